@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { declaredNames, printedText } from '../scripts/lint-parts/printed-text.mjs';
+import { declaredNames, printedText, testTitles } from '../scripts/lint-parts/printed-text.mjs';
 import { DOCUMENTS, ROOT, textOf } from './support/documents.js';
 
 /** Words and phrases that docs/glossary.md replaces by a term of the field. */
@@ -54,6 +54,20 @@ test.each([...USER_PAGES, ...DEPLOYED])('%s has no retired term', (path) => {
     .replaceAll(/`[^`\n]*`/g, '');
   expect(retiredIn(prose)).toEqual([]);
 });
+
+test.each(['answers', 'app', 'damage', 'real'])(
+  'titles of test/%s have no retired term',
+  (name) => {
+    const titles = testTitles(ROOT, `test/${name}`);
+    expect(titles.length).toBeGreaterThan(50);
+    const found = titles.flatMap(({ file, line, text }) =>
+      [...retiredIn(text), ...(/^(?:what|whose|who|of)\b/i.exec(text) ?? [])].map(
+        (words) => `${file}:${line}: ${words}: ${text}`,
+      ),
+    );
+    expect(found).toEqual([]);
+  },
+);
 
 describe('names', () => {
   test.each(readdirSync(join(ROOT, 'schemas')))('of fields in %s', (name) => {

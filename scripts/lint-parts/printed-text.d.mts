@@ -5,4 +5,5 @@ export interface Text {
   readonly text: string;
 }
 export function printedText(root: string, folder: string): Text[];
+export function testTitles(root: string, folder: string): Text[];
 export function declaredNames(root: string, folder: string): { file: string; name: string }[];

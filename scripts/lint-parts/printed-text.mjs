@@ -87,6 +87,49 @@ export function declaredNames(root, folder) {
 }
 
 /**
+ * Titles of tests and of their groups in a folder's files.
+ *
+ * @param {string} root the repository
+ * @param {string} folder
+ * @returns {Text[]}
+ */
+export function testTitles(root, folder) {
+  return filesOf(root, folder).flatMap((file) => {
+    const source = parsed(root, file);
+    /** @type {Text[]} */
+    const found = [];
+    /** @param {ts.Node} node */
+    const visit = (node) => {
+      const title = ts.isCallExpression(node) && isTest(node.expression) && node.arguments[0];
+      const text = title ? wordsOf(title) : null;
+      if (text !== null)
+        found.push({
+          file,
+          line: source.getLineAndCharacterOfPosition(node.getStart()).line + 1,
+          text,
+        });
+      ts.forEachChild(node, visit);
+    };
+    visit(source);
+    return found;
+  });
+}
+
+/**
+ * Whether an expression is `test`, `it` or `describe`, or one of them with `.each(…)`, `.skipIf(…)` or the like.
+ *
+ * @param {ts.Expression} expression
+ * @returns {boolean}
+ */
+function isTest(expression) {
+  if (ts.isIdentifier(expression)) return /^(?:test|it|describe)$/.test(expression.text);
+  return (
+    (ts.isPropertyAccessExpression(expression) || ts.isCallExpression(expression)) &&
+    isTest(expression.expression)
+  );
+}
+
+/**
  * @param {string} root
  * @param {string} folder
  */

@@ -4,14 +4,16 @@ import { expect, test } from 'vitest';
 
 const SCHEMAS = fileURLToPath(new URL('../../schemas/', import.meta.url));
 
-/** Fields that are names, by whatever answer: of the kernel, of files, of hosts, of formats, or their own text. */
+/**
+ * Fields that are names in any answer: of the kernel, files, hosts or formats, or the text itself.
+ */
 const NAMES = [
-  // Of processes, cgroups, namespaces, modules, functions, files.
+  // Names of processes, cgroups, namespaces, modules, functions, files.
   ...['comm', 'cgroup', 'container', 'pod', 'runtime', 'netnsName', 'nodename', 'host', 'bootId'],
   ...['release', 'version', 'buildId', 'machine', 'path', 'file', 'dump', 'map', 'fsType', 'node'],
   ...['files', 'log'],
   ...['symbol', 'module', 'functions', 'caller', 'cache', 'command', 'device', 'blockDevice'],
-  // Of a block device: MAJOR:MINOR, and the type of its file system.
+  // Block devices: MAJOR:MINOR, and the file system type.
   ...['number', 'fileSystem'],
   ...['name', 'names', 'owner', 'key', 'category', 'zone', 'line', 'subsystem', 'waitsIn'],
   'limitCgroup',
@@ -20,31 +22,31 @@ const NAMES = [
   ...['type', 'typedef', 'declaration', 'removed', 'caches', 'rows', 'real', 'made'],
   // Letters of migrate types, and a call site, as the kernel prints them.
   ...['types', 'site'],
-  // Of sockets.
+  // Sockets.
   ...['local', 'peer', 'localAddress', 'peerAddress', 'family', 'protocol', 'state', 'inode'],
-  // Of a report of the log, as the kernel printed it.
+  // Log reports, as the kernel printed them.
   ...['function', 'taint', 'hardware', 'address', 'modules', 'printedTime'],
-  // Codes that the schema does not enumerate, and where something was found.
+  // Codes that the schema does not enumerate, and locations.
   ...['code', 'failedCode', 'kind', 'source', 'format', 'paging', 'deeper', 'next', 'reaper'],
-  // Of `info`: a line of releases, a part of an answer.
+  // `info`: the release stream, a part of the answer.
   ...['stream', 'part', 'usedBy', 'taints', 'options'],
-  // Of agents: files, tools, and paths of lists.
+  // Agents: files, tools, and paths of lists.
   ...['sources', 'schema', 'tool', 'list'],
-  // What `leaks` met in tracefs: names of instances and of settings.
+  // `leaks` and tracefs: names of instances and of settings.
   ...['orphansRemoved', 'leftBehind', 'settingsChanged'],
 ];
 
-/** Text of somebody else, as it was found: `path` ends so. */
+/** Quoted text from another source: the end of `path`. */
 const QUOTED = [
   ...['panic.message', 'panic.cause', 'messages[].text', 'log-message-1.text'],
   ...['evidence[].text', 'lines[].text'],
-  // A value of the kernel's memory.
+  // A value from kernel memory.
   'struct-instance-1.text',
-  // What a team's own rules say.
+  // Text of the team's own rules.
   ...['silenced[].because', 'changed[].because', 'findings[].advice'],
 ];
 
-/** Prose that has no code beside it, and why it needs none. */
+/** Prose without a code beside it, and why it needs none. */
 const WITHOUT: Readonly<Record<string, string>> = {
   'diff-1.summary': 'a sentence of figures that stand in `loss`, whose `explanation` is its code',
   'info-1.dump.description': 'the format in words: `format` and `compression` are the codes',
@@ -60,10 +62,10 @@ const WITHOUT: Readonly<Record<string, string>> = {
   'memory-1.sites[].why': 'why a source has no sites: `state` is its code',
 };
 
-/** Whose codes are still to come. */
+/** Prose whose codes are still missing. */
 const OWED = [...['info-1.dump.anomalies', 'info-1.kernel.sources.anomalies', 'memory-1.why']];
 
-/** Fields that are a code of what stands beside them, or tell one from the others. */
+/** Fields that are a code of adjacent fields, or distinguish one from the others. */
 const CODES = ['code', 'reason', 'refusal', 'reasons', 'letter', 'confidence'];
 /** Codes of one field among others. */
 const CODE_OF: Readonly<Record<string, string>> = {
@@ -82,11 +84,11 @@ interface Text {
   readonly path: string;
   readonly name: string;
   readonly beside: readonly string[];
-  /** Fields beside the object that it stands in. */
+  /** Fields of the object that contains it. */
   readonly around: readonly string[];
 }
 
-/** Whether a value may be text of which the schema says nothing. */
+/** Whether a value may be any text by the schema. */
 function isFree(node: Node): boolean {
   const { type, examples, const: only, pattern, format, anyOf, oneOf, items } = node;
   if (type === 'array') return isFree((items ?? {}) as Node);
@@ -140,7 +142,7 @@ test('prose for people has a code beside it for programs', () => {
   expect(bare.map(({ path }) => path)).toEqual([]);
 });
 
-test('what the list of exceptions names is there, and needs to be named', () => {
+test('every exception in the list exists and is needed', () => {
   const paths = texts.map(({ path }) => path);
   expect([...Object.keys(WITHOUT), ...OWED].filter((path) => !paths.includes(path))).toEqual([]);
   expect(

@@ -21,7 +21,7 @@ test('a dump without the contents of stacks is no all-clear', async () => {
   expect(warnings.map(({ code }) => code)).toContain('unreadable');
 });
 
-test('engines and snapshots that have no locks are refused', async () => {
+test('refuses engines and snapshots that have no locks', async () => {
   const crash = await kdumpMem('blocked', '--engine', 'crash', ...OF_INCIDENT);
   expect(crash).toMatchObject({ status: 2, stdout: '' });
   const snapshot = await kdumpMem('blocked', '--from', 'fixtures/host');

@@ -12,18 +12,18 @@ afterAll(() => folder.dispose());
 const holder = truth.sockets.find(({ holders }) => holders.length > 0)?.holders[0];
 const socket = ['--pid', `${holder?.pid}`, '--fd', `${holder?.fd}`];
 
-/** The fixture's first so many hundredths. */
+/** The first part of the fixture, in hundredths. */
 const cut = (hundredths: number) =>
   folder.write(`${hundredths}`, whole.subarray(0, Math.floor((whole.length * hundredths) / 100)));
 
-describe('of a dump that ends before its page tables', () => {
+describe('a dump that ends before its page tables', () => {
   const file = cut(5);
   test.each([
     ['skb', ...socket],
     ['sockets'],
     ['read', 'init_task'],
     ['struct', 'task_struct', 'init_task'],
-  ])('%s says that it is cut', async (...args) => {
+  ])('%s reports that it is truncated', async (...args) => {
     const { status, stderr } = await runCommand([...args, '--vmcore', file]);
     expect(status).toBe(3);
     expect(stderr).toMatch(
@@ -32,18 +32,18 @@ describe('of a dump that ends before its page tables', () => {
   });
 });
 
-describe('of a dump that ends before its list of tasks does', () => {
+describe('a dump that ends before the end of its task list', () => {
   const file = cut(95);
   const list =
     /warning: incomplete: \d+ parts of kernel memory .* are beyond the end of the file: the process list,/;
 
-  test('skb finds the process by its pid, and says what is behind the end', async () => {
+  test('skb finds the process by its pid, and reports what is behind the end', async () => {
     const { status, stderr } = await runCommand(['skb', ...socket, '--vmcore', file, '--strict']);
     expect(status).toBe(5);
     expect(stderr).toMatch(list);
   });
 
-  test('sockets says what it cannot find, and what their pids still lead to', async () => {
+  test('sockets reports the missing data, and lists the sockets that pids lead to', async () => {
     const { status, stdout, stderr } = await runCommand(['sockets', '--vmcore', file, '--strict']);
     expect(status).toBe(5);
     expect(stdout).toMatch(/^\d+ of \d+ sockets pin at least /);

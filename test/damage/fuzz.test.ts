@@ -8,7 +8,10 @@ const SEED = 20_261_120;
 const dump = (name: string) =>
   fileURLToPath(new URL(`../../fixtures/dumps/${name}.vmcore`, import.meta.url));
 
-/** What `scripts/fuzz` does for hours, for some seconds. The seed is fixed: fresh ones are for scripts/fuzz. */
+/**
+ * Runs for seconds what `scripts/fuzz` does for hours. The seed is fixed; scripts/fuzz uses fresh
+ * ones.
+ */
 const LANES: readonly { lane: Lane; cases: number }[] = [
   { lane: { name: 'synthetic', kind: 'synthetic' }, cases: 1000 },
   { lane: { name: 'arm64', kind: 'arm64' }, cases: 2000 },
@@ -45,7 +48,7 @@ describe.each(LANES)('damage, $lane.name', ({ lane, cases }) => {
   });
   afterAll(() => runner.dispose());
 
-  test(`${cases} cases end in an answer that says what it lacks, or in one line`, async () => {
+  test(`${cases} cases end in an answer that reports missing data, or in a one-line error`, async () => {
     const broken: string[] = [];
     for (let index = 0; index < cases; index++) {
       try {

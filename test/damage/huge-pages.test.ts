@@ -18,16 +18,16 @@ const used = (order: bigint, pages: bigint): Damage => ({
   denials: [],
 });
 
-test('huge pages count as base pages', () => {
+test('counts huge pages as base pages', () => {
   expect(memoryUse(damagedKernel(kernel, used(18n, 3n))).huge).toBe(3 * 2 ** 18);
 });
 
 test.each([
   [0n, 0n, 'huge pages of order 0'],
   [31n, 0n, 'huge pages of order 31'],
-  // 2^(2^32 - 1) is Infinity, and none of those would be NaN pages.
+  // 2^(2^32 - 1) is Infinity, and 0 pages of that size would be NaN.
   [0xffff_ffffn, 0n, 'huge pages of order 4294967295'],
-])('of order %d, %d of them: an error that names the order', (order, pages, message) => {
+])('order %d, %d pages: an error names the order', (order, pages, message) => {
   expect(() => memoryUse(damagedKernel(kernel, used(order, pages)))).toThrow(
     expect.objectContaining({ code: 'damaged', message }),
   );

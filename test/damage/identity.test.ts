@@ -41,7 +41,7 @@ describe('a process', () => {
   const setPid = (pid: number) =>
     change(task, 'task_struct', 'pid', BigInt.asUintN(32, BigInt(pid)));
 
-  test('with the pid of another: reported, and its struct pid tells which is which', () => {
+  test('with the pid of another is reported, and identified by its struct pid', () => {
     const damage = setPid(other!.pid);
     const answer = all(damage);
     expect(answer.total).toEqual({ ...truth.total, complete: false });
@@ -55,20 +55,23 @@ describe('a process', () => {
       });
   });
 
-  test.each([-16, 0, 2 ** 22, 2 ** 31 - 1])('with pid %i is known by its struct pid', (pid) => {
-    const answer = all(setPid(pid));
-    expect(answer.sockets.map(({ holders }) => holders)).toEqual(
-      truth.sockets.map(({ holders }) => holders),
-    );
-    expect(answer.total.complete).toBe(false);
-    expect(messages(answer)).toContainEqual(
-      `task 0x${task.toString(16)} has an invalid pid or tgid (${pid}, ${victim!.pid})`,
-    );
-    const own = accountFd(damagedKernel(kernel, setPid(pid)), victim!.pid, victim!.fd);
-    expect([own.process?.comm, own.total.complete]).toEqual([victim!.comm, false]);
-  });
+  test.each([-16, 0, 2 ** 22, 2 ** 31 - 1])(
+    'with pid %i is identified by its struct pid',
+    (pid) => {
+      const answer = all(setPid(pid));
+      expect(answer.sockets.map(({ holders }) => holders)).toEqual(
+        truth.sockets.map(({ holders }) => holders),
+      );
+      expect(answer.total.complete).toBe(false);
+      expect(messages(answer)).toContainEqual(
+        `task 0x${task.toString(16)} has an invalid pid or tgid (${pid}, ${victim!.pid})`,
+      );
+      const own = accountFd(damagedKernel(kernel, setPid(pid)), victim!.pid, victim!.fd);
+      expect([own.process?.comm, own.total.complete]).toEqual([victim!.comm, false]);
+    },
+  );
 
-  test('with a free pid is known by its struct pid', () => {
+  test('with a free pid is identified by its struct pid', () => {
     const answer = all(setPid(77_777));
     expect(answer.total.complete).toBe(false);
     expect(messages(answer).join()).toMatch(
@@ -76,7 +79,7 @@ describe('a process', () => {
     );
   });
 
-  test('that a CPU runs, with a pid below zero', () => {
+  test('running on a CPU, with a negative pid, is refused', () => {
     const cpu = [0, 1].find((number) => runningTask(kernel, number).pid >= 0)!;
     const { address } = runningTask(kernel, cpu);
     const damaged = damagedKernel(kernel, change(address, 'task_struct', 'pid', 2n ** 32n - 16n));
@@ -88,14 +91,14 @@ describe('a network namespace', () => {
   const { sock, netns } = truth.sockets[0]!.socket;
   const net = word(at(sock, 'sock', '__sk_common.skc_net.net'));
 
-  test.each([0n, 1n, 2n ** 31n])('with the number %i is none', (number) => {
+  test.each([0n, 1n, 2n ** 31n])('with the invalid number %i is reported', (number) => {
     const answer = all(change(net, 'net', 'ns.inum', number));
     const shown = answer.sockets.filter(({ socket }) => socket.netns === Number(number));
     expect([shown, answer.total.complete]).toEqual([[], false]);
     expect(messages(answer).join()).toMatch(new RegExp(`namespace at 0x\\w+ has number ${number}`));
   });
 
-  test('with the number of another', () => {
+  test('with the number of another is reported', () => {
     const apart = truth.sockets.find(({ socket }) => socket.netns !== netns)!.socket;
     const second = word(at(apart.sock, 'sock', '__sk_common.skc_net.net'));
     const answer = all(change(second, 'net', 'ns.inum', BigInt(netns!)));
@@ -117,14 +120,14 @@ describe('a socket', () => {
       ]),
   );
 
-  test.each([...kinds])('that has lost its sock is told: %s', (_, sock) => {
+  test.each([...kinds])('without its sock is reported: %s', (_, sock) => {
     const warnings = new Warnings();
     const damaged = damagedKernel(kernel, change(socketOf(sock), 'socket', 'sk', 0n));
     new Census(damaged, warnings).take();
     expect(warnings.list()).toContainEqual(expect.objectContaining({ code: 'corrupt' }));
   });
 
-  test('of zeros with an open file is told', () => {
+  test('is reported if it is zeros but its file is open', () => {
     const { socket } = sockets.find(({ holders }) => holders.length > 0)!;
     const address = socketOf(socket.sock);
     const bytes = new Uint8Array(member('socket_alloc', 'socket').size);
@@ -133,14 +136,14 @@ describe('a socket', () => {
     expect(messages(answer).join()).toMatch(/has no sock, but its file 0x\w+ is open/);
   });
 
-  test.each([-1n, 0n, 2n ** 62n])('whose file counts %i references', (count) => {
+  test.each([-1n, 0n, 2n ** 62n])('with %i references of its file is reported', (count) => {
     const { socket } = sockets.find(({ holders }) => holders.length === 1)!;
     const damage = change(socket.file, 'file', 'f_count', BigInt.asUintN(64, count));
     expect(all(damage).total.complete).toBe(false);
     expect(messages(all(damage)).join()).toMatch(/file 0x\w+ counts \d+ references/);
   });
 
-  test('whose file counts less references than descriptors lead to it', () => {
+  test('with fewer file references than descriptors is reported', () => {
     const { socket, holders } = sockets.find(({ holders }) => holders.length > 1)!;
     const answer = all(change(socket.file, 'file', 'f_count', 1n));
     expect(answer.total.complete).toBe(false);
@@ -150,7 +153,7 @@ describe('a socket', () => {
   });
 });
 
-test('a row of what is in no queue that cannot be counted makes the answer incomplete', () => {
+test('an uncounted row outside queues makes the answer incomplete', () => {
   expect(truth.complete).toBe(true);
   const list = kernel.symbol('net_namespace_list')!;
   const net = word(list) - BigInt(member('net', 'list').offset);

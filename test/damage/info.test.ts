@@ -8,7 +8,7 @@ import { syntheticKernel } from '../support/native-kernel.js';
 const folder = new DumpDirectory();
 afterAll(() => folder.dispose());
 
-/** `info` about a dump whose VMCOREINFO has another line; what the command prints is checked. */
+/** `info` about a dump whose VMCOREINFO has another line; its status is checked too. */
 async function info(line: string, ...options: readonly string[]): Promise<string> {
   const { memory, text: sound } = syntheticKernel();
   const key = line.slice(0, line.indexOf('='));
@@ -24,12 +24,12 @@ async function info(line: string, ...options: readonly string[]): Promise<string
   return stdout;
 }
 
-test('the time of a crash is told', async () => {
+test('reports the time of a crash', async () => {
   expect(await info('CRASHTIME=1763612345')).toMatch(/CRASHED +2025-11-20T04:19:05Z/);
 });
 
 test.each(['8640000000001', '253402300800', '-5', '1e400', '9'.repeat(400), '', 'NaN'])(
-  'a crash in second %s is not known',
+  'reports a crash in second %s as unknown',
   async (second) => {
     expect(await info(`CRASHTIME=${second}`)).toMatch(/TIME +unknown/);
     expect(JSON.parse(await info(`CRASHTIME=${second}`, '--json'))).toMatchObject({ time: null });
@@ -37,7 +37,7 @@ test.each(['8640000000001', '253402300800', '-5', '1e400', '9'.repeat(400), '', 
 );
 
 test.each(['\x1b[2J', '\u009b31m', '\x07', '\r'])(
-  'what a terminal would act upon is printed as what it is: %j',
+  'escapes terminal control characters: %j',
   async (control) => {
     const text = await info(`BUILD-ID=${control}0123`);
     expect(text).not.toContain(control);
@@ -45,7 +45,7 @@ test.each(['\x1b[2J', '\u009b31m', '\x07', '\r'])(
 );
 
 test.each(['-1', '0', '11', '41', '99999999999999999999'])(
-  'sections of 2 to the %s bytes lead nowhere, and the pages are found without',
+  'ignores sections of 2 to the power of %s bytes, and finds the pages without them',
   async (bits) => {
     expect(await info(`NUMBER(SECTION_SIZE_BITS)=${bits}`)).toMatch(/PAGES +0x.*vmemmap_base/);
   },

@@ -11,11 +11,11 @@ import { damagedImage, recordedImage } from '../support/damaged-image.js';
 import { type FixtureName, fixture } from '../support/fixtures.js';
 import { ledgerOf } from '../support/ledger.js';
 
-/** A real dump, and what it says when the pages that hold some addresses are cut out of it. */
+/** A real dump, and its answers after the pages at some addresses were removed. */
 class CutFixture {
   readonly image;
   readonly whole: NativeKernel;
-  /** The socket that pins most, of those that one process holds. */
+  /** The socket that pins most among those with a single owner. */
   readonly socket;
   readonly #page: number;
 
@@ -32,13 +32,13 @@ class CutFixture {
     return this.socket.holders[0]!;
   }
 
-  /** The page frame that a virtual address lies in. */
+  /** The page frame at a virtual address. */
   frame(address: bigint | undefined): number {
     const physical = this.whole.physicalOf(address!)!;
     return Math.floor(physical / this.#page);
   }
 
-  /** Frames of the page tables that lead to some addresses and not to the kernel image. */
+  /** Frames of page tables that map some addresses, but not the kernel image. */
   tables(addresses: readonly bigint[]): number[] {
     const toImage = this.#walked(() => {});
     const all = this.#walked((translate) => {
@@ -63,7 +63,7 @@ class CutFixture {
     return openNativeImage(damagedImage(this.image, gone));
   }
 
-  /** Addresses of the struct pages of memory that the dump has. */
+  /** Addresses of the struct pages of memory in the dump. */
   structPages(): bigint[] {
     const frames = new Set<number>();
     for (const { start, end } of this.image.facts.physicalRanges)
@@ -72,7 +72,7 @@ class CutFixture {
   }
 }
 
-/** What no memory of struct pages hides: all that lies in skbs themselves. */
+/** Figures that need no struct page: all that the skbs themselves contain. */
 function expectQueuesWhole(kernel: NativeKernel, { holder, socket }: CutFixture) {
   const answer = accountFd(kernel, holder.pid, holder.fd);
   const { skbs, payloadBytes, truesizeBytes, frags } = socket.total;
@@ -81,13 +81,13 @@ function expectQueuesWhole(kernel: NativeKernel, { holder, socket }: CutFixture)
   return answer;
 }
 
-/** Everything that an answer says is missing, and nothing else. */
+/** All failed reads in an answer, and nothing else. */
 function warned({ warnings }: { warnings: readonly { code: string; message: string }[] }) {
   expect(new Set(warnings.map(({ code }) => code))).toEqual(new Set(['unreadable']));
   return warnings.map(({ message }) => message);
 }
 
-describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('of %s', (name) => {
+describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('a dump of %s', (name) => {
   const cut = new CutFixture(name);
   afterAll(() => cut.image.close());
   const { whole } = cut;
@@ -98,7 +98,7 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('of %s', (name) => {
   test.each([
     ['mem_section', roots],
     ['struct mem_section', sections],
-  ])('vmemmap_base and %s are cut: both are named, once', (missing, address) => {
+  ])('without vmemmap_base and %s, names both once', (missing, address) => {
     const kernel = cut.without([variable, cut.frame(address)]);
     const at = `0x${whole.symbol('vmemmap_base')!.toString(16)}`;
     const message = `${at} was filtered out of the dump (vmemmap_base and ${missing}, needed to find the struct pages)`;
@@ -117,7 +117,7 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('of %s', (name) => {
     expect(rows).not.toMatch(/has an invalid pointer|direct map/);
   });
 
-  test('either tells where struct pages lie if the other is cut', () => {
+  test('finds struct pages by either of the two', () => {
     for (const frame of [variable, cut.frame(sections)]) {
       const kernel = cut.without([frame]);
       expect(kernel.provenance.pages.found).toBe(true);
@@ -125,7 +125,7 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('of %s', (name) => {
     }
   });
 
-  test('page tables of struct pages are cut: one of them is named, once', () => {
+  test('without page tables of struct pages, names one of them once', () => {
     const tables = cut.tables(cut.structPages());
     expect(tables.length).toBeGreaterThan(0);
     const kernel = cut.without(tables);
@@ -138,7 +138,7 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('of %s', (name) => {
     expect(tables).toContain(Math.floor(Number.parseInt(table, 16) / 4096));
   });
 
-  test('struct pages themselves are cut: each is named', () => {
+  test('without some struct pages, names each', () => {
     const frames = new Set(cut.structPages().map((address) => cut.frame(address)));
     const messages = warned(expectQueuesWhole(cut.without([...frames]), cut));
     expect(messages.at(-1)).toMatch(/^\d+ more of the same kind$/);
@@ -149,7 +149,7 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('of %s', (name) => {
     expect(new Set(messages).size).toBe(messages.length);
   });
 
-  test('what leads to the direct map is cut: the way to the process names the table', () => {
+  test('without the direct map, names the page table in the error', () => {
     const pages = cut.structPages().map((page) => whole.pages.addressOfPage(page)!);
     const kernel = cut.without([cut.frame(whole.symbol('page_offset_base')), ...cut.tables(pages)]);
     expect(kernel.provenance.directMap).toMatchObject({
@@ -170,11 +170,11 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('of %s', (name) => {
   });
 });
 
-describe.each(['6.1-arm64', '6.12-arm64-16k'] as const)('of %s', (name) => {
+describe.each(['6.1-arm64', '6.12-arm64-16k'] as const)('a dump of %s', (name) => {
   const cut = new CutFixture(name);
   afterAll(() => cut.image.close());
 
-  test('page tables of struct pages are cut: one of them is named, once', () => {
+  test('without page tables of struct pages, names one of them once', () => {
     const kernel = cut.without(cut.tables(cut.structPages()));
     const messages = warned(expectQueuesWhole(kernel, cut));
     expect(messages).toEqual([

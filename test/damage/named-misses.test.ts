@@ -15,7 +15,7 @@ afterAll(() => kernel.close());
 const holder = truth.sockets.find(({ holders, total }) => holders.length === 1 && total.frags > 10)
   ?.holders[0];
 
-/** Every line that commands would print. */
+/** Every line that the commands print. */
 function* lines(of: Kernel): Generator<string> {
   const { pid, fd } = holder!;
   const questions = [
@@ -36,12 +36,12 @@ function* lines(of: Kernel): Generator<string> {
   }
 }
 
-/** Without what tells where memory ends. */
+/** Removes what defines the end of memory. */
 const NO_END = ['max_pfn', 'node_data'].map(
   (name): Denial => ({ address: kernel.symbol(name)!, length: 8, code: 'filtered' }),
 );
 
-/** No page frame is scanned, which would take most of the time and tell nothing here. */
+/** Scans no page frame: that takes most of the time and adds nothing here. */
 function unscanned(denials: readonly Denial[], onRead?: (at: bigint, length: number) => void) {
   const damage = { patches: [], denials: [...NO_END, ...denials] };
   return new Proxy(damagedKernel(kernel, damage, onRead), {
@@ -49,7 +49,7 @@ function unscanned(denials: readonly Denial[], onRead?: (at: bigint, length: num
   });
 }
 
-/** Pages that all of that reads, in the order of first reads. */
+/** All pages that these commands read, in the order of first reads. */
 function pagesRead(): bigint[] {
   const pages = new Set<bigint>();
   const noting = unscanned([], (address, length) => {
@@ -61,20 +61,20 @@ function pagesRead(): bigint[] {
 
 const MISSING = /0x[0-9a-f]+ was filtered out of the dump/;
 const NAMED = /[,(] ?part of [a-z ]*\w+ at 0x[0-9a-f]+\)\.?$/;
-/** Of a page in so many. */
+/** One of this many pages is tested. */
 const EACH = 17;
 
-test('whatever page is missing, lines that tell an address tell what lies there', () => {
+test('for any missing page, lines with an address also name the object there', () => {
   const pages = pagesRead().filter((_, index) => index % EACH === 0);
   expect(pages.length).toBeGreaterThan(30);
-  const told = new Set<string>();
+  const named = new Set<string>();
   for (const address of pages) {
     const gone: Denial = { address, length: 4096, code: 'filtered' };
     for (const line of lines(unscanned([gone]))) {
       if (!MISSING.test(line)) continue;
-      told.add(line);
+      named.add(line);
       expect(line).toMatch(NAMED);
     }
   }
-  expect(told.size).toBeGreaterThan(pages.length);
+  expect(named.size).toBeGreaterThan(pages.length);
 });

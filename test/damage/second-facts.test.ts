@@ -29,7 +29,7 @@ const word = (address: bigint, value: bigint, bytes = 8): Patch => ({
 });
 const variable = (name: string) => kernel.symbol(name) ?? 0n;
 
-/** Of a listener with connections that wait: the places of `request_sock.sk`. */
+/** A listener with pending connections: the addresses of `request_sock.sk`. */
 const waiting = (() => {
   const links = offsetOf('request_sock', 'dl_next');
   const head = offsetOf('inet_connection_sock', 'icsk_accept_queue.rskq_accept_head');
@@ -56,7 +56,9 @@ const held = (family: string) => {
   return found?.socket.sock ?? 0n;
 };
 
-/** The kernel's own netlink socket: its sock lies in no slab of its own, only its inode leads there. */
+/**
+ * The kernel's own netlink socket: its sock is in no slab of its own; only its inode leads there.
+ */
 const own = (() => {
   const found = sockets.find(
     ({ socket }) => socket.family === 'AF_NETLINK' && socket.file === 0n && socket.inode !== 0,
@@ -78,7 +80,7 @@ const closed = sockets.find(
 
 const tasks = [...new TaskReader(kernel).processes()];
 
-/** Where messages that carry files keep the lists of them (`UNIXCB(skb).fp`). */
+/** Addresses of the file lists in messages that carry files (`UNIXCB(skb).fp`). */
 const lists = (() => {
   const carriers = new Set(sockets.flatMap(({ carriedBy }) => carriedBy));
   const toList = offsetOf('sk_buff', 'cb') + offsetOf('unix_skb_parms', 'fp');
@@ -131,12 +133,12 @@ test.each<[string, () => Patch, string]>([
     'has no name',
   ],
   [
-    'a type that is none',
+    'an invalid type',
     () => word((closed ?? 0n) + offsetOf('sock', 'sk_type'), 0n, 2),
     'invalid type 0',
   ],
   [
-    'a process that is none of its own threads',
+    'a process that is missing among its own threads',
     () => word(tasks[0]!.address + offsetOf('task_struct', 'signal'), tasks[1]!.signal),
     'is not among the threads of its process',
   ],
@@ -161,32 +163,32 @@ test.each<[string, () => Patch, string]>([
     '__cpu_possible_mask is empty',
   ],
   [
-    'a cache of pairs of skbs that is that of single ones',
+    'the cache of skb pairs is the cache of single skbs',
     () => word(variable('skbuff_fclone_cache'), pointer(variable('skbuff_head_cache'))),
     'have one cache, which is not merged',
   ],
   [
-    'a cache of skbs that is not named',
+    'a cache of skbs without a name',
     () => word(variable('skbuff_head_cache'), 0n),
     'skbuff_head_cache names no cache of skbs',
   ],
   [
-    'a CPU that fell out of the mask',
+    'a CPU missing from the mask',
     () => word(variable('__cpu_possible_mask'), 1n),
     '__cpu_possible_mask ends at CPU 0, but nr_cpu_ids is 2',
   ],
   [
-    'a CPU before the last that fell out of it',
+    'a CPU missing from the mask before the last',
     () => word(variable('__cpu_possible_mask'), 2n),
     'CPU 0 is online, but not in __cpu_possible_mask',
   ],
   [
-    'a connection that waits and is none',
+    'a pending connection that is invalid',
     () => word(waiting[0]!, 0n),
     'has a duplicate or null entry',
   ],
   [
-    'an accept queue that leads back to its first',
+    'an accept queue that loops',
     () =>
       word(
         waiting[0]! - offsetOf('request_sock', 'sk') + offsetOf('request_sock', 'dl_next'),
@@ -195,7 +197,7 @@ test.each<[string, () => Patch, string]>([
     'does not terminate',
   ],
   [
-    'a connection that waits twice',
+    'a pending connection that occurs twice',
     () => word(waiting[0]!, pointer(waiting[1]!)),
     'has a duplicate or null entry',
   ],
@@ -210,7 +212,7 @@ test.each<[string, () => Patch, string]>([
     'open TCP sockets is in the slab cache of TCP',
   ],
   [
-    'an address of a unix socket that is too short for one',
+    'an address of a unix socket that is too short',
     () =>
       word(
         pointer(held('AF_UNIX') + offsetOf('unix_sock', 'addr')) + offsetOf('unix_address', 'len'),
@@ -220,7 +222,7 @@ test.each<[string, () => Patch, string]>([
     'invalid unix address length (0 bytes',
   ],
   [
-    'an address of a unix socket that is longer than any',
+    'an address of a unix socket that is too long',
     () =>
       word(
         pointer(held('AF_UNIX') + offsetOf('unix_sock', 'addr')) + offsetOf('unix_address', 'len'),
@@ -246,11 +248,11 @@ test.each<[string, () => Patch, string]>([
     'inode number 0',
   ],
   [
-    'a sock that lost the way to its socket',
+    'a sock without a pointer to its socket',
     () => word(held('AF_INET') + offsetOf('sock', 'sk_socket'), 0n),
     'has no socket',
   ],
-])('%s is told', (_, damage, message) => {
+])('reports %s', (_, damage, message) => {
   const answer = accountAll(damagedKernel(kernel, { patches: [damage()], denials: [] }));
   const said = [...answer.warnings, ...ledgerOf(answer).values()]
     .map((one) => one.message)
@@ -258,7 +260,7 @@ test.each<[string, () => Patch, string]>([
   expect(said).toContain(message);
 });
 
-test('an order that no allocation can have where it begins is told', () => {
+test('reports an order that its frame number contradicts', () => {
   const head = compoundHead();
   const address = head + BigInt(orderOffset(kernel, kernel.struct('page')!));
   const order = { address, bytes: littleEndian(6n, 1) };

@@ -16,17 +16,17 @@ const rows = DOC.split('\n')
     };
   });
 
-test('the document names what the fuzzer lets pass, and nothing else', () => {
+test('the document lists exactly what the fuzzer accepts', () => {
   expect(rows).toEqual(UNDETECTABLE.map(({ members, why }) => ({ members: [...members], why })));
 });
 
-test('what only extracts lack stands apart', () => {
+test('the document lists separately what only extracts lack', () => {
   const [whole = '', extracts = ''] = DOC.split('\n## Extracts\n');
   for (const { why, only } of UNDETECTABLE)
     expect([whole.includes(why), extracts.includes(why)]).toEqual([!only, Boolean(only)]);
 });
 
-test('no member stands in it by a pattern', () => {
+test('the document names no member by a pattern', () => {
   for (const { members, differs } of UNDETECTABLE)
     expect([...members, ...differs].join(' ')).not.toMatch(/[?+()[\]]|(?<!^|\s)\*/);
 });
@@ -46,18 +46,18 @@ test.each([
   expect(fieldOf(path)).toBe(field);
 });
 
-test('a member explains what is named, and no more', () => {
+test('a member explains exactly the fields that it names', () => {
   expect(isExplained(['net.ns.inum'], 'sockets.*.socket.netns')).toBe(true);
   expect(isExplained(['net.ns.inum'], 'sockets.*.total.pinnedBytes')).toBe(false);
   expect(isExplained(['sk_buff.len'], 'sockets.*.socket.netns')).toBe(false);
 });
 
-test('what a whole dump has twice is explained in an extract alone', () => {
+test('facts that a whole dump has twice are explained in an extract alone', () => {
   const order = [['page.order'], 'sockets.*.queues.receive.orders.3'] as const;
   expect([isExplained(...order), isExplained(...order, true)]).toEqual([false, true]);
 });
 
-test('what a process loses is explained, and what its socket loses is not', () => {
+test('explains the losses of a process, but not those of its socket', () => {
   const lost = ['files_struct.fd_array'];
   expect(isExplained(lost, 'processes.*.total.pinnedBytes')).toBe(true);
   expect(isExplained(lost, 'total.pinnedBytes')).toBe(true);

@@ -44,14 +44,14 @@ const slab = (() => {
     try {
       if (page && pointer(page + offset('slab', 'slab_cache')) === cache) return page;
     } catch (error) {
-      // A tail page, of which an extract keeps nothing there.
+      // An extract does not contain tail pages in full.
       if (!(error instanceof ReadError)) throw error;
     }
   }
   throw new Error('no skb of the fixture is of the cache of skbs');
 })();
 
-test('undamaged, every row is counted that can be', () => {
+test('undamaged, counts every row that can be counted', () => {
   const whole = rows({ patches: [], denials: [] });
   for (const what of ['cpu-queues', 'page-pools', 'skbs', 'skb-heads'])
     expect(whole.get(what)?.objects, what).not.toBeNull();
@@ -61,7 +61,7 @@ test('undamaged, every row is counted that can be', () => {
 describe('skbs are not counted from', () => {
   test.each([
     [
-      'more skbs kept ready than there are places',
+      'more per-CPU skbs than its array has entries',
       change(ofCpu('napi_alloc_cache') + offset('napi_alloc_cache', 'skb_count'), 2n ** 31n, 4),
     ],
     [
@@ -69,7 +69,7 @@ describe('skbs are not counted from', () => {
       change(slab + offset('slab', 'inuse'), 0xffffn, 2),
     ],
     ['a sheaf of another cache', change(sheaf + offset('slab_sheaf', 'cache'), cache + 64n, 8)],
-    ['a sheaf that holds too many', change(sheaf + offset('slab_sheaf', 'size'), 60_000n, 4)],
+    ['a sheaf with too many objects', change(sheaf + offset('slab_sheaf', 'size'), 60_000n, 4)],
   ])('%s', (_, damage) => {
     const row = rows(damage).get('skbs');
     expect(row?.objects).toBeNull();
@@ -79,7 +79,7 @@ describe('skbs are not counted from', () => {
   });
 });
 
-test('rows after one that is not known are at most', () => {
+test('rows after an uncounted one are upper bounds', () => {
   const queue = ofCpu('softnet_data') + offset('softnet_data', 'input_pkt_queue.next');
   const damaged = rows(change(queue, 0x1234n, 8));
   expect(damaged.get('cpu-queues')?.message).toContain('not counted');
@@ -89,7 +89,7 @@ test('rows after one that is not known are at most', () => {
   );
 });
 
-test('a qdisc that counts packets without bytes is not counted', () => {
+test('does not count a qdisc that has packets but no bytes', () => {
   const [device] = netDevices(kernel);
   if (!device) throw new Error('the fixture has no device');
   const qdisc = pointer(device.firstQueue + offset('netdev_queue', 'qdisc'));
@@ -99,7 +99,7 @@ test('a qdisc that counts packets without bytes is not counted', () => {
   );
 });
 
-test('a raw socket whose number is not its protocol is told', () => {
+test('reports a raw socket whose number differs from its protocol', () => {
   const census = accountAll(kernel);
   expect(census.total.complete).toBe(true);
   const raw = census.sockets.find(({ socket }) => socket.type === 'SOCK_RAW')?.socket.sock;
@@ -110,7 +110,7 @@ test('a raw socket whose number is not its protocol is told', () => {
 const card = [...netDevices(kernel)].find(({ driver }) => driver === 'virtio_net');
 
 test.each(['max_queue_pairs', 'rq'])(
-  'a card that has lost its rings is not counted: %s',
+  'does not count a network device without its rings: %s',
   (path) => {
     const at = (card?.privateData ?? 0n) + offset('virtnet_info', path);
     const row = rows(change(at, path === 'rq' ? pointer(at) + 8n : 0n, path === 'rq' ? 8 : 2));
@@ -118,20 +118,23 @@ test.each(['max_queue_pairs', 'rq'])(
   },
 );
 
-/** Of the card's first receive queue. */
+/** The network device's first receive queue. */
 const ring = pointer(
   pointer((card?.privateData ?? 0n) + offset('virtnet_info', 'rq')) + offset('receive_queue', 'vq'),
 );
 
-test.each([-11n, 1n, 256n])('a ring that counts entries otherwise is not counted: %d', (wrong) => {
-  const at = ring + offset('vring_virtqueue', 'split.vring.num');
-  const entries = BigInt(kernel.read(at, 4).getUint32(0, true)) + wrong;
-  const row = rows(change(at, entries, 4)).get('receive-rings virtio_net');
-  expect(row?.objects).toBeNull();
-  expect(row?.message).toContain(`a virtqueue of ${entries} entries has an unexpected layout`);
-});
+test.each([-11n, 1n, 256n])(
+  'does not count a ring with an unexpected number of entries: %d',
+  (wrong) => {
+    const at = ring + offset('vring_virtqueue', 'split.vring.num');
+    const entries = BigInt(kernel.read(at, 4).getUint32(0, true)) + wrong;
+    const row = rows(change(at, entries, 4)).get('receive-rings virtio_net');
+    expect(row?.objects).toBeNull();
+    expect(row?.message).toContain(`a virtqueue of ${entries} entries has an unexpected layout`);
+  },
+);
 
-test('a ring that lacks a buffer is not counted', () => {
+test('does not count a ring that lacks a buffer', () => {
   const state = pointer(ring + offset('vring_virtqueue', 'split.desc_state'));
   const size = BigInt(kernel.struct('vring_desc_state_split')?.size ?? 0);
   let first = state + offset('vring_desc_state_split', 'data');
@@ -141,10 +144,10 @@ test('a ring that lacks a buffer is not counted', () => {
   expect(row?.message).toMatch(/its ring holds \d+ buffers in \d+ descriptors/);
 });
 
-describe('of a card whose driver', () => {
+describe('a network device whose driver', () => {
   const driver = (card?.parent ?? 0n) + offset('device', 'driver');
 
-  test('belongs to another bus, nothing is claimed', () => {
+  test('belongs to another bus is not counted', () => {
     const damaged = rows(change(pointer(driver) + offset('device_driver', 'bus'), driver, 8));
     expect(damaged.get('receive-rings')?.message).toMatch(
       /the driver at 0x\w+ belongs to another bus/,
@@ -153,14 +156,14 @@ describe('of a card whose driver', () => {
       expect(damaged.get(what)?.objects, what).toBeNull();
   });
 
-  test('is not told, that is told', () => {
+  test('is unknown is reported', () => {
     const damaged = rows(change(driver, 0n, 8));
     expect(damaged.get('receive-rings no driver')?.objects).toBeNull();
     expect(damaged.get('other-pages')?.objects).toBeNull();
   });
 });
 
-test('where the cache of skbs cannot be found, its row says why', () => {
+test('the row of a missing skb cache reports the reason', () => {
   const hot = needSymbol(kernel, 'net_hotdata');
   const address = hot + offset('net_hotdata', 'skbuff_cache');
   const denials = [{ address, length: 8, code: 'filtered' as const }];

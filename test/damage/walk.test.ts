@@ -15,7 +15,7 @@ afterAll(() => kernel.close());
 
 const census = accountAll(kernel);
 
-/** A socket that one process holds, with frags in its receive queue: what each test damages. */
+/** A socket with a single owner and frags in its receive queue: each test damages it. */
 const victim = (() => {
   const found = census.sockets.find(
     ({ socket, queues, holders }) =>
@@ -32,7 +32,7 @@ function memberOf(type: string, path: string) {
   return member;
 }
 
-/** An object's member with another value. */
+/** A damage that changes one member of an object. */
 function change(address: bigint, type: string, path: string, value: bigint): Damage {
   const { offset, size } = memberOf(type, path);
   const at = address + BigInt(offset);
@@ -75,14 +75,14 @@ const [skb, shared] = (() => {
   throw new Error('the fixture has no such skb');
 })();
 
-test('undamaged, the answer is whole', () => {
+test('undamaged, the answer is complete', () => {
   expect(ask({ patches: [], denials: [] })).toMatchObject({
     total: { complete: true },
     warnings: [],
   });
 });
 
-describe('what cannot be is told, and the rest answered', () => {
+describe('reports an impossible value, and answers the rest', () => {
   test.each([
     ['a length that the skb has no bytes for', change(skb, 'sk_buff', 'len', 1_000_000n)],
     ['paged bytes that no frag holds', change(skb, 'sk_buff', 'data_len', 0n)],
@@ -92,14 +92,14 @@ describe('what cannot be is told, and the rest answered', () => {
       'a frag_list that leads to the skb itself',
       change(shared, 'skb_shared_info', 'frag_list', skb),
     ],
-    ['a shared info that no pointer may lie in', change(skb, 'sk_buff', 'end', 3n)],
+    ['a shared info at an invalid address', change(skb, 'sk_buff', 'end', 3n)],
     [
       'a family that the operations contradict',
       change(sock, 'sock', '__sk_common.skc_family', 16n),
     ],
     ['a type that the socket contradicts', change(sock, 'sock', 'sk_type', 2n)],
     ['a protocol that the operations contradict', change(sock, 'sock', 'sk_protocol', 132n)],
-    ['a state that none is', change(sock, 'sock', '__sk_common.skc_state', 200n)],
+    ['an invalid state', change(sock, 'sock', '__sk_common.skc_state', 200n)],
   ])('%s', (_, damage) => {
     const answer = ask(damage);
     expect(answer.total.complete).toBe(false);
@@ -108,7 +108,7 @@ describe('what cannot be is told, and the rest answered', () => {
   });
 });
 
-describe('a way to the socket that is no way ends in one error', () => {
+describe('a broken path to the socket is one error', () => {
   test.each([
     ['a sock of another socket', change(sock, 'sock', 'sk_socket', socketAt + 64n)],
     ['a socket without a sock', change(socketAt, 'socket', 'sk', 0n)],
@@ -119,7 +119,7 @@ describe('a way to the socket that is no way ends in one error', () => {
       'an inode number of 64 bits',
       change(pointer(file, 'file', 'f_inode'), 'inode', 'i_ino', 2n ** 60n),
     ],
-    ['a table of no whole words', change(table, 'fdtable', 'max_fds', 65n)],
+    ['a table that is not a multiple of words', change(table, 'fdtable', 'max_fds', 65n)],
     ['a table of 2³² − 1', change(table, 'fdtable', 'max_fds', 2n ** 32n - 1n)],
   ])('%s', (_, damage) => {
     expect(() => ask(damage)).toThrow(expect.objectContaining({ code: 'damaged' }));
@@ -128,7 +128,7 @@ describe('a way to the socket that is no way ends in one error', () => {
 
 type Read = (address: bigint, length: number) => DataView;
 
-/** Words that cannot be read are something, and no pointer. */
+/** Reads junk where data cannot be read: values that are not pointers. */
 function readOrJunk(read: Read): Read {
   return (address, length) => {
     try {
@@ -144,9 +144,9 @@ function readOrJunk(read: Read): Read {
   };
 }
 
-test('a table of 2³⁰ descriptors runs into memory that is none, and soon ends', () => {
+test('stops soon if a table of 2³⁰ descriptors runs into unmapped memory', () => {
   const damaged = damagedKernel(kernel, change(table, 'fdtable', 'max_fds', 2n ** 30n));
-  // A dump with all its memory: behind the table lies something else.
+  // A dump with all its memory: other data follows the table.
   const full = new Proxy(damaged, {
     get: (target, name) =>
       name === 'read' ? readOrJunk(target.read) : target[name as keyof typeof target],
@@ -157,7 +157,7 @@ test('a table of 2³⁰ descriptors runs into memory that is none, and soon ends
   expect(answer.warnings.map(({ message }) => message).join()).toContain('but are not in open_fds');
 });
 
-test('a bitmap that calls open descriptors closed is told', () => {
+test('reports a bitmap that marks open descriptors as closed', () => {
   const task = findTask(kernel, victim.pid);
   const bitmap = pointer(table, 'fdtable', 'open_fds');
   const damage = { patches: [{ address: bitmap, bytes: new Uint8Array(8) }], denials: [] };
@@ -166,7 +166,7 @@ test('a bitmap that calls open descriptors closed is told', () => {
   expect(findFile(damaged, task, victim.fd).file).toBe(file);
 });
 
-test('an accept queue that has lost its beginning is told by its count', () => {
+test('reports an accept queue without its start by its count', () => {
   const child = census.sockets.find(
     ({ socket, acceptedFrom }) => acceptedFrom !== undefined && socket.protocol === 'TCP',
   );
@@ -181,7 +181,7 @@ test('an accept queue that has lost its beginning is told by its count', () => {
   );
 });
 
-test('a file in a message that cannot be read hides no other message’s', () => {
+test('an unreadable file in a message does not hide the files of other messages', () => {
   const carried = census.sockets.filter(({ carriedBy }) => carriedBy.length > 0);
   expect(carried.length).toBeGreaterThan(2);
   for (const { socket } of carried) {
@@ -197,7 +197,7 @@ test('a file in a message that cannot be read hides no other message’s', () =>
   }
 });
 
-test('a census that missed a part is not complete', () => {
+test('a census that missed a part is incomplete', () => {
   const init = kernel.symbol('init_task')!;
   const damage = change(init, 'task_struct', 'tasks', 0x1234n);
   const answer = accountAll(damagedKernel(kernel, { ...damage }));
@@ -205,7 +205,7 @@ test('a census that missed a part is not complete', () => {
   expect(answer.warnings.length).toBeGreaterThan(0);
 });
 
-test('what a kill gives back is not known if the table of descriptors is not there, and that is told', () => {
+test('without the descriptor table, memory freed if killed is unknown, and that is reported', () => {
   const address = pointer(table, 'fdtable', 'open_fds');
   const denials = [{ address, length: 8, code: 'filtered' as const }];
   expect(ask({ patches: [], denials: [] }).freedIfKilled).not.toBeNull();

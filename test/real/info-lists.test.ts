@@ -93,7 +93,7 @@ test.each(LAB_KERNELS)('one changed word makes a list incomplete, %s', (version)
 
 // crash 9.0.2 cannot open a 7.2 kernel.
 describe.each(LAB_KERNELS.filter((version) => version !== 'newest'))(
-  'lists beside crash, %s',
+  'lists compared with crash, %s',
   (version) => {
     test('equal its mod, mount, swap, ipcs and runq after a panic', () => {
       const [file = ''] = labKdump(version).formats['lzo-d31'];

@@ -16,7 +16,7 @@ import { drgnJson } from '../support/drgn.js';
 import type { LabKernel } from '../support/lab.js';
 import { littleEndian } from '../support/little-endian.js';
 
-/** The same lists by drgn. */
+/** The same lists from drgn. */
 interface DrgnLists {
   readonly modules: readonly {
     readonly address: string;
@@ -78,8 +78,9 @@ export function listsOf(kernel: Kernel) {
 const sorted = (pids: readonly number[]) => pids.toSorted((a, b) => a - b);
 
 /**
- * A dump can catch a CPU amid a wakeup: the task is enqueued before `on_rq` is set (activate_task, kernel/sched/core.c),
- * and the list is then incomplete, as it should be. Returns the other warnings.
+ * A dump can catch a CPU during a wakeup: the task is enqueued before `on_rq` is set
+ * (activate_task, kernel/sched/core.c), and the list is then correctly incomplete. Returns the
+ * other warnings.
  */
 export function exceptWakeups<W extends { readonly message: string }>(
   warnings: readonly W[],
@@ -95,7 +96,11 @@ export function exceptWakeups<W extends { readonly message: string }>(
   });
 }
 
-/** Compares each list of an open dump with drgn's of the same dump. @param elf the dump, for drgn */
+/**
+ * Compares each list of an open dump with drgn's list of the same dump.
+ *
+ * @param elf the dump, for drgn
+ */
 export function expectDrgnLists(kernel: Kernel, elf: string, version: LabKernel): DrgnLists {
   const truth = drgnJson<DrgnLists>(elf, version, new URL('./info-lists.py', import.meta.url));
   const lists = listsOf(kernel);
@@ -173,7 +178,7 @@ export type ListDamage = readonly (readonly [
   change: (value: bigint) => bigint,
 ])[];
 
-/** Expects that each change of a single word makes its list incomplete, or that the list cannot be read. */
+/** Expects that each change of a single word makes its list incomplete or unreadable. */
 export function expectReported(kernel: Kernel, damage: ListDamage): void {
   for (const [list, what, address, bytes, change] of damage) {
     const view = kernel.read(address, bytes);
@@ -185,7 +190,7 @@ export function expectReported(kernel: Kernel, damage: ListDamage): void {
       expect({ list, what, complete }).toEqual({ list, what, complete: false });
       expect(warnings.length, what).toBeGreaterThan(0);
     } catch (error) {
-      // No list is an answer, too.
+      // A missing list is valid, too.
       if (!(error instanceof KernelError)) throw error;
       expect(error.code).toBe('damaged');
     }

@@ -60,14 +60,14 @@ export function fromDrgn({
   return same;
 }
 
-/** What `info` says of a guest that QEMU paused, beside drgn. */
+/** Compares `info` about a guest that QEMU paused with drgn. */
 export function pausedInfoSuite(name: LabDumpName): void {
-  // A table of symbols that has functions only does not name what these are in.
+  // A symbol table with functions only lacks the variables for these.
   const lacksVariables = kernelOf(name) === '6.1-arm64';
-  const notTold = lacksVariables ? ['kernel clock and uptime', 'taint', 'panicked CPU'] : [];
-  describe(`info of a paused guest, ${name}`, () => {
+  const missingFacts = lacksVariables ? ['kernel clock and uptime', 'taint', 'panicked CPU'] : [];
+  describe(`info about a paused guest, ${name}`, () => {
     test.each(['elf', 'kdumpZlib'] as const)(
-      '%s: says what drgn says, and that it ran',
+      '%s: reports what drgn reports, and that the kernel was running',
       async (format) => {
         const dump = labDump(name);
         const truth = drgnJson<Drgn>(dump.elf, kernelOf(name), SCRIPT);
@@ -85,7 +85,9 @@ export function pausedInfoSuite(name: LabDumpName): void {
           cpu: null,
           task: null,
         });
-        expect(answer.missing.map(({ what }) => what)).toEqual(expect.arrayContaining(notTold));
+        expect(answer.missing.map(({ what }) => what)).toEqual(
+          expect.arrayContaining(missingFacts),
+        );
         if (lacksVariables) expect(answer.time).toBeNull();
         else {
           expect(answer.time?.from).toBe('clock');

@@ -30,11 +30,11 @@ const LEVELS: Partial<Record<KdumpFormat, number>> = {
   'lzo-d0': 0,
 };
 
-describe.each(SLOW_TESTS_KERNELS)('info of a kernel that panicked, %s', (version) => {
+describe.each(SLOW_TESTS_KERNELS)('info about a kernel that panicked, %s', (version) => {
   const kdump = () => labKdump(version);
   const truth = () => drgnJson<Drgn>(kdump().formats.elf[0]!, version, SCRIPT);
 
-  test('whatever the format, it says what drgn says, why it crashed and what was filtered', async () => {
+  test('in any format, reports what drgn reports, the panic reason and the filter', async () => {
     const expected = truth();
     expect(expected.panic).toBe('Kernel panic - not syncing: sysrq triggered crash');
     const crashTime = crashTimeOf(kdump().formats.elf[0]!);
@@ -44,7 +44,7 @@ describe.each(SLOW_TESTS_KERNELS)('info of a kernel that panicked, %s', (version
       const panic = answer.kernel?.panic;
       expect(panic?.state).toBe('panicked');
       expect(panic?.cause).toBe(expected.fault);
-      // The shell wrote to /proc/sysrq-trigger: it was running on the CPU that panicked.
+      // The shell that wrote to /proc/sysrq-trigger was running on the CPU that panicked.
       expect(panic?.task).toEqual(expected.running.find(({ cpu }) => cpu === panic?.cpu));
       expect(panic?.task?.comm).toBe('sh');
       expect(answer.time?.from).toBe('crash');
@@ -55,7 +55,7 @@ describe.each(SLOW_TESTS_KERNELS)('info of a kernel that panicked, %s', (version
     }
   });
 
-  test('its uptime agrees with the time of the last line in its log', async () => {
+  test('uptime agrees with the time of the last line in its log', async () => {
     const log = readFileSync(join(kdump().folder, 'log'), 'latin1');
     const panicked = /\[ *(\d+\.\d+)\] Kernel panic - not syncing/.exec(log)?.[1];
     const answer = await info(...kdump().formats['lzo-d31']);
@@ -63,7 +63,7 @@ describe.each(SLOW_TESTS_KERNELS)('info of a kernel that panicked, %s', (version
   });
 });
 
-/** VMCOREINFO's line, out of the raw file. */
+/** The line in VMCOREINFO, from the raw file. */
 function crashTimeOf(path: string): number {
   const head = readFileSync(path)
     .subarray(0, 1 << 20)
@@ -74,8 +74,8 @@ function crashTimeOf(path: string): number {
 // crash 9.0.2 cannot open a 7.2 kernel.
 const CRASH_KERNELS = LAB_KERNELS.filter((version) => version !== 'newest');
 
-describe.each(CRASH_KERNELS)('info beside crash, %s', (version) => {
-  test('says what its `sys` says', async () => {
+describe.each(CRASH_KERNELS)('info compared with crash, %s', (version) => {
+  test('reports what crash’s `sys` reports', async () => {
     const [file] = labKdump(version).formats['lzo-d31'];
     const { vmlinux, config } = labKernel(version);
     const said = execFileSync(labTool('crash'), ['-s', vmlinux, file!], {
@@ -90,17 +90,17 @@ describe.each(CRASH_KERNELS)('info beside crash, %s', (version) => {
     expect(field('CPUS')).toBe(String(kernel?.cpus.online));
     expect(Date.parse(field('DATE') ?? '')).toBe(Date.parse(time?.at ?? ''));
     expect(field('PANIC')).toBe(JSON.stringify(kernel?.panic.message));
-    // Its UPTIME is 212 s too much on 6.12; ticks since boot are what it makes that of.
+    // crash's UPTIME is 212 s too large on 6.12; it is computed from ticks since boot.
     const ticks = BigInt(/\$1 = (\d+)/.exec(said)?.[1] ?? -1);
     const hz = Number(/^CONFIG_HZ=(\d+)$/m.exec(readFileSync(config, 'utf8'))?.[1]);
     const uptime = Number(ticks - (2n ** 32n - BigInt(300 * hz))) / hz;
-    // Ticks come late in a virtual machine.
+    // Ticks are late in a virtual machine.
     expect(Math.abs((time?.uptimeSeconds ?? 0) - uptime)).toBeLessThan(2);
   });
 });
 
-describe('info of dumps that lack something', () => {
-  test('a dump that is cut still says what it is, and of which kernel', async () => {
+describe('info about incomplete dumps', () => {
+  test('a truncated dump still reports its format and kernel', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-info-'));
     try {
       const whole = readFileSync(labKdump('6.1').formats['lzo-d31'][0]!);
@@ -119,7 +119,7 @@ describe('info of dumps that lack something', () => {
     }
   });
 
-  test('one part of a split dump says which parts are missing, and does not guess', async () => {
+  test('one part of a split dump reports the missing parts, and does not guess', async () => {
     const parts = labKdump('6.1').formats['split-d31'];
     const whole = await info(...parts);
     expect(parts).toHaveLength(3);
@@ -129,14 +129,14 @@ describe('info of dumps that lack something', () => {
       expect(dump.anomalies.join('\n')).toContain('a part of the split dump was not given');
       expect(noted.release).toBe(whole.noted.release);
       const lacks = missing.map(({ what }) => what);
-      // Which of them has the kernel, and its log, is another one in each guest.
+      // The part that contains the kernel and its log differs from guest to guest.
       if (kernel === null) expect(lacks).toEqual(['kernel, and every figure']);
       if (kernel === null || lacks.includes('the log')) withoutLog++;
       expect(lacks).not.toEqual([]);
-      // What is told of a part is what is told of the whole, or nothing.
+      // Facts about a part equal those about the complete dump, or are missing.
       for (const key of ['processes', 'taint', 'ramBytes', 'modules', 'version'] as const) {
-        const told = kernel?.[key] ?? null;
-        if (told !== null) expect(told, key).toEqual(whole.kernel?.[key]);
+        const fact = kernel?.[key] ?? null;
+        if (fact !== null) expect(fact, key).toEqual(whole.kernel?.[key]);
       }
       if (kernel === null) continue;
       expect(kernel.panic.state).toBe('panicked');
@@ -146,7 +146,7 @@ describe('info of dumps that lack something', () => {
     expect(withoutLog).toBeGreaterThanOrEqual(2);
   });
 
-  test('a wrong vmlinux is an error, not a gap', async () => {
+  test('a wrong vmlinux is an error, not missing data', async () => {
     const { vmlinux } = labKernel('5.10');
     const { stderr, status } = await kdumpMem(
       'info',

@@ -29,11 +29,11 @@ function raw(...args: readonly string[]): Buffer {
   });
 }
 
-describe.each(LAB_KERNELS)('read beside drgn, %s', (version) => {
+describe.each(LAB_KERNELS)('read compared with drgn, %s', (version) => {
   test('symbols, the direct map, vmalloc and physical memory', async () => {
     const dump = labDump(version);
     const socket = dump.oracle.sockets[0]!;
-    const asked: { args: string[]; length: number; space: 'v' | 'p' }[] = [
+    const requests: { args: string[]; length: number; space: 'v' | 'p' }[] = [
       { args: ['linux_banner'], length: 200, space: 'v' },
       { args: ['init_task+0x10'], length: 5000, space: 'v' },
       { args: ['tcp_prot+16'], length: 64, space: 'v' },
@@ -43,7 +43,7 @@ describe.each(LAB_KERNELS)('read beside drgn, %s', (version) => {
       { args: ['--phys', '1000ff1'], length: 33, space: 'p' },
     ];
     const answers: ReadJson[] = [];
-    for (const { args, length } of asked) {
+    for (const { args, length } of requests) {
       answers.push(await readJson(...args, '--length', String(length), '--vmcore', dump.kdumpZlib));
     }
     const truth = drgnJson<(string | null)[]>(
@@ -51,7 +51,7 @@ describe.each(LAB_KERNELS)('read beside drgn, %s', (version) => {
       version,
       SCRIPT,
       ...answers.map(({ address, length }, index) =>
-        [asked[index]!.space, address, length.toString(16)].join(':'),
+        [requests[index]!.space, address, length.toString(16)].join(':'),
       ),
     );
     expect(answers.map(bytesOf)).toEqual(truth);
@@ -62,11 +62,11 @@ describe.each(LAB_KERNELS)('read beside drgn, %s', (version) => {
   });
 });
 
-describe('read, as a user asks', () => {
+describe('read, as a command', () => {
   const { elf, kdumpZlib } = labDump('6.1');
   const { vmlinux, systemMap } = labKernel('6.1');
 
-  test('its hex is what hexdump -C makes of its raw bytes, but for the address', async () => {
+  test('its hex equals hexdump -C of its raw bytes, except for the address', async () => {
     const place = ['init_task', '--length', '9001', '--vmcore', kdumpZlib];
     const bytes = raw(...place);
     expect(bytes.length).toBe(9001);
@@ -79,7 +79,7 @@ describe('read, as a user asks', () => {
     expect(stdout).toBe(moved);
   });
 
-  test('crash, as engine and by itself, has the same bytes', async () => {
+  test('crash, as engine and on its own, reads the same bytes', async () => {
     const said = execFileSync(labTool('crash'), ['-s', vmlinux, elf], {
       input: 'rd -64 tcp_prot 32\nquit\n',
     }).toString();
@@ -98,7 +98,7 @@ describe('read, as a user asks', () => {
     expect(engine).toEqual(native);
   });
 
-  test('a name that several symbols share is refused with all their places', async () => {
+  test('refuses a name of several symbols, with all addresses', async () => {
     const { stderr, status } = await kdumpMem('read', 'cleanup_module', '--vmcore', kdumpZlib);
     expect(status).toBe(4);
     expect(stderr).toMatch(
@@ -134,7 +134,7 @@ describe('read, as a user asks', () => {
     expect((await kdumpMem('read', '0xffff800000000000', '--vmcore', kdumpZlib)).status).toBe(3);
   });
 
-  test('--phys reads a dump that is cut so short that no kernel is found in it', async () => {
+  test('--phys reads a truncated dump in which no kernel can be found', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-read-'));
     try {
       // The header block, the bitmaps and the first pages of a dump: no kernel can be found in it.
@@ -152,13 +152,13 @@ describe('read, as a user asks', () => {
   });
 });
 
-describe('read of what the filter left out', () => {
+describe('read of filtered memory', () => {
   const [whole] = labKdump('6.1').formats.elf;
   const [filtered] = labKdump('6.1').formats['lzo-d31'];
   const length = 0x100_0000;
   let from = 0;
   let range: string[];
-  // Where the kernel and what it keeps lie is another place in each guest.
+  // The addresses of kernel data differ from guest to guest.
   beforeAll(async () => {
     for (from = 0; from < 0x2000_0000; from += length) {
       range = ['--phys', from.toString(16), '--length', `${length / 1024}k`];
@@ -169,7 +169,7 @@ describe('read of what the filter left out', () => {
     throw new Error('no range of this dump is left out in part');
   });
 
-  test('pieces cover the range; what is there is right, what is not is really not in the dump', async () => {
+  test('pieces cover the range; captured bytes are right, and holes are really not in the dump', async () => {
     const answer = await readJson(...range, '--vmcore', filtered!);
     const truth = raw(...range, '--vmcore', whole!);
     let at = from;
@@ -189,11 +189,11 @@ describe('read of what the filter left out', () => {
     expect(holes).toBeGreaterThan(0);
     expect(answer.complete).toBe(false);
 
-    // libkdumpfile, through drgn, cannot read either what we call left out.
+    // libkdumpfile, through drgn, cannot read our holes either.
     const elf = labKdump('6.1').formats['elf-d31'][0]!;
     const missing = answer.pieces.filter((piece) => 'missing' in piece).slice(0, 50);
-    const asked = missing.map(({ address }) => `p:${address}:8`);
-    const theirs = drgnJson<(string | null)[]>(filtered!, '6.1', SCRIPT, ...asked);
+    const queries = missing.map(({ address }) => `p:${address}:8`);
+    const theirs = drgnJson<(string | null)[]>(filtered!, '6.1', SCRIPT, ...queries);
     expect(theirs).toEqual(missing.map(() => null));
     // The ELF core leaves zero pages out, the compressed format stores one for all.
     const inElf = new Set(
@@ -207,7 +207,7 @@ describe('read of what the filter left out', () => {
     }
   });
 
-  test('hex says so in a line, and on stderr; raw bytes are refused, or zeros if asked', async () => {
+  test('hex reports holes in a line, and on stderr; raw output is refused, or zeros on request', async () => {
     const { pieces } = await readJson(...range, '--vmcore', filtered!);
     const hole = pieces.find(
       (piece, index) => index > 0 && 'missing' in piece && piece.length >= PAGE,
@@ -227,8 +227,8 @@ describe('read of what the filter left out', () => {
     const zeros = raw(...around, '--zero-excluded');
     expect(zeros.length).toBe(48);
     expect(zeros.subarray(32).every((byte) => byte === 0)).toBe(true);
-    const there = raw('--phys', start.toString(16), '--length', '32', '--vmcore', whole!);
-    expect(zeros.subarray(0, 32).equals(there)).toBe(true);
+    const captured = raw('--phys', start.toString(16), '--length', '32', '--vmcore', whole!);
+    expect(zeros.subarray(0, 32).equals(captured)).toBe(true);
 
     const nothing = await kdumpMem('read', '--phys', hole.address, '--vmcore', filtered!);
     expect(nothing.status).toBe(3);

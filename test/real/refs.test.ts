@@ -24,7 +24,7 @@ type Word = readonly [range: number, physical: number, into: number];
 
 const WORDS = fileURLToPath(new URL('./refs.py', import.meta.url));
 
-/** A target in each kind of memory, some of each. */
+/** Some targets in each kind of memory. */
 function someTargets(kernel: NativeKernel, finder: TargetFinder, identifier: AddressIdentifier) {
   const some = <Item>(all: Iterable<Item>, count: number) => {
     const list = [...all];
@@ -47,7 +47,7 @@ function someTargets(kernel: NativeKernel, finder: TargetFinder, identifier: Add
 }
 
 test.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
-  '%s: references are all words of the dump that lie in a target',
+  '%s: references are all words of the dump that point into a target',
   async (name) => {
     const { elf } = labDump(name);
     const kernel = openNative({ files: [elf] });
@@ -98,7 +98,7 @@ test.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
   },
 );
 
-describe('a dump of which a part is missing', () => {
+describe('a dump with a missing part', () => {
   const { elf } = labDump('6.12');
   const whole = openNative({ files: [elf] });
   const { pageSize } = whole.facts;
@@ -116,13 +116,13 @@ describe('a dump of which a part is missing', () => {
     return found;
   }
 
-  test('makes the answer incomplete only where the kernel may have pointers', async () => {
+  test('is incomplete only if the part may contain kernel pointers', async () => {
     let ledger: MemoryPlaces['ledger'] | undefined;
     accountMemory(whole, undefined, { onPlaces: (places) => ({ ledger } = places) });
     const sound = await searchReferences(whole, whole.symbolTable, tasks, 1e6);
     expect(sound).toMatchObject({ complete: true, warnings: [] });
     expect(sound.found.unscanned).toEqual([]);
-    // A page of another cache that refers to a task, and is no part of what identifies anything.
+    // A page of another cache that refers to a task, and is not needed to identify any object.
     const { holder } = sound.found.references.find(
       ({ source, holder: { object } }) =>
         source === 'kernel' && object?.kind === 'slab-object' && object.cache.startsWith('kmalloc'),
@@ -152,7 +152,7 @@ describe('a dump of which a part is missing', () => {
   });
 });
 
-test('as a command: text, JSON, and what is refused', async () => {
+test('as a command: text, JSON, and refused options', async () => {
   const { elf } = labDump('6.12');
   const of = ['--vmcore', elf];
   const json = await kdumpMem('refs', 'init_task+0x10', '--json', '--limit', '3', ...of);

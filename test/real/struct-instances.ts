@@ -33,14 +33,14 @@ function flatten(value: ValueJson, path: string, into: Map<string, unknown>): vo
   }
 }
 
-/** `struct TYPE ADDRESS` of a dump, beside drgn. */
+/** Compares `struct TYPE ADDRESS` of a dump with drgn. */
 export function structInstancesSuite(name: LabDumpName): void {
   const version = kernelOf(name);
-  describe(`instances beside drgn, ${name}`, () => {
+  describe(`instances compared with drgn, ${name}`, () => {
     test('every value of tasks, sockets, files, protocols and pages', async () => {
       const dump = labDump(name);
       const sockets = dump.oracle.sockets.filter(({ protocol }) => protocol === 'TCP').slice(0, 4);
-      const asked = [
+      const instances = [
         ['struct task_struct', 'init_task'],
         ['struct proto', 'tcp_prot'],
         ['struct net', 'init_net'],
@@ -61,11 +61,11 @@ export function structInstancesSuite(name: LabDumpName): void {
         dump.elf,
         version,
         script,
-        ...asked.flat(),
+        ...instances.flat(),
       );
       let compared = 0;
-      for (const [index, [type, place]] of asked.entries()) {
-        // A table of symbols that has functions only does not name all of these.
+      for (const [index, [type, place]] of instances.entries()) {
+        // A symbol table with functions only lacks some of these.
         const at = version === '6.1-arm64' ? truth[index]!.address : place;
         const { stdout, stderr, status } = await kdumpMem(
           ...['struct', type, at, '--vmcore', dump.kdumpZlib, '--elements', '16', '--json'],

@@ -18,7 +18,7 @@ import { structInstancesSuite } from './struct-instances.js';
 
 /**
  * Lines of a layout: `name offset size`, `name bit N width N`, closing braces of anonymous structs,
- * holes and padding in bits, and the sums of the whole.
+ * holes and padding in bits, and the sums of the struct.
  */
 function linesOf(text: string): string[] {
   const lines: string[] = [];
@@ -34,11 +34,11 @@ function linesOf(text: string): string[] {
       hole = 0;
       const [, offset, bit, size] = place;
       const width = /:(\d+);/.exec(line)?.[1];
-      // Which storage unit a packed bitfield is shown in is a matter of taste; its bits are not.
+      // The storage unit of a packed bitfield is arbitrary; its bits are not.
       if (bit === undefined) lines.push(`${nameIn(line)} ${offset} ${size}`);
       else lines.push(`${nameIn(line)} bit ${Number(offset) * 8 + Number(bit)} width ${width}`);
     }
-    // An anonymous struct that is const has sums of its own: the last are those of the whole.
+    // A const anonymous struct has sums of its own: the last are those of the whole struct.
     sums = /\/\* (size: \d+, cachelines: \d+, members: \d+)/.exec(line)?.[1] ?? sums;
     const [, bits, much] = /\/\* (bit_)?padding: (\d+)/.exec(line) ?? [];
     if (much) padding += Number(much) * (bits ? 1 : 8);
@@ -58,7 +58,7 @@ function nameIn(line: string): string {
   return /(\w+)$/.exec(bare)?.[1] ?? '}';
 }
 
-/** `struct NAME {` … `};` of pahole's output, those that it prints exactly once. */
+/** `struct NAME {` … `};` in pahole's output, those that it prints exactly once. */
 function paholeStructs(vmlinux: string): Map<string, string> {
   const said = execFileSync('pahole', ['-F', 'btf', vmlinux], {
     maxBuffer: 1 << 28,
@@ -74,10 +74,10 @@ function paholeStructs(vmlinux: string): Map<string, string> {
   return structs;
 }
 
-// pahole 1.24 does not know all that newer kernels' BTF holds, and leaves members out.
+// pahole 1.24 does not support all BTF of newer kernels, and omits members.
 const PAHOLE_KERNELS = ['5.10', '6.1'] as const satisfies readonly LabKernel[];
 
-describe.each(PAHOLE_KERNELS)('layouts beside pahole, %s', (version) => {
+describe.each(PAHOLE_KERNELS)('layouts compared with pahole, %s', (version) => {
   let kernel: NativeKernel;
   beforeAll(() => {
     kernel = openNative({ files: [labDump(version).kdumpZlib] });
@@ -90,7 +90,7 @@ describe.each(PAHOLE_KERNELS)('layouts beside pahole, %s', (version) => {
     let members = 0;
     for (const [name, block] of structs) {
       const types = namedTypes(kernel, `struct ${name}`);
-      // It shows what a pointer to an anonymous struct points to, as if that were part of it.
+      // It prints the target of a pointer to an anonymous struct as if that were part of it.
       if (types.length !== 1 || /^\t+\} \*/m.test(block)) continue;
       const ours = linesOf(typeText(types[0]!));
       const theirs = linesOf(block);
@@ -105,7 +105,7 @@ describe.each(PAHOLE_KERNELS)('layouts beside pahole, %s', (version) => {
 
 for (const version of LAB_KERNELS) structInstancesSuite(version);
 
-describe('struct, as a user asks', () => {
+describe('struct, as a command', () => {
   const { kdumpZlib } = labDump('6.1');
   const struct = (...args: readonly string[]) => kdumpMem('struct', ...args, '--vmcore', kdumpZlib);
 
@@ -141,7 +141,7 @@ describe('struct, as a user asks', () => {
     expect(types[0]).toMatchObject({ kind: 'enum', values: { PG_locked: 0, PG_head: 16 } });
   });
 
-  test('what is not there ends with status 4, and a line that says so', async () => {
+  test('a missing name is reported in one line, with status 4', async () => {
     const type = await struct('no_such_struct');
     expect(type).toMatchObject({ stdout: '', status: 4 });
     expect(type.stderr).toMatch(
@@ -157,10 +157,10 @@ describe('struct, as a user asks', () => {
     expect((await struct('list_head', '--engine', 'crash')).status).toBe(2);
   });
 
-  test('what the filter left out is said member by member', async () => {
+  test('filtered members are reported individually', async () => {
     const [filtered] = labKdump('6.1').formats['lzo-d31'];
     const hole = firstHole(filtered!);
-    // An instance that begins 8 bytes before the hole: its first member is there, its second isn't.
+    // An instance that begins 8 bytes before the hole: only its first member is captured.
     const at = `0x${(hole - 8n).toString(16)}`;
     const { stdout, stderr, status } = await kdumpMem(
       ...['struct', 'list_head', at, '--vmcore', filtered!],
@@ -173,12 +173,12 @@ describe('struct, as a user asks', () => {
   });
 });
 
-/** The direct-map address of a page that a dump's filter left out, behind one that it kept. */
+/** The direct-map address of a filtered page behind a captured one. */
 function firstHole(filtered: string): bigint {
   const kernel = openNative({ files: [filtered] });
   try {
     const base = kernel.read(kernel.symbol('page_offset_base')!, 8).getBigUint64(0, true);
-    const there = (address: bigint): boolean => {
+    const isCaptured = (address: bigint): boolean => {
       try {
         kernel.read(address, 8);
         return true;
@@ -187,7 +187,7 @@ function firstHole(filtered: string): bigint {
       }
     };
     for (let page = base + 0x100_0000n; page < base + 0x2000_0000n; page += 4096n) {
-      if (there(page) && !there(page + 4096n)) return page + 4096n;
+      if (isCaptured(page) && !isCaptured(page + 4096n)) return page + 4096n;
     }
     throw new Error('no page was left out');
   } finally {

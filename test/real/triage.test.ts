@@ -30,7 +30,7 @@ function dumpIn(folder: string, name: string, vmcore: string): void {
   copyFileSync(vmcore, join(folder, name, 'vmcore'));
 }
 
-/** The very lines of README.md, but for where the dumps and the output are. */
+/** The lines of README.md, except for the paths of dumps and output. */
 function lines(folder: string): string {
   const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
   const block = /## Triage of many dumps\n[^#]*?```sh\n([^`]*)```/.exec(readme)?.[1] ?? '';
@@ -48,7 +48,7 @@ const bash = (script: string, ...options: string[]) =>
   });
 
 /** Lines of dumps, and the end. */
-function told() {
+function printedLines() {
   const text = readFileSync(join(work, 'crashes.ndjson'), 'utf8').trimEnd();
   const all = text.split('\n').map((line) => JSON.parse(line) as { schema: string });
   return {
@@ -60,12 +60,12 @@ function told() {
 test('README’s command writes one line for each dump: release, panic, top owner', async () => {
   const { stderr, exitCode } = await bash(lines(crash), '-e');
   expect(exitCode, stderr).toBe(0);
-  const { dumps, end } = told();
+  const { dumps, end } = printedLines();
   expect(end).toMatchObject({ dumps: FIXTURES.length + 1, read: FIXTURES.length + 1, failed: 0 });
   const of = (name: string) => dumps.find(({ dump }) => dump === join(crash, name, 'vmcore'));
   for (const name of FIXTURES) {
     const { truth } = fixture(name);
-    // What extracts hold is of sockets.
+    // Extracts contain socket data.
     expect(of(name)).toMatchObject({ ok: true, release: truth.release, panic: { cause: null } });
   }
   const panicked = of("6.1's panic");
@@ -75,10 +75,10 @@ test('README’s command writes one line for each dump: release, panic, top owne
   expect(panicked?.topOwner?.bytes).toBeGreaterThan(0);
 });
 
-test('a dump that cannot be read has a line too, and the status says that there is one', async () => {
+test('an unreadable dump has a line too, and the exit status reports it', async () => {
   rmSync(join(work, 'crashes.ndjson'));
   expect((await bash(lines(some))).exitCode).toBe(3);
-  const { dumps, end } = told();
+  const { dumps, end } = printedLines();
   expect(end).toMatchObject({ dumps: 2, read: 1, failed: 1 });
   expect(dumps.map(({ ok }) => ok)).toEqual([false, true]);
   expect(dumps[1]?.release).toBe(fixture('6.1').truth.release);
@@ -90,10 +90,10 @@ test('exit statuses fit xargs and set -e', async () => {
   const sound = await bash(`${each('1*')} | jq -r .kernel.release`, '-e', '-o', 'pipefail');
   expect(sound.exitCode, sound.stderr).toBe(0);
   expect(sound.stdout).toBe(fixture('6.1').truth.release);
-  // xargs ends with 123 where a command ended with 1 to 125, and runs the others all the same.
-  const both = await bash(each('*'));
-  expect(both.exitCode).toBe(123);
-  expect(JSON.parse(both.stdout).kernel.release).toBe(fixture('6.1').truth.release);
+  // xargs exits with 123 if a command exited with 1 to 125, and still runs the others.
+  const xargsRun = await bash(each('*'));
+  expect(xargsRun.exitCode).toBe(123);
+  expect(JSON.parse(xargsRun.stdout).kernel.release).toBe(fixture('6.1').truth.release);
   const stops = await bash(`kdump-mem info --vmcore /nowhere; echo reached`, '-e');
   expect(stops.exitCode).toBe(3);
   expect(stops.stdout).toBe('');

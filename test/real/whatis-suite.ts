@@ -44,7 +44,10 @@ function asDrgn(object: Identified | null): string | null {
   }
 }
 
-/** drgn names tasks instead of their objects, comms in another encoding, and callers with their offsets. */
+/**
+ * drgn names tasks instead of their objects, comms in another encoding, and callers with their
+ * offsets.
+ */
 function comparable(words: string | null): string | null {
   if (words === null) return null;
   return words
@@ -54,7 +57,7 @@ function comparable(words: string | null): string | null {
 }
 
 /**
- * Compares what addresses of a dump are with what drgn says.
+ * Compares identified addresses of a dump with drgn.
  *
  * @param each number of addresses of each kind
  * @param anonymous minimum number of anonymous pages: a guest without processes has few
@@ -73,30 +76,30 @@ export function whatisSuite(name: LabKernel, elf: string, each: number, anonymou
       return found;
     };
 
-    test('objects, stacks and areas are those that drgn identifies', () => {
+    test('objects, stacks and areas match drgn', () => {
       const found = truth.objects.map(([at, words]) => ({ words, ...of(at) }));
-      // drgn names the area where no symbol with a size is (functions of modules; on arm64 the image, too), and an object
-      // that would begin in the padding of a slab.
-      const both = found.filter(({ object, words }) => {
+      // drgn names the area if no symbol with a size is there (functions of modules; on arm64 the
+      // image, too), and an object that would begin in the padding of a slab.
+      const comparableOnes = found.filter(({ object, words }) => {
         // On arm64 the image is among the areas.
         if (words?.includes('symbol: ')) return false;
         if (object?.kind === 'symbol') return !words?.startsWith('vmap: ');
         return object?.kind !== 'slab-padding';
       });
-      const ours = both.map(({ object, words }) => {
+      const ours = comparableOnes.map(({ object, words }) => {
         const own = asDrgn(object);
         // drgn does not read sheaves of free objects (since 6.18).
         return hasSheaves && words?.startsWith('slab object')
           ? (own?.replace(/^free /, '') ?? null)
           : own;
       });
-      expect(ours).toEqual(both.map(({ words }) => comparable(words)));
-      expect(both.length).toBeGreaterThan(0.9 * found.length);
+      expect(ours).toEqual(comparableOnes.map(({ words }) => comparable(words)));
+      expect(comparableOnes.length).toBeGreaterThan(0.9 * found.length);
       expect(truth.slabs[0]).toBe(each);
       expect(truth.slabs[1]).toBeGreaterThan(each / 10);
     });
 
-    test('struct pages, symbols of the image and of modules, per-CPU variables', () => {
+    test('identifies struct pages, symbols of the image and of modules, per-CPU variables', () => {
       for (const [at, frame] of truth.pageStructs)
         expect(of(at).object).toEqual({ kind: 'page-struct', frame, offset: 8 });
       const named = (
@@ -114,7 +117,7 @@ export function whatisSuite(name: LabKernel, elf: string, each: number, anonymou
         expect(some).toHaveLength(each);
     });
 
-    test('free pages, and what nothing maps', () => {
+    test('identifies free pages, and unmapped addresses', () => {
       for (const at of truth.free)
         expect(of(at)).toMatchObject({ category: 'free-buddy', object: { kind: 'page' } });
       for (const at of truth.unmapped)
@@ -122,7 +125,7 @@ export function whatisSuite(name: LabKernel, elf: string, each: number, anonymou
       for (const some of [truth.free, truth.unmapped]) expect(some).toHaveLength(each);
     });
 
-    test('pages of files', () => {
+    test('identifies pages of files', () => {
       for (const [at, inode, index] of truth.files) {
         const { object } = of(at);
         const into = BigInt(at) % BigInt(truth.pageSize);
@@ -132,20 +135,20 @@ export function whatisSuite(name: LabKernel, elf: string, each: number, anonymou
       expect(truth.files.length).toBeGreaterThan(100);
     });
 
-    test('anonymous pages are mapped where it says', () => {
+    test('anonymous pages are mapped at the reported address', () => {
       const found = truth.anonymous.map(of);
       const places = found.flatMap(({ object, frame }) =>
         object?.kind === 'process-page' ? [{ ...object, frame }] : [],
       );
-      const asked = places.map(({ pid, address }) => `${pid}:0x${address.toString(16)}`);
-      expect(drgnJson<number[]>(elf, name, SCRIPT, ...asked)).toEqual(
+      const queries = places.map(({ pid, address }) => `${pid}:0x${address.toString(16)}`);
+      expect(drgnJson<number[]>(elf, name, SCRIPT, ...queries)).toEqual(
         places.map(({ frame }) => frame),
       );
       expect(places).toHaveLength(found.length);
       expect(places.length).toBeGreaterThan(anonymous);
     });
 
-    test('each page has the category that `memory` gives it', () => {
+    test('each page has the category that `memory` reports', () => {
       let places: MemoryPlaces | undefined;
       accountMemory(kernel, undefined, { onPlaces: (known) => (places = known) });
       const wrong = all.flatMap(({ address, frame, category, object }) => {

@@ -13,7 +13,7 @@ import { whatisSuite } from './whatis-suite.js';
 for (const name of [...LAB_KERNELS, '6.12-arm64-16k'] as const)
   whatisSuite(name, labDump(name).elf, 300);
 
-test('init code that the kernel freed, and a stack that two facts place differently', () => {
+test('init code that the kernel freed, and a stack with two contradicting facts', () => {
   const kernel = openNative({ files: [labDump('6.12').elf] });
   const areas = [...kernelStacks(kernel)].filter(({ vm }) => vm !== 0n);
   const [one, other] = [areas[0]!, areas[1]!];
@@ -26,7 +26,7 @@ test('init code that the kernel freed, and a stack that two facts place differen
     return { ...identifier.of(address), complete: warnings.complete };
   };
   expect(identified(one.stack + 8n).object).toMatchObject({ kind: 'stack', offset: 8 });
-  // Of the two that name one area, the one whose stack is elsewhere must not be named.
+  // The candidate whose stack is elsewhere must not be named.
   for (const { stack } of [one, other]) {
     const { object, complete } = identified(stack + 8n, ...patches);
     const owner = object?.kind === 'stack' ? object.pid : undefined;
@@ -37,7 +37,7 @@ test('init code that the kernel freed, and a stack that two facts place differen
   kernel.close();
 });
 
-test('as a command: text, JSON, and what does not exist', async () => {
+test('as a command: text, JSON, and missing addresses', async () => {
   const { elf } = labDump('6.12');
   const of = ['--vmcore', elf];
   const text = await kdumpMem('whatis', 'init_task+0x10', 'pfn:0x1', '0x10', ...of);

@@ -57,7 +57,7 @@ const answer = (
 
 const text = (found: BlockedAnswer) => blockedText(found, { limit: 2, width: null });
 
-test('a healthy machine has one line; an incomplete answer is no all-clear', () => {
+test('a healthy machine prints one line; an incomplete answer reports no all-clear', () => {
   expect(text(answer([]))).toBe(
     'No task is blocked: none of 100 threads is in uninterruptible sleep (state D) or waits for a kernel lock. Waits for futexes are listed with --all.',
   );
@@ -66,7 +66,7 @@ test('a healthy machine has one line; an incomplete answer is no all-clear', () 
   );
 });
 
-test('the owner that does not wait comes first, and names are escaped and limited', () => {
+test('a lock owner that is not blocked comes first, and names are escaped and limited', () => {
   const hostile = task(7, { comm: 'a\u001b[31m\nb' });
   const top = lock(1, task(1, { state: 'R', cpu: 3 }), [task(2)]);
   const below = { ...lock(0, task(2), [hostile, task(6), task(5)]), waitsFor: 1 };
@@ -86,7 +86,7 @@ test('the owner that does not wait comes first, and names are escaped and limite
   expect(lines.join('')).not.toContain('\u001b');
 });
 
-test('a deadlock, and a lock that its own waiter holds', () => {
+test('reports a deadlock, and a lock that its owner waits for', () => {
   const [one, other] = [task(1), task(2)];
   const locks = [
     { ...lock(0, one, [other]), waitsFor: 1 },
@@ -108,7 +108,7 @@ test('a deadlock, and a lock that its own waiter holds', () => {
     ).toHaveLength(1);
 });
 
-test('a chain of any length is printed, and is valid JSON', () => {
+test('prints a chain of any length, as valid JSON too', () => {
   const length = 5_000;
   const locks = Array.from({ length }, (_, id) => ({
     ...lock(id, task(id + 1), [task(id)]),
@@ -119,7 +119,7 @@ test('a chain of any length is printed, and is valid JSON', () => {
   expect(json.locks).toHaveLength(length);
 });
 
-test('devices: names are escaped, counts and hardware queues limited', () => {
+test('devices: escapes names, limits counts and hardware queues', () => {
   const requests = {
     outstanding: 12,
     started: 9,

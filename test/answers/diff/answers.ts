@@ -47,7 +47,10 @@ function group(name: string, children: readonly Category[]): Category {
   );
 }
 
-/** Frames of some categories of a machine with a million; caches and callers make up theirs. */
+/**
+ * Frames of some categories on a machine with a million frames; caches and callers make up their
+ * own.
+ */
 export function memoryAnswerAt(
   minute: number,
   { anonymous = 200_000, sockets = 1000, dentries = 3000, unattributed = 100, shared = 0 } = {},
@@ -105,7 +108,7 @@ export interface MadeProcess {
   readonly pid: number;
   readonly start: number;
   readonly pss: number | null;
-  /** Of that in shared memory; all else is anonymous. */
+  /** Part of it in shared memory; the remainder is anonymous. */
   readonly shmem?: number;
   readonly comm?: string;
 }
@@ -190,7 +193,7 @@ const figures = (bytes: number) => ({
   complete: true,
 });
 
-/** One socket of each inode, which pins so many bytes. */
+/** One socket per inode, with the bytes that it pins. */
 export function socketsAnswerAt(
   minute: number,
   pinned: Readonly<Record<number, number>>,

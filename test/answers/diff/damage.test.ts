@@ -5,7 +5,7 @@ import { formatJson } from '../../../src/base/util.js';
 import { compareStates } from '../../../src/diff/compare.js';
 import { memoryAnswerAt, procsAnswerAt, socketsAnswerAt } from './answers.js';
 
-/** Of ticks, those of the last minute are not held against anything. */
+/** Ticks of the last minute: no other field contradicts them. */
 const WORKERS = (pss: number) => [
   { pid: 1, start: 10, pss: 4096 },
   { pid: 31, start: 520, pss },
@@ -21,7 +21,7 @@ const textAt = (minute: number, pss: number, sockets: number) =>
 const BEFORE = stateOfAnswers('before', textAt(2, 8192, 100));
 const AFTER = textAt(47, 40_960_000, 50_000);
 
-/** The members that nothing in an answer contradicts: names, times, who has a socket open, what waits in it. */
+/** Members that nothing in an answer can contradict: names, times, socket owners, queued data. */
 const UNCHECKED =
   /"pid": 4711|"(?:at|host|bootId|uptimeSeconds|release|family|fd|inode|netns|local|peer|sock|unreadBytes|driftBytes|caller|name|comm|message|threads)":/;
 
@@ -29,9 +29,9 @@ function answered(text: string) {
   return diffJson(compareStates([BEFORE, stateOfAnswers('after', text)]));
 }
 
-test('a digit that was changed is told, or changes nothing, or is of a name or a time', () => {
+test('a changed digit is reported, changes nothing, or belongs to a name or a time', () => {
   const whole = formatJson(answered(AFTER));
-  let [told, same]: [number, number] = [0, 0];
+  let [reportedCount, same]: [number, number] = [0, 0];
   const wrong = new Set<string>();
   for (const { index } of AFTER.matchAll(/\d/g)) {
     const line = AFTER.slice(AFTER.lastIndexOf('\n', index) + 1, AFTER.indexOf('\n', index));
@@ -40,15 +40,15 @@ test('a digit that was changed is told, or changes nothing, or is of a name or a
     const text = `${AFTER.slice(0, index)}${digit}${AFTER.slice(index + 1)}`;
     try {
       const found = answered(text);
-      if (!found.complete) told++;
+      if (!found.complete) reportedCount++;
       else if (formatJson(found) === whole) same++;
       else wrong.add(line.trim());
     } catch (error) {
       if (!(error instanceof AnswersError)) throw error;
-      told++;
+      reportedCount++;
     }
   }
   expect([...wrong]).toEqual([]);
-  expect(told).toBeGreaterThan(100);
+  expect(reportedCount).toBeGreaterThan(100);
   expect(same).toBeGreaterThan(0);
 });

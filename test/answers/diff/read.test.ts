@@ -14,7 +14,7 @@ const WORKERS = [
   { pid: 2, start: 20, pss: null },
 ];
 
-test('answers one after the other in a file tell of one time together', () => {
+test('reads concatenated answers in a file as one point in time', () => {
   const { origin, memory, lists, release, pageSize, flaws } = state(
     memoryAnswerAt(2),
     procsAnswerAt(2, WORKERS),
@@ -28,7 +28,7 @@ test('answers one after the other in a file tell of one time together', () => {
   expect(lists.processes?.items.get('2 20')?.sizes).toMatchObject({ pss: null, rss: 4096 });
 });
 
-test('on one line each, as NDJSON has them, too', () => {
+test('reads one answer per line (NDJSON)', () => {
   const text = [memoryAnswerAt(2), procsAnswerAt(2, WORKERS)].map((each) => formatJson(each));
   expect(stateOfAnswers('a', text.join('\n')).lists.processes?.items.size).toBe(2);
 });
@@ -45,7 +45,7 @@ test.each([
   expect(() => stateOfAnswers('a', text)).toThrow(reason);
 });
 
-test('a line of very many braces is read in one pass; too many values are refused', () => {
+test('reads a line of very many braces in one pass, and refuses too many values', () => {
   const line = `{"a":[${'{},'.repeat(300_000)}{}]}`;
   expect(() => stateOfAnswers('a', line)).toThrow('no field `schema`');
   expect(() => stateOfAnswers('a', `{"a":[${'1,'.repeat(10_000_001)}1]}`)).toThrow(
@@ -59,7 +59,7 @@ test.each([
   ['processes', procsAnswer, () => ({ ...procsAnswerAt(2, []), processes: [{}, {}] })],
   ['sockets', socketsAnswer, () => ({ ...socketsAnswerAt(2, { 5: 8192 }), sockets: [{}, {}] })],
 ])(
-  'of millions of %s that are wrong the first has an error alone: they take memory',
+  'reports an error for only the first of millions of invalid %s, to save memory',
   (_, schema, made) => {
     const issues = schema.safeParse(made()).error?.issues ?? [];
     expect(issues.length).toBeGreaterThan(0);
@@ -68,7 +68,7 @@ test.each([
   },
 );
 
-test('two answers of one kind are of two times, and refused', () => {
+test('refuses two answers of the same kind: they are from two times', () => {
   expect(() => state(memoryAnswerAt(1), memoryAnswerAt(2))).toThrow('two answers');
 });
 
@@ -79,11 +79,11 @@ test.each([
   ['a cache', (text: string) => text.replace('"bytes": 8192000', '"bytes": 8196096')],
   ['a caller', (text: string) => text.replace('"bytes": 819200,', '"bytes": 819201,')],
   ['a process', (text: string) => text.replace('"pssBytes": 4096', '"pssBytes": 4097')],
-  ['a pid that is there twice', (text: string) => text.replaceAll('"pid": 2', '"pid": 1')],
+  ['a duplicate pid', (text: string) => text.replaceAll('"pid": 2', '"pid": 1')],
   ['a pid', (text: string) => text.replace('"pid": 2', '"pid": 3')],
-  ['a beginning', (text: string) => text.replace('"startTicks": 20', '"startTicks": 90020')],
+  ['a start time', (text: string) => text.replace('"startTicks": 20', '"startTicks": 90020')],
   ['a socket', (text: string) => text.replace('"pinnedBytes": 8192', '"pinnedBytes": 9192')],
-])('what contradicts its sum is told: %s', (_, damage) => {
+])('reports a value that contradicts its sum: %s', (_, damage) => {
   const text = [
     memoryAnswerAt(2),
     procsAnswerAt(2, WORKERS),
@@ -98,7 +98,7 @@ test.each([
   expect(compareStates([damaged, whole]).complete).toBe(false);
 });
 
-test('sockets that pin nothing are left out of a list that is whole', () => {
+test('a complete list omits sockets that pin nothing', () => {
   const answer = socketsAnswerAt(2, { 5: 8192, 6: 4096 });
   const listed = (sockets: typeof answer.sockets) =>
     state({ ...answer, sockets, totals: { ...answer.totals, sockets: 3 } }).lists.sockets;
@@ -108,7 +108,7 @@ test('sockets that pin nothing are left out of a list that is whole', () => {
   expect(state(answer).lists.sockets).toMatchObject({ whole: true });
 });
 
-test('sockets that share pages sum to more than the total: what was left out is known all the same', () => {
+test('sockets that share pages sum to more than the total; omitted sockets are still detected', () => {
   const answer = socketsAnswerAt(2, { 5: 8192, 6: 8192 });
   const totals = { ...answer.totals, sockets: 3, pinnedBytes: 12_288, pageBytes: 11_776 };
   const wholeOf = (differs: object) =>
@@ -119,7 +119,7 @@ test('sockets that share pages sum to more than the total: what was left out is 
   expect(wholeOf({ allListed: false })).toBe(false);
 });
 
-describe('an answer of skcheck', () => {
+describe('answer of skcheck', () => {
   const answer = {
     schema: 'skcheck/1',
     host: {
@@ -148,7 +148,7 @@ describe('an answer of skcheck', () => {
     warnings: [],
   };
 
-  test('has sockets in which something waits, with an estimate of what they pin', () => {
+  test('lists sockets with queued data and an estimate of the memory that they pin', () => {
     const { origin, lists, flaws } = state(answer);
     expect(flaws).toEqual([]);
     expect(origin.at?.toISOString()).toBe('2026-11-20T10:02:00.000Z');
@@ -158,7 +158,7 @@ describe('an answer of skcheck', () => {
     expect(socket?.who).toMatchObject({ holder: { pid: 4711, comm: 'nginx', fd: 11 } });
   });
 
-  test('of a machine whose name and kernel are not known has none', () => {
+  test('has no host or release if the machine’s name and kernel are unknown', () => {
     const { origin, release } = state({
       ...answer,
       host: { ...answer.host, name: '', release: '' },
@@ -169,17 +169,17 @@ describe('an answer of skcheck', () => {
   test.each([
     ['--top', { ...answer.totals, verdicts: { 'stalled-reader': 2 } }],
     ['--pid', { ...answer.totals, countedBy: 'descriptor' }],
-  ])('is not whole with %s', (_, totals) => {
+  ])('is incomplete with %s', (_, totals) => {
     expect(state({ ...answer, totals }).lists.sockets?.whole).toBe(false);
   });
 
-  test('has the inode that an answer to sockets has: payload is compared', () => {
+  test('has the same inodes as an answer of sockets: the payload is compared', () => {
     const { lists } = compareStates([state(answer), state(socketsAnswerAt(47, { 5: 8192 }))]);
     expect(lists.sockets?.items[0]).toMatchObject({ by: 'unread', change: -90 });
   });
 });
 
-test('what processes of a cgroup hold, beside what is charged to it', () => {
+test('reports memory held by the processes of a cgroup and memory charged to it', () => {
   const answer = procsAnswerAt(2, [
     { pid: 1, start: 10, pss: 4096 },
     { pid: 2, start: 20, pss: 8192 },
@@ -210,7 +210,7 @@ test('what processes of a cgroup hold, beside what is charged to it', () => {
   ]);
 });
 
-test('an answer that is not whole says so with its first reason', () => {
+test('an incomplete answer reports its first reason', () => {
   const answer = procsAnswerAt(1, WORKERS);
   const warnings = [
     { code: 'unreadable', message: 'one' },
@@ -220,7 +220,7 @@ test('an answer that is not whole says so with its first reason', () => {
   expect(flaws).toEqual([{ code: 'incomplete', words: 'one, and 1 more' }]);
 });
 
-test('answers of different boots in one file contradict each other; a minute apart is said', () => {
+test('answers of different boots in one file are inconsistent; one minute apart is reported', () => {
   const other = procsAnswerAt(5, WORKERS);
   expect(state(memoryAnswerAt(1), other).flaws.map(({ code }) => code)).toEqual(['spread']);
   const origin = { ...other.origin, bootId: 'else' };
@@ -244,13 +244,13 @@ test.each([
   });
 });
 
-test('a container’s name in one of them is no other host: the boot id proves it', () => {
+test('a container’s host name is not a different host: the boot id is the same', () => {
   const other = procsAnswerAt(5, WORKERS);
   const origin = { ...other.origin, host: 'pod' };
   expect(state(memoryAnswerAt(5), { ...other, origin }).flaws).toEqual([]);
 });
 
-test('an answer of before it told when processes began has none that can be known again', () => {
+test('an older answer without start times cannot match its processes', () => {
   const { processes, ...answer } = procsAnswerAt(1, WORKERS);
   const older = processes.map(({ startTicks: _, ...process }) => process);
   const { flaws, lists } = state({ ...answer, processes: older });

@@ -24,7 +24,7 @@ const java = (pss: number, other: Partial<MadeProcess> = {}): MadeProcess => ({
   ...other,
 });
 
-test('the sentence that matters first: how much is lost, where it is, who has it', () => {
+test('the most important sentence comes first: size of the loss, category, process', () => {
   expect(
     headOf(
       [memoryAnswerAt(2), socketsAnswerAt(2, { 5: 8192 })],
@@ -46,13 +46,13 @@ test('the sentence that matters first: how much is lost, where it is, who has it
   );
 });
 
-test('a process is named for what it has in the category, and only for a good part of it', () => {
+test('names a process by its growth in the category, and only if that is a large part', () => {
   const look = (minute: number, shared: number, ...processes: readonly MadeProcess[]) => [
     memoryAnswerAt(minute, { shared }),
     procsAnswerAt(minute, processes),
   ];
   const grown = (after: MadeProcess) => headOf(look(2, 0, java(MIB)), look(3, 102_400, after));
-  // Anonymous memory that grew is not in shared memory.
+  // The growth of anonymous memory is not growth of shared memory.
   expect(grown(java(151 * MIB))).toContain(
     'Largest increase: shared memory and tmpfs +400 MiB (no process maps a quarter of this growth).',
   );
@@ -60,20 +60,20 @@ test('a process is named for what it has in the category, and only for a good pa
     'shared memory and tmpfs +400 MiB (led by pid 812 (java), +300 MiB shared memory PSS).',
   );
   expect(grown(java(51 * MIB, { shmem: 50 * MIB }))).toContain('(no process maps a quarter');
-  // Nothing is said of processes that are not listed.
+  // The text makes no statement about processes that are not listed.
   const [memory, procs] = look(3, 102_400);
   expect(headOf(look(2, 0), [memory, { ...(procs as object), allListed: false }])).toMatch(
     /: shared memory and tmpfs \+400 MiB\.$/,
   );
 });
 
-test('a loss that no category explains', () => {
+test('reports a loss that no category explains', () => {
   expect(headOf([memoryAnswerAt(2)], [memoryAnswerAt(47, { unattributed: 256_100 })])).toContain(
     'Free memory fell by 1000 MiB (-22.2 MiB/min) between 10:02 and 10:47 UTC on 2026-11-20. Loss not attributed: categories with an owner grew by only 0 in total; unattributed memory grew by 1000 MiB.',
   );
 });
 
-test('what cannot be compared is told beside what can', () => {
+test('reports categories that cannot be compared and those that can', () => {
   const [before, after] = [memoryAnswerAt(2), memoryAnswerAt(47, { sockets: 257_000 })];
   const text = JSON.stringify(after).replaceAll('network-sockets', 'of-later');
   const answer = compared([before], [JSON.parse(text)]);
@@ -85,7 +85,7 @@ test('what cannot be compared is told beside what can', () => {
   ]);
 });
 
-test('very many categories in a file end nothing', () => {
+test('does not crash on very many categories in a file', () => {
   const children = Array.from({ length: 130_000 }, (_, at) => ({
     category: `d${at}`,
     bytes: 4096,
@@ -97,7 +97,7 @@ test('very many categories in a file end nothing', () => {
   );
 });
 
-test('sums name the measures that are in them', () => {
+test('sums name the measures that they include', () => {
   const sums = (...after: (number | null)[]) => {
     const looks = [after.map(() => MIB), after].map((sizes, at) => [
       procsAnswerAt(
@@ -112,13 +112,13 @@ test('sums name the measures that are in them', () => {
   expect(sums(2 * MIB, null)).toMatch(/2 processes \((PSS and RSS|RSS and PSS)\): /);
 });
 
-test('that nothing grew is not said of what is not known', () => {
+test('does not report "no growth" for unknown data', () => {
   const some = { ...procsAnswerAt(2, [java(MIB)]), allListed: false };
   const head = headOf([some], [procsAnswerAt(47, [java(MIB), java(500 * MIB, { pid: 9 })])]);
   expect(head).toMatch(/No known growth; the change of 1 listed item is unknown/);
 });
 
-test('what nothing explains is told beside what does', () => {
+test('reports unattributed memory together with attributed memory', () => {
   const before = memoryAnswerAt(2, { dentries: 300_000 });
   const after = memoryAnswerAt(47, { dentries: 44_000, anonymous: 456_000, unattributed: 256_100 });
   expect(headOf([before], [after])).toMatch(
@@ -126,7 +126,7 @@ test('what nothing explains is told beside what does', () => {
   );
 });
 
-test('what did not fall, what rose, and what nobody knows', () => {
+test('reports an unchanged, a rising and an unknown amount of free memory', () => {
   expect(headOf([memoryAnswerAt(2)], [memoryAnswerAt(47)])).toContain(
     'Free memory did not change significantly between',
   );
@@ -139,7 +139,7 @@ test('what did not fall, what rose, and what nobody knows', () => {
   expect(headOf([memoryAnswerAt(2)], [procsAnswerAt(3, [])])).toContain('Nothing can be compared');
 });
 
-test('another boot is no growth', () => {
+test('does not report a different boot as growth', () => {
   const answer = memoryAnswerAt(47, { anonymous: 251_200 });
   const later = { ...answer, origin: answer.origin && { ...answer.origin, bootId: 'else' } };
   expect(headOf([memoryAnswerAt(2)], [later])).toContain(
@@ -157,7 +157,7 @@ const LOOKS = [2, 20, 47].map((minute, at) => [
   ]),
 ]);
 
-test('tables fit into 80 columns; what is hostile is shown, not obeyed', () => {
+test('tables fit into 80 columns, and hostile text is escaped', () => {
   const text = diffText(compared(...LOOKS), { ...OPTIONS, width: 80 });
   expect(text.split('\n').filter((line) => columnsOf(line) > 80)).toEqual([]);
   expect(text).not.toContain('\u001b');
@@ -190,7 +190,7 @@ test('tables fit into 80 columns; what is hostile is shown, not obeyed', () => {
   `);
 });
 
-test('-v shows all categories, --limit fewer of a list', () => {
+test('-v shows all categories; --limit shortens a list', () => {
   const answer = compared(...LOOKS);
   expect(diffText(answer, { ...OPTIONS, verbose: true })).toMatch(/^ {4}vmalloc/m);
   expect(diffText(answer, OPTIONS)).not.toContain('vmalloc  ');
@@ -199,7 +199,7 @@ test('-v shows all categories, --limit fewer of a list', () => {
   );
 });
 
-test('JSON is as its schema says, and has each note in words', () => {
+test('JSON conforms to its schema and has a message for each note', () => {
   const answer = compared(...LOOKS);
   const json = diffSchema.parse(diffJson(answer));
   expect(json).toMatchObject({
@@ -227,7 +227,7 @@ test('JSON is as its schema says, and has each note in words', () => {
   expect(json.warnings.map(({ code }) => code)).toEqual(['lesser-measure']);
 });
 
-test('of two hosts the sentence names both, and nothing grew', () => {
+test('for two hosts, names both and reports no growth', () => {
   const other = (minute: number, host: string, anonymous: number) => {
     const answer = memoryAnswerAt(minute, { anonymous });
     return [{ ...answer, origin: { ...answer.origin, host, bootId: host } }];
@@ -237,7 +237,7 @@ test('of two hosts the sentence names both, and nothing grew', () => {
   );
 });
 
-test('sockets that hold nothing are not listed, which is not said of all sockets', () => {
+test('does not list empty sockets, and does not report unread ones as empty', () => {
   const diff = { items: [], grew: 0, shrank: 0, between: 0, missed: 0, unknown: 0, otherwise: 0 };
   expect(text(listBlock('sockets', { ...diff, whole: true }, false, OPTIONS))).toContain(
     'No socket held memory in the first or last input.',

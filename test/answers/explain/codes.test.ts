@@ -14,8 +14,8 @@ import { FINDING_CODES } from '../../../src/triage/finding.js';
 import { WARNING_CODES } from '../../../src/walk/warnings.js';
 import { commands } from '../../support/commands.js';
 
-// The compiler holds each kind's explanations against its codes.
-test.each(KINDS)('$kind: its codes', ({ codes }) => {
+// The compiler checks the explanations of each kind against its codes.
+test.each(KINDS)('$kind: lists its codes', ({ codes }) => {
   expect(codes.length).toBeGreaterThan(1);
 });
 
@@ -24,12 +24,12 @@ test.each([
   ['Page cache', 'page-cache'],
   ['Stalled reader', 'stalled-reader'],
   ['low memory', 'low-memory'],
-])('what is printed is explained, too: %s', (printed, code) => {
+])('explains printed labels too: %s', (printed, code) => {
   expect(new Set(explained(printed).map((one) => one.code))).toEqual(new Set([code]));
   expect(explained('no such label')).toEqual([]);
 });
 
-test('codes that answers print are among them', () => {
+test('includes the codes that answers print', () => {
   const codesOf = (wanted: string) => KINDS.find(({ kind }) => kind === wanted)?.codes;
   expect(codesOf('finding')).toEqual(FINDING_CODES);
   expect(codesOf('warning')).toEqual(WARNING_CODES);
@@ -39,7 +39,7 @@ test('codes that answers print are among them', () => {
   expect(codesOf('verdict')).toEqual(expect.arrayContaining(verdicts));
 });
 
-test.each(explained())('$kind $code is told in sentences', ({ means, known, next }) => {
+test.each(explained())('$kind $code is explained in sentences', ({ means, known, next }) => {
   for (const words of [means, known, next]) expect(words).toMatch(/^[^\s].*[.)?:\w]$/);
   expect(means).toMatch(/[.]$/);
   expect(means.length).toBeGreaterThan(15);
@@ -48,7 +48,7 @@ test.each(explained())('$kind $code is told in sentences', ({ means, known, next
 const programs = new Map<string, Command>([['skcheck', skcheckCommand()]]);
 for (const command of await commands()) programs.set(`kdump-mem ${command.name()}`, command);
 
-/** Options of a command line that the program does not have; undefined: there is no such program. */
+/** Options of a command line that the program does not have; undefined: unknown program. */
 function unknownOptions(line: string): string[] | undefined {
   const words = line.split(' ');
   const program = programs.get(words[0] === 'skcheck' ? 'skcheck' : words.slice(0, 2).join(' '));
@@ -59,7 +59,7 @@ function unknownOptions(line: string): string[] | undefined {
   );
 }
 
-test('commands that tell more exist, with their options', () => {
+test('suggested commands and their options exist', () => {
   const lines = new Set(explained().flatMap(({ deeper }) => deeper ?? []));
   expect(lines.size).toBeGreaterThan(20);
   for (const line of lines) expect([line, unknownOptions(line)]).toEqual([line, []]);
@@ -67,13 +67,13 @@ test('commands that tell more exist, with their options', () => {
   expect(unknownOptions('kdump-mem never')).toBeUndefined();
 });
 
-test('JSON has all of it, by its schema', () => {
+test('JSON contains everything and conforms to its schema', () => {
   const json = explainSchema.parse(explainJson(explained()));
   expect(json.codes.length).toBe(KINDS.reduce((sum, { codes }) => sum + codes.length, 0));
   expect(json.codes).toContainEqual(expect.objectContaining({ kind: 'finding', code: 'panic' }));
 });
 
-test('80 columns do, and off a terminal a list has a line for each code', () => {
+test('fits 80 columns, and without a terminal lists one code per line', () => {
   for (const text of [explainText(explained(), 80), listText(explained(), 80)])
     for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
   const lines = listText(explained(), null).split('\n');
@@ -83,7 +83,7 @@ test('80 columns do, and off a terminal a list has a line for each code', () => 
     );
 });
 
-test('a code that two kinds have is told twice', () => {
+test('explains a code of two kinds twice', () => {
   const text = explainText(explained('undecided'), null);
   expect(text).toMatch(/^undecided \(Verdicts of skcheck\)$/m);
   expect(text).toMatch(/^undecided \(Warnings of skcheck\)$/m);

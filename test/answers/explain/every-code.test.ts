@@ -7,22 +7,22 @@ const SCHEMAS = fileURLToPath(new URL('../../../schemas/', import.meta.url));
 const SOURCE = fileURLToPath(new URL('../../../src/', import.meta.url));
 
 /**
- * Fields whose values are words of the kernel, of formats or of the answer itself, and no codes of ours: by the
- * schema and path, or the end of it. Whatever is not here is explained.
+ * Fields whose values are words of the kernel, of formats or of the answer itself, and not our
+ * codes: by the schema and path, or the end of the path. All others are explained.
  */
 const NAMES = [
-  // The kernel, C and other programs call them so.
+  // Names from the kernel, C and other programs.
   ...['arch', 'family', 'protocol', 'tasks[].state', 'compression[]', 'registers'],
   ...['skcheck-1.sockets[].type', 'dump.format', 'kernel.sources.vmcoreinfo', 'symbolFiles[].as'],
   ...['struct-1.types[].kind', 'struct-instance-1.kind', 'process-1.groups[].kind'],
-  // The name of the program that counted.
+  // Name of the program that counted.
   'memory-1.cachedFiles.source',
   ...['process-fds-1.groups[].kind', 'modules-1.modules[].state', 'swap-1.devices[].kind'],
   'run-queues-1.cpus[].tasks[].class',
   ...['process-1.mappings[].kind', 'caller.kind', 'read-1.space', 'memory-1.figures.format'],
-  // What makedumpfile can leave out, by its own words.
+  // Data that makedumpfile can filter out, in its own words.
   'dump.filtered[]',
-  // Which of several forms a part of an answer has: its fields tell what it is.
+  // Discriminators: the other fields of the object give the details.
   ...['evidence[].kind', 'evidence[].end', 'stacks[].end', 'sites[].kind', 'owners[].kind'],
   ...['topOwner.kind', 'topOwner.of', 'leaks-1.type', 'leak-methods-1.type', 'categories[].group'],
   ...['growing[].group', 'extract-1.stays[]', 'extract-1.log', 'parts[]', 'memory-1.known'],
@@ -30,17 +30,18 @@ const NAMES = [
   ...['skcheck-1.sockets[].via', 'totals.countedBy', 'kernel.engine', 'skcheck-1.host.source'],
   'vendor.id',
   ...['stacks-1.source', 'log-1.source', 'log-end-1.source', 'report.access'],
-  // kdump-mem leaks --methods tells of each.
+  // kdump-mem leaks --methods describes each.
   ...['leaks-1.method', 'methods[].method', 'leak-methods-1.default'],
-  // The value of skcheck --by, as given.
+  // Value of skcheck --by, as given.
   'skcheck-1.groups.by',
   // How a possible owner of a lock was found.
   'blocked-1.locks[].candidates[].by',
   ...['blocked-1.locks[].object.kind', 'blocked-1.locks[].object.state', 'task.state'],
   ...['owner.state', 'waiters[].state'],
-  // Whether the kernel notes allocations: the field `why` beside it says how to turn it on.
+  // Whether the kernel records allocations: the adjacent field `why` states how to enable that.
   'memory-1.sites[].state',
-  // What an address is part of, and the state of a slab object: the fields beside it say the rest.
+  // Type of the object at an address, and the state of a slab object: adjacent fields give the
+  // details.
   ...['object.kind', 'object.state', 'holder.kind', 'refs-1.references[].form'],
   ...['refs-1.references[].source', 'refs-1.groups[].source'],
   'site.of',
@@ -52,7 +53,7 @@ interface Node {
   readonly [key: string]: unknown;
 }
 
-/** Every set of words in a schema, by where it stands. */
+/** Every enumeration in a schema, by its path. */
 function wordsOf(node: unknown, path: string, found: [string, string[]][]): void {
   if (Array.isArray(node)) {
     for (const each of node) wordsOf(each, path, found);
@@ -79,7 +80,7 @@ const found = readdirSync(SCHEMAS).flatMap((file) => {
 const isName = (path: string) => NAMES.some((name) => path === name || path.endsWith(`.${name}`));
 const known = new Set(allCodes());
 
-test('explain knows every code that a published schema has', () => {
+test('explain knows every code in a published schema', () => {
   const unknown = found.flatMap(([path, words]) =>
     isName(path) ? [] : words.filter((word) => !known.has(word)).map((word) => `${path}: ${word}`),
   );
@@ -87,7 +88,7 @@ test('explain knows every code that a published schema has', () => {
   expect(found.filter(([path]) => !isName(path)).length).toBeGreaterThan(60);
 });
 
-test('every field that is left out of that is there', () => {
+test('every excluded field exists', () => {
   const paths = found.map(([path]) => path);
   const gone = NAMES.filter(
     (name) => !paths.some((path) => path === name || path.endsWith(`.${name}`)),
@@ -95,13 +96,15 @@ test('every field that is left out of that is there', () => {
   expect(gone).toEqual([]);
 });
 
-/** zod's own, and the word that completion knows an argument by. */
+/** zod's own code, and the name of the completion argument. */
 const NOT_PRINTED = ['custom', 'code'];
 
-/** What is wrong with a source of `kdump-mem leaks` has that before it in the answer (src/leaks/notes.ts). */
+/**
+ * Problems with a source of `kdump-mem leaks` have this prefix in the answer (src/leaks/notes.ts).
+ */
 const isKnown = (code: string) => known.has(code) || known.has(`source-${code}`);
 
-test('explain knows every code that the source makes', () => {
+test('explain knows every code in the source', () => {
   const made = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.ts'))
     .flatMap((file) => [

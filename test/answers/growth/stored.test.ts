@@ -50,7 +50,7 @@ const LOOKS = Array.from({ length: 20 }, (_, at) =>
   ),
 );
 
-/** What `procs --ndjson` writes of looks. */
+/** Output of `procs --ndjson` for these samples. */
 function written(looks: readonly ProcessesAtTime[]): string[] {
   const growth = new ProcessGrowth('last', SAMPLE_HISTORY);
   const lines = looks.flatMap((one, index) => {
@@ -90,7 +90,7 @@ function stored(lines: readonly string[]) {
   return { looks, torn: reader.torn, cut: reader.cut };
 }
 
-test('what was written is read again, with nothing lost and no null made a number', () => {
+test('reads its own output back without loss, and without turning null into a number', () => {
   const { looks, torn, cut } = stored(written(LOOKS));
   expect({ torn, cut }).toEqual({ torn: 0, cut: 0 });
   const inOrder = (all: readonly ProcessesAtTime[]) =>
@@ -101,7 +101,7 @@ test('what was written is read again, with nothing lost and no null made a numbe
   expect(inOrder(looks)).toEqual(inOrder(LOOKS));
 });
 
-test('what grew by stored samples is as its schema says', () => {
+test('growth in stored samples conforms to its schema', () => {
   const growth = new ProcessGrowth('first', SAMPLE_HISTORY);
   for (const one of LOOKS) growth.add(one);
   const answer = growth.answer();
@@ -118,29 +118,29 @@ test('what grew by stored samples is as its schema says', () => {
   expect(json.complete).toBe(false);
 });
 
-test('a container is known by the path of its cgroup', () => {
+test('identifies a container by the path of its cgroup', () => {
   const cgroup = placeOf(`/docker/${'ab'.repeat(32)}`);
   const one = held(1, 5);
   const { looks } = stored(written([look(1, [{ ...one, who: { ...one.who, cgroup } }])]));
   expect(looks[0]?.processes[0]?.who.cgroup).toEqual(cgroup);
 });
 
-test('lines that were cut off are counted, and their looks tell of no sum and no end', () => {
+test('counts truncated lines; their samples report no sum and no exited process', () => {
   const lines = written(LOOKS.slice(0, 3));
   const without = (at: number) =>
     lines.map((line, index) => (index === at ? line.slice(0, 40) : line));
-  // A process, the look itself.
+  // A process line, then the sample's own line.
   expect(stored(without(2))).toMatchObject({ torn: 1, cut: 1 });
   expect(stored(without(2)).looks.map(({ whole }) => whole)).toEqual([false, true, true]);
   expect(stored(without(4))).toMatchObject({ torn: 1, cut: 1 });
   expect(stored(without(4)).looks.map(({ whole }) => whole)).toEqual([true, true]);
 });
 
-test('a stream that ends in the middle of a look is cut', () => {
+test('counts a stream that ends within a sample as cut', () => {
   expect(stored(written(LOOKS).slice(0, 3))).toMatchObject({ cut: 1, looks: [{ whole: false }] });
 });
 
-test('empty lines are no lines', () => {
+test('ignores empty lines', () => {
   expect(stored(['', ...written(LOOKS.slice(0, 1)), ' '])).toMatchObject({ torn: 0, cut: 0 });
 });
 
@@ -153,16 +153,16 @@ test.each([
   [firstLine.replace('"uptimeSeconds":0', '"uptimeSeconds":-1'), 'uptimeSeconds: Too small'],
   [firstLine.replace('"processes":3', '"processes":"3"'), 'processes: Invalid input'],
   [secondLine.replace(/"heldBytes":\d+/, '"heldBytes":1.5'), 'heldBytes: Invalid input'],
-])('%s is refused', (line, words) => {
+])('refuses a line: %s', (line, words) => {
   expect(() => stored([line])).toThrow(words);
 });
 
-test('more processes than a look says are refused', () => {
+test('refuses more processes than a sample declares', () => {
   const lines = written(LOOKS.slice(0, 1));
   expect(() => stored([...lines.slice(0, 4), secondLine])).toThrow('more than the 3 processes');
 });
 
-test('what a later release adds is passed over', () => {
+test('ignores fields of a later release', () => {
   const lines = written(LOOKS.slice(0, 1)).map((line) => line.replace(/}$/, ',"later":[1]}'));
   expect(stored(lines)).toMatchObject({ torn: 0, cut: 0, looks: [{ whole: true }] });
 });

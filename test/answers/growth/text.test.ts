@@ -40,7 +40,7 @@ const LEAK = answerOf(
 const textOf = (answer = LEAK, width: number | null = null) =>
   growthText(answer, { limit: 20, width, listed: answer.processes });
 
-test('who grows stands first, by how much, and how sure that is; then what becomes of memory', () => {
+test('the fastest growing process comes first, with rate and confidence, then the memory forecast', () => {
   const paragraphs = textOf().split('\n\n');
   expect(paragraphs[0]).toBe(
     'pid 2 (a"b\\\\c\\x0a\\x1b{x}) grows by 2.00 MiB/min (2.00 MiB to 2.00 MiB) and holds 158 MiB.',
@@ -55,7 +55,7 @@ test('who grows stands first, by how much, and how sure that is; then what becom
   expect(textOf()).toContain('Source: 60 samples on made-up in 59 min, the last at 2001-');
 });
 
-test('one sample is one, and one pid is one', () => {
+test('uses the singular for one sample and one pid', () => {
   const again = answerOf([look(0, [held(1, 1)]), look(1, [held(1, 1, { started: 7 })])]);
   expect(textOf(again)).toContain(' 1 pid was reused by another process.');
   expect(textOf(answerOf([look(0, [held(1, 1)])]))).toContain(
@@ -63,7 +63,7 @@ test('one sample is one, and one pid is one', () => {
   );
 });
 
-test('what nothing explains is said, with the next command', () => {
+test('reports unattributed growth, with the next command', () => {
   const answer = answerOf(
     minutes(60, (at) => look(60 * at, [held(1, 100)], available((512 - 2 * at) * MIB))),
   );
@@ -73,7 +73,7 @@ test('what nothing explains is said, with the next command', () => {
   );
 });
 
-test('too few samples are said to be too few', () => {
+test('reports that there are too few samples', () => {
   const answer = answerOf(minutes(5, (at) => look(at, [held(1, at)])));
   expect(textOf(answer)).toContain(
     'Sample 5: growth is reported from sample 8 on, and a verdict from sample 15 on.',
@@ -81,7 +81,7 @@ test('too few samples are said to be too few', () => {
   expect(textOf(answer)).toMatch(/^ +1 +4\.00 MiB +\? +\? +\? +\? /m);
 });
 
-test('a reboot, and memory that counts for each who shares it, are said', () => {
+test('reports a reboot, and memory that is counted once for each process that shares it', () => {
   const answer = answerOf([
     look(9, [held(1, 1)]),
     ...minutes(20, (at) => look(at, [held(1, 1, { by: 'rss' })], { bootId: 'second' })),
@@ -90,7 +90,7 @@ test('a reboot, and memory that counts for each who shares it, are said', () => 
   expect(textOf(answer)).toContain('HELD of 1 process is RSS');
 });
 
-test.each([60, 80, 132])('%i columns are enough', (width) => {
+test.each([60, 80, 132])('fits %i columns', (width) => {
   for (const line of textOf(LEAK, width).split('\n'))
     expect(columnsOf(line)).toBeLessThanOrEqual(width);
   const { top, heading, rows, end } = growthPage(LEAK, [], { width, listed: LEAK.processes });
@@ -98,7 +98,7 @@ test.each([60, 80, 132])('%i columns are enough', (width) => {
     expect(columnsOf(line)).toBeLessThanOrEqual(width);
 });
 
-test('rates and times are for people', () => {
+test('formats rates and times for people', () => {
   expect([0, 1, -1, MIB / 60, 0.001].map(perMinute)).toEqual([
     '0',
     '+60 B',
@@ -111,7 +111,7 @@ test('rates and times are for people', () => {
   ]);
 });
 
-test('metrics have a bounded number of series, and what grows among them', () => {
+test('metrics have a bounded number of series, which include the growing processes', () => {
   const many = answerOf(
     minutes(20, (at) =>
       look(
@@ -133,12 +133,12 @@ test('metrics have a bounded number of series, and what grows among them', () =>
   );
 });
 
-test('what is not known has no series, and no zero', () => {
+test('unknown values have no series, rather than zero', () => {
   const text = processMetrics(answerOf([look(0, [held(1, null)], { available: null })]));
   expect(text).not.toMatch(/^kdump_mem_(process_held|process_growth|processes_growing|available)/m);
   expect(text).toMatch(/^kdump_mem_procs_complete 0$/m);
 });
 
-test('names are inert', () => {
+test('escapes names', () => {
   expect(processMetrics(LEAK)).toContain('comm="a\\"b\\\\\\\\c\\\\x0a\\\\x1b{x}"');
 });

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { html, htmlTable, raw, sentence } from '../../../src/answers/html/html.js';
 import { escapeText } from '../../../src/answers/text/escape.js';
 
-test('text within markup is inert, in elements and in attributes', () => {
+test('escapes text within markup, in elements and in attributes', () => {
   const name = `<b onclick='x' class="y">&amp;</b>`;
   expect(html`<i title="${name}">${name}</i>`.markup).toBe(
     '<i title="&lt;b onclick=&#39;x&#39; class=&quot;y&quot;&gt;&amp;amp;&lt;/b&gt;">' +
@@ -10,18 +10,18 @@ test('text within markup is inert, in elements and in attributes', () => {
   );
 });
 
-test('what nobody sees, and what reorders other text, is written out', () => {
+test('escapes invisible characters and characters that reorder text', () => {
   expect(html`${'a\u202eb\u0000\u001b\ud800c\\'}`.markup).toBe(
     String.raw`a\u{202e}b\x00\x1b\u{d800}c\\`,
   );
 });
 
-test('a sentence that was made inert is not taken apart again', () => {
+test('does not split a sentence that was escaped before', () => {
   const said = escapeText('\u001b<');
   expect(html`${sentence(said)}`.markup).toBe(String.raw`\x1b&lt;`);
 });
 
-test('markup stays, lists are joined, nothing is nothing', () => {
+test('keeps markup, joins lists and renders undefined as empty', () => {
   expect(html`<p>${raw('<b>')}${[html`${1}`, 'x', undefined, []]}${0}</p>`.markup).toBe(
     '<p><b>1x0</p>',
   );

@@ -10,7 +10,7 @@ const area = (bytes: number, parts: readonly Area[] = []): Area => ({
   parts,
 });
 
-/** Trees whose parts are together at most what they are part of. */
+/** Trees whose parts sum to at most their parent. */
 const trees = fc.letrec<{ tree: Area }>((tie) => ({
   tree: fc.oneof(
     { depthSize: 'small' },
@@ -28,7 +28,7 @@ const trees = fc.letrec<{ tree: Area }>((tie) => ({
 
 function check({ area: { bytes }, places, parts }: Placed): void {
   if (parts.length === 0) return;
-  // What is shown adds up, to the byte.
+  // The displayed cells add up, to the byte.
   expect(parts.reduce((sum, part) => sum + part.area.bytes, 0)).toBe(bytes);
   for (const shape of places.keys()) {
     for (const { area: part, places: own } of parts) {
@@ -41,25 +41,25 @@ function check({ area: { bytes }, places, parts }: Placed): void {
   for (const part of parts) check(part);
 }
 
-test('cells fill what they lie in, each by its bytes, in every shape', () => {
+test('cells fill their parent in proportion to their bytes, in every shape', () => {
   fc.assert(
     fc.property(trees, (tree) => check(placeAreas(tree, [0.75, 2, 16]))),
     { numRuns: 60 },
   );
 });
 
-test('parts that are more than the whole overlap: none is shown', () => {
+test('parts larger than their parent overlap: none is shown', () => {
   expect(placeAreas(area(10, [area(6), area(6)]), [1]).parts).toEqual([]);
 });
 
-test('what no part has, and what is too small to be seen, is one cell', () => {
+test('unattributed bytes and parts that are too small to show share one cell', () => {
   const parts = [area(70_000), ...Array.from({ length: 5 }, () => area(1))];
   const { parts: shown } = placeAreas(area(100_000, parts), [1]);
   expect(shown.map(({ area: { bytes } }) => bytes)).toEqual([70_000, 30_000]);
   expect(shown[1]?.area.said).toBe('the rest, 5 smaller ones among it of: 100000');
 });
 
-test('no area has more cells than can be told apart', () => {
+test('no area has more cells than a reader can distinguish', () => {
   const whole = area(
     10_000,
     Array.from({ length: 1000 }, () => area(10)),

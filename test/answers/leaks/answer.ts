@@ -4,7 +4,7 @@ import type { Recording, Survivor } from '../../../src/leaks/recording.js';
 import { placed } from '../../../src/leaks/survivors/lookup.js';
 import { made, siteOf, survivor } from '../../leaks/made-recording.js';
 
-/** Of the socket that the article found: what is asked of it alone. */
+/** The socket that the article found: queried alone. */
 export const SOCKET = {
   socket: {
     sock: 0xffff_8880_0123_4000n,
@@ -30,7 +30,10 @@ export const SITES = [
   siteOf('fork', '__get_free_pages', 'pgd_alloc', 'mm_init'),
 ];
 
-/** A driver whose buffers wait in a socket, page cache that grows, and what forks take and give back. */
+/**
+ * A driver whose buffers are queued in a socket, growing page cache, and transient allocations of
+ * fork.
+ */
 export function recordedStarver(more: Partial<Recording> = {}): Recording {
   const grows = (each: number) => Array.from({ length: 10 }, (_, at) => (at + 1) * each);
   const survivors: Survivor[] = [];
@@ -52,7 +55,7 @@ export function recordedStarver(more: Partial<Recording> = {}): Recording {
   );
 }
 
-/** As /proc/kcore would tell: 98 of the driver's blocks wait in a socket. */
+/** As reported by /proc/kcore: 98 of the driver's blocks are queued in a socket. */
 export function starver(more: Partial<Recording> = {}) {
   return leaksAnswer(recordedStarver(more), {
     source: 'kcore',

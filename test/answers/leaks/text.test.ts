@@ -11,7 +11,7 @@ import { made } from '../../leaks/made-recording.js';
 import { recordedStarver, SITES, starver } from './answer.js';
 import { fieldsOf, packed, textOf } from './wire.js';
 
-test('who allocates, how much, and in whose socket it waits comes first', () => {
+test('the allocation site, the amount and the socket that holds it come first', () => {
   const text = leaksText(starver(), { limit: 20, width: null });
   expect(text.split('\n\n')[0]).toBe(
     'Leak in receive_mergeable [virtio_net] ← virtnet_poll [virtio_net]: 100 order-3 blocks (3.13 MiB) in 10 min. 98 of them are unread in 1 socket: pid 4711 (ngi\\x1bnx) fd 11.',
@@ -25,20 +25,20 @@ test('who allocates, how much, and in whose socket it waits comes first', () => 
   expect(text).toContain('Source: tracefs events, 10 min, 10 windows.');
 });
 
-test('of a sample the bounds are told', () => {
+test('reports the bounds of an estimate from samples', () => {
   const answer = starver({ sample: { oneIn: 64, mask: 0x1f8n, residue: 8n } });
   const text = leaksText(answer, { limit: 20, width: null });
   expect(text).toContain('HELD MIN');
   expect(text).toContain('one page frame in 64. HELD is an estimate');
 });
 
-test('how sure the interval of the growth is', () => {
+test('reports the confidence of the growth interval', () => {
   const of = (values: readonly number[]) =>
     leaksText(leaksAnswer(made(SITES, { rx: values }), noLookup('from-file')), {
       limit: 20,
       width: null,
     });
-  // Of three rates all lie on one side of the median with a chance of 2 in 8.
+  // Three rates all lie on one side of the median with a probability of 2 in 8.
   expect(of([1, 2, 3, 4])).toContain('RATE/MIN is between LOW and HIGH with 75 % confidence.');
   expect(of([1, 2, 3, 4, 5, 6, 7])).toContain(
     'RATE/MIN is between LOW and HIGH with 96 % confidence.',
@@ -49,13 +49,13 @@ test('how sure the interval of the growth is', () => {
   expect(of([1, 2])).not.toContain('LOW and HIGH');
 });
 
-test('it fits 80 columns', () => {
+test('fits 80 columns', () => {
   for (const width of [80, 100, 132])
     for (const line of leaksText(starver(), { limit: 20, width }).split('\n'))
       expect(columnsOf(line)).toBeLessThanOrEqual(width);
 });
 
-test('what can confirm a leak stands before the table, and no column is empty', () => {
+test('the way to confirm a leak comes before the table, and no column is empty', () => {
   const answer = leaksAnswer(recordedStarver(), noLookup('from-file'));
   const [, second, table] = leaksText(answer, { limit: 20, width: null }).split('\n\n');
   expect(second).toBe(
@@ -64,13 +64,13 @@ test('what can confirm a leak stands before the table, and no column is empty', 
   expect(table).not.toContain('HELD BY');
 });
 
-test('what is not listed is told', () => {
+test('reports the number of omitted stacks', () => {
   expect(leaksText(starver(), { limit: 1, width: null })).toContain(
     '2 more stacks: --limit N lists them.',
   );
 });
 
-test('that nothing leaks is said only where it is known', () => {
+test('reports "No leak" only if that is known', () => {
   const of = (values: readonly number[], more = {}) =>
     leaksText(leaksAnswer(made(SITES, { rx: values }, more), noLookup('from-file')), {
       limit: 20,
@@ -94,7 +94,7 @@ test('that nothing leaks is said only where it is known', () => {
   );
 });
 
-test('where not all was seen nothing is called well', () => {
+test('reports no all-clear for an incomplete recording', () => {
   const of = (values: readonly number[], more: object) =>
     leaksText(leaksAnswer(made(SITES, { rx: values }, more), noLookup('from-file')), {
       limit: 20,
@@ -125,7 +125,7 @@ test('where not all was seen nothing is called well', () => {
   }
 });
 
-test('the JSON is as its schema says, and whole', () => {
+test('JSON conforms to its schema and is complete', () => {
   const json = leaksSchema.parse(leaksJson(starver()));
   expect(json.sites.map(({ verdict }) => verdict)).toEqual(['leaking', 'growing', 'transient']);
   expect(json.sites[0]).toMatchObject({
@@ -157,7 +157,7 @@ test('the JSON is as its schema says, and whole', () => {
   expect(leaksSchema.parse(leaksJson(file))).toMatchObject({ complete: false, lookedUp: 0 });
 });
 
-test('folded stacks have the outermost function first, and no separator within a name', () => {
+test('folded stacks start with the outermost function, and escape separators in names', () => {
   expect(leaksFolded(starver())).toEqual([
     '__do_softirq;virtnet_poll [virtio_net];receive_mergeable [virtio_net];__alloc_pages 3276800',
     'ext4\\x3bread;filemap_alloc_folio;folio_alloc 409600',
@@ -165,7 +165,7 @@ test('folded stacks have the outermost function first, and no separator within a
   ]);
 });
 
-test('a file for speedscope weighs stacks by what is held', () => {
+test('the speedscope file weights stacks by held bytes', () => {
   const file = leaksSpeedscope(starver(), '1.2.3') as {
     shared: { frames: { name: string }[] };
     profiles: { samples: number[][]; weights: number[]; endValue: number }[];
@@ -177,7 +177,7 @@ test('a file for speedscope weighs stacks by what is held', () => {
   expect(names?.[2]).toEqual(['mm_init', 'pgd_alloc', '__get_free_pages']);
 });
 
-test('pprof reads stacks, bytes and blocks: by the wire format of protocol buffers', () => {
+test('pprof reads stacks, bytes and blocks, in protocol buffer wire format', () => {
   const profile = fieldsOf(gunzipSync(leaksPprof(starver())));
   const strings = (profile.get(6) ?? []).map(textOf);
   expect(strings[0]).toBe('');

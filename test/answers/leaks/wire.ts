@@ -1,4 +1,7 @@
-/** Reads protocol buffers by their wire format (protobuf.dev/programming-guides/encoding), and no code of ours. */
+/**
+ * Reads protocol buffers by their wire format (protobuf.dev/programming-guides/encoding), without
+ * our own code.
+ */
 
 /** A number, or the bytes of a string, a message or a packed list. */
 type Value = bigint | Buffer;

@@ -14,19 +14,19 @@ const message = (text: string, more: object = {}) => ({
   ...more,
 });
 
-describe('a message of the log', () => {
-  test('has its time before each of its lines', () => {
+describe('log message', () => {
+  test('repeats its time before each of its lines', () => {
     expect(messageText(message('one\ntwo'), {})).toBe('[   12.345678] one\n[   12.345678] two\n');
   });
 
-  test('escape sequences are shown; tabs and backslashes stay as dmesg leaves them', () => {
+  test('escapes control sequences, and prints tabs and backslashes as dmesg does', () => {
     const hostile = 'ACPI: \\_SB_\tok \u001b[2J\u202e\udc9b';
     expect(messageText(message(hostile), {})).toBe(
       '[   12.345678] ACPI: \\_SB_\tok \\x1b[2J\\u{202e}\\x9b\n',
     );
   });
 
-  test('facility, level and caller stand where dmesg has them', () => {
+  test('prints facility, level and caller where dmesg prints them', () => {
     expect(messageText(message('x'), { decode: true, callers: true })).toBe(
       'kern  :info  : [   12.345678][   T42] x\n',
     );

@@ -27,7 +27,7 @@ function category(
   };
 }
 
-/** An answer in which these categories have frames. */
+/** An answer with frames in these categories. */
 export function answerOf(
   frames: Partial<Record<CategoryName, number>>,
   more: Partial<Category> = {},

@@ -37,7 +37,7 @@ const answer = {
   },
 } as const;
 
-test('cgroups that die are named, with what keeps them; names are escaped', () => {
+test('names dying cgroups and the objects that keep them, and escapes names', () => {
   const text = cgroupsTable(answer, { limit: 20, width: null });
   expect(text).not.toContain('\u001b');
   expect(text).toMatch(/^\/a\\x1b\[2J +16\.0 KiB/m);
@@ -52,12 +52,12 @@ test('cgroups that die are named, with what keeps them; names are escaped', () =
   expect(text).toContain('2 cgroups have no charges.');
 });
 
-test('what a limit leaves out is said in bytes', () => {
+test('reports the size of the cgroups beyond the limit', () => {
   const text = cgroupsTable(answer, { limit: 1, width: null });
   expect(text).toContain('2 more cgroups with 8.00 KiB: --limit N lists them.');
 });
 
-test('the JSON keeps its schema; cgroups that were not asked for are null', () => {
+test('JSON conforms to its schema; cgroups that were not requested are null', () => {
   const json = memoryJson(answer);
   expect(memorySchema.parse(json)).toEqual(json);
   expect(json.cgroups?.cgroups[1]).toMatchObject({ dying: true, slabObjectBytes: 576 });

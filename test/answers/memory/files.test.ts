@@ -48,7 +48,7 @@ const answer = {
   },
 } as const;
 
-test('names are escaped; what has none goes by its inode', () => {
+test('escapes names, and identifies a file without a name by its inode', () => {
   const text = filesTable(answer, { limit: 20, width: null });
   expect(text).not.toContain('\u001b');
   const names = text.split('\n').map((line) => line.split('  ')[0]);
@@ -63,12 +63,12 @@ test('names are escaped; what has none goes by its inode', () => {
   expect(text).toContain('Total: 40.0 KiB of page cache and shared memory.');
 });
 
-test('what a limit leaves out is said in bytes', () => {
+test('reports the size of the files beyond the limit', () => {
   const text = filesTable(answer, { limit: 1, width: null });
   expect(text).toContain('3 more files with 16.0 KiB: --limit N lists them.');
 });
 
-test('the JSON keeps its schema; files that were not asked for are null', () => {
+test('JSON conforms to its schema; files that were not requested are null', () => {
   const json = memoryJson(answer);
   expect(memorySchema.parse(json)).toEqual(json);
   expect(json.files?.files[0]).toMatchObject({ path: '/var/log/a\u001b[31m\nlog', inode: '12' });
@@ -103,7 +103,7 @@ const charged = {
   unnamed: [],
 };
 
-test('files of a cgroup, and of those below it, by the pages that it is charged for', () => {
+test('lists files of a cgroup and its descendants by the pages charged to it', () => {
   const files = filesIn(charged, '/pods/1/');
   expect(files.files.map((one) => [fileName(one), chargedBytes(one)])).toEqual([
     ['/b', 3 * PAGE],
@@ -128,7 +128,7 @@ test('the list of all files names the cgroup with the largest part; unknown acti
   ]);
 });
 
-test('files that keep dying cgroups are named', () => {
+test('names files that keep dying cgroups', () => {
   const cgroups = {
     uncharged: { bytes: 0, categories: [] },
     slabs: { bytes: 0, categories: [] },

@@ -2,7 +2,7 @@ import type { MemoryAnswer } from '../../../src/account/memory/answer.js';
 import type { Owner } from '../../../src/account/memory/tree.js';
 import { answerOf } from './answer.js';
 
-/** Names that a dump may have, and that would be more than text where nobody escapes them. */
+/** Names that a dump may contain, and that are interpreted wherever they are not escaped. */
 export const HOSTILE = [
   '<script>alert(1)</script>',
   '</style></title><script>alert(2)</script>',
@@ -21,7 +21,7 @@ export const HOSTILE = [
 
 const PAGE = 4096;
 
-/** An answer that has a name wherever there is one to be had. */
+/** An answer with a name in every place that can have one. */
 export function answerWith(names: readonly string[]): MemoryAnswer {
   const bytes = 64 * PAGE;
   const callers = names.map((name) => ({

@@ -11,10 +11,10 @@ const pageOf = (answer: MemoryAnswer, source = '--vmcore vmcore') =>
 
 const PLAIN = answerOf({ 'free-buddy': 300, anonymous: 200, vmalloc: 90, unattributed: 10 });
 
-describe('one file', () => {
+describe('a self-contained page', () => {
   const page = pageOf(answerWith(HOSTILE));
 
-  test('allows its own style by its hash, and nothing else', () => {
+  test('allows only its own style, by its hash', () => {
     const [, policy = ''] = /Content-Security-Policy" content="([^"]*)"/.exec(page) ?? [];
     const [, style = ''] = /<style>([\s\S]*?)<\/style>/.exec(page) ?? [];
     const hash = createHash('sha256').update(style).digest('base64');
@@ -23,7 +23,7 @@ describe('one file', () => {
     );
   });
 
-  test('no script, no style in an attribute, no address but its own anchors', () => {
+  test('has no script, no style attribute and no links but its own anchors', () => {
     expect(page).not.toMatch(/<script|<img|<svg|<link|<iframe|<object|<base|\sstyle=|\son\w+="/i);
     const addresses = [...page.matchAll(/\s(?:href|src|action)="([^"]*)"/g)].map(([, to]) => to);
     expect(addresses.length).toBeGreaterThan(20);
@@ -32,27 +32,27 @@ describe('one file', () => {
     expect(style).not.toMatch(/url\(|@import|example/);
   });
 
-  test('every anchor and every name that is referred to is there, once', () => {
+  test('has every referenced anchor and name exactly once', () => {
     const ids = [...page.matchAll(/\sid="([^"]*)"/g)].map(([, id]) => id);
     expect(new Set(ids).size).toBe(ids.length);
-    const asked = [...page.matchAll(/\s(?:href="#|aria-labelledby=")([^"]*)"/g)];
-    for (const [, id] of asked) expect(ids).toContain(id);
+    const references = [...page.matchAll(/\s(?:href="#|aria-labelledby=")([^"]*)"/g)];
+    for (const [, id] of references) expect(ids).toContain(id);
   });
 
-  test('hostile names are there as text, and nothing unseen is in it', () => {
+  test('shows hostile names as text, without invisible characters', () => {
     expect(page).toContain('&lt;script&gt;alert(1)&lt;/script&gt;');
     expect(page).toContain(String.raw`\u{202e}gnp.exe\u{2066}`);
     expect(page).toContain(String.raw`a\x00b\x1b[31mc\x0d\x0ad\x07`);
     expect(page.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
   });
 
-  test('the shell words that name the dump are a line of text', () => {
+  test('the shell words that name the dump are one line of text', () => {
     const source = `--vmcore '<script>alert(1)</script>'`;
     expect(pageOf(PLAIN, source)).toContain('--vmcore &#39;&lt;script&gt;');
   });
 });
 
-test('an answer that is whole has no alarm, one that is not says so before any figure in a table', () => {
+test('a complete answer has no alarm; an incomplete one has it before any table', () => {
   expect(pageOf(PLAIN)).not.toContain('class="alarm"');
   const page = pageOf(answerWith(['lost']));
   const alarm = page.indexOf('This answer is incomplete');
@@ -62,7 +62,7 @@ test('an answer that is whole has no alarm, one that is not says so before any f
   expect(page.slice(alarm, page.indexOf('</section>', alarm))).toContain('<li>lost</li>');
 });
 
-test('the first figures are those of the table, as bounds where they are incomplete', () => {
+test('the summary figures match the table, and are bounds if they are incomplete', () => {
   const figures = (answer: MemoryAnswer) =>
     /<dl class="figures">(.*?)<\/dl>/s.exec(pageOf(answer))?.[1]?.replace(/<[^>]*>|\s+/g, ' ');
   expect(figures(PLAIN)?.match(/\w+ +[\d.]+ \w+/g)).toEqual([
@@ -79,7 +79,7 @@ test('the first figures are those of the table, as bounds where they are incompl
   expect(figures(answerWith(HOSTILE))).toContain('largest owner: &lt;script&gt;');
 });
 
-test('counters say of each category what they lack', () => {
+test('incomplete counters are reported by category', () => {
   const categories = PLAIN.memory.children.map((group) => ({
     ...group,
     children: group.children.map((category) => ({
@@ -99,7 +99,7 @@ test('counters say of each category what they lack', () => {
   expect(pageOf(answer)).toContain('<code>kdump-mem procs --vmcore vmcore</code>');
 });
 
-test('as many warnings as a reader can take, and how many more there are', () => {
+test('limits the number of warnings, and counts those beyond the limit', () => {
   const warnings = Array.from({ length: 1000 }, (_, index) => ({
     code: 'unreadable' as const,
     count: 1,
@@ -110,7 +110,7 @@ test('as many warnings as a reader can take, and how many more there are', () =>
   expect(page).toContain('<li>and 950 more</li>');
 });
 
-test('rows are those of the table of text, with exact bytes and what the kernel counts beside', () => {
+test('rows match the text table, with exact bytes and the kernel’s counter', () => {
   const counted = answerOf(
     { 'free-buddy': 300, vmalloc: 90 },
     { counterBytes: 91 * 4096, owners: [{ kind: 'caller', name: 'load_it', bytes: 4096 }] },

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { memoryMetrics } from '../../../src/answers/memory/prometheus.js';
 import { answerOf } from './answer.js';
 
-test('each category is a series, of which each has its labels once', () => {
+test('each category is a series with each of its labels once', () => {
   const owners = [
     { kind: 'process', name: 'nginx', pid: 1, bytes: 4096 },
     { kind: 'process', name: 'nginx', pid: 2, bytes: 8192 },
@@ -17,13 +17,13 @@ test('each category is a series, of which each has its labels once', () => {
   expect(new Set(series).size).toBe(series.length);
 });
 
-test('a category that the kernel does not count has no counter, and no zero', () => {
+test('a category without a kernel counter has no counter series, rather than zero', () => {
   const metrics = memoryMetrics(answerOf({ vmalloc: 3 }, { counterBytes: 4096 }));
   expect(metrics).toContain('kdump_mem_memory_kernel_bytes{category="vmalloc"} 4096');
   expect(metrics.match(/kdump_mem_memory_kernel_bytes\{/g)).toHaveLength(1);
 });
 
-test('what is not whole is seen', () => {
+test('reports incomplete categories', () => {
   const metrics = memoryMetrics({ ...answerOf({}, { complete: false }), complete: false });
   expect(metrics).toContain('kdump_mem_memory_category_complete{category="vmalloc"} 0');
   expect(metrics).toMatch(/^kdump_mem_memory_complete 0$/m);

@@ -10,20 +10,20 @@ const PAGE = 4096;
 
 const options = { source: '--vmcore dump', width: null };
 
-test('the first line says how much, the groups, and the largest category', () => {
+test('the first line reports the total, the groups and the largest category', () => {
   const text = memoryText(answerOf({ 'free-buddy': 256, anonymous: 512, vmalloc: 768 }), options);
   expect(text.split('\n')[0]).toBe(
     '6.00 MiB: 1.00 MiB free, 2.00 MiB applications and files, 3.00 MiB kernel, 0 reserved at boot. Largest category: vmalloc, 3.00 MiB.',
   );
 });
 
-test('categories with nothing in them have no row', () => {
+test('empty categories have no row', () => {
   const text = memoryText(answerOf({ 'free-buddy': 256 }), options);
   expect(text).not.toContain('vmalloc');
   expect(text).toContain('buddy allocator');
 });
 
-test('an incomplete category says so, and why, even if nothing was found', () => {
+test('an incomplete category is marked, with the reason, even at zero', () => {
   const text = memoryText(
     answerOf({ 'free-buddy': 256 }, { complete: false, why: 'a \u001b[31mlist is torn' }),
     options,
@@ -33,14 +33,14 @@ test('an incomplete category says so, and why, even if nothing was found', () =>
   expect(text).not.toContain('\u001b');
 });
 
-test('names out of a dump are escaped', () => {
+test('escapes names from a dump', () => {
   const owners = [{ kind: 'caller', name: 'evil\u001b]0;t\u0007', bytes: PAGE }] as const;
   const text = memoryText(answerOf({ vmalloc: 10 }, { owners }), options);
   expect(text).toContain('evil');
   expect(text).not.toContain('\u001b');
 });
 
-test('the JSON keeps its schema, and its differences', () => {
+test('JSON conforms to its schema, and reports differences to counters', () => {
   const json = memoryJson(answerOf({ vmalloc: 10 }, { counterBytes: 8 * PAGE }));
   expect(memorySchema.parse(json)).toEqual(json);
   const kernel = json.memory.children.find((child) => child.category === 'kernel');
@@ -48,7 +48,7 @@ test('the JSON keeps its schema, and its differences', () => {
   expect(vmalloc).toMatchObject({ counterBytes: 8 * PAGE, differenceBytes: 2 * PAGE });
 });
 
-test('an estimate of socket queues has its bounds, and never hides unreadable sockets', () => {
+test('an estimate of socket queues has bounds, and reports unreadable sockets', () => {
   const estimate = { sockets: 17, low: 2 ** 20, likely: 2 ** 21, atMost: 2 ** 22, lost: [] };
   const text = (changes: Partial<SocketEstimate>) =>
     memoryText(
@@ -74,7 +74,7 @@ test('an estimate of socket queues has its bounds, and never hides unreadable so
   expect(text({ sockets: 0, low: 0, likely: 0, atMost: 0 })).not.toContain('Socket queues');
 });
 
-test('only little unattributed memory is called normal, however large the machine', () => {
+test('calls only a small unattributed amount normal, on a machine of any size', () => {
   const { kernel } = answerOf({ 'free-buddy': 256 });
   const [MIB, GIB] = [2 ** 20, 2 ** 30];
   const of = (bytes: number, followsBlockBytes = 0) =>

@@ -72,7 +72,7 @@ const answer = (rows = ROWS) => hostProcesses({ processes: rows, ...COUNTS });
 const named = (uid: number) => (uid === 0 ? 'root' : String(uid));
 const TEXT = { limit: 20, source: '--live', width: null };
 
-test('what comes back most stands first: USS, swap and page tables', () => {
+test('the process that frees most comes first: USS, swap and page tables', () => {
   const found = chosen(answer(), {}, named);
   expect(found.processes.map(({ pid, freed }) => [pid, freed])).toEqual([
     [9, 81_920 + 4096 + 8192],
@@ -92,17 +92,17 @@ test.each(['rss', 'threads', 'ageSeconds', 'swap'] as const)(
   },
 );
 
-describe('one of unknown PSS that may be the largest', () => {
+describe('a process of unknown PSS that may be the largest', () => {
   const big = record(30, 2 ** 30, { uid: 1000, sums: null, comm: 'big' });
   const found = (options: Parameters<typeof chosen>[1] = {}) =>
     chosen(answer([...ROWS, big]), options, named);
 
-  test.each(['freed', 'uss', 'pss'] as const)('stands first by its RSS, sorted by %s', (sort) => {
+  test.each(['freed', 'uss', 'pss'] as const)('comes first by its RSS, sorted by %s', (sort) => {
     expect(found({ sort }).processes.map(({ pid }) => pid)).toEqual([30, 9, 1, 12]);
     expect(found({ sort, by: 'user' }).groups?.map(({ key }) => key)).toEqual(['1000', 'root']);
   });
 
-  test('the first line does not call another the largest', () => {
+  test('the first line calls no other process the largest', () => {
     const text = procsText(found(), { ...TEXT, limit: 1 });
     expect(text).not.toContain('frees the most');
     expect(text).toContain(
@@ -112,7 +112,7 @@ describe('one of unknown PSS that may be the largest', () => {
   });
 });
 
-test('one that may not be looked at makes an incomplete answer, and no zero', () => {
+test('an unreadable process makes the answer incomplete, and is not zero', () => {
   const found = chosen(answer(), {}, named);
   expect(found.complete).toBe(false);
   expect(found.notShown).toBe(1);
@@ -120,7 +120,7 @@ test('one that may not be looked at makes an incomplete answer, and no zero', ()
   expect(chosen(answer(ROWS.slice(0, 2)), {}, named).complete).toBe(true);
 });
 
-test('what a kill frees beside its figure is named: sockets, files that are not mapped', () => {
+test('names memory that the figure excludes: sockets, files that are not mapped', () => {
   const excluded = 'FREED IF KILLED: USS and page tables. It does not include';
   expect(procsText(chosen(answer(), {}, named), TEXT)).toContain(
     `${excluded} sockets (--sockets estimates them), nor files in memory`,
@@ -129,20 +129,20 @@ test('what a kill frees beside its figure is named: sockets, files that are not 
   expect(procsText(chosen(withSockets, {}, named), TEXT)).toContain(
     `${excluded} SOCKETS, nor files in memory`,
   );
-  // Whose sockets: memory and sockets count those of all processes and of none.
+  // Of these processes: memory and sockets also count sockets of other processes and of no process.
   expect(procsText(chosen(withSockets, {}, named), TEXT)).toMatch(/, sockets of these processes ~/);
   const captured = { name: 'db1', taken: null };
   const from = hostProcesses({ processes: ROWS, ...COUNTS }, undefined, { captured, warnings: [] });
   expect(procsText(chosen(from, {}, named), TEXT)).toContain(`${excluded} sockets`);
 });
 
-test('init is not offered for killing: the kernel panics if it exits', () => {
+test('does not suggest killing init: the kernel panics if it exits', () => {
   const text = procsText(chosen(answer([record(1, 2 ** 30), record(9, 4096)]), {}, named), TEXT);
   expect(text).toContain('Largest by memory freed if killed: pid 9');
   expect(text).toMatch(/^ *1 +- +1\.00 GiB/m);
 });
 
-test('sums of which a part is not known are at least that', () => {
+test('reports sums with unknown parts as lower bounds', () => {
   const part = chosen(answer(), { by: 'cgroup' }, named);
   expect(procsText(part, TEXT)).toMatch(/^3 processes use at least 124 KiB of memory/);
   expect(procsText(part, TEXT)).toMatch(/^\/ +2 +≥ 52\.0 KiB +\? +≥ 40\.0 KiB/m);
@@ -150,7 +150,7 @@ test('sums of which a part is not known are at least that', () => {
   expect(procsText(whole, TEXT)).not.toMatch(/≥|use at least/);
 });
 
-test('JSON is as its schema says', () => {
+test('JSON conforms to its schema', () => {
   const json = procsSchema.parse(procsJson(chosen(answer(), { by: 'user' }, named)));
   expect(json.source).toBe('proc');
   expect(json.processes[0]).toMatchObject({ pid: 9, pod: POD, nsPids: [9, 1], complete: true });
@@ -161,28 +161,31 @@ test('JSON is as its schema says', () => {
   ]);
 });
 
-test('names are shown, and not obeyed', () => {
+test('escapes names', () => {
   const text = procsText(chosen(answer(), {}, named), TEXT);
   expect(text).not.toContain('\u001b');
   expect(text).toContain(`pod ${POD} pid 1 inside`);
 });
 
-test.each(['pod', 'container', 'cgroup', 'command'] as const)('groups by %s sum to all', (by) => {
-  const { groups = [] } = chosen(answer(), { by }, named);
-  expect(groups.reduce((sum, { processes }) => sum + processes, 0)).toBe(ROWS.length);
-  expect(groups.reduce((sum, { uss }) => sum + (uss ?? 0), 0)).toBe(122_880);
-});
+test.each(['pod', 'container', 'cgroup', 'command'] as const)(
+  'groups by %s add up to the total',
+  (by) => {
+    const { groups = [] } = chosen(answer(), { by }, named);
+    expect(groups.reduce((sum, { processes }) => sum + processes, 0)).toBe(ROWS.length);
+    expect(groups.reduce((sum, { uss }) => sum + (uss ?? 0), 0)).toBe(122_880);
+  },
+);
 
 test.each([40, 80, 132])('fits %i columns', (width) => {
   const text = procsText(chosen(answer(), {}, named), { ...TEXT, width });
   for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(width);
 });
 
-test('the rest is counted where there is a limit', () => {
+test('counts the rows beyond the limit', () => {
   expect(procsText(chosen(answer(), {}, named), { ...TEXT, limit: 1 })).toContain('2 more rows:');
 });
 
-test('what sockets pin is an estimate where ss told it, and not zero where nobody did', () => {
+test('memory pinned by sockets is an estimate from ss, and unknown without it', () => {
   const found = hostProcesses({ ...COUNTS, processes: ROWS.slice(0, 2) }, SOCKETS);
   const answer = chosen(found, { by: 'user' }, String);
   const json = procsSchema.parse(procsJson(answer));
@@ -192,7 +195,7 @@ test('what sockets pin is an estimate where ss told it, and not zero where nobod
     networkEstimate: { leastBytes: 1024, likelyBytes: 2048, mostBytes: null },
     complete: true,
   });
-  // An estimate is no promise of what comes back.
+  // An estimate does not promise that the memory is freed.
   expect(of(9)?.freedIfKilledBytes).toBe(81_920 + 4096 + 8192);
   expect(of(1)).toMatchObject({ networkPinnedBytes: null, networkEstimate: null, complete: false });
   expect(json).toMatchObject({ complete: false, omitted: 0 });
@@ -209,7 +212,7 @@ test.each([
   ['user without it', { root: false, capabilities: [] }, /: requires root, or CAP_SYS_PTRACE$/],
   ['root without it', { root: true, capabilities: ['syslog'] }, /: root lacks CAP_SYS_PTRACE here/],
   ['root with it', { root: true, capabilities: ['sys_ptrace'] }, /: permission denied despite/],
-])('what hides PSS is named to a reader who is %s', (_who, reader, words) => {
+])('names what hides PSS from a user that is %s', (_who, reader, words) => {
   const { warnings } = hostProcesses({ processes: ROWS, ...COUNTS, reader });
   expect(warnings.map(({ message }) => message)).toEqual([expect.stringMatching(words)]);
   if (reader.root) expect(warnings[0]?.message).not.toContain('requires root');

@@ -26,7 +26,7 @@ const frame = (view: Partial<View> = {}, of = long, verbose = false) =>
 const pids = (lines: readonly string[]) =>
   lines.flatMap((line) => (/^ *(1\d{3}) {2}/.exec(line)?.[1] ?? []) as string).map(Number);
 
-describe('a screenful', () => {
+describe('a screen', () => {
   test.each([
     [80, 24],
     [80, 5],
@@ -35,7 +35,7 @@ describe('a screenful', () => {
     [160, 50],
     [80, 3],
     [20, 2],
-  ])('of %d columns and %d rows is filled, and the headline stands in it', (columns, rows) => {
+  ])('fills %d columns and %d rows, and contains the headline', (columns, rows) => {
     for (const verbose of [false, true]) {
       const { lines } = frame({ columns, rows }, long, verbose);
       expect(lines.length).toBe(rows);
@@ -45,13 +45,13 @@ describe('a screenful', () => {
     }
   });
 
-  test('without keys the footer names none', () => {
+  test('names no keys in the footer without a keyboard', () => {
     expect(frame({ keys: false }).lines.at(-1)).toMatch(
       /^Ctrl-C: quit {2}1-\d+ of 60 {2}23:07:25 UTC/,
     );
   });
 
-  test('is scrolled to the last row and no further', () => {
+  test('scrolls to the last row and no further', () => {
     const { mostSkipped, lines } = frame();
     expect(pids(lines)[0]).toBe(1000);
     const end = frame({ skipped: 1000 });
@@ -62,7 +62,7 @@ describe('a screenful', () => {
     expect(end.lines.at(-1)).toContain(`${mostSkipped + 1}-60 of 60`);
   });
 
-  test('every row can be seen, also where each has a reason of several lines under it', () => {
+  test('shows every row by scrolling, even if each has a reason of several lines', () => {
     const seen = new Set<number>();
     const { mostSkipped } = frame({ rows: 9 }, long, true);
     for (let skipped = 0; skipped <= mostSkipped; skipped++)
@@ -70,7 +70,7 @@ describe('a screenful', () => {
     expect(seen.size).toBe(60);
   });
 
-  test('is sorted by what was asked for', () => {
+  test('is sorted by the selected column', () => {
     const first = (sort: View['sort']) => pids(frame({ sort }).lines)[0];
     const worst = (of: (index: number) => number) =>
       1000 +
@@ -81,7 +81,7 @@ describe('a screenful', () => {
     expect(WATCH_SORTS).toContain('age');
   });
 
-  test('what is short has its advice, and nothing to scroll', () => {
+  test('with few rows shows advice and does not scroll', () => {
     const short = report([socket('feedd')]);
     const { lines, mostSkipped } = frame({}, short);
     expect(mostSkipped).toBe(0);
@@ -89,7 +89,7 @@ describe('a screenful', () => {
     expect(lines.at(-1)).not.toContain(' of 1');
   });
 
-  test('with nothing found the headline stands alone over the keys', () => {
+  test('without stalled sockets has only the headline and the keys', () => {
     const { lines } = frame({ rows: 6 }, report([]));
     expect(lines).toHaveLength(6);
     expect(lines.slice(1, -1).join('')).toBe('');

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { formatHealth, readHealth } from '../../../src/answers/skcheck/prometheus.js';
 
-test('a look that succeeded', () => {
+test('reports a successful scan', () => {
   const text = formatHealth({ failure: null, failures: 2, lastSuccessMs: 1_700_000_000_999 });
   expect(text.split('\n').filter((line) => !line.startsWith('#'))).toEqual([
     'skcheck_up 1',
@@ -12,7 +12,7 @@ test('a look that succeeded', () => {
   expect(text).toContain('# TYPE skcheck_scan_failures_total counter\n');
 });
 
-test('a look that failed says why, and knows of no success before', () => {
+test('reports why a scan failed, and no earlier success', () => {
   const text = formatHealth({ failure: 'ss-hung', failures: 1, lastSuccessMs: null });
   expect(text.split('\n').filter((line) => !line.startsWith('#'))).toEqual([
     'skcheck_up 0',
@@ -22,7 +22,7 @@ test('a look that failed says why, and knows of no success before', () => {
   ]);
 });
 
-test('what was written is read again; what is not ours counts as none', () => {
+test('reads its own output back, and ignores output of other programs', () => {
   const health = { failures: 7, lastSuccessMs: 1_700_000_000_000 };
   expect(readHealth(formatHealth({ ...health, failure: null }))).toEqual(health);
   for (const text of [

@@ -7,7 +7,7 @@ import { diagnose } from '../../../src/skcheck/diagnose.js';
 import { FakeHost } from '../../host/fake-host.js';
 import { report, socket } from './samples.js';
 
-test('several local peers: the process with most of them is named', () => {
+test('with several local peers, names the process that holds most of them', () => {
   const pinnedBy = (likely: number) => ({ low: 1, likely, high: likely, atMost: likely });
   const reader = (inode: number, pid: number | null, likely: number) =>
     socket('reader', {
@@ -62,7 +62,7 @@ test('the first line is about the stalled sockets and their process, the second 
   expect(second).toMatch(/local peer.* pins 1\.00 GiB in addition\./);
 });
 
-test('namespaces that could not be entered are named, with what is missing', async () => {
+test('names network namespaces that could not be entered, with the missing privilege', async () => {
   const host = new FakeHost();
   const ss = host.ss.bind(host);
   host.ss = async (args, netns, onBytes) => {

@@ -7,7 +7,7 @@ const series = (text: string, name: string) =>
   text.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
 
 describe('metrics', () => {
-  test('each has its help and type before it, once', () => {
+  test('each has its help and type once, before it', () => {
     const text = formatPrometheus(report([socket('feedd')]), 2100);
     const names = text
       .split('\n')
@@ -23,7 +23,7 @@ describe('metrics', () => {
     expect(text).toContain('skcheck_warnings{code="undecided"} 3\n');
   });
 
-  test('an upper bound that is not known has no series, and those without one are counted', () => {
+  test('an unknown upper bound has no series, and sockets without one are counted', () => {
     const whole = report([socket('feedd')]);
     expect(formatPrometheus(whole, 0)).toContain('skcheck_stale_pinned_bytes{bound="high"} 3\n');
     const pinned = { ...whole.totals.pinned, high: 10 ** 9, atMost: null };
@@ -36,7 +36,7 @@ describe('metrics', () => {
     expect(text).toContain('skcheck_stale_unbounded_sockets 1\n');
   });
 
-  test('send queues of local peers have series of their own', () => {
+  test('send queues of local peers have their own series', () => {
     const whole = report([socket('feedd')]);
     const pinned = { ...whole.totals.pinned, low: 4096, likely: 68_000_000, atMost: null };
     const totals = {
@@ -52,7 +52,7 @@ describe('metrics', () => {
     expect(text).toContain('skcheck_stale_pinned_bytes{bound="likely"} 2\n');
   });
 
-  test('a look that left something out is no all-clear', () => {
+  test('an incomplete scan is no all-clear', () => {
     const none = report([]);
     expect(series(formatPrometheus(none, 0), 'skcheck_scan_complete')).toEqual([
       'skcheck_scan_complete 1',
@@ -62,15 +62,15 @@ describe('metrics', () => {
     );
   });
 
-  test('who has not accepted is told apart from who has it open', () => {
-    const both = report([socket('a'), socket('a', { via: 'accept-queue' })]);
-    expect(series(formatPrometheus(both, 0), 'skcheck_stale_owner_sockets')).toEqual([
+  test('distinguishes a pending accept from an open descriptor', () => {
+    const twoSockets = report([socket('a'), socket('a', { via: 'accept-queue' })]);
+    expect(series(formatPrometheus(twoSockets, 0), 'skcheck_stale_owner_sockets')).toEqual([
       'skcheck_stale_owner_sockets{comm="a",container="",pod="",via="descriptor"} 1',
       'skcheck_stale_owner_sockets{comm="a",container="",pod="",via="accept-queue"} 1',
     ]);
   });
 
-  test("one owner's sockets are one series: summed, the longest wait", () => {
+  test('sums the sockets of one owner in one series, with the longest age', () => {
     const other = { stalled: { ...socket('x').stalled, forMs: 9000 } };
     const text = formatPrometheus(report([socket('a'), socket('a', other), socket('b')]), 0);
     expect(series(text, 'skcheck_stale_owner_pinned_bytes')).toEqual([
@@ -85,7 +85,7 @@ describe('metrics', () => {
     expect(formatPrometheus(report([reading]), 0)).not.toContain('skcheck_stale_owner');
   });
 
-  test('however many owners there are, the series have a bound, and nothing is lost', () => {
+  test('the number of series is bounded for any number of owners, and the sum is complete', () => {
     const many = Array.from({ length: 500 }, (_, index) => socket(`worker-${index}`));
     const rows = series(formatPrometheus(report(many), 0), 'skcheck_stale_owner_sockets');
     expect(rows.length).toBe(MAX_OWNERS + 1);
@@ -94,7 +94,7 @@ describe('metrics', () => {
     expect(rows.at(-1)).toContain('comm="(others)"');
   });
 
-  test('whatever a process calls itself, a label is one quoted string of bounded length', () => {
+  test('a label is one quoted string of bounded length for any process name', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 200 }), (comm) => {
         const text = formatPrometheus(report([socket(comm)]), 0);

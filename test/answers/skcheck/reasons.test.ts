@@ -47,12 +47,12 @@ const QUIET = {
   acceptQueue: null,
   ownerless: null,
 };
-/** What the words of reasons are made from; the rest of a finding stands in other fields. */
-const finding = (told: object, verdict = 'stalled-reader') =>
+/** Input of reasons; other fields contain the remainder of a finding. */
+const finding = (facts: object, verdict = 'stalled-reader') =>
   reasonsOf({
     ...QUIET,
     verdict: { verdict, evidence: { kind: 'raced' } },
-    ...told,
+    ...facts,
   } as unknown as Finding);
 const process = (threadStates: string, waitsIn: string | null = null, comm = 'a') => ({
   processes: [{ pid: 20, comm, threadStates, waitsIn }],
@@ -99,27 +99,30 @@ const ALL = [
   ...leakReasons(leak, false),
 ];
 
-test('every code is made by something that skcheck sees', () => {
+test('every code is produced by a finding of skcheck', () => {
   expect([...new Set(ALL.map(({ code }) => code))].toSorted()).toEqual(
     SKCHECK_REASON_CODES.toSorted(),
   );
 });
 
-test('docs/skcheck.md names the figures of each, and no others', () => {
+test('docs/skcheck.md lists exactly the figures of each code', () => {
   const words = (cell = '') => Array.from(cell.matchAll(/`([^`]+)`/g), ([, word]) => word);
   const [, section = ''] = textOf('docs/skcheck.md').split('## Reason codes');
-  const told = [...section.matchAll(/^\| (`.*) \| ?(.*?) ?\|$/gm)].flatMap(([, codes, figures]) =>
-    words(codes).map((code) => [code, words(figures)]),
+  const documentedFigures = [...section.matchAll(/^\| (`.*) \| ?(.*?) ?\|$/gm)].flatMap(
+    ([, codes, figures]) => words(codes).map((code) => [code, words(figures)]),
   );
   const made = new Map(ALL.map(({ code, figures }) => [code as string, Object.keys(figures)]));
-  expect(new Map(told as [string, string[]][])).toEqual(made);
+  expect(new Map(documentedFigures as [string, string[]][])).toEqual(made);
 });
 
-test.each(ALL)('$code: units in the names, whole numbers but for shares', ({ figures }) => {
-  for (const [name, figure] of Object.entries(figures))
-    if (typeof figure === 'number' && !name.endsWith('Share'))
-      expect([name, Number.isSafeInteger(figure)]).toEqual([name, true]);
-});
+test.each(ALL)(
+  '$code: names include units, and figures are integers except for shares',
+  ({ figures }) => {
+    for (const [name, figure] of Object.entries(figures))
+      if (typeof figure === 'number' && !name.endsWith('Share'))
+        expect([name, Number.isSafeInteger(figure)]).toEqual([name, true]);
+  },
+);
 
 const FULL = { queueBytes: 212_000, limitBytes: 212_992 };
 
@@ -147,11 +150,11 @@ test.each<[SkcheckReason, string]>([
     { code: 'dropped-before', figures: { packets: 1, watchedMs: null } },
     '1 packet dropped since it was opened, at an unknown time',
   ],
-])('words are made of the figures %j', (reason, words) => {
+])('formats the figures %j', (reason, words) => {
   expect(because([reason], null)).toBe(words);
 });
 
-test('what a process that has ended leaves unsaid is told in the order of the words', () => {
+test('reports reasons of an exited process in the order of the text', () => {
   const reasons = leakReasons(leak, false);
   expect(because(reasons, null)).toBe(
     'its open descriptors grew in each of 3 samples, from 3 to 40 in 2.3 s; it has exited, so its name is unknown',
@@ -159,7 +162,7 @@ test('what a process that has ended leaves unsaid is told in the order of the wo
   expect(reasons.map(({ code }) => code)).toEqual(['descriptors-grew', 'exited']);
 });
 
-test('the name of a function that a thread sleeps in stands in both', () => {
+test('code and text contain the function that a thread sleeps in', () => {
   const [, reason] = finding(process('SS', 'do_epoll_wait'));
   expect(reason).toEqual({
     code: 'owner-sleeps',

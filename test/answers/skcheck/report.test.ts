@@ -79,7 +79,7 @@ describe('--by', () => {
       );
   });
 
-  test('process: a socket of two counts for the first, one of nobody for nobody', async () => {
+  test('process: counts a shared socket for its first owner, and an unowned one as owner unknown', async () => {
     const { groups } = await by('process');
     expect(groups?.rows).toMatchObject([
       { pid: null, comm: null, sockets: 2, stalled: 2, shared: 0, unreadBytes: 1_000_010 },
@@ -88,7 +88,7 @@ describe('--by', () => {
     ]);
   });
 
-  test('the text has one row for each, and counts those that are not shown', async () => {
+  test('the text has one row for each group, and counts the omitted rows', async () => {
     const text = formatSkcheckText(await by('process'));
     expect(text).toMatch(
       /^PROCESS +SOCKETS +STALLED +QUEUED +AGE +PINNED +IN PEERS +DROPS +BOUNDS$/m,
@@ -112,7 +112,7 @@ describe('--by', () => {
   });
 });
 
-test('rows beyond the limit are counted', async () => {
+test('counts rows beyond the limit', async () => {
   const object = await report();
   const text = formatSkcheckText(object, { limit: 1 });
   expect(text).toContain('1 of 3 sockets are listed: --top 3 lists all.');
@@ -121,14 +121,14 @@ test('rows beyond the limit are counted', async () => {
 });
 
 describe('JSON', () => {
-  test('is what the schema says, and survives printing', async () => {
+  test('conforms to its schema, and survives printing', async () => {
     for (const only of ['stalled', 'all'] as const) {
       const object = await report(only);
       expect(skcheckSchema.parse(JSON.parse(formatJson(object)))).toEqual(object);
     }
   });
 
-  test('holds hostile names whole, and prints them as ASCII on one line', async () => {
+  test('contains hostile names unchanged, and prints them as ASCII on one line', async () => {
     const object = await report();
     const text = formatJson(object);
     expect(text).toMatch(/^[\x20-\x7e]+$/);
@@ -136,14 +136,14 @@ describe('JSON', () => {
     expect(parsed.sockets.find(({ inode }) => inode === 500)?.comm).toBe(HOSTILE);
   });
 
-  test('warns with a code and a count of the sockets without an owner', async () => {
+  test('warns with a code and the number of sockets without an owner', async () => {
     const { warnings } = await report();
     expect(warnings.map(({ code, count }) => ({ code, count }))).toEqual([
       { code: 'owner-unknown', count: 1 },
     ]);
   });
 
-  test('who is root is not told to be', async () => {
+  test('does not advise root to run as root', async () => {
     const words = async (root: boolean) =>
       (await report('stalled', 2000, root)).warnings[0]?.message;
     expect(await words(false)).toMatch(/not visible to this user\. Run as root to see them$/);
@@ -155,14 +155,14 @@ describe('JSON', () => {
     );
   });
 
-  test('one sample says so', async () => {
+  test('reports that there was one sample', async () => {
     const object = await report('stalled', 0);
     expect(object.host).toMatchObject({ samples: 1, watchedMs: 0 });
     expect(object.warnings.map(({ code }) => code)).toContain('one-sample');
     expect(formatSkcheckText(object).split('\n')[1]).toMatch(/^\(one sample/);
   });
 
-  test('all lists what is being read too, after what is not', async () => {
+  test('--all lists sockets that are being read after those that are not', async () => {
     const { sockets } = await report('all');
     expect(sockets.map(({ stalled }) => stalled.verdict)).toEqual([
       'stalled-reader',
@@ -174,14 +174,14 @@ describe('JSON', () => {
 });
 
 describe('text', () => {
-  test('says the most important thing first', async () => {
+  test('reports the most important figure first', async () => {
     const [headline] = formatSkcheckText(await report()).split('\n');
     expect(headline).toMatch(
       /^3 of 4 sockets are not being read\. Together they pin about [\d.]+ MiB \(at least [\d.]+ MiB\)\. The largest is tcp \[2001:.* \(owner unknown\)\.$/,
     );
   });
 
-  test('an upper bound stands there where the sockets have one', async () => {
+  test('reports an upper bound if the sockets have one', async () => {
     const { totals, ...object } = await report();
     const pinned = { low: 2 ** 20, likely: 2 ** 21, high: 2 ** 22, atMost: 2 ** 22 };
     expect(formatSkcheckText({ ...object, totals: { ...totals, pinned } })).toMatch(
@@ -193,7 +193,7 @@ describe('text', () => {
     );
   });
 
-  test('what is likely is not all that it may be: that is said where it is much', async () => {
+  test('warns if the upper bound is far above the likely value', async () => {
     const { totals, host, ...object } = await report();
     const unplacedBytes = 169 * 2 ** 20;
     const text = (likely: number, high: number, more = {}, verbose = false) =>
@@ -223,12 +223,12 @@ describe('text', () => {
       expect(text(likely, high)).not.toContain('PINNED may be too low');
   });
 
-  test.each([80, 100, 160])('keeps to %d columns, and uses them', async (width) => {
+  test.each([80, 100, 160])('fits and uses %d columns', async (width) => {
     for (const verbose of [false, true]) {
       const lines = formatSkcheckText(await report('all'), { width, verbose }).split('\n');
       for (const line of lines) expect(columnsOf(line)).toBeLessThanOrEqual(width);
       const rows = lines.filter((line) => /^ *(?:-|\d+) {2}/.test(line));
-      // One is being read: -v lists it.
+      // One socket is being read: -v lists it.
       expect(rows.length).toBe(verbose ? 4 : 3);
       expect(Math.max(...lines.map(columnsOf))).toBeGreaterThan(width - 12);
       const words = lines.join(' ').replace(/ +/g, ' ');
@@ -238,7 +238,7 @@ describe('text', () => {
     }
   });
 
-  test('into a pipe nothing is cut or broken', async () => {
+  test('truncates and wraps nothing in a pipe', async () => {
     const object = await report('all');
     const text = formatSkcheckText(object, { verbose: true });
     expect(text).not.toContain('…');
@@ -254,7 +254,7 @@ describe('text', () => {
     expect(rows.filter((line) => line.includes(' ← ')).length).toBe(object.sockets.length - read);
   });
 
-  test('shows nothing that a terminal obeys', async () => {
+  test('escapes everything that a terminal interprets', async () => {
     const lines = formatSkcheckText(await report('all'), { verbose: true }).split('\n');
     for (const line of lines) {
       // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what it looks for
@@ -263,7 +263,7 @@ describe('text', () => {
     expect(lines.join('\n')).toContain('\\x1b[31m');
   });
 
-  test('names all holders, the descriptor and what the owner does', async () => {
+  test('names all owners, the descriptor and what the owner does', async () => {
     const object = await report();
     expect(formatSkcheckText(object)).not.toContain('also held by');
     const text = formatSkcheckText(object, { verbose: true });
@@ -272,7 +272,7 @@ describe('text', () => {
     expect(text).toContain('the listener has not accepted it yet');
   });
 
-  test('says where it runs: pod and container, else the cgroup', async () => {
+  test('names the pod and container, or the cgroup', async () => {
     const object = await report();
     const first = object.sockets.find(({ inode }) => inode === 500);
     if (!first) throw new Error('no socket');
@@ -291,7 +291,7 @@ describe('text', () => {
     expect(long).toMatch(/cgroup \/user\.slice\/x{200}\/session-3\.scope/);
   });
 
-  test('says how much of the memory comes back from whom', async () => {
+  test('reports how much memory is freed if a process exits', async () => {
     const object = await report();
     expect(object.totals.worstOwner).toMatchObject({
       pid: 20,
@@ -310,7 +310,7 @@ describe('text', () => {
     expect(formatSkcheckText(alone)).toMatch(/^The memory is freed when pid 20 /m);
   });
 
-  test('a capture says of which host and when, and a time that is not told is not made up', async () => {
+  test('a capture reports its host and time, or that its time is unknown', async () => {
     const object = await report();
     const words = (host: Partial<SkcheckReport['host']>) =>
       formatSkcheckText({ ...object, host: { ...object.host, ...host } }).split('\n')[1];
@@ -326,7 +326,7 @@ describe('text', () => {
     );
   });
 
-  test('nothing stalled is one line', () => {
+  test('prints one line if no socket is stalled', () => {
     const quiet: SkcheckReport = {
       schema: 'skcheck/1',
       host: {
@@ -384,7 +384,7 @@ test.each([
   [2_460_000, '41 min'],
   [10_800_000, '3 h'],
   [172_800_000, '2 d'],
-])('formatSpan(%d) is %s, never more than it is', (ms, text) => {
+])('formatSpan(%d) is %s, and never rounds up', (ms, text) => {
   expect(formatSpan(ms)).toBe(text);
 });
 

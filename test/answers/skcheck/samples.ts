@@ -48,7 +48,7 @@ export function socket(comm: string, over: Partial<SkcheckSocket> = {}): Skcheck
   };
 }
 
-/** What a look found. */
+/** Result of a scan. */
 export function report(sockets: SkcheckSocket[]): SkcheckReport {
   return {
     schema: 'skcheck/1',

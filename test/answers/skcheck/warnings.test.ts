@@ -4,7 +4,7 @@ import { findNamespaces } from '../../../src/host/namespaces.js';
 import { readNetworkLimits } from '../../../src/host/proc/net-tables.js';
 import { FakeHost } from '../../host/fake-host.js';
 
-/** What the kernel of a busy host said, with the figures that matter put in. */
+/** Kernel counters of a busy host, with the given figures. */
 function warnings(of: { orphans?: number; timeWait?: number; tcp?: number; udp?: number }) {
   const host = new FakeHost();
   const { orphans = 3, timeWait = 10, tcp = 771, udp = 38 } = of;
@@ -29,7 +29,7 @@ function warnings(of: { orphans?: number; timeWait?: number; tcp?: number; udp?:
   return hostWarnings(readNetworkLimits(host, findNamespaces(host, 'own')));
 }
 
-test('far from its limits a host has no warnings', () => {
+test('a host far from its limits has no warnings', () => {
   expect(warnings({})).toEqual([]);
   expect(warnings({ orphans: 799, timeWait: 799, tcp: 12_710, udp: 25_422 })).toEqual([]);
 });
@@ -60,12 +60,12 @@ test.each([
     'udp-memory',
     '25,423 pages charged to UDP: under memory pressure from 25,423 on, limit 38,130 (udp_mem)',
   ],
-] as const)('%j is %s', (figures, code, message) => {
+] as const)('warns with %j: %s', (figures, code, message) => {
   const [[, count]] = Object.entries(figures) as [[string, number]];
   expect(warnings(figures)).toEqual([{ code, count, message }]);
 });
 
-test('what the kernel does not tell is no warning', () => {
+test('does not warn about limits that the kernel does not report', () => {
   const host = new FakeHost();
   expect(hostWarnings(readNetworkLimits(host, findNamespaces(host, 'own')))).toEqual([]);
 });

@@ -10,7 +10,7 @@ import { FakeHost } from '../../host/fake-host.js';
 const MEMORY = 'skmem:(r8000,rb131072,t0,tb16384,f0,w0,o0,bl0,d0)';
 const ROW = `tcp ESTAB 500 0 10.0.0.1:80 10.0.0.2:40999 ino:500 sk:5 <-> ${MEMORY} rcvmss:536 bytes_received:500 lastrcv:9000`;
 
-/** A socket with 500 bytes unread, of which so many are left from the second look on. */
+/** A socket with 500 bytes queued, of which `left` remain from the second sample on. */
 function hostWith(state: string, waitsIn: string | null, left = 500): FakeHost {
   let looks = 0;
   const host = new FakeHost((args) =>
@@ -29,11 +29,11 @@ async function stalled(host: FakeHost): Promise<Finding> {
 
 const becauseOf = (finding: Finding) => because(reasonsOf(finding), finding.acceptQueue);
 
-describe('what the owner of a stalled socket does', () => {
+describe('activity of the owner of a stalled socket', () => {
   test.each([
     ['T', null, 'stopped (SIGSTOP)'],
     ['T', 'do_signal_stop', 'stopped (SIGSTOP)'],
-    // do_signal_stop is inlined into get_signal as well.
+    // do_signal_stop may also be inlined into get_signal.
     ['T', 'get_signal', 'stopped (SIGSTOP)'],
     ['t', null, 'stopped by a debugger'],
     ['D', '__refrigerator', 'frozen by its cgroup'],
@@ -42,7 +42,7 @@ describe('what the owner of a stalled socket does', () => {
     ['S', 'do_epoll_wait', 'its main thread is sleeping in do_epoll_wait'],
     ['D', 'folio_wait_bit', 'its main thread is in uninterruptible sleep (D) in folio_wait_bit'],
     ['R', null, 'its main thread is running'],
-  ])('%s, in %s: %s', async (state, waitsIn, words) => {
+  ])('state %s, in %s: %s', async (state, waitsIn, words) => {
     expect(becauseOf(await stalled(hostWith(state, waitsIn)))).toBe(
       `read nothing in 2.0 s; ${words}`,
     );
@@ -79,7 +79,7 @@ describe('what the owner of a stalled socket does', () => {
       1.7e9,
       'its process lacks CPU time: it used 10 % of a CPU, and waited for a CPU 85 % of the time',
     ],
-  ])('who reads too slowly, with %d ticks and %d ns: %s', async (ticks, waited, words) => {
+  ])('explains a slow reader, with %d ticks and %d ns: %s', async (ticks, waited, words) => {
     const host = hostWith('R', null, 400);
     const stat = (used: number) => `20 (a) R ${'0 '.repeat(10)}${used} 0 0 0`;
     host.files.set('/proc/20/stat', stat(0));
@@ -93,13 +93,13 @@ describe('what the owner of a stalled socket does', () => {
     expect(becauseOf(await stalled(host))).toMatch(new RegExp(`^read 100 B of .*; ${words}$`));
   });
 
-  test('on a busy host its CPU time is told long after the last sample, and is no larger share', async () => {
+  test('on a busy host, CPU time that is read late is not a larger share', async () => {
     const host = hostWith('R', null);
     const stat = (ms: number) => `20 (a) R ${'0 '.repeat(11)}${Math.floor(ms / 10)} 0 0 0`;
-    let told = 0;
+    let reads = 0;
     host.onRead = (path) => {
       if (path !== '/proc/20/stat') return;
-      if (told++ > 0) host.clock += 3000;
+      if (reads++ > 0) host.clock += 3000;
       host.files.set(path, stat(host.clock));
     };
     host.files.set('/proc/20/stat', stat(0));
@@ -112,7 +112,7 @@ describe('what the owner of a stalled socket does', () => {
 test.each([
   ['lives', 'feedd', /from 1 to 41 in \d/],
   ['has ended', null, /; it has exited, so its name is unknown$/],
-])('a process that leaks descriptors and %s', async (how, comm, words) => {
+])('reports a process that leaks descriptors and %s', async (how, comm, words) => {
   const host = new FakeHost(() => '');
   host.addProcess(20, {});
   let next = 1;
@@ -122,7 +122,7 @@ test.each([
     for (const end = next + 20; next < end; next++)
       host.links.set(`/proc/20/fd/${next}`, '/dev/null');
   };
-  // Its directory of descriptors is counted after each of the three samples.
+  // Its descriptor directory is counted after each of the three samples.
   let counted = 0;
   const size = host.size.bind(host);
   host.size = (path) => {

@@ -24,12 +24,12 @@ const WRITTEN = {
   uncached: true,
 };
 
-test('what ended or is not there by itself makes no snapshot incomplete', () => {
+test('files that vanish or never exist do not make a snapshot incomplete', () => {
   expect(snapshotJson(FOUND, WRITTEN).complete).toBe(true);
 });
 
 test.each(['denied', 'unreadable', 'cut'] as const)(
-  '%s does, also where the list of failures had no room for it',
+  '%s makes it incomplete, even if the list of failures was full',
   (code) => {
     const failureCounts = { ...FOUND.failureCounts, [code]: 1 };
     expect(snapshotJson({ ...FOUND, failureCounts }, WRITTEN).complete).toBe(false);

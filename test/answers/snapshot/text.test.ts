@@ -24,7 +24,7 @@ const FOUND: SnapshotJson = {
   uncached: true,
 };
 
-test('what a snapshot lacks is one sentence', () => {
+test('summarizes the gaps of a snapshot in one sentence', () => {
   expect(snapshotWarning(FOUND)).toBe(
     'the snapshot is incomplete: permission denied for 3 files, 1 file could not be read (first: /proc/1/\\x1b[31m). Answers lack what these files contain. The file “errors” in the archive lists the files',
   );

@@ -8,14 +8,14 @@ import { findTask } from '../../../src/walk/tasks/task-table.js';
 import { damagedKernel } from '../../support/damaged-kernel.js';
 import { fixtureKernel } from '../../support/fixture-kernel.js';
 
-// That there are no sockets is said only where all were read and none is there.
+// "No sockets" is printed only if all were read and none exists.
 const { kernel } = fixtureKernel('6.1');
 afterAll(() => kernel.close());
 
 const all = accountAll(kernel);
 const pid = all.sockets.flatMap(({ holders }) => holders)[0]!.pid;
 
-test('sockets that pin nothing are counted, though none is listed', () => {
+test('counts sockets that pin nothing, and lists none of them', () => {
   const idle = all.sockets.filter(({ total }) => total.pinnedBytes === 0);
   expect(idle.length).toBeGreaterThan(1);
   const text = socketsText({ ...all, sockets: idle }, [], { limit: 20 });
@@ -23,7 +23,7 @@ test('sockets that pin nothing are counted, though none is listed', () => {
   expect(text).not.toMatch(/no sockets found|are no sockets|has no sockets/i);
 });
 
-test('where a part could not be read, none was found', () => {
+test('reports that none was found if some data could not be read', () => {
   const none = { ...all, sockets: [], processes: [], outsideQueues: [] };
   const found = 'No sockets found: the structures that lead to them could not be read.';
   for (const unread of [

@@ -156,7 +156,7 @@ const ROWS: readonly (readonly [OutsideRow, string, string])[] = [
   ],
 ];
 
-test.each(ROWS)('a row in words: $code, $status', (row, what, message) => {
+test.each(ROWS)('describes a row: $code, $status', (row, what, message) => {
   expect(outsideQueuesWords(row)).toBe(message);
   const { objects, bytes, complete } = row;
   expect(outsideQueuesJson(row)).toEqual({ what, objects, bytes, message, complete });

@@ -61,7 +61,7 @@ const ANSWER: StacksAnswer = {
   complete: true,
 };
 
-test('text names who allocates, and shows no name as it is', () => {
+test('text names the allocation sites, and escapes names', () => {
   const text = stacksText(ANSWER, { limit: 10, width: null });
   expect(text).toMatch(/allocated 400 KiB in 2\.0 s, 200 KiB\/s/);
   expect(text).toMatch(/^ +280 KiB +70 % +leak +x$/m);
@@ -76,21 +76,21 @@ test.each([40, 80])('text fits %i columns', (width) => {
     expect([...line].length).toBeLessThanOrEqual(width);
 });
 
-test('each folded stack is one line, whose functions no name can forge', () => {
+test('each folded stack is one line, and names cannot forge functions', () => {
   const lines = foldedStacks(ANSWER);
   expect(lines).toHaveLength(3);
   for (const line of lines) expect(line).toMatch(/^[^;\n]+(;[^;\n]+){3} \d+$/);
   expect(lines.map((line) => Number(line.split(' ').at(-1))).reduce((a, b) => a + b)).toBe(409_600);
 });
 
-test('JSON is of its schema, frames outermost last', () => {
+test('JSON conforms to its schema, with the outermost frame last', () => {
   const json = stacksSchema.parse(JSON.parse(JSON.stringify(stacksJson(ANSWER))));
   expect(json.stacks[0]?.frames.map(({ symbol }) => symbol)).toEqual(['leak', 'main', '_start']);
   expect(json.newBytes).toBe(json.stacks.reduce((all, { newBytes }) => all + newBytes, 0));
   expect(json.newBytesPerSecond).toBe(204_800);
 });
 
-/** What https://www.speedscope.app/file-format-schema.json asks of a sampled profile. */
+/** Requirements of https://www.speedscope.app/file-format-schema.json for a sampled profile. */
 const speedscopeSchema = z.strictObject({
   $schema: z.literal('https://www.speedscope.app/file-format-schema.json'),
   exporter: z.string(),

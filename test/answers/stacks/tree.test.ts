@@ -11,7 +11,7 @@ const sum = (frames: readonly Frame[], bytes: number): StackSum => ({
   hugetlb: none,
 });
 
-test('of tens of thousands of stacks only the branches that are shown are looked into', () => {
+test('with tens of thousands of stacks, resolves only the branches that it shows', () => {
   let named = 0;
   const frame = (symbol: string): Frame => ({
     get symbol() {
@@ -33,11 +33,11 @@ test('of tens of thousands of stacks only the branches that are shown are looked
     { depth: 0, names: ['_start', 'main'], bytes: 2 * COUNT * 4096 },
     { depth: 1, names: ['hot'], bytes: COUNT * 4096 },
   ]);
-  // Two functions that all share, and the one that each has of its own.
+  // Two functions that all stacks share, and the one of each stack alone.
   expect(named).toBeLessThan(4 * COUNT);
 });
 
-test('a function of more callees than a call takes arguments is no trouble', () => {
+test('handles a function with more callees than a call can take arguments', () => {
   const frame = (symbol: string): Frame => ({ symbol, module: '/bin/x', offset: null });
   const main = frame('main');
   const many = Array.from({ length: 300_000 }, (_, index) => sum([frame(`f${index}`), main], 4096));

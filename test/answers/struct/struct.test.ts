@@ -57,7 +57,7 @@ function show(type: TypeDescription, bytes: Uint8Array, elements = 200, hex = fa
 }
 
 describe('an instance', () => {
-  test('that is too long says how many members it leaves out', () => {
+  test('prints the number of omitted members if it is too long', () => {
     const members = Array.from(
       { length: 60_000 },
       (_, index): Member => [`m${index}`, array(int(1), 1), index * 8],
@@ -68,7 +68,7 @@ describe('an instance', () => {
     expect(text).toContain(`… ${60_000 - shown} more\n}`);
   });
 
-  test('signs, bitfields across bytes, and numbers in hex where that helps', () => {
+  test('prints signs, bitfields across bytes, and numbers in hex where useful', () => {
     const type = struct('struct s', 8, [
       ['negative', int(4, true), 0],
       ['low', int(4), 32, 3],
@@ -83,7 +83,7 @@ describe('an instance', () => {
     expect(show(int(4, true), Uint8Array.of(0xfe, 0xff, 0xff, 0xff), 1, true)).toBe('-0x2');
   });
 
-  test('text and names out of a dump are inert', () => {
+  test('escapes text and names from a dump', () => {
     const bytes = Uint8Array.from(Buffer.from('a"\u001b[31m\u202e\n\0\0\0'));
     expect(show(array(char, bytes.length), bytes)).toBe('"a\\"\\x1b[31m\\u{202e}\\x0a"');
     const hostile = struct('struct \u001b]0;x\u0007', 1, [['\u001b[2J', int(1), 0]]);
@@ -96,7 +96,7 @@ describe('an instance', () => {
     }
   });
 
-  test('long arrays are cut, and what repeats is counted', () => {
+  test('truncates long arrays and counts repeated elements', () => {
     const bytes = new Uint8Array(400);
     bytes[399] = 1;
     expect(show(array(int(1), 400), bytes)).toBe('{0 <repeats 200 times>, … 200 more}');
@@ -105,7 +105,7 @@ describe('an instance', () => {
     expect(show(huge, bytes, 2).length).toBeLessThan(500);
   });
 
-  test('what cannot be read is said where it stands', () => {
+  test('reports unreadable members in place', () => {
     const type = struct('struct s', 8, [
       ['here', int(4), 0],
       ['gone', int(4), 32],
@@ -115,7 +115,7 @@ describe('an instance', () => {
     );
   });
 
-  test('types that contain themselves without a pointer come to an end', () => {
+  test('terminates on types that contain themselves without a pointer', () => {
     const loop: TypeDescription = {
       kind: 'struct',
       spelling: 'struct {...}',
@@ -131,7 +131,7 @@ describe('an instance', () => {
 });
 
 describe('a layout', () => {
-  test('holes, padding and bits, as pahole counts them', () => {
+  test('shows holes, padding and bits, as pahole counts them', () => {
     const type = struct('struct s', 16, [
       ['a', int(1), 0],
       ['b', int(4), 32],

@@ -31,7 +31,7 @@ const GROUP: StackGroup = {
   ],
 };
 
-test('a stack shows who shares it, guesses, interrupts and why it is not whole', () => {
+test('a stack shows its threads, guesses, interrupts and why it is incomplete', () => {
   const answer = { kernel: KERNEL, groups: [GROUP], tasks: 2, complete: false, warnings: [] };
   expect(taskStacksText(answer, { limit: 20, width: null })).toBe(
     [
@@ -53,7 +53,7 @@ test('a stack shows who shares it, guesses, interrupts and why it is not whole',
 test.each([
   [true, 'No thread matches.'],
   [false, 'No matching thread was found, but some threads could not be read.'],
-])('no thread: complete is %s', (complete, words) => {
+])('without threads, complete is %s', (complete, words) => {
   const answer = { kernel: KERNEL, groups: [], tasks: 0, complete, warnings: [] };
   expect(taskStacksText(answer, { limit: 20, width: null })).toBe(words);
 });

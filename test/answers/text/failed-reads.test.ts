@@ -14,12 +14,12 @@ const messages = (all: Parameters<typeof summarized>[0]) =>
   summarized(all).map(({ message }) => message);
 
 describe('failed reads, for people', () => {
-  test('up to three are listed as they are', () => {
+  test('lists up to three unchanged', () => {
     const all = [read('pid table', 1), read('threads of pid 2', 2), read('files of pid 3', 3)];
     expect(summarized(all)).toEqual(all);
   });
 
-  test('more for one reason are one line, which counts those that were not kept, at the place of the first', () => {
+  test('summarizes more for one reason in one line, at the place of the first', () => {
     const torn = { code: 'torn-list', message: 'tasks: the list is torn' };
     const all = [
       torn,
@@ -35,7 +35,7 @@ describe('failed reads, for people', () => {
     ]);
   });
 
-  test('categories that are incomplete are all named', () => {
+  test('names all incomplete categories', () => {
     const all = ['slab, vmalloc', 'rings', 'network-other: qdiscs is not counted', 'rings'].map(
       (categories, index) => read(`incomplete: ${categories}`, index),
     );
@@ -44,7 +44,7 @@ describe('failed reads, for people', () => {
     ]);
   });
 
-  test('reasons are kept apart', () => {
+  test('keeps reasons apart', () => {
     const all = [1, 2, 3, 4].flatMap((pid) => [
       read(`the stack of pid ${pid}`, pid, 'truncated'),
       read(`files of pid ${pid}`, pid, 'damaged'),
@@ -59,7 +59,7 @@ describe('failed reads, for people', () => {
     );
   });
 
-  test('what counts others that no failed read is, stays', () => {
+  test('keeps a message that counts other failures', () => {
     const all = [{ code: 'corrupt', message: 'sock 0x5: its state is 200' }, more(7)];
     expect(summarized(all)).toEqual(all);
   });

@@ -13,7 +13,7 @@ const freed = (low: number, high: number | null, more: Partial<Freed> = {}): Fre
   ...more,
 });
 
-describe('a kill', () => {
+describe('kill impact', () => {
   test.each<[Freed, number, string | undefined]>([
     [freed(MIB, MIB), MIB, 'Killing pid 7 would free 1.00 MiB of socket memory.'],
     [freed(MIB, null), MIB, 'Killing pid 7 would free at least 1.00 MiB of socket memory.'],
@@ -45,15 +45,15 @@ describe('a kill', () => {
       3 * MIB,
       'Killing pid 7 would free 1.00 MiB to 2.00 MiB of socket memory. Not certain to be freed: 1.00 MiB that the driver’s page pool may keep for new packets. The driver’s page pool keeps 1.00 MiB for new packets.',
     ],
-  ])('is told in a sentence, with why there is a range (%#)', (one, pinned, text) => {
+  ])('is a sentence that explains its range (%#)', (one, pinned, text) => {
     expect(killingText(7, one, pinned, true)).toBe(text);
     const [of = '', ...more] = text?.split(/(?<=Killing pid 7|killing pid 7) would free/) ?? [];
-    // Of a machine that no longer runs.
+    // A machine that no longer runs.
     const past = more.length === 0 ? text : `${of} would have freed${more.join('')}`;
     expect(killingText(7, one, pinned, false)).toBe(past);
   });
 
-  test('is told in a cell, and why it has two figures in one line for all', () => {
+  test('is a cell, and one legend explains ranges', () => {
     const peers = freed(MIB, 2 * MIB, { between: { ...NOTHING, peers: MIB } });
     const kept = freed(0, 0, { keptByPools: { low: MIB, high: MIB } });
     expect([null, freed(MIB, null), peers, kept].map(freedCell)).toEqual([

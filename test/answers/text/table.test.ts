@@ -21,25 +21,25 @@ const ROWS: readonly Row[] = [
 const table = (width: number | null) => renderTable(COLUMNS, ROWS, width).split('\n');
 
 describe('a table', () => {
-  test('aligns figures to the right and has no space at line ends', () => {
+  test('aligns figures to the right, without trailing spaces', () => {
     expect(table(null)).toEqual([
       'NAME                                SIZE  WHY',
       '10.0.0.1:9001 ← 10.0.0.2:40000  1.55 MiB  unread',
       'unix                                   0',
     ]);
   });
-  test('is as wide as it needs to be and no wider, where there is room', () => {
+  test('is no wider than needed if there is room', () => {
     expect(table(48)).toEqual(table(null));
     expect(table(160)).toEqual(table(null));
   });
-  test('has cells cut that may be, in their middle here, to fit to the column', () => {
+  test('shortens cells to fit the width, here in the middle', () => {
     expect(table(40)).toEqual([
       'NAME                        SIZE  WHY',
       '10.…:9001 ← 10.…:40000  1.55 MiB  unread',
       'unix                           0',
     ]);
   });
-  test('leaves out what it can spare before a cell is cut too far, and says so', () => {
+  test('hides optional columns before it shortens a cell too far, and reports that', () => {
     expect(table(28)).toEqual([
       'NAME                    SIZE',
       '1…:9001 ← 1…:40000  1.55 MiB',
@@ -49,13 +49,13 @@ describe('a table', () => {
       'pipe the output).',
     ]);
   });
-  test.each([20, 25, 31, 40, 47])('keeps to %i columns', (width) => {
+  test.each([20, 25, 31, 40, 47])('fits %i columns', (width) => {
     for (const line of table(width)) expect(columnsOf(line)).toBeLessThanOrEqual(width);
   });
-  test('does not cut figures, however narrow the terminal is', () => {
+  test('does not truncate figures on a narrow terminal', () => {
     expect(table(5)[1]).toBe('10…0  1.55 MiB');
   });
-  test('counts what a terminal shows wide, or over the letter before', () => {
+  test('counts wide and combining characters by their display width', () => {
     const of = (name: string) =>
       renderTable(COLUMNS, [{ name, size: '1', why: 'x' }], null).split('\n')[1] ?? '';
     expect(of('世界')).toBe('世界     1  x');
@@ -70,10 +70,10 @@ describe('text', () => {
     ['abcdef', 5, 'abcd…', 'ab…ef'],
     ['世界世界', 5, '世界…', '世…界'],
     ['😀😀😀', 4, '😀…', '😀…'],
-  ])('%s is cut to %i columns', (text, width, atEnd, inMiddle) => {
+  ])('%s is truncated to %i columns', (text, width, atEnd, inMiddle) => {
     expect([cut(text, width), cutMiddle(text, width)]).toEqual([atEnd, inMiddle]);
   });
-  test('is broken at spaces, and a word too long for a line where that ends', () => {
+  test('wraps at spaces, and breaks a word that is longer than a line', () => {
     expect(wrap('one two three', 7)).toEqual(['one two', 'three']);
     expect(wrap('one twothreefour', 7)).toEqual(['one two', 'threefo', 'ur']);
     expect(wrap('世界世界', 4)).toEqual(['世界', '世界']);
@@ -81,16 +81,16 @@ describe('text', () => {
   });
 });
 
-describe('the width of an answer', () => {
-  test('is the terminal’s own', () => {
+describe('width of an answer', () => {
+  test('is the width of the terminal', () => {
     expect(terminalWidth({ isTTY: true, columns: 132 }, { COLUMNS: '90' })).toBe(132);
   });
-  test('is what COLUMNS says of a terminal that does not tell, or 80', () => {
+  test('is COLUMNS, or 80, if the terminal reports no width', () => {
     expect(terminalWidth({ isTTY: true, columns: 0 }, { COLUMNS: '90' })).toBe(90);
     expect(terminalWidth({ isTTY: true }, { COLUMNS: '-1' })).toBe(80);
     expect(terminalWidth({ isTTY: true, columns: 0 }, {})).toBe(80);
   });
-  test('is none in a pipe, whatever COLUMNS says', () => {
+  test('is unlimited in a pipe, regardless of COLUMNS', () => {
     expect(terminalWidth({ columns: 80 }, { COLUMNS: '80' })).toBeNull();
   });
 });
@@ -100,6 +100,6 @@ test.each([
   [{ isTTY: true }, {}, true],
   [{ isTTY: true }, { TERM: 'dumb' }, false],
   [{}, { TERM: 'xterm' }, false],
-])('an output %j with %j takes escape sequences: %s', (output, environment, takes) => {
+])('output %j with %j supports escape sequences: %s', (output, environment, takes) => {
   expect(takesEscapes(output, environment)).toBe(takes);
 });

@@ -5,7 +5,7 @@ import { FINDING_CODES, type Finding, type TriageDetail } from '../../../src/tri
 import type { TriageAnswer } from '../../../src/triage/triage.js';
 import { answerWith } from '../memory/hostile.js';
 
-/** An answer, and what a page shows beside it, with a name wherever there is one to be had. */
+/** An answer and the other data of a page, with a name in every place that can have one. */
 export function triageWith(names: readonly string[]): {
   readonly answer: TriageAnswer;
   readonly detail: TriageDetail;
@@ -72,7 +72,7 @@ export function triageWith(names: readonly string[]): {
 
 function findingOf(code: Finding['code'], names: readonly string[], index: number): Finding {
   const name = names[index % names.length] ?? '';
-  // Texts of all codes, and numbers where they reckon.
+  // Texts of all codes, and numbers where the code computes.
   const texts = [
     'comm',
     'reason',

@@ -18,13 +18,13 @@ const HARMLESS = HOSTILE.map((_, index) => `name ${index}`);
 const shape = (markup: string) =>
   [...markup.matchAll(/<[a-z/!][^>]*>/g)].map(([tag]) => tag.replaceAll(/="[^"]*"/g, ''));
 
-test('hostile names make no element and no attribute that others do not', () => {
-  // Cells of a treemap have lines by how long names are: Chromium’s test looks at these.
+test('hostile names add no element and no attribute', () => {
+  // The lines of a treemap cell depend on the length of its name: the Chromium test covers that.
   const without = { memory: undefined };
   expect(shape(page(HOSTILE, without))).toEqual(shape(page(HARMLESS, without)));
 });
 
-test('there is no script, nothing from elsewhere, and a policy that forbids both', () => {
+test('has no script, no external resources, and a policy that forbids both', () => {
   for (const markup of [page(HOSTILE), page(HARMLESS)]) {
     const tags = [...markup.matchAll(/<[a-z][^>]*>/g)].map(([tag]) => tag);
     const banned = /^<(script|img|svg|link|iframe|object|base)|\s(src|srcset|style|on\w+)=/;
@@ -36,11 +36,12 @@ test('there is no script, nothing from elsewhere, and a policy that forbids both
   }
 });
 
-test('every finding is there with its sentence, figures, log, stack and what it means', () => {
+test('shows every finding with its sentence, figures, log, stack and explanation', () => {
   const markup = page(HARMLESS);
   for (const [index, code] of FINDING_CODES.entries()) {
     expect(markup).toContain(`<span class="name">${code}</span>`);
-    // The page shows the log around its first 30 findings; one of a rule may stand before these.
+    // The page shows the log around its first 30 findings; a finding of a rule may come before
+    // these.
     if (index < 29) expect(markup).toContain(`<summary>The log around ${code}</summary>`);
     expect(markup).toContain(`<summary>What ${code} means</summary>`);
   }
@@ -51,7 +52,7 @@ test('every finding is there with its sentence, figures, log, stack and what it 
   expect(markup).toContain('<strong>Do:</strong> name 0 name 0');
 });
 
-test('what is not known, is silenced or could not be told stands before the findings', () => {
+test('unknown, silenced and failed findings come before the list of findings', () => {
   const markup = page(HARMLESS);
   const before = markup.slice(0, markup.indexOf('<h2>Findings</h2>'));
   expect(before).toContain('This answer is incomplete');
@@ -61,7 +62,7 @@ test('what is not known, is silenced or could not be told stands before the find
   expect(before).toContain('Not evaluated: acme/b (name 3).');
 });
 
-test('the locks of a finding are nested lists: each in the item of the lock that its owner waits for', () => {
+test('nests the locks of a finding: each under the lock that its owner waits for', () => {
   const { answer, detail } = triageWith(HARMLESS);
   const task = (pid: number, comm: string): BlockedTask => ({
     pid,
@@ -103,7 +104,7 @@ test('the locks of a finding are nested lists: each in the item of the lock that
   expect(list).toContain('<p>and 50 ');
 });
 
-test('without memory, log and stacks the page says so', () => {
+test('reports that memory, log and stacks are not available', () => {
   const { answer } = triageWith(HARMLESS);
   const markup = triageHtml(
     { ...answer, memory: undefined, log: undefined, lost: undefined, findings: [] },
@@ -116,7 +117,7 @@ test('without memory, log and stacks the page says so', () => {
   expect(markup).toContain('uninterruptible sleep (state D): none.');
 });
 
-test('of any number of findings the first are told whole, and none is passed over', () => {
+test('details the first of any number of findings, and lists the others', () => {
   const { answer, detail } = triageWith(HARMLESS);
   const [first] = answer.findings;
   const findings = Array.from({ length: 1500 }, () => ({ ...first!, evidence: [] }));
@@ -127,7 +128,7 @@ test('of any number of findings the first are told whole, and none is passed ove
   expect(markup).toContain('<p>and 400 more</p>');
 });
 
-test('messages of any length are cut, and only the first findings have the log around them', () => {
+test('truncates long messages, and shows the log around the first findings only', () => {
   const { answer, detail } = triageWith(HARMLESS);
   const [, found] = answer.findings;
   const records = answer.log!.records.map((one) => ({ ...one, text: 'y'.repeat(60_000) }));

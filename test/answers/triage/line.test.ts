@@ -9,7 +9,7 @@ test.each([
   [-62_167_219_200_001, null],
   [9e15, null],
   [undefined, null],
-])('of a file changed at %s ms a line says %s', (mtime, expected) => {
+])('for a file changed at %s ms a line reports %s', (mtime, expected) => {
   const dump = { dump: '/a', files: ['/a'], place: 'a', size: 1 };
   const facts = filed(mtime === undefined ? dump : { ...dump, mtime }, null);
   expect(facts.mtime).toBe(expected);

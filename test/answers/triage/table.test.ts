@@ -76,7 +76,7 @@ function endOf(rows: readonly DumpRow[], more: Partial<Parameters<typeof endJson
   });
 }
 
-test.each([80, 100, 60])('in %i columns no line is longer, and each dump has one', (width) => {
+test.each([80, 100, 60])('fits %i columns, with one line for each dump', (width) => {
   const lines = dumpsTable(ROWS, endOf(ROWS), width).split('\n');
   for (const line of lines) expect(columnsOf(line)).toBeLessThanOrEqual(width);
   expect(
@@ -84,7 +84,7 @@ test.each([80, 100, 60])('in %i columns no line is longer, and each dump has one
   ).toHaveLength(4);
 });
 
-test('off a terminal nothing is cut, and nothing in it is obeyed', () => {
+test('without a terminal truncates nothing and escapes everything', () => {
   const text = dumpsTable(ROWS, endOf(ROWS), null);
   expect(text).toContain('4 dumps in /var/crash/: 3 read, 1 unreadable');
   expect(text).toMatch(
@@ -96,7 +96,7 @@ test('off a terminal nothing is cut, and nothing in it is obeyed', () => {
   expect(text).not.toContain('\u001b');
 });
 
-test('what was not looked into is told', () => {
+test('reports directories and dumps that were not read', () => {
   const found = { dumps: [], otherFiles: 0, links: 0, special: 0 };
   const unlisted = [
     {
@@ -112,7 +112,7 @@ test('what was not looked into is told', () => {
   expect(text).toContain('Other shards: 7 dumps.');
 });
 
-test('--similar has the same trouble together, most of it first', () => {
+test('--similar groups equal problems, most frequent first', () => {
   const other: TriageLineJson['fingerprint'] = {
     ...FAULT,
     id: 'ff'.repeat(8),
@@ -137,7 +137,7 @@ test('--similar has the same trouble together, most of it first', () => {
   expect(similarText(partly, endOf(partly), null)).toContain('1 × no findings, incomplete');
 });
 
-test('what rules silenced or could not tell is said', () => {
+test('reports what rules silenced or could not evaluate', () => {
   const one = { unknown: [{}], silenced: [{ findings: 2 }, { findings: 1 }] };
   const quiet = { fingerprint: null, panic: null, worst: null };
   const rows = [row('a', { ...quiet, rules: one }), row('b', quiet)];
@@ -150,7 +150,7 @@ test('what rules silenced or could not tell is said', () => {
   expect(dumpsTable(ROWS, endOf(ROWS), null)).not.toMatch(/rules/);
 });
 
-test('a dash is no all-clear where the log has lost messages', () => {
+test('a dash is no all-clear if log messages are missing', () => {
   const quiet = { panic: null, worst: null };
   const rows = [row('a', { ...quiet, overwritten: 9 }), row('b', { ...quiet, noRoom: 1 })];
   const lost =

@@ -75,7 +75,7 @@ const answer = (more: Partial<TriageAnswer> = {}): TriageAnswer => ({
 const text = (options: Partial<Parameters<typeof triageText>[1]> = {}, more = {}) =>
   triageText(answer(more), { width: 80, source: '--vmcore v', ...options });
 
-test('80 columns do, and nothing of a dump is obeyed by the terminal', () => {
+test('fits 80 columns, and escapes text from the dump', () => {
   for (const verbose of [undefined, true] as const)
     for (const line of text({ verbose }).split('\n')) {
       expect(line.length).toBeLessThanOrEqual(80);
@@ -83,7 +83,7 @@ test('80 columns do, and nothing of a dump is obeyed by the terminal', () => {
     }
 });
 
-test('the sentence that matters first, then what is worst, then what to do', () => {
+test('the summary comes first, then the worst finding, then the next command', () => {
   const lines = text({ width: null }).split('\n');
   expect(lines[0]).toBe('Linux 6.1.0, running. 1 critical, 1 warning.');
   expect(lines[2]).toBe(
@@ -96,14 +96,14 @@ test('the sentence that matters first, then what is worst, then what to do', () 
   expect(lines.at(-1)).toBe('Next: kdump-mem procs --vmcore v');
 });
 
-test('a long stack is cut with a word, and whole with -v', () => {
+test('truncates a long stack with a note, and prints all of it with -v', () => {
   expect(text()).toContain('… 19 more (-v)');
   expect(text()).not.toContain('step_29');
   expect(text({ verbose: true })).toContain('step_29+0x10');
   expect(text({ verbose: true })).toContain('More: kdump-mem stacks --state D --vmcore v');
 });
 
-test('what is not there is said', () => {
+test('reports missing data', () => {
   expect(text({}, { findings: [] })).toContain('No problems found.');
   expect(text({}, { findings: [], complete: false })).toContain(
     'No findings, but some data could not be read',
@@ -121,7 +121,7 @@ test('what is not there is said', () => {
   expect(gone).not.toContain('No problems found.');
 });
 
-test('an OOM kill names the largest process of the same name that it left', () => {
+test('an OOM kill names the largest remaining process of the same name', () => {
   const task = (pid: number, rssBytes: number, name = 'worker') => ({ pid, rssBytes, name });
   const tasks = [task(7, 9 << 20), task(8, 1 << 20), task(9, 2 << 20), task(5, 8 << 20, 'x')];
   const left = (victims: readonly number[], figures: object) => {
@@ -140,7 +140,7 @@ test('an OOM kill names the largest process of the same name that it left', () =
   expect(left([7], { comm: 'other' })).toEqual([]);
 });
 
-test('JSON has all of it, by its schema', () => {
+test('JSON contains everything and conforms to its schema', () => {
   const json = triageSchema.parse(JSON.parse(JSON.stringify(triageJson(answer()))));
   expect(json.findings[0]).toMatchObject({
     code: 'oom-kill',
@@ -151,7 +151,7 @@ test('JSON has all of it, by its schema', () => {
   expect(json).toMatchObject({ memory: null, nodename: null, uptimeSeconds: null });
 });
 
-test('sockets that a process does not read are told once, and all of them with -v', () => {
+test('reports the unread sockets of a process once, and all of them with -v', () => {
   const stalled = (fd: number, pid: number, doing = 'polling'): Finding => ({
     code: 'stalled-reader',
     severity: 'note',
@@ -186,19 +186,19 @@ test('sockets that a process does not read are told once, and all of them with -
   expect(
     text({ width: null, verbose: true }, { findings: many }).match(/stalled-reader/g),
   ).toHaveLength(5);
-  // The last stands for others, that are not listed.
+  // The last finding stands for others that are not listed.
   const cut = [
     ...many.slice(0, 2),
     { ...stalled(9, 7), figures: { ...stalled(9, 7).figures, others: 30 } },
   ];
-  const told = text({ width: null }, { findings: cut });
-  expect(told.match(/stalled-reader/g)).toHaveLength(2);
-  expect(told).toContain(
+  const shortened = text({ width: null }, { findings: cut });
+  expect(shortened.match(/stalled-reader/g)).toHaveLength(2);
+  expect(shortened).toContain(
     'It is not reading 1 more socket (fd 5), which may pin some of the same pages. -v lists them.',
   );
 });
 
-test('a dump without its log has no say in why the kernel stopped', () => {
+test('without a log, reports the panic reason as unknown', () => {
   const of = (logMessages: number | null) => ({
     code: 'panic',
     severity: 'critical',

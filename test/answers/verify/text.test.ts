@@ -7,14 +7,14 @@ const answer = (engine: string, pages: number) => ({
   warnings: [{ code: 'unreadable', message: `as ${engine} puts it` }],
 });
 
-test('answers of two engines agree but for the engine’s name and words', () => {
+test('answers of two engines differ only in the engine’s name and words', () => {
   const { compared, differences } = compareAnswers(answer('native', 3), answer('crash', 3));
   expect(differences).toEqual([]);
   expect(compared).toBe(4);
   expect(verifyText(compared, differences)).toBe('native and crash agree on all 4 figures');
 });
 
-test('every figure that differs is told, and one that only one of them has', () => {
+test('reports every figure that differs or that only one engine has', () => {
   const { differences } = compareAnswers(answer('native', 3), {
     ...answer('crash', 4),
     extra: 1,

@@ -13,14 +13,14 @@ const short = watchedFor({ days: 1 });
 const FACTS = { source: 'here', version: '0', made: new Date(0) };
 
 describe('text', () => {
-  test('a leak is told first, with its rate and how sure that is', () => {
+  test('a leak comes first, with its rate and confidence', () => {
     const [first = ''] = watchText(leak, { width: null, limit: 20 }).split('\n');
     expect(first).toMatch(
       /^Growth over 3 days: anonymous by 1\.\d\d GiB per day \(1\.\d\d GiB to 1\.\d\d GiB\) to .*, pid 7 \(web\) by 1\./,
     );
   });
 
-  test('that nothing grew has its bound, and is not said of a day', () => {
+  test('"No growth" states its bound, and a day is inconclusive', () => {
     expect(watchText(quiet, { width: null, limit: 20 })).toMatch(
       /^No growth in 7 days: no category grew by more than \d+(\.\d+)? [KM]iB per day \(1,009 samples\)\./,
     );
@@ -30,13 +30,13 @@ describe('text', () => {
     expect(words).not.toContain('No growth');
   });
 
-  test('fits 80 columns, and is never cut in a pipe', () => {
+  test('fits 80 columns, and truncates nothing in a pipe', () => {
     for (const watched of [leak, quiet, short])
       for (const line of watchText(watched, { width: 80, limit: 20 }).split('\n'))
         expect(line.length).toBeLessThanOrEqual(80);
   });
 
-  test('names are inert', () => {
+  test('escapes names', () => {
     const text = watchText(watchedFor({ leak: 1, leaks: 'anonymous', days: 3 }, HOSTILE), {
       width: null,
       limit: 20,
@@ -45,12 +45,12 @@ describe('text', () => {
     expect(text.includes('\u001b') || text.includes('\u202e')).toBe(false);
   });
 
-  test('every doubt has words', () => {
+  test('every doubt has a sentence', () => {
     for (const code of WATCH_DOUBT_CODES) expect(doubtWords({ code })).toMatch(/^.{20,}[.]$/);
   });
 });
 
-test('the JSON has its schema, and what was told', () => {
+test('JSON conforms to its schema and contains the verdict', () => {
   for (const watched of [leak, quiet, short])
     expect(watchSchema.parse(watchJson(watched))).toEqual(watchJson(watched));
   const json = watchJson(leak);
@@ -74,7 +74,7 @@ test('the JSON has its schema, and what was told', () => {
 });
 
 describe('metrics', () => {
-  test('of categories and of what is known, a bounded number', () => {
+  test('export categories and the verdict in a bounded number of series', () => {
     const text = watchMetrics(leak.answer, { up: true, lost: 2, notStored: 1 });
     expect(text).toMatch(/^kdump_mem_watch_verdict\{verdict="grows"\} 1$/m);
     expect(text).toMatch(
@@ -91,13 +91,13 @@ describe('metrics', () => {
     expect(text.split('\n').length).toBeLessThan(200);
   });
 
-  test('before there is a sample they say that', () => {
+  test('report the missing first sample', () => {
     const text = watchMetrics(undefined, { up: false, lost: 0, notStored: 0 });
     expect(text).toMatch(/^kdump_mem_watch_up 0$/m);
     expect(text).not.toContain('memory_bytes');
   });
 
-  test('of a day no verdict is told', () => {
+  test('report no verdict after one day', () => {
     const text = watchMetrics(short.answer, null);
     expect(text).toMatch(/^kdump_mem_watch_verdict\{verdict="inconclusive"\} 1$/m);
     expect(text).toMatch(/^kdump_mem_watch_doubt\{code="too-short"\} 1$/m);
@@ -114,7 +114,7 @@ describe('the page', () => {
     expect(polygons.map(([, group]) => group)).toEqual([
       ...['reserved', 'kernel', 'applications-and-files', 'free'],
     ]);
-    // The uppermost edge: all of it, always.
+    // The upper edge: always all memory.
     const [, , points = ''] = polygons[3] ?? [];
     const ys = points.split(' ').map((point) => Number(point.split(',')[1]));
     const top = ys.slice(0, ys.length / 2);
@@ -128,7 +128,7 @@ describe('the page', () => {
     expect(page).toContain(`<title>Memory growth of ${host}, ${time} UTC</title>`);
   });
 
-  test('a time without samples is left white', () => {
+  test('leaves a time without samples blank', () => {
     const { groups, ...answer } = leak.answer;
     const cut = groups.map(({ group, points: { times, values } }) => {
       const keep = (_: number, at: number) => at < 20 || at > 40;
@@ -138,19 +138,19 @@ describe('the page', () => {
     expect([...holed.matchAll(/<polygon/g)].length).toBe(8);
   });
 
-  test('of one sample there is no picture, and that is said', () => {
+  test('reports that one sample is too few for a chart', () => {
     const one = watchedFor({ days: 0 });
     expect(watchHtml(one, FACTS, 20)).toContain('Too few samples for a chart');
   });
 
-  test('is made of a store, too, whose clock says what no calendar has', () => {
+  test('can be made from a store with invalid times', () => {
     const { growth } = quiet.answer;
     const far = { ...growth, machine: { ...growth.machine, uptime: 1e300 } };
     const page = watchHtml({ ...quiet, answer: { ...quiet.answer, growth: far } }, FACTS, 20);
     expect(page).toContain('<p class="times"><span>?</span>');
   });
 
-  test('names are inert', () => {
+  test('escapes names', () => {
     const hostile = watchHtml(watchedFor({ days: 3 }, HOSTILE), FACTS, 20);
     expect(hostile).toContain('\\x1b[31m&lt;b&gt;&quot;\\u{202e}');
     expect(hostile).not.toContain('<b>');

@@ -30,7 +30,7 @@ function sample(processes = [held(1, 10), held(2, null)]): WatchSample {
   };
 }
 
-test('a line is what was sampled, and has its schema', () => {
+test('a line contains the sample and conforms to its schema', () => {
   const one = sample([held(1, 10), held(2, null), held(3, 1, { comm: HOSTILE })]);
   const json = watchSampleJson(one);
   expect(watchSampleSchema.parse(json)).toEqual(json);
@@ -39,13 +39,13 @@ test('a line is what was sampled, and has its schema', () => {
   expect(storedWatchSample(line)).toEqual(one);
 });
 
-test('one without categories says why', () => {
+test('a sample without categories reports the reason', () => {
   const why = { noCategories: 'it may not be read', noCategoriesCode: 'denied' } as const;
   const one = { ...sample(), ledger: null, ...why };
   expect(storedWatchSample(formatJson(watchSampleJson(one)))).toEqual(one);
 });
 
-test('it is shorter than a line may be, however long names are', () => {
+test('a line stays below the maximum length for names of any length', () => {
   const worst = held(2 ** 22, 2 ** 30, {
     comm: '\u202e'.repeat(15),
     started: 1e15,
@@ -65,14 +65,14 @@ test('it is shorter than a line may be, however long names are', () => {
   expect(watchSampleJson(sample([longer])).processes[0]?.cgroup).toBeNull();
 });
 
-test('a line that was cut off is none', () => {
+test('ignores a truncated line', () => {
   const line = formatJson(watchSampleJson(sample()));
   for (const length of [1, 10, 100, line.length - 1])
     expect(storedWatchSample(line.slice(0, length))).toBeNull();
   expect(storedWatchSample(`${line.slice(0, 50)}${'\0'.repeat(50)}`)).toBeNull();
 });
 
-test('a line of an earlier release has no codes, and is read', () => {
+test('reads a line of an earlier release without codes', () => {
   const one = sample();
   const { noPressureCode: _, noCategoriesCode: __, ...earlier } = watchSampleJson(one);
   const { machine } = one.look;
@@ -82,7 +82,7 @@ test('a line of an earlier release has no codes, and is read', () => {
   });
 });
 
-test('fields of a later release are passed over', () => {
+test('ignores fields of a later release', () => {
   const json = watchSampleJson(sample());
   const later = { ...json, more: 1, processes: json.processes.map((one) => ({ ...one, x: 2 })) };
   expect(storedWatchSample(JSON.stringify(later))).toEqual(sample());
@@ -98,7 +98,7 @@ test.each([
   [JSON.stringify({ ...watchSampleJson(sample()), lostBefore: -1 }), 'lostBefore:'],
   [JSON.stringify({ ...watchSampleJson(sample()), categories: { nothing: 1 } }), 'categories'],
   [JSON.stringify({ ...watchSampleJson(sample()), at: 'today' }), 'at:'],
-])('%s is no sample', (line, words) => {
+])('refuses a sample: %s', (line, words) => {
   expect(() => storedWatchSample(line)).toThrow(StoredError);
   expect(() => storedWatchSample(line)).toThrow(words);
 });

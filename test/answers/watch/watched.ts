@@ -4,7 +4,7 @@ import { RHYTHMS, type WeekOptions, week } from '../../growth/watch/made-up-week
 
 const rhythm = RHYTHMS['a wave, and little noise']!;
 
-/** A machine that was watched for some days, as it was stored. */
+/** A machine that was watched for some days, as stored. */
 export function watchedFor(options: Partial<WeekOptions>, comm = 'web'): Watched {
   const growth = new WatchGrowth();
   for (const sample of week({ rhythm, seed: 1, ...options })) {

@@ -12,7 +12,7 @@ import { fixture } from '../../support/fixtures.js';
 
 const program = kdumpMemCommand(...ALL_COMMANDS, registerMcp, registerCompletion);
 
-test('every command is completed', () => {
+test('completes every command', () => {
   const known = [...program.commands.map((each) => each.name())];
   expect(known.toSorted()).toEqual([...COMMAND_NAMES, 'help'].toSorted());
 });
@@ -29,7 +29,7 @@ describe('a line', () => {
     ['memory --source ', ['kcore', 'pageflags', 'counters']],
     ['memory --source=c', ['--source=counters']],
     ['memory --source = c', ['counters']],
-    // Told already; one that is told again for more.
+    // An option that was given is not completed again; a repeatable one is.
     ['memory --live --liv', []],
     ['triage --fail-on x --fail', ['--fail-on']],
     ['no-such-command --x', []],
@@ -52,7 +52,7 @@ describe('a line', () => {
   });
 });
 
-test('symbols of the dump that is named', async () => {
+test('completes symbols of the given dump', async () => {
   const args = ['read', '--vmcore', fixture('6.1').vmcore, 'init_tas'];
   const { stdout, status } = await kdumpMem('completion', '--of', 'kdump-mem', '--', ...args);
   expect({ stdout, status }).toEqual({ stdout: 'init_task\t\n', status: 0 });
@@ -65,19 +65,19 @@ describe('pids', () => {
   };
   const { vmcore } = fixture('6.1');
 
-  test('of the dump that stands beside the options', async () => {
+  test('are from the dump beside the options', async () => {
     expect(await ask('--', 'skb', vmcore, '--pid', '122')).toEqual(['122', '']);
     expect(await ask('--', 'procs', '--by', 'user', vmcore, '--pid', '122')).toEqual(['122', '']);
   });
 
-  test('of no other machine than that of a snapshot', async () => {
+  test('are from this machine, and not from the machine of a snapshot', async () => {
     const mine = `${process.pid}`;
     expect(await ask('--', 'procs', '--live', '--pid', mine)).toContain(mine);
     expect(await ask('--', 'procs', '--from', 'x.tar.gz', '--pid', mine)).toEqual(['']);
     expect(await ask('--', 'procs', '--from=x.tar.gz', '--pid', mine)).toEqual(['']);
   });
 
-  test('of a dump with a name in quotes, as bash has the line', async () => {
+  test('are from a dump with a quoted name, in the line that bash passes', async () => {
     const [folder = '', name = ''] = [dirname(vmcore), basename(vmcore)];
     for (const quoted of [`'${vmcore}'`, `${folder}/"${name}"`, `${folder}/\\${name}`])
       expect(
@@ -101,14 +101,14 @@ test.each([
   [`open 'a b`, ['open', 'a b']],
   ['a$(touch x)`y` \\', ['a$(touch', 'x)`y`', '']],
   ['', []],
-])('the words of %j', (line, words) => {
+])('splits the words of %j', (line, words) => {
   expect(lineWords(line)).toEqual(words);
 });
 
 test.each([
   [['read', '--vmcore', '/no/such/file', 'init'], ''],
   [['struct', '--vmcore', '/etc/passwd', 'sk'], ''],
-])('%j: a dump that cannot be read is no complaint', async (args, expected) => {
+])('%j: prints no error for an unreadable dump', async (args, expected) => {
   const { stdout, stderr, status } = await kdumpMem(
     'completion',
     '--of',
@@ -119,7 +119,7 @@ test.each([
   expect({ stdout, stderr, status }).toEqual({ stdout: expected, stderr: '', status: 0 });
 });
 
-test('another shell is refused', async () => {
+test('refuses an unknown shell', async () => {
   for (const args of [['tcsh'], ['bash', 'zsh'], []]) {
     const { stdout, stderr, status } = await kdumpMem('completion', ...args);
     expect({ stdout, status }).toEqual({ stdout: '', status: 2 });

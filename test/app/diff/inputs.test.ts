@@ -16,21 +16,21 @@ symlinkSync('a.json', file('link.json'));
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test('of several inputs it is told which cannot be read', async () => {
+test('names the unreadable one of several inputs', async () => {
   await expect(readInputs([file('a.json'), file('b.tar.gz')])).rejects.toMatchObject({
     code: 'not-a-capture',
     message: expect.stringMatching(/^\S+\/b\.tar\.gz: the archive is /),
   });
 });
 
-test('answers that an editor saved with a byte order mark are answers', async () => {
+test('accepts answers that start with a byte order mark', async () => {
   writeFileSync(file('bom.json'), `\ufeff${JSON.stringify(memoryAnswerAt(3))}`);
   const [plain, marked] = await readInputs([file('a.json'), file('bom.json')]);
   expect(marked?.memory).not.toBeNull();
   expect(marked?.flaws).toEqual(plain?.flaws);
 });
 
-test('one file by two names is refused', async () => {
+test('refuses one file with two names', async () => {
   await expect(readInputs([file('a.json'), file('link.json')])).rejects.toThrow(
     'link.json are the same file: nothing to compare',
   );
@@ -39,7 +39,7 @@ test('one file by two names is refused', async () => {
 test.each([
   ['denied\tx', 'PSS and USS of 2 processes were not captured'],
   ['cut\ttimeout', 'the capture is incomplete: /proc/7/smaps_rollup is truncated'],
-])('what a snapshot could not read is a flaw of it: %s', async (how, said) => {
+])('reports data that a snapshot could not read: %s', async (how, said) => {
   const processes = [
     { pid: 1, comm: 'init', anonymous: 300 },
     { pid: 7, comm: 'grows', anonymous: 900 },

@@ -4,17 +4,17 @@ import { doctorSchema } from '../../../src/answers/doctor/schema.js';
 import { CHECK_CODES } from '../../../src/doctor/checks.js';
 import { commandPath, kdumpMem } from '../../support/cli.js';
 
-test('kdump-mem doctor looks for all that it knows, here', async () => {
+test('kdump-mem doctor runs all of its checks, here', async () => {
   const { stdout, stderr, status } = await kdumpMem('doctor', '--json');
   expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
   const { checks, node } = doctorSchema.parse(JSON.parse(stdout));
   expect(checks.map(({ code }) => code)).toEqual(CHECK_CODES);
   expect(node).toBe(process.versions.node);
-  // Whatever else is refused: without these there are no tests.
+  // This check must pass: without counters there are no tests.
   expect(checks.find(({ code }) => code === 'counters')?.state).not.toBe('missing');
 });
 
-test('skcheck --doctor looks for what skcheck uses', () => {
+test('skcheck --doctor checks what skcheck uses', () => {
   const run = (...args: string[]) =>
     spawnSync(process.execPath, [commandPath('skcheck'), '--doctor', ...args], {
       encoding: 'utf8',

@@ -3,7 +3,7 @@ import { explainSchema } from '../../../src/answers/explain/schema.js';
 import { kdumpMem } from '../../support/cli.js';
 import { fixture } from '../../support/fixtures.js';
 
-test('explain tells of a code what it is, how it is known, and what to do', async () => {
+test('explain prints the meaning of a code, its source and the next step', async () => {
   const { stdout, stderr, status } = await kdumpMem('explain', 'hung-task');
   expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
   expect(stdout).toMatch(
@@ -13,7 +13,7 @@ test('explain tells of a code what it is, how it is known, and what to do', asyn
   expect(stdout).toContain('\n  Next      kdump-mem blocked -v --vmcore FILE # or --live\n');
 });
 
-test('a code that there is not is one line, with its neighbours', async () => {
+test('an unknown code is reported in one line, with similar codes', async () => {
   expect(await kdumpMem('explain', 'hung-tsak')).toEqual({
     stdout: '',
     status: 2,
@@ -26,7 +26,7 @@ test('a code that there is not is one line, with its neighbours', async () => {
   );
 });
 
-test('what answers print of a real dump can all be looked up', async () => {
+test('explain knows every code in the answers about a real dump', async () => {
   const { vmcore } = fixture('6.1');
   const [all, triage, sockets] = await Promise.all([
     kdumpMem('explain', '--json'),
@@ -38,7 +38,7 @@ test('what answers print of a real dump can all be looked up', async () => {
   const found = JSON.parse(triage.stdout);
   const { outsideQueues, warnings } = JSON.parse(sockets.stdout);
   const rows = (of: { code: string }[], kind: string) => of.map(({ code }) => `${kind} ${code}`);
-  // A row's name is its code, and of several what they are of.
+  // The code names the row; repeated rows are distinguished by `what`.
   const names: { what: string }[] = outsideQueues;
   const met = [
     ...rows(found.findings, 'finding'),

@@ -50,7 +50,7 @@ describe.each(FIXTURES)('an anonymous extract of %s', (name) => {
     inside = await cut(name);
   });
 
-  test('says what is inside', () => {
+  test('reports its contents', () => {
     const written = mapOf(map);
     expect(inside).toMatchObject({ file: small, map, anonymized: true, log: 'left-out' });
     expect(inside.sizeBytes).toBe(statSync(small).size);
@@ -71,17 +71,17 @@ describe.each(FIXTURES)('an anonymous extract of %s', (name) => {
     );
   });
 
-  test('has nothing of the names that were replaced', () => {
+  test('contains none of the replaced names', () => {
     const kernel = openNative({ files: [small] });
     const { keptBytes } = kernel.image as { keptBytes?: KeptBytes };
-    // Pages that are kept whole are the kernel's constants, in which such words stand too.
+    // Pages that are copied unchanged are kernel constants, which contain such words too.
     const pages = [...rawPages(small, truth.pageSize)].filter(([number]) =>
       keptBytes?.pages.of(number),
     );
     kernel.close();
     expect(pages.length).toBeGreaterThan(100);
     const { paths, commands, interfaces } = mapOf(map);
-    // Short words stand in names of types and symbols, too.
+    // Short words also occur in names of types and symbols.
     const secret = [...paths, ...commands.filter(({ real }) => real.length > 7), ...interfaces]
       .filter(({ made, real }) => made !== real && /^[ -~]+$/.test(real))
       .map(({ real }) => real);
@@ -95,16 +95,16 @@ describe.each(FIXTURES)('an anonymous extract of %s', (name) => {
     }
   });
 
-  test('answers with its map as the dump does, and otherwise without', async () => {
-    const asked = (image: MemoryImage) => {
+  test('gives the dump’s answers with its map, and different ones without', async () => {
+    const answersOf = (image: MemoryImage) => {
       const kernel = openNativeImage(image);
       const said = answers(kernel);
       kernel.close();
       return said;
     };
-    const right = asked(openImage([vmcore]));
-    expect(asked(await restored(openImage([small]), map))).toEqual(right);
-    expect(asked(openImage([small])).census).not.toBe(right.census);
+    const right = answersOf(openImage([vmcore]));
+    expect(answersOf(await restored(openImage([small]), map))).toEqual(right);
+    expect(answersOf(openImage([small])).census).not.toBe(right.census);
   });
 });
 
@@ -113,9 +113,9 @@ describe('a map', () => {
   const small = join(folder, '6.1.vmcore');
   const map = join(folder, '6.1.map');
   const bad = join(folder, 'bad');
-  const told = (...args: string[]) => kdumpMem('sockets', small, '--map', ...args);
+  const answerWith = (...args: string[]) => kdumpMem('sockets', small, '--map', ...args);
 
-  test('is for its owner’s eyes, and replaces nothing unless told to', async () => {
+  test('is readable by its owner only, and is not overwritten without --force', async () => {
     expect(statSync(map).mode & 0o777).toBe(0o600);
     const before = readFileSync(map);
     const other = join(folder, 'other.vmcore');
@@ -130,7 +130,7 @@ describe('a map', () => {
     writeFileSync(map, before, { mode: 0o600 });
   });
 
-  test('without --anonymize, or in the extract’s own place, is wrong usage', async () => {
+  test('without --anonymize, or with the extract’s own path, is a usage error', async () => {
     const own = join(folder, 'own');
     const without = await kdumpMem('extract', vmcore, '-o', own, '--map', `${own}.map`);
     expect(without).toMatchObject({ status: 2, stdout: '' });
@@ -140,27 +140,27 @@ describe('a map', () => {
     expect(existsSync(own)).toBe(false);
   });
 
-  test('of another extract is refused', async () => {
-    const ran = await told(join(folder, '5.10.map'));
+  test('from another extract is refused', async () => {
+    const ran = await answerWith(join(folder, '5.10.map'));
     expect(ran).toMatchObject({ status: 3, stdout: '' });
     expect(ran.stderr).toContain('map of a different extract. Give --map the file that');
   });
 
   test.each([
-    ['no JSON', () => 'names', /malformed map \(not JSON\)\. /],
+    ['invalid JSON', () => 'names', /malformed map \(not JSON\)\. /],
     ['an array', () => '[]', /malformed map \(it: /],
     [
-      'an escape sequence for a key',
+      'an escape sequence as a key',
       () => JSON.stringify({ ...mapOf(map), '\x1b]0;t\x07': 1 }),
       /malformed map \(it: [^\n]*\\x1b/,
     ],
     [
-      'places that are no bytes',
+      'invalid byte positions',
       () => JSON.stringify({ ...mapOf(map), places: [[0, 'zz']] }),
       /malformed map \(places\.0\.1: /,
     ],
     [
-      'places one over the other',
+      'overlapping positions',
       () =>
         JSON.stringify({
           ...mapOf(map),
@@ -171,31 +171,31 @@ describe('a map', () => {
         }),
       /malformed map \(offsets out of order\)\. /,
     ],
-  ])('that is %s ends in one line', async (_, text, line) => {
+  ])('with %s is refused in one line', async (_, text, line) => {
     writeFileSync(bad, text());
-    const ran = await told(bad);
+    const ran = await answerWith(bad);
     expect(ran).toMatchObject({ status: 3, stdout: '' });
     expect(ran.stderr).toMatch(/^kdump-mem: [^\n]*\n$/);
     expect(ran.stderr).not.toContain('\x1b');
     expect(ran.stderr).toMatch(line);
   });
 
-  test('that is too large, no file or not there ends in one line', async () => {
+  test('from a large, special or missing file is refused in one line', async () => {
     writeFileSync(bad, '');
     truncateSync(bad, 2 ** 31);
-    expect(await told(bad)).toMatchObject({
+    expect(await answerWith(bad)).toMatchObject({
       status: 3,
       stderr: expect.stringMatching(/^kdump-mem: .*: file too large for a map\. [^\n]*\n$/),
     });
     for (const file of [folder, join(folder, 'nowhere'), '/dev/zero'])
-      expect(await told(file)).toMatchObject({
+      expect(await answerWith(file)).toMatchObject({
         status: 3,
         stderr: expect.stringMatching(/^kdump-mem: [^\n]*\n$/),
       });
   });
 
-  test('is not for crash, nor for a running kernel', async () => {
-    expect((await told(map, '--engine', 'crash')).status).toBe(2);
+  test('does not apply to crash or a running kernel', async () => {
+    expect((await answerWith(map, '--engine', 'crash')).status).toBe(2);
     expect((await kdumpMem('sockets', '--live', '--map', map)).status).toBe(2);
   });
 
@@ -203,12 +203,12 @@ describe('a map', () => {
     [['sockets', '--all', '--by', 'process']],
     [['read', 'init_task', '--length', '4k', '--json']],
     [['struct', 'task_struct.comm,pid', 'init_task']],
-  ])('makes %j answer as of the dump', async (args) => {
+  ])('makes %j answer as for the dump', async (args) => {
     const [ours, theirs] = [
       await kdumpMem(...args, '--vmcore', small, '--map', map),
       await kdumpMem(...args, '--vmcore', vmcore),
     ];
-    // What to ask next names the file that was asked.
+    // The next command names the given file.
     const words = (text: string) => text.replace(/^(Next: .*?) --vmcore .*$/m, '$1');
     expect({ ...ours, stdout: words(ours.stdout) }).toEqual({
       ...theirs,
@@ -217,7 +217,7 @@ describe('a map', () => {
   });
 });
 
-test('an extract says what it holds, in words and in JSON', async () => {
+test('extract reports the contents, in text and in JSON', async () => {
   const { vmcore, truth } = fixture('6.12');
   const output = join(folder, 'words.vmcore');
   const open = await kdumpMem('extract', vmcore, '-o', output);
@@ -236,7 +236,7 @@ test('an extract says what it holds, in words and in JSON', async () => {
   expect(inside).toMatchObject({ anonymized: false, map: null });
 });
 
-test('an anonymous one says what was replaced', async () => {
+test('an anonymous extract reports what was replaced', async () => {
   const output = join(folder, 'replaced.vmcore');
   const { vmcore } = fixture('6.12');
   const { stdout } = await kdumpMem('extract', vmcore, '-o', output, '--anonymize');

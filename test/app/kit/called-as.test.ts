@@ -25,7 +25,7 @@ async function nextOf(typed: string, folder: string, PATH = process.env.PATH): P
   return stdout.split('\n').at(-1) ?? '';
 }
 
-describe('the next command is printed as this one was called', () => {
+describe('the next command is printed as this command was called', () => {
   test.each([
     ['./kdump-mem', 'bin', './kdump-mem'],
     ['bin/kdump-mem', '.', './bin/kdump-mem'],
@@ -37,24 +37,24 @@ describe('the next command is printed as this one was called', () => {
     expect(await nextOf(typed, folder)).toBe(`Next: ${printed} explain CODE`);
   });
 
-  test('by an absolute path, where that is shorter', async () => {
+  test('by an absolute path if that is shorter', async () => {
     const file = path.join(root, 'bin/kdump-mem');
     const next = await nextOf(file, 'elsewhere/deep/down/there');
     const near = '../../../../bin/kdump-mem';
     expect(next).toBe(`Next: ${near.length < file.length ? near : file} explain CODE`);
   });
 
-  test('by name, where a shell finds it so', async () => {
+  test('by name if PATH finds it', async () => {
     const found = `${path.join(root, 'bin')}:${process.env.PATH}`;
     expect(await nextOf('kdump-mem', 'bin', found)).toBe('Next: kdump-mem explain CODE');
   });
 
-  test('by name, where node was given another file', async () => {
+  test('by name if node was started with another file', async () => {
     const { stdout } = await execa(process.execPath, [commandPath('kdump-mem'), 'explain']);
     expect(stdout).toMatch(/\nNext: kdump-mem explain CODE$/);
   });
 
-  test('in an error, and in an explanation', async () => {
+  test('in an error and in an explanation', async () => {
     const run = (...args: string[]) =>
       execa(path.join(root, 'bin/kdump-mem'), args, { cwd: path.join(root, 'bin'), reject: false });
     expect((await run('explain', 'nothing-like-it')).stderr).toBe(
@@ -66,7 +66,7 @@ describe('the next command is printed as this one was called', () => {
     expect((await run('explain', 'hung-task', '--json')).stdout).not.toContain('./kdump-mem');
   });
 
-  test('skcheck beside it, and nothing that only names a program', async () => {
+  test('skcheck beside it, but not text that only names a program', async () => {
     const { argv } = process;
     process.argv = [process.execPath, path.join(root, 'bin/kdump-mem')];
     try {

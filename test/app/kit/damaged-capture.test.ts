@@ -28,14 +28,14 @@ async function ask(archive: Buffer): Promise<{ status: number; report: SkcheckRe
     const { report } = await scan(new CapturedHost(await readCapture(path)), OPTIONS);
     return { status: statusOf(report, OPTIONS), report };
   } catch {
-    // What main turns into one line and this status.
+    // main turns this error into one line and this status.
     return { status: 3, report: null };
   }
 }
 
-/** Nothing is stalled in it: whatever is done to it, an all-clear says more than is known. */
+/** Nothing is stalled in it: after any damage an all-clear is wrong. */
 let healthy: CapturedEntries;
-/** Three sockets are, of TCP in two namespaces and of UDP; one of unix cannot be judged. */
+/** Contains three stalled sockets, TCP in two namespaces and UDP, and one undecided unix socket. */
 let stalled: CapturedEntries;
 
 beforeAll(() => {
@@ -61,7 +61,7 @@ beforeAll(() => {
   );
 });
 
-test('a whole one is an all-clear, or names what is stalled', async () => {
+test('an undamaged capture is an all-clear, or names its stalled sockets', async () => {
   expect(await ask(captureTar(healthy))).toMatchObject({
     status: 0,
     report: { complete: true, totals: { sockets: 3, stalled: 0 } },
@@ -72,7 +72,7 @@ test('a whole one is an all-clear, or names what is stalled', async () => {
   });
 });
 
-describe('no damage to one file makes an all-clear: a file', () => {
+describe('damage to one file never gives an all-clear: a file', () => {
   test.each(Object.entries(DAMAGES))('%s', async (_, damage) => {
     let tried = 0;
     for (const files of [healthy, stalled])
@@ -87,7 +87,7 @@ describe('no damage to one file makes an all-clear: a file', () => {
   });
 });
 
-test('nor do samples that are swapped, an archive that is cut, or files that were added', async () => {
+test('swapped samples, a truncated archive and added files give no all-clear either', async () => {
   const swapped = stalled.map(
     ([name, text]) =>
       [name.replace(/^sample-([12])/, (_, n) => `sample-${3 - Number(n)}`), text] as [
@@ -104,18 +104,18 @@ test('nor do samples that are swapped, an archive that is cut, or files that wer
     expect((await ask(archive.subarray(0, end))).status).toBe(3);
 });
 
-describe('a second sample without its output of ss is no all-clear, whatever the manifest says', () => {
+describe('a second sample without output of ss is no all-clear, whatever the manifest contains', () => {
   const OWN = 'sample-2/netns-4026531840/';
   test.each([
     ['all of it', 'sample-2/', 'sample 2 is missing'],
     ['no ss', 'sample-2/netns-', null],
     [
-      'not its own namespace',
+      'its own namespace is missing',
       OWN,
       'sample 2 has no sockets (inet) of network namespace 4026531840',
     ],
     [
-      'no sockets of the Internet',
+      'no Internet sockets',
       `${OWN}inet`,
       'sample 2 has no sockets (inet) of network namespace 4026531840',
     ],
@@ -125,7 +125,7 @@ describe('a second sample without its output of ss is no all-clear, whatever the
       'sample 2 has no sockets (unix) of network namespace 4026531840',
     ],
     [
-      'no other namespace',
+      'the other namespace is missing',
       'sample-2/netns-4026532001/inet',
       'sample 2 has no sockets (inet) of network namespace 4026532001',
     ],
@@ -133,7 +133,7 @@ describe('a second sample without its output of ss is no all-clear, whatever the
     const files = new Map(healthy.slice(0, -1).filter(([name]) => !name.startsWith(lost)));
     expect(files.size).toBeLessThan(healthy.length - 1);
     const listed = files.get('sample-2/namespaces');
-    // A process is in the other namespace too.
+    // The other namespace also has a process.
     if (listed !== undefined)
       files.set(
         'sample-2/namespaces',
@@ -150,7 +150,7 @@ describe('a second sample without its output of ss is no all-clear, whatever the
     else expect(report?.warnings.map(({ message }) => message).join()).toContain(words);
   });
 
-  test('a namespace that is gone by then is no damage', async () => {
+  test('a namespace that disappeared is no damage', async () => {
     const lost = 'sample-2/netns-4026532001/';
     const files = new Map(healthy.slice(0, -1).filter(([name]) => !name.startsWith(lost)));
     const { report } = await ask(captureTar([...files, ['manifest', manifestOf(files)]]));
@@ -158,7 +158,7 @@ describe('a second sample without its output of ss is no all-clear, whatever the
   });
 });
 
-test('one without a manifest is read, and never an all-clear', async () => {
+test('a capture without a manifest is read, and never an all-clear', async () => {
   const old = (files: CapturedEntries) => captureTar(files.slice(0, -1));
   expect(await ask(old(stalled))).toMatchObject({ status: 1, report: { totals: { stalled: 3 } } });
   const { status, report } = await ask(old(healthy));

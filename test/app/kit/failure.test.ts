@@ -7,7 +7,7 @@ import { captureFiles, captureTar, tcpRow } from '../../support/capture.js';
 import { commandPath } from '../../support/cli.js';
 import { fixture } from '../../support/fixtures.js';
 
-/** What a bug does, and in which words it is told. */
+/** How the bug shows, and the message that it has. */
 const BREAKS = {
   'throws on the way': 'fs.fstatSync = () => { throw new TypeError(WORDS); };',
   'throws in a callback': 'setImmediate(() => { throw new TypeError(WORDS); });',
@@ -24,7 +24,7 @@ const WORDS = 'x\u001b[2Jis not';
 `;
 
 const folder = mkdtempSync(join(tmpdir(), 'last-resort-'));
-/** What this host has open must not decide how far skcheck goes. */
+/** A fixed input: the sockets of this host must not decide how far skcheck runs. */
 const CAPTURE = join(folder, 'capture.tar');
 beforeAll(() => {
   const files = captureFiles({ inet: [tcpRow(500, 100, 300), tcpRow(500, 100, 300)] });
@@ -49,15 +49,18 @@ async function runBroken(name: keyof typeof COMMANDS, code: string, env = {}) {
 }
 
 describe.each(['kdump-mem', 'skcheck'] as const)('%s with a bug that', (name) => {
-  test.each(Object.entries(BREAKS))('%s ends with one line and status 70', async (_, code) => {
-    const { exitCode, stderr } = await runBroken(name, code);
-    expect(exitCode).toBe(70);
-    expect(stderr).toMatch(
-      new RegExp(`^${name}: internal error \\([^\\n]*x\\\\x1b\\[2Jis not\\)\\. [^\\n]+\\n$`),
-    );
-  });
+  test.each(Object.entries(BREAKS))(
+    '%s prints one line and exits with status 70',
+    async (_, code) => {
+      const { exitCode, stderr } = await runBroken(name, code);
+      expect(exitCode).toBe(70);
+      expect(stderr).toMatch(
+        new RegExp(`^${name}: internal error \\([^\\n]*x\\\\x1b\\[2Jis not\\)\\. [^\\n]+\\n$`),
+      );
+    },
+  );
 
-  test('is asked where it is, says so', async () => {
+  test('prints its stack trace on request', async () => {
     const { exitCode, stderr } = await runBroken(name, BREAKS['leaves a promise rejected'], {
       KDUMP_MEM_STACK: '1',
     });

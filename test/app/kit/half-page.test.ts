@@ -6,10 +6,10 @@ import { kdumpMem } from '../../support/cli.js';
 import { vmcoreinfoNote, writeElf } from '../../support/dump/elf.js';
 import { syntheticKernel } from '../../support/native-kernel.js';
 
-/** Of this page the dump has the bytes from FROM to TO, and nothing else. */
+/** The dump contains the bytes of this page from FROM to TO, and no others. */
 const PAGE = 0x1b0_0000;
 const [FROM, TO] = [0x234, 0x934] as const;
-/** Where a struct page lies whole in them, over their start and over their end, and beside them. */
+/** Offsets of a struct page: inside this range, over its start, over its end, and outside. */
 const [INSIDE, FIRST, LAST, BESIDE] = [0x400, FROM - 8, TO - 52, 0xa00] as const;
 
 const kernel = syntheticKernel();
@@ -37,7 +37,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 describe.each([
   ['the direct map', kernel.directMap + BigInt(PAGE)],
   ['a page table', MAPPED],
-])('a page that is there by half, by %s', (_, start) => {
+])('a partly captured page, by %s', (_, start) => {
   const hex = (at: number) => (start + BigInt(at)).toString(16);
 
   async function struct(at: number) {
@@ -46,7 +46,7 @@ describe.each([
     return { ...ran, members: shown?.value.members };
   }
 
-  test('struct: what lies in the half that is there has its values', async () => {
+  test('struct: shows values inside the captured part', async () => {
     const { members, status, stderr } = await struct(INSIDE);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(members).toMatchObject([
@@ -55,7 +55,7 @@ describe.each([
     ]);
   });
 
-  test('struct: over an edge, the member that is there, and why the other is not', async () => {
+  test('struct: at an edge, shows the captured member and why the other is missing', async () => {
     const missing = { kind: 'unreadable', reason: 'absent' };
     const first = await struct(FIRST);
     expect(first.status).toBe(5);
@@ -71,13 +71,13 @@ describe.each([
     ]);
   });
 
-  test('struct: beside it, status 3 and no values', async () => {
+  test('struct: outside, exits with status 3 and prints no values', async () => {
     const { status, stdout, stderr } = await struct(BESIDE);
     expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
     expect(stderr).toContain(`0x${hex(BESIDE)} is not in the dump`);
   });
 
-  test('read --raw: the bytes that are there', async () => {
+  test('read --raw: prints the captured bytes', async () => {
     const length = `${TO - FROM}`;
     const ran = await kdumpMem('read', hex(FROM), '--length', length, '--json', '--vmcore', vmcore);
     const bytes = Buffer.from(kernel.memory.page(PAGE).subarray(FROM, TO)).toString('hex');
@@ -89,7 +89,7 @@ describe.each([
     expect(whole).toMatchObject({ status: 3, stdout: '' });
   });
 
-  test('read of the whole page: the half, and both holes', async () => {
+  test('read of the whole page: prints the captured part and both holes', async () => {
     const ran = await kdumpMem('read', hex(0), '--length', '4k', '--json', '--vmcore', vmcore);
     expect(JSON.parse(ran.stdout).pieces).toMatchObject([
       { address: `0x${hex(0)}`, length: FROM, missing: 'absent' },

@@ -51,15 +51,15 @@ test.each([
   ['send many requests and read nothing', REQUEST.repeat(500)],
   ['send half a request', 'GET /metrics HTTP/1.1\r\n'],
   ['send nothing', ''],
-])('scrapes are answered while 40 clients %s', async (_, text) => {
+])('answers scrapes while 40 clients %s', async (_, text) => {
   for (let count = 0; count < 40; count++) (await client(text)).pause();
   await new Promise((resolve) => setTimeout(resolve, 200));
   for (let count = 0; count < 3; count++) expect(await scrape()).toBe(ANSWER);
-  // Requests behind the first of a connection cost nothing.
+  // Further requests on a connection are ignored.
   expect(answered).toBeLessThanOrEqual(43);
 });
 
-test('a connection that is open for a minute is closed', async () => {
+test('closes a connection that stays open for a minute', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   const socket = await client('');
   await vi.waitFor(async () => {

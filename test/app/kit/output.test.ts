@@ -17,7 +17,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Opens a stdout that takes nothing. */
+/** Opens a stdout that accepts no data. */
 const REFUSING = {
   ENOSPC: () => openSync('/dev/full', 'w'),
   EPIPE: () => {
@@ -26,7 +26,7 @@ const REFUSING = {
     closeSync(reader);
     return writer;
   },
-  // Address 0 of this process, where nothing is mapped.
+  // Address 0 of this process, which is not mapped.
   EIO: () => openSync('/proc/self/mem', 'r+'),
 } as const;
 
@@ -72,19 +72,20 @@ describe.each([
   ['ENOSPC', 3],
   ['EPIPE', 141],
   ['EIO', 3],
-] as const)('stdout that ends with %s', (code, expected) => {
-  test.each(titled)('is told, and its status is no answer’s: $title', ({ command }) => {
+] as const)('stdout that fails with %s', (code, expected) => {
+  test.each(titled)('is reported, with a status that no answer has: $title', ({ command }) => {
     const stdout = REFUSING[code]();
     try {
       const { status, stderr } = run(command, stdout);
-      const told = stderr
+      const complaints = stderr
         .split(/(?<=\n)/)
         .filter((line) => !/^\S+: (?:warning|note): /.test(line))
         .join('');
-      expect({ status, told }).toEqual({
+      expect({ status, complaints }).toEqual({
         status: expected,
-        // A reader that went away knows it.
-        told: code === 'EPIPE' ? '' : `${command[0]}: the answer cannot be written (${code}).\n`,
+        // A reader that closed its end needs no message.
+        complaints:
+          code === 'EPIPE' ? '' : `${command[0]}: the answer cannot be written (${code}).\n`,
       });
     } finally {
       closeSync(stdout);
@@ -92,7 +93,7 @@ describe.each([
   });
 });
 
-test('a caller that ignores stdout has the status of the answer', () => {
+test('a caller that ignores stdout receives the status of the answer', () => {
   const ignored = openSync('/dev/null', 'r+');
   try {
     expect(run(COMMANDS[0]!, ignored).status).toBe(0);

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { commandPath } from '../../support/cli.js';
 import { writeElf } from '../../support/dump/elf.js';
 
-/** Bytes 0x1234 to 0x1933 of a page, and nothing else of it. */
+/** Bytes 0x1234 to 0x1933 of a page; its other bytes are not in the dump. */
 const DATA = Uint8Array.from({ length: 0x700 }, (_, at) => (at % 255) + 1);
 let folder = '';
 beforeAll(() => {
@@ -25,7 +25,7 @@ async function read(...args: string[]) {
   });
 }
 
-test('read --raw --zero-excluded writes what is there, and zeros for what is not', async () => {
+test('read --raw --zero-excluded writes captured bytes, and zeros for the others', async () => {
   const { stdout, stderr } = await read('--raw', '--zero-excluded');
   const expected = new Uint8Array(4096);
   expected.set(DATA, 0x234);
@@ -35,7 +35,7 @@ test('read --raw --zero-excluded writes what is there, and zeros for what is not
   expect(words).toContain(`0x1934: ${0x1000 - 0x934} bytes not in the dump, shown as zeros`);
 });
 
-test('read --json tells the same pieces', async () => {
+test('read --json reports the same pieces', async () => {
   const { stdout } = await read('--json');
   const { pieces } = JSON.parse(Buffer.from(stdout).toString()) as { pieces: unknown[] };
   expect(pieces).toEqual([

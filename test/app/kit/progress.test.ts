@@ -19,7 +19,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-test('tells how much is done and, once that can be told, how long the rest takes', () => {
+test('reports the share that is done and, once known, the remaining time', () => {
   const progress = new Progress();
   const show = progress.of('looking');
   show(0);
@@ -39,9 +39,9 @@ test('tells how much is done and, once that can be told, how long the rest takes
 });
 
 test.each([
-  ['off a terminal', false, 'xterm'],
+  ['without a terminal', false, 'xterm'],
   ['on a dumb terminal', true, 'dumb'],
-])('%s it is silent', (_, isTTY, term) => {
+])('%s prints nothing', (_, isTTY, term) => {
   process.stderr.isTTY = isTTY;
   vi.stubEnv('TERM', term);
   const progress = new Progress();
@@ -50,7 +50,7 @@ test.each([
   expect(written).toEqual([]);
 });
 
-test('no line is wider than the terminal, which would keep what goes on in the next row', () => {
+test('no line is wider than the terminal, which would wrap it and keep its remainder', () => {
   const before = process.stderr.columns;
   process.stderr.columns = 40;
   try {

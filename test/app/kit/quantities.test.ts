@@ -20,12 +20,12 @@ function optionsOf(command: Command): [string, Option][] {
 
 const withPlaceholder = (name: string) => OPTIONS.filter(([, { flags }]) => flags.includes(name));
 
-test('the options are there', () => {
+test('the options exist', () => {
   expect(withPlaceholder('<time>').length).toBeGreaterThanOrEqual(14);
   expect(withPlaceholder('<size>').length).toBeGreaterThanOrEqual(6);
 });
 
-test('whatever takes a time or a size says so by the same word', () => {
+test('every option that takes a time or a size uses the same placeholder', () => {
   const loose = OPTIONS.filter(
     ([, { flags, description }]) =>
       !/<(time|size)>/.test(flags) &&
@@ -38,14 +38,14 @@ test('whatever takes a time or a size says so by the same word', () => {
   expect(loose.map(([name]) => name)).toEqual([]);
 });
 
-test.each(withPlaceholder('<time>'))('%s takes every form of a time', (_, option) => {
+test.each(withPlaceholder('<time>'))('%s accepts every form of a time', (_, option) => {
   const parsed = ['60', '60s', '1m', '60000ms', '60.0', '1.0m'].map((text) => parse(option, text));
   expect(new Set(parsed.map((value) => format(value))).size).toBe(1);
   for (const text of ['', 'm', '1x', '1 m', '1m30s', '-', '1e3', '0x10', '٣'])
     expect(() => parse(option, text), text).toThrow();
 });
 
-test.each(withPlaceholder('<size>'))('%s takes every form of a size', (_, option) => {
+test.each(withPlaceholder('<size>'))('%s accepts every form of a size', (_, option) => {
   const parsed = [
     '268435456',
     '256M',
@@ -71,7 +71,7 @@ function format(value: unknown): string {
   return JSON.stringify(value, (_, part) => (typeof part === 'bigint' ? String(part) : part));
 }
 
-test('a time is exact to the nanosecond, a size to the byte', () => {
+test('parses a time exactly to the nanosecond, and a size to the byte', () => {
   expect(nanosecondsOf('0.000000001')).toBe(1n);
   expect(nanosecondsOf('1.5d')).toBe(129_600_000_000_000n);
   expect(nanosecondsOf('0.5ms')).toBe(500_000n);

@@ -15,7 +15,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** What is written to draw these lines. */
+/** Output that draws these lines. */
 function drawn(lines: readonly string[]): string | undefined {
   const screen = new WatchScreen<readonly string[]>({
     waiting: 'watching',
@@ -28,13 +28,13 @@ function drawn(lines: readonly string[]): string | undefined {
   return text;
 }
 
-test('nothing is erased after a line was written: the cursor may stand on its last character', () => {
+test('erases nothing after a line was written: the cursor may be on its last character', () => {
   expect(drawn(['one', 'two', 'three'])).toBe(
     '\u001b[H\u001b[Kone\r\n\u001b[Ktwo\r\n\u001b[Jthree',
   );
 });
 
-test('no line is wider than the screen, which would cut its figures', () => {
+test('no line is wider than the screen, which would truncate its figures', () => {
   const full = 'anonymous   1.33 GiB';
   const painted = `\u001b[31m${full}\u001b[39m`;
   expect(drawn([full, painted, `${full}  +25 %`, 'page cache  +1.33 GiB'])).toBe(

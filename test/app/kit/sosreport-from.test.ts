@@ -12,7 +12,7 @@ const folder = mkdtempSync(join(tmpdir(), 'sosreport-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const REPORT = join(folder, 'sosreport-db1-2026-11-21-abcdefg');
-/** As sos 4 lays it out, without the output of ss. */
+/** The layout of sos 4, without the output of ss. */
 const FILES = {
   'proc/meminfo':
     'MemTotal:       1024000 kB\nMemFree:         400000 kB\nAnonPages:       100000 kB\nCached:  200000 kB\nSlab: 80000 kB\nSReclaimable: 30000 kB\nSUnreclaim: 50000 kB\n',
@@ -76,7 +76,7 @@ describe('a sosreport', () => {
     remake(FILES);
   });
 
-  test('tells memory by its counters, though it has no output of ss', async () => {
+  test('memory reports its counters, without output of ss', async () => {
     const { stdout } = await kdumpMem('memory', '--json', '--from', REPORT);
     const answer = memorySchema.parse(JSON.parse(stdout));
     expect(answer).toMatchObject({
@@ -88,7 +88,7 @@ describe('a sosreport', () => {
     expect(answer.warnings).toMatchObject([{ message: expect.stringContaining('no manifest') }]);
   });
 
-  test('has links to its own files: the host is what they lead to', async () => {
+  test('follows links within the report for the host name', async () => {
     const target = 'sos_commands/host/hostname';
     remake({ ...FILES, [target]: 'db2\n' });
     const hostOf = async () => {
@@ -98,11 +98,11 @@ describe('a sosreport', () => {
     rmSync(join(REPORT, 'hostname'));
     symlinkSync(target, join(REPORT, 'hostname'));
     expect(await hostOf()).toBe('db2');
-    // As where it was unpacked without links.
+    // A report that was unpacked without links.
     rmSync(join(REPORT, 'hostname'));
     writeFileSync(join(REPORT, 'hostname'), target);
     expect(await hostOf()).toBe('db2');
-    // Nothing outside of it is opened.
+    // Files outside the report are not opened.
     rmSync(join(REPORT, 'hostname'));
     rmSync(join(REPORT, target));
     symlinkSync('../../etc/hostname', join(REPORT, 'hostname'));
@@ -110,7 +110,7 @@ describe('a sosreport', () => {
     remake(FILES);
   });
 
-  test('lists the largest by RSS first, and prints what is known', async () => {
+  test('procs lists the largest RSS first, and prints known values only', async () => {
     const { stdout } = await kdumpMem('procs', '--from', REPORT);
     expect(stdout).toMatch(
       /^2 processes: RSS adds up to 115 MiB, .*PSS is not available\. The largest is pid 4711 \(postgres/,
@@ -119,7 +119,7 @@ describe('a sosreport', () => {
     expect(stdout.indexOf('4711 ')).toBeLessThan(stdout.indexOf('systemd'));
   });
 
-  test('tells processes by ps: RSS, and nothing else is known', async () => {
+  test('procs reports RSS from ps, and everything else as unknown', async () => {
     const { stdout } = await kdumpMem('procs', '--json', '--from', REPORT);
     const answer = procsSchema.parse(JSON.parse(stdout));
     expect(answer).toMatchObject({ kernelThreads: 1, zombies: 1, omitted: 2, complete: false });
@@ -143,7 +143,7 @@ describe('a sosreport', () => {
     );
   });
 
-  test('tells its log, without levels', async () => {
+  test('log prints its messages without levels', async () => {
     const { stdout } = await kdumpMem('log', '--json', '--from', REPORT);
     const { messages, overwritten } = logSchema.parse(JSON.parse(stdout));
     expect(overwritten).toBeNull();
@@ -153,7 +153,7 @@ describe('a sosreport', () => {
     ]);
   });
 
-  test('that page size unknown is refused, and so is one without ps', async () => {
+  test('an unknown page size and a missing output of ps are refused', async () => {
     const { 'sos_commands/process/ps_auxwwwm': _, ...others } = FILES;
     remake({ ...others, 'sos_commands/kernel/uname_-a': 'Linux db1 5.14.0 aarch64 GNU/Linux\n' });
     const memory = await kdumpMem('memory', '--from', REPORT);

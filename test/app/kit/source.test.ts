@@ -16,41 +16,41 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 test.each([
-  ['nothing, as of a variable that is not set', 2, /^kdump-mem: a file’s name is empty$/m, ['']],
+  ['an empty name, as from an unset variable', 2, /^kdump-mem: a file’s name is empty$/m, ['']],
   ['stdin', 3, /^kdump-mem: standard input is not supported here \(-\)\. /, ['-']],
-  ['a file that is none', 3, /^kdump-mem: nowhere: not found\. Check the path\.$/m, ['nowhere']],
+  ['a missing file', 3, /^kdump-mem: nowhere: not found\. Check the path\.$/m, ['nowhere']],
   [
-    'a device for a dump',
+    'a device as the dump',
     3,
     /null: not a regular file\. Name a dump written by kdump/,
     ['/dev/null'],
   ],
   [
-    'a device for a vmlinux',
+    'a device as the vmlinux',
     3,
     /zero: not a regular file\. See the list of supported formats in the README/,
     [...[vmcore, '--vmlinux', '/dev/zero']],
   ],
   ['a file inside a file', 3, /x: open failed \(ENOTDIR\)\. Check/, [`${vmcore}/x`]],
-])('%s ends in one line', async (_, status, line, args) => {
+])('%s is refused in one line', async (_, status, line, args) => {
   const ran = await kdumpMem('info', '--vmcore', ...args);
   expect(ran).toMatchObject({ status, stdout: '' });
   expect(ran.stderr).toMatch(line);
   expect(ran.stderr).toMatch(/^[^\n]+\n$/);
 });
 
-test('a link to itself ends in one line', async () => {
+test('a link to itself is refused in one line', async () => {
   const ran = await kdumpMem('info', '--vmcore', join(folder, 'loop'));
   expect(ran).toMatchObject({ status: 3, stdout: '' });
   expect(ran.stderr).toMatch(/^kdump-mem: [^\n]*loop: open failed \(ELOOP\)\. Check the path\.\n$/);
 });
 
-test('what no format begins with is told byte by byte, and once escaped', async () => {
+test('an unknown format is reported with its escaped first bytes', async () => {
   const { stderr } = await kdumpMem('info', '--vmcore', new URL(import.meta.url).pathname);
   expect(stderr).toContain('(no \\x7fELF header, no KDUMP header)');
 });
 
-test('a folder whose name is not UTF-8 is one like any other', async () => {
+test('reads a folder whose name is not valid UTF-8', async () => {
   const script = `d=$(printf '%s/\\377' "$1") && mkdir -- "$d" && cp -- "$2" "$d/vmcore" && cd -- "$d" &&
     "$3" "$4" info vmcore`;
   const args = [folder, vmcore, process.execPath, commandPath('kdump-mem')];
@@ -62,7 +62,7 @@ test('a folder whose name is not UTF-8 is one like any other', async () => {
   expect(stdout).toMatch(/^Linux 6\.1\./);
 });
 
-test('a file whose name is not UTF-8 is not said to be missing', async () => {
+test('a missing file whose name is not valid UTF-8 is reported with that cause', async () => {
   for (const args of [
     ['info', 'gone\ufffd.vmcore'],
     ['info', '--vmcore', 'gone\ufffd.vmcore'],

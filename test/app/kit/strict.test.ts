@@ -7,7 +7,7 @@ import { fixture } from '../../support/fixtures.js';
 
 vi.mock('../../../src/app/kit/kernel-source.js', () => ({ openSource: vi.fn() }));
 
-/** Of the two parts of an answer of `sockets`, whether each is whole. */
+/** Completeness of the two parts of an answer of `sockets`. */
 type Whole = readonly [total: boolean, complete: boolean];
 
 beforeEach(() => {
@@ -21,11 +21,11 @@ afterEach(() => {
 
 test.each<[Whole, number | undefined]>([
   [[true, true], undefined],
-  // A row of what is in no socket's queue was not counted.
+  // A row outside queues was not counted.
   [[true, false], 5],
   [[false, false], 5],
 ])(
-  '--strict of an answer whose total and all are whole %j ends with %j',
+  '--strict of an answer with a complete total and list of %j exits with %j',
   async ([total, complete], status) => {
     const found = { total: { complete: total }, complete, warnings: [] } as unknown as CensusAnswer;
     const question = { ask: () => found, toJson: () => ({}), toText: () => '' };

@@ -19,7 +19,7 @@ const { vmcore } = fixture('5.10');
 const folder = mkdtempSync(join(tmpdir(), 'unpacking-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** What the program says to do with a file that is packed. */
+/** The printed advice for a compressed file. */
 async function advice(file: string): Promise<string> {
   const ran = await kdumpMem('info', '--vmcore', file);
   expect(ran).toMatchObject({ status: 3, stdout: '' });
@@ -39,7 +39,7 @@ test.each([
   ["it's 1 $(reboot).gz", "it's 1 $(reboot)"],
   ['-n.gz', '-n'],
   ['new\nline\\1.gz', 'new\nline\\1'],
-])('the command for %j works as it is printed', async (name, unpacked) => {
+])('the command for %j works as printed', async (name, unpacked) => {
   const file = join(folder, name);
   const bytes = readFileSync(vmcore);
   writeFileSync(file, gzipSync(bytes, { level: 1 }));
@@ -47,7 +47,7 @@ test.each([
   await run(await advice(file));
   expect(readFileSync(join(folder, unpacked)).equals(bytes)).toBe(true);
   expect(readFileSync(file).equals(packed)).toBe(true);
-  // Never over what is there.
+  // It never overwrites an existing file.
   const second = await advice(file);
   expect(second).toContain('.unpacked');
   await run(second);
@@ -55,7 +55,7 @@ test.each([
     rmSync(join(folder, one), { force: true });
 });
 
-test('a tar archive is unpacked to a folder that is read', async () => {
+test('unpacks a tar archive to a folder that can be read', async () => {
   const inside = join(folder, '2026-11-20');
   mkdirSync(inside);
   copyFileSync(vmcore, join(inside, 'vmcore'));
@@ -71,7 +71,7 @@ test.each([
   ['lz4', '.lz4', '\x04\x22\x4d\x18'],
   ['lzop', '.lzo', '\x89LZO\0'],
   ['lzip', '.lz', 'LZIP'],
-])('%s is given the file and says what was in it', async (program, suffix, magic) => {
+])('%s receives the file and reports its contents', async (program, suffix, magic) => {
   const bin = join(folder, `bin-${program}`);
   mkdirSync(bin);
   const stub = join(bin, program);

@@ -18,7 +18,7 @@ describe.each([
   ['skcheck', [`--${HOSTILE}`]],
   ['skcheck', ['--pid', HOSTILE]],
 ] as const)('%s %j', (name, args) => {
-  test('is told in inert words', async () => {
+  test('is reported as escaped text', async () => {
     const { exitCode, stderr } = await execa(process.execPath, [commandPath(name), ...args], {
       reject: false,
       stdin: 'ignore',
@@ -29,13 +29,13 @@ describe.each([
   });
 });
 
-test('a suggestion of commander’s own keeps its line', () => {
+test('a suggestion of commander keeps its own line', () => {
   expect(escapeUsage("error: unknown option '--x\n'\n(Did you mean --y?)\n")).toBe(
     "error: unknown option '--x\\x0a'\n(Did you mean --y?)\n",
   );
 });
 
-test('skcheck says what an option may have been meant for', async () => {
+test('skcheck suggests a similar option', async () => {
   const { stderr } = await execa(process.execPath, [commandPath('skcheck'), '--stal'], {
     reject: false,
     stdin: 'ignore',
@@ -52,7 +52,7 @@ test.each([
   ['--list', 'one of --limit, --live', ''],
   ["--a'b", '--from', ''],
   ['sock', 'one of sockets, stacks', '. Did you mean sockets?'],
-])('only close names are suggested for %s', (wanted, names, words) => {
+])('suggests only similar names for %s', (wanted, names, words) => {
   const text = `error: unknown option '${wanted}'\n(Did you mean ${names}?)\n`;
   expect(usageSentences(text)).toBe(`unknown option '${wanted}'${words}`);
 });

@@ -21,7 +21,7 @@ async function refused(status: number, line: string | RegExp, ...args: readonly 
   return ran.stderr;
 }
 
-/** Runs a command line that was printed, in a shell, with this build of kdump-mem. */
+/** Runs a printed command line in a shell, with this build of kdump-mem. */
 async function runPrinted(line: string, cwd: string) {
   const script = `kdump-mem() { "$NODE" "$CLI" "$@"; }; ${line}`;
   const env = { NODE: process.execPath, CLI: commandPath('kdump-mem') };
@@ -33,7 +33,7 @@ describe('a dump without --vmcore', () => {
     ['info', ['--json']],
     ['sockets', ['--json', '--limit', '1']],
     ['skb', ['--pid', pid, '--json']],
-  ])('is taken by %s as if it stood before it', async (command, options) => {
+  ])('is read by %s as with --vmcore', async (command, options) => {
     const [plain, named] = await Promise.all([
       kdumpMem(command, ...options, vmcore),
       kdumpMem(command, ...options, '--vmcore', vmcore),
@@ -43,7 +43,7 @@ describe('a dump without --vmcore', () => {
     expect(await kdumpMem(command, vmcore, ...options)).toEqual(named);
   });
 
-  test('is taken by extract', async () => {
+  test('is read by extract', async () => {
     const output = join(folder, 'small.vmcore');
     expect((await kdumpMem('extract', vmcore, '-o', output, '--pid', pid)).status).toBe(0);
     expect((await kdumpMem('info', output)).status).toBe(0);
@@ -56,7 +56,7 @@ describe('a dump without --vmcore', () => {
     expect((await kdumpMem('info', crash)).stdout).toContain(truth.release);
   });
 
-  test('is no dump: the word is told', async () => {
+  test('is reported by name if it is not a dump', async () => {
     const line = 'skb accepts only options and a dump: nowhere: not found';
     await refused(2, line, 'skb', '--pid', pid, 'nowhere');
     await refused(2, /--live and .* cannot be combined/, 'skb', '--pid', pid, '--live', vmcore);
@@ -66,7 +66,7 @@ describe('a dump without --vmcore', () => {
     ['read', ['linux_banner', '--length', '16']],
     ['struct', ['list_head']],
     ['struct', ['list_head', 'init_task']],
-  ])('is told to %s, as a command to copy', async (command, own) => {
+  ])('is reported to %s, with a command to copy', async (command, own) => {
     const odd = join(folder, "init_task 'x'");
     copyFileSync(vmcore, odd);
     for (const args of [
@@ -81,13 +81,13 @@ describe('a dump without --vmcore', () => {
     }
   });
 
-  test('before a command, and an option there, are told what to write', async () => {
+  test('before a command, or with an option there, is reported with the correct command', async () => {
     const said = await refused(2, /^kdump-mem: missing command before /, vmcore);
     expect(said).toContain(`Run: kdump-mem info ${vmcore} (`);
     await refused(2, /Run: kdump-mem info --vmcore x \(/, '--vmcore', 'x');
   });
 
-  test('beside the arguments of a command is one too many', () =>
+  test('in addition to the arguments of a command is refused', () =>
     refused(
       2,
       'unexpected argument more (read accepts PLACE)',
@@ -99,12 +99,12 @@ describe('a dump without --vmcore', () => {
     ));
 });
 
-test.each(['triage', 'memory'])('%s writes no page to a file without a name', async (command) => {
+test.each(['triage', 'memory'])('%s requires a file name for the page', async (command) => {
   const line = '--html: the file name is empty';
   await refused(2, line, command, vmcore, '--html', '');
 });
 
-describe('each is one line', () => {
+describe('each error is one line', () => {
   test.each([
     [/argument 'abc' is invalid\. It must be a whole number\.$/m, ['--pid', 'abc']],
     [
@@ -136,7 +136,7 @@ test('an address may be written as crash prints it', async () => {
   expect((await kdumpMem(...bare)).stderr).toContain('0xffff000000000');
 });
 
-describe('what is not there has its neighbours named', () => {
+describe('an unknown name is reported with similar names', () => {
   test.each([
     ['the kernel has no symbol linux_baner; did you mean linux_banner', ['read', 'linux_baner']],
     ['the kernel has no type sk_buf; did you mean sk_buff', ['struct', 'sk_buf']],
@@ -148,7 +148,7 @@ describe('what is not there has its neighbours named', () => {
     expect(await refused(4, /has no/, ...args, '--vmcore', vmcore)).toContain(words);
   });
 
-  test('a descriptor: the process’s sockets', async () => {
+  test('a descriptor: the sockets of the process', async () => {
     const said = `; its sockets: fd ${starver?.fd}`;
     const closed = ['--pid', pid, '--fd', '99', '--vmcore', vmcore];
     await refused(4, `fd 99 of pid ${pid} is not open${said}`, 'skb', ...closed);
@@ -158,7 +158,7 @@ describe('what is not there has its neighbours named', () => {
 });
 
 describe('a folder', () => {
-  test('without a dump says which names count', async () => {
+  test('without a dump reports the names that it searched for', async () => {
     const empty = join(folder, 'empty');
     mkdirSync(empty);
     writeFileSync(join(empty, 'core'), '');
@@ -169,7 +169,7 @@ describe('a folder', () => {
     );
   });
 
-  test('with several names one as it is written', async () => {
+  test('with several dumps names one as it must be written', async () => {
     const several = join(folder, 'two of them');
     mkdirSync(several);
     for (const name of ['a.vmcore', 'b.vmcore']) writeFileSync(join(several, name), '');
@@ -178,18 +178,18 @@ describe('a folder', () => {
   });
 });
 
-describe('parts of the answer to memory', () => {
+describe('parts of a memory answer', () => {
   test.each([
     ['--caches', '--vmalloc'],
     ['--vmalloc', '--nodes'],
     ['--prometheus', '--nodes'],
-  ])('%s beside %s is refused', async (one, other) => {
+  ])('%s together with %s is refused', async (one, other) => {
     const words = new RegExp(`option '${one}' cannot be used with option '${other}'`);
     await refused(2, words, 'memory', one, other, vmcore);
   });
 });
 
-describe('procs passes over nothing that was given', () => {
+describe('procs ignores no argument', () => {
   test.each([
     [['--vmcore', vmcore], '--live and --vmcore exclude each other'],
     [['--vmlinux', 'x'], '--live does not support --vmlinux, because it reads /proc'],
@@ -201,7 +201,7 @@ describe('procs passes over nothing that was given', () => {
       ['--pid', '1', '--sort', 'swap'],
       "option '--pid <pid>' cannot be used with option '--sort <column>'",
     ],
-  ])('%j beside --live', async (args, line) => {
+  ])('%j with --live', async (args, line) => {
     await refused(2, line, 'procs', '--live', ...args);
   });
 

@@ -18,12 +18,12 @@ test.each([
   ['a directory', () => void writeCapture(path, files)],
   ['tar', () => writeFileSync(path, tar)],
   ['tar.gz', () => writeFileSync(path, gzipSync(tar))],
-  // The stream goes on behind what is looked at.
+  // The stream continues after the part that is examined.
   [
     'a long tar.gz',
     () => writeFileSync(path, gzipSync(Buffer.concat([tar, noise()]), { level: 0 })),
   ],
-])('a capture (%s) in place of a dump is told what to do', async (_, write) => {
+])('a capture (%s) instead of a dump is refused with the correct command', async (_, write) => {
   rmSync(path, { recursive: true, force: true });
   write();
   for (const [command, next] of [
@@ -41,7 +41,7 @@ test.each([
 });
 
 test.each(['triage', 'memory', 'procs', 'log'])(
-  '%s reads a snapshot that stands beside the options as --from does',
+  '%s reads a snapshot beside the options as with --from',
   async (command) => {
     for (const write of [() => void writeCapture(path, files), () => writeFileSync(path, tar)]) {
       rmSync(path, { recursive: true, force: true });
@@ -57,7 +57,7 @@ test.each(['triage', 'memory', 'procs', 'log'])(
   },
 );
 
-test('what is neither a dump, a snapshot nor a log is told what triage accepts', async () => {
+test('a file of an unknown type is reported with what triage accepts', async () => {
   rmSync(path, { recursive: true, force: true });
   writeFileSync(path, 'no log\n');
   const { status, stderr } = await kdumpMem('triage', path);
@@ -75,7 +75,7 @@ test.each([
   ['stacks', 'sample-2/stacks'],
   ['info', 'kdump-mem triage --from FILE'],
   ['extract', 'memory, procs, log, triage and skcheck'],
-])('%s has no use for a snapshot, and says what has', async (command, words) => {
+])('%s refuses a snapshot, and names a command that reads it', async (command, words) => {
   const { status, stdout, stderr } = await kdumpMem(command, '--from', path);
   expect([status, stdout]).toEqual([2, '']);
   expect(stderr).toMatch(
@@ -84,7 +84,7 @@ test.each([
   expect(stderr).toContain(words);
 });
 
-test('any other archive is still said to be packed', async () => {
+test('any other archive is reported as compressed', async () => {
   rmSync(path, { recursive: true, force: true });
   writeFileSync(path, gzipSync('no tar at all'));
   const { stderr } = await kdumpMem('memory', '--vmcore', path);
@@ -92,7 +92,7 @@ test('any other archive is still said to be packed', async () => {
 });
 
 test.each(['\x7fELF\x02\x01\x01', 'KDUMP   \x06', 'makedumpfile\0\0\0\0'])(
-  'a dump (%j) in place of a capture is told what to do',
+  'a dump (%j) instead of a capture is refused with the correct command',
   async (head) => {
     rmSync(path, { recursive: true, force: true });
     writeFileSync(path, `${head}${'\0'.repeat(4096)}`);

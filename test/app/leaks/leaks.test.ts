@@ -52,13 +52,13 @@ test.each([
   [['--pprof', '-', '--json'], 'the profile goes to stdout: --json has no place there'],
   [['--speedscope', '-', '--folded'], 'the profile goes to stdout: --folded has no place there'],
   [['--pprof', '-', '--force'], '--force needs --html, --pprof or --speedscope'],
-])('%j is wrong usage, and nothing is recorded', async (args, why) => {
+])('%j is a usage error, and records nothing', async (args, why) => {
   const { stdout, stderr, status } = await kdumpMem('leaks', ...args);
   expect({ stdout, status }).toEqual({ stdout: '', status: 2 });
   expect(stderr).toContain(why);
 });
 
-test('a file that is there is not replaced, and that is said before anything is recorded', async () => {
+test('an existing file is not overwritten, and that is reported before recording starts', async () => {
   const file = join(folder, 'there');
   fs.writeFileSync(file, 'mine');
   for (const option of ['--pprof', '--speedscope']) {
@@ -69,19 +69,19 @@ test('a file that is there is not replaced, and that is said before anything is 
   expect(fs.readFileSync(file, 'utf8')).toBe('mine');
 });
 
-test('a process that is not there is said', async () => {
+test('a missing process is reported', async () => {
   const { stdout, stderr, status } = await kdumpMem('leaks', '--pid', '999999999');
   expect({ stdout, status }).toEqual({ stdout: '', status: 4 });
   expect(stderr).toBe('kdump-mem: no process has pid 999999999\n');
 });
 
-test('a cgroup that is not there is said: nobody would be followed', async () => {
+test('a missing cgroup is reported, because no process would be followed', async () => {
   const { stdout, stderr, status } = await kdumpMem('leaks', '--cgroup', '/none.slice/x.scope');
   expect({ stdout, status }).toEqual({ stdout: '', status: 3 });
   expect(stderr).toContain('no such cgroup: /none.slice/x.scope');
 });
 
-test('--methods lists what this kernel offers, and what each costs', async () => {
+test('--methods lists the methods of this kernel and their costs', async () => {
   const { stdout, stderr, status } = await kdumpMem('leaks', '--methods', '--json');
   expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
   const { default: usable, methods } = leakMethodsSchema.parse(JSON.parse(stdout));
@@ -104,7 +104,7 @@ test('its help has examples and exit statuses', async () => {
 const CAPTURED = new URL('../../leaks/readings/captured/', import.meta.url).pathname;
 const copies = (name: string) => [1, 2].map((at) => `${CAPTURED}${name}-${at}.txt`);
 
-test('copies of what the kernel keeps are an answer, in which nothing is called leaking', async () => {
+test('copies of kernel counters are an answer, which reports no leak', async () => {
   const { stdout, stderr, status } = await kdumpMem(
     ...['leaks', '--type', 'vmalloc', '--interval', '10m', '--json', '--from'],
     ...copies('vmallocinfo'),
@@ -122,21 +122,21 @@ test('copies of what the kernel keeps are an answer, in which nothing is called 
   expect(answer.warnings.map(({ code }) => code)).toContain('too-few-windows');
 });
 
-test('forms of one answer agree', async () => {
+test('the forms of one answer agree', async () => {
   const pprof = join(folder, 'pprof.gz');
   const speedscope = join(folder, 'speedscope.json');
-  const asked = ['--type', 'page', '--interval', '600', '--from', ...copies('page_owner')];
+  const options = ['--type', 'page', '--interval', '600', '--from', ...copies('page_owner')];
   const { stdout, stderr, status } = await kdumpMem(
-    ...['leaks', '--folded', '--pprof', pprof, '--speedscope', speedscope, ...asked],
+    ...['leaks', '--folded', '--pprof', pprof, '--speedscope', speedscope, ...options],
   );
-  // What makes the answer doubtful has no place among stacks.
+  // Warnings are not printed among the stacks.
   expect(stderr).toMatch(/^(kdump-mem: warning: [^\n]+\n){2}$/);
   expect(status).toBe(0);
   const folded = stdout
     .trimEnd()
     .split('\n')
     .map((line) => Number(line.split(' ').at(-1)));
-  const json = await kdumpMem('leaks', '--json', ...asked);
+  const json = await kdumpMem('leaks', '--json', ...options);
   const { total } = leaksSchema.parse(JSON.parse(json.stdout));
   const sum = folded.reduce((all, bytes) => all + bytes, 0);
   expect(sum).toBe(total.bytes);
@@ -144,10 +144,10 @@ test('forms of one answer agree', async () => {
   expect(gunzipSync(fs.readFileSync(pprof)).length).toBeGreaterThan(100);
 });
 
-test('a profile goes to stdout, alone; what makes it doubtful to stderr; no file is called -', () => {
-  const asked = ['leaks', '--interval', '600', '--from', ...copies('page_owner')];
+test('a profile goes to stdout, alone, and warnings to stderr; - names no file', () => {
+  const command = ['leaks', '--interval', '600', '--from', ...copies('page_owner')];
   const run = (...args: string[]) =>
-    spawnSync(process.execPath, [commandPath('kdump-mem'), ...asked, ...args], { cwd: folder });
+    spawnSync(process.execPath, [commandPath('kdump-mem'), ...command, ...args], { cwd: folder });
   const file = join(folder, 'same');
   for (const option of ['--pprof', '--speedscope']) {
     expect(run(option, file, '--force').status).toBe(0);
@@ -163,7 +163,7 @@ test('a profile goes to stdout, alone; what makes it doubtful to stderr; no file
   expect(fs.readdirSync(folder)).not.toContain('-');
 });
 
-test('a file that is nothing of the kind is said, and what would be', async () => {
+test('a file of another format is reported, with the accepted formats', async () => {
   const file = join(folder, 'nothing');
   fs.writeFileSync(file, 'hello\n');
   const { stdout, stderr, status } = await kdumpMem('leaks', '--from', file);
@@ -179,7 +179,7 @@ test.each([
   ],
   ['', '<title>Kernel memory that is not freed, trace.txt (host not recorded)</title>'],
 ])(
-  'the page of a recording names its host, or says that it is not recorded',
+  'the page of a recording names its host, or reports that it is not recorded',
   async (head, title) => {
     const trace = join(folder, 'trace.txt');
     fs.writeFileSync(

@@ -10,15 +10,17 @@ import { commandPath } from '../../support/cli.js';
 const folder = mkdtempSync(join(tmpdir(), 'leaks-memory-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** What is kept at most, and what comes beyond that. */
+/** Blocks that are followed at most, and blocks beyond that. */
 const KEPT = 500_000;
 const BEYOND = 50_000;
 const STACKS = 2000;
 
-/** Of the whole program, Node among it, MiB. */
+/** Limit for the whole program including Node, MiB. */
 const MOST_MIB = 256;
 
-/** `perf script` of so many single pages that are held, none beside another, of thousands of stacks. */
+/**
+ * `perf script` output: single pages that are still held, none adjacent, of thousands of stacks.
+ */
 function events(): string {
   const lines: string[] = [];
   for (let at = 0; at < KEPT + BEYOND; at++) {
@@ -33,7 +35,7 @@ function events(): string {
   return lines.join('\n');
 }
 
-test('memory of our own is bounded where more is held than is followed, and the rest is told', async () => {
+test('own memory is bounded if more is held than followed, and the excess is reported', async () => {
   const [input, peak, hook] = ['events.gz', 'peak', 'hook.cjs'].map((name) => join(folder, name));
   writeFileSync(input!, gzipSync(events(), { level: 1 }));
   writeFileSync(

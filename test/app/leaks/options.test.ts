@@ -3,7 +3,7 @@ import { refusalWords } from '../../../src/answers/leaks/methods.js';
 import { tracedMethod } from '../../../src/app/leaks/options.js';
 import { TraceError } from '../../../src/base/errors.js';
 
-it('tells of tracing what recording would fail with', () => {
+it('reports the tracing error that recording would fail with', () => {
   const method = 'tracefs';
   expect(tracedMethod(null)).toEqual({ method, refusal: null, why: null });
   for (const [code, refusal] of [

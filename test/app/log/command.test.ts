@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { parseFacilities, parseLevels, parseMoment } from '../../../src/app/log/command.js';
 
-test('levels by name, with those above or below', () => {
+test('parses levels by name, with those above or below', () => {
   expect([...parseLevels('err,info')]).toEqual([3, 6]);
   expect([...parseLevels('err+')]).toEqual([0, 1, 2, 3]);
   expect([...parseLevels('+notice')]).toEqual([5, 6, 7]);
@@ -9,12 +9,12 @@ test('levels by name, with those above or below', () => {
     expect(() => parseLevels(wrong)).toThrow(/Use levels of emerg/);
 });
 
-test('facilities by name', () => {
+test('parses facilities by name', () => {
   expect([...parseFacilities('kern,local7')]).toEqual([0, 23]);
   expect(() => parseFacilities('kern,')).toThrow(/Use facilities of kern/);
 });
 
-test('moments after boot and before the end', () => {
+test('parses times after boot and before the end', () => {
   expect(parseMoment('90.5')).toEqual({ nanoseconds: 90_500_000_000n, from: 'boot' });
   expect(parseMoment('2h')).toEqual({ nanoseconds: 7_200_000_000_000n, from: 'boot' });
   expect(parseMoment('-10m')).toEqual({ nanoseconds: 600_000_000_000n, from: 'end' });

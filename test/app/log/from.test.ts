@@ -10,7 +10,7 @@ import { snapshotFiles, writeCapture } from '../../support/snapshot.js';
 const folder = mkdtempSync(join(tmpdir(), 'log-from-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** As /dev/kmsg has it: an escaped name, a device, a message of two lines. */
+/** Lines of /dev/kmsg: an escaped name, a device, a message of two lines. */
 const KMSG = [
   '5,0,0,-;Linux version 6.12.0',
   '6,1,1500000,-,caller=T1;pci 0000:00:01.0: found \\xc3\\xa9 and \\x5cx',
@@ -29,14 +29,14 @@ const withLog = (log: string | undefined, errors = '') =>
       ([name, text]) => [name, name === 'errors' ? errors : text] as const,
     ),
   );
-const asked = async (path: string, ...more: string[]) => {
+const answerOf = async (path: string, ...more: string[]) => {
   const { stdout } = await kdumpMem('log', '--json', '--from', path, ...more);
   return logSchema.parse(JSON.parse(stdout));
 };
 
 describe('log --from', () => {
-  test('tells messages with all that /dev/kmsg says of them', async () => {
-    const { messages, captured, overwritten, complete } = await asked(withLog(KMSG));
+  test('reports messages with all fields of /dev/kmsg', async () => {
+    const { messages, captured, overwritten, complete } = await answerOf(withLog(KMSG));
     expect({ captured: captured?.host, overwritten, complete }).toEqual({
       captured: 'db1',
       overwritten: 0,
@@ -60,7 +60,7 @@ describe('log --from', () => {
     ]);
   });
 
-  test('prints them as dmesg does, and obeys nothing in them', async () => {
+  test('prints them as dmesg does, and escapes control characters', async () => {
     const { stdout, stderr, status } = await kdumpMem('log', '--from', withLog(KMSG));
     expect([status, stderr]).toEqual([0, '']);
     expect(stdout.split('\n')).toEqual([
@@ -73,32 +73,32 @@ describe('log --from', () => {
     ]);
   });
 
-  test('chooses by level and time', async () => {
+  test('filters by level and time', async () => {
     const path = withLog(KMSG);
-    const err = await asked(path, '--level', 'err+');
+    const err = await answerOf(path, '--level', 'err+');
     expect([err.messages.map(({ seq }) => seq), err.omitted]).toEqual([[3], 3]);
-    const late = await asked(path, '--since', '-88s');
+    const late = await answerOf(path, '--since', '-88s');
     expect(late.messages.map(({ seq }) => seq)).toEqual([2, 3]);
   });
 
-  test('lines of JSON have an end that says what was there', async () => {
+  test('NDJSON ends with a line that counts the messages', async () => {
     const { stdout } = await kdumpMem('log', '--ndjson', '--from', withLog(KMSG));
     const lines = stdout.trim().split('\n');
     expect(lines).toHaveLength(5);
     expect(logEndSchema.parse(JSON.parse(lines[4] ?? ''))).toMatchObject({ listed: 4 });
   });
 
-  test('messages that are not there are counted', async () => {
+  test('counts missing messages', async () => {
     const gaps = KMSG.replace('5,0,0,-', '5,7,0,-').replace('3,3,', '3,12,');
     const lost = gaps.replace('6,1,', '6,8,').replace('30,2,', '30,9,');
-    const { overwritten, complete, warnings } = await asked(withLog(lost));
+    const { overwritten, complete, warnings } = await answerOf(withLog(lost));
     expect([overwritten, complete]).toEqual([7, false]);
     expect(warnings).toMatchObject([{ message: '2 messages in the middle are missing' }]);
   });
 
-  test('by dmesg it is not known what was overwritten', async () => {
+  test('dmesg output leaves the number of overwritten messages unknown', async () => {
     const path = withLog('<6>[    1.500000] one\ntwo\n<30>[    2.500000][    T9] three\n');
-    const { messages, overwritten, complete } = await asked(path);
+    const { messages, overwritten, complete } = await answerOf(path);
     expect([overwritten, complete]).toEqual([null, false]);
     expect(messages).toMatchObject([
       { text: 'one\ntwo', levelName: 'info' },
@@ -107,23 +107,23 @@ describe('log --from', () => {
   });
 
   test.each([
-    ['noise before', `noise\n${KMSG}`, '1 lines of the captured log are malformed'],
-    ['a message twice', `${KMSG}${KMSG}`, 'lines of the captured log'],
-    ['nothing but noise', 'noise\n', 'the captured log contains no messages'],
-  ])('%s makes it incomplete', async (_, log, words) => {
-    const { complete, warnings } = await asked(withLog(log));
+    ['leading noise', `noise\n${KMSG}`, '1 lines of the captured log are malformed'],
+    ['a repeated message', `${KMSG}${KMSG}`, 'lines of the captured log'],
+    ['only noise', 'noise\n', 'the captured log contains no messages'],
+  ])('%s makes the answer incomplete', async (_, log, words) => {
+    const { complete, warnings } = await answerOf(withLog(log));
     expect(complete).toBe(false);
     expect(warnings[0]?.message).toContain(words);
   });
 
-  test('a log that was cut lacks its newest messages', async () => {
-    const { warnings } = await asked(withLog(KMSG, 'log\tcut\tonly its first 41943040 bytes\n'));
+  test('a truncated log is reported to lack its newest messages', async () => {
+    const { warnings } = await answerOf(withLog(KMSG, 'log\tcut\tonly its first 41943040 bytes\n'));
     expect(warnings).toMatchObject([
       { message: expect.stringContaining('the newest messages are missing') },
     ]);
   });
 
-  test('one that was not captured is refused with the reason', async () => {
+  test('a log that was not captured is refused with the reason', async () => {
     const denied = withLog(undefined, 'log\tdenied\tneither /dev/kmsg nor dmesg gives it\n');
     const { status, stdout, stderr } = await kdumpMem('log', '--from', denied);
     expect([status, stdout]).toEqual([3, '']);

@@ -42,7 +42,7 @@ function file(name: string, content: string | Buffer): string {
 test.each([
   ['plain', 'a.txt', LOG],
   ['gzip', 'a.gz', gzipSync(LOG)],
-])('a log that is text is triaged: %s', async (_, name, content) => {
+])('triages a text log: %s', async (_, name, content) => {
   const { stdout, status } = await kdumpMem('triage', file(name, content), '--json');
   expect(status).toBe(0);
   const answer = textTriageSchema.parse(JSON.parse(stdout));
@@ -79,7 +79,7 @@ test.each([
   ]);
 });
 
-test('a file that xz packed is read by its program, and one that is cut says so', async () => {
+test('reads a file compressed by xz, and reports a truncated one', async () => {
   const plain = file('f.txt', LOG.repeat(200));
   const packed = await new Promise<Buffer>((resolve) => {
     execFile('xz', ['-c', plain], { encoding: 'buffer' }, (_, out) => resolve(out));
@@ -93,7 +93,7 @@ test('a file that xz packed is read by its program, and one that is cut says so'
   ]);
 });
 
-test('what is recognized is said first; --fail-on is the exit status', async () => {
+test('reports the recognized format first; --fail-on sets the exit status', async () => {
   const { stdout, status } = await kdumpMem('triage', file('b.txt', LOG), '--fail-on', 'oops');
   expect(stdout.split('\n')[0]).toBe(
     'dmesg, 16 messages, from boot, Linux 6.12.0-1. 1 critical, 0 warnings.',
@@ -110,13 +110,13 @@ test('a log that does not begin at a boot is never an all-clear', async () => {
   expect(status).toBe(5);
 });
 
-test('text without a kernel log is an error', async () => {
+test('refuses text without a kernel log', async () => {
   const { stderr, status } = await kdumpMem('triage', file('d.txt', 'dear diary,\n'));
   expect(stderr).toContain('contains no kernel log');
   expect(status).toBe(3);
 });
 
-test('standard input is read', async () => {
+test('reads standard input', async () => {
   const stdout = await new Promise<string>((resolve) => {
     const child = execFile(commandPath('kdump-mem'), ['triage', '-'], (_, out) => resolve(out));
     child.stdin?.end(LOG);
@@ -124,7 +124,7 @@ test('standard input is read', async () => {
   expect(stdout).toContain('dmesg, 16 messages, from boot');
 });
 
-test('log prints the messages of the kernel, in one form', async () => {
+test('log prints kernel messages in one format', async () => {
   const journal = `Nov 22 11:04:51 web1 sshd[9]: hello
 Nov 22 11:04:52 web1 kernel: [    7.000001] usb 1-1: x
 `;
@@ -133,7 +133,7 @@ Nov 22 11:04:52 web1 kernel: [    7.000001] usb 1-1: x
   expect(stderr.split('\n')[0]).toBe('kdump-mem: syslog or journal, 1 message.');
 });
 
-test('a report without timestamps is printed line by line, in order', async () => {
+test('prints a report without timestamps line by line, in order', async () => {
   const bare = LOG.replace(/^\[ +[\d.]+\] /gm, '');
   const { stdout, stderr, status } = await kdumpMem('log', file('bare.txt', bare), '--strict');
   expect([status, stderr]).toEqual([5, expect.stringContaining('unknown log format')]);
@@ -149,7 +149,7 @@ const asStdin = (content: string | Buffer, ...words: readonly string[]) =>
     child.stdin?.end(content);
   });
 
-test('log prints JSON in the schema of a dump, all at once or by lines', async () => {
+test('log prints JSON with the schema of a dump, as one object or as lines', async () => {
   const path = file('json.txt', LOG);
   const one = logSchema.parse(JSON.parse((await kdumpMem('log', path, '--json')).stdout));
   expect(one).toMatchObject({
@@ -176,7 +176,7 @@ test('log prints JSON in the schema of a dump, all at once or by lines', async (
   expect(logSchema.parse(JSON.parse(none.stdout))).toMatchObject({ messages: [], omitted: 16 });
 });
 
-test('log chooses by time and level; -1s counts back from the newest message', async () => {
+test('log filters by time and level; -1s counts back from the newest message', async () => {
   const raw = LOG.replaceAll('[ ', '<6>[ ').replace('<6>[    1.0', '<3>[    1.0');
   const path = file('since.txt', raw);
   const textsOf = async (...words: readonly string[]) =>
@@ -192,7 +192,7 @@ test('log chooses by time and level; -1s counts back from the newest message', a
   ]);
 });
 
-test('a boot is chosen as journalctl names it, and each finding has its own', async () => {
+test('selects a boot as journalctl names it, and reports the boot of each finding', async () => {
   const later = LOG.replaceAll('PID: 7', 'PID: 8').replaceAll('6.12.0-1', '6.12.0-2');
   const path = file('boots.txt', LOG + later);
   const pids = async (...words: readonly string[]) => {
@@ -216,7 +216,7 @@ test('a boot is chosen as journalctl names it, and each finding has its own', as
   expect((await asStdin(LOG, 'log', '-', '--boot', '1')).stdout).toContain('usb 1-1');
 });
 
-test('a page of a log has its findings, with the log around them', async () => {
+test('the page of a log has its findings, with the log around them', async () => {
   const log = file('page.txt', LOG.replaceAll('usb 1-1', '<script>alert(1)</script>'));
   const { stdout, status } = await kdumpMem('triage', log, '--html', '-');
   expect(status).toBe(0);
@@ -232,7 +232,7 @@ test('a page of a log has its findings, with the log around them', async () => {
   expect(readFileSync(log, 'utf8')).toContain('Linux version');
 });
 
-test('rules hold for a log; what a log does not contain is not known', async () => {
+test('rules apply to a log; data that a log does not contain is unknown', async () => {
   const rule = (code: string, when: object) => ({
     code,
     severity: 'warning',
@@ -272,16 +272,16 @@ test('rules hold for a log; what a log does not contain is not known', async () 
   ]);
   const text = (await kdumpMem('triage', log, '--rules', rules)).stdout;
   expect(text).toContain('Rules: 2 of 7 matched.');
-  // Two kernels, or a log that does not begin at a boot: neither answers a rule.
+  // Two kernels, or a log that does not begin at a boot: a rule has no answer.
   const two = file('two.txt', LOG + LOG.replaceAll('6.12.0-1', '6.1.0-2'));
   const cut = file('cut.txt', LOG.replace(/^.*Linux version.*\n/, ''));
   for (const [name, reasons] of [
     [two, { 'acme/release': 'release-unknown' }],
     [cut, { 'acme/release': 'release-unknown', 'acme/none': 'log-incomplete' }],
   ] as const) {
-    const told = JSON.parse((await kdumpMem('triage', name, '--json', '--rules', rules)).stdout);
+    const json = JSON.parse((await kdumpMem('triage', name, '--json', '--rules', rules)).stdout);
     const unknown = textTriageSchema
-      .parse(told)
+      .parse(json)
       .rules?.unknown.map(({ code, reason }) => [code, reason]);
     expect(Object.fromEntries(unknown ?? [])).toMatchObject(reasons);
   }
@@ -289,7 +289,7 @@ test('rules hold for a log; what a log does not contain is not known', async () 
   expect([stdin.status, stdin.stdout]).toEqual([2, '']);
 });
 
-test('logs have lines, and the same trouble stands together', async () => {
+test('prints a line for each log, and groups equal problems', async () => {
   const one = file('one.txt', LOG);
   const same = file('same.txt', LOG.replaceAll('PID: 7', 'PID: 8').replaceAll('+0x', '+0x1'));
   const other = file('other.txt', LOG.replaceAll('my_read', 'my_write'));
@@ -317,7 +317,7 @@ test('logs have lines, and the same trouble stands together', async () => {
 });
 
 test.each(['zstd', 'bzip2', 'xz', 'gzip'])(
-  'what %s packed is read, also from standard input',
+  'reads files compressed by %s, also from standard input',
   async (program) => {
     const packed = await new Promise<Buffer>((resolve) => {
       const plain = file('packed.txt', LOG);
@@ -346,7 +346,7 @@ describe('folders', () => {
   const [first = '', second = '', ...rest] = LOG.split(/(?<=\n)/);
   const third = rest.join('');
 
-  test('rotated logs continue each other, compressed or not', async () => {
+  test('joins rotated logs, compressed or not', async () => {
     const at = filled({
       'kern.log.2.gz': gzipSync(first),
       'kern.log.1': second,
@@ -369,7 +369,7 @@ describe('folders', () => {
     ]);
   });
 
-  test('records of pstore are one log; what is missing is said', async () => {
+  test('joins records of pstore into one log, and reports missing parts', async () => {
     const packed = deflateRawSync(`Panic#1 Part1\n${third}`);
     const at = filled({
       'dmesg-efi-170123456702001': `Panic#1 Part2\n${first}${second}`,
@@ -387,7 +387,7 @@ describe('folders', () => {
     ]);
   });
 
-  test('one unreadable record of pstore is a warning', async () => {
+  test('an unreadable record of pstore is a warning', async () => {
     const at = filled({
       'console.log': LOG,
       'dmesg-efi-170123456701001': Buffer.from([0x1f, 0x8b, 1, 2, 3, 4, 5, 6]),
@@ -404,7 +404,7 @@ describe('folders', () => {
     ]);
   });
 
-  test('log prints what can be read, and warns of what cannot', async () => {
+  test('log prints readable logs, and warns of unreadable ones', async () => {
     const rubbish = Buffer.from([0x1f, 0x8b, 1, 2, 3, 4, 5, 6]);
     const at = filled({ 'console.log': LOG, 'dmesg-efi-170123456701001': rubbish });
     const { stdout, stderr, status } = await kdumpMem('log', at, '--json', '--strict');
@@ -418,7 +418,7 @@ describe('folders', () => {
     expect([none.status, none.stdout]).toEqual([3, '']);
   });
 
-  test('several logs are told apart; what two have is reported once', async () => {
+  test('distinguishes several logs, and reports a finding of two logs once', async () => {
     const at = filled({
       'a/console.txt': LOG,
       'b/journal.txt': LOG.replaceAll('PID: 7', 'PID: 8'),
@@ -430,7 +430,7 @@ describe('folders', () => {
     expect(stdout.match(/^==> .*/gm)).toEqual(['==> a/console.txt <==', '==> b/journal.txt <==']);
   });
 
-  test('a folder of kdump: the log beside a dump that cannot be read', async () => {
+  test('reads the log beside an unreadable dump in a folder of kdump', async () => {
     const at = filled({ 'vmcore-dmesg.txt': LOG, 'system.journal': 'LPKSHHRH' });
     expect(await triaged(at)).toMatchObject({
       logs: [{ name: 'vmcore-dmesg.txt' }],
@@ -440,7 +440,7 @@ describe('folders', () => {
 
   const dumped = (dump: Buffer | string) => filled({ vmcore: dump, 'vmcore-dmesg.txt': LOG });
 
-  test('the log beside a dump that cannot be opened answers, and says so', async () => {
+  test('reads the log beside a dump that cannot be opened, and reports that', async () => {
     const at = dumped(readFileSync(fixture('6.1').vmcore).subarray(0, 5000));
     const log = path.join(at, 'vmcore-dmesg.txt');
     for (const named of [at, path.join(at, 'vmcore')]) {
@@ -478,7 +478,7 @@ describe('folders', () => {
     expect(await kdumpMem('triage', at)).toMatchObject({ status: 3, stdout: '' });
   });
 
-  test('a dump that lacks its log has findings of that beside it', async () => {
+  test('a dump without its log has the findings of the log beside it', async () => {
     const panic = '[    2.100000] Kernel panic - not syncing: Fatal exception\n';
     const at = filled({ vmcore: readFileSync(fixture('6.1').vmcore), 'dmesg.txt': LOG + panic });
     const [dump, log] = [path.join(at, 'vmcore'), path.join(at, 'dmesg.txt')];
@@ -486,8 +486,8 @@ describe('folders', () => {
     const figures = { reason: null, pid: 3 };
     const own = { code: 'panic', severity: 'critical', figures, evidence: [] } as const;
     const lacking = { ...answer, log: undefined, findings: [own], complete: true, warnings: [] };
-    const told = await withLogBeside(lacking, [dump]);
-    expect(told).toMatchObject({
+    const merged = await withLogBeside(lacking, [dump]);
+    expect(merged).toMatchObject({
       findings: [
         { code: 'panic', figures: { reason: 'Fatal exception', pid: 3, log } },
         { code: 'oops', figures: { log } },
@@ -500,7 +500,7 @@ describe('folders', () => {
     expect(await withLogBeside(lacking, [dump])).toBe(lacking);
   });
 
-  test('a folder with nothing but the log of kdump has a line', async () => {
+  test('a folder with only the log of kdump has a line', async () => {
     const at = filled({
       'a/dmesg.202611221830': LOG,
       'b/vmcore': readFileSync(fixture('6.1').vmcore),
@@ -514,7 +514,7 @@ describe('folders', () => {
     expect(end).toMatchObject({ skipped: { files: 1 } });
   });
 
-  test('a folder without a log is an error', async () => {
+  test('refuses a folder without a log', async () => {
     const { status, stderr } = await kdumpMem('triage', filled({ 'a.txt': 'x\n' }));
     expect([status, stderr]).toEqual([3, expect.stringContaining('contains no kernel log')]);
   });

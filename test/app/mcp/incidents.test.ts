@@ -28,7 +28,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** The process whose sockets pin most, as drgn counted them. */
+/** The process whose sockets pin most, counted by drgn. */
 function largestHolder(name: FixtureName): RegExp {
   const pinned = new Map<string, number>();
   for (const { holders, total } of fixture(name).truth.sockets) {
@@ -42,9 +42,9 @@ function largestHolder(name: FixtureName): RegExp {
 const { drgn } = incident().truth;
 
 test.each([
-  // The largest process is innocent.
+  // The largest process is not the cause.
   ['incident.vmcore', new RegExp(`sockets of pid ${drgn.pid} \\(${drgn.comm}\\) pin 115 MiB`)],
-  // Extracts have sockets, and neither log nor page frames.
+  // Extracts contain sockets, but no log and no page frames.
   ['dumps/6.12.vmcore', largestHolder('6.12')],
   ['dumps/newest.vmcore', largestHolder('newest')],
   ['dumps/6.12-arm64-16k.vmcore', largestHolder('6.12-arm64-16k')],
@@ -53,12 +53,12 @@ test.each([
   ['logs/panic-hung-task-7.2.log', /Hung task: pid 134 \(panics-hang\)/],
   ['logs/panic-soft-lockup-5.10.log', /Soft lockup: CPU 1 stuck for 5 s in pid 109 \(insmod\)/],
   ['logs/oom-6.12.log', /anonymous memory\. Largest process: pid 175 \(takeuser\), RSS 96\.0 MiB/],
-])('%s: suggested calls alone lead to the culprit', async (source, culprit) => {
+])('%s: the suggested calls alone lead to the cause', async (source, culprit) => {
   const calls = await follow(fixtures, source, culprit);
   expect(calls.length).toBeLessThanOrEqual(MOST_CALLS);
 });
 
-test('a snapshot: suggested calls alone lead to the process that has the memory', async () => {
+test('a snapshot: the suggested calls alone lead to the process that holds the memory', async () => {
   const calls = await follow(snapshots, join(folder, 'db1.tar.gz'), /pid 41 \(indexer\)/);
   expect(calls.length).toBeLessThanOrEqual(MOST_CALLS);
 });

@@ -2,7 +2,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ROOT, textOf } from '../../support/documents.js';
 import { McpClient } from '../../support/mcp.js';
 
-/** Calls of docs/mcp.md, and what it shows of their answers: `…` stands for the rest of a line, and alone for lines. */
+/**
+ * Calls of docs/mcp.md and their printed answers: `…` stands for the end of a line, and alone for
+ * lines.
+ */
 const shown = [...textOf('docs/mcp.md').matchAll(/^```\n> (\w+) (\{[^\n]*\})\n(.*?)\n```$/gms)].map(
   ([, tool = '', args = '', text = '']) => [tool, args, text] as const,
 );

@@ -34,7 +34,7 @@ const ZONEINFO = `Node 0, zone   Normal
               count: 10
 `;
 
-/** A capture as the script writes it, but for what is overwritten. */
+/** A capture as the script writes it, except for the given files. */
 function captured(name: string, files: Readonly<Record<string, string | Buffer>>): string {
   const path = join(folder, name);
   const all = {
@@ -65,15 +65,15 @@ function captured(name: string, files: Readonly<Record<string, string | Buffer>>
   return path;
 }
 
-const asked = async (path: string) => {
+const answerOf = async (path: string) => {
   const { stdout, stderr, status } = await kdumpMem('memory', '--json', '--from', path);
   expect([status, stderr]).toEqual([0, '']);
   return memorySchema.parse(JSON.parse(stdout));
 };
 
 describe('memory --from', () => {
-  test('tells the memory of the host by its counters, pages of its own size', async () => {
-    const answer = await asked(captured('whole', {}));
+  test('reports the host’s memory from its counters, with its own page size', async () => {
+    const answer = await answerOf(captured('whole', {}));
     expect(answer).toMatchObject({
       source: 'counters',
       kernel: null,
@@ -95,7 +95,7 @@ describe('memory --from', () => {
     expect(categories.get('free-cpu-lists')).toBe(10 * 16_384);
   });
 
-  test('says whose it is and when it was, and what to ask next', async () => {
+  test('reports its host and time, and the next command', async () => {
     const path = captured('words', {});
     const { stdout } = await kdumpMem('memory', '--from', path);
     expect(stdout).toContain(
@@ -104,23 +104,23 @@ describe('memory --from', () => {
     expect(stdout).toContain(`Next: skcheck --from ${path}`);
   });
 
-  test('what is not whole is said', async () => {
+  test('reports incomplete captures', async () => {
     const cut = captured('cut', {});
     writeFileSync(
       join(cut, 'proc/meminfo'),
       MEMINFO.replace('AnonPages:       1', 'AnonPages:       2'),
     );
-    expect((await asked(cut)).warnings).toMatchObject([
+    expect((await answerOf(cut)).warnings).toMatchObject([
       { code: 'unreadable', message: expect.stringContaining('proc/meminfo') },
     ]);
     const bare = captured('bare', {});
     rmSync(join(bare, 'manifest'));
-    expect((await asked(bare)).warnings).toMatchObject([
+    expect((await answerOf(bare)).warnings).toMatchObject([
       { message: expect.stringContaining('no manifest') },
     ]);
   });
 
-  test('a capture that does not tell the size of a page is refused', async () => {
+  test('refuses a capture without a page size', async () => {
     const path = captured('old', {});
     rmSync(join(path, 'proc/self/auxv'));
     const { status, stdout, stderr } = await kdumpMem('memory', '--from', path);
@@ -130,7 +130,7 @@ describe('memory --from', () => {
   });
 
   test.each(['none', 'empty', 'fifo'])(
-    'what is no capture (%s) is named, and what to give',
+    'refuses a file that is not a capture (%s), and names what to give',
     async (name) => {
       const path = join(folder, `no-${name}`);
       if (name === 'empty') writeFileSync(path, '');
@@ -140,7 +140,7 @@ describe('memory --from', () => {
       expect(stderr).toMatch(
         /^kdump-mem: .*Name an archive written by kdump-mem snapshot or skcheck --capture\.\n$/,
       );
-      // No live source of this machine tells of another.
+      // No source of this machine describes another machine.
       expect(stderr).not.toContain('--source');
     },
   );
@@ -149,7 +149,7 @@ describe('memory --from', () => {
     [['--files'], 'a snapshot contains counters only'],
     [['--live'], 'cannot be used'],
     [['--engine', 'crash'], '--engine does not apply to --from'],
-  ])('%s with it is refused', async (more, words) => {
+  ])('refuses %s with --from', async (more, words) => {
     const { status, stderr } = await kdumpMem('memory', '--from', folder, ...more);
     expect(status).toBe(2);
     expect(stderr).toContain(words);

@@ -4,7 +4,7 @@ import { answerOf } from '../../answers/memory/answer.js';
 
 const freeConflict = { foundBy: 'pageflags', foundBytes: 1, countedBytes: 2 } as const;
 
-test('contradictory free memory is sampled again, and reported if it stays so', async () => {
+test('samples contradictory free memory again, and reports it if it persists', async () => {
   let samples = 0;
   const from = (last: number) => async () => ({
     ...answerOf({}),

@@ -23,7 +23,7 @@ const checked = (limit: string, complete?: boolean) =>
   checkThresholds(memory(complete), parseThreshold(limit));
 
 describe('limits of --fail-on', () => {
-  test('of bytes and of a share: only what is more fails', () => {
+  test('in bytes or as a share fail only if they are exceeded', () => {
     expect(checked('unattributed=25%')).toEqual({ status: undefined, lines: [] });
     expect(checked('unattributed=400k')).toEqual({ status: undefined, lines: [] });
     expect(checked('unattributed=24.9%')).toEqual({
@@ -43,7 +43,7 @@ describe('limits of --fail-on', () => {
     expect(checked('unattributed=1%', false).status).toBe(1);
   });
 
-  test('several: the worst status counts', () => {
+  test('several: the most severe status counts', () => {
     const all = parseThreshold('unattributed=50%', parseThreshold('slab-reclaimable=1M'));
     expect(all.map(({ category }) => category)).toEqual(['slab-reclaimable', 'unattributed']);
     expect(checkThresholds(memory(), all).status).toBeUndefined();

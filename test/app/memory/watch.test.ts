@@ -13,7 +13,7 @@ const linesOf = (stdout: string) =>
     .split('\n')
     .map((line) => JSON.parse(line) as { schema: string });
 
-test('--watch --json is a line for each sample, and one that says that it is the last', async () => {
+test('--watch --json prints a line for each sample, and a last line', async () => {
   const { stdout, status } = await kdumpMem(
     ...COUNTERS,
     ...['--watch', '--interval', '0.5', '--count', '2', '--json'],
@@ -28,7 +28,7 @@ test('--watch --json is a line for each sample, and one that says that it is the
   });
   const seen = memorySchema.parse(second);
   expect(seen.sample?.number).toBe(2);
-  // The machine is as large as it was.
+  // The size of the machine did not change.
   expect(seen.sample?.changes[0]).toEqual({
     category: 'memory',
     sinceFirstBytes: 0,
@@ -37,14 +37,14 @@ test('--watch --json is a line for each sample, and one that says that it is the
   expect(memoryEndSchema.parse(end)).toMatchObject({ samples: 2, interrupted: false });
 });
 
-test('in a pipe it is a block for each sample', async () => {
+test('in a pipe prints a block for each sample', async () => {
   const { stdout } = await kdumpMem(...COUNTERS, '--watch', '--interval', '0.5', '--count', '2');
   expect(stdout.match(/^sample \d, \S+Z$/gm)).toHaveLength(2);
   expect(stdout.match(/^CATEGORY +BYTES +SINCE LAST +SINCE FIRST +SHARE/gm)).toHaveLength(2);
 });
 
 describe.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s', (signal) => {
-  test('ends it with a whole last line', async () => {
+  test('ends it with a complete last line', async () => {
     const args = [...COUNTERS, '--watch', '--interval', '3600', '--json'];
     const child = spawn(process.execPath, [commandPath('kdump-mem'), ...args]);
     const exit = once(child, 'exit');
@@ -61,7 +61,7 @@ describe.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s', (signal) => {
   });
 });
 
-test('a reader that goes away ends it without a word', () => {
+test('a reader that closes the pipe ends it without an error message', () => {
   const command = `${process.execPath} ${commandPath('kdump-mem')} ${COUNTERS.join(' ')} --watch --interval 0.5`;
   const { stdout, stderr } = spawnSync(
     'bash',
@@ -84,7 +84,7 @@ test.each([
   expect(stderr).toContain(message);
 });
 
-test('a dump is not watched', async () => {
+test('refuses to watch a dump', async () => {
   const { status, stderr } = await kdumpMem('memory', '--watch', '--vmcore', '/dev/null');
   expect(status).toBe(2);
   expect(stderr).toBe('kdump-mem: --watch requires --live: a dump does not change\n');

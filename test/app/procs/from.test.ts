@@ -39,15 +39,15 @@ function snapshot(
   return writeCapture(join(folder, `snapshot-${++made}`), files);
 }
 
-const asked = async (path: string, ...more: string[]) => {
+const answerOf = async (path: string, ...more: string[]) => {
   const { stdout, stderr, status } = await kdumpMem('procs', '--json', '--from', path, ...more);
   expect([status, stderr]).toEqual([0, '']);
   return procsSchema.parse(JSON.parse(stdout));
 };
 
 describe('procs --from', () => {
-  test('tells processes of the last sample, by what was captured of them', async () => {
-    const answer = await asked(snapshot([INIT, GROWS, LATER]));
+  test('reports the processes of the last sample, from their captured files', async () => {
+    const answer = await answerOf(snapshot([INIT, GROWS, LATER]));
     expect(answer).toMatchObject({
       source: 'proc',
       kernel: null,
@@ -73,14 +73,14 @@ describe('procs --from', () => {
       pageTableBytes: 44 * 1024,
       oomScore: 667,
       oomScoreAdj: -1,
-      // It began 50 s after the boot, and was captured after 103.
+      // It started 50 s after boot, and was captured at 103 s.
       ageSeconds: 53,
     });
   });
 
-  test('adds them up by cgroup, and takes one of a container or pid namespace', async () => {
+  test('groups them by cgroup, and selects processes of a container or pid namespace', async () => {
     const path = snapshot([INIT, GROWS, LATER]);
-    const { groups } = await asked(path, '--by', 'cgroup');
+    const { groups } = await answerOf(path, '--by', 'cgroup');
     expect(groups?.map(({ key, processes, ussBytes }) => [key, processes, ussBytes])).toEqual([
       [WEB, 2, 940 * 1024],
       ['/', 1, 300 * 1024],
@@ -97,16 +97,16 @@ describe('procs --from', () => {
     ]);
   });
 
-  test('says whose it is, of when, and what to ask next of it', async () => {
+  test('reports its host and time, and the next command for it', async () => {
     const path = snapshot([INIT]);
     const { stdout } = await kdumpMem('procs', '--from', path);
     expect(stdout).toContain('As captured on db1 at 2026-01-02 03:04:08 UTC.');
     expect(stdout).toContain(`Next: kdump-mem memory --from ${path}`);
   });
 
-  test('what was not captured of one is not known, and no zero', async () => {
+  test('reports data that was not captured as unknown, not as zero', async () => {
     const path = snapshot([INIT, { ...GROWS, pss: null }]);
-    const answer = await asked(path);
+    const answer = await answerOf(path);
     expect(answer).toMatchObject({ complete: false, omitted: 1 });
     expect(answer.processes.find(({ pid }) => pid === 7)).toMatchObject({
       pssBytes: null,
@@ -124,11 +124,11 @@ describe('procs --from', () => {
     ['unreadable\ttimeout', /: the capture timed out, or the kernel did not answer/],
     ['denied\tit may not be read', /: permission denied$/],
     ['gone\tit is not there', /: the processes had exited$/],
-  ])('why it was not captured is said as the capture says: %s', async (how, words) => {
+  ])('reports why data was not captured, as the capture states it: %s', async (how, words) => {
     const path = snapshot([INIT, { ...GROWS, pss: null }], (files) =>
       files.set('errors', `/proc/7/smaps_rollup\t${how}\n`),
     );
-    const { warnings } = await asked(path);
+    const { warnings } = await answerOf(path);
     expect(warnings).toMatchObject([{ code: 'unreadable', message: expect.stringMatching(words) }]);
   });
 
@@ -141,24 +141,24 @@ describe('procs --from', () => {
       files.set('sample-2/memory', '');
       files.set('errors', '/proc/7/status\tdenied\tx\n');
     });
-    const answer = await asked(path);
+    const answer = await answerOf(path);
     expect(answer).toMatchObject({ exited: 0, complete: false });
     expect(answer.warnings.map(({ message }) => message).join()).toContain('/proc hides processes');
   });
 
-  test('other users’ processes that /proc hid are said to be missing', async () => {
-    const answer = await asked(snapshot([GROWS]));
+  test('reports missing processes of other users if /proc hid them', async () => {
+    const answer = await answerOf(snapshot([GROWS]));
     expect(answer.complete).toBe(false);
     expect(answer.warnings).toMatchObject([{ message: expect.stringContaining('hidepid') }]);
   });
 
   test.each(['sample-2/after', 'sample-2/descriptors', 'sample-2/memory', 'errors'])(
-    'it is incomplete where there was no time for all of %s',
+    'is incomplete if there was no time for all of %s',
     async (name) => {
       const path = snapshot([INIT, GROWS], (files) =>
         files.set('errors', `${name}\tcut\ttimeout\n`),
       );
-      expect(await asked(path)).toMatchObject({
+      expect(await answerOf(path)).toMatchObject({
         complete: false,
         warnings: expect.arrayContaining([
           expect.objectContaining({
@@ -172,13 +172,13 @@ describe('procs --from', () => {
   test('damage and a newer layout make it incomplete', async () => {
     const cut = snapshot([INIT, GROWS]);
     writeFileSync(join(cut, 'sample-2/memory'), '');
-    const answer = await asked(cut);
+    const answer = await answerOf(cut);
     expect(answer.complete).toBe(false);
     expect(answer.warnings.map(({ message }) => message)).toEqual([
       expect.stringContaining('sample-2/memory differs from the captured file'),
       expect.stringContaining('PSS and USS of 2 processes were not captured'),
     ]);
-    const newer = await asked(snapshot([INIT], (files) => files.set('version', '4\n')));
+    const newer = await answerOf(snapshot([INIT], (files) => files.set('version', '4\n')));
     expect(newer).toMatchObject({
       complete: false,
       warnings: [{ message: expect.stringContaining('unsupported capture format 4') }],
@@ -206,7 +206,7 @@ describe('procs --from --pid', () => {
     ...['Anonymous: 8 kB', 'Swap: 4 kB', 'SwapPss: 4 kB', 'Locked: 0 kB', ''],
   ].join('\n');
 
-  test('shows what it maps where that was captured', async () => {
+  test('shows captured mappings', async () => {
     const path = snapshot([INIT, { ...GROWS, smaps }]);
     const { stdout, stderr } = await kdumpMem('procs', '--json', '--from', path, '--pid', '7');
     expect(stderr).toBe('');
@@ -218,8 +218,8 @@ describe('procs --from --pid', () => {
     ]);
   });
 
-  test('has the figures of the list where it was not, and says so', async () => {
-    const answer = await asked(snapshot([INIT, GROWS]), '--pid', '7');
+  test('shows the figures of the list if mappings were not captured, and reports that', async () => {
+    const answer = await answerOf(snapshot([INIT, GROWS]), '--pid', '7');
     expect(answer.processes.map(({ pid }) => pid)).toEqual([7]);
     expect(answer.complete).toBe(false);
     expect(answer.warnings).toMatchObject([
@@ -227,7 +227,7 @@ describe('procs --from --pid', () => {
     ]);
   });
 
-  test('the last mappings of a file that was cut are not taken for all', async () => {
+  test('a truncated file does not count as all mappings', async () => {
     const path = snapshot(
       [
         { ...INIT, smaps },
@@ -235,7 +235,7 @@ describe('procs --from --pid', () => {
       ],
       (files) => files.set('errors', 'sample-2/smaps\tcut\tonly its first bytes\n'),
     );
-    expect((await asked(path, '--pid', '7')).warnings).toMatchObject([
+    expect((await answerOf(path, '--pid', '7')).warnings).toMatchObject([
       { message: expect.stringContaining('mappings of pid 7 were not captured') },
     ]);
     const { stdout } = await kdumpMem('procs', '--json', '--from', path, '--pid', '1');
@@ -244,7 +244,7 @@ describe('procs --from --pid', () => {
 });
 
 describe('growth between the samples of a capture', () => {
-  test('is measured in one way at both, and can be stored', async () => {
+  test('uses the same measure in both samples, and can be stored', async () => {
     const path = snapshot([INIT, GROWS, LATER]);
     const { stdout, status } = await kdumpMem('procs', '--from', path, '--ndjson');
     expect(status).toBe(0);
@@ -291,7 +291,7 @@ test.each([
   [['--watch', '--interval', '1'], 'cannot be used'],
   [['--vmcore', 'x'], 'cannot be used'],
   [['.'], '--from and . cannot be combined'],
-])('%s beside --from is refused', async (more, words) => {
+])('%s with --from is refused', async (more, words) => {
   const { status, stderr } = await kdumpMem('procs', '--from', folder, ...more);
   expect(status).toBe(2);
   expect(stderr).toContain(words);

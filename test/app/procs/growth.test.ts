@@ -24,7 +24,7 @@ const linesOf = (stdout: string) =>
     .split('\n')
     .map((line) => JSON.parse(line) as { schema: string });
 
-/** A file of samples, with what the text says replaced. */
+/** A file of samples, with replacements by the text. */
 function fileOf(name: string, lines: readonly object[], end = '\n'): string {
   const path = join(folder, name);
   writeFileSync(path, lines.map((line) => JSON.stringify(line)).join('\n') + end);
@@ -43,7 +43,7 @@ const NONE = {
   warnings: [],
 };
 
-/** A look of a made-up machine, and the line of its only process. */
+/** A sample of a made-up machine, and the line of its only process. */
 function sample(
   uptime: number,
   bootId = 'first',
@@ -94,7 +94,7 @@ const samples = (times: readonly number[], bootId?: string) =>
 const upTo = (many: number, from = 1) => Array.from({ length: many }, (_, at) => from + at);
 
 describe('--ndjson', () => {
-  test('is a line of the machine and one for each process, and one that says that it is the last', async () => {
+  test('prints a line for the machine, one for each process, and a last line', async () => {
     const { stdout, status } = await kdumpMem('procs', '--live', '--ndjson');
     expect(status).toBe(0);
     const [first, ...rest] = linesOf(stdout);
@@ -109,7 +109,7 @@ describe('--ndjson', () => {
     expect(look.bootId).toBe(readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim());
   });
 
-  test('with --watch it tells growth, and its lines are samples again', async () => {
+  test('with --watch reports growth, and its lines can be read as samples', async () => {
     const { stdout } = await kdumpMem(...WATCH, '--count', '10', '--ndjson');
     const lines = linesOf(stdout);
     const looks = lines.filter(({ schema }) => schema === 'kdump-mem.procs-sample/1');
@@ -126,23 +126,23 @@ describe('--ndjson', () => {
     expect(own[9]?.minorFaultsPerSecond).toBeGreaterThanOrEqual(0);
     const path = join(folder, 'watched.ndjson');
     writeFileSync(path, stdout);
-    const told = await kdumpMem('procs', '--from-samples', path, '--json');
-    const growth = procsGrowthSchema.parse(JSON.parse(told.stdout));
+    const reread = await kdumpMem('procs', '--from-samples', path, '--json');
+    const growth = procsGrowthSchema.parse(JSON.parse(reread.stdout));
     expect(growth).toMatchObject({ samples: 10, boots: 1, notLater: 0, warnings: [] });
     const again = growth.processes.find(({ pid }) => pid === process.pid);
-    // Read again it is the same, to the bit.
+    // Reading it again gives the same result, to the bit.
     expect(again?.growth).toEqual(own[9]?.growth);
   });
 });
 
-test('in a pipe --watch is a block for each look', async () => {
+test('in a pipe --watch prints a block for each sample', async () => {
   const { stdout } = await kdumpMem(...WATCH, '--count', '2', '--limit', '3');
   expect(stdout.match(/^sample \d, \S+Z$/gm)).toHaveLength(2);
   expect(stdout.match(/^ *PID +HELD +RATE\/MIN +LOW +HIGH +TREND +MINOR\/S/gm)).toHaveLength(2);
   expect(stdout).toContain('growth is reported from sample 8 on');
 });
 
-test('one that died is said', async () => {
+test('reports a process that exited', async () => {
   const child = spawn('sleep', ['1000']);
   const watching = spawn(process.execPath, [commandPath('kdump-mem'), ...WATCH, '--ndjson']);
   let seen = false;
@@ -161,7 +161,7 @@ test('one that died is said', async () => {
   expect(ended).toMatchObject([{ pid: child.pid, comm: 'sleep', pidReused: false }]);
 });
 
-test('--pid tells of one, and ends with status 4 where there is none', async () => {
+test('--pid selects one process, and exits with status 4 if it is missing', async () => {
   const { stdout } = await kdumpMem('procs', '--live', '--ndjson', '--pid', String(process.pid));
   const [look, own] = linesOf(stdout);
   expect(procsSampleSchema.parse(look)).toMatchObject({ processes: 1, allListed: false });
@@ -172,7 +172,7 @@ test('--pid tells of one, and ends with status 4 where there is none', async () 
 });
 
 describe.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s', (signal) => {
-  test('ends it with a whole last line', async () => {
+  test('ends it with a complete last line', async () => {
     const args = ['procs', '--live', '--watch', '--interval', '3600', '--ndjson'];
     const child = spawn(process.execPath, [commandPath('kdump-mem'), ...args]);
     const exit = once(child, 'exit');
@@ -191,7 +191,7 @@ describe.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s', (signal) => {
   });
 });
 
-test('a reader that goes away ends it without a word', () => {
+test('a reader that closes the pipe ends it without an error message', () => {
   const command = `${process.execPath} ${commandPath('kdump-mem')} ${WATCH.join(' ')}`;
   const { stdout, stderr } = spawnSync(
     'bash',
@@ -210,7 +210,7 @@ describe('--from-samples', () => {
     return procsGrowthSchema.parse(JSON.parse(stdout));
   };
 
-  test('several files are read in the order of their times', async () => {
+  test('reads several files in the order of their times', async () => {
     const late = fileOf('a.ndjson', samples(upTo(20, 21)));
     const early = fileOf('b.ndjson', samples(upTo(20)));
     const found = await growthOf(late, early);
@@ -221,7 +221,7 @@ describe('--from-samples', () => {
     expect(found.processes[0]?.growth?.perSecond).toBeCloseTo(1000, 6);
   });
 
-  test('clocks that go back or stand still, and null figures, are said and no zeros', async () => {
+  test('reports clocks that go backwards or stop, and null figures, never zeros', async () => {
     const times = [1, 2, 3, 3, 2, ...upTo(20, 4)];
     const lines = times.flatMap((time, at) =>
       sample(time, 'first', at % 4 === 0 ? null : 1000 * time),
@@ -233,13 +233,13 @@ describe('--from-samples', () => {
     expect(found.processes[0]?.growth?.samples).toBe(17);
   });
 
-  test('after a reboot only what is of the last boot counts', async () => {
+  test('after a reboot, counts only the last boot', async () => {
     const lines = [...samples(upTo(30)), ...samples(upTo(9), 'second')];
     const found = await growthOf(fileOf('booted.ndjson', lines));
     expect(found).toMatchObject({ boots: 2, samples: 9, machine: { bootId: 'second' } });
   });
 
-  test('a last line that was cut off is said with its file and line', async () => {
+  test('reports a truncated last line with its file and line', async () => {
     const path = fileOf('torn.ndjson', samples(upTo(20)), '');
     writeFileSync(path, readFileSync(path, 'utf8').slice(0, -30));
     const { stdout, stderr, status } = await kdumpMem('procs', '--from-samples', path, '--strict');
@@ -252,7 +252,7 @@ describe('--from-samples', () => {
     ]);
   });
 
-  test('so are lines in between, as of a machine that lost its power, and lines without an end', async () => {
+  test('reports truncated lines in between, as after a power failure, and lines without an end', async () => {
     const path = fileOf('between.ndjson', samples(upTo(20)));
     const lines = readFileSync(path, 'utf8').split('\n');
     const damaged = lines.map((line, at) => (at === 6 || at === 39 ? line.slice(0, 50) : line));
@@ -264,7 +264,7 @@ describe('--from-samples', () => {
     expect(stderr).toContain(': 2 samples are incomplete: sums and exited processes are unknown');
   });
 
-  test('a time of a process that cannot be, null and what is left out make an incomplete answer that says so', async () => {
+  test('an impossible start time, null and omitted processes make the answer incomplete, with reasons', async () => {
     const wrong = upTo(40).flatMap((at) => {
       const [look = {}, process = {}] = sample(at);
       return [look, at === 4 ? { ...process, uptimeSeconds: 9000 } : process];
@@ -292,7 +292,7 @@ describe('--from-samples', () => {
     return stderr;
   };
 
-  test('what is no sample is refused with its file and line', async () => {
+  test('refuses a line that is not a sample, with its file and line', async () => {
     const path = fileOf('other.ndjson', [...samples([1]), { schema: 'kdump-mem.memory/1' }]);
     expect(await refused(path)).toContain(
       `${path}:3: kdump-mem.memory/1 is not a sample of procs --ndjson. Use files that`,
@@ -302,13 +302,13 @@ describe('--from-samples', () => {
     expect(await refused(wrong)).toContain(`${wrong}:3: memAvailableBytes: Invalid input`);
   });
 
-  test('a process that is twice in one look is refused: another would be missing', async () => {
+  test('refuses a process that occurs twice in one sample, because another would be missing', async () => {
     const [look = {}, process = {}] = sample(1);
     const path = fileOf('twice.ndjson', [{ ...look, processes: 2 }, process, process]);
     expect(await refused(path)).toContain(`${path}:3: pid 7 occurs twice in one sample`);
   });
 
-  test('samples of two machines are refused', async () => {
+  test('refuses samples of two machines', async () => {
     const path = fileOf(
       'mixed.ndjson',
       [1, 2, 3].flatMap((at) => sample(at, at === 2 ? 'b' : 'a')),
@@ -318,7 +318,7 @@ describe('--from-samples', () => {
     );
   });
 
-  test('what is not there, no file, or empty is refused', async () => {
+  test('refuses a missing, special or empty file', async () => {
     expect(await refused(join(folder, 'none'))).toContain('none: not found. Check the path.');
     expect(await refused(folder)).toContain('not a regular file');
     expect(await refused('/dev/zero')).toContain('/dev/zero: not a regular file');
@@ -328,7 +328,7 @@ describe('--from-samples', () => {
 });
 
 describe('--prometheus', () => {
-  test('FILE appears whole, readable for the collector, and is replaced', async () => {
+  test('replaces FILE atomically, readable for the collector', async () => {
     const path = join(folder, 'procs.prom');
     for (const args of [['--live'], ['--live', '--watch', '--interval', '0.1', '--count', '3']]) {
       const { stdout, status } = await kdumpMem('procs', ...args, '--prometheus', path);
@@ -341,7 +341,7 @@ describe('--prometheus', () => {
     expect(readdirSync(folder).filter((name) => name.includes('partial'))).toEqual([]);
   });
 
-  test('of stored samples it tells the growth', async () => {
+  test('reports the growth in stored samples', async () => {
     const path = fileOf('metrics.ndjson', samples(upTo(20)));
     const { stdout } = await kdumpMem('procs', '--from-samples', path, '--prometheus');
     expect(stdout).toMatch(

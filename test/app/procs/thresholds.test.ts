@@ -14,7 +14,7 @@ const picked = (more: object = {}) =>
   }) as unknown as ChosenProcs;
 
 describe('limits of --fail-on for processes', () => {
-  test('only what is more fails, each with its line', () => {
+  test('fail only if exceeded, with a line for each process', () => {
     expect(checkThresholds(picked(), parseThreshold('anon=5000'))).toEqual({
       status: undefined,
       lines: [],
@@ -28,10 +28,10 @@ describe('limits of --fail-on for processes', () => {
     const unknown = picked({ processes: [process(7, 1), process(9, null)] });
     for (const doubtful of [unknown, picked({ hidden: true }), picked({ complete: false })])
       expect(checkThresholds(doubtful, parseThreshold('anon=9999'))).toMatchObject({ status: 5 });
-    // What exceeds the limit for sure counts first.
+    // A certain excess takes precedence.
     expect(checkThresholds(picked({ complete: false }), parseThreshold('anon=10')).status).toBe(1);
   });
-  test('groups count as a whole; an unknown member makes a group unknown', () => {
+  test('apply to groups as a whole; an unknown member makes a group unknown', () => {
     const group = (key: string | null, anonymous: number, members: readonly object[]) => ({
       key,
       anonymous,
@@ -47,7 +47,7 @@ describe('limits of --fail-on for processes', () => {
       5,
     );
   });
-  test('many rows are counted', () => {
+  test('count the rows beyond the first ten', () => {
     const processes = Array.from({ length: 30 }, (_, index) => process(index + 1, 100));
     const { lines } = checkThresholds(picked({ processes }), parseThreshold('anon=1'));
     expect(lines).toHaveLength(11);

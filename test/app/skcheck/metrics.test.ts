@@ -7,7 +7,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** A machine whose looks take so long, on a clock of its own. */
+/** A machine whose scans take this long, on its own clock. */
 function machine(durationMs: number) {
   const clock = { now: 0, looks: 0 };
   const metrics = new MemoryMetrics(
@@ -21,7 +21,7 @@ function machine(durationMs: number) {
   return { clock, metrics };
 }
 
-test('a look that takes long is shown again until it took a twentieth of the time', async () => {
+test('reuses a slow scan, so that scans take at most a twentieth of the time', async () => {
   const { clock, metrics } = machine(3000);
   expect((await metrics.next()).text).toMatch(/^kdump_mem_memory_age_seconds 0$/m);
   clock.now += 59_000;
@@ -35,7 +35,7 @@ test('a look that takes long is shown again until it took a twentieth of the tim
   expect(text).toMatch(/^kdump_mem_memory_scan_seconds 3$/m);
 });
 
-test('a look that fails is a metric, never old figures, and is said once', async () => {
+test('a failed scan is a metric, never old figures, and is reported once', async () => {
   const said = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
   let fails = false;
   let now = 0;

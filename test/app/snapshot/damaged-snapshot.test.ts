@@ -19,7 +19,7 @@ const files = snapshotFiles([
 ]);
 const whole: CapturedEntries = [...files, ['manifest', manifestOf(files)]];
 
-/** Whether `procs --from` would say that it is whole; an error says that it is not. */
+/** Whether `procs --from` calls it complete; an error counts as incomplete. */
 async function isComplete(entries: CapturedEntries): Promise<boolean> {
   const path = join(folder, 'snapshot.tar');
   writeFileSync(path, captureTar(entries));
@@ -31,11 +31,11 @@ async function isComplete(entries: CapturedEntries): Promise<boolean> {
   }
 }
 
-test('an undamaged one is whole', async () => {
+test('an undamaged snapshot is complete', async () => {
   expect(await isComplete(whole)).toBe(true);
 });
 
-describe('no damage to one file leaves the answer about processes whole: a file', () => {
+describe('damage to one file never leaves the process list complete: a file', () => {
   test.each(Object.entries(DAMAGES))('%s', async (_, damage) => {
     let tried = 0;
     for (const [index, [name]] of whole.entries()) {

@@ -12,7 +12,7 @@ const dir = mkdtempSync(join(tmpdir(), 'snapshot-cli-'));
 afterAll(() => rmSync(dir, { recursive: true }));
 const file = join(dir, 'host.tar.gz');
 
-describe('a command line that makes no sense is one line and status 2', () => {
+describe('a usage error is one line and status 2', () => {
   test.each([
     [[], 'no output file given'],
     [['-o', ''], 'is empty'],
@@ -39,12 +39,12 @@ describe('a command line that makes no sense is one line and status 2', () => {
   });
 });
 
-test('a file that is there stays, and a folder that is not there is told', async () => {
+test('an existing file is kept, and a missing folder is reported', async () => {
   const mine = join(dir, 'mine.tar.gz');
   writeFileSync(mine, 'mine');
-  const there = await kdumpMem('snapshot', '--tmpfs', '-o', mine);
-  expect([there.status, there.stdout]).toEqual([2, '']);
-  expect(there.stderr).toMatch(
+  const existing = await kdumpMem('snapshot', '--tmpfs', '-o', mine);
+  expect([existing.status, existing.stdout]).toEqual([2, '']);
+  expect(existing.stderr).toMatch(
     /^kdump-mem: .*mine\.tar\.gz: already exists \(--force replaces it\)\n$/,
   );
   expect(readFileSync(mine, 'utf8')).toBe('mine');
@@ -54,7 +54,7 @@ test('a file that is there stays, and a folder that is not there is told', async
   expect(readdirSync(dir)).toEqual(['mine.tar.gz']);
 });
 
-test('the script runs out of a pipe, as the documents say', async () => {
+test('the script runs from a pipe, as documented', async () => {
   const said = ['README.md', 'docs/snapshot.md'].flatMap((name) =>
     Array.from(
       readFileSync(new URL(`../../../${name}`, import.meta.url), 'utf8').matchAll(
@@ -75,11 +75,12 @@ test('the script runs out of a pipe, as the documents say', async () => {
   }
 });
 
-test('a process that exits while the script runs is no missing state', async () => {
+test('a process that exits while the script runs is not a missing state', async () => {
   const folder = mkdtempSync(join('/var/tmp', 'snapshot-exit-'));
   const child = spawn('sleep', ['300']);
   const { pid } = child;
-  // In place of ss: it kills the process between the lists of the second sample, and waits for its exit.
+  // Replaces ss: it kills the process between the lists of the second sample, and waits for its
+  // exit.
   writeFileSync(
     join(folder, 'ss'),
     `#!/bin/sh
@@ -107,7 +108,7 @@ for each in 1 2 3 4 5 6 7 8 9; do [ ! -d /proc/${pid} ] || sleep 1; done
   rmSync(folder, { recursive: true });
 });
 
-test('--verify has a status of its own for what is not whole', async () => {
+test('--verify has its own status for a damaged snapshot', async () => {
   const path = join(dir, 'rubbish.tar.gz');
   writeFileSync(path, 'rubbish');
   const { stdout, stderr, status } = await kdumpMem('snapshot', '--verify', path, '--json');
@@ -130,7 +131,7 @@ test('--verify has a status of its own for what is not whole', async () => {
   ]);
 });
 
-test('--script prints what sh can read', async () => {
+test('--script prints valid sh', async () => {
   const { stdout, status } = await kdumpMem('snapshot', '--script');
   expect(status).toBe(0);
   const script = join(dir, 'snapshot.sh');

@@ -15,11 +15,11 @@ beforeEach(() => {
   into = mkdtempSync(join(root, 'into-'));
 });
 
-/** Small ones: what is asked here is when they are taken. */
+/** Small snapshots: these tests check when they are taken. */
 const QUICK = ['--interval', '0.1', '--tmpfs', '--apart', '1', '--every', '0.1'];
 const kept = () => readdirSync(into).filter((name) => name.startsWith('snapshot-'));
 
-/** Runs it until it has said `words`, does something, and waits for its end. */
+/** Runs it until it has printed `words`, then acts, and waits for its exit. */
 async function during(words: RegExp, act: (pid: number) => unknown, ...more: string[]) {
   const args = ['snapshot', '--into', into, ...QUICK, ...more];
   const child = spawn(process.execPath, [commandPath('kdump-mem'), ...args]);
@@ -41,7 +41,7 @@ async function during(words: RegExp, act: (pid: number) => unknown, ...more: str
 }
 
 describe('snapshot --when', () => {
-  test('takes one whenever a condition holds, and keeps the newest', async () => {
+  test('takes a snapshot whenever a condition holds, and keeps the newest', async () => {
     const others = join(into, 'notes.txt');
     writeFileSync(others, 'mine');
     const { stdout, stderr, status } = await kdumpMem(
@@ -73,7 +73,7 @@ describe('snapshot --when', () => {
     expect(verified.status).toBe(0);
   });
 
-  test('ends with status 0 when it is told to while it waits', async () => {
+  test('exits with status 0 on a signal while it waits', async () => {
     const { out, status } = await during(
       /waiting for/,
       (pid) => process.kill(pid, 'SIGTERM'),
@@ -82,7 +82,7 @@ describe('snapshot --when', () => {
     expect([out, status, kept()]).toEqual(['', 0, []]);
   });
 
-  test('ends while it takes one, and leaves nothing half', async () => {
+  test('exits on a signal during a snapshot, and leaves no partial file', async () => {
     const partial = async (pid: number) => {
       while (!readdirSync(into).some((name) => name.endsWith('.partial')))
         await new Promise((resolve) => setTimeout(resolve, 5));
@@ -99,7 +99,7 @@ describe('snapshot --when', () => {
     expect([status, readdirSync(into)]).toEqual([0, []]);
   });
 
-  test('begins again as far apart as it would have gone on', async () => {
+  test('keeps the minimum distance after a restart', async () => {
     const now = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
     writeFileSync(join(into, `snapshot-${now}-oom.tar.gz`), '');
     const { out, status } = await during(
@@ -113,7 +113,7 @@ describe('snapshot --when', () => {
     expect([out, status, kept().length]).toEqual(['', 0, 1]);
   });
 
-  test('goes on after one that could not be taken, and says so in the end', async () => {
+  test('continues after a failed snapshot, and reports that at the end', async () => {
     const { stdout, stderr, status } = await kdumpMem(
       ...['snapshot', '--when', 'available=100%', '--into', '/proc', '--count', '2', ...QUICK],
     );
@@ -131,12 +131,12 @@ test.each([
   [['--keep', '3', '-o', 'x'], '--keep requires --when'],
   [['--into', 'x', '--verify', 'y'], '--into requires --when'],
   [['--when', 'oom', '--into', 'x', '--keep', '0'], 'It must be 1 or more'],
-])('%j is wrong usage', async (args, words) => {
+])('%j is a usage error', async (args, words) => {
   const { status, stdout, stderr } = await kdumpMem('snapshot', ...args);
   expect([status, stdout, stderr]).toEqual([2, '', expect.stringContaining(words)]);
 });
 
-test('a folder that is not there is told at once', async () => {
+test('reports a missing folder at once', async () => {
   const folder = join(root, 'none');
   const { status, stderr } = await kdumpMem('snapshot', '--when', 'oom', '--into', folder);
   expect([status, stderr]).toEqual([3, expect.stringContaining('cannot be listed (ENOENT)')]);

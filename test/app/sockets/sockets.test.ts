@@ -29,7 +29,7 @@ beforeAll(async () => {
 
 const pidOf = (name: string) => truth.roles.find((role) => role.name === name)?.pid ?? 0;
 const ownerOf = ({ holders, mappedBy }: CensusEntryJson) => (holders.length ? holders : mappedBy);
-/** Raw sockets have their protocol in the place of a port. */
+/** Raw sockets have their protocol instead of a port. */
 const portsOf = ({ socket: { family, type, local, peer } }: CensusEntryJson) =>
   [local, peer].map((address) =>
     family.startsWith('AF_INET') && type !== 'SOCK_RAW'
@@ -59,7 +59,7 @@ describe('sockets lists', () => {
       },
     };
 
-  test.each(Object.keys(cases))('what %s chooses, and of the rest nothing', async (name) => {
+  test.each(Object.keys(cases))('exactly the sockets that %s selects', async (name) => {
     const [value, isListed] = cases[name]!();
     const expected = all.filter((one) => one.total.pinnedBytes > 0 && isListed(one));
     expect(expected.length).toBeGreaterThan(0);
@@ -67,20 +67,20 @@ describe('sockets lists', () => {
     const answer = await json(name, value);
     expect(socks(answer.sockets)).toEqual(socks(expected));
     expect([answer.omitted, answer.allListed]).toEqual([0, false]);
-    // They choose what is listed, not what the machine has.
+    // The options select rows; the totals still cover the machine.
     expect(answer.totals).toEqual(whole.totals);
   });
 
   test.each([
     ['estab', 'ESTABLISHED'],
     ['UNCONN', 'CLOSE'],
-  ])('what ss calls %s', async (word, state) => {
+  ])('the sockets in the state that ss calls %s', async (word, state) => {
     const expected = all.filter((one) => one.total.pinnedBytes > 0 && one.socket.state === state);
     expect(expected.length).toBeGreaterThan(0);
     expect(socks((await json('--state', word)).sockets)).toEqual(socks(expected));
   });
 
-  test('what all of several options choose, also sockets that pin nothing', async () => {
+  test('sockets that match all of several options, also those that pin nothing', async () => {
     const pid = String(pidOf('listener'));
     const answer = await json('--all', '--pid', pid, '--state', 'LISTEN');
     const [listener, ...more] = answer.sockets;
@@ -90,7 +90,7 @@ describe('sockets lists', () => {
     expect((await json('--pid', pid, '--state', 'LISTEN')).sockets).toEqual([]);
   });
 
-  test('the first few with --limit, and says how many it left out', async () => {
+  test('the first rows with --limit, and reports how many it omitted', async () => {
     const pinning = all.filter(({ total }) => total.pinnedBytes > 0);
     const answer = await json('--limit', '3');
     expect(socks(answer.sockets)).toEqual(socks(pinning.slice(0, 3)));
@@ -117,11 +117,11 @@ describe('sockets --by', () => {
     state: ({ socket }) => [socket.state],
   };
 
-  test.each(Object.keys(keys))('%s adds up each socket once in each of its groups', async (by) => {
+  test.each(Object.keys(keys))('%s counts each socket once in each of its groups', async (by) => {
     const expected = new Map<string, { sockets: number; skbs: number; payloadBytes: number }>();
     for (const one of all) {
       for (const key of new Set(keys[by]!(one))) {
-        // Sockets of no process, and without a port, have groups with a name in brackets.
+        // Sockets without a process or a port are in groups with a name in brackets.
         if (key === null || key === '0') continue;
         const sum = expected.get(key) ?? { sockets: 0, skbs: 0, payloadBytes: 0 };
         sum.sockets++;
@@ -146,7 +146,7 @@ describe('sockets --by', () => {
       expect(freedIfKilled === null, key).toBe(by !== 'process' || key.startsWith('('));
   });
 
-  test('adds up only what is chosen; --limit counts groups', async () => {
+  test('adds up only selected sockets; --limit counts groups', async () => {
     const { groups } = await json('--by', 'process', '--state', 'LISTEN');
     const listening = all.filter(({ socket }) => socket.state === 'LISTEN');
     const owners = new Set(listening.flatMap(({ holders }) => holders.map(({ pid }) => pid)));
@@ -172,7 +172,7 @@ describe('sockets --ndjson', () => {
   const bySock = (a: CensusEntryJson, b: CensusEntryJson) =>
     a.socket.sock < b.socket.sock ? -1 : 1;
 
-  test('says the same as --json, a socket a line, and the whole in the last', async () => {
+  test('prints the same as --json, one socket per line, and the totals in the last', async () => {
     const { sockets, last } = await stream('--all');
     const entries = sockets.map(({ schema: _, ...entry }) => entry);
     expect(entries.toSorted(bySock)).toEqual(all.toSorted(bySock));
@@ -183,7 +183,7 @@ describe('sockets --ndjson', () => {
     expect(end).toEqual(rest);
   });
 
-  test('lists what is chosen and no more than --limit', async () => {
+  test('prints at most --limit selected sockets', async () => {
     const pinning = all.filter(({ total }) => total.pinnedBytes > 100_000);
     const { sockets, last } = await stream('--min-bytes', '100001', '--limit', '2');
     expect(sockets).toHaveLength(2);
@@ -191,7 +191,7 @@ describe('sockets --ndjson', () => {
     expect(last).toMatchObject({ listed: 2, omitted: pinning.length - 2, totals: whole.totals });
   });
 
-  test('a line of a socket is no last line, nor the other way round', async () => {
+  test('a socket line is not a valid last line, and vice versa', async () => {
     const { sockets, last } = await stream('--limit', '1');
     const fails = (schema: z.ZodType, value: unknown) => !schema.safeParse(value).success;
     expect(sockets.every((line) => fails(socketsEndSchema, line))).toBe(true);
@@ -207,12 +207,12 @@ test.each([
   [['--ndjson', '--engine', 'verify'], 'verify'],
   [['--by', 'colour'], 'process, cgroup, netns, port, family, state'],
   [['--state', 'ESTABLI'], 'ESTABLISHED'],
-  // No sockets are in it any more: an empty list would say that there are none.
+  // Connections in TIME-WAIT have no struct sock: an empty list would mean "none".
   [['--state', 'TIME-WAIT'], 'must be one of'],
   [['--port', '70000'], 'must be 1 to 65535'],
   [['--limit', '-1'], 'whole number'],
   [['--pid', '12x'], 'whole number'],
-])('sockets %j is wrong usage, and the line says why', async (options, word) => {
+])('sockets %j is a usage error, with the reason', async (options, word) => {
   const { status, stdout, stderr } = await run(...options);
   expect([status, stdout]).toEqual([2, '']);
   expect(stderr).toMatch(/^kdump-mem: [^\n]+\n$/);
@@ -222,7 +222,7 @@ test.each([
 describe('the text of sockets', () => {
   const text = async (...options: string[]) => (await run(...options)).stdout.split('\n');
 
-  test('says of the whole machine first, whatever is chosen of it', async () => {
+  test('starts with the whole machine for any selection', async () => {
     const [headline] = await text();
     expect(headline).toMatch(
       /^\d+ of \d+ sockets pin .*\. pid \d+ \(stuffed\) holds \d+ % of the pinned memory\.$/,
@@ -232,7 +232,7 @@ describe('the text of sockets', () => {
     expect((await text('--state', 'LISTEN', '--by', 'process'))[0]).toBe(headline);
   });
 
-  test('says so where there is nothing to list', async () => {
+  test('reports an empty selection', async () => {
     const nothing = 'No sockets to list. Sockets that pin no memory are listed with --all.';
     expect((await text('--pid', '1'))[2]).toBe(nothing);
     expect((await text('--pid', '1', '--by', 'port'))[2]).toBe(nothing);
@@ -243,14 +243,14 @@ describe('the text of sockets', () => {
     [['--pid', '999999', '--ndjson'], 'pid 999999 not found among the '],
     [['--pid', '2'], 'pid 2 is a kernel thread and has no files'],
     [['--netns', '1', '--by', 'port'], 'network namespace 1 not found among 2'],
-  ])('%j is not there: status 4, and one line', async (options, message) => {
+  ])('%j is not found: status 4, and one line', async (options, message) => {
     const { status, stdout, stderr } = await run(...options);
     expect([status, stdout]).toEqual([4, '']);
     expect(stderr).toMatch(/^kdump-mem: [^\n]+\n$/);
     expect(stderr).toContain(message);
   });
 
-  test('lists large and incomplete rows outside queues, with -v all but empty ones', async () => {
+  test('lists large and incomplete rows outside queues, and all but empty ones with -v', async () => {
     const rowsOf = async (...options: string[]) => {
       const lines = await text(...options);
       const from = lines.indexOf('Network memory outside socket queues:');
@@ -273,7 +273,7 @@ describe('the text of sockets', () => {
     ]);
   });
 
-  test('ends with the command that looks into what pins most', async () => {
+  test('ends with the command that shows the largest owner', async () => {
     const [top] = all;
     const { pid, fd } = top?.holders[0] ?? {};
     const next = new RegExp(`^Next: kdump-mem skb --pid ${pid} --fd ${fd} --vmcore \\S+$`);
@@ -282,7 +282,7 @@ describe('the text of sockets', () => {
     expect(byProcess.at(-1)).toMatch(/^Next: kdump-mem skb --pid \d+ --vmcore \S+$/);
   });
 
-  test('says why, where and of which cgroup with --verbose only, below each socket', async () => {
+  test('prints reason, location and cgroup below each socket only with --verbose', async () => {
     const table = async (...options: string[]) =>
       (await run(...options)).stdout.split('\n\n')[1]?.split('\n') ?? [];
     const plain = await table('--limit', '5');
@@ -298,13 +298,13 @@ describe('the text of sockets', () => {
       expect(line).toMatch(/; netns \d+; .*(cgroup \/|accept queue|unread message)/);
   });
 
-  test('says when orphans go, where one is listed', async () => {
+  test('explains when orphans are freed, if one is listed', async () => {
     const orphans = /^The kernel frees orphans by itself: /m;
     expect((await run('--state', 'fin-wait-1')).stdout).toMatch(orphans);
     expect((await run('--state', 'listen', '--all')).stdout).not.toMatch(orphans);
   });
 
-  test('gives the address of each socket that no process has, for skb --sock', async () => {
+  test('prints the address of each socket without a process, for skb --sock', async () => {
     const addresses = (await text('--limit', '1000')).flatMap(
       (line) => / (0x[0-9a-f]+) \([^()]+\)$/.exec(line)?.[1] ?? [],
     );
@@ -316,7 +316,7 @@ describe('the text of sockets', () => {
     expect(JSON.parse(ran.stdout).total).toEqual(alone[0]?.total);
   });
 
-  test('tells what a kill gives back in one figure where both bounds are that', async () => {
+  test('prints one figure for FREED IF KILLED if both bounds are equal', async () => {
     const rows = await text('--by', 'process', '--all');
     const freed = (name: string) => rows.find((row) => row.includes(`(${name})`)) ?? '';
     expect(freed('starver')).toMatch(/ (\d\S* [KM]iB) {2,}\1$/);

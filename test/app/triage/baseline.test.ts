@@ -84,7 +84,7 @@ function state({
 const LATER = { uptime: 4600, at: 53_600 };
 
 describe('changes since a baseline', () => {
-  test('growth of memory that cannot be reclaimed, by its share', () => {
+  test('reports growth of memory that cannot be reclaimed, by its share', () => {
     const before = state({ unattributed: 1, slab: GIB });
     const found = changesSince(before, state({ ...LATER, unattributed: GIB, slab: 1.2 * GIB }));
     expect(found).toMatchObject([
@@ -126,24 +126,24 @@ describe('changes since a baseline', () => {
 
   test.each([
     [
-      'the one that grew most, not the largest',
+      'the fastest growing, not the largest',
       processes(true, item(7, 20, 1), item(8, 30, 3 * GIB)),
       7,
     ],
     [
-      'a pid that was used before by another',
+      'a pid that another process used before',
       processes(true, item(7, 19, 0), item(8, 30, 3 * GIB)),
       9,
     ],
     [
-      'one that started since the baseline',
+      'a process that started since the baseline',
       processes(true, item(7, 20, 2 * GIB), item(8, 30, 3 * GIB)),
       9,
     ],
-    ['of few that are known, none has half of it', processes(false, item(8, 30, 3 * GIB)), null],
-    ['a size that is unknown', processes(true, item(7, 20, null), item(8, 30, 2.9 * GIB)), 9],
+    ['no known process has half of it', processes(false, item(8, 30, 3 * GIB)), null],
+    ['an unknown size', processes(true, item(7, 20, null), item(8, 30, 2.9 * GIB)), 9],
     ['without processes in the baseline', {}, null],
-  ])('the process that anonymous memory grew with: %s', (_, lists, pid) => {
+  ])('names the process behind growth of anonymous memory: %s', (_, lists, pid) => {
     const before = state({ anonymous: GIB, lists });
     const [growth] = changesSince(before, state({ ...LATER, anonymous: 3 * GIB }), FILES);
     expect(growth).toMatchObject({
@@ -153,7 +153,7 @@ describe('changes since a baseline', () => {
     });
   });
 
-  test('the slab cache that grew most', () => {
+  test('names the fastest growing slab cache', () => {
     const cache = (name: string, bytes: number, reclaimable = false) => ({
       name,
       bytes,
@@ -182,26 +182,29 @@ describe('changes since a baseline', () => {
     );
   });
 
-  test('another boot: its memory is not compared', () => {
+  test('does not compare the memory of a different boot', () => {
     const now = state({ ...LATER, bootId: 'two', uptime: 20, unattributed: 5 * GIB });
     expect(changesSince(state({}), now)).toMatchObject([
       { code: 'rebooted', figures: { uptimeSeconds: 20 } },
     ]);
   });
 
-  test.each([300, -300])('a step of the clock by %i s, against the uptime', (step) => {
-    const found = changesSince(state({}), state({ ...LATER, at: LATER.at + step }));
-    expect(found).toMatchObject([
-      { code: 'clock-step', figures: { stepSeconds: step, seconds: 3600 } },
-    ]);
-  });
+  test.each([300, -300])(
+    'reports a step of the clock by %i s, compared with the uptime',
+    (step) => {
+      const found = changesSince(state({}), state({ ...LATER, at: LATER.at + step }));
+      expect(found).toMatchObject([
+        { code: 'clock-step', figures: { stepSeconds: step, seconds: 3600 } },
+      ]);
+    },
+  );
 
   test.each([
     ['is of another host', state({ host: 'db2', bootId: null }), state({ ...LATER, bootId: null })],
     ['not older', state(LATER), state({})],
     ['categories are from kcore, not from counters', state({ depth: 'kcore' }), state(LATER)],
     ['boot of the baseline is unknown', state({ bootId: null, uptime: null }), state(LATER)],
-  ])('a baseline that cannot be compared is an error: %s', (words, before, now) => {
+  ])('refuses a baseline that cannot be compared: %s', (words, before, now) => {
     expect(() => changesSince(before, now)).toThrow(words);
   });
 });
@@ -210,7 +213,7 @@ describe('a store of watch as baseline', () => {
   const folder = mkdtempSync(join(tmpdir(), 'baseline-'));
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  /** A sample of a boot; in MiB. */
+  /** A sample of a boot, in MiB. */
   function line(bootId: string, uptime: number, slab: number | null): string {
     const { machine, ...rest } = look(uptime, []);
     return formatJson(
@@ -232,9 +235,9 @@ describe('a store of watch as baseline', () => {
   test.each([
     ['one', 600, 1],
     ['two', 1200, 4],
-    // Its memory is gone: any sample shows that.
+    // The memory of that boot is gone: any of its samples shows that.
     ['three', 600, 1],
-  ])('is its first sample of this boot that has categories: %s', async (bootId, uptime, slab) => {
+  ])('is its first sample of this boot with categories: %s', async (bootId, uptime, slab) => {
     const store = join(folder, bootId);
     const lines = [
       ...[line('one', 600, 1), line('one', 900, 2), line('two', 600, null)],
@@ -251,7 +254,7 @@ describe('a store of watch as baseline', () => {
       ]);
   });
 
-  test('one without categories is an error', async () => {
+  test('refuses a store without categories', async () => {
     const store = join(folder, 'none');
     writeFileSync(store, `${line('one', 600, null)}\n`, { mode: 0o600 });
     const origin = { at: null, host: null, bootId: 'one', uptime: 5000 };

@@ -50,7 +50,7 @@ function snapshot(changes: Readonly<Record<string, string | null>> = {}): string
 }
 
 describe('triage --from', () => {
-  test('finds what the log and the counters of a snapshot tell', async () => {
+  test('reports findings of the log and the counters of a snapshot', async () => {
     const path = snapshot();
     const { stdout, status } = await kdumpMem('triage', '--json', '--from', path);
     expect(status).toBe(0);
@@ -67,11 +67,11 @@ describe('triage --from', () => {
     expect(codes).toEqual(expect.arrayContaining(['oom-kill', 'hung-task', 'low-memory']));
     const low = answer.findings.find(({ code }) => code === 'low-memory');
     expect(low?.figures).toMatchObject({ freeBytes: 9 * 4096, minBytes: 1000 * 4096 });
-    // A capture has no stacks of the kernel's memory to ask for.
+    // A capture does not contain stacks in kernel memory.
     for (const { next } of answer.findings) expect(next ?? 'log').toMatch(/^(log|memory|procs)/);
   });
 
-  test('says it in words, and what it does not look at', async () => {
+  test('prints them as text, with the data that is not checked', async () => {
     const path = snapshot();
     const { stdout } = await kdumpMem('triage', '--from', path, '-v');
     expect(stdout).toMatch(
@@ -83,9 +83,9 @@ describe('triage --from', () => {
 
   test.each([
     ['the log', { log: null }, 'log was not captured'],
-    ['the size of a page', { 'proc/self/auxv': null }, 'page size unknown'],
+    ['the page size', { 'proc/self/auxv': null }, 'page size unknown'],
     ['older messages', { log: KMSG.split('\n').slice(1).join('\n') }, undefined],
-  ])('without %s nothing found is no all-clear', async (_, changes, words) => {
+  ])('without %s, no findings is no all-clear', async (_, changes, words) => {
     const { stdout } = await kdumpMem('triage', '--json', '--from', snapshot(changes));
     const { complete, warnings } = hostTriageSchema.parse(JSON.parse(stdout));
     expect(complete).toBe(false);
@@ -98,7 +98,7 @@ describe('triage --from', () => {
     ['/proc/1/fd', 'sockets', 'denied', 'permission denied'],
     ['/proc/1/limits', 'processes', 'unreadable', 'read failed'],
   ])(
-    'without %s nothing found is no all-clear, although no check needed it',
+    'without %s, no findings is no all-clear, although no check needed it',
     async (path, check, code, why) => {
       const queried = async (errors: string) => {
         const files = new Map(snapshotFiles([{ pid: 1, comm: 'init', anonymous: 300 }]));
@@ -125,7 +125,7 @@ describe('triage --from', () => {
         return hostTriageSchema.parse(JSON.parse(stdout));
       };
       expect((await queried('')).checked).toContain(check);
-      // A process that exited is not lacking.
+      // A process that exited is not missing.
       expect((await queried(`${path}\tgone\tx\n`)).checked).toContain(check);
       const lacking = await queried(`${path}\t${code}\tx\n`);
       expect(lacking.checked).not.toContain(check);
@@ -135,7 +135,7 @@ describe('triage --from', () => {
     },
   );
 
-  test('a refused allocation is explained with the pageblocks of its zone', async () => {
+  test('explains a failed allocation with the pageblocks of its zone', async () => {
     const lines = [
       'Linux version 6.12.0',
       'x: page allocation failure: order:3, mode:0xcc0(GFP_KERNEL), nodemask=(null)',
@@ -166,13 +166,13 @@ describe('triage --from', () => {
       reclaimableBlocks: 300,
     };
     expect(await failure({ 'proc/pagetypeinfo': blocks('Normal') })).toMatchObject(figures);
-    // Those of another zone explain nothing.
+    // Pageblocks of another zone explain nothing.
     expect(await failure({ 'proc/pagetypeinfo': blocks('DMA32') })).not.toHaveProperty(
       'pageblocks',
     );
   });
 
-  test('--baseline reports growth since a snapshot, and without one nothing', async () => {
+  test('--baseline reports growth since a snapshot, and without it none is reported', async () => {
     const meminfo = (kB: number) =>
       `MemTotal:       1024000 kB\nMemFree:         512000 kB\nSlab:  ${kB} kB\nSReclaimable: 0 kB\nSUnreclaim: ${kB} kB\n`;
     const before = snapshot({ 'proc/meminfo': meminfo(1000) });
@@ -199,7 +199,7 @@ describe('triage --from', () => {
     expect(dump.status).toBe(2);
   });
 
-  test('--fail-on and --strict say it by the status', async () => {
+  test('--fail-on and --strict set the exit status', async () => {
     const path = snapshot();
     expect((await kdumpMem('triage', '--from', path, '--fail-on', 'oom-kill')).status).toBe(1);
     expect((await kdumpMem('triage', '--from', path, '--fail-on', 'panic')).status).toBe(0);
@@ -207,7 +207,7 @@ describe('triage --from', () => {
     expect((await kdumpMem('triage', '--from', lacking, '--strict')).status).toBe(5);
   });
 
-  test('--html is one page: headline, findings, what is missing; hostile text is inert', async () => {
+  test('--html writes one page with headline, findings and missing data; hostile text is escaped', async () => {
     const name = '<script>x</script>\x1b[2J';
     const path = snapshot({ 'proc/sys/kernel/osrelease': `6.12${name}\n` });
     const page = join(folder, 'page.html');
@@ -232,23 +232,23 @@ describe('triage --from', () => {
   });
 });
 
-describe('logs beside that of a capture', () => {
+describe('logs beside the log of a capture', () => {
   const PANIC = [
     '<6>[    0.000000] Linux version 6.12.0 (x@y) #1 SMP',
     '<4>[  100.000000] x invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0',
     `<3>[  100.000001] ${OOM}`,
   ];
 
-  const asked = async (files: Readonly<Record<string, string>>) => {
+  const answerOf = async (files: Readonly<Record<string, string>>) => {
     const path = writeCapture(join(folder, `logs-${++made}`), new Map(Object.entries(files)));
     const { stdout } = await kdumpMem('triage', '--json', '--from', path);
     return hostTriageSchema.parse(JSON.parse(stdout));
   };
-  const kills = ({ findings }: Awaited<ReturnType<typeof asked>>) =>
+  const kills = ({ findings }: Awaited<ReturnType<typeof answerOf>>) =>
     findings.filter(({ code }) => code === 'oom-kill').map(({ figures }) => figures);
 
-  test('records of pstore are one log, in their order', async () => {
-    const answer = await asked({
+  test('joins records of pstore into one log, in order', async () => {
+    const answer = await answerOf({
       'dmesg-efi-170123456701001': `Panic#1 Part1\n${PANIC[2]}\n`,
       'dmesg-efi-170123456702001': `Panic#1 Part2\n${PANIC.slice(0, 2).join('\n')}\n`,
     });
@@ -258,8 +258,8 @@ describe('logs beside that of a capture', () => {
     expect(answer.complete).toBe(false);
   });
 
-  test('a part of pstore that is missing is said', async () => {
-    const { warnings } = await asked({
+  test('reports a missing part of pstore', async () => {
+    const { warnings } = await answerOf({
       'dmesg-efi-170123456702001': `Panic#1 Part2\n${PANIC[2]}\n`,
     });
     expect(warnings.map(({ message }) => message)).toContain('dmesg-*: missing Panic#1 Part1');
@@ -274,12 +274,12 @@ describe('logs beside that of a capture', () => {
     ['syslog of a sosreport', 'var/log/messages'],
   ])('%s', async (_, name) => {
     const text = `#==[ Command ]======#\n# /bin/dmesg\n${PANIC.join('\n')}\n`;
-    expect(kills(await asked({ [name]: text }))).toMatchObject([{ pid: 7, log: name }]);
+    expect(kills(await answerOf({ [name]: text }))).toMatchObject([{ pid: 7, log: name }]);
   });
 
-  test('what the own log tells too is told once, other boots are told apart', async () => {
+  test('reports a finding of both logs once, and distinguishes other boots', async () => {
     const later = PANIC.map((line) => line.replace('process 7', 'process 8'));
-    const answer = await asked({
+    const answer = await answerOf({
       'sos_commands/kernel/dmesg': `${later.map((line) => line.slice(3)).join('\n')}\n`,
       'sos_commands/logs/journalctl_--no-pager_--boot': `${later.join('\n')}\n`,
       'var/log/messages': `${[...PANIC, ...later].join('\n')}\n`,

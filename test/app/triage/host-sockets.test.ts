@@ -23,7 +23,7 @@ async function found(fake: FakeHost, all = true) {
   return { findings: await hostSockets(reader, all), reader };
 }
 
-test('a process whose sockets pin much is named, with bounds, and its stalled socket', async () => {
+test('names a process whose sockets pin much memory, with bounds, and its stalled socket', async () => {
   const { findings } = await found(host(60 * MIB));
   expect(findings).toEqual([
     expect.objectContaining({ code: 'queued-data-of-process', next: 'skcheck --pid 7' }),
@@ -39,7 +39,7 @@ test('a process whose sockets pin much is named, with bounds, and its stalled so
   expect(stalled?.figures).toMatchObject({ pid: 7, fd: 3, unreadBytes: 60 * MIB, ageSeconds: 40 });
 });
 
-test('many small queues of one process are one finding, with what their local peers pin', async () => {
+test('many small queues of one process are one finding, with the data pinned by local peers', async () => {
   const [bytes, count] = [100_000, 40];
   const end = (local: number, peer: number, ino: number, queues: string, skmem: string) =>
     `tcp ESTAB ${queues} 127.0.0.1:${local} 127.0.0.1:${peer} ino:${ino} sk:${ino.toString(16)} <-> skmem:(${skmem}) ts rcvmss:536 bytes_received:${bytes} lastrcv:40000`;
@@ -70,13 +70,13 @@ test('many small queues of one process are one finding, with what their local pe
   expect(Number(pinnedBytes)).toBeGreaterThanOrEqual(bytes * count);
   expect(Number(peersBytes)).toBeGreaterThanOrEqual(bytes * count);
   expect(ageSeconds).toBe(40);
-  // No sum of both: the owner of the peers may be another process.
+  // The two are not added: another process may own the peers.
   expect(findingWords(unread[0]!)).toMatch(
     /sockets\. They pin about [\d.]+ MiB(?:, at most [\d.]+ [MG]iB)?\. The send queues of their local peers pin about [\d.]+ MiB\./,
   );
 });
 
-test('rings of a packet socket count in full, though its queue is empty', async () => {
+test('counts the rings of a packet socket in full, even if its queue is empty', async () => {
   const row =
     'p_raw UNCONN 0 0 *:eth7 * ino:900 sk:9 ver:0 flags( 0 ) ring_rx(blk_size:1048576,blk_nr:60,frm_size:2048,frm_nr:30720,tmo:0,features:0x0) ring_tx(blk_size:1048576,blk_nr:10,frm_size:2048,frm_nr:5120) skmem:(r0,rb1,t0,tb1,f0,w0,o0,bl0,d0)\n';
   const fake = new FakeHost();
@@ -94,11 +94,11 @@ test('rings of a packet socket count in full, though its queue is empty', async 
   ]);
 });
 
-test('sockets that pin little are no finding', async () => {
+test('sockets that pin little memory are no finding', async () => {
   expect((await found(host(100))).findings).toEqual([]);
 });
 
-test('what could not be read is listed, and the check is not among those made', async () => {
+test('lists unreadable data, and does not count the check as made', async () => {
   const closed = host(100);
   closed.closed.add('/proc/7/fd');
   const { reader } = await found(closed);

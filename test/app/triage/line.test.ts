@@ -21,7 +21,7 @@ afterEach(() => {
   folder.dispose();
 });
 
-/** @param id none: it does not say of which build it is */
+/** @param id none: the file has no build id */
 function vmlinux(place: string, id?: string): string {
   const note = Buffer.alloc(16 + 20);
   note.writeUInt32LE(4, 0);
@@ -38,7 +38,7 @@ function put(place: string, bytes: Uint8Array | string): string {
   return folder.write(place, bytes);
 }
 
-test('what has the build id comes first, whatever name it has; what has another is passed over', () => {
+test('a matching build id comes first, whatever the file name; a different one is ignored', () => {
   vmlinux(`vmlinux-${RELEASE}`, OTHER);
   const unknown = vmlinux(`${RELEASE}/vmlinux`);
   const renamed = vmlinux(`usr/lib/debug/boot/vmlinux-${RELEASE}`, ID);
@@ -55,7 +55,7 @@ test('what has the build id comes first, whatever name it has; what has another 
 });
 
 test.each(['../secret', '..', 'a/b', '', 'x'.repeat(300), '6.1\u0000'])(
-  'a release that is no name (%j) leads nowhere',
+  'a release that is not a valid file name (%j) finds nothing',
   (release) => {
     const outside = new DumpDirectory();
     outside.write('System.map', '');
@@ -67,34 +67,36 @@ test.each(['../secret', '..', 'a/b', '', 'x'.repeat(300), '6.1\u0000'])(
 
 type Files = Parameters<Parameters<typeof openAided>[0]>[0];
 
-/** A dump that lacks what it is told to, and takes some files. */
+/** A dump without some symbols or types, which accepts some files. */
 function dumpThat(has: (files: Files) => { symbols: boolean; types: boolean }) {
-  const asked: Files[] = [];
+  const attempts: Files[] = [];
   const found = (is: boolean) =>
     is
       ? { found: true, source: '', detail: '' }
       : { found: false, code: 'no-symbols', why: 'it is not there' };
   const open = (files: Files) => {
-    asked.push(files);
+    attempts.push(files);
     const { symbols, types } = has(files);
     return {
       provenance: { symbols: found(symbols), types: found(types) },
     } as unknown as NativeKernel;
   };
-  return { open, asked };
+  return { open, attempts };
 }
 
-test('a dump that lacks nothing needs no file', () => {
+test('a complete dump needs no file', () => {
   vmlinux(`${ID}/vmlinux`, ID);
-  const { open, asked } = dumpThat(() => ({ symbols: true, types: true }));
+  const { open, attempts } = dumpThat(() => ({ symbols: true, types: true }));
   expect(openAided(open, folder.path, NOTED).used).toEqual([]);
-  expect(asked).toEqual([{}]);
+  expect(attempts).toEqual([{}]);
 });
 
-test('a vmlinux gives both, a System.map and BTF one each', () => {
+test('a vmlinux provides both, a System.map and BTF one each', () => {
   const image = vmlinux(`${ID}/vmlinux`, ID);
-  const both = dumpThat(({ vmlinux: file }) => ({ symbols: !!file, types: !!file }));
-  expect(openAided(both.open, folder.path, NOTED).used.map(({ path }) => path)).toEqual([image]);
+  const eitherDump = dumpThat(({ vmlinux: file }) => ({ symbols: !!file, types: !!file }));
+  expect(openAided(eitherDump.open, folder.path, NOTED).used.map(({ path }) => path)).toEqual([
+    image,
+  ]);
 
   const map = put(`System.map-${RELEASE}`, '');
   const btf = put(`${ID}/vmlinux.btf`, '');
@@ -107,7 +109,7 @@ test('a vmlinux gives both, a System.map and BTF one each', () => {
   expect(kernel.provenance).toMatchObject({ symbols: { found: true }, types: { found: true } });
 });
 
-test('a file that turns out to be of another kernel is passed over', () => {
+test('ignores a file that belongs to another kernel', () => {
   put(`System.map-${RELEASE}`, '');
   const right = put(`boot/System.map-${RELEASE}`, '');
   const { open } = dumpThat(({ symbols }) => {
@@ -117,7 +119,7 @@ test('a file that turns out to be of another kernel is passed over', () => {
   expect(openAided(open, folder.path, NOTED).used.map(({ path }) => path)).toEqual([right]);
 });
 
-test('where nothing fits the dump lacks what it lacked', () => {
+test('without a matching file the dump stays incomplete', () => {
   put(`System.map-${RELEASE}`, '');
   const { open } = dumpThat(() => ({ symbols: false, types: true }));
   const { used, kernel } = openAided(open, folder.path, NOTED);

@@ -20,14 +20,14 @@ afterAll(() => {
 
 const ndjson = (...words: readonly string[]) => kdumpMem('triage', '--ndjson', ...words);
 
-test('a line for each dump in their order, twice the same but for seconds', async () => {
+test('prints a line for each dump in order, identical in two runs except for seconds', async () => {
   const first = await ndjson(tree.path);
   const { lines, end } = parseRun(first.stdout);
   expect(lines.map(({ dump }) => dump)).toEqual(tree.dumps);
   expect(first.stderr).toBe('');
   expect(first.status).toBe(3);
-  const told = lines.filter(({ ok }) => ok).map(({ dump }) => dump);
-  expect(told).toEqual(
+  const readable = lines.filter(({ ok }) => ok).map(({ dump }) => dump);
+  expect(readable).toEqual(
     expect.arrayContaining(tree.dumps.filter((dump) => /whole|flat/.test(dump))),
   );
   for (const { dump, ok, error, findings } of lines) {
@@ -37,8 +37,8 @@ test('a line for each dump in their order, twice the same but for seconds', asyn
   }
   expect(end).toMatchObject({
     dumps: 8,
-    read: told.length,
-    failed: 8 - told.length,
+    read: readable.length,
+    failed: 8 - readable.length,
     resumed: 0,
     kept: 0,
     skipped: { files: 1, links: 1, special: 0 },
@@ -49,7 +49,7 @@ test('a line for each dump in their order, twice the same but for seconds', asyn
   expect(withoutSeconds(again.stdout)).toBe(withoutSeconds(first.stdout));
 });
 
-test('a line tells what the dump alone tells', async () => {
+test('a line reports the same as the dump alone', async () => {
   const { vmcore, truth } = fixture('6.1');
   const [{ stdout }, alone] = await Promise.all([
     ndjson(vmcore),
@@ -78,7 +78,7 @@ test('a line tells what the dump alone tells', async () => {
   });
 });
 
-test('more than one dump is a table, and the same trouble stands together', async () => {
+test('prints a table for more than one dump, and groups equal problems', async () => {
   const folders = ['whole-000', 'empty-000'].map((name) => join(tree.path, name));
   const table = await kdumpMem('triage', ...folders);
   expect(table.status).toBe(3);
@@ -87,7 +87,7 @@ test('more than one dump is a table, and the same trouble stands together', asyn
   expect(table.stdout).toMatch(/^whole-000\/vmcore.* \* no findings /m);
   const similar = await kdumpMem('triage', '--similar', folders[0]!);
   expect(similar.stdout).toMatch(/^1 dump, 0 distinct problems\n/);
-  // A folder with one dump is that dump, as ever.
+  // A folder with one dump is treated as that dump.
   const [alone, file] = await Promise.all([
     kdumpMem('triage', '--json', folders[0]!),
     kdumpMem('triage', '--json', join(folders[0]!, 'vmcore')),
@@ -95,9 +95,9 @@ test('more than one dump is a table, and the same trouble stands together', asyn
   expect(alone.stdout).toBe(file.stdout);
 });
 
-test('a folder with one dump, and one that cannot be looked into, is not that dump alone', async () => {
+test('a folder with one dump and an unreadable folder is not treated as that dump', async () => {
   const odd = new DumpTree({ whole: 1 });
-  // No file is called what node takes this name for.
+  // node decodes this folder name to a name that no file has.
   mkdirSync(Buffer.concat([Buffer.from(`${odd.path}/lost-`), Buffer.of(0xff)]));
   const { stdout, status } = await kdumpMem('triage', odd.path);
   expect(stdout).toMatch(/^1 dump in /);
@@ -106,7 +106,7 @@ test('a folder with one dump, and one that cannot be looked into, is not that du
   odd.dispose();
 });
 
-test('where its own folder was removed, dumps elsewhere are looked at', async () => {
+test('triages dumps elsewhere after its working directory was removed', async () => {
   const gone = join(tree.path, 'gone');
   mkdirSync(gone);
   const from = [join(tree.path, 'whole-000'), 'here'].flatMap((path) => ['--vmcore', path]);
@@ -114,12 +114,12 @@ test('where its own folder was removed, dumps elsewhere are looked at', async ()
   const script = 'cd "$1" && rmdir "$1" && shift && exec "$@"';
   const command = [process.execPath, commandPath('kdump-mem'), ...words];
   const { stdout } = await execa('sh', ['-c', script, '-', gone, ...command], { reject: false });
-  const [told, lost] = parseRun(stdout).lines;
-  expect(told).toMatchObject({ ok: true, error: null });
+  const [found, lost] = parseRun(stdout).lines;
+  expect(found).toMatchObject({ ok: true, error: null });
   expect(lost?.error).toMatchObject({ code: 'no-such-file' });
 });
 
-test('rules of a team’s own hold for each dump', async () => {
+test('a team’s own rules apply to each dump', async () => {
   const rule = { code: 'acme/old', severity: 'warning', when: { release: '*' }, message: 'Old.' };
   const rules = tree.write(
     'rules.json',
@@ -128,11 +128,11 @@ test('rules of a team’s own hold for each dump', async () => {
   const { stdout } = await ndjson('--rules', rules, tree.path);
   for (const { ok, findings } of parseRun(stdout).lines)
     if (ok) expect(findings?.map(({ code }) => code)).toContain('acme/old');
-  // What was told without them does not say that they find nothing.
+  // Lines that were made without the rules do not show that the rules find nothing.
   const whole = tree.dumps.find((dump) => dump.includes('whole'))!;
   const earlier = tree.write('earlier.ndjson', (await ndjson(whole)).stdout);
-  const asked = ['--resume', earlier, '--fail-on', 'acme/old', '--rules', rules, whole];
-  const again = await ndjson(...asked);
+  const resumeArgs = ['--resume', earlier, '--fail-on', 'acme/old', '--rules', rules, whole];
+  const again = await ndjson(...resumeArgs);
   expect(again.status).toBe(1);
   expect(parseRun(again.stdout)).toMatchObject({
     lines: [{ rules: { rules: 1, matched: 1, silenced: [] } }],
@@ -145,14 +145,14 @@ test('rules of a team’s own hold for each dump', async () => {
   rmSync(rules);
 });
 
-test('a worker that is killed, and one that takes too long, have their lines', async () => {
+test('a killed worker and one that exceeds its time have their lines', async () => {
   const words = ['whole-000', 'whole-001'].map((name) => join(tree.path, name, 'vmcore'));
   const run = new TriageRun('--ndjson', '--jobs', '2', '--timeout', '5', ...words);
   const [killed, stopped] = await Promise.all([
     run.workerOn('whole-000'),
     run.workerOn('whole-001'),
   ]);
-  // What is stopped takes as long as one likes.
+  // A stopped worker never finishes.
   process.kill(stopped!, 'SIGSTOP');
   process.kill(killed!, 'SIGKILL');
   expect(await run.ended).toMatchObject({ status: 3 });
@@ -163,7 +163,7 @@ test('a worker that is killed, and one that takes too long, have their lines', a
   expect(isRunning(stopped!)).toBe(false);
 });
 
-test('a dump that was told while the whole was stopped has not taken too long', async () => {
+test('time during which the whole run was stopped does not count for a dump', async () => {
   const run = new TriageRun('--ndjson', '--timeout', '3', fixture('6.1').vmcore);
   const worker = await run.workerOn('6.1');
   run.child.kill('SIGSTOP');
@@ -173,7 +173,7 @@ test('a dump that was told while the whole was stopped has not taken too long', 
   expect(parseRun(run.stdout).lines).toMatchObject([{ ok: true, error: null }]);
 });
 
-test('a process that takes more memory than it may is ended, and its line says so', async () => {
+test('a worker that exceeds its memory is killed, and its line reports that', async () => {
   const { vmcore } = fixture('newest');
   const preload = join(tree.path, 'greedy.cjs');
   tree.write(
@@ -185,7 +185,7 @@ test('a process that takes more memory than it may is ended, and its line says s
   try {
     const run = new TriageRun('--ndjson', '--worker-memory', '200M', vmcore);
     const worker = await run.workerOn('newest');
-    // It shall not be done before anybody looks.
+    // Stopped, so that it does not finish before the check.
     process.kill(worker!, 'SIGSTOP');
     await delay(500);
     process.kill(worker!, 'SIGCONT');
@@ -199,7 +199,7 @@ test('a process that takes more memory than it may is ended, and its line says s
   }
 });
 
-test('a worker ends when who started it does', async () => {
+test('a worker exits with its parent', async () => {
   const words = ['triage', '--as-worker', '--vmcore', fixture('newest').vmcore];
   const worker = spawn(process.execPath, [commandPath('kdump-mem'), ...words], {
     stdio: ['pipe', 'ignore', 'ignore'],
@@ -209,7 +209,7 @@ test('a worker ends when who started it does', async () => {
   expect(signal).toBe('SIGKILL');
 });
 
-test('a signal to the whole ends all its workers', async () => {
+test('a signal to the main process ends all its workers', async () => {
   const run = new TriageRun('--ndjson', '--jobs', '2', tree.path);
   const worker = await run.workerOn('whole');
   process.kill(worker!, 'SIGSTOP');
@@ -222,10 +222,10 @@ async function gone(pid: number): Promise<void> {
   while (isRunning(pid)) await delay(10);
 }
 
-test('a run that is killed is gone on with, and only what is missing is looked at', async () => {
+test('a killed run continues, and reads only the missing dumps', async () => {
   const output = join(tree.path, 'out.ndjson');
   const killed = new TriageRun('--ndjson', '--jobs', '1', '--output', output, tree.path);
-  // It has begun with a whole one, and that is among the last.
+  // It has started on a valid dump, which is among the last.
   await killed.workerOn('whole-001');
   killed.child.kill('SIGKILL');
   await killed.ended;
@@ -238,18 +238,18 @@ test('a run that is killed is gone on with, and only what is missing is looked a
   expect(second.stdout).toBe('');
   const text = readFileSync(output, 'utf8');
   const { lines, end } = parseRun(text);
-  // Its own output lies in the folder, and is no dump.
+  // Its own output is in the folder, and is not a dump.
   expect(lines.map(({ dump }) => dump)).toEqual(tree.dumps);
   expect(end.resumed).toBe(done);
   for (const line of part.trimEnd().split('\n')) expect(text).toContain(`${line}\n`);
 
-  // Changed by nobody, none is looked at again; one that is, alone is.
+  // Unchanged dumps are not read again; a changed one is, alone.
   utimesSync(tree.dumps.at(-1)!, 1, 1);
   const third = await ndjson('--output', output, tree.path);
   expect(third.status).toBe(3);
   expect(parseRun(readFileSync(output, 'utf8')).end).toMatchObject({ dumps: 8, resumed: 7 });
 
-  // A run over less keeps what it was not asked for; one to stdout takes lines over.
+  // A run on fewer dumps keeps the other lines; a run to stdout reuses lines.
   await ndjson('--output', output, '--retry', tree.dumps[0]!);
   const kept = parseRun(readFileSync(output, 'utf8'));
   expect(kept.end).toMatchObject({ dumps: 8, resumed: 0, kept: 7 });
@@ -258,7 +258,7 @@ test('a run that is killed is gone on with, and only what is missing is looked a
   rmSync(output);
 });
 
-test('shards have each dump once', async () => {
+test('shards contain each dump once', async () => {
   const shards = await Promise.all([
     ndjson('--shard', '0/2', tree.path),
     ndjson('--shard', '1/2', tree.path),
@@ -269,7 +269,7 @@ test('shards have each dump once', async () => {
   for (const { lines, end } of runs) expect(lines.length + end.otherShards).toBe(8);
 });
 
-test('what is no dump is never written over', async () => {
+test('never overwrites a file of another kind', async () => {
   const output = tree.dumps.find((dump) => dump.includes('whole'))!;
   const before = readFileSync(output);
   const { status, stderr } = await ndjson('--output', output, tree.path);
@@ -284,12 +284,12 @@ test.each<[string[], number]>([
   [['--strict', 'whole-000'], 5],
   [['--strict', 'whole-000', 'empty-000'], 3],
   [['whole-000'], 0],
-])('%j ends with %i', async (words, expected) => {
+])('%j exits with %i', async (words, expected) => {
   const paths = words.map((word) => (/-0/.test(word) ? join(tree.path, word) : word));
   expect((await ndjson(...paths)).status).toBe(expected);
 });
 
-test('--fail-on ends with 1 as soon as one dump has such a finding, whatever else', async () => {
+test('--fail-on exits with 1 if one dump has such a finding, whatever else fails', async () => {
   const [whole, empty] = ['whole-000', 'empty-000'].map((name) => join(tree.path, name, 'vmcore'));
   const { lines } = parseRun((await ndjson(whole!)).stdout);
   const finding = { code: 'panic', severity: 'warning', words: '', figures: {}, evidence: [] };
@@ -322,13 +322,13 @@ test.each([
   [['--ndjson', '--shard', '2/2'], /counts from 0/],
   [['--ndjson', '--output', ''], /empty file name/],
   [['--symbols-dir', '/nowhere'], /\/nowhere is not a folder/],
-])('%j is wrong usage', async (words, why) => {
+])('%j is a usage error', async (words, why) => {
   const { status, stderr } = await kdumpMem('triage', ...words, tree.dumps[0]!);
   expect(stderr).toMatch(why);
   expect(status).toBe(2);
 });
 
-test('a folder without dumps has an end line alone', async () => {
+test('a folder without dumps prints only an end line', async () => {
   const empty = new DumpTree({ whole: 1 });
   rmSync(empty.dumps[0]!);
   rmSync(join(dirname(empty.dumps[0]!), 'vmcore-dmesg.txt'));
@@ -338,7 +338,7 @@ test('a folder without dumps has an end line alone', async () => {
   empty.dispose();
 });
 
-test('progress tells how long the rest takes', () => {
+test('progress reports the remaining time', () => {
   expect(progressWords(200, 0, 0, 0, 5)).toBe('0 of 200 dumps');
   expect(progressWords(200, 100, 10, 2, 30)).toBe(
     '110 of 200 dumps, 2 unreadable, about 5 min left',

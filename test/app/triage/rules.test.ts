@@ -28,7 +28,7 @@ const RULE = `${HEAD}rules:
     message: 'x'
 `;
 
-test('a rule finds, one that asks for what is filtered out is not known, and --fail-on counts', async () => {
+test('a rule matches, one on filtered data is unknown, and --fail-on counts it', async () => {
   const ran = await kdumpMem(
     'triage',
     vmcore,
@@ -42,7 +42,7 @@ test('a rule finds, one that asks for what is filtered out is not known, and --f
   const { findings, rules: outcome, overwritten } = triageSchema.parse(JSON.parse(ran.stdout));
   expect(findings[0]).toMatchObject({ code: 'acme/old-kernel', severity: 'critical' });
   expect(findings[0]?.words).toMatch(/^Release 6\.1\.\d+-\S+, patch \d+\.$/);
-  // An extract without its log: how much of it is gone is not known.
+  // An extract without its log: the number of overwritten messages is unknown.
   expect(overwritten).toBeNull();
   expect(outcome).toMatchObject({
     rules: 2,
@@ -52,7 +52,7 @@ test('a rule finds, one that asks for what is filtered out is not known, and --f
   });
 });
 
-test('--fail-on takes codes: ours, and those of the rules that are given', async () => {
+test('--fail-on accepts built-in codes and those of the given rules', async () => {
   const file = rules(RULE);
   const status = async (...words: string[]) => {
     const ran = await kdumpMem('triage', vmcore, ...words);
@@ -73,7 +73,7 @@ test('--fail-on takes codes: ours, and those of the rules that are given', async
   expect(words).toMatch(/critical, warning, note or the code of a finding\. Did you mean oom-kill/);
 });
 
-test('a finding that is silenced is said, and --fail-on does not count it', async () => {
+test('reports a silenced finding, and --fail-on does not count it', async () => {
   const silent = `${RULE}adjust:\n  - finding: acme/old-kernel\n    severity: silent\n    because: We know.\n`;
   const ran = await kdumpMem('triage', vmcore, '--rules', rules(silent), '--fail-on', 'note');
   expect(ran.status).toBe(0);
@@ -82,7 +82,7 @@ test('a finding that is silenced is said, and --fail-on does not count it', asyn
   expect(ran.stdout).toMatch(/^Not evaluated: acme\/line \(.*\)\.$/m);
 });
 
-test('a file that is wrong is one line, with line and field', async () => {
+test('an invalid file is reported in one line, with line and field', async () => {
   const file = rules(
     `${HEAD}rules:\n  - code: acme/a\n    severity: note\n    when: { log: 'a**' }\n    message: x\n`,
   );

@@ -12,7 +12,7 @@ afterEach(() => {
     else child.kill('SIGKILL');
 });
 
-/** A process that waits for its 15 children, which have exited, only when it is told to. */
+/** A process that reaps its 15 exited children only on request. */
 const ZOMBIES = `
 import os, sys
 for _ in range(15):
@@ -58,7 +58,7 @@ describe('triage of this machine', () => {
     );
   });
 
-  test('says what is gone, and nothing while nothing changes', async () => {
+  test('reports a finding that is gone, and prints nothing without a change', async () => {
     const parent = await zombies();
     const { child, exit, lines } = watching();
     const seen: string[] = [];
@@ -66,14 +66,14 @@ describe('triage of this machine', () => {
       if (!line.includes(` of pid ${parent.pid} `)) continue;
       seen.push(line.split(' ')[0]!);
       if (seen.length === 1) parent.stdin?.end();
-      // Once: a second interrupt ends it at once.
+      // Only once: a second interrupt ends it at once.
       if (seen.length === 2) child.kill('SIGINT');
     }
     expect(seen).toEqual(['new', 'gone']);
     expect(await exit).toEqual([0, null]);
   });
 
-  test('--json is a line for each check, and one that says that it is the last', async () => {
+  test('--json prints a line for each check, and a last line', async () => {
     const { stdout, status } = await kdumpMem(
       ...['triage', '--watch', '--interval', '0.5', '--count', '2', '--json'],
     );
@@ -88,7 +88,7 @@ describe('triage of this machine', () => {
     });
   });
 
-  test('with few descriptors the other checks are made, and --strict ends with 5', async () => {
+  test('with few descriptors the other checks run, and --strict exits with 5', async () => {
     const command = `ulimit -n 26; exec "$@"`;
     const args = [commandPath('kdump-mem'), 'triage', '--json', '--strict'];
     const child = spawn('bash', ['-c', command, 'bash', process.execPath, ...args]);

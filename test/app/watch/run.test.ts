@@ -11,17 +11,17 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const [made] = week({ rhythm: RHYTHMS['a wave, and little noise']!, seed: 1, days: 1 });
 
-test('a sample that is lost is told to who reads the file of metrics', async () => {
+test('reports a lost sample in the metrics file', async () => {
   const prometheus = join(folder, 'watch.prom');
   const metrics: string[] = [];
-  let taken = 0;
+  let sampleCount = 0;
   const sampler = {
     resume: () => undefined,
     take: async () => {
-      if (taken > 0) metrics.push(readFileSync(prometheus, 'utf8'));
-      taken++;
-      if (taken === 2) throw new HostError('unreadable', 'no descriptor was left');
-      if (taken === 3 || !made) throw new Error('that is enough');
+      if (sampleCount > 0) metrics.push(readFileSync(prometheus, 'utf8'));
+      sampleCount++;
+      if (sampleCount === 2) throw new HostError('unreadable', 'no descriptor was left');
+      if (sampleCount === 3 || !made) throw new Error('that is enough');
       return made;
     },
   };

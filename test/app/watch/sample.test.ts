@@ -6,7 +6,7 @@ import { liveHost } from '../../../src/host/live.js';
 
 const ANSWER = { source: 'counters', memory: { children: [] } } as unknown as MemoryAnswer;
 
-/** Answers what it is told to, one after the other. */
+/** Returns the given answers in order. */
 function sampler(...answers: readonly (MemoryAnswer | Error)[]): Sampler {
   const left = [...answers];
   const look = async () => {
@@ -19,7 +19,7 @@ function sampler(...answers: readonly (MemoryAnswer | Error)[]): Sampler {
 
 const CLOSED = new HostError('denied', 'it may not be read');
 
-test('a source that never told of memory is refused, one that fails later leaves a sample without', async () => {
+test('refuses a source that never worked; one that fails later leaves a sample without categories', async () => {
   await expect(sampler(CLOSED).take(new Date(), 0)).rejects.toBe(CLOSED);
   const later = sampler(ANSWER, CLOSED);
   const first = await later.take(new Date(), 0);
@@ -29,21 +29,21 @@ test('a source that never told of memory is refused, one that fails later leaves
   expect(sample.look.processes.length).toBeGreaterThan(0);
 });
 
-test('free memory that is contradictory leaves a sample without', async () => {
+test('contradictory free memory leaves a sample without categories', async () => {
   const freeConflict = { foundBy: 'counters', foundBytes: 1, countedBytes: 2 } as const;
   const sample = await sampler({ ...ANSWER, freeConflict }).take(new Date(), 0);
   expect(sample).toMatchObject({ ledger: null, noCategoriesCode: 'damaged' });
   expect(sample.noCategories).toBe('zones count 1 free bytes, and MemFree counts 2');
 });
 
-test('a bug is no reason to go on', async () => {
+test('an internal error stops the watch', async () => {
   const bug = new TypeError('a bug');
   const later = sampler(ANSWER, bug);
   await later.take(new Date(), 0);
   await expect(later.take(new Date(), 0)).rejects.toBe(bug);
 });
 
-test('nobody watches himself', async () => {
+test('a watch does not sample itself', async () => {
   const sample = await sampler().take(new Date(), 0);
   expect(sample.look.processes.map(({ who }) => who.pid)).not.toContain(process.pid);
 });

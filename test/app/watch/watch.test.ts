@@ -27,8 +27,8 @@ const linesOf = (file: string) => fs.readFileSync(file, 'utf8').trimEnd().split(
 const samplesOf = (file: string) =>
   linesOf(file).map((line) => watchSampleSchema.parse(JSON.parse(line)));
 
-/** What is told of a store. */
-async function asked(file: string): Promise<WatchJson> {
+/** The answer about a store. */
+async function answerOf(file: string): Promise<WatchJson> {
   const { stdout, status, stderr } = await kdumpMem(
     'watch',
     '--store',
@@ -41,7 +41,7 @@ async function asked(file: string): Promise<WatchJson> {
   return watchSchema.parse(JSON.parse(stdout));
 }
 
-/** A watch that has taken some samples, and goes on. */
+/** A running watch that has taken some samples. */
 async function begun(file: string, samples: number, ...args: string[]) {
   const child = spawn(process.execPath, [
     commandPath('kdump-mem'),
@@ -67,7 +67,7 @@ async function begun(file: string, samples: number, ...args: string[]) {
   return { child, texts, ended };
 }
 
-/** A store as a made-up machine left it. */
+/** A store of a made-up machine. */
 function stored(options: Partial<WeekOptions> = {}): { file: string; lines: string[] } {
   const file = newFile();
   const rhythm = RHYTHMS['a wave, and little noise']!;
@@ -78,7 +78,7 @@ function stored(options: Partial<WeekOptions> = {}): { file: string; lines: stri
   return { file, lines };
 }
 
-test('samples are lines with their schema; at its end it says what grew', async () => {
+test('samples are lines with their schema; the answer at its end reports growth', async () => {
   const file = newFile();
   const { stdout, stderr, status } = await kdumpMem(
     'watch',
@@ -95,18 +95,18 @@ test('samples are lines with their schema; at its end it says what grew', async 
   expect(stdout).toMatch(/^Inconclusive after [\d.]+ s and \d samples?\./);
   for (const { categories, source, memTotalBytes, intervalSeconds } of samples) {
     expect([source, intervalSeconds]).toEqual(['counters', 0.2]);
-    // All categories are all there is; what was set aside at boot is beyond MemTotal.
+    // The categories cover all memory; memory reserved at boot is not in MemTotal.
     const { 'reserved-other': aside = 0, ...others } = categories ?? {};
     expect(aside).toBeGreaterThanOrEqual(0);
     expect(Object.values(others).reduce((sum, bytes) => sum + bytes, 0)).toBe(memTotalBytes);
   }
-  // It does not name itself.
+  // It does not list itself.
   const own = samples.flatMap(({ processes }) => processes.map(({ comm }) => comm));
   expect(own).not.toContain('kdump-mem');
 });
 
 test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
-  '%s ends it whole, with its answer',
+  '%s ends it with a complete store and its answer',
   async (signal) => {
     const file = newFile();
     const { child, texts, ended } = await begun(file, 2, '--json');
@@ -119,18 +119,18 @@ test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)(
 );
 
 describe('a store', () => {
-  test('is gone on with, and asked while that goes on', async () => {
+  test('is continued, and can be queried meanwhile', async () => {
     const file = newFile();
     await kdumpMem('watch', ...QUICK, '--for', '0.6', '--store', file);
     const before = samplesOf(file).length;
     const { child, texts, ended } = await begun(file, 2, '--json');
-    expect((await asked(file)).samples).toBeGreaterThanOrEqual(before + 2);
+    expect((await answerOf(file)).samples).toBeGreaterThanOrEqual(before + 2);
     child.kill('SIGTERM');
     await ended;
     expect(JSON.parse(texts.stdout).samples).toBe(samplesOf(file).length);
   });
 
-  test('whose last line was torn by SIGKILL is gone on with, and that is said', async () => {
+  test('with a last line torn by SIGKILL is continued, and that is reported', async () => {
     const file = newFile();
     const { child, ended } = await begun(file, 2);
     child.kill('SIGKILL');
@@ -161,7 +161,7 @@ describe('a store', () => {
     expect(() => watchSampleSchema.parse(JSON.parse(lines[whole + 1] ?? ''))).not.toThrow();
   });
 
-  test('that another watch has is refused, until that ends however it does', async () => {
+  test('in use by another watch is refused, until that watch exits in any way', async () => {
     const file = newFile();
     const { child, ended } = await begun(file, 1);
     const second = await kdumpMem('watch', ...QUICK, '--for', '1', '--store', file);
@@ -172,7 +172,7 @@ describe('a store', () => {
     expect((await kdumpMem('watch', ...QUICK, '--for', '0.2', '--store', file)).status).toBe(0);
   });
 
-  test('another program writes into ends the watch, with nothing of either lost', async () => {
+  test('with lines of another program ends the watch, and loses no line', async () => {
     const file = newFile();
     const { child, texts, ended } = await begun(file, 1);
     fs.appendFileSync(file, 'theirs\n');
@@ -182,7 +182,7 @@ describe('a store', () => {
     expect(linesOf(file).at(-1)).toBe('theirs');
   });
 
-  test('that cannot be written is refused before anything is watched', async () => {
+  test('on a read-only or missing path is refused before the first sample', async () => {
     for (const [path, words] of [
       [join(folder, 'none', 'x'), ': write failed (ENOENT)'],
       [folder, 'not a regular file'],
@@ -194,7 +194,7 @@ describe('a store', () => {
     }
   });
 
-  test('of another machine is not gone on with', async () => {
+  test('from another machine is not continued', async () => {
     const { file, lines } = stored();
     const { status, stderr } = await kdumpMem('watch', ...QUICK, '--for', '1', '--store', file);
     expect(status).toBe(3);
@@ -202,7 +202,7 @@ describe('a store', () => {
     expect(linesOf(file)).toEqual(lines);
   });
 
-  test('that is another file is not appended to', async () => {
+  test('in a file of another kind is not appended to', async () => {
     const file = newFile();
     for (const content of ['root:x:0:0::/root:/bin/sh\n', 'no newline', '{"a":1}\n']) {
       fs.writeFileSync(file, content, { mode: 0o600 });
@@ -211,7 +211,7 @@ describe('a store', () => {
     }
   });
 
-  test('with something else in it is refused by file and line', async () => {
+  test('with a foreign line is refused by file and line', async () => {
     const { file } = stored({ days: 0.1 });
     fs.appendFileSync(file, '{"schema":"x/1"}\n');
     const { status, stderr } = await kdumpMem('watch', '--for', '0', '--store', file);
@@ -222,15 +222,15 @@ describe('a store', () => {
     expect(none.stderr).toContain('contains no samples');
   });
 
-  test('that was rotated is one', async () => {
+  test('after rotation is read as one', async () => {
     const { file, lines } = stored();
     fs.writeFileSync(`${file}.2`, `${lines.slice(0, 100).join('\n')}\n`);
     fs.writeFileSync(`${file}.1`, `${lines.slice(100, 300).join('\n')}\n`);
     fs.writeFileSync(file, `${lines.slice(300).join('\n')}\n`);
-    expect(await asked(file)).toMatchObject({ samples: lines.length, verdict: 'grows' });
+    expect(await answerOf(file)).toMatchObject({ samples: lines.length, verdict: 'grows' });
   });
 
-  test('of a day has no verdict, with --strict status 5; of three days it names the leak', async () => {
+  test('over one day has no verdict (--strict: status 5); over three days it names the leak', async () => {
     const day = stored({ days: 1 }).file;
     const strict = await kdumpMem('watch', '--for', '0', '--store', day, '--strict');
     expect(strict.status).toBe(5);
@@ -249,7 +249,7 @@ describe('a store', () => {
 });
 
 describe('metrics', () => {
-  test('--prometheus FILE appears whole at each sample; with --for 0 they are printed', async () => {
+  test('--prometheus replaces FILE at each sample, and with --for 0 prints them', async () => {
     const path = join(folder, 'watch.prom');
     const { status, stderr } = await kdumpMem(
       'watch',
@@ -268,7 +268,7 @@ describe('metrics', () => {
     expect(printed.stdout).toMatch(/^kdump_mem_category_growing\{.*slab-unreclaimable.*\} 1$/m);
   });
 
-  test('a file that cannot be written is said once, and the watch goes on', async () => {
+  test('a file that cannot be written is reported once, and the watch continues', async () => {
     const { status, stderr } = await kdumpMem(
       ...['watch', ...QUICK, '--for', '1', '--prometheus', join(folder, 'none', 'x.prom')],
     );
@@ -276,7 +276,7 @@ describe('metrics', () => {
     expect(stderr.match(/write failed/g)).toHaveLength(1);
   });
 
-  test('--listen serves them while it watches', async () => {
+  test('--listen serves them during the watch', async () => {
     const args = ['watch', ...QUICK, '--listen', '127.0.0.1:0'];
     const child = spawn(process.execPath, [commandPath('kdump-mem'), ...args]);
     const ended = once(child, 'exit');
@@ -296,7 +296,7 @@ describe('metrics', () => {
     expect(await ended).toEqual([0, null]);
   });
 
-  test('an address that is taken ends it at once', async () => {
+  test('an unavailable address ends it at once', async () => {
     const { status, stderr } = await kdumpMem('watch', '--listen', '192.0.2.1:1');
     expect(status).toBe(3);
     expect(stderr).toContain('cannot listen on 192.0.2.1:1 (EADDRNOTAVAIL)');

@@ -36,7 +36,7 @@ import { otherPagesSuite } from '../sockets/other-pages-suite.js';
 import { networkPagesSuite } from '../sockets/pages-suite.js';
 import { structInstancesSuite } from '../struct-instances.js';
 
-/** What the same code as for x86_64 finds in a dump of an arm64 guest, beside drgn and the guest. */
+/** Runs the x86_64 checks on a dump of an arm64 guest, against drgn and the guest. */
 export function arm64Suite(dump: LabArm64DumpName): void {
   for (const format of ['elf', 'kdumpZlib'] as const)
     figures(
@@ -56,7 +56,7 @@ export function arm64Suite(dump: LabArm64DumpName): void {
   filesSuite(dump, kernelOf(dump));
 }
 
-/** The same of a kdump: a copy of /proc/vmcore, and what makedumpfile made of it. */
+/** The same for kdumps: a copy of /proc/vmcore, and the output of makedumpfile. */
 export function arm64KdumpSuite(
   kernel: LabKernel,
   formats: Readonly<Record<string, () => readonly string[]>>,
@@ -69,7 +69,7 @@ export function arm64KdumpSuite(
 
 function figures(name: string, files: () => readonly string[], dump: () => LabVmcore): void {
   describe(name, () => {
-    test('skb: every figure of every socket is what drgn finds, and what the guest knew', () => {
+    test('skb: every figure of every socket matches drgn and the guest', () => {
       const said = dump();
       withKernel(files(), (kernel) => {
         expect(kernel.facts).toMatchObject({ arch: 'arm64', release: said.truth.release });
@@ -79,7 +79,7 @@ function figures(name: string, files: () => readonly string[], dump: () => LabVm
       });
     });
 
-    test('sockets: all that drgn finds, in descriptors and in slabs', () => {
+    test('sockets: finds all sockets that drgn finds, in descriptors and in slabs', () => {
       const { oracle, truth, elf, kernel: of } = dump();
       const answer = withKernel(files(), (kernel) => {
         const found = accountAll(kernel, { by: 'netns' });
@@ -107,7 +107,7 @@ function figures(name: string, files: () => readonly string[], dump: () => LabVm
 }
 
 function maps(name: string, dump: () => LabVmcore): void {
-  test(`${name}: read has drgn’s bytes of all maps: linear, image, modules, stacks, pages`, () => {
+  test(`${name}: read returns drgn’s bytes for all maps: linear, image, modules, stacks, pages`, () => {
     const { elf, oracle, kernel: of } = dump();
     withKernel([elf], (kernel) => {
       const task = kernel.struct('task_struct')!;
@@ -139,11 +139,11 @@ function maps(name: string, dump: () => LabVmcore): void {
           length: 64,
         },
       ].map(({ what, at, length }) => ({ what, length, at: at.slice(0, 40) }));
-      const asked = places.flatMap(({ at, length }) =>
+      const queries = places.flatMap(({ at, length }) =>
         at.map((address) => `v:${address.toString(16)}:${length.toString(16)}`),
       );
       const script = new URL('../read.py', import.meta.url);
-      const theirs = drgnJson<(string | null)[]>(elf, of, script, ...asked);
+      const theirs = drgnJson<(string | null)[]>(elf, of, script, ...queries);
       const ours = places.flatMap(({ at, length }) =>
         at.map((address) => {
           const { buffer, byteOffset } = kernel.read(address, length);
@@ -157,7 +157,7 @@ function maps(name: string, dump: () => LabVmcore): void {
 }
 
 function small(name: string, dump: () => LabVmcore): void {
-  test(`${name}: an extract gives every answer that the dump gives, opens in drgn, and is its own extract`, async () => {
+  test(`${name}: an extract gives all answers of the dump, opens in drgn, and extracts to itself`, async () => {
     const { elf, kernel: of } = dump();
     const folder = mkdtempSync(join(tmpdir(), 'arm64-'));
     const cut = async (from: string, to: string): Promise<string> => {
@@ -194,7 +194,7 @@ function small(name: string, dump: () => LabVmcore): void {
 }
 
 function orders(dump: LabArm64DumpName): void {
-  test(`${dump}: orders are what the guest’s /proc/kpageflags says`, () => {
+  test(`${dump}: orders match the guest’s /proc/kpageflags`, () => {
     const { elf, oracle } = labDump(dump);
     const order = labPageOrders(dump);
     withKernel([elf], (kernel) => {
@@ -211,7 +211,7 @@ function orders(dump: LabArm64DumpName): void {
 
 const inSlabsOf = new Map<string, object>();
 
-/** Address → what drgn says of a `struct sock` in a slab; drgn takes 20 s for it. */
+/** Address → drgn's view of a `struct sock` in a slab; drgn needs 20 s for it. */
 function socksInSlabs(elf: string, kernel: LabKernel): object {
   const script = new URL('../sockets/slabs.py', import.meta.url);
   const socks = inSlabsOf.get(elf) ?? drgnJson<{ socks: object }>(elf, kernel, script).socks;

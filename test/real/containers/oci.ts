@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 
-/** What a manifest of deploy/kubernetes says of its one container, as far as a runtime does something with it. */
+/**
+ * The fields of a manifest in deploy/kubernetes that affect how a runtime starts its one container.
+ */
 export interface PodManifest {
   readonly hostPID?: boolean;
   readonly hostNetwork?: boolean;
@@ -28,17 +30,17 @@ export interface Run {
   /** The image's files. */
   readonly root: string;
   readonly args: readonly string[];
-  /** A right that is taken away: `SYS_ADMIN`. */
+  /** A capability to drop: `SYS_ADMIN`. */
   readonly without?: string;
-  /** Folders of this machine by where they are mounted. */
+  /** Folders of this machine by their mount points. */
   readonly volumes?: Readonly<Record<string, string>>;
 }
 
-/** What containerd hides of /proc, or lets nobody write. */
+/** Files in /proc that containerd hides or makes read-only. */
 const MASKED = ['kcore', 'keys', 'latency_stats', 'timer_list', 'sched_debug', 'scsi', 'acpi'];
 const READONLY = ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'];
 
-/** The configuration of an OCI runtime for a container as kubelet and a container runtime would make it. */
+/** The OCI runtime configuration that kubelet and a container runtime would create. */
 export function ociConfig(pod: PodManifest, run: Run): object {
   const { securityContext: context, volumeMounts = [] } = pod.container;
   if (context.capabilities.drop[0] !== 'ALL') throw new Error('only what drops ALL is known here');
@@ -82,7 +84,7 @@ export function ociConfig(pod: PodManifest, run: Run): object {
   };
 }
 
-/** The default profile of Podman and CRI-O, whose rules depend on rights and architecture. */
+/** The default profile of Podman and CRI-O, whose rules depend on capabilities and architecture. */
 const PROFILE = '/usr/share/containers/seccomp.json';
 const ARCHITECTURE = 'amd64';
 

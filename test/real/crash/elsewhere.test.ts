@@ -7,14 +7,15 @@ import { openCrash } from '../../../src/kernel/crash/open.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { labDump, labKernel, labTool } from '../../support/lab.js';
 
-/** What people put around crash; `$CRASH` is the lab's. */
+/** Typical wrappers of crash; `$CRASH` is the lab's. */
 const WRAPPERS = {
   changesFolder: 'cd / && exec "$CRASH" "$@"',
   hidesFolder: `exec unshare -rm sh -c 'mount -t tmpfs none /dev/shm && exec "$CRASH" "$@"' sh "$@"`,
   changesRoot: `exec unshare -rm sh -c '
     mount --rbind / "$ROOT" && mount -t tmpfs none "$ROOT/dev/shm" && exec chroot "$ROOT" "$CRASH" "$@"
   ' sh "$@"`,
-  // It brings the files along, as a container's own mounts do, and then writes where we do not see it.
+  // It copies the files, as a container's own mounts do, and then writes where kdump-mem cannot see
+  // it.
   copiesFolder: `exec unshare -rm sh -c '
     for file; do last=$file; done
     folder=\${last%/*} vmlinux=$(readlink "\${last%/*}/vmlinux") vmcore=$(readlink "$last")
@@ -39,7 +40,7 @@ function open(name: keyof typeof WRAPPERS) {
   return openCrash({ vmcore: elf, vmlinux, crash: wrapper });
 }
 
-test('a wrapper that changes the folder changes nothing', () => {
+test('a wrapper that changes the folder does not change the answers', () => {
   const crash = open('changesFolder');
   const native = openNative({ files: [labDump('6.1').elf] });
   try {
@@ -53,7 +54,7 @@ test('a wrapper that changes the folder changes nothing', () => {
 });
 
 describe('a wrapper under which crash sees another /dev/shm', () => {
-  test.each(['hidesFolder', 'changesRoot', 'copiesFolder'] as const)('%s is told so', (name) => {
+  test.each(['hidesFolder', 'changesRoot', 'copiesFolder'] as const)('%s is reported', (name) => {
     let failure: KernelError | undefined;
     try {
       open(name).close();

@@ -4,7 +4,7 @@ import type { MemberLayout } from '../../../src/kernel/layout.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { labDump, labKernel, labTool } from '../../support/lab.js';
 
-/** What walks over sockets stand on, and what is odd: bitfields of all sorts, unions, typedefs. */
+/** Types that the socket walks need, and unusual ones: bitfields of all sorts, unions, typedefs. */
 const STRUCTS = [
   ...['sk_buff', 'sock', 'sock_common', 'tcp_sock', 'inet_sock', 'unix_sock', 'skb_shared_info'],
   ...['inet_connection_sock', 'proto', 'proto_ops', 'net', 'sk_psock', 'sk_msg', 'tls_context'],
@@ -13,7 +13,10 @@ const STRUCTS = [
 ];
 const ENUMS = ['pageflags', 'zone_type', 'sock_flags', 'task_struct', 'no_such_enum'];
 
-/** What decides which bits are read. Names of base types are spelled in two ways, and left out. */
+/**
+ * The part that determines which bits are read. Names of base types differ in spelling, and are
+ * left out.
+ */
 function place(member: MemberLayout | undefined) {
   if (!member) return undefined;
   const { offset, size, bits, count } = member;
@@ -24,7 +27,7 @@ function place(member: MemberLayout | undefined) {
 
 // crash does not open the newest kernel.
 describe.each(['5.10', '6.1', '6.12'] as const)('layouts of %s through crash', (version) => {
-  test('are those of the kernel’s own types, member by member', () => {
+  test('match the kernel’s own types, member by member', () => {
     const { elf } = labDump(version);
     const { vmlinux } = labKernel(version);
     const native = openNative({ files: [elf] });
@@ -42,7 +45,7 @@ describe.each(['5.10', '6.1', '6.12'] as const)('layouts of %s through crash', (
           if (member?.bits) bitfields++;
           const found = (): unknown => place(layout?.member(path));
           if (name === 'task_struct' && version === '6.12' && member?.bits) {
-            // gdb takes the type for a dynamic one and gives no places: no answer, then.
+            // gdb treats the type as dynamic and reports no offsets: no answer, then.
             expect(found, path).toThrow('no offset of bit field');
           } else {
             expect(found(), `${name}.${path}`).toEqual(place(member));
@@ -53,7 +56,7 @@ describe.each(['5.10', '6.1', '6.12'] as const)('layouts of %s through crash', (
       for (const name of ENUMS) {
         expect(crash.enumerators(name), name).toEqual(native.enumerators(name));
       }
-      // A function of many source files, a word of each parser that gdb has, no tag at all.
+      // A function of many source files, a keyword of each gdb parser, a missing tag.
       for (const name of ['compound_order', 'integer', 'mut', 'no_such_struct']) {
         expect(crash.struct(name), name).toBeUndefined();
       }

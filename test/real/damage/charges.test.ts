@@ -9,13 +9,13 @@ import { littleEndian } from '../../support/little-endian.js';
 
 type Patch = Damage['patches'][number];
 
-/** Queues that are trees, and where their roots lie. */
+/** Queues that are trees, and the paths of their roots. */
 const TREES = {
   retransmit: ['sock', 'tcp_rtx_queue'],
   outOfOrder: ['tcp_sock', 'out_of_order_queue'],
 } as const;
 
-describe.each(LAB_KERNELS)('what a TCP sock of %s is charged', (version) => {
+describe.each(LAB_KERNELS)('memory charged to a TCP sock of %s', (version) => {
   const kernel = openNative({ files: [labDump(version).elf] });
   afterAll(() => kernel.close());
   const census = accountAll(kernel);
@@ -24,7 +24,7 @@ describe.each(LAB_KERNELS)('what a TCP sock of %s is charged', (version) => {
     return sock + BigInt(kernel.struct(type)?.member(member)?.offset ?? Number.NaN);
   };
   const ask = (name: keyof typeof TREES) => {
-    // After skbs have gone from it, all nodes of a tree may be black.
+    // After skbs were removed, all nodes of a tree may be black.
     const found = census.sockets.find(
       ({ holders, socket, queues }) =>
         holders.length > 0 &&
@@ -44,7 +44,7 @@ describe.each(LAB_KERNELS)('what a TCP sock of %s is charged', (version) => {
   const charges = ({ warnings }: { warnings: readonly { message: string }[] }) =>
     warnings.map(({ message }) => message).filter((message) => message.includes('is charged'));
 
-  test('is what the skbs in its queues make, of every sock', () => {
+  test('equals the sum of the skbs in its queues, for every sock', () => {
     expect(census.warnings).toEqual([]);
   });
 
@@ -52,7 +52,7 @@ describe.each(LAB_KERNELS)('what a TCP sock of %s is charged', (version) => {
     ['retransmit', 'write'],
     ['outOfOrder', 'receive'],
   ] as const)(
-    'tells of a branch that is gone from the %s queue and leaves a sound tree',
+    'reveals a missing branch in the %s queue that leaves a valid tree',
     (name, beside) => {
       const { sock, before, ask: look } = ask(name);
       const address = redLeaf(kernel, rootOf(name, sock)) ?? 0n;
@@ -66,7 +66,7 @@ describe.each(LAB_KERNELS)('what a TCP sock of %s is charged', (version) => {
     },
   );
 
-  test('is held against nothing while somebody has the sock locked, or its queues taken over', () => {
+  test('is not compared while the sock is locked or its queues are being processed', () => {
     const { sock, ask: look } = ask('retransmit');
     const wrong = patch(sock, 'sk_wmem_queued', 12_345n);
     expect(charges(look([wrong]))).toHaveLength(1);
@@ -82,7 +82,10 @@ describe.each(LAB_KERNELS)('what a TCP sock of %s is charged', (version) => {
   });
 });
 
-/** Where the link to a red node without children lies: without it every way down has as many black nodes. */
+/**
+ * Address of the link to a red node without children: without it every path keeps its number of
+ * black nodes.
+ */
 function redLeaf(kernel: Kernel, root: bigint): bigint | undefined {
   const pointer = (at: bigint) => kernel.read(at, 8).getBigUint64(0, true);
   const children = (node: bigint) => [node + 8n, node + 16n];

@@ -10,15 +10,18 @@ import { fromOracle } from '../../support/expected.js';
 import { type KdumpFormat, labKdump, type OracleSocket } from '../../support/lab.js';
 
 const { formats, oracle } = labKdump('newest');
-/** The same memory, after the same panic. */
+/** The same memory after the same panic, unfiltered. */
 const unfiltered = openNative({ files: [...formats.elf] });
 
-/** makedumpfile leaves live slab pages of this kernel out at level 31, where it compresses. */
+/**
+ * For this kernel, makedumpfile at level 31 with compression also filters slab pages that are in
+ * use.
+ */
 const FILTERED: readonly KdumpFormat[] = [
   ...(['lzo-d31', 'zlib-d31', 'zstd-d31', 'raw-d31', 'flattened-d31', 'split-d31'] as const),
 ];
 
-/** Where the filter cut the way to a socket depends on what lay beside it in its slabs. */
+/** The objects that the filter removes depend on their neighbours in the slab. */
 const NAMES_WHAT = /[,(] ?part of (struct \w+|the list|the file table) at 0x/;
 
 const SUMS = [
@@ -26,11 +29,11 @@ const SUMS = [
   ...(['pages', 'pageBytes', 'slabBytes', 'pinnedBytes'] as const),
 ];
 
-/** Nothing that is told is more than there was; what is told as whole is all of it. */
-function neverMore(told: Figures, truth: Figures, where: string): void {
+/** No reported figure exceeds the true one, and a complete figure equals it. */
+function neverMore(figures: Figures, truth: Figures, where: string): void {
   for (const sum of SUMS) {
-    if (told.complete) expect(told[sum], `${where}: ${sum}`).toBe(truth[sum]);
-    else expect(told[sum], `${where}: ${sum}`).toBeLessThanOrEqual(truth[sum]);
+    if (figures.complete) expect(figures[sum], `${where}: ${sum}`).toBe(truth[sum]);
+    else expect(figures[sum], `${where}: ${sum}`).toBeLessThanOrEqual(truth[sum]);
   }
 }
 
@@ -46,7 +49,7 @@ function compare(
   for (const [name, figures] of Object.entries(entry.queues)) {
     const whole = truth.queues[name];
     if (whole) neverMore(figures, whole, `${said.sock} ${name}`);
-    // Whether it has that queue at all is in what cannot be read.
+    // Whether that queue exists depends on unreadable data.
     else expect(figures, name).toMatchObject({ skbs: 0, pinnedBytes: 0, complete: false });
   }
   neverMore(entry.total, truth.total, `${said.sock} total`);
@@ -56,7 +59,7 @@ describe.each(FILTERED)('a dump without half of its slabs, %s', (format) => {
   const kernel = openNative({ files: [...formats[format]] });
   const bySock = new Map(oracle.sockets.map((one) => [BigInt(one.sock), one]));
 
-  test('every socket that is left is found and told, and none as more than it was', () => {
+  test('every remaining socket is found, and none exceeds its true figures', () => {
     const answer = accountAll(kernel);
     expect(answer.total.complete).toBe(false);
     expect(answer.warnings.map(({ code }) => code)).toContain('unreadable');
@@ -67,12 +70,12 @@ describe.each(FILTERED)('a dump without half of its slabs, %s', (format) => {
       compare(entry, said);
       compared++;
     }
-    // Not all that drgn found in the whole memory, but not nothing either.
+    // Fewer than drgn found in the unfiltered memory, but more than none.
     expect(compared).toBeGreaterThan(oracle.sockets.length / 2);
     expect(compared).toBeLessThan(oracle.sockets.length);
   });
 
-  test('every descriptor is answered, or what is missing is named', () => {
+  test('every descriptor has an answer, or the missing data is named', () => {
     const ends = { whole: 0, incomplete: 0, refused: 0 };
     for (const said of oracle.sockets) {
       const [holder] = said.holders;
@@ -91,13 +94,13 @@ describe.each(FILTERED)('a dump without half of its slabs, %s', (format) => {
         ends.refused++;
       }
     }
-    // Which slabs the filter takes differs from boot to boot: an answer may be whole, or none.
+    // The filtered slabs differ from boot to boot: an answer may be complete or absent.
     expect(ends.whole + ends.incomplete).toBeGreaterThan(0);
     expect(ends.incomplete + ends.refused).toBeGreaterThan(0);
   });
 });
 
-test('the command names what is missing, and --strict tells it by its status', async () => {
+test('the command names missing data, and --strict exits with status 5', async () => {
   const [file = ''] = formats['lzo-d31'];
   const all = await kdumpMem('sockets', '--vmcore', file, '--strict');
   expect(all.status).toBe(5);

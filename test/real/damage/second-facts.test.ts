@@ -18,7 +18,7 @@ import { LAB_KERNELS, labDump } from '../../support/lab.js';
 import { ledgerOf } from '../../support/ledger.js';
 import { littleEndian } from '../../support/little-endian.js';
 
-describe.each(LAB_KERNELS)('what a second place says of %s', (version) => {
+describe.each(LAB_KERNELS)('second facts about %s', (version) => {
   const kernel = openNative({ files: [labDump(version).elf] });
   afterAll(() => kernel.close());
   const { sockets, warnings } = accountAll(kernel);
@@ -30,7 +30,7 @@ describe.each(LAB_KERNELS)('what a second place says of %s', (version) => {
     return answer.warnings.map(({ message }) => message).join('\n');
   };
   const rowOf = (what: string, ...patches: Patch[]) => ledgerOf(damaged(...patches)).get(what)!;
-  /** The pages that some addresses lie in, as zeros. */
+  /** Zeros for the pages at these addresses. */
   const blankPages = (addresses: readonly bigint[]): Patch[] =>
     [...new Set(addresses.map((address) => address & ~0xfffn))].map((address) => ({
       address,
@@ -60,24 +60,24 @@ describe.each(LAB_KERNELS)('what a second place says of %s', (version) => {
     throw new Error('no queue has a compound page');
   })();
 
-  test('agrees with the first where nothing is damaged', () => {
+  test('agree with the first without damage', () => {
     expect(warnings).toEqual([]);
     expect(hidden.length).toBeGreaterThan(0);
   });
 
-  test.each([1, 6])('an order of %i that the tails belie is told', (order) => {
+  test.each([1, 6])('report an order of %i that contradicts the tail pages', (order) => {
     const address = compound + BigInt(orderOffset(kernel, layout));
     expect(ask({ address, bytes: littleEndian(BigInt(order), 1) })).toContain('its tails differ');
   });
 
-  test('a network card that lost the device it sits on is told', () => {
+  test('report a network device without its parent device', () => {
     const [card] = [...netDevices(kernel)].filter(({ parent }) => parent !== 0n);
     const address = (card?.address ?? 0n) + offsetOf('net_device', 'dev.parent');
     const said = [...ledgerOf(damaged({ address, bytes: new Uint8Array(8) })).values()];
     expect(said.map(({ message }) => message).join('\n')).toContain('has no valid parent');
   });
 
-  test('a slab whose struct page is zeros is told', () => {
+  test('report a slab whose struct page is zeros', () => {
     const page = kernel.pages.pageOf(hidden[0]!.socket.sock) ?? 0n;
     const block = new PageReader(kernel).block(page);
     const address = kernel.pages.pageOfFrame(block.frame);
@@ -89,35 +89,32 @@ describe.each(LAB_KERNELS)('what a second place says of %s', (version) => {
   test.each([
     ['less', (own: bigint) => own ^ 4n],
     ['more', () => 0x7fffn],
-  ])(
-    'a slab that claims %s objects than its cache makes is told, and no slot is invented',
-    (_, claim) => {
-      const block = new PageReader(kernel).block(kernel.pages.pageOf(hidden[0]!.socket.sock) ?? 0n);
-      const { offset, size, bits } =
-        kernel.struct('slab')?.member('objects') ?? layout.member('objects')!;
-      const address = kernel.pages.pageOfFrame(block.frame) + BigInt(offset);
-      const shift = BigInt(bits?.offset ?? 0);
-      const view = kernel.read(address, size);
-      const unit =
-        size === 8
-          ? view.getBigUint64(0, true)
-          : BigInt(size === 4 ? view.getUint32(0, true) : view.getUint16(0, true));
-      const objects = claim((unit >> shift) & 0x7fffn);
-      const bytes = littleEndian((unit & ~(0x7fffn << shift)) | (objects << shift), size);
-      const answer = damaged({ address, bytes });
-      expect(answer.warnings.map(({ message }) => message).join()).toContain(
-        `claims ${objects} objects`,
-      );
-      expect(answer.sockets.length).toBe(sockets.length);
-    },
-  );
+  ])('report a slab with %s objects than its cache has, and invent no slot', (_, claim) => {
+    const block = new PageReader(kernel).block(kernel.pages.pageOf(hidden[0]!.socket.sock) ?? 0n);
+    const { offset, size, bits } =
+      kernel.struct('slab')?.member('objects') ?? layout.member('objects')!;
+    const address = kernel.pages.pageOfFrame(block.frame) + BigInt(offset);
+    const shift = BigInt(bits?.offset ?? 0);
+    const view = kernel.read(address, size);
+    const unit =
+      size === 8
+        ? view.getBigUint64(0, true)
+        : BigInt(size === 4 ? view.getUint32(0, true) : view.getUint16(0, true));
+    const objects = claim((unit >> shift) & 0x7fffn);
+    const bytes = littleEndian((unit & ~(0x7fffn << shift)) | (objects << shift), size);
+    const answer = damaged({ address, bytes });
+    expect(answer.warnings.map(({ message }) => message).join()).toContain(
+      `claims ${objects} objects`,
+    );
+    expect(answer.sockets.length).toBe(sockets.length);
+  });
 
-  test('a sock without a descriptor that lost its protocol is told', () => {
+  test('report a sock without a descriptor that lost its protocol', () => {
     const address = hidden[0]!.socket.sock + offsetOf('sock_common', 'skc_prot');
     expect(ask({ address, bytes: littleEndian(0x1234n, 8) })).toContain('its protocol is 0x1234');
   });
 
-  test('zeros in place of any sock that only slabs lead to are told', () => {
+  test('report zeros in place of any sock that only slabs lead to', () => {
     const bytes = new Uint8Array(kernel.struct('sock')!.size);
     const silent = hidden
       .map(({ socket }) => socket.sock)
@@ -125,7 +122,7 @@ describe.each(LAB_KERNELS)('what a second place says of %s', (version) => {
     expect(silent.map(hex)).toEqual([]);
   });
 
-  test('a closed unix sock without references, whose message still waits, is none and no fault', () => {
+  test('ignore a closed unix sock without references whose message is still queued', () => {
     const family = offsetOf('sock_common', 'skc_family');
     const isUnix = (sock: bigint) => kernel.read(sock + family, 2).getUint16(0, true) === 1;
     const closed = hidden.map(({ socket }) => socket.sock).find(isUnix)!;
@@ -135,7 +132,7 @@ describe.each(LAB_KERNELS)('what a second place says of %s', (version) => {
     expect(answer.sockets.length).toBe(sockets.length - 1);
   });
 
-  test('a page of zeros under any socket of the kernel’s own is told', () => {
+  test('report a page of zeros under any kernel socket', () => {
     const own = hidden.filter(({ socket }) => socket.inode);
     const toSocket = offsetOf('sock', 'sk_socket');
     const sockets = own.map(({ socket }) => kernel.read(socket.sock + toSocket, 8));
@@ -144,20 +141,20 @@ describe.each(LAB_KERNELS)('what a second place says of %s', (version) => {
     expect(silent.map(({ address }) => hex(address))).toEqual([]);
   });
 
-  test('a freed sock that counts a reference is told', () => {
+  test('report a freed sock with a reference', () => {
     const [one] = freedSocks(kernel);
     const address = one! + offsetOf('sock_common', 'skc_refcnt');
     expect(ask({ address, bytes: littleEndian(1n, 4) })).toContain('is in a free slab slot');
   });
 
-  test('a slab of another cache whose struct page is zeros is told', () => {
+  test('report a slab of another cache whose struct page is zeros', () => {
     const block = new PageReader(kernel).block(taskPage(kernel));
     const address = kernel.pages.pageOfFrame(block.frame);
     const row = rowOf('other-pages', { address, bytes: new Uint8Array(layout.size) });
     expect(row.message).toMatch(/counts \d+ slabs, but \d+ were found/);
   });
 
-  test('a zone with other pages than its node counts is told', () => {
+  test('report a zone whose pages differ from the count of its node', () => {
     const zone = memoryNodes(kernel)[0]! + offsetOf('pglist_data', 'node_zones');
     const size = BigInt(kernel.struct('zone')!.size);
     const zones = [0n, 1n, 2n].map(
@@ -169,14 +166,14 @@ describe.each(LAB_KERNELS)('what a second place says of %s', (version) => {
     expect(row.message).toMatch(/nodes have \d+ pages, and their zones \d+/);
   });
 
-  test('huge pages that no node has are told', () => {
+  test('report huge pages that are on no node', () => {
     const address = kernel.symbol('hstates')! + offsetOf('hstate', 'nr_huge_pages');
     const row = rowOf('other-pages', { address, bytes: littleEndian(3n, 8) });
     expect(row.message).toContain('3 huge pages, and 0 on the nodes');
   });
 });
 
-/** Free slots of TCP's cache that had a sock. */
+/** Free slots of TCP's cache that contained a sock. */
 function freedSocks(kernel: Kernel): bigint[] {
   const tcp = protocols(kernel).find(({ name }) => name === 'TCP')!;
   const sock = new StructReader(kernel, 'sock_common', ['skc_refcnt', 'skc_prot']);
@@ -195,7 +192,7 @@ function taskPage(kernel: Kernel): bigint {
   return kernel.pages.pageOf(task!.address)!;
 }
 
-test('a page that no longer says that it is of a page pool is told', () => {
+test('report a page that lost its page pool mark', () => {
   const kernel = openNative({ files: [labDump('newest').elf] });
   const pages = new NetworkPages(kernel);
   for (const _ of new SlabScan(kernel, new Warnings()).slots(new Set(), undefined, pages));

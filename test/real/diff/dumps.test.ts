@@ -19,9 +19,9 @@ async function differ(...inputs: readonly string[]): Promise<DiffJson> {
 
 async function answersOf(dump: string): Promise<string> {
   const path = join(folder, 'answers.json');
-  const asked = [['memory', '--cgroups'], ['procs'], ['sockets', '--all']];
+  const commands = [['memory', '--cgroups'], ['procs'], ['sockets', '--all']];
   const texts = [];
-  for (const words of asked)
+  for (const words of commands)
     texts.push((await kdumpMem(...words, '--json', '--vmcore', dump)).stdout);
   writeFileSync(path, texts.join(''));
   return path;
@@ -29,7 +29,7 @@ async function answersOf(dump: string): Promise<string> {
 
 const LISTS = ['processes', 'sockets', 'caches', 'callers', 'cgroups'] as const;
 
-test('one moment in two formats: nothing changed, and that it is one moment is said', async () => {
+test('two formats of one moment have no changes, and are reported as the same time', async () => {
   const diff = await differ(elf, kdumpZlib);
   expect(diff.warnings.map(({ code }) => code)).toContain('same-time');
   expect(diff).toMatchObject({ seconds: null, sameBoot: true, complete: false });
@@ -41,7 +41,7 @@ test('one moment in two formats: nothing changed, and that it is one moment is s
   }
 });
 
-test('a dump and what its answers say are the same', async () => {
+test('a dump and its saved answers compare equal', async () => {
   const answers = await answersOf(elf);
   const [one, other] = [await differ(elf, kdumpZlib), await differ(answers, kdumpZlib)];
   expect({ ...other, inputs: [] }).toEqual({
@@ -55,7 +55,7 @@ test('a dump and what its answers say are the same', async () => {
   });
 });
 
-test('another boot is said: what outlives it is compared, processes and sockets are not', async () => {
+test('reports different boots: compares memory, but not processes and sockets', async () => {
   const diff = await differ(elf, labVmcore('6.1').elf);
   const codes = diff.warnings.map(({ code }) => code);
   expect(codes).toContain('different-boots');
@@ -66,7 +66,7 @@ test('another boot is said: what outlives it is compared, processes and sockets 
     expect([category, perMinuteBytes]).toEqual([category, null]);
 });
 
-test('when processes began, the boot’s id and the host are as drgn has them', async () => {
+test('start times, boot id and host match drgn', async () => {
   const oracle = drgnJson<{ ticks: Record<string, number>; bootId: string; host: string }>(
     elf,
     '6.1',

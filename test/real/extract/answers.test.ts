@@ -38,11 +38,11 @@ describe.each(SLOW_TESTS_KERNELS)('an extract of %s', (version) => {
     small = await cut(dump.elf, `${version}.vmcore`);
   });
 
-  test('has less than a hundredth of the dump’s size', () => {
+  test('is smaller than a hundredth of the dump', () => {
     expect(statSync(small).size).toBeLessThan(statSync(dump.elf).size / 100);
   });
 
-  test('gives every answer that the dump gives, and gives it whole', () => {
+  test('gives every answer of the dump, complete', () => {
     const all = native(dump.elf);
     expect(all.processes.length).toBeGreaterThan(50);
     expect(all.processes.filter((one) => one.includes('"complete":true')).length).toBeGreaterThan(
@@ -51,12 +51,12 @@ describe.each(SLOW_TESTS_KERNELS)('an extract of %s', (version) => {
     expect(native(small)).toEqual(all);
   });
 
-  test('extracts into itself', async () => {
+  test('extracts to itself', async () => {
     const again = await cut(small, `${version}-again.vmcore`);
     expect(readFileSync(again).equals(readFileSync(small))).toBe(true);
   });
 
-  test('opens in drgn, which finds the queues as long as in the dump', () => {
+  test('opens in drgn, which finds queues of the same lengths as in the dump', () => {
     const script = join(import.meta.dirname, 'queues.py');
     const walk = (file: string) =>
       execFileSync(labTool('drgn'), ['-q', '-c', file, '-s', labKernel(version).vmlinux, script], {
@@ -70,9 +70,9 @@ describe.each(SLOW_TESTS_KERNELS)('an extract of %s', (version) => {
   });
 });
 
-// Without its modules, which crash 9.0.2 does not understand on 7.2: of the whole dump neither.
+// Without its modules, which crash 9.0.2 does not support on 7.2, not even in the full dump.
 test.each(SLOW_TESTS_KERNELS)(
-  'an extract of %s opens in crash, which gives the same answers and lists the same tasks',
+  'an extract of %s opens in crash, with the same answers and tasks',
   async (version) => {
     const { vmlinux } = labKernel(version);
     const { elf } = labDump(version);
@@ -85,7 +85,7 @@ test.each(SLOW_TESTS_KERNELS)(
       const kernel = openCrash({ vmcore, vmlinux, crash: labTool('crash'), wrap });
       try {
         const [ps = '', machine = ''] = ask(['ps', 'sys']);
-        // Memory maps are left out: no size of a process is told.
+        // Memory maps are left out: process sizes are not reported.
         const tasks = ps.replace(/( ffff[\da-f]{12} +[A-Z]{2}) +[\d.]+ +\d+ +\d+ /g, '$1 ');
         const sys = machine.replace(/(?:KERNEL|DUMPFILE): .*/g, '');
         return { tasks, sys, processes: answers(kernel).processes };
@@ -100,8 +100,8 @@ test.each(SLOW_TESTS_KERNELS)(
   300_000,
 );
 
-describe.each(SLOW_TESTS_KERNELS)('an extract of what makedumpfile filtered of %s', (version) => {
-  test('is no more complete than that', async () => {
+describe.each(SLOW_TESTS_KERNELS)('an extract of a filtered dump of %s', (version) => {
+  test('is no more complete than that dump', async () => {
     const filtered = join(LAB, 'dumps', `${version}-kdump`, 'lzo-d31.vmcore');
     const small = await cut(filtered, `${version}-d31.vmcore`);
     expect(native(small)).toEqual(native(filtered));

@@ -27,7 +27,7 @@ function ask(file: string) {
 }
 
 describe('kdump-mem extract', () => {
-  test('writes over nothing, unless it is told to', async () => {
+  test('overwrites no file without --force', async () => {
     writeFileSync(output, 'mine');
     const refused = await cut();
     expect(refused).toMatchObject({ status: 2, stdout: '' });
@@ -37,10 +37,10 @@ describe('kdump-mem extract', () => {
     expect(readFileSync(output).subarray(0, 8).toString()).toBe('KDUMP   ');
   });
 
-  test('leaves no half file when it is interrupted, and keeps what it was to replace', async () => {
+  test('leaves no partial file when interrupted, and keeps the file that it was to replace', async () => {
     writeFileSync(output, 'mine');
     const command = [commandPath('kdump-mem'), 'extract', '--vmcore', elf, '-o', output, '--force'];
-    // On a busy machine it may have ended before it is seen to write.
+    // On a busy machine it may exit before the test sees it writing.
     for (let attempt = 0; attempt < 5; attempt++) {
       const child = spawn(process.execPath, command, { stdio: 'ignore' });
       const ended = new Promise((done) => child.on('exit', (_, by) => done(by)));
@@ -57,9 +57,9 @@ describe('kdump-mem extract', () => {
     throw new Error('it was never interrupted');
   });
 
-  test('leaves nothing where it finds no room', async () => {
+  test('leaves nothing if there is no space', async () => {
     const command = [process.execPath, commandPath('kdump-mem'), 'extract', '--vmcore', elf];
-    // A file may have 1 MiB here: so writing fails in the midst of pages.
+    // Files are limited to 1 MiB here, so that writing fails within the pages.
     const limited = `trap '' XFSZ; ulimit -f 1024; exec "$@"`;
     const { execa } = await import('execa');
     const ran = await execa('bash', ['-c', limited, 'bash', ...command, '-o', output], {
@@ -71,7 +71,7 @@ describe('kdump-mem extract', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  test('tells what it cannot write, and what is not there', async () => {
+  test('reports an output that cannot be written, and a missing input', async () => {
     const nowhere = await kdumpMem('extract', '--vmcore', elf, '-o', join(folder, 'no', 'where'));
     expect(nowhere).toMatchObject({ status: 3, stdout: '' });
     expect(nowhere.stderr).toContain(': write failed (ENOENT)');
@@ -81,7 +81,7 @@ describe('kdump-mem extract', () => {
     expect(readdirSync(folder)).toEqual([]);
   });
 
-  test('of one descriptor answers for that one', async () => {
+  test('contains the answer about one descriptor on request', async () => {
     const { pid, fd } = role(truth, 'loopback-large');
     expect((await cut('--pid', `${pid}`, '--fd', `${fd}`)).status).toBe(0);
     const about = ['skb', '--pid', `${pid}`, '--fd', `${fd}`, '--json'];
@@ -92,14 +92,17 @@ describe('kdump-mem extract', () => {
     expect(JSON.parse(one?.stdout ?? '')).toEqual(JSON.parse(all?.stdout ?? ''));
   });
 
-  test.each(['none', 'lzo', 'snappy'])('stores pages with %s as with zlib', async (method) => {
-    await cut();
-    const zlib = rawPages(output);
-    expect((await cut('--force', '--compress', method)).status).toBe(0);
-    const pages = rawPages(output);
-    expect([...pages.keys()]).toEqual([...zlib.keys()]);
-    for (const [number, page] of zlib) expect(pages.get(number)?.equals(page)).toBe(true);
-  });
+  test.each(['none', 'lzo', 'snappy'])(
+    'stores the same pages with %s as with zlib',
+    async (method) => {
+      await cut();
+      const zlib = rawPages(output);
+      expect((await cut('--force', '--compress', method)).status).toBe(0);
+      const pages = rawPages(output);
+      expect([...pages.keys()]).toEqual([...zlib.keys()]);
+      for (const [number, page] of zlib) expect(pages.get(number)?.equals(page)).toBe(true);
+    },
+  );
 
   test('compresses LZO that liblzo2 decodes', async () => {
     await cut('--compress', 'lzo');
@@ -112,7 +115,7 @@ describe('kdump-mem extract', () => {
     expect(ran.stdout.trim()).toBe(oracle.release);
   });
 
-  test('keeps the log only if it is asked to', async () => {
+  test('includes the log only on request', async () => {
     const info = async () => (await kdumpMem('info', '--vmcore', output)).stdout;
     await cut();
     expect(await info()).toMatch(/unknown whether it panicked[\s\S]*Unknown:\n {2}the log:/);
@@ -130,7 +133,7 @@ describe('kdump-mem extract', () => {
     const bare = (texts: readonly string[]) => texts.map(figures).map((one) => one.length);
     expect(bare(anonymous.processes)).toEqual(bare(all.processes));
 
-    // The same for the same: as many different ones as before, and loopback stays what it is.
+    // Equal values stay equal: as many distinct ones as before, and loopback addresses stay.
     const locals = (text: string) =>
       [...text.matchAll(/"local":"([^"]+)"/g)].map(([, one]) => one ?? '');
     const [before, after] = [locals(all.census), locals(anonymous.census)];
@@ -138,7 +141,7 @@ describe('kdump-mem extract', () => {
     expect(after.filter((one) => one.startsWith('127.')).length).toBe(
       before.filter((one) => one.startsWith('127.')).length,
     );
-    // The kernel's own strings have such words too, in pages that are the same everywhere.
+    // Strings of the kernel contain such words too, in pages that are the same everywhere.
     const kernel = openNative({ files: [output] });
     const image = kernel.image as { keptBytes?: KeptBytes };
     const whole = [...rawPages(output)]

@@ -19,10 +19,10 @@ const small = join(folder, 'small.vmcore');
 const anonymous = join(folder, 'anonymous.vmcore');
 let pages: Buffer[];
 
-/** What a network card is called: seven letters, since its object's name has room for no more. */
+/** Name of a network device: seven letters, because its object has no space for more. */
 const CARD = 'q7zVkX9';
 
-/** Places that hold other people's data, each with a marker of its own written to it. */
+/** Places with other people's data, each with its own marker. */
 const planted: string[] = [];
 function plant(what: string, address: bigint): void {
   const marker = `MARKER:${what}:`;
@@ -46,7 +46,7 @@ beforeAll(async () => {
   const directMap = kernel.symbol('page_offset_base') ?? 0n;
   const base = kernel.read(directMap, 8).getBigUint64(0, true);
 
-  // Payload, in a linear head and in a page; what the kernel noted in the skb beside what is read.
+  // Payload, in a linear head and in a page; and skb fields that are not read.
   const linear = skbOf('linear');
   plant('payload', marked.pointer(linear + at('sk_buff', 'data')));
   plant('control block', linear + at('sk_buff', 'cb'));
@@ -56,20 +56,20 @@ beforeAll(async () => {
     (marked.pointer(large + at('sk_buff', 'end')) & 0xffff_ffffn);
   const frag = marked.pointer(shared + at('skb_shared_info', 'frags'));
   plant('page', kernel.pages.addressOfPage(frag) ?? 0n);
-  // Behind the frags in use lies what the slab object held before.
+  // Old data of the slab object follows the frags in use.
   plant('stale frags', shared + at('skb_shared_info', 'frags') + 16n * 16n);
   // A neighbour in the same slab page.
   const slot = 256n;
   const neighbour = (linear & 0xfffn) + 2n * slot < 4096n ? linear + slot : linear - slot;
   plant('neighbour', neighbour + at('sk_buff', 'cb') + 8n);
-  // What a process left in its kernel stack, its keys, its memory map.
+  // Contents of a process's kernel stack, keys and memory map.
   const { pid } = role(truth, 'linear');
   const task = [...new TaskReader(kernel).processes()].find((one) => one.pid === pid);
   const stack = marked.pointer((task?.address ?? 0n) + at('task_struct', 'stack'));
   plant('stack', base + BigInt(kernel.physicalOf(stack + 8192n) ?? Number.NaN));
   plant('canary', (task?.address ?? 0n) + at('task_struct', 'restart_block'));
 
-  // The card is called otherwise wherever its name stands, as are threads that have it in theirs.
+  // The device is renamed wherever its name occurs, and so are threads named after it.
   const cards = [...netDevices(kernel)].filter((one) => one.name.startsWith('eth'));
   expect(cards.length).toBeGreaterThan(0);
   for (const { address } of cards) {
@@ -96,7 +96,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-describe('what is nobody’s business', () => {
+describe('private data', () => {
   test('is not in the extract, wherever it was planted', () => {
     expect(planted).toHaveLength(7);
     const dump = readFileSync(marked.path);
@@ -113,14 +113,14 @@ describe('what is nobody’s business', () => {
     ['environment', 'SHLVL=2\0HOME=/'],
     ['file cache', 'BusyBox is a multi-call binary'],
     ['the log', 'Linux version 6.1'],
-  ])('%s of the guest is not in the extract', (_, text) => {
+  ])('excludes data of the guest: %s', (_, text) => {
     expect(readFileSync(elf).includes(text)).toBe(true);
     const found = pages.filter((page) => page.includes(text));
-    // The kernel greets with its banner, which its image holds; the log repeats it with a time.
+    // The kernel prints its banner from its image; the log repeats it with a time.
     expect(found).toHaveLength(text.startsWith('Linux version') ? 1 : 0);
   });
 
-  test('is not what the network card is called, once that is replaced', () => {
+  test('does not include the network device’s name in an anonymous extract', () => {
     expect(readFileSync(marked.path).includes(CARD)).toBe(true);
     const found = (file: string) =>
       [...rawPages(file).values()].some((page) => page.includes(CARD));
@@ -142,7 +142,7 @@ describe('what is nobody’s business', () => {
     expect(few).toEqual(all);
   });
 
-  test('cannot be read by accident: bytes that were not kept are refused', () => {
+  test('is not read by accident: omitted bytes are refused', () => {
     const kernel = openNative({ files: [small] });
     const full = openNative({ files: [elf] });
     const init = full.symbol('init_task') ?? 0n;

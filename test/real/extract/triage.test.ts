@@ -21,7 +21,7 @@ import { labDump, labKdump, labKernel, labTool } from '../../support/lab.js';
 const folder = mkdtempSync(join(tmpdir(), 'triage-extract-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function asked<T>(file: string, ask: (kernel: NativeKernel) => T): T {
+function queryOf<T>(file: string, ask: (kernel: NativeKernel) => T): T {
   const kernel = openNative({ files: [file] });
   try {
     return ask(kernel);
@@ -31,7 +31,7 @@ function asked<T>(file: string, ask: (kernel: NativeKernel) => T): T {
 }
 
 const answers = (file: string) =>
-  asked(file, (kernel) => ({
+  queryOf(file, (kernel) => ({
     log: logJson(messages(kernel, {})),
     stacks: taskStacksJson(groupedStacks(kernel, {})),
     triage: triageJson(triage(kernel)),
@@ -63,7 +63,7 @@ const DUMPS = [
 ] as const;
 
 test.each(DUMPS)(
-  '%s: an extract of all that triage reads answers as the dump does',
+  '%s: an extract with all that triage reads gives the dump’s answers',
   async (name, file) => {
     const whole = answers(file());
     const small = await cut(file(), `${name}.all`, ALL);
@@ -89,10 +89,10 @@ test.each(DUMPS.slice(-2))(
   },
 );
 
-/** Cut above. */
+/** Created by the test above. */
 const panickedAll = join(folder, '6.1 after a panic.all');
 
-test('the command keeps it by one option', async () => {
+test('one option of the command includes it', async () => {
   const small = join(folder, 'by-option.all');
   const ran = await kdumpMem('extract', '--with-triage', '-o', small, '--vmcore', panicked());
   expect(ran).toMatchObject({ stderr: '', status: 0 });
@@ -103,7 +103,7 @@ test.each([
   ['--with-triage', '--anonymize'],
   ['--with-triage', '--pid', '1'],
   ['--with-stacks', '--pid', '1'],
-])('%s is refused with %s', async (...options) => {
+])('%s together with %s is refused', async (...options) => {
   const output = join(folder, 'none');
   const ran = await kdumpMem('extract', ...options, '-o', output, '--vmcore', panicked());
   expect(ran).toMatchObject({ status: 2, stdout: '' });
@@ -111,8 +111,8 @@ test.each([
   expect(existsSync(output)).toBe(false);
 });
 
-test('crash opens it, and finds the same log, tasks and the functions of the panic', async () => {
-  const asked = (vmcore: string) => {
+test('crash opens it, and finds the same log, tasks and functions of the panic', async () => {
+  const crashAnswers = (vmcore: string) => {
     const input = 'log\nps\nbt\nquit\n';
     const printed = execFileSync(labTool('crash'), ['-s', labKernel('6.1').vmlinux, vmcore], {
       input,
@@ -125,16 +125,16 @@ test('crash opens it, and finds the same log, tasks and the functions of the pan
       panic: [...printed.matchAll(/^ *#\d+ \[[\da-f]+\] (\S+) at/gm)].map(([, name]) => name),
     };
   };
-  const whole = asked(panicked());
-  const small = asked(panickedAll);
+  const whole = crashAnswers(panicked());
+  const small = crashAnswers(panickedAll);
   expect(small.log).toEqual(whole.log);
   expect(small.tasks).toEqual(whole.tasks);
-  // What lies between the first functions is left out, and crash begins at the next one.
+  // Data between the first functions is left out, and crash starts at the next one.
   expect(whole.panic.slice(-small.panic.length)).toEqual(small.panic);
   expect(small.panic.length).toBeGreaterThan(5);
 });
 
-test('of a stack only what leads through it is kept; anonymous, with other names', async () => {
+test('keeps only the unwinding data of a stack; an anonymous one has other names', async () => {
   const { elf } = labDump('6.1');
   const marked = new DamagedDump(elf);
   const marker = 'MARKER:r10,r9 and r8 use';
@@ -145,7 +145,7 @@ test('of a stack only what leads through it is kept; anonymous, with other names
     ({ kernelThread, comm }) => !kernelThread && comm !== 'init',
   );
   for (const { address } of asleep) {
-    // From r10 on, which lies 7 words behind the first of 21.
+    // From r10 on, which is 7 words after the first of 21.
     const registers = marked.pointer(address + stackAt) + 16_384n - 14n * 8n;
     marked.setBytes(base + BigInt(kernel.physicalOf(registers) ?? Number.NaN), Buffer.from(marker));
   }
@@ -153,7 +153,7 @@ test('of a stack only what leads through it is kept; anonymous, with other names
   expect(asleep.length).toBeGreaterThan(10);
   const of = async (name: string, anonymize: boolean) => {
     const small = await cut(marked.path, name, { stacks: true, anonymize });
-    const found = asked(small, (opened) => taskStacksJson(groupedStacks(opened, {})));
+    const found = queryOf(small, (opened) => taskStacksJson(groupedStacks(opened, {})));
     const comms = found.stacks.flatMap(({ tasks }) => tasks.map(({ comm }) => comm));
     const nameless = found.stacks.map(({ tasks, ...stack }) => ({
       ...stack,

@@ -12,7 +12,10 @@ afterAll(() => directory.dispose());
 
 const dumps = join(LAB, 'dumps');
 if (!existsSync(dumps)) throw new LabMissing(dumps, 'dump');
-/** Folders of dumps of one guest: the same memory in several formats, one of them a plain ELF core. */
+/**
+ * Folders with dumps of one guest: the same memory in several formats, one of them a plain ELF
+ * core.
+ */
 const guests = readdirSync(dumps).filter(
   (name) =>
     (/-arm64/.test(name) ||
@@ -21,7 +24,7 @@ const guests = readdirSync(dumps).filter(
     variants(name).length > 0,
 );
 
-/** The other dumps in a guest's folder; the parts of a split one are together, out of order. */
+/** The other dumps in a guest's folder; the parts of a split dump are together, out of order. */
 function variants(guest: string): [string, string[]][] {
   const files = readdirSync(join(dumps, guest)).filter((name) => /\.vmcore(\.\d+)?$/.test(name));
   const byName = new Map<string, string[]>();
@@ -39,7 +42,7 @@ interface Comparison {
   errors: Record<string, number>;
 }
 
-/** Compares each 4 KiB of the reference with what the other image gives. */
+/** Compares each 4 KiB of the reference with the other image. */
 function compare(reference: MemoryImage, other: MemoryImage): Comparison {
   const result: Comparison = { same: 0, different: 0, errors: {} };
   for (const { start, end } of reference.facts.physicalRanges) {
@@ -64,12 +67,12 @@ function bytes(view: DataView): Buffer {
 }
 
 describe.each(guests)('the dumps of %s', (guest) => {
-  it.each(variants(guest))('%s holds the same memory', (name, files) => {
+  it.each(variants(guest))('%s contains the same memory', (name, files) => {
     const reference = openImage([join(dumps, guest, 'elf.vmcore')]);
     const image = openImage(files);
     const { same, different, errors } = compare(reference, image);
     expect(different).toBe(0);
-    // QEMU's dumps and those at level 0 hold everything; others say of each page that it was filtered.
+    // QEMU's dumps and those at level 0 are complete; others report missing pages as filtered.
     const whole = /^kdump-|-d0\./.test(name);
     expect(Object.keys(errors)).toEqual(whole ? [] : ['filtered']);
     expect(same).toBeGreaterThan(10_000);
@@ -88,7 +91,7 @@ describe.each(guests)('the dumps of %s', (guest) => {
   });
 });
 
-describe('a copy that was cut', () => {
+describe('a truncated copy', () => {
   const folder = guests.find((guest) => existsSync(join(dumps, guest, 'lzo-d31.vmcore')));
   if (folder === undefined) throw new LabMissing(join(dumps, '6.1-kdump'), 'dump 6.1-kdump');
   const reference = openImage([join(dumps, folder, 'elf.vmcore')]);
@@ -99,7 +102,7 @@ describe('a copy that was cut', () => {
     ['lzo-d31.vmcore', 0.05],
     ['flattened-d31.vmcore', 0.6],
     ['elf-d31.vmcore', 0.3],
-  ])('%s, %d of it, gives right bytes or says truncated', (name, part) => {
+  ])('%s, %d of it, gives correct bytes or reports "truncated"', (name, part) => {
     const path = join(directory.path, name);
     copyFileSync(join(dumps, folder, name), path);
     truncateSync(path, Math.floor(statSync(path).size * part));

@@ -6,15 +6,15 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 
-/** The program of another release of node, which scripts/test has installed. */
+/** The program of another Node release, installed by scripts/test. */
 export function nodeOf(release: '8' | '18' | '20-19' | '20-20' | '22' | '24'): string {
   return join(ROOT, `test/nodes/node_modules/node-${release}/bin/node`);
 }
 
-/** A folder with what `npm install --global` would put there of the built package, and a home. */
+/** A folder with the result of `npm install --global` of the built package, and a home. */
 export function installTree(): { folder: string; bin: string; home: string } {
   const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-installed-'));
-  // As it is built: another build would pull it from under other tests.
+  // The existing build: a new one would replace it under other tests.
   const pack = ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder];
   const name = execFileSync('npm', pack, { cwd: ROOT }).toString().trim();
   execFileSync('tar', ['-xf', join(folder, name), '-C', folder]);

@@ -11,7 +11,7 @@ import { launch } from '../../support/launched.js';
 import { McpClient } from '../../support/mcp.js';
 import { installTree, nodeOf } from './installed-tree.js';
 
-/** Three majors, and two releases of one major whose V8 calls itself the same. */
+/** Three majors, and two releases of one major whose V8 reports the same version. */
 const RELEASES = ['20-19', '20-20', '22', '24'] as const;
 
 const { vmcore, truth } = fixture('6.1');
@@ -28,7 +28,7 @@ afterAll(() => rmSync(tree.folder, { recursive: true, force: true }));
 const run = (node: string, args: readonly string[], command = 'kdump-mem') =>
   launch(node, [join(tree.bin, `${command}.js`), ...args], { HOME: tree.home });
 
-describe('one installed tree, run by other nodes in turn', () => {
+describe('one installed tree, run by several releases of Node in turn', () => {
   test.each([
     ['kdump-mem', SKB],
     ['kdump-mem', ['sockets', '--vmcore', vmcore, '--json']],
@@ -41,7 +41,7 @@ describe('one installed tree, run by other nodes in turn', () => {
     ['kdump-mem', ['--version']],
     ['kdump-mem', ['help', 'skb']],
     ['skcheck', ['--help']],
-  ])('%s %j has one answer', async (command, args) => {
+  ])('%s %j gives the same answer', async (command, args) => {
     const answer = await run(process.execPath, args, command);
     expect(answer).toMatchObject({ status: 0, signal: null, stderr: '' });
     for (const release of [...RELEASES, ...RELEASES, ...RELEASES.toReversed()])
@@ -56,7 +56,7 @@ describe('one installed tree, run by other nodes in turn', () => {
     expect([failed, text]).toEqual([false, expect.stringContaining('Probable cause: ')]);
   });
 
-  test.each(RELEASES)('%s looks at this machine’s memory', async (release) => {
+  test.each(RELEASES)('%s reads this machine’s memory', async (release) => {
     const sources = ['pageflags', 'counters'];
     for (const source of sources) {
       const args = ['memory', '--live', '--source', source, '--json'];
@@ -67,7 +67,7 @@ describe('one installed tree, run by other nodes in turn', () => {
   });
 
   test.each(RELEASES)(
-    '%s looks at this machine’s processes, their sockets and stacks',
+    '%s reads this machine’s processes, their sockets and stacks',
     async (release) => {
       const node = nodeOf(release);
       const { status, stdout, stderr } = await run(node, [
@@ -92,9 +92,9 @@ describe('one installed tree, run by other nodes in turn', () => {
     async (release, other) => {
       const file = join(tree.folder, `${release}.tar.gz`);
       const options = ['--interval', '0.2', '--json'];
-      const taken = await run(nodeOf(release), ['snapshot', '-o', file, ...options]);
-      expect(taken).toMatchObject({ status: 0, signal: null });
-      const { files } = snapshotSchema.parse(JSON.parse(taken.stdout));
+      const snapshotRun = await run(nodeOf(release), ['snapshot', '-o', file, ...options]);
+      expect(snapshotRun).toMatchObject({ status: 0, signal: null });
+      const { files } = snapshotSchema.parse(JSON.parse(snapshotRun.stdout));
       const verified = await run(nodeOf(other), ['snapshot', '--verify', file, '--json']);
       expect(JSON.parse(verified.stdout)).toMatchObject({ intact: true, files });
       for (const schema of ['memory', 'procs', 'host-triage']) {
@@ -106,7 +106,7 @@ describe('one installed tree, run by other nodes in turn', () => {
     },
   );
 
-  test('each keeps what it compiled', async () => {
+  test('each release keeps its compiled code', async () => {
     const cache = join(tree.home, '.cache/kdump-mem');
     const kept = () =>
       readdirSync(cache)
@@ -121,8 +121,8 @@ describe('one installed tree, run by other nodes in turn', () => {
   });
 });
 
-describe.each(['replaces', 'writes over'])('a node that another release %s', (way) => {
-  test('still answers', async () => {
+describe.each(['replaces', 'writes over'])('a cache that another release of Node %s', (way) => {
+  test('does not prevent an answer', async () => {
     const node = join(tree.folder, 'node');
     const put = (release: (typeof RELEASES)[number]) => {
       copyFileSync(nodeOf(release), `${node}-new`);
@@ -141,12 +141,12 @@ describe.each(['replaces', 'writes over'])('a node that another release %s', (wa
   });
 });
 
-describe.each(['8', '18'] as const)('Node %s, which is too old,', (release) => {
+describe.each(['8', '18'] as const)('Node %s, too old,', (release) => {
   test.each([
     ['kdump-mem', SKB],
     ['kdump-mem', ['--version']],
     ['skcheck', ['--stale']],
-  ])('is told so by %s %j: one line, status 3', async (command, args) => {
+  ])('is refused by %s %j: one line, status 3', async (command, args) => {
     const { status, stderr, stdout } = await run(nodeOf(release), args, command);
     expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
     expect(stderr).toMatch(
@@ -156,7 +156,7 @@ describe.each(['8', '18'] as const)('Node %s, which is too old,', (release) => {
     );
   });
 
-  test('also where nothing else can be loaded', async () => {
+  test('is refused even if nothing else can be loaded', async () => {
     const alone = join(tree.folder, 'alone.js');
     copyFileSync(join(tree.bin, 'kdump-mem.js'), alone);
     expect(await launch(nodeOf(release), [alone], {})).toMatchObject({

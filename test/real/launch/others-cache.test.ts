@@ -20,20 +20,20 @@ async function version(env: NodeJS.ProcessEnv = {}) {
   return code;
 }
 
-describe('root runs no code that another user may have compiled', () => {
-  test('in a folder of theirs', async () => {
+describe('root runs no compiled code that another user may have written', () => {
+  test('in a folder of that user', async () => {
     chownSync(installed.cache, OTHER, 0);
     expect([await version(), await version()]).toEqual(['compiled', 'compiled']);
   });
 
-  test('in a file of theirs', async () => {
+  test('in a file of that user', async () => {
     const [name = ''] = readdirSync(installed.cache);
     chownSync(join(installed.cache, name), OTHER, 0);
     expect([await version(), await version()]).toEqual(['compiled', 'cached']);
     expect(statSync(join(installed.cache, name)).uid).toBe(0);
   });
 
-  test('in a home of theirs, where they can replace folders of root; nor is one made there', async () => {
+  test('in a home of that user, who can replace folders of root; none is created there', async () => {
     chownSync(installed.cacheHome, OTHER, OTHER);
     expect([await version(), await version()]).toEqual(['compiled', 'compiled']);
     lchownSync(installed.folder, OTHER, OTHER);

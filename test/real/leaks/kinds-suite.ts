@@ -8,7 +8,7 @@ const MOST_MS = 420_000;
 const SECONDS = 24;
 const PAGE = 4096;
 
-/** `alloc_pages_bulk` is there from 5.13 on, and fires no events. */
+/** `alloc_pages_bulk` exists from 5.13 on, and fires no events. */
 const hasBulk = (kernel: LabKernel) => kernel !== '5.10';
 
 type Site = LeaksJson['sites'][number];
@@ -17,15 +17,15 @@ const sitesOf = ({ sites }: LeaksJson, kind: Kind): Site[] =>
   sites.filter((site) => kindOf(site) === kind);
 
 /**
- * Bytes that are told of what one of the module's functions took. The allocator takes objects of its own in its name
- * (sheaves), of another size.
+ * Reported bytes of one of the module's functions. The allocator allocates objects of another size
+ * on its behalf (sheaves).
  */
 const bytesOf = (answer: LeaksJson, kind: Kind, each: number): number =>
   sitesOf(answer, kind)
     .filter(({ bytes, blocks }) => bytes === (blocks ?? 0) * each)
     .reduce((sum, { bytes }) => sum + bytes, 0);
 
-/** As the module takes them. */
+/** Sizes that the module allocates. */
 const BYTES = { leak_object: 1024, keep_object: 512, ring_object: 512, ring_rcu: 512 } as const;
 
 const leaking = ({ sites }: LeaksJson) =>
@@ -36,7 +36,7 @@ const leaking = ({ sites }: LeaksJson) =>
 const warned = ({ warnings }: LeaksJson, code: string) =>
   warnings.find((warning) => warning.code === code);
 
-/** A module leaks objects, areas and pages that come many at once, each beside what it does not leak. */
+/** A module leaks objects, areas and bulk pages, each next to others that it does not leak. */
 export function describeKinds(kernel: LabKernel): void {
   describe(`${kernel}: objects, areas, bulk and page pools`, () => {
     let guest: LeakGuest;
@@ -50,7 +50,7 @@ export function describeKinds(kernel: LabKernel): void {
     }, MOST_MS);
     afterAll(() => guest?.end());
 
-    /** What is reported, and by how much what the module holds has grown. A load begins with the recording. */
+    /** The report, and the growth of what the module holds. A load starts with the recording. */
     async function traced(rates: Rates, options: string, seconds: number, loaded: boolean) {
       await guest.unloaded();
       await guest.rates(rates);
@@ -60,18 +60,18 @@ export function describeKinds(kernel: LabKernel): void {
         seconds,
         async () => loaded && guest.load(seconds + 20),
       );
-      const taken = KINDS.map((kind) => [kind, truth[kind].bytes - before[kind].bytes] as const);
-      const grown = Object.fromEntries(taken) as Record<Kind, number>;
-      const told = answer.sites.flatMap((site) => {
+      const growths = KINDS.map((kind) => [kind, truth[kind].bytes - before[kind].bytes] as const);
+      const grown = Object.fromEntries(growths) as Record<Kind, number>;
+      const reportedGrowths = answer.sites.flatMap((site) => {
         const kind = kindOf(site);
         return kind ? [`${kind} ${site.verdict} ${site.bytes}, truly ${grown[kind]}`] : [];
       });
-      console.log(kernel, options, told.join('; '));
+      console.log(kernel, options, reportedGrowths.join('; '));
       return { answer, grown };
     }
 
     test(
-      'objects, each followed: what is held is told to the byte, and the leak alone is one',
+      'objects, all followed: held memory is exact to the byte, and only the leak is reported',
       async () => {
         const { answer, grown } = await traced(
           { leak_object: 40, keep_object: 60, ring_object: 40, ring_rcu: 40 },
@@ -83,7 +83,7 @@ export function describeKinds(kernel: LabKernel): void {
         expect(answer.sites.findIndex((site) => kindOf(site) === 'leak_object')).toBe(0);
         for (const kind of ['leak_object', 'keep_object', 'ring_object'] as const)
           expect([kind, bytesOf(answer, kind, BYTES[kind])]).toEqual([kind, grown[kind]]);
-        // What kfree_rcu frees many at once fires no event: it is looked up, or taken again.
+        // A bulk free by kfree_rcu fires no event: the object is looked up, or reallocated.
         expect(bytesOf(answer, 'ring_rcu', BYTES.ring_rcu)).toBeGreaterThanOrEqual(grown.ring_rcu);
         expect(bytesOf(answer, 'ring_rcu', BYTES.ring_rcu)).toBeLessThanOrEqual(2 * grown.ring_rcu);
         expect(answer.losses).toMatchObject({ overrun: 0, dropped: 0 });
@@ -93,7 +93,7 @@ export function describeKinds(kernel: LabKernel): void {
     );
 
     test(
-      'objects on one page in 4: what is held lies in the interval',
+      'objects on one page in 4: held memory is within the interval',
       async () => {
         const seconds = 40;
         const { answer, grown } = await traced(
@@ -105,7 +105,8 @@ export function describeKinds(kernel: LabKernel): void {
         expect(leaking(answer)).toEqual([['leak_object', 'unreferenced']]);
         const [site] = sitesOf(answer, 'leak_object');
         const { bytes = 0, lowBytes = 0, highBytes = 0 } = site ?? {};
-        // One in twenty lies outside of 95 %; outside of twice as much lies none in a thousand.
+        // One in twenty is outside of 95 %; outside of twice that width, less than one in a
+        // thousand.
         const spread = 2 * Math.max(bytes - lowBytes, highBytes - bytes);
         expect(Math.abs(grown.leak_object - bytes)).toBeLessThanOrEqual(spread);
       },
@@ -113,12 +114,12 @@ export function describeKinds(kernel: LabKernel): void {
     );
 
     test.each([1, 0])(
-      'areas: what was held before and what came since are what the module holds (kptr_restrict %i)',
+      'areas: earlier and new areas match what the module holds (kptr_restrict %i)',
       async (kptrRestrict) => {
-        // With 0 the kernel prints numbers that stand for addresses, and its own list is read.
+        // With 0 the kernel prints hashes instead of addresses, and its own list is read.
         await guest.guest.run(`echo ${kptrRestrict} > /proc/sys/kernel/kptr_restrict`);
         await guest.rates({ leak_area: 20, ring_area: 20 });
-        // Where the machine is busy it takes long to begin; Ctrl-C ends it with what there is.
+        // A busy machine starts slowly; Ctrl-C ends the recording with the data so far.
         const seconds = 2 * SECONDS;
         await guest.load(seconds);
         await guest.go();
@@ -143,7 +144,7 @@ export function describeKinds(kernel: LabKernel): void {
     );
 
     test(
-      'pages in bulk, of nobody and of a page pool: a pool’s are followed, of others it is told how many are not',
+      'bulk pages: follows those of a page pool, and counts the others as unseen',
       async () => {
         const { answer, grown } = await traced(
           { leak_bulk: 40, leak_pool: 100 },
@@ -157,7 +158,8 @@ export function describeKinds(kernel: LabKernel): void {
         const { allocated = 0, traced: seen = 0 } = answer.unseen ?? {};
         const unseen = allocated - seen;
         console.log(kernel, { inBulk, unseen }, warned(answer, 'unseen')?.message);
-        // Pages of a pool have its mark from 5.14 on (page.pp_magic): before, nothing leads to them.
+        // Pages of a pool have its mark from 5.14 on (page.pp_magic): on older kernels nothing
+        // refers to them.
         const where = hasBulk(kernel) ? 'queued' : 'unreferenced';
         expect(leaking(answer)).toEqual([['leak_pool', where]]);
         expect(sitesOf(answer, 'leak_bulk')).toEqual([]);
@@ -166,7 +168,7 @@ export function describeKinds(kernel: LabKernel): void {
           return;
         }
         expect(inBulk).toBeGreaterThan(1000);
-        // Stacks of processes come in bulk too.
+        // Process stacks are bulk allocations too.
         expect(unseen).toBeGreaterThanOrEqual(inBulk);
         expect(unseen).toBeLessThan(1.2 * inBulk);
         expect(warned(answer, 'unseen')).toMatchObject({ count: unseen });
@@ -176,7 +178,7 @@ export function describeKinds(kernel: LabKernel): void {
     );
 
     test(
-      'who switches events off ends the recording; who reads our buffers is told',
+      'disabling events ends the recording; another reader of the buffers is reported',
       async () => {
         await guest.rates({ ring_object: 40 });
         await guest.go();

@@ -6,7 +6,7 @@ import { type LeaksJson, leaksSchema } from '../../../src/answers/leaks/schema.j
 import type { GuestKernel } from '../../support/lab.js';
 import { kdumpMemInGuest, MEMORY_MIB } from '../live/live-guest.js';
 
-/** Of guest-modules/leak.c, in the order of its table. */
+/** Functions of guest-modules/leak.c, in the order of its table. */
 export const KINDS = [
   'leak_single',
   'leak_third',
@@ -32,10 +32,10 @@ export interface Amount {
   readonly bytes: number;
 }
 
-/** What the module holds, as it counts it itself. */
+/** Memory that the module holds, by its own counters. */
 export type Truth = Readonly<Record<Kind, Amount>>;
 
-/** Times a second, at most: a guest that shares its CPU takes longer. */
+/** Maximum rate per second: a guest that shares its CPU is slower. */
 export type Rates = Partial<Record<Kind, number>>;
 
 function listOf(rates: Rates): string {
@@ -44,26 +44,26 @@ function listOf(rates: Rates): string {
 
 export const TRACEFS = '/sys/kernel/tracing';
 
-/** One command of ours, where the machine is busy. */
+/** Limit for one command on a busy machine. */
 const MOST_MS = 300_000;
 
-/** Minimum of the slowest third's share of the fastest, for a leak that may be called steady. */
+/** Minimum ratio of the slowest third to the fastest, for a steady leak. */
 const STEADY = 0.75;
-/** A recording that ends later has a last part in which the module took nothing. */
+/** A recording that ends later has a last part without allocations of the module. */
 const LATE = 1.25;
 
-/** A port of the guest's where whatever comes is read, or not. */
+/** A port of the guest that reads its data, or does not. */
 const PORT = 9001;
 
-/** A condition of the guest's shell: `kdump-mem leaks` records. */
+/** Condition in the guest's shell: `kdump-mem leaks` is recording. */
 function recorded(options: string): string {
-  // bpftrace counts from when both counters of pages were opened and read.
+  // bpftrace starts counting once both page counters are open and read.
   return options.includes('--engine bpftrace')
     ? 'ls -l /proc/$(cat /tmp/pid)/fd | grep -q /proc/vmstat'
     : `grep -q 1 ${TRACEFS}/instances/kdump-mem-$(cat /tmp/pid)-*-allocations/events/kmem/*/enable`;
 }
 
-/** A guest with kdump-mem, a module that leaks, and programs that take and free memory. */
+/** A guest with kdump-mem, a module that leaks, and programs that allocate and free memory. */
 export class LeakGuest {
   readonly guest: Guest;
   readonly #fed = new Set<Socket>();
@@ -94,12 +94,12 @@ export class LeakGuest {
     );
   }
 
-  /** Loads the module; it takes nothing before {@link go}. */
+  /** Loads the module; it allocates nothing before {@link go}. */
   async leaks(rates: Rates, keep = 256): Promise<void> {
     await this.guest.run(`insmod /leak.ko rates=${listOf(rates)} keep=${keep} paused=1`);
   }
 
-  /** From now on it takes at other rates. */
+  /** Changes the rates. */
   async rates(rates: Rates): Promise<void> {
     await this.guest.run(`echo ${listOf(rates)} > /sys/module/leak/parameters/rates`);
   }
@@ -108,10 +108,10 @@ export class LeakGuest {
     await this.#pause(false);
   }
 
-  /** It takes and frees no more. */
+  /** Stops allocations and frees. */
   async halt(): Promise<void> {
     await this.#pause(true);
-    // What its thread is amid ends by then.
+    // The current operation of its thread ends within this time.
     await this.guest.run('usleep 200000');
   }
 
@@ -123,7 +123,10 @@ export class LeakGuest {
     return this.#held('/proc/leak');
   }
 
-  /** Whether the module took as much in each third of {@link traced}, by its own counts: a starved guest does not. */
+  /**
+   * Whether the module allocated at the same rate in each third of {@link traced}, by its own
+   * counts: a starved guest does not.
+   */
   async #steady(): Promise<boolean> {
     const counts: number[] = [];
     for (const third of [1, 2, 3])
@@ -145,20 +148,26 @@ export class LeakGuest {
     return Object.fromEntries(amounts) as Truth;
   }
 
-  /** Processes, files of a tmpfs and sockets come and go for so long. */
+  /** Starts processes, tmpfs files and sockets that come and go for this time. */
   async load(seconds: number): Promise<void> {
     const folder = 'mkdir -p /work; mountpoint -q /work || mount -t tmpfs none /work';
     await this.guest.run(`${folder}; churn ${seconds} /work; traffic ${seconds}`);
   }
 
-  /** Waits until what {@link load} started has exited: what it frees then matches no allocation of a later recording. */
+  /**
+   * Waits until all that {@link load} started has exited: its frees would match no allocation of a
+   * later recording.
+   */
   async unloaded(): Promise<void> {
     await this.guest.run('while pidof churn traffic > /dev/null; do usleep 200000; done', {
       timeoutMs: MOST_MS,
     });
   }
 
-  /** Data comes in through virtio-net, as fast as it is read, or until who does not read has no room. */
+  /**
+   * Sends data through virtio-net, as fast as it is read, or until the buffers of a stalled reader
+   * are full.
+   */
   async fed(starving = false): Promise<void> {
     await this.guest.run(`reader ${PORT} ${starving ? 'starving' : ''}`);
     for (let many = starving ? 4 : 1; many > 0; many--) this.#connect(starving);
@@ -168,12 +177,12 @@ export class LeakGuest {
     const port = this.guest.tcpPorts.get(PORT) ?? 0;
     const socket = connect(port, '127.0.0.1').setNoDelay();
     this.#fed.add(socket);
-    // What waits pins a buffer of the driver's for each segment, however small that is.
+    // Queued data pins one driver buffer per segment, even of a small one.
     const chunk = Buffer.alloc(starving ? 10 : 16_384, 'x');
     const clock = setInterval(() => {
       if (socket.writableLength < chunk.length) socket.write(chunk);
     }, 10).unref();
-    // The guest's end says why it ends.
+    // The guest's exit reports the reason.
     socket.on('error', () => {});
     socket.on('close', () => {
       clearInterval(clock);
@@ -182,8 +191,8 @@ export class LeakGuest {
   }
 
   /**
-   * Runs `kdump-mem leaks … --json`, and lets the module take memory from when it is recorded until shortly before
-   * that ends: what it holds then is what is to be told.
+   * Runs `kdump-mem leaks … --json`, and lets the module allocate from the start of the recording
+   * until shortly before its end: the expected report is what it holds then.
    */
   async traced(
     options: string,
@@ -193,7 +202,7 @@ export class LeakGuest {
     await this.start(`${options} --interval ${seconds} --json`);
     await begun();
     const paused = '/sys/module/leak/parameters/paused';
-    // One command: a guest that is busy takes long to hear another.
+    // One command: a busy guest is slow to accept another.
     const third = `sleep ${(seconds - 3) / 3}; cat /proc/leak > /tmp/leak`;
     await this.guest.run(
       `echo 0 > ${paused}; ${third}.1; ${third}.2; ${third}.3; echo 1 > ${paused}`,
@@ -206,7 +215,9 @@ export class LeakGuest {
     return { answer, truth: await this.truth(), steady: onTime && (await this.#steady()) };
   }
 
-  /** Runs `kdump-mem leaks` in the background, until events are recorded, or something else is. */
+  /**
+   * Runs `kdump-mem leaks` in the background, until it records events or another condition holds.
+   */
   async start(options: string, begun = recorded(options)): Promise<void> {
     const command = `echo $$ > /tmp/pid; exec kdump-mem leaks ${options} > /tmp/stdout 2> /tmp/stderr < /dev/null`;
     await this.guest.run(
@@ -219,12 +230,12 @@ export class LeakGuest {
     );
   }
 
-  /** Sends what {@link start} started a signal. */
+  /** Signals the process of {@link start}. */
   async signal(name: string): Promise<void> {
     await this.guest.run(`kill -${name} $(cat /tmp/pid)`);
   }
 
-  /** Waits for its end. */
+  /** Waits for its exit. */
   async finish(): Promise<{ status: number; stdout: string; stderr: string }> {
     const said = async (command: string) =>
       (await this.guest.run(command, { timeoutMs: MOST_MS })).output.toString();
@@ -234,7 +245,7 @@ export class LeakGuest {
     return { status, stdout: await said('cat /tmp/stdout'), stderr: await said('cat /tmp/stderr') };
   }
 
-  /** The most memory that what {@link start} started had, bytes: as the kernel told whoever waited for it. */
+  /** Peak memory of the process of {@link start} in bytes, from its parent's wait status. */
   async peakBytes(): Promise<number> {
     const { output } = await this.guest.run('cat /tmp/time');
     const kilobytes = /Maximum resident set size \(kbytes\): (\d+)/.exec(output.toString())?.[1];

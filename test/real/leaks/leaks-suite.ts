@@ -9,25 +9,26 @@ const RATES: Rates = {
   leak_single: 60,
   leak_third: 12,
   leak_fifth: 5,
-  // Twice the blocks, since half of each is freed: sockets of before the recording free blocks of this order, too.
+  // Twice the blocks, because half of each is freed: sockets from before the recording free blocks
+  // of this order, too.
   leak_parts: 24,
   keep_page: 100,
   ring_page: 40,
   ring_split: 20,
   ring_exact: 20,
 };
-/** Pages of each of these are nobody's, and only more of them come. */
+/** Pages of each of these are unreferenced, and only increase. */
 const LEAKS = ['leak_single', 'leak_third', 'leak_fifth', 'leak_parts'] as const;
 
-/** What comes many at once: a page pool's are followed, of others no event tells. */
+/** Bulk allocations: those of a page pool are followed, the others have no events. */
 const IN_BULK: Rates = { leak_pool: 100, leak_bulk: 20 };
 const PAGE = 4096;
 
 type Site = LeaksJson['sites'][number];
 
-/** What the module did: the function of its table, unless that was interrupted. */
+/** The module's function in a stack, unless it was interrupted. */
 export function kindOf({ frames }: Site): Kind | undefined {
-  // Memory of a slab, which objects of anybody's share.
+  // Slab pages contain objects of several owners.
   if (frames.some(({ symbol }) => symbol === 'allocate_slab')) return undefined;
   return KINDS.find((kind) => frames.slice(0, 8).some(({ symbol }) => symbol === kind));
 }
@@ -39,7 +40,7 @@ function siteOf({ sites }: LeaksJson, kind: Kind): Site {
   return found[0];
 }
 
-/** For whoever reads the log of a failure. */
+/** Details for a failure log. */
 function listed({ sites }: LeaksJson, truth: Truth): string {
   return sites
     .map((site) => {
@@ -52,7 +53,7 @@ function listed({ sites }: LeaksJson, truth: Truth): string {
     .join('\n');
 }
 
-/** A module leaks among other things, under load; one frame in so many is followed. */
+/** A module leaks under load, among other allocations; one frame in `oneIn` is followed. */
 export function describeLeaks(
   kernel: LabKernel,
   {
@@ -69,18 +70,20 @@ export function describeLeaks(
 
     const record = async (booted: LeakGuest) => {
       await booted.mount();
-      // khugepaged replaces pages that processes had before the recording: 512 frees each that match no allocation.
+      // khugepaged replaces pages that processes allocated before the recording: each frees 512
+      // that match no allocation.
       await booted.guest.run('echo never > /sys/kernel/mm/transparent_hugepage/enabled');
       await booted.leaks(inBulk ? { ...RATES, ...IN_BULK } : RATES);
       await booted.fed();
-      // Its load begins with the recording: blocks of before it are freed at any time, and match no allocation.
+      // The load starts with the recording: earlier blocks would be freed at any time, and match no
+      // allocation.
       return booted.traced(`--sample 1/${oneIn} --windows 6`, seconds, async () =>
         booted.load(seconds + 60),
       );
     };
 
     beforeAll(async () => {
-      // A machine that is busy at times starves the guest: then the leak is uneven, or the recording late.
+      // A busy machine sometimes starves the guest: then the leak is uneven, or the recording late.
       for (let left = 5, steady = false; !steady; left--) {
         guest?.end();
         if (left < 5) await setTimeout(30_000);
@@ -93,19 +96,19 @@ export function describeLeaks(
 
     afterAll(() => guest?.end());
 
-    test('each of its leaks is called leaking: nobody has the blocks, or a page pool', () => {
-      const told = leaks
+    test('reports each of its leaks as leaking: unreferenced, or in a page pool', () => {
+      const verdicts = leaks
         .map((kind) => siteOf(answer, kind))
         .map(({ verdict, reason }) => [verdict, reason]);
       const expected = leaks.map((kind) => [
         'leaking',
         kind === 'leak_pool' ? 'queued' : 'unreferenced',
       ]);
-      expect(told).toEqual(expected);
+      expect(verdicts).toEqual(expected);
     });
 
     if (inBulk)
-      test('what came without an event is told: there is no all-clear', () => {
+      test('reports allocations without an event: no all-clear', () => {
         const bulk = truth.leak_bulk.bytes / PAGE;
         expect(bulk).toBeGreaterThan(100);
         const { allocated = 0, traced = 0 } = answer.unseen ?? {};
@@ -114,31 +117,32 @@ export function describeLeaks(
         expect(answer.complete).toBe(false);
       });
 
-    test('nothing else is: no cache that fills, no ring, nothing of the load', () => {
+    test('reports nothing else as leaking: no filling cache, no ring, no part of the load', () => {
       const others = answer.sites.filter(
         (site) => site.verdict === 'leaking' && !leaks.some((kind) => kind === kindOf(site)),
       );
       expect(others).toEqual([]);
     });
 
-    test('what it leaks most comes first', () => {
+    test('lists the largest leak first', () => {
       const most = [...leaks].sort((one, other) => truth[other].bytes - truth[one].bytes);
       const [first] = answer.sites;
       expect(first && kindOf(first)).toBe(most[0]);
     });
 
-    test('what the module holds is told: to the byte, or within an interval', () => {
+    test('reports what the module holds: to the byte, or within an interval', () => {
       for (const kind of leaks) {
         const { bytes, lowBytes, highBytes } = siteOf(answer, kind);
         if (oneIn === 1) expect([kind, bytes]).toEqual([kind, truth[kind].bytes]);
-        // One in twenty lies outside of 95 %; outside of twice as much lies none in a thousand.
+        // One in twenty is outside of 95 %; outside of twice that width, less than one in a
+        // thousand.
         const spread = 2 * Math.max(bytes - lowBytes, highBytes - bytes);
         expect(Math.abs(truth[kind].bytes - bytes), kind).toBeLessThanOrEqual(spread);
       }
       expect(answer.losses).toMatchObject({ overrun: 0, missedFrees: 0, dropped: 0 });
     });
 
-    test('nothing stays behind', async () => {
+    test('leaves nothing behind', async () => {
       expect(await guest?.instances()).toEqual([]);
     });
   });

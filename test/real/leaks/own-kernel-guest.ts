@@ -18,7 +18,7 @@ export const PAGES: Rates = {
 export const OBJECTS: Rates = { leak_object: 200, keep_object: 100, ring_object: 40 };
 export const AREAS: Rates = { leak_area: 40, ring_area: 40 };
 
-/** Where the kernel keeps it, and a name that tells what it is of. */
+/** Path of each record in the kernel, by a short name. */
 export const COPIES = {
   allocinfo: '/proc/allocinfo',
   page_owner: '/sys/kernel/debug/page_owner',
@@ -29,8 +29,8 @@ export const COPIES = {
 export type Copy = keyof typeof COPIES;
 
 /**
- * What each has of the module. In allocation profiling an area has more, what describes it, and so has an object where
- * SLUB writes beside it who took it: these the page's own text tells.
+ * Kinds of the module in each. In allocation profiling an area includes its descriptor, and an
+ * object its record if SLUB stores one: the text itself reports these.
  */
 export const KINDS_IN: Readonly<Record<Copy, readonly Kind[]>> = {
   allocinfo: ['leak_single', 'leak_third', 'leak_fifth', 'leak_parts', 'leak_bulk'],
@@ -43,10 +43,10 @@ export const KINDS_IN: Readonly<Record<Copy, readonly Kind[]>> = {
 const MEMORY_MIB = 1536;
 const LIMIT_MS = 2_400_000;
 
-/** Where it is not there it is built: minutes, and where the machine is busy many. */
+/** The kernel is built if it is missing: minutes, and more on a busy machine. */
 export const BUILD_MS = 2_700_000;
 
-/** Of the kernel that remembers by itself who allocated what. */
+/** Enables the kernel's own allocation records. */
 export const REMEMBERS = 'page_owner=on slub_debug=U';
 
 export async function bootOwnKernel(
@@ -64,18 +64,18 @@ export async function bootOwnKernel(
   return guest;
 }
 
-/** Of all sites of one of the module's functions. */
+/** Sum over all sites of one of the module's functions. */
 export const sumOf = (
   answer: LeaksJson,
   kind: Kind,
   of: (site: LeaksJson['sites'][number]) => number,
 ) => answer.sites.filter((site) => kindOf(site) === kind).reduce((sum, site) => sum + of(site), 0);
 
-/** Nothing that turns over, or stands still. */
+/** Nothing that turns over or stays constant is reported. */
 export function checkHealthy({ sites }: LeaksJson): void {
   const blamed = sites.filter(({ verdict }) => verdict === 'leaking' || verdict === 'growing');
   const kinds = blamed.flatMap((site) => kindOf(site) ?? []);
   expect(kinds.filter((kind) => !kind.startsWith('leak_'))).toEqual([]);
-  // Without BTF, or without addresses, nothing is looked up: nothing is called leaking.
+  // Without BTF or addresses, nothing is looked up, so nothing is reported as leaking.
   expect(blamed.filter(({ verdict }) => verdict === 'leaking')).toEqual([]);
 }

@@ -1,12 +1,12 @@
 import type { AllocationSink } from '../../../src/leaks/site-frames.js';
 
-/** One event of kmem as tracefs prints it: another decoder than ours, the kernel's own. */
+/** One event of kmem as tracefs prints it: decoded by the kernel, not by our code. */
 interface TextEvent {
   /** Nanoseconds; printed in microseconds. */
   readonly time: number;
   readonly frame: number;
   readonly frames: number;
-  /** Of an allocation: functions, innermost first; empty as long as its stack did not come. */
+  /** For an allocation: functions, innermost first; empty until its stack arrives. */
   stack: string[];
   readonly isFree: boolean;
   readonly tid: number;
@@ -17,13 +17,13 @@ const EVENT =
 const STACK = /^.{16,}?-(\d+) +\[\d+\] \S+ +[\d.]+: <stack trace>/;
 const CALLER = /^ => (\S+)/;
 
-/** From here on a stack is of what was interrupted, which took nothing. */
+/** Functions from here on belong to the interrupted code, which did not allocate. */
 const INTERRUPTION = /^(asm_|sysvec_|common_interrupt|__do_softirq|handle_softirqs|irq_exit)/;
 
-/** What `trace` of an instance says, with stacks where it has them. */
+/** Events in `trace` of an instance, with their stacks. */
 export function traceEvents(text: string): TextEvent[] {
   const events: TextEvent[] = [];
-  /** By thread the allocations whose stack has not come: an interruption's comes before. */
+  /** Allocations by thread whose stack is still missing: an interrupt's stack comes first. */
   const waiting = new Map<string, TextEvent[]>();
   let stack: string[] | undefined;
   for (const line of text.split('\n')) {
@@ -54,14 +54,14 @@ export function traceEvents(text: string): TextEvent[] {
   return events;
 }
 
-/** In the order in which they happened. Within a microsecond a frame is freed before it is taken again. */
+/** Sorts by time. Within a microsecond a free comes before the next allocation of the frame. */
 export function inOrder(...texts: string[]): TextEvent[] {
   return texts
     .flatMap(traceEvents)
     .sort((one, other) => one.time - other.time || Number(other.isFree) - Number(one.isFree));
 }
 
-/** Tells a sink of them; stacks are numbered by whoever asks. */
+/** Sends them to a sink; the caller numbers the stacks. */
 export function replay(
   events: readonly TextEvent[],
   sink: AllocationSink,

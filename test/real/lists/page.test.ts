@@ -43,7 +43,7 @@ async function savedAnswers(): Promise<string[]> {
   });
 }
 
-/** A page whose text, title and warnings are all one text. */
+/** A page with one string as text, title and warnings. */
 const made = (text: string) =>
   listHtml(
     {
@@ -78,13 +78,13 @@ beforeAll(async () => {
 describe.each(PAGES)('the %s page in Chromium', (name) => {
   pageTests(() => seen[name]);
 
-  test('has tables whose rows have heads', () => {
+  test('has tables with row headers', () => {
     expect(seen[name].tree).toMatchObject({ nameless: 0 });
     expect(seen[name].tree.headers).toBeGreaterThan(1);
   });
 });
 
-test('a hostile host name makes no element', () => {
+test('a hostile host name adds no element', () => {
   const elements = (page: string) => [...page.matchAll(/<(\w+)/g)].map(([, name]) => name);
   expect(elements(html.hostile)).toEqual(elements(made('web-1')));
 });
@@ -94,7 +94,7 @@ test('titles name the host, its kernel and the time', () => {
   const time = String.raw`, \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$`;
   expect(of('procs')).toMatch(new RegExp(`^Processes of web-7, Linux 6\\.12\\.[\\w.+-]+${time}`));
   expect(of('diff')).toMatch(new RegExp(`^Changes of web-7, Linux 6\\.12\\.[\\w.+-]+${time}`));
-  // A copy of a file names no machine.
+  // A copied file names no machine.
   expect(of('leaks')).toBe(
     'Kernel memory that is not freed, page_owner-1.txt, page_owner-2.txt (host not recorded)',
   );

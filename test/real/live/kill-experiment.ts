@@ -7,20 +7,20 @@ import { openNative } from '../../../src/kernel/native/open.js';
 import { drgnJson } from '../../support/drgn.js';
 import { LAB, type LabKernel, role, type Truth } from '../../support/lab.js';
 
-/** What a process's sockets hold, by drgn before it is killed; see held.py. */
+/** Memory of a process's sockets, by drgn before the kill; see held.py. */
 interface Held {
   readonly sock: string;
   readonly pids: readonly number[];
   readonly pieces: readonly (readonly [key: string, bytes: number, ranges: unknown])[];
 }
 
-/** What has become of a piece; see freed.py. */
+/** Fate of an allocation; see freed.py. */
 export interface Fate {
   readonly bytes: number;
-  /** Bytes of it are as they were, or are not: both, if sockets disagree; null: not told. */
+  /** Whether bytes are unchanged or changed: both, if sockets disagree; null: unknown. */
   readonly kept: boolean | null;
   readonly freed: boolean | null;
-  /** Of a page's frames, how many are on the free lists. */
+  /** Number of a page's frames on the free lists. */
   readonly freeFrames?: number;
   readonly pooled?: boolean;
 }
@@ -31,19 +31,19 @@ interface After {
   readonly freeFrames: number;
 }
 
-/** What went back, in bytes, when a process was killed. */
+/** Bytes that were freed when a process was killed. */
 export interface Measured {
   readonly bytes: number;
-  /** Of pieces of which nothing is known: neither freed nor kept. */
+  /** Bytes of unknown fate: neither freed nor kept. */
   readonly unknown: number;
-  /** Of pages that a page pool had lent, and took back instead of freeing them. */
+  /** Bytes of pages that returned to their page pool instead of being freed. */
   readonly pooled: number;
 }
 
-/** Two processes with one end each of a connection inside the guest; see ends.c. */
+/** Two processes, each with one end of a connection inside the guest; see ends.c. */
 export interface Ends {
   readonly name: string;
-  /** The one that is killed. */
+  /** The process that is killed. */
   readonly victim: number;
   readonly other: number;
 }
@@ -51,22 +51,22 @@ export interface Ends {
 export interface KillExperiment {
   readonly truth: Truth;
   readonly ends: readonly Ends[];
-  /** Our census from before. */
+  /** The census before the kill. */
   readonly answer: CensusAnswer;
-  /** Processes of the scenario killed in the end; the starving reader first, alone. */
+  /** Processes of the scenario that are killed in the end; the stalled reader first, alone. */
   readonly victims: readonly number[];
-  /** When the starving reader was killed alone, and when all were. */
+  /** State after the stalled reader was killed alone, and after all were. */
   readonly starving: After;
   readonly all: After;
-  /** Free page frames before the first was killed. */
+  /** Free page frames before the first kill. */
   readonly freeFrames: number;
-  /** The fates of what the sockets of some processes held. */
+  /** Fates of the socket memory of some processes. */
   readonly fates: (pids: readonly number[], after: After) => ReadonlyMap<string, Fate>;
 }
 
 /**
- * Kills the processes of a guest that wipes whatever memory it frees, at once: what drgn finds wiped
- * or overwritten was freed, also where it has been taken again since.
+ * Kills the processes of a guest that wipes memory as soon as it is freed: memory that drgn finds
+ * wiped or overwritten was freed, even if it was reallocated since.
  */
 export async function killProcesses(kernel: LabKernel): Promise<KillExperiment> {
   const work = mkdtempSync(join(LAB, 'kill-'));
@@ -135,7 +135,11 @@ export async function killProcesses(kernel: LabKernel): Promise<KillExperiment> 
   }
 }
 
-/** Adds up what went back. @throws {Error} if a piece is half freed */
+/**
+ * Adds up freed bytes.
+ *
+ * @throws {Error} if an allocation is half freed
+ */
 export function measure(fates: ReadonlyMap<string, Fate>): Measured {
   let [bytes, unknown, pooled] = [0, 0, 0];
   for (const [key, fate] of fates) {
@@ -147,7 +151,7 @@ export function measure(fates: ReadonlyMap<string, Fate>): Measured {
   return { bytes, unknown, pooled };
 }
 
-/** What `ends` prints. */
+/** Output of `ends`. */
 function endsOf(output: string): Ends[] {
   return [...output.matchAll(/^(\S+) (\d+) (\d+)\r?$/gm)].map(([, name = '', victim, other]) => ({
     name,
@@ -156,7 +160,7 @@ function endsOf(output: string): Ends[] {
   }));
 }
 
-/** Every process of the scenario with a socket, but for one of the two that share one. */
+/** Every process of the scenario with a socket, except one of the two that share one. */
 function victimsOf(truth: Truth): number[] {
   const shared = role(truth, 'forked');
   const others = shared.holders.map(({ pid }) => pid).filter((pid) => pid !== shared.pid);

@@ -3,7 +3,7 @@ import type { Freed } from '../../../src/account/kill-impact.js';
 import { type LabKernel, role } from '../../support/lab.js';
 import { type Fate, type KillExperiment, killProcesses, measure } from './kill-experiment.js';
 
-/** Processes are really killed, and what that gives back is held to what the census had said. */
+/** Kills processes, and compares the freed memory with the census. */
 export function describeKills(kernel: LabKernel): void {
   describe(`processes of ${kernel} are killed`, () => {
     let experiment: KillExperiment;
@@ -12,10 +12,10 @@ export function describeKills(kernel: LabKernel): void {
       experiment = await killProcesses(kernel);
     }, 1_200_000);
 
-    const told = (pid: number): Freed & { readonly high: number } => {
+    const boundsOf = (pid: number): Freed & { readonly high: number } => {
       const groups = experiment.answer.processes;
       const found = groups.find(({ key }) => key.startsWith(`${pid} `))?.freedIfKilled;
-      // A ring's process has no socket of its own at a descriptor.
+      // The process of a ring has no socket at a descriptor.
       if (!found) throw new Error(`the census has no process ${pid}`);
       const { high } = found;
       if (high === null) throw new Error(`the census is not complete for process ${pid}`);
@@ -24,23 +24,23 @@ export function describeKills(kernel: LabKernel): void {
     const pidOf = (name: string) => role(experiment.truth, name).pid;
     const finallyOf = (pid: number) => experiment.fates([pid], experiment.all);
 
-    test('what goes back lies between the bounds, for each of them', () => {
+    test('freed memory is between the bounds, for each process', () => {
       const starving = pidOf('starving');
       expect(experiment.victims.length).toBeGreaterThan(25);
       for (const pid of experiment.victims) {
         const after = pid === starving ? experiment.starving : experiment.all;
         const { bytes, unknown } = measure(experiment.fates([pid], after));
-        const { low, high } = told(pid);
+        const { low, high } = boundsOf(pid);
         const words = `pid ${pid}: ${bytes} bytes freed (${unknown} not known), of ${low} to ${high}`;
         expect.soft(bytes + unknown, words).toBeGreaterThanOrEqual(low);
         expect.soft(bytes, words).toBeLessThanOrEqual(high);
-        // Empty heads have nothing to know them by.
+        // Empty heads cannot be recognized.
         expect.soft(unknown, words).toBeLessThanOrEqual(Math.max(4096, high * 0.05));
       }
     });
 
-    test('the bounds of the plain starving reader are tight', () => {
-      const { low, high, keptByPools } = told(pidOf('starving'));
+    test('the bounds of a plain stalled reader are tight', () => {
+      const { low, high, keptByPools } = boundsOf(pidOf('starving'));
       expect(high).toBeGreaterThan(100_000);
       expect(low).toBeGreaterThanOrEqual(high * 0.95);
       if (kernel !== 'newest') expect(keptByPools).toEqual({ low: 0, high: 0 });
@@ -52,19 +52,19 @@ export function describeKills(kernel: LabKernel): void {
     });
 
     test.each(['starving', 'starving-large', 'udp-fed'])(
-      'what the page pool has room for it keeps, and the rest of %s goes back',
+      'the page pool keeps what it has room for, and the remainder of %s is freed',
       (name) => {
-        const { low, high, keptByPools } = told(pidOf(name));
+        const { low, high, keptByPools } = boundsOf(pidOf(name));
         const after = name === 'starving' ? experiment.starving : experiment.all;
         const { bytes, pooled, unknown } = measure(experiment.fates([pidOf(name)], after));
         const { total } = experiment.answer.processes.find(
           ({ key }) => Number.parseInt(key, 10) === pidOf(name),
         ) ?? { total: undefined };
         const most = total?.pinnedBytes ?? 0;
-        const words = `${name}: ${bytes} bytes freed, ${pooled} in the pool, of ${most}: told ${JSON.stringify(told(pidOf(name)))}`;
+        const words = `${name}: ${bytes} bytes freed, ${pooled} in the pool, of ${most}: told ${JSON.stringify(boundsOf(pidOf(name)))}`;
         if (kernel === 'newest' && name !== 'starving')
           expect(pooled, words).toBeGreaterThan(50_000);
-        // 6.1 and older: a buffer's page may have the driver's next buffers in it.
+        // 6.1 and older: a buffer's page may contain the driver's next buffers.
         if (kernel === 'newest') expect(high - low, words).toBeLessThanOrEqual(most * 0.1);
         expect(bytes + unknown, words).toBeGreaterThanOrEqual(low);
         expect(bytes, words).toBeLessThanOrEqual(high);
@@ -73,7 +73,7 @@ export function describeKills(kernel: LabKernel): void {
       },
     );
 
-    test('the allocator’s free lists agree: most of what was freed is there, nothing that was kept', () => {
+    test('the allocator’s free lists contain most of the freed pages, and none of the kept ones', () => {
       const frames = { freed: 0, free: 0 };
       const fates: Fate[] = experiment.victims.flatMap((pid) => [...finallyOf(pid).values()]);
       for (const { kept, freed, bytes, freeFrames } of fates) {
@@ -89,8 +89,8 @@ export function describeKills(kernel: LabKernel): void {
       expect(gained).toBeGreaterThan(frames.freed / 2);
     });
 
-    test('nothing goes back while another process has the socket open, all with the last duplicate', () => {
-      expect(told(pidOf('forked'))).toMatchObject({ low: 0, high: 0, toPools: 0 });
+    test('nothing is freed while another process has the socket open, and all with the last duplicate', () => {
+      expect(boundsOf(pidOf('forked'))).toMatchObject({ low: 0, high: 0, toPools: 0 });
       const forked = [...finallyOf(pidOf('forked')).values()];
       expect(forked.length).toBeGreaterThan(0);
       for (const { freed } of forked) expect(freed).not.toBe(true);
@@ -99,17 +99,17 @@ export function describeKills(kernel: LabKernel): void {
       for (const { kept } of duplicated) expect(kept).not.toBe(true);
     });
 
-    test('what a process keeps without having it open goes with it: in messages, nested, in a ring', () => {
+    test('memory that a process holds without a descriptor is freed too: in messages, nested, in a ring', () => {
       for (const { pid, name, bytes, how } of experiment.truth.hidden) {
         if (how === 'orphan') continue;
         const measured = measure(finallyOf(pid));
         expect(measured.bytes, name).toBeGreaterThanOrEqual(bytes ?? 0);
-        expect(told(pid).high, name).toBeGreaterThanOrEqual(bytes ?? 0);
+        expect(boundsOf(pid).high, name).toBeGreaterThanOrEqual(bytes ?? 0);
       }
     });
 
-    test('what is sent and never acknowledged stays when its process has gone', () => {
-      const { low, high } = told(pidOf('unacknowledged'));
+    test('sent data without acknowledgement stays after its process exits', () => {
+      const { low, high } = boundsOf(pidOf('unacknowledged'));
       expect(low).toBeLessThan(high);
       const kept = [...finallyOf(pidOf('unacknowledged')).values()].filter((fate) => fate.kept);
       expect(kept.length).toBeGreaterThan(0);
@@ -121,8 +121,8 @@ export function describeKills(kernel: LabKernel): void {
       const { victim, other } = found;
       const of = (...pids: number[]) => experiment.fates(pids, experiment.all);
       return {
-        ...told(victim),
-        /** What went back at both ends, and at each. */
+        ...boundsOf(victim),
+        /** Freed bytes at both ends, and at each. */
         both: measure(of(victim, other)),
         own: measure(of(victim)),
         others: measure(of(other)),
@@ -130,11 +130,11 @@ export function describeKills(kernel: LabKernel): void {
       };
     };
 
-    /** Of TCP the writer's process keeps the last page, of order 3, to cut more fragments from it. */
+    /** For TCP the writer's process keeps its last fragment page, of order 3, for more fragments. */
     const mostOfWriter = (name: string) =>
       name.startsWith('tcp') ? 8 * experiment.truth.pageSize : 0;
 
-    test('what one end of a connection gives back lies between the bounds, with what goes at the other', () => {
+    test('freed memory of one end of a connection is between the bounds, with effects on the peer', () => {
       expect(experiment.ends).toHaveLength(9);
       for (const { name } of experiment.ends) {
         const { low, high, both } = ends(name);
@@ -145,7 +145,7 @@ export function describeKills(kernel: LabKernel): void {
     });
 
     test.each(['tcp-reader', 'stream-reader', 'dgram-reader'])(
-      'what waits for the reader (%s) goes with it',
+      'data queued for the reader (%s) is freed with it',
       (name) => {
         const { low, high, own } = ends(name);
         expect(own.bytes).toBeGreaterThan(8000);
@@ -154,7 +154,7 @@ export function describeKills(kernel: LabKernel): void {
     );
 
     test.each(['tcp-writer', 'stream-writer', 'dgram-writer'])(
-      'what was written (%s) stays for the reader',
+      'written data (%s) stays for the reader',
       (name) => {
         const { low, high, otherFates } = ends(name);
         expect([low, high]).toEqual([0, 0]);
@@ -163,15 +163,15 @@ export function describeKills(kernel: LabKernel): void {
       },
     );
 
-    test('a reader that goes with unread data takes what its peer has still to send', () => {
+    test('killing a reader with unread data also frees what its peer has still to send', () => {
       const { low, high, own, others } = ends('stuffed-reader');
       expect(own.bytes).toBeGreaterThan(50_000);
       expect(others.bytes).toBeGreaterThan(500_000);
-      // The peer is another process's: not for sure.
+      // The peer belongs to another process: not certain.
       expect(low).toBeLessThan(high - 500_000);
     });
 
-    test('a writer that goes leaves what it has still to send, and what its peer has not read', () => {
+    test('killing a writer keeps its unsent data, and data that its peer has not read', () => {
       const { low, high, own, others } = ends('stuffed-writer');
       expect(low).toBeLessThan(10_000);
       expect(high).toBeGreaterThan(500_000);
@@ -179,7 +179,7 @@ export function describeKills(kernel: LabKernel): void {
       expect(others.bytes).toBe(0);
     });
 
-    test('a process whose main thread has ended is named as drgn names it, and gives back all', () => {
+    test('a process without its main thread has drgn’s name, and frees all', () => {
       const { victim } = experiment.ends.find(({ name }) => name === 'leaderless') ?? {};
       const mine = experiment.answer.sockets.filter(({ holders }) =>
         holders.some(({ pid }) => pid === victim),

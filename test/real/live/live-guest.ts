@@ -8,14 +8,14 @@ import { type GuestKernel, LAB } from '../../support/lab.js';
 const REPO = fileURLToPath(new URL('../../../', import.meta.url));
 const HOME = '/kdump-mem';
 
-/** Node and the built kdump-mem take this much of a guest's memory; it needs as much to run. */
+/** Guest memory for Node and the built kdump-mem, which need as much to run. */
 export const MEMORY_MIB = 1024;
 
 type Files = NonNullable<GuestOptions['files']>;
 
 /**
- * Files that give a guest `kdump-mem`, run by the Node that runs this, and a user called nobody. In a
- * guest of another architecture Debian's Node runs it.
+ * Files that give a guest `kdump-mem`, run by this Node, and the user nobody. A guest of another
+ * architecture uses Debian's Node.
  *
  * @param kernel of the guest: a kernel of the lab
  */
@@ -38,7 +38,7 @@ export function kdumpMemInGuest(kernel: GuestKernel = 'newest'): Files {
   ];
 }
 
-/** Debian's Node with what it has outside itself. */
+/** Debian's Node with its libraries. */
 function foreignNode(kernel: GuestKernel): Files {
   const modules = (file: string) =>
     ['undici/undici-fetch.js', 'acorn/dist/acorn.js', 'acorn-walk/dist/walk.js'].includes(file);
@@ -48,7 +48,11 @@ function foreignNode(kernel: GuestKernel): Files {
   ];
 }
 
-/** Runs `kdump-mem … --json` in a guest. @throws {Error} if it fails or prints anything else */
+/**
+ * Runs `kdump-mem … --json` in a guest.
+ *
+ * @throws {Error} if it fails or prints anything else
+ */
 export async function jsonInGuest(
   guest: Guest,
   command: string,
@@ -59,7 +63,7 @@ export async function jsonInGuest(
   return JSON.parse(output.toString()) as unknown;
 }
 
-/** Runs `kdump-mem` in a guest; what it prints on stderr comes last. */
+/** Runs `kdump-mem` in a guest; its stderr comes last. */
 export function inGuest(guest: Guest, command: string, timeoutMs = 120_000): Promise<GuestAnswer> {
   return guest.run(`kdump-mem ${command} 2>/tmp/stderr; s=$?; cat /tmp/stderr; exit $s`, {
     timeoutMs,

@@ -10,7 +10,7 @@ import { expectTruth } from '../../support/truth.js';
 import { frameNames, procStacks } from '../stacks/proc-stacks.js';
 import { inGuest, jsonInGuest, kdumpMemInGuest, MEMORY_MIB } from './live-guest.js';
 
-/** An emulated guest's Node takes a minute where the machine is busy. */
+/** An emulated guest's Node needs a minute on a busy machine. */
 const MOST_MS = 240_000;
 
 /** Categories that /proc/meminfo counts too. */
@@ -22,17 +22,20 @@ const LIVE_COUNTERS = {
   shared: 'Shmem',
 } as const;
 
-/** So much may come and go between two samples of the guest's counters; bytes. */
+/** Bytes that may change between two samples of the guest's counters. */
 const DRIFT = 24 << 20;
 
-/** Pages that a guest's zones have. */
+/** Pages in the guest's zones. */
 async function presentPages(guest: Guest): Promise<number> {
   const { output } = await guest.run('cat /proc/zoneinfo');
   const present = [...output.toString().matchAll(/^ +present +(\d+)$/gm)];
   return present.reduce((sum, [, pages]) => sum + Number(pages), 0);
 }
 
-/** Samples a guest's /proc/meminfo, also while our program takes memory there, until the result is asked for. */
+/**
+ * Samples a guest's /proc/meminfo, also while kdump-mem uses memory there, until the caller
+ * requests the result.
+ */
 async function sampleMeminfo(guest: Guest) {
   await guest.run(
     'echo >/tmp/sampling; (while [ -e /tmp/sampling ]; do cat /proc/meminfo; sleep 0.2; done >/tmp/meminfo) &',
@@ -47,7 +50,7 @@ async function sampleMeminfo(guest: Guest) {
   };
 }
 
-/** `--live` in a guest with the scenario, beside what its processes know. */
+/** Compares `--live` in a guest with the figures of its processes. */
 export function liveSuite(kernel: LabKernel): void {
   describe(`kdump-mem in a live guest of ${kernel}`, () => {
     let guest: Guest;
@@ -66,7 +69,7 @@ export function liveSuite(kernel: LabKernel): void {
     afterAll(() => guest?.kill());
 
     test(
-      'sockets --live gives every socket the figures that its process knows',
+      'sockets --live reports the figures of each socket’s process',
       async () => {
         const answer = socketsSchema.parse(
           await jsonInGuest(guest, 'sockets --live --all', MOST_MS),
@@ -78,7 +81,7 @@ export function liveSuite(kernel: LabKernel): void {
           source: 'kcore',
           engine: 'native',
         });
-        // Nothing has changed meanwhile, or the comparison below would prove nothing.
+        // If the state changed meanwhile, the comparison below would prove nothing.
         expect(quiet(await settledTruth(guest))).toEqual(quiet(truth));
         expect(answer.warnings).toEqual([]);
         expect(answer.totals.complete).toBe(true);
@@ -99,13 +102,14 @@ export function liveSuite(kernel: LabKernel): void {
     );
 
     test(
-      'memory --live puts every page frame into a category, as the guest’s own counters have them',
+      'memory --live puts every page frame into a category, and matches the guest’s counters',
       async () => {
         const ask = async () =>
           memorySchema.parse(await jsonInGuest(guest, 'memory --live', MOST_MS));
         const samples = await sampleMeminfo(guest);
         let answer = await ask();
-        // A list that changes under our hands makes an answer that says so: asked again it is whole.
+        // A list that changes during the read makes the answer incomplete: a repeated query is
+        // complete.
         for (let tries = 2; !answer.complete && tries > 0; tries--) answer = await ask();
         const sampled = await samples();
         const bytes = (name: string, category = answer.memory): number =>
@@ -123,7 +127,7 @@ export function liveSuite(kernel: LabKernel): void {
           expect(bytes(category), category).toBeGreaterThanOrEqual(Math.min(...values) - DRIFT);
           expect(bytes(category), category).toBeLessThanOrEqual(Math.max(...values) + DRIFT);
         }
-        // What takes the samples exits meanwhile.
+        // The sampling process exits meanwhile.
         expect(answer.warnings.filter(({ code }) => code !== 'freed-while-read')).toEqual([]);
         expect(answer.complete).toBe(true);
         expect(answer.driftBytes).toBeGreaterThan(0);
@@ -132,7 +136,7 @@ export function liveSuite(kernel: LabKernel): void {
     );
 
     test(
-      'skb --pid --fd --live shows the starving reader',
+      'skb --pid --fd --live shows the stalled reader',
       async () => {
         const starving = role(truth, 'starving');
         const command = `skb --pid ${starving.pid} --fd ${starving.fd} --live`;
@@ -140,9 +144,9 @@ export function liveSuite(kernel: LabKernel): void {
         expect(answer.kernel.source).toBe('kcore');
         expect(answer.warnings).toEqual([]);
         expectTruth(starving, answer);
-        // Pages, or where the driver copies small packets, slab alone.
+        // Pages, or only slab memory if the driver copies small packets.
         expect(answer.total.pinnedBytes).toBeGreaterThan(64_000);
-        // To people it says the same.
+        // The text output says the same.
         const { status, output } = await inGuest(guest, command, MOST_MS);
         expect(status).toBe(0);
         expect(output.toString()).toMatch(
@@ -155,12 +159,12 @@ export function liveSuite(kernel: LabKernel): void {
     );
 
     test(
-      'log --live is what dmesg prints',
+      'log --live prints what dmesg prints',
       async () => {
-        const told = await guest.run('dmesg');
+        const dmesg = await guest.run('dmesg');
         const { status, output } = await inGuest(guest, 'log --live', MOST_MS);
         expect(status).toBe(0);
-        const lines = told.output.toString().trimEnd().split('\n');
+        const lines = dmesg.output.toString().trimEnd().split('\n');
         expect(lines.length).toBeGreaterThan(100);
         expect(output.toString().split('\n').slice(0, lines.length)).toEqual(lines);
       },
@@ -168,7 +172,7 @@ export function liveSuite(kernel: LabKernel): void {
     );
 
     test(
-      'stacks --live has the functions of /proc/PID/stack of who sleeps all the while',
+      'stacks --live matches /proc/PID/stack of sleeping processes',
       async () => {
         const before = await procStacks(guest);
         const answer = taskStacksSchema.parse(await jsonInGuest(guest, 'stacks --live', MOST_MS));
@@ -178,7 +182,7 @@ export function liveSuite(kernel: LabKernel): void {
             tasks.map(({ pid }) => [pid, frameNames(frames)]),
           ),
         );
-        // Processes of the scenario, which wait for ever; a thread of the kernel wakes up now and then.
+        // Processes of the scenario, which wait forever; a kernel thread wakes up now and then.
         const roles = new Set(truth.roles.map(({ pid }) => pid));
         const still = [...before].filter(
           ([pid, lines]) => roles.has(pid) && after.get(pid)?.join() === lines.join(),
@@ -192,7 +196,7 @@ export function liveSuite(kernel: LabKernel): void {
     );
 
     test(
-      'triage --live finds readers that do not read, and nothing else to warn of',
+      'triage --live finds stalled readers, and no other problem',
       async () => {
         const ask = async () =>
           triageSchema.parse(await jsonInGuest(guest, 'triage --live', MOST_MS));
@@ -206,7 +210,7 @@ export function liveSuite(kernel: LabKernel): void {
           expect(roles).toContain(figures.pid);
         }
         expect(answer.panic.state).toBe('running');
-        // The files of the machine are checked beside its memory.
+        // Files of the machine are checked as well as its memory.
         expect(answer.checked).toEqual(expect.arrayContaining(['watermarks', 'slab', 'processes']));
         // The guest mounts no cgroups.
         expect(answer.unread?.map(({ check }) => check)).toEqual(['cgroups']);
@@ -214,7 +218,7 @@ export function liveSuite(kernel: LabKernel): void {
       3 * MOST_MS,
     );
 
-    test('without root it says so in one line, and ends with 3', async () => {
+    test('without root, prints one line and exits with 3', async () => {
       const { status, output } = await guest.run(
         "su -s /bin/sh nobody -c 'kdump-mem skb --pid 1 --fd 0 --live'",
         { mayFail: true },
@@ -227,7 +231,7 @@ export function liveSuite(kernel: LabKernel): void {
   });
 }
 
-/** The truth without what timers change by themselves; see MemInfo. */
+/** The truth without values that timers change; see MemInfo. */
 function quiet(truth: Truth): Truth {
   const roles = truth.roles.map(({ socket, ...one }) => {
     if (!socket) return one;

@@ -23,7 +23,7 @@ describe.each(['5.10', 'newest'] as const)('%s: one wrong byte of the log', (nam
     const patches = [{ address, bytes: littleEndian(BigInt(change(byte) & 255), 1) }];
     return messages(damagedKernel(kernel, { patches, denials: [] }), {});
   };
-  /** A byte of the descriptor, or of the info, of one of the messages amid the log. */
+  /** A byte of the descriptor, or of the info, of a message in the middle of the log. */
   const places = [20, 100, 200].map((back) => slotOf(ring, ring.head - BigInt(back)));
   const inDescriptor = (slot: bigint, byte: number) =>
     ring.descriptors + slot * BigInt(ring.descriptorSize) + BigInt(byte);
@@ -31,7 +31,7 @@ describe.each(['5.10', 'newest'] as const)('%s: one wrong byte of the log', (nam
     ring.infos + slot * BigInt(ring.infoSize) + BigInt(byte);
   const flips = [(byte: number) => byte ^ 1, (byte: number) => byte ^ 0x80, () => 0, () => 255];
 
-  /** Wrong text must not pass for whole. */
+  /** Wrong text must not be complete. */
   function isSeen(address: bigint): string[] {
     return flips.flatMap((flip) => {
       const answer = changed(address, flip);
@@ -40,14 +40,14 @@ describe.each(['5.10', 'newest'] as const)('%s: one wrong byte of the log', (nam
     });
   }
 
-  test('of a descriptor: its id and state, where its text begins and ends', () => {
+  test('in a descriptor: id and state, begin and end of the text', () => {
     for (const slot of places) {
       for (let byte = 0; byte < ring.descriptorSize; byte++)
         expect(isSeen(inDescriptor(slot, byte))).toEqual([]);
     }
   });
 
-  test('of the number of a message and the length of its text', () => {
+  test('in a message number or a text length', () => {
     for (const slot of places) {
       for (let byte = 0; byte < 8; byte++)
         expect(isSeen(inInfo(slot, ring.seq + byte))).toEqual([]);
@@ -56,22 +56,22 @@ describe.each(['5.10', 'newest'] as const)('%s: one wrong byte of the log', (nam
       for (const by of [1, 2, 3, 5, 8, 11, 40]) {
         for (const sign of [1, -1]) {
           const answer = changed(inInfo(slot, ring.textLength), (byte) => byte + sign * by);
-          // Two more are the end of the text again, from before it was moved over its prefix.
+          // Two more bytes repeat the end of the text, from before it was moved over its prefix.
           if (by * sign !== 2) expect(answer.complete, `${by * sign}`).toBe(false);
         }
       }
     }
   });
 
-  test('of its time: what moves it by more than the clocks of CPUs may differ', () => {
+  test('in a time: reports a shift beyond the clock difference of CPUs', () => {
     for (const slot of places) {
-      // 18 minutes and more; below that nothing tells.
+      // 18 minutes and more; smaller shifts cannot be detected.
       for (let byte = 5; byte < 8; byte++)
         expect(isSeen(inInfo(slot, ring.timestamp + byte))).toEqual([]);
     }
   });
 
-  test('of the ring: its ends, sizes and parts', () => {
+  test('in the ring: its ends, sizes and parts', () => {
     const at = (path: string) => ring.address + BigInt(offset('printk_ringbuffer', path));
     for (const path of ['desc_ring.head_id', 'desc_ring.tail_id', 'desc_ring.count_bits']) {
       const length = path.endsWith('bits') ? 4 : 8;
@@ -91,7 +91,7 @@ describe.each(['5.10', 'newest'] as const)('%s: one wrong byte of the log', (nam
     }
   });
 
-  test('level, facility, caller, device and the text itself have no second fact', () => {
+  test('in level, facility, caller, device and text is not detectable', () => {
     const [slot = 0n] = places;
     const level = kernel.struct('printk_info')?.member('level')?.offset ?? 0;
     expect(changed(inInfo(slot, level), (byte) => byte ^ 0x20).complete).toBe(true);

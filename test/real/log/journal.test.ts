@@ -12,7 +12,7 @@ const folder = mkdtempSync(join(tmpdir(), 'journal-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const LOG = new URL('../../../fixtures/logs/panic-null-7.2.log', import.meta.url);
-/** Messages of a real panic, and one of two lines, which an export has as bytes. */
+/** Messages of a real panic, and one of two lines, which an export contains as bytes. */
 const MESSAGES = [
   ...readFileSync(fileURLToPath(LOG), 'utf8')
     .trimEnd()
@@ -57,7 +57,7 @@ beforeAll(() => {
   });
 });
 
-/** What systemd's own program makes of the journal. */
+/** Output of systemd's own program for the journal. */
 function journalctl(...words: readonly string[]): string {
   const file = join(folder, `${words.join('')}.log`);
   const all = ['--file', JOURNAL, '--no-pager', '--all', ...words];
@@ -65,7 +65,7 @@ function journalctl(...words: readonly string[]): string {
   return file;
 }
 
-/** What the log itself has, as printk printed it. */
+/** Findings of the log itself, as printk printed it. */
 let asPrinted: readonly { readonly title?: string | undefined }[] = [];
 beforeAll(async () => {
   const { stdout } = await kdumpMem('triage', '--json', fileURLToPath(LOG));
@@ -75,7 +75,7 @@ beforeAll(async () => {
 const FORMS = ['short', 'short-precise', 'short-iso', 'short-full', 'short-unix', 'with-unit'];
 
 test.each([...['json', 'export', 'short-monotonic'], ...FORMS])(
-  'journalctl -o %s: messages of the kernel, and of no other program',
+  'journalctl -o %s: reads messages of the kernel, and of no other program',
   async (form) => {
     for (const only of [[], ['-k', '-b', BOOT]]) {
       const file = journalctl('-o', form, ...only);
@@ -83,7 +83,7 @@ test.each([...['json', 'export', 'short-monotonic'], ...FORMS])(
       expect(stderr).toBe('');
       const { messages, logs } = logSchema.parse(JSON.parse(stdout));
       const texts = messages.map(({ text }) => text.trimEnd());
-      // Forms of one line show further lines of a message below it.
+      // One-line formats show further lines of a message below it.
       const isWhole = form === 'json' || form === 'export';
       const expected = MESSAGES.map(({ text }) => (isWhole ? text : text.split('\n')[0]));
       expect(texts).toEqual(expected.map((text) => text?.trimEnd()));
@@ -105,7 +105,7 @@ test.each([...['json', 'export', 'short-monotonic'], ...FORMS])(
   },
 );
 
-test('an export that is cut says so, and what came before counts', async () => {
+test('reports a truncated export, and keeps the messages before the cut', async () => {
   const whole = readFileSync(journalctl('-o', 'export'));
   const file = join(folder, 'cut.export');
   writeFileSync(file, whole.subarray(0, whole.length - 100));

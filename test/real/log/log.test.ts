@@ -25,7 +25,7 @@ interface DrgnMessage {
 
 const latin1 = (text: string) => Buffer.from(text, 'utf8').toString('latin1');
 
-test.each([...LAB_DUMPS, '6.12-arm64-16k'] as const)('%s: every message is drgn’s', (name) => {
+test.each([...LAB_DUMPS, '6.12-arm64-16k'] as const)('%s: every message matches drgn', (name) => {
   const { elf, kernel: of } = labDump(name);
   const kernel = openNative({ files: [elf] });
   const answer = messages(kernel, {});
@@ -38,7 +38,7 @@ test.each([...LAB_DUMPS, '6.12-arm64-16k'] as const)('%s: every message is drgn�
   });
   const theirs = drgnJson<DrgnMessage[]>(elf, of, new URL('log.py', import.meta.url));
   expect(theirs.length).toBeGreaterThan(200);
-  // drgn leaves out what has no text at all.
+  // drgn leaves out messages without text.
   const ours = answer.records.filter(({ text }) => text !== '');
   expect(
     ours.map(({ seq, timestamp, level, facility, caller, device, text }) => ({
@@ -47,7 +47,7 @@ test.each([...LAB_DUMPS, '6.12-arm64-16k'] as const)('%s: every message is drgn�
       level,
       facility,
       caller,
-      // Of subsystem pci, drgn says `+pci:…`, and of block devices their numbers.
+      // For subsystem pci, drgn prints `+pci:…`, and for block devices their numbers.
       text: latin1(text),
       device: device === '' ? '' : 'some',
     })),
@@ -71,7 +71,7 @@ test.each(['5.10', '6.1', '6.12'] as const)(
     const { stdout, stderr, status } = await kdumpMem('log', '--strict', file);
     expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
     const ours = stdout.trimEnd().split('\n');
-    // Lines of one message that follow its first: crash indents them, the console repeats the time.
+    // Further lines of a message: crash indents them, the console repeats the time.
     const plain = (line: string) => line.replace(/^(\[ *\d+\.\d+\]| *) ?/, '').trim();
     expect(ours.map(plain)).toEqual(theirs.map(plain));
     const timed = theirs.filter((line) => line.startsWith('['));
@@ -82,7 +82,7 @@ test.each(['5.10', '6.1', '6.12'] as const)(
   },
 );
 
-test('levels, facilities and times choose messages; JSON and NDJSON hold the same', async () => {
+test('levels, facilities and times filter messages; JSON and NDJSON contain the same', async () => {
   const { elf } = labDump('6.1');
   const all = logSchema.parse(JSON.parse((await kdumpMem('log', '--json', elf)).stdout));
   const lines = (await kdumpMem('log', '--ndjson', elf)).stdout.trimEnd().split('\n');
@@ -117,7 +117,7 @@ test('levels, facilities and times choose messages; JSON and NDJSON hold the sam
   expect(early.length + late.length).toBeGreaterThanOrEqual(all.messages.length - 1);
 });
 
-test('an extract with the log answers as its dump does', async () => {
+test('an extract with the log gives the dump’s answer', async () => {
   const [file = ''] = labKdump('6.1').formats['lzo-d31'];
   const folder = mkdtempSync(join(tmpdir(), 'log-'));
   try {
@@ -131,7 +131,7 @@ test('an extract with the log answers as its dump does', async () => {
   }
 });
 
-test('a dump without its log says so, and exits with 5 where that is asked', async () => {
+test('a dump without its log is reported, with status 5 for --strict', async () => {
   const { vmcore } = (await import('../../support/fixtures.js')).fixture('6.1');
   const { stdout, stderr, status } = await kdumpMem('log', '--strict', vmcore);
   expect({ stdout, status }).toEqual({ stdout: '', status: 5 });
@@ -143,7 +143,7 @@ test.each([
   ...(['5.10', '6.1', '6.12', 'newest'] as const).map(
     (name) => [name, 'after a panic', () => labVmcore(name).elf, ['panic']] as const,
   ),
-])('%s %s: what log prints, read as a text, has the findings of the dump', async (...row) => {
+])('%s %s: the printed log, read as text, has the findings of the dump', async (...row) => {
   const [, , file, codes] = row;
   const elf = file();
   const kernel = openNative({ files: [elf] });
@@ -153,7 +153,7 @@ test.each([
   const found = (of: Iterable<LogRecord | TextRecord>) =>
     logFindings(of, 4096).map(({ evidence, ...finding }) => ({
       ...finding,
-      // The clock of a text has microseconds, its numbers are those of lines.
+      // The clock of a text has microseconds, and its numbers are line numbers.
       evidence: evidence.map((one) => one.kind === 'log' && one.text),
     }));
   const ofDump = found(records);

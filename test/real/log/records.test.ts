@@ -20,10 +20,10 @@ import {
   syntheticKernel,
 } from '../../support/native-kernel.js';
 
-/** Of the log's variables in the made-up kernel's data. */
+/** Addresses of the log's variables in the synthetic kernel's data. */
 const AT = 0x8000n;
 
-/** A dump of a kernel with that log and no types, as an ELF file. */
+/** A dump of a kernel with that log and without types, as an ELF file. */
 function dumpOf(log: RecordLog, release: string): Uint8Array {
   const made = syntheticKernel({ btf: new Uint8Array(0), named: false });
   const { bytes, base } = recordsMemory(log, made.at.data + AT);
@@ -61,7 +61,7 @@ function dumpOf(log: RecordLog, release: string): Uint8Array {
 }
 
 function placeOf(name: string): number {
-  // The kernel's own variables are wherever they are; clear_idx stands where the oldest message is.
+  // Addresses of the kernel's own variables stay; clear_idx is at the oldest message.
   return name === 'clear_idx' ? RECORDS_AT.log_first_idx : RECORDS_AT[name as 'log_buf'];
 }
 
@@ -70,7 +70,7 @@ test.each([
   ['4.18.0-147.el8.x86_64', 'plain', 400],
   ['5.4.0-150-generic', 'with-caller', 400],
 ] as const)(
-  '%s: makedumpfile prints the same messages of a made-up dump',
+  '%s: makedumpfile prints the same messages of a synthetic dump',
   (release, form, count) => {
     const log = made(form, count);
     const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-records-'));
@@ -82,7 +82,7 @@ test.each([
       const kernel = openNative({ files: [dump] });
       const answer = messages(kernel, {});
       kernel.close();
-      // VMCOREINFO does not name the variables with their numbers.
+      // VMCOREINFO does not name the variables with the message numbers.
       expect(answer.warnings.map(({ code }) => code)).toEqual(['unsupported-layout']);
       expect(answer.records).toHaveLength(log.nextSeq - log.firstSeq);
       if (count > 100) expect(log.firstSeq).toBeGreaterThan(0);

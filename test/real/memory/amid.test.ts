@@ -9,8 +9,8 @@ import { littleEndian } from '../../support/little-endian.js';
 const kernel = openNative({ files: [labDump('6.1').elf] });
 afterAll(() => kernel.close());
 
-/** What is warned of where a counter of the lists is off. */
-function told(pages: bigint) {
+/** Warnings for a list counter with a deviation. */
+function warningsFor(pages: bigint) {
   const stat = kernel.struct('pglist_data')?.member('vm_stat')?.offset ?? Number.NaN;
   const item = kernel.enumerators('node_stat_item')?.get('NR_INACTIVE_FILE') ?? -1n;
   const address = (memoryNodes(kernel)[0] ?? 0n) + BigInt(stat) + 8n * item;
@@ -23,13 +23,13 @@ function told(pages: bigint) {
 
 const LISTS = 'the kernel counts N pages of the LRU lists, but N were found';
 
-test('pages that CPUs took off their lists, and had not counted yet, are no damage for sure', () => {
-  // SWAP_CLUSTER_MAX: isolate_lru_folios counts so many at the end.
+test('pages that CPUs removed from their lists but did not count yet may be no damage', () => {
+  // SWAP_CLUSTER_MAX: isolate_lru_folios counts that many at the end.
   const amid = [['torn-list', `${LISTS}; one is wrong, or a CPU stopped during an update`]];
-  expect(told(32n)).toEqual(amid);
-  expect(told(-1n)).toEqual(amid);
+  expect(warningsFor(32n)).toEqual(amid);
+  expect(warningsFor(-1n)).toEqual(amid);
 });
 
-test('more of them are', () => {
-  expect(told(4096n)).toEqual([['corrupt', LISTS]]);
+test('a larger deviation is damage', () => {
+  expect(warningsFor(4096n)).toEqual([['corrupt', LISTS]]);
 });

@@ -11,8 +11,8 @@ import { drgnJson } from '../../support/drgn.js';
 import { LAB, type LabKernel } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
 
-// Blocks that drivers and tables took while the machine booted. Guests of x86_64 have the same devices,
-// and not all of the lab's kernels have types of their modules in the debug information.
+// Blocks that drivers and tables allocated at boot. x86_64 guests have the same devices, and the
+// debug information of some lab kernels lacks the types of their modules.
 const DUMPS: readonly (readonly [dump: string, kernel: LabKernel, like: string])[] = [
   ['5.10', '5.10', '6.12'],
   ['6.1', '6.1', '6.12'],
@@ -46,7 +46,7 @@ const drgn = (dump: string, kernel: LabKernel): Blocks => {
   return known;
 };
 
-/** Page frames of an owner of a category; and whether the kernel tells large kmallocs. */
+/** Page frames of an owner in a category; and whether the kernel marks large kmallocs. */
 function ask(kernel: NativeKernel | ReturnType<typeof damagedKernel>) {
   const answer = memorySchema.parse(memoryJson(accountMemory(kernel)));
   const all: CategoryJson[] = [];
@@ -66,27 +66,27 @@ function ask(kernel: NativeKernel | ReturnType<typeof damagedKernel>) {
 describe.each(DUMPS)('%s', (dump, kernel, like) => {
   const { frames, tellsLarge } = ask(open(dump));
 
-  test('rings of virtio are those of all devices, each of the size that was asked for', () => {
+  test('virtio rings include those of all devices, each with its allocated size', () => {
     const { rings } = drgn(like, like === dump ? kernel : '6.12');
     expect(rings).toBeGreaterThan(10);
     expect(frames('virtio')).toBe(rings);
   });
 
-  test('the kernel’s types have their block, to its end; where pages say that it is a kmalloc, there', () => {
+  test('the BTF of the kernel is attributed to its end, or to large kmallocs', () => {
     const { types } = drgn(dump, kernel);
-    // 5.10 takes them from vmalloc.
+    // 5.10 allocates it in the vmalloc area.
     expect(types > 10).toBe(dump !== '5.10');
     expect(frames('btf_vmlinux')).toBe(tellsLarge ? 0 : types);
   });
 });
 
-// Guests of these have a disk: on 5.10 its requests are larger, and take 1 % of a guest of 512 MiB.
+// These guests have a disk: on 5.10 its requests are larger, and use 1 % of a guest of 512 MiB.
 test.each([
   ['5.10-kdump', '5.10', 1184],
   ['6.1-kdump', '6.1', 64],
   ['6.12-kdump', '6.12', 64],
   ['newest-kdump', 'newest', 64],
-] as const)('requests of block devices are those of all queues: %s', (dump, kernel, pages) => {
+] as const)('requests of block devices include those of all queues: %s', (dump, kernel, pages) => {
   const opened = open(dump);
   const { frames, answer } = ask(opened);
   expect(answer.warnings).toEqual([]);
@@ -94,7 +94,7 @@ test.each([
   expect(frames('block requests')).toBe(pages);
 });
 
-test('a list of requests that is torn makes an incomplete answer', () => {
+test('a corrupt list of requests makes the answer incomplete', () => {
   const kernel = open('6.12-kdump');
   const [frame = 0] = blockRequestFrames(kernel);
   const next =
@@ -104,7 +104,7 @@ test('a list of requests that is torn makes an incomplete answer', () => {
   expect(answer.complete).toBe(false);
 });
 
-test('a virtqueue of another device than its list makes an incomplete answer', () => {
+test('a virtqueue of another device than its list makes the answer incomplete', () => {
   const kernel = open('6.12');
   const { frames } = ask(kernel);
   const queue = firstVirtqueue(kernel);
@@ -114,7 +114,7 @@ test('a virtqueue of another device than its list makes an incomplete answer', (
   expect(damaged.frames('virtio')).toBeLessThan(frames('virtio'));
 });
 
-/** Where the first virtqueue that the walk meets has its `vdev`. */
+/** Address of `vdev` in the first virtqueue of the walk. */
 function firstVirtqueue(kernel: NativeKernel): bigint {
   const vdev = kernel.struct('virtqueue')?.member('vdev')?.offset ?? 0;
   const list = kernel.struct('virtqueue')?.member('list')?.offset ?? 0;

@@ -12,16 +12,18 @@ import { drgnJson } from '../../support/drgn.js';
 import { LAB, type LabKernel } from '../../support/lab.js';
 import { expectTold, notTold } from './functions-only.js';
 
-/** Of categories that drgn counts by another way than ours: its count must be ours, to the page. */
+/** Categories that drgn counts in another way: the counts must be equal, to the page. */
 const SAME = [
   ...['memory', 'free-buddy', 'free-cpu-lists', 'slab-reclaimable', 'slab-unreclaimable'],
   ...['kernel-stacks', 'percpu', 'image', 'memmap'],
 ] as const;
 
-/** Pages that CPUs have yet to put on an LRU list: as many as their batches take. */
+/** Pages that CPUs have yet to add to an LRU list: at most the size of their batches. */
 const BATCHES = 2 * 5 * 31;
 
-/** Where the memory of a dump is, beside drgn's own way to each category and the kernel's counters. */
+/**
+ * Compares the memory of a dump with drgn's own count of each category and the kernel's counters.
+ */
 export function categoriesSuite(dump: string, kernel: LabKernel): void {
   describe(`every page frame in one category: ${dump}`, () => {
     const core = join(LAB, 'dumps', dump, 'elf.vmcore');
@@ -49,7 +51,7 @@ export function categoriesSuite(dump: string, kernel: LabKernel): void {
       drgn = drgnJson(core, kernel, new URL('categories.py', import.meta.url));
     });
 
-    test('nothing is missing but what symbols do not tell, and no fact contradicts another', () => {
+    test('only categories without symbols are incomplete, and no two facts contradict', () => {
       expectTold(answer, dump);
       for (const name of lacks)
         expect([name, categories.get(name)]).toMatchObject([name, { frames: 0, complete: false }]);
@@ -67,45 +69,46 @@ export function categoriesSuite(dump: string, kernel: LabKernel): void {
       expect(answer.memory.bytes).toBe(frames('memory') * (answer.kernel?.pageSize ?? Number.NaN));
     });
 
-    test.each(SAME)('%s is what drgn counts by another way', (name) => {
+    test.each(SAME)('%s equals drgn’s count', (name) => {
       expect(frames(name)).toBe(lacks.includes(name) ? 0 : drgn[name]);
     });
 
-    test('vmalloc, modules and BPF are what the tree of areas has', () => {
+    test('vmalloc, modules and BPF match the vmap area tree', () => {
       expect(frames('vmalloc') + frames('modules') + frames('bpf')).toBe(drgn['in-vmalloc']);
     });
 
     test.each(['anonymous', 'shared', 'page-cache'])(
-      '%s: pages of the LRU lists, and what CPUs have yet to put there',
+      '%s: pages of the LRU lists, and those that CPUs have yet to add',
       (name) => {
         expect(frames(name)).toBeGreaterThanOrEqual(drgn[name] ?? Number.NaN);
         expect(frames(name)).toBeLessThanOrEqual((drgn[name] ?? Number.NaN) + BATCHES);
       },
     );
 
-    test('where the kernel counts the same, it counts as much', () => {
+    test('equals the kernel’s counter where one exists', () => {
       for (const name of ['free-buddy', 'percpu', 'shared', 'slab-reclaimable'])
         expect(categories.get(name)?.differenceBytes, name).toBe(lacks.includes(name) ? null : 0);
-      // Those of threads that end are no longer counted, and those of threads that begin are before they are listed.
+      // Stacks of exiting threads are no longer counted, and those of new threads are counted
+      // before they are listed.
       const stacks = categories.get('kernel-stacks')?.differenceBytes ?? Number.NaN;
       const pageSize = answer.kernel?.pageSize ?? Number.NaN;
       expect(stacks).toBeLessThanOrEqual((drgn['ending-stacks'] ?? Number.NaN) * pageSize);
       expect(-stacks).toBeLessThanOrEqual((drgn['spare-stacks'] ?? Number.NaN) * pageSize);
-      // The kernel's own, and the top ones, are in no counter.
+      // The kernel's own page tables, and the top-level ones, are in no counter.
       expect(categories.get('page-tables')?.differenceBytes).toBeGreaterThan(0);
     });
 
-    test('who maps anonymous memory is who drgn finds by their page tables', () => {
+    test('owners of anonymous memory match drgn’s page table walk', () => {
       const owners = categories.get('anonymous')?.owners ?? [];
       const bytesOf = (pages = 0) => pages * (answer.kernel?.pageSize ?? Number.NaN);
       for (const { name, pid, bytes } of owners)
         expect(bytes, name).toBe(bytesOf(drgn['anonymous-of'][pid ?? name]));
-      // The ten that have most, one row of them all that several map.
+      // The ten largest, and one row for all that several processes map.
       const most = Object.values(drgn['anonymous-of']).sort((one, other) => other - one);
       expect(owners.map(({ bytes }) => bytes)).toEqual(most.slice(0, 10).map(bytesOf));
     });
 
-    test('free blocks of each zone are those of its lists, order by order', () => {
+    test('free blocks of each zone match its free lists, order by order', () => {
       expect(answer.zones.map(({ freeBlocks }) => freeBlocks)).toEqual(drgn.zones);
       const present = answer.zones.reduce((sum, { presentPages }) => sum + presentPages, 0);
       expect(present).toBe(frames('memory'));
@@ -113,8 +116,8 @@ export function categoriesSuite(dump: string, kernel: LabKernel): void {
         expect(watermarks?.low).toBeGreaterThanOrEqual(watermarks?.min ?? Number.NaN);
     });
 
-    test('what nothing explains is under 0.5 % of a guest of 512 MiB, and all of it is described', () => {
-      // Where symbols do not lead to per-CPU memory, pipes and rings, these are among it.
+    test('unattributed memory is under 0.5 % of a guest of 512 MiB, and all of it is described', () => {
+      // Without symbols for per-CPU memory, pipes and rings, these are unattributed too.
       const most = lacks.length === 0 ? 0.005 : 0.008;
       expect(frames('unattributed')).toBeLessThan(most * frames('memory'));
       const sizes = answer.unattributed?.sizes ?? [];

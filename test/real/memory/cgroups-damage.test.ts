@@ -7,7 +7,7 @@ import { type Damage, damagedKernel, UNDAMAGED } from '../../support/damaged-ker
 import { labDump } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
 
-// Whatever a dump says of who is charged, the rows sum to all of the memory, and what was lost is told.
+// For any damage to a charge, the rows sum to all memory, and lost data is reported.
 const kernel = openNative({ files: [labDump('6.1').elf] });
 afterAll(() => kernel.close());
 
@@ -24,7 +24,7 @@ const css = (member: string) => root + offset('cgroup_subsys_state', member);
 const sumOf = ({ cgroups, uncharged, slabs, unnamed }: CgroupsAnswer) =>
   [...cgroups, uncharged, slabs, ...unnamed].reduce((sum, { bytes }) => sum + bytes, 0);
 
-const asked = (damage: Damage) =>
+const answerWith = (damage: Damage) =>
   accountMemory(damagedKernel(kernel, damage), undefined, { cgroups: true });
 
 /** The `struct page` of a page of shared memory, which is charged to the root. */
@@ -37,7 +37,7 @@ function chargedPage(): bigint {
   throw new Error('no page is charged');
 }
 
-describe('a damaged word about a cgroup is told, and no byte goes astray', () => {
+describe('reports a damaged word about a cgroup, and loses no byte', () => {
   const cases: readonly (readonly [string, () => Damage, code: string])[] = [
     [
       'a charge that leads to no cgroup',
@@ -86,14 +86,14 @@ describe('a damaged word about a cgroup is told, and no byte goes astray', () =>
             ...word(root + offset('mem_cgroup', 'memory.usage.counter'), 1n).patches,
           ]
         : changes.patches;
-    const answer = asked({ ...changes, patches });
+    const answer = answerWith({ ...changes, patches });
     expect(answer.warnings.map((warning) => warning.code)).toContain(code);
     expect(answer.complete).toBe(false);
     if (answer.cgroups) expect(sumOf(answer.cgroups)).toBe(answer.memory.bytes);
   });
 
-  test('nothing is told of a sound dump', () => {
-    const answer = asked(UNDAMAGED);
+  test('reports nothing about an undamaged dump', () => {
+    const answer = answerWith(UNDAMAGED);
     expect(answer.warnings).toEqual([]);
     expect(answer.cgroups && sumOf(answer.cgroups)).toBe(answer.memory.bytes);
     expect(answer.cgroups?.cgroups.map(({ path }) => path)).toEqual(['/']);

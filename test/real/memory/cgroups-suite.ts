@@ -14,19 +14,21 @@ import { bytesOf, sumOf } from './files-suite.js';
 const MIB = 2 ** 20;
 const AMOUNT = 16 * MIB;
 
-/** A boot and a dump, where the machine is busy. */
+/** Limit for a boot and a dump on a busy machine. */
 const MOST_MS = 600_000;
 
-/** Pages that CPUs have yet to put on an LRU list: as many as their batches take. */
+/** Pages that CPUs have yet to add to an LRU list: at most the size of their batches. */
 const BATCHES = 2 * 5 * 31;
 
-/** Up to 5.12 or so each of two CPUs adds 32 pages of each kind of slab at a time to memory.stat. */
+/**
+ * Up to about 5.12 each of two CPUs adds 32 pages of each kind of slab at a time to memory.stat.
+ */
 const KEPT_BACK = 2 * 2 * 32 * 4096;
 
-/** Since 7.2 or so pages of a cgroup that is removed go to the one above it at once. */
+/** Since about 7.2 the pages of a removed cgroup move to its parent at once. */
 const REPARENTED: readonly LabKernel[] = ['newest'];
 
-/** In a cgroup: what follows is charged to it. */
+/** Runs a command in a cgroup, which is charged for it. */
 const within = (group: string, command: string) =>
   `sh -c 'echo $$ > /cg/${group}/cgroup.procs; ${command}'`;
 
@@ -37,7 +39,7 @@ const SCENE = [
   `${within('lives', `exec takeuser anonymous ${AMOUNT}`)} > /tmp/anonymous &`,
   `${within('lives', `exec takekernel pipes ${AMOUNT / 2}`)} > /tmp/pipes &`,
   'until [ -s /tmp/anonymous ] && [ -s /tmp/pipes ]; do usleep 20000; done',
-  // A file that is open, and gone; one that only another mount namespace has.
+  // A deleted file that is open, and one that only another mount namespace contains.
   'sh -c "dd if=/dev/zero of=/tmp/gone bs=1M count=2; exec 3< /tmp/gone; rm /tmp/gone; touch /tmp/opened; exec sleep 9999" &',
   'unshare -m sh -c "mount -t tmpfs none /mnt && dd if=/dev/zero of=/mnt/hidden bs=1M count=3 && touch /tmp/hides; exec sleep 9999" &',
   'until [ -e /tmp/hides ] && [ -e /tmp/opened ]; do usleep 20000; done',
@@ -49,13 +51,13 @@ interface Group {
   readonly 'page-cache': number;
   readonly shared: number;
   readonly usage: number;
-  /** By file system, device and inode; null: on lists of generations, which have no active pages. */
+  /** By file system, device and inode; null: on generation lists, which have no active pages. */
   readonly files: Readonly<
     Record<string, { readonly pages: number; readonly active: number | null }>
   >;
 }
 
-/** Two cgroups take memory, and one is removed: whom is it charged to, and of which files is it? */
+/** Two cgroups use memory, and one is removed: checks which is charged, and for which files. */
 export function cgroupsSuite(kernel: LabKernel): void {
   describe(`memory of cgroups and files of a guest: ${kernel}`, () => {
     let guest: Guest | undefined;
@@ -87,9 +89,9 @@ export function cgroupsSuite(kernel: LabKernel): void {
       const core = join(work, 'vmcore');
       await guest.pause();
       await guest.dump('elf', core);
-      const asked = await kdumpMem('memory', '--all', '--json', '--vmcore', core);
-      expect(asked).toMatchObject({ stderr: '', status: 0 });
-      answer = memorySchema.parse(JSON.parse(asked.stdout));
+      const memoryRun = await kdumpMem('memory', '--all', '--json', '--vmcore', core);
+      expect(memoryRun).toMatchObject({ stderr: '', status: 0 });
+      answer = memorySchema.parse(JSON.parse(memoryRun.stdout));
       text = (await kdumpMem('memory', '--cgroups', '--vmcore', core)).stdout;
       drgn = drgnJson(core, kernel, new URL('cgroups.py', import.meta.url));
     }, MOST_MS);
@@ -105,15 +107,15 @@ export function cgroupsSuite(kernel: LabKernel): void {
       const from = ['--vmcore', join(work, 'vmcore'), '-o', small, '--force'];
       const made = await kdumpMem('extract', '--with-memory', ...options, ...from);
       expect(made).toMatchObject({ stderr: '', status: 0 });
-      const asked = await kdumpMem('memory', '--all', '--json', '--vmcore', small);
-      return memorySchema.parse(JSON.parse(asked.stdout));
+      const extractRun = await kdumpMem('memory', '--all', '--json', '--vmcore', small);
+      return memorySchema.parse(JSON.parse(extractRun.stdout));
     };
 
     const group = (path: string) => answer.cgroups?.cgroups.find((one) => one.path === path);
     const charged = (path: string, category: string) =>
       group(path)?.categories.find((one) => one.category === category)?.bytes ?? 0;
 
-    test('no fact contradicts another', () => {
+    test('no two facts contradict', () => {
       expect(answer.warnings).toEqual([]);
       expect(answer.complete).toBe(true);
     });
@@ -136,7 +138,7 @@ export function cgroupsSuite(kernel: LabKernel): void {
       );
     });
 
-    test('what a program takes is charged to its cgroup, as memory.stat has it', () => {
+    test('memory of a program is charged to its cgroup, as in memory.stat', () => {
       for (const [category, name] of [
         ['anonymous', 'anon'],
         ['page-cache', 'file'],
@@ -144,7 +146,8 @@ export function cgroupsSuite(kernel: LabKernel): void {
         expect(Math.abs(charged('/lives', category) - (stat.get(name) ?? 0))).toBeLessThan(MIB / 2);
       expect(charged('/lives', 'anonymous')).toBeGreaterThan(AMOUNT);
       expect(charged('/lives', 'pipes')).toBeGreaterThan(0.99 * (AMOUNT / 2));
-      // Files, pipes and tables of descriptors: each object with its slot, where memory.stat has pieces too.
+      // Files, pipes and descriptor tables: each object with its slot, where memory.stat counts
+      // pieces too.
       const slab = stat.get('slab') ?? Number.NaN;
       expect(group('/lives')?.slabObjectBytes).toBeGreaterThan(0.9 * slab);
       expect(group('/lives')?.slabObjectBytes).toBeLessThan(
@@ -154,7 +157,7 @@ export function cgroupsSuite(kernel: LabKernel): void {
       expect(answer.cgroups?.empty).toBe(1);
     });
 
-    test('what a removed cgroup leaves is told, of the one that it is charged to', () => {
+    test('reports memory of a removed cgroup under the cgroup that is charged', () => {
       const left = REPARENTED.includes(kernel) ? '/' : '/dies';
       expect(charged(left, 'page-cache')).toBeGreaterThanOrEqual(AMOUNT);
       expect(charged(left, 'shared')).toBeGreaterThanOrEqual(8 * MIB);
@@ -167,7 +170,7 @@ export function cgroupsSuite(kernel: LabKernel): void {
       }
     });
 
-    test('each has the pages that lie in its LRU lists, and what CPUs have yet to put there', () => {
+    test('each has the pages on its LRU lists, and those that CPUs have yet to add', () => {
       const pageSize = answer.kernel?.pageSize ?? Number.NaN;
       const listed = Object.entries(drgn);
       expect(listed.length).toBeGreaterThan(2);
@@ -183,7 +186,7 @@ export function cgroupsSuite(kernel: LabKernel): void {
       }
     });
 
-    test('each file of a cgroup has the pages that lie in its LRU lists, active ones apart', () => {
+    test('each file of a cgroup has the pages on its LRU lists, active ones apart', () => {
       const pageSize = answer.kernel?.pageSize ?? Number.NaN;
       const ours = new Map(
         (answer.files?.files ?? []).flatMap(({ fsType, device, inode, cgroups }) =>
@@ -217,7 +220,7 @@ export function cgroupsSuite(kernel: LabKernel): void {
     });
 
     test(
-      'an extract answers the same; an anonymous one knows no name of a cgroup or a file',
+      'an extract gives the same answer; an anonymous one has no cgroup or file names',
       async () => {
         expect(await extracted()).toEqual(answer);
         const anonymous = await extracted('--anonymize');
@@ -230,7 +233,7 @@ export function cgroupsSuite(kernel: LabKernel): void {
       MOST_MS,
     );
 
-    test('files are found by all their ways: a disk, its metadata, what is gone, other mounts', () => {
+    test('finds files on a disk, its metadata, deleted files and other mounts', () => {
       expect(sumOf(answer)).toBe(bytesOf(answer, 'page-cache') + bytesOf(answer, 'shared'));
       const files = answer.files?.files ?? [];
       const named = (path: string) => files.find((file) => file.path === path);
@@ -244,7 +247,7 @@ export function cgroupsSuite(kernel: LabKernel): void {
         blockDevice: null,
         dirtyBytes: 0,
       });
-      // Reading ahead may leave a page behind the end.
+      // Readahead may leave a page beyond the end.
       expect((named('/disk/file')?.pageCacheBytes ?? 0) - AMOUNT).toBeOneOf([0, 4096]);
       expect(files.find(({ blockDevice }) => blockDevice === 'vda')).toMatchObject({
         path: null,

@@ -8,8 +8,9 @@ import { ramRanges } from '../../../src/walk/memory/ram.js';
 import { memberOf, orderOffset, struct } from '../../../src/walk/pages/struct-page.js';
 import { labDump } from '../../support/lab.js';
 
-// A free block is allocated and freed again while a running kernel's struct pages are read, part by part, through
-// a cache as that of /proc/kcore: a part that was read stays as it was until it is forgotten.
+// A free block is allocated and freed again while a running kernel's struct pages are read, chunk
+// by chunk, through a cache like that of /proc/kcore: a chunk that was read stays unchanged until
+// it is dropped.
 const kernel = openNative({ files: [labDump('5.10').elf] });
 afterAll(() => kernel.close());
 
@@ -25,7 +26,7 @@ const block = freeBlock();
 const start = kernel.pages.pageOfFrame(block);
 const end = start + BigInt(PAGES * page.size);
 
-/** First frame of a free block of more than one part of the array of struct pages. */
+/** First frame of a free block larger than one chunk of the array of struct pages. */
 function freeBlock(): number {
   for (let index = 0; index < frames.size; index++) {
     const frame = frames.frameAt(index);
@@ -51,7 +52,7 @@ const UNTYPED = 0xffff_ffff;
 
 const free = made(() => {});
 
-/** As alloc_pages leaves it with __GFP_COMP. */
+/** A block from alloc_pages with __GFP_COMP. */
 const compound = made((view) => {
   const head = 1n << (kernel.enumerators('pageflags')?.get('PG_head') ?? 0n);
   view.setBigUint64(at('flags'), view.getBigUint64(at('flags'), true) | head, true);
@@ -63,14 +64,14 @@ const compound = made((view) => {
     view.setBigUint64(tail * page.size + at('compound_head'), start + 1n, true);
 });
 
-/** Each page by itself, with a reference. */
+/** Each page on its own, with a reference. */
 const single = made((view) => {
   view.setUint32(at('page_type'), UNTYPED, true);
   for (let each = 0; each < PAGES; each++)
     view.setUint32(each * page.size + at('_refcount'), 1, true);
 });
 
-/** A running kernel whose block is in another state each time that a part of it is read anew. */
+/** A running kernel whose block is in another state at each new read of a chunk. */
 function live(momentOf: (read: number) => Moment): { kernel: Kernel; reads: () => number } {
   const cached = new Map<bigint, Moment>();
   let reads = 0;
@@ -118,7 +119,7 @@ function live(momentOf: (read: number) => Moment): { kernel: Kernel; reads: () =
   };
 }
 
-/** Kinds of the frames of the block, with how often each follows the other. */
+/** Kinds of the frames of the block in order, with run lengths. */
 function kindsOf(of: readonly Moment[], after: Moment) {
   const running = live((read) => of[read] ?? after);
   const scan = scanFrames(running.kernel, frames);
@@ -135,7 +136,7 @@ function kindsOf(of: readonly Moment[], after: Moment) {
 const HALF = PAGES / 2;
 const [FREE, HELD] = [KIND.free, KIND.held];
 
-test('a block that stays as it is has one kind', () => {
+test('an unchanged block has one kind', () => {
   expect(kindsOf([], free)).toMatchObject({ runs: [[FREE, PAGES]], torn: 0, reads: 2 });
   expect(kindsOf([], compound)).toMatchObject({ runs: [[HELD, PAGES]], torn: 0, reads: 2 });
 });
@@ -153,7 +154,7 @@ test('a compound page allocated after its head was read', () => {
   });
 });
 
-test('a compound page that was freed again before its head was read again', () => {
+test('a compound page that was freed before its head was read again', () => {
   expect(kindsOf([single, compound], free)).toMatchObject({
     torn: 0,
     runs: [
@@ -181,8 +182,8 @@ test('a block that changes a few times between reads', () => {
   });
 });
 
-test('a block that contradicts itself in every read is torn, and the scan ends', () => {
-  // The part with the head is never what the other part is.
+test('a block that is inconsistent in every read is torn, and the scan ends', () => {
+  // The chunk with the head never matches the other chunk.
   const running = live(() => compound);
   const halves = new Proxy(running.kernel, {
     get(target, name) {

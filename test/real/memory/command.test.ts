@@ -25,14 +25,14 @@ test('three commands lead from the machine to the socket, each naming the next',
   expect(skb.stdout).toContain(`pid ${stuffed?.pid} (stuffed)`);
 });
 
-test('the command that it names next works as printed', async () => {
+test('the suggested next command works as printed', async () => {
   const { stdout } = await kdumpMem('memory', '--vmcore', elf);
   const next = await printed(last(stdout));
   expect(next.status).toBe(0);
   expect(next.stdout).not.toBe('');
 });
 
-test('text, JSON and metrics say the same', async () => {
+test('text, JSON and metrics agree', async () => {
   const json = memorySchema.parse(
     JSON.parse((await kdumpMem('memory', '--json', '--vmcore', elf)).stdout),
   );
@@ -50,7 +50,7 @@ test('text, JSON and metrics say the same', async () => {
     );
 });
 
-test('--caches are those of the slabs, largest first, with what is wasted', async () => {
+test('--caches lists slab caches, largest first, with wasted memory', async () => {
   const { stdout } = await kdumpMem('memory', '--caches', '--limit', '3', '--vmcore', elf);
   expect(stdout.split('\n')[0]).toMatch(/^Largest cache: \S+, [\d.]+ MiB\.$/);
   expect(stdout.split('\n')[2]).toMatch(
@@ -60,7 +60,7 @@ test('--caches are those of the slabs, largest first, with what is wasted', asyn
   expect(stdout).toMatch(/^\d+ more: --limit N lists them$/m);
 });
 
-test('a dump whose filter threw away what is needed says what is not whole, and status 5 if strict', async () => {
+test('a filtered dump reports incomplete categories, with status 5 for --strict', async () => {
   const [file] = labKdump('newest').formats['lzo-d31'];
   const { stdout, stderr, status } = await kdumpMem('memory', '--strict', '--vmcore', file ?? '');
   expect(status).toBe(5);

@@ -18,7 +18,7 @@ import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
 import { labDump } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
 
-// One wrong byte in a dump must not make a wrong ledger that says that it is whole.
+// One wrong byte in a dump must not give a wrong breakdown that is complete.
 const kernel = openNative({ files: [labDump('6.1').elf] });
 afterAll(() => kernel.close());
 const frames = new FrameMap(ramRanges(kernel));
@@ -36,7 +36,7 @@ const word = (address: bigint, value: bigint, bytes = 8): Damage => ({
 });
 const wordAt = (address: bigint) => kernel.read(address, 8).getBigUint64(0, true);
 
-/** The first frame of a kind, and of a compound page if it is to be one. */
+/** The first frame of a kind, and of a compound page on request. */
 function first(kind: PageKind, where: (page: bigint) => boolean = () => true): bigint {
   for (let index = 0; index < kinds.length; index++) {
     if (kinds[index] !== KIND[kind]) continue;
@@ -97,7 +97,7 @@ const lists = perCpuAddress(
 
 const anonymous = kernel.enumerators('node_stat_item')?.get('NR_ANON_MAPPED') ?? 0n;
 
-/** The `struct page` of an anonymous page that a process maps for which no CPU is at work. */
+/** The `struct page` of an anonymous page that a process maps which is running on no CPU. */
 function sleepersPage(): bigint {
   for (const { pgd, running } of addressSpaces(kernel)) {
     let found = -1;
@@ -118,7 +118,7 @@ const mapped = (page: bigint, mapping: bigint) => word(page + offset('page', 'ma
 const anonVma = () => wordAt(sleepersPage() + offset('page', 'mapping'));
 const fileOf = (kind: PageKind) => wordAt(first(kind) + offset('page', 'mapping'));
 
-/** A page that a CPU keeps free. */
+/** A page on a per-CPU free list. */
 function listedFree(least = 0): bigint {
   for (const { frame, order } of cpuLists(kernel)) if (order >= least) return pageOf(frame);
   throw new Error('no CPU keeps a page');
@@ -130,12 +130,15 @@ function behindFree(): bigint {
   return first('free', (page) => isBuddy(page) && order(page) > 0n) + 64n;
 }
 
-/** The first page of a free block says so by its type (PG_buddy, include/linux/page-flags.h). */
+/**
+ * Whether the page type marks the first page of a free block (PG_buddy,
+ * include/linux/page-flags.h).
+ */
 function isBuddy(page: bigint): boolean {
   return kernel.read(page + offset('page', 'page_type'), 4).getUint32(0, true) === 0xffff_ff7f;
 }
 
-/** A pipe that some process has open. */
+/** A pipe that a process has open. */
 function pipe(): bigint {
   const operations = needSymbol(kernel, 'pipefifo_fops');
   const files = new FilesOfProcesses(kernel).each((file) => [file]);
@@ -145,7 +148,7 @@ function pipe(): bigint {
   throw new Error('no process has a pipe');
 }
 
-/** Where a task names the page that it cuts into fragments. */
+/** Address of a task's pointer to its page for fragments. */
 function fragPage(): bigint {
   for (const { address } of new TaskReader(kernel).processes())
     if (wordAt(address + offset('task_struct', 'task_frag.page')) !== 0n)
@@ -161,7 +164,7 @@ function ringFile(): bigint {
   throw new Error('no process has a ring');
 }
 
-/** An skb that waits in a socket’s queue. */
+/** An skb in a socket’s queue. */
 function queuedSkb(): bigint {
   for (const { queues, socket } of accountAll(kernel).sockets) {
     const head = socket.sock + offset('sock', 'sk_receive_queue');
@@ -177,7 +180,7 @@ function inSlab(): bigint {
   return address;
 }
 
-/** The array that has each CPU’s trace buffer, of the first instance. */
+/** The array of per-CPU trace buffers, of the first instance. */
 function traceBuffers(): bigint {
   const instance =
     wordAt(needSymbol(kernel, 'ftrace_trace_arrays')) - offset('trace_array', 'list');
@@ -185,14 +188,14 @@ function traceBuffers(): bigint {
   return wordAt(whole + offset('trace_buffer', 'buffers'));
 }
 
-/** Where a CPU’s trace buffer names its reader’s page. */
+/** Address of a CPU trace buffer's reader page. */
 const readerPage = (cpu: number) =>
   wordAt(traceBuffers() + BigInt(8 * cpu)) + offset('ring_buffer_per_cpu', 'reader_page');
 
-/** Where that says which page it is. */
+/** Address of the reader page's pointer to its data page. */
 const tracePage = (cpu: number) => wordAt(readerPage(cpu)) + offset('buffer_page', 'page');
 
-/** Where the first pages of ftrace name their records. */
+/** Address of the records pointer in the first pages of ftrace. */
 function records(page: number): bigint {
   let at = pointed('ftrace_pages_start');
   for (let left = page; left > 0; left--) at = wordAt(at + offset('ftrace_page', 'next'));
@@ -219,7 +222,7 @@ const slabOfCache = () => {
   throw new Error('no slab of dentries');
 };
 
-/** The area of another thread’s stack than the first process has. */
+/** The stack area of a thread other than the first process. */
 function otherStack(): bigint {
   const own = wordAt(task + offset('task_struct', 'stack_vm_area'));
   const other = stacks.find(({ vm }) => vm !== own);
@@ -230,12 +233,12 @@ function otherStack(): bigint {
 const pgd = (space: number) =>
   (addressSpaces(kernel)[space]?.mm ?? 0n) + offset('mm_struct', 'pgd');
 
-describe('one damaged word makes an incomplete answer', () => {
+describe('one damaged word makes the answer incomplete', () => {
   const cases: [string, () => Damage][] = [
     ['the order of a free block', () => more(first('free') + offset('page', 'private'), 1n)],
     ['a free block that is none', () => word(first('free') + offset('page', 'page_type'), -1n, 4)],
     [
-      // Of one alone it would hang on how many pages CPUs have yet to put on a list.
+      // A single page could be one that a CPU has yet to add to a list.
       'anonymous pages without mapping',
       () => all('anonymous', (page) => word(page + offset('page', 'mapping'), 0n)),
     ],
@@ -383,7 +386,7 @@ describe('one damaged word makes an incomplete answer', () => {
     ['a page of a file says that it is anonymous', () => mapped(first('shmem'), anonVma())],
     ['a page of a file has no mapping', () => mapped(first('shmem'), 0n)],
   ];
-  test.each(moved)('procs and memory report it where %s', (_, damage) => {
+  test.each(moved)('procs and memory report it: %s', (_, damage) => {
     const damaged = damagedKernel(kernel, damage());
     expect(kernelProcesses(damaged).complete).toBe(false);
     expect(accountMemory(damaged).complete).toBe(false);
@@ -391,7 +394,7 @@ describe('one damaged word makes an incomplete answer', () => {
 
   test.each(cases)('%s', (what, damage) => {
     const changed = damage();
-    // In this row nothing is changed: it shows that the others are told by what is.
+    // This row changes nothing: it shows that the changes cause the other warnings.
     if (what === 'how many free blocks there are') {
       const free = offset('zone', 'free_area') + offset('free_area', 'nr_free');
       const damaged = accountMemory(damagedKernel(kernel, more((zone?.address ?? 0n) + free, 1n)));
@@ -404,7 +407,7 @@ describe('one damaged word makes an incomplete answer', () => {
     expect(answer.complete).toBe(false);
   });
 
-  test('a file of io_uring with the operations of another, whose registered sockets would be lost', () => {
+  test('a file of io_uring with other file operations, which would hide its registered sockets', () => {
     const damaged = damagedKernel(
       kernel,
       word(ringFile() + offset('file', 'f_op'), needSymbol(kernel, 'perf_fops')),
@@ -417,7 +420,7 @@ describe('one damaged word makes an incomplete answer', () => {
     ]);
   });
 
-  test('a file of io_uring that leads beside its ring, whose registered sockets would be lost', () => {
+  test('a file of io_uring that does not point to its ring, which would hide its registered sockets', () => {
     const ring = ringFile() + offset('file', 'private_data');
     const damaged = damagedKernel(kernel, word(ring, wordAt(ring) ^ 32n));
     expect(accountAll(damaged).warnings).toEqual([
@@ -425,7 +428,7 @@ describe('one damaged word makes an incomplete answer', () => {
     ]);
   });
 
-  test('a struct page that is not there is counted as not known', () => {
+  test('counts a missing struct page as unknown', () => {
     const page = first('held');
     const denials = [{ address: page, length: 64, code: 'filtered' as const }];
     const answer = accountMemory(damagedKernel(kernel, { patches: [], denials }));
@@ -448,7 +451,7 @@ describe('one damaged word makes an incomplete answer', () => {
       'whether a slab cache is reclaimable',
     ],
     ['a zone’s marks', () => (zone?.address ?? 0n) + offset('zone', '_watermark'), 'zones: '],
-  ])('%s that is not there is told', (_, address, said) => {
+  ])('reports missing data: %s', (_, address, said) => {
     const denials = [{ address: address(), length: 8, code: 'filtered' as const }];
     const answer = accountMemory(damagedKernel(kernel, { patches: [], denials }));
     expect(answer.warnings.map(({ message }) => message)).toEqual(
@@ -458,19 +461,19 @@ describe('one damaged word makes an incomplete answer', () => {
     expect(answer.memory.frames).toBe(frames.size);
   });
 
-  test('a process that counts more anonymous pages than its page tables map is told', () => {
+  test('reports a process whose count exceeds the anonymous pages in its page tables', () => {
     const [space] = addressSpaces(kernel);
     const counter = (space?.mm ?? 0n) + offset('mm_struct', 'rss_stat') + 8n;
-    const told = (by: bigint) =>
+    const warningsFor = (by: bigint) =>
       accountMemory(damagedKernel(kernel, more(counter, by)))
         .warnings.map(({ message }) => message)
         .filter((message) => message.includes(`pid ${space?.processes[0]?.pid} counts`));
-    expect(told(0n)).toEqual([]);
-    expect(told(2n)).toHaveLength(1);
-    expect(told(-2n)).toHaveLength(1);
+    expect(warningsFor(0n)).toEqual([]);
+    expect(warningsFor(2n)).toHaveLength(1);
+    expect(warningsFor(-2n)).toHaveLength(1);
   });
 
-  test('where a queue is not known whole its category is not either, and nothing explains more', () => {
+  test('if a queue is incomplete, so are its category and unattributed memory', () => {
     const denials = [{ address: queuedSkb(), length: 8, code: 'filtered' as const }];
     const { memory } = accountMemory(damagedKernel(kernel, { patches: [], denials }));
     const inKernel = memory.children.find(({ category }) => category === 'kernel')?.children ?? [];
@@ -480,7 +483,7 @@ describe('one damaged word makes an incomplete answer', () => {
     expect(whole.get('vmalloc')).toBe(true);
   });
 
-  test('where the tree of resources is missing memblock tells what is RAM, and that is said', () => {
+  test('without the resource tree, memblock defines RAM, and that is reported', () => {
     const address = wordAt(needSymbol(kernel, 'iomem_resource') + offset('resource', 'child'));
     const denials = [{ address, length: 64, code: 'filtered' as const }];
     const answer = accountMemory(damagedKernel(kernel, { patches: [], denials }));

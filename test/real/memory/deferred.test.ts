@@ -15,8 +15,8 @@ import { damagedKernel, type Patch } from '../../support/damaged-kernel.js';
 import { labDump } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
 
-// The kernel initializes all struct pages before it can be dumped by kdump: a free block is made one that it had
-// yet to initialize, at the end of its node.
+// The kernel initializes all struct pages before kdump can dump it: a free block at the end of its
+// node is changed to an uninitialized one.
 const kernel = openNative({ files: [labDump('6.12').elf] });
 afterAll(() => kernel.close());
 
@@ -60,7 +60,7 @@ const notFreed = [
 ];
 const node = word(zone.node + offset('pglist_data', 'node_spanned_pages'), spanned);
 
-/** Struct pages that hold what the memory held before. */
+/** Struct pages that contain earlier data. */
 const blank = (byte: number): Patch => ({
   address: kernel.pages.pageOfFrame(block),
   bytes: new Uint8Array(PAGES * page.size).fill(byte),
@@ -75,12 +75,12 @@ const damaged = (...patches: readonly Patch[]) =>
   answer(damagedKernel(kernel, { patches, denials: [] }));
 const sound = answer(kernel);
 
-test('a kernel that has initialized all has none', () => {
+test('a kernel that initialized all struct pages has none', () => {
   expect(sound).toMatchObject({ complete: true, warnings: [], row: { frames: 0 } });
 });
 
 test.each([0, 0xff, 0x5a])(
-  'frames whose struct pages are not initialized are free, whatever bytes are there: %i',
+  'frames with uninitialized struct pages are free, whatever bytes they contain: %i',
   (byte) => {
     const found = damaged(blank(byte), first(BigInt(block)), node, managed, ...notFreed);
     expect(found).toMatchObject({
@@ -107,22 +107,25 @@ describe.each([
     });
   const deferred = [first(BigInt(block)), node, managed, ...notFreed];
 
-  test.each([0, 0xff, 0x5a])('are those of the same kernel with all initialized: %i', (byte) => {
-    const patches = [blank(byte), ...deferred];
-    const partly = running(damagedKernel(kernel, { patches, denials: [] }));
-    const whole = running(kernel);
-    const [procs, sockets] = [kernelProcesses(partly), accountAll(partly)];
-    expect(procs.warnings).toEqual([]);
-    expect(procs.complete).toBe(true);
-    expect(procs.processes).toEqual(kernelProcesses(whole).processes);
-    expect(sockets.warnings).toEqual([]);
-    expect(sockets.complete).toBe(true);
-    const { sockets: all, total } = accountAll(whole);
-    expect({ sockets: sockets.sockets, total: sockets.total }).toEqual({ sockets: all, total });
-  });
+  test.each([0, 0xff, 0x5a])(
+    'match the same kernel with all struct pages initialized: %i',
+    (byte) => {
+      const patches = [blank(byte), ...deferred];
+      const partly = running(damagedKernel(kernel, { patches, denials: [] }));
+      const whole = running(kernel);
+      const [procs, sockets] = [kernelProcesses(partly), accountAll(partly)];
+      expect(procs.warnings).toEqual([]);
+      expect(procs.complete).toBe(true);
+      expect(procs.processes).toEqual(kernelProcesses(whole).processes);
+      expect(sockets.warnings).toEqual([]);
+      expect(sockets.complete).toBe(true);
+      const { sockets: all, total } = accountAll(whole);
+      expect({ sockets: sockets.sockets, total: sockets.total }).toEqual({ sockets: all, total });
+    },
+  );
 });
 
-test('more of them than MemTotal has beyond the zones contradict it', () => {
+test('more of them than MemTotal exceeds the zones are inconsistent', () => {
   const { complete, warnings } = damaged(blank(0), first(BigInt(block)), node, ...notFreed);
   expect(complete).toBe(false);
   expect(warnings.map(({ message }) => message)).toContain(
@@ -130,7 +133,7 @@ test('more of them than MemTotal has beyond the zones contradict it', () => {
   );
 });
 
-test('a first frame that is not of its node is damage', () => {
+test('a first frame outside its node is corrupt', () => {
   const { complete, warnings } = damaged(first(2n ** 63n - 1n));
   expect(complete).toBe(false);
   expect(warnings.map(({ message }) => message).join()).toContain('(first_deferred_pfn)');

@@ -16,14 +16,14 @@ import { openNative } from '../../../src/kernel/native/open.js';
 import { LAB, type LabKernel } from '../../support/lab.js';
 import { AMOUNT } from './experiments.js';
 
-/** What a guest's memory is, and what its kernel says of slabs and vmalloc. */
+/** Memory of a guest, and its kernel's counters of slabs and vmalloc. */
 export interface Look {
   readonly answer: MemoryJson;
-  /** Bytes of the categories that have none within. */
+  /** Bytes of the leaf categories. */
   readonly categories: ReadonlyMap<string, number>;
-  /** Bytes of slab pages of all caches, by /proc/slabinfo. */
+  /** Bytes of slab pages of all caches, from /proc/slabinfo. */
   readonly slabs: number;
-  /** Bytes of pages of all areas, by /proc/vmallocinfo, stacks among them. */
+  /** Bytes of pages of all areas, from /proc/vmallocinfo, including stacks. */
   readonly vmalloc: number;
 }
 
@@ -35,10 +35,10 @@ const AREAS = {
   each: '/ pages=/ { sub(/.* pages=/, ""); n += $1 }',
 };
 
-/** How long the shell that answered us takes to come to rest. */
+/** Time until the shell that answered is idle again. */
 const SETTLE_MS = 300;
 
-/** A guest with programs that take memory, and looks at it. */
+/** A guest with programs that allocate memory, and samples of its memory. */
 export class ExperimentGuest {
   readonly #guest: Guest;
   readonly #work: string;
@@ -84,9 +84,9 @@ export class ExperimentGuest {
   }
 
   /**
-   * Starts a program that takes memory and keeps it.
+   * Starts a program that allocates memory and keeps it.
    *
-   * @returns the bytes that it says it took
+   * @returns the bytes that it reports
    */
   async take(command: string): Promise<number> {
     const file = `/tmp/taken-${this.#taken++}`;
@@ -98,7 +98,7 @@ export class ExperimentGuest {
     return Number(bytes);
   }
 
-  /** Dumps the guest's memory and asks where it is. */
+  /** Dumps the guest's memory and queries the breakdown. */
   async look(): Promise<Look> {
     const core = join(this.#work, 'vmcore');
     const counters = { slabs: await this.#sum(SLABS), vmalloc: await this.#sum(AREAS) };
@@ -122,7 +122,7 @@ export class ExperimentGuest {
     }
   }
 
-  /** Base pages that lines of a file name, in bytes. */
+  /** Base pages that lines of a file report, in bytes. */
   async #sum({ file, each }: { file: string; each: string }): Promise<number> {
     const { output } = await this.#guest.run(`awk '${each} END { print n }' ${file}`);
     return Number(output.toString()) * 4096;

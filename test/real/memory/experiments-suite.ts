@@ -4,16 +4,16 @@ import { ExperimentGuest, type Look } from './experiment-guest.js';
 import { EXPERIMENTS, type Experiment, NOTHING, PART } from './experiments.js';
 
 /**
- * What comes and goes between two looks, whatever the program takes: the shell that runs commands (its
- * page tables, stack and pages), arrays of pointers to what was taken, the kernel's page tables to it,
- * and slabs, which caches take 32 KiB at a time.
+ * Changes between two samples for any program: the shell that runs commands (its page tables, stack
+ * and pages), arrays of pointers to the allocations, the kernel's page tables for them, and slabs,
+ * which caches allocate 32 KiB at a time.
  */
 const NOISE = 128 * 1024;
 
-/** A boot, or a program and a look, where the machine is busy. */
+/** Limit for a boot, or a program and a sample, on a busy machine. */
 const MOST_MS = 180_000;
 
-/** How many blocks of each order nothing explains more than before. */
+/** Unattributed blocks of each order beyond those before. */
 function blocksMoved(before: Look, now: Look): ReadonlyMap<number, number> {
   const had = new Map(
     before.answer.unattributed?.sizes.map(({ order, blocks }) => [order, blocks]),
@@ -26,14 +26,14 @@ function blocksMoved(before: Look, now: Look): ReadonlyMap<number, number> {
   );
 }
 
-/** Programs take memory in a guest, one after the other, and all of them keep it. */
+/** Programs allocate memory in a guest, one after the other, and keep it. */
 export function experimentsSuite(kernel: LabKernel, names?: readonly string[]): void {
-  describe(`memory that is taken in one category of ${kernel}`, () => {
+  describe(`memory allocated in one category of ${kernel}`, () => {
     let guest: ExperimentGuest;
     let before: Look;
     let control: ReadonlyMap<string, number>;
 
-    /** What each category has moved by; the free ones are left out, which give what others take. */
+    /** Change of each category, except the free ones, which shrink by what others gain. */
     const moved = (now: Look): Map<string, number> =>
       new Map(
         [...now.categories]
@@ -42,7 +42,7 @@ export function experimentsSuite(kernel: LabKernel, names?: readonly string[]): 
       );
 
     const run = async ({ command }: Experiment) => {
-      const taken = await guest.take(command);
+      const allocatedBytes = await guest.take(command);
       const now = await guest.look();
       const by = moved(now);
       const blocks = blocksMoved(before, now);
@@ -53,12 +53,12 @@ export function experimentsSuite(kernel: LabKernel, names?: readonly string[]): 
       expect(now.answer.warnings).toEqual([]);
       expect(now.answer.complete).toBe(true);
       expect(now.answer.memory.bytes).toBe(memory);
-      return { taken, by, blocks, counters, callers };
+      return { allocatedBytes, by, blocks, counters, callers };
     };
 
     beforeAll(async () => {
       guest = await ExperimentGuest.boot(kernel);
-      // The second time it finds its program's pages in memory.
+      // The second run finds its program's pages in memory.
       await guest.take(NOTHING.command);
       before = await guest.look();
       control = (await run(NOTHING)).by;
@@ -71,7 +71,7 @@ export function experimentsSuite(kernel: LabKernel, names?: readonly string[]): 
     test.each(had)(
       '$name',
       async (experiment) => {
-        const { taken, by, blocks, counters, callers } = await run(experiment);
+        const { allocatedBytes, by, blocks, counters, callers } = await run(experiment);
         const category =
           typeof experiment.category === 'string'
             ? experiment.category
@@ -81,13 +81,14 @@ export function experimentsSuite(kernel: LabKernel, names?: readonly string[]): 
         );
         const words = rows.flatMap((row) => (row[1] === 0 ? [] : row.join(' ')));
         console.info(
-          `${kernel} | ${experiment.name} | ${category} | ${taken} | ${words.join(', ')}`,
+          `${kernel} | ${experiment.name} | ${category} | ${allocatedBytes} | ${words.join(', ')}`,
         );
-        expect(taken).toBeGreaterThan(2 ** 24 - 1);
+        expect(allocatedBytes).toBeGreaterThan(2 ** 24 - 1);
         for (const [name, bytes] of rows) {
           const also = experiment.also?.[name];
-          const [low, high] = name === category ? [taken, taken] : (also ?? [0, 0]);
-          const most = PART * taken + (name === category || also ? 0 : NOISE);
+          const [low, high] =
+            name === category ? [allocatedBytes, allocatedBytes] : (also ?? [0, 0]);
+          const most = PART * allocatedBytes + (name === category || also ? 0 : NOISE);
           expect.soft(bytes, name).toBeGreaterThanOrEqual(low - most);
           expect.soft(bytes, name).toBeLessThanOrEqual(high + most);
         }
@@ -98,9 +99,9 @@ export function experimentsSuite(kernel: LabKernel, names?: readonly string[]): 
         if (experiment.caller) {
           const named = callers.filter(({ caller }) => experiment.caller?.test(caller));
           expect(new Set(named.map(({ category }) => category))).toEqual(new Set(['vmalloc']));
-          expect(named.reduce((all, { bytes }) => all + bytes, 0)).toBe(taken);
+          expect(named.reduce((all, { bytes }) => all + bytes, 0)).toBe(allocatedBytes);
         }
-        const near = PART * taken + NOISE;
+        const near = PART * allocatedBytes + NOISE;
         const sum = (...of: string[]) => of.reduce((all, name) => all + (by.get(name) ?? 0), 0);
         if (experiment.slabs) {
           const slabs = sum('slab-reclaimable', 'slab-unreclaimable');

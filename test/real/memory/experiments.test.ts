@@ -1,6 +1,6 @@
 import { experimentsSuite } from './experiments-suite.js';
 
-// Those of categories that are walked; `scripts/test memory` has all of them, on all kernels.
+// Walked categories only; `scripts/test memory` runs all of them, on all kernels.
 experimentsSuite('newest', [
   ...['stacks of threads', 'page tables', 'pipes', 'an array of BPF', 'a ring buffer of BPF'],
   ...['per-CPU memory', 'a ring of AF_PACKET', 'unread data of a TCP socket', 'rings of perf'],

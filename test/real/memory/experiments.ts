@@ -1,32 +1,32 @@
 import type { LabKernel } from '../../support/lab.js';
 
-/** Bytes that each takes, or a little more. */
+/** Bytes that each program allocates, or slightly more. */
 export const AMOUNT = 16 * 2 ** 20;
 
-/** 1 %, as of whatever is held to an amount. */
+/** 1 %, the tolerance for every amount. */
 export const PART = 0.01;
 
 /** Bytes, the lowest and the highest. */
 type Bounds = readonly [low: number, high: number];
 
-/** A program takes a known amount of memory in one category. */
+/** A program that allocates a known amount of memory in one category. */
 export interface Experiment {
   readonly name: string;
-  /** Of takeuser.c or takekernel.c; other commands print `ready` and the bytes too. */
+  /** Kinds of takeuser.c or takekernel.c; other commands print `ready` and the bytes too. */
   readonly command: string;
-  /** The category that must move by what the program says it took. */
+  /** The category that must change by the amount that the program reports. */
   readonly category: string | ((kernel: LabKernel) => string);
-  /** Categories that move with it; of others each stays where it is. */
+  /** Categories that change with it; all others stay constant. */
   readonly also?: Readonly<Record<string, Bounds>>;
-  /** The categories of slabs move with it, by what /proc/slabinfo says. */
+  /** The slab categories change with it, as /proc/slabinfo reports. */
   readonly slabs?: true;
-  /** The same of vmalloc and /proc/vmallocinfo. */
+  /** The same for vmalloc and /proc/vmallocinfo. */
   readonly vmalloc?: true;
-  /** Functions among callers whose names are such have taken it, to the byte. */
+  /** Callers with such a name account for the amount, to the byte. */
   readonly caller?: RegExp;
-  /** Of what nothing explains: how many blocks of each order it has more. */
+  /** New unattributed blocks of each order. */
   readonly blocks?: Readonly<Record<number, number>>;
-  /** Kernels that lack it. */
+  /** Kernels without the feature. */
   readonly lacks?: readonly LabKernel[];
 }
 
@@ -35,13 +35,13 @@ const kernels = (what: string, more = '') => `takekernel ${what} ${AMOUNT}${more
 
 /** 16 KiB of stack each. */
 const THREADS = AMOUNT / 2 ** 14;
-/** A pipe of 256 KiB has 64 slots of 40 bytes in 4 KiB; with it come an inode and two files. */
+/** A pipe of 256 KiB has 64 slots of 40 bytes in 4 KiB, an inode and two files. */
 const PIPES = AMOUNT / 2 ** 18;
 
-/** Blocks that the module takes, by their order: AMOUNT in all. */
+/** Blocks that the module allocates, by order: AMOUNT in total. */
 const PLANTED = { 0: 1024, 3: 128, 5: 64 };
 
-/** What an experiment of nothing moves is taken off from the others. */
+/** Changes in an experiment without allocations are subtracted from the others. */
 export const NOTHING: Experiment = {
   name: 'nothing',
   command: 'takeuser nothing 0',
@@ -70,7 +70,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
     name: 'stacks of threads',
     command: user('threads'),
     category: 'kernel-stacks',
-    // A task_struct each, of 6 to 12 KiB with what its slab wastes, and a struct pid.
+    // A task_struct each, of 6 to 12 KiB with slab waste, and a struct pid.
     also: { 'slab-unreclaimable': [THREADS * 6144, THREADS * 14_336] },
     slabs: true,
   },
@@ -96,7 +96,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   {
     name: 'keys (kmallocs of 32 KiB)',
     command: kernels('keys'),
-    // Before 6.15 or so their pages do not say what they are.
+    // Before about 6.15 the pages do not record their type.
     category: (kernel) => (kernel === 'newest' ? 'large-kmalloc' : 'unattributed'),
     // A struct key each, and its name.
     also: { 'slab-unreclaimable': [(AMOUNT / 2 ** 15) * 256, (AMOUNT / 2 ** 15) * 768] },
@@ -114,7 +114,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
     name: 'per-CPU memory',
     command: kernels('percpu'),
     category: 'percpu',
-    // Its chunks have tables; of whose cgroup each word is (5.9), and who asked for it (6.10).
+    // Its chunks have tables: the cgroup of each word (5.9), and the allocation tag (6.10).
     also: { vmalloc: [0, 1.1 * AMOUNT] },
     vmalloc: true,
   },
@@ -145,7 +145,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   },
   {
     name: 'the table of a zram device',
-    // /proc/vmallocinfo has what it asked for.
+    // /proc/vmallocinfo has the requested size.
     command: `sh -c 'echo 4G > /sys/block/zram0/disksize; echo ready $(awk "/zram/ { sub(/.*pages=/, \\"\\"); n += \\$1 } END { print n * 4096 }" /proc/vmallocinfo)'`,
     category: 'vmalloc',
     vmalloc: true,

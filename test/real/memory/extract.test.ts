@@ -22,7 +22,7 @@ const extracted = async (file: string, name: string, ...options: readonly string
   return small;
 };
 
-describe('an extract with --with-memory answers as the dump does', () => {
+describe('an extract with --with-memory gives the dump’s answers', () => {
   const dumps = [
     ...LAB_KERNELS.map((kernel) => [kernel, () => labDump(kernel).elf] as const),
     ['6.1-numa', () => labDump('6.1-numa').elf] as const,
@@ -36,13 +36,13 @@ describe('an extract with --with-memory answers as the dump does', () => {
   });
 });
 
-test('an anonymous one has all figures, and none of the names of processes and files', async () => {
+test('an anonymous one has all figures, and no names of processes and files', async () => {
   const { elf } = labDump('6.1');
   const [whole, small] = [
     await memoryOf(elf),
     await memoryOf(await extracted(elf, 'a', '--anonymize')),
   ];
-  // A process by its command, of a file each name in its path.
+  // Command of a process; each name in the path of a file.
   const NAMES = /("kind":"(?:process|file)","name"|"path"):"[^"]*"/g;
   const named = (text: string): readonly string[] =>
     text
@@ -52,14 +52,14 @@ test('an anonymous one has all figures, and none of the names of processes and f
   const [before, after] = [whole, small].map((answer) => named(JSON.stringify(answer)));
   expect(before).toContain('busybox');
   expect(after).toHaveLength(before?.length ?? 0);
-  // Sockets without a process go by words of ours.
+  // Sockets without a process have descriptions of our own.
   const ours = before?.filter((name) => name.startsWith('(')) ?? [];
   expect(after?.filter((name) => before?.includes(name))).toEqual(ours);
   const figures = (text: string) => text.replace(NAMES, '').replace(/"host":"[^"]*"/, '');
   expect(figures(JSON.stringify(small))).toBe(figures(JSON.stringify(whole)));
 });
 
-test('is of the whole machine: not with --pid', async () => {
+test('covers the whole machine, and excludes --pid', async () => {
   const { elf } = labDump('6.1');
   const options = ['--with-memory', '--pid', '1', '-o', join(folder, 'none'), '--vmcore', elf];
   expect(await kdumpMem('extract', ...options)).toMatchObject({ status: 2, stdout: '' });

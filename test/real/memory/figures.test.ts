@@ -7,7 +7,7 @@ import { asked } from './figure-lines.js';
 describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('a dump of %s', (kernel) => {
   const { elf } = labDump(kernel);
 
-  test('has the lines of /proc/meminfo that drgn finds, and rows make them up', async () => {
+  test('has the lines of /proc/meminfo that drgn computes, and rows that sum to them', async () => {
     const lines = await asked('meminfo', '--vmcore', elf);
     const drgn = drgnJson<Record<string, number>>(
       elf,

@@ -10,7 +10,7 @@ import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
 import { labDump } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
 
-// Whatever a dump says of a file, the rows sum to the categories, and what was lost is told.
+// For any damage to a file, the rows sum to the categories, and lost data is reported.
 const kernel = openNative({ files: [labDump('6.1').elf] });
 afterAll(() => kernel.close());
 
@@ -37,7 +37,7 @@ const dentry = nameOf(inode);
 const name = wordAt(dentry + offset('dentry', 'd_name.name'));
 const superBlock = wordAt(inode + offset('inode', 'i_sb'));
 
-// A file of another file system, which is mounted on /run, and one that a process has open.
+// A file of another file system, mounted on /run, and one that a process has open.
 const other = [...files.largest()]
   .map((one) => wordAt(one.mapping))
   .find((one) => wordAt(one + offset('inode', 'i_sb')) !== superBlock)!;
@@ -53,7 +53,7 @@ function isRegular(one: bigint): boolean {
   return (mode & 0o170000) === 0o100000;
 }
 
-describe('a damaged word about a file is told, and no byte goes astray', () => {
+describe('reports a damaged word about a file, and loses no byte', () => {
   const cases: readonly (readonly [string, Damage, string])[] = [
     ['how many pages it has', word(mapping + offset('address_space', 'nrpages'), 1n), 'corrupt'],
     [
@@ -118,7 +118,7 @@ describe('a damaged word about a file is told, and no byte goes astray', () => {
     expect(sum).toBe(bytes('page-cache') + bytes('shared'));
   });
 
-  test('where it cannot be told whether anybody has secret memory, that is said', () => {
+  test('reports that use of secret memory is unknown', () => {
     const users = kernel.symbol('secretmem_users') ?? 0n;
     const damaged = damagedKernel(kernel, lost(users));
     const { memory, complete } = accountMemory(damaged);
@@ -129,7 +129,7 @@ describe('a damaged word about a file is told, and no byte goes astray', () => {
     expect(complete).toBe(false);
   });
 
-  test('a chain of dentries without end comes to an end', () => {
+  test('a looping chain of dentries terminates', () => {
     const unhashed = word(dentry + offset('dentry', 'd_hash.pprev'), 0n);
     const node = dentry + offset('dentry', 'd_u.d_alias');
     const patches = [...unhashed.patches, ...word(node, node).patches];

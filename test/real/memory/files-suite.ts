@@ -8,7 +8,7 @@ import { drgnJson } from '../../support/drgn.js';
 import { LAB, type LabKernel } from '../../support/lab.js';
 import { expectTold } from './functions-only.js';
 
-/** What drgn says of an inode that has pages. */
+/** drgn's view of an inode with pages. */
 interface Inode {
   readonly pages: number;
   readonly path: string | null;
@@ -16,7 +16,10 @@ interface Inode {
   readonly links: number;
 }
 
-/** Whose page cache and shared memory are, beside inodes of all super blocks, which count their pages. */
+/**
+ * Compares files in the page cache and shared memory with the inodes of all super blocks, which
+ * count their pages.
+ */
 export function filesSuite(dump: string, kernel: LabKernel): void {
   describe(`files in memory: ${dump}`, () => {
     const core = join(LAB, 'dumps', dump, 'elf.vmcore');
@@ -38,7 +41,7 @@ export function filesSuite(dump: string, kernel: LabKernel): void {
       }>(core, kernel, new URL('files.py', import.meta.url)));
     });
 
-    test('no inode contradicts what was found', () => {
+    test('no inode contradicts the answer', () => {
       expectTold(answer, dump);
     });
 
@@ -47,7 +50,7 @@ export function filesSuite(dump: string, kernel: LabKernel): void {
       expect(answer.files?.unnamed).toEqual([]);
     });
 
-    test('each inode has as many pages as it says, and no other has any', () => {
+    test('each inode has as many pages as it counts, and no other has any', () => {
       const pageSize = answer.kernel?.pageSize ?? Number.NaN;
       const ours = (answer.files?.files ?? []).map((file) => [
         `${file.fsType} ${file.device} ${file.inode}`,
@@ -58,7 +61,7 @@ export function filesSuite(dump: string, kernel: LabKernel): void {
       expect(Object.fromEntries(ours)).toEqual(Object.fromEntries(theirs));
     });
 
-    test('paths are those that drgn makes of their dentries', () => {
+    test('paths match those that drgn builds from dentries', () => {
       const files = (answer.files?.files ?? []).filter(({ path }) => path !== null);
       expect(files.length).toBeGreaterThan(10);
       for (const { path, fsType, device, inode } of files) {
@@ -66,7 +69,7 @@ export function filesSuite(dump: string, kernel: LabKernel): void {
       }
     });
 
-    test('the categories name the largest as owners', () => {
+    test('the categories name the largest files as owners', () => {
       const files = (answer.files?.files ?? []).filter(({ sharedBytes }) => sharedBytes > 0);
       const [largest] = files;
       const shared = category(answer, 'shared');

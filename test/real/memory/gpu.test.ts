@@ -8,7 +8,7 @@ import { damagedKernel } from '../../support/damaged-kernel.js';
 import { labDump } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
 
-// Guests have no graphics card: the counters are written by hand.
+// Guests have no graphics card: the counters are patched.
 const kernel = openNative({ files: [labDump('newest').elf] });
 afterAll(() => kernel.close());
 
@@ -22,13 +22,13 @@ const categories = (of: Kernel) => {
   return { complete, gpu: found.get('gpu'), unattributed: found.get('unattributed') };
 };
 
-test('a machine without graphics has nothing of it', () => {
+test('a machine without graphics has no graphics memory', () => {
   const { complete, gpu } = categories(kernel);
   expect(complete).toBe(true);
   expect(gpu).toMatchObject({ bytes: 0, counterBytes: 0, complete: true });
 });
 
-test('what the kernel counts of graphics is said, and where it is among', () => {
+test('reports the kernel’s counters of graphics memory, and the category that includes it', () => {
   const [node = 0n] = memoryNodes(kernel);
   const stat = kernel.struct('pglist_data')?.member('vm_stat')?.offset ?? 0;
   const patches = Object.entries(PAGES).map(([item, pages]) => ({

@@ -17,7 +17,7 @@ beforeAll(async () => {
 afterAll(() => guest?.kill());
 
 test(
-  'a kernel that is locked down is looked at by flags of its page frames, and says so',
+  'reads page flags on a locked-down kernel, and reports the reason',
   async () => {
     const { status, output } = await inGuest(guest, 'memory --live', MOST_MS);
     expect(output.toString().split('\n')[0]).toMatch(

@@ -3,7 +3,7 @@ import type { UnreachableJson } from '../../../src/answers/memory/unreachable/sc
 
 type Group = UnreachableJson['groups'][number];
 
-/** What scripts/lab-parts/guest-modules/lost.c loses, and the groups that it must be in. */
+/** Leaks of scripts/lab-parts/guest-modules/lost.c, and the groups that must contain them. */
 const LOST: Readonly<Record<string, (group: Group) => boolean>> = {
   lost_pages: ({ kind, size }) => kind === 'pages' && size === 4096,
   lost_cycle_blocks: ({ kind, size }) => kind === 'pages' && size === 8192,
@@ -14,14 +14,16 @@ const LOST: Readonly<Record<string, (group: Group) => boolean>> = {
   lost_areas: ({ name }) => name === 'lost_areas [lost]',
 };
 
-/** Share of the bytes that stale pointers may make look as if they were in use. 1.4 % was seen. */
+/**
+ * Maximum share of bytes that appear to be in use because of stale pointers. 1.4 % was observed.
+ */
 const HIDDEN = 0.03;
 
 /**
- * Compares an answer with the module's own lines in the kernel's log: everything lost is found, named and sized, and
- * nothing that is kept.
+ * Compares an answer with the module's own log lines: all lost memory is found, named and sized,
+ * and no other.
  *
- * @param alsoLost what else the guest has lost
+ * @param alsoLost other lost memory of the guest
  */
 export function expectLost(
   answer: UnreachableJson,
@@ -37,7 +39,7 @@ export function expectLost(
   for (const [name, allocations, bytes] of lost) {
     const groups = answer.groups.filter((group) => group.reason === null && LOST[name]!(group));
     const many = groups.reduce((sum, group) => sum + group.allocations, 0);
-    // A page that the guest itself has in flight looks like one of those: 257 of 256 were seen.
+    // A page in flight in the guest looks the same: 257 of 256 were observed.
     expect(many, name).toBeLessThanOrEqual(allocations + 2);
     expect(many, name).toBeGreaterThan(0.9 * allocations);
     found += groups.reduce((sum, group) => sum + group.bytes, 0);
@@ -47,7 +49,7 @@ export function expectLost(
   }
   expect(found).toBeGreaterThanOrEqual((1 - HIDDEN) * all);
   expect(answer.groups.filter(({ name }) => name?.startsWith('keep_'))).toEqual([]);
-  // What the lost allocations alone refer to is lost with them, such as the record of an area.
+  // Memory that only lost allocations refer to is lost too, such as the record of an area.
   const others = answer.groups.filter(
     ({ reason, referencedBy, ...group }) =>
       reason === null &&

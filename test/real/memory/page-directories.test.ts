@@ -15,10 +15,10 @@ import { littleEndian } from '../../support/little-endian.js';
 const kernel = openNative({ files: [labDump('6.1').elf] });
 afterAll(() => kernel.close());
 
-test('a free page behind the top page table of a process is no other half of it', () => {
+test('a free page after the top page table of a process is not its second half', () => {
   const frames = new FrameMap(ramRanges(kernel));
   const { kinds } = scanFrames(kernel, frames);
-  // Of whatever kind the frame before it is, as long as it is in use: which kinds there are is up to the dump.
+  // For any kind of used frame before it: the kinds depend on the dump.
   const unused: unknown[] = [KIND.free, KIND.unreferenced, KIND.reserved, undefined];
   const inUse = (frame: number) => !unused.includes(kinds[frames.indexOf(frame)]);
   const listed = [...cpuLists(kernel)].find(

@@ -38,14 +38,14 @@ describe.each(PAGES)('the %s page in Chromium', (name) => {
   pageTests(() => seen[name]);
   boxTests(() => seen[name]);
 
-  test('boxes fill what they lie in, each as large as its bytes', () => {
+  test('boxes fill their parent in proportion to their bytes', () => {
     for (const { width, lists } of seen[name].views) {
       expect(lists.length).toBeGreaterThan(3);
       for (const { bytes, box, cells } of lists) {
         expect(cells.reduce((sum, cell) => sum + cell.bytes, 0)).toBe(bytes);
         for (const { bytes: part, box: own } of cells) {
           const expected = (box.width * box.height * part) / bytes;
-          // Browsers place boxes to a 64th of a pixel.
+          // Browsers round box positions to 1/64 pixel.
           const slack = (own.width + own.height) / 16 + 0.1;
           expect(Math.abs(own.width * own.height - expected), `${width}`).toBeLessThan(slack);
           expect(own.left).toBeGreaterThanOrEqual(box.left - 0.1);
@@ -55,7 +55,7 @@ describe.each(PAGES)('the %s page in Chromium', (name) => {
     }
   });
 
-  test('keys reach every box and every table, in order, and each says what it is', () => {
+  test('the keyboard reaches every box and every table, in order, with a description', () => {
     const { stops } = seen[name];
     expect(stops[0]).toMatchObject({ what: 'a', name: 'Go to the table of categories' });
     const order = stops.map(({ what }) => what);
@@ -73,7 +73,7 @@ describe.each(PAGES)('the %s page in Chromium', (name) => {
     expect(seen[name].followed).toMatchObject({ element: 'tr' });
   });
 
-  test('a screen reader has lists of links, and tables whose rows have heads', () => {
+  test('a screen reader finds lists of links, and tables with row headers', () => {
     const { tree } = seen[name];
     expect(tree).toMatchObject({ nameless: 0 });
     expect(tree.headers).toBeGreaterThan(8);
@@ -82,7 +82,7 @@ describe.each(PAGES)('the %s page in Chromium', (name) => {
   });
 });
 
-test('hostile names make no element and no attribute that others do not', () => {
+test('hostile names add no element and no attribute', () => {
   expect(seen.hostile.shape).toBe(seen.harmless.shape);
 });
 
@@ -101,14 +101,14 @@ test('the page has every category of the JSON, to the byte', async () => {
   }
 });
 
-test('boxes of sockets’ queues add up to their category, down to the socket that is stuffed', () => {
+test('boxes of socket queues add up to their category, down to the full socket', () => {
   const page = readFileSync(file, 'utf8');
   expect(page).toMatch(
     /network: socket queues, \d+ stuffed fd \d+: .*: 2\.\d+ MiB, [\d.]+ %<\/span>/,
   );
 });
 
-test('a file that is there stays, without --force; the dump stays even so', async () => {
+test('keeps an existing file without --force, and the dump even with it', async () => {
   const other = join(folder, 'other.html');
   writeFileSync(other, 'mine');
   const kept = await kdumpMem('memory', '--vmcore', elf, '--html', other);
@@ -125,12 +125,12 @@ test('a file that is there stays, without --force; the dump stays even so', asyn
   expect(statSync(elf)).toMatchObject({ ino: before.ino, size: before.size });
 });
 
-test('- prints the page, and nothing else', async () => {
+test('- prints only the page', async () => {
   const { stdout } = await kdumpMem('memory', '--vmcore', elf, '--html', '-');
   expect(stdout).toMatch(/^<!doctype html>[\s\S]*<\/html>\n$/);
 });
 
-test('--engine verify writes no page, and says so', async () => {
+test('--engine verify refuses to write a page', async () => {
   const ran = await kdumpMem('memory', '--vmcore', elf, '--engine', 'verify', '--html', '-');
   expect(ran).toMatchObject({ status: 2, stdout: '' });
   expect(ran.stderr).toContain('--engine verify and --html cannot be combined');

@@ -8,16 +8,16 @@ import {
 import type { LabKernel } from '../../support/lab.js';
 import { inGuest, jsonInGuest, kdumpMemInGuest, MEMORY_MIB } from '../live/live-guest.js';
 
-/** An emulated guest on a busy machine is slow. */
+/** Limit for an emulated guest on a busy machine. */
 const MOST_MS = 300_000;
 
-/** What comes and goes between two looks: our own program’s memory, and what CPUs keep in lists. */
+/** Changes between two samples: our own memory, and per-CPU free lists. */
 const DRIFT = 64 << 20;
 
-/** Of categories that our own program does not change. */
+/** The same for categories that our own program does not change. */
 const STILL = 2 << 20;
 
-/** Categories that flags, or exact counters, tell as the kernel's memory does. */
+/** Categories that page flags, or exact counters, report like kernel memory. */
 const ALIKE: Readonly<Record<string, number>> = {
   'free-buddy': DRIFT,
   'free-cpu-lists': DRIFT,
@@ -35,14 +35,16 @@ const ALIKE: Readonly<Record<string, number>> = {
   compressed: STILL,
   balloon: 0,
   'crash-kernel': 0,
-  // What the boot took right behind the image is among it there.
+  // Here it includes boot allocations right behind the image.
   image: STILL,
   unread: 0,
 };
 
 const MIB = 2 ** 20;
 
-/** Files of a tmpfs, two of them written by whom a cgroup has, and the second of these cgroups is removed. */
+/**
+ * Files of a tmpfs, two of them written by processes in cgroups, the second of which is removed.
+ */
 const SCENE = [
   'mkdir -p /held /cg; mount -t tmpfs none /held; mount -t cgroup2 none /cg',
   'echo +memory > /cg/cgroup.subtree_control; mkdir /cg/lives /cg/dies',
@@ -51,12 +53,12 @@ const SCENE = [
     (group) =>
       `sh -c 'echo $$ > /cg/${group}/cgroup.procs; dd if=/dev/zero of=/held/${group} bs=1M count=6'`,
   ),
-  // A file that is in memory for as long as somebody has it open.
+  // A deleted file that stays in memory as long as a process has it open.
   "sh -c 'exec 3< /held/open; rm /held/open; exec sleep 9999' > /dev/null 2>&1 < /dev/null &",
   'until [ ! -e /held/open ]; do usleep 20000; done; rmdir /cg/dies',
 ];
 
-/** Flags of frames beside the kernel’s own memory, and counters, in one guest. */
+/** Compares page flags with kernel memory and counters, in one guest. */
 export function pageflagsSuite(kernel: LabKernel): void {
   describe(`sources of memory --live in a guest of ${kernel}`, () => {
     let guest: Guest;
@@ -74,7 +76,7 @@ export function pageflagsSuite(kernel: LabKernel): void {
         append: 'crashkernel=64M',
         limitMs: 6 * MOST_MS,
       });
-      // Huge pages, and files that are in memory for good.
+      // Huge pages, and files that stay in memory.
       await guest.run('echo 3 > /proc/sys/vm/nr_hugepages');
       await guest.run(SCENE.join('\n'));
       await ask('--source pageflags');
@@ -90,7 +92,7 @@ export function pageflagsSuite(kernel: LabKernel): void {
       checkSums(flags.memory);
     });
 
-    test('categories have what the kernel’s own memory says, but for what moves', () => {
+    test('categories match kernel memory, except for what changes', () => {
       const [ours, theirs] = [categories(flags), categories(kcore)];
       for (const [category, most] of Object.entries(ALIKE)) {
         const by = Math.abs(
@@ -102,14 +104,14 @@ export function pageflagsSuite(kernel: LabKernel): void {
       expect(ours.get('crash-kernel')).toBe(2 ** 26);
       const sum = (of: ReadonlyMap<string, number>, ...names: string[]) =>
         names.reduce((all, name) => all + (of.get(name) ?? 0), 0);
-      // What was set aside, and what is so no more, however it is split.
+      // Memory reserved at boot, including what was released since.
       const boot = ['image', 'memmap', 'reserved-other', 'crash-kernel'];
       const rest = ['percpu', 'tables', 'page-tables', 'unattributed', 'large-kmalloc', 'movable'];
       const kinds = [...boot, ...rest, 'network-sockets', 'network-other', 'pipes', 'rings'];
       expect(Math.abs(sum(ours, ...kinds) - sum(theirs, ...kinds))).toBeLessThanOrEqual(DRIFT);
     });
 
-    test('says what it cannot know, and that counters moved', () => {
+    test('reports unknown categories, and counters that changed', () => {
       expect(flags.complete).toBe(false);
       const network = leaves(flags.memory).find(({ category }) => category === 'network-sockets');
       expect(network).toMatchObject({ complete: false, why: expect.stringContaining('skcheck') });
@@ -118,7 +120,7 @@ export function pageflagsSuite(kernel: LabKernel): void {
       expect(flags.unflagged?.bytes).toBeGreaterThan(categories(flags).get('unattributed') ?? 0);
     });
 
-    test('counters beside categories are of the same moment', () => {
+    test('counters beside categories are from the same moment', () => {
       const counted = leaves(flags.memory).filter(
         ({ differenceBytes }) => differenceBytes !== null,
       );
@@ -131,7 +133,7 @@ export function pageflagsSuite(kernel: LabKernel): void {
             .toBeLessThanOrEqual(STILL + flags.driftBytes);
     });
 
-    test('the counters of /proc say the same', async () => {
+    test('the counters of /proc agree', async () => {
       const counters = await ask('--source counters');
       expect(counters.memory.bytes).toBe(flags.memory.bytes);
       const [ours, theirs] = [categories(flags), categories(counters)];
@@ -141,7 +143,7 @@ export function pageflagsSuite(kernel: LabKernel): void {
           .toBeLessThanOrEqual(DRIFT);
     });
 
-    test('caches, callers and zones are those of the kernel’s own memory', () => {
+    test('caches, callers and zones match kernel memory', () => {
       const names = (answer: MemoryJson) =>
         answer.caches
           .filter(({ bytes }) => bytes > 0)
@@ -156,13 +158,13 @@ export function pageflagsSuite(kernel: LabKernel): void {
         new Map(
           answer.callers.map(({ caller, bytes, category }) => [`${category} ${caller}`, bytes]),
         );
-      // Of modules’ functions /proc has the names; stacks that wait for a thread are no caller’s there.
+      // For functions of modules /proc has the names; it attributes cached stacks to no caller.
       const named = [...callers(kcore)].filter(([name]) => !/ (|kernel_clone)$/.test(name));
       const largest = named.slice(0, 3);
       expect([...callers(flags)]).toEqual(expect.arrayContaining(largest));
     });
 
-    describe('all that can be listed, of one look', () => {
+    describe('every list at once, from one sample', () => {
       let all: MemoryJson;
       let counted: number;
 
@@ -171,10 +173,10 @@ export function pageflagsSuite(kernel: LabKernel): void {
         counted = Number((await guest.run('cat /cg/lives/memory.current')).output.toString());
       }, MOST_MS);
 
-      test('files of the running kernel’s memory, deleted ones too', () => {
+      test('files match kernel memory, including deleted ones', () => {
         const { files = [], unnamed = [] } = all.files ?? {};
-        const told = files.map((one) => [one.path, one.bytes, one.sharedBytes, one.deleted]);
-        expect(told).toEqual(
+        const listedFiles = files.map((one) => [one.path, one.bytes, one.sharedBytes, one.deleted]);
+        expect(listedFiles).toEqual(
           expect.arrayContaining([
             ['/held/open', 8 * MIB, 8 * MIB, true],
             ['/held/lives', 6 * MIB, 6 * MIB, false],
@@ -188,7 +190,7 @@ export function pageflagsSuite(kernel: LabKernel): void {
         );
       });
 
-      test('cgroups of the running kernel’s memory, one that was removed too', () => {
+      test('cgroups match kernel memory, including a removed one', () => {
         const { cgroups = [] } = all.cgroups ?? {};
         const shared = ({ categories: parts }: (typeof cgroups)[number]) =>
           parts.find(({ category }) => category === 'shared')?.bytes;
@@ -196,16 +198,16 @@ export function pageflagsSuite(kernel: LabKernel): void {
         expect(lives && shared(lives)).toBe(6 * MIB);
         expect(lives?.usageBytes).toBe(counted);
         const left = cgroups.filter(({ dying }) => dying).flatMap((one) => shared(one) ?? []);
-        // Since 7.2 or so pages of a cgroup that is removed go to the one above it at once.
+        // Since about 7.2 the pages of a removed cgroup move to its parent at once.
         expect(left).toEqual(kernel === 'newest' ? [] : [6 * MIB]);
       });
 
-      test('nothing contradicts itself', () => {
+      test('no two facts contradict', () => {
         expect(all.warnings).toEqual([]);
       });
     });
 
-    test('the deepest that can be had is taken, and why not a deeper one is said', async () => {
+    test('uses the most detailed source, and reports why a more detailed one is not available', async () => {
       expect(kcore).toMatchObject({ source: 'kcore', unavailable: [] });
       await guest.run('mount -o bind /dev/null /proc/kcore');
       try {
@@ -233,7 +235,7 @@ export function pageflagsSuite(kernel: LabKernel): void {
       }
     });
 
-    test('nobody’s user is told by counters, and why', async () => {
+    test('an unprivileged user gets counters, with the reason', async () => {
       const { output } = await guest.run(
         "su -s /bin/sh nobody -c 'kdump-mem memory --live --json'",
         { mayFail: true, timeoutMs: MOST_MS },

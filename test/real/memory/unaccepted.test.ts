@@ -7,15 +7,15 @@ import { damagedKernel } from '../../support/damaged-kernel.js';
 import { labDump } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
 
-// No guest of the lab is a confidential one: the counters are written by hand.
+// No guest of the lab is confidential: the counters are patched.
 const kernel = openNative({ files: [labDump('6.12').elf] });
 afterAll(() => kernel.close());
 
-test('memory that a confidential guest has not accepted is free, and not in the buddy allocator', () => {
+test('unaccepted memory of a confidential guest is free, and not in the buddy allocator', () => {
   const counters = new ZoneCounters(kernel);
   const [zone] = counters.of(memoryNodes(kernel)[0] ?? 0n);
   const stat = kernel.struct('zone')?.member('vm_stat')?.offset ?? Number.NaN;
-  // As __free_unaccepted does it: in both counters.
+  // Like __free_unaccepted: in both counters.
   const patches = ['NR_FREE_PAGES', 'NR_UNACCEPTED'].map((name) => {
     const item = kernel.enumerators('zone_stat_item')?.get(name) ?? -1n;
     const address = (zone?.address ?? 0n) + BigInt(stat) + 8n * item;

@@ -37,14 +37,15 @@ function batchOf(page: bigint): readonly Patch[] {
   ];
 }
 
-describe('pages on no list of those that were used last', () => {
-  test('each is mapped, in a batch, or its file’s', () => {
+describe('pages on no LRU list', () => {
+  test('each is mapped, in a batch, or in its file', () => {
     const unlisted = new UnlistedPages(kernel);
     expect(scan.missingFromLru.filter((frame) => !unlisted.isExplained(frame))).toEqual([]);
     for (const batched of batchedPages(kernel) ?? [])
       expect(unlisted.isExplained(kernel.pages.frameOfPage(new Pointer(batched)))).toBe(true);
-    // As many are missing as the moment of the dump left in batches: what explains them holds for all.
-    // The first member of `lru` shares its place with the word that names the head, with bit 0, in a tail.
+    // The number of missing pages depends on the batches at the time of the dump: the explanation
+    // holds for all. The first member of `lru` overlaps the word with the head pointer, with bit 0
+    // set, in a tail.
     const isTail = (frame: number) =>
       (wordAt(kernel.pages.pageOfFrame(frame) + offset('page', 'lru')) & 1n) === 1n;
     const cached = [...framesOf(KIND.file), ...framesOf(KIND.shmem)].filter(
@@ -54,7 +55,7 @@ describe('pages on no list of those that were used last', () => {
     expect(cached.filter((frame) => !unlisted.isExplained(frame))).toEqual([]);
   });
 
-  test('a page without a file is explained by a batch alone, and not without a reference', () => {
+  test('a page without a file is explained by a batch only if it has a reference', () => {
     const [frame = 0] = framesOf(KIND.held);
     const page = kernel.pages.pageOfFrame(frame);
     const reference = { address: page + offset('page', '_refcount'), bytes: littleEndian(0n, 4) };
@@ -67,7 +68,7 @@ describe('pages on no list of those that were used last', () => {
     expect(answer.complete).toBe(false);
   });
 
-  test('an unused page that got the mapping of an anonymous one makes an incomplete answer', () => {
+  test('an unused page with the mapping of an anonymous one makes the answer incomplete', () => {
     const anonymous = scan.kinds.indexOf(KIND.anonymous);
     const mappingOf = (page: bigint) => page + offset('page', 'mapping');
     const page = kernel.pages.pageOfFrame(frames.frameAt(anonymous));
@@ -88,7 +89,7 @@ describe('pages on no list of those that were used last', () => {
   });
 });
 
-test('each page of shared memory is in the xarray of its file, at its index alone', () => {
+test('each page of shared memory is in the xarray of its file, at its index only', () => {
   const trees = new XarrayReader(kernel);
   const index = kernel.struct('page')?.member('index') ? 'index' : '__folio_index';
   let pages = 0;

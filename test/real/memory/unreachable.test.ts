@@ -45,7 +45,7 @@ describe.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
   (name) => {
     const { elf } = labDump(name);
 
-    test('each allocation that is not reached has a known reason, and no word refers to it', async () => {
+    test('each unreachable allocation has a known reason, and no word refers to it', async () => {
       const kernel = openNative({ files: [elf] });
       const found = await find(kernel);
       expect(found).toMatchObject({ complete: true, warnings: [], undecided: 0, unreadBytes: 0 });
@@ -54,7 +54,8 @@ describe.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
       expect(found.unreachable).toEqual({ allocations: 0, bytes: 0 });
       expect(found.explained?.bytes).toBeLessThan(400_000);
 
-      // Words of the dump with the address of a byte of one, or of its struct page, by a program of its own.
+      // Words of the dump that point into an allocation, or to its struct page, found by a separate
+      // program.
       const stride = BigInt(kernel.struct('page')!.size);
       const ranges = found.groups
         .filter(({ referencedBy }) => referencedBy === 'nothing')
@@ -94,7 +95,7 @@ describe('a damaged dump', () => {
     return found;
   }
 
-  test('without the only pointer to an object has the object, and what it alone refers to', async () => {
+  test('without the only pointer to an object lists the object and its dependents', async () => {
     const kernel = openNative({ files: [elf] });
     const cache = 'kmalloc-64';
     const { found, targetAt } = await searchReferences(
@@ -124,7 +125,7 @@ describe('a damaged dump', () => {
     for (const { referencedBy } of rest) expect(referencedBy).toBe('unreachable');
   });
 
-  test('without a page that may hold references is incomplete', async () => {
+  test('without a page that may contain references is incomplete', async () => {
     const kernel = openNative({ files: [elf] });
     const [holder] = (
       await searchReferences(kernel, kernel.symbolTable, { cache: 'task_struct' }, 1_000_000)
@@ -139,7 +140,7 @@ describe('a damaged dump', () => {
     expect(answer.warnings.map(({ code }) => code)).toContain('unreadable');
   });
 
-  test('that makedumpfile filtered by mistake has no list; a sound one is complete', async () => {
+  test('over-filtered by makedumpfile has no list; a correct one is complete', async () => {
     for (const [name, isComplete] of [
       ['6.12', true],
       ['newest', false],
@@ -154,7 +155,7 @@ describe('a damaged dump', () => {
   });
 });
 
-test('as a command: text, JSON, and what is refused', async () => {
+test('as a command: text, JSON, and refused options', async () => {
   const { elf } = labDump('6.12');
   const run = (...words: string[]) => kdumpMem('memory', '--unreachable', ...words);
   const json = await run('--json', '--vmcore', elf);

@@ -12,7 +12,7 @@ import { askDrgn, dumpFile } from './real-kernels.js';
 /** [bit offset, bits, bytes, elements (-1: no array, -2: an array of arrays), pointer] */
 type DrgnMember = [number, number, number, number, boolean];
 
-/** Every fifth struct of the kernel, and those that walks over sockets stand on. */
+/** Every fifth struct of the kernel, and those that the socket walks need. */
 function someStructs(kernel: NativeKernel): string[] {
   const btf = kernel.types.base;
   const times = new Map<string, number>();
@@ -20,7 +20,7 @@ function someStructs(kernel: NativeKernel): string[] {
     if (btf.kind(id) !== Kind.STRUCT || btf.anonymous(id) || btf.vlen(id) === 0) continue;
     times.set(btf.name(id), (times.get(btf.name(id)) ?? 0) + 1);
   }
-  // Of several structs of one name drgn takes the first, and we what they agree in.
+  // Of several structs with one name drgn uses the first, and we use what they agree in.
   const names = [...times].flatMap(([name, count], index) =>
     index % 5 === 0 && count === 1 ? [name] : [],
   );
@@ -30,7 +30,7 @@ function someStructs(kernel: NativeKernel): string[] {
 }
 
 describe.each(LAB_KERNELS)('layouts of %s', (version) => {
-  it('are those of its debug information, member by member', () => {
+  it('match its debug information, member by member', () => {
     const kernel = openNative({ files: [dumpFile(version, 'kdump-zlib')] });
     const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-layouts-'));
     const list = join(folder, 'names');
@@ -49,7 +49,7 @@ describe.each(LAB_KERNELS)('layouts of %s', (version) => {
       try {
         layout = kernel.struct(name);
       } catch (error) {
-        // Several structs of that name: drgn takes the first, we take none.
+        // Several structs with that name: drgn uses the first, we use none.
         if (error instanceof KernelError && error.code === 'unsupported-layout') continue;
         throw error;
       }

@@ -6,7 +6,7 @@ import { askDrgn, dumpFile, REAL_DUMPS } from './real-kernels.js';
 
 type DrgnRead = [kind: string, address: string, length: number, answer: string | null];
 
-/** What the read gives, in hex; null where it cannot be had. */
+/** Result of the read, in hex; null if it fails. */
 function answer(kernel: NativeKernel, address: bigint, length: number): string | null {
   try {
     const view = kernel.read(address, length);
@@ -18,7 +18,7 @@ function answer(kernel: NativeKernel, address: bigint, length: number): string |
 }
 
 describe.each(REAL_DUMPS)('memory of $name', (dump) => {
-  it('reads as drgn reads it, wherever an address leads', () => {
+  it('reads as in drgn, for any address', () => {
     const reads = askDrgn<DrgnRead[]>(dump, './reads.py');
     expect(new Set(reads.map(([kind]) => kind)).size).toBe(7);
     for (const format of ['elf', 'kdump-zlib'] as const) {

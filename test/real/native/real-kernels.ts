@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { drgnJson } from '../../support/drgn.js';
 import { LAB, LAB_KERNELS, type LabKernel, LabMissing } from '../../support/lab.js';
 
-/** Dumps that one kernel's symbols and types are proved on; `-la57` has five-level page tables. */
+/** Dumps that prove symbols and types of one kernel each; `-la57` has five-level page tables. */
 export const REAL_DUMPS: readonly { readonly name: string; readonly kernel: LabKernel }[] = [
   ...LAB_KERNELS.map((kernel) => ({ name: kernel, kernel })),
   { name: '6.1-la57', kernel: '6.1' },
@@ -16,7 +16,7 @@ export function dumpFile(name: string, format: 'elf' | 'kdump-zlib'): string {
   return path;
 }
 
-/** What a script beside this file prints, run by drgn over a dump with debug information. */
+/** Output of a script beside this file, run by drgn on a dump with debug information. */
 export function askDrgn<T>(
   { name, kernel }: { readonly name: string; readonly kernel: LabKernel },
   script: string,

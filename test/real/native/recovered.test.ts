@@ -7,7 +7,7 @@ import { Vmcoreinfo } from '../../../src/kernel/native/vmcoreinfo.js';
 import { LAB_KERNELS, type LabKernel } from '../../support/lab.js';
 import { dumpFile } from './real-kernels.js';
 
-/** What `skb`, `sockets` and `info` ask for. */
+/** Symbols that `skb`, `sockets` and `info` need. */
 const NEEDED = [
   ...['init_task', 'net_namespace_list', '__cpu_online_mask', '__per_cpu_offset', 'nr_node_ids'],
   ...['socket_file_ops', 'proto_list', 'sock_inode_cachep', '_totalram_pages', 'init_uts_ns'],
@@ -20,8 +20,8 @@ const PER_CPU = ['runqueues', 'napi_alloc_cache', 'netdev_alloc_cache', '__per_c
 
 const KERNELS: readonly LabKernel[] = [...LAB_KERNELS, '6.12-arm64-16k'];
 
-describe.each(KERNELS)('variables of %s that its table of symbols might not have', (version) => {
-  // As if it had functions only; its own variables are then what was to be found.
+describe.each(KERNELS)('variables of %s that its symbol table may lack', (version) => {
+  // As if it had functions only; its own variables are the expected results.
   const image = openImage([dumpFile(version, 'elf')]);
   const kernel = openNativeImage(image);
   const info = new Vmcoreinfo(image.vmcoreinfo ?? '');
@@ -33,15 +33,15 @@ describe.each(KERNELS)('variables of %s that its table of symbols might not have
   const source = { memory, search: memory, arch, info, symbols, directMap, types: kernel.types };
   const recovered = new RecoveredSymbols(source);
 
-  test.each(NEEDED)('%s is found', (name) => {
+  test.each(NEEDED)('finds %s', (name) => {
     expect(recovered.find(name)).toBe(kernel.symbol(name));
   });
 
-  test.each(OTHERS)('%s is found, or not told', (name) => {
+  test.each(OTHERS)('finds %s, or reports nothing', (name) => {
     expect([kernel.symbol(name), undefined]).toContain(recovered.find(name));
   });
 
-  test('pointers to the caches of skbs are found; those in net_hotdata, or not told', () => {
+  test('finds pointers to the caches of skbs; those in net_hotdata, or nothing', () => {
     for (const name of CACHES) {
       const member = name.replace('skbuff_head_cache', 'skbuff_cache');
       const inside = kernel.struct('net_hotdata')?.member(member)?.offset;
@@ -51,20 +51,20 @@ describe.each(KERNELS)('variables of %s that its table of symbols might not have
     }
   });
 
-  test('per-CPU variables are found where the types list them', () => {
-    const told = kernel.types.perCpuVariables();
+  test('finds per-CPU variables if the types list them', () => {
+    const perCpuList = kernel.types.perCpuVariables();
     if (version === '5.10') {
-      expect(told.size).toBe(0);
+      expect(perCpuList.size).toBe(0);
       for (const name of PER_CPU) expect(recovered.find(name), name).toBeUndefined();
       return;
     }
-    expect(told.size).toBeGreaterThan(100);
-    for (const name of [...PER_CPU, ...told.keys()])
+    expect(perCpuList.size).toBeGreaterThan(100);
+    for (const name of [...PER_CPU, ...perCpuList.keys()])
       expect(recovered.find(name), name).toBe(kernel.symbol(name));
     expect(recovered.find('__per_cpu_end')! <= kernel.symbol('__per_cpu_end')!).toBe(true);
   });
 
-  test('every exported variable and function lies where the table says', () => {
+  test('finds every exported variable and function at the address in the table', () => {
     let compared = 0;
     for (const symbol of symbols.all()) {
       if (!symbol.name.startsWith('__ksymtab_')) continue;
@@ -77,7 +77,7 @@ describe.each(KERNELS)('variables of %s that its table of symbols might not have
     expect(compared).toBeGreaterThan(5000);
   });
 
-  test('nothing is believed that functions contradict', () => {
+  test('rejects what functions contradict', () => {
     const moved = {
       ...symbols,
       find: (name: string) =>

@@ -6,7 +6,7 @@ import { openNative, openNativeImage } from '../../../src/kernel/native/open.js'
 import { LAB_KERNELS, labKernel } from '../../support/lab.js';
 import { dumpFile, REAL_DUMPS } from './real-kernels.js';
 
-/** System.map as the kernel's package has it, by name, moved by KASLR. */
+/** System.map from the kernel's package, by name, shifted by KASLR. */
 function systemMap(path: string, offset: bigint): Map<string, Set<bigint>> {
   const symbols = new Map<string, Set<bigint>>();
   for (const line of readFileSync(path, 'latin1').split('\n')) {
@@ -33,13 +33,13 @@ function withNote(image: MemoryImage, vmcoreinfo: string | undefined): MemoryIma
 }
 
 describe.each(REAL_DUMPS)('symbols of $name', ({ name, kernel: version }) => {
-  it('are System.map’s, all of them, by name and by address', () => {
+  it('match System.map completely, by name and by address', () => {
     const kernel = openNative({ files: [dumpFile(name, 'elf')] });
     const map = systemMap(labKernel(version).systemMap, kernel.vmcoreinfo.kernelOffset);
     const listed = new Map<string, Set<bigint>>();
     let last = 0n;
     for (const { name, address } of kernel.symbolTable!.all()) {
-      // Labels of the compiler's own, which scripts/mksysmap leaves out of the map.
+      // Labels of the compiler, which scripts/mksysmap leaves out of the map.
       if (name.startsWith('.L')) continue;
       expect(map.get(name)?.has(address), `${name} at 0x${address.toString(16)}`).toBe(true);
       expect(address).toBeGreaterThanOrEqual(last);
@@ -61,8 +61,8 @@ describe.each(REAL_DUMPS)('symbols of $name', ({ name, kernel: version }) => {
   });
 });
 
-describe.each(LAB_KERNELS)('the tables of %s', (version) => {
-  it('are found by a scan as well, where VMCOREINFO does not name them', () => {
+describe.each(LAB_KERNELS)('symbol tables of %s', (version) => {
+  it('are found by a scan too, if VMCOREINFO does not name them', () => {
     const image = openImage([dumpFile(version, 'elf')]);
     const vmcoreinfo = image.vmcoreinfo!.replace(/^SYMBOL\(kallsyms_.*\n/gm, '');
     const named = openNativeImage(image);
@@ -75,7 +75,7 @@ describe.each(LAB_KERNELS)('the tables of %s', (version) => {
     image.close();
   });
 
-  it('are not needed where a vmlinux or a System.map is given', () => {
+  it('are not needed with a vmlinux or a System.map', () => {
     const { vmlinux, systemMap } = labKernel(version);
     const files = [dumpFile(version, 'elf')];
     const own = openNative({ files });
@@ -100,7 +100,7 @@ describe.each(LAB_KERNELS)('the tables of %s', (version) => {
       expect(() => openNative({ files, ...options })).toThrow(/from a different kernel build/);
   });
 
-  it('are found without a note, by VMCOREINFO’s text in memory', () => {
+  it('are found without a note, by the text of VMCOREINFO in memory', () => {
     const image = openImage([dumpFile(version, 'elf')]);
     const own = openNativeImage(image);
     const kernel = openNativeImage(withNote(image, undefined));

@@ -14,7 +14,7 @@ import { askDrgn, dumpFile } from './real-kernels.js';
 
 type DrgnMember = [bitOffset: number, bits: number, bytes: number, count: number, pointer: boolean];
 
-/** A table of Volatility, by what drgn says: of a member only its place and size count. */
+/** A table of Volatility, from drgn: only the offset and size of a member matter. */
 function isfOf(structs: Readonly<Record<string, [number, Record<string, DrgnMember>]>>): string {
   const char = { kind: 'base', name: 'char' };
   const fieldOf = ([bit, bits, bytes]: DrgnMember) => {
@@ -39,7 +39,9 @@ function isfOf(structs: Readonly<Record<string, [number, Record<string, DrgnMemb
   });
 }
 
-/** Where each member is, and how large; of what two structs of one name differ in, nothing. */
+/**
+ * Offset and size of each member; members that differ between two structs of one name are left out.
+ */
 function placesOf(layout: StructLayout): Record<string, readonly unknown[]> {
   const places: Record<string, readonly unknown[]> = {};
   for (const name of layout.members) {
@@ -63,7 +65,9 @@ function structOf(types: KernelTypes, name: string): StructLayout | undefined {
 }
 
 describe.each(SLOW_TESTS_KERNELS)('types of %s', (version) => {
-  it('are the same by BTF, by DWARF and by a table of Volatility', { timeout: 600_000 }, () => {
+  it('are the same from BTF, from DWARF and from a table of Volatility', {
+    timeout: 600_000,
+  }, () => {
     const kernel = openNative({ files: [dumpFile(version, 'kdump-zlib')] });
     const dwarf = new KernelTypes(openTypesFile(labKernel(version).vmlinux).load(), () => []);
     const names = [...new Set(kernel.types.base.names())];
@@ -84,7 +88,7 @@ describe.each(SLOW_TESTS_KERNELS)('types of %s', (version) => {
       const own = structOf(kernel.types, name);
       if (own === undefined) continue;
       const places = placesOf(own);
-      // Structs inside of functions are in BTF only.
+      // Structs inside functions are in BTF only.
       const other = structOf(dwarf, name);
       if (other !== undefined) {
         const found = placesOf(other);
@@ -95,7 +99,7 @@ describe.each(SLOW_TESTS_KERNELS)('types of %s', (version) => {
       }
       if (truth[name] === undefined) continue;
       const table = structOf(isf, name)!;
-      // Several structs of that name: drgn takes the first.
+      // Several structs with that name: drgn uses the first.
       const { length } = Object.keys(places);
       if (table.members.length !== length || table.size !== own.size) continue;
       expect([name, placesOf(table)]).toEqual([name, places]);
@@ -108,7 +112,7 @@ describe.each(SLOW_TESTS_KERNELS)('types of %s', (version) => {
 });
 
 it.each(['6.1', 'newest'] as const)(
-  'answers about %s are the same with DWARF in place of its own BTF',
+  'answers about %s are the same with DWARF instead of its own BTF',
   { timeout: 600_000 },
   (version) => {
     const files = [dumpFile(version, 'kdump-zlib')];

@@ -1,22 +1,22 @@
-/** A way in which a kernel of a guest is made to panic, and what must be found then. */
+/** A way to make a guest's kernel panic, and the expected findings. */
 export interface PanicKind {
   readonly name: string;
-  /** In /proc/sys/kernel; what follows runs on its own, and need not come back. */
+  /** Settings in /proc/sys/kernel; the command below runs on its own, and need not return. */
   readonly sysctls?: string;
   readonly run: string;
-  /** More of the kernel's command line. */
+  /** Additional kernel command line. */
   readonly append?: string;
-  /** The button is pressed once the module said that it is there. */
+  /** Sends an NMI once the module has reported that it is ready. */
   readonly nmi?: true;
-  /** Who tells the truth of task and CPU: the module's own line, or what the kernel prints at its panic. */
+  /** The source of task and CPU: the module's own line, or the kernel's message at its panic. */
   readonly who: 'module' | 'kernel';
   readonly reason: RegExp;
   readonly cause: RegExp | undefined;
-  /** Codes above `note`, in their order; a regular expression where kernels differ. */
+  /** Codes above `note`, in order; a regular expression because kernels differ. */
   readonly findings: RegExp;
-  /** Of the panic's own stack some functions, innermost first. */
+  /** Some functions of the panic's own stack, innermost first. */
   readonly stack: readonly string[];
-  /** The first function that something interrupted: the fault, the timer, the NMI. */
+  /** The first interrupted function: by the fault, the timer, the NMI. */
   readonly interrupted?: string;
 }
 
@@ -24,7 +24,7 @@ const insmod = (what: string, where = 'task') => `insmod /panics.ko what=${what}
 
 const MODULE = ['panics_do', 'panics', 'do_one_initcall'];
 
-/** What the module dies of itself. */
+/** A fault in the module itself. */
 function fault(
   name: string,
   cause: RegExp,
@@ -153,7 +153,7 @@ export const KINDS: readonly PanicKind[] = [
   {
     name: 'nmi',
     sysctls: 'echo 1 > unknown_nmi_panic',
-    // The first CPU alone listens to the button.
+    // Only the first CPU handles the NMI.
     run: `taskset 1 ${insmod('deaf')}`,
     nmi: true,
     who: 'module',
@@ -165,7 +165,7 @@ export const KINDS: readonly PanicKind[] = [
   },
 ];
 
-/** @throws where there is no such kind */
+/** @throws if there is no such kind */
 export function kindsOf(...names: readonly string[]): PanicKind[] {
   return names.map((name) => {
     const kind = KINDS.find((one) => one.name === name);

@@ -5,10 +5,10 @@ import { guestModule } from '../../../scripts/lab-parts/guest-module.mjs';
 import type { LabKernel } from '../../support/lab.js';
 import type { PanicKind } from './kinds.js';
 
-/** A boot and all that follows, where the machine is busy. */
+/** Limit for a boot and all that follows, on a busy machine. */
 export const MOST_MS = 300_000;
 
-/** What the guest's own console said of its panic. */
+/** Facts about its panic from the guest's own console. */
 export interface Panicked {
   readonly dump: string;
   readonly reason: string;
@@ -17,7 +17,7 @@ export interface Panicked {
   readonly comm: string;
 }
 
-/** A guest panics, and QEMU dumps what is left. */
+/** A guest panics, and QEMU dumps its memory. */
 export async function panickedGuest(
   kernel: LabKernel,
   kind: PanicKind,
@@ -26,23 +26,23 @@ export async function panickedGuest(
   const guest = await bootGuest({
     kernel,
     memoryMiB: 256,
-    // For another architecture no module can be built.
+    // No module can be built for another architecture.
     files: kind.run.includes('insmod') ? [guestModule('panics', kernel)] : [],
     append: `panic=0 oops=panic ${kind.append ?? ''}`,
     limitMs: 2 * MOST_MS,
   });
   try {
     await guest.run(`cd /proc/sys/kernel; ${kind.sysctls ?? 'true'}`, { timeoutMs: MOST_MS });
-    // The shell may answer before the kernel stops, or not.
+    // The shell may or may not answer before the kernel stops.
     guest.run(`(${kind.run}) > /dev/null 2>&1 &`, { timeoutMs: MOST_MS }).catch(() => {});
     if (kind.nmi) {
       await guest.waitFor(/panics: [^\n]*\n/, MOST_MS);
-      // It says so half a second before it takes no more interrupts.
+      // It reports that half a second before it stops servicing interrupts.
       await sleep(2_000);
       await guest.nmi();
     }
     await guest.waitFor(/Kernel panic - not syncing: [^\n]*\n/, MOST_MS);
-    // Of these the kernel says after its panic whose it is.
+    // For these the kernel names the task after its panic.
     if (kind.who === 'kernel') await guest.waitFor(BY_KERNEL, MOST_MS);
     await guest.pause();
     const dump = join(work, `${kernel}-${kind.name}.vmcore`);

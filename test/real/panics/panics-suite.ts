@@ -9,10 +9,10 @@ import { DRGN_LOST, drgnDifferences, UNSEEN_EXCEPTION } from '../stacks/drgn-sta
 import type { PanicKind } from './kinds.js';
 import { MOST_MS, type Panicked, panickedGuest } from './panicked-guest.js';
 
-/** Programs that tell the same, each on its own. */
+/** Programs that report the same independently. */
 export type Oracle = 'crash' | 'drgn';
 
-/** A guest for each kind panics, and what is told of its dump is held against what was done. */
+/** A guest for each kind panics, and the answer about its dump is compared with the kind. */
 export function panicsSuite(
   kernel: LabKernel,
   kinds: readonly PanicKind[],
@@ -40,7 +40,7 @@ export function panicsSuite(
       return evidence?.kind === 'stack' ? evidence : undefined;
     };
 
-    test('what is told first is the panic: why, on which CPU, and who ran there', () => {
+    test('the panic is the first finding, with its reason, CPU and task', () => {
       expect(answer.warnings).toEqual([]);
       expect(answer.complete).toBe(true);
       expect(answer.panic.state).toBe('panicked');
@@ -54,14 +54,14 @@ export function panicsSuite(
       else expect(cause).toBeNull();
     });
 
-    test('nothing else is told but what belongs to it', () => {
+    test('there are no findings except those that belong to it', () => {
       const codes = answer.findings
         .filter(({ severity }) => severity !== 'note')
         .map(({ code }) => code);
       expect(codes.join(' ')).toMatch(kind.findings);
     });
 
-    test('a fault is told with its function, task and CPU', () => {
+    test('a fault is reported with its function, task and CPU', () => {
       const oops = answer.findings.find(({ code }) => code === 'oops');
       if (!oops) return expect(String(kind.findings)).not.toContain('oops');
       const { cpu, pid, comm } = truth;
@@ -71,7 +71,7 @@ export function panicsSuite(
       expect(module ?? null).toBe(kind.interrupted?.startsWith('panics') ? 'panics' : null);
     });
 
-    test('the stack leads through the exception to who was interrupted, without a guess', () => {
+    test('the stack leads through the exception to the interrupted function, without a guess', () => {
       const frames = stack()?.frames ?? [];
       const names = frames.map(({ symbol }) => symbol ?? '');
       let at = -1;
@@ -81,7 +81,7 @@ export function panicsSuite(
       }
       expect(frames.filter(({ guess }) => guess)).toEqual([]);
       expect(stack()?.why).toBeNull();
-      // An interrupt may have been interrupted in its turn.
+      // An interrupt may itself have been interrupted.
       const interrupted = frames.slice(1).filter((frame) => frame.interrupted);
       const symbols = interrupted.map(({ symbol }) => symbol ?? '');
       if (kind.interrupted)
@@ -97,8 +97,8 @@ export function panicsSuite(
         delete found[DRGN_LOST];
         expect(warnings).toEqual([]);
         expect(left).toEqual([]);
-        // A task that has ended has no stack any more, and drgn takes what was left of it. Of the panic's own
-        // crash tells, where it can: drgn loses its way in a module of older kernels.
+        // An exited task has no stack any more, and drgn unwinds old data. For the panic's own
+        // stack crash is the oracle, if it can: drgn fails in a module of older kernels.
         const differ = Object.values(found)
           .flat()
           .filter((what) => !what.includes(':  | '))
@@ -107,19 +107,19 @@ export function panicsSuite(
       });
 
     if (oracles.includes('crash'))
-      test('crash tells the same panic, task and CPU; its frames are among ours', () => {
-        const told = askCrash(kernel, truth.dump);
-        expect(answer.panic.message).toContain(told.panic);
+      test('crash reports the same panic, task and CPU; its frames are among ours', () => {
+        const byCrash = askCrash(kernel, truth.dump);
+        expect(answer.panic.message).toContain(byCrash.panic);
         const { cpu, pid, comm } = truth;
-        expect(told).toMatchObject({ cpu, pid, comm });
+        expect(byCrash).toMatchObject({ cpu, pid, comm });
         const ours = stack()?.frames.map(({ address }) => BigInt(address)) ?? [];
-        expect(told.frames.length).toBeGreaterThan(2);
-        expect(told.frames.filter((frame) => !ours.includes(frame))).toEqual([]);
+        expect(byCrash.frames.length).toBeGreaterThan(2);
+        expect(byCrash.frames.filter((frame) => !ours.includes(frame))).toEqual([]);
       });
   });
 }
 
-/** What crash's `sys` and `bt` say of the panic. */
+/** The panic in crash's `sys` and `bt`. */
 function askCrash(kernel: LabKernel, dump: string) {
   const printed = execFileSync(labTool('crash'), ['-s', labKernel(kernel).vmlinux, dump], {
     input: 'sys\nbt\nquit\n',

@@ -18,16 +18,16 @@ const offset = (struct: string, path: string) =>
 const spaces = addressSpaces(kernel);
 const sleeper = spaces.find(({ running }) => !running)!;
 const pid = sleeper.processes[0]?.pid;
-const asked = (...patches: Patch[]) =>
+const answerWith = (...patches: Patch[]) =>
   kernelProcesses(damagedKernel(kernel, { patches, denials: [] }));
 const word = (address: bigint, by: bigint): Patch => ({
   address,
   bytes: littleEndian(kernel.read(address, 8).getBigUint64(0, true) + by, 8),
 });
-const messages = ({ warnings }: ReturnType<typeof asked>) =>
+const messages = ({ warnings }: ReturnType<typeof answerWith>) =>
   warnings.map(({ message }) => message).join('\n');
 
-test('a dump that is whole has all figures, and PSS adds up to each page once', () => {
+test('a complete dump has all figures, and PSS counts each page once', () => {
   const { processes, complete, warnings } = kernelProcesses(kernel);
   expect(warnings).toEqual([]);
   expect(complete).toBe(true);
@@ -45,7 +45,7 @@ test('a dump that is whole has all figures, and PSS adds up to each page once', 
   expect(Math.abs(pss / 4096 - frames.size)).toBeLessThan(1);
 });
 
-test('a process whose mm_struct is not there is not listed, and nobody’s shares are known', () => {
+test('a process without its mm_struct is not listed, and all shares are unknown', () => {
   const address = sleeper.mm + offset('mm_struct', 'pgd');
   const denials = [{ address, length: 8, code: 'filtered' as const }];
   const answer = kernelProcesses(damagedKernel(kernel, { patches: [], denials }));
@@ -72,23 +72,25 @@ test.each([
   [1, -1n],
   [0, 1n],
   [3, -1n],
-])('counter %i of its pages that is off by %i is told', (index, by) => {
-  const answer = asked(word(sleeper.mm + offset('mm_struct', 'rss_stat') + BigInt(8 * index), by));
+])('reports that counter %i of its pages is off by %i', (index, by) => {
+  const answer = answerWith(
+    word(sleeper.mm + offset('mm_struct', 'rss_stat') + BigInt(8 * index), by),
+  );
   expect(messages(answer)).toContain(`pid ${pid} counts`);
   expect(answer.complete).toBe(false);
   expect(answer.processes.find((process) => process.pid === pid)?.complete).toBe(false);
 });
 
-test('a count of pages in swap that a running process cannot have is told', () => {
+test('reports an impossible count of swapped pages of a running process', () => {
   const queue = perCpuAddress(kernel, needSymbol(kernel, 'runqueues'), 0);
   const runs = value(queue + offset('rq', 'curr'), 8, sleeper.processes[0]!.address);
   const swapped = sleeper.mm + offset('mm_struct', 'rss_stat') + 16n;
-  expect(messages(asked(runs, word(swapped, 1n)))).not.toContain('in swap');
-  const answer = asked(runs, word(swapped, 1_000_000n));
+  expect(messages(answerWith(runs, word(swapped, 1n)))).not.toContain('in swap');
+  const answer = answerWith(runs, word(swapped, 1_000_000n));
   expect(messages(answer)).toContain('counts 1000000 pages in swap, but its page tables have 0');
 });
 
-test('both procs and memory report a page that counts another number of mappings', () => {
+test('procs and memory both report a page with a wrong mapcount', () => {
   let frame = 0;
   kernel.userPages(sleeper.pgd, {
     page: (_page, _pages, mapped) => {
@@ -114,14 +116,14 @@ test('both procs and memory report a page that counts another number of mappings
   }
 });
 
-test('pages of an address space that no process has are told by their mappings', () => {
+test('reports pages of an address space without a process by their mappings', () => {
   const gone = ['mm', 'active_mm'].map((path) => value(task + offset('task_struct', path), 8, 0n));
-  const answer = asked(...gone);
+  const answer = answerWith(...gone);
   expect(messages(answer)).toContain('which belongs to no known process');
   expect(answer.complete).toBe(false);
 });
 
-test('an address space that is torn down, or made by execve, belongs to no process', () => {
+test('an address space during teardown or execve belongs to no process', () => {
   const owner = pointed(sleeper.mm + offset('mm_struct', 'owner'));
   const gone = ['mm', 'active_mm'].map((path) => value(task + offset('task_struct', path), 8, 0n));
   const users = sleeper.mm + offset('mm_struct', 'mm_users.counter');
@@ -130,21 +132,21 @@ test('an address space that is torn down, or made by execve, belongs to no proce
     value(users, 4, 0n),
     value(flags, 4, BigInt(kernel.read(flags, 4).getUint32(0, true)) | 4n),
   ])
-    expect(messages(asked(...gone, passing))).not.toContain('fewer mappings');
+    expect(messages(answerWith(...gone, passing))).not.toContain('fewer mappings');
 });
 
-test('a pid that its struct pid does not have is told', () => {
+test('reports a pid that its struct pid does not confirm', () => {
   const task = sleeper.processes[0]?.address ?? 0n;
   const struct = kernel.read(task + offset('task_struct', 'thread_pid'), 8).getBigUint64(0, true);
-  const answer = asked(word(struct + offset('pid', 'numbers'), 1n));
+  const answer = answerWith(word(struct + offset('pid', 'numbers'), 1n));
   expect(messages(answer)).toContain(`pid ${pid} is ${(pid ?? 0) + 1} in its struct pid`);
   expect(answer.complete).toBe(false);
 });
 
-test('a process that acts for somebody else keeps its own uid', () => {
+test('a process with overridden credentials keeps its own uid', () => {
   const at = (sleeper.processes[0]?.address ?? 0n) + offset('task_struct', 'cred');
-  // As override_creds does it, in overlayfs with the uid of who mounted it: here of nobody at all.
-  const other = asked({ address: at, bytes: littleEndian(0n, 8) });
+  // Like override_creds, which overlayfs calls with the uid of the mounter: here of no user at all.
+  const other = answerWith({ address: at, bytes: littleEndian(0n, 8) });
   expect(other.warnings).toEqual([]);
   expect(other.processes.find((process) => process.pid === pid)?.uid).toBe(0);
 });
@@ -176,7 +178,7 @@ test.each<[string, Patch, string]>([
     'locked pages, and it has',
   ],
   [
-    'locked pages that no mapping locks',
+    'locked pages without a locked mapping',
     value(sleeper.mm + offset('mm_struct', 'locked_vm'), 8, 1n),
     'it counts 1 locked pages, and its mappings lock 0',
   ],
@@ -186,19 +188,27 @@ test.each<[string, Patch, string]>([
     'it counts 4294967296 pinned pages (pinned_vm), but the machine has',
   ],
   [
-    'pinned pages below zero',
+    'a negative number of pinned pages',
     value(sleeper.mm + offset('mm_struct', 'pinned_vm'), 8, 2n ** 63n),
     'pinned pages (pinned_vm)',
   ],
   ['its css_set', word(task + offset('task_struct', 'cgroups'), 8n), 'has the css_set'],
   ['its cgroup', word(set + offset('css_set', 'dfl_cgrp'), 8n), 'is not linked to it'],
-  ['the folder of its cgroup', word(group + offset('cgroup', 'kn'), 8n), 'has the kernfs node'],
-  ['whose folder that is', word(node + offset('kernfs_node', 'priv'), 8n), 'has the kernfs node'],
-  ['what is above its cgroup', word(group + offset('cgroup', 'self.parent'), 8n), 'has a parent'],
-  ['when it began', word(task + offset('task_struct', 'start_boottime'), -1_000_000_000n), 'began'],
+  [
+    'the kernfs node of its cgroup',
+    word(group + offset('cgroup', 'kn'), 8n),
+    'has the kernfs node',
+  ],
+  ['the owner of that node', word(node + offset('kernfs_node', 'priv'), 8n), 'has the kernfs node'],
+  ['the parent of its cgroup', word(group + offset('cgroup', 'self.parent'), 8n), 'has a parent'],
+  [
+    'its start time',
+    word(task + offset('task_struct', 'start_boottime'), -1_000_000_000n),
+    'began',
+  ],
   ['the other clock', word(task + offset('task_struct', 'start_time'), 1_000_000_000n), 'began'],
-])('what contradicts a second fact of a process is told: %s', (_, patch, message) => {
-  const answer = asked(patch);
+])('reports what contradicts a second fact about a process: %s', (_, patch, message) => {
+  const answer = answerWith(patch);
   expect(messages(answer)).toContain(message);
   expect(answer.complete).toBe(false);
 });
@@ -212,8 +222,8 @@ test.each([
   ['tkr_mono.base', 1n],
   ['tkr_mono.shift', 1n],
   ['monotonic_to_boot.tv_sec', 1n],
-])('a clock whose %s is wrong tells no age', (member, by) => {
-  const answer = asked(word(keeper + offset('timekeeper', member), by));
+])('a clock with a wrong %s gives no age', (member, by) => {
+  const answer = answerWith(word(keeper + offset('timekeeper', member), by));
   expect(messages(answer)).toContain('the kernel’s clock: timekeeper contains no valid time');
   expect(answer.complete).toBe(false);
   expect(answer.processes.every(({ ageSeconds }) => ageSeconds === null)).toBe(true);
@@ -222,7 +232,7 @@ test.each([
 // PROC_PID_INIT_INO (include/linux/proc_ns.h).
 const FIRST = 0xeffffffc;
 
-test('a pid of the first namespace is the machine’s; levels that contradict it are told', () => {
+test('a pid of the first namespace is the machine’s; levels that contradict it are reported', () => {
   expect(findInPidNamespace(kernel, { namespace: FIRST, pid: pid! })).toBe(pid);
   const level = kernel.symbol('init_pid_ns')! + offset('pid_namespace', 'level');
   const patches = [{ address: level, bytes: littleEndian(1n, 4) }];
@@ -232,7 +242,7 @@ test('a pid of the first namespace is the machine’s; levels that contradict it
   );
 });
 
-test('an entry of swap that two processes have is freed with neither alone', () => {
+test('a swap entry of two processes is freed by neither of them alone', () => {
   const [one, other] = spaces.filter(({ running }) => !running);
   const own = new Map([
     [one?.pgd, [7, 9]],

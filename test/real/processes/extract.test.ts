@@ -10,7 +10,7 @@ import { labDump, labKdump, SLOW_TESTS_KERNELS } from '../../support/lab.js';
 const folder = mkdtempSync(join(tmpdir(), 'processes-extract-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const asked = async (file: string, ...options: readonly string[]) => {
+const answerOf = async (file: string, ...options: readonly string[]) => {
   const ran = await kdumpMem('procs', '--json', ...options, '--vmcore', file);
   expect(ran).toMatchObject({ stderr: '', status: 0 });
   return JSON.parse(ran.stdout);
@@ -23,7 +23,7 @@ const extracted = async (file: string, name: string, ...options: readonly string
   return small;
 };
 
-describe('an extract with --with-processes answers as the dump does', () => {
+describe('an extract with --with-processes gives the dump’s answers', () => {
   const dumps = [
     ...SLOW_TESTS_KERNELS.map((kernel) => [kernel, () => labDump(kernel).elf] as const),
     ['6.12-arm64-16k', () => labDump('6.12-arm64-16k').elf] as const,
@@ -31,14 +31,14 @@ describe('an extract with --with-processes answers as the dump does', () => {
   ];
   test.each(dumps)('%s', async (name, file) => {
     const small = await extracted(file(), `${name}.vmcore`);
-    const all = procsSchema.parse(await asked(file()));
-    expect(await asked(small)).toEqual(all);
+    const all = procsSchema.parse(await answerOf(file()));
+    expect(await answerOf(small)).toEqual(all);
     expect(all.complete).toBe(true);
-    // Each costs what all do: the first, and the one with the most.
+    // Each query costs as much as all: the first process, and the largest.
     const most = all.processes.toSorted((a, b) => (b.rssBytes ?? 0) - (a.rssBytes ?? 0));
     for (const pid of new Set([1, most[0]?.pid ?? 0])) {
-      const one = processSchema.parse(await asked(file(), '--pid', String(pid)));
-      expect(await asked(small, '--pid', String(pid))).toEqual(one);
+      const one = processSchema.parse(await answerOf(file(), '--pid', String(pid)));
+      expect(await answerOf(small, '--pid', String(pid))).toEqual(one);
       expect(one.mappings.length).toBeGreaterThan(5);
       expect(one.complete).toBe(true);
     }
@@ -46,11 +46,11 @@ describe('an extract with --with-processes answers as the dump does', () => {
   });
 });
 
-test('an anonymous one has all figures, and none of the paths', async () => {
+test('an anonymous one has all figures, and no paths', async () => {
   const { elf } = labDump('6.1');
   const small = await extracted(elf, 'anonymous', '--anonymize');
   const [whole, made] = [elf, small].map(async (file) =>
-    processSchema.parse(await asked(file, '--pid', '1')),
+    processSchema.parse(await answerOf(file, '--pid', '1')),
   );
   const figures = async (answer: typeof whole) =>
     (await answer)?.mappings.map(({ path, ...rest }) => ({ ...rest, named: path === null }));
@@ -62,7 +62,7 @@ test('an anonymous one has all figures, and none of the paths', async () => {
   expect(await paths(made)).toHaveLength((await paths(whole)).length);
 });
 
-test('is of all processes: not with --pid', async () => {
+test('covers all processes, and excludes --pid', async () => {
   const words = ['--with-processes', '--pid', '1', '-o', join(folder, 'none'), '--vmcore'];
   expect(await kdumpMem('extract', ...words, labDump('6.1').elf)).toMatchObject({
     status: 2,

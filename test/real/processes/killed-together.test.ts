@@ -5,7 +5,7 @@ import { openNative } from '../../../src/kernel/native/open.js';
 import { LAB_KERNELS, labDump } from '../../support/lab.js';
 
 describe.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
-  'what killing a group frees, by a dump: %s',
+  'memory freed by killing a group, from a dump: %s',
   (version) => {
     const kernel = openNative({ files: [labDump(version).elf] });
     afterAll(() => kernel.close());
@@ -15,7 +15,7 @@ describe.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
     const tables = (members: typeof processes) =>
       members.reduce((sum, { pageTables }) => sum + (pageTables ?? Number.NaN), 0);
 
-    /** How many of the frames that these map no other process maps, by a walk of its own. */
+    /** Number of frames that only these processes map, by an independent walk. */
     const framesOf = (members: typeof processes): number => {
       const [inside, outside] = [new Set<number>(), new Set<number>()];
       for (const [at, space] of spaces.entries()) {
@@ -51,7 +51,7 @@ describe.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
       }
     });
 
-    test('of all, every page that is mapped', () => {
+    test('for all processes, every mapped page', () => {
       const { anonymous, swapCache, pageCache, shared, otherMapped } = answer.pages!;
       const mapped =
         anonymous.mapped + swapCache.mapped + pageCache.mapped + shared.mapped + otherMapped;

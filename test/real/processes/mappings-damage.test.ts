@@ -12,8 +12,8 @@ import { damagedKernel, UNDAMAGED } from '../../support/damaged-kernel.js';
 import { labDump, SLOW_TESTS_KERNELS } from '../../support/lab.js';
 
 /**
- * Bytes that no second fact holds: what they say wrong is then said for whole. Paths of members, with what is
- * wrong about the answer.
+ * Bytes without a second fact: a wrong value is reported as complete. Paths of members, with the
+ * wrong part of the answer.
  */
 const UNDETECTABLE: Readonly<Record<string, string>> = {
   'vm_area_struct.vm_pgoff': 'offset of a mapping without resident pages',
@@ -26,7 +26,7 @@ const UNDETECTABLE: Readonly<Record<string, string>> = {
   'mm_struct.start_stack': 'which mapping is the stack',
 };
 
-/** Members that what a process maps is made of. */
+/** Members that mappings are read from. */
 const MEMBERS = {
   mm_struct: [
     ...['mm_mt.ma_root', 'mmap', 'map_count', 'total_vm', 'locked_vm', 'data_vm', 'exec_vm'],
@@ -41,7 +41,7 @@ const MEMBERS = {
 const words = (value: unknown): string =>
   JSON.stringify(value, (_, one: unknown) => (typeof one === 'bigint' ? String(one) : one));
 
-/** Addresses of the nodes of a maple tree, whose root says that it is one. */
+/** Addresses of the nodes of a maple tree whose root has the node mark. */
 function* nodesOf(kernel: NativeKernel, mm: bigint): Generator<bigint> {
   const offset = kernel.struct('mm_struct')?.member('mm_mt.ma_root')?.offset;
   if (offset === undefined) return;
@@ -55,18 +55,18 @@ function* nodesOf(kernel: NativeKernel, mm: bigint): Generator<bigint> {
       const entry = kernel
         .read(node + BigInt((slots?.offset ?? 0) + 8 * index), 8)
         .getBigUint64(0, true);
-      // Behind the last one is what was there before.
+      // Old data follows the last one.
       if (entry > 4096n && (entry & 7n) === 4n && (entry & ~0xffn) !== node) next.push(entry);
     }
   }
 }
 
-describe.each(SLOW_TESTS_KERNELS)('damage to what tells of mappings: %s', (version) => {
+describe.each(SLOW_TESTS_KERNELS)('damage to the data structures of mappings: %s', (version) => {
   const kernel = openNative({ files: [labDump(version).elf] });
   afterAll(() => kernel.close());
   const survey = surveyProcesses(kernel, () => {});
   const reader = new ProcessAreaReader(kernel);
-  // Of those that rest the one with the most mappings: they fill more than one node.
+  // The sleeping process with the most mappings: they fill more than one node.
   const [space] = survey.spaces
     .filter(({ running }) => !running)
     .map((one) => ({ ...one, mappings: reader.read(one.mm).areas.length }))
@@ -93,7 +93,7 @@ describe.each(SLOW_TESTS_KERNELS)('damage to what tells of mappings: %s', (versi
     return words(mappings);
   };
 
-  /** Which bytes make the answer wrong without a word. */
+  /** Bytes that make the answer wrong without a warning. */
   const silent = (places: Iterable<readonly [string, bigint, number]>) => {
     const truth = sound();
     const found = new Set<string>();
@@ -116,7 +116,7 @@ describe.each(SLOW_TESTS_KERNELS)('damage to what tells of mappings: %s', (versi
     }
   };
 
-  test('of an address space and of mappings: said, or known to be undetectable', () => {
+  test('in an address space or a mapping is reported, or known to be undetectable', () => {
     const places = function* () {
       yield* membersOf('mm_struct', space.mm);
       // One of each: code, data, anonymous memory, shared memory, the stack, the vdso.
@@ -127,15 +127,15 @@ describe.each(SLOW_TESTS_KERNELS)('damage to what tells of mappings: %s', (versi
   });
 
   if (version !== '5.10')
-    test('of a maple tree: said', () => {
+    test('in a maple tree is reported', () => {
       const places = [...nodesOf(kernel, space.mm)].map((node) => ['node', node, 256] as const);
-      // Up to fifteen mappings lie in one node.
+      // Up to fifteen mappings are in one node.
       expect(places.length).toBeGreaterThan(areas.length > 15 ? 1 : 0);
       expect(silent(places)).toEqual([]);
     });
 });
 
-test('docs/internals/processes.md names what is undetectable', () => {
+test('docs/internals/processes.md lists what is undetectable', () => {
   const docs = readFileSync(
     new URL('../../../docs/internals/processes.md', import.meta.url),
     'utf8',
@@ -144,11 +144,11 @@ test('docs/internals/processes.md names what is undetectable', () => {
     expect(docs).toContain(`| \`${member}\` | ${what} |`);
 });
 
-describe('an entry of page tables that leads to another frame of the same kind', () => {
+describe('a page table entry that points to another frame of the same kind', () => {
   const kernel = openNative({ files: [labDump('6.1').elf] });
   afterAll(() => kernel.close());
 
-  test('is said by what that frame counts, and by its place', () => {
+  test('is reported by the mapcount of that frame, and by its index', () => {
     const rest = addressSpaces(kernel).filter(({ running }) => !running);
     const ends: { root: bigint; page: number; frame: number }[] = [];
     const survey = surveyProcesses(kernel, () => {});
@@ -168,11 +168,11 @@ describe('an entry of page tables that leads to another frame of the same kind',
     const bent = new Proxy(kernel, {
       get(target, name) {
         if (name === 'userPages')
-          return (root: bigint, told: Parameters<typeof kernel.userPages>[1]) =>
+          return (root: bigint, visitor: Parameters<typeof kernel.userPages>[1]) =>
             target.userPages(root, {
-              ...told,
+              ...visitor,
               page: (page, pages, frame, marks) =>
-                told.page(
+                visitor.page(
                   page,
                   pages,
                   root === here.root && page === here.page ? other.frame : frame,

@@ -18,47 +18,48 @@ import {
   listsOf,
 } from '../info-lists.js';
 
-/** One mapping as the guest's own kernel told it: kB by field, and its line of /proc/PID/smaps. */
+/** One mapping as reported by the guest's kernel: kB by field, and its line of /proc/PID/smaps. */
 interface Told {
   readonly header: string;
   readonly fields: Readonly<Record<string, number>>;
 }
 
-/** Taken apart in another way than the code under test does. */
-function toldOf(text: string): Told[] {
-  const told: { header: string; fields: Record<string, number> }[] = [];
+/** Parsed in another way than in the code under test. */
+function reportsOf(text: string): Told[] {
+  const reports: { header: string; fields: Record<string, number> }[] = [];
   for (const line of text.split('\n')) {
     const words = line.trim().split(/\s+/);
-    if (/^[0-9a-f]+-[0-9a-f]+$/.test(words[0] ?? '')) told.push({ header: line, fields: {} });
+    if (/^[0-9a-f]+-[0-9a-f]+$/.test(words[0] ?? '')) reports.push({ header: line, fields: {} });
     else if (words[2] === 'kB')
-      told.at(-1)!.fields[words[0]?.slice(0, -1) ?? ''] = Number(words[1]);
+      reports.at(-1)!.fields[words[0]?.slice(0, -1) ?? ''] = Number(words[1]);
   }
-  // Not the process's: it lies beyond its half of the addresses.
-  return told.filter(({ header }) => !header.includes('[vsyscall]'));
+  // Not part of the process: it is above its half of the addresses.
+  return reports.filter(({ header }) => !header.includes('[vsyscall]'));
 }
 
-/** As /proc/PID/maps writes it, without device and inode. */
+/** A line of /proc/PID/maps, without device and inode. */
 function headerOf({ start, end, permissions, offset, name }: Mapping): string {
   const hex = (value: bigint) => value.toString(16).padStart(8, '0');
   return `${hex(start)}-${hex(end)} ${permissions} ${hex(offset)} ${name}`.trim();
 }
 
-/** Mount options that are not a file system's own. */
+/** Mount options that are not specific to a file system. */
 const GENERAL = new Set(['ro', 'rw', 'nosuid', 'nodev', 'noexec', 'relatime', 'noatime']);
 
 /**
- * The guest's own word of each mapping, read a moment before it is stopped and dumped.
+ * Compares a dump with the guest's own report of each mapping, read just before it is stopped and
+ * dumped.
  *
- * @param lacks sizes that there are none of, or that cannot be told
+ * @param lacks sizes that the guest does not have, or that cannot be reported
  */
 export function mappingsSuite(
   version: LabKernel,
   lacks: readonly (keyof typeof MAPPING_SIZES)[] = ['fileHuge'],
 ): void {
-  describe(`mappings of a dump are what /proc/PID/smaps said: ${version}`, () => {
+  describe(`mappings of a dump match /proc/PID/smaps: ${version}`, () => {
     let work: string;
     let guest: Guest;
-    const processes: { readonly told: Told[]; readonly answer: ProcessAnswer }[] = [];
+    const processes: { readonly reports: Told[]; readonly answer: ProcessAnswer }[] = [];
     const said: Record<string, string> = {};
     let core: string;
     let pids: number[];
@@ -86,7 +87,7 @@ export function mappingsSuite(
       expect(pids, ready.toString()).toHaveLength(2);
       const smaps: Told[][] = [];
       for (const pid of pids)
-        smaps.push(toldOf((await guest.run(`cat /proc/${pid}/smaps`)).output.toString()));
+        smaps.push(reportsOf((await guest.run(`cat /proc/${pid}/smaps`)).output.toString()));
       for (const name of ['swaps', 'mounts', 'modules', 'sysvipc/shm', `${pids[0]}/limits`])
         said[name] = (await guest.run(`cat /proc/${name}`)).output.toString();
       // Name, inode and 512-byte blocks of each descriptor.
@@ -95,7 +96,7 @@ export function mappingsSuite(
           `for fd in /proc/${pids[0]}/fd/*; do echo "$(readlink $fd)|$(stat -L -c '%i|%b' $fd)"; done`,
         )
       ).output.toString();
-      // Runnable tasks of two classes, and a pipe that nothing reads.
+      // Runnable tasks of two classes, and an unread pipe.
       said.busy = (
         await guest.run('(echo unread; sleep 1000) | sleep 1000 >/dev/null 2>&1 & spin')
       ).output.toString();
@@ -106,7 +107,7 @@ export function mappingsSuite(
       try {
         for (const [index, pid] of pids.entries())
           processes.push({
-            told: smaps[index] ?? [],
+            reports: smaps[index] ?? [],
             answer: kernelProcess(kernel, (process) => process.pid === pid),
           });
       } finally {
@@ -120,7 +121,7 @@ export function mappingsSuite(
       rmSync(work, { recursive: true, force: true });
     });
 
-    test('nothing is missing, nothing contradicts', () => {
+    test('complete, without contradictions', () => {
       for (const { answer } of processes) {
         expect(answer.warnings).toEqual([]);
         expect(answer.complete).toBe(true);
@@ -128,9 +129,9 @@ export function mappingsSuite(
       expect(processes).toHaveLength(2);
     });
 
-    test('they are the same mappings, by the same names', () => {
-      for (const { told, answer } of processes) {
-        const plain = told.map(({ header }) =>
+    test('the same mappings, with the same names', () => {
+      for (const { reports, answer } of processes) {
+        const plain = reports.map(({ header }) =>
           header.replace(/ [0-9a-f]+:[0-9a-f]+ \d+ */, ' ').trim(),
         );
         expect(answer.mappings.map(headerOf)).toEqual(plain);
@@ -142,10 +143,10 @@ export function mappingsSuite(
     ) as [keyof typeof MAPPING_SIZES, string][];
 
     test.each(exact)('%s is %s, to the page', (size, field) => {
-      for (const { told, answer } of processes) {
+      for (const { reports, answer } of processes) {
         const ours = answer.mappings.map((mapping) => (mapping[size] ?? Number.NaN) / 1024);
-        expect(ours.map((bytes, index) => `${bytes} ${told[index]?.header}`)).toEqual(
-          told.map(({ header, fields }) => `${fields[field] ?? 0} ${header}`),
+        expect(ours.map((bytes, index) => `${bytes} ${reports[index]?.header}`)).toEqual(
+          reports.map(({ header, fields }) => `${fields[field] ?? 0} ${header}`),
         );
       }
     });
@@ -154,21 +155,21 @@ export function mappingsSuite(
       ['pss', 'Pss'],
       ['swapPss', 'SwapPss'],
       ['locked', 'Locked'],
-    ] as const)('%s is %s, which leaves out what is less than a KiB', (size, field) => {
-      for (const { told, answer } of processes)
-        for (const [index, { header, fields }] of told.entries()) {
+    ] as const)('%s is %s, which truncates to KiB', (size, field) => {
+      for (const { reports, answer } of processes)
+        for (const [index, { header, fields }] of reports.entries()) {
           if (lacks.includes(size) && answer.mappings[index]?.[size] === null) continue;
           const more = (answer.mappings[index]?.[size] ?? Number.NaN) / 1024 - (fields[field] ?? 0);
           expect(more, header).toBeGreaterThanOrEqual(0);
-          // The kernel cuts each page's share, too. Who looked, cat, had a share of the vdso.
+          // The kernel truncates each page's share, too. The reading cat had a share of the vdso.
           if (!header.endsWith('[vdso]')) expect(more, header).toBeLessThan(1.01);
         }
     });
 
-    test('what is compared is there: all kinds, and pages in all states', () => {
+    test('the compared mappings include all kinds, and pages in all states', () => {
       const all = processes.flatMap(({ answer }) => answer.mappings);
       const kinds = new Set(all.map(({ kind }) => kind));
-      // A file of tmpfs (the lab's dumps have some), and rings.
+      // A file of tmpfs (some of the lab's dumps have one), and rings.
       const rare = ['shmem', 'kernel'];
       if (lacks.includes('privateHugetlb')) rare.push('hugetlb');
       for (const kind of MAPPING_KINDS) if (!rare.includes(kind)) expect(kinds).toContain(kind);
@@ -196,7 +197,7 @@ export function mappingsSuite(
         .split('\n')
         .map((line) => line.trim().split(/\s+/));
 
-    test('lists of swap, mounts, modules and shared memory equal those of /proc', () => {
+    test('lists of swap, mounts, modules and shared memory match /proc', () => {
       const kernel = openNative({ files: [core] });
       const { swap, mounts, modules, segments } = listsOf(kernel);
       kernel.close();
@@ -249,7 +250,7 @@ export function mappingsSuite(
       expect(segments.segments.some(({ residentBytes }) => (residentBytes ?? 0) > 0)).toBe(true);
     });
 
-    test('descriptors of a process equal its links in /proc/PID/fd', () => {
+    test('descriptors of a process match its links in /proc/PID/fd', () => {
       const kernel = openNative({ files: [core] });
       const warnings = new Warnings();
       const [pid = 0] = pids;
@@ -346,7 +347,7 @@ export function mappingsSuite(
       kernel.close();
     });
 
-    test('lists equal those of drgn, swap in use and unread pipes included', () => {
+    test('lists match drgn, including used swap and unread pipes', () => {
       const kernel = openNative({ files: [core] });
       const { swap, segments, queues, descriptors } = expectDrgnLists(kernel, core, version);
       kernel.close();

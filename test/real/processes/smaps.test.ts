@@ -15,7 +15,10 @@ import { littleEndian } from '../../support/little-endian.js';
 
 const AMOUNT = 8 * 2 ** 20;
 
-/** What the guest runs: known kinds of memory, children that share theirs, a pid namespace of its own. */
+/**
+ * Programs of the guest: known kinds of memory, children that share memory, a separate pid
+ * namespace.
+ */
 const PROGRAMS = [
   `takeuser anonymous ${AMOUNT}`,
   `takeuser huge ${AMOUNT}`,
@@ -30,14 +33,14 @@ const PROGRAMS = [
   `unshare -p -f sh -c "unshare -p -f sh -c 'echo ready 1; sleep 1004'; true"`,
 ];
 
-/** What one process said of itself: kB by field, of /proc/PID/smaps_rollup and status. */
+/** Own report of one process: kB by field, from /proc/PID/smaps_rollup and status. */
 type Told = Readonly<Record<string, number>>;
 
-// The guest's own word, read a moment before it is stopped and dumped.
-describe.each(LAB_KERNELS)('processes of a dump are what /proc/PID/smaps said: %s', (version) => {
+// The guest's own report, read just before it is stopped and dumped.
+describe.each(LAB_KERNELS)('processes of a dump match /proc/PID/smaps: %s', (version) => {
   let work: string;
   let guest: Guest;
-  const told = new Map<number, Told>();
+  const reports = new Map<number, Told>();
   const nsPids = new Map<number, readonly number[]>();
   const namespaces = new Map<number, number>();
   let dump: string;
@@ -65,7 +68,7 @@ describe.each(LAB_KERNELS)('processes of a dump are what /proc/PID/smaps said: %
       const { output } = await guest.run(
         `touch ${file}; ${program} > ${file} 2>&1 & until [ -s ${file} ]; do usleep 20000; done; cat ${file}`,
       );
-      // What cannot be had says so, and the test would be of something else.
+      // Without a ready line the program failed, and the test would be meaningless.
       expect(output.toString()).toMatch(/^ready \d+/m);
     }
     const { output } = await guest.run(
@@ -76,7 +79,7 @@ describe.each(LAB_KERNELS)('processes of a dump are what /proc/PID/smaps said: %
       const fields = [...part.matchAll(/^(\w+):\s+(\d+)/gm)].map(
         ([, name = '', value]) => [name, Number(value)] as const,
       );
-      told.set(pid, Object.fromEntries(fields));
+      reports.set(pid, Object.fromEntries(fields));
       const numbers = /^NSpid:\s+(.*)$/m.exec(part)?.[1];
       nsPids.set(pid, (numbers ?? '').trim().split(/\s+/).map(Number));
       namespaces.set(pid, Number(/^pid:\[(\d+)\]$/m.exec(part)?.[1]));
@@ -99,11 +102,14 @@ describe.each(LAB_KERNELS)('processes of a dump are what /proc/PID/smaps said: %
     rmSync(work, { recursive: true, force: true });
   });
 
-  /** Those that ran while they were looked at, and have changed since: who looked, and who answers us. */
+  /**
+   * Excludes processes that changed since, because they ran: the reader of /proc, and the shell
+   * that answers.
+   */
   const still = () =>
-    answer.processes.filter(({ pid, comm }) => told.has(pid) && !['init', 'sh'].includes(comm));
+    answer.processes.filter(({ pid, comm }) => reports.has(pid) && !['init', 'sh'].includes(comm));
 
-  test('nothing is missing', () => {
+  test('complete', () => {
     expect(answer.warnings).toEqual([]);
     expect(answer.complete).toBe(true);
     expect(still().length).toBeGreaterThan(PROGRAMS.length);
@@ -117,26 +123,28 @@ describe.each(LAB_KERNELS)('processes of a dump are what /proc/PID/smaps said: %
     ['hugetlb', 'HugetlbPages'],
   ] as const)('%s is %s, to the page', (size, field) => {
     for (const process of still()) {
-      const kilobytes = told.get(process.pid)?.[field];
-      // The top table is in no counter.
+      const kilobytes = reports.get(process.pid)?.[field];
+      // The top-level table is in no counter.
       const more = size === 'pageTables' ? 4 : 0;
       expect((process[size] ?? Number.NaN) / 1024, process.comm).toBe((kilobytes ?? 0) + more);
     }
   });
 
-  test('uss is what is private, to the page', () => {
+  test('uss is the private memory, to the page', () => {
     for (const process of still()) {
       const { Private_Clean: clean = Number.NaN, Private_Dirty: dirty = Number.NaN } =
-        told.get(process.pid) ?? {};
+        reports.get(process.pid) ?? {};
       expect((process.uss ?? Number.NaN) / 1024, process.comm).toBe(clean + dirty);
     }
   });
 
-  test('pss is Pss, which leaves out what is less than a KiB', () => {
+  test('pss is Pss, which truncates to KiB', () => {
     for (const process of still()) {
-      const more = (process.pss ?? Number.NaN) / 1024 - (told.get(process.pid)?.Pss ?? Number.NaN);
+      const more =
+        (process.pss ?? Number.NaN) / 1024 - (reports.get(process.pid)?.Pss ?? Number.NaN);
       expect(more, process.comm).toBeGreaterThanOrEqual(0);
-      // The kernel cuts each page's share, too. Who looked, cat and its shell, had a share of the pages of busybox then.
+      // The kernel truncates each page's share, too. The reading cat and its shell had a share of
+      // the pages of busybox then.
       if (process.comm === 'takeuser') expect(more).toBeLessThan(1.01);
     }
     const takers = still().filter(({ comm }) => comm === 'takeuser');
@@ -145,16 +153,16 @@ describe.each(LAB_KERNELS)('processes of a dump are what /proc/PID/smaps said: %
     ).toBe(true);
   });
 
-  test('threads, users and pids are those of /proc', () => {
+  test('threads, users and pids match /proc', () => {
     for (const { pid, comm, threads, uid, nsPids: own } of still()) {
-      const { Threads, Uid } = told.get(pid) ?? {};
+      const { Threads, Uid } = reports.get(pid) ?? {};
       expect({ comm, threads, uid }).toEqual({ comm, threads: Threads, uid: Uid });
       expect(own).toEqual(nsPids.get(pid));
     }
     expect(answer.processes.some(({ nsPids: own }) => own.length === 2)).toBe(true);
   });
 
-  test('a pid of a namespace is found there, two deep, and from the namespace around it', () => {
+  test('finds a pid in its namespace, two levels deep, and from the parent namespace', () => {
     const kernel = openNative({ files: [dump] });
     try {
       const inside = still().filter(({ nsPids: own }) => own.length > 1);
@@ -163,7 +171,8 @@ describe.each(LAB_KERNELS)('processes of a dump are what /proc/PID/smaps said: %
         const namespace = namespaces.get(pid) ?? Number.NaN;
         expect(findInPidNamespace(kernel, { namespace, pid: own.at(-1) ?? 0 })).toBe(pid);
       }
-      // Whose own namespace is around that of the innermost one, and has it under its second number.
+      // Its own namespace is the parent of the innermost one, which has the pid at its second
+      // level.
       const innermost = inside.find(({ nsPids: own }) => own.length === 3);
       const between = innermost?.nsPids[1] ?? Number.NaN;
       const around = [...new Set(inside.filter(({ nsPids: own }) => own.length === 2))]
@@ -186,7 +195,7 @@ describe.each(LAB_KERNELS)('processes of a dump are what /proc/PID/smaps said: %
     }
   });
 
-  test('a large folio and a merged page that count another number of mappings are reported', () => {
+  test('reports a large folio and a merged page with a wrong mapcount', () => {
     const kernel = openNative({ files: [dump] });
     try {
       const [page, folio] = [struct(kernel, 'page'), kernel.struct('folio')];
@@ -213,7 +222,8 @@ describe.each(LAB_KERNELS)('processes of a dump are what /proc/PID/smaps said: %
         });
       }
       expect([...found.keys()].toSorted()).toEqual(['large', 'merged']);
-      // A process that was running may have been amid mapping a page: fewer mappings than counted are no contradiction.
+      // A running process may be mapping a page just then: fewer mappings than counted are no
+      // contradiction.
       const judged = [...found.values()].filter(({ running }) => !running);
       expect(judged.length).toBeGreaterThan(0);
       for (const { address } of judged)
@@ -233,7 +243,7 @@ describe.each(LAB_KERNELS)('processes of a dump are what /proc/PID/smaps said: %
     }
   });
 
-  test('memory that was taken is its process’s', () => {
+  test('allocated memory is attributed to its process', () => {
     const most = answer.processes.toSorted((a, b) => (b.freed ?? 0) - (a.freed ?? 0));
     const takers = most.filter(({ comm, freed }) => comm === 'takeuser' && (freed ?? 0) > AMOUNT);
     expect(takers.length).toBeGreaterThanOrEqual(3);

@@ -8,7 +8,7 @@ import { addressSpaces } from '../../../src/walk/processes/address-spaces.js';
 import { LAB_KERNELS, labDump } from '../../support/lab.js';
 
 describe.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
-  'processes and memory tell the same of the same pages: %s',
+  'processes and memory agree about the same pages: %s',
   (version) => {
     const kernel = openNative({ files: [labDump(version).elf] });
     afterAll(() => kernel.close());
@@ -20,27 +20,27 @@ describe.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
       const pss = processes.reduce((sum, process) => sum + (process.pss ?? Number.NaN), 0);
       const mapped =
         anonymous.mapped + swapCache.mapped + pageCache.mapped + shared.mapped + otherMapped;
-      // Each PSS is cut to a byte.
+      // Each PSS is truncated to a byte.
       expect(Math.abs(pss - mapped)).toBeLessThanOrEqual(processes.length);
       expect(mapped).toBeGreaterThan(0);
     });
 
-    test('what is mapped is what the kernel counts so', () => {
+    test('mapped pages match the kernel’s counters', () => {
       const counters = new NodeCounters(kernel);
       const counted = (item: string) =>
         memoryNodes(kernel).reduce((sum, node) => sum + counters.item(node, item), 0) *
         kernel.facts.pageSize;
       const anon = anonymous.mapped + swapCache.mapped;
-      // Who was running may have been amid faults, of a batch of pages each.
+      // Running processes may be handling faults, of a batch of pages each.
       const running = addressSpaces(kernel).filter((space) => space.running).length;
       const slack = running * 16 * kernel.facts.pageSize;
       expect(Math.abs(anon - counted('NR_ANON_MAPPED'))).toBeLessThanOrEqual(slack);
-      // The kernel’s own pages that it shows count as files'.
+      // Kernel pages mapped into user space count as file pages.
       const files = pageCache.mapped + shared.mapped + otherMapped;
       expect(Math.abs(files - counted('NR_FILE_MAPPED'))).toBeLessThanOrEqual(slack);
     });
 
-    test('what is mapped and what is not are the categories of memory', () => {
+    test('mapped and unmapped pages add up to the categories of memory', () => {
       const { memory } = accountMemory(kernel);
       const bytesOf = (name: string): number => {
         const look = (category: Category): number =>
@@ -53,7 +53,7 @@ describe.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
       expect({
         anonymous: all(anonymous),
         swap: all(swapCache),
-        // A frame that a socket's buffer holds lies in the network's category: here none does.
+        // A frame in a socket's buffer is in the network category: none here.
         cache: all(pageCache),
         shared: all(shared),
         hugetlb: all(hugetlb),

@@ -9,10 +9,10 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const home = mkdtempSync(join(tmpdir(), 'clone-'));
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
-// Whatever npm has to fetch, and two builds.
+// For npm downloads and two builds.
 const MOST_MS = 600_000;
 
-test('what README says of a clone installs both commands and their pages', {
+test('the README’s commands for a clone install both commands and their manual pages', {
   timeout: MOST_MS,
 }, () => {
   const clone = join(home, 'kdump-mem');

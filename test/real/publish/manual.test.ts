@@ -11,7 +11,7 @@ const PAGES = [
   ['skcheck', skcheckCommand()] as const,
 ];
 
-/** What a reader of a page sees, without bold and underlines. */
+/** The displayed text of a page, without bold and underlines. */
 function shown(name: string): string {
   const { stdout, stderr } = spawnSync(
     'mandoc',
@@ -22,25 +22,22 @@ function shown(name: string): string {
   return stdout.replaceAll(/.[\b]/g, '');
 }
 
-test('there is one of each command, and of both programs', () => {
+test('there is a page for each command, and for both programs', () => {
   const names = [...PAGES.map(([name]) => name), 'kdump-mem'].map((name) => `${name}.1`);
   expect(readdirSync(FOLDER).toSorted()).toEqual(names.toSorted());
 });
 
-test.each([...PAGES.map(([name]) => name), 'kdump-mem'])(
-  'mandoc has nothing against %s',
-  (name) => {
-    const { stdout } = spawnSync('mandoc', ['-T', 'lint', '-W', 'warning', `${FOLDER}${name}.1`], {
-      encoding: 'utf8',
-    });
-    const complaints = stdout.split('\n').filter((line) => line !== '');
-    // A page is the same whenever it is made.
-    expect(complaints.filter((line) => !line.includes('missing date'))).toEqual([]);
-  },
-);
+test.each([...PAGES.map(([name]) => name), 'kdump-mem'])('mandoc accepts %s', (name) => {
+  const { stdout } = spawnSync('mandoc', ['-T', 'lint', '-W', 'warning', `${FOLDER}${name}.1`], {
+    encoding: 'utf8',
+  });
+  const complaints = stdout.split('\n').filter((line) => line !== '');
+  // A page has no date, so that builds are reproducible.
+  expect(complaints.filter((line) => !line.includes('missing date'))).toEqual([]);
+});
 
 describe.each(PAGES)('%s', (name, command) => {
-  test('has every option with all its words, every example and the exit status', () => {
+  test('has every option with its full description, every example and the exit status', () => {
     const page = shown(name);
     const help = command.createHelp();
     for (const option of help.visibleOptions(command)) {
@@ -57,7 +54,7 @@ describe.each(PAGES)('%s', (name, command) => {
   });
 });
 
-/** The same words, whatever breaks lines between them. */
+/** The same words, whatever the line breaks. */
 function words(text: string): string {
   return text.replaceAll(/\s+/g, ' ').trim();
 }

@@ -13,14 +13,14 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const TOOLS = join(ROOT, 'test/publish/node_modules/.bin');
 const FIXTURE = 'node_modules/kdump-mem/fixtures/incident.vmcore';
 
-/** Whoever installed the package. */
+/** The home of a user who installed the package. */
 let home: string;
 let tarball: string;
 let packed: string[];
 
 beforeAll(() => {
   home = mkdtempSync(join(tmpdir(), 'publish-'));
-  // The commands are built, and others are at them: this alone is what prepack makes besides.
+  // The commands are built, and other tests use them: only this step of prepack is missing.
   execFileSync(process.execPath, ['scripts/library.mjs'], { cwd: ROOT, stdio: 'ignore' });
   const made = execFileSync(
     'npm',
@@ -31,9 +31,9 @@ beforeAll(() => {
       stdio: ['ignore', 'pipe', 'ignore'],
     },
   );
-  // npm 12 has an object by name, those before it a list.
-  const told = JSON.parse(made.slice(made.search(/^[[{]/m)));
-  const [{ filename, files }] = Object.values(told) as {
+  // npm 12 prints an object by name, earlier versions a list.
+  const packOutput = JSON.parse(made.slice(made.search(/^[[{]/m)));
+  const [{ filename, files }] = Object.values(packOutput) as {
     filename: string;
     files: { path: string }[];
   }[] as [{ filename: string; files: { path: string }[] }];
@@ -50,7 +50,7 @@ function run(command: string, args: string[], cwd = home) {
   return spawnSync(command, args, { cwd, encoding: 'utf8' });
 }
 
-/** A file, or a folder with something in it. */
+/** A file, or a folder with files. */
 function hasPacked(wanted: string): boolean {
   return packed.some((path) => path === wanted || path.startsWith(`${wanted}/`));
 }
@@ -61,7 +61,7 @@ function compile(folder: string, ...files: string[]) {
     noEmit: true,
     module: 'nodenext',
     target: 'es2022',
-    // Those of Node have what is of the DOM here.
+    // Node's own types would provide these parts of the DOM.
     lib: ['es2023', 'esnext.disposable', 'dom'],
     types: [],
   };
@@ -69,7 +69,7 @@ function compile(folder: string, ...files: string[]) {
   return run(join(TOOLS, 'tsc'), ['--project', folder]);
 }
 
-test('has what README shows, and nothing of how it was made', () => {
+test('contains what README shows, and no source, tests or scripts', () => {
   for (const wanted of [
     'README.md',
     'LICENSE',
@@ -86,7 +86,7 @@ test('has what README shows, and nothing of how it was made', () => {
   expect(packed.filter((path) => /^(src|test|scripts)\/|^\./.test(path))).toEqual([]);
 });
 
-test('has all that README links to', () => {
+test('contains all link targets of README', () => {
   const links = [
     ...readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(/\]\((?!https?:)([^)#]+)/g),
   ].map(([, link = '']) => link);
@@ -94,7 +94,7 @@ test('has all that README links to', () => {
   expect(links.filter((link) => !hasPacked(link))).toEqual([]);
 });
 
-test('has the library as users get it, and not what the build leaves beside it', () => {
+test('contains the published library, and no other build output', () => {
   expect(packed.filter((path) => path.startsWith('dist/library/')).toSorted()).toEqual(
     ['THIRD-PARTY-NOTICES', 'index.cjs', 'index.d.cts', 'index.d.mts', 'index.mjs'].map(
       (name) => `dist/library/${name}`,
@@ -102,12 +102,12 @@ test('has the library as users get it, and not what the build leaves beside it',
   );
 });
 
-test('has something of all that package.json lists', () => {
+test('contains files for each entry in package.json', () => {
   const { files } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
   expect(files.filter((listed: string) => !hasPacked(listed))).toEqual([]);
 });
 
-test('for everybody on a machine, its manual pages come with it', () => {
+test('a global installation includes its manual pages', () => {
   const prefix = join(home, 'everybody');
   const options = ['--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline', '--silent'];
   execFileSync('npm', ['install', '--global', '--prefix', prefix, ...options, tarball]);
@@ -118,7 +118,7 @@ test('for everybody on a machine, its manual pages come with it', () => {
   expect(run(join(prefix, 'bin/kdump-mem'), ['--version']).stdout).toMatch(/^\d/);
 });
 
-test('runs no script where it is installed, and needs one package beside it', () => {
+test('runs no script on installation, and needs one other package', () => {
   const { dependencies, scripts } = JSON.parse(
     readFileSync(join(home, 'node_modules/kdump-mem/package.json'), 'utf8'),
   );
@@ -129,10 +129,10 @@ test('runs no script where it is installed, and needs one package beside it', ()
 
 test('its commands answer as those of the clone do', async () => {
   const args = ['sockets', '--json', '--vmcore', FIXTURE];
-  const there = run('node_modules/.bin/kdump-mem', args);
-  expect(there).toMatchObject({ status: 0, stderr: '' });
+  const installedRun = run('node_modules/.bin/kdump-mem', args);
+  expect(installedRun).toMatchObject({ status: 0, stderr: '' });
   const here = await kdumpMem('sockets', '--json', '--vmcore', join(home, FIXTURE));
-  expect(JSON.parse(there.stdout)).toEqual(JSON.parse(here.stdout));
+  expect(JSON.parse(installedRun.stdout)).toEqual(JSON.parse(here.stdout));
   expect(run('node_modules/.bin/skcheck', ['--version']).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
 });
 
@@ -143,7 +143,7 @@ test('it serves answers to an agent', async () => {
   expect([failed, text]).toEqual([false, expect.stringContaining('Probable cause: ')]);
 });
 
-/** The examples of docs/library.md, of a dump and a socket that are there. */
+/** The examples of docs/library.md, for an existing dump and socket. */
 const examples = [
   ...readFileSync(join(ROOT, 'docs/library.md'), 'utf8').matchAll(/```js\n(.*?)```/gs),
 ].map(([, code = '']) =>
@@ -169,7 +169,7 @@ describe('as a library', () => {
     },
   );
 
-  test('its examples compile: what they name is there', () => {
+  test('its examples compile, so all names in them exist', () => {
     const names = examples.map((code, index) => {
       writeFileSync(join(home, `typed-${index}.mts`), code);
       return `typed-${index}.mts`;
@@ -177,20 +177,17 @@ describe('as a library', () => {
     expect(compile(home, ...names)).toMatchObject({ stdout: '', status: 0 });
   });
 
-  test.each(['cjs', 'mjs'])(
-    'a Node that is too old is told so by example.%s, in one line',
-    (ending) => {
-      const code = { cjs: "require('kdump-mem')", mjs: "import 'kdump-mem'" }[ending];
-      writeFileSync(join(home, `old.${ending}`), `${code};\n`);
-      const { stderr, status } = run(nodeOf('18'), [`old.${ending}`]);
-      expect(status).toBe(1);
-      expect(stderr).toMatch(
-        /^Error: kdump-mem: this is Node 18\.[\d.]+, and Node 20\.19 or newer is needed$/m,
-      );
-    },
-  );
+  test.each(['cjs', 'mjs'])('an old Node is refused by example.%s, in one line', (ending) => {
+    const code = { cjs: "require('kdump-mem')", mjs: "import 'kdump-mem'" }[ending];
+    writeFileSync(join(home, `old.${ending}`), `${code};\n`);
+    const { stderr, status } = run(nodeOf('18'), [`old.${ending}`]);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(
+      /^Error: kdump-mem: this is Node 18\.[\d.]+, and Node 20\.19 or newer is needed$/m,
+    );
+  });
 
-  test('required and imported it is one library, and says what the command says', async () => {
+  test('required and imported it is one library, and gives the command’s answers', async () => {
     writeFileSync(
       join(home, 'both.cjs'),
       `const required = require('kdump-mem');
@@ -224,7 +221,7 @@ describe('as a library', () => {
     expect(answer).toEqual(socketsSchema.parse(JSON.parse(stdout)));
   });
 
-  test('every question has an answer of its schema, or says why not', () => {
+  test('every query has an answer of its schema, or a reason', () => {
     writeFileSync(
       join(home, 'all.mjs'),
       `import { openDump, schemas } from 'kdump-mem';
@@ -270,22 +267,25 @@ describe('as a library', () => {
     });
   });
 
-  test.each(['mts', 'cts'])('types: a .%s file compiles, and a wrong one does not', (ending) => {
-    const folder = join(home, ending);
-    mkdirSync(folder);
-    const right = `import { openDump, schemas, type Dump } from 'kdump-mem';
+  test.each(['mts', 'cts'])(
+    'types: a correct .%s file compiles, and a wrong one does not',
+    (ending) => {
+      const folder = join(home, ending);
+      mkdirSync(folder);
+      const right = `import { openDump, schemas, type Dump } from 'kdump-mem';
       const dump: Dump = openDump(['a', 'b'], { btf: 'c' });
       export const bytes: number | undefined = dump.sockets('process').groups?.[0]?.total.pinnedBytes;
       export const category: string = dump.memory().memory.category;
       export const parsed = schemas['kdump-mem.log/1'].parse({}).messages;\n`;
-    writeFileSync(join(folder, `right.${ending}`), right);
-    writeFileSync(join(folder, `wrong.${ending}`), right.replace('pinnedBytes', 'pinnedBites'));
-    expect(compile(folder, `right.${ending}`)).toMatchObject({ stdout: '', status: 0 });
-    expect(compile(folder, `wrong.${ending}`).stdout).toContain("'pinnedBites' does not exist");
-  });
+      writeFileSync(join(folder, `right.${ending}`), right);
+      writeFileSync(join(folder, `wrong.${ending}`), right.replace('pinnedBytes', 'pinnedBites'));
+      expect(compile(folder, `right.${ending}`)).toMatchObject({ stdout: '', status: 0 });
+      expect(compile(folder, `wrong.${ending}`).stdout).toContain("'pinnedBites' does not exist");
+    },
+  );
 });
 
-test('publint finds nothing', () => {
+test('publint reports no problem', () => {
   const { stdout, status } = run(join(TOOLS, 'publint'), ['run', tarball, '--strict']);
   expect({ stdout, status }).toMatchObject({
     status: 0,
@@ -293,7 +293,7 @@ test('publint finds nothing', () => {
   });
 });
 
-test('attw finds nothing', () => {
+test('attw reports no problem', () => {
   const { stdout, status } = run(join(TOOLS, 'attw'), [
     tarball,
     '--format',
@@ -304,7 +304,7 @@ test('attw finds nothing', () => {
   expect({ status, problems: JSON.parse(stdout).problems }).toEqual({ status: 0, problems: {} });
 });
 
-test('its documents of the interface are whole', () => {
+test('its API documentation is complete', () => {
   const { stdout, stderr, status } = run(join(ROOT, 'scripts/api-docs'), [join(home, 'api')]);
   expect({ stderr, status, stdout }).toMatchObject({ status: 0 });
   expect(readFileSync(join(home, 'api/classes/Dump.html'), 'utf8')).toContain('eachSocket');

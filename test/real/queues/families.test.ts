@@ -14,7 +14,7 @@ import { drgnJson } from '../../support/drgn.js';
 import { LAB, LabMissing } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
 
-/** What the guest's program said of one of its sockets; which numbers there are depends on the role. */
+/** The guest program's report of one of its sockets; the figures depend on the role. */
 type Role = { readonly role: string; readonly pid: number; readonly fd: number } & Readonly<
   Record<string, number | string>
 >;
@@ -28,14 +28,14 @@ interface Skbs {
   readonly bytes: number;
 }
 
-/** Messages of sockmap: skbs in them, and pages that are in none. */
+/** Messages of sockmap: skbs in them, and pages outside skbs. */
 interface Messages {
   readonly skbs: number;
   readonly bytes: number;
   readonly orders: Readonly<Record<string, number>>;
 }
 
-/** What drgn finds behind a descriptor; see families.py. */
+/** drgn's view of a descriptor; see families.py. */
 interface Drgn {
   readonly rxRing?: Pages;
   readonly txRing?: Pages;
@@ -94,7 +94,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %
     return found;
   };
   const theirs = (name: string): Drgn => drgn[String(said(name).fd)] ?? {};
-  /** What these socks hold together. */
+  /** Sum of what these socks hold. */
   const tallyOf = (socks: readonly bigint[]): Tally => {
     const kernel = openNative({ files: [join(folder, 'elf.vmcore')] });
     const accountant = new SocketAccountant(kernel);
@@ -115,13 +115,13 @@ describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %
   });
 
   test('fragments shared by two sockets count once, as shared', () => {
-    const both = [ours('multicast-first'), ours('multicast-second')];
-    const slots = both.map(
+    const multicast = [ours('multicast-first'), ours('multicast-second')];
+    const slots = multicast.map(
       (_, index) =>
         new Map(Object.entries(theirs(`multicast-${['first', 'second'][index]}`).slots ?? {})),
     );
     const sum = (all: ReadonlyMap<string, number>) => [...all.values()].reduce((a, b) => a + b, 0);
-    for (const [index, { total, exclusiveBytes, sharedBytes }] of both.entries()) {
+    for (const [index, { total, exclusiveBytes, sharedBytes }] of multicast.entries()) {
       const own = slots[index] ?? new Map();
       const other = slots[1 - index] ?? new Map();
       const alone = new Map([...own].filter(([address]) => !other.has(address)));
@@ -134,16 +134,16 @@ describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %
       });
       expect(sharedBytes).toBeGreaterThan(30 * exclusiveBytes);
     }
-    // All that both hold goes with both.
-    const tally = tallyOf(both.map(({ socket }) => BigInt(socket.sock)));
+    // All that the two hold is freed with both.
+    const tally = tallyOf(multicast.map(({ socket }) => BigInt(socket.sock)));
     const distinct = sum(new Map([...(slots[0] ?? []), ...(slots[1] ?? [])]));
     expect(tally.figures()).toMatchObject({ slabBytes: distinct, pinnedBytes: distinct });
     expect(tally.ownership()).toEqual({ exclusiveBytes: distinct, sharedBytes: 0 });
   });
 
-  // On the newest the slabs have red zones, also before each object.
+  // On the newest kernel slabs have red zones, also before each object.
   test('skbs whose clone was freed belong to the socket alone', () => {
-    // Of those that are held the sender still has other halves.
+    // The sender still holds other halves of the queued ones.
     const port = /:911[45]$/;
     const tcp = answer.sockets.filter(
       ({ socket: { protocol, local, peer } }) =>
@@ -205,7 +205,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %
   });
 
   test.each(['mptcp-reader', 'mptcp-stuffed-reader', 'mptcp-sender', 'mptcp-stuffed-sender'])(
-    '%s: MPTCP’s own queues are what drgn finds',
+    '%s: MPTCP’s own queues match drgn',
     (name) => {
       const { queues } = ours(name);
       const { reader, outOfOrder, retransmit } = theirs(name);
@@ -219,7 +219,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %
   );
 
   test('an MPTCP reader that read ten bytes still holds all that were sent', () => {
-    // Partly read skbs stay whole; on older kernels in a queue of the reader's own.
+    // Partly read skbs stay complete; on older kernels in the reader's own queue.
     const { queues } = ours('mptcp-reader');
     const held = (queues.receive?.payloadBytes ?? 0) + (queues.reader?.payloadBytes ?? 0);
     expect(held).toBe(Number(said('mptcp-sender').sent));
@@ -240,7 +240,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %
       found += mine.length;
     }
     expect(found).toBeGreaterThanOrEqual(4);
-    // They go with the process, and nothing else does that it has not open.
+    // They are freed with the process, which holds no other socket without a descriptor.
     const going = answer.sockets.filter(
       ({ holders, subflowOf }) => subflowOf !== null || holders.length > 0,
     );
@@ -267,7 +267,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %
     ['sockmap-passed', 'ingressMessages', 'unread'],
     ['sockmap-redirected', 'ingressMessages', 'unread'],
     ['sockmap-corked', 'cork', 'held'],
-  ] as const)('%s: what waits in sockmap’s messages', (name, queue, bytes) => {
+  ] as const)('%s: unread data in sockmap’s messages', (name, queue, bytes) => {
     const mine = ours(name).queues[queue];
     expect(mine?.payloadBytes).toBe(said(name)[bytes]);
     const drgns = theirs(name)[queue];
@@ -282,7 +282,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %
     const { skbs, payloadBytes: bytes } = queues.ingressPart ?? {};
     expect(skbs).toBeGreaterThan(0);
     expect({ skbs, bytes }).toEqual(theirs('sockmap-assembled').ingressPart);
-    // The parser takes no more than it needs to know the length.
+    // The parser reads only as much as it needs for the length.
     expect(unreadBytes).toBe(said('sockmap-assembled').part);
     expect((bytes ?? 0) + (queues.receive?.payloadBytes ?? 0)).toBe(unreadBytes);
   });
@@ -300,9 +300,9 @@ describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %
     const account = (...patches: Patch[]) => {
       const warnings = new Warnings();
       const kernel = damagedKernel(sound, { patches, denials: [] });
-      const asked = { file: 0n, sock, fileReferences: 0, inode: 0 };
-      const told = new SocketAccountant(kernel).account(asked, { warnings });
-      return { queues: told.queues, warnings: warnings.list() };
+      const target = { file: 0n, sock, fileReferences: 0, inode: 0 };
+      const { queues } = new SocketAccountant(kernel).account(target, { warnings });
+      return { queues, warnings: warnings.list() };
     };
     expect(account(plain)).toMatchObject({ queues: { cork: queues.cork }, warnings: [] });
     for (const elsewhere of [0n, sock]) {
@@ -323,7 +323,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %
     const { skbs, payloadBytes: bytes, truesizeBytes: charged } = queues.backlog ?? {};
     expect(skbs).toBeGreaterThan(0);
     expect({ skbs, bytes, charged }).toEqual(theirs('tcp-held').backlog);
-    // Headers and what was sent again are in there: more than what was sent.
+    // Includes headers and retransmitted data: more than was sent.
     expect(bytes).toBeGreaterThan(20_000);
     expect(unreadBytes).toBeNull();
   });
@@ -345,7 +345,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %
   test('SCTP: received data with its packets, and unacknowledged data', () => {
     const reader = ours('sctp-reader');
     expect(reader.unreadBytes).toBe(said('sctp-reader').unread);
-    // Data is a clone of its packet's skb, which waits with it: by itself neither goes.
+    // Data is a clone of its packet's skb, and is queued with it: neither is freed alone.
     expect(reader.queues.sctpReceive).toMatchObject({ skbs: 0, payloadBytes: 0, complete: true });
     expect(reader.queues.sctpReceive?.slabBytes).toBeGreaterThan(0);
     expect(reader.sharedBytes).toBe(0);
@@ -355,7 +355,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %
     const skbs = sender?.skbs ?? 0;
     expect(skbs).toBeGreaterThan(10);
     expect((sender?.truesizeBytes ?? 0) + skbs * (drgns?.chunkBytes ?? 0)).toBe(drgns?.charged);
-    // A DATA chunk begins with 16 bytes of its own.
+    // A DATA chunk starts with a header of 16 bytes.
     const unsent = (sender?.payloadBytes ?? 0) - 16 * skbs;
     expect(unsent).toBe(drgns?.waiting);
     const peer = ours('sctp-stuffed-reader').unreadBytes ?? Number.NaN;

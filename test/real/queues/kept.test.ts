@@ -6,7 +6,10 @@ import { damagedKernel } from '../../support/damaged-kernel.js';
 import { type LabDumpName, labDump, oracleSocket, role } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
 
-/** No socket of the lab's keeps an skb beside its queues: one is made to keep another's first. */
+/**
+ * No socket of the lab keeps an skb outside its queues: one is modified to keep another's first
+ * skb.
+ */
 function withKept(
   dump: LabDumpName,
   name: string,
@@ -48,12 +51,12 @@ describe('TCP memory outside its queues is counted', () => {
     expect(after.queues.kept).toMatchObject({ skbs: 1, complete: true });
     expect(after.queues.kept?.pinnedBytes).toBeGreaterThan(4096);
     expect(after.total).toEqual(after.queues.kept);
-    // It has been read, or acknowledged, before.
+    // It was read or acknowledged before.
     expect(after.unreadBytes).toBe(before.unreadBytes);
   });
 
   test.each(['5.10', '6.1', '6.12', 'newest'] as const)(
-    '%s: the packet whose options IPv6 is to tell',
+    '%s: the packet with options for IPv6',
     (dump) => {
       const { before, after } = withKept(dump, 'loopback-v6', (sound, sock) => {
         const part = pointer(sound, sock + offset(sound, 'inet_sock', 'pinet6'));

@@ -24,7 +24,7 @@ interface Drgn {
   readonly frags: readonly string[];
 }
 
-/** @param core a dump of that kernel, as QEMU makes it */
+/** @param core a dump of that kernel by QEMU */
 export function outsideQueuesSuite(dump: string, version: LabKernel, core: () => string): void {
   describe(`network memory outside sockets: ${dump}`, () => {
     let kernel: NativeKernel;
@@ -45,7 +45,7 @@ export function outsideQueuesSuite(dump: string, version: LabKernel, core: () =>
       return found;
     };
 
-    test('the number of objects in use is that of drgn from the freelists', () => {
+    test('the number of objects in use matches drgn’s count from the freelists', () => {
       const names = Object.keys(drgn.objects);
       expect(names).toEqual(expect.arrayContaining(['skbuff_head_cache', 'kmalloc-512', 'TCP']));
       const caches = new Map(names.map((name) => [name, BigInt(drgn.objects[name]?.cache ?? 0)]));
@@ -78,7 +78,7 @@ export function outsideQueuesSuite(dump: string, version: LabKernel, core: () =>
       expect(row('qdiscs').objects).toBe(drgn.queued);
     });
 
-    test('pages of page-fragment caches are those of drgn', () => {
+    test('pages of page-fragment caches match drgn', () => {
       const pages = new PageReader(kernel);
       const tasks = new TaskReader(kernel);
       const frags = new SendFrags(kernel);
@@ -98,12 +98,12 @@ export function outsideQueuesSuite(dump: string, version: LabKernel, core: () =>
       expect(row('page-fragments').bytes).not.toBeNull();
     });
 
-    test('a receive ring has the buffers that the device was given and has not used', () => {
+    test('a receive ring has the buffers that the driver added and the device has not used', () => {
       const [device] = [...netDevices(kernel)].filter(({ driver }) => driver === 'virtio_net');
       if (!device) throw new Error('the guest has no virtio_net device');
       const { buffers } = virtioNetMemory(kernel, device);
       expect(row('receive-rings virtio_net').bytes).not.toBeNull();
-      // Modules of 5.10 bring no types.
+      // Modules of 5.10 have no type information.
       if (version === '5.10') return;
       const pointer = (address: bigint) => kernel.read(address, 8).getBigUint64(0, true);
       const info = new StructReader(kernel, 'virtnet_info', ['rq']).read(device.privateData);
@@ -113,7 +113,7 @@ export function outsideQueuesSuite(dump: string, version: LabKernel, core: () =>
         'last_used_idx',
       ]);
       const view = ring.read(queue.pointer('vq'));
-      // struct vring_avail: flags, then the index of what was given last, both u16.
+      // struct vring_avail: flags, then the index of the last added buffer, both u16.
       const given = kernel.read(view.pointer('split.vring.avail') + 2n, 2).getUint16(0, true);
       const outstanding = (given - view.number('last_used_idx')) & 0xffff;
       expect(buffers).toHaveLength(outstanding);

@@ -6,8 +6,8 @@ import { drgnJson } from '../../support/drgn.js';
 import { labDump, oracleSocket, role } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
 
-// CPUs take datagrams out again at once: no dump of a guest at rest has any there.
-test('per-CPU UDP datagrams are found where drgn finds them', () => {
+// CPUs remove datagrams at once: no dump of an idle guest has any there.
+test('finds per-CPU UDP datagrams where drgn finds them', () => {
   const { elf, truth, oracle } = labDump('newest');
   const sound = openNative({ files: [elf] });
   const { pid, fd } = role(truth, 'udp-fed');
@@ -18,7 +18,7 @@ test('per-CPU UDP datagrams are found where drgn finds them', () => {
   const before = accountFd(sound, pid, fd, true);
   expect(before.queues.producing).toMatchObject({ skbs: 0, pinnedBytes: 0, complete: true });
 
-  // An skb of another socket, and one behind it.
+  // An skb of another socket, and the one after it.
   const other = role(truth, 'unix-stream');
   const [first, second] = accountFd(sound, other.pid, other.fd, true).skbs?.receive ?? [];
   if (!first || !second) throw new Error('the other socket has no two skbs');

@@ -249,24 +249,24 @@ describe.each(['6.1', 'newest'] as const)('damaged queues outside sockets on %s'
     expect(row).toMatchObject({ objects: null, bytes: null });
     expect(row?.message).toMatch(/: not counted: /);
     expect(row?.message).toMatch(message);
-    // Skbs that then nothing explains may be in what was not counted.
+    // Unattributed skbs may be in the uncounted queue.
     expect(damaged.get('skbs')?.objects ?? null).toBe(what === 'xdp-rings' ? 0 : null);
   });
 
   if (version === 'newest')
-    test('a ring larger than its entries is not counted', () => {
+    test('does not count a ring larger than its entries', () => {
       const rx = pointer(xsk + offset('xdp_sock', 'rx'));
       const damage = change(rx + offset('xsk_queue', 'ring_vmalloc_size'), 2n ** 40n, 8);
       expect(rows(damage).get('xdp-rings')?.message).toMatch(/1099511627776 bytes for \d+ entries/);
     });
 
-  test('an XDP frame in a ring counts; the memory that it pins is unknown', () => {
+  test('counts an XDP frame in a ring; the memory that it pins is unknown', () => {
     const row = rows(change(entry, (inRing[0] ?? 0n) | 1n, 8)).get('rings tun');
     expect(row).toMatchObject({ objects: inRing.length, bytes: null });
     expect(row?.message).toMatch(/1 XDP frame queued too/);
   });
 
-  test.each(['veth', 'macvtap'])('rings of %s devices are reported', (kind) => {
+  test.each(['veth', 'macvtap'])('reports rings of %s devices', (kind) => {
     const ops = pointer(tap.address + offset('net_device', 'rtnl_link_ops'));
     const at = pointer(ops + offset('rtnl_link_ops', 'kind'));
     const bytes = new TextEncoder().encode(`${kind}\0`);
@@ -276,7 +276,7 @@ describe.each(['6.1', 'newest'] as const)('damaged queues outside sockets on %s'
       what: `rings ${kind}`,
       objects: null,
       bytes: null,
-      // That rows of this kind are not walked is no fault of the dump.
+      // Rows of this kind are not walked, which is no fault of the dump.
       complete: true,
       message: `Rings of tap0 (${kind}): not counted, because kdump-mem does not support this device.`,
     });
@@ -287,7 +287,7 @@ describe.each(['6.1', 'newest'] as const)('damaged queues outside sockets on %s'
     expect(without).toBe(kind !== 'veth');
   });
 
-  test('the kind of an unreadable device is reported', () => {
+  test('reports the kind of an unreadable device', () => {
     const ops = pointer(tap.address + offset('net_device', 'rtnl_link_ops'));
     const damaged = rows(change(ops + offset('rtnl_link_ops', 'kind'), NOT_READABLE, 8));
     expect(damaged.get('rings')?.message).toMatch(/not counted: .*part of the name/);
@@ -295,7 +295,7 @@ describe.each(['6.1', 'newest'] as const)('damaged queues outside sockets on %s'
     expect(damaged.get('gro')?.objects).not.toBeNull();
   });
 
-  test('driver rings and tunnel queues count', () => {
+  test('counts driver rings and tunnel queues', () => {
     const before = rows({ patches: [], denials: [] }).get('gro')?.objects ?? 0;
     const [filled = 0n, waiting = 0n] = inRing;
     const cell = napi - offset('gro_cell', 'napi') + offset('gro_cell', 'napi_skbs');

@@ -40,13 +40,13 @@ interface Drgn {
 }
 
 /**
- * Rows of packets that wait elsewhere than in sockets, what walks them, the guest's names of them, and
- * the least that they pin, in bytes.
+ * Rows of packets queued outside sockets, the functions that walk them, the guest's names for them,
+ * and the minimum that they pin, in bytes.
  */
 const PLACES = [
   ['ip-fragments', fragmentSkbs, ['fragments-v4', 'fragments-v6', 'fragments-netfilter'], 96_000],
   ['neighbours', neighbourSkbs, ['neighbours-v4', 'neighbours-v6'], 42_000],
-  // What has been merged may lie in a page of some socket's.
+  // A merged packet may be in a page of a socket.
   ['gro', gro, ['gro'], 512],
   ['rings tun', tun, ['tun'], 17_000],
 ] as const;
@@ -80,14 +80,14 @@ describe.each(['6.1', 'newest'] as const)('packets queued outside sockets on %s'
     test('the count is the number that the guest sent', () => {
       for (const name of names) {
         const said = roles.find(({ role }) => role === name)?.skbs;
-        // Before 6.6 a guest has no program at hand that makes netfilter put packets together.
+        // Before 6.6 no program in the guest makes netfilter reassemble packets.
         if (name === 'fragments-netfilter' && version === '6.1') expect(said).toBeUndefined();
         else expect(said, name).toBeGreaterThan(1);
         expect(drgn[name], name).toHaveLength(said ?? 0);
       }
     });
 
-    test('the skbs are those that drgn finds', () => {
+    test('the skbs match drgn', () => {
       const found = Array.from(walk(kernel, new SkbLists(kernel)), hex);
       expect(found.sort()).toEqual(names.flatMap((name) => drgn[name] ?? []).sort());
     });
@@ -108,7 +108,7 @@ describe.each(['6.1', 'newest'] as const)('packets queued outside sockets on %s'
   });
 });
 
-// Its modules bring no types, and the guest has a tun device.
+// Its modules have no type information, and the guest has a tun device.
 test('on 5.10 rings of tun devices are reported as unknown, and later rows are still known', () => {
   const kernel = openNative({ files: [join(LAB, 'dumps', '5.10', 'elf.vmcore')] });
   const rows = ledgerOf(accountAll(kernel));

@@ -11,7 +11,7 @@ const { vmcore, truth } = fixture('6.1');
 const { pid, fd } = truth.roles.find(({ fd }) => fd !== null && fd !== undefined) ?? {};
 const ofProcess = ['skb', '--pid', `${pid}`, '--vmcore', vmcore];
 
-/** What each prints, and the names of its schemas. */
+/** Commands, and the names of the schemas of their output. */
 const QUESTIONS = [
   [
     ['skb', '--pid', `${pid}`, '--fd', `${fd}`, '--verbose', '--vmcore', vmcore],
@@ -29,7 +29,10 @@ const QUESTIONS = [
   [['explain'], ['kdump-mem.explain/1']],
 ] as const;
 
-/** What Debian’s python3-jsonschema has against lines of JSON, and then the names of their schemas. */
+/**
+ * Violations that Debian’s python3-jsonschema finds in lines of JSON, and the names of their
+ * schemas.
+ */
 function heldAgainst(lines: string): string[] {
   const { status, stdout, stderr } = spawnSync('/usr/bin/python3', [VALID, FOLDER], {
     input: lines,
@@ -39,7 +42,7 @@ function heldAgainst(lines: string): string[] {
   return stdout.trimEnd().split('\n');
 }
 
-/** An answer as jq writes it again, on one line. */
+/** An answer rewritten by jq, on one line. */
 function throughJq(answer: string): string {
   const { status, stdout, stderr } = spawnSync('jq', ['-c', '.'], {
     input: answer,
@@ -49,15 +52,18 @@ function throughJq(answer: string): string {
   return stdout;
 }
 
-test.each(QUESTIONS)('%j prints what its published schema says', async (args, names) => {
-  const { stdout, stderr } = await kdumpMem(...args, '--json');
-  const line = throughJq(stdout || stderr);
-  expect(heldAgainst(line)).toEqual(names);
-  // What the schema wants is there: without it, it is missed.
-  const [field = ''] = Object.keys(JSON.parse(line)).filter((key) => key !== 'schema');
-  const { [field]: _, ...rest } = JSON.parse(line);
-  expect(heldAgainst(JSON.stringify(rest))[0]).toContain(`'${field}' is a required property`);
-});
+test.each(QUESTIONS)(
+  '%j prints output that conforms to its published schema',
+  async (args, names) => {
+    const { stdout, stderr } = await kdumpMem(...args, '--json');
+    const line = throughJq(stdout || stderr);
+    expect(heldAgainst(line)).toEqual(names);
+    // Without a required field the schema is violated.
+    const [field = ''] = Object.keys(JSON.parse(line)).filter((key) => key !== 'schema');
+    const { [field]: _, ...rest } = JSON.parse(line);
+    expect(heldAgainst(JSON.stringify(rest))[0]).toContain(`'${field}' is a required property`);
+  },
+);
 
 test.each([
   [
@@ -65,7 +71,7 @@ test.each([
     /^(kdump-mem\.socket\/1 )+kdump-mem\.sockets-end\/1$/,
   ],
   [['triage', '--ndjson', vmcore], /^kdump-mem\.triage-line\/1 kdump-mem\.triage-end\/1$/],
-])('%j prints lines of their published schemas', async (args, names) => {
+])('%j prints lines that conform to their published schemas', async (args, names) => {
   const { stdout } = await kdumpMem(...args);
   expect(heldAgainst(stdout)).toEqual([expect.stringMatching(names)]);
 });

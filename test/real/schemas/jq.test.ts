@@ -36,17 +36,17 @@ function run(line: string): unknown {
   return JSON.parse(stdout);
 }
 
-test('the documents ask kdump-mem’s JSON with jq', () => {
+test('the documents query kdump-mem’s JSON with jq', () => {
   expect(LINES).toHaveLength(2);
 });
 
 test.each(LINES)('%s', (line) => {
-  const told = run(line);
-  const codes = JSON.stringify(told).match(/"[a-z]+(?:-[a-z]+)+"/g) ?? [];
+  const result = run(line);
+  const codes = JSON.stringify(result).match(/"[a-z]+(?:-[a-z]+)+"/g) ?? [];
   for (const code of codes) expect(allCodes()).toContain(JSON.parse(code));
   if (!line.includes('stacks')) return;
   // The extract lacks stacks: each of them has its code.
-  expect(told).toEqual(
+  expect(result).toEqual(
     expect.arrayContaining([
       { code: expect.any(String), at: expect.anything(), pids: expect.anything() },
     ]),

@@ -33,18 +33,18 @@ beforeAll(() => {
     dump.pointer(skb + offset('sk_buff', 'head')) +
     (dump.pointer(skb + offset('sk_buff', 'end')) & 0xffff_ffffn);
 
-  // A ring that never comes back to its head: the third skb points at the second.
+  // A ring that never returns to its head: the third skb points to the second.
   const second = dump.pointer(dump.pointer(queueOf('starving')));
   dump.setPointer(dump.pointer(second), second);
-  // A list that points at nothing.
+  // A list with an invalid pointer.
   dump.setPointer(dump.pointer(queueOf('loopback')), 0xdead_0000_0000_0100n);
   // More frags than the array has room for.
   const skb = dump.pointer(queueOf('sent-file'));
   dump.setBytes(sharedOf(skb) + offset('skb_shared_info', 'nr_frags'), Buffer.from([200]));
-  // A frag whose page is no page.
+  // A frag with an invalid page pointer.
   const large = dump.pointer(queueOf('loopback-large'));
   dump.setPointer(sharedOf(large) + offset('skb_shared_info', 'frags'), 0x1234_5678n);
-  // A count that the list doesn't have.
+  // A count that differs from the list.
   dump.setBytes(
     queueOf('linear') + offset('sk_buff_head', 'qlen'),
     Buffer.from([0xff, 0xff, 0xff, 0xff]),
@@ -54,7 +54,7 @@ beforeAll(() => {
 
 afterAll(() => dump.remove());
 
-describe.each(['native', 'crash'] as const)('damage seen through %s', (engine) => {
+describe.each(['native', 'crash'] as const)('damage read through %s', (engine) => {
   let kernel: Kernel;
   beforeAll(() => {
     kernel =
@@ -69,21 +69,21 @@ describe.each(['native', 'crash'] as const)('damage seen through %s', (engine) =
     return accountFd(kernel, pid, fd);
   };
 
-  test('a ring that never returns to its head ends, and is told as torn', () => {
+  test('terminates on a ring that never returns to its head, and reports it as torn', () => {
     const answer = ask('starving');
     expect(answer.total.complete).toBe(false);
     expect(answer.queues.receive?.skbs).toBe(3);
     expect(answer.warnings.map(({ code }) => code)).toEqual(['torn-list']);
   });
 
-  test('a list that points at nothing is told with what was counted before', () => {
+  test('reports a list with an invalid pointer, and what was counted before', () => {
     const answer = ask('loopback');
     expect(answer.queues.receive).toMatchObject({ skbs: 1, complete: false });
     expect(answer.warnings[0]).toMatchObject({ code: 'unreadable' });
     expect(answer.warnings[0]?.message).toContain('0xdead000000000100');
   });
 
-  test('more frags than the array holds are refused, and the skb still counts', () => {
+  test('refuses more frags than the array holds, and still counts the skb', () => {
     const answer = ask('sent-file');
     expect(answer.queues.receive).toMatchObject({ complete: false });
     expect(answer.queues.receive?.skbs).toBe(placeOf('sent-file').skbs);
@@ -91,7 +91,7 @@ describe.each(['native', 'crash'] as const)('damage seen through %s', (engine) =
     expect(answer.warnings[0]?.message).toContain('nr_frags is 200, but the array has 17');
   });
 
-  test('a frag whose page is no page leaves the others counted', () => {
+  test('counts the other frags if one has an invalid page pointer', () => {
     const answer = ask('loopback-large');
     expect(answer.queues.receive).toMatchObject({ complete: false });
     expect(answer.queues.receive?.pages).toBeGreaterThan(0);
@@ -99,18 +99,18 @@ describe.each(['native', 'crash'] as const)('damage seen through %s', (engine) =
     expect(answer.warnings[0]?.message).toContain('0x12345678 is not the address of a struct page');
   });
 
-  test('a count that the list does not bear out is told', () => {
+  test('reports a count that differs from the list', () => {
     const answer = ask('linear');
     expect(answer.queues.receive).toMatchObject({ skbs: 12, complete: false });
     expect(answer.warnings[0]?.message).toContain('counts 4294967295 skbs, the list has 12');
   });
 
-  test('a socket beside the damage is whole', () => {
+  test('other sockets are complete', () => {
     expect(ask('unix-stream')).toMatchObject({ total: { complete: true }, warnings: [] });
   });
 });
 
-test('--strict exits with 5 on an answer that is not whole, which is printed all the same', async () => {
+test('--strict exits with 5 on an incomplete answer, and still prints it', async () => {
   const { pid, fd } = placeOf('starving');
   const ran = await kdumpMem(
     ...['skb', '--pid', `${pid}`, '--fd', `${fd}`, '--vmcore', dump.path, '--strict'],

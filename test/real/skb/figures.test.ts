@@ -26,7 +26,7 @@ interface Case {
   readonly kernel: LabKernel;
   readonly engine: 'native' | 'crash';
   readonly files: () => readonly string[];
-  /** What the guest and drgn say of it. */
+  /** Facts from the guest and drgn. */
   readonly said: () => Pick<LabDump, 'truth' | 'oracle'>;
 }
 
@@ -45,7 +45,7 @@ const BY_QEMU: Case[] = LAB_DUMPS.flatMap((dump) =>
   ),
 );
 
-/** True kdumps, by makedumpfile in a capture kernel, in all its formats. */
+/** Real kdumps, by makedumpfile in a capture kernel, in all its formats. */
 const BY_MAKEDUMPFILE: Case[] = SLOW_TESTS_KERNELS.flatMap((kernel) =>
   (Object.keys(KDUMP_FORMATS) as KdumpFormat[]).map((format) => ({
     name: `${kernel}, kdump, ${format}, through native`,
@@ -55,7 +55,7 @@ const BY_MAKEDUMPFILE: Case[] = SLOW_TESTS_KERNELS.flatMap((kernel) =>
     said: () => labKdump(kernel),
   })),
 )
-  // makedumpfile drops live slab pages of 7.2 at level 31: test/real/damage/filtered.test.ts.
+  // makedumpfile drops slab pages in use of 7.2 at level 31: test/real/damage/filtered.test.ts.
   .filter(({ name }) => !/^newest, kdump, (?!elf,).*d31/.test(name));
 
 const RECOMPRESSED: Case[] = [
@@ -82,7 +82,7 @@ function open({ kernel, engine, files }: Case): Kernel {
 }
 
 test.each([...BY_QEMU, ...BY_MAKEDUMPFILE, ...RECOMPRESSED])(
-  '$name: every figure of every socket is what drgn finds, and what the guest knew',
+  '$name: every figure of every socket matches drgn and the guest',
   (each) => {
     const said = each.said();
     const kernel = open(each);
@@ -96,7 +96,7 @@ test.each([...BY_QEMU, ...BY_MAKEDUMPFILE, ...RECOMPRESSED])(
   },
 );
 
-test.each(LAB_DUMPS)('%s: orders are what the guest’s /proc/kpageflags says', (dump) => {
+test.each(LAB_DUMPS)('%s: orders match the guest’s /proc/kpageflags', (dump) => {
   const { elf, oracle } = labDump(dump);
   const order = labPageOrders(dump);
   const kernel = openNative({ files: [elf] });

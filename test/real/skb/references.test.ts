@@ -5,8 +5,8 @@ import { StructReader } from '../../../src/walk/struct-reader.js';
 import { damagedKernel, type Patch } from '../../support/damaged-kernel.js';
 import { labDump, oracleSocket, role } from '../../support/lab.js';
 
-/** States of memory that the lab's guests do not get into, written over what they left. */
-describe.each(['6.1', 'newest'] as const)('references as %s counts them', (version) => {
+/** States of memory that do not occur in the lab's guests, written over existing ones. */
+describe.each(['6.1', 'newest'] as const)('references as counted by %s', (version) => {
   const { elf, truth, oracle } = labDump(version);
   const sound = openNative({ files: [elf] });
   afterAll(() => sound.close());
@@ -37,7 +37,7 @@ describe.each(['6.1', 'newest'] as const)('references as %s counts them', (versi
   const before = answer();
   const codes = (after: typeof before) => after.warnings.map(({ code }) => code);
 
-  test('the skb that is written over has pages of its own', () => {
+  test('the modified skb has its own pages', () => {
     expect(before.total).toMatchObject({ complete: true });
     expect(
       sound.read(shared + offset('skb_shared_info', 'nr_frags'), 1).getUint8(0),
@@ -45,7 +45,7 @@ describe.each(['6.1', 'newest'] as const)('references as %s counts them', (versi
     expect(before.ownership.exclusiveBytes).toBeGreaterThan(0);
   });
 
-  test('what an skb holds that somebody else has too is not given back with the queue', () => {
+  test('does not count memory of an skb as freed if it has another reference', () => {
     const after = answer(int(users, 2));
     expect(after.total).toEqual(before.total);
     const less = before.ownership.exclusiveBytes - after.ownership.exclusiveBytes;
@@ -54,7 +54,7 @@ describe.each(['6.1', 'newest'] as const)('references as %s counts them', (versi
     expect(after.ownership.sharedBytes).toBe(before.ownership.sharedBytes + less);
   });
 
-  test('pages that frags point into without a reference are somebody else’s', () => {
+  test('pages of frags without a reference belong to another owner', () => {
     const flags = shared + offset('skb_shared_info', 'flags');
     const after = answer({ address: flags, bytes: Buffer.from([1 << 4]) });
     expect(after.total).toEqual(before.total);
@@ -65,7 +65,7 @@ describe.each(['6.1', 'newest'] as const)('references as %s counts them', (versi
     expect(after.ownership.sharedBytes - before.ownership.sharedBytes).toBe(lost);
   });
 
-  test('a frag of a page that is free is damage', () => {
+  test('reports a frag of a free page', () => {
     const word =
       sound.struct('page')?.member('compound_head') ??
       sound.struct('page')?.member('compound_info');
@@ -78,10 +78,10 @@ describe.each(['6.1', 'newest'] as const)('references as %s counts them', (versi
     expect(after.total.complete).toBe(false);
   });
 
-  // Older kernels' io_uring lends none.
+  // io_uring of older kernels does not lend pages.
   if (version === 'newest')
-    test('pages that io_uring lent for receiving are no device’s', () => {
-      // Any memory will do for the net_iov: its type is what counts.
+    test('pages that io_uring lent for receiving are not device memory', () => {
+      // Any memory works for the net_iov: only its type matters.
       const iov = first;
       const type = iov + offset('net_iov', 'type');
       const netmem: Patch = { address: firstFrag, bytes: Buffer.alloc(8) };

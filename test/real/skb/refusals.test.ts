@@ -22,7 +22,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** One line, with its status, and nothing on stdout. */
+/** Expects one line, the status, and an empty stdout. */
 async function refused(status: number, line: RegExp, ...args: string[]): Promise<void> {
   const ran = await kdumpMem(...args);
   expect(ran.stderr).toMatch(line);
@@ -30,7 +30,7 @@ async function refused(status: number, line: RegExp, ...args: string[]): Promise
   expect(ran).toMatchObject({ stdout: '', status });
 }
 
-describe('what is not there', () => {
+describe('missing objects', () => {
   const source = ['--vmcore', elf];
 
   test('a pid', () =>
@@ -50,7 +50,7 @@ describe('what is not there', () => {
     await refused(4, line, 'skb', '--pid', `${pid}`, '--fd', `${fd}`, ...source);
   });
 
-  test('a sock, at the address of something else', () =>
+  test('a sock, at the address of another object', () =>
     refused(
       4,
       /^kdump-mem: 0x[0-9a-f]+ is no sock/,
@@ -60,7 +60,7 @@ describe('what is not there', () => {
   test.each([
     ['requests', /^kdump-mem: 0x[0-9a-f]+ is a connection request \(NEW_SYN_RECV\)/],
     ['freed', /^kdump-mem: 0x[0-9a-f]+ is a sock that was freed$/m],
-  ] as const)('a sock, at the address of what begins like one: %s', async (kind, line) => {
+  ] as const)('a sock, at the address of an object with the same start: %s', async (kind, line) => {
     const script = new URL('no-socks.py', import.meta.url);
     const found = drgnJson<Record<typeof kind, string[]>>(elf, '6.1', script)[kind];
     expect(found.length).toBeGreaterThan(0);
@@ -74,7 +74,7 @@ describe('what is not there', () => {
       ...['skb', '--pid', `${truth.kernelThread.pid}`, ...source],
     ));
 
-  test('a process, where the pid is a thread’s', async () => {
+  test('a process, if the pid is a thread’s', async () => {
     const { pid, holders } = role(truth, 'threaded');
     const thread = holders.find(({ tid }) => tid !== pid)?.tid;
     expect(thread).toBeDefined();
@@ -113,7 +113,7 @@ describe('what is not there', () => {
 describe.each([
   ['native', []],
   ['crash', [...crash, '--vmlinux', vmlinux]],
-] as const)('files that are no good, through %s', (_engine, engine) => {
+] as const)('unusable files, through %s', (_engine, engine) => {
   test('no such file', () =>
     refused(
       3,
@@ -124,7 +124,7 @@ describe.each([
       ...engine,
     ));
 
-  test('a fifo, into which nobody writes', async () => {
+  test('a fifo without a writer', async () => {
     const fifo = join(folder, `fifo-${engine.length}`);
     await execa('mkfifo', [fifo]);
     await refused(3, /fifo-\d: not a regular file/, ...init, '--vmcore', fifo, ...engine);
@@ -159,7 +159,7 @@ describe.each([
 });
 
 describe('crash', () => {
-  test('is not there', () =>
+  test('is not installed', () =>
     refused(
       3,
       /^kdump-mem: \/nonexistent[^ ]*: program not found/,
@@ -167,10 +167,10 @@ describe('crash', () => {
       ...['--crash', '/nonexistent'],
     ));
 
-  test('is given no vmlinux', () =>
+  test('has no vmlinux', () =>
     refused(3, /^kdump-mem: crash: requires the vmlinux/, ...init, '--vmcore', elf, ...crash));
 
-  test('is too old for this kernel, and is not believed', () =>
+  test('is too old for this kernel, and is not trusted', () =>
     refused(
       3,
       /^kdump-mem: .*crash-8\.0\.2: does not support this kernel \(pid [12] not found\)/,
@@ -192,13 +192,16 @@ test.each([
   [['help', 'nonsense'], /unknown command 'nonsense'/],
 ])('wrong usage: %j', (args, line) => refused(2, line, ...args));
 
-describe('what the guest’s processes call themselves', () => {
-  test.each(['hostile-newline', 'hostile-escape', 'hostile-bytes'])('%s is inert', async (name) => {
-    const { pid, fd } = role(truth, name);
-    const ran = await kdumpMem('skb', '--pid', `${pid}`, '--fd', `${fd}`, '--vmcore', kdumpZlib);
-    expect(ran.status).toBe(0);
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
-    expect(ran.stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
-    expect(ran.stdout.split('\n\n')).toHaveLength(3);
-  });
+describe('hostile names of the guest’s processes', () => {
+  test.each(['hostile-newline', 'hostile-escape', 'hostile-bytes'])(
+    '%s is escaped',
+    async (name) => {
+      const { pid, fd } = role(truth, name);
+      const ran = await kdumpMem('skb', '--pid', `${pid}`, '--fd', `${fd}`, '--vmcore', kdumpZlib);
+      expect(ran.status).toBe(0);
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+      expect(ran.stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
+      expect(ran.stdout.split('\n\n')).toHaveLength(3);
+    },
+  );
 });

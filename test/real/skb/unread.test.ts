@@ -13,7 +13,7 @@ const SOCK_STREAM = 1;
 describe.each(LAB_KERNELS)('unread data of %s', (version) => {
   const { elf, truth } = labDump(version);
 
-  test('is what FIONREAD told the process, of every stream', () => {
+  test('matches FIONREAD in the process, for every stream', () => {
     const kernel = openNative({ files: [elf] });
     let compared = 0;
     for (const { name, pid, fd, kind, socket } of truth.roles) {
@@ -30,7 +30,7 @@ describe.each(LAB_KERNELS)('unread data of %s', (version) => {
   test.each([
     ['one-skb', 'tcp_sock', 'copied_seq'],
     ['unix-stream', 'unix_skb_parms', 'consumed'],
-  ] as const)('leaves out what %s has read of its first skb', (name, struct, member) => {
+  ] as const)('excludes what %s has read of its first skb', (name, struct, member) => {
     const kernel = openNative({ files: [elf] });
     const { pid, fd } = role(truth, name);
     const whole = accountFd(kernel, pid, fd, true);
@@ -53,7 +53,7 @@ describe.each(LAB_KERNELS)('unread data of %s', (version) => {
   });
 });
 
-test.each(['6.1', 'newest'] as const)('MPTCP’s reader of %s has read 10 bytes', (version) => {
+test.each(['6.1', 'newest'] as const)('the MPTCP reader of %s has read 10 bytes', (version) => {
   const folder = join(LAB, 'dumps', `${version}-families`);
   if (!existsSync(folder)) throw new LabMissing(folder, `dump ${version}-families`);
   const { roles } = JSON.parse(readFileSync(join(folder, 'truth.json'), 'utf8'));

@@ -10,7 +10,7 @@ const question = [
   ...['--engine', 'verify', '--vmlinux', labKernel('6.1').vmlinux, '--crash', labTool('crash')],
 ];
 
-test('--engine verify finds that both engines agree, skb by skb', async () => {
+test('--engine verify reports that the two engines agree, skb by skb', async () => {
   const ran = await kdumpMem(...question, '--json');
   expect(ran).toMatchObject({ status: 0, stderr: '' });
   const { compared, differences } = verifySchema.parse(JSON.parse(ran.stdout));

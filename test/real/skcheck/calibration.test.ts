@@ -4,10 +4,13 @@ import { LAB_KERNELS, labDump, labKdump, type OracleSocket } from '../../support
 
 const RECEIVING = ['receive', 'outOfOrder', 'backlog', 'reader', 'error'];
 
-/** Their packets come over virtio-net; how they are cut is up to QEMU, and so to the machine's load. */
+/**
+ * Their packets arrive through virtio-net; their sizes depend on QEMU, and so on the machine's
+ * load.
+ */
 const OVER_THE_WIRE = ['starving', 'starving-large', 'udp-fed'];
 
-/** Sockets of the lab's scenario with something in a receive queue: what drgn counts there. */
+/** Sockets of the lab's scenario with data in a receive queue, with drgn's counts. */
 function received(socket: OracleSocket) {
   const queues = RECEIVING.flatMap((name) => socket.queues[name] ?? []);
   const sum = (field: 'skbs' | 'payloadBytes' | 'truesizeBytes' | 'pinnedBytes') =>
@@ -21,10 +24,10 @@ function received(socket: OracleSocket) {
 }
 
 /**
- * Whether packets from a NIC fill the pages that they keep. virtio-net gives each packet about 1.5 KiB
- * of a 32 KiB page and copies what has up to 128 bytes out of it (GOOD_COPY_LEN), so a few larger ones
- * among many small ones keep a page each, for 1.5 KiB of charge: nothing in user space tells of it. The
- * first and the last page may be filled in part, and so may 15 % of all.
+ * Whether packets from a NIC fill the pages that they keep. virtio-net gives each packet about 1.5
+ * KiB of a 32 KiB page and copies packets of up to 128 bytes out of it (GOOD_COPY_LEN), so a few
+ * larger ones among many small ones keep a page each, for 1.5 KiB of charge: user space cannot see
+ * that. The first and the last page may be partly filled, and so may 15 % of all.
  */
 function fillsItsPages(socket: OracleSocket, pageSize: number): boolean {
   const pages = new Map(
@@ -41,10 +44,10 @@ const dumps = LAB_KERNELS.flatMap((kernel) => [
   { name: `${kernel}-kdump`, files: () => labKdump(kernel) },
 ]);
 
-/** Of each dump, whether its largest queue was filled over the wire as plainly as pages can be. */
+/** For each dump, whether its largest queue was filled over the network in the simplest way. */
 const plainLarge: boolean[] = [];
 
-describe.each(dumps)('the estimate against what drgn counts, $name', ({ files }) => {
+describe.each(dumps)('the estimate compared with drgn, $name', ({ files }) => {
   const { oracle, truth } = files();
   const roles = new Map(
     truth.roles.flatMap((role) => (role.socket ? [[role.socket.inode, role] as const] : [])),
@@ -61,7 +64,7 @@ describe.each(dumps)('the estimate against what drgn counts, $name', ({ files })
 
   plainLarge.push(cases.some(({ name, plain }) => plain && name === 'starving-large'));
 
-  test('there is something to compare', () => {
+  test('includes the expected sockets', () => {
     expect(cases.map(({ name }) => name)).toEqual(
       expect.arrayContaining(['starving', 'starving-large', 'loopback', 'udp-fed', 'unix-stream']),
     );
@@ -74,7 +77,7 @@ describe.each(dumps)('the estimate against what drgn counts, $name', ({ files })
     const { low, likely, high } = estimatePinned({
       protocol: unix ? 'UNIX' : udp ? 'UDP' : 'TCP',
       payload: udp ? 0 : (unread ?? found.payload),
-      // A unix stream's sender is charged the truesize of what it sent.
+      // A unix stream's sender is charged the truesize of sent data.
       charge: unix ? found.truesize : socket.meminfo.rmemAlloc + socket.meminfo.backlog,
       segments: 0,
       payloadIsPart: (socket.queues.outOfOrder?.skbs ?? 0) > 0,
@@ -84,11 +87,11 @@ describe.each(dumps)('the estimate against what drgn counts, $name', ({ files })
     expect(low).toBeLessThanOrEqual(found.pinned);
     expect(high).toBeGreaterThanOrEqual(found.pinned);
     if (plain) expect(Math.abs(likely / found.pinned - 1)).toBeLessThan(0.3);
-    // Pages that nothing tells of: the estimate may be too small, and never much too large.
+    // Hidden pages: the estimate may be too small, and never much too large.
     else expect(likely / found.pinned).toBeLessThan(1.3);
   });
 });
 
-test('pages are filled on one of the kernels at least, so that the narrow bound is tried', () => {
+test('pages are filled on at least one of the kernels, which tests the narrow bound', () => {
   expect(plainLarge).toContain(true);
 });

@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Actor, CLI, NEW_NETNS, Stage, skcheck, skcheckJson, until } from './stage.js';
 
-/** One second between samples is enough for what these tests ask. */
+/** One second between samples is enough for these tests. */
 const SOON = ['--interval', '1'];
 
 const stage = new Stage();
@@ -38,7 +38,7 @@ beforeAll(async () => {
   [outside, inside, unix] = pairs.map(({ server }) => server) as [Actor, Actor, Actor];
 });
 
-/** What is said of our three readers. */
+/** Entries of our three readers. */
 function ours(sockets: ReturnType<typeof skcheckJson>['report']['sockets']) {
   const pids = [outside.pid, inside.pid, unix.pid];
   return sockets
@@ -58,7 +58,7 @@ function ours(sockets: ReturnType<typeof skcheckJson>['report']['sockets']) {
 describe('a capture', () => {
   const file = join(dir, 'host.tar.gz');
 
-  test('read elsewhere gives the answer that the host itself gives', () => {
+  test('read elsewhere gives the answer of the host itself', () => {
     const live = skcheckJson([...SOON, '--stale']);
     expect(ours(live.report.sockets).length).toBe(3);
     expect(skcheck([...SOON, '--capture', file])).toMatchObject({ status: 0, stderr: '' });
@@ -69,12 +69,12 @@ describe('a capture', () => {
       source: 'capture',
       ...varying(read),
     });
-    // Captured after it was looked at, and on the same clock.
+    // Captured after the live answer, on the same clock.
     expect(read.report.host.uptimeSeconds).toBeGreaterThan(live.report.host.uptimeSeconds ?? 0);
     expect(read.report.sockets.find(({ pid }) => pid === outside.pid)?.comm).toBe(HOSTILE);
   });
 
-  test('writes over nothing, unless it is told to', () => {
+  test('overwrites no file without --force', () => {
     const mine = join(dir, 'mine.tar.gz');
     writeFileSync(mine, 'mine');
     const refused = skcheck(['--interval', '0.5', '--capture', mine]);
@@ -87,7 +87,7 @@ describe('a capture', () => {
     expect(ours(skcheckJson(['--stale', '--from', mine]).report.sockets).length).toBe(3);
   });
 
-  test('leaves no file that is none', async () => {
+  test('leaves no partial file', async () => {
     const none = join(dir, 'no-such-directory', 'x.tar.gz');
     expect(skcheck(['--capture', none])).toMatchObject({ status: 3, stdout: '' });
     const half = join(dir, 'half.tar.gz');
@@ -99,7 +99,7 @@ describe('a capture', () => {
     expect(readdirSync(dir).filter((name) => name.includes('half'))).toEqual([]);
   });
 
-  test('advice is about the capture, not about this host', () => {
+  test('gives advice about the capture, not about this host', () => {
     const run = skcheck(['--pid', '999999999', '--from', file]);
     expect(run).toMatchObject({ status: 3, stdout: '' });
     expect(run.stderr).toMatch(/^skcheck: no process has pid 999999999\. .* was captured\.\n$/);
@@ -115,13 +115,13 @@ describe('a capture', () => {
     });
   });
 
-  test('as a directory too', () => {
+  test('is readable as a directory too', () => {
     expect(spawnSync('tar', ['-xzf', file, '-C', dir]).status).toBe(0);
     const unpacked = skcheckJson(['--stale', '--from', join(dir, 'kdump-mem-snapshot')]);
     expect(ours(unpacked.report.sockets).length).toBe(3);
   });
 
-  test('the script alone does it, with sh and no skcheck', () => {
+  test('can be taken by the script alone, with sh and without skcheck', () => {
     const script = join(dir, 'capture.sh');
     writeFileSync(script, skcheck(['--capture-script']).stdout);
     const other = join(dir, 'other.tar.gz');
@@ -132,7 +132,7 @@ describe('a capture', () => {
     expect(ours(skcheckJson(['--stale', '--from', other]).report.sockets).length).toBe(3);
   });
 
-  test('names of unix sockets stay out, unless they are asked for', () => {
+  test('includes names of unix sockets only on request', () => {
     const script = join(dir, 'names.sh');
     writeFileSync(script, skcheck(['--capture-script']).stdout);
     for (const [options, local] of [
@@ -149,7 +149,7 @@ describe('a capture', () => {
     }
   });
 
-  test('cut or damaged it is status 3 and one line', () => {
+  test('if truncated or damaged is refused in one line with status 3', () => {
     const bytes = readFileSync(file);
     for (const [name, content] of [
       ['cut', bytes.subarray(0, bytes.length / 2)],
@@ -163,7 +163,7 @@ describe('a capture', () => {
     }
   });
 
-  test('a link in a directory is not followed out of it', () => {
+  test('does not follow a link out of its directory', () => {
     const trap = join(dir, 'trap');
     mkdirSync(join(trap, 'proc'), { recursive: true });
     writeFileSync(join(dir, 'secret'), 'MemTotal: 1 kB');
@@ -172,7 +172,7 @@ describe('a capture', () => {
   });
 });
 
-test('a sosreport: its one sample of ss, owners and all', () => {
+test('from a sosreport: its one sample of ss, with owners', () => {
   const top = join(dir, 'sosreport-x');
   mkdirSync(join(top, 'sos_commands/networking'), { recursive: true });
   mkdirSync(join(top, 'proc'));
@@ -187,7 +187,7 @@ test('a sosreport: its one sample of ss, owners and all', () => {
   expect(socket).toMatchObject({ unreadBytes: 5000, stalled: { certainty: 'likely' } });
 });
 
-/** What two looks at one host may differ in. */
+/** Fields of one host that differ between two scans. */
 function varying({ report }: ReturnType<typeof skcheckJson>) {
   const { takenAt, watchedMs, namespaces, uptimeSeconds } = report.host;
   expect(watchedMs).toBeGreaterThan(900);

@@ -10,7 +10,10 @@ import { VERDICT_CODES } from '../../../src/skcheck/verdict.js';
 import { LAB_KERNELS, labDump } from '../../support/lab.js';
 import { skcheck } from './stage.js';
 
-/** What skcheck would have found in the guest: the sockets of its roles, by pid, fd and inode. */
+/**
+ * A finding that skcheck would have made in the guest: the sockets of its roles, by pid, fd and
+ * inode.
+ */
 function finding(
   pid: number,
   fd: number,
@@ -70,7 +73,7 @@ describe.each(LAB_KERNELS)('counted in the memory of %s', (name) => {
   );
   const kernel = openNative({ files: [elf] });
 
-  test("the sockets found hold what drgn counts, an inode's alone", () => {
+  test('the figures of the found sockets match drgn, also for an inode alone', () => {
     const findings = wanted.map(({ role, inode }) => finding(role.pid, role.fd, inode));
     const exact = countExactly(kernel, findings);
     let compared = 0;
@@ -84,7 +87,7 @@ describe.each(LAB_KERNELS)('counted in the memory of %s', (name) => {
     expect(compared).toBeGreaterThan(5);
   });
 
-  test('a descriptor that is another socket by now is not counted as the one that was found', () => {
+  test('does not count a descriptor that has become another socket', () => {
     const [first] = wanted;
     const wrong = finding(first?.role.pid ?? 0, first?.role.fd ?? 0, 4_000_000_000);
     const exact = countExactly(kernel, [wrong, finding(999_999, 3, 5)]);
@@ -94,11 +97,12 @@ describe.each(LAB_KERNELS)('counted in the memory of %s', (name) => {
     expect(exact.stalePinnedBytes).toBeNull();
   });
 
-  test('what no process has open is found by its inode, or by its addresses', () => {
+  test('finds sockets that no process has open by their inode, or by their addresses', () => {
     const { socket } = truth.roles.find((role) => role.name === 'starving') ?? {};
     const hidden = { ...finding(0, 0, socket?.inode ?? 0), holders: [] };
     const listener = truth.roles.find((role) => role.name === 'listener')?.socket;
-    // Three connections that nobody accepts, each with an end of its client's; another namespace may have the port, too.
+    // Three connections that were not accepted, each with its client's end; another namespace may
+    // use the same port.
     const clients = oracle.sockets.filter(
       ({ peer, netns }) => peer === listener?.local && netns === listener?.netns,
     );
@@ -123,8 +127,8 @@ describe.each(LAB_KERNELS)('counted in the memory of %s', (name) => {
     expect(exact.failed?.because).toMatch(/no process holds it, and no sock in kernel/);
   });
 
-  test('what waits in messages, in rings, or lost its process is found too', () => {
-    // A unix connection that nobody has accepted is in no list of ss.
+  test('finds sockets in messages and rings, and those without a process', () => {
+    // counts replace estimates, and the total counts shared memory once
     const hidden = truth.hidden.filter(({ inode, how }) => inode !== null || how === 'orphan');
     expect(hidden.map(({ how }) => how)).toEqual(expect.arrayContaining(['scm', 'orphan']));
     const findings = hidden.map(({ inode, local, peer }) => ({
@@ -145,7 +149,7 @@ describe.each(LAB_KERNELS)('counted in the memory of %s', (name) => {
     }
   });
 
-  test('counts take the place of estimates, and the total is counted once', () => {
+  test('A unix connection that was not accepted is in no list of ss.', () => {
     const findings = wanted
       .filter(({ role }) => ['starving', 'loopback'].includes(role.name))
       .map(({ role, inode }) => finding(role.pid, role.fd, inode));
@@ -185,12 +189,12 @@ describe.each(LAB_KERNELS)('counted in the memory of %s', (name) => {
       atMost: total,
     });
     expect(counted.totals.unbounded).toBe(0);
-    // Findings with counts are new ones, and lead to them all the same.
+    // Findings with counts are new objects, which still map to their counts.
     expect(counted.findings.map((one) => counts.get(one)?.pinnedBytes)).toEqual(each);
   });
 });
 
-test('--exact where the memory cannot be read says so, and stays with estimates', () => {
+test('--exact without readable memory reports that, and keeps the estimates', () => {
   const { status, stderr } = skcheck(['--exact', '--interval', '0']);
   expect([0, 1]).toContain(status);
   const said = /note: (?:--exact is not available|\d+ sockets could not be counted)/;

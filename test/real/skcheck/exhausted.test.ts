@@ -19,8 +19,8 @@ beforeAll(async () => {
   ({ port } = (await stage.pair({}, { bytes: 5000 })).server);
 });
 
-/** Somebody has stopped reading: it is found, or one line says what was lacking. */
-function expectFoundOrTold(wrapper: string[]): 'found' | 'told' {
+/** Expects that the stalled reader is found, or that one line reports what is missing. */
+function expectFoundOrReported(wrapper: string[]): 'found' | 'told' {
   const run = skcheck(['--stale', '--interval', '0.5', '--json'], wrapper);
   expect(run.stderr.replaceAll(/^skcheck: [^\n]+\n/gm, '')).toBe('');
   if (run.status === 1) {
@@ -35,26 +35,26 @@ function expectFoundOrTold(wrapper: string[]): 'found' | 'told' {
 
 // With fewer than 20 Node itself does not start.
 test.each([20, 22, 24, 26, 28, 30, 32, 34, 40])('with %d descriptors', (count) => {
-  expectFoundOrTold(['sh', '-c', `ulimit -n ${count}; exec "$@"`, 'sh']);
+  expectFoundOrReported(['sh', '-c', `ulimit -n ${count}; exec "$@"`, 'sh']);
 });
 
-test('with few and with many both are seen', () => {
+test('few and many give one outcome each', () => {
   const outcomes = [22, 400].map((count) =>
-    expectFoundOrTold(['sh', '-c', `ulimit -n ${count}; exec "$@"`, 'sh']),
+    expectFoundOrReported(['sh', '-c', `ulimit -n ${count}; exec "$@"`, 'sh']),
   );
   expect(outcomes).toEqual(['told', 'found']);
 });
 
-describe('what ss starts ends with it', () => {
+describe('processes of ss exit with it', () => {
   test('a grandchild that keeps its pipe', async () => {
     const mark = `skcheck-test-${process.pid}`;
     writeFileSync(join(dir, 'ss'), `#!/bin/sh\nsh -c 'sleep 60; :' ${mark} &\necho x\nwait\n`);
     chmodSync(join(dir, 'ss'), 0o755);
     const env = { PATH: `${dir}:${process.env.PATH}` };
-    // It is interrupted long before ss is given up.
+    // It is interrupted long before ss times out.
     const run = skcheck(['--netns', 'own'], ['timeout', '-s', 'INT', '3'], env);
     expect(run.stdout).toBe('');
-    // What was killed is seen until the kernel has got round to it; it sleeps for 60 s if it was not.
+    // A killed process is visible until the kernel has reaped it; otherwise it sleeps for 60 s.
     const left = () => spawnSync('pgrep', ['-f', mark], { encoding: 'utf8' }).stdout;
     for (let tries = 0; tries < 50 && left() !== ''; tries++)
       await new Promise((resolve) => setTimeout(resolve, 100));

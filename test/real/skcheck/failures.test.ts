@@ -27,35 +27,35 @@ describe('wrong usage is status 2 and one line', () => {
     ['an argument', ['4711']],
     ['no interval', ['--interval']],
     ['a negative interval', ['--interval', '-1']],
-    ['an interval that is too short to judge', ['--interval', '0.1']],
+    ['an interval that is too short for a verdict', ['--interval', '0.1']],
     ['an interval in words', ['--interval', 'two']],
     ['half a byte', ['--min-bytes', '0.5']],
     ['pid 0', ['--pid', '0']],
     ['an unknown verdict', ['--verdict', 'stalled-reader,lazy']],
-    ['two ways to choose verdicts', ['--stale', '--verdict', 'slow-reader']],
+    ['two ways to select verdicts', ['--stale', '--verdict', 'slow-reader']],
     ['one sample twice', ['--samples', '1']],
-    ['a port that is none', ['--sport', '65536']],
-    ['an address that is none', ['--address', '10.0.0.256']],
+    ['an invalid port', ['--sport', '65536']],
+    ['an invalid address', ['--address', '10.0.0.256']],
     ['an age in words', ['--min-age', 'long']],
-    ['a state that is none', ['--state', 'established,nonsense']],
+    ['an invalid state', ['--state', 'established,nonsense']],
     ['a capture, counted in the memory of this host', ['--from', 'c.tar.gz', '--exact']],
     ['a capture, watched', ['--from', 'c.tar.gz', '--watch']],
     ['a capture, without the tables that it lacks', ['--from', 'c.tar.gz', '--procfs']],
     ['a capture, captured', ['--from', 'c.tar.gz', '--capture', 'd.tar.gz']],
     ['two formats', ['--json', '--prometheus']],
-    ['a capture, at another pace', ['--from', 'c.tar.gz', '--interval', '3']],
+    ['a capture, with another interval', ['--from', 'c.tar.gz', '--interval', '3']],
     ['a capture, with more samples', ['--from', 'c.tar.gz', '--samples', '3']],
     ['a capture, and pages that are counted here', ['--from', 'c.tar.gz', '--census']],
     ['several samples at once', ['--samples', '3', '--interval', '0']],
     ['a watch without time', ['--watch', '--interval', '0']],
     ['a capture without time', ['--capture', 'd.tar.gz', '--interval', '0']],
-    ['a capture that is judged', ['--capture', 'd.tar.gz', '--stale']],
+    ['a capture with a verdict filter', ['--capture', 'd.tar.gz', '--stale']],
     ['a capture of one process', ['--capture', 'd.tar.gz', '--pid', '1']],
     ['force without a capture', ['--force']],
-    ['the script and a question', ['--capture-script', '--stale']],
-    ['the script and a pace', ['--capture-script', '--interval', '3']],
+    ['the script and a query', ['--capture-script', '--stale']],
+    ['the script and an interval', ['--capture-script', '--interval', '3']],
     ['the script and an argument', ['--capture-script', 'c.sh']],
-    ['metrics of what is listed', ['--prometheus', '--stale']],
+    ['metrics of listed sockets', ['--prometheus', '--stale']],
     ['metrics, the worst', ['--listen', '127.0.0.1:0', '--top', '3']],
     ['metrics, watched', ['--prometheus', '--watch']],
     ['metrics in two ways', ['--prometheus', '--listen', '127.0.0.1:0']],
@@ -67,7 +67,7 @@ describe('wrong usage is status 2 and one line', () => {
   });
 });
 
-test.each([['nope'], ['help', 'nope'], ['help']])('%s %s is no command', (...args) => {
+test.each([['nope'], ['help', 'nope'], ['help']])('refuses the command %s %s', (...args) => {
   const run = skcheck(args.filter((arg) => arg !== undefined));
   expect(run).toMatchObject({ status: 2, stdout: '' });
   expect(run.stderr).toBe(
@@ -87,7 +87,7 @@ test('--help has examples and the exit statuses, --version the version', () => {
   });
 });
 
-describe('what keeps it from looking is status 3 and one line', () => {
+describe('a failed scan is status 3 and one line', () => {
   test('a device or a fifo instead of a capture', () => {
     expect(spawnSync('mkfifo', [join(dir, 'fifo')]).status).toBe(0);
     for (const path of ['/dev/zero', join(dir, 'fifo')]) {
@@ -127,7 +127,7 @@ describe('what keeps it from looking is status 3 and one line', () => {
 });
 
 describe('without ss', () => {
-  // In a mount namespace of its own, where the directories of all commands are empty.
+  // In a separate mount namespace, where the directories of all commands are empty.
   const script = [
     'node=$1; shift',
     `touch ${dir}/node && mount --bind "$node" ${dir}/node`,
@@ -136,7 +136,7 @@ describe('without ss', () => {
   ].join('; ');
   const bare = ['unshare', '-m', 'sh', '-c', script, 'sh'];
 
-  test('/proc/net is read, and what is missing then is said', async () => {
+  test('reads /proc/net, and reports what is missing there', async () => {
     const { server } = await stage.pair({}, { bytes: 5000 });
     server.stop();
     const run = skcheckJson(['--stale', '--sport', `${server.port}`], bare);
@@ -147,13 +147,13 @@ describe('without ss', () => {
   });
 });
 
-test('a network namespace that is not there is status 3', () => {
+test('a missing network namespace is status 3', () => {
   const run = skcheck(['--netns', 'no-such-namespace']);
   expect(run).toMatchObject({ status: 3, stdout: '' });
   expect(run.stderr).toMatch(/^skcheck: network namespace "no-such-namespace" not found[^\n]+\n$/);
 });
 
-test('rows that cannot be read are counted, not passed over in silence', () => {
+test('reports the number of malformed rows', () => {
   const args = ['--stale', '--netns', 'own', '--interval', '0'];
   const run = skcheck(args, [], withSs('echo "tcp WHAT is this"'));
   expect(run.status).toBe(3);

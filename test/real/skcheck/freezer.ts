@@ -2,14 +2,14 @@ import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { until } from './stage.js';
 
-/** A hierarchy of cgroups that can freeze: of version 2, or version 1's freezer. */
+/** A cgroup hierarchy that can freeze: version 2, or version 1's freezer. */
 export interface Freezer {
   readonly version: 'v1' | 'v2';
-  /** Where it is mounted. */
+  /** Its mount point. */
   readonly mount: string;
 }
 
-/** Those of this machine; one at least, or nothing can be tested. */
+/** Hierarchies of this machine; the tests need at least one. */
 export function freezers(): Freezer[] {
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
   return mounts.flatMap((line): Freezer[] => {
@@ -22,7 +22,7 @@ export function freezers(): Freezer[] {
   });
 }
 
-/** Freezes a process in a cgroup of its own; what it returns thaws it and removes the cgroup. */
+/** Freezes a process in its own cgroup; the returned function thaws it and removes the cgroup. */
 export async function freeze({ version, mount }: Freezer, pid: number): Promise<() => void> {
   const group = join(mount, `skcheck-test-${pid}`);
   mkdirSync(group);

@@ -11,15 +11,15 @@ import { labKernel, type Truth } from '../../support/lab.js';
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const SKCHECK = `${ROOT}dist/package/skcheck`;
 
-/** An emulated guest on a busy machine: half a minute where nothing else runs. */
+/** Limit for an emulated guest on a busy machine; half a minute on an idle one. */
 const LONG_MS = 480_000;
 
 const isWrong = ({ stalled }: SkcheckReport['sockets'][number]) => isProblem(stalled.verdict);
 
-/** What ss asks the kernel through; without them it reads /proc/net, and knows less. */
+/** Diag modules that ss uses; without them it reads /proc/net, which has fewer facts. */
 const DIAG = ['inet_diag', 'tcp_diag', 'udp_diag', 'raw_diag', 'unix_diag', 'af_packet_diag'];
 
-// The one executable, in a guest that has no node.
+// The single executable, in a guest without node.
 describe.each(['6.1'] as const)('skcheck in a live guest of %s', (kernel) => {
   let guest: Guest;
   let truth: Truth;
@@ -56,7 +56,7 @@ describe.each(['6.1'] as const)('skcheck in a live guest of %s', (kernel) => {
     return skcheckSchema.parse(JSON.parse(output.toString()));
   }
 
-  test('names the readers that have stopped, and counts what they hold within its own bounds', async () => {
+  test('names the stalled readers, and their counts are within its own bounds', async () => {
     expect((await guest.run('command -v node || echo none')).output.toString().trim()).toBe('none');
     const starving = truth.roles.find(({ name }) => name === 'starving');
     const found = counted.sockets.find(({ inode }) => inode === starving?.socket?.inode);
@@ -66,7 +66,7 @@ describe.each(['6.1'] as const)('skcheck in a live guest of %s', (kernel) => {
       stalled: { verdict: 'stalled-reader', certainty: 'proved' },
       counted: { complete: true },
     });
-    // Also connections that nobody accepted: their listener's process has them.
+    // Includes connections that were not accepted: their listener's process owns them.
     const listener = truth.roles.find(({ name }) => name === 'listener');
     const waiting = counted.sockets.filter(
       ({ local, state }) => local === listener?.socket?.local && state !== 'LISTEN',
@@ -76,7 +76,7 @@ describe.each(['6.1'] as const)('skcheck in a live guest of %s', (kernel) => {
     expect(said).toEqual([each, each, each]);
     for (const { local, inode, counted: count } of counted.sockets.filter(isWrong))
       expect([local, inode, count]).toEqual([local, inode, expect.objectContaining({})]);
-    // And those that travel in messages, or that io_uring keeps.
+    // Includes those in messages, or in io_uring.
     const kept = truth.hidden.filter(({ inode, bytes }) => inode !== null && (bytes ?? 0) > 1);
     expect(kept.length).toBeGreaterThanOrEqual(3);
     for (const { name, inode, bytes } of kept)
@@ -97,7 +97,7 @@ describe.each(['6.1'] as const)('skcheck in a live guest of %s', (kernel) => {
     expect(compared).toBeGreaterThan(10);
   });
 
-  test('what was sent and closed without an answer is an orphan, found and counted', () => {
+  test('an unacknowledged closed socket is an orphan, found and counted', () => {
     const orphan = truth.hidden.find(({ how }) => how === 'orphan');
     const found = counted.sockets.find(({ local }) => local === orphan?.local);
     expect(found).toMatchObject({

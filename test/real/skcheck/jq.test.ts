@@ -27,7 +27,7 @@ beforeAll(async () => {
     `#!/bin/sh\nexec '${process.execPath}' '${commandPath('skcheck')}' "$@"\n`,
   );
   chmodSync(skcheck, 0o755);
-  // It has more to write than its reader, which reads nothing, has room for.
+  // It has more to write than the buffers of its stalled reader can hold.
   const pair = await stage.pair({}, {});
   stalled = pair.server;
   await until(() => connections(stalled.port).clients.some(isBlocked));
@@ -43,11 +43,11 @@ function run(line: string): string {
   return stdout;
 }
 
-test('the documents ask skcheck’s JSON with jq', () => {
+test('the documents query skcheck’s JSON with jq', () => {
   expect(LINES).toHaveLength(2);
 });
 
-test('codes of reasons stand in a row for each socket', () => {
+test('prints the codes of reasons in one row for each socket', () => {
   const rows = run(LINES[0]!)
     .split('\n')
     .map((row) => row.split('\t'));
@@ -58,7 +58,7 @@ test('codes of reasons stand in a row for each socket', () => {
   ]);
 });
 
-test('figures of reasons add up to what ss says is not acknowledged', () => {
+test('figures of reasons add up to the unacknowledged data in ss', () => {
   const unsent = Number(run(LINES[1]!));
   const { clients } = connections(stalled.port);
   const sendQ = clients.reduce((sum, client) => sum + client.sendQ, 0);

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { skcheck, skcheckJson } from './stage.js';
 
-// tcp_max_tw_buckets is one of each network namespace. What the others limit is the whole machine's:
-// guest.test.ts turns them down in a guest.
+// tcp_max_tw_buckets is per network namespace. The other limits apply to the machine: guest.test.ts
+// lowers them in a guest.
 
 /** Opens and closes some connections; the end that closes first stays in TIME-WAIT. */
 const CLOSE_SOME = `use IO::Socket::INET;
@@ -26,14 +26,14 @@ const CLOSE_IN = [
   'perl -e "$program" "$count" && exec "$@"',
 ].join('; ');
 
-/** What is said of TIME-WAIT where 10 are allowed and so many connections were closed. */
+/** The TIME-WAIT warning with a limit of 10, after `count` connections were closed. */
 function timeWait(count: number) {
   const inside = ['unshare', '-n', 'sh', '-c', CLOSE_IN, 'sh', '10', CLOSE_SOME, `${count}`];
   const { report } = skcheckJson(['--interval', '0', '--netns', 'own'], inside);
   return report.warnings.find(({ code }) => code === 'time-wait');
 }
 
-test('TIME-WAIT near its limit', () => {
+test('warns of TIME-WAIT near its limit', () => {
   expect(timeWait(9)).toEqual({
     code: 'time-wait',
     count: 9,
@@ -41,17 +41,17 @@ test('TIME-WAIT near its limit', () => {
   });
 });
 
-test('and far from it', () => {
+test('does not warn far from the limit', () => {
   expect(timeWait(5)).toBeUndefined();
 });
 
-describe('in other network namespaces than our own', () => {
+describe('in other network namespaces', () => {
   const [near, far] = [`skcheck-near-${process.pid}`, `skcheck-far-${process.pid}`];
   const dir = mkdtempSync(join(tmpdir(), 'skcheck-'));
   const run = (command: string, ...args: string[]) =>
     expect(spawnSync(command, args, { encoding: 'utf8' })).toMatchObject({ status: 0 });
 
-  // A minute later there is nothing left in TIME-WAIT: each test has its own.
+  // After a minute nothing is left in TIME-WAIT: each test has its own connections.
   beforeEach(() => {
     for (const [name, limit] of [
       [near, '130'],
@@ -77,13 +77,13 @@ describe('in other network namespaces than our own', () => {
     message: `120 TCP sockets in TIME-WAIT in network namespace ${near}, near or over tcp_max_tw_buckets (130)`,
   };
 
-  test('the one that is near its limit is named', () => {
+  test('names the namespace near its limit', () => {
     expect(ours(['--interval', '0'])).toEqual([warning]);
     expect(ours(['--interval', '0', '--netns', near])).toEqual([warning]);
     expect(ours(['--interval', '0', '--netns', far])).toEqual([]);
   });
 
-  test('a capture tells the same, of a namespace that a process lives in', () => {
+  test('reports the same from a capture, for a namespace with a process', () => {
     const file = join(dir, 'host.tar.gz');
     const inside = ['netns', 'exec', near, process.execPath, '-e', 'setTimeout(() => {}, 60000)'];
     const resident = spawn('ip', inside, { stdio: 'ignore' });
@@ -93,7 +93,7 @@ describe('in other network namespaces than our own', () => {
       resident.kill('SIGKILL');
     }
     expect(ours(['--from', file])).toEqual([warning]);
-    // The other one was not captured, and does not stand in the way.
+    // The other one was not captured, and does not hide the warning.
     const codes = skcheckJson(['--from', file]).report.warnings.map(({ code }) => code);
     expect(codes).not.toContain('without-ss');
   });

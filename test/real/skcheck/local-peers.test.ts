@@ -29,7 +29,7 @@ beforeAll(async () => {
   ({ report } = skcheckJson(['--stale', '--interval', '1', '--pid', `${pid}`]));
 }, 60_000);
 
-test('each stalled reader names its local peer, and what its send queue holds', () => {
+test('each stalled reader names its local peer, and the size of its send queue', () => {
   expect(report.sockets.length).toBe(CONNECTIONS);
   for (const { stalled, localPeer } of report.sockets) {
     expect(stalled.verdict).toBe('stalled-reader');
@@ -48,7 +48,7 @@ test('each stalled reader names its local peer, and what its send queue holds', 
   expect(unsent).toBeGreaterThan(2 ** 20);
 });
 
-test('a socket that is counted as a row of its own is not counted twice', () => {
+test('a socket with a row of its own is not counted twice', () => {
   const { report: all } = skcheckJson(['--interval', '1.5']);
   const senders = all.sockets.filter(({ pid }) => pid === writer);
   expect(senders.map(({ stalled }) => stalled.verdict)).toContain('stalled-sender');

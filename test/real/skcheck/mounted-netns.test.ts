@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Stage, skcheck, skcheckJson } from './stage.js';
 
-/** One second between samples is enough for what these tests ask. */
+/** One second between samples is enough for these tests. */
 const SOON = ['--interval', '1'];
 
 const stage = new Stage();
 const dir = mkdtempSync(join(tmpdir(), 'skcheck-'));
 const NAME = `skcheck-mount-${process.pid}`;
-/** A mount elsewhere than in the directory of `ip netns`, with a blank in its name. */
+/** A mount point outside the directory of `ip netns`, with a space in its name. */
 const ELSEWHERE = join(dir, 'a b');
 const script = join(dir, 'capture.sh');
 
@@ -33,7 +33,7 @@ afterAll(() => {
   rmSync(dir, { recursive: true });
 });
 
-/** What is said of sockets in our namespace. */
+/** Entries of sockets in our namespace. */
 function inside(args: string[]) {
   return skcheckJson(args).report.sockets.filter((socket) => socket.netns === netns);
 }
@@ -44,7 +44,7 @@ const STALLED = {
   stalled: { verdict: 'stalled-reader' },
 };
 
-/** The capture's script, with these commands as if they were not installed. */
+/** The capture script, with these commands hidden. */
 function captureWithout(file: string, ...commands: string[]) {
   const hide = commands.map((command) => `mount --bind /dev/null ${pathOf(command)}`).join(' && ');
   const args = ['-m', 'sh', '-c', `${hide} && exec sh "$@"`, 'sh', script, '--tmpfs', file, '1'];
@@ -56,14 +56,14 @@ test('no process lives in it', () => {
   expect(stdout).toBe('');
 });
 
-test('a stalled socket in a namespace that only a mount keeps is found, with its owner elsewhere', () => {
+test('finds a stalled socket in a namespace that only a mount keeps, with its owner elsewhere', () => {
   expect(inside([...SOON, '--stale'])).toMatchObject([{ ...STALLED, pid, netnsName: NAME }]);
   expect(inside([...SOON, '--procfs', '--netns', NAME])).toMatchObject([
     { pid, unreadBytes: 5000 },
   ]);
 });
 
-test('its capture has it too', () => {
+test('its capture contains the socket too', () => {
   const file = join(dir, 'whole.tar.gz');
   expect(skcheck([...SOON, '--capture', file])).toMatchObject({ status: 0, stderr: '' });
   const timeless = (text = '') => text.replaceAll(/[\d.]+ s/g, 'T');
@@ -79,14 +79,14 @@ test('its capture has it too', () => {
   expect(inside(['--stale', '--from', file, '--netns', NAME])).toMatchObject([{ pid }]);
 });
 
-test('so it has where ip is what can enter it', () => {
+test('the script contains it too if only ip can enter the namespace', () => {
   const file = join(dir, 'by-ip.tar.gz');
   const { status } = captureWithout(file, 'nsenter');
   expect(status).toBe(0);
   expect(inside(['--stale', '--from', file])).toMatchObject([{ ...STALLED, pid, netnsName: NAME }]);
 });
 
-test('and where there is no ss', () => {
+test('finds it without ss', () => {
   const file = join(dir, 'no-ss.tar.gz');
   expect(captureWithout(file, 'ss')).toMatchObject({ status: 0, stderr: '' });
   const { report } = skcheckJson(['--from', file, '--stale']);
@@ -96,7 +96,7 @@ test('and where there is no ss', () => {
   ]);
 });
 
-test('what could not be entered is said when it is captured, and when that is read', () => {
+test('the capture and its answer report namespaces that could not be entered', () => {
   const file = join(dir, 'closed.tar.gz');
   const { status, stderr } = captureWithout(file, 'nsenter', 'ip');
   expect(status).toBe(0);
@@ -113,12 +113,12 @@ test('what could not be entered is said when it is captured, and when that is re
       /could not be entered\. Capture as root, with nsenter .* or ip /,
     ),
   });
-  const asked = skcheck(['--from', file, '--netns', NAME]);
-  expect(asked).toMatchObject({ status: 3, stdout: '' });
-  expect(asked.stderr).toMatch(/could not be entered\. Capture as root, with nsenter .* or ip /);
+  const netnsRun = skcheck(['--from', file, '--netns', NAME]);
+  expect(netnsRun).toMatchObject({ status: 3, stdout: '' });
+  expect(netnsRun.stderr).toMatch(/could not be entered\. Capture as root, with nsenter .* or ip /);
 });
 
-test('wherever it is mounted', () => {
+test('finds the namespace at any mount point', () => {
   writeFileSync(ELSEWHERE, '');
   run('mount', '--bind', `/run/netns/${NAME}`, ELSEWHERE);
   run('ip', 'netns', 'delete', NAME);

@@ -8,7 +8,7 @@ import { InetScan } from '../../../src/host/ss/inet.js';
 import { UnixScan } from '../../../src/host/ss/unix.js';
 import { type Actor, NEW_NETNS, Stage, skcheck, skcheckJson } from './stage.js';
 
-/** One second between samples is enough for what these tests ask. */
+/** One second between samples is enough for these tests. */
 const SOON = ['--interval', '1'];
 const PATH = process.env.PATH ?? '';
 
@@ -32,7 +32,10 @@ beforeAll(async () => {
   readers = [tcp.server, unix.server, sender.server];
 });
 
-/** The real ss of this machine, that refuses what an older one did not know, in that one's words. */
+/**
+ * The real ss of this machine, wrapped to reject what an older one did not support, with its
+ * messages.
+ */
 function olderSs(name: string, { options, tables, usage }: Older) {
   const place = join(dir, name);
   mkdirSync(place);
@@ -59,7 +62,7 @@ function olderSs(name: string, { options, tables, usage }: Older) {
   return { PATH: `${place}:${PATH}` };
 }
 
-/** Names of unix sockets too, which stay out else; wherever temporary files lie. */
+/** Includes names of unix sockets, and allows any temporary folder. */
 const ALL = ['--with', 'unix-paths', '--tmpfs'];
 
 interface Older {
@@ -68,13 +71,15 @@ interface Older {
   readonly usage: 'stdout' | 'stderr';
 }
 
-/** Without the machine's memory of that moment, which bounds what a socket's own figures do not. */
+/**
+ * Without the machine's memory at that moment, which bounds sockets without a bound of their own.
+ */
 const bounded = <P extends { atMost: number | null }>(pinned: P) => ({
   ...pinned,
   high: pinned.atMost,
 });
 
-/** What is said of our readers, without what passes from one look to the next. */
+/** Entries of our readers, without fields that differ between two scans. */
 function ours(env: NodeJS.ProcessEnv, ...args: string[]) {
   const { report, stderr } = skcheckJson(args, args.includes('--from') ? [] : enter, env);
   const pids = readers.map(({ pid }) => pid);
@@ -87,7 +92,7 @@ function ours(env: NodeJS.ProcessEnv, ...args: string[]) {
         ...socket,
         pinned: bounded(pinned),
         localPeer: localPeer && { ...localPeer, pinned: bounded(localPeer.pinned) },
-        // Probes of the closed window are dropped, one now and then.
+        // Window probes are dropped now and then.
         skmem: { ...skmem, d: typeof skmem?.d },
         verdict: stalled.verdict,
       })),
@@ -95,24 +100,24 @@ function ours(env: NodeJS.ProcessEnv, ...args: string[]) {
 }
 
 describe.each([
-  ['Debian 10 has', { options: ['O'], tables: ['mptcp'], usage: 'stderr' }, 'mptcp'],
+  ['of Debian 10', { options: ['O'], tables: ['mptcp'], usage: 'stderr' }, 'mptcp'],
   [
-    'CentOS 7 had',
+    'of CentOS 7',
     { options: ['O'], tables: ['vsock_stream', 'mptcp'], usage: 'stderr' },
     'vsock, mptcp',
   ],
   [
-    'knows no -H either',
+    'that lacks -H as well',
     { options: ['H', 'O'], tables: ['vsock_stream', 'mptcp', 'sctp'], usage: 'stdout' },
     'vsock, mptcp, sctp',
   ],
-] as const)('an ss as %s', (name, older, missing) => {
+] as const)('an ss %s', (name, older, missing) => {
   let env: NodeJS.ProcessEnv;
   beforeAll(() => {
     env = olderSs(name, older);
   });
 
-  test('gives the answer that today’s gives, and what is missing is said', () => {
+  test('gives the same answer as the current one, and reports missing facts', () => {
     const now = ours({}, ...SOON, '--netns', 'own');
     expect(now.sockets.map(({ protocol, verdict }) => `${protocol} ${verdict}`).sort()).toEqual([
       'TCP stalled-reader',
@@ -126,7 +131,7 @@ describe.each([
     expect(then.stderr).toContain(`lists none of them: ${missing}.\n`);
   });
 
-  test('captures too', () => {
+  test('also in captures', () => {
     const script = join(dir, 'capture.sh');
     const file = join(dir, `${name}.tar.gz`);
     writeFileSync(script, skcheck(['--capture-script']).stdout);
@@ -140,7 +145,7 @@ describe.each([
 });
 
 test('every row of the real ss reads the same with -O and without', () => {
-  // Nothing moves in there but times.
+  // Only times change there.
   const still = (socket: SocketRecord) => ({
     ...socket,
     timer: socket.timer?.kind,
@@ -177,7 +182,7 @@ function scanUnix(bytes: Buffer) {
   return scan.end();
 }
 
-test('an ss that refuses what it must know is an error, once', () => {
+test('an ss without a required option is reported once', () => {
   const env = olderSs('broken', { options: ['m'], tables: [], usage: 'stderr' });
   const run = skcheck(['--stale'], [], env);
   expect(run).toMatchObject({ status: 3, stdout: '' });

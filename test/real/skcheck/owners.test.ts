@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Actor, Stage, skcheck, skcheckJson, together } from './stage.js';
 
-/** One second between samples is enough for what these tests ask. */
+/** One second between samples is enough for these tests. */
 const SOON = ['--interval', '1'];
 
 const HOSTILE = '\u001b[31mx\n,"\u009by\\';
@@ -33,7 +33,7 @@ test('a socket that a fork holds twice is one socket, with both processes and al
   });
 });
 
-test('asking for the fork finds the same socket', async () => {
+test('--pid of the fork finds the same socket', async () => {
   const [of, by] = await together(
     ...[server.pid, child].map((pid) => [...SOON, '--stale', '--pid', `${pid}`]),
   );
@@ -42,7 +42,7 @@ test('asking for the fork finds the same socket', async () => {
   );
 });
 
-test('a hostile name is whole in JSON and inert in both outputs', () => {
+test('a hostile name is unchanged in JSON and escaped in both outputs', () => {
   const { report, stdout: json } = skcheckJson([...SOON, '--stale', '--pid', `${server.pid}`]);
   const comm = report.sockets[0]?.holders.find(({ pid }) => pid === server.pid)?.comm;
   expect(comm).toBe(HOSTILE);
@@ -58,9 +58,9 @@ test('a hostile name is whole in JSON and inert in both outputs', () => {
   expect(text).toMatch(/tcp 127\.0\.0\.1:\d+ ← 127\.0\.0\.1:\d+/);
 });
 
-test('colours only on a terminal, and not with NO_COLOR', () => {
+test('prints colours only on a terminal, and not with NO_COLOR', () => {
   const onTerminal = (env: NodeJS.ProcessEnv) =>
-    // `script` gives the command a terminal and passes on what it prints there.
+    // `script` runs the command on a terminal and passes its output on.
     skcheck(['--interval', '0', '--pid', `${server.pid}`], inTerminal, { TERM: 'xterm', ...env })
       .stdout;
   // A CI's terminal is one too.

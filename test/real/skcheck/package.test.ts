@@ -12,7 +12,7 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const stage = new Stage();
 afterAll(() => stage.end());
 
-/** Runs an executable where there is no node: it has all that it needs but ss. */
+/** Runs an executable without node, with all programs that it needs except ss. */
 function alone(command: string, args: string[]) {
   const environment = ['-i', 'PATH=/usr/sbin:/sbin'];
   expect(spawnSync('env', [...environment, '/bin/sh', '-c', 'command -v node']).status).not.toBe(0);
@@ -35,7 +35,7 @@ test('each is one executable of less than 120 MiB', () => {
   }
 });
 
-test('they say their version and their help', () => {
+test('they print their version and their help', () => {
   for (const command of ['kdump-mem', 'skcheck']) {
     expect(alone(command, ['--version'])).toMatchObject({
       status: 0,
@@ -46,7 +46,7 @@ test('they say their version and their help', () => {
   }
 });
 
-test('skcheck names a stalled reader, and looks again and again', async () => {
+test('skcheck names a stalled reader, and scans repeatedly', async () => {
   const { server } = await stage.pair({}, { bytes: 5000 });
   const { status, stdout } = alone('skcheck', ['--stale', '--json']);
   expect(status).toBe(1);
@@ -63,7 +63,7 @@ test('kdump-mem opens a dump', () => {
   expect(none.stderr).toMatch(/^kdump-mem: [^\n]+\n$/);
 });
 
-test('kdump-mem serves answers to an agent, by itself', async () => {
+test('kdump-mem serves answers to an agent on its own', async () => {
   const program = ['/usr/bin/env', '-i', `${ROOT}dist/package/kdump-mem`] as const;
   await using server = await McpClient.connectTo(program, '--vmcore', incident().vmcore);
   const { failed, text } = await server.call('triage');

@@ -35,7 +35,7 @@ beforeAll(async () => {
 });
 
 describe('--prometheus', () => {
-  test('is what promtool takes without a word, hostile names and all', () => {
+  test('prints metrics that promtool accepts, including hostile names', () => {
     const { status, stdout } = skcheck(['--prometheus']);
     expect(status).toBe(0);
     expect(stdout).toMatch(/^skcheck_stale_sockets [1-9]/m);
@@ -47,7 +47,7 @@ describe('--prometheus', () => {
     expect(check).toMatchObject({ status: 0, stdout: '', stderr: '' });
   });
 
-  test("node_exporter's textfile collector passes it on", async () => {
+  test("prints metrics that node_exporter's textfile collector exports", async () => {
     const folder = join(dir, 'textfile');
     mkdirSync(folder);
     writeFileSync(join(folder, 'skcheck.prom'), skcheck(['--prometheus']).stdout);
@@ -84,8 +84,8 @@ function promtool(metrics: string) {
 
 const ACCEPTED = { status: 0, stdout: '', stderr: '' };
 
-describe('a look that fails', () => {
-  test('is metrics that say so, one line on stderr and status 3', () => {
+describe('a failed scan', () => {
+  test('is metrics with that fact, one line on stderr and status 3', () => {
     const { status, stdout, stderr } = skcheck(['--prometheus'], [], withoutSs());
     expect(status).toBe(3);
     expect(stderr).toMatch(/^skcheck: ss failed.*\n$/);
@@ -96,7 +96,7 @@ describe('a look that fails', () => {
     expect(promtool(stdout)).toEqual(ACCEPTED);
   });
 
-  test('in a file is counted on from the one before, and when a look last succeeded stays', () => {
+  test('in a file continues the counter, and keeps the time of the last success', () => {
     const file = join(dir, 'skcheck.prom');
     const look = (env: NodeJS.ProcessEnv = {}) => {
       const { status } = skcheck(['--prometheus', file, '--interval', '0'], [], env);
@@ -119,7 +119,7 @@ describe('a look that fails', () => {
     const again = look();
     expect(again).toMatchObject({ status: 0, up: 1, failures: 2 });
     expect(again.success).toBeGreaterThanOrEqual(success);
-    // node_exporter is another user.
+    // node_exporter runs as another user.
     expect(statSync(file).mode & 0o777).toBe(0o644);
   });
 
@@ -141,7 +141,7 @@ describe('a look that fails', () => {
 });
 
 describe('--memory', () => {
-  test.each(['counters', 'pageflags'])('puts %s beside the other metrics', (source) => {
+  test.each(['counters', 'pageflags'])('adds %s to the other metrics', (source) => {
     const { status, stdout, stderr } = skcheck([
       '--prometheus',
       '--interval',
@@ -157,12 +157,12 @@ describe('--memory', () => {
     expect(stdout).toMatch(
       /^kdump_mem_memory_bytes\{group="applications-and-files",category="anonymous"\} [1-9]/m,
     );
-    // Of what nothing tells of there is no figure.
+    // An unknown category has no figure.
     expect(stdout).toMatch(/^kdump_mem_memory_category_complete\{category="network-sockets"\} 0$/m);
     expect(stdout).not.toMatch(/^kdump_mem_memory_bytes\{.*category="network-sockets"/m);
   });
 
-  test('is served with the others, by counters unless told', async () => {
+  test('is served with the others, from counters by default', async () => {
     const port = await freePort();
     const args = [CLI, '--listen', `127.0.0.1:${port}`, '--interval', '0', '--memory'];
     const served = spawn(process.execPath, args);
@@ -176,7 +176,7 @@ describe('--memory', () => {
     expect((await once(served, 'exit'))[0]).toBe(0);
   });
 
-  test('and a look at sockets that fails leave each other alone', () => {
+  test('is independent of a failed scan of sockets', () => {
     const args = ['--prometheus', '--interval', '0', '--memory'];
     const { status, stdout } = skcheck(args, [], withoutSs());
     expect(status).toBe(3);
@@ -187,7 +187,7 @@ describe('--memory', () => {
 });
 
 describe('--listen', () => {
-  test('is scraped by prometheus, the rules load, and every panel can be asked', async () => {
+  test("is scraped by prometheus, the rules load, and every panel's query succeeds", async () => {
     const [ours, theirs] = [await freePort(), await freePort()];
     const served = spawn(process.execPath, [CLI, '--listen', `127.0.0.1:${ours}`], {
       stdio: ['ignore', 'ignore', 'pipe'],
@@ -198,7 +198,7 @@ describe('--listen', () => {
     writeFileSync(
       config,
       JSON.stringify({
-        // A look takes two seconds and, on a busy machine, as many again.
+        // A scan takes two seconds and, on a busy machine, twice as long.
         global: { scrape_interval: '10s', scrape_timeout: '10s', evaluation_interval: '4s' },
         rule_files: [join(DEPLOY, 'prometheus/skcheck.rules.yml')],
         scrape_configs: [
@@ -229,7 +229,7 @@ describe('--listen', () => {
     expect(status).toBe(0);
   });
 
-  test('a port that is taken is status 3 and one line', async () => {
+  test('a port in use is status 3 and one line', async () => {
     const blocker = createServer().listen(0, '127.0.0.1');
     await once(blocker, 'listening');
     const address = blocker.address();
@@ -261,7 +261,7 @@ describe('deploy/', () => {
   });
 
   test('the systemd units', () => {
-    // Wherever skcheck is installed: here something else has to stand for it.
+    // The path of an installed skcheck: here another program replaces it.
     const units = ['skcheck.service', 'skcheck.timer'].map((unit) => {
       const text = readFileSync(join(DEPLOY, 'systemd', unit), 'utf8');
       writeFileSync(join(dir, unit), text.replace('/usr/local/bin/skcheck', '/bin/true'));
@@ -273,7 +273,7 @@ describe('deploy/', () => {
     expect(check).toMatchObject({ status: 0, stderr: '' });
   });
 
-  test('what the service runs writes the file whole', () => {
+  test('the command of the service writes the complete file', () => {
     const unit = readFileSync(join(DEPLOY, 'systemd/skcheck.service'), 'utf8');
     const args = /^ExecStart=\/usr\/local\/bin\/skcheck (.*)$/m.exec(unit)?.[1]?.split(' ') ?? [];
     const folder = join(dir, 'service');
@@ -287,7 +287,7 @@ describe('deploy/', () => {
     expect(readFileSync(join(folder, 'skcheck.prom'), 'utf8')).toContain('skcheck_sockets ');
   });
 
-  test('the DaemonSet: what it asks for is what skcheck needs', () => {
+  test('the DaemonSet requests exactly what skcheck needs', () => {
     const text = readFileSync(join(DEPLOY, 'kubernetes/skcheck-daemonset.yaml'), 'utf8');
     const documents = parseAllDocuments(text);
     expect(documents.flatMap(({ errors, warnings }) => [...errors, ...warnings])).toEqual([]);
@@ -328,7 +328,7 @@ async function freePort(): Promise<number> {
   return typeof address === 'object' && address ? address.port : 0;
 }
 
-/** Asks again until the answer has what is waited for, for at most a minute and a half. */
+/** Retries until the answer matches, for at most a minute and a half. */
 async function fetched(url: string, until: RegExp): Promise<string> {
   let text = '';
   for (const deadline = Date.now() + 90_000; Date.now() < deadline; ) {

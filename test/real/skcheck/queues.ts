@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 
-/** One socket as `ss -an` tells it: its queues in bytes, and the whole row with details. */
+/** One socket of `ss -an`: its queues in bytes, and the full row with details. */
 export interface Row {
   readonly state: string;
   readonly recvQ: number;
@@ -8,7 +8,7 @@ export interface Row {
   readonly text: string;
 }
 
-/** What ss itself says of sockets, given its arguments (one family, filters). */
+/** Rows that ss prints for its arguments (one family, filters). */
 function ss(...args: string[]): Row[] {
   const { stdout } = spawnSync('ss', ['-H', '-O', '-n', '-a', '-m', '-o', '-e', ...args], {
     encoding: 'utf8',
@@ -34,7 +34,7 @@ export function bound(kind: '-t' | '-u', port: number): Row | undefined {
   return ss(kind, 'sport', '=', `:${port}`).find(({ state }) => /LISTEN|UNCONN/.test(state));
 }
 
-/** Both ends of each connection to a unix listener whose path, without spaces, is this. */
+/** Both ends of each connection to a unix listener with this path, which contains no spaces. */
 export function unixEnds(path: string): Row[] {
   const rows = ss('-x').map((row) => {
     const [, name, inode, peer] = /^(?:\S+ +){4}(\S+) +(\d+) +\* +(\d+) /.exec(row.text) ?? [];

@@ -59,14 +59,14 @@ beforeAll(async () => {
   ({ report, status } = run);
 });
 
-/** What is said of the sockets that an actor holds. */
+/** Entries of the sockets that an actor holds. */
 function saidOf(name: string) {
   const pid = actors[name]?.pid;
   expect(pid).toBeGreaterThan(0);
   return report.sockets.filter(({ holders }) => holders.some((holder) => holder.pid === pid));
 }
 
-describe('the reader that stopped is named', () => {
+describe('names the reader that stopped', () => {
   test.each([
     ['tcp never', 'TCP', 'proved'],
     ['tcp6 never', 'TCP', 'proved'],
@@ -92,7 +92,7 @@ describe('the reader that stopped is named', () => {
     expect(socket?.stalled.because).toMatch(because);
   });
 
-  test('of a unix socket also who is at its other end', () => {
+  test('with the process at the other end of a unix socket', () => {
     const writer = actors['unix never, its writer'];
     expect(saidOf('unix never')[0]?.otherEnd).toMatchObject({ pid: writer?.pid, comm: 'node' });
     expect(saidOf('tcp never')[0]?.otherEnd).toBeNull();
@@ -101,24 +101,24 @@ describe('the reader that stopped is named', () => {
     );
   });
 
-  test('with what it holds: the bytes that were sent and not read', () => {
+  test('with the amount of sent and unread data', () => {
     expect(saidOf('tcp6 never')[0]?.unreadBytes).toBe(3000);
     expect(saidOf('unix never')[0]?.unreadBytes).toBe(50_000);
     for (const { pinned, protocol, unreadBytes } of report.sockets)
       if (protocol !== 'UDP') expect(pinned.low).toBeGreaterThanOrEqual(unreadBytes);
   });
 
-  test('with the reason where it can be seen', () => {
+  test('with the visible reason', () => {
     expect(saidOf('tcp stopped')[0]?.stalled.because).toMatch(/stopped \(SIGSTOP\)$/);
     expect(saidOf('tcp never')[0]?.stalled.because).toMatch(/its main thread is sleeping/);
   });
 
-  test('and the exit status says that there is one', () => {
+  test('with an exit status for a stalled socket', () => {
     expect(status).toBe(1);
   });
 });
 
-describe('the others are not', () => {
+describe('does not name the others', () => {
   test.each([
     'tcp slow',
     'tcp healthy',
@@ -133,7 +133,7 @@ describe('the others are not', () => {
     expect(saidOf(name)).toEqual([]);
   });
 
-  test('a slow reader is seen to read', () => {
+  test('reports that a slow reader reads', () => {
     const { report: all, status } = skcheckJson([
       '--interval',
       '3',
@@ -147,7 +147,7 @@ describe('the others are not', () => {
 });
 
 describe('--pid', () => {
-  test('looks at one process, and the exit status is for it alone', async () => {
+  test('selects one process, for the exit status too', async () => {
     const [one, healthy] = await together(
       ...['tcp never', 'tcp idle'].map((name) => [
         ...['--stale', '--interval', '1', '--pid'],
@@ -162,7 +162,7 @@ describe('--pid', () => {
 });
 
 describe('--interval 0', () => {
-  test('judges by lastrcv, says so, and is quick', async () => {
+  test('judges by lastrcv, reports that, and is quick', async () => {
     const { report: one } = skcheckJson(['--stale', '--interval', '0']);
     expect(one.host.samples).toBe(1);
     const socket = one.sockets.find(({ pid }) => pid === actors['tcp6 never']?.pid);
@@ -173,13 +173,13 @@ describe('--interval 0', () => {
   });
 });
 
-test('--min-bytes passes over what is smaller', () => {
+test('--min-bytes excludes smaller queues', () => {
   const { report: large } = skcheckJson(['--stale', '--interval', '1', '--min-bytes', '3001']);
   expect(large.sockets.some(({ pid }) => pid === actors['tcp6 never']?.pid)).toBe(false);
   expect(large.sockets.some(({ pid }) => pid === actors['tcp never']?.pid)).toBe(true);
 });
 
-test('in a pipe the text names them whole, with nothing that a terminal obeys', () => {
+test('in a pipe the text names them in full, with escaped control characters', () => {
   const { stdout } = skcheck(['--stale', '--interval', '1']);
   const lines = stdout.trimEnd().split('\n');
   expect(lines[0]).toMatch(

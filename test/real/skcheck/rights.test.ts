@@ -6,17 +6,17 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { commandPath } from '../../support/cli.js';
 import { NEW_NETNS, Stage, skcheck, skcheckJson, together } from './stage.js';
 
-/** One second between samples is enough for what these tests ask. */
+/** One second between samples is enough for these tests. */
 const SOON = ['--interval', '1'];
 
 const stage = new Stage();
 afterAll(() => stage.end());
 
-/** Root without any capability may read the repository and look into no other process. */
+/** Root without any capability may read the repository, but inspect no other process. */
 const POWERLESS = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--'];
 
-describe('without the right to look into other processes', () => {
-  test('a stalled socket is found, its owner is missing, and both are said', async () => {
+describe('without permission to inspect other processes', () => {
+  test('finds a stalled socket without its owner, and reports both', async () => {
     const { server } = await stage.pair({}, { bytes: 5000 });
     const { report, status, stderr } = skcheckJson([...SOON, '--stale'], POWERLESS);
     const socket = report.sockets.find(({ local }) => local === `127.0.0.1:${server.port}`);
@@ -32,7 +32,7 @@ describe('without the right to look into other processes', () => {
     expect(seen.sockets.find(({ inode }) => inode === socket?.inode)?.pid).toBe(server.pid);
   });
 
-  test('asking for a process that may not be looked into is status 3', async () => {
+  test('--pid of a process that may not be inspected is status 3', async () => {
     const server = await stage.start('server', { reads: 'healthy' });
     const run = skcheck([...SOON, '--stale', '--pid', `${server.pid}`], POWERLESS);
     expect(run).toMatchObject({ status: 3, stdout: '' });
@@ -43,7 +43,7 @@ describe('without the right to look into other processes', () => {
 });
 
 describe('network namespaces', () => {
-  test('its own alone on demand: its sockets, with their owner, and no others', async () => {
+  test('only its own on request: its sockets, with their owner, and no others', async () => {
     const [{ server }, { server: outside }] = await Promise.all([
       stage.pair({}, { bytes: 5000 }, NEW_NETNS),
       stage.pair({}, { bytes: 6000 }),
@@ -58,15 +58,15 @@ describe('network namespaces', () => {
     const { report: here } = skcheckJson([...SOON, '--stale', '--netns', 'own']);
     expect(here.sockets.some(({ pid }) => pid === server.pid)).toBe(false);
     expect(here.sockets.some(({ pid }) => pid === outside.pid)).toBe(true);
-    // Without CAP_SYS_ADMIN others cannot be entered: that is told, not passed over.
+    // Without CAP_SYS_ADMIN other namespaces cannot be entered, which is reported.
     const { report: poor } = skcheckJson([...SOON, '--netns', 'all'], POWERLESS);
     expect(poor.sockets.some(({ netns }) => netns === netnsOf(server.pid))).toBe(false);
     expect(poor.complete).toBe(false);
   });
 
-  test('that are not shown are no all-clear', async () => {
+  test('outside the user’s view are no all-clear', async () => {
     const { server } = await stage.pair({}, { bytes: 7000 }, NEW_NETNS);
-    // It may enter namespaces, and is not told of them.
+    // It may enter namespaces, but cannot see them.
     const blind = ['setpriv', '--bounding-set=-sys_ptrace', '--inh-caps=-sys_ptrace', '--'];
     const { report, stderr } = skcheckJson([...SOON, '--netns', 'all'], blind);
     expect(report.sockets.some(({ netns }) => netns === netnsOf(server.pid))).toBe(false);
@@ -75,15 +75,15 @@ describe('network namespaces', () => {
     expect(stderr).toMatch(/were not scanned\. Already root, but without CAP_SYS_PTRACE, as/);
     const nothing = skcheck([...SOON, '--stale', '--dport', '1'], blind);
     expect(nothing.status).toBe(3);
-    // A snapshot by the same says so to whoever reads it.
+    // A snapshot by the same user reports that to its reader.
     const file = join(mkdtempSync(join(tmpdir(), 'rights-')), 'blind.tar.gz');
     const ours = [process.execPath, commandPath('kdump-mem'), 'snapshot'];
     const script = spawnSync(ours[0]!, [...ours.slice(1), '--script']).stdout;
-    for (const [input, asked] of [
+    for (const [input, snapshotCommand] of [
       [undefined, [...ours, '-o', file]],
       [script, ['sh', '-s', '--', file]],
     ] as const) {
-      const [command = '', ...rest] = [...blind, ...asked];
+      const [command = '', ...rest] = [...blind, ...snapshotCommand];
       expect(spawnSync(command, rest, { input }).status).toBe(0);
       const captured = skcheckJson(['--from', file]).report;
       expect(captured.complete).toBe(false);
@@ -111,7 +111,7 @@ describe('network namespaces', () => {
     }
   });
 
-  test('one that is mounted, by its name', async () => {
+  test('a mounted one, by its name', async () => {
     const name = `skcheck-${process.pid}`;
     run('ip', 'netns', 'add', name);
     try {

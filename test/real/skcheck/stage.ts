@@ -7,7 +7,7 @@ import { type SkcheckReport, skcheckSchema } from '../../../src/answers/skcheck/
 
 export const CLI = fileURLToPath(new URL('../../../dist/bin/skcheck.js', import.meta.url));
 const ACTOR = fileURLToPath(new URL('./actor.mjs', import.meta.url));
-/** A machine that does much else takes its time. */
+/** Limit on a busy machine. */
 const DEADLINE_MS = 90_000;
 
 export interface ActorOptions {
@@ -32,28 +32,33 @@ export interface Actor {
   readonly port: number;
   /** The process that was started with the first connection's socket as two of its descriptors. */
   readonly child: Promise<number>;
-  /** Kept when the first connection is a descriptor of the server: only then is it a holder. */
+  /** Kept when the first connection is a descriptor of the server: only then is it an owner. */
   readonly accepted: Promise<unknown>;
   stop(): void;
 }
 
-/** Commands that end in exec, to run a pair's processes through; the client's knows the server. */
+/**
+ * Commands that end in exec, to run a pair's processes through; the client's command receives the
+ * server.
+ */
 export interface PairPlace {
   readonly around?: string[];
   readonly enter?: (server: Actor) => string[];
 }
 
-/** The pair has a network namespace of its own. */
+/** A separate network namespace for the pair. */
 export const NEW_NETNS = {
   around: ['unshare', '-n', 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh'],
   enter: ({ pid }: Actor) => ['nsenter', `--net=/proc/${pid}/ns/net`],
 };
 
-/** Real processes with real sockets, all ended together. */
+/** Real processes with real sockets, all stopped together. */
 export class Stage {
   readonly #pids: number[] = [];
 
-  /** Starts an actor (through `wrapper`, a command that ends in exec) and waits until it stands. */
+  /**
+   * Starts an actor (through `wrapper`, a command that ends in exec) and waits until it is ready.
+   */
   async start(role: string, options: ActorOptions = {}, wrapper: string[] = []): Promise<Actor> {
     const [command = '', ...args] = [
       ...wrapper,
@@ -78,8 +83,8 @@ export class Stage {
   }
 
   /**
-   * A server, and a client of it; waits until the server holds the connection. A wrapper for each, when
-   * they are to run elsewhere.
+   * A server, and a client of it; waits until the server holds the connection. A wrapper for each
+   * runs it elsewhere.
    */
   async pair(
     reads: ActorOptions,
@@ -112,7 +117,7 @@ export class Stage {
       try {
         process.kill(pid, 'SIGKILL');
       } catch {
-        // It has ended by itself.
+        // It has exited on its own.
       }
   }
 }
@@ -136,7 +141,7 @@ export interface Run {
   readonly stderr: string;
 }
 
-/** Runs the built command as a user would; `wrapper` goes in front of it. */
+/** Runs the built command as a user would, behind `wrapper`. */
 export function skcheck(args: string[], wrapper: string[] = [], env: NodeJS.ProcessEnv = {}): Run {
   if (!existsSync(CLI)) throw new Error('dist/bin/skcheck.js is missing: npm run build');
   const [command = '', ...rest] = [...wrapper, process.execPath, CLI, ...args];
@@ -164,7 +169,7 @@ export function skcheckJson(
   }
 }
 
-/** Several at once, with `--json`: most of the time each only waits for its second sample. */
+/** Several in parallel, with `--json`: each mostly waits for its second sample. */
 export function together(...runs: string[][]): Promise<(Run & { report: SkcheckReport })[]> {
   return Promise.all(
     runs.map(async (args) => {
@@ -181,7 +186,7 @@ export function together(...runs: string[][]): Promise<(Run & { report: SkcheckR
   );
 }
 
-/** Waits until `ready` says yes, as long as other waits. */
+/** Waits until `ready` returns true, with the usual limit. */
 export async function until(ready: () => boolean): Promise<void> {
   const deadline = Date.now() + DEADLINE_MS;
   while (!ready()) {

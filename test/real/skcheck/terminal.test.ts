@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CLI, Stage, skcheck, until } from './stage.js';
 
-// In real terminals: tmux shows what a person would see.
+// In real terminals: tmux shows what a user would see.
 
 const stage = new Stage();
 const dir = mkdtempSync(join(tmpdir(), 'skcheck-'));
@@ -31,7 +31,10 @@ afterAll(() => {
 
 let count = 0;
 
-/** A terminal of a size, in which a shell runs skcheck, then says its status and the terminal's settings. */
+/**
+ * A terminal of a given size, whose shell runs skcheck and then prints its status and the terminal
+ * settings.
+ */
 class Terminal {
   readonly name = `t${count++}`;
 
@@ -68,24 +71,24 @@ const isRow = (line: string) => line.trimStart().startsWith(`${pid} `);
 const ours = () => `--pid ${pid}`;
 
 describe('the answer', () => {
-  test.each([80, 160])('has one line a socket in %d columns, none broken', async (columns) => {
+  test.each([80, 160])('has one unbroken line per socket in %d columns', async (columns) => {
     const terminal = new Terminal(columns, 50, `--interval 1 ${ours()}`);
     const lines = await terminal.shows(/status 1/);
     const rows = lines.filter(isRow);
     expect(rows.length).toBe(COUNT);
     for (const row of rows) expect(row).toMatch(/stalled.* B +\d[\d.]*[a-z] +[\d.]+ KiB/);
     expect(lines.join(' ').includes('PINNED: est')).toBe(true);
-    // In 80 there is room for them where pids and ports are short.
+    // 80 columns have room for these if pids and ports are short.
     if (columns === 160) expect(lines.join('\n')).toMatch(/PINNED +BOUNDS$/m);
   });
 
-  test('in a pipe is cut nowhere', () => {
+  test('is not truncated in a pipe', () => {
     const { stdout } = skcheck(['--interval', '1', '--pid', `${pid}`], [], { COLUMNS: '40' });
     expect(stdout).not.toContain('…');
     expect(stdout.split('\n').filter((line) => /\d ← /.test(line)).length).toBe(COUNT);
   });
 
-  test('says why with -v, and of one socket alone', () => {
+  test('explains verdicts with -v, and for a single socket', () => {
     const args = ['--interval', '1', '--pid', `${pid}`];
     expect(skcheck(args).stdout).not.toContain('read nothing');
     expect(skcheck([...args, '-v']).stdout.split('read nothing').length).toBe(COUNT + 1);
@@ -98,12 +101,12 @@ describe('--watch', () => {
     [80, 14],
     [160, 12],
     [60, 10],
-  ])('in %d columns and %d rows keeps its headline, and its keys', async (columns, rows) => {
+  ])('in %d columns and %d rows keeps its headline and its keys', async (columns, rows) => {
     const terminal = new Terminal(columns, rows, `--watch -v --interval 1 ${ours()}`);
     const lines = await terminal.shows(/q: quit/);
     expect(lines[0]).toMatch(/^12 (?:sockets of pid|of \d+ sockets) /);
     expect(lines.at(-1)).toContain('q: quit  s: sort (worst)');
-    // Look after look.
+    // Scan after scan.
     const before = lines.at(-1);
     await until(() => columns < 80 || terminal.lines().at(-1) !== before);
     expect(terminal.lines()[0]).toMatch(/^12 (?:sockets of pid|of \d+ sockets) /);
@@ -111,7 +114,7 @@ describe('--watch', () => {
     await terminal.shows(/status 1/);
   });
 
-  test('is scrolled and sorted by keys', async () => {
+  test('scrolls and sorts by keys', async () => {
     const terminal = new Terminal(80, 12, `--watch --interval 1 ${ours()}`);
     await terminal.shows(/ 1-\d+ of 12/);
     terminal.press('Down');
@@ -131,9 +134,9 @@ describe('--watch', () => {
     ['q', (terminal: Terminal) => terminal.press('q'), 1],
     ['SIGINT', (terminal: Terminal) => process.kill(terminal.child(), 'SIGINT'), 1],
     ['SIGTERM', (terminal: Terminal) => process.kill(terminal.child(), 'SIGTERM'), 1],
-    // Its process of interest is gone then, which is an error.
+    // The requested process is gone then, which is an error.
     ['an error', () => process.kill(doomed, 'SIGKILL'), 3],
-  ])('%s leaves the terminal as it was', async (how, end, status) => {
+  ])('%s restores the terminal settings', async (how, end, status) => {
     const target = how === 'an error' ? await startDoomed() : pid;
     const terminal = new Terminal(120, 30, `--watch --interval 1 --pid ${target}`);
     await terminal.shows(/q: quit[\s\S]*UTC/);
@@ -147,7 +150,7 @@ describe('--watch', () => {
     );
   });
 
-  test('reads no keys where stdin is no terminal', async () => {
+  test('reads no keys if stdin is not a terminal', async () => {
     const terminal = new Terminal(80, 12, `--watch --interval 1 ${ours()}`, '< /dev/null');
     const lines = await terminal.shows(/Ctrl-C: quit/);
     expect(lines.join('\n')).not.toContain('q: quit');

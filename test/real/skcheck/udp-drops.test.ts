@@ -10,7 +10,7 @@ function dropsOf({ port }: Actor): number {
   return Number(/,d(\d+)\)/.exec(bound('-u', port)?.text ?? '')?.[1]);
 }
 
-/** A process that is stopped, and more datagrams than its queue has room for. */
+/** A stopped process, and more datagrams than its queue has room for. */
 async function stoppedReader(bursts: boolean): Promise<Actor> {
   const reader = await stage.start('udp');
   reader.stop();
@@ -24,7 +24,7 @@ function lookAt({ pid }: Actor) {
   return report.sockets.find(({ protocol }) => protocol === 'UDP');
 }
 
-test('drops that grow at a full queue of a stalled reader are counted beside its verdict', async () => {
+test('growing drops at a full queue of a stalled reader are counted in addition to its verdict', async () => {
   const reader = await stoppedReader(true);
   const before = dropsOf(reader);
   const socket = lookAt(reader);

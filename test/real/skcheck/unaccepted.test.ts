@@ -5,7 +5,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { SkcheckReport } from '../../../src/answers/skcheck/schema.js';
 import { type Actor, Stage, skcheck, skcheckJson } from './stage.js';
 
-// A unix connection that nobody has accepted is in no list of the kernel: its listener names its clients.
+// A unix connection that was not accepted is in no list of the kernel: its listener names its
+// clients.
 
 const stage = new Stage();
 const dir = mkdtempSync(join(tmpdir(), 'skcheck-'));
@@ -27,7 +28,7 @@ beforeAll(async () => {
   [socket] = skcheckJson(args).report.sockets.filter(({ state }) => state === 'LISTEN');
 });
 
-test('its listener accepts nothing, proved though its process runs all the time', () => {
+test('reports with certainty that the listener accepts nothing, though its process runs all the time', () => {
   expect(socket).toMatchObject({
     pid: listener.pid,
     recvQ: 3,
@@ -35,7 +36,7 @@ test('its listener accepts nothing, proved though its process runs all the time'
   });
 });
 
-test('those who wait are named, the oldest first', () => {
+test('names the waiting clients, oldest first', () => {
   expect(socket?.waiting.map(({ pid, comm }) => ({ pid, comm }))).toEqual(
     clients.map(({ pid }, index) => ({ pid, comm: `client ${[0, 5000, 20_000][index]}` })),
   );
@@ -44,7 +45,7 @@ test('those who wait are named, the oldest first', () => {
   );
 });
 
-test('a client that has gone waits too, and is not named', async () => {
+test('counts a client that exited, without a name', async () => {
   const gone = await stage.start('client', { path, bytes: 100 });
   process.kill(gone.pid, 'SIGKILL');
   const [more] = skcheckJson(args).report.sockets.filter(({ state }) => state === 'LISTEN');

@@ -11,7 +11,7 @@ afterAll(() => {
   rmSync(dir, { recursive: true });
 });
 
-/** What skcheck estimates, and what the kernel charges the connected senders (SIOCOUTQ). */
+/** The estimate of skcheck, and the kernel's charge of the connected senders (SIOCOUTQ). */
 async function sceneOf(...scene: string[]) {
   const { pid, port: charged } = await stage.perl('unix-datagrams.pl', ...scene);
   const { report } = skcheckJson(['--interval', '1', '--pid', `${pid}`]);
@@ -22,7 +22,7 @@ async function sceneOf(...scene: string[]) {
   return { charged, reader: readers[0] };
 }
 
-test('the datagrams of a socketpair are what the kernel charges their sender', async () => {
+test('the datagrams of a socketpair match the kernel’s charge of their sender', async () => {
   const { charged, reader } = await sceneOf('pair');
   expect(charged).toBeGreaterThan(100_000);
   expect(reader).toMatchObject({ stalled: { verdict: 'stalled-reader' }, unreadBytes: 100 });
@@ -31,7 +31,7 @@ test('the datagrams of a socketpair are what the kernel charges their sender', a
   expect(reader?.pinned.atMost).toBeGreaterThanOrEqual(charged);
 });
 
-test('several connected senders are added, and one that is not connected leaves no upper bound', async () => {
+test('adds several connected senders; an unconnected one leaves no upper bound', async () => {
   const { charged, reader } = await sceneOf('named', join(dir, 'reader.sock'));
   expect(reader?.pinned).toMatchObject({ likely: charged, atMost: null });
   // 3,000 bytes and skb_shared_info are in a slot of 4 KiB.

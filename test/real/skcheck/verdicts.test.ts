@@ -12,7 +12,7 @@ const stage = new Stage();
 const dir = mkdtempSync(join(tmpdir(), 'skcheck-'));
 const thaw: (() => void)[] = [];
 afterAll(() => {
-  // What is frozen does not even die.
+  // A frozen process cannot even exit.
   for (const undo of thaw) undo();
   stage.end();
   rmSync(dir, { recursive: true });
@@ -50,7 +50,7 @@ beforeAll(async () => {
   pids.deadUnixPeer = deadUnix.client.pid;
   pids.leaker = leaker.pid;
   pids.spins = spinning.server.pid;
-  // All that is going to be in a queue is in it.
+  // The queues are filled completely.
   await until(() => connections(sending.server.port).clients.some(isBlocked));
   await until(() => {
     const { servers, clients } = connections(deadTcp.server.port);
@@ -64,7 +64,7 @@ beforeAll(async () => {
       .join();
     return before === last && unixEnds(DEAD).filter(({ recvQ }) => recvQ > 0).length === 2;
   });
-  // Where the host of this machine takes its CPUs away, nothing spins.
+  // If the hypervisor withholds CPU time from this machine, no process spins.
   for (let left = 3, spun = false; !spun && left > 0; left--) {
     const [since, before] = [performance.now(), scheduledMs(pids.spins)];
     ({ report } = skcheckJson(['--samples', '3', '--interval', '2']));
@@ -84,7 +84,7 @@ function scheduledMs(pid: number): number {
 const DEAD = join(dir, 'dead.sock');
 const FREEZERS = freezers();
 
-/** A listener that never accepts, with as many connections as it lets wait. */
+/** A listener that never accepts, with a full backlog of connections. */
 async function fillBacklog(): Promise<{ pid: number }> {
   const full = await stage.start('server', { reads: 'healthy', backlog: 1 });
   full.stop();
@@ -97,7 +97,7 @@ async function fillBacklog(): Promise<{ pid: number }> {
 async function readSlowly(): Promise<{ pid: number }> {
   const slow = await stage.perl('slow-reader.pl', 'tcp');
   await stage.start('client', { port: slow.port });
-  // Far more than it takes while we watch.
+  // Far more than it reads during the test.
   await until(() => connections(slow.port).servers.some(({ recvQ }) => recvQ > 100_000));
   return slow;
 }
@@ -124,24 +124,24 @@ describe('each verdict, on real sockets', () => {
       /nothing acknowledged in .*the peer's window is closed/,
     );
     expect(socket?.unsentBytes).toBeGreaterThan(50_000);
-    // What waits to be sent is charged in `w`, not in `t`: the estimate must see it.
+    // Unsent data is charged in `w`, not in `t`: the estimate must include it.
     expect(socket?.pinned.low).toBeGreaterThanOrEqual(socket?.unsentBytes ?? Infinity);
   });
 
-  test('never-accepting, and its backlog is full', () => {
+  test('never-accepting, with a full backlog', () => {
     const [socket] = saidOf('listener').filter(({ state }) => state === 'LISTEN');
     expect(socket?.stalled).toMatchObject({ verdict: 'never-accepting', certainty: 'proved' });
     expect(socket?.stalled.because).toMatch(/^accepted no connection in .*; 2 pending; stopped/);
     expect(socket?.also.map(({ verdict }) => verdict)).toEqual(['backlog-full']);
   });
 
-  test('slow-reader: with what goes in and out', () => {
+  test('slow-reader: with input and output rates', () => {
     const [socket] = saidOf('slow').filter(({ state }) => state !== 'LISTEN');
     expect(socket?.stalled).toMatchObject({ verdict: 'slow-reader', certainty: 'proved' });
     expect(socket?.stalled.because).toMatch(/^read .* of the data queued .* ago.* out, .* in\)/);
   });
 
-  test('udp-dropping: it reads, and there is no room', () => {
+  test('udp-dropping: it reads, but its queue is full', () => {
     const [socket] = saidOf('drops');
     expect(socket?.stalled.verdict).toBe('udp-dropping');
     expect(socket?.stalled.because).toMatch(/packets dropped in .*: its queue is full/);
@@ -179,7 +179,7 @@ describe('each verdict, on real sockets', () => {
     );
   });
 
-  test('this machine can freeze', () => {
+  test('this machine can freeze processes', () => {
     expect(FREEZERS.length).toBeGreaterThan(0);
   });
 
@@ -189,7 +189,7 @@ describe('each verdict, on real sockets', () => {
     expect(socket?.stalled.because).toMatch(/^read nothing in .*; frozen by its cgroup$/);
   });
 
-  test('--verdict chooses what is listed and what counts', () => {
+  test('--verdict selects listed sockets, and the exit status', () => {
     const { report: one, status } = skcheckJson([
       '--interval',
       '1',
@@ -208,7 +208,7 @@ describe('each verdict, on real sockets', () => {
     expect(third).toMatch(/^Other verdicts: \d+ stalled-sender.*, \d+ never-accepting, /);
   });
 
-  test('--min-age passes over what is younger', () => {
+  test('--min-age excludes newer ones', () => {
     const { report: old } = skcheckJson(['--interval', '1', '--stale', '--min-age', '2h']);
     expect(old.sockets.filter(({ pid }) => pid === pids.reader)).toEqual([]);
   });
@@ -230,7 +230,7 @@ describe('each verdict, on real sockets', () => {
     expect(skcheckJson(['--interval', '1', '--top', '1']).report.sockets.length).toBe(1);
   });
 
-  test('--by process: what ss says of each process’s sockets, in one row', () => {
+  test('--by process: sums of ss for each process’s sockets, in one row', () => {
     const { report: answer } = skcheckJson(['--interval', '1', '--by', 'process']);
     const rows = answer.groups?.rows ?? [];
     for (const pid of [pids.reader, pids.sender, pids.deadTcp]) {
@@ -251,7 +251,7 @@ describe('each verdict, on real sockets', () => {
 });
 
 describe('--watch', () => {
-  test('piped: one object for each look, and the time that something lasts grows', async () => {
+  test('piped: one object for each scan, with a growing age', async () => {
     const { stdout } = await watched(['--watch', '--stale', '--samples', '4', '--interval', '1']);
     const looks = stdout.trimEnd().split('\n');
     const forMs = looks.map((line) => {
@@ -263,7 +263,7 @@ describe('--watch', () => {
     expect(forMs[2]).toBeGreaterThan((forMs[1] ?? 0) + 800);
   });
 
-  test('on a terminal: a table that is redrawn in place, and the cursor comes back', () => {
+  test('on a terminal: a table that is redrawn in place, and the cursor is restored', () => {
     const terminal = ['sh', '-c', 'script -qec "$*" /dev/null', 'sh'];
     const args = ['--watch', '--stale', '--samples', '3', '--interval', '1'];
     const { stdout } = skcheck(args, terminal, { TERM: 'xterm' });
@@ -287,7 +287,7 @@ test('healthy connections under load are never flagged', async () => {
     const { looks, seen, flagged } = judgements(stdout, pids);
     expect(flagged).toEqual([]);
     expect(looks).toBe(5);
-    // It looked at them at work: data was seen on its way.
+    // The scans saw active connections, with queued data.
     expect(seen).toBeGreaterThan(0);
   } finally {
     load.end();

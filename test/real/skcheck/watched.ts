@@ -4,7 +4,7 @@ import { skcheckSchema } from '../../../src/answers/skcheck/schema.js';
 import { isProblem } from '../../../src/skcheck/verdict.js';
 import { CLI } from './stage.js';
 
-/** Runs skcheck beside us, so that what we started goes on. */
+/** Runs skcheck asynchronously, so that the test's processes continue. */
 export async function watched(args: string[]): Promise<{ stdout: string }> {
   const child = spawn(process.execPath, [CLI, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   let stdout = '';
@@ -15,7 +15,7 @@ export async function watched(args: string[]): Promise<{ stdout: string }> {
   return { stdout };
 }
 
-/** What the NDJSON of `--watch` says of the sockets of some processes. */
+/** Verdicts in the NDJSON of `--watch` for the sockets of some processes. */
 export function judgements(ndjson: string, pids: readonly number[]) {
   const looks = ndjson
     .trimEnd()

@@ -30,7 +30,7 @@ beforeAll(async () => {
   ports.push(...pairs.map(({ server }) => server.port));
 });
 
-/** Runs what follows with a temporary disk of so many KiB, in a mount namespace of its own. */
+/** Runs a command with a temporary disk of this size in KiB, in a separate mount namespace. */
 function onDisk(kib: number): string[] {
   const disk = join(dir, 'disk');
   mkdirSync(disk, { recursive: true });
@@ -56,15 +56,15 @@ function expectWholeOrNone(file: string, wrapper: string[]): 'whole' | 'none' {
   return 'whole';
 }
 
-describe('where there is no room', () => {
-  test('on the temporary disk there is no capture, or a whole one', () => {
+describe('without space', () => {
+  test('on the temporary disk, writes a complete capture or none', () => {
     const outcomes = [4, 300, 400, 500, 700, 20_000].map((kib) =>
       expectWholeOrNone(join(dir, 'c.tar.gz'), onDisk(kib)),
     );
     expect(new Set(outcomes)).toEqual(new Set(['none', 'whole']));
   });
 
-  test('as a limit on file sizes says it', () => {
+  test('under a limit on file sizes, writes a complete capture or none', () => {
     const limited = (blocks: number) => ['sh', '-c', `ulimit -f ${blocks}; exec "$@"`, 'sh'];
     const outcomes = [1, 20, 100, 200_000].map((blocks) =>
       expectWholeOrNone(join(dir, 'c.tar.gz'), limited(blocks)),
@@ -73,7 +73,7 @@ describe('where there is no room', () => {
   });
 
   test.each(['sh', '/bin/bash'])(
-    'the script alone ends with one line and a status, in %s',
+    'the script alone exits with one line and a status, in %s',
     (shell) => {
       const script = join(dir, 'capture.sh');
       writeFileSync(script, skcheck(['--capture-script']).stdout);
@@ -88,7 +88,7 @@ describe('where there is no room', () => {
     },
   );
 
-  test('what was there before stays, whoever made it', () => {
+  test('keeps an existing file of any user', () => {
     const disk = join(dir, 'disk');
     mkdirSync(disk, { recursive: true });
     const script = [
@@ -118,7 +118,7 @@ describe('where there is no room', () => {
 });
 
 describe('--force', () => {
-  test('replaces a file of any mode by one for its owner alone', () => {
+  test('replaces a file of any mode by one for its owner only', () => {
     const file = join(dir, 'mine.tar.gz');
     writeFileSync(file, 'mine', { mode: 0o644 });
     expect(skcheck([...SOON, '--capture', file, '--force']).status).toBe(0);
@@ -141,7 +141,7 @@ test.each([
   ['SIGINT', 130],
   ['SIGTERM', 143],
   ['SIGHUP', 129],
-] as const)('%s leaves nothing behind, with the status of one', async (signal, status) => {
+] as const)('%s leaves nothing behind, with the status of that signal', async (signal, status) => {
   const temporary = join(dir, `tmp-${signal}`);
   mkdirSync(temporary);
   const before = join(dir, 'before.tar.gz');
@@ -164,7 +164,7 @@ test.each([
   expect(readFileSync(before, 'utf8')).toBe('before');
 });
 
-test('what a capture says of itself is no command for the terminal', () => {
+test('escapes control characters in the metadata of a capture', () => {
   const folder = join(dir, 'hostile', 'kdump-mem-snapshot');
   expect(skcheck([...SOON, '--capture', join(dir, 'h.tar.gz')]).status).toBe(0);
   mkdirSync(join(dir, 'hostile'));
@@ -185,7 +185,7 @@ test('what a capture says of itself is no command for the terminal', () => {
   }
 });
 
-test('a capture that lost its second sample is never complete, also where its manifest agrees', () => {
+test('a capture without its second sample is never complete, even if its manifest agrees', () => {
   const archive = join(dir, 'lost.tar.gz');
   expect(skcheck([...SOON, '--capture', archive]).status).toBe(0);
   const captured = (lost: RegExp) => {

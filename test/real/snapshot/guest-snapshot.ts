@@ -6,7 +6,7 @@ import { kdumpMem } from '../../support/cli.js';
 import type { LabKernel } from '../../support/lab.js';
 import { inGuest, kdumpMemInGuest, MEMORY_MIB } from '../live/live-guest.js';
 
-/** One command of ours in a guest, where the machine is busy. */
+/** Limit for one command in a guest on a busy machine. */
 export const MOST_MS = 120_000;
 
 const SCENE = [
@@ -14,7 +14,7 @@ const SCENE = [
   'echo "+memory +pids" > cgroup.subtree_control; mkdir lives limited',
 ];
 
-/** A guest with kdump-mem, a cgroup for each scene, and a program that takes memory. */
+/** A guest with kdump-mem, a cgroup for each scene, and a program that allocates memory. */
 export async function guestWithCgroups(kernel: LabKernel): Promise<Guest> {
   const guest = await bootGuest({
     kernel,
@@ -22,7 +22,7 @@ export async function guestWithCgroups(kernel: LabKernel): Promise<Guest> {
     files: [
       ...kdumpMemInGuest(kernel),
       guestTool('takeuser', kernel),
-      // The lab's busybox has neither, and the script takes both.
+      // The lab's busybox has neither, and the script uses both.
       ...['/usr/bin/cksum', '/usr/bin/printenv'].flatMap(machineProgram),
     ],
     append: 'psi=1',
@@ -32,11 +32,15 @@ export async function guestWithCgroups(kernel: LabKernel): Promise<Guest> {
   return guest;
 }
 
-/** In a cgroup: what follows is charged to it. */
+/** Runs a command in a cgroup, which is charged for it. */
 export const within = (group: string, command: string): string =>
   `sh -c 'echo $$ > /sys/fs/cgroup/${group}/cgroup.procs; ${command}'`;
 
-/** A program that has taken so many bytes, and sleeps. @returns its pid */
+/**
+ * A program that has allocated this many bytes, and sleeps.
+ *
+ * @returns its pid
+ */
 export async function takes(guest: Guest, bytes: number, group: string): Promise<number> {
   const start = within(group, `exec takeuser anonymous ${bytes} > /tmp/taken 2>&1`);
   const { output } = await guest.run(
@@ -46,7 +50,7 @@ export async function takes(guest: Guest, bytes: number, group: string): Promise
   return Number(output.toString());
 }
 
-/** Takes a snapshot by `kdump-mem snapshot` in a guest, and brings it here. */
+/** Takes a snapshot with `kdump-mem snapshot` in a guest, and copies it to this machine. */
 export async function snapshotOf(
   guest: Guest,
   file: string,
@@ -60,19 +64,19 @@ export async function snapshotOf(
   return { status, said };
 }
 
-/** Brings a file of a guest here. */
+/** Copies a file from a guest to this machine. */
 export async function bring(guest: Guest, from: string, file: string): Promise<void> {
   writeFileSync(file, (await guest.run(`cat ${from}`, { timeoutMs: MOST_MS })).output);
 }
 
-/** An answer by the snapshot, as JSON. */
+/** An answer from the snapshot, as JSON. */
 export async function fromJson(command: string, file: string, ...more: string[]): Promise<unknown> {
   const { stdout, stderr, status } = await kdumpMem(command, '--json', '--from', file, ...more);
   if (status !== 0) throw new Error(`${command} --from: status ${status}: ${stderr}`);
   return JSON.parse(stdout);
 }
 
-/** What a command of ours prints in a guest, as JSON. */
+/** JSON output of kdump-mem in a guest. */
 export async function liveJson(guest: Guest, command: string): Promise<unknown> {
   const { status, output } = await inGuest(guest, `${command} --json`, MOST_MS);
   if (status !== 0) throw new Error(`${command}: status ${status}: ${output}`);

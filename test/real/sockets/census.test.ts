@@ -53,7 +53,7 @@ describe.each(SLOW_TESTS_KERNELS)('the census of %s', (version) => {
     );
   });
 
-  test('gives each socket that a descriptor leads to its holders and drgn’s figures', () => {
+  test('attributes each socket with a descriptor to its owners, with drgn’s figures', () => {
     const answer = toJson(census(version));
     socketsSchema.parse(answer);
     expect(answer.warnings).toEqual([]);
@@ -72,7 +72,7 @@ describe.each(SLOW_TESTS_KERNELS)('the census of %s', (version) => {
     expect(byDescriptor).toHaveLength(oracle.sockets.length);
   });
 
-  test('finds the connections that wait in a listener’s queue; each sock by its address', () => {
+  test('finds the pending connections of a listener; each sock by its address', () => {
     const { socket } = role(truth, 'listener');
     const answer = census(version);
     const listener = answer.sockets.find((one) => one.socket.inode === socket?.inode);
@@ -91,7 +91,7 @@ describe.each(SLOW_TESTS_KERNELS)('the census of %s', (version) => {
     kernel.close();
   });
 
-  test('counts a page once in the total, and a kill gives back no more than is pinned', () => {
+  test('counts a page once in the total, and a kill frees no more than is pinned', () => {
     const answer = census(version);
     const sum = answer.sockets.reduce((bytes, { total }) => bytes + total.pinnedBytes, 0);
     expect(answer.total.pinnedBytes).toBeLessThan(sum);
@@ -101,27 +101,28 @@ describe.each(SLOW_TESTS_KERNELS)('the census of %s', (version) => {
     if (!row || !freed || freed.high === null) throw new Error('not complete');
     const { low, high, toPools, keptByPools } = freed;
     expect(high).toBe(row.total.pinnedBytes - keptByPools.low);
-    // 7.2's virtio_net takes its pages from a page pool, which keeps those that it has room for.
+    // virtio_net of 7.2 allocates its pages from a page pool, which keeps those that it has room
+    // for.
     const large = role(truth, 'starving-large');
     const pages = answer.processes.find(({ key }) => key.startsWith(`${large.pid} `));
     if (version === 'newest') expect(pages?.freedIfKilled?.keptByPools.low).toBeGreaterThan(0);
     else expect({ toPools, keptByPools }).toEqual({ toPools: 0, keptByPools: { low: 0, high: 0 } });
     expect(low + toPools).toBeLessThanOrEqual(high);
     expect(low + toPools).toBeGreaterThanOrEqual(high * 0.95);
-    // Somebody else has this one open as well.
+    // Another process has this one open as well.
     const forked = role(truth, 'forked');
     const parent = answer.processes.find(({ key }) => key.startsWith(`${forked.pid} `));
     expect(parent?.total.pinnedBytes).toBeGreaterThan(0);
     expect(parent?.freedIfKilled).toMatchObject({ low: 0, high: 0, toPools: 0 });
   });
 
-  test('is the same, byte for byte, when it is taken twice', () => {
+  test('is the same, byte for byte, when repeated', () => {
     expect(JSON.stringify(toJson(census(version)))).toBe(JSON.stringify(toJson(census(version))));
   });
 });
 
 test.each(['5.10', '6.1', '6.12'] as const)(
-  'through crash the census of %s is the same',
+  'the census of %s is the same through crash',
   (version) => {
     const { compared, differences } = compareAnswers(
       toJson(census(version)),

@@ -9,7 +9,7 @@ import { type Hidden, LAB_KERNELS, labDump } from '../../support/lab.js';
 
 type SocketJson = SocketsJson['sockets'][number];
 
-/** What drgn finds; see hidden.py. */
+/** drgn's results; see hidden.py. */
 interface Drgn {
   readonly pairs: Readonly<Record<Hidden['how'], readonly (readonly [string | number, string])[]>>;
   readonly socks: Readonly<Record<string, object>>;
@@ -30,7 +30,7 @@ describe.each(LAB_KERNELS)('sockets of %s that no process has open', (version) =
     drgn = drgnJson(elf, version, new URL('hidden.py', import.meta.url));
   });
 
-  /** The one that the guest told of: by its inode, else by its addresses. */
+  /** Finds the one that the guest reported: by its inode, or else by its addresses. */
   const find = ({ inode, how, local, peer }: Hidden): SocketJson => {
     const [only, ...more] = answer.sockets.filter(({ socket, holders }) =>
       inode !== null
@@ -46,8 +46,8 @@ describe.each(LAB_KERNELS)('sockets of %s that no process has open', (version) =
   };
   const bySock = (sock: string | null | undefined) =>
     answer.sockets.find(({ socket }) => socket.sock === sock);
-  const told = (how: Hidden['how']) => truth.hidden.filter((one) => one.how === how);
-  /** [keeper, sock] of ours, as drgn's. */
+  const reportedBy = (how: Hidden['how']) => truth.hidden.filter((one) => one.how === how);
+  /** Our pairs of [keeper, sock], in the form of drgn's. */
   const ours: Record<Hidden['how'], (one: SocketJson) => readonly (string | number | null)[]> = {
     scm: (one) => one.carriedBy,
     accept: (one) => (one.acceptedFrom === null ? [] : [one.acceptedFrom]),
@@ -64,7 +64,7 @@ describe.each(LAB_KERNELS)('sockets of %s that no process has open', (version) =
   });
 
   test.each(['scm', 'accept', 'io_uring', 'orphan'] as const)(
-    '%s: what keeps each is what drgn says, and holds what drgn counts',
+    '%s: keepers and figures match drgn',
     (how) => {
       const sorted = (pairs: readonly (readonly unknown[])[]) =>
         pairs.map((pair) => pair.join(' ')).sort();
@@ -72,7 +72,7 @@ describe.each(LAB_KERNELS)('sockets of %s that no process has open', (version) =
         ours[how](one).map((keeper) => [keeper, one.socket.sock] as const),
       );
       expect(sorted(pairs)).toEqual(sorted(drgn.pairs[how]));
-      expect(drgn.pairs[how].length).toBeGreaterThanOrEqual(told(how).length);
+      expect(drgn.pairs[how].length).toBeGreaterThanOrEqual(reportedBy(how).length);
       for (const [, sock] of drgn.pairs[how]) {
         const found = bySock(sock);
         const { family, type, state, local, peer, netns } = found?.socket ?? {};
@@ -83,7 +83,7 @@ describe.each(LAB_KERNELS)('sockets of %s that no process has open', (version) =
     },
   );
 
-  test('each holds what its process put there, and names what keeps it', () => {
+  test('each holds the data of its process, and names its keeper', () => {
     for (const one of truth.hidden) {
       const found = find(one);
       const { receive, write, retransmit } = found.queues;
@@ -97,21 +97,21 @@ describe.each(LAB_KERNELS)('sockets of %s that no process has open', (version) =
       if (one.carrier !== null) expect(bySock(keeper)?.socket.inode, one.name).toBe(one.carrier);
       expect(found.foundBy, one.name).toContain(one.how === 'orphan' ? 'slab' : one.how);
     }
-    const [ring] = told('io_uring');
+    const [ring] = reportedBy('io_uring');
     expect(text).toContain(`(io_uring of ${ring?.pid} ring fd `);
     expect(text).toContain('(in unread message: SCM_RIGHTS)');
     expect(text).toContain('(in accept queue)');
     expect(text).toContain('(orphan)');
   });
 
-  test('a kill of whoever keeps it gives it back; of an orphan, perhaps, that of its reader', () => {
+  test('killing the keeper frees it; an orphan may be freed with its reader', () => {
     const freed = (pid: number) =>
       answer.groups?.find(({ key }) => key.startsWith(`${pid} `))?.freedIfKilled;
     for (const one of truth.hidden) {
       const found = find(one);
       const bounds = freed(one.pid);
       if (one.how === 'orphan') {
-        // Its reader's reset may free what it still has to send; no close does that for sure.
+        // A reset by its reader may free its unsent data; no close does that with certainty.
         const { local, peer } = found.socket;
         const end = answer.sockets.find(
           ({ socket }) => socket.local === peer && socket.peer === local,

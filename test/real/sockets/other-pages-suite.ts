@@ -5,9 +5,9 @@ import { LAB, type LabKernel } from '../../support/lab.js';
 import { type LedgerRowJson, ledgerOf } from '../../support/ledger.js';
 import { type PageMemory, pageMemory, total } from './page-memory.js';
 
-/** The row that bounds what is not explained, beside what drgn says of every struct page. */
+/** Compares the row that bounds unattributed memory with drgn's view of every struct page. */
 export function otherPagesSuite(dump: string, kernel: LabKernel): void {
-  describe(`where every page of the machine is: ${dump}`, () => {
+  describe(`every page of the machine: ${dump}`, () => {
     let memory: PageMemory;
     let row: LedgerRowJson | undefined;
     let numbers: readonly number[];
@@ -18,7 +18,7 @@ export function otherPagesSuite(dump: string, kernel: LabKernel): void {
       numbers = (row?.message ?? '').match(/\d+/g)?.map(Number) ?? [];
     });
 
-    test('the sum of its parts is all of it', () => {
+    test('the sum of its parts is the total', () => {
       const { pageSize } = memory;
       const [left, present, ...parts] = numbers;
       const [others, explained] = parts.slice(-2);
@@ -28,17 +28,17 @@ export function otherPagesSuite(dump: string, kernel: LabKernel): void {
       expect(row).toMatchObject({ objects: left, bytes: (left ?? 0) * pageSize });
     });
 
-    test('what is given out to nobody that is counted is what drgn finds, struct page by struct page', () => {
+    test('allocated pages without a counter match drgn, struct page by struct page', () => {
       const core = join(LAB, 'dumps', dump, 'elf.vmcore');
       const script = new URL('pages.py', import.meta.url);
-      // Where the table of symbols has functions only, the count of them is not found.
+      // A symbol table with functions only lacks the counter.
       const part = kernel === '6.1-arm64' ? 'withVmalloc' : 'others';
       expect(row?.message.includes('counters not found')).toBe(part === 'withVmalloc');
       const found = drgnJson<Record<typeof part, number>>(core, kernel, script, part);
       expect(numbers.at(-2)).toBe(found[part]);
     });
 
-    test('of them those are in queues and rows that drgn finds allocated and nobody’s', () => {
+    test('pages in queues and rows are those that drgn finds allocated and unowned', () => {
       const { drgn, frames } = memory;
       expect(numbers.at(-1)).toBe(total(drgn.filter(([frame]) => frames.has(frame))));
     });

@@ -18,15 +18,15 @@ function censusOf<T>(file: string, ask: (all: ReturnType<typeof accountAll>, ker
   }
 }
 
-/** What drgn finds; see owners.py. Addresses in hex. */
+/** drgn's results; see owners.py. Addresses in hex. */
 interface Drgn {
-  /** The sock whose socket each TCP sock names; null: none. */
+  /** The sock whose socket each TCP sock points to; null: none. */
   readonly wholes: Readonly<Record<string, string | null>>;
   /** [pid, fd, the pid of each mapping of the file], of sockets that are mapped. */
   readonly mapped: readonly (readonly [number, number, readonly number[]])[];
 }
 
-describe.each(['6.1', 'newest'] as const)('who has the sockets of families on %s', (version) => {
+describe.each(['6.1', 'newest'] as const)('owners of sockets of rare families on %s', (version) => {
   const file = () => {
     const path = join(LAB, 'dumps', `${version}-families`, 'elf.vmcore');
     if (!existsSync(path)) throw new LabMissing(path, `dump ${version}-families`);
@@ -34,7 +34,7 @@ describe.each(['6.1', 'newest'] as const)('who has the sockets of families on %s
   };
   const drgn = () => drgnJson<Drgn>(file(), version, new URL('owners.py', import.meta.url));
 
-  test('MPTCP’s subflows are part of their connection’s socket, and count with its process', () => {
+  test('MPTCP subflows are part of their connection’s socket, and count with its process', () => {
     const { wholes } = drgn();
     const whole = new Map(Object.entries(wholes).filter(([sock, of]) => of && of !== sock));
     expect(whole.size).toBeGreaterThanOrEqual(4);
@@ -55,7 +55,7 @@ describe.each(['6.1', 'newest'] as const)('who has the sockets of families on %s
     });
   });
 
-  test('a mapping is told, and keeps nobody from giving the socket back', () => {
+  test('a mapping is reported, and does not prevent the socket from being freed', () => {
     const { mapped } = drgn();
     expect(mapped.length).toBeGreaterThan(0);
     censusOf(file(), (all, kernel) => {
@@ -70,7 +70,7 @@ describe.each(['6.1', 'newest'] as const)('who has the sockets of families on %s
     });
   });
 
-  test('each sock that the census lists can be asked for by its address', () => {
+  test('each sock in the census can be queried by its address', () => {
     censusOf(file(), (all, kernel) => {
       for (const { socket, total } of all.sockets) {
         const { file: _, fileReferences: __, ...identity } = socket;
@@ -83,7 +83,7 @@ describe.each(['6.1', 'newest'] as const)('who has the sockets of families on %s
 describe.each(LAB_KERNELS)('a kill on %s', (version) => {
   const { elf, truth } = labDump(version);
 
-  test('of a listener gives back what waits at it, asked for the descriptor or for all', () => {
+  test('on a listener frees its pending connections, for one descriptor and for all', () => {
     const { pid, fd } = role(truth, 'listener');
     censusOf(elf, (all, kernel) => {
       const group = all.processes.find(({ key }) => key.startsWith(`${pid} `));
@@ -94,7 +94,7 @@ describe.each(LAB_KERNELS)('a kill on %s', (version) => {
     });
   });
 
-  test('is told for processes only', () => {
+  test('is reported for processes only', () => {
     censusOf(elf, ({ processes }) => {
       for (const { key, freedIfKilled } of processes) {
         expect(freedIfKilled === null, key).toBe(key.startsWith('('));
@@ -103,7 +103,7 @@ describe.each(LAB_KERNELS)('a kill on %s', (version) => {
   });
 });
 
-test('a dump that lacks sockets, or who has them, is complete for no process', () => {
+test('a dump without sockets, or without owners, is complete for no process', () => {
   censusOf(labKdump('newest').formats['lzo-d31'][0] ?? '', (all) => {
     expect(all.total.complete).toBe(false);
     expect(all.processes.length).toBeGreaterThan(5);
@@ -113,7 +113,7 @@ test('a dump that lacks sockets, or who has them, is complete for no process', (
     }
     const text = socketsText(all, all.sockets, { by: 'process', limit: 1000 });
     expect(text).not.toMatch(/ to \d/);
-    // None of them said that it had no socket, unless it had been closed.
+    // None of them appears closed unless it was.
     for (const { socket } of all.sockets) {
       if (socket.inode === 0 && socket.file === 0n) expect(socket.state).not.toBe('LISTEN');
     }

@@ -4,19 +4,19 @@ import { openNative } from '../../../src/kernel/native/open.js';
 import { drgnJson } from '../../support/drgn.js';
 import { LAB, type LabKernel } from '../../support/lab.js';
 
-/** Allocations: the first page frame, and how many frames. */
+/** Allocations: the first page frame, and the number of frames. */
 export type Allocations = readonly (readonly [frame: number, frames: number])[];
 
-/** What drgn finds without walking a socket; see pages.py. */
+/** drgn's results without walking a socket; see pages.py. */
 interface Drgn {
-  /** What skbs hold that the slabs have given out. */
+  /** Memory of skbs that are allocated in the slabs. */
   readonly skbs: Allocations;
-  /** Allocated, and nobody accounts for it who is not the network. */
+  /** Allocated, and not accounted to any owner outside the network. */
   readonly rest: Allocations;
 }
 
 export interface PageMemory {
-  /** By its first frame, what a census counts in sockets' queues and in its rows besides. */
+  /** Frames by first frame that a census counts in the queues of sockets and in its other rows. */
   readonly frames: ReadonlyMap<number, number>;
   readonly answer: CensusAnswer;
   /** Bytes. */
@@ -24,7 +24,7 @@ export interface PageMemory {
   readonly drgn: Allocations;
 }
 
-/** A dump of the lab by a census, and by what drgn says of its pages. */
+/** A lab dump by a census, and by drgn's view of its pages. */
 export function pageMemory(dump: string, kernel: LabKernel, part: keyof Drgn): PageMemory {
   const core = join(LAB, 'dumps', dump, 'elf.vmcore');
   const drgn = drgnJson<Drgn>(core, kernel, new URL('pages.py', import.meta.url), part)[part];
@@ -42,7 +42,7 @@ export function pageMemory(dump: string, kernel: LabKernel, part: keyof Drgn): P
   }
 }
 
-/** How many frames they are. */
+/** The number of frames. */
 export function total(allocations: Allocations): number {
   return allocations.reduce((sum, [, count]) => sum + count, 0);
 }

@@ -21,7 +21,7 @@ interface Pool {
   readonly sole: number;
 }
 
-// 7.2's virtio_net takes its pages from a page pool, one by one.
+// virtio_net of 7.2 allocates its pages from a page pool, one by one.
 const { elf, truth, oracle } = labDump('newest');
 const kernel = openNative({ files: [elf] });
 afterAll(() => kernel.close());
@@ -46,8 +46,10 @@ function ask(damage: Partial<Damage> = {}) {
   return { low, high, keptByPools, exclusiveBytes, pinnedBytes };
 }
 
-/** So many of the ring's slots are taken, the last before it is written on, and of the cache's. */
-const taken = (inRing: number, inCache: number): Damage['patches'] => [
+/**
+ * Fills this many slots of the ring, up to the last before the producer index, and of the cache.
+ */
+const filledSlots = (inRing: number, inCache: number): Damage['patches'] => [
   ...Array.from({ length: inRing }, (_, index) => ({
     address:
       BigInt(pool.queue) + BigInt(8 * ((pool.producer + pool.slots - 1 - index) % pool.slots)),
@@ -56,7 +58,7 @@ const taken = (inRing: number, inCache: number): Damage['patches'] => [
   { address: BigInt(pool.cacheCount), bytes: littleEndian(BigInt(inCache), 4) },
 ];
 
-test('the pool has room for all of a socket’s pages, as drgn finds it: none goes back', () => {
+test('the pool has room for all of a socket’s pages, as drgn finds it: none is freed', () => {
   expect(pool.pages).toBeGreaterThan(50);
   expect(pool.sole).toBe(pool.pages);
   expect(pool.ringRoom).toBeGreaterThanOrEqual(pool.pages);
@@ -66,14 +68,14 @@ test('the pool has room for all of a socket’s pages, as drgn finds it: none go
   expect([low, high, exclusiveBytes]).toEqual([
     pinnedBytes - kept,
     pinnedBytes - kept,
-    // Exclusive leaves out what its ring or its cache may take back.
+    // The exclusive figure omits what its ring or its cache may keep.
     pinnedBytes - kept,
   ]);
 });
 
-test('what ring and cache have no room for goes back, and nothing else', () => {
+test('frees exactly the pages that ring and cache have no room for', () => {
   const [ringRoom, cacheRoom] = [10, 5];
-  const patches = taken(pool.slots - ringRoom, pool.cache - cacheRoom);
+  const patches = filledSlots(pool.slots - ringRoom, pool.cache - cacheRoom);
   const { low, high, keptByPools, exclusiveBytes, pinnedBytes } = ask({ patches });
   expect(keptByPools).toEqual({ low: ringRoom * PAGE, high: (ringRoom + cacheRoom) * PAGE });
   expect(low).toBe(pinnedBytes - (ringRoom + cacheRoom) * PAGE);
@@ -81,9 +83,9 @@ test('what ring and cache have no room for goes back, and nothing else', () => {
   expect(exclusiveBytes).toBe(low);
 });
 
-test('a pool that is full takes nothing back, and one that is being destroyed keeps nothing', () => {
+test('a full pool keeps no page, and neither does one that is being destroyed', () => {
   for (const patches of [
-    taken(pool.slots, pool.cache),
+    filledSlots(pool.slots, pool.cache),
     [{ address: BigInt(pool.destroyed), bytes: littleEndian(1n, 8) }],
   ]) {
     const { low, high, keptByPools, exclusiveBytes, pinnedBytes } = ask({ patches });
@@ -92,7 +94,7 @@ test('a pool that is full takes nothing back, and one that is being destroyed ke
   }
 });
 
-test('of a pool that cannot be read, or says what cannot be, nothing is told but the widest bounds', () => {
+test('an unreadable or inconsistent pool leaves the widest bounds', () => {
   const before = ask();
   const claims = [pool.ringSize, pool.cacheCount].map((address) => ({
     patches: [{ address: BigInt(address), bytes: littleEndian(0x7fff_ffffn, 4) }],

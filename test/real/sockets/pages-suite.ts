@@ -3,10 +3,10 @@ import type { LabKernel } from '../../support/lab.js';
 import { ledgerOf } from '../../support/ledger.js';
 import { pageMemory, total } from './page-memory.js';
 
-/** A census of a lab's dump, beside what drgn says of every skb that the slabs have given out. */
+/** Compares a census of a lab dump with drgn's view of every allocated skb. */
 export function networkPagesSuite(dump: string, kernel: LabKernel): void {
-  describe(`where the network’s page memory went: ${dump}`, () => {
-    test('skbs hold no pages but those in queues and rows, and all others are of a row', () => {
+  describe(`page memory of the network: ${dump}`, () => {
+    test('skbs hold no pages outside queues and rows, and all others belong to a row', () => {
       const { frames, answer, drgn, pageSize } = pageMemory(dump, kernel, 'skbs');
       expect(total(drgn)).toBeGreaterThan(pageSize > 4096 ? 200 : 500);
       expect(drgn.filter(([frame]) => !frames.has(frame))).toEqual([]);

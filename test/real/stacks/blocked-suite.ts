@@ -21,7 +21,7 @@ import { littleEndian } from '../../support/little-endian.js';
 import { expectLost } from '../memory/lost.js';
 import { damageGracePeriod } from './grace-period-damage.js';
 
-/** A boot and all that follows, where the machine is busy. */
+/** Limit for a boot and all that follows, on a busy machine. */
 const MOST_MS = 300_000;
 
 /** Locks of locks.c: kind, name, owner, waiters. */
@@ -49,7 +49,7 @@ const BUILT: readonly (readonly [string, string, string | null, readonly string[
 /** All of its threads in state D, and the parent in vfork. */
 const IN_STATE_D = 29;
 
-/** Locks of which drgn reads owners and waiters. */
+/** Locks whose owners and waiters drgn reads. */
 const OF_DRGN =
   /^(mutex|rw-semaphore|semaphore|completion|rt-mutex|wait-queue|percpu-rw-semaphore|work)$/;
 
@@ -76,9 +76,10 @@ export function crashBlocked(kernel: LabKernel, dump: string): number[] {
 }
 
 /**
- * Threads of a guest wait for each other; the forest is what was built, and what drgn finds.
+ * Threads of a guest wait for each other; the answer must match the setup, and drgn.
  *
- * @param onDemand also holds back a grace period of RCU, and compares extracts, and the tasks in state D with crash
+ * @param onDemand also holds back a grace period of RCU, and compares extracts, and the tasks in
+ * state D with crash
  */
 export function blockedSuite(kernel: LabKernel, onDemand = false): void {
   describe(`waits in a guest of ${kernel}`, () => {
@@ -110,7 +111,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
       await run('insmod /locks.ko; insmod /lost.ko');
       log = await run('dmesg');
       const waits = await run('waits > /tmp/waits; cat /tmp/waits');
-      // Grace periods end first.
+      // Earlier grace periods end first.
       await run(
         `until [ $(cat /proc/[0-9]*/status | grep -c '^State:.D') -ge ${IN_STATE_D} ] && ! cat /proc/[0-9]*/stack | grep -q 'rcu_sync_enter\\|synchronize_rcu'; do usleep 200000; done; sleep 1`,
       );
@@ -135,8 +136,8 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
       if (work) rmSync(work, { recursive: true, force: true });
     });
 
-    // The same guest has lost memory as well: locks.ko opens a file and forgets it.
-    test('memory that a module lost is unreachable, and what it kept is not', async () => {
+    // The same guest has also leaked memory: locks.ko opens a file and drops the pointer.
+    test('memory that a module leaked is unreachable, and memory that it kept is not', async () => {
       const printed = await kdumpMem('memory', '--unreachable', '--json', '--vmcore', dump);
       const found = unreachableSchema.parse(JSON.parse(printed.stdout));
       expect(found).toMatchObject({ complete: true, warnings: [] });
@@ -149,7 +150,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
       return found[0]!;
     };
 
-    test('locks, owners and waiters are those that were built', () => {
+    test('locks, owners and waiters match the setup', () => {
       for (const [kind, name, owner, waiters] of BUILT) {
         const lock = lockAt(kind, places.get(name));
         expect({ name, owner: lock.owner?.comm ?? null, waiters: comms(lock.waiters) }).toEqual({
@@ -180,7 +181,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
       });
     });
 
-    test('the worker that runs a work item', () => {
+    test('finds the worker that runs a work item', () => {
       const work = lockAt('work', places.get('lk_work'));
       expect(work.owner?.comm).toMatch(/^kworker\/u/);
       expect(comms(work.waiters)).toEqual(['lk-flush0', 'lk-flush1']);
@@ -189,7 +190,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
     });
 
     if (onDemand)
-      test('what holds back a grace period', () => {
+      test('finds what holds back a grace period', () => {
         const rcu = answer.locks.find(({ waiters }) => comms(waiters).includes('lk-rcuw'));
         expect(rcu?.candidates.map(({ task, by }) => [task.comm, by])).toEqual([
           sleeps ? ['lk-rcur', 'reader'] : ['lk-spin', 'cpu'],
@@ -197,7 +198,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
       });
 
     if (onDemand)
-      test('an extract with stacks answers as the dump does', async () => {
+      test('an extract with stacks gives the dump’s answer', async () => {
         const small = join(work, 'small.vmcore');
         const cut = await kdumpMem('extract', '--with-stacks', '--vmcore', dump, '-o', small);
         expect(cut.status).toBe(0);
@@ -218,7 +219,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
         expect(named.stdout).not.toContain('locks.ko');
       });
 
-    test('an owner that waits is linked to its lock, and cycles are found', () => {
+    test('a blocked owner is linked to its lock, and cycles are found', () => {
       const middle = lockAt('mutex', places.get('lk_middle'));
       expect(middle.waitsFor).toBe(lockAt('mutex', places.get('lk_root')).id);
       expect(lockAt('mutex', places.get('lk_root')).waitsFor).toBeNull();
@@ -251,7 +252,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
     });
 
     test(
-      'owners, readers and waiters are those that drgn reads',
+      'owners, readers and waiters match drgn',
       () => {
         const known = answer.locks.filter(
           ({ kind, address }) => OF_DRGN.test(kind) && address !== null,
@@ -286,7 +287,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
 
     if (onDemand)
       test(
-        'tasks in state D are those of crash’s `foreach UN bt`',
+        'tasks in state D match crash’s `foreach UN bt`',
         () => {
           const inD = answer.locks
             .flatMap(({ waiters }) => waiters)
@@ -296,7 +297,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
         MOST_MS,
       );
 
-    test('an owner that has exited is the only doubt; times are those of the guest', () => {
+    test('the only warning is about an exited owner; times match the guest', () => {
       const at = places.get('lk_left')!;
       expect(answer.warnings.map(({ code, message }) => `${code}: ${message}`)).toEqual([
         expect.stringMatching(
@@ -312,7 +313,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
         }
     });
 
-    test('text: deadlocks first, the owner above those that wait', async () => {
+    test('text: deadlocks first, owners above their waiters', async () => {
       const { stdout, status } = await kdumpMem('blocked', '--vmcore', dump);
       expect(status).toBe(0);
       expect(stdout).toMatch(/\nAt least 3\d of \d+ threads wait for 2\d locks and events\./);
@@ -324,7 +325,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
       expect(strict.status).toBe(5);
     });
 
-    test('triage: deadlocks, and locks with the number of tasks; nothing twice', async () => {
+    test('triage: deadlocks, and locks with the number of tasks, without duplicates', async () => {
       const { stdout } = await kdumpMem('triage', '--json', '--vmcore', dump);
       const page = await kdumpMem('triage', '--html', '-', '--vmcore', dump);
       expect(page.stdout).toMatch(
@@ -345,7 +346,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
       expect(alone).toContain('lk-bit');
     });
 
-    describe('damage', () => {
+    describe('reports damage to', () => {
       let sound: NativeKernel;
       let whole: BlockedAnswer;
 
@@ -355,7 +356,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
       });
       afterAll(() => sound?.close());
 
-      /** An answer without what damage to other words may change. */
+      /** An answer without the fields that damage to other words may change. */
       const essence = ({ locks, cycles }: BlockedAnswer) =>
         JSON.stringify([
           locks
@@ -420,13 +421,13 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
           for (const value of others) {
             if (value === pointer(place)) continue;
             const found = damaged({ patches: [word(place, value)] });
-            const told = words(found).filter((each) => !words(whole).includes(each));
+            const newWarnings = words(found).filter((each) => !words(whole).includes(each));
             if (essence(found) !== essence(whole))
-              expect(told, `${place.toString(16)} = ${value.toString(16)}`).not.toEqual([]);
+              expect(newWarnings, `${place.toString(16)} = ${value.toString(16)}`).not.toEqual([]);
           }
       });
 
-      test('any word by which the worker of a work item is found', () => {
+      test('any word that leads to the worker of a work item', () => {
         const tasks = new Map<number, bigint>();
         const note = ({ task }: TaskPlace) => {
           tasks.set(task.pid, task.address);
@@ -452,14 +453,14 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
             const found = damaged({ patches: [word(place, value)] });
             if (essence(found) === essence(whole)) continue;
             changed++;
-            const told = words(found).filter((each) => !words(whole).includes(each));
-            expect(told, `${place.toString(16)} = ${value.toString(16)}`).not.toEqual([]);
+            const newWarnings = words(found).filter((each) => !words(whole).includes(each));
+            expect(newWarnings, `${place.toString(16)} = ${value.toString(16)}`).not.toEqual([]);
           }
         expect(changed).toBeGreaterThan(3);
       });
 
       if (onDemand)
-        test('any word of the tree of RCU', () => {
+        test('any word of the RCU tree', () => {
           expect(damageGracePeriod(sound)).toBeGreaterThan(200);
         });
 
@@ -475,8 +476,8 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
         for (const [place, mask] of cases) {
           const value = mask === -1n ? pointer(place) | (1n << 32n) | 1n : pointer(place) & mask;
           const found = damaged({ patches: [word(place, value)] });
-          const told = words(found).filter((each) => !words(whole).includes(each));
-          expect(told, place.toString(16)).not.toEqual([]);
+          const newWarnings = words(found).filter((each) => !words(whole).includes(each));
+          expect(newWarnings, place.toString(16)).not.toEqual([]);
         }
       });
 

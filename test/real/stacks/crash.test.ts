@@ -6,7 +6,7 @@ import { openNative } from '../../../src/kernel/native/open.js';
 import { kdumpMem } from '../../support/cli.js';
 import { labKdump, labKernel, labTool } from '../../support/lab.js';
 
-/** What crash's `foreach bt` prints: `function at address [module]` of each frame, by pid. */
+/** Output of crash's `foreach bt`: `function at address [module]` of each frame, by pid. */
 function crashStacks(vmlinux: string, vmcore: string): Map<number, string[]> {
   const printed = execFileSync(labTool('crash'), ['-s', vmlinux, vmcore], {
     input: 'foreach bt\nquit\n',
@@ -26,12 +26,14 @@ function crashStacks(vmlinux: string, vmcore: string): Map<number, string[]> {
 }
 
 test.each(['5.10', '6.1', '6.12'] as const)(
-  '%s after a panic: stacks of sleeping tasks are crash’s, modules’ functions by name',
+  '%s after a panic: stacks of sleeping tasks match crash, with names of module functions',
   (name) => {
     const [file = ''] = labKdump(name).formats['lzo-d31'];
     const kernel = openNative({ files: [file] });
     const { groups, complete } = groupedStacks(kernel, {});
-    /** Two functions can be one place in the code (`__do_sys_pause`, `__x64_sys_pause`): both name it. */
+    /**
+     * Two functions can share one address (`__do_sys_pause`, `__x64_sys_pause`): both are right.
+     */
     const isAlias = (one: string, two: string) => {
       const [name = '', ...rest] = one.split(' ');
       const [other = '', ...others] = two.split(' ');
@@ -68,14 +70,14 @@ test.each(['5.10', '6.1', '6.12'] as const)(
   },
 );
 
-test('the command chooses by pid, CPU and state, and says what is not there', async () => {
+test('the command filters by pid, CPU and state, and reports missing ones', async () => {
   const [file = ''] = labKdump('6.1').formats['lzo-d31'];
-  const asked = async (...options: string[]) => {
+  const answerOf = async (...options: string[]) => {
     const { stdout, status } = await kdumpMem('stacks', '--json', '--strict', ...options, file);
     expect(status).toBe(0);
     return taskStacksSchema.parse(JSON.parse(stdout));
   };
-  const all = await asked();
+  const all = await answerOf();
   const threads = all.stacks.flatMap(({ tasks }) => tasks);
   expect(threads.length).toBe(all.tasks);
   const panicked = all.stacks.find(({ frames }) => frames[0]?.symbol === '__crash_kexec');
@@ -83,9 +85,9 @@ test('the command chooses by pid, CPU and state, and says what is not there', as
     expect.objectContaining({ comm: 'sh', registers: 'crash_notes' }),
   ]);
   const [{ pid = -1, cpu = -1 } = {}] = panicked?.tasks ?? [];
-  expect((await asked('--cpu', String(cpu))).stacks).toEqual([panicked]);
-  expect((await asked('--pid', String(pid))).stacks).toEqual([panicked]);
-  const idle = (await asked('--state', 'I')).stacks.flatMap(({ tasks }) => tasks);
+  expect((await answerOf('--cpu', String(cpu))).stacks).toEqual([panicked]);
+  expect((await answerOf('--pid', String(pid))).stacks).toEqual([panicked]);
+  const idle = (await answerOf('--state', 'I')).stacks.flatMap(({ tasks }) => tasks);
   expect(idle.length).toBe(threads.filter(({ state }) => state === 'I').length);
   expect(idle.length).toBeGreaterThan(0);
   for (const [option, what] of [

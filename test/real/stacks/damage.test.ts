@@ -13,14 +13,14 @@ describe.each(['6.1', 'newest', '6.12-arm64-16k'] as const)('%s: one wrong byte'
   afterAll(() => kernel.close());
   const offset = (struct: string, path: string): bigint =>
     BigInt(kernel.struct(struct)?.member(path)?.offset ?? Number.NaN);
-  // What most threads share, but for init.
+  // A thread whose stack most others share, but not init.
   const { pid } = groupedStacks(kernel, {})
     .groups.flatMap(({ tasks, frames }) => (frames.length > 6 ? tasks : []))
     .find((one) => one.pid > 1)!;
   const sound = groupedStacks(kernel, { pid });
   const [group] = sound.groups;
   const frames = group!.frames.map(({ address }) => address);
-  // The list of tasks leads to it.
+  // The link in the task list that leads to it.
   const task = (() => {
     const head = (kernel.symbol('init_task') ?? 0n) + offset('task_struct', 'tasks');
     for (let node = head; ; ) {
@@ -36,7 +36,10 @@ describe.each(['6.1', 'newest', '6.12-arm64-16k'] as const)('%s: one wrong byte'
       (at) => kernel.read(at, 8).getBigUint64(0, true) === word,
     );
 
-  /** What a change of one byte leaves: told, or the same; else the frames that pass for whole. */
+  /**
+   * Result of changing one byte: reported or unchanged (empty), or the wrong frames that are
+   * reported as complete.
+   */
   function silent(address: bigint): string[] {
     const byte = kernel.read(address, 1).getUint8(0);
     return [byte ^ 1, byte ^ 0x80, (byte + 5) & 255, 0, 255].flatMap((value) => {
@@ -51,7 +54,7 @@ describe.each(['6.1', 'newest', '6.12-arm64-16k'] as const)('%s: one wrong byte'
     });
   }
 
-  test('of a return address is told, or still names the same function', () => {
+  test('in a return address is reported, or still gives the same function', () => {
     expect(sound.complete).toBe(true);
     expect(frames.length).toBeGreaterThan(4);
     let changes = 0;
@@ -63,12 +66,12 @@ describe.each(['6.1', 'newest', '6.12-arm64-16k'] as const)('%s: one wrong byte'
           unseen.push(...silent(at + byte));
         }
     expect(changes).toBeGreaterThan(150);
-    // Nothing tells one that lies behind another call by chance: one byte in eight or so is behind any, of
-    // the lowest two.
+    // An address that follows another call by chance is undetectable: about one in eight for the
+    // lowest two bytes.
     expect(unseen.length, unseen.join('\n')).toBeLessThan(changes / 20);
   });
 
-  test('of its pid', () => {
+  test('in its pid is reported', () => {
     for (let byte = 0n; byte < 4n; byte++) {
       const address = task + offset('task_struct', 'pid') + byte;
       const old = kernel.read(address, 1).getUint8(0);
@@ -79,7 +82,7 @@ describe.each(['6.1', 'newest', '6.12-arm64-16k'] as const)('%s: one wrong byte'
     }
   });
 
-  test('of where it gave up its CPU: where another did', () => {
+  test('in its saved stack pointer is reported: that of another task', () => {
     const member = name === '6.12-arm64-16k' ? 'thread.cpu_context.fp' : 'thread.sp';
     const word = (at: bigint) => kernel.read(at, 8).getBigUint64(0, true);
     // The first of the list is init, which is not the task above.
@@ -94,7 +97,7 @@ describe.each(['6.1', 'newest', '6.12-arm64-16k'] as const)('%s: one wrong byte'
     expect(answer.complete).toBe(false);
   });
 
-  test('of all that tells where its stack is', () => {
+  test('in each pointer to its stack is reported', () => {
     const patches = [
       { address: task + offset('task_struct', 'stack'), bytes: littleEndian(0n, 8) },
     ];
@@ -102,7 +105,7 @@ describe.each(['6.1', 'newest', '6.12-arm64-16k'] as const)('%s: one wrong byte'
     expect(answer.complete).toBe(false);
   });
 
-  test('of where its stack begins, or where it gave up its CPU', () => {
+  test('in the start of its stack, or in its saved stack pointer, is reported', () => {
     const members =
       name === '6.12-arm64-16k' ? ['stack', 'thread.cpu_context.fp'] : ['stack', 'thread.sp'];
     for (const member of members)

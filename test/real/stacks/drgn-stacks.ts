@@ -15,7 +15,7 @@ interface DrgnStack {
   readonly error?: string;
 }
 
-/** Labels of the kernel's, which its own messages name, inside of what DWARF calls one function. */
+/** Labels of the kernel, used in its messages, within one function in DWARF. */
 const LABELS: Readonly<Record<string, string>> = {
   entry_SYSCALL_64_after_hwframe: 'entry_SYSCALL_64',
   common_startup_64: 'secondary_startup_64',
@@ -23,20 +23,22 @@ const LABELS: Readonly<Record<string, string>> = {
   secondary_startup_64_no_verify: 'secondary_startup_64',
 };
 
-/** The function that a part or a copy is of, which compilers make and name: DWARF has one name for all. */
+/**
+ * The source function of a part or copy that a compiler made and named: DWARF has one name for all.
+ */
 function functionOf(symbol: string): string {
   return LABELS[symbol] ?? symbol.replace(/(\.(cold|constprop|isra|part)(\.\d+)?)+$/, '');
 }
 
-/** drgn goes on into user space, and what it finds there is none of ours. */
+/** drgn continues into user space, where its frames do not belong to the kernel's stack. */
 function untilUser(frames: NonNullable<DrgnStack['frames']>) {
   const user = frames.findIndex(({ address }) => address === null || BigInt(address) >> 63n === 0n);
   return user < 0 ? frames : frames.slice(0, user);
 }
 
 /**
- * Where drgn reads what is no stack it finds addresses that no kernel has, and the frame before may be of the
- * same kind. What it had until then; undefined: it kept its way.
+ * When drgn reads data that is not a stack, it reports addresses outside the kernel, and the frame
+ * before may be wrong too. Returns the frames before that; undefined: all frames are valid.
  */
 function beforeLost(frames: NonNullable<DrgnStack['frames']>) {
   const lost = frames.findIndex(({ address }) => BigInt(address ?? 0) < LEAST_KERNEL_ADDRESS);
@@ -52,7 +54,7 @@ export const UNSEEN_EXCEPTION = 'drgn sees no exception';
 
 const SCRIPT = new URL('stacks.py', import.meta.url);
 
-/** Stacks of one dump that are not drgn's, by why; `none` is what no reason explains. */
+/** Stacks of one dump that differ from drgn's, by reason; `none` has no known reason. */
 export function drgnDifferences(core: string, name: LabKernel) {
   const theirs = drgnJson<Record<string, DrgnStack>>(core, name, SCRIPT);
   const kernel = openNative({ files: [core] });
@@ -62,7 +64,7 @@ export function drgnDifferences(core: string, name: LabKernel) {
   const differs = (why: string, what: string) => {
     found[why] = [...(found[why] ?? []), what];
   };
-  /** Two functions can be one place in the code: both name it. */
+  /** Two functions can share one address: both are right. */
   const isAlias = (symbol: NamedAddress | undefined, other: string) => {
     const places = (name: string) => kernel.symbols(name).map(({ address }) => address);
     return places(symbol?.name ?? '').some((place) => places(other).includes(place));
@@ -103,7 +105,7 @@ export function drgnDifferences(core: string, name: LabKernel) {
     frames += ours.length;
     ours.forEach(({ symbol, interrupted }, index) => {
       const drgn = drgns[index];
-      // Without a module's debug information drgn has an address in place of a name.
+      // Without a module's debug information drgn reports an address instead of a name.
       if (drgn?.name.startsWith('0x')) {
         modules++;
         if (symbol?.module === undefined) differs('none', what);
@@ -113,7 +115,7 @@ export function drgnDifferences(core: string, name: LabKernel) {
       )
         differs('name', what);
       if (interrupted === drgn?.interrupted) return;
-      // On arm64 drgn follows frame records through an exception, and does not know that there was one.
+      // On arm64 drgn follows frame records through an exception without recognizing it.
       const isBehindOne = EXCEPTION.test(ours[index - 1]?.symbol?.name ?? '') && interrupted;
       differs(isBehindOne ? UNSEEN_EXCEPTION : 'interrupted', `${index} ${what}`);
     });

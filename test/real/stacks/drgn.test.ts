@@ -5,8 +5,8 @@ import { drgnDifferences } from './drgn-stacks.js';
 const CPUS = 2;
 
 /**
- * QEMU may stop a CPU that changes from one task to the next: the registers are then of neither for sure,
- * which is said. Of such a boot what ran is not compared.
+ * QEMU may stop a CPU during a task switch: the registers are then of neither task with certainty,
+ * which is reported. For such a boot the running tasks are not compared.
  */
 function withoutSwitch({ found, ran, warnings }: ReturnType<typeof drgnDifferences>) {
   const torn = warnings.filter(({ code }) => code === 'torn-list');
@@ -24,8 +24,8 @@ function withoutSwitch({ found, ran, warnings }: ReturnType<typeof drgnDifferenc
 }
 
 /**
- * All but what ran: there a stack may be caught in a function's first or last instructions, in which one
- * of both unwinders has to guess. Sleeping tasks have no such excuse.
+ * Excludes running tasks: their stack may be in a function's first or last instructions, where one
+ * of the two unwinders has to guess. Sleeping tasks must match.
  */
 function check(all: ReturnType<typeof drgnDifferences>) {
   const { compared, frames, modules, left } = all;
@@ -41,7 +41,7 @@ function check(all: ReturnType<typeof drgnDifferences>) {
 }
 
 test.each([...LAB_DUMPS, '6.12-arm64-16k'] as const)(
-  '%s: the stack of every task is drgn’s, frame by frame',
+  '%s: the stack of every task matches drgn, frame by frame',
   (name) => {
     const { elf, kernel } = labDump(name);
     check(drgnDifferences(elf, kernel));
@@ -49,7 +49,7 @@ test.each([...LAB_DUMPS, '6.12-arm64-16k'] as const)(
 );
 
 test.each(['5.10', '6.1', '6.12', 'newest'] as const)(
-  '%s after a panic: the stack of every task is drgn’s, frame by frame',
+  '%s after a panic: the stack of every task matches drgn, frame by frame',
   (name) => {
     const { elf, kernel } = labVmcore(name);
     check(drgnDifferences(elf, kernel));

@@ -9,7 +9,7 @@ import {
 import { damagedKernel } from '../../support/damaged-kernel.js';
 import { littleEndian } from '../../support/little-endian.js';
 
-/** Members of the tree of RCU that the walk reads, and those of each CPU and each reader. */
+/** Members of the RCU tree that the walk reads, and those of each CPU and each reader. */
 const MEMBERS = {
   rcu_state: ['gp_seq', 'gp_state'],
   rcu_node: [
@@ -35,8 +35,8 @@ interface Place {
 }
 
 /**
- * Replaces each word of the tree of RCU, of the CPUs and of the readers with other values. What holds back the grace
- * period stays the same, or a contradiction is reported.
+ * Replaces each word of the RCU tree, of the CPUs and of the readers with other values. The holders
+ * of the grace period stay the same, or a contradiction is reported.
  *
  * @returns the number of cases in which a contradiction was reported
  */
@@ -90,7 +90,7 @@ export function damageGracePeriod(kernel: NativeKernel): number {
     for (const value of new Set(values.map((each) => BigInt.asUintN(8 * length, each)))) {
       if (value === now) continue;
       const patches = [{ address, bytes: littleEndian(value, length) }];
-      const told = (() => {
+      const isDetected = (() => {
         try {
           const found = readers(damagedKernel(kernel, { patches, denials: [] }));
           return (found?.contradictions.length ?? 0) > 0 || essence(found) === essence(whole);
@@ -100,9 +100,12 @@ export function damageGracePeriod(kernel: NativeKernel): number {
         }
       })();
       if (process.env.SOFT) {
-        if (!told) console.log(`${name} = 0x${value.toString(16)}, was 0x${now.toString(16)}`);
+        if (!isDetected)
+          console.log(`${name} = 0x${value.toString(16)}, was 0x${now.toString(16)}`);
       } else
-        expect(told, `${name} = 0x${value.toString(16)}, was 0x${now.toString(16)}`).toBe(true);
+        expect(isDetected, `${name} = 0x${value.toString(16)}, was 0x${now.toString(16)}`).toBe(
+          true,
+        );
       reported++;
     }
   }

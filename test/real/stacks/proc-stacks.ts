@@ -1,7 +1,9 @@
 import type { Guest } from '../../../scripts/lab-parts/guest.mjs';
 import type { TaskStacksJson } from '../../../src/answers/task-stacks/schema.js';
 
-/** `/proc/PID/stack` of every process of a guest: pid → `function+offset`, a module behind it. */
+/**
+ * `/proc/PID/stack` of every process of a guest: pid → `function+offset`, followed by its module.
+ */
 export async function procStacks(guest: Guest): Promise<Map<number, string[]>> {
   const { output } = await guest.run(
     'cd /proc; for p in [0-9]*; do echo "pid $p"; cat $p/stack; done 2>/dev/null',
@@ -20,7 +22,10 @@ export async function procStacks(guest: Guest): Promise<Map<number, string[]>> {
   return new Map([...stacks].filter(([, found]) => found.length > 0));
 }
 
-/** Frames that are no guess, in the same words. The kernel leaves out the scheduler's own, which come first. */
+/**
+ * Frames that are no guess, in the same form. The kernel omits the scheduler's own frames, which
+ * come first.
+ */
 export function frameNames(frames: TaskStacksJson['stacks'][number]['frames']): string[] {
   return frames
     .filter(({ guess }) => !guess)

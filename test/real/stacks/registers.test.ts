@@ -5,7 +5,7 @@ import { damagedKernel } from '../../support/damaged-kernel.js';
 import { labDump, labKdump } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
 
-/** Of the tasks that ran: on which CPU, whose registers, and the stack. */
+/** Tasks that ran: the CPU, the source of the registers, and the stack. */
 function running({ groups }: StacksAnswer): string[] {
   return groups
     .flatMap(({ tasks, frames, end }) =>
@@ -29,14 +29,14 @@ function opened<T>(files: readonly string[], ask: (kernel: ReturnType<typeof ope
 }
 
 test.each(['5.10', 'newest', '6.12-arm64-16k'] as const)(
-  '%s: QEMU notes the same registers in both of its formats',
+  '%s: QEMU stores the same registers in both of its formats',
   (name) => {
     const { elf, kdumpZlib } = labDump(name);
     const of = (file: string) => opened([file], (kernel) => groupedStacks(kernel, {}));
     const answer = of(elf);
     const found = running(answer);
     expect(found).toHaveLength(2);
-    // Of a CPU that was stopped amid a change of tasks nothing but this is known.
+    // For a CPU that was stopped during a task switch only this is known.
     const torn = answer.warnings.some(({ code }) => code === 'torn-list');
     for (const one of found)
       if (!torn) expect(one).toMatch(/ qemu: (ffff[0-9a-f]+ )+(user|first)$| qemu: {2}user$/);
@@ -49,7 +49,7 @@ describe('after a panic', () => {
   const sound = opened(formats['lzo-d31'], (kernel) => running(groupedStacks(kernel, {})));
 
   test.each(['zstd-d31', 'flattened-d31', 'elf-d31', 'split-d31', 'elf'] as const)(
-    'each CPU’s are in its own memory: %s',
+    'the registers of each CPU are in its own memory: %s',
     (format) => {
       expect(sound.filter((one) => one.includes(' crash_notes: '))).toHaveLength(2);
       expect(opened(formats[format], (kernel) => running(groupedStacks(kernel, {})))).toEqual(
@@ -59,7 +59,7 @@ describe('after a panic', () => {
   );
 
   test.each(['lzo-d31', 'elf'] as const)(
-    'else the dump’s own notes tell the same: %s',
+    'the notes of the dump have the same registers: %s',
     (format) => {
       opened(formats[format], (kernel) => {
         const address = kernel.symbol('crash_notes') ?? 0n;
@@ -71,7 +71,7 @@ describe('after a panic', () => {
     },
   );
 
-  test('without either the stacks of what ran are not known, and that is said', () => {
+  test('without either, stacks of running tasks are unknown, and that is reported', () => {
     opened(formats.elf, (kernel) => {
       const address = kernel.symbol('crash_notes') ?? 0n;
       const denials = [{ address, length: 8, code: 'filtered' as const }];
@@ -90,7 +90,7 @@ describe('after a panic', () => {
     });
   });
 
-  test('registers that are noted for another task contradict who ran', () => {
+  test('registers saved for another task contradict the running task', () => {
     opened(formats.elf, (kernel) => {
       const pointer = kernel.symbol('crash_notes') ?? 0n;
       const area = kernel.read(pointer, 8).getBigUint64(0, true);

@@ -21,13 +21,13 @@ import { littleEndian } from '../../support/little-endian.js';
 import { exceptWakeups } from '../info-lists.js';
 import { damageGracePeriod } from './grace-period-damage.js';
 
-/** A boot and all that follows, where the machine is busy. */
+/** Limit for a boot and all that follows, on a busy machine. */
 const MOST_MS = 400_000;
-/** Tags of each hardware queue of /dev/vdb, and processes that read it at once. */
+/** Tags of each hardware queue of /dev/vdb, and processes that read it in parallel. */
 const [TAGS, READERS] = [4, 24];
 
 interface Drgn {
-  /** Requests in flight: hardware queue, and when they began. */
+  /** Requests in flight: hardware queue and start time. */
   readonly disks: Readonly<Record<string, readonly (readonly [number, number])[] | null>>;
   readonly gracePeriod: { readonly cpus: readonly number[]; readonly tasks: readonly number[] };
   readonly journal: {
@@ -45,13 +45,14 @@ const pids = (tasks: readonly { pid: number }[]) =>
   tasks.map(({ pid }) => pid).toSorted((a, b) => a - b);
 
 /**
- * Disks of a guest do not answer, a file system is frozen, CPUs spin for a lock and hold back a grace period: what tasks
- * wait for is what was built, and what drgn finds.
+ * Disks of a guest do not answer, a file system is frozen, CPUs spin for a lock and hold back a
+ * grace period: the answer must match the setup, and drgn.
  *
- * @param queued without a hypervisor’s bit, so that CPUs queue for the spinlock; otherwise they try again and again
+ * @param queued without the hypervisor bit, so that CPUs queue for the spinlock; otherwise they
+ * retry
  */
 export function stuckSuite(kernel: LabKernel, queued = true): void {
-  describe(`disks and CPUs that are stuck in a guest of ${kernel}`, () => {
+  describe(`stuck disks and CPUs in a guest of ${kernel}`, () => {
     let work = '';
     let guest: Guest | undefined;
     let dump = '';
@@ -75,7 +76,7 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
         memoryMiB: 256,
         cpus: 4,
         ...(queued ? { cpu: `${FOUR_LEVELS},-hypervisor` } : {}),
-        // Two leaves and a root in the tree of RCU.
+        // Two leaves and a root in the RCU tree.
         append: 'rcutree.rcu_fanout_leaf=2 nosoftlockup',
         files: [guestTool('stall', kernel), guestModule('locks', kernel)],
         modules: ['virtio_blk'],
@@ -127,7 +128,7 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
       return found!;
     };
 
-    test('nothing contradicts', () => {
+    test('complete, without contradictions', () => {
       expect({ complete: answer.complete, warnings: answer.warnings }).toEqual({
         complete: true,
         warnings: [],
@@ -156,7 +157,7 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
       });
     });
 
-    test('outstanding requests are those of drgn, and of the guest', () => {
+    test('outstanding requests match drgn and the guest', () => {
       const counts = inFlight
         .trim()
         .split('\n')
@@ -170,7 +171,7 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
           started: truth.length,
           hardwareQueues: [...new Set(truth.map(([queue]) => queue))].toSorted((a, b) => a - b),
         });
-        // sysfs leaves out flushes.
+        // sysfs omits flushes.
         expect(counts[index]![0]! + counts[index]![1]!).toBeLessThanOrEqual(truth.length);
         expect(counts[index]![0]! + counts[index]![1]!).toBeGreaterThanOrEqual(truth.length - 1);
         expect(requests!.oldestSeconds).toBeGreaterThan(5);
@@ -189,7 +190,7 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
           expect(new Set(candidates.map(({ by }) => by))).toEqual(new Set(['handle']));
         } else expect(owner?.pid).toBe(drgn.journal.task);
       }
-      // Where the new directory got stuck before its fsync, the commit thread waits for its handle.
+      // If the new directory is stuck before its fsync, the commit thread waits for its handle.
       const metadata = lockOf('metadata');
       if (metadata.kind !== 'journal')
         expect(drgn.journal.holders).toContain(threads.get('metadata')![0]);
@@ -233,7 +234,7 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
       expect(stdout).toMatch(/^ *journal 0x\S+ /m);
     });
 
-    test('mounts of a process in another namespace are those of its /proc/PID/mounts', () => {
+    test('mounts of a process in another namespace match its /proc/PID/mounts', () => {
       const kernel = openNative({ files: [dump] });
       try {
         const [pid] = threads.get('namespace')!;
@@ -262,7 +263,7 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
       }
     });
 
-    test('deadline tasks on run queues are those of drgn; throttled ones are no contradiction', () => {
+    test('deadline tasks on run queues match drgn; throttled ones are no contradiction', () => {
       const kernel = openNative({ files: [dump] });
       try {
         const { cpus, warnings } = runQueuesSchema.parse(listJson('run-queues', kernel));
@@ -276,19 +277,19 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
       }
     });
 
-    describe('damage', () => {
+    describe('reports damage to', () => {
       let sound: NativeKernel;
       beforeAll(() => {
         sound = openNative({ files: [dump] });
       });
       afterAll(() => sound?.close());
 
-      test('any word of the tree of RCU', () => {
+      test('any word of the RCU tree', () => {
         expect(damageGracePeriod(sound)).toBeGreaterThan(500);
       });
 
       test(
-        'any word by which devices, requests, journals and spinlocks are found',
+        'any word that leads to devices, requests, journals and spinlocks',
         () => {
           const whole = blockedTasks(sound);
           const essence = ({ locks }: BlockedAnswer) =>
@@ -342,7 +343,7 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
           places.push(['page.mapping', frame + offset('page', 'mapping')]);
           add('address_space', mapping, 'host');
           add('inode', inode, 'i_sb', 'i_mapping');
-          // Requests of the second disk, by its first hardware queue.
+          // Requests of the second disk, from its first hardware queue.
           add('request_queue', queue, 'tag_set', 'nr_hw_queues', 'mq_freeze_depth');
           const set = pointer(queue + offset('request_queue', 'tag_set'));
           const tags = pointer(pointer(set + offset('blk_mq_tag_set', 'tags')));

@@ -10,8 +10,8 @@ import { frameNames, procStacks } from './proc-stacks.js';
 const MOST_MS = 300_000;
 
 /**
- * One process sleeps in functions of which the function_graph tracer waits for the return, the next in one that a
- * return probe waits for; then neither traces any more.
+ * One process sleeps in functions whose return the function_graph tracer hooks, the next in one
+ * with a return probe; then both tracers are removed.
  */
 const TRACE = `
 set -e
@@ -29,9 +29,12 @@ cat /tmp/fifo > /dev/null 2>&1 &
 sleep 1
 `;
 
-/** Stacks of processes whose return addresses tracers have taken, beside the kernel's own way through them. */
+/**
+ * Compares stacks of processes whose return addresses were replaced by tracers with the kernel's
+ * own unwinding.
+ */
 export function tracedSuite(kernel: LabKernel): void {
-  describe(`stacks that are traced, on ${kernel}`, () => {
+  describe(`traced stacks on ${kernel}`, () => {
     let work = '';
     let theirs: ReadonlyMap<number, readonly string[]>;
     let answer: TaskStacksJson;
@@ -60,7 +63,7 @@ export function tracedSuite(kernel: LabKernel): void {
         stack.tasks.filter((task) => task.comm === comm).map(({ pid }) => ({ pid, stack })),
       );
 
-    test('the function_graph tracer keeps where they return to', () => {
+    test('return addresses are read from the function_graph tracer', () => {
       const sleeping = named('sleep');
       expect(sleeping.length).toBe(2);
       for (const { pid, stack } of sleeping) {
@@ -71,7 +74,7 @@ export function tracedSuite(kernel: LabKernel): void {
       }
     });
 
-    test('a return probe keeps it too, or it is said that there is no note of it', () => {
+    test('return addresses are read from a return probe, or reported as missing', () => {
       const [reading, ...others] = named('cat');
       expect(others).toEqual([]);
       const lines = theirs.get(reading?.pid ?? 0) ?? [];

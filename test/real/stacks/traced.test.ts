@@ -1,4 +1,4 @@
 import { tracedSuite } from './traced-suite.js';
 
-// `scripts/test panics` asks the others.
+// `scripts/test panics` covers the others.
 tracedSuite('newest');

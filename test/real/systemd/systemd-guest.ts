@@ -19,18 +19,18 @@ import { labRoot } from '../../support/lab.js';
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const INIT = join(ROOT, 'scripts/lab-parts/guest/with-systemd');
 
-/** A machine that is busy takes minutes for what takes seconds. */
+/** A busy machine needs minutes for what takes seconds. */
 export const MOST_MS = 300_000;
 
-/** Modules that ss asks the kernel by; the disk has none to load. */
+/** Diag modules that ss uses; the disk has none to load. */
 const DIAG = ['inet', 'tcp', 'udp', 'raw', 'unix', 'af_packet', 'netlink'].map(
   (name) => `${name}_diag`,
 );
 
-/** A Debian that systemd runs as its first process, with our package installed. */
+/** A Debian with systemd as its first process and our package installed. */
 export interface SystemdGuest {
   readonly guest: Guest;
-  /** What a shell command prints there; a status that is not 0 is an error unless `mayFail`. */
+  /** Output of a shell command there; a non-zero status is an error unless `mayFail`. */
   inside(command: string, mayFail?: boolean): Promise<string>;
   /** Runs a command until it succeeds. */
   until(command: string): Promise<void>;
@@ -93,7 +93,7 @@ function layOut(root: string, files: Readonly<Record<string, string>>): void {
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, content);
   }
-  // A machine that has none takes this for its first start, and enables every unit there is.
+  // Without one systemd treats this as the first boot, and enables every unit.
   writeFileSync(join(root, 'etc/machine-id'), `${'5'.repeat(32)}\n`);
   chmodSync(root, 0o755);
 }

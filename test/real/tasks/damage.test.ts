@@ -39,7 +39,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
 
   const sound = taskTable(kernel);
   const census = accountAll(kernel);
-  /** The process whose sockets pin most, all of them by descriptors of its own. */
+  /** The process whose sockets pin most, all of them by its own descriptors. */
   const [culprit, bystander] = (() => {
     const holders = census.sockets.flatMap(({ holders }) => (holders.length === 1 ? holders : []));
     const pids = [...new Set(holders.map(({ pid }) => pid))].slice(0, 2);
@@ -62,30 +62,30 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     },
   } as const satisfies Record<
     string,
-    (asked: typeof kernel) => { complete: boolean; warnings: readonly { message: string }[] }
+    (damagedCopy: typeof kernel) => { complete: boolean; warnings: readonly { message: string }[] }
   >;
   const damaged = (...patches: Patch[]) => damagedKernel(kernel, { patches, denials: [] });
-  /** Every command is incomplete, and names the two facts. */
+  /** Expects every command to be incomplete, and to name the two facts. */
   const expectReported = (facts: RegExp, ...patches: Patch[]) => {
-    const asked = damaged(...patches);
+    const damagedCopy = damaged(...patches);
     for (const [command, ask] of Object.entries(COMMANDS)) {
-      const { complete, warnings } = ask(asked);
+      const { complete, warnings } = ask(damagedCopy);
       expect([command, complete]).toEqual([command, false]);
       expect(`${command}: ${warnings.map(({ message }) => message).join('\n')}`).toMatch(facts);
     }
-    return asked;
+    return damagedCopy;
   };
-  /** The culprit and its sockets are where they were. */
-  const expectFound = (asked: typeof kernel) => {
+  /** Expects the culprit and its sockets to be found. */
+  const expectFound = (damagedCopy: typeof kernel) => {
     const holders = (answer: ReturnType<typeof accountAll>) =>
       answer.sockets.map(({ socket, holders }) => [socket.sock, holders]);
-    expect(holders(accountAll(asked))).toEqual(holders(census));
+    expect(holders(accountAll(damagedCopy))).toEqual(holders(census));
     const own = ({ processes }: ReturnType<typeof kernelProcesses>) =>
       processes.filter(({ pid }) => pid === culprit.pid).map(({ rss, network }) => [rss, network]);
-    expect(own(kernelProcesses(asked))).toEqual(own(kernelProcesses(kernel)));
+    expect(own(kernelProcesses(damagedCopy))).toEqual(own(kernelProcesses(kernel)));
   };
 
-  test('sound, no command reports anything', () => {
+  test('undamaged, no command reports a fault', () => {
     expect([sound.faults, sound.lost]).toEqual([[], undefined]);
     for (const [command, ask] of Object.entries(COMMANDS)) {
       const { complete, warnings } = ask(kernel);
@@ -94,19 +94,19 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
   });
 
   test('PF_KTHREAD set in a process', () => {
-    const asked = expectReported(
+    const damagedCopy = expectReported(
       new RegExp(`flags make pid ${culprit.pid} a kernel thread, but its real_parent, pid`),
       flip(culprit.address, 'flags', 0x20_0000n),
     );
-    expectFound(asked);
+    expectFound(damagedCopy);
   });
 
   test('PF_KTHREAD cleared in a kernel thread', () => {
-    const asked = expectReported(
+    const damagedCopy = expectReported(
       new RegExp(`flags make pid ${kernelThread.pid} a user process, but it has no task_struct.mm`),
       flip(kernelThread.address, 'flags', 0x20_0000n),
     );
-    expect(kernelProcesses(asked).kernelThreads).toBe(kernelProcesses(kernel).kernelThreads);
+    expect(kernelProcesses(damagedCopy).kernelThreads).toBe(kernelProcesses(kernel).kernelThreads);
   });
 
   test.each([
@@ -114,11 +114,11 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     ['of another process', () => pointer(at(bystander.address, 'mm'))],
     ['off by a bit', () => pointer(at(culprit.address, 'mm')) ^ 0x1000n],
   ])('task_struct.mm %s', (_, value) => {
-    const asked = expectReported(
+    const damagedCopy = expectReported(
       new RegExp(`task_struct.mm of pid ${culprit.pid} is .*, but its active_mm is 0x`),
       set(culprit.address, 'mm', value()),
     );
-    expectFound(asked);
+    expectFound(damagedCopy);
   });
 
   test('mm and active_mm of another process', () => {
@@ -144,7 +144,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     );
   });
 
-  /** Its own table of descriptors; or one that grew out of its files_struct. */
+  /** Its own descriptor table; or one that grew beyond its files_struct. */
   const table = (isGrown: boolean) => {
     const inside = BigInt(member('files_struct', 'fdtab').offset);
     for (const { files, kernelThread } of sound.processes) {
@@ -175,7 +175,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
   test('a task unlinked from the task list', () => {
     const links = at(culprit.address, 'tasks');
     const [next, previous] = [pointer(links), pointer(links + 8n)];
-    const asked = expectReported(
+    const damagedCopy = expectReported(
       new RegExp(
         `pid table .*task list .*are inconsistent: only the first contains pid ${culprit.pid}$`,
         'm',
@@ -183,27 +183,27 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
       word(previous, next),
       word(next + 8n, previous),
     );
-    expectFound(asked);
+    expectFound(damagedCopy);
   });
 
   test('the task list closed after pid 1', () => {
     const init = at(kernel.symbol('init_task')!, 'tasks');
     const first = at(sound.processes[0]!.address, 'tasks');
-    const asked = expectReported(
+    const damagedCopy = expectReported(
       /pid table .*task list .*are inconsistent/,
       word(first, init),
       word(init + 8n, first),
     );
-    expectFound(asked);
-    expect(taskTable(asked).processes).toHaveLength(sound.processes.length);
+    expectFound(damagedCopy);
+    expect(taskTable(damagedCopy).processes).toHaveLength(sound.processes.length);
   });
 
   test('the task list torn in one place', () => {
-    const asked = expectReported(/is inconsistent/, set(culprit.address, 'tasks.prev', 0n));
-    expectFound(asked);
+    const damagedCopy = expectReported(/is inconsistent/, set(culprit.address, 'tasks.prev', 0n));
+    expectFound(damagedCopy);
   });
 
-  test('a struct pid that is gone from the table', () => {
+  test('a struct pid missing from the table', () => {
     const pid = pointer(at(culprit.address, 'thread_pid'));
     expectReported(
       new RegExp(
@@ -217,13 +217,13 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
   test('two pids swapped', () => {
     const swap = (one: Task, other: Task) =>
       ['pid', 'tgid'].map((path) => set(one.address, path, BigInt(other.pid)));
-    const asked = expectReported(
+    const damagedCopy = expectReported(
       new RegExp(`has pid ${bystander.pid}, but its struct pid has number ${culprit.pid}`),
       ...swap(culprit, bystander),
       ...swap(bystander, culprit),
     );
-    expectFound(asked);
-    expect(accountFd(asked, culprit.pid, slot!.fd).process).toEqual({
+    expectFound(damagedCopy);
+    expect(accountFd(damagedCopy, culprit.pid, slot!.fd).process).toEqual({
       pid: culprit.pid,
       comm: culprit.comm,
     });
@@ -260,7 +260,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     );
   });
 
-  test('a counter that differs from what is found', () => {
+  test('a counter that differs from the number of found tasks', () => {
     const counter = kernel.symbol('nr_threads')!;
     const threads = number(counter);
     expectReported(
@@ -287,7 +287,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     expect(reported(...lost)).toEqual([
       expect.stringMatching(/^the kernel counts \d+ pages of kernel stacks, but \d+ were found/),
     ]);
-    // One that fork has just cleared is of a thread to come.
+    // A stack that fork has just cleared belongs to a new thread.
     const top = pointer(at(kernelThread.address, 'stack')) + 16_384n;
     expect(reported(...lost, { address: top - 4096n, bytes: new Uint8Array(4096) })).toEqual([]);
   });
@@ -297,7 +297,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     const lost = sound.threads(process).at(-1)!;
     const links = at(lost.address, 'thread_node');
     const [next, previous] = [pointer(links), pointer(links + 8n)];
-    const asked = expectReported(
+    const damagedCopy = expectReported(
       new RegExp(
         `pid table .*thread lists .*are inconsistent: only the first contains pid ${lost.pid}$`,
         'm',
@@ -305,7 +305,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
       word(previous, next),
       word(next + 8n, previous),
     );
-    const pids = taskTable(asked)
+    const pids = taskTable(damagedCopy)
       .threads(process)
       .map(({ pid }) => pid);
     expect(pids).toContain(lost.pid);

@@ -51,7 +51,7 @@ describe.each(extracts)('an extract of %s', (_, kernel, whole) => {
     ['files', other.files, 'files_struct.count'],
     ['pid', 1n, 'but its struct pid has number'],
     ['thread_pid', 0n, 'has its struct pid at'],
-  ])('reports a task_struct.%s that others contradict', (path, value, said) => {
+  ])('reports a task_struct.%s that other facts contradict', (path, value, said) => {
     expect(faults(path, value)).toContain(said);
   });
 });

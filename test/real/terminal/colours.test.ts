@@ -3,7 +3,7 @@ import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { commandPath } from '../../support/cli.js';
 
-/** Python sets LC_CTYPE for its children otherwise (PEP 538). */
+/** Otherwise Python sets LC_CTYPE for its children (PEP 538). */
 const COERCED = { PYTHONCOERCECLOCALE: '0' };
 const PTY = fileURLToPath(new URL('on_terminal.py', import.meta.url));
 const LOG = fileURLToPath(new URL('../../../fixtures/logs/oom-6.12.log', import.meta.url));
@@ -44,7 +44,7 @@ test.each([
 });
 
 test.each([{ LANG: 'C' }, { LC_ALL: 'POSIX' }])(
-  '%j: ASCII alone, also with colours',
+  '%j: ASCII only, also with colours',
   async (env) => {
     expect(plain).toMatch(/[^\0-\x7f]/);
     const text = await shown(env);

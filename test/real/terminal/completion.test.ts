@@ -24,15 +24,15 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** The words that stand before a tab, and those behind = where the shell takes that for a word. */
+/** The words before a tab, and those after = if the shell treats that as a word. */
 const asBash = (line: string) => line.split(/(?<!\\) |(=)/).filter((word) => word !== undefined);
 
-/** What each shell does when somebody asks it how a line goes on. */
+/** How each shell completes a line. */
 const SHELLS = {
-  // Its own machinery: what would be inserted.
+  // Its own mechanism: the text that would be inserted.
   fish: (line: string) =>
     run('fish', ['-N', '-c', 'kdump-mem completion fish | source; complete -C "$line"'], { line }),
-  // The functions that the shells call, as they call them; files are theirs to add.
+  // The functions that the shells call, with the same arguments; the shells add file names.
   bash: (line: string) => {
     const script = `eval "$(kdump-mem completion bash)"
       compopt() { echo FILES; }
@@ -52,7 +52,7 @@ const SHELLS = {
   },
 };
 
-/** What a shell prints, a word a line, without what is said of it. */
+/** The first column of a shell's output, one word per line, without descriptions. */
 function run(shell: string, args: string[], more: NodeJS.ProcessEnv = {}): string[] {
   return execFileSync(shell, args, {
     env: { ...environment, ...more },
@@ -81,13 +81,13 @@ describe.each(Object.entries(SHELLS))('%s', (shell, completions) => {
     expect(readdirSync(folder)).not.toContain('ran');
   });
 
-  test('a value behind =', () => {
+  test('a value after =', () => {
     expect(completions('kdump-mem memory --source=kc')).toEqual([
       shell === 'bash' ? 'kcore' : '--source=kcore',
     ]);
   });
 
-  test('files, where they may stand', () => {
+  test('files where they are valid', () => {
     const files = shell === 'fish' ? ['a-vmcore'] : ['FILES'];
     expect(completions('kdump-mem sockets a-v')).toEqual(files);
     expect(completions('kdump-mem skb --vmcore a-v')).toEqual(files);

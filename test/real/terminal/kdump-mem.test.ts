@@ -10,7 +10,7 @@ import { labDump } from '../../support/lab.js';
 const PTY = fileURLToPath(new URL('on_terminal.py', import.meta.url));
 const { vmcore } = fixture('newest');
 
-/** The lines that kdump-mem writes of a dump on a real terminal of so many columns. */
+/** Lines that kdump-mem prints about a dump on a real terminal of this width. */
 function onTerminal(columns: number, ...args: string[]): Promise<string[]> {
   return linesOnTerminal(columns, ...args, '--vmcore', vmcore);
 }
@@ -34,7 +34,7 @@ async function textOnTerminal(
   return stdout;
 }
 
-/** But for a command that is to be copied: broken by us it would not work. */
+/** Excludes commands to copy: a broken one would not work. */
 const widest = (lines: readonly string[]) =>
   Math.max(...lines.filter((line) => !line.startsWith('Next: ')).map(columnsOf));
 
@@ -50,11 +50,11 @@ test.each([
   expect(widest(narrow)).toBeLessThanOrEqual(80);
   expect(widest(wide)).toBeLessThanOrEqual(160);
   expect(widest(wide)).toBeGreaterThan(80);
-  // Figures are never cut.
+  // Figures are never truncated.
   for (const line of narrow) expect(line).not.toMatch(/\d…(?: |$)/);
 });
 
-test('a terminal of 80 columns has one line for each socket, with whose it is and what it pins', async () => {
+test('a terminal of 80 columns has one line per socket, with its owner and pinned memory', async () => {
   const lines = await onTerminal(80, 'sockets', '--limit', '3');
   const at = lines.findIndex((line) => line.includes('PINNED') && line.includes('OWNER'));
   expect(lines[at]).toMatch(/^ *PINNED +PAYLOAD +SOCKET \(LOCAL ← PEER\) +OWNER$/);
@@ -63,7 +63,7 @@ test('a terminal of 80 columns has one line for each socket, with whose it is an
   expect(lines.join(' ')).toContain('Hidden at this width: columns ');
 });
 
-test('in a pipe nothing is cut, broken or left out, whatever COLUMNS says', async () => {
+test('in a pipe nothing is truncated, wrapped or hidden, regardless of COLUMNS', async () => {
   const { stdout } = await kdumpMem('sockets', '--all', '--vmcore', vmcore);
   expect(stdout).not.toMatch(/…|Hidden at this width/);
   expect(stdout).toMatch(
@@ -88,7 +88,7 @@ const DEPTHS = [
 ];
 
 test.each(SOURCES.flatMap((source) => DEPTHS.map((depth) => [[...depth, ...source]] as const)))(
-  'memory %j fits a terminal of 80 columns, and cuts no figure',
+  'memory %j fits a terminal of 80 columns, and truncates no figure',
   async (args) => {
     const lines = await linesOnTerminal(80, 'memory', ...args);
     expect(lines.length).toBeGreaterThan(3);
@@ -100,20 +100,17 @@ test.each(SOURCES.flatMap((source) => DEPTHS.map((depth) => [[...depth, ...sourc
 test.each([
   [['memory', '--live', '--source', 'counters'], /^[\d.]+ [GM]iB: /],
   [['procs', '--live', '-v'], /^Sample \d+: growth is reported from/],
-])(
-  '%j --watch draws no more than the screen has, and gives the terminal back',
-  async (args, first) => {
-    const text = (await linesOnTerminal(80, ...args, '--watch', '--count', '1')).join('\n');
-    const frames = text.split('\u001b[H').slice(1);
-    const last = stripVTControlCharacters(frames.at(-1) ?? '');
-    expect(last).toMatch(first);
-    expect(last).toContain('q: quit  ↑↓: scroll  sample 1, ');
-    const drawn = last.trimEnd().split('\n');
-    expect(drawn).toHaveLength(40);
-    expect(widest(drawn)).toBeLessThanOrEqual(80);
-    expect(text.trimEnd().endsWith('\u001b[?7h\u001b[?25h')).toBe(true);
-  },
-);
+])('%j --watch fits the screen, and restores the terminal', async (args, first) => {
+  const text = (await linesOnTerminal(80, ...args, '--watch', '--count', '1')).join('\n');
+  const frames = text.split('\u001b[H').slice(1);
+  const last = stripVTControlCharacters(frames.at(-1) ?? '');
+  expect(last).toMatch(first);
+  expect(last).toContain('q: quit  ↑↓: scroll  sample 1, ');
+  const drawn = last.trimEnd().split('\n');
+  expect(drawn).toHaveLength(40);
+  expect(widest(drawn)).toBeLessThanOrEqual(80);
+  expect(text.trimEnd().endsWith('\u001b[?7h\u001b[?25h')).toBe(true);
+});
 
 test.each([
   [
@@ -123,9 +120,12 @@ test.each([
   ],
   ['kdump-mem', ['procs', '--live', '--count', '2'], /^sample 2, \S+Z\r?$/m],
   ['skcheck', ['--samples', '3'], / sockets? .*\n(?:.*\n)+?.* sockets? /],
-] as const)('%s %j --watch on a dumb terminal writes text after text', async (name, args, both) => {
-  const text = await textOnTerminal(80, 'dumb', name, ...args, '--watch', '--interval', '0.5');
-  expect(text).not.toContain('\u001b');
-  expect(text).toMatch(both);
-  expect(widest(text.split(/\r?\n/))).toBeLessThanOrEqual(80);
-});
+] as const)(
+  '%s %j --watch on a dumb terminal prints one text after the other',
+  async (name, args, headings) => {
+    const text = await textOnTerminal(80, 'dumb', name, ...args, '--watch', '--interval', '0.5');
+    expect(text).not.toContain('\u001b');
+    expect(text).toMatch(headings);
+    expect(widest(text.split(/\r?\n/))).toBeLessThanOrEqual(80);
+  },
+);

@@ -17,7 +17,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** What stands on a terminal of 80 columns once the command has drawn a line that matches. */
+/** Contents of a terminal of 80 columns after the command has drawn a line that matches. */
 async function screenOf(command: readonly string[], drawn: RegExp): Promise<string[]> {
   const quoted = command.map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ');
   const size = ['-x', String(COLUMNS), '-y', '24'];
@@ -47,6 +47,6 @@ test.each([
 ] as const)('%s %j draws its table there', async (name, args, drawn) => {
   const lines = await screenOf([process.execPath, commandPath(name), ...args], drawn);
   expect(lines).toHaveLength(24);
-  // A figure has its unit, in its line or at the beginning of the next.
+  // A figure is followed by its unit, in its line or at the start of the next.
   expect(lines.join('\n')).not.toMatch(/\d (?:[KMGT]i?)(?!\w)/);
 });

@@ -3,7 +3,7 @@ import { openNative } from '../../../src/kernel/native/open.js';
 import { triage } from '../../../src/triage/triage.js';
 import { LAB_DUMPS, labDump, labVmcore } from '../../support/lab.js';
 
-/** Codes above a note, without those of readers that the scenario makes stop: these are true. */
+/** Codes above a note, without those of the stalled readers in the scenario, which are correct. */
 function grave(file: string, roles: readonly { pid: number; fd: number; bytes: number | null }[]) {
   const kernel = openNative({ files: [file] });
   try {
@@ -20,7 +20,7 @@ function grave(file: string, roles: readonly { pid: number; fd: number; bytes: n
 }
 
 test.each([...LAB_DUMPS, '6.12-arm64-16k'] as const)(
-  '%s: of a guest that nothing happened to nothing is told but notes',
+  '%s: a guest without problems has only notes',
   (name) => {
     const { elf, truth } = labDump(name);
     expect(grave(elf, truth.roles)).toEqual([]);
@@ -28,7 +28,7 @@ test.each([...LAB_DUMPS, '6.12-arm64-16k'] as const)(
 );
 
 test.each(['5.10', '6.1', '6.12', 'newest'] as const)(
-  '%s: of a guest that was made to panic the panic alone',
+  '%s: a guest that panicked has the panic as its only finding',
   (name) => {
     const { elf, truth } = labVmcore(name);
     expect(grave(elf, truth.roles).map(({ code }) => code)).toEqual(['panic']);

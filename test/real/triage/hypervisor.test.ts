@@ -28,7 +28,7 @@ test.each(LAB_KERNELS)(
   DRGN_MS,
 );
 
-/** A word of CPU 0’s copy of a per-CPU variable, changed. */
+/** Patches a word of CPU 0’s copy of a per-CPU variable. */
 function changed(kernel: Kernel, symbol: string, offset: number, value: bigint) {
   const address = perCpuAddress(kernel, kernel.symbol(symbol) ?? 0n, 0) + BigInt(offset);
   return { address, bytes: littleEndian(value, 8) };
@@ -53,7 +53,7 @@ describe.each(['6.12', 'newest'] as const)('steal time in a dump of %s', (name) 
     };
   };
 
-  test('is a finding where the CPU time and the scheduler agree', () => {
+  test('is a finding if the CPU time and the scheduler agree', () => {
     const kernel = open();
     const { busySeconds } = readCpuTimes(kernel);
     const rq = kernel.struct('rq')?.member('prev_steal_time')?.offset ?? -1;
@@ -68,7 +68,7 @@ describe.each(['6.12', 'newest'] as const)('steal time in a dump of %s', (name) 
     expect(found[0]?.figures.stealShare).toBeCloseTo(59 / (59 + busySeconds), 5);
   });
 
-  test('that the scheduler does not know makes the answer incomplete', () => {
+  test('unknown to the scheduler makes the answer incomplete', () => {
     const kernel = open();
     const { found, warnings, complete } = triaged(kernel, [stolen(kernel, 20)]);
     expect(found).toEqual([]);
@@ -82,7 +82,7 @@ describe.each(['6.12', 'newest'] as const)('steal time in a dump of %s', (name) 
     ]);
   });
 
-  test('of more than the uptime makes the answer incomplete', () => {
+  test('beyond the uptime makes the answer incomplete', () => {
     const kernel = open();
     const { found, warnings } = triaged(kernel, [stolen(kernel, 2 ** 30)]);
     expect(found.map(findingWords)).toEqual([]);

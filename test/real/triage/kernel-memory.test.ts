@@ -13,12 +13,12 @@ const GIB = 2 ** 30;
 const leaf = (category: Category['category'], bytes: number) =>
   ({ category, bytes, owners: [], children: [] }) as unknown as Category;
 
-test('page tables: one process cannot have more than all have together', () => {
+test('page tables: one process cannot have more than all together', () => {
   const kernel = openNative({ files: [labDump('6.12').elf] });
   const tables = (bytes: number | undefined) => {
     const member = new StructReader(kernel, 'mm_struct', ['pgtables_bytes.counter']);
     const bytesOf = ({ mm }: AddressSpace) => member.read(mm).number('pgtables_bytes.counter');
-    // Not the one that has the most anyway.
+    // Not the process that has the most already.
     const [least] = addressSpaces(kernel).toSorted((a, b) => bytesOf(a) - bytesOf(b));
     const { mm, processes } = least!;
     const address = member.addressOf(mm, 'pgtables_bytes.counter');

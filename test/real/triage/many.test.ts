@@ -13,7 +13,7 @@ afterAll(() => {
   tree.dispose();
 });
 
-/** Kills so many processes that look at a dump, one after the other. */
+/** Kills this many workers, one after the other. */
 async function killWorkers(run: TriageRun, most: number, after: () => number): Promise<void> {
   for (let killed = 0, from = 0; killed < most && run.child.exitCode === null; await delay(5)) {
     const [worker] = run.workers();
@@ -23,7 +23,7 @@ async function killWorkers(run: TriageRun, most: number, after: () => number): P
   }
 }
 
-/** One that was stopped does not end by itself meanwhile. */
+/** A stopped worker does not exit on its own meanwhile. */
 function killsIt(pid: number): boolean {
   try {
     process.kill(pid, 'SIGSTOP');
@@ -35,7 +35,7 @@ function killsIt(pid: number): boolean {
   }
 }
 
-test('of 200 dumps there are 200 lines, whoever is killed, and none is looked at twice', async () => {
+test('200 dumps give 200 lines for any killed process, and none is read twice', async () => {
   expect(tree.dumps).toHaveLength(200);
   const output = join(tree.path, 'out.ndjson');
   const words = ['--ndjson', '--output', output, tree.path];
@@ -48,7 +48,7 @@ test('of 200 dumps there are 200 lines, whoever is killed, and none is looked at
   };
   const first = new TriageRun(...words);
   await killWorkers(first, 5, () => linesOf(`${output}.part`));
-  // Who was killed last has its line too, before the program itself is killed.
+  // The last killed worker has its line too, before the program itself is killed.
   const killedIn = (file: string) => readFileSync(file, 'utf8').split('"code":"killed"').length - 1;
   while (linesOf(`${output}.part`) < 120 || killedIn(`${output}.part`) < 5) await delay(5);
   const workers = first.workers();

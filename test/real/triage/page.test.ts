@@ -39,7 +39,7 @@ describe.each(PAGES)('the page %s in Chromium', (name) => {
   pageTests(() => seen[name]);
   boxTests(() => seen[name]);
 
-  test('keys reach all that can be opened, and each says what it is', () => {
+  test('the keyboard reaches all expandable elements, each with a description', () => {
     const { stops } = seen[name];
     expect(stops.filter(({ what }) => what === 'summary').length).toBeGreaterThan(6);
     expect(stops.filter(({ what }) => what === 'cell').length).toBeGreaterThan(10);
@@ -87,7 +87,7 @@ test('the page has each finding of the JSON, the panic’s stack, and the log be
   for (const cpu of [0, 1]) expect(page).toMatch(new RegExp(`pid \\d+ .* on CPU ${cpu}\\b`));
 });
 
-test('a file that is there stays, without --force', async () => {
+test('keeps an existing file without --force', async () => {
   const other = join(folder, 'other.html');
   writeFileSync(other, 'mine');
   const kept = await kdumpMem('triage', '--vmcore', elf, '--html', other);
@@ -98,7 +98,7 @@ test('a file that is there stays, without --force', async () => {
   expect(dump.stderr).toContain('it is the dump that is read');
 });
 
-test('- prints the page, and --fail-on ends as without it', async () => {
+test('- prints the page, and --fail-on works as without it', async () => {
   const { stdout, status } = await kdumpMem(
     ...['triage', '--vmcore', elf, '--html', '-', '--fail-on', 'critical'],
   );
@@ -106,7 +106,7 @@ test('- prints the page, and --fail-on ends as without it', async () => {
   expect(status).toBe(1);
 });
 
-test('beside --json it is refused', async () => {
+test('is refused with --json', async () => {
   const { status, stderr } = await kdumpMem('triage', elf, '--html', '-', '--json');
   expect(status).toBe(2);
   expect(stderr).toContain('--html');

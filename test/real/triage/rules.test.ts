@@ -11,7 +11,7 @@ const { elf } = labDump('6.1');
 const folder = mkdtempSync(join(tmpdir(), 'rules-real-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-async function told(rules: readonly object[]) {
+async function answerFor(rules: readonly object[]) {
   const file = join(folder, 'rules.json');
   writeFileSync(file, JSON.stringify({ schema: 'kdump-mem.rules/1', rules }));
   const { stdout } = await kdumpMem('triage', elf, '--rules', file, '--json');
@@ -25,9 +25,9 @@ const rule = (code: string, when: object) => ({
   when,
 });
 
-test('rules find in a real dump what its other answers have, and nothing else', async () => {
+test('rules match in a real dump exactly what its other answers contain', async () => {
   const [{ findings, rules, overwritten, noRoom }, memory, stacks, log] = await Promise.all([
-    told([
+    answerFor([
       rule('category', { memory: { category: 'page-tables', atLeastBytes: 1 } }),
       rule('full', { memory: { category: 'page-tables', atLeastShare: 0.9 } }),
       rule('owner', {
@@ -59,9 +59,9 @@ test('rules find in a real dump what its other answers have, and nothing else', 
   const isThere = /Linux version (\S+)/.exec(log.stdout)?.[1];
   expect(figures('line')?.release).toBe(isThere);
   for (const code of ['full', 'no-line', 'module']) expect(figures(code)).toBeUndefined();
-  // A line that newer ones have overwritten may have been there.
+  // A line that was overwritten may have matched.
   const isWhole = overwritten === 0 && noRoom === 0;
-  const asked = rules?.unknown.map(({ code }) => code);
-  expect(asked?.includes('test/no-line')).toBe(!isWhole);
-  expect(asked).not.toContain('test/module');
+  const unknownCodes = rules?.unknown.map(({ code }) => code);
+  expect(unknownCodes?.includes('test/no-line')).toBe(!isWhole);
+  expect(unknownCodes).not.toContain('test/module');
 });

@@ -8,7 +8,7 @@ import { damagedKernel } from '../../support/damaged-kernel.js';
 import { labDump } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
 
-/** What the sockets of a dump would tell, with some of them once and again. */
+/** Findings about the sockets of a dump, with some of them repeated. */
 function toldOf(choose: (closed: CensusEntry, open: CensusEntry) => readonly CensusEntry[]) {
   const kernel = openNative({ files: [labDump('6.1').elf] });
   const warnings = new Warnings();
@@ -29,21 +29,21 @@ const much = (entry: CensusEntry): CensusEntry => ({
   total: { ...entry.total, pinnedBytes: 2 ** 21 },
 });
 
-test('those whose peer may send no more are not among the rest of others that pin more', () => {
+test('readers with a closed window are listed before others that pin more', () => {
   const { found } = toldOf((closed, open) => [...Array<CensusEntry>(30).fill(open), closed]);
   expect(found).toHaveLength(20);
   expect(found[0]?.severity).toBe('warning');
   expect(found.at(-1)).toMatchObject({ severity: 'note', figures: { others: 11 } });
 });
 
-test('a time that no data can have come at hides no reader in silence', () => {
+test('an impossible time hides no reader silently', () => {
   const sound = openNative({ files: [labDump('6.1').elf] });
   const { sockets } = accountAll(sound);
   const [finding] = stalledReaders(sound, { sockets }, new Warnings(), 0);
   const sock = BigInt(String(finding?.figures.sock));
   const member = sound.struct('inet_connection_sock')?.member('icsk_ack.lrcvtime')?.offset;
   const address = sock + BigInt(member ?? Number.NaN);
-  // Its uppermost byte: a quarter of what 32 bits count is longer than any guest runs.
+  // Its highest byte: a quarter of the 32-bit range is longer than any guest runs.
   const high = sound.read(address + 3n, 1).getUint8(0) ^ 0x40;
   const patches = [{ address: address + 3n, bytes: littleEndian(BigInt(high), 1) }];
   const warnings = new Warnings();
@@ -58,7 +58,7 @@ test('a time that no data can have come at hides no reader in silence', () => {
   expect(warnings.list()).toMatchObject([{ code: 'corrupt' }]);
 });
 
-test('a socket that cannot be read hides no other, and is said', () => {
+test('an unreadable socket hides no other, and is reported', () => {
   const { found, warnings } = toldOf((closed) => [
     { ...closed, socket: { ...closed.socket, sock: 0x1000n } },
     closed,

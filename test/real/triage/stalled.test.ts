@@ -14,7 +14,7 @@ interface DrgnSocket {
 }
 
 test.each(['5.10', 'newest', '6.12-arm64-16k'] as const)(
-  '%s: readers that take nothing, for how long, and what they do meanwhile',
+  '%s: stalled readers, for how long, and what they do meanwhile',
   (name) => {
     const { elf, kernel: of, truth } = labDump(name);
     const kernel = openNative({ files: [elf] });
@@ -38,17 +38,17 @@ test.each(['5.10', 'newest', '6.12-arm64-16k'] as const)(
       expect(figures.ageSeconds).toBe(Math.floor((other?.ticks ?? Number.NaN) / perSecond));
       expect(figures).toMatchObject({ windowBytes: other?.window, unreadBytes: other?.unread });
     }
-    // Its peer writes until it can no more; it sleeps and never reads.
+    // Its peer writes until the buffers are full; it sleeps and never reads.
     const { pid, fd, comm } = role(truth, 'stuffed-reader');
     const stuffed = found.find(({ figures }) => figures.pid === pid && figures.fd === fd);
     expect(stuffed).toMatchObject({
       severity: 'warning',
       figures: { comm, threads: 1, holders: 1 },
     });
-    // What glibc makes of pause() is another call on arm64.
+    // pause() in glibc is another system call on arm64.
     expect(stuffed?.figures.symbol).toMatch(/pause|poll/);
     expect(stuffed?.evidence).toEqual([expect.objectContaining({ kind: 'stack', end: 'user' })]);
-    // Who reads all that comes is told of nowhere.
+    // A process that reads all incoming data is not reported.
     const healthy = role(truth, 'healthy');
     expect(found.filter(({ figures }) => figures.pid === healthy.pid)).toEqual([]);
   },

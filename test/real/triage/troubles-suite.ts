@@ -8,17 +8,17 @@ import { type TriageJson, triageSchema } from '../../../src/answers/triage/schem
 import { kdumpMem } from '../../support/cli.js';
 import { LAB, type LabKernel } from '../../support/lab.js';
 
-/** A boot and all that follows, where the machine is busy. */
+/** Limit for a boot and all that follows, on a busy machine. */
 const MOST_MS = 300_000;
 
 const LIMIT = 24 * 2 ** 20;
 
-/** Of the guest's cgroup; a name with what a reader may trip over. */
+/** A cgroup of the guest, whose name could confuse a parser. */
 const GROUP = '/pod,task=x,pid=1/c1';
 
-/** A guest is made to complain in known ways, and is stopped and dumped. */
+/** A guest is made to log known problems, and is stopped and dumped. */
 export function troublesSuite(kernel: LabKernel): void {
-  describe(`findings of a guest of ${kernel} that had trouble`, () => {
+  describe(`findings of a guest of ${kernel} with problems`, () => {
     let work = '';
     let guest: Guest | undefined;
     let answer: TriageJson;
@@ -84,7 +84,7 @@ export function troublesSuite(kernel: LabKernel): void {
       expect(answer.panic.state).toBe('running');
     });
 
-    test('who was killed, why, and which cgroup', () => {
+    test('the OOM victim, the reason and the cgroup', () => {
       const kills = found('oom-kill').map(({ figures }) => figures);
       const inGroup = kills.find(({ scope }) => scope === 'cgroup');
       expect(inGroup).toMatchObject({
@@ -101,7 +101,7 @@ export function troublesSuite(kernel: LabKernel): void {
       const machine = kills.find(({ scope }) => scope === 'machine');
       expect(machine).toMatchObject({ pid: victims.machine, comm: 'takeuser', oomScoreAdj: 900 });
       expect(machine?.victimAnonBytes).toBeGreaterThan(97_000_000 * 0.9);
-      // Both programs had most of it, and what is in no counter is little of it.
+      // The two programs had most of it, and little is in no counter.
       const [managed, anonymous] = [Number(machine?.managedBytes), Number(machine?.anonBytes)];
       expect(managed).toBeGreaterThan(180 * 2 ** 20);
       expect(anonymous).toBeGreaterThan(0.7 * managed);
@@ -109,7 +109,7 @@ export function troublesSuite(kernel: LabKernel): void {
       expect(machine?.tasks).toBeGreaterThanOrEqual(3);
     });
 
-    test('a block that could not be had, and what was free then', () => {
+    test('a failed block allocation, and the free memory at that time', () => {
       const [failure] = found('allocation-failure');
       expect(failure?.figures).toMatchObject({ comm: 'insmod', order: 9 });
       expect(failure?.figures.gfp).toContain('NORETRY');
@@ -119,7 +119,7 @@ export function troublesSuite(kernel: LabKernel): void {
       );
     });
 
-    test('a task that waits without end, by its pid', () => {
+    test('a hung task, by its pid', () => {
       expect(hung).toBeGreaterThan(1);
       const [task, ...others] = found('hung-task');
       expect(task?.figures).toMatchObject({ comm: 'trouble-hang', pid: hung });
@@ -138,7 +138,7 @@ export function troublesSuite(kernel: LabKernel): void {
       expect(frames.map(({ symbol }) => symbol)).toContain('kthread');
     });
 
-    test('a CPU that was kept, a warning, and memory that was overwritten', () => {
+    test('a soft lockup, a warning, and corrupted memory', () => {
       const [lockup] = found('soft-lockup');
       expect(lockup?.figures).toMatchObject({ comm: 'insmod' });
       expect(lockup?.figures.seconds).toBeGreaterThanOrEqual(5);
@@ -156,7 +156,7 @@ export function troublesSuite(kernel: LabKernel): void {
       expect(text).toContain('trouble-hang');
     });
 
-    test('--fail-on tells scripts', async () => {
+    test('--fail-on sets the exit status for scripts', async () => {
       expect((await kdumpMem('triage', '--vmcore', dump, '--fail-on', 'critical')).status).toBe(1);
     });
   });

@@ -20,7 +20,7 @@ beforeAll(async () => {
 describe.each(PAGES)('the page of %s in Chromium', (name) => {
   pageTests(() => seen[name]);
 
-  test('keys reach both tables', () => {
+  test('the keyboard reaches both tables', () => {
     const { stops } = seen[name];
     expect(stops[0]).toMatchObject({ what: 'a', name: 'Go to the table of categories' });
     expect(stops.length).toBeGreaterThanOrEqual(3);

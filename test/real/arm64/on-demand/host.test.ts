@@ -10,9 +10,9 @@ import { kdumpMem } from '../../../support/cli.js';
 import { fixture } from '../../../support/fixtures.js';
 import { kdumpMemInGuest, MEMORY_MIB } from '../../live/live-guest.js';
 
-// A machine with arm64, and pages of 16 KiB, answers from dumps of x86_64 what this one does.
+// An arm64 machine with 16 KiB pages gives the same answers from x86_64 dumps as this machine.
 const DUMPS = (['5.10', '6.1', 'newest'] as const).map((name) => ({ name, ...fixture(name) }));
-/** Of one command: a Node that an emulator runs, beside other guests. */
+/** Limit for one command: an emulated Node, besides other guests. */
 const MOST_MS = 300_000;
 let guest: Guest;
 
@@ -50,16 +50,16 @@ describe.each(DUMPS)('on arm64, a dump of x86_64 $name', ({ vmcore, truth }) => 
     '%s',
     async (command) => {
       const here = await kdumpMem(...command.split(' '), '--vmcore', vmcore);
-      const there = await inGuest(command);
-      expect(there.status).toBe(here.status);
-      expect(there.output.toString().replaceAll(path, vmcore)).toBe(here.stdout);
+      const guestRun = await inGuest(command);
+      expect(guestRun.status).toBe(here.status);
+      expect(guestRun.output.toString().replaceAll(path, vmcore)).toBe(here.stdout);
       expect(here.stdout.length).toBeGreaterThan(100);
     },
     2 * MOST_MS,
   );
 
   test(
-    'extract: its file gives this machine all answers, of the same bytes',
+    'extract: its file gives this machine all answers, byte for byte',
     async () => {
       const folder = mkdtempSync(join(tmpdir(), 'arm64-host-'));
       try {
@@ -81,7 +81,7 @@ describe.each(DUMPS)('on arm64, a dump of x86_64 $name', ({ vmcore, truth }) => 
   );
 });
 
-/** What a dump answers, and which bytes it has: another zlib may have packed them. */
+/** Answers of a dump, and its pages: another zlib may have compressed them differently. */
 function contentOf(file: string) {
   const kernel = openNative({ files: [file] });
   try {

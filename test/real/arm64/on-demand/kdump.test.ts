@@ -1,7 +1,7 @@
 import { KDUMP_FORMATS, type KdumpFormat, labKdump, labVmcore } from '../../../support/lab.js';
 import { arm64KdumpSuite } from '../suite.js';
 
-// True kdumps of guests that panicked. In /proc/vmcore the image's segment overlaps memory's.
+// Real kdumps of guests that panicked. In /proc/vmcore the image's segment overlaps memory's.
 arm64KdumpSuite(
   '6.1-arm64',
   Object.fromEntries(
@@ -11,5 +11,5 @@ arm64KdumpSuite(
     ]),
   ),
 );
-// What makedumpfile does not understand is copied.
+// makedumpfile does not support this kernel, and copies the dump.
 arm64KdumpSuite('6.12-arm64', { elf: () => [labVmcore('6.12-arm64').elf] });

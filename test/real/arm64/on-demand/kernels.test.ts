@@ -1,7 +1,7 @@
 import type { LabArm64DumpName } from '../../../support/lab.js';
 import { arm64Suite } from '../suite.js';
 
-// What scripts/test arm64 boots besides the guest that every run boots.
+// The guests of scripts/test arm64 besides the one that every run boots.
 const DUMPS: readonly LabArm64DumpName[] = [
   '6.12-arm64',
   '6.12-arm64-max',

@@ -19,7 +19,7 @@ const SNAPSHOT = podOf(join(ROOT, 'deploy/kubernetes/snapshot-daemonset.yaml'));
 
 const work = mkdtempSync('/var/tmp/containers-');
 const started: ChildProcess[] = [];
-/** The files of the image. */
+/** The root file system of the image. */
 let image: string;
 
 function buildah(...args: string[]): string {
@@ -33,7 +33,7 @@ function buildah(...args: string[]): string {
 }
 
 beforeAll(async () => {
-  // Docker Hub's place is taken by a Debian that debootstrap made.
+  // A Debian from debootstrap replaces the base image of Docker Hub.
   const base = buildah('from', 'scratch');
   buildah('add', '--quiet', base, labRoot('bookworm'), '/');
   buildah('commit', '--quiet', '--rm', base, 'localhost/debian');
@@ -46,7 +46,7 @@ beforeAll(async () => {
   chmodSync(work, 0o755);
   const lo = 'ip link set lo up';
   const user = 'exec setpriv --reuid 65534 --regid 65534 --clear-groups --pdeathsig KILL';
-  // One in the network namespace of this machine, one in its own, both another user's.
+  // One in the network namespace of this machine, one in its own, both of another user.
   for (const [enter, line] of [
     [[], `${user} perl ${program}`],
     [['unshare', '--net'], `${lo}; ${user} perl ${program}`],
@@ -65,7 +65,7 @@ const inImage = (...args: string[]) =>
   buildah('run', '--isolation', 'chroot', 'ours', '--', ...args);
 
 describe('the image', () => {
-  test('has both commands, and what they start', () => {
+  test('contains both commands and the programs that they run', () => {
     expect(inImage('skcheck', '--version')).toMatch(/^\d+\.\d+\.\d+$/);
     expect(inImage('kdump-mem', '--version')).toBe(inImage('skcheck', '--version'));
     expect(inImage('ss', '-V')).toMatch(/^ss utility/);
@@ -75,19 +75,20 @@ describe('the image', () => {
       expect(existsSync(join(image, left)), left).toBe(false);
   });
 
-  test('tells of a dump', async () => {
+  test('reads a dump', async () => {
     const { vmcore } = fixture('6.1');
     const mount = `${dirname(vmcore)}:/dumps:ro`;
     const run = ['run', '--isolation', 'chroot', '--volume', mount, 'ours', '--'];
-    const told = buildah(...run, 'kdump-mem', 'info', '--json', '/dumps/6.1.vmcore');
+    const output = buildah(...run, 'kdump-mem', 'info', '--json', '/dumps/6.1.vmcore');
     const { stdout } = await kdumpMem('info', '--json', vmcore);
-    expect(JSON.parse(told).kernel).toEqual(JSON.parse(stdout).kernel);
+    expect(JSON.parse(output).kernel).toEqual(JSON.parse(stdout).kernel);
   });
 });
 
 /**
- * Runs it as a manifest says: its rights, system calls, namespaces and mounts, by an OCI runtime. That one refuses
- * hierarchies of both versions of cgroups, so it is shown those of version 2 alone.
+ * Runs the image as a manifest specifies, with its capabilities, system calls, namespaces and
+ * mounts, by an OCI runtime. The runtime refuses hierarchies of both cgroup versions, so it gets
+ * version 2 only.
  */
 async function runPod(pod: PodManifest, run: Omit<Run, 'root'>) {
   const bundle = mkdtempSync(join(work, 'bundle-'));
@@ -110,7 +111,7 @@ async function runPod(pod: PodManifest, run: Omit<Run, 'root'>) {
   return { status, stdout, stderr };
 }
 
-describe('skcheck in a container as its DaemonSet has it', () => {
+describe('skcheck in a container of its DaemonSet', () => {
   const look = async (without?: string) => {
     const args = ['skcheck', '--json', '--stale'];
     const seen = await runPod(SKCHECK, { args, ...(without ? { without } : {}) });
@@ -119,7 +120,7 @@ describe('skcheck in a container as its DaemonSet has it', () => {
     return { ...seen, report, owners: owners.map(({ comm }) => comm) };
   };
 
-  test('sees who has stopped reading, in every namespace', async () => {
+  test('reports stalled readers in every namespace', async () => {
     const { report, owners } = await look();
     expect(owners).toEqual(['stalled', 'stalled']);
     expect(report.complete).toBe(true);
@@ -129,7 +130,7 @@ describe('skcheck in a container as its DaemonSet has it', () => {
     ['SYS_ADMIN', 'netns-closed', ['stalled'], false],
     ['SYS_PTRACE', 'netns-hidden', [null], false],
     ['DAC_READ_SEARCH', 'owner-unknown', [null, null], true],
-  ])('without %s it sees less, and says so', async (right, code, expected, complete) => {
+  ])('without %s sees less, and reports that', async (right, code, expected, complete) => {
     expect(SKCHECK.container.securityContext.capabilities.add).toContain(right);
     const { report, owners, stderr } = await look(right);
     expect(owners).toEqual(expected);
@@ -138,12 +139,12 @@ describe('skcheck in a container as its DaemonSet has it', () => {
     expect(stderr).toContain(`Already root, but without CAP_${right}`);
   });
 
-  test('these are all rights that the manifest gives', () => {
+  test('these are all capabilities in the manifest', () => {
     expect(SKCHECK.container.securityContext.capabilities.add).toHaveLength(3);
   });
 });
 
-test('a snapshot in a container as its DaemonSet has it has all processes, namespaces and the log', async () => {
+test('a snapshot in a container of its DaemonSet has all processes, namespaces and the log', async () => {
   const folder = join(work, 'snapshots');
   mkdirSync(folder);
   const [mount = ''] = (SNAPSHOT.container.volumeMounts ?? [])
@@ -154,9 +155,9 @@ test('a snapshot in a container as its DaemonSet has it has all processes, names
     volumes: { [mount]: folder },
   });
   expect({ status, stderr }).toMatchObject({ status: 0 });
-  const told = JSON.parse(stdout);
-  expect(told.closedNamespaces).toBe(0);
-  expect(told.namespaces).toBeGreaterThanOrEqual(2);
+  const snapshot = JSON.parse(stdout);
+  expect(snapshot.closedNamespaces).toBe(0);
+  expect(snapshot.namespaces).toBeGreaterThanOrEqual(2);
   const file = join(folder, 'one.tar.gz');
   expect((await kdumpMem('log', '--from', file)).status).toBe(0);
   const { stdout: procs } = await kdumpMem('procs', '--json', '--from', file);

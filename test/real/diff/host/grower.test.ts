@@ -12,9 +12,12 @@ import { commandPath, kdumpMem } from '../../../support/cli.js';
 
 const MIB = 1 << 20;
 const GROWS = 256 * MIB;
-/** More than a socket's queue takes. */
+/** More than a socket queue can hold. */
 const WRITTEN = 16 * MIB;
-/** A program in JavaScript moves by itself, and PSS changes when another that maps the same begins or ends. */
+/**
+ * A JavaScript program varies by itself, and its PSS changes when another process that maps the
+ * same files starts or exits.
+ */
 const DRIFT = 40 * MIB;
 
 const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-diff-'));
@@ -23,13 +26,13 @@ let grower: ChildProcess;
 let lines: AsyncIterator<string>;
 let port = 0;
 
-/** As the kernel tells it, read here. */
+/** PSS from the kernel, read here. */
 function pssOf(pid: number | undefined): number {
   const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
   return Number(/^Pss:\s+(\d+) kB$/m.exec(text)?.[1]) * 1024;
 }
 
-/** Bytes that wait in the connection that was accepted: rx_queue of /proc/net/tcp. */
+/** Queued bytes of the accepted connection: rx_queue of /proc/net/tcp. */
 function waiting(): number {
   const local = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   const rows = readFileSync('/proc/net/tcp', 'utf8')
@@ -39,7 +42,7 @@ function waiting(): number {
   return Number.parseInt(row?.[4]?.split(':')[1] ?? '', 16);
 }
 
-async function told(): Promise<Record<string, number>> {
+async function programState(): Promise<Record<string, number>> {
   return JSON.parse((await lines.next()).value);
 }
 
@@ -55,19 +58,19 @@ async function keep(name: string): Promise<void> {
   writeFileSync(file(`${name}.json`), answers.map(({ stdout }) => stdout).join(''));
 }
 
-const asked = new Map<string, DiffJson>();
+const diffs = new Map<string, DiffJson>();
 
 async function differ(...names: readonly string[]): Promise<DiffJson> {
-  const known = asked.get(names.join(' '));
+  const known = diffs.get(names.join(' '));
   if (known) return known;
   const { stdout, stderr, status } = await kdumpMem('diff', '--json', ...names.map(file));
   expect([stderr, status]).toEqual(['', 0]);
   const found = diffSchema.parse(JSON.parse(stdout));
-  asked.set(names.join(' '), found);
+  diffs.set(names.join(' '), found);
   return found;
 }
 
-/** Bytes of anonymous memory that an input tells; other programs of the machine have some too. */
+/** Anonymous memory in an input, in bytes; other programs of the machine have some too. */
 async function anonymousOf(name: string): Promise<number> {
   const text = name.endsWith('.json')
     ? readFileSync(file(name), 'utf8')
@@ -83,14 +86,14 @@ beforeAll(async () => {
   grower = spawn(process.execPath, [script], { stdio: ['pipe', 'pipe', 'inherit'] });
   if (!grower.stdout) throw new Error('it has a stdout');
   lines = createInterface({ input: grower.stdout })[Symbol.asyncIterator]();
-  port = (await told()).port ?? 0;
+  port = (await programState()).port ?? 0;
   before.pss = pssOf(grower.pid);
   // Fields behind the name, which ends with the last parenthesis: the 20th is starttime (proc(5)).
   const stat = readFileSync(`/proc/${grower.pid}/stat`, 'utf8');
   before.started = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
   await keep('a');
   grower.stdin?.write(`${GROWS} ${WRITTEN}\n`);
-  await told();
+  await programState();
   after.pss = pssOf(grower.pid);
   after.waiting = waiting();
   await keep('b');
@@ -110,7 +113,7 @@ const categoryOf = ({ categories }: DiffJson, name: string) =>
     .flatMap(({ children }) => children)
     .find(({ category }) => category === name);
 
-test('the oracle saw it grow, and data wait', () => {
+test('the oracle confirms the growth and the queued data', () => {
   expect(after.pss - before.pss).toBeGreaterThan(GROWS - DRIFT);
   expect(after.waiting).toBeGreaterThan(64 * 1024);
 });
@@ -118,8 +121,8 @@ test('the oracle saw it grow, and data wait', () => {
 describe.each([
   ['captures', '.tar.gz'],
   ['answers', '.json'],
-])('of %s', (_, suffix) => {
-  test('who grew is named, with what it grew by, and how fast', async () => {
+])('diff of %s', (_, suffix) => {
+  test('names the growing process, with its growth and rate', async () => {
     const diff = await differ(`a${suffix}`, `b${suffix}`);
     expect(diff.sameBoot).toBe(true);
     const found = of(diff);
@@ -127,7 +130,7 @@ describe.each([
     expect(Math.abs((found?.changeBytes ?? 0) - (after.pss - before.pss))).toBeLessThan(DRIFT);
     const minutes = (diff.seconds ?? 0) / 60;
     expect(found?.perMinuteBytes).toBeCloseTo((found?.changeBytes ?? 0) / minutes, 0);
-    // Who is listed before it changed by more.
+    // Processes listed before it changed by more.
     const items = diff.processes?.items ?? [];
     for (const { changeBytes } of items.slice(
       0,
@@ -137,7 +140,7 @@ describe.each([
     expect(found?.startTicks).toBe(before.started);
   });
 
-  test('the category has it, and changes sum to that above, to the byte', async () => {
+  test('attributes the growth to its category, and sums match to the byte', async () => {
     const diff = await differ(`a${suffix}`, `b${suffix}`);
     const [first, last] = [await anonymousOf(`a${suffix}`), await anonymousOf(`b${suffix}`)];
     expect(categoryOf(diff, 'anonymous')).toMatchObject({ beforeBytes: first, afterBytes: last });
@@ -152,14 +155,14 @@ describe.each([
     );
   });
 
-  test('killed, it has ended, and gave back what it held', async () => {
+  test('reports a killed process as gone, with the memory that it freed', async () => {
     const diff = await differ(`b${suffix}`, `c${suffix}`);
     const found = of(diff);
     expect(found).toMatchObject({ status: 'gone', afterBytes: 0 });
     expect(Math.abs((found?.changeBytes ?? 0) + after.pss)).toBeLessThan(DRIFT);
   });
 
-  test('the wrong way round it is sorted; of three, what is between is counted', async () => {
+  test('sorts inputs by time, and counts the middle one of three', async () => {
     const diff = await differ(...['c', 'b', 'a'].map((name) => `${name}${suffix}`));
     expect(diff.warnings.map(({ code }) => code)).toContain('reordered');
     expect(diff.inputs.map(({ name }) => name)).toEqual(
@@ -173,7 +176,7 @@ describe.each([
   });
 });
 
-test('the socket in which data waits is named, with who does not read it', async () => {
+test('names the socket with queued data, and the process that does not read it', async () => {
   const { sockets } = await differ('a.tar.gz', 'b.tar.gz');
   const found = sockets?.items.find(({ local }) => local === `127.0.0.1:${port}`);
   expect(found).toMatchObject({ measure: 'estimated', status: 'was-empty', beforeBytes: 0 });
@@ -181,7 +184,7 @@ test('the socket in which data waits is named, with who does not read it', async
   expect(found?.changeBytes).toBeGreaterThanOrEqual(after.waiting);
 });
 
-test('skcheck’s own answers name the boot that the kernel names', async () => {
+test('skcheck answers contain the kernel’s boot id', async () => {
   const { stdout } = await execa(
     process.execPath,
     [commandPath('skcheck'), '--from', file('a.tar.gz'), '--json'],
@@ -193,13 +196,13 @@ test('skcheck’s own answers name the boot that the kernel names', async () => 
   expect(inputs.map(({ bootId }) => bootId)).toEqual([boot, boot]);
 });
 
-test('an answer and a capture of one boot are compared', async () => {
+test('compares an answer and a capture of one boot', async () => {
   const diff = await differ('a.json', 'b.tar.gz');
   expect(diff.sameBoot).toBe(true);
   expect(Math.abs((of(diff)?.changeBytes ?? 0) - (after.pss - before.pss))).toBeLessThan(DRIFT);
 });
 
-test('one file twice is refused; one that is nothing, too', async () => {
+test('refuses a file given twice, and a file of another format', async () => {
   const twice = await kdumpMem('diff', file('a.json'), file('a.json'));
   expect(twice).toMatchObject({ status: 2, stdout: '' });
   expect(twice.stderr).toContain('is given twice: nothing to compare');

@@ -10,7 +10,7 @@ import { kdumpMem } from '../../../support/cli.js';
 
 const MIB = 1 << 20;
 
-/** Takes memory when a line comes, and keeps it until its input ends. */
+/** Allocates memory when it reads a line, and keeps it until its input ends. */
 const TAKERS = {
   memfd: `import os, sys
 fd = os.memfd_create('unmapped')
@@ -59,7 +59,7 @@ test('a memfd that no process maps is not attributed to a process that grew othe
     const leaves = categories?.children.flatMap(({ children }) => children) ?? [];
     const shared = leaves.find(({ category }) => category === 'shared');
     expect(shared?.changeBytes).toBeGreaterThan(190 * MIB);
-    // What else grew on the machine may come first; whatever is said of shared memory names no process.
+    // Other growth on the machine may come first; the text on shared memory must name no process.
     expect(summary).not.toMatch(/shared memory and tmpfs[^(,]* \(led by/);
     if (summary.includes('shared memory')) expect(summary).toContain('(largest file now: ');
   } finally {

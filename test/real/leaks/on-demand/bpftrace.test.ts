@@ -25,14 +25,14 @@ const RATES: Rates = {
   ring_exact: 20,
 };
 const LEAKS = ['leak_single', 'leak_third', 'leak_fifth', 'leak_parts'] as const;
-/** Blocks that were freed by parts, and are held. */
+/** Blocks that were partly freed, and are still held. */
 const HELD = [...LEAKS, 'ring_split', 'ring_exact'] as const;
 const MEMORY_MIB = 1536;
 const PAGE = 4096;
 
 const KERNELS = ['6.1', '6.12', 'newest'] as const satisfies readonly BpftraceKernel[];
 
-/** bpftrace, and a module that comes and goes. */
+/** bpftrace, and a module that is loaded and unloaded. */
 function bpftraceOf(kernel: BpftraceKernel): Partial<GuestOptions> {
   const { files = [], ...others } = bpftraceInGuest(kernel);
   return { ...others, files: [...files, guestModule('passing', kernel)] };
@@ -54,11 +54,11 @@ const bytesOf = ({ sites }: LeaksJson, kind: Kind) =>
 
 const sumOf = (counts: readonly number[]) => counts.reduce((sum, count) => sum + count, 0);
 
-/** What the module has taken since. */
+/** Growth of the module's memory since. */
 const since = (before: Truth | null, after: Truth, kind: Kind) =>
   after[kind].bytes - (before?.[kind].bytes ?? 0);
 
-/** Processes, and programs in the kernel. */
+/** Processes, and BPF programs. */
 async function left(guest: LeakGuest): Promise<string> {
   const { output } = await guest.guest.run(
     'ps | grep -v grep | grep "bpftrace -B" ; grep -l prog_type /proc/[0-9]*/fdinfo/* 2> /dev/null; true',
@@ -67,14 +67,14 @@ async function left(guest: LeakGuest): Promise<string> {
 }
 
 for (const kernel of KERNELS)
-  describe(`${kernel}: bpftrace pairs what a module leaks`, () => {
+  describe(`${kernel}: bpftrace pairs allocations and frees of a module`, () => {
     let guest: LeakGuest;
     let paired: { answer: LeaksJson; truth: Truth };
 
     beforeAll(async () => {
       guest = await boot(kernel);
       await guest.leaks(RATES);
-      // A guest under load takes minutes to compile.
+      // A guest under load needs minutes to compile.
       paired = await guest.traced('--engine bpftrace --windows 6', SECONDS, () =>
         guest.load(SECONDS),
       );
@@ -87,21 +87,21 @@ for (const kernel of KERNELS)
 
     afterAll(() => guest?.end());
 
-    test('each of its leaks is called leaking, and nothing else', () => {
+    test('reports each of its leaks as leaking, and nothing else', () => {
       expect(paired.answer.method).toBe('bpftrace');
       const leaking = paired.answer.sites.filter(({ verdict }) => verdict === 'leaking');
       expect(leaking.map(kindOf).toSorted()).toEqual([...LEAKS].sort());
       expect(new Set(leaking.map(({ reason }) => reason))).toEqual(new Set(['unreferenced']));
     });
 
-    test('what the module holds is told, also of what was freed by parts: all but what is told as unseen', () => {
+    test('reports what the module holds, also partly freed blocks, except for unseen pages', () => {
       const { answer, truth } = paired;
       const { allocated = Number.NaN, traced = Number.NaN } = answer.unseen ?? {};
       const unseen = { allocated: allocated - traced, freed: answer.unseenFrees ?? Number.NaN };
       const pages = HELD.map((kind) => truth[kind].bytes / PAGE);
-      const told = HELD.map((kind) => bytesOf(answer, kind) / PAGE);
-      const missing = told.map((count, at) => (pages[at] ?? Number.NaN) - count);
-      // What it was not run for may be any page; both counters of the kernel's tell how many there are at most.
+      const heldPages = HELD.map((kind) => bytesOf(answer, kind) / PAGE);
+      const missing = heldPages.map((count, at) => (pages[at] ?? Number.NaN) - count);
+      // The missed pages may be any; two counters of the kernel limit their number.
       expect(sumOf(missing.filter((count) => count > 0))).toBeLessThanOrEqual(unseen.allocated);
       expect(sumOf(missing.filter((count) => count < 0))).toBeGreaterThanOrEqual(-unseen.freed);
       for (const count of Object.values(unseen)) expect(count).toBeLessThan(sumOf(pages) / 10);
@@ -110,23 +110,23 @@ for (const kernel of KERNELS)
       expect(answer.losses.dropped).toBe(0);
     });
 
-    test('what was not seen is told, and it is little', () => {
+    test('reports unseen events, and there are few', () => {
       const { unseenFrees, losses, tracing, warnings, complete } = paired.answer;
       const events = tracing?.events ?? 0;
       expect(events).toBeGreaterThan(1000);
       expect(unseenFrees).not.toBeNull();
       expect(unseenFrees ?? 0).toBeLessThan(events / 50);
-      const isTold = warnings.some(({ code }) => code === 'unseen-frees');
-      expect(isTold).toBe(unseenFrees !== 0);
+      const isReported = warnings.some(({ code }) => code === 'unseen-frees');
+      expect(isReported).toBe(unseenFrees !== 0);
       if ((unseenFrees ?? 0) > 0 || (losses.overrun ?? 1) > 0) expect(complete).toBe(false);
     });
 
-    test('nothing stays behind', async () => {
+    test('leaves nothing behind', async () => {
       expect(await left(guest)).toBe('');
     });
 
     test(
-      'tracefs tells the same of the next seconds',
+      'tracefs reports the same for the next seconds',
       async () => {
         const before = await guest.truth();
         const { answer, truth } = await guest.traced('--windows 6 --sample 1/1', SECONDS);
@@ -138,7 +138,7 @@ for (const kernel of KERNELS)
     );
 
     test(
-      'killed, it leaves nothing: bpftrace ends with it',
+      'bpftrace exits when kdump-mem is killed',
       async () => {
         await guest.start('--engine bpftrace --interval 1h');
         expect(await left(guest)).not.toBe('');
@@ -151,7 +151,7 @@ for (const kernel of KERNELS)
     );
 
     test(
-      'Ctrl-C ends it early, with what there is',
+      'Ctrl-C ends it early, with the data so far',
       async () => {
         await guest.start('--engine bpftrace --interval 1h --json');
         await guest.guest.run('sleep 3');
@@ -168,11 +168,11 @@ for (const kernel of KERNELS)
     );
 
     test(
-      'what a module took that is gone by the end has its name',
+      'memory of a module that was unloaded keeps the module’s name',
       async () => {
         const pages = 300;
         await guest.start('--engine bpftrace --interval 20 --windows 3 --json');
-        // Modules are looked at each second.
+        // Modules are listed every second.
         await guest.guest.run(`insmod /passing.ko pages=${pages}; sleep 6; rmmod passing`);
         const { status, stdout } = await guest.finish();
         expect(status).toBe(0);
@@ -190,7 +190,7 @@ for (const kernel of KERNELS)
     );
 
     test(
-      'Ctrl-C while bpftrace compiles ends it within seconds, and nothing was recorded',
+      'Ctrl-C while bpftrace compiles ends it within seconds, without a recording',
       async () => {
         await guest.start('--engine bpftrace --interval 1h', 'ps | grep -q "[b]pftrace -B"');
         const began = performance.now();
@@ -205,7 +205,7 @@ for (const kernel of KERNELS)
     );
 
     test(
-      'without root, and without bpftrace, it says so in a line',
+      'reports missing root rights or a missing bpftrace in one line',
       async () => {
         const refused = async (command: string) => {
           const { status, output } = await guest.guest.run(`${command} 2>&1`, {

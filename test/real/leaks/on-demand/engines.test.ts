@@ -5,7 +5,7 @@ import { LeakGuest } from '../leak-guest.js';
 const MOST_MS = 900_000;
 const ROUNDS = 3;
 
-/** Processes that touch memory and end, without pauses: as many events as one CPU can make. */
+/** Processes that touch memory and exit, without pauses: as many events as one CPU can cause. */
 const WORK = 'work fork 60 1';
 
 const ENGINES = {
@@ -19,7 +19,7 @@ beforeAll(async () => {
   const disk = bpftraceInGuest('6.1');
   guest = await LeakGuest.boot('6.1', {
     ...disk,
-    // Its clock goes by instructions.
+    // Its clock counts instructions.
     cpus: 1,
     counted: true,
     memoryMiB: 1536,
@@ -31,7 +31,7 @@ beforeAll(async () => {
 
 afterAll(() => guest?.end());
 
-/** How long the guest takes for it, in its own nanoseconds. */
+/** Duration in the guest's own nanoseconds. */
 async function took(): Promise<number> {
   const { output } = await guest.guest.run(WORK, { timeoutMs: MOST_MS });
   return Number(output.toString());
@@ -41,7 +41,7 @@ const median = (times: readonly number[]) =>
   times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)] ?? Number.NaN;
 
 test(
-  'where there are many events, to pair them in the kernel costs less than to tell each',
+  'with many events, pairing in the kernel costs less than reporting each event',
   async () => {
     const times: Record<'alone' | keyof typeof ENGINES, number[]> = {
       alone: [],

@@ -21,25 +21,28 @@ const RATES: Rates = {
 };
 /** Blocks that are freed as they were allocated, or never. */
 const WHOLE = ['leak_single', 'leak_third', 'leak_fifth', 'keep_page'] as const;
-/** Pages of a block of the ring, as it was allocated. */
+/** Pages of a block of the ring, as allocated. */
 const RINGS = { ring_split: 16, ring_exact: 8 } as const;
 const RING = 64;
 const LEAKS = ['leak_single', 'leak_third', 'leak_fifth', 'leak_parts'] as const;
 
-/** Bytes of what memleak calls outstanding. */
+/** Bytes that memleak reports as outstanding. */
 interface Outstanding {
   readonly pages: number;
   readonly objects: number;
 }
 
 let guest: LeakGuest;
-/** What the module held when ours began, and in the end. */
+/** Memory that the module held at the start of our recording, and at its end. */
 let before: Truth;
 let truth: Truth;
 let ours: LeaksJson;
 let theirs: Readonly<Record<Kind, Outstanding>>;
 
-/** `N bytes in M allocations from stack`, then a line for each function: print_stack_frames of memleak.c. */
+/**
+ * `N bytes in M allocations from stack`, then a line for each function: print_stack_frames of
+ * memleak.c.
+ */
 function outstanding(text: string): typeof theirs {
   const sums = KINDS.map((kind) => {
     const sum = { pages: 0, objects: 0 };
@@ -55,8 +58,8 @@ function outstanding(text: string): typeof theirs {
 }
 
 /**
- * Starts memleak. What it prints waits in its buffer until that is full, also that it has begun: its programs are
- * attached by when it sleeps.
+ * Starts memleak. Its output stays in a buffer until that is full, even the start message: its
+ * programs are attached once it sleeps.
  */
 async function startMemleak(): Promise<void> {
   await guest.guest.run(
@@ -69,7 +72,7 @@ async function startMemleak(): Promise<void> {
   );
 }
 
-/** Ends it: it tells of what is outstanding first. */
+/** Ends memleak, which first reports outstanding memory. */
 async function endMemleak(): Promise<string> {
   const { output } = await guest.guest.run(
     'kill -INT $(pidof ld.so); until [ -s /tmp/ended ]; do usleep 100000; done; cat /tmp/memleak',
@@ -87,7 +90,8 @@ beforeAll(async () => {
   await guest.mount();
   await guest.leaks(RATES);
   await startMemleak();
-  // A stack that comes late may find its place in memleak's table taken: these come before what runs us does.
+  // A late stack may find its slot in memleak's table occupied: these allocations come before those
+  // of the test's processes.
   await guest.go();
   await guest.guest.run('sleep 1');
   await guest.halt();
@@ -109,33 +113,35 @@ afterAll(() => guest?.end());
 const ourBytes = (kind: Kind) =>
   ours.sites.filter((site) => kindOf(site) === kind).reduce((sum, { bytes }) => sum + bytes, 0);
 
-/** What the module has taken since ours began. */
+/** Growth of the module's memory since our recording started. */
 const since = (kind: Kind) => truth[kind].bytes - before[kind].bytes;
 
 /**
- * memleak's figures of kinds, and what they are to be. Where the place of a stack in its table was taken by another
- * (bpf_get_stackid: EEXIST), memleak 0.31 leaves it out without a word: one may be missing.
+ * memleak's figures by kind, and the expected ones. If another stack occupies the slot in its table
+ * (bpf_get_stackid: EEXIST), memleak 0.31 omits it silently: one may be missing.
  */
-function expectTold(expected: Partial<Record<Kind, number>>): void {
+function expectReported(expected: Partial<Record<Kind, number>>): void {
   const kinds = Object.keys(expected) as Kind[];
-  const told = kinds.map((kind) => theirs[kind].pages);
-  expect(told.filter((bytes) => bytes === 0).length).toBeLessThanOrEqual(1);
-  expect(told).toEqual(kinds.map((kind, at) => (told[at] === 0 ? 0 : expected[kind])));
+  const reportedPages = kinds.map((kind) => theirs[kind].pages);
+  expect(reportedPages.filter((bytes) => bytes === 0).length).toBeLessThanOrEqual(1);
+  expect(reportedPages).toEqual(
+    kinds.map((kind, at) => (reportedPages[at] === 0 ? 0 : expected[kind])),
+  );
 }
 
-test('we tell to the byte what the module has taken, also of what was freed by parts', () => {
+test('kdump-mem reports the module’s memory to the byte, also partly freed blocks', () => {
   const kinds = [...LEAKS, 'keep_page'] as const;
   for (const kind of kinds) expect(since(kind), kind).toBeGreaterThan(PAGE);
   expect(kinds.map((kind) => [kind, ourBytes(kind)])).toEqual(
     kinds.map((kind) => [kind, since(kind)]),
   );
-  // All that the rings held when it began went back meanwhile.
+  // All that the rings held at the start was freed meanwhile.
   for (const kind of ['ring_split', 'ring_exact'] as const)
     expect([kind, ourBytes(kind)]).toEqual([kind, truth[kind].bytes]);
 });
 
-test('memleak tells to the byte what is freed as it was allocated, or never', () => {
-  expectTold(Object.fromEntries(WHOLE.map((kind) => [kind, truth[kind].bytes])));
+test('memleak reports to the byte what is freed as allocated, or never', () => {
+  expectReported(Object.fromEntries(WHOLE.map((kind) => [kind, truth[kind].bytes])));
 });
 
 test('memleak forgets a block whose first page was freed', () => {
@@ -143,14 +149,14 @@ test('memleak forgets a block whose first page was freed', () => {
   expect(theirs.leak_parts).toEqual({ pages: 0, objects: 0 });
 });
 
-test('memleak tells blocks whole whose other pages were freed', () => {
+test('memleak reports blocks in full whose other pages were freed', () => {
   const whole = Object.entries(RINGS).map(([kind, pages]) => [kind, RING * pages * PAGE]);
-  expectTold(Object.fromEntries(whole));
+  expectReported(Object.fromEntries(whole));
   for (const [kind, bytes] of whole)
     expect(truth[kind as Kind].bytes, String(kind)).toBeLessThan(Number(bytes));
 });
 
-test('memleak tells objects, and once more the pages of their slabs', () => {
+test('memleak reports objects, and again the pages of their slabs', () => {
   const { objects, pages } = theirs.leak_object;
   expect([0, truth.leak_object.bytes]).toContain(objects);
   expect([...KINDS].filter((kind) => theirs[kind].objects > 0)).toEqual(
@@ -160,7 +166,7 @@ test('memleak tells objects, and once more the pages of their slabs', () => {
   expect(objects + pages).toBeGreaterThan(0);
 });
 
-test('pages in bulk have no event: memleak has none of them, we tell how many are unseen', () => {
+test('bulk pages have no event: memleak reports none, kdump-mem counts them as unseen', () => {
   expect(truth.leak_bulk.bytes).toBeGreaterThan(100 * PAGE);
   expect(theirs.leak_bulk).toEqual({ pages: 0, objects: 0 });
   expect(ourBytes('leak_bulk')).toBe(0);
@@ -169,9 +175,9 @@ test('pages in bulk have no event: memleak has none of them, we tell how many ar
   expect(ours.complete).toBe(false);
 });
 
-test('memleak lists a cache that has filled as it lists leaks, we call only leaks leaking', () => {
+test('memleak lists a filled cache like a leak; kdump-mem reports only leaks as leaking', () => {
   const leaking = ours.sites.filter(({ verdict }) => verdict === 'leaking').map(kindOf);
-  // The slabs of the object that leaks are pages too.
+  // The slabs of the leaking object are pages too.
   const pages = leaking.filter((kind) => kind !== 'leak_object');
   expect(pages.toSorted()).toEqual([...LEAKS].sort());
   expect([0, truth.keep_page.bytes]).toContain(theirs.keep_page.pages);

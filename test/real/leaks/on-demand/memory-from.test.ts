@@ -15,9 +15,9 @@ import { leaksSchema } from '../../../../src/answers/leaks/schema.js';
 import { commandPath } from '../../../support/cli.js';
 
 const MIB = 2 ** 20;
-/** Our own memory at most, Node's among it. */
+/** Limit of our own memory, including Node's. */
 const MOST_BYTES = 150 * MIB;
-/** Those that are followed at most. */
+/** Maximum number of followed blocks. */
 const FOLLOWED = 500_000;
 const BLOCKS = 550_000;
 const STACKS = 200;
@@ -31,7 +31,7 @@ const stackOf = (at: number) => ['__alloc_pages', `driver_${at % STACKS}`, ...CA
 const secondsOf = (at: number) => (100 + at * 0.0002).toFixed(6);
 const hex = (value: number, digits = 1) => value.toString(16).padStart(digits, '0');
 
-/** What each form says of one block, and now and then of a free. */
+/** Each format for one block, with a free now and then. */
 const FORMS = {
   'trace of pages': (at: number) => {
     const head = ` worker-${1000 + (at % 50)} [00${at % 4}] ..... ${secondsOf(at)}:`;
@@ -78,20 +78,20 @@ function written(name: string, blockOf: (at: number) => string, blocks: number):
   return path;
 }
 
-/** Runs the command, which tells at its end how much memory it had at most. */
+/** Runs the command, which reports its peak memory at the end. */
 async function peakOf(...args: readonly string[]) {
-  const [tell, told] = [join(folder, 'tell.cjs'), join(folder, 'told')];
+  const [tell, usage] = [join(folder, 'tell.cjs'), join(folder, 'told')];
   writeFileSync(
     tell,
-    `process.on('exit', () => require('node:fs').writeFileSync(${JSON.stringify(told)}, String(process.resourceUsage().maxRSS)))`,
+    `process.on('exit', () => require('node:fs').writeFileSync(${JSON.stringify(usage)}, String(process.resourceUsage().maxRSS)))`,
   );
   const { stdout } = await execa(process.execPath, ['-r', tell, commandPath('kdump-mem'), ...args]);
   const answer = leaksSchema.parse(JSON.parse(stdout));
-  return { answer, peak: Number(readFileSync(told, 'utf8')) * 1024 };
+  return { answer, peak: Number(readFileSync(usage, 'utf8')) * 1024 };
 }
 
 test.each(Object.entries(FORMS))(
-  'half a million blocks that are held take 150 MiB at most: %s',
+  'half a million held blocks need at most 150 MiB: %s',
   async (name, blockOf) => {
     const file = written(name, blockOf, BLOCKS);
     const type = name === 'trace of objects' ? 'slab' : 'page';
@@ -104,7 +104,7 @@ test.each(Object.entries(FORMS))(
   },
 );
 
-test('so do copies of page_owner', async () => {
+test('copies of page_owner need no more', async () => {
   const block = (at: number) =>
     `Page allocated via order 0, mask 0xcc0(GFP_KERNEL), pid 7, tgid 7 (worker), ts ${1e9 + at * 1000} ns\nPFN 0x${hex(at + 4096)} type Unmovable Block 1 type Unmovable Flags 0x1(locked)\n${stackOf(
       at,

@@ -5,7 +5,7 @@ import { kindOf } from '../leaks-suite.js';
 
 const MOST_MS = 900_000;
 const MIB = 2 ** 20;
-/** Our own memory at most, Node's among it. */
+/** Limit of our own memory, including Node's. */
 const MOST_BYTES = 150 * MIB;
 const BLOCKS = 200_000;
 const SECONDS = 90;
@@ -13,7 +13,7 @@ const SECONDS = 90;
 let guest: LeakGuest;
 
 beforeAll(async () => {
-  // What is leaked is a gigabyte or so, and stays.
+  // About a gigabyte is leaked, and stays.
   guest = await LeakGuest.boot('6.1', { memoryMiB: 4096, limitMs: 2 * MOST_MS });
   await guest.mount();
   await guest.guest.run('echo 1 > /proc/sys/kernel/kptr_restrict');
@@ -22,7 +22,7 @@ beforeAll(async () => {
 
 afterAll(() => guest?.end());
 
-/** Traces while the module takes so many of a kind, and looks them up. */
+/** Traces while the module allocates many blocks of a kind, and looks them up. */
 async function traced(kind: Kind, options: string): Promise<LeaksJson> {
   await guest.rates({ [kind]: 8000 });
   await guest.start(`${options} --interval ${SECONDS} --windows 6 --sample 1/1 --json`);
@@ -41,7 +41,7 @@ test.each([
   ['leak_single', '--type page'],
   ['leak_object', '--type slab'],
 ] as const)(
-  '200,000 blocks are held, followed each and looked up in the kernel’s memory: %s',
+  'follows 200,000 held blocks, and looks up each in the kernel’s memory: %s',
   async (kind, options) => {
     const answer = await traced(kind, options);
     const truth = (await guest.truth())[kind];

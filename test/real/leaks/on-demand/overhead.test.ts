@@ -3,10 +3,10 @@ import { LeakGuest } from '../leak-guest.js';
 
 const MOST_MS = 900_000;
 const ROUNDS = 2;
-/** What tracing may add, at the default budget. */
+/** Maximum overhead of tracing at the default budget. */
 const MOST = 0.03;
 
-/** Seconds of the guest's own time, which goes by instructions; with pauses. */
+/** Seconds of the guest's own time, which counts instructions; with pauses. */
 const WORK = [
   ['processes that touch memory and end', 'work fork 60 100000'],
   ['MiB through a connection on loopback', 'work net 100 50000'],
@@ -21,19 +21,19 @@ beforeAll(async () => {
 
 afterAll(() => guest?.end());
 
-/** How long the guest takes for it, in its own nanoseconds. */
+/** Duration in the guest's own nanoseconds. */
 async function took(command: string): Promise<number> {
   const { output } = await guest.guest.run(command, { timeoutMs: MOST_MS });
   return Number(output.toString());
 }
 
 test.each(WORK)(
-  'at its default budget ordinary work takes hardly longer beside it: %s',
+  'the default budget slows ordinary work by less than 3 %: %s',
   async (_, command) => {
     const [without, beside]: [number[], number[]] = [[], []];
     for (let round = 0; round < ROUNDS; round++) {
       without.push(await took(command));
-      // The rate is measured while there is work to see.
+      // The rate is measured while the work runs.
       await guest.guest.run(`(while [ ! -e /tmp/enough ]; do ${command}; done) > /dev/null 2>&1 &`);
       await guest.start('--interval 1h');
       await guest.guest.run('touch /tmp/enough; wait; sleep 8; rm /tmp/enough');

@@ -34,18 +34,18 @@ describe('copies that cp made in the guest', () => {
 
   const file = (name: Copy, at: number) => join(folder, `${name}-${at}`);
 
-  /** The page's own text, read by a program that is not ours. */
+  /** The text itself, read by awk. */
   async function byAwk(at: number, kind: Kind): Promise<number> {
     const script = `$0 ~ /func:${kind} / { sum += $1 } END { printf "%d", sum }`;
     const { output } = await guest.guest.run(`awk '${script}' /copies/allocinfo-${at}`);
     return Number(output.toString());
   }
 
-  /** All by one command, so that not more time than needed lies between them. */
+  /** One command for all, so that little time passes between them. */
   const copying = (at: number) =>
     `mkdir -p /copies; ${NAMES.map((name) => `cp ${COPIES[name]} /copies/${name}-${at}`).join('; ')}`;
 
-  /** Takes them out of the guest. */
+  /** Copies them out of the guest. */
   async function fetch(at: number, from: LeakGuest = guest): Promise<void> {
     for (const name of NAMES) {
       const { output } = await from.guest.run(`cat /copies/${name}-${at}`, { timeoutMs: MOST_MS });
@@ -56,7 +56,7 @@ describe('copies that cp made in the guest', () => {
   const typeOf = (name: Copy) =>
     name === 'kmalloc-1k' ? 'slab' : name === 'vmallocinfo' ? 'vmalloc' : 'page';
 
-  const asked = (name: Copy, first: number, second: number) =>
+  const leaksBetween = (name: Copy, first: number, second: number) =>
     kdumpMem(
       ...['leaks', '--type', typeOf(name), '--interval', '20', '--json'],
       ...['--from', file(name, first), file(name, second)],
@@ -65,7 +65,7 @@ describe('copies that cp made in the guest', () => {
   beforeAll(async () => {
     guest = await bootOwnKernel(REMEMBERS);
     await guest.leaks({ ...PAGES, ...OBJECTS, ...AREAS });
-    // Ages of objects tell the order where they are older than the time between the copies.
+    // Object ages reveal the order if they exceed the time between the copies.
     await guest.guest.run(`until awk '{ exit $1 < ${LEAST_UP} }' /proc/uptime; do sleep 1; done`, {
       timeoutMs: MOST_MS,
     });
@@ -86,16 +86,22 @@ describe('copies that cp made in the guest', () => {
   });
 
   test.each(NAMES)(
-    '%s: outside it says what the module took between them',
+    '%s: reports outside the guest what the module allocated between them',
     async (name) => {
-      const { stdout, stderr, status } = await asked(name, 1, 2);
+      const { stdout, stderr, status } = await leaksBetween(name, 1, 2);
       expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
       const answer = leaksSchema.parse(JSON.parse(stdout));
       const kinds = KINDS_IN[name];
-      const told = kinds.map((kind) => [kind, sumOf(answer, kind, ({ bytes }) => bytes)]);
-      console.log(name, JSON.stringify(told), answer.warnings.map(({ code }) => code).join(' '));
-      expect(told).toEqual(kinds.map((kind) => [kind, after[kind].bytes - before[kind].bytes]));
-      expect(told.every(([, bytes]) => Number(bytes) > 0)).toBe(true);
+      const reportedBytes = kinds.map((kind) => [kind, sumOf(answer, kind, ({ bytes }) => bytes)]);
+      console.log(
+        name,
+        JSON.stringify(reportedBytes),
+        answer.warnings.map(({ code }) => code).join(' '),
+      );
+      expect(reportedBytes).toEqual(
+        kinds.map((kind) => [kind, after[kind].bytes - before[kind].bytes]),
+      );
+      expect(reportedBytes.every(([, bytes]) => Number(bytes) > 0)).toBe(true);
       if (name === 'allocinfo')
         for (const kind of [...kinds, 'leak_object', 'leak_area', 'ring_page'] as const)
           expect([kind, sumOf(answer, kind, ({ bytes }) => bytes)]).toEqual([
@@ -105,18 +111,18 @@ describe('copies that cp made in the guest', () => {
       const objects = sumOf(answer, 'leak_object', ({ blocks }) => blocks ?? 0);
       if (name === 'allocinfo' || name === 'kmalloc-1k')
         expect(objects).toBe(after.leak_object.blocks - before.leak_object.blocks);
-      // In order, as their text tells.
-      const isTold = answer.warnings.every(({ code }) => code !== 'unknown-order');
-      expect(isTold).toBe(name === 'page_owner' || name === 'kmalloc-1k');
+      // In order, by their text.
+      const isOrderKnown = answer.warnings.every(({ code }) => code !== 'unknown-order');
+      expect(isOrderKnown).toBe(name === 'page_owner' || name === 'kmalloc-1k');
       checkHealthy(answer);
     },
     MOST_MS,
   );
 
   test.each(NAMES)(
-    '%s, the other way round: refused, or it is said that nothing tells',
+    '%s, in reverse order: refused, or reported as unknown order',
     async (name) => {
-      const { stdout, stderr, status } = await asked(name, 2, 1);
+      const { stdout, stderr, status } = await leaksBetween(name, 2, 1);
       if (name === 'page_owner' || name === 'kmalloc-1k') {
         expect([status, stdout]).toEqual([REFUSED, '']);
         expect(stderr).toContain('is not later than');
@@ -132,7 +138,7 @@ describe('copies that cp made in the guest', () => {
   );
 
   test(
-    'a copy that was cut says so',
+    'reports a truncated copy',
     async () => {
       for (const name of NAMES) {
         const path = file(name, 3);
@@ -143,7 +149,7 @@ describe('copies that cp made in the guest', () => {
           path,
           Math.floor(output.length / 2) + (output.at(output.length / 2 - 1) === 10 ? 1 : 0),
         );
-        const { stdout, status } = await asked(name, 1, 3);
+        const { stdout, status } = await leaksBetween(name, 1, 3);
         expect([name, status]).toEqual([name, 0]);
         const { warnings, complete } = leaksSchema.parse(JSON.parse(stdout));
         const codes = warnings.map(({ code }) => code);
@@ -158,7 +164,7 @@ describe('copies that cp made in the guest', () => {
   );
 
   test(
-    'page_owner of another start is no later copy of this one',
+    'refuses page_owner of another boot as a later copy',
     async () => {
       const other = await bootOwnKernel(REMEMBERS);
       try {
@@ -171,7 +177,7 @@ describe('copies that cp made in the guest', () => {
         [1, 4],
         [4, 2],
       ] as const) {
-        const { stdout, stderr, status } = await asked('page_owner', first, second);
+        const { stdout, stderr, status } = await leaksBetween('page_owner', first, second);
         expect([status, stdout]).toEqual([REFUSED, '']);
         expect(stderr).toMatch(/is not later than|from different machines or boots/);
       }

@@ -28,13 +28,16 @@ type Site = Source['sites'][number];
 type Frame = Site['frames'][number];
 
 const MOST_MS = 420_000;
-/** Frames of which the running kernel is asked. */
+/** Number of frames to query on the running kernel. */
 const FRAMES = 300;
 const PAGE = 4096;
-/** Minimum share of sites that nothing changes between two readings, and of those that ours equals exactly. */
+/**
+ * Minimum share of sites that do not change between two readings, and of those that ours equals
+ * exactly.
+ */
 const STEADY = 0.8;
 const EQUAL = 0.85;
-/** What the processes that copied a text had, and that have exited before the dump. */
+/** Memory of the processes that copied a text and exited before the dump. */
 const MOST_APART = 2 * 2 ** 20;
 const NAMES = Object.keys(COPIES) as Copy[];
 const RECORDS = new URL('../own-kernel-records.py', import.meta.url);
@@ -45,9 +48,9 @@ const vmcore = join(folder, 'elf.vmcore');
 let guest: LeakGuest;
 let truth: Truth;
 let answer: MemoryJson;
-/** The same of the running kernel, between the second and the third reading. */
+/** The same for the running kernel, between the second and the third reading. */
 let live: MemoryJson;
-/** What the running kernel says of single frames, and what its page_owner text does. */
+/** Answers of the running kernel about single frames, and its page_owner text about them. */
 let identities: WhatisJson['identities'];
 const recorded = new Map<number, readonly [string, string]>();
 /** Three readings of each text just before the dump. */
@@ -112,11 +115,14 @@ function source(name: Source['source'], from = answer): Source {
 const printed = ({ symbol, offset, module }: Frame): string =>
   `${symbol}+0x${offset?.toString(16)}${module === null ? '' : ` [${module}]`}`;
 const keyOf = (frames: readonly Frame[]): string => frames.map(printed).join('\n');
-/** The same of lines of the kernel’s text, without the lengths of functions. */
+/** The same from lines of the kernel’s text, without the lengths of functions. */
 const keyOfLines = (lines: readonly string[]): string =>
   lines.map((line) => line.trim().replace(/\/0x[0-9a-f]+/, '')).join('\n');
 
-/** Assembler has labels within functions, and system calls have several names: drgn prefers others of them. */
+/**
+ * Assembler has labels within functions, and system calls have several names: drgn may choose
+ * another one.
+ */
 const aliased = (name: string): string =>
   /^(entry_|asm_|\w*startup_64|ret_from_fork_asm)/.test(name)
     ? 'entry'
@@ -132,7 +138,7 @@ function add(sums: Sums, key: string, bytes: number, allocations: number | null)
   });
 }
 
-/** What a text says, by site; read by none of our parsers. */
+/** Contents of a text by site, read without our parsers. */
 const READ: Readonly<Record<Copy, (text: string) => Sums>> = {
   page_owner: (text) => {
     const sums: Sums = new Map();
@@ -186,7 +192,7 @@ const READ: Readonly<Record<Copy, (text: string) => Sums>> = {
   },
 };
 
-/** Records of the text of page_owner, by the frame with which their block begins. */
+/** Records in the text of page_owner, by the first frame of their block. */
 function recordsOf(text: string): Map<number, string> {
   const records = new Map<number, string>();
   for (const block of text.split('\n\n')) {
@@ -225,9 +231,9 @@ function ours(copy: Copy, from = answer): Sums {
   }
 }
 
-describe('a kernel that notes allocations', () => {
-  // Both readings are made by processes, which hold the same memory at each, and none at the dump.
-  test.each(NAMES)('%s: sites that stand still hold what the kernel says', (name) => {
+describe('a kernel that records allocations', () => {
+  // Processes make both readings; they hold the same memory at each, and none at the dump.
+  test.each(NAMES)('%s: unchanged sites hold what the kernel reports', (name) => {
     const [, before, after] = (texts.get(name) ?? []).map(READ[name]);
     if (!before || !after) throw new Error(`${name} was not read`);
     const all = ours(name);
@@ -253,8 +259,8 @@ describe('a kernel that notes allocations', () => {
     if (name === 'kmalloc-1k' || name === 'vmallocinfo') expect(wrong).toEqual([]);
   });
 
-  // Both readings have memory of the process that reads; between them kdump-mem has its own.
-  test.each(NAMES)('%s of the running kernel: the same, but for processes that ran', (name) => {
+  // Both readings include memory of the reading process; between them kdump-mem uses memory.
+  test.each(NAMES)('%s of the running kernel: the same, except for processes that ran', (name) => {
     const [, before, after] = (texts.get(name) ?? []).map(READ[name]);
     if (!before || !after) throw new Error(`${name} was not read`);
     const all = ours(name, live);
@@ -271,12 +277,12 @@ describe('a kernel that notes allocations', () => {
     expect(fewer.length).toBeLessThan(0.05 * steady.length);
   });
 
-  test('whatis of the running kernel: process, time and stack of a page are those of its text', () => {
+  test('whatis on the running kernel: process, time and stack of a page match its text', () => {
     const still = identities.filter(({ frame }) => {
       const [before, after] = recorded.get(frame ?? -1) ?? [];
       return before !== undefined && before === after;
     });
-    // Of a slab it names who allocated the object there.
+    // For a slab it names the allocation site of the object there.
     const sources = new Set(still.map(({ site }) => site?.source));
     expect(sources).toEqual(new Set(['page-owner', 'slab-tracks']));
     const noted = still.filter(({ site }) => site?.source === 'page-owner');
@@ -297,7 +303,7 @@ describe('a kernel that notes allocations', () => {
   test.each([
     ['a dump', () => answer],
     ['the running kernel', () => live],
-  ])('of %s: what the module holds is named, to the byte', (_, answerOf) => {
+  ])('names what the module holds in %s, to the byte', (_, answerOf) => {
     const kinds: readonly (readonly [Source['source'], readonly Kind[]])[] = [
       ['page-owner', KINDS_IN.page_owner],
       ['allocation-tags', KINDS_IN.allocinfo],
@@ -322,8 +328,8 @@ describe('a kernel that notes allocations', () => {
     expect(first?.module).toBe('leak');
   });
 
-  test('nothing contradicts itself: modules and categories sum to the total', () => {
-    // The kernel marks sites of early boot that it could not count itself.
+  test('modules and categories sum to the total', () => {
+    // The kernel marks sites of early boot that it could not count.
     const ours = answer.warnings.filter(({ message }) =>
       /page_owner|tracking|profiling: (?!\d+ sites have allocations that)/.test(message),
     );

@@ -27,7 +27,7 @@ beforeAll(async () => {
 }, BUILD_MS);
 afterAll(() => guest?.end());
 
-describe('what the kernel remembers, read while a module leaks under load', () => {
+describe('allocation records of the kernel, read while a module leaks under load', () => {
   test.each([
     ['page-owner-stacks', 'page', PAGES, KINDS_IN.show_stacks, 'leak_fifth', SECONDS],
     // Each reading takes 10 to 20 seconds.
@@ -36,11 +36,11 @@ describe('what the kernel remembers, read while a module leaks under load', () =
     ['slab-traces', 'slab', OBJECTS, KINDS_IN['kmalloc-1k'], 'leak_object', SECONDS],
     ['vmallocinfo', 'vmalloc', AREAS, KINDS_IN.vmallocinfo, 'leak_area', SECONDS],
   ] as const)(
-    '%s: what the module holds is told to the byte, its leak first',
+    '%s: reports what the module holds to the byte, with its leak first',
     async (method, type, rates, kinds, largest, seconds) => {
       await guest.rates(rates);
       await guest.load(SECONDS);
-      // It hears SIGHUP (bit 0 of those that are caught) from when it reads on.
+      // It catches SIGHUP (bit 0 of SigCgt) once it reads again.
       await guest.guest.run(
         `kdump-mem leaks --type ${type} --method ${method} --interval 600 --windows 200 --json > /tmp/answer 2> /tmp/said &
          while [ -e /proc/$! ] && ! grep -q '^SigCgt:.*[13579bdf]$' /proc/$!/status; do usleep 100000; done
@@ -51,18 +51,25 @@ describe('what the kernel remembers, read while a module leaks under load', () =
       const truth = await guest.truth();
       const { output } = await guest.guest.run('cat /tmp/answer');
       const answer = leaksSchema.parse(JSON.parse(output.toString()));
-      const told = kinds.map((kind) => [
+      const reportedBytes = kinds.map((kind) => [
         kind,
         sumOf(answer, kind, ({ bytes, beforeBytes }) => bytes + (beforeBytes ?? 0)),
       ]);
-      console.log(method, answer.windows, 'windows', answer.seconds, 's', JSON.stringify(told));
+      console.log(
+        method,
+        answer.windows,
+        'windows',
+        answer.seconds,
+        's',
+        JSON.stringify(reportedBytes),
+      );
       expect(answer).toMatchObject({ method, endedEarly: true });
-      expect(told).toEqual(kinds.map((kind) => [kind, truth[kind].bytes]));
+      expect(reportedBytes).toEqual(kinds.map((kind) => [kind, truth[kind].bytes]));
       expect(sumOf(answer, largest, ({ bytes }) => bytes)).toBeGreaterThan(0);
-      // What programs themselves have is told from it where blocks are looked up.
+      // Looked-up blocks of programs are reported as process memory.
       const [first] = answer.sites.filter(({ reason }) => reason !== 'process-owned');
       expect(first && kindOf(first)).toBe(largest);
-      // A reading that takes long may end after the module was halted: the last window then has no growth.
+      // A long reading may end after the module was stopped: the last window then has no growth.
       const verdicts = method === 'page-owner' ? ['growing', 'unknown'] : ['growing'];
       expect(verdicts).toContain(first?.verdict);
       checkHealthy(answer);
@@ -71,8 +78,8 @@ describe('what the kernel remembers, read while a module leaks under load', () =
   );
 });
 
-describe('what is not on is refused in a line', () => {
-  /** What `--methods` says of one. */
+describe('a disabled method is refused in one line', () => {
+  /** The line of `--methods` for one method. */
   const offered = async (from: LeakGuest, type: string, method: string) => {
     const { output } = await inGuest(from.guest, `leaks --methods --type ${type} --json`, MOST_MS);
     const { methods } = JSON.parse(output.toString()) as {
@@ -91,7 +98,7 @@ describe('what is not on is refused in a line', () => {
   };
 
   test(
-    'allocation profiling that was switched off',
+    'allocation profiling that was turned off',
     async () => {
       expect(await offered(guest, 'page', 'allocinfo')).toBeNull();
       await guest.guest.run('echo 0 > /proc/sys/vm/mem_profiling');
@@ -102,7 +109,7 @@ describe('what is not on is refused in a line', () => {
   );
 
   test(
-    'page_owner and slub_debug that were not asked for at the start',
+    'page_owner and slub_debug that were not enabled at boot',
     async () => {
       const bare = await bootOwnKernel('');
       try {

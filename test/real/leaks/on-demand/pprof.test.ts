@@ -25,7 +25,7 @@ beforeAll(async () => {
   expect(status).toBe(0);
 });
 
-test('go tool pprof reads --pprof: bytes and blocks of each function are what the module counted', () => {
+test('go tool pprof reads --pprof: bytes and blocks of each function match the module’s counters', () => {
   const cumulated = (text: string) =>
     new Map(
       text.split('\n').flatMap((line) => {

@@ -5,20 +5,20 @@ import { LeakGuest } from '../leak-guest.js';
 const MOST_MS = 300_000;
 const REFUSED = 3;
 
-/** One line for people, which says what and where. */
+/** One line for people, with the problem and the object. */
 const line = (words: RegExp) =>
   new RegExp(`^kdump-mem: [^\\n]*${words.source}[^\\n]*\\n([^\\n]+\\n)?$`);
 
-/** What `--methods` says of tracing: the same as recording. */
+/** The line of `--methods` for tracing, which must match recording. */
 async function listed({ guest }: LeakGuest): Promise<unknown> {
   const { output } = await inGuest(guest, 'leaks --methods --json', MOST_MS);
   const { methods } = JSON.parse(output.toString()) as { methods: { method: string }[] };
   return methods.find(({ method }) => method === 'tracefs');
 }
 
-describe('a guest where leaks meets trouble', () => {
+describe('leaks in a guest with problems', () => {
   let guest: LeakGuest;
-  const asked = async (command: string) => {
+  const runInGuest = async (command: string) => {
     const { status, output } = await inGuest(guest.guest, command, MOST_MS);
     return { status, text: output.toString() };
   };
@@ -29,9 +29,9 @@ describe('a guest where leaks meets trouble', () => {
   afterAll(() => guest?.end());
 
   test(
-    'tracefs that is not mounted is not mounted by us: it says how',
+    'does not mount tracefs, and reports how to',
     async () => {
-      const { status, text } = await asked('leaks --interval 3');
+      const { status, text } = await runInGuest('leaks --interval 3');
       expect([status, text]).toEqual([REFUSED, expect.stringMatching(line(/not mounted/))]);
       const { output } = await guest.guest.run('cat /proc/mounts');
       expect(output.toString()).not.toMatch(/tracefs/);
@@ -41,7 +41,7 @@ describe('a guest where leaks meets trouble', () => {
   );
 
   test(
-    'without root it says so',
+    'reports missing root rights',
     async () => {
       await guest.mount();
       const { status, output } = await guest.guest.run(
@@ -55,7 +55,7 @@ describe('a guest where leaks meets trouble', () => {
   );
 
   test(
-    'what was killed leaves instances; the next run removes them and says so, but not those of one that lives',
+    'removes and reports instances of a killed run, but not of a running one',
     async () => {
       await guest.start('--interval 1h');
       await guest.signal('KILL');
@@ -65,8 +65,8 @@ describe('a guest where leaks meets trouble', () => {
       await guest.start('--interval 1h');
       const alive = (await guest.instances()).filter((name) => !orphans.includes(name));
       expect(alive.length).toBeGreaterThan(0);
-      // The second beside the first.
-      const { status, text } = await asked('leaks --interval 3 --windows 3 --sample 1/8');
+      // The second runs in parallel to the first.
+      const { status, text } = await runInGuest('leaks --interval 3 --windows 3 --sample 1/8');
       expect([status, text]).toEqual([0, expect.any(String)]);
       expect(await guest.instances()).toEqual(alive);
       await guest.signal('INT');
@@ -80,14 +80,14 @@ describe('a guest where leaks meets trouble', () => {
   );
 
   test(
-    'a disk that is full takes no profile: one line, and nothing stays behind',
+    'a full disk is reported in one line, and no file or instance is left',
     async () => {
       await guest.guest.run(
         'mkdir /small; mount -t tmpfs -o size=64k none /small; dd if=/dev/zero of=/small/all bs=4k 2> /dev/null; true',
       );
       const command =
         'leaks --interval 3 --windows 3 --sample 1/8 --pprof /small/profile > /dev/null';
-      const { status, text } = await asked(command);
+      const { status, text } = await runInGuest(command);
       expect([status, text]).toEqual([REFUSED, expect.stringContaining('/small/profile')]);
       expect(await guest.instances()).toEqual([]);
     },
@@ -95,16 +95,16 @@ describe('a guest where leaks meets trouble', () => {
   );
 
   test(
-    'where memory is short it answers or says why, and nothing stays behind',
+    'with little memory, answers or reports why not, and leaves nothing behind',
     async () => {
       const eat = `m=$(awk '/MemAvailable/ { print int($2 / 1024) - 60 }' /proc/meminfo)
         mkdir -p /eaten; mount -t tmpfs -o size=\${m}m none /eaten; dd if=/dev/zero of=/eaten/all bs=1M 2> /dev/null; true`;
       await guest.guest.run(eat, { timeoutMs: MOST_MS });
-      const { status, text } = await asked('leaks --interval 5 --windows 3 --sample 1/8');
-      // 137: the kernel killed it for the memory that is short.
+      const { status, text } = await runInGuest('leaks --interval 5 --windows 3 --sample 1/8');
+      // 137: the kernel killed it because memory is short.
       expect([0, REFUSED, 137], text).toContain(status);
       await guest.guest.run('umount /eaten');
-      if (status === 137) await asked('leaks --interval 3 --windows 3 --sample 1/8');
+      if (status === 137) await runInGuest('leaks --interval 3 --windows 3 --sample 1/8');
       expect(await guest.instances()).toEqual([]);
     },
     2 * MOST_MS,
@@ -112,7 +112,7 @@ describe('a guest where leaks meets trouble', () => {
 });
 
 test(
-  'a kernel that is locked down says so',
+  'reports kernel lockdown',
   async () => {
     const guest = await LeakGuest.boot('6.12', { append: 'lsm=lockdown lockdown=confidentiality' });
     try {

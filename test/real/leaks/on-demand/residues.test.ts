@@ -9,14 +9,14 @@ import { LAB, LAB_KERNELS, type LabKernel } from '../../../support/lab.js';
 import { KINDS, type Kind, LeakGuest, TRACEFS, type Truth } from '../leak-guest.js';
 import { inOrder, replay } from '../trace-text.js';
 
-/** For less, by hand: KDUMP_MEM_LEAKS_SECONDS=10. */
+/** Override for a shorter run: KDUMP_MEM_LEAKS_SECONDS=10. */
 const SECONDS = Number(process.env.KDUMP_MEM_LEAKS_SECONDS ?? 30);
 const MOST_MS = 300_000;
 const FRAME = 4096;
-/** Of the mask's lowest bit: a chunk has so many frames. */
+/** Order of the mask's lowest bit: frames in a chunk. */
 const CHUNK_ORDER = 3;
 
-/** What takes pages whose events fire on every kernel, and holds some at the end. */
+/** Allocations whose events fire on every kernel, some of them still held at the end. */
 const RATES = {
   leak_single: 80,
   leak_third: 20,
@@ -78,7 +78,7 @@ const siteOf = (stack: number) => SITES[stack] ?? '';
 const numberOf = (stack: readonly string[]) =>
   SITES.indexOf(stack.find((name) => KINDS.some((one) => one === name)) ?? 'others');
 
-/** What a follower of a sample says of each kind at the end. */
+/** Estimate by kind from following a sample, at the end. */
 function followed(events: TextEvents, sample: Sample): ReadonlyMap<string, Held> {
   const follower = new FrameFollower(sample, { maxBlocks: 100_000, frameBytes: FRAME });
   replay(events, follower, numberOf);
@@ -86,11 +86,11 @@ function followed(events: TextEvents, sample: Sample): ReadonlyMap<string, Held>
   return follower.reading(0, siteOf).held;
 }
 
-/** Of a site that the sample has nothing of. */
+/** Estimate for a site that the sample never saw. */
 const unseen = (oneIn: number) =>
   estimate([{ sum: 0, squares: 0, cluster: FRAME << CHUNK_ORDER }], oneIn);
 
-describe.each(LAB_KERNELS)('%s: all that was allocated and freed', (kernel) => {
+describe.each(LAB_KERNELS)('%s: all allocations and frees', (kernel) => {
   let events: TextEvents;
   let truth: Truth;
   const bytes = (kind: Kind) => truth[kind].bytes;
@@ -103,7 +103,7 @@ describe.each(LAB_KERNELS)('%s: all that was allocated and freed', (kernel) => {
     events = [];
   });
 
-  test('followed whole it is what the module holds, to the byte', () => {
+  test('followed in full match what the module holds, to the byte', () => {
     expect(events.filter(({ isFree }) => isFree).length).toBeGreaterThan(1000);
     const held = followed(events, { oneIn: 1, mask: 0n, residue: 0n });
     for (const kind of TAKERS) expect(bytes(kind)).toBeGreaterThan(0);
@@ -112,11 +112,11 @@ describe.each(LAB_KERNELS)('%s: all that was allocated and freed', (kernel) => {
     );
   });
 
-  // Few residues of one stream are much alike: where one has too much, the others have too little.
+  // A few residues of one stream are correlated: if one is too high, the others are too low.
   test(
-    'of samples with every residue the true amount lies in the interval: 95 of 100',
+    'in samples with each residue are within the interval: 95 of 100',
     () => {
-      let [inside, asked] = [0, 0];
+      let [inside, comparisons] = [0, 0];
       for (const oneIn of [8, 16, 32, 64])
         for (let residue = 0; residue < oneIn; residue++) {
           const held = followed(events, {
@@ -126,12 +126,12 @@ describe.each(LAB_KERNELS)('%s: all that was allocated and freed', (kernel) => {
           });
           for (const kind of TAKERS) {
             const { low, high } = held.get(kind) ?? unseen(oneIn);
-            asked++;
+            comparisons++;
             if (low <= bytes(kind) && bytes(kind) <= high) inside++;
           }
         }
-      console.log(kernel, events.length, 'events', `${inside} of ${asked}`);
-      expect(inside / asked).toBeGreaterThanOrEqual(0.95);
+      console.log(kernel, events.length, 'events', `${inside} of ${comparisons}`);
+      expect(inside / comparisons).toBeGreaterThanOrEqual(0.95);
     },
     MOST_MS,
   );

@@ -4,7 +4,10 @@ import { LAB_KERNELS } from '../../../support/lab.js';
 import { LeakGuest } from '../leak-guest.js';
 import { kindOf } from '../leaks-suite.js';
 
-/** Blocks of order 2 that the module's ring has, and how many it takes a second: each lives for 32 s or more. */
+/**
+ * Order-2 blocks in the module's ring, and its allocations per second: each block lives for 32 s or
+ * more.
+ */
 const [RING, PER_SECOND] = [64, 2];
 const SECONDS = 24;
 
@@ -16,14 +19,14 @@ describe.each(LAB_KERNELS)('%s: a ring whose blocks outlive the recording', (ker
     await guest.mount();
     await guest.leaks({ ring_page: PER_SECOND, leak_third: 12 });
     await guest.go();
-    // On a busy machine the module is slower than it should be, and before the ring is full it grows.
+    // On a busy machine the module is slower, and the ring grows until it is full.
     while ((await guest.truth()).ring_page.blocks < RING) await guest.guest.run('sleep 2');
   }, 400_000);
 
   afterAll(() => guest?.end());
 
-  test('is not called leaking, and a leak beside it is', async () => {
-    // The module goes on to the end: where it halts, nothing grows.
+  test('is not reported as leaking, but a leak beside it is', async () => {
+    // The module runs to the end: if it stops, nothing grows.
     await guest.start(`--sample 1/1 --windows 6 --interval ${SECONDS} --json`);
     const { status, stdout } = await guest.finish();
     expect(status).toBe(0);

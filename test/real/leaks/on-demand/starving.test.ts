@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => guest?.end());
 
 test(
-  'a reader that starves is found from the other side: the driver, then the socket',
+  'finds a stalled reader from the allocating side: the driver, then the socket',
   async () => {
     const seconds = 40;
     await guest.load(seconds);

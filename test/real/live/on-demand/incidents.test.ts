@@ -13,7 +13,10 @@ const BYTES = 70 * 2 ** 20;
 
 type Figures = TriageJson['findings'][number]['figures'];
 
-/** What the program makes, the code of the finding that names it, the figure that has the amount, and the owner. */
+/**
+ * The kind of incident, the code of the finding that names it, the figure with the amount, and the
+ * owner.
+ */
 type Incident = readonly [
   kind: string,
   amount: number,
@@ -44,7 +47,7 @@ const INCIDENTS: readonly Incident[] = [
   ['inotify', 121, 'limit-near', 'used', ({ mostComm }) => mostComm === 'incident'],
 ];
 
-/** What grows after a snapshot: the category, and its owner where one is named. */
+/** Growth after a snapshot: the category, and its owner if one is named. */
 const GROWTHS = [
   ['anon', 'anonymous', { comm: 'incident' }],
   ['sysv', 'shared', { comm: 'incident' }],
@@ -56,10 +59,13 @@ const GROWTHS = [
 ] as const;
 const MIB = 2 ** 20;
 
-/** A snapshot of the guest before. */
+/** An earlier snapshot of the guest. */
 let earlier: string | undefined;
 
-/** By kernel memory; each program also runs on this machine, by /proc: test/real/triage/host/incidents.test.ts. */
+/**
+ * From kernel memory; each program also runs on this machine, from /proc:
+ * test/real/triage/host/incidents.test.ts.
+ */
 describe.each(['6.1', 'newest'] as const)('incidents in a guest of %s', (kernel) => {
   let guest: Guest;
   beforeAll(async () => {
@@ -67,7 +73,7 @@ describe.each(['6.1', 'newest'] as const)('incidents in a guest of %s', (kernel)
       kernel,
       memoryMiB: MEMORY_MIB,
       files: [...kdumpMemInGuest(kernel), guestTool('incident', kernel)],
-      // Each answer takes half a minute where the machine has other work.
+      // Each answer takes half a minute on a busy machine.
       limitMs: 3_600_000,
     });
     await guest.run('mkdir -p /dev/shm; mount -t tmpfs none /dev/shm; ip link set lo up');
@@ -79,14 +85,14 @@ describe.each(['6.1', 'newest'] as const)('incidents in a guest of %s', (kernel)
   const severe = ({ findings }: TriageJson) =>
     findings.filter(({ severity }) => severity !== 'note').map(({ code }) => code);
 
-  test('before, nothing is found', async () => {
+  test('no findings before the incidents', async () => {
     expect(severe(await triaged())).toEqual([]);
   });
 
-  /** Runs the program while something is asked; returns what it made, and the answer. */
+  /** Runs the program during a query; returns its amount and the answer. */
   const during = async <Answer>(
     words: string,
-    asked: () => Promise<Answer>,
+    query: () => Promise<Answer>,
     enter = '',
   ): Promise<{ made: number; answer: Answer }> => {
     const { output } = await guest.run(
@@ -95,7 +101,7 @@ describe.each(['6.1', 'newest'] as const)('incidents in a guest of %s', (kernel)
     );
     const made = Number(/^ready (\d+)$/m.exec(output.toString())?.[1]);
     expect(made, output.toString()).toBeGreaterThan(0);
-    const answer = await asked();
+    const answer = await query();
     await guest.run('killall -9 incident; rm -f /dev/shm/hoard; usleep 300000');
     return { made, answer };
   };
@@ -123,7 +129,7 @@ describe.each(['6.1', 'newest'] as const)('incidents in a guest of %s', (kernel)
     expect(others).toEqual([]);
   });
 
-  test('afterwards, nothing is found', async () => {
+  test('no findings after the incidents', async () => {
     expect(severe(await triaged())).toEqual([]);
   });
 
@@ -164,7 +170,7 @@ describe.each(['6.1', 'newest'] as const)('incidents in a guest of %s', (kernel)
       expect(Math.abs(Number(step?.stepSeconds) - 3600)).toBeLessThan(10);
     });
 
-    test('another boot: the snapshot is of the guest before', async () => {
+    test('another boot: the snapshot is from the earlier boot', async () => {
       const { output } = await guest.run('base64 /tmp/old.tar.gz');
       const [other, own] = [earlier, output.toString()];
       earlier = own;

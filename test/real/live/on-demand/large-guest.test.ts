@@ -9,8 +9,8 @@ beforeAll(() => {
   execFileSync(LAB_SCRIPT, ['dump', '6.1-large'], { stdio: 'inherit' });
 });
 
-test('99 % of the pages that 200,000 skbs add to those that nobody else accounts for are explained', () => {
-  // Of one kernel; what it takes while it boots is the same, and none of the network's.
+test('attributes 99 % of the page growth caused by 200,000 skbs', () => {
+  // Same kernel: its boot allocates the same, and nothing for the network.
   const [small, large] = (['6.1', '6.1-large'] as const).map((dump) => {
     const { frames, drgn } = pageMemory(dump, '6.1', 'rest');
     return { all: total(drgn), explained: total(drgn.filter(([frame]) => frames.has(frame))) };

@@ -11,7 +11,7 @@ import { expectTruth } from '../../../support/truth.js';
 import { jsonInGuest, kdumpMemInGuest } from '../live-guest.js';
 import { liveSuite } from '../live-suite.js';
 
-// test/real/live/skb.test.ts has the newest kernel. crash opens no 7.2.
+// test/real/live/skb.test.ts covers the newest kernel. crash does not open 7.2.
 liveSuite('6.1');
 
 describe('kdump-mem through crash in a live guest of 6.1', () => {
@@ -41,7 +41,7 @@ describe('kdump-mem through crash in a live guest of 6.1', () => {
     rmSync(work, { recursive: true, force: true });
   });
 
-  test('skb --pid --fd --live gives the same figures as natively, and as the process knows', async () => {
+  test('skb --pid --fd --live gives the figures of the native engine and of the process', async () => {
     const truth = await settledTruth(guest);
     const starving = role(truth, 'starving');
     const command = `skb --pid ${starving.pid} --fd ${starving.fd} --live`;

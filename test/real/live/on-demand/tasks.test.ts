@@ -8,11 +8,11 @@ import { triageSchema } from '../../../../src/answers/triage/schema.js';
 import { LAB_KERNELS } from '../../../support/lab.js';
 import { inGuest, kdumpMemInGuest, MEMORY_MIB } from '../live-guest.js';
 
-// For more, by hand: KDUMP_MEM_TASK_ROUNDS=10.
+// Override for more rounds: KDUMP_MEM_TASK_ROUNDS=10.
 const ROUNDS = Number(process.env.KDUMP_MEM_TASK_ROUNDS ?? 2);
 const ONE_MS = 480_000;
 
-/** What each command says of whether it is complete, and its warnings. */
+/** Completeness and warnings of each command. */
 const COMMANDS = {
   sockets: (json: unknown) => {
     const { warnings, totals } = socketsSchema.parse(json);
@@ -49,7 +49,7 @@ for (const kernel of LAB_KERNELS)
     afterAll(() => guest?.kill());
 
     test.each(Object.entries(COMMANDS))(
-      '%s --live: nothing of the task table contradicts itself or is lost',
+      '%s --live: the task table is consistent and complete',
       async (command, parse) => {
         const answers: ReturnType<typeof parse>[] = [];
         for (let round = 0; round < ROUNDS; round++) {
@@ -61,7 +61,7 @@ for (const kernel of LAB_KERNELS)
         }
         for (const { complete, warnings } of answers) {
           expect(warnings.filter(({ message }) => OF_TASKS.test(message))).toEqual([]);
-          // What exits while it is read is normal change.
+          // An exit during the read is a normal change.
           expect(warnings.filter(({ code }) => code !== 'freed-while-read')).toEqual([]);
           expect(complete).toBe(true);
         }

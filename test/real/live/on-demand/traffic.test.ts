@@ -4,7 +4,7 @@ import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
 import { socketsSchema } from '../../../../src/answers/schema.js';
 import { inGuest, kdumpMemInGuest, MEMORY_MIB } from '../live-guest.js';
 
-// For less, by hand: KDUMP_MEM_TRAFFIC_SECONDS=30.
+// Override for a shorter run: KDUMP_MEM_TRAFFIC_SECONDS=30.
 const SECONDS = Number(process.env.KDUMP_MEM_TRAFFIC_SECONDS ?? 300);
 const KERNEL = '6.1';
 const ONE_MS = 150_000;
@@ -22,9 +22,9 @@ beforeAll(async () => {
 afterAll(() => guest?.kill());
 
 test(
-  'sockets --live while sockets come, fill and go: an answer or a reason, every time',
+  'sockets --live under socket traffic: every run gives an answer or a reason',
   async () => {
-    // It outlives the last question.
+    // It outlives the last query.
     await guest.run(`traffic ${SECONDS + 120} > /dev/null 2>&1 &`);
     const until = Date.now() + SECONDS * 1000;
     const count = { asked: 0, whole: 0, raced: 0, refused: 0, sockets: 0, skbs: 0 };
@@ -33,7 +33,7 @@ test(
       const text = output.toString();
       count.asked++;
       if (status === 3) {
-        // A race on the way to the processes: one line with the reason.
+        // A race on the path to the processes: one line with the reason.
         expect(text).toMatch(/^kdump-mem: [^\n]+\n$/);
         count.refused++;
         continue;
@@ -43,13 +43,13 @@ test(
       count.sockets = Math.max(count.sockets, answer.totals.sockets);
       count.skbs = Math.max(count.skbs, answer.totals.skbs);
       const { complete } = answer.totals;
-      // What raced says so: no part is incomplete in silence, and none is in an answer called whole.
+      // Races are reported: every incomplete part has a warning, and is in no complete answer.
       if (!complete) expect(answer.warnings.length).toBeGreaterThan(0);
       if (answer.sockets.some(({ total }) => !total.complete)) expect(complete).toBe(false);
       count[complete ? 'whole' : 'raced']++;
     }
     console.log(`under traffic for ${SECONDS} s: ${JSON.stringify(count)}`);
-    // There was traffic, and answers to see it by.
+    // There was traffic, and there were answers that saw it.
     expect(count.skbs).toBeGreaterThan(0);
     expect(count.whole + count.raced).toBeGreaterThan(count.refused);
   },

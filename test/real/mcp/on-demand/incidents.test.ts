@@ -11,18 +11,21 @@ import { follow, McpClient, MOST_CALLS } from '../../../support/mcp.js';
 import { kdumpMemInGuest, MEMORY_MIB } from '../../live/live-guest.js';
 import { snapshotOf } from '../../snapshot/guest-snapshot.js';
 
-/** One step in a guest, where the machine is busy. */
+/** Limit for one step in a guest on a busy machine. */
 const MOST_MS = 240_000;
 const MIB = 2 ** 20;
 
-/** What happens in a guest, written before its author knew the tools; programs are those of guest-programs/outage.c. */
+/**
+ * An incident in a guest, written before its author knew the tools; programs are those of
+ * guest-programs/outage.c.
+ */
 interface Incident {
   readonly name: string;
   readonly evidence: 'vmcore' | 'snapshot' | 'log';
   readonly scene: readonly string[];
-  /** A conclusion that names the culprit, and the amount where the guest knows it. */
+  /** A conclusion that names the cause, and the amount if the guest knows it. */
   readonly culprit: RegExp;
-  /** Who only looks guilty. */
+  /** A process that only appears to be the cause. */
   readonly innocent: RegExp;
 }
 
@@ -184,7 +187,7 @@ describe.each(GUESTS)('in a guest of $kernel', ({ kernel, incidents, ...of }) =>
         guestTool('outage', kernel),
         ...modules.map((name) => guestModule(name, kernel)),
         ...(isLive ? kdumpMemInGuest(kernel) : []),
-        // The lab's busybox has neither, and the script of the snapshot takes both.
+        // The lab's busybox has neither, and the snapshot script uses both.
         ...(isLive ? ['/usr/bin/cksum', '/usr/bin/printenv'].flatMap(machineProgram) : []),
       ],
       disks: [{ path: join(work, 'disk'), readonly: true }],
@@ -198,7 +201,11 @@ describe.each(GUESTS)('in a guest of $kernel', ({ kernel, incidents, ...of }) =>
     rmSync(work, { recursive: true, force: true });
   });
 
-  /** Brings what is left of an incident here. @returns its name below the root */
+  /**
+   * Copies the evidence of an incident to this machine.
+   *
+   * @returns its name below the root
+   */
   async function evidenceOf({ evidence }: Incident): Promise<string> {
     // A file that replaces another is refused once.
     const file = `${++brought}.${{ vmcore: 'vmcore', snapshot: 'tar.gz', log: 'log' }[evidence]}`;

@@ -8,14 +8,14 @@ import { commandPath } from '../../../support/cli.js';
 import { ROOT } from '../../../support/documents.js';
 import { incident } from '../../../support/fixtures.js';
 
-/** Installed by scripts/test inspector, with a Node that it runs on. */
+/** Installed by scripts/test inspector, with a Node that supports it. */
 const MODULES = join(ROOT, 'test/inspector/node_modules');
 const home = mkdtempSync(join(tmpdir(), 'kdump-mem-inspector-'));
 afterAll(() => rmSync(home, { recursive: true }));
 
 const { vmcore, truth } = incident();
 
-/** What the protocol's own inspector gets from the server, which itself runs on this Node. */
+/** Output of the protocol's own inspector for the server, which runs on this Node. */
 async function inspected(...words: readonly string[]): Promise<unknown> {
   const server = [process.execPath, commandPath('kdump-mem'), 'mcp', '--vmcore', vmcore];
   const { stdout } = await execa(
@@ -34,7 +34,7 @@ test('the inspector lists tools and resources', async () => {
   expect(resources).toContainEqual(expect.objectContaining({ uri: 'kdump-mem://explain' }));
 });
 
-test('the inspector calls a tool, and takes its answer', async () => {
+test('the inspector calls a tool, and accepts its answer', async () => {
   const words = [
     '--method',
     'tools/call',

@@ -50,7 +50,7 @@ describe.skipIf(existsSync('/proc/kcore') || process.geteuid?.() !== 0)('files b
     expect(named('/memfd:cached')).toMatchObject({ fsType: 'tmpfs', deleted: true });
   });
 
-  test('that no process has open or mapped are only in the total', () => {
+  test('without an open descriptor or mapping are only in the total', () => {
     const { files = [], bytes = 0, elsewhereBytes = null, source } = answer.cachedFiles ?? {};
     expect(files.filter(({ path }) => path === join(folder, 'closed'))).toEqual([]);
     expect(bytes).toBe(files.reduce((sum, one) => sum + one.bytes, 0));
@@ -58,7 +58,7 @@ describe.skipIf(existsSync('/proc/kcore') || process.geteuid?.() !== 0)('files b
     expect([source, answer.files, answer.complete]).toEqual(['fincore', null, false]);
   });
 
-  test('name their source first, and are no answer about a cgroup', async () => {
+  test('name their source first, and cannot be listed by cgroup', async () => {
     const { stdout } = await kdumpMem('memory', '--live', '--files');
     expect(stdout).toMatch(/^Source: fincore, open and mapped files only; \/proc\/kcore is not/);
     const refused = await kdumpMem('memory', '--live', '--files', '--cgroup', '/x');

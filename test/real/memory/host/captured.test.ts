@@ -22,13 +22,13 @@ afterAll(() => {
   rmSync(folder, { recursive: true });
 });
 
-/** A file of the capture, as tar has it. */
+/** A file of the capture, extracted by tar. */
 const captured = (name: string, sample = '') =>
   execFileSync('tar', ['-xzOf', file, `kdump-mem-snapshot/${sample}proc/${name}`], {
     encoding: 'utf8',
   });
 
-const asked = async (...more: string[]): Promise<MemoryJson> => {
+const answerOf = async (...more: string[]): Promise<MemoryJson> => {
   const { stdout } = await kdumpMem('memory', '--json', '--from', file, ...more);
   return memorySchema.parse(JSON.parse(stdout));
 };
@@ -38,15 +38,17 @@ beforeAll(async () => {
   execFileSync(commandPath('skcheck'), ['--capture', file, '--interval', '1']);
 });
 
-test('lines of /proc/meminfo are those that were captured', async () => {
-  const { figures } = await asked('--as', 'meminfo');
+test('lines of /proc/meminfo match the captured file', async () => {
+  const { figures } = await answerOf('--as', 'meminfo');
   const lines = (figures?.lines ?? []).filter(
     ({ name, kernelBytes }) => kernelBytes !== null && /^\w+$/.test(name),
   );
   expect(lines.length).toBeGreaterThan(10);
-  // It was read with each sample, and the answer is of one of them.
+  // It was read with each sample, and the answer uses one of them.
   const readings = [1, 2].map((sample) => captured('meminfo', `sample-${sample}/`));
-  const told = Object.fromEntries(lines.map(({ name, kernelBytes }) => [name, kernelBytes]));
+  const reportedValues = Object.fromEntries(
+    lines.map(({ name, kernelBytes }) => [name, kernelBytes]),
+  );
   expect(
     readings.map((meminfo) =>
       Object.fromEntries(
@@ -56,11 +58,11 @@ test('lines of /proc/meminfo are those that were captured', async () => {
         ]),
       ),
     ),
-  ).toContainEqual(told);
+  ).toContainEqual(reportedValues);
 });
 
-test('rows sum to what zones have, and callers and caches to their files', async () => {
-  const { memory, callers, caches, host, noDetails } = await asked();
+test('rows sum to the zones, and callers and caches to their files', async () => {
+  const { memory, callers, caches, host, noDetails } = await answerOf();
   const pageSize = host?.pageSize ?? Number.NaN;
   expect(pageSize).toBe(Number(execFileSync('getconf', ['PAGESIZE'], { encoding: 'utf8' })));
   expect(noDetails).toEqual({});
@@ -81,7 +83,7 @@ test('rows sum to what zones have, and callers and caches to their files', async
   expect(caches.length).toBe(captured('slabinfo').trim().split('\n').length - 2);
 });
 
-test('a memfd that no process maps has its owner', async () => {
+test('names the owner of a memfd that no process maps', async () => {
   const snapshot = join(folder, 'snapshot.tar.gz');
   await kdumpMem('snapshot', '-o', snapshot);
   const { stdout } = await kdumpMem('memory', '--json', '--from', snapshot);
@@ -98,9 +100,9 @@ test('a memfd that no process maps has its owner', async () => {
   });
 });
 
-test('what does not move is what this machine says now', async () => {
+test('constant figures match this machine now', async () => {
   const [then, now] = [
-    await asked(),
+    await answerOf(),
     await kdumpMem('memory', '--json', '--live', '--source', 'counters'),
   ];
   const live = memorySchema.parse(JSON.parse(now.stdout));

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { asked } from '../figure-lines.js';
 
-/** So much may come and go on this machine between two programs. */
+/** Bytes that may change on this machine between two programs. */
 const MOVES = 1 << 30;
 
 describe.each(['pageflags', 'counters'])('this machine by %s', (source) => {
@@ -23,13 +23,13 @@ describe.each(['pageflags', 'counters'])('this machine by %s', (source) => {
       expect
         .soft(Math.abs((lines.get(name)?.kernelBytes ?? Number.NaN) - (free.get(name) ?? 0)), name)
         .toBeLessThan(MOVES);
-    // By categories too, also where the kernel has not initialized all struct pages.
+    // By categories too, even if the kernel has not initialized all struct pages.
     expect(lines.get('total')?.bytes).toBe(free.get('total'));
     expect(
       Math.abs((lines.get('free')?.bytes ?? Number.NaN) - (free.get('free') ?? 0)),
     ).toBeLessThan(MOVES);
     const used = ['used (procps 4)', 'used (before)'].map((name) => lines.get(name)?.kernelBytes);
-    // One of both, by the version of procps.
+    // One of two values, depending on the version of procps.
     expect(
       Math.min(...used.map((bytes) => Math.abs((bytes ?? Number.NaN) - (free.get('used') ?? 0)))),
     ).toBeLessThan(MOVES);

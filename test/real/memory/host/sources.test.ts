@@ -11,10 +11,10 @@ import {
 import { commandPath } from '../../../support/cli.js';
 
 const NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--'];
-/** Root without any capability: addresses of memory are not shown to it. */
+/** Root without any capability cannot see kernel addresses. */
 const POWERLESS = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--'];
 
-/** Runs `kdump-mem memory --live` behind a program that takes rights or files away. */
+/** Runs `kdump-mem memory --live` under a program that removes capabilities or files. */
 function memory(wrapper: readonly string[], ...args: string[]) {
   const [program = '', ...words] = [
     ...wrapper,
@@ -44,7 +44,9 @@ function checkSums({ bytes, children }: CategoryJson): void {
   children.forEach(checkSums);
 }
 
-/** Before the program starts these files of /proc are others: by a path of a file, '' is an empty one. */
+/**
+ * Replaces these files of /proc before the program starts: values are paths, '' is an empty file.
+ */
 const masked = (files: Readonly<Record<string, string>>) => [
   ...['unshare', '--mount', '--propagation', 'private', 'sh', '-c'],
   `mkdir -p /tmp/m$$ && mount -t tmpfs none /tmp/m$$ && ${Object.entries(files)
@@ -65,7 +67,7 @@ const KCORE = kcore
   : '/proc/kcore: not found (the kernel lacks it, or a container hides it)';
 
 describe('socket queues', () => {
-  /** A TCP stream that is not read, in a network namespace of its own; and what /proc/net/tcp shows as queued. */
+  /** An unread TCP stream in its own network namespace; and the queued bytes in /proc/net/tcp. */
   const SCENE = join(import.meta.dirname, '../../triage/host/scene.pl');
   const inNamespace = (...command: readonly string[]) => {
     const script = `ip link set lo up && { perl ${SCENE} 0 4096 > /tmp/ready.$$ & } && pid=$! && until [ -s /tmp/ready.$$ ]; do sleep 0.1; done
@@ -83,7 +85,7 @@ rm /tmp/ready.$$; cat /proc/net/tcp >&2; "$@"; status=$?; kill $pid; exit $statu
     return { queued, estimate: memorySchema.parse(JSON.parse(stdout)).socketEstimate };
   };
 
-  test('are estimated at least, where other namespaces are not readable', () => {
+  test('are lower bounds if other namespaces are not readable', () => {
     const { queued, estimate } = inNamespace(...NOBODY);
     expect(queued).toBeGreaterThan(2 ** 20);
     expect(estimate).toMatchObject({ likelyBytes: null, mostBytes: null });
@@ -95,7 +97,7 @@ rm /tmp/ready.$$; cat /proc/net/tcp >&2; "$@"; status=$?; kill $pid; exit $statu
     expect(estimate?.leastBytes).toBeLessThan(1.5 * queued);
   });
 
-  test('of all namespaces are estimated by root, where no frames show them', () => {
+  test('are estimated for root in all namespaces, if page frames do not show them', () => {
     const { queued, estimate } = inNamespace();
     if (kcore) {
       expect(estimate).toBeNull();
@@ -107,8 +109,8 @@ rm /tmp/ready.$$; cat /proc/net/tcp >&2; "$@"; status=$?; kill $pid; exit $statu
   });
 });
 
-describe('rights', () => {
-  test('nobody has the counters, and is told why no more', () => {
+describe('permissions', () => {
+  test('an unprivileged user gets counters, with the reason', () => {
     const answer = answerOf(NOBODY);
     expect(answer).toMatchObject({ source: 'counters', complete: false });
     expect(answer.unavailable).toEqual([
@@ -121,7 +123,7 @@ describe('rights', () => {
     ]);
   });
 
-  test('root without capabilities is shown no addresses of memory', () => {
+  test('root without capabilities cannot see kernel addresses', () => {
     const answer = answerOf(POWERLESS, ...(kcore ? ['--source', 'counters'] : []));
     expect(answer.source).toBe('counters');
     const refused = memory(POWERLESS, '--source', 'pageflags');
@@ -136,15 +138,18 @@ describe('rights', () => {
     [['--caches'], '--caches: not available (/proc/slabinfo: permission denied)'],
     [['--vmalloc'], '--vmalloc: not available (/proc/vmallocinfo: permission denied)'],
     [['--files'], KCORE],
-  ])('what nobody may not see is one line and status 3: %j', (args, message) => {
-    const { status, stdout, stderr } = memory(NOBODY, ...args);
-    expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
-    expect(stderr.startsWith(`kdump-mem: ${message}. `)).toBe(true);
-    expect(stderr.split('\n')).toHaveLength(2);
-  });
+  ])(
+    'data that an unprivileged user may not read is refused in one line with status 3: %j',
+    (args, message) => {
+      const { status, stdout, stderr } = memory(NOBODY, ...args);
+      expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
+      expect(stderr.startsWith(`kdump-mem: ${message}. `)).toBe(true);
+      expect(stderr.split('\n')).toHaveLength(2);
+    },
+  );
 
   test.each([['--as', 'free'], ['--as', 'meminfo'], ['--nodes'], ['--prometheus'], ['-v']])(
-    'what needs none is told to nobody: %s %s',
+    'commands that need no permission work for an unprivileged user: %s %s',
     (...args) => {
       const run = memory(NOBODY, ...args.filter((word) => word !== undefined));
       expect({ status: run.status, stderr: run.stderr }).toEqual({ status: 0, stderr: '' });
@@ -156,7 +161,7 @@ describe('rights', () => {
 describe('a /proc that lacks files', () => {
   const bare = 'MemTotal:  1000 kB\nMemFree:  400 kB\nCached:  100 kB\nShmem:  40 kB\n';
 
-  test('such as that of a sandbox, which has /proc/meminfo alone', () => {
+  test('in a sandbox with /proc/meminfo only', () => {
     const wrapper = masked({ meminfo: bare, zoneinfo: '', vmstat: '', buddyinfo: '' });
     const answer = answerOf(wrapper, '--source', 'counters');
     expect(answer.memory.bytes).toBe(1000 * 1024);
@@ -168,7 +173,7 @@ describe('a /proc that lacks files', () => {
     expect(nodes.stderr).toMatch(/^kdump-mem: --nodes: not available \(\/proc\/zoneinfo .*\n$/);
   });
 
-  test('text in place of a number is said, and is not zero', () => {
+  test('reports text in place of a number, not zero', () => {
     const text = `${bare}AnonPages:  lots kB\nSlab:  1 kB\n`;
     const answer = answerOf(masked({ meminfo: text, zoneinfo: '' }), '--source', 'counters');
     expect(category(answer, 'anonymous')).toMatchObject({
@@ -186,14 +191,14 @@ describe('a /proc that lacks files', () => {
       { meminfo: 'MemTotal: 10 kB\nMemFree: 11 kB\n', zoneinfo: '' },
       '/proc counters are inconsistent: ',
     ],
-  ])('without what all hangs on it is one line and status 3: %j', (files, message) => {
+  ])('missing required data is one line and status 3: %j', (files, message) => {
     const { status, stdout, stderr } = memory(masked(files), '--source', 'counters');
     expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
     expect(stderr.startsWith(`kdump-mem: ${message}`)).toBe(true);
     expect(stderr.split('\n')).toHaveLength(2);
   });
 
-  test('an empty /proc/kpageflags tells nothing', () => {
+  test('an empty /proc/kpageflags is refused', () => {
     const wrapper = masked({ kpageflags: '' });
     const { status, stderr } = memory(wrapper, '--source', 'pageflags');
     expect(status).toBe(3);
@@ -203,7 +208,7 @@ describe('a /proc that lacks files', () => {
 
 // With fewer than 20 Node itself does not start.
 test.each([20, 21, 22, 23, 24, 26, 40])(
-  'with %d descriptors it answers, or says what it lacks',
+  'with %d descriptors it answers, or reports what is missing',
   (count) => {
     const wrapper = ['sh', '-c', `ulimit -n ${count}; exec "$@"`, 'sh'];
     for (const source of ['pageflags', 'counters']) {
@@ -218,7 +223,10 @@ test.each([20, 21, 22, 23, 24, 26, 40])(
   },
 );
 
-/** A memfd of 24 MiB and a System V segment of 16 MiB, which no process maps. Ends with its stdin. */
+/**
+ * A memfd of 24 MiB and a System V segment of 16 MiB, which no process maps. Exits when its stdin
+ * ends.
+ */
 const SHARED = `
 import ctypes, os, sys
 fd = os.memfd_create('unmapped')

@@ -20,7 +20,10 @@ interface Drgn {
     readonly bytes: number;
     readonly pfn?: number;
   }[];
-  /** Number of the target, physical address of the word, form; whether the slab object that contains it is allocated. */
+  /**
+   * Number of the target, physical address of the word, form; whether the slab object that contains
+   * it is allocated.
+   */
   readonly found: readonly (readonly [
     target: number,
     physical: number,
@@ -30,14 +33,14 @@ interface Drgn {
 }
 
 /**
- * Options that change what memory looks like: page tables of their own for the entry code, red zones and records in slabs. Freed
- * objects keep their words.
+ * Options that change the contents of memory: separate page tables for entry code, red zones and
+ * records in slabs. Freed objects keep their contents.
  */
 const OPTIONS = 'pti=on slub_debug=FZU';
 
 const SCRIPT = new URL('./refs.py', import.meta.url);
 
-/** References to some 100 targets, beside a search by drgn. */
+/** Compares references to about 100 targets with a search by drgn. */
 async function compareSearch(name: LabKernel, elf: string): Promise<void> {
   const truth = drgnJson<Drgn>(elf, name, SCRIPT);
   const kernel = openNative({ files: [elf] });
@@ -98,7 +101,7 @@ for (const name of [...LAB_KERNELS, '6.12-arm64-16k'] as const)
   whatisSuite(name, labDump(name).elf, 1000);
 
 test.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
-  '%s: references are those that a search of all memory by drgn finds',
+  '%s: finds the references that a search of all memory by drgn finds',
   (name) => compareSearch(name, labDump(name).elf),
   2 * DRGN_MS,
 );
@@ -116,10 +119,10 @@ for (const name of LAB_KERNELS) {
   describe(`a machine of ${name} with ${OPTIONS}`, { timeout: 2 * DRGN_MS }, () => {
     whatisSuite(name, elf, 300, 40);
 
-    test('references are those that a search of all memory by drgn finds', () =>
+    test('finds the references that a search of all memory by drgn finds', () =>
       compareSearch(name, elf));
 
-    test('each allocation that is not reached has a known reason', async () => {
+    test('each unreachable allocation has a known reason', async () => {
       const { stdout } = await kdumpMem('memory', '--unreachable', '--json', '--vmcore', elf);
       const found = unreachableSchema.parse(JSON.parse(stdout));
       expect(found).toMatchObject({ complete: true, warnings: [] });

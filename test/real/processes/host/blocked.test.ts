@@ -16,18 +16,18 @@ const stage = new Stage();
 const children: ChildProcess[] = [];
 const blocked: number[] = [];
 
-/** How much longer a command takes than a snapshot where nothing is blocked, at most. */
+/** Maximum additional time of a command compared with a snapshot without blocked reads. */
 const MOST_MS = 20_000;
-/** The same of the script, which waits 3 s for each of the two. */
+/** The same for the script, which waits 3 s for each of the two. */
 const MOST_SCRIPT_MS = 12_000;
-/** How much busier the machine may be by then. */
+/** Factor by which the machine may be busier by then. */
 const BUSIER = 3;
 const PARTS = ['--with', 'smaps,arguments', '--tmpfs'];
-/** Snapshots where nothing is blocked. */
+/** Durations of snapshots without blocked reads. */
 const unblockedMs = { native: 0, script: 0 };
 const RESIDENT = 32 << 20;
 
-/** Runs the script, which is killed where it takes longer. */
+/** Runs the script, and kills it after the timeout. */
 function runScript(name: string, timeout: number) {
   const [script, file] = [join(folder, 'snapshot.sh'), join(folder, name)];
   const { status, stderr, signal } = spawnSync('sh', [script, ...PARTS, file, '1'], {
@@ -84,7 +84,7 @@ test('a read of its smaps blocks here', () => {
   }
 });
 
-/** By /proc/PID/stat: ps would block too. */
+/** Children by /proc/PID/stat: ps would block too. */
 function childrenOf(parent: number | undefined): string[] {
   return readdirSync('/proc').filter((pid) => {
     if (!/^\d+$/.test(pid)) return false;
@@ -103,7 +103,7 @@ async function timed<T>(run: () => Promise<T>): Promise<T> {
 const WARNING =
   /PSS and USS of pid \d+ \(blocked\), pid \d+ \(blocked\): reads of smaps are blocked \(mmap_lock held\)/;
 
-/** Rows of a list: those that are blocked lack PSS, and others of ours do not. */
+/** Expects rows of blocked processes without PSS, and others of the test with it. */
 function expectRows(stdout: string): void {
   const { processes, warnings, complete } = procsSchema.parse(JSON.parse(stdout));
   const rowOf = (pid: number) => processes.find((process) => process.pid === pid);
@@ -117,8 +117,8 @@ function expectRows(stdout: string): void {
   expect(warnings.length).toBeGreaterThan(0);
 }
 
-describe('where reads of the memory of two processes are blocked', () => {
-  test('procs --live lists all others, and says so', async () => {
+describe('with blocked reads of the memory of two processes', () => {
+  test('procs --live lists all others, and reports that', async () => {
     const { stdout, stderr, status } = await timed(() => kdumpMem('procs', '--live', '--json'));
     expect(status).toBe(0);
     expectRows(stdout);
@@ -129,14 +129,14 @@ describe('where reads of the memory of two processes are blocked', () => {
     expect((await timed(() => kdumpMem('procs', '--live', '--strict'))).status).toBe(5);
   });
 
-  test('procs --live --pid names why, for one of them alone', async () => {
+  test('procs --live --pid reports the reason for one of them', async () => {
     const { stderr, status } = await timed(() =>
       kdumpMem('procs', '--live', '--pid', `${blocked[0]}`),
     );
     expect([stderr, status]).toEqual([expect.stringContaining('mmap_lock held'), 3]);
   });
 
-  test('procs --watch goes on', async () => {
+  test('procs --watch continues', async () => {
     const { stdout, status } = await timed(() =>
       kdumpMem('procs', '--live', '--watch', '--interval', '1', '--count', '2', '--ndjson'),
     );
@@ -145,7 +145,7 @@ describe('where reads of the memory of two processes are blocked', () => {
   });
 
   test.each(['native', 'script'])(
-    'a snapshot (%s) has all others',
+    'a snapshot (%s) contains all others',
     async (kind) => {
       const file = join(folder, `${kind}.tar.gz`);
       if (kind === 'native') {
@@ -168,18 +168,18 @@ describe('where reads of the memory of two processes are blocked', () => {
     600_000,
   );
 
-  test('doctor says what of others may be read, and waits for no read', async () => {
+  test('doctor reports which files of others are readable, without a blocking read', async () => {
     const { stdout, status } = await timed(() => kdumpMem('doctor', '--json'));
     expect([status, stdout]).toEqual([0, expect.stringContaining('"processes"')]);
   });
 
-  test('skcheck reports who stopped reading', async () => {
+  test('skcheck reports the stalled reader', async () => {
     const { server } = await stage.pair({}, { bytes: 5000 });
     const { sockets } = await timed(async () => skcheckJson(['--interval', '1']).report);
     expect(sockets.map(({ pid }) => pid)).toContain(server.pid);
   });
 
-  test('a reader ends with the command, also when that is killed', async () => {
+  test('a reader process exits with the command, even if that is killed', async () => {
     const child = spawn(process.execPath, [commandPath('kdump-mem'), 'procs', '--live'], {
       stdio: 'ignore',
     });

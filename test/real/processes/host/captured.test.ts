@@ -11,15 +11,16 @@ import { commandPath, kdumpMem } from '../../../support/cli.js';
 const AMOUNT = 4 * 2 ** 20;
 const KINDS = ['anonymous', 'shared', 'locked', 'threads'];
 
-// Before, by a snapshot, and after: what stood still from the first to the last is the same in all.
-describe('processes of this machine, live and by a snapshot', () => {
-  // Not a tmpfs: the script writes to none unasked.
+// Before, from a snapshot, and after: figures that did not change from the first to the last are
+// the same in all.
+describe('processes of this machine, live and from a snapshot', () => {
+  // Not a tmpfs: the script writes there only on request.
   const folder = mkdtempSync('/var/tmp/captured-');
   const file = join(folder, 'host.tar.gz');
   const children: ChildProcess[] = [];
   let [before, captured, after]: (ProcsJson | undefined)[] = [];
   const pids = () => children.map(({ pid }) => pid ?? Number.NaN);
-  const asked = async (...source: string[]) => {
+  const answerOf = async (...source: string[]) => {
     const { stdout } = await kdumpMem('procs', '--json', ...source);
     return procsSchema.parse(JSON.parse(stdout));
   };
@@ -35,13 +36,13 @@ describe('processes of this machine, live and by a snapshot', () => {
       child.kill('SIGSTOP');
     }
     const script = execFileSync(commandPath('skcheck'), ['--capture-script']);
-    before = await asked('--live');
+    before = await answerOf('--live');
     execFileSync('sh', ['-s', '--', '--with', 'smaps', file, '1'], {
       input: script,
       stdio: ['pipe', 'inherit', 'inherit'],
     });
-    after = await asked('--live');
-    captured = await asked('--from', file);
+    after = await answerOf('--live');
+    captured = await answerOf('--from', file);
   });
 
   afterAll(() => {
@@ -52,7 +53,7 @@ describe('processes of this machine, live and by a snapshot', () => {
   const of = (answer: ProcsJson | undefined, pid: number) =>
     answer?.processes.find((process) => process.pid === pid);
 
-  test('what stands still and shares nothing has the same figures, to the byte', () => {
+  test('unchanged processes that share no memory have the same figures, to the byte', () => {
     for (const pid of pids()) {
       const [first, own, last] = [before, captured, after].map((answer) => {
         const { ageSeconds, ...figures } = of(answer, pid) ?? {};
@@ -64,7 +65,7 @@ describe('processes of this machine, live and by a snapshot', () => {
     }
   });
 
-  test('nobody is missing who was there before and after, and each is who it was', () => {
+  test('all processes that existed before and after are listed, with their identity', () => {
     const who = (answer: ProcsJson | undefined, pid: number) => {
       const { comm, uid, nsPids, cgroup, oomScoreAdj } = of(answer, pid) ?? {};
       return JSON.stringify([comm, uid, nsPids, cgroup, oomScoreAdj]);
@@ -76,7 +77,7 @@ describe('processes of this machine, live and by a snapshot', () => {
     expect(captured?.captured?.host).toBe(host);
   });
 
-  test('ages are those of when it was taken', () => {
+  test('ages are relative to the time of the snapshot', () => {
     for (const pid of pids()) {
       const age = (answer: ProcsJson | undefined) => of(answer, pid)?.ageSeconds ?? Number.NaN;
       expect(age(captured)).toBeGreaterThanOrEqual(age(before));
@@ -84,7 +85,7 @@ describe('processes of this machine, live and by a snapshot', () => {
     }
   });
 
-  test('what they map is the same, mapping by mapping', async () => {
+  test('mappings are the same, one by one', async () => {
     const mapped = async (pid: number, ...source: string[]): Promise<Partial<ProcessJson>> => {
       const { stdout } = await kdumpMem('procs', '--json', ...source, '--pid', String(pid));
       const { captured: _, ageSeconds, ...answer } = processSchema.parse(JSON.parse(stdout));

@@ -41,7 +41,7 @@ describe.skipIf(process.geteuid?.() !== 0 || !made())(
       rmdirSync(parent);
     });
 
-    test('has what the kernel charges, and the limit above', async () => {
+    test('reports the kernel’s charge, and the limit of an ancestor', async () => {
       const { stdout } = await kdumpMem('procs', '--live', '--by', 'cgroup', '--json');
       const { groups = [] } = JSON.parse(stdout) as ProcsJson;
       const name = path.slice(root.length);
@@ -51,7 +51,7 @@ describe.skipIf(process.geteuid?.() !== 0 || !made())(
       const now = Number(
         readFileSync(`${path}/memory.${isV1 ? 'usage_in_bytes' : 'current'}`, 'utf8'),
       );
-      // The program sleeps: nothing but per-CPU batches moves.
+      // The program sleeps: only per-CPU batches change.
       expect(Math.abs((cgroup?.currentBytes ?? 0) - now)).toBeLessThan(2 ** 20);
       expect(cgroup?.anonBytes).toBeGreaterThanOrEqual(HELD);
       expect(cgroup?.anonBytes).toBeLessThan(HELD + 8 * 2 ** 20);

@@ -12,7 +12,7 @@ type Grown = z.infer<typeof procsGrowthSchema>['processes'][number];
 
 const MIB = 2 ** 20;
 
-/** Of leak.c: each time 12 pages by malloc, which has a head of 16 bytes, and 4 by mmap. */
+/** Amount of leak.c: each time 12 pages by malloc, which has a head of 16 bytes, and 4 by mmap. */
 const EACH_TIME = 12 * 4096 + 16 + 4 * 4096;
 const TIMES = 10;
 const THREADS = 4;
@@ -44,7 +44,7 @@ async function run(program: string, ...args: (string | number)[]): Promise<numbe
   return child.pid ?? Number.NaN;
 }
 
-describe('of programs whose memory grows', () => {
+describe('programs with growing memory', () => {
   let leaking: number;
   let growth: z.infer<typeof procsGrowthSchema>;
   let stored: string;
@@ -64,8 +64,8 @@ describe('of programs whose memory grows', () => {
     const { stdout } = await kdumpMem('procs', '--live', '--ndjson', ...watch);
     stored = join(folder, 'samples.ndjson');
     writeFileSync(stored, stdout);
-    const told = await kdumpMem('procs', '--from-samples', stored, '--json');
-    growth = procsGrowthSchema.parse(JSON.parse(told.stdout));
+    const growthRun = await kdumpMem('procs', '--from-samples', stored, '--json');
+    growth = procsGrowthSchema.parse(JSON.parse(growthRun.stdout));
     const children = new Set(pids);
     for (const { pid } of growth.processes)
       if (children.has(parentOf(pid) ?? Number.NaN)) children.add(pid);
@@ -73,24 +73,24 @@ describe('of programs whose memory grows', () => {
     expect(ours).toHaveLength(pids.length + CHILDREN);
   });
 
-  test('the one that leaks is named first, with the right rate', () => {
+  test('the leaking one is named first, with the right rate', () => {
     const [first] = ours;
     expect(first).toMatchObject({ pid: leaking, comm: 'leak', course: 'grows', heldBy: 'pss' });
     expect(first?.growth?.samples).toBe(45);
     expect(Math.abs((first?.growth?.perSecond ?? 0) / RATE - 1)).toBeLessThan(0.1);
     expect(first?.growth?.low).toBeGreaterThan(0);
-    // A page each, and some for what malloc keeps.
+    // One per page, and some for malloc's own memory.
     const faults = ((first?.minorFaultsPerSecond ?? 0) * 4096) / RATE;
     expect(Math.abs(faults - 1)).toBeLessThan(0.1);
   });
 
-  test('neither who fills the page cache nor who shares with ten children leaks', () => {
+  test('a program that fills the page cache and one with shared memory do not leak', () => {
     expect(ours.filter(({ course }) => course === 'grows').map(({ pid }) => pid)).toEqual([
       leaking,
     ]);
   });
 
-  test('although by RSS both grow, and each child has all that is shared', () => {
+  test('although the RSS of both grows, and each child has all shared memory', () => {
     const last = new Map(
       readFileSync(stored, 'utf8')
         .split('\n')
@@ -104,7 +104,7 @@ describe('of programs whose memory grows', () => {
   });
 });
 
-/** Field 4 of /proc/PID/stat; undefined: it has ended. */
+/** Field 4 of /proc/PID/stat; undefined: the process exited. */
 function parentOf(pid: number): number | undefined {
   try {
     return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[1]);
@@ -113,7 +113,7 @@ function parentOf(pid: number): number | undefined {
   }
 }
 
-test('metrics are what promtool takes without a word, hostile names and all', async () => {
+test('promtool accepts the metrics without a message, including hostile names', async () => {
   const hostile = `$0 = "a\\"b\\\\c\\n\\e{x}"; my $more = "x" x ${32 * MIB}; $| = 1; print 1; sleep 100`;
   await run('perl', '-e', hostile);
   const { stdout, stderr } = await kdumpMem('procs', '--live', '--prometheus');

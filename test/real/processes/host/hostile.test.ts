@@ -35,7 +35,7 @@ afterEach(() => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** @returns its pid, and what it said until it was ready */
+/** @returns its pid, and its output until it was ready */
 async function odd(kind: string, amount: number | string): Promise<{ pid: number; said: string }> {
   const child = spawn(program, [kind, String(amount)], { stdio: ['ignore', 'pipe', 'inherit'] });
   children.push(child);
@@ -58,7 +58,7 @@ async function listed() {
   return answer;
 }
 
-/** Through a shell, as who cannot do much. */
+/** Runs a shell as an unprivileged user. */
 const NOBODY = 'setpriv --reuid=65534 --regid=65534 --clear-groups --';
 const shell = (script: string) =>
   execa('sh', ['-c', script, process.execPath, commandPath('kdump-mem')], {
@@ -75,17 +75,17 @@ describe('names', () => {
   test.each([
     ['a newline and an escape', Buffer.from('a\n\u001b[2Jb')],
     ['parentheses that look like fields', Buffer.from(') S 1 1 1 (')],
-    ['bytes that are no UTF-8', Buffer.from([0xff, 0xc3, 0x28, 0x1b])],
+    ['bytes that are not UTF-8', Buffer.from([0xff, 0xc3, 0x28, 0x1b])],
     ['nothing', Buffer.from([0])],
-    ['text that is turned around', Buffer.from('x\u202ey\u0007')],
-  ])('of processes may have %s', async (_, name) => {
+    ['text with reversed direction', Buffer.from('x\u202ey\u0007')],
+  ])('in processes may contain %s', async (_, name) => {
     const { pid } = await odd('named', name.toString('hex'));
     const { processes } = await listed();
     const own = processes.find((process) => process.pid === pid);
     expect(own?.comm).toBe(name.toString('utf8').replace(/\0.*/s, ''));
     expect(own?.ussBytes).toBeGreaterThan(0);
     const { stdout, stderr } = await kdumpMem('procs', '--live', '--limit', '100000');
-    // biome's own word for what a terminal would obey.
+    // Characters that a terminal would interpret.
     expect(/[^\P{C}\n]/u.test(stdout + stderr)).toBe(false);
     expect(stdout.split('\n').filter((line) => new RegExp(`^ *${pid} `).test(line))).toHaveLength(
       1,
@@ -94,10 +94,10 @@ describe('names', () => {
     expect(/[^\P{C}\n]/u.test(groups.stdout)).toBe(false);
   });
 
-  test('of cgroups may have what a terminal obeys', async () => {
+  test('in cgroups may contain escape sequences', async () => {
     const hierarchy = mkdtempSync(join(folder, 'cgroup-'));
     execFileSync('mount', ['-t', 'cgroup2', 'none', hierarchy]);
-    // Deep enough to tell more than what other hierarchies have.
+    // Deep enough that it is longer than the path in any other hierarchy.
     const names = [`\u001b[31m(x) \u202e:${process.pid}`, 'b', 'c', 'd', 'e'];
     const cgroups = names.map((_, index) => join(hierarchy, ...names.slice(0, index + 1)));
     try {
@@ -121,7 +121,7 @@ describe('names', () => {
 });
 
 describe('processes that', () => {
-  test('begin and end all the time change nothing for the others', async () => {
+  test('start and exit all the time do not affect the others', async () => {
     const { pid } = await odd('named', '73746179');
     await odd('churn', 4);
     for (let times = 0; times < 5; times++) {
@@ -130,7 +130,7 @@ describe('processes that', () => {
     }
   });
 
-  test('have ended are counted, and have no memory', async () => {
+  test('have exited are counted, and have no memory', async () => {
     const { pid } = await odd('zombies', 30);
     const { zombies, processes } = await listed();
     // Others of this machine come and go.
@@ -146,9 +146,9 @@ describe('processes that', () => {
     expect(own?.ussBytes).toBeGreaterThanOrEqual(8 * 2 ** 20);
   });
 
-  test('are the kernel’s are counted', async () => {
+  test('belong to the kernel are counted', async () => {
     const { kernelThreads, processes } = await listed();
-    // kthreadd is pid 2 wherever kernel threads can be seen.
+    // kthreadd is pid 2 wherever kernel threads are visible.
     expect(processes.some(({ pid }) => pid === 2)).toBe(false);
     expect(kernelThreads > 0).toBe(readFileSync('/proc/2/comm', 'utf8') === 'kthreadd\n');
   });
@@ -162,7 +162,7 @@ describe('processes that', () => {
     expect(own?.rssBytes).toBeGreaterThan(0);
   });
 
-  test('are 5,000 are all there, each once, and memory stays flat', async () => {
+  test('number 5,000 are all listed once, with bounded memory', async () => {
     const { said } = await odd('children', 5000);
     const pids = said
       .split(/\s+/)
@@ -172,7 +172,7 @@ describe('processes that', () => {
     const { processes } = await listed();
     const found = new Set(processes.map(({ pid }) => pid));
     expect(pids.filter((pid) => !found.has(pid))).toEqual([]);
-    // V8 ends where a heap of 32 MiB does not do: what is kept of each is a few KiB.
+    // V8 aborts if a heap of 32 MiB is too small: each process needs a few KiB.
     const { exitCode, stdout } = await execa(
       process.execPath,
       ['--max-old-space-size=32', commandPath('kdump-mem'), 'procs', '--live'],
@@ -187,7 +187,7 @@ describe('a /proc that', () => {
   const words = (hidepid: number) =>
     `mount -t proc -o hidepid=${hidepid} proc /proc && exec ${NOBODY} "$0" "$1" procs --live`;
 
-  test.each([1, 2])('hides others (hidepid=%i) is told', async (hidepid) => {
+  test.each([1, 2])('hides others (hidepid=%i) is reported', async (hidepid) => {
     const { pid } = await odd('named', '61');
     const { stdout, stderr, exitCode } = await inOwnMounts(`${words(hidepid)} --json`);
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
@@ -202,7 +202,7 @@ describe('a /proc that', () => {
     expect((await inOwnMounts(`${words(hidepid)} --strict`)).exitCode).toBe(5);
   });
 
-  test('hides nothing of root', async () => {
+  test('hides nothing from root', async () => {
     const { pid } = await odd('named', '61');
     const script = 'mount -t proc -o hidepid=2 proc /proc && exec "$0" "$1" procs --live --json';
     const { stdout } = await inOwnMounts(script);
@@ -210,7 +210,7 @@ describe('a /proc that', () => {
     expect(processes.find((process) => process.pid === pid)?.complete).toBe(true);
   });
 
-  test('is not mounted is no machine without processes', async () => {
+  test('is not mounted is not a machine without processes', async () => {
     const script = 'mount -t tmpfs none /proc && exec "$0" "$1" procs --live';
     const { stdout, stderr, exitCode } = await inOwnMounts(script);
     expect({ exitCode, stdout }).toEqual({ exitCode: 3, stdout: '' });
@@ -218,7 +218,7 @@ describe('a /proc that', () => {
   });
 });
 
-test('who is nobody sees RSS of others, and no more', async () => {
+test('an unprivileged user sees only the RSS of others', async () => {
   const { pid } = await odd('named', '61');
   const { stdout } = await shell(`exec ${NOBODY} "$0" "$1" procs --live --json`);
   const { processes, complete } = procsSchema.parse(JSON.parse(stdout));
@@ -229,9 +229,9 @@ test('who is nobody sees RSS of others, and no more', async () => {
 });
 
 test.each(['procs --live', 'procs --live --sockets', 'procs --live --pid 1 --stacks 1'])(
-  'few descriptors: %s answers, or says so in one line',
+  'with few descriptors: %s answers, or reports that in one line',
   async (words) => {
-    // With less node itself does not start.
+    // With fewer, Node itself does not start.
     for (const count of [22, 24, 28, 32]) {
       const ran = await shell(`ulimit -n ${count}; exec "$0" "$1" ${words}`);
       if (ran.exitCode === 0) expect(ran.stdout).toMatch(/processes(?:: | use )|pid 1 /);

@@ -12,7 +12,7 @@ import { commandPath, kdumpMem } from '../../../support/cli.js';
 const AMOUNT = 4 * 2 ** 20;
 const KINDS = ['anonymous', 'shared', 'locked', 'threads', 'anonymous'];
 
-// Linked statically: nobody else has a share of what these map.
+// Linked statically: no other process shares what these map.
 describe('processes of this machine', () => {
   const children: ChildProcess[] = [];
 
@@ -33,12 +33,12 @@ describe('processes of this machine', () => {
   });
 
   const pids = () => children.map(({ pid }) => pid ?? Number.NaN);
-  const asked = async (...options: string[]) => {
+  const answerOf = async (...options: string[]) => {
     const { stdout } = await kdumpMem('procs', '--live', '--json', ...options);
     return procsSchema.parse(JSON.parse(stdout));
   };
 
-  test('USS, RSS and swap are smem’s to the page, PSS but for what it rounds off each mapping', async () => {
+  test('USS, RSS and swap match smem to the page, and PSS except for its rounding per mapping', async () => {
     const table = execFileSync('smem', ['-H', '-c', 'pid uss pss rss swap'], { encoding: 'utf8' });
     const smem = new Map(
       table
@@ -47,7 +47,7 @@ describe('processes of this machine', () => {
         .map((line) => line.trim().split(/\s+/).map(Number))
         .map(([pid = Number.NaN, ...figures]) => [pid, figures]),
     );
-    const { processes } = await asked();
+    const { processes } = await answerOf();
     for (const pid of pids()) {
       const own = processes.find((process) => process.pid === pid);
       const [uss, pss = Number.NaN, rss, swap] = smem.get(pid) ?? [];
@@ -61,8 +61,8 @@ describe('processes of this machine', () => {
     }
   });
 
-  test('what they took is theirs, by kind', async () => {
-    const { processes } = await asked();
+  test('allocated memory is attributed to the process, by kind', async () => {
+    const { processes } = await answerOf();
     const of = (index: number) => processes.find(({ pid }) => pid === pids()[index]);
     expect(of(0)?.anonBytes).toBeGreaterThanOrEqual(AMOUNT);
     expect(of(1)?.anonBytes).toBeLessThan(AMOUNT);
@@ -71,7 +71,7 @@ describe('processes of this machine', () => {
     for (const index of KINDS.keys()) expect(of(index)?.complete).toBe(true);
   });
 
-  test('a pid that is not there ends with status 4', async () => {
+  test('a missing pid exits with status 4', async () => {
     await expect(kdumpMem('procs', '--live', '--pid', '4194303')).resolves.toMatchObject({
       status: 4,
       stdout: '',
@@ -79,13 +79,13 @@ describe('processes of this machine', () => {
     });
   });
 
-  test('text adds up by user, and says what all come to', async () => {
+  test('text groups by user, and prints totals', async () => {
     const { stdout } = await kdumpMem('procs', '--live', '--by', 'user');
     expect(stdout).toMatch(/^USER +PROCESSES +FREED IF KILLED/m);
     expect(stdout).toMatch(/^Total.*: USS .*, PSS .*, RSS /m);
   });
 
-  test('without the right to look into them others are counted as not shown', () => {
+  test('without permission to inspect them, other processes are counted as not shown', () => {
     const powerless = ['--bounding-set=-all', '--inh-caps=-all', '--', process.execPath];
     const command = [...powerless, commandPath('kdump-mem'), 'procs', '--live', '--json'];
     const text = execFileSync('setpriv', command, { encoding: 'utf8' });
@@ -103,7 +103,7 @@ describe('processes of this machine', () => {
 
 const SHARED_MIB = 20;
 
-/** Three children of it share what it wrote, until they write there. */
+/** Three children share what it wrote, until they write there. */
 const FORKS = `
 import os, time
 block = bytearray(os.urandom(4096) * ${SHARED_MIB * 256})
@@ -114,7 +114,7 @@ time.sleep(600)
 `;
 
 describe('a group whose processes share memory', () => {
-  // Its name is that of the file: no other process has it.
+  // The name of the file is its own: no other process has it.
   const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-group-'));
   const charged = existsSync('/sys/fs/cgroup/memory/cgroup.procs')
     ? mkdtempSync('/sys/fs/cgroup/memory/kdump-mem-group-')
@@ -158,7 +158,7 @@ describe('a group whose processes share memory', () => {
       members.reduce((total, member) => total + (of(member) ?? Number.NaN), 0);
     const alone = sum(({ freedIfKilledBytes }) => freedIfKilledBytes);
     expect(alone).toBeLessThan(SHARED_MIB * 2 ** 20);
-    // Other processes that share memory, or whose shares are unknown, lower the least.
+    // Other processes that share memory, or whose shares are unknown, reduce the lower bound.
     const others = processes
       .filter(({ comm }) => comm !== 'sharesmemory')
       .reduce(
@@ -171,7 +171,8 @@ describe('a group whose processes share memory', () => {
     expect(least).toBeGreaterThanOrEqual(Math.max(alone, anonymous + tables - others));
     expect(most).toBeGreaterThan(SHARED_MIB * 2 ** 20);
     if (charged === undefined) return;
-    // The kernel charges these pages to a cgroup that has no other process, and only killing all frees them.
+    // The kernel charges these pages to a cgroup without other processes, and only killing all
+    // frees them.
     const stat = readFileSync(`${charged}/memory.stat`, 'utf8');
     const freed = Number(/^rss (\d+)$/m.exec(stat)?.[1]);
     expect(freed).toBeGreaterThan(SHARED_MIB * 2 ** 20);
@@ -180,5 +181,8 @@ describe('a group whose processes share memory', () => {
   });
 });
 
-/** Charges are kept for each CPU in batches of 64 pages (MEMCG_CHARGE_BATCH); pages of files are in USS too. */
+/**
+ * Charges are kept per CPU in batches of 64 pages (MEMCG_CHARGE_BATCH); USS includes file pages
+ * too.
+ */
 const ACCURACY = 2 * 2 ** 20;

@@ -27,7 +27,7 @@ describe('mappings of a process of this machine', () => {
     rmSync(folder, { recursive: true });
   });
 
-  const asked = async (pid: number) => {
+  const answerOf = async (pid: number) => {
     const { stdout } = await kdumpMem('procs', '--live', '--json', '--pid', String(pid));
     return processSchema.parse(JSON.parse(stdout));
   };
@@ -39,9 +39,9 @@ describe('mappings of a process of this machine', () => {
       .filter((line) => line.startsWith(`${field}:`))
       .reduce((sum, line) => sum + Number(line.split(/\s+/)[1]), 0);
 
-  test('they are those of pmap -x, with what is resident and dirty of each', async () => {
+  test('match pmap -x, with resident and dirty bytes of each', async () => {
     for (const pid of pids) {
-      const { mappings } = await asked(pid);
+      const { mappings } = await answerOf(pid);
       const lines = execFileSync('pmap', ['-x', String(pid)], { encoding: 'utf8' }).split('\n');
       const theirs = lines
         .map((line) => line.trim().split(/\s+/))
@@ -63,10 +63,10 @@ describe('mappings of a process of this machine', () => {
     }
   });
 
-  test('sums are those of smaps, of groups and of the process too', async () => {
+  test('sums match smaps, for groups and the process', async () => {
     for (const pid of pids) {
-      const answer = await asked(pid);
-      for (const [field, told] of [
+      const answer = await answerOf(pid);
+      for (const [field, bytes] of [
         ['Rss', answer.mapped.rssBytes],
         ['Pss', answer.mapped.pssBytes],
         ['Private_Dirty', answer.mapped.privateDirtyBytes],
@@ -75,7 +75,7 @@ describe('mappings of a process of this machine', () => {
         ['Locked', answer.mapped.lockedBytes],
         ['Referenced', answer.mapped.referencedBytes],
       ] as const)
-        expect((told ?? 0) / 1024, field).toBe(sumOf(pid, field));
+        expect((bytes ?? 0) / 1024, field).toBe(sumOf(pid, field));
       const { groups, mapped } = answer;
       expect(answer.rssBytes).toBe(mapped.rssBytes);
       expect(answer.pssBytes).toBe(mapped.pssBytes);
@@ -84,8 +84,8 @@ describe('mappings of a process of this machine', () => {
     }
   });
 
-  test('each is of its kind', async () => {
-    const { mappings } = await asked(pids[0] ?? 0);
+  test('each has its kind', async () => {
+    const { mappings } = await answerOf(pids[0] ?? 0);
     const kindOf = (path: RegExp) => mappings.find((one) => path.test(one.path ?? ''))?.kind;
     expect({
       file: kindOf(/takemaps/),
@@ -106,12 +106,12 @@ describe('mappings of a process of this machine', () => {
     });
   });
 
-  test('text groups them, -v lists them, --limit cuts either, and the last line adds them up', async () => {
+  test('text groups them, -v lists them, --limit shortens either, and the last line adds them up', async () => {
     const pid = String(pids[0]);
     const { stdout: groups } = await kdumpMem('procs', '--live', '--pid', pid, '--limit', '3');
     expect(groups).toMatch(/^ *PRIVATE +DIRTY +PSS +RSS .*KIND +NAME$/m);
     expect(groups).toMatch(/^\d+ more rows: --limit N lists them\.$/m);
-    const { mappings } = await asked(pids[0] ?? 0);
+    const { mappings } = await answerOf(pids[0] ?? 0);
     expect(groups).toContain(`Total of ${mappings.length} mappings: private `);
     const { stdout: all } = await kdumpMem('procs', '--live', '--pid', pid, '-v');
     for (const { start } of mappings) expect(all).toMatch(new RegExp(`^ *${start.slice(2)} `, 'm'));
@@ -119,8 +119,8 @@ describe('mappings of a process of this machine', () => {
 
   test.each([
     ['a kernel thread', () => 2, 4],
-    ['one that is not there', () => 4_194_303, 4],
-  ])('%s is told in one line', async (_what, pid, status) => {
+    ['a missing process', () => 4_194_303, 4],
+  ])('%s is reported in one line', async (_what, pid, status) => {
     await expect(kdumpMem('procs', '--live', '--pid', String(pid()))).resolves.toMatchObject({
       status,
       stdout: '',
@@ -128,7 +128,7 @@ describe('mappings of a process of this machine', () => {
     });
   });
 
-  test('who may not look is told to become root', () => {
+  test('a user without permission is advised to become root', () => {
     const powerless = ['--bounding-set=-all', '--inh-caps=-all', '--', process.execPath];
     const command = [commandPath('kdump-mem'), 'procs', '--live', '--pid', String(pids[0])];
     try {

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { procsSchema } from '../../../../src/answers/procs/schema.js';
 import { commandPath, kdumpMem } from '../../../support/cli.js';
 
-/** A process of its own namespace each: pid 1 of the outer one starts one farther in, whose pid 1 sleeps. */
+/** Two nested namespaces: pid 1 of the outer one starts the inner one, whose pid 1 sleeps. */
 const SCRIPT = 'sleep 301 & unshare -p -f sh -c "echo ready; sleep 302; true"; true';
 
 let outermost: ChildProcess;
@@ -34,7 +34,7 @@ function look(): void {
       const namespace = Number(/\d+/.exec(readlinkSync(`/proc/${name}/ns/pid`))?.[0]);
       if (nsPids.length > 1) processes.set(command, { pid: Number(name), namespace, nsPids });
     } catch {
-      // It has ended.
+      // It has exited.
     }
   }
 }
@@ -42,14 +42,14 @@ function look(): void {
 afterAll(() => outermost.kill('SIGKILL'));
 
 const of = (command: string) => processes.get(command)!;
-const asked = (words: string) => kdumpMem('procs', '--live', '--json', '--pid', words);
+const procsRun = (words: string) => kdumpMem('procs', '--live', '--json', '--pid', words);
 async function pidOf(words: string): Promise<number[]> {
-  const { stdout } = await asked(words);
+  const { stdout } = await procsRun(words);
   const json = JSON.parse(stdout);
   return 'processes' in json ? procsSchema.parse(json).processes.map(({ pid }) => pid) : [json.pid];
 }
 
-test('a pid of a namespace is found there, one and two deep', async () => {
+test('finds a pid in its namespace, one and two levels deep', async () => {
   const [outer, inner] = [of('sleep 301'), of('sleep 302')];
   expect([outer.nsPids.length, inner.nsPids.length]).toEqual([2, 3]);
   for (const { pid, namespace, nsPids } of [outer, inner])
@@ -62,25 +62,25 @@ test('pid 1 is another process in each', async () => {
   for (const { pid, namespace } of first) expect(await pidOf(`${namespace}:1`)).toEqual([pid]);
 });
 
-test('who is farther in is pointed to: /proc does not tell which namespaces are around its own', async () => {
+test('names a process in a nested namespace: /proc does not show the parent of a namespace', async () => {
   const [outer, inner] = [of('sleep 301'), of('sleep 302')];
-  const { status, stderr, stdout } = await asked(`${outer.namespace}:${inner.nsPids[1]}`);
+  const { status, stderr, stdout } = await procsRun(`${outer.namespace}:${inner.nsPids[1]}`);
   expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
   expect(stderr).toMatch(
     new RegExp(`^kdump-mem: [^\\n]*nested namespace: pid ${inner.pid}\\. [^\\n]+\\n$`),
   );
 });
 
-test('none, no such namespace, and two ways to say which: one line', async () => {
+test('reports a missing process, a missing namespace and conflicting arguments in one line', async () => {
   const { namespace } = of('sleep 301');
   const line = (words: string) =>
     expect.stringMatching(new RegExp(`^kdump-mem: ${words}[^\\n]*\\n$`));
-  expect(await asked(`${namespace}:999`)).toMatchObject({
+  expect(await procsRun(`${namespace}:999`)).toMatchObject({
     status: 4,
     stdout: '',
     stderr: line(`no process has pid 999 in pid namespace ${namespace}`),
   });
-  expect(await asked('17:1')).toMatchObject({
+  expect(await procsRun('17:1')).toMatchObject({
     status: 4,
     stdout: '',
     stderr: line('no process is in a pid namespace 17'),
@@ -90,11 +90,11 @@ test('none, no such namespace, and two ways to say which: one line', async () =>
     stdout: '',
     stderr: line('--pid NS:PID'),
   });
-  expect(await asked('17:0')).toMatchObject({ status: 2, stdout: '' });
-  expect(await asked('17:')).toMatchObject({ status: 2, stdout: '' });
+  expect(await procsRun('17:0')).toMatchObject({ status: 2, stdout: '' });
+  expect(await procsRun('17:')).toMatchObject({ status: 2, stdout: '' });
 });
 
-test('who may not see namespaces is told so, and not that there is none', async () => {
+test('reports denied permission for namespaces, rather than a missing namespace', async () => {
   const { namespace, nsPids } = of('sleep 302');
   const user = ['--reuid=65534', '--regid=65534', '--clear-groups', '--', process.execPath];
   const args = ['procs', '--live', '--pid', `${namespace}:${nsPids.at(-1)}`];

@@ -27,7 +27,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-test('memory that a process shares with one that is no thread of it is counted once', async () => {
+test('memory shared with a process that is not its thread is counted once', async () => {
   const [first = 0, sharer = 0, copy = 0] = pids;
   const answer = procsSchema.parse(
     JSON.parse((await kdumpMem('procs', '--live', '--json')).stdout),

@@ -4,7 +4,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { procsSchema } from '../../../../src/answers/procs/schema.js';
 import { commandPath, kdumpMem } from '../../../support/cli.js';
 
-/** Connects to itself, writes until nothing more fits, and never reads. Prints what was taken. */
+/**
+ * Connects to itself, writes until the buffers are full, and never reads. Prints the accepted
+ * bytes.
+ */
 const UNREAD = `
 import socket, sys, time
 listener = socket.create_server(('127.0.0.1', 0))
@@ -32,14 +35,14 @@ const sent: number[] = [];
 async function start(command: string, args: readonly string[]): Promise<void> {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   children.push(child);
-  const [told] = await once(child.stdout!, 'data');
-  sent.push(Number(told));
+  const [output] = await once(child.stdout!, 'data');
+  sent.push(Number(output));
 }
 
 beforeAll(async () => {
   await start('python3', ['-c', UNREAD]);
   await start('python3', ['-c', IDLE]);
-  // A network namespace of its own, whose loopback is up. unshare(1) becomes python.
+  // A separate network namespace with its loopback up. unshare(1) becomes python.
   const script = `ip link set lo up; exec python3 -c "$0"`;
   await start('unshare', ['-n', 'sh', '-c', script, UNREAD]);
 });
@@ -54,11 +57,11 @@ const rowsOf = (stdout: string) => {
   return { rows, ...answer };
 };
 
-test('what nobody reads is its process’s, in other network namespaces too', async () => {
+test('unread data is attributed to its process, in other network namespaces too', async () => {
   const { rows } = rowsOf((await kdumpMem('procs', '--live', '--sockets', '--json')).stdout);
   for (const index of [0, 2]) {
     const { networkPinnedBytes = null, networkEstimate = null } = rows[index] ?? {};
-    // What was sent waits in one of two queues, and lies somewhere.
+    // Sent data is in one of two queues, and is stored somewhere.
     expect(sent[index]).toBeGreaterThan(100_000);
     expect(networkEstimate?.leastBytes).toBeGreaterThanOrEqual(sent[index] ?? Number.NaN);
     expect(networkPinnedBytes).toBe(networkEstimate?.likelyBytes);
@@ -70,14 +73,14 @@ test('what nobody reads is its process’s, in other network namespaces too', as
   });
 });
 
-test('it is asked for', async () => {
+test('sockets are included on request', async () => {
   const { rows, total } = rowsOf((await kdumpMem('procs', '--live', '--json')).stdout);
   for (const row of rows)
     expect(row).toMatchObject({ networkPinnedBytes: null, networkEstimate: null });
   expect(total).toMatchObject({ networkPinnedBytes: null, networkEstimated: false });
 });
 
-test('sockets that may not be seen are not zero', () => {
+test('sockets that are not visible are unknown, not zero', () => {
   const powerless = ['--reuid=65534', '--regid=65534', '--clear-groups', '--', process.execPath];
   const command = [
     ...powerless,

@@ -31,7 +31,7 @@ beforeAll(() => {
   program = join(folder, 'leak');
   const source = new URL('leak.c', import.meta.url).pathname;
   execFileSync('cc', ['-O2', '-Wall', '-o', program, source, '-pthread']);
-  // Machines without systemd have it not mounted.
+  // Machines without systemd do not mount it.
   if (!existsSync('/sys/kernel/tracing/events'))
     execFileSync('mount', ['-t', 'tracefs', 'none', '/sys/kernel/tracing']);
 });
@@ -51,7 +51,7 @@ async function leaking(timesASecond: number, file = program): Promise<number> {
   return child.pid ?? Number.NaN;
 }
 
-/** Its temporary files lie in a folder of their own, so that what is left can be seen. */
+/** Uses a folder of its own for temporary files, so that leftovers are visible. */
 function ask(args: readonly string[], { env = {}, temporary = folder } = {}) {
   return execa(process.execPath, [commandPath('kdump-mem'), 'procs', '--live', ...args], {
     reject: false,
@@ -62,7 +62,7 @@ function ask(args: readonly string[], { env = {}, temporary = folder } = {}) {
   });
 }
 
-async function asked(...args: string[]) {
+async function stacksOf(...args: string[]) {
   const { stdout, stderr } = await ask([...args, '--json']);
   expect(stderr).toBe('');
   return stacksSchema.parse(JSON.parse(stdout));
@@ -71,9 +71,9 @@ async function asked(...args: string[]) {
 const leftOver = () => readdirSync(folder).filter((name) => name.startsWith('kdump-mem-'));
 
 describe('a program that leaks', () => {
-  test('who leaks stands first, with what it leaks, and all its faults are there', async () => {
+  test('the leaking function comes first, and all page faults are included', async () => {
     const pid = await leaking(20);
-    const answer = await asked('--pid', String(pid), '--stacks', '2');
+    const answer = await stacksOf('--pid', String(pid), '--stacks', '2');
     expect(answer).toMatchObject({ pid, comm: 'leak', ended: 'time', period: 1, lostRecords: 0 });
     expect(answer.warnings).toEqual([]);
     expect(answer.complete).toBe(true);
@@ -85,14 +85,14 @@ describe('a program that leaks', () => {
       guess: false,
     });
     expect(second?.frame?.symbol).toBe('leaks_by_mmap');
-    // 12 pages to 4, but for what was amid one, and for what malloc keeps beside them.
+    // 12 pages to 4, except for an unfinished round, and for malloc's own memory.
     const ratio = (first?.newBytes ?? 0) / (second?.newBytes ?? 0);
     expect(ratio).toBeGreaterThan(2.8);
     expect(ratio).toBeLessThan(3.4);
-    const both = (first?.newBytes ?? 0) + (second?.newBytes ?? 0);
-    expect(both).toBeGreaterThan(0.98 * answer.newBytes);
+    const leakedBytes = (first?.newBytes ?? 0) + (second?.newBytes ?? 0);
+    expect(leakedBytes).toBeGreaterThan(0.98 * answer.newBytes);
 
-    // The kernel's own count of the same time, of /proc/PID/stat.
+    // The kernel's own count for the same time, from /proc/PID/stat.
     const faults = answer.minorFaults + answer.majorFaults;
     expect(faults).toBeGreaterThanOrEqual(answer.kernelFaults?.atLeast ?? Number.NaN);
     expect(faults).toBeLessThanOrEqual(answer.kernelFaults?.atMost ?? Number.NaN);
@@ -102,21 +102,21 @@ describe('a program that leaks', () => {
     expect(leftOver()).toEqual([]);
   });
 
-  test('mmap is seen to ask for what is leaked by it', async () => {
+  test('mmap calls account for the memory that it leaks', async () => {
     const pid = await leaking(20);
-    const { addressSpace, functions } = await asked('--pid', String(pid), '--stacks', '2');
+    const { addressSpace, functions } = await stacksOf('--pid', String(pid), '--stacks', '2');
     const mapped = addressSpace?.mmap.filter(({ frames }) =>
       frames.some(({ symbol }) => symbol === 'leaks_by_mmap'),
     );
     const bytes = (mapped ?? []).reduce((sum, call) => sum + call.bytes, 0);
     const touched = functions.find(({ frame }) => frame?.symbol === 'leaks_by_mmap')?.newBytes;
-    // Each thread may have asked for its last pages, or touched them, outside of the time.
+    // Each thread may have mapped or touched its last pages outside the recording.
     expect(Math.abs(bytes - (touched ?? Number.NaN))).toBeLessThanOrEqual(THREADS * 2 * 4 * 4096);
   });
 
-  test('one of many faults is recorded where they are many, and the sum is the kernel’s', async () => {
+  test('samples page faults if there are many, and the sum matches the kernel', async () => {
     const pid = await leaking(800);
-    const answer = await asked('--pid', String(pid), '--stacks', '2', '--max-size', '48M');
+    const answer = await stacksOf('--pid', String(pid), '--stacks', '2', '--max-size', '48M');
     expect(answer.period).toBeGreaterThan(1);
     expect(answer.addressSpace).toBeNull();
     const { atLeast = Number.NaN, atMost = Number.NaN } = answer.kernelFaults ?? {};
@@ -149,7 +149,7 @@ describe('a program that leaks', () => {
 });
 
 describe('ends early', () => {
-  test('SIGINT ends the recording, and shows what there is', async () => {
+  test('SIGINT ends the recording, and shows the data so far', async () => {
     const pid = await leaking(20);
     const run = ask(['--pid', String(pid), '--stacks', '600', '--json']);
     await recording(pid);
@@ -163,7 +163,7 @@ describe('ends early', () => {
   });
 
   test.each(['SIGTERM', 'SIGHUP'] as const)(
-    '%s ends perf too, and leaves nothing',
+    '%s ends perf too, and leaves nothing behind',
     async (signal) => {
       const pid = await leaking(20);
       const run = ask(['--pid', String(pid), '--stacks', '600']);
@@ -185,7 +185,7 @@ describe('ends early', () => {
     for (const perf of perfsOf(pid)) process.kill(Number(perf), 'SIGKILL');
   });
 
-  test('somebody ends perf: that is no full file, and a kill says so', async () => {
+  test('a killed perf is reported as killed, not as a full file', async () => {
     const pid = await leaking(20);
     const args = ['--pid', String(pid), '--stacks', '600'];
     for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
@@ -204,7 +204,7 @@ describe('ends early', () => {
     }
   });
 
-  test('a disk that is full, before and meanwhile, is told', async () => {
+  test('reports a disk that is full before or during the recording', async () => {
     const pid = await leaking(800);
     const small = mkdtempSync(join(folder, 'small-'));
     const args = ['--pid', String(pid), '--stacks', '20'];
@@ -221,7 +221,7 @@ describe('ends early', () => {
     }
   });
 
-  test('a process that ends meanwhile is told, with what it did', async () => {
+  test('reports a process that exits meanwhile, with its stacks', async () => {
     const pid = await leaking(20);
     const run = ask(['--pid', String(pid), '--stacks', '600', '--json', '--strict']);
     await recording(pid);
@@ -234,7 +234,7 @@ describe('ends early', () => {
     expect(answer.functions[0]?.frame?.symbol).toBe('leaks_by_malloc');
   });
 
-  test('a file that is full is told', async () => {
+  test('reports a full file', async () => {
     const pid = await leaking(800);
     const args = ['--pid', String(pid), '--stacks', '20', '--max-size', '1M', '--json'];
     const answer = stacksSchema.parse(JSON.parse((await ask(args)).stdout));
@@ -252,7 +252,7 @@ describe('one line, and a status', () => {
     expect(leftOver()).toEqual([]);
   };
 
-  test('without perf: what to install', async () => {
+  test('without perf: the package to install', async () => {
     const pid = await leaking(1);
     const args = ['--pid', String(pid), '--stacks', '1'];
     await refusal(3, /perf is not installed\. Install it: linux-perf/, args, {
@@ -260,7 +260,7 @@ describe('one line, and a status', () => {
     });
   });
 
-  test('a perf of another kernel says so itself', async () => {
+  test('a perf for another kernel: its own message', async () => {
     const pid = await leaking(1);
     const fake = mkdtempSync(join(folder, 'bin-'));
     const script = '#!/bin/sh\necho "WARNING: perf not found for kernel 9.9" >&2\nexit 2\n';
@@ -271,12 +271,12 @@ describe('one line, and a status', () => {
     });
   });
 
-  test('a process that is none, has ended, or is the kernel’s', async () => {
+  test('a process that does not exist, has exited or is a kernel thread', async () => {
     await refusal(4, /no process has pid 4194303\./, ['--pid', '4194303', '--stacks', '1']);
     await refusal(4, /kernel thread/, ['--pid', '2', '--stacks', '1']);
   });
 
-  test('no process, two forms, or no running machine', async () => {
+  test('no process, two formats, or no running machine', async () => {
     await refusal(2, /--pid/, ['--stacks', '1']);
     await refusal(2, /--folded and --json/, ['--pid', '1', '--stacks', '1', '--folded', '--json']);
     await refusal(2, /--folded belongs to --stacks/, ['--folded']);
@@ -284,7 +284,7 @@ describe('one line, and a status', () => {
     await refusal(2, /0\.1 to 3600/, ['--pid', '1', '--stacks', '0']);
   });
 
-  test('who may not record says what perf said', async () => {
+  test('without permission to record: the message of perf', async () => {
     const pid = await leaking(1);
     const temporary = mkdtempSync(join(tmpdir(), 'stacks-nobody-'));
     chmodSync(temporary, 0o777);
@@ -306,7 +306,7 @@ describe('one line, and a status', () => {
   });
 });
 
-test('hostile names of a program and its file are escaped', async () => {
+test('escapes hostile names of a program and its file', async () => {
   const file = join(folder, 'le\u001b[2Jak\n1 x: (y)');
   copyFileSync(program, file);
   const pid = await leaking(20, file);
@@ -316,7 +316,7 @@ test('hostile names of a program and its file are escaped', async () => {
   expect(stdout).toMatch(/^pid \d+ \(le\\x1b\[2Jak\\x0a/);
 });
 
-/** Processes of perf that record this one. */
+/** Perf processes that record this one. */
 function perfsOf(pid: number): string[] {
   return readdirSync('/proc').filter((name) => {
     if (!/^\d+$/.test(name)) return false;
@@ -329,7 +329,10 @@ function perfsOf(pid: number): string[] {
   });
 }
 
-/** Until perf has begun (its file has no name any more), and the program has leaked something since. */
+/**
+ * Waits until perf has started (its file has no name any more), and the program has leaked some
+ * memory since.
+ */
 async function recording(pid: number): Promise<void> {
   await until(() => perfsOf(pid).length > 0);
   await until(() => leftOver().length === 0);

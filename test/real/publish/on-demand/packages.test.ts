@@ -34,7 +34,7 @@ function run(command: string, ...args: string[]): string {
   return stdout;
 }
 
-/** All that is below a folder, but for what programs write down as they run. */
+/** All files below a folder, except those that programs write at run time. */
 function below(root: string): string[] {
   return readdirSync(root, { recursive: true, encoding: 'utf8' })
     .filter(
@@ -55,7 +55,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(work, { recursive: true, force: true }));
 
-/** What is installed below a root answers as the clone does. */
+/** Expects the programs installed below a root to answer as the clone does. */
 function answers(root: string): void {
   const inside = (...args: string[]) => run('chroot', root, ...args);
   expect(JSON.parse(inside('kdump-mem', 'sockets', '--json', '--vmcore', `/${EXAMPLE}`))).toEqual(
@@ -67,7 +67,7 @@ function answers(root: string): void {
 }
 
 describe.each(['bookworm', 'trixie', 'sid'])('in %s', (suite) => {
-  test('the .deb installs, answers, has its pages, and leaves nothing', () => {
+  test('the .deb installs, answers, has its manual pages, and leaves nothing behind', () => {
     const root = labRoot(suite);
     const before = below(root);
     copyFileSync(deb('amd64'), join(root, 'tmp/kdump-mem.deb'));
@@ -88,10 +88,10 @@ describe.each(['bookworm', 'trixie', 'sid'])('in %s', (suite) => {
   });
 });
 
-test('the .rpm installs, answers, and leaves nothing', () => {
+test('the .rpm installs, answers, and leaves nothing behind', () => {
   const root = labRoot('bookworm');
   const before = below(root);
-  // dpkg's own root knows nothing of what rpm's packages need; the sums of files are looked at all the same.
+  // The dpkg root does not satisfy rpm's dependencies; file checksums are verified anyway.
   const rpmIn = (...args: string[]) => run('rpm', '--root', root, ...args);
   try {
     rpmIn('--install', '--nodeps', rpm('x86_64'));
@@ -107,7 +107,7 @@ test.each([
   ['x86_64', 'amd64'],
   ['aarch64', 'arm64'],
 ])('tar, .deb and .rpm of %s have the same files', (machine, architecture) => {
-  // rpm lists folders as it does files.
+  // rpm lists folders like files.
   const folders = new Set(
     run('rpm', '-qp', '--qf', '[%{FILEMODES:perms} %{FILENAMES}\n]', rpm(machine))
       .split('\n')
@@ -119,7 +119,7 @@ test.each([
       .filter((path) => path !== '' && !path.endsWith('/') && !folders.has(path))
       .map((path) => path.replace(/^(?:\.\/usr|\/usr|kdump-mem-[^/]+)\//, ''))
       .map((path) => path.replace('zsh/site-functions', 'zsh/vendor-completions'))
-      // Debian's own.
+      // Specific to Debian.
       .filter((path) => !path.endsWith('/changelog.Debian.gz'))
       .toSorted();
   const tar = release(`kdump-mem-${version}-linux-${architecture}.tar.gz`);
@@ -143,7 +143,7 @@ function readable(path: string): boolean {
   }
 }
 
-test('units are of the path where the commands are', () => {
+test('units contain the path of the installed commands', () => {
   const folder = join(work, 'units');
   run('dpkg-deb', '--extract', deb('amd64'), folder);
   const units = join(folder, 'usr/lib/systemd/system');
@@ -155,7 +155,7 @@ test('units are of the path where the commands are', () => {
   }
 });
 
-/** What it has to have: Node.js is as nodejs.org built it, and comes with licences of its own. */
+/** Unavoidable tags: Node.js is used as nodejs.org built it, and has its own licences. */
 const KNOWN = [
   'bogus-mail-host-in-debian-changelog',
   'bogus-mail-host',
@@ -165,13 +165,13 @@ const KNOWN = [
   'unstripped-binary-or-object',
 ];
 
-test.each(['amd64', 'arm64'])('lintian knows no other error of the %s .deb', (architecture) => {
+test.each(['amd64', 'arm64'])('lintian reports no other error for the %s .deb', (architecture) => {
   const { stdout } = spawnSync('lintian', ['--allow-root', deb(architecture)], {
     encoding: 'utf8',
   });
   const errors = [...stdout.matchAll(/^E: kdump-mem: (\S+)/gm)].map(([, tag = '']) => tag);
   expect(errors.filter((tag) => !KNOWN.includes(tag))).toEqual([]);
-  // It has looked.
+  // Shows that lintian ran.
   expect(errors).toContain('embedded-library');
 });
 
@@ -184,7 +184,7 @@ test('the arm64 executable answers', () => {
   expect(JSON.parse(arm('sockets', '--json', '--vmcore', join(folder, EXAMPLE)))).toEqual(expected);
 });
 
-test('what is there has the sums that are written down', () => {
+test('files match their listed checksums', () => {
   const sums = readFileSync(release('SHA256SUMS'), 'utf8');
   expect(sums).toContain(basename(deb('arm64')));
   const { status, stdout } = spawnSync('sha256sum', ['--check', 'SHA256SUMS'], {

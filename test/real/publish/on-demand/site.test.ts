@@ -37,17 +37,17 @@ afterAll(() => rmSync(home, { recursive: true, force: true }));
 
 const page = (name: string) => readFileSync(join(site, `${name}.html`), 'utf8');
 
-/** What the menu leads to. */
+/** Links in the menu. */
 const menu = () =>
   new Set(
     [...page('index').matchAll(/class="VPLink link link" href="([^"]*)"/g)].map(([, to]) => to),
   );
 
-test('it is made, and no link or anchor of it leads nowhere', () => {
+test('builds without broken links or anchors', () => {
   expect(said).toMatch(/^[1-9]\d+ pages, 0 broken links$/m);
 });
 
-test('every page of docs/ and of every command is there and in the menu', async () => {
+test('every page of docs/ and of every command exists and is in the menu', async () => {
   const documents = readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' }).filter(
     (name) => name.endsWith('.md'),
   );
@@ -66,17 +66,17 @@ test('every page of docs/ and of every command is there and in the menu', async 
   expect(links).toContain('/api/index.html');
 });
 
-test('every schema, example of deploy/ and code can be reached', () => {
+test('every schema, example of deploy/ and code is reachable', () => {
   for (const file of readdirSync(join(ROOT, 'schemas'))) {
     expect(page('schemas')).toContain(`href="/schemas/${file}"`);
     expect(existsSync(join(site, 'schemas', file))).toBe(true);
   }
   expect(page('deploy')).toContain('href="/deploy/prometheus/skcheck.rules.yml"');
-  // Anchors are as forges make them: without capitals.
+  // Anchors are lower case, as on forges.
   for (const code of allCodes()) expect(page('codes')).toContain(`id="${code.toLowerCase()}"`);
 });
 
-test('in Chromium: no page needs the network, is wider than the window, or shuts somebody out', async () => {
+test('in Chromium: no page needs the network, is wider than the window, or has accessibility violations', async () => {
   const pages = ['', 'memory', 'leaks', 'codes', 'commands/leaks', 'overview'];
   const seen = await readSite(site, 'stalled-reader', pages);
   for (const each of seen.pages) {
@@ -88,7 +88,7 @@ test('in Chromium: no page needs the network, is wider than the window, or shuts
   expect(seen.found[0]).toBe('/codes.html#stalled-reader');
 });
 
-describe('what is wrong in a site is found', () => {
+describe('finds problems of a site', () => {
   const broken = (pages: Readonly<Record<string, string>>, base = '/') => {
     const folder = mkdtempSync(join(home, 'broken-'));
     for (const [name, html] of Object.entries(pages)) {
@@ -102,7 +102,7 @@ describe('what is wrong in a site is found', () => {
   };
   const other = '<h2 id="there">x</h2>';
 
-  test('not where all is well', () => {
+  test('none in a correct one', () => {
     const { status, stderr } = broken({
       'index.html':
         '<a href="b.html#there">x</a><a href="/b">x</a><a href="https://a.example">x</a>',
@@ -116,7 +116,7 @@ describe('what is wrong in a site is found', () => {
     ['an anchor', '<a href="b.html#gone">x</a>', 'b.html#gone'],
     ['an anchor of the page itself', '<a href="#gone">x</a>', '#gone'],
     ['a script', '<script src="/assets/x.js"></script>', '/assets/x.js'],
-    ['a page of a folder', '<a href="sub/">x</a>', 'sub/'],
+    ['a page in a folder', '<a href="sub/">x</a>', 'sub/'],
   ])('%s', (_, html, link) => {
     const { status, stderr } = broken({ 'index.html': html, 'b.html': other });
     expect({ status, stderr }).toEqual({
@@ -125,7 +125,7 @@ describe('what is wrong in a site is found', () => {
     });
   });
 
-  test('a link that forgets the folder below which the site is', () => {
+  test('a link without the base path of the site', () => {
     const html = '<a href="/docs/b.html">x</a><a href="/b.html">x</a>';
     const { stderr } = broken({ 'index.html': html, 'b.html': other }, '/docs/');
     expect(stderr).toBe('index.html: /b.html leads nowhere\n');

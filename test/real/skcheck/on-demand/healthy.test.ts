@@ -8,12 +8,12 @@ import { bound } from '../queues.js';
 import { Stage, until } from '../stage.js';
 import { judgements, watched } from '../watched.js';
 
-// For longer by hand: SKCHECK_TRAFFIC_SECONDS=600.
+// Override for a longer run: SKCHECK_TRAFFIC_SECONDS=600.
 const SECONDS = Number(process.env.SKCHECK_TRAFFIC_SECONDS ?? 90);
 const INTERVAL = 2;
 const FIRST_PORT = 25_201;
 
-/** As fast as it goes with four streams, backwards, at a steady rate, in small writes; and datagrams. */
+/** At full speed with four streams, in reverse, at a fixed rate, in small writes; and datagrams. */
 const TRAFFIC = [
   ['--parallel', '4'],
   ['--reverse'],
@@ -67,7 +67,7 @@ test(
     const args = ['--watch', '--samples', `${samples}`, '--interval', `${INTERVAL}`];
     const { stdout } = await watched(args);
     const { looks, seen, flagged } = judgements(stdout, pids);
-    // What has no room drops datagrams on a busy machine, and that is no mistake.
+    // A busy machine drops datagrams for lack of space, and that is a correct verdict.
     const wrong = flagged.filter(({ stalled }) => stalled.verdict !== 'udp-dropping');
     console.log(
       `under traffic for ${SECONDS} s: ${looks} looks, data seen on its way ${seen} times, ${wrong.length} flagged`,
@@ -75,7 +75,7 @@ test(
     expect(wrong).toEqual([]);
     expect(looks).toBe(samples - 1);
     expect(seen).toBeGreaterThan(looks);
-    // The traffic went on all the time.
+    // The traffic ran all the time.
     for (const each of started) expect(each.exitCode).toBeNull();
     const [server] = started;
     server?.kill();

@@ -14,13 +14,13 @@ const SET = join(DEPLOY, 'kubernetes/snapshot-daemonset.yaml');
 const folder = mkdtempSync('/var/tmp/snapshot-deploy-');
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** What the unit starts, as systemd has it: %% is a percent sign. */
+/** The command of the unit, as systemd parses it: %% is a percent sign. */
 const unitArguments = () =>
   (/^ExecStart=\/usr\/local\/bin\/kdump-mem (.*)$/m.exec(readFileSync(UNIT, 'utf8'))?.[1] ?? '')
     .replaceAll('%%', '%')
     .split(' ');
 
-/** Starts it into a folder of ours, and ends it as soon as it waits. */
+/** Starts it with a folder of the test, and stops it as soon as it waits. */
 async function started(args: readonly string[]) {
   const own = args.map((word, at) => (args[at - 1] === '--into' ? folder : word));
   const child = spawn(process.execPath, [commandPath('kdump-mem'), ...own]);
@@ -33,7 +33,7 @@ async function started(args: readonly string[]) {
   return { said, status };
 }
 
-/** A host without PSI refuses in words; all others wait. */
+/** A host without PSI refuses with a message; all others wait. */
 function expectWaits({ said, status }: Awaited<ReturnType<typeof started>>): void {
   if (status === 0)
     expect(said).toMatch(
@@ -46,7 +46,7 @@ function expectWaits({ said, status }: Awaited<ReturnType<typeof started>>): voi
 }
 
 describe('the systemd unit', () => {
-  test('is one of systemd', () => {
+  test('is accepted by systemd', () => {
     const copy = join(folder, 'kdump-mem-snapshot.service');
     const text = readFileSync(UNIT, 'utf8');
     writeFileSync(copy, text.replace('/usr/local/bin/kdump-mem', '/bin/true'));
@@ -57,7 +57,7 @@ describe('the systemd unit', () => {
     expect(verify().stderr).toContain('sometimes');
   });
 
-  test('starts what waits, and has room for where it writes', async () => {
+  test('starts a waiting command, with a directory to write to', async () => {
     expectWaits(await started(unitArguments()));
     const into = unitArguments()[unitArguments().indexOf('--into') + 1];
     expect(readFileSync(UNIT, 'utf8')).toContain(
@@ -72,7 +72,7 @@ describe('the DaemonSet', () => {
   const { spec, metadata } = set.spec.template;
   const [container] = spec.containers;
 
-  test('is one, and may do no more than it needs', () => {
+  test('is valid, with only the privileges that it needs', () => {
     expect([document?.errors, document?.warnings, more]).toEqual([[], [], []]);
     expect(set).toMatchObject({ apiVersion: 'apps/v1', kind: 'DaemonSet' });
     expect(metadata.labels).toMatchObject(set.spec.selector.matchLabels);
@@ -82,14 +82,14 @@ describe('the DaemonSet', () => {
       capabilities: { drop: ['ALL'] },
     });
     expect(container.securityContext.privileged).toBeUndefined();
-    // The API takes false beside CAP_SYS_ADMIN for a contradiction.
+    // The API rejects false in combination with CAP_SYS_ADMIN.
     expect(container.securityContext.allowPrivilegeEscalation).toBeUndefined();
     const unit = /^CapabilityBoundingSet=(.*)$/m.exec(readFileSync(UNIT, 'utf8'))?.[1]?.split(' ');
     const added: string[] = container.securityContext.capabilities.add;
     expect(added.map((name) => `CAP_${name}`).toSorted()).toEqual(unit?.toSorted());
   });
 
-  test('starts what waits, and writes to the one folder that may be written', async () => {
+  test('starts a waiting command, which writes to the one writable folder', async () => {
     expectWaits(await started([...container.command.slice(1), ...container.args]));
     const into = container.args[container.args.indexOf('--into') + 1];
     const writable = container.volumeMounts.filter(

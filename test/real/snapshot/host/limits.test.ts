@@ -30,7 +30,7 @@ function run(args: readonly string[], wrapper: readonly string[] = []) {
 
 const verified = () => run(['--verify', file]).status === 0;
 
-/** Either a whole file, or one line and none. */
+/** Expects either a complete file, or one line and no file. */
 function expectWholeOrNone(wrapper: readonly string[]): 'whole' | 'none' {
   const { status, stdout, stderr } = run([...SOON, '-o', file], wrapper);
   const others = readdirSync(dir).filter((name) => name.includes('host'));
@@ -49,26 +49,26 @@ const limited = (limit: string) => ['sh', '-c', `ulimit ${limit}; exec "$@"`, 's
 
 // With fewer than 20 Node itself does not start.
 test.each([20, 22, 24, 26, 30])(
-  'with %d descriptors it is whole, or one line says why not',
+  'with %d descriptors, writes a complete file or reports why not in one line',
   (count) => {
     expectWholeOrNone(limited(`-n ${count}`));
   },
 );
 
-test('with few descriptors there is none, with many a whole one', () => {
+test('with few descriptors writes none, with many a complete one', () => {
   expect([20, 200].map((count) => expectWholeOrNone(limited(`-n ${count}`)))).toEqual([
     'none',
     'whole',
   ]);
 });
 
-test('as a limit on file sizes has it', () => {
+test('under a limit on file sizes, writes a complete file or none', () => {
   expect([1, 20, 200_000].map((blocks) => expectWholeOrNone(limited(`-f ${blocks}`)))).toEqual([
     ...['none', 'none', 'whole'],
   ]);
 });
 
-/** A temporary disk of so many KiB at DIR/disk, in a mount namespace of its own. */
+/** A temporary disk of this size in KiB at DIR/disk, in a separate mount namespace. */
 function onDisk(kib: number, more = 'true'): string[] {
   const disk = join(dir, 'disk');
   mkdirSync(disk, { recursive: true });
@@ -76,26 +76,26 @@ function onDisk(kib: number, more = 'true'): string[] {
   return ['unshare', '-m', 'sh', '-c', script, 'sh', disk];
 }
 
-describe('a place that', () => {
-  const there = join(dir, 'disk', 'host.tar.gz');
-  test('is in memory is refused, unless that is asked for', () => {
-    const refused = run(['-o', there, '--interval', '0.1'], onDisk(60_000));
+describe('a destination', () => {
+  const existing = join(dir, 'disk', 'host.tar.gz');
+  test('in memory is refused unless requested', () => {
+    const refused = run(['-o', existing, '--interval', '0.1'], onDisk(60_000));
     expect([refused.status, refused.stdout]).toEqual([3, '']);
     expect(refused.stderr).toMatch(/^kdump-mem: [^\n]+ is in memory \(tmpfs\)[^\n]+--tmpfs\n$/);
-    const asked = run([...SOON, '-o', there], onDisk(60_000));
-    expect(asked.status).toBe(0);
-    expect(asked.stderr).toContain('host.tar.gz\n');
+    const snapshotRun = run([...SOON, '-o', existing], onDisk(60_000));
+    expect(snapshotRun.status).toBe(0);
+    expect(snapshotRun.stderr).toContain('host.tar.gz\n');
   });
 
-  test('has no room is refused before anything is read', () => {
-    const { status, stdout, stderr } = run([...SOON, '-o', there], onDisk(100));
+  test('without space is refused before any file is read', () => {
+    const { status, stdout, stderr } = run([...SOON, '-o', existing], onDisk(100));
     expect([status, stdout]).toEqual([3, '']);
     expect(stderr).toMatch(/^kdump-mem: [^\n]+ has 0 MiB free[^\n]+ write to stdout \(-o -\)\n$/);
   });
 
-  test('may not be written is told', () => {
+  test('on a read-only file system is reported', () => {
     const readOnly = `mount -o remount,ro ${join(dir, 'disk')}`;
-    const { status, stdout, stderr } = run([...SOON, '-o', there], onDisk(60_000, readOnly));
+    const { status, stdout, stderr } = run([...SOON, '-o', existing], onDisk(60_000, readOnly));
     expect([status, stdout]).toEqual([3, '']);
     expect(stderr).toMatch(/^kdump-mem: [^\n]+: write failed \(EROFS\)\n$/);
   });
@@ -103,7 +103,7 @@ describe('a place that', () => {
 
 const NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--'];
 
-test('without root it takes what it may, and says what it may not', () => {
+test('without root, captures what is readable, and reports the remainder', () => {
   const { status, stdout, stderr } = run([...SOON, '-o', file, '--json', '--strict'], NOBODY);
   expect([status, stderr]).toEqual([5, '']);
   const said = snapshotSchema.parse(JSON.parse(stdout));
@@ -118,8 +118,8 @@ test('without root it takes what it may, and says what it may not', () => {
   expect([from.status, from.stderr]).toEqual([0, '']);
 });
 
-test('where no process can be started sockets are those of /proc/net', () => {
-  // What starts processes ends with EAGAIN, as fork does at a limit.
+test('if no process can be started, reads sockets from /proc/net', () => {
+  // Starting a process fails with EAGAIN, as fork does at a limit.
   const folder = join(dir, 'no-fork');
   mkdirSync(folder);
   const preload = join(folder, 'preload.cjs');
@@ -147,7 +147,7 @@ test('where no process can be started sockets are those of /proc/net', () => {
 });
 
 describe('to stdout', () => {
-  test('it is the same archive', () => {
+  test('writes the same archive', () => {
     const whole = ['sh', '-c', '"$@" | cat > "$0"', file];
     expect(run(['--to-stdout', '--interval', '0.1'], whole)).toMatchObject({
       status: 0,
@@ -156,13 +156,13 @@ describe('to stdout', () => {
     expect(verified()).toBe(true);
   });
 
-  test('who goes away is followed without a word', () => {
+  test('a reader that closes the pipe ends it without a message', () => {
     const pipe = ['bash', '-c', '"$@" | head -c 100 > /dev/null; exit "$PIPESTATUS"', 'sh'];
     const { status, stderr } = run(['-o', '-', '--interval', '1'], pipe);
     expect([status, stderr]).toEqual([141, '']);
   });
 
-  test('a terminal is refused', () => {
+  test('refuses a terminal', () => {
     const quoted = [process.execPath, CLI, 'snapshot', '--to-stdout'].join(' ');
     const { stdout, status } = spawnSync('script', ['-qec', quoted, '/dev/null'], {
       encoding: 'utf8',
@@ -187,7 +187,7 @@ test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s leaves nothing behind', 
   expect(begun()).toBe(false);
 });
 
-test('it ends in time, and says what is missing', () => {
+test('ends in time, and reports what is missing', () => {
   const { status, stdout } = run([...SOON, '-o', file, '--json', '--timeout', '0']);
   expect(status).toBe(0);
   const said = snapshotSchema.parse(JSON.parse(stdout));
@@ -196,7 +196,7 @@ test('it ends in time, and says what is missing', () => {
   expect(verified()).toBe(true);
 });
 
-test('it takes less than 100 MB of memory', () => {
+test('needs less than 100 MB of memory', () => {
   const script =
     'import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)';
   const { stdout, status } = run([...SOON, '-o', file], ['python3', '-c', script]);

@@ -53,7 +53,7 @@ beforeAll(async () => {
   after = await liveMemory();
 });
 
-/** The files of an archive, as GNU tar has them. */
+/** The files of an archive, unpacked by GNU tar. */
 function unpacked(file: string, name: string): string {
   const place = join(dir, `unpacked-${name}`);
   mkdirSync(place, { recursive: true });
@@ -62,9 +62,9 @@ function unpacked(file: string, name: string): string {
 }
 
 describe.each(['native', 'script'] as const)('a snapshot of this machine (%s)', (name) => {
-  test('has who stopped reading, as the machine itself says', () => {
+  test('contains the stalled readers that the live machine reports', () => {
     const pids = readers.map(({ pid }) => pid);
-    const told = (args: string[]) =>
+    const stalledOf = (args: string[]) =>
       skcheckJson(args)
         .report.sockets.filter(({ pid }) => pid !== null && pids.includes(pid))
         .map(({ pid, comm, fds, unreadBytes, netns, stalled }) => ({
@@ -76,19 +76,19 @@ describe.each(['native', 'script'] as const)('a snapshot of this machine (%s)', 
           verdict: stalled.verdict,
         }))
         .sort((a, b) => Number(a.pid) - Number(b.pid));
-    const live = told(['--interval', '1', '--stale']);
+    const live = stalledOf(['--interval', '1', '--stale']);
     expect(live.length).toBe(3);
-    expect(told(['--stale', '--from', FILES[name]])).toEqual(live);
+    expect(stalledOf(['--stale', '--from', FILES[name]])).toEqual(live);
   });
 
-  test('has where the memory was, within what moved meanwhile', async () => {
+  test('contains the memory breakdown, within what changed meanwhile', async () => {
     const { stdout, status } = await kdumpMem('memory', '--json', '--from', FILES[name]);
     expect(status).toBe(0);
-    const told = memorySchema.parse(JSON.parse(stdout));
-    expect(told.memory.bytes).toBe(before.memory.bytes);
-    expect(told.host).toEqual(before.host);
-    const drift = told.memory.bytes / 20;
-    for (const [index, category] of told.memory.children.entries()) {
+    const breakdown = memorySchema.parse(JSON.parse(stdout));
+    expect(breakdown.memory.bytes).toBe(before.memory.bytes);
+    expect(breakdown.host).toEqual(before.host);
+    const drift = breakdown.memory.bytes / 20;
+    for (const [index, category] of breakdown.memory.children.entries()) {
       const [low, high] = [before, after]
         .map(({ memory }) => memory.children[index]?.bytes ?? 0)
         .sort((a, b) => a - b);
@@ -97,7 +97,7 @@ describe.each(['native', 'script'] as const)('a snapshot of this machine (%s)', 
     }
   });
 
-  test('is whole by its manifest, and by cksum', async () => {
+  test('is intact by its manifest, and by cksum', async () => {
     const { stdout, status } = await kdumpMem('snapshot', '--verify', FILES[name]);
     expect(status).toBe(0);
     expect(stdout).toContain('intact');
@@ -117,7 +117,7 @@ test('both ways write one format', () => {
   const files = (top = '') =>
     readdirSync(top, { recursive: true, encoding: 'utf8' })
       .filter((name) => statSync(join(top, name)).isFile())
-      // Namespaces of others come and go.
+      // Namespaces of other processes come and go.
       .filter((name) => !name.includes('/netns-') && name !== 'unknown-tables')
       .sort();
   expect(files(native)).toEqual(files(script));
@@ -127,7 +127,7 @@ test('both ways write one format', () => {
     expect.soft(read(native, name), name).toBe(read(script, name));
   for (const name of files(native).filter((each) => /^proc\/sys\/(?:kernel|vm)\//.test(each)))
     expect.soft(read(native, name), name).toBe(read(script, name));
-  // Of one process that does nothing.
+  // Lines of one idle process.
   const pid = readers[0]?.pid;
   const lines = (top: string | undefined, name: string) =>
     read(top, name)
@@ -149,7 +149,7 @@ test('both ways write one format', () => {
   expect(paths(native, 'slab-attributes')).toEqual(paths(script, 'slab-attributes'));
 });
 
-test('the script takes names out of what ss says as we do', () => {
+test('the script removes names from the output of ss as kdump-mem does', () => {
   const script = readFileSync(join(dir, 'snapshot.sh'), 'utf8');
   const [body] = /^nameless\(\) \{\n[\s\S]*?'\n\}\n/m.exec(script) ?? [];
   const tail = 'skmem:(r1280,rb131072,t0,tb16384,f0,w0,o0,bl0,d0) <->';
@@ -181,11 +181,11 @@ test('the script takes names out of what ss says as we do', () => {
   expect(ours).not.toMatch(/a b|old|Netid State z/);
 });
 
-/** What docs/snapshot.md says that the script takes. */
+/** Commands that the script needs, by docs/snapshot.md. */
 const COMMANDS =
   'sh tar gzip cat ls grep sed find xargs cksum tr cut head wc sort mkdir mktemp rm mv date dirname sleep';
 
-test('the script does with the commands that are named, and no other', () => {
+test('the script needs the documented commands, and no other', () => {
   const bin = join(dir, 'bin');
   mkdirSync(bin);
   for (const name of COMMANDS.split(' ')) {
@@ -205,7 +205,7 @@ test('the script does with the commands that are named, and no other', () => {
   expect(stdout).toContain('sample-2/memory\n');
 });
 
-test('the script says so where it does not take all cgroups', () => {
+test('the script reports that it does not capture all cgroups', () => {
   const bin = join(dir, 'many');
   mkdirSync(bin);
   const { stdout: find } = spawnSync('sh', ['-c', 'command -v find'], { encoding: 'utf8' });
@@ -230,7 +230,7 @@ while [ $at -le 20000 ]; do echo /sys/fs/cgroup/none$at/memory.stat; at=$((at + 
   expect(stdout).toContain('cgroups\tcut\tafter 20000 of them\n');
 });
 
-test('it says what it took, and what it was in the way of', () => {
+test('reports what it captured, and its impact', () => {
   const said = snapshotSchema.parse(JSON.parse(readFileSync(join(dir, 'snapshot.json'), 'utf8')));
   expect(said.sizeBytes).toBe(statSync(FILES.native).size);
   expect(said.priority.nice).toBeGreaterThanOrEqual(10);
@@ -239,7 +239,7 @@ test('it says what it took, and what it was in the way of', () => {
   expect(said.namespaces).toBeGreaterThan(1);
 });
 
-test('it names nobody where that is asked for', async () => {
+test('contains no names on request', async () => {
   const file = join(dir, 'nobody.tar.gz');
   const { status } = await kdumpMem(
     'snapshot',

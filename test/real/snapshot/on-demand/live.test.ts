@@ -17,10 +17,10 @@ import {
 } from '../guest-snapshot.js';
 
 const AMOUNT = 16 * 2 ** 20;
-/** Our own programs come and go between two answers; bytes. */
+/** Bytes that our own programs may change between two answers. */
 const DRIFT = 96 * 2 ** 20;
 
-// Before, by the snapshot, and after.
+// Before, from the snapshot, and after.
 describe.each(['5.10', '6.12'] as const)('live answers and those of a snapshot: %s', (kernel) => {
   const folder = mkdtempSync(join(tmpdir(), 'snapshot-'));
   const file = join(folder, 'guest.tar.gz');
@@ -50,7 +50,7 @@ describe.each(['5.10', '6.12'] as const)('live answers and those of a snapshot: 
     rmSync(folder, { recursive: true });
   });
 
-  test('a process that stood still has the same figures, to the byte', async () => {
+  test('an unchanged process has the same figures, to the byte', async () => {
     const captured = procsSchema.parse(await fromJson('procs', file));
     const of = ({ processes }: ProcsJson) => {
       const { ageSeconds, ...figures } = processes.find((one) => one.pid === pid) ?? {};
@@ -64,7 +64,7 @@ describe.each(['5.10', '6.12'] as const)('live answers and those of a snapshot: 
     expect(mappings).toEqual(before!.one.mappings);
   });
 
-  test('all processes but our own are there', async () => {
+  test('contains all processes except our own', async () => {
     const { processes, kernelThreads } = procsSchema.parse(await fromJson('procs', file));
     const ends = before!.procs.processes.filter(
       (one) => !after!.procs.processes.some((other) => other.pid === one.pid),
@@ -76,7 +76,7 @@ describe.each(['5.10', '6.12'] as const)('live answers and those of a snapshot: 
     expect(kernelThreads).toBeGreaterThan(10);
   });
 
-  test('memory is the same, within what moved; what cannot move to the byte', async () => {
+  test('memory is the same within what changed, and constant figures are the same to the byte', async () => {
     const captured = memorySchema.parse(await fromJson('memory', file));
     const [own, first, last] = [captured, before!.memory, after!.memory].map(({ memory }) =>
       categories(memory),
@@ -96,12 +96,12 @@ describe.each(['5.10', '6.12'] as const)('live answers and those of a snapshot: 
     );
   });
 
-  test('the log is that of the kernel’s own memory, message by message', async () => {
+  test('the log matches kernel memory, message by message', async () => {
     const { messages, overwritten, warnings } = logSchema.parse(await fromJson('log', file));
     expect(warnings).toEqual([]);
     expect(messages.length).toBeGreaterThanOrEqual(before!.log.messages.length);
     const known = new Map(after!.log.messages.map((message) => [message.seq, message]));
-    // What the kernel noted of callers is told by it alone where it was built to print it.
+    // The live log lacks the caller unless the kernel was built to print it.
     for (const { caller, comm, ...message } of messages) {
       const { caller: _, comm: __, ...kernels } = known.get(message.seq) ?? {};
       expect.soft(message).toEqual(kernels);

@@ -18,14 +18,14 @@ import {
 
 const MIB = 2 ** 20;
 
-describe('a snapshot where memory is short', () => {
+describe('a snapshot under memory pressure', () => {
   const folder = mkdtempSync(join(tmpdir(), 'pressure-'));
   const file = join(folder, 'guest.tar.gz');
   let guest: Guest;
 
-  const told = async (command: string) => (await guest.run(command)).output.toString();
+  const outputOf = async (command: string) => (await guest.run(command)).output.toString();
   const number = async (file_: string, name: string) =>
-    Number(new RegExp(`^${name}:? +(\\d+)`, 'm').exec(await told(`cat ${file_}`))?.[1]);
+    Number(new RegExp(`^${name}:? +(\\d+)`, 'm').exec(await outputOf(`cat ${file_}`))?.[1]);
   const kills = () => number('/proc/vmstat', 'oom_kill');
   const available = async () => (await number('/proc/meminfo', 'MemAvailable')) / 1024;
   const free = async (pids: readonly number[]) => {
@@ -34,7 +34,11 @@ describe('a snapshot where memory is short', () => {
         mayFail: true,
       });
   };
-  /** All but so many MiB are taken, the last ones bit by bit. @returns who took most, and the others */
+  /**
+   * Allocates all but this many MiB, the last ones in small steps.
+   *
+   * @returns the largest process, and the others
+   */
   const leaves = async (mib: number): Promise<[number, ...number[]]> => {
     const taker = async (most: number) =>
       takes(guest, Math.floor(Math.min((await available()) - mib, most) * MIB), 'lives');
@@ -60,7 +64,7 @@ describe('a snapshot where memory is short', () => {
   });
 
   test(
-    '120 MiB are available: it completes, and nobody is killed for it',
+    '120 MiB are available: completes, and no process is killed',
     async () => {
       const [eater, before] = [await leaves(120), await kills()];
       expect(await available()).toBeLessThan(150);
@@ -102,7 +106,7 @@ describe('a snapshot where memory is short', () => {
   );
 
   test(
-    'in a cgroup at its limit it completes, and says what it is',
+    'completes in a cgroup at its limit, and contains that cgroup',
     async () => {
       await guest.run(`echo ${16 * MIB} > /sys/fs/cgroup/limited/memory.high`);
       const { status, said } = await snapshotOf(guest, file, { group: 'limited' });
@@ -118,15 +122,16 @@ describe('a snapshot where memory is short', () => {
   );
 
   test(
-    'where no process can be started it completes without ss, or says what is missing',
+    'if no process can be started, completes without ss, or reports what is missing',
     async () => {
-      // At the most there are our own threads and one child: that one can then not be started.
+      // The maximum allows our own threads and one child, so that the child sometimes cannot be
+      // started.
       await guest.run('echo max > /sys/fs/cgroup/limited/memory.high; mkdir /sys/fs/cgroup/few');
       await snapshotOf(guest, file, { group: 'few' });
-      const most = Number(await told('cat /sys/fs/cgroup/few/pids.peak'));
+      const most = Number(await outputOf('cat /sys/fs/cgroup/few/pids.peak'));
       await guest.run(`echo ${most - 1} > /sys/fs/cgroup/few/pids.max`);
       const { status, said } = await snapshotOf(guest, file, { group: 'few' });
-      const refused = await told('cat /sys/fs/cgroup/few/pids.events');
+      const refused = await outputOf('cat /sys/fs/cgroup/few/pids.events');
       expect([status, said]).toEqual([0, expect.stringContaining('/s.tar.gz: ')]);
       expect(refused).toMatch(/^max [1-9]/);
       await isWhole();
@@ -136,7 +141,7 @@ describe('a snapshot where memory is short', () => {
   );
 
   test(
-    '--when takes one when memory becomes short, as a service that waits',
+    '--when takes a snapshot when memory becomes short, as a waiting service',
     async () => {
       const waits =
         'kdump-mem snapshot --when available=30%,oom --into /into --tmpfs --count 1 --json';
@@ -144,12 +149,12 @@ describe('a snapshot where memory is short', () => {
       await guest.run('until grep -q waits /tmp/waits; do usleep 50000; done', {
         timeoutMs: MOST_MS,
       });
-      expect(await told('ls /into')).toBe('');
+      expect(await outputOf('ls /into')).toBe('');
       const eater = await leaves(150);
       await guest.run('until grep -q due-end /tmp/due; do usleep 50000; done', {
         timeoutMs: MOST_MS,
       });
-      const [due] = (await told('cat /tmp/due'))
+      const [due] = (await outputOf('cat /tmp/due'))
         .trim()
         .split('\n')
         .map((line) => JSON.parse(line));
@@ -162,7 +167,7 @@ describe('a snapshot where memory is short', () => {
   );
 
   test(
-    'a kernel that was booted without pressure is told so',
+    'reports that the kernel was booted without PSI',
     async () => {
       const answer = await guest.run(
         'mount -t tmpfs none /proc/pressure 2>&1; kdump-mem snapshot --when psi=20 --into /into',

@@ -8,13 +8,13 @@ import { STALLED_READER } from '../../../support/stalled-reader.js';
 import { bring } from '../../snapshot/guest-snapshot.js';
 import { bootSystemd, MOST_MS, type SystemdGuest } from '../systemd-guest.js';
 
-/** Reads nothing of what it is sent: another user's, in a network namespace of its own. */
+/** Reads none of its data: belongs to another user, in a network namespace of its own. */
 const STALLED = {
   'stalled.pl': STALLED_READER,
   'etc/systemd/system/stalled.service':
     '[Service]\nUser=nobody\nPrivateNetwork=true\nExecStart=/usr/bin/perl /stalled.pl\n',
 };
-/** Takes more than its cgroup may have. */
+/** Allocates more than the limit of its cgroup. */
 const EATS = {
   'eats.pl': 'my $x = "x" x (200 << 20); sleep;\n',
   'etc/systemd/system/eats.service':
@@ -29,20 +29,24 @@ beforeAll(async () => {
   machine = await bootSystemd({ ...STALLED, ...EATS, [`${COLLECTOR}/.keep`]: '' });
   await machine.until('systemctl is-system-running | grep -qx running');
   await machine.inside('systemctl start stalled');
-  // As docs/install.md tells.
+  // As documented in docs/install.md.
   await machine.inside(
     'systemctl enable --now kdump-mem-watch kdump-mem-snapshot skcheck.timer 2>&1',
   );
 }, 3 * MOST_MS);
 afterAll(() => machine?.dispose());
 
-/** What a unit's own program wrote to the journal: systemd's words about it are not among them. */
+/** Messages of a unit's own program in the journal, without those of systemd. */
 const wrote = async (unit: string) =>
   (await machine.inside(`journalctl -u ${unit} _TRANSPORT=stdout -o cat --no-pager`))
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('-- '));
 
-/** Runs skcheck.service once, with these lines more. @returns the metrics that it has written */
+/**
+ * Runs skcheck.service once, with these additional lines.
+ *
+ * @returns the metrics that it has written
+ */
 async function looksWith(lines: string): Promise<string> {
   const folder = '/run/systemd/system/skcheck.service.d';
   await machine.inside(
@@ -58,7 +62,7 @@ const OWNER = /^skcheck_stale_owner_sockets\{comm="stalled",.*via="descriptor"\}
 
 describe('skcheck', () => {
   test(
-    'its timer writes whose socket is stalled',
+    'its timer writes the owner of the stalled socket',
     async () => {
       await machine.until(`test -e ${COLLECTOR}/skcheck.prom`);
       const metrics = await machine.inside(`cat ${COLLECTOR}/skcheck.prom`);
@@ -76,7 +80,7 @@ describe('skcheck', () => {
     ['CAP_SYS_PTRACE', 'netns-hidden', 0],
     ['CAP_DAC_READ_SEARCH', 'owner-unknown', 1],
   ])(
-    'without %s it says so: the unit has no more than it needs',
+    'reports what is missing without %s: the unit has only what it needs',
     async (right, code, stale) => {
       const metrics = await looksWith(`CapabilityBoundingSet=~${right}\\n`);
       expect(metrics).not.toMatch(OWNER);
@@ -88,7 +92,7 @@ describe('skcheck', () => {
   );
 
   test(
-    'where the collector has no folder it is one line and status 3',
+    "without the collector's folder, fails with one line and status 3",
     async () => {
       await machine.inside(`mv ${COLLECTOR} ${COLLECTOR}-away`);
       await machine.inside('systemctl start skcheck', true);
@@ -102,7 +106,7 @@ describe('skcheck', () => {
 });
 
 test(
-  'watch serves its metrics, and goes on with its store when it was killed',
+  'watch serves its metrics, and continues its store after a kill',
   async () => {
     const metrics = `exec 3<>/dev/tcp/127.0.0.1/9701; printf 'GET /metrics HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3`;
     const up = `grep -q '^kdump_mem_watch_up 1' <(${metrics})`;
@@ -124,15 +128,15 @@ test(
 );
 
 test(
-  'a kill by the OOM killer makes a snapshot that names who was killed',
+  'a kill by the OOM killer triggers a snapshot that names the victim',
   async () => {
     await machine.until('journalctl -u kdump-mem-snapshot _TRANSPORT=stdout | grep -q waits');
     await machine.inside('systemctl start eats');
     await machine.until('ls /var/lib/kdump-mem/*.tar.gz');
     const folder = mkdtempSync(join(tmpdir(), 'units-'));
     const file = join(folder, 'oom.tar.gz');
-    const there = (await machine.inside('ls /var/lib/kdump-mem/*.tar.gz')).trim();
-    await bring(machine.guest, `/proc/1/root${there}`, file);
+    const archives = (await machine.inside('ls /var/lib/kdump-mem/*.tar.gz')).trim();
+    await bring(machine.guest, `/proc/1/root${archives}`, file);
     expect((await kdumpMem('snapshot', '--verify', file)).status).toBe(0);
     const { stdout } = await kdumpMem('triage', '--from', file, '--json');
     const killed = hostTriageSchema.parse(JSON.parse(stdout)).findings.map(({ code }) => code);
@@ -145,12 +149,12 @@ test(
     const said = await wrote('kdump-mem-snapshot');
     expect(said[0]).toMatch(/^kdump-mem: waiting for memory pressure/);
     expect(said[1]).toMatch(/^\S+Z the OOM killer has killed 1 process$/);
-    expect(said.slice(2)).toEqual([expect.stringContaining(`${there}: `)]);
+    expect(said.slice(2)).toEqual([expect.stringContaining(`${archives}: `)]);
   },
   3 * MOST_MS,
 );
 
-test('what the sandboxes leave open is little', async () => {
+test('the sandboxes restrict the units', async () => {
   for (const unit of OURS) {
     const table = await machine.inside(`systemd-analyze security --no-pager ${unit}`);
     const score = Number(/ exposure level for \S+: ([\d.]+) /.exec(table)?.[1]);

@@ -45,10 +45,10 @@ interface Incident {
   readonly path?: string;
   /** Finding that names the owner. */
   readonly code: string;
-  /** The figure that holds what was made, and whether it is an estimate, with its bounds. */
+  /** The figure with the amount, and its bounds if it is an estimate. */
   readonly figure: string;
   readonly bounds?: readonly [string, string];
-  /** Where the owner is no process. */
+  /** Identifies findings whose owner is not a process. */
   readonly isOwn?: (figures: Found['figures']) => boolean;
 }
 
@@ -88,7 +88,8 @@ const INCIDENTS: readonly Incident[] = [
   { name: 'page tables', kind: 'tables', amount: LARGE, code: 'page-tables', figure: 'mostBytes' },
   { name: 'BPF maps', kind: 'bpf', amount: LARGE, code: 'vmalloc', figure: 'mapBytes' },
   { name: 'zombies', kind: 'zombies', amount: 120, code: 'zombies', figure: 'zombies' },
-  // Whoever starts a program on this machine waits in the same function for a moment, and may be named first.
+  // Programs that start processes on this machine briefly wait in the same function, and may be
+  // named first.
   {
     name: 'tasks in state D',
     kind: 'vforks',
@@ -128,13 +129,13 @@ async function triaged(): Promise<HostTriageJson> {
   return JSON.parse(stdout) as HostTriageJson;
 }
 
-/** Severe findings, but for zombies: init may take its time to reap those of a killed program. */
+/** Severe findings except zombies: init may reap those of a killed program late. */
 const severe = ({ findings }: HostTriageJson) =>
   findings
     .filter(({ severity, code }) => severity !== 'note' && code !== 'zombies')
     .map(({ code }) => code);
 
-/** Runs the program in a group of its own, in a cgroup if given, until `use` has ended. */
+/** Runs the program in a separate process group, in a cgroup if given, until `use` has finished. */
 async function during(
   args: readonly string[],
   use: (pid: number, made: number) => Promise<void>,
@@ -165,7 +166,7 @@ async function during(
   }
 }
 
-/** What grows between two snapshots, the category that grows, and who owns the growth. */
+/** Growth between two snapshots: program, amount, category and owner. */
 const GROWTHS = [
   ['anon', LARGE, 'anonymous', 'incident'],
   ['sysv', LARGE, 'shared', 'incident'],
@@ -182,7 +183,7 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)(
   'incidents on this machine (needs root, and no /proc/kcore)',
   () => {
     let before: HostTriageJson;
-    // A larger process than every incident that needs its memory, and page cache: neither is a cause.
+    // A larger process than every memory incident, and page cache: neither is a cause.
     const held = Math.ceil(1.3 * LARGE);
     const innocent = spawn('perl', [
       '-e',
@@ -217,7 +218,7 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)(
           expect(total).toBeLessThanOrEqual(2 * made);
         } else if (bounds) {
           const [least, most] = bounds.map((name) => figures[name]);
-          // What small datagrams pin may be two and a half times their payload.
+          // Small datagrams may pin two and a half times their payload.
           expect(Number(least)).toBeLessThanOrEqual(2.5 * made);
           if (most !== null) expect(Number(most)).toBeGreaterThanOrEqual(made);
           expect(found).toBeGreaterThanOrEqual(0.95 * made);
@@ -245,8 +246,8 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)(
 
       test('since the first sample of a store of watch', async () => {
         const store = join(folder, 'watch.ndjson');
-        const taken = await kdumpMem('watch', '--store', store, '--interval', '1', '--for', '2');
-        expect(taken.status).toBe(0);
+        const watchRun = await kdumpMem('watch', '--store', store, '--interval', '1', '--for', '2');
+        expect(watchRun.status).toBe(0);
         await during(['anon', `${LARGE}`], async (pid, made) => {
           const { stdout } = await kdumpMem('triage', '--baseline', store, '--json');
           const { findings, checked, unread } = JSON.parse(stdout) as HostTriageJson;
@@ -282,7 +283,7 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)(
               expect(Math.abs(found - made)).toBeLessThanOrEqual(0.05 * made);
               if (isProcess) expect(figures).toMatchObject({ pid, comm: 'incident' });
               else if (owner) expect(String(figures.cache)).toMatch(owner);
-              // A snapshot has no descriptors.
+              // A snapshot does not contain descriptors.
               if (kind === 'pipes' && index === 0)
                 expect(
                   findings.filter((one) => one.code === 'pipes' && isOf(one, pid)),
@@ -339,7 +340,7 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)(
       }
     });
 
-    test('afterwards nothing of it is left', async () => {
+    test('afterwards no finding remains', async () => {
       await delay(500);
       const after = await triaged();
       expect(after.findings.filter((each) => isOf(each, -1))).toEqual([]);

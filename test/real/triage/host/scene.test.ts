@@ -75,7 +75,7 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)('triage of this machine',
     rmSync(folder, { recursive: true });
   });
 
-  test('names the process and the cgroup, and nothing else that is severe', async () => {
+  test('names the process and the cgroup, and no other severe problem', async () => {
     const answer = await triaged();
     const found = own(answer, scene.pid ?? 0, cgroup);
     const sockets = found.filter(({ code }) => code === 'unread-sockets');
@@ -96,13 +96,13 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)('triage of this machine',
     const others = severe(answer).filter(
       (code) => !['cgroup-near-limit', 'zombies'].includes(code),
     );
-    // What other programs caused before may have ended.
+    // Problems of other programs may have ended since.
     expect(severe(before)).toEqual(expect.arrayContaining(others));
   });
 
   test('a snapshot of it has the same findings', async () => {
     const path = join(folder, 'scene.tar.gz');
-    // A process that exits amid a snapshot leaves a gap in it.
+    // A process that exits during a snapshot leaves a gap in it.
     for (let times = 0; times < 5; times++) {
       await kdumpMem('snapshot', '-o', path, '--force');
       const { checked } = await triaged('--from', path);
@@ -118,13 +118,13 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)('triage of this machine',
     const [live, captured] = [await triaged(), await triaged('--from', path)];
     expect(keys(captured)).toEqual(keys(live));
     expect(captured.checked).toEqual(expect.arrayContaining(['cgroups', 'processes', 'limits']));
-    // Descriptors are not part of it.
+    // It does not contain descriptors.
     expect(captured.unread.map(({ check }) => check)).toContain('shared-memory');
     expect(captured.captured).not.toBeNull();
     expect(live.captured).toBeNull();
   });
 
-  test('another user gets the findings that are readable, and what is not', async () => {
+  test('another user gets the readable findings, and a list of unreadable data', async () => {
     const [command = '', ...args] = [
       ...['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'],
       ...[process.execPath, 'dist/bin/kdump-mem.js', 'triage', '--json'],
@@ -136,7 +136,7 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)('triage of this machine',
     expect(answer.checked).not.toContain('sockets');
   });
 
-  test('--brief is the headline and one line for each finding', async () => {
+  test('--brief prints the headline and one line for each finding', async () => {
     const { stdout } = await kdumpMem('triage', '--brief');
     const [headline = '', ...lines] = stdout.trim().split('\n');
     expect(headline).toMatch(/Linux .* UTC\. /);
@@ -144,7 +144,7 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)('triage of this machine',
     expect(lines.join('\n')).toContain(`Zombies: ${ZOMBIES} exited children of pid ${scene.pid}`);
   });
 
-  test('without the scene, nothing of it is left', async () => {
+  test('without the scene, its findings are gone', async () => {
     if (scene.kill('SIGKILL')) await once(scene, 'exit');
     await delay(500);
     const after = await triaged();

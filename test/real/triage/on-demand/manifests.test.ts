@@ -8,10 +8,10 @@ const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 const FOLDER = `${ROOT}deploy/kubernetes/`;
 const MANIFEST = `${FOLDER}triage-job.yaml`;
 
-/** What is wrong with each manifest of a file, as the API of Kubernetes has it. */
+/** Errors of each manifest in a file, by the Kubernetes API. */
 function wrongIn(file: string): (string | null)[] {
-  const told = execFileSync(process.execPath, [`${ROOT}test/clusters/validate.mjs`, file]);
-  return JSON.parse(told.toString());
+  const output = execFileSync(process.execPath, [`${ROOT}test/clusters/validate.mjs`, file]);
+  return JSON.parse(output.toString());
 }
 
 test.each([
@@ -20,7 +20,7 @@ test.each([
   ['skcheck-podmonitor.yaml', 1],
   ['snapshot-daemonset.yaml', 1],
   ['triage-job.yaml', 1],
-])('%s is of the API of Kubernetes, or of the Prometheus operator', (file, documents) => {
+])('%s conforms to the API of Kubernetes, or of the Prometheus operator', (file, documents) => {
   expect(wrongIn(`${FOLDER}${file}`)).toEqual(Array(documents).fill(null));
   expect(readdirSync(FOLDER)).toHaveLength(5);
 });
@@ -36,7 +36,7 @@ test.each([
   ['skcheck-podmonitor', 'port: metrics', 'port: 9700'],
   ['skcheck-podmonitor', 'interval: 60s', 'interval: often'],
   ['network-policy', 'policyTypes: ["Ingress", "Egress"]', 'policyTypes: Ingress'],
-])('%s: %s is held against it: %s is refused', (file, right, wrong) => {
+])('%s: replacing %s by an invalid value: %s is refused', (file, right, wrong) => {
   const folder = new DumpDirectory();
   const text = readFileSync(`${FOLDER}${file}.yaml`, 'utf8');
   expect(text).toContain(right);
@@ -52,12 +52,13 @@ test('there are as many shards as pods', () => {
   expect(shards).toBe(completions);
 });
 
-test('an image that nobody has put in place is no name of an image: its pod says InvalidImageName', () => {
+test('the placeholder image is not a valid name: its pod reports InvalidImageName', () => {
   const images = readdirSync(FOLDER).flatMap((file) => [
     ...readFileSync(`${FOLDER}${file}`, 'utf8').matchAll(/^ +image: (\S+)$/gm),
   ]);
   expect(images).toHaveLength(3);
   const { version } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8'));
-  // Repositories are written small (the grammar of distribution/reference), registries without a dot too.
+  // Repository names are lower case (the grammar of distribution/reference), and so are registries
+  // without a dot.
   for (const [, image = ''] of images) expect(image).toBe(`YOUR-REGISTRY/kdump-mem:${version}`);
 });

@@ -15,7 +15,7 @@ const POD = '11111111-2222-3333-4444-555555555555';
 const folder = new DumpDirectory();
 afterAll(() => folder.dispose());
 
-/** The blocks of SQL in docs/triage-queries.md, by the comment that each begins with. */
+/** The SQL blocks in docs/triage-queries.md, by their leading comments. */
 const queries = new Map(
   [
     ...readFileSync(`${ROOT}docs/triage-queries.md`, 'utf8').matchAll(
@@ -33,9 +33,9 @@ function ask(name: string): Record<string, unknown>[] {
   );
 }
 
-/** A dump that crashed, with what a test says of it. */
+/** A dump of a crash, with the fields of a test. */
 function crashed(dump: string, at: string, more: Partial<SummaryJson>): string {
-  const told: SummaryJson = {
+  const summary: SummaryJson = {
     ...failedJson(
       { code: '', message: '', signal: null },
       { buildId: 'ab'.repeat(20), crashTime: Date.parse(at) / 1000 },
@@ -56,7 +56,7 @@ function crashed(dump: string, at: string, more: Partial<SummaryJson>): string {
     mtime: '2026-11-20T04:12:00.000Z',
     rulesFile: null,
   };
-  return `${JSON.stringify(triageLineSchema.parse(lineJson(filed, told, 1)))}\n`;
+  return `${JSON.stringify(triageLineSchema.parse(lineJson(filed, summary, 1)))}\n`;
 }
 
 const owner = (name: string, bytes: number): SummaryJson['topOwner'] => ({
@@ -89,7 +89,7 @@ beforeAll(async () => {
       cgroups: [pinned('x', 1), pinned('y', 2)],
     }),
     crashed('/c', '2026-11-23T00:00:00Z', { topOwner: owner('nginx', 1), cgroups: null }),
-    // A copy of /b, of which less can be read.
+    // A copy of /b, with less readable data.
     crashed('/copy', '2026-11-22T23:59:59Z', {
       nodename: '/b',
       complete: false,
@@ -99,7 +99,7 @@ beforeAll(async () => {
   folder.write('crashes-1.ndjson', lines.join(''));
 });
 
-test('the page has all that is promised', () => {
+test('the page has all documented queries', () => {
   expect([...queries.keys()]).toEqual([
     ...['lines', 'top owners by release', 'panics per week', 'pinned bytes per pod'],
     'what could not be read',
@@ -127,7 +127,7 @@ test('pinned bytes per pod', () => {
   expect(ask('pinned bytes per pod')).toEqual([{ pod: POD, dumps: '2', pinnedBytes: '10' }]);
 });
 
-test('what could not be read', () => {
+test('unreadable dumps', () => {
   expect(ask('what could not be read')).toEqual([
     { code: 'not-a-dump', dumps: '1', one: `${ROOT}README.md` },
   ]);

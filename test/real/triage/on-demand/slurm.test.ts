@@ -31,7 +31,7 @@ const outputs = () => readdirSync(environment.TRIAGE!).toSorted();
 const runs = () =>
   outputs().map((name) => parseRun(readFileSync(join(environment.TRIAGE!, name), 'utf8')));
 
-test('the tasks of an array have each dump once', () => {
+test('the tasks of an array process each dump once', () => {
   slurm.submit(SCRIPT, `0-${TASKS - 1}`, environment);
   expect(outputs()).toEqual([0, 1, 2, 3].map((index) => `crashes-${index}.ndjson`));
   const all = runs().flatMap(({ lines }) => lines.map(({ dump }) => dump));
@@ -41,7 +41,7 @@ test('the tasks of an array have each dump once', () => {
   );
 });
 
-test('a task that was lost is submitted again by itself', () => {
+test('a lost task is resubmitted on its own', () => {
   const before = runs();
   rmSync(join(environment.TRIAGE!, 'crashes-2.ndjson'));
   slurm.submit(SCRIPT, '2', environment);
@@ -50,6 +50,6 @@ test('a task that was lost is submitted again by itself', () => {
     before.map(({ lines }) => lines.map(({ dump }) => dump)),
   );
   expect(after[2]?.end.resumed).toBe(0);
-  // What it says beside its lines is not lost.
+  // Its messages besides the lines are kept.
   expect(readdirSync(slurm.folder).filter((name) => name.endsWith('-2.log'))).toHaveLength(2);
 });

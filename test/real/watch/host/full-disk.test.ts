@@ -4,8 +4,9 @@ import { watchSampleSchema, watchSchema } from '../../../../src/answers/watch/sc
 import { commandPath } from '../../../support/cli.js';
 
 /**
- * Runs a script where /mnt is a file system that has so much room; root alone may. `begin` starts a watch that stores
- * into `w`, `said WORDS` waits until it has said that, `stored` until there is one line more, `end` ends it.
+ * Runs a script with a small file system at /mnt; only root can. `begin` starts a watch that stores
+ * into `w`, `said WORDS` waits until it has printed that, `stored` until there is one more line,
+ * `end` stops it.
  */
 function inSmallRoom(kilobytes: number, script: string) {
   const whole = `set -e
@@ -26,13 +27,13 @@ ${script}`;
   expect({ status, stderr }).toMatchObject({ status: 0 });
   return {
     stderr,
-    told: watchSchema.parse(JSON.parse(answer)),
+    answer: watchSchema.parse(JSON.parse(answer)),
     samples: lines.map((line) => watchSampleSchema.parse(JSON.parse(line))),
   };
 }
 
-test('on a full disk no line is cut, that is said once, and the next that is stored says how many are missing', () => {
-  const { told, samples, stderr } = inSmallRoom(
+test('on a full disk writes no partial line, reports that once, and then the number of missing samples', () => {
+  const { answer, samples, stderr } = inSmallRoom(
     1024,
     `begin; stored
 head -c 2M /dev/zero >full 2>/dev/null || true
@@ -43,12 +44,12 @@ said 'not stored'; sleep 0.5; rm full; stored; end`,
   ]);
   const missing = samples.reduce((sum, { lostBefore }) => sum + lostBefore, 0);
   expect(missing).toBeGreaterThan(0);
-  expect(told).toMatchObject({ store: { notStored: missing }, complete: false });
-  expect(told.samples).toBe(samples.length + missing);
+  expect(answer).toMatchObject({ store: { notStored: missing }, complete: false });
+  expect(answer.samples).toBe(samples.length + missing);
 });
 
-test('with few descriptors left a sample is lost, and that is said and counted', () => {
-  const { told, samples, stderr } = inSmallRoom(
+test('with few descriptors left a sample is lost, reported and counted', () => {
+  const { answer, samples, stderr } = inSmallRoom(
     2048,
     `begin; stored
 prlimit --pid $watch --nofile=1:1024; said 'sample failed'
@@ -57,7 +58,7 @@ prlimit --pid $watch --nofile=1024:1024; stored; end`,
   expect(stderr).toMatch(/sample failed: .*EMFILE/);
   const lost = samples.reduce((sum, { lostBefore }) => sum + lostBefore, 0);
   expect(lost).toBeGreaterThan(0);
-  expect(told.lostSamples).toBe(lost);
+  expect(answer.lostSamples).toBe(lost);
   for (const { processes, categories } of samples) {
     expect(processes.length).toBeGreaterThan(0);
     expect(categories).not.toBeNull();

@@ -34,7 +34,7 @@ function accepted(metrics: string): void {
   expect(check).toMatchObject({ status: 0, stdout: '', stderr: '' });
 }
 
-test('metrics are what promtool takes without a word, hostile names and all', async () => {
+test('promtool accepts the metrics, including hostile names', async () => {
   const file = join(dir, 'watch.ndjson');
   const rhythm = RHYTHMS['a backup each night']!;
   const samples = [...week({ rhythm, seed: 5, leak: 1, days: 3, leaks: 'anonymous' })];
@@ -56,7 +56,7 @@ test('the alert rules', () => {
   expect(run.stdout).toContain('SUCCESS');
 });
 
-test('prometheus scrapes a watch, the rules load, and every panel can be asked', async () => {
+test("prometheus scrapes a watch, the rules load, and every panel's query succeeds", async () => {
   const args = ['watch', '--interval', '1', '--listen', '127.0.0.1:0'];
   const watch = spawn(process.execPath, [commandPath('kdump-mem'), ...args]);
   started.push(watch);
@@ -81,12 +81,15 @@ test('prometheus scrapes a watch, the rules load, and every panel can be asked',
   started.push(server);
   const api = `http://127.0.0.1:${port}/api/v1`;
   const anonymous = 'query?query=kdump_mem_memory_bytes{category="anonymous"}';
-  expect(await asked(`${api}/${anonymous}`, /"value":\[[\d.]+,"[1-9]/)).toContain('"success"');
-  expect(await asked(`${api}/rules`, /"health":"ok"/)).not.toContain('"health":"err"');
+  expect(await answerFrom(`${api}/${anonymous}`, /"value":\[[\d.]+,"[1-9]/)).toContain('"success"');
+  expect(await answerFrom(`${api}/rules`, /"health":"ok"/)).not.toContain('"health":"err"');
   for (const expression of panelExpressions()) {
-    const answer = await asked(`${api}/query?query=${encodeURIComponent(expression)}`, /"status"/);
+    const answer = await answerFrom(
+      `${api}/query?query=${encodeURIComponent(expression)}`,
+      /"status"/,
+    );
     expect(`${expression}: ${answer}`).toContain('"status":"success"');
-    // Nothing grows in seconds.
+    // Nothing grows within seconds.
     expect(`${expression}: ${answer}`).toMatch(
       /"result":\[\{|_growth_|_exhausted_|_growing|increase/,
     );
@@ -98,7 +101,7 @@ test('prometheus scrapes a watch, the rules load, and every panel can be asked',
 test('the systemd unit', () => {
   const text = readFileSync(join(DEPLOY, 'systemd/kdump-mem-watch.service'), 'utf8');
   const unit = join(dir, 'kdump-mem-watch.service');
-  // Wherever kdump-mem is installed: here something else has to stand for it.
+  // The path of an installed kdump-mem: here another program replaces it.
   writeFileSync(unit, text.replace('/usr/local/bin/kdump-mem', '/bin/true'));
   const check = spawnSync('systemd-analyze', ['verify', '--man=no', unit], { encoding: 'utf8' });
   expect(check).toMatchObject({ status: 0, stderr: '' });
@@ -112,14 +115,14 @@ function panelExpressions(): string[] {
   );
 }
 
-/** Asks again until the answer has what is waited for, for at most a minute and a half. */
-async function asked(url: string, until: RegExp): Promise<string> {
+/** Retries until the answer matches, for at most a minute and a half. */
+async function answerFrom(url: string, until: RegExp): Promise<string> {
   let text = '';
   for (let tries = 0; tries < 180; tries++) {
     try {
       text = await (await fetch(url)).text();
     } catch {
-      // It is starting.
+      // Still starting.
     }
     if (until.test(text)) return text;
     await delay(500);
