@@ -33,7 +33,7 @@ describe('on this machine', () => {
     rmSync(folder, { recursive: true });
   });
 
-  test('a deleted file belongs to the process that has it open, any other has its path', () => {
+  test('attributes a deleted file to the process that has it open, and any other to its path', () => {
     const found = sharedFiles(liveHost).filter(({ name }) => name.startsWith(folder));
     expect(found).toEqual([
       { kind: 'file', name: `${folder}/gone (deleted)`, pid: process.pid, bytes: 7 * MIB },
@@ -42,7 +42,7 @@ describe('on this machine', () => {
   });
 });
 
-/** A machine made up of links of descriptors, texts and files. */
+/** A machine with these links of descriptors, texts and files. */
 function host(parts: {
   readonly links?: Readonly<Record<string, string>>;
   readonly texts?: Readonly<Record<string, string>>;
@@ -72,7 +72,7 @@ function host(parts: {
 
 const MOUNTS = '20 1 0:20 / /dev/shm rw - tmpfs tmpfs rw\n21 1 0:21 / /nfs rw - nfs server:/ rw\n';
 
-test('a memfd counts once, with one of its processes', () => {
+test('counts a memfd once, with one of its processes', () => {
   const memfd = { inode: 5, bytes: 400 * MIB, isTmpfs: true };
   const found = sharedFiles(
     host({
@@ -83,14 +83,14 @@ test('a memfd counts once, with one of its processes', () => {
   expect(found).toEqual([{ kind: 'file', name: 'memfd:cache', pid: 7, bytes: 400 * MIB }]);
 });
 
-test('huge pages of hugetlb are not in this category', () => {
+test('excludes huge pages of hugetlb', () => {
   const links = { '/proc/7/fd/3': '/memfd:huge (deleted)' };
   expect(sharedFiles(host({ links, files: { '/proc/7/fd/3': { inode: 5, bytes: MIB } } }))).toEqual(
     [],
   );
 });
 
-test('a file system that may not respond is not queried', () => {
+test('does not access a file system that may not respond', () => {
   const asked: string[] = [];
   const source = host({
     links: { '/proc/7/fd/3': '/nfs/x (deleted)', '/proc/7/fd/4': '/dev/shm/y (deleted)' },
@@ -111,7 +111,7 @@ test('a file system that may not respond is not queried', () => {
   expect(asked).toEqual(['/proc/7/fd/4']);
 });
 
-test('a System V segment has its creator; damaged lines are no segments', () => {
+test('attributes a System V segment to its creator, and skips damaged lines', () => {
   const heading =
     'key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime ctime rss swap';
   const line = '0 32769 600 9437184 77 78 0 0 0 0 0 0 0 0 8388608 1048576';
@@ -124,15 +124,15 @@ test('a System V segment has its creator; damaged lines are no segments', () => 
 
 test.each([
   ['attached last', '1700000000 1600000000', 78],
-  ['detached since: the last pid is of that', '1700000000 1700000001', null],
+  ['detached since: the last pid did that', '1700000000 1700000001', null],
   ['both in one second: the order is unknown', '1700000000 1700000000', null],
-])('the last attach of a segment, %s', (_, times, pid) => {
+])('reports the last attach of a segment, %s', (_, times, pid) => {
   const line = `0 7 600 9437184 77 78 1 0 0 0 0 ${times} 0 9437184 0`;
   const [segment] = sharedFiles(host({ texts: { '/proc/sysvipc/shm': `heading\n${line}` } }));
   expect(segment?.attached).toEqual({ at: new Date(1700000000000), pid });
 });
 
-test('a scan ends in time, with what was found', () => {
+test('stops a scan at its time limit, with the results so far', () => {
   let time = 0;
   const links = Object.fromEntries(
     Array.from({ length: 50 }, (_, fd) => [`/proc/7/fd/${fd + 10}`, `/memfd:${fd} (deleted)`]),
@@ -147,7 +147,7 @@ test('a scan ends in time, with what was found', () => {
   expect(found.length).toBeLessThan(10);
 });
 
-test('a substitute for a host has no data', () => {
+test('returns no data for a substitute host', () => {
   const { file, ...captured } = host({});
   expect(file).toBeDefined();
   expect(sharedFiles(captured)).toEqual([]);

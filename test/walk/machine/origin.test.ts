@@ -10,7 +10,7 @@ const bootId = kernel.symbol('sysctl_bootid') ?? 0n;
 const UUID = '5a0b3c0e-9a4e-4d4c-8a84-0123456789ab';
 const bytes = Buffer.from(UUID.replaceAll('-', ''), 'hex');
 
-/** A fixture has what questions read: its page may lack the id. */
+/** Fixtures contain only what the commands read: the page of the id may be missing. */
 const asked = (damage: Damage, id: Uint8Array = Buffer.alloc(16)) =>
   kernelOrigin(
     damagedKernel(
@@ -29,21 +29,21 @@ const asked = (damage: Damage, id: Uint8Array = Buffer.alloc(16)) =>
     ),
   );
 
-test('when a dump is of, and of which host', () => {
+test('reports the time of capture and the host of a dump', () => {
   const { at, host, uptime } = asked(UNDAMAGED);
-  // The guest was booted on the day on which fixtures were made, and dumped seconds later.
+  // The guest was booted on the day the fixtures were made, and dumped seconds later.
   expect(at?.toISOString()).toMatch(/^20\d\d-\d\d-\d\dT/);
   expect(uptime).toBeGreaterThan(1);
   expect(uptime).toBeLessThan(600);
   expect(host).toBe('(none)');
 });
 
-test('the boot’s id as /proc prints it; none before somebody asked for it', () => {
+test('reports the boot id as /proc prints it, and null before its first read', () => {
   expect(asked(UNDAMAGED, bytes).bootId).toBe(UUID);
   expect(asked(UNDAMAGED).bootId).toBeNull();
 });
 
-test('what cannot be read is not told', () => {
+test('reports unreadable values as null', () => {
   const gone = (symbol: string): Damage => ({
     patches: [],
     denials: [{ address: kernel.symbol(symbol) ?? 0n, length: 512, code: 'filtered' }],

@@ -5,7 +5,7 @@ import { memoryPieces } from '../../../src/walk/pages/memory-pieces.js';
 
 const PAGE = 64;
 
-/** Memory of which some stretches are there; a byte is its address modulo 251. */
+/** Memory with gaps; each byte is its address modulo 251. */
 function memory(there: readonly (readonly [start: number, end: number])[]) {
   return (address: bigint, length: number): DataView => {
     const start = Number(address);
@@ -16,7 +16,7 @@ function memory(there: readonly (readonly [start: number, end: number])[]) {
 }
 
 describe('memoryPieces', () => {
-  test('a segment that begins and ends within a page is read to the byte', () => {
+  test('reads a segment that begins and ends within a page to the byte', () => {
     const pieces = [...memoryPieces(memory([[100, 300]]), 0n, 512, PAGE)];
     expect(pieces[0]).toEqual({ kind: 'hole', address: 0n, length: 100, code: 'absent' });
     expect(pieces.at(-1)).toEqual({ kind: 'hole', address: 300n, length: 212, code: 'absent' });
@@ -24,7 +24,7 @@ describe('memoryPieces', () => {
     expect(bytes).toEqual(Array.from({ length: 200 }, (_, i) => (100 + i) % 251));
   });
 
-  test('bytes within a page, between bytes that are missing, are found where a page may be partial', () => {
+  test('finds single bytes between missing ones if a page may be partial', () => {
     const read = memory([
       [70, 80],
       [90, 91],
@@ -39,7 +39,7 @@ describe('memoryPieces', () => {
     ]);
   });
 
-  test('what lies behind a missing page table is told apart, and not joined with what is missing', () => {
+  test('does not merge memory behind a missing page table with other missing memory', () => {
     const read = (address: bigint): DataView => {
       if (address < 64n) throw new ReadError('filtered', address);
       throw new PageTableError('filtered', address);
@@ -50,7 +50,7 @@ describe('memoryPieces', () => {
     ]);
   });
 
-  test('pieces cover any range without gaps, and holes that touch are one', () => {
+  test('covers any range without gaps, and merges adjacent holes', () => {
     const stretches = fc.array(fc.tuple(fc.nat(1000), fc.nat(300)), { maxLength: 4 });
     fc.assert(
       fc.property(
