@@ -8,7 +8,7 @@ const anyNumber = fc.oneof(
   fc.constantFrom(2 ** 32 - 1, 2 ** 32, 2 ** 52),
 );
 
-it('sorts numbers of up to 53 bits, stably', () => {
+it('sorts numbers of up to 53 bits stably', () => {
   fc.assert(
     fc.property(fc.array(anyNumber, { maxLength: 300 }), fc.nat(300), (values, length) => {
       const taken = Math.min(length, values.length);
