@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { ofThreads } from '../../../../src/leaks/record/tracefs/commands.js';
 
-test('what other threads allocate says that the place was free, and is not followed', () => {
+test('treats allocations of other threads as proof of a free, and does not follow them', () => {
   const told: string[] = [];
   const sink = ofThreads(
     {

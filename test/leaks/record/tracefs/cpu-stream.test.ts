@@ -3,20 +3,20 @@ import { CpuStream } from '../../../../src/leaks/record/tracefs/cpu-stream.js';
 import { Merge } from '../../../../src/leaks/record/tracefs/drain.js';
 import { KERNELS, pagesOf, planOf, type Stream, streamOf } from './streams.js';
 
-/** One event, as both tell it: microseconds, what, number of the first frame, frames, thread, its stack's functions. */
+/** One event in a notation of both sources: microseconds, kind, first frame, frames, thread, functions of its stack. */
 type Told = string;
 
-describe.each(KERNELS)('pages of a kernel beside its own text: %s', (kernel) => {
+describe.each(KERNELS)('pages of a kernel compared with its text trace: %s', (kernel) => {
   const stream = streamOf(kernel);
 
-  test('each event is there once, with its time, frame, order, thread and stack', () => {
+  test('contain each event once, with time, frame, order, thread and stack', () => {
     const told = inPages(stream);
     const expected = inText(stream);
     expect(expected.length).toBeGreaterThan(150);
     expect(told.toSorted()).toEqual(expected.toSorted());
   });
 
-  test('they are told in the order of their times', () => {
+  test('yield events in time order', () => {
     const times = inPages(stream).map((one) => Number(one.split(' ')[0]));
     expect(times).toEqual(times.toSorted((one, other) => one - other));
   });
@@ -52,7 +52,7 @@ function inPages(stream: Stream): Told[] {
 const EVENT =
   /-(?<tid>\d+) +\[\d+\] \S+ +(?<seconds>\d+)\.(?<micro>\d{6}): (?:mm_page_(?<what>alloc|free): page=\S+ pfn=(?<pfn>0x[0-9a-f]+|\d+) order=(?<order>\d+)|<stack trace>)/;
 
-/** By the kernel's text alone: a stack is that of its thread's last allocation. */
+/** From the kernel's text alone: a stack belongs to the last allocation of its thread. */
 function inText({ allocationsText, freesText }: Stream): Told[] {
   const told: Told[] = [];
   const last = new Map<string, number>();
@@ -77,7 +77,7 @@ function inText({ allocationsText, freesText }: Stream): Told[] {
   return told;
 }
 
-/** Rounded as the kernel rounds (ns2usecs in kernel/trace/trace.c). */
+/** Rounds like the kernel (ns2usecs in kernel/trace/trace.c). */
 function microseconds(time: number): number {
   return Math.floor((time + 500) / 1000);
 }
