@@ -35,19 +35,19 @@ function taken(text: string, name = 'earlier'): EarlierLines {
   return told;
 }
 
-test('a dump that has another size or time is not known', () => {
+test('does not match a dump with another size or modification time', () => {
   const told = taken(`${line('/a')}\n${line('/b')}\n`);
   expect(told.find(facts('/a'))).toMatchObject({ dump: '/a', ok: false });
   expect(told.find(facts('/a', 101))).toBeUndefined();
   expect(told.find({ ...facts('/a'), mtime: '2026-11-20T04:12:01.000Z' })).toBeUndefined();
-  // Other rules find something else.
+  // Other rules have other findings.
   expect(told.find({ ...facts('/a'), rulesFile: 'ab'.repeat(32) })).toBeUndefined();
   expect(told.text('/b')).toBe(line('/b'));
   told.close();
 });
 
 test.each([1, 20, 60])(
-  'a last line that lacks %i bytes is none, and the next begins in its place',
+  'drops a last line that lacks %i bytes, and writes the next in its place',
   (lost) => {
     const whole = `${line('/a')}\n${line('/b')}\n`;
     const file = join(folder.path, 'out');
@@ -66,7 +66,7 @@ test.each([1, 20, 60])(
   },
 );
 
-test('of two lines of a dump the later counts', () => {
+test('uses the later of two lines about a dump', () => {
   const told = taken(`${line('/a', 1)}\n${line('/b')}\n${line('/a', 2)}\n`);
   expect(told.find(facts('/a', 1))).toBeUndefined();
   expect(told.find(facts('/a', 2))).toBeDefined();
@@ -77,15 +77,15 @@ test('of two lines of a dump the later counts', () => {
 test.each([
   ['a dump', 'KDUMP   and more\n'],
   ['another JSON', '{"schema":"kdump-mem.socket/1"}\n'],
-  ['no line at all', 'something else without an end'],
+  ['text without a line end', 'something else without an end'],
   [
     'a line that is damaged',
     `${line('/a')}\n{"schema":"kdump-mem.triage-line/1","dump":\n${line('/b')}\n`,
   ],
-  ['findings that are none', line('/a').replace('"findings":null', '"findings":[null]')],
+  ['malformed findings', line('/a').replace('"findings":null', '"findings":[null]')],
   ['findings that are a number', line('/a').replace('"findings":null', '"findings":5')],
   ['a release that is a number', line('/a').replace('"release":null', '"release":5')],
-])('%s is not written over', (_, text) => {
+])('does not overwrite %s', (_, text) => {
   const file = join(folder.path, 'out');
   writeFileSync(file, text.endsWith('}') ? `${text}\n` : text);
   const told = new EarlierLines(parseLine);
@@ -95,7 +95,7 @@ test.each([
   told.close();
 });
 
-test('a run that was killed in its first line is gone on with', () => {
+test('resumes a run that was killed during its first line', () => {
   const file = join(folder.path, 'out');
   writeFileSync(`${file}.part`, line('/a').slice(0, 50));
   const told = new EarlierLines(parseLine);
@@ -104,7 +104,7 @@ test('a run that was killed in its first line is gone on with', () => {
   told.close();
 });
 
-test('lines that lack what later versions added, or have more, are lines', () => {
+test('accepts lines with fewer or more fields than this version writes', () => {
   const { rulesFile, ...older } = JSON.parse(line('/a'));
   expect(rulesFile).toBeNull();
   const told = taken(`${JSON.stringify({ ...older, added: 1 })}\n`);
@@ -112,10 +112,10 @@ test('lines that lack what later versions added, or have more, are lines', () =>
   told.close();
 });
 
-/** Of failed dumps. */
+/** Lines of failed dumps. */
 const TOLD = { ok: false, complete: false, findings: [] };
 
-test('of two runs with one output none copies what it did not write', () => {
+test('copies no line of another run if two runs have one output', () => {
   const file = join(folder.path, 'out');
   const [told, others] = [new EarlierLines(parseLine), new EarlierLines(parseLine)];
   const output = new FiledLines(file, told);
@@ -125,13 +125,13 @@ test('of two runs with one output none copies what it did not write', () => {
   expect(late).toThrow(/another run is writing to .*out\.part/);
   output.finish(['/a'], '{}');
   expect(readFileSync(file, 'utf8')).toBe(`${line('/a')}\n{}\n`);
-  // Its file is gone by now.
+  // Its file was removed.
   expect(() => other.finish([], '{}')).toThrow(/another run/);
   expect(readFileSync(file, 'utf8')).toBe(`${line('/a')}\n{}\n`);
   for (const one of [output, other, told, others]) one.close();
 });
 
-test('a link or a fifo is refused before anything is looked at', () => {
+test('refuses a link or a FIFO before it reads dumps', () => {
   const told = new EarlierLines(parseLine);
   const [link, fifo] = [join(folder.path, 'link'), join(folder.path, 'fifo')];
   symlinkSync('target', link);
