@@ -3,7 +3,7 @@ import { KeptPages, WHOLE } from '../../src/extract/kept-pages.js';
 
 const PAGE = 4096;
 
-test('bytes are kept to the byte, over the ends of pages', () => {
+test('keeps bytes exactly, across page boundaries', () => {
   const kept = new KeptPages(PAGE);
   kept.keep(3 * PAGE + 4093, 5);
   kept.keep(3 * PAGE + 17, 30);
@@ -19,7 +19,7 @@ test('bytes are kept to the byte, over the ends of pages', () => {
   expect(kept.rangesOf(8)).toEqual([]);
 });
 
-test('pages that were kept alike go on by themselves', () => {
+test('keeps equal pages independent of each other', () => {
   const kept = new KeptPages(PAGE);
   const count = 20_000;
   for (let page = 0; page < count; page++) kept.keep(page * PAGE + 64, 8);

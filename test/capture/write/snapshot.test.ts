@@ -54,7 +54,7 @@ async function readBack(archive: Buffer): Promise<CapturedHost> {
 }
 
 describe('a snapshot', () => {
-  test('reads as its host did', async () => {
+  test('reads like its host', async () => {
     const { snapshot, archive } = await taken(WEB_HOST);
     const host = await readBack(archive);
     expect(host.damage).toEqual([]);
@@ -77,7 +77,7 @@ describe('a snapshot', () => {
     });
   });
 
-  test('has the lines of processes that have memory, and of cgroups, by their paths', async () => {
+  test('has the lines of processes with memory, and of cgroups, by path', async () => {
     const { files } = await taken(WEB_HOST);
     expect(files.get('sample-2/memory')).toBe(
       '/proc/10/smaps_rollup:5500-7fff ---p 00000000 00:00 0  [rollup]\n/proc/10/smaps_rollup:Rss:  4096 kB\n',
@@ -92,7 +92,7 @@ describe('a snapshot', () => {
     expect(files.get('unknown-tables')).toBe('mptcp\n');
   });
 
-  test('has the kernel’s command line with arguments alone, also in the log', async () => {
+  test('has the kernel command line only on request of arguments, also in the log', async () => {
     const log = '6,1,2,-;Kernel command line: root=/dev/vda1 password=s3cret\n6,2,3,-;x\n';
     const host = { ...WEB_HOST, log };
     const { files } = await taken(host);
@@ -115,7 +115,7 @@ describe('a snapshot', () => {
     expect(host.readText('/proc/10/comm')).toBe('web\nserver\n');
   });
 
-  test('counts a process that exits during it as exited, and misses no state', async () => {
+  test('counts a process that exits during the snapshot as exited, with all other states', async () => {
     const files: Record<string, string> = { ...WEB_HOST.files };
     const links: Record<string, string> = { ...WEB_HOST.links };
     for (const file of ['status', 'stat', 'comm'])
@@ -123,7 +123,7 @@ describe('a snapshot', () => {
     links['/proc/11/ns/net'] = 'net:[4026531840]';
     let answers = 0;
     const duringSs = () => {
-      // In the second sample: its namespaces were listed before, its states are read after.
+      // In the second sample: its namespaces were listed before it exits, its states are read after.
       if (++answers <= 6) return;
       for (const made of [files, links])
         for (const path of Object.keys(made)) if (path.startsWith('/proc/11/')) delete made[path];
@@ -140,7 +140,7 @@ describe('a snapshot', () => {
     expect((await readProcesses(host)).gone).toBe(1);
   });
 
-  test('without ss has the tables of /proc/net', async () => {
+  test('has the tables of /proc/net without ss', async () => {
     const { ss: _, ...rest } = WEB_HOST;
     const { files } = await taken({
       ...rest,
@@ -157,7 +157,7 @@ describe('a snapshot', () => {
     expect(files.has('sample-1/netns-4026531840/inet')).toBe(false);
   });
 
-  test('ends if the kernel does not respond', async () => {
+  test('does not wait for a kernel that does not respond', async () => {
     const { snapshot, files } = await taken({ ...WEB_HOST, stuck: ['/proc/10/smaps_rollup'] });
     expect(files.get('errors')).toContain('/proc/10/smaps_rollup\tunreadable\t');
     expect(snapshot.failureCounts.unreadable).toBe(1);
@@ -185,7 +185,7 @@ describe('secrets', () => {
     ['arguments', 'hunter2'],
     ['unix-paths', 'secret.sock'],
     ['smaps', 'secret-app/bin'],
-  ] as const)('%s are there when asked for, and nothing else', async (part, secret) => {
+  ] as const)('in %s are included on request, and no others', async (part, secret) => {
     const { unpacked, files } = await taken(WEB_HOST, { parts: [part] });
     expect(unpacked.includes(secret)).toBe(true);
     expect(SECRETS.filter((each) => unpacked.includes(each)).length).toBe(1);
@@ -193,7 +193,7 @@ describe('secrets', () => {
     expect(files.get('left-out')).not.toContain(part);
   });
 
-  test('the environment is never read, whatever is requested', async () => {
+  test('in the environment are never read, whatever is requested', async () => {
     const parts = ['arguments', 'unix-paths', 'smaps', 'stacks'] as const;
     const { unpacked, asked, files } = await taken(WEB_HOST, { parts });
     expect(unpacked.includes('hunter3')).toBe(false);
@@ -204,14 +204,14 @@ describe('secrets', () => {
   });
 });
 
-describe('anonymized', () => {
+describe('an anonymized snapshot', () => {
   const NAMES = [
     ...['web\nserver', 'server', 'kubepods', 'pod1234', 'db1.example', 'customer', 'eth7'],
     ...['10.1.2.3', '198.51.100.7', '2606:4700', 'a\\134x2db'],
     ...['tenant', 'called', 'acme', '192.0.2.78', '2620:beef', 'corp'],
   ];
 
-  test('it contains no names', async () => {
+  test('contains no names', async () => {
     const whole = await taken(WEB_HOST);
     for (const name of NAMES)
       expect.soft(whole.unpacked.includes(name.split('\n')[0] ?? ''), name).toBe(true);
@@ -221,7 +221,7 @@ describe('anonymized', () => {
     expect(files.get('left-out')).toBe('environment\narguments\nunix-paths\nlog\nnames\n');
   });
 
-  test('equal names get equal replacements of their kind, and kernel threads keep theirs', async () => {
+  test('replaces equal names alike and by kind, and keeps kernel threads', async () => {
     const { files, archive } = await taken(WEB_HOST, { anonymize: true });
     const host = await readBack(archive);
     expect(host.damage).toEqual([]);
