@@ -1,10 +1,10 @@
 import { BtfWriter, type WrittenMember } from '../support/btf.js';
 
 /**
- * Structs of kernels that current distributions no longer build and for which CI has no BTF: sizes, and the members that
- * walkers look up, as include/linux declares them and mainline builds lay them out. A line is
- * `NAME SIZE: PATH OFFSET TYPE, …`; TYPE is `*POINTEE`, a struct of the table, or NAME/BYTES, followed by [ELEMENTS] or
- * :BIT:BITS. Paths go through anonymous members, as in C. `ring_buffer{buffers}` is one of several with that name.
+ * Structs of kernels that current distributions no longer build and for which CI has no BTF: sizes, and the members
+ * that walkers look up, as include/linux declares them and mainline builds lay them out. A line is
+ * `NAME SIZE: PATH OFFSET TYPE, …`; TYPE is `*POINTEE`, a struct of the table, or NAME/BYTES, followed by [ELEMENTS]
+ * or :BIT:BITS. Paths go through anonymous members, as in C. `ring_buffer{buffers}` is one of several with that name.
  */
 const LINUX_5_4 = `
 Qdisc 320: flags 16 unsigned_int/4, cpu_qstats 88 *gnet_stats_queue, gso_skb 128 sk_buff_head, q.qlen 168 __u32/4, qstats.backlog 196 __u32/4,

@@ -92,7 +92,7 @@ function namesOf(recording: Recording): Record<string, string> {
 }
 
 test.each([1, 8])(
-  'does not call a ring leaking whose blocks outlive the recording (one frame in %i)',
+  'does not call a ring leaking if its blocks outlive the recording (one frame in %i)',
   (oneIn) => {
     const recording = recorded(ring(1, 2, 400, 15), { oneIn });
     expect(namesOf(recording)).toEqual({ fill_ring: 'unknown frees-keep-pace' });
@@ -183,7 +183,7 @@ test('calls objects leaking only as far as their cache grows', () => {
   expect(objects(() => 1e6)).toBe('unknown frees-keep-pace');
 });
 
-test('does not call a site leaking whose objects may be free', () => {
+test('does not call a site leaking if its objects may be free', () => {
   expect(objects((at) => at * 25_600, { maybeFree: true })).toBe('unknown maybe-free');
 });
 

@@ -403,7 +403,7 @@ describe('memory that the kernel has not initialized', () => {
   });
 });
 
-describe('lists beside flags', () => {
+describe('lists in addition to page flags', () => {
   test('of caches are reported with the attributes in /sys', () => {
     expect(look(machine(ram())).caches).toEqual([
       {

@@ -9,7 +9,7 @@ import { KERNELS, pagesOf, planOf, streamOf } from './streams.js';
 const folder = mkdtempSync(join(tmpdir(), 'reader-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-test('reads the events of a CPU that goes offline, and then skips it until it is online', () => {
+test('reads the last events of a CPU that goes offline, and skips it while it is offline', () => {
   const stream = streamOf(KERNELS[0]!);
   const pages = pagesOf(stream.allocations);
   expect(pages.length).toBeGreaterThan(2);
