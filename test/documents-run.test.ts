@@ -33,7 +33,7 @@ const lines = [
 ];
 
 /** Words of command lines that read one dump, each once. */
-const asked = new Map(
+const queries = new Map(
   lines.flatMap(({ line, path }) => {
     const words = /^(?:\S*\/)?kdump-mem ([^|;&>]*)/.exec(line.trim())?.[1]?.trim() ?? '';
     return NAMED.test(words) && !NOT_HERE.test(words) ? [[words, path] as const] : [];
@@ -44,10 +44,10 @@ const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-documents-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 test('finds command lines', () => {
-  expect(asked.size).toBeGreaterThan(20);
+  expect(queries.size).toBeGreaterThan(20);
 });
 
-test.each([...asked])('kdump-mem %s (%s) is a valid command', async (words) => {
+test.each([...queries])('kdump-mem %s (%s) is a valid command', async (words) => {
   const args = words
     .replace(NAMED, `--vmcore ${NAME}`)
     .split(/\s+/)

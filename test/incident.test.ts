@@ -11,7 +11,7 @@ import { incident } from './support/fixtures.js';
 const { vmcore, truth } = incident();
 const { drgn, slabBytes, tcpMemBytes } = truth;
 
-async function asked(...words: readonly string[]): Promise<unknown> {
+async function answerOf(...words: readonly string[]): Promise<unknown> {
   const { stdout, stderr, status } = await kdumpMem(...words, '--json', '--vmcore', vmcore);
   expect([stderr, status]).toEqual(['', 0]);
   return JSON.parse(stdout);
@@ -19,7 +19,7 @@ async function asked(...words: readonly string[]): Promise<unknown> {
 
 test('triage names the worker, with drgn’s figures and the memory in no kernel counter', async () => {
   const { findings, causes, conclusion, complete, warnings } = triageSchema.parse(
-    await asked('triage'),
+    await answerOf('triage'),
   );
   expect([complete, warnings]).toEqual([true, []]);
   const found = (code: string) => findings.filter((finding) => finding.code === code);
@@ -91,7 +91,7 @@ test('the kernel counters in README are those of the guest', () => {
 });
 
 test('memory puts every page frame into one category, and the worker’s into sockets', async () => {
-  const { memory, complete } = memorySchema.parse(await asked('memory'));
+  const { memory, complete } = memorySchema.parse(await answerOf('memory'));
   expect(complete).toBe(true);
   const sums = (category: Pick<Category, 'bytes' | 'children'>): void => {
     if (category.children.length === 0) return;
@@ -107,7 +107,7 @@ test('memory puts every page frame into one category, and the worker’s into so
   expect(queues?.bytes).toBeLessThanOrEqual(drgn.pinnedBytes);
   expect(queues?.owners[0]).toMatchObject({ kind: 'process', pid: drgn.pid, name: drgn.comm });
   // The kernel printed its own counters a moment earlier.
-  const { findings } = triageSchema.parse(await asked('triage'));
+  const { findings } = triageSchema.parse(await answerOf('triage'));
   const printed = findings.find(({ code }) => code === 'oom-kill')?.figures ?? {};
   const bytes = (...categories: readonly string[]) =>
     leaves(memory as Category)
@@ -122,7 +122,7 @@ test('memory puts every page frame into one category, and the worker’s into so
 });
 
 test('procs lists the worker second: killing it frees almost only memory outside its own', async () => {
-  const { processes, complete } = procsSchema.parse(await asked('procs'));
+  const { processes, complete } = procsSchema.parse(await answerOf('procs'));
   expect(complete).toBe(true);
   const worker = processes[1];
   expect(worker).toMatchObject({ pid: drgn.pid, networkPinnedBytes: drgn.pinnedBytes });
@@ -142,6 +142,6 @@ test.each([
   ['memory', '--cgroups'],
   ['procs', '--pid', '185'],
 ])('%s has a complete answer for this dump', async (...words) => {
-  const answer = await asked(...words);
+  const answer = await answerOf(...words);
   expect(answer).not.toMatchObject({ complete: false });
 });

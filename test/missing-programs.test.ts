@@ -37,7 +37,7 @@ test('a command in PATH does not replace one at the path that tests use', () => 
 
 test('scripts/test checks programs by path that tests use by path', () => {
   const script = readFileSync(`${ROOT}scripts/test`, 'utf8');
-  const asked = [...script.matchAll(/(\S+)=python3-jsonschema/g)].map(([, what]) => what);
-  expect(asked).toEqual(['jsonschema@/usr/bin/python3']);
+  const modules = [...script.matchAll(/(\S+)=python3-jsonschema/g)].map(([, what]) => what);
+  expect(modules).toEqual(['jsonschema@/usr/bin/python3']);
   expect(script).toContain('/usr/bin/chromium=chromium');
 });

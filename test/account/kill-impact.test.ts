@@ -84,16 +84,16 @@ describe('a kill frees, in pages,', () => {
     const group = (pid: number) => (pid < 10 ? -1 : pid);
     const killGroup = (...specs: readonly Spec[]) =>
       freedOf(new KillImpact(newTally, group), 7, specs);
-    const both = { sock: 1n, pids: [7, 8] };
-    expect(killGroup(both, { sock: 2n, pids: [9] })).toEqual({ low: 2, high: 2 });
+    const shared = { sock: 1n, pids: [7, 8] };
+    expect(killGroup(shared, { sock: 2n, pids: [9] })).toEqual({ low: 2, high: 2 });
     expect(killGroup({ sock: 1n, pids: [7, 8, 12] })).toEqual({ low: 0, high: 0 });
-    expect(killGroup(both, { sock: 2n, references: 0, acceptedFrom: 1n })).toEqual({
+    expect(killGroup(shared, { sock: 2n, references: 0, acceptedFrom: 1n })).toEqual({
       low: 2,
       high: 2,
     });
     const ringed = { sock: 2n, rings: [ring(9, 1)] };
-    expect(killGroup(both, ringed)).toEqual({ low: 2, high: 2 });
-    expect(killGroup(both, { ...ringed, rings: [ring(12, 1)] })).toEqual({ low: 1, high: 1 });
+    expect(killGroup(shared, ringed)).toEqual({ low: 2, high: 2 });
+    expect(killGroup(shared, { ...ringed, rings: [ring(12, 1)] })).toEqual({ low: 1, high: 1 });
   });
 
   test('at most one with an unexplained reference, such as from a running system call', () => {

@@ -92,8 +92,8 @@ describe('one end of a local TCP connection', () => {
     expect(freed(1, [reader(), unread()], [writer(), unsent(2)])).toEqual([3, 10]);
   });
   test('frees both ends if one process has both', () => {
-    const both = socketAt(200n, { holders: open(1) });
-    expect(freed(1, [reader(), unread()], [both, unsent()])).toEqual([10, 10]);
+    const twoEnds = socketAt(200n, { holders: open(1) });
+    expect(freed(1, [reader(), unread()], [twoEnds, unsent()])).toEqual([10, 10]);
   });
 });
 

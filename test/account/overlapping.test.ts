@@ -13,9 +13,11 @@ test('accepts adjacent allocations', () => {
 });
 
 test('reports an allocation within another, in any order', () => {
-  const told = ['page frame 24 is held, but is part of the 16-page block at 16, which is held too'];
-  expect(faults([16, 4], [24, 3])).toEqual(told);
-  expect(faults([24, 3], [16, 4])).toEqual(told);
+  const fault = [
+    'page frame 24 is held, but is part of the 16-page block at 16, which is held too',
+  ];
+  expect(faults([16, 4], [24, 3])).toEqual(fault);
+  expect(faults([24, 3], [16, 4])).toEqual(fault);
 });
 
 test('reports the last page of another allocation, but not the page behind it', () => {

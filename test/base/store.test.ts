@@ -71,9 +71,9 @@ describe('rotation', () => {
     const store = new LineStore(file, { rotate: 100, keep: 3 });
     for (let at = 0; at < 200; at++) {
       store.append(`line ${at}`.padEnd(20));
-      const there = storeFiles(file);
-      expect(there.length).toBeLessThanOrEqual(4);
-      for (const name of there) expect(fs.statSync(name).size).toBeLessThanOrEqual(100);
+      const stored = storeFiles(file);
+      expect(stored.length).toBeLessThanOrEqual(4);
+      for (const name of stored) expect(fs.statSync(name).size).toBeLessThanOrEqual(100);
     }
     expect(storeFiles(file)).toEqual([`${file}.3`, `${file}.2`, `${file}.1`, file]);
     const lines = storeFiles(file).flatMap((name) => text(name).trim().split('\n'));

@@ -77,9 +77,9 @@ test('changes have the opposite sign in reverse order', () => {
     );
   fc.assert(
     fc.property(trees, trees, (one, other) => {
-      const [there, back] = [looks(one, other), looks(other, one)];
-      expect(changes(there.categories, 1)).toEqual(changes(back.categories, -1));
-      expect(there.loss?.lost).toBe(-(back.loss?.lost ?? 0) || 0);
+      const [forward, back] = [looks(one, other), looks(other, one)];
+      expect(changes(forward.categories, 1)).toEqual(changes(back.categories, -1));
+      expect(forward.loss?.lost).toBe(-(back.loss?.lost ?? 0) || 0);
     }),
   );
 });

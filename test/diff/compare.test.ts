@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { compareStates } from '../../src/diff/compare.js';
 import type { HostState } from '../../src/diff/state.js';
-import { listing, MIB, memoryAt, processItem, stateOf, taken, treeOf } from './made-up.js';
+import { listing, MIB, memoryAt, originAt, processItem, stateOf, treeOf } from './made-up.js';
 
 const codes = (...states: HostState[]) => compareStates(states).notes.map(({ code }) => code);
 const processes = (...items: Parameters<typeof listing>[0][]) => ({
@@ -112,7 +112,7 @@ test('sorts inputs in the wrong order, with a note', () => {
 });
 
 test('sorts inputs by uptime if the wall clock was set', () => {
-  const late = memoryAt(0, {}, { name: 'late', origin: taken(600, { at: new Date(0) }) });
+  const late = memoryAt(0, {}, { name: 'late', origin: originAt(600, { at: new Date(0) }) });
   const { states, seconds, notes } = compareStates([late, memoryAt(0, {})]);
   expect(states.map(({ name }) => name)).toEqual(['0.json', 'late']);
   expect(seconds).toEqual([0, 600]);
@@ -129,7 +129,7 @@ test('reports no rates for two inputs of one time', () => {
 });
 
 test('keeps the order of inputs without times, and reports no rates', () => {
-  const nameless = taken(0, { at: null, bootId: null, uptime: null });
+  const nameless = originAt(0, { at: null, bootId: null, uptime: null });
   const first = memoryAt(0, { anonymous: 1 }, { origin: nameless });
   const { seconds, notes, categories } = compareStates([first, memoryAt(60, { anonymous: 2 })]);
   expect(notes).toEqual([{ code: 'boot-unknown' }, { code: 'time-unknown', names: ['0.json'] }]);
@@ -138,8 +138,8 @@ test('keeps the order of inputs without times, and reports no rates', () => {
 });
 
 test.each([
-  ['its boot id', taken(60, { bootId: 'other' })],
-  ['its uptime, which decreased', taken(60, { bootId: null, uptime: 20 })],
+  ['its boot id', originAt(60, { bootId: 'other' })],
+  ['its uptime, which decreased', originAt(60, { bootId: null, uptime: 20 })],
 ])('recognizes another boot by %s: compares caches, but no processes', (_, other) => {
   const cache = (bytes: number) =>
     listing([
@@ -173,7 +173,7 @@ test.each([
   ['no name, since two machines may boot at once', { host: '(none)' }, null],
 ])('recognizes one boot without ids by its time, and by %s', (_, other, same) => {
   const at = (seconds: number) =>
-    memoryAt(seconds, {}, { origin: taken(seconds, { bootId: null, ...other }) });
+    memoryAt(seconds, {}, { origin: originAt(seconds, { bootId: null, ...other }) });
   expect(compareStates([at(0), at(60)]).sameBoot).toBe(same);
   // One sample in two forms.
   expect(compareStates([at(0), at(0)]).sameBoot).toBe(true);
@@ -183,7 +183,7 @@ test.each([
 
 test('recognizes another boot by its id, though the clocks fit both', () => {
   const at = (seconds: number, bootId: string | null) =>
-    memoryAt(seconds, {}, { origin: taken(seconds, { bootId }) });
+    memoryAt(seconds, {}, { origin: originAt(seconds, { bootId }) });
   const { sameBoot, seconds, notes } = compareStates([at(0, 'a'), at(60, null), at(120, 'c')]);
   expect([sameBoot, seconds]).toEqual([false, null]);
   expect(notes.map(({ code }) => code)).toEqual(['different-boots']);
@@ -206,7 +206,7 @@ test('notes that a category missing in the first input may have grown', () => {
 
 test('notes another host, unless one boot id proves that it is the same', () => {
   const other = (bootId: string) =>
-    memoryAt(60, {}, { origin: taken(60, { host: 'pod', bootId }) });
+    memoryAt(60, {}, { origin: originAt(60, { host: 'pod', bootId }) });
   expect(codes(memoryAt(0, {}), other('else'))).toEqual(['different-hosts']);
   expect(codes(memoryAt(0, {}), other('b00t'))).toEqual([]);
 });

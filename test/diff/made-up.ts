@@ -5,7 +5,7 @@ export const MIB = 1 << 20;
 const START = Date.UTC(2026, 10, 20, 10, 2);
 
 /** One boot of one host, this many seconds after the first time. */
-export function taken(seconds: number, other: Partial<Origin> = {}): Origin {
+export function originAt(seconds: number, other: Partial<Origin> = {}): Origin {
   return {
     at: new Date(START + seconds * 1000),
     host: 'node7',
@@ -44,7 +44,7 @@ export function treeOf(leaves: Readonly<Record<string, number>>, total = 1000): 
 export function stateOf(seconds: number, other: Partial<HostState> = {}): HostState {
   return {
     name: `${seconds}.json`,
-    origin: taken(seconds),
+    origin: originAt(seconds),
     release: '6.1.0',
     pageSize: 4096,
     memory: null,

@@ -37,7 +37,7 @@ const gone = (path: string): never => {
 };
 
 /** The result of one check on a machine that differs from the working one. */
-function told(code: CheckCode, differs: Partial<Machine>) {
+function resultOf(code: CheckCode, differs: Partial<Machine>) {
   const [check] = examine({ ...whole, ...differs }, [code]);
   return [check?.state, check?.found];
 }
@@ -168,7 +168,7 @@ describe('reports failures', () => {
       'no types: no BTF',
     ],
   ])('%s', (code, differs, state, words) => {
-    expect(told(code, differs)).toEqual([state, expect.stringContaining(words)]);
+    expect(resultOf(code, differs)).toEqual([state, expect.stringContaining(words)]);
   });
 
   test('rethrows an internal error', () => {
@@ -177,7 +177,7 @@ describe('reports failures', () => {
         throw new TypeError('ours');
       },
     };
-    expect(() => told('kcore', broken)).toThrow(TypeError);
+    expect(() => resultOf('kcore', broken)).toThrow(TypeError);
   });
 });
 

@@ -192,12 +192,12 @@ describe('clocks', () => {
 });
 
 describe('the loss of MemAvailable', () => {
-  const losing = (taken: (at: number) => number, holds: (at: number) => number) => {
+  const losing = (lostAt: (at: number) => number, holds: (at: number) => number) => {
     const wanders = noise(8);
     return answerOf(
       minutes(120, (at) =>
         look(MINUTE * at, [held(1, 100 + holds(at)), held(2, 50)], {
-          available: Math.round((512 - taken(at) + wanders()) * MIB),
+          available: Math.round((512 - lostAt(at) + wanders()) * MIB),
         }),
       ),
     ).loss;
@@ -239,8 +239,8 @@ describe('the loss of MemAvailable', () => {
   });
 
   test('has no end and no explanation if there is none', () => {
-    for (const taken of [() => 0, (at: number) => -at, (at: number) => (at < 30 ? 0 : 200)])
-      expect(losing(taken, (at) => at)).toMatchObject({ ends: null, explanation: null });
+    for (const lostAt of [() => 0, (at: number) => -at, (at: number) => (at < 30 ? 0 : 200)])
+      expect(losing(lostAt, (at) => at)).toMatchObject({ ends: null, explanation: null });
   });
 
   const shared = (by: 'pss' | 'rss') =>

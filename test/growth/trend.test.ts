@@ -4,7 +4,7 @@ import type { Series } from '../../src/growth/series.js';
 import { LEAST_POINTS, type Trend, trendOf } from '../../src/growth/trend.js';
 import { alike, chance, noise, type Signal, sampled, sawtooth } from './made-up.js';
 
-const told = (series: Series): Trend => {
+const trendIn = (series: Series): Trend => {
   const trend = trendOf(series);
   if (!trend) throw new Error('no trend is told');
   return trend;
@@ -21,7 +21,7 @@ function part(many: number, of: (seed: number) => boolean): number {
 
 test('has the slope of a straight line', () => {
   for (const perSecond of [-3, 0, 7]) {
-    const { growth, course } = told(sampled(40, () => 100, { perSecond, interval: 0.25 }));
+    const { growth, course } = trendIn(sampled(40, () => 100, { perSecond, interval: 0.25 }));
     expect(growth.perSecond).toBeCloseTo(perSecond, 12);
     expect(growth.low).toBeCloseTo(perSecond, 9);
     expect(growth.high).toBeCloseTo(perSecond, 9);
@@ -37,8 +37,8 @@ test('is null for too few samples', () => {
 });
 
 test('reports continued growth only if the second half has enough samples, too', () => {
-  expect(told(sampled(2 * LEAST_POINTS - 2, () => 0, { perSecond: 1 })).course).toBe('grew');
-  expect(told(sampled(2 * LEAST_POINTS - 1, () => 0, { perSecond: 1 })).course).toBe('grows');
+  expect(trendIn(sampled(2 * LEAST_POINTS - 2, () => 0, { perSecond: 1 })).course).toBe('grew');
+  expect(trendIn(sampled(2 * LEAST_POINTS - 1, () => 0, { perSecond: 1 })).course).toBe('grows');
 });
 
 const NOISES: Readonly<Record<string, (seed: number) => Signal>> = {
@@ -60,7 +60,7 @@ describe.each(Object.entries(NOISES))('%s', (_, signalOf) => {
     (count) => {
       const many = count > 100 ? 150 : 400;
       const inside = part(many, (seed) =>
-        holds(told(sampled(count, signalOf(seed), { perSecond: 0.3 })), 0.3),
+        holds(trendIn(sampled(count, signalOf(seed), { perSecond: 0.3 })), 0.3),
       );
       // By chance, three deviations of a share of 0.99 are 0.015 for 400, and 0.024 for 150.
       expect(inside).toBeGreaterThanOrEqual(0.96);
@@ -70,13 +70,13 @@ describe.each(Object.entries(NOISES))('%s', (_, signalOf) => {
   test('hardly ever reports growth without a trend', () => {
     for (const count of [16, 63, 300])
       expect(
-        part(250, (seed) => told(sampled(count, signalOf(seed))).course === 'grows'),
+        part(250, (seed) => trendIn(sampled(count, signalOf(seed))).course === 'grows'),
       ).toBeLessThanOrEqual(0.012);
   });
 
   test('names a leak below it, with its rate, once there are enough samples', () => {
     const perSecond = 1;
-    const found = told(sampled(2000, signalOf(7), { perSecond }));
+    const found = trendIn(sampled(2000, signalOf(7), { perSecond }));
     expect(found.course).toBe('grows');
     expect(holds(found, perSecond)).toBe(true);
     expect(Math.abs(found.growth.perSecond - perSecond)).toBeLessThan(0.1);
@@ -84,7 +84,7 @@ describe.each(Object.entries(NOISES))('%s', (_, signalOf) => {
 });
 
 test('has a wide enough interval for means of a random walk', () => {
-  const of = (seed: number) => holds(told(sampled(1000, alike(1, seed))), 0);
+  const of = (seed: number) => holds(trendIn(sampled(1000, alike(1, seed))), 0);
   expect(part(600, of)).toBeGreaterThanOrEqual(0.98);
 });
 
@@ -92,7 +92,7 @@ test('has no unnecessarily wide interval for independent noise', () => {
   // Least squares for 63 such points: 2.58 deviations of sqrt(12 / 63^3) on both sides.
   const least = 2 * 2.58 * Math.sqrt(12 / 63 ** 3);
   const widths = [...new Array(100).keys()].map((seed) => {
-    const { growth } = told(sampled(63, noise(seed + 1)));
+    const { growth } = trendIn(sampled(63, noise(seed + 1)));
     return growth.high - growth.low;
   });
   expect(widths.toSorted((a, b) => a - b)[50]).toBeLessThan(1.35 * least);
@@ -101,7 +101,7 @@ test('has no unnecessarily wide interval for independent noise', () => {
 describe('growth that has stopped', () => {
   const is = (signal: (seed: number) => (at: number) => number, count = 120) =>
     part(100, (seed) => {
-      const { course } = told(sampled(count, signal(seed)));
+      const { course } = trendIn(sampled(count, signal(seed)));
       return course === 'grows';
     });
 
@@ -125,7 +125,7 @@ describe('growth that has stopped', () => {
         return (at: number) => next() + 5 * Math.min(at, after * 120);
       };
       expect(is(filled)).toBeLessThanOrEqual(0.01);
-      expect(told(sampled(120, (at) => 5 * Math.min(at, after * 120))).course).not.toBe('grows');
+      expect(trendIn(sampled(120, (at) => 5 * Math.min(at, after * 120))).course).not.toBe('grows');
     },
   );
 });
@@ -140,7 +140,7 @@ describe('a daily rhythm over two days and more, with a sample per minute', () =
     for (let at = 0; at < 7 * DAY; at++) {
       const daily = 200 * Math.sin((2 * Math.PI * at) / DAY + phase);
       series.add(60 * at, daily + 10 * next() + leak * at);
-      if (at > 2 * DAY && at % 180 === 0 && told(series).course === 'grows') return at;
+      if (at > 2 * DAY && at % 180 === 0 && trendIn(series).course === 'grows') return at;
     }
     return undefined;
   }
@@ -164,7 +164,7 @@ test('is not changed by gaps between samples, as from skipped cron jobs', () => 
       const value = own() + next() + 0.3 * at;
       if (kept() < 0.3) series.add(at, value);
     }
-    return holds(told(series), 0.3);
+    return holds(trendIn(series), 0.3);
   });
   expect(inside).toBeGreaterThanOrEqual(0.955);
 });
@@ -173,7 +173,8 @@ test('keeps the rate in its interval, and the order of rates, for any input', ()
   const value = fc.integer({ min: -1e12, max: 1e12 });
   fc.assert(
     fc.property(fc.array(value, { minLength: LEAST_POINTS, maxLength: 150 }), (values) => {
-      const of = (sign: number) => told(sampled(values.length, (at) => sign * (values[at] ?? 0)));
+      const of = (sign: number) =>
+        trendIn(sampled(values.length, (at) => sign * (values[at] ?? 0)));
       const [one, other] = [of(1).growth, of(-1).growth];
       expect(one.low).toBeLessThanOrEqual(one.perSecond);
       expect(one.perSecond).toBeLessThanOrEqual(one.high);

@@ -40,9 +40,9 @@ describe('the listener of a connection that is not accepted', () => {
   });
 
   test('is the one bound to the address rather than to all addresses', () => {
-    const both = [listener('0.0.0.0:80', 7), listener('10.0.0.1:80', 8)];
-    expect(inodes(both, waiting('10.0.0.1:80'))).toEqual([8]);
-    expect(inodes(both, waiting('10.0.0.2:80'))).toEqual([7]);
+    const pair = [listener('0.0.0.0:80', 7), listener('10.0.0.1:80', 8)];
+    expect(inodes(pair, waiting('10.0.0.1:80'))).toEqual([8]);
+    expect(inodes(pair, waiting('10.0.0.2:80'))).toEqual([7]);
   });
 
   test('is each one that shares the port and has a connection in its queue', () => {
@@ -53,8 +53,8 @@ describe('the listener of a connection that is not accepted', () => {
   });
 
   test('is separate for MPTCP', () => {
-    const both = [listener('0.0.0.0:80', 7), listener('0.0.0.0:80', 8, 'mptcp')];
-    expect(inodes(both, waiting('10.0.0.1:80', { protocol: 'mptcp' }))).toEqual([8]);
+    const pair = [listener('0.0.0.0:80', 7), listener('0.0.0.0:80', 8, 'mptcp')];
+    expect(inodes(pair, waiting('10.0.0.1:80', { protocol: 'mptcp' }))).toEqual([8]);
   });
 });
 

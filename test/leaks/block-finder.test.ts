@@ -74,8 +74,8 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
       });
     // A fixture has no names of caches: their owner is unknown, which is not unreferenced.
     expect(keeperOf(plain.of('slab', object(skb)))).toBe('unknown');
-    const told = finderOf(kernel, { ...slab, sockets: [skb] }).of('slab', object(skb));
-    expect(told).toMatchObject({ place: 'socket', socket: ENTRY });
+    const placeOfQueued = finderOf(kernel, { ...slab, sockets: [skb] }).of('slab', object(skb));
+    expect(placeOfQueued).toMatchObject({ place: 'socket', socket: ENTRY });
   });
 
   test('reports an object that exceeds or crosses its slot as freed and reused', () => {
@@ -105,20 +105,23 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
     const all = finderOf(kernel, slab);
     for (const place of skbs) all.of('slab', object(place));
     expect(all.maybeFree).toBe(skbs.filter((place) => unknown(place) === 1).length);
-    const asked = known ?? skb;
-    const block = new PageReader(kernel).block(kernel.pages.pageOf(asked)!);
+    const objectAddress = known ?? skb;
+    const block = new PageReader(kernel).block(kernel.pages.pageOf(objectAddress)!);
     if (block.kind !== 'slab') throw new Error('it lies in no slab');
     const lists = ['offset', 'random'].map((member) => ({
       address: block.cache.address + offset('kmem_cache', member),
       length: 4,
       code: 'unmapped' as const,
     }));
-    const patches = [...counting(asked, 1).patches];
+    const patches = [...counting(objectAddress, 1).patches];
     const denied = finderOf(damagedKernel(kernel, { patches, denials: lists }), slab);
-    expect(denied.of('slab', object(asked))).toMatchObject({ place: 'slab', maybeFree: true });
+    expect(denied.of('slab', object(objectAddress))).toMatchObject({
+      place: 'slab',
+      maybeFree: true,
+    });
     expect(denied.maybeFree).toBe(1);
     // Pages that are free or reused need no such lookup.
-    denied.of('slab', object(asked + 8n));
+    denied.of('slab', object(objectAddress + 8n));
     expect(denied.maybeFree).toBe(1);
   });
 

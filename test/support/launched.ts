@@ -83,7 +83,7 @@ export async function launch(
   env: NodeJS.ProcessEnv,
 ): Promise<Launched> {
   const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe', 'pipe'] });
-  const said = child.stdio.slice(1).map(async (stream) => {
+  const outputs = child.stdio.slice(1).map(async (stream) => {
     let text = '';
     if (stream && 'setEncoding' in stream)
       for await (const piece of stream.setEncoding('utf8')) text += piece;
@@ -93,7 +93,7 @@ export async function launch(
     child.on('error', reject);
     child.on('close', (status, signal) => done({ status, signal }));
   });
-  const [stdout = '', stderr = '', told = ''] = await Promise.all(said);
+  const [stdout = '', stderr = '', told = ''] = await Promise.all(outputs);
   const nothing: Pick<Launched, 'code' | 'lacked'> = { code: undefined, lacked: 0 };
   return { ...(await end), stdout, stderr, ...(told === '' ? nothing : JSON.parse(told)) };
 }

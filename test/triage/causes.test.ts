@@ -332,17 +332,21 @@ const groupOom = (figures: Finding['figures'] = {}, counters: Record<string, num
   }) as unknown as Finding;
 
 describe('a cgroup that reached its limit', () => {
-  const said = (...findings: Finding[]) => concluded(findings, FACTS).sentences.join(' ');
+  const conclusionOf = (...findings: Finding[]) => concluded(findings, FACTS).sentences.join(' ');
   test('is attributed to its largest category and process', () => {
-    expect(said(groupOom())).toBe(
+    expect(conclusionOf(groupOom())).toBe(
       'Probable cause: when cgroup /web\\x0a reached its limit, 60.0 MiB (94 % of its limit) was anonymous memory. Largest process: pid 7 (java), RSS 59.0 MiB.',
     );
-    expect(said(groupOom({ largestRssBytes: 5 * MIB }))).toBe(
+    expect(conclusionOf(groupOom({ largestRssBytes: 5 * MIB }))).toBe(
       'Possible cause: when cgroup /web\\x0a reached its limit, 60.0 MiB (94 % of its limit) was anonymous memory.',
     );
-    expect(said(groupOom({}, { anon: MIB, sock: 50 * MIB }))).toMatch(/78 % .* was socket buffers/);
-    expect(said(groupOom({}, { anon: MIB }))).toMatch(/^Cause not found/);
-    expect(said(groupOom({ limitBytes: 'unlimited', usageBytes: null }))).toMatch(/^Cause not/);
+    expect(conclusionOf(groupOom({}, { anon: MIB, sock: 50 * MIB }))).toMatch(
+      /78 % .* was socket buffers/,
+    );
+    expect(conclusionOf(groupOom({}, { anon: MIB }))).toMatch(/^Cause not found/);
+    expect(conclusionOf(groupOom({ limitBytes: 'unlimited', usageBytes: null }))).toMatch(
+      /^Cause not/,
+    );
   });
   test('is linked to its current usage and its kills', () => {
     const now = ['cgroup-near-limit', 'oom-kills'].map((code) =>

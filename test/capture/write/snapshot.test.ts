@@ -22,7 +22,7 @@ interface Asked {
   readonly timeoutSeconds?: number;
 }
 
-async function taken(
+async function recordSnapshot(
   host: MadeHost,
   { parts = [], anonymize = false, timeoutSeconds = 30 }: Asked = {},
 ) {
@@ -55,7 +55,7 @@ async function readBack(archive: Buffer): Promise<CapturedHost> {
 
 describe('a snapshot', () => {
   test('reads like its host', async () => {
-    const { snapshot, archive } = await taken(WEB_HOST);
+    const { snapshot, archive } = await recordSnapshot(WEB_HOST);
     const host = await readBack(archive);
     expect(host.damage).toEqual([]);
     expect(host.unproved).toBe(false);
@@ -78,7 +78,7 @@ describe('a snapshot', () => {
   });
 
   test('has the lines of processes with memory, and of cgroups, by path', async () => {
-    const { files } = await taken(WEB_HOST);
+    const { files } = await recordSnapshot(WEB_HOST);
     expect(files.get('sample-2/memory')).toBe(
       '/proc/10/smaps_rollup:5500-7fff ---p 00000000 00:00 0  [rollup]\n/proc/10/smaps_rollup:Rss:  4096 kB\n',
     );
@@ -95,17 +95,17 @@ describe('a snapshot', () => {
   test('has the kernel command line only on request of arguments, also in the log', async () => {
     const log = '6,1,2,-;Kernel command line: root=/dev/vda1 password=s3cret\n6,2,3,-;x\n';
     const host = { ...WEB_HOST, log };
-    const { files } = await taken(host);
+    const { files } = await recordSnapshot(host);
     expect(files.get('log')).toBe('6,1,2,-;Kernel command line: (left-out)\n6,2,3,-;x\n');
     expect(files.get('left-out')).toContain('arguments');
     expect([...files.values()].join('')).not.toContain('s3cret');
-    const whole = await taken(host, { parts: ['arguments'] });
+    const whole = await recordSnapshot(host, { parts: ['arguments'] });
     expect(whole.files.get('log')).toBe(log);
   });
 
   test('reports unreadable and missing files, and records the rest', async () => {
     const denied = ['/proc/10/smaps_rollup', '/proc/10/stat'];
-    const { snapshot, files, archive } = await taken({ ...WEB_HOST, denied });
+    const { snapshot, files, archive } = await recordSnapshot({ ...WEB_HOST, denied });
     expect(snapshot.failureCounts).toMatchObject({ denied: 2 });
     for (const path of denied)
       expect(files.get('errors')).toContain(`${path}\tdenied\t${path}: permission denied\n`);
@@ -128,7 +128,12 @@ describe('a snapshot', () => {
       for (const made of [files, links])
         for (const path of Object.keys(made)) if (path.startsWith('/proc/11/')) delete made[path];
     };
-    const { files: written, archive } = await taken({ ...WEB_HOST, files, links, duringSs });
+    const { files: written, archive } = await recordSnapshot({
+      ...WEB_HOST,
+      files,
+      links,
+      duringSs,
+    });
     expect(written.get('sample-2/namespaces')).toContain('/proc/11/ns/net');
     expect(written.get('sample-2/after')).not.toContain('/proc/11/');
     expect(written.get('errors')).toContain('/proc/11/status\tgone\t');
@@ -142,7 +147,7 @@ describe('a snapshot', () => {
 
   test('has the tables of /proc/net without ss', async () => {
     const { ss: _, ...rest } = WEB_HOST;
-    const { files } = await taken({
+    const { files } = await recordSnapshot({
       ...rest,
       files: {
         ...rest.files,
@@ -158,14 +163,20 @@ describe('a snapshot', () => {
   });
 
   test('does not wait for a kernel that does not respond', async () => {
-    const { snapshot, files } = await taken({ ...WEB_HOST, stuck: ['/proc/10/smaps_rollup'] });
+    const { snapshot, files } = await recordSnapshot({
+      ...WEB_HOST,
+      stuck: ['/proc/10/smaps_rollup'],
+    });
     expect(files.get('errors')).toContain('/proc/10/smaps_rollup\tunreadable\t');
     expect(snapshot.failureCounts.unreadable).toBe(1);
     expect(files.get('manifest')).toMatch(/\nwhole \d+\n$/);
   });
 
   test('ends in time with a complete archive, and reports what is missing', async () => {
-    const { files, archive } = await taken({ ...WEB_HOST, readMs: 1000 }, { timeoutSeconds: 5 });
+    const { files, archive } = await recordSnapshot(
+      { ...WEB_HOST, readMs: 1000 },
+      { timeoutSeconds: 5 },
+    );
     expect(files.get('errors')).toContain('sample-1/before\tcut\ttimeout after 0 of 3');
     expect((await readBack(archive)).damage.join()).toContain('ss failed');
   });
@@ -175,7 +186,7 @@ const SECRETS = ['hunter2', 'hunter3', 'hunter4', 'secret.sock', 'secret-app'];
 
 describe('secrets', () => {
   test('are omitted, which is reported', async () => {
-    const { unpacked, files, asked } = await taken(WEB_HOST);
+    const { unpacked, files, asked } = await recordSnapshot(WEB_HOST);
     for (const secret of SECRETS) expect.soft(unpacked.includes(secret), secret).toBe(false);
     expect(files.get('left-out')).toBe('environment\narguments\nunix-paths\n');
     expect([...asked].filter((path) => /environ|cmdline/.test(path))).toEqual([]);
@@ -186,7 +197,7 @@ describe('secrets', () => {
     ['unix-paths', 'secret.sock'],
     ['smaps', 'secret-app/bin'],
   ] as const)('in %s are included on request, and no others', async (part, secret) => {
-    const { unpacked, files } = await taken(WEB_HOST, { parts: [part] });
+    const { unpacked, files } = await recordSnapshot(WEB_HOST, { parts: [part] });
     expect(unpacked.includes(secret)).toBe(true);
     expect(SECRETS.filter((each) => unpacked.includes(each)).length).toBe(1);
     expect(files.get('asked')).toBe(`${part}\n`);
@@ -195,7 +206,7 @@ describe('secrets', () => {
 
   test('in the environment are never read, whatever is requested', async () => {
     const parts = ['arguments', 'unix-paths', 'smaps', 'stacks'] as const;
-    const { unpacked, asked, files } = await taken(WEB_HOST, { parts });
+    const { unpacked, asked, files } = await recordSnapshot(WEB_HOST, { parts });
     expect(unpacked.includes('hunter3')).toBe(false);
     expect(unpacked.includes('hunter4')).toBe(false);
     expect([...asked].filter((path) => path.endsWith('environ'))).toEqual([]);
@@ -212,17 +223,17 @@ describe('an anonymized snapshot', () => {
   ];
 
   test('contains no names', async () => {
-    const whole = await taken(WEB_HOST);
+    const whole = await recordSnapshot(WEB_HOST);
     for (const name of NAMES)
       expect.soft(whole.unpacked.includes(name.split('\n')[0] ?? ''), name).toBe(true);
-    const { unpacked, files } = await taken(WEB_HOST, { anonymize: true });
+    const { unpacked, files } = await recordSnapshot(WEB_HOST, { anonymize: true });
     for (const name of NAMES) expect.soft(unpacked.includes(name), name).toBe(false);
     expect(files.has('log')).toBe(false);
     expect(files.get('left-out')).toBe('environment\narguments\nunix-paths\nlog\nnames\n');
   });
 
   test('replaces equal names alike and by kind, and keeps kernel threads', async () => {
-    const { files, archive } = await taken(WEB_HOST, { anonymize: true });
+    const { files, archive } = await recordSnapshot(WEB_HOST, { anonymize: true });
     const host = await readBack(archive);
     expect(host.damage).toEqual([]);
     const cgroup = host.readText('/proc/10/cgroup').trim().slice('0::'.length);

@@ -74,11 +74,11 @@ describe('a sample', () => {
     ['available', '/proc/meminfo', 'MemTotal: 1000 kB\n', '/proc/meminfo has no MemAvailable'],
     ['oom', '/proc/vmstat', 'nr_free_pages 1\n', '/proc/vmstat has no oom_kill'],
   ])('refuses %s if the host does not report it', (kind, path, text, words) => {
-    const asked = all.filter((condition) => condition.kind === kind);
+    const selected = all.filter((condition) => condition.kind === kind);
     const lacking = host({ [path]: text });
-    expect(() => readConditions(lacking, asked)).toThrow(words);
+    expect(() => readConditions(lacking, selected)).toThrow(words);
     lacking.files.delete(path);
-    expect(() => readConditions(lacking, asked)).toThrow(path);
+    expect(() => readConditions(lacking, selected)).toThrow(path);
   });
 });
 
@@ -196,17 +196,17 @@ describe('stored snapshots', () => {
   test('lose only old partial files of killed runs', () => {
     const other = mkdtempSync(join(folder, 'begun-'));
     const own = nameOf(at(1), ['oom']);
-    const begun = (digit: string) => `.${own}.${digit.repeat(12)}.partial`;
+    const partialName = (digit: string) => `.${own}.${digit.repeat(12)}.partial`;
     const names = [
-      begun('a'),
-      begun('b'),
+      partialName('a'),
+      partialName('b'),
       own,
       '.other.tar.gz.aaaaaaaaaaaa.partial',
       `.${own}.aaaa`,
     ];
     for (const name of names) {
       writeFileSync(join(other, name), '');
-      if (name !== begun('b')) utimesSync(join(other, name), 1000, 1000);
+      if (name !== partialName('b')) utimesSync(join(other, name), 1000, 1000);
     }
     removeAbandoned(other, Date.now());
     expect(readdirSync(other).toSorted()).toEqual(names.slice(1).toSorted());

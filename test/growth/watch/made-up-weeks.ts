@@ -103,7 +103,7 @@ export interface WeekOptions {
  */
 export function* week(options: WeekOptions): Generator<WatchSample> {
   const { rhythm, seed, leak = 0, leaks = 'slab-unreclaimable', days = 7 } = options;
-  const begun = Math.floor(chance(seed + 77)() * 30 * DAY);
+  const start = Math.floor(chance(seed + 77)() * 30 * DAY);
   const hour = Math.floor(chance(seed + 78)() * DAY);
   const [own, slab, tables, free] = [seed, seed + 100_000, seed + 200_000, seed + 300_000];
   const curves = [rhythm(own), rhythm(slab), rhythm(tables)];
@@ -127,7 +127,7 @@ export function* week(options: WeekOptions): Generator<WatchSample> {
     bytes.set('page-cache', 16e9 - used);
     yield {
       look: look(
-        begun + time,
+        start + time,
         [held(1, 1e9 / 2 ** 20), held(7, process / 2 ** 20, { comm: 'web' })],
         { available: (bytes.get('page-cache') ?? 0) + (bytes.get('free-buddy') ?? 0) },
       ),

@@ -89,13 +89,13 @@ kmalloc-8k             3      4   8192    4    8 : tunables    0    0    0 : sla
 `;
 
 /** The words in a host's /proc/kpageflags from frame 0 on, and the reads of them. */
-const asked: number[] = [];
+const readSizes: number[] = [];
 function open(host: FakeHost): (path: string) => FrameFile {
   return (path) => {
     if (path !== '/proc/kpageflags') throw new HostError('gone', `${path}: not found`);
     return {
       words: (first, count) => {
-        asked.push(count);
+        readSizes.push(count);
         const words = host.frames.slice(first, first + count);
         const bytes = Buffer.alloc(8 * words.length);
         words.forEach((word, index) => {
@@ -453,10 +453,10 @@ test('reads large memory in pieces of half a MiB', () => {
   const host = machine([]);
   host.files.set('/proc/iomem', '00000000-3fffffff : System RAM\n');
   host.frames = new Array<bigint>(2 ** 18).fill(WORD.free);
-  asked.length = 0;
+  readSizes.length = 0;
   expect(look(host).memory.frames).toBe(2 ** 18);
-  expect(Math.max(...asked)).toBe(2 ** 16);
-  expect(asked.length).toBe(5);
+  expect(Math.max(...readSizes)).toBe(2 ** 16);
+  expect(readSizes.length).toBe(5);
 });
 
 test('names the source and its limits in the text, without escape sequences', () => {

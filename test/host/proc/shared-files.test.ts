@@ -91,7 +91,7 @@ test('excludes huge pages of hugetlb', () => {
 });
 
 test('does not access a file system that may not respond', () => {
-  const asked: string[] = [];
+  const paths: string[] = [];
   const source = host({
     links: { '/proc/7/fd/3': '/nfs/x (deleted)', '/proc/7/fd/4': '/dev/shm/y (deleted)' },
     texts: {
@@ -102,13 +102,13 @@ test('does not access a file system that may not respond', () => {
     files: { '/proc/7/fd/4': { inode: 6, bytes: 2 * MIB } },
   });
   const file = (path: string) => {
-    asked.push(path);
+    paths.push(path);
     return source.file!(path);
   };
   expect(sharedFiles({ ...source, file })).toEqual([
     { kind: 'file', name: '/dev/shm/y (deleted)', pid: 7, bytes: 2 * MIB },
   ]);
-  expect(asked).toEqual(['/proc/7/fd/4']);
+  expect(paths).toEqual(['/proc/7/fd/4']);
 });
 
 test('attributes a System V segment to its creator, and skips damaged lines', () => {

@@ -170,11 +170,11 @@ describe('frames that are followed', () => {
           follower.narrow({ oneIn, mask, residue });
           simple.narrow({ oneIn, mask, residue });
           events.slice(half).forEach(take);
-          const told = [...follower.reading(0, String).held]
+          const bytesBySite = [...follower.reading(0, String).held]
             .map(([site, held]) => [site, held.sampled ?? held.bytes] as const)
             .filter(([, frames]) => frames > 0)
             .sort();
-          expect(told).toEqual(simple.bySite());
+          expect(bytesBySite).toEqual(simple.bySite());
           const { missedFrees, unknownFrees } = follower.losses;
           expect({ missedFrees, unknownFrees }).toEqual(simple.losses);
         },

@@ -91,13 +91,15 @@ it('assigns no allocation the stack of another thread', async () => {
 });
 
 it('refuses options that do not apply: the interval of events, windows of copies', async () => {
-  const told = (text: string, order: { seconds?: number; windows?: number | null }) =>
+  const refusal = (text: string, order: { seconds?: number; windows?: number | null }) =>
     expect(of2([text, text], order)).rejects;
-  await told(EVENTS, { seconds: 60 }).toMatchObject({
+  await refusal(EVENTS, { seconds: 60 }).toMatchObject({
     next: expect.stringContaining('--interval'),
   });
   const copy = 'allocinfo - version: 1.0\n 1 1 a.c:1 func:f \n';
-  await told(copy, { seconds: 60 }).toMatchObject({ next: expect.stringContaining('--windows') });
+  await refusal(copy, { seconds: 60 }).toMatchObject({
+    next: expect.stringContaining('--windows'),
+  });
 });
 
 describe('output of perf script', () => {

@@ -25,25 +25,25 @@ const facts = (dump: string, size = 100) => ({
 });
 
 function line(dump: string, size = 100): string {
-  const told = failedJson({ code: 'damaged', message: 'so', signal: null });
-  return JSON.stringify(lineJson(facts(dump, size), told, 0.1));
+  const failure = failedJson({ code: 'damaged', message: 'so', signal: null });
+  return JSON.stringify(lineJson(facts(dump, size), failure, 0.1));
 }
 
-function taken(text: string, name = 'earlier'): EarlierLines {
-  const told = new EarlierLines(parseLine);
-  told.take(folder.write(name, text), true);
-  return told;
+function readEarlier(text: string, name = 'earlier'): EarlierLines {
+  const earlier = new EarlierLines(parseLine);
+  earlier.take(folder.write(name, text), true);
+  return earlier;
 }
 
 test('does not match a dump with another size or modification time', () => {
-  const told = taken(`${line('/a')}\n${line('/b')}\n`);
-  expect(told.find(facts('/a'))).toMatchObject({ dump: '/a', ok: false });
-  expect(told.find(facts('/a', 101))).toBeUndefined();
-  expect(told.find({ ...facts('/a'), mtime: '2026-11-20T04:12:01.000Z' })).toBeUndefined();
+  const earlier = readEarlier(`${line('/a')}\n${line('/b')}\n`);
+  expect(earlier.find(facts('/a'))).toMatchObject({ dump: '/a', ok: false });
+  expect(earlier.find(facts('/a', 101))).toBeUndefined();
+  expect(earlier.find({ ...facts('/a'), mtime: '2026-11-20T04:12:01.000Z' })).toBeUndefined();
   // Other rules have other findings.
-  expect(told.find({ ...facts('/a'), rulesFile: 'ab'.repeat(32) })).toBeUndefined();
-  expect(told.text('/b')).toBe(line('/b'));
-  told.close();
+  expect(earlier.find({ ...facts('/a'), rulesFile: 'ab'.repeat(32) })).toBeUndefined();
+  expect(earlier.text('/b')).toBe(line('/b'));
+  earlier.close();
 });
 
 test.each([1, 20, 60])(
@@ -52,9 +52,9 @@ test.each([1, 20, 60])(
     const whole = `${line('/a')}\n${line('/b')}\n`;
     const file = join(folder.path, 'out');
     writeFileSync(`${file}.part`, whole.slice(0, -lost));
-    const told = new EarlierLines(parseLine);
-    const output = new FiledLines(file, told);
-    expect(told.find(facts('/b'))).toBeUndefined();
+    const earlier = new EarlierLines(parseLine);
+    const output = new FiledLines(file, earlier);
+    expect(earlier.find(facts('/b'))).toBeUndefined();
     const again = line('/b');
     output.write(1, '/b', again, { ...facts('/b'), ok: false, complete: false, findings: [] });
     expect(readFileSync(`${file}.part`, 'utf8')).toBe(whole);
@@ -62,16 +62,16 @@ test.each([1, 20, 60])(
     expect(readFileSync(file, 'utf8')).toBe(`${line('/b')}\n${line('/a')}\n{}\n`);
     expect(() => readFileSync(`${file}.part`)).toThrow(/ENOENT/);
     output.close();
-    told.close();
+    earlier.close();
   },
 );
 
 test('uses the later of two lines about a dump', () => {
-  const told = taken(`${line('/a', 1)}\n${line('/b')}\n${line('/a', 2)}\n`);
-  expect(told.find(facts('/a', 1))).toBeUndefined();
-  expect(told.find(facts('/a', 2))).toBeDefined();
-  expect(told.own().map(({ dump }) => dump)).toEqual(['/b', '/a']);
-  told.close();
+  const earlier = readEarlier(`${line('/a', 1)}\n${line('/b')}\n${line('/a', 2)}\n`);
+  expect(earlier.find(facts('/a', 1))).toBeUndefined();
+  expect(earlier.find(facts('/a', 2))).toBeDefined();
+  expect(earlier.own().map(({ dump }) => dump)).toEqual(['/b', '/a']);
+  earlier.close();
 });
 
 test.each([
@@ -88,28 +88,28 @@ test.each([
 ])('does not overwrite %s', (_, text) => {
   const file = join(folder.path, 'out');
   writeFileSync(file, text.endsWith('}') ? `${text}\n` : text);
-  const told = new EarlierLines(parseLine);
-  expect(() => new FiledLines(file, told)).toThrow(/is not output of triage/);
+  const earlier = new EarlierLines(parseLine);
+  expect(() => new FiledLines(file, earlier)).toThrow(/is not output of triage/);
   expect(readFileSync(file, 'utf8').trimEnd()).toBe(text.trimEnd());
   expect(existsSync(`${file}.part`) && readFileSync(`${file}.part`, 'utf8')).toBeFalsy();
-  told.close();
+  earlier.close();
 });
 
 test('resumes a run that was killed during its first line', () => {
   const file = join(folder.path, 'out');
   writeFileSync(`${file}.part`, line('/a').slice(0, 50));
-  const told = new EarlierLines(parseLine);
-  new FiledLines(file, told).close();
+  const earlier = new EarlierLines(parseLine);
+  new FiledLines(file, earlier).close();
   expect(readFileSync(`${file}.part`, 'utf8')).toBe('');
-  told.close();
+  earlier.close();
 });
 
 test('accepts lines with fewer or more fields than this version writes', () => {
   const { rulesFile, ...older } = JSON.parse(line('/a'));
   expect(rulesFile).toBeNull();
-  const told = taken(`${JSON.stringify({ ...older, added: 1 })}\n`);
-  expect(told.find(facts('/a'))).toMatchObject({ dump: '/a', rulesFile: null });
-  told.close();
+  const earlier = readEarlier(`${JSON.stringify({ ...older, added: 1 })}\n`);
+  expect(earlier.find(facts('/a'))).toMatchObject({ dump: '/a', rulesFile: null });
+  earlier.close();
 });
 
 /** Lines of failed dumps. */
@@ -117,8 +117,8 @@ const TOLD = { ok: false, complete: false, findings: [] };
 
 test('copies no line of another run if two runs have one output', () => {
   const file = join(folder.path, 'out');
-  const [told, others] = [new EarlierLines(parseLine), new EarlierLines(parseLine)];
-  const output = new FiledLines(file, told);
+  const [earlier, others] = [new EarlierLines(parseLine), new EarlierLines(parseLine)];
+  const output = new FiledLines(file, earlier);
   const other = new FiledLines(file, others);
   output.write(0, '/a', line('/a'), { ...facts('/a'), ...TOLD });
   const late = () => other.write(0, '/b', line('/b'), { ...facts('/b'), ...TOLD });
@@ -128,17 +128,17 @@ test('copies no line of another run if two runs have one output', () => {
   // Its file was removed.
   expect(() => other.finish([], '{}')).toThrow(/another run/);
   expect(readFileSync(file, 'utf8')).toBe(`${line('/a')}\n{}\n`);
-  for (const one of [output, other, told, others]) one.close();
+  for (const one of [output, other, earlier, others]) one.close();
 });
 
 test('refuses a link or a FIFO before it reads dumps', () => {
-  const told = new EarlierLines(parseLine);
+  const earlier = new EarlierLines(parseLine);
   const [link, fifo] = [join(folder.path, 'link'), join(folder.path, 'fifo')];
   symlinkSync('target', link);
   execFileSync('mkfifo', [fifo, `${fifo}-2.part`]);
   for (const file of [link, fifo, `${fifo}-2`])
-    expect(() => new FiledLines(file, told)).toThrow(/not a regular file/);
-  expect(() => told.take(fifo, false)).toThrow(/not a regular file/);
-  expect(() => told.take(join(folder.path, 'none'), false)).toThrow(/cannot be read \(ENOENT\)/);
-  told.close();
+    expect(() => new FiledLines(file, earlier)).toThrow(/not a regular file/);
+  expect(() => earlier.take(fifo, false)).toThrow(/not a regular file/);
+  expect(() => earlier.take(join(folder.path, 'none'), false)).toThrow(/cannot be read \(ENOENT\)/);
+  earlier.close();
 });

@@ -41,8 +41,8 @@ describe('hostile names of processes', () => {
       codes(`${comm}[77]: segfault at 0 ip 0000000000401136 sp 00007ffd error 4 in a`),
     ).toEqual([]);
     expect(codes(`${comm} (77): drop_caches: 3`)).toEqual([]);
-    const asked = 'gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0';
-    expect(codes(`${comm} invoked oom-killer: ${asked}`)).toEqual(['oom-kill']);
+    const request = 'gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0';
+    expect(codes(`${comm} invoked oom-killer: ${request}`)).toEqual(['oom-kill']);
     expect(codes(`${comm}: page allocation failure: order:4, mode:0xcc0(GFP_KERNEL)`)).toEqual([
       'allocation-failure',
     ]);

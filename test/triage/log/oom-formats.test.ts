@@ -398,10 +398,10 @@ const ZONES = [
 ];
 
 describe('the cause of the failed request', () => {
-  const asked = (order: number) => INVOKED.replace('order=0', `order=${order}`);
+  const invokedWith = (order: number) => INVOKED.replace('order=0', `order=${order}`);
 
   test('is fragmentation if enough is free, but no unreserved block is large enough', () => {
-    const found = only(asked(3), ...ZONES);
+    const found = only(invokedWith(3), ...ZONES);
     expect(found.figures).toMatchObject({
       shortage: 'fragmentation',
       zone: 'Normal',
@@ -418,7 +418,7 @@ describe('the cause of the failed request', () => {
   });
 
   test('is unknown if a block was available', () => {
-    expect(only(asked(1), ...ZONES).figures.shortage).toBeNull();
+    expect(only(invokedWith(1), ...ZONES).figures.shortage).toBeNull();
   });
 
   test('includes the reserve of a lower zone in its watermark', () => {

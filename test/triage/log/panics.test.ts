@@ -66,8 +66,8 @@ test('describes a fault by its function and task', () => {
 });
 
 test('reports two faults separately, each with its own figures', () => {
-  const both = `${named('null-7.2').split('Kernel panic')[0]}\n${named('bug-7.2')}`;
-  const [first, second] = found(both).filter(({ code }) => code === 'oops');
+  const joined = `${named('null-7.2').split('Kernel panic')[0]}\n${named('bug-7.2')}`;
+  const [first, second] = found(joined).filter(({ code }) => code === 'oops');
   expect(first?.figures).toMatchObject({ pid: 132, address: '0000000000000000' });
   expect(second?.figures).toMatchObject({ place: 'panics.c:85', cpu: 1 });
   expect(second?.figures.address).toBeUndefined();

@@ -105,14 +105,14 @@ function answer(more: Partial<TriageAnswer> = {}, lines = LOG, log: object = WHO
 }
 
 /** The result of one rule for an answer. */
-function told(
+function resultOf(
   when: object,
-  given = answer(),
+  input = answer(),
   ask: () => StacksAnswer = () => stacks(true),
 ): { met: boolean; figures: object | undefined; why: string | undefined } {
   const rule = { code: 'acme/a', severity: 'warning', when, message: 'x' };
   const file = { schema: 'kdump-mem.rules/1', rules: [rule] };
-  const { findings, rules } = withRules(given, readRules('r', JSON.stringify(file)), ask);
+  const { findings, rules } = withRules(input, readRules('r', JSON.stringify(file)), ask);
   const [found] = findings.filter(({ code }) => code === 'acme/a');
   expect(rules).toMatchObject({ rules: 1, matched: found ? 1 : 0 });
   return { met: found !== undefined, figures: found?.figures, why: rules?.unknown[0]?.why };
@@ -179,7 +179,7 @@ test.each<[string, object, object]>([
   ['any, without a match', { any: [{ module: 'nvidia' }, { taint: 'P' }] }, NOT],
   ['unknown and no match', { release: 'x', memory: { category: 'vmalloc', atLeastBytes: 1 } }, NOT],
 ])('%s', (_, when, expected) => {
-  expect(told(when)).toEqual(expected);
+  expect(resultOf(when)).toEqual(expected);
 });
 
 test.each<[string, object, Partial<TriageAnswer>, string]>([
@@ -221,42 +221,50 @@ test.each<[string, object, Partial<TriageAnswer>, string]>([
     'the answer is incomplete',
   ],
 ])('treats %s that is unreadable as unknown, and its negation, too', (_, when, more, why) => {
-  expect(told(when, answer(more))).toEqual(UNKNOWN(why));
-  expect(told({ not: when }, answer(more))).toEqual(UNKNOWN(why));
-  expect(told({ release: '6*', any: [when, { taint: 'P' }] }, answer(more)).met).toBe(false);
+  expect(resultOf(when, answer(more))).toEqual(UNKNOWN(why));
+  expect(resultOf({ not: when }, answer(more))).toEqual(UNKNOWN(why));
+  expect(resultOf({ release: '6*', any: [when, { taint: 'P' }] }, answer(more)).met).toBe(false);
 });
 
 test('treats a line that may be missing as unknown, but finds one that exists', () => {
   const torn = answer({}, LOG, { ...WHOLE, overwritten: 9 });
-  expect(told({ log: 'gone' }, torn)).toEqual(
+  expect(resultOf({ log: 'gone' }, torn)).toEqual(
     UNKNOWN('the oldest 9 messages of the log are missing'),
   );
-  expect(told({ log: 'mlx *' }, torn).met).toBe(true);
-  expect(told({ finding: { code: 'panic' } }, torn)).toEqual(
+  expect(resultOf({ log: 'mlx *' }, torn).met).toBe(true);
+  expect(resultOf({ finding: { code: 'panic' } }, torn)).toEqual(
     UNKNOWN('the oldest 9 messages of the log are missing'),
   );
-  expect(told({ finding: { code: 'low-memory' } }, torn)).toEqual(NOT);
+  expect(resultOf({ finding: { code: 'low-memory' } }, torn)).toEqual(NOT);
 });
 
 test('treats unreadable or guessed stacks as unknown', () => {
   const refuse = () => {
     throw new KernelError('unsupported-layout', 'no tables');
   };
-  const asked = { stack: { symbol: 'nfs_*' } };
-  expect(told(asked, answer(), refuse)).toEqual(UNKNOWN('stacks cannot be read: no tables'));
-  expect(told(asked, answer(), () => stacks(true, true))).toEqual(
+  const condition = { stack: { symbol: 'nfs_*' } };
+  expect(resultOf(condition, answer(), refuse)).toEqual(
+    UNKNOWN('stacks cannot be read: no tables'),
+  );
+  expect(resultOf(condition, answer(), () => stacks(true, true))).toEqual(
     UNKNOWN('nfs_wait is a guess of the unwinder'),
   );
   const other = { stack: { symbol: 'ext4_*' } };
-  expect(told(other, answer(), () => stacks(false))).toEqual(UNKNOWN('some stacks cannot be read'));
+  expect(resultOf(other, answer(), () => stacks(false))).toEqual(
+    UNKNOWN('some stacks cannot be read'),
+  );
   const tasks = { tasks: { state: 'D', atLeast: 3 } };
-  expect(told(tasks, answer(), () => stacks(false))).toEqual(UNKNOWN('some tasks cannot be read'));
-  expect(told({ tasks: { state: 'D', atLeast: 1 } }, answer(), () => stacks(false)).met).toBe(true);
+  expect(resultOf(tasks, answer(), () => stacks(false))).toEqual(
+    UNKNOWN('some tasks cannot be read'),
+  );
+  expect(resultOf({ tasks: { state: 'D', atLeast: 1 } }, answer(), () => stacks(false)).met).toBe(
+    true,
+  );
 });
 
-function applied(rules: object, given = answer({}, [...LOG, ...OOM])) {
+function applied(rules: object, input = answer({}, [...LOG, ...OOM])) {
   const file = JSON.stringify({ schema: 'kdump-mem.rules/1', ...rules });
-  return withRules(given, readRules('r', file), () => stacks(true));
+  return withRules(input, readRules('r', file), () => stacks(true));
 }
 
 const silent = (where?: object) => ({
@@ -333,9 +341,9 @@ test('silences a finding that stands for others by its code only', () => {
     evidence: [],
     figures: { comm: 'a', others: 6 },
   };
-  const given = answer({ findings: [finding] });
-  expect(applied(silent({ figures: { comm: 'a' } }), given).findings).toHaveLength(1);
-  expect(applied(silent(), given).rules?.silenced[0]?.findings).toBe(7);
+  const input = answer({ findings: [finding] });
+  expect(applied(silent({ figures: { comm: 'a' } }), input).findings).toHaveLength(1);
+  expect(applied(silent(), input).rules?.silenced[0]?.findings).toBe(7);
 });
 
 test('reports a changed severity, and sorts by it', () => {

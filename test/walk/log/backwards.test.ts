@@ -80,8 +80,8 @@ describe('a panic', () => {
     const kernel = kernelWithLog(['BUG: own', 'BUG: soft', 'Kernel panic - not syncing: x']);
     for (const [index, caller] of callers.entries())
       kernel.read(infoAt(index) + BigInt(CALLER_AT), 4).setUint32(0, caller, true);
-    const told = readPanic(typed(kernel), logFields(kernel), false, new Unknowns());
-    expect(told).toMatchObject({ state: 'panicked', cause });
+    const panicState = readPanic(typed(kernel), logFields(kernel), false, new Unknowns());
+    expect(panicState).toMatchObject({ state: 'panicked', cause });
   });
 
   test('is not inferred from the name of a process or from writes to /dev/kmsg', () => {
@@ -89,9 +89,9 @@ describe('a panic', () => {
     expect(panicOf(['booting', named])).toMatchObject({ state: 'running' });
     const kernel = kernelWithLog(['booting', 'Kernel panic - not syncing: forged']);
     kernel.read(infoAt(1) + BigInt(FACILITY_AT), 1).setUint8(0, 1);
-    const told = readPanic(typed(kernel), logFields(kernel), false, new Unknowns());
-    expect(told).toMatchObject({ state: 'running' });
-    expect(told).not.toHaveProperty('message');
+    const panicState = readPanic(typed(kernel), logFields(kernel), false, new Unknowns());
+    expect(panicState).toMatchObject({ state: 'running' });
+    expect(panicState).not.toHaveProperty('message');
   });
 
   const OOPS = [

@@ -101,9 +101,9 @@ test('shows pending messages without their level prefixes', () => {
     );
   };
   const nmi = '\x010NMI backtrace for cpu 1\n\x014CPU: 1 PID: 0\n';
-  const begun = 'Freeing unused memory: ';
-  const written = [...words(0x100, begun), ...words(0x5010, nmi)];
-  const lengths = { [0x100 + 992]: BigInt(begun.length), [0x5000]: [nmi.length, 4] as const };
+  const fragment = 'Freeing unused memory: ';
+  const written = [...words(0x100, fragment), ...words(0x5010, nmi)];
+  const lengths = { [0x100 + 992]: BigInt(fragment.length), [0x5000]: [nmi.length, 4] as const };
   const kernel = withPending({ ...Object.fromEntries(written), ...lengths });
   expect(read(kernel).messages).toEqual([
     'an incomplete message of 23 bytes was not yet in the log: "Freeing unused memory:"',

@@ -11,7 +11,7 @@ const UUID = '5a0b3c0e-9a4e-4d4c-8a84-0123456789ab';
 const bytes = Buffer.from(UUID.replaceAll('-', ''), 'hex');
 
 /** Fixtures contain only what the commands read: the page of the id may be missing. */
-const asked = (damage: Damage, id: Uint8Array = Buffer.alloc(16)) =>
+const originWith = (damage: Damage, id: Uint8Array = Buffer.alloc(16)) =>
   kernelOrigin(
     damagedKernel(
       new Proxy(kernel, {
@@ -30,7 +30,7 @@ const asked = (damage: Damage, id: Uint8Array = Buffer.alloc(16)) =>
   );
 
 test('reports the time of capture and the host of a dump', () => {
-  const { at, host, uptime } = asked(UNDAMAGED);
+  const { at, host, uptime } = originWith(UNDAMAGED);
   // The guest was booted on the day the fixtures were made, and dumped seconds later.
   expect(at?.toISOString()).toMatch(/^20\d\d-\d\d-\d\dT/);
   expect(uptime).toBeGreaterThan(1);
@@ -39,8 +39,8 @@ test('reports the time of capture and the host of a dump', () => {
 });
 
 test('reports the boot id as /proc prints it, and null before its first read', () => {
-  expect(asked(UNDAMAGED, bytes).bootId).toBe(UUID);
-  expect(asked(UNDAMAGED).bootId).toBeNull();
+  expect(originWith(UNDAMAGED, bytes).bootId).toBe(UUID);
+  expect(originWith(UNDAMAGED).bootId).toBeNull();
 });
 
 test('reports unreadable values as null', () => {
@@ -48,7 +48,7 @@ test('reports unreadable values as null', () => {
     patches: [],
     denials: [{ address: kernel.symbol(symbol) ?? 0n, length: 512, code: 'filtered' }],
   });
-  expect(asked(gone('sysctl_bootid'), bytes).bootId).toBeNull();
-  expect(asked(gone('init_uts_ns'))).toMatchObject({ host: null });
-  expect(asked(gone('shadow_timekeeper'))).toMatchObject({ at: null, uptime: null });
+  expect(originWith(gone('sysctl_bootid'), bytes).bootId).toBeNull();
+  expect(originWith(gone('init_uts_ns'))).toMatchObject({ host: null });
+  expect(originWith(gone('shadow_timekeeper'))).toMatchObject({ at: null, uptime: null });
 });

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { cachedWalk } from '../../../src/walk/memory/vm-areas.js';
 
 /** The values before the failure, and the failure. */
-function told(walk: () => Iterable<number>): (number | string)[] {
+function valuesOf(walk: () => Iterable<number>): (number | string)[] {
   const found: (number | string)[] = [];
   try {
     for (const one of walk()) found.push(one);
@@ -21,8 +21,8 @@ test('walks once, and repeats the values and the failure for each caller', () =>
     }
     throw new Error('torn');
   });
-  expect(told(walk)).toEqual([1, 2, 3, 'torn']);
-  expect(told(walk)).toEqual([1, 2, 3, 'torn']);
+  expect(valuesOf(walk)).toEqual([1, 2, 3, 'torn']);
+  expect(valuesOf(walk)).toEqual([1, 2, 3, 'torn']);
   expect(steps).toBe(3);
 });
 

@@ -6,10 +6,10 @@ import { memoryPieces } from '../../../src/walk/pages/memory-pieces.js';
 const PAGE = 64;
 
 /** Memory with gaps; each byte is its address modulo 251. */
-function memory(there: readonly (readonly [start: number, end: number])[]) {
+function memory(ranges: readonly (readonly [start: number, end: number])[]) {
   return (address: bigint, length: number): DataView => {
     const start = Number(address);
-    const whole = there.some(([from, to]) => start >= from && start + length <= to);
+    const whole = ranges.some(([from, to]) => start >= from && start + length <= to);
     if (!whole) throw new ReadError('absent', address);
     return new DataView(Uint8Array.from({ length }, (_, i) => (start + i) % 251).buffer);
   };
@@ -58,10 +58,10 @@ describe('memoryPieces', () => {
         fc.nat(900),
         fc.integer({ min: 1, max: 900 }),
         (made, start, length) => {
-          const there = made.map(([from, size]) => [from, from + size] as const);
+          const ranges = made.map(([from, size]) => [from, from + size] as const);
           let at = BigInt(start);
           let last = '';
-          for (const piece of memoryPieces(memory(there), at, length, PAGE)) {
+          for (const piece of memoryPieces(memory(ranges), at, length, PAGE)) {
             expect(piece.address).toBe(at);
             expect(piece.kind === 'hole' && last === 'hole').toBe(false);
             last = piece.kind;

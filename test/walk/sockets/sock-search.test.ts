@@ -57,9 +57,9 @@ describe.each(['6.1', 'newest'] as const)('socks of %s that no descriptor refers
 
   test('are each found once by their inode number, and by no other key', () => {
     const [one] = established;
-    const asked = [...known.map(inode), ends(one), ...NOBODYS];
+    const sockKeys = [...known.map(inode), ends(one), ...NOBODYS];
     expect(known.length).toBeGreaterThan(30);
-    expect(search(asked)).toEqual([
+    expect(search(sockKeys)).toEqual([
       ...known.map(({ sock }) => [sock]),
       [],
       ...NOBODYS.map(() => []),

@@ -11,7 +11,7 @@ const MIB2 = 0x20_0000;
 const GIB = 0x4000_0000;
 
 /** Returns what a walk visits, in order. */
-function told(memory: SparseMemory, format: EntryFormat, root = ROOT): string[] {
+function visited(memory: SparseMemory, format: EntryFormat, root = ROOT): string[] {
   const words: string[] = [];
   walkUserTables(memory.image({}), format, root, {
     table: () => true,
@@ -43,7 +43,7 @@ describe.each([4, 5] as const)('page tables of a process of x86_64, %i levels', 
     writer.map(0x40_0000n, 0x7_c000_0000, MIB2);
     writer.map(0x1000n, 0x8000);
     writer.map(BigInt(GIB), 0xf_c000_0000, GIB);
-    expect(told(memory, format)).toEqual([
+    expect(visited(memory, format)).toEqual([
       '1+1 → 8',
       `1024+512 → ${0x7_c000_0000 / 4096}`,
       `${GIB / 4096}+${GIB / 4096} → ${0xf_c000_0000 / 4096}`,
@@ -54,14 +54,14 @@ describe.each([4, 5] as const)('page tables of a process of x86_64, %i levels', 
   test("omit the kernel's half", () => {
     const { memory, writer, format } = made();
     writer.map(levels === 4 ? 0xffff_8000_0000_0000n : 0xff00_0000_0000_0000n, 0x5000);
-    expect(told(memory, format)).toEqual([]);
+    expect(visited(memory, format)).toEqual([]);
   });
 
   test('count an inaccessible page by its inverted address', () => {
     const { memory, format, entry } = made();
     const inverted = ~0x1_2345_6000n & 0x000f_ffff_ffff_f000n;
     entry(0x1000n, inverted | 0x100n);
-    expect(told(memory, format)).toEqual([`1+1 → ${0x12_3456}`]);
+    expect(visited(memory, format)).toEqual([`1+1 → ${0x12_3456}`]);
   });
 
   test('omit the zero page, and report swapped-out pages as absent', () => {
@@ -69,13 +69,13 @@ describe.each([4, 5] as const)('page tables of a process of x86_64, %i levels', 
     entry(0x1000n, 0x5000n | 0x225n);
     // pte_to_swp_entry decodes it as area 2, page 0x12345.
     entry(0x2000n, (2n << 59n) | ((~0x1_2345n & ((1n << 50n) - 1n)) << 9n));
-    expect(told(memory, format)).toEqual([`2+1 absent, 2:${0x1_2345}`]);
+    expect(visited(memory, format)).toEqual([`2+1 absent, 2:${0x1_2345}`]);
   });
 
   test('that form a loop end the walk and are reported', () => {
     const { memory, format } = made();
     for (let index = 0; index < 512; index++) memory.writeWord(ROOT + 8 * index, 0x10_0067n);
-    expect(() => told(memory, format)).toThrow('user page tables form a loop');
+    expect(() => visited(memory, format)).toThrow('user page tables form a loop');
   });
 
   test('report a missing table with all pages that it may map', () => {
@@ -83,7 +83,7 @@ describe.each([4, 5] as const)('page tables of a process of x86_64, %i levels', 
     writer.map(0x1000n, 0x8000);
     memory.pages.delete(Math.max(...memory.pages.keys()));
     writer.map(BigInt(GIB), 0x9000);
-    expect(told(memory, format)).toEqual(['0+512 lost, absent', `${GIB / 4096}+1 → 9`]);
+    expect(visited(memory, format)).toEqual(['0+512 lost, absent', `${GIB / 4096}+1 → 9`]);
   });
 });
 
@@ -109,7 +109,7 @@ describe.each([
     writer.map(page, 9n * page, 0, { special: false });
     writer.map(2n * page, 9n * page, 0);
     const perTable = shape.page / 8;
-    expect(told(memory, tables.userEntries, 0x4010_0000)).toEqual([
+    expect(visited(memory, tables.userEntries, 0x4010_0000)).toEqual([
       '1+1 → 9',
       `${4 * perTable}+${perTable} → ${2 * perTable}`,
       `${Number(last / page)}+1 → 7`,
@@ -145,7 +145,7 @@ describe.each([
       writer.map(BigInt(6 * block), BigInt(block), 1),
       (0xf_ffffn << 8n) | (30n << 2n),
     );
-    expect(told(memory, format, 0x4010_0000)).toEqual([
+    expect(visited(memory, format, 0x4010_0000)).toEqual([
       '1+1 → 9',
       '3+1 absent, -1:0',
       `${4 * perTable}+${perTable} → ${2 * perTable}`,

@@ -124,11 +124,11 @@ it.skipIf(!gcc).each(FORMS)(
   'reads the same type layouts as gcc from a program: %s (skipped without gcc)',
   (options) => {
     const program = compile(...options.split(' '));
-    const told: [string, string, number, number][] = JSON.parse(
+    const placed: [string, string, number, number][] = JSON.parse(
       execFileSync(program, { encoding: 'utf8' }),
     );
     const types = new KernelTypes(openTypesFile(program).load(), () => []);
-    for (const [type, path, offset, size] of told.filter(({ length }) => length > 0)) {
+    for (const [type, path, offset, size] of placed.filter(({ length }) => length > 0)) {
       const layout = types.struct(type === 'bits' ? 'bits' : type.replace(/^\w+ /, ''))!;
       const member = layout.member(path);
       const found =

@@ -11,10 +11,10 @@ function chunks(count: number, budget = 0) {
   const reads: [chunk: number, chunks: number][] = [];
   const cache = new LineCache(budget, (target, chunk, many) => {
     reads.push([chunk, many]);
-    const there = Math.max(0, Math.min(many, count - chunk));
-    for (let index = 0; index < there; index++)
+    const available = Math.max(0, Math.min(many, count - chunk));
+    for (let index = 0; index < available; index++)
       target.fill(chunk + index, index * CHUNK, (index + 1) * CHUNK);
-    return there * CHUNK;
+    return available * CHUNK;
   });
   const read = (chunk: number, ahead = true) => {
     const view = cache.view(chunk, ahead);

@@ -26,10 +26,10 @@ it('handles frees before allocations, and begins on a signal', () => {
 });
 
 it('changes only numbers and fixed parts by options', () => {
-  const asked = bpftraceProgram({ ...ORDER, minOrder: 3, pid: 4711, stackMode: 'perf' });
-  expect(asked).toContain('if ($o >= 3 && pid == 4711) {');
-  expect(asked).toContain('kstack(perf, 32)');
-  expect(asked).not.toContain('raw');
+  const changedText = bpftraceProgram({ ...ORDER, minOrder: 3, pid: 4711, stackMode: 'perf' });
+  expect(changedText).toContain('if ($o >= 3 && pid == 4711) {');
+  expect(changedText).toContain('kstack(perf, 32)');
+  expect(changedText).not.toContain('raw');
   expect(bpftraceProgram({ ...ORDER, poolPages: true })).toContain('page_pool_state_hold');
 });
 

@@ -32,8 +32,8 @@ describe.each(PRINTED)('a recording from bpftrace output: %s', (name) => {
     const frames = output.pieces.reduce((sum, { order }) => sum + 2 ** order, 0);
     const held = [...(last?.held.values() ?? [])];
     expect(held.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(frames * FRAME);
-    const told = recording.survivors.reduce((sum, { bytes }) => sum + bytes, 0);
-    expect(told).toBe(frames * FRAME);
+    const survivorBytes = recording.survivors.reduce((sum, { bytes }) => sum + bytes, 0);
+    expect(survivorBytes).toBe(frames * FRAME);
     const blocks = held.reduce((sum, one) => sum + (one.blocks ?? Number.NaN), 0);
     expect(blocks).toBe(recording.survivors.length);
   });

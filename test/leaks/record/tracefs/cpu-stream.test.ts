@@ -10,10 +10,10 @@ describe.each(KERNELS)('pages of a kernel compared with its text trace: %s', (ke
   const stream = streamOf(kernel);
 
   test('contain each event once, with time, frame, order, thread and stack', () => {
-    const told = inPages(stream);
+    const parsed = inPages(stream);
     const expected = inText(stream);
     expect(expected.length).toBeGreaterThan(150);
-    expect(told.toSorted()).toEqual(expected.toSorted());
+    expect(parsed.toSorted()).toEqual(expected.toSorted());
   });
 
   test('yield events in time order', () => {
@@ -27,7 +27,7 @@ function inPages(stream: Stream): Told[] {
   const [allocations, frees] = [new CpuStream(plan), new CpuStream(plan)];
   for (const page of pagesOf(stream.allocations)) allocations.page(page, page.length);
   for (const page of pagesOf(stream.frees)) frees.page(page, page.length);
-  const told: Told[] = [];
+  const parsed: Told[] = [];
   const addresses = stream.symbols
     .map(([address, name]) => [BigInt(`0x${address}`), name] as const)
     .toSorted(([one], [other]) => (one < other ? -1 : 1));
@@ -35,18 +35,18 @@ function inPages(stream: Stream): Told[] {
   const merge = new Merge([allocations.queue, frees.queue], {
     allocated(place, length, time, tid, stack) {
       const names = plan.stacks.addresses(stack).map(nameOf);
-      told.push([microseconds(time), 'allocated', place, length, tid, ...names].join(' '));
+      parsed.push([microseconds(time), 'allocated', place, length, tid, ...names].join(' '));
     },
     freed(place, length, time) {
-      told.push([microseconds(time), 'freed', place, length].join(' '));
+      parsed.push([microseconds(time), 'freed', place, length].join(' '));
     },
     lost() {
-      told.push('lost');
+      parsed.push('lost');
     },
   });
   merge.release(Number.POSITIVE_INFINITY);
   expect([allocations.strange, frees.strange, merge.late]).toEqual([0, 0, 0]);
-  return told;
+  return parsed;
 }
 
 const EVENT =
@@ -54,27 +54,27 @@ const EVENT =
 
 /** From the kernel's text alone: a stack belongs to the last allocation of its thread. */
 function inText({ allocationsText, freesText }: Stream): Told[] {
-  const told: Told[] = [];
+  const parsed: Told[] = [];
   const last = new Map<string, number>();
   let stackOf = -1;
   for (const line of `${allocationsText}${freesText}`.split('\n')) {
     const called = /^ => (\S+)$/.exec(line)?.[1];
-    if (called !== undefined) told[stackOf] += ` ${called}`;
+    if (called !== undefined) parsed[stackOf] += ` ${called}`;
     const { tid = '', seconds, micro, what, pfn, order } = EVENT.exec(line)?.groups ?? {};
     if (seconds === undefined) continue;
     if (what === undefined) stackOf = last.get(tid) ?? -1;
     else {
       const place = [Number(pfn), 2 ** Number(order)];
       const time = Number(seconds) * 1e6 + Number(micro);
-      if (what === 'alloc') last.set(tid, told.length);
-      told.push(
+      if (what === 'alloc') last.set(tid, parsed.length);
+      parsed.push(
         (what === 'alloc' ? [time, 'allocated', ...place, tid] : [time, 'freed', ...place]).join(
           ' ',
         ),
       );
     }
   }
-  return told;
+  return parsed;
 }
 
 /** Rounds like the kernel (ns2usecs in kernel/trace/trace.c). */

@@ -12,8 +12,8 @@ const cheap = { share: 0.01, perSecond: 1000, kept: 10 };
 
 test('reduces the sample in proportion if the cost exceeds the limit repeatedly', () => {
   const pacing = new Pacing(ORDER, RATES);
-  const asked = [dear, dear, dear, cheap, dear, cheap, dear, dear];
-  expect(asked.map((one) => pacing.halvings(one))).toEqual([0, 0, 3, 0, 0, 0, 0, 3]);
+  const costs = [dear, dear, dear, cheap, dear, cheap, dear, dear];
+  expect(costs.map((one) => pacing.halvings(one))).toEqual([0, 0, 3, 0, 0, 0, 0, 3]);
 });
 
 test('does not reduce a requested sample because of its cost', () => {

@@ -21,7 +21,7 @@ function pageOf(stamp: bigint, words: readonly number[], flags = 0, behind = 0n)
 
 const header = (type: number, delta: number) => ((delta << 5) | type) >>> 0;
 
-function told(page: Buffer, length = page.length, origin = 0n): string[] {
+function eventsOf(page: Buffer, length = page.length, origin = 0n): string[] {
   const words: string[] = [];
   readPage(page, length, LAYOUT, origin, {
     event: (bytes, from, to, time) => {
@@ -43,30 +43,32 @@ describe('a page of a ring buffer', () => {
     const extended = [header(30, 7), 3, header(1, 5), 0x11];
     const absolute = [header(31, 9), 2, header(1, 0), 0x22];
     const long = [header(0, 4), 12, 0x33, 0x44];
-    expect(told(pageOf(1000n, [...extended, ...absolute, ...long]), PAGE_BYTES, 1000n)).toEqual([
-      `${3 * 2 ** 27 + 7 + 5}: 11000000`,
-      `${2 * 2 ** 27 + 9 - 1000}: 22000000`,
-      `${2 * 2 ** 27 + 9 - 1000 + 4}: 3300000044000000`,
-    ]);
+    expect(eventsOf(pageOf(1000n, [...extended, ...absolute, ...long]), PAGE_BYTES, 1000n)).toEqual(
+      [
+        `${3 * 2 ** 27 + 7 + 5}: 11000000`,
+        `${2 * 2 ** 27 + 9 - 1000}: 22000000`,
+        `${2 * 2 ** 27 + 9 - 1000 + 4}: 3300000044000000`,
+      ],
+    );
   });
 
   test("completes an absolute time with the upper bits of the page's timestamp", () => {
     const upper = 3n << 59n;
     const page = pageOf(upper + 100n, [header(31, 200), 0, header(1, 1), 0]);
-    expect(told(page, PAGE_BYTES, upper)).toEqual(['201: 00000000']);
+    expect(eventsOf(page, PAGE_BYTES, upper)).toEqual(['201: 00000000']);
   });
 
   test('skips discarded events but counts their time, and may end early', () => {
     const discarded = [header(29, 6), 8, 0xdead];
-    expect(told(pageOf(0n, [...discarded, header(1, 1), 1, header(29, 0), 0xdead]))).toEqual([
+    expect(eventsOf(pageOf(0n, [...discarded, header(1, 1), 1, header(29, 0), 0xdead]))).toEqual([
       '7: 01000000',
     ]);
   });
 
   test('reports lost events, with their number if the kernel stores it', () => {
     const data = [header(1, 1), 1];
-    expect(told(pageOf(5n, data, MISSED + COUNTED, 42n))[0]).toBe('5: missed 42');
-    expect(told(pageOf(5n, data, MISSED, 42n))[0]).toBe('5: missed null');
+    expect(eventsOf(pageOf(5n, data, MISSED + COUNTED, 42n))[0]).toBe('5: missed 42');
+    expect(eventsOf(pageOf(5n, data, MISSED, 42n))[0]).toBe('5: missed null');
   });
 
   test.each([
@@ -76,12 +78,12 @@ describe('a page of a ring buffer', () => {
     ['more data than was read', pageOf(0n, [], 5000)],
     ['a truncated header', Buffer.alloc(10)],
   ])('reports %s as torn', (_, page) => {
-    expect(told(page)).toEqual(['torn']);
+    expect(eventsOf(page)).toEqual(['torn']);
   });
 
   test('yields no events beyond its end if it is truncated', () => {
     const page = pageOf(0n, [header(1, 1), 1, header(1, 1), 2]);
-    expect(told(page.subarray(0, 24), 24)).toEqual(['torn']);
+    expect(eventsOf(page.subarray(0, 24), 24)).toEqual(['torn']);
   });
 
   test('terminates for any bytes, and reads nothing behind them', () => {
@@ -93,7 +95,7 @@ describe('a page of a ring buffer', () => {
         (changes, length) => {
           const damaged = Buffer.from(page);
           for (const [at, byte] of changes) damaged[at] = byte;
-          told(damaged, length);
+          eventsOf(damaged, length);
         },
       ),
       { numRuns: 300 },
