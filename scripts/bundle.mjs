@@ -1,5 +1,5 @@
-// Makes dist/bin: a launcher for each command (src/launch), and in bundles/ one file for all that a
-// command line needs, since a cold start spends a millisecond on every module file that it looks for
+// Makes dist/bin: a launcher for each command (src/launch), and in bundles/ one file with everything that a
+// command line needs, since a cold start spends a millisecond on every module file that it resolves
 // and reads, and there are a hundred. CommonJS, which node loads 5 ms faster than modules.
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
@@ -16,18 +16,18 @@ import {
 } from './bundle-parts/options.mjs';
 
 const OUT = 'dist/bin';
-/** The launcher calls what is in a bundle as node calls a module. */
+/** The launcher calls the code of a bundle as node calls a module. */
 const CALLED = {
   banner: { js: '(function (exports, require, module, __filename, __dirname) {' },
   footer: { js: '})' },
 };
 
-/** Others are required by those. */
+/** Bundles that the others require. */
 const REQUIRED = { banner: {}, footer: {} };
 
 rmSync(OUT, { recursive: true, force: true });
 mkdirSync(OUT, { recursive: true });
-// The package around it has modules.
+// The enclosing package uses modules.
 writeFileSync(`${OUT}/package.json`, '{ "type": "commonjs" }\n');
 const inputs = [
   ...(await bundle('skcheck', bundleOptions(entryOf('skcheck')))),
@@ -51,7 +51,7 @@ await launcher('skcheck', []);
 await launcher('kdump-mem', SUBCOMMANDS);
 writeNotices(inputs, `${OUT}/THIRD-PARTY-NOTICES`);
 
-/** Returns the source files that went into it. */
+/** Returns the source files of the bundle. */
 async function bundle(name, options, around = CALLED) {
   const { metafile } = await build({
     ...options,
@@ -67,8 +67,8 @@ async function bundle(name, options, around = CALLED) {
 }
 
 /**
- * The launcher takes bundles for Latin-1, half the memory. esbuild escapes what is not ASCII everywhere but in tagged
- * templates (String.raw), which would come out as other letters.
+ * The launcher reads bundles as Latin-1, in half the memory. esbuild escapes non-ASCII characters everywhere
+ * except in tagged templates (String.raw), where they would be misread.
  */
 function refuseOthersThanAscii(file) {
   const line = readFileSync(file, 'utf8')

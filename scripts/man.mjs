@@ -1,4 +1,4 @@
-// Makes dist/man: a page for each command, of what the commands themselves declare.
+// Makes dist/man: a page for each command, generated from the declarations of the commands.
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { declaredCommands } from './man-parts/commands.mjs';
 import { manualPage } from './man-parts/page.mjs';

@@ -5,7 +5,7 @@ import { kdumpMem } from './support/cli.js';
 import { crashRows, wordsOf } from './support/coming-from.js';
 import { ROOT } from './support/documents.js';
 
-/** Commands that scripts of vendors run in crash for a support case. */
+/** Commands that vendors' scripts run in crash for a support case. */
 const SUPPORT = [
   ...['sys', 'mach', 'kmem -i', 'kmem -s', 'kmem -o', 'net', 'dev -d', 'mount', 'log', 'bt'],
   ...['bt -a', 'files', 'vm', 'ps', 'ps -m', 'ps -G', 'runq', 'foreach bt', 'swap', 'ipcs'],
@@ -26,7 +26,7 @@ beforeAll(async () => {
   [values.PID, values.FD] = [`${held?.holders[0]?.pid}`, `${held?.holders[0]?.fd}`];
 });
 
-test('each command of support scripts has one row, with an answer or a statement', () => {
+test('lists each command of support scripts in one row, with an answer or a statement', () => {
   const listed = rows.flatMap(({ crash }) => crash);
   for (const command of SUPPORT)
     expect(
@@ -40,7 +40,7 @@ test('each command of support scripts has one row, with an answer or a statement
 test.each(commands)('%s answers on a dump of this repository', async (command) => {
   const words = wordsOf(command, values);
   const { status, stdout, stderr } = await kdumpMem(...words, '--vmcore', DUMP);
-  // This extract contains memory of networking; the lab's dumps contain the rest (test/real).
+  // This extract contains memory of networking only; the lab's dumps contain the rest (test/real).
   if (status === 3)
     expect(stderr).toMatch(
       /^kdump-mem: .*(?:filtered out of the dump|not in the dump|extract: not supported)/,

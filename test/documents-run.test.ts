@@ -6,16 +6,16 @@ import { EXIT } from '../src/app/kit/failure.js';
 import { kdumpMemIn } from './support/cli.js';
 import { commandLines, DOCUMENTS, ROOT, textOf } from './support/documents.js';
 
-/** Stands for it in a line whose words are told apart by blanks. */
+/** Placeholder in a line whose words are separated by blanks. */
 const NAME = 'DUMP';
 const DUMP = join(ROOT, 'fixtures/dumps/6.1.vmcore');
-/** How documents name the dump that somebody has. */
+/** Names that documents use for the reader's dump. */
 const NAMED = /--vmcore (?:(?:\S*\/)?vmcore|FILE|fixtures\/dumps\/6\.1\.vmcore)(?= |$)/;
-/** Dumps of others, programs that need not be here, and what takes its time. */
+/** Dumps of others, programs that may not be installed, and slow commands. */
 const NOT_HERE =
   /--(?:live|from|engine|watch|store|debug|vmlinux|map|rules|sources?|symbols)\b|^(?:mcp|watch|leaks|snapshot|diff|completion|doctor)\b|…|<|\*|\$|"|'|\.\.\./;
 
-/** Examples of the commands' help, which manual pages have, too. */
+/** Examples in the commands' help, which manual pages contain, too. */
 function examplesOf(source: string): string[] {
   const lines = source.matchAll(/^ +(kdump-mem \S.*?)(?: {2,}.*)?$/gm);
   return Array.from(lines, ([, line = '']) => line);
@@ -33,7 +33,7 @@ const lines = [
 ];
 
 /** Words of command lines that read one dump, each once. */
-const asked = new Map(
+const queries = new Map(
   lines.flatMap(({ line, path }) => {
     const words = /^(?:\S*\/)?kdump-mem ([^|;&>]*)/.exec(line.trim())?.[1]?.trim() ?? '';
     return NAMED.test(words) && !NOT_HERE.test(words) ? [[words, path] as const] : [];
@@ -43,20 +43,20 @@ const asked = new Map(
 const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-documents-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-test('there are some', () => {
-  expect(asked.size).toBeGreaterThan(20);
+test('finds command lines', () => {
+  expect(queries.size).toBeGreaterThan(20);
 });
 
-test.each([...asked])('kdump-mem %s (%s) is a question that can be asked', async (words) => {
+test.each([...queries])('kdump-mem %s (%s) is a valid command', async (words) => {
   const args = words
     .replace(NAMED, `--vmcore ${NAME}`)
     .split(/\s+/)
     .map((word) => (word === NAME ? DUMP : word));
   const { status, stdout, stderr } = await kdumpMemIn(folder, ...args);
-  // What a document asks of its own incident need not be in this dump, and the extract lacks some of it.
+  // Objects of a document's own incident may not be in this dump, and the extract lacks some memory.
   expect(Object.values(EXIT), stderr).toContain(status);
   expect(status, stderr).not.toBe(EXIT.usage);
   expect(stderr).not.toMatch(/\n {4}at /);
-  // What it has no answer to, it says.
+  // It reports if it has no answer.
   expect(`${stdout}${stderr}`).not.toBe('');
 });

@@ -10,7 +10,7 @@ import { skcheckCommand } from '../src/app/skcheck/options.js';
 import { kdumpMem } from './support/cli.js';
 import { commandLines, DOCUMENTS, ROOT, textOf } from './support/documents.js';
 
-/** As GitHub makes them of headings. */
+/** Anchors that GitHub generates from headings. */
 function anchorsOf(path: string): Set<string> {
   const headings = textOf(path).matchAll(/^#+ (.*)$/gm);
   return new Set(
@@ -23,7 +23,7 @@ function anchorsOf(path: string): Set<string> {
   );
 }
 
-test.each(DOCUMENTS)('links of %s lead somewhere', (path) => {
+test.each(DOCUMENTS)('links of %s have existing targets', (path) => {
   const broken = [...textOf(path).matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, link = '']) => {
     if (/^https?:/.test(link)) return [];
     const [file = '', anchor] = link.split('#');
@@ -50,7 +50,7 @@ function unknownOptions(command: Command, words: readonly string[]): string[] {
     .filter((option) => !known.has(option));
 }
 
-test.each(DOCUMENTS)('command lines of %s ask what can be asked', (path) => {
+test.each(DOCUMENTS)('command lines of %s are valid', (path) => {
   const wrong: string[] = [];
   for (const line of commandLines(textOf(path)))
     for (const part of line.split(/\||;|&&|&|\$\(|\bdo\b|>/)) {
@@ -70,7 +70,7 @@ test.each(DOCUMENTS)('command lines of %s ask what can be asked', (path) => {
   expect(wrong).toEqual([]);
 });
 
-/** What a document shows of an answer: `…` stands for the rest of a line, and alone for lines. */
+/** The part of an answer that a document shows: `…` stands for the rest of a line, and alone for lines. */
 function asPattern(shown: string): RegExp {
   const lines = shown.split('\n').map((line) => {
     if (line === '…') return '(?:.*\\n)*?';
@@ -90,7 +90,7 @@ const examples = DOCUMENTS.flatMap((path) =>
 );
 
 describe('examples', () => {
-  test('there are some', () => {
+  test('are found', () => {
     expect(examples.length).toBeGreaterThan(1);
   });
 
@@ -104,7 +104,7 @@ describe('examples', () => {
   });
 });
 
-test('docs/README.md has every page in its lists, which are the menu of the site', () => {
+test('docs/README.md lists every page, as the menu of the site', () => {
   const listed = [...textOf('docs/README.md').matchAll(/^- \[[^\]]+\]\(([^)]+)\): \S/gm)].map(
     ([, file]) => file,
   );

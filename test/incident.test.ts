@@ -11,19 +11,19 @@ import { incident } from './support/fixtures.js';
 const { vmcore, truth } = incident();
 const { drgn, slabBytes, tcpMemBytes } = truth;
 
-async function asked(...words: readonly string[]): Promise<unknown> {
+async function answerOf(...words: readonly string[]): Promise<unknown> {
   const { stdout, stderr, status } = await kdumpMem(...words, '--json', '--vmcore', vmcore);
   expect([stderr, status]).toEqual(['', 0]);
   return JSON.parse(stdout);
 }
 
-test('triage names the worker, by drgn’s figures, and what the kernel’s counters leave out', async () => {
+test('triage names the worker, with drgn’s figures and the memory in no kernel counter', async () => {
   const { findings, causes, conclusion, complete, warnings } = triageSchema.parse(
-    await asked('triage'),
+    await answerOf('triage'),
   );
   expect([complete, warnings]).toEqual([true, []]);
   const found = (code: string) => findings.filter((finding) => finding.code === code);
-  // Who ran when memory was gone is seldom who has it.
+  // The task that runs when memory is exhausted is rarely the one that holds it.
   expect(found('panic').map(({ next }) => next)).toEqual(['memory']);
   const { pid, comm, skbs, payloadBytes, pinnedBytes } = drgn;
   // drgn counts the listener, which has no data.
@@ -40,14 +40,14 @@ test('triage names the worker, by drgn’s figures, and what the kernel’s coun
     ['queued-data-of-process', 'stalled-reader'],
     ['low-memory', 'queued-data-of-process'],
   ]);
-  // The largest process is innocent, and named as what to check.
+  // The largest process is innocent, and named as one to check.
   expect(conclusion).toMatchObject({
     confidence: 'likely',
     cause: findings.findIndex(({ code }) => code === 'queued-data-of-process'),
     figures: { bytes: pinnedBytes, largestComm: 'nightly-batch' },
   });
   expect(conclusion?.words).toContain(`pid ${pid} (${comm})`);
-  // What the OOM killer printed leaves out what they pin, all but the part that is in slab.
+  // The OOM report does not include the memory that they pin, except the part in slab.
   const [oom] = found('oom-kill');
   expect(Number(oom?.figures.unattributedBytes)).toBeGreaterThan(0.95 * pinnedBytes);
   expect(Number(oom?.figures.unattributedBytes)).toBeLessThan(1.15 * pinnedBytes);
@@ -84,14 +84,14 @@ test('pages begin with the conclusion, large figures and the chain of causes', a
   expect(box?.[2]).toContain(`${size}, ${drgn.sockets - 1} sockets`);
 });
 
-test('the kernel’s counters in README are the guest’s', () => {
+test('the kernel counters in README are those of the guest', () => {
   expect(textOf('README.md')).toContain(
     `figure for TCP was ${formatSize(tcpMemBytes)}, slab was ${formatSize(slabBytes)}, and`,
   );
 });
 
-test('memory has every page frame in one category, and the worker’s in that of sockets', async () => {
-  const { memory, complete } = memorySchema.parse(await asked('memory'));
+test('memory puts every page frame into one category, and the worker’s into sockets', async () => {
+  const { memory, complete } = memorySchema.parse(await answerOf('memory'));
   expect(complete).toBe(true);
   const sums = (category: Pick<Category, 'bytes' | 'children'>): void => {
     if (category.children.length === 0) return;
@@ -102,12 +102,12 @@ test('memory has every page frame in one category, and the worker’s in that of
   const leaves = (category: Category): Category[] =>
     category.children.length === 0 ? [category] : category.children.flatMap(leaves);
   const queues = leaves(memory as Category).find(({ category }) => category === 'network-sockets');
-  // Without the skbs themselves, which lie in slab.
+  // Without the skbs themselves, which are in slab.
   expect(queues?.bytes).toBeGreaterThan(0.99 * drgn.pinnedBytes);
   expect(queues?.bytes).toBeLessThanOrEqual(drgn.pinnedBytes);
   expect(queues?.owners[0]).toMatchObject({ kind: 'process', pid: drgn.pid, name: drgn.comm });
-  // The kernel printed its own counters a moment before.
-  const { findings } = triageSchema.parse(await asked('triage'));
+  // The kernel printed its own counters a moment earlier.
+  const { findings } = triageSchema.parse(await answerOf('triage'));
   const printed = findings.find(({ code }) => code === 'oom-kill')?.figures ?? {};
   const bytes = (...categories: readonly string[]) =>
     leaves(memory as Category)
@@ -121,8 +121,8 @@ test('memory has every page frame in one category, and the worker’s in that of
   );
 });
 
-test('of procs the worker is the second: nearly all that its end gives back is not its own memory', async () => {
-  const { processes, complete } = procsSchema.parse(await asked('procs'));
+test('procs lists the worker second: killing it frees almost only memory outside its own', async () => {
+  const { processes, complete } = procsSchema.parse(await answerOf('procs'));
   expect(complete).toBe(true);
   const worker = processes[1];
   expect(worker).toMatchObject({ pid: drgn.pid, networkPinnedBytes: drgn.pinnedBytes });
@@ -141,7 +141,7 @@ test.each([
   ['memory', '--nodes'],
   ['memory', '--cgroups'],
   ['procs', '--pid', '185'],
-])('%s has its answer in this dump', async (...words) => {
-  const answer = await asked(...words);
+])('%s has a complete answer for this dump', async (...words) => {
+  const answer = await answerOf(...words);
   expect(answer).not.toMatchObject({ complete: false });
 });

@@ -22,7 +22,7 @@ const RETIRED: readonly RegExp[] = [
   /\b(?:not|no) whole\b/i,
 ];
 
-/** Names of fields: whole names, as one of them may be part of a good one. */
+/** Names of fields: whole names, since one of them may be part of a good one. */
 const RETIRED_FIELDS = new Set([
   ...['asked', 'drawer', 'drawers', 'familiar', 'look', 'looks', 'notShown', 'taken', 'told'],
   ...['unexplained', 'untold', 'whole'],
@@ -34,7 +34,7 @@ const RETIRED_IN_NAMES = /^(?:Asked|Drawer|Gentle|Told|Unexplained|Untold|Watchm
 const retiredIn = (text: string) => RETIRED.flatMap((words) => words.exec(text)?.[0] ?? []);
 
 test('printed text has no retired term', () => {
-  // Of what --script prints most is code.
+  // Most output of --script is code.
   const all = printedText(ROOT, 'src').filter(({ file }) => !/\/script\b/.test(file));
   expect(all.length).toBeGreaterThan(3000);
   const found = all.flatMap(({ file, line, text }) =>

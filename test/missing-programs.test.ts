@@ -9,7 +9,7 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'missing-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** What scripts/test installs of these, where PATH has one command of the name of each. */
+/** Packages that scripts/test installs for these programs if PATH has one command with the name of each. */
 function missing(...pairs: string[]): string[] {
   for (const pair of pairs) {
     const name = join(folder, pair.replace(/[@=].*/, '').replaceAll('/', '_'));
@@ -25,19 +25,19 @@ function missing(...pairs: string[]): string[] {
     .filter((line) => line !== '');
 }
 
-test('a command of the name of a module is no module', () => {
+test('a command with the name of a module is not the module', () => {
   expect(missing('no_such_module@/usr/bin/python3=python3-no-such')).toEqual(['python3-no-such']);
   expect(missing('json@/usr/bin/python3=python3')).toEqual([]);
 });
 
-test('a command in PATH is none at the path that tests use', () => {
+test('a command in PATH does not replace one at the path that tests use', () => {
   expect(missing('/usr/bin/no-such-program=such')).toEqual(['such']);
   expect(missing('no-such-program=such', '/bin/sh=dash')).toEqual([]);
 });
 
-test('scripts/test asks for what tests use by a path, by that path', () => {
+test('scripts/test checks programs by path that tests use by path', () => {
   const script = readFileSync(`${ROOT}scripts/test`, 'utf8');
-  const asked = [...script.matchAll(/(\S+)=python3-jsonschema/g)].map(([, what]) => what);
-  expect(asked).toEqual(['jsonschema@/usr/bin/python3']);
+  const modules = [...script.matchAll(/(\S+)=python3-jsonschema/g)].map(([, what]) => what);
+  expect(modules).toEqual(['jsonschema@/usr/bin/python3']);
   expect(script).toContain('/usr/bin/chromium=chromium');
 });

@@ -6,7 +6,7 @@ import { openNative } from '../src/kernel/native/open.js';
 import { TaskReader } from '../src/walk/tasks/tasks.js';
 import { FIXTURES, fixture } from './support/fixtures.js';
 
-test('the fixtures are small enough to be in the repository', () => {
+test('the fixtures are small enough for the repository', () => {
   const sizes = FIXTURES.map((name) => statSync(fixture(name).vmcore).size);
   expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(16_000_000);
 });
@@ -16,15 +16,15 @@ describe.each(FIXTURES)('the fixture of %s', (name) => {
   const kernel = openNative({ files: [vmcore] });
   afterAll(() => kernel.close());
 
-  test('explains itself', () => {
+  test('describes itself', () => {
     expect(kernel.facts).toMatchObject({ release: truth.release, pageSize: truth.pageSize });
     expect(kernel.provenance.symbols.found).toBe(true);
-    // 5.10 has no modules' types yet.
+    // 5.10 has no types of modules yet.
     const { problems } = kernel.moduleTypes;
     expect(problems.filter((one) => one !== 'no symbol btf_modules')).toEqual([]);
   });
 
-  test('gives drgn’s figures of every process’s sockets', () => {
+  test('yields drgn’s figures for every process’s sockets', () => {
     const pids = new Set(truth.sockets.flatMap(({ holders }) => holders.map(({ pid }) => pid)));
     expect(pids.size).toBeGreaterThan(10);
     for (const pid of pids) {
@@ -43,7 +43,7 @@ describe.each(FIXTURES)('the fixture of %s', (name) => {
     }
   });
 
-  test('has all that a census reads', () => {
+  test('contains everything that a census reads', () => {
     const { sockets, total, warnings } = accountAll(kernel);
     expect(warnings.map(({ code }) => code)).not.toContain('unreadable');
     expect(total.complete).toBe(true);

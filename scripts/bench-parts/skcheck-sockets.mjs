@@ -1,6 +1,6 @@
 // Holds TCP connections over loopback for the benchmark: PAIRS pairs in this process, both ends.
-// Every UNREAD-th pair has data that nobody reads. Says "ready" and waits for its stdin to end.
-// Sockets come from one process each, because a process may hold only so many descriptors.
+// Every UNREAD-th pair has unread data. Prints "ready" and waits until its stdin ends.
+// The sockets belong to several processes, because each may hold only a limited number of descriptors.
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 

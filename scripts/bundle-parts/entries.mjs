@@ -7,7 +7,7 @@ export const SUBCOMMANDS = readdirSync(APP)
   .filter((name) => existsSync(`${APP}/${name}/command.ts`))
   .toSorted();
 
-/** What esbuild begins with to make a program: skcheck, or kdump-mem with some of its commands. */
+/** The entry point of a program for esbuild: skcheck, or kdump-mem with some of its commands. */
 export function entryOf(command, subcommands = SUBCOMMANDS) {
   if (command !== 'kdump-mem') return { entryPoints: [`${APP}/${command}.ts`] };
   const imports = subcommands.map(
@@ -21,7 +21,7 @@ export function entryOf(command, subcommands = SUBCOMMANDS) {
   return { stdin: { contents, resolveDir: APP, sourcefile: 'entry.ts', loader: 'ts' } };
 }
 
-/** Both commands in one program, which is the one that it is called as. */
+/** Both commands in one program, which runs as the name it is called by. */
 export function bothCommands() {
   const { stdin } = entryOf('kdump-mem');
   const contents = [
@@ -33,7 +33,7 @@ export function bothCommands() {
   return { stdin: { ...stdin, contents } };
 }
 
-/** registerSkb of skb, registerTopTalkers of top-talkers. */
+/** registerSkb for skb, registerTopTalkers for top-talkers. */
 function registrar(name) {
   return `register-${name}`.replaceAll(/-(.)/g, (_, letter) => letter.toUpperCase());
 }

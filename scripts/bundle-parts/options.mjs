@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 
 const { version, engines } = JSON.parse(readFileSync('package.json', 'utf8'));
 
-/** commander can run a subcommand as a program; ours never are, and loading that takes 4 ms. */
+/** commander can run a subcommand as a program, which kdump-mem never does; loading that takes 4 ms. */
 const noPrograms = {
   name: 'no-programs',
   setup({ onResolve, onLoad }) {
@@ -16,8 +16,8 @@ const noPrograms = {
 };
 
 /**
- * Leaves out what commands import when they act: help and version need what declares them, and so does mcp of other
- * commands than itself.
+ * Leaves out the modules that commands import when they run: help and version need only the declarations,
+ * and so does mcp for other commands than itself.
  */
 export const declarationsOnly = (own = 'none') => ({
   name: 'declarations-only',
@@ -33,7 +33,7 @@ export const declarationsOnly = (own = 'none') => ({
   },
 });
 
-/** The protocol's library can check what clients fill in against a schema, by compiling code. We request no such thing. */
+/** The protocol's library can validate client input against a schema by compiling code. kdump-mem does not use that. */
 const noSchemaCompiler = {
   name: 'no-schema-compiler',
   setup({ onLoad }) {
@@ -47,8 +47,8 @@ const noSchemaCompiler = {
 };
 
 /**
- * Leaves the schema of maps, and zod with it, to a bundle beside those of commands: half of the code that
- * each of them would load for every question. The launcher's folder is where they look for it.
+ * Leaves the schema of maps, and zod with it, to a bundle next to those of commands: half of the code that
+ * each of them would load for every query. They look for it in the launcher's folder.
  */
 export const mapSchemaApart = {
   name: 'map-schema-apart',
@@ -63,12 +63,12 @@ export const mapSchemaApart = {
 export const MAP_SCHEMA = 'map-schema';
 
 /**
- * Libraries that few questions of a command need, by command: as much code as all the rest, which each of
- * its questions would load. They lie in bundles beside it, like the schema of maps.
+ * Libraries that few queries of a command need, by command: as much code as all the rest, which each of
+ * its queries would load. They are bundles next to it, like the schema of maps.
  */
 export const LIBRARIES_APART = { procs: ['execa', 'zod'], triage: ['yaml', 'zod'] };
 
-/** Leaves libraries to bundles of their own. */
+/** Leaves libraries to separate bundles. */
 export function librariesApart(command) {
   const libraries = LIBRARIES_APART[command] ?? [];
   return {
@@ -81,7 +81,7 @@ export function librariesApart(command) {
   };
 }
 
-/** How esbuild makes one CommonJS file of a program (entries.mjs) and everything that it imports. */
+/** The esbuild options for one CommonJS file of a program (entries.mjs) and everything that it imports. */
 export function bundleOptions(entry, plugins = []) {
   return {
     ...entry,
@@ -97,7 +97,7 @@ export function bundleOptions(entry, plugins = []) {
   };
 }
 
-/** How esbuild makes a command's launcher: also of what nodes understand that are too old for us. */
+/** The esbuild options for a command's launcher, which must also run on unsupported old versions of Node. */
 export function launcherOptions(command, subcommands) {
   return {
     ...bundleOptions({ entryPoints: ['src/launch/launch.ts'] }),

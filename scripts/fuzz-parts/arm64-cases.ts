@@ -28,23 +28,23 @@ const SHAPES: readonly Arm64KernelOptions[] = [
   { page: 65_536, bits: 52, ram: 0x8_8000_0000 },
 ];
 
-/** A made-up kernel, opened once, and where its page tables are. */
+/** A synthetic kernel, opened once, and the addresses of its page tables. */
 interface Made {
   readonly kernel: Arm64Kernel;
   readonly options: Arm64KernelOptions;
   readonly root: number;
-  /** Physical addresses of entries that are in use. */
+  /** Physical addresses of entries in use. */
   readonly entries: readonly number[];
 }
 
 /**
- * Small kernels for arm64 of every shape, damaged in VMCOREINFO, page tables and symbols: what opens
- * all the same must read what is there.
+ * Small arm64 kernels of every shape, damaged in VMCOREINFO, page tables and symbols: a kernel that opens
+ * nevertheless must be read correctly.
  */
 export class Arm64Cases {
   readonly #made = new Map<Arm64KernelOptions, Made>();
 
-  /** What was done, and how it ended. @throws {Broken} */
+  /** A description of the damage and its outcome. @throws {Broken} */
   run(random: Random): readonly string[] {
     const made = this.#of(random.pick(SHAPES));
     const told = [shapeOf(made.options)];
@@ -79,7 +79,7 @@ export class Arm64Cases {
       let used = 0;
       for (let at = 0; at < page; at += 8) {
         if ((view.getUint32(at, true) & 1) === 0) continue;
-        // A lowest table has thousands of entries alike.
+        // A lowest table has thousands of similar entries.
         if (++used <= 8 || used % 256 === 0) entries.push(table + at);
       }
       if (used === 0) break;
@@ -101,7 +101,7 @@ function rootOf({ symbols, text, ram }: Arm64Kernel): number {
   return Number(root - text) + ram + (8 << 20);
 }
 
-/** @throws {Broken} where an answer is another than the sound kernel's */
+/** @throws {Broken} if an answer differs from that of the undamaged kernel */
 function ask(
   kernel: NativeKernel,
   { kernel: made, options }: Made,
@@ -113,7 +113,7 @@ function ask(
       throw new Broken('silent', `${what}: ${String(ours)} instead of ${String(truth)}`);
   };
   same('page size', kernel.facts.pageSize, page);
-  // Where PHYS_OFFSET is not believed, page tables lead there, and damage in them leads elsewhere.
+  // If PHYS_OFFSET is rejected, page tables are used instead, and damage in them leads elsewhere.
   if (sound.tables || kernel.provenance.directMap.found) {
     const at = made.ram + (41 << 20) + page + 77;
     const linear = made.linear(at);
@@ -138,7 +138,7 @@ function ask(
       );
     }
   }
-  // What VMCOREINFO says wrong is known from sections of memory, if page tables lead there.
+  // Wrong data in VMCOREINFO is detected by memory sections if page tables lead there.
   if (sound.tables || sound.info) {
     const frame = made.ram / page + 3;
     const address = made.page(frame);
@@ -172,7 +172,7 @@ function ask(
   orNot(() => kernel.struct('page')?.size);
 }
 
-/** Undefined for what cannot be read; other errors are passed on. */
+/** Undefined for unreadable memory; other errors are rethrown. */
 function orNot<T>(read: () => T): T | undefined {
   try {
     return read();
@@ -183,7 +183,7 @@ function orNot<T>(read: () => T): T | undefined {
   }
 }
 
-/** Lines of VMCOREINFO that shape what addresses mean. */
+/** Lines of VMCOREINFO that define the meaning of addresses. */
 const SHAPING = [
   ...['NUMBER(VA_BITS)', 'NUMBER(TCR_EL1_T1SZ)', 'NUMBER(kimage_voffset)', 'NUMBER(PHYS_OFFSET)'],
   ...['NUMBER(VMEMMAP_START)', 'NUMBER(KERNELPACMASK)', 'SYMBOL(swapper_pg_dir)', 'SYMBOL(_stext)'],

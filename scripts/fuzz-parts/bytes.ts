@@ -2,10 +2,10 @@ import { littleEndian } from '../../test/support/little-endian.js';
 import type { Random } from './random.js';
 import { wildValue } from './values.js';
 
-/** Bytes at the start of a file in which headers lie. */
+/** Bytes at the start of a file that contain headers. */
 const HEAD = 32_768;
 
-/** Damages a file as transport, storage and malice do; one that is damaged already mostly stays. */
+/** Damages a file like transport, storage and attackers do; mostly keeps earlier damage. */
 export function damageBytes(random: Random, bytes: Uint8Array, told: string[]): Uint8Array {
   if (random.below(10) < (told.length > 1 ? 7 : 1)) return bytes;
   const changed = Uint8Array.from(bytes);
@@ -33,7 +33,7 @@ export type Change =
       readonly patch: (read: (at: number, size: number) => Uint8Array) => FilePatch;
     };
 
-/** Some changes to a file of so many bytes. */
+/** Some changes to a file of this size. */
 export function changes(random: Random, length: number): Change[] {
   if (random.oneIn(6)) {
     const most = random.oneIn(3) ? Math.min(length, HEAD) : length;
@@ -44,7 +44,7 @@ export function changes(random: Random, length: number): Change[] {
 
 function oneChange(random: Random, length: number): Change {
   const head = !random.oneIn(3);
-  // What is in a header is aligned, and mostly near its start.
+  // Header fields are aligned, and mostly near the start.
   const reach = Math.min(length, head ? random.pick([64, 512, 4608, HEAD]) : length);
   const at = head ? random.below(Math.ceil(reach / 4)) * 4 : random.below(reach);
   const size = random.pick([1, 2, 4, 4, 8, 8]);

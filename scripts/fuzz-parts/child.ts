@@ -3,7 +3,7 @@ import { type Lane, openLane } from './lanes.js';
 import { OUTCOMES } from './meaning/meaning-cases.js';
 import { Broken } from './rules.js';
 
-/** What a child tells, a line of JSON each. */
+/** Messages of a child process, one line of JSON each. */
 export type Told =
   | {
       readonly type: 'broken';
@@ -15,24 +15,24 @@ export type Told =
   | {
       readonly type: 'end';
       readonly next: number;
-      /** How many cases ended in which of OUTCOMES. */
+      /** Number of cases by outcome (OUTCOMES). */
       readonly ends: Readonly<Record<string, number>>;
     };
 
-/** What a child is to do. */
+/** The order for a child process. */
 export interface Task {
   readonly lane: Lane;
   readonly seed: number;
   readonly from: number;
-  /** It ends after so many seconds, or before that case, or after one case. */
+  /** It exits after this many seconds, before this case, or after one case. */
   readonly seconds: number;
   readonly before: number;
   readonly once: boolean;
-  /** Where the index of the case under way is written before it starts. */
+  /** File that contains the index of the running case. */
   readonly progress: string;
 }
 
-/** Bytes of memory that no case may make the process take. */
+/** Limit of memory in bytes for the process in any case. */
 const MOST_MEMORY = 512 * 2 ** 20;
 
 const task = JSON.parse(process.argv[2] ?? '') as Task;
@@ -60,7 +60,7 @@ do {
     count(error.rule);
     tell({ type: 'broken', index, rule: error.rule, message: error.message });
   }
-  // Kilobytes, and the most so far: whoever goes beyond is told once, and a new process goes on.
+  // Kilobytes, and the peak so far: a process beyond the limit is reported once, and a new one continues.
   if (process.resourceUsage().maxRSS * 1024 > MOST_MEMORY) {
     const megabytes = Math.round(process.resourceUsage().maxRSS / 1024);
     tell({ type: 'broken', index, rule: 'memory', message: `${megabytes} MiB` });

@@ -7,19 +7,19 @@ import { registerSockets } from '../../src/app/sockets/command.js';
 import { registerStruct } from '../../src/app/struct/command.js';
 import { Broken, checkText, clock, MOST_MS, refusal } from './rules.js';
 
-/** What a command printed, and its exit status. */
+/** Output of a command, and its exit status. */
 export interface Ran {
   readonly status: number;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** Exit statuses that a damaged dump may end in: answered, not readable, not there, incomplete. */
+/** Valid exit statuses for a damaged dump: success, unreadable, not found, incomplete. */
 const STATUSES: readonly number[] = [0, 3, 4, 5];
 
 /**
- * Runs `kdump-mem` in this process, as its own main file does, and checks what holds of any run: it
- * ends soon, with a status that is documented, and prints nothing that a terminal acts upon.
+ * Runs `kdump-mem` in this process, like its own main file, and checks the rules for any run: it
+ * exits soon, with a documented status, and prints no terminal control sequences.
  *
  * @throws {Broken}
  */

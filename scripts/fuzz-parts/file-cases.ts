@@ -28,19 +28,19 @@ import { wildValue } from './values.js';
 
 const DESCRIPTOR = 24;
 
-/** How an answer says that it lacks something: in text, and in JSON. */
+/** The marks of an incomplete answer, in text and in JSON. */
 const ADMISSION = /incomplete|Unknown|NOTE|anomalies|not in the dump|"complete": ?false/;
 
-/** What a command answers of the undamaged file. */
+/** The answer of a command for the undamaged file. */
 interface Command {
   readonly args: readonly string[];
   readonly truth: Ran;
 }
 
 /**
- * One real dump in a private copy that is damaged in place, asked through the commands themselves,
- * and mended again: headers, descriptors, compressed pages, ends; and pages that are changed and
- * compressed again, so that the damage decodes.
+ * One real dump in a private copy, which is damaged in place, queried through the commands, and
+ * repaired again: headers, descriptors, compressed pages, ends; and pages that are changed and
+ * recompressed, so that the damage decodes.
  */
 export class FileCases {
   readonly #folder = mkdtempSync(join(tmpdir(), 'kdump-mem-fuzz-'));
@@ -134,7 +134,7 @@ export class FileCases {
     return false;
   }
 
-  /** Changes a page and stores it anew behind the end, in any compression. */
+  /** Changes a page and stores it at the end of the file, in any compression. */
   #damagePages(
     random: Random,
     write: (at: number, bytes: Uint8Array) => void,
@@ -173,7 +173,7 @@ export class FileCases {
     return false;
   }
 
-  /** Questions about the sockets that hold most, and some that any dump answers. */
+  /** Queries about the sockets that hold most memory, and some that any dump answers. */
   #questions(): string[][] {
     const questions = [
       ['info'],
@@ -205,12 +205,12 @@ function pageBytes(image: ReturnType<typeof openImage>, number: number): Uint8Ar
     const view = image.readPhysical(number * 4096, 4096);
     return new Uint8Array(view.buffer.slice(view.byteOffset, view.byteOffset + 4096));
   } catch {
-    // An extract keeps parts of pages: those are left as they are.
+    // An extract keeps parts of pages, which stay unchanged.
     return undefined;
   }
 }
 
-/** Where in the file each stored page has its descriptor; empty if it is no single kdump file. */
+/** File offset of the descriptor of each stored page; empty if it is not a single kdump file. */
 function storedPages(path: string): Map<number, number> {
   const pages = new Map<number, number>();
   const source = new FileSource(path);

@@ -14,7 +14,7 @@ import { Random } from './random.js';
 import { SyntheticCases } from './synthetic-cases.js';
 import { WalkCases } from './walk-cases.js';
 
-/** Ways to damage: made-up dumps, and of a dump what walkers read, its file, and its tables. */
+/** Kinds of damage: synthetic dumps, and for a dump the data that walkers read, its file, and its tables. */
 export const KINDS = [
   'synthetic',
   'arm64',
@@ -32,23 +32,23 @@ export const KINDS = [
 
 export type Kind = (typeof KINDS)[number];
 
-/** One way to damage one thing: its cases are numbered, and a seed repeats each. */
+/** One kind of damage to one dump: its cases are numbered, and a seed repeats each. */
 export interface Lane {
   /** `synthetic`, `arm64`, or a kind and a dump: `walk:6.1.vmcore`. */
   readonly name: string;
   readonly kind: Kind;
-  /** The dump that is damaged; absent where each case makes its own. */
+  /** The damaged dump; absent if each case creates its own. */
   readonly dump?: string;
 }
 
 /** A lane that is ready. */
 export interface Runner {
-  /** What was done, in words. @throws {Broken} */
+  /** A description of the damage. @throws {Broken} */
   run(seed: number, index: number): Promise<readonly string[]>;
   dispose(): void;
 }
 
-/** @param whole dumps that keep what only the kinds below `meaning` read */
+/** @param whole dumps with the data that only the kinds below `meaning` read */
 export function lanesOf(
   dumps: readonly string[],
   kinds: readonly Kind[] = KINDS,
@@ -69,7 +69,7 @@ export function lanesOf(
   return lanes.filter(({ kind }) => kinds.includes(kind));
 }
 
-/** Dumps of the lab all have one name, each in its folder. */
+/** Dumps of the lab have the same name, each in its own folder. */
 function nameOf(dump: string): string {
   const name = basename(dump);
   return name === 'elf.vmcore' ? `${basename(dirname(dump))}.vmcore` : name;

@@ -37,9 +37,9 @@ Kinds; unless some are named, all but meaning and those below it, which take sec
 
 /** Processor seconds that one case may take before it counts as a hang. */
 const MOST_SECONDS = 15;
-/** Seconds that a lane keeps its process. */
+/** Seconds after which the process of a lane is replaced. */
 const SLICE = 20;
-/** A part of a lane that nothing ends but what is said besides. */
+/** A part of a lane that ends only by other limits. */
 const UNBOUND = { seconds: 2 ** 31, before: 2 ** 31, once: false };
 
 const { values } = parseArgs({
@@ -65,7 +65,7 @@ const lanes = lanesOf(values.dump ?? fixtures(), kinds, values.dump ?? lab());
 const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-fuzz-main-'));
 const found = new Map<string, { id: string; rule: string; message: string; times: number }>();
 const counts = new Map<string, number>();
-/** Cases by how they ended, of kinds that know an undamaged answer. */
+/** Cases by outcome, for kinds with an undamaged answer. */
 const ends = new Map<string, number>();
 let cases = 0;
 
@@ -80,7 +80,7 @@ process.exitCode = found.size > 0 ? 1 : 0;
 
 type Part = Pick<Task, 'from' | 'seconds' | 'before' | 'once'>;
 
-/** The dumps that the repository carries. */
+/** The dumps in the repository. */
 function fixtures(): string[] {
   const place = 'fixtures/dumps';
   if (!existsSync(place)) return [];
@@ -89,7 +89,7 @@ function fixtures(): string[] {
     .map((name) => join(place, name));
 }
 
-/** Those of the lab that are whole: fixtures lack what only `memory` reads. */
+/** Complete dumps of the lab: fixtures lack data that only `memory` reads. */
 function lab(): string[] {
   const folder = join(process.env.KDUMP_MEM_LAB ?? '.lab', 'dumps');
   const dumps = ['5.10', '6.1', '6.12', 'newest'].map((name) => join(folder, name, 'elf.vmcore'));
@@ -137,7 +137,7 @@ async function fuzz(seconds: number): Promise<void> {
   tellCounts(started);
 }
 
-/** As many cases in all, lane after lane. */
+/** The same total number of cases, lane after lane. */
 async function count(all: number): Promise<void> {
   const chosen = chosenLanes();
   console.log(`seed ${seed}, ${all} cases: ${names(chosen)}`);
@@ -166,7 +166,7 @@ function tellCounts(started: number): void {
   report();
 }
 
-/** Runs a child until it ends, dies or hangs; gives the index of the next case. */
+/** Runs a child until it exits, crashes or hangs; returns the index of the next case. */
 async function run(lane: Lane, part: Part): Promise<number> {
   const progress = join(folder, 'progress');
   const task: Task = { lane, seed, progress, ...part };
@@ -201,7 +201,7 @@ async function run(lane: Lane, part: Part): Promise<number> {
   return index + 1;
 }
 
-/** Waits for the end of a child, and ends it itself where one case takes too long. */
+/** Waits for the exit of a child, and kills it if one case takes too long. */
 function ended(child: ChildProcess, index: () => number | undefined): Promise<boolean> {
   return new Promise((resolve) => {
     let last: number | undefined;
@@ -242,9 +242,9 @@ function current(path: string): number | undefined {
   return text === '' ? undefined : Number(text);
 }
 
-/** The same fault met again is counted, not told. */
+/** A repeated fault is counted, not printed again. */
 function note(lane: Lane, index: number, rule: string, message: string): void {
-  // Of silent differences the first line names the member and the fields.
+  // For silent differences, the first line names the member and the fields.
   const lines = rule === 'silent difference' ? 1 : 3;
   const key = `${rule} ${message
     .split('\n')

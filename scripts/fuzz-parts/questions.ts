@@ -26,7 +26,7 @@ import { InstanceReader } from '../../src/walk/values/instance.js';
 import { Unknowns } from '../../src/walk/warnings.js';
 import type { Answered } from './rules.js';
 
-/** Something that a command asks of a kernel, with its answer in both forms. */
+/** A query of a command to a kernel, with its answer in both forms. */
 export interface Question {
   readonly name: string;
   /** Another answer is no fault: test/real damages what it reads word by word, and has the members without a second fact. */
@@ -34,7 +34,7 @@ export interface Question {
   ask(kernel: NativeKernel): Answered;
 }
 
-/** Every question that a kernel can be asked, about the sockets that hold most of each kind. */
+/** Every query to a kernel, about the sockets that hold most of each kind. */
 export function questionsOf(kernel: NativeKernel): Question[] {
   const questions: Question[] = [info(kernel), instance('task_struct', 'init_task')];
   const census = accountAll(kernel);
@@ -111,7 +111,7 @@ function all(): Question {
     ask(kernel) {
       const answer = accountAll(kernel, { by: 'cgroup' });
       const whole = socketsSchema.parse(socketsJson(answer, answer.sockets));
-      // A row without a figure says why.
+      // A row without a figure has a reason.
       const claims = whole.outsideQueues
         .filter(({ objects }) => objects !== null)
         .map((row) => JSON.stringify(row));

@@ -1,4 +1,4 @@
-/** A stream of numbers that a seed and a case's index repeat (splitmix32 over both). */
+/** A stream of numbers that a seed and the index of a case reproduce (splitmix32 over both). */
 export class Random {
   #state: number;
 
@@ -12,7 +12,7 @@ export class Random {
     return Math.floor((this.#next() / 0x1_0000_0000) * below);
   }
 
-  /** True once in so many times. */
+  /** True once in this many times. */
   oneIn(times: number): boolean {
     return this.below(times) === 0;
   }

@@ -1,16 +1,16 @@
 import { explainFailure } from '../../src/app/kit/failure.js';
 import { KdumpMemError } from '../../src/base/errors.js';
 
-/** How a question ended. */
+/** The outcome of a query. */
 export type Outcome = Answered | Refused;
 
 export interface Answered {
   readonly kind: 'answered';
   readonly text: string;
   readonly json: unknown;
-  /** Parts of it that may be missing, since it says so then: each that is there must be true. */
+  /** Parts of the answer, which may be missing if it reports that: each existing one must be true. */
   readonly claims?: readonly string[];
-  /** Nothing says that anything is missing. */
+  /** Nothing reports that anything is missing. */
   readonly complete: boolean;
 }
 
@@ -21,7 +21,7 @@ export interface Refused {
   readonly status: number;
 }
 
-/** A rule that was broken: what, and the words that tell one fault from another. */
+/** A broken rule: its description, and the words that identify the fault. */
 export class Broken extends Error {
   readonly rule: string;
 
@@ -32,10 +32,10 @@ export class Broken extends Error {
   }
 }
 
-/** Milliseconds of this process's time that an answer may take: the machine may be busy. */
+/** CPU milliseconds that an answer may take, since the machine may be busy. */
 export const MOST_MS = 5_000;
 
-/** A clock of the time that this process was at work, in milliseconds. */
+/** A clock of this process's CPU time, in milliseconds. */
 export function clock(): () => number {
   const before = process.cpuUsage();
   return () => {
@@ -47,7 +47,7 @@ export function clock(): () => number {
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
 const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/u;
 
-/** @throws {Broken} where text for a terminal has characters that a terminal acts upon */
+/** @throws {Broken} if text for a terminal contains control characters */
 export function checkText(text: string): void {
   const found = CONTROLS.exec(text);
   if (!found) return;
@@ -55,7 +55,7 @@ export function checkText(text: string): void {
   throw new Broken('control character', `U+${found[0].codePointAt(0)?.toString(16)} in ${around}`);
 }
 
-/** @throws {Broken} if it is no error that a user is told; gives what the user is told */
+/** @throws {Broken} if it is no error for users; returns its message */
 export function refusal(error: unknown): Refused {
   if (error instanceof Broken) throw error;
   if (!(error instanceof KdumpMemError)) {
@@ -84,9 +84,9 @@ export function ask(question: () => Answered): Outcome {
 }
 
 /**
- * Opens what was damaged and looks at it, and adds to what was told how that ended.
+ * Opens damaged data and queries it, and appends the outcome to the description.
  *
- * @throws {Broken} with all that was told
+ * @throws {Broken} with the whole description
  */
 export function openWithin(told: string[], open: () => void): readonly string[] {
   const spent = clock();

@@ -1,19 +1,19 @@
 import { StructReader } from '../../src/walk/struct-reader.js';
 
-/** A place that a walk read: what lies there is worth damaging. */
+/** A place that a walk read and that is worth damaging. */
 export interface Site {
   readonly address: bigint;
   /** Bytes. */
   readonly size: number;
-  /** `sk_buff.len`; `links` or such where no struct was named. */
+  /** `sk_buff.len`; `links` or similar if no struct was named. */
   readonly label: string;
 }
 
-/** Bytes of a read that are split into words; of longer ones only the beginning. */
+/** Length up to which a read is split into words; of longer ones only the beginning is. */
 const MOST_SPLIT = 256;
 
 /**
- * Runs a walk and gives the places that it read, member by member where it went through a
+ * Runs a walk and returns the places that it read, member by member if it used a
  * StructReader.
  */
 export function sitesOf(walk: (onRead: (address: bigint, length: number) => void) => void): Site[] {
@@ -28,7 +28,7 @@ export function sitesOf(walk: (onRead: (address: bigint, length: number) => void
   prototype.read = function (this: StructReader<string>, address: bigint) {
     const view = original.call(this, address);
     for (const [path, member] of Object.entries(this.members)) {
-      // Embedded structs stand for themselves: their address is what the walk wants.
+      // An embedded struct is not a pointer: the walk uses its own address.
       const size = member.size > 64 && !path.endsWith('comm') && path !== 'name' ? 16 : member.size;
       const at = address + BigInt(member.offset);
       note({ address: at, size, label: `${this.name}.${path}` });

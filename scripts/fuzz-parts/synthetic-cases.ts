@@ -18,7 +18,7 @@ import { wildValue } from './values.js';
 const PAGE = 4096;
 const COMPRESSIONS: readonly Compression[] = ['none', 'zlib', 'lzo', 'snappy', 'zstd'];
 
-/** A table as dwarf2json writes it. */
+/** A table in the format of dwarf2json. */
 const ISF = JSON.stringify({
   metadata: { format: '6.2.0' },
   base_types: { int: { size: 4, signed: true, kind: 'int', endian: 'little' } },
@@ -60,12 +60,12 @@ const ISF = JSON.stringify({
   symbols: { _stext: { address: 4096 }, _etext: { address: 8192 } },
 });
 
-/** Dumps of small made-up kernels, of every format, damaged in their tables or in the file. */
+/** Dumps of small synthetic kernels, in every format, damaged in their tables or in the file. */
 export class SyntheticCases {
   readonly #folder = mkdtempSync(join(tmpdir(), 'kdump-mem-fuzz-'));
   #files: string[] = [];
 
-  /** What was done to the dump, and with what the command ended. @throws {Broken} */
+  /** A description of the damage, and the outcome of the command. @throws {Broken} */
   async run(random: Random): Promise<readonly string[]> {
     const told: string[] = [];
     const kernel = syntheticKernel({
@@ -224,7 +224,7 @@ export class SyntheticCases {
   }
 }
 
-/** Pages that touch, as one segment each. */
+/** Adjacent pages, one segment each. */
 function joined(pages: ReadonlyMap<number, Uint8Array>): { start: number; data: Uint8Array }[] {
   const runs: { start: number; parts: Uint8Array[] }[] = [];
   for (const frame of [...pages.keys()].sort((a, b) => a - b)) {
@@ -238,7 +238,7 @@ function joined(pages: ReadonlyMap<number, Uint8Array>): { start: number; data: 
   return runs.map(({ start, parts }) => ({ start, data: Buffer.concat(parts) }));
 }
 
-/** Types that hold themselves, lead nowhere, or are larger than memory. */
+/** Types that contain themselves, refer to nothing, or are larger than memory. */
 function damagedTypes(random: Random, told: string[]): Uint8Array {
   const btf: BtfWriter = someTypes();
   const anyId = () => (random.oneIn(12) ? random.below(2 ** 32) : random.below(btf.endId + 12));

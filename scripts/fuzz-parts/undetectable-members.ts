@@ -1,12 +1,12 @@
-/** What may differ in an answer, unseen, where some members hold another value; and why it is so. */
+/** Undetected differences of an answer if some members have another value, and the reason. */
 export interface Undetectable {
   /** As the fuzzer names them: `sk_buff.truesize`, `variable nr_vmalloc_pages`. */
   readonly members: readonly string[];
-  /** Fields of the answers, with all that is in them; see fieldOf. */
+  /** Fields of the answers, with everything in them; see fieldOf. */
   readonly differs: readonly string[];
-  /** Why no second place in memory tells. */
+  /** Why no second place in memory shows it. */
   readonly why: string;
-  /** Only in extracts that earlier versions made: a whole dump has a second place. */
+  /** Only in extracts of earlier versions: a complete dump has a second place. */
   readonly only?: 'extracts';
 }
 
@@ -14,7 +14,7 @@ const ADDRESSES = [
   ...['socket.local', 'socket.localAddress', 'socket.localPort'],
   ...['socket.peer', 'socket.peerAddress', 'socket.peerPort'],
 ];
-/** Bytes that go back, and what is told by them: how they are shared, never what is pinned. */
+/** Freed bytes, and figures from them: how they are shared, never what is pinned. */
 const SHARES = [
   ...['exclusiveBytes', 'sharedBytes', 'freedIfKilled'],
   ...['freedIfKilledBytes', 'total.freedIfKilledBytes'],
@@ -25,22 +25,22 @@ const ROW = (what: string) => [
   `ledger.${what}.message`,
 ];
 
-/** The same where categories are told by cgroup: charged to nobody. */
+/** The same for categories by cgroup: charged to no cgroup. */
 const NOBODYS = (...categories: readonly string[]) =>
   categories.map((category) => `cgroups.uncharged.categories.${category}`);
 
-/** What is missing where a socket is. */
+/** Figures that are missing without a socket. */
 const SOCKETS = ['sockets gone', 'sockets', 'total.sockets', 'processes gone'];
 
-/** The same where what it holds then counts as nobody's. */
+/** The same if its memory then has no owner. */
 const WITH_DATA = [
   ...[...SOCKETS, 'total', 'foundBy'],
   ...['skb-heads', 'skbs', 'skb-fclones', 'page-fragments', 'other-pages'].flatMap(ROW),
 ];
 
 /**
- * Every member of which some values cannot be seen to be wrong. docs/internals/undetectable.md is the same list
- * for people; a test holds one against the other.
+ * Every member with undetectably wrong values. docs/internals/undetectable.md is the same list
+ * for readers; a test compares both.
  */
 export const UNDETECTABLE: readonly Undetectable[] = [
   {

@@ -1,11 +1,11 @@
 import { UNDETECTABLE } from './undetectable-members.js';
 
 /**
- * Members that may hold any value in a sound kernel, so that another value is another answer and no
- * damage: nothing else in memory says the same again, or only something that drifts from it.
+ * Members that may have any value in an undamaged kernel, so that another value is another answer, not
+ * damage: nothing else in memory repeats the value, except data that drifts from it.
  */
 const FREE: readonly RegExp[] = [
-  // Names and numbers that are shown as they are.
+  // Names and numbers that are printed unchanged.
   /^task_struct\.comm$/,
   /^(module|proto|net_device)\.name$/,
   /^net\.ns\.inum$/,
@@ -14,36 +14,36 @@ const FREE: readonly RegExp[] = [
   /^unix_(sock|address)\./,
   /^sock\.__sk_common\.skc_(state|dport|num|daddr|rcv_saddr|v6_daddr|v6_rcv_saddr|prot|net\.net)$/,
   /^sock_common\./,
-  // How far a reader has come: any place in the first skb will do.
+  // The position of a reader: any offset in the first skb is valid.
   /^(unix_skb_parms\.consumed|mptcp_skb_cb\.offset|tcp_sock\.copied_seq)$/,
   // Charged by rules of each protocol.
   /^sk_buff\.truesize$/,
-  // Where it is all zeros, memory reads as the shared info of an skb without frags.
+  // If it is all zeros, memory reads as the shared info of an skb without frags.
   /^sk_buff\.end$/,
   // A red leaf may fall off a tree without making it uneven.
   /^rb_node\.rb_(left|right)$/,
-  // References: more than were found may be anybody's, and only fewer are told.
+  // References: excess ones may have any owner; only missing ones are reported.
   /\.(refs|refcnt|refcount|dataref|f_count|fclone_ref)\b/,
   /^sk_buff\.(cloned|fclone)$/,
   /^page\._refcount/,
-  // Another object of the same kind is as good.
+  // Another object of the same kind is equally valid.
   /^(file\.(f_op|private_data|f_inode)|socket\.file|request_sock\.|socket_alloc\.|sockfs_inode\.|sock\.sk_socket|rq\.)/,
-  // Which objects wait in a CPU's sheaf only its size says (docs/internals/undetectable.md).
+  // Only the size of a CPU's sheaf shows which objects it contains (docs/internals/undetectable.md).
   /^slab_sheaf\.size$/,
   // A task without a page to send from may have the size of its parent's (docs/internals/undetectable.md).
   /^(task_struct\.task_frag|sock\.sk_frag)\.page$/,
   /^timekeeper\./,
-  // Bytes that are shown, one by one, as what they are.
+  // Bytes that are printed individually.
   /^memory$/,
 ];
 
-/** The same in extracts of earlier versions, which lack the second places. */
+/** The same for extracts of earlier versions, which lack the second places. */
 const FREE_IN_EXTRACTS: readonly RegExp[] = [
   /^(task_struct\.(flags|files|tasks)|(fdtable|files_struct)\..*|(cgroup|css_set|kernfs).*)$/,
 ];
 
 /**
- * Whether another value in a member, by its label (`sk_buff.len`), can be seen to be wrong.
+ * Whether another value in a member with this label (`sk_buff.len`) can be detected.
  *
  * @param lacking the dump is an extract that lacks second places
  */
@@ -76,7 +76,7 @@ function ownedField(path: string): string | undefined {
 }
 
 /**
- * Whether members that have changed are known to change a field of the answer, unseen.
+ * Whether changed members are known to change a field of the answer undetectably.
  *
  * @param lacking the dump is an extract that lacks second places
  */

@@ -1,6 +1,6 @@
 import type { Random } from './random.js';
 
-/** What a damaged word of 64 bits may hold, besides what the memory at hand suggests. */
+/** Values for a damaged 64-bit word, in addition to those that the memory suggests. */
 const WORDS: readonly bigint[] = [
   0n,
   1n,
@@ -17,7 +17,7 @@ const WORDS: readonly bigint[] = [
   2n ** 64n - 1n,
   2n ** 64n - 8n,
   2n ** 64n - 4096n,
-  // Poison of lists, a user's address, a non-canonical one, the image, the vmalloc area.
+  // List poison, a user-space address, a non-canonical one, the image, the vmalloc area.
   0xdead000000000100n,
   0x00007f1234567000n,
   0x1234567812345678n,
@@ -25,7 +25,7 @@ const WORDS: readonly bigint[] = [
   0xffffc90000000000n,
 ];
 
-/** A wild value for a little-endian integer of so many bytes that held `old`. */
+/** A wild value for a little-endian integer of this size that contained `old`. */
 export function wildValue(random: Random, old: bigint, bytes: number): bigint {
   const bits = bytes * 8;
   const value = (() => {
@@ -43,7 +43,7 @@ export function wildValue(random: Random, old: bigint, bytes: number): bigint {
   return BigInt.asUintN(bits, value);
 }
 
-/** What people put into names: escape sequences, line ends, bidi, broken UTF-8. */
+/** Hostile content of names: escape sequences, line ends, bidi, broken UTF-8. */
 const HOSTILE: readonly string[] = [
   '\x1b[2J\x1b[H',
   '\x1b]0;owned\x07',

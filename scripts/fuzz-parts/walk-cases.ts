@@ -16,25 +16,25 @@ import { type Site, sitesOf } from './sites.js';
 import { isDetectable } from './undetectable.js';
 import { hostileText, wildValue } from './values.js';
 
-/** A question, what it read of the undamaged kernel, and the answer. */
+/** A query, its reads of the undamaged kernel, and the answer. */
 interface Prepared {
   readonly question: Question;
   readonly sites: readonly Site[];
-  /** Sites by what they are: a list of thousands must not drown a single pointer. */
+  /** Sites by kind: a list of thousands must not outweigh a single pointer. */
   readonly byLabel: ReadonlyMap<string, readonly Site[]>;
   readonly truth: Answered;
 }
 
-/** What one case did. */
+/** The outcome of one case. */
 export interface WalkCase {
   readonly question: string;
   readonly damage: readonly string[];
   readonly outcome: Outcome;
-  /** The answer is another than without the damage, and does not say that it lacks anything. */
+  /** The answer differs from that without the damage, and does not report that anything is missing. */
   readonly silent: boolean;
 }
 
-/** Damages what walkers read, in one kernel that stays open: thousands of cases a second. */
+/** Damages the data that walkers read, in one kernel that stays open: thousands of cases per second. */
 export class WalkCases {
   readonly #kernel: NativeKernel;
   readonly #prepared: readonly Prepared[];
@@ -52,7 +52,7 @@ export class WalkCases {
 
   /** @throws {Broken} */
   run(random: Random): WalkCase {
-    // Questions of one descriptor are quick; the whole machine's take as long as hundreds of them.
+    // Queries of one descriptor are fast; those of the whole machine take as long as hundreds of them.
     const draw = random.below(40);
     const kind =
       draw === 0
@@ -93,7 +93,7 @@ export class WalkCases {
     }
   }
 
-  /** An extract lacks what some lists read: they are not asked of it. */
+  /** An extract lacks data of some lists, which are not queried. */
   #prepareOrNot(question: Question): Prepared[] {
     try {
       return [this.#prepare(question)];
@@ -141,7 +141,7 @@ export class WalkCases {
       } else {
         const patch = this.#patch(random, site, sites);
         patches.push(patch);
-        // A whole page holds members of every kind.
+        // A whole page contains members of every kind.
         damaged.push(patch.bytes.length === 4096 ? 'memory' : site.label);
         told.push(`${at}: ${Buffer.from(patch.bytes.subarray(0, 16)).toString('hex')}`);
       }
@@ -169,7 +169,7 @@ export class WalkCases {
     return { address, bytes: littleEndian(wildValue(random, old, size), size) };
   }
 
-  /** Another address that a sound kernel might have there: nearly right is worse than wild. */
+  /** Another plausible address in an undamaged kernel: a nearly correct value is worse than a wild one. */
   #pointer(random: Random, old: bigint, site: Site, sites: readonly Site[]): bigint {
     switch (random.below(7)) {
       case 0:
@@ -193,7 +193,7 @@ export class WalkCases {
   }
 }
 
-/** Whether an answer says something else than the one without damage. */
+/** Whether an answer differs from the one without damage. */
 function isAnother(answer: Answered, truth: Answered): boolean {
   const isFalse = (claim: string): boolean => !truth.claims?.includes(claim);
   if (answer.claims?.some(isFalse)) return true;

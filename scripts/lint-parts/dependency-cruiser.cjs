@@ -1,7 +1,7 @@
 // The floors of docs/internals/architecture.md: imports go down only.
 'use strict';
 
-/** What each room may know besides itself, and base/ and records/ below it. */
+/** The rooms that each room may import, besides base/ and records/ below it. */
 const BELOW = {
   base: [],
   records: [],
@@ -10,13 +10,13 @@ const BELOW = {
   account: ['walk', 'kernel'],
   extract: ['account', 'walk', 'kernel'],
   host: ['log'],
-  // Reads and writes snapshots; what makes names up is shared with extracts.
+  // Reads and writes snapshots; the replacement of names is shared with extracts.
   capture: ['host', 'log', 'extract'],
   // Reads text that contains a kernel log.
   log: [],
   growth: ['account'],
   diff: ['growth'],
-  // What perf prints is read in one place.
+  // Output of perf is parsed in one place.
   leaks: ['profile', 'growth', 'host', 'account', 'walk', 'kernel'],
   profile: ['host'],
   doctor: ['host', 'kernel'],
@@ -45,7 +45,7 @@ const BELOW = {
 
 const GROUND = ['base', 'records'];
 
-/** What folders of one room may import of each other; what is not named here imports no sibling. */
+/** Imports allowed between folders of one room; folders that are not listed here import no sibling. */
 const SIBLINGS = {
   walk: {
     cgroups: ['tasks'],
@@ -68,10 +68,10 @@ const SIBLINGS = {
   triage: { rules: ['log'] },
 };
 
-/** The one declaration of what an answer has: rooms below take their types from it, and never load it. */
+/** The only declaration of an answer: lower rooms import its types, and never load it. */
 const SCHEMAS = '^src/answers/.*schema\\.ts$';
 
-/** Who works on dumps and their formats, not on any kernel, may know of the engine's rooms. */
+/** Rooms that process dumps and their formats, not a kernel, may import the engine's rooms. */
 const KNOWS_ENGINES = '^src/(app|doctor|extract|kernel|library|triage/batch|answers/info)/';
 
 module.exports = {
@@ -136,7 +136,7 @@ module.exports = {
   options: {
     doNotFollow: { path: 'node_modules' },
     tsConfig: { fileName: 'tsconfig.json' },
-    // Types count: a room that only names another's types knows of it all the same.
+    // Type imports count as imports.
     tsPreCompilationDeps: true,
   },
 };

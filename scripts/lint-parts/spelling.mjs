@@ -1,4 +1,4 @@
-// Words that nobody can look up: text that the commands print, and pages for users, beside a dictionary and words.txt.
+// Unknown words in printed text and in pages for users, checked with a dictionary and words.txt.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -25,7 +25,7 @@ try {
         .replaceAll(/`[^`\n]*`|\]\([^)\n]*\)/g, ' '),
     );
   const lines = new Map();
-  // A line of a shell script is code.
+  // Lines of a shell script are code.
   for (const { file, line, text } of printedText(ROOT, 'src'))
     if (!file.startsWith('src/capture/read/script') && !file.includes('completion/scripts'))
       lines.set(file, `${lines.get(file) ?? ''}${line}: ${text.replaceAll('\n', ' ')}\n`);

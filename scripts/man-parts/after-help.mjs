@@ -1,5 +1,5 @@
 /**
- * What stands behind the options in a command's help: examples, paragraphs, and its exit status.
+ * The text after the options in a command's help: examples, paragraphs, and its exit status.
  *
  * @param {import('commander').Command} command
  */

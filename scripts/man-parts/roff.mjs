@@ -1,4 +1,4 @@
-/** Words as roff prints them: none of it is taken for its own language. */
+/** Escapes words for roff, so that none of them is parsed as markup. */
 export function text(words) {
   const escaped = words
     .replaceAll('\\', '\\e')
@@ -19,7 +19,7 @@ export function italic(words) {
   return `\\fI${text(words)}\\fR`;
 }
 
-/** Lines as they are. */
+/** Lines printed unchanged. */
 export function preformatted(lines) {
   return ['.nf', ...lines.split('\n').map(text), '.fi'];
 }

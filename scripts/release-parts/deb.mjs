@@ -1,4 +1,4 @@
-// Debian packages, by dpkg-deb.
+// Builds Debian packages with dpkg-deb.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { lstatSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -30,7 +30,7 @@ export function makeDeb({ root, architecture, version, description, file, env })
     `Architecture: ${architecture}`,
     `Maintainer: ${MAINTAINER}`,
     `Installed-Size: ${kib}`,
-    // What nodejs.org's executables are linked against.
+    // Libraries that the executables of nodejs.org are linked against.
     'Depends: libc6 (>= 2.28), libstdc++6 (>= 8), libgcc-s1',
     'Recommends: iproute2',
     'Suggests: crash, linux-perf, bpftrace',
@@ -58,7 +58,7 @@ export function makeDeb({ root, architecture, version, description, file, env })
   }
 }
 
-/** Debian asks for one of its own; what changed is in CHANGELOG.md. */
+/** Debian requires a changelog of its own; the changes are in CHANGELOG.md. */
 function changelog(version, { SOURCE_DATE_EPOCH: seconds }) {
   const date = new Date(Number(seconds) * 1000).toUTCString().replace('GMT', '+0000');
   return `kdump-mem (${version}-1) unstable; urgency=medium\n\n  * See CHANGELOG.md.gz.\n\n -- ${MAINTAINER}  ${date}\n`;

@@ -1,4 +1,4 @@
-// The Node inside of what is released: nodejs.org's own, as npm has it.
+// The Node inside the released packages: that of nodejs.org, from npm.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,7 +27,7 @@ export function fetchNode(architecture, cache) {
       encoding: 'utf8',
       maxBuffer: 64 * 1024 ** 2,
     });
-    // npm 12 has an object by name, those before it a list.
+    // npm 12 returns an object by name, earlier versions a list.
     const [{ filename, integrity }] = Object.values(JSON.parse(told.slice(told.search(/^[[{]/m))));
     if (integrity !== INTEGRITY[architecture])
       throw new Error(`${name} is not what it was: ${integrity}`);

@@ -1,4 +1,4 @@
-// What is released for an architecture: a tar, a .deb and an .rpm, with node inside.
+// The release files of an architecture: a tar, a .deb and an .rpm, with node inside.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -73,7 +73,7 @@ async function make(architecture, main, notices) {
     process.stdout.write(`${file}: ${(statSync(file).size / 1024 ** 2).toFixed(1)} MiB\n`);
 }
 
-/** Below a folder of its own; the same bytes whoever makes it. */
+/** In a top-level folder; the same bytes in every build. */
 function makeTar(root, name, file, env) {
   const owner = ['--owner=0', '--group=0', '--numeric-owner', '--sort=name'];
   const time = [`--mtime=@${env.SOURCE_DATE_EPOCH}`];
@@ -82,7 +82,7 @@ function makeTar(root, name, file, env) {
   writeFileSync(file, execFileSync('gzip', ['-n', '-6'], { input: bytes, maxBuffer: 2 ** 30 }));
 }
 
-/** Seconds since 1970: of the commit, or of the list of changes where there is no repository. */
+/** Seconds since 1970: of the commit, or of the changelog if there is no repository. */
 function timeOfSources() {
   const given = process.env.SOURCE_DATE_EPOCH;
   if (given !== undefined) return given;

@@ -1,4 +1,4 @@
-// RPM packages, by rpmbuild.
+// Builds RPM packages with rpmbuild.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,13 +7,13 @@ import { filesBelow, foldersBelow } from './files-below.mjs';
 
 const MACHINE = { amd64: 'x86_64', arm64: 'aarch64' };
 
-/** Folders that go with the package: its own, and of shells that need not be there. */
+/** Folders that belong to the package: its own, and those of shells that may not be installed. */
 const OURS =
   /^usr\/share\/(?:doc\/kdump-mem(?:\/|$)|(?:bash-completion|fish|zsh)(?:\/|$))|^usr\/lib\/systemd(?:\/|$)/;
 
 const asThere = (path) => path.replace('/zsh/vendor-completions', '/zsh/site-functions');
 
-/** How an .rpm is called. */
+/** File name of an .rpm. */
 export function rpmName(version, architecture) {
   return `kdump-mem-${version}-1.${MACHINE[architecture]}.rpm`;
 }
@@ -27,7 +27,7 @@ export function makeRpm({ root, architecture, version, description, file, env })
   const work = mkdtempSync(join(tmpdir(), 'kdump-mem-rpm-'));
   const [short, ...long] = description;
   const spec = [
-    // Nothing is to be done to the files: a stripped executable would lose what is in it.
+    // The files must stay unchanged: a stripped executable would lose its payload.
     '%global __os_install_post %{nil}',
     '%global debug_package %{nil}',
     '%global _build_id_links none',
@@ -46,7 +46,7 @@ export function makeRpm({ root, architecture, version, description, file, env })
     ...long,
     '%install',
     `cp -a -- '${resolve(root)}/.' %{buildroot}/`,
-    // Where zsh of such systems looks.
+    // Completion folder of zsh on such systems.
     'mkdir -p %{buildroot}/usr/share/zsh/site-functions',
     'mv %{buildroot}/usr/share/zsh/vendor-completions/* %{buildroot}/usr/share/zsh/site-functions/',
     'rmdir %{buildroot}/usr/share/zsh/vendor-completions',

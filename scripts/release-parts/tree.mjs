@@ -1,4 +1,4 @@
-// What an installed package consists of, as it lies below /.
+// The contents of an installed package, with paths below /.
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -14,12 +14,12 @@ import { basename, dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 
 const DOCUMENTS = 'usr/share/doc/kdump-mem';
-/** As they are in the clone; the units and CHANGELOG.md are elsewhere. */
+/** Paths as in the clone; the units and CHANGELOG.md are elsewhere. */
 const COPIED = [
   ...['README.md', 'SECURITY.md', 'CONTRIBUTING.md', 'docs', 'schemas'],
   ...['deploy/container', 'deploy/grafana', 'deploy/kubernetes', 'deploy/prometheus'],
 ];
-/** By shell: what its completion is printed by, and where the shell looks for it. */
+/** By shell: the command that prints its completion, and the shell's folder for it. */
 const COMPLETIONS = {
   bash: ['kdump-mem', 'skcheck'].map((name) => `usr/share/bash-completion/completions/${name}`),
   zsh: ['usr/share/zsh/vendor-completions/_kdump-mem'],
@@ -59,7 +59,7 @@ export function layOut({ root, program, notices, nodeLicence }) {
   equalModes(root);
 }
 
-/** Without a name and a time in it: the same for the same content. */
+/** Without a name and a time: the same bytes for the same content. */
 function packed(bytes) {
   return gzipSync(bytes, { level: 9 });
 }
@@ -74,7 +74,7 @@ function copyright(notices, nodeLicence) {
   return parts.join(line);
 }
 
-/** Whatever the umask of who makes it. */
+/** Independent of the builder's umask. */
 function equalModes(folder) {
   chmodSync(folder, 0o755);
   for (const entry of readdirSync(folder, { withFileTypes: true })) {

@@ -1,7 +1,7 @@
-# missing WHAT=PACKAGE …: prints the packages of what is not there. WHAT is as tests use it:
+# missing WHAT=PACKAGE …: prints the packages of missing programs. WHAT is the form in which tests use it:
 #   name           a program that is found by PATH
-#   /path          a program at that path, whatever PATH has
-#   module@python  a module that this very python imports
+#   /path          a program at that path, whatever PATH is
+#   module@python  a module that this python imports
 missing() {
   local pair what
   for pair; do

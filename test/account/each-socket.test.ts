@@ -15,7 +15,7 @@ beforeAll(() => {
 });
 afterAll(() => kernel.close());
 
-test('one by one, the sockets are those of the whole answer', () => {
+test('yields one by one the sockets of the complete answer', () => {
   const each: CensusEntry[] = [];
   const entries = accountEach(kernel);
   let next = entries.next();
@@ -27,7 +27,7 @@ test('one by one, the sockets are those of the whole answer', () => {
   expect(each.length).toBeGreaterThan(50);
 });
 
-test('a socket is told before the next one is read', () => {
+test('yields a socket before it reads the next one', () => {
   const entries = accountEach(kernel);
   const readFor = () => {
     const before = reads;

@@ -8,7 +8,7 @@ import { PAGE } from '../support/dump/grown-memory.js';
 import { writeGrownQueue } from '../support/dump/grown-queue.js';
 import { fixture } from '../support/fixtures.js';
 
-// scripts/bench growth does the same with a million, and times it.
+// scripts/bench growth does the same with a million skbs, and measures the time.
 const directory = new DumpDirectory();
 afterAll(() => directory.dispose());
 
@@ -29,7 +29,7 @@ test.each([
   [3_000, 'plain'],
   [20_000, 'plain'],
   [20_000, 'clones'],
-] as const)('a queue that grew by %i skbs (%s) holds just these more', (skbs, kind) => {
+] as const)('a queue that grew by %i skbs (%s) holds exactly these in addition', (skbs, kind) => {
   const role = truth.roles.find(({ name }) => name === 'starving');
   if (!role) throw new Error('the fixture has no starving reader');
   const path = join(directory.path, `${skbs}-${kind}.vmcore`);
@@ -56,7 +56,7 @@ test.each([
     });
   }
   expect(after.sockets).toHaveLength(before().sockets.length);
-  // Of pairs the other halves are nowhere, and keep everything; a page has references from four skbs.
+  // The other halves of pairs are in no queue, and keep all memory; a page has references from four skbs.
   const owned = (answer: CensusAnswer) => socketOf(answer)?.ownership.exclusiveBytes ?? 0;
   const own = {
     plain: skbs % 4 ? growth.slabBytes : growth.pages * PAGE + growth.slabBytes,

@@ -8,18 +8,18 @@ import { Warnings } from '../../src/walk/warnings.js';
 const PAGE = 4096;
 const newTally = () => new Tally(PAGE, new Warnings());
 
-/** What matters of a socket to who keeps it. */
+/** The properties of a socket that decide who keeps it. */
 interface Spec {
   readonly sock: bigint;
-  /** Who has it open, at one descriptor each. */
+  /** Processes that have it open, one descriptor each. */
   readonly pids?: readonly number[];
-  /** References to its file; as many as are told below unless said. */
+  /** References to its file; by default as many as the holders account for. */
   readonly references?: number;
   readonly carriedBy?: readonly bigint[];
   readonly acceptedFrom?: bigint;
   readonly subflowOf?: bigint;
   readonly rings?: CountedSocket['registeredWith'];
-  /** A connection's ends, and bytes unread. */
+  /** The ends of a connection, and unread bytes. */
   readonly ends?: readonly [local: string, peer: string];
   readonly unread?: number;
 }
@@ -48,7 +48,7 @@ function heldOf({ ends, unread = 0 }: Spec, all: Tally, atClose = all): Holdings
   return { all, atClose, connection };
 }
 
-/** Each socket holds one page of its own, sock 1 the first, sock 2 the second, … */
+/** Each socket holds one page of its own: sock 1 the first, sock 2 the second, … */
 function kill(pid: number, ...specs: readonly Spec[]): { low: number; high: number } {
   return freedOf(new KillImpact(newTally), pid, specs);
 }
@@ -70,8 +70,8 @@ const ring = (pid: number, fileReferences: number): CountedSocket['registeredWit
   sock: undefined,
 });
 
-describe('with a process go, in pages', () => {
-  test('sockets that it alone has open, at however many descriptors; none that another has too', () => {
+describe('a kill frees, in pages,', () => {
+  test('sockets that only the process has open, at any number of descriptors', () => {
     expect(kill(7, { sock: 1n, pids: [7] }, { sock: 2n, pids: [7, 7] })).toEqual({
       low: 2,
       high: 2,
@@ -80,27 +80,27 @@ describe('with a process go, in pages', () => {
     expect(kill(9, { sock: 1n, pids: [7] })).toEqual({ low: 0, high: 0 });
   });
 
-  test('sockets that only processes of its group have, where the group is killed', () => {
+  test('sockets that only processes of its group have open, if the group is killed', () => {
     const group = (pid: number) => (pid < 10 ? -1 : pid);
     const killGroup = (...specs: readonly Spec[]) =>
       freedOf(new KillImpact(newTally, group), 7, specs);
-    const both = { sock: 1n, pids: [7, 8] };
-    expect(killGroup(both, { sock: 2n, pids: [9] })).toEqual({ low: 2, high: 2 });
+    const shared = { sock: 1n, pids: [7, 8] };
+    expect(killGroup(shared, { sock: 2n, pids: [9] })).toEqual({ low: 2, high: 2 });
     expect(killGroup({ sock: 1n, pids: [7, 8, 12] })).toEqual({ low: 0, high: 0 });
-    expect(killGroup(both, { sock: 2n, references: 0, acceptedFrom: 1n })).toEqual({
+    expect(killGroup(shared, { sock: 2n, references: 0, acceptedFrom: 1n })).toEqual({
       low: 2,
       high: 2,
     });
     const ringed = { sock: 2n, rings: [ring(9, 1)] };
-    expect(killGroup(both, ringed)).toEqual({ low: 2, high: 2 });
-    expect(killGroup(both, { ...ringed, rings: [ring(12, 1)] })).toEqual({ low: 1, high: 1 });
+    expect(killGroup(shared, ringed)).toEqual({ low: 2, high: 2 });
+    expect(killGroup(shared, { ...ringed, rings: [ring(12, 1)] })).toEqual({ low: 1, high: 1 });
   });
 
-  test('perhaps, one with a reference that nothing explains: a system call of its own', () => {
+  test('at most one with an unexplained reference, such as from a running system call', () => {
     expect(kill(7, { sock: 1n, pids: [7], references: 2 })).toEqual({ low: 0, high: 1 });
   });
 
-  test('what waits to be accepted, and the subflows of a connection, with their parent', () => {
+  test('connections pending at a listener and subflows of a connection, with their parent', () => {
     const child = { sock: 2n, references: 0, acceptedFrom: 1n };
     expect(kill(7, { sock: 1n, pids: [7] }, child)).toEqual({ low: 2, high: 2 });
     expect(kill(7, { sock: 1n, pids: [7, 8] }, child)).toEqual({ low: 0, high: 0 });
@@ -108,7 +108,7 @@ describe('with a process go, in pages', () => {
     expect(kill(7, subflow, { sock: 1n, pids: [7] })).toEqual({ low: 2, high: 2 });
   });
 
-  test('what its messages carry, however nested, unless somebody else keeps it as well', () => {
+  test('sockets in its messages, at any depth, unless another process keeps them too', () => {
     const carrier = { sock: 1n, pids: [7] };
     const inner = { sock: 2n, carriedBy: [1n] };
     const innermost = { sock: 3n, carriedBy: [2n] };
@@ -122,17 +122,17 @@ describe('with a process go, in pages', () => {
     expect(kill(7, { ...carrier, pids: [7, 8] }, inner)).toEqual({ low: 0, high: 0 });
   });
 
-  test('sockets in their own messages, and in each other’s', () => {
+  test('sockets in their own messages, and in those of each other', () => {
     expect(kill(7, { sock: 1n, pids: [7], carriedBy: [1n] })).toEqual({ low: 1, high: 1 });
     const one = { sock: 1n, pids: [7], carriedBy: [2n] };
     const other = { sock: 2n, carriedBy: [1n] };
     expect(kill(7, one, other)).toEqual({ low: 2, high: 2 });
     expect(kill(7, one, { ...other, pids: [8] })).toEqual({ low: 0, high: 0 });
-    // A message that the census did not meet.
+    // A message that the census did not reach.
     expect(kill(7, { ...one, references: 3 }, other)).toEqual({ low: 0, high: 2 });
   });
 
-  test('what its rings of io_uring have registered; perhaps, if a ring is mapped', () => {
+  test('sockets registered with its io_uring rings; at most, if a ring is mapped', () => {
     const registered = (...rings: readonly CountedSocket['registeredWith'][number][]) => ({
       sock: 1n,
       rings,
@@ -143,7 +143,7 @@ describe('with a process go, in pages', () => {
     expect(kill(8, registered(ring(7, 1)))).toEqual({ low: 0, high: 0 });
   });
 
-  test('all of a connection that a peer with unread data resets; else what its close lets go', () => {
+  test('all of a connection that a peer with unread data resets, otherwise what its close frees', () => {
     const lingering = (peer: Partial<Spec>) => {
       const impact = new KillImpact(newTally);
       const all = newTally();

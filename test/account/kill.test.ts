@@ -38,7 +38,7 @@ function socketAt(sock: bigint, more: Partial<CountedSocket> = {}): CountedSocke
 }
 
 let frames = 1;
-/** So many pages that nobody else holds; one byte of payload each. */
+/** This many pages without other holders, with one byte of payload each. */
 function pages(count: number): Tally {
   const tally = newTally();
   for (let page = 0; page < count; page++) {
@@ -72,55 +72,55 @@ function freed(pid: number, ...sockets: readonly (readonly [CountedSocket, Holdi
   return [low / PAGE, high === null ? null : high / PAGE];
 }
 
-describe('one end of a TCP connection on this machine', () => {
+describe('one end of a local TCP connection', () => {
   const reader = () => socketAt(100n, { holders: open(1) });
   const writer = () => socketAt(200n, { holders: open(2) });
   const unread = () => held(TCP, { receive: 3 }, ['a:1', 'b:2', 1]);
   const unsent = (netns = 1) => held(TCP, { write: 5, retransmit: 2 }, ['b:2', 'a:1', netns]);
 
-  test('the sender leaves behind what nobody has acknowledged', () => {
+  test('leaves unacknowledged data behind if the sender is killed', () => {
     expect(freed(2, [reader(), unread()], [writer(), unsent()])).toEqual([0, 7]);
   });
-  test('what kTLS has still to send is left behind too', () => {
+  test('leaves unsent data of kTLS behind, too', () => {
     expect(freed(2, [writer(), held(TCP, { tlsSend: 4 })])).toEqual([0, 4]);
   });
-  test('a sender with unread data resets the connection, and leaves nothing', () => {
+  test('resets the connection and leaves nothing if it has unread data', () => {
     expect(freed(2, [writer(), held(TCP, { receive: 1, write: 4 })])).toEqual([5, 5]);
   });
-  test('the reader’s reset frees what the other end has to send, in whatever namespace', () => {
+  test('frees the send queue of the other end by its reset, in any namespace', () => {
     expect(freed(1, [reader(), unread()], [writer(), unsent()])).toEqual([3, 10]);
     expect(freed(1, [reader(), unread()], [writer(), unsent(2)])).toEqual([3, 10]);
   });
-  test('one process with both ends gives back both', () => {
-    const both = socketAt(200n, { holders: open(1) });
-    expect(freed(1, [reader(), unread()], [both, unsent()])).toEqual([10, 10]);
+  test('frees both ends if one process has both', () => {
+    const twoEnds = socketAt(200n, { holders: open(1) });
+    expect(freed(1, [reader(), unread()], [twoEnds, unsent()])).toEqual([10, 10]);
   });
 });
 
 describe('a reference to the file beyond the descriptors', () => {
   const two = () => held(UNIX, { receive: 2 });
-  test('that nothing explains may be anybody’s', () => {
+  test('may belong to any process if it is unexplained', () => {
     expect(freed(1, [socketAt(1n, { holders: open(1), fileReferences: 2 }), two()])).toEqual([
       0, 2,
     ]);
   });
-  test('that is a mapping of the same process goes with it', () => {
+  test('is freed with the process if it is a mapping of it', () => {
     const mapped = socketAt(1n, { holders: open(1), mappedBy: [task(1)], fileReferences: 2 });
     expect(freed(1, [mapped, two()])).toEqual([2, 2]);
   });
-  test('that is a mapping of another process keeps it', () => {
+  test('keeps the socket if it is a mapping of another process', () => {
     const mapped = socketAt(1n, { holders: open(1), mappedBy: [task(2)], fileReferences: 2 });
     expect(freed(1, [mapped, two()])).toEqual([0, 0]);
   });
-  test('two processes with one table are two', () => {
+  test('counts two processes with one file table as two', () => {
     const shared = socketAt(1n, { holders: open(1, 2), fileReferences: 1 });
     expect(freed(1, [shared, two()])).toEqual([0, 0]);
     expect(freed(2, [shared, two()])).toEqual([0, 0]);
   });
 });
 
-describe('what hangs on a socket goes with it', () => {
-  test('a connection that waits at a listener', () => {
+describe('objects that depend on a socket are freed with it:', () => {
+  test('a connection pending at a listener', () => {
     const listener = socketAt(1n, { holders: open(1) });
     const child = socketAt(2n, { acceptedFrom: 1n });
     const all = [
@@ -130,14 +130,14 @@ describe('what hangs on a socket goes with it', () => {
     expect(freed(1, ...all)).toEqual([2, 2]);
     expect(freed(2, ...all)).toEqual([0, 0]);
   });
-  test('a message, and what its own messages carry', () => {
+  test('a message, and the contents of its own messages', () => {
     const carrier = socketAt(1n, { holders: open(1) });
     const carried = socketAt(2n, { carriedBy: [1n], fileReferences: 1 });
     const nested = socketAt(3n, { carriedBy: [2n], fileReferences: 1 });
     const one = () => held(UNIX, { receive: 1 });
     expect(freed(1, [carrier, one()], [carried, one()], [nested, one()])).toEqual([3, 3]);
   });
-  test('a subflow of MPTCP’s goes with its connection', () => {
+  test('an MPTCP subflow, with its connection', () => {
     const whole = socketAt(1n, { holders: open(1) });
     const subflow = socketAt(2n, { subflowOf: 1n });
     const mptcp = { ...TCP, protocol: 'MPTCP' };
@@ -147,7 +147,7 @@ describe('what hangs on a socket goes with it', () => {
   });
 });
 
-test('what could not be read whole has no upper bound', () => {
+test('sockets that are partly unreadable have no upper bound', () => {
   const what = held(UNIX, { receive: 2 });
   what.all.incomplete('unreadable', 'something');
   expect(freed(1, [socketAt(1n, { holders: open(1) }), what])).toEqual([2, null]);

@@ -9,7 +9,7 @@ const PAGE = 4096;
 const newTally = () => new Tally(PAGE, new Warnings());
 const POOL: PagePool = { address: 7n, ringRoom: 3, room: 5 };
 
-/** So many pages of a pool from a frame on, each with one user, and pages of nobody's beside. */
+/** This many pages of a pool, starting at a frame, each with one user, and pages of no pool next to them. */
 function held(first: number, lent: number, own = 0, pool = POOL, users = 1): Tally {
   const tally = newTally();
   for (let frame = first; frame < first + lent; frame++)
@@ -32,7 +32,7 @@ const socketOf = (sock: bigint, pid: number): CountedSocket => ({
   holders: [{ task: { pid }, fd: 3 }] as never,
 });
 
-/** What a kill gives back, in pages. */
+/** Freed memory of a kill, in pages. */
 function kill(...tallies: readonly Tally[]) {
   const impact = new KillImpact(newTally);
   tallies.forEach((all, index) => {
@@ -49,28 +49,28 @@ function kill(...tallies: readonly Tally[]) {
   };
 }
 
-describe('of the pages of a page pool go back', () => {
-  test('none that its ring has room for', () => {
+describe('a kill frees of page pool pages', () => {
+  test('none that fit into the ring', () => {
     expect(kill(held(1, 3, 2))).toEqual({ freed: [2, 2], kept: [3, 3], toPools: 0 });
   });
-  test('those that neither ring nor cache have room for; perhaps those that its cache has', () => {
+  test('those that fit into neither ring nor cache; at most those in the cache, too', () => {
     expect(kill(held(1, 10, 2))).toEqual({ freed: [7, 9], kept: [3, 5], toPools: 2 });
   });
-  test('no more because two sockets have them: the room is there once', () => {
+  test('the same number for one or two sockets, since the room exists once', () => {
     expect(kill(held(1, 4), held(101, 6))).toEqual({ freed: [5, 7], kept: [3, 5], toPools: 2 });
   });
-  test('perhaps those that others have a part of as well', () => {
+  test('at most those that others share', () => {
     expect(kill(held(1, 10, 0, POOL, 2))).toEqual({ freed: [0, 7], kept: [0, 5], toPools: 2 });
   });
-  test('all of one that is being destroyed', () => {
+  test('all of a pool that is being destroyed', () => {
     const gone = { address: 8n, ringRoom: 0, room: 0 };
     expect(kill(held(1, 10, 0, gone))).toEqual({ freed: [10, 10], kept: [0, 0], toPools: 0 });
   });
-  test('perhaps all, perhaps none, of one of which nothing is known', () => {
+  test('none to all of an unknown pool', () => {
     const { freed, kept, toPools } = kill(held(1, 10, 0, UNKNOWN_POOL));
     expect([freed, kept, toPools]).toEqual([[0, 10], [0, null], 10]);
   });
-  test('what each of several pools has no room for', () => {
+  test('those that exceed the room of each of several pools', () => {
     const other = { address: 9n, ringRoom: 1, room: 1 };
     expect(kill(held(1, 10), held(101, 4, 0, other))).toEqual({
       freed: [8, 10],
@@ -80,7 +80,7 @@ describe('of the pages of a page pool go back', () => {
   });
 });
 
-test('exclusive is what a pool has no room for, also where two tallies are added up', () => {
+test('exclusive memory exceeds the room of a pool, also after tallies are added', () => {
   const one = held(1, 4, 2);
   expect(one.ownership()).toEqual({ exclusiveBytes: 2 * PAGE, sharedBytes: 4 * PAGE });
   one.add(held(101, 6));

@@ -5,7 +5,7 @@ import { openNative } from '../../src/kernel/native/open.js';
 import { fixture } from '../support/fixtures.js';
 
 test.each(['5.10', '6.1', 'newest'] as const)(
-  'of each process of %s, skb says what sockets says that its kill gives back',
+  'skb and sockets report the same freed memory for each process of %s',
   (name) => {
     const kernel = openNative({ files: [fixture(name).vmcore] });
     const { processes } = accountAll(kernel);
@@ -14,7 +14,7 @@ test.each(['5.10', '6.1', 'newest'] as const)(
       if (!freedIfKilled?.between || freedIfKilled.high === null) continue;
       const { low, high, toPools, keptByPools, between } = freedIfKilled;
       const ours = accountProcess(kernel, Number.parseInt(key, 10)).freedIfKilled;
-      // Other ends of its connections are looked for in a census only.
+      // Only a census searches the other ends of its connections.
       expect(ours, key).toEqual({
         low,
         toPools,

@@ -6,17 +6,17 @@ import { Warnings } from '../../src/walk/warnings.js';
 const PAGE = 4096;
 const SLAB = { address: 1n, slotSize: 512, pad: 0 };
 
-/** A reference to a page or a slot, by their numbers. */
+/** A reference to a page or a slot, by number. */
 interface Held {
   readonly kind: 'page' | 'slot';
   readonly which: number;
 }
 
-/** An skb: by itself with what it holds, or a clone of a shared info of that number. */
+/** An skb: either with its own memory, or a clone of the shared info with that number. */
 type Skb = readonly Held[] | number;
 
 const SOME = 40;
-/** How many references and clones there are of each: some are found, some nowhere. */
+/** Number of references and clones of each, of which some are found and some are elsewhere. */
 const references = (which: number) => 1 + (which % 4);
 const clones = (info: number) => 2 + (info % 2);
 const addressOf = (which: number) => 0xffff_8880_0000_0000n + BigInt(which) * 0x4000_0040n;
@@ -24,7 +24,7 @@ const addressOf = (which: number) => 0xffff_8880_0000_0000n + BigInt(which) * 0x
 const held = fc.array(fc.record({ kind: fc.constantFrom('page', 'slot'), which: fc.nat(SOME) }), {
   maxLength: 5,
 });
-/** What hangs in each shared info, and queues of skbs. */
+/** The contents of each shared info, and queues of skbs. */
 const machine = fc.record({
   infos: fc.array(held, { minLength: SOME, maxLength: SOME }),
   queues: fc.array(fc.array(fc.oneof(held, fc.nat(SOME - 1)), { maxLength: 80 }), { maxLength: 5 }),
@@ -43,7 +43,7 @@ function tallyOf(skbs: readonly Skb[], infos: readonly (readonly Held[])[]): Tal
   return tally;
 }
 
-/** The same with plain maps, over all queues at once. */
+/** The same count with plain maps, over all queues at once. */
 function expected(skbs: readonly Skb[], infos: readonly (readonly Held[])[]) {
   const clonesFound = new Map<number, number>();
   for (const skb of skbs) {
@@ -66,7 +66,7 @@ function expected(skbs: readonly Skb[], infos: readonly (readonly Held[])[]) {
   return bytes;
 }
 
-test('tallies that are added up, large to small or small to large, count as plain maps do', () => {
+test('tallies added in any order equal a count with plain maps', () => {
   fc.assert(
     fc.property(machine, ({ infos, queues }) => {
       const sum = new Tally(PAGE, new Warnings());
@@ -79,7 +79,7 @@ test('tallies that are added up, large to small or small to large, count as plai
       expect(sum.ownership()).toEqual(expected(queues.flat(), infos));
       const { exclusiveBytes, sharedBytes } = sum.ownership();
       expect(sum.figures().pinnedBytes).toBe(exclusiveBytes + sharedBytes);
-      // What was added is as it was.
+      // Added tallies are unchanged.
       each.forEach((tally, index) => {
         expect(tally.ownership()).toEqual(expected(queues[index] ?? [], infos));
       });

@@ -7,14 +7,14 @@ const SLAB = { address: 1n, slotSize: 512, pad: 0 };
 const tally = (warnings = new Warnings()) => new Tally(PAGE, warnings);
 
 describe('a tally', () => {
-  test('counts a page once however many frags lie in it', () => {
+  test('counts a page once, whatever number of frags it contains', () => {
     const one = tally();
     for (let frag = 0; frag < 17; frag++) one.page(64, 3, 17, undefined);
     expect(one.figures()).toMatchObject({ pages: 1, pageBytes: 8 * PAGE, orders: { 3: 1 } });
     expect(one.ownership()).toEqual({ exclusiveBytes: 8 * PAGE, sharedBytes: 0 });
   });
 
-  test('calls a page shared while somebody else holds a reference', () => {
+  test('counts a page as shared while another reference exists', () => {
     const one = tally();
     one.page(64, 0, 2, undefined);
     expect(one.ownership()).toEqual({ exclusiveBytes: 0, sharedBytes: PAGE });
@@ -25,7 +25,7 @@ describe('a tally', () => {
     expect(one.ownership()).toEqual({ exclusiveBytes: PAGE, sharedBytes: 0 });
   });
 
-  test('lacks of another what it gains by adding it, an order that only that knows too', () => {
+  test('computes the bytes gained by adding another tally, with orders that only that knows', () => {
     const [one, other] = [tally(), tally()];
     one.page(64, undefined, 1, undefined);
     one.soleSlot(SLAB, 4096n);
@@ -61,7 +61,7 @@ describe('a tally', () => {
       (to) => to.clone(2n ** 63n + 64n, 1),
       'the shared info at 0x8000000000000040 counts 1 clones, but 2 were found',
     ],
-  ])('says of %s that more lead there than it counts', (_, first, second, message) => {
+  ])('reports %s with more references than its count', (_, first, second, message) => {
     const [warnings, sum] = [new Warnings(), new Warnings()];
     const [one, other, both] = [tally(warnings), tally(warnings), tally(sum)];
     first(one);
@@ -74,7 +74,7 @@ describe('a tally', () => {
     expect(sum.list()).toEqual([{ code: 'corrupt', message }]);
   });
 
-  test('says nothing of pages that a pool counts in its own way, and of kmallocs without a count', () => {
+  test("accepts pages with a pool's own count, and kmallocs without a count", () => {
     const [warnings, sum] = [new Warnings(), new Warnings()];
     const one = tally(warnings);
     for (let frag = 0; frag < 9; frag++) one.page(64, 3, Number.POSITIVE_INFINITY, undefined);
@@ -85,7 +85,7 @@ describe('a tally', () => {
     expect([both.figures().complete, sum.list()]).toEqual([true, []]);
   });
 
-  test('holds what clones share only when it has all the clones', () => {
+  test('holds memory shared by clones only with all clones', () => {
     const sender = tally();
     expect(sender.clone(1000n, 2)).toBe(true);
     sender.page(64, 0, 1, 1000n);
@@ -101,7 +101,7 @@ describe('a tally', () => {
     expect(sender.clone(1000n, 2)).toBe(false);
   });
 
-  test('holds the skbs in a frag_list of clones only when it has all the clones', () => {
+  test('holds skbs in a frag_list of clones only with all clones', () => {
     const one = tally();
     const other = tally();
     for (const each of [one, other]) {
@@ -119,14 +119,14 @@ describe('a tally', () => {
     expect(one.slotsByCache()).toEqual(new Map([[SLAB.address, 2]]));
   });
 
-  test('takes no lent page for its own, however few references it has', () => {
+  test('does not count a lent page as its own, whatever references it has', () => {
     const one = tally();
     one.lentPage(64, 1, 1);
     expect(one.figures()).toMatchObject({ pages: 1, pageBytes: 2 * PAGE });
     expect(one.ownership()).toEqual({ exclusiveBytes: 0, sharedBytes: 2 * PAGE });
   });
 
-  test('says that an order is unknown, and takes it from a frag that knows it', () => {
+  test('reports an unknown order, and takes it from a frag that knows it', () => {
     const warnings = new Warnings();
     const one = tally(warnings);
     one.page(64, undefined, 1, undefined);
@@ -140,7 +140,7 @@ describe('a tally', () => {
     expect(warnings.list().map(({ code }) => code)).toEqual(['order-unknown']);
   });
 
-  test('takes over what was incomplete', () => {
+  test('inherits incompleteness', () => {
     const one = tally();
     const other = tally();
     other.incomplete('unreadable', 'x');

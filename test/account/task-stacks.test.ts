@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { StackGroups } from '../../src/account/task-stacks.js';
 import type { TaskStack } from '../../src/walk/stacks/task-stacks.js';
 
-/** A thread that waits at so many places. */
+/** A thread that waits at this many places. */
 function thread(pid: number, places: readonly bigint[]): TaskStack {
   const frames = places.map((address) => ({ address, interrupted: false, guess: false }));
   return {
@@ -15,7 +15,7 @@ function thread(pid: number, places: readonly bigint[]): TaskStack {
   };
 }
 
-test('a stack of a quarter of a million threads is kept once, and they come by pid', () => {
+test('stores a stack of 250,000 threads once, and lists them by pid', () => {
   const groups = new StackGroups();
   const COUNT = 250_000;
   groups.add(thread(COUNT + 2, [3n]));
@@ -25,7 +25,7 @@ test('a stack of a quarter of a million threads is kept once, and they come by p
   expect(groups.tasks).toBe(COUNT + 2);
   expect(list.map(({ tasks }) => tasks.length)).toEqual([COUNT, 1, 1]);
   expect(list.map(({ tasks }) => tasks[0]?.pid)).toEqual([1, COUNT + 1, COUNT + 2]);
-  // The last that came was pid 1, and the first's stack stands for all.
+  // The last one was pid 1; the stack of the first stands for all.
   expect(list[0]?.stack.frames.map(({ address }) => address)).toEqual([1n, 2n]);
   expect(Object.keys(list[0]?.tasks[0] ?? {})).not.toContain('stack');
 });

@@ -18,7 +18,7 @@ const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-output-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 const path = (name: string) => join(folder, name);
 
-test('a file appears complete under its name, and is replaced on request', () => {
+test('creates a complete file under its name, and replaces it on request', () => {
   for (const [bytes, replace] of [
     ['first', false],
     ['second', true],
@@ -32,7 +32,7 @@ test('a file appears complete under its name, and is replaced on request', () =>
   expect(readdirSync(folder)).toEqual(['whole']);
 });
 
-test('a discarded file leaves nothing', () => {
+test('leaves nothing of a discarded file', () => {
   const file = new OutputFile(path('given-up'), false);
   file.write(4096, Buffer.from('x'));
   file.discard();
@@ -40,7 +40,7 @@ test('a discarded file leaves nothing', () => {
   expect(readdirSync(folder).filter((name) => name.includes('partial'))).toEqual([]);
 });
 
-test('a link is not replaced: /dev/stdout is one', () => {
+test('does not replace a link, such as /dev/stdout', () => {
   writeFileSync(path('target'), 'kept');
   symlinkSync(path('target'), path('link'));
   expect(() => checkOutput(path('link'), true)).toThrow('not a regular file');
@@ -50,7 +50,7 @@ test('a link is not replaced: /dev/stdout is one', () => {
   expect(existsSync(path('nowhere'))).toBe(false);
 });
 
-test('the dump that is read is not replaced, by whatever name', () => {
+test('does not replace the dump that is read, under any name', () => {
   writeFileSync(path('dump'), 'all of it');
   linkSync(path('dump'), path('same'));
   symlinkSync(path('dump'), path('symbolic'));
@@ -60,25 +60,25 @@ test('the dump that is read is not replaced, by whatever name', () => {
   expect(() => checkOutput(path('same'), true, [path('target')])).not.toThrow();
 });
 
-test('a folder is reported, with and without permission to replace', () => {
+test('reports a folder, with and without permission to replace', () => {
   for (const replace of [false, true]) {
     expect(() => checkOutput(folder, replace)).toThrow('not a regular file');
   }
 });
 
-test('a folder that is a file is reported', () => {
+test('reports a parent folder that is a file', () => {
   writeFileSync(path('file'), '');
   expect(() => checkOutput(join(path('file'), 'out'), false)).toThrow('(ENOTDIR)');
 });
 
-test('the file of a killed run with the same pid does no harm', () => {
+test('is not disturbed by the partial file of a killed run with the same pid', () => {
   writeFileSync(path(`.again.${process.pid}.partial`), 'left');
   const file = new OutputFile(path('again'), true);
   file.finish();
   expect(existsSync(path('again'))).toBe(true);
 });
 
-test('signals are handled from before the file exists until it is gone', async () => {
+test('handles signals before the file exists and until it is finished', async () => {
   const pending = () => new Promise((done) => setImmediate(done));
   await pending();
   const before = process.listenerCount('SIGINT');

@@ -13,7 +13,7 @@ const SOURCE = fileURLToPath(new URL('../../src/', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'program-path-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Names of what is started anywhere. */
+/** Names of programs that the source starts. */
 const HELPERS =
   'ss fincore nsenter ionice dd dmesg cat crash perf bpftrace mkfifo xz zstd sh tar gzip grep sed date id mkdir'.split(
     ' ',
@@ -26,12 +26,12 @@ test.each([
   ['bin:./sbin', '/usr/bin:/bin'],
   [':/opt/x::/usr/bin:', '/opt/x:/usr/bin'],
   ['/a b:.:/c', '/a b:/c'],
-])('elements of PATH %j that name the current folder are left out', (path, safe) => {
+])('removes elements of PATH %j that name the current folder', (path, safe) => {
   expect(safePath(path)).toBe(safe);
   expect(searchPath(path)).toBe(`${safe}:/usr/sbin:/usr/bin:/sbin:/bin`);
 });
 
-test('a program of the current folder is not found by an empty or relative element', () => {
+test('does not find a program of the current folder by an empty or relative element', () => {
   const { PATH } = process.env;
   const cwd = process.cwd();
   try {
@@ -50,7 +50,7 @@ test('a program of the current folder is not found by an empty or relative eleme
   }
 });
 
-test('an unset PATH is the system’s', () => {
+test('uses the system default for an unset PATH', () => {
   const { PATH } = process.env;
   try {
     delete process.env.PATH;
@@ -60,7 +60,7 @@ test('an unset PATH is the system’s', () => {
   }
 });
 
-test('PATH is read in one place, and whatever starts a program uses it', () => {
+test('reads PATH in one place, which every start of a program uses', () => {
   const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter((name) =>
     name.endsWith('.ts'),
   );
@@ -73,7 +73,7 @@ test('PATH is read in one place, and whatever starts a program uses it', () => {
   expect(careless.map(([name]) => name)).toEqual([]);
 });
 
-describe.each(['', '.', ':/usr/bin', 'x:.:'])('where PATH is %j', (path) => {
+describe.each(['', '.', ':/usr/bin', 'x:.:'])('with PATH=%j', (path) => {
   for (const name of HELPERS) {
     const file = join(folder, name);
     writeFileSync(file, `#!/bin/sh\n: > '${folder}/ran-${name}'\nexit 1\n`);
@@ -98,13 +98,13 @@ describe.each(['', '.', ':/usr/bin', 'x:.:'])('where PATH is %j', (path) => {
       ['sockets', '--engine', 'crash', '--vmlinux', '/bin/true', '--vmcore', fixture('6.1').vmcore],
     ],
     ['kdump-mem', ['leaks', '--from', 'packed.xz']],
-  ] as const)('%s %j starts nothing of the current folder', async (program, args) => {
+  ] as const)('%s %j starts nothing in the current folder', async (program, args) => {
     writeFileSync(join(folder, 'packed.xz'), Buffer.from('fd377a585a000000', 'hex'));
     await run(program, ...args);
     expect(ran()).toEqual([]);
   });
 
-  test('nor does the script', async () => {
+  test('the script starts nothing there either', async () => {
     const script = join(folder, 'snapshot.sh.txt');
     writeFileSync(script, CAPTURE_SCRIPT);
     await execa('/bin/sh', [script, '--tmpfs', join(folder, 'script.tar.gz'), '0'], {

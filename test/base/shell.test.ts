@@ -23,13 +23,13 @@ const ODD = [
   '!x;y&z|<>#',
 ];
 
-/** What bash makes of words that are printed. */
+/** Words as bash parses them from the printed text. */
 function read(words: readonly string[]): string[] {
   const script = `printf '%s\\0' ${words.join(' ')}`;
   return execFileSync('bash', ['-c', script], { encoding: 'utf8' }).split('\0').slice(0, -1);
 }
 
-test('a shell makes the same word of it, whatever it is', () => {
+test('quotes any word so that a shell parses it unchanged', () => {
   expect(read(ODD.map(shellWord))).toEqual(ODD);
   const word = fc.string({ unit: 'grapheme', maxLength: 20 }).filter((one) => !one.includes('\0'));
   fc.assert(
@@ -40,7 +40,7 @@ test('a shell makes the same word of it, whatever it is', () => {
   );
 });
 
-test('a terminal is shown it, and does not obey', () => {
+test('quotes a word so that it cannot control a terminal', () => {
   for (const word of ODD) {
     const shown = shellWord(word).replaceAll('\\', '');
     expect(escapeText(shown)).toBe(shown);
@@ -49,7 +49,7 @@ test('a terminal is shown it, and does not obey', () => {
   expect(shellWord('größe 1')).toBe("'größe 1'");
 });
 
-test('a file is never an option', () => {
+test('never lets a file name look like an option', () => {
   expect(shellPath('-rf')).toBe('./-rf');
   expect(shellPath('/var/crash/-rf')).toBe('/var/crash/-rf');
 });

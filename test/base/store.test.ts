@@ -29,7 +29,7 @@ function codeOf(step: () => void): string {
   return 'none';
 }
 
-test('lines are appended at the end of the file; only its owner can read it', () => {
+test('appends lines to a file that only its owner can read', () => {
   const file = newFile();
   const store = new LineStore(file, ROOMY);
   store.append('a');
@@ -40,7 +40,7 @@ test('lines are appended at the end of the file; only its owner can read it', ()
   expect(fs.statSync(file).mode & 0o777).toBe(0o600);
 });
 
-test('a line that was torn stays as it is, and the next begins behind it', () => {
+test('leaves a torn line unchanged, and begins the next after it', () => {
   const file = newFile();
   fs.writeFileSync(file, 'whole\n{"to', { mode: 0o600 });
   const store = new LineStore(file, ROOMY);
@@ -50,11 +50,11 @@ test('a line that was torn stays as it is, and the next begins behind it', () =>
 });
 
 describe('rotation', () => {
-  test('killed between two renames it loses nothing, and goes on', () => {
+  test('loses nothing if it is killed between two renames, and continues', () => {
     const file = newFile();
     const store = new LineStore(file, { rotate: 20, keep: 3 });
     for (const line of ['first', 'second', 'third']) store.append(line.padEnd(15));
-    // FILE.1 has become FILE.2, and FILE nothing yet.
+    // FILE.1 was renamed to FILE.2, but FILE not yet to FILE.1.
     fs.renameSync(`${file}.2`, `${file}.3`);
     fs.renameSync(`${file}.1`, `${file}.2`);
     expect(storeFiles(file)).toEqual([`${file}.3`, `${file}.2`, file]);
@@ -66,14 +66,14 @@ describe('rotation', () => {
     expect(words()).toEqual(['second', 'third', 'fourth', 'fifth']);
   });
 
-  test('sizes and number of files are bounded, whatever is stored', () => {
+  test('limits sizes and number of files, whatever is stored', () => {
     const file = newFile();
     const store = new LineStore(file, { rotate: 100, keep: 3 });
     for (let at = 0; at < 200; at++) {
       store.append(`line ${at}`.padEnd(20));
-      const there = storeFiles(file);
-      expect(there.length).toBeLessThanOrEqual(4);
-      for (const name of there) expect(fs.statSync(name).size).toBeLessThanOrEqual(100);
+      const stored = storeFiles(file);
+      expect(stored.length).toBeLessThanOrEqual(4);
+      for (const name of stored) expect(fs.statSync(name).size).toBeLessThanOrEqual(100);
     }
     expect(storeFiles(file)).toEqual([`${file}.3`, `${file}.2`, `${file}.1`, file]);
     const lines = storeFiles(file).flatMap((name) => text(name).trim().split('\n'));
@@ -83,7 +83,7 @@ describe('rotation', () => {
     expect(numbers.length).toBeGreaterThanOrEqual(13);
   });
 
-  test('a smaller limit removes files', () => {
+  test('removes files after the limit is lowered', () => {
     const file = newFile();
     for (const age of ['', '.1', '.2', '.3', '.4'])
       fs.writeFileSync(file + age, `${age}\n`, { mode: 0o600 });
@@ -91,7 +91,7 @@ describe('rotation', () => {
     expect(storeFiles(file).map(text)).toEqual(['.1\n', '\n', 'new\n']);
   });
 
-  test('a single longer line is stored completely', () => {
+  test('stores a single longer line completely', () => {
     const file = newFile();
     const store = new LineStore(file, { rotate: 10, keep: 1 });
     store.append('x'.repeat(50));
@@ -100,7 +100,7 @@ describe('rotation', () => {
 });
 
 describe('errors', () => {
-  test('a line truncated by a full disk is removed, and the next is complete', () => {
+  test('include a line truncated by a full disk, which is removed before the next', () => {
     const file = newFile();
     const store = new LineStore(file, ROOMY);
     store.append('first');
@@ -118,7 +118,7 @@ describe('errors', () => {
     expect(text(file)).toBe('first\nthird\n');
   });
 
-  test('lines of another program are detected, and not mixed', () => {
+  test('include lines of another program, which are detected and not mixed', () => {
     const file = newFile();
     const store = new LineStore(file, ROOMY);
     store.append('ours');
@@ -128,7 +128,7 @@ describe('errors', () => {
     expect(text(file)).toBe('ours\ntheirs\nours again\n');
   });
 
-  test('where the file was moved away a new one is begun', () => {
+  test('do not occur if the file was moved away: a new one is created', () => {
     const file = newFile();
     const store = new LineStore(file, ROOMY);
     store.append('old');
@@ -137,14 +137,14 @@ describe('errors', () => {
     expect([text(`${file}.moved`), text(file)]).toEqual(['old\n', 'new\n']);
   });
 
-  test('a path that is not a file, or in no folder, is rejected', () => {
+  test('include a path that is not a file, or in no folder', () => {
     expect(codeOf(() => new LineStore('/dev/null', ROOMY))).toBe('cannot-write');
     expect(codeOf(() => new LineStore(folder, ROOMY))).toBe('cannot-write');
     expect(codeOf(() => new LineStore(join(folder, 'none', 'x'), ROOMY))).toBe('cannot-write');
   });
 });
 
-describe('the store is a file of its owner alone', () => {
+describe('only a file of its owner is accepted as the store', () => {
   const refusal = (file: string) => {
     try {
       new LineStore(file, ROOMY);
@@ -154,7 +154,7 @@ describe('the store is a file of its owner alone', () => {
     return null;
   };
 
-  test('a symbolic link is not followed, and no target of it is made', () => {
+  test('does not follow a symbolic link, or create its target', () => {
     const [target, link, dangling] = [newFile(), newFile(), newFile()];
     fs.writeFileSync(target, '', { mode: 0o600 });
     fs.symlinkSync(target, link);
@@ -164,7 +164,7 @@ describe('the store is a file of its owner alone', () => {
     expect(fs.existsSync(`${dangling}-target`)).toBe(false);
   });
 
-  test('a symlink that replaces it later is not followed either', () => {
+  test('does not follow a symbolic link that replaces it later', () => {
     const [file, target] = [newFile(), newFile()];
     const store = new LineStore(file, ROOMY);
     store.append('ours');
@@ -175,7 +175,7 @@ describe('the store is a file of its owner alone', () => {
     expect(text(target)).toBe('');
   });
 
-  test.each([0o644, 0o620, 0o601])('mode %o is refused, and stays', (mode) => {
+  test.each([0o644, 0o620, 0o601])('refuses mode %o, and leaves it unchanged', (mode) => {
     const file = newFile();
     fs.writeFileSync(file, '');
     fs.chmodSync(file, mode);
@@ -183,20 +183,20 @@ describe('the store is a file of its owner alone', () => {
     expect(fs.statSync(file).mode & 0o777).toBe(mode);
   });
 
-  test('a file with two names is refused', () => {
+  test('refuses a file with two names', () => {
     const file = newFile();
     fs.writeFileSync(file, '', { mode: 0o600 });
     fs.linkSync(file, `${file}-other`);
     expect(refusal(file)).toContain('hard link');
   });
 
-  test('a fifo is refused at once', () => {
+  test('refuses a FIFO immediately', () => {
     const file = newFile();
     execFileSync('mkfifo', ['-m', '600', file]);
     expect(refusal(file)).toContain('not a regular file');
   });
 
-  test.skipIf(process.geteuid?.() !== 0)('that of another user is refused (needs root)', () => {
+  test.skipIf(process.geteuid?.() !== 0)('refuses a file of another user (needs root)', () => {
     const file = newFile();
     fs.writeFileSync(file, '', { mode: 0o600 });
     fs.chownSync(file, 65_534, 65_534);
@@ -207,7 +207,7 @@ describe('the store is a file of its owner alone', () => {
 describe('the lock', () => {
   const lockOf = (file: string) => join(folder, `.${basename(file)}.lock`);
 
-  test('one alone has it, by whatever path, until it releases it', async () => {
+  test('is exclusive under any path until it is released', async () => {
     const file = newFile();
     const linkedFolder = `${folder}.link`;
     fs.symlinkSync(folder, linkedFolder);
@@ -222,7 +222,7 @@ describe('the lock', () => {
     (await lockStore(file))();
   });
 
-  test('of many at a time one gets it, also where a killed process left one', async () => {
+  test('is granted to one of many processes, also after a killed one left a lock', async () => {
     const file = newFile();
     const script = `require('node:net').createServer().listen('${lockOf(file)}', () =>
       process.kill(process.pid, 'SIGKILL'))`;
@@ -235,13 +235,13 @@ describe('the lock', () => {
     expect(fs.readdirSync(folder).filter((name) => name.includes('.lock'))).toEqual([]);
   });
 
-  test('its path may be as long as a path', async () => {
+  test('may have a path of any valid length', async () => {
     const deep = join(folder, 'x'.repeat(200));
     fs.mkdirSync(deep);
     (await lockStore(join(deep, 'store')))();
   });
 
-  test('a name that another user bound does not keep us from it', async () => {
+  test('is not blocked by an abstract socket name of another user', async () => {
     const file = newFile();
     const { dev, ino } = fs.statSync(folder);
     const name = createHash('sha256')
@@ -254,7 +254,7 @@ describe('the lock', () => {
   });
 
   test.skipIf(process.geteuid?.() !== 0)(
-    'nor does a lock that another user made (needs root)',
+    'is not blocked by a lock file of another user (needs root)',
     async () => {
       const file = newFile();
       const server = createServer().listen({ path: lockOf(file) });
@@ -265,7 +265,7 @@ describe('the lock', () => {
     },
   );
 
-  test('a missing folder is reported', async () => {
+  test('reports a missing folder', async () => {
     await expect(lockStore(join(folder, 'none', 'x'))).rejects.toMatchObject({
       code: 'cannot-write',
     });

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { exhaustionOf } from '../../src/base/errors.js';
 import { once } from '../../src/base/util.js';
 
-test('a value is created once, on demand, even if it is undefined', () => {
+test('creates a value once, on demand, even if it is undefined', () => {
   let made = 0;
   const get = once(() => {
     made++;
@@ -12,7 +12,7 @@ test('a value is created once, on demand, even if it is undefined', () => {
   expect(made).toBe(1);
 });
 
-test('an error is thrown again, without a retry', () => {
+test('throws the same error again, without a retry', () => {
   let tries = 0;
   const get = once(() => {
     throw new Error(`try ${++tries}`);
@@ -21,7 +21,7 @@ test('an error is thrown again, without a retry', () => {
   expect(get).toThrow('try 1');
 });
 
-test('a thread that does not start for lack of descriptors is no bug', () => {
+test('classifies a thread that fails to start for lack of descriptors as no bug', () => {
   const error = Object.assign(new Error('Worker initialization failure: EMFILE'), {
     code: 'ERR_WORKER_INIT_FAILED',
   });

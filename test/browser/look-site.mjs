@@ -1,5 +1,5 @@
 // Serves a built site on this machine and reads it in Debian's Chromium, which reaches nothing else. Prints
-// what is seen as JSON.
+// the result as JSON.
 //
 //   node look-site.mjs FOLDER PICTURES QUERY PAGE...     screenshots go into the folder PICTURES
 
@@ -33,7 +33,7 @@ const site = `http://127.0.0.1:${server.address().port}`;
 const browser = await puppeteer.launch({
   executablePath: '/usr/bin/chromium',
   args: [
-    // Names of other machines are not found.
+    // Names of other machines are not resolved.
     '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
     ...(process.getuid() === 0 ? ['--no-sandbox'] : []),
   ],
@@ -77,7 +77,7 @@ async function look(page) {
       });
       views.push({ scheme, width, overflow });
     }
-    // Colors on their way to others are nobody's choice.
+    // Colors in a transition are not checked.
     await tab.evaluate(() => {
       for (const each of document.getAnimations()) each.finish();
     });
@@ -93,7 +93,7 @@ async function look(page) {
   return { page, title, messages, elsewhere, views, violations };
 }
 
-/** Types the query into the search, and tells the pages that it names. */
+/** Types the query into the search, and returns the pages that it lists. */
 async function search() {
   const { tab } = await open();
   await tab.setViewport({ width: 1280, height: 900 });

@@ -1,5 +1,5 @@
-// Opens pages in Debian's Chromium, as those who read them do, and prints what is seen as JSON: in light and
-// in dark, at three widths and on paper, with scripts forbidden; then what axe finds, and what keys reach.
+// Opens pages in Debian's Chromium as their readers do, and prints the result as JSON: in light and
+// dark mode, at three widths and on paper, with scripts forbidden; then the findings of axe, and the keyboard focus.
 //
 //   node look.mjs PICTURES PAGE...     screenshots go into the folder PICTURES
 
@@ -17,7 +17,7 @@ const MOST_STOPS = 400;
 
 const browser = await puppeteer.launch({
   executablePath: '/usr/bin/chromium',
-  // Root may not have the sandbox; what is shown is made by the tests.
+  // Root may not have the sandbox; the tests themselves create the content.
   args: process.getuid() === 0 ? ['--no-sandbox'] : [],
 });
 try {
@@ -59,7 +59,7 @@ async function look(file) {
   for (const scheme of SCHEMES) {
     await tab.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }]);
     await tab.goto(url);
-    // What is behind a line is looked at too.
+    // Collapsed lines are checked, too.
     await tab.evaluate(() => {
       for (const details of document.querySelectorAll('details')) details.open = true;
     });
@@ -81,7 +81,7 @@ async function look(file) {
   return { messages, requests, views, violations, stops, followed, shape, tree, print };
 }
 
-/** What lies where, and what sticks out. Runs in the page. */
+/** Positions of elements, and overflows. Runs in the page. */
 function geometry() {
   const box = (element) => {
     const { left, top, width, height } = element.getBoundingClientRect();
@@ -115,7 +115,7 @@ function geometry() {
   };
 }
 
-/** What the Tab key reaches, in order, until it has been everywhere. */
+/** The elements that the Tab key reaches, in order, until it returns to the first. */
 async function tabStops(tab) {
   await tab.setViewport({ width: 1280, height: 900 });
   const stops = [];
@@ -142,7 +142,7 @@ async function tabStops(tab) {
   return stops;
 }
 
-/** Where Enter on the last cell leads to, of a page that has a treemap. */
+/** The target of Enter on the last cell, for a page with a treemap. */
 async function follow(tab, url) {
   await tab.goto(url);
   await tab.evaluate(() => [...document.querySelectorAll('#used a')].at(-1)?.focus());
@@ -153,14 +153,14 @@ async function follow(tab, url) {
   });
 }
 
-/** Elements and their attributes, without a word of text; in boxes there are lines as there is room. */
+/** Elements and their attributes without text; boxes have as many lines as fit. */
 function shapeOf() {
   return [...document.querySelectorAll(':not(.map a > span, .map .label > span)')]
     .map((one) => [one.localName, ...one.getAttributeNames()].join(' '))
     .join('\n');
 }
 
-/** What a screen reader has to go by. */
+/** The names and roles that a screen reader uses. */
 async function accessible(tab) {
   const found = { rows: 0, headers: 0, lists: 0, links: 0, regions: 0, nameless: 0 };
   const roles = {
@@ -179,7 +179,7 @@ async function accessible(tab) {
   return found;
 }
 
-/** What is on paper of what a window hides behind a line. Runs in the page. */
+/** The printed part of what a window collapses. Runs in the page. */
 function printed() {
   const hidden = [...document.querySelectorAll('details')].filter(
     (one) => one.getBoundingClientRect().height < 2 * one.querySelector('summary').offsetHeight,

@@ -1,4 +1,4 @@
-// Asks DuckDB: `node query.mjs FOLDER < SQL` prints rows as JSON. `crashes.ndjson` in the SQL is a file of FOLDER.
+// Queries DuckDB: `node query.mjs FOLDER < SQL` prints rows as JSON. `crashes.ndjson` in the SQL is a file of FOLDER.
 import { readFileSync } from 'node:fs';
 import { DuckDBInstance } from '@duckdb/node-api';
 

@@ -1,4 +1,4 @@
-// Holds manifests against the API of Kubernetes: `node validate.mjs FILE…` prints what is wrong with each as JSON.
+// Validates manifests against the Kubernetes API: `node validate.mjs FILE…` prints the errors of each as JSON.
 import { readFileSync } from 'node:fs';
 import { PodMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PodMonitor';
 import { DaemonSet } from 'kubernetes-models/apps/v1/DaemonSet';

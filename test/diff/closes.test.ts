@@ -7,7 +7,7 @@ import { stateOf } from './made-up.js';
 
 const GROUPS = ['free', 'applications-and-files', 'kernel', 'reserved'];
 
-/** A tree whose leaves may be there or not, and have any size. */
+/** A tree with optional leaves of any size. */
 const trees: fc.Arbitrary<CategoryState> = fc
   .tuple(
     ...GROUPS.map((category) =>
@@ -48,7 +48,7 @@ const looks = (first: CategoryState, last: CategoryState, depth = 'kcore') =>
     stateOf(60, { memory: { depth, tree: last, drift: 0 } }),
   ]);
 
-test.each(['kcore', 'counters'])('changes sum to that above (beside %s)', (depth) => {
+test.each(['kcore', 'counters'])('changes add up to that of the parent (next to %s)', (depth) => {
   fc.assert(
     fc.property(trees, trees, (first, last) => {
       const { categories, loss } = looks(first, last, depth);
@@ -67,7 +67,7 @@ test.each(['kcore', 'counters'])('changes sum to that above (beside %s)', (depth
   );
 });
 
-test('the other way round every change has the other sign', () => {
+test('changes have the opposite sign in reverse order', () => {
   const changes = (diff: CategoryDiff | null, sign: 1 | -1) =>
     new Map(
       leavesOf(diff!).map(({ category, change }) => [
@@ -77,9 +77,9 @@ test('the other way round every change has the other sign', () => {
     );
   fc.assert(
     fc.property(trees, trees, (one, other) => {
-      const [there, back] = [looks(one, other), looks(other, one)];
-      expect(changes(there.categories, 1)).toEqual(changes(back.categories, -1));
-      expect(there.loss?.lost).toBe(-(back.loss?.lost ?? 0) || 0);
+      const [forward, back] = [looks(one, other), looks(other, one)];
+      expect(changes(forward.categories, 1)).toEqual(changes(back.categories, -1));
+      expect(forward.loss?.lost).toBe(-(back.loss?.lost ?? 0) || 0);
     }),
   );
 });

@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
 import { compareStates } from '../../src/diff/compare.js';
 import type { HostState } from '../../src/diff/state.js';
-import { listing, MIB, memoryAt, processItem, stateOf, taken, treeOf } from './made-up.js';
+import { listing, MIB, memoryAt, originAt, processItem, stateOf, treeOf } from './made-up.js';
 
 const codes = (...states: HostState[]) => compareStates(states).notes.map(({ code }) => code);
 const processes = (...items: Parameters<typeof listing>[0][]) => ({
   processes: listing(items.flatMap((each) => [...each])),
 });
 
-test('what free memory fell by is in what grew, to the byte', () => {
+test('attributes a loss of free memory to growing categories, to the byte', () => {
   const { loss, categories, seconds, notes, complete } = compareStates([
     memoryAt(0, { anonymous: 100, 'network-sockets': 10, unattributed: 5 }),
     memoryAt(2700, { anonymous: 90, 'network-sockets': 310, unattributed: 6 }),
@@ -34,7 +34,7 @@ test('what free memory fell by is in what grew, to the byte', () => {
   expect(free?.perSecond).toBeCloseTo((-291 * MIB) / 2700);
 });
 
-test('nothing that grew explains a loss that no category has', () => {
+test('does not attribute a loss to growth if no category has it', () => {
   const before = memoryAt(0, { anonymous: 100, unattributed: 5 });
   const { loss } = compareStates([before, memoryAt(60, { anonymous: 110, unattributed: 205 })]);
   expect(loss).toMatchObject({ explanation: 'nothing', grew: 10 * MIB, unattributed: 200 * MIB });
@@ -42,7 +42,7 @@ test('nothing that grew explains a loss that no category has', () => {
   expect(half?.explanation).toBe('categories');
 });
 
-test('less than a MiB is no loss, and what was freed none', () => {
+test('reports no loss below 1 MiB, or for freed memory', () => {
   const before = memoryAt(0, { anonymous: 100 });
   const explained = (mib: number) =>
     compareStates([before, memoryAt(60, { anonymous: mib })]).loss?.explanation;
@@ -50,13 +50,13 @@ test('less than a MiB is no loss, and what was freed none', () => {
   expect(explained(101)).toBe('categories');
 });
 
-test('so is what counters moved by while inputs were taken', () => {
+test('reports no loss within the drift of counters during the inputs', () => {
   const tree = treeOf({ anonymous: 150 });
   const moving = stateOf(60, { memory: { depth: 'kcore', tree, drift: 60 * MIB } });
   expect(compareStates([memoryAt(0, { anonymous: 100 }), moving]).loss?.explanation).toBeNull();
 });
 
-test('memory that was plugged in is said, and closes the sum', () => {
+test('reports memory that was plugged in, which completes the sum', () => {
   const more = stateOf(60, {
     memory: { depth: 'kcore', tree: treeOf({ anonymous: 100 }, 1200), drift: 0 },
   });
@@ -70,7 +70,7 @@ test('memory that was plugged in is said, and closes the sum', () => {
   });
 });
 
-test('inputs of different depth: groups are compared, single categories are not', () => {
+test('compares groups, but not single categories, of inputs of different depth', () => {
   const shallow = stateOf(60, {
     memory: { depth: 'counters', tree: treeOf({ anonymous: 100, unattributed: 300 }), drift: 0 },
   });
@@ -83,7 +83,7 @@ test('inputs of different depth: groups are compared, single categories are not'
   const kernel = categories?.children.find(({ category }) => category === 'kernel');
   expect(kernel).toMatchObject({ change: 290 * MIB, uncompared: 290 * MIB });
   expect(kernel?.children.map(({ change }) => change)).toEqual([null, null]);
-  // What one does not know is not known, and not nothing.
+  // An unknown value is unknown, not zero.
   expect(kernel?.children.map(({ bytes }) => bytes)).toEqual([
     [10 * MIB, null],
     [null, 300 * MIB],
@@ -91,7 +91,7 @@ test('inputs of different depth: groups are compared, single categories are not'
   expect(loss).toMatchObject({ lost: 290 * MIB, grew: null, uncompared: null, explanation: null });
 });
 
-test('a category that only one release knows of is not compared, and the sum closes', () => {
+test('does not compare a category that only one release knows, and the sum is complete', () => {
   const { categories, loss } = compareStates([
     memoryAt(0, { anonymous: 100 }),
     memoryAt(60, { anonymous: 100, 'of-tomorrow': 50 }),
@@ -101,7 +101,7 @@ test('a category that only one release knows of is not compared, and the sum clo
   expect(loss).toMatchObject({ lost: 50 * MIB, grew: 0, uncompared: 50 * MIB, explanation: null });
 });
 
-test('what was given in the wrong order is sorted, and that is said', () => {
+test('sorts inputs in the wrong order, with a note', () => {
   const { states, notes, loss } = compareStates([
     memoryAt(60, { anonymous: 300 }),
     memoryAt(0, { anonymous: 100 }),
@@ -111,15 +111,15 @@ test('what was given in the wrong order is sorted, and that is said', () => {
   expect(loss?.lost).toBe(200 * MIB);
 });
 
-test('by uptime, if somebody set the clock of the day', () => {
-  const late = memoryAt(0, {}, { name: 'late', origin: taken(600, { at: new Date(0) }) });
+test('sorts inputs by uptime if the wall clock was set', () => {
+  const late = memoryAt(0, {}, { name: 'late', origin: originAt(600, { at: new Date(0) }) });
   const { states, seconds, notes } = compareStates([late, memoryAt(0, {})]);
   expect(states.map(({ name }) => name)).toEqual(['0.json', 'late']);
   expect(seconds).toEqual([0, 600]);
   expect(notes.map(({ code }) => code)).toEqual(['reordered', 'clock-set']);
 });
 
-test('two of one time have no rates', () => {
+test('reports no rates for two inputs of one time', () => {
   const { seconds, notes, complete, categories } = compareStates([
     memoryAt(0, { anonymous: 1 }),
     memoryAt(0, { anonymous: 2 }, { name: 'copy' }),
@@ -128,8 +128,8 @@ test('two of one time have no rates', () => {
   expect([seconds, complete, categories?.children[0]?.perSecond]).toEqual([null, false, null]);
 });
 
-test('without times inputs stand as they were given, and no rate is told', () => {
-  const nameless = taken(0, { at: null, bootId: null, uptime: null });
+test('keeps the order of inputs without times, and reports no rates', () => {
+  const nameless = originAt(0, { at: null, bootId: null, uptime: null });
   const first = memoryAt(0, { anonymous: 1 }, { origin: nameless });
   const { seconds, notes, categories } = compareStates([first, memoryAt(60, { anonymous: 2 })]);
   expect(notes).toEqual([{ code: 'boot-unknown' }, { code: 'time-unknown', names: ['0.json'] }]);
@@ -138,9 +138,9 @@ test('without times inputs stand as they were given, and no rate is told', () =>
 });
 
 test.each([
-  ['its boot id', taken(60, { bootId: 'other' })],
-  ['its uptime, which went back', taken(60, { bootId: null, uptime: 20 })],
-])('another boot is known by %s: processes are others, caches are not', (_, other) => {
+  ['its boot id', originAt(60, { bootId: 'other' })],
+  ['its uptime, which decreased', originAt(60, { bootId: null, uptime: 20 })],
+])('recognizes another boot by %s: compares caches, but no processes', (_, other) => {
   const cache = (bytes: number) =>
     listing([
       [
@@ -169,27 +169,27 @@ test.each([
 });
 
 test.each([
-  ['one name', {}, true],
-  ['no name: two machines may be booted at once', { host: '(none)' }, null],
-])('without ids one boot is known by when it was, and by %s', (_, other, same) => {
+  ['a host name', {}, true],
+  ['no name, since two machines may boot at once', { host: '(none)' }, null],
+])('recognizes one boot without ids by its time, and by %s', (_, other, same) => {
   const at = (seconds: number) =>
-    memoryAt(seconds, {}, { origin: taken(seconds, { bootId: null, ...other }) });
+    memoryAt(seconds, {}, { origin: originAt(seconds, { bootId: null, ...other }) });
   expect(compareStates([at(0), at(60)]).sameBoot).toBe(same);
-  // One look in two forms.
+  // One sample in two forms.
   expect(compareStates([at(0), at(0)]).sameBoot).toBe(true);
   const otherKernel = { ...at(60), release: '6.12.0' };
   expect(compareStates([at(0), otherKernel]).sameBoot).toBe(false);
 });
 
-test('ids tell another boot though clocks of one between them fit both', () => {
+test('recognizes another boot by its id, though the clocks fit both', () => {
   const at = (seconds: number, bootId: string | null) =>
-    memoryAt(seconds, {}, { origin: taken(seconds, { bootId }) });
+    memoryAt(seconds, {}, { origin: originAt(seconds, { bootId }) });
   const { sameBoot, seconds, notes } = compareStates([at(0, 'a'), at(60, null), at(120, 'c')]);
   expect([sameBoot, seconds]).toEqual([false, null]);
   expect(notes.map(({ code }) => code)).toEqual(['different-boots']);
 });
 
-test('a category that the first lacks may be what grew: that is said', () => {
+test('notes that a category missing in the first input may have grown', () => {
   const { notes, complete, loss } = compareStates([
     memoryAt(0, { anonymous: 100 }),
     memoryAt(60, { anonymous: 101, later: 400 }),
@@ -204,9 +204,9 @@ test('a category that the first lacks may be what grew: that is said', () => {
   });
 });
 
-test('another host is said, unless one boot id proves that it is one', () => {
+test('notes another host, unless one boot id proves that it is the same', () => {
   const other = (bootId: string) =>
-    memoryAt(60, {}, { origin: taken(60, { host: 'pod', bootId }) });
+    memoryAt(60, {}, { origin: originAt(60, { host: 'pod', bootId }) });
   expect(codes(memoryAt(0, {}), other('else'))).toEqual(['different-hosts']);
   expect(codes(memoryAt(0, {}), other('b00t'))).toEqual([]);
 });
@@ -217,7 +217,7 @@ test.each([
   ['incomplete', { flaws: [{ code: 'incomplete', words: 'cut' }] }],
   ['inconsistent', { flaws: [{ code: 'inconsistent', words: 'sums' }] }],
   ['missing-in-input', { lists: { processes: listing([]) } }],
-] as const)('%s is said, and the answer is not whole', (code, other) => {
+] as const)('notes %s, and reports an incomplete answer', (code, other) => {
   const { notes, complete } = compareStates([memoryAt(0, {}), memoryAt(60, {}, other)]);
   expect(notes.map((note) => note.code)).toEqual([code]);
   expect(complete).toBe(false);

@@ -7,10 +7,10 @@ type Entry = readonly [string, Item];
 const at = (seconds: number, items: readonly Entry[], whole = true) =>
   stateOf(seconds, { lists: { processes: listing(items, whole) } });
 
-/** Boots are 5,000 s old at second 0: ticks of what began after it are larger. */
+/** Boots are 5,000 s old at second 0: processes that start later have higher ticks. */
 const LATER = 510_000;
 
-test('a process is the same if its pid and its beginning are; a pid used again is another', () => {
+test('matches processes by pid and start time, so that a reused pid is another', () => {
   const { lists, notes } = compareStates([
     at(0, [processItem(7, 100, { pss: 10 }), processItem(8, 200, { pss: 50 })]),
     at(600, [processItem(7, 100, { pss: 70 }), processItem(8, LATER, { pss: 40 })]),
@@ -28,7 +28,7 @@ test('a process is the same if its pid and its beginning are; a pid used again i
   expect(lists.processes).toMatchObject({ grew: 100, shrank: -50, whole: true });
 });
 
-test('by PSS where both know it, else by RSS; what neither knows is not known', () => {
+test('compares PSS if both have it, else RSS, and reports neither as unknown', () => {
   const { lists, notes, complete } = compareStates([
     at(0, [
       processItem(1, 1, { pss: 10, rss: 20 }),
@@ -55,7 +55,7 @@ test('by PSS where both know it, else by RSS; what neither knows is not known', 
   expect(lists.processes).toMatchObject({ grew: 12, unknown: 1 });
 });
 
-test('where a list is not whole, what is in the other alone is neither new nor ended', () => {
+test('reports a process in one input as neither new nor exited if the other list is incomplete', () => {
   const one = processItem(1, LATER, { pss: 10 });
   const only = (...states: Parameters<typeof compareStates>[0]) =>
     compareStates(states).lists.processes?.items[0];
@@ -71,7 +71,7 @@ test('where a list is not whole, what is in the other alone is neither new nor e
   });
 });
 
-test('lists without what has nothing: what is in one alone had nothing, or was not there', () => {
+test('reports an entry missing from a list without empty ones as empty or absent', () => {
   const one = processItem(1, LATER, { pss: 10 });
   const empty = stateOf(0, { lists: { processes: { ...listing([]), withoutEmpty: true } } });
   const later = stateOf(600, { lists: { processes: { ...listing([]), withoutEmpty: true } } });
@@ -81,7 +81,7 @@ test('lists without what has nothing: what is in one alone had nothing, or was n
   expect(found(at(0, [one]), later)).toMatchObject({ status: 'is-empty', change: -10 });
 });
 
-test('that another measure was taken is said where some input has the better one', () => {
+test('notes a lesser measure if any input has the better one', () => {
   const rss = (seconds: number, size: number) =>
     at(seconds, [processItem(1, 1, { pss: null, rss: size })]);
   const codes = (...states: Parameters<typeof compareStates>[0]) =>
@@ -91,7 +91,7 @@ test('that another measure was taken is said where some input has the better one
   expect(codes(rss(0, 1), better)).toEqual(['lesser-measure']);
 });
 
-test('a process that began before the first input was taken, and is not in it, is not new', () => {
+test('does not report a process as new that started before the first input', () => {
   const { lists, notes } = compareStates([
     at(0, []),
     at(600, [processItem(1, 100, { pss: 10 }), processItem(2, LATER, { pss: 4 })]),
@@ -106,7 +106,7 @@ test('a process that began before the first input was taken, and is not in it, i
   ]);
 });
 
-test('what came and went between is counted', () => {
+test('counts processes that started and exited in between', () => {
   const one = processItem(1, 1, { pss: 1 });
   const between = processItem(2, LATER, { pss: 99 });
   const { lists } = compareStates([at(0, [one]), at(300, [one, between]), at(600, [one])]);
@@ -114,7 +114,7 @@ test('what came and went between is counted', () => {
   expect(lists.processes?.items).toHaveLength(1);
 });
 
-test('growth from each input to the next is marked; a rate has an interval from eight inputs on', () => {
+test('marks growth in each interval; a rate has an interval from eight inputs on', () => {
   const grown = (count: number, dip = -1) => {
     const sizes = Array.from({ length: count }, (_, step) => (step === dip ? 1 : 100 + step) * MIB);
     const states = sizes.map((pss, step) => at(step * 60, [processItem(1, 1, { pss })]));

@@ -4,8 +4,8 @@ import type { Origin } from '../../src/records/machine-sample.js';
 export const MIB = 1 << 20;
 const START = Date.UTC(2026, 10, 20, 10, 2);
 
-/** One boot of one host, so many seconds after the first time. */
-export function taken(seconds: number, other: Partial<Origin> = {}): Origin {
+/** One boot of one host, this many seconds after the first time. */
+export function originAt(seconds: number, other: Partial<Origin> = {}): Origin {
   return {
     at: new Date(START + seconds * 1000),
     host: 'node7',
@@ -15,7 +15,7 @@ export function taken(seconds: number, other: Partial<Origin> = {}): Origin {
   };
 }
 
-/** Leaves in MiB, put into the group where they belong; free memory is the rest of 1,000 MiB. */
+/** Leaves in MiB, each in its group; free memory is the rest of 1,000 MiB. */
 export function treeOf(leaves: Readonly<Record<string, number>>, total = 1000): CategoryState {
   const groupOf = (category: string) =>
     ['anonymous', 'page-cache'].includes(category) ? 'applications-and-files' : 'kernel';
@@ -44,7 +44,7 @@ export function treeOf(leaves: Readonly<Record<string, number>>, total = 1000): 
 export function stateOf(seconds: number, other: Partial<HostState> = {}): HostState {
   return {
     name: `${seconds}.json`,
-    origin: taken(seconds),
+    origin: originAt(seconds),
     release: '6.1.0',
     pageSize: 4096,
     memory: null,

@@ -36,17 +36,17 @@ const gone = (path: string): never => {
   throw new HostError('gone', `${path}: not found`);
 };
 
-/** What is said of one thing on a machine that differs from the whole one. */
-function told(code: CheckCode, differs: Partial<Machine>) {
+/** The result of one check on a machine that differs from the working one. */
+function resultOf(code: CheckCode, differs: Partial<Machine>) {
   const [check] = examine({ ...whole, ...differs }, [code]);
   return [check?.state, check?.found];
 }
 
-test('if everything works, each check reports that', () => {
+test('reports for each check that it works if everything does', () => {
   expect(examine(whole).map(({ state }) => state)).toEqual(CHECK_CODES.map(() => 'works'));
 });
 
-describe('failures are reported', () => {
+describe('reports failures', () => {
   const program = (line: string, ok = false) => ({ run: () => ({ line, ok }) });
   const bpftraceOf = (version: string, listed?: string): Partial<Machine> => ({
     run: (_, [first, probe = '']) =>
@@ -168,30 +168,30 @@ describe('failures are reported', () => {
       'no types: no BTF',
     ],
   ])('%s', (code, differs, state, words) => {
-    expect(told(code, differs)).toEqual([state, expect.stringContaining(words)]);
+    expect(resultOf(code, differs)).toEqual([state, expect.stringContaining(words)]);
   });
 
-  test('a mistake of ours is none of the machine’s', () => {
+  test('rethrows an internal error', () => {
     const broken = {
       openKernel: () => {
         throw new TypeError('ours');
       },
     };
-    expect(() => told('kcore', broken)).toThrow(TypeError);
+    expect(() => resultOf('kcore', broken)).toThrow(TypeError);
   });
 });
 
-test('docs/internals/leaks.md lists the versions of bpftrace that were tried', () => {
+test('docs/internals/leaks.md lists the tested versions of bpftrace', () => {
   const rows = [...textOf('docs/internals/leaks.md').matchAll(/^\| (0\.\d+\.\d+) \(/gm)];
   expect(rows.map(([, version]) => version)).toEqual(TRIED_BPFTRACES);
 });
 
-test('capabilities are the effective ones', () => {
+test('reads effective capabilities', () => {
   const status = 'CapPrm:\t000001ffffffffff\nCapEff:\t0000000000080000\n';
   expect(capabilitiesOf(status)).toEqual(['sys_ptrace']);
 });
 
-test('as text: one line per check, and for a failure the commands that need it and the advice', () => {
+test('prints one line per check, and for a failure the affected commands and advice', () => {
   const checks = examine({ ...whole, run: () => null });
   const text = doctorText(checks, 'kdump-mem 1.2.3', null);
   expect(text).toMatch(
@@ -203,12 +203,12 @@ test('as text: one line per check, and for a failure the commands that need it a
     expect(line.length).toBeLessThanOrEqual(80);
 });
 
-test('output of a program cannot control a terminal', () => {
+test('escapes output of a program', () => {
   const checks = examine({ ...whole, run: () => ({ line: '\u001b[31mred', ok: true }) });
   expect(doctorText(checks, 'x 1', null)).not.toContain('\u001b');
 });
 
-test('as JSON: of its schema, with the words for each', () => {
+test('returns JSON that matches its schema, with the words of each check', () => {
   const json = doctorJson(examine({ ...whole, open: denied }), '1.2.3');
   expect(doctorSchema.parse(JSON.parse(JSON.stringify(json)))).toEqual(json);
   expect(json.checks.find(({ code }) => code === 'pageflags')).toMatchObject({

@@ -4,8 +4,8 @@ import { Addresses, Names } from '../../src/extract/anonymize/replacements.js';
 const v4 = (text: string) => Uint8Array.from(text.split('.'), Number);
 const v6 = (hex: string) => Uint8Array.from(Buffer.from(hex, 'hex'));
 
-describe('made-up addresses', () => {
-  test('are the same for the same and others for others', () => {
+describe('replaced addresses', () => {
+  test('are equal for equal addresses, and otherwise different', () => {
     const addresses = new Addresses();
     const one = addresses.v4(v4('8.8.8.8'));
     expect(addresses.v4(v4('8.8.8.8'))).toEqual(one);
@@ -23,7 +23,7 @@ describe('made-up addresses', () => {
     ['169.254.3.4', '169.254.0.1'],
     ['224.0.0.251', '239.0.0.1'],
     ['93.184.216.34', '240.0.0.1'],
-  ])('%s becomes %s', (real, made) => {
+  ])('replace %s by %s', (real, made) => {
     expect(new Addresses().v4(v4(real)).join('.')).toBe(made);
   });
 
@@ -35,21 +35,21 @@ describe('made-up addresses', () => {
     ['ff0200000000000000000000000000fb', 'ff020000000000000000000000000001'],
     ['2a00145040010829000000000000200e', '20010db8000000000000000000000001'],
     ['00000000000000000000ffff08080808', '00000000000000000000fffff0000001'],
-  ])('%s becomes %s', (real, made) => {
+  ])('replace %s by %s', (real, made) => {
     expect(Buffer.from(new Addresses().v6(v6(real))).toString('hex')).toBe(made);
   });
 
-  test('a mapped address is the one that it maps', () => {
+  test('map a mapped address like the address in it', () => {
     const addresses = new Addresses();
     const plain = addresses.v4(v4('8.8.8.8'));
     expect(addresses.v6(v6('00000000000000000000ffff08080808')).subarray(12)).toEqual(plain);
   });
 });
 
-describe('made-up names', () => {
+describe('replaced names', () => {
   const of = (names: Names, text: string) => Buffer.from(names.of(Buffer.from(text))).toString();
 
-  test('are as long, the same for the same, others for others, and paths stay paths', () => {
+  test('have the same length, are equal for equal names, and keep paths as paths', () => {
     const names = new Names('p');
     expect(of(names, '/run/feed.sock')).toBe('/p000000000000');
     expect(of(names, '/run/next.sock')).toBe('/p000000000001');
@@ -58,7 +58,7 @@ describe('made-up names', () => {
     expect(of(names, '')).toBe('');
   });
 
-  test('the shortest ones are all different as long as that is possible', () => {
+  test('are different for the shortest names as long as possible', () => {
     const names = new Names('p');
     const made = [...'abcdefghijklmnopqrstuvwxyz0123456789'].map((name) => of(names, name));
     expect(new Set(made).size).toBe(36);

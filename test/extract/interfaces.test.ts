@@ -14,7 +14,7 @@ const of = (known: Interfaces, name: string) => Buffer.from(known.of(Buffer.from
 const within = (known: Interfaces, comm: string) =>
   Buffer.from(known.within(Buffer.from(comm), 15)).toString();
 
-test('interfaces have made-up names; the loopback of every machine keeps its own', () => {
+test('renames interfaces, except loopback', () => {
   const known = interfaces('lo', 'eth0', 'enp0s31f6');
   expect(of(known, 'lo')).toBe('lo');
   expect(of(known, 'eth0')).toBe('i000');
@@ -26,12 +26,12 @@ test.each([
   ['irq/28-eth0', 'irq/28-i000'],
   ['wg-crypt-wg0', 'wg-crypt-i00'],
   ['eth0.100', 'i0000000'],
-  // Cut off by the kernel after 15 characters.
+  // Truncated by the kernel after 15 characters.
   ['irq/128-enp0s31', 'irq/128-i000000'],
   ['kworker/0:1', 'kworker/0:1'],
   ['methanol/0', 'methanol/0'],
   ['kworker/lo', 'kworker/lo'],
-])('the kernel thread %s is called %s', (comm, made) => {
+])('renames the kernel thread %s to %s', (comm, made) => {
   const known = interfaces('lo', 'eth0', 'wg0', 'eth0.100', 'enp0s31f6');
   expect(within(known, comm)).toBe(made);
 });

@@ -3,7 +3,7 @@ import { KeptPages, WHOLE } from '../../src/extract/kept-pages.js';
 
 const PAGE = 4096;
 
-test('bytes are kept to the byte, over the ends of pages', () => {
+test('keeps bytes exactly, across page boundaries', () => {
   const kept = new KeptPages(PAGE);
   kept.keep(3 * PAGE + 4093, 5);
   kept.keep(3 * PAGE + 17, 30);
@@ -19,7 +19,7 @@ test('bytes are kept to the byte, over the ends of pages', () => {
   expect(kept.rangesOf(8)).toEqual([]);
 });
 
-test('pages that were kept alike go on by themselves', () => {
+test('keeps equal pages independent of each other', () => {
   const kept = new KeptPages(PAGE);
   const count = 20_000;
   for (let page = 0; page < count; page++) kept.keep(page * PAGE + 64, 8);
@@ -37,10 +37,12 @@ test('pages that were kept alike go on by themselves', () => {
     [13, WHOLE],
   ]);
   for (let page = 0; page < count; page += 1000) expected.set(page, [{ start: 64, end: 73 }]);
-  const there = Array.from({ length: count }, (_, page) => page).filter(
+  const storedPages = Array.from({ length: count }, (_, page) => page).filter(
     (page) => page !== 11 && page !== 15,
   );
-  expect(kept.pages).toEqual(there);
-  for (const page of there) expect(kept.rangesOf(page)).toEqual(expected.get(page) ?? alike);
-  expect([...kept.partial()].map(([page]) => page)).toEqual(there.filter((page) => page !== 13));
+  expect(kept.pages).toEqual(storedPages);
+  for (const page of storedPages) expect(kept.rangesOf(page)).toEqual(expected.get(page) ?? alike);
+  expect([...kept.partial()].map(([page]) => page)).toEqual(
+    storedPages.filter((page) => page !== 13),
+  );
 });

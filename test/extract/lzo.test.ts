@@ -9,7 +9,7 @@ describe('LZO', () => {
   const same = (a: Uint8Array | undefined, b: Uint8Array) =>
     a !== undefined && Buffer.compare(a, b) === 0;
 
-  test('pages of every kind come back', () => {
+  test('restores pages of every kind', () => {
     // Runs of few different bytes: matches of all lengths and distances, long and short literals.
     const run = fc.tuple(fc.uint8Array({ minLength: 1, maxLength: 30 }), fc.nat({ max: 400 }));
     const page = fc.array(run, { minLength: 1, maxLength: 25 }).map((runs) => {
@@ -30,7 +30,7 @@ describe('LZO', () => {
     );
   });
 
-  test('noise comes back, and zeros take next to nothing', () => {
+  test('restores noise, and compresses zeros to almost nothing', () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 4096, maxLength: 4096 }), (bytes) => {
         expect(same(back(bytes), bytes)).toBe(true);
@@ -40,8 +40,8 @@ describe('LZO', () => {
     expect(compressLzo(new Uint8Array(4096)).length).toBeLessThan(40);
   });
 
-  test('a large page of short matches far behind, which save nothing, comes back', () => {
-    // Bytes that repeat no three in a row, and in their second part: four, and three from the first.
+  test('restores a large page of distant short matches, which save nothing', () => {
+    // Bytes without three in a row that repeat; in the second part, four, and three from the first.
     let state = 1;
     const next = () => {
       state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;

@@ -7,7 +7,7 @@ const of = (count: number, interval: number, begun = 0) => {
   return series;
 };
 
-test('a sample that is not later than the one before is not taken', () => {
+test('refuses a sample that is not later than the preceding one', () => {
   const series = new DaySeries();
   expect([5, 6, 6, 4, 7].map((time) => series.add(time, time))).toEqual([
     ...[true, true, false, false, true],
@@ -15,12 +15,12 @@ test('a sample that is not later than the one before is not taken', () => {
   expect([series.samples, series.seconds, series.last]).toEqual([3, 2, { time: 7, value: 7 }]);
 });
 
-test.each([Number.NaN, Number.POSITIVE_INFINITY])('%d is no sample', (value) => {
+test.each([Number.NaN, Number.POSITIVE_INFINITY])('refuses %d as a sample', (value) => {
   expect(() => new DaySeries().add(1, value)).toThrow(TypeError);
   expect(() => new DaySeries().add(value, 1)).toThrow(TypeError);
 });
 
-test('however many come, pieces are few, from first to last, and means of what is in them', () => {
+test('keeps few pieces from first to last sample, each with the mean of its samples', () => {
   for (const [count, interval] of [
     [100, 1],
     [5000, 60],
@@ -33,13 +33,13 @@ test('however many come, pieces are few, from first to last, and means of what i
     expect(times.length).toBeGreaterThan(60);
     expect(times[0]).toBeLessThan(12_345 + series.width);
     expect(times.at(-1)).toBeGreaterThan(12_345 + (count - 1) * interval - series.width);
-    // A straight line stays one, whatever its pieces have in them.
+    // A straight line stays one, whatever samples each piece contains.
     for (const [at, time] of times.entries())
       expect(values[at]).toBeCloseTo((3 * (time - 12_345)) / interval, 3);
   }
 });
 
-test('pieces of two days lie at the same hours', () => {
+test('aligns the pieces of two days to the same hours', () => {
   const series = of(10 * 1440, 60, 5 * 3600 + 17);
   expect(DAY % series.width).toBe(0);
   for (const width of [3600, 7200, 14_400, 28_800]) {
@@ -50,7 +50,7 @@ test('pieces of two days lie at the same hours', () => {
   }
 });
 
-test('a time without samples has no piece', () => {
+test('has no piece for a time without samples', () => {
   const series = new DaySeries();
   for (let hour = 0; hour < 100; hour++) if (hour < 20 || hour > 60) series.add(3600 * hour, hour);
   const { times } = series.points(3600);

@@ -21,7 +21,7 @@ function over(days: number, curve: (time: number) => number): Trend {
 
 const wave = (time: number) => 200 * Math.sin((2 * Math.PI * time) / DAY);
 
-test('a rhythm that comes back each day is no trend, and hides none', () => {
+test('ignores a daily rhythm, and detects growth below it', () => {
   for (const days of [2, 3, 7, 12, 30, 100]) {
     expect(over(days, wave).course).toBe('steady');
     const { growth, course } = over(days, (time) => wave(time) + time / 100);
@@ -34,7 +34,7 @@ test('a rhythm that comes back each day is no trend, and hides none', () => {
   }
 });
 
-test('a rate a day needs an hour', () => {
+test('has a daily rate only after an hour', () => {
   const of = (seconds: number) => {
     const series = new DaySeries();
     for (let time = 0; time <= seconds; time += seconds / 8) series.add(1e6 + time, -1e9 * time);
@@ -45,7 +45,7 @@ test('a rate a day needs an hour', () => {
   expect(of(LEAST_RATE_SECONDS)).toMatchObject({ course: 'shrank' });
 });
 
-test('in less than two days that it goes on is not told', () => {
+test('does not report continued growth in less than two days', () => {
   const rising = (time: number) => time;
   expect(over(LEAST_SECONDS / DAY - 0.01, rising).course).toBe('grew');
   expect(over(LEAST_SECONDS / DAY - 0.01, (time) => -time).course).toBe('shrank');
@@ -54,31 +54,34 @@ test('in less than two days that it goes on is not told', () => {
   expect(over(0.4, (time) => -200 * Math.cos((2 * Math.PI * time) / DAY)).course).toBe('grew');
 });
 
-describe('what has grown and does so no more', () => {
-  test.each([0.1, 0.3, 0.5, 0.7])('a step after %d of a week', (after) => {
-    for (let seed = 1; seed <= 5; seed++) {
-      const quiet = noise(seed);
-      const step = (time: number) =>
-        wave(time) + 10 * quiet() + (time < after * 7 * DAY ? 0 : 1000);
-      expect(over(7, step).course).not.toBe('grows');
-    }
-  });
+describe('growth that has stopped', () => {
+  test.each([0.1, 0.3, 0.5, 0.7])(
+    'is not reported as continued after a step at %d of a week',
+    (after) => {
+      for (let seed = 1; seed <= 5; seed++) {
+        const quiet = noise(seed);
+        const step = (time: number) =>
+          wave(time) + 10 * quiet() + (time < after * 7 * DAY ? 0 : 1000);
+        expect(over(7, step).course).not.toBe('grows');
+      }
+    },
+  );
 
-  test('a cache that is full after three days', () => {
+  test('is not reported as continued for a cache that is full after three days', () => {
     const quiet = noise(3);
     const filled = (time: number) => wave(time) + quiet() + Math.min(time, 3 * DAY) / 100;
     expect(over(7, filled).course).not.toBe('grows');
   });
 });
 
-test('what stands still is known to', () => {
+test('reports a constant value as steady', () => {
   expect(over(3, () => 7)).toMatchObject({
     course: 'steady',
     growth: { perSecond: 0, low: 0, high: 0 },
   });
 });
 
-test('hours that are missing, the same each day or for a day, make no trend', () => {
+test('is not misled by missing hours, the same each day or for a day', () => {
   for (const missing of [
     (time: number) => time % DAY < 6 * 3600,
     (time: number) => time > 2 * DAY && time < 3 * DAY,

@@ -4,7 +4,7 @@ import type { MachineSample } from '../../src/records/machine-sample.js';
 
 const MIB = 2 ** 20;
 
-/** A process that holds so many MiB. */
+/** A process that holds this many MiB. */
 export function held(
   pid: number,
   mib: number | null,
@@ -24,7 +24,7 @@ export function held(
   };
 }
 
-/** A machine so many seconds after its boot. */
+/** A machine this many seconds after its boot. */
 export function look(
   uptime: number,
   processes: readonly ProcessSample[],

@@ -21,24 +21,24 @@ function answerOf(
   return answer;
 }
 
-/** Looks, one a minute. */
+/** Samples, one per minute. */
 const minutes = <T = ProcessesAtTime>(many: number, of: (at: number) => T) =>
   Array.from({ length: many }, (_, at) => of(at));
 
 const coursesOf = ({ processes }: GrowthAnswer) =>
   Object.fromEntries(processes.map(({ sample, trend }) => [sample.who.pid, trend?.course]));
 
-describe('who grows', () => {
-  test('a slow leak among processes that do not is named first, with its rate in the interval', () => {
+describe('growing processes', () => {
+  test('are listed first, with the rate of a slow leak in its interval', () => {
     const quiet = noise(1);
     const answer = answerOf(
       minutes(600, (at) =>
         look(MINUTE * at, [
           held(1, 300 + quiet()),
           held(2, 100 + quiet() + at / 60),
-          // It fills its cache, and stays.
+          // It fills its cache, and then stays level.
           held(3, Math.min(200, 2 * at)),
-          // A collector of garbage.
+          // A garbage collector.
           held(4, 50 + (at % 17)),
         ]),
       ),
@@ -53,7 +53,7 @@ describe('who grows', () => {
     expect(growth).toMatchObject({ samples: 600, seconds: 599 * MINUTE });
   });
 
-  test('each by the time at which it was read, however late that was', () => {
+  test('have rates by the time of each read, however late it was', () => {
     const late = noise(4);
     const answer = answerOf(
       minutes(40, (at) => {
@@ -65,7 +65,7 @@ describe('who grows', () => {
     expect(answer.processes[0]?.trend?.growth.low).toBeCloseTo(MIB, -1);
   });
 
-  test('samples in which nothing is known of it are left out, and are no zeros', () => {
+  test('exclude samples with unknown values, which are no zeros', () => {
     const answer = answerOf(
       minutes(60, (at) => look(at, [held(1, at % 3 === 0 ? null : 100), held(2, null)])),
     );
@@ -76,7 +76,7 @@ describe('who grows', () => {
     expect(answer.loss.held).toBeNull();
   });
 
-  test('what is measured in another way from now on is another figure', () => {
+  test('start a new series if the measure changes', () => {
     const answer = answerOf(
       minutes(60, (at) => look(at, [held(1, at < 30 ? 10 : 100, { by: at < 30 ? 'pss' : 'rss' })])),
     );
@@ -87,21 +87,21 @@ describe('who grows', () => {
   });
 });
 
-describe('faults a second', () => {
+describe('faults per second', () => {
   const looks = minutes(5, (at) =>
     look(2 * at, [held(1, 10, { minorFaults: 10 * at ** 2, majorFaults: at })]),
   );
 
-  test('since the look before', () => {
+  test('are computed from the preceding sample', () => {
     expect(answerOf(looks).processes[0]).toMatchObject({ minorPerSecond: 35, majorPerSecond: 0.5 });
   });
 
-  test('since the first', () => {
+  test('are computed from the first sample', () => {
     const [process] = answerOf(looks, 'first').processes;
     expect(process).toMatchObject({ minorPerSecond: 20, majorPerSecond: 0.5 });
   });
 
-  test('of one look, or of counts that went back, nothing', () => {
+  test('are null for one sample, or for counts that decrease', () => {
     const none = { minorPerSecond: null, majorPerSecond: null };
     expect(answerOf(looks.slice(0, 1)).processes[0]).toMatchObject(none);
     const back = [look(0, [held(1, 10, { minorFaults: 5 })]), look(1, [held(1, 10)])];
@@ -109,8 +109,8 @@ describe('faults a second', () => {
   });
 });
 
-describe('who ends', () => {
-  test('a pid that is used again is another process', () => {
+describe('exited processes', () => {
+  test('include one whose pid is reused', () => {
     const answer = answerOf(
       minutes(60, (at) =>
         look(at, [held(1, 10), at < 50 ? held(7, 10 + at) : held(7, 500 - at, { started: 999 })]),
@@ -124,10 +124,10 @@ describe('who ends', () => {
     expect(ended?.trend?.growth.perSecond).toBeCloseTo(MIB, 3);
   });
 
-  test('is told once, and leaves nothing behind', () => {
+  test('are reported once, and leave nothing behind', () => {
     const growth = new ProcessGrowth('last', SAMPLE_HISTORY);
     const endings = minutes(40, (at) => {
-      // Another process at each look.
+      // A different process in each sample.
       growth.add(look(at, [held(1, 10), held(100 + at, 5)]));
       const answer = growth.answer();
       expect(answer?.processes).toHaveLength(2);
@@ -136,7 +136,7 @@ describe('who ends', () => {
     expect(endings).toEqual([[], ...Array.from({ length: 39 }, (_, at) => [100 + at])]);
   });
 
-  test('is not told of a look that is not whole', () => {
+  test('are not reported from an incomplete sample', () => {
     const answer = answerOf([
       look(0, [held(1, 10), held(2, 10)]),
       look(1, [held(1, 10)], {}, false),
@@ -145,7 +145,7 @@ describe('who ends', () => {
     expect(answer.processes).toHaveLength(2);
   });
 
-  test('of those that grew no more than a few are kept, the fastest', () => {
+  test('are kept if they grew, up to a limit, the fastest first', () => {
     const answer = answerOf(
       minutes(21, (at) =>
         look(
@@ -161,13 +161,13 @@ describe('who ends', () => {
 });
 
 describe('clocks', () => {
-  test('samples that are not later are left out, and counted', () => {
+  test('samples that are not later are dropped and counted', () => {
     const times = [0, 1, 1, 2, 1.5, 3];
     const answer = answerOf(times.map((time) => look(time, [held(1, time)])));
     expect(answer).toMatchObject({ samples: 4, seconds: 3, notLater: 2 });
   });
 
-  test('the clock on the wall may go back: rates are by that of the boot', () => {
+  test('rates use the boot clock, though the wall clock may be set back', () => {
     const answer = answerOf(
       minutes(40, (at) => look(at, [held(1, at)], { at: new Date(at < 20 ? 2e12 : 1e12) })),
     );
@@ -175,7 +175,7 @@ describe('clocks', () => {
     expect(answer.processes[0]?.trend?.growth.perSecond).toBeCloseTo(MIB, 3);
   });
 
-  test('after a reboot all begins anew', () => {
+  test('a reboot restarts everything', () => {
     const answer = answerOf([
       ...minutes(40, (at) => look(1000 + at, [held(1, at)])),
       ...minutes(20, (at) => look(at, [held(1, 100)], { bootId: 'second' })),
@@ -184,7 +184,7 @@ describe('clocks', () => {
     expect(answer.processes[0]?.trend?.growth).toMatchObject({ perSecond: 0, samples: 20 });
   });
 
-  test('a boot that was before the last one comes of another machine', () => {
+  test('a boot before the last one belongs to another machine', () => {
     const growth = new ProcessGrowth('first', SAMPLE_HISTORY);
     const of = (bootId: string) => growth.add(look(growth.answer() ? 9 : 1, [], { bootId }));
     expect(['a', 'b', 'a'].map(of)).toEqual(['taken', 'taken', 'mixed']);
@@ -192,24 +192,24 @@ describe('clocks', () => {
 });
 
 describe('the loss of MemAvailable', () => {
-  const losing = (taken: (at: number) => number, holds: (at: number) => number) => {
+  const losing = (lostAt: (at: number) => number, holds: (at: number) => number) => {
     const wanders = noise(8);
     return answerOf(
       minutes(120, (at) =>
         look(MINUTE * at, [held(1, 100 + holds(at)), held(2, 50)], {
-          available: Math.round((512 - taken(at) + wanders()) * MIB),
+          available: Math.round((512 - lostAt(at) + wanders()) * MIB),
         }),
       ),
     ).loss;
   };
 
-  test('that a process explains, and when it ends', () => {
+  test('is attributed to a process, with an estimated end', () => {
     const loss = losing(
       (at) => at,
       (at) => at,
     );
     expect(loss.explanation).toBe('processes');
-    // 512 - 119 MiB are left, one goes each minute.
+    // 512 - 119 MiB are left, and one is lost per minute.
     const { soonest = 0, likely = 0, latest = 0 } = loss.ends ?? {};
     expect(likely / MINUTE).toBeGreaterThan(385);
     expect(likely / MINUTE).toBeLessThan(401);
@@ -217,7 +217,7 @@ describe('the loss of MemAvailable', () => {
     expect(latest).toBeGreaterThan(likely);
   });
 
-  test('that nothing explains', () => {
+  test('is attributed to nothing if no process explains it', () => {
     expect(
       losing(
         (at) => at,
@@ -238,9 +238,9 @@ describe('the loss of MemAvailable', () => {
     ).toBe('processes');
   });
 
-  test('no loss has no end and no explanation', () => {
-    for (const taken of [() => 0, (at: number) => -at, (at: number) => (at < 30 ? 0 : 200)])
-      expect(losing(taken, (at) => at)).toMatchObject({ ends: null, explanation: null });
+  test('has no end and no explanation if there is none', () => {
+    for (const lostAt of [() => 0, (at: number) => -at, (at: number) => (at < 30 ? 0 : 200)])
+      expect(losing(lostAt, (at) => at)).toMatchObject({ ends: null, explanation: null });
   });
 
   const shared = (by: 'pss' | 'rss') =>
@@ -256,14 +256,14 @@ describe('the loss of MemAvailable', () => {
       ),
     );
 
-  test('memory that counts for each who shares it explains nothing for sure', () => {
+  test('is not attributed with certainty to memory that counts for each sharing process', () => {
     expect(shared('pss').loss.explanation).toBe('processes');
     expect(shared('pss').complete).toBe(true);
     expect(shared('rss').loss.explanation).toBeNull();
     expect(shared('rss').complete).toBe(false);
   });
 
-  test('a look without all processes tells of no sum', () => {
+  test('has no sum for a sample without all processes', () => {
     const { loss } = answerOf(
       minutes(120, (at) => look(at, [held(1, 5)], { available: 1e9 - at }, false)),
     );
@@ -272,7 +272,7 @@ describe('the loss of MemAvailable', () => {
   });
 });
 
-/** Bytes that are still in use. */
+/** Bytes in use after garbage collection. */
 function inUse(): number {
   setFlagsFromString('--expose-gc');
   (runInNewContext('gc') as () => void)();
@@ -280,11 +280,11 @@ function inUse(): number {
   return heapUsed + arrayBuffers;
 }
 
-test('memory is bounded by how many processes there are at once, and is 20 MiB of 5,000', () => {
+test('uses memory in proportion to concurrent processes, 20 MiB for 5,000', () => {
   const growth = new ProcessGrowth('last', SAMPLE_HISTORY);
   const looking = (from: number, to: number) => {
     for (let at = from; at < to; at++)
-      // A tenth of them are others at each look.
+      // A tenth of them are new in each sample.
       growth.add(
         look(
           at,
@@ -299,7 +299,7 @@ test('memory is bounded by how many processes there are at once, and is 20 MiB o
   const after = inUse();
   expect(after - before).toBeLessThan(20 * MIB);
   looking(20, 50);
-  // What 30 times 500 processes would leave behind were 20 MiB.
+  // If 30 times 500 processes left data behind, it would be 20 MiB.
   expect(inUse() - after).toBeLessThan(10 * MIB);
   expect(growth.answer()?.processes).toHaveLength(5000);
 });

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { Series } from '../../src/growth/series.js';
 import { sampled } from './made-up.js';
 
-test('a sample that is not later than the one before is not taken', () => {
+test('refuses a sample that is not later than the preceding one', () => {
   const series = new Series();
   expect([5, 6, 6, 4, 7].map((time) => series.add(time, time))).toEqual([
     ...[true, true, false, false, true],
@@ -11,12 +11,12 @@ test('a sample that is not later than the one before is not taken', () => {
   expect([...series.points().times]).toEqual([5, 6, 7]);
 });
 
-test.each([Number.NaN, Number.POSITIVE_INFINITY])('%d is no sample', (value) => {
+test.each([Number.NaN, Number.POSITIVE_INFINITY])('refuses %d as a sample', (value) => {
   expect(() => new Series().add(1, value)).toThrow(TypeError);
   expect(() => new Series().add(value, 1)).toThrow(TypeError);
 });
 
-test('however many come, points are few, and means of as many each', () => {
+test('keeps few points, each the mean of equally many samples', () => {
   for (const count of [63, 64, 65, 1000, 100_000]) {
     const series = sampled(count, (at) => 3 * at);
     const { times, values } = series.points();

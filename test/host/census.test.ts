@@ -36,13 +36,13 @@ describe('the census', () => {
     expect(takeCensus(host, 4096).bytes).toBe((16 + 4 + 3) * 4096);
   });
 
-  test("leaves out what is slab's, a file's, reserved or no memory", () => {
+  test('leaves out slab, file and reserved pages, and frames without memory', () => {
     const host = hostWith([...compound(3, SLAB), ...compound(2, LRU), LRU, RESERVED, NOPAGE, 0]);
     expect(orders(host)).toEqual({ 0: 1 });
   });
 
-  test('free pages look like single ones: buddyinfo subtracts them', () => {
-    // A free block of four pages and one of one: only their first pages say BUDDY.
+  test('subtracts the pages of buddyinfo, since free pages look like order-0 allocations', () => {
+    // A free block of four pages and one of one: only their first pages have the BUDDY flag.
     const host = hostWith(
       [BUDDY, 0, 0, 0, BUDDY, 0],
       'Node 0, zone   Normal      1      0      1\n',
@@ -50,7 +50,7 @@ describe('the census', () => {
     expect(orders(host)).toEqual({ 0: 1 });
   });
 
-  test('if all pages of a free block are marked, none is subtracted twice', () => {
+  test('subtracts no page twice if all pages of a free block are marked', () => {
     const host = hostWith(
       [BUDDY, BUDDY, BUDDY, BUDDY, BUDDY, 0],
       'Node 0, zone   Normal      1      0      1\n',
@@ -58,12 +58,12 @@ describe('the census', () => {
     expect(orders(host)).toEqual({ 0: 1 });
   });
 
-  test('a line with too many orders is ignored', () => {
+  test('ignores a line with too many orders', () => {
     const host = hostWith([0], `Node 0, zone   Normal${' 0'.repeat(1100)}\n`);
     expect(takeCensus(host, 4096)).toMatchObject({ bytes: 4096, orders: new Map([[0, 1]]) });
   });
 
-  test('without permission it is denied', () => {
+  test('reports permission denied', () => {
     const host = new FakeHost();
     host.files.set('/proc/buddyinfo', '');
     host.files.set('/proc/kpageflags', 'denied');
@@ -71,7 +71,7 @@ describe('the census', () => {
   });
 });
 
-test('the theoretical worst case is 18 pages of 32 KiB for each skb', () => {
+test('computes the theoretical worst case as 18 pages of 32 KiB per skb', () => {
   const host = new FakeHost();
   expect(theoreticalWorst(host, 17)).toBeNull();
   host.files.set(

@@ -1,22 +1,22 @@
 import { HostError } from '../../src/base/errors.js';
 import type { HostSource, OnBytes } from '../../src/host/host-source.js';
 
-/** A host in memory: files by path, links by path, and what ss says, one text per call. */
+/** A host in memory: files by path, links by path, and the output of ss, one text per call. */
 export class FakeHost implements HostSource {
   readonly files = new Map<string, string | 'denied'>();
   readonly inodes = new Map<string, number>();
   readonly links = new Map<string, string | 'denied'>();
-  /** Directories that answer EACCES. */
+  /** Directories that return EACCES. */
   readonly closed = new Set<string>();
   readonly ssCalls: string[][] = [];
-  /** Called for every file or directory read, before it. */
+  /** Called before each read of a file or directory. */
   onRead: (path: string) => void = () => undefined;
   clock = 0;
-  /** What ss says of packet, vsock, MPTCP and SCTP sockets. */
+  /** The output of ss for packet, vsock, MPTCP and SCTP sockets. */
   others = '';
-  /** What /proc/kpageflags says of each page frame. */
+  /** The flags of each page frame in /proc/kpageflags. */
   frames: readonly bigint[] = [];
-  /** The tables that ss does not know. */
+  /** The socket tables that ss does not support. */
   unknown: readonly string[] = [];
 
   constructor(
@@ -33,7 +33,7 @@ export class FakeHost implements HostSource {
     this.ssCalls.push([...(netns === null ? [] : [netns]), ...args]);
     this.clock += 1;
     const bytes = Buffer.from(args.includes('-A') ? this.others : this.answer(args, netns));
-    // In two pieces, cut anywhere: readers must not rely on where they end.
+    // In two pieces, split anywhere: readers must not rely on where a piece ends.
     const cut = bytes.length >> 1;
     onBytes(bytes.subarray(0, cut));
     onBytes(bytes.subarray(cut));
@@ -96,7 +96,7 @@ export class FakeHost implements HostSource {
     this.clock += ms;
   }
 
-  /** Adds a process: its threads' states and switches, its sockets by fd. */
+  /** Adds a process: the states and context switches of its threads, its sockets by fd. */
   addProcess(
     pid: number,
     options: { comm?: string; threads?: [number, string, number][]; fds?: Record<number, number> },

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { scanHolders } from '../../src/host/proc/holders.js';
 import { FakeHost } from './fake-host.js';
 
-test('forks and dups of a socket are all named, each process once', async () => {
+test('names all forks and dups of a socket, each process once', async () => {
   const host = new FakeHost();
   host.addProcess(10, { fds: { 7: 500, 3: 500, 4: 501 } });
   host.addProcess(20, { fds: { 3: 500 } });
@@ -20,7 +20,7 @@ test('forks and dups of a socket are all named, each process once', async () => 
   expect(processes).toBe(2);
 });
 
-test('a process that dies between two reads is no error', async () => {
+test('accepts a process that exits between two reads', async () => {
   const host = new FakeHost();
   host.addProcess(10, { fds: { 3: 500 } });
   host.addProcess(20, { fds: { 3: 500 } });
@@ -32,14 +32,14 @@ test('a process that dies between two reads is no error', async () => {
   ]);
 });
 
-test('a process without permission is reported', async () => {
+test('reports a process without permission', async () => {
   const host = new FakeHost();
   host.addProcess(10, { fds: { 3: 500 } });
   host.closed.add('/proc/99/fd');
   expect((await scanHolders(host, new Set([500]))).denied).toEqual([99]);
 });
 
-test('a thread with a table of its own is found, under its process', async () => {
+test('finds a thread with its own file table, under its process', async () => {
   const host = new FakeHost();
   host.addProcess(10, {
     threads: [
@@ -53,7 +53,7 @@ test('a thread with a table of its own is found, under its process', async () =>
   ]);
 });
 
-test('standard input is a descriptor: inetd starts servers so', async () => {
+test('includes standard input, which inetd passes to servers', async () => {
   const host = new FakeHost();
   host.addProcess(10, { fds: { 0: 500, 1: 500 } });
   expect([...(await scanHolders(host, new Set([500]))).byInode]).toEqual([
@@ -61,14 +61,14 @@ test('standard input is a descriptor: inetd starts servers so', async () => {
   ]);
 });
 
-test('without a wanted inode no descriptor is read', async () => {
+test('reads no descriptor without a requested inode', async () => {
   const host = new FakeHost();
   host.addProcess(10, { fds: { 3: 500 } });
   host.onRead = (path) => expect(path).toBe('/proc');
   expect((await scanHolders(host, new Set())).byInode.size).toBe(0);
 });
 
-test("an error that is not the host's is not swallowed", async () => {
+test('rethrows an error that does not come from the host', async () => {
   const host = new FakeHost();
   host.addProcess(10, { fds: { 3: 500 } });
   host.onRead = (path) => {
@@ -82,7 +82,7 @@ test.each([
   { gaps: 'a few', fdOf: (index: number) => index + 1 + Math.floor(index / 100) },
   { gaps: 'more than are tried', fdOf: (index: number) => 3 * index + 1 },
   { gaps: 'a wide one', fdOf: (index: number) => (index < 200 ? index + 1 : index + 100_000) },
-])('a large table is read whole, and each descriptor once; gaps: $gaps', async ({ fdOf }) => {
+])('reads a large table completely, and each descriptor once; gaps: $gaps', async ({ fdOf }) => {
   const host = new FakeHost();
   const inodes = Array.from({ length: 400 }, (_, index) => 1000 + index);
   host.addProcess(10, {
@@ -99,7 +99,7 @@ test.each([
   expect(new Set(read).size).toBe(read.length);
 });
 
-test('descriptors of a large table that close while it is read are no error', async () => {
+test('accepts descriptors of a large table that close during the read', async () => {
   const host = new FakeHost();
   const fds = Object.fromEntries(Array.from({ length: 400 }, (_, index) => [index + 1, index]));
   host.addProcess(10, { fds });

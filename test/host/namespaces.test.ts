@@ -24,7 +24,7 @@ function host(answer: (args: readonly string[], netns: string | null) => string 
 }
 
 describe('network namespaces', () => {
-  test('of processes and of mounts, each once, our own first', () => {
+  test('are found from processes and mounts, each once, the own one first', () => {
     expect(findNamespaces(host(), 'all')).toMatchObject([
       { inode: 1, own: true, pid: 'self', name: null },
       { inode: 2, own: false, pid: 20, name: 'we b', path: '/run/netns/we b' },
@@ -37,14 +37,14 @@ describe('network namespaces', () => {
     ['the path of a mount', '/run/docker/netns/left', 3],
     ['a pid', '21', 2],
     ['its inode', '3', 3],
-    ['our own by its pid', '10', 1],
-  ])('chosen by %s', (_, choice, inode) => {
+    ['its own by its pid', '10', 1],
+  ])('are selected by %s', (_, choice, inode) => {
     expect(findNamespaces(host(), choice).map((each) => each.inode)).toEqual([inode]);
   });
 
-  test('processes in none of them, as far as visible, are reported', async () => {
+  test('are reported with the processes in none of the visible ones', async () => {
     const fake = host();
-    // 30 is where nobody else is, 31 where 20 is, 32 has ended, and 33 is gone.
+    // 30 is in a namespace of its own, 31 in that of 20; 32 has exited, and 33 is gone.
     for (const pid of [30, 31, 32]) fake.links.set(`/proc/${pid}/ns/net`, 'denied');
     fake.files.set('/proc/33/status', '');
     for (const [pid, inode] of Object.entries({ self: 5, 20: 6, 30: 7, 31: 6 }))
@@ -54,12 +54,12 @@ describe('network namespaces', () => {
     expect(hidden).toEqual(['30']);
     const losses = async (netns: string) => (await observe(fake, { intervalMs: 0, netns })).losses;
     expect(await losses('all')).toMatchObject({ hidden: 1 });
-    // Who asks for some alone misses nothing.
+    // A selection of namespaces misses nothing.
     expect(await losses('own')).toMatchObject({ hidden: 0 });
     expect(await losses('we b')).toMatchObject({ hidden: 0 });
   });
 
-  test('that are not there are an error', () => {
+  test('fail if they do not exist', () => {
     for (const choice of ['web', '/etc/passwd', '99']) {
       try {
         findNamespaces(host(), choice);
@@ -70,19 +70,19 @@ describe('network namespaces', () => {
     }
   });
 
-  test('if even our own is not readable, it is still the one to read', () => {
+  test('include the own one even if it is unreadable', () => {
     expect(findNamespaces(new FakeHost(), 'own')).toMatchObject([{ inode: null, own: true }]);
   });
 });
 
-test('the same cookie and addresses in two namespaces are two sockets', async () => {
+test('keep sockets with the same cookie and addresses apart', async () => {
   let looks = 0;
   const row = (received: number) =>
     `tcp ESTAB 100 0 10.0.0.1:80 10.0.0.2:9 ino:0 sk:1 cgroup:/ <-> skmem:(r1280,rb131072,t0,tb1,f0,w0,o0,bl0,d0) ts rcvmss:536 bytes_received:${received} lastrcv:4000`;
   const fake = host((args, netns) => {
     if (args.includes('-x')) return '';
     if (netns === null) looks++;
-    // Ours is read from between the samples, the other is not, the third is empty.
+    // The own one is read between the samples, the second is not, the third is empty.
     return netns === null ? row(looks > 1 ? 900 : 100) : netns.includes('left') ? '' : row(100);
   });
   const found = diagnose(await observe(fake, { intervalMs: 2000, netns: 'all' }));
@@ -92,7 +92,7 @@ test('the same cookie and addresses in two namespaces are two sockets', async ()
   ]);
 });
 
-test('a namespace that goes away meanwhile is no error', async () => {
+test('may disappear during the scan without an error', async () => {
   const fake = host();
   const ss = fake.ss.bind(fake);
   const { HostError } = await import('../../src/base/errors.js');

@@ -9,16 +9,16 @@ function host(threads: [number, string, number][]) {
   return fake;
 }
 
-test('comm is returned unchanged, including newlines', () => {
+test('returns comm unchanged, including newlines', () => {
   expect(readProcess(host([[10, 'S', 1]]), 10)?.comm).toBe('a\u001b[31m,"\nb');
 });
 
-test('an exited process is null, and not a valid pid', () => {
+test('returns null for an exited process, and refuses its pid', () => {
   expect(readProcess(new FakeHost(), 10)).toBeNull();
   expect(() => findProcess(new FakeHost(), 10)).toThrow('no process has pid 10');
 });
 
-test('a thread id leads to its process, whatever the process calls itself', () => {
+test('resolves a thread id to its process, whatever the name of the process is', () => {
   const fake = new FakeHost();
   fake.files.set('/proc/12/status', 'Name:\tTgid:\\n\nUmask:\t0022\nTgid:\t10\nPid:\t12\n');
   expect(findProcess(fake, 12)).toBe(10);
@@ -28,7 +28,7 @@ describe('stoodStill', () => {
   const switches = (...threads: [number, string, number][]) => readSwitches(host(threads), 10);
   const before = switches([10, 'S', 5], [11, 'S', 9]);
 
-  test('nothing was switched out', () => {
+  test('is true if no thread was switched out', () => {
     expect(stoodStill(before, switches([10, 'S', 5], [11, 'S', 9]))).toBe(true);
     expect(stoodStill(before, switches([10, 'T', 5], [11, 'D', 9]))).toBe(true);
   });
@@ -62,16 +62,16 @@ describe('stoodStill', () => {
         [13, 'S', 9],
       ],
     ],
-  ])('it ran: %s', (_, threads) => {
+  ])('is false if the process ran: %s', (_, threads) => {
     expect(stoodStill(before, switches(...threads))).toBe(false);
   });
-  test('unknown when a reading is missing', () => {
+  test('is null if a reading is missing', () => {
     expect(stoodStill(before, null)).toBeNull();
   });
 });
 
-describe('memory that packets can lie in', () => {
-  test('is memory in no counter, and never more than exists', () => {
+describe('memory that may contain packets', () => {
+  test('is in no counter, and never more than exists', () => {
     const fake = new FakeHost();
     fake.files.set(
       '/proc/meminfo',
@@ -105,7 +105,7 @@ describe('memory that packets can lie in', () => {
     ['45\n', 45],
     ['4\n', 17],
     ['rubbish', 17],
-  ])('max_skb_frags %j counts as %d', (text, frags) => {
+  ])('reads max_skb_frags %j as %d', (text, frags) => {
     const fake = new FakeHost();
     fake.files.set('/proc/sys/net/core/max_skb_frags', text);
     expect(readMaxSkbFrags(fake)).toBe(frags);

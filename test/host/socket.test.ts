@@ -14,7 +14,7 @@ const waiting = (local: string, { protocol = 'tcp', state = 'ESTAB', inode = 0, 
 const inodes = (listeners: SocketRecord[], connection: SocketRecord) =>
   new AcceptQueues(listeners).of(connection).map(({ inode }) => inode);
 
-describe('the listener that a connection waits at', () => {
+describe('the listener of a connection that is not accepted', () => {
   test.each([
     ['10.0.0.1:80', '10.0.0.1:80'],
     ['0.0.0.0:80', '10.0.0.1:80'],
@@ -23,7 +23,7 @@ describe('the listener that a connection waits at', () => {
     ['*:80', '[::ffff:10.0.0.1]:80'],
     ['[::]:80', '[2001:db8::1]:80'],
     ['[fe80::1]%eth0:80', '[fe80::1%eth0]:80'],
-  ])('%s has %s', (bound, local) => {
+  ])('bound to %s accepts a connection to %s', (bound, local) => {
     expect(inodes([listener(bound, 7)], waiting(local))).toEqual([7]);
   });
 
@@ -33,32 +33,32 @@ describe('the listener that a connection waits at', () => {
     ['another family', '[::]:80', {}],
     ['another network namespace', '0.0.0.0:80', { netns: 2 }],
     ['another protocol', '0.0.0.0:80', { protocol: 'mptcp' }],
-    ['a process has it', '0.0.0.0:80', { inode: 5 }],
-    ['it is an orphan', '0.0.0.0:80', { state: 'FIN-WAIT-1' }],
-  ])('not when it is %s', (_, bound, connection) => {
+    ['a socket of a process', '0.0.0.0:80', { inode: 5 }],
+    ['an orphan', '0.0.0.0:80', { state: 'FIN-WAIT-1' }],
+  ])('is not found for %s', (_, bound, connection) => {
     expect(inodes([listener(bound, 7)], waiting('10.0.0.1:80', connection))).toEqual([]);
   });
 
-  test('one for the address comes before one for all', () => {
-    const both = [listener('0.0.0.0:80', 7), listener('10.0.0.1:80', 8)];
-    expect(inodes(both, waiting('10.0.0.1:80'))).toEqual([8]);
-    expect(inodes(both, waiting('10.0.0.2:80'))).toEqual([7]);
+  test('is the one bound to the address rather than to all addresses', () => {
+    const pair = [listener('0.0.0.0:80', 7), listener('10.0.0.1:80', 8)];
+    expect(inodes(pair, waiting('10.0.0.1:80'))).toEqual([8]);
+    expect(inodes(pair, waiting('10.0.0.2:80'))).toEqual([7]);
   });
 
-  test('of those that share a port all are named, but for those at which none waits', () => {
+  test('is each one that shares the port and has a connection in its queue', () => {
     const several = [7, 8, 9].map((inode) =>
       listener('0.0.0.0:80', inode, 'tcp', inode === 9 ? 0 : 2),
     );
     expect(inodes(several, waiting('10.0.0.1:80'))).toEqual([7, 8]);
   });
 
-  test('MPTCP has listeners of its own', () => {
-    const both = [listener('0.0.0.0:80', 7), listener('0.0.0.0:80', 8, 'mptcp')];
-    expect(inodes(both, waiting('10.0.0.1:80', { protocol: 'mptcp' }))).toEqual([8]);
+  test('is separate for MPTCP', () => {
+    const pair = [listener('0.0.0.0:80', 7), listener('0.0.0.0:80', 8, 'mptcp')];
+    expect(inodes(pair, waiting('10.0.0.1:80', { protocol: 'mptcp' }))).toEqual([8]);
   });
 });
 
-test('a datagram socket without an inode is not waiting to be accepted', () => {
+test('is not searched for a datagram socket without an inode', () => {
   expect(isUnaccepted(waiting('10.0.0.1:53', { protocol: 'udp' }))).toBe(false);
   expect(isUnaccepted(waiting('10.0.0.1:53'))).toBe(true);
 });

@@ -17,12 +17,12 @@ function find(recvQ: number, protocol: SocketRecord['protocol'] = 'TCP'): Socket
 }
 
 describe('rows of a real ss', () => {
-  test('every line is a socket', () => {
+  test('are one socket per line', () => {
     expect(lines.length).toBe(24);
     expect(lines.map((line) => parseInetRow(line))).not.toContain(null);
   });
 
-  test('an established socket with unread data has all its figures', () => {
+  test('have all figures of an established socket with unread data', () => {
     expect(find(118_336)).toMatchObject({
       family: 'AF_INET',
       type: 'SOCK_STREAM',
@@ -37,17 +37,17 @@ describe('rows of a real ss', () => {
     });
   });
 
-  test('a half-closed one counts the FIN in both figures', () => {
+  test('count the FIN of a half-closed socket in both figures', () => {
     const row = find(101);
     expect(row.state).toBe('CLOSE-WAIT');
     expect(row.tcp?.bytesReceived).toBe(101);
   });
 
-  test('a connection that is not accepted has no inode', () => {
+  test('have no inode for a connection that is not accepted', () => {
     expect(find(5)).toMatchObject({ inode: 0, state: 'ESTABLISHED', cookie: '72' });
   });
 
-  test('an IPv6 address keeps its zone', () => {
+  test('keep the zone of an IPv6 address', () => {
     expect(find(40)).toMatchObject({
       family: 'AF_INET6',
       local: '[fe80::5]%lo:46113',
@@ -55,14 +55,14 @@ describe('rows of a real ss', () => {
     });
   });
 
-  test('v6only is no part of the cgroup, and a wildcard is IPv6', () => {
+  test('exclude v6only from the cgroup, and recognize a wildcard as IPv6', () => {
     const wildcard = lines
       .map((line) => parseInetRow(line))
       .find((row) => row?.local === '*:40541');
     expect(wildcard).toMatchObject({ family: 'AF_INET6', cgroup: '/', state: 'LISTEN', tcp: null });
   });
 
-  test('UDP has truesize in Recv-Q and no TCP figures', () => {
+  test('have truesize in Recv-Q, and no TCP figures, for UDP', () => {
     expect(find(4160, 'UDP')).toMatchObject({
       type: 'SOCK_DGRAM',
       state: 'UNCONN',
@@ -76,7 +76,7 @@ describe('hostile rows', () => {
   const row = (cgroup: string) =>
     `tcp ESTAB 10 0 10.0.0.1:80 10.0.0.2:9 uid:1000 ino:77 sk:1f cgroup:${cgroup} <-> skmem:(r1280,rb2,t0,tb4,f5,w6,o7,bl8,d9) ts rcvmss:536 bytes_received:10 lastrcv:4000 data_segs_in:1`;
 
-  test('a cgroup cannot add figures of its own', () => {
+  test('cannot add figures by the name of a cgroup', () => {
     const cgroup = '/a ino:1 sk:2 <-> skmem:(r9,rb9,t9,tb9,f9,w9,o9,bl9,d9) bytes_received:5';
     expect(parseInetRow(row(cgroup))).toMatchObject({
       cgroup,
@@ -87,7 +87,7 @@ describe('hostile rows', () => {
     });
   });
 
-  test('for any cgroup, the other values are unchanged', () => {
+  test('have the same other values for any cgroup', () => {
     const plain = parseInetRow(row('/'));
     fc.assert(
       fc.property(
@@ -101,7 +101,7 @@ describe('hostile rows', () => {
     );
   });
 
-  test('no text makes the parser throw or return an invalid count', () => {
+  test('never make the parser throw or return an invalid count', () => {
     const pieces = [
       'tcp ',
       'ESTAB ',
@@ -135,13 +135,13 @@ describe('hostile rows', () => {
   test.each([
     ['too large a queue', 'tcp ESTAB 99999999999999999999 0 1.1.1.1:1 1.1.1.1:2 ino:1 sk:1'],
     ['a unix row', 'u_str ESTAB 0 0 * 1 * 2 skmem:(r0,rb0,t0,tb0,f0,w0,o0,bl0,d0) <->'],
-    ['a cut address', 'tcp ESTAB 0 0 1.1.1.1:1 1.1.1'],
-  ])('%s is refused', (_, line) => {
+    ['a truncated address', 'tcp ESTAB 0 0 1.1.1.1:1 1.1.1'],
+  ])('are refused: %s', (_, line) => {
     expect(parseInetRow(line)).toBeNull();
   });
 });
 
-test('without memory figures (ss fell back to /proc) they are null, not zero', () => {
+test('have null memory figures, not zero, if ss fell back to /proc', () => {
   expect(parseInetRow('tcp ESTAB 9 0 1.1.1.1:1 1.1.1.1:2 ino:5 sk:1')).toMatchObject({
     recvQ: 9,
     skmem: null,

@@ -5,8 +5,8 @@ import { RejectedOptions } from '../../src/host/ss/run.js';
 import { UnixScan } from '../../src/host/ss/unix.js';
 
 /**
- * What ss of iproute2 3.16, 4.11 (CentOS 7), 4.20 (Debian 10) and 6.1 (with -O) printed of the same sockets
- * on Linux 6.18: `ss -Hnemaitu`, `ss -Hnemax` (3.16 without -H), less what of tcp_info is not read.
+ * The output of ss of iproute2 3.16, 4.11 (CentOS 7), 4.20 (Debian 10) and 6.1 (with -O) for the same sockets
+ * on Linux 6.18: `ss -Hnemaitu`, `ss -Hnemax` (3.16 without -H), without the parts of tcp_info that are not read.
  */
 const INET: Record<string, string> = {
   '3.16': `Netid  State      Recv-Q Send-Q     Local Address:Port       Peer Address:Port 
@@ -69,7 +69,7 @@ function scan(text: string, piece = Number.POSITIVE_INFINITY) {
 describe('an ss without -O', () => {
   const today = scan(TODAY);
 
-  test('of today reads as it does with it', () => {
+  test('of today yields the same sockets as with -O', () => {
     expect(today.sockets.map(({ local }) => local)).toEqual([
       '0.0.0.0:7004',
       '*:7005',
@@ -81,15 +81,18 @@ describe('an ss without -O', () => {
     expect(scan(INET['4.20'] ?? '')).toMatchObject({ sockets: today.sockets, total: 7 });
   });
 
-  test.each(Object.keys(INET))('of %s counts every row, wherever its output is cut', (version) => {
-    for (const piece of [1, 7, 64]) {
-      const rows = scan(INET[version] ?? '', piece);
-      expect(rows).toMatchObject({ total: 7, unreadable: 0 });
-      expect(rows.sockets).toEqual(scan(INET[version] ?? '').sockets);
-    }
-  });
+  test.each(Object.keys(INET))(
+    'of %s yields every row, wherever its output is split',
+    (version) => {
+      for (const piece of [1, 7, 64]) {
+        const rows = scan(INET[version] ?? '', piece);
+        expect(rows).toMatchObject({ total: 7, unreadable: 0 });
+        expect(rows.sockets).toEqual(scan(INET[version] ?? '').sockets);
+      }
+    },
+  );
 
-  test('of 4.11 writes addresses in another way', () => {
+  test('of 4.11 yields the same addresses in another notation', () => {
     expect(scan(INET['4.11'] ?? '').sockets).toEqual(today.sockets);
   });
 
@@ -105,7 +108,7 @@ describe('an ss without -O', () => {
     expect(scan(INET['3.16'] ?? '').sockets).toEqual(today.sockets.map(less));
   });
 
-  test('and a kernel that counts no bytes: they are not known, which is not 0', () => {
+  test('on a kernel that counts no bytes yields null, not 0', () => {
     const [, , , socket] = scan(
       (INET['4.11'] ?? '').replaceAll(/ (bytes|segs)_\w+:\d+/g, ''),
     ).sockets;
@@ -126,7 +129,7 @@ line 7 z 7222510                 * 0
 	 skmem:(r0,rb212992,t0,tb212992,f0,w0,o0,bl0) <->
 `;
 
-  test('of 3.16, which gives them two lines and a heading', () => {
+  test('of 3.16, which prints them on two lines with a heading, are read', () => {
     const rows = new UnixScan(7);
     rows.push(Buffer.from(UNIX));
     const { sockets, total, unreadable } = rows.end();
@@ -139,7 +142,7 @@ line 7 z 7222510                 * 0
   });
 });
 
-describe('options that ss rejects', () => {
+describe('an option that ss rejects', () => {
   const ARGS = ['-H', '-O', '-n', '-A', 'packet,vsock_stream,mptcp'];
 
   test('is left out, one after the other', () => {
@@ -155,7 +158,7 @@ describe('options that ss rejects', () => {
     expect(refusals.tablesOf(['-n', '-x'])).toEqual([]);
   });
 
-  test('if it was not passed, or is required, is no reason to retry', () => {
+  test('is no reason to retry if it was not passed or is required', () => {
     const refusals = new RejectedOptions();
     for (const complaint of [
       "ss: invalid option -- 'm'",
@@ -168,7 +171,7 @@ describe('options that ss rejects', () => {
     expect(refusals.learn("ss: invalid option -- 'O'", ['-H', '-x'])).toBe(false);
   });
 
-  test('completely is not called at all', () => {
+  test('leaves nothing to query, so that ss is not called', () => {
     const refusals = new RejectedOptions();
     refusals.learn('ss: "mptcp" is illegal socket table id', ['-A', 'mptcp']);
     expect(refusals.without(['-n', '-A', 'mptcp'])).toBeNull();

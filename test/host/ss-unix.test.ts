@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { UnixScan } from '../../src/host/ss/unix.js';
 
 const text = readFileSync(new URL('../../fixtures/host/unix.txt', import.meta.url), 'utf8');
-/** All at once, or one byte at a time: where the pieces end must not matter. */
+/** All at once, or one byte at a time: the result must not depend on where the pieces end. */
 function parseUnixRows(rows: string, piece = Number.POSITIVE_INFINITY) {
   const scan = new UnixScan(7);
   const bytes = Buffer.from(rows);
@@ -19,7 +19,7 @@ function byInode(inode: number) {
 }
 
 describe('rows of a real ss', () => {
-  test('a path with spaces keeps its data and its peer', () => {
+  test('keep data and peer of a path with spaces', () => {
     expect(byInode(58_371)).toMatchObject({
       family: 'AF_UNIX',
       type: 'SOCK_STREAM',
@@ -31,7 +31,7 @@ describe('rows of a real ss', () => {
     expect(byInode(58_370)?.skmem?.wmem).toBe(214_016);
   });
 
-  test('a path with a number and a newline in it is one row', () => {
+  test('are one row for a path with a number and a newline', () => {
     expect(byInode(58_374)).toMatchObject({
       local: '/tmp/skcheck record 16730/a 12 b\nc',
       peerInode: 58_373,
@@ -40,28 +40,28 @@ describe('rows of a real ss', () => {
     expect(byInode(12)).toBeUndefined();
   });
 
-  test('abstract names, datagrams and seqpackets', () => {
+  test('include abstract names, datagrams and seqpackets', () => {
     expect(byInode(58_377)).toMatchObject({ local: '@abstract name', recvQ: 10 });
     expect(byInode(58_378)).toMatchObject({ type: 'SOCK_DGRAM', local: '@datagrams', recvQ: 300 });
     expect(byInode(58_381)).toMatchObject({ type: 'SOCK_SEQPACKET', recvQ: 50 });
   });
 
-  test('the row that a name pretends to be has no inode, and is counted as unreadable', () => {
+  test('count the forged row in a name as unreadable, since it has no inode', () => {
     const { sockets, unreadable, total } = parseUnixRows(text);
     expect(sockets.some((socket) => socket.recvQ === 987_654_321)).toBe(false);
     expect(unreadable).toBe(1);
-    // 15 honest ones, and the first half of the pretender under an inode that nobody has.
+    // 15 genuine rows, and the first half of the forged one under an inode that does not exist.
     expect(total).toBe(16);
   });
 });
 
-test('idle sockets are counted but not stored', () => {
+test('counts idle sockets, but does not store them', () => {
   const { sockets, total } = parseUnixRows(text);
   expect(sockets.length).toBeLessThan(total);
   expect(sockets.every(({ recvQ, sendQ }) => recvQ + sendQ > 0)).toBe(true);
 });
 
-test('a listener names the pending clients, which are stored though they are idle', () => {
+test('stores the pending clients of a listener, though they are idle', () => {
   const rows = [
     `u_str ESTAB 0 0 * 902 * 0 ${MEMORY} <->`,
     `u_str LISTEN 3 5 /x 900 * 0 ${MEMORY} <-> ino:7 dev:0/65024 peers: 901 902 0`,
@@ -78,11 +78,11 @@ test('a listener names the pending clients, which are stored though they are idl
   }
 });
 
-test('the result does not depend on the pieces of the text', () => {
+test('returns the same result for any pieces of the text', () => {
   for (const piece of [1, 7, 4096]) expect(parseUnixRows(text, piece)).toEqual(parseUnixRows(text));
 });
 
-test('of two rows that claim one inode neither is believed', () => {
+test('rejects both of two rows that claim one inode', () => {
   const honest = `u_str ESTAB 3 0 * 562 * 561 ${MEMORY} <->`;
   const forged = `u_str LISTEN 1 1 @x 9 * 0 ${MEMORY} <->\nu_str ESTAB 4 0 * 562 * 561 ${MEMORY} <->`;
   const { sockets, contested } = parseUnixRows(`${honest}\n${forged}\n`);
@@ -90,7 +90,7 @@ test('of two rows that claim one inode neither is believed', () => {
   expect(contested).toBe(2);
 });
 
-test('if both ends have names with numbers, the ends that name each other decide', () => {
+test('matches ends with numbers in their names by the ends that name each other', () => {
   const rows = [
     `u_str ESTAB 7 0 /a 5 b 101 /c 6 d 102 ${MEMORY} <->`,
     `u_str ESTAB 0 9 /c 6 d 102 /a 5 b 101 ${MEMORY} <->`,
@@ -101,7 +101,7 @@ test('if both ends have names with numbers, the ends that name each other decide
   ]);
 });
 
-test('any name of a listening socket is read back, unless it imitates numbers', () => {
+test('reads any name of a listening socket, unless it imitates numbers', () => {
   fc.assert(
     fc.property(
       fc.string({
@@ -123,7 +123,7 @@ test('any name of a listening socket is read back, unless it imitates numbers', 
   );
 });
 
-test('no text makes the parser throw, and no line is lost without being counted', () => {
+test('never throws, and counts every line that it cannot read', () => {
   const pieces = ['u_str ', 'ESTAB ', '1 ', '2 ', '* ', `${MEMORY} `, '<->', '\n', 'x', ' peers:'];
   fc.assert(
     fc.property(

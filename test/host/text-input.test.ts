@@ -2,7 +2,7 @@ import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { openText } from '../../src/host/text-input.js';
 
-test('a small file that expands to much is read up to a limit, which is reported', async () => {
+test('limits and reports the expansion of a small compressed file', async () => {
   const content = gzipSync(Buffer.alloc(64 << 20));
   let bytes = 0;
   const read = async () => {

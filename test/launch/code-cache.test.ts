@@ -24,7 +24,7 @@ afterEach(() => installed.remove());
 
 const VERSION = /^\d+\.\d+\.\d+\n$/;
 
-/** Runs `kdump-mem --version`, which must always answer, and tells whether it was compiled for that. */
+/** Runs `kdump-mem --version`, which must always answer, and returns whether it was compiled for that. */
 async function version(...options: Parameters<Installed['run']>[1][]): Promise<string | undefined> {
   const { status, stderr, stdout, code } = await installed.run(['--version'], ...options);
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
@@ -47,7 +47,7 @@ describe('compiled code is cached', () => {
     expect(await version()).toBe('cached');
   });
 
-  test('with the functions that the answer needed', async () => {
+  test('with the functions that the answer required', async () => {
     const { vmcore, truth } = fixture('6.1');
     const { pid, fd } = truth.roles.find(({ name }) => name === 'starving')!;
     const args = ['skb', '--pid', `${pid}`, '--fd', `${fd}`, '--vmcore', vmcore];
@@ -58,27 +58,27 @@ describe('compiled code is cached', () => {
     expect(Math.abs(second.lacked)).toBeLessThan(statSync(entry()).size / 20);
   });
 
-  test('in ~/.cache where XDG_CACHE_HOME is not a path', async () => {
+  test('in ~/.cache if XDG_CACHE_HOME is not a path', async () => {
     const env = { XDG_CACHE_HOME: 'relative', HOME: installed.folder };
     expect([await version({ env }), await version({ env })]).toEqual(['compiled', 'cached']);
     expect(statSync(join(installed.folder, '.cache/kdump-mem')).isDirectory()).toBe(true);
   });
 
-  test('for each setting of V8 apart', async () => {
+  test('separately for each setting of V8', async () => {
     const other = { flags: ['--no-lazy'] };
     expect([await version(), await version(other)]).toEqual(['compiled', 'compiled']);
     expect([await version(), await version(other)]).toEqual(['cached', 'cached']);
     expect(installed.kept()).toHaveLength(2);
   });
 
-  test('by several processes at once, of which one wins', async () => {
+  test('once if several processes run at a time', async () => {
     const all = await Promise.all(Array.from({ length: 6 }, () => version()));
     expect(all).toContain('compiled');
     expect(await version()).toBe('cached');
     expect(installed.kept()).toHaveLength(1);
   });
 
-  test('old files are removed, including unfinished ones', async () => {
+  test('with a limit, beyond which old files are removed, including unfinished ones', async () => {
     await version();
     for (let old = 0; old < 60; old++) {
       const file = join(installed.cache, `old-${old}`);
@@ -94,7 +94,7 @@ describe('compiled code is cached', () => {
     ]);
   });
 
-  test('not of a run that failed or printed help', async () => {
+  test('not for a run that failed or printed help', async () => {
     await installed.run(['skb', '--pid', '1']);
     await installed.run(['skb', '--help']);
     await installed.run(['skb', '--version']);
@@ -104,30 +104,30 @@ describe('compiled code is cached', () => {
   });
 });
 
-describe('compiled code is not given to V8', () => {
+describe('compiled code is not passed to V8', () => {
   beforeEach(async () => {
     expect(await version()).toBe('compiled');
   });
 
   test.each([
-    ['cut off', (bytes: Buffer) => bytes.subarray(0, bytes.length / 2)],
-    ['cut off in its head', (bytes: Buffer) => bytes.subarray(0, 5)],
+    ['truncated', (bytes: Buffer) => bytes.subarray(0, bytes.length / 2)],
+    ['truncated in its header', (bytes: Buffer) => bytes.subarray(0, 5)],
     ['empty', () => Buffer.alloc(0)],
     ['longer', (bytes: Buffer) => Buffer.concat([bytes, Buffer.alloc(1)])],
     [
-      'changed by a bit',
+      'changed by one bit',
       (bytes: Buffer) => {
         const at = bytes.length - 1000;
         bytes[at] = (bytes[at] ?? 0) ^ 1;
         return bytes;
       },
     ],
-  ])('from a file that is %s; another takes its place', async (_, damage) => {
+  ])('from a file that is %s, which is replaced', async (_, damage) => {
     writeFileSync(entry(), damage(readFileSync(entry())));
     expect([await version(), await version()]).toEqual(['compiled', 'cached']);
   });
 
-  test('of other code of the same length', async () => {
+  test('for different code of the same length', async () => {
     const bundle = join(installed.bin, 'bundles/kdump-mem.js');
     const code = readFileSync(bundle, 'latin1');
     writeFileSync(bundle, code.replace('Finds where the memory', 'Finds where the MEMORY'));
@@ -135,17 +135,17 @@ describe('compiled code is not given to V8', () => {
     expect((await installed.run(['--help'])).stdout).toContain('where the MEMORY');
   });
 
-  test('of the same code elsewhere', async () => {
+  test('for the same code at another path', async () => {
     renameSync(installed.bin, join(installed.folder, 'moved'));
     symlinkSync('moved', installed.bin);
     expect(await version()).toBe('compiled');
   });
 
-  test('of another file of the same node, however it was put there', async () => {
+  test('for another file of the same node version, however it was installed', async () => {
     const node = join(installed.folder, 'node');
     copyFileSync(process.execPath, node);
     expect([await version({ node }), await version({ node })]).toEqual(['compiled', 'cached']);
-    // As an upgrade does it, and in place.
+    // By an upgrade, and in place.
     copyFileSync(process.execPath, `${node}-new`);
     renameSync(`${node}-new`, node);
     expect([await version({ node }), await version({ node })]).toEqual(['compiled', 'cached']);
@@ -153,8 +153,8 @@ describe('compiled code is not given to V8', () => {
     expect([await version({ node }), await version({ node })]).toEqual(['compiled', 'cached']);
   });
 
-  test('of a node with another libnode', async () => {
-    // Any library will do: what counts is that a file of such a name is mapped.
+  test('for a node with another libnode', async () => {
+    // Any library works: it matters that a file with such a name is mapped.
     const [library = ''] = /\/\S*\/libm[.-]\S*/.exec(readFileSync('/proc/self/maps', 'utf8')) ?? [];
     const libnode = join(installed.folder, 'libnode.so.115');
     copyFileSync(library, libnode);
@@ -167,14 +167,14 @@ describe('compiled code is not given to V8', () => {
   });
 });
 
-describe('compiled code that others may have written is not given to V8', () => {
+describe('compiled code that another user may have written is not passed to V8', () => {
   beforeEach(async () => {
     expect(await version()).toBe('compiled');
     expect(await version()).toBe('cached');
   });
 
   const never = async () => {
-    // Nor is anything put there.
+    // Nor is anything written there.
     expect(await version()).toBe('compiled');
     expect(await version()).toBe('compiled');
   };
@@ -184,7 +184,7 @@ describe('compiled code that others may have written is not given to V8', () => 
     await never();
   });
 
-  test('in a folder whose parent others can write to', async () => {
+  test('in a folder whose parent is writable by others', async () => {
     chmodSync(installed.cacheHome, 0o777);
     await never();
     chmodSync(installed.cacheHome, 0o775);
@@ -196,7 +196,7 @@ describe('compiled code that others may have written is not given to V8', () => 
   test('in a folder that another user can replace', async () => {
     chmodSync(installed.folder, 0o777);
     await never();
-    // As in /tmp, where nobody moves another's folder.
+    // As in /tmp, where users cannot rename each other's folders.
     chmodSync(installed.folder, 0o1777);
     expect(await version()).toBe('cached');
   });
@@ -208,7 +208,7 @@ describe('compiled code that others may have written is not given to V8', () => 
   });
 
   test.each([
-    ['that others can write', (file: string) => chmodSync(file, 0o622)],
+    ['that is writable by others', (file: string) => chmodSync(file, 0o622)],
     [
       'that is a link',
       (file: string) => {
@@ -216,11 +216,8 @@ describe('compiled code that others may have written is not given to V8', () => 
         symlinkSync(join(installed.folder, 'elsewhere'), file);
       },
     ],
-    [
-      'that has another name',
-      (file: string) => linkSync(file, join(installed.folder, 'elsewhere')),
-    ],
-  ])('in a file %s; one of our own takes its place', async (_, change) => {
+    ['with another name', (file: string) => linkSync(file, join(installed.folder, 'elsewhere'))],
+  ])('in a file %s, which is replaced', async (_, change) => {
     const file = entry();
     change(file);
     expect([await version(), await version()]).toEqual(['compiled', 'cached']);
@@ -228,7 +225,7 @@ describe('compiled code that others may have written is not given to V8', () => 
     expect(statSync(file).mode & 0o777).toBe(0o600);
   });
 
-  test('nor is a fifo waited for', async () => {
+  test('from a FIFO, which is not opened', async () => {
     const file = entry();
     renameSync(file, join(installed.folder, 'elsewhere'));
     const made = await launch('mkfifo', [file], { PATH: process.env.PATH });
@@ -237,18 +234,18 @@ describe('compiled code that others may have written is not given to V8', () => 
   });
 });
 
-describe('a command answers, without a message, if nothing can be cached', () => {
+describe('a command answers without a message if nothing can be cached:', () => {
   test.each([
     ['no home', { XDG_CACHE_HOME: '', HOME: undefined }],
-    ['a home that is not there', { XDG_CACHE_HOME: '', HOME: '/nonexistent' }],
+    ['a home that does not exist', { XDG_CACHE_HOME: '', HOME: '/nonexistent' }],
     ['/ as home', { XDG_CACHE_HOME: '', HOME: '/' }],
     ['a file as home', { XDG_CACHE_HOME: '/dev/null' }],
-    ['a home that takes no files', { XDG_CACHE_HOME: '/proc/self' }],
+    ['a home that is not writable', { XDG_CACHE_HOME: '/proc/self' }],
   ])('%s', async (_, env) => {
     expect([await version({ env }), await version({ env })]).toEqual(['compiled', 'compiled']);
   });
 
-  test('a limit of the size of files', async () => {
+  test('a limit of the file size', async () => {
     const node = join(installed.folder, 'limited-node');
     writeFileSync(node, `#!/bin/sh\nulimit -f 8\nexec '${process.execPath}' "$@"\n`, {
       mode: 0o755,

@@ -21,7 +21,7 @@ describe('kdump-mem', () => {
   });
 
   test.each(COMMAND_NAMES)(
-    '%s has a bundle of its own, which knows no other command',
+    'has a separate bundle for %s, which contains no other command',
     async (name) => {
       const own = await installed.run([name, '--help']);
       expect(own).toMatchObject({ status: 0, stderr: '' });
@@ -29,7 +29,7 @@ describe('kdump-mem', () => {
       const { stdout } = await installed.run(['help', name]);
       expect(stdout).toBe(own.stdout);
       const bundle = readFileSync(join(installed.bin, `bundles/kdump-mem-${name}.js`), 'utf8');
-      // Completion and tools of agents are made of what the others declare.
+      // Completion and tools of agents are generated from the declarations of the others.
       if (name === 'completion' || name === 'mcp') return;
       for (const other of COMMAND_NAMES)
         expect(bundle.includes(`command("${other}")`)).toBe(other === name);
@@ -58,13 +58,13 @@ describe('kdump-mem', () => {
     for (const name of without) expect(has(`kdump-mem-${name}`)).toBe(false);
   });
 
-  test('knows a command after --, where nothing is an option', async () => {
+  test('accepts a command after --, where nothing is an option', async () => {
     expect(await kdumpMem('--', 'info')).toEqual(await kdumpMem('info'));
     expect((await kdumpMem('--', 'info')).stderr).toContain('use either --vmcore FILE or --live');
     expect((await kdumpMem('--', '--', 'info')).stderr).toContain("unknown command '--'");
   });
 
-  test('knows no command that is a path', async () => {
+  test('rejects a command that is a path', async () => {
     const { stderr, status } = await kdumpMem('../bundles/kdump-mem-skb');
     expect(status).toBe(2);
     expect(stderr).toContain("unknown command '../bundles/kdump-mem-skb'");

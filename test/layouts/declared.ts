@@ -1,10 +1,10 @@
 import { BtfWriter, type WrittenMember } from '../support/btf.js';
 
 /**
- * Structs of kernels that distributions of today no longer build, of which CI has no BTF: sizes, and the members that
- * walkers look for, as include/linux has them and builds of mainline lay them out. A line is
- * `NAME SIZE: PATH OFFSET TYPE, …`; TYPE is `*POINTEE`, a struct of the table, or NAME/BYTES, with [ELEMENTS] or
- * :BIT:BITS behind it. Paths go through anonymous members, as C does. `ring_buffer{buffers}` is one of several of that name.
+ * Structs of kernels that current distributions no longer build and for which CI has no BTF: sizes, and the members
+ * that walkers look up, as include/linux declares them and mainline builds lay them out. A line is
+ * `NAME SIZE: PATH OFFSET TYPE, …`; TYPE is `*POINTEE`, a struct of the table, or NAME/BYTES, followed by [ELEMENTS]
+ * or :BIT:BITS. Paths go through anonymous members, as in C. `ring_buffer{buffers}` is one of several with that name.
  */
 const LINUX_5_4 = `
 Qdisc 320: flags 16 unsigned_int/4, cpu_qstats 88 *gnet_stats_queue, gso_skb 128 sk_buff_head, q.qlen 168 __u32/4, qstats.backlog 196 __u32/4,
@@ -106,7 +106,7 @@ enum pageflags: PG_locked, PG_referenced, PG_uptodate, PG_dirty, PG_lru, PG_acti
 enum zone_type: ZONE_DMA32, ZONE_NORMAL, ZONE_MOVABLE, __MAX_NR_ZONES
 `;
 
-/** 4.18, where it differs from 5.4; a name alone: 4.18 lacks it. */
+/** Differences of 4.18 from 5.4; a name alone: 4.18 lacks it. */
 const LINUX_4_18 = `
 fqdir
 gro_list
@@ -179,7 +179,7 @@ enum pageflags: PG_locked, PG_error, PG_referenced, PG_uptodate, PG_dirty, PG_lr
   PG_double_map, PG_isolated=17
 `;
 
-/** 4.14, where it differs from 4.18: pages without types, pids in a hash table, counters of cgroups by `count`. */
+/** Differences of 4.14 from 4.18: pages without types, pids in a hash table, counters of cgroups by `count`. */
 const LINUX_4_14 = `
 mem_cgroup 2560: memory 312 page_counter/104, memory.count.counter 312 long_int/8, memory.parent 344 *page_counter
 page 64: flags 0 long_unsigned_int/8, mapping 8 *address_space, freelist 16 *, objects 24 unsigned_int/4:16:15, _mapcount 24 atomic_t/4,
@@ -194,7 +194,7 @@ upid 32: nr 0 int/4, ns 8 *pid_namespace, pid_chain 16 hlist_node/16
 pid 104: level 4 unsigned_int/4, tasks 8 hlist_head/8[4], numbers 72 upid[1]
 `;
 
-/** What a kernel declares, by name. */
+/** Declarations of a kernel, by name. */
 export type Declarations = ReadonlyMap<string, string>;
 
 function declarations(table: string, base: Declarations = new Map()): Declarations {
@@ -219,14 +219,14 @@ export const DECLARED = {
   '5.4': FIVE_FOUR,
 } as const;
 
-/** A member and what lies in it, by the path to it. */
+/** A member and its nested members, with their paths. */
 interface Node {
   type?: string;
   offset: number;
   readonly inner: Map<string, Node>;
 }
 
-/** The same as BTF. */
+/** The same types as BTF. */
 export function declaredBtf(table: Declarations): Uint8Array {
   const btf = new BtfWriter();
   const known = new Map<string, number>();

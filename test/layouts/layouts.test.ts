@@ -17,7 +17,7 @@ const files = existsSync(FOLDER)
   : [];
 
 test.skipIf(files.length === 0)(
-  'every walker’s structs are in the types of each kernel, or are named (skipped where no folder of types is)',
+  "types of each kernel contain every walker's structs, or are named (skipped without a folder of types)",
   { timeout: 300_000 },
   () => {
     const table = files.map((name) => {
@@ -32,7 +32,7 @@ test.skipIf(files.length === 0)(
     if (process.env.KDUMP_MEM_LAYOUTS) process.stdout.write(`${JSON.stringify(table, null, 1)}\n`);
     for (const [name, limits] of table) {
       const limited = [...new Set(limits.map(({ command, part }) => `${command}: ${part}`))];
-      // Volatility's tables lack members of unions; what EL7's 3.10 lacks, docs/types.md lists.
+      // Volatility's tables lack members of unions; docs/types.md lists what EL7's 3.10 lacks.
       if (name.includes('.json')) {
         const others = limited.filter((one) => /^(procs|stacks|log)/.test(one));
         if (name.includes('4.18.0')) expect([name, others]).toEqual([name, []]);
@@ -45,7 +45,7 @@ test.skipIf(files.length === 0)(
   },
 );
 
-/** The parts that commands leave out on a kernel of these declarations. */
+/** The parts that commands omit on a kernel with these declarations. */
 function limited(table: Declarations): string[] {
   const limits = limitsOf(layoutKernel(declaredBtf(table), 'x86_64'));
   return [...new Set(limits.map(({ command, part }) => `${command}: ${part}`))];
@@ -55,11 +55,11 @@ test.each([
   ['4.14', ['memory: page tables']],
   ['4.18', []],
   ['5.4', []],
-] as const)('every command finds its structs as %s declares them', (version, parts) => {
+] as const)('%s declares the structs of every command', (version, parts) => {
   expect(limited(DECLARED[version])).toEqual(parts);
 });
 
-/** A member, or a whole struct, that is left out of a table. */
+/** Removes a member, or a whole struct, from a table. */
 function without(table: Declarations, struct: string, member?: string): Declarations {
   const line = table.get(struct)!;
   const [head, members] = line.split(': ');
@@ -71,7 +71,7 @@ function without(table: Declarations, struct: string, member?: string): Declarat
 }
 
 test.each(Object.entries(DECLARED))(
-  '%s without any one of its members answers, or names a part',
+  '%s without any single member answers, or names a part',
   { timeout: 120_000 },
   (_, table) => {
     for (const [struct, line] of table) {

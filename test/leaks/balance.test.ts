@@ -18,23 +18,23 @@ const NAMES = ['', 'fill_ring', 'leak', 'read_file'];
 const SITES = NAMES.map((name, at) => siteOf(`s${at}`, name === '' ? 'x' : name));
 const sites = (stack: number) => `s${stack}`;
 
-/** An allocation or a free of a page, at a moment in seconds. */
+/** An allocation or a free of a page, with its time in seconds. */
 interface Event {
   readonly at: number;
   readonly place: number;
   readonly order: number;
-  /** Undefined: it is a free. */
+  /** Undefined for a free. */
   readonly stack?: number;
   readonly tid?: number;
 }
 
-/** Blocks, each freed so many seconds after it was allocated: a population that was there long before. */
+/** Blocks that are each freed this many seconds after their allocation: a population that exists from the start. */
 function ring(stack: number, order: number, perSecond: number, life: number, tid = 1): Event[] {
   const first = Number.isFinite(life) ? -Math.ceil(life) - 1 : 0;
   const count = (SECONDS - first) * perSecond;
   return Array.from({ length: count }, (_, index) => {
     const at = first + (index + 0.5) / perSecond;
-    // Places of the sample and others alike.
+    // Frames in the sample and frames outside it.
     const place = (1 + stack) * 2 ** 24 + index * 8;
     return [
       { at, place, order, stack, tid },
@@ -46,7 +46,7 @@ function ring(stack: number, order: number, perSecond: number, life: number, tid
 const leak = (stack: number, order: number, perSecond: number, tid = 1) =>
   ring(stack, order, perSecond, Number.POSITIVE_INFINITY, tid);
 
-/** What `kdump-mem leaks` makes of events; what comes before it begins it does not see. */
+/** The verdict of `kdump-mem leaks` on events; it does not see those before the recording begins. */
 function recorded(
   events: readonly Event[],
   { oneIn = 1, chosen = () => true }: { oneIn?: number; chosen?: (tid: number) => boolean } = {},
@@ -92,12 +92,12 @@ function namesOf(recording: Recording): Record<string, string> {
 }
 
 test.each([1, 8])(
-  'a ring whose blocks outlive the recording is not called leaking (one frame in %i)',
+  'does not call a ring leaking if its blocks outlive the recording (one frame in %i)',
   (oneIn) => {
     const recording = recorded(ring(1, 2, 400, 15), { oneIn });
     expect(namesOf(recording)).toEqual({ fill_ring: 'unknown frees-keep-pace' });
     const answer = leaksAnswer(recording, nobody);
-    // What is left of its growth is about nothing.
+    // The remainder of its growth is close to zero.
     expect(answer.sites[0]?.growth?.low).toBeLessThan(answer.sites[0]!.growth!.perSecond / 2);
     const text = leaksText(answer, { limit: 5, width: null });
     expect(text).toMatch(/^Inconclusive after 12 s: 1 unknown\. Frees of older blocks/);
@@ -105,15 +105,18 @@ test.each([1, 8])(
   },
 );
 
-test.each([1, 8])('a leak is, beside a ring of another order (one frame in %i)', (oneIn) => {
-  const recording = recorded([...ring(1, 2, 400, 15), ...leak(2, 3, 200)], { oneIn });
-  expect(namesOf(recording)).toEqual({
-    fill_ring: 'unknown frees-keep-pace',
-    leak: 'leaking unreferenced',
-  });
-});
+test.each([1, 8])(
+  'calls a leak leaking next to a ring of another order (one frame in %i)',
+  (oneIn) => {
+    const recording = recorded([...ring(1, 2, 400, 15), ...leak(2, 3, 200)], { oneIn });
+    expect(namesOf(recording)).toEqual({
+      fill_ring: 'unknown frees-keep-pace',
+      leak: 'leaking unreferenced',
+    });
+  },
+);
 
-test('of a leak and a ring of one order only the one that frees cannot account for is called leaking', () => {
+test('calls of a leak and a ring of one order only the one leaking that frees cannot account for', () => {
   const large = recorded([...ring(1, 2, 10, 15), ...leak(2, 2, 100)]);
   expect(namesOf(large)).toEqual({
     fill_ring: 'unknown frees-keep-pace',
@@ -123,8 +126,8 @@ test('of a leak and a ring of one order only the one that frees cannot account f
   expect(Object.values(namesOf(alike))).toEqual(Array(2).fill('unknown frees-keep-pace'));
 });
 
-test('frees of older blocks that have ended by the last half of the time decide nothing', () => {
-  // All that others had: gone in the first seconds.
+test('ignores frees of older blocks that stop before the second half of the recording', () => {
+  // All older blocks are freed in the first seconds.
   const older = Array.from({ length: 5000 }, (_, index) => ({
     at: (3 * index) / 5000,
     place: 2 ** 30 + index,
@@ -135,12 +138,12 @@ test('frees of older blocks that have ended by the last half of the time decide 
   });
 });
 
-test('what grows with an owner keeps its verdict', () => {
+test('keeps the verdict of a growing site with an owner', () => {
   expect(namesOf(recorded(ring(3, 0, 100, 15)))).toEqual({ read_file: 'growing reclaimable' });
 });
 
-test('of some threads only, allocations of others are taken off the balance', () => {
-  // Others take and give back, all the time, what lives for a second.
+test('subtracts allocations of other threads if only some threads are recorded', () => {
+  // Other threads allocate and free blocks that live for one second, all the time.
   const others = ring(3, 0, 500, 1, 2);
   const of = (events: Event[]) => namesOf(recorded(events, { chosen: (tid) => tid === 1 }));
   expect(of([...others, ...leak(2, 0, 50)])).toEqual({ leak: 'leaking unreferenced' });
@@ -149,7 +152,7 @@ test('of some threads only, allocations of others are taken off the balance', ()
   });
 });
 
-/** Objects that a site allocated, and what the kernel says that their cache has in use. */
+/** Objects that a site allocated, and the kernel's count of objects in use in their cache. */
 function objects(inUse: (at: number) => number, found: Partial<Found> = {}) {
   const follower = new ObjectFollower(ALL, { maxBlocks: 10_000 });
   const caches = (at: number): ReadonlyMap<string, CacheUse> =>
@@ -174,17 +177,17 @@ function objects(inUse: (at: number) => number, found: Partial<Found> = {}) {
   return `${site?.verdict} ${site?.reason}`;
 }
 
-test('objects are called leaking as far as their cache grows', () => {
+test('calls objects leaking only as far as their cache grows', () => {
   expect(objects((at) => 1e6 + at * 25_600)).toBe('leaking unreferenced');
   expect(objects((at) => 1e6 + at * 1000)).toBe('unknown frees-keep-pace');
   expect(objects(() => 1e6)).toBe('unknown frees-keep-pace');
 });
 
-test('objects that may be free keep a site from being called leaking', () => {
+test('does not call a site leaking if its objects may be free', () => {
   expect(objects((at) => at * 25_600, { maybeFree: true })).toBe('unknown maybe-free');
 });
 
-test('a few objects that may be free among many that are held do not', () => {
+test('calls a site leaking if only a few of many objects may be free', () => {
   const held = Array.from({ length: 150 }, (_, index) =>
     survivor('s2', { place: BigInt(index), order: null, since: 60_000 * Math.floor(index / 10) }),
   );

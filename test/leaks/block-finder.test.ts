@@ -14,15 +14,15 @@ import { kernelReading } from '../support/kernel-reading.js';
 import { littleEndian } from '../support/little-endian.js';
 import { survivor } from './made-recording.js';
 
-/** Whoever holds what is in a queue: it is handed on as it is. */
+/** Passes the holders of a queue through unchanged. */
 const ENTRY = { holders: [] } as unknown as CensusEntry;
 const AREA = { address: 0xffffc90000005000n } as VmArea;
 
-/** Whether and where; an object's address, a frame's number. */
+/** Identity and location: the address of an object, or the number of a frame. */
 interface Known {
   readonly category?: CategoryName | undefined;
   readonly sockets?: readonly bigint[];
-  /** Frames of packets' data, by their first. */
+  /** Frames of packet data, by their first frame. */
   readonly queued?: readonly number[];
   readonly caller?: string | null;
   readonly isStack?: boolean;
@@ -61,31 +61,31 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
     survivor('s', { place, bytes, order: null, ...more });
   const slab = { category: 'slab-unreclaimable' } as const;
 
-  test('what is queued is what drgn counts', () => {
+  test('finds as many queued skbs as drgn', () => {
     expect(skbs).toHaveLength(full.queues.receive!.skbs);
   });
 
-  test('each skb of a queue is in use, in its cache, and in the socket’s hands where that is known', () => {
+  test('finds each skb of a queue in use, in its cache, and held by the socket if that is known', () => {
     const plain = finderOf(kernel, slab);
     for (const place of skbs)
       expect(plain.of('slab', object(place))).toMatchObject({
         place: 'slab',
         category: slab.category,
       });
-    // A fixture has no names of caches: whose it is is not known, and so is not nobody's.
+    // A fixture has no names of caches: their owner is unknown, which is not unreferenced.
     expect(keeperOf(plain.of('slab', object(skb)))).toBe('unknown');
-    const told = finderOf(kernel, { ...slab, sockets: [skb] }).of('slab', object(skb));
-    expect(told).toMatchObject({ place: 'socket', socket: ENTRY });
+    const placeOfQueued = finderOf(kernel, { ...slab, sockets: [skb] }).of('slab', object(skb));
+    expect(placeOfQueued).toMatchObject({ place: 'socket', socket: ENTRY });
   });
 
-  test('an object that is larger than its slot, or lies amid one, was freed and taken again', () => {
+  test('reports an object that exceeds or crosses its slot as freed and reused', () => {
     const finder = finderOf(kernel, slab);
     expect(finder.of('slab', object(skb, { bytes: 65_536 })).place).toBe('reused');
     expect(finder.of('slab', object(skb + 8n)).place).toBe('reused');
   });
 
-  test('an object in the free list of its slab is free, whoever seems to have it', () => {
-    // Of its cache's lists no question that the fixture was cut by had read: that is not called free.
+  test('reports an object in the freelist of its slab as free, even if an owner is known', () => {
+    // The fixture was made by commands that read no freelists of this cache: the object is not called free.
     const isKnown = name !== 'newest';
     const damaged = isKnown ? damagedKernel(kernel, freed()) : kernel;
     const finder = finderOf(damaged, { ...slab, sockets: [skb] });
@@ -93,36 +93,39 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
     expect(finder.of('slab', object(skbs[1]!)).place).toBe('slab');
   });
 
-  test('where the list of free objects cannot be read an object counts as held, and that is counted', () => {
+  test('counts objects as held, and as maybe free, if the freelist is unreadable', () => {
     const unknown = (place: bigint) => {
       const finder = finderOf(kernel, slab);
       finder.of('slab', object(place));
       return finder.maybeFree;
     };
-    // Of newest's lists the fixture has none, of others most.
+    // The fixture has none of the freelists of the newest kernel, and most of the others.
     const known = skbs.find((place) => unknown(place) === 0);
     expect(known === undefined).toBe(name === 'newest');
     const all = finderOf(kernel, slab);
     for (const place of skbs) all.of('slab', object(place));
     expect(all.maybeFree).toBe(skbs.filter((place) => unknown(place) === 1).length);
-    const asked = known ?? skb;
-    const block = new PageReader(kernel).block(kernel.pages.pageOf(asked)!);
+    const objectAddress = known ?? skb;
+    const block = new PageReader(kernel).block(kernel.pages.pageOf(objectAddress)!);
     if (block.kind !== 'slab') throw new Error('it lies in no slab');
     const lists = ['offset', 'random'].map((member) => ({
       address: block.cache.address + offset('kmem_cache', member),
       length: 4,
       code: 'unmapped' as const,
     }));
-    const patches = [...counting(asked, 1).patches];
+    const patches = [...counting(objectAddress, 1).patches];
     const denied = finderOf(damagedKernel(kernel, { patches, denials: lists }), slab);
-    expect(denied.of('slab', object(asked))).toMatchObject({ place: 'slab', maybeFree: true });
+    expect(denied.of('slab', object(objectAddress))).toMatchObject({
+      place: 'slab',
+      maybeFree: true,
+    });
     expect(denied.maybeFree).toBe(1);
-    // What is on a free page, or was taken again, is not asked about.
-    denied.of('slab', object(asked + 8n));
+    // Pages that are free or reused need no such lookup.
+    denied.of('slab', object(objectAddress + 8n));
     expect(denied.maybeFree).toBe(1);
   });
 
-  test('a slab without free slots has no free object, whatever the lists are', () => {
+  test('finds no free object in a slab without free slots, whatever its freelists are', () => {
     const full = damagedKernel(kernel, {
       patches: [...counting(skb, 0).patches, ...first(skb, 0n).patches],
       denials: ['offset', 'random'].map((member) => ({
@@ -133,11 +136,11 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
     });
     const finder = finderOf(full, slab);
     finder.of('slab', object(skb));
-    // Sheaves of newest keep free objects that their slab counts as in use.
+    // Sheaves of the newest kernel contain free objects that their slab counts as in use.
     expect(finder.maybeFree).toBe(name === 'newest' ? 1 : 0);
   });
 
-  test('a freelist that contradicts its slab’s counter does not decide', () => {
+  test('does not decide by a freelist that contradicts the counter of its slab', () => {
     if (name === 'newest') return;
     const finder = finderOf(
       damagedKernel(kernel, {
@@ -149,7 +152,7 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
     expect(finder.of('slab', object(skb)).maybeFree).toBe(true);
   });
 
-  test('a freelist that moves while it is read is read again', () => {
+  test('reads a freelist again that changes during the read', () => {
     if (name === 'newest') return;
     const page = kernel.pages.pageOfFrame(blockOf(skb).frame);
     const at = page + offset(slabType, 'freelist');
@@ -161,7 +164,7 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
         const copy = new DataView(
           new Uint8Array(view.buffer.slice(view.byteOffset, view.byteOffset + length)).buffer,
         );
-        // No address of any object.
+        // Not the address of any object.
         copy.setBigUint64(Number(at - address), 0x10n, true);
         return copy;
       }),
@@ -187,16 +190,16 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
     return blockOf(address).cache.address;
   }
 
-  /** The freelist of an object's slab begins there. */
+  /** Address of the first free object in the slab of an object. */
   function first(address: bigint, object: bigint): Damage {
     const page = kernel.pages.pageOfFrame(blockOf(address).frame);
     return change(page, slabType, 'freelist', object, 8);
   }
 
-  /** The slab of an object is no CPU's, and counts so many free objects. */
+  /** A slab that no CPU owns, with this many free objects. */
   function counting(address: bigint, unused: number): Damage {
     const page = kernel.pages.pageOfFrame(blockOf(address).frame);
-    // Sixteen bits in use, fifteen of objects, and one says that a CPU has it.
+    // 16 bits of objects in use, 15 bits of objects, and one bit for a slab that a CPU owns.
     const inUse = offset(slabType, 'inuse');
     const objects = kernel.read(page + inUse + 2n, 2).getUint16(0, true) & 0x7fff;
     return {
@@ -208,10 +211,10 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
     };
   }
 
-  /** The list of free objects of its slab is the skb, and nothing behind it. */
+  /** The freelist of its slab contains only the skb. */
   function freed(): Damage {
     const cache = cacheOf(skb);
-    // freelist_ptr of mm/slub.c: NULL, by the cache's number and where it stands.
+    // freelist_ptr of mm/slub.c: NULL, encoded with the random number of the cache and its address.
     const at =
       skb + BigInt(kernel.read(cache + offset('kmem_cache', 'offset'), 4).getUint32(0, true));
     const swapped = Buffer.from(littleEndian(at, 8)).readBigUInt64BE();
@@ -226,11 +229,11 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
     };
   }
 
-  test('where memory is in a list of free pages the object is free', () => {
+  test('reports an object in a free page as free', () => {
     expect(finderOf(kernel, { category: 'free-buddy' }).of('slab', object(skb)).place).toBe('free');
   });
 
-  test('there is no such memory, or it cannot be read: that is not known, and not nobody’s', () => {
+  test('reports missing or unreadable memory as unknown, not as unreferenced', () => {
     const nowhere = finderOf(kernel, { category: undefined });
     expect(nowhere.of('slab', object(skb))).toMatchObject({
       place: 'unknown',
@@ -252,7 +255,7 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
     expect(dark.of('page', survivor('s', { place: BigInt(frame) })).place).not.toBe('unreferenced');
   });
 
-  test('pages of a slab are the slab’s; a block that began within it was taken again', () => {
+  test('assigns pages to their slab, and reports a block that begins within it as reused', () => {
     const block = new PageReader(kernel).block(kernel.pages.pageOf(skb)!);
     const of = (frame: number, order: number) =>
       finderOf(kernel, slab).of('page', survivor('s', { place: BigInt(frame), order }));
@@ -266,7 +269,7 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
     if (other.frame !== second) expect(of(second, 0).place).toBe('reused');
   });
 
-  test('areas: of whom they are, a stack, or gone', () => {
+  test('reports areas with their owner, as a stack, or as freed', () => {
     const area = survivor('s', { place: AREA.address, order: null });
     const of = (known: Known, one = area) => finderOf(kernel, known).of('vmalloc', one).place;
     expect(of({ caller: 'leak_area' })).toBe('vmalloc');
@@ -279,11 +282,11 @@ test.each([
   ['task_struct', 'process'],
   ['skbuff_head_cache', 'queued'],
   ['request_sock_TCP', 'queued'],
-  // Their timer frees them after a minute, which may be longer than the recording.
+  // Their timer frees them after a minute, possibly after the end of the recording.
   ['tw_sock_TCP', 'kernel'],
   ['tw_sock_TCPv6', 'kernel'],
   ['kmalloc-192', 'unreferenced'],
-])('objects of %s are with: %s', (cache, keeper) => {
+])('assigns objects of %s to: %s', (cache, keeper) => {
   const found = { place: 'slab', category: 'slab-unreclaimable', cache, socket: null, why: null };
   expect(keeperOf(found as Parameters<typeof keeperOf>[0])).toBe(keeper);
 });

@@ -9,13 +9,13 @@ import { kernelReading } from '../support/kernel-reading.js';
 import { littleEndian } from '../support/little-endian.js';
 import { survivor } from './made-recording.js';
 
-/** Where nothing of any kernel lies. */
+/** An address that no kernel maps. */
 const NOWHERE = 0xffff_ffff_ffff_0000n;
 /** IORESOURCE_MEM and IORESOURCE_SYSRAM. */
 const SYSTEM_RAM = 0x0100_0200n;
 const PAGE = 4096n;
 
-/** A fixture has no tree of resources: one is made up, in which these frames alone are RAM. */
+/** Fixtures have no resource tree: this one is synthetic, and only these frames are RAM. */
 function withRam(kernel: Kernel, frames: readonly number[]): Kernel {
   const type = kernel.struct('resource')!;
   const root = kernel.symbol('iomem_resource')!;
@@ -45,8 +45,8 @@ function withRam(kernel: Kernel, frames: readonly number[]): Kernel {
   return kernelReading(kernel, read);
 }
 
-// Those of arm64 tell by memblock what is RAM.
-describe.each(FIXTURES.filter((name) => !name.includes('arm64')))('looked up in %s', (name) => {
+// Kernels of arm64 describe RAM by memblock.
+describe.each(FIXTURES.filter((name) => !name.includes('arm64')))('lookup in %s', (name) => {
   const { kernel, truth, offset, pointer } = fixtureKernel(name);
   afterAll(() => kernel.close());
 
@@ -61,25 +61,25 @@ describe.each(FIXTURES.filter((name) => !name.includes('arm64')))('looked up in 
   const objects = skbs.map((place) => survivor('s', { place, bytes, order: null }));
   const sock = survivor('s', { place: BigInt(full.sock!), bytes: 64, order: null });
 
-  test('packets that a socket has are in its hands, and the socket itself in no one’s', () => {
+  test('finds packets of a socket as held by it, and the socket as held by its processes', () => {
     const parts: number[] = [];
     const ram = withRam(kernel, [...skbs, sock.place].map(frameOf));
     const lookup = lookupByKernel(ram, 'slab', [...objects, sock], (part) => parts.push(part));
     expect([lookup.source, lookup.unavailable]).toEqual(['kcore', []]);
     const found = objects.map((one) => lookup.of(one));
     expect(found.map(({ place }) => place)).toEqual(skbs.map(() => 'socket'));
-    // Who has the socket is what drgn says.
+    // drgn lists the holders of the socket.
     const holders = full.holders.map(({ pid, fd }) => [pid, fd]);
     for (const { socket } of found)
       expect(socket?.holders.map(({ pid, fd }) => [pid, fd])).toEqual(holders);
     expect(lookup.of(sock).place).not.toBe('socket');
     expect(parts.length).toBeGreaterThan(0);
     expect(parts.every((part) => part >= 0 && part <= 1)).toBe(true);
-    // A fixture has not all memory: what its account misses makes what was looked up doubtful.
+    // A fixture lacks part of the memory: its incomplete account makes the lookup doubtful.
     expect(lookup.warnings.join(' ')).toMatch(/cannot be read|was filtered out of the dump/);
   });
 
-  test('what is asked of pages does not take packets for it', () => {
+  test('does not mistake packets for pages', () => {
     const ram = withRam(kernel, skbs.map(frameOf));
     const lookup = lookupByKernel(ram, 'page', [], () => {});
     expect(lookup.of(survivor('s', { place: 5n, order: 0 }))).toMatchObject({
@@ -88,7 +88,7 @@ describe.each(FIXTURES.filter((name) => !name.includes('arm64')))('looked up in 
     });
   });
 
-  test('where it is not known what is RAM nothing is looked up', () => {
+  test('refuses a lookup if RAM is unknown', () => {
     expect(() => lookupByKernel(kernel, 'slab', objects, () => {})).toThrow(ReadError);
   });
 });

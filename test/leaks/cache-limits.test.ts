@@ -13,16 +13,16 @@ const limitsOf = (files: Readonly<Record<string, string>>) =>
     },
   });
 
-test('of connections that are followed the kernel tells how many there are, and may be', () => {
+test('reads count and limit of tracked connections', () => {
   const limits = limitsOf({ nf_conntrack_count: '812\n', nf_conntrack_max: '65536\n' });
   expect([...limits]).toEqual([['nf_conntrack', { held: 812, most: 65_536 }]]);
 });
 
 test.each([
   ['without netfilter', {}],
-  ['of which one is missing', { nf_conntrack_count: '812\n' }],
+  ['with one missing', { nf_conntrack_count: '812\n' }],
   ['without a limit', { nf_conntrack_count: '812\n', nf_conntrack_max: '0\n' }],
-  ['that say something else', { nf_conntrack_count: '812\n', nf_conntrack_max: 'many\n' }],
-])('a kernel %s has no limits that are known', (_, files) => {
+  ['with text in place of numbers', { nf_conntrack_count: '812\n', nf_conntrack_max: 'many\n' }],
+])('reports no limits for a kernel %s', (_, files) => {
   expect(limitsOf(files).size).toBe(0);
 });

@@ -18,7 +18,7 @@ const everywhere = (place: Place) => ({
   of: () => placed(place),
 });
 
-/** What came since a minute, so many a minute, and is there still. */
+/** Blocks since this minute that are still held, with this many per minute. */
 function since(minute: number, each: number, until = 15): Survivor[] {
   return Array.from({ length: (until - minute) * each }, (_, at) =>
     survivor('s', { place: BigInt(at), since: MINUTE * (minute + at / each) }),
@@ -31,7 +31,7 @@ const from = (minute: number, each: number) =>
 const whole = { unseen: { allocated: 1, traced: 1, low: 1, high: 1 } };
 
 test.each([10, 11, 12, 13, 14])(
-  'a leak that began in minute %i of 15 is not called alive, nor is it said that nothing leaks',
+  'neither calls a leak that began in minute %i of 15 transient nor reports that nothing leaks',
   (minute) => {
     const recording = made(
       [SITE],
@@ -50,7 +50,7 @@ test.each([10, 11, 12, 13, 14])(
   },
 );
 
-test('large blocks that are in the sample all are not too few', () => {
+test('does not count large blocks that are all in the sample as too few', () => {
   const each = 2 ** 10 * PAGE;
   const recording = made(
     [SITE],
@@ -59,7 +59,7 @@ test('large blocks that are in the sample all are not too few', () => {
       survivors: Array.from({ length: 15 }, (_, at) =>
         survivor('s', { place: BigInt(at * 1024), bytes: each, order: 10, since: MINUTE * at }),
       ),
-      // All blocks of 2^9 frames have one of those.
+      // All blocks of 2^9 frames contain a sampled frame.
       sample: { oneIn: 64, mask: 63n << 3n, residue: 8n },
     },
     { s: each },
@@ -70,7 +70,7 @@ test('large blocks that are in the sample all are not too few', () => {
   });
 });
 
-test('fewer blocks than before that are larger are told as such, by the schema', () => {
+test('reports null if fewer, but larger blocks are held than before', () => {
   const recording = { ...made([SITE], { s: [PAGE, PAGE, PAGE] }), method: 'page-owner' as const };
   const readings: Recording['readings'] = recording.readings.map(({ at }) => ({
     at,
@@ -86,7 +86,7 @@ test('fewer blocks than before that are larger are told as such, by the schema',
   );
 });
 
-test('what was allocated while the last reading was taken has no age below zero', () => {
+test('reports no negative age of blocks allocated during the last reading', () => {
   const recording = made(
     [SITE],
     { s: from(0, 10) },

@@ -37,8 +37,8 @@ export function survivor(site: string, one: Partial<Survivor> = {}): Survivor {
 }
 
 /**
- * @param windows what each site holds at the end of each; a minute each
- * @param sizes bytes of a block of a site, where it is not a page
+ * @param windows blocks that each site holds at the end of each one-minute window
+ * @param sizes block size of a site in bytes, if it is not one page
  */
 export function made(
   sites: readonly Site[],

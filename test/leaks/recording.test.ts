@@ -15,17 +15,17 @@ test.each([
   ['handle_softirqs', 'run_ksoftirqd', 'smpboot_thread_fn', 'kthread'],
   ['asm_common_interrupt', 'memcpy', 'copy_page'],
   ['el1h_64_irq', 'default_idle_call'],
-])('what %s interrupted is no part of the stack', (entry, ...beyond) => {
+])('removes frames that %s interrupted', (entry, ...beyond) => {
   const frames = framesOf(...RECEIVE, entry, ...beyond);
   expect(ownFrames(frames)).toEqual(framesOf(...RECEIVE, entry));
 });
 
-test('a stack without an interruption stays whole', () => {
+test('keeps a stack without an interrupt unchanged', () => {
   const frames = framesOf('__alloc_pages', 'pipe_write', 'vfs_write', 'do_syscall_64');
   expect(ownFrames(frames)).toBe(frames);
 });
 
-test('who allocates is whoever called the allocator', () => {
+test('names the caller of the allocator as the allocating function', () => {
   const inner = ['__alloc_pages_noprof', 'alloc_pages_mpol_noprof', '___kmalloc_large_node'];
   expect(names(callers(framesOf(...inner, '__kmalloc_noprof', 'leak_buffer [leak]')))).toEqual([
     'leak_buffer',
@@ -33,11 +33,11 @@ test('who allocates is whoever called the allocator', () => {
   expect(
     names(callers(framesOf('new_slab.isra.0', '___slab_alloc.constprop.3', '__alloc_skb'))),
   ).toEqual(['__alloc_skb']);
-  // Nothing else is there.
+  // Nothing else is in the stack.
   expect(names(callers(framesOf('__alloc_pages')))).toEqual(['__alloc_pages']);
 });
 
-test('stacks that differ beyond an interruption alone are one site, with what both hold', () => {
+test('merges stacks that differ only beyond an interrupt, with their sum', () => {
   const sites = [
     siteOf('a', ...RECEIVE, '__do_softirq', 'do_idle'),
     siteOf('b', ...RECEIVE, '__do_softirq', 'vfs_read', 'ksys_read'),
@@ -64,7 +64,7 @@ test('stacks that differ beyond an interruption alone are one site, with what bo
   expect(survivors.map(({ site }) => site)).toEqual(['a', 'a', 'c']);
 });
 
-test('the interval of two samples together is narrower than both added up, and none is lost', () => {
+test('combines the intervals of two samples into less than their sum, without loss', () => {
   const half = { bytes: 100, blocks: 1, low: 60, high: 160, sampled: 10 };
   const recording = made(
     [siteOf('a', 'f', '__do_softirq', 'x'), siteOf('b', 'f', '__do_softirq')],
@@ -84,7 +84,7 @@ test('the interval of two samples together is narrower than both added up, and n
   });
 });
 
-test('functions without a name are never taken for one another', () => {
+test('never merges different functions without names', () => {
   const unnamed = (id: string) => ({
     id,
     kind: 'stack' as const,

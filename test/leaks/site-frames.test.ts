@@ -9,12 +9,12 @@ const frame = (symbol: string | null): SiteFrame => ({
   line: null,
 });
 
-it('leaves out what runs since it is traced, and nothing behind that', () => {
+it('removes tracing functions, and none behind them', () => {
   const alone = [frame('__alloc_pages'), frame('perf_trace_run'), frame(null)];
   expect(untraced(alone)).toEqual(alone);
   for (const symbol of ['trace_event_raw_event_mm_page_alloc', '__traceiter_kmalloc'])
     expect(untraced([frame(symbol), ...alone])).toEqual(alone);
-  // A stack that is nothing else is told as it is.
+  // A stack of tracing functions only stays as it is.
   expect(untraced([frame('__traceiter_kmalloc')])).toHaveLength(1);
   expect(untraced([frame(null), frame('__traceiter_kmalloc')])).toHaveLength(2);
 });
@@ -24,7 +24,7 @@ const A = [0xffff_ffff_8123_4567n, 0xffff_ffff_c000_0001n];
 const B = [0xffff_ffff_8123_4567n];
 
 describe('a table of stacks', () => {
-  it('gives each stack one number, whoever asks', () => {
+  it('assigns each stack one number', () => {
     const table = new StackTable();
     const a = table.numberOf(A);
     const b = table.numberOf(B);
@@ -40,7 +40,7 @@ describe('a table of stacks', () => {
     expect(table.size).toBe(3);
   });
 
-  it('keeps thousands apart', () => {
+  it('distinguishes thousands of stacks', () => {
     const table = new StackTable();
     const numbers = Array.from({ length: 16_000 }, (_, at) => table.numberOf([BigInt(at), 7n]));
     expect(new Set(numbers).size).toBe(16_000);
@@ -48,7 +48,7 @@ describe('a table of stacks', () => {
     expect(table.numberOf([15_999n, 7n])).toBe(numbers[15_999]);
   });
 
-  it('is bounded by stacks and by frames', () => {
+  it('is limited by stacks and by frames', () => {
     const table = new StackTable({ maxStacks: 2, maxFrames: 5 });
     table.numberOf(A);
     expect(table.numberOf([1n, 2n, 3n, 4n])).toBe(OTHER_STACK);

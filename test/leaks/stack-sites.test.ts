@@ -16,7 +16,7 @@ const symbols = {
 };
 
 describe('sites of stacks', () => {
-  it('are one where stacks differ beyond an interruption only', () => {
+  it('are merged if the stacks differ only beyond an interrupt', () => {
     const table = new StackTable();
     const sites = new StackSites(table, symbols);
     const idle = sites.of(table.numberOf([0x1010n, 0x2020n, 0x3030n, 0x4040n]));
@@ -31,10 +31,10 @@ describe('sites of stacks', () => {
     ]);
   });
 
-  it('name the function that called last in its body, and keep apart what has no name', () => {
+  it('name the function that contains the last call, and keep unnamed functions apart', () => {
     const table = new StackTable();
     const sites = new StackSites(table, symbols);
-    // It never returns: the address behind the call is the next function’s.
+    // It never returns: the address behind the call belongs to the next function.
     const id = sites.of(table.numberOf([0x2000n]));
     expect(sites.sites.get(id)?.frames[0]).toMatchObject({
       symbol: 'receive_mergeable',

@@ -18,7 +18,7 @@ const MINUTE = 60_000;
 const steadily = (windows: number, each = 10) =>
   Array.from({ length: windows }, (_, index) => each * PAGE * (index + 1));
 
-/** Survivors of each minute, all of them in one place. */
+/** Survivors of each minute, all in one place. */
 function survivors(perMinute: readonly number[]): Survivor[] {
   return perMinute.flatMap((count, minute) =>
     Array.from({ length: count }, (_, index) =>
@@ -46,7 +46,7 @@ function judged(windows: readonly number[], found: Found | Place, more: Partial<
 }
 
 test.each([3, 4, 7, 8, 15, 30])(
-  'what grows through %i windows and is nobody’s leaks',
+  'calls unreferenced memory that grows over %i windows leaking',
   (windows) => {
     expect(judged(steadily(windows), 'unreferenced')).toEqual({
       verdict: 'leaking',
@@ -55,7 +55,7 @@ test.each([3, 4, 7, 8, 15, 30])(
   },
 );
 
-test('the rate is told with its interval, by slopes and by windows', () => {
+test('reports the rate with its interval, from slopes and windows', () => {
   for (const windows of [5, 15]) {
     const recording = made([SITE], { s: steadily(windows) });
     const [site] = leaksAnswer(recording, noLookup('from-file')).sites;
@@ -66,7 +66,7 @@ test('the rate is told with its interval, by slopes and by windows', () => {
   }
 });
 
-test.each([1, 2])('%i windows tell nothing', (windows) => {
+test.each([1, 2])('reports nothing after %i windows', (windows) => {
   expect(judged(steadily(windows), 'unreferenced')).toEqual({
     verdict: 'unknown',
     reason: 'too-few-windows',
@@ -81,18 +81,18 @@ test.each([
   ['pipe', 'process-owned'],
   ['ring', 'kernel-owned'],
   ['unknown', 'location-unknown'],
-] as const)('what grows and is %s does not leak', (place, reason) => {
+] as const)('does not call growing memory that is %s leaking', (place, reason) => {
   expect(judged(steadily(15), place)).toEqual({ verdict: 'growing', reason });
 });
 
 test.each(['socket', 'network', 'page-pool'] as const)(
-  'what nobody takes from %s leaks',
+  'calls memory that is not read from %s leaking',
   (place) => {
     expect(judged(steadily(15), place)).toEqual({ verdict: 'leaking', reason: 'queued' });
   },
 );
 
-test('objects of a slab leak by their cache', () => {
+test('judges slab objects by their cache', () => {
   const slab = (cache: string, category: Found['category']) =>
     judged(steadily(15), { ...placed('slab', category), cache }, { type: 'slab' });
   expect(slab('kmalloc-256', 'slab-unreclaimable').verdict).toBe('leaking');
@@ -101,7 +101,7 @@ test('objects of a slab leak by their cache', () => {
   expect(slab('skbuff_head_cache', 'slab-unreclaimable').reason).toBe('queued');
 });
 
-test('a cache that fills, and then stays, is alive', () => {
+test('calls a cache that fills and then stays level transient', () => {
   const fills = [10, 20, 30, 40, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50].map((n) => n * PAGE);
   const held = survivors([10, 10, 10, 10, 10, ...Array.from({ length: 10 }, () => 0)]);
   expect(judged(fills, 'unreferenced', { survivors: held })).toEqual({
@@ -110,8 +110,8 @@ test('a cache that fills, and then stays, is alive', () => {
   });
 });
 
-test('what turns over is alive, however much it holds meanwhile', () => {
-  // As many come as go; what is held at the end came last.
+test('calls memory that turns over transient, however much it holds meanwhile', () => {
+  // As many blocks arrive as are freed; those held at the end are the newest.
   const level = [50, 52, 54, 55, 57, 58, 60, 61, 63, 64, 66, 67, 69, 70, 72].map((n) => n * PAGE);
   const held = survivors([...Array.from({ length: 13 }, () => 0), 2, 70]);
   expect(judged(level, 'unreferenced', { survivors: held })).toEqual({
@@ -120,7 +120,7 @@ test('what turns over is alive, however much it holds meanwhile', () => {
   });
 });
 
-test('a leak below what goes up and down is not called alive', () => {
+test('does not call a leak below a fluctuating level transient', () => {
   const level = [90, 20, 80, 60, 95, 40, 70, 99, 30, 80, 50, 90, 40, 60, 70].map((n) => n * PAGE);
   const held = survivors([...Array.from({ length: 14 }, () => 2), 42]);
   expect(judged(level, 'unreferenced', { survivors: held })).toEqual({
@@ -129,7 +129,7 @@ test('a leak below what goes up and down is not called alive', () => {
   });
 });
 
-test('what lives long, and comes to its balance, does not leak', () => {
+test('does not call long-lived memory in balance leaking', () => {
   for (const lifetime of [2, 5, 10]) {
     const level = Array.from({ length: 15 }, (_, at) =>
       Math.round(100 * lifetime * (1 - Math.exp(-(at + 1) / lifetime)) * PAGE),
@@ -141,7 +141,7 @@ test('what lives long, and comes to its balance, does not leak', () => {
   }
 });
 
-test('what only goes up and down does not leak, whatever the windows', () => {
+test('does not call fluctuating memory leaking, for any windows', () => {
   let seed = 7;
   const random = () => {
     seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0;
@@ -159,7 +159,7 @@ test('what only goes up and down does not leak, whatever the windows', () => {
   expect(leaking).toBe(0);
 });
 
-test('a sample of a handful of blocks tells nothing', () => {
+test('reports a sample of a few blocks as too small', () => {
   const recording = made([SITE], { s: steadily(15) }, { survivors: survivors([1, 0, 1]) });
   const scaled = {
     ...recording,
@@ -169,7 +169,7 @@ test('a sample of a handful of blocks tells nothing', () => {
   expect(site).toMatchObject({ verdict: 'unknown', reason: 'sample-too-small' });
 });
 
-test('the interval of a sample makes that of the rate wider', () => {
+test('widens the interval of the rate by that of the sample', () => {
   const recording = made([SITE], { s: steadily(15) });
   const rateOf = (spread: number) => {
     const readings = recording.readings.map(({ at, held }) => ({
@@ -187,7 +187,7 @@ test('the interval of a sample makes that of the rate wider', () => {
   expect(rateOf(0.5).high).toBeCloseTo(rateOf(0).high * 1.5, 6);
 });
 
-test('blocks that are free when looked up are not held, and are told', () => {
+test('does not count blocks that are free at the lookup as held, and reports them', () => {
   const held = survivors([10, 10, 10]);
   const recording = made([SITE], { s: steadily(3) }, { survivors: held });
   const half = {
@@ -205,7 +205,7 @@ test('blocks that are free when looked up are not held, and are told', () => {
   expect(gone).toMatchObject({ verdict: 'transient', reason: 'freed', held: { bytes: 0 } });
 });
 
-test('what was freed until it was looked up is no leak, though the rest is nobody’s', () => {
+test('calls memory that was freed before the lookup not leaking, even if the rest is unreferenced', () => {
   const held = survivors(Array.from({ length: 15 }, () => 10));
   const recording = made([SITE], { s: steadily(15) }, { survivors: held });
   const verdictOf = (share: bigint) =>
@@ -219,7 +219,7 @@ test('what was freed until it was looked up is no leak, though the rest is nobod
   expect(verdictOf(3n)).toMatchObject({ verdict: 'growing', reason: 'unsteady' });
 });
 
-test('what is called leaking in a cache that has a limit may only be filling, which is said', () => {
+test('notes that a leaking cache with a limit may only be filling', () => {
   const held = survivors(Array.from({ length: 15 }, () => 10));
   const recording = made([SITE], { s: steadily(15) }, { survivors: held });
   const limits = new Map([['nf_conntrack', { held: 812, most: 65_536 }]]);
@@ -234,12 +234,12 @@ test('what is called leaking in a cache that has a limit may only be filling, wh
   const note = { code: 'limited-cache', count: 812, why: 'nf_conntrack, 65536 at most' } as const;
   expect(answerOf('nf_conntrack')).toEqual(['leaking', [note]]);
   expect(noteWords(note)).toContain('(nf_conntrack, 65536 at most; now 812 in this network');
-  // Of another cache, or where the kernel tells no limit, there is nothing to say.
+  // Other caches, and caches without a known limit, need no note.
   expect(answerOf('kmalloc-256')).toEqual(['leaking', []]);
   expect(answerOf('nf_conntrack', {})).toEqual(['leaking', []]);
 });
 
-test('objects that may be free are told, and the answer is not complete', () => {
+test('reports objects that may be free as an incomplete answer', () => {
   const recording = made([SITE], { s: steadily(15) }, { survivors: survivors([10, 10, 10]) });
   const notesOf = (maybeFree: number) => {
     const lookup = { ...everywhere('slab'), maybeFree };
@@ -253,7 +253,7 @@ test('objects that may be free are told, and the answer is not complete', () => 
   );
 });
 
-test('what was not looked up is never called leaking, and the answer is not complete', () => {
+test('never calls memory leaking that was not looked up, and reports an incomplete answer', () => {
   const held = survivors(Array.from({ length: 15 }, () => 10));
   const recording = made([SITE], { s: steadily(15) }, { survivors: held });
   const answer = leaksAnswer(recording, noLookup('no-source'));
@@ -262,7 +262,7 @@ test('what was not looked up is never called leaking, and the answer is not comp
   expect(answer.notes.map(({ code }) => code)).toEqual(['unseen-unknown', 'not-looked-up']);
 });
 
-test('of what names no blocks nothing is called leaking either, and of nothing nothing is missing', () => {
+test('calls no site leaking without block addresses, with a note unless nothing is missing', () => {
   const codes = (more: Partial<Recording>) => {
     const { sites, notes } = leaksAnswer(
       made([SITE], { s: steadily(15) }, { method: 'allocinfo', ...more }),
@@ -277,7 +277,7 @@ test('of what names no blocks nothing is called leaking either, and of nothing n
   expect(codes(areas)).toEqual(['location-unknown', 'no-addresses']);
 });
 
-test('where it is known what was held before, only what came since is held', () => {
+test('counts as held only what was allocated since a known start', () => {
   const before = new Map([
     ['s', exactly(1000 * PAGE, 1000)],
     ['still', exactly(5 * PAGE, 5)],
@@ -305,7 +305,7 @@ test('where it is known what was held before, only what came since is held', () 
   expect(answer.total.bytes).toBe(150 * PAGE);
 });
 
-test('what a source lacks is told, and the answer is not complete', () => {
+test('reports what a source lacks as an incomplete answer', () => {
   const gaps = [{ code: 'truncated' as const, source: '/proc/allocinfo', count: 1 }];
   const { notes, complete } = leaksAnswer(
     made(
@@ -319,7 +319,7 @@ test('what a source lacks is told, and the answer is not complete', () => {
   expect(complete).toBe(false);
 });
 
-test('losses are told, and what is not known is not counted as none', () => {
+test('reports losses, and does not count unknown ones as zero', () => {
   const losses = { overrun: 7, unknownFrees: 3, missedFrees: 2, withoutStack: 1, dropped: 4 };
   const unseen = { allocated: 5000, traced: 1000, low: 900, high: 1100 };
   const recording = made([SITE], { s: steadily(3) }, { losses, unseen, endedEarly: true });
@@ -340,7 +340,7 @@ test('losses are told, and what is not known is not counted as none', () => {
   ]);
 });
 
-test('what leaks comes first, however little it is', () => {
+test('lists leaking sites first, however small they are', () => {
   const big = siteOf('big', 'filemap_alloc_folio');
   const recording = made(
     [big, SITE],

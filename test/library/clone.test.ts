@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
-/** What a program in the clone prints, which names the package as its users do. */
+/** Output of a program in the clone, which imports the package by name as users do. */
 function printed(type: 'module' | 'commonjs', code: string): string {
   return execFileSync(process.execPath, [`--input-type=${type}`, '-e', code], {
     cwd: ROOT,
@@ -12,7 +12,7 @@ function printed(type: 'module' | 'commonjs', code: string): string {
   });
 }
 
-test('a clone that was built (npm ci) is imported, and required, by the name of its package', () => {
+test('a clone after npm ci can be imported and required by the name of its package', () => {
   const dump = JSON.stringify(`${ROOT}fixtures/incident.vmcore`);
   const ask = `const dump = openDump(${dump}); console.log(dump.kernel.facts.release); dump.close();`;
   const release = printed('module', `import { openDump } from 'kdump-mem'; ${ask}`);

@@ -9,7 +9,7 @@ import { fixture, incident } from '../support/fixtures.js';
 
 const { vmcore } = fixture('6.1');
 
-test('a closed dump reports that for every query', () => {
+test('reports for every query that a dump is closed', () => {
   const dump = openDump(vmcore);
   const { kernel } = dump;
   expect(kernel.facts.release).toMatch(/^6\.1\./);
@@ -19,7 +19,7 @@ test('a closed dump reports that for every query', () => {
     expect(ask).toThrow(expect.objectContaining({ name: 'KernelError', code: 'closed' }));
 });
 
-test('a name with a zero byte in it is no file', () => {
+test('refuses a file name with a zero byte', () => {
   expect(() => openDump(`${vmcore}\0`)).toThrow(expect.objectContaining({ code: 'no-such-file' }));
 });
 
@@ -27,7 +27,7 @@ test.each([
   ['an address', { addresses: [1n] }],
   ['a cache', { cache: 'task_struct' }],
   ['a category', { category: 'unattributed' as const }],
-])('references to %s: an extract lacks most memory, and has no answer', async (_, targets) => {
+])('refuses references to %s in an extract, which lacks most memory', async (_, targets) => {
   using dump = openDump(vmcore);
   await expect(dump.refs(targets)).rejects.toThrow(
     expect.objectContaining({ name: 'KernelError', message: expect.stringMatching(/extract/) }),
@@ -50,7 +50,7 @@ type Answer = {
   readonly complete?: boolean;
 };
 
-/** Every question, and whether its answer is complete. */
+/** Every query, and whether its answer is complete. */
 function answers(dump: Dump): Record<string, readonly [Answer, boolean | undefined]> {
   const { memory, procs, log, stacks, triage } = {
     memory: dump.memory(),
@@ -84,7 +84,7 @@ function answers(dump: Dump): Record<string, readonly [Answer, boolean | undefin
   };
 }
 
-test('types of a file that are doubtful are a warning of every answer', {
+test('warns in every answer about doubtful types from a file', {
   timeout: 240_000,
 }, () => {
   const kernel = openNative({ files: [incident().vmcore] });

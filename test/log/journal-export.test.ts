@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { exportedLines } from '../../src/log/journal-export.js';
 
-/** A field as bytes: its name, their count, and they. */
+/** A binary field: its name, its length, and its bytes. */
 const bytes = (name: string, content: Buffer) => {
   const size = Buffer.alloc(8);
   size.writeBigUInt64LE(BigInt(content.length));
@@ -34,14 +34,14 @@ async function read(...parts: readonly Buffer[]): Promise<unknown[]> {
     .map((line) => JSON.parse(line));
 }
 
-test('an export is read wherever its parts are divided', async () => {
+test('reads an export wherever its parts are split', async () => {
   for (let at = 0; at <= ENTRIES.length; at++)
     expect(await read(ENTRIES.subarray(0, at), ENTRIES.subarray(at))).toEqual(LINES);
   const each = Array.from(ENTRIES, (_, at) => ENTRIES.subarray(at, at + 1));
   expect(await read(...each)).toEqual(LINES);
 });
 
-test('a field of any size is passed over, and needs no memory', async () => {
+test('skips a field of any size without storing it', async () => {
   const begin = Buffer.from('__CURSOR=s\n__REALTIME_TIMESTAMP=1\nCOREDUMP\n');
   const size = Buffer.alloc(8);
   size.writeBigUInt64LE(3n << 30n);
@@ -51,7 +51,7 @@ test('a field of any size is passed over, and needs no memory', async () => {
   ]);
 });
 
-test('an export that ends within an entry is an error, and so is a line without end', async () => {
+test('refuses an export that ends within an entry, and a line without end', async () => {
   for (const cut of [1, 2, 20, 40])
     await expect(read(ENTRIES.subarray(0, ENTRIES.length - cut))).rejects.toThrow(
       'truncated within',

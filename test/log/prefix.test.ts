@@ -3,7 +3,7 @@ import { monotonicHost, splitPrefix } from '../../src/log/prefix.js';
 
 const CLOCK = 12_345_678_000n;
 
-/** A line, and what is read of it, as each program prints it. */
+/** A line in the format of each program, and its parsed parts. */
 test.each([
   ['[   12.345678] x', { timestamp: 12_345_678_000n, text: 'x' }],
   ['<4>[   12.345678] x', { timestamp: CLOCK, level: 4, facility: 0, text: 'x' }],
@@ -40,11 +40,11 @@ test.each([
 test.each([
   'Nov 22 11:04:52 web1 sshd[123]: BUG: unable to handle',
   'Nov 22 11:04:52 web1 CRON[77]: (root) CMD (x)',
-])('another program wrote: %s', (line) => {
+])('skips a line of another program: %s', (line) => {
   expect(splitPrefix(line)).toBeUndefined();
 });
 
-test('a journal with the kernel’s clock is known by the kernel’s lines', () => {
+test("recognizes a journal with the kernel's clock by the kernel's lines", () => {
   const line = '[   12.345678] web1 kernel: x';
   expect(monotonicHost(line)).toBe('web1');
   expect(monotonicHost('[   12.345678] usb 1-1: x')).toBeUndefined();

@@ -7,7 +7,7 @@ const record = (name: string, header: string, ...lines: readonly string[]) => ({
   content: Buffer.from(`${header}\n${lines.map((line) => `${line}\n`).join('')}`),
 });
 
-test('parts of a dump are put in order: the last part is the oldest', () => {
+test('orders the parts of a dump: the last part is the oldest', () => {
   const found = pstoreText([
     record('dmesg-efi-170123456701001', 'Panic#1 Part1', '<0>[ 3.0] c'),
     record('dmesg-efi-170123456703001', 'Panic#1 Part3', '<6>[ 1.0] a'),
@@ -20,7 +20,7 @@ test('parts of a dump are put in order: the last part is the oldest', () => {
   });
 });
 
-test('dumps are in the order of their times, then of their counts', () => {
+test('orders dumps by time, then by count', () => {
   const { text } = pstoreText([
     record('dmesg-efi-170200000001001', 'Panic#1 Part1', 'third'),
     record('dmesg-efi-170100000001002', 'Panic#2 Part1', 'second'),
@@ -34,7 +34,7 @@ test('dumps are in the order of their times, then of their counts', () => {
   expect(ramoops.text).toBe('earlier\nlater\n');
 });
 
-test('what two dumps of one boot share is there once', () => {
+test('merges the common lines of two dumps of one boot', () => {
   const { text } = pstoreText([
     record('dmesg-ramoops-0', 'Oops#1 Part1', 'a', 'b', 'c'),
     record('dmesg-ramoops-1', 'Panic#2 Part1', 'b', 'c', 'd'),
@@ -42,7 +42,7 @@ test('what two dumps of one boot share is there once', () => {
   expect(text).toBe('a\nb\nc\nd\n');
 });
 
-test('parts that are missing, and what is no record, are named', () => {
+test('names missing parts, and files that are no records', () => {
   const { text, missing, unreadable } = pstoreText([
     record('dmesg-efi-170123456704001', 'Panic#1 Part4', 'a'),
     record('dmesg-efi-170123456702001', 'Panic#1 Part2', 'b'),
@@ -54,11 +54,11 @@ test('parts that are missing, and what is no record, are named', () => {
 });
 
 test.each([
-  ['raw deflate, as kernels compress from 4.x on', deflateRawSync],
-  ['zlib, as 3.x does', deflateSync],
-])('a record that is still compressed is read: %s', (_, deflate) => {
+  ['raw deflate, as kernels compress since 4.x', deflateRawSync],
+  ['zlib, as 3.x kernels compress', deflateSync],
+])('reads a compressed record: %s', (_, deflate) => {
   const { name, content } = record('dmesg-efi-170123456701001', 'Panic#1 Part1', 'a');
-  // Windows of 2048 bytes, as fs/pstore/platform.c has them.
+  // Windows of 2048 bytes, as in fs/pstore/platform.c.
   const packed = deflate(content, { windowBits: 11 });
   const { text, unreadable } = pstoreText([{ name: `${name}.enc.z`, content: packed }]);
   expect([text, unreadable]).toEqual(['a\n', []]);

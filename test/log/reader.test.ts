@@ -6,7 +6,7 @@ const OOM = `Nov 22 11:04:51 web1 sshd[9]: Out of memory: Killed process 1 (x) t
 Nov 22 11:04:52 web1 kernel: Out of memory: Killed process 7 (x) total-vm:1kB, anon-rss:1kB, file-rss:1kB
 `;
 
-test('findings of a text rest on its lines, with the time that they have', () => {
+test('bases findings of a text on its lines, with their times', () => {
   const [finding, ...others] = logFindings(textRecords(OOM), 4096);
   expect(others).toEqual([]);
   expect(finding).toMatchObject({ code: 'oom-kill', figures: { pid: 7 } });
@@ -14,7 +14,7 @@ test('findings of a text rest on its lines, with the time that they have', () =>
   expect(finding?.evidence).toMatchObject([{ kind: 'log', seq: 1, ...time }]);
 });
 
-test('zeros, bytes that are no UTF-8, and a line of many MiB cost no message', () => {
+test('loses no message to zeros, invalid UTF-8, or a line of many MiB', () => {
   const long = `[    1.000000] ${'x'.repeat(5 << 20)}\n`;
   const text = Buffer.concat([
     Buffer.from('[    0.000000] a\n\0\0\0[    0.500000] b\n'),
@@ -34,7 +34,7 @@ test('zeros, bytes that are no UTF-8, and a line of many MiB cost no message', (
   }
 });
 
-test('properties below a message of /dev/kmsg are its device; escapes are bytes', () => {
+test('reads the device from properties below a message of /dev/kmsg, and unescapes bytes', () => {
   const text =
     '6,1,1000,-,caller=T7;usb 1-1: \\xc3\\xa4\n SUBSYSTEM=usb\n DEVICE=c189:1\n3,2,2000,-;b\n';
   expect(textRecords(text)).toMatchObject([

@@ -5,7 +5,7 @@ import { parseCgroups, placeOf } from '../../src/records/cgroups.js';
 const ID = '0123456789abcdef'.repeat(4);
 const UID = '12345678-90ab-cdef-1234-567890abcdef';
 
-describe('what a cgroup path says', () => {
+describe('a cgroup path', () => {
   test.each([
     ['docker, systemd', `/system.slice/docker-${ID}.scope`, 'docker', null],
     ['docker, cgroupfs', `/docker/${ID}`, 'docker', null],
@@ -24,12 +24,12 @@ describe('what a cgroup path says', () => {
       UID,
     ],
     [
-      'kind: a node in docker, its pod in that',
+      'kind: a node in docker, with its pod inside',
       `/docker/${'f'.repeat(64)}/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod${UID.replaceAll('-', '_')}.slice/cri-containerd-${ID}.scope`,
       'containerd',
       UID,
     ],
-  ])('%s', (_, path, runtime, pod) => {
+  ])('names the container: %s', (_, path, runtime, pod) => {
     expect(placeOf(path)).toEqual({ path, container: ID, runtime, pod });
   });
 
@@ -41,7 +41,7 @@ describe('what a cgroup path says', () => {
   );
 });
 
-test('of several hierarchies the one that names a container wins', () => {
+test('has priority among several hierarchies if it names a container', () => {
   const text = ['12:pids:/', `11:memory:/docker/${ID}`, '1:name=systemd:/a/b/c/d', '0::/', ''].join(
     '\n',
   );
@@ -50,7 +50,7 @@ test('of several hierarchies the one that names a container wins', () => {
   expect(parseCgroups('rubbish')).toBeNull();
 });
 
-test('no text takes long or throws', () => {
+test('is parsed quickly and without throwing for any text', () => {
   const part = fc.constantFrom(
     '/',
     'docker',
@@ -71,7 +71,7 @@ test('no text takes long or throws', () => {
   );
 });
 
-test('a carriage return in a path hides no container', () => {
+test('may contain a carriage return, which hides no container', () => {
   const id = 'ab'.repeat(32);
   for (const end of ['\r', '\u2028'])
     expect(parseCgroups(`0::/a${end}b/kubepods/c${end}d/${id}\n`)).toMatchObject({
@@ -81,7 +81,7 @@ test('a carriage return in a path hides no container', () => {
     });
 });
 
-test('paths that are made to be slow are read at once, not in minutes', () => {
+test('is parsed quickly if it is made to be slow', () => {
   for (const name of ['docker', 'kubepods'])
     for (let at = 0; at < 10; at++)
       expect(placeOf(`/${at}${`/${name}/`.repeat(400)}`).container).toBeNull();

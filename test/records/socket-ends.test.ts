@@ -19,7 +19,7 @@ test.each([
   ['(left-out)', null, null],
   ['10.0.0.1', null, null],
   ['a\u001b[31m:80', null, null],
-] as const)('%s is apart', (end, address, port) => {
+] as const)('splits %s', (end, address, port) => {
   expect(socketEnds({ family: 'AF_INET' }, end, end)).toEqual({
     localAddress: address,
     localPort: port,
@@ -29,7 +29,7 @@ test.each([
 });
 
 test.each([{ family: 'AF_UNIX' }, { protocol: 'UNIX' }, { protocol: 'NETLINK' }])(
-  'a name that looks like an address is none: %j',
+  'does not split a name that looks like an address: %j',
   (kind) => {
     expect(socketEnds(kind, '10.0.0.1:80', null)).toEqual({
       localAddress: null,

@@ -8,7 +8,7 @@ import { diagnose } from '../../src/skcheck/diagnose.js';
 import { socketFilter } from '../../src/skcheck/filter.js';
 import { FakeHost } from '../host/fake-host.js';
 
-// Connections that nobody accepted have no inode: their listener's process is who could read them.
+// Connections that are not accepted have no inode: the process of their listener can read them.
 
 const MEMORY = 'skmem:(r800,rb131072,t0,tb16384,f0,w0,o0,bl0,d0)';
 const HOSTILE = 'a\u001b[1m';
@@ -55,7 +55,7 @@ const unaccepted = (sockets: Awaited<ReturnType<typeof reportOf>>['sockets']) =>
   sockets.filter(({ inode, state }) => inode === 0 && state === 'ESTABLISHED');
 
 describe('one listener', () => {
-  test('its process is named, with how and by which descriptor', async () => {
+  test('is reported with its process, the kind of link, and its descriptor', async () => {
     const { sockets, text, totals } = await reportOf(host([70]));
     expect(unaccepted(sockets)).toHaveLength(2);
     for (const socket of unaccepted(sockets))
@@ -80,18 +80,18 @@ describe('one listener', () => {
     });
   });
 
-  test('so are the metrics', async () => {
+  test('is reported in the metrics, too', async () => {
     expect(formatPrometheus(await reportOf(host([70])), 0)).toMatch(
       /^skcheck_stale_owner_sockets\{comm="a\\\\x1b\[1m",container="",pod="",via="accept-queue"\} 2$/m,
     );
   });
 
-  test('even if its own row is not requested', async () => {
+  test('is reported even if its own row is not requested', async () => {
     const { sockets } = await reportOf(host([70]), { states: ['established'] });
     expect(unaccepted(sockets).map(({ pid }) => pid)).toEqual([20, 20]);
   });
 
-  test('--pid includes connections pending at its listeners, and counts them', async () => {
+  test('is included in --pid with its pending connections, which are counted', async () => {
     const { sockets, totals } = await reportOf(host([70]), { pid: 20 });
     expect(unaccepted(sockets)).toHaveLength(2);
     expect(sockets.map(({ inode }) => inode)).not.toContain(600);
@@ -101,7 +101,7 @@ describe('one listener', () => {
     ]);
   });
 
-  test('a listener of which no process is known is named by its address', async () => {
+  test('is named by its address if its process is unknown', async () => {
     const lonely = host([70]);
     lonely.removeProcess(20);
     const { sockets, text } = await reportOf(lonely);
@@ -113,7 +113,7 @@ describe('one listener', () => {
 });
 
 describe('listeners that share a port', () => {
-  test('names no owner, but all possible ones', async () => {
+  test('have no single owner, but are all named', async () => {
     const { sockets, text, totals } = await reportOf(host([70, 71]));
     expect(unaccepted(sockets)[0]).toMatchObject({
       pid: null,

@@ -10,7 +10,7 @@ const MEMORY = 'skmem:(r1280,rb131072,t0,tb16384,f0,w0,o0,bl0,d0)';
 const row = (inode: number, recvQ: number, received: number, sk = 'a', port = 80) =>
   `tcp ESTAB ${recvQ} 0 10.0.0.1:${port} 10.0.0.2:9 ino:${inode} sk:${sk} cgroup:/ <-> ${MEMORY} ts rcvmss:536 bytes_received:${received} lastrcv:4000`;
 
-/** A host whose TCP rows are the first text at first, and the second from then on. */
+/** A host whose TCP rows are the first text in the first sample, and then the second. */
 function tcpHost(first: string[], last: string[]): FakeHost {
   let calls = 0;
   return new FakeHost((args) =>
@@ -19,7 +19,7 @@ function tcpHost(first: string[], last: string[]): FakeHost {
 }
 
 describe('TCP', () => {
-  test('the reader that stopped is named with all its holders, the others are not', async () => {
+  test('names a stalled reader with all its holders, and no other', async () => {
     const host = tcpHost(
       [row(500, 100, 300), row(501, 100, 300, 'b')],
       [row(500, 150, 350), row(501, 100, 900, 'b')],
@@ -43,17 +43,17 @@ describe('TCP', () => {
     });
   });
 
-  test('a socket that was closed and opened again between the samples is not stalled', async () => {
+  test('does not report a socket that was closed and reopened between the samples', async () => {
     const host = tcpHost([row(500, 100, 300, 'a')], [row(500, 100, 300, 'b')]);
     expect(diagnose(await observe(host, { intervalMs: 2000 })).stalled).toBe(0);
   });
 
-  test('a socket missing at the second sample is no finding', async () => {
+  test('does not report a socket that is missing in the second sample', async () => {
     const host = tcpHost([row(500, 100, 300)], []);
     expect(diagnose(await observe(host, { intervalMs: 2000 })).findings).toEqual([]);
   });
 
-  test('a socket that is opened after its holders were looked for has one all the same', async () => {
+  test('finds the holder of a socket that was opened after the scan for holders', async () => {
     const host = tcpHost([row(500, 100, 300)], [row(500, 100, 300), row(501, 100, 100, 'b')]);
     host.addProcess(10, { fds: { 7: 500 } });
     const sleep = host.sleep.bind(host);
@@ -69,7 +69,7 @@ describe('TCP', () => {
     expect(findings[1]?.processes).toMatchObject([{ comm: 'late' }]);
   });
 
-  test('an owner that ends between the samples leaves the socket with its other holder', async () => {
+  test('attributes a socket to its other holder if an owner exits between the samples', async () => {
     const host = tcpHost([row(500, 100, 300)], [row(500, 100, 300)]);
     host.addProcess(10, { fds: { 7: 500 } });
     host.addProcess(20, { comm: 'child', fds: { 3: 500 } });
@@ -82,7 +82,7 @@ describe('TCP', () => {
     expect(finding?.processes.map(({ comm }) => comm)).toEqual(['child']);
   });
 
-  test('a connection that is not accepted is distinguished from one with a hidden owner', async () => {
+  test('distinguishes a connection that is not accepted from one with a hidden owner', async () => {
     const rows = [row(0, 5, 5, 'a'), row(500, 5, 5, 'b')];
     const host = tcpHost(rows, rows);
     host.closed.add('/proc/77/fd');
@@ -90,7 +90,7 @@ describe('TCP', () => {
     expect(findings.map(({ ownerless }) => ownerless).sort()).toEqual(['denied', 'unaccepted']);
   });
 
-  test('ss is run twice for three calls, once with interval 0', async () => {
+  test('runs ss twice for three queries, once with interval 0', async () => {
     const host = tcpHost([row(500, 100, 300)], [row(500, 100, 300)]);
     await observe(host, { intervalMs: 2000 });
     expect(host.ssCalls.length).toBe(6);
@@ -100,7 +100,7 @@ describe('TCP', () => {
     expect(found.findings[0]?.verdict).toMatchObject({ certainty: 'likely', waitedMs: 4000 });
   });
 
-  test('owners of sockets that are not requested are not searched', async () => {
+  test('does not search owners of sockets that are not requested', async () => {
     const host = tcpHost([row(500, 100, 300)], [row(500, 100, 300)]);
     host.addProcess(10, { fds: { 7: 500 } });
     const read: string[] = [];
@@ -112,7 +112,7 @@ describe('TCP', () => {
     expect(diagnose(all).findings).toMatchObject([{ holders: [{ pid: 10 }] }]);
   });
 
-  test('less than min-bytes is passed over', async () => {
+  test('ignores sockets below min-bytes', async () => {
     const host = tcpHost([row(500, 100, 300)], [row(500, 100, 300)]);
     const observation = await observe(host, { intervalMs: 2000 });
     expect(diagnose(observation, { minBytes: 100 }).stalled).toBe(1);
@@ -120,14 +120,14 @@ describe('TCP', () => {
   });
 });
 
-describe('connections that wait at a unix listener', () => {
+describe('connections pending at a unix listener', () => {
   const MEMORY = (wmem: number) => `skmem:(r0,rb1,t${wmem},tb1,f0,w0,o0,bl0,d0)`;
   const client = (inode: number, wmem: number) =>
     `u_str ESTAB 0 ${wmem} * ${inode} * 0 ${MEMORY(wmem)} <->`;
   const listener = (...clients: number[]) =>
     `u_str LISTEN ${clients.length} 5 /x 900 * 0 ${MEMORY(0)} <-> ino:7 dev:0/1 peers: ${clients.join(' ')}`;
 
-  /** The listener's process runs all the time, so only its clients can prove anything. */
+  /** The process of the listener runs all the time: only its clients can prove anything. */
   const findings = async (before: number[], after: number[], rows: string[] = []) => {
     let calls = 0;
     const host = new FakeHost((args) => {
@@ -139,7 +139,7 @@ describe('connections that wait at a unix listener', () => {
     return diagnose(await observe(host, { intervalMs: 2000 })).findings;
   };
 
-  test('the same clients wait: it accepts nothing, and they are named', async () => {
+  test('prove that it accepts nothing if the same clients wait, and are named', async () => {
     const [finding] = await findings([901, 902], [901, 902, 903], [client(901, 4096)]);
     expect(finding?.verdict).toMatchObject({ verdict: 'never-accepting', certainty: 'proved' });
     expect(finding?.waiting).toMatchObject([
@@ -150,10 +150,10 @@ describe('connections that wait at a unix listener', () => {
   });
 
   test.each([
-    ['the oldest is gone: it accepted', [901, 902], [902, 903]],
-    ['the oldest had closed its end, so nobody knows', [0, 902], [902]],
-    ['nobody waited', [], [901]],
-  ])('%s', async (_, before, after) => {
+    ['the oldest is gone, so one was accepted', [901, 902], [902, 903]],
+    ['the oldest closed its end, so the result is unknown', [0, 902], [902]],
+    ['none was pending', [], [901]],
+  ])('prove nothing: %s', async (_, before, after) => {
     const found = await findings(before, after);
     expect(found.filter(({ verdict }) => verdict.verdict === 'never-accepting')).toEqual([]);
   });
@@ -192,7 +192,7 @@ describe('the local peer of a stalled TCP reader', () => {
     });
   });
 
-  test('of a deadlocked pair is in the pinned memory of its own row already', async () => {
+  test('is not counted separately in a deadlocked pair', async () => {
     const { findings, totals } = await found(
       end(near, far, 500, '100 70000', 80_000),
       end(far, near, 501, '100 70000', 80_000),
@@ -204,7 +204,7 @@ describe('the local peer of a stalled TCP reader', () => {
     expect(totals.localPeers).toMatchObject({ sockets: 0, unsent: 0 });
   });
 
-  test('a deadlocked pair may pin more than one of its ends, where little memory is in no counter', async () => {
+  test('in a deadlocked pair may pin more than one of its ends', async () => {
     const seen = await observed(
       end(near, far, 500, '100 70000', 80_000),
       end(far, near, 501, '100 70000', 80_000),
@@ -213,11 +213,11 @@ describe('the local peer of a stalled TCP reader', () => {
     const { findings, totals } = diagnose({ ...seen, host: { ...seen.host, unplacedMemory } });
     const [one, other] = findings.map(({ pinned }) => pinned.high);
     expect(one).toBeGreaterThan(100_000);
-    // What is in no counter is one of them's, or the other's.
+    // Memory in no counter belongs to either of them.
     expect(totals.pinned.high).toBe((one ?? 0) + (other ?? 0) - unplacedMemory);
   });
 
-  test('has something queued, and both addresses of the connection', async () => {
+  test('is reported only with queued data and if both addresses match', async () => {
     for (const other of [end(far, near, 501, '0 0'), end(far, '127.0.0.1:81', 501, '0 5', 9)]) {
       const { findings, totals } = await found(end(near, far, 500, '100 0'), other);
       expect(findings.find(({ socket }) => socket.inode === 500)?.localPeer).toBeNull();
@@ -236,7 +236,7 @@ describe('UDP', () => {
     return host;
   };
 
-  test('the reader that did not run is named, with the drops meanwhile', async () => {
+  test('names a reader that did not run, with the drops meanwhile', async () => {
     const observation = await observe(udpHost(udp(127)), { intervalMs: 2000 });
     const [finding] = diagnose(observation).findings;
     expect(finding).toMatchObject({
@@ -250,13 +250,13 @@ describe('UDP', () => {
     );
   });
 
-  test('its truesize is not payload: the lower bound is half of the charge', async () => {
+  test('does not count truesize as payload: the lower bound is half of the charge', async () => {
     const [finding] = diagnose(await observe(udpHost(udp(7)), { intervalMs: 2000 })).findings;
     expect(finding?.pinned).toMatchObject({ low: 2080, likely: 4992 });
     expect(finding?.dropped).toBe(0);
   });
 
-  test('drops from before the first sample are history, and reported as such', async () => {
+  test('reports drops before the first sample as earlier ones', async () => {
     const [finding] = diagnose(await observe(udpHost(udp(7)), { intervalMs: 2000 })).findings;
     expect(finding?.also).toEqual([]);
     expect(because(reasonsOf(finding!), null)).toContain(
@@ -269,7 +269,7 @@ describe('UDP', () => {
   });
 });
 
-test('nor is that of MPTCP, which retransmits drops', async () => {
+test('counts truesize of MPTCP alike, and ignores its drops, which it retransmits', async () => {
   const host = new FakeHost();
   let drops = 0;
   Object.defineProperty(host, 'others', {
@@ -287,7 +287,7 @@ test('nor is that of MPTCP, which retransmits drops', async () => {
 });
 
 describe('one process', () => {
-  test('only its sockets are looked at', async () => {
+  test('has only its own sockets examined', async () => {
     const rows = [row(500, 100, 300, 'a'), row(501, 100, 300, 'b')];
     const host = tcpHost(rows, rows);
     host.addProcess(10, { fds: { 7: 500 } });
@@ -298,8 +298,8 @@ describe('one process', () => {
   });
 
   test.each([
-    ['that is not there', 30, 'no-such-process'],
-    ['that we may not look into', 77, 'denied'],
+    ['that does not exist', 30, 'no-such-process'],
+    ['that we may not read', 77, 'denied'],
   ])('%s is an error', async (_, pid, code) => {
     const host = tcpHost([], []);
     host.addProcess(77, {});
@@ -323,7 +323,7 @@ describe('unix', () => {
     return host;
   };
 
-  test('its memory is charged to its sender', async () => {
+  test('charges its memory to its sender', async () => {
     const [finding] = diagnose(await observe(unixHost(), { intervalMs: 2000 })).findings;
     expect(finding?.pinned).toEqual({ low: 1152, likely: 2304, high: 4608, atMost: 4608 });
     expect(finding?.otherEnd).toMatchObject({
@@ -345,18 +345,18 @@ describe('unix', () => {
     return findings.find(({ socket }) => socket.inode === 600)?.pinned;
   };
 
-  test('datagrams are charged to all connected senders', async () => {
+  test('charges datagrams to all connected senders', async () => {
     const pinned = await pinnedOf(
       `u_dgr ESTAB 100 0 /run/feed.sock 600 * 0 ${figures(0)}`,
       `u_dgr ESTAB 0 4608 * 601 * 600 ${figures(4608)}`,
       `u_dgr ESTAB 0 2304 * 602 * 600 ${figures(2304)}`,
       `u_dgr UNCONN 0 9216 * 603 * 0 ${figures(9216)}`,
     );
-    // Others may have sent as well, and these may have sent elsewhere: only the next datagram is sure.
+    // Others may have sent to it, and these may have sent elsewhere: only the next datagram is certain.
     expect(pinned).toMatchObject({ low: 192 + 512, likely: 6912, atMost: null });
   });
 
-  test('datagrams of a socketpair have an upper bound: no other socket can send', async () => {
+  test('has an upper bound for datagrams of a socketpair, where no other socket can send', async () => {
     const pinned = await pinnedOf(
       `u_dgr ESTAB 100 0 * 600 * 601 ${figures(0)}`,
       `u_dgr ESTAB 0 213504 * 601 * 600 ${figures(213_504)}`,
@@ -364,12 +364,12 @@ describe('unix', () => {
     expect(pinned).toMatchObject({ low: 704, likely: 213_504, atMost: 427_008 });
   });
 
-  test('datagrams of unknown senders are at least the skb and the slot of the next one', async () => {
+  test('counts at least the next datagram of unknown senders', async () => {
     const pinned = await pinnedOf(`u_dgr ESTAB 1000 0 /run/feed.sock 600 * 0 ${figures(0)}`);
     expect(pinned).toMatchObject({ low: 192 + 2048, likely: 192 + 2048, atMost: null });
   });
 
-  test('it is undecided when both sides ran', async () => {
+  test('is undecided if both sides ran', async () => {
     const host = unixHost();
     let ticks = 0;
     host.onRead = (path) => {
@@ -382,7 +382,7 @@ describe('unix', () => {
     expect(found).toMatchObject({ stalled: 0, undecided: 1 });
   });
 
-  test('a hidden process that stands still leaves it proved, one that runs makes it likely', async () => {
+  test('stays proved if a hidden process was idle, and is likely if it ran', async () => {
     for (const [switches, certainty] of [
       [0, 'proved'],
       [1, 'likely'],

@@ -49,7 +49,7 @@ const twice = (first: SocketRecord | null, last: SocketRecord, windows: TrackWin
 const once = (socket: SocketRecord) => judge({ first: at(100, socket), last: null, windows: [] });
 
 describe('TCP, two samples', () => {
-  test('nothing consumed is proved, and the data waits since before the first sample', () => {
+  test('is proved stalled if nothing was consumed, with waiting data from before the first sample', () => {
     expect(twice(tcp(500, 1500, 60_000), tcp(500, 1500, 62_000))).toEqual({
       verdict: 'stalled-reader',
       certainty: 'proved',
@@ -58,14 +58,14 @@ describe('TCP, two samples', () => {
     });
   });
 
-  test('data that came in between does not hide a stall, nor the time that the rest waits', () => {
+  test('is stalled, with the full time, even if data arrived meanwhile', () => {
     expect(twice(tcp(500, 1500, 60_000), tcp(700, 1700, 3))).toMatchObject({
       verdict: 'stalled-reader',
       waitedMs: 62_000,
     });
   });
 
-  test('one byte consumed of many is a slow reader: the others have waited all the time', () => {
+  test('is slow if only one byte was consumed: the others have waited all the time', () => {
     expect(twice(tcp(500, 1500), tcp(499, 1500))).toMatchObject({
       verdict: 'slow-reader',
       certainty: 'proved',
@@ -74,14 +74,14 @@ describe('TCP, two samples', () => {
     });
   });
 
-  test('a reader that has consumed all initially queued data is not slow, however full the queue is', () => {
+  test('is not slow if all initially queued data was consumed, however full the queue is', () => {
     expect(twice(tcp(500, 1500), tcp(90_000, 91_500))).toMatchObject({
       verdict: 'reading',
       evidence: { kind: 'consumed', bytes: 500 },
     });
   });
 
-  test('in too short a time no reader is slow', () => {
+  test('is not slow within a short interval', () => {
     const soon = judge({
       first: at(0, tcp(500, 1500)),
       last: at(600, tcp(499, 1500)),
@@ -90,15 +90,15 @@ describe('TCP, two samples', () => {
     expect(soon.verdict).toBe('reading');
   });
 
-  test('a full queue that is read and filled again is no stall', () => {
+  test('is not stalled if a full queue was read and filled again', () => {
     expect(twice(tcp(500, 1500), tcp(500, 9500)).verdict).toBe('reading');
   });
 
-  test('a socket missing at the first sample is no stall', () => {
+  test('is not stalled if the socket is missing in the first sample', () => {
     expect(twice(null, tcp(500, 500)).verdict).toBe('reading');
   });
 
-  test('data that came after the first sample is no stall', () => {
+  test('is not stalled if the data arrived after the first sample', () => {
     expect(twice(tcp(0, 1000), tcp(500, 1500)).verdict).toBe('reading');
   });
 
@@ -106,11 +106,11 @@ describe('TCP, two samples', () => {
     ['no figures', tcp(5, null), tcp(5, null), 'no-tcp-info'],
     ['no tcp_info', { ...tcp(5, 0), tcp: null }, tcp(5, 5), 'no-tcp-info'],
     ['figures that contradict each other', tcp(500, 1600), tcp(500, 1500), 'raced'],
-  ])('%s: undecided', (_, first, last, kind) => {
+  ])('is undecided: %s', (_, first, last, kind) => {
     expect(twice(first, last)).toMatchObject({ verdict: 'undecided', evidence: { kind } });
   });
 
-  test('if the kernel does not count bytes, the age of the newest shows that none arrived', () => {
+  test('is judged by the age of the newest data if the kernel does not count bytes', () => {
     const uncounted = (recvQ: number, ageMs: number) => tcp(recvQ, null, ageMs);
     expect(twice(uncounted(500, 3000), uncounted(500, 5005))).toMatchObject({
       verdict: 'stalled-reader',
@@ -121,14 +121,14 @@ describe('TCP, two samples', () => {
       verdict: 'slow-reader',
       evidence: { bytes: 100, received: 0 },
     });
-    // Something came: the same length may be other bytes.
+    // Data arrived: the same length may be other bytes.
     expect(twice(uncounted(500, 3000), uncounted(500, 2009))).toMatchObject({
       verdict: 'undecided',
       evidence: { kind: 'no-tcp-info' },
     });
   });
 
-  test('if received bytes are unknown, judges by processes that did not run', () => {
+  test('is judged by processes that did not run if received bytes are unknown', () => {
     const window = { startMs: 105, endMs: 2105, recvQ: { from: 500, to: 500 }, hiddenStill: true };
     const judged = (readersStill: boolean) =>
       twice(tcp(500, null), tcp(500, null), [{ ...window, readersStill, writersStill: null }]);
@@ -136,7 +136,7 @@ describe('TCP, two samples', () => {
     expect(judged(false)).toMatchObject({ verdict: 'undecided', evidence: { kind: 'both-ran' } });
   });
 
-  test('is stalled exactly when the application read nothing', () => {
+  test('is stalled exactly if the application read nothing', () => {
     const amount = fc.nat(2 ** 40);
     fc.assert(
       fc.property(amount, amount, amount, fc.nat(), (consumed, waiting, read, came) => {
@@ -154,14 +154,14 @@ describe('TCP, two samples', () => {
 });
 
 describe('TCP, one sample', () => {
-  test('old data: likely, with its age', () => {
+  test('is likely stalled by old data, with its age', () => {
     expect(once(tcp(500, 1500, 4000))).toMatchObject({
       verdict: 'stalled-reader',
       certainty: 'likely',
       waitedMs: 4000,
     });
   });
-  test('young data: undecided', () => {
+  test('is undecided for recent data', () => {
     expect(once(tcp(500, 1500, 999)).verdict).toBe('undecided');
   });
 });
@@ -183,7 +183,7 @@ describe('UDP and unix', () => {
       [0, 1, 2, 3].map((index) => window(over[index] ?? over.at(-1), index)),
     );
 
-  test('a reader that did not run has read nothing, even while more came', () => {
+  test('a reader that did not run has read nothing, even if data arrived', () => {
     expect(four({ readersStill: true, recvQ: { from: 80, to: 90 } })).toMatchObject({
       verdict: 'stalled-reader',
       certainty: 'proved',
@@ -191,16 +191,16 @@ describe('UDP and unix', () => {
       evidence: { kind: 'did-not-run', side: 'reader' },
     });
   });
-  test('a queue that stayed as it was while no writer ran was not read', () => {
+  test('an unchanged queue was not read if no writer ran', () => {
     expect(four({ writersStill: true })).toMatchObject({
       certainty: 'proved',
       evidence: { side: 'writer' },
     });
   });
-  test('a writer that stood still proves nothing when the queue grew', () => {
+  test('an idle writer proves nothing if the queue grew', () => {
     expect(four({ writersStill: true, recvQ: { from: 80, to: 90 } }).verdict).toBe('undecided');
   });
-  test('standing still for a part of the time makes it likely, and bounds the wait', () => {
+  test('partial idleness makes a stall likely, and bounds its duration', () => {
     expect(four({}, { readersStill: true }, {}, {})).toMatchObject({
       verdict: 'stalled-reader',
       certainty: 'likely',
@@ -208,30 +208,30 @@ describe('UDP and unix', () => {
       evidence: { kind: 'partly-idle', idleMs: 495, watchedMs: 1995 },
     });
   });
-  test('if both sides ran all the time, the result is undecided', () => {
+  test('the result is undecided if both sides always ran', () => {
     expect(four({})).toMatchObject({ verdict: 'undecided', evidence: { kind: 'both-ran' } });
   });
-  test('a queue that shrank was read, whichever process did not run', () => {
+  test('a queue that shrank was read, whichever process was idle', () => {
     expect(four({ readersStill: true }, { recvQ: { from: 80, to: 79 } }, {}).verdict).toBe(
       'reading',
     );
   });
-  test('of datagrams Recv-Q is the first one: a longer one is another one', () => {
+  test('Recv-Q of datagrams is the first one: another length is another datagram', () => {
     const windows = [window({ recvQ: { from: 80, to: 90 } })];
     expect(twice(unix(80, 'SOCK_DGRAM'), unix(90, 'SOCK_DGRAM'), windows).verdict).toBe('reading');
     expect(twice(unix(80), unix(90), windows).verdict).toBe('undecided');
   });
-  test('a queue that was empty at the beginning proves nothing for that window', () => {
+  test('an initially empty queue proves nothing for that window', () => {
     expect(four({ readersStill: true, recvQ: { from: 0, to: 80 } }).verdict).toBe('undecided');
   });
-  test('a possible holder that is hidden from us and ran makes it likely, of unknown length', () => {
+  test('a hidden possible holder that ran makes a stall likely, of unknown duration', () => {
     expect(four({ readersStill: true }, { readersStill: true, hiddenStill: false })).toMatchObject({
       verdict: 'stalled-reader',
       certainty: 'likely',
       waitedMs: null,
     });
   });
-  test('without a known holder it is undecided', () => {
+  test('the result is undecided without a known holder', () => {
     expect(four({ readersStill: null, writersStill: null })).toMatchObject({
       verdict: 'undecided',
       evidence: { kind: 'no-holder' },
@@ -245,14 +245,14 @@ describe('UDP and unix', () => {
 describe('unread bytes', () => {
   test.each<[string, Partial<SocketRecord>, number]>([
     ['TCP: Recv-Q', {}, 101],
-    ["after the peer's FIN, which takes one", { state: 'CLOSE-WAIT' }, 100],
+    ["after the peer's FIN, which counts as one byte", { state: 'CLOSE-WAIT' }, 100],
     ["a listener's Recv-Q counts connections", { state: 'LISTEN' }, 0],
-    ["a unix listener's too", { protocol: 'UNIX', state: 'LISTEN' }, 0],
+    ['Recv-Q of a unix listener, too', { protocol: 'UNIX', state: 'LISTEN' }, 0],
     ['UDP: truesize', { protocol: 'UDP', state: 'UNCONN' }, 101],
   ])('%s', (_, over, bytes) => {
     expect(unreadBytes({ ...tcp(101, 200), ...over })).toBe(bytes);
   });
-  test('a FIN alone is no data', () => {
+  test('a FIN alone is not data', () => {
     expect(unreadBytes({ ...tcp(1, 1), state: 'CLOSE-WAIT' })).toBe(0);
   });
 });

@@ -14,7 +14,7 @@ const udp = (inode: number, recvQ: number) =>
   `udp UNCONN ${recvQ} 0 10.0.0.1:53 0.0.0.0:* ino:${inode} sk:${inode} cgroup:/ <-> ${MEMORY}`;
 const unix = (inode: number, name = '*') => `u_str ESTAB 0 0 ${name} ${inode} * 0 ${MEMORY} <->`;
 
-/** A host whose ss says one text at each reading; the last one from then on. */
+/** A host with one output of ss per reading; the last one is repeated. */
 class Host extends FakeHost {
   #at = new Map<string, number>();
   constructor(
@@ -48,8 +48,8 @@ async function answer(host: FakeHost) {
   return { report, codes: report.warnings.map(({ code }) => code) };
 }
 
-describe('losses of the first sample are reported, and not treated as all-clear', () => {
-  test('sockets in unreadable lines are judged by the last sample only', async () => {
+describe('losses in the first sample are reported, and no all-clear', () => {
+  test('judge sockets in unreadable lines by the last sample only', async () => {
     const whole = Array.from({ length: 7 }, (_, index) => tcp(500 + index)).join('\n');
     const garbage = 'tcp ESTAB not a row\n'.repeat(70);
     const { report, codes } = await answer(new Host([garbage, whole]));
@@ -66,7 +66,7 @@ describe('losses of the first sample are reported, and not treated as all-clear'
     });
   });
 
-  test('and without such evidence it is undecided', async () => {
+  test('leave the result undecided without such evidence', async () => {
     const { report } = await answer(new Host(['udp UNCONN torn', udp(600, 1280)]));
     expect(report).toMatchObject({ complete: false, totals: { stalled: 0, undecided: 1 } });
     expect(report.sockets[0]?.stalled.because).toContain('the first sample is incomplete');
@@ -75,12 +75,12 @@ describe('losses of the first sample are reported, and not treated as all-clear'
     );
   });
 
-  test('a line that is lost in the first sample only, of a host that is idle at the last', async () => {
+  test('include a line missing in the first sample only, of a host idle at the last', async () => {
     const { report } = await answer(new Host(['tcp ESTAB 5000 0 cut', '']));
     expect(report).toMatchObject({ complete: false, totals: { sockets: 0, stalled: 0 } });
   });
 
-  test('unix sockets that claim one inode', async () => {
+  test('include unix sockets that claim one inode', async () => {
     const { report, codes } = await answer(
       new Host([''], [`${unix(700)}\n${unix(700, '@x')}\n`, unix(700)]),
     );
@@ -88,21 +88,21 @@ describe('losses of the first sample are reported, and not treated as all-clear'
     expect(report.complete).toBe(false);
   });
 
-  test('families that ss failed to list', async () => {
+  test('include families that ss failed to list', async () => {
     const failed = new HostError('ss-failed', 'ss failed (SIGKILL)');
     const { report } = await answer(new Host([''], [''], [failed, '']));
     expect(report.complete).toBe(false);
     expect(report.warnings[0]?.message).toMatch(/^ss failed 1 times/);
   });
 
-  test('tables that it did not know', async () => {
+  test('include tables that it did not support', async () => {
     const host = new Host(['']);
     host.unknown = ['mptcp'];
     expect((await answer(host)).codes).toEqual(['ss-old']);
   });
 });
 
-test('a loss between the samples does not count as a read queue', async () => {
+test('do not count as a queue that was read', async () => {
   const waits = udp(600, 1280);
   for (const at of [1, 2, 3, 4]) {
     const texts = [waits, waits, waits, waits, waits, waits];

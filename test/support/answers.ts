@@ -4,7 +4,7 @@ import { KdumpMemError } from '../../src/base/errors.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { TaskReader } from '../../src/walk/tasks/tasks.js';
 
-/** Every answer about sockets that a kernel gives, as text: of each process, and the census. */
+/** All answers about the sockets of a kernel, as text: of each process, and the census. */
 export function answers(kernel: Kernel): { processes: string[]; census: string } {
   const { engine: _, ...facts } = kernel.facts;
   const processes = [...new TaskReader(kernel).processes()].map(({ pid }) => {

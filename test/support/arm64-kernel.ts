@@ -7,34 +7,34 @@ import { SparseMemory } from './page-tables.js';
 import { vmcoreinfoText } from './vmcoreinfo.js';
 
 export interface Arm64KernelOptions extends Arm64Shape {
-  /** The linear map is in the upper half of the kernel's addresses, as before 5.4. */
+  /** Whether the linear map is in the upper half of the kernel's addresses, as before 5.4. */
   readonly upperHalf?: boolean;
-  /** Physical address that memory begins at. */
+  /** Physical address of the start of memory. */
   readonly ram?: number;
-  /** VMCOREINFO's own words take the place of what is true. */
+  /** Entries of VMCOREINFO that replace the correct ones. */
   readonly numbers?: Readonly<Record<string, bigint>>;
   /** Keys of VMCOREINFO that are left out. */
   readonly without?: readonly string[];
-  /** What the dump's headers say. */
+  /** Machine in the headers of the dump. */
   readonly machine?: string | undefined;
-  /** VMCOREINFO leads to sections of memory, which say again where the struct pages are. */
+  /** Whether VMCOREINFO leads to memory sections, which locate the struct pages a second time. */
   readonly sections?: boolean;
-  /** Bits of an address that pointer authentication signs. */
+  /** Address bits that pointer authentication signs. */
   readonly signature?: bigint;
 }
 
-/** A kernel for arm64 with 64 MiB of memory, made of nothing but what openNative looks at. */
+/** A synthetic arm64 kernel with 64 MiB of memory, which contains only what openNative reads. */
 export interface Arm64Kernel {
   readonly image: MemoryImage;
   readonly memory: SparseMemory;
   readonly symbols: readonly KernelSymbol[];
-  /** Virtual address of a physical one in the linear map. */
+  /** Returns the virtual address of a physical one in the linear map. */
   linear(physical: number): bigint;
-  /** The `struct page` of a page frame. */
+  /** Returns the `struct page` of a page frame. */
   page(frame: number): bigint;
   readonly ram: number;
   readonly text: bigint;
-  /** Two pages that lie backwards in memory, each filled with its own number: 1, 2. */
+  /** Two pages in reverse physical order, each filled with its own number: 1, 2. */
   readonly vmalloc: bigint;
 }
 
@@ -47,11 +47,11 @@ export function arm64Kernel(options: Arm64KernelOptions): Arm64Kernel {
   const memory = new SparseMemory();
   const linearStart = top - (1n << BigInt(upperHalf ? bits - 1 : bits));
   const linear = (physical: number): bigint => linearStart + BigInt(physical - ram);
-  // The kernel counts from where the map would begin if all bits that it was built for were in use.
+  // The kernel counts from the start that the map would have if all bits of the build were in use.
   const physOffset =
     BigInt(ram) - ((1n << BigInt(upperHalf ? bits : built)) - (1n << BigInt(bits)));
 
-  // The image, in the middle of what is left, moved by KASLR to a multiple of 64 KiB.
+  // The image, in the middle of the remaining space, moved by KASLR to a multiple of 64 KiB.
   const text = top - (1n << BigInt(bits - 2)) + 0x13_0000n;
   const imageAt = ram + 8 * MIB;
   const voffset = text - BigInt(imageAt);
@@ -66,7 +66,7 @@ export function arm64Kernel(options: Arm64KernelOptions): Arm64Kernel {
     const executable = into < 2 * MIB;
     tables.map(at(into), BigInt(imageAt + into), 0, { writable: into >= 4 * MIB, executable });
   }
-  // The linear map: by blocks where the addresses allow it.
+  // The linear map, by blocks if the addresses allow it.
   const block = blockBytes(options, 1);
   const useBlocks =
     ram % block === 0 && linearStart % BigInt(block) === 0n && block <= ARM64_MEMORY;
@@ -152,7 +152,7 @@ export function arm64Kernel(options: Arm64KernelOptions): Arm64Kernel {
   const hexNumbers = {
     kimage_voffset: voffset,
     PHYS_OFFSET: BigInt.asUintN(64, physOffset),
-    // Of the page frame that PHYS_OFFSET is in, which can be far below 0.
+    // The page frame of PHYS_OFFSET, which can be far below 0.
     VMEMMAP_START: BigInt.asUintN(
       64,
       vmemmap - (BigInt(firstFrame) - physOffset / BigInt(page)) * BigInt(stride),

@@ -1,36 +1,36 @@
 import type { SparseMemory } from './page-tables.js';
 
-/** The shape of a kernel's page tables, in the words of the Arm manual. */
+/** The shape of a kernel's page tables, in the terms of the Arm manual. */
 export interface Arm64Shape {
   /** Bytes of a page: the granule. */
   readonly page: 4096 | 16_384 | 65_536;
-  /** Bits that the tables translate (64 − T1SZ). */
+  /** Address bits that the tables translate (64 − T1SZ). */
   readonly bits: number;
-  /** Bits that the kernel was built for; as many as it uses unless told. */
+  /** Address bits of the build; by default as many as are in use. */
   readonly built?: number;
 }
 
-/** How many bytes an entry maps on each level above the lowest: 1, 2, 3 … */
+/** Bytes that an entry maps on each level above the lowest: 1, 2, 3 … */
 export function blockBytes({ page }: Arm64Shape, level: number): number {
   return page * (page / 8) ** level;
 }
 
 const VALID = 1n;
 const TABLE = 2n;
-/** Access flag, and inner shareable where those two bits are no part of an address. */
+/** Access flag, and inner shareable if those two bits are not part of an address. */
 const ACCESSED = 1n << 10n;
 const SHAREABLE = 3n << 8n;
 const READ_ONLY = 1n << 7n;
 const NOT_GLOBAL = 1n << 11n;
 const DIRTY = 1n << 51n;
 const PRIVILEGED_NO_EXECUTE = 1n << 53n;
-/** Guarded page, contiguous, for software: must not be taken for part of an address. */
+/** Guarded page, contiguous, and software bits: must not be read as part of an address. */
 const ATTRIBUTES = (1n << 50n) | (1n << 52n) | (0xfn << 55n);
-/** Linux: of a page that is nobody’s to count (PTE_SPECIAL). */
+/** Linux: a page that is not reference-counted (PTE_SPECIAL). */
 const SPECIAL = 1n << 56n;
-/** Of a block: nT (FEAT_BBM). */
+/** For a block: nT (FEAT_BBM). */
 const NO_TRANSLATION = 1n << 16n;
-/** Of a table: bits that are ignored, and what it lets its entries do (PXNTable and such). */
+/** For a table: ignored bits, and the limits for its entries (PXNTable and others). */
 const TABLE_ATTRIBUTES = (0x1fn << 59n) | (0x7fn << 52n) | (3n << 10n) | (0x3fn << 2n);
 
 /** Writes arm64 page tables (Arm ARM D8.3, VMSAv8-64 descriptors). */
@@ -41,13 +41,13 @@ export class Arm64TableWriter {
   readonly #levels: number;
   #next: number;
 
-  /** @param root where the top table lies; further ones come behind it, page by page */
+  /** @param root address of the top table; the others follow it page by page */
   constructor(memory: SparseMemory, root: number, shape: Arm64Shape) {
     this.#memory = memory;
     this.#shape = shape;
     this.root = root;
     this.#next = root + shape.page;
-    // A level for each time that the bits above the page fill a table once more.
+    // One level for each time that the bits above the page fill a table.
     let levels = 1;
     while (blockBytes(shape, levels) < 2 ** shape.bits) levels++;
     this.#levels = levels;
@@ -59,7 +59,7 @@ export class Arm64TableWriter {
   }
 
   /**
-   * Maps what one entry of a level maps (0: a page); both addresses are aligned to it.
+   * Maps the range of one entry on a level (0: a page); both addresses are aligned to it.
    *
    * @returns physical address of the entry
    */
@@ -107,7 +107,7 @@ export class Arm64TableWriter {
     return table + Number((virtual / span) % most) * 8;
   }
 
-  /** LPA2: 52-bit addresses with pages of 4 and 16 KiB, whose tables then reach over 48 bits. */
+  /** LPA2: 52-bit addresses with pages of 4 and 16 KiB, whose tables then cover more than 48 bits. */
   get wide(): boolean {
     return this.#shape.page < 65_536 && this.#shape.bits > 48;
   }

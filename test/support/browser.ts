@@ -7,21 +7,21 @@ import { z } from 'zod';
 
 const box = z.object({ left: z.number(), top: z.number(), width: z.number(), height: z.number() });
 
-/** What Chromium shows of a page (test/browser/look.mjs). */
+/** How Chromium renders a page (test/browser/look.mjs). */
 const seenSchema = z.object({
-  /** Of the console, errors, and dialogs. */
+  /** Console messages, errors, and dialogs. */
   messages: z.array(z.string()),
-  /** Besides the page itself. */
+  /** Requests besides the page itself. */
   requests: z.array(z.string()),
   views: z.array(
     z.object({
       scheme: z.enum(['light', 'dark']),
       width: z.number(),
       picture: z.string(),
-      /** Pixels that the page is wider than the window. */
+      /** Pixels by which the page is wider than the window. */
       overflow: z.number(),
       ground: z.string(),
-      /** Lines of cells that are shown, and those of them that stick out of their cell. */
+      /** Lines of visible cells, and those that overflow their cell. */
       labels: z.number(),
       clipped: z.array(z.string()),
       lists: z.array(
@@ -53,7 +53,7 @@ export type Seen = z.infer<typeof seenSchema>;
 
 const LOOK = fileURLToPath(new URL('../browser/look.mjs', import.meta.url));
 
-/** Shows pages in Chromium, by name. Screenshots go to KDUMP_MEM_PICTURES, if that is set. */
+/** Renders pages in Chromium, by name. Screenshots go to KDUMP_MEM_PICTURES if it is set. */
 export async function lookAt<Name extends string>(
   pages: Readonly<Record<Name, string>>,
 ): Promise<Record<Name, Seen>> {

@@ -1,4 +1,4 @@
-/** A member as a test writes it: bits from the start; `bits` makes it a bitfield. */
+/** A member as a test declares it, in bits from the start; `bits` makes it a bitfield. */
 export interface WrittenMember {
   readonly name: string;
   readonly type: number;
@@ -6,7 +6,7 @@ export interface WrittenMember {
   readonly bits?: number;
 }
 
-/** Writes BTF type by type (include/uapi/linux/btf.h). Every method gives the new type's id. */
+/** Writes BTF type by type (include/uapi/linux/btf.h). Every method returns the id of the new type. */
 export class BtfWriter {
   readonly #words: number[] = [];
   readonly #stringsStart: number;
@@ -15,7 +15,7 @@ export class BtfWriter {
   #stringBytes: number[] = [];
   #next: number;
 
-  /** @param base the kernel's writer, to write a module's types on */
+  /** @param base writer of the kernel's types, to append a module's types to */
   constructor(base?: BtfWriter) {
     this.#next = base ? base.#next : 1;
     this.#stringsStart = base ? base.#stringsStart + base.#stringBytes.length : 0;
@@ -42,7 +42,7 @@ export class BtfWriter {
     return at;
   }
 
-  /** A type of any kind, as it is. */
+  /** Adds a type of any kind, unchanged. */
   raw(
     name: string,
     kind: number,
@@ -56,7 +56,7 @@ export class BtfWriter {
     return this.#next++;
   }
 
-  /** `bits` and `shift`: the old way to write a bitfield's type. */
+  /** `bits` and `shift`: the old encoding of a bitfield's type. */
   int(
     name: string,
     size: number,
@@ -143,7 +143,7 @@ export class BtfWriter {
     return this.raw(name, 15, variables.length, false, size, extra);
   }
 
-  /** The blob. `headerBytes` over 24 is what a later kernel may append. */
+  /** Returns the blob. A later kernel may extend the header: `headerBytes` over 24. */
   build({ headerBytes = 24 } = {}): Uint8Array {
     const types = this.#words.length * 4;
     const bytes = new Uint8Array(headerBytes + types + this.#stringBytes.length);

@@ -1,7 +1,7 @@
-/** The files of a capture, in their order. */
+/** The files of a capture, in order. */
 export type CapturedEntries = [string, string][];
 
-/** What may happen to one file: all files after it, null where it changes nothing. */
+/** Damage to one file: returns all files after it, or null if nothing changes. */
 export const DAMAGES: Record<
   string,
   (files: CapturedEntries, index: number) => CapturedEntries | null

@@ -21,7 +21,7 @@ const states = (pid: number, switches: number) =>
     '',
   ].join('\n');
 
-/** The files of a capture with two namespaces, as the script writes them; what waits in them is given. */
+/** The files of a capture with two namespaces, in the script's format, with these queues. */
 export function captureFiles(rows: {
   readonly inet: readonly [string, string];
   readonly unix?: readonly [string, string];
@@ -66,7 +66,7 @@ export function captureFiles(rows: {
   return files;
 }
 
-/** The manifest of these files, by the cksum of this machine. */
+/** The manifest of these files, made by the local cksum. */
 export function manifestOf(files: ReadonlyMap<string, string>): string {
   const lines = [...files].map(([name, content]) => {
     const [sum, size] = execFileSync('cksum', { input: content, encoding: 'utf8' }).split(/\s/);
@@ -75,7 +75,7 @@ export function manifestOf(files: ReadonlyMap<string, string>): string {
   return `${lines.join('')}whole ${lines.length}\n`;
 }
 
-/** A tar archive of them, in this order. */
+/** A tar archive of these files, in this order. */
 export function captureTar(files: Iterable<readonly [string, string]>): Buffer {
   return tarOf(
     ...[...files].map(([name, content]) => tarEntry(`skcheck-capture/${name}`, content)),

@@ -4,7 +4,7 @@ import { execa } from 'execa';
 
 const DIST = fileURLToPath(new URL('../../dist/bin/', import.meta.url));
 
-/** What a command printed, and its exit status. */
+/** Output of a command, and its exit status. */
 export interface Ran {
   readonly stdout: string;
   readonly stderr: string;
@@ -18,12 +18,12 @@ export function commandPath(name: 'kdump-mem' | 'skcheck'): string {
   return path;
 }
 
-/** Runs the built `kdump-mem` as a user would, off a terminal. */
+/** Runs the built `kdump-mem` as a user would, without a terminal. */
 export function kdumpMem(...args: readonly string[]): Promise<Ran> {
   return kdumpMemIn(process.cwd(), ...args);
 }
 
-/** The same in another folder, where it may write. */
+/** Runs it in another, writable folder. */
 export async function kdumpMemIn(folder: string, ...args: readonly string[]): Promise<Ran> {
   const { stdout, stderr, exitCode } = await execa(
     process.execPath,

@@ -1,10 +1,10 @@
 import { textOf } from './documents.js';
 
-/** A row of docs/coming-from.md: commands of crash, and what the page has for them. */
+/** A row of docs/coming-from.md: commands of crash, and their equivalents. */
 export interface CrashRow {
   readonly crash: readonly string[];
   readonly here: string;
-  /** Command lines of kdump-mem in that cell, without the program's name. */
+  /** Command lines of kdump-mem in that cell, without the program name. */
   readonly commands: readonly string[];
 }
 
@@ -25,7 +25,7 @@ export function crashRows(): CrashRow[] {
     });
 }
 
-/** Returns the words of a command line, with values for its placeholders. */
+/** Returns the words of a command line, with values in place of its placeholders. */
 export function wordsOf(command: string, values: Readonly<Record<string, string>>): string[] {
   return command.split(' ').map((word) => values[word] ?? word);
 }

@@ -7,7 +7,7 @@ const fileOf = (name: string) => new URL(`${name}/command.ts`, APP);
 /** kdump-mem's commands: each has a folder of src/app with a command.ts. */
 export const COMMAND_NAMES = readdirSync(APP).filter((name) => existsSync(fileOf(name)));
 
-/** They as they are declared, with their options. */
+/** Declarations of the commands, with their options. */
 export async function commands(): Promise<readonly Command[]> {
   const program = new Command();
   for (const name of COMMAND_NAMES) {

@@ -1,15 +1,15 @@
 import { ReadError } from '../../src/base/errors.js';
 import type { MemoryImage, PhysicalRange } from '../../src/kernel/native/image/image.js';
 
-/** Bytes that stand at a physical address instead of what is there; none for memory that is missing. */
+/** Replacement bytes at a physical address; undefined for missing memory. */
 export interface PhysicalPatch {
   readonly at: number;
   readonly bytes: Uint8Array | undefined;
-  /** Bytes that are missing. */
+  /** Number of missing bytes. */
   readonly length?: number;
 }
 
-/** An image some of whose physical memory is damaged, below all that reads page tables. */
+/** An image with damaged physical memory, below everything that reads page tables. */
 export function damagedImage(
   image: MemoryImage,
   patches: readonly PhysicalPatch[],
@@ -41,7 +41,7 @@ export function damagedImage(
   };
 }
 
-/** What an image was asked for, by physical address. */
+/** The reads of an image, by physical address. */
 export function recordedImage(image: MemoryImage, ranges: PhysicalRange[]): MemoryImage {
   return {
     ...damagedImage(image, []),

@@ -2,13 +2,13 @@ import { ReadError, type ReadErrorCode } from '../../src/base/errors.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { kernelReading } from './kernel-reading.js';
 
-/** Bytes that stand in memory instead of what is there. */
+/** Replacement bytes in memory. */
 export interface Patch {
   readonly address: bigint;
   readonly bytes: Uint8Array;
 }
 
-/** Memory that cannot be read. */
+/** Unreadable memory. */
 export interface Denial {
   readonly address: bigint;
   readonly length: number;
@@ -23,8 +23,8 @@ export interface Damage {
 export const UNDAMAGED: Damage = { patches: [], denials: [] };
 
 /**
- * A kernel some of whose memory is damaged: damage that lies in decompressed pages, as every reader
- * above sees it. Tells what was read of it.
+ * A kernel with damaged memory: the damage is in decompressed pages, where every reader above sees it.
+ * Reports the reads of it.
  */
 export function damagedKernel<K extends Kernel>(
   kernel: K,

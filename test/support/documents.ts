@@ -15,8 +15,8 @@ export const textOf = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 const BLOCK = /^```(\w*)\n(.*?)^```$/gms;
 
 /**
- * Command lines of a document: all of blocks that are shell; of others those after `$ `, and those that begin with one of
- * our commands, up to two spaces, behind which its purpose stands; and code in a line that begins with one.
+ * Command lines of a document: all lines of shell blocks; in other blocks, lines after `$ ` and lines that begin
+ * with one of our commands, up to two spaces, which precede its purpose; and inline code that begins with one.
  */
 export function commandLines(text: string): string[] {
   const blocks = [...text.matchAll(BLOCK)].flatMap(([, kind, block = '']) => {

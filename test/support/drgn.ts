@@ -2,14 +2,14 @@ import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { type GuestKernel, labKernel, labTool } from './lab.js';
 
-/** Half a minute for the longest where nothing else runs; a busy machine takes many times as long. */
+/** Half a minute for the longest script on an idle machine; a busy machine takes many times as long. */
 export const DRGN_MS = 600_000;
 
 const LAB_PARTS = fileURLToPath(new URL('../../scripts/lab-parts', import.meta.url));
 
 /**
- * What a script prints as JSON, run by drgn over a dump with its kernel's debug information;
- * $LAB_PARTS is where it finds the lab's own.
+ * The JSON output of a script that drgn runs on a dump with the kernel's debug information;
+ * $LAB_PARTS is the folder with the lab's modules.
  */
 export function drgnJson<T>(
   core: string,

@@ -4,24 +4,24 @@ import { flatten } from './dump/extents.js';
 import { DumpDirectory } from './dump/file.js';
 import { FIXTURES, fixture } from './fixtures.js';
 
-/** How many dumps of each kind a tree has. */
+/** Number of dumps of each kind in a tree. */
 export interface Planted {
-  /** Whole: copies of the fixtures. */
+  /** Complete: copies of the fixtures. */
   readonly whole?: number;
-  /** The same as flattened streams. */
+  /** Complete dumps as flattened streams. */
   readonly flattened?: number;
-  /** The same, cut off somewhere. */
+  /** Dumps that are truncated at a random place. */
   readonly cut?: number;
-  /** The same with some bytes of their headers changed. */
+  /** Dumps with some changed header bytes. */
   readonly damaged?: number;
   readonly empty?: number;
-  /** Files of text, that are named as dumps are. */
+  /** Text files that are named like dumps. */
   readonly texts?: number;
 }
 
-/** A tree of dumps, a folder for each as kdump makes them, with what lies beside dumps in such trees. */
+/** A tree of dumps, with a folder for each as kdump makes them, and the files usually next to dumps. */
 export class DumpTree extends DumpDirectory {
-  /** Where each dump lies, in the order in which it is looked at. */
+  /** Paths of the dumps, in the order in which they are read. */
   readonly dumps: readonly string[];
 
   constructor({ whole = 0, flattened = 0, cut = 0, damaged = 0, empty = 0, texts = 0 }: Planted) {
@@ -43,7 +43,7 @@ export class DumpTree extends DumpDirectory {
     };
     const fixtureOf = (index: number): Buffer =>
       readFileSync(fixture(FIXTURES[index % FIXTURES.length]!).vmcore);
-    // Two names of one file are two dumps, and take the disk's room of one.
+    // Two names of one file are two dumps, but use disk space only once.
     for (let index = 0; index < whole; index++) {
       const path = folder('whole', index);
       if (index < FIXTURES.length) writeFileSync(path, fixtureOf(index));
@@ -60,11 +60,11 @@ export class DumpTree extends DumpDirectory {
   }
 }
 
-/** Changes bytes that the header, the sub-header or the first descriptors are made of. */
+/** Changes bytes in the header, the sub-header or the first descriptors. */
 function damage(bytes: Buffer, index: number): Buffer {
   for (let step = 0; step < 8; step++) {
     const at = (index * 131 + step * 997) % 9000;
-    // The magic stays: without it this is another file.
+    // The magic stays: without it, the file would not be a dump.
     if (at >= 8) bytes[at] = (bytes[at]! + 1 + index) & 0xff;
   }
   return bytes;

@@ -10,7 +10,7 @@ export interface WrittenSection {
   readonly link?: number;
 }
 
-/** An ELF64 file with sections, such as a vmlinux. Section 0 is the empty one; names come last. */
+/** An ELF64 file with sections, such as a vmlinux. Section 0 is empty; the section names come last. */
 export function writeElfFile(sections: readonly WrittenSection[]): Uint8Array {
   const all: WrittenSection[] = [
     { name: '', type: 0, bytes: new Uint8Array(0) },

@@ -4,18 +4,18 @@ import type { OracleFigures, OracleSocket } from './lab.js';
 type SocketJson = SkbProcessJson['sockets'][number];
 type FiguresJson = SocketJson['total'];
 
-/** A socket of ours as drgn's oracle tells it: everything that both know. */
+/** A socket of an answer in the oracle's form, with everything that both report. */
 export function asOracle({
   socket,
   queues,
   total,
 }: Pick<SocketJson, 'socket' | 'queues' | 'total'>) {
-  // The kernel's protocols of unix sockets have names; drgn's walk gives the number, always 0.
+  // Protocols of unix sockets have names in the kernel; drgn reports the number, which is always 0.
   const protocol = socket.family === 'AF_UNIX' ? '0' : socket.protocol;
   return { socket: { ...socket, protocol }, queues, total };
 }
 
-/** The same part of what the oracle tells. */
+/** The same fields in the oracle's output. */
 export function fromOracle(oracle: OracleSocket) {
   const { file, sock, inode, family, type, state, local, peer, netns } = oracle;
   const protocol = family === 'AF_UNIX' ? '0' : oracle.protocol;
@@ -41,7 +41,7 @@ export function fromOracle(oracle: OracleSocket) {
   };
 }
 
-/** `10.0.2.15:9001`, `[::1]:80`: the address and the port; those of other families have neither. */
+/** `10.0.2.15:9001`, `[::1]:80`: address and port, which other families do not have. */
 function apart(end: string | null, address: string, port: string, family: string) {
   const found = family.startsWith('AF_INET') && end !== null ? /^(.*):(\d+)$/.exec(end) : null;
   return {

@@ -7,7 +7,7 @@ import { asOracle, fromOracle } from './expected.js';
 import type { LabDump, Role } from './lab.js';
 import { commOf, expectTruth } from './truth.js';
 
-/** Each socket, through each process that holds it. */
+/** Each socket, once for each process that holds it. */
 export function compareWithOracle(kernel: Kernel, { oracle }: Pick<LabDump, 'oracle'>): void {
   const answers = new Map<number, ReturnType<typeof skbProcessJson>>();
   const answerOf = (pid: number) => {
@@ -33,7 +33,7 @@ export function compareWithOracle(kernel: Kernel, { oracle }: Pick<LabDump, 'ora
   }
 }
 
-/** What the processes asked their own kernel just before the dump. */
+/** Answers of the guest's own kernel to its processes, just before the dump. */
 export function compareWithGuest(kernel: Kernel, { truth }: Pick<LabDump, 'truth'>): void {
   for (const role of truth.roles.filter(({ kind }) => kind === 'socket')) {
     const answer = skbJson(accountFd(kernel, role.pid, role.fd));
@@ -44,12 +44,12 @@ export function compareWithGuest(kernel: Kernel, { truth }: Pick<LabDump, 'truth
   }
 }
 
-/** What waits at these, or in their messages, goes with them. */
+/** Sockets that wait in these queues, or in their messages, are freed with them. */
 const KEEPERS = ['listener', 'unix-listener', 'rights', 'own-rights', 'nested-rights'];
 
 /**
- * A kill gives back nothing of what another process has open, whatever dup and threads do. What
- * nobody has read goes at once; what nobody has acknowledged stays a while.
+ * A kill frees nothing that another process has open, whatever dup and threads do. Unread data
+ * is freed immediately; unacknowledged data stays for a while.
  */
 function expectKill(role: Role, answer: SkbJson): void {
   const { freedIfKilled, total, exclusiveBytes, queues } = answer;
@@ -63,7 +63,7 @@ function expectKill(role: Role, answer: SkbJson): void {
     expect(freedIfKilled?.low, role.name).toBeGreaterThanOrEqual(exclusiveBytes);
     return;
   }
-  // A driver's page pool keeps what it has room for: surely what nobody else has a part of.
+  // The page pool of a driver keeps pages as long as it has room: only pages that nothing else shares are certain.
   const kept = freedIfKilled?.keptByPools ?? { low: 0, high: 0 };
   expect(freedIfKilled?.high, role.name).toBeLessThanOrEqual(total.pinnedBytes - kept.low);
   expect(freedIfKilled?.high, role.name).toBeGreaterThanOrEqual(

@@ -3,7 +3,7 @@ import type { Damage } from './damaged-kernel.js';
 import { type FixtureName, fixture } from './fixtures.js';
 import { littleEndian } from './little-endian.js';
 
-/** A fixture's dump, opened, with what a test of a walker needs to find its way and to damage it. */
+/** An opened fixture dump, with helpers for tests of walkers to find objects and to damage them. */
 export function fixtureKernel(name: FixtureName) {
   const { vmcore, truth } = fixture(name);
   const kernel = openNative({ files: [vmcore] });
@@ -16,9 +16,9 @@ export function fixtureKernel(name: FixtureName) {
     kernel,
     truth,
     offset,
-    /** The pointer at an address. */
+    /** Reads the pointer at an address. */
     pointer: (address: bigint) => kernel.read(address, 8).getBigUint64(0, true),
-    /** Memory that holds another value in a member of the object at an address. */
+    /** Memory with another value in a member of the object at an address. */
     with: (object: bigint, type: string, path: string, value: bigint, bytes: number): Damage => ({
       patches: [{ address: object + offset(type, path), bytes: littleEndian(value, bytes) }],
       denials: [],

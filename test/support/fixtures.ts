@@ -2,20 +2,20 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { OracleSocket, Role, Truth } from './lab.js';
 
-/** Kernels of which fixtures/dumps has a small real dump. */
+/** Kernels with a small real dump in fixtures/dumps. */
 export const FIXTURES = [
   '5.10',
   '6.1',
   '6.12',
   'newest',
-  // Pages of 4 KiB, and a table of symbols that has functions only.
+  // Pages of 4 KiB, and a symbol table with functions only.
   '6.1-arm64',
   // Pages of 16 KiB.
   '6.12-arm64-16k',
 ] as const;
 export type FixtureName = (typeof FIXTURES)[number];
 
-/** What the guest and drgn say of a fixture; `scripts/fixture-truth.mjs` writes it. */
+/** Records of the guest and of drgn about a fixture; `scripts/fixture-truth.mjs` writes them. */
 export interface FixtureTruth {
   readonly release: string;
   readonly pageSize: number;
@@ -26,7 +26,7 @@ export interface FixtureTruth {
 
 const FOLDER = fileURLToPath(new URL('../../fixtures/dumps/', import.meta.url));
 
-/** A small real dump, cut by `kdump-mem extract`: `scripts/fixtures` makes it again. */
+/** A small real dump, cut by `kdump-mem extract`; `scripts/fixtures` regenerates it. */
 export function fixture(name: FixtureName): {
   readonly vmcore: string;
   readonly truth: FixtureTruth;
@@ -35,7 +35,7 @@ export function fixture(name: FixtureName): {
   return { vmcore: `${FOLDER}${name}.vmcore`, truth };
 }
 
-/** What drgn and the guest said of the incident; `scripts/incident-truth.mjs` writes it. Bytes. */
+/** Records of drgn and of the guest about the incident, in bytes; `scripts/incident-truth.mjs` writes them. */
 export interface IncidentTruth {
   readonly release: string;
   /** The process that does not read. */
@@ -48,12 +48,12 @@ export interface IncidentTruth {
     readonly pages: number;
     readonly pinnedBytes: number;
   };
-  /** Shortly before it stopped. */
+  /** Shortly before it stopped reading. */
   readonly slabBytes: number;
   readonly tcpMemBytes: number;
 }
 
-/** The incident that README asks about: a dump that has what every command reads. */
+/** The incident of the README: a dump with everything that each command reads. */
 export function incident(): { readonly vmcore: string; readonly truth: IncidentTruth } {
   const path = fileURLToPath(new URL('../../fixtures/incident', import.meta.url));
   const truth = JSON.parse(readFileSync(`${path}.json`, 'utf8')) as IncidentTruth;

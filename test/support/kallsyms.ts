@@ -2,26 +2,26 @@ import type { AddressEncoding } from '../../src/kernel/native/kallsyms/tables.js
 import type { KernelSymbol } from '../../src/kernel/native/symbols.js';
 
 /**
- * The orders in which scripts/kallsyms.c has written its tables: `old` up to 6.1, with 8 bytes for the number and
- * each marker up to 4.19 (`oldest`); `between` 6.2 and 6.3 (and backports to 6.1), `new` since 6.4.
+ * The orders in which scripts/kallsyms.c writes its tables: `old` up to 6.1, with 8 bytes for the number and
+ * each marker up to 4.19 (`oldest`); `between` for 6.2 and 6.3 (and backports to 6.1), `new` since 6.4.
  */
 export type KallsymsOrder = 'oldest' | 'old' | 'between' | 'new';
 
 export interface WrittenKallsyms {
   readonly bytes: Uint8Array;
-  /** Bytes from the start, of each table by its symbol's name. */
+  /** Byte offset of each table by the name of its symbol. */
   readonly tables: Readonly<Record<string, number>>;
 }
 
-/** Longest token that is made. */
+/** Maximum length of a token. */
 const PAIRS = 96;
 
 /**
- * Writes the tables of kallsyms for symbols in order of address. Names are compressed with frequent
- * pairs of characters: not as well as the kernel does it, but in the same form.
+ * Writes the tables of kallsyms for symbols in address order. Names are compressed with frequent
+ * pairs of characters: less well than the kernel does, but in the same format.
  *
- * @param at virtual address at which the tables will lie, a multiple of 8
- * @param orderedBy what `kallsyms_seqs_of_names` goes by
+ * @param at virtual address of the tables, a multiple of 8
+ * @param orderedBy sort key of `kallsyms_seqs_of_names`
  */
 export function writeKallsyms(
   symbols: readonly KernelSymbol[],
@@ -94,7 +94,7 @@ export function writeKallsyms(
   return { bytes: Uint8Array.from(bytes), tables };
 }
 
-/** Characters in use stand for themselves; free codes for the commonest pairs. */
+/** Characters in use encode themselves; free codes encode the most frequent pairs. */
 function makeTokens(symbols: readonly KernelSymbol[]): string[] {
   const counts = new Map<string, number>();
   const used = new Set('0123456789');
@@ -135,7 +135,7 @@ function encodeAddress(address: bigint, encoding: AddressEncoding, base: bigint)
     case 'place':
       return little(address - base, 4);
     case 'relative-percpu':
-      // Per-CPU symbols have small addresses, and are written as they are.
+      // Per-CPU symbols have small addresses, which are written unchanged.
       return little(address < 1n << 63n ? address : base - 1n - address, 4);
   }
 }

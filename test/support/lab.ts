@@ -2,15 +2,15 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** Kernels of the lab; `newest` is whatever Debian's newest suite has. */
+/** Kernels of the lab; `newest` is the kernel of Debian's newest suite. */
 export const LAB_KERNELS = ['5.10', '6.1', '6.12', 'newest'] as const;
-/** `scripts/test kernels`: slow tests run on every kernel, and not on one or two. */
+/** `scripts/test kernels`: slow tests run on every kernel instead of one or two. */
 export const ALL_KERNELS = process.env.KDUMP_MEM_TEST_KERNELS === 'all';
-/** Kernels of comparisons that take long. */
+/** Kernels for comparisons that take long. */
 export const SLOW_TESTS_KERNELS: readonly (typeof LAB_KERNELS)[number][] = ALL_KERNELS
   ? LAB_KERNELS
   : ['6.1', 'newest'];
-/** The same for arm64: with pages of 4 KiB, or of 16. */
+/** Kernels for arm64, with 4 KiB or 16 KiB pages. */
 export const LAB_ARM64_KERNELS = [
   '6.12-arm64-16k',
   '6.12-arm64',
@@ -18,15 +18,15 @@ export const LAB_ARM64_KERNELS = [
   'newest-arm64',
 ] as const;
 export type LabKernel = (typeof LAB_KERNELS)[number] | (typeof LAB_ARM64_KERNELS)[number];
-/** Of guests that are not dumped: also the one of scripts/lab-parts/own-kernel.mjs. */
+/** Kernels of guests without a dump, including the one of scripts/lab-parts/own-kernel.mjs. */
 export type GuestKernel = LabKernel | 'newest-profiled';
 
-/** Kernels whose /proc/vmcore makedumpfile does not understand: the lab copies it. */
+/** Kernels whose /proc/vmcore makedumpfile does not support: the lab copies it. */
 export type LabOnlyCopied = Exclude<(typeof LAB_ARM64_KERNELS)[number], '6.1-arm64'>;
 
-/** Dumps of a paused guest by QEMU; what follows the kernel's name is what sets it apart. */
+/** Dumps of a paused guest by QEMU; the suffix of the kernel's name describes the variant. */
 export const LAB_DUMPS = [...LAB_KERNELS, '6.1-la57'] as const;
-/** On arm64; `-max` has pointer authentication and 52-bit addresses. */
+/** Variants for arm64; `-max` has pointer authentication and 52-bit addresses. */
 export type LabArm64DumpName =
   | (typeof LAB_ARM64_KERNELS)[number]
   | `${(typeof LAB_ARM64_KERNELS)[number]}-max`;
@@ -35,41 +35,41 @@ export type LabDumpName =
   | `${(typeof LAB_KERNELS)[number]}-${'la57' | 'numa' | '4g'}`
   | LabArm64DumpName;
 
-/** What makedumpfile makes of one kdump; more than one file for `split`. */
+/** Formats that makedumpfile creates from one kdump; `split` has several files. */
 export const KDUMP_FORMATS = {
   'lzo-d31': ['lzo-d31.vmcore'],
   'zlib-d31': ['zlib-d31.vmcore'],
   'zstd-d31': ['zstd-d31.vmcore'],
-  /** Not compressed. */
+  /** Uncompressed. */
   'raw-d31': ['raw-d31.vmcore'],
   'flattened-d31': ['flattened-d31.vmcore'],
   'elf-d31': ['elf-d31.vmcore'],
   'split-d31': ['split-d31.vmcore.1', 'split-d31.vmcore.2', 'split-d31.vmcore.3'],
   'lzo-d17': ['lzo-d17.vmcore'],
   'lzo-d0': ['lzo-d0.vmcore'],
-  /** A copy of /proc/vmcore itself. */
+  /** A copy of /proc/vmcore. */
   elf: ['elf.vmcore'],
 } as const satisfies Record<string, readonly string[]>;
 export type KdumpFormat = keyof typeof KDUMP_FORMATS;
 
-/** Programs in the lab's `bin`, each a wrapper that becomes the program (same pid). */
+/** Programs in the lab's `bin`, each a wrapper that execs the program (same pid). */
 export type LabTool = 'crash' | 'crash-8.0.2' | 'drgn' | 'makedumpfile' | 'python3';
 
-/** A dump of the scenario, with what the guest and drgn say of it. Paths are absolute. */
+/** A dump of the scenario, with the records of the guest and of drgn. Paths are absolute. */
 export interface LabDump {
   readonly kernel: LabKernel;
   readonly folder: string;
-  /** Made by QEMU from one paused guest: the same memory in two formats. */
+  /** Created by QEMU from one paused guest: the same memory in two formats. */
   readonly elf: string;
   readonly kdumpZlib: string;
   readonly truth: Truth;
   readonly oracle: Oracle;
 }
 
-/** A copy of /proc/vmcore, made by a capture kernel after a panic. */
+/** A copy of /proc/vmcore, created by a capture kernel after a panic. */
 export type LabVmcore = Omit<LabDump, 'kdumpZlib'>;
 
-/** A true kdump of the scenario: one panic, many formats. */
+/** A real kdump of the scenario: one panic, many formats. */
 export interface LabKdump extends LabVmcore {
   readonly formats: Readonly<Record<KdumpFormat, readonly string[]>>;
 }
@@ -83,7 +83,7 @@ export interface LabKernelFiles {
   readonly config: string;
 }
 
-/** What the guest's program knew of itself, and what its kernel told user space, before the dump. */
+/** Data that the guest's program knew, and data that its kernel reported to user space, before the dump. */
 export interface Truth {
   readonly release: string;
   readonly pageSize: number;
@@ -92,18 +92,18 @@ export interface Truth {
   readonly hidden: readonly Hidden[];
 }
 
-/** A socket that no process has open. Null: it has none, or it is not known. */
+/** A socket that no process has open. Null if there is none, or if it is unknown. */
 export interface Hidden {
   readonly name: string;
   readonly note: string;
-  /** What keeps it. */
+  /** The reason why it still exists. */
   readonly how: 'scm' | 'accept' | 'orphan' | 'io_uring';
-  /** Of the process that made it. */
+  /** Pid of the process that created it. */
   readonly pid: number;
   readonly inode: number | null;
   /** Inode of the socket in whose queue it waits, in a message or to be accepted. */
   readonly carrier: number | null;
-  /** Payload of the receive queue, and of what waits to be sent. */
+  /** Payload of the receive queue and of the send queue. */
   readonly bytes: number | null;
   readonly unsent: number | null;
   readonly local: string | null;
@@ -115,10 +115,10 @@ export interface Role {
   readonly note: string;
   readonly kind: 'socket' | 'not-a-socket' | 'not-open';
   readonly pid: number;
-  /** One character a byte (latin-1): names can be hostile. */
+  /** One character per byte (latin-1), since names can be hostile. */
   readonly comm: string;
   readonly fd: number;
-  /** Entries and payload bytes of the receive queue by construction; null where not known. */
+  /** Entries and payload bytes of the receive queue by construction; null if unknown. */
   readonly skbs: number | null;
   readonly bytes: number | null;
   readonly outOfOrder: QueueContent;
@@ -126,12 +126,12 @@ export interface Role {
   readonly error: QueueContent;
   /** Bytes that the process has read. */
   readonly consumed: number;
-  /** Threads are told apart by `tid`. */
+  /** Threads are distinguished by `tid`. */
   readonly holders: readonly Holder[];
   readonly socket?: TruthSocket;
 }
 
-/** What is known of a queue by construction; null where it isn't. */
+/** Contents of a queue by construction; null if unknown. */
 export interface QueueContent {
   readonly skbs: number | null;
   readonly bytes: number | null;
@@ -153,7 +153,7 @@ export interface TruthSocket {
   readonly netns: number;
   readonly local: string | null;
   readonly peer: string | null;
-  /** FIONREAD: bytes unread; of UDP, the first datagram's. Null where asking would disturb. */
+  /** FIONREAD: unread bytes; for UDP, those of the first datagram. Null if the call would disturb the socket. */
   readonly unread: number | null;
   /** SIOCOUTQ. */
   readonly unsent: number | null;
@@ -161,7 +161,7 @@ export interface TruthSocket {
 }
 
 /**
- * SO_MEMINFO's nine values: bytes, and `drops`, a count. Timers go on between the question and the
+ * The nine values of SO_MEMINFO: bytes, and `drops`, a count. Timers run between the call and the
  * dump: `drops` of roles stuffed-reader and orphan-reader and `wmemAlloc`, `fwdAlloc` of unacknowledged can be older.
  */
 export interface MemInfo {
@@ -176,7 +176,7 @@ export interface MemInfo {
   readonly drops: number;
 }
 
-/** What drgn finds with the kernel's debug information: every socket that any descriptor leads to. */
+/** Data that drgn finds with the kernel's debug information: every socket that a descriptor leads to. */
 export interface Oracle {
   readonly release: string;
   readonly sockets: readonly OracleSocket[];
@@ -224,18 +224,18 @@ export interface OracleFigures {
   readonly slabSlots: Readonly<Record<string, number>>;
 }
 
-/** A unique allocation that a queue holds. */
+/** A distinct allocation that a queue holds. */
 export interface OraclePage {
   /** Address of the head `struct page`, in hex. */
   readonly page: string;
   readonly pfn: number;
   readonly order: number;
   readonly refcount: number;
-  /** References to it found in this queue. */
+  /** References to it from this queue. */
   readonly references: number;
 }
 
-/** Something of the lab is missing; the message names the step that makes it. */
+/** An error for a missing part of the lab; the message names the step that creates it. */
 export class LabMissing extends Error {
   constructor(path: string, step: string) {
     super(`${path} is missing: run scripts/lab ${step}`);
@@ -245,7 +245,7 @@ export class LabMissing extends Error {
 
 const REPO = fileURLToPath(new URL('../../', import.meta.url));
 
-/** The lab's folder: `.lab` of the repository, or $KDUMP_MEM_LAB. */
+/** The lab's folder: `.lab` in the repository, or $KDUMP_MEM_LAB. */
 export const LAB = process.env.KDUMP_MEM_LAB ?? join(REPO, '.lab');
 
 /** @throws {LabMissing} */
@@ -253,14 +253,14 @@ export function labTool(name: LabTool): string {
   return need(join(LAB, 'bin', name), 'tools');
 }
 
-/** A small Debian of a suite, to install packages in: made by `scripts/lab root SUITE`. */
+/** A small Debian of a suite, to install packages in; `scripts/lab root SUITE` creates it. */
 export function labRoot(suite: string): string {
   const root = join(LAB, 'roots', suite);
   need(join(root, 'ready'), `root ${suite}`);
   return root;
 }
 
-/** Libraries and programs of arm64, below a folder like /. */
+/** Libraries and programs for arm64, in a folder with the layout of /. */
 export function labArm64Tools(): string {
   const root = join(LAB, 'tools-arm64');
   need(join(root, 'ready'), 'tools-arm64');
@@ -291,7 +291,7 @@ export function labDump(name: LabDumpName): LabDump {
   };
 }
 
-/** The dump's zlib pages again with codecs that QEMU lacks. @throws {LabMissing} */
+/** The zlib pages of the dump, recompressed with codecs that QEMU lacks. @throws {LabMissing} */
 export function labRecompressed(name: LabDumpName): { lzo: string; snappy: string } {
   const folder = join(LAB, 'dumps', name);
   const file = (codec: string) => need(join(folder, `kdump-${codec}.vmcore`), `recompress ${name}`);
@@ -323,15 +323,15 @@ export function labKdump(kernel: Exclude<LabKernel, LabOnlyCopied>): LabKdump {
   return { ...copy, formats };
 }
 
-/** makedumpfile's zlib-d31 again with snappy, which Debian's lacks. @throws {LabMissing} */
+/** makedumpfile's zlib-d31, recompressed with snappy, which Debian's build lacks. @throws {LabMissing} */
 export function labKdumpSnappy(kernel: LabKernel): string {
   const path = join(LAB, 'dumps', `${kernel}-kdump`, 'snappy-d31.vmcore');
   return need(path, `recompress ${kernel}-kdump`);
 }
 
 /**
- * The order of the allocation that begins at a page frame, by the guest's own /proc/kpageflags just
- * before the dump: a compound head and its tails. It shares no idea with a walk over `struct page`.
+ * The order of the allocation that begins at a page frame, from the guest's own /proc/kpageflags just
+ * before the dump: a compound head and its tails. It is independent of a walk over `struct page`.
  *
  * @returns pfn → order; undefined for a page inside an allocation.
  * @throws {LabMissing}
@@ -353,14 +353,14 @@ export function labPageOrders(name: LabDumpName): (pfn: number) => number | unde
   };
 }
 
-/** The role of that name; the scenario's source (scripts/lab-parts/guest) lists them. */
+/** The role with that name; the scenario's source (scripts/lab-parts/guest) lists them. */
 export function role(truth: Truth, name: string): Role {
   const found = truth.roles.find((one) => one.name === name);
   if (!found) throw new Error(`the scenario has no role called ${name}`);
   return found;
 }
 
-/** What drgn says of the socket behind a descriptor of a process. */
+/** drgn's record of the socket behind a descriptor of a process. */
 export function oracleSocket(oracle: Oracle, pid: number, fd: number): OracleSocket {
   const found = oracle.sockets.find(({ holders }) =>
     holders.some((holder) => holder.pid === pid && holder.fd === fd),
@@ -369,14 +369,14 @@ export function oracleSocket(oracle: Oracle, pid: number, fd: number): OracleSoc
   return found;
 }
 
-/** The file is the lab's own: its type is taken on trust. */
+/** The file comes from the lab: its type is not checked. */
 function readJson<T>(path: string, step: string): T {
   return JSON.parse(readFileSync(need(path, step), 'utf8')) as T;
 }
 
-/** The kernel that a dump is of. */
+/** The kernel of a dump. */
 export function kernelOf(name: LabDumpName): LabKernel {
-  // Longer names first: 6.12-arm64-max is not of 6.12.
+  // Longer names first: 6.12-arm64-max does not belong to 6.12.
   const found = [...LAB_ARM64_KERNELS, ...LAB_KERNELS].find(
     (kernel) => name === kernel || name.startsWith(`${kernel}-`),
   );

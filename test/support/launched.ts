@@ -4,18 +4,18 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { commandPath } from './cli.js';
 
-/** How a command ended, and whether V8 took the code cache that it was given. */
+/** Exit of a command, and whether V8 accepted the given code cache. */
 export interface Launched {
   readonly status: number | null;
   readonly signal: string | null;
   readonly stdout: string;
   readonly stderr: string;
   readonly code: 'compiled' | 'cached' | 'refused' | undefined;
-  /** Bytes by which the cache that it was given would be larger if made now: functions it lacked. */
+  /** Bytes by which a cache created now would be larger than the given one: functions it lacked. */
   readonly lacked: number;
 }
 
-/** Tells on descriptor 3 what node:vm's Script was given and took. */
+/** Reports the input and the result of node:vm's Script on descriptor 3. */
 const TELL = `
 const vm = require('node:vm');
 const { writeSync } = require('node:fs');
@@ -32,7 +32,7 @@ vm.Script = class extends vm.Script {
 };
 `;
 
-/** A copy of the built commands, away from every node_modules, and a user's home of its own. */
+/** A copy of the built commands, outside every node_modules, and a separate home directory. */
 export class Installed {
   readonly folder = mkdtempSync(join(tmpdir(), 'kdump-mem-launch-'));
   readonly bin = join(this.folder, 'bin');
@@ -50,12 +50,12 @@ export class Installed {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** Names of the files in the cache's folder. */
+  /** Names of the files in the cache folder. */
   kept(): string[] {
     return readdirSync(this.cache).toSorted();
   }
 
-  /** Runs a command in this home, or with other variables. */
+  /** Runs a command with this home, or with other variables. */
   run(
     args: readonly string[],
     { command = 'kdump-mem', env = {}, node = process.execPath, flags = [] }: RunOptions = {},
@@ -76,14 +76,14 @@ interface RunOptions {
   readonly flags?: readonly string[];
 }
 
-/** Runs a program with a descriptor 3 to tell on, until it ends. */
+/** Runs a program with descriptor 3 as its report channel until it exits. */
 export async function launch(
   program: string,
   args: readonly string[],
   env: NodeJS.ProcessEnv,
 ): Promise<Launched> {
   const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe', 'pipe'] });
-  const said = child.stdio.slice(1).map(async (stream) => {
+  const outputs = child.stdio.slice(1).map(async (stream) => {
     let text = '';
     if (stream && 'setEncoding' in stream)
       for await (const piece of stream.setEncoding('utf8')) text += piece;
@@ -93,7 +93,7 @@ export async function launch(
     child.on('error', reject);
     child.on('close', (status, signal) => done({ status, signal }));
   });
-  const [stdout = '', stderr = '', told = ''] = await Promise.all(said);
+  const [stdout = '', stderr = '', told = ''] = await Promise.all(outputs);
   const nothing: Pick<Launched, 'code' | 'lacked'> = { code: undefined, lacked: 0 };
   return { ...(await end), stdout, stderr, ...(told === '' ? nothing : JSON.parse(told)) };
 }

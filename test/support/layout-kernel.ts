@@ -4,7 +4,7 @@ import { Btf } from '../../src/kernel/native/btf/btf.js';
 import { KernelTypes } from '../../src/kernel/native/types.js';
 import { noPages } from './no-pages.js';
 
-/** A kernel of which there are types alone: every symbol is somewhere, and nothing can be read. */
+/** A kernel with types only: every symbol has an address, and nothing is readable. */
 export function layoutKernel(from: Uint8Array | Btf, arch: 'x86_64' | 'arm64'): Kernel {
   const btf = from instanceof Btf ? from : Btf.parse(from);
   const types = new KernelTypes(btf, () => []);

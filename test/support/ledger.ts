@@ -4,7 +4,7 @@ import { outsideQueuesJson } from '../../src/answers/sockets/json.js';
 
 export type LedgerRowJson = SocketsJson['outsideQueues'][number];
 
-/** What is in no socket's queue, by the rows' names, as it is told. */
+/** Memory outside socket queues by row name, as reported. */
 export function ledgerOf({
   outsideQueues,
 }: Pick<CensusWhole, 'outsideQueues'>): Map<string, LedgerRowJson> {

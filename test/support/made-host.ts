@@ -1,23 +1,23 @@
 import { HostError } from '../../src/base/errors.js';
 import type { SnapshotSource } from '../../src/capture/write/source.js';
 
-/** A host that is made up: its files, links and what ss says, by absolute paths. */
+/** A synthetic host: its files, links and the output of ss, by absolute path. */
 export interface MadeHost {
   readonly files: Readonly<Record<string, string>>;
   readonly links?: Readonly<Record<string, string>>;
   readonly ss?: Readonly<Record<'inet' | 'unix' | 'others', string>>;
-  /** Runs before each answer of ss. */
+  /** Called before each run of ss. */
   readonly duringSs?: () => void;
-  /** Files that may not be read. */
+  /** Unreadable files. */
   readonly denied?: readonly string[];
-  /** Files that never answer. */
+  /** Files whose reads never return. */
   readonly stuck?: readonly string[];
   readonly log?: string;
-  /** Milliseconds that each read takes on the host's clock. */
+  /** Milliseconds of the host's clock that each read takes. */
   readonly readMs?: number;
 }
 
-/** A source of it, which notes what was read. */
+/** A source for this host, which records the reads. */
 export function madeSource(host: MadeHost): SnapshotSource & { readonly asked: Set<string> } {
   const { files, links = {}, denied = [], stuck = [], readMs = 0 } = host;
   const asked = new Set<string>();

@@ -3,7 +3,7 @@ import type { Kernel } from '../../src/kernel/kernel.js';
 import type { MemberLayout, StructLayout } from '../../src/kernel/layout.js';
 import { PageMap } from '../../src/kernel/page-map.js';
 
-/** Where members lie, in bytes, how many they have if not 8, and of how many elements if they are arrays. */
+/** Offsets of members in bytes, their size if not 8, and the number of elements of arrays. */
 export type MadeMembers = Readonly<
   Record<
     string,
@@ -14,7 +14,7 @@ export type MadeMembers = Readonly<
   >
 >;
 
-/** A struct as a test writes it down, by the paths that are asked for. */
+/** A struct as a test declares it, by the member paths that are queried. */
 export interface MadeStruct {
   readonly size: number;
   readonly members: MadeMembers;
@@ -24,7 +24,7 @@ export const MADE_BASE = 0xffff_8880_0000_0000n;
 export const MADE_PAGES = 0xffff_ea00_0000_0000n;
 const PAGE_BYTES = 64;
 
-/** A kernel that is nothing but these structs, symbols and words of memory, each by its place from MADE_BASE on. */
+/** A kernel that consists of these structs, symbols and words of memory, each by its offset from MADE_BASE. */
 export function madeKernel({
   structs,
   symbols = {},
@@ -72,7 +72,7 @@ export function madeKernel({
   };
 }
 
-/** The address of a place. */
+/** The address of an offset. */
 export const made = (at: number): bigint => MADE_BASE + BigInt(at);
 /** The address of the `struct page` of a frame. */
 export const madePage = (frame: number): bigint => MADE_PAGES + BigInt(frame * PAGE_BYTES);

@@ -5,7 +5,7 @@ import { noPages } from './no-pages.js';
 
 const ID_MASK = (1n << 62n) - 1n;
 
-/** Offsets as 6.1's VMCOREINFO states them. */
+/** Offsets in VMCOREINFO of 6.1. */
 const SAID: Readonly<Record<string, number>> = {
   'printk_ringbuffer.desc_ring': 0,
   'printk_ringbuffer.text_data_ring': 48,
@@ -33,7 +33,7 @@ const COUNT_BITS = 3;
 const SIZE_BITS = 8;
 export const LOG_BYTES = 1 << SIZE_BITS;
 
-/** Where printk puts each line: `start` in the ring; the others are positions that only grow. */
+/** Position of each line in the ring: `start` is its offset; the others only grow. */
 export function blocksOf(lines: readonly string[]) {
   const size = LOG_BYTES;
   let begin = 0;
@@ -47,7 +47,7 @@ export function blocksOf(lines: readonly string[]) {
   });
 }
 
-/** A kernel whose log holds these lines, written as printk does, over and over its small ring. */
+/** A kernel whose log contains these lines, written in the order of printk, which wraps in its small ring. */
 export function kernelWithLog(lines: readonly string[], panicCpu = -1): Kernel {
   const bytes = new Uint8Array(8192);
   const view = new DataView(bytes.buffer);

@@ -3,7 +3,7 @@ import { viewOf } from '../../src/kernel/bytes.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { noPages } from './no-pages.js';
 
-/** A message as a test hands it to printk. */
+/** A message as a test passes it to printk. */
 export interface MadeMessage {
   readonly text: string;
   /** `SUBSYSTEM=…\0DEVICE=…`. */
@@ -15,7 +15,7 @@ export interface MadeMessage {
   readonly time?: bigint;
 }
 
-/** 4.14 and 4.18 have headers of 16 bytes; 5.1 and later may note the caller behind it. */
+/** 4.14 and 4.18 have 16-byte headers; 5.1 and later may append the caller. */
 export type RecordForm = 'plain' | 'with-caller';
 
 export const HEADER_BYTES: Readonly<Record<RecordForm, number>> = { plain: 16, 'with-caller': 20 };
@@ -89,7 +89,7 @@ export class RecordLog {
 }
 
 export const RECORDS_BASE = 0xffffffff82000000n;
-/** Where the variables lie, each on 8 bytes, and behind them the buffer. */
+/** Addresses of the variables, 8 bytes each, followed by the buffer. */
 export const RECORDS_AT = {
   log_buf: 0,
   log_buf_len: 8,
@@ -101,7 +101,7 @@ export const RECORDS_AT = {
   buffer: 4096,
 } as const;
 
-/** The log's variables and behind them its buffer, as they lie in memory from `base` on. */
+/** The log's variables and its buffer, as in memory from `base` on. */
 export function recordsMemory(
   log: RecordLog,
   base: bigint,
@@ -119,7 +119,7 @@ export function recordsMemory(
   return { base, bytes };
 }
 
-/** What VMCOREINFO says of such a log (log_buf_vmcoreinfo_setup). */
+/** The VMCOREINFO entries of such a log (log_buf_vmcoreinfo_setup). */
 export function statedOf(form: RecordForm) {
   const offsets: Readonly<Record<string, number>> = {
     'printk_log.ts_nsec': 0,
@@ -135,7 +135,7 @@ export function statedOf(form: RecordForm) {
   };
 }
 
-/** A kernel with that log, without types, as a dump of it has none. */
+/** A kernel with that log and without types, which its dump lacks. */
 export function kernelWithRecords(
   log: RecordLog,
   { live = false, without = [] as readonly string[] } = {},

@@ -4,7 +4,7 @@ import type { Kernel } from '../../src/kernel/kernel.js';
 import type { MemberLayout, StructLayout } from '../../src/kernel/layout.js';
 import { noPages } from './no-pages.js';
 
-/** An entry of an ORC table, as objtool would have it. */
+/** An entry of an ORC table in objtool's terms. */
 export interface MadeEntry {
   readonly type: 'undefined' | 'end' | 'call' | 'regs';
   readonly sp?: 'sp' | 'bp' | 'r10' | 'sp-indirect';
@@ -16,11 +16,11 @@ export interface MadeEntry {
 
 export type Version = 1 | 2 | 3 | 4;
 
-/** What the numbers of registers were up to 7.0, and are since. */
+/** Register numbers up to 7.0, and since then. */
 const OLD = { sp: 5, bp: 4, r10: 6, 'sp-indirect': 9, 'prev-sp': 1 };
 const NEW = { sp: 3, bp: 4, r10: 6, 'sp-indirect': 9, 'prev-sp': 8 };
 
-/** SHA-1 of orc_types.h as scripts/orc_hash.sh makes it. */
+/** SHA-1 of orc_types.h, computed like scripts/orc_hash.sh. */
 const HASH: Partial<Record<Version, string>> = {
   2: 'db84aed4103b31dd51e017f8f79783ca985c2c51',
   3: 'fe5d32bf581bd63b2ca9a5c65ba5a625eab3fe24',
@@ -49,11 +49,11 @@ export const TEXT = 0xffffffff81000000n;
 const TABLES = TEXT + 0x8000n;
 export const STACK = 0xffffc90000010000n;
 export const STACK_BYTES = 0x1000;
-/** Each function has so many bytes, and a call that ends in their midst. */
+/** Each function has this many bytes, and a call that ends in its middle. */
 export const FUNCTION_BYTES = 0x40n;
 export const CALL_END = 0x20n;
 
-/** A kernel whose functions, one behind the other, have these entries, and whose stack holds these words. */
+/** A kernel with consecutive functions that have these entries, and a stack with these words. */
 export function madeStack(
   version: Version,
   functions: readonly (readonly [name: string, entry: MadeEntry])[],
@@ -123,7 +123,7 @@ export function madeStack(
   };
 }
 
-/** Where a function goes on after its call. */
+/** The return address of the call in a function. */
 export const after = (index: number): bigint => TEXT + BigInt(index) * FUNCTION_BYTES + CALL_END;
 
 export const REGS = {
@@ -167,7 +167,7 @@ function layout(name: string, size: number, members: Record<string, MemberLayout
   return { name, size, members: Object.keys(members), member: (path) => members[path] };
 }
 
-/** Bytes of the made-up code, to damage. */
+/** Bytes of the synthetic code, to damage. */
 export function codeOf(kernel: Kernel): Uint8Array {
   return bytesOf(kernel.read(TEXT, 0x8000));
 }

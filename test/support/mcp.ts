@@ -8,21 +8,21 @@ import {
 } from '../../src/answers/mcp/schema.js';
 import { commandPath } from './cli.js';
 
-/** Generous: the machine may be busy. */
+/** Generous, since the machine may be busy. */
 const TIMEOUT_MS = 200_000;
 
 export interface McpResult {
   readonly text: string;
   readonly structured: McpAnswerJson;
   readonly failed: boolean;
-  /** Bytes of both forms. */
+  /** Size of both forms in bytes. */
   readonly bytes: number;
 }
 
 /** A program and its first arguments. */
 type Program = readonly [command: string, ...args: string[]];
 
-/** The SDK's own client, connected to the built `kdump-mem mcp`. */
+/** The client of the SDK, connected to the built `kdump-mem mcp`. */
 export class McpClient implements AsyncDisposable {
   readonly client = new Client({ name: 'test', version: '1' });
   readonly #transport: StdioClientTransport;
@@ -39,7 +39,7 @@ export class McpClient implements AsyncDisposable {
     return McpClient.connectTo([process.execPath, commandPath('kdump-mem')], ...args);
   }
 
-  /** @param program kdump-mem as it is installed elsewhere, or as another user runs it */
+  /** @param program kdump-mem as installed elsewhere, or as another user runs it */
   static async connectTo(program: Program, ...args: readonly string[]): Promise<McpClient> {
     const connected = new McpClient(program, args);
     await connected.client.connect(connected.#transport);
@@ -78,13 +78,13 @@ export class McpClient implements AsyncDisposable {
   }
 }
 
-/** The first line of an answer that says whose fault it is. */
+/** The first line of an answer that names a cause. */
 const BLAME = /^\| *(?:(?:Probable|Possible) cause|CRITICAL|WARNING).*$/m;
 
-/** Calls that an investigation may take. */
+/** Maximum number of calls of an investigation. */
 export const MOST_CALLS = 6;
 
-/** What an answer concludes: its first line, and the line of the cause. Tables and details are not conclusions. */
+/** The conclusion of an answer: its first line, and the line of the cause, without tables and details. */
 function conclusionsOf({ text, failed }: McpResult): string[] {
   if (failed) return [];
   const lines = text.split('\n').flatMap((line) => /^\| (\S.*)$/.exec(line)?.[1] ?? []);
@@ -97,10 +97,10 @@ function conclusionsOf({ text, failed }: McpResult): string[] {
 }
 
 /**
- * An agent without an idea of its own: it begins with triage, and makes each suggested call once, in the suggested
- * order. It stops where an answer concludes what it looks for.
+ * An agent without knowledge of its own: it begins with triage, and makes each suggested call once, in the suggested
+ * order. It stops at the first answer that concludes with the expected cause.
  *
- * @param innocent what no answer may blame
+ * @param innocent names that no answer may blame
  * @throws {Error} if the culprit is not found in {@link MOST_CALLS}, or the innocent is blamed first
  */
 export async function follow(

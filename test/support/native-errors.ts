@@ -1,4 +1,4 @@
-/** What `act` throws, for tests that look at more than its message. */
+/** The error that `act` throws, for tests that check more than its message. */
 export function errorOf(act: () => unknown): unknown {
   try {
     act();

@@ -11,7 +11,7 @@ const MIB2 = 0x20_0000;
 
 export interface SyntheticKernelOptions {
   readonly levels?: 4 | 5;
-  /** What KASLR added to link addresses; a multiple of 2 MiB. */
+  /** KASLR offset from the link addresses; a multiple of 2 MiB. */
   readonly kernelOffset?: bigint;
   /** VMCOREINFO's phys_base; may be negative. */
   readonly physBase?: number;
@@ -20,20 +20,20 @@ export interface SyntheticKernelOptions {
   readonly encryption?: bigint;
   readonly order?: KallsymsOrder;
   readonly encoding?: AddressEncoding;
-  /** false: no table of symbols is in memory. */
+  /** False: no symbol table is in memory. */
   readonly kallsyms?: boolean;
-  /** VMCOREINFO names kallsyms' tables, as since 6.0. */
+  /** VMCOREINFO names the tables of kallsyms, as since 6.0. */
   readonly named?: boolean;
-  /** VMCOREINFO is in a note; else only in memory. */
+  /** VMCOREINFO is in a note; otherwise only in memory. */
   readonly note?: boolean;
-  /** The kernel's own variables of its bases exist, as they do with CONFIG_RANDOMIZE_MEMORY. */
+  /** The kernel has variables for its bases, as with CONFIG_RANDOMIZE_MEMORY. */
   readonly variables?: boolean;
-  /** Symbols besides those that are needed. */
+  /** Symbols besides the required ones. */
   readonly extra?: readonly KernelSymbol[];
   readonly btf?: Uint8Array;
 }
 
-/** A kernel of 8 MiB with 32 MiB of memory, made of nothing but what openNative looks at. */
+/** A synthetic kernel of 8 MiB with 32 MiB of memory, which contains only what openNative reads. */
 export interface SyntheticKernel {
   readonly image: MemoryImage;
   readonly memory: SparseMemory;
@@ -42,9 +42,9 @@ export interface SyntheticKernel {
   readonly text: string;
   readonly directMap: bigint;
   readonly pages: bigint;
-  /** A stretch of four pages in the vmalloc area that lie apart and backwards in memory. */
+  /** Four pages of the vmalloc area, which are apart and in reverse order in memory. */
   readonly vmalloc: bigint;
-  /** Where the kernel's image, its constants and its variables lie. */
+  /** Addresses of the kernel's image, constants and variables. */
   readonly at: { readonly text: bigint; readonly constants: bigint; readonly data: bigint };
   physical(address: bigint): number;
 }
@@ -53,7 +53,7 @@ export const SYNTHETIC_RELEASE = '6.1.0-synthetic';
 /** Bytes of memory. */
 export const SYNTHETIC_MEMORY = 32 << 20;
 
-/** Some types, with what a walk over sockets asks for. */
+/** Some types, including those that a walk over sockets requires. */
 export function someTypes(): BtfWriter {
   const btf = new BtfWriter();
   const int = btf.int('unsigned int', 4);
@@ -119,7 +119,7 @@ export function syntheticKernel(options: SyntheticKernelOptions = {}): Synthetic
     { name: '_end', type: 'B', address: text + BigInt(4 * MIB2) },
   ].sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
   const kallsymsAt = constants + 0x8000n;
-  // `absolute` tables hold no per-CPU offsets apart from the addresses; the rest relates to the image.
+  // `absolute` tables contain no per-CPU offsets apart from the addresses; other entries are relative to the image.
   const listed =
     encoding === 'relative' || encoding === 'place'
       ? symbols.filter(({ address }) => address >= 1n << 63n)

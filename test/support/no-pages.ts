@@ -1,6 +1,6 @@
 import { PageMap } from '../../src/kernel/page-map.js';
 
-/** Of a kernel whose pages nobody should ask for: no address is in its direct map. */
+/** Page functions of a kernel whose pages no test queries: no address is in its direct map. */
 export function noPages(): PageMap {
   return new PageMap({
     pageSize: 4096,

@@ -6,7 +6,7 @@ const PAGE = 4096;
 /** Physical memory in which only written pages exist. */
 export class SparseMemory {
   readonly pages = new Map<number, Uint8Array>();
-  /** Reads asked of it, to see what is cached. */
+  /** Number of reads, which shows what is cached. */
   reads = 0;
 
   write(physical: number, bytes: Uint8Array): void {
@@ -19,7 +19,7 @@ export class SparseMemory {
     }
   }
 
-  /** The page that holds an address; made of zeros when it is new. */
+  /** The page that contains an address; a new one is filled with zeros. */
   page(physical: number): Uint8Array {
     const frame = Math.floor(physical / PAGE);
     let page = this.pages.get(frame);
@@ -50,7 +50,7 @@ export class SparseMemory {
     return new DataView(bytes.buffer);
   }
 
-  /** As a dump that stores just these pages. */
+  /** A dump that stores just these pages. */
   image(facts: {
     readonly vmcoreinfo?: string | undefined;
     readonly machine?: string | undefined;
@@ -98,7 +98,7 @@ export class PageTableWriter {
   readonly #encryption: bigint;
   #next: number;
 
-  /** @param root where the top table lies; further ones come behind it, page by page */
+  /** @param root address of the top table; the others follow it page by page */
   constructor(memory: SparseMemory, root: number, levels: 4 | 5, encryption = 0n) {
     this.#memory = memory;
     this.root = root;

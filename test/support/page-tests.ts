@@ -1,31 +1,31 @@
 import { expect, test } from 'vitest';
 import type { Seen } from './browser.js';
 
-/** What holds of every page. @param seen what a browser saw of it, once it did */
+/** Tests of every page. @param seen the result of the browser, once available */
 export function pageTests(seen: () => Seen): void {
-  test('axe finds nothing, in light and in dark, with all that is folded open', () => {
+  test('has no accessibility violations (axe) in light and dark mode, with all details open', () => {
     expect(seen().violations).toEqual([]);
   });
 
-  test('no message of the console, no dialog, and nothing is fetched', () => {
+  test('has no console messages, dialogs or requests', () => {
     expect(seen().messages).toEqual([]);
     expect(seen().requests).toEqual([]);
   });
 
-  test('fits windows of 360, 768 and 1280 pixels, and is another in the dark', () => {
+  test('fits windows of 360, 768 and 1280 pixels, and differs in dark mode', () => {
     expect(seen().views.map(({ overflow }) => overflow)).toEqual(Array(6).fill(0));
     const grounds = seen().views.map(({ scheme, ground }) => `${scheme} ${ground}`);
     expect(new Set(grounds).size).toBe(2);
   });
 
-  test('on paper all is there that a window folds', () => {
+  test('prints everything that a window collapses', () => {
     expect(seen().print).toEqual({ hidden: 0, overflow: 'visible' });
   });
 }
 
-/** What holds of every page that has a treemap. */
+/** Tests of every page with a treemap. */
 export function boxTests(seen: () => Seen): void {
-  test('words in boxes are whole', () => {
+  test('shows complete words in boxes', () => {
     for (const { labels, clipped } of seen().views) {
       expect(clipped).toEqual([]);
       expect(labels).toBeGreaterThan(5);

@@ -1,4 +1,4 @@
-/** A JSON Schema as zod writes one: the keywords that it uses. */
+/** A JSON Schema as zod writes it, with the keywords that it uses. */
 export interface JsonSchema {
   readonly $ref?: string;
   readonly $defs?: Readonly<Record<string, JsonSchema>>;
@@ -8,7 +8,7 @@ export interface JsonSchema {
   readonly oneOf?: readonly JsonSchema[];
   readonly allOf?: readonly JsonSchema[];
   readonly properties?: Readonly<Record<string, JsonSchema>>;
-  /** The codes that are known, where others may come. */
+  /** The known codes, to which others may be added. */
   readonly examples?: readonly unknown[];
   readonly required?: readonly string[];
   readonly additionalProperties?: boolean | JsonSchema;
@@ -17,15 +17,15 @@ export interface JsonSchema {
   readonly [keyword: string]: unknown;
 }
 
-/** Bounds of a value: what is loosened here surprises whoever relied on it. */
+/** Bounds of a value: a reader may rely on them, so they must not be loosened. */
 const BOUNDS = [
   ...(['format', 'pattern', 'minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum'] as const),
   ...(['minItems', 'maxItems', 'minLength', 'maxLength', 'enum'] as const),
 ] as const;
 
 /**
- * What of a published schema no longer holds for what is printed now, in words with the place; nothing where
- * who reads by the old schema can read the new answers.
+ * The constraints of a published schema that no longer hold for the current output, in words with the path; empty if
+ * a reader of the old schema can read the new answers.
  */
 export function brokenPromises(old: JsonSchema, now: JsonSchema): string[] {
   return new Comparison(old, now).compare(old, now, '$');

@@ -1,11 +1,11 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
-/** Logs of other machines, beside the repository or its worktrees; they are no part of it. */
+/** Logs of other machines, next to the repository or its worktrees, which are not part of it. */
 const PLACES = ['../../../shared/logs/', '../../../../shared/logs/'].map(
   (path) => new URL(path, import.meta.url),
 );
 
-/** Files of a folder of them, without the lines that say where they are from; undefined: not there. */
+/** Files of one of its folders, without the lines about their source; undefined if it does not exist. */
 export function sharedLogs(folder: string): { name: string; text: string }[] | undefined {
   const place = PLACES.find((url) => existsSync(new URL(folder, url)));
   if (place === undefined) return undefined;

@@ -8,28 +8,28 @@ const seenSchema = z.object({
     z.object({
       page: z.string(),
       title: z.string(),
-      /** Of the console, and errors. */
+      /** Console messages and errors. */
       messages: z.array(z.string()),
-      /** Asked of others than the site. */
+      /** Requests to other hosts. */
       elsewhere: z.array(z.string()),
       views: z.array(
         z.object({
           scheme: z.enum(['light', 'dark']),
           width: z.number(),
-          /** Pixels that the page is wider than the window. */
+          /** Pixels by which the page is wider than the window. */
           overflow: z.number(),
         }),
       ),
       violations: z.array(z.string()),
     }),
   ),
-  /** Where the search's results lead, the best first. */
+  /** Links of the search results, best first. */
   found: z.array(z.string()),
 });
 
 const LOOK = fileURLToPath(new URL('../browser/look-site.mjs', import.meta.url));
 
-/** Reads pages of a built site in Chromium. Screenshots go to KDUMP_MEM_PICTURES, if that is set. */
+/** Reads pages of a built site in Chromium. Screenshots go to KDUMP_MEM_PICTURES if it is set. */
 export async function readSite(folder: string, query: string, pages: readonly string[]) {
   const pictures = process.env.KDUMP_MEM_PICTURES ?? `${folder}/pictures`;
   mkdirSync(pictures, { recursive: true });

@@ -5,7 +5,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** A cluster of one machine: Debian's munged, slurmctld and slurmd, in a folder and on ports of their own. */
+/** A single-node cluster: Debian's munged, slurmctld and slurmd, in its own folder and on its own ports. */
 export class Slurm {
   readonly folder = mkdtempSync(join(tmpdir(), 'kdump-mem-slurm-'));
   readonly #daemons: ChildProcess[] = [];
@@ -43,7 +43,7 @@ export class Slurm {
     this.#environment = { ...process.env, SLURM_CONF: at('slurm.conf') };
   }
 
-  /** Starts its daemons, and waits until its node takes jobs. */
+  /** Starts its daemons, and waits until its node accepts jobs. */
   async start(): Promise<void> {
     const munge = (name: string) => join(this.folder, 'munge', name);
     this.#daemon(
@@ -64,7 +64,7 @@ export class Slurm {
     }
   }
 
-  /** Submits a script, and waits until all tasks of it have ended. @throws if one ends with another status than 0 */
+  /** Submits a script, and waits until all of its tasks end. @throws if one has an exit status other than 0 */
   submit(script: string, array: string, environment: NodeJS.ProcessEnv): void {
     const words = ['--wait', `--array=${array}`, '--chdir', this.folder, script];
     const env = { ...this.#environment, ...environment };
@@ -88,7 +88,7 @@ export class Slurm {
     try {
       return execFileSync(command, words, { env: this.#environment, stdio: 'pipe' }).toString();
     } catch {
-      // Its daemons are not there yet.
+      // Its daemons are not running yet.
       return '';
     }
   }

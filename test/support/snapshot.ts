@@ -2,19 +2,19 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { cksum } from '../../src/capture/read/tar.js';
 
-/** One process of a made-up snapshot; kB. */
+/** One process of a synthetic snapshot; kB. */
 export interface MadeProcess {
   readonly pid: number;
   readonly comm: string;
   readonly anonymous: number;
-  /** Of the first sample; undefined: the same. */
+  /** Value in the first sample; undefined if it is the same. */
   readonly before?: number;
   readonly cgroup?: string;
-  /** Null: its smaps_rollup was not captured. */
+  /** Null if its smaps_rollup was not captured. */
   readonly pss?: number | null;
-  /** What smaps has of it, where it was asked for. */
+  /** Its entries in smaps, if requested. */
   readonly smaps?: string;
-  /** It is not there in the first sample. */
+  /** It does not exist in the first sample. */
   readonly later?: true;
 }
 
@@ -62,7 +62,7 @@ function rollupOf({ pid, anonymous, pss = anonymous }: MadeProcess): string {
 const smapsOf = ({ pid, smaps = '' }: MadeProcess): string =>
   smaps.replace(/^(?=.)/gm, `/proc/${pid}/smaps:`);
 
-/** The files of a snapshot of the third layout, its manifest left out; 2 s lie between its samples. */
+/** The files of a snapshot in the third layout, without its manifest; its samples are 2 s apart. */
 export function snapshotFiles(processes: readonly MadeProcess[]): Map<string, string> {
   const namespaces = processes
     .flatMap(({ pid }) => [

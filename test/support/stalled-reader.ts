@@ -1,7 +1,7 @@
-/** What a stalled reader has not read, bytes. */
+/** Unread data of a stalled reader in bytes. */
 export const STALLED_BYTES = 5000;
 
-/** A Perl program called `stalled` that reads nothing of what it is sent. */
+/** A Perl program called `stalled` that reads nothing that is sent to it. */
 export const STALLED_READER = [
   'use IO::Socket::INET;',
   '$0 = "stalled";',

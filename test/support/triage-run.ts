@@ -7,7 +7,7 @@ import { commandPath } from './cli.js';
 type Line = ReturnType<typeof triageLineSchema.parse>;
 type End = ReturnType<typeof triageEndSchema.parse>;
 
-/** What `triage --ndjson` wrote, held against its schemas. */
+/** Output of `triage --ndjson`, validated against its schemas. */
 export function parseRun(text: string): { lines: Line[]; end: End } {
   const lines = text.trimEnd().split('\n');
   const last = lines.pop() ?? '';
@@ -17,12 +17,12 @@ export function parseRun(text: string): { lines: Line[]; end: End } {
   };
 }
 
-/** The same but for the figures that are others each time. */
+/** The same output without the figures that differ in each run. */
 export function withoutSeconds(text: string): string {
   return text.replace(/"seconds":[\d.]+\}$/gm, '}');
 }
 
-/** `kdump-mem triage` in the background, whose processes a test can find. */
+/** `kdump-mem triage` in the background, with processes that a test can find. */
 export class TriageRun {
   readonly child: ChildProcess;
   readonly ended: Promise<{ status: number | null; signal: string | null }>;
@@ -44,7 +44,7 @@ export class TriageRun {
     });
   }
 
-  /** Processes that look at a dump for it now. */
+  /** Its processes that are reading a dump now. */
   workers(): number[] {
     return readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name))
@@ -52,7 +52,7 @@ export class TriageRun {
       .map(Number);
   }
 
-  /** Waits for one that looks at a dump whose path has this in it; undefined if the run ends before. */
+  /** Waits for a process that reads a dump with this in its path; undefined if the run ends before. */
   async workerOn(part: string): Promise<number | undefined> {
     while (this.child.exitCode === null && this.child.signalCode === null) {
       const found = this.workers().find((pid) => wordsOf(String(pid)).includes(part));
@@ -63,7 +63,7 @@ export class TriageRun {
   }
 }
 
-/** Whether a process is there and is no zombie. */
+/** Whether a process exists and is no zombie. */
 export function isRunning(pid: number): boolean {
   return /^State:\s+[^ZX]/m.test(read(`/proc/${pid}/status`));
 }
@@ -76,7 +76,7 @@ function wordsOf(pid: string): string {
   return read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ');
 }
 
-/** Of a process that has ended meanwhile nothing. */
+/** Empty for a process that has exited meanwhile. */
 function read(path: string): string {
   try {
     return readFileSync(path, 'latin1');

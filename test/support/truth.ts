@@ -3,7 +3,7 @@ import type { SkbJson } from '../../src/answers/schema.js';
 import type { Role } from './lab.js';
 
 /**
- * Holds an answer about a role's socket to what its process built and what its kernel told it.
+ * Compares an answer about a role's socket with what its process built and what its kernel reported.
  * Roles of kind `socket` only.
  */
 export function expectTruth(
@@ -31,7 +31,7 @@ export function expectTruth(
   ).toBe(socket.meminfo.wmemQueued);
 }
 
-/** The guest gives a name byte by byte; ours is text where the bytes are UTF-8. */
+/** The guest reports a name byte by byte; kdump-mem reports text if the bytes are UTF-8. */
 export function commOf({ comm }: Pick<Role, 'comm'>): string {
   const bytes = Buffer.from(comm, 'latin1');
   const text = bytes.toString('utf8');

@@ -1,8 +1,8 @@
-/** The text of a VMCOREINFO note; addresses are written as the kernel writes them. */
+/** The text of a VMCOREINFO note; addresses are in the kernel's format. */
 export function vmcoreinfoText(fields: {
   readonly release?: string;
   readonly buildId?: string;
-  /** 4096 unless told. */
+  /** By default 4096. */
   readonly pageSize?: number;
   readonly kernelOffset?: bigint;
   readonly symbols?: Readonly<Record<string, bigint>> | ReadonlyMap<string, bigint>;

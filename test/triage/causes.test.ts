@@ -18,7 +18,7 @@ function finding(code: Finding['code'], figures: Finding['figures'], parts: Part
   return { code, severity: 'warning', figures, evidence, ...rest };
 }
 
-/** The report of a machine without memory: 500 MiB, 120 of them in no counter. */
+/** The OOM report of a machine with 500 MiB, of which 120 MiB are in no counter. */
 const oom = (figures: Finding['figures'] = {}, at = 64): Finding =>
   finding(
     'oom-kill',
@@ -68,7 +68,7 @@ const FACTS = { uptimeSeconds: 66, complete: true };
 const links = ({ links: all }: Causes) =>
   all.map(({ effect, cause, relation }) => [effect, cause, relation]);
 
-test('a panic follows from the shortage, that from memory in unread sockets', () => {
+test('links a panic to the shortage, and the shortage to memory in unread sockets', () => {
   const findings = [panic(), oom(), queued(), lowZone(), stalled()];
   const causes = causesOf(findings, FACTS);
   expect(links(causes)).toEqual([
@@ -97,15 +97,15 @@ test('a panic follows from the shortage, that from memory in unread sockets', ()
   ]);
 });
 
-test('an incomplete answer has no probable cause', () => {
+test('reports no probable cause of an incomplete answer', () => {
   const { conclusion } = causesOf([panic(), oom(), queued()], { ...FACTS, complete: false });
   expect(conclusion).toMatchObject({ confidence: 'possible', cause: 2 });
 });
 
-describe('no link without a figure that supports it', () => {
+describe('links nothing without a supporting figure:', () => {
   test.each([
     [
-      'the report is hours older, and the data younger',
+      'the report is hours older than the data',
       oom({ outcome: 'killed' }, 64),
       queued(),
       stalled(),
@@ -113,14 +113,14 @@ describe('no link without a figure that supports it', () => {
     ],
     ['the sockets hold a small part', oom(), queued({ pinnedBytes: 50 * MIB }), stalled(), 66],
     [
-      'the sockets hold more than was missing',
+      'the sockets hold more than is unattributed',
       oom(),
       queued({ pinnedBytes: 200 * MIB }),
       stalled(),
       66,
     ],
     [
-      'hardly anything was missing',
+      'hardly anything is unattributed',
       oom({ unattributedBytes: 20 * MIB }),
       queued({ pinnedBytes: 20 * MIB }),
       stalled(),
@@ -136,7 +136,7 @@ describe('no link without a figure that supports it', () => {
     ],
     ['the report is of another boot', oom({ boot: -1 }), queued(), stalled(), 66],
     [
-      'the report is of a log beside the dump',
+      'the report is from a log next to the dump',
       oom({ log: 'vmcore-dmesg.txt' }),
       queued(),
       stalled(),
@@ -149,32 +149,32 @@ describe('no link without a figure that supports it', () => {
     expect(causes.conclusion?.cause ?? null).toBeNull();
   });
 
-  test('data that is older than the report was there', () => {
+  test('links data that existed before the report', () => {
     const findings = [oom({ outcome: 'killed' }), queued(), stalled({ ageSeconds: 3700 })];
     const causes = causesOf(findings, { uptimeSeconds: 3700, complete: true });
     expect(links(causes)).toContainEqual([0, 1, 'share-of-shortfall']);
   });
 
-  test('a stalled reader of another process, or of a small part', () => {
+  test('does not link a stalled reader in another process, or of a small part', () => {
     for (const reader of [stalled({ pid: 9 }), stalled({ pinnedBytes: MIB })])
       expect(links(causesOf([oom(), queued(), reader], FACTS))).toEqual([
         [0, 1, 'share-of-shortfall'],
       ]);
   });
 
-  test('another zone', () => {
+  test('does not link a watermark of another zone', () => {
     expect(links(causesOf([oom(), queued(), lowZone('Normal')], FACTS))).toEqual([
       [0, 1, 'share-of-shortfall'],
     ]);
   });
 
-  test('an earlier kill, where the kernel went on', () => {
+  test('does not link a panic to an earlier kill that the kernel survived', () => {
     const earlier = oom({ outcome: 'killed' }, 60);
     expect(links(causesOf([panic(), earlier], FACTS))).toEqual([]);
   });
 });
 
-test('without kernel memory, memory that sockets pin explains what no counter attributes', () => {
+test('attributes unattributed memory to sockets if kernel memory is not available', () => {
   const open = finding('unattributed-memory', { bytes: 120 * MIB, share: 0.2 });
   const findings = [open, queued()];
   const facts = { uptimeSeconds: undefined, complete: true, socketsUncounted: true };
@@ -182,25 +182,25 @@ test('without kernel memory, memory that sockets pin explains what no counter at
   expect(concluded(findings, facts).sentences.join(' ')).toBe(
     'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory). 120 MiB is in no kernel counter; these sockets explain 96 % of it.',
   );
-  // With kernel memory, what sockets pin is not in that category.
+  // With kernel memory, the memory that sockets pin is not in that category.
   expect(causesOf(findings, FACTS).links).toEqual([]);
   const small = [open, queued({ pinnedBytes: 20 * MIB })];
   expect(causesOf(small, facts).links).toEqual([]);
 });
 
-test('a process that does not read is the cause of its queue, and no conclusion by itself', () => {
+test('links a queue to a process that does not read, without a conclusion', () => {
   const causes = causesOf([queued(), stalled()], FACTS);
   expect(links(causes)).toEqual([[0, 1, 'same-process']]);
   expect(causes.conclusion).toBeUndefined();
 });
 
-test('the largest owner explains a shortage, not the first', () => {
+test('links a shortage to the largest owner, not to the first', () => {
   const leak = finding('unattributed-memory', { bytes: 118 * MIB, share: 0.2 });
   const small = queued({ pinnedBytes: 70 * MIB });
   expect(links(causesOf([oom(), small, leak], FACTS))).toEqual([[0, 2, 'share-of-shortfall']]);
 });
 
-test('a long list of stalled readers counts those that it leaves out', () => {
+test('counts the stalled readers that a long list omits', () => {
   const readers = [stalled({ pinnedBytes: MIB }), stalled({ pinnedBytes: MIB, fd: 5, others: 98 })];
   const [, reading] = causesOf([oom(), queued({ sockets: 100 }), ...readers], FACTS).links;
   expect(reading).toMatchObject({ effect: 1, cause: 2, figures: { sockets: 100 } });
@@ -212,14 +212,14 @@ test.each([
   ['softlockup: hung tasks', 'soft-lockup'],
   ['Hard LOCKUP', 'hard-lockup'],
   ['RCU Stall', 'rcu-stall'],
-] as const)('panic %s follows from the last %s', (reason, code) => {
+] as const)('links panic %s to the last %s', (reason, code) => {
   const [first, last] = [60, 64].map((at) => finding(code, {}, { severity: 'critical', at }));
   const findings = [first!, panic(reason), last!];
   const causes = causesOf(findings, FACTS);
   expect(links(causes)).toEqual([[1, 2, 'panic-message']]);
 });
 
-describe('without a finding the report’s counters say what was most', () => {
+describe('without a finding, the largest counter of the report is the cause:', () => {
   const sentences = (report: Finding) => {
     const { conclusion } = causesOf([report], FACTS);
     return conclusion && conclusionSentences(conclusion, [report]).join(' ');
@@ -251,14 +251,14 @@ describe('without a finding the report’s counters say what was most', () => {
   });
 });
 
-test('a name from the dump is escaped', () => {
+test('escapes a name from the dump', () => {
   const report = oom({ unattributedBytes: 0, largestComm: 'a\u001b[31m\nb' });
   const { conclusion } = causesOf([report], FACTS);
   const words = conclusion ? conclusionSentences(conclusion, [report]) : [];
   expect(words.join(' ')).toContain('a\\x1b[31m\\x0ab');
 });
 
-test('a rule links findings, and never in a circle', () => {
+test('links findings by rules, never in a cycle', () => {
   const rule = (causes: readonly string[]) => ({ message: 'x', advice: undefined, causes });
   const nic = finding('acme/nic', {}, { rule: rule(['oom-kill']) });
   expect(links(causesOf([oom(), queued(), nic], FACTS))).toContainEqual([0, 2, 'rule']);
@@ -267,12 +267,12 @@ test('a rule links findings, and never in a circle', () => {
   expect(links(causesOf([back, round], FACTS))).toEqual([[1, 0, 'rule']]);
 });
 
-test('a machine without findings has no conclusion', () => {
+test('draws no conclusion without findings', () => {
   expect(causesOf([], FACTS)).toEqual({ links: [], conclusion: undefined });
   expect(causesOf([lowZone(), queued()], FACTS).conclusion).toBeUndefined();
 });
 
-test('memory of vmalloc and of pipes is in no counter of the report either', () => {
+test('attributes memory in no counter of the report to vmalloc and pipes', () => {
   const maps = finding('vmalloc', {
     bytes: 110 * MIB,
     share: 0.22,
@@ -297,7 +297,7 @@ test('memory of vmalloc and of pipes is in no counter of the report either', () 
   expect(links(causesOf([oom(), pipes], FACTS))).toEqual([[0, 1, 'share-of-shortfall']]);
 });
 
-test('small unread queues are listed below the memory that their process pins', () => {
+test('lists small unread queues below the memory that their process pins', () => {
   const unread = finding(
     'unread-sockets',
     { pid: 177, sockets: 60, pinnedBytes: 8 * MIB, peersBytes: 90 * MIB, ageSeconds: 9 },
@@ -309,7 +309,7 @@ test('small unread queues are listed below the memory that their process pins', 
   ]);
 });
 
-/** A cgroup at its limit of 64 MiB: 60 of them anonymous. */
+/** A cgroup at its limit of 64 MiB, of which 60 MiB are anonymous. */
 const groupOom = (figures: Finding['figures'] = {}, counters: Record<string, number> = {}) =>
   ({
     ...finding(
@@ -332,19 +332,23 @@ const groupOom = (figures: Finding['figures'] = {}, counters: Record<string, num
   }) as unknown as Finding;
 
 describe('a cgroup that reached its limit', () => {
-  const said = (...findings: Finding[]) => concluded(findings, FACTS).sentences.join(' ');
-  test('what it had most, and which process', () => {
-    expect(said(groupOom())).toBe(
+  const conclusionOf = (...findings: Finding[]) => concluded(findings, FACTS).sentences.join(' ');
+  test('is attributed to its largest category and process', () => {
+    expect(conclusionOf(groupOom())).toBe(
       'Probable cause: when cgroup /web\\x0a reached its limit, 60.0 MiB (94 % of its limit) was anonymous memory. Largest process: pid 7 (java), RSS 59.0 MiB.',
     );
-    expect(said(groupOom({ largestRssBytes: 5 * MIB }))).toBe(
+    expect(conclusionOf(groupOom({ largestRssBytes: 5 * MIB }))).toBe(
       'Possible cause: when cgroup /web\\x0a reached its limit, 60.0 MiB (94 % of its limit) was anonymous memory.',
     );
-    expect(said(groupOom({}, { anon: MIB, sock: 50 * MIB }))).toMatch(/78 % .* was socket buffers/);
-    expect(said(groupOom({}, { anon: MIB }))).toMatch(/^Cause not found/);
-    expect(said(groupOom({ limitBytes: 'unlimited', usageBytes: null }))).toMatch(/^Cause not/);
+    expect(conclusionOf(groupOom({}, { anon: MIB, sock: 50 * MIB }))).toMatch(
+      /78 % .* was socket buffers/,
+    );
+    expect(conclusionOf(groupOom({}, { anon: MIB }))).toMatch(/^Cause not found/);
+    expect(conclusionOf(groupOom({ limitBytes: 'unlimited', usageBytes: null }))).toMatch(
+      /^Cause not/,
+    );
   });
-  test('it is still near its limit, and its kills are counted', () => {
+  test('is linked to its current usage and its kills', () => {
     const now = ['cgroup-near-limit', 'oom-kills'].map((code) =>
       finding(code as Finding['code'], { cgroup: '/web\n', kills: 1 }),
     );
@@ -356,7 +360,7 @@ describe('a cgroup that reached its limit', () => {
   });
 });
 
-describe('little available memory', () => {
+describe('low available memory', () => {
   const little = (figures: Finding['figures'] = {}) =>
     finding('low-available', {
       availableBytes: 20 * MIB,
@@ -375,17 +379,17 @@ describe('little available memory', () => {
       { kind: 'file', name: 'memfd:x', bytes, share: bytes / (500 * MIB), pid: 9, comm: 'hoard' },
       parts,
     );
-  test('comes from the memory that a healthy machine does not have; a large process is named beside it', () => {
+  test('is attributed to memory that a healthy machine does not have, and names a large process', () => {
     const { sentences } = concluded([little(), memfd(100 * MIB)], FACTS);
     expect(sentences.join(' ')).toBe(
       'Probable cause: Shared memory: memfd:x holds 100 MiB (20 % of memory), open in pid 9 (hoard). Without it, 120 MiB would be available; now it is 20.0 MiB. Check pid 8 (db) too: it has 260 MiB of anonymous memory.',
     );
   });
-  test('not from a small part, nor from memory that is only a note', () => {
+  test('is not attributed to a small part, nor to a note', () => {
     for (const other of [memfd(29 * MIB), memfd(100 * MIB, { severity: 'note' })])
       expect(links(causesOf([little(), other], FACTS))).toEqual([]);
   });
-  test('without such memory, the largest process; otherwise the cause is open', () => {
+  test('is attributed to the largest process, or left open, without such memory', () => {
     expect(concluded([little()], FACTS).sentences).toEqual([
       'Possible cause: pid 8 (db) has 260 MiB of anonymous memory (52 % of MemTotal). If it normally needs that much, the machine is too small.',
     ]);
@@ -393,7 +397,7 @@ describe('little available memory', () => {
       'Cause not found: 300 MiB (60 % of MemTotal) is anonymous memory, and no finding explains it.',
     ]);
   });
-  test('makes zones short and tasks stall; otherwise a cgroup that stalls does', () => {
+  test('explains low zones and stalled tasks; otherwise a stalled cgroup does', () => {
     const stalls = (cgroup: string | null, fullAvg60: number) =>
       finding('memory-pressure', { cgroup, fullAvg10: 30, fullAvg60 });
     expect(links(causesOf([lowZone(), stalls(null, 20), little()], FACTS))).toEqual([
@@ -407,16 +411,16 @@ describe('little available memory', () => {
   });
 });
 
-describe('a shortage of the past', () => {
+describe('a past shortage', () => {
   const now = 64 + 3 * 3600;
-  test('is a note, and leads to no conclusion', () => {
+  test('becomes a note, without a conclusion', () => {
     const [past] = withPast([oom({ outcome: 'killed' }, 64)], now);
     expect(past).toMatchObject({ severity: 'note', figures: { secondsAgo: 3 * 3600 } });
     expect(findingSentences(past!)).toContain('That was about 3 h ago; the machine ran on.');
     const unread = finding('shared-memory', { bytes: 200 * MIB });
     expect(causesOf([unread, past!], FACTS).conclusion).toBeUndefined();
   });
-  test('stays if it was fatal, is recent, or its time is unknown', () => {
+  test('stays if it was fatal, is recent, or has an unknown time', () => {
     const untimed = finding('oom-kill', { outcome: 'killed' }, { severity: 'critical' });
     for (const [one, uptime] of [
       [oom({}, 64), now],
@@ -429,7 +433,7 @@ describe('a shortage of the past', () => {
   });
 });
 
-test('--brief: the conclusion below the headline', () => {
+test('--brief prints the conclusion below the headline', () => {
   const [headline, conclusion, first] = briefText('web-7.', [oom(), queued()], FACTS).split('\n');
   expect(headline).toBe('web-7.');
   expect(conclusion).toMatch(/^Probable cause: 16 sockets of pid 177/);

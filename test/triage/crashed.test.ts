@@ -3,7 +3,7 @@ import { openNative } from '../../src/kernel/native/open.js';
 import { triage } from '../../src/triage/triage.js';
 import { fixture } from '../support/fixtures.js';
 
-test('a kernel that noted a crash has panicked, though nothing else of it says so', () => {
+test('reports a panic if the kernel recorded a crash, even without other evidence', () => {
   const kernel = openNative({ files: [fixture('6.1').vmcore] });
   try {
     expect(kernel.crashed).toBe(false);

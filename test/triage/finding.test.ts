@@ -9,6 +9,6 @@ test.each([
   [['oom-kill'], { code: 'panic', severity: 'critical' }, false],
   [['critical', 'oom-kill'], { code: 'oom-kill', severity: 'warning' }, true],
   [['critical', 'note'], { code: 'tainted', severity: 'note' }, true],
-])('%j of %j: %s', (words, finding, fails) => {
+])('%j fails on %j: %s', (words, finding, fails) => {
   expect(isFailing(failOn(words), finding)).toBe(fails);
 });

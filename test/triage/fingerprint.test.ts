@@ -6,7 +6,7 @@ import type { TopOwner } from '../../src/triage/top-owner.js';
 
 interface Crash {
   readonly cause?: string;
-  /** `?name`: a guess; `!name`: it was interrupted there. */
+  /** `?name` is a guess; `!name` was interrupted. */
   readonly functions?: readonly string[];
   readonly codes?: readonly Finding['code'][];
   readonly owner?: TopOwner;
@@ -51,7 +51,7 @@ const FUNCTIONS = [
 ];
 const CAUSE = 'BUG: kernel NULL pointer dereference, address: 0000000000000008';
 
-test('the same fault is the same at other addresses, offsets and CPUs', () => {
+test('is the same for one fault at other addresses, offsets and CPUs', () => {
   const one = printOf({ cause: CAUSE, functions: FUNCTIONS });
   const functions = ['panic', 'die', '!tcp_ack', '?memcpy', 'tcp_rcv.isra.0', 'napi_poll'];
   const other = printOf({ cause: CAUSE.replace('08', '10'), functions }, 77);
@@ -63,17 +63,17 @@ test.each<[string, Crash]>([
   ['another function', { cause: CAUSE, functions: ['!tcp_data', 'tcp_rcv', 'napi_poll'] }],
   ['another cause', { cause: 'BUG: stack guard page was hit', functions: FUNCTIONS }],
   ['no stack', { cause: CAUSE }],
-])('%s makes another', (_, crash) => {
+])('differs for %s', (_, crash) => {
   expect(printOf(crash)?.id).not.toBe(printOf({ cause: CAUSE, functions: FUNCTIONS })?.id);
 });
 
-test('numbers of CPUs and seconds, and the task in brackets, do not count', () => {
+test('ignores numbers of CPUs, seconds, and the task in brackets', () => {
   const lockup = (cpu: number, task: string) =>
     printOf({ cause: `watchdog: BUG: soft lockup - CPU#${cpu} stuck for 2${cpu}s! [${task}]` });
   expect(lockup(1, 'stress:4711')?.id).toBe(lockup(3, 'kworker/3:2:99')?.id);
 });
 
-test('who has most counts where memory is what is wrong, without its pid', () => {
+test('includes the largest process, without its pid, only for a memory shortage', () => {
   const owner = (name: string, pid: number): TopOwner => ({
     kind: 'process',
     name,
@@ -89,11 +89,11 @@ test('who has most counts where memory is what is wrong, without its pid', () =>
   expect(fault('java')).toBe(fault('nginx'));
 });
 
-test('where nothing is wrong there is none', () => {
+test('does not exist without a problem', () => {
   expect(printOf({ codes: [] })).toBeUndefined();
 });
 
-test('a hang: the functions of the owner of the lock', () => {
+test('of a hang contains the functions of the lock owner', () => {
   const owner = ['__schedule', 'schedule', 'synchronize_net', 'unregister_netdevice_many'];
   const hung = printOf({ functions: owner, codes: ['blocked-on-lock', 'hung-task'] });
   expect(hung).toMatchObject({ kind: 'blocked-on-lock, hung-task', functions: owner });

@@ -40,7 +40,7 @@ const zoneinfo = (free: number) =>
   `Node 0, zone   Normal\n  pages free     ${free}\n        boost    0\n        min      1000\n        low      2000\n        high     3000\n        managed  256000\n`;
 const status = (state: string, parent = 1, more = '') =>
   `Name:\tx\nState:\t${state} (x)\nPPid:\t${parent}\nFDSize:\t64\nVmPTE:\t 44 kB\nThreads:\t1\n${more}`;
-/** Ticks of 10 ms: half of the busy ones in user mode. */
+/** Ticks of 10 ms; half of the busy ones are in user mode. */
 const stat = (busy: number, steal: number) =>
   `cpu  ${busy / 2} 0 ${busy / 2} 123456 7 0 0 ${steal} 99 0\ncpu0 1 2 3 4 5 6 7 8 9 0\nintr 1 2\n`;
 const limits = (files: number) => `Max open files            ${files}     ${files}     files\n`;
@@ -99,7 +99,7 @@ function triaged(changes: Readonly<Record<string, string | null>> = {}, denied: 
   return { findings: hostFindings(reader), reader };
 }
 
-test('a healthy host has no findings, and nothing unread', () => {
+test('finds nothing on a healthy host, and reads everything', () => {
   const { findings, reader } = triaged();
   expect(findings).toEqual([]);
   expect(reader.unread).toEqual([]);
@@ -109,7 +109,7 @@ test('a healthy host has no findings, and nothing unread', () => {
   ).toEqual(HOST_CHECKS.toSorted());
 });
 
-test('an old kernel has no Hugetlb line and no RssAnon: huge pages of the default size are counted', () => {
+test('counts huge pages of the default size on an old kernel without Hugetlb and RssAnon', () => {
   const old = meminfo({ MemFree: 400_000, MemAvailable: 500_000 }).replace(
     /^Hugetlb:.*$/m,
     'HugePages_Total:    4000\nHugepagesize:    2048 kB',
@@ -123,7 +123,7 @@ test('an old kernel has no Hugetlb line and no RssAnon: huge pages of the defaul
   ]);
 });
 
-test('what no counter contains is the largest use; a small process is not named', () => {
+test('reports memory in no counter as the largest use, and omits a small process', () => {
   const { findings } = triaged({
     '/proc/meminfo': meminfo({ MemFree: 900_000, MemAvailable: 1_000_000, Cached: 90_000 }),
     '/proc/1/status': status('S', 1, 'RssAnon:\t  9000 kB\nVmSwap:\t 0 kB\n'),
@@ -134,7 +134,7 @@ test('what no counter contains is the largest use; a small process is not named'
   expect(findingWords(findings[0]!)).toContain('memory in no counter of /proc/meminfo');
 });
 
-test('pipes are counted once each, and only if memory is unattributed', () => {
+test('counts pipes once each, and only if memory is unattributed', () => {
   const links = Object.fromEntries(
     Array.from({ length: 4000 }, (_, fd) => [
       `/proc/${fd < 3000 ? 7 : 8}/fd/${fd}`,
@@ -164,7 +164,7 @@ test('pipes are counted once each, and only if memory is unattributed', () => {
   expect(found(0)).toEqual([]);
 });
 
-test('files in memory are named, and whether a process maps that much', () => {
+test('names files in memory, and whether a process maps that much', () => {
   const shared = { '/proc/meminfo': meminfo({ Shmem: 4_000_000 }) };
   expect(triaged(shared).reader.unread).toMatchObject([
     { check: 'shared-memory', why: expect.stringContaining('not in this snapshot') },
@@ -197,7 +197,7 @@ test('files in memory are named, and whether a process maps that much', () => {
   expect(found(100, 700_000)).toEqual([]);
 });
 
-test('findings of files are added to those of kernel memory, each subject once', () => {
+test('adds findings from files to those of kernel memory, each subject once', () => {
   const zone = (name: string): Finding => ({
     code: 'low-memory',
     severity: 'warning',
@@ -475,7 +475,7 @@ describe.each<
     'warning',
     {
       ...cgroup('pods', 999_000, { 'memory.max': 'max\n', 'memory.pressure': psi(30, 20) }),
-      // Full of page cache: near its limit, but only the stalls show that it needs more.
+      // Full of page cache: near its limit, but only stalls would show that it needs more.
       ...cgroup('pods/web', 990_000, {
         'memory.stat': 'inactive_file 400000\nactive_file 400000\n',
         'memory.pressure': psi(30, 20),
@@ -490,18 +490,18 @@ describe.each<
     'Largest process: pid 9 (scans)',
   ],
 ])('%s (%s)', (code, severity, changes, figures, words) => {
-  test('is found, alone, with its owner and figure', () => {
+  test('is found, and nothing else, with its owner and figure', () => {
     const { findings, reader } = triaged(changes);
     expect(findings).toMatchObject([{ code, severity, figures }]);
     const [finding] = findings;
     expect(finding && findingWords(finding)).toContain(words);
-    // The next step is on the hypervisor's host.
+    // The next step runs on the host of the hypervisor.
     expect(finding?.next === undefined).toBe(code === 'hypervisor-overcommitted');
     expect(reader.unread).toEqual([]);
   });
 });
 
-test('inotify: instances and watches of each user, with the process that has the most', () => {
+test('counts inotify instances and watches of each user, with the largest process', () => {
   const own = (pid: number, uid: number, fds: number) => ({
     links: many(fds, (fd) => [[`/proc/${pid}/fd/${fd}`, 'anon_inode:inotify']]),
     files: {
@@ -538,7 +538,7 @@ test('inotify: instances and watches of each user, with the process that has the
   expect(reader.checked).toContain('inotify');
 });
 
-test('the process with the largest BPF maps is named; one that is pinned alone has no owner', () => {
+test('names the process with the largest BPF maps, and no owner of a map that is only pinned', () => {
   const files = {
     ...HEALTHY,
     '/proc/meminfo': meminfo({ VmallocUsed: 1_000_000 }),
@@ -558,7 +558,7 @@ test('the process with the largest BPF maps is named; one that is pinned alone h
   expect(findingWords(finding!)).toContain('pid 7 (maps) has BPF maps of 858 MiB open.');
 });
 
-test('callers of vmalloc that may not be read are unknown, and said to be', () => {
+test('reports unreadable callers of vmalloc as unknown', () => {
   const { findings, reader } = triaged(
     { '/proc/meminfo': meminfo({ VmallocUsed: 1_000_000 }), '/proc/vmallocinfo': '' },
     ['/proc/vmallocinfo'],
@@ -567,12 +567,12 @@ test('callers of vmalloc that may not be read are unknown, and said to be', () =
   expect(reader.unread).toMatchObject([{ check: 'vmalloc', code: 'denied' }]);
 });
 
-test('page cache that can be reclaimed is no shortage of a cgroup', () => {
+test('does not report reclaimable page cache as a shortage of a cgroup', () => {
   const stat = { 'memory.stat': 'inactive_file 500000\nactive_file 1000\n' };
   expect(triaged(cgroup('caches', 990_000, stat)).findings).toEqual([]);
 });
 
-test('OOM kills count in the cgroup where they occurred, not in those above', () => {
+test('counts OOM kills in the cgroup where they occurred, not in its ancestors', () => {
   const events = { 'memory.events': 'high 0\noom_kill 4\n' };
   const { findings } = triaged({
     ...cgroup('top', 1, events),
@@ -581,7 +581,7 @@ test('OOM kills count in the cgroup where they occurred, not in those above', ()
   expect(findings.map(({ figures }) => figures)).toEqual([{ kills: 4, cgroup: '/top/below' }]);
 });
 
-test('an unreadable process may be the largest of a cgroup: only one with most of it is named', () => {
+test('names the largest process of a cgroup only if no unreadable process can be larger', () => {
   const named = (anonKib: number) => {
     const { findings, reader } = triaged({
       ...cgroup('web', 950_000),
@@ -589,7 +589,7 @@ test('an unreadable process may be the largest of a cgroup: only one with most o
       '/proc/9/status': status('S', 1, `RssAnon:\t ${anonKib} kB\n`),
       '/proc/9/cgroup': '0::/web\n',
     });
-    // What is unreadable hides processes, and no cgroup.
+    // Unreadable files hide processes, but no cgroup.
     expect(reader.unread.map(({ check }) => check)).toEqual(['processes']);
     return findings.find(({ code }) => code === 'cgroup-near-limit')?.figures.pid;
   };
@@ -597,7 +597,7 @@ test('an unreadable process may be the largest of a cgroup: only one with most o
   expect(named(100)).toBeNull();
 });
 
-test('tasks of cgroups of version 1 near their limit', () => {
+test('reports tasks of version 1 cgroups near their limit', () => {
   const folder = '/sys/fs/cgroup/pids/forks';
   const { findings } = triaged({
     '/sys/fs/cgroup/cgroup.procs': null,
@@ -610,7 +610,7 @@ test('tasks of cgroups of version 1 near their limit', () => {
   ]);
 });
 
-test('cgroups of version 1: limits and kills', () => {
+test('reports limits and kills of version 1 cgroups', () => {
   const v1 = {
     'memory.usage_in_bytes': '950000\n',
     'memory.limit_in_bytes': '1000000\n',
@@ -630,7 +630,7 @@ test('cgroups of version 1: limits and kills', () => {
   ]);
 });
 
-test('a snapshot has only the descriptors of sockets: a process may have more', () => {
+test('reports that a process may have more descriptors than a snapshot contains', () => {
   const { findings, reader } = triaged({
     '/proc/9/status': status('S').replace('FDSize:\t64', 'FDSize:\t256'),
     '/proc/9/limits': limits(256),
@@ -648,7 +648,7 @@ test('a snapshot has only the descriptors of sockets: a process may have more', 
   ]);
 });
 
-describe('a source that is missing or malformed is never silently clean', () => {
+describe('never reports a missing or malformed source as clean:', () => {
   const optional = new Set(['/proc/slabinfo', '/proc/1/comm']);
   const paths = Object.keys(HEALTHY).filter(
     (path) => !optional.has(path) && !path.startsWith('/sys/fs/cgroup/'),
@@ -656,7 +656,7 @@ describe('a source that is missing or malformed is never silently clean', () => 
 
   test.each(paths)('%s missing, denied, or malformed', (path) => {
     for (const reader of [
-      // A process that exits meanwhile is no loss.
+      // A process that exits during the run is no loss.
       ...(path === '/proc/1/status' ? [] : [triaged({ [path]: null }).reader]),
       triaged({}, [path]).reader,
       triaged({ [path]: '\u0000x\n' }).reader,
@@ -673,13 +673,13 @@ describe('a source that is missing or malformed is never silently clean', () => 
     expect(reader.unread).toMatchObject([{ check: 'cgroups', code: 'unreadable' }]);
   });
 
-  test('without cgroups, they are unread', () => {
+  test('no cgroups', () => {
     const gone = Object.keys(HEALTHY).filter((path) => path.startsWith('/sys/fs/cgroup/'));
     const { reader } = triaged(Object.fromEntries(gone.map((path) => [path, null])));
     expect(reader.unread).toMatchObject([{ check: 'cgroups' }]);
   });
 
-  test('processes that are hidden are unread', () => {
+  test('hidden processes', () => {
     const { reader } = triaged({
       '/proc/1/status': null,
       '/proc/1/comm': null,
@@ -688,7 +688,7 @@ describe('a source that is missing or malformed is never silently clean', () => 
     expect(reader.unread).toMatchObject([{ check: 'processes', code: 'denied' }]);
   });
 
-  test('no process is read in a way that needs its mmap_lock', () => {
+  test('reads no process file that takes its mmap_lock', () => {
     const source = madeSource({ files: HEALTHY });
     hostFindings(new HostReader(source, 4096));
     for (const path of source.asked)
@@ -707,7 +707,7 @@ describe('steal time', () => {
     return hostFindings(reader);
   }
 
-  test('of the time of the run counts too: a long uptime hides it', () => {
+  test('is measured during the run, too, since a long uptime hides it', () => {
     const [finding] = during(stat(9_000_000, 0), stat(9_000_200, 100));
     expect(finding).toMatchObject({
       code: 'hypervisor-overcommitted',
@@ -719,14 +719,14 @@ describe('steal time', () => {
     );
   });
 
-  test('of less than a second, below a tenth, or of a counter that went back is no finding', () => {
+  test('is no finding below one second or a tenth, or if the counter decreases', () => {
     expect(during(stat(9_000_000, 0), stat(9_000_020, 70))).toEqual([]);
     expect(during(stat(9_000_000, 0), stat(9_000_920, 100))).toEqual([]);
     expect(during(stat(9_000_000, 900), stat(9_000_200, 100))).toEqual([]);
     expect(during(stat(5000, 990), stat(5000, 990))).toEqual([]);
   });
 
-  test('that cannot be read is reported, also if the line is malformed', () => {
+  test('is reported if unreadable or malformed', () => {
     const { reader } = triaged({ '/proc/stat': 'cpu  1 2 3\n' });
     expect(reader.unread).toMatchObject([{ check: 'cpu-steal', why: 'malformed /proc/stat' }]);
     expect(triaged({ '/proc/stat': null }).reader.unread).toMatchObject([{ check: 'cpu-steal' }]);

@@ -15,7 +15,7 @@ const found = (lines: readonly string[], memory?: MemoryAnswer) =>
     ({ code }) => code === 'hypervisor-overcommitted',
   );
 
-/** A report as kernel/watchdog.c of 5.10 prints it, whose stack begins in these functions. */
+/** A report in the format of kernel/watchdog.c of 5.10, with these functions at the top of its stack. */
 const report = (cpu: number, ...functions: readonly string[]) => [
   lockup(cpu, `swapper/${cpu}:0`),
   `CPU: ${cpu} PID: 0 Comm: swapper/${cpu} Not tainted 5.10.0-8-amd64 #1 Debian 5.10.46-4`,
@@ -25,7 +25,7 @@ const report = (cpu: number, ...functions: readonly string[]) => [
   ...functions.slice(1).map((name) => ` ${name}+0x20c/0x2b0`),
 ];
 
-test('a CPU that is stuck while it halts is a warning', () => {
+test('warns about a CPU that is stuck while it is halted', () => {
   const [finding] = found([
     ...report(1, 'native_safe_halt', 'default_idle', 'do_idle', 'cpu_startup_entry'),
     lockup(3, 'swapper/3:0'),
@@ -33,7 +33,7 @@ test('a CPU that is stuck while it halts is a warning', () => {
   expect(finding).toMatchObject({ severity: 'warning', figures: { idleLockups: 2 } });
 });
 
-test('its lockup follows from the hypervisor, and so does the panic that it ended in', () => {
+test('links its lockup, and the resulting panic, to the hypervisor', () => {
   const lines = [
     ...report(1, 'native_safe_halt', 'default_idle', 'do_idle', 'cpu_startup_entry'),
     'Kernel panic - not syncing: softlockup: hung tasks',
@@ -52,12 +52,12 @@ test('its lockup follows from the hypervisor, and so does the panic that it ende
   ]);
 });
 
-test('one that is stuck in an interrupt is no finding', () => {
+test('ignores a CPU that is stuck in an interrupt', () => {
   const timer = ['tcp_retransmit_timer', 'call_timer_fn', 'run_timer_softirq', '__do_softirq'];
   expect(found(report(1, ...timer, 'irq_exit_rcu', 'default_idle', 'do_idle'))).toEqual([]);
 });
 
-test('soft lockups of idle CPUs without stacks are a note, with their lines', () => {
+test('reports soft lockups of idle CPUs without stacks as a note, with their lines', () => {
   const [finding, ...others] = found([
     lockup(1, 'swapper/1:0'),
     lockup(1, 'swapper/1:0'),
@@ -75,12 +75,12 @@ test('soft lockups of idle CPUs without stacks are a note, with their lines', ()
   );
 });
 
-test('a task of another pid that calls itself so is not the idle task', () => {
+test('does not mistake a task with the name of an idle task for one', () => {
   expect(found([lockup(1, 'swapper/1:44'), lockup(0, 'swapper:1')])).toEqual([]);
   expect(found([])).toEqual([]);
 });
 
-test('the balloon is a figure of the finding, and alone no finding', () => {
+test('adds the balloon as a figure, but not as a finding of its own', () => {
   const balloon = { category: 'balloon', bytes: 2 ** 30, owners: [], children: [] };
   const answer = { memory: { ...balloon, category: 'memory', children: [balloon] } };
   const memory = answer as unknown as MemoryAnswer;

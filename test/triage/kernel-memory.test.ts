@@ -14,7 +14,7 @@ function found(...children: Category[]) {
   return kernelMemory({} as Kernel, { memory }, new Warnings());
 }
 
-test('pipes: the process that should read them, to the byte', () => {
+test('reports pipes with the process that should read them, to the byte', () => {
   const owners = [{ kind: 'process', name: 'log\x1b[2J', pid: 7, bytes: GIB } as const];
   const [finding] = found(leaf('pipes', GIB + 4096, owners));
   expect(finding).toMatchObject({
@@ -27,7 +27,7 @@ test('pipes: the process that should read them, to the byte', () => {
   );
 });
 
-test('files in shared memory: what no process maps is a warning, with the process that has it open', () => {
+test('warns about shared memory that no process maps, with the process that has it open', () => {
   const shared = (bytes: number, mapped: boolean, opener?: { pid: number; comm: string }) => ({
     name: '/memfd:x\x1b',
     bytes,
@@ -50,7 +50,7 @@ test('files in shared memory: what no process maps is a warning, with the proces
   );
 });
 
-test('areas of vmalloc and of BPF: the largest caller; a quarter of memory is critical', () => {
+test('reports vmalloc and BPF areas with the largest caller, and as critical from 25 % on', () => {
   const owners = [{ kind: 'caller', name: 'htab_map_alloc', bytes: 2 * GIB } as const];
   expect(found(leaf('bpf', 3 * GIB, owners), leaf('vmalloc', 0.4 * GIB))).toMatchObject([
     {
@@ -61,7 +61,7 @@ test('areas of vmalloc and of BPF: the largest caller; a quarter of memory is cr
   ]);
 });
 
-test('slab counts from 10 % on; memory of applications is not the subject', () => {
+test('reports slab from 10 % on, and no memory of applications', () => {
   const caches = ['a', 'b', 'c', 'd'].map(
     (name) => ({ kind: 'cache', name, bytes: GIB / 4 }) as const,
   );

@@ -21,7 +21,7 @@ const figures = (pinnedBytes: number) => ({
 
 type Made = readonly [mib: number, ...pids: number[]];
 
-/** Sockets by what they pin in MiB, and who holds them; each process's sum beside them. */
+/** Sockets by the MiB that they pin and by holder, plus the sum of each process. */
 function census(...sockets: readonly Made[]) {
   const entries = sockets.map(([mib, ...pids], index) => ({
     socket: { sock: BigInt(index), family: 'AF_INET', protocol: 'TCP' },
@@ -64,65 +64,65 @@ function census(...sockets: readonly Made[]) {
   };
 }
 
-const told = (...sockets: readonly Made[]) =>
+const findingsOf = (...sockets: readonly Made[]) =>
   queuedData(census(...sockets), MEMORY).map(({ code, severity, figures }) => [
     ...[code, severity, figures.pid, Number(figures.pinnedBytes) / MIB],
   ]);
 
-test('one socket from 5 % on, and severe from 25 % on', () => {
-  expect(told([49, 1])).toEqual([]);
-  expect(told([50, 1])).toEqual([['queued-data', 'warning', 1, 50]]);
-  expect(told([250, 1], [3, 2])).toEqual([['queued-data', 'critical', 1, 250]]);
+test('reports one socket from 5 % on, and as critical from 25 % on', () => {
+  expect(findingsOf([49, 1])).toEqual([]);
+  expect(findingsOf([50, 1])).toEqual([['queued-data', 'warning', 1, 50]]);
+  expect(findingsOf([250, 1], [3, 2])).toEqual([['queued-data', 'critical', 1, 250]]);
 });
 
-test('a process with many sockets, none of which tells by itself', () => {
+test('reports a process with many sockets, each of which is too small', () => {
   const ten = Array.from({ length: 10 }, () => [8, 7] as const);
-  expect(told(...ten)).toEqual([['queued-data-of-process', 'warning', 7, 80]]);
+  expect(findingsOf(...ten)).toEqual([['queued-data-of-process', 'warning', 7, 80]]);
   const [finding] = queuedData(census(...ten), MEMORY);
   expect(finding?.figures).toMatchObject({ sockets: 10, comm: 'c7', freedIfKilledBytes: 80 * MIB });
   expect(finding?.next).toBe('skb --pid 7');
 });
 
-test('a process whose one socket is told is told again only for its others', () => {
-  expect(told([60, 7], [20, 7])).toEqual([['queued-data', 'warning', 7, 60]]);
+test('reports a process again only for sockets that are not reported yet', () => {
+  expect(findingsOf([60, 7], [20, 7])).toEqual([['queued-data', 'warning', 7, 60]]);
   const others = Array.from({ length: 9 }, () => [8, 7] as const);
-  expect(told([60, 7], ...others)).toEqual([
+  expect(findingsOf([60, 7], ...others)).toEqual([
     ['queued-data', 'warning', 7, 60],
     ['queued-data-of-process', 'warning', 7, 132],
   ]);
 });
 
-test('many processes with little each, and sockets that nobody has open', () => {
+test('reports the machine for many small processes, and for sockets without an owner', () => {
   const workers = Array.from({ length: 40 }, (_, index) => [8, 100 + index] as const);
-  expect(told(...workers)).toEqual([['queued-data-of-machine', 'critical', 100, 320]]);
+  expect(findingsOf(...workers)).toEqual([['queued-data-of-machine', 'critical', 100, 320]]);
   const unaccepted = Array.from({ length: 40 }, () => [2] as const);
-  expect(told(...unaccepted)).toEqual([['queued-data-of-machine', 'warning', null, 80]]);
-  // What was told is not told again.
-  expect(told([100, 1], [8, 2], [8, 3])).toEqual([['queued-data', 'warning', 1, 100]]);
-  expect(told([100, 1], ...workers).map(([code]) => code)).toEqual([
+  expect(findingsOf(...unaccepted)).toEqual([['queued-data-of-machine', 'warning', null, 80]]);
+  // Sockets that are reported already are not counted again.
+  expect(findingsOf([100, 1], [8, 2], [8, 3])).toEqual([['queued-data', 'warning', 1, 100]]);
+  expect(findingsOf([100, 1], ...workers).map(([code]) => code)).toEqual([
     'queued-data',
     'queued-data-of-machine',
   ]);
 });
 
-test('what two processes hold is told of each, and once of the machine', () => {
+test('reports shared sockets for each process, but once for the machine', () => {
   const shared = Array.from({ length: 10 }, () => [8, 7, 8] as const);
-  expect(told(...shared)).toEqual([
+  expect(findingsOf(...shared)).toEqual([
     ['queued-data-of-process', 'warning', 7, 80],
     ['queued-data-of-process', 'warning', 8, 80],
   ]);
 });
 
-test('what is told of two that share it hides nothing of others', () => {
+test('hides no other sockets behind those that two processes share', () => {
   const shared = Array.from({ length: 25 }, () => [8, 7, 8] as const);
   const unaccepted = Array.from({ length: 60 }, () => [3] as const);
-  expect(told(...shared, ...unaccepted).map(([code]) => code)).toEqual([
+  expect(findingsOf(...shared, ...unaccepted).map(([code]) => code)).toEqual([
     'queued-data-of-process',
     'queued-data-of-process',
     'queued-data-of-machine',
   ]);
 });
 
-test('on a small machine little is nobody’s trouble', () => {
+test('ignores a small amount on a small machine', () => {
   expect(queuedData(census([20, 1]), 100 * MIB)).toEqual([]);
 });

@@ -10,7 +10,7 @@ const frame = (name: string): Frame => ({
   symbol: { name, offset: 1 },
 });
 
-/** As kernels of 5.10 to 7.2 wait, the function that is looked for last. */
+/** Stacks of waits in kernels from 5.10 to 7.2, with the expected function last. */
 test.each([
   ['__schedule', 'schedule', 'schedule_preempt_disabled', '__mutex_lock.constprop.0', 'ext4_iget'],
   ['__schedule', 'schedule', '__mutex_lock_slowpath', 'mutex_lock', 'rtnl_lock'],
@@ -20,6 +20,6 @@ test.each([
   ['__schedule', 'schedule', 'percpu_rwsem_wait', '__percpu_down_read', 'sb_start_write'],
   ['__schedule', 'schedule_timeout', '__wait_for_common', 'wait_for_completion', 'flush_work'],
   ['__schedule', 'schedule', 'download_firmware'],
-])('%s …: what it waits in', (...names) => {
+])('finds the function of the wait in %s …', (...names) => {
   expect(waitsIn({ frames: names.map(frame) })).toBe(names.at(-1));
 });

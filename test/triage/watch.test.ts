@@ -33,7 +33,7 @@ const pressure = (fullAvg10: number): Finding => ({
   evidence: [],
 });
 
-test('a finding whose figures change is the same finding; another subject is new', () => {
+test('keeps a finding whose figures change, and reports another subject as new', () => {
   const samples = new TriageSamples();
   const first = samples.next(answer(pressure(12), oomKills('a\x1b[2J', 1)), at(1));
   expect(first.fresh).toHaveLength(2);
@@ -60,7 +60,7 @@ test('a finding whose figures change is the same finding; another subject is new
   ]);
 });
 
-test('a finding is not gone while a source cannot be read that was read before', () => {
+test('does not report a finding as gone while its source is unreadable', () => {
   const samples = new TriageSamples();
   const unread = [
     { check: 'sockets', code: 'ss-hung', why: 'ss does not respond', hides: 'sockets' },
@@ -77,7 +77,7 @@ test('a finding is not gone while a source cannot be read that was read before',
   expect(samples.next(answer(), at(4)).gone).toHaveLength(1);
 });
 
-test('equal findings of a log are counted one by one', () => {
+test('counts equal findings of a log individually', () => {
   const log: Finding = {
     code: 'oops',
     severity: 'critical',
@@ -91,7 +91,7 @@ test('equal findings of a log are counted one by one', () => {
   expect([fresh.length, gone.length]).toEqual([1, 0]);
 });
 
-test('no finding', () => {
+test('reports no findings', () => {
   const sample = new TriageSamples().next(answer(), at(1));
   expect(triageWatchPage(sample, 80)).toMatchObject({ rows: [], end: ['none'] });
   expect(triageWatchBlock(sample, 80)).toContain('No problems found. Checked: log.');

@@ -7,7 +7,7 @@ const { kernel } = fixtureKernel('6.1');
 const page = kernel.struct('page');
 const at = (member: string) => page?.member(member)?.offset ?? Number.NaN;
 
-/** A `struct page` of a file. */
+/** A `struct page` that belongs to a file. */
 function pageOf(mapping: bigint, ...flags: readonly string[]): DataView {
   const view = new DataView(new ArrayBuffer(page?.size ?? 0));
   view.setBigUint64(at('mapping'), mapping, true);
@@ -28,7 +28,7 @@ function counted(...blocks: readonly (readonly [DataView, kind: 'file' | 'shmem'
 
 const [ONE, OTHER] = [0xffff_8881_0000_1000n, 0xffff_8882_0000_1000n];
 
-test('frames of a file are counted together, wherever they lie', () => {
+test('counts all frames of a file together, wherever they are', () => {
   const frames = counted(
     [pageOf(ONE), 'file', 1],
     [pageOf(OTHER), 'shmem', 4],
@@ -43,7 +43,7 @@ test('frames of a file are counted together, wherever they lie', () => {
   expect([...frames.largest('shared')].map(({ mapping }) => mapping)).toEqual([OTHER]);
 });
 
-test('what proves to be of a ring is taken away again', () => {
+test('removes frames that prove to belong to a ring', () => {
   const frames = counted([pageOf(ONE, 'PG_dirty'), 'file', 2]);
   expect(frames.remove(pageOf(OTHER), 0, KIND.file)).toBe(false);
   expect(frames.remove(pageOf(ONE, 'PG_dirty'), 0, KIND.file)).toBe(true);
@@ -52,7 +52,7 @@ test('what proves to be of a ring is taken away again', () => {
   ]);
 });
 
-test('files with as many come in the order in which they were met', () => {
+test('returns files of equal size in the order of the scan', () => {
   const mappings = Array.from({ length: 100 }, (_, index) => ONE + BigInt(index) * 0x400n);
   const frames = counted(...mappings.map((mapping) => [pageOf(mapping), 'file', 1] as const));
   expect([...frames.largest()].map(({ mapping }) => mapping)).toEqual(mappings);

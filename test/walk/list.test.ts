@@ -8,13 +8,13 @@ afterAll(() => kernel.close());
 
 const [HEAD, A, B, C, D] = [0x1000n, 0x2000n, 0x3000n, 0x4000n, 0x5000n] as const;
 
-/** The head of another list. */
+/** The head of a different list. */
 const OTHER = 0x6000n;
 
-/** As list_del_rcu leaves it in `prev`. */
+/** The value that list_del_rcu leaves in `prev`. */
 const POISON = 0xdead_0000_0000_0122n;
 
-/** A running kernel with one list; it changes before reads by their numbers. */
+/** A running kernel with one list, which changes before the reads with these numbers. */
 function live(nodes: readonly bigint[], changes: Readonly<Record<number, (list: List) => void>>) {
   const list = new List([HEAD, ...nodes]);
   let reads = 0;
@@ -46,7 +46,7 @@ class List {
     this.#previous.set(node, POISON);
   }
 
-  /** As list_splice_init does it, to another list that was empty. */
+  /** Like list_splice_init, to a different list that was empty. */
   splice(nodes: readonly bigint[]): void {
     this.#link(HEAD, HEAD);
     for (const [index, node] of [OTHER, ...nodes].entries())
@@ -71,21 +71,21 @@ class List {
   }
 }
 
-// The first read is that of the head, then comes one for each node.
+// The first read is of the head, then one per node.
 test.each([
-  ['the next node leaves', { 2: (list: List) => list.remove(B) }, [A, C, D]],
-  ['the node that was read leaves', { 3: (list: List) => list.remove(B) }, [A, C, D]],
+  ['the next node is removed', { 2: (list: List) => list.remove(B) }, [A, C, D]],
+  ['the node that was read is removed', { 3: (list: List) => list.remove(B) }, [A, C, D]],
   [
-    'all nodes that were read leave',
+    'all nodes that were read are removed',
     { 3: (list: List) => [B, A].forEach((node) => void list.remove(node)) },
     [C, D],
   ],
-])('of a list that changes, every node that stays is found: %s', (_, changes, expected) => {
+])('finds every node that stays on a changing list: %s', (_, changes, expected) => {
   expect([...changingListNodes(live([A, B, C, D], changes), HEAD)]).toEqual(expected);
 });
 
 test.each([1, 2, 3, 4])(
-  'entries that move to another list before read %i are followed for a bounded time',
+  'follows entries that move to another list before read %i, up to a limit',
   (read) => {
     const nodes = [A, B, C, D];
     const kernel = live(nodes, { [read]: (list) => list.splice(nodes) });
@@ -94,7 +94,7 @@ test.each([1, 2, 3, 4])(
   },
 );
 
-test('a node that leaves and comes back at the end is one node', () => {
+test('counts a node once if it is removed and added again at the end', () => {
   const back = (list: List) => {
     list.remove(A);
     list.append(A);
@@ -104,7 +104,7 @@ test('a node that leaves and comes back at the end is one node', () => {
   expect(new Set(found)).toEqual(new Set([A, B, C, D]));
 });
 
-test('a list that stays torn gives what is before, and then says so', () => {
+test('returns the nodes before a persistent tear, and then fails', () => {
   const found: bigint[] = [];
   const nodes = changingListNodes(live([A, B, C, D], { 0: (list) => list.tear(C) }), HEAD);
   expect(() => {
@@ -113,10 +113,10 @@ test('a list that stays torn gives what is before, and then says so', () => {
   expect(found).toEqual([A, B]);
 });
 
-test('a list that ends before its last entry is torn', () => {
+test('reports a list that ends before its last entry as torn', () => {
   const nodes = new List([HEAD, A, B, C]);
   const read = (address: bigint, length: number) =>
-    // The entry in the middle has the head next.
+    // The entry in the middle points to the head.
     address === B ? words(HEAD, A) : nodes.read(address, length);
   expect(() => [...listNodes(kernelReading(kernel, read), HEAD)]).toThrow(/ends at 0x3000/);
   expect([...listNodes(kernelReading(kernel, nodes.read.bind(nodes)), HEAD)]).toEqual([A, B, C]);

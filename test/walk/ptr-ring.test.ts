@@ -7,7 +7,7 @@ const RING = 0xffff_8880_0000_1000n;
 const QUEUE = 0xffff_8880_0000_2000n;
 const MEMBERS = { producer: 0, consumer_head: 4, consumer_tail: 8, size: 12, queue: 16 } as const;
 
-/** A ring of eight entries: which of them are there, and where it is written and read. */
+/** A ring of eight entries: the entries, and the positions of producer and consumer. */
 function ring(slots: readonly bigint[], producer: number, head: number, live = false): bigint[] {
   const bytes = new DataView(new ArrayBuffer(24));
   bytes.setUint32(MEMBERS.producer, producer, true);
@@ -53,18 +53,18 @@ function ring(slots: readonly bigint[], producer: number, head: number, live = f
 
 const entry = (index: number) => 0xffff_8880_1000_0000n + BigInt(256 * index);
 
-test('entries are those between reader and writer, the oldest first, over the end', () => {
+test('returns the entries between consumer and producer, oldest first, across the end', () => {
   const slots = [entry(8), 0n, 0n, 0n, 0n, 0n, entry(6), entry(7)];
   expect(ring(slots, 1, 6)).toEqual([entry(6), entry(7), entry(8)]);
 });
 
-test('a ring that is empty, and one that is full', () => {
+test('reads an empty and a full ring', () => {
   expect(ring(new Array<bigint>(8).fill(0n), 3, 3)).toEqual([]);
   const full = Array.from({ length: 8 }, (_, index) => entry(index));
   expect(ring(full, 0, 0)).toEqual(full);
 });
 
-test('an entry that is gone, and one more than was written, contradict where it is written', () => {
+test('reports a missing or an additional entry as contradicting the producer', () => {
   expect(() => ring([entry(0), 0n, entry(2), 0n, 0n, 0n, 0n, 0n], 3, 0)).toThrow(
     'has 3 written entries, but 1 were found',
   );
@@ -73,6 +73,6 @@ test('an entry that is gone, and one more than was written, contradict where it 
   );
 });
 
-test('a running kernel writes while it is read: what is there counts', () => {
+test('returns the present entries of a running kernel, which writes during the read', () => {
   expect(ring([entry(0), entry(1), 0n, 0n, 0n, 0n, 0n, 0n], 1, 0, true)).toHaveLength(2);
 });

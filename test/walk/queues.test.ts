@@ -15,7 +15,7 @@ const LAYOUTS: Readonly<Record<string, readonly string[]>> = {
   sk_buff: ['next', 'rbnode'],
 };
 
-/** A kernel with one sock, each of whose members reads as the number given. */
+/** A kernel with one sock, each of whose members has the given value. */
 function kernelWith(values: Readonly<Record<string, number>>): Kernel {
   const struct = (name: string): StructLayout | undefined => {
     const members = LAYOUTS[name];
@@ -80,7 +80,7 @@ test.each([
   ['AF_77', 'SOCK_DGRAM', 'new'],
   ['AF_INET', 'SOCK_STREAM', 'INET_SMC'],
   ['AF_INET6', 'SOCK_DGRAM', 'HOMA'],
-])('%s %s %s: its own queues are said to be unread', (family, type, protocol) => {
+])('%s %s %s: reports that its own queues were not read', (family, type, protocol) => {
   saysThatItIsUnread(queuesOf(family, type, protocol));
 });
 
@@ -93,14 +93,17 @@ test.each([
   ['AF_INET', 'SOCK_RAW', 'RAW'],
   ['AF_INET', 'SOCK_DGRAM', 'ICMP'],
   ['AF_INET6', 'SOCK_DGRAM', 'L2TP/IPv6'],
-])('%s %s %s: every queue is one of struct sock', (family, type, protocol) => {
+])('%s %s %s: has only the queues of struct sock', (family, type, protocol) => {
   expect(queuesOf(family, type, protocol)).toEqual([]);
 });
 
-test.each(['ESTABLISHED', 'LISTEN'])('SCTP %s: unread if anything is charged', (state) => {
-  const sctp = (values: Readonly<Record<string, number>>) =>
-    queuesOf('AF_INET', 'SOCK_SEQPACKET', 'SCTP', state, values);
-  expect(sctp({})).toEqual([]);
-  saysThatItIsUnread(sctp({ sk_wmem_queued: 217_600 }));
-  saysThatItIsUnread(sctp({ 'sk_backlog.rmem_alloc.counter': 1 }));
-});
+test.each(['ESTABLISHED', 'LISTEN'])(
+  'SCTP %s: reports unread queues if memory is charged',
+  (state) => {
+    const sctp = (values: Readonly<Record<string, number>>) =>
+      queuesOf('AF_INET', 'SOCK_SEQPACKET', 'SCTP', state, values);
+    expect(sctp({})).toEqual([]);
+    saysThatItIsUnread(sctp({ sk_wmem_queued: 217_600 }));
+    saysThatItIsUnread(sctp({ 'sk_backlog.rmem_alloc.counter': 1 }));
+  },
+);

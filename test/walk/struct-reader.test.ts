@@ -7,11 +7,11 @@ import { fixture } from '../support/fixtures.js';
 const kernel = openNative({ files: [fixture('6.1').vmcore] });
 afterAll(() => kernel.close());
 
-it('shows what it read, whatever is read after', () => {
+it('returns the values it has read, whatever is read later', () => {
   const reader = new StructReader(kernel, 'task_struct', ['pid', 'comm', 'files']);
   const tasks = [...new TaskReader(kernel).processes()];
   const first = tasks.map(({ address }) => reader.read(address));
-  // Far more bytes than are taken at a time.
+  // Far more bytes than one read returns.
   for (let round = 0; round < 200; round++) for (const { address } of tasks) reader.read(address);
   const known = (view: (typeof first)[number]) => ({
     pid: view.number('pid'),
@@ -21,7 +21,7 @@ it('shows what it read, whatever is read after', () => {
   expect(first.map(known)).toEqual(tasks.map(({ pid, comm }) => ({ pid, comm })));
 });
 
-it('shows members that lie apart, to each cursor its own', () => {
+it('reads distant members separately for each cursor', () => {
   const reader = new StructReader(kernel, 'task_struct', ['__state', 'pid', 'comm']);
   const { offset } = kernel.struct('task_struct')!.member('pid')!;
   for (const { address, pid } of new TaskReader(kernel).processes()) {
@@ -30,7 +30,7 @@ it('shows members that lie apart, to each cursor its own', () => {
   }
 });
 
-it('goes through a list as the kernel does, from a member to its struct', () => {
+it('follows a list as the kernel does, from a member to its struct', () => {
   const reader = new StructReader(kernel, 'task_struct', ['pid', 'tasks']);
   const head = reader.addressOf(kernel.symbol('init_task')!, 'tasks');
   const listed = [...reader.entries(head, 'tasks')];
@@ -42,7 +42,7 @@ it('goes through a list as the kernel does, from a member to its struct', () => 
   expect(reader.element(head, 2)).toBe(head + 2n * BigInt(reader.size));
 });
 
-it('is not made where the kernel lacks a member', () => {
+it('is undefined if the kernel lacks a member', () => {
   expect(StructReader.ifPresent(kernel, 'task_struct', ['pid', 'comm'])?.name).toBe('task_struct');
   expect(StructReader.ifPresent(kernel, 'task_struct', ['pid', 'no_member'])).toBeUndefined();
   expect(StructReader.ifPresent(kernel, 'no_struct', ['pid'])).toBeUndefined();

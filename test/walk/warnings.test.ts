@@ -6,7 +6,7 @@ const lost = (what: string, address: number) =>
   `0x${address.toString(16)} was filtered out of the dump (part of ${what} at 0x${address.toString(16)})`;
 
 describe('warnings', () => {
-  test('many of one kind do not hide the others', () => {
+  test('show other kinds after many of one kind', () => {
     const warnings = new Warnings();
     for (let pid = 1; pid <= 10; pid++)
       warnings.add('unreadable', `threads of pid ${pid}: ${lost('the list', pid)}`);
@@ -23,13 +23,13 @@ describe('warnings', () => {
     ]);
   });
 
-  test('one that is said again is not counted again', () => {
+  test('are not counted again if repeated', () => {
     const warnings = new Warnings();
     for (let time = 0; time < 9; time++) warnings.add('unreadable', lost('struct page', time % 3));
     expect(messages(warnings)).toEqual([0, 1, 2].map((page) => lost('struct page', page)));
   });
 
-  test('however many kinds damage makes, what is kept is bounded and all are counted', () => {
+  test('are bounded in number, and all counted, however many kinds damage causes', () => {
     const warnings = new Warnings();
     const name = (index: number) =>
       String.fromCharCode(...`${index}`.split('').map((d) => 97 + +d));

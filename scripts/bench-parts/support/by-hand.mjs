@@ -1,4 +1,4 @@
-// Prints the crash commands that a person would type for the question of `kdump-mem skb`: the
+// Prints the crash commands that a user would type for the query of `kdump-mem skb`: the
 // process's files, the queue, then each skb, its shared info, and the struct page of each frag.
 //
 //   node by-hand.mjs VMCORE PID FD

@@ -1,5 +1,5 @@
-// The pass over all struct pages alone, once, in a process that has done nothing else: seconds, and what
-// it counts.
+// The pass over all struct pages alone, once, in a process that has done nothing else: seconds, and the
+// counts.
 //
 //   node frame-pass.mjs VMCORE
 

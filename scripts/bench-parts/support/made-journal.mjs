@@ -1,4 +1,4 @@
-// Writes a made-up journal of so many MB, of which each third line is the kernel's, and in its middle a crash.
+// Writes a synthetic journal of this many MB, in which each third line is the kernel's, with a crash in its middle.
 import { closeSync, openSync, writeSync } from 'node:fs';
 
 const [path, megabytes] = process.argv.slice(2);

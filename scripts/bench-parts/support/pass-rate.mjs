@@ -1,4 +1,4 @@
-// A pass over the memory of a dump alone, for different numbers of targets: seconds, GB/s, CPU time, beside a `cat` of
+// A pass over the memory of a dump, for different numbers of targets: seconds, GB/s, CPU time, compared with a `cat` of
 // the file in turn. Medians.
 //
 //   node scripts/bench-parts/support/pass-rate.mjs DUMP [ROUNDS]

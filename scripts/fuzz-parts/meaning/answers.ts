@@ -4,19 +4,19 @@ import { skbJson, skbProcessJson } from '../../../src/answers/skb/json.js';
 import { socketsJson } from '../../../src/answers/sockets/json.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 
-/** What was answered, and whether it says that anything is missing. */
+/** An answer, and whether it reports that anything is missing. */
 export interface Said {
   readonly json: unknown;
   readonly complete: boolean;
 }
 
-/** A command's answer, without the words for people. */
+/** The JSON answer of a command, without prose. */
 export interface Command {
   readonly name: string;
   ask(kernel: Kernel): Said;
 }
 
-/** `sockets` with its ledger and its processes, and `skb` of a process for each kind of queues. */
+/** `sockets` with its memory breakdown and its processes, and `skb` for one process per kind of queue. */
 export function commandsOf(kernel: Kernel): Command[] {
   const census = accountAll(kernel);
   const commands: Command[] = [sockets()];

@@ -1,19 +1,19 @@
-/** Where two answers differ: a path without names of objects, and what was there and is there now. */
+/** A difference of two answers: a path without names of objects, and the values before and after. */
 export interface Difference {
-  /** `sockets.*.queues.receive.skbs`; of an object that is missing or new `sockets.* gone`. */
+  /** `sockets.*.queues.receive.skbs`; for a missing or new object `sockets.* gone`. */
   readonly path: string;
   readonly was: unknown;
   readonly is: unknown;
 }
 
-/** More than this of one answer say nothing new. */
+/** More differences of one answer add no information. */
 const MOST = 2000;
 
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * All that two answers in JSON differ in. Objects in lists are known by what they say they are (a
- * sock's address, a pid, a row's name), so that one that is gone is one difference.
+ * All differences of two JSON answers. Objects in lists are matched by their identity (a
+ * sock address, a pid, a row name), so that a missing one is one difference.
  */
 export function differencesOf(was: unknown, is: unknown): Difference[] {
   const found: Difference[] = [];

@@ -12,7 +12,7 @@ import { flipsOf, MUTATIONS, type Mutation, mutate } from './mutations.js';
 import { OverlayKernel } from './overlay-kernel.js';
 import { type Frame, pageSites, Recorder, type Site } from './recording.js';
 
-/** What a case changes: one member in one way, or all of a page, or all of a struct page. */
+/** The change of a case: one member in one way, or all of a page, or all of a struct page. */
 type Plan =
   | { readonly kind: 'member'; readonly member: string; readonly mutation: Mutation }
   | { readonly kind: 'page'; readonly page: bigint }
@@ -21,7 +21,7 @@ type Plan =
 interface Prepared {
   readonly command: Command;
   readonly truth: Said;
-  /** Milliseconds of the processor. */
+  /** Milliseconds of CPU time. */
   readonly took: number;
 }
 
@@ -32,33 +32,33 @@ interface Change {
   readonly readBy: ReadonlySet<number>;
 }
 
-/** An answer may take so many times as long as without the damage, and so many milliseconds more. */
+/** An answer may take this many times as long as without the damage, plus this many milliseconds. */
 const MOST_TIMES = 10;
 const MORE_MS = 1000;
 
-/** Struct pages that only the scan over all frames looks at: so many of slabs, and of others. */
+/** Struct pages that only the scan over all frames reads: numbers of slabs, and of others. */
 const MOST_SCANNED = 300;
 
-/** Pages of struct pages that are zeroed where all of them are read. */
+/** Number of pages of struct pages that are zeroed if all of them are read. */
 const MOST_PAGES = 60;
 
-/** Stands for what is read before, among the indices of commands. */
+/** Index for reads before any command. */
 const BEFORE = -1;
 
-/** What is asked, and what is damaged for it; unless told, all that the answers about sockets read. */
+/** The queries, and the damage for them; by default, everything that the answers about sockets read. */
 interface Choice {
   readonly commands?: (kernel: Kernel) => Command[];
-  /** What this reads others damage: it stays as it is. */
+  /** Data read by these is damaged by other cases, and stays unchanged here. */
   readonly before?: (kernel: Kernel) => void;
-  /** The struct pages that are damaged; unless told, some of those that are read one by one. */
+  /** The struct pages that are damaged; by default, some of those that are read individually. */
   readonly frames?: (kernel: Kernel) => ReadonlyMap<number, Frame>;
-  /** The members that are changed one by one, bit by bit too; all, and pages, if it is not given. */
+  /** The members that are changed individually, also bit by bit; by default all, and pages. */
   readonly only?: RegExp;
-  /** Whether each case asks every command that reads what is damaged, not one of them. */
+  /** Whether each case runs every command that reads the damage, instead of one. */
   readonly every?: boolean;
 }
 
-/** How a case may end, the worst first. */
+/** Outcomes of a case, worst first. */
 export const OUTCOMES: readonly string[] = [
   'another answer, as is known',
   'incomplete',
@@ -67,12 +67,12 @@ export const OUTCOMES: readonly string[] = [
   'nothing to change',
 ];
 
-/** `sockets` takes as long as dozens of the others: it is asked once in so many cases if others can be. */
+/** `sockets` takes as long as dozens of the others: it runs once in this many cases if others are available. */
 const SELDOM = 6;
 
 /**
- * Changes one thing that some command read, in a way that means something, and holds the answer
- * against the one without the change.
+ * Changes one thing that a command read, in a meaningful way, and compares the answer
+ * with the one without the change.
  */
 export class MeaningCases {
   readonly #kernel: OverlayKernel;
@@ -125,7 +125,7 @@ export class MeaningCases {
     this.#plans = this.#plan(only);
   }
 
-  /** Pages that nothing before read, and of the array of struct pages some. */
+  /** Pages that were not read before, including some of the array of struct pages. */
   #pagesOfOwn(pages: ReadonlyMap<bigint, ReadonlySet<number>>): Map<bigint, ReadonlySet<number>> {
     const own = [...pages].filter(([, readBy]) => !readBy.has(BEFORE));
     const others = own.filter(([address]) => !this.#isOfPages(address));
@@ -133,12 +133,12 @@ export class MeaningCases {
     return new Map([...others, ...spread(ofPages, MOST_PAGES)]);
   }
 
-  /** How many different cases there are; those beyond change the same members elsewhere. */
+  /** Number of different cases; cases beyond it change the same members elsewhere. */
   get count(): number {
     return this.#plans.length;
   }
 
-  /** What was done, in words. @throws {Broken} */
+  /** A description of the damage. @throws {Broken} */
   run(seed: number, index: number): readonly string[] {
     const random = new Random(seed, index);
     const plan = this.#ordered(seed)[index % this.#plans.length]!;
@@ -159,7 +159,7 @@ export class MeaningCases {
     }
   }
 
-  /** How one command ended, which begins with one of {@link OUTCOMES}. @throws {Broken} */
+  /** The outcome of one command, which begins with one of {@link OUTCOMES}. @throws {Broken} */
   #ask({ command, truth, took }: Prepared, { told: done, members }: Change, name: string): string {
     const told = [command.name, done];
     const spent = clock();
@@ -199,7 +199,7 @@ export class MeaningCases {
     return plans;
   }
 
-  /** All cases in an order that a seed gives: any number of the first ones is a fair sample. */
+  /** All cases in an order from a seed: the first ones of any number are a fair sample. */
   #ordered(seed: number): readonly Plan[] {
     if (this.#order?.seed === seed) return this.#order.plans;
     const random = new Random(seed, -1);
@@ -220,7 +220,7 @@ export class MeaningCases {
     const end = address + BigInt(bytes.length);
     const inside = (site: Site) => site.address >= address && site.address < end;
     const named = [...new Set(this.#sites.filter(inside).map(({ member }) => member))];
-    // What a page that is gone may change is named apart: more goes with it.
+    // A missing page is named separately, since it affects more.
     const members = [
       ...(this.#isOfPages(address) ? ['struct page'] : []),
       ...named,
@@ -255,13 +255,13 @@ export class MeaningCases {
     try {
       return mutate(this.#kernel, random, site, mutation, alike);
     } catch (error) {
-      // A word of a struct page of which the dump has another.
+      // A word of a struct page that has another value in the dump.
       if (error instanceof ReadError) return [];
       throw error;
     }
   }
 
-  /** All whose answer the change may reach, or one of them. */
+  /** All commands whose answer the change may affect, or one of them. */
   #asked(random: Random, readBy: ReadonlySet<number>): readonly Prepared[] {
     if (this.#every) return this.#prepared.filter((_, index) => readBy.has(index));
     const quick = [...readBy].filter((index) => index > 0);
@@ -270,7 +270,7 @@ export class MeaningCases {
   }
 }
 
-/** Extracts that were made before the slabs of every cache were counted have no counts of them. */
+/** Extracts that were made before the slabs of every cache were counted lack these counts. */
 export function lacksSecondPlaces(kernel: Kernel): boolean {
   const cache = kernel.symbol('sock_inode_cachep') ?? 0n;
   return (
@@ -278,7 +278,7 @@ export function lacksSecondPlaces(kernel: Kernel): boolean {
   );
 }
 
-/** Rows of the ledger without a figure say why. */
+/** Rows of the breakdown without a figure have a reason. */
 function silentDifferences(truth: Said, said: Said): Difference[] {
   return differencesOf(told(truth, said), told(said, truth));
 }
@@ -287,7 +287,7 @@ function told({ json }: Said, other: Said): unknown {
   const { ledger, ...rest } = json as { ledger?: readonly { what: string; objects: unknown }[] };
   if (!ledger) return json;
   const { ledger: others = [] } = other.json as { ledger?: typeof ledger };
-  // One row may stand for several: `rings` for `rings tun`, and one driver's for another's.
+  // One row may replace several: `rings` for `rings tun`, and one driver's for another's.
   const uncounted = [...ledger, ...others].filter(({ objects }) => objects === null);
   const said = new Set(uncounted.map(({ what }) => firstWord(what)));
   return { ...rest, ledger: ledger.filter(({ what }) => !said.has(firstWord(what))) };
@@ -297,7 +297,7 @@ function firstWord(text: string): string {
   return text.split(' ', 1)[0]!;
 }
 
-/** Frames that more than the scan looks at, and some of the others. */
+/** Frames that other reads than the scan use, and some of the others. */
 function chosen(frames: ReadonlyMap<number, Frame>): Map<number, Frame> {
   const walked = [...frames].filter(([, { readBy }]) => [...readBy].some((index) => index > 0));
   const scanned = [...frames].filter(([, { readBy }]) => [...readBy].every((index) => index === 0));
@@ -315,7 +315,7 @@ function slow(milliseconds: number, told: readonly string[]): Broken {
   return new Broken('too slow', `${Math.round(milliseconds)} ms: ${told.join('\n  ')}`);
 }
 
-/** How many values of a difference are told. */
+/** Maximum number of printed values of a difference. */
 function words({ path, was, is }: Difference): string {
   const short = (value: unknown) => (JSON.stringify(value) ?? 'nothing').slice(0, 80);
   return `${path}: ${short(was)} → ${short(is)}`;

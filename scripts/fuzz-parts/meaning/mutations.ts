@@ -4,12 +4,12 @@ import { littleEndian } from '../../../test/support/little-endian.js';
 import type { Random } from '../random.js';
 import type { Site } from './recording.js';
 
-/** A change of one member that means something. */
+/** A meaningful change of one member. */
 export interface Mutation {
   readonly name: string;
-  /** The other site gets the old value. */
+  /** The other site receives the old value. */
   readonly swaps?: true;
-  /** The new value of so many bits; undefined: there is none for this place. */
+  /** The new value with this many bits; undefined if this place has none. */
   value(old: bigint, bits: number, other: () => bigint | undefined): bigint | undefined;
 }
 
@@ -20,7 +20,7 @@ export const MUTATIONS: readonly Mutation[] = [
   { name: '1', value: () => 1n },
   { name: '+1', value: (old) => old + 1n },
   { name: '-1', value: (old) => old - 1n },
-  // The greatest positive number: what a count may be and never is.
+  // The greatest positive number, which a count never reaches.
   { name: 'huge', value: (_, bits) => ones(Math.max(1, bits - 1)) },
   {
     name: 'large',
@@ -33,26 +33,26 @@ export const MUTATIONS: readonly Mutation[] = [
   { name: 'swapped', swaps: true, value: (_, __, other) => other() },
 ];
 
-/** One bit of a member, and nothing else of it. */
+/** Flips one bit of a member. */
 const FLIPS: readonly Mutation[] = Array.from({ length: 64 }, (_, bit) => ({
   name: `bit ${bit} flipped`,
   value: (old, bits) => (bit < bits ? old ^ (1n << BigInt(bit)) : undefined),
 }));
 
-/** Members whose bits each mean something of their own. */
+/** Members whose bits have separate meanings. */
 const OF_BITS = /flags|mapping|state|head|info/;
 
-/** Of other members: low bits, the ends of a byte, a page and half a word, and the highest. */
+/** For other members: low bits, the highest bits of a byte, a page and half a word, and the highest bit. */
 const SOME_BITS: ReadonlySet<number> = new Set([
   0, 1, 2, 3, 5, 6, 8, 12, 16, 20, 21, 31, 32, 40, 47, 63,
 ]);
 
-/** The bits of a member that are flipped one by one. */
+/** The bits of a member that are flipped individually. */
 export function flipsOf(member: string): readonly Mutation[] {
   return OF_BITS.test(member) ? FLIPS : FLIPS.filter((_, bit) => SOME_BITS.has(bit));
 }
 
-/** The patches that a mutation makes of a site; none where it would change nothing. */
+/** The patches of a mutation at a site; empty if nothing would change. */
 export function mutate(
   kernel: Kernel,
   random: Random,
@@ -84,7 +84,7 @@ export function mutate(
   return [changed(site, value), ...(mutation.swaps && other ? [changed(other, old)] : [])];
 }
 
-/** Names and addresses: nothing, all ones, or what another one has. */
+/** Names and addresses: zero, all ones, or the value of another object. */
 function mutateBytes(
   kernel: Kernel,
   random: Random,

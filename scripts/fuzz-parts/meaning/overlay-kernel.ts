@@ -7,41 +7,41 @@ import type { Patch } from '../../../test/support/damaged-kernel.js';
 
 const PAGE = 4096;
 
-/** Frames of 4 GiB: what a small dump has, and no more of the array of struct pages is filled. */
+/** Frames of 4 GiB, the size of a small dump; no more of the array of struct pages is filled. */
 const MOST_FRAMES = 2 ** 20;
 
-/** Bytes of a read that is of many struct pages. */
+/** Size of a read that covers many struct pages. */
 const MANY = 1024;
 
-/** Bytes of one page that were read, and which of them. */
+/** Read bytes of one page, and a map of them. */
 interface Page {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly known: Uint8Array;
-  /** Every byte of it is known. */
+  /** Whether all bytes are known. */
   whole: boolean;
-  /** What is not known of it reads as zeros where much is read at once. */
+  /** Whether unknown bytes read as zeros in large reads. */
   filled: boolean;
 }
 
 /**
- * A kernel whose memory can be patched and unpatched at no cost: what was read once of the kernel
- * beneath is remembered, page by page, so that a case costs what the walk costs and no more. The
- * kernel beneath must not change.
+ * A kernel whose memory can be patched and restored at no cost: reads of the underlying kernel
+ * are cached page by page, so that a case costs only the walk. The
+ * underlying kernel must not change.
  */
 export class OverlayKernel implements Kernel, FastReads {
   readonly fast: FastReads = this;
   readonly facts;
   readonly pages: PageMap;
   readonly #at = new Pointer();
-  /** Told of every read that gave something. */
+  /** Called for every successful read. */
   onRead: ((address: bigint, length: number) => void) | undefined;
   readonly #kernel: Kernel;
   readonly #read = new Map<number, Page>();
   readonly #failures = new Map<string, unknown>();
   #patches: readonly Patch[] = [];
-  /** Numbers of the pages that patches touch. */
+  /** Numbers of patched pages. */
   readonly #patched = new Set<number>();
-  /** What is read of the kernel beneath is no longer kept: wild reads would never end. */
+  /** Whether caching has stopped: wild reads would never end. */
   #frozen = false;
 
   constructor(kernel: Kernel) {
@@ -105,7 +105,7 @@ export class OverlayKernel implements Kernel, FastReads {
   struct = (name: string) => this.#kernel.struct(name);
   enumerators = (name: string) => this.#kernel.enumerators(name);
   noteReads = () => () => {};
-  /** What page tables and the list of symbols say is not patched. */
+  /** Data of page tables and symbols is not patched. */
   readonly physicalOf?: NonNullable<Kernel['physicalOf']>;
   readonly pageTables?: NonNullable<Kernel['pageTables']>;
   readonly userPages?: NonNullable<Kernel['userPages']>;
@@ -113,7 +113,7 @@ export class OverlayKernel implements Kernel, FastReads {
   readonly symbolAt?: NonNullable<Kernel['symbolAt']>;
   close(): void {}
 
-  /** The page of a read that lies in one, with what is asked for in it. */
+  /** The page of a read within one page, with the requested bytes filled. */
   #page(high: number, low: number, from: number, length: number, number: number): Page {
     let page = this.#read.get(number);
     if (page?.whole || (page?.filled && length >= MANY)) return page;
@@ -136,7 +136,7 @@ export class OverlayKernel implements Kernel, FastReads {
   #beneath(address: bigint, length: number): DataView {
     const key = `${address} ${length}`;
     const failure = this.#failures.get(key);
-    // The same error again: to make one costs more than all the rest.
+    // The same error again, since creating one costs more than everything else.
     if (failure !== undefined) throw failure;
     try {
       return this.#kernel.read(address, length);
@@ -146,7 +146,7 @@ export class OverlayKernel implements Kernel, FastReads {
     }
   }
 
-  /** Pieces of several pages, with what is patched. */
+  /** Pieces of several pages, with the patches. */
   #assembled(address: bigint, length: number): DataView {
     const bytes = new Uint8Array(length);
     for (let done = 0; done < length; ) {

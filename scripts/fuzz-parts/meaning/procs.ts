@@ -6,14 +6,14 @@ import { procsJson } from '../../../src/answers/procs/json.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import type { Command, Said } from './answers.js';
 
-/** `procs`: what it reads beyond the sockets and the machine's memory. */
+/** `procs`: its reads in addition to sockets and the machine's memory. */
 export const PROCS = {
   commands: (): Command[] => [{ name: 'procs', ask }],
   before(kernel: Kernel): void {
     accountAll(kernel);
     accountMemory(kernel);
   },
-  // Struct pages are damaged for `memory`.
+  // `memory` covers damage to struct pages.
   frames: () => new Map(),
 };
 

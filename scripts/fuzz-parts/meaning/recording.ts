@@ -6,50 +6,50 @@ import { StructReader } from '../../../src/walk/struct-reader.js';
 import { memberAt, pageMemberAt } from './members.js';
 import type { OverlayKernel } from './overlay-kernel.js';
 
-/** A place that some command read, by what lies there. */
+/** A place that a command read, by its contents. */
 export interface Site {
   readonly address: bigint;
   /** Bytes. */
   readonly size: number;
   readonly bits?: { readonly offset: number; readonly size: number };
-  /** `sk_buff.len`, `variable max_pfn`, `page._refcount`; else which walker read it. */
+  /** `sk_buff.len`, `variable max_pfn`, `page._refcount`; otherwise the walker that read it. */
   readonly member: string;
   /** Indices of the commands that read it. */
   readonly readBy: Set<number>;
 }
 
-/** What commands read of a kernel. */
+/** The reads of commands from a kernel. */
 export interface Recorded {
   readonly sites: readonly Site[];
-  /** Numbers of the pages, and who read them. */
+  /** Numbers of the pages, and the commands that read them. */
   readonly pages: ReadonlyMap<bigint, ReadonlySet<number>>;
-  /** Frames whose struct pages were read, with the offsets, and who read them. */
+  /** Frames whose struct pages were read, with the offsets and the commands. */
   readonly frames: ReadonlyMap<number, Frame>;
 }
 
 export interface Frame {
-  /** It keeps the order of the allocation that the frame before it begins. */
+  /** It contains the order of the allocation that begins at the preceding frame. */
   order: boolean;
   readonly offsets: Set<number>;
   readonly readBy: Set<number>;
 }
 
-/** Bytes of a read without names that are split into words; of longer ones only the beginning. */
+/** Length up to which a read without names is split into words; of longer ones only the beginning is. */
 const MOST_SPLIT = 256;
 
-/** Records what walks read, place by place, by the names that the kernel's types give them. */
+/** Records the reads of walks, place by place, with the names from the kernel's types. */
 export class Recorder {
   readonly #kernel: OverlayKernel;
   readonly #sites = new Map<string, Site>();
   readonly #pages = new Map<bigint, Set<number>>();
   readonly #frames = new Map<number, Frame>();
-  /** Structs that were met, by address: the smallest at each. */
+  /** Structs that were read, by address: the smallest at each. */
   readonly #structs = new Map<bigint, string[]>();
   readonly #raw = new Map<bigint, { length: number; walker: string; readBy: Set<number> }>();
   readonly #variables = new Map<bigint, string>();
   readonly #firstPage: bigint;
   readonly #stride: bigint;
-  /** Where the second struct page of an allocation keeps its order. */
+  /** Offset of the allocation's order in the second struct page. */
   readonly #order: number;
 
   constructor(kernel: OverlayKernel) {
@@ -66,7 +66,7 @@ export class Recorder {
     };
   }
 
-  /** Runs a command and notes what it reads. */
+  /** Runs a command and records its reads. */
   record(index: number, walk: () => void): void {
     let within = 0;
     const kernel = this.#kernel;
@@ -111,7 +111,7 @@ export class Recorder {
     return { sites: [...this.#sites.values()], pages: this.#pages, frames: this.#frames };
   }
 
-  /** By address, the pointer members that lead there. */
+  /** Pointer members by the address that they contain. */
   #targets(): Map<bigint, string> {
     const targets = new Map<bigint, string>();
     for (const { address, size, member } of this.#sites.values()) {
@@ -137,7 +137,7 @@ export class Recorder {
     if (!names.includes(reader.name)) names.push(reader.name);
     this.#structs.set(address, names);
     for (const [path, { offset, size, bits }] of Object.entries(reader.members)) {
-      // Embedded structs stand for themselves: their address is what the walk wants.
+      // An embedded struct is not a pointer: the walk uses its own address.
       const length = size > 64 && !path.endsWith('comm') && path !== 'name' ? 16 : size;
       this.#note(address + BigInt(offset), length, bits, `${reader.name}.${path}`, index);
     }
@@ -179,7 +179,7 @@ export class Recorder {
     }
   }
 
-  /** A place by the smallest struct that was met and holds it, or by its variable. */
+  /** A place, by the smallest known struct that contains it, or by its variable. */
   #nameOf(address: bigint, bases: readonly bigint[]): string | undefined {
     const variable = this.#variables.get(address);
     if (variable !== undefined) return `variable ${variable}`;
@@ -213,7 +213,7 @@ export function pageSites(kernel: Kernel, frames: ReadonlyMap<number, Frame>): S
     const address = kernel.pages.pageOfFrame(frame);
     if (isOrder)
       sites.push({ address: address + BigInt(order), size: 1, member: 'page.order', readBy });
-    // Who reads a struct page whole looks at these.
+    // Members that a reader of whole struct pages uses.
     const words = ['flags', 'compound_head', 'compound_info', '_refcount', 'page_type'];
     const whole = words.flatMap((path) => page.member(path)?.offset ?? []);
     for (const offset of new Set([...offsets, ...(offsets.has(0) ? whole : [])])) {
@@ -231,7 +231,7 @@ export function pageSites(kernel: Kernel, frames: ReadonlyMap<number, Frame>): S
   return sites;
 }
 
-/** What a pointer leads to, a text of some bytes perhaps. */
+/** The target of a pointer, possibly a short text. */
 function targetOf(targets: ReadonlyMap<bigint, string>, address: bigint): string | undefined {
   for (let back = 0n; back < MOST_TEXT; back++) {
     const target = targets.get(address - back);
@@ -240,10 +240,10 @@ function targetOf(targets: ReadonlyMap<bigint, string>, address: bigint): string
   return undefined;
 }
 
-/** Bytes of a text that is read one after the other. */
+/** Bytes of a text that are read sequentially. */
 const MOST_TEXT = 32n;
 
-/** What walkers read that no struct leads to. */
+/** Reads of walkers through no struct. */
 const RAW: Readonly<Record<string, string>> = {
   'walk/pages/napi-reserve': 'napi_alloc_cache.skb_count',
   'walk/pages/vm-counters': 'vm_stat_diff',
@@ -252,7 +252,7 @@ const RAW: Readonly<Record<string, string>> = {
   'walk/network/ptr-ring': 'slot of ptr_ring.queue',
 };
 
-/** The walker that reads now, by its file (`read by walk/queues/skb-lists`), or what it reads. */
+/** The current walker, by its file (`read by walk/queues/skb-lists`), or its subject. */
 function walkerNow(): string {
   const { stackTraceLimit, prepareStackTrace } = Error;
   Error.stackTraceLimit = 16;

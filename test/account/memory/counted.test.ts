@@ -11,7 +11,7 @@ import type { MemoryCounters } from '../../../src/records/machine-sample.js';
 
 const MIB = 1 << 20;
 
-/** A machine of 1,000 MiB, of which 900 were given out at boot. */
+/** A machine with 1,000 MiB, of which 900 MiB were available to the kernel after boot. */
 function machine(meminfo: Readonly<Record<string, number>>): MemoryCounters {
   const counted = { MemTotal: 900, MemFree: 300, Cached: 200, Shmem: 50, ...meminfo };
   return {
@@ -42,7 +42,7 @@ function checkSums({ bytes, children }: Category): void {
   children.forEach(checkSums);
 }
 
-test('rows sum to what zones have; what no counter tells of is the rest', () => {
+test('sums rows up to the zones, with memory in no counter as unattributed', () => {
   const { memory } = countedMemory(machine({ AnonPages: 100, KernelStack: 5, VmallocUsed: 25 }));
   checkSums(memory);
   expect(memory.bytes).toBe(1000 * MIB);
@@ -50,14 +50,14 @@ test('rows sum to what zones have; what no counter tells of is the rest', () => 
   expect(bytesOf(memory, 'unattributed')).toBe((900 - 300 - 10 - 200 - 100 - 25) * MIB);
 });
 
-test('what counters have in common counts once: shared memory is in Cached, stacks in vmalloc', () => {
+test('counts overlaps once: shared memory in Cached, stacks in vmalloc', () => {
   const { memory } = countedMemory(machine({ KernelStack: 5, VmallocUsed: 25 }));
   expect(bytesOf(memory, 'page-cache')).toBe(150 * MIB);
   expect(bytesOf(memory, 'shared')).toBe(50 * MIB);
   expect(bytesOf(memory, 'vmalloc')).toBe(20 * MIB);
 });
 
-test('it is never whole, and says of each row that no counter tells of', () => {
+test('reports an incomplete answer, and each row without a counter', () => {
   const answer = countedMemory(machine({}));
   expect(answer.complete).toBe(false);
   const text = memoryText(answer, { source: '--live', width: null, verbose: true });
@@ -66,9 +66,9 @@ test('it is never whole, and says of each row that no counter tells of', () => {
   expect(text).toContain('no counter exists');
 });
 
-describe('counters that contradict each other', () => {
+describe('refuses counters that contradict each other:', () => {
   test.each([
-    ['more than there is', machine({ AnonPages: 901 }), 'sum exceeds RAM by 535822336 bytes'],
+    ['more than MemTotal', machine({ AnonPages: 901 }), 'sum exceeds RAM by 535822336 bytes'],
     ['more shared than cached', machine({ Shmem: 201 }), '-1048576 bytes remain for page-cache'],
     ['more memory than zones have', machine({ MemTotal: 1001 }), 'zones have'],
   ])('%s', (_, counted, message) => {
@@ -76,7 +76,7 @@ describe('counters that contradict each other', () => {
   });
 });
 
-test('memory that is not initialized is free, and figures below 0 are no figures', () => {
+test('counts uninitialized memory as free, and drops figures below 0', () => {
   const counts = machine({
     MemTotal: 10_000,
     MemFree: 9_400,
@@ -105,12 +105,12 @@ test('memory that is not initialized is free, and figures below 0 are no figures
     { bytes: null, kernelBytes: null },
     { bytes: 400 * MIB, kernelBytes: 400 * MIB },
   ]);
-  // Zones that do not count their free pages do not tell what is initialized.
+  // Zones that do not count their free pages do not show what is initialized.
   const unknown = used(countedMemory({ ...lazy, zoneFree: undefined }));
   expect(unknown[1]).toMatchObject({ bytes: null });
 });
 
-test('MemFree that zones contradict makes free and unattributed memory unknown', () => {
+test('reports free and unattributed memory as unknown if MemFree contradicts the zones', () => {
   const answer = countedMemory({ ...machine({}), zoneFree: 100 * MIB });
   expect(answer.freeConflict).toMatchObject({ foundBy: 'counters', countedBytes: 300 * MIB });
   expect(answer.warnings[0]).toMatchObject({ code: 'corrupt' });
@@ -120,7 +120,7 @@ test('MemFree that zones contradict makes free and unattributed memory unknown',
   );
 });
 
-test('pages that are mapped and in the swap cache are told', () => {
+test('reports pages that are mapped and in the swap cache', () => {
   const { memory } = countedMemory(machine({ AnonPages: 100, SwapCached: 7 }));
   const anonymous = memory.children
     .flatMap(({ children }) => children)
@@ -128,7 +128,7 @@ test('pages that are mapped and in the swap cache are told', () => {
   expect(anonymous).toMatchObject({ complete: false, why: expect.stringContaining('swap cache') });
 });
 
-test('this host’s counters make an answer', () => {
+test('accepts the counters of this host', () => {
   const answer = countedMemory(readHostCounts(liveHost));
   checkSums(answer.memory);
   const json = memoryJson(answer);

@@ -37,7 +37,7 @@ const answer = {
 const line = (name: string, of: 'free' | 'meminfo' = 'free') =>
   formatFigures(answer, of).lines.find((one) => one.name === name);
 
-test('figures of free are made of rows, and of what the kernel counts', () => {
+test('computes the figures of free from rows and from kernel counters', () => {
   expect(line('total')).toMatchObject({ bytes: 90 * PAGE, kernelBytes: 90 * PAGE });
   expect(line('free')).toMatchObject({ bytes: 50 * PAGE, kernelBytes: 50 * PAGE });
   expect(line('shared')).toMatchObject({ bytes: 10 * PAGE, kernelBytes: 10 * PAGE });
@@ -45,12 +45,12 @@ test('figures of free are made of rows, and of what the kernel counts', () => {
   expect(line('available')).toMatchObject({ bound: 'at-most', bytes: 75 * PAGE });
 });
 
-test('used has two meanings, by the version of procps', () => {
+test('computes used in both definitions of procps', () => {
   expect(line('used (procps 4)')).toMatchObject({ bytes: null, kernelBytes: 20 * PAGE });
   expect(line('used (before)')).toMatchObject({ bytes: 5 * PAGE, kernelBytes: 4 * PAGE });
 });
 
-test('a counter that is not known makes no figure of zero', () => {
+test('returns null for an unknown counter, not zero', () => {
   const without = { ...answer, counted: new Map([['MemTotal', 90 * PAGE]]) };
   const lines = formatFigures(without, 'free').lines;
   expect(lines.map(({ kernelBytes }) => kernelBytes)).toEqual([
@@ -58,7 +58,7 @@ test('a counter that is not known makes no figure of zero', () => {
   ]);
 });
 
-test('the text has the difference, what is in no line, and that shared is in the cache', () => {
+test('prints the difference, memory in no other line, and that shared is in the cache', () => {
   const figures = formatFigures(answer, 'free');
   const text = figuresTable({ ...answer, figures }, { limit: 20, width: null });
   expect(text).toMatch(/^buff\/cache +140 KiB +144 KiB +-4\.00 KiB +page cache \+ shared/m);
@@ -68,7 +68,7 @@ test('the text has the difference, what is in no line, and that shared is in the
   expect(memorySchema.parse(json)).toEqual(json);
 });
 
-test('an incomplete row makes a line a bound', () => {
+test('reports a line with an incomplete row as a bound', () => {
   const part = answerOf({ vmalloc: 10 }, { complete: false });
   const lines = formatFigures(part, 'meminfo').lines;
   expect(lines.find(({ name }) => name === 'VmallocUsed')).toMatchObject({ bound: 'at-least' });

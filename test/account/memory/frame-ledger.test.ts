@@ -4,7 +4,7 @@ import { FrameLedger } from '../../../src/account/memory/frame-ledger.js';
 import { FrameMap } from '../../../src/walk/memory/page-array.js';
 import { KIND, KINDS, type PageKind } from '../../../src/walk/memory/page-kinds.js';
 
-/** A ledger of frames 8 to 8 + n, of these kinds. */
+/** A ledger of frames 8 to 8 + n, with these kinds. */
 function ledgerOf(...kinds: readonly PageKind[]): FrameLedger {
   const map = new FrameMap([{ start: 8, end: 8 + kinds.length }]);
   return new FrameLedger(
@@ -13,14 +13,14 @@ function ledgerOf(...kinds: readonly PageKind[]): FrameLedger {
   );
 }
 
-test('every kind has exactly one category, and every category a group', () => {
+test('assigns exactly one category to each kind, and a group to each category', () => {
   for (const kind of KINDS) {
     const own = CATEGORIES.filter((category) => categoryFacts(category).kinds?.includes(kind));
     expect(own, kind).toHaveLength(1);
   }
 });
 
-test('the first walk that takes a frame has it; another is told where it is', () => {
+test('assigns a frame to the first walk that claims it, and reports its category to others', () => {
   const ledger = ledgerOf('held', 'held');
   expect(ledger.claim('kernel-stacks', 8)).toBe(true);
   expect(ledger.claim('vmalloc', 8, 'kernel_clone')).toBe(false);
@@ -31,7 +31,7 @@ test('the first walk that takes a frame has it; another is told where it is', ()
   expect([...ledger.ownersOf('vmalloc')]).toEqual([['kernel_clone', 1]]);
 });
 
-test('a page of a file that waits in a queue stays in the page cache', () => {
+test('keeps a file page that is in a queue in the page cache', () => {
   const ledger = ledgerOf('file', 'held');
   expect(ledger.claimBlock('network-sockets', 8, 1)).toBe(1);
   ledger.close();
@@ -40,7 +40,7 @@ test('a page of a file that waits in a queue stays in the page cache', () => {
   expect(ledger.elsewhere('network-sockets')).toEqual([{ category: 'page-cache', frames: 1 }]);
 });
 
-test('a page that somebody holds and that is free is told', () => {
+test('reports a free page that has a holder', () => {
   const ledger = ledgerOf('free', 'unreferenced');
   ledger.claim('free-cpu-lists', 9);
   ledger.claim('network-sockets', 8);
@@ -49,14 +49,14 @@ test('a page that somebody holds and that is free is told', () => {
   expect(ledger.categoryOf(9)).toBe('free-cpu-lists');
 });
 
-test('what is no RAM is claimed by nobody, and told', () => {
+test('refuses and counts claims of frames outside RAM', () => {
   const ledger = ledgerOf('held');
   expect(ledger.claim('pipes', 7)).toBe(false);
   expect(ledger.outside('pipes')).toBe(1);
   expect(ledger.categoryOf(7)).toBeUndefined();
 });
 
-test('pages without references go with the one before them, as far as its place allows', () => {
+test('assigns pages without references to the preceding one, within its aligned block', () => {
   // Frame 8 can begin a block of eight, frame 14 one of two.
   const ledger = ledgerOf(
     ...(['held', 'unreferenced', 'unreferenced', 'held', 'unreferenced'] as const),
@@ -71,7 +71,7 @@ test('pages without references go with the one before them, as far as its place 
   ]);
 });
 
-test('categories add up to all frames, whatever was claimed', () => {
+test('sums categories up to all frames, for any claims', () => {
   const ledger = ledgerOf(...KINDS);
   for (const category of CATEGORIES)
     for (let frame = 8; frame < 8 + KINDS.length; frame += 3) ledger.claim(category, frame);

@@ -12,7 +12,7 @@ import { FIRST, memoryOf, OWNERS } from '../../walk/allocations/owners.js';
 const STACK = [0x1010n, 0x2020n, 0x3030n];
 const depot = madeDepot(DEPOTS['6.12']!, STACK, 3);
 
-/** Names of functions: the second one is a module's. */
+/** Symbols of functions, of which the second belongs to a module. */
 const symbolAt: NonNullable<Kernel['symbolAt']> = (address) => ({
   name: `f${address >> 12n}`,
   offset: Number(address % 0x1000n),
@@ -21,7 +21,7 @@ const symbolAt: NonNullable<Kernel['symbolAt']> = (address) => ({
 
 type Words = Parameters<typeof memoryOf>[1];
 
-/** Frames 64 to 127: anonymous, but the last one is free. */
+/** Frames 64 to 127: anonymous, except the last, which is free. */
 function sitesOf(words: Words = {}, changes: Partial<Pick<Kernel, 'enumerators'>> = {}) {
   const { kernel: made, at } = memoryOf(OWNERS['6.12']!, { ...depot.words, ...words }, depot);
   const kernel: Kernel = { ...made, symbolAt, ...changes };
@@ -39,7 +39,7 @@ function sitesOf(words: Words = {}, changes: Partial<Pick<Kernel, 'enumerators'>
 
 const { at } = sitesOf();
 const entry = (frame: number) => at(frame) + 8;
-/** Two pages of one allocation, and one of another, at the stack of the depot; the last frame has no entry. */
+/** Two pages of one allocation and one of another, with the stack of the depot; the last frame has no entry. */
 const GOOD: Words = {
   [entry(68) + 8]: [depot.handle, 4],
   [entry(69) + 8]: [depot.handle, 4],
@@ -49,7 +49,7 @@ const GOOD: Words = {
 };
 
 describe('allocation sites of pages', () => {
-  test('pages are summed by stack, category and module, and equal the kernel’s own count', () => {
+  test("sum pages by stack, category and module, and equal the kernel's own count", () => {
     const { pages, warnings } = sitesOf(GOOD);
     const amounts = {
       bytes: 3 * 4096,
@@ -70,7 +70,7 @@ describe('allocation sites of pages', () => {
     expect(warnings).toEqual([]);
   });
 
-  test('a damaged handle has an unknown site, and its pages are not lost', () => {
+  test('count pages with a damaged handle at an unknown site', () => {
     const { pages, warnings } = sitesOf({ ...GOOD, [entry(80) + 8]: [depot.handle + 1, 4] });
     expect(pages?.bytes).toBe(3 * 4096);
     expect(pages?.sites.map(({ bytes, frames }) => [bytes, frames.length])).toEqual([
@@ -82,7 +82,7 @@ describe('allocation sites of pages', () => {
     ]);
   });
 
-  test('a free page that is noted as allocated is a contradiction, and does not count', () => {
+  test('report a free page that is recorded as allocated as a contradiction, and do not count it', () => {
     const { pages, warnings } = sitesOf({ ...GOOD, [at(127)]: [3, 4] });
     expect(pages?.bytes).toBe(3 * 4096);
     expect(warnings).toEqual([
@@ -90,7 +90,7 @@ describe('allocation sites of pages', () => {
     ]);
   });
 
-  test('any number of different handles is bounded', () => {
+  test('are limited in number for any number of handles', () => {
     const words = Object.fromEntries(
       Array.from({ length: 60 }, (_, index) => [
         [at(FIRST + index), [3, 4]],
@@ -104,7 +104,7 @@ describe('allocation sites of pages', () => {
     expect(warnings.every(({ code }) => code === 'corrupt')).toBe(true);
   });
 
-  test('a layout that is not supported is named, and other sources are answered all the same', () => {
+  test('name an unsupported layout, and still list other sources', () => {
     const { sources, warnings } = sitesOf(GOOD, { enumerators: () => new Map([['OTHER', 1n]]) });
     expect(sources.map(({ source, state }) => [source, state])).toEqual([
       ['page-owner', 'unreadable'],
@@ -116,7 +116,7 @@ describe('allocation sites of pages', () => {
     expect(warnings.map(({ code }) => code)).toEqual(['unsupported-layout']);
   });
 
-  test('what is off says how to turn it on', () => {
+  test('print how to enable a source that is off', () => {
     const { pages, warnings } = sitesOf({ ...GOOD, [0x600]: [0, 4] });
     expect(pages).toMatchObject({
       state: 'off',

@@ -8,7 +8,7 @@ import { answerOf } from '../../answers/memory/answer.js';
 const PAGE = 4096;
 const at = new Date(0);
 
-test('each sample is compared with the first and the one before', () => {
+test('compares each sample with the first and the preceding one', () => {
   const samples = new MemorySamples();
   const pages = [10, 30, 25].map((vmalloc) => answerOf({ vmalloc, 'free-buddy': 100 - vmalloc }));
   const seen = pages.map((answer) => samples.next(answer, at));

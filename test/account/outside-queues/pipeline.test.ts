@@ -16,7 +16,7 @@ function tallyOf(frames: readonly number[]): Tally {
   return tally;
 }
 
-/** A step that counts those of these page frames that nothing before holds. */
+/** A step that counts those of these page frames that no earlier step holds. */
 function pools(frames: readonly number[]): AnyStep {
   return {
     code: 'page-pools',
@@ -41,13 +41,13 @@ function run(sockets: Tally, steps: readonly AnyStep[]) {
   return Array.from(runSteps(PAGE, sockets, steps), ({ row }) => row);
 }
 
-test('a page counts with the first that holds it: sockets, then rows in their order', () => {
+test('counts a page for its first holder: sockets, then rows in order', () => {
   const rows = run(tallyOf([1]), [pools([1, 2]), pools([2, 3, 4])]);
   expect(rows.map(({ bytes }) => bytes)).toEqual([PAGE, 2 * PAGE]);
   expect(rows.every(({ status, complete }) => status === 'counted' && complete)).toBe(true);
 });
 
-test('what sockets hold stays as it is', () => {
+test('leaves the memory of sockets unchanged', () => {
   const sockets = tallyOf([1]);
   run(sockets, [pools([2, 3])]);
   expect(sockets.figures().pages).toBe(1);
@@ -57,23 +57,23 @@ test.each([
   new ReadError('filtered', 0x1000n),
   new KernelError('damaged', 'a ring has no struct page'),
   new KernelError('unsupported-layout', 'this kernel has no known skb cache'),
-])('rows after one that cannot be counted are at most: %s', (error) => {
+])('reports rows after an uncountable one as upper bounds: %s', (error) => {
   const [failed, after, none] = run(tallyOf([]), [failing(error), pools([5]), pools([5])]);
   expect(failed).toMatchObject({ status: 'not-counted', complete: false, reason: error.message });
   expect(after).toMatchObject({ status: 'at-most', objects: null, bytes: null, complete: false });
   expect(after?.status === 'at-most' && after.unknown).toEqual(['rings tun']);
-  // Nothing is nothing, whatever is not known.
+  // Zero stays zero, whatever is unknown.
   expect(none).toMatchObject({ status: 'counted', objects: 0, complete: true });
 });
 
-test('rows are at most where sockets are not known whole', () => {
+test('reports rows as upper bounds if the sockets are incomplete', () => {
   const sockets = tallyOf([]);
   sockets.incomplete('unreadable', 'a queue');
   const [row] = run(sockets, [pools([5])]);
   expect(row?.status === 'at-most' && row.unknown).toEqual(['sockets']);
 });
 
-test('a row that is not walked, or contradicts itself, leaves those after it as they are', () => {
+test('keeps rows after one that is not walked or contradicts itself', () => {
   const figures = { used: 1, reserve: 0, met: 2, left: -1, merged: false };
   const rows = run(tallyOf([]), [
     { code: 'rings', count: () => ({ status: 'not-walked' }) },
@@ -87,11 +87,11 @@ test('a row that is not walked, or contradicts itself, leaves those after it as 
   ]);
 });
 
-test('a fault of this program is no row', () => {
+test('rethrows internal errors', () => {
   expect(() => run(tallyOf([]), [failing(new TypeError('of ours'))])).toThrow('of ours');
 });
 
-test('a step is not run before the one before it is told', () => {
+test('runs a step only after the result of the preceding one', () => {
   const seen: number[] = [];
   const noting = (step: AnyStep): AnyStep =>
     ({

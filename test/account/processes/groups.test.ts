@@ -68,13 +68,13 @@ function bounds(rows: readonly ProcessMemoryRecord[], more: Partial<typeof NAMES
   );
 }
 
-test('what only processes of the group share is freed with the last of them', () => {
+test('frees memory that only processes of the group share with the last of them', () => {
   expect(bounds([...WORKERS, record(9, 'other', {})])).toEqual({ worker: [24, 24], other: [1, 1] });
 });
 
-test('what a process outside shares, or may share, is not', () => {
+test('does not free memory that a process outside shares or may share', () => {
   const half = [...WORKERS.slice(0, 3), record(4, 'apart', { shared: 20, sharers: 4 })];
-  // Three of four mappings: 15 of 20 MiB are in PSS of the group, and none of it is freed.
+  // Three of four mappings: 15 of 20 MiB are in the PSS of the group, and none of it is freed.
   expect(bounds(half)['worker']).toEqual([3, 18]);
   const unseen = record(9, 'unseen', { alone: 8, seen: false });
   expect(bounds([...WORKERS, unseen])).toEqual({ worker: [16, 24], unseen: [null, null] });
@@ -83,18 +83,18 @@ test('what a process outside shares, or may share, is not', () => {
 });
 
 test.each([{ hidden: true }, { kernelThreads: 0 }])(
-  'where processes are not shown (%o) only pages that one process maps are sure',
+  'frees with certainty only pages with one mapping if processes are hidden (%o)',
   (more) => {
     expect(bounds(WORKERS, more)['worker']).toEqual([4, 24]);
   },
 );
 
-test('a swap entry that several have is freed once', () => {
+test('frees a shared swap entry once', () => {
   const rows = [1, 2].map((pid) => record(pid, 'worker', { swap: 6, swapSharers: 2 }));
   expect(bounds(rows)['worker']).toEqual([8, 14]);
 });
 
-test('swap that others have too is in no figure of one process', () => {
+test('does not count shared swap for one process', () => {
   const freedOf = (...rows: readonly ProcessMemoryRecord[]) =>
     hostProcesses({ processes: rows, ...NAMES }).processes.map(({ freed }) => (freed ?? -1) / MIB);
   expect(freedOf(record(1, 'alone', { swap: 8 }))).toEqual([9]);
@@ -102,7 +102,7 @@ test('swap that others have too is in no figure of one process', () => {
   expect(freedOf(record(1, 'worker', { swap: 8, swapSharers: 4 }))).toEqual([1]);
 });
 
-test('many small processes of one name use more than a large one, unless they share what they use', () => {
+test('names many small processes with one name if together they exceed a large one', () => {
   const processes = [
     { pid: 1, comm: 'analytics', amount: 5 },
     { pid: 2, comm: 'postgres', amount: 2 },
@@ -111,7 +111,7 @@ test('many small processes of one name use more than a large one, unless they sh
     { pid: 5, comm: null, amount: 3 },
   ];
   expect(largestProgram(processes)).toEqual({ pid: 3, comm: 'postgres', processes: 2, amount: 6 });
-  // Together they have more than there is.
+  // Their sum exceeds the memory of the machine.
   expect(largestProgram(processes, 5)).toEqual({
     pid: 1,
     comm: 'analytics',

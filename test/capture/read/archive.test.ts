@@ -15,18 +15,18 @@ import { tarEntry, tarOf } from '../../support/tar.js';
 const folder = mkdtempSync(join(tmpdir(), 'archive-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Longer than what any stage holds, so that the first ones still run when the last one refuses. */
+/** Longer than the buffer of any stage, so that the first stages still run when the last one refuses. */
 const MORE = Buffer.alloc(1 << 20, 'x');
 
 test.each([
-  ['no tar', MORE, 'the archive is not a tar file, or is corrupt'],
+  ['not a tar', MORE, 'the archive is not a tar file, or is corrupt'],
   [
-    'a name without end',
+    'an unterminated name',
     Buffer.concat([tarOf(tarEntry('././@LongLink', 'n'.repeat(70_000), 'L')), MORE]),
     'a file name in the archive is too long',
   ],
-  ['a cut tar', tarEntry('version', '1\n'), 'the archive is not a tar file, or is truncated'],
-])('%s is told in the same words, packed or not', async (_, bytes, words) => {
+  ['a truncated tar', tarEntry('version', '1\n'), 'the archive is not a tar file, or is truncated'],
+])('reports %s in the same words, compressed or not', async (_, bytes, words) => {
   const path = join(folder, 'capture');
   for (const stored of [bytes, gzipSync(bytes, { level: 0 })]) {
     writeFileSync(path, stored);
@@ -37,7 +37,7 @@ test.each([
   }
 });
 
-test('of a truncated file the beginning is read, without the last process in it', async () => {
+test('reads the beginning of a truncated file, without its last process', async () => {
   const path = join(folder, 'giant.tar.gz');
   const line = (pid: number) => `/proc/${pid}/smaps_rollup:Rss: ${'1'.repeat(60)} kB\n`;
   const giant = line(1) + line(2).repeat(Math.ceil((260 << 20) / line(2).length));
@@ -57,7 +57,7 @@ test('of a truncated file the beginning is read, without the last process in it'
   expect(() => host.readText('/proc/2/smaps_rollup')).toThrow('was not captured');
 });
 
-test('an archive of countless files is rejected: each takes memory, even an empty one', async () => {
+test('refuses an archive of countless files, each of which takes memory', async () => {
   const path = join(folder, 'many.tar.gz');
   const blocks = (from: number) =>
     Array.from({ length: 10_000 }, (_, index) =>
@@ -76,17 +76,17 @@ test('an archive of countless files is rejected: each takes memory, even an empt
 test.each([
   ...['x/../sample-2/memory', '../proc/meminfo', 'x/proc/../../etc/passwd', 'x/sample-2/../log'],
   ...['x/y/proc/meminfo', 'x/sys/kernel/mm/../../../etc/shadow', 'x/proc/sys/kernel/..'],
-])('%s is no file of a capture', (name) => {
+])('ignores %s, which is no file of a capture', (name) => {
   expect(wantedName(name, { mappings: true })).toBeNull();
 });
 
-test('only requested parts are read: mappings of processes are large', () => {
+test('reads only requested parts, since mappings of processes are large', () => {
   expect(wantedName('x/sample-2/smaps', {})).toBeNull();
   expect(wantedName('x/sample-2/smaps', { mappings: true })).toBe('sample-2/smaps');
   expect(wantedName('./x/sample-2/memory', {})).toBe('sample-2/memory');
 });
 
-/** A few kilobytes that stand for 64 MiB of no use, between facts of a host. */
+/** A few kilobytes that expand to 64 MiB of padding, between facts of a host. */
 function bomb(): Buffer {
   return tarOf(
     tarEntry('kdump-mem-snapshot/version', '3\n'),
@@ -101,29 +101,26 @@ const LIMITS: readonly [string, UnpackLimit, string][] = [
   ['seconds', { bytes: 2 ** 40, seconds: 0 }, '0 seconds'],
 ];
 
-test.each(LIMITS)(
-  'an archive is read up to a limit of %s, and that is reported',
-  async (_, limit, words) => {
-    const path = join(folder, 'bomb.tar');
-    for (const packed of [gzipSync(bomb(), { level: 1 }), xz(bomb())]) {
-      writeFileSync(path, packed);
-      expect(packed.length).toBeLessThan(1 << 20);
-      const captured = await readCapture(path, {}, limit);
-      expect(captured.get('proc/meminfo')).toBe('MemTotal: 1 kB\n');
-      expect(captured.has('proc/loadavg')).toBe(false);
-      expect(captured.damage).toContain(`reading stopped after ${words}, the remainder is missing`);
-      const whole = await readCapture(path);
-      expect(whole.has('proc/loadavg')).toBe(true);
-      expect(whole.damage).toEqual([]);
-    }
-    writeFileSync(path, gzipSync(bomb(), { level: 1 }));
-    const { faults } = await verifySnapshot(path, limit);
-    expect(faults.map(({ code }) => code)).toContain('archive-damaged');
-  },
-);
+test.each(LIMITS)('limits an archive to %s, and reports that', async (_, limit, words) => {
+  const path = join(folder, 'bomb.tar');
+  for (const packed of [gzipSync(bomb(), { level: 1 }), xz(bomb())]) {
+    writeFileSync(path, packed);
+    expect(packed.length).toBeLessThan(1 << 20);
+    const captured = await readCapture(path, {}, limit);
+    expect(captured.get('proc/meminfo')).toBe('MemTotal: 1 kB\n');
+    expect(captured.has('proc/loadavg')).toBe(false);
+    expect(captured.damage).toContain(`reading stopped after ${words}, the remainder is missing`);
+    const whole = await readCapture(path);
+    expect(whole.has('proc/loadavg')).toBe(true);
+    expect(whole.damage).toEqual([]);
+  }
+  writeFileSync(path, gzipSync(bomb(), { level: 1 }));
+  const { faults } = await verifySnapshot(path, limit);
+  expect(faults.map(({ code }) => code)).toContain('archive-damaged');
+});
 
 test.each(LIMITS)(
-  'lines of a packed file are read up to a limit of %s, and it counts as cut',
+  'limits lines of a compressed file to %s, and reports it as truncated',
   async (_, limit) => {
     const path = join(folder, 'lines');
     const text = Buffer.from(`${'x'.repeat(99)}\n`.repeat(1 << 18));
@@ -135,7 +132,7 @@ test.each(LIMITS)(
       expect(lines).toBeGreaterThan(0);
       expect(lines).toBeLessThan(1 << 18);
     }
-    // What is not packed is as long as it is.
+    // Uncompressed data has no such limit.
     writeFileSync(path, text);
     let lines = 0;
     for await (const some of packedLines(path, () => expect.unreachable(), limit))

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { CommandLineMask } from '../../../src/capture/read/command-line.js';
 import { HOST } from '../../../src/capture/read/script.js';
 
-/** As kernels of 5.10 to 7.2, dracut and systemd print them; each has the secret s3cret. */
+/** Formats of kernels from 5.10 to 7.2, dracut and systemd; each contains the secret s3cret. */
 const KEPT_HEADS = [
   'Command line: (left-out)',
   'Kernel command line: (left-out)',
@@ -30,7 +30,7 @@ const INIT = [
   '  with environment:',
 ];
 const WORDS = ['    HOME=/', '    password=s3cret and more'];
-/** They have no command line in them. */
+/** Lines without a command line. */
 const OTHERS = [
   'systemd[1]: Started x; y] z.',
   'usb 1-1:     not masked before',
@@ -66,7 +66,7 @@ function byNode(log: string, pieceBytes: number): string {
   return written;
 }
 
-/** By the script's own function. */
+/** Runs the function of the script. */
 function byScript(log: string, withArguments: boolean): string {
   const script = `asked() { ${withArguments}; }\n${HOST}\nmasked`;
   const { stdout, status, stderr } = spawnSync('sh', ['-c', script], {
@@ -77,19 +77,19 @@ function byScript(log: string, withArguments: boolean): string {
   return stdout.toString('latin1');
 }
 
-test.each(Object.entries(FORMS))('nothing of the command line stays in a log (%s)', (_, form) => {
+test.each(Object.entries(FORMS))('removes the command line from a log (%s)', (_, form) => {
   const log = `${ALL.map(form).join('')}\xff\xfe`;
   const masked = byNode(log, 1000);
   expect(masked).not.toContain('s3cret');
   for (const head of KEPT_HEADS) expect(masked).toContain(head);
-  // All else is there to the byte, and no line is lost.
+  // All other bytes are unchanged, and no line is lost.
   for (const text of OTHERS) expect(masked).toContain(form(text, OTHERS.indexOf(text)));
   expect(masked.split('\n')).toHaveLength(log.split('\n').length);
   expect(masked.endsWith('\xff\xfe')).toBe(true);
   for (const bytes of [1, 7, 64]) expect(byNode(log, bytes)).toBe(masked);
 });
 
-test.each(Object.entries(FORMS))('the script leaves out the same (%s)', (_, form) => {
+test.each(Object.entries(FORMS))('removes the same text in the script (%s)', (_, form) => {
   const log = `${ALL.map(form).join('')}\xff\xfe\n`;
   expect(byScript(log, false)).toBe(byNode(log, 1000));
   expect(byScript(log, true)).toBe(log);

@@ -9,7 +9,7 @@ const AUXV = Buffer.alloc(32);
 AUXV.writeBigUInt64LE(6n, 0);
 AUXV.writeBigUInt64LE(4096n, 8);
 
-/** What a snapshot of two processes warns of. */
+/** Warnings about a snapshot of two processes. */
 function warnings(change: Change): string[] {
   const files = snapshotFiles([
     { pid: 1, comm: 'init', anonymous: 300 },
@@ -45,11 +45,11 @@ const edit =
     expect(changed).not.toBe(text);
     files.set(name, changed);
   };
-/** Takes the lines of a process out. */
+/** Removes the lines of a process. */
 const without = (name: string, pid: number) =>
   edit(name, new RegExp(`^/proc/${pid}/.*\n`, 'gm'), '');
 
-test('a sound snapshot has no contradiction; neither has one with uninitialized memory', () => {
+test('reports no contradiction in an intact snapshot, or with uninitialized memory', () => {
   expect(warnings(() => undefined)).toEqual([]);
   const late: Change = (files) => {
     edit('sample-2/proc/zoneinfo', 'managed  256000', 'managed  156000')(files);
@@ -58,7 +58,7 @@ test('a sound snapshot has no contradiction; neither has one with uninitialized 
   expect(warnings(late)).toEqual([]);
 });
 
-describe('facts that contradict each other are named', () => {
+describe('names facts that contradict each other:', () => {
   test.each<[string, Change, RegExp]>([
     [
       'swap used and no swap',
@@ -107,7 +107,7 @@ describe('facts that contradict each other are named', () => {
       /^Shmem is 1024000 bytes, but nr_shmem in/,
     ],
     [
-      'a process missing from two of three lists, which began before the first',
+      'a process missing from two of three lists, which started before the first',
       (files) => {
         without('sample-1/before', 7)(files);
         without('sample-2/memory', 7)(files);
@@ -115,7 +115,7 @@ describe('facts that contradict each other are named', () => {
       /^pid 7 started before the first sample but is missing from it$/,
     ],
     [
-      'a process in the list of memory alone',
+      'a process only in the list of memory',
       (files) => {
         without('sample-1/before', 7)(files);
         without('sample-2/after', 7)(files);
@@ -123,7 +123,7 @@ describe('facts that contradict each other are named', () => {
       /^pid 7 is in the memory list but not in the state list$/,
     ],
     [
-      'a process that exited, and is in the list of memory',
+      'a process that exited, but is in the list of memory',
       (files) => {
         without('sample-1/before', 7)(files);
         without('sample-2/after', 7)(files);
@@ -132,7 +132,7 @@ describe('facts that contradict each other are named', () => {
       /^pid 7 is in the memory list but not in the state list$/,
     ],
     [
-      'a process in the first list alone, whose child still names it',
+      'a process only in the first list, whose child still names it',
       (files) => {
         edit('sample-2/after', /(\/proc\/9\/status:)Tgid/, '$1PPid:\t7\n$1Tgid')(files);
         without('sample-2/after', 7)(files);
@@ -147,7 +147,7 @@ describe('facts that contradict each other are named', () => {
   });
 });
 
-test('a process that began after the list of states was made is no contradiction', () => {
+test('accepts a process that started after the list of states', () => {
   const began: Change = (files) => {
     for (const name of ['sample-1/before', 'sample-2/after']) without(name, 7)(files);
     edit('sample-2/namespaces', /.*\/proc\/7\/.*\n/g, '')(files);
@@ -155,7 +155,7 @@ test('a process that began after the list of states was made is no contradiction
   expect(warnings(began)).toEqual([]);
 });
 
-test('a process that could not be read is no contradiction', () => {
+test('accepts an unreadable process', () => {
   const unread: Change = (files) => {
     without('sample-2/memory', 7)(files);
     files.set('errors', '/proc/7/smaps_rollup\tdenied\n');
@@ -163,7 +163,7 @@ test('a process that could not be read is no contradiction', () => {
   expect(warnings(unread)).toEqual([]);
 });
 
-test('a capture that lost a sample is incomplete', () => {
+test('reports a capture that lost a sample as incomplete', () => {
   const files = snapshotFiles([{ pid: 1, comm: 'init', anonymous: 300 }]);
   for (const name of files.keys()) if (name.startsWith('sample-2/')) files.delete(name);
   const { host } = capturedAt(new CapturedFiles(files), 'last');

@@ -23,7 +23,7 @@ const tcp = (users: string) => [
 ];
 
 describe('a sosreport', () => {
-  test('has one sample: details on their own line, owners in the row', async () => {
+  test('has one sample, with details on a separate line and owners in the row', async () => {
     const captured = host([
       ...tcp('users:(("feedd",pid=10,fd=7),("feedd",pid=11,fd=7))'),
       `u_str ESTAB  0      4352     * 601    * 600 users:(("tail",pid=12,fd=6)) ${MEMORY} <->`,
@@ -54,7 +54,7 @@ describe('a sosreport', () => {
     });
   });
 
-  test('without output of ss its sockets are not available, not even by /proc/net', async () => {
+  test('has no sockets without output of ss, not even from /proc/net', async () => {
     const captured = new CapturedHost(
       new CapturedFiles([['proc/meminfo', 'MemTotal: 1024000 kB\nMemFree: 512000 kB\n']]),
     );
@@ -64,7 +64,7 @@ describe('a sosreport', () => {
     });
   });
 
-  test('limits are read from its list of sysctls, if sockstat is available', async () => {
+  test('has limits from its list of sysctls if sockstat is available', async () => {
     const captured = new CapturedHost(
       new CapturedFiles([
         ['sos_commands/networking/ss_-peaonmi', tcp('users:(("a",pid=1,fd=1))').join('\n')],
@@ -89,7 +89,7 @@ describe('a sosreport', () => {
     });
   });
 
-  test('a name that pretends to be an owner or a field does not move the socket', async () => {
+  test('assigns a socket correctly, whatever owner or field a name imitates', async () => {
     for (const name of ['x",pid=1,fd=3))', '",pid=1,fd=3),(', '")) ino:1 sk:9 ', '']) {
       const captured = host(tcp(`users:(("${name}",pid=10,fd=7),("b",pid=11,fd=8))`));
       const { findings } = diagnose(await observe(captured, { intervalMs: 0 }));

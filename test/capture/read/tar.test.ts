@@ -27,19 +27,19 @@ const expected = [
 ];
 
 describe('tar', () => {
-  test('requested regular files are read completely; links and directories are not', () => {
+  test('reads requested regular files completely, but no links and directories', () => {
     expect(read(archive)).toEqual(expected);
   });
 
-  test.each([1, 7, 511, 512, 513])('in pieces of %d bytes as well', (piece) => {
+  test.each([1, 7, 511, 512, 513])('reads the same in pieces of %d bytes', (piece) => {
     expect(read(archive, piece)).toEqual(expected);
   });
 
-  test('only the beginning of a file that is too large is kept', () => {
+  test('stores only the beginning of a file that is too large', () => {
     expect(read(archive, 512, 10)[0]).toEqual(['top/one', 'x'.repeat(10)]);
   });
 
-  test('long names, as GNU and as pax write them', () => {
+  test('reads long names in the formats of GNU and pax', () => {
     const long = `${'deep/'.repeat(40)}file`;
     const record = ` path=${long}\n`;
     const length = record.length + 3;
@@ -60,11 +60,11 @@ describe('tar', () => {
 
   test.each<[string, Buffer]>([
     ['nothing', Buffer.alloc(0)],
-    ['no tar', Buffer.alloc(2048, 'x')],
-    ['a cut one', archive.subarray(0, 900)],
+    ['not a tar', Buffer.alloc(2048, 'x')],
+    ['a truncated one', archive.subarray(0, 900)],
     ['one with a damaged header', Buffer.concat([Buffer.from('zz'), archive.subarray(2)])],
-    ['a name without end', tarOf(tarEntry('././@LongLink', 'n'.repeat(70_000), 'L'))],
-  ])('%s is refused', (_, bytes) => {
+    ['an unterminated name', tarOf(tarEntry('././@LongLink', 'n'.repeat(70_000), 'L'))],
+  ])('refuses %s', (_, bytes) => {
     try {
       read(bytes);
       expect.unreachable();

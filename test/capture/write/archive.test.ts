@@ -55,7 +55,7 @@ test('round-trips contents in pieces of any size, verified by the manifest', () 
   );
 });
 
-test('only compressed data of a large file is kept in memory', () => {
+test('keeps only compressed data of a large file in memory', () => {
   const out: Buffer[] = [];
   const archive = new Archive((bytes) => out.push(bytes), Date.now());
   const member = archive.member('large');
@@ -67,14 +67,14 @@ test('only compressed data of a large file is kept in memory', () => {
     if (index % 100 === 0) most = Math.max(most, process.memoryUsage().arrayBuffers - before);
   }
   expect(member.size).toBe(2000 * line.length);
-  // 60 MB went in. What is not collected yet counts too.
+  // 60 MB were written. Garbage that is not collected yet counts, too.
   expect(most).toBeLessThan(member.size / 2);
   member.end();
   archive.finish();
   expect(unpacked(Buffer.concat(out)).get('large')?.length).toBe(member.size);
 });
 
-test('a file that is never ended is not in it', () => {
+test('omits a file that is not finished', () => {
   const out: Buffer[] = [];
   const archive = new Archive((bytes) => out.push(bytes), Date.now());
   archive.member('none').write('lost');

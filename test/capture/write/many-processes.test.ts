@@ -14,10 +14,10 @@ const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-many-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const PROCESSES = 30_000;
-/** Lines of status that no figure is made of: with them a process takes 5 KiB, as on a machine. */
+/** Lines of status that no figure uses: with them a process takes 5 KiB, as on a real machine. */
 const FILLER = Array.from({ length: 50 }, (_, at) => `Filler${at}:\t${'0'.repeat(60)}`);
 
-test('a snapshot of 30,000 processes is complete, and procs has the sizes of each', async () => {
+test('writes a complete snapshot of 30,000 processes, and procs reports each size', async () => {
   const made = Array.from({ length: PROCESSES }, (_, at) => ({
     pid: at + 1,
     comm: `worker${at}`,

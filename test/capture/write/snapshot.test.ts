@@ -22,7 +22,7 @@ interface Asked {
   readonly timeoutSeconds?: number;
 }
 
-async function taken(
+async function recordSnapshot(
   host: MadeHost,
   { parts = [], anonymize = false, timeoutSeconds = 30 }: Asked = {},
 ) {
@@ -54,8 +54,8 @@ async function readBack(archive: Buffer): Promise<CapturedHost> {
 }
 
 describe('a snapshot', () => {
-  test('reads as its host did', async () => {
-    const { snapshot, archive } = await taken(WEB_HOST);
+  test('reads like its host', async () => {
+    const { snapshot, archive } = await recordSnapshot(WEB_HOST);
     const host = await readBack(archive);
     expect(host.damage).toEqual([]);
     expect(host.unproved).toBe(false);
@@ -77,8 +77,8 @@ describe('a snapshot', () => {
     });
   });
 
-  test('has the lines of processes that have memory, and of cgroups, by their paths', async () => {
-    const { files } = await taken(WEB_HOST);
+  test('has the lines of processes with memory, and of cgroups, by path', async () => {
+    const { files } = await recordSnapshot(WEB_HOST);
     expect(files.get('sample-2/memory')).toBe(
       '/proc/10/smaps_rollup:5500-7fff ---p 00000000 00:00 0  [rollup]\n/proc/10/smaps_rollup:Rss:  4096 kB\n',
     );
@@ -92,20 +92,20 @@ describe('a snapshot', () => {
     expect(files.get('unknown-tables')).toBe('mptcp\n');
   });
 
-  test('has the kernel’s command line with arguments alone, also in the log', async () => {
+  test('has the kernel command line only on request of arguments, also in the log', async () => {
     const log = '6,1,2,-;Kernel command line: root=/dev/vda1 password=s3cret\n6,2,3,-;x\n';
     const host = { ...WEB_HOST, log };
-    const { files } = await taken(host);
+    const { files } = await recordSnapshot(host);
     expect(files.get('log')).toBe('6,1,2,-;Kernel command line: (left-out)\n6,2,3,-;x\n');
     expect(files.get('left-out')).toContain('arguments');
     expect([...files.values()].join('')).not.toContain('s3cret');
-    const whole = await taken(host, { parts: ['arguments'] });
+    const whole = await recordSnapshot(host, { parts: ['arguments'] });
     expect(whole.files.get('log')).toBe(log);
   });
 
   test('reports unreadable and missing files, and records the rest', async () => {
     const denied = ['/proc/10/smaps_rollup', '/proc/10/stat'];
-    const { snapshot, files, archive } = await taken({ ...WEB_HOST, denied });
+    const { snapshot, files, archive } = await recordSnapshot({ ...WEB_HOST, denied });
     expect(snapshot.failureCounts).toMatchObject({ denied: 2 });
     for (const path of denied)
       expect(files.get('errors')).toContain(`${path}\tdenied\t${path}: permission denied\n`);
@@ -115,7 +115,7 @@ describe('a snapshot', () => {
     expect(host.readText('/proc/10/comm')).toBe('web\nserver\n');
   });
 
-  test('counts a process that exits during it as exited, and misses no state', async () => {
+  test('counts a process that exits during the snapshot as exited, with all other states', async () => {
     const files: Record<string, string> = { ...WEB_HOST.files };
     const links: Record<string, string> = { ...WEB_HOST.links };
     for (const file of ['status', 'stat', 'comm'])
@@ -123,12 +123,17 @@ describe('a snapshot', () => {
     links['/proc/11/ns/net'] = 'net:[4026531840]';
     let answers = 0;
     const duringSs = () => {
-      // In the second sample: its namespaces were listed before, its states are read after.
+      // In the second sample: its namespaces were listed before it exits, its states are read after.
       if (++answers <= 6) return;
       for (const made of [files, links])
         for (const path of Object.keys(made)) if (path.startsWith('/proc/11/')) delete made[path];
     };
-    const { files: written, archive } = await taken({ ...WEB_HOST, files, links, duringSs });
+    const { files: written, archive } = await recordSnapshot({
+      ...WEB_HOST,
+      files,
+      links,
+      duringSs,
+    });
     expect(written.get('sample-2/namespaces')).toContain('/proc/11/ns/net');
     expect(written.get('sample-2/after')).not.toContain('/proc/11/');
     expect(written.get('errors')).toContain('/proc/11/status\tgone\t');
@@ -140,9 +145,9 @@ describe('a snapshot', () => {
     expect((await readProcesses(host)).gone).toBe(1);
   });
 
-  test('without ss has the tables of /proc/net', async () => {
+  test('has the tables of /proc/net without ss', async () => {
     const { ss: _, ...rest } = WEB_HOST;
-    const { files } = await taken({
+    const { files } = await recordSnapshot({
       ...rest,
       files: {
         ...rest.files,
@@ -157,15 +162,21 @@ describe('a snapshot', () => {
     expect(files.has('sample-1/netns-4026531840/inet')).toBe(false);
   });
 
-  test('ends if the kernel does not respond', async () => {
-    const { snapshot, files } = await taken({ ...WEB_HOST, stuck: ['/proc/10/smaps_rollup'] });
+  test('does not wait for a kernel that does not respond', async () => {
+    const { snapshot, files } = await recordSnapshot({
+      ...WEB_HOST,
+      stuck: ['/proc/10/smaps_rollup'],
+    });
     expect(files.get('errors')).toContain('/proc/10/smaps_rollup\tunreadable\t');
     expect(snapshot.failureCounts.unreadable).toBe(1);
     expect(files.get('manifest')).toMatch(/\nwhole \d+\n$/);
   });
 
   test('ends in time with a complete archive, and reports what is missing', async () => {
-    const { files, archive } = await taken({ ...WEB_HOST, readMs: 1000 }, { timeoutSeconds: 5 });
+    const { files, archive } = await recordSnapshot(
+      { ...WEB_HOST, readMs: 1000 },
+      { timeoutSeconds: 5 },
+    );
     expect(files.get('errors')).toContain('sample-1/before\tcut\ttimeout after 0 of 3');
     expect((await readBack(archive)).damage.join()).toContain('ss failed');
   });
@@ -175,7 +186,7 @@ const SECRETS = ['hunter2', 'hunter3', 'hunter4', 'secret.sock', 'secret-app'];
 
 describe('secrets', () => {
   test('are omitted, which is reported', async () => {
-    const { unpacked, files, asked } = await taken(WEB_HOST);
+    const { unpacked, files, asked } = await recordSnapshot(WEB_HOST);
     for (const secret of SECRETS) expect.soft(unpacked.includes(secret), secret).toBe(false);
     expect(files.get('left-out')).toBe('environment\narguments\nunix-paths\n');
     expect([...asked].filter((path) => /environ|cmdline/.test(path))).toEqual([]);
@@ -185,17 +196,17 @@ describe('secrets', () => {
     ['arguments', 'hunter2'],
     ['unix-paths', 'secret.sock'],
     ['smaps', 'secret-app/bin'],
-  ] as const)('%s are there when asked for, and nothing else', async (part, secret) => {
-    const { unpacked, files } = await taken(WEB_HOST, { parts: [part] });
+  ] as const)('in %s are included on request, and no others', async (part, secret) => {
+    const { unpacked, files } = await recordSnapshot(WEB_HOST, { parts: [part] });
     expect(unpacked.includes(secret)).toBe(true);
     expect(SECRETS.filter((each) => unpacked.includes(each)).length).toBe(1);
     expect(files.get('asked')).toBe(`${part}\n`);
     expect(files.get('left-out')).not.toContain(part);
   });
 
-  test('the environment is never read, whatever is requested', async () => {
+  test('in the environment are never read, whatever is requested', async () => {
     const parts = ['arguments', 'unix-paths', 'smaps', 'stacks'] as const;
-    const { unpacked, asked, files } = await taken(WEB_HOST, { parts });
+    const { unpacked, asked, files } = await recordSnapshot(WEB_HOST, { parts });
     expect(unpacked.includes('hunter3')).toBe(false);
     expect(unpacked.includes('hunter4')).toBe(false);
     expect([...asked].filter((path) => path.endsWith('environ'))).toEqual([]);
@@ -204,25 +215,25 @@ describe('secrets', () => {
   });
 });
 
-describe('anonymized', () => {
+describe('an anonymized snapshot', () => {
   const NAMES = [
     ...['web\nserver', 'server', 'kubepods', 'pod1234', 'db1.example', 'customer', 'eth7'],
     ...['10.1.2.3', '198.51.100.7', '2606:4700', 'a\\134x2db'],
     ...['tenant', 'called', 'acme', '192.0.2.78', '2620:beef', 'corp'],
   ];
 
-  test('it contains no names', async () => {
-    const whole = await taken(WEB_HOST);
+  test('contains no names', async () => {
+    const whole = await recordSnapshot(WEB_HOST);
     for (const name of NAMES)
       expect.soft(whole.unpacked.includes(name.split('\n')[0] ?? ''), name).toBe(true);
-    const { unpacked, files } = await taken(WEB_HOST, { anonymize: true });
+    const { unpacked, files } = await recordSnapshot(WEB_HOST, { anonymize: true });
     for (const name of NAMES) expect.soft(unpacked.includes(name), name).toBe(false);
     expect(files.has('log')).toBe(false);
     expect(files.get('left-out')).toBe('environment\narguments\nunix-paths\nlog\nnames\n');
   });
 
-  test('equal names get equal replacements of their kind, and kernel threads keep theirs', async () => {
-    const { files, archive } = await taken(WEB_HOST, { anonymize: true });
+  test('replaces equal names alike and by kind, and keeps kernel threads', async () => {
+    const { files, archive } = await recordSnapshot(WEB_HOST, { anonymize: true });
     const host = await readBack(archive);
     expect(host.damage).toEqual([]);
     const cgroup = host.readText('/proc/10/cgroup').trim().slice('0::'.length);

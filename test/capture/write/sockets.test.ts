@@ -26,8 +26,8 @@ function nameless(text: string): string {
 }
 
 /**
- * Names as hostile as they come: blanks, line breaks, numbers, what looks like a row or its end. A name of
- * nothing but tabs cannot be read as it is, and can without it.
+ * Hostile names: blanks, line breaks, numbers, imitated rows and row ends. A name of tabs only
+ * cannot be read unchanged, but after its removal.
  */
 const words = fc.constantFrom(
   ...['/run/a.sock', '@abstract', '5', '*', '**', '\n', ' ', '  ', '77', '<->', 'ino:5'],
@@ -38,7 +38,7 @@ const name = fc.oneof(
   fc.array(words, { minLength: 1, maxLength: 6 }).map((all) => all.join('')),
 );
 
-test('rows read as before, whatever their names, and no name is left', () => {
+test('removes all names, and yields the same rows', () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(name, name), { maxLength: 5 }), (names) => {
       const text = names
@@ -48,7 +48,7 @@ test('rows read as before, whatever their names, and no name is left', () => {
         )
         .join('');
       const [now, before] = [scanned(nameless(text)), scanned(text)];
-      // A part of a name that looks like the heading is passed over as such while it is there.
+      // Before the removal, a part of a name that imitates the heading is skipped as a heading.
       expect(now.unreadable).toBeGreaterThanOrEqual(before.unreadable);
       expect({ ...now, unreadable: 0 }).toEqual({ ...before, unreadable: 0 });
       expect(nameless(text)).not.toMatch(/a\.sock|abstract|é/);
@@ -57,7 +57,7 @@ test('rows read as before, whatever their names, and no name is left', () => {
   );
 });
 
-test('pieces may be split anywhere', () => {
+test('accepts pieces that are split anywhere', () => {
   const text = `u_str ESTAB 7 0 /run/a.sock 100 * 101 ${SKMEM}\n`.repeat(3);
   let out = '';
   const names = new UnixNames((line) => {

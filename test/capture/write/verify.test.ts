@@ -12,7 +12,7 @@ const dir = mkdtempSync(join(tmpdir(), 'verify-'));
 afterAll(() => rmSync(dir, { recursive: true }));
 
 let archive: Buffer;
-/** Its members as tar has them: header, content, padding. */
+/** Its members in tar format: header, content, padding. */
 let members: Buffer[];
 const END = Buffer.alloc(1024);
 
@@ -44,7 +44,7 @@ async function problemsOf(bytes: Buffer): Promise<readonly string[]> {
 
 const packed = (all: readonly Buffer[]) => gzipSync(Buffer.concat([...all, END]));
 
-test('a written snapshot is complete, packed and unpacked', async () => {
+test('accepts a written snapshot, compressed and uncompressed', async () => {
   expect(await problemsOf(archive)).toEqual([]);
   expect(await problemsOf(packed(members))).toEqual([]);
   expect(await problemsOf(Buffer.concat([...members, END]))).toEqual([]);
@@ -52,7 +52,7 @@ test('a written snapshot is complete, packed and unpacked', async () => {
   expect((await verifySnapshot(path)).files).toBe(members.length - 1);
 });
 
-test('host files that could not be read are counted, absent ones are not', async () => {
+test('counts unreadable host files, but not absent ones', async () => {
   const errors = '/proc/1/fd\tdenied\tx\n/proc/modules\tabsent\tx\n/proc/9/maps\tcut\tx\n';
   const name = (member: Buffer) => member.toString('latin1', 0, member.indexOf(0));
   const at = members.findIndex((member) => name(member).endsWith('/errors'));
@@ -63,12 +63,12 @@ test('host files that could not be read are counted, absent ones are not', async
   expect((await verifySnapshot(path)).unread).toBe(0);
 });
 
-describe('a file of it that', () => {
+describe('finds a file in a snapshot that', () => {
   test.each([
     ['is missing', (all: Buffer[], index: number) => all.toSpliced(index, 1)],
-    ['is in it twice', (all: Buffer[], index: number) => all.toSpliced(index, 0, all[index]!)],
+    ['occurs twice', (all: Buffer[], index: number) => all.toSpliced(index, 0, all[index]!)],
     [
-      'has another byte',
+      'has a changed byte',
       (all: Buffer[], index: number) => {
         const changed = Buffer.from(all[index]!);
         if (changed.length === 512) return null;
@@ -77,11 +77,11 @@ describe('a file of it that', () => {
       },
     ],
     [
-      'nobody wrote',
+      'was not written by kdump-mem',
       (all: Buffer[], index: number) =>
         all.toSpliced(index, 0, tarEntry('kdump-mem-snapshot/sample-1/more', 'x')),
     ],
-  ])('%s is found', async (_, damage) => {
+  ])('%s', async (_, damage) => {
     let tried = 0;
     for (const index of members.keys()) {
       const damaged = damage(members, index);
@@ -93,12 +93,12 @@ describe('a file of it that', () => {
   });
 });
 
-test('truncated anywhere it is incomplete', async () => {
+test('reports a snapshot as incomplete wherever it is truncated', async () => {
   for (let end = 0; end < archive.length; end += 97)
     expect((await problemsOf(archive.subarray(0, end))).length).toBeGreaterThan(0);
 });
 
-test('any other file is incomplete, or cannot be read', async () => {
+test('reports any other file as incomplete or unreadable', async () => {
   expect(await problemsOf(Buffer.alloc(5000, 'x'))).toContainEqual(expect.stringContaining('tar'));
   await expect(verifySnapshot(join(dir, 'none'))).rejects.toMatchObject({ code: 'gone' });
   await expect(verifySnapshot(dir)).rejects.toMatchObject({ code: 'unreadable' });

@@ -18,7 +18,7 @@ const folder = mkdtempSync(join(tmpdir(), 'snapshot-when-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe('conditions', () => {
-  test('are words without anything that a shell redirects', () => {
+  test('are parsed from words without shell metacharacters', () => {
     expect(parseConditions('psi=20,psi-full=2.5, available=5%,oom')).toEqual([
       { kind: 'psi', percent: 20 },
       { kind: 'psi-full', percent: 2.5 },
@@ -42,7 +42,7 @@ describe('conditions', () => {
       'available=5',
     ],
     ...['available=101%', 'available=5x', 'oom=1', 'psi=1,psi=2', 'oom,,psi=1', 'load=5', 'psi=-1'],
-  ])('%j is none', (text) => {
+  ])('are refused as %j', (text) => {
     expect(parseConditions(text)).toBeUndefined();
   });
 });
@@ -59,7 +59,7 @@ function host(changes: Readonly<Record<string, string>> = {}): FakeHost {
 }
 const all: readonly Condition[] = parseConditions('psi=20,psi-full=5,available=5%,oom') ?? [];
 
-describe('a look', () => {
+describe('a sample', () => {
   test('reads each condition from the host', () => {
     expect(readConditions(host(), all).map(({ value, limit }) => [value, limit])).toEqual([
       [31.25, undefined],
@@ -73,12 +73,12 @@ describe('a look', () => {
     ['psi', '/proc/pressure/memory', '', '--when psi is not available here'],
     ['available', '/proc/meminfo', 'MemTotal: 1000 kB\n', '/proc/meminfo has no MemAvailable'],
     ['oom', '/proc/vmstat', 'nr_free_pages 1\n', '/proc/vmstat has no oom_kill'],
-  ])('refuses %s where the host does not tell it', (kind, path, text, words) => {
-    const asked = all.filter((condition) => condition.kind === kind);
+  ])('refuses %s if the host does not report it', (kind, path, text, words) => {
+    const selected = all.filter((condition) => condition.kind === kind);
     const lacking = host({ [path]: text });
-    expect(() => readConditions(lacking, asked)).toThrow(words);
+    expect(() => readConditions(lacking, selected)).toThrow(words);
     lacking.files.delete(path);
-    expect(() => readConditions(lacking, asked)).toThrow(path);
+    expect(() => readConditions(lacking, selected)).toThrow(path);
   });
 });
 
@@ -111,12 +111,12 @@ function dueAt(
 }
 
 describe('on a simulated clock', () => {
-  test('a quiet week has none', () => {
+  test('takes no snapshot in a quiet week', () => {
     const quiet = { psi: 19.99, available: 50, kills: 7 };
     expect(dueAt(new SnapshotTrigger(600_000), 7 * 86_400, () => quiet)).toEqual([]);
   });
 
-  test('a lasting condition triggers snapshots at the minimum interval', () => {
+  test('takes snapshots at the minimum interval while a condition lasts', () => {
     const due = dueAt(new SnapshotTrigger(600_000), 2000, (second) =>
       second >= 100 && second < 1400 ? { psi: 20, available: 49 } : {},
     );
@@ -127,7 +127,7 @@ describe('on a simulated clock', () => {
     ]);
   });
 
-  test('a condition that ended meanwhile is no reason later, but a kill is', () => {
+  test('ignores a condition that ended meanwhile, but not an OOM kill', () => {
     const due = dueAt(new SnapshotTrigger(600_000), 2000, (second) => ({
       psi: second === 100 || second === 300 ? 50 : 0,
       kills: second < 200 ? 4 : second < 400 ? 6 : 7,
@@ -138,7 +138,7 @@ describe('on a simulated clock', () => {
     ]);
   });
 
-  test('a kill without a successful snapshot is a reason for the next', () => {
+  test('retries an OOM kill whose snapshot failed', () => {
     const kills = (second: number) => ({ kills: second < 200 ? 4 : 5 });
     expect(dueAt(new SnapshotTrigger(600_000), 3000, kills, [200, 800])).toEqual([
       [200, 'oom1'],
@@ -147,7 +147,7 @@ describe('on a simulated clock', () => {
     ]);
   });
 
-  test('kills before it began, and a counter that begins anew, are none', () => {
+  test('ignores kills before the start, and a counter that restarts', () => {
     expect(dueAt(new SnapshotTrigger(1000), 100, () => ({ kills: 9 }))).toEqual([]);
     const again = dueAt(new SnapshotTrigger(1000), 100, (second) => ({
       kills: second < 50 ? 9 : second < 70 ? 0 : 1,
@@ -155,17 +155,17 @@ describe('on a simulated clock', () => {
     expect(again).toEqual([[70, 'oom1']]);
   });
 
-  test('a snapshot taken before the start counts, unless the clock went back', () => {
+  test('counts a snapshot before the start, unless the clock was set back', () => {
     const holds = () => ({ psi: 90 });
     expect(dueAt(new SnapshotTrigger(600_000, -100_000), 600, holds)).toEqual([[500, 'psi']]);
     expect(dueAt(new SnapshotTrigger(600_000, 9_999_000_000), 600, holds)).toEqual([[0, 'psi']]);
   });
 });
 
-describe('what is kept', () => {
+describe('stored snapshots', () => {
   const at = (second: number) => new Date(Date.UTC(2026, 10, 21, 18, 5, second));
 
-  test('has the time and the reason in its name', () => {
+  test('have time and reason in their names', () => {
     expect(nameOf(at(1), ['psi', 'available'])).toBe(
       'snapshot-20261121T180501Z-psi-available.tar.gz',
     );
@@ -174,7 +174,7 @@ describe('what is kept', () => {
     );
   });
 
-  test('the oldest go, and nothing that is not ours', () => {
+  test('are removed oldest first, and no other files', () => {
     const own = [3, 1, 2, 4].map((second) => nameOf(at(second), ['oom']));
     const others = ['snapshot-1.tar.gz', 'x.tar.gz', `.${own[0]}.1a2b.partial`, `${own[1]}.asc`];
     for (const name of [...own, ...others]) writeFileSync(join(folder, name), '');
@@ -193,26 +193,26 @@ describe('what is kept', () => {
     );
   });
 
-  test('only old partial files of killed runs are removed', () => {
+  test('lose only old partial files of killed runs', () => {
     const other = mkdtempSync(join(folder, 'begun-'));
     const own = nameOf(at(1), ['oom']);
-    const begun = (digit: string) => `.${own}.${digit.repeat(12)}.partial`;
+    const partialName = (digit: string) => `.${own}.${digit.repeat(12)}.partial`;
     const names = [
-      begun('a'),
-      begun('b'),
+      partialName('a'),
+      partialName('b'),
       own,
       '.other.tar.gz.aaaaaaaaaaaa.partial',
       `.${own}.aaaa`,
     ];
     for (const name of names) {
       writeFileSync(join(other, name), '');
-      if (name !== begun('b')) utimesSync(join(other, name), 1000, 1000);
+      if (name !== partialName('b')) utimesSync(join(other, name), 1000, 1000);
     }
     removeAbandoned(other, Date.now());
     expect(readdirSync(other).toSorted()).toEqual(names.slice(1).toSorted());
   });
 
-  test('the newest snapshot stays, even if the clock went back before it', () => {
+  test('include the newest one, even if the clock was set back before it', () => {
     const other = mkdtempSync(join(folder, 'clock-'));
     const name = (hour: number) => nameOf(new Date(Date.UTC(2026, 0, 1, hour)), ['oom']);
     for (const hour of [1, 5, 6]) writeFileSync(join(other, name(hour)), '');
@@ -220,7 +220,7 @@ describe('what is kept', () => {
     expect(readdirSync(other).toSorted()).toEqual([name(1), name(6)]);
   });
 
-  test('a missing folder is reported', () => {
+  test('report a missing folder', () => {
     expect(() => snapshotsIn(join(folder, 'none'))).toThrow('cannot be listed (ENOENT)');
   });
 });

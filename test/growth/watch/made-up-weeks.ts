@@ -6,13 +6,13 @@ import { held, look } from '../made-up-machine.js';
 export const DAY = 86_400;
 export const MB = 1e6;
 
-/** Seconds between two samples here: of one a minute a piece of an hour is as sure, and takes ten times as long. */
+/** Seconds between two samples: the hourly means of one per minute are as certain, but take ten times as long. */
 export const INTERVAL = 600;
 
 /** MB over time, in seconds. */
 type Curve = (time: number) => number;
 
-/** Neighbours are alike for so many seconds. */
+/** Values are correlated for this many seconds. */
 function wandering(seconds: number, deviation: number, seed: number): Signal {
   const next = noise(seed);
   const kept = Math.exp(-INTERVAL / seconds);
@@ -23,7 +23,7 @@ function wandering(seconds: number, deviation: number, seed: number): Signal {
   };
 }
 
-/** Numbers that each day has of its own. */
+/** Independent numbers for each day. */
 function daily(seed: number): (time: number) => number {
   const next = noise(seed);
   const days = Array.from({ length: 20 }, next);
@@ -32,7 +32,7 @@ function daily(seed: number): (time: number) => number {
 
 const wave = (time: number) => 200 * Math.sin((2 * Math.PI * time) / DAY);
 
-/** Days that are alike: up and down by 200 MB, and noise of many kinds. */
+/** Similar days: up and down by 200 MB, and noise of many kinds. */
 export const RHYTHMS: Readonly<Record<string, (seed: number) => Curve>> = {
   'a wave, and little noise': (seed) => {
     const next = noise(seed);
@@ -91,19 +91,19 @@ export const RHYTHMS: Readonly<Record<string, (seed: number) => Curve>> = {
 export interface WeekOptions {
   readonly rhythm: (seed: number) => Curve;
   readonly seed: number;
-  /** MB a minute in `slab-unreclaimable`, and as much of a process if it is one of those. */
+  /** MB per minute in `slab-unreclaimable`, and the same for a process if it is one. */
   readonly leak?: number;
   readonly leaks?: 'slab-unreclaimable' | 'anonymous';
   readonly days?: number;
 }
 
 /**
- * A machine of 16 GB over days, sampled again and again: anonymous memory, the page cache, slab and page tables have
- * a rhythm and noise each; the page cache fills what is left but 1 GB. It was booted at some hour of the day.
+ * Repeated samples of a machine with 16 GB over days: anonymous memory, the page cache, slab and page tables have
+ * a rhythm and noise each; the page cache fills the rest except 1 GB. The machine was booted at any hour of the day.
  */
 export function* week(options: WeekOptions): Generator<WatchSample> {
   const { rhythm, seed, leak = 0, leaks = 'slab-unreclaimable', days = 7 } = options;
-  const begun = Math.floor(chance(seed + 77)() * 30 * DAY);
+  const start = Math.floor(chance(seed + 77)() * 30 * DAY);
   const hour = Math.floor(chance(seed + 78)() * DAY);
   const [own, slab, tables, free] = [seed, seed + 100_000, seed + 200_000, seed + 300_000];
   const curves = [rhythm(own), rhythm(slab), rhythm(tables)];
@@ -127,7 +127,7 @@ export function* week(options: WeekOptions): Generator<WatchSample> {
     bytes.set('page-cache', 16e9 - used);
     yield {
       look: look(
-        begun + time,
+        start + time,
         [held(1, 1e9 / 2 ** 20), held(7, process / 2 ** 20, { comm: 'web' })],
         { available: (bytes.get('page-cache') ?? 0) + (bytes.get('free-buddy') ?? 0) },
       ),

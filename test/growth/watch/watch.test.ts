@@ -11,7 +11,7 @@ import { MB } from './made-up-weeks.js';
 const HOUR = 3600;
 const GB = 1e9;
 
-/** A sample whose slab has so many MB, and what differs from a quiet machine. */
+/** A sample with this many MB of slab, and with differences from a quiet machine. */
 function sample(
   uptime: number,
   { slab = 100, machine = {}, processes = [held(1, 10)], ...more }: SampleOptions = {},
@@ -46,14 +46,14 @@ function answerOf(samples: readonly WatchSample[]): WatchAnswer {
   return answer;
 }
 
-/** Samples, one an hour. */
+/** Samples, one per hour. */
 const hours = <T>(many: number, of: (at: number) => T) =>
   Array.from({ length: many }, (_, at) => of(at));
 
 const codesOf = ({ doubts }: WatchAnswer) => doubts.map(({ code }) => code);
 
-describe('that nothing grew', () => {
-  test('is said where it is known: over two days, without gaps', () => {
+describe('no growth', () => {
+  test('is reported if it is known: over two days, without gaps', () => {
     const answer = answerOf(hours(72, (at) => sample(HOUR * at)));
     expect(answer).toMatchObject({ verdict: 'nothing-grows', doubts: [], atMost: 0 });
   });
@@ -88,13 +88,13 @@ describe('that nothing grew', () => {
         }),
     ],
     ['clock', () => [...hours(72, (at) => sample(HOUR * at)), sample(5)]],
-  ])('is not said with %s', (code, samples) => {
+  ])('is not reported with %s', (code, samples) => {
     const answer = answerOf(samples());
     expect(answer.verdict).toBe('inconclusive');
     expect(codesOf(answer)).toContain(code);
   });
 
-  test('what was met besides is said, and does not hide it', () => {
+  test('is reported together with losses that do not matter', () => {
     const samples = hours(72, (at) => sample(HOUR * at, { hidden: true, lost: at === 9 ? 1 : 0 }));
     const answer = answerOf(samples);
     expect(answer).toMatchObject({ verdict: 'nothing-grows', lost: 1 });
@@ -102,10 +102,10 @@ describe('that nothing grew', () => {
   });
 });
 
-describe('what grows', () => {
+describe('growth', () => {
   const leaking = (at: number) => sample(HOUR * at, { slab: 100 + 60 * at });
 
-  test('is named, with its rate; what the kernel takes back and what is free are not', () => {
+  test('is named with its rate, except in reclaimable and free memory', () => {
     const answer = answerOf(
       hours(72, (at) => {
         const one = leaking(at);
@@ -135,7 +135,7 @@ describe('what grows', () => {
     expect(caches.categories.filter(({ trend }) => trend?.course === 'grows')).toHaveLength(2);
   });
 
-  test('a process alone is enough', () => {
+  test('is reported for a single process', () => {
     const answer = answerOf(
       hours(72, (at) => sample(HOUR * at, { processes: [held(1, 10), held(7, 10 + at)] })),
     );
@@ -143,7 +143,7 @@ describe('what grows', () => {
     expect(answer.growth.processes[0]?.sample.who.pid).toBe(7);
   });
 
-  test('one whose pid is used again is another', () => {
+  test('is not joined for a process whose pid is reused', () => {
     const answer = answerOf(
       hours(72, (at) =>
         sample(HOUR * at, {
@@ -157,7 +157,7 @@ describe('what grows', () => {
     expect(answer.growth.endedGrowing[0]).toMatchObject({ pidReused: true });
   });
 
-  test('so it is where a sample has not all that were in the one before', () => {
+  test('is not joined either if a sample lacks processes of the preceding one', () => {
     const growth = new WatchGrowth();
     const part = (at: number, processes: ReturnType<typeof held>[]) =>
       growth.add({ ...sample(HOUR * at), look: look(HOUR * at, processes, {}, false) });
@@ -170,7 +170,7 @@ describe('what grows', () => {
 });
 
 describe('clocks', () => {
-  test('after a reboot all begins anew, and what was told before is kept', () => {
+  test('a reboot restarts everything, and earlier results are kept', () => {
     const answer = answerOf([
       ...hours(72, (at) => sample(HOUR * at, { slab: 60 * at })),
       ...hours(60, (at) => sample(HOUR * at, { machine: { bootId: 'second' } })),
@@ -183,7 +183,7 @@ describe('clocks', () => {
     expect(before?.growing.map(({ category }) => category)).toEqual(['slab-unreclaimable']);
   });
 
-  test('no more than a few boots are kept', () => {
+  test('the number of stored boots is limited', () => {
     const growth = new WatchGrowth();
     for (let boot = 0; boot < 50; boot++)
       for (const at of [1, 2]) growth.add(sample(at, { machine: { bootId: `${boot}` } }));
@@ -194,7 +194,7 @@ describe('clocks', () => {
     expect(growth.add(sample(5, { machine: { bootId: '3' } }))).toBe('mixed');
   });
 
-  test('the clock on the wall may be set back: rates are by that of the boot', () => {
+  test('rates use the boot clock, though the wall clock may be set back', () => {
     const answer = answerOf(
       hours(72, (at) =>
         sample(HOUR * at, { slab: 60 * at, machine: { at: new Date(at < 40 ? 2e12 : 1e12) } }),
@@ -205,40 +205,40 @@ describe('clocks', () => {
   });
 
   test('an uptime that disagrees with the wall clock makes the answer inconclusive', () => {
-    // A virtual machine that is stopped and resumed: each hour of uptime takes two on the wall.
+    // A virtual machine that is paused and resumed: each hour of uptime takes two by the wall clock.
     const stopped = hours(72, (at) =>
       sample(HOUR * at, { machine: { at: new Date(1e12 + 2 * 3.6e6 * at) } }),
     );
     expect(answerOf(stopped).verdict).toBe('inconclusive');
     expect(answerOf(stopped).doubts).toEqual([{ code: 'clock', count: 71, seconds: 71 * HOUR }]);
-    // One step of ten minutes, as a daemon sets a clock, in three days.
+    // One step of ten minutes in three days, as a daemon sets a clock.
     const once = hours(72, (at) =>
       sample(HOUR * at, { machine: { at: new Date(1e12 + 3.6e6 * at + (at > 9 ? 6e5 : 0)) } }),
     );
     expect(answerOf(once)).toMatchObject({ verdict: 'nothing-grows', doubts: [] });
   });
 
-  test('gaps are counted: how many, how long', () => {
+  test('gaps are counted, with their durations', () => {
     const { gaps } = answerOf([0, 1, 2, 10, 11, 31].map((at) => sample(HOUR * at)));
     expect(gaps).toEqual({ count: 2, seconds: 26 * HOUR, longest: 19 * HOUR });
   });
 });
 
-describe('all categories together', () => {
-  /** A sample of which one category says so many bytes, of a machine that has so many. */
+describe('the sum of all categories', () => {
+  /** A sample in which one category has this many bytes, on a machine with this many. */
   const saying = (at: number, bytes: number, total = 5 * GB) => {
     const one = sample(HOUR * at, { machine: { total } });
     const categories = new Map(one.ledger?.categories).set('anonymous', bytes);
     return { ...one, ledger: { source: 'counters', categories } } as const;
   };
 
-  test.each([71, 30])('have more in sample %i than the machine: a line is damaged', (wrong) => {
+  test.each([71, 30])('exceeds the machine in sample %i, so that a line is damaged', (wrong) => {
     const answer = answerOf(hours(72, (at) => saying(at, at === wrong ? 9 * GB : GB)));
     expect(codesOf(answer)).toContain('sum-changed');
     expect(answer.verdict).toBe('inconclusive');
   });
 
-  test('have more since memory was plugged in, of which the kernel takes a part', () => {
+  test('grows after memory was plugged in, of which the kernel uses a part', () => {
     const answer = answerOf(
       hours(72, (at) => (at < 30 ? saying(at, GB) : saying(at, 2 * GB, 5.98 * GB))),
     );
@@ -246,7 +246,7 @@ describe('all categories together', () => {
   });
 });
 
-test('a bad clock before a reboot is no doubt after it', () => {
+test('a bad clock before a reboot causes no doubt after it', () => {
   const after = { machine: { bootId: 'second' } };
   const answer = answerOf([
     ...[sample(2 * HOUR), sample(HOUR)],
@@ -256,7 +256,7 @@ test('a bad clock before a reboot is no doubt after it', () => {
   expect(answer.verdict).toBe('nothing-grows');
 });
 
-test('another source tells other figures: categories begin anew', () => {
+test('categories restart if the source changes', () => {
   const answer = answerOf(
     hours(72, (at) => {
       const one = sample(HOUR * at, { slab: at < 70 ? 100 : 900 });
@@ -272,10 +272,10 @@ test('another source tells other figures: categories begin anew', () => {
   expect(answer.categories[0]?.trend).toBeNull();
 });
 
-describe('which processes a sample has', () => {
+describe('processes in a sample', () => {
   const many = Array.from({ length: 400 }, (_, index) => held(index + 1, 400 - index));
 
-  test('those that hold most; of the others the sums', () => {
+  test('are the largest, with sums of the others', () => {
     const { processes, others, droppedProcesses: letGo } = choose(many, new Set());
     expect(processes).toEqual(many.slice(0, MOST_PROCESSES));
     expect(others.processes).toBe(400 - MOST_PROCESSES);
@@ -284,7 +284,7 @@ describe('which processes a sample has', () => {
     expect([others.taken, others.seen, letGo]).toEqual([all - own, all - own, 0]);
   });
 
-  test('those before stay, as far as there is room', () => {
+  test('keep those of the preceding sample while there is room', () => {
     const before = (pids: number[]) => new Set(pids.map((pid) => `${pid} ${100 + pid}`));
     expect(choose(many, before([300])).processes.at(-1)?.who.pid).toBe(300);
     const all = choose(many, before(many.map(({ who }) => who.pid)));
@@ -292,12 +292,12 @@ describe('which processes a sample has', () => {
     expect(all.droppedProcesses).toBe(400 - 2 * MOST_PROCESSES);
   });
 
-  test('what is not known of one is not known of the sum', () => {
+  test('make the sum unknown if one value is unknown', () => {
     expect(choose([...many, held(900, null)], new Set()).others.taken).toBeNull();
   });
 });
 
-/** Bytes that are still in use. */
+/** Bytes in use after garbage collection. */
 function inUse(): number {
   setFlagsFromString('--expose-gc');
   (runInNewContext('gc') as () => void)();
@@ -305,12 +305,12 @@ function inUse(): number {
   return heapUsed + arrayBuffers;
 }
 
-test('memory is bounded, whatever comes: 100,000 samples, and processes that come and go', () => {
+test('memory is limited for 100,000 samples with changing processes', () => {
   const growth = new WatchGrowth();
   const watch = (from: number, to: number) => {
     for (let at = from; at < to; at++) {
       const processes = Array.from({ length: 5 }, (_, index) =>
-        // A tenth of them are others each time, and samples do not say that they ended.
+        // A tenth of them are new in each sample, and samples do not list exits.
         held(index < 2 ? 10 * at + index + 100 : index, index),
       );
       growth.add({

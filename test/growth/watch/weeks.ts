@@ -2,7 +2,7 @@ import type { WatchAnswer } from '../../../src/growth/watch/answer.js';
 import { WatchGrowth } from '../../../src/growth/watch/watch.js';
 import { DAY, INTERVAL, MB, type WeekOptions, week } from './made-up-weeks.js';
 
-/** Judged so often from the second day on, as by somebody who asks again and again. */
+/** Interval of the judgments from the second day on, as by a user who queries repeatedly. */
 export function* judged(options: WeekOptions, every: number): Generator<WatchAnswer> {
   const growth = new WatchGrowth();
   let time = 0;
@@ -16,7 +16,7 @@ export function* judged(options: WeekOptions, every: number): Generator<WatchAns
   }
 }
 
-/** Whether a leak of so many MB a minute is named where it is, and with its rate in the interval. */
+/** Whether a leak of this many MB per minute is named in its place, and with its rate in the interval. */
 export function named(
   { categories, verdict, growth }: WatchAnswer,
   { leak = 0, leaks = 'slab-unreclaimable' }: WeekOptions,

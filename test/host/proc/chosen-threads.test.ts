@@ -12,13 +12,13 @@ const FILES: Record<string, string> = {
   '/proc/9/cgroup': '0::/build.slice2\n',
 };
 
-test('threads of a process are distinguished from others, and from exited ones', () => {
+test('distinguishes threads of a process from others, and from exited ones', () => {
   const chosen = ThreadFilter.ofProcess(madeSource({ files: FILES }), 7);
   expect([7, 8, 9, 0, 10].map((tid) => chosen.has(tid))).toEqual([true, true, false, false, false]);
   expect(chosen.exited).toBe(1);
 });
 
-test('a cgroup includes its descendants, but not a sibling with a longer name', () => {
+test('includes the descendants of a cgroup, but not a sibling with a longer name', () => {
   const chosen = ThreadFilter.ofCgroup(madeSource({ files: FILES }), '/build.slice');
   expect([7, 8, 9, 10].map((tid) => chosen.has(tid))).toEqual([true, true, false, false]);
   expect(chosen.exited).toBe(1);
@@ -26,7 +26,7 @@ test('a cgroup includes its descendants, but not a sibling with a longer name', 
   expect([7, 8, 9].map((tid) => all.has(tid))).toEqual([true, true, true]);
 });
 
-test('a cgroup that does not exist is no choice, one that is empty is', () => {
+test('rejects a cgroup that does not exist, and accepts an empty one', () => {
   const files = { ...FILES, '/sys/fs/cgroup/empty.slice/cgroup.procs': '' };
   const old = { ...FILES, '/sys/fs/cgroup/memory/old/tasks': '' };
   expect(() => ThreadFilter.ofCgroup(madeSource({ files }), '/build.slcie')).toThrow(
@@ -36,7 +36,7 @@ test('a cgroup that does not exist is no choice, one that is empty is', () => {
   expect(ThreadFilter.ofCgroup(madeSource({ files: old }), '/old').has(7)).toBe(false);
 });
 
-test('a reused thread id is queried again, but not at each event', () => {
+test('checks a reused thread id again, but not at each event', () => {
   const files = { ...FILES };
   let [now, reads] = [0, 0];
   const source = madeSource({ files });
@@ -51,7 +51,7 @@ test('a reused thread id is queried again, but not at each event', () => {
     },
     '/build.slice2',
   );
-  // Whether there is such a cgroup was asked.
+  // The existence of the cgroup was checked.
   reads = 0;
   expect([chosen.has(9), chosen.has(9), chosen.has(9), reads]).toEqual([true, true, true, 1]);
   files['/proc/9/cgroup'] = '0::/other\n';
@@ -59,7 +59,7 @@ test('a reused thread id is queried again, but not at each event', () => {
   expect(chosen.has(9)).toBe(false);
 });
 
-test('a process with a reused pid is no longer followed', () => {
+test('stops following a process whose pid is reused', () => {
   const stat = (start: number) => `7 (make) S ${'0 '.repeat(18)}${start} 0 0\n`;
   const files: Record<string, string> = { ...FILES, '/proc/7/stat': stat(100) };
   let now = 0;

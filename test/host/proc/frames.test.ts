@@ -12,26 +12,26 @@ import { FakeHost } from '../fake-host.js';
 
 const bit = (...bits: number[]) => bits.reduce((word, one) => word + 2n ** BigInt(one), 0n);
 
-/** Words of /proc/kpageflags as kernels write them (test/real/memory looks at real ones). */
+/** Words of /proc/kpageflags as kernels write them (test/real/memory compares them with real ones). */
 const WORD = {
   none: 0n,
   hole: bit(20),
   free: bit(10),
   reserved: bit(32),
   slab: bit(7),
-  // A slab whose fields read as a mapping (6.12).
+  // A slab whose fields look like a mapping (6.12).
   slabHead: bit(7, 12, 15, 21),
   slabTail: bit(7, 12, 16, 21),
   anonymous: bit(3, 5, 11, 12, 14),
   swapCache: bit(3, 5, 12, 13, 14),
   file: bit(2, 3, 5, 6),
-  // On its way to an LRU list.
+  // Pages that are being added to an LRU list.
   waiting: bit(3, 35),
   shmem: bit(3, 4, 5, 14),
   huge: bit(15, 17),
   hugeTail: bit(16, 17),
   thpHead: bit(3, 5, 12, 14, 15, 22),
-  // Tails of old kernels have flags of their own.
+  // Tail pages of old kernels have their own flags.
   thpTail: bit(12, 16, 22),
   table: bit(2, 26),
   offline: bit(23),
@@ -40,7 +40,7 @@ const WORD = {
   mapped: bit(11),
 } as const;
 
-/** A machine of 64 frames: RAM from 16 to 79, of which the last 8 are behind a hole. */
+/** A machine with 64 frames: RAM from 16 to 79, of which the last 8 are behind a hole. */
 function machine(
   words: readonly bigint[],
   meminfo: Record<string, number | string> = {},
@@ -88,14 +88,14 @@ dentry                41     42    192   21    1 : tunables    0    0    0 : sla
 kmalloc-8k             3      4   8192    4    8 : tunables    0    0    0 : slabdata      1      1      0
 `;
 
-/** What a host's /proc/kpageflags has for frame 0 on, and how often its readers asked. */
-const asked: number[] = [];
+/** The words in a host's /proc/kpageflags from frame 0 on, and the reads of them. */
+const readSizes: number[] = [];
 function open(host: FakeHost): (path: string) => FrameFile {
   return (path) => {
     if (path !== '/proc/kpageflags') throw new HostError('gone', `${path}: not found`);
     return {
       words: (first, count) => {
-        asked.push(count);
+        readSizes.push(count);
         const words = host.frames.slice(first, first + count);
         const bytes = Buffer.alloc(8 * words.length);
         words.forEach((word, index) => {
@@ -110,7 +110,7 @@ function open(host: FakeHost): (path: string) => FrameFile {
 
 const look = (host: FakeHost) => flaggedMemory(readHostFrames(host, () => undefined, open(host)));
 
-/** RAM whose frames are of these words, in order; what is left is free. */
+/** RAM whose frames have these words, in order; the remaining frames are free. */
 function ram(...words: readonly (readonly [bigint, number])[]): bigint[] {
   const all = words.flatMap(([word, count]) => new Array<bigint>(count).fill(word));
   const frames = new Array<bigint>(16).fill(WORD.hole);
@@ -176,7 +176,7 @@ describe('flags of page frames', () => {
       hugetlb: 4,
       'page-tables': 2,
       balloon: 1,
-      // Of 13 that no flag tells of: 2 in lists of CPUs, a stack, one that waits for a thread, a module.
+      // Of 13 frames without a flag: 2 in per-CPU free lists, a stack, a stack being freed, a module.
       'free-cpu-lists': 2,
       'kernel-stacks': 1,
       modules: 1,
@@ -192,7 +192,7 @@ describe('flags of page frames', () => {
     ]);
   });
 
-  test('also report huge, locked, damaged or zero pages; tails as their heads', () => {
+  test('also report huge, locked, poisoned and zero pages, tails like their heads', () => {
     const words = ram(
       [WORD.thpHead, 1],
       [WORD.thpTail, 3],
@@ -211,13 +211,13 @@ describe('flags of page frames', () => {
     expect(text).toContain('Included above: 16.0 KiB of anonymous (in transparent huge pages');
   });
 
-  test('a tail without a head changed while it was read: it is in no other category', () => {
+  test('report a tail that lost its head during the scan as unread, in no other category', () => {
     const answer = look(machine(ram([WORD.free, 4], [WORD.tail, 2], [WORD.anonymous, 1])));
     expect(category(answer, 'unread')).toMatchObject({ frames: 2, complete: false });
     expect(answer.warnings.map(({ code }) => code)).toContain('torn-list');
   });
 
-  /** Flags that are others from the read of the frames on: the first read is of one frame. */
+  /** Flags that change after the first read, which is of one frame. */
   const changing = (first: readonly bigint[], ...later: readonly (readonly bigint[])[]) => {
     const host = machine([...first]);
     const file = open(host)('/proc/kpageflags');
@@ -238,7 +238,7 @@ describe('flags of page frames', () => {
   };
   const torn = ram([WORD.free, 4], [WORD.tail, 2], [WORD.anonymous, 1]);
 
-  test('a tail is read again with its head, which was allocated or freed meanwhile', () => {
+  test('are read again for a tail and its head, which was allocated or freed meanwhile', () => {
     const allocated = ram([WORD.thpHead, 1], [WORD.thpTail, 5], [WORD.anonymous, 1]);
     const later = changing(torn, torn, allocated);
     expect(category(later, 'unread')).toMatchObject({ frames: 0 });
@@ -250,24 +250,24 @@ describe('flags of page frames', () => {
     expect(freed.warnings.map(({ code }) => code)).not.toContain('torn-list');
   });
 
-  test('frames that the file does not reach are not read, and not free', () => {
+  test('are unread for frames behind the end of the file, which are not free', () => {
     const answer = look(machine(ram([WORD.anonymous, 10]).slice(0, 50)));
     expect(category(answer, 'unread')).toMatchObject({ frames: 30, complete: false });
     expect(answer.memory.frames).toBe(64);
   });
 
-  test('offline pages are no memory, and zones with more than shown report that', () => {
+  test('count no offline pages, and report zones with more frames than the flags', () => {
     const answer = look(machine(ram([WORD.hole, 5])));
     expect(category(answer, 'unread').frames).toBe(5);
     expect(category(answer, 'unread').why).toContain('zones have 64 page frames');
     expect(answer.memory.frames).toBe(64);
   });
 
-  test('an empty file is rejected', () => {
+  test('are refused if the file is empty', () => {
     expect(() => look(machine([]))).toThrow('/proc/kpageflags is empty');
   });
 
-  test('without addresses in /proc/iomem nothing is guessed', () => {
+  test('are not interpreted without addresses in /proc/iomem', () => {
     const host = machine(ram());
     host.files.set('/proc/iomem', '00000000-00000000 : System RAM\n00000000-00000000 : Reserved\n');
     expect(() => look(host)).toThrow('/proc/iomem shows no addresses');
@@ -275,19 +275,19 @@ describe('flags of page frames', () => {
 });
 
 describe('counters', () => {
-  test('with more frames than exist are not split', () => {
+  test('with more frames than exist are not split into categories', () => {
     const host = machine(ram([WORD.none, 5]), { VmallocUsed: 4 });
     expect(pages(host)).toEqual({ unattributed: 5, 'free-buddy': 59 });
     expect(category(look(host), 'vmalloc').why).toContain('counters claim 6 pages');
   });
 
-  test('of vmalloc that contradict its areas put none of these into categories', () => {
+  test('of vmalloc that contradict its areas are put into no category', () => {
     const host = machine(ram([WORD.none, 50]), { VmallocUsed: 400 });
     expect(pages(host)).toMatchObject({ unattributed: 48, 'free-cpu-lists': 2 });
     expect(category(look(host), 'vmalloc')).toMatchObject({ complete: false, frames: 0 });
   });
 
-  test('that report more reclaimable slabs than exist: all are in one row', () => {
+  test('with more reclaimable slabs than exist leave all slabs in one row', () => {
     const host = machine(ram([WORD.slab, 4]), { SReclaimable: 5 });
     expect(pages(host)).toMatchObject({ 'slab-unreclaimable': 4 });
     expect(category(look(host), 'slab-reclaimable')).toMatchObject({ complete: false, frames: 0 });
@@ -312,8 +312,8 @@ describe('counters', () => {
 });
 
 /**
- * 4 GiB of which the kernel has initialized 2,048 frames, as with deferred_init=lazy: MemTotal and MemFree have
- * the others too, but for 48 that the boot reserved.
+ * 4 GiB, of which the kernel has initialized 2,048 frames, as with deferred_init=lazy. MemTotal and MemFree
+ * include the others, except 48 that were reserved at boot.
  */
 function deferred(meminfo: Record<string, number> = {}): FakeHost {
   const all = 2 ** 20;
@@ -339,9 +339,9 @@ describe('memory that the kernel has not initialized', () => {
       'free-uninitialized': 2 ** 20 - 2048 - 48,
       'free-buddy': 900,
       anonymous: 1000,
-      // Those whose struct pages say it, and those whose are not initialized.
+      // Frames whose struct pages are marked reserved, and frames with uninitialized struct pages.
       'reserved-other': 100,
-      // What no flag tells of in initialized memory, less lists of CPUs and vmalloc.
+      // Initialized frames without a flag, less those in per-CPU free lists and vmalloc.
       unattributed: 96 - 2 - 4,
     });
     const answer = look(deferred());
@@ -356,7 +356,7 @@ describe('memory that the kernel has not initialized', () => {
     expect(used?.bytes).toBe((1000 + 96) * 4096);
   });
 
-  test('is separate if other counters changed, and memory initialized meanwhile is reported', () => {
+  test('is separate if other counters changed; memory initialized during the scan is reported', () => {
     const host = deferred();
     const zoneinfo = host.files.get('/proc/zoneinfo') ?? '';
     host.files.set('/proc/zoneinfo', zoneinfo.replace('count:    2', 'count:    200'));
@@ -372,14 +372,14 @@ describe('memory that the kernel has not initialized', () => {
     expect(category(amid, 'unattributed').why).toMatch(/^the kernel initialized 1 pages during/);
   });
 
-  test('that flags show in use contradicts MemFree', () => {
+  test('contradicts MemFree if page flags show that it is in use', () => {
     const host = deferred();
     host.frames = host.frames.map((word, at) => (at < 4096 ? word : WORD.anonymous));
     expect(look(host).freeConflict).toMatchObject({ foundBytes: 900 * 4096 });
     expect(look(host).freeConflict?.countedBytes).toBeGreaterThan(2 ** 31);
   });
 
-  test('is not inferred from MemTotal alone, and MemFree that page flags contradict leads the answer', () => {
+  test('is not inferred from MemTotal alone; a contradicted MemFree leads the answer', () => {
     const answer = look(deferred({ MemFree: 500_000 }));
     expect(answer.freeConflict).toEqual({
       foundBy: 'pageflags',
@@ -403,7 +403,7 @@ describe('memory that the kernel has not initialized', () => {
   });
 });
 
-describe('lists beside flags', () => {
+describe('lists in addition to page flags', () => {
   test('of caches are reported with the attributes in /sys', () => {
     expect(look(machine(ram())).caches).toEqual([
       {
@@ -442,24 +442,24 @@ describe('lists beside flags', () => {
     expect(category(look(host), 'vmalloc').why).toBe('/proc/vmallocinfo: not found');
   });
 
-  test('with a line that is none are refused', () => {
+  test('are refused if a line is malformed', () => {
     const host = machine(ram());
     host.files.set('/proc/slabinfo', SLABINFO.replace('41     42', 'x      42'));
     expect(look(host).noDetails?.caches).toContain('malformed line in /proc/slabinfo: dentry');
   });
 });
 
-test('large memory is read in pieces of half a MiB', () => {
+test('reads large memory in pieces of half a MiB', () => {
   const host = machine([]);
   host.files.set('/proc/iomem', '00000000-3fffffff : System RAM\n');
   host.frames = new Array<bigint>(2 ** 18).fill(WORD.free);
-  asked.length = 0;
+  readSizes.length = 0;
   expect(look(host).memory.frames).toBe(2 ** 18);
-  expect(Math.max(...asked)).toBe(2 ** 16);
-  expect(asked.length).toBe(5);
+  expect(Math.max(...readSizes)).toBe(2 ** 16);
+  expect(readSizes.length).toBe(5);
 });
 
-test('the text names the source and its limits, without escape sequences', () => {
+test('names the source and its limits in the text, without escape sequences', () => {
   const found = look(machine(ram([WORD.none, 9], [WORD.head, 1], [WORD.tail, 7]), { Percpu: 3 }));
   const answer = {
     ...found,

@@ -4,7 +4,7 @@ import { readKernelSymbols } from '../../../src/host/proc/kallsyms.js';
 function symbolsOf(text: string) {
   return readKernelSymbols({
     readBytes: (_, onBytes) => {
-      // In pieces, as a file comes.
+      // In pieces, as they are read from a file.
       for (let at = 0; at < text.length; at += 7) onBytes(Buffer.from(text.slice(at, at + 7)));
     },
   });
@@ -20,7 +20,7 @@ nonsense
 `;
 
 describe('functions of the running kernel', () => {
-  it('are found by an address in them', () => {
+  it('are found by an address inside them', () => {
     const symbols = symbolsOf(TEXT);
     expect(symbols.at(0xffffffff81000041n)).toEqual({
       name: '__alloc_pages',
@@ -36,14 +36,14 @@ describe('functions of the running kernel', () => {
     expect(symbols.at(0xffffffffc0300001n)?.module).toBe('bpf');
   });
 
-  it('are not guessed for data, before the first, or far behind the last', () => {
+  it('are not guessed for data, before the first symbol, or far behind the last', () => {
     const symbols = symbolsOf(TEXT);
     expect(symbols.at(0xffffffff80ffffffn)).toBeNull();
     expect(symbols.at(0xffffffff81000901n)).toBeNull();
     expect(symbols.at(0xffffffffd0000000n)).toBeNull();
   });
 
-  it('of several at one address the last code symbol is used, not data', () => {
+  it('are named by the last code symbol at one address, never by data', () => {
     const symbols = symbolsOf(
       ['T first', 't last', 'D table'].map((each) => `ffffffff81000000 ${each}\n`).join(''),
     );

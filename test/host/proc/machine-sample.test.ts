@@ -16,18 +16,18 @@ const PARSED = {
   full: { avg10: 0, avg60: 0.11, avg300: 0, totalMicroseconds: 7 },
 };
 
-test('both lines of PSI are read', () => {
+test('reads both lines of PSI', () => {
   expect(parsePressure(PSI)).toEqual(PARSED);
 });
 
 test.each(['', `${SOME}\n`, PSI.replace('0.11', 'much'), PSI.replace('avg60', 'avg61')])(
-  '%j is none',
+  'rejects %j',
   (text) => {
     expect(parsePressure(text)).toBeNull();
   },
 );
 
-test('a kernel without PSI is reported, without zeros', () => {
+test('reports a kernel without PSI, without zeros', () => {
   const host = new FakeHost();
   expect(readMachinePressure(host)).toEqual({
     code: 'gone',
@@ -42,25 +42,28 @@ test('a kernel without PSI is reported, without zeros', () => {
   expect(readMachinePressure(host)).toEqual({ pressure: PARSED });
 });
 
-test.each(['/sys/fs/cgroup', '/sys/fs/cgroup/unified'])('a cgroup has its own below %s', (root) => {
-  const host = new FakeHost();
-  host.files.set(`${root}/a/b/memory.pressure`, PSI);
-  expect(readCgroupPressure(host, '/a/b')).toEqual(PARSED);
-  expect(readCgroupPressure(host, '/a')).toBeNull();
-});
+test.each(['/sys/fs/cgroup', '/sys/fs/cgroup/unified'])(
+  'reads the pressure of a cgroup below %s',
+  (root) => {
+    const host = new FakeHost();
+    host.files.set(`${root}/a/b/memory.pressure`, PSI);
+    expect(readCgroupPressure(host, '/a/b')).toEqual(PARSED);
+    expect(readCgroupPressure(host, '/a')).toBeNull();
+  },
+);
 
-test('a path that leads out of the cgroups is not followed', () => {
+test('does not follow a path that leaves the cgroup tree', () => {
   const host = new FakeHost();
   host.files.set('/sys/fs/cgroup/../../x/memory.pressure', PSI);
   expect(readCgroupPressure(host, '/../../x')).toBeNull();
 });
 
-test('a machine without a monotonic clock is no sample', () => {
+test('refuses a machine without a monotonic clock', () => {
   const host = new FakeHost();
   expect(() => readMachine(host, new Date())).toThrow('malformed /proc/uptime');
 });
 
-test('values that a machine does not report are null', () => {
+test('returns null for values that a machine does not report', () => {
   const host = new FakeHost();
   host.files.set('/proc/uptime', '12.50 3.00\n');
   host.files.delete('/proc/meminfo');
@@ -103,7 +106,7 @@ const pod = (more: Readonly<Record<string, string>> = {}) => ({
   ...more,
 });
 
-test('version 2: figures, and the smallest limit of the cgroup and those above it', () => {
+test('version 2: reads values, and the smallest limit of the cgroup and its ancestors', () => {
   expect(readCgroupMemory(madeSource({ files: pod() }), '/pod/app')).toEqual({
     current: 1000,
     peak: 1500,
@@ -128,7 +131,7 @@ test('version 2: figures, and the smallest limit of the cgroup and those above i
   });
 });
 
-test('version 1: totals with descendants, no limit', () => {
+test('version 1: reads totals with descendants, and no limit', () => {
   const at = '/sys/fs/cgroup/memory';
   const files = {
     [`${at}/memory.usage_in_bytes`]: '9000\n',
@@ -156,7 +159,7 @@ test('version 1: totals with descendants, no limit', () => {
   });
 });
 
-test('what is missing or malformed is unknown, never zero', () => {
+test('returns null for missing or malformed values, never zero', () => {
   const files = pod({ [`${V2}/pod/app/memory.stat`]: 'anon -5\nfile x\n' });
   expect(readCgroupMemory(madeSource({ files }), '/pod/app')).toMatchObject({
     anonymous: null,

@@ -10,7 +10,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const whole = (path: string, files = new MemoryFiles()) => files.read(path, 1 << 20);
 
-/** Nothing writes into it: an open of it blocks, as a read of smaps does while the mmap_lock is held. */
+/** A FIFO without a writer: opening it blocks, as a read of smaps does while the mmap_lock is held. */
 function fifo(name: string): string {
   const path = join(folder, name);
   execFileSync('mkfifo', [path]);
@@ -24,7 +24,7 @@ function file(name: string, content: string | Buffer): string {
 }
 
 describe('files are read', () => {
-  test('byte for byte, many at a time', async () => {
+  test('byte for byte, many concurrently', async () => {
     const files = new MemoryFiles();
     const sizes = [0, 1, 31, 32, 33, 65_536, 200_000];
     const contents = sizes.map((size) => Buffer.alloc(size, 'a\nb\0'));
@@ -35,7 +35,7 @@ describe('files are read', () => {
     expect(found.some(({ cut }) => cut)).toBe(false);
   });
 
-  test('of this process', async () => {
+  test('from this process', async () => {
     const { bytes } = await whole(`/proc/${process.pid}/cmdline`);
     expect(bytes).toEqual(readFileSync('/proc/self/cmdline'));
   });
@@ -47,12 +47,12 @@ describe('files are read', () => {
     expect(await files.read(path, 9)).toEqual({ bytes: Buffer.from('012345678'), cut: true });
   });
 
-  test('and a missing path, or one that is no file, is an error with a code', async () => {
+  test('with an error code for a missing path and for a directory', async () => {
     await expect(whole(join(folder, 'none'))).rejects.toMatchObject({ code: 'gone' });
     await expect(whole(folder)).rejects.toMatchObject({ code: 'unreadable' });
   });
 
-  test('again after its reader was idle', async () => {
+  test('again after the reader was idle', async () => {
     const files = new MemoryFiles();
     const path = file('again', 'x');
     await whole(path, files);
@@ -62,7 +62,7 @@ describe('files are read', () => {
 });
 
 describe('a read that makes no progress', () => {
-  test('fails individually: those before and after it are answered', async () => {
+  test('fails individually: reads before and after it succeed', async () => {
     const files = new MemoryFiles();
     const before = performance.now();
     const all = [file('first', '1'), fifo('blocked'), file('last', '3')];
@@ -72,7 +72,7 @@ describe('a read that makes no progress', () => {
     expect(performance.now() - before).toBeLessThan(6000);
   });
 
-  test('is not tried again at once, and many of them take less than 2 s each', async () => {
+  test('is not retried immediately, and many of them take less than 2 s each', async () => {
     const files = new MemoryFiles();
     const before = performance.now();
     const all = Array.from({ length: 8 }, (_, index) => fifo(`many-${index}`));

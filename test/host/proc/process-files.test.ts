@@ -37,7 +37,7 @@ const MOUNTS = fileSystemsOf(
 const parsed = (...texts: string[]) => parseSmaps(texts.join(''), MOUNTS);
 
 describe('mappings in /proc/PID/smaps', () => {
-  test('one is reported with the values of its lines; missing values are unknown', () => {
+  test('are reported with the values of their lines, missing values as unknown', () => {
     expect(
       parsed(mapping('7f00a000-7f104000 r-xp 00002000 08:01 131 /usr/lib/a b (x).so')),
     ).toEqual([
@@ -59,30 +59,30 @@ describe('mappings in /proc/PID/smaps', () => {
   });
 
   test.each([
-    ['a file of a disk', '08:01 131 /srv/x', 'rd', 'file'],
-    ['a file of tmpfs', '00:18 7 /run/x', 'rd', 'shmem'],
+    ['a file on a disk', '08:01 131 /srv/x', 'rd', 'file'],
+    ['a file on tmpfs', '00:18 7 /run/x', 'rd', 'shmem'],
     ['memfd', '00:01 7 /memfd:x (deleted)', 'rd', 'memfd'],
-    ['a file of a disk that is called as memfd', '08:01 7 /memfd:x (deleted)', 'rd', 'file'],
-    ['System V', '00:01 7 /SYSV00000000 (deleted)', 'rd', 'sysv'],
-    ['shared with children', '00:01 7 /dev/zero (deleted)', 'rd', 'shared-anonymous'],
+    ['a file on a disk that is named like a memfd', '08:01 7 /memfd:x (deleted)', 'rd', 'file'],
+    ['a System V segment', '00:01 7 /SYSV00000000 (deleted)', 'rd', 'sysv'],
+    ['memory shared with children', '00:01 7 /dev/zero (deleted)', 'rd', 'shared-anonymous'],
     ['hugetlb', '00:0f 7 /anon_hugepage (deleted)', 'rd ht', 'hugetlb'],
     ['a device', '00:05 7 /dev/dri/card0', 'rd io', 'device'],
     ['nothing', '00:00 0', 'rd', 'anonymous'],
-    ['a name that was given', '00:00 0 [anon:/memfd:x]', 'rd', 'anonymous'],
+    ['a named anonymous mapping', '00:00 0 [anon:/memfd:x]', 'rd', 'anonymous'],
     ['the vdso', '00:00 0 [vdso]', 'rd', 'vdso'],
-    ['a ring', '00:0e 7 anon_inode:[io_uring]', 'rd', 'kernel'],
-  ])('%s is of its kind', (_what, rest, flags, kind) => {
+    ['an io_uring', '00:0e 7 anon_inode:[io_uring]', 'rd', 'kernel'],
+  ])('recognize %s by kind', (_what, rest, flags, kind) => {
     expect(parsed(mapping(`1000-2000 rw-s 00000000 ${rest}`, flags))[0]?.kind).toBe(kind);
   });
 
-  test('a name that looks like a field is not one', () => {
+  test('ignore a name that looks like a field', () => {
     const [one, ...others] = parsed(mapping('1000-2000 rw-p 00000000 08:01 1 /x\\012Rss: 9 kB'));
     expect(one?.name).toBe('/x\\012Rss: 9 kB');
     expect(one?.rss).toBe(102_400);
     expect(others).toEqual([]);
   });
 
-  test.each(['\r', '\u2028', '\u2029'])('%j in a name ends no line', (end) => {
+  test.each(['\r', '\u2028', '\u2029'])('do not end a line at %j in a name', (end) => {
     const [anonymous, file] = parsed(
       mapping('1000-2000 rw-p 00000000 00:00 0').replace('100 kB', '900 kB'),
       mapping(`3000-4000 r--p 00000000 08:01 1 /x${end}y`),
@@ -91,7 +91,7 @@ describe('mappings in /proc/PID/smaps', () => {
     expect(file).toMatchObject({ rss: 102_400, name: `/x${end}y`, kind: 'file' });
   });
 
-  test('lines of no known form make an incomplete answer', async () => {
+  test('make the answer incomplete if lines are of an unknown form', async () => {
     const good = mapping('1000-2000 rw-p 00000000 00:00 0');
     const answerOf = async (text: string) => {
       const host = new FakeHost();
@@ -111,7 +111,7 @@ describe('mappings in /proc/PID/smaps', () => {
     }
   });
 
-  test('of a process that ends between its status and its mappings there is nothing', async () => {
+  test('return nothing for a process that exits between its status and its mappings', async () => {
     const host = new FakeHost();
     host.files.set('/proc/7/stat', '7 (x) S 1 1 1 0 -1 0 1 2 3 4 5 6 7 8 20 0 3 0 50 1 2 3\n');
     host.files.set(
@@ -129,7 +129,7 @@ describe('mappings in /proc/PID/smaps', () => {
 const fds = (links: Readonly<Record<string, string>>) =>
   Object.fromEntries(Object.entries(links).map(([fd, link]) => [`/proc/7/fd/${fd}`, link]));
 
-test('descriptors by kind, each object’s bytes once, watches counted', () => {
+test('counts descriptors by kind, the bytes of each object once, and watches', () => {
   const links = fds({
     0: '/dev/null',
     1: '/var/log/x.log (deleted)',
@@ -172,7 +172,7 @@ test('descriptors by kind, each object’s bytes once, watches counted', () => {
 });
 
 test.skipIf(!existsSync('/proc/self/fdinfo'))(
-  'a real process: counts equal its links, a memfd has its bytes',
+  'counts the links of a real process, and the bytes of its memfd',
   async () => {
     const code = `my $n = 'held'; my $m = syscall 319, $n, 0; syscall 285, $m, 0, 0, 3 * 2**20;
       my @k; for (1 .. 40) { pipe my $r, my $w; push @k, $r, $w } $| = 1; print "ready\\n"; sleep 60`;
@@ -208,7 +208,7 @@ test.skipIf(!existsSync('/proc/self/fdinfo'))(
   },
 );
 
-test('usage: it needs --pid, a process that exists, and no capture', async () => {
+test('refuses --fds without --pid, a process that does not exist, and a capture', async () => {
   expect(await kdumpMem('procs', '--live', '--fds')).toMatchObject({ status: 2 });
   const captured = await kdumpMem('procs', '--from', 'fixtures/host', '--pid', '1', '--fds');
   expect(captured).toMatchObject({ status: 2, stdout: '' });

@@ -28,13 +28,13 @@ const stat = (pid: number, name: string, state = 'S', flags = 4194304, began = 5
 const MEMORY = ['VmLck:\t       4 kB', 'VmRSS:\t     104 kB', 'RssAnon:\t      40 kB'];
 const FILES = ['RssFile:\t      60 kB', 'RssShmem:\t       4 kB', 'VmPTE:\t      44 kB'];
 
-/** Files of one process; those that are left out are gone. */
+/** Files of one process; files that are left out are missing. */
 function add(host: FakeHost, pid: number, files: Readonly<Record<string, string>>): void {
   for (const [name, text] of Object.entries(files)) host.files.set(`/proc/${pid}/${name}`, text);
 }
 
 describe('processes of /proc', () => {
-  test('one is reported with all data in its files', async () => {
+  test('are reported with all data in their files', async () => {
     const host = new FakeHost();
     host.files.set('/proc/uptime', '90.25 100.00\n');
     add(host, 1, {
@@ -88,7 +88,7 @@ describe('processes of /proc', () => {
     ]);
   });
 
-  test('one with a start time in the future has no age: its clock differs', async () => {
+  test('have no age if the start time is in the future, since the clocks differ', async () => {
     const host = new FakeHost();
     host.files.set('/proc/uptime', '90.25 100.00\n');
     for (const [pid, began] of [
@@ -106,7 +106,7 @@ describe('processes of /proc', () => {
     ]);
   });
 
-  test('each is read at a time of its own', async () => {
+  test('are each read at their own time', async () => {
     const host = new FakeHost();
     host.files.set('/proc/uptime', '90.25 100.00\n');
     for (const pid of [1, 2])
@@ -129,7 +129,7 @@ describe('processes of /proc', () => {
     ]);
   });
 
-  test('kernel threads, zombies and those that ended meanwhile have no memory', async () => {
+  test('have no memory if they are kernel threads, zombies, or exited during the scan', async () => {
     const host = new FakeHost();
     add(host, 1, {
       stat: stat(1, 'init'),
@@ -145,14 +145,14 @@ describe('processes of /proc', () => {
     expect(rest).toEqual({ kernelThreads: 1, zombies: 1, gone: 2, hidden: false });
   });
 
-  test('a name that looks like a field of status is not one', async () => {
+  test('are not changed by a name that looks like a field of status', async () => {
     const host = new FakeHost();
     const lying = 'x\\nVmRSS:\t9 kB';
     add(host, 1, { stat: stat(1, lying), status: status(lying, ...MEMORY), smaps_rollup: ROLLUP });
     expect((await readProcesses(host)).processes[0]?.status?.rss).toBe(104 * 1024);
   });
 
-  test('without permission a process has a size, but no parts', async () => {
+  test('have a size, but no parts, without permission', async () => {
     const host = new FakeHost();
     add(host, 1, {
       stat: stat(1, 'init'),
@@ -164,7 +164,7 @@ describe('processes of /proc', () => {
     expect(process?.status?.rss).toBe(104 * 1024);
   });
 
-  test('smaps does where there is no smaps_rollup: all mappings are added', async () => {
+  test('have the sum of all mappings in smaps if smaps_rollup does not exist', async () => {
     const host = new FakeHost();
     const mapping = (rss: number) =>
       ROLLUP.replace('Rss:                 100', `Rss: ${rss}`).replace('[rollup]', '/Pss:  9 kB');
@@ -177,7 +177,7 @@ describe('processes of /proc', () => {
     expect(process?.sums).toMatchObject({ rss: 150 * 1024, pss: 120 * 1024, uss: 96 * 1024 });
   });
 
-  test('processes of others that /proc hides are noticed', async () => {
+  test('are reported as hidden if /proc hides those of other users', async () => {
     const host = new FakeHost();
     add(host, 77, {
       stat: stat(77, 'own'),
@@ -188,14 +188,14 @@ describe('processes of /proc', () => {
   });
 });
 
-test('text without the fields that every kernel reports has no sums', () => {
+test('have no sums if a field that every kernel reports is missing', () => {
   expect(sumSmaps('')).toBeUndefined();
   expect(sumSmaps(ROLLUP.replace(/^Private_Dirty.*\n/m, ''))).toBeUndefined();
   expect(sumSmaps(ROLLUP.replace(/^SwapPss.*\n/m, ''))?.swapPss).toBeNull();
 });
 
-describe('what hides memory', () => {
-  test('a main thread that has ended leaves it to the others', async () => {
+describe('memory that is easily missed', () => {
+  test('counts a process whose main thread has exited, from its other threads', async () => {
     const host = new FakeHost();
     const ended = status('worker', 'State:\tZ (zombie)');
     add(host, 7, { stat: stat(7, 'worker', 'Z'), status: ended });
@@ -212,14 +212,14 @@ describe('what hides memory', () => {
     ]);
   });
 
-  test('a path has no effect on sizes, whatever line ends it contains', () => {
+  test('ignores paths in sizes, whatever line ends they contain', () => {
     const path = '/tmp/a\rRss:    999999 kB\r\u2028Pss:    999999 kB\u2028x';
     const mapping = `55d0-7ffc rw-p 00000000 00:00 0     ${path}\n`;
     const text = `${mapping}${ROLLUP.split('\n').slice(1).join('\n')}`;
     expect(sumSmaps(text + text)).toMatchObject({ rss: 200 * 1024, pss: 120 * 1024 });
   });
 
-  test('a /proc without processes is none', async () => {
+  test('refuses a /proc without processes', async () => {
     const host = new FakeHost();
     host.files.set('/proc/uptime', '90.25 100.00\n');
     await expect(readProcesses(host)).rejects.toThrow(/lists no process/);
@@ -230,7 +230,7 @@ describe('processes whose stacks start at the same address', () => {
   const [PRESENT, ALONE] = [1n << 63n, 1n << 56n];
   const STACK = 0x7fff_0000_1000;
 
-  /** @param entries what the page maps of pid 1 and 2 have of one page, and of pid 1 when it is read again */
+  /** @param entries page map entries of one page for pid 1 and 2, and for pid 1 when it is read again */
   async function sharedWith(...entries: readonly [bigint, bigint, bigint?]) {
     const host = new FakeHost();
     const auxv = Buffer.alloc(32);
@@ -262,17 +262,17 @@ describe('processes whose stacks start at the same address', () => {
     [1, undefined],
     [2, undefined],
   ];
-  test('an anonymous page that is mapped once, and by both: they share their memory', async () => {
+  test('share their memory if both map an anonymous page that is mapped once', async () => {
     expect(await sharedWith(own, own)).toEqual([[1, [2]]]);
   });
 
   test.each<[string, readonly [bigint, bigint, bigint?]]>([
     ['a page that is mapped twice', [PRESENT | 77n, PRESENT | 77n]],
     ['a page of a file', [own | (1n << 61n), own | (1n << 61n)]],
-    ['frames that are not shown', [PRESENT | ALONE, PRESENT | ALONE]],
-    ['pages of their own', [own, PRESENT | ALONE | 78n]],
-    ['a page that the first had before', [own, own, PRESENT | ALONE | 79n]],
-  ])('%s: each has memory of its own', async (_, entries) => {
+    ['frames that are hidden', [PRESENT | ALONE, PRESENT | ALONE]],
+    ['different pages', [own, PRESENT | ALONE | 78n]],
+    ['a page that the first process had before', [own, own, PRESENT | ALONE | 79n]],
+  ])('have separate memory: %s', async (_, entries) => {
     expect(await sharedWith(...entries)).toEqual(apart);
   });
 });

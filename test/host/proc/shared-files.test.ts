@@ -33,7 +33,7 @@ describe('on this machine', () => {
     rmSync(folder, { recursive: true });
   });
 
-  test('a deleted file belongs to the process that has it open, any other has its path', () => {
+  test('attributes a deleted file to the process that has it open, and any other to its path', () => {
     const found = sharedFiles(liveHost).filter(({ name }) => name.startsWith(folder));
     expect(found).toEqual([
       { kind: 'file', name: `${folder}/gone (deleted)`, pid: process.pid, bytes: 7 * MIB },
@@ -42,7 +42,7 @@ describe('on this machine', () => {
   });
 });
 
-/** A machine made up of links of descriptors, texts and files. */
+/** A machine with these links of descriptors, texts and files. */
 function host(parts: {
   readonly links?: Readonly<Record<string, string>>;
   readonly texts?: Readonly<Record<string, string>>;
@@ -72,7 +72,7 @@ function host(parts: {
 
 const MOUNTS = '20 1 0:20 / /dev/shm rw - tmpfs tmpfs rw\n21 1 0:21 / /nfs rw - nfs server:/ rw\n';
 
-test('a memfd counts once, with one of its processes', () => {
+test('counts a memfd once, with one of its processes', () => {
   const memfd = { inode: 5, bytes: 400 * MIB, isTmpfs: true };
   const found = sharedFiles(
     host({
@@ -83,15 +83,15 @@ test('a memfd counts once, with one of its processes', () => {
   expect(found).toEqual([{ kind: 'file', name: 'memfd:cache', pid: 7, bytes: 400 * MIB }]);
 });
 
-test('huge pages of hugetlb are not in this category', () => {
+test('excludes huge pages of hugetlb', () => {
   const links = { '/proc/7/fd/3': '/memfd:huge (deleted)' };
   expect(sharedFiles(host({ links, files: { '/proc/7/fd/3': { inode: 5, bytes: MIB } } }))).toEqual(
     [],
   );
 });
 
-test('a file system that may not respond is not queried', () => {
-  const asked: string[] = [];
+test('does not access a file system that may not respond', () => {
+  const paths: string[] = [];
   const source = host({
     links: { '/proc/7/fd/3': '/nfs/x (deleted)', '/proc/7/fd/4': '/dev/shm/y (deleted)' },
     texts: {
@@ -102,16 +102,16 @@ test('a file system that may not respond is not queried', () => {
     files: { '/proc/7/fd/4': { inode: 6, bytes: 2 * MIB } },
   });
   const file = (path: string) => {
-    asked.push(path);
+    paths.push(path);
     return source.file!(path);
   };
   expect(sharedFiles({ ...source, file })).toEqual([
     { kind: 'file', name: '/dev/shm/y (deleted)', pid: 7, bytes: 2 * MIB },
   ]);
-  expect(asked).toEqual(['/proc/7/fd/4']);
+  expect(paths).toEqual(['/proc/7/fd/4']);
 });
 
-test('a System V segment has its creator; damaged lines are no segments', () => {
+test('attributes a System V segment to its creator, and skips damaged lines', () => {
   const heading =
     'key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime ctime rss swap';
   const line = '0 32769 600 9437184 77 78 0 0 0 0 0 0 0 0 8388608 1048576';
@@ -124,15 +124,15 @@ test('a System V segment has its creator; damaged lines are no segments', () => 
 
 test.each([
   ['attached last', '1700000000 1600000000', 78],
-  ['detached since: the last pid is of that', '1700000000 1700000001', null],
+  ['detached since: the last pid did that', '1700000000 1700000001', null],
   ['both in one second: the order is unknown', '1700000000 1700000000', null],
-])('the last attach of a segment, %s', (_, times, pid) => {
+])('reports the last attach of a segment, %s', (_, times, pid) => {
   const line = `0 7 600 9437184 77 78 1 0 0 0 0 ${times} 0 9437184 0`;
   const [segment] = sharedFiles(host({ texts: { '/proc/sysvipc/shm': `heading\n${line}` } }));
   expect(segment?.attached).toEqual({ at: new Date(1700000000000), pid });
 });
 
-test('a scan ends in time, with what was found', () => {
+test('stops a scan at its time limit, with the results so far', () => {
   let time = 0;
   const links = Object.fromEntries(
     Array.from({ length: 50 }, (_, fd) => [`/proc/7/fd/${fd + 10}`, `/memfd:${fd} (deleted)`]),
@@ -155,7 +155,7 @@ function recorded(filesInMemory?: string) {
   return { files, missing };
 }
 
-test('a snapshot lists the same files; names may contain anything', () => {
+test('reads the same files from a snapshot, whatever their names contain', () => {
   const source = host({
     links: { '/proc/7/fd/3': '/memfd:a\n5 8 b (deleted)' },
     files: { '/proc/7/fd/3': { inode: 5, bytes: 2 * MIB, isTmpfs: true } },
@@ -172,7 +172,7 @@ test.each([
   ['a malformed line', `${MIB} 7 memfd:a\n1 x y\nend 2\n`, 1, 'malformed or truncated'],
   ['a line after the end', `end 0\n${MIB} 7 memfd:a\n`, 1, 'malformed or truncated'],
   ['a reason', 'missing descriptors: only a part was read in 1 s\nend 0\n', 0, 'only a part'],
-])('a snapshot with %s reports that files may be missing', (_, text, count, why) => {
+])('reports that files may be missing from a snapshot: %s', (_, text, count, why) => {
   const { files, missing } = recorded(text);
   expect(files).toHaveLength(count);
   expect(missing).toEqual([expect.stringContaining(why)]);

@@ -13,7 +13,7 @@ const [TCP, TCP6, UDP] = ['tcp', 'tcp6', 'udp'].map((file) =>
 );
 
 describe('/proc/net/tcp', () => {
-  test('a row', () => {
+  test('parses a row', () => {
     const row = tcp('0100007F:1F90', '0200000A:9C40', '01', '00000010:00001388', 55);
     expect(parseInetTableRow(row, TCP!, 7)).toMatchObject({
       family: 'AF_INET',
@@ -36,18 +36,18 @@ describe('/proc/net/tcp', () => {
     ['B80D01200000000067452301EFCDAB89:0050', '[2001:db8::123:4567:89ab:cdef]:80'],
     ['000080FE00000000FF005450B6AD1DFE:0050', '[fe80::5054:ff:fe1d:adb6]:80'],
     ['00000000000000000000000000000000:0050', '*:80'],
-  ])('the address %s is %s', (text, address) => {
+  ])('formats the address %s as %s', (text, address) => {
     const row = tcp(text, '00000000000000000000000000000000:0000', '0A', '00000000:00000000', 5);
     expect(parseInetTableRow(row, TCP6!, null)?.local).toBe(address);
   });
 
-  test('headings, truncated rows and TIME-WAIT are skipped', () => {
+  test('skips headings, truncated rows and TIME-WAIT', () => {
     const row = tcp('0100007F:1F90', '0200000A:9C40', '06', '00000000:00000000', 0);
     for (const text of ['  sl  local_address rem_address   st', row, row.slice(0, 60), ''])
       expect(parseInetTableRow(text, TCP!, null)).toBeNull();
   });
 
-  test('UDP has drops', () => {
+  test('reads the drops of UDP', () => {
     const row = `${tcp('00000000:0035', '00000000:0000', '07', '00000000:00001040', 9).slice(0, -14)} 2 0000000012345678 127`;
     expect(parseInetTableRow(row, UDP!, null)).toMatchObject({
       state: 'UNCONN',
@@ -57,7 +57,7 @@ describe('/proc/net/tcp', () => {
   });
 });
 
-test('/proc/net/netlink: sockets of processes, not the kernel ends', () => {
+test('reads /proc/net/netlink: sockets of processes, not the kernel ends', () => {
   const rows = parseNetlinkTable(
     [
       'sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode',
@@ -90,11 +90,11 @@ describe('without ss', () => {
     return fake;
   }
 
-  test('a reader that did not run is named from /proc/net alone', async () => {
+  test('finds a stalled reader from /proc/net alone', async () => {
     const observation = await observe(host(), { intervalMs: 2000, reader: 'auto' });
     expect(observation.reader).toBe('procfs');
     const { findings } = diagnose(observation);
-    // Not the listener: its limit is not known, so it cannot be called full.
+    // Not the listener: its limit is unknown, so it cannot be called full.
     expect(findings).toMatchObject([
       {
         socket: { inode: 55 },
@@ -103,7 +103,7 @@ describe('without ss', () => {
     ]);
   });
 
-  test('one that ran cannot be judged', async () => {
+  test('cannot judge a reader that ran', async () => {
     const fake = host();
     let switches = 1;
     fake.onRead = (path) => {
@@ -114,7 +114,7 @@ describe('without ss', () => {
     expect(findings[0]?.verdict).toMatchObject({ verdict: 'undecided' });
   });
 
-  test('unless requested, it is an error', async () => {
+  test('fails unless /proc/net was requested', async () => {
     await expect(observe(host(), { intervalMs: 0 })).rejects.toThrow('ss is not installed');
   });
 });

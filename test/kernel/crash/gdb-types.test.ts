@@ -8,7 +8,7 @@ import {
   parseWhatis,
 } from '../../../src/kernel/crash/gdb-types.js';
 
-// As gdb 16 inside crash 9.0.2 prints it.
+// Output of gdb 16 in crash 9.0.2.
 const PLACED = `/* offset      |    size */  type = struct sk_buff {
 /*      0      |      24 */    union {
 /*                    24 */        struct {
@@ -38,7 +38,7 @@ const PLACED = `/* offset      |    size */  type = struct sk_buff {
 describe('ptype', () => {
   const members = parsePtype(PLACED) ?? [];
 
-  test('names members, those of anonymous structs and unions among them', () => {
+  test('names members, including those of anonymous structs and unions', () => {
     expect(memberNames(members)).toEqual([
       ...['next', 'prev', 'rbnode', 'cb', 'destructor', 'fclone', 'wide'],
     ]);
@@ -51,7 +51,7 @@ describe('ptype', () => {
     expect(findMember(members, 'rbnode')?.members).toHaveLength(1);
   });
 
-  test('places bitfields', () => {
+  test('locates bitfields', () => {
     expect(findMember(members, 'fclone')).toMatchObject({ width: 2, at: { byte: 126, bit: 2 } });
     expect(findMember(members, 'wide')).toMatchObject({ width: 9, at: { byte: 129, bit: 7 } });
   });
@@ -61,9 +61,9 @@ describe('ptype', () => {
     'gdb: gdb request failed: ptype struct nosuch',
     'type = int',
     'type = struct x {',
-  ])('is nothing for %j', (text) => expect(parsePtype(text)).toBeUndefined());
+  ])('returns undefined for %j', (text) => expect(parsePtype(text)).toBeUndefined());
 
-  test('reads any text without failing', () => {
+  test('reads any text without throwing', () => {
     const piece = fc.constantFrom(
       'type = struct a {',
       '}',
@@ -82,7 +82,7 @@ describe('ptype', () => {
   });
 });
 
-test('an enum counts on from its last value', () => {
+test('continues an enum from its last value', () => {
   const values = parseEnum('type = enum pageflags {PG_a, PG_b, PG_c = 18, PG_d, PG_e = -1, PG_f}');
   expect([...(values ?? [])]).toEqual([
     ...([

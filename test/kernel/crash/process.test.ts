@@ -10,7 +10,7 @@ import { commandPath } from '../../support/cli.js';
 const fake = (name: string) =>
   fileURLToPath(new URL(`../../support/crash/${name}`, import.meta.url));
 const QUICK = { vmlinux: undefined, vmcore: undefined, startTimeout: 1000, requestTimeout: 1000 };
-/** For what is to answer, on a busy machine too. */
+/** Timeout for a crash that is expected to answer, also on a busy machine. */
 const PATIENT = { ...QUICK, startTimeout: 60_000, requestTimeout: 60_000 };
 
 function failureOf(run: () => unknown): KernelError {
@@ -22,7 +22,7 @@ function failureOf(run: () => unknown): KernelError {
   throw new Error('it did not fail');
 }
 
-/** Scratch folders that one of the crashes here, or the shell that guards it, runs in. */
+/** Scratch folders that a crash started here, or its guard shell, runs in. */
 function leftovers(): string[] {
   return readdirSync('/proc')
     .filter((pid) => /^\d+$/.test(pid))
@@ -47,8 +47,8 @@ async function allGone(): Promise<boolean> {
 
 afterEach(async () => expect(await allGone(), `left behind: ${leftovers()}`).toBe(true));
 
-describe('a crash that misbehaves is ended and named', () => {
-  test('never starting, at 100 % CPU', () => {
+describe('a misbehaving crash is stopped and reported if it', () => {
+  test('hangs at startup with 100 % CPU', () => {
     const seconds: number[] = [];
     const error = failureOf(
       () =>
@@ -63,13 +63,13 @@ describe('a crash that misbehaves is ended and named', () => {
     expect(seconds.length).toBeGreaterThan(3);
   });
 
-  test('falling silent later', () => {
+  test('stops responding later', () => {
     const session = new CrashProcess({ ...QUICK, crash: fake('hang-later'), onWait() {} });
     const error = failureOf(() => session.execute(['sym init_task']));
     expect(error.code).toBe('crash-hung');
   });
 
-  test('exiting at once', () => {
+  test('exits immediately', () => {
     const error = failureOf(() => new CrashProcess({ ...QUICK, crash: fake('dies'), onWait() {} }));
     expect(error.code).toBe('crash-failed');
     expect(error.message).toMatch(
@@ -77,7 +77,7 @@ describe('a crash that misbehaves is ended and named', () => {
     );
   });
 
-  test('printing without an end', () => {
+  test('prints without end', () => {
     const error = failureOf(
       () =>
         new CrashProcess({
@@ -91,7 +91,7 @@ describe('a crash that misbehaves is ended and named', () => {
     expect(error.message).toContain('output does not end');
   });
 
-  test('not being there', () => {
+  test('does not exist', () => {
     const error = failureOf(
       () => new CrashProcess({ ...QUICK, crash: fake('nonsense'), onWait() {} }),
     );
@@ -102,7 +102,7 @@ describe('a crash that misbehaves is ended and named', () => {
 describe('a crash that runs elsewhere', () => {
   const files = { vmlinux: '/proc/version', vmcore: '/proc/version' };
 
-  test('finds no file: both are named, and the folder', () => {
+  test('cannot open the files: names both and the folder', () => {
     const error = failureOf(
       () => new CrashProcess({ ...PATIENT, ...files, crash: fake('elsewhere'), onWait() {} }),
     );
@@ -112,14 +112,14 @@ describe('a crash that runs elsewhere', () => {
     );
   });
 
-  test('writes memory to an invisible file system', () => {
+  test('writes memory to an inaccessible file system', () => {
     const session = new CrashProcess({ ...PATIENT, crash: fake('elsewhere'), onWait() {} });
     const error = failureOf(() => session.readMemory(2n ** 63n, 4096));
     expect(error.code).toBe('crash-elsewhere');
     expect(error.message).toMatch(/cannot see these files of kdump-mem: \/[^\n]*kdump-mem-\w+$/);
   });
 
-  test('only in another folder: all it is told is an absolute path', () => {
+  test('in another folder receives only absolute paths', () => {
     const session = new CrashProcess({
       ...PATIENT,
       ...files,
@@ -136,16 +136,16 @@ describe('a crash that runs elsewhere', () => {
   });
 });
 
-test('a crash that failed to write the bytes that it reported returns none', () => {
+test('returns no bytes if crash reports bytes that it failed to write', () => {
   const session = new CrashProcess({ ...PATIENT, crash: fake('no-room'), onWait() {} });
   const error = failureOf(() => session.readMemory(2n ** 63n, 4096));
   expect(error.code).toBe('no-room');
   expect(error.message).toMatch(/no-room: write to \/[^\n]*kdump-mem-\w+ failed$/);
 });
 
-describe('without file descriptors', () => {
-  // Fewer, and node itself does not start.
-  test.each([20, 22, 24, 26, 28])('%d of them end in one line', async (most) => {
+describe('running out of file descriptors', () => {
+  // With fewer, node itself does not start.
+  test.each([20, 22, 24, 26, 28])('exits with a one-line error for a limit of %d', async (most) => {
     const command = [
       ...['skb', '--pid', '1', '--vmcore', 'package.json', '--vmlinux', 'package.json'],
       ...['--engine', 'crash', '--crash', fake('dies')],
@@ -167,11 +167,11 @@ describe('without file descriptors', () => {
   });
 });
 
-describe('nothing is left behind', () => {
+describe('scratch folders and processes are removed', () => {
   test.each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGKILL'] as const)(
-    'by %s while crash hangs',
+    'after %s while crash hangs',
     async (signal) => {
-      // The files only have to be readable: this crash looks at neither.
+      // The files only have to be readable: this crash ignores both.
       const vmcore = `${process.cwd()}/package.json`;
       const command = execa(
         process.execPath,
@@ -194,7 +194,7 @@ describe('nothing is left behind', () => {
   );
 });
 
-test('a hostile file name never reaches crash’s command line', () => {
+test('never passes a hostile file name to the command line of crash', () => {
   const files = { vmcore: '/tmp/$(touch x)@0x1000 | !sh', vmlinux: '-s --help' };
   const error = failureOf(
     () => new CrashProcess({ ...PATIENT, ...files, crash: fake('shows-arguments'), onWait() {} }),
@@ -202,7 +202,7 @@ test('a hostile file name never reaches crash’s command line', () => {
   expect(error.message).toMatch(/arguments: -s (--no_\w+ )+(\/[\w/-]+)\/vmlinux \2\/vmcore\)$/);
 });
 
-test('a crash that exits on a full disk without a message is not awaited', () => {
+test('does not wait for a crash that exits on a full disk without a message', () => {
   const error = failureOf(
     () => new CrashProcess({ ...PATIENT, crash: fake('full-disk'), onWait() {} }),
   );

@@ -7,14 +7,14 @@ import { skbProcessJson } from '../../../src/answers/skb/json.js';
 import { CrashKernel } from '../../../src/kernel/crash/kernel.js';
 import { playSession, recordSession } from '../../../src/kernel/crash/session.js';
 
-// Made again by: npm run build && scripts/lab up 5.10 6.1 6.12 && node scripts/record-crash.mjs
+// Regenerate with: npm run build && scripts/lab up 5.10 6.1 6.12 && node scripts/record-crash.mjs
 const fixture = (name: string) =>
   readFileSync(new URL(`../../../fixtures/crash/${name}`, import.meta.url));
 const session = (version: string) =>
   gunzipSync(fixture(`${version}.session.jsonl.gz`)).toString('utf8');
 
-describe.each(['5.10', '6.1', '6.12'])('a real session of crash on %s, played back', (version) => {
-  test('gives the figures that it gave then', () => {
+describe.each(['5.10', '6.1', '6.12'])('a replayed session of crash on %s', (version) => {
+  test('yields the figures of the original run', () => {
     const expected = skbProcessSchema.parse(JSON.parse(String(fixture(`${version}.answer.json`))));
     const kernel = new CrashKernel(playSession(session(version)), 'vmcore');
     const answer = skbProcessJson(accountProcess(kernel, expected.process.pid));
@@ -22,7 +22,7 @@ describe.each(['5.10', '6.1', '6.12'])('a real session of crash on %s, played ba
     expect(answer.total.pages).toBeGreaterThan(0);
   });
 
-  test('a replayed recording records identically', () => {
+  test('is recorded identically', () => {
     const expected = skbProcessSchema.parse(JSON.parse(String(fixture(`${version}.answer.json`))));
     let again = '';
     const recorder = recordSession(playSession(session(version)), (line) => {
@@ -35,7 +35,7 @@ describe.each(['5.10', '6.1', '6.12'])('a real session of crash on %s, played ba
   });
 });
 
-test('a question that was not recorded is refused, not made up', () => {
+test('refuses a query that was not recorded', () => {
   const player = playSession(session('6.1'));
   expect(() => player.execute(['sym nonsense'])).toThrow('recording: no answer to sym nonsense');
   expect(() => player.readMemory(0xffff_8000_dead_0000n, 4096)).toThrow('no answer to 0xffff');
@@ -46,7 +46,7 @@ test.each([
   '{"command":"sys"}',
   '{"read":"0x1000+8","bytes":"no base64!"}',
   '[1]',
-])('a line that is no entry is told, with its number: %s', (line) => {
+])('reports the number of a malformed line: %s', (line) => {
   const good = '{"command":"sys","answer":"RELEASE"}';
   expect(playSession(`${good}\n`).execute(['sys'])).toEqual(['RELEASE']);
   expect(() => playSession(`${good}\n${line}\n`)).toThrow('recording: malformed line 2');

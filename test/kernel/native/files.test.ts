@@ -27,7 +27,7 @@ const OFFSET = 0x1200_0000n;
 const BUILD_ID = 'de7057cbc620cbe53863bd5bef84ec5bc43c6f62';
 const made = syntheticKernel({ kernelOffset: OFFSET });
 const image = made.memory.image({ vmcoreinfo: `${made.text}BUILD-ID=${BUILD_ID}\n` });
-/** The symbols as they were linked, before KASLR. */
+/** The symbols as linked, before KASLR. */
 const linked = made.symbols.map(({ name, type, address }) => ({
   name,
   type,
@@ -80,7 +80,7 @@ describe('a System.map', () => {
     expect(table.find('_stext')).toMatchObject([{ type: 'T', address: 0xffffffff81000000n }]);
   });
 
-  it('may write addresses without leading zeros', () => {
+  it('may have addresses without leading zeros', () => {
     const lines = Array.from({ length: 100 }, (_, i) => `${i.toString(16)} A s${i}\n`).join('');
     const table = parseSystemMap(Buffer.from(lines), 0n);
     expect(table.count).toBe(100);
@@ -99,7 +99,7 @@ describe('a System.map', () => {
     });
   });
 
-  it('a file that is too large is rejected with the limit', () => {
+  it('is rejected if it is too large, with the limit', () => {
     const symbols = fileOf('');
     truncateSync(symbols, 2 ** 28 + 1);
     expect(errorOf(() => openNativeImage(image, { symbols }))).toMatchObject({
@@ -118,7 +118,7 @@ describe('a System.map', () => {
     },
   );
 
-  it('any bytes yield at most a typed error', () => {
+  it('yields at most a typed error for any bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
         try {
@@ -179,7 +179,7 @@ describe('a vmlinux', () => {
     });
   });
 
-  it('invalid and missing files have different errors', () => {
+  it('has different errors if it is invalid and if it is missing', () => {
     const code = (path: string): unknown =>
       errorOf(() => openNativeImage(image, { vmlinux: path }));
     expect(code(fileOf('#!/bin/sh\n'))).toMatchObject({ code: 'unsupported-format' });
@@ -187,7 +187,7 @@ describe('a vmlinux', () => {
     expect(code(folder)).toMatchObject({ code: 'unsupported-format' });
   });
 
-  it('ends in typed errors, whatever is damaged', () => {
+  it('ends in typed errors for any damage', () => {
     const blob = writeElfFile([
       { name: '.notes', type: 7, bytes: buildIdNote(BUILD_ID) },
       { name: '.BTF', type: 1, bytes: someTypes().build() },
@@ -251,7 +251,7 @@ describe('types that are not BTF', () => {
   const provenanceOf = (types: TypesFile, dump = image) =>
     openNativeImage(dump, { types }).provenance;
 
-  it('of this build are used, and state how that was verified', () => {
+  it('of this build are used, with the kind of verification', () => {
     const dwarf = provenanceOf(file({ form: 'DWARF', buildId: BUILD_ID }));
     expect(dwarf.types).toEqual({ found: true, source: 'DWARF', detail: 'types.json' });
     expect(dwarf.typesVerified).toBe('build-id');
@@ -286,7 +286,7 @@ describe('types that are not BTF', () => {
       });
   });
 
-  it('are checked against VMCOREINFO even where the build is the same', () => {
+  it('are checked against VMCOREINFO even if the build is the same', () => {
     const other = new BtfWriter();
     const int = other.int('int', 4);
     other.struct('page', 64, [{ name: '_refcount', type: int, bitOffset: 48 * 8 }]);
@@ -295,7 +295,7 @@ describe('types that are not BTF', () => {
     expect(errorOf(() => kernel.struct('page'))).toMatchObject({ code: 'wrong-vmlinux' });
   });
 
-  it('supply symbols only if the dump’s own cannot be read, and the KASLR offset is known', () => {
+  it('supply symbols only if those of the dump are unreadable and the KASLR offset is known', () => {
     const symbols = (offset: bigint) => parseSystemMap(Buffer.from(mapText), offset, 'types.json');
     const { types } = openNativeImage(image).provenance;
     expect(types.found).toBe(true);

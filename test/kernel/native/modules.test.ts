@@ -6,7 +6,7 @@ import { type SyntheticKernel, someTypes, syntheticKernel } from '../../support/
 const LIST = 0xffffffff93480000n;
 const BTF_STRUCT = 96;
 
-/** The kernel's types, with the two structs that describe modules' types. */
+/** The kernel's types, plus the two structs that describe module types. */
 function kernelTypes(): BtfWriter {
   const w = someTypes();
   const u32 = w.int('u32', 4);
@@ -36,7 +36,7 @@ interface Written {
   readonly startId?: number;
 }
 
-/** A kernel with modules on its list; `change` may damage it. */
+/** A kernel with a list of modules; `change` may damage it. */
 function kernelWith(
   modules: (base: BtfWriter) => readonly Written[],
   change: (made: SyntheticKernel, entries: readonly bigint[]) => void = () => {},
@@ -76,7 +76,7 @@ function moduleBlob(base: BtfWriter, struct: string): Uint8Array {
 }
 
 describe('types of modules', () => {
-  it('are found if the kernel has no such type', () => {
+  it('are found if the kernel does not have the type', () => {
     const kernel = kernelWith((base) => [
       { name: 'vsock', blob: moduleBlob(base, 'vsock_sock') },
       { name: 'virtio', blob: moduleBlob(base, 'virtio_thing') },
@@ -97,7 +97,7 @@ describe('types of modules', () => {
     expect(kernel.struct('vsock_sock')).toBeUndefined();
   });
 
-  it('skip a module that cannot be read, and report it', () => {
+  it('omit an unreadable module, and report it', () => {
     const kernel = kernelWith(
       (base) => [
         { name: 'lost', blob: moduleBlob(base, 'lost_thing') },
@@ -111,7 +111,7 @@ describe('types of modules', () => {
     ]);
   });
 
-  it('skip a module that extends other types than the kernel’s', () => {
+  it('omit a module that extends the types of another kernel', () => {
     const kernel = kernelWith((base) => [
       { name: 'foreign', blob: moduleBlob(base, 'x'), startId: 7 },
     ]);
@@ -121,7 +121,7 @@ describe('types of modules', () => {
     ]);
   });
 
-  it('skip a module with damaged types', () => {
+  it('omit a module with damaged types', () => {
     const kernel = kernelWith((base) => [
       { name: 'bad', blob: moduleBlob(base, 'x').fill(0, 0, 2) },
     ]);
@@ -130,7 +130,7 @@ describe('types of modules', () => {
     ]);
   });
 
-  it('terminate if the list is circular', () => {
+  it('terminate if the list loops', () => {
     const kernel = kernelWith(
       (base) => [
         { name: 'a', blob: moduleBlob(base, 'a_thing') },

@@ -15,7 +15,7 @@ import {
 const ORDERS: KallsymsOrder[] = ['old', 'between', 'new'];
 const ENCODINGS: AddressEncoding[] = ['absolute', 'relative', 'relative-percpu', 'place'];
 
-describe('a kernel opened by nothing but itself', () => {
+describe('a kernel opened from its own data alone', () => {
   it('describes itself and the sources of its data', () => {
     const { image, directMap, pages } = syntheticKernel();
     const kernel = openNativeImage(image);
@@ -42,7 +42,7 @@ describe('a kernel opened by nothing but itself', () => {
 
   for (const order of ORDERS) {
     for (const encoding of ENCODINGS) {
-      // 7.0 made offsets relative to their place, long after the order had become the new one.
+      // 7.0 made offsets relative to their position, long after the new order was introduced.
       if (encoding === 'place' && order !== 'new') continue;
       for (const named of [true, false]) {
         const how = named ? 'located by VMCOREINFO' : 'found by a scan';
@@ -112,7 +112,7 @@ describe('a kernel opened by nothing but itself', () => {
     expect(new Uint8Array(view.buffer, view.byteOffset, 8400)).toEqual(expected);
   });
 
-  it('names the first byte that cannot be read, and why', () => {
+  it('names the first unreadable byte and the cause', () => {
     const made = syntheticKernel();
     const kernel = openNativeImage(made.image);
     const unmapped = errorOf(() => kernel.read(made.vmalloc + 3n * 4096n + 4090n, 8));
@@ -142,12 +142,12 @@ describe('a kernel opened by nothing but itself', () => {
     expect(kernel.pages.addressOfPage(0n)).toBeUndefined();
   });
 
-  it('reads /proc/kcore by its own map, and by tables only elsewhere', () => {
+  it('reads /proc/kcore through its own map, and through page tables only elsewhere', () => {
     const made = syntheticKernel();
     const image = made.memory.image({
       vmcoreinfo: made.text,
       format: 'kcore',
-      // As if the page had moved since the tables were written.
+      // As if the page had moved after the tables were written.
       virtual: [{ address: made.vmalloc, length: 4096, physical: 0x180_0000 }],
     });
     made.memory.page(0x180_0000).fill(0x77, 1024, 2048);
@@ -180,7 +180,7 @@ describe('a kernel opened by nothing but itself', () => {
     expect(kernel.nearestSymbol(at.text + 0x80_0000n)).toBeUndefined();
   });
 
-  it('finds VMCOREINFO in memory when there is no note, past a stale copy', () => {
+  it('finds VMCOREINFO in memory if there is no note, after a stale copy', () => {
     const made = syntheticKernel({ note: false });
     const stale = made.text.replace(/SYMBOL\(swapper_pg_dir\)=\w+/, 'SYMBOL(swapper_pg_dir)=0');
     made.memory.write(0x1b0_0000, Buffer.from(stale.replace(/SYMBOL\(init_top_pgt\).*\n/, '')));
@@ -239,7 +239,7 @@ describe('a kernel opened by nothing but itself', () => {
     });
   });
 
-  it('refuses pages on which vmemmap_base and mem_section differ', () => {
+  it('refuses struct pages on which vmemmap_base and mem_section disagree', () => {
     const made = syntheticKernel();
     const base = made.symbols.find(({ name }) => name === 'vmemmap_base')!;
     made.memory.writeWord(made.physical(base.address), made.pages + 0x4000n);
@@ -256,7 +256,7 @@ describe('a kernel opened by nothing but itself', () => {
 
   it('opens without symbols and types, and reports that on a lookup', () => {
     const made = syntheticKernel();
-    // Zeros where the constants were.
+    // Zeros in place of the constants.
     for (let at = 0; at < 0x20_0000; at += 4096)
       made.memory.pages.delete((made.physical(made.at.constants) + at) / 4096);
     const kernel = openNativeImage(made.image);
@@ -265,13 +265,13 @@ describe('a kernel opened by nothing but itself', () => {
     expect(errorOf(() => kernel.symbol('init_task'))).toMatchObject({ code: 'no-symbols' });
     expect(errorOf(() => kernel.struct('page'))).toMatchObject({ code: 'no-types' });
     expect(kernel.symbol('init_uts_ns')).toBeDefined();
-    // The page tables still show where everything is.
+    // The page tables still map everything.
     expect(kernel.read(made.directMap, 1).getUint8(0)).toBe(0xaa);
     expect(kernel.pages.pageOf(made.directMap)).toBe(made.pages);
   });
 
   it.each(['oldest', 'old', 'between', 'new'] as const)(
-    'finds kallsyms that VMCOREINFO does not name, as %s kernels have them',
+    'finds kallsyms that VMCOREINFO does not name, as laid out in %s kernels',
     (order) => {
       const extra = Array.from({ length: 700 }, (_, index) => ({
         name: `variable_number_${index}`,
@@ -289,7 +289,7 @@ describe('a kernel opened by nothing but itself', () => {
     const table = made.physical(made.at.constants) + 0x8000;
     const decoys = Buffer.alloc(0x10_0000);
     for (let at = 0; at < decoys.length; at += 4) decoys.writeUInt32LE((at % 64) * 250, at);
-    // The tokens stay, and lie behind the decoys; the names that they belong to are gone.
+    // The tokens stay, after the decoys; the names that use them are removed.
     const page = made.memory.read(table, 0x1000);
     made.memory.write(table, decoys);
     made.memory.write(
@@ -304,13 +304,13 @@ describe('a kernel opened by nothing but itself', () => {
 
   it('finds types by their magic if no symbol locates them', () => {
     const btf = someTypes();
-    // A kernel's types are many; a module's, which must not be taken for them, few.
+    // A kernel has many types; a module, which must not be mistaken for it, has few.
     for (let index = 0; index < 24_000; index++) btf.struct(`filler_${index}`, 8, []);
     const made = syntheticKernel({ btf: btf.build() });
     const image = made.memory.image({
       vmcoreinfo: made.text.replace(/^SYMBOL\(kallsyms.*\n/gm, ''),
     });
-    // Without its digits in a row, no scan finds the table of tokens.
+    // Without consecutive digits, no scan finds the token table.
     const constants = made.physical(made.at.constants);
     for (let at = 0; at < 0x10_0000; at += 4096) made.memory.pages.delete((constants + at) / 4096);
     const kernel = openNativeImage(image);
@@ -336,7 +336,7 @@ describe('a kernel opened by nothing but itself', () => {
     });
   });
 
-  it('ends in typed errors, whatever is damaged', () => {
+  it('ends in typed errors for any damage', () => {
     const made = syntheticKernel({ order: 'new' });
     const frames = [...made.memory.pages.keys()];
     const names = made.symbols.map(({ name }) => name);

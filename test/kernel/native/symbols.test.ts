@@ -8,13 +8,13 @@ const anyNumber = fc.oneof(
   fc.constantFrom(2 ** 32 - 1, 2 ** 32, 2 ** 52),
 );
 
-it('sorts numbers of up to 53 bits, stably', () => {
+it('sorts numbers of up to 53 bits stably', () => {
   fc.assert(
     fc.property(fc.array(anyNumber, { maxLength: 300 }), fc.nat(300), (values, length) => {
-      const taken = Math.min(length, values.length);
-      const expected = Array.from({ length: taken }, (_, i) => i);
+      const used = Math.min(length, values.length);
+      const expected = Array.from({ length: used }, (_, i) => i);
       expected.sort((a, b) => values[a]! - values[b]! || a - b);
-      expect([...ascending(numberKeys(Float64Array.from(values), taken))]).toEqual(expected);
+      expect([...ascending(numberKeys(Float64Array.from(values), used))]).toEqual(expected);
     }),
     { numRuns: 300 },
   );

@@ -4,7 +4,7 @@ import { Vmcoreinfo } from '../../../src/kernel/native/vmcoreinfo.js';
 import { vmcoreinfoText } from '../../support/vmcoreinfo.js';
 
 describe('VMCOREINFO', () => {
-  it('returns the type of every kind of entry', () => {
+  it('returns the right type for every kind of entry', () => {
     const info = new Vmcoreinfo(
       vmcoreinfoText({
         release: '6.12.117+deb13-cloud-amd64',
@@ -38,7 +38,7 @@ describe('VMCOREINFO', () => {
     expect(info.crashTime).toBe(1763625600);
   });
 
-  it('ends at a NUL, or without one', () => {
+  it('ends at a NUL or at the end of the text', () => {
     expect(new Vmcoreinfo('OSRELEASE=6.1\0OSRELEASE=evil').release).toBe('6.1');
     expect(new Vmcoreinfo('PAGESIZE=4096\nOSRELEASE=6.1').release).toBe('6.1');
   });
@@ -66,7 +66,7 @@ describe('VMCOREINFO', () => {
     );
   });
 
-  it('reads a bounded part of an endless text', () => {
+  it('reads a limited part of an endless text', () => {
     const info = new Vmcoreinfo(`${'A=1\n'.repeat(2_000_000)}OSRELEASE=late\n`);
     expect(info.release).toBeUndefined();
   });

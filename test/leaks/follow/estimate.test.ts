@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { drawLimits, estimate } from '../../../src/leaks/follow/estimate.js';
 import { FrameFollower } from '../../../src/leaks/follow/frame-follower.js';
 
-describe('limits of a count, by a sample', () => {
+describe('confidence limits of a sampled count', () => {
   // Garwood 1936: exact limits of a Poisson mean.
   it.each([
     [0, 0, 3.689],
@@ -10,7 +10,7 @@ describe('limits of a count, by a sample', () => {
     [5, 1.6235, 11.668],
     [10, 4.7954, 18.39],
     [50, 37.11, 65.92],
-  ])('are Garwood’s where one in very many is seen: %i', (seen, low, high) => {
+  ])('equal those of Garwood for a very small sample rate: %i', (seen, low, high) => {
     const limits = drawLimits(seen, 1e-6, 0.025);
     expect(limits.low * 1e-6).toBeCloseTo(low, 2);
     expect(limits.high * 1e-6).toBeCloseTo(high, 2);
@@ -21,9 +21,9 @@ describe('limits of a count, by a sample', () => {
     [17, 0.25],
     [40, 0.125],
     [0, 0.5],
-  ])('are exact of a binomial: %i seen, p = %f', (seen, p) => {
+  ])('are exact for a binomial distribution: %i seen, p = %f', (seen, p) => {
     const { low, high } = drawLimits(seen, p, 0.025);
-    // By adding up its probabilities, for whole numbers of draws.
+    // The sum of its probabilities, for whole numbers of draws.
     const upTo = (draws: number) => {
       let term = (1 - p) ** draws;
       let sum = 0;
@@ -41,7 +41,7 @@ describe('limits of a count, by a sample', () => {
     return expect(reaches(Math.ceil(low + 1e-6))).toBeGreaterThan(0.025);
   });
 
-  it('go on without a step where counts are large', () => {
+  it('have no step at large counts', () => {
     const [before, after] = [drawLimits(99_999, 1 / 64, 0.02), drawLimits(100_001, 1 / 64, 0.02)];
     expect(after.low / before.low).toBeCloseTo(1, 3);
     expect(after.high / before.high).toBeCloseTo(1, 3);
@@ -49,20 +49,20 @@ describe('limits of a count, by a sample', () => {
 });
 
 describe('an estimate', () => {
-  it('is exact where all is followed', () => {
+  it('is exact if everything is followed', () => {
     const held = estimate([{ sum: 100, squares: 1000, cluster: 10 }], 1);
     expect(held).toEqual({ bytes: 100, low: 100, high: 100, sampled: null });
   });
 
-  it('has an upper limit where nothing was seen', () => {
+  it('has an upper limit even if nothing was sampled', () => {
     const held = estimate([{ sum: 0, squares: 0, cluster: 4096 }], 64);
     expect(held).toMatchObject({ bytes: 0, low: 0, sampled: 0 });
-    // So many clusters that 2 % of all samples have none: (63 / 64)^n.
+    // Enough clusters that 2 % of all samples contain none: (63 / 64)^n.
     expect((63 / 64) ** (held.high / 4096)).toBeCloseTo(0.02, 4);
   });
 });
 
-/** Streams of a kind, and how much is held of it at the end, frames. */
+/** Streams of one kind, and the number of frames held at their end. */
 type Stream = (take: (place: number, length: number) => void, random: () => number) => void;
 
 const STREAMS: Readonly<Record<string, Stream>> = {
@@ -99,7 +99,7 @@ const STREAMS: Readonly<Record<string, Stream>> = {
   },
 };
 
-describe('the true amount lies within the interval in 95 of 100 samples', () => {
+describe('the interval contains the true amount in 95 of 100 samples', () => {
   it.each(
     Object.entries(STREAMS).flatMap(([name, stream]) =>
       [16, 64].map((oneIn) => [name, oneIn, stream] as const),
@@ -124,7 +124,7 @@ describe('the true amount lies within the interval in 95 of 100 samples', () => 
         );
         for (const [place, length] of blocks) follower.allocated(place, length, 1, 1, 1);
         const held = follower.reading(0, () => 'site').held.get('site');
-        // Nothing seen at all is no site: it says nothing of how much there is.
+        // A site without samples does not exist, and is not counted.
         runs++;
         if (held ? held.low <= truth && truth <= held.high : truth <= 3.7 * oneIn * 8) inside++;
       }
@@ -133,7 +133,7 @@ describe('the true amount lies within the interval in 95 of 100 samples', () => 
   });
 });
 
-/** Frames that are held at the end: later blocks take those of earlier ones. */
+/** Frames held at the end: later blocks reuse those of earlier ones. */
 function overlapFree(blocks: readonly [number, number][]): number {
   const frames = new Set<number>();
   for (const [place, length] of blocks)
@@ -141,7 +141,7 @@ function overlapFree(blocks: readonly [number, number][]): number {
   return frames.size;
 }
 
-/** Mulberry32: the same numbers each time. */
+/** Mulberry32: the same numbers in each run. */
 function randomOf(seed: number): () => number {
   let state = seed * 0x9e37_79b1;
   return () => {

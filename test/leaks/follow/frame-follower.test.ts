@@ -25,7 +25,7 @@ describe('frames that are followed', () => {
     expect(follower.kept).toBe(0);
   });
 
-  it('of kdump-mem itself from before the recording count against no site', () => {
+  it('that kdump-mem itself had before the recording count for no site', () => {
     const bounds = { maxBlocks: 1000, frameBytes: 4096, isOwn: (tid: number) => tid === 7 };
     const follower = new FrameFollower(MODEL_ALL, bounds);
     for (const tid of [7, 8, 0]) follower.freed(tid, 1, 1, tid);
@@ -33,7 +33,7 @@ describe('frames that are followed', () => {
     expect(follower.losses.unknownFrees).toBe(3);
   });
 
-  it('are freed by parts, as split_page and alloc_pages_exact have it', () => {
+  it('are freed in parts, as by split_page and alloc_pages_exact', () => {
     const follower = followed();
     follower.allocated(64, 8, 2e6, 10, 1);
     follower.freed(69, 1);
@@ -52,14 +52,14 @@ describe('frames that are followed', () => {
     expect(follower.kept).toBe(0);
   });
 
-  it('are those of whoever allocated them where a pool takes them, and of the pool where nobody told', () => {
+  it('count for the allocating site if a pool takes them, and for the pool if that site is unknown', () => {
     const follower = followed();
     follower.allocated(8, 1, 1, 10, 1);
     follower.pooled(8, 2, 10, 2);
     follower.allocated(16, 8, 3, 10, 1);
     follower.pooled(16, 4, 10, 2);
     expect([bytesOf(follower, 's1'), bytesOf(follower, 's2')]).toEqual([9 * 4096, undefined]);
-    // Taken, given back, and soon after among those that a pool takes in bulk, without another event.
+    // Allocated, freed, and then taken in bulk by a pool without another event.
     follower.freed(8, 1);
     follower.pooled(8, 6, 10, 2);
     follower.pooled(9, 7, 10, 2);
@@ -68,7 +68,7 @@ describe('frames that are followed', () => {
     expect(follower.losses).toMatchObject({ missedFrees: 0, unknownFrees: 0 });
   });
 
-  it('are freed together though they were allocated one by one', () => {
+  it('may be freed together after single allocations', () => {
     const follower = followed();
     for (let frame = 32; frame < 40; frame++) follower.allocated(frame, 1, 1, 10, frame % 2);
     follower.freed(32, 8);
@@ -76,7 +76,7 @@ describe('frames that are followed', () => {
     expect(follower.losses.unknownFrees).toBe(0);
   });
 
-  it('tell frees of what is older, and frees that were missed', () => {
+  it('count frees of older frames and missed frees', () => {
     const follower = followed();
     follower.freed(8, 1);
     follower.allocated(0, 4, 1, 10, 1);
@@ -97,12 +97,12 @@ describe('frames that are followed', () => {
     expect(follower.losses.overrun).toBeNull();
   });
 
-  it('are bounded, and what is dropped is told', () => {
+  it('are limited in number, and the rest is reported as dropped', () => {
     const follower = followed(MODEL_ALL, 4);
     for (let at = 0; at < 6; at++) follower.allocated(at * 16, 16, 1, 1, 1);
     expect(follower.losses.dropped).toBe(2);
     expect(bytesOf(follower, 's1')).toBe(64 * 4096);
-    // Each second frame of a block leaves 8 parts of it: more than there is room for.
+    // Each second frame of a block leaves 8 parts of it, more than the limit.
     for (let frame = 0; frame < 64; frame += 2) follower.freed(frame, 1);
     expect(follower.losses.dropped).toBeGreaterThan(2);
     const { survivors } = follower.survivors(ORDER);
@@ -113,9 +113,9 @@ describe('frames that are followed', () => {
 
   it.each([
     ['no length', 8, 0],
-    ['a length that no allocator gives', 0, 2 ** 40],
-    ['a frame beyond all memory', 2 ** 53, 1],
-    ['no number', Number.NaN, 1],
+    ['a length that no allocator returns', 0, 2 ** 40],
+    ['a frame beyond the end of memory', 2 ** 53, 1],
+    ['not a number', Number.NaN, 1],
     ['a negative frame', -8, 8],
   ])('refuse %s', (_, place, length) => {
     const follower = followed();
@@ -125,14 +125,14 @@ describe('frames that are followed', () => {
     expect(follower.losses).toMatchObject({ dropped: 1, unknownFrees: 1 });
   });
 
-  it('refuse a sample that is none', () => {
+  it('are not narrowed to an invalid sample', () => {
     expect(() => followed({ oneIn: 4, mask: 0x18n, residue: 0x20n })).toThrow(RangeError);
     expect(() => followed({ oneIn: 2, mask: 0x18n, residue: 0n })).toThrow(RangeError);
     const follower = followed({ oneIn: 4, mask: 0x18n, residue: 0x8n });
     expect(() => follower.narrow({ oneIn: 8, mask: 0x38n, residue: 0x10n })).toThrow(RangeError);
   });
 
-  it('agree with a model that keeps each frame by itself, whatever happens', () => {
+  it('agree with a model that tracks each frame separately', () => {
     fc.assert(
       fc.property(
         fc.array(
@@ -170,11 +170,11 @@ describe('frames that are followed', () => {
           follower.narrow({ oneIn, mask, residue });
           simple.narrow({ oneIn, mask, residue });
           events.slice(half).forEach(take);
-          const told = [...follower.reading(0, String).held]
+          const bytesBySite = [...follower.reading(0, String).held]
             .map(([site, held]) => [site, held.sampled ?? held.bytes] as const)
             .filter(([, frames]) => frames > 0)
             .sort();
-          expect(told).toEqual(simple.bySite());
+          expect(bytesBySite).toEqual(simple.bySite());
           const { missedFrees, unknownFrees } = follower.losses;
           expect({ missedFrees, unknownFrees }).toEqual(simple.losses);
         },

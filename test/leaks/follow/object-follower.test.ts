@@ -8,7 +8,7 @@ const BASE = 0xf_8880_0000_0000;
 const UPPER = 0xfff0_0000_0000_0000n;
 
 describe('objects that are followed', () => {
-  it('are held until they are freed, and told with their whole address', () => {
+  it('are held until they are freed, and reported with their full address', () => {
     const follower = new ObjectFollower(ALL, { maxBlocks: 10 });
     follower.allocated(BASE, 96, 5e6, 7, 1);
     follower.allocated(BASE + 96, 96, 6e6, 8, 1);
@@ -34,7 +34,7 @@ describe('objects that are followed', () => {
     });
   });
 
-  it('tell what was missed, unknown, without a stack or too much', () => {
+  it('report missed frees, unknown frees, missing stacks and dropped objects', () => {
     const follower = new ObjectFollower(ALL, { maxBlocks: 2 });
     follower.freed(BASE);
     follower.allocated(BASE, 8, 1, 1, -1);
@@ -51,7 +51,7 @@ describe('objects that are followed', () => {
     expect(follower.reading(0, siteOf).held.get('s2')?.bytes).toBe(24);
   });
 
-  it('are sampled by their page, and scaled', () => {
+  it('are sampled by page, and scaled', () => {
     const sample = { oneIn: 4, mask: 0x3000n, residue: 0x1000n };
     const follower = new ObjectFollower(sample, { maxBlocks: 1000 });
     for (let at = 0; at < 64; at++) follower.allocated(BASE + at * 1024, 1024, 1, 1, 1);
@@ -64,7 +64,7 @@ describe('objects that are followed', () => {
     expect(follower.reading(0, siteOf).held.get('s1')?.sampled).toBe(8192);
   });
 
-  it('choose survivors evenly: a busy site leaves room for a quiet one', () => {
+  it('select survivors evenly: a busy site leaves room for a quiet one', () => {
     const follower = new ObjectFollower(ALL, { maxBlocks: 1000 });
     for (let at = 0; at < 500; at++) follower.allocated(BASE + at * 8, 8, 1, 1, 1);
     for (let at = 500; at < 503; at++) follower.allocated(BASE + at * 8, 8, 1, 1, 2);
@@ -74,12 +74,12 @@ describe('objects that are followed', () => {
     expect(survivors.filter(({ site }) => site === 's2')).toHaveLength(3);
     const places = survivors.filter(({ site }) => site === 's1').map(({ place }) => Number(place));
     expect(places).toHaveLength(10);
-    // Old ones and new ones.
+    // Old and new objects.
     expect(Math.max(...places) - Math.min(...places)).toBeGreaterThan(8 * 400);
     expect(follower.survivors({ ...order, max: 0 }).survivors).toEqual([]);
   });
 
-  it('keep a table that is true after any number of frees', () => {
+  it('have a correct table after any number of frees', () => {
     const follower = new ObjectFollower(ALL, { maxBlocks: 100_000 });
     const truth = new Map<number, number>();
     let random = 12345;

@@ -3,7 +3,7 @@ import type { Sample } from '../../../src/leaks/recording.js';
 
 export const MODEL_ALL: Sample = { oneIn: 1, mask: 0n, residue: 0n };
 
-/** Samples of bits 1 … 6, not all of them beside each other. */
+/** Samples of bits 1 … 6, which are not always adjacent. */
 export const modelSample: fc.Arbitrary<Sample> = fc
   .record({ bits: fc.nat(63), residue: fc.nat(63) })
   .map(({ bits, residue }) => ({
@@ -12,7 +12,7 @@ export const modelSample: fc.Arbitrary<Sample> = fc
     residue: BigInt(bits & residue) << 1n,
   }));
 
-/** The same as a follower of frames, each frame by itself in a Map: slow, and plainly right. */
+/** A frame follower that tracks each frame in a Map: slow, but obviously correct. */
 export class SimpleFrames {
   readonly losses = { missedFrees: 0, unknownFrees: 0 };
   #sample: Sample;

@@ -45,7 +45,7 @@ const UNRELATED = {
 
 const count = (most: number) => Array.from({ length: most }, (_, at) => at);
 
-describe('page_owner: times of blocks', () => {
+describe('page_owner with the allocation times of blocks', () => {
   const copy = (times: readonly number[]) =>
     times
       .map(
@@ -55,42 +55,42 @@ describe('page_owner: times of blocks', () => {
       .join('');
   const began = count(20).map((at) => 1000 + 7 * at);
 
-  it('in order they tell it; the other way round they are refused', async () => {
+  it('shows the order of two copies, and refuses the reverse order', async () => {
     const [one, two] = [copy([...began, 50_000]), copy([...began.slice(3), 60_000])];
     expect(await untold('page', one, two)).toBeUndefined();
     await expect(of('page', two, one)).rejects.toMatchObject(EARLIER);
     await expect(of('page', one, copy([...began, 50_000]))).rejects.toMatchObject(EARLIER);
   });
 
-  it('of two starts: almost nothing that was there is there still', async () => {
+  it('refuses copies of two boots, which have almost no block in common', async () => {
     const other = began.map((time) => time + 3);
     await expect(
       of('page', copy([...began, 50_000]), copy([...other, 60_000])),
     ).rejects.toMatchObject(UNRELATED);
-    // Half of it was given back meanwhile, and all that came since is new.
+    // Half of it was freed meanwhile, and everything newer was allocated since.
     const later = [...began.slice(10), ...count(50).map((at) => 51_000 + at)];
     expect(await untold('page', copy([...began, 50_000]), copy(later))).toBeUndefined();
   });
 
-  it('without times, as before 5.11, nothing tells', async () => {
+  it('reports the order as unknown without times, as before 5.11', async () => {
     const bare = copy(began).replaceAll(/, ts \d+ ns$/gm, '');
     expect(await untold('page', bare, `${bare}\n`)).toBe(1);
   });
 });
 
-describe('show_stacks: stacks in one order', () => {
+describe('show_stacks with stacks in one order', () => {
   const copy = (stacks: readonly number[]) =>
     stacks.map((at) => ` f${at}+0x1/0x2\n g+0x1/0x2\nnr_base_pages: 2\n\n`).join('');
   const known = count(20);
 
-  it('nothing tells which is later: new stacks come first, and so do those that are over', async () => {
+  it('reports the order as unknown: new stacks come first, and so do those that vanished', async () => {
     expect(await untold('page', copy(known), copy([30, 31, ...known]))).toBe(1);
     expect(await untold('page', copy([30, 31, ...known]), copy(known))).toBe(1);
     const [one, two] = captured('show_stacks');
     expect(await untold('page', one, two)).toBe(1);
   });
 
-  it('of two starts they are in another order, or others', async () => {
+  it('refuses copies of two boots, with other stacks or another order', async () => {
     await expect(of('page', copy(known), copy(known.toReversed()))).rejects.toMatchObject(
       UNRELATED,
     );
@@ -99,7 +99,7 @@ describe('show_stacks: stacks in one order', () => {
   });
 });
 
-describe('traces of SLUB: ages', () => {
+describe('traces of SLUB with ages', () => {
   const copy = (ages: readonly number[]) =>
     ages
       .map(
@@ -110,31 +110,31 @@ describe('traces of SLUB: ages', () => {
   const old = [90_000, 90_010, 90_020, 88_000, 87_000];
   const aged = (ticks: number) => old.map((age) => age + ticks);
 
-  it('what is held in both copies is older in the later one, by one time', async () => {
+  it('shows the order if surviving objects are older in the later copy by one interval', async () => {
     expect(await untold('slab', copy(old), copy(aged(2500)))).toBeUndefined();
     await expect(of('slab', copy(aged(2500)), copy(old))).rejects.toMatchObject(EARLIER);
     expect(await untold('slab', ...captured('alloc_calls'))).toBe(1);
   });
 
-  it('of two starts no time is the same', async () => {
+  it('reports the order of copies of two boots as unknown, since no interval agrees', async () => {
     const other = old.map((age, at) => age + 1000 + 300 * at);
     expect(await untold('slab', copy(old), copy(other))).toBe(1);
   });
 
-  it('what a service allocated that was started again is younger: that tells nothing', async () => {
+  it('reports the order as unknown if a restarted service has younger objects', async () => {
     const service = [1000, 1001, 1002, 1003];
     const again = service.map((age) => age - 700);
     expect(await untold('slab', copy(service), copy(again))).toBe(1);
     expect(await untold('slab', copy([...service, 90_000]), copy([...again, 92_500]))).toBe(1);
   });
 
-  it('too few that agree tell nothing', async () => {
+  it('reports the order as unknown if too few ages agree', async () => {
     expect(await untold('slab', copy([90_000, 80_000]), copy([92_500, 82_500]))).toBe(1);
     expect(await untold('slab', copy(old), copy(aged(3)))).toBe(1);
   });
 });
 
-describe('vmallocinfo: places of areas', () => {
+describe('vmallocinfo with the addresses of areas', () => {
   const copy = (starts: readonly number[], caller = 'f') =>
     starts
       .map((at) => {
@@ -143,25 +143,25 @@ describe('vmallocinfo: places of areas', () => {
       })
       .join('');
 
-  it('nothing tells which is later', async () => {
+  it('reports the order as unknown', async () => {
     expect(await untold('vmalloc', copy(count(20)), copy(count(30)))).toBe(1);
     expect(await untold('vmalloc', ...captured('vmallocinfo'))).toBe(1);
   });
 
-  it('of two starts almost no area is the same', async () => {
+  it('refuses copies of two boots, which have almost no area in common', async () => {
     const others = count(20).map((at) => at + 1000);
     await expect(of('vmalloc', copy(count(20)), copy(others))).rejects.toMatchObject(UNRELATED);
-    // Zeros (kernel.kptr_restrict=2) stand for any.
+    // Zeros (kernel.kptr_restrict=2) match any address.
     const zeros = copy(count(20)).replaceAll(/0x[0-9a-f]{16}(?=[- ])/g, '0x0000000000000000');
     expect(await untold('vmalloc', zeros, zeros.replaceAll('f+0x1', 'g+0x1'))).toBe(1);
   });
 });
 
-describe('allocinfo: lines of the kernel', () => {
+describe('allocinfo with lines of the kernel', () => {
   const copy = (lines: readonly number[], bytes = 4096) =>
     `allocinfo - version: 2.0\n${lines.map((at) => `        ${bytes}        1 mm/x.c:${at} func:f \n`).join('')}`;
 
-  it('nothing tells which is later, and how much less is held is said', async () => {
+  it('reports the order as unknown, with the amount by which sites shrink', async () => {
     const recording = await of('page', copy(count(20), 8192), copy(count(20)));
     expect(recording.unknownOrder).toBe(1);
     const answer = leaksAnswer(recording, noLookup('from-file'));
@@ -169,14 +169,14 @@ describe('allocinfo: lines of the kernel', () => {
     expect(answer.notes).toContainEqual({ code: 'unknown-order', count: 1, bytes: 20 * 4096 });
   });
 
-  it('of two kernels they are others; modules come and go', async () => {
+  it('refuses copies of two kernels, but accepts modules that are loaded or unloaded', async () => {
     const other = count(20).map((at) => at + 1);
     await expect(of('page', copy(count(20)), copy([...other]))).rejects.toMatchObject(UNRELATED);
     const module = '        4096        1 a.c:1 [leak] func:g \n';
     expect(await untold('page', copy(count(20)), copy(count(20)) + module.repeat(20))).toBe(1);
   });
 
-  it('that nothing leaks is not said of them', async () => {
+  it('does not report that nothing leaks if the order is unknown', async () => {
     const texts = [4, 3, 2, 1].map((blocks) => copy(count(20), 4096 * blocks));
     const answer = leaksAnswer(await of('page', ...texts), noLookup('from-file'));
     const [first = '', ...rest] = leaksText(answer, { limit: 20, width: null }).split('\n\n');

@@ -43,25 +43,25 @@ const head = (entries: number, written = entries) =>
 
 const EVENTS = alloc(1, 16) + stack(1) + free(2, 16) + alloc(3, 32) + stack(3);
 
-describe('a trace as text', () => {
-  it('is whole where it has as many entries as its head says', async () => {
+describe('a text trace', () => {
+  it('is complete if it has as many entries as its header counts', async () => {
     expect(await codes(head(5) + EVENTS)).toEqual([]);
     expect((await of(head(5) + EVENTS)).losses.overrun).toBe(0);
-    // What cannot be read is an entry too.
+    // A malformed entry counts, too.
     expect(await codes(`${head(6)}${EVENTS}damaged\n`)).toEqual([['malformed', 1]]);
   });
 
-  it('is cut where it has fewer, though it ends with a whole line', async () => {
+  it('is truncated if it has fewer, even if it ends with a complete line', async () => {
     expect(await codes(head(6) + EVENTS)).toEqual([['truncated', 1]]);
     const [lines] = [EVENTS.split('\n').slice(0, -3).join('\n')];
     expect(await codes(`${head(5)}${lines}\n`)).toEqual([['truncated', 1]]);
-    // Two copies one behind the other.
+    // Two copies in sequence.
     expect(await codes(head(5) + EVENTS + head(3) + alloc(4, 64) + free(5, 64))).toEqual([
       ['truncated', 1],
     ]);
   });
 
-  it('of several recordings, or with a time that is damaged, is told', async () => {
+  it('with several recordings, or with a damaged time, is reported', async () => {
     const later = alloc(500, 64) + free(501, 64);
     expect(await codes(later + EVENTS)).toEqual([['order', 5 - 2]]);
     expect(await codes(EVENTS, later)).toEqual([['order', 1]]);
@@ -74,7 +74,7 @@ describe('a trace as text', () => {
     expect(await codes(alloc(1, 16) + free(0.5, 8) + alloc(1.4, 8))).toEqual([]);
   });
 
-  it('has lines that end with two characters, as mail makes them', async () => {
+  it('may have CRLF line ends, as in mail', async () => {
     const recording = await of((head(5) + EVENTS).replaceAll('\n', '\r\n'));
     expect(recording.gaps).toEqual([]);
     expect(recording.survivors).toMatchObject([{ place: 32n }]);
@@ -82,30 +82,32 @@ describe('a trace as text', () => {
   });
 });
 
-it('gives no allocation the stack of another thread', async () => {
-  // Its own was overwritten; that of what ran next on the CPU was not.
+it('assigns no allocation the stack of another thread', async () => {
+  // Its own stack was overwritten; that of the next thread on the CPU was not.
   const recording = await of(
     alloc(1, 16) + stack(1.1).replace('a-1', 'b-2') + free(2, 17) + alloc(3, 18) + stack(3),
   );
   expect(recording.losses.withoutStack).toBe(1);
 });
 
-it('refuses what would be passed over: the time of events, windows of copies', async () => {
-  const told = (text: string, order: { seconds?: number; windows?: number | null }) =>
+it('refuses options that do not apply: the interval of events, windows of copies', async () => {
+  const refusal = (text: string, order: { seconds?: number; windows?: number | null }) =>
     expect(of2([text, text], order)).rejects;
-  await told(EVENTS, { seconds: 60 }).toMatchObject({
+  await refusal(EVENTS, { seconds: 60 }).toMatchObject({
     next: expect.stringContaining('--interval'),
   });
   const copy = 'allocinfo - version: 1.0\n 1 1 a.c:1 func:f \n';
-  await told(copy, { seconds: 60 }).toMatchObject({ next: expect.stringContaining('--windows') });
+  await refusal(copy, { seconds: 60 }).toMatchObject({
+    next: expect.stringContaining('--windows'),
+  });
 });
 
-describe('text of perf script', () => {
+describe('output of perf script', () => {
   const event = (seconds: number, what: string, pfn: number, ...frames: readonly string[]) =>
     `x 7 [000] ${seconds.toFixed(6)}: kmem:mm_page_${what}: page=0x1 pfn=${pfn} order=0\n${frames.map((frame) => `\t${frame}\n`).join('')}\n`;
   const unknown = (address: string) => `${address} [unknown] ([kernel.kallsyms])`;
 
-  it('keeps functions without names apart by their addresses', async () => {
+  it('keeps functions without names apart by address', async () => {
     const recording = await of(
       event(1, 'alloc', 16, unknown('ffffffff81000010'), unknown('ffffffff81000020')) +
         event(2, 'alloc', 17, unknown('ffffffff81000010'), unknown('ffffffff81000030')) +
@@ -116,14 +118,14 @@ describe('text of perf script', () => {
     expect(held.map(({ blocks }) => blocks)).toEqual([2, 1]);
   });
 
-  it('with stacks of processes alone has no stacks', async () => {
+  it('has no stacks if only user-space stacks were recorded', async () => {
     const recording = await of(
       event(1, 'alloc', 16, '    7f8aec23bc4a main+0x10 (/usr/bin/x)') + event(2, 'free', 19),
     );
     expect(recording.losses.withoutStack).toBe(1);
   });
 
-  it('has no module for functions that are inlined', async () => {
+  it('has no module for inlined functions', async () => {
     const recording = await of(
       event(1, 'alloc', 16, 'ffffffff81000010 f+0x10 (inlined)') + event(2, 'free', 19),
     );

@@ -33,7 +33,7 @@ function of(paths: readonly string[], order: Partial<FromOrder> = {}): Promise<R
   });
 }
 
-/** Bytes that a function of the module holds at the end, all its sites together. */
+/** Bytes that a function of the module holds at the end, over all its sites. */
 function heldBy({ sites, readings }: Recording, name: string): number {
   let bytes = 0;
   for (const { id, frames } of sites.values())
@@ -47,8 +47,8 @@ const trace = (kernel: string, kind: 'page' | 'slab') =>
     fileURLToPath(new URL(`${kernel}-${kind}.${part}.txt.gz`, CAPTURED)),
   );
 
-describe('a recording out of what tracefs printed', () => {
-  // What the module itself counted.
+describe('a recording read from tracefs output', () => {
+  // The counts of the module itself.
   it.each([
     [
       '5.10',
@@ -70,20 +70,29 @@ describe('a recording out of what tracefs printed', () => {
         ring_exact: 450_560,
       },
     ],
-  ])('of pages, allocations and frees in two files, packed: %s', async (kernel, truth) => {
-    const recording = await of(trace(kernel, 'page'), { windows: 3 });
-    for (const [name, bytes] of Object.entries(truth)) expect(heldBy(recording, name)).toBe(bytes);
-    expect(recording).toMatchObject({ method: 'trace-text', survivorsLeftOut: 0 });
-    // They have what the module did, of all that their heads count.
-    expect(recording.gaps?.map(({ code, count }) => [code, count])).toEqual([['truncated', 2]]);
-    expect(recording.readings.map(({ held }) => held.size > 0)).toEqual([false, true, true, true]);
-    expect(recording.losses).toMatchObject({ overrun: 0, missedFrees: 0 });
-    const survivor = recording.survivors.find(({ order }) => order === 5);
-    expect(survivor).toMatchObject({ bytes: 131_072, command: 'leak' });
-    expect(Number(survivor?.place) % 32).toBe(0);
-  });
+  ])(
+    'reads pages from allocations and frees in two files, compressed with: %s',
+    async (kernel, truth) => {
+      const recording = await of(trace(kernel, 'page'), { windows: 3 });
+      for (const [name, bytes] of Object.entries(truth))
+        expect(heldBy(recording, name)).toBe(bytes);
+      expect(recording).toMatchObject({ method: 'trace-text', survivorsLeftOut: 0 });
+      // They contain everything the module did, of all that their headers count.
+      expect(recording.gaps?.map(({ code, count }) => [code, count])).toEqual([['truncated', 2]]);
+      expect(recording.readings.map(({ held }) => held.size > 0)).toEqual([
+        false,
+        true,
+        true,
+        true,
+      ]);
+      expect(recording.losses).toMatchObject({ overrun: 0, missedFrees: 0 });
+      const survivor = recording.survivors.find(({ order }) => order === 5);
+      expect(survivor).toMatchObject({ bytes: 131_072, command: 'leak' });
+      expect(Number(survivor?.place) % 32).toBe(0);
+    },
+  );
 
-  it('of objects, whose printed addresses stand for others: they pair, and lead nowhere', async () => {
+  it('pairs objects by their hashed addresses, which cannot be looked up', async () => {
     const recording = await of(trace('6.1', 'slab'), { type: 'slab' });
     expect(heldBy(recording, 'leak_object')).toBe(39_936);
     expect(heldBy(recording, 'keep_object')).toBe(39_936);
@@ -91,7 +100,7 @@ describe('a recording out of what tracefs printed', () => {
     expect(recording).toMatchObject({ survivors: [], survivorsLeftOut: null });
   });
 
-  it('tells what was lost, what is strange, and gives stacks to the events that they belong to', async () => {
+  it('reports losses and malformed lines, and assigns stacks to their events', async () => {
     const path = file(
       'pipe.txt',
       `  a b-1 [000] ..... 1.000001: mm_page_alloc: page=000000001 pfn=0x10 order=0 migratetype=0 gfp_flags=G
@@ -127,15 +136,15 @@ node 10300/10301 [000] 84688.926923:          1         kmem:mm_page_alloc: page
 node 10300 [001] 84689.826923: kmem:mm_page_free: page=0x3ddeb5 pfn=0x3ddeb5 order=0
 `;
 
-/** Before it ends: what its last line says may be all that there is of frees. */
+/** The text before its end: its last line may be the only free. */
 const FREE = 'node 10300 [001] 84689.5: kmem:mm_page_free: page=0x77 pfn=0x77 order=0\n';
 
-describe('what is not whole, or contradicts itself, is told', () => {
+describe('incomplete or contradictory input is reported', () => {
   it.each([
-    ['amid the last line: it may be a figure that was cut', PERF.slice(0, -5)],
-    ['at its very newline', PERF.slice(0, -1)],
+    ['in the middle of the last line, which may be a truncated number', PERF.slice(0, -5)],
+    ['just before its last newline', PERF.slice(0, -1)],
     [
-      'amid a call chain: its outer functions are missing',
+      'in the middle of a call chain, whose outer functions are missing',
       `${PERF}\nnode 1 [001] 84690.8: kmem:mm_page_alloc: page=0x8 pfn=8 order=0 migratetype=1\n\tffffffff8161f42b a+0x26b ([kernel.kallsyms])\n`,
     ],
   ])('perf script that ends %s', async (_, text) => {
@@ -147,7 +156,7 @@ describe('what is not whole, or contradicts itself, is told', () => {
     expect(gaps).toEqual([{ code: 'truncated', source: path, count: 1 }]);
   });
 
-  it('a trace whose last line is cut: it is not an event of another order', async () => {
+  it('a trace with a truncated last line, which is not an event of another order', async () => {
     const line = (micro: number, what: string) => `  a-1 [000] ..... 1.00000${micro}: ${what}\n`;
     const text =
       line(1, 'mm_page_alloc: page=1 pfn=0x10 order=0 migratetype=0') +
@@ -190,11 +199,11 @@ describe('what is not whole, or contradicts itself, is told', () => {
 
   it.each([
     [
-      'more pages than the area has room for',
+      'more pages than the area can have',
       '0xffffc90000000000-0xffffc90000003000   12288 leak_area+0x1/0x2 [leak] pages=4 vmalloc',
     ],
     [
-      'ends that are further apart than its size',
+      'a range that is larger than its size',
       '0xffffc90000000000-0xffffc90000005000   12288 leak_area+0x1/0x2 [leak] pages=2 vmalloc',
     ],
     [
@@ -210,7 +219,7 @@ describe('what is not whole, or contradicts itself, is told', () => {
     expect(heldBy(recording, 'f')).toBe(8192);
   });
 
-  it('vmallocinfo whose numbers stand for addresses has no ends to compare', async () => {
+  it('vmallocinfo with hashed addresses has no ranges to compare', async () => {
     const line = '0x00000000a77bbe3b-0x000000005e1cc0de   12288 f+0x1/0x2 pages=2 vmalloc\n';
     const paths = [1, 2].map((at) => file(`hashed-${at}`, line));
     const recording = await of(paths, { type: 'vmalloc', seconds: 60 });
@@ -243,7 +252,7 @@ describe('what is not whole, or contradicts itself, is told', () => {
     expect(heldBy(recording, 'f')).toBe(0);
   });
 
-  it('a copy of vmallocinfo that ends amid a line: fewer digits would be fewer pages', async () => {
+  it('a copy of vmallocinfo that ends within a line: fewer digits would be fewer pages', async () => {
     const line = (start: number, pages: number) =>
       `0xffffc9000${start}000000-0xffffc9000${start}065000   413696 f+0x1/0x2 pages=${pages} vmalloc\n`;
     const text = `${line(1, 1)}${line(2, 100)}`;
@@ -255,8 +264,8 @@ describe('what is not whole, or contradicts itself, is told', () => {
   });
 });
 
-describe('a recording out of perf script', () => {
-  it('has functions of the kernel alone, and modules by name', async () => {
+describe('a recording read from perf script', () => {
+  it('has kernel functions only, and modules by name', async () => {
     const recording = await of([file('perf.txt', PERF)]);
     expect(recording.method).toBe('perf-script');
     expect([...recording.sites.values()][0]?.frames).toEqual([
@@ -266,15 +275,15 @@ describe('a recording out of perf script', () => {
     ]);
     expect(recording.readings.at(-1)?.at).toBeCloseTo(1000, 3);
     expect(recording.survivors).toMatchObject([{ bytes: 16_384, tid: 10_301, order: 2 }]);
-    // It does not say whether something was lost.
+    // The output does not show whether events were lost.
     expect(recording.losses.overrun).toBeNull();
   });
 
   it.each([
     ['one half of memory', ['ff11000000000040', 'ff11000000000080'], 0xff11000000000040n],
     ['both halves', ['ff11000000000040', 'ff21000000000040'], undefined],
-    ['numbers that stand for addresses', ['ff11000000000040', '00000000a77bbe3b'], undefined],
-  ])('has whole addresses of objects, of %s', async (_, addresses, place) => {
+    ['hashed addresses', ['ff11000000000040', '00000000a77bbe3b'], undefined],
+  ])('has full addresses of objects in %s', async (_, addresses, place) => {
     const text = addresses.map(
       (ptr, at) =>
         `a 1 [000] 1.00000${at}: kmem:kmalloc: call_site=f+0x1 ptr=0x${ptr} bytes_req=8 bytes_alloc=8 gfp_flags=G\n\tffffffff8161f42b f+0x26b ([kernel.kallsyms])\n\n`,
@@ -285,7 +294,7 @@ describe('a recording out of perf script', () => {
     expect(recording.survivorsLeftOut).toBe(place === undefined ? null : 0);
   });
 
-  it('refuses allocations without any free: all of them would look held', async () => {
+  it('refuses allocations without any frees, which would all appear held', async () => {
     const allocations = PERF.slice(0, PERF.lastIndexOf('node 10300'));
     await expect(of([file('allocations.txt', allocations)])).rejects.toMatchObject({
       code: 'unreadable',
@@ -294,7 +303,7 @@ describe('a recording out of perf script', () => {
     });
   });
 
-  it('refuses what has no events of that type', async () => {
+  it('refuses input without events of the requested type', async () => {
     const path = file('perf2.txt', PERF);
     await expect(of([path], { type: 'slab' })).rejects.toMatchObject({
       code: 'unreadable',
@@ -304,11 +313,11 @@ describe('a recording out of perf script', () => {
   });
 });
 
-describe('files that are packed', () => {
+describe('compressed files', () => {
   const text = `${PERF}\n`;
   const pack = (command: string, input = text) => execFileSync(command, ['-c'], { input });
 
-  it.each(['gzip', 'xz', 'zstd'])('are read as they are: %s', async (command) => {
+  it.each(['gzip', 'xz', 'zstd'])('yield the same recording: %s', async (command) => {
     const plain = await of([file('plain.txt', text)]);
     const packed = await of([file('packed', pack(command))]);
     expect(packed.readings).toEqual(plain.readings);
@@ -317,17 +326,17 @@ describe('files that are packed', () => {
   });
 
   it.each(['gzip', 'xz', 'zstd'])(
-    'are looked at no further than needed to see what they are: %s',
+    'are read only as far as needed to recognize them: %s',
     async (command) => {
       const input = `# tracer: nop\n${'#\n'.repeat(4_000_000)}`;
       const path = file('long', pack(command, input));
       expect(await recognise(path)).toBe('trace-text');
-      // What it was unpacked by has ended by then, and nobody is told that it was ended.
+      // The decompressor has exited by then, and reports no signal.
       await new Promise((resolve) => setTimeout(resolve, 200));
     },
   );
 
-  it.each(['gzip', 'xz', 'zstd'])('say so where they are cut: %s', async (command) => {
+  it.each(['gzip', 'xz', 'zstd'])('are refused if they are truncated: %s', async (command) => {
     const path = file('truncated', pack(command).subarray(0, -9));
     await expect(of([path])).rejects.toMatchObject({
       code: 'unreadable',
@@ -338,7 +347,7 @@ describe('files that are packed', () => {
   it.each([
     ['xz', 'xz-utils'],
     ['zstd', 'zstd'],
-  ])('say what is missing here to unpack them: %s', async (command, name) => {
+  ])('name the missing program that decompresses them: %s', async (command, name) => {
     const path = file('packed', pack(command));
     vi.stubEnv('PATH', folder);
     try {
@@ -353,7 +362,7 @@ describe('files that are packed', () => {
   });
 });
 
-describe('a recording out of copies', () => {
+describe('a recording read from copies', () => {
   const copies = (name: string) =>
     [1, 2].map((at) => fileURLToPath(new URL(`${name}-${at}.txt`, COPIES)));
 
@@ -369,7 +378,7 @@ describe('a recording out of copies', () => {
     expect(heldBy(recording, site)).toBe(bytes);
   });
 
-  it('of slab’s traces, where the name tells how large objects are', async () => {
+  it('reads slab traces, whose file name contains the object size', async () => {
     const texts = [1, 2].map((at) =>
       gzipSync(`      ${at * 3} f+0x1/0x2 age=1 pid=1 cpus=0\n        f+0x1/0x2\n\n`),
     );
@@ -382,7 +391,7 @@ describe('a recording out of copies', () => {
     });
   });
 
-  it('asks for the time between them where files do not tell it', async () => {
+  it('requires the interval between copies if the files do not contain it', async () => {
     const paths = [1, 2].map((at) =>
       file(`a${at}.txt`, `allocinfo - version: 1.0\n 1 ${at} a.c:1 func:f \n`),
     );
@@ -393,7 +402,7 @@ describe('a recording out of copies', () => {
     expect(readings.map(({ at }) => at)).toEqual([0, 30_000]);
   });
 
-  it('refuses one file twice, and copies of page_owner that are not in order', async () => {
+  it('refuses the same file twice, and copies of page_owner in the wrong order', async () => {
     for (const name of ['allocinfo', 'page_owner', 'vmallocinfo']) {
       const [one = ''] = copies(name);
       await expect(of([one, one], { seconds: 60 })).rejects.toMatchObject({
@@ -420,7 +429,7 @@ describe('a recording out of copies', () => {
     });
   });
 
-  it('refuses one alone, two of different forms, and what is neither', async () => {
+  it('refuses a single copy, copies of different formats, and other files', async () => {
     const [one = '', two = ''] = copies('allocinfo');
     await expect(of([one], { seconds: 1 })).rejects.toMatchObject({ code: 'unreadable' });
     const other = copies('vmallocinfo')[1] ?? '';

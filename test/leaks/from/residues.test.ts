@@ -6,7 +6,7 @@ import { TraceTextParser } from '../../../src/leaks/from/parsers.js';
 import type { FrameNumbers, TextEvent } from '../../../src/leaks/from/text-event.js';
 import { KnownFrames } from '../../../src/leaks/readings/tally.js';
 
-/** What a module that leaks did, among what else a guest did with its frames, in the order of time. */
+/** Allocations and frees of a leaking module among others in a guest, in time order. */
 async function eventsOf(kernel: string): Promise<TextEvent[]> {
   const events: TextEvent[] = [];
   const frames = new KnownFrames();
@@ -20,7 +20,7 @@ async function eventsOf(kernel: string): Promise<TextEvent[]> {
   return events.sort((a, b) => a.time - b.time);
 }
 
-describe('a recorded stream, replayed with every residue of a mask', () => {
+describe('a recorded stream replayed with every residue of a mask', () => {
   it.each([
     ['5.10', 16, 3],
     ['5.10', 64, 3],
@@ -28,7 +28,7 @@ describe('a recorded stream, replayed with every residue of a mask', () => {
     ['6.1', 64, 3],
     ['6.1', 64, 5],
   ])(
-    '%s, one in %i by bits from %i on: the true amount lies within 95 of 100',
+    '%s, one in %i by bits from %i on: 95 of 100 intervals contain the true amount',
     async (kernel, oneIn, bit) => {
       const events = await eventsOf(kernel);
       const stacks = [...new Set(events.map(({ stack }) => stack.join('\n')))];
@@ -54,7 +54,7 @@ describe('a recorded stream, replayed with every residue of a mask', () => {
           met++;
           if (low <= bytes && bytes <= high) inside++;
         }
-      // Each frame is in one sample, and its free meets its allocation there.
+      // Each frame is in one sample, in which its free matches its allocation.
       for (const [site, { bytes }] of truth) expect(sums.get(site) ?? 0).toBe(bytes);
       expect(met).toBeGreaterThan(50);
       expect(inside / met).toBeGreaterThanOrEqual(0.95);

@@ -4,14 +4,14 @@ import type { ReadingSource } from '../../../src/leaks/readings/reading-source.j
 
 export const CAPTURED = new URL('captured/', import.meta.url);
 
-/** What guests with a module that leaks said, twice; the module's own counts stand in the tests. */
+/** Two readings each of guests with a leaking module; the tests contain the module's own counts. */
 export function captured(name: string): string {
   return readFileSync(new URL(name, CAPTURED), 'utf8');
 }
 
-/** A kernel's files, of which each is read from the moment on that is set. */
+/** Files of a kernel, each of which changes at its own time. */
 export class MadeSource implements ReadingSource {
-  /** Texts by path; a list is what each later reading gives. */
+  /** Texts by path; a list has one text per reading. */
   constructor(readonly files: Readonly<Record<string, string | readonly string[] | HostError>>) {}
 
   moment = 0;

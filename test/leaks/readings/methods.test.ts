@@ -13,8 +13,8 @@ function offered(type: 'page' | 'slab' | 'vmalloc', files: Record<string, string
   ]);
 }
 
-describe('readings that a kernel offers', () => {
-  it('are those with stacks first', () => {
+describe('reading methods that a kernel offers', () => {
+  it('are listed with stacks first', () => {
     const files = {
       '/proc/allocinfo': captured('allocinfo-1.txt'),
       '/proc/sys/vm/mem_profiling': '1\n',
@@ -34,7 +34,7 @@ describe('readings that a kernel offers', () => {
     expect(offered('page', { ...files, '/proc/sys/vm/mem_profiling': '0\n' })[2]?.[1]).toBe('off');
   });
 
-  it('say why not', () => {
+  it('include the reason if they are unavailable', () => {
     const denied = new HostError('denied', 'no');
     expect(offered('page', { '/sys/kernel/debug': '' })).toEqual([
       ...[

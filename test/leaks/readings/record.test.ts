@@ -41,7 +41,7 @@ async function record(
   return { recording, told };
 }
 
-/** Bytes and blocks at each reading of what a function of the module allocated, and what its site is. */
+/** Bytes and blocks at each reading for a function of the module, and its site. */
 function heldBy(recording: Recording, name: string) {
   const sites = [...recording.sites.values()].filter(({ frames }) =>
     frames.some(({ symbol }) => symbol === name),
@@ -58,8 +58,8 @@ const OWN = '/sys/kernel/debug/page_owner';
 const STACKS = '/sys/kernel/debug/page_owner_stacks/show_stacks';
 const THRESHOLD = '/sys/kernel/debug/page_owner_stacks/count_threshold';
 
-describe('readings of what the kernel keeps by itself', () => {
-  it('of allocation profiling, by line of source: as the module counted', async () => {
+describe("readings of the kernel's own records", () => {
+  it("match the module's counts in allocation profiling, by source line", async () => {
     const { recording } = await record('allocinfo', { '/proc/allocinfo': two('allocinfo') });
     expect(heldBy(recording, 'leak_single')).toEqual([undefined, [593_920, 145]]);
     expect(heldBy(recording, 'leak_fifth')).toEqual([undefined, [1_310_720, 10]]);
@@ -71,7 +71,7 @@ describe('readings of what the kernel keeps by itself', () => {
       kind: 'line',
       frames: [{ symbol: 'leak_third', module: 'leak', line: 'leak.c:55', offset: null }],
     });
-    // Slabs' own pages are not among them: what lies on them is.
+    // Pages of slabs are not included, but the objects in them are.
     expect(
       [...recording.sites.values()].some(({ frames }) => frames[0]?.line?.includes('slub')),
     ).toBe(false);
@@ -81,7 +81,7 @@ describe('readings of what the kernel keeps by itself', () => {
     expect(recording.survivorsLeftOut).toBeNull();
   });
 
-  it('refuse allocation profiling that is off, or counts nothing', async () => {
+  it('refuse allocation profiling that is off or counts nothing', async () => {
     const zeros = 'allocinfo - version: 2.0\n           0        0 a.c:1 func:f \n';
     await expect(record('allocinfo', { '/proc/allocinfo': zeros })).rejects.toMatchObject({
       code: 'unreadable',
@@ -100,7 +100,7 @@ describe('readings of what the kernel keeps by itself', () => {
     });
   });
 
-  it('tell caches that are not tracked: slub_debug=U,kmalloc-1k names one alone', async () => {
+  it('report caches that are not tracked: slub_debug=U,kmalloc-1k tracks only one', async () => {
     const files = {
       '/sys/kernel/slab/kmalloc-1k/object_size': '1024\n',
       '/sys/kernel/slab/kmalloc-2k/object_size': '2048\n',
@@ -113,7 +113,7 @@ describe('readings of what the kernel keeps by itself', () => {
     ]);
   });
 
-  it('of allocation profiling, version 1', async () => {
+  it('read version 1 of allocation profiling', async () => {
     const text =
       'allocinfo - version: 1.0\n#     <size>  <calls> <tag info>\n        8192        2 drivers/net/virtio_net.c:900 module:virtio_net func:receive_mergeable \n';
     const { recording } = await record('allocinfo', { '/proc/allocinfo': text });
@@ -126,15 +126,15 @@ describe('readings of what the kernel keeps by itself', () => {
   });
 
   it.each([
-    ['of a version that is not known', 'allocinfo - version: 3.0\n', 'truncated'],
+    ['of an unknown version', 'allocinfo - version: 3.0\n', 'truncated'],
     ['without its header', '       4096        1 a.c:1 func:f \n', 'truncated'],
-    ['with lines of no known form', 'allocinfo - version: 1.0\nmore\n', 'malformed'],
-  ])('tell a file %s', async (_, text, code) => {
+    ['with malformed lines', 'allocinfo - version: 1.0\nmore\n', 'malformed'],
+  ])('report a file %s', async (_, text, code) => {
     const { recording } = await record('allocinfo', { '/proc/allocinfo': text });
     expect(recording.gaps).toEqual([{ code, source: '/proc/allocinfo', count: 1 }]);
   });
 
-  it('of page_owner, with its stacks and the blocks that came since', async () => {
+  it('read page_owner, with its stacks and the blocks since the first reading', async () => {
     const { recording, told } = await record('page-owner', { [OWN]: two('page_owner') });
     expect(told).toEqual([1, 2, 2, 2]);
     expect(heldBy(recording, 'leak_third')).toEqual([undefined, [1_179_648, 36]]);
@@ -150,7 +150,7 @@ describe('readings of what the kernel keeps by itself', () => {
     }
   });
 
-  it('of page_owner of older kernels: decimal frames, no time, no command', async () => {
+  it('read page_owner of older kernels: decimal frames, no time, no command', async () => {
     const block = (pfn: number) =>
       `Page allocated via order 1, mask 0x100dca(GFP_HIGHUSER_MOVABLE|__GFP_ZERO)\nPFN ${pfn} type Movable Block 1 type Movable Flags 0xfffffc0080068(uptodate|lru)\n f+0x1/0x2\n g+0x1/0x2 [m]\nCharged to memcg x\n\n`;
     const { recording } = await record('page-owner', { [OWN]: [block(6), block(6) + block(8)] });
@@ -162,7 +162,7 @@ describe('readings of what the kernel keeps by itself', () => {
     expect(recording.gaps).toEqual([]);
   });
 
-  it('tell a page_owner that is cut, or has lines of no known form', async () => {
+  it('report a page_owner that is truncated or has malformed lines', async () => {
     const text = 'nothing\nPage allocated via order 0, mask 0x0(), pid 1, tgid 1 (a, b), ts 1 ns\n';
     const { recording } = await record('page-owner', { [OWN]: text });
     expect(recording.gaps?.map(({ code, count }) => [code, count])).toEqual([
@@ -171,7 +171,7 @@ describe('readings of what the kernel keeps by itself', () => {
     ]);
   });
 
-  it('of page_owner_stacks, which counts pages alone', async () => {
+  it('read page_owner_stacks, which counts pages only', async () => {
     const files = { [STACKS]: two('show_stacks'), [THRESHOLD]: '0\n' };
     const { recording } = await record('page-owner-stacks', files);
     expect(heldBy(recording, 'leak_fifth')).toEqual([undefined, [1_310_720, null]]);
@@ -179,7 +179,7 @@ describe('readings of what the kernel keeps by itself', () => {
     expect(recording.gaps).toEqual([]);
   });
 
-  it('refuse page_owner_stacks that leave small stacks out', async () => {
+  it('refuse page_owner_stacks with a count threshold', async () => {
     const files = { [STACKS]: two('show_stacks'), [THRESHOLD]: '100\n' };
     await expect(record('page-owner-stacks', files)).rejects.toMatchObject({
       code: 'unreadable',
@@ -188,7 +188,7 @@ describe('readings of what the kernel keeps by itself', () => {
     });
   });
 
-  it('of slab’s traces: objects by stack, and by caller of older kernels', async () => {
+  it('read slab traces: objects by stack, and by caller in older kernels', async () => {
     const size = { '/sys/kernel/slab/kmalloc-1k/object_size': '1024\n' };
     const traces = { '/sys/kernel/debug/slab/kmalloc-1k/alloc_traces': two('alloc_traces') };
     const { recording } = await record('slab-traces', { ...size, ...traces });
@@ -204,7 +204,7 @@ describe('readings of what the kernel keeps by itself', () => {
     ]);
   });
 
-  it('tell calls of older kernels that fill a page: the kernel leaves out the rest', async () => {
+  it('report traces of older kernels that fill a page, since the rest is missing', async () => {
     const line = '      1 some_function_with_a_name+0x1/0x2 age=1 pid=1 cpus=0\n';
     const files = {
       '/sys/kernel/slab/kmalloc-1k/object_size': '1024\n',
@@ -214,7 +214,7 @@ describe('readings of what the kernel keeps by itself', () => {
     expect(recording.gaps).toMatchObject([{ code: 'truncated', count: 1 }]);
   });
 
-  it('of vmallocinfo, with the areas that came since', async () => {
+  it('read vmallocinfo, with the areas since the first reading', async () => {
     const { recording } = await record('vmallocinfo', { '/proc/vmallocinfo': two('vmallocinfo') });
     expect(heldBy(recording, 'leak_area')).toEqual([undefined, [139_264, 17]]);
     expect(recording.survivors[0]).toMatchObject({ order: null, since: null });
@@ -222,7 +222,7 @@ describe('readings of what the kernel keeps by itself', () => {
     expect(recording.gaps).toEqual([]);
   });
 
-  it('end early with a last reading, and fail where nothing can be read', async () => {
+  it('take a last reading if interrupted, and fail if nothing is readable', async () => {
     const files = { '/proc/vmallocinfo': two('vmallocinfo') };
     const { recording } = await record('vmallocinfo', files, 5, true);
     expect(recording).toMatchObject({ endedEarly: true, readings: [{}, {}] });
@@ -233,7 +233,7 @@ describe('readings of what the kernel keeps by itself', () => {
     await expect(record('slab-traces', {})).rejects.toMatchObject({ code: 'unreadable' });
   });
 
-  it('of vmalloc areas whose addresses are hidden, by the kernel’s own list', async () => {
+  it("read hidden addresses of vmalloc areas from the kernel's own list", async () => {
     const line = (number: string, size: number, caller: string, pages: number) =>
       `0x00000000${number}-0x00000000fffffff0 ${size} ${caller} pages=${pages} vmalloc N0=${pages}\n`;
     const old = line('12345678', 12_288, 'load_module+0x1f/0x30', 2);
@@ -259,13 +259,13 @@ describe('readings of what the kernel keeps by itself', () => {
       { site: site?.id, place: 0xffff_c900_0000_5000n, bytes: 8192 },
     ]);
     expect([recording.sites.size, recording.survivorsLeftOut]).toEqual([2, 0]);
-    // A list that could not be read once would make all areas new, or none.
+    // If a list is unreadable once, all areas would be new, or none.
     for (const lists of [
       [null, now],
       [first, null],
     ])
       expect(await told(...lists)).toMatchObject({ survivors: [], survivorsLeftOut: null });
-    // Nor is the list asked where the text has addresses.
+    // The list is not read either if the text contains addresses.
     const real = files['/proc/vmallocinfo'].map((text) =>
       text.replace(/0x00000000(\w{8})-0x\w+ (\d+)/g, (_, at: string, size: string) => {
         const start = 0xffff_c900_0000_0000n + BigInt(`0x${at}`);

@@ -10,7 +10,7 @@ import {
 const numbered = (frames: KnownFrames, ...lines: string[]) =>
   lines.map((line) => frames.numberOf(line, parseSymbolFrame));
 
-it('a function has one number, whatever else its line says; what names none has none', () => {
+it('numbers each function once, whatever else its line contains, and no malformed line', () => {
   const frames = new KnownFrames();
   expect(
     numbered(
@@ -27,7 +27,7 @@ it('a function has one number, whatever else its line says; what names none has 
   expect(() => frames.frame(3)).toThrow('no frame 3');
 });
 
-it('what has no name is told apart by its address', () => {
+it('distinguishes functions without names by address', () => {
   const frames = new KnownFrames();
   expect(
     numbered(frames, '0xffffffff81000001', ' 0xffffffff81000001', '0xffffffff81000002'),
@@ -35,13 +35,13 @@ it('what has no name is told apart by its address', () => {
   expect(frames.frame(1).symbol).toBeNull();
 });
 
-it('where a CPU was interrupted is known', () => {
+it('recognizes where a CPU was interrupted', () => {
   const frames = new KnownFrames();
   const numbers = numbered(frames, 'asm_common_interrupt+0x22/0x40', 'do_idle+0x1/0x2');
   expect(numbers.map((number) => frames.isEntry(number))).toEqual([true, false]);
 });
 
-it('beyond its bounds there is no room, and what is known stays known', () => {
+it('numbers no new frames beyond its limits, and keeps the known ones', () => {
   const frames = new KnownFrames();
   const long = (at: number) => `${'x'.repeat(500)}${at}`;
   let at = 0;
@@ -52,7 +52,7 @@ it('beyond its bounds there is no room, and what is known stays known', () => {
   expect(numbered(frames, long(at - 1), long(0))).toEqual([at - 1, 0]);
 });
 
-it('keys tell numbers of 16 bits apart', () => {
+it('distinguishes keys with 16-bit numbers', () => {
   const keys = [[], [0], [0, 0], [1, 0], [255, 256], [256, 255], [0xfffe], [0xd800, 0xdc00]];
   expect(new Set(keys.map(keyOfFrames)).size).toBe(keys.length);
 });

@@ -16,7 +16,7 @@ const STACK = `\t           98109 _int_malloc+0xda9 (/usr/lib/libc.so.6)
 \tffff7f0012345678 [unknown] (//anon)
 \t            10c3 main (inlined)`;
 
-test('a fault has its mapping, its page and its stack', () => {
+test('parses the mapping, page size and stack of a fault', () => {
   const { samples, parser } = parsed(
     ` 101/102                 minor_5ec2e7:     7f92c0600000 [unknown] (//anon)\n${STACK}\n 2M\n`,
   );
@@ -40,7 +40,7 @@ test('a fault has its mapping, its page and its stack', () => {
   ]);
 });
 
-test('records that follow each other without an empty line are apart', () => {
+test('separates records without an empty line between them', () => {
   const { samples } = parsed(
     [
       '7/7 major_5ec2e7: 55d8 sink+0x0 (/bin/x)',
@@ -55,7 +55,7 @@ test('records that follow each other without an empty line are apart', () => {
   ]);
 });
 
-test('mmap and brk say what they ask for', () => {
+test('parses the sizes that mmap and brk request', () => {
   const { samples } = parsed(
     [
       '7/7 syscalls:sys_enter_mmap: addr: 0x00000000, len: 0x0000a000, prot: 0x00000003, flags: 0x00000022, fd: 0xffffffff, off: 0x00000000               0',
@@ -68,7 +68,7 @@ test('mmap and brk say what they ask for', () => {
   ]);
 });
 
-test('what the kernel had no room for is counted once, however perf tells it', () => {
+test('counts lost events once, in any notation of perf', () => {
   const { parser } = parsed(
     [
       '7/7 PERF_RECORD_LOST lost 94',
@@ -79,7 +79,7 @@ test('what the kernel had no room for is counted once, however perf tells it', (
   expect([parser.lostRecords, parser.lostSamples, parser.strange]).toEqual([100, 80, 0]);
 });
 
-test('a name with a newline spoils its own stack, and is told', () => {
+test('drops the stack after a name with a newline, and reports it', () => {
   const { samples, parser } = parsed(
     [
       '7/7 minor_5ec2e7: 55d8 [unknown] ([heap])',
@@ -90,18 +90,18 @@ test('a name with a newline spoils its own stack, and is told', () => {
       ' 4K',
     ].join('\n'),
   );
-  // The name of the event is made anew each time: nobody writes it into a path beforehand.
+  // The event name is random in each run, so that it cannot be forged in a path.
   expect(samples.map(({ pid, frames }) => [pid, frames.length])).toEqual([[7, 0]]);
   expect(parser.strange).toBe(4);
 });
 
-test('a stack has a bound', () => {
+test('limits the length of a stack', () => {
   const frames = '\t 11a8 here+0x8 (/bin/x)\n'.repeat(5000);
   const { samples } = parsed(`7/7 minor_5ec2e7: 55d8 [unknown] ([heap])\n${frames}`);
   expect(samples[0]?.frames.length).toBe(1024);
 });
 
-test('long lines of hostile symbols are passed over at once, not in minutes', () => {
+test('skips long lines of hostile symbols quickly', () => {
   const head = ` 101/102 minor_5ec2e7: 7f92c0600000 [unknown] (//anon)`;
   const worst = ['+0x1 ('.repeat(10_000), ' ('.repeat(30_000)];
   const lines = worst.flatMap((text) => [
@@ -114,7 +114,7 @@ test('long lines of hostile symbols are passed over at once, not in minutes', ()
   expect(parser.strange).toBe(many.length);
 });
 
-test('a carriage return in a name of a file ends no line', () => {
+test('does not end a line at a carriage return in a file name', () => {
   const { samples, parser } = parsed(
     ' 101/102 minor_5ec2e7: 7f92c0600000 [unknown] (/x\ry)\n\t 1 main\r+0x8 (/a\u2028b)\n',
   );

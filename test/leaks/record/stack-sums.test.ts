@@ -27,8 +27,8 @@ function fault(mapping: string, frames: readonly Frame[] = MALLOC, more = {}): S
   };
 }
 
-describe('faults add up by stack', () => {
-  test('times the period, huge pages as what they are, each kind apart', () => {
+describe('sums of faults by stack', () => {
+  test('are scaled by the period, with huge pages at their size and each kind separate', () => {
     const sums = new StackSums(7, 3, 4096, null);
     sums.add(fault('[heap]'));
     sums.add(fault('//anon', MALLOC, { pageBytes: 2 ** 21 }));
@@ -44,7 +44,7 @@ describe('faults add up by stack', () => {
     expect(sums.minor).toBe(12);
   });
 
-  test('what comes back from swap is not new, and children are others', () => {
+  test('exclude pages from swap and faults of children', () => {
     const sums = new StackSums(7, 1, 4096, null);
     sums.add(fault('[heap]', MALLOC, { major: true }));
     sums.add({ ...fault('[heap]'), pid: 8 });
@@ -52,14 +52,14 @@ describe('faults add up by stack', () => {
     expect([sums.swappedIn.bytes, sums.ofChildren, sums.major]).toEqual([4096, 1, 1]);
   });
 
-  test('brk asks for what the heap grows by', () => {
+  test('include the heap growth that brk requests', () => {
     const sums = new StackSums(7, 1, 4096, 0x1000n);
     for (const value of [0x3000n, 0x2000n, 0x5000n])
       sums.add({ pid: 7, tid: 7, what: { type: 'brk', value, anonymous: true }, frames: MALLOC });
     expect([...sums.space.brk.values()]).toMatchObject([{ calls: 2, bytes: 0x5000 }]);
   });
 
-  test('too many stacks become one, and nothing is lost of their sum', () => {
+  test('merge excess stacks into one, without loss of bytes', () => {
     const sums = new StackSums(7, 1, 4096, null);
     for (let index = 0; index < 50_100; index++)
       sums.add(fault('[heap]', [frame(`f${index}`), frame('_start')]));
@@ -75,11 +75,11 @@ test.each([
   ['new of C++', [frame('operator new(unsigned long)'), frame('Cache::add()')], 'Cache::add()'],
   ['a function without a symbol', [frame('malloc', LIBC), frame(null)], null],
   ['the innermost where there are allocators alone', [frame('malloc', LIBC)], 'malloc'],
-] as const)('who allocates: %s', (_, frames, symbol) => {
+] as const)('name the allocating function: %s', (_, frames, symbol) => {
   expect(allocatingFrame(frames)?.symbol).toBe(symbol);
 });
 
-test('a stack that does not reach the start of its thread is cut', () => {
+test('recognize a stack that does not reach the start of its thread as truncated', () => {
   expect(reachesStart(MALLOC)).toBe(true);
   expect(reachesStart([frame('leak'), frame('start_thread', LIBC)])).toBe(true);
   expect(reachesStart(MALLOC.slice(0, -1))).toBe(false);
@@ -97,17 +97,17 @@ test.each([
   ['/dev/zeros', 'file'],
   ['[vdso]', 'file'],
   ['[unknown]', 'unknown'],
-])('a fault on %j is on %s', (name, kind) => {
+])('classify a fault on %j as %s', (name, kind) => {
   expect(mappingKind(name)).toBe(kind);
 });
 
-test('the period is 1 where there is room, and else a prime', () => {
+test('have period 1 if there is room, otherwise a prime', () => {
   expect(periodFor(1000, 10, 2 ** 28)).toBe(1);
   expect(periodFor(100_000, 10, 2 ** 28)).toBe(67);
   expect(periodFor(1000, 60, 2 ** 20)).toBeGreaterThan(900);
 });
 
-describe('what perf recorded is held against the kernel’s count', () => {
+describe("comparison of perf with the kernel's fault counters", () => {
   const at = (minor: number) => ({ minor, major: 0 });
   const counted = { before: at(100), begun: at(110), ending: at(210), ended: at(215) };
   const recorded = (minor: number) => {
@@ -116,19 +116,19 @@ describe('what perf recorded is held against the kernel’s count', () => {
     return sums;
   };
 
-  test.each([100, 107, 115])('%i of 100 to 115 are all', (minor) => {
+  test.each([100, 107, 115])('%i faults of 100 to 115 are complete', (minor) => {
     expect(checkFaults(recorded(minor), counted, 0, 1)).toEqual([]);
   });
 
-  test.each([99, 116])('%i of 100 to 115 contradict it', (minor) => {
+  test.each([99, 116])('%i faults of 100 to 115 contradict the counters', (minor) => {
     expect(checkFaults(recorded(minor), counted, 0, 1)).toMatchObject([{ code: 'contradicted' }]);
   });
 
-  test('lost ones explain what is missing', () => {
+  test('lost events explain missing faults', () => {
     expect(checkFaults(recorded(99), counted, 1, 1)).toEqual([]);
   });
 
-  test('RssAnon that grew by more than faults brought is told', () => {
+  test('reports RssAnon growth beyond the recorded faults', () => {
     expect(checkGrowth(recorded(100), 100 * 4096, 1)).toBeUndefined();
     expect(checkGrowth(recorded(100), 2 ** 30, 1)).toMatchObject({ code: 'contradicted' });
   });

@@ -5,7 +5,7 @@ import { SymbolsMeanwhile } from '../../../src/leaks/record/symbols.js';
 const KERNEL = 'ffffffff81000040 t __alloc_pages\n';
 const [PLACE, OTHER_PLACE] = [0xffff_ffff_c021_0000n, 0xffff_ffff_c031_0000n];
 
-/** Modules of one function each, whose name is theirs. */
+/** Modules with one function each, named after the module. */
 class Machine {
   readonly #modules = new Map<string, bigint>();
   reads = 0;
@@ -47,7 +47,7 @@ class Machine {
   }
 }
 
-test('a module that came and went is named', () => {
+test('names a function of a module that was loaded and unloaded meanwhile', () => {
   const machine = new Machine();
   machine.load('leak', PLACE);
   machine.unload('leak');
@@ -57,11 +57,11 @@ test('a module that came and went is named', () => {
     offset: 16,
   });
   expect(machine.nameAt(0xffff_ffff_8100_0050n)).toBe('__alloc_pages');
-  // Behind its end.
+  // Behind the end of the module.
   expect(machine.nameAt(PLACE + 16384n)).toBeUndefined();
 });
 
-test('one that came again at the same place is itself, at another it is both', () => {
+test('names a module that is reloaded at the same or at another address', () => {
   const machine = new Machine();
   for (const place of [PLACE, PLACE, OTHER_PLACE]) {
     machine.load('leak', place);
@@ -70,7 +70,7 @@ test('one that came again at the same place is itself, at another it is both', (
   expect([PLACE, OTHER_PLACE].map((at) => machine.nameAt(at))).toEqual(['leak_take', 'leak_take']);
 });
 
-test('where two modules were, one after the other, none is told', () => {
+test('names no function at an address that two modules used in turn', () => {
   const machine = new Machine();
   machine.load('one', PLACE);
   machine.unload('one');
@@ -79,7 +79,7 @@ test('where two modules were, one after the other, none is told', () => {
   expect(machine.nameAt(0xffff_ffff_8100_0050n)).toBe('__alloc_pages');
 });
 
-test('what is only loaded costs one reading, and hides nothing', () => {
+test('reads symbols once after a load, and hides no module', () => {
   const machine = new Machine();
   machine.load('one', PLACE);
   machine.load('other', OTHER_PLACE);
@@ -88,7 +88,7 @@ test('what is only loaded costs one reading, and hides nothing', () => {
   expect([PLACE, OTHER_PLACE].map((at) => machine.nameAt(at))).toEqual(['one_take', 'other_take']);
 });
 
-test('beyond what is kept no function of a module is told, and those of the kernel are', () => {
+test('names kernel functions, but no modules, beyond the limit', () => {
   const machine = new Machine();
   machine.load('stays', OTHER_PLACE);
   for (let count = 0; count < 9; count++) {
@@ -100,7 +100,7 @@ test('beyond what is kept no function of a module is told, and those of the kern
   expect(machine.nameAt(0xffff_ffff_8100_0050n)).toBe('__alloc_pages');
 });
 
-test('names that are hidden later are kept', () => {
+test('keeps names that are hidden later', () => {
   const machine = new Machine();
   machine.load('leak', PLACE);
   machine.hides = true;
@@ -108,7 +108,7 @@ test('names that are hidden later are kept', () => {
   expect(machine.nameAt(PLACE)).toBe('leak_take');
 });
 
-test('where addresses are hidden nothing is known', () => {
+test('knows no symbols if addresses are hidden', () => {
   const symbols = new SymbolsMeanwhile(
     () => null,
     () => null,
@@ -117,7 +117,7 @@ test('where addresses are hidden nothing is known', () => {
   expect([symbols.areKnown, symbols.at(PLACE)]).toEqual([false, null]);
 });
 
-test('symbols that cannot be read when a module comes are read at the next look', () => {
+test('retries symbols at the next check if they were unreadable at a load', () => {
   const machine = new Machine();
   machine.hides = true;
   machine.load('late', PLACE);

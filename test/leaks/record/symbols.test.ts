@@ -18,7 +18,7 @@ const symbolsOf = (text: string, modules: string) =>
     moduleRanges(modules),
   );
 
-test('what lies behind a module is not taken for its last function', () => {
+test('does not attribute addresses behind a module to its last function', () => {
   const symbols = symbolsOf(KERNEL, MODULES);
   expect(symbols.at(0xffff_ffff_c020_1900n)).toMatchObject({ name: 'virtnet_poll', offset: 0x100 });
   expect(symbols.at(0xffff_ffff_c020_3000n)).toBeNull();
@@ -26,7 +26,7 @@ test('what lies behind a module is not taken for its last function', () => {
   expect(moduleRanges(MODULES + LEAK).size).toBe(2);
 });
 
-test('functions of a module that is loaded meanwhile have their names, and of one that goes none', () => {
+test('names functions of a module that is loaded meanwhile, and none of one that is unloaded', () => {
   let [symbols, modules, reads] = [KERNEL, MODULES, 0];
   const live = new LiveSymbols(
     () => {
@@ -48,7 +48,7 @@ test('functions of a module that is loaded meanwhile have their names, and of on
   expect([live.at(0xffff_ffff_c021_0010n), reads]).toEqual([null, 3]);
 });
 
-test('where addresses are hidden nothing is known', () => {
+test('knows no symbols if addresses are hidden', () => {
   const live = new LiveSymbols(
     () => null,
     () => null,

@@ -13,8 +13,8 @@ export const FLAGS: Readonly<Record<Compression, number>> = {
 };
 
 /**
- * A page in the form that its decoder expects. LZO and zstd are written by hand: literals, and a run
- * for the zeros that end the page. What real compressors write is in `codecs/vectors.ts`.
+ * A page in the format that its decoder expects. LZO and zstd are hand-written: literals, and a run
+ * for the zeros at the end of the page. Output of real compressors is in `codecs/vectors.ts`.
  */
 export function compress(page: Uint8Array, as: Compression): Uint8Array {
   if (as === 'zlib') return deflateSync(page, { level: 1 });
@@ -24,7 +24,7 @@ export function compress(page: Uint8Array, as: Compression): Uint8Array {
   return page;
 }
 
-/** Bytes before the zeros that end a page; at least the 4 that a literal run needs. */
+/** Number of bytes before the zeros at the end of a page; at least the 4 that a literal run needs. */
 function withoutZeros(page: Uint8Array): Uint8Array {
   let end = page.length;
   while (end > 22 && page[end - 1] === 0) end--;
@@ -44,7 +44,7 @@ function lzo(page: Uint8Array): Uint8Array {
   return Buffer.concat([...parts, Buffer.from([17, 0, 0])]);
 }
 
-/** What is left of a length beyond the instruction's bits: zeros of 255 each, then 1 to 255. */
+/** The rest of a length beyond the bits of the instruction: zeros of 255 each, then 1 to 255. */
 function lzoLength(rest: number): Buffer {
   const zeros = Math.ceil(rest / 255) - 1;
   return Buffer.concat([Buffer.alloc(zeros), Buffer.from([rest - zeros * 255])]);

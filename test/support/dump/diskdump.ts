@@ -2,8 +2,8 @@ import { type Compression, compress, FLAGS } from './compress.js';
 import type { Extent } from './extents.js';
 
 /**
- * What the dump says of one block of memory: its bytes (compressed as told), a page of zeros (all of
- * which share one descriptor's data), one that the filter left out, or one that was lost because the
+ * The dump's entry for one block of memory: its bytes (compressed as specified), a page of zeros (which
+ * all share one descriptor's data), a filtered block, or one that was lost because the
  * writer ran out of space.
  */
 export type BlockSpec =
@@ -16,7 +16,7 @@ export type BlockSpec =
 export interface DiskdumpSpec {
   /** Bits of the bitmaps: max_mapnr. */
   readonly blocks: number;
-  /** By block number; memory that is not here does not exist. */
+  /** By block number; other memory does not exist. */
   readonly memory: ReadonlyMap<number, BlockSpec>;
   readonly version?: number;
   readonly blockSize?: number;
@@ -27,7 +27,7 @@ export interface DiskdumpSpec {
   readonly vmcoreinfo?: string;
   readonly notes?: Uint8Array;
   readonly split?: { readonly start: number; readonly end: number };
-  /** Where page data starts in the file; right behind the descriptors unless told. */
+  /** File offset of the page data; by default right after the descriptors. */
   readonly dataOffset?: number;
   readonly timestamp?: number;
   readonly eraseinfo?: boolean;
@@ -36,8 +36,8 @@ export interface DiskdumpSpec {
 const DESCRIPTOR = 24;
 
 /**
- * A "kdump compressed" file, as struct disk_dump_header, struct kdump_sub_header and struct page_desc
- * lay it out. Written as extents: see `extents.ts`.
+ * A "kdump compressed" file, in the layout of struct disk_dump_header, struct kdump_sub_header and struct page_desc.
+ * Written as extents: see `extents.ts`.
  */
 export function diskdumpExtents(spec: DiskdumpSpec): Extent[] {
   const { blocks, memory, version = 6, blockSize = 4096, split } = spec;
@@ -48,7 +48,7 @@ export function diskdumpExtents(spec: DiskdumpSpec): Extent[] {
   const descriptorsAt = storedAt + bitmapBlocks * blockSize;
   const info = Buffer.from(spec.vmcoreinfo ?? '', 'latin1');
   const notes = spec.notes ?? new Uint8Array(0);
-  // 64 bits of block size would not fit the sub-header's block on 512 byte blocks; nor do we need it.
+  // The sub-header does not fit into 512-byte blocks with a 64-bit block size, which no test needs.
   const infoAt = blockSize + 256;
   const notesAt = infoAt + info.length;
 
@@ -101,7 +101,7 @@ export function diskdumpExtents(spec: DiskdumpSpec): Extent[] {
     { offset: notesAt, bytes: notes },
     ...bitmap(order, bitmapAt),
     ...bitmap(stored, storedAt),
-    // The last byte of the bitmaps, so that the file is as long as they say.
+    // The last byte of the bitmaps, which gives the file its full length.
     { offset: descriptorsAt - 1, bytes: lastBitmapByte(stored, bitmapBlocks * blockSize) },
   ];
 
@@ -133,7 +133,7 @@ export function diskdumpExtents(spec: DiskdumpSpec): Extent[] {
   return extents.filter(({ bytes }) => bytes.length > 0);
 }
 
-/** The set bits as extents of the bytes that hold them, so that a huge bitmap stays sparse. */
+/** The set bits as extents of their bytes, which keeps a huge bitmap sparse. */
 function bitmap(blocks: readonly number[], offset: number): Extent[] {
   const bytes = new Map<number, number>();
   for (const block of blocks) {

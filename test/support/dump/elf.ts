@@ -1,13 +1,13 @@
-/** A PT_LOAD to write; its bytes follow the headers in the file, in the order given. */
+/** A PT_LOAD to write; its bytes follow the headers in the file, in this order. */
 export interface LoadSpec {
   readonly physical: bigint;
   readonly virtual?: bigint;
   readonly data: Uint8Array;
-  /** p_memsz; the length of `data` unless told. */
+  /** p_memsz; by default the length of `data`. */
   readonly memorySize?: number;
-  /** p_filesz; the length of `data` unless told. */
+  /** p_filesz; by default the length of `data`. */
   readonly fileSize?: number;
-  /** p_offset, in place of the place where `data` lies. */
+  /** p_offset, in place of the actual offset of `data`. */
   readonly offset?: bigint;
 }
 
@@ -22,7 +22,7 @@ export interface ElfSpec {
   readonly notes?: readonly NoteSpec[];
   readonly machine?: number;
   readonly type?: number;
-  /** Write e_phnum 0xffff and the count in sh_info of section 0. */
+  /** Writes e_phnum 0xffff, and the count in sh_info of section 0. */
   readonly pnXnum?: boolean;
   readonly class32?: boolean;
   readonly bigEndian?: boolean;
@@ -32,7 +32,7 @@ const EHDR = 64;
 const PHDR = 56;
 const SHDR = 64;
 
-/** An ELF64 core as kdump, QEMU or /proc/kcore would write it. */
+/** An ELF64 core in the format of kdump, QEMU or /proc/kcore. */
 export function writeElf(spec: ElfSpec): Uint8Array {
   const little = !spec.bigEndian;
   const notes = writeNotes(spec.notes ?? []);
@@ -77,7 +77,7 @@ export function writeElf(spec: ElfSpec): Uint8Array {
   return out;
 }
 
-/** Notes as ELF stores them: names end in NUL, names and data are padded to 4 bytes. */
+/** Notes in ELF format: names end in NUL, names and data are padded to 4 bytes. */
 export function writeNotes(notes: readonly NoteSpec[]): Uint8Array {
   return Buffer.concat(
     notes.map(({ name, type, data }) => {

@@ -1,6 +1,6 @@
 import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 
-/** Bytes at a place of a file. What lies between extents is a hole, and reads as zeros. */
+/** Bytes at an offset of a file. Gaps between extents are holes, which read as zeros. */
 export interface Extent {
   readonly offset: number;
   readonly bytes: Uint8Array;
@@ -15,7 +15,7 @@ export function writeExtents(path: string, extents: readonly Extent[], size?: nu
   return path;
 }
 
-/** The extents as one buffer, holes filled. */
+/** The extents as one buffer, with zeros in the holes. */
 export function joinExtents(extents: readonly Extent[]): Buffer {
   const size = Math.max(0, ...extents.map(({ offset, bytes }) => offset + bytes.length));
   const whole = Buffer.alloc(size);
@@ -24,13 +24,13 @@ export function joinExtents(extents: readonly Extent[]): Buffer {
 }
 
 export interface FlattenOptions {
-  /** Bytes of a record at most; larger extents become several. 4096 unless told. */
+  /** Maximum number of bytes of a record; larger extents are split. By default 4096. */
   readonly recordBytes?: number;
-  /** Leave the end mark out, as in a stream that was cut between two records. */
+  /** Omits the end mark, as in a stream that was truncated between two records. */
   readonly noEnd?: boolean;
 }
 
-/** The stream that `makedumpfile -F` would write of these extents, in the order given. */
+/** The stream that `makedumpfile -F` would write for these extents, in this order. */
 export function flatten(extents: readonly Extent[], options: FlattenOptions = {}): Buffer {
   const header = Buffer.alloc(4096);
   header.write('makedumpfile', 0, 'latin1');

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A directory for one test's dumps; gone when `dispose` is called. */
+/** A directory for the dumps of one test, which `dispose` removes. */
 export class DumpDirectory {
   readonly path = mkdtempSync(join(tmpdir(), 'kdump-mem-'));
 
@@ -17,7 +17,7 @@ export class DumpDirectory {
   }
 }
 
-/** A page that tells where it is: each 8 bytes hold `seed` and the place; the last quarter is zeros. */
+/** A page that identifies its position: each 8 bytes contain `seed` and the position; the last quarter is zeros. */
 export function pageOf(seed: number, size = 4096): Uint8Array {
   const page = new Uint32Array(size / 4);
   for (let i = 0; i < page.length * 0.75; i++) page[i] = i % 2 === 0 ? seed : i;

@@ -12,23 +12,23 @@ export const PAGE = 4096;
 
 const MIB2 = 2 ** 21;
 
-/** Page frames one after the other. */
+/** Consecutive page frames. */
 export interface Frames {
   readonly frame: number;
   readonly count: number;
 }
 
 /**
- * The memory of a machine of x86_64, taken from a dump, with more page frames behind its last: their
- * `struct page` are made and mapped, and the kernel's own count of frames is raised. All that was in
+ * The memory of an x86_64 machine from a dump, with additional page frames after its last one: their
+ * `struct page` are created and mapped, and the kernel's count of frames is increased. All memory of
  * the dump stays where it was.
  */
 export class GrownMemory {
   readonly #kernel: NativeKernel;
   readonly #base = new Map<number, Uint8Array>();
-  /** Of pages of which an extract has kept a part: what it has kept. */
+  /** The kept part of pages that an extract has stored in part. */
   readonly #kept = new Map<number, readonly ByteRange[]>();
-  /** The new frames' `struct page`, from that of `#first` on. */
+  /** The `struct page` of the new frames, from that of `#first` on. */
   #structs = new Uint8Array(0);
   readonly #structSize: number;
   readonly #first: number;
@@ -38,11 +38,11 @@ export class GrownMemory {
     this.#kernel = kernel;
     this.#structSize = this.size('page');
     this.#readBase();
-    // A page of 2 MiB that maps struct pages describes whole 128 MiB: they begin with one.
+    // A 2 MiB page that maps struct pages describes whole 128 MiB, which begin with one.
     const perMap = MIB2 / this.#structSize;
     const last = Number(kernel.read(this.#symbol('max_pfn'), 8).getBigUint64(0, true));
     this.#first = Math.ceil(last / perMap) * perMap;
-    // Between them are no frames; their struct pages are there, of zeros.
+    // There are no frames in between; their struct pages exist, with zeros.
     for (let frame = last; frame < this.#first; frame++) {
       const physical = kernel.physicalOf(this.pageAddress(frame));
       if (physical !== undefined) this.#written(physical, this.#structSize);
@@ -62,7 +62,7 @@ export class GrownMemory {
     return size;
   }
 
-  /** Sets a bit-field of a struct that begins at `at`. */
+  /** Sets a bitfield of a struct that begins at `at`. */
   setBits(view: DataView, at: number, type: string, member: string, value: number): void {
     const found = this.#kernel.struct(type)?.member(member);
     if (!found?.bits || found.size !== 1)
@@ -71,7 +71,7 @@ export class GrownMemory {
     view.setUint8(byte, view.getUint8(byte) | (value << found.bits.offset));
   }
 
-  /** So many frames that nobody has yet. */
+  /** Reserves this many unused frames. */
   take(count: number): Frames {
     const frame = this.#next;
     this.#next += count;
@@ -81,13 +81,13 @@ export class GrownMemory {
     return { frame, count };
   }
 
-  /** Gives each of some new frames this `struct page`. */
+  /** Copies this `struct page` to some of the new frames. */
   pages({ frame, count }: Frames, page: Uint8Array): void {
     for (let index = 0; index < count; index++)
       this.#structs.set(page, (frame - this.#first + index) * this.#structSize);
   }
 
-  /** A page that is not compound, with so many references. */
+  /** A page that is not compound, with this reference count. */
   page(references: number): Uint8Array {
     const page = new DataView(new ArrayBuffer(this.#structSize));
     page.setUint32(this.offset('page', '_refcount'), references, true);
@@ -95,7 +95,7 @@ export class GrownMemory {
     return new Uint8Array(page.buffer);
   }
 
-  /** A slab of one page, all of whose slots are in use, of a kernel that marks slabs by PG_slab. */
+  /** A one-page slab with all slots in use, of a kernel that marks slabs by PG_slab. */
   slabPage(cache: bigint, slots: number): Uint8Array {
     const page = new DataView(new ArrayBuffer(this.#structSize));
     const layout = this.#kernel.struct('page');
@@ -129,7 +129,7 @@ export class GrownMemory {
     return this.#kernel.pages.pageOfFrame(frame);
   }
 
-  /** Changes a value of the dump's own memory. */
+  /** Changes a value in the dump's own memory. */
   patch(address: bigint, value: bigint, bytes: 4 | 8): void {
     const physical = this.#kernel.physicalOf(address);
     if (physical === undefined) throw new Error(`0x${address.toString(16)} is not mapped`);
@@ -139,7 +139,7 @@ export class GrownMemory {
   }
 
   notes(): NoteSpec[] {
-    // Ours tell of packed pages too, which are none here.
+    // The lab's notes also list packed pages, of which there are none here.
     const others = (this.#kernel.image.notes ?? []).filter(({ name }) => name !== 'kdump-mem');
     return [...others, ...keptBytesNotes(PAGE, this.#kept)].map(({ name, type, data }) => ({
       name,
@@ -148,7 +148,7 @@ export class GrownMemory {
     }));
   }
 
-  /** All that the ELF core holds but for what is in the new frames. */
+  /** The whole ELF core except the contents of the new frames. */
   loads(): LoadSpec[] {
     this.patch(this.#symbol('max_pfn'), BigInt(this.#next), 8);
     // Behind all frames, where only page tables lead.
@@ -175,7 +175,7 @@ export class GrownMemory {
     return address;
   }
 
-  /** So many bytes of the dump's own memory, which are to be written. */
+  /** Copies this many bytes of the dump's own memory for modification. */
   #written(physical: number, length: number): DataView {
     const frame = Math.floor(physical / PAGE);
     const page = this.#base.get(frame);
@@ -186,7 +186,7 @@ export class GrownMemory {
     return new DataView(page.buffer, start, length);
   }
 
-  /** All that the dump has; zeros for what an extract left out of a page, which stays left out. */
+  /** All memory of the dump; zeros for parts of a page that an extract omitted, which stay omitted. */
   #readBase(): void {
     const { image } = this.#kernel;
     const kept = keptBytesOf(image.notes ?? []);
@@ -204,7 +204,7 @@ export class GrownMemory {
     }
   }
 
-  /** Maps 2 MiB by an entry of the table that maps the struct pages there are. */
+  /** Maps 2 MiB by an entry of the table that maps the existing struct pages. */
   #map(virtual: bigint, physical: number): void {
     const { image, vmcoreinfo } = this.#kernel;
     const root = vmcoreinfo.symbol('init_top_pgt') ?? vmcoreinfo.symbol('swapper_pg_dir') ?? 0n;

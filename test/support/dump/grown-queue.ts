@@ -9,7 +9,7 @@ import { findTask } from '../../../src/walk/tasks/task-table.js';
 import { writeElf } from './elf.js';
 import { GrownMemory, PAGE } from './grown-memory.js';
 
-/** What a queue has more than before. Sizes are bytes. */
+/** Additional contents of a queue, in bytes. */
 export interface Growth {
   readonly skbs: number;
   readonly payloadBytes: number;
@@ -20,26 +20,26 @@ export interface Growth {
 }
 
 /**
- * What the skbs are: by themselves, or the second halves of pairs (`sk_buff_fclones`), whose first
- * halves, clones of them, are in no queue: as what was sent over loopback and is not freed.
+ * The kind of skbs: single ones, or second halves of pairs (`sk_buff_fclones`). Their first halves are
+ * clones in no queue, as after sending over loopback until they are freed.
  */
 export type GrownSkbs = 'plain' | 'clones';
 
-/** As a network card of 6.1 fills it with small packets: heads of 1 KiB, four to a page. */
+/** Like a network card of 6.1 with small packets: heads of 1 KiB, four to a page. */
 const HEAD = 1024;
 const HEADS_PER_PAGE = PAGE / HEAD;
 const LINEAR = 100;
 const HEADROOM = 64;
-/** Buffers of 1 KiB as well, four to a page. */
+/** Buffers of 1 KiB, also four to a page. */
 const FRAG = 600;
 const FRAGS_PER_PAGE = 4;
-/** `skb->fclone` of the second of a pair. */
+/** `skb->fclone` of the second half of a pair. */
 const FCLONE_CLONE = 2;
 
 /**
- * Writes a real dump of x86_64 in which one socket's receive queue has grown by so many skbs, each with
- * a head and one frag, in memory behind what the machine had: an ELF core of 1.3 KB an skb. What the
- * frags hold is left out, as a filter would.
+ * Writes a real x86_64 dump in which the receive queue of one socket has grown by this many skbs, each with
+ * a head and one frag, in memory after the end of the machine's: an ELF core of 1.3 KB per skb. The contents of the
+ * frags are left out, as by a filter.
  *
  * @param base a small dump
  * @param of the process and the descriptor of the socket
@@ -63,7 +63,7 @@ export function writeGrownQueue(
 
     const { slotSize, address: cache } =
       kind === 'plain' ? skbCache(kernel, next(queue)) : pairCache(kernel);
-    // Where the skb lies in its slot.
+    // Offset of the skb in its slot.
     const inSlot = kind === 'plain' ? 0 : memory.offset('sk_buff_fclones', 'skb2');
     const perSlab = Math.floor(PAGE / slotSize);
     const slabs = memory.take(Math.ceil(skbs / perSlab));
@@ -171,7 +171,7 @@ interface Cache {
   readonly slotSize: number;
 }
 
-/** The cache that an skb comes from. */
+/** The slab cache of an skb. */
 function skbCache(kernel: NativeKernel, skb: bigint): Cache {
   const slab = new PageReader(kernel).block(kernel.pages.pageOf(skb) ?? 0n);
   if (slab.kind !== 'slab') throw new Error('the first skb is in no slab');
@@ -184,10 +184,10 @@ function pairCache(kernel: NativeKernel): Cache {
   return { address: cache.address, slotSize: cache.size };
 }
 
-/** Fills the page of this number, counted from the region's first, in a view of it that is zero. */
+/** Fills the page with this number, counted from the first of the region, in a view of zeros. */
 type Fill = (view: DataView, page: number) => void;
 
-/** Pages that are written at a time. */
+/** Number of pages that are written at a time. */
 const PAGES_PER_WRITE = 256;
 
 function write(

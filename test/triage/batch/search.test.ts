@@ -21,7 +21,7 @@ const SMALL = joinExtents(diskdumpExtents({ blocks: 8, memory, release: '6.1.0' 
 const places = (...words: readonly string[]): string[] =>
   findDumps(words).dumps.map(({ place }) => place);
 
-test('dumps are found by what they begin with, in the order of names', () => {
+test('finds dumps by their magic, ordered by name', () => {
   for (const folder of ['202611200412', '202611200500', 'b', 'B'])
     mkdirSync(join(tree.path, folder));
   tree.write('202611200412/vmcore', SMALL);
@@ -46,7 +46,7 @@ test('dumps are found by what they begin with, in the order of names', () => {
   expect(found.otherFiles).toBe(2);
 });
 
-test('what was meant to be a dump has a line, and what lies beside it has none', () => {
+test('lists files that should be dumps, and ignores files next to them', () => {
   tree.write('vmcore', '');
   tree.write('vmcore.gz', Buffer.from('1f8b0800', 'hex'));
   tree.write('vmcore.flat', Buffer.alloc(4096));
@@ -64,7 +64,7 @@ test('what was meant to be a dump has a line, and what lies beside it has none',
   expect(found.otherFiles).toBe(3);
 });
 
-test('a file that is named is a dump whatever it holds, and none is counted twice', () => {
+test('lists each file that is named explicitly once, whatever it contains', () => {
   const text = tree.write('notes.txt', 'nothing');
   const dump = tree.write('dump', SMALL);
   linkSync(dump, join(tree.path, 'hard-link'));
@@ -75,22 +75,22 @@ test('a file that is named is a dump whatever it holds, and none is counted twic
   ]);
 });
 
-test('links in folders are not followed, nothing special is opened, loops end', () => {
+test('does not follow links in folders or open special files, and terminates at loops', () => {
   const dump = tree.write('vmcore', SMALL);
   symlinkSync('.', join(tree.path, 'loop'));
   symlinkSync('vmcore', join(tree.path, 'link'));
-  // Whoever opens it waits for a writer.
+  // Opening it blocks until it has a writer.
   execFileSync('mkfifo', [join(tree.path, 'vmcore.fifo')]);
   const found = findDumps([tree.path]);
   expect(found).toMatchObject({ links: 2, special: 1, otherFiles: 0, unlisted: [] });
   expect(found.dumps.map(({ files }) => files)).toEqual([[dump]]);
-  // Who names a link means what it leads to.
+  // An explicitly named link means its target.
   expect(places(join(tree.path, 'link'))).toEqual(['link']);
   const [fifo] = findDumps([join(tree.path, 'vmcore.fifo')]).dumps;
   expect(fifo?.unfit?.code).toBe('not-a-dump');
 });
 
-test('parts of a split dump are one dump, two split dumps in a folder are two', () => {
+test('groups the parts of a split dump, and separates two split dumps in a folder', () => {
   const part = (name: string, timestamp: number, start: number, end: number) =>
     writeExtents(
       join(tree.path, name),
@@ -103,7 +103,7 @@ test('parts of a split dump are one dump, two split dumps in a folder are two', 
   expect(first).toMatchObject({ dump: all[0], place: 'a1' });
 });
 
-test('size and time are those of the file, and the place does not hang on where the tree lies', () => {
+test("reports size and time of a file, and a path that is independent of the tree's location", () => {
   mkdirSync(join(tree.path, 'mnt', 'host'), { recursive: true });
   const file = join(tree.path, 'mnt', 'host', 'vmcore');
   copyFileSync(fixture('6.1').vmcore, file);
@@ -112,7 +112,7 @@ test('size and time are those of the file, and the place does not hang on where 
   expect(Math.abs(Date.now() - (one?.mtime ?? 0))).toBeLessThan(600_000);
 });
 
-test('a name that is not UTF-8, a file that is not there: a line that says so', () => {
+test('reports a name that is not UTF-8, and a missing file, in a line each', () => {
   const name = Buffer.concat([Buffer.from(join(tree.path, 'vmcore-')), Buffer.of(0xff)]);
   writeFileSync(name, SMALL);
   const [odd] = findDumps([tree.path]).dumps;
@@ -121,7 +121,7 @@ test('a name that is not UTF-8, a file that is not there: a line that says so', 
   expect(gone?.unfit?.code).toBe('no-such-file');
 });
 
-test('a folder and a file that may not be read are told', () => {
+test('reports an unreadable folder and an unreadable file', () => {
   const file = tree.write('vmcore', SMALL);
   const folder = join(tree.path, 'closed');
   mkdirSync(folder);
@@ -136,7 +136,7 @@ test('a folder and a file that may not be read are told', () => {
   expect(found.dumps.map(({ unfit }) => unfit?.code)).toEqual(['permission']);
 });
 
-/** Root may read everything. */
+/** Root can read everything. */
 function asNobody(path: string): Pick<ReturnType<typeof findDumps>, 'unlisted' | 'dumps'> {
   chmodSync(path, 0o755);
   process.seteuid?.(65534);
@@ -147,7 +147,7 @@ function asNobody(path: string): Pick<ReturnType<typeof findDumps>, 'unlisted' |
   }
 }
 
-test('what two arguments lead to by a link is one dump', () => {
+test('counts a dump once if two arguments lead to it', () => {
   mkdirSync(join(tree.path, 'real', 'host'), { recursive: true });
   const file = tree.write('real/host/vmcore', SMALL);
   symlinkSync('real', join(tree.path, 'link'));

@@ -11,7 +11,7 @@ test.each<[string, NodeJS.ProcessEnv, { index: number; of: number }]>([
   // --array=10-20:5
   ['slurm', array(15, 10, 20, 3), { index: 1, of: 3 }],
   ['slurm', array(9, 9, 9, 1), { index: 0, of: 1 }],
-])('--shard %s with %j is one of several', (text, environment, shard) => {
+])('accepts --shard %s with %j', (text, environment, shard) => {
   expect(parseShard(text, environment)).toEqual(shard);
 });
 
@@ -25,10 +25,10 @@ test.each<[string, NodeJS.ProcessEnv, RegExp]>([
   ['slurm/8', { SLURM_ARRAY_TASK_ID: '8' }, /counts from 0/],
   ['kubernetes/8', { JOB_COMPLETION_INDEX: 'x' }, /JOB_COMPLETION_INDEX is not set/],
   ['kubernetes', { JOB_COMPLETION_INDEX: '1' }, /It takes/],
-  // --array=1,3,7: 3 of it is neither the first, the second nor the third by arithmetic.
+  // --array=1,3,7: task 3 is neither the first, second nor third of a regular sequence.
   ['slurm', array(3, 1, 7, 3), /gaps: use slurm\/N/],
   ['slurm', array(2, 1, 8, 3), /gaps/],
-])('--shard %s with %j is refused', (text, environment, why) => {
+])('refuses --shard %s with %j', (text, environment, why) => {
   expect(parseShard(text, environment)).toMatch(why);
 });
 
@@ -39,7 +39,7 @@ function array(id: number, min: number, max: number, count: number): NodeJS.Proc
   );
 }
 
-test.each([1, 2, 7, 64])('of %i shards each dump is in exactly one', (of) => {
+test.each([1, 2, 7, 64])('puts each dump into exactly one of %i shards', (of) => {
   const places = Array.from({ length: 2000 }, (_, index) => `host-${index % 97}/${index}/vmcore`);
   const shards = Array.from({ length: of }, (_, index) =>
     places.filter((place) => isOfShard(place, { index, of })),
@@ -48,7 +48,7 @@ test.each([1, 2, 7, 64])('of %i shards each dump is in exactly one', (of) => {
   for (const shard of shards) expect(shard.length).toBeGreaterThan(2000 / of / 3);
 });
 
-test('a dump that comes or goes moves no other to another shard', () => {
+test('keeps each other dump in its shard if a dump is added or removed', () => {
   const places = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
   const shard = { index: 1, of: 3 };
   const mine = places.filter((place) => isOfShard(place, shard));

@@ -5,7 +5,7 @@ import { TextLogReader } from '../../../src/log/reader.js';
 import type { Finding } from '../../../src/triage/finding.js';
 import { LogFindings } from '../../../src/triage/log/log-findings.js';
 
-/** Logs of others, which are not in the repository: each with the title that syzbot gives it. */
+/** Logs of other machines, outside the repository, each with the title that syzbot gave it. */
 const PLACES = ['../../../../shared/logs/', '../../../../../shared/logs/'];
 const LOGS =
   process.env.KDUMP_MEM_LOGS ??
@@ -15,7 +15,7 @@ const isThere = LOGS !== undefined && existsSync(FOLDER);
 
 interface Titled {
   readonly file: string;
-  /** Undefined: it is no crash. */
+  /** Undefined if it is no crash. */
   readonly title: string | undefined;
   readonly corrupted: boolean;
   readonly findings: readonly Finding[];
@@ -24,7 +24,7 @@ interface Titled {
 function readTitled(file: string): Titled {
   const raw = readFileSync(`${FOLDER}/${file}`);
   const text = raw.toString('latin1');
-  // The answer stands above the first empty line.
+  // The expected result is above the first empty line.
   const empty = text.search(/^\r?\n/m);
   const answer = text.slice(0, empty);
   const findings = new LogFindings(4096);
@@ -41,7 +41,7 @@ function readTitled(file: string): Titled {
 
 const kindOf = (title: string) => title.replace(/ in (?!preemptible).*/, '');
 
-describe.skipIf(!isThere)('logs of others (skipped: shared/logs is not here)', () => {
+describe.skipIf(!isThere)('collected logs (skipped without shared/logs)', () => {
   const all = isThere ? readdirSync(FOLDER).sort().map(readTitled) : [];
   const titled = all.filter(({ title }) => title !== undefined);
   const isKind = ({ title = '', findings }: Titled) =>
@@ -51,16 +51,16 @@ describe.skipIf(!isThere)('logs of others (skipped: shared/logs is not here)', (
       ? findings.some(({ report }) => report !== undefined && report.corrupted !== null)
       : findings.some((one) => one.title === title && one.report?.corrupted == null);
 
-  test('97 % of the titled ones have a finding of their kind', () => {
+  test('97 % of those with a title have a finding of its kind', () => {
     expect(titled.filter(isKind).length / titled.length).toBeGreaterThanOrEqual(0.97);
   });
 
-  test('97 % name the function, or say that the report is corrupted', () => {
+  test('97 % name the function, or report a corrupted report', () => {
     if (process.env.KDUMP_MEM_TABLE) process.stdout.write(table(titled, isKind, isNamed));
     expect(titled.filter(isNamed).length / titled.length).toBeGreaterThanOrEqual(0.97);
   });
 
-  test('no sound report is called corrupted', () => {
+  test('no intact report is called corrupted', () => {
     const sound = titled.filter(({ corrupted }) => !corrupted);
     const wrong = sound.filter(({ title, findings }) =>
       findings.some((one) => one.title === title && one.report?.corrupted != null),
@@ -68,7 +68,7 @@ describe.skipIf(!isThere)('logs of others (skipped: shared/logs is not here)', (
     expect(wrong.map(({ file }) => file)).toEqual([]);
   });
 
-  test('what is no crash has no finding above a note', () => {
+  test('logs without a crash have no finding above a note', () => {
     const calm = all.filter(({ title }) => title === undefined);
     const alarms = calm.filter(({ findings }) => findings.some((one) => one.severity !== 'note'));
     expect(calm.length).toBeGreaterThan(0);
@@ -76,7 +76,7 @@ describe.skipIf(!isThere)('logs of others (skipped: shared/logs is not here)', (
   });
 });
 
-/** By kind: how many there are, have a finding of it, and name the function. */
+/** For each kind: the number of logs, of those with such a finding, and of those with the function. */
 function table(
   titled: readonly Titled[],
   isKind: (one: Titled) => boolean,

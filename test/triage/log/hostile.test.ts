@@ -26,7 +26,7 @@ function find(...said: readonly Said[]) {
 
 const codes = (...said: readonly Said[]) => find(...said).map(({ code }) => code);
 
-describe('what a program calls itself', () => {
+describe('hostile names of processes', () => {
   test.each([
     'Oops: all good',
     'int3',
@@ -36,13 +36,13 @@ describe('what a program calls itself', () => {
     'BUG: KASAN: x',
     'EXT4-fs error',
     'EDAC a: 1 CE ',
-  ])('%j makes no finding where the kernel tells of its end', (comm) => {
+  ])('%j yields no finding when the kernel reports the exit of the process', (comm) => {
     expect(
       codes(`${comm}[77]: segfault at 0 ip 0000000000401136 sp 00007ffd error 4 in a`),
     ).toEqual([]);
     expect(codes(`${comm} (77): drop_caches: 3`)).toEqual([]);
-    const asked = 'gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0';
-    expect(codes(`${comm} invoked oom-killer: ${asked}`)).toEqual(['oom-kill']);
+    const request = 'gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0';
+    expect(codes(`${comm} invoked oom-killer: ${request}`)).toEqual(['oom-kill']);
     expect(codes(`${comm}: page allocation failure: order:4, mode:0xcc0(GFP_KERNEL)`)).toEqual([
       'allocation-failure',
     ]);
@@ -53,7 +53,7 @@ describe('what a program calls itself', () => {
       expect(codes(`${comm}: ${what}`)).toEqual(['allocation-failure']);
   });
 
-  test('a count of faults in its middle is none', () => {
+  test('do not add a count of faults', () => {
     expect(codes('INFO: task : dead [#1]:9 blocked for more than 120 seconds.')).toEqual([
       'hung-task',
     ]);
@@ -61,7 +61,7 @@ describe('what a program calls itself', () => {
   });
 
   test.each(['a\nb', 'a\rb', 'a\u2028b', '\nOops: x', '\nBUG a (b): c', 'a\n9 pages RAM'])(
-    '%j hides nothing, and makes nothing else',
+    '%j hides nothing, and adds nothing',
     (comm) => {
       const [lockup, ...others] = find(
         `watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [${comm}:7]`,
@@ -89,8 +89,8 @@ describe('what a program calls itself', () => {
   );
 });
 
-describe('reports whose messages are mixed', () => {
-  test('two faults at once have each its own task and function', () => {
+describe('interleaved reports', () => {
+  test('of two faults have the task and function of each', () => {
     const found = find(
       [7, 'BUG: kernel NULL pointer dereference, address: 0000000000000010'],
       [8, 'BUG: unable to handle page fault for address: ffffc90000ffa000'],
@@ -108,7 +108,7 @@ describe('reports whose messages are mixed', () => {
     ]);
   });
 
-  test('a fault has not the task that another CPU was stuck in', () => {
+  test('do not assign a fault the task of a lockup on another CPU', () => {
     const [fault] = find(
       [7, 'BUG: kernel NULL pointer dereference, address: 0000000000000010'],
       [9, 'CPU: 1 PID: 9 Comm: stuck Not tainted 6.12.0 #1'],
@@ -119,7 +119,7 @@ describe('reports whose messages are mixed', () => {
     expect(fault?.figures).toMatchObject({ pid: 7, comm: 'faulty', symbol: 'faulty_in' });
   });
 
-  test('free blocks of two failed allocations are not added', () => {
+  test('do not add up free blocks of two failed allocations', () => {
     const blocks = 'Node 0 DMA: 1*4kB (U) 2*8kB (M) = 20kB';
     const found = find(
       [7, 'a: page allocation failure: order:1, mode:0xcc0(GFP_KERNEL)'],
@@ -132,7 +132,7 @@ describe('reports whose messages are mixed', () => {
     expect(found.map(({ figures }) => figures.freeInLargeBlocksBytes)).toEqual([16384, 20480]);
   });
 
-  test('any number of callers may begin a report', () => {
+  test('may begin with any number of callers', () => {
     const many = Array.from(
       { length: 5000 },
       (_, pid): Said => [pid, 'BUG: kernel NULL pointer dereference, address: 0000000000000010'],
@@ -141,7 +141,7 @@ describe('reports whose messages are mixed', () => {
   });
 });
 
-test('lines after the first of a count of memory are its own', () => {
+test('do not mix a memory dump with the lines before it', () => {
   const [failed] = find(
     'a: page allocation failure: order:0, mode:0xcc0(GFP_KERNEL)',
     'active_anon:1 inactive_anon:2 isolated_anon:0\n free:9 free_pcp:1 free_cma:0',
@@ -149,7 +149,7 @@ test('lines after the first of a count of memory are its own', () => {
   expect(failed?.figures).toMatchObject({ anonBytes: 3 * 4096, freeBytes: 10 * 4096 });
 });
 
-test('a kill whose end the log does not have is not told as nobody', () => {
+test('report an unknown outcome if the log lacks the end of a kill', () => {
   const [cut] = find('sh invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0');
   expect(cut?.figures.outcome).toBe('unknown');
   expect(cut && findingWords(cut)).toBe(

@@ -7,7 +7,7 @@ import { sharedLogs } from '../../support/shared-logs.js';
 
 const LOGS = sharedLogs('oom');
 
-/** What a search for the kernel's words finds in a report, by no code of ours. */
+/** Values of a report that a plain search for the kernel's words finds, without kdump-mem code. */
 function searched(text: string) {
   const last = (pattern: RegExp) => [...text.matchAll(pattern)].at(-1)?.[1] ?? null;
   return {
@@ -23,7 +23,7 @@ function searched(text: string) {
 
 const ORACLE = fileURLToPath(new URL('oom-oracle.awk', import.meta.url));
 
-/** The same by awk. */
+/** The same values, found with awk. */
 function countedByAwk(text: string): Record<string, string> {
   const output = execFileSync('awk', ['-f', ORACLE], { input: text, encoding: 'utf8' });
   const pairs = output.trim().split('\n');
@@ -31,10 +31,10 @@ function countedByAwk(text: string): Record<string, string> {
 }
 
 describe.skipIf(LOGS === undefined)(
-  'reports of other machines (skipped where ../shared/logs/oom is not)',
+  'OOM reports of other machines (skipped without ../shared/logs/oom)',
   () => {
     test.each((LOGS ?? []).filter(({ text }) => text.includes('invoked oom-killer')))(
-      '$name names who asked, who was killed, and what memory was in',
+      '$name: names the invoking task, the victim, and the use of memory',
       ({ text }) => {
         const truth = searched(text);
         const found = logFindings(textRecords(text), 4096).filter(
@@ -65,7 +65,7 @@ describe.skipIf(LOGS === undefined)(
     );
 
     test.each((LOGS ?? []).filter(({ text }) => text.includes('invoked oom-killer')))(
-      '$name has the totals that awk counts',
+      '$name: has the totals that awk counts',
       ({ text }) => {
         const truth = countedByAwk(text);
         const found = logFindings(textRecords(text), 4096).find(({ code }) => code === 'oom-kill');
@@ -94,7 +94,7 @@ describe.skipIf(LOGS === undefined)(
       },
     );
 
-    test('failed allocations of EL6 have their order', () => {
+    test('reads the order of failed allocations of EL6', () => {
       const failed = (LOGS ?? []).filter(({ name }) => name.includes('el6'));
       for (const { text } of failed)
         expect(logFindings(textRecords(text), 4096)).toMatchObject([

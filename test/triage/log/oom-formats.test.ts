@@ -9,7 +9,7 @@ import { buildOf } from '../../../src/triage/log/release.js';
 const PAGE = 4096;
 const KIB = 1024;
 
-/** Lines as mm/oom_kill.c, mm/memcontrol.c and mm/page_alloc.c of each release format them. */
+/** Lines in the format of mm/oom_kill.c, mm/memcontrol.c and mm/page_alloc.c of each release. */
 function read(...lines: readonly string[]) {
   return logFindings(textRecords(lines.join('\n')), PAGE).filter(({ code }) => code === 'oom-kill');
 }
@@ -52,7 +52,7 @@ describe('2.6.32', () => {
     '<3>Killed process 1000, UID 48, (httpd) total-vm:160000kB, anon-rss:300kB, file-rss:60kB',
   );
 
-  test('who asked, and who was killed', () => {
+  test('names the invoking task and the victim', () => {
     expect(found.figures).toMatchObject({
       outcome: 'killed',
       scope: 'machine',
@@ -79,8 +79,8 @@ describe('2.6.32', () => {
     expect(findingWords(found)).not.toContain('in place of');
   });
 
-  test('what memory was in, to the page: lists of CPUs are those of each CPU', () => {
-    // 800 managed: 50 + 7 free, 136 on lists, 15 of slab, 9 tables, 4 of stacks.
+  test('accounts for memory to the page, with the per-CPU free lists of each CPU', () => {
+    // 800 managed: 50 + 7 free, 136 on per-CPU lists, 15 of slab, 9 of page tables, 4 of stacks.
     expect(found.figures).toMatchObject({
       managedBytes: 800 * PAGE,
       freeBytes: 57 * PAGE,
@@ -94,7 +94,7 @@ describe('2.6.32', () => {
   });
 });
 
-test('the machine, and the stack of who asked: lines of another task are none of its', () => {
+test('reads the machine and the stack of the invoking task, without lines of another', () => {
   const found = only(
     '[    9.000001] java invoked oom-killer: gfp_mask=0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP), order=2, oom_score_adj=0',
     '[    9.000002] CPU: 0 UID: 0 PID: 5 Comm: cron Not tainted 1.2.3 #1',
@@ -146,7 +146,7 @@ test('the machine, and the stack of who asked: lines of another task are none of
     cmaBytes: 5 * PAGE,
     highMemBytes: 0,
     pageSizeBytes: PAGE,
-    // 800 managed: 50 free, 121 on lists, 15 of slab, 9 tables, 6 of drivers, 4 of stacks.
+    // 800 managed: 50 free, 121 on per-CPU lists, 15 of slab, 9 of page tables, 6 of drivers, 4 of stacks.
     unattributedBytes: (800 - 50 - 121 - 15 - 9 - 6 - 4) * PAGE,
   });
   expect(found.oom?.stack).toMatchObject([
@@ -157,7 +157,7 @@ test('the machine, and the stack of who asked: lines of another task are none of
   expect(findingWords(found)).toContain('(RSS 400 KiB, 13 % of MemTotal)');
 });
 
-test('what EL6 prints between taint flags is none', () => {
+test('ignores the padding that EL6 prints between taint flags', () => {
   const found = only(
     '<4>httpd invoked oom-killer: gfp_mask=0x201da, order=0, oom_adj=0, oom_score_adj=0',
     '<4>Pid: 1234, comm: httpd Tainted: G           --L------------    2.6.32-642.el6.x86_64 #1 HP ProLiant',
@@ -179,11 +179,11 @@ test.each([
   ['6.1.1-arch1-1', 'Arch Linux', null],
   ['5.15.158-2-pve', 'Proxmox VE', null],
   ['6.12.0', null, null],
-])('the release %s is of %s, for %s', (release, distribution, architecture) => {
+])('reads release %s as %s for %s', (release, distribution, architecture) => {
   expect(buildOf(release, [])).toEqual({ distribution, architecture });
 });
 
-test('a child is killed in place of its parent (until 5.0)', () => {
+test('reads a child that is killed in place of its parent (until 5.0)', () => {
   const found = only(
     'Out of memory: Kill process 10 (make) score 300 or sacrifice child',
     'Killed process 12 (cc1plus) total-vm:400kB, anon-rss:300kB, file-rss:0kB, shmem-rss:0kB',
@@ -192,7 +192,7 @@ test('a child is killed in place of its parent (until 5.0)', () => {
   expect(findingWords(found)).toContain('in place of its parent, pid 10 (make)');
 });
 
-describe('a memcg before 5.0', () => {
+describe('a memcg report before 5.0', () => {
   const lines = [
     '[    1.000000] java invoked oom-killer: gfp_mask=0x14000c0(GFP_KERNEL), nodemask=(null),  order=0, oom_score_adj=968',
     '[    1.000001] java cpuset=b7 mems_allowed=0-1',
@@ -242,7 +242,7 @@ describe('a memcg before 5.0', () => {
     );
   });
 
-  test('has its path where the two halves are messages of their own', () => {
+  test('has its path if its two halves are separate messages', () => {
     const [, ...rest] = lines[3]?.match(/^(.*killed)( as a result.*)$/) ?? [];
     const found = only(
       ...lines.slice(0, 3),
@@ -256,7 +256,7 @@ describe('a memcg before 5.0', () => {
     });
   });
 
-  test('whose report is cut at any line has no victim that the text lacks, and no other memcg', () => {
+  test('truncated at any line has no victim outside the text, and no other memcg', () => {
     for (let end = 1; end <= lines.length; end++) {
       const { figures } = only(...lines.slice(0, end));
       expect(figures.cgroup).toBe(end >= 4 ? '/kubepods/pod1' : null);
@@ -266,7 +266,7 @@ describe('a memcg before 5.0', () => {
     }
   });
 
-  test('whose first lines are overwritten keeps the others', () => {
+  test('keeps the remaining lines if the first are overwritten', () => {
     expect(only(...lines.slice(3)).figures).toMatchObject({
       invokedBy: null,
       cgroup: '/kubepods/pod1',
@@ -292,7 +292,7 @@ describe('memory.oom.group', () => {
     'oom_reaper: unable to reap pid:8 (y)',
   ];
 
-  test('is one report of several victims', () => {
+  test('is one report with several victims', () => {
     const found = only(INVOKED, CHOICE, ...group);
     expect(found.figures).toMatchObject({ pid: 7, victims: 3, cgroup: '/g', outcome: 'killed' });
     expect(found.oom?.victims).toMatchObject([
@@ -303,13 +303,13 @@ describe('memory.oom.group', () => {
     expect(findingWords(found)).toContain('2 more processes were killed with it.');
   });
 
-  test('kills without it are reports of their own: headers are rate-limited', () => {
+  test('yields separate reports for other kills, whose headers are rate-limited', () => {
     const found = read(INVOKED, CHOICE, KILLED(7, 'x'), KILLED(8, 'y'));
     expect(found.map(({ figures }) => figures.pid)).toEqual([7, 8]);
     expect(found[1]?.figures).toMatchObject({ cgroup: null, invokedBy: null, scope: 'cgroup' });
   });
 
-  test('a new report takes nothing of the one before', () => {
+  test('adds nothing of one report to the next', () => {
     const found = read(INVOKED, CHOICE, ...group, INVOKED.replace(/^x/, 'late'));
     expect(found.map(({ figures }) => [figures.invokedBy, figures.victims])).toEqual([
       ['x', 3],
@@ -344,7 +344,7 @@ describe('no victim', () => {
     expect(findingWords(found)).toContain('found no process that it may kill');
   });
 
-  test('a victim that was already exiting', () => {
+  test('reads a victim that was already exiting', () => {
     const line = 'Out of memory: OOM victim 9 (z) is already exiting. Skip killing the task';
     expect(only(INVOKED, line).figures).toMatchObject({ outcome: 'exiting', pid: 9, comm: 'z' });
   });
@@ -368,7 +368,7 @@ test.each([
   expect(findingWords(found)).toContain(words);
 });
 
-test('a manual OOM: order -1, or its handler on the stack before 3.19', () => {
+test('reads a manual OOM from order -1, or from its handler on the stack before 3.19', () => {
   const killed = KILLED(7, 'x').replace('Memory cgroup out', 'Out');
   expect(only(INVOKED.replace('order=0', 'order=-1'), killed).figures.reason).toBe('sysrq');
   const stack = ' [<ffffffff813eab9c>] moom_callback+0x1c/0x20';
@@ -378,7 +378,7 @@ test('a manual OOM: order -1, or its handler on the stack before 3.19', () => {
   });
 });
 
-test('until 5.0 a cpuset of its own leaves the reason open', () => {
+test('leaves the reason open for a task in its own cpuset until 5.0', () => {
   const killed = 'Out of memory: Kill process 7 (x) score 9 or sacrifice child';
   expect(only(INVOKED, 'x cpuset=batch mems_allowed=1', killed).figures.reason).toBeNull();
   expect(only(INVOKED, 'x cpuset=/ mems_allowed=0-1', killed).figures.reason).toBe('global');
@@ -397,11 +397,11 @@ const ZONES = [
   '200 pages reserved',
 ];
 
-describe('why the request failed', () => {
-  const asked = (order: number) => INVOKED.replace('order=0', `order=${order}`);
+describe('the cause of the failed request', () => {
+  const invokedWith = (order: number) => INVOKED.replace('order=0', `order=${order}`);
 
-  test('fragmentation: enough is free, but no block is large enough and not reserved', () => {
-    const found = only(asked(3), ...ZONES);
+  test('is fragmentation if enough is free, but no unreserved block is large enough', () => {
+    const found = only(invokedWith(3), ...ZONES);
     expect(found.figures).toMatchObject({
       shortage: 'fragmentation',
       zone: 'Normal',
@@ -417,11 +417,11 @@ describe('why the request failed', () => {
     );
   });
 
-  test('neither is proved where a block was there', () => {
-    expect(only(asked(1), ...ZONES).figures.shortage).toBeNull();
+  test('is unknown if a block was available', () => {
+    expect(only(invokedWith(1), ...ZONES).figures.shortage).toBeNull();
   });
 
-  test('the reserve of a zone below is part of its watermark', () => {
+  test('includes the reserve of a lower zone in its watermark', () => {
     const dma = [
       'Node 0 DMA free:13312kB boost:0kB min:64kB low:80kB high:96kB present:15984kB managed:15360kB',
       'lowmem_reserve[]: 0 3191 15659 15659 15659',
@@ -433,13 +433,13 @@ describe('why the request failed', () => {
     const user = INVOKED.replace('0xcc0(GFP_KERNEL)', '0x140dca(GFP_HIGHUSER_MOVABLE)');
     const zones = (lines: readonly string[]) => only(user, 'Mem-Info:', ...lines).figures;
     expect(zones(dma)).toMatchObject({ shortage: 'watermark', zone: 'Normal', node: 0 });
-    // Without the reserve DMA32 would have had enough.
+    // Without the reserve, DMA32 would have had enough.
     const without = dma.map((line) => line.replace('0 0 12468 12468 12468', '0 0 0 0 0'));
     expect(zones(without).shortage).toBeNull();
   });
 });
 
-test('lines that are cut off, or of some nodes only, make no sum', () => {
+test('has no sums from truncated lines, or from lines of some nodes only', () => {
   const cut = ZONES.map((line) => line.replace(/ kernel_stack:.*/, ' kernel_st'));
   expect(only(INVOKED, ...cut).figures).toMatchObject({
     unattributedBytes: null,
@@ -452,15 +452,15 @@ test('lines that are cut off, or of some nodes only, make no sum', () => {
   expect(only(INVOKED, ...torn).oom?.zones[0]?.freeBlocks).toBeNull();
 });
 
-describe('the size of a page is that of the report', () => {
-  test('by the blocks of order 0', () => {
+describe('page size of a report', () => {
+  test('is read from the blocks of order 0', () => {
     const lines = ZONES.map((line) =>
       line.replace(/^(Normal: ).*/, '$1 1*64kB (U) 2*128kB (UE) = 320kB').replace('  ', ' '),
     );
     expect(only(INVOKED, ...lines).figures).toMatchObject({ managedBytes: 1800 * 65536 });
   });
 
-  test('by the address space of the victim, where a memcg’s report has no blocks', () => {
+  test('is read from the address space of the victim if a memcg report has no blocks', () => {
     const found = only(
       INVOKED,
       '[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name',
@@ -472,7 +472,7 @@ describe('the size of a page is that of the report', () => {
   });
 });
 
-test('5.4 prints bytes of page tables as KiB: the table tells', () => {
+test('derives the unit of page tables from the task table, since 5.4 prints bytes as KiB', () => {
   const found = only(
     INVOKED,
     '[  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name',
@@ -482,7 +482,7 @@ test('5.4 prints bytes of page tables as KiB: the table tells', () => {
   expect(found.figures.victimPageTableBytes).toBe(131072);
 });
 
-test('processes by size, and by name; slab caches, and allocation sites', () => {
+test('lists processes by size and by name, slab caches, and allocation sites', () => {
   const found = only(
     INVOKED,
     ...ZONES,
@@ -519,7 +519,7 @@ test('processes by size, and by name; slab caches, and allocation sites', () => 
   ]);
 });
 
-test('rsyslog’s and journald’s forms of one report are one', () => {
+test('reads the rsyslog and journald formats of one report alike', () => {
   const at = 'Dec 12 16:07:34 host kernel: ';
   const [, counts = ''] = ZONES;
   const lines = [INVOKED, ...ZONES, KILLED(7, 'x').replace('Memory cgroup out', 'Out')];
@@ -538,11 +538,11 @@ test.each([
   [0x24201ca, 'GFP_HIGHUSER_MOVABLE|__GFP_COLD'],
   [0x24000c0, 'GFP_KERNEL'],
   [0x20, '__GFP_HIGH'],
-])('flags of kernels that print the mask alone: 0x%x', (mask, names) => {
+])('names flags that a kernel prints only as the mask 0x%x', (mask, names) => {
   expect(gfpNames(mask)).toBe(names);
 });
 
-test('a limit that is not set is no counter of a memory cgroup', () => {
+test('ignores an unset limit of a memory cgroup', () => {
   const reader = new MemcgReader();
   for (const text of [
     'Memory cgroup stats for /a:',

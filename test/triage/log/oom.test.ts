@@ -6,7 +6,7 @@ import { recordsOf } from './records.js';
 const PAGE = 4096;
 const KIB = 1024;
 
-/** Logs of guests: a cgroup came to its limit of 32 MiB, then the machine ran out. Figures are read by eye. */
+/** Logs of guests: a cgroup reached its limit of 32 MiB, then memory ran out. Expected values were read by hand. */
 const LOGS = [
   {
     release: '5.10',
@@ -70,14 +70,14 @@ describe.each(LOGS)(
   ({ release, cgroup, machine, pages }) => {
     const findings = logFindings(recordsOf(log(release)), PAGE);
 
-    test('are told once each, and nothing else', () => {
+    test('are each reported once, and nothing else is', () => {
       expect(findings.map(({ code, severity }) => [code, severity])).toEqual([
         ['oom-kill', 'warning'],
         ['oom-kill', 'critical'],
       ]);
     });
 
-    test('a cgroup at its limit', () => {
+    test('include a cgroup at its limit', () => {
       expect(findings[0]?.figures).toMatchObject({
         scope: 'cgroup',
         cgroup: '/pod7/c1',
@@ -104,7 +104,7 @@ describe.each(LOGS)(
       ).toEqual([...['takeuser', 'oom-kill', 'Memory']]);
     });
 
-    test('the whole machine, where its memory was, and what no counter tells of', () => {
+    test('include the whole machine, the use of its memory, and the unattributed rest', () => {
       expect(findings[1]?.figures).toMatchObject({
         scope: 'machine',
         cgroup: null,
@@ -131,17 +131,17 @@ describe.each(LOGS)(
   },
 );
 
-describe('a log that is not whole', () => {
+describe('a truncated log', () => {
   const lines = log('6.12').split('\n');
 
-  test('whose beginning is gone tells who was killed, and what it does not know', () => {
+  test('without its beginning names the victim, and leaves the rest unknown', () => {
     const [first, second] = logFindings(recordsOf(lines.slice(90).join('\n')), PAGE);
     expect(first?.figures).toMatchObject({ scope: 'cgroup', pid: 168 });
     expect(first?.figures).toMatchObject({ limitBytes: null, invokedBy: null });
     expect(second?.figures).toMatchObject({ scope: 'machine', pid: 175 });
   });
 
-  test('that ends before anybody was killed tells that it began', () => {
+  test('that ends before the kill reports that the OOM killer was invoked', () => {
     const [only, ...others] = logFindings(recordsOf(lines.slice(0, 50).join('\n')), PAGE);
     expect(only?.figures).toMatchObject({
       scope: 'cgroup',
@@ -154,14 +154,14 @@ describe('a log that is not whole', () => {
     expect(others).toEqual([]);
   });
 
-  test('a column that is missing makes no figure of another', () => {
+  test('with a missing column does not shift the others', () => {
     const text = log('6.12').replaceAll('      rss rss_anon', '      xyz rss_anon');
     const [, machine] = logFindings(recordsOf(text), PAGE);
     expect(machine?.figures).toMatchObject({ largestPid: null, largestRssBytes: null, pid: 175 });
   });
 });
 
-test('lines of two reports that are mixed give nobody another’s cgroup', () => {
+test('with interleaved reports assigns no task the cgroup of another', () => {
   const mixed = log('6.12').replace('Killed process 168 (takeuser)', 'Killed process 169 (other)');
   const [first] = logFindings(recordsOf(mixed), PAGE);
   expect(first?.figures).toMatchObject({
@@ -175,7 +175,7 @@ test('lines of two reports that are mixed give nobody another’s cgroup', () =>
   });
 });
 
-test('an allocation that failed has its own memory, not that of the next report', () => {
+test('keeps the memory of a failed allocation apart from the next report', () => {
   const [, machine = ''] = log('6.12').split(/(?=<4>\[ {4}8\.591602\])/);
   const failed = '<4>[    8.000000] a: page allocation failure: order:4, mode:0xcc0(GFP_KERNEL)';
   const memory = machine.slice(machine.indexOf('<4>[    8.594990] Mem-Info'));
@@ -185,7 +185,7 @@ test('an allocation that failed has its own memory, not that of the next report'
   expect(failure?.figures.freeBytes).toBe((1000 + 1453) * PAGE);
 });
 
-test('names of cgroups and tasks may hold whatever separates', () => {
+test('reads names of cgroups and tasks that contain separators', () => {
   const text = [
     '<4>[    1.000000] a, b invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0',
     '<6>[    1.000001] oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/x,task_memcg=/y,task=z,task_memcg=/x,task=/y,task=a, b,pid=7,uid=3',
@@ -201,7 +201,7 @@ test('names of cgroups and tasks may hold whatever separates', () => {
   });
 });
 
-test('a log of one kill after the other is one finding for each cgroup, with how many there were', () => {
+test('merges repeated kills into one finding per cgroup, with their number', () => {
   const one = log('6.1').split('\n').slice(0, 66).join('\n');
   const findings = logFindings(recordsOf(Array.from({ length: 50 }, () => one).join('\n')), PAGE);
   expect(findings).toHaveLength(1);

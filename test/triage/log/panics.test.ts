@@ -15,7 +15,7 @@ const HANG = { comm: 'panics-hang', seconds: 2 };
 const CACHE = { cache: 'kmalloc-64', what: 'Object already free' };
 const GUARD = { kind: 'stack guard page was hit', symbol: 'panics_recurse', module: 'panics' };
 
-/** Of each log of a panic what it tells besides that, in its order: real ones, as guests of the lab printed them. */
+/** The findings besides the panic in each log, in order: real logs, as guests of the lab printed them. */
 const TOLD: Readonly<Record<string, readonly (readonly [code: string, figures: object])[]>> = {
   'null-5.10': [['oops', { ...IN_MODULE, address: '0000000000000000', cpu: 0, pid: 109 }]],
   'null-7.2': [['oops', { ...IN_MODULE, address: '0000000000000000', cpu: 0, pid: 132 }]],
@@ -43,7 +43,7 @@ const TOLD: Readonly<Record<string, readonly (readonly [code: string, figures: o
   'nmi-7.2': [],
 };
 
-test.each(Object.entries(TOLD))('%s: the panic, and each fault once', (name, expected) => {
+test.each(Object.entries(TOLD))('%s: reports the panic, and each fault once', (name, expected) => {
   const findings = found(named(name));
   const others = findings.filter(({ code }) => code !== 'panic');
   expect(findings.length - others.length).toBe(1);
@@ -52,12 +52,12 @@ test.each(Object.entries(TOLD))('%s: the panic, and each fault once', (name, exp
   );
 });
 
-test('each log of a panic that there is is looked at', () => {
+test('has an expectation for each panic log', () => {
   const logs = readdirSync(LOGS).flatMap((file) => /^panic-(.*)\.log$/.exec(file)?.[1] ?? []);
   expect(logs.toSorted()).toEqual(Object.keys(TOLD).toSorted());
 });
 
-test('a fault is a sentence with its function and task', () => {
+test('describes a fault by its function and task', () => {
   const [oops] = found(named('null-7.2'));
   expect(oops && findingWords(oops)).toBe(
     'Kernel oops: invalid memory access at 0x0000000000000000 in panics_do [panics]. CPU 0 was running pid 132 (insmod).',
@@ -65,15 +65,15 @@ test('a fault is a sentence with its function and task', () => {
   expect(oops?.title).toBe('BUG: unable to handle kernel NULL pointer dereference in panics_do');
 });
 
-test('two faults are two, and what the second is by is not the first’s', () => {
-  const both = `${named('null-7.2').split('Kernel panic')[0]}\n${named('bug-7.2')}`;
-  const [first, second] = found(both).filter(({ code }) => code === 'oops');
+test('reports two faults separately, each with its own figures', () => {
+  const joined = `${named('null-7.2').split('Kernel panic')[0]}\n${named('bug-7.2')}`;
+  const [first, second] = found(joined).filter(({ code }) => code === 'oops');
   expect(first?.figures).toMatchObject({ pid: 132, address: '0000000000000000' });
   expect(second?.figures).toMatchObject({ place: 'panics.c:85', cpu: 1 });
   expect(second?.figures.address).toBeUndefined();
 });
 
-test('a command with a report’s own words is told whole', () => {
+test('reads a command name that contains words of a report', () => {
   const comm = 'a Not tainted b';
   const [oops] = found(named('null-5.10').replace('Comm: insmod', `Comm: ${comm}`));
   expect(oops?.figures.comm).toBe(comm);

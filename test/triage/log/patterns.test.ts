@@ -8,7 +8,7 @@ import { recordsOf } from './records.js';
 const find = (...lines: readonly string[]) =>
   logFindings(recordsOf(lines.map((line) => `<4>[    1.000000] ${line}`).join('\n')), 4096);
 
-/** Lines as kernels of 5.10 to 7.2 printed them, or their sources have them. */
+/** Lines that kernels from 5.10 to 7.2 print, or that are in their sources. */
 const LINES: readonly (readonly [line: string, code: string, figures: object])[] = [
   [
     'Kernel panic - not syncing: sysrq triggered crash',
@@ -252,11 +252,11 @@ test.each(LINES)('%s', (line, code, figures) => {
   expect(findings.map((one) => one.code)).toEqual([code]);
   expect(findings[0]?.figures).toMatchObject({ ...figures, times: 1 });
   expect(findings[0]?.evidence).toMatchObject([{ kind: 'log', text: line }]);
-  // Every code has words, and none of its figures is missing from them.
+  // Every code has a sentence that contains all of its figures.
   expect(findingWords(findings[0]!)).not.toMatch(/\?|undefined|null/);
 });
 
-test.each(LINES)('a long text is not passed over where it has: %s', (line, code) => {
+test.each(LINES)('finds in a long text: %s', (line, code) => {
   const findings = new LogFindings(4096);
   const reader = new TextLogReader(findings);
   reader.push(Buffer.from(`[    0.500000] usb 1-1: x\n[    1.000000] ${line}\n`));
@@ -264,7 +264,7 @@ test.each(LINES)('a long text is not passed over where it has: %s', (line, code)
   expect(findings.finish().map((one) => one.code)).toEqual([code]);
 });
 
-test('images and empty drives are no disk that the machine lives from', () => {
+test('reports errors of images and empty drives as notes', () => {
   const severities = (...lines: readonly string[]) => find(...lines).map((one) => one.severity);
   expect(
     severities(
@@ -276,7 +276,7 @@ test('images and empty drives are no disk that the machine lives from', () => {
   expect(severities('EXT4-fs error (device sda1): x')).toEqual(['warning']);
 });
 
-test('a panic that follows another report has a title like any other', () => {
+test('titles a panic that follows another report like any other', () => {
   const found = find(
     'INFO: task a:7 blocked for more than 120 seconds.',
     'Kernel panic - not syncing: hung_task: blocked tasks',
@@ -284,13 +284,13 @@ test('a panic that follows another report has a title like any other', () => {
   expect(found.map(({ title }) => title)).toContain('kernel panic: hung_task: blocked tasks');
 });
 
-test('an allocation that no machine of this size can serve is a note', () => {
+test('reports an allocation that exceeds the machine as a note', () => {
   expect(
     find('a: vmalloc error: size 1099511627776, exceeds total pages, mode:0xcc2(GFP_KERNEL)'),
   ).toMatchObject([{ severity: 'note', title: 'vmalloc allocation failure' }]);
 });
 
-describe('what is no trouble', () => {
+describe('harmless lines', () => {
   test.each([
     'random: crng init done',
     'systemd[1]: WARNING: something of its own',
@@ -305,7 +305,7 @@ describe('what is no trouble', () => {
   });
 });
 
-test('a task that hangs on is one finding with its last time', () => {
+test('merges reports of a hung task into one finding with its last time', () => {
   const lines = [3, 4, 5].map(
     (seconds) => `INFO: task a:7 blocked for more than ${seconds} seconds.`,
   );
@@ -314,7 +314,7 @@ test('a task that hangs on is one finding with its last time', () => {
   expect(others).toEqual([]);
 });
 
-test('a hostile log ends in time and in bounds', () => {
+test('limits time and number of findings for a hostile log', () => {
   const nested = `,task_memcg=${',task='.repeat(150)}`;
   const lines = Array.from({ length: 3000 }, (_, index) => [
     `BUG cache${index} (x): y`,
@@ -325,7 +325,7 @@ test('a hostile log ends in time and in bounds', () => {
   expect(find(...lines).length).toBeLessThanOrEqual(1000);
 });
 
-test('a log full of one thing hides no other, and tells how many there were', () => {
+test('reports other findings and a count if the log is full of one kind', () => {
   const hung = Array.from(
     { length: 1200 },
     (_, pid) => `INFO: task a:${pid} blocked for more than 9 seconds.`,
@@ -339,7 +339,7 @@ test('a log full of one thing hides no other, and tells how many there were', ()
   expect(tasks.length + Number(rest?.figures.others)).toBe(1200);
 });
 
-test('what programs write to /dev/kmsg is nothing that the kernel found', () => {
+test('ignores what programs write to /dev/kmsg', () => {
   const line = '[    1.000000] Kernel panic - not syncing: for fun';
   const codes = (facility: number) =>
     logFindings(recordsOf(`<${facility * 8 + 5}>${line}`), 4096).map(({ code }) => code);
@@ -347,7 +347,7 @@ test('what programs write to /dev/kmsg is nothing that the kernel found', () => 
   expect([...codes(1), ...codes(3)]).toEqual([]);
 });
 
-test('a hardware error is counted once, and its figure is what it was', () => {
+test('counts a hardware error once, with its message', () => {
   const found = find(
     'mce: [Hardware Error]: CPU 2: Machine Check Exception: 5 Bank 5: be00000000800400',
     'mce: [Hardware Error]: RIP !INEXACT! 10:<ffffffff81000000> {f+0x1/0x2}',
@@ -366,7 +366,7 @@ test('a hardware error is counted once, and its figure is what it was', () => {
   ]);
 });
 
-test('a hardware error that was corrected hides none that was not', () => {
+test('reports uncorrected hardware errors next to corrected ones', () => {
   const found = find(
     '{1}[Hardware Error]: event severity: corrected',
     '{2}[Hardware Error]: event severity: fatal',
@@ -386,7 +386,7 @@ test.each([
   ['RIP: 0010:', 'kthread', 'no-frames'],
   ['EIP: ', 'kthread', null],
   ['RIP: 0010:', 'dump_stack', null],
-])('guesses alone after %s..., the first %s: corrupted is %s', (instruction, first, corrupted) => {
+])('only guesses after %s..., the first %s: corrupted is %s', (instruction, first, corrupted) => {
   const [found] = find(
     'WARNING: CPU: 0 PID: 7 at kernel/sched/core.c:7244 balance_push+0x91/0xa0',
     'CPU: 0 PID: 7 Comm: sh Not tainted 5.10.0 #1',
@@ -407,6 +407,6 @@ test.each([
   ['_ZN', '_ZN'],
   ['_Z9999x', 'x'],
   ['tcp_v4_rcv', 'tcp_v4_rcv'],
-])('%s is the function %s', (symbol, name) => {
+])('demangles %s to %s', (symbol, name) => {
   expect(demangled(symbol)).toBe(name);
 });

@@ -1,6 +1,6 @@
 import type { LogRecord } from '../../../src/records/log-records.js';
 
-/** Messages as `dmesg -r` prints them, each with its level and time. */
+/** Messages in the format of `dmesg -r`, each with its level and time. */
 export function* recordsOf(text: string): Generator<LogRecord> {
   let seq = 0;
   for (const line of text.split('\n')) {

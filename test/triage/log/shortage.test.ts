@@ -3,7 +3,7 @@ import { readChoice, shortageFigures } from '../../../src/triage/log/shortage.js
 
 const START = 'oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/a,mems_allowed=0';
 
-test('paths and names that hold commas and what comes behind them', () => {
+test('reads paths and names that contain commas and the following keys', () => {
   const end = ',task_memcg=/b,task=/c,task=x,pid=1,uid=2,pid=3,uid=4';
   expect(readChoice(`${START},oom_memcg=/a,task_memcg=/b${end}`)).toMatchObject({
     group: '/a,task_memcg=/b',
@@ -17,14 +17,14 @@ test('paths and names that hold commas and what comes behind them', () => {
   });
 });
 
-test('a line that lacks a part says nothing', () => {
+test('returns undefined for a line that lacks a part', () => {
   const whole = `${START},global_oom,task_memcg=/b,task=c,pid=3,uid=4`;
   expect(readChoice(whole)).toBeDefined();
   for (const part of [',global_oom', ',task_memcg=', ',task=', ',pid=3', ',uid=4', 'oom-kill:'])
     expect(readChoice(whole.replace(part, ''))).toBeUndefined();
 });
 
-test('a kernel without memcgs names none', () => {
+test('returns no memcg for a kernel without them', () => {
   expect(readChoice(`${START.replace('MEMCG', 'CPUSET')},task=z,pid=7,uid=3`)).toMatchObject({
     constraint: 'CPUSET',
     cpuset: '/a',
@@ -34,19 +34,19 @@ test('a kernel without memcgs names none', () => {
   });
 });
 
-test('a log full of lines that nearly fit comes to its end', () => {
+test('terminates quickly for a log of lines that almost match', () => {
   const line =
     START +
     ',oom_memcg='.repeat(20) +
     ',task_memcg='.repeat(23) +
     ',task='.repeat(40) +
     ',pid=1'.repeat(40);
-  // Five minutes, where each part is sought anew behind all that it may follow.
+  // It takes five minutes if each part is searched again behind each possible predecessor.
   const chosen = Array.from({ length: 20_000 }, () => readChoice(line));
   expect(chosen.every((choice) => choice === undefined)).toBe(true);
 });
 
-describe('a failed allocation, to the zone', () => {
+describe('the zone of a failed allocation', () => {
   const zone = (name: string, freeKib: number, minKib: number, largest: number) =>
     ({
       zone: name,
@@ -61,7 +61,7 @@ describe('a failed allocation, to the zone', () => {
   const refused = (zones: readonly ReturnType<typeof zone>[], order: number, mask = 0xcc0) =>
     shortageFigures(zones, { order, mask, pageSize: 4096, mark: 'minBytes' });
 
-  test('below the min watermark, or without a block of the order', () => {
+  test('is below its min watermark, or has no block of the order', () => {
     expect(refused([zone('Normal', 900, 1000, 9)], 0)).toMatchObject({
       shortage: 'watermark',
       zone: 'Normal',
@@ -72,11 +72,11 @@ describe('a failed allocation, to the zone', () => {
     expect(refused([normal], 4)).toMatchObject({ shortage: 'fragmentation', largestFreeOrder: 3 });
     expect(refused([normal], 3).shortage).toBeNull();
   });
-  test('an urgent request may use most of the reserve', () => {
+  test('may use most of the reserve for an urgent request', () => {
     expect(refused([zone('Normal', 900, 1000, 9)], 0, 0x20).shortage).toBeNull();
     expect(refused([zone('Normal', 100, 1000, 9)], 0, 0x20).shortage).toBe('watermark');
   });
-  test('a zone that the request cannot use is no reason; without zones nothing is known', () => {
+  test('is one that the request can use; without zones it is unknown', () => {
     const zones = [zone('DMA32', 100, 1000, 9), zone('Normal', 9000, 1000, 9)];
     // GFP_DMA32.
     expect(refused(zones, 0, 0x4)).toMatchObject({ shortage: 'watermark', zone: 'DMA32' });

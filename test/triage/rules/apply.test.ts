@@ -104,15 +104,15 @@ function answer(more: Partial<TriageAnswer> = {}, lines = LOG, log: object = WHO
   };
 }
 
-/** What one rule makes of an answer. */
-function told(
+/** The result of one rule for an answer. */
+function resultOf(
   when: object,
-  given = answer(),
+  input = answer(),
   ask: () => StacksAnswer = () => stacks(true),
 ): { met: boolean; figures: object | undefined; why: string | undefined } {
   const rule = { code: 'acme/a', severity: 'warning', when, message: 'x' };
   const file = { schema: 'kdump-mem.rules/1', rules: [rule] };
-  const { findings, rules } = withRules(given, readRules('r', JSON.stringify(file)), ask);
+  const { findings, rules } = withRules(input, readRules('r', JSON.stringify(file)), ask);
   const [found] = findings.filter(({ code }) => code === 'acme/a');
   expect(rules).toMatchObject({ rules: 1, matched: found ? 1 : 0 });
   return { met: found !== undefined, figures: found?.figures, why: rules?.unknown[0]?.why };
@@ -142,11 +142,11 @@ test.each<[string, object, object]>([
     { memory: { category: 'network-sockets', atLeastShare: 0.25 } },
     MET({ memoryBytes: 2 * GIB, memoryShare: 0.25 }),
   ],
-  ['less than asked', { memory: { category: 'network-sockets', atLeastBytes: '3 GiB' } }, NOT],
-  ['more than asked', { memory: { category: 'network-sockets', atMostBytes: 1 } }, NOT],
-  ['a category that is not there', { memory: { category: 'gpu', atLeastBytes: 1 } }, NOT],
+  ['less than required', { memory: { category: 'network-sockets', atLeastBytes: '3 GiB' } }, NOT],
+  ['more than required', { memory: { category: 'network-sockets', atMostBytes: 1 } }, NOT],
+  ['an unknown category', { memory: { category: 'gpu', atLeastBytes: 1 } }, NOT],
   [
-    'a category that is not whole',
+    'an incomplete category',
     { memory: { category: 'vmalloc', atLeastBytes: 1 } },
     UNKNOWN('category vmalloc is incomplete: torn'),
   ],
@@ -156,12 +156,12 @@ test.each<[string, object, object]>([
     MET({ ownerName: 'nginx', ownerPid: 11, ownerBytes: 1.5 * GIB, ownerShare: 1.5 / 8 }),
   ],
   [
-    'an owner that may hide in what has none',
+    'an owner that may be in unattributed memory',
     { owner: { name: 'x', category: 'network-sockets', atLeastBytes: '400 MiB' } },
     UNKNOWN('some owners of network-sockets are unknown'),
   ],
   [
-    'an owner of more than what has none',
+    'an owner of more than the unattributed memory',
     { owner: { name: 'x', category: 'network-sockets', atLeastBytes: '600 MiB' } },
     NOT,
   ],
@@ -174,12 +174,12 @@ test.each<[string, object, object]>([
   ['tasks', { tasks: { state: 'D', atLeast: 2 } }, MET({ taskCount: 2 })],
   ['fewer tasks', { tasks: { state: 'D', atLeast: 3 } }, NOT],
   ['not', { release: '6.*', not: { module: 'nvidia' } }, MET({ kernelRelease: '6.1.0-9' })],
-  ['not, of what is', { release: '6.*', not: { module: 'ext4' } }, NOT],
+  ['not, of a match', { release: '6.*', not: { module: 'ext4' } }, NOT],
   ['any', { any: [{ module: 'nvidia' }, { taint: 'O' }] }, MET({ taintFlags: 'O' })],
-  ['any, of none', { any: [{ module: 'nvidia' }, { taint: 'P' }] }, NOT],
-  ['unknown and not met', { release: 'x', memory: { category: 'vmalloc', atLeastBytes: 1 } }, NOT],
+  ['any, without a match', { any: [{ module: 'nvidia' }, { taint: 'P' }] }, NOT],
+  ['unknown and no match', { release: 'x', memory: { category: 'vmalloc', atLeastBytes: 1 } }, NOT],
 ])('%s', (_, when, expected) => {
-  expect(told(when)).toEqual(expected);
+  expect(resultOf(when)).toEqual(expected);
 });
 
 test.each<[string, object, Partial<TriageAnswer>, string]>([
@@ -220,43 +220,51 @@ test.each<[string, object, Partial<TriageAnswer>, string]>([
     { complete: false },
     'the answer is incomplete',
   ],
-])('%s that cannot be read is not known, and not is neither', (_, when, more, why) => {
-  expect(told(when, answer(more))).toEqual(UNKNOWN(why));
-  expect(told({ not: when }, answer(more))).toEqual(UNKNOWN(why));
-  expect(told({ release: '6*', any: [when, { taint: 'P' }] }, answer(more)).met).toBe(false);
+])('treats %s that is unreadable as unknown, and its negation, too', (_, when, more, why) => {
+  expect(resultOf(when, answer(more))).toEqual(UNKNOWN(why));
+  expect(resultOf({ not: when }, answer(more))).toEqual(UNKNOWN(why));
+  expect(resultOf({ release: '6*', any: [when, { taint: 'P' }] }, answer(more)).met).toBe(false);
 });
 
-test('a line that may be gone is not known; one that is there is', () => {
+test('treats a line that may be missing as unknown, but finds one that exists', () => {
   const torn = answer({}, LOG, { ...WHOLE, overwritten: 9 });
-  expect(told({ log: 'gone' }, torn)).toEqual(
+  expect(resultOf({ log: 'gone' }, torn)).toEqual(
     UNKNOWN('the oldest 9 messages of the log are missing'),
   );
-  expect(told({ log: 'mlx *' }, torn).met).toBe(true);
-  expect(told({ finding: { code: 'panic' } }, torn)).toEqual(
+  expect(resultOf({ log: 'mlx *' }, torn).met).toBe(true);
+  expect(resultOf({ finding: { code: 'panic' } }, torn)).toEqual(
     UNKNOWN('the oldest 9 messages of the log are missing'),
   );
-  expect(told({ finding: { code: 'low-memory' } }, torn)).toEqual(NOT);
+  expect(resultOf({ finding: { code: 'low-memory' } }, torn)).toEqual(NOT);
 });
 
-test('stacks that cannot be read, or are guesses, are not known', () => {
+test('treats unreadable or guessed stacks as unknown', () => {
   const refuse = () => {
     throw new KernelError('unsupported-layout', 'no tables');
   };
-  const asked = { stack: { symbol: 'nfs_*' } };
-  expect(told(asked, answer(), refuse)).toEqual(UNKNOWN('stacks cannot be read: no tables'));
-  expect(told(asked, answer(), () => stacks(true, true))).toEqual(
+  const condition = { stack: { symbol: 'nfs_*' } };
+  expect(resultOf(condition, answer(), refuse)).toEqual(
+    UNKNOWN('stacks cannot be read: no tables'),
+  );
+  expect(resultOf(condition, answer(), () => stacks(true, true))).toEqual(
     UNKNOWN('nfs_wait is a guess of the unwinder'),
   );
   const other = { stack: { symbol: 'ext4_*' } };
-  expect(told(other, answer(), () => stacks(false))).toEqual(UNKNOWN('some stacks cannot be read'));
+  expect(resultOf(other, answer(), () => stacks(false))).toEqual(
+    UNKNOWN('some stacks cannot be read'),
+  );
   const tasks = { tasks: { state: 'D', atLeast: 3 } };
-  expect(told(tasks, answer(), () => stacks(false))).toEqual(UNKNOWN('some tasks cannot be read'));
-  expect(told({ tasks: { state: 'D', atLeast: 1 } }, answer(), () => stacks(false)).met).toBe(true);
+  expect(resultOf(tasks, answer(), () => stacks(false))).toEqual(
+    UNKNOWN('some tasks cannot be read'),
+  );
+  expect(resultOf({ tasks: { state: 'D', atLeast: 1 } }, answer(), () => stacks(false)).met).toBe(
+    true,
+  );
 });
 
-function applied(rules: object, given = answer({}, [...LOG, ...OOM])) {
+function applied(rules: object, input = answer({}, [...LOG, ...OOM])) {
   const file = JSON.stringify({ schema: 'kdump-mem.rules/1', ...rules });
-  return withRules(given, readRules('r', file), () => stacks(true));
+  return withRules(input, readRules('r', file), () => stacks(true));
 }
 
 const silent = (where?: object) => ({
@@ -265,7 +273,7 @@ const silent = (where?: object) => ({
   ],
 });
 
-test('a finding for each thing that the lines name, with its figures in the sentence', () => {
+test('adds a finding for each match of the lines, with its figures in the sentence', () => {
   const found = applied({
     rules: [
       {
@@ -296,7 +304,7 @@ test('a finding for each thing that the lines name, with its figures in the sent
   expect(text).toContain('Next: kdump-mem log --vmcore v');
 });
 
-test('what is silenced is counted and said, and is no all-clear', () => {
+test('counts and reports silenced findings, without an all-clear', () => {
   const found = applied(silent({ figures: { scope: 'cgroup' } }));
   expect(found.findings.map(({ code }) => code)).not.toContain('oom-kill');
   expect(found.rules?.silenced).toEqual([
@@ -309,7 +317,7 @@ test('what is silenced is counted and said, and is no all-clear', () => {
   expect(json.rules?.silenced).toHaveLength(1);
 });
 
-test('figures that are the last one’s alone silence nothing', () => {
+test('silences nothing by figures that describe only the last occurrence', () => {
   const twice = answer({}, [...OOM, ...OOM]);
   expect(twice.findings[0]?.figures.times).toBe(2);
   const bySize = applied(silent({ figures: { victimAnonBytes: { atMost: 10_000 } } }), twice);
@@ -326,19 +334,19 @@ test('figures that are the last one’s alone silence nothing', () => {
   expect(unread.rules?.unknown).toHaveLength(1);
 });
 
-test('a finding that stands for others is silenced by its code alone', () => {
+test('silences a finding that stands for others by its code only', () => {
   const finding: Finding = {
     code: 'oom-kill',
     severity: 'critical',
     evidence: [],
     figures: { comm: 'a', others: 6 },
   };
-  const given = answer({ findings: [finding] });
-  expect(applied(silent({ figures: { comm: 'a' } }), given).findings).toHaveLength(1);
-  expect(applied(silent(), given).rules?.silenced[0]?.findings).toBe(7);
+  const input = answer({ findings: [finding] });
+  expect(applied(silent({ figures: { comm: 'a' } }), input).findings).toHaveLength(1);
+  expect(applied(silent(), input).rules?.silenced[0]?.findings).toBe(7);
 });
 
-test('another severity is told, in its new place', () => {
+test('reports a changed severity, and sorts by it', () => {
   const findings: Finding[] = [
     { code: 'oops', severity: 'critical', figures: {}, evidence: [] },
     { code: 'tainted', severity: 'note', figures: { mask: 4096 }, evidence: [] },
@@ -352,7 +360,7 @@ test('another severity is told, in its new place', () => {
   expect(text).toContain('Severity changed: 1 tainted finding, note to critical. Ours are pure.');
 });
 
-test('hostile text of a log is inert in a rule’s sentence', () => {
+test('escapes hostile log text in the sentence of a rule', () => {
   const lines = ['mlx \u001b[31m{x}: bad'];
   const found = applied(
     {

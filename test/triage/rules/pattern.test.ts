@@ -20,7 +20,7 @@ test.each([
   ['a\\*\\{b\\}\\\\', 'a*{b}\\', {}],
   ['a.c', 'abc', undefined],
   ['ab*bc', 'abc', undefined],
-] as const)('%j in %j', (pattern, text, found) => {
+] as const)('%j matches %j', (pattern, text, found) => {
   expect(new Pattern(pattern).match(text)).toEqual(found);
 });
 
@@ -35,11 +35,11 @@ test.each([
   ['{a:hex}', 'malformed capture: write {name} or {name:number}, or \\{ for the character'],
   ['a\\', 'nothing follows the last \\'],
   ['x'.repeat(513), 'the pattern is longer than 512 characters'],
-])('%j is refused', (pattern, words) => {
+])('refuses %j', (pattern, words) => {
   expect(() => new Pattern(pattern)).toThrow(new SyntaxError(words));
 });
 
-test('matches what a regular expression would', () => {
+test('matches like the equivalent regular expression', () => {
   const part = fc.oneof(
     fc.constantFrom('a', 'b', 'ab', '1', ' '),
     fc.constant('*'),
@@ -54,7 +54,7 @@ test('matches what a regular expression would', () => {
           (one, at) => one === ' ' || one.length < 3 || at === parts.lastIndexOf(one),
         );
         const joined = source.join('').replace(/\*+/g, '*');
-        // Where digits stand beside a number, which of them are its own is a matter of taste.
+        // Adjacent digits may be assigned to either number.
         fc.pre(joined !== '' && !/\d\{|\}\d/.test(joined));
         const regex = joined
           .replaceAll('*', '.*')
@@ -68,7 +68,7 @@ test('matches what a regular expression would', () => {
   );
 });
 
-test('what makes regular expressions run for ever ends at once', () => {
+test('terminates quickly for patterns that make regular expressions backtrack', () => {
   const pattern = new Pattern(`${'a*'.repeat(250)}b`);
   expect(pattern.match('a'.repeat(1024))).toBeUndefined();
   expect(new Pattern('*a{n:number}a*a{m:number}b').match('a1'.repeat(500))).toBeUndefined();

@@ -6,7 +6,7 @@ const HEAD = 'schema: kdump-mem.rules/1\nrules:\n';
 const rule = (when: string, more = '') =>
   `${HEAD}  - code: acme/a\n    severity: note\n    when: ${when}\n    message: 'x'\n${more}`;
 
-test('the example of the docs is one, and JSON is too', () => {
+test('accepts the example of the docs, and JSON', () => {
   const read = readRules('rules.yaml', readFileSync('docs/rules.yaml', 'utf8'));
   expect(read.rules.map(({ code }) => code)).toContain('acme/batch-too-large');
   expect(read.rules[1]?.when.any?.[0]?.owner?.atLeastBytes).toBe(2 ** 28);
@@ -60,21 +60,21 @@ test.each([
   ],
   ['schema: a\nschema: b', /^r: Map keys must be unique at line 2, column 1$/],
   ['schema: "', /^r: Missing closing "quote at line 1/],
-])('%j: the line and the field are named', (text, words) => {
+])('names line and field of the error in %j', (text, words) => {
   const failed = () => readRules('r', text);
   expect(failed).toThrow(RulesError);
   if (typeof words === 'string') expect(failed).toThrow(new RulesError(words));
   else expect(failed).toThrow(words);
 });
 
-test('of many errors the first is told, and how many more there are', () => {
+test('reports the first of several errors, and the number of others', () => {
   const text = rule('{ log: "", release: "", panic: "" }');
   expect(() => readRules('r', text)).toThrow(
     'r:5: rules[0].when.log: the pattern is empty (and 2 more)',
   );
 });
 
-test('aliases that grow without bound are refused', () => {
+test('refuses aliases that expand without limit', () => {
   const lines = ['schema: kdump-mem.rules/1', 'a0: &a0 [x, x, x, x, x, x, x, x, x]'];
   for (let level = 1; level < 9; level++)
     lines.push(

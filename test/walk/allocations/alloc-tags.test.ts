@@ -22,13 +22,13 @@ const AT = {
 } as const;
 const TAG = 40;
 
-/** Text as words of memory. */
+/** Encodes text as words of memory. */
 function textAt(place: number, text: string): Words {
   const bytes = Buffer.from(`${text}\0`);
   return Object.fromEntries([...bytes].map((byte, index) => [place + index, [byte, 1] as const]));
 }
 
-/** A tag, and the counters of two CPUs. */
+/** An allocation tag and its counters on two CPUs. */
 const tag = (
   at: number,
   line: number,
@@ -95,7 +95,7 @@ function kernelOf(changes: Words = {}) {
       [AT.cttype + 16]: [4, 4],
       [AT.cttype + 32]: made(AT.node) + 2n,
       [AT.cttype + 96]: BigInt(TAG),
-      // The kernel is entry 0; entry 1 was a module that is gone.
+      // Entry 0 is the kernel; entry 1 belongs to an unloaded module.
       [AT.node + 40]: made(AT.kernel),
       [AT.node + 56]: made(AT.module),
       [AT.kernel + 8]: made(AT.tags),
@@ -106,7 +106,7 @@ function kernelOf(changes: Words = {}) {
       ...textAt(AT.texts, 'alloc_it'),
       ...textAt(AT.texts + 0x40, 'mm/x.c'),
       ...textAt(AT.texts + 0x80, 'mod'),
-      // What one CPU allocated, another freed.
+      // One CPU allocated this, the other freed it.
       ...tag(AT.tags, 10, AT.counters, [
         [12_288n, 3n],
         [less(4096n), less(1n)],
@@ -143,7 +143,7 @@ function tagsOf(changes: Words = {}) {
 const first = { symbol: 'alloc_it', module: null, inaccurate: false };
 
 describe('allocation profiling', () => {
-  test('sums the counters of all CPUs by line, of the kernel and of modules', () => {
+  test('sums the counters of all CPUs per line, for the kernel and its modules', () => {
     expect(tagsOf()).toEqual({
       tags: [
         { ...first, line: 'mm/x.c:10', bytes: 8192, calls: 2 },
@@ -156,7 +156,7 @@ describe('allocation profiling', () => {
     expect(low.tags.map(({ inaccurate }) => inaccurate)).toEqual([true, false, false]);
   });
 
-  test('tags that are missing from the lists, or that are too many, are reported', () => {
+  test('reports tags that are missing from the lists, and too many tags', () => {
     for (const [words, why] of [
       [{ [AT.cttype + 16]: [5, 4] }, /counts 5 allocation tags, but 4 were found/],
       [{ [AT.node + 56]: 0n }, /counts 4 allocation tags, but 3 were found/],
@@ -171,7 +171,7 @@ describe('allocation profiling', () => {
       expect(() => tagsOf(words)).toThrow(why);
   });
 
-  test('counters that are impossible, or unreadable, are reported by tag', () => {
+  test('reports impossible or unreadable counters by tag', () => {
     for (const words of [
       { [AT.counters + 0x40]: less(4096n) },
       { [AT.counters + 0x48]: less(9n) },
@@ -183,7 +183,7 @@ describe('allocation profiling', () => {
     }
   });
 
-  test('is off, or absent', () => {
+  test('reports whether profiling is on, off or absent', () => {
     expect(profilingState(kernelOf())).toBe('on');
     expect(profilingState(kernelOf({ [AT.key]: [0, 4] }))).toBe('off');
     expect(profilingState({ ...kernelOf(), symbol: () => undefined })).toBe('absent');

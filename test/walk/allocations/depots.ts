@@ -3,12 +3,12 @@ import { type MadeStruct, made } from '../../support/made-kernel.js';
 /** The stack depot of a kernel generation, as its headers declare it (lib/stackdepot.c, 4 KiB pages). */
 export interface DepotLayout {
   readonly structs: Readonly<Record<string, MadeStruct>>;
-  /** Variables, by what they hold. */
+  /** Symbols of the variables, by their content. */
   readonly pools: 'stack_slabs' | 'stack_pools';
   readonly used: 'depot_index' | 'pool_index' | 'pools_num';
-  /** The array of pools is behind a pointer. */
+  /** Whether a pointer leads to the array of pools. */
   readonly pointer?: true;
-  /** The number of the first pool in a handle. */
+  /** Number of the first pool in a handle. */
   readonly first: 0 | 1;
   readonly valid?: true;
   readonly indexBits: number;
@@ -100,14 +100,14 @@ export const DEPOTS: Readonly<Record<string, DepotLayout>> = {
   },
 };
 
-/** Places in made-up memory. */
+/** Addresses in the synthetic memory. */
 const AT = { pools: 0x100, used: 0x180, most: 0x188, array: 0x200, pool: 0x4000 } as const;
 /** Offset of the record in the second pool. */
 const RECORD = 0x140;
 
 type Words = Record<number, bigint | readonly [number, 1 | 2 | 4]>;
 
-/** Made-up memory with two pools, and a stack with these addresses in the second one. */
+/** Synthetic memory with two pools, the second of which contains a stack with these addresses. */
 export function madeDepot(layout: DepotLayout, stack: readonly bigint[], pages = 5) {
   const { structs, pools, used, pointer, first, valid, indexBits } = layout;
   const handle = (1 + first) | ((RECORD / 16) << indexBits) | (valid ? 1 << (indexBits + 10) : 0);

@@ -31,7 +31,7 @@ export const AT = {
   extensions: 0x1000,
 } as const;
 export const PER_SECTION = 64;
-/** The section of frames 64 to 127 alone has extensions; its entries are behind 8 bytes of flags. */
+/** Only the section of frames 64 to 127 has extensions; its entries start after 8 bytes of flags. */
 export const FIRST = 64;
 /** PAGE_EXT_OWNER and PAGE_EXT_OWNER_ALLOCATED. */
 const [OWNED, ALLOCATED] = [1, 3];

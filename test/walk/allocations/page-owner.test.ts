@@ -4,7 +4,7 @@ import { PageOwner, pageOwnerState } from '../../../src/walk/allocations/page-ow
 import { made } from '../../support/made-kernel.js';
 import { AT, FIRST, memoryOf, OWNERS, PER_SECTION } from './owners.js';
 
-/** What a scan reports. */
+/** Collects the results of a scan. */
 function scanned(kernel: Kernel, start: number, end: number) {
   const seen: [frame: number, handle: number, order: number][] = [];
   const lost: [count: number, why: string][] = [];
@@ -18,7 +18,7 @@ function scanned(kernel: Kernel, start: number, end: number) {
 describe.each(Object.entries(OWNERS))('page_owner of %s', (_, entry) => {
   const { kernel, at, size } = memoryOf(entry);
 
-  test('lists allocated pages, with what it noted', () => {
+  test('lists allocated pages with their recorded owner', () => {
     expect(scanned(kernel, FIRST, FIRST + PER_SECTION)).toEqual({
       seen: [
         [68, 0x77, 1],
@@ -36,17 +36,17 @@ describe.each(Object.entries(OWNERS))('page_owner of %s', (_, entry) => {
       tgid: 'tgid' in entry.members ? 6 : null,
       comm: 'comm' in entry.members ? 'sh' : null,
     });
-    // Freed, and never allocated.
+    // Freed pages, and pages that were never allocated.
     expect([70, 71].map((frame) => new PageOwner(kernel).at(frame))).toEqual([
       undefined,
       undefined,
     ]);
   });
 
-  test('frames without extensions, or with entries that are unreadable or impossible, are counted as lost', () => {
+  test('counts frames without extensions, and with unreadable or impossible entries, as lost', () => {
     const { seen, lost } = scanned(kernel, 0, FIRST + 4);
     expect([seen, lost]).toEqual([[], [[64, expect.stringContaining('no page extensions')]]]);
-    // The first bit marks a section that goes offline (PAGE_EXT_INVALID).
+    // The first bit marks a section that is going offline (PAGE_EXT_INVALID).
     const offline = memoryOf(entry, {
       [AT.section + 32 + 16]: made(AT.extensions) - BigInt(size * FIRST) + 1n,
     });
@@ -66,19 +66,19 @@ describe.each(Object.entries(OWNERS))('page_owner of %s', (_, entry) => {
     });
   });
 
-  test('impossible sizes are refused', () => {
+  test('refuses impossible sizes', () => {
     for (const words of [{ [AT.size]: 8n }, { [AT.size]: 2n ** 40n }, { [AT.ops]: 0x1000n }])
       expect(() => new PageOwner(memoryOf(entry, words).kernel)).toThrow(/page_ext_size is/);
   });
 });
 
-test('page_owner that is off, absent or unknown', () => {
+test('reports page_owner as on, off, absent or unknown', () => {
   const { kernel } = memoryOf(OWNERS['6.1']!);
   expect(pageOwnerState(kernel)).toBe('on');
   expect(pageOwnerState(memoryOf(OWNERS['6.1']!, { [AT.key]: [0, 4] }).kernel)).toBe('off');
   const bare: Kernel = { ...kernel, struct: () => undefined, symbol: () => undefined };
   expect(pageOwnerState(bare)).toBe('absent');
-  // Its types without its symbols say nothing about whether it is on.
+  // Types without symbols do not show whether page_owner is on.
   expect(() => pageOwnerState({ ...kernel, symbol: () => undefined })).toThrow(/page_owner_inited/);
   const flags: Kernel = { ...kernel, enumerators: () => new Map([['PAGE_EXT_YOUNG', 0n]]) };
   expect(() => new PageOwner(flags)).toThrow(

@@ -5,7 +5,7 @@ import { DEPOTS, madeDepot } from './depots.js';
 
 const STACK = [0xffff_ffff_8123_4567n, 0xffff_ffff_8176_5432n, 0xffff_ffff_8100_0010n];
 
-/** Whose member has another meaning under the same name: what it means is told by the record alone. */
+/** Layouts in which a member changed its meaning but not its name: only the record shows which one it is. */
 const AMBIGUOUS = '6.8.3';
 const CLEAR = Object.entries(DEPOTS).filter(([name]) => name !== AMBIGUOUS);
 
@@ -16,37 +16,37 @@ describe.each(CLEAR)('the stack depot of %s', (_, layout) => {
   const of = (words: Words, wanted = handle) =>
     new StackDepot(madeKernel({ ...memory, words: { ...memory.words, ...words } })).of(wanted);
 
-  test('a handle leads to its addresses, and to the pages that page_owner counts', () => {
+  test('resolves a handle to its addresses and to the pages that page_owner counts', () => {
     const { addresses, pages } = of({});
     expect(addresses).toEqual(STACK);
     expect(pages).toBe(Number.isNaN(member('count.refs.counter')) ? undefined : 5);
   });
 
-  test('a pool beyond the last one, or one that does not exist, is reported', () => {
+  test('reports a pool beyond the last one, or one that does not exist', () => {
     expect(() => of({}, handle + 1)).toThrow(/names pool [23], but the stack depot has 2/);
     expect(() => of({ [array + 8]: 0n })).toThrow(/names pool 1, which does not exist/);
     expect(() => of({ [memory.symbols[layout.used]!]: [0, 4] })).toThrow(/stack depot has/);
   });
 
-  test('a record with another handle, or with more functions than a pool has room for, is reported', () => {
+  test('reports a record with another handle, or with more functions than fit into a pool', () => {
     expect(() => of({ [record + member('handle.handle')]: [handle + 1, 4] })).toThrow(
       /leads to a record of handle/,
     );
     for (const count of [257, 0xffff_ffff])
       expect(() => of({ [record + member('size')]: [count, 4] })).toThrow(/functions/);
-    // The offset of another record.
+    // The offset of a different record.
     expect(() => of({}, (handle + (1 << layout.indexBits)) >>> 0)).toThrow(/record of handle/);
   });
 });
 
-test('pools that are counted from 1 under the old name are found', () => {
+test('finds pools that are counted from 1 under the old name', () => {
   const memory = madeDepot(DEPOTS[AMBIGUOUS]!, STACK);
   const depot = new StackDepot(madeKernel(memory));
   expect(depot.of(memory.handle).addresses).toEqual(STACK);
   expect(() => depot.of(memory.handle + 2)).toThrow(/stack depot has 2/);
 });
 
-test('without pools, and with an unknown handle, the depot is refused by name', () => {
+test('refuses a depot without pools, or with an unknown handle, by name', () => {
   const memory = madeDepot(DEPOTS['7.2']!, STACK);
   const empty = { ...memory, words: { ...memory.words, [memory.symbols.stack_pools!]: 0n } };
   expect(() => new StackDepot(madeKernel(empty))).toThrow(
@@ -61,7 +61,7 @@ test('without pools, and with an unknown handle, the depot is refused by name', 
   expect(() => new StackDepot(madeKernel({ ...memory, structs: others }))).toThrow(/stack_record/);
 });
 
-test('functions are named by the call, not by the return address behind it', () => {
+test('names functions by the call, not by the return address after it', () => {
   const kernel = madeKernel({ structs: {}, words: {} });
   const symbolAt = (address: bigint) =>
     address < 0x2000n ? { name: 'first', offset: Number(address) - 0x1000 } : undefined;
@@ -105,7 +105,7 @@ describe('slab tracks', () => {
 
   const OLD_FLAG = 0x1_0000;
 
-  /** Two caches in the list, the first with records behind its objects. */
+  /** Two caches in the list; the first stores records after its objects. */
   function kernelOf(track: MadeStruct, flag: number, words: Words, offset = 0) {
     const depot = madeDepot(DEPOTS['6.12']!, STACK);
     const enums =
@@ -136,7 +136,7 @@ describe('slab tracks', () => {
 
   const handle = madeDepot(DEPOTS['6.12']!, STACK).handle;
 
-  /** struct track up to 5.17, and with addresses in the depot since; and without a stack. */
+  /** struct track up to 5.17, since then with handles of the stack depot, and without a stack. */
   const GENERATIONS = [
     [
       '5.10',
@@ -176,14 +176,14 @@ describe('slab tracks', () => {
   describe.each(GENERATIONS)('struct track of %s', (_, track, flag, more, stack) => {
     const record = (at: number): Words => ({ [at]: CALLER, ...more(at) });
 
-    test('the record is behind the object, or behind the free pointer outside it', () => {
+    test('finds the record after the object, or after a free pointer outside it', () => {
       const expected = { addresses: stack, pid: 42, when: 9n };
       expect(kernelOf(track, flag, record(AT.object + INUSE)).of()).toEqual(expected);
       const behind = kernelOf(track, flag, record(AT.object + INUSE + 8), INUSE);
       expect(behind.of()).toEqual(expected);
     });
 
-    test('caches with records are told from others, and an object without a record has none', () => {
+    test('distinguishes caches with records, and returns none for an object without a record', () => {
       const { tracks, of } = kernelOf(track, flag, {});
       expect(tracks.caches()).toEqual([made(AT.cache)]);
       expect([tracks.isOn(made(AT.cache)), tracks.isOn(made(AT.other))]).toEqual([true, false]);
@@ -191,7 +191,7 @@ describe('slab tracks', () => {
     });
   });
 
-  test('a handle that the depot does not know is reported', () => {
+  test('reports a handle that is not in the stack depot', () => {
     const at = AT.object + INUSE;
     const { of } = kernelOf(NEW_TRACK, 2 ** 4, { [at]: CALLER, [at + 8]: [0x1_2345, 4] });
     expect(of).toThrow(/stack handle 0x12345/);

@@ -6,7 +6,7 @@ import { errorOf } from '../../support/native-errors.js';
 const [SUBSYSTEM, GROUP, CGROUP, NODE, CHARGE] = [0x80, 0x100, 0x400, 0x600, 0x700];
 const USAGES = ['memory.count.counter', 'memory.usage.counter'] as const;
 
-/** A memory cgroup below the root; its cgroup is the root of its hierarchy, which is path enough. */
+/** A memory cgroup below the root; its cgroup is the root of its hierarchy, so its path is "/". */
 function kernelWith(usage: (typeof USAGES)[number], isOnline = true, objects = false) {
   return madeKernel({
     structs: {
@@ -56,7 +56,7 @@ function kernelWith(usage: (typeof USAGES)[number], isOnline = true, objects = f
   });
 }
 
-test.each(USAGES)('a charge is counted by %s (before 4.18, since)', (usage) => {
+test.each(USAGES)('counts a charge by %s (before 4.18, since)', (usage) => {
   const groups = new MemoryCgroups(kernelWith(usage));
   expect(groups.read(made(GROUP))).toEqual({
     address: made(GROUP),
@@ -68,7 +68,7 @@ test.each(USAGES)('a charge is counted by %s (before 4.18, since)', (usage) => {
   });
 });
 
-test('before 5.9 a page is charged to a memory cgroup itself, since to objects of one too', () => {
+test('follows page charges to memory cgroups (before 5.9) or to their objcgs (since)', () => {
   const old = new MemoryCgroups(kernelWith(USAGES[0]));
   expect(old.charged(made(GROUP))).toBe(made(GROUP));
   expect(errorOf(() => old.charged(made(CHARGE)))).toMatchObject({ code: 'damaged' });
@@ -76,7 +76,7 @@ test('before 5.9 a page is charged to a memory cgroup itself, since to objects o
   expect(objects.charged(made(CHARGE))).toBe(made(GROUP));
 });
 
-test('a memory cgroup that is online by one count alone is damage', () => {
+test('reports a memory cgroup with inconsistent online states as damaged', () => {
   const groups = new MemoryCgroups(kernelWith(USAGES[0], false));
   expect(() => groups.read(made(GROUP))).toThrow('has inconsistent online states');
 });

@@ -17,7 +17,7 @@ function logOf(lines: readonly string[]): string[] {
   return [...logBackwards(kernel, logFields(kernel))].map(({ text }) => text);
 }
 
-/** Where struct printk_info has these, as 6.1. */
+/** Offsets of these members in struct printk_info of 6.1. */
 const FACILITY_AT = 18;
 const CALLER_AT = 20;
 const AT = new Map([
@@ -31,7 +31,7 @@ const INFO = {
   member: (path: string) => AT.get(path),
 };
 const infoAt = (index: number) => LOG_BASE + BigInt(LOG_AT.infos + index * 88);
-/** With what a kernel's types tell of its log. */
+/** Adds what the types of a kernel declare about its log. */
 const typed = (kernel: Kernel): Kernel => ({
   ...kernel,
   struct: (name) => (name === 'printk_info' ? INFO : undefined),
@@ -44,18 +44,18 @@ function panicOf(lines: readonly string[], panicCpu = -1, crashed = false) {
 }
 
 describe('the printk ring buffer', () => {
-  test('gives the newest record first', () => {
+  test('returns the newest record first', () => {
     expect(logOf(['one', 'two', 'three'])).toEqual(['three', 'two', 'one']);
   });
 
-  test('records whose text wraps come out whole, those that were overwritten not at all', () => {
+  test('returns records whose text wraps in full, and no overwritten records', () => {
     const all = Array.from({ length: 60 }, (_, i) => `line ${i} ${'x'.repeat((i * 7) % 30)}`);
     let wrapped = 0;
     for (let count = 1; count <= all.length; count++) {
       const lines = all.slice(0, count);
       const blocks = blocksOf(lines);
       const end = blocks.at(-1)!.next;
-      // Eight descriptors, and as much text as the ring has bytes.
+      // Eight descriptors; as many bytes of text as the ring has.
       const kept = blocks.slice(-8).filter(({ data }) => end - data <= LOG_BYTES);
       wrapped += kept.filter(({ begin, data }) => data !== begin).length;
       expect(logOf(lines)).toEqual(kept.map(({ line }) => line).reverse());
@@ -63,7 +63,7 @@ describe('the printk ring buffer', () => {
     expect(wrapped).toBeGreaterThan(10);
   });
 
-  test('a ring that claims an absurd size is damage', () => {
+  test('reports an absurd size of the ring as damage', () => {
     const kernel = kernelWithLog(['one']);
     kernel.read(LOG_BASE + BigInt(LOG_AT.ring), 4).setUint32(0, 60, true);
     expect(() => [...logBackwards(kernel, logFields(kernel))]).toThrow(
@@ -74,24 +74,24 @@ describe('the printk ring buffer', () => {
 
 describe('a panic', () => {
   test.each([
-    ['its own fault, whatever others print meanwhile', [7, 8, 7], 'BUG: own'],
-    ['of another, where it reported none', [9, 8, 7], 'BUG: soft'],
-  ])('has for its cause %s', (_, callers, cause) => {
+    ['its own fault, whatever other CPUs print in between', [7, 8, 7], 'BUG: own'],
+    ['the fault of another CPU, if it reported none itself', [9, 8, 7], 'BUG: soft'],
+  ])('has as its cause %s', (_, callers, cause) => {
     const kernel = kernelWithLog(['BUG: own', 'BUG: soft', 'Kernel panic - not syncing: x']);
     for (const [index, caller] of callers.entries())
       kernel.read(infoAt(index) + BigInt(CALLER_AT), 4).setUint32(0, caller, true);
-    const told = readPanic(typed(kernel), logFields(kernel), false, new Unknowns());
-    expect(told).toMatchObject({ state: 'panicked', cause });
+    const panicState = readPanic(typed(kernel), logFields(kernel), false, new Unknowns());
+    expect(panicState).toMatchObject({ state: 'panicked', cause });
   });
 
-  test('is not what a program calls itself or writes to /dev/kmsg', () => {
+  test('is not inferred from the name of a process or from writes to /dev/kmsg', () => {
     const named = 'Kernel panic - [77]: segfault at 0 ip 1 sp 2 error 4';
     expect(panicOf(['booting', named])).toMatchObject({ state: 'running' });
     const kernel = kernelWithLog(['booting', 'Kernel panic - not syncing: forged']);
     kernel.read(infoAt(1) + BigInt(FACILITY_AT), 1).setUint8(0, 1);
-    const told = readPanic(typed(kernel), logFields(kernel), false, new Unknowns());
-    expect(told).toMatchObject({ state: 'running' });
-    expect(told).not.toHaveProperty('message');
+    const panicState = readPanic(typed(kernel), logFields(kernel), false, new Unknowns());
+    expect(panicState).toMatchObject({ state: 'running' });
+    expect(panicState).not.toHaveProperty('message');
   });
 
   const OOPS = [
@@ -102,7 +102,7 @@ describe('a panic', () => {
     '---[ end Kernel panic',
   ];
 
-  test('its message is the last panic line, its cause the fault before', () => {
+  test('has the last panic line as its message and the preceding fault as its cause', () => {
     expect(panicOf(OOPS, -1, true)).toMatchObject({
       state: 'panicked',
       message: 'Kernel panic - not syncing: Fatal exception',
@@ -111,18 +111,18 @@ describe('a panic', () => {
     });
   });
 
-  test('the cause is what begins a fault’s report, not the line that counts it', () => {
+  test('has as its cause the first line of a fault report, not the line that counts it', () => {
     const fatal = 'Kernel panic - not syncing: Fatal exception';
     const bug = ['kernel BUG at mm/slub.c:305!', 'invalid opcode: 0000 [#1] SMP'];
     expect(panicOf([...bug, fatal]).cause).toBe('kernel BUG at mm/slub.c:305!');
     const alone = 'divide error: 0000 [#2] SMP';
     expect(panicOf([alone, fatal]).cause).toBe(alone);
-    // That of an earlier fault, whose report has ended.
+    // A line of an earlier fault, whose report has ended.
     const ended = '---[ end trace 0 ]---';
     expect(panicOf([bug[0] ?? '', ended, alone, fatal]).cause).toBe(alone);
   });
 
-  test('a panic that says what made it has that for its cause, whatever else the log tells', () => {
+  test('has the reason in its own message as its cause, whatever else is in the log', () => {
     const lockup = 'watchdog: BUG: soft lockup - CPU#1 stuck';
     const causes = [
       ['INFO: task a:1 blocked for more than 9 seconds.', 'hung_task: blocked tasks'],
@@ -138,7 +138,7 @@ describe('a panic', () => {
     }
   });
 
-  test('an oops that led straight into kdump has no panic line', () => {
+  test('has no message if an oops led directly to kdump', () => {
     const { message, cause, state } = panicOf(OOPS.slice(0, 3), -1, true);
     expect({ message, cause, state }).toEqual({
       message: undefined,
@@ -147,7 +147,7 @@ describe('a panic', () => {
     });
   });
 
-  test('no panic is said only if log and CPU both say so', () => {
+  test('is excluded only if both the log and the CPUs exclude it', () => {
     expect(panicOf(['booting'])).toMatchObject({ state: 'running', unknowns: [] });
     const kernel = kernelWithLog(['booting']);
     const unknowns = new Unknowns();
@@ -160,7 +160,7 @@ describe('a panic', () => {
     expect(unknowns.list()).toEqual([{ what: 'the log', code: 'no-symbols', why }]);
   });
 
-  test('a CPU that panicked is enough, and a task that cannot be told is noted', () => {
+  test('is found from one panicked CPU, and an unidentified task is reported', () => {
     const found = panicOf(['booting'], 1);
     expect(found).toMatchObject({ state: 'panicked', cpu: 1 });
     expect(found.task).toBeUndefined();

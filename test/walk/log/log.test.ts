@@ -14,7 +14,7 @@ import {
 
 const LINES = Array.from({ length: 60 }, (_, i) => `line ${i} ${'x'.repeat((i * 7) % 30)}`);
 
-/** What is read of a log of so many lines, with some bytes of it changed. */
+/** Reads a log of this many lines, with some of its bytes changed. */
 function logOf(count: number, at?: number, value = 0n, bytes = 8) {
   const kernel = kernelWithLog(LINES.slice(0, count));
   const patches =
@@ -34,10 +34,10 @@ function logOf(count: number, at?: number, value = 0n, bytes = 8) {
   return { records, rest, messages: warnings.list().map(({ message }) => message) };
 }
 
-/** Descriptor of a line, by its place among the eight. */
+/** Descriptor of a line, by its index among the eight. */
 const descriptor = (line: number) => LOG_AT.descs + (line % 8) * 24;
 
-test('messages keep their numbers, also after ids have gone round', () => {
+test('keeps sequence numbers, also after ids have wrapped', () => {
   for (const count of [1, 7, 8, 9, 20, 60]) {
     const blocks = blocksOf(LINES.slice(0, count));
     const end = blocks.at(-1)!.next;
@@ -52,7 +52,7 @@ test('messages keep their numbers, also after ids have gone round', () => {
   }
 });
 
-test('whoever was amid a message is said, and its text is not known', () => {
+test('reports a message that was being written as unknown text', () => {
   expect(logOf(5).messages).toEqual([]);
   const id = ((1n << 62n) - 8n + 4n) & ((1n << 62n) - 1n);
   const { records, messages } = logOf(5, descriptor(4), id);
@@ -60,19 +60,19 @@ test('whoever was amid a message is said, and its text is not known', () => {
   expect(messages).toEqual(['text unknown, because it was being written: message 4 of the log']);
 });
 
-test('a message for which there was no room is counted', () => {
+test('counts a message for which there was no room', () => {
   // Both positions are FAILED_LPOS.
   const { records, rest, messages } = logOf(5, descriptor(2) + 8, 1n | (1n << 64n), 16);
   expect(records.map(({ seq }) => seq)).toEqual([0, 1, 3, 4]);
   expect({ rest, messages }).toEqual({ rest: { overwritten: 0, noRoom: 1 }, messages: [] });
 });
 
-test('a gap in the numbers is a contradiction', () => {
+test('reports a gap in the sequence numbers as a contradiction', () => {
   const { messages } = logOf(5, LOG_AT.infos + 3 * 88, 33n);
   expect(messages).toEqual(['inconsistent sequence number 33: message 3 of the log']);
 });
 
-test('an end of the ring that hides messages is a contradiction', () => {
+test('reports an end of the ring that hides messages as a contradiction', () => {
   const id = (seq: number) => ((1n << 62n) - 8n + BigInt(seq)) & ((1n << 62n) - 1n);
   expect(logOf(7, LOG_AT.ring + 24, id(3)).messages).toEqual([
     'kernel log has a message after the newest one',

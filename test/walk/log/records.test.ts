@@ -30,7 +30,7 @@ function filled(count: number, form: RecordForm = 'plain', size = BYTES): Record
 
 const callerOf = (index: number) => (index % 2 === 0 ? 100 + index : 0x8000_0000 + (index % 4));
 
-/** The kernel's own variables are untouched: a log of n messages has the last n of the lines. */
+/** Leaves the variables of the kernel untouched: a log of n messages has the last n of the lines. */
 function keptOf(log: RecordLog): string[] {
   return LINES.slice(log.firstSeq, log.nextSeq);
 }
@@ -46,7 +46,7 @@ function read(kernel = kernelWithRecords(filled(9))) {
   }
 }
 
-/** The kernel of a log, with what was on its way to it: lengths in `cont` and in two CPUs' buffers. */
+/** A kernel with its log and pending messages: lengths in `cont` and in the buffers of two CPUs. */
 function withPending(words: Readonly<Record<number, bigint | readonly [number, 4]>>): Kernel {
   const log = kernelWithRecords(filled(9));
   const pending = madeKernel({
@@ -77,7 +77,7 @@ function withPending(words: Readonly<Record<number, bigint | readonly [number, 4
   };
 }
 
-test('messages on their way to the log are named, and are not in it', () => {
+test('names pending messages, and does not add them to the log', () => {
   expect(read(withPending({})).messages).toEqual([]);
   const { records, messages } = read(
     withPending({ [0x100 + 992]: 17n, [0x5000]: [212, 4], [0x2000]: [30, 4], [0x2004]: [4, 4] }),
@@ -91,7 +91,7 @@ test('messages on their way to the log are named, and are not in it', () => {
   ]);
 });
 
-test('messages on their way to the log are shown, without the levels before them', () => {
+test('shows pending messages without their level prefixes', () => {
   const words = (at: number, text: string) => {
     const bytes = Buffer.alloc(Math.ceil(text.length / 8) * 8);
     bytes.write(text, 'latin1');
@@ -101,21 +101,21 @@ test('messages on their way to the log are shown, without the levels before them
     );
   };
   const nmi = '\x010NMI backtrace for cpu 1\n\x014CPU: 1 PID: 0\n';
-  const begun = 'Freeing unused memory: ';
-  const written = [...words(0x100, begun), ...words(0x5010, nmi)];
-  const lengths = { [0x100 + 992]: BigInt(begun.length), [0x5000]: [nmi.length, 4] as const };
+  const fragment = 'Freeing unused memory: ';
+  const written = [...words(0x100, fragment), ...words(0x5010, nmi)];
+  const lengths = { [0x100 + 992]: BigInt(fragment.length), [0x5000]: [nmi.length, 4] as const };
   const kernel = withPending({ ...Object.fromEntries(written), ...lengths });
   expect(read(kernel).messages).toEqual([
     'an incomplete message of 23 bytes was not yet in the log: "Freeing unused memory:"',
     `CPU 1 had ${nmi.length} bytes of messages (nmi_print_seq) that were not yet in the log, and lost 0 messages: "NMI backtrace for cpu 1\\nCPU: 1 PID: 0"`,
   ]);
-  // More than its buffer holds.
+  // More than the buffer has room for.
   expect(read(withPending({ [0x5000]: [4081, 4] })).messages).toEqual([
     expect.stringContaining('has 4081 bytes in a buffer of 4080'),
   ]);
 });
 
-test('a CPU whose buffer cannot be read is named', () => {
+test('names a CPU whose buffer is unreadable', () => {
   const { records, messages } = read(withPending({ 24: 0x1000_0000n }));
   expect(records).toHaveLength(9);
   expect(messages).toEqual([expect.stringContaining('messages that were not yet in the log: ')]);
@@ -129,7 +129,7 @@ function damaged(log: RecordLog, at: number, value: bigint, bytes: number) {
 
 describe('the log of records before 5.10', () => {
   test.each(['plain', 'with-caller'] as const)(
-    '%s: every message, however far it went round',
+    '%s: returns every message, however often it wrapped',
     (form) => {
       for (let count = 0; count <= LINES.length; count++) {
         const log = filled(count, form);
@@ -164,7 +164,7 @@ describe('the log of records before 5.10', () => {
     },
   );
 
-  test('devices, empty texts, texts of many lines and fragments of lines', () => {
+  test('reads devices, empty and multi-line texts, and line fragments', () => {
     const log = new RecordLog(BYTES);
     const LOG_CONT = 8;
     log.store({ text: 'found', dict: 'SUBSYSTEM=pci\0DEVICE=+pci:0000:00:1f.2' });
@@ -175,7 +175,7 @@ describe('the log of records before 5.10', () => {
     const { records, messages } = read(kernelWithRecords(log));
     expect(messages).toEqual([]);
     expect(records[0]).toMatchObject({ subsystem: 'pci', device: '+pci:0000:00:1f.2' });
-    // As dmesg and crash print them: a line that another context broke stays broken.
+    // As dmesg and crash print them: a line that another context interrupted stays split.
     expect(records.map(({ text }) => text)).toEqual([
       'found',
       '',
@@ -185,7 +185,7 @@ describe('the log of records before 5.10', () => {
     ]);
   });
 
-  test('a log that was copied from the smaller one of early boot, round whose end it had gone', () => {
+  test('reads a log that was copied from the smaller, wrapped log of early boot', () => {
     const early = filled(40, 'plain', 512);
     expect(early.nextIdx).toBeLessThan(early.firstIdx);
     const log = new RecordLog(4096);
@@ -201,7 +201,7 @@ describe('the log of records before 5.10', () => {
     expect(records.map(({ text }) => text)).toEqual(keptOf(early));
   });
 
-  test('numbers that VMCOREINFO does not name count from 0, and it is said', () => {
+  test('counts sequence numbers from 0 if VMCOREINFO does not name them, with a warning', () => {
     const log = filled(40);
     const without = ['log_first_seq', 'log_next_seq'];
     const { records, messages } = read(kernelWithRecords(log, { without }));
@@ -212,7 +212,7 @@ describe('the log of records before 5.10', () => {
     ]);
   });
 
-  test('a panic is found in it', () => {
+  test('finds a panic in the log', () => {
     const log = filled(20);
     log.store({ text: 'sysrq: SysRq : Trigger a crash', level: 6 });
     log.store({ text: 'Kernel panic - not syncing: sysrq triggered crash', level: 0 });
@@ -224,7 +224,7 @@ describe('the log of records before 5.10', () => {
     });
   });
 
-  test('a live log that goes round meanwhile: what was overwritten is left out, never mixed', () => {
+  test('omits what a live log overwrites during the read, and never mixes records', () => {
     const log = filled(60);
     const before = log.firstSeq;
     const kernel = kernelWithRecords(log, { live: true });
@@ -252,7 +252,7 @@ describe('damage to a log of records', () => {
   const at = (offset: number) => RECORDS_AT.buffer + offset;
   const kept = keptOf(log);
 
-  test('one record that is inconsistent: those behind it are found again, with their numbers', () => {
+  test('skips one inconsistent record, and finds those after it with their numbers', () => {
     const second = log.firstIdx + new DataView(log.bytes.buffer).getUint16(log.firstIdx + 8, true);
     const { records, messages } = damaged(log, at(second + 8), 7n, 2);
     expect(records.map(({ seq }) => seq)).toEqual(
@@ -267,7 +267,7 @@ describe('damage to a log of records', () => {
     );
   });
 
-  test('a page that is missing in the middle', () => {
+  test('reads the messages around a missing page in the middle', () => {
     const address = RECORDS_BASE + BigInt(at(512));
     const kernel = damagedKernel(kernelWithRecords(log), {
       patches: [],
@@ -286,7 +286,7 @@ describe('damage to a log of records', () => {
     ['log_next_seq', 500n],
     ['log_buf_len', 0n],
     ['log_first_idx', 4096n],
-  ] as const)('%s that is %d is a contradiction', (name, value) => {
+  ] as const)('reports %s = %d as a contradiction', (name, value) => {
     const attempt = () => damaged(log, RECORDS_AT[name], value, name.endsWith('seq') ? 8 : 4);
     let messages: readonly string[];
     try {
@@ -297,7 +297,7 @@ describe('damage to a log of records', () => {
     expect(messages.length).toBeGreaterThan(0);
   });
 
-  test('bytes of headers and variables: nothing is wrong and called complete', () => {
+  test('never returns wrong text as complete if bytes of headers and variables are damaged', () => {
     const view = new DataView(log.bytes.buffer);
     const heads: number[] = [];
     for (let place = log.firstIdx; place !== log.nextIdx; ) {

@@ -6,7 +6,7 @@ import { Unknowns } from '../../../src/walk/warnings.js';
 import { damagedKernel } from '../../support/damaged-kernel.js';
 import { fixtureKernel } from '../../support/fixture-kernel.js';
 
-/** A kernel of two CPUs, with masks that are told here: a bit each. */
+/** A kernel with two CPUs and these masks, one bit per CPU. */
 function masked(online: number, active: number) {
   const { kernel } = fixtureKernel('6.1');
   const patch = (name: string, bits: number) => ({
@@ -18,21 +18,21 @@ function masked(online: number, active: number) {
 }
 
 describe('CPUs that were not idle', () => {
-  test('are those online, and those that a panic took out of there', () => {
+  test('are the online ones, and those that a panic took offline', () => {
     expect(cpuMask(masked(3, 3), '__cpu_possible_mask')).toEqual([0, 1]);
     expect(cpusThatRan(masked(3, 3))).toEqual([0, 1]);
     expect(cpusThatRan(masked(2, 3))).toEqual([0, 1]);
   });
 
-  test('are not those that were unplugged', () => {
+  test('do not include unplugged ones', () => {
     expect(cpusThatRan(masked(1, 1))).toEqual([0]);
   });
 
-  test('cannot be what no CPU is', () => {
+  test('are rejected if the mask has bits of CPUs that do not exist', () => {
     expect(() => cpusThatRan(masked(1, 5))).toThrow(expect.objectContaining({ code: 'damaged' }));
   });
 
-  test('are each told with their task', () => {
+  test('are listed with their tasks', () => {
     const kernel = masked(2, 3);
     const unknowns = new Unknowns();
     const { online, running } = describeMachine(kernel, fieldsOf(kernel), true, unknowns);

@@ -10,8 +10,8 @@ const bootId = kernel.symbol('sysctl_bootid') ?? 0n;
 const UUID = '5a0b3c0e-9a4e-4d4c-8a84-0123456789ab';
 const bytes = Buffer.from(UUID.replaceAll('-', ''), 'hex');
 
-/** A fixture has what questions read: its page may lack the id. */
-const asked = (damage: Damage, id: Uint8Array = Buffer.alloc(16)) =>
+/** Fixtures contain only what the commands read: the page of the id may be missing. */
+const originWith = (damage: Damage, id: Uint8Array = Buffer.alloc(16)) =>
   kernelOrigin(
     damagedKernel(
       new Proxy(kernel, {
@@ -29,26 +29,26 @@ const asked = (damage: Damage, id: Uint8Array = Buffer.alloc(16)) =>
     ),
   );
 
-test('when a dump is of, and of which host', () => {
-  const { at, host, uptime } = asked(UNDAMAGED);
-  // The guest was booted on the day on which fixtures were made, and dumped seconds later.
+test('reports the time of capture and the host of a dump', () => {
+  const { at, host, uptime } = originWith(UNDAMAGED);
+  // The guest was booted on the day the fixtures were made, and dumped seconds later.
   expect(at?.toISOString()).toMatch(/^20\d\d-\d\d-\d\dT/);
   expect(uptime).toBeGreaterThan(1);
   expect(uptime).toBeLessThan(600);
   expect(host).toBe('(none)');
 });
 
-test('the boot’s id as /proc prints it; none before somebody asked for it', () => {
-  expect(asked(UNDAMAGED, bytes).bootId).toBe(UUID);
-  expect(asked(UNDAMAGED).bootId).toBeNull();
+test('reports the boot id as /proc prints it, and null before its first read', () => {
+  expect(originWith(UNDAMAGED, bytes).bootId).toBe(UUID);
+  expect(originWith(UNDAMAGED).bootId).toBeNull();
 });
 
-test('what cannot be read is not told', () => {
+test('reports unreadable values as null', () => {
   const gone = (symbol: string): Damage => ({
     patches: [],
     denials: [{ address: kernel.symbol(symbol) ?? 0n, length: 512, code: 'filtered' }],
   });
-  expect(asked(gone('sysctl_bootid'), bytes).bootId).toBeNull();
-  expect(asked(gone('init_uts_ns'))).toMatchObject({ host: null });
-  expect(asked(gone('shadow_timekeeper'))).toMatchObject({ at: null, uptime: null });
+  expect(originWith(gone('sysctl_bootid'), bytes).bootId).toBeNull();
+  expect(originWith(gone('init_uts_ns'))).toMatchObject({ host: null });
+  expect(originWith(gone('shadow_timekeeper'))).toMatchObject({ at: null, uptime: null });
 });

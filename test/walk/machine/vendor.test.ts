@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { vendorOf } from '../../../src/walk/machine/vendor.js';
 
-/** Releases, and versions and builders where they are needed, as kernels of these vendors have them. */
+/** Releases of the kernels of these vendors, with versions and builders where they matter. */
 test.each([
   ['4.18.0-147.5.1.el8_1.aarch64', '', '', 'el', 'EL 8.1'],
   ['4.18.0-305.el8.x86_64', '', '', 'el', 'EL 8.4'],
@@ -21,7 +21,7 @@ test.each([
     'EL 9.4',
   ],
   ['4.18.0-553.16.1.el8_10.x86_64', '', '', 'el', 'EL 8.10'],
-  // A build of CentOS Stream: of no minor release.
+  // A build of CentOS Stream: without a minor release.
   ['5.14.0-391.el9.x86_64', '', '', 'el', 'EL 9'],
   ['3.10.0-1127.19.1.el7.x86_64', '', '', 'el', 'EL 7.8'],
   ['6.12.0-55.9.1.el10_0.x86_64', '', '', 'el', 'EL 10.0'],
@@ -70,7 +70,7 @@ test.each([
 });
 
 test.each(['', '5.4.0-mine', '4.19.0-custom.1', '6.6.30-gentoo', '\n'])(
-  'a name of one’s own, %j, names no vendor',
+  'finds no vendor in the custom name %j',
   (release) => {
     expect(vendorOf(release, '#1 SMP PREEMPT')).toBeUndefined();
   },

@@ -6,7 +6,7 @@ const [SET, OWN, NAME, ONE, TWO] = [0x100, 0x200, 0x400, 0x500, 0x600] as const;
 const ENTRY = OWN + 24 + 8;
 const LIST = OWN + 72;
 
-/** The class `block` with two devices, whose nodes lie at these offsets. */
+/** The class `block` with two devices, whose nodes are at these offsets. */
 function devices(
   members: Readonly<Record<string, Readonly<Record<string, number>>>>,
   node: number,
@@ -46,12 +46,12 @@ function devices(
   return [...devicesOf(kernel, 'class', 'block')];
 }
 
-test('devices of a class by the private part of each', () => {
+test('finds the devices of a class by their private part', () => {
   const found = devices({ device_private: { 'knode_class.n_node': 16 } }, 16);
   expect(found).toEqual([made(0x1000), made(0x2000)]);
 });
 
-test('before 5.1 by the node in each device', () => {
+test('finds them by the node in each device before 5.1', () => {
   const found = devices({ device: { 'knode_class.n_node': 32 } }, 32);
   expect(found).toEqual([made(ONE), made(TWO)]);
 });

@@ -5,7 +5,7 @@ import { MADE_PAGES, made, madeKernel } from '../../support/made-kernel.js';
 const [ROOT, FIRST, SECOND] = [0x100, 0x200, 0x300];
 const GROUPS = [0x1000, 0x2000] as const;
 
-/** A cache and its copies for two cgroups, and slabs of them: the cache of each, and its slots. */
+/** A cache, its copies for two cgroups, and their slabs: the cache and the slots of each. */
 function kernelWith(slabs: readonly (readonly [cache: number, slots: number])[]) {
   const copy = (cache: number, next: number, previous: number, group: number) => ({
     [cache]: made(ROOT),
@@ -48,7 +48,7 @@ function kernelWith(slabs: readonly (readonly [cache: number, slots: number])[])
   return { ...kernel, read };
 }
 
-test('before 5.9 every slot of a cache’s copy is its cgroup’s, counted once, and the cache’s own nobody’s', () => {
+test('before 5.9 charges each slot of a cache copy to its cgroup, and none of the root cache', () => {
   const kernel = kernelWith([
     [ROOT, 21],
     [FIRST, 21],

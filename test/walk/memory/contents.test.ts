@@ -28,7 +28,7 @@ function packet(bytes: Buffer, at: number, ports: readonly [number, number]): vo
   bytes.writeUInt16BE(ports[1], at + 36);
 }
 
-/** Bytes without a pattern: the same in each run. */
+/** Bytes without a pattern, the same in each run. */
 function noise(bytes: Buffer): void {
   for (let at = 0; at < bytes.length; at += 32)
     bytes.set(createHash('sha256').update(`${at}`).digest(), at);
@@ -53,7 +53,7 @@ test.each(cases)('%s', (kind, view) => {
   expect(contentOf(view, FACTS)).toEqual({ kind, ports: [] });
 });
 
-test('packets are known by the checksum of their header, and name ports', () => {
+test('recognizes packets by their header checksum, and reports their ports', () => {
   const two = page((bytes) => {
     packet(bytes, 66, [9001, 57_598]);
     packet(bytes, 2048, [9001, 40_000]);
@@ -75,7 +75,7 @@ test('packets are known by the checksum of their header, and name ports', () => 
   expect(contentOf(many, FACTS).ports).toHaveLength(16);
 });
 
-test('entries of arm64', () => {
+test('recognizes page table entries of arm64', () => {
   const arm = { ...FACTS, arch: 'arm64', pageSize: 16_384 } as const;
   expect(
     contentOf(

@@ -29,7 +29,7 @@ const NO_FILES = function* () {};
 
 type Patch = readonly [at: number, value: bigint, bytes: 4 | 8];
 
-/** The second buffer of two: 64 KiB and, in a second table, a page. */
+/** The second of two buffers: 64 KiB and, in a second table, one page. */
 const AT = {
   node: 0x100 + 96,
   nodeSecond: SECOND + 96,
@@ -53,7 +53,7 @@ function machine(patches: readonly Patch[] = []): Kernel {
     put([Number(node - BASE), ring[(index + 1) % 3]!, 8]);
     put([Number(node - BASE) + 8, ring[(index + 2) % 3]!, 8]);
   });
-  // One over a memfd's pages, whose own they are.
+  // A buffer over the pages of a memfd, which own them.
   for (const entry of [
     [0x100, 8192n, 8],
     [0x120, UDMABUF, 8],
@@ -68,7 +68,7 @@ function machine(patches: readonly Patch[] = []): Kernel {
     [AT.count, 2n, 4],
     [AT.link, page(32), 8],
     [AT.bytes, 65_536n, 4],
-    // Chained to the rest.
+    // Chained to the next table.
     [0x620, (BASE + BigInt(AT.last)) | 1n, 8],
     [AT.last, page(7) | 2n, 8],
     [AT.last + 12, 4096n, 4],
@@ -102,14 +102,14 @@ function machine(patches: readonly Patch[] = []): Kernel {
   } as unknown as Kernel;
 }
 
-test('blocks of the heap’s buffers, over all tables; those over a memfd have none', () => {
+test('returns blocks of the heap buffers from all tables, and none of a memfd', () => {
   expect([...dmaBuffers(machine(), NO_FILES)]).toEqual([
     { frame: 32, order: 4 },
     { frame: 7, order: 0 },
   ]);
 });
 
-test('buffers of a driver that is not known are said, with their bytes', () => {
+test('reports buffers of an unknown driver with their size', () => {
   const found: unknown[] = [];
   expect(() => {
     for (const block of dmaBuffers(machine([[0x120, DRIVER, 8]]), NO_FILES)) found.push(block);
@@ -117,31 +117,31 @@ test('buffers of a driver that is not known are said, with their bytes', () => {
   expect(found).toHaveLength(2);
 });
 
-describe('one word that is wrong is no complete answer', () => {
+describe('one wrong word makes the answer incomplete', () => {
   test.each<[string, Patch, string]>([
     ['the list', [AT.nodeSecond + 8, LIST, 8], 'is inconsistent'],
     ['the size', [AT.size, 4096n, 8], 'says 4096 elsewhere'],
     ['the length', [AT.length, 4096n, 8], 'has 4096 bytes'],
-    ['too few pieces', [AT.count, 1n, 4], 'that is none'],
-    ['no pieces', [AT.count, 0n, 4], 'claims 0 pieces'],
-    ['too many pieces', [AT.count, 2n ** 31n, 4], 'claims 2147483648 pieces'],
-    ['a page that is none', [AT.link, MEMMAP - 64n, 8], 'that is none'],
-    ['a length of no block', [AT.bytes, 61_440n, 4], 'that is none'],
-    ['a shorter piece', [AT.bytes, 32_768n, 4], 'pieces of 36864 bytes'],
+    ['too few entries', [AT.count, 1n, 4], 'that is none'],
+    ['no entries', [AT.count, 0n, 4], 'claims 0 pieces'],
+    ['too many entries', [AT.count, 2n ** 31n, 4], 'claims 2147483648 pieces'],
+    ['a page that does not exist', [AT.link, MEMMAP - 64n, 8], 'that is none'],
+    ['a length that is no block', [AT.bytes, 61_440n, 4], 'that is none'],
+    ['a shorter entry', [AT.bytes, 32_768n, 4], 'pieces of 36864 bytes'],
     ['an offset', [AT.offset, 8n, 4], 'that is none'],
-    ['an end before the end', [AT.link, (MEMMAP + 2048n) | 2n, 8], 'that is none'],
-    ['no end at the end', [AT.last, MEMMAP + 448n, 8], 'that is none'],
+    ['an end marker before the end', [AT.link, (MEMMAP + 2048n) | 2n, 8], 'that is none'],
+    ['no end marker at the end', [AT.last, MEMMAP + 448n, 8], 'that is none'],
     ['another driver', [AT.operations, DRIVER, 8], 'of drivers that are not known'],
   ])('%s', (_, patch, message) => {
     expect(() => [...dmaBuffers(machine([patch]), NO_FILES)]).toThrow(message);
   });
 });
 
-/** A pipe at 0 with four slots at 0x100, of which the last and the first are filled, and a spare page. */
+/** A pipe at 0 with four slots at 0x100, of which the last and the first are in use, and a spare page. */
 function framesOf(nrbufs = 2, curbuf = 3, buffers = 4): number[] {
   const kernel = madeKernel({
     structs: {
-      // As 4.18 has it.
+      // The layout of 4.18.
       pipe_inode_info: {
         size: 136,
         members: { nrbufs: [64, 4], curbuf: [68, 4], buffers: [72, 4], tmp_page: 96, bufs: 120 },
@@ -162,7 +162,7 @@ function framesOf(nrbufs = 2, curbuf = 3, buffers = 4): number[] {
   return [...new PipeReader(kernel).frames(made(0))];
 }
 
-test('a pipe of a kernel before 5.5, which counts filled slots from the first one on', () => {
+test('reads a pipe before 5.5, which counts slots in use from the first one on', () => {
   expect(framesOf()).toEqual([7, 5, 9]);
   expect(framesOf(0)).toEqual([9]);
   expect(framesOf(4)).toEqual([7, 5, 6, 9]);
@@ -173,7 +173,7 @@ test.each([
   [1, 4, 4],
   [1, 0, 3],
   [0, 0, 0],
-])('%i filled from %i on of %i slots is damage', (nrbufs, curbuf, buffers) => {
+])('reports %i slots in use from %i on of %i slots as damage', (nrbufs, curbuf, buffers) => {
   expect(() => framesOf(nrbufs, curbuf, buffers)).toThrow(
     expect.objectContaining({ code: 'damaged' }),
   );

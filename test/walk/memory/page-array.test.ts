@@ -7,7 +7,7 @@ const map = new FrameMap([
   { start: 2 ** 36, end: 2 ** 36 + 3 },
 ]);
 
-test('frames are numbered without the holes between ranges', () => {
+test('numbers frames without the holes between ranges', () => {
   expect(map.size).toBe(158 + 130_784 + 3);
   expect([1, 158, 256, 131_039, 2 ** 36 + 2].map((frame) => map.indexOf(frame))).toEqual([
     0,
@@ -18,12 +18,12 @@ test('frames are numbered without the holes between ranges', () => {
   ]);
 });
 
-test('what is no RAM has no place', () => {
+test('returns no index for a frame outside RAM', () => {
   for (const frame of [0, 159, 255, 131_040, 2 ** 36 - 1, 2 ** 36 + 3])
     expect(map.indexOf(frame), String(frame)).toBe(-1);
 });
 
-test('a place leads back to its frame', () => {
+test('maps an index back to its frame', () => {
   for (const index of [0, 1, 157, 158, 100_000, map.size - 3, map.size - 1])
     expect(map.indexOf(map.frameAt(index))).toBe(index);
 });

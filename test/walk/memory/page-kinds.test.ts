@@ -13,7 +13,7 @@ const COMMON: MadeMembers = {
 const TYPED: MadeMembers = { ...COMMON, page_type: [48, 4] };
 const FLAGS = ['PG_reserved', 'PG_swapbacked', 'PG_swapcache', 'PG_head', 'PG_slab'];
 
-/** Kinds of pages whose word at `_mapcount` is each of `values`, all else being 0 but a reference. */
+/** Kinds of pages whose `_mapcount` is each of `values`; all other words are 0, except one reference. */
 function kindsOf(
   members: MadeMembers,
   values: readonly number[],
@@ -41,13 +41,13 @@ function kindsOf(
 const NONE = 0xffff_ffff;
 const type = (bit: number) => (NONE & ~bit) >>> 0;
 
-test('before 4.18 _mapcount has values of its own, and page tables have none', () => {
+test('reads the _mapcount values before 4.18, which do not mark page tables', () => {
   const values = [-128, -256, -512, -1024, -1, 0, 3];
   const kinds = ['free', 'offline', 'held', 'held', 'held', 'held', 'held'];
   expect(kindsOf(COMMON, values)).toEqual(kinds);
 });
 
-test('a number that is no type of 4.14 is none of 4.18', () => {
+test('distinguishes the page type values of 4.14 and 4.18', () => {
   // -129 is 0xffffff7f: in 4.18 PG_buddy.
   expect(kindsOf(COMMON, [-129])).toEqual(['held']);
   expect(kindsOf(TYPED, [-129])).toEqual(['free']);
@@ -68,11 +68,11 @@ test.each([
   ['since 5.11', { memcg_data: 56 }, { page_memcg_data_flags: ['MEMCG_DATA_KMEM'] }, WITHOUT],
   ['before 5.11, without memory cgroups', {}, { zone_stat_item: ['NR_PAGETABLE'] }, WITH_KMEMCG],
   ['since 5.11, without memory cgroups', {}, { node_stat_item: ['NR_PAGETABLE'] }, WITHOUT],
-] as const)('page types as inverted bits: %s', (_, members, enums, kinds) => {
+] as const)('reads page types as inverted bits: %s', (_, members, enums, kinds) => {
   expect(kindsOf({ ...TYPED, ...members }, [...BITS, NONE], enums)).toEqual([...kinds, 'held']);
 });
 
-test('a page that is mapped has no type', () => {
+test('returns no type for a mapped page', () => {
   expect(kindsOf({ ...TYPED, mem_cgroup: 56 }, [0, 5, 0x7fff_ff7f])).toEqual(
     Array.from({ length: 3 }, () => 'held'),
   );

@@ -15,7 +15,7 @@ const RAM = [
   { start: 1000, end: 1100 },
 ];
 
-/** What is left of RAM where these sections are online; asking of some others fails. */
+/** The rest of RAM if these sections are online; queries of some others fail. */
 function online(sections: readonly number[], unread: readonly number[] = []) {
   const isOnline = (frame: number) => {
     const section = Math.floor(frame / FRAMES);
@@ -27,7 +27,7 @@ function online(sections: readonly number[], unread: readonly number[] = []) {
   return { ranges: onlineRanges(kernel, RAM, (message) => notes.push(message)), notes };
 }
 
-test('sections that are offline are left out, at the ends and in the middle', () => {
+test('omits offline sections, at the ends and in the middle', () => {
   expect(online([0, 1, 3])).toEqual({
     ranges: [
       { start: 1, end: 90 },
@@ -38,19 +38,19 @@ test('sections that are offline are left out, at the ends and in the middle', ()
   });
 });
 
-test('sections that are online stay one range', () => {
+test('keeps online sections as one range', () => {
   expect(online([0, 1, 2, 3, 4, 10])).toEqual({ ranges: RAM, notes: [] });
 });
 
-test('a kernel that does not note it has all of its memory', () => {
+test('keeps all RAM if the kernel does not record online sections', () => {
   expect(online([])).toEqual({ ranges: RAM, notes: [] });
 });
 
-test('where an engine knows no sections, all is taken', () => {
+test('keeps all RAM if the engine does not know sections', () => {
   expect(onlineRanges({} as Kernel, RAM, () => {})).toEqual(RAM);
 });
 
-test('a section that cannot be read is kept, and that is said once', () => {
+test('keeps an unreadable section, and reports it once', () => {
   const { ranges, notes } = online([0], [2, 3]);
   expect(ranges).toEqual([
     { start: 1, end: 90 },
@@ -69,7 +69,7 @@ describe('image', () => {
 
   const STRUCT = 64;
 
-  /** A kernel whose array of struct pages lies at physical 0, as one piece. */
+  /** A kernel whose array of struct pages is contiguous from physical address 0. */
   const machine = {
     facts: { pageSize: PAGE },
     pages: { pageOfFrame: (frame: number) => MEMMAP + BigInt(frame * STRUCT) },
@@ -86,7 +86,7 @@ describe('image', () => {
     return { count, last };
   }
 
-  test('the struct pages of 600 GiB are as many as they are, in one range of RAM', () => {
+  test('counts all struct pages of 600 GiB in one range of RAM', () => {
     const ram = [{ start: 1, end: 600 * PER_GIB }];
     const expected = (600 * PER_GIB * STRUCT) / PAGE;
     let count = 0;
@@ -97,7 +97,7 @@ describe('image', () => {
     expect(count).toBe(expected);
   });
 
-  test('a section that two ranges share is told once', () => {
+  test('counts a section that two ranges share once', () => {
     const perSection = 2 ** 27 / PAGE;
     const ram = [
       { start: 1, end: 10 },
@@ -107,7 +107,7 @@ describe('image', () => {
     expect(counted(memmapFrames(machine, ram))).toEqual({ count: 1024, last: 1023 });
   });
 
-  /** A machine with a crash kernel from and to some addresses, the last included. */
+  /** A machine whose crash kernel is between these addresses, inclusive. */
   function crashing(start: number, end: number): Kernel {
     const members = { start: { offset: 0, size: 8 }, end: { offset: 8, size: 8 } };
     const view = new DataView(new ArrayBuffer(16));
@@ -131,7 +131,7 @@ describe('image', () => {
     { start: 2 ** 20, end: 2 ** 30 },
   ];
 
-  test('a crash kernel is as large as it is, also beyond a TiB', () => {
+  test('counts all frames of a crash kernel, also beyond 1 TiB', () => {
     expect(counted(crashKernelFrames(crashing(8 * PAGE, 12 * PAGE - 1), RAM)).count).toBe(4);
     const huge = crashKernelFrames(crashing(2 ** 32, 2 ** 41 - 1), RAM);
     expect(huge.next().value).toBe(2 ** 20);
@@ -141,7 +141,7 @@ describe('image', () => {
     ['leaves RAM', 90 * PAGE, 101 * PAGE - 1],
     ['ends before it starts', 50 * PAGE, 40 * PAGE],
     ['is all of physical memory', PAGE, 2 ** 52],
-  ])('a crash kernel that %s is damaged, before any frame', (_, start, end) => {
+  ])('reports a crash kernel that %s as damaged, before the first frame', (_, start, end) => {
     expect(() => crashKernelFrames(crashing(start, end), RAM).next()).toThrow(
       /^crashk_res reaches from 0x[\da-f]+ to 0x[\da-f]+, which is not RAM$/,
     );

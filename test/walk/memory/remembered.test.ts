@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { cachedWalk } from '../../../src/walk/memory/vm-areas.js';
 
-/** What comes before the failure, and that. */
-function told(walk: () => Iterable<number>): (number | string)[] {
+/** The values before the failure, and the failure. */
+function valuesOf(walk: () => Iterable<number>): (number | string)[] {
   const found: (number | string)[] = [];
   try {
     for (const one of walk()) found.push(one);
@@ -12,7 +12,7 @@ function told(walk: () => Iterable<number>): (number | string)[] {
   return found;
 }
 
-test('a walk is gone once, and told as often as is asked, with its failure', () => {
+test('walks once, and repeats the values and the failure for each caller', () => {
   let steps = 0;
   const walk = cachedWalk(function* () {
     for (const one of [1, 2, 3]) {
@@ -21,12 +21,12 @@ test('a walk is gone once, and told as often as is asked, with its failure', () 
     }
     throw new Error('torn');
   });
-  expect(told(walk)).toEqual([1, 2, 3, 'torn']);
-  expect(told(walk)).toEqual([1, 2, 3, 'torn']);
+  expect(valuesOf(walk)).toEqual([1, 2, 3, 'torn']);
+  expect(valuesOf(walk)).toEqual([1, 2, 3, 'torn']);
   expect(steps).toBe(3);
 });
 
-test('two who ask at a time are told the same', () => {
+test('returns the same values to two concurrent callers', () => {
   const walk = cachedWalk(() => [1, 2, 3]);
   const [one, other] = [walk(), walk()];
   expect([one.next().value, other.next().value, other.next().value, one.next().value]).toEqual([

@@ -13,7 +13,7 @@ const PERF = {
   data_pages: [48, 0, 0],
 } as const;
 
-/** A file of perf at 0x100, its event, its ring with two pages and one of the hardware. */
+/** A perf file at 0x100, its event, and its ring with two pages plus one of the hardware. */
 function perfKernel(name: string, pages = 2) {
   const [file, event, ring, auxiliary] = [0x100, 0x200, 0x300, 0x400];
   return madeKernel({
@@ -41,15 +41,18 @@ function perfKernel(name: string, pages = 2) {
   });
 }
 
-test.each(['ring_buffer', 'perf_buffer'])('perf writes to %s (before 5.6, since)', (name) => {
-  const files = function* (visit: (file: bigint) => Generator<number> | Iterable<number>) {
-    // Two descriptors of one file: its ring counts once.
-    yield* visit(made(0x100));
-    yield* visit(made(0x100));
-  };
-  const each = files as Parameters<typeof perfRingFrames>[1];
-  expect([...perfRingFrames(perfKernel(name), each)]).toEqual([5, 6, 7, 9]);
-  expect(errorOf(() => [...perfRingFrames(perfKernel(name, 3), each)])).toMatchObject({
-    code: 'damaged',
-  });
-});
+test.each(['ring_buffer', 'perf_buffer'])(
+  'finds pages that perf writes to: %s (before 5.6, since)',
+  (name) => {
+    const files = function* (visit: (file: bigint) => Generator<number> | Iterable<number>) {
+      // Two descriptors of one file: its ring is counted once.
+      yield* visit(made(0x100));
+      yield* visit(made(0x100));
+    };
+    const each = files as Parameters<typeof perfRingFrames>[1];
+    expect([...perfRingFrames(perfKernel(name), each)]).toEqual([5, 6, 7, 9]);
+    expect(errorOf(() => [...perfRingFrames(perfKernel(name, 3), each)])).toMatchObject({
+      code: 'damaged',
+    });
+  },
+);

@@ -5,7 +5,7 @@ import { errorOf } from '../../support/native-errors.js';
 
 const frame = (number: number): bigint => made(number * 4096);
 
-/** One instance of ftrace with one CPU: the reader's page and a ring of two. */
+/** One ftrace instance with one CPU: the reader page and a ring of two pages. */
 function traceKernel(old: boolean, counted = 2n, data?: bigint) {
   const [array, buffer, table, cpu] = [0x100, 0x200, 0x300, 0x400];
   const pages = [0x500, 0x540, 0x580];
@@ -52,7 +52,7 @@ function traceKernel(old: boolean, counted = 2n, data?: bigint) {
       [cpu + 8]: made(first),
       [cpu + 16]: made(reader),
       [reader + 48]: frame(3),
-      // Low bits say where the writer is.
+      // The low bits mark the position of the writer.
       [first]: made(second) | 1n,
       [first + 48]: frame(4),
       [second]: made(first) | 2n,
@@ -64,7 +64,7 @@ function traceKernel(old: boolean, counted = 2n, data?: bigint) {
 test.each([
   ['ring_buffer', true],
   ['trace_buffer', false],
-] as const)('ftrace writes to %s (before 5.6, since)', (_, old) => {
+] as const)('finds pages that ftrace writes to: %s (before 5.6, since)', (_, old) => {
   expect([...traceRingFrames(traceKernel(old))]).toEqual([3, 4, 5]);
   expect(errorOf(() => [...traceRingFrames(traceKernel(old, 3n))])).toMatchObject({
     code: 'damaged',
@@ -72,7 +72,7 @@ test.each([
   });
 });
 
-test('an instance that lost its snapshot still has the data of each CPU', () => {
+test('reads the data of each CPU from an instance whose snapshot was removed', () => {
   expect([...traceRingFrames(traceKernel(false, 2n, 0n))]).toEqual([3, 4, 5]);
   expect(errorOf(() => [...traceRingFrames(traceKernel(false, 2n, made(0x600)))])).toMatchObject({
     code: 'damaged',

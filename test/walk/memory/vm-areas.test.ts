@@ -5,7 +5,7 @@ import { type MadeMembers, made, madeKernel } from '../../support/made-kernel.js
 const VM = { addr: 0, size: 8, flags: 16, pages: 24, nr_pages: [32, 4], caller: 40 } as const;
 const START = 0xffff_c900_0000_0000n;
 
-/** Two areas: one of vmalloc, and one of vm_map_ram whose `vm` is what kmalloc left there. */
+/** Two areas: one of vmalloc, and one of vm_map_ram whose `vm` has stale data of kmalloc. */
 function areas(members: MadeMembers, words: Readonly<Record<number, bigint>>): bigint[] {
   const kernel = madeKernel({
     structs: { vmap_area: { size: 96, members }, vm_struct: { size: 48, members: VM } },
@@ -34,12 +34,12 @@ function areas(members: MadeMembers, words: Readonly<Record<number, bigint>>): b
 
 const OLD = { va_start: 0, va_end: 8, flags: 16, list: 32, purge_list: 48, vm: 56 } as const;
 
-test('before 5.4 a flag says whether an area has a vm_struct', () => {
+test('reads the flag of areas with a vm_struct before 5.4', () => {
   const words = { [0x238]: made(0x400), [0x210]: 4n, [0x338]: made(0x400) };
   expect(areas(OLD, words)).toEqual([made(0x400)]);
 });
 
-test('an area that waits to be unmapped is none of them (VM_LAZY_FREE)', () => {
+test('omits an area that waits to be unmapped (VM_LAZY_FREE)', () => {
   expect(areas(OLD, { [0x238]: made(0x400), [0x210]: 2n })).toEqual([]);
 });
 
@@ -47,9 +47,9 @@ test.each([
   ['5.4', { va_start: 0, va_end: 8, list: 32, purge_list: 48, vm: 48 }],
   ['since 5.10', { va_start: 0, va_end: 8, list: 32, vm: 48 }],
   [
-    'since 6.4, with flags of another meaning',
+    'since 6.4, where the flag has another meaning',
     { va_start: 0, va_end: 8, list: 32, vm: 48, flags: 56 },
   ],
-])('without the flag `vm` is NULL: %s', (_, members) => {
+])('treats `vm` as NULL without the flag: %s', (_, members) => {
   expect(areas(members, { [0x230]: made(0x400) })).toEqual([made(0x400)]);
 });

@@ -5,10 +5,10 @@ import { made, madeKernel, madePage } from '../../support/made-kernel.js';
 import { errorOf } from '../../support/native-errors.js';
 
 const [ZONE, PAGESET] = [0x100, 0x800];
-/** The `struct page` of a frame lies outside of the first 64 KiB: its list node is read where the array is. */
+/** The `struct page` of a frame is outside the first 64 KiB, so that its list node is read where the array is. */
 const FRAME = 7;
 
-/** A node with one zone, whose marks and lists of CPUs have the names of an older kernel. */
+/** A node with one zone, whose watermarks and per-CPU free lists have the names of an older kernel. */
 function kernelWith({
   marks = 'watermark',
   high = 30n,
@@ -65,7 +65,7 @@ function kernelWith({
       [PAGESET]: [counted, 4],
       ...list(PAGESET + 16),
       ...list(PAGESET + 48),
-      // The list of the second migrate type has one page.
+      // The list of the second migrate type contains one page.
       [PAGESET + 32]: madePage(FRAME) + 8n,
       [PAGESET + 40]: madePage(FRAME) + 8n,
     },
@@ -80,7 +80,7 @@ function kernelWith({
 }
 
 test.each(['watermark', '_watermark'] as const)(
-  '%s: marks of a zone (before 5.0, since)',
+  'reads the watermarks of a zone from %s (before 5.0, since)',
   (marks) => {
     expect(zones(kernelWith({ marks }))).toEqual([
       {
@@ -99,14 +99,14 @@ test.each(['watermark', '_watermark'] as const)(
   },
 );
 
-test('marks by neither name are unknown, and marks that are not in order are damage', () => {
+test('reports watermarks under neither name as unknown, and unordered ones as damage', () => {
   expect(zones(kernelWith({ marks: 'none' }))[0]?.watermarks).toBeNull();
   const error = errorOf(() => zones(kernelWith({ high: 15n })));
   expect(error).toBeInstanceOf(KernelError);
   expect(String(error)).toContain('watermarks of 10, 20 and 15 pages');
 });
 
-test('before 5.14 the lists of CPUs lie in zone.pageset', () => {
+test('finds per-CPU free lists in zone.pageset before 5.14', () => {
   expect([...cpuLists(kernelWith({ counted: 1 }))]).toEqual([{ frame: FRAME, order: 0 }]);
   for (const counted of [0, 2])
     expect(errorOf(() => [...cpuLists(kernelWith({ counted }))])).toMatchObject({
@@ -115,7 +115,7 @@ test('before 5.14 the lists of CPUs lie in zone.pageset', () => {
     });
 });
 
-/** Two CPUs, whose areas are 0x1000 apart, with batches at 0x800 and 0x900 in each. */
+/** Two CPUs, whose per-CPU areas are 0x1000 apart, each with batches at 0x800 and 0x900. */
 function batched(symbols: Readonly<Record<string, number>>): readonly bigint[] | undefined {
   const pages = batchedPages(
     madeKernel({
@@ -143,7 +143,7 @@ function batched(symbols: Readonly<Record<string, number>>): readonly bigint[] |
   return pages && [...pages];
 }
 
-test('before 5.8 each batch is a variable of its own', () => {
+test('reads each batch from its own variable before 5.8', () => {
   expect(batched({ lru_add_pvec: 0x800, activate_page_pvecs: 0x900 })).toEqual([
     11n,
     21n,
@@ -152,6 +152,6 @@ test('before 5.8 each batch is a variable of its own', () => {
   ]);
 });
 
-test('a kernel that names none', () => {
+test('returns undefined for a kernel that names no batches', () => {
   expect(batched({})).toBeUndefined();
 });

@@ -12,10 +12,10 @@ afterAll(() => kernel.close());
 
 const devices = [...netDevices(kernel)];
 const named = (name: string): NetDevice => devices.find((device) => device.name === name)!;
-// As the guest was booted: one card, and the loopback device that every namespace has.
+// The guest was booted with one card; every network namespace has a loopback device.
 const card = devices.find(({ driver }) => driver === 'virtio_net')!;
 
-test('the guest’s card has a driver and rings, loopback has neither', () => {
+test('finds driver and rings of the guest’s card, and none of loopback', () => {
   expect(card.name).toBe('eth0');
   expect(named('lo')).toMatchObject({ driver: undefined, parent: 0n });
   expect(hasNapi(kernel, card)).toBe(true);
@@ -26,7 +26,7 @@ test('the guest’s card has a driver and rings, loopback has neither', () => {
   expect(buffers.length).toBeLessThanOrEqual(256);
 });
 
-test('every qdisc is told once, however many queues share it', () => {
+test('returns every qdisc once, however many queues share it', () => {
   const reader = new QdiscReader(kernel, new SkbLists(kernel));
   const qdiscs = devices.flatMap((device) => [...reader.ofDevice(device)]);
   expect(qdiscs.length).toBeGreaterThan(0);
@@ -34,13 +34,13 @@ test('every qdisc is told once, however many queues share it', () => {
   expect(devices.flatMap((device) => [...reader.ofDevice(device)])).toEqual([]);
 });
 
-test('a list of devices that is torn says so', () => {
+test('reports a torn list of devices', () => {
   const at = card.address + offset('net_device', 'dev_list');
   const damaged = damagedKernel(kernel, change(card.address, 'net_device', 'dev_list.next', at, 8));
   expect(() => [...netDevices(damaged)]).toThrow(/is inconsistent/);
 });
 
-test('more transmit queues than there can be are damage', () => {
+test('reports an impossible number of transmit queues as damage', () => {
   const damaged = damagedKernel(
     kernel,
     change(card.address, 'net_device', 'num_tx_queues', 70_000n, 4),
@@ -48,7 +48,7 @@ test('more transmit queues than there can be are damage', () => {
   expect(() => [...netDevices(damaged)]).toThrow('70000 transmit queues');
 });
 
-test('the memory of a card whose rings are of another device is not told', () => {
+test('refuses the memory of a card whose rings belong to another device', () => {
   const damaged = damagedKernel(
     kernel,
     change(card.privateData, 'virtnet_info', 'dev', named('lo').address, 8),

@@ -14,7 +14,7 @@ const DEVICE = {
   driver: undefined,
 };
 
-/** What one qdisc, which counts four packets, has put back. */
+/** The skbs that one qdisc, which counts four packets, has requeued. */
 function putBack(members: MadeMembers, words: Readonly<Record<number, bigint>>) {
   const kernel = madeKernel({
     structs: {
@@ -44,7 +44,7 @@ function putBack(members: MadeMembers, words: Readonly<Record<number, bigint>>) 
 
 const OLD = { gso_skb: 64, skb_bad_txq: 72 };
 
-test('before 4.16 a qdisc has put back one chain of skbs', () => {
+test('reads requeued skbs as one chain before 4.16', () => {
   expect(putBack(OLD, {})).toEqual([{ qdisc: made(0x3000), queued: 4, requeued: [] }]);
   const words = { [0x3040]: made(0x4000), [0x4000]: made(0x4100), [0x3048]: made(0x4200) };
   expect(putBack(OLD, words)).toEqual([
@@ -52,7 +52,7 @@ test('before 4.16 a qdisc has put back one chain of skbs', () => {
   ]);
 });
 
-test('since 4.16 these are lists with heads', () => {
+test('reads requeued skbs as lists with heads since 4.16', () => {
   const words = {
     [0x3040]: made(0x4000),
     [0x3048]: made(0x4000),

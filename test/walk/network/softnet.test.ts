@@ -16,7 +16,7 @@ const DEVICE = {
 const [NAPI, ONE, TWO, THREE] = [0x2000, 0x3000, 0x3100, 0x3200] as const;
 const NAPI_MEMBERS: MadeMembers = { dev: 0, dev_list: 8, poll: 24, skb: 32 };
 
-/** One NAPI instance of one device, with these members more. */
+/** One NAPI instance of one device, with these additional members. */
 function skbsOf(
   members: MadeMembers,
   words: Readonly<Record<number, bigint | readonly [value: number, size: 4]>>,
@@ -44,25 +44,25 @@ function skbsOf(
 const OLD = { gro_count: [40, 4], gro_list: 48 } as const;
 const CHAIN = { [NAPI + 48]: made(ONE), [ONE]: made(TWO), [TWO]: made(THREE) };
 
-test('up to 4.18 GRO has one list without a head', () => {
+test('reads one GRO list without a head up to 4.18', () => {
   expect(skbsOf(OLD, {})).toEqual([]);
   expect(skbsOf(OLD, { ...CHAIN, [NAPI + 40]: [3, 4], [NAPI + 32]: made(0x4000) })).toEqual(
     [0x4000, ONE, TWO, THREE].map(made),
   );
 });
 
-test.each([2, 4])('such a list of three that counts %i is torn', (count) => {
+test.each([2, 4])('reports such a list of three skbs as torn if it counts %i', (count) => {
   expect(() => skbsOf(OLD, { ...CHAIN, [NAPI + 40]: [count, 4] })).toThrow(
     `counts ${count} GRO skbs, but ${count < 3 ? 'more' : 3} were found`,
   );
 });
 
-test('a list that comes back to itself is torn', () => {
+test('reports a list that loops as torn', () => {
   const words = { ...CHAIN, [THREE]: made(ONE), [NAPI + 40]: [9, 4] as const };
   expect(() => skbsOf(OLD, words)).toThrow('loops back');
 });
 
-/** Two lists of packets that may be merged, of which the second has one. */
+/** Two lists of packets that may be merged; the second contains one. */
 const HASH = { gro_hash: [64, 48, 2] } as const;
 const EMPTY = (at: number) => ({ [at]: made(at), [at + 8]: made(at) });
 const LISTED = (at: number, skb: number) => ({
@@ -72,12 +72,12 @@ const LISTED = (at: number, skb: number) => ({
   [skb + 8]: made(at),
 });
 
-test('from 4.19 to 5.3 packets lie in lists by their hash, and none wait together', () => {
+test('reads GRO lists by hash from 4.19 to 5.3, which have no rx_list', () => {
   const words = { ...EMPTY(NAPI + 64), ...LISTED(NAPI + 88, ONE) };
   expect(skbsOf(HASH, words)).toEqual([made(ONE)]);
 });
 
-test('since 5.4 there are packets that wait together too', () => {
+test('also reads packets in rx_list since 5.4', () => {
   const words = { ...EMPTY(NAPI + 64), ...LISTED(NAPI + 88, ONE), ...LISTED(NAPI + 120, TWO) };
   expect(skbsOf({ ...HASH, rx_list: 120 }, words)).toEqual([made(ONE), made(TWO)]);
 });

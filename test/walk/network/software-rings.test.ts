@@ -45,7 +45,7 @@ function kernelWith(ring: 'tx_array.ring' | 'tx_ring') {
       [FILE + at + 12]: [4, 4],
       [FILE + at + 16]: made(QUEUE),
       [QUEUE]: made(0xc00),
-      // An XDP frame is no skb.
+      // An XDP frame, which is not an skb.
       [QUEUE + 8]: made(0xd00) | 1n,
       [0xb00]: made(FILE),
       [0xb08]: made(FILE),
@@ -54,7 +54,7 @@ function kernelWith(ring: 'tx_array.ring' | 'tx_ring') {
 }
 
 test.each(['tx_array.ring', 'tx_ring'] as const)(
-  'packets that wait in %s (before 4.18, since), and those that were written',
+  'finds queued packets in %s (before 4.18, since), and packets that a process wrote',
   (ring) => {
     const kernel = kernelWith(ring);
     const reader = new TunReader(kernel, new SkbLists(kernel));

@@ -8,7 +8,7 @@ const [DEVICE, OWN, RQ, QUEUE, DESC, STATES] = [
 const [ENTRIES, BUFFERS] = [4, [0x8000, 0x9000, 0xa000]] as const;
 const RING = 64;
 
-/** A device with one ring of four entries, three of which have a buffer. */
+/** A device with one ring of four entries, three of which contain a buffer. */
 function buffers(
   members: MadeMembers,
   {
@@ -74,11 +74,11 @@ const OLD: MadeMembers = { ...vring(''), desc_state: [144, 0] };
 test.each([
   ['since 5.0', SPLIT, { state: 'vring_desc_state_split', states: STATES }],
   [
-    'before, with what was given behind the struct',
+    "before 5.0, with the caller's data after the struct",
     OLD,
     { state: 'vring_desc_state', states: QUEUE + 144 },
   ],
-])('buffers of a ring %s', (_, members, places) => {
+])('finds the buffers of a ring %s', (_, members, places) => {
   expect(buffers(members, places)).toEqual(BUFFERS.map(made));
   expect(() => buffers(members, { ...places, free: 2 })).toThrow(
     'its ring holds 3 buffers in 2 descriptors',

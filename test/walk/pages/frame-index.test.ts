@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest';
 import { AddressIndex, FrameIndex } from '../../../src/walk/pages/frame-index.js';
 
-/** Neighbours, a stride apart, and beyond 2^32: what a multiplicative hash must spread. */
+/** Adjacent frames, frames a stride apart, and beyond 2^32, which a multiplicative hash must spread. */
 const FRAMES = [
   ...Array.from({ length: 3000 }, (_, index) => index),
   ...Array.from({ length: 3000 }, (_, index) => 2 ** 33 + index * 512),
 ];
 
-test('every frame has one row, in the order in which they came', () => {
+test('returns one row per frame, in the order of insertion', () => {
   const index = new FrameIndex();
   expect(index.find(0)).toBe(-1);
   FRAMES.forEach((frame, row) => {
@@ -20,7 +20,7 @@ test('every frame has one row, in the order in which they came', () => {
   expect(index.find(2 ** 33 + 1)).toBe(-1);
 });
 
-test('a copy goes its own way', () => {
+test('leaves the original unchanged if a copy is changed', () => {
   const index = new FrameIndex();
   index.add(7);
   const copy = index.copy();
@@ -29,7 +29,7 @@ test('a copy goes its own way', () => {
   expect([copy.find(8), copy.find(9), index.find(8), index.find(9)]).toEqual([1, -1, -1, 1]);
 });
 
-/** Neighbours, a stride apart, with the same lower half, and at both ends of what there is. */
+/** Adjacent addresses, a stride apart, with equal lower halves, and at both ends of the range. */
 const ADDRESSES = [
   ...Array.from({ length: 3000 }, (_, index) => 0xffff_8881_0000_0000n + BigInt(index) * 8n),
   ...Array.from({ length: 3000 }, (_, index) => 0xffff_8882_0000_0000n + BigInt(index) * 512n),
@@ -37,7 +37,7 @@ const ADDRESSES = [
   ...[0n, 1n, 2n ** 64n - 1n, 2n ** 64n - 2n],
 ];
 
-test('every address has one row, in the order in which they came', () => {
+test('returns one row per address, in the order of insertion', () => {
   const index = new AddressIndex();
   expect(index.find(0n)).toBe(-1);
   ADDRESSES.forEach((address, row) => {
@@ -50,7 +50,7 @@ test('every address has one row, in the order in which they came', () => {
   expect(index.find(0xffff_8881_0000_0001n)).toBe(-1);
 });
 
-test('addresses of another index are the same addresses, whatever came before them', () => {
+test('adds the addresses of another index, whatever was inserted before', () => {
   const [one, other] = [new AddressIndex(), new AddressIndex()];
   for (const address of ADDRESSES) one.add(address);
   for (const address of ADDRESSES.toReversed()) other.add(address);

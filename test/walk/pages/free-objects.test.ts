@@ -9,7 +9,7 @@ const OBJECTS = [0x1000, 0x1040, 0x1080] as const;
 const swapped = (value: bigint) =>
   Buffer.from(value.toString(16).padStart(16, '0'), 'hex').readBigUInt64LE();
 
-/** Three free objects, each with the scrambled address of the next. */
+/** Three free objects, each with the obfuscated address of the next. */
 function freeObjects(
   scramble: (next: bigint, at: bigint) => bigint,
   members: Readonly<Record<string, number>> = { offset: 0, random: 8 },
@@ -24,17 +24,17 @@ function freeObjects(
 }
 
 test.each<[string, (next: bigint, at: bigint) => bigint]>([
-  ['since 5.7, with the bytes of the place swapped', (next, at) => next ^ RANDOM ^ swapped(at)],
-  ['before, with the place as it is', (next, at) => next ^ RANDOM ^ at],
-])('a hardened list %s', (_, scramble) => {
+  ['since 5.7, XORed with the byte-swapped address', (next, at) => next ^ RANDOM ^ swapped(at)],
+  ['before 5.7, XORed with the address as it is', (next, at) => next ^ RANDOM ^ at],
+])('follows a hardened freelist %s', (_, scramble) => {
   expect(freeObjects(scramble)).toEqual(OBJECTS.map(made));
 });
 
-test('a list of plain addresses', () => {
+test('follows a freelist of plain addresses', () => {
   expect(freeObjects((next) => next, { offset: 0 })).toEqual(OBJECTS.map(made));
 });
 
-test('a next one that is an address by neither form is damage', () => {
+test('reports a next pointer that is valid in neither form as damage', () => {
   expect(() => freeObjects((next) => next ^ 0x4000_0000_0000_0000n)).toThrow(
     /the free list of CPU 0 leads to 0x/,
   );

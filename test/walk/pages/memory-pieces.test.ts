@@ -5,18 +5,18 @@ import { memoryPieces } from '../../../src/walk/pages/memory-pieces.js';
 
 const PAGE = 64;
 
-/** Memory of which some stretches are there; a byte is its address modulo 251. */
-function memory(there: readonly (readonly [start: number, end: number])[]) {
+/** Memory with gaps; each byte is its address modulo 251. */
+function memory(ranges: readonly (readonly [start: number, end: number])[]) {
   return (address: bigint, length: number): DataView => {
     const start = Number(address);
-    const whole = there.some(([from, to]) => start >= from && start + length <= to);
+    const whole = ranges.some(([from, to]) => start >= from && start + length <= to);
     if (!whole) throw new ReadError('absent', address);
     return new DataView(Uint8Array.from({ length }, (_, i) => (start + i) % 251).buffer);
   };
 }
 
 describe('memoryPieces', () => {
-  test('a segment that begins and ends within a page is read to the byte', () => {
+  test('reads a segment that begins and ends within a page to the byte', () => {
     const pieces = [...memoryPieces(memory([[100, 300]]), 0n, 512, PAGE)];
     expect(pieces[0]).toEqual({ kind: 'hole', address: 0n, length: 100, code: 'absent' });
     expect(pieces.at(-1)).toEqual({ kind: 'hole', address: 300n, length: 212, code: 'absent' });
@@ -24,7 +24,7 @@ describe('memoryPieces', () => {
     expect(bytes).toEqual(Array.from({ length: 200 }, (_, i) => (100 + i) % 251));
   });
 
-  test('bytes within a page, between bytes that are missing, are found where a page may be partial', () => {
+  test('finds single bytes between missing ones if a page may be partial', () => {
     const read = memory([
       [70, 80],
       [90, 91],
@@ -39,7 +39,7 @@ describe('memoryPieces', () => {
     ]);
   });
 
-  test('what lies behind a missing page table is told apart, and not joined with what is missing', () => {
+  test('does not merge memory behind a missing page table with other missing memory', () => {
     const read = (address: bigint): DataView => {
       if (address < 64n) throw new ReadError('filtered', address);
       throw new PageTableError('filtered', address);
@@ -50,7 +50,7 @@ describe('memoryPieces', () => {
     ]);
   });
 
-  test('pieces cover any range without gaps, and holes that touch are one', () => {
+  test('covers any range without gaps, and merges adjacent holes', () => {
     const stretches = fc.array(fc.tuple(fc.nat(1000), fc.nat(300)), { maxLength: 4 });
     fc.assert(
       fc.property(
@@ -58,10 +58,10 @@ describe('memoryPieces', () => {
         fc.nat(900),
         fc.integer({ min: 1, max: 900 }),
         (made, start, length) => {
-          const there = made.map(([from, size]) => [from, from + size] as const);
+          const ranges = made.map(([from, size]) => [from, from + size] as const);
           let at = BigInt(start);
           let last = '';
-          for (const piece of memoryPieces(memory(there), at, length, PAGE)) {
+          for (const piece of memoryPieces(memory(ranges), at, length, PAGE)) {
             expect(piece.address).toBe(at);
             expect(piece.kind === 'hole' && last === 'hole').toBe(false);
             last = piece.kind;

@@ -12,7 +12,7 @@ afterAll(() => kernel.close());
 
 const starving = truth.sockets.find(({ queues }) => (queues.receive?.orders[3] ?? 0) > 0)!;
 
-/** First frames of allocations of eight pages that the socket's skbs hold. */
+/** First frames of the eight-page allocations that the skbs of the socket pin. */
 const heads = (() => {
   const tally = new Tally(kernel.facts.pageSize, new Warnings());
   const reader = new SkbReader(kernel, new PageReader(kernel));
@@ -23,17 +23,17 @@ const heads = (() => {
 const [head = 0] = heads;
 const page = (frame: number) => kernel.pages.pageOfFrame(frame);
 
-test('as many allocations of order 3 as drgn finds are of eight pages each', () => {
+test('finds as many order-3 allocations of eight pages as drgn', () => {
   expect(heads).toHaveLength(starving.queues.receive?.orders[3] ?? 0);
   const reader = new PageReader(kernel);
-  // A fixture keeps of tails what was read of them once: of the first head the one behind it.
+  // A fixture contains only those tail pages that were read when it was made: for the first head, the next page.
   for (const [frame, at] of [...heads.map((frame) => [frame, frame] as const), [head, head + 1]]) {
     const block = reader.block(page(at));
     expect(block).toMatchObject({ kind: 'page', frame, order: 3, free: false });
   }
 });
 
-test('an skb lies in a slab, whose first page and slots are told', () => {
+test('reports the slab of an skb with its first page and slot size', () => {
   const skb = kernel
     .read(BigInt(starving.sock) + offset('sock', 'sk_receive_queue.next'), 8)
     .getBigUint64(0, true);
@@ -47,22 +47,22 @@ test('an skb lies in a slab, whose first page and slots are told', () => {
   expect(reader.inOneSlot(row, skb, skb + 256n)).toBe(false);
 });
 
-describe('what no sound kernel holds is damage:', () => {
+describe('reports impossible values as damage:', () => {
   test.each<[string, () => Damage, number, RegExp]>([
     [
-      'a tail that leads to no head',
+      'a tail page whose head is not a head',
       () => change(page(head + 1), 'page', 'compound_head', page(head + 2) + 1n, 8),
       1,
       /the tail page 0x[0-9a-f]+ leads to 0x[0-9a-f]+, which is not a compound head/,
     ],
     [
-      'an order larger than any',
+      'an order above the maximum',
       () => change(page(head + 1), 'page', 'compound_order', 77n, 1),
       0,
       /claims order 77/,
     ],
     [
-      'references below 0',
+      'a negative reference count',
       () => change(page(head), 'page', '_refcount.counter', 0xffff_fff0n, 4),
       0,
       /counts -16 references/,
@@ -74,19 +74,19 @@ describe('what no sound kernel holds is damage:', () => {
     );
   });
 
-  test('an address between two struct pages', () => {
+  test('refuses an address between two struct pages', () => {
     const reader = new PageReader(kernel);
     expect(() => reader.block(page(head) + 8n)).toThrow(/is not the address of a struct page/);
   });
 });
 
-test('a page without references is free', () => {
+test('reports a page without references as free', () => {
   const damage = change(page(head), 'page', '_refcount.counter', 0n, 4);
   const reader = new PageReader(damagedKernel(kernel, damage));
   expect(reader.block(page(head))).toMatchObject({ kind: 'page', free: true });
 });
 
-test('what a page was is remembered until it is to be forgotten', () => {
+test('caches page data until it is cleared', () => {
   let reads = 0;
   const noting = damagedKernel(kernel, { patches: [], denials: [] }, () => reads++);
   const reader = new PageReader(noting);

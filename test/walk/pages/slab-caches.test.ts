@@ -9,7 +9,7 @@ const MEMBERS = {
   'memcg_params.memcg': 48,
 };
 
-/** A root cache at 0, its copies for two cgroups at 0x100 and 0x200. */
+/** A root cache at 0, with its copies for two cgroups at 0x100 and 0x200. */
 function caches(members: Readonly<Record<string, number>> = MEMBERS): ChildCaches {
   const node = (cache: number) => made(cache + 32);
   return new ChildCaches(
@@ -31,7 +31,7 @@ function caches(members: Readonly<Record<string, number>> = MEMBERS): ChildCache
   );
 }
 
-test('a cache of a kernel before 5.9, and its copies for memory cgroups', () => {
+test('finds the copies of a cache for memory cgroups before 5.9', () => {
   const found = caches();
   expect(found.exist).toBe(true);
   expect([...found.of(made(0))]).toEqual([made(0x100), made(0x200)]);
@@ -45,7 +45,7 @@ test('a cache of a kernel before 5.9, and its copies for memory cgroups', () => 
   ]);
 });
 
-test('since 5.9 there are none', () => {
+test('finds no copies since 5.9', () => {
   const found = caches({});
   expect(found.exist).toBe(false);
   expect([...found.of(made(0))]).toEqual([]);

@@ -68,30 +68,33 @@ function struct(name: string, size: number, offsets: Readonly<Record<string, num
   return { name, size, members, member };
 }
 
-// With pages of 16 KiB a section's struct pages take 512 KiB: less than the 2 MiB of 4 KiB ones.
+// With 16 KiB pages, the struct pages of a section take 512 KiB, less than the 2 MiB with 4 KiB pages.
 test.each([
   [4096, 64],
   [16_384, 64],
   [65_536, 64],
-  // As without memory cgroups: a chunk holds no whole number of them, a section no whole chunks.
+  // The struct size without memory cgroups: no whole number of them fits into a chunk.
   [4096, 56],
-])('nothing beside a hole is left out, pages of %i, struct pages of %i', (pageSize, stride) => {
-  const perSection = SECTION / pageSize;
-  const last = 9 * perSection - 100;
-  for (const sections of [[0, 1, 2, 3, 4, 5, 6, 7, 8], [1, 3, 4, 8], [2], [8]]) {
-    const seen: number[] = [];
-    const look = {
-      slab() {},
-      page: (frame: number) => seen.push(frame),
-      fetch() {},
-      missed() {},
-      ended() {},
-    };
-    const scan = new SlabScan(kernelWith(pageSize, stride, sections, last), new Warnings());
-    for (const _ of scan.slots(new Set(), undefined, look));
-    const expected = sections.flatMap((section) =>
-      Array.from({ length: perSection }, (_, index) => section * perSection + index),
-    );
-    expect(seen).toEqual(expected.filter((frame) => frame < last));
-  }
-});
+])(
+  'scans every frame next to a hole, with pages of %i and struct pages of %i bytes',
+  (pageSize, stride) => {
+    const perSection = SECTION / pageSize;
+    const last = 9 * perSection - 100;
+    for (const sections of [[0, 1, 2, 3, 4, 5, 6, 7, 8], [1, 3, 4, 8], [2], [8]]) {
+      const seen: number[] = [];
+      const look = {
+        slab() {},
+        page: (frame: number) => seen.push(frame),
+        fetch() {},
+        missed() {},
+        ended() {},
+      };
+      const scan = new SlabScan(kernelWith(pageSize, stride, sections, last), new Warnings());
+      for (const _ of scan.slots(new Set(), undefined, look));
+      const expected = sections.flatMap((section) =>
+        Array.from({ length: perSection }, (_, index) => section * perSection + index),
+      );
+      expect(seen).toEqual(expected.filter((frame) => frame < last));
+    }
+  },
+);

@@ -3,7 +3,7 @@ import type { Kernel } from '../../../src/kernel/kernel.js';
 import { NodeCounters } from '../../../src/walk/pages/vm-counters.js';
 import { made, madeKernel } from '../../support/made-kernel.js';
 
-/** One node whose counters of slabs have these names: 500 and 600 pages, of which two CPUs have yet to add some. */
+/** One node with slab counters of these names: 500 and 600 pages, plus the pending differences of two CPUs. */
 function countersOf(reclaimable: string, unreclaimable: string): NodeCounters {
   const kernel: Kernel = {
     ...madeKernel({
@@ -38,14 +38,14 @@ function countersOf(reclaimable: string, unreclaimable: string): NodeCounters {
 test.each([
   ['5.9', 'NR_SLAB_RECLAIMABLE_B', 'NR_SLAB_UNRECLAIMABLE_B'],
   ['4.13', 'NR_SLAB_RECLAIMABLE', 'NR_SLAB_UNRECLAIMABLE'],
-])('slabs are counted under one name, as since %s', (_, reclaimable, unreclaimable) => {
+])('reads slab counters under one name, as since %s', (_, reclaimable, unreclaimable) => {
   const counters = countersOf(reclaimable, unreclaimable);
   expect(counters.has('NR_SLAB_RECLAIMABLE_B')).toBe(true);
   expect(counters.item(made(0x1000), 'NR_SLAB_RECLAIMABLE_B')).toBe(503);
   expect(counters.item(made(0x1000), 'NR_SLAB_UNRECLAIMABLE_B')).toBe(607);
 });
 
-test('a kernel without the counter has none', () => {
+test('reports a missing counter as missing', () => {
   const counters = countersOf('NR_ONE', 'NR_TWO');
   expect(counters.has('NR_SLAB_RECLAIMABLE_B')).toBe(false);
 });

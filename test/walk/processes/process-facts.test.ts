@@ -3,7 +3,7 @@ import { PidNumberReader } from '../../../src/walk/processes/process-facts.js';
 import { made, madeKernel } from '../../support/made-kernel.js';
 
 test.each(['thread_pid', 'pids[0].pid'])(
-  'numbers of a process in its namespaces, by %s',
+  'reads the pids of a process in its namespaces by %s',
   (link) => {
     const kernel = madeKernel({
       structs: {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { HELD, REACHED, ReferenceGraph } from '../../../src/walk/references/reach.js';
 
-test('what roots lead to is reached; what only the rest leads to is held', () => {
+test('marks allocations that roots reach, and those that only unreached ones reference', () => {
   const graph = new ReferenceGraph(8);
   for (const [from, to] of [
     ...([
@@ -9,13 +9,13 @@ test('what roots lead to is reached; what only the rest leads to is held', () =>
       [1, 2],
       [2, 0],
     ] as const),
-    // A cycle that nothing reaches, and what it leads to.
+    // A cycle that no root reaches, and an allocation that it references.
     ...([
       [3, 4],
       [4, 3],
       [4, 5],
     ] as const),
-    // Not reached, and refers to memory in use, and to itself.
+    // Unreached, but it references memory in use and itself.
     ...([
       [6, 1],
       [6, 6],
@@ -30,7 +30,7 @@ test('what roots lead to is reached; what only the rest leads to is held', () =>
   expect([...graph.states]).toEqual([...Array<number>(6).fill(REACHED), 0, 0]);
 });
 
-test('a chain of a million allocations, against the order of their numbers', () => {
+test('follows a chain of a million allocations against their numeric order', () => {
   const size = 1_000_000;
   const graph = new ReferenceGraph(size);
   for (let one = size - 1; one > 0; one--) graph.add(one, one - 1);

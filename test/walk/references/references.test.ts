@@ -31,7 +31,7 @@ function randomNumbers(seed: number): (below: number) => number {
 interface Range {
   readonly address: bigint;
   readonly bytes: number;
-  /** Complete pages, from this frame on. */
+  /** Complete pages, starting at this frame. */
   readonly frame?: number;
 }
 
@@ -60,7 +60,7 @@ function someRanges(random: (below: number) => number): Range[] {
   return ranges;
 }
 
-/** What a word refers to, by the definition of each form. */
+/** The target of a word, computed from the definition of each form. */
 function expected(word: bigint, ranges: readonly Range[]): string | undefined {
   for (const { address, bytes, frame } of ranges) {
     const into = word - address;
@@ -74,7 +74,7 @@ function expected(word: bigint, ranges: readonly Range[]): string | undefined {
   return undefined;
 }
 
-test.each([1, 2, 3, 4, 5, 6])('words refer to what their definition says (seed %i)', (seed) => {
+test.each([1, 2, 3, 4, 5, 6])('resolves words as their forms are defined (seed %i)', (seed) => {
   const random = randomNumbers(seed);
   const ranges = someRanges(random);
   const targets = new Targets();
@@ -133,7 +133,7 @@ test.each([1, 2, 3, 4, 5, 6])('words refer to what their definition says (seed %
   expect([...forms].toSorted()).toEqual([...FORMS].toSorted());
 });
 
-test('the text of the scanner works alone, also minified as in the executable', async () => {
+test('runs the scanner from its source text, also minified as in the executable', async () => {
   const { outputFiles } = await build({
     entryPoints: [
       fileURLToPath(new URL('../../../src/walk/references/piece-scan.ts', import.meta.url)),
@@ -164,7 +164,7 @@ test('the text of the scanner works alone, also minified as in the executable', 
   }
 });
 
-test('equal targets are one, and overlapping ones are refused', () => {
+test('merges equal targets, and refuses overlapping ones', () => {
   const targets = new Targets();
   targets.add({ start: 64, length: 64, complete: false });
   targets.add({ start: 64, length: 64, complete: false });
@@ -176,7 +176,7 @@ test('equal targets are one, and overlapping ones are refused', () => {
   expect(new Targets().index(kernel).size).toBe(0);
 });
 
-/** One pointer to the target in each page; returns where it is found, and what is missing. */
+/** Puts one pointer to the target into each page; returns the hits and the missing ranges. */
 async function passed(memory: PhysicalMemory, ranges: { start: number; end: number }[]) {
   const targets = new Targets();
   targets.add({ start: 64, length: 64, complete: false });
@@ -197,7 +197,7 @@ function pagesOfPointers(pages: number): Buffer {
 
 const place = (page: number) => page * PAGE + 16;
 
-test('memory that is not stored, or cannot be read, is missing and never zero', async () => {
+test('reports memory that is not stored or unreadable as missing, never as zero', async () => {
   const bytes = pagesOfPointers(10);
   const memory: PhysicalMemory = {
     isExtract: false,
@@ -226,26 +226,29 @@ test('memory that is not stored, or cannot be read, is missing and never zero', 
   });
 });
 
-test.each([4, 2000])('a file of %i pages that is cut while it is read', async (pages) => {
-  const path = join(folder, `memory-${pages}`);
-  writeFileSync(path, pagesOfPointers(pages));
-  const descriptor = openSync(path, 'r');
-  const whole: PhysicalMemory = {
-    isExtract: false,
-    stored: [],
-    inFile: [{ start: PAGE, end: (pages + 2) * PAGE, descriptor, offset: 0 }],
-    read: () => new DataView(new ArrayBuffer(0)),
-  };
-  const { hits, missing } = await passed(whole, [{ start: 0, end: (pages + 2) * PAGE }]);
-  expect(hits).toEqual(Array.from({ length: pages }, (_, page) => place(page + 1)));
-  expect(missing).toEqual([
-    [0, PAGE, 'not-stored'],
-    [(pages + 1) * PAGE, (pages + 2) * PAGE, 'unreadable'],
-  ]);
-  closeSync(descriptor);
-});
+test.each([4, 2000])(
+  'reports missing pages of a file of %i pages that is truncated during the read',
+  async (pages) => {
+    const path = join(folder, `memory-${pages}`);
+    writeFileSync(path, pagesOfPointers(pages));
+    const descriptor = openSync(path, 'r');
+    const whole: PhysicalMemory = {
+      isExtract: false,
+      stored: [],
+      inFile: [{ start: PAGE, end: (pages + 2) * PAGE, descriptor, offset: 0 }],
+      read: () => new DataView(new ArrayBuffer(0)),
+    };
+    const { hits, missing } = await passed(whole, [{ start: 0, end: (pages + 2) * PAGE }]);
+    expect(hits).toEqual(Array.from({ length: pages }, (_, page) => place(page + 1)));
+    expect(missing).toEqual([
+      [0, PAGE, 'not-stored'],
+      [(pages + 1) * PAGE, (pages + 2) * PAGE, 'unreadable'],
+    ]);
+    closeSync(descriptor);
+  },
+);
 
-test('threads find what one thread finds', async () => {
+test('finds the same references with several threads as with one', async () => {
   const pages = (160 * 2 ** 20) / PAGE;
   const path = join(folder, 'large');
   writeFileSync(path, pagesOfPointers(pages));
@@ -262,13 +265,16 @@ test('threads find what one thread finds', async () => {
   closeSync(descriptor);
 });
 
-test.each([4, 40_000])('a fault of ours in %i pages is not memory that is lost', async (pages) => {
-  const end = pages * PAGE;
-  const memory: PhysicalMemory = {
-    isExtract: false,
-    stored: [],
-    inFile: [{ start: 0, end, descriptor: 2 ** 30, offset: 0 }],
-    read: () => new DataView(new ArrayBuffer(0)),
-  };
-  await expect(passed(memory, [{ start: 0, end }])).rejects.toThrow(/EBADF/);
-});
+test.each([4, 40_000])(
+  'does not report an internal error in %i pages as missing memory',
+  async (pages) => {
+    const end = pages * PAGE;
+    const memory: PhysicalMemory = {
+      isExtract: false,
+      stored: [],
+      inFile: [{ start: 0, end, descriptor: 2 ** 30, offset: 0 }],
+      read: () => new DataView(new ArrayBuffer(0)),
+    };
+    await expect(passed(memory, [{ start: 0, end }])).rejects.toThrow(/EBADF/);
+  },
+);

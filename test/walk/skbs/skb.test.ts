@@ -14,7 +14,7 @@ afterAll(() => kernel.close());
 const starving = truth.sockets.find(({ queues }) => (queues.receive?.frags ?? 0) > 100)!;
 const queue = BigInt(starving.sock) + offset('sock', 'sk_receive_queue');
 
-/** What all skbs of the queue pin, and what was said of them. */
+/** The memory that all skbs of the queue pin, and the warnings. */
 function read(from: Kernel) {
   const warnings = new Warnings();
   const tally = new Tally(from.facts.pageSize, warnings);
@@ -24,38 +24,38 @@ function read(from: Kernel) {
   return { figures: tally.figures(), messages };
 }
 
-test('skbs of a queue pin what drgn says', () => {
+test('reports the memory that drgn finds in the skbs of a queue', () => {
   const { figures, messages } = read(kernel);
   expect(messages).toEqual([]);
   expect(figures).toMatchObject({ ...starving.queues.receive, orders: expect.anything() });
 });
 
-describe('of an skb that is damaged, what can be read still counts, and it is told:', () => {
+describe('counts what is readable of a damaged skb, and reports the damage:', () => {
   const skb = pointer(queue);
   const info = pointer(skb + offset('sk_buff', 'head')) + BigInt(endOf(skb));
   test.each<[string, Damage, RegExp]>([
     [
-      'more frags than there is room for',
+      'more frags than fit',
       change(info, 'skb_shared_info', 'nr_frags', 200n, 1),
       /what it holds: nr_frags is 200, but the array has 17/,
     ],
     [
-      'a head that counts no references',
+      'a head without references',
       change(info, 'skb_shared_info', 'dataref.counter', 0n, 4),
       /its clones: its head counts 0 references/,
     ],
     [
-      'no users',
+      'a users count of zero',
       change(skb, 'sk_buff', 'users.refs.counter', 0n, 4),
       /its slab slot: it has 0 users/,
     ],
     [
-      'a head that is nowhere',
+      'a head outside of memory',
       change(skb, 'sk_buff', 'head', 0x1234_5678_9000n, 8),
       /0x[0-9a-f]+ is not mapped/,
     ],
     [
-      'more paged bytes than its frags hold',
+      'more paged bytes than its frags have',
       change(skb, 'sk_buff', 'data_len', 0x00ff_fff0n, 4),
       /its length: /,
     ],
@@ -64,24 +64,24 @@ describe('of an skb that is damaged, what can be read still counts, and it is to
     const { figures, messages } = read(damagedKernel(kernel, damage));
     expect(figures.complete).toBe(false);
     expect(messages.join('\n')).toMatch(message);
-    // All others are as they were.
+    // All others are undamaged.
     expect(figures.skbs).toBe(whole.skbs);
     expect(figures.pages).toBeGreaterThan(whole.pages / 2);
     expect(figures.pages).toBeLessThanOrEqual(whole.pages);
   });
 });
 
-test('a frag_list that comes back to itself ends, and is told', () => {
+test('ends at a frag_list that loops, and reports it', () => {
   const skb = pointer(queue);
   const info = pointer(skb + offset('sk_buff', 'head')) + BigInt(endOf(skb));
-  // The skb hangs in its own list.
+  // The skb is in its own list.
   const damage = change(info, 'skb_shared_info', 'frag_list', skb, 8);
   const { figures, messages } = read(damagedKernel(kernel, damage));
   expect(figures.complete).toBe(false);
   expect(messages.join('\n')).toMatch(/frag_lists are nested deeper than 8|does not terminate/);
 });
 
-test('a ring whose skb points back elsewhere is torn, after what was good', () => {
+test('reports an inconsistent back pointer in a ring, after the consistent skbs', () => {
   const [first, second] = [...new SkbLists(kernel).ring(queue)];
   const damaged = damagedKernel(kernel, change(second!, 'sk_buff', 'prev', second!, 8));
   const ring = new SkbLists(damaged).ring(queue);

@@ -6,10 +6,7 @@ import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
 import { fixtureKernel } from '../../support/fixture-kernel.js';
 import { kernelReading } from '../../support/kernel-reading.js';
 
-/**
- * The memory of a small dump, in which what it leaves out of some objects is made up: zeros, as no question
- * reads it otherwise.
- */
+/** The memory of a small dump. Parts of objects that the dump lacks read as zeros; no query depends on them. */
 function filled<K extends Kernel>(kernel: K, objects: readonly (readonly [bigint, number])[]): K {
   const read = (address: bigint, length: number): DataView => {
     const end = address + BigInt(length);
@@ -31,8 +28,8 @@ function filled<K extends Kernel>(kernel: K, objects: readonly (readonly [bigint
 const COOKIE = 0x1234_5678_9abcn;
 const NOBODYS: readonly SockKey[] = ['inode 999999', `cookie ${COOKIE}`, 'ends 1 2 3'];
 
-// Types of sockets' inodes changed in between.
-describe.each(['6.1', 'newest'] as const)('socks of %s that hang on no descriptor', (name) => {
+// The types of socket inodes changed between these versions.
+describe.each(['6.1', 'newest'] as const)('socks of %s that no descriptor refers to', (name) => {
   const { kernel, truth, offset, pointer, with: changed } = fixtureKernel(name);
   afterAll(() => kernel.close());
 
@@ -52,17 +49,17 @@ describe.each(['6.1', 'newest'] as const)('socks of %s that hang on no descripto
     `inode ${one?.inode ?? 0}`;
   const ends = (one: (typeof known)[number] | undefined): SockKey =>
     endsKey(one?.netns ?? null, one?.local ?? '', one?.peer ?? '');
-  /** Which socks each key finds. */
+  /** The socks that each key finds. */
   const search = (keys: readonly SockKey[], damage: Damage = { patches: [], denials: [] }) => {
     const found = searchSocks(damagedKernel(memory, damage), keys);
     return keys.map((key) => found.get(key)?.map(({ sock }) => sock));
   };
 
-  test('each is found by the number of its inode, once, and by nothing that is not its own', () => {
+  test('are each found once by their inode number, and by no other key', () => {
     const [one] = established;
-    const asked = [...known.map(inode), ends(one), ...NOBODYS];
+    const sockKeys = [...known.map(inode), ends(one), ...NOBODYS];
     expect(known.length).toBeGreaterThan(30);
-    expect(search(asked)).toEqual([
+    expect(search(sockKeys)).toEqual([
       ...known.map(({ sock }) => [sock]),
       [],
       ...NOBODYS.map(() => []),
@@ -70,8 +67,8 @@ describe.each(['6.1', 'newest'] as const)('socks of %s that hang on no descripto
     expect(searchSocks(kernel, [])).toEqual(new Map());
   });
 
-  // One memory, in which each of some socks is changed in another way.
-  test('a free slot, copies of protocols, two that fit, and what cannot be read', () => {
+  // The same memory, with a different change to each of some socks.
+  test('handle a free slot, copies of protocols, ambiguous matches, and unreadable socks', () => {
     const [orphan, cookie, copied, free, twin, other, lost] = established;
     if (!lost || !orphan || !cookie || !copied || !free || !twin || !other)
       throw new Error('the dump has too few connections');
@@ -88,12 +85,12 @@ describe.each(['6.1', 'newest'] as const)('socks of %s that hang on no descripto
     ];
     const denials = [{ address: lost.sock, length: 64, code: 'filtered' as const }];
     const expected: readonly (readonly [SockKey, readonly { readonly sock: bigint }[]])[] = [
-      // Without an inode it goes by its ends alone.
+      // Without an inode, only its addresses identify it.
       [inode(orphan), []],
       [ends(orphan), [orphan]],
       [inode(cookie), [cookie]],
       [`cookie ${COOKIE}`, [cookie]],
-      // A cookie is its own, whatever its protocol says.
+      // A cookie is unique, whatever the protocol is.
       [`cookie ${COOKIE + 1n}`, [copied]],
       [inode(copied), []],
       [inode(free), []],

@@ -16,10 +16,10 @@ test.each([
   ['SOCK_DGRAM', 115, 'L2TP/IP'],
   ['SOCK_SEQPACKET', 132, 'SCTP'],
   ['SOCK_RAW', 6, 'RAW'],
-  // Protocols of modules that nobody has heard of.
+  // Unknown protocols of modules.
   ['SOCK_STREAM', 256, 'INET_SMC'],
   ['SOCK_DGRAM', 146, 'HOMA'],
-])('%s of protocol %i, named %s, is sound', (type, protocol, name) => {
+])('accepts %s of protocol %i, named %s', (type, protocol, name) => {
   expect(inetContradiction(type, protocol, name)).toBeUndefined();
 });
 
@@ -29,11 +29,11 @@ test.each([
   ['SOCK_DGRAM', 17, 'UDP-Lite'],
   ['SOCK_DGRAM', 6, 'unknown'],
   ['SOCK_STREAM', 115, 'TCP'],
-])('%s of protocol %i, named %s, is not', (type, protocol, name) => {
+])('rejects %s of protocol %i, named %s', (type, protocol, name) => {
   expect(inetContradiction(type, protocol, name)).toMatch(/^its /);
 });
 
-test('states are in TCP’s words where the family has them, and in numbers where it counts its own', () => {
+test('names states as TCP does where the family uses them, otherwise by number', () => {
   expect(stateName('AF_INET', 1)).toBe('ESTABLISHED');
   expect(stateName('AF_SMC', 10)).toBe('LISTEN');
   expect(stateName('AF_SMC', 20)).toBe('STATE_20');
@@ -44,7 +44,7 @@ test('states are in TCP’s words where the family has them, and in numbers wher
   expect(isNoState('AF_SMC', 27)).toBe(false);
 });
 
-test('TIME_WAIT and NEW_SYN_RECV are of what is shorter than a sock', () => {
+test('recognizes TIME_WAIT and NEW_SYN_RECV as structs smaller than a sock', () => {
   expect(miniSock('AF_INET', 6)).toMatch(/TIME_WAIT/);
   expect(miniSock('AF_INET6', 12)).toMatch(/NEW_SYN_RECV/);
   expect(isNoState('AF_INET6', 12)).toBe(true);
@@ -63,9 +63,11 @@ test.each([
   [v6(0x2001, 0xdb8, 0, 1, 0, 0, 0, 1), 443, '[2001:db8:0:1::1]:443'],
   [v6(1, 0, 2, 3, 4, 5, 6, 7), 2, '[1:0:2:3:4:5:6:7]:2'],
   [v6(0, 0, 0, 0, 0, 0xffff, 0x0a00, 0x020f), 9000, '[::ffff:10.0.2.15]:9000'],
-])('%j port %d is %s', (address, port, text) => expect(formatInet(address, port)).toBe(text));
+])('formats %j port %d as %s', (address, port, text) =>
+  expect(formatInet(address, port)).toBe(text),
+);
 
-test('every IPv6 address comes out as one', () => {
+test('formats every IPv6 address as a valid one', () => {
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 16, maxLength: 16 }), (address) => {
       const text = /^\[(.*)\]:7$/.exec(formatInet(address, 7))?.[1] ?? '';

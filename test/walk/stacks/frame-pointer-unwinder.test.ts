@@ -8,18 +8,18 @@ const at = (offset: number): bigint => STACK + BigInt(offset);
 
 const FUNCTIONS = ['one', 'two', 'three', 'four'].map((name) => [name, { type: 'end' }] as const);
 
-/** thread.sp is 0x100: an inactive_task_frame; registers of user space lie at the end. */
+/** thread.sp is 0x100: an inactive_task_frame; user-space registers are at the end. */
 const INACTIVE = 0x100;
 const USER = STACK_BYTES - 168;
 const LAST = USER - 16;
 const CHAIN: Readonly<Record<number, bigint>> = {
   [INACTIVE + 40]: at(0x200),
   [INACTIVE + 48]: after(0),
-  // What one left behind from calls that have returned.
+  // Stale values of one, from calls that have returned.
   [0x180]: after(3),
   [0x200]: at(0x300),
   [0x208]: after(1),
-  // An interrupt came amid three, which four had called.
+  // An interrupt in the middle of three, which four called.
   [0x300]: at(0x400) | 1n,
   [0x308]: after(2),
   [0x400 + REGS.ip]: TEXT + 0x84n,
@@ -29,7 +29,7 @@ const CHAIN: Readonly<Record<number, bigint>> = {
   [USER + REGS.cs]: 0x33n,
 };
 
-/** @param changed words of the stack by their offset, in place of those */
+/** @param changed replacement words of the stack by offset */
 function unwound(changed: Readonly<Record<number, bigint>> = {}, words = CHAIN) {
   const kernel: Kernel = {
     ...madeStack(1, FUNCTIONS, { ...words, ...changed }),
@@ -47,7 +47,7 @@ function unwound(changed: Readonly<Record<number, bigint>> = {}, words = CHAIN) 
 }
 
 describe('stacks of a kernel without ORC tables', () => {
-  test('frame pointers lead through calls and interrupts to user space: no frame is a guess', () => {
+  test('follow frame pointers through calls and interrupts to user space, without guesses', () => {
     const frames = ['one', 'two', 'three', '!three', 'four'];
     expect(unwound()).toEqual({ frames, end: 'user', code: undefined });
     expect(unwound({ [USER + REGS.cs]: 0n })).toEqual({ frames, end: 'first', code: undefined });
@@ -57,16 +57,16 @@ describe('stacks of a kernel without ORC tables', () => {
   test.each([
     ['another value in the register', { [INACTIVE + 40]: 0x1234n }],
     ['zero in the register', { [INACTIVE + 40]: 0n }],
-    ['a chain that ends amid the stack', { [0x300]: 0n }],
-    ['a chain that goes back', { [0x300]: at(0x180) }],
-    ['a chain that comes back to itself', { [0x300]: at(0x200) }],
-    ['a chain off the line', { [0x200]: at(0x304) }],
-    ['registers of user space amid it', { [0x400 + REGS.cs]: 0x33n }],
-  ])('%s: a scan, all of it guessed, and never called whole', (_, changed) => {
+    ['a chain that ends in the middle of the stack', { [0x300]: 0n }],
+    ['a chain that goes backwards', { [0x300]: at(0x180) }],
+    ['a chain that loops', { [0x300]: at(0x200) }],
+    ['an unaligned chain', { [0x200]: at(0x304) }],
+    ['user-space registers in the middle', { [0x400 + REGS.cs]: 0x33n }],
+  ])('are scanned, with every frame a guess and an incomplete result: %s', (_, changed) => {
     expect(unwound(changed)).toEqual({ frames: GUESSED, end: 'stopped', code: 'scanned' });
   });
 
-  test('a return address before which no call ends is not believed', () => {
+  test('ignore a return address that does not follow a call', () => {
     const { frames, code } = unwound({ [0x208]: after(1) + 1n });
     expect({ frames, code }).toEqual({
       frames: ['one', '?four', '?three', '?four'],
@@ -74,7 +74,7 @@ describe('stacks of a kernel without ORC tables', () => {
     });
   });
 
-  test('a task that has never run', () => {
+  test('end in user space for a task that has never run', () => {
     const never = {
       [INACTIVE + 40]: at(USER) | 1n,
       [INACTIVE + 48]: TEXT,

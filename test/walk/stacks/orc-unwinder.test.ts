@@ -17,7 +17,7 @@ import {
 const AREA = { start: STACK, end: STACK + BigInt(STACK_BYTES), task: 0n };
 const at = (offset: number): bigint => STACK + BigInt(offset);
 
-/** Switched away in one, called by two with a frame pointer, in an interrupt of three, called by four. */
+/** Switched out in one, called by two with a frame pointer, in an interrupt of three, called by four. */
 const FUNCTIONS: readonly (readonly [string, MadeEntry])[] = [
   ['one', { type: 'call', sp: 'sp', spOffset: 24 }],
   ['two', { type: 'call', sp: 'bp', spOffset: 16, bp: 'prev-sp', bpOffset: -16 }],
@@ -26,7 +26,7 @@ const FUNCTIONS: readonly (readonly [string, MadeEntry])[] = [
   ['four', { type: 'end' }],
 ];
 
-/** thread.sp is 0x100; words of the stack by their offset. */
+/** thread.sp is 0x100; words of the stack by offset. */
 const INACTIVE = 0x100;
 const BOTTOM = STACK_BYTES - 0x40;
 const WORDS: Readonly<Record<number, bigint>> = {
@@ -35,7 +35,7 @@ const WORDS: Readonly<Record<number, bigint>> = {
   [INACTIVE + 56 + 16]: after(1),
   480: 0x77n,
   488: after(2),
-  // What two leaves behind begins at 0x1f0: the registers lie there.
+  // The frame of two ends at 0x1f0, where the registers are.
   [0x1f0 + REGS.ip]: TEXT + 3n * FUNCTION_BYTES + 4n,
   [0x1f0 + REGS.cs]: 0x10n,
   [0x1f0 + REGS.sp]: at(BOTTOM),
@@ -61,15 +61,15 @@ describe.each([1, 2, 3, 4] as Version[])('tables of version %i', (version) => {
     expect(unwound(madeStack(version, FUNCTIONS, WORDS))).toEqual(SOUND);
   });
 
-  test('what was pushed for an interrupt is found where it was, and not behind a call', () => {
-    // At the first byte of four nothing was called yet: behind a call it would be three’s.
+  test('find the caller of an interrupted function at its interrupted instruction, not behind a call', () => {
+    // At the first byte of four nothing was called yet: as a return address it would belong to three.
     const words = { ...WORDS, [0x1f0 + REGS.ip]: TEXT + 4n * FUNCTION_BYTES };
     expect(unwound(madeStack(version, FUNCTIONS, words)).frames).toEqual([
       ...['one', 'two', 'entry', '!four'],
     ]);
   });
 
-  test('registers of user space end a stack where it ends, and nowhere else', () => {
+  test('end at user-space registers only where the stack ends', () => {
     const end = STACK_BYTES - 168;
     const words = {
       ...WORDS,
@@ -86,7 +86,7 @@ describe.each([1, 2, 3, 4] as Version[])('tables of version %i', (version) => {
     });
   });
 
-  test('where no call ends nothing is returned to: the frame is a guess, and the stack not whole', () => {
+  test('mark a frame whose return address does not follow a call as a guess, and the stack as incomplete', () => {
     const kernel = madeStack(version, FUNCTIONS, WORDS);
     codeOf(kernel).fill(0x90, Number(FUNCTION_BYTES), Number(FUNCTION_BYTES) * 2);
     expect(unwound(kernel)).toEqual({
@@ -96,7 +96,7 @@ describe.each([1, 2, 3, 4] as Version[])('tables of version %i', (version) => {
     });
   });
 
-  test('a function that no table has is passed by its frame pointer, and the next is a guess', () => {
+  test('pass a function outside every table by its frame pointer, and mark the next frame as a guess', () => {
     const outside = TEXT + 0x2_0000n;
     const words = { ...WORDS, [INACTIVE + 56 + 16]: outside };
     const { frames, end } = unwound(madeStack(version, FUNCTIONS, words));
@@ -104,7 +104,7 @@ describe.each([1, 2, 3, 4] as Version[])('tables of version %i', (version) => {
     expect(end).toBe('first');
   });
 
-  test('nothing returns to address 0', () => {
+  test('stop at return address 0', () => {
     const words = { ...WORDS, 488: 0n };
     expect(unwound(madeStack(version, FUNCTIONS, words))).toMatchObject({
       end: 'stopped',
@@ -112,7 +112,7 @@ describe.each([1, 2, 3, 4] as Version[])('tables of version %i', (version) => {
     });
   });
 
-  test('a stack pointer amid a word is not where a task gave up its CPU', () => {
+  test('refuse an unaligned stack pointer of a sleeping task', () => {
     const kernel = madeStack(version, FUNCTIONS, WORDS);
     expect(new OrcUnwinder(kernel).sleeping(AREA, at(INACTIVE) + 4n)).toMatchObject({
       frames: [],
@@ -120,7 +120,7 @@ describe.each([1, 2, 3, 4] as Version[])('tables of version %i', (version) => {
     });
   });
 
-  test('a stack that leads back to itself ends', () => {
+  test('stop at a stack that loops', () => {
     const looped: typeof FUNCTIONS = [
       ['one', { type: 'call', sp: 'sp-indirect', spOffset: 0 }],
       ...FUNCTIONS.slice(1),
@@ -130,7 +130,7 @@ describe.each([1, 2, 3, 4] as Version[])('tables of version %i', (version) => {
     expect(unwound(madeStack(version, looped, words)).end).toBe('stopped');
   });
 
-  test('a table that the unwind table ends stops, and says where', () => {
+  test('stop where the unwind table ends, and report that', () => {
     const ends: typeof FUNCTIONS = [['one', { type: 'undefined' }], ...FUNCTIONS.slice(1)];
     const { end, why } = unwound(
       madeStack(version, ends, { ...WORDS, [INACTIVE + 56 + 16]: 0n, 488: 0n }),
@@ -140,7 +140,7 @@ describe.each([1, 2, 3, 4] as Version[])('tables of version %i', (version) => {
   });
 });
 
-test('tables in a form that nobody knows are refused, whatever their type', () => {
+test('in an unknown format are refused, whatever their type', () => {
   const kernel = madeStack(4, FUNCTIONS, WORDS);
   kernel.read(kernel.symbol('__start_orc_header') ?? 0n, 1).setUint8(0, 0);
   expect(() => new OrcUnwinder(kernel)).toThrow(
@@ -148,7 +148,7 @@ test('tables in a form that nobody knows are refused, whatever their type', () =
   );
 });
 
-test('tables of version 3 without a header are known by their type', () => {
+test('of version 3 without a header are recognized by their type', () => {
   const kernel = madeStack(3, FUNCTIONS, WORDS);
   const symbol = (name: string) => (name.endsWith('header') ? undefined : kernel.symbol(name));
   expect(unwound({ ...kernel, symbol })).toEqual(SOUND);

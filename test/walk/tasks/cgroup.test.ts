@@ -12,7 +12,7 @@ const NODES = new Map([
 ]);
 const LINKS = [0xc00, 0xc40, 0xc80];
 
-/** Little-endian words of a text and its NUL. */
+/** Little-endian words of a text and its terminating NUL. */
 function words(at: number, text: string): Record<number, bigint> {
   const bytes = Buffer.alloc(Math.ceil((text.length + 1) / 8) * 8);
   bytes.write(text, 'latin1');
@@ -24,7 +24,7 @@ function words(at: number, text: string): Record<number, bigint> {
   );
 }
 
-/** A task whose unified cgroup is the root, and that two controllers of version 1 have in /a and /machine. */
+/** A task in the root of the unified hierarchy, and in /a and /machine of two version 1 controllers. */
 function kernelWith({ linked = LINKS }: { readonly linked?: readonly number[] } = {}) {
   const node = (cgroup: number, parent: number, name: string, at: number) => ({
     [NODES.get(cgroup)!]: parent === 0 ? 0n : made(parent),
@@ -62,7 +62,7 @@ function kernelWith({ linked = LINKS }: { readonly linked?: readonly number[] } 
       [TASK]: made(SET),
       [TASK + 8]: made(SET + 64),
       [TASK + 16]: made(SET + 64),
-      // cpu, memory, and a controller that is built in and not mounted.
+      // cpu, memory, and a built-in controller that is not mounted.
       [SET]: made(CPU),
       [SET + 8]: made(MEMORY),
       [SET + 24]: made(ROOT),
@@ -75,7 +75,7 @@ function kernelWith({ linked = LINKS }: { readonly linked?: readonly number[] } 
       ...node(ROOT, 0, '', 0xe00),
       ...node(CPU, 0xb00, 'a', 0xe10),
       ...node(MEMORY, 0xb40, 'machine', 0xe20),
-      // Roots of the two hierarchies: nodes without a parent, of the cgroups above.
+      // Roots of the two hierarchies: kernfs nodes without a parent, of the cgroups above.
       [0xb00 + 24]: made(0x700),
       [0xb40 + 24]: made(0x740),
       ...ring,
@@ -89,7 +89,7 @@ function kernelWith({ linked = LINKS }: { readonly linked?: readonly number[] } 
   });
 }
 
-test('a task in the root of the unified hierarchy has the longest path of version 1', () => {
+test('returns the longest version 1 path of a task in the unified root', () => {
   const reader = new CgroupReader(kernelWith());
   expect(reader.path(made(TASK))).toBe('/machine');
   expect([ROOT, CPU, MEMORY].map((cgroup) => reader.pathOf(made(cgroup)))).toEqual([
@@ -99,7 +99,7 @@ test('a task in the root of the unified hierarchy has the longest path of versio
   ]);
 });
 
-test('a hierarchy of version 1 that the css_set is not linked to is damage', () => {
+test('reports a version 1 hierarchy that the css_set is not linked to as damage', () => {
   const kernel = kernelWith({ linked: LINKS.slice(0, 2) });
   expect(errorOf(() => new CgroupReader(kernel).path(made(TASK)))).toMatchObject({
     code: 'damaged',

@@ -12,11 +12,11 @@ const { kernel, offset, pointer, with: change } = fixtureKernel('6.1');
 afterAll(() => kernel.close());
 
 const owned = sharedTables(kernel, new Warnings());
-/** A table of files of one process alone, which has no other thread. */
+/** The file table of a single-threaded process that does not share it. */
 const [files, users] = [...owned.tables].find(([, { threads }]) => threads.length === 1)!;
 const [thread] = users.threads;
 const fdt = pointer(files + offset('files_struct', 'fdt'));
-/** As the memory of a table that was freed. */
+/** Memory of a file table that was freed. */
 const noTable = change(fdt, 'fdtable', 'max_fds', 77n, 4);
 const exiting = (task: Task): Damage =>
   change(task.address, 'task_struct', 'flags', BigInt(PF_EXITING), 4);
@@ -37,7 +37,7 @@ function opened(...changes: Damage[]) {
   return { found, errors, has, warnings: warnings.list() };
 }
 
-test('a process of a live kernel that exited is noted, and its table is not damage', () => {
+test('reports a process that exited during a live scan, not damage to its table', () => {
   const processes = new Set([...owned.tables.values()].flatMap((each) => [...each.processes]));
   expect(opened(exiting(thread!), noTable)).toMatchObject({
     errors: [],
@@ -51,18 +51,18 @@ test('a process of a live kernel that exited is noted, and its table is not dama
   });
 });
 
-test('the table of a process that is still there is damaged', () => {
+test('reports the table of a process that still exists as damaged', () => {
   const { errors, warnings } = opened(noTable);
   expect([errors, warnings]).toEqual([[expect.stringContaining('77 descriptors')], []]);
 });
 
-test('a process that changed its table has the files of the new one', () => {
+test('reads the new table of a process that changed its table', () => {
   const [other] = [...owned.tables.keys()].filter((table) => table !== files);
   const moved = change(thread!.address, 'task_struct', 'files', other!, 8);
   expect(opened(moved, noTable)).toMatchObject({ errors: [], has: false, warnings: [] });
 });
 
-test('too many processes that exit make the answer incomplete', () => {
+test('returns an incomplete answer if too many processes exit', () => {
   const many = new Map(
     Array.from({ length: 65 }, (_, at) => [
       BigInt(at + 1),
@@ -80,7 +80,7 @@ test('too many processes that exit make the answer incomplete', () => {
   ]);
 });
 
-test('a file that cannot be read is damage while its descriptor leads to it, and closed otherwise', () => {
+test('reports an unreadable file as damage while its descriptor refers to it, otherwise as closed', () => {
   const slot = { address: 0n, isCleared: false };
   const live = new Proxy(kernel, {
     get: (target, name) => {
@@ -117,7 +117,7 @@ test('a file that cannot be read is damage while its descriptor leads to it, and
   expect(() => found.read(file, fault)).toThrow(TypeError);
 });
 
-/** A live kernel in which the bitmap of open descriptors reads as zeros the first `times`. */
+/** A live kernel in which the bitmap of open descriptors reads as zeros the first `times` times. */
 function opening(times: number) {
   const bitmap = pointer(fdt + offset('fdtable', 'open_fds'));
   let left = times;
@@ -134,7 +134,7 @@ function opening(times: number) {
   );
 }
 
-test('a descriptor that was opened between two reads of a live kernel is no damage', () => {
+test('accepts a descriptor that was opened between two reads of a live kernel', () => {
   const sound = [...new FileTables(kernel).open(files)];
   expect(sound.length).toBeGreaterThan(0);
   expect([...opening(1).open(files)]).toEqual(sound);

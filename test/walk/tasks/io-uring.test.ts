@@ -25,7 +25,7 @@ function kernelWith(table: 'user_files' | 'file_table.files', count = 3) {
 }
 
 test.each(['user_files', 'file_table.files'] as const)(
-  'files that are registered with a ring by %s (5.1 to 5.4, since)',
+  'finds files registered with a ring by %s (5.1 to 5.4, since)',
   (table) => {
     const reader = new RingReader(kernelWith(table));
     expect(reader.registered(made(FILE))).toEqual([made(0x1000), made(0x2000)]);

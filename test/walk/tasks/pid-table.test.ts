@@ -3,7 +3,7 @@ import { pidTable } from '../../../src/walk/tasks/pid-table.js';
 import { taskTable } from '../../../src/walk/tasks/task-table.js';
 import { type MadeStruct, made, madeKernel } from '../../support/made-kernel.js';
 
-/** Places in the made-up memory. */
+/** Addresses in the synthetic memory. */
 const INIT_TASK = 0x1000;
 const NAMESPACE = 0x3000;
 const OTHER_NAMESPACE = 0x3100;
@@ -11,7 +11,7 @@ const NODE = 0x4000;
 const INNER_NODE = 0x4400;
 const HASH = 0x6000;
 const CHAINS = 0x6100;
-/** Tasks, and their signal_structs and struct pids behind each. */
+/** Tasks, each followed by its signal_struct and struct pid. */
 const TASKS = { 1: 0x7000, 70: 0x8000 } as const;
 const SIGNAL = 0x400;
 const PID = 0x600;
@@ -38,7 +38,7 @@ const structs: Readonly<Record<string, MadeStruct>> = {
   upid: { size: 32, members: { nr: [0, 4], ns: 8, pid_chain: [16, 16] } },
 };
 
-/** The words of a ring, a `struct list_head` at each place. */
+/** The words of a circular list, with a `struct list_head` at each address. */
 const ring = (...places: readonly number[]) =>
   Object.fromEntries(
     places.flatMap((at, index) => [
@@ -84,7 +84,7 @@ const radix: Made = {
   symbols,
   words: {
     ...memory,
-    // Internal nodes have 1 in the low bits, and pid 70 is in the second node of 64.
+    // Internal nodes have 1 in the low bits; pid 70 is in the second node of 64.
     [NAMESPACE + 8]: made(NODE + 1),
     [NAMESPACE + 0x40]: [2, 4],
     [NODE]: [6, 1],
@@ -95,7 +95,7 @@ const radix: Made = {
   },
 };
 
-/** Two chains; the second has a number of another namespace, too. */
+/** Two chains; the second also has a number of another namespace. */
 const chained = (pid: keyof typeof TASKS) => TASKS[pid] + PID + 0x30;
 const OTHER_UPID = 0x9000;
 const hashed: Made = {
@@ -125,7 +125,7 @@ describe.each([
   ['a radix tree of 4.15 to 4.19', radix, 'init_pid_ns.idr'],
   ['the hash table of kernels up to 4.14', hashed, 'pid_hash'],
 ])('%s', (_, parts, name) => {
-  test('has every task of the first namespace, and no other', () => {
+  test('contains every task of the initial namespace, and no other', () => {
     const { entries, ...table } = pidTable(madeKernel(parts));
     expect(table).toEqual({ name, allocated: 2, unread: undefined, faults: [] });
     expect(entries).toEqual(
@@ -152,7 +152,7 @@ describe.each([
     ]);
   });
 
-  test('is compared with what a task says', () => {
+  test('reports a task that contradicts it', () => {
     const words = { ...parts.words, [TASKS[1] + 0x70]: made(TASKS[70] + PID) };
     const { faults } = taskTable(madeKernel({ ...parts, words }));
     expect(faults.map(({ message }) => message)).toEqual([
@@ -165,7 +165,7 @@ test.each([
   ['an entry of the tree', radix, { [INNER_NODE + 0x28 + 8]: made(0x40_0000) }],
   ['a node of the tree', radix, { [NODE + 0x30]: made(0x40_0001) }],
   ['a link of a chain', hashed, { [chained(70)]: made(0x40_0000) }],
-])('%s that cannot be read is reported, and costs no task', (_, parts, change) => {
+])('reports %s that is unreadable, and loses no task', (_, parts, change) => {
   const words = { ...parts.words, ...change };
   const { processes, faults } = taskTable(madeKernel({ ...parts, words }));
   expect(processes.map(({ pid }) => pid)).toEqual([1, 70]);
@@ -182,11 +182,11 @@ test.each([
 test.each([
   ['a torn chain', { [chained(70) + 8]: made(0x1234) }, /is inconsistent/],
   [
-    'more chains than a kernel makes',
+    'more chains than a kernel creates',
     { [HASH + 8]: [13, 4] as const },
     /^pidhash_shift is invalid \(13\)$/,
   ],
-])('%s is reported', (_, change, message) => {
+])('reports %s', (_, change, message) => {
   const words = { ...hashed.words, ...change };
   const { processes, faults } = taskTable(madeKernel({ ...hashed, words }));
   expect(processes.map(({ pid }) => pid)).toEqual([1, 70]);
@@ -197,7 +197,7 @@ const { init_pid_ns: _, ...unnamed } = { ...hashed.symbols };
 test.each([
   ['no init_pid_ns', { ...hashed, symbols: unnamed }],
   ['neither an IDR nor pid_hash', { ...hashed, symbols }],
-])('a kernel with %s is one whose tasks its list alone has', (lacks, parts) => {
+])('falls back to the task list for a kernel with %s', (lacks, parts) => {
   const { processes, faults } = taskTable(madeKernel(parts));
   expect(processes.map(({ pid }) => pid)).toEqual([1, 70]);
   expect(faults).toEqual([

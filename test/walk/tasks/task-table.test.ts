@@ -8,7 +8,7 @@ import { FIXTURES, fixture } from '../../support/fixtures.js';
 import { kernelReading } from '../../support/kernel-reading.js';
 import { littleEndian } from '../../support/little-endian.js';
 
-test.each(FIXTURES)('the two ways agree in %s', (name) => {
+test.each(FIXTURES)('task list and pid table agree in %s', (name) => {
   const kernel = openNative({ files: [fixture(name).vmcore] });
   const { processes, faults, lost } = taskTable(kernel);
   expect([faults, lost]).toEqual([[], undefined]);
@@ -30,7 +30,7 @@ describe.each(['6.1', '6.12'] as const)('in %s', (version) => {
   };
   const head = kernel.symbol('init_pid_ns')! + offset('pid_namespace', 'idr.idr_rt.xa_head');
 
-  test('a process that is on no list is found by its pid', () => {
+  test('finds a process that is on no list by its pid', () => {
     const damaged = damagedKernel(kernel, unlinked);
     const { processes, threads, faults, lost } = taskTable(damaged);
     expect(processes.map(({ pid }) => pid).toSorted((a, b) => a - b)).toEqual(
@@ -47,7 +47,7 @@ describe.each(['6.1', '6.12'] as const)('in %s', (version) => {
     expect(findTask(damaged, user.pid)).toEqual(user);
   });
 
-  test('without the pid table the kernel’s counter says that one is missing', () => {
+  test("reports a missing process from the kernel's counter if the pid table is unreadable", () => {
     const denials = [{ address: head, length: 8, code: 'filtered' as const }];
     const { processes, faults } = taskTable(damagedKernel(kernel, { ...unlinked, denials }));
     expect(processes).toHaveLength(sound.processes.length - 1);
@@ -62,17 +62,17 @@ describe.each(['6.1', '6.12'] as const)('in %s', (version) => {
   });
 
   test.each([
-    ['an empty one', 0n],
-    ['one at an odd address', 0x123n],
-    ['one that is no node', pointer(head) + 62n],
-  ])('a pid table that is %s costs no task, and is reported', (_, value) => {
+    ['empty', 0n],
+    ['at an odd address', 0x123n],
+    ['not a node', pointer(head) + 62n],
+  ])('reports a pid table that is %s, and loses no task', (_, value) => {
     const damage = { patches: [word(head, value)], denials: [] };
     const { processes, faults } = taskTable(damagedKernel(kernel, damage));
     expect(processes).toEqual(sound.processes);
     expect(faults).not.toEqual([]);
   });
 
-  test('a struct pid that leads elsewhere adds no task', () => {
+  test('adds no task for a struct pid that points elsewhere', () => {
     const pid = pointer(user.address + offset('task_struct', 'thread_pid'));
     const damage = change(pid, 'pid', 'tasks', links, 8);
     const { processes, faults } = taskTable(damagedKernel(kernel, damage));
@@ -82,7 +82,7 @@ describe.each(['6.1', '6.12'] as const)('in %s', (version) => {
     );
   });
 
-  test('a kernel thread is none that has children of user space for a parent', () => {
+  test('treats a task with user-space children as a process, whatever its flags', () => {
     const damage = change(user.address, 'task_struct', 'flags', 0x20_0040n, 4);
     const { processes, faults } = taskTable(damagedKernel(kernel, damage));
     expect(processes.find(({ pid }) => pid === user.pid)?.kernelThread).toBe(false);
@@ -91,7 +91,7 @@ describe.each(['6.1', '6.12'] as const)('in %s', (version) => {
     ]);
   });
 
-  /** A live kernel with other memory at each read; the last stays. */
+  /** A live kernel whose memory differs at each read; the last version stays. */
   const live = (...kernels: readonly Pick<typeof kernel, 'read'>[]) => {
     const facts = { ...kernel.facts, live: true };
     let reads = 0;
@@ -106,13 +106,13 @@ describe.each(['6.1', '6.12'] as const)('in %s', (version) => {
     });
   };
 
-  test('of a live kernel what is gone at the next read was a race, and what persists is none', () => {
+  test('treats faults that vanish at the next read of a live kernel as races, and others as faults', () => {
     const damaged = damagedKernel(kernel, unlinked);
     expect(taskTable(live(damaged, kernel)).faults).toEqual([]);
     expect(taskTable(live(damaged)).faults).toHaveLength(1);
   });
 
-  test('of a live kernel a list that tears in another place at each read is still torn', () => {
+  test('reports a live list as torn if it tears elsewhere at each read', () => {
     const denials = [{ address: head, length: 8, code: 'filtered' as const }];
     const torn = [1n, 2n, 3n].map((back) =>
       damagedKernel(kernel, { patches: [word(links + 8n, back)], denials }),

@@ -14,26 +14,26 @@ const holders = truth.sockets.flatMap((socket) =>
 );
 const [{ pid }] = holders as [(typeof holders)[number]];
 
-test('every process that drgn finds is there, with its name', () => {
+test('finds every process that drgn finds, with its name', () => {
   const found = new Map(
     [...new TaskReader(kernel).processes()].map((task) => [task.pid, task.comm]),
   );
   for (const holder of holders) expect(found.get(holder.pid), `${holder.pid}`).toBe(commOf(holder));
 });
 
-test('kernel threads are told from processes', () => {
+test('distinguishes kernel threads from processes', () => {
   const thread = findTask(kernel, truth.kernelThread.pid);
   expect(thread).toMatchObject({ comm: truth.kernelThread.comm, kernelThread: true });
   expect(findTask(kernel, pid).kernelThread).toBe(false);
 });
 
-test('a process has itself among its threads', () => {
+test('lists a process among its own threads', () => {
   const task = findTask(kernel, pid);
   const threads = [...new TaskReader(kernel).threads(task)];
   expect(threads.map(({ address }) => address)).toContain(task.address);
 });
 
-test('descriptors lead to the files that drgn finds', () => {
+test('resolves descriptors to the files that drgn finds', () => {
   const tables = new FileTables(kernel);
   for (const holder of holders) {
     const { files } = findTask(kernel, holder.pid);
@@ -42,13 +42,13 @@ test('descriptors lead to the files that drgn finds', () => {
   }
 });
 
-test('a pid that no process has is said not to be there', () => {
+test('reports a pid that no process has', () => {
   expect(() => findTask(kernel, 4_000_000)).toThrow(
     expect.objectContaining({ code: 'no-such-pid' }),
   );
 });
 
-test('a task whose pid and tgid differ is odd, and is known by its struct pid', () => {
+test('reports a task whose pid and tgid differ, and finds it by its struct pid', () => {
   const { address } = findTask(kernel, pid);
   const damaged = damagedKernel(kernel, change(address, 'task_struct', 'pid', 77_777n, 4));
   const odd = [...new TaskReader(damaged).processes()].find((task) => task.address === address);
@@ -57,7 +57,7 @@ test('a task whose pid and tgid differ is odd, and is known by its struct pid', 
   expect(() => findTask(damaged, 77_777)).toThrow(expect.objectContaining({ code: 'no-such-pid' }));
 });
 
-test('a list of processes that is torn gives those before, and then says so', () => {
+test('returns the processes before a tear in the list, and then fails', () => {
   const { address } = findTask(kernel, pid);
   const all = [...new TaskReader(kernel).processes()];
   const before = all.findIndex((task) => task.address === address);
@@ -70,7 +70,7 @@ test('a list of processes that is torn gives those before, and then says so', ()
   expect(() => [...found]).toThrow(/is inconsistent/);
 });
 
-test('a table of more descriptors than there can be is damaged', () => {
+test('reports a table with an impossible number of descriptors as damaged', () => {
   const { files } = findTask(kernel, pid);
   const fdt = kernel.read(files + offset('files_struct', 'fdt'), 8).getBigUint64(0, true);
   const damaged = damagedKernel(kernel, change(fdt, 'fdtable', 'max_fds', 0xffff_ffffn, 4));
@@ -79,7 +79,7 @@ test('a table of more descriptors than there can be is damaged', () => {
   );
 });
 
-// include/linux/sched.h of 6.12: what ps says of each.
+// include/linux/sched.h of 6.12: the state letter of ps for each.
 test.each([
   ['R', 0, 0],
   ['S', 0x1, 0],

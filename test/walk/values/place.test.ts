@@ -46,7 +46,7 @@ describe('a place in memory', () => {
     ['init_task', 0xffffffff81000000n],
     ['init_task+16', 0xffffffff81000010n],
     ['init_task+0x10', 0xffffffff81000010n],
-    // A name that is also hex is the symbol; without one of that name, the number.
+    // A name that is also a hex number means the symbol if it exists, otherwise the number.
     ['abc', 0xffffffff81000100n],
     ['0xabc', 0xabcn],
     ['abcd', 0xabcdn],
@@ -66,7 +66,7 @@ describe('a place in memory', () => {
     '0x1:2',
     'x'.repeat(600),
     'a\nb',
-  ])('%j is none', (text) => {
+  ])('rejects %j', (text) => {
     expect(parsePlace(text)).toBeUndefined();
   });
 
@@ -78,7 +78,7 @@ describe('a place in memory', () => {
     ['current_task:1', 'no-such-cpu'],
     ['current_task:3', 'no-such-cpu'],
     ['current_task:9999', 'no-such-cpu'],
-  ])('%s is refused: %s', (text, code) => {
+  ])('refuses %s: %s', (text, code) => {
     expect(() => find(text)).toThrow(expect.objectContaining({ code }));
     expect(() => find(text)).toThrow(WalkError);
   });
@@ -103,17 +103,17 @@ test.each([
   ['zzzzzzzz', []],
   ['', []],
   ['x'.repeat(500), []],
-])('near %s are %j', (wanted, near) => {
+])('suggests for %s the names %j', (wanted, near) => {
   expect(nearestNames(wanted, NAMES).slice(0, near.length)).toEqual(near);
   if (near.length === 0) expect(nearestNames(wanted, NAMES)).toEqual([]);
 });
 
-test('there are three at most, each once, however often it stands there', () => {
+test('suggests at most three names, each once', () => {
   const many = Array.from({ length: 9 }, (_, index) => `name${index % 5}`);
   expect(nearestNames('name', many)).toEqual(['name0', 'name1', 'name2']);
 });
 
-test('one that is there is found among 200,000, and a table without an end comes to one', () => {
+test('finds one name among 200,000, and stops at an endless symbol table', () => {
   function* names(count: number) {
     for (let index = 0; index < count; index++) yield `some_function_of_kernel_${index}`;
     yield 'tcp_recvmsg';
@@ -126,7 +126,7 @@ test('one that is there is found among 200,000, and a table without an end comes
   expect(nearestNames(`${long.slice(1)}c`, endless())).toEqual([`${long}b`]);
 });
 
-test('they stand in the words of the error', () => {
+test('formats the suggestions for an error', () => {
   expect(didYouMean([])).toBe('');
   expect(didYouMean(['a'])).toBe('; did you mean a?');
   expect(didYouMean(['a', 'b', 'c'])).toBe('; did you mean a, b or c?');

@@ -1,4 +1,4 @@
-// Writes fixtures/dumps/6.1 with the starving reader's queue grown: main.js FILE SKBS KIND; prints what grew.
+// Writes fixtures/dumps/6.1 with a grown queue of the starving reader: main.js FILE SKBS KIND; prints the growth.
 import { writeGrownQueue } from '../../../../test/support/dump/grown-queue.js';
 import { fixture } from '../../../../test/support/fixtures.js';
 

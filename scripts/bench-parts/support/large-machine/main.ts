@@ -1,5 +1,5 @@
-// Writes a dump of a machine with much memory, of which there are struct pages alone: a guest's dump whose
-// RAM goes on to so many GiB. Blocks of 4 MiB are free, of processes, of files, slabs, or held, as the guest's
+// Writes a dump of a machine with much memory, which contains struct pages only: a guest's dump whose
+// RAM is extended to this many GiB. Blocks of 4 MiB are free, of processes, of files, slabs, or held, like the guest's
 // own pages of these kinds are.
 //
 //   main.js DUMP GIB ELF [ZLIB]
@@ -15,7 +15,7 @@ import { writeElf } from '../../../../test/support/dump/elf.js';
 import { writeExtents } from '../../../../test/support/dump/extents.js';
 import { GrownMemory, PAGE } from '../../../../test/support/dump/grown-memory.js';
 
-/** Of ten blocks of 4 MiB: a machine that works. */
+/** Shares of ten 4 MiB blocks, as on a busy machine. */
 const MIX: readonly PageKind[] = [
   ...(['free', 'free', 'anonymous', 'anonymous', 'anonymous'] as const),
   ...(['anonymous', 'shmem', 'shmem', 'slab', 'held'] as const),
@@ -65,7 +65,7 @@ if (zlib !== undefined) {
 }
 kernel.close();
 
-/** The struct pages of one page of each kind: of a slab its largest. */
+/** The struct pages of one page of each kind; for slabs, of the largest. */
 function templatesOf(source: NativeKernel): Partial<Record<PageKind, Uint8Array>> {
   const frames = new FrameMap(ramRanges(source));
   const { kinds } = scanFrames(source, frames);
@@ -94,7 +94,7 @@ function templatesOf(source: NativeKernel): Partial<Record<PageKind, Uint8Array>
   return found;
 }
 
-/** Whether a frame begins a compound page of so many, or is a page of its own. */
+/** Whether a frame begins a compound page with this many frames, or is a single page. */
 function isBlock(source: NativeKernel, frame: number, count: number): boolean {
   const size = source.struct('page')?.size ?? 64;
   const next = source.read(source.pages.pageOfFrame(frame + 1), size);
@@ -114,7 +114,7 @@ function headOffset(source: NativeKernel): number {
   return source.struct('page')?.member('compound_head')?.offset ?? 8;
 }
 
-/** Gives each section of the new frames what the first one's entry says: struct pages, and online. */
+/** Gives each section of the new frames the flags of the first entry: struct pages, and online. */
 function bringOnline(to: number): void {
   const size = kernel.struct('mem_section')?.size ?? 16;
   const frames = kernel.sections?.frames ?? 32_768;
@@ -139,7 +139,7 @@ function bringOnline(to: number): void {
   }
 }
 
-/** Free pages of the guest, from which nobody takes any. */
+/** Free pages of the guest, from which nothing allocates. */
 function* spareFrames(): Generator<number> {
   const map = new FrameMap(ramRanges(kernel));
   const { kinds } = scanFrames(kernel, map);
@@ -147,7 +147,7 @@ function* spareFrames(): Generator<number> {
     if (kinds[index] === KIND.free) yield map.frameAt(index);
 }
 
-/** Makes what follows the last RAM in the tree of resources RAM, up to an address, and the last. */
+/** Extends the last RAM in the iomem resource tree up to an address, and the last frame. */
 function extendRam(to: number): void {
   const layout = kernel.struct('resource');
   const offset = (name: string) => BigInt(layout?.member(name)?.offset ?? 0);

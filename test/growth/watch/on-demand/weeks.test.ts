@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { DAY, RHYTHMS } from '../made-up-weeks.js';
 import { judged, named } from '../weeks.js';
 
-/** Of each of ten rhythms: a thousand weeks in all. */
+/** Number of weeks for each of ten rhythms: a thousand in all. */
 const SEEDS = Array.from({ length: 100 }, (_, index) => 1000 + index);
 const figures: string[] = [];
 afterAll(() => process.stdout.write(`${figures.join('\n')}\n`));
@@ -21,17 +21,17 @@ describe('a thousand quiet weeks, judged every six hours from the second day on'
     alarmed += alarms;
     known += clear;
     figures.push(`quiet, ${name}: ${alarms} of 100 weeks raise an alarm, ${clear} end as quiet`);
-    // One kind of noise alone: no more than chance makes of one in a hundred.
+    // One kind of noise alone: no more than the one in a hundred that chance causes.
     expect(alarms).toBeLessThanOrEqual(4);
   });
 
-  test('at most one week in a hundred raises an alarm, at any time of it', () => {
+  test('raise an alarm in at most one week of a hundred, at any time', () => {
     expect(alarmed).toBeLessThanOrEqual(10);
     expect(known).toBeGreaterThan(950);
   });
 });
 
-describe('a leak of 1 MB a minute among them', () => {
+describe('a leak of 1 MB per minute in these weeks', () => {
   let [all, rates] = [0, 0];
 
   test.each(Object.entries(RHYTHMS))('%s: is named within three days', (name, rhythm) => {
@@ -52,8 +52,8 @@ describe('a leak of 1 MB a minute among them', () => {
     expect(found).toBe(100);
   });
 
-  test('its rate is in the interval as often as that says', () => {
-    // Two figures are looked at in half of them: at 0.99 each.
+  test('has its rate in the interval as often as that states', () => {
+    // Half of them have two figures, each with a confidence of 0.99.
     expect(rates / all).toBeGreaterThanOrEqual(0.97);
   });
 });

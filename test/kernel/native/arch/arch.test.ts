@@ -10,8 +10,8 @@ const ROOT = 0x10_0000;
 const MIB2 = 0x20_0000;
 const GIB = 0x4000_0000;
 
-/** What a walk tells, in the order in which it does. */
-function told(memory: SparseMemory, format: EntryFormat, root = ROOT): string[] {
+/** Returns what a walk visits, in order. */
+function visited(memory: SparseMemory, format: EntryFormat, root = ROOT): string[] {
   const words: string[] = [];
   walkUserTables(memory.image({}), format, root, {
     table: () => true,
@@ -27,7 +27,7 @@ describe.each([4, 5] as const)('page tables of a process of x86_64, %i levels', 
     const memory = new SparseMemory();
     const writer = new PageTableWriter(memory, ROOT, levels);
     const format = new X86PageTables(memory.image({}), ROOT, levels, 0n).userEntries;
-    /** Writes the entry of an address that only a table leads to. */
+    /** Writes the entry of an address, whose tables must exist. */
     const entry = (address: bigint, value: bigint) => {
       writer.map(address, 0);
       const table = Math.max(...memory.pages.keys()) * 4096;
@@ -36,14 +36,14 @@ describe.each([4, 5] as const)('page tables of a process of x86_64, %i levels', 
     return { memory, writer, format, entry };
   };
 
-  test('pages of all sizes are visited in address order', () => {
+  test('visit pages of all sizes in address order', () => {
     const { memory, writer, format } = made();
     const high = (1n << (levels === 4 ? 47n : 56n)) - 0x1000n;
     writer.map(high, 0x9000);
     writer.map(0x40_0000n, 0x7_c000_0000, MIB2);
     writer.map(0x1000n, 0x8000);
     writer.map(BigInt(GIB), 0xf_c000_0000, GIB);
-    expect(told(memory, format)).toEqual([
+    expect(visited(memory, format)).toEqual([
       '1+1 → 8',
       `1024+512 → ${0x7_c000_0000 / 4096}`,
       `${GIB / 4096}+${GIB / 4096} → ${0xf_c000_0000 / 4096}`,
@@ -51,39 +51,39 @@ describe.each([4, 5] as const)('page tables of a process of x86_64, %i levels', 
     ]);
   });
 
-  test('the kernel’s half is left out', () => {
+  test("omit the kernel's half", () => {
     const { memory, writer, format } = made();
     writer.map(levels === 4 ? 0xffff_8000_0000_0000n : 0xff00_0000_0000_0000n, 0x5000);
-    expect(told(memory, format)).toEqual([]);
+    expect(visited(memory, format)).toEqual([]);
   });
 
-  test('an inaccessible page counts, by its inverted address', () => {
+  test('count an inaccessible page by its inverted address', () => {
     const { memory, format, entry } = made();
     const inverted = ~0x1_2345_6000n & 0x000f_ffff_ffff_f000n;
     entry(0x1000n, inverted | 0x100n);
-    expect(told(memory, format)).toEqual([`1+1 → ${0x12_3456}`]);
+    expect(visited(memory, format)).toEqual([`1+1 → ${0x12_3456}`]);
   });
 
-  test('the zero page does not count, and what is swapped out is absent', () => {
+  test('omit the zero page, and report swapped-out pages as absent', () => {
     const { memory, format, entry } = made();
     entry(0x1000n, 0x5000n | 0x225n);
-    // As pte_to_swp_entry takes it apart: area 2, page 0x12345 of it.
+    // pte_to_swp_entry decodes it as area 2, page 0x12345.
     entry(0x2000n, (2n << 59n) | ((~0x1_2345n & ((1n << 50n) - 1n)) << 9n));
-    expect(told(memory, format)).toEqual([`2+1 absent, 2:${0x1_2345}`]);
+    expect(visited(memory, format)).toEqual([`2+1 absent, 2:${0x1_2345}`]);
   });
 
-  test('tables that form a loop are reported, and the walk ends', () => {
+  test('that form a loop end the walk and are reported', () => {
     const { memory, format } = made();
     for (let index = 0; index < 512; index++) memory.writeWord(ROOT + 8 * index, 0x10_0067n);
-    expect(() => told(memory, format)).toThrow('user page tables form a loop');
+    expect(() => visited(memory, format)).toThrow('user page tables form a loop');
   });
 
-  test('a missing table is reported with all pages that it may map', () => {
+  test('report a missing table with all pages that it may map', () => {
     const { memory, writer, format } = made();
     writer.map(0x1000n, 0x8000);
     memory.pages.delete(Math.max(...memory.pages.keys()));
     writer.map(BigInt(GIB), 0x9000);
-    expect(told(memory, format)).toEqual(['0+512 lost, absent', `${GIB / 4096}+1 → 9`]);
+    expect(visited(memory, format)).toEqual(['0+512 lost, absent', `${GIB / 4096}+1 → 9`]);
   });
 });
 
@@ -93,7 +93,7 @@ describe.each([
   { page: 16_384, bits: 47 },
   { page: 65_536, bits: 48 },
 ] as const)('page tables of a process of arm64, pages of $page, $bits bits', (shape) => {
-  test('pages and blocks are visited; the zero page and swapped-out pages are not', () => {
+  test('visit pages and blocks, but not the zero page and swapped-out pages', () => {
     const memory = new SparseMemory();
     const writer = new Arm64TableWriter(memory, 0x4010_0000, shape);
     const tables = new Arm64PageTables(memory.image({}), 0x4010_0000, {
@@ -109,18 +109,18 @@ describe.each([
     writer.map(page, 9n * page, 0, { special: false });
     writer.map(2n * page, 9n * page, 0);
     const perTable = shape.page / 8;
-    expect(told(memory, tables.userEntries, 0x4010_0000)).toEqual([
+    expect(visited(memory, tables.userEntries, 0x4010_0000)).toEqual([
       '1+1 → 9',
       `${4 * perTable}+${perTable} → ${2 * perTable}`,
       `${Number(last / page)}+1 → 7`,
     ]);
   });
 
-  // PAGE_NONE: valid is cleared, PXN and UXN are set, and bit 58 (PTE_PROT_NONE) up to 6.9; nG stays, which says it since.
+  // PAGE_NONE: valid is cleared, PXN and UXN are set. Bit 58 (PTE_PROT_NONE) marks it up to 6.9; since then nG does.
   test.each([
     ['up to 6.9', 1n << 58n],
     ['since 6.10', 0n],
-  ])('pages and blocks that nobody may touch count, %s', (_when, own) => {
+  ])('count inaccessible pages and blocks, %s', (_when, own) => {
     const memory = new SparseMemory();
     const writer = new Arm64TableWriter(memory, 0x4010_0000, shape);
     const format = new Arm64PageTables(memory.image({}), 0x4010_0000, {
@@ -133,19 +133,19 @@ describe.each([
     const perTable = shape.page / 8;
     const hide = (at: number) => {
       const entry = memory.read(at, 8).getBigUint64(0, true);
-      // What software may use, and the writer fills.
+      // Bits for software use, which the writer fills.
       const plain = entry & ~((0xfn << 55n) | 1n);
       memory.writeWord(at, plain | (3n << 53n) | own);
     };
     hide(writer.map(page, 9n * page, 0, { special: false }));
     hide(writer.map(BigInt(4 * block), BigInt(2 * block), 1, { special: false }));
-    // A swap entry: bits 1 and 0 are clear; page frame 0xfffff, on its way elsewhere.
+    // A swap entry: bits 1 and 0 are clear; page frame 0xfffff in a migration entry.
     memory.writeWord(writer.map(3n * page, page), (1n << 12n) | (7n << 6n));
     memory.writeWord(
       writer.map(BigInt(6 * block), BigInt(block), 1),
       (0xf_ffffn << 8n) | (30n << 2n),
     );
-    expect(told(memory, format, 0x4010_0000)).toEqual([
+    expect(visited(memory, format, 0x4010_0000)).toEqual([
       '1+1 → 9',
       '3+1 absent, -1:0',
       `${4 * perTable}+${perTable} → ${2 * perTable}`,
@@ -154,7 +154,7 @@ describe.each([
   });
 });
 
-test('entries of a table that the visitor declines are not visited', () => {
+test('does not visit the entries of a table that the visitor skips', () => {
   const memory = new SparseMemory();
   const writer = new PageTableWriter(memory, ROOT, 4);
   writer.map(0x1000n, 0x8000);
@@ -174,7 +174,7 @@ test('entries of a table that the visitor declines are not visited', () => {
   expect(levelsOf(2)).toEqual([[3, 2, 1], 0]);
 });
 
-test('dirty and accessed bits are reported', () => {
+test('reports dirty and accessed bits', () => {
   const memory = new SparseMemory();
   const writer = new PageTableWriter(memory, ROOT, 4);
   const marks: number[] = [];

@@ -12,7 +12,7 @@ import { SparseMemory } from '../../../support/page-tables.js';
 
 const ROOT = 0x4010_0000;
 
-/** What kernels are built with (arch/arm64/Kconfig), and on machines that have fewer bits. */
+/** The configurations of kernels (arch/arm64/Kconfig), also on machines that support fewer bits. */
 const SHAPES: readonly (Arm64Shape & { readonly levels: number; readonly leaves: number })[] = [
   { page: 4096, bits: 39, levels: 3, leaves: 2 },
   { page: 4096, bits: 48, levels: 4, leaves: 2 },
@@ -43,7 +43,7 @@ function made(shape: Arm64Shape, root = ROOT) {
 
 /** The lowest address of the kernel's half. */
 const lowest = ({ bits }: Arm64Shape): bigint => (1n << 64n) - (1n << BigInt(bits));
-/** How many bits a physical address can have. */
+/** Number of bits of a physical address. */
 const physicalBits = ({ page, bits }: Arm64Shape): bigint =>
   page === 65_536 || bits > 48 ? 52n : 48n;
 
@@ -89,7 +89,7 @@ describe.each(SHAPES)('arm64 page tables, pages of $page, $bits of $built bits',
     for (let level = shape.leaves + 1; level < shape.levels; level++) {
       const { writer, walk } = made(shape);
       writer.map(lowest(shape), 0n, level);
-      // Blocks of 4 TiB come with 52-bit physical addresses, which tables of 64 KiB do not tell.
+      // Blocks of 4 TiB need 52-bit physical addresses; tables with 64 KiB pages do not show whether these are enabled.
       const into = shape.page === 65_536 ? Number(5n * page) : -1;
       expect(walk(lowest(shape) + 5n * page)).toBe(into);
     }
@@ -134,7 +134,7 @@ describe.each(SHAPES)('arm64 page tables, pages of $page, $bits of $built bits',
     expect(walk(address)).toBe(Number(3n * page));
     const lowestTable = [...lowestEntries(memory, 3n * page)];
     expect(lowestTable).toHaveLength(1);
-    // On the last level 01 is reserved, and 10 is what the kernel writes for "present, not valid".
+    // On the last level 01 is reserved; the kernel writes 10 for "present, not valid".
     for (const kind of [0n, 1n, 2n]) {
       const other = made(shape);
       other.writer.map(address, 3n * page);
@@ -159,7 +159,7 @@ describe.each(SHAPES)('arm64 page tables, pages of $page, $bits of $built bits',
     kinds.forEach((kind, index) => {
       writer.map(lowest(shape) + BigInt(index) * page, page, 0, kind);
     });
-    // Not written to yet, but hardware may let it be.
+    // Not written yet, but hardware may make it writable.
     writer.map(lowest(shape) + 3n * page, page, 0, { writable: false, dirty: true });
     expect([0, 1, 2].map(protection)).toEqual(kinds);
     expect(protection(3)).toEqual({ writable: true, executable: false });
@@ -198,7 +198,7 @@ it('caches results, but not for a live kernel', () => {
   expect([walk(dump), walk(live)]).toEqual([0x1000, 0x2000]);
 });
 
-/** Where the one descriptor lies that leads to a page. */
+/** Address of the only descriptor that leads to a page. */
 function* lowestEntries(memory: SparseMemory, physical: bigint): Generator<number> {
   for (const [frame, bytes] of memory.pages) {
     const view = new DataView(bytes.buffer);

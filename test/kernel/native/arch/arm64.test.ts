@@ -23,7 +23,7 @@ const KERNELS: readonly (Arm64KernelOptions & { readonly says: string })[] = [
 ];
 
 describe.each(KERNELS)('arm64, pages of $page, $bits of $built bits, memory from $ram', (shape) => {
-  it('is opened by nothing but itself', () => {
+  it('is opened from its own data alone', () => {
     const made = arm64Kernel(shape);
     const kernel = openNativeImage(made.image);
     expect(kernel.facts).toMatchObject({
@@ -90,7 +90,7 @@ it('reads at an address that pointer authentication has signed', () => {
     const address = (made.vmalloc & 0xffff_ffff_ffffn) | signed;
     expect(kernel.read(address, 1).getUint8(0)).toBe(1);
   }
-  // Bit 55 is no part of a signature: clear, it is an address of user space.
+  // Bit 55 is not part of a signature: if it is clear, the address is of user space.
   const user = (made.vmalloc & 0xffff_ffff_ffffn) | 0xff55_0000_0000_0000n;
   expect(errorOf(() => kernel.read(user, 1))).toMatchObject({ code: 'unmapped' });
   const plain = openNativeImage(arm64Kernel(SHAPE).image);
@@ -101,14 +101,14 @@ it('reads at an address that pointer authentication has signed', () => {
 it('treats no translated address bit as a signature', () => {
   const made = arm64Kernel({ ...SHAPE, signature: 0xff7f_ffff_0000_0000n });
   const kernel = openNativeImage(made.image);
-  // Bit 45 of an address in the vmalloc area, whose others are all set.
+  // Bit 45 of an address in the vmalloc area, which has all other bits set.
   const clear = made.vmalloc & ~(1n << 45n);
   expect(errorOf(() => kernel.read(clear, 1))).toMatchObject({ code: 'unmapped' });
   expect(kernel.read(made.vmalloc, 1).getUint8(0)).toBe(1);
 });
 
 it.each(['NUMBER(PHYS_OFFSET)', 'NUMBER(VMEMMAP_START)'])(
-  'says what is unknown without %s',
+  'reports what is unknown without %s',
   (key) => {
     const { image } = arm64Kernel({ ...SHAPE, without: [key] });
     const { provenance } = openNativeImage(image);
@@ -151,7 +151,7 @@ it('locates no struct pages by a rejected PHYS_OFFSET, unless sections confirm t
 });
 
 it.each(['0xfffff00000000008', '0xfffff00000000800'])(
-  'takes no array of struct pages that begins at %s',
+  'does not use an array of struct pages that begins at %s',
   (start) => {
     const { image } = arm64Kernel({ ...SHAPE, numbers: { VMEMMAP_START: BigInt(start) } });
     expect(errorOf(() => openNativeImage(image).pages.pageOfFrame(0x4_0000))).toMatchObject({
@@ -184,7 +184,7 @@ it.each([
     'unsupported-layout',
     'VMCOREINFO: no swapper_pg_dir, which arm64 requires',
   ],
-])('refuses one without %s', (key, code, message) => {
+])('is refused without %s', (key, code, message) => {
   const { image } = arm64Kernel({ ...SHAPE, without: [key] });
   expect(errorOf(() => openNativeImage(image))).toMatchObject({ code, message });
 });
@@ -192,9 +192,9 @@ it.each([
 it.each([
   ['VA_BITS', { VA_BITS: 300n }, 'unsupported-layout'],
   ['TCR_EL1_T1SZ', { TCR_EL1_T1SZ: 64n }, 'unsupported-layout'],
-  ['kimage_voffset, out of all memory', { kimage_voffset: 5n }, 'unsupported-layout'],
-  ['kimage_voffset, of another boot', { kimage_voffset: 0xffff_bfff_8813_0000n }, 'damaged'],
-])('refuses one with a wrong %s', (_, numbers, code) => {
+  ['kimage_voffset, outside of all memory', { kimage_voffset: 5n }, 'unsupported-layout'],
+  ['kimage_voffset, from another boot', { kimage_voffset: 0xffff_bfff_8813_0000n }, 'damaged'],
+])('is refused with a wrong %s', (_, numbers, code) => {
   const names = Object.keys(numbers).map((name) => `NUMBER(${name})`);
   const { image } = arm64Kernel({ ...SHAPE, without: names });
   const lines = Object.entries(numbers).map(

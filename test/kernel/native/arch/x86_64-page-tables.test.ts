@@ -66,7 +66,7 @@ describe.each([4, 5] as const)('x86_64 page tables of %i levels', (levels) => {
   it('do not confuse attributes of a large page with its address', () => {
     const { memory, writer, walk } = made(levels);
     writer.map(kernelSpace, 0x60_0000, MIB2);
-    // Bit 12 of a large page's entry is PAT; bits 59 to 62 are protection keys, or ignored.
+    // Bit 12 of a large page's entry is PAT; bits 59 to 62 are protection keys or ignored.
     for (const [frame, page] of memory.pages) {
       const view = new DataView(page.buffer);
       const entry = view.getBigUint64(0, true);

@@ -46,7 +46,7 @@ describe('BTF', () => {
     expect(found).toEqual(new Map([['mine', { offset: 0, size: 8 }]]));
   });
 
-  it('reads a header that a later kernel made longer', () => {
+  it('reads a longer header of a later kernel', () => {
     const w = new BtfWriter();
     const id = w.struct('x', 0, []);
     expect(Btf.parse(w.build({ headerBytes: 32 })).find('x')).toEqual([id]);
@@ -60,7 +60,7 @@ describe('BTF', () => {
     expect(Btf.parse(moved.subarray(1)).size(id)).toBe(12);
   });
 
-  it('knows the values of enums, signed and unsigned', () => {
+  it('reads the values of enums, signed and unsigned', () => {
     const w = new BtfWriter();
     w.enum('plain', { ONE: 1, TOP: 0xffffffff });
     w.enum('minus', { NEGATIVE: -1 }, { signed: true });
@@ -81,7 +81,7 @@ describe('BTF', () => {
     expect(types.enumerators('nothing')).toBeUndefined();
   });
 
-  it('treats enums of an old kernel, which marks none, as signed', () => {
+  it('treats enums of an old kernel, which has no sign flag, as signed', () => {
     const w = new BtfWriter();
     w.enum('old', { NEGATIVE: -1 });
     expect(typesOf(w).enumerators('old')).toEqual(new Map([['NEGATIVE', -1n]]));
@@ -109,7 +109,7 @@ describe('BTF', () => {
     expect(types.struct('shared')?.size).toBe(4);
   });
 
-  it('does not list modules while the kernel knows the name', () => {
+  it('does not list modules if the kernel has the name', () => {
     const w = new BtfWriter();
     w.struct('known', 4, []);
     let listed = 0;
@@ -124,7 +124,7 @@ describe('BTF', () => {
     expect(listed).toBe(1);
   });
 
-  it('treats copies of a struct as one as far as they agree, and names the member that differs', () => {
+  it('merges copies of a struct as far as they agree, and names the member that differs', () => {
     const w = new BtfWriter();
     const int = w.int('int', 4);
     const long = w.int('long', 8);
@@ -198,7 +198,7 @@ describe('BTF', () => {
       Uint8Array.from(new BtfWriter().build(), (byte, at) => (at === 0 ? 0 : byte)),
     ],
     ['version 2', Uint8Array.from(new BtfWriter().build(), (byte, at) => (at === 2 ? 2 : byte))],
-    ['a cut end', someBlob().subarray(0, someBlob().length - 1)],
+    ['a truncated end', someBlob().subarray(0, someBlob().length - 1)],
   ])('refuses %s', (_, blob) => {
     expect(errorOf(() => Btf.parse(blob))).toMatchObject({ code: 'damaged' });
   });
@@ -229,7 +229,7 @@ describe('BTF', () => {
     expect(errorOf(() => typesOf(w).struct('wide')?.members)).toMatchObject({ code: 'damaged' });
   });
 
-  it('ends in typed errors, whatever is damaged', () => {
+  it('ends in typed errors for any damage', () => {
     const blob = someBlob();
     fc.assert(
       fc.property(

@@ -4,7 +4,7 @@ import { describeType, spell } from '../../../../src/kernel/native/btf/describe.
 import { BtfWriter } from '../../../support/btf.js';
 import { errorOf } from '../../../support/native-errors.js';
 
-describe('types as C writes them', () => {
+describe('types in C notation', () => {
   const w = new BtfWriter();
   const char = w.int('char', 1);
   const int = w.int('int', 4, { signed: true });
@@ -40,7 +40,7 @@ describe('types as C writes them', () => {
     expect(spell(btf, id, name)).toBe(expected);
   });
 
-  it('terminates for a function that takes itself, twice', () => {
+  it('terminates for a function that takes itself as a parameter twice', () => {
     const endless = new BtfWriter();
     const parameters = [1, 2].map((index) => ({ name: `p${index}`, type: 1 }));
     endless.prototype(0, parameters);

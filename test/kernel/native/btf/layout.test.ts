@@ -11,7 +11,7 @@ function layoutOf(write: (w: BtfWriter) => void, name = 's'): StructLayout {
   return new KernelTypes(Btf.parse(w.build()), () => []).struct(name)!;
 }
 
-describe('layouts out of BTF', () => {
+describe('layouts from BTF', () => {
   it('resolves members of anonymous structs and unions', () => {
     const layout = layoutOf((w) => {
       const int = w.int('int', 4);
@@ -115,7 +115,7 @@ describe('layouts out of BTF', () => {
     expect(layout.member('grid[2][3]')).toMatchObject({ offset: 11, size: 1, type: 'char' });
   });
 
-  it('places bitfields, written in the new and in the old way', () => {
+  it('locates bitfields, in the new and in the old encoding', () => {
     const layout = layoutOf((w) => {
       const byte = w.typedef('__u8', w.int('unsigned char', 1));
       const int = w.int('unsigned int', 4);
@@ -151,7 +151,7 @@ describe('layouts out of BTF', () => {
     expect(layout.member('cloned[0]')).toBeUndefined();
   });
 
-  it('never lets a bitfield’s storage leave the struct, nor the bits leave the storage', () => {
+  it('keeps the storage of a bitfield within the struct, and its bits within the storage', () => {
     fc.assert(
       fc.property(
         fc.nat(400),
@@ -196,7 +196,7 @@ describe('layouts out of BTF', () => {
     expect(types.struct('nothing')).toBeUndefined();
   });
 
-  it('round-trips any struct that can be written', () => {
+  it('round-trips any struct', () => {
     const memberArb = fc.record({ size: fc.constantFrom(1, 2, 4, 8), gap: fc.nat(3) });
     fc.assert(
       fc.property(fc.array(memberArb, { minLength: 1, maxLength: 60 }), (wanted) => {

@@ -10,7 +10,7 @@ import { errorOf } from '../../../support/native-errors.js';
 const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-dwarf-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Members by their paths; the program says where the compiler put each. */
+/** Members by path; the program prints where the compiler put each. */
 const MEMBERS: Readonly<Record<string, readonly string[]>> = {
   'struct plain': ['first', 'second', 'third', 'text', 'self', 'call', 'deep', 'deep.inner'],
   'struct nested': ['tag', 'left', 'right', 'middle', 'grid', 'tail', 'named.x', 'named.y', 'ints'],
@@ -46,7 +46,7 @@ enum small { NONE, SOME = 5, LESS = -1 };
 enum large { HUGE_ONE = 0x8000000000000000UL, ONE = 1 };
 `;
 
-/** What a bitfield covers: its bits are the ones that change. */
+/** Locates a bitfield by the bits that change. */
 const PROGRAM = `
 #include <stdio.h>
 #include <string.h>
@@ -121,14 +121,14 @@ const FORMS = [
 ];
 
 it.skipIf(!gcc).each(FORMS)(
-  'the types of a program are where gcc put them: %s (skipped where gcc is not)',
+  'reads the same type layouts as gcc from a program: %s (skipped without gcc)',
   (options) => {
     const program = compile(...options.split(' '));
-    const told: [string, string, number, number][] = JSON.parse(
+    const placed: [string, string, number, number][] = JSON.parse(
       execFileSync(program, { encoding: 'utf8' }),
     );
     const types = new KernelTypes(openTypesFile(program).load(), () => []);
-    for (const [type, path, offset, size] of told.filter(({ length }) => length > 0)) {
+    for (const [type, path, offset, size] of placed.filter(({ length }) => length > 0)) {
       const layout = types.struct(type === 'bits' ? 'bits' : type.replace(/^\w+ /, ''))!;
       const member = layout.member(path);
       const found =
@@ -159,7 +159,7 @@ it.skipIf(!gcc).each(FORMS)(
 );
 
 it.skipIf(!gcc)(
-  'two structs of one name are refused where they differ, as in BTF (skipped where gcc is not)',
+  'refuses two different structs of one name, as in BTF (skipped without gcc)',
   () => {
     const types = new KernelTypes(openTypesFile(compile('-gdwarf-5', '-O1')).load(), () => []);
     expect(types.struct('same')?.size).toBe(4);

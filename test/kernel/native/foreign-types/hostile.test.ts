@@ -19,16 +19,16 @@ const text = (value: string) => [...Buffer.from(`${value}\0`, 'latin1')];
 
 /** Attributes: a name and a form each, an implicit constant after its form. */
 const ABBREVIATIONS = [
-  // A unit: str_offsets_base, language; an address list's number and 16 bytes that are skipped.
+  // A unit: str_offsets_base, language; the index of an address list and 16 bytes to skip.
   ...[1, 0x11, 1, 0x72, 0x17, 0x13, 0x05, 0x11, 0x1b, 0x52, 0x1e, 0, 0],
-  // A struct: name by its number, size; a member: name, type, place as an implicit constant of 4.
+  // A struct: name by index, size; a member: name, type, offset as an implicit constant of 4.
   ...[2, 0x13, 1, 0x03, 0x25, 0x0b, 0x0b, 0, 0],
   ...[3, 0x0d, 0, 0x03, 0x08, 0x49, 0x10, 0x38, 0x21, 4, 0, 0],
   ...[4, 0x0d, 0, 0x03, 0x08, 0x49, 0x13, 0, 0],
-  // int, and a pointer to what a number of variable length leads to.
+  // int, and a pointer whose target is a LEB128 number.
   ...[5, 0x24, 0, 0x03, 0x0e, 0x0b, 0x0b, 0x3e, 0x0b, 0, 0],
   ...[6, 0x0f, 0, 0x49, 0x15, 0, 0],
-  // A typedef, a const, and a function whose children are skipped without a sibling.
+  // A typedef, a const, and a function whose children are skipped without a sibling attribute.
   ...[7, 0x16, 0, 0x03, 0x08, 0x49, 0x13, 0, 0],
   ...[8, 0x26, 0, 0x49, 0x13, 0, 0],
   ...[9, 0x2e, 1, 0x03, 0x08, 0, 0],
@@ -37,7 +37,7 @@ const ABBREVIATIONS = [
 const STRINGS = text('int').concat(text('thing'));
 const STRING_NUMBERS = [...u32(8), ...u16(5), ...u16(0), ...u32(4), ...u32(0)];
 
-/** Two units of version 5; the second's struct has a member whose type lies in the first. */
+/** Two units of version 5; a member of the struct in the second has a type of the first. */
 function units(): number[] {
   const unit = (entries: number[]) => {
     const body = [...u16(5), 1, 8, ...u32(0), ...entries];
@@ -97,8 +97,8 @@ function failure(sections: Sections): unknown {
   return error;
 }
 
-describe('DWARF written by hand', () => {
-  it('is read: names by numbers, references across units, constants in abbreviations', () => {
+describe('handwritten DWARF', () => {
+  it('is read with indexed names, references across units, and constants in abbreviations', () => {
     const thing = typesOf({}).struct('thing')!;
     expect(thing.size).toBe(16);
     expect(thing.member('at')).toMatchObject({ offset: 4, size: 4, type: 'int' });
@@ -110,14 +110,14 @@ describe('DWARF written by hand', () => {
     });
   });
 
-  it('truncated anywhere yields a one-line error', () => {
+  it('yields a one-line error wherever it is truncated', () => {
     const whole = units();
     for (let length = 0; length < whole.length; length++) failure({ info: whole.slice(0, length) });
     for (let length = 0; length < ABBREVIATIONS.length - 40; length++)
       failure({ abbrev: ABBREVIATIONS.slice(0, length) });
   });
 
-  it('with types that contain themselves, or an unterminated list, is rejected', () => {
+  it('is rejected if types contain themselves or a list is unterminated', () => {
     const body = (entries: number[]) => {
       const unit = [
         ...u16(5),
@@ -145,7 +145,7 @@ describe('DWARF written by hand', () => {
     });
   });
 
-  it('compressed data with an excessive claimed size is rejected before it is inflated', () => {
+  it('is rejected before it is inflated if it claims an excessive size', () => {
     const packed = (claimed: bigint) => {
       const head = Buffer.alloc(24);
       head.writeUInt32LE(1, 0);
@@ -160,7 +160,7 @@ describe('DWARF written by hand', () => {
       });
   });
 
-  it('with any bytes changed quickly yields an error or types', () => {
+  it('quickly yields an error or types if any bytes are changed', () => {
     const bytes = elf({});
     fc.assert(
       fc.property(

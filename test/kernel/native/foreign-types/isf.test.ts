@@ -54,7 +54,7 @@ const table = {
       fields: {
         low: { offset: 0, type: int },
         mode: { offset: 0, type: { kind: 'enum', name: 'mode' } },
-        // As `page.lru` lies in a struct in a union: anonymous in anonymous.
+        // Like `page.lru`, in an anonymous struct in an anonymous union.
         unnamed_field_0: {
           offset: 0,
           anonymous: true,
@@ -81,14 +81,14 @@ const table = {
     },
   },
 };
-/** With addresses as dwarf2json has them: numbers that no double holds. */
+/** Adds addresses as dwarf2json writes them, which exceed the precision of a double. */
 const TEXT = JSON.stringify(table)
   .replace('"STEXT"', '18446744071578845184')
   .replace('"ETEXT"', '18446744071588845184')
   .replace('"DATA"', '18446744071597795201')
   .replace('"BANNER"', '18446744071593525505');
 
-describe('a table of Volatility', () => {
+describe('an ISF table of Volatility', () => {
   const isf = readIsf(TEXT);
   const types = new KernelTypes(isf.types, () => []);
 
@@ -117,7 +117,7 @@ describe('a table of Volatility', () => {
     expect(symbols.find('missing')).toEqual([]);
   });
 
-  it('is read as it is and packed by xz', () => {
+  it('is read uncompressed and compressed with xz', () => {
     const plain = join(folder, 'table.json');
     writeFileSync(plain, TEXT);
     execFileSync('xz', ['-k', plain]);
@@ -125,7 +125,7 @@ describe('a table of Volatility', () => {
       expect(openTypesFile(path)).toMatchObject({ path, form: 'ISF', banner: isf.banner });
   });
 
-  it('that is truncated, or truncated compressed data, is rejected in one line', () => {
+  it('is rejected in one line if it, or its compressed data, is truncated', () => {
     const cut = join(folder, 'cut.json');
     writeFileSync(cut, TEXT.slice(0, -100));
     const packed = join(folder, 'cut.json.xz');
@@ -138,7 +138,7 @@ describe('a table of Volatility', () => {
     }
   });
 
-  it('of another format, or with dangling or cyclic types, is rejected', () => {
+  it('is rejected if it is of another format, or has dangling or cyclic types', () => {
     const { user_types: users } = table;
     const self = {
       page: {
@@ -168,7 +168,7 @@ describe('a table of Volatility', () => {
       );
   });
 
-  it('with any value changed yields an error or types', () => {
+  it('yields an error or types if any value is changed', () => {
     const values = [null, -1, 2 ** 40, 1e300, '', 'page', [], {}, { kind: 'struct', name: 'page' }];
     fc.assert(
       fc.property(fc.nat(200), fc.constantFrom(...values), (at, value) => {

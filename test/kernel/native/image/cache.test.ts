@@ -6,15 +6,15 @@ import {
   offsetInLine,
 } from '../../../../src/kernel/native/image/cache.js';
 
-/** A file of so many chunks, each filled with its number; and what was read of it. */
+/** A file with this many chunks, each filled with its number, and the reads of it. */
 function chunks(count: number, budget = 0) {
   const reads: [chunk: number, chunks: number][] = [];
   const cache = new LineCache(budget, (target, chunk, many) => {
     reads.push([chunk, many]);
-    const there = Math.max(0, Math.min(many, count - chunk));
-    for (let index = 0; index < there; index++)
+    const available = Math.max(0, Math.min(many, count - chunk));
+    for (let index = 0; index < available; index++)
       target.fill(chunk + index, index * CHUNK, (index + 1) * CHUNK);
-    return there * CHUNK;
+    return available * CHUNK;
   });
   const read = (chunk: number, ahead = true) => {
     const view = cache.view(chunk, ahead);
@@ -23,7 +23,7 @@ function chunks(count: number, budget = 0) {
   return { reads, read };
 }
 
-test('a repeated request is served from the cache', () => {
+test('serves a repeated request from the cache', () => {
   const { read, reads } = chunks(200);
   expect([read(3), read(3), read(100), read(3)]).toEqual([3, 3, 100, 3]);
   expect(reads).toEqual([
@@ -32,7 +32,7 @@ test('a repeated request is served from the cache', () => {
   ]);
 });
 
-test('a file that is read through is read a line at a time; live memory is not', () => {
+test('reads ahead in lines for sequential reads, but not for live memory', () => {
   const { read, reads } = chunks(200);
   for (let chunk = 0; chunk < 3 * CHUNKS_PER_LINE; chunk++) expect(read(chunk)).toBe(chunk);
   expect(reads.length).toBeLessThan(5);
@@ -42,8 +42,8 @@ test('a file that is read through is read a line at a time; live memory is not',
   expect(live.reads).toHaveLength(3 * CHUNKS_PER_LINE);
 });
 
-test('whatever was given up in between, each chunk shows what is its own', () => {
-  // The smallest budget there is: far fewer lines than are asked for.
+test('returns the right data for each chunk, whatever was evicted in between', () => {
+  // The smallest budget: far fewer lines than are requested.
   const { read } = chunks(200);
   let chunk = 1;
   for (let step = 0; step < 5000; step++) {

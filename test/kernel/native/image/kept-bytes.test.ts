@@ -12,7 +12,7 @@ import type { Note } from '../../../../src/kernel/native/image/notes.js';
 
 const [{ name, type }] = keptBytesNotes(4096, [[0, []]]) as [Note];
 
-/** A note whose numbers are these bytes. */
+/** A note with these encoded numbers. */
 function noteOf(numbers: Uint8Array): Note {
   const bytes = Buffer.concat([Uint8Array.of(1, 12), deflateSync(numbers)]);
   return { name, type, data: new DataView(bytes.buffer, bytes.byteOffset, bytes.length) };
@@ -33,8 +33,8 @@ const PAGES: readonly (readonly [number, readonly ByteRange[]])[] = [
 
 test.each([
   ['one list', undefined, 1],
-  ['several, where one grows long', 6, 2],
-])('ranges come back as they were, of %s', (_, most, count) => {
+  ['several lists, one of which grows long', 6, 2],
+])('returns the same ranges from %s', (_, most, count) => {
   const notes = keptBytesNotes(4096, PAGES, most);
   expect(notes).toHaveLength(count);
   const pages = keptBytesOf(notes)?.pages;
@@ -43,7 +43,7 @@ test.each([
   expect(pages?.of(4)).toBeUndefined();
 });
 
-test('of the struct pages of 200 GiB, a million pages, the list can be read again', () => {
+test('reads back the list of the struct pages of 200 GiB, a million pages', () => {
   const count = 820_000;
   const ranges = Array.from({ length: 64 }, (_, at) => ({ start: at * 64, end: at * 64 + 8 }));
   function* pages() {
@@ -60,20 +60,20 @@ test('of the struct pages of 200 GiB, a million pages, the list can be read agai
   expect(read?.of(2 ** 26 + count)).toBeUndefined();
 });
 
-describe('a list that would fill all memory is damage', () => {
-  test('of pages', () => {
+describe('a list that would fill all memory is reported as damage:', () => {
+  test('too many pages', () => {
     const pairs = Buffer.alloc(2 * (2 ** 22 + 1));
     for (let at = 0; at < pairs.length; at += 2) pairs[at] = 1;
     expect(() => keptBytesOf([noteOf(pairs)])).toThrow('malformed list of stored bytes (too long)');
   });
 
-  test('of zeros', () => {
+  test('too many zeros', () => {
     expect(() => keptBytesOf([noteOf(Buffer.alloc(2 ** 26 + 1))])).toThrow('decompression failed');
     expect(() => keptBytesOf([noteOf(Buffer.alloc(2 ** 26))])).toThrow('out of order');
   });
 
-  test('of ranges that no two pages share', () => {
-    // Of 1024 ranges, the first three of other lengths for each page.
+  test('ranges that no two pages share', () => {
+    // 1024 ranges, the first three with different lengths for each page.
     const part = (page: number) => {
       const numbers = new VarintWriter();
       numbers.push(1024);
@@ -97,8 +97,8 @@ describe('a list that would fill all memory is damage', () => {
   });
 });
 
-describe('a read ends at the first byte that is not there', () => {
-  // Pages 1 and 2 are stored, 3 is not; of page 2 the first half was kept.
+describe('a read ends at the first byte that is missing', () => {
+  // Pages 1 and 2 are stored, 3 is not; only the first half of page 2 was kept.
   const pages = [[2, [{ start: 0, end: 2048 }]]] as const;
   const image = withKeptBytes({
     facts: {
@@ -136,13 +136,13 @@ describe('a read ends at the first byte that is not there', () => {
   };
 
   test.each([
-    ['all is there', 4096 + 100, 4096 + 1000, undefined],
+    ['of bytes that are all stored', 4096 + 100, 4096 + 1000, undefined],
     ['of a page that was kept in part', 4096, 8192, 8192 + 2048],
-    ['of one before a page that is not stored', 8192 + 3000, 4096, 8192 + 3000],
-    ['of one behind a page that is not stored', 100, 3 * 4096, 100],
+    ['of a page before one that is not stored', 8192 + 3000, 4096, 8192 + 3000],
+    ['of a page after one that is not stored', 100, 3 * 4096, 100],
   ])('%s', (_, address, length, expected) => {
     expect(missing(address, length)).toBe(expected);
-    // Nothing is shown in place of what was not kept; of what is not stored the image below tells.
+    // Bytes that were not kept are never shown as others; for pages that are not stored the underlying image decides.
     const place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
     const isKept = address + length <= 8192 + 2048;
     expect(image.locate?.(address, length, place)).toBe(isKept);

@@ -9,7 +9,7 @@ import { DumpDirectory, pageOf } from '../../../support/dump/file.js';
 const directory = new DumpDirectory();
 afterAll(() => directory.dispose());
 
-/** The one line, less the path, and the exit status. */
+/** The one-line error without the path, and the exit status. */
 function refusal(content: Uint8Array): { line: string; status: number } {
   const file = directory.write('dump', content);
   try {
@@ -26,7 +26,7 @@ const refused = (machine: string) => ({
   status: EXIT.unreadable,
 });
 
-describe('an ELF core of another machine is refused by its name', () => {
+describe('refuses an ELF core of another machine by name', () => {
   it.each([
     ['i386', { machine: 3, class32: true }],
     // kexec writes 64-bit headers for kernels with PAE.
@@ -54,7 +54,7 @@ describe('an ELF core of another machine is refused by its name', () => {
     expect(refusal(writeElf({ loads, notes, ...spec }))).toEqual(refused(name));
   });
 
-  it('but not where class or byte order are none', () => {
+  it('reports a malformed header if class or byte order are invalid', () => {
     for (const at of [4, 5]) {
       const core = writeElf({ loads: [{ physical: 0n, data: pageOf(1) }] });
       core[at] = 0;
@@ -63,7 +63,7 @@ describe('an ELF core of another machine is refused by its name', () => {
   });
 });
 
-describe('a kdump compressed file of another machine is refused by its name', () => {
+describe('refuses a kdump compressed file of another machine by name', () => {
   const spec: DiskdumpSpec = {
     blocks: 8,
     memory: new Map([[1, { data: pageOf(1) }]]),
@@ -91,19 +91,19 @@ describe('a kdump compressed file of another machine is refused by its name', ()
     expect(refusal(content)).toEqual(refused(name));
   });
 
-  // QEMU's headers name few machines; the size of a CPU's registers tells.
+  // Headers of QEMU name few machines; the size of the CPU registers identifies them.
   it.each([
     ['riscv64', 376],
     ['loongarch64', 480],
     ['ppc64le', 504],
-  ])('%s, by its notes', (name, size) => {
+  ])('names %s by its notes', (name, size) => {
     const prstatus = { name: 'CORE', type: 1, data: new Uint8Array(size) };
     const notes = writeNotes([prstatus]);
     const content = joinExtents(diskdumpExtents({ ...spec, machine: 'Unknown', notes }));
     expect(refusal(content)).toEqual(refused(name));
   });
 
-  it('or by its release, where nothing names the machine', () => {
+  it('reports an unsupported architecture that nothing names', () => {
     const content = joinExtents(diskdumpExtents({ ...spec, machine: 'Unknown' }));
     expect(refusal(content)).toEqual({
       line: 'kdump-mem: FILE: unsupported architecture (not named by its headers or VMCOREINFO). Use a dump of an x86_64 or arm64 kernel.',

@@ -48,7 +48,7 @@ function libvirtSave(state: 'Save' | 'Part'): Buffer {
   return Buffer.concat([header, xml, qemuStream]);
 }
 
-describe('a file that is no dump is named', () => {
+describe('names a file that is not a dump:', () => {
   it.each([
     ['gzip', gzipSync(core), 'unsupported-format', /: compressed with gzip\n/],
     ['xz', bytes('\xfd7zXZ\0'), 'unsupported-format', /: compressed with xz\n/],
@@ -69,7 +69,7 @@ describe('a file that is no dump is named', () => {
       'unsupported-format',
       /guest state of virsh save\)\n.*--memory-only/,
     ],
-    ['virsh save, cut', libvirtSave('Part'), 'unsupported-format', /incomplete guest state/],
+    ['virsh save, truncated', libvirtSave('Part'), 'unsupported-format', /incomplete guest state/],
     ['vmss', bytes('\xd2\xbe\xd2\xbe'), 'unsupported-format', /vmss2core/],
     ['diskdump', bytes('DISKDUMP'), 'unsupported-format', /diskdump/],
     ['lkcd', bytes('\xed\x23\x8f\x61\x73\x01\x19\xa8'), 'unsupported-format', /LKCD/],
@@ -86,7 +86,7 @@ describe('a file that is no dump is named', () => {
     expect(error.message).not.toContain('\n');
   });
 
-  it('the first bytes of a dump, however few', () => {
+  it('refuses the first bytes of a dump, however few', () => {
     for (const start of [
       'no dump at all, but text',
       'makedumpfile\0\0\0\0',
@@ -103,7 +103,7 @@ describe('a file that is no dump is named', () => {
     }
   });
 
-  it('a process core and a dump of Xen', () => {
+  it('refuses a process core and a Xen dump', () => {
     const auxv = { name: 'CORE', type: 6, data: new Uint8Array(16) };
     const xen = { name: 'Xen', type: 0x1000001, data: new Uint8Array(16) };
     const loads = [{ physical: 0n, data: pageOf(1) }];
@@ -113,13 +113,13 @@ describe('a file that is no dump is named', () => {
     expect(refusal(host)).toMatchObject({ code: 'unsupported-format' });
   });
 
-  it('a missing one', () => {
+  it('reports a missing file', () => {
     expect(refusal(join(directory.path, 'missing'))).toMatchObject({ code: 'no-such-file' });
     expect(refusal()).toMatchObject({ code: 'no-such-file' });
   });
 });
 
-describe('a directory', () => {
+describe('opens the dump in a directory', () => {
   let count = 0;
   const made = (files: Readonly<Record<string, Uint8Array | string>>) => {
     const path = `crash${count++}`;
@@ -133,16 +133,16 @@ describe('a directory', () => {
   it.each([
     ['RHEL', { vmcore: core, 'vmcore-dmesg.txt': 'x', 'kexec-dmesg.log': 'x' }, 'vmcore'],
     ['Debian', { 'dump.202611200412': core, 'dmesg.202611200412': 'x' }, 'dump.202611200412'],
-    ['a copy beside it', { vmcore: core, 'vmcore.flat': 'x' }, 'vmcore'],
+    ['a copy next to the dump', { vmcore: core, 'vmcore.flat': 'x' }, 'vmcore'],
     ['another name', { '6.1.vmcore': core, 'vmcore.txt': 'x', 'vmcore.log': 'x' }, '6.1.vmcore'],
-  ])('of %s', (_, files, name) => {
+  ])('in the layout of %s', (_, files, name) => {
     const path = made(files);
     const image = openImage([path]);
     expect(image.facts.files).toEqual([join(path, name)]);
     image.close();
   });
 
-  it('one level above', () => {
+  it('one level below', () => {
     const path = made({ 'kexec.log': 'x' });
     mkdirSync(join(path, '202611200412'));
     directory.write(join(path.slice(directory.path.length), '202611200412', 'vmcore'), core);
@@ -151,14 +151,14 @@ describe('a directory', () => {
     image.close();
   });
 
-  it('with several dumps names them; with none reports that', () => {
+  it('or names several dumps, or reports that there is none', () => {
     const several = refusal(made({ 'dump.202611200412': core, 'dump.202611210500': core }));
     expect(several.message).toMatch(/dump\.202611200412, .*dump\.202611210500/);
     expect(refusal(made({ 'dmesg.txt': 'x' }))).toMatchObject({ code: 'no-such-file' });
   });
 });
 
-it('opens and reads an ELF core whose headers were changed, or ends in a typed error', () => {
+it('reads an ELF core with any changed headers, or ends in a typed error', () => {
   const file = (content: Uint8Array) => directory.write('mutated', content);
   const place = fc.integer({ min: 4, max: 300 });
   const value = fc.oneof(fc.constantFrom(0, 1, 0x7f, 0x80, 0xff), fc.integer({ min: 0, max: 255 }));

@@ -51,7 +51,7 @@ function symbolsNamed(names: readonly string[]): KernelSymbol[] {
 const NAMES = ['_stext', ...Array.from({ length: 600 }, (_, n) => `name_${(n * 7919) % 601}`)];
 
 describe('kallsyms', () => {
-  it('finds symbols by a binary search, and without expanding the table', () => {
+  it('finds symbols by a binary search without expanding the table', () => {
     const { table } = open(symbolsNamed(NAMES), 'relative', 'new');
     expect(table.description).toBe('relative addresses, binary search');
     NAMES.forEach((name, index) => {
@@ -100,7 +100,7 @@ describe('kallsyms', () => {
 
   it.each([
     ['whole names', (name: string) => name],
-    ['names without what clang added', (name: string) => name.replace(/\.llvm\..*/, '')],
+    ['names without clang suffixes', (name: string) => name.replace(/\.llvm\..*/, '')],
   ])('searches an order by %s', (_, orderedBy) => {
     const names = [...NAMES, ...NAMES.map((name) => `${name}.llvm.99`), 'name_1.cold', 'name_10'];
     const symbols = symbolsNamed(names);
@@ -117,7 +117,7 @@ describe('kallsyms', () => {
     expect(table.before(TEXT + 0x10_0000n)).toMatchObject({ name: NAMES.at(-1) });
   });
 
-  it('names an address by the first of the symbols there, as the kernel does', () => {
+  it('names an address by the first symbol there, as the kernel does', () => {
     const aliased = symbolsNamed(NAMES).map((symbol, index) =>
       index === 3 || index === 4 ? { ...symbol, address: TEXT + 32n } : symbol,
     );
@@ -170,7 +170,7 @@ describe('kallsyms', () => {
     }
   });
 
-  it('ends in typed errors, whatever is damaged', () => {
+  it('ends in typed errors for any damage', () => {
     const size = writeKallsyms(symbolsNamed(NAMES), 'relative', 'new', AT).bytes.length;
     fc.assert(
       fc.property(
@@ -196,14 +196,14 @@ describe('kallsyms', () => {
 
 describe('the address of an ambiguous name', () => {
   const at = (address: bigint, type: string): KernelSymbol => ({ name: 'x', type, address });
-  it('is the only one, a common one, or that of the global symbol', () => {
+  it('is the only one, a common one, or the one of the global symbol', () => {
     expect(onlyAddress([])).toBeUndefined();
     expect(onlyAddress([at(1n, 't')])).toBe(1n);
     expect(onlyAddress([at(1n, 't'), at(1n, 'T')])).toBe(1n);
     expect(onlyAddress([at(1n, 't'), at(2n, 'T'), at(3n, 't')])).toBe(2n);
   });
 
-  it('is undefined if local symbols, or two global ones, differ', () => {
+  it('is undefined if local symbols, or two global ones, have different addresses', () => {
     expect(onlyAddress([at(1n, 't'), at(2n, 't')])).toBeUndefined();
     expect(onlyAddress([at(1n, 'T'), at(2n, 'T')])).toBeUndefined();
   });

@@ -16,23 +16,23 @@ const EXPORTED = new Map([
 ]);
 
 describe('templates of per-CPU variables', () => {
-  test('lie where the exported ones say that their section begins', () => {
+  test('are located at the section start that the exported ones imply', () => {
     const found = findPerCpu(VARIABLES, EXPORTED);
     expect(found.get('napi_alloc_cache')).toBe(BASE + 0x300n);
     expect(found.get('__per_cpu_start')).toBe(BASE);
     expect(found.get('__per_cpu_end')).toBe(BASE + 0x318n);
   });
 
-  test('are offsets themselves where the kernel exports them so (x86_64 before 6.15)', () => {
+  test('are offsets if the kernel exports offsets (x86_64 before 6.15)', () => {
     const offsets = new Map(Array.from(VARIABLES, ([name, { offset }]) => [name, BigInt(offset)]));
     expect(findPerCpu(VARIABLES, offsets).get('napi_alloc_cache')).toBe(0x300n);
   });
 
   test.each([
-    ['one exported variable lies elsewhere', new Map([...EXPORTED, ['runqueues', BASE + 0x108n]])],
-    ['two alone agree', new Map([...EXPORTED].slice(1))],
+    ['one exported variable is elsewhere', new Map([...EXPORTED, ['runqueues', BASE + 0x108n]])],
+    ['only two agree', new Map([...EXPORTED].slice(1))],
     ['none is exported', new Map<string, bigint>()],
-  ])('are not told where %s', (_, exported) => {
+  ])('are unknown if %s', (_, exported) => {
     expect(findPerCpu(VARIABLES, exported).size).toBe(0);
   });
 });

@@ -4,11 +4,11 @@ import { PRINTED, printed, understood } from './printed.js';
 
 const lines = (text: string, pattern: RegExp) => [...text.matchAll(pattern)];
 
-describe.each(PRINTED)('what bpftrace printed: %s', (name) => {
+describe.each(PRINTED)('output of bpftrace: %s', (name) => {
   const text = printed(name);
   const output = understood(text);
 
-  it('is understood to its end', () => {
+  it('is parsed to its end', () => {
     expect([output.state, output.strange, output.lost]).toEqual(['whole', 0, 0]);
     expect(output.windows).toHaveLength(3);
     expect(output.heartbeats).toBe(lines(text, /^alive$/gm).length);
@@ -16,7 +16,7 @@ describe.each(PRINTED)('what bpftrace printed: %s', (name) => {
     expect(times).toEqual(times.toSorted((a, b) => Number(a) - Number(b)));
   });
 
-  it('has each block and each stack', () => {
+  it('contains each block and each stack', () => {
     expect(output.pieces).toHaveLength(lines(text, /^@b\[/gm).length);
     expect(output.stacks.size).toBe(lines(text, /^@i\[/gm).length);
     for (const { id } of output.pieces) expect(output.stacks.get(id)?.length).toBeGreaterThan(2);
@@ -27,7 +27,7 @@ describe.each(PRINTED)('what bpftrace printed: %s', (name) => {
     expect(frames).toBeGreaterThan(1000);
   });
 
-  it('adds up; and does not where a block or a stack’s sum is missing', () => {
+  it('adds up, unless a block or the sum of a stack is missing', () => {
     expect(framesThatDoNotAddUp(output)).toBe(0);
     const [block = ''] = /^@b\[.*\n/m.exec(text) ?? [];
     expect(framesThatDoNotAddUp(understood(text.replace(block, '')))).toBeGreaterThan(0);
@@ -38,24 +38,24 @@ describe.each(PRINTED)('what bpftrace printed: %s', (name) => {
     expect(framesThatDoNotAddUp(understood(without))).toBeGreaterThan(0);
   });
 
-  it('is the same in small pieces', () => {
+  it('yields the same result in small pieces', () => {
     const small = understood(text, undefined, 7);
     expect(small.pieces).toEqual(output.pieces);
     expect([...small.stacks]).toEqual([...output.stacks]);
     expect(small.windows).toEqual(output.windows);
   });
 
-  it('that ends amid is not whole', () => {
+  it('is incomplete if it ends early', () => {
     expect(understood(text.slice(0, -8)).state).toBe('dumping');
     expect(understood(text.slice(0, text.indexOf('\nended'))).state).toBe('recording');
   });
 });
 
-describe('lines that no program of ours prints', () => {
+describe('lines that no kdump-mem program prints', () => {
   const text = printed('0.23-6.12');
   const [before, after] = [text.slice(0, text.indexOf('\nheld\n')), '\nheld\n'];
 
-  it('are counted, and are no blocks', () => {
+  it('are counted, and yield no blocks', () => {
     const strange = [
       '@b[1]: (16385, -1)',
       '@b[3]: (16385, 17)',
@@ -75,7 +75,7 @@ describe('lines that no program of ours prints', () => {
     expect(output.state).toBe('whole');
   });
 
-  it('beyond the bounds are left out, and counted', () => {
+  it('are dropped beyond the limits, and counted', () => {
     const output = understood(text, { maxKeys: 100, maxShown: 100_000 });
     expect(output.pieces).toHaveLength(100);
     expect(output.strange).toBeGreaterThan(1000);
@@ -87,7 +87,7 @@ describe('lines that no program of ours prints', () => {
     expect(output.windows.length).toBeLessThan(3);
   });
 
-  it('tell what was lost', () => {
+  it('report lost events', () => {
     expect(understood('Lost 12 events\nLost 1 event\n').lost).toBe(13);
   });
 });

@@ -3,8 +3,8 @@ import { gunzipSync } from 'node:zlib';
 import { BpftraceOutput } from '../../../../src/leaks/record/bpftrace/output.js';
 
 /**
- * What the program printed in guests, by version of bpftrace and of the kernel: processes, files and sockets came and
- * went, and with 0.17 a module whose blocks are freed by parts.
+ * Output of the program in guests, by version of bpftrace and of the kernel: processes, files and sockets came and
+ * went, and with 0.17 a module whose blocks are freed in parts.
  */
 export const PRINTED = ['0.17-6.1', '0.23-6.12', '0.27-7.2'] as const;
 
@@ -14,7 +14,7 @@ export function printed(name: (typeof PRINTED)[number]): string {
 
 export const BOUNDS = { maxKeys: 100_000, maxShown: 100_000 };
 
-/** @param pieceBytes as it comes through a pipe */
+/** @param pieceBytes size of the pieces, as from a pipe */
 export function understood(text: string, bounds = BOUNDS, pieceBytes = 65_536): BpftraceOutput {
   const output = new BpftraceOutput(bounds);
   const bytes = Buffer.from(text);

@@ -14,7 +14,7 @@ const ORDER: ProgramOrder = {
   mostSeconds: 600,
 };
 
-it('the program frees before it allocates, and begins when it is told', () => {
+it('handles frees before allocations, and begins on a signal', () => {
   const text = bpftraceProgram(ORDER);
   const probes = [...text.matchAll(/^(?:BEGIN|END|[a-z]+:\S+)$/gm)].map(([name]) => name);
   expect(probes).toEqual([
@@ -25,15 +25,15 @@ it('the program frees before it allocates, and begins when it is told', () => {
   expect(text.split('{').length).toBe(text.split('}').length);
 });
 
-it('what is asked for changes numbers and fixed parts alone', () => {
-  const asked = bpftraceProgram({ ...ORDER, minOrder: 3, pid: 4711, stackMode: 'perf' });
-  expect(asked).toContain('if ($o >= 3 && pid == 4711) {');
-  expect(asked).toContain('kstack(perf, 32)');
-  expect(asked).not.toContain('raw');
+it('changes only numbers and fixed parts by options', () => {
+  const changedText = bpftraceProgram({ ...ORDER, minOrder: 3, pid: 4711, stackMode: 'perf' });
+  expect(changedText).toContain('if ($o >= 3 && pid == 4711) {');
+  expect(changedText).toContain('kstack(perf, 32)');
+  expect(changedText).not.toContain('raw');
   expect(bpftraceProgram({ ...ORDER, poolPages: true })).toContain('page_pool_state_hold');
 });
 
-it('nothing but numbers gets into it', () => {
+it('accepts only numbers', () => {
   const bad = (order: object) => () => bpftraceProgram({ ...ORDER, ...order });
   for (const value of [Number.NaN, -1, 1.5, 2 ** 60, '1; exit()' as unknown as number]) {
     expect(bad({ pid: value })).toThrow(RangeError);
@@ -43,7 +43,7 @@ it('nothing but numbers gets into it', () => {
   }
 });
 
-it('maps take an eighth of the memory that is available, 256 MiB at most, and less where there are many CPUs', () => {
+it('limits maps to 1/8 of available memory and 256 MiB, less with many CPUs', () => {
   expect(mapKeys(500_000, 2 ** 30, 2)).toBe(Math.floor(2 ** 27 / 432));
   expect(mapKeys(500_000, 64 * 2 ** 30, 2)).toBe(500_000);
   expect(mapKeys(500_000, 64 * 2 ** 30, 256)).toBe(Math.floor(2 ** 28 / (400 + 16 * 256)));

@@ -22,23 +22,23 @@ const BESIDE: RecordedBeside = {
   isChosen: false,
 };
 
-describe.each(PRINTED)('a recording of what bpftrace printed: %s', (name) => {
+describe.each(PRINTED)('a recording from bpftrace output: %s', (name) => {
   const output = understood(printed(name));
   const count = (map: 'x' | 'y') => output.counts.get(map) ?? 0;
   const recording = recordingOf(output, BESIDE);
   const last = recording.readings.at(-1);
 
-  it('holds at the end what its blocks are, by stack', () => {
+  it('holds the blocks of the output at the end, by stack', () => {
     const frames = output.pieces.reduce((sum, { order }) => sum + 2 ** order, 0);
     const held = [...(last?.held.values() ?? [])];
     expect(held.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(frames * FRAME);
-    const told = recording.survivors.reduce((sum, { bytes }) => sum + bytes, 0);
-    expect(told).toBe(frames * FRAME);
+    const survivorBytes = recording.survivors.reduce((sum, { bytes }) => sum + bytes, 0);
+    expect(survivorBytes).toBe(frames * FRAME);
     const blocks = held.reduce((sum, one) => sum + (one.blocks ?? Number.NaN), 0);
     expect(blocks).toBe(recording.survivors.length);
   });
 
-  it('has all windows, and the time of each block within', () => {
+  it('has all windows, and the allocation time of each block within them', () => {
     expect(recording.readings).toHaveLength(5);
     expect(last?.at).toBeGreaterThan(11_000);
     for (const { since } of recording.survivors) {
@@ -47,7 +47,7 @@ describe.each(PRINTED)('a recording of what bpftrace printed: %s', (name) => {
     }
   });
 
-  it('says what /proc/vmstat tells more than the program', () => {
+  it('reports pages that /proc/vmstat counts and the program does not', () => {
     const codes = (beside: Partial<RecordedBeside>) =>
       leaksAnswer(recordingOf(output, { ...BESIDE, ...beside }), noLookup('no-source')).notes.map(
         ({ code }) => code,
@@ -63,20 +63,20 @@ describe.each(PRINTED)('a recording of what bpftrace printed: %s', (name) => {
   });
 });
 
-it('what is left of blocks that were freed by parts is one allocation each', () => {
+it('has each remainder of a partly freed block as one allocation', () => {
   const recording = recordingOf(understood(printed('0.17-6.1')), BESIDE);
   const parts = recording.survivors.filter(({ order, bytes }) => bytes < 2 ** (order ?? 0) * FRAME);
-  // ring_split of the module holds 8 frames of 16, leak_parts 4 of 8, alloc_pages_exact 5 of 8.
+  // ring_split of the module holds 8 of 16 frames, leak_parts 4 of 8, alloc_pages_exact 5 of 8.
   const shapes = new Set(parts.map(({ order, bytes }) => `${order}:${bytes / FRAME}`));
   expect([...shapes].sort()).toEqual(expect.arrayContaining(['3:4', '3:5', '4:8']));
   for (const { place, order } of parts) expect(Number(place)).toBeGreaterThan(order ?? 0);
 });
 
-it('two blocks on one frame: the older one’s free was missed', () => {
+it('counts a missed free if two blocks share a frame', () => {
   const text = printed('0.23-6.12');
   const [line = '', frame = '', id = '', meta = ''] =
     /^@b\[(\d+)\]: \((\d+), (\d+)\)$/m.exec(text) ?? [];
-  // The one of order 3 begins at the same multiple of 8, later.
+  // The order-3 block begins at the same multiple of 8, later.
   const start = Number(frame) - (Number(frame) % 8);
   const later = (BigInt(meta) & ~0xffn) + 0x33n + (1n << 40n);
   const doubled = text.replace(line, `${line}\n@b[${start}]: (${id}, ${later})`);

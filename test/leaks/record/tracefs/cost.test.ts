@@ -16,12 +16,12 @@ function ratesOf(perSecond: number, orders: readonly number[] = [1]): EventRates
   };
 }
 
-describe('what a recording may cost', () => {
-  test('a machine that does little is followed as a whole', () => {
+describe('the cost limit of a recording', () => {
+  test('allows complete recording on an idle machine', () => {
     expect(affordable(ratesOf(100), 0.02, LOW_BIT).oneIn).toBe(1);
   });
 
-  test('the more there is to follow, and the less it may cost, the smaller the sample', () => {
+  test('reduces the sample for more events and for a lower limit', () => {
     const of = (perSecond: number, budget: number) =>
       affordable(ratesOf(perSecond), budget, LOW_BIT).oneIn;
     expect(of(20_000, 0.02)).toBeGreaterThan(of(2000, 0.02));
@@ -33,7 +33,7 @@ describe('what a recording may cost', () => {
     }
   });
 
-  test('events that are dropped cost too: beyond some rate it is refused, with the figure and what to ask', () => {
+  test('refuses a rate at which even dropped events exceed it, and suggests a value', () => {
     const ask = () => affordable(ratesOf(1_000_000), 0.02, LOW_BIT);
     expect(ask).toThrow(
       expect.objectContaining({
@@ -48,14 +48,14 @@ describe('what a recording may cost', () => {
     expect(affordable(ratesOf(1_000_000), Number(percent) / 100, LOW_BIT).oneIn).toBe(4096);
   });
 
-  test('a slow machine pays more for the same', () => {
+  test('reduces the sample on a slower machine', () => {
     const slow = { ...ratesOf(2000), markerSeconds: 30e-6 };
     expect(affordable(slow, 0.3, LOW_BIT).oneIn).toBeGreaterThan(
       affordable(ratesOf(2000), 0.3, LOW_BIT).oneIn,
     );
   });
 
-  test('of large blocks more come through the filter', () => {
+  test('accounts for large blocks, of which more pass the filter', () => {
     expect(filteredShare(ratesOf(100), 64, LOW_BIT)).toBeCloseTo(1 / 64);
     const large = [0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
     expect(filteredShare(ratesOf(100, large), 64, LOW_BIT)).toBe(1);

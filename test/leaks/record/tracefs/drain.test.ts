@@ -13,7 +13,7 @@ const allocated = (pfn: number): MadeEvent => ({
 });
 const stack: MadeEvent = { name: 'kernel_stack', callers: [0xffff_ffff_8100_0000n] };
 
-/** Buffers of one CPU each: pages wait there until they are read. */
+/** Buffers of one CPU each: pages stay there until they are read. */
 function scene(cpus: number) {
   let now = 0;
   const told: number[] = [];
@@ -52,13 +52,13 @@ function scene(cpus: number) {
   };
 }
 
-test('an event is held back as long as another CPU may still write an earlier one', () => {
+test('holds back an event while another CPU may still write an earlier one', () => {
   const { drain, told, write, at } = scene(2);
   write(0, 95, allocated(2), stack);
   at(100);
   drain.round();
   expect(told).toEqual([]);
-  // Its writer was interrupted: it is older, and comes later.
+  // Its writer was interrupted: the event is older, but arrives later.
   write(1, 94, allocated(1), stack);
   at(140);
   drain.round();
@@ -66,7 +66,7 @@ test('an event is held back as long as another CPU may still write an earlier on
   expect(drain.late).toBe(0);
 });
 
-test('an allocation waits for its stack, but not for ever', () => {
+test('waits for the stack of an allocation, up to a limit', () => {
   const { drain, told, stacks, write, at } = scene(1);
   write(0, 10, allocated(1));
   at(100);
@@ -84,9 +84,9 @@ test('an allocation waits for its stack, but not for ever', () => {
   ]);
 });
 
-test('of a buffer that has more than is read at once nothing later is told from others', () => {
+test('emits no events of other buffers later than the unread rest of a full one', () => {
   const { drain, told, write, at } = scene(2);
-  // More than one round reads of each.
+  // More than one round reads from each buffer.
   for (let page = 0; page < 3000; page++) write(0, page, allocated(page), stack);
   write(1, 2900, allocated(9999), stack);
   at(5000);
@@ -99,7 +99,7 @@ test('of a buffer that has more than is read at once nothing later is told from 
   expect(drain.late).toBe(0);
 });
 
-test('at the end all is told, whatever it would have been held for', () => {
+test('emits all remaining events at the end', () => {
   const { drain, told, write, at } = scene(1);
   write(0, 99, allocated(1), allocated(2));
   at(100);

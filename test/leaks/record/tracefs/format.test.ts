@@ -9,17 +9,17 @@ import { KERNELS, streamOf } from './streams.js';
 
 const FILE = 'events/kmem/mm_page_alloc/format';
 
-describe.each(KERNELS)('descriptions of events: %s', (kernel) => {
+describe.each(KERNELS)('format descriptions of events: %s', (kernel) => {
   const { formats } = streamOf(kernel);
 
-  test('fields are where the kernel says', () => {
+  test('locate fields where the kernel does', () => {
     const format = parseEventFormat(formats[FILE] ?? '', 'mm_page_alloc');
     expect(format.fields.get('pfn')).toEqual({ offset: 8, size: 8 });
     expect(format.fields.get('order')).toEqual({ offset: 16, size: 4 });
     expect(format.fields.get('common_pid')).toEqual({ offset: 4, size: 4 });
   });
 
-  test('a stack’s addresses are an array', () => {
+  test('locate the addresses of a stack as an array', () => {
     const format = parseEventFormat(
       formats['events/ftrace/kernel_stack/format'] ?? '',
       'kernel_stack',
@@ -29,7 +29,7 @@ describe.each(KERNELS)('descriptions of events: %s', (kernel) => {
   });
 });
 
-describe('descriptions that are not known', () => {
+describe('unsupported format descriptions', () => {
   const { formats } = streamOf('6.1');
   const text = formats[FILE] ?? '';
 
@@ -70,7 +70,7 @@ describe('descriptions that are not known', () => {
     expect(read).toThrow(reason);
   });
 
-  test('pages may be larger than a page of memory', () => {
+  test('pages may be larger than a memory page', () => {
     const [page = '', event = ''] = ['page', 'event'].map((one) => formats[`events/header_${one}`]);
     expect(parsePageLayout(page, event, 64).pageBytes).toBe(65_536);
     expect(() => parsePageLayout(page, event, 0)).toThrow(/0 bytes/);

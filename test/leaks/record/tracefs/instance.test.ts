@@ -7,7 +7,7 @@ afterEach(() => vi.mocked(freemem).mockReset());
 
 const MEBIBYTE = 1024 * 1024;
 
-/** Bytes of all buffers of both instances that a recording has. */
+/** Bytes of all buffers in both instances of a recording. */
 function allBuffers(cpus: number, free: number): number {
   vi.mocked(freemem).mockReturnValue(free);
   let bytes = 0;
@@ -25,13 +25,13 @@ function allBuffers(cpus: number, free: number): number {
 }
 
 test.each([1, 2, 8, 13, 64, 128, 256, 1000, 2048])(
-  'buffers of %d CPUs take 64 MiB at most',
+  'limits the buffers of %d CPUs to 64 MiB',
   (cpus) => {
     expect(allBuffers(cpus, 2 ** 40)).toBeLessThanOrEqual(64 * MEBIBYTE);
   },
 );
 
-test('a machine with little free memory gives a sixteenth of that, down to the least that a buffer has', () => {
+test('limits buffers to 1/16 of free memory, down to the minimum of a buffer', () => {
   expect(allBuffers(4, 160 * MEBIBYTE)).toBeLessThanOrEqual(10 * MEBIBYTE);
   expect(allBuffers(4, 160 * MEBIBYTE)).toBeGreaterThan(9 * MEBIBYTE);
   expect(allBuffers(4, 0)).toBe(4 * 2 * 8 * 1024);

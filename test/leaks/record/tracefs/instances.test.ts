@@ -25,12 +25,12 @@ afterEach(() => rmSync(root, { recursive: true }));
 
 const make = (name: string) => mkdirSync(join(root, 'instances', name));
 
-test('instances of a process that is gone are removed, and nobody else’s', () => {
+test('removes instances of an exited process, and no others', () => {
   const { pid: gone } = spawnSync('true');
   const start = startTicks(liveHost, 'self') ?? '';
   const ours = instanceName({ pid: process.pid, start }, 'allocations');
   const killed = instanceName({ pid: gone, start: '17' }, 'frees');
-  // The pid is somebody else's by now.
+  // The pid belongs to another process by now.
   const before = instanceName({ pid: process.pid, start: '17' }, 'allocations');
   const others = ['perf', 'kdump-mem', 'kdump-mem-1-2', 'kdump-mem-x-17-frees'];
   for (const name of [ours, killed, before, ...others]) make(name);
@@ -38,7 +38,7 @@ test('instances of a process that is gone are removed, and nobody else’s', () 
   expect(readdirSync(join(root, 'instances')).toSorted()).toEqual([ours, ...others].toSorted());
 });
 
-test('one that somebody reads is left: the kernel says that it is busy', () => {
+test('keeps an instance that has a reader, since the kernel reports it as busy', () => {
   const name = instanceName({ pid: 4_194_305, start: '17' }, 'allocations');
   make(join(name));
   make(join(name, 'per_cpu'));
@@ -46,7 +46,7 @@ test('one that somebody reads is left: the kernel says that it is busy', () => {
   expect(readdirSync(join(root, 'instances'))).toEqual([name]);
 });
 
-test('when a process started tells it from others', () => {
+test('identifies a process by its start time', () => {
   const self = startTicks(liveHost, 'self');
   expect(self).toMatch(/^\d+$/);
   expect(startTicks(liveHost, process.pid)).toBe(self);
@@ -56,7 +56,7 @@ test('when a process started tells it from others', () => {
 
 const MOST_ORDER = 10;
 
-/** The kernel's filters are C but for `a & m`, which is "not zero": with its parentheses JavaScript reads it alike. */
+/** Kernel filters are C, except that `a & m` means "not zero"; with parentheses, JavaScript evaluates it alike. */
 function passes(filter: string): (fields: Record<string, number>) => boolean {
   expect(filter).toMatch(/^[\w\s&|!()>=]+$/);
   const names = ['pfn', 'order', 'ptr'];
@@ -86,7 +86,7 @@ describe.each([
   [5, 64],
 ])('a filter for blocks: bits from %i on, one in %i', (lowBit, oneIn) => {
   test.each(samples(lowBit, oneIn).filter((_, at) => at % 5 < 2))(
-    'lets through exactly those that have a frame of the sample: $residue',
+    'passes exactly the blocks with a frame in the sample: $residue',
     (sample) => {
       const filter = passes(blockFilter(sample));
       for (let order = 0; order <= MOST_ORDER; order++)
@@ -100,40 +100,40 @@ describe.each([
 describe('filters', () => {
   const sample: Sample = { oneIn: 8, mask: 0x38n, residue: 0x28n };
 
-  test('of most blocks one or two comparisons are made', () => {
+  test('compare most blocks once or twice', () => {
     expect(blockFilter(sample)).toBe(
       '(!(pfn & 0x10) && (pfn & 0x8) && (pfn & 0x20)) || (order >= 4 && ((!(pfn & 0x10) && (pfn & 0x20)) || (order >= 5 && ((pfn & 0x20) || order >= 6))))',
     );
   });
 
-  test('small blocks can be left out', () => {
+  test('may omit small blocks', () => {
     expect(blockFilter(ALL, 3)).toBe('order >= 3');
     expect(blockFilter(sample, 3)).toBe(`order >= 3 && (${blockFilter(sample)})`);
   });
 
-  test('where all is followed nothing is filtered', () => {
+  test('are empty if everything is followed', () => {
     expect([blockFilter(ALL), frameFilter(ALL), objectFilter(ALL)]).toEqual(['0', '0', '0']);
   });
 
-  test('frames and objects are asked for by all bits', () => {
+  test('compare all bits of frames and objects', () => {
     expect(frameFilter(sample)).toBe('(!(pfn & 0x10) && (pfn & 0x8) && (pfn & 0x20))');
     expect(objectFilter({ oneIn: 4, mask: 0x3000n, residue: 0n })).toBe('!(ptr & 0x3000)');
   });
 
-  test('the longest one fits into a page', () => {
+  test('fit into one page', () => {
     const mask = 0xfffn << 3n;
     expect(blockFilter({ oneIn: 4096, mask, residue: mask }).length).toBeLessThan(4000);
   });
 });
 
 describe('samples', () => {
-  test('which ones is a matter of chance', () => {
+  test('are random', () => {
     const residues = Array.from({ length: 200 }, () => sampleOf(8, 3).residue);
     expect(new Set(residues).size).toBe(8);
     expect(residues.every((residue) => (residue & ~0x38n) === 0n)).toBe(true);
   });
 
-  test('a part of one is in it, and half as large', () => {
+  test('contain a part of half the size', () => {
     let sample = sampleOf(1, 12);
     for (let oneIn = 2; oneIn <= 1024; oneIn *= 2) {
       const part = narrowed(sample, 12);
@@ -144,7 +144,7 @@ describe('samples', () => {
     }
   });
 
-  test('no other shares are taken', () => {
+  test('refuse other rates', () => {
     for (const oneIn of [0, 3, 0.5, 8192]) expect(() => sampleOf(oneIn, 3)).toThrow(RangeError);
   });
 });

@@ -37,35 +37,35 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true }));
 
-test('what is as it was set is not told', () => {
+test('reports no unchanged settings', () => {
   expect(settings.changed()).toEqual([]);
-  // A trigger of somebody's beside it.
+  // A trigger of another user next to it.
   write('events/kmem/kmalloc/enable', '1*\n');
   expect(settings.changed()).toEqual([]);
 });
 
-describe('what somebody else changed is told by its path', () => {
+describe('reports settings that another process changed, by path', () => {
   test.each([
     ['tracing is off', 'tracing_on', '0\n'],
     ['an event is disabled', 'events/kmem/kmem_cache_alloc/enable', '0\n'],
     ['a trigger has disabled it', 'events/kmem/kmalloc/enable', '0*\n'],
     ['another filter', 'events/kmem/kmalloc/filter', 'none\n'],
-    ['some CPUs alone', 'tracing_cpumask', '1\n'],
-    ['other times', 'trace_clock', '[local] global mono\n'],
+    ['limited to some CPUs', 'tracing_cpumask', '1\n'],
+    ['another clock', 'trace_clock', '[local] global mono\n'],
     ['no stacks', 'options/stacktrace', '0\n'],
-    ['one process alone', 'set_event_pid', '4711\n'],
-    ['a file that was not there', 'set_event_notrace_pid', '4711\n'],
+    ['limited to one process', 'set_event_pid', '4711\n'],
+    ['a new file', 'set_event_notrace_pid', '4711\n'],
   ])('%s', (_, file, text) => {
     write(file, text);
     expect(settings.changed()).toEqual([join(instance.path, file)]);
   });
 
-  test('also where it cannot be read any more', () => {
+  test('reports settings that become unreadable', () => {
     rmSync(join(instance.path, 'events'), { recursive: true });
     expect(settings.changed()).toHaveLength(4);
   });
 
-  test('until it is ours again: a sample became smaller', () => {
+  test('does not report a filter that kdump-mem itself changed', () => {
     write('events/kmem/kmalloc/filter', '!(ptr & 0xf000)\n');
     settings.keep();
     expect(settings.changed()).toEqual([]);

@@ -7,17 +7,17 @@ test.each([
   [0, 0, 0],
   [3, 7, 7],
   [7, 3, 7],
-  // Pages are missing, and no counter knows of it.
+  // Pages are missing, but no counter shows it.
   [null, 0, null],
   [null, 7, 7],
   [0, null, null],
   [3, null, 3],
   [null, null, null],
-])('of %s by pages and %s by counters %s were lost', (read, counted, lost) => {
+])('computes from %s lost by pages and %s by counters: %s', (read, counted, lost) => {
   expect(lostEvents(read, counted)).toBe(lost);
 });
 
-test('a damaged page is no loss of nothing', () => {
+test('reports a loss of unknown size for a damaged page', () => {
   const stream = streamOf(KERNELS[0]!);
   const cpu = new CpuStream(planOf(stream));
   const [page] = pagesOf(stream.allocations);
@@ -30,7 +30,7 @@ test('a damaged page is no loss of nothing', () => {
   expect(lostEvents(cpu.missedEvents, 0)).toBeNull();
 });
 
-test('stacks that found no room, and functions without names, are told', () => {
+test('reports dropped stacks and functions without names', () => {
   expect(gapsOf(0, true)).toEqual([]);
   expect(gapsOf(9, false)).toEqual([
     { code: 'sites', source: 'tracefs', count: 9 },

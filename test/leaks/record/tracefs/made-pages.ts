@@ -1,7 +1,7 @@
 import { type EventFormat, parseEventFormat } from '../../../../src/leaks/record/tracefs/page.js';
 import { PAGE_BYTES, type Stream } from './streams.js';
 
-/** An event to be written into a page. Numbers are those of the event's own fields. */
+/** An event to write into a page, with the values of its fields. */
 export interface MadeEvent {
   readonly name: string;
   readonly tid?: number;
@@ -9,11 +9,11 @@ export interface MadeEvent {
   readonly fields?: Readonly<Record<string, bigint | number>>;
   /** Addresses of a stack. */
   readonly callers?: readonly bigint[];
-  /** Nanoseconds after the event before. */
+  /** Nanoseconds since the preceding event. */
   readonly later?: number;
 }
 
-/** Writes events as the kernel lays them out, by its own formats. */
+/** Writes events in the kernel's layout, by its own format descriptions. */
 export function pageOf({ formats }: Stream, time: bigint, events: readonly MadeEvent[]): Buffer {
   const page = Buffer.alloc(PAGE_BYTES);
   page.writeBigUInt64LE(time, 0);

@@ -4,7 +4,7 @@ import type { Decoder } from '../../../../src/leaks/record/tracefs/kinds.js';
 import { planOf, streamOf } from './streams.js';
 
 const TYPE = 700;
-/** As kmalloc has it: type, flags, tid, call site, address, bytes. */
+/** A kmalloc event: type, flags, tid, call site, address, bytes. */
 const KMALLOC: Decoder = {
   kind: 'object-allocated',
   flags: 2,
@@ -15,7 +15,7 @@ const KMALLOC: Decoder = {
   leastBytes: 32,
 };
 
-/** What a stream knows of addresses above their lower 52 bits, after these allocations. */
+/** The address bits above the lower 52 that a stream infers from these allocations. */
 function upperOf(...addresses: bigint[]): number | null | undefined {
   const plan = planOf(streamOf('6.1'));
   const stream = new CpuStream({ ...plan, decoders: new Map([[TYPE, KMALLOC]]) });
@@ -32,11 +32,11 @@ function upperOf(...addresses: bigint[]): number | null | undefined {
 test.each([
   ['four levels of page tables', 0xffff_8880_0123_4000n, 0xfff],
   ['five levels', 0xff11_0000_0123_4000n, 0xff1],
-])('objects lie in the direct map of %s', (_, address, upper) => {
+])('places objects in the direct map of %s', (_, address, upper) => {
   expect(upperOf(address, address + 64n)).toBe(upper);
 });
 
-test('addresses of two kinds are told as such, and none as none', () => {
+test('reports two different upper halves as null, and none as undefined', () => {
   expect(upperOf(0xffff_8880_0123_4000n, 0xff11_0000_0123_4000n)).toBeNull();
   expect(
     upperOf(0xffff_8880_0123_4000n, 0xff11_0000_0123_4000n, 0xff11_0000_0123_4000n),

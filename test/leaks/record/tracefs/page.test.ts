@@ -7,7 +7,7 @@ const LAYOUT = { timestamp: 0, commit: 8, data: 16, pageBytes: PAGE_BYTES };
 const MISSED = 0x8000_0000;
 const COUNTED = 0x4000_0000;
 
-/** A page as include/linux/ring_buffer.h describes it, of words of 32 bits. */
+/** A page in the format of include/linux/ring_buffer.h, from 32-bit words. */
 function pageOf(stamp: bigint, words: readonly number[], flags = 0, behind = 0n): Buffer {
   const page = Buffer.alloc(PAGE_BYTES);
   page.writeBigUInt64LE(stamp, 0);
@@ -21,7 +21,7 @@ function pageOf(stamp: bigint, words: readonly number[], flags = 0, behind = 0n)
 
 const header = (type: number, delta: number) => ((delta << 5) | type) >>> 0;
 
-function told(page: Buffer, length = page.length, origin = 0n): string[] {
+function eventsOf(page: Buffer, length = page.length, origin = 0n): string[] {
   const words: string[] = [];
   readPage(page, length, LAYOUT, origin, {
     event: (bytes, from, to, time) => {
@@ -35,38 +35,40 @@ function told(page: Buffer, length = page.length, origin = 0n): string[] {
 }
 
 describe('a page of a ring buffer', () => {
-  test.each(KERNELS)('%s describes it as it is read here', (kernel) => {
+  test.each(KERNELS)('has the expected layout in %s', (kernel) => {
     expect(planOf(streamOf(kernel)).layout).toEqual(LAYOUT);
   });
 
-  test('times are added up, and longer ones stand before the event', () => {
+  test('accumulates times, with long ones before the event', () => {
     const extended = [header(30, 7), 3, header(1, 5), 0x11];
     const absolute = [header(31, 9), 2, header(1, 0), 0x22];
     const long = [header(0, 4), 12, 0x33, 0x44];
-    expect(told(pageOf(1000n, [...extended, ...absolute, ...long]), PAGE_BYTES, 1000n)).toEqual([
-      `${3 * 2 ** 27 + 7 + 5}: 11000000`,
-      `${2 * 2 ** 27 + 9 - 1000}: 22000000`,
-      `${2 * 2 ** 27 + 9 - 1000 + 4}: 3300000044000000`,
-    ]);
+    expect(eventsOf(pageOf(1000n, [...extended, ...absolute, ...long]), PAGE_BYTES, 1000n)).toEqual(
+      [
+        `${3 * 2 ** 27 + 7 + 5}: 11000000`,
+        `${2 * 2 ** 27 + 9 - 1000}: 22000000`,
+        `${2 * 2 ** 27 + 9 - 1000 + 4}: 3300000044000000`,
+      ],
+    );
   });
 
-  test('an absolute time has the upper bits of the page’s', () => {
+  test("completes an absolute time with the upper bits of the page's timestamp", () => {
     const upper = 3n << 59n;
     const page = pageOf(upper + 100n, [header(31, 200), 0, header(1, 1), 0]);
-    expect(told(page, PAGE_BYTES, upper)).toEqual(['201: 00000000']);
+    expect(eventsOf(page, PAGE_BYTES, upper)).toEqual(['201: 00000000']);
   });
 
-  test('what was discarded is left out, and its time counts; the rest of a page may be empty', () => {
+  test('skips discarded events but counts their time, and may end early', () => {
     const discarded = [header(29, 6), 8, 0xdead];
-    expect(told(pageOf(0n, [...discarded, header(1, 1), 1, header(29, 0), 0xdead]))).toEqual([
+    expect(eventsOf(pageOf(0n, [...discarded, header(1, 1), 1, header(29, 0), 0xdead]))).toEqual([
       '7: 01000000',
     ]);
   });
 
-  test('events that were lost are told, with their number where the kernel has it', () => {
+  test('reports lost events, with their number if the kernel stores it', () => {
     const data = [header(1, 1), 1];
-    expect(told(pageOf(5n, data, MISSED + COUNTED, 42n))[0]).toBe('5: missed 42');
-    expect(told(pageOf(5n, data, MISSED, 42n))[0]).toBe('5: missed null');
+    expect(eventsOf(pageOf(5n, data, MISSED + COUNTED, 42n))[0]).toBe('5: missed 42');
+    expect(eventsOf(pageOf(5n, data, MISSED, 42n))[0]).toBe('5: missed null');
   });
 
   test.each([
@@ -74,17 +76,17 @@ describe('a page of a ring buffer', () => {
     ['a length of 0', pageOf(0n, [header(0, 1), 0, 0, 0])],
     ['a time without its second half', pageOf(0n, [header(30, 1)])],
     ['more data than was read', pageOf(0n, [], 5000)],
-    ['a head that was cut', Buffer.alloc(10)],
-  ])('%s is told as torn', (_, page) => {
-    expect(told(page)).toEqual(['torn']);
+    ['a truncated header', Buffer.alloc(10)],
+  ])('reports %s as torn', (_, page) => {
+    expect(eventsOf(page)).toEqual(['torn']);
   });
 
-  test('of a page that was cut nothing is made up', () => {
+  test('yields no events beyond its end if it is truncated', () => {
     const page = pageOf(0n, [header(1, 1), 1, header(1, 1), 2]);
-    expect(told(page.subarray(0, 24), 24)).toEqual(['torn']);
+    expect(eventsOf(page.subarray(0, 24), 24)).toEqual(['torn']);
   });
 
-  test('whatever bytes there are, it ends, and reads nothing behind them', () => {
+  test('terminates for any bytes, and reads nothing behind them', () => {
     const [page = Buffer.alloc(0)] = pagesOf(streamOf('6.1').allocations);
     fc.assert(
       fc.property(
@@ -93,7 +95,7 @@ describe('a page of a ring buffer', () => {
         (changes, length) => {
           const damaged = Buffer.from(page);
           for (const [at, byte] of changes) damaged[at] = byte;
-          told(damaged, length);
+          eventsOf(damaged, length);
         },
       ),
       { numRuns: 300 },

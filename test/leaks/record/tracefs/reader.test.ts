@@ -9,7 +9,7 @@ import { KERNELS, pagesOf, planOf, streamOf } from './streams.js';
 const folder = mkdtempSync(join(tmpdir(), 'reader-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-test('what a CPU wrote before it went off is read, and then it is left alone', () => {
+test('reads the last events of a CPU that goes offline, and skips it while it is offline', () => {
   const stream = streamOf(KERNELS[0]!);
   const pages = pagesOf(stream.allocations);
   expect(pages.length).toBeGreaterThan(2);
@@ -25,7 +25,7 @@ test('what a CPU wrote before it went off is read, and then it is left alone', (
   reader.read(4, 2, off);
   const after = reader.events;
   expect(after).toBeGreaterThan(before);
-  // Nobody writes there any more: it is not looked at until it is on again, or all is read at the end.
+  // Nothing is written there any more: it is skipped until the CPU is online again, or until the final read.
   appendFileSync(file, pages[2]!);
   reader.read(4, 3, off);
   expect(reader.events).toBe(after);

@@ -26,7 +26,7 @@ const stack = (caller: bigint, more: Partial<MadeEvent> = {}): MadeEvent => ({
 describe.each(KERNELS)('allocations and their stacks: %s', (kernel) => {
   const stream = streamOf(kernel);
 
-  /** Frame, frames, thread and caller of each; `lost`. */
+  /** Frame, frames, thread and caller of each, or `lost`. */
   const told = (...events: MadeEvent[]): string[] => {
     const plan = planOf(stream);
     const cpu = new CpuStream(plan);
@@ -44,7 +44,7 @@ describe.each(KERNELS)('allocations and their stacks: %s', (kernel) => {
     return words;
   };
 
-  test('what interrupts an allocation before its stack has its own', () => {
+  test('assigns an interrupting allocation its own stack', () => {
     const interrupt = { flags: HARD_INTERRUPT };
     expect(told(allocated(1), allocated(2, interrupt), stack(22n, interrupt), stack(11n))).toEqual([
       '1+1 1 11',
@@ -52,35 +52,35 @@ describe.each(KERNELS)('allocations and their stacks: %s', (kernel) => {
     ]);
   });
 
-  test('an interrupt without a stack takes none that is not its own', () => {
+  test('assigns an interrupt without a stack no other stack', () => {
     expect(told(allocated(1), allocated(2, { flags: SOFT_INTERRUPT }), stack(11n))).toEqual([
       '1+1 1 11',
       '2+1 1 ',
     ]);
   });
 
-  test('a thread that was switched out before its stack gets it', () => {
+  test('assigns a stack to a thread that was switched out before it', () => {
     expect(
       told(allocated(1), allocated(2, { tid: 7 }), stack(22n, { tid: 7 }), stack(11n)),
     ).toEqual(['1+1 1 11', '2+1 7 22']);
   });
 
-  test('a stack whose allocation is not there goes to nobody', () => {
+  test('assigns a stack without an allocation to nothing', () => {
     expect(told(allocated(1), stack(11n), stack(99n), allocated(2))).toEqual([
       '1+1 1 11',
       '2+1 1 ',
     ]);
   });
 
-  test('an allocation that failed is none', () => {
+  test('ignores a failed allocation', () => {
     expect(told(allocated(2n ** 64n - 1n), allocated(5, {}, 3))).toEqual(['5+8 1 ']);
   });
 
-  test('an order that no allocator gives is told as a loss', () => {
+  test('reports an order that no allocator returns as a loss', () => {
     expect(told(allocated(5, {}, 40), allocated(6))).toEqual(['lost null', '6+1 1 ']);
   });
 
-  test('a page that a pool takes is told as that, with its own stack', () => {
+  test('reports a page taken by a pool as such, with its own stack', () => {
     expect(told(allocated(1), stack(11n), held(1), stack(12n), held(2), stack(22n))).toEqual([
       '1+1 1 11',
       '1 pooled 1 12',
@@ -104,7 +104,7 @@ describe('events of several CPUs', () => {
     lost: () => expect.fail('nothing was lost'),
   });
 
-  test('are told in the order of their times, as far as that is known', () => {
+  test('are emitted in time order, as far as it is known', () => {
     const times: number[] = [];
     const merge = new Merge(
       [1, 2, 3, 4, 5].map((cpu) => cpuWith(cpu, cpu + 2, 40)),
@@ -119,7 +119,7 @@ describe('events of several CPUs', () => {
     expect(merge.late).toBe(0);
   });
 
-  test('one that comes too late is told all the same, and counted', () => {
+  test('are emitted and counted if they are late', () => {
     const times: number[] = [];
     const [early, late] = [cpuWith(1000, 1, 10), cpuWith(1, 1, 3)];
     const queues = [early];

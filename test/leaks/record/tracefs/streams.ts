@@ -12,18 +12,18 @@ export const KERNELS = ['5.10', '6.1', '6.12', 'newest'] as const;
 export const PAGE_BYTES = 4096;
 
 /**
- * What a guest gave of CPU 0, recorded by a shell: pages as `trace_pipe_raw` has them, and the same events as the
- * kernel's own `trace` prints them.
+ * Data of CPU 0 in a guest, recorded by a shell: pages from `trace_pipe_raw`, and the same events in the kernel's
+ * own `trace`.
  */
 const streamSchema = z.object({
-  /** By path below tracefs; what is printed of an event is cut. */
+  /** By path below tracefs; the print format is removed. */
   formats: z.record(z.string(), z.string()),
   /** Pages, base64: `mm_page_alloc` with options/stacktrace; `mm_page_free` and `mm_page_free_batched`. */
   allocations: z.string(),
   frees: z.string(),
   allocationsText: z.string(),
   freesText: z.string(),
-  /** Address (hex) and name, of functions that stand in the text. */
+  /** Address (hex) and name of the functions in the text. */
   symbols: z.array(z.tuple([z.string(), z.string()])),
 });
 

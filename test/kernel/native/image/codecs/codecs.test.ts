@@ -36,7 +36,7 @@ describe.each(VECTORS)('$codec of $pattern', ({ codec, pattern, size, base64 }) 
     expect(codecs[codec](Buffer.concat([input, Buffer.from([1])]), size)).toBeUndefined();
   });
 
-  it('does not throw whatever byte is changed', () => {
+  it('does not throw if any byte is changed', () => {
     for (let at = 0; at < input.length; at++) {
       const damaged = Buffer.from(input);
       damaged[at] = damaged[at]! ^ (1 << (at % 8));
@@ -61,12 +61,12 @@ const page = fc
     return out;
   });
 
-it.each(['zlib', 'lzo', 'snappy', 'zstd'] as const)('%s round trips', (name) => {
+it.each(['zlib', 'lzo', 'snappy', 'zstd'] as const)('%s round-trips', (name) => {
   fc.assert(fc.property(page, (bytes) => same(codecs[name](compress(bytes, name), 4096), bytes)));
 });
 
 it.each(['zlib', 'lzo', 'snappy', 'zstd'] as const)(
-  '%s takes any bytes without throwing',
+  '%s accepts any bytes without throwing',
   (name) => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
@@ -78,15 +78,15 @@ it.each(['zlib', 'lzo', 'snappy', 'zstd'] as const)(
   },
 );
 
-it('does not trust sizes in a header', () => {
+it('does not trust sizes in headers', () => {
   const bomb = new Uint8Array(1 << 20);
   expect(inflateZlib(deflateSync(bomb), 4096)).toBeUndefined();
   expect(inflateSnappy(snappy.compress(bomb), 4096)).toBeUndefined();
   expect(decodeFrame(compress(bomb, 'zstd'), 4096)).toBeUndefined();
-  // A length of 2^32 - 1, and one whose varint never ends.
+  // A length of 2^32 - 1, and one whose varint does not terminate.
   expect(inflateSnappy(Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0x0f, 0), 4096)).toBeUndefined();
   expect(inflateSnappy(new Uint8Array(9).fill(0xff), 4096)).toBeUndefined();
-  // 60 KiB of zero bytes lengthen an LZO run by 255 each.
+  // 60 KiB of zero bytes extend an LZO run by 255 each.
   const long = Buffer.concat([Buffer.alloc(60000), Buffer.from([1])]);
   expect(inflateLzo(long, 4096)).toBeUndefined();
 });

@@ -1,6 +1,6 @@
 /**
- * What real compressors made of pages: liblzo2 2.10 (lzo1x_1_compress and lzo1x_999_compress), libsnappy
- * 1.1.9 and libzstd 1.5.4 (level 1), as base64. `pageOfPattern` makes the pages again.
+ * Pages compressed by other implementations: liblzo2 2.10 (lzo1x_1_compress and lzo1x_999_compress), libsnappy
+ * 1.1.9 and libzstd 1.5.4 (level 1), as base64. `pageOfPattern` returns the original pages.
  */
 export const VECTORS: readonly Vector[] = [
   {
@@ -137,7 +137,7 @@ export const VECTORS: readonly Vector[] = [
 
 export interface Vector {
   readonly pattern: Pattern;
-  /** Bytes of the page. */
+  /** Size of the page in bytes. */
   readonly size: number;
   readonly codec: 'lzo' | 'snappy' | 'zstd';
   readonly base64: string;
@@ -145,7 +145,7 @@ export interface Vector {
 
 export type Pattern = 'zeros' | 'words' | 'pointers' | 'sparse' | 'far';
 
-/** A page of a kind that memory has; `far` repeats over more than 48 KiB, as far as LZO reaches. */
+/** A page with a typical pattern of memory; `far` repeats over more than 48 KiB, the maximum distance of LZO. */
 export function pageOfPattern(pattern: Pattern, size: number): Uint8Array {
   const page = new Uint8Array(size);
   let state = 12345;

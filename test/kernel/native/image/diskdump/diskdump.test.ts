@@ -94,7 +94,7 @@ describe.each([1, 2, 3, 4, 5, 6])('kdump compressed, version %i', (version) => {
     expect(code(() => image.readPhysical(-8, 8))).toBe('absent');
   });
 
-  it('has its facts', () => {
+  it('reports its facts', () => {
     expect(image.facts).toMatchObject({
       format: 'diskdump',
       description: `kdump compressed, version ${version}`,
@@ -139,7 +139,7 @@ it('reads at file offsets and physical addresses beyond 4 GiB', () => {
   image.close();
 });
 
-it('counts beyond 32 bits of blocks', () => {
+it('counts more than 2^32 blocks', () => {
   const blocks = 2 ** 33;
   const memory = new Map<number, BlockSpec>([
     [7, { data: pageOf(1) }],
@@ -196,7 +196,7 @@ it('reports a page that does not decompress as damaged, and reads the others', (
   image.close();
 });
 
-describe('a cut file', () => {
+describe('a truncated file', () => {
   const whole = joinExtents(
     diskdumpExtents({
       blocks: 64,
@@ -218,7 +218,7 @@ describe('a cut file', () => {
     image.close();
   });
 
-  it('yields a typed error or the right bytes, wherever it is truncated', () => {
+  it('yields a typed error or correct bytes, wherever it is truncated', () => {
     for (let cut = 0; cut < whole.length; cut += 97) {
       const path = directory.write('cuts', whole.subarray(0, cut));
       const opening = code(() => openImage([path]).close());
@@ -238,7 +238,7 @@ describe('a cut file', () => {
 });
 
 const compressions: Compression[] = ['none', 'zlib', 'lzo', 'snappy', 'zstd'];
-/** Numbers and words only, so that a counterexample can be read; `memoryOf` makes the pages. */
+/** Numbers and words only, which keeps counterexamples readable; `memoryOf` creates the pages. */
 const anyMemory = fc.array(
   fc.tuple(
     fc.integer({ min: 0, max: 80000 }),
@@ -266,7 +266,7 @@ function expectMemory(image: MemoryImage, memory: ReadonlyMap<number, BlockSpec>
   }
 }
 
-describe('what is written is what is read', () => {
+describe('what was written is read back', () => {
   it('in one file', () => {
     fc.assert(
       fc.property(anyMemory, fc.integer({ min: 1, max: 6 }), (blocks, version) => {
@@ -328,7 +328,7 @@ describe('a split dump', () => {
   const second = dump({ ...spec, split: { start: 6, end: 30000 } });
   const third = dump({ ...spec, split: { start: 30000, end: 40100 } });
 
-  it('opens without a part, names the missing one, and does not report its pages as filtered', () => {
+  it('opens without one part, names it, and does not report its pages as filtered', () => {
     const image = openImage([third, first]);
     expect(image.facts.anomalies).toEqual([
       'physical memory 0x6000 to 0x7530000 missing (a part of the split dump was not given)',
@@ -339,7 +339,7 @@ describe('a split dump', () => {
     image.close();
   });
 
-  it("does not take one file's page of zeros for a page at the same place of another", () => {
+  it('does not confuse a zero page in one file with a page at the same offset of another', () => {
     const memory = new Map<number, BlockSpec>([
       [0, 'zero'],
       [1, { data: pageOf(1) }],
@@ -364,7 +364,7 @@ describe('a split dump', () => {
     );
   });
 
-  it('accepts a part if only its writer ran out of space', () => {
+  it('accepts a part whose writer ran out of space, if it is the only one', () => {
     const cut = dump({ ...spec, status: 8, split: { start: 6, end: 30000 } });
     const image = openImage([first, cut, third]);
     expect(image.facts.anomalies).toEqual([
@@ -380,7 +380,7 @@ describe('a split dump', () => {
   });
 });
 
-describe('a header that lies', () => {
+describe('an inconsistent header', () => {
   const good = joinExtents(
     diskdumpExtents({
       blocks: 300,

@@ -20,7 +20,7 @@ const directory = new DumpDirectory();
 afterAll(() => directory.dispose());
 let files = 0;
 
-/** Pages 2, 3 and 6 are packed, 8 and 9 as differences; 4 was left out; the others are stored. */
+/** Pages 2, 3 and 6 are packed, 8 and 9 as differences; 4 is filtered out; the others are stored. */
 const run = (first: number, last: number) => ({ start: first * PAGE, end: (last + 1) * PAGE });
 const bytes = (...pages: readonly number[]) => Buffer.concat(pages.map((page) => pageOf(page)));
 const NOTE = packedPagesNote(PAGE, [
@@ -47,7 +47,7 @@ describe('packed pages', () => {
   const image = open(NOTE);
   afterAll(() => image.close());
 
-  test('read as they were, across every edge', () => {
+  test('read like the original pages, across every boundary', () => {
     const all = bytes(0, 1, 2, 3, 4, 5, 6, 7, 8, 9);
     for (let at = 0; at < all.length; at += 512) {
       for (const length of [8, 512, PAGE, 2 * PAGE, 5 * PAGE]) {
@@ -59,7 +59,7 @@ describe('packed pages', () => {
     }
   });
 
-  test('cannot be located in place, since they are packed; the others can', () => {
+  test('cannot be located in place; stored pages can', () => {
     const all = bytes(0, 1, 2, 3, 4, 5, 6, 7, 8, 9);
     const place = { view: new DataView(new ArrayBuffer(0)), base: 0 };
     for (let at = 0; at < all.length; at += 512) {
@@ -71,19 +71,19 @@ describe('packed pages', () => {
     }
   });
 
-  test('count as stored, joined with their neighbours', () => {
+  test('count as stored, merged with adjacent pages', () => {
     const ranges = [...image.facts.physicalRanges];
     expect(ranges).toEqual([run(0, 3), run(5, 9)]);
   });
 
-  test('a missing byte is reported by its own address', () => {
+  test('report a missing byte by its own address', () => {
     const missing = expect.objectContaining({ code: 'filtered', address: BigInt(4 * PAGE) });
     expect(() => read(image, 3 * PAGE, 2 * PAGE)).toThrow(missing);
   });
 });
 
 describe('damaged packed pages', () => {
-  test('that cannot be unpacked are damaged, and the others are read', () => {
+  test('are reported if they cannot be unpacked, and other pages are read', () => {
     const broken = Buffer.from(new Uint8Array(NOTE.data.buffer.slice(0)));
     const second = packGroup([run(8, 9)], bytes(8, 9), true).packed.length;
     broken.fill(0xff, NOTE.data.byteOffset + NOTE.data.byteLength - second);
@@ -96,7 +96,7 @@ describe('damaged packed pages', () => {
     image.close();
   });
 
-  test('that unpack to more or to less than their pages are damaged', () => {
+  test('are reported if they unpack to more or less than their pages', () => {
     for (const pages of [bytes(8), bytes(8, 9, 9), Buffer.alloc(1 << 24)]) {
       const image = open(packedPagesNote(PAGE, [packGroup([run(8, 9)], pages, false)]));
       expect(() => read(image, 8 * PAGE, 8)).toThrow(expect.objectContaining({ code: 'damaged' }));
@@ -104,12 +104,12 @@ describe('damaged packed pages', () => {
     }
   });
 
-  test('of a newer version are refused', () => {
+  test('are refused if a newer version wrote them', () => {
     const newer = new DataView(Uint8Array.of(2, 12, 0).buffer);
     expect(() => packedPagesOf([{ ...NOTE, data: newer }])).toThrow('newer kdump-mem');
   });
 
-  test('end in a typed error or in groups that are small', () => {
+  test('end in a typed error or in small groups', () => {
     const sound = new Uint8Array(NOTE.data.buffer, NOTE.data.byteOffset, 40);
     const mutated = fc.tuple(fc.nat(39), fc.nat(255), fc.nat(40)).map(([at, byte, end]) => {
       const copy = Uint8Array.from(sound);

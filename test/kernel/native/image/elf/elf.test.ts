@@ -70,7 +70,7 @@ describe('an ELF core of kdump', () => {
     );
   });
 
-  it('has its facts', () => {
+  it('reports its facts', () => {
     expect(image.vmcoreinfo).toBe('OSRELEASE=6.1.0\nPAGESIZE=4096\n');
     expect(image.facts).toMatchObject({
       format: 'elf',
@@ -119,7 +119,7 @@ it('reads overlapping memory from the segment that starts first', () => {
   );
 });
 
-it('reports all segments beyond any memory in one line', () => {
+it('reports all segments beyond physical memory in one line', () => {
   const far = Array.from({ length: 5 }, (_, i) => ({
     physical: 2n ** 60n + BigInt(i),
     data: new Uint8Array(8),
@@ -175,7 +175,7 @@ it('rejects an excessive length before it allocates', () => {
   image.close();
 });
 
-it('opens a truncated core and reports missing memory', () => {
+it('opens a truncated core, and reports the missing memory', () => {
   const data = Buffer.concat([pageOf(1), pageOf(2)]);
   const whole = writeElf({ loads: [{ physical: 0n, data }] });
   const file = directory.write('cut', whole);

@@ -23,7 +23,7 @@ function loads(known: boolean): LoadSpec[] {
   const physical = (address: bigint) => (known ? address : 0n);
   return [
     { virtual: text, physical: physical(0x1000000n), data: pageOf(1) },
-    // 32 TiB, as vmalloc's area is; only its first page is in this file.
+    // 32 TiB, the size of the vmalloc area; only its first page is in this file.
     {
       virtual: vmalloc,
       physical: known ? nowhere : 0n,
@@ -74,7 +74,7 @@ describe('a file like /proc/kcore', () => {
     ]);
   });
 
-  it('reads only the recorded memory again', () => {
+  it('rereads only the recorded memory', () => {
     const path = directory.write('changing', writeElf({ loads: loads(true), notes }));
     const changing = openImage([path]);
     const before = changing.readVirtual(text, 8)!;
@@ -87,7 +87,7 @@ describe('a file like /proc/kcore', () => {
     forget();
     expect(changing.readVirtual(text, 8)!.getUint32(0, true)).toBe(77);
     expect(bytes(changing.readPhysical(2 ** 33, 4096))).toEqual(elsewhere);
-    // A note within another has ended: the outer one goes on.
+    // A nested recording has ended; the outer one continues.
     const outer = changing.noteReads();
     changing.noteReads()();
     changing.readVirtual(text, 8);
@@ -95,13 +95,13 @@ describe('a file like /proc/kcore', () => {
     directory.write('changing', writeElf({ loads: later, notes }));
     outer();
     expect(changing.readVirtual(text, 8)!.getUint32(0, true)).toBe(78);
-    // A view that was handed out before stays what it was.
+    // A view that was returned before stays unchanged.
     expect(before.getUint32(0, true)).toBe(old);
     changing.close();
   });
 });
 
-it('knows no physical addresses of a kcore before 4.11, which writes 0 for all', () => {
+it('reports no physical addresses of a kcore before 4.11, which writes 0 for all', () => {
   const image = openImage([directory.write('old', writeElf({ loads: loads(false), notes }))]);
   expect([...image.facts.physicalRanges]).toEqual([]);
   expect([...image.virtualRanges].every(({ physical }) => physical === undefined)).toBe(true);
@@ -131,7 +131,7 @@ it('distinguishes five-level addresses with file offsets above 2^53', () => {
         notes,
         loads: [
           { virtual: base, physical: 0n, data: pageOf(1) },
-          // As in kcore, an offset of the address less PAGE_OFFSET; a file cannot be that long.
+          // As in kcore, an offset of the address minus PAGE_OFFSET; no file is that long.
           { virtual: text, physical: 0x1000000n, data: pageOf(2), offset: text - base + 4096n },
         ],
       }),

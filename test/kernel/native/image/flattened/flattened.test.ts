@@ -14,7 +14,7 @@ import { DumpDirectory, pageOf } from '../../../../support/dump/file.js';
 const directory = new DumpDirectory();
 afterAll(() => directory.dispose());
 
-/** Bytes in memory as a source. */
+/** A source that reads bytes in memory. */
 function sourceOf(bytes: Uint8Array): ByteSource {
   return {
     name: 'stream',
@@ -43,7 +43,7 @@ const anyExtents: fc.Arbitrary<Extent[]> = fc.array(
 );
 
 describe('a flattened stream', () => {
-  it('is the file that its records produce, later ones over earlier ones', () => {
+  it('yields the file that its records produce, later ones over earlier ones', () => {
     fc.assert(
       fc.property(anyExtents, fc.integer({ min: 1, max: 500 }), (extents, recordBytes) => {
         const source = new FlattenedSource(sourceOf(flatten(extents, { recordBytes })));
@@ -53,7 +53,7 @@ describe('a flattened stream', () => {
     );
   });
 
-  it('reads any part of it', () => {
+  it('is readable at any offset', () => {
     fc.assert(
       fc.property(anyExtents, fc.nat(3500), fc.nat(1000), (extents, position, length) => {
         const source = new FlattenedSource(sourceOf(flatten(extents, { recordBytes: 64 })));
@@ -73,7 +73,7 @@ describe('a flattened stream', () => {
     expect(readAll(new FlattenedSource(sourceOf(stream))).equals(bytes)).toBe(true);
   });
 
-  it('may have small and large records one after the other', () => {
+  it('may contain small and large records in turn', () => {
     const sizes = [10, 200_000, 1, 30, 65_536, 65_520, 65_521, 4096, 7, 16_384, 3, 120_000, 9];
     const extents = sizes.map((size, i) => ({
       offset: ((i * 5) % sizes.length) * 250_000,
@@ -103,7 +103,7 @@ describe('a flattened stream', () => {
     expect(source.pread(new Uint8Array(4), 4, 100)).toBe(4);
   });
 
-  it('ends in a typed error where its records are damaged', () => {
+  it('ends in a typed error if its records are damaged', () => {
     fc.assert(
       fc.property(anyExtents, fc.nat(), fc.nat(255), (extents, at, value) => {
         const stream = flatten(extents);
@@ -131,7 +131,7 @@ it('may contain an ELF core', () => {
   image.close();
 });
 
-it('reports truncation, and reads the existing part', () => {
+it('reports truncation, and reads the remaining part', () => {
   const extents = diskdumpExtents({
     blocks: 16,
     memory: new Map(Array.from({ length: 16 }, (_, i) => [i, { data: pageOf(i + 1) }])),
