@@ -53,12 +53,12 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'sock.__sk_common.skc_v6_rcv_saddr',
     ],
     differs: [...ADDRESSES, 'freedIfKilled'],
-    why: 'A connection’s ports and addresses are kept once. Its place in the kernel’s hash tables follows from them by a secret key, and the peer may be another machine.',
+    why: 'The kernel stores a connection’s ports and addresses once. A secret key determines its place in the hash tables, and the peer may be another machine.',
   },
   {
     members: ['unix_sock.addr', 'unix_sock.peer', 'unix_address.name', 'unix_address.len'],
     differs: ADDRESSES,
-    why: 'A unix socket’s name is free text and kept once; whose peer it is only one side need know (datagrams, and after the other side has closed).',
+    why: 'A unix socket’s name is free text, stored once. Its peer may be stored on one side only: datagram sockets, and after the other side has closed.',
   },
   {
     members: ['read by walk/log/slot'],
@@ -73,7 +73,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'subsystem',
       'device',
     ].map((field) => `message.${field}`),
-    why: 'What a message of the log says is free text, and its level, facility, caller and device are kept once.',
+    why: 'The text of a log message is free. Its level, facility, caller and device are stored once.',
   },
   {
     members: [
@@ -83,42 +83,42 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'task_struct.exit_state',
     ],
     differs: ['thread.comm', 'thread.state'],
-    why: 'A thread’s name is free text, and what it waits for is kept once.',
+    why: 'A thread’s name is free text, and its state is stored once.',
   },
   {
     members: ['net.ns.inum'],
     differs: ['socket.netns'],
-    why: 'The number of a namespace comes from a counter and is kept once.',
+    why: 'A namespace number comes from a counter and is stored once.',
   },
   {
     members: ['sock.__sk_common.skc_net.net'],
     differs: ['socket.netns', 'freedIfKilled'],
-    why: 'Which of the kernel’s namespaces a sock belongs to, only the sock says.',
+    why: 'Only the sock names its network namespace.',
   },
   {
     members: ['inode.i_ino', 'socket_alloc.vfs_inode.i_ino', 'sockfs_inode.vfs_inode.i_ino'],
     differs: ['socket.inode'],
-    why: 'A socket’s inode number comes from a counter; it is in no table that a number leads into.',
+    why: 'A socket’s inode number comes from a counter, and no table is indexed by it.',
   },
   {
     members: ['sock.__sk_common.skc_state'],
     differs: ['socket.state'],
-    why: 'States that a socket of its family can have are told apart by nothing that every protocol keeps.',
+    why: 'No second fact that every protocol keeps distinguishes the valid states of a socket family.',
   },
   {
     members: ['task_struct.comm'],
     differs: ['holders', 'mappedBy', 'registeredWith', 'process.comm', 'comm'],
-    why: 'A process’s name is free text and kept once.',
+    why: 'A process’s name is free text, stored once.',
   },
   {
     members: ['net_device.name'],
     differs: ['ledger.receive-rings.message', 'ledger.rings.message'],
-    why: 'A device’s name is free text; only the message of its row shows it.',
+    why: 'A device’s name is free text. It appears only in the message of its row.',
   },
   {
     members: ['*rtnl_link_ops.kind', 'net_device.rtnl_link_ops'],
     differs: ['ledger.rings gone', 'ledger.rings new', ...ROW('rings')],
-    why: 'Which driver made a software device is told by the name of its kind alone: drivers are modules, whose symbols a kernel need not have, and any name may be one’s.',
+    why: 'Only the name of its kind identifies the driver of a software device. Drivers are modules, whose symbols may be missing, and any name may be valid.',
   },
   {
     members: ['*device_driver.name'],
@@ -128,12 +128,12 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'ledger.receive-rings.message',
       ...ROW('other-pages'),
     ],
-    why: 'A driver’s name is free text; a driver that is not known has a row that says that it is not counted, and its pages are in none.',
+    why: 'A driver’s name is free text. For an unknown driver a row reports that its pages are not counted.',
   },
   {
     members: ['sk_buff.truesize'],
     differs: ['queue.truesizeBytes', 'total.truesizeBytes', 'skb.truesize'],
-    why: 'What an skb is charged follows rules of each protocol and driver. TCP’s queues are held against what the sock is charged; other protocols charge before they queue, or charge the sender. It enters no figure of pinned memory.',
+    why: 'Each protocol and driver charges an skb by its own rules. For TCP the queues are compared with the sock’s charge. Other protocols charge before they queue, or charge the sender. No figure of pinned memory depends on it.',
   },
   {
     members: [
@@ -146,17 +146,17 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'skb_shared_info.flags',
     ],
     differs: SHARES,
-    why: 'References that are found are a lower bound: a device, a system call under way or a capturing program may hold more, and leave no trace of it. What is pinned does not change, only how much of it a kill gives back for sure.',
+    why: 'References that are found are a lower bound: a device, a running system call or a capturing program may hold more without a trace. Pinned memory does not change, only how much of it a kill certainly frees.',
   },
   {
     members: ['file.f_count.counter', 'file.f_ref.refcnt.counter'],
     differs: ['freedIfKilled', 'freedIfKilledBytes', 'total.freedIfKilledBytes', 'mappedBy'],
-    why: 'References to a file beyond those found may be those of a system call.',
+    why: 'A running system call may hold more references to a file than those found.',
   },
   {
     members: ['unix_skb_parms.consumed', 'tcp_sock.copied_seq', 'mptcp_skb_cb.offset'],
     differs: ['unreadBytes'],
-    why: 'How far a reader has come is any place in the first skb, and kept once.',
+    why: 'A reader’s position may be anywhere in the first skb, and is stored once.',
   },
   {
     members: ['*fdtable.fd', 'files_struct.fd_array'],
@@ -170,12 +170,12 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'sockets gone',
       'asked',
     ],
-    why: 'A descriptor that is reserved and empty is what accept() waits with, and the kernel keeps files that no descriptor leads to (nbd, NFS): one that lost its file looks sound. `sockets` finds the socket by its slab, and calls it one without a descriptor; what `skb --pid` was asked about lacks it.',
+    why: 'accept() waits with a reserved, empty descriptor, and the kernel keeps files without a descriptor (nbd, NFS). A descriptor that lost its file therefore looks valid. `sockets` finds the socket by its slab and reports it without a descriptor. The answer of `skb --pid` lacks it.',
   },
   {
     members: ['task_struct.task_frag.page', 'sock.sk_frag.page', 'page_frag_cache'],
     differs: ['categories.network-other.owners', ...ROW('page-fragments'), ...ROW('other-pages')],
-    why: 'A cache of page fragments may be empty, and its page may be any that has a reference.',
+    why: 'A page fragment cache may be empty, and its page may be any referenced page.',
   },
   {
     members: [
@@ -186,7 +186,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'slab_sheaf.size',
     ],
     differs: [...ROW('skbs'), ...ROW('skb-fclones'), ...ROW('skb-heads')],
-    why: 'Which objects wait in per-CPU lists to be given out again only those lists say: with fewer of them more objects count as not explained, and with more as free.',
+    why: 'Only the per-CPU free lists name the free objects they contain. With fewer of them, more objects count as unattributed; with more, more count as free.',
   },
   {
     members: ['skb_shared_info.frags'],
@@ -204,17 +204,17 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       ...ROW('page-fragments'),
       ...ROW('other-pages'),
     ],
-    why: 'Which page a fragment lies in only the fragment says. A page that is free, a slab’s, or that counts less references than lead to it is told; another that counts more looks sound.',
+    why: 'Only the fragment names its page. A page that is free, in a slab, or has fewer references than were found is reported; a page with more references looks valid.',
   },
   {
     members: ['page.flags', 'page.mapping'],
     differs: ROW('other-pages'),
-    why: 'Whether a page that is held is a file’s as well, only its flags and its mapping say.',
+    why: 'Only a page’s flags and mapping show whether a held page also belongs to a file.',
   },
   {
     members: ['napi_alloc_cache.skb_count'],
     differs: ROW('skbs'),
-    why: 'How many skbs a CPU keeps ready only this count says: what lies behind the last is left as it was.',
+    why: 'Only this count shows how many skbs a CPU caches: entries after the last keep their old contents.',
   },
   {
     members: [
@@ -233,7 +233,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'per_cpu_pageset.vm_stat_diff',
     ],
     differs: ROW('other-pages'),
-    why: 'Counters of the machine’s memory. Pages move from list to list before the counters do, so that the lists of a busy machine differ from them; only the rest that nothing explains is made of them.',
+    why: 'These are the machine’s memory counters. Pages move between lists before the counters change, so the counters of a busy machine differ from its lists. Only the unattributed remainder is computed from them.',
   },
   {
     members: [
@@ -244,7 +244,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       ...['categories.shared.owners', 'categories.page-cache.owners'],
       ...['file.path', 'file.fsType'],
     ],
-    why: 'Names of kinds of file systems, and of files that are in no directory (memfd, System V), are free text and kept once. A name in a directory has a hash of it and of the directory. Whose pages they are does not change.',
+    why: 'Names of file system types, and of files in no directory (memfd, System V), are free text, stored once. A name in a directory has a hash of the name and the directory. The owner of the pages does not change.',
   },
   {
     members: [
@@ -255,12 +255,12 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       ...['categories.shared.owners', 'categories.page-cache.owners'],
       ...['file.path', 'file.mounts'],
     ],
-    why: 'That the kernel remembers a name of a file only the inode says. Where a file system is mounted only its mounts say, and which namespace is the first one’s only its process: without one the path begins at its own root. Whose pages they are does not change.',
+    why: 'Only the inode shows that the kernel caches a name of the file. Only the mounts show where a file system is mounted, and only the first process shows the first mount namespace: without it, the path begins at its own root. The owner of the pages does not change.',
   },
   {
     members: ['dentry.d_hash.pprev'],
     differs: ['file.deleted'],
-    why: 'Whether a name of a file was removed only its dentry says: it keeps its other link then, the file may have other names, and a network’s file systems drop names of files that are there.',
+    why: 'Only the dentry shows whether a file name was removed: it keeps its other link, the file may have other names, and network file systems drop names of existing files.',
   },
   {
     members: ['inode.i_ino', 'super_block.s_dev'],
@@ -271,12 +271,12 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'file gone',
       'file new',
     ],
-    why: 'The number of an inode, and that of a file system that lies on no disk, are kept once: it is the same file by another number.',
+    why: 'An inode number, and the device number of a file system without a disk, are stored once: the same file has another number.',
   },
   {
     members: ['inode.i_size', 'inode.i_nlink', 'address_space.i_mmap'],
     differs: ['file.sizeBytes', 'file.deleted', 'file.mapped'],
-    why: 'That a file is mapped its tree of mappings says, and nothing else if both its words are gone. A file may have pages beyond its end (fallocate), and a file of another machine names that are gone there. Whose pages they are does not change.',
+    why: 'Only the tree of mappings shows that a file is mapped, and nothing does if both of its words are zero. A file may have pages beyond its end (fallocate). A network file may have names here that the server has removed. The owner of the pages does not change.',
   },
   {
     members: ['page._refcount'],
@@ -284,12 +284,12 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       ...['unattributed', 'categories.unattributed', 'categories.tables'],
       ...NOBODYS('unattributed', 'tables'),
     ],
-    why: 'Where a block begins that nothing explains, or that a table is the first part of, only the count of its first page says.',
+    why: 'Only the count of its first page shows where an unattributed block begins, or a block that begins with a kernel table (category `tables`).',
   },
   {
     members: ['struct page'],
     differs: ['categories.image.elsewhere'],
-    why: 'A blank page of the kernel’s image is still of the image; that it was reserved is a note.',
+    why: 'A zeroed page of the kernel image still belongs to the image. That it was reserved is a note.',
   },
   {
     members: ['*kobject.name', 'device_private.device'],
@@ -297,7 +297,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       ...['categories.rings', 'categories.unattributed', 'unattributed'],
       ...NOBODYS('rings', 'unattributed'),
     ],
-    why: 'Which bus is that of virtio only its name says, and which devices are on it only its list.',
+    why: 'Only the name of a bus identifies the virtio bus, and only its list has the devices on it.',
   },
   {
     members: ['vm_stat_diff'],
@@ -307,7 +307,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       ),
       ...['counted', 'unattributed.largeKmallocBytes'],
     ],
-    why: 'Of these more pages may be found than are counted; that there are fewer is told. Of memory that is not accepted yet some kernels’ pages do not say that it is.',
+    why: 'The pages found may exceed these counters; only a smaller number is reported. On some kernels, pages of unaccepted memory are not marked.',
   },
   {
     members: [
@@ -318,24 +318,24 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       ...['categories.rings', 'categories.unattributed', 'unattributed'],
       ...NOBODYS('rings', 'unattributed'),
     ],
-    why: 'Where the pages of a ring of io_uring lie and how many there are only the ring says: the rest is among what nothing explains.',
+    why: 'Only the io_uring ring stores where its pages are and how many. Pages that it does not name are unattributed.',
   },
   {
     members: ['kmem_cache.name', '*kmem_cache.name'],
     differs: [
       ...['caches', 'categories.slab-reclaimable.owners', 'categories.slab-unreclaimable.owners'],
     ],
-    why: 'A slab cache’s name is free text and kept once.',
+    why: 'A slab cache’s name is free text, stored once.',
   },
   {
     members: ['kmem_cache.object_size', 'slab.counters', 'slab.inuse'],
     differs: ['caches'],
-    why: 'Bytes of an object may be any up to its slot’s, which the allocator divides by and slabs are held against; how many slots of a slab are in use may be any up to all, and its list of free slots is cut off while a CPU has it.',
+    why: 'An object may have any size up to that of its slot. The slot size is checked against the allocator’s divisor and the slabs. Any number of a slab’s slots may be in use, and its freelist is detached while a CPU owns the slab.',
   },
   {
     members: ['zone._watermark'],
     differs: ['zones'],
-    why: 'Watermarks follow from settings and may be boosted; that they rise from min to high is checked.',
+    why: 'Watermarks depend on settings and may be boosted. Their order from min to high is checked.',
   },
   {
     members: ['vm_struct.caller'],
@@ -350,12 +350,12 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'unattributed',
       ...NOBODYS('vmalloc', 'modules', 'bpf', 'unattributed'),
     ],
-    why: 'Who asked for an area of vmalloc’s address space only the area says.',
+    why: 'Only the area names its caller.',
   },
   {
     members: ['slab.memcg_data', 'page.memcg_data', 'slab.obj_exts'],
     differs: ['unattributed.chargedBytes', 'cgroups', 'file.cgroups'],
-    why: 'Which cgroup a page is charged to only the page says; cgroups’ own counters run in batches.',
+    why: 'Only the page names the cgroup it is charged to. The counters of cgroups are updated in batches.',
   },
   {
     members: [
@@ -373,48 +373,48 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       ...['categories.tables', 'categories.unattributed', 'unattributed'],
       ...NOBODYS('tables', 'unattributed'),
     ],
-    why: 'Where a table of the kernel lies and how large it is are kept once. A page of it that is somebody else’s, that is free, or that is no memory is told, and so is a hash table whose size is no power of two.',
+    why: 'The address and size of a kernel table (category `tables`) are stored once. A page of it that has another owner, is free, or is not memory is reported, and so is a hash table whose size is not a power of two.',
   },
   {
     members: ['signal_struct.oom_score_adj'],
     differs: ['oomScoreAdj'],
-    why: 'What an administrator asked for is kept once, and may be anything from -1000 to 1000.',
+    why: 'An administrator’s setting is stored once, and may be anything from -1000 to 1000.',
   },
   {
     members: ['timekeeper.tkr_mono.xtime_nsec', 'task_struct.start_boottime'],
     differs: ['ageSeconds', 'startTicks'],
-    why: 'The part of a second that the clock shows is kept once. A process takes the time of two clocks one after the other, and may be stopped in between for as long as a machine under a hypervisor is: a minute is not told.',
+    why: 'The fraction of a second that the clock shows is stored once. When a process starts, the kernel reads two clocks one after the other, and a hypervisor may pause the machine in between. A difference of up to a minute is not reported.',
   },
   {
     members: ['sock.sk_type'],
     differs: ['socket.type'],
-    why: 'A closed unix socket has no struct socket any more, and its sock alone says its type.',
+    why: 'A closed unix socket has no struct socket, so only its sock has the type.',
   },
   {
     members: ['proto.name'],
     differs: ['socket.protocol'],
-    why: 'A protocol’s name is kept once; that it has one is checked, and what IPv4 and IPv6 call theirs.',
+    why: 'A protocol’s name is stored once. Its presence is checked, and for IPv4 and IPv6 the name itself.',
   },
   {
     members: ['sock_common.skc_refcnt', 'sock.__sk_common.skc_refcnt'],
     differs: [...SOCKETS, 'foundBy'],
-    why: 'A sock without references keeps its slot until the last packet that it sent is gone, and then waits to be freed: it is none any more. TCP’s are seen by their state.',
+    why: 'A sock without references keeps its slot until its last sent packet is freed, and then waits to be freed: it no longer counts as a socket. TCP socks are recognized by their state.',
   },
   {
     members: ['page of sock_common.skc_refcnt'],
     differs: SOCKETS,
-    why: 'The allocator merges caches alike in size: an object in one may be anything, blank too.',
+    why: 'The allocator merges caches of equal size, so an object may be of any type, or zeroed.',
   },
   {
     members: ['page of sock_common.skc_refcnt', 'sock_common.skc_prot'],
     differs: [...WITH_DATA, 'exclusiveBytes', 'sharedBytes'],
-    why: 'A whole dump has the allocator’s lists of free slots, and the protocol that made a sock (`sk_prot_creator`).',
+    why: 'A whole dump has the allocator’s freelists, and the protocol that created a sock (`sk_prot_creator`).',
     only: 'extracts',
   },
   {
     members: ['page of sockfs_inode.socket.ops', 'page of socket_alloc.socket.ops'],
     differs: SOCKETS,
-    why: 'A whole dump has the allocator’s lists of free slots: an inode in use is not blank.',
+    why: 'A whole dump has the allocator’s freelists: an inode in use is not zeroed.',
     only: 'extracts',
   },
   {
@@ -434,7 +434,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'slab.counters',
     ],
     differs: [...WITH_DATA, ...ROW('page-pools')],
-    why: 'A whole dump has how many slabs each cache counts (`kmem_cache_node.nr_slabs`), and how many pages a page pool.',
+    why: 'A whole dump has the number of slabs of each cache (`kmem_cache_node.nr_slabs`), and the number of pages of a page pool.',
     only: 'extracts',
   },
   {
@@ -450,19 +450,19 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       ...SHARES,
       ...ROW('other-pages'),
     ],
-    why: 'A whole dump has the tails of compound pages, which belie another order.',
+    why: 'A whole dump has the tail pages of compound pages, which contradict a wrong order.',
     only: 'extracts',
   },
   {
     members: ['hstate.nr_huge_pages', 'zone.present_pages'],
     differs: ROW('other-pages'),
-    why: 'A whole dump has the same node by node.',
+    why: 'A whole dump has the same values for each node.',
     only: 'extracts',
   },
   {
     members: ['net_device.dev.parent'],
     differs: ['ledger.receive-rings gone', ...ROW('other-pages')],
-    why: 'A whole dump has the folder of sysfs that a device lies in (`dev.kobj.parent`).',
+    why: 'A whole dump has the device’s sysfs directory (`dev.kobj.parent`).',
     only: 'extracts',
   },
 ];

@@ -13,20 +13,20 @@ const commands = readdirSync(new URL('commands', PAGES))
 
 export default {
   title: 'kdump-mem',
-  description: 'Where is the memory of a Linux machine, and who took it?',
+  description: 'Where is the memory of a Linux machine, and what uses it?',
   lang: 'en',
-  // Else a browser asks for one that is not there.
+  // Without it browsers request a favicon that does not exist.
   head: [['link', { rel: 'icon', href: 'data:,' }]],
   srcDir: 'dist/pages',
   cacheDir: 'dist/cache',
   outDir: process.env.SITE_OUT,
   base: process.env.SITE_BASE,
-  // What typedoc keeps beside its pages.
+  // Files that typedoc keeps next to its pages.
   srcExclude: ['public/**'],
   ignoreDeadLinks: false,
   metaChunk: true,
   markdown: {
-    // Documents are plain Markdown: no HTML, no signs with a meaning of VitePress's own.
+    // Documents are plain Markdown, without HTML or VitePress syntax.
     html: false,
     attrs: { disable: true },
     anchor: { slugify: anchorOf },
@@ -57,11 +57,11 @@ export default {
         })),
       })),
       {
-        text: 'To look up',
+        text: 'Reference',
         items: [
           { text: 'Codes', link: '/codes' },
           { text: 'Schemas', link: '/schemas' },
-          { text: 'The library’s interface', link: '/api/index.html', target: '_self' },
+          { text: 'Library API', link: '/api/index.html', target: '_self' },
           { text: 'Files to deploy', link: '/deploy' },
         ],
       },
@@ -70,11 +70,11 @@ export default {
         items: commands.map((name) => ({ text: name, link: `/commands/${name}` })),
       },
       {
-        text: 'The project',
+        text: 'Project',
         items: [
-          { text: 'What is new', link: '/changelog' },
+          { text: 'Changelog', link: '/changelog' },
           { text: 'Contributing', link: '/contributing' },
-          { text: 'The dumps that ship', link: '/fixtures' },
+          { text: 'Shipped dumps', link: '/fixtures' },
           { text: 'Security', link: '/security' },
         ],
       },

@@ -1,5 +1,5 @@
 /**
- * The anchor of a heading as forges make it, so that a link that works there works here.
+ * Returns the anchor that forges give a heading, so that the same link works on the site.
  *
  * @param {string} words
  */

@@ -2,8 +2,8 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, posix } from 'node:path';
 
 /**
- * Every link, picture, script and style of the pages below a folder that is not there, or has no such anchor.
- * Addresses elsewhere are not asked.
+ * Returns links, images, scripts and styles of the pages below a folder whose target or anchor does not exist.
+ * Addresses of other hosts are not checked.
  *
  * @param {string} folder a built site
  * @param {string} base where a server has it: / or /kdump-mem/
@@ -30,7 +30,7 @@ export function brokenLinks(folder, base) {
   return { pages: pages.length, broken };
 }
 
-/** The file that a server sends; null: none. */
+/** Returns the file that a server sends, or null. */
 function targetOf(folder, base, page, link) {
   if (link.startsWith('/') && !link.startsWith(base)) return null;
   const path = link.startsWith('/')

@@ -1,4 +1,4 @@
-// Names links of a built site that lead nowhere: pages, files, anchors.
+// Reports broken links of a built site: pages, files, anchors.
 //
 //   node check.mjs FOLDER BASE
 import { brokenLinks } from './broken-links.mjs';

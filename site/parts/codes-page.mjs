@@ -2,7 +2,7 @@ import { anchorOf } from './anchor.mjs';
 import { code, plain } from './markdown.mjs';
 
 /**
- * Every code that an answer can have: what `kdump-mem explain` says of each.
+ * Returns the page of all codes of the answers, with the text of `kdump-mem explain`.
  *
  * @param {readonly import('../../dist/answers/explain/codes.js').Kind[]} kinds
  */
@@ -13,7 +13,7 @@ export function codesPage(kinds) {
   ]);
   return [
     '# Codes',
-    'Every code that an answer can have. `kdump-mem explain CODE` says the same.',
+    'Every code that an answer can have. `kdump-mem explain CODE` prints the same text.',
     kinds.map(({ name }) => `- [${plain(name)}](#${anchorOf(name)})`).join('\n'),
     ...parts,
     '',

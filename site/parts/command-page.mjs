@@ -2,7 +2,7 @@ import { afterHelp, unwrapped } from '../../scripts/man-parts/after-help.mjs';
 import { block, code, plain } from './markdown.mjs';
 
 /**
- * The page of a command: what its manual page has, of the same declarations.
+ * Returns the page of a command, from the declarations that its manual page is made of.
  *
  * @param {import('commander').Command} command
  * @param {string} name as it is typed: kdump-mem memory
@@ -37,7 +37,7 @@ export function commandPage(command, name) {
   return `${parts.join('\n\n')}\n`;
 }
 
-/** A paragraph; what is in columns stays as it is. */
+/** Returns a paragraph; text in columns is unchanged. */
 function noteOf(paragraph) {
   return /\S {2,}\S/.test(paragraph) ? block(paragraph) : plain(unwrapped(paragraph));
 }

@@ -3,8 +3,8 @@ import { join, posix } from 'node:path';
 import { placeOf } from './places.mjs';
 
 /**
- * A page of the repository with links that lead to the site's pages and files. What the site does not have
- * (source, tests) is named and not linked.
+ * Returns a page of the repository with links to the site's pages and files. Targets that the site does not have
+ * (source, tests) become plain text.
  *
  * @param {string} markdown
  * @param {string} path of the page in the repository
@@ -24,7 +24,7 @@ export function linkedAnew(markdown, path, root) {
   );
 }
 
-/** Blocks of code stay as they are. */
+/** Code blocks are unchanged. */
 function outsideOfCode(markdown, change) {
   return markdown
     .split(/(^```.*?^```$)/ms)

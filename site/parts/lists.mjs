@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { withEnding } from './places.mjs';
 
-/** The page of all schemas. */
+/** Returns the page of all schemas. */
 export function schemasPage(folder) {
   const rows = readdirSync(folder)
     .toSorted()
@@ -13,14 +13,14 @@ export function schemasPage(folder) {
     });
   return [
     '# Schemas',
-    'The shape of every answer (`--json`) and of every line of `--ndjson`, as JSON Schema. Its name stands in the field `schema`.',
-    'Within a version fields and codes are added, and none is changed or taken away.',
+    'JSON Schema of every answer (`--json`) and of every line of `--ndjson`. The field `schema` has its name.',
+    'Within a version, fields and codes are only added.',
     ['| in `schema` | file |', '| --- | --- |', ...rows].join('\n'),
     '',
   ].join('\n\n');
 }
 
-/** The page of what is in deploy/: a heading for each of its folders. */
+/** Returns the page of deploy/, with a heading for each of its folders. */
 export function deployPage(folder) {
   const parts = readdirSync(folder, { withFileTypes: true })
     .filter((each) => each.isDirectory())
@@ -32,7 +32,7 @@ export function deployPage(folder) {
     ]);
   return [
     '# Files to deploy',
-    'As they stand in the folder deploy of the packages.',
+    'The packages contain these files in the folder deploy.',
     ...parts,
     '',
   ].join('\n\n');

@@ -1,14 +1,14 @@
-/** Words in which nothing is Markdown. */
+/** Escapes text for Markdown. */
 export function plain(words) {
   return words.replaceAll(/[\\`*_{}[\]<>#|~:]/g, (sign) => `\\${sign}`);
 }
 
-/** Something as code in a line, also in a table. */
+/** Returns inline code, valid in a table too. */
 export function code(words) {
   return `\`${words.replaceAll('|', '\\|')}\``;
 }
 
-/** A block of code. */
+/** Returns a code block. */
 export function block(lines, language = '') {
   return `\`\`\`${language}\n${lines}\n\`\`\``;
 }

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 
 /**
- * What stands in the menu: the lists of docs/README.md, a group under each heading that has one. So the page
- * that a forge shows of docs/ and the menu of the site are one.
+ * Returns the menu: the lists of docs/README.md, a group for each heading that has one. The page that a forge
+ * shows for docs/ and the menu of the site are therefore the same.
  *
  * @param {string} markdown
  * @returns {{ text: string, items: { text: string, file: string }[] }[]}

@@ -1,5 +1,5 @@
-// Lays out what VitePress makes a site of, in site/dist: pages of docs/ and of what the commands declare, and
-// in public/ the files that they name. Needs the built commands (npm run build).
+// Writes the input of VitePress to site/dist: pages of docs/, pages from the commands' declarations, and in
+// public/ the files that they name. Needs the built commands (npm run build).
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -42,7 +42,7 @@ for (const folder of ['schemas', 'deploy'])
 for (const each of readdirSync(join(ROOT, 'docs'), { withFileTypes: true }))
   if (each.isFile() && !each.name.endsWith('.md'))
     cpSync(join(ROOT, 'docs', each.name), join(OUT, 'public', each.name));
-// What typedoc makes of the library's interface (scripts/api-docs).
+// The library's API, from typedoc (scripts/api-docs).
 cpSync(join(ROOT, 'site/dist/api'), join(OUT, 'public/api'), { recursive: true });
 process.stdout.write(`${basename(OUT)}: ${readdirSync(OUT, { recursive: true }).length} files\n`);
 

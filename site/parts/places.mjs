@@ -1,4 +1,4 @@
-/** Pages that are not of docs/, by their place in the repository. */
+/** Pages outside docs/, by their path in the repository. */
 export const OTHER_PAGES = {
   'README.md': 'overview.md',
   'docs/README.md': 'index.md',
@@ -11,7 +11,7 @@ export const OTHER_PAGES = {
 };
 
 /**
- * Where something of the repository stands on the site; null: it is not there (source, tests).
+ * Returns the path on the site of a file or folder; null if the site does not have it (source, tests).
  *
  * @param {string} path from the repository's root, without a slash at its end
  * @returns {string | null} from the site's root
@@ -20,13 +20,13 @@ export function placeOf(path) {
   if (Object.hasOwn(OTHER_PAGES, path)) return OTHER_PAGES[path];
   const [, page] = /^docs\/((?:internals\/)?[\w-]+\.(?:md|yaml|png))$/.exec(path) ?? [];
   if (page !== undefined) return page;
-  // A folder of deploy/ has a heading on the page of all of them.
+  // A folder of deploy/ is a heading on the deploy page.
   const [, folder] = /^deploy\/([\w-]+)$/.exec(path) ?? [];
   if (folder !== undefined) return `deploy.md#${folder}`;
   return /^(?:schemas|deploy)\//.test(path) ? withEnding(path) : null;
 }
 
-/** A file without an ending (Containerfile) is text: by its ending VitePress and servers know what is no page. */
+/** Adds an extension to a file without one (Containerfile): VitePress and servers recognize files by extension. */
 export function withEnding(path) {
   return /\.[^./]+$/.test(path) ? path : `${path}.txt`;
 }

@@ -1,4 +1,4 @@
-// The reader's own fonts.
+// Uses the reader's system fonts.
 import theme from 'vitepress/theme-without-fonts';
 import './site.css';
 
