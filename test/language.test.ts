@@ -55,19 +55,16 @@ test.each([...PAGES, ...DEPLOYED])('%s has no retired term', (path) => {
   expect(retiredIn(prose)).toEqual([]);
 });
 
-test.each(['answers', 'app', 'damage', 'real'])(
-  'titles of test/%s have no retired term',
-  (name) => {
-    const titles = testTitles(ROOT, `test/${name}`);
-    expect(titles.length).toBeGreaterThan(50);
-    const found = titles.flatMap(({ file, line, text }) =>
-      [...retiredIn(text), ...(/^(?:what|whose|who|of)\b/i.exec(text) ?? [])].map(
-        (words) => `${file}:${line}: ${words}: ${text}`,
-      ),
-    );
-    expect(found).toEqual([]);
-  },
-);
+test('titles of tests have no retired term', () => {
+  const titles = testTitles(ROOT, 'test').filter(({ file }) => !file.includes('node_modules'));
+  expect(titles.length).toBeGreaterThan(3000);
+  const found = titles.flatMap(({ file, line, text }) =>
+    [...retiredIn(text), ...(/^(?:what|whose|who)\b/i.exec(text) ?? [])].map(
+      (words) => `${file}:${line}: ${words}: ${text}`,
+    ),
+  );
+  expect(found).toEqual([]);
+});
 
 describe('names', () => {
   test.each(readdirSync(join(ROOT, 'schemas')))('of fields in %s', (name) => {

@@ -96,7 +96,7 @@ describe('a kill frees, in pages,', () => {
     expect(killGroup(shared, { ...ringed, rings: [ring(12, 1)] })).toEqual({ low: 1, high: 1 });
   });
 
-  test('at most one with an unexplained reference, such as from a running system call', () => {
+  test('at most one with a reference of unknown origin, such as from a running system call', () => {
     expect(kill(7, { sock: 1n, pids: [7], references: 2 })).toEqual({ low: 0, high: 1 });
   });
 

@@ -99,7 +99,7 @@ describe('one end of a local TCP connection', () => {
 
 describe('a reference to the file beyond the descriptors', () => {
   const two = () => held(UNIX, { receive: 2 });
-  test('may belong to any process if it is unexplained', () => {
+  test('may belong to any process if its origin is unknown', () => {
     expect(freed(1, [socketAt(1n, { holders: open(1), fileReferences: 2 }), two()])).toEqual([
       0, 2,
     ]);

@@ -189,7 +189,7 @@ export const CATEGORIES_EXPLAINED: Explanations<CategoryName> = {
   unattributed: category(
     'Pages that are allocated but not attributed to any owner. In a dump mostly pages of drivers that call the page allocator directly; without page frames also socket queues, pipes and other memory that this source does not identify.',
     'The remainder: all memory less every other category.',
-    'In a dump, list what refers to the pages, and what is in them: kdump-mem memory --unattributed. If much more than 1 MiB stays unexplained, page_owner=on at the next boot records allocation sites, at a cost for each allocation.',
+    'In a dump, list what refers to the pages, and what is in them: kdump-mem memory --unattributed. If much more than 1 MiB stays without an owner, page_owner=on at the next boot records allocation sites, at a cost for each allocation.',
     'kdump-mem memory --unattributed',
   ),
   'crash-kernel': category(

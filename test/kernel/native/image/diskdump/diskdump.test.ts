@@ -266,7 +266,7 @@ function expectMemory(image: MemoryImage, memory: ReadonlyMap<number, BlockSpec>
   }
 }
 
-describe('what was written is read back', () => {
+describe('reads back written data', () => {
   it('in one file', () => {
     fc.assert(
       fc.property(anyMemory, fc.integer({ min: 1, max: 6 }), (blocks, version) => {
