@@ -49,7 +49,7 @@ export interface HostTriage {
   readonly checked: readonly HostCheckName[];
   readonly unread: readonly Unread[];
   readonly warnings: readonly Warning[];
-  /** Whether the log and the counters are complete. */
+  /** Whether every check was completed, with a complete log and complete counters. */
   readonly complete: boolean;
 }
 
@@ -104,7 +104,8 @@ export function triageHost(parts: HostParts): HostTriage {
     findings: bySeverity(all),
     uptimeSeconds: uptime,
     overwritten: logged?.overwritten ?? null,
-    complete: list.length === 0 && logged?.overwritten === 0,
+    // A check with an unread source finds nothing there: for a program that would be an all-clear.
+    complete: list.length === 0 && logged?.overwritten === 0 && reader.unread.length === 0,
   };
 }
 

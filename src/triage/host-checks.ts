@@ -98,7 +98,7 @@ export function withHostFindings(answer: TriageAnswer, host: HostReader): Triage
   const known = new Set(kept.map(subjectOf));
   const more = ofHost.filter((finding) => !known.has(subjectOf(finding)));
   const findings = bySeverity([...kept, ...more]);
-  return { ...answer, findings, host };
+  return { ...answer, findings, host, complete: answer.complete && host.unread.length === 0 };
 }
 
 /** Codes with one subject: the machine, or a caller of vmalloc. */

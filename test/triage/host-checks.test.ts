@@ -220,6 +220,14 @@ test('adds findings from files to those of kernel memory, each subject once', ()
   ]);
 });
 
+test('kernel memory beside files: complete only if both are', () => {
+  const whole = { findings: [], complete: true } as unknown as TriageAnswer;
+  const isComplete = (changes: Parameters<typeof triaged>[0]) =>
+    withHostFindings(whole, new HostReader(triaged(changes).reader.source, 4096)).complete;
+  expect(isComplete({})).toBe(true);
+  expect(isComplete({ '/proc/pressure/io': 'x' })).toBe(false);
+});
+
 const many = (count: number, of: (pid: number) => readonly [string, string][]) =>
   Object.fromEntries(Array.from({ length: count }, (_, index) => of(1000 + index)).flat());
 

@@ -7,7 +7,7 @@ import { capturedJson, capturedWords } from '../origin.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { causesJson, concluded } from './causes.js';
-import { categoriesJson, findingJson } from './json.js';
+import { categoriesJson, findingJson, withUnread } from './json.js';
 import type { HostTriageJson } from './schema.js';
 import {
   conclusionLines,
@@ -20,10 +20,11 @@ import {
 } from './text.js';
 
 /** The uptime is that of the host's own log; findings of other logs name them. */
-export const capturedFacts = ({ complete, memory, uptimeSeconds }: HostTriage): CauseFacts => ({
-  uptimeSeconds,
-  complete,
-  socketsUncounted: memory?.source === 'counters' || memory?.source === 'pageflags',
+export const capturedFacts = (answer: HostTriage): CauseFacts => ({
+  uptimeSeconds: answer.uptimeSeconds,
+  // Causes rest on figures of the log and the counters: another unread check makes none of these doubtful.
+  complete: answer.warnings.length === 0 && answer.overwritten === 0,
+  socketsUncounted: ['counters', 'pageflags'].includes(answer.memory?.source ?? ''),
 });
 
 export function hostTriageJson(answer: HostTriage): HostTriageJson {
@@ -42,7 +43,7 @@ export function hostTriageJson(answer: HostTriage): HostTriageJson {
     checked,
     unread,
     complete,
-    warnings,
+    warnings: withUnread(warnings, unread),
   };
 }
 
@@ -97,13 +98,12 @@ export function hostSummary({
   findings,
   complete,
   checked,
-  unread,
 }: HostTriage): string {
   const notes = notesWords(findings);
   const found =
     severeWords(findings, complete, 'some data could not be read') ??
     (notes === undefined ? undefined : `${notes}.`) ??
-    (complete && unread.length === 0
+    (complete
       ? `No problems found. Checked: ${checkedWords(checked)}.`
       : `No findings, but not every check could be completed. Completed: ${checkedWords(checked)}.`);
   const linux = release === '' ? 'Linux' : `Linux ${escapeText(release)}`;

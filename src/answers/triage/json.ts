@@ -2,7 +2,9 @@ import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { leaves } from '../../account/memory/tree.js';
 import type { CauseFacts } from '../../triage/causes.js';
 import type { Evidence, Finding } from '../../triage/finding.js';
+import type { Unread } from '../../triage/host-reader.js';
 import type { TriageAnswer } from '../../triage/triage.js';
+import { leavesComplete } from '../../walk/warnings.js';
 import { kernelJson } from '../kernel-json.js';
 import { frameJson, stopJson } from '../task-stacks/render.js';
 import { causesJson } from './causes.js';
@@ -12,9 +14,25 @@ import { adviceWords, findingWords } from './words.js';
 /** The uptime is the moment that findings about memory are of. */
 export function causeFacts({
   machine: { clock },
-  complete,
-}: Pick<TriageAnswer, 'machine' | 'complete'>): CauseFacts {
+  warnings,
+  memory,
+}: Pick<TriageAnswer, 'machine' | 'warnings' | 'memory'>): CauseFacts {
+  // Unread files of the host are no part of it: causes rest on figures of kernel memory.
+  const complete = warnings.every(leavesComplete) && memory?.complete === true;
   return { uptimeSeconds: clock && Number(clock.uptime) / 1e9, complete };
+}
+
+/** Warnings of an answer, with one for each unread source that none of them names. */
+export function withUnread(
+  warnings: TriageAnswer['warnings'],
+  unread: readonly Unread[] = [],
+): TriageJson['warnings'] {
+  const isNew = ({ why }: Unread) => !warnings.some(({ message }) => message.includes(why));
+  const more = unread.filter(isNew).map(({ check, code, why, hides }) => ({
+    code,
+    message: `${check}: ${why} (this may hide ${hides})`,
+  }));
+  return [...warnings, ...more];
 }
 
 type FindingJson = TriageJson['findings'][number];
@@ -40,7 +58,7 @@ export function triageJson(answer: TriageAnswer): TriageJson {
     ...(answer.host ? { checked: answer.host.checked, unread: answer.host.unread } : {}),
     ...(answer.rules ? { rules: answer.rules } : {}),
     complete,
-    warnings,
+    warnings: withUnread(warnings, answer.host?.unread),
   };
 }
 

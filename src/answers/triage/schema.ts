@@ -106,8 +106,13 @@ const rulesOutcome = z.strictObject({
   changed: adjusted,
 });
 
-/** Checks of a host's files. */
+/** Checks of a host's files, and whether all were completed. */
 const hostChecks = {
+  complete: z
+    .boolean()
+    .describe(
+      'Every check was completed: without findings, false is no all-clear. `unread` has each check that was not, or only in part; `warnings` names the same sources. False is usual without root, which the kernel log and other processes need.',
+    ),
   /** Checks whose sources were all read. */
   checked: z.array(z.enum(HOST_CHECKS)),
   /** Unread sources, and problems that they may hide. */
@@ -150,7 +155,7 @@ export const triageSchema = z.strictObject({
   unread: hostChecks.unread.optional(),
   /** Absent: none. */
   rules: rulesOutcome.optional(),
-  complete: z.boolean(),
+  complete: hostChecks.complete,
   warnings: z.array(warningSchema),
 });
 
@@ -173,7 +178,6 @@ export const hostTriageSchema = z.strictObject({
   /** Categories of `memory` that have something, by counters; null: they could not be counted. */
   memory: triageSchema.shape.memory,
   ...hostChecks,
-  complete: z.boolean(),
   warnings: z.array(warningSchema),
 });
 

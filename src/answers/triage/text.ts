@@ -131,12 +131,11 @@ export function notesWords(findings: readonly Finding[]): string | undefined {
 
 /** Nothing is silenced, unknown or missing. */
 function isAllClear(answer: TriageAnswer): boolean {
-  const { complete, rules, machine, host } = answer;
+  const { complete, rules, machine } = answer;
   const isKnown = machine.panic.state !== 'unknown';
   const isWhole = complete && isKnown && lostLines(answer).length === 0;
   return (
     isWhole &&
-    (host?.unread.length ?? 0) === 0 &&
     (rules?.silenced.length ?? 0) === 0 &&
     (rules?.unknown.length ?? 0) === 0
   );

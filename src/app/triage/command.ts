@@ -194,7 +194,6 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
   const page = options.html === undefined ? undefined : await pageStep();
   const brief = options.brief && (await import('../../answers/triage/brief.js')).briefText;
   let findings: readonly Finding[] = [];
-  let isUnread = false;
   const printed = answer(options, {
     doing: 'reading page frames',
     ask: async (kernel, progress) => {
@@ -206,7 +205,6 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
       const here = options.live ? await withHost(logged) : logged;
       const found = rules ? rules(here, kernel) : here;
       findings = found.findings;
-      isUnread = (found.host?.unread.length ?? 0) > 0;
       return page ? page.look(kernel, found) : found;
     },
     toJson: triageJson,
@@ -227,7 +225,6 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
     const inputs = inputsBeside(error, options);
     return (await import('./text-log.js')).triageTextLog(inputs, options, failing);
   }
-  if (options.strict && isUnread) process.exitCode = EXIT.incomplete;
   if (failing && findings.some((finding) => isFailing(failing, finding)))
     process.exitCode = EXIT.differs;
 }

@@ -37,8 +37,7 @@ export async function watchTriage(
   try {
     await again.run(interval, count, async () => {
       const answer = await look();
-      if (strict && !(answer.complete && answer.unread.length === 0))
-        process.exitCode = EXIT.incomplete;
+      if (strict && !answer.complete) process.exitCode = EXIT.incomplete;
       const sample = samples.next(answer, new Date());
       if (screen) screen.show(sample);
       else {

@@ -1,9 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { chmodSync, cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, test } from 'vitest';
 import { hostTriageEndSchema, hostTriageSchema } from '../../../src/answers/triage/schema.js';
 import { commandPath, kdumpMem } from '../../support/cli.js';
+import { McpClient } from '../../support/mcp.js';
 
 const started: ChildProcess[] = [];
 afterEach(() => {
@@ -95,14 +99,45 @@ describe('triage of this machine', () => {
     const exit = once(child, 'exit');
     const pieces: Buffer[] = [];
     for await (const piece of child.stdout) pieces.push(piece as Buffer);
-    const { unread, checked } = hostTriageSchema.parse(
+    const { unread, checked, complete, warnings } = hostTriageSchema.parse(
       JSON.parse(Buffer.concat(pieces).toString()),
     );
+    expect(complete).toBe(false);
+    expect(warnings).toContainEqual({
+      code: 'unreadable',
+      message: expect.stringContaining('ss cannot be started: too many open files (EMFILE)'),
+    });
     expect(unread.map(({ why }) => why)).toContain(
       'ss cannot be started: too many open files (EMFILE)',
     );
     expect(checked).toContain('processes');
     expect(await exit).toEqual([5, null]);
+  });
+
+  test.skipIf(process.geteuid?.() !== 0)('another user has no all-clear, also by mcp', async () => {
+    const [home, node] = [mkdtempSync(join(tmpdir(), 'user-')), process.execPath];
+    chmodSync(home, 0o755);
+    const program = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', node] as const;
+    try {
+      const cli = join(home, 'dist', 'bin', 'kdump-mem.js');
+      cpSync(dirname(dirname(commandPath('kdump-mem'))), join(home, 'dist'), { recursive: true });
+      const { stdout } = spawnSync(program[0], [...program.slice(1), cli, 'triage', '--json'], {
+        encoding: 'utf8',
+      });
+      const { complete, unread, checked, warnings } = hostTriageSchema.parse(JSON.parse(stdout));
+      const lacking = [...new Set(unread.map(({ check }) => check))];
+      expect(lacking).toEqual(expect.arrayContaining(['sockets', 'inotify']));
+      expect(complete).toBe(false);
+      for (const { why } of unread)
+        expect(warnings.some(({ message }) => message.includes(why))).toBe(true);
+      for (const check of lacking) expect(checked).not.toContain(check);
+      await using client = await McpClient.connectTo([...program, cli], '--live');
+      const { text, structured } = await client.call('triage', { source: 'live' });
+      expect(structured).toMatchObject({ answer: { complete: false } });
+      expect(text).toContain('Not read:');
+    } finally {
+      rmSync(home, { recursive: true });
+    }
   });
 
   test.each([

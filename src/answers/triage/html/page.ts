@@ -103,7 +103,7 @@ export function hostTriageHtml(answer: HostTriage, { source, version, made }: Pa
   const unread = unreadWords(answer, true);
   const body = html`<p class="headline">${sentence(hostSummary(answer))}</p>
 ${conclusion(findings, capturedFacts(answer), memory)}
-${missingSection(complete && unread === undefined, [
+${missingSection(complete, [
   ...warnings.map(({ message }) => message),
   ...(unread === undefined ? [] : [unread]),
 ])}
