@@ -251,8 +251,8 @@ function* pidsNear(host: HostReader, folder: string, cgroup: string): Generator<
 
 /** Null: no limit. */
 function limitOf(host: HostReader, path: string): number | null {
-  const text = host.optional(path).trim();
-  if (text === '' || text === 'max') return null;
+  const text = host.text(path).trim();
+  if (text === 'max') return null;
   return host.figure(path, text, /^(\d{1,19})$/);
 }
 

@@ -43,6 +43,8 @@ const LARGE_SHARE = 0.05;
 /** Minimum share of MemTotal for a file in memory. */
 const SHARED_SHARE = 0.05;
 const HIDES = 'zombies, blocked tasks and descriptor limits of these processes';
+const NO_OWNER = 'a large part of Shmem (/proc/meminfo) has no visible owner';
+const OWNERS_HIDE = 'large page tables and kernel stacks, and their owners';
 
 /** A process by /proc/PID/status. */
 export interface ProcessStatus {
@@ -70,6 +72,8 @@ export function* processes(host: HostReader): Generator<Finding> {
       all.map((one) => ({ pid: one.pid, comm: comm(one.pid), amount: one[size] })),
       most,
     );
+  for (const why of contradictions(host, all))
+    host.miss('processes', OWNERS_HIDE, new HostError('unreadable', why));
   yield* shareOf(host, 'KernelStack', STACKS_SHARE, (bytes, share) => {
     return ['kernel-stacks', { bytes, share, ...programFigures(largest('threads'), 'threads') }];
   });
@@ -78,6 +82,29 @@ export function* processes(host: HostReader): Generator<Finding> {
     return ['page-tables', { bytes, share, ...programFigures(most, 'mostBytes') }];
   });
   yield* descriptors(host, all, comm);
+}
+
+/**
+ * Fields of processes that contradict counters of the machine: one of them is damaged, and a large use, or its
+ * owner, may be missing. Both are read one after the other: only large differences count. @throws {HostError}
+ */
+function* contradictions(host: HostReader, all: readonly ProcessStatus[]): Generator<string> {
+  const sum = (of: (one: ProcessStatus) => number) =>
+    all.reduce((total, one) => total + of(one), 0);
+  const threads = sum((one) => one.threads);
+  const [stacks, tables] = [host.meminfo('KernelStack'), host.meminfo('PageTables')];
+  const [, counted] =
+    /^[\d. ]+ \d+\/(\d{1,10}) /.exec(optionalText(host.source, '/proc/loadavg')) ?? [];
+  if (Math.abs(threads - Number(counted)) > 0.2 * threads + 200)
+    yield `/proc lists ${threads} threads, /proc/loadavg counts ${counted}: a pid namespace, or damage`;
+  // A stack has two pages or more.
+  if (stacks + MIN_BYTES < threads * 2 * host.pageSize)
+    yield `KernelStack of /proc/meminfo is too small for ${threads} threads`;
+  // Before 5.11 the counter lacks the tables above the lowest level. Processes may share tables (vfork).
+  const largest = all.reduce((most, { tableBytes }) => Math.max(most, tableBytes), 0);
+  const sums = sum((one) => one.tableBytes);
+  if (largest > 2.2 * tables + MIN_BYTES || sums + MIN_BYTES < tables / 2)
+    yield 'VmPTE of /proc/PID/status contradicts PageTables of /proc/meminfo';
 }
 
 /** Low MemAvailable, with the largest use by counters and the largest process. @throws {HostError} */
@@ -129,24 +156,40 @@ function hugePages(host: HostReader): number {
 
 const NEXT_BY_USE: Readonly<Record<string, string>> = { anonymous: 'procs --sort anon' };
 
+/** Bytes in the lines of /proc/meminfo that match; a missing one adds nothing. @throws {HostError} */
+function sumOfMeminfo(host: HostReader, lines: RegExp): number {
+  const all = host.text('/proc/meminfo').split('\n');
+  const kilobytes = all
+    .filter((line) => lines.test(line))
+    .map((line) => /(\d{1,13}) kB$/.exec(line));
+  return kilobytes.reduce((sum, found) => sum + Number(found?.[1] ?? 0) * 1024, 0);
+}
+
 /**
  * Large memfds, tmpfs files and System V segments. If no process maps that much shared memory, no RSS
  * shows it: tools that list processes miss it. @throws {HostError}
  */
 export function* sharedMemory(host: HostReader): Generator<Finding> {
   const [shared, total] = [host.meminfo('Shmem'), host.meminfo('MemTotal')];
-  if (shared < SHARED_SHARE * total || shared < MIN_BYTES) return;
   const hides = 'memfds and files in tmpfs that hold much memory';
-  const onMissing = (why: string) =>
+  const missed = (why: string) =>
     host.miss('shared-memory', hides, new HostError('unreadable', why));
-  const files = sharedFiles(host.source, onMissing).filter(
-    ({ bytes }) => bytes >= SHARED_SHARE * total,
-  );
-  if (files.length === 0) return;
-  const mapped = Math.max(
-    0,
-    ...processesOf(host, 'shared-memory').map(({ shmemBytes }) => shmemBytes),
-  );
+  // Both kinds are on the lists of anonymous memory, unless they are locked.
+  const listed = sumOfMeminfo(host, /^(?:Active|Inactive)\(anon\):/);
+  if (listed > sumOfMeminfo(host, /^(?:AnonPages|Shmem|SwapCached):/) + SHARED_SHARE * total)
+    missed('AnonPages and Shmem contradict Active(anon) and Inactive(anon) (/proc/meminfo)');
+  if (shared < SHARED_SHARE * total || shared < MIN_BYTES) return;
+  const missing: string[] = [];
+  const all = sharedFiles(host.source, (why) => missing.push(why), Number.POSITIVE_INFINITY);
+  const sizes = processesOf(host, 'shared-memory').map(({ shmemBytes }) => shmemBytes);
+  const sum = (each: readonly number[]) => each.reduce((a, b) => a + b, 0);
+  // Files include swapped pages. Processes may map a part that was not found, or the same memory many times.
+  const swapped = host.meminfo('SwapTotal') - host.meminfo('SwapFree');
+  const others = missing.length > 0 ? -swapped : sum(sizes);
+  if (shared - sum(all.map(({ bytes }) => bytes)) - others >= SHARED_SHARE * total)
+    for (const why of missing.length > 0 ? missing : [NO_OWNER]) missed(why);
+  const files = all.filter(({ bytes }) => bytes >= SHARED_SHARE * total);
+  const mapped = Math.max(0, ...sizes);
   const commOf = (pid: number | null) => (pid === null ? null : commIn(host)(pid));
   for (const { kind, name, pid = null, bytes, attached } of files) {
     const share = bytes / total;
@@ -204,6 +247,8 @@ export function* vmalloc(host: HostReader): Generator<Finding> {
   // Vmalloc memory in use since 5.3; 0 before. Kernel stacks are part of it (CONFIG_VMAP_STACK).
   const bytes = host.meminfo('VmallocUsed') - host.meminfo('KernelStack');
   const share = bytes / host.meminfo('MemTotal');
+  if (host.meminfo('VmallocUsed') === 0)
+    throw new HostError('gone', 'VmallocUsed of /proc/meminfo is 0: the kernel does not count it');
   if (share < VMALLOC_SHARE || bytes < MIN_BYTES) return;
   const [caller, callerBytes] = largestCaller(host);
   const maps = caller !== null && BPF_MAP.test(caller) ? largestMaps(host) : undefined;
@@ -269,7 +314,10 @@ export function processesOf(host: HostReader, check: HostCheckName = 'processes'
         Number(new RegExp(`^${name}:\\s+(\\d{1,12})\\b`, 'm').exec(status)?.[1] ?? 0);
       const bytes = (name: string) => figure(name) * 1024;
       const state = /^State:\s+(\S)/m.exec(status)?.[1];
-      if (state === undefined) damaged++;
+      // Only a process that has exited has no descriptor table; one that is about to exit, for a moment.
+      const isExited = state === 'Z' || state === 'X';
+      const hasTable = !/^FDSize:\s+0$/m.test(status) || isExited;
+      if (state === undefined || !(hasTable || isExiting(host, pid))) damaged++;
       else
         all.push({
           pid: Number(pid),
@@ -289,6 +337,11 @@ export function processesOf(host: HostReader, check: HostCheckName = 'processes'
   }
   if (damaged > 0) miss(`/proc/PID/status of ${damaged} processes is not readable or malformed`);
   return all;
+}
+
+/** Whether a process without a descriptor table has exited by now. @throws {HostError} */
+function isExiting(host: HostReader, pid: string): boolean {
+  return /^State:\s+[ZX]/m.test(statusFields(host.text(`/proc/${pid}/status`)));
 }
 
 /** Snapshots lack the Name line. */

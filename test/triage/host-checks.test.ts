@@ -76,7 +76,7 @@ const HEALTHY: MadeHost['files'] = {
   '/proc/slabinfo': '',
   '/proc/pressure/memory': psi(0, 0),
   '/proc/pressure/io': psi(0, 0),
-  '/proc/loadavg': '0.00 0.01 0.05 1/500 777\n',
+  '/proc/loadavg': '0.00 0.01 0.05 1/50 777\n',
   '/proc/stat': stat(90_000, 200),
   '/proc/sys/kernel/threads-max': '100000\n',
   '/proc/sys/kernel/pid_max': '32768\n',
@@ -317,6 +317,8 @@ describe.each<
       '/proc/meminfo': meminfo({ KernelStack: 1_000_000 }),
       '/proc/9/status': status('S').replace('Threads:\t1', 'Threads:\t60000'),
       '/proc/9/comm': 'spawns\n',
+      '/proc/loadavg': '0.00 0.01 0.05 1/60010 777\n',
+      '/proc/sys/kernel/pid_max': '4194304\n',
     },
     { pid: 9, comm: 'spawns', threads: 60_000 },
     'pid 9 (spawns) has the most threads',
@@ -326,10 +328,10 @@ describe.each<
     'warning',
     {
       '/proc/meminfo': meminfo({ PageTables: 1_000_000 }),
-      '/proc/9/status': status('S').replace(' 44 kB', ' 9000 kB'),
+      '/proc/9/status': status('S').replace(' 44 kB', ' 900000 kB'),
       '/proc/9/comm': 'maps\n',
     },
-    { pid: 9, comm: 'maps', mostBytes: 9000 * 1024 },
+    { pid: 9, comm: 'maps', mostBytes: 900_000 * 1024 },
     'pid 9 (maps)',
   ],
   [
@@ -363,7 +365,11 @@ describe.each<
   [
     'limit-near',
     'warning',
-    { '/proc/loadavg': '0.00 0.01 0.05 1/31000 777\n' },
+    {
+      '/proc/loadavg': '0.00 0.01 0.05 1/31000 777\n',
+      '/proc/meminfo': meminfo({ KernelStack: 480_000 }),
+      '/proc/9/status': status('S').replace('Threads:\t1', 'Threads:\t30999'),
+    },
     { limit: 'pid_max', used: 31_000, most: 32_768 },
     '31000 of 32768 (pid_max)',
   ],
@@ -506,6 +512,62 @@ describe.each<
     // The next step runs on the host of the hypervisor.
     expect(finding?.next === undefined).toBe(code === 'hypervisor-overcommitted');
     expect(reader.unread).toEqual([]);
+  });
+});
+
+describe('one word of /proc that is damaged, missing or contradicts another', () => {
+  const scene = {
+    '/proc/meminfo': meminfo({
+      ...{ KernelStack: 1_000_000, PageTables: 1_500_000, Shmem: 2_100_000, VmallocUsed: 1_100_000 },
+      ...{ 'Active(anon)': 2_000_000, 'Inactive(anon)': 2_050_000 },
+    }),
+    '/proc/9/status': status('S').replace('Threads:\t1', 'Threads:\t60000'),
+    '/proc/8/status': status('S').replace(' 44 kB', ' 1400000 kB'),
+    '/proc/loadavg': '0.00 0.01 0.05 1/60010 777\n',
+    '/proc/sys/kernel/pid_max': '4194304\n',
+    ...many(12, (pid) => [[`/proc/${pid}/status`, status('Z', 9).replace('FDSize:\t64', 'FDSize:\t0')]]),
+    '/proc/self/mountinfo': '20 1 0:20 / /dev/shm rw - tmpfs tmpfs rw\n',
+    '/proc/sysvipc/shm': `heading\n 0 7 600 2048000000 1 1 0 0 0 0 0 0 0 0 2048000000 0\n`,
+    '/sys/fs/cgroup/web.slice/memory.max': '1000000\n',
+  };
+  const answered = (path: string, from: string | RegExp, to: string) => {
+    const text = (scene as Readonly<Record<string, string>>)[path] ?? '';
+    const changed = text.replace(from, to);
+    if (from !== '') expect(changed).not.toBe(text);
+    const files = { ...HEALTHY, ...scene, [path]: changed };
+    const source = { ...madeSource({ files, links: {} }), file: () => ({}) as never };
+    const reader = new HostReader(source, 4096);
+    const findings = hostFindings(reader);
+    return { codes: findings.map(({ code }) => code), unread: reader.unread };
+  };
+
+  test('undamaged: all findings, and nothing unread', () => {
+    const { codes, unread } = answered('/proc/loadavg', '', '');
+    expect(codes.toSorted()).toEqual(
+      ['kernel-stacks', 'page-tables', 'shared-memory', 'zombies'].toSorted(),
+    );
+    expect(unread).toEqual([]);
+  });
+
+  test.each([
+    ['/proc/meminfo', /(?<=PageTables: +)1500000/, '1500', 'processes'],
+    ['/proc/meminfo', /(?<=KernelStack: +)1000000/, '1000', 'processes'],
+    ['/proc/meminfo', /(?<=Shmem: +)2100000/, '2100', 'shared-memory'],
+    ['/proc/meminfo', /(?<=Shmem: +)2100000/, '9100000', 'shared-memory'],
+    ['/proc/meminfo', /(?<=VmallocUsed: +)1100000/, '0', 'vmalloc'],
+    ['/proc/8/status', /VmPTE:.*\n/, '', 'processes'],
+    ['/proc/8/status', '1400000', '14000', 'processes'],
+    ['/proc/8/status', '1400000', '14000000', 'processes'],
+    ['/proc/9/status', '60000', '6000', 'processes'],
+    ['/proc/9/status', /Threads:.*\n/, '', 'processes'],
+    ['/proc/loadavg', '60010', '610', 'processes'],
+    ['/proc/1003/status', 'State:\tZ', 'State:\tS', 'processes'],
+    ['/proc/sysvipc/shm', '2048000000 0\n', '20480 0\n', 'shared-memory'],
+    ['/proc/sysvipc/shm', '2048000000 0\n', '-\n', 'shared-memory'],
+    ['/sys/fs/cgroup/web.slice/memory.max', '1000000\n', '', 'cgroups'],
+  ])('%s: %s → %s', (path, from, to, check) => {
+    const { unread } = answered(path, from, to);
+    expect(unread.map((one) => one.check)).toContain(check);
   });
 });
 

@@ -8,7 +8,7 @@ const MAX_OWNERS = 10;
 const MAX_CAPTURED = 1000;
 /** Smaller files are ignored. */
 const MIN_BYTES = 64 * 1024;
-/** Time limit in milliseconds, about that for a million descriptors; later files are not listed. */
+/** Time limit in milliseconds for descriptors, about that for a million, and for mounts; later files are not listed. */
 const MAX_MS = 1000;
 /** Maximum number of entries of tmpfs mounts, and depth of folders. */
 const MAX_ENTRIES = 65_536;
@@ -42,17 +42,24 @@ type OnMissing = (why: string) => void;
  * Files in memory (memfd, tmpfs) and System V segments, largest first, mapped or not. A memfd or deleted file
  * exists only as long as a process has it open; `pid` is one of these. Bytes are allocated pages, including
  * swapped ones.
+ *
+ * @param onMissing called with each reason why files may be missing
  */
-export function sharedFiles(host: HostSource, onMissing: OnMissing = () => {}): SharedFile[] {
+export function sharedFiles(
+  host: HostSource,
+  onMissing: OnMissing = () => {},
+  mostOwners = MAX_OWNERS,
+): SharedFile[] {
   return [...filesInMemory(host, onMissing), ...segments(host)]
     .toSorted((a, b) => b.bytes - a.bytes)
-    .slice(0, MAX_OWNERS);
+    .slice(0, mostOwners);
 }
 
 function filesInMemory(host: HostSource, onMissing: OnMissing): SharedFile[] {
   const { file } = host;
   if (!file) return recordedFiles(host.filesInMemory, onMissing);
-  const until = host.now() + MAX_MS;
+  let [until, isLate] = [host.now() + MAX_MS, false];
+  const isOver = () => (isLate = isLate || host.now() > until);
   const found = new Map<string, SharedFile>();
   const take = (path: string, name: string, pid?: number): void => {
     const facts = attempted(() => file(path));
@@ -75,10 +82,11 @@ function filesInMemory(host: HostSource, onMissing: OnMissing): SharedFile[] {
   const mounts = mountsOf(host, 'self');
   const points = [...mounts.values()].flatMap(({ point, isTmpfs }) => (isTmpfs ? [point] : []));
   for (const pid of attempted(() => listedPids(host)) ?? []) {
+    if (isLate) break;
     const descriptors = `/proc/${pid}/fd`;
     let own: Mounts | undefined;
     for (const fd of listed(descriptors)) {
-      if (host.now() > until) break;
+      if (isOver()) break;
       const path = `${descriptors}/${fd}`;
       const link = attempted(() => host.readLink(path)) ?? '';
       const isMemfd = link.startsWith('/memfd:');
@@ -96,10 +104,13 @@ function filesInMemory(host: HostSource, onMissing: OnMissing): SharedFile[] {
     }
   }
   const isMount = new Set([...mounts.values()].map(({ point }) => point));
+  const wasLate = isLate;
+  // Descriptors of many processes must not hide a file that no process has open.
+  [until, isLate] = [host.now() + MAX_MS, false];
   let entries = 0;
   const walk = (folder: string, depth: number): void => {
-    for (const name of attempted(() => host.list(folder)) ?? []) {
-      if (host.now() > until || ++entries > MAX_ENTRIES) return;
+    for (const name of listed(folder)) {
+      if (isOver() || ++entries > MAX_ENTRIES) return;
       const path = join(folder, name);
       const facts = isMount.has(path) ? undefined : attempted(() => file(path));
       if (facts?.isFolder && depth < MAX_DEPTH) walk(path, depth + 1);
@@ -107,7 +118,7 @@ function filesInMemory(host: HostSource, onMissing: OnMissing): SharedFile[] {
     }
   };
   for (const point of points) walk(point, 0);
-  if (host.now() > until || entries > MAX_ENTRIES)
+  if (wasLate || isLate || entries > MAX_ENTRIES)
     onMissing('descriptors and tmpfs mounts: only a part was read in 1 s');
   if (denied > 0)
     onMissing(
