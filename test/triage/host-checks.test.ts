@@ -518,14 +518,21 @@ describe.each<
 describe('one word of /proc that is damaged, missing or contradicts another', () => {
   const scene = {
     '/proc/meminfo': meminfo({
-      ...{ KernelStack: 1_000_000, PageTables: 1_500_000, Shmem: 2_100_000, VmallocUsed: 1_100_000 },
+      ...{
+        KernelStack: 1_000_000,
+        PageTables: 1_500_000,
+        Shmem: 2_100_000,
+        VmallocUsed: 1_100_000,
+      },
       ...{ 'Active(anon)': 2_000_000, 'Inactive(anon)': 2_050_000 },
     }),
     '/proc/9/status': status('S').replace('Threads:\t1', 'Threads:\t60000'),
     '/proc/8/status': status('S').replace(' 44 kB', ' 1400000 kB'),
     '/proc/loadavg': '0.00 0.01 0.05 1/60010 777\n',
     '/proc/sys/kernel/pid_max': '4194304\n',
-    ...many(12, (pid) => [[`/proc/${pid}/status`, status('Z', 9).replace('FDSize:\t64', 'FDSize:\t0')]]),
+    ...many(12, (pid) => [
+      [`/proc/${pid}/status`, status('Z', 9).replace('FDSize:\t64', 'FDSize:\t0')],
+    ]),
     '/proc/self/mountinfo': '20 1 0:20 / /dev/shm rw - tmpfs tmpfs rw\n',
     '/proc/sysvipc/shm': `heading\n 0 7 600 2048000000 1 1 0 0 0 0 0 0 0 0 2048000000 0\n`,
     '/sys/fs/cgroup/web.slice/memory.max': '1000000\n',

@@ -92,13 +92,7 @@ function checkedWords(checked: readonly HostCheckName[]): string {
 }
 
 /** Host, kernel, time, number of findings; escaped. */
-export function hostSummary({
-  of,
-  release,
-  findings,
-  complete,
-  checked,
-}: HostTriage): string {
+export function hostSummary({ of, release, findings, complete, checked }: HostTriage): string {
   const notes = notesWords(findings);
   const found =
     severeWords(findings, complete, 'some data could not be read') ??

@@ -134,11 +134,7 @@ function isAllClear(answer: TriageAnswer): boolean {
   const { complete, rules, machine } = answer;
   const isKnown = machine.panic.state !== 'unknown';
   const isWhole = complete && isKnown && lostLines(answer).length === 0;
-  return (
-    isWhole &&
-    (rules?.silenced.length ?? 0) === 0 &&
-    (rules?.unknown.length ?? 0) === 0
-  );
+  return isWhole && (rules?.silenced.length ?? 0) === 0 && (rules?.unknown.length ?? 0) === 0;
 }
 
 /** A finding: headline and code, further sentences, evidence, and with -v the command that shows more. */

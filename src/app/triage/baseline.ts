@@ -43,18 +43,25 @@ export function changesSince(
   const { sameBoot, notes } = inOrder([before, { ...before, origin, release: null }]);
   if (notes.some(({ code }) => code === 'different-hosts'))
     throw why('the baseline is of another host');
-  // Memory starts anew with each boot.
-  if (sameBoot === false)
+  const { at: began, bootId, uptime: first } = before.origin;
+  const ended = origin.at;
+  const uptime = (origin.uptime ?? 0) - (first ?? Infinity);
+  const wall = began && ended ? (ended.getTime() - began.getTime()) / 1000 : null;
+  // Memory starts anew with each boot. An uptime that runs on may be of the same boot, on a clock that was set.
+  if (sameBoot === false) {
+    const hasIds = bootId !== null && origin.bootId !== null;
+    if (uptime >= 0 && !hasIds) throw why('the boot of the baseline is unknown');
+    if (uptime >= 0 && wall !== null && Math.abs(wall - uptime) <= CLOCK_SLACK)
+      throw why('its boot id contradicts its uptime and time');
     return [found('rebooted', 'note', { uptimeSeconds: origin.uptime }, 'triage')];
-  if (sameBoot === null || before.origin.uptime === null || origin.uptime === null)
+  }
+  if (sameBoot === null || first === null || origin.uptime === null)
     throw why('the boot of the baseline is unknown');
-  const uptime = origin.uptime - before.origin.uptime;
   if (uptime <= 0) throw why('the baseline is not older');
   if (before.memory?.depth !== source)
     throw why(`its categories are from ${before.memory?.depth ?? 'nowhere'}, not from ${source}`);
-  const [began, ended] = [before.origin.at, origin.at];
-  const wall = began && ended ? (ended.getTime() - began.getTime()) / 1000 : uptime;
-  const [stepSeconds, seconds] = [wall - uptime, uptime].map(Math.round);
+  const step = (wall ?? uptime) - uptime;
+  const [stepSeconds, seconds] = [step, uptime].map(Math.round);
   const clock = found(
     'clock-step',
     'note',
@@ -87,7 +94,7 @@ export function changesSince(
     };
     return [found('memory-growth', isNote ? 'note' : 'warning', figures, 'memory -v')];
   });
-  return Math.abs(wall - uptime) > CLOCK_SLACK ? [clock, ...growth] : growth;
+  return Math.abs(step) > CLOCK_SLACK ? [clock, ...growth] : growth;
 }
 
 /** Minimum share of the growth of a named owner, and where owners may be missing: it is the largest even so. */

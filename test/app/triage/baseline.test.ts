@@ -189,6 +189,17 @@ describe('changes since a baseline', () => {
     ]);
   });
 
+  test.each([
+    ['a boot id is missing, and the clock was set', { bootId: null, at: LATER.at + 3600 }],
+    ['a boot id differs, although uptime and clock run on', { bootId: 'two' }],
+  ])('%s: another boot is not proved', (_, change) => {
+    const growing = { ...LATER, unattributed: 5 * GIB, ...change };
+    expect(() => changesSince(state({}), state(growing))).toThrow(/boot/);
+    expect(changesSince(state({}), state({ ...growing, uptime: 20 }))).toMatchObject([
+      { code: 'rebooted' },
+    ]);
+  });
+
   test.each([300, -300])(
     'reports a step of the clock by %i s, compared with the uptime',
     (step) => {

@@ -59,9 +59,6 @@ const GROWTHS = [
 ] as const;
 const MIB = 2 ** 20;
 
-/** An earlier snapshot of the guest. */
-let earlier: string | undefined;
-
 /**
  * From kernel memory; each program also runs on this machine, from /proc:
  * test/real/triage/host/incidents.test.ts.
@@ -96,7 +93,7 @@ describe.each(['6.1', 'newest'] as const)('incidents in a guest of %s', (kernel)
     enter = '',
   ): Promise<{ made: number; answer: Answer }> => {
     const { output } = await guest.run(
-      `rm -f /tmp/made; (${enter} exec setsid incident ${words} > /tmp/made 2>&1 &)
+      `rm -f /tmp/made; (sh -c '${enter} exec setsid incident ${words}' > /tmp/made 2>&1 &)
        for i in $(seq 300); do [ -s /tmp/made ] && break; usleep 100000; done; cat /tmp/made`,
     );
     const made = Number(/^ready (\d+)$/m.exec(output.toString())?.[1]);
@@ -162,23 +159,36 @@ describe.each(['6.1', 'newest'] as const)('incidents in a guest of %s', (kernel)
       expect(growth).toMatchObject(owner);
       isNear('comm' in owner ? growth?.ownerBytes : growth?.grownBytes, made);
     });
+  });
 
-    test('the clock is set', async () => {
-      await snapshot();
-      await guest.run('date -s @$(($(date +%s) + 3600))');
-      const [step] = found(await since(), 'clock-step');
-      expect(Math.abs(Number(step?.stepSeconds) - 3600)).toBeLessThan(10);
+  describe('a cgroup', () => {
+    // Of the new shell: $$ of a subshell is the pid of the guest's shell, and all that it starts.
+    const enter = 'echo $$ > /sys/fs/cgroup/hog/cgroup.procs;';
+    beforeAll(async () => {
+      await guest.run(
+        `mkdir -p /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup
+         echo +memory > /sys/fs/cgroup/cgroup.subtree_control; mkdir /sys/fs/cgroup/hog
+         echo 64M > /sys/fs/cgroup/hog/memory.max`,
+      );
     });
 
-    test('another boot: the snapshot is from the earlier boot', async () => {
-      const { output } = await guest.run('base64 /tmp/old.tar.gz');
-      const [other, own] = [earlier, output.toString()];
-      earlier = own;
-      if (other === undefined) return;
-      await guest.run(`base64 -d > /tmp/old.tar.gz << END\n${other}\nEND`);
-      const answer = await since();
-      expect(found(answer, 'rebooted')).toHaveLength(1);
-      expect(found(answer, 'memory-growth')).toEqual([]);
+    test('is near its limit', async () => {
+      const { made, answer } = await during(`anon ${59 * MIB}`, triaged, enter);
+      const [near] = found(answer, 'cgroup-near-limit');
+      expect(near).toMatchObject({ cgroup: '/hog', limitBytes: 64 * MIB, comm: 'incident' });
+      isNear(near?.usedBytes, made);
+      expect(answer.findings.filter(({ severity }) => severity !== 'note')).toHaveLength(1);
+    });
+
+    // Last: the log keeps it.
+    test('reaches its limit', async () => {
+      await guest.run(`sh -c '${enter} exec incident anon ${128 * MIB}' > /dev/null 2>&1; true`);
+      const answer = await triaged();
+      expect(found(answer, 'oom-kill')).toMatchObject([
+        { scope: 'cgroup', cgroup: '/hog', limitBytes: 64 * MIB, comm: 'incident' },
+      ]);
+      const [{ victimAnonBytes } = {}] = found(answer, 'oom-kill');
+      isNear(victimAnonBytes, 63 * MIB);
     });
   });
 });
