@@ -139,23 +139,42 @@ function root(here: Machine): Check {
 /** PROC_PID_INIT_INO (include/linux/proc_ns.h): the initial pid namespace. */
 const ALL_PIDS = 'pid:[4026531836]';
 
-/** Other users' processes: hidden, in other namespaces, or without readable mappings. */
+/** Opening the files of more takes seconds. */
+const MAX_PROCESSES = 10_000;
+
+/** Other users' processes: hidden, in other namespaces, or without readable mappings or descriptors. */
 function processes(here: Machine): Check {
   const code = 'processes';
   const first = resultOf(code, () => here.readText('/proc/1/status'));
   if (typeof first !== 'string')
     return { ...first, found: `${first.found}: processes of other users are hidden (hidepid)` };
-  // The kernel checks permissions on open; a read would wait for the mmap_lock.
-  const refused = resultOf(code, () => here.open('/proc/1/smaps_rollup', false));
+  const pids = resultOf(code, () => listedPids(here));
+  if (isCheck(pids)) return pids;
+  // The kernel checks permissions on open; a read of mappings would wait for the mmap_lock.
+  const refusing = (what: string, read: (folder: string) => unknown): string[] => {
+    const refused = pids
+      .slice(0, MAX_PROCESSES)
+      .map((pid) => resultOf(code, () => void read(`/proc/${pid}`)))
+      .filter((one) => one?.state === 'refused');
+    const [first, ...others] = refused;
+    const of = others.length === 0 ? '1 process' : `${refused.length} processes`;
+    return first ? [`${what} of ${of} are not readable (${first.found})`] : [];
+  };
   const space = resultOf(code, () => here.readLink('/proc/self/ns/pid'));
-  if (refused === undefined && space === ALL_PIDS)
-    return { code, state: 'works', found: 'all visible, with PSS and USS' };
-  const seen = listedPids(here).length;
-  const why =
-    refused === undefined
-      ? 'other pid namespaces are not visible'
-      : `mappings of pid 1, and perhaps of others, are not readable (${refused.found})`;
-  return { code, state: 'partly', found: `${seen} visible, kernel threads included; ${why}` };
+  const why = [
+    ...(space === ALL_PIDS ? [] : ['other pid namespaces are not visible']),
+    ...refusing('mappings', (folder) => here.open(`${folder}/smaps_rollup`, false)),
+    ...refusing('descriptors', (folder) =>
+      here
+        .list(`${folder}/fd`)
+        .slice(0, 1)
+        .map((fd) => here.readLink(`${folder}/fd/${fd}`)),
+    ),
+  ];
+  if (why.length === 0)
+    return { code, state: 'works', found: 'all visible, with PSS, USS and descriptors' };
+  const seen = `${pids.length} visible, kernel threads included`;
+  return { code, state: 'partly', found: [seen, ...why].join('; ') };
 }
 
 function ss(here: Machine): Check {

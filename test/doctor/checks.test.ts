@@ -77,6 +77,24 @@ describe('reports failures', () => {
     ['processes', { open: denied }, 'partly', '1 visible'],
     [
       'processes',
+      {
+        list: (path) => (path === '/proc' ? ['1', '7', '9', 'self'] : ['3']),
+        open: (path) => (/\/[79]\//.test(path) ? denied(path) : undefined),
+      },
+      'partly',
+      'mappings of 2 processes are not readable (/proc/7/smaps_rollup: permission denied)',
+    ],
+    [
+      'processes',
+      {
+        list: (path) => (path === '/proc' ? ['1', '7', '9'] : ['3']),
+        readLink: (path) => (path === '/proc/9/fd/3' ? denied(path) : whole.readLink(path)),
+      },
+      'partly',
+      'descriptors of 1 process are not readable (/proc/9/fd/3: permission denied)',
+    ],
+    [
+      'processes',
       { readLink: () => 'pid:[4026532201]' },
       'partly',
       '1 visible, kernel threads included; other pid namespaces are not visible',

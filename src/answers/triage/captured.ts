@@ -2,7 +2,6 @@ import type { HostTriage } from '../../triage/captured.js';
 import type { CauseFacts } from '../../triage/causes.js';
 import type { Finding } from '../../triage/finding.js';
 import type { HostCheckName } from '../../triage/host-reader.js';
-import { headline } from '../memory/sentences.js';
 import { capturedJson, capturedWords } from '../origin.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
@@ -12,6 +11,7 @@ import type { HostTriageJson } from './schema.js';
 import {
   conclusionLines,
   findingLines,
+  memoryWords,
   notesWords,
   severeWords,
   type TriageTextOptions,
@@ -60,7 +60,7 @@ export function hostTriageText(answer: HostTriage, options: TriageTextOptions): 
   if (findings.length === 0 && !options.verbose) return lines.join('\n');
   lines.push('', ...treeLines(trees, options, withCommand));
   if (options.verbose) lines.push(...said(`Checked: ${checked.join(', ')}.`));
-  if (memory) lines.push(...said(`Memory: ${headline(memory)}`));
+  if (memory) lines.push(...said(memoryWords(memory, findings)));
   lines.push(`Next: ${hostCommand(next, options.source)}`);
   return lines.join('\n');
 }

@@ -169,6 +169,13 @@ export function oomLines(
     ],
     oom.byName,
   );
+  if (oom.byName.length > 0)
+    lines.push(
+      ...wrap(
+        'RSS is by the kernel’s counters, which may lack some pages for each CPU. procs counts mapped pages.',
+        width,
+      ),
+    );
   lines.push(...survivorLines(oom, figures, width));
   for (const { path, counters } of oom.memcgs.slice(0, verbose ? MANY : 1))
     lines.push(...memcgLine(path, counters, width));

@@ -1,3 +1,5 @@
+import type { MemoryAnswer } from '../../account/memory/answer.js';
+import { leaves } from '../../account/memory/tree.js';
 import { grouped } from '../../base/util.js';
 import type { Evidence, Finding } from '../../triage/finding.js';
 import type { Unread } from '../../triage/host-reader.js';
@@ -7,6 +9,7 @@ import { headline } from '../memory/sentences.js';
 import { framesText } from '../task-stacks/render.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
+import { formatSize } from '../text/size.js';
 import { concluded, type FindingTree } from './causes.js';
 import { causeFacts } from './json.js';
 import { oomLines } from './oom.js';
@@ -46,12 +49,23 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
     '',
     ...treeLines(trees, options),
   ];
-  if (memory) parts.push(...wrap(`Memory: ${headline(memory)}`, options.width), '');
+  if (memory) parts.push(...wrap(memoryWords(memory, findings), options.width), '');
   if (answer.rules)
     parts.push(...rulesLines(answer.rules).flatMap((line) => wrap(line, options.width)), '');
   for (const line of lostLines(answer)) parts.push(...wrap(line, options.width), '');
   parts.push(`Next: kdump-mem ${escapeText(next ?? 'memory')} ${options.source}`);
   return parts.join('\n');
+}
+
+/** The memory breakdown; beside free blocks below a watermark, with the free memory that is no part of them. */
+export function memoryWords(memory: MemoryAnswer, findings: readonly Finding[]): string {
+  const lists = leaves(memory.memory).find(({ category }) => category === 'free-cpu-lists');
+  const isShort = findings.some(({ code }) => code === 'low-memory');
+  const more =
+    isShort && lists?.bytes
+      ? ` ${formatSize(lists.bytes)} of the free memory is on per-CPU free lists.`
+      : '';
+  return `Memory: ${headline(memory)}${more}`;
 }
 
 /** Missing parts of the log. */
