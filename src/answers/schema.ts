@@ -123,7 +123,7 @@ const freed = z.strictObject({
   /** The difference between `low` and `high` by reason; its parts sum to it. Null if `high` is null. */
   between: z
     .strictObject({
-      /** Also held by others. */
+      /** Also held by other processes or the kernel; in the answer to one fd, by other sockets of the process too. */
       shared: count,
       /** Page pools may have room for it, or parts of its pages are in use elsewhere. */
       pools: count,

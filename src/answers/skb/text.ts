@@ -25,8 +25,7 @@ export function skbText(answer: SkbAnswer, width: number | null = null): string 
   ];
   if (process && freedIfKilled) {
     const { live } = answer.kernel;
-    const what = 'the memory of this socket';
-    const killing = killingText(process.pid, freedIfKilled, total.pinnedBytes, live, what);
+    const killing = killingText(process.pid, freedIfKilled, total.pinnedBytes, live, true);
     if (killing !== undefined) parts.push(said(killing, width));
   }
   if (skbs) parts.push(skbsTable(skbs, width));

@@ -6,16 +6,17 @@ import { formatSize } from './size.js';
  *
  * @param pinnedBytes amount in question; undefined result if it is 0
  * @param live the process may still run
- * @param what the memory in question
+ * @param ofSocket the memory in question is that of one socket; otherwise that of all sockets of the process
  */
 export function killingText(
   pid: number,
   freed: Freed,
   pinnedBytes: number,
   live: boolean,
-  what = 'socket memory',
+  ofSocket = false,
 ): string | undefined {
   const { low, high, keptByPools } = freed;
+  const what = ofSocket ? 'the memory of this socket' : 'socket memory';
   const killing = `Killing pid ${pid} would ${live ? 'free' : 'have freed'}`;
   if (high === null) {
     if (low > 0) return `${killing} at least ${formatSize(low)} of ${what}.`;
@@ -30,7 +31,7 @@ export function killingText(
     if (kept) return `${killing} none of it.${kept}`;
     return `${killing} none of it: all of it has another holder.`;
   }
-  const why = reasonsOf(freed).join(', ');
+  const why = reasonsOf(freed, ofSocket ? pid : undefined).join(', ');
   const about = low < high && formatSize(low) === formatSize(high) ? 'about ' : '';
   const range = low === 0 ? `up to ${formatSize(high)}` : `${about}${rangeOf(low, high)}`;
   return `${killing} ${range} of ${what}.${why === '' ? '' : ` Not certain to be freed: ${why}.`}${kept}`;
@@ -70,10 +71,15 @@ const LEGEND = {
 } as const;
 
 /** The parts of the difference; those below 1 KiB are left out. */
-function reasonsOf({ between }: Freed): string[] {
+function reasonsOf({ between }: Freed, pid?: number): string[] {
   if (!between) return [];
+  // What sockets of one process share is known where all of them are counted.
+  const shared =
+    pid === undefined
+      ? 'that other processes or the kernel also hold'
+      : `that other sockets or the kernel also hold (skb --pid ${pid} counts the sockets of this process together)`;
   const words = {
-    shared: (size: string) => `${size} that other sockets or processes also hold`,
+    shared: (size: string) => `${size} ${shared}`,
     pools: (size: string) => `${size} that the driver’s page pool may keep for new packets`,
     unsent: (size: string) => `${size} that connections keep until it is acknowledged or times out`,
     peers: (size: string) => `${size} of unsent data of peers on this machine`,

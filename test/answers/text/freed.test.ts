@@ -30,7 +30,7 @@ describe('kill impact', () => {
         between: { ...NOTHING, shared: 12 * MIB - 5, peers: 2 * MIB, unsent: 5 },
       }),
       20 * MIB,
-      'Killing pid 7 would free 8.00 MiB to 22.0 MiB of socket memory. Not certain to be freed: 12.0 MiB that other sockets or processes also hold, 2.00 MiB of unsent data of peers on this machine.',
+      'Killing pid 7 would free 8.00 MiB to 22.0 MiB of socket memory. Not certain to be freed: 12.0 MiB that other processes or the kernel also hold, 2.00 MiB of unsent data of peers on this machine.',
     ],
     [
       freed(0, MIB, { between: { ...NOTHING, uncertain: MIB } }),
@@ -51,6 +51,13 @@ describe('kill impact', () => {
     // A machine that no longer runs.
     const past = more.length === 0 ? text : `${of} would have freed${more.join('')}`;
     expect(killingText(7, one, pinned, false)).toBe(past);
+  });
+
+  test('of one socket: other sockets of the process are no other process', () => {
+    const one = freed(7 * MIB, 8 * MIB, { between: { ...NOTHING, shared: MIB } });
+    expect(killingText(7, one, 8 * MIB, true, true)).toBe(
+      'Killing pid 7 would free 7.00 MiB to 8.00 MiB of the memory of this socket. Not certain to be freed: 1.00 MiB that other sockets or the kernel also hold (skb --pid 7 counts the sockets of this process together).',
+    );
   });
 
   test('is a cell, and one legend explains ranges', () => {
