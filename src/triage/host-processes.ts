@@ -44,7 +44,8 @@ const LARGE_SHARE = 0.05;
 const SHARED_SHARE = 0.05;
 const HIDES = 'zombies, blocked tasks and descriptor limits of these processes';
 const NO_OWNER = 'a large part of Shmem (/proc/meminfo) has no visible owner';
-const OWNERS_HIDE = 'large page tables and kernel stacks, and their owners';
+const OWNERS_HIDE =
+  'zombies and blocked tasks, large page tables and kernel stacks, and their owners';
 
 /** A process by /proc/PID/status. */
 export interface ProcessStatus {

@@ -518,13 +518,12 @@ describe.each<
 describe('one word of /proc that is damaged, missing or contradicts another', () => {
   const scene = {
     '/proc/meminfo': meminfo({
-      ...{
-        KernelStack: 1_000_000,
-        PageTables: 1_500_000,
-        Shmem: 2_100_000,
-        VmallocUsed: 1_100_000,
-      },
-      ...{ 'Active(anon)': 2_000_000, 'Inactive(anon)': 2_050_000 },
+      KernelStack: 1_000_000,
+      PageTables: 1_500_000,
+      Shmem: 2_100_000,
+      VmallocUsed: 1_100_000,
+      'Active(anon)': 2_000_000,
+      'Inactive(anon)': 2_050_000,
     }),
     '/proc/9/status': status('S').replace('Threads:\t1', 'Threads:\t60000'),
     '/proc/8/status': status('S').replace(' 44 kB', ' 1400000 kB'),
