@@ -101,7 +101,7 @@ export function processText(answer: ProcessAnswer, options: ProcessTextOptions):
       : renderTable(groupColumns(groups), groups.slice(0, limit), width),
     ...(more > 0 ? [said(`${formatCount(more)} more rows: --limit N lists them.`)] : []),
     said(totalWords(mappings)),
-    `Socket memory is not in this table: ${answer.kernel ? `kdump-mem skb ${source}` : `skcheck${answer.captured ? ` ${source}` : ''}`} --pid ${answer.process.pid}`,
+    `Socket memory is not in this table.\nMore: ${answer.kernel ? `kdump-mem skb ${source}` : `skcheck${answer.captured ? ` ${source}` : ''}`} --pid ${answer.process.pid}`,
     `Next: kdump-mem procs ${source}${verbose ? '' : ` --pid ${answer.process.pid} -v`}`,
   ].join('\n\n');
 }
