@@ -22,7 +22,10 @@ export function filesTable(answer: MemoryAnswer, { limit, width }: ListOptions):
   const { unnamed } = files;
   const shown = files.files.slice(0, limit);
   const left = files.files.slice(limit);
-  const table = renderTable(inCgroup === undefined ? COLUMNS : COLUMNS_OF_CGROUP, shown, width);
+  const columns = (inCgroup === undefined ? COLUMNS : COLUMNS_OF_CGROUP).filter(({ value }) =>
+    shown.some((file) => value(file) !== ''),
+  );
+  const table = renderTable(columns, shown, width);
   const deleted = files.files.filter((file) => file.deleted);
   const sizeOf = inCgroup === undefined ? bytesOf : chargedBytes;
   const sum = (some: readonly FileFigures[]) => some.reduce((all, one) => all + sizeOf(one), 0);
