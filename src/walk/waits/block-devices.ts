@@ -207,7 +207,9 @@ export class BlockDevices {
         `the super block at ${hex(address)} names two devices, ${number} and ${deviceNumber(own)}`,
       );
     const queue = this.#queueOf(device);
-    if (queue !== undefined && !base.name?.startsWith(this.#all().get(queue)?.name ?? ''))
+    if (queue === undefined)
+      this.#odd(`the super block at ${hex(address)} is on a disk that is not listed (removed?)`);
+    else if (!base.name?.startsWith(this.#all().get(queue)?.name ?? ''))
       this.#odd(`the super block at ${hex(address)} is on a disk that it does not name`);
     return { ...base, queue: queue ?? null };
   }
