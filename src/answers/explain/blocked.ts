@@ -133,7 +133,7 @@ export const WAITS: Explanations<WaitKind> = {
     deeper: 'kdump-mem blocked --all',
   },
   'file-lock': {
-    means: 'A lock of a file (flock, fcntl, a lease). Only /proc and snapshots list them here.',
+    means: 'A lock of a file (flock, POSIX, a lease). Only /proc and snapshots list them here.',
     known: '/proc/locks: the process that requested the lock, and requests that wait for it.',
     next: 'Check the owner. Processes that inherited an open file with a flock hold it, too.',
     deeper,
