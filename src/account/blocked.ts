@@ -2,12 +2,14 @@ import { readOrNot } from '../base/errors.js';
 import { hex } from '../base/util.js';
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
 import { Pointer } from '../kernel/pointer.js';
+import type { CaptureOrigin } from '../records/machine-sample.js';
+import type { FileLock, TaskState, TraceFrame } from '../records/waits.js';
 import type { NamePlace } from '../walk/files/paths.js';
 import { monotonicNow } from '../walk/machine/clock.js';
 import { findOrNot } from '../walk/named-read.js';
 import { type TaskPlace, TaskStacks } from '../walk/stacks/task-stacks.js';
 import { StructReader } from '../walk/struct-reader.js';
-import type { Task, TaskState } from '../walk/tasks/tasks.js';
+import type { Task } from '../walk/tasks/tasks.js';
 import { BlockDevices, type DeviceRequests, type WaitDevice } from '../walk/waits/block-devices.js';
 import { gracePeriodReaders } from '../walk/waits/grace-period.js';
 import {
@@ -39,6 +41,10 @@ export interface BlockedTask {
   readonly cpu: number | undefined;
   /** Seconds since it last began to run; null: unknown, or it is running. */
   readonly seconds: number | null;
+  /** Least seconds that it has waited, by two samples of /proc; null: unknown. */
+  readonly leastSeconds?: number | null;
+  /** Its id in each pid namespace, that of the reader first; from /proc only. */
+  readonly nsPids?: readonly number[];
   /** Function in which it waits; null: unknown. */
   readonly function: string | null;
   /** Undefined: unreadable. */
@@ -65,9 +71,9 @@ export interface Candidate {
   /**
    * `last`: it acquired the lock last. `stack`: its stack contains the address of the lock. `cpu`: its CPU has not
    * reported a quiescent state. `reader`: it was switched out in a read-side critical section of RCU. `handle`: it has
-   * an open handle of the journal’s transaction.
+   * an open handle of the journal’s transaction. `descriptor`: it has the locked file open.
    */
-  readonly by: 'last' | 'stack' | 'cpu' | 'reader' | 'handle';
+  readonly by: 'last' | 'stack' | 'cpu' | 'reader' | 'handle' | 'descriptor';
 }
 
 /** The file system or block device that tasks wait for. */
@@ -102,6 +108,18 @@ export interface BlockingLock {
   readonly waiters: readonly BlockedTask[];
   /** Id of the lock that its owner waits for; null: none. */
   waitsFor: number | null;
+  /** Of a file lock. */
+  readonly file?: LockedFile;
+  /** Where the waiters wait, by /proc/PID/stack; null: not readable. */
+  readonly trace?: readonly TraceFrame[] | null;
+}
+
+/** What a lock of /proc/locks is for, and the process that requested it. */
+export interface LockedFile extends Omit<FileLock, 'waiters'> {
+  /** Null: unknown. Untrusted. */
+  readonly path: string | null;
+  /** Requests without a process: open file description locks. */
+  readonly unnamedWaiters: number;
 }
 
 /** Tasks that wait for each other. */
@@ -112,7 +130,10 @@ export interface DeadlockCycle {
 }
 
 export interface BlockedAnswer {
-  readonly kernel: KernelFacts;
+  /** Null: from /proc. */
+  readonly kernel: KernelFacts | null;
+  /** The snapshot, if that is the source. */
+  readonly captured?: CaptureOrigin | undefined;
   /** Longest wait first. */
   readonly locks: readonly BlockingLock[];
   readonly cycles: readonly DeadlockCycle[];
@@ -207,7 +228,7 @@ const GRACE_PERIOD = /^(synchronize_rcu(_normal)?|__?wait_rcu_gp|wait_rcu_gp)$/;
 const NO_WORDS = new DataView(new ArrayBuffer(0));
 
 /** Frozen tasks (suspend, the freezer of cgroups) are not blocked. */
-const FROZEN = '__refrigerator';
+export const FROZEN = '__refrigerator';
 
 class Forest {
   readonly #kernel: Kernel & { readonly symbolTable?: SymbolsByAddress | undefined };
@@ -714,7 +735,7 @@ function objectAt(
 }
 
 /** Cycles of owners that wait for each other. Each lock has at most one owner, who waits for at most one lock. */
-function cyclesOf(locks: readonly BlockingLock[]): DeadlockCycle[] {
+export function cyclesOf(locks: readonly BlockingLock[]): DeadlockCycle[] {
   const cycles: DeadlockCycle[] = [];
   const passed = new Set<number>();
   for (const { id } of locks) {

@@ -1,9 +1,9 @@
 import { KernelError, ReadError, WalkError } from '../base/errors.js';
 import type { Kernel, KernelFacts, NamedAddress } from '../kernel/kernel.js';
+import type { TaskState } from '../records/waits.js';
 import type { StackFrame, UnwoundStack } from '../walk/stacks/frame.js';
 import type { CpuRegisters } from '../walk/stacks/registers.js';
 import { type TaskPlace, type TaskStack, TaskStacks } from '../walk/stacks/task-stacks.js';
-import type { TaskState } from '../walk/tasks/tasks.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 
 /** A thread that has this stack. */

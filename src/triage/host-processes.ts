@@ -388,7 +388,7 @@ function* blocked(
       symbol: symbol ?? stack[0] ?? null,
       ...(stack.length > 0 ? { stack: stack.join(' ← ') } : {}),
     };
-    yield found('blocked-tasks', severity, figures, 'procs');
+    yield found('blocked-tasks', severity, figures, 'blocked -v');
   }
 }
 

@@ -141,8 +141,9 @@ function isBehind(kernel: Kernel, node: bigint, previous: bigint): boolean {
 
 /**
  * Follows a `struct hlist_head` and yields the address of each entry's node. Each node's `pprev` must be the
- * address of the pointer that led to it, which rules out every cycle. (include/linux/list.h; `next` and
- * `pprev` are its only two members, in this order.)
+ * address of the pointer that led to it, which rules out every cycle, except through the head: where a
+ * `struct list_head` is taken for one. (include/linux/list.h; `next` and `pprev` are its only two members, in
+ * this order.)
  *
  * @throws as {@link listNodes}
  */
@@ -152,7 +153,7 @@ export function* hlistNodes(kernel: Kernel, head: bigint): Generator<bigint> {
   while (node !== 0n) {
     const links = readPartOf(kernel, 'the list', head, node, 16);
     const back = links.getBigUint64(8, true);
-    if (back !== link) {
+    if (back !== link || node === head) {
       throw new TornList(
         `the list at ${hex(head)} is inconsistent: ${hex(link)} points to ` +
           `${hex(node)}, but its pprev is ${hex(back)}`,

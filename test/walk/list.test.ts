@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from 'vitest';
-import { changingListNodes, listNodes, TornList } from '../../src/walk/list.js';
+import { changingListNodes, hlistNodes, listNodes, TornList } from '../../src/walk/list.js';
 import { fixtureKernel } from '../support/fixture-kernel.js';
 import { kernelReading } from '../support/kernel-reading.js';
 
@@ -128,3 +128,12 @@ function words(next: bigint, previous: bigint): DataView {
   view.setBigUint64(8, previous, true);
   return view;
 }
+
+test.each([[[HEAD]], [[HEAD, A]], [[HEAD, A, B]]])(
+  'a hash list ends where a ring of %o was taken for one',
+  (ring) => {
+    const list = new List(ring);
+    const kernelOfRing = kernelReading(kernel, (address, length) => list.read(address, length));
+    expect(() => [...hlistNodes(kernelOfRing, HEAD)]).toThrow(TornList);
+  },
+);

@@ -108,6 +108,8 @@ export class Allocations {
   readonly undecided: readonly number[];
   /** References that no word has: from an area to its `struct vm_struct` and its pages. */
   readonly implied: readonly Implied[];
+  /** What stacks refer to that RCU will free: the next objects on its lists of callbacks. */
+  readonly pending: readonly bigint[];
   readonly #kernel: Kernel;
   readonly #roles: Uint8Array;
   readonly #frames: FrameMap;
@@ -146,7 +148,7 @@ export class Allocations {
     this.#unused = attempted(warnings, 'stacks of threads', () => new UnusedStacks(kernel));
     const targets = new Targets(MOST_ALLOCATIONS);
     const frames = { roles: this.#roles, frames: this.#frames };
-    const { areas, runs, implied } = addAreas(kernel, places, frames, targets, warnings);
+    const { areas, runs, implied, pending } = addAreas(kernel, places, frames, targets, warnings);
     for (const category of ['large-kmalloc', 'unattributed'] as const)
       for (const { frame, frames } of looseBlocks(kernel, places.ledger.framesOf(category)))
         targets.add({ start: frame * pageSize, length: frames * pageSize, complete: true });
@@ -166,6 +168,7 @@ export class Allocations {
     this.#areaNumbers = numbers;
     this.undecided = unknown.map((start) => this.targets.numberAt(start));
     this.implied = implied;
+    this.pending = pending;
     const structs = Array.from(areas.values(), ({ vm }) => this.numberOf(vm));
     this.#areaRecords = new Set([...numbers.values(), ...structs]);
     this.ranges = this.#rangesToScan();
@@ -370,6 +373,7 @@ interface AreasAdded {
   readonly areas: ReadonlyMap<bigint, VmArea>;
   readonly runs: ReadonlyMap<number, VmArea>;
   readonly implied: readonly Implied[];
+  readonly pending: readonly bigint[];
 }
 
 /** Adds areas with their pages, and areas that only map page blocks. */
@@ -384,6 +388,8 @@ function addAreas(
   const added = new Map<bigint, VmArea>();
   const runs = new Map<number, VmArea>();
   const implied: Implied[] = [];
+  const pending: bigint[] = [];
+  const freesStack = kernel.symbol('thread_stack_free_rcu');
   const taken = new Uint8Array(roles.length);
   let end = 0n;
   attempted(warnings, 'vmalloc areas', () => {
@@ -403,6 +409,11 @@ function addAreas(
         const index = frames.indexOf(frame);
         return roles[index] === (owns ? ROLE.area : ROLE.block);
       });
+      // Until a grace period ends, a stack begins with its rcu_head (struct vm_stack, kernel/fork.c; since 5.16).
+      const head =
+        isFreeStack && freesStack ? readOrNot(() => kernel.read(address, 16)) : undefined;
+      if (head && head.getBigUint64(8, true) === freesStack)
+        pending.push(head.getBigUint64(0, true));
       if (isFreeStack) for (const frame of own) roles[frames.indexOf(frame)] = ROLE.data;
       if (own.length === 0 || isFreeStack) continue;
       added.set(address, area);
@@ -429,7 +440,7 @@ function addAreas(
       if (run) targets.add({ ...run, complete: true });
     }
   });
-  return { areas: added, runs, implied };
+  return { areas: added, runs, implied, pending };
 }
 
 /** What a `struct slab_sheaf` is recognized by: its cache. */

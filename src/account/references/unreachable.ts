@@ -111,7 +111,8 @@ export async function describeUnreachable(
   const ram = onlineRanges(kernel, ramRanges(kernel, note), note);
   const all = new Allocations(kernel, places, ram, warnings, progress('searching slabs'));
   const marking = new Marking(kernel, all);
-  for (const one of all.undecided) marking.graph.root(one);
+  for (const one of [...all.undecided, ...all.pending.map((address) => all.numberOf(address))])
+    if (one >= 0) marking.graph.root(one);
   if (all.undecided.length > 0)
     note(`${all.undecided.length} slab objects may be allocated or free: they are not listed`);
   marking.addRegisters();

@@ -4,11 +4,13 @@ import type {
   BlockedTask,
   BlockingLock,
   DeadlockCycle,
+  LockedFile,
 } from '../../account/blocked.js';
 import { hex } from '../../base/util.js';
 import type { WaitKind } from '../../walk/waits/lock-state.js';
 import { type Content, html, raw, sentence } from '../html/html.js';
 import { kernelJson } from '../kernel-json.js';
+import { capturedJson, capturedWords } from '../origin.js';
 import { frameJson, framesText, stopJson } from '../task-stacks/render.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
@@ -17,7 +19,7 @@ import { objectJson, objectWords } from '../whatis/render.js';
 import type { BlockedJson } from './schema.js';
 
 export function blockedJson(answer: BlockedAnswer): BlockedJson {
-  const { kernel, locks, cycles, blocked, tasks, complete, warnings } = answer;
+  const { kernel, captured, locks, cycles, blocked, tasks, complete, warnings } = answer;
   const stacks: BlockedJson['stacks'][number][] = [];
   const indexes = new Map<string, number>();
   const stackIndex = (stack: BlockedTask['stack']): number | null => {
@@ -40,6 +42,8 @@ export function blockedJson(answer: BlockedAnswer): BlockedJson {
     state: one.state,
     cpu: one.cpu ?? null,
     seconds: one.seconds,
+    leastSeconds: one.leastSeconds ?? null,
+    nsPids: [...(one.nsPids ?? [])],
     function: one.function,
     stack: stackIndex(one.stack),
   });
@@ -61,12 +65,16 @@ export function blockedJson(answer: BlockedAnswer): BlockedJson {
         hardwareQueues: [...one.device.requests.hardwareQueues],
       },
     },
+    file: one.file ?? null,
+    trace: one.trace ? [...one.trace] : null,
     waiters: one.waiters.map(task),
     waitsFor: one.waitsFor,
   });
   return {
     schema: 'kdump-mem.blocked/1',
-    kernel: kernelJson(kernel),
+    kernel: kernel && kernelJson(kernel),
+    source: kernel?.source ?? 'proc',
+    captured: capturedJson(captured),
     locks: locks.map(lock),
     cycles: [...cycles],
     stacks,
@@ -111,15 +119,26 @@ const KINDS: Record<WaitKind, string> = {
   work: 'work item',
   rcu: 'RCU grace period',
   ptrace: 'tracer',
+  'file-lock': 'file lock',
   unknown: 'lock unknown',
 };
 
 /** The number of waiting tasks and deadlocks, then the forest: each lock below the one that its owner waits for. */
 export function blockedText(
-  { locks, cycles, blocked, tasks, complete }: BlockedAnswer,
+  { kernel, captured, locks, cycles, blocked, tasks, complete }: BlockedAnswer,
   { limit, all = false, verbose = false, width }: BlockedTextOptions,
 ): string {
   const least = complete ? '' : 'at least ';
+  const source = kernel === null ? sourceWords(captured) : [];
+  if (locks.length === 0 && kernel === null)
+    return [
+      complete
+        ? `None of ${formatCount(tasks)} threads is in uninterruptible sleep (state D), and no process waits for a file lock.`
+        : `Unknown whether any thread is blocked: none of the ${formatCount(tasks)} that could be read is in uninterruptible sleep (see the warnings).`,
+      ...source,
+    ]
+      .flatMap((line) => wrap(line, width))
+      .join('\n');
   if (locks.length === 0)
     return complete
       ? `No task is blocked: none of ${formatCount(tasks)} threads is in uninterruptible sleep (state D) or waits for a kernel lock${all ? ', a futex or a tracer' : '. Waits for futexes are listed with --all'}.`
@@ -133,6 +152,7 @@ export function blockedText(
       (first && longest !== null
         ? ` Longest wait: ${duration(longest)}, for ${lockWords(first)}${first.owner ? `, owned by ${taskWords(first.owner)}` : ''}.`
         : ''),
+    ...source,
   ].flatMap((line) => wrap(line, width));
   const inCycle = new Set(cycles.flatMap((cycle) => cycle.locks));
   const starts = locks.toSorted((a, b) => Number(inCycle.has(b.id)) - Number(inCycle.has(a.id)));
@@ -142,6 +162,14 @@ export function blockedText(
     for (const line of lockLines(lock, locks, { limit, verbose })) lines.push(`${indent}${line}`);
   }
   return lines.join('\n');
+}
+
+/** What /proc cannot name: an answer from it is no all-clear for locks of the kernel. */
+function sourceWords(captured: BlockedAnswer['captured']): string[] {
+  return [
+    `Source: /proc${captured ? `, ${capturedWords(captured)}` : ''}. It names file locks and their owners.`,
+    'It names no owner of a mutex, rw_semaphore, semaphore or other kernel lock, and no lock for which a task waits in interruptible sleep. Kernel memory does: kdump-mem blocked --vmcore FILE.',
+  ];
 }
 
 /**
@@ -226,17 +254,27 @@ function lockLines(
     lines.push(
       `  ${kind === 'rcu' || by === 'handle' ? 'waits for' : 'possible owner:'} ${taskWords(task)} (${CANDIDATES[by]}${by === 'cpu' ? ` ${task.cpu}` : ''})${doing(task)}`,
     );
-  if (verbose && owner) lines.push(...stackLines(owner));
+  if (verbose && owner && !lock.file) lines.push(...stackLines(owner));
   const shown = waiters.slice(0, limit);
   const left = waiters.length - shown.length;
-  const names = shown.map(
-    (task) => taskWords(task) + (task.seconds === null ? '' : ` ${duration(task.seconds)}`),
-  );
+  const names = shown.map((task) => taskWords(task) + waitWords(task));
+  const unnamed = lock.file?.unnamedWaiters ?? 0;
   const more = left > 0 ? ` and ${formatCount(left)} more` : '';
-  lines.push(
-    `  ${formatCount(waiters.length)} ${waiters.length === 1 ? 'waiter' : 'waiters'}: ${names.join(', ')}${more}`,
-  );
-  if (verbose && waiters[0]) lines.push(...stackLines(waiters[0]));
+  if (unnamed > 0)
+    lines.push(
+      `  ${formatCount(unnamed)} ${unnamed === 1 ? 'waiter' : 'waiters'} that the kernel does not record`,
+    );
+  if (waiters.length > 0)
+    lines.push(
+      `  ${formatCount(waiters.length)} ${waiters.length === 1 ? 'waiter' : 'waiters'}: ${names.join(', ')}${more}`,
+    );
+  if (verbose && lock.trace)
+    for (const { symbol, offset, module } of lock.trace)
+      lines.push(
+        `    ${escapeText(symbol)}+0x${offset.toString(16)}${module === null ? '' : ` [${escapeText(module)}]`}`,
+      );
+  else if (verbose && waiters[0] && !lock.file && lock.trace === undefined)
+    lines.push(...stackLines(waiters[0]));
   return lines;
 }
 
@@ -246,6 +284,7 @@ const CANDIDATES: Record<BlockingLock['candidates'][number]['by'], string> = {
   cpu: 'no quiescent state of CPU',
   reader: 'switched out in a read-side critical section',
   handle: 'has an open handle of the transaction',
+  descriptor: 'has the locked file open',
 };
 
 /** The file system, its device and the device’s requests. */
@@ -303,6 +342,8 @@ function ownerWords(lock: BlockingLock): string {
     case 'not-a-task':
       return 'its owner is no task of this kernel (it exited?), so it is probably never released';
     case 'not-recorded':
+      if (lock.file?.pid)
+        return `requested by pid ${lock.file.pid}, which does not hold it now (it exited, or passed the file on)`;
       return kind === 'rcu'
         ? candidates.length > 0
           ? `${formatCount(candidates.length)} ${candidates.length === 1 ? 'task holds' : 'tasks hold'} it back`
@@ -347,9 +388,10 @@ function cycleWords({ locks: ids, pids }: DeadlockCycle, locks: readonly Blockin
 
 /** A lock with its name, or the object that it is part of. */
 function lockWords(
-  lock: Pick<BlockingLock, 'kind' | 'address' | 'bit' | 'object' | 'waiters'>,
+  lock: Pick<BlockingLock, 'kind' | 'address' | 'bit' | 'object' | 'waiters' | 'file'>,
 ): string {
   const { kind, address, bit, object, waiters } = lock;
+  if (lock.file) return fileWords(lock.file);
   if (address === null) {
     const where = waiters[0]?.function ?? null;
     if (kind === 'rcu' && where?.includes('srcu'))
@@ -362,7 +404,24 @@ function lockWords(
   return `${KINDS[kind]}${which} ${hex(address)}${part}`;
 }
 
-const taskWords = ({ pid, comm }: BlockedTask): string => `pid ${pid} (${escapeText(comm)})`;
+function fileWords({ type, exclusive, path, device, inode, from, to }: LockedFile): string {
+  const file =
+    path === null ? `inode ${inode ?? 'unknown'} of ${device ?? 'no device'}` : escapeText(path);
+  const bytes = from === 0 && to === null ? '' : `, bytes ${from} to ${to ?? 'the end'}`;
+  return `file lock ${escapeText(type)} ${exclusive ? 'write' : 'read'} (${file}${bytes})`;
+}
+
+function taskWords({ pid, comm, nsPids = [] }: BlockedTask): string {
+  const inside = nsPids.length > 1 ? `, pid ${nsPids.at(-1)} in its pid namespace` : '';
+  return `pid ${pid} (${escapeText(comm)}${inside})`;
+}
+
+const waitWords = ({ seconds, leastSeconds = null }: BlockedTask): string =>
+  seconds !== null
+    ? ` ${duration(seconds)}`
+    : leastSeconds === null
+      ? ''
+      : ` at least ${duration(leastSeconds)}`;
 
 function duration(seconds: number): string {
   return seconds < 10 ? `${seconds.toFixed(1)} s` : `${formatCount(Math.round(seconds))} s`;

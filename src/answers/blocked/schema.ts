@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/util.js';
-import { TASK_STATES } from '../../walk/tasks/tasks.js';
+import { TASK_STATES } from '../../records/waits.js';
 import { WAIT_KINDS } from '../../walk/waits/lock-state.js';
-import { address, count, kernelSchema, warningSchema } from '../schema.js';
+import { address, capturedSchema, count, kernelSchema, warningSchema } from '../schema.js';
 import { frameSchema, stopShape } from '../task-stacks/schema.js';
 import { objectSchema } from '../whatis/schema.js';
 
@@ -16,6 +16,10 @@ const task = z.strictObject({
   cpu: count.nullable(),
   /** Seconds since it last began to run; null: unknown, or a CPU ran it. */
   seconds: z.number().nullable(),
+  /** Least seconds that it has waited, by two samples of /proc; null: unknown, or from kernel memory. */
+  leastSeconds: z.number().nullable(),
+  /** Its id in each pid namespace, that of the reader first; empty: unknown, or from kernel memory. */
+  nsPids: z.array(count),
   /** Kernel function that waits; null: unknown. */
   function: z.string().nullable(),
   /** Index in `stacks`; null: unreadable. */
@@ -49,9 +53,9 @@ const lock = z.strictObject({
       /**
        * `last`: it acquired the lock last. `stack`: its stack contains the address of the lock. `cpu`: its CPU has not
        * reported a quiescent state. `reader`: it was switched out in a read-side critical section of RCU. `handle`: it
-       * has an open handle of the journal’s transaction.
+       * has an open handle of the journal’s transaction. `descriptor`: it has the locked file open.
        */
-      by: z.enum(['last', 'stack', 'cpu', 'reader', 'handle']),
+      by: z.enum(['last', 'stack', 'cpu', 'reader', 'handle', 'descriptor']),
     }),
   ),
   /** The file system or block device that tasks wait for; null: none, or unknown. */
@@ -79,7 +83,32 @@ const lock = z.strictObject({
         .nullable(),
     })
     .nullable(),
-  /** Longest wait first. */
+  /** Of a file lock; null: another kind. */
+  file: z
+    .strictObject({
+      /** As in /proc/locks: FLOCK, POSIX, OFDLCK, LEASE, …. */
+      type: z.string(),
+      /** A write lock; otherwise a read lock. */
+      exclusive: z.boolean(),
+      /** The process that requested it; null: the kernel records none (OFDLCK). */
+      pid: count.nullable(),
+      /** Device `major:minor`, and number of the inode. */
+      device: z.string().nullable(),
+      inode: z.string().nullable(),
+      /** First and last byte; null: the end of the file. */
+      from: count,
+      to: count.nullable(),
+      /** Null: unknown. */
+      path: z.string().nullable(),
+      /** Requests without a process. */
+      unnamedWaiters: count,
+    })
+    .nullable(),
+  /** Stack of the waiters according to /proc/PID/stack, innermost first; null: not readable, or from kernel memory. */
+  trace: z
+    .array(z.strictObject({ symbol: z.string(), offset: count, module: z.string().nullable() }))
+    .nullable(),
+  /** Longest wait first; from /proc by pid. */
   waiters: z.array(task),
   /** `id` of the lock that its owner waits for; null: none. */
   waitsFor: count.nullable(),
@@ -88,7 +117,11 @@ const lock = z.strictObject({
 /** `kdump-mem blocked --json`, version 1. Names (tasks, functions, modules) are as in the kernel. */
 export const blockedSchema = z.strictObject({
   schema: z.literal('kdump-mem.blocked/1'),
-  kernel: kernelSchema,
+  /** Null: from /proc. */
+  kernel: kernelSchema.nullable(),
+  /** `proc`: /proc of this machine or of a snapshot, which names no owner of a lock of the kernel. */
+  source: z.enum(['vmcore', 'kcore', 'proc']),
+  captured: capturedSchema,
   /** Longest wait first. */
   locks: z.array(lock),
   /** Deadlocks: the owner of each lock waits for the next one, that of the last for the first. */

@@ -132,6 +132,12 @@ export const WAITS: Explanations<WaitKind> = {
     next: 'Check the tracer, such as gdb or strace.',
     deeper: 'kdump-mem blocked --all',
   },
+  'file-lock': {
+    means: 'A lock of a file (flock, POSIX, a lease). Only /proc and snapshots list them here.',
+    known: '/proc/locks: the process that requested the lock, and requests that wait for it.',
+    next: 'Check the owner. Processes that inherited an open file with a flock hold it, too.',
+    deeper,
+  },
   unknown: {
     means:
       'Only the function that waits is known, not what it waits for. One entry has all tasks in it.',

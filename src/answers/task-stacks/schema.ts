@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { KERNEL_ERROR_CODES, READ_ERROR_CODES } from '../../base/errors.js';
 import type { Immutable } from '../../base/util.js';
+import { TASK_STATES } from '../../records/waits.js';
 import { STACK_STOP_CODES } from '../../walk/stacks/frame.js';
-import { TASK_STATES } from '../../walk/tasks/tasks.js';
 import { address, count, kernelSchema, warningSchema } from '../schema.js';
 
 /** `kdump-mem stacks --json`, version 1. Names (tasks, functions, modules) are as in the kernel. */

@@ -1,10 +1,13 @@
+import { existsSync } from 'node:fs';
 import type { Command } from 'commander';
+import type { BlockedAnswer } from '../../account/blocked.js';
 import { present } from '../kit/answer.js';
 import { parseNumber } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
-import { addSourceOptions, openNativeSource, type SourceOptions } from '../kit/kernel-source.js';
+import { addFromOption, checkFrom, type FromOptions } from '../kit/from-argument.js';
+import { addSourceOptions, aids, openNativeSource } from '../kit/kernel-source.js';
 
-interface BlockedOptions extends SourceOptions {
+interface BlockedOptions extends FromOptions {
   readonly all?: true;
   readonly limit?: number;
   readonly verbose?: true;
@@ -17,18 +20,21 @@ Examples:
   kdump-mem blocked --vmcore vmcore        print which tasks wait for which locks, and their owners
   kdump-mem blocked --live -v              the same for this machine, with stacks
   kdump-mem blocked --vmcore vmcore --all  also futexes, and tasks stopped by a tracer
+  kdump-mem blocked --from host.tar.gz     file locks, and where tasks in state D wait, of a snapshot
 
 It lists tasks in uninterruptible sleep (state D), all that wait for a mutex, rw_semaphore or
 semaphore, and CPUs that spin for a spinlock. Each lock is below the lock that its owner waits for;
 a cycle is a deadlock. Waits for files and disks name the device and its outstanding requests.
-Times are seconds since a task last ran. Docs: docs/blocked.md.
+Times are seconds since a task last ran. --live without /proc/kcore and --from read /proc: it names file
+locks with their owners, and the kernel functions in which tasks wait, but no owner of a lock of the
+kernel. Docs: docs/blocked.md.
 
-Exit status: 0 answered, 2 wrong usage, 3 the dump or kernel could not be opened or read, 5 (with
---strict) the answer is incomplete.`;
+Exit status: 0 answered, 2 wrong usage, 3 the dump, snapshot or kernel could not be opened or read, 5
+(with --strict) the answer is incomplete.`;
 
 /** Registers `kdump-mem blocked`, which prints who waits for whom. */
 export function registerBlocked(program: Command): void {
-  addSourceOptions(program.command('blocked'))
+  const command = addSourceOptions(program.command('blocked'))
     .usage('[options] [dump...]')
     .description('find which tasks wait for which locks, their owners, and deadlocks')
     .option('--all', 'include tasks in interruptible sleep that wait for futexes or tracers')
@@ -45,18 +51,29 @@ export function registerBlocked(program: Command): void {
       const { engine, all, limit = 6, verbose } = options;
       if (engine === 'crash' || engine === 'verify')
         throw new UsageError('blocked does not support --engine crash or verify');
-      const kernel = await openNativeSource(options);
-      try {
-        const [{ blockedTasks }, { blockedJson, blockedText }] = await Promise.all([
-          import('../../account/blocked.js'),
-          import('../../answers/blocked/render.js'),
-        ]);
-        present(blockedTasks(kernel, { all }), options, {
-          toJson: blockedJson,
-          toText: (found, width) => blockedText(found, { limit, all, verbose, width }),
-        });
-      } finally {
-        kernel.close();
-      }
+      checkFrom(options);
+      const [answer, { blockedJson, blockedText }] = await Promise.all([
+        blocked(options),
+        import('../../answers/blocked/render.js'),
+      ]);
+      present(answer, options, {
+        toJson: blockedJson,
+        toText: (found, width) => blockedText(found, { limit, all, verbose, width }),
+      });
     });
+  addFromOption(command, ['all']);
+}
+
+async function blocked(options: BlockedOptions): Promise<BlockedAnswer> {
+  const { from, live, all } = options;
+  const needsKernel = all || Object.keys(aids(options)).length > 0;
+  if (from !== undefined) return (await import('./host.js')).blockedIn(from);
+  if (live && !needsKernel && !existsSync('/proc/kcore'))
+    return (await import('./host.js')).blockedHere();
+  const kernel = await openNativeSource(options);
+  try {
+    return (await import('../../account/blocked.js')).blockedTasks(kernel, { all });
+  } finally {
+    kernel.close();
+  }
 }

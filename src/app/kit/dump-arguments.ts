@@ -110,7 +110,7 @@ export function snapshotNext(command: string, file: string): string {
   return name.replace('FILE', () => file);
 }
 
-const TAKES_SNAPSHOTS = ['triage', 'memory', 'procs', 'log'];
+const TAKES_SNAPSHOTS = ['triage', 'memory', 'procs', 'log', 'blocked'];
 
 /** Advice on reading a snapshot, for commands that need kernel memory. */
 export const IN_PLACE: Readonly<Record<string, string>> = {

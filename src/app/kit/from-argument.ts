@@ -86,7 +86,7 @@ export function refuseFrom(program: Command): void {
     const refuse = (): never => {
       throw new UsageError(
         `${name} reads kernel memory, which a snapshot does not contain`,
-        `${IN_PLACE[name] ?? 'memory, procs, log, triage and skcheck accept --from'}.`,
+        `${IN_PLACE[name] ?? 'memory, procs, log, blocked, triage and skcheck accept --from'}.`,
       );
     };
     command.addOption(new Option('--from <file>').argParser(refuse).hideHelp());

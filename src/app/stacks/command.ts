@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { TASK_STATES, type TaskState } from '../../walk/tasks/tasks.js';
+import { TASK_STATES, type TaskState } from '../../records/waits.js';
 import { type AnswerOptions, answer } from '../kit/answer.js';
 import { parseNumber } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';

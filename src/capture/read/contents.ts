@@ -68,12 +68,15 @@ export const WITH_ARGUMENTS: readonly string[] = ['/proc/cmdline'];
 /** Changing counters, read again for each sample. */
 export const SAMPLED_FILES: readonly string[] = under(
   '/proc',
-  'meminfo vmstat slabinfo buddyinfo zoneinfo pressure/memory pressure/io loadavg',
+  'meminfo vmstat slabinfo buddyinfo zoneinfo pressure/memory pressure/io loadavg locks',
 );
 
 /** Files of each process at each sample, besides its status. */
 export const PROCESS_FILES =
   'comm wchan cgroup stat schedstat oom_score oom_score_adj limits'.split(' ');
+
+/** Files of each thread in state D. Then its status follows again, which shows whether it ran meanwhile. */
+export const WAIT_FILES = ['wchan', 'stack'];
 
 /** Captured lines of a thread's status. */
 export const THREAD_STATUS =

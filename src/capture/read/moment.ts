@@ -22,7 +22,7 @@ export interface Moment {
 export const MAX_PATHS = 300_000;
 
 const STATE_LINES: LinesOf = {
-  path: /^(\/proc\/\d{1,10}(?:\/task\/\d{1,10})?\/(?:status|comm|wchan|cgroup|stat|schedstat|oom_score|oom_score_adj|limits)):/,
+  path: /^(\/proc\/\d{1,10}(?:\/task\/\d{1,10})?\/(?:status|comm|wchan|stack|cgroup|stat|schedstat|oom_score|oom_score_adj|limits)):/,
   head: 64,
   limit: MAX_PROCESS_FILES,
 };

@@ -1,6 +1,12 @@
 import { isHostError } from '../../base/errors.js';
 import { isKernelThread, isPid, listedPids, statFields } from '../../host/proc/process.js';
-import { MAX_PROCESS_BYTES, NAMESPACES, PROCESS_FILES, THREAD_STATUS } from '../read/contents.js';
+import {
+  MAX_PROCESS_BYTES,
+  NAMESPACES,
+  PROCESS_FILES,
+  THREAD_STATUS,
+  WAIT_FILES,
+} from '../read/contents.js';
 import type { Member } from './archive.js';
 import { linesOf, SMALL_FILE, type Work } from './work.js';
 
@@ -61,10 +67,15 @@ function recordState(
   );
   for (const thread of threadsOf(work, folder)) {
     const path = `${folder}/task/${thread}/status`;
-    putFile(
-      path,
-      (linesIn(work, path) ?? []).filter((line) => THREAD_STATUS.test(line)),
-    );
+    const state = () => (linesIn(work, path) ?? []).filter((line) => THREAD_STATUS.test(line));
+    const lines = state();
+    putFile(path, lines);
+    if (!lines.some((line) => /^State:\sD/.test(line))) continue;
+    for (const file of WAIT_FILES) {
+      const wait = `${folder}/task/${thread}/${file}`;
+      putFile(wait, linesIn(work, wait) ?? []);
+    }
+    putFile(path, state());
   }
   const stat = linesIn(work, `${folder}/stat`) ?? [];
   for (const file of PROCESS_FILES) {

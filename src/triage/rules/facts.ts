@@ -2,7 +2,7 @@ import type { LogAnswer } from '../../account/log.js';
 import type { StacksAnswer } from '../../account/task-stacks.js';
 import { KernelError, ReadError } from '../../base/errors.js';
 import type { LogRecord, TextRecord } from '../../records/log-records.js';
-import type { TaskState } from '../../walk/tasks/tasks.js';
+import type { TaskState } from '../../records/waits.js';
 import { type LogLine, linesOf } from '../log/lines.js';
 import type { TriageAnswer } from '../triage.js';
 

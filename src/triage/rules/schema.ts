@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { CATEGORIES } from '../../account/memory/categories.js';
 import { bytesOf } from '../../base/quantity.js';
-import { TASK_STATES } from '../../walk/tasks/tasks.js';
+import { TASK_STATES } from '../../records/waits.js';
 import { FINDING_CODES, SEVERITIES } from '../finding.js';
 import { Pattern } from './pattern.js';
 

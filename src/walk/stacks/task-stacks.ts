@@ -1,12 +1,13 @@
 import { KernelError, ReadError, unsupportedLayout } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import type { TaskState } from '../../records/waits.js';
 import { readFresh } from '../live-reads.js';
 import { pointerPartOf } from '../named-read.js';
 import { PidNumberReader } from '../processes/process-facts.js';
 import { StructReader } from '../struct-reader.js';
 import { reportedTasks, taskTable } from '../tasks/task-table.js';
-import { type Task, type TaskState, taskState } from '../tasks/tasks.js';
+import { type Task, taskState } from '../tasks/tasks.js';
 import { incompleteness, Warnings } from '../warnings.js';
 import { Arm64Unwinder } from './arm64-unwinder.js';
 import { stopAt, stopped, type TaskArea, type UnwoundStack } from './frame.js';

@@ -1,6 +1,7 @@
 import { damaged, KernelError } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import { TASK_STATES, type TaskState } from '../../records/waits.js';
 import { changingListNodes } from '../list.js';
 import { readFresh } from '../live-reads.js';
 import { StructReader } from '../struct-reader.js';
@@ -139,10 +140,6 @@ export function isPid(pid: number): boolean {
 export function duplicatePidMessage(one: Task, other: Task): string {
   return `two processes have pid ${one.pid}: tasks ${hex(one.address)} and ${hex(other.address)}`;
 }
-
-/** State letters as printed by `ps`, by the lowest set bit of the state (fs/proc/array.c). */
-export const TASK_STATES = ['R', 'S', 'D', 'T', 't', 'X', 'Z', 'P', 'I'] as const;
-export type TaskState = (typeof TASK_STATES)[number];
 
 /** TASK_REPORT: the reported states. */
 const REPORTED = 0x7f;

@@ -48,6 +48,8 @@ const MOST_TAGS = 10_240;
 const [MOST_BIOS, MOST_NAME] = [1024, 64];
 /** SB_UNFROZEN and SB_FREEZE_WRITE, in which writers are still waited for (include/linux/fs.h). */
 const [UNFROZEN, FREEZING] = [0, 1] as const;
+/** MTD_BLOCK_MAJOR (include/linux/mtd/mtd.h). */
+const MTD_MAJOR = 31;
 /** __PERCPU_REF_DEAD (include/linux/percpu-refcount.h). */
 const DEAD = 2n;
 
@@ -186,8 +188,15 @@ export class BlockDevices {
       this.#odd(`the super block at ${hex(address)} is frozen according to one of two words`);
     const base = { fileSystem, name: view.text('s_id') || null, number, frozen };
     const device = view.pointer('s_bdev');
-    // File systems without a block device have the major number 0.
-    if ((device === 0n) !== number.startsWith('0:'))
+    // File systems without a device have the major number 0; those of flash memory (jffs2) have an MTD device.
+    const ofFlash = StructReader.ifPresent(kernel, 'super_block', ['s_mtd']);
+    const flash = ofFlash?.read(address).pointer('s_mtd') ?? 0n;
+    const info = StructReader.ifPresent(kernel, 'mtd_info', ['index']);
+    const index = flash === 0n ? undefined : info?.read(flash).number('index');
+    const isFlash = number === `${MTD_MAJOR}:${index ?? number.split(':')[1]}`;
+    const isOdd =
+      flash === 0n ? (device === 0n) !== number.startsWith('0:') : !isFlash || device !== 0n;
+    if (isOdd)
       this.#odd(
         `the super block at ${hex(address)} has the device number ${number}, but its s_bdev is ${hex(device)}`,
       );
@@ -198,7 +207,9 @@ export class BlockDevices {
         `the super block at ${hex(address)} names two devices, ${number} and ${deviceNumber(own)}`,
       );
     const queue = this.#queueOf(device);
-    if (queue !== undefined && !base.name?.startsWith(this.#all().get(queue)?.name ?? ''))
+    if (queue === undefined)
+      this.#odd(`the super block at ${hex(address)} is on a disk that is not listed (removed?)`);
+    else if (!base.name?.startsWith(this.#all().get(queue)?.name ?? ''))
       this.#odd(`the super block at ${hex(address)} is on a disk that it does not name`);
     return { ...base, queue: queue ?? null };
   }

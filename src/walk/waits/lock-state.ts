@@ -33,6 +33,8 @@ export const WAIT_KINDS = [
   'rcu',
   /** The tracer of the task. */
   'ptrace',
+  /** A lock of a file: flock, fcntl or a lease. */
+  'file-lock',
   /** Only the function that waits is known. */
   'unknown',
 ] as const;

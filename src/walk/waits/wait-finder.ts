@@ -175,8 +175,7 @@ export class WaitFinder {
     const shape = isOld ? 'wait-queue' : found;
     const waiter = this.#waiters.onStack(stack, task.address, [shape]);
     if (waiter === undefined) {
-      this.#warnings.add(
-        'torn-list',
+      this.#torn(
         `pid ${task.pid} waits in ${name}, but its stack has no waiter that is linked to a lock`,
       );
       return { kind: found };
@@ -193,8 +192,7 @@ export class WaitFinder {
     if (names.some((each) => BIOS.test(each ?? ''))) {
       const io = this.#io(stack, address);
       if (io) return io;
-      this.#warnings.add(
-        'torn-list',
+      this.#torn(
         `pid ${task.pid} waits for a block device, but no bio or request is for its completion`,
       );
     }
@@ -248,6 +246,10 @@ export class WaitFinder {
       `pid ${task.pid} waits for a journal, but the wait queue at ${hex(head)} is in none whose thread knows it`,
     );
     return undefined;
+  }
+
+  #torn(words: string): void {
+    this.#warnings.add('torn-list', words);
   }
 
   /** Words that disagree: damage, or a change meanwhile. */
@@ -379,10 +381,7 @@ export class WaitFinder {
     const [head] = heads;
     if (head === undefined || heads.length > 1) {
       if (ring.length > 0)
-        this.#warnings.add(
-          'torn-list',
-          `the list with the waiter at ${hex(waiter.address)} has ${heads.length} heads`,
-        );
+        this.#torn(`the list with the waiter at ${hex(waiter.address)} has ${heads.length} heads`);
       return {};
     }
     const nodes = ring.filter((node) => node !== head);
@@ -414,8 +413,7 @@ export class WaitFinder {
     const ring = this.#ring(waiter);
     const other = ring.find((node) => !isEntry(node));
     if (other !== undefined) {
-      this.#warnings.add(
-        'torn-list',
+      this.#torn(
         `the list with the waiter at ${hex(waiter.address)} has ${hex(other)}, which is no task’s`,
       );
       return {};
@@ -424,10 +422,7 @@ export class WaitFinder {
     const address = this.#lockOfRing(stack, ring, BigInt(first));
     if (address === undefined) {
       if (ring.length > 0)
-        this.#warnings.add(
-          'torn-list',
-          `no ${shape} has the waiter at ${hex(waiter.address)} on its list`,
-        );
+        this.#torn(`no ${shape} has the waiter at ${hex(waiter.address)} on its list`);
       return {};
     }
     for (const node of ring) this.#found.set(node, { address, listed });
@@ -443,15 +438,25 @@ export class WaitFinder {
       const other = owner && readOrNot(() => this.#stacks.of(owner.address));
       if (other !== undefined) stacks.push(other);
     }
-    for (const { sp, words } of stacks)
-      for (let at = 0; at + 8 <= words.byteLength; at += 8) {
-        const word = words.getBigUint64(at, true);
-        if (!isPointer(word) || this.#stacks.startOf(word) === this.#stacks.startOf(sp)) continue;
-        const pointer = readOrNot(() =>
-          pointerPartOf(this.#kernel, 'the lock', word, word + first),
-        );
-        if (pointer !== undefined && members.has(pointer)) return word;
-      }
+    for (const each of stacks) {
+      const found = this.#onStack(each, first, (pointer) => members.has(pointer));
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** The object outside of a stack that the stack has the address of, by the pointer at an offset in the object. */
+  #onStack(
+    stack: SavedStack,
+    offset: bigint,
+    isIt: (pointer: bigint) => boolean,
+  ): bigint | undefined {
+    for (const word of wordsOf(stack)) {
+      if (!isPointer(word) || this.#stacks.startOf(word) === this.#stacks.startOf(stack.sp))
+        continue;
+      const pointer = readOrNot(() => pointerPartOf(this.#kernel, 'the lock', word, word + offset));
+      if (pointer !== undefined && isIt(pointer)) return word;
+    }
     return undefined;
   }
 
@@ -513,48 +518,46 @@ export class WaitFinder {
   }
 
   /** A writer that waits for readers to leave: the semaphore points to it, and is on its stack. */
-  #percpuWriter(task: Task, { sp, words }: SavedStack): Wait {
+  #percpuWriter(task: Task, stack: SavedStack): Wait {
+    const kind = 'percpu-rw-semaphore';
     const writer = this.#kernel.struct('percpu_rw_semaphore')?.member('writer.task')?.offset;
-    for (let at = 0; writer !== undefined && at + 8 <= words.byteLength; at += 8) {
-      const word = words.getBigUint64(at, true);
-      if (!isPointer(word) || this.#stacks.startOf(word) === this.#stacks.startOf(sp)) continue;
-      const place = word + BigInt(writer);
-      const pointer = readOrNot(() => pointerPartOf(this.#kernel, 'the lock', word, place));
-      if (pointer === task.address) return { kind: 'percpu-rw-semaphore', address: word };
-    }
-    return { kind: 'percpu-rw-semaphore' };
+    if (writer === undefined) return { kind };
+    const address = this.#onStack(stack, BigInt(writer), (pointer) => pointer === task.address);
+    return address === undefined ? { kind } : { kind, address };
   }
 
-  /** Tasks of a shared hash bucket that wait for the same object. */
-  #same(listed: readonly bigint[] | undefined, isSame: (waiter: Waiter) => boolean): bigint[] {
-    return (listed ?? []).filter((task) => {
+  /** What a waiter in a shared hash bucket waits for, and the tasks there that wait for the same. */
+  #hashed<Key extends Pick<Wait, 'address' | 'bit' | 'space'>>(
+    waiter: Waiter,
+    listed: readonly bigint[] | undefined,
+    of: (waiter: Waiter) => Key,
+  ): Key & { readonly listed: readonly bigint[] } {
+    const key = of(waiter);
+    const same = (listed ?? []).filter((task) => {
       const stack = readOrNot(() => this.#stacks.of(task));
-      const waiter = stack && this.#waiters.onStack(stack, task, ['wait-queue']);
-      return waiter !== undefined && isSame(waiter);
+      const other = stack && this.#waiters.onStack(stack, task, [waiter.shape]);
+      const its = other && of(other);
+      return its?.address === key.address && its?.bit === key.bit && its?.space === key.space;
     });
+    return { ...key, listed: same };
   }
 
   #page(waiter: Waiter, listed: readonly bigint[] | undefined): Wait {
     const type = this.#kernel.struct('wait_page_queue');
     const member = type?.member('folio') ? 'folio' : 'page';
     const queue = new StructReader(this.#kernel, 'wait_page_queue', [member, 'bit_nr', 'wait']);
-    const of = ({ address }: Waiter) => {
+    const found = this.#hashed(waiter, listed, ({ address }) => {
       const view = queue.readContainer(address, 'wait');
       return { address: view.pointer(member), bit: view.number('bit_nr') | 0 };
-    };
-    const { address, bit } = of(waiter);
+    });
     const flags = this.#kernel.enumerators('pageflags');
-    const isBit = (name: string) => flags?.get(name) === BigInt(bit);
+    const isBit = (name: string) => flags?.get(name) === BigInt(found.bit);
     const kind = isBit('PG_locked')
       ? 'page-lock'
       : isBit('PG_writeback')
         ? 'writeback'
         : 'page-bit';
-    const same = this.#same(listed, (other) => {
-      const { address: page, bit: its } = of(other);
-      return page === address && its === bit;
-    });
-    return { kind, address, bit, listed: same };
+    return { kind, ...found };
   }
 
   #bit(waiter: Waiter, listed: readonly bigint[] | undefined): Wait {
@@ -563,16 +566,12 @@ export class WaitFinder {
       'key.bit_nr',
       'wq_entry',
     ]);
-    const of = ({ address }: Waiter) => {
+    const found = this.#hashed(waiter, listed, ({ address }) => {
       const view = queue.readContainer(address, 'wq_entry');
       return { address: view.pointer('key.flags'), bit: view.number('key.bit_nr') | 0 };
-    };
-    const { address, bit } = of(waiter);
-    const same = this.#same(listed, (other) => {
-      const { address: word, bit: its } = of(other);
-      return word === address && its === bit;
     });
-    return { kind: 'bit', address, ...(bit < 0 ? {} : { bit }), listed: same };
+    const { bit, ...rest } = found;
+    return { kind: 'bit', ...(bit < 0 ? rest : found) };
   }
 
   /** A futex by its key (include/linux/futex.h): address in user space, and the memory or file that it is in. */
@@ -583,22 +582,15 @@ export class WaitFinder {
       'key.both.offset',
     ]);
     const { pageSize } = this.#kernel.facts;
-    const of = ({ address }: Waiter) => {
+    const { listed } = this.#headed(waiter, (node) => this.#isOnStack(node, 'futex'));
+    const found = this.#hashed(waiter, listed, ({ address }) => {
       const view = queue.read(address);
       const offset = view.number('key.both.offset');
       // FUT_OFF_INODE: a page of a file.
       const word = view.pointer('key.both.word') * (offset & 1 ? BigInt(pageSize) : 1n);
       return { address: word + BigInt(offset & ~3), space: view.pointer('key.both.ptr') };
-    };
-    const { address, space } = of(waiter);
-    const { listed } = this.#headed(waiter, (node) => this.#isOnStack(node, 'futex'));
-    const same = (listed ?? []).filter((task) => {
-      const stack = readOrNot(() => this.#stacks.of(task));
-      const other = stack && this.#waiters.onStack(stack, task, ['futex']);
-      const key = other && of(other);
-      return key !== undefined && key.address === address && key.space === space;
     });
-    return { kind: 'futex', address, space, listed: same };
+    return { kind: 'futex', ...found };
   }
 
   #rtMutex(task: Task): Wait {

@@ -74,7 +74,7 @@ test.each([
   ['skb', 'skcheck --from FILE'],
   ['stacks', 'sample-2/stacks'],
   ['info', 'kdump-mem triage --from FILE'],
-  ['extract', 'memory, procs, log, triage and skcheck'],
+  ['extract', 'memory, procs, log, blocked, triage and skcheck'],
 ])('%s refuses a snapshot, and names a command that reads it', async (command, words) => {
   const { status, stdout, stderr } = await kdumpMem(command, '--from', path);
   expect([status, stdout]).toEqual([2, '']);

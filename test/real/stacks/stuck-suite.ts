@@ -288,6 +288,41 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
         expect(damageGracePeriod(sound)).toBeGreaterThan(500);
       });
 
+      test('a file system of flash memory has an MTD device instead of a block device', () => {
+        const whole = blockedTasks(sound);
+        const pointer = (address: bigint) => sound.read(address, 8).getBigUint64(0, true);
+        const at = (path: string) =>
+          pointer(BigInt(drgn.journal.address) + offsetOf('journal_s', 'j_private')) +
+          offsetOf('super_block', path);
+        const offsetOf = (type: string, path: string) =>
+          BigInt(sound.struct(type)?.member(path)?.offset ?? -1);
+        // Any address that can be read, of which the first word would be the number of the device.
+        const info = pointer(at('s_type'));
+        const changed = (number: bigint, flash: bigint) => {
+          const patches = [
+            { address: at('s_bdev'), bytes: littleEndian(0n, 8) },
+            { address: at('s_mtd'), bytes: littleEndian(flash, 8) },
+            { address: at('s_dev'), bytes: littleEndian(number, 4) },
+          ];
+          const index = sound.struct('mtd_info')?.member('index')?.offset;
+          if (index !== undefined)
+            patches.push({ address: info + BigInt(index), bytes: littleEndian(7n, 4) });
+          return blockedTasks(damagedKernel(sound, { patches, denials: [] }));
+        };
+        const found = changed((31n << 20n) | 7n, info);
+        // Its journal is on the disk still.
+        const odd = ({ warnings }: BlockedAnswer) =>
+          warnings.filter(({ message }) => message.includes('super block'));
+        expect(odd(found)).toEqual([]);
+        const devices = found.locks.flatMap(({ device }) => device ?? []);
+        expect(devices).toContainEqual(
+          expect.objectContaining({ fileSystem: 'ext4', number: '31:7', requests: null }),
+        );
+        expect(found.blocked).toBe(whole.blocked);
+        expect(odd(changed((31n << 20n) | 7n, 0n))).toHaveLength(1);
+        expect(odd(changed(7n, info))).toHaveLength(1);
+      });
+
       test(
         'any word that leads to devices, requests, journals and spinlocks',
         () => {

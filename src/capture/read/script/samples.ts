@@ -5,6 +5,7 @@ import {
   NAMESPACES,
   PROCESS_FILES,
   THREAD_STATUS,
+  WAIT_FILES,
 } from '../contents.js';
 
 /** Two samples: the sockets of each namespace, the processes around them, the changing counters. */
@@ -13,7 +14,14 @@ export const SAMPLES = String.raw`
 states() {
   over 'grep -vH ^Name:' $(each status) &&
     over 'grep -HE ${THREAD_STATUS.source}' $(each 'task/[0-9]*/status') &&
-    over 'grep -H ^' ${PROCESS_FILES.map((name) => `$(each ${name})`).join(' ')}
+    over 'grep -H ^' ${PROCESS_FILES.map((name) => `$(each ${name})`).join(' ')} &&
+    over 'grep -vH ^Name:' $(waiting)
+}
+# What threads in state D wait for, and their states again.
+waiting() {
+  echo /dev/null
+  over 'grep -l ^State:.D' $(each 'task/[0-9]*/status') |
+    sed 's/status$/${WAIT_FILES.map((name) => `${name}/p;s/${name}$/`).join('')}status/'
 }
 # A file of each listed process: one that started later has no state.
 each() {

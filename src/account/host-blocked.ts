@@ -1,0 +1,143 @@
+import { grouped } from '../base/util.js';
+import type { CaptureOrigin } from '../records/machine-sample.js';
+import type { FileLock, HostThread, ThreadWait } from '../records/waits.js';
+import { type Warning, Warnings } from '../walk/warnings.js';
+import {
+  type BlockedAnswer,
+  type BlockedTask,
+  type BlockingLock,
+  cyclesOf,
+  FROZEN,
+} from './blocked.js';
+
+/** Threads and file locks of a host, from /proc or a snapshot. */
+export interface HostWaits {
+  readonly threads: readonly ThreadWait[];
+  /** Those with waiters. */
+  readonly fileLocks: readonly FileLock[];
+  /** An earlier sample, and the least time since. */
+  readonly before?:
+    | { readonly threads: readonly HostThread[]; readonly seconds: number }
+    | undefined;
+  /** Undefined: this machine. */
+  readonly captured?: CaptureOrigin | undefined;
+  /** What could not be read. */
+  readonly warnings: readonly Warning[];
+  /** Name of a thread. Untrusted. */
+  nameOf(thread: HostThread): string;
+  /** Function in which the first thread of a process waits; null: unknown, or it runs. */
+  functionOf(process: number): string | null;
+  /** Processes with a descriptor that has a lock, and the path of its file; null: not readable. */
+  holdersOf(
+    lock: FileLock,
+  ): readonly { readonly process: number; readonly path: string | null }[] | null;
+}
+
+/**
+ * Groups threads in uninterruptible sleep by where they wait, and processes that wait for file locks by the lock. /proc
+ * names no owner of a lock of the kernel.
+ */
+export function hostBlocked(host: HostWaits): BlockedAnswer {
+  const warnings = new Warnings();
+  for (const { code, message } of host.warnings) warnings.add(code, message);
+  const processes = grouped(host.threads, ({ process }) => process);
+  const earlier = new Map(host.before?.threads.map((thread) => [thread.pid, thread]));
+  const describe = (thread: HostThread, where: string | null): BlockedTask => {
+    const was = earlier.get(thread.pid);
+    const hasStayed =
+      was?.state === thread.state && was.switches !== null && was.switches === thread.switches;
+    return {
+      pid: thread.pid,
+      process: thread.process,
+      comm: host.nameOf(thread),
+      state: thread.state,
+      cpu: undefined,
+      seconds: null,
+      leastSeconds: hasStayed ? (host.before?.seconds ?? null) : null,
+      nsPids: thread.nsPids,
+      function: where,
+      stack: undefined,
+    };
+  };
+  /** Locks are requested by processes: which of several threads waits is not known. */
+  const processOf = (pid: number | null): BlockedTask | undefined => {
+    // One that has exited holds and awaits nothing, though its parent has not waited for it.
+    const threads = (processes.get(pid ?? 0) ?? []).filter(({ state }) => !/[XZ]/.test(state));
+    const first = threads.find((thread) => thread.pid === pid) ?? threads[0];
+    return first && describe(first, threads.length === 1 ? host.functionOf(first.process) : null);
+  };
+  const base = { id: 0, address: null, bit: null, object: null, readers: null, waitsFor: null };
+  const locks: BlockingLock[] = [];
+  const isBlocked = (thread: ThreadWait) => thread.state === 'D' && thread.function !== FROZEN;
+  const places = grouped(host.threads.filter(isBlocked), ({ function: where, trace }) =>
+    JSON.stringify([where, trace]),
+  );
+  for (const threads of places.values()) {
+    const { function: where = null, trace = null } = threads[0] ?? {};
+    const waiters = threads.map((thread) => describe(thread, where ?? trace?.[0]?.symbol ?? null));
+    if (where === null && trace === null)
+      for (const { pid } of waiters)
+        warnings.add(
+          'unreadable',
+          `pid ${pid} is in state D; where it waits is not readable, or it ran meanwhile`,
+        );
+    const unknown = { kind: 'unknown', ownerState: 'unknown', owner: null } as const;
+    locks.push({ ...base, ...unknown, candidates: [], device: null, waiters, trace });
+  }
+  for (const lock of host.fileLocks) {
+    const { waiters: requests, ...file } = lock;
+    const holders = host.holdersOf(lock);
+    const waiters: BlockedTask[] = [];
+    for (const { pid } of requests) {
+      const waiter = processOf(pid);
+      if (waiter) waiters.push(waiter);
+      else if (pid !== null)
+        warnings.add('freed-while-read', `pid ${pid} waited for a file lock, and is not in /proc`);
+    }
+    const isHolder = holders?.some(({ process }) => process === file.pid) ?? true;
+    const owner = isHolder ? processOf(file.pid) : undefined;
+    const others = owner ? [] : (holders ?? []).flatMap(({ process }) => processOf(process) ?? []);
+    locks.push({
+      ...base,
+      kind: 'file-lock',
+      ownerState: owner ? 'task' : 'not-recorded',
+      owner: owner ?? null,
+      candidates: others.map((task) => ({ task, by: 'descriptor' })),
+      device: null,
+      waiters,
+      file: {
+        ...file,
+        path: holders?.[0]?.path ?? null,
+        unnamedWaiters: requests.filter(({ pid }) => pid === null).length,
+      },
+    });
+  }
+  locks.sort(
+    (a, b) =>
+      b.waiters.length - a.waiters.length || (a.waiters[0]?.pid ?? 0) - (b.waiters[0]?.pid ?? 0),
+  );
+  // Another thread of the owner may release a lock: only a process with one thread waits as a whole.
+  const waits = new Map(
+    locks.flatMap(({ waiters }, id) =>
+      waiters
+        .filter(({ process }) => processes.get(process)?.length === 1)
+        .map(({ process }) => [process, id] as const),
+    ),
+  );
+  const numbered = locks.map((lock, id) => {
+    const waitsFor = lock.owner ? (waits.get(lock.owner.process) ?? null) : null;
+    return { ...lock, id, waitsFor };
+  });
+  const unnamed = locks.reduce((sum, { file }) => sum + (file?.unnamedWaiters ?? 0), 0);
+  const named = new Set(locks.flatMap(({ waiters }) => waiters.map(({ pid }) => pid)));
+  return {
+    kernel: null,
+    captured: host.captured,
+    locks: numbered,
+    cycles: cyclesOf(numbered),
+    blocked: named.size + unnamed,
+    tasks: host.threads.length,
+    complete: warnings.complete,
+    warnings: warnings.list(),
+  };
+}

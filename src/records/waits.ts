@@ -1,0 +1,47 @@
+/** State letters as printed by `ps`, by the lowest set bit of the state (fs/proc/array.c). */
+export const TASK_STATES = ['R', 'S', 'D', 'T', 't', 'X', 'Z', 'P', 'I'] as const;
+export type TaskState = (typeof TASK_STATES)[number];
+
+/** A function of a kernel stack. Untrusted. */
+export interface TraceFrame {
+  readonly symbol: string;
+  readonly offset: number;
+  readonly module: string | null;
+}
+
+/** A thread, according to /proc/PID/task/TID. */
+export interface HostThread {
+  readonly pid: number;
+  readonly process: number;
+  readonly state: TaskState;
+  /** Number of context switches; null: not available. */
+  readonly switches: number | null;
+  /** Its id in each pid namespace, that of the reader first; []: not available. */
+  readonly nsPids: readonly number[];
+}
+
+/** Where a thread in state D waits, by wchan and stack. */
+export interface ThreadWait extends HostThread {
+  /** Null: not readable, or the thread ran meanwhile. */
+  readonly function: string | null;
+  /** Innermost first; null: not readable. */
+  readonly trace: readonly TraceFrame[] | null;
+}
+
+/** A lock of /proc/locks (lock_get_status, fs/locks.c). */
+export interface FileLock {
+  /** As printed: FLOCK, POSIX, OFDLCK, LEASE, DELEG, …. */
+  readonly type: string;
+  /** A write lock; otherwise a read lock. */
+  readonly exclusive: boolean;
+  /** The process that requested it, in the pid namespace of the reader; null: the kernel records none. */
+  readonly pid: number | null;
+  /** Device `major:minor` and number of the inode; null: none. */
+  readonly device: string | null;
+  readonly inode: string | null;
+  /** First and last byte; null: the end of the file, whatever it is. */
+  readonly from: number;
+  readonly to: number | null;
+  /** Requests that wait for it, directly or behind each other. */
+  readonly waiters: readonly FileLock[];
+}
