@@ -1,3 +1,4 @@
+import type { RulesOutcome } from '../answers/triage/schema.js';
 import type { Boot } from '../log/boots.js';
 import type { TextLogSummary } from '../log/reader.js';
 import type { TextRecord } from '../records/log-records.js';
@@ -5,7 +6,6 @@ import { type Warning, Warnings } from '../walk/warnings.js';
 import { bySeverity, type Finding } from './finding.js';
 import { withHypervisor } from './hypervisor.js';
 import type { RuleBasis } from './rules/facts.js';
-import type { RulesOutcome } from './rules/outcome.js';
 
 /** Findings of a text log. */
 export interface LogTriage {

@@ -5,6 +5,7 @@ import { attempted } from '../account/memory/missed.js';
 import type { CensusEntry, CensusHolder } from '../account/owners.js';
 import { accountAll, type CensusAnswer } from '../account/sockets.js';
 import { groupedStacks, type StackGroup } from '../account/task-stacks.js';
+import type { RulesOutcome } from '../answers/triage/schema.js';
 import { NOT_KEPT, ReadError } from '../base/errors.js';
 import { grouped, hex } from '../base/util.js';
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
@@ -21,7 +22,6 @@ import { steal, withHypervisor } from './hypervisor.js';
 import { kernelMemory } from './kernel-memory.js';
 import { logFindings } from './log/log-findings.js';
 import { queuedData } from './queued-data.js';
-import type { RulesOutcome } from './rules/outcome.js';
 
 /** Findings of a machine, with their sources. */
 export interface TriageAnswer {

@@ -5,6 +5,7 @@ import type { MemberLayout } from '../kernel/layout.js';
 import type { Pointer } from '../kernel/pointer.js';
 import { Cursor } from './cursor.js';
 import { listNodes } from './list.js';
+import { readPartOf } from './named-read.js';
 
 /** Bytes allocated at once: a separate buffer for each small struct would cost more than its contents. */
 const SLAB_BYTES = 65_536;
@@ -366,5 +367,24 @@ export function decodeBytes(bytes: Uint8Array): string {
     return Array.from(bytes, (byte) =>
       String.fromCharCode(byte < 0x80 ? byte : 0xdc00 + byte),
     ).join('');
+  }
+}
+
+/** Minimum length of a read, in bytes. */
+const LEAST_TEXT = 8;
+
+/**
+ * Text up to its NUL, or its first `most` bytes: memory behind the end may be missing. Untrusted.
+ *
+ * @param most a power of two
+ * @throws {ReadError}
+ */
+export function textAt(kernel: Kernel, what: string, address: bigint, most: number): string {
+  for (let length = most; ; length /= 2) {
+    try {
+      return decodeText(readPartOf(kernel, what, address, address, length), 0, length);
+    } catch (error) {
+      if (!(error instanceof ReadError) || length <= LEAST_TEXT) throw error;
+    }
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { briefText } from '../../src/answers/triage/brief.js';
 import { concluded, conclusionSentences } from '../../src/answers/triage/causes.js';
+import { briefText } from '../../src/answers/triage/text.js';
 import { findingSentences } from '../../src/answers/triage/words.js';
 import { type Causes, causesOf } from '../../src/triage/causes.js';
 import { type Finding, withPast } from '../../src/triage/finding.js';

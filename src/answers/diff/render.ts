@@ -3,7 +3,7 @@ import type { CategoryDiff, Course, ItemDiff, ListDiff, Status } from '../../dif
 import type { Loss } from '../../diff/loss.js';
 import { type HostState, LISTS, type ListName, type Who } from '../../diff/state.js';
 import { socketEnds } from '../../records/socket-ends.js';
-import { formatSeconds, perMinute } from '../growth/words.js';
+import { perMinute } from '../growth/words.js';
 import { anyCategoryWords } from '../memory/words.js';
 import { type Block, blockTexts, tableBlock } from '../text/blocks.js';
 import { formatCount } from '../text/size.js';
@@ -11,6 +11,7 @@ import type { Column } from '../text/table.js';
 import type { CategoryDiffJson, DiffJson } from './schema.js';
 import {
   headline,
+  LEAST_RATED,
   measureWords,
   noteWords,
   PARTS,
@@ -24,27 +25,25 @@ export function diffText(answer: DiffAnswer, options: DiffTextOptions): string {
   return blockTexts([headline(answer), ...diffBlocks(answer, options)], options.width).join('\n\n');
 }
 
+interface Rates {
+  readonly hasRates: boolean;
+}
+
 /** Returns the tables: categories, then owners that changed. */
 export function diffBlocks(
   { categories, lists, states, seconds }: DiffAnswer,
   options: Pick<DiffTextOptions, 'limit' | 'verbose'>,
 ): Block[] {
   const several = states.length > 2;
-  const apart = seconds?.at(-1) ?? MINUTE;
+  const hasRates = (seconds?.at(-1) ?? 0) >= LEAST_RATED;
   return [
-    ...(categories ? [categoryBlock(categories, several, options)] : []),
+    ...(categories ? [categoryBlock(categories, several, { ...options, hasRates })] : []),
     ...LISTS.flatMap((name) => {
       const list = lists[name];
-      return list ? [listBlock(name, list, several, options)] : [];
+      return list ? [listBlock(name, list, several, { ...options, hasRates })] : [];
     }),
-    ...(apart < MINUTE
-      ? [`RATE/MIN is extrapolated: the inputs are only ${formatSeconds(apart)} apart.`]
-      : []),
   ];
 }
-
-/** Seconds. */
-const MINUTE = 60;
 
 interface Row extends CategoryDiff {
   readonly depth: number;
@@ -57,7 +56,7 @@ const SMALL = 0.01;
 export function categoryBlock(
   all: CategoryDiff,
   several: boolean,
-  { verbose }: Pick<DiffTextOptions, 'verbose'>,
+  { verbose, hasRates }: Pick<DiffTextOptions, 'verbose'> & Rates,
 ): Block {
   const rows = rowsOf(all, 0);
   const largest = rows.reduce((most, { change }) => Math.max(most, Math.abs(change ?? 0)), 0);
@@ -80,7 +79,7 @@ export function categoryBlock(
         `${'  '.repeat(Math.max(0, depth - (verbose ? 0 : 1)))}${anyCategoryWords(category)}`,
       shrinks: { keeps: 'start', least: 16 },
     },
-    ...courseColumns<Row>(shown, several),
+    ...courseColumns<Row>(shown, several, hasRates),
   ];
   return tableBlock('Categories', columns, shown, smallWords(small, unchanged));
 }
@@ -128,7 +127,7 @@ export function listBlock(
   name: ListName,
   list: ListDiff,
   several: boolean,
-  { limit }: Pick<DiffTextOptions, 'limit'>,
+  { limit, hasRates }: Pick<DiffTextOptions, 'limit'> & Rates,
 ): Block {
   const changed = list.items.filter(({ change }) => change !== 0);
   const shown = changed.slice(0, limit);
@@ -138,7 +137,7 @@ export function listBlock(
       value: ({ who }) => whoWords(who),
       shrinks: { keeps: name === 'processes' ? 'start' : 'ends', least: 20 },
     },
-    ...courseColumns<ItemDiff>(shown, several),
+    ...courseColumns<ItemDiff>(shown, several, hasRates),
     ...(shown.some(({ status }) => statusWord(status) !== '')
       ? [{ heading: 'STATUS', value: ({ status }: ItemDiff) => statusWord(status), spare: 1 }]
       : []),
@@ -162,9 +161,13 @@ function sumWords(
   limit: number,
 ): string {
   const measures = [...new Set(items.map((item) => (item.by === null ? '' : measureWords(item))))];
-  const by = measures.filter((measure) => measure !== '').join(' and ');
+  const by = measures.filter((measure) => measure !== '').join(' or ');
   const sums = name === 'cgroups' && by.includes('SS') ? 'sums of their processes’ ' : '';
-  const all = `${formatCount(items.length)} ${items.length === 1 ? ONE[name] : PARTS[name]}${by === '' ? '' : ` (${sums}${by})`}`;
+  // Without kernel memory, socket queues are in other categories.
+  const part = items.some((item) => item.by === 'estimated')
+    ? ', part of “unattributed” and slab'
+    : '';
+  const all = `${formatCount(items.length)} ${items.length === 1 ? ONE[name] : PARTS[name]}${by === '' ? '' : ` (${sums}${by}${part})`}`;
   const hidden = changed - limit;
   const more =
     hidden > 0
@@ -210,7 +213,11 @@ interface DiffTextOptions {
 }
 
 /** Returns the columns of a figure over time. The rate column is omitted if no rate is known. */
-function courseColumns<Row extends Course>(rows: readonly Row[], several: boolean): Column<Row>[] {
+function courseColumns<Row extends Course>(
+  rows: readonly Row[],
+  several: boolean,
+  hasRates: boolean,
+): Column<Row>[] {
   return [
     {
       heading: 'BEFORE',
@@ -220,7 +227,7 @@ function courseColumns<Row extends Course>(rows: readonly Row[], several: boolea
     },
     { heading: 'AFTER', align: 'right', value: ({ bytes }) => sizeOrUnknown(bytes.at(-1)) },
     { heading: 'CHANGE', align: 'right', value: ({ change }) => signedSize(change) },
-    ...(rows.some(({ perSecond }) => perSecond !== null) ? [RATE] : []),
+    ...(hasRates && rows.some(({ perSecond }) => perSecond !== null) ? [RATE] : []),
     ...(several ? [{ heading: 'TREND', value: trendWord, spare: 3 }] : []),
   ];
 }

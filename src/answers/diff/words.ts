@@ -41,7 +41,7 @@ function socketWords({
     ? `pid ${holder.pid} (${holder.comm === null ? '?' : escapeText(holder.comm)}) fd ${holder.fd}`
     : `inode ${inode ?? '?'} (no process has it open)`;
   const ends = [local, peer].flatMap((end) => (end === null || end === '' ? [] : escapeText(end)));
-  return `${owner}: ${escapeText(protocol || family)} ${ends.join(' ← ')}`.trimEnd();
+  return `${owner}: ${escapeText(protocol || family)} ${ends.join(', peer ')}`.trimEnd();
 }
 
 const MEASURES: Readonly<Record<Measure | CategoryMeasure, string>> = {
@@ -178,10 +178,12 @@ export function headline(answer: DiffAnswer): string {
   return `Free memory ${lost > 0 ? 'fell' : 'rose'} by ${size}${rateWords(answer)} ${when}.${lost > 0 ? reasonWords(loss) : largestIncrease(loss)}`;
 }
 
+/** Minimum time in seconds for a rate: a change within seconds is none. */
+export const LEAST_RATED = 60;
+
 function rateWords({ seconds, loss }: DiffAnswer): string {
   const took = seconds?.at(-1) ?? 0;
-  // A change within seconds is no rate.
-  return took < 60 || !loss ? '' : ` (${perMinute(-loss.lost / took)}/min)`;
+  return took < LEAST_RATED || !loss ? '' : ` (${perMinute(-loss.lost / took)}/min)`;
 }
 
 function reasonWords({

@@ -187,9 +187,9 @@ export const CATEGORIES_EXPLAINED: Explanations<CategoryName> = {
     'Deflate the balloon on the host.',
   ),
   unattributed: category(
-    'Pages that are allocated but not attributed to any owner. In a dump mostly pages of drivers that call the page allocator directly; without page frames also socket queues, pipes and other memory that this source does not identify.',
+    'Pages that are allocated but not attributed to any owner. In a dump, mostly pages of drivers that call the page allocator directly. On a machine without /proc/kcore, and in snapshots, also socket queues, pipes and other memory.',
     'The remainder: all memory less every other category.',
-    'In a dump, list what refers to the pages, and what is in them: kdump-mem memory --unattributed. If much more than 1 MiB stays without an owner, page_owner=on at the next boot records allocation sites, at a cost for each allocation.',
+    'On a machine without /proc/kcore, check the sockets first: skcheck. In a dump, list what refers to the pages, and what is in them: kdump-mem memory --unattributed. If a dump has much more than 1 MiB, page_owner=on at the next boot records allocation sites, at a cost for each allocation.',
     'kdump-mem memory --unattributed',
   ),
   'crash-kernel': category(

@@ -101,8 +101,8 @@ export function processText(answer: ProcessAnswer, options: ProcessTextOptions):
       : renderTable(groupColumns(groups), groups.slice(0, limit), width),
     ...(more > 0 ? [said(`${formatCount(more)} more rows: --limit N lists them.`)] : []),
     said(totalWords(mappings)),
-    `Socket memory is not in this table.\nMore: ${answer.kernel ? `kdump-mem skb ${source}` : `skcheck${answer.captured ? ` ${source}` : ''}`} --pid ${answer.process.pid}`,
-    `Next: kdump-mem procs ${source}${verbose ? '' : ` --pid ${answer.process.pid} -v`}`,
+    ...(verbose ? [] : [`More: kdump-mem procs ${source} --pid ${answer.process.pid} -v`]),
+    `Next: ${answer.kernel ? `kdump-mem skb ${source}` : `skcheck${answer.captured ? ` ${source}` : ''}`} --pid ${answer.process.pid}`,
   ].join('\n\n');
 }
 
@@ -116,7 +116,7 @@ function headline(
     most === undefined || !most.own
       ? ''
       : ` Largest private part: ${nameOf(most)}, ${known(most.own)}.`;
-  return `pid ${pid} (${escapeText(comm)})${shared}: PSS ${known(process.pss)}, USS ${known(process.uss)}, swap ${known(process.swap)}, in ${formatCount(mappings.length)} mappings.${largest}${captured ? ` As ${capturedWords(captured)}.` : ''}`;
+  return `pid ${pid} (${escapeText(comm)})${shared}: PSS ${known(process.pss)}, USS ${known(process.uss)}, swap ${known(process.swap)}, in ${formatCount(mappings.length)} mappings. Memory of its sockets is not included.${largest}${captured ? ` As ${capturedWords(captured)}.` : ''}`;
 }
 
 function totalWords(mappings: readonly Mapping[]): string {

@@ -69,10 +69,10 @@ export function refsText(answer: RefsAnswer, width: number | null): string {
 
 /** Forms in the table of groups. */
 const FORM_HEADS: Readonly<Record<Form, string>> = {
-  pointer: 'to its start',
-  tagged: 'to its start, tagged',
-  interior: 'into it',
-  page: 'to its struct page',
+  pointer: 'to the start',
+  tagged: 'to the start, tagged',
+  interior: 'into the target',
+  page: 'to the struct page',
 };
 
 const FORM_WORDS: Readonly<Record<Form, string>> = {
@@ -139,8 +139,8 @@ function moreWords(groups: readonly ReferenceGroup[]): string {
     if (source === 'kernel') included += references;
     else others += references;
   const parts = [
-    `${formatCount(included)} ${included === 1 ? 'reference' : 'references'}`,
-    ...(others > 0 ? [`and ${formatCount(others)} not in the total`] : []),
+    `${formatCount(included)} of the references`,
+    ...(others > 0 ? [`${formatCount(others)} of those not in this number`] : []),
   ];
   return `${formatCount(groups.length)} more ${groups.length === 1 ? 'holder' : 'holders'} (${parts.join(', ')}): --limit N lists them.`;
 }

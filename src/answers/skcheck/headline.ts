@@ -239,12 +239,12 @@ export function adviceOf({ sockets, totals }: SkcheckReport): string[] {
 
 const MOST_NAMED = 3;
 
-/** Returns `fd 4, 6, 9 and 13 more`; empty for none. */
+/** Returns `16 descriptors (fd 4, 6, 9, …)`; empty for none. */
 function fdWords(fds: readonly number[]): string {
-  const all = [...new Set(fds)];
+  const all = [...new Set(fds)].toSorted((a, b) => a - b);
   if (all.length === 0) return '';
-  const more = all.length - MOST_NAMED;
-  return `fd ${all.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${formatCount(more)} other descriptors` : ''}`;
+  const named = `fd ${all.slice(0, MOST_NAMED).join(', ')}`;
+  return all.length > MOST_NAMED ? `${formatCount(all.length)} descriptors (${named}, …)` : named;
 }
 
 /** Minimum size from which a sentence mentions that the likely figure may be far too low. */
@@ -271,7 +271,7 @@ export function doubtsOf(
     ? ` The upper bound is the ${formatSize(bounds.unplacedBytes)} of this machine that no kernel counter includes, per-CPU free lists among them.`
     : '';
   return [
-    `PINNED may be too low: a packet can pin a larger block of memory than the kernel charges to its socket, and no counter in /proc includes that.${bound} ${counts}`,
+    `PINNED is what the kernel charges. A packet can pin a larger block of memory, up to the upper bound, and no counter in /proc includes that.${bound} ${counts}`,
   ];
 }
 

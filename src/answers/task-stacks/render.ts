@@ -106,6 +106,9 @@ export function taskStacksText(
       .map((group) =>
         [wrapped(ownersText(group.tasks, verbose)), ...framesText(group, verbose)].join('\n'),
       ),
+    ...(groups.some(isStopped)
+      ? [wrapped('stop_this_cpu: another CPU stopped this one, for a panic or a reboot.')]
+      : []),
     ...(hidden.length > 0
       ? [
           wrapped(
@@ -114,6 +117,10 @@ export function taskStacksText(
         ]
       : []),
   ].join('\n\n');
+}
+
+function isStopped({ frames }: StackGroup): boolean {
+  return frames.some(({ symbol }) => symbol?.name === 'stop_this_cpu');
 }
 
 function plural(count: number, word: string): string {

@@ -172,7 +172,7 @@ export function oomLines(
   if (oom.byName.length > 0)
     lines.push(
       ...wrap(
-        'RSS is by the kernel’s counters, which may lack some pages for each CPU. procs counts mapped pages.',
+        'RSS is from counters, in which pages that a CPU has not added yet are missing. kdump-mem procs counts the mapped pages.',
         width,
       ),
     );

@@ -1,6 +1,7 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { leaves } from '../../account/memory/tree.js';
 import { grouped } from '../../base/util.js';
+import { type CauseFacts, causesOf } from '../../triage/causes.js';
 import type { Evidence, Finding } from '../../triage/finding.js';
 import type { Unread } from '../../triage/host-reader.js';
 import type { TriageAnswer } from '../../triage/triage.js';
@@ -10,7 +11,7 @@ import { framesText } from '../task-stacks/render.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { formatSize } from '../text/size.js';
-import { concluded, type FindingTree } from './causes.js';
+import { concluded, conclusionSentences, type FindingTree } from './causes.js';
 import { causeFacts } from './json.js';
 import { oomLines } from './oom.js';
 import { adviceWords, findingSentences, othersWords, rulesLines, titleWords } from './words.js';
@@ -275,4 +276,25 @@ function keyOf(finding: Finding): Finding | string {
     return finding;
   const { pid, doing, symbol } = figures;
   return JSON.stringify([code, severity, pid, doing, symbol]);
+}
+
+/** Findings that a chat window has room for. */
+const MOST_BRIEF = 5;
+
+/** The headline, the conclusion, and the most severe findings in a line each; nothing is wrapped. */
+export function briefText(
+  headline: string,
+  findings: readonly Finding[],
+  facts: CauseFacts,
+): string {
+  const more = findings.length - MOST_BRIEF;
+  const { conclusion } = causesOf(findings, facts);
+  return [
+    headline,
+    ...(conclusion ? [conclusionSentences(conclusion, findings).join(' ')].filter(Boolean) : []),
+    ...findings
+      .slice(0, MOST_BRIEF)
+      .map((finding) => `${finding.severity.toUpperCase()}  ${findingSentences(finding)[0]}`),
+    ...(more > 0 ? [`${more} more findings are not listed.`] : []),
+  ].join('\n');
 }

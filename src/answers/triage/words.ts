@@ -1,12 +1,12 @@
 import { grouped } from '../../base/util.js';
 import type { Figure, Finding, FindingCode } from '../../triage/finding.js';
 import { PLACE } from '../../triage/rules/names.js';
-import type { Adjusted, RulesOutcome } from '../../triage/rules/outcome.js';
 import { taintFlags } from '../../walk/machine-facts.js';
 import { anyCategoryWords } from '../memory/words.js';
 import { escapeText } from '../text/escape.js';
 import { formatSize } from '../text/size.js';
 import { oomWords } from './oom.js';
+import type { Adjusted, RulesOutcome } from './schema.js';
 
 type Figures = Readonly<Record<string, Figure>>;
 
@@ -103,7 +103,7 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
       : [
           of.freedIfKilledBytes === null
             ? 'What killing the process frees is unknown.'
-            : `Killing the process frees at least ${size(of.freedIfKilledBytes)}, but discards the unread data.`,
+            : `Killing the process would free at least ${size(of.freedIfKilledBytes)}, but discard the unread data.`,
         ]),
   ],
   'queued-data-of-machine': (of) =>
@@ -117,11 +117,11 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
   'stalled-reader': stalledWords,
   'unread-sockets': (of) => [
     `Unread sockets: ${of.pid == null ? 'an unknown process' : process(of)} is not reading ${socketsWords(of)}. They pin ${of.peersBytes == null ? '' : 'about '}${size(of.pinnedBytes)}${of.mostBytes == null ? '' : ` by the kernel’s accounting, at most ${size(of.mostBytes)}`}.`,
-    ...(of.peersBytes
-      ? [`The send queues of their local peers pin about ${size(of.peersBytes)}.`]
-      : []),
     ...(of.unaccepted ? [`${text(of.unaccepted)} of them are not accepted.`] : []),
     `${size(of.unreadBytes)} of unread data is queued.`,
+    ...(of.peersBytes
+      ? [`The send queues of their local peers pin another ${size(of.peersBytes)} or so.`]
+      : []),
     `The newest data of each has been queued for at least ${text(of.ageSeconds)} s.`,
   ],
   'unattributed-memory': (of) =>

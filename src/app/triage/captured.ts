@@ -1,12 +1,12 @@
 import { eachCaptured } from '../../account/log.js';
 import type { MemoryAnswer } from '../../account/memory/answer.js';
-import { briefText } from '../../answers/triage/brief.js';
 import {
   capturedFacts,
   hostSummary,
   hostTriageJson,
   hostTriageText,
 } from '../../answers/triage/captured.js';
+import { briefText } from '../../answers/triage/text.js';
 import { HostError, KernelError } from '../../base/errors.js';
 import type { CapturedFiles } from '../../capture/read/files.js';
 import { capturedLog } from '../../capture/read/log.js';

@@ -192,7 +192,7 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
   const rules = options.rules === undefined ? undefined : await rulesStep(options.rules);
   checkPage(options);
   const page = options.html === undefined ? undefined : await pageStep();
-  const brief = options.brief && (await import('../../answers/triage/brief.js')).briefText;
+  const brief = options.brief && (await import('../../answers/triage/text.js')).briefText;
   let findings: readonly Finding[] = [];
   const printed = answer(options, {
     doing: 'reading page frames',

@@ -1,9 +1,9 @@
+import type { Adjusted, RulesOutcome, Undecided } from '../../answers/triage/schema.js';
 import { bySeverity, type Figure, type Finding, type RuleCode } from '../finding.js';
 import { evidenceOf } from '../log/lines.js';
 import { matchOf } from './conditions.js';
 import { type AskStacks, type RuleBasis, RuleFacts } from './facts.js';
 import { all, any, isMeant, type Match, met, NOT_MET, not, unknown } from './match.js';
-import type { Adjusted, RulesOutcome, Undecided } from './outcome.js';
 import type { Pattern } from './pattern.js';
 import type { Adjustment, Condition, Rule, Rules } from './schema.js';
 

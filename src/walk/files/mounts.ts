@@ -2,9 +2,8 @@ import { damaged, KernelError, ReadError, readOrNot, WalkError } from '../../bas
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { pointerPartOf } from '../named-read.js';
-import { StructReader } from '../struct-reader.js';
+import { StructReader, textAt } from '../struct-reader.js';
 import { findTask, taskTable } from '../tasks/task-table.js';
-import { textAt } from '../text-at.js';
 
 /** A mount of a file system, or of a directory of it (`struct mount` in fs/mount.h). */
 export interface Mount {

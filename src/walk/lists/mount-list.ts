@@ -4,8 +4,7 @@ import type { Kernel } from '../../kernel/kernel.js';
 import { FileSystems, namespaceOf } from '../files/mounts.js';
 import { Paths } from '../files/paths.js';
 import { closedListNodes } from '../list.js';
-import { StructReader } from '../struct-reader.js';
-import { textAt } from '../text-at.js';
+import { StructReader, textAt } from '../struct-reader.js';
 import { treeNodes } from '../trees.js';
 import { addError, type Warnings } from '../warnings.js';
 

@@ -4,8 +4,7 @@ import { Pointer } from '../../kernel/pointer.js';
 import { listNodes } from '../list.js';
 import { pointerPartOf } from '../named-read.js';
 import { memberOf, struct } from '../pages/struct-page.js';
-import { StructReader } from '../struct-reader.js';
-import { textAt } from '../text-at.js';
+import { StructReader, textAt } from '../struct-reader.js';
 import { XarrayReader } from '../trees.js';
 
 /** Maximum order of the blocks that contain requests (`max_order` of blk_mq_alloc_rqs in block/blk-mq.c). */

@@ -3,8 +3,7 @@ import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { numaNodes } from '../cpus.js';
 import { pointerPartOf } from '../named-read.js';
-import { StructReader } from '../struct-reader.js';
-import { textAt } from '../text-at.js';
+import { StructReader, textAt } from '../struct-reader.js';
 
 /** A slab cache: one object per cache, created once. */
 export interface SlabCache {

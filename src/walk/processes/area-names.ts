@@ -4,8 +4,7 @@ import { FileSystems } from '../files/mounts.js';
 import { type NamePlace, Paths } from '../files/paths.js';
 import { PageReader } from '../pages/pages.js';
 import { SlabCacheNames } from '../pages/slab-caches.js';
-import { StructReader } from '../struct-reader.js';
-import { textAt } from '../text-at.js';
+import { StructReader, textAt } from '../struct-reader.js';
 import { type ProcessArea, type ProcessAreas, VM } from './process-areas.js';
 
 /** Name and kind of a mapping. */

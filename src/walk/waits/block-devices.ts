@@ -7,8 +7,7 @@ import { hlistNodes } from '../list.js';
 import { disksOf, hardwareQueues } from '../memory/block-requests.js';
 import { findOrNot, pointerPartOf, pointersPartOf } from '../named-read.js';
 import { MappedPageReader } from '../processes/mapped-page.js';
-import { StructReader } from '../struct-reader.js';
-import { textAt } from '../text-at.js';
+import { StructReader, textAt } from '../struct-reader.js';
 import { XarrayReader } from '../trees.js';
 
 /** Where a task waits for input or output. */

@@ -9,7 +9,7 @@ import { compareStates } from '../../../src/diff/compare.js';
 import { diffCategories } from '../../../src/diff/lists.js';
 import { type MadeProcess, memoryAnswerAt, procsAnswerAt, socketsAnswerAt } from './answers.js';
 
-const OPTIONS = { limit: 5, verbose: false, width: null };
+const OPTIONS = { hasRates: true, limit: 5, verbose: false, width: null };
 const text = (block: Block) => blockTexts([block], null).join('\n\n');
 const MIB = 1 << 20;
 const compared = (...looks: readonly (readonly unknown[])[]) =>
@@ -34,7 +34,7 @@ test('the most important sentence comes first: size of the loss, category, proce
       ],
     ),
   ).toBe(
-    'Free memory fell by 2.29 GiB (-52.0 MiB/min) between 10:02 and 10:47 UTC on 2026-11-20. Largest increase: network: socket queues +2.29 GiB (led by pid 4711 (nginx) fd 11: TCP 10.0.0.1:80 ← 10.0.0.2:5, +2.28 GiB pinned).',
+    'Free memory fell by 2.29 GiB (-52.0 MiB/min) between 10:02 and 10:47 UTC on 2026-11-20. Largest increase: network: socket queues +2.29 GiB (led by pid 4711 (nginx) fd 11: TCP 10.0.0.1:80, peer 10.0.0.2:5, +2.28 GiB pinned).',
   );
   expect(
     headOf(
@@ -109,7 +109,7 @@ test('sums name the measures that they include', () => {
   };
   expect(sums(2 * MIB)).toContain('1 process (PSS): increases +');
   expect(sums(null)).toContain('1 process (RSS): ');
-  expect(sums(2 * MIB, null)).toMatch(/2 processes \((PSS and RSS|RSS and PSS)\): /);
+  expect(sums(2 * MIB, null)).toMatch(/2 processes \((PSS or RSS|RSS or PSS)\): /);
 });
 
 test('does not report "no growth" for unknown data', () => {
@@ -180,7 +180,7 @@ test('tables fit into 80 columns, and hostile text is escaped', () => {
     pid 98 (java)                0  -2.00 MiB  -45.5 KiB                  gone
     pid 99 (n\\x1b[31mew)  1.00 MiB  +1.00 MiB  +22.8 KiB                  new
     Hidden at this width: column BEFORE (widen the terminal or pipe the output).
-    4 processes (PSS and RSS): increases +391 MiB, decreases -2.00 MiB.
+    4 processes (PSS or RSS): increases +391 MiB, decreases -2.00 MiB.
 
     SLAB CACHE    BEFORE     AFTER     CHANGE  RATE/MIN  TREND
     dentry      7.81 MiB  7.82 MiB  +8.00 KiB    +182 B  grew each time

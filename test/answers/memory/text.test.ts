@@ -110,8 +110,8 @@ test('calls only a small unattributed amount normal, on a machine of any size', 
   expect(of(MIB)).toContain(
     '1 block (1020 KiB) is in use: kernel memory refers to each, as listed below. 1 block (4.00 KiB) is possibly leaked: nothing refers to',
   );
-  expect(of(MIB)).toContain('An idle machine of any size has about 1 MiB in a dump');
-  expect(of(MIB, PAGE)).toContain('That is normal: an idle machine of any size');
+  expect(of(MIB)).toContain('The dump of an idle machine of any size has about 1 MiB');
+  expect(of(MIB, PAGE)).toContain('That is normal: the dump of an idle machine of any size');
   expect(of(MIB)).not.toContain('Next: ');
   expect(of(MIB, PAGE)).toContain('1 block (4.00 KiB) is without a reference of their own');
   expect(of(MIB, PAGE)).not.toContain('leaked');

@@ -40,7 +40,7 @@ export const CONTENT_WORDS: Readonly<Record<ContentKind, string>> = {
   'page-table': 'resembles a page table',
   pointers: 'pointers',
   poison: 'freed objects (poison)',
-  'high-entropy': 'random (compressed or encrypted)',
+  'high-entropy': 'high entropy',
   data: 'data',
   unreadable: 'unreadable',
 };
@@ -94,7 +94,7 @@ function usesWords(answer: UnattributedAnswer): string[] {
           part(
             following,
             followsBlockBytes,
-            'without a reference of their own: each directly follows a page in use, and may be part of the same allocation.',
+            'without a reference of their own: each directly follows a page in use, and may be part of that page’s allocation.',
           ),
         ]
       : []),
@@ -128,7 +128,7 @@ export function unattributedText(
     `${formatSize(bytes)} (${share(bytes, ramBytes)} of RAM) is unattributed, in ${formatCount(blocks)} blocks.`,
     ...(isLittle && blocks > 0
       ? [
-          `${lost === 0 ? 'That is normal: an' : 'An'} idle machine of any size has about 1 MiB in a dump; other sources attribute less.`,
+          `${lost === 0 ? 'That is normal: the' : 'The'} dump of an idle machine of any size has about 1 MiB.`,
         ]
       : []),
     ...usesWords(answer),
