@@ -72,7 +72,7 @@ test('many small queues of one process are one finding, with the data pinned by 
   expect(ageSeconds).toBe(40);
   // The two are not added: another process may own the peers.
   expect(findingWords(unread[0]!)).toMatch(
-    /sockets\. They pin about [\d.]+ MiB(?:, at most [\d.]+ [MG]iB)?\. The send queues of their local peers pin about [\d.]+ MiB\./,
+    /sockets\. They pin about [\d.]+ MiB(?: by the kernel’s accounting, at most [\d.]+ [MG]iB)?\. [\d.]+ [KM]iB of unread data is queued\. The send queues of their local peers pin another [\d.]+ MiB or so\./,
   );
 });
 
