@@ -162,7 +162,8 @@ function sumWords(
 ): string {
   const measures = [...new Set(items.map((item) => (item.by === null ? '' : measureWords(item))))];
   const by = measures.filter((measure) => measure !== '').join(' or ');
-  const sums = name === 'cgroups' && by.includes('SS') ? 'sums of their processes’ ' : '';
+  const sums =
+    name === 'cgroups' && by.includes('SS') ? 'not memory.current; sums of their processes’ ' : '';
   // Without kernel memory, socket queues are in other categories.
   const part = items.some((item) => item.by === 'estimated')
     ? ', part of “unattributed” and slab'

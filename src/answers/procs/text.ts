@@ -172,12 +172,12 @@ function excludedWords({ processes, pages, captured }: ChosenProcs): string[] {
   if (freed === null) return [];
   if (pages)
     return [
-      `FREED IF KILLED: USS, page tables${network === null ? '' : ', and the part of SOCKETS that no other process holds'}.`,
+      `FREED IF KILLED, at least: USS, page tables (not shown)${network === null ? '' : ', and the part of SOCKETS that no other process holds'}.`,
     ];
   const sockets = network === null ? 'sockets (--sockets estimates them)' : 'SOCKETS';
   const lists = captured ? '' : ' (memory --live lists them)';
   return [
-    `FREED IF KILLED: USS and page tables. It does not include ${sockets}, nor files in memory that the process does not map, such as memfds${lists}.`,
+    `FREED IF KILLED: USS and page tables (not shown). It does not include ${sockets}, nor files in memory that the process does not map, such as memfds${lists}.`,
   ];
 }
 

@@ -56,7 +56,7 @@ export function refsText(answer: RefsAnswer, width: number | null): string {
   const parts = [wrap(headline(answer), width).join('\n')];
   const columns = groups.some(({ source }) => source !== 'kernel') ? [...GROUPS, STATE] : GROUPS;
   if (groups.length > 0) parts.push(renderTable(columns, groups, width));
-  if (found.groups.length > limit) parts.push(moreWords(found.groups.slice(limit)));
+  if (found.groups.length > limit) parts.push(moreWords(found.groups, limit));
   const lines = found.references.map((one) => {
     const target = hex(answer.targetAt(one.target).address);
     const words = `${hex(one.address)} (${FORM_WORDS[one.form]} ${target}): ${identityWords(one.holder)}`;
@@ -101,6 +101,7 @@ function headline(answer: RefsAnswer): string {
       : `${formatCount(kernel)} reference${kernel === 1 ? '' : 's'} from the kernel’s memory to ${targets}.`,
     ...(targetCount > 1 && none > 0 ? [`Unreferenced: ${formatCount(none)} targets.`] : []),
     ...(more.length > 0 ? [`Not in this number: ${more.join(', ')}.`] : []),
+    ...(kernel > 0 ? ['A stored pointer can be stale: this is not a reference count.'] : []),
   ];
   return sentences.join(' ');
 }
@@ -132,17 +133,12 @@ const STATE: Column<ReferenceGroup> = {
   value: ({ source }) => STATES[source],
 };
 
-/** Counts the holders that are not listed; the headline includes only those of the kernel. */
-function moreWords(groups: readonly ReferenceGroup[]): string {
-  let [included, others] = [0, 0];
-  for (const { source, references } of groups)
-    if (source === 'kernel') included += references;
-    else others += references;
-  const parts = [
-    `${formatCount(included)} of the references`,
-    ...(others > 0 ? [`${formatCount(others)} of those not in this number`] : []),
-  ];
-  return `${formatCount(groups.length)} more ${groups.length === 1 ? 'holder' : 'holders'} (${parts.join(', ')}): --limit N lists them.`;
+/** Counts the listed holders; the headline includes only references of the kernel. */
+function moreWords(groups: readonly ReferenceGroup[], listed: number): string {
+  const counted = groups
+    .slice(0, listed)
+    .reduce((sum, { source, references }) => sum + (source === 'kernel' ? references : 0), 0);
+  return `${formatCount(listed)} of ${formatCount(groups.length)} holders are listed, with ${formatCount(counted)} of these references: --limit N lists more.`;
 }
 
 const STATES: Readonly<Record<ReferenceGroup['source'], string>> = {

@@ -102,8 +102,8 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
       ? []
       : [
           of.freedIfKilledBytes === null
-            ? 'What killing the process frees is unknown.'
-            : `Killing the process would free at least ${size(of.freedIfKilledBytes)}, but discard the unread data.`,
+            ? 'Freed if the process is killed: unknown.'
+            : `Freed if the process is killed: at least ${size(of.freedIfKilledBytes)}; the unread data is lost then.`,
         ]),
   ],
   'queued-data-of-machine': (of) =>

@@ -121,7 +121,7 @@ test('an unreadable process makes the answer incomplete, and is not zero', () =>
 });
 
 test('names memory that the figure excludes: sockets, files that are not mapped', () => {
-  const excluded = 'FREED IF KILLED: USS and page tables. It does not include';
+  const excluded = 'FREED IF KILLED: USS and page tables (not shown). It does not include';
   expect(procsText(chosen(answer(), {}, named), TEXT)).toContain(
     `${excluded} sockets (--sockets estimates them), nor files in memory`,
   );

@@ -201,8 +201,12 @@ export function liveSuite(kernel: LabKernel): void {
         const ask = async () =>
           triageSchema.parse(await jsonInGuest(guest, 'triage --live', MOST_MS));
         let answer = await ask();
-        for (let tries = 2; !answer.complete && tries > 0; tries--) answer = await ask();
-        expect(answer.warnings).toEqual([]);
+        // The guest mounts no cgroups.
+        const warnings = () =>
+          answer.warnings.filter(({ message }) => !message.startsWith('cgroups: '));
+        for (let tries = 2; warnings().length > 0 && tries > 0; tries--) answer = await ask();
+        expect(warnings()).toEqual([]);
+        expect(answer.complete).toBe(false);
         const grave = answer.findings.filter(({ severity }) => severity !== 'note');
         const roles = new Set(truth.roles.map(({ pid }) => pid));
         for (const { code, figures } of grave) {
@@ -212,7 +216,6 @@ export function liveSuite(kernel: LabKernel): void {
         expect(answer.panic.state).toBe('running');
         // Files of the machine are checked as well as its memory.
         expect(answer.checked).toEqual(expect.arrayContaining(['watermarks', 'slab', 'processes']));
-        // The guest mounts no cgroups.
         expect(answer.unread?.map(({ check }) => check)).toEqual(['cgroups']);
       },
       3 * MOST_MS,
