@@ -239,12 +239,12 @@ export function adviceOf({ sockets, totals }: SkcheckReport): string[] {
 
 const MOST_NAMED = 3;
 
-/** Returns `16 descriptors (fd 4, 6, 9, …)`; empty for none. */
+/** Returns `16 descriptors (fd 4, 6, 9 and more)`; empty for none. */
 function fdWords(fds: readonly number[]): string {
   const all = [...new Set(fds)].toSorted((a, b) => a - b);
   if (all.length === 0) return '';
   const named = `fd ${all.slice(0, MOST_NAMED).join(', ')}`;
-  return all.length > MOST_NAMED ? `${formatCount(all.length)} descriptors (${named}, …)` : named;
+  return all.length > MOST_NAMED ? `${formatCount(all.length)} descriptors (${named} and more)` : named;
 }
 
 /** Minimum size from which a sentence mentions that the likely figure may be far too low. */
