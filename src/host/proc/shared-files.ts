@@ -201,7 +201,9 @@ export function mountsOf(host: HostSource, pid: string): Mounts {
     const plain = point.replace(/\\([0-7]{3})/g, (_, octal) =>
       String.fromCharCode(parseInt(octal, 8)),
     );
-    mounts.set(id, { point: plain, type, device, isTmpfs: type === 'tmpfs' });
+    // The first root is a tmpfs or ramfs (init/do_mounts.c); files of ramfs report no blocks.
+    const isTmpfs = type === 'tmpfs' || type === 'rootfs';
+    mounts.set(id, { point: plain, type, device, isTmpfs });
   }
   return mounts;
 }

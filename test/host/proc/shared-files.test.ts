@@ -46,7 +46,12 @@ describe('on this machine', () => {
 function host(parts: {
   readonly links?: Readonly<Record<string, string>>;
   readonly texts?: Readonly<Record<string, string>>;
-  readonly files?: Readonly<Record<string, { inode: number; bytes: number; isTmpfs?: boolean }>>;
+  readonly files?: Readonly<
+    Record<
+      string,
+      { inode: number; bytes: number; isTmpfs?: boolean; isFile?: boolean; isFolder?: boolean }
+    >
+  >;
   readonly now?: () => number;
 }): HostSource {
   const { links = {}, texts = {}, files = {}, now = () => 0 } = parts;
@@ -57,8 +62,9 @@ function host(parts: {
   };
   const names = (path: string) => {
     const all = [...Object.keys(links), ...Object.keys(texts), ...Object.keys(files)];
-    const below = all.filter((name) => name.startsWith(`${path}/`));
-    return [...new Set(below.map((name) => name.slice(path.length + 1).split('/')[0]!))];
+    const folder = path === '/' ? path : `${path}/`;
+    const below = all.filter((name) => name.startsWith(folder));
+    return [...new Set(below.map((name) => name.slice(folder.length).split('/')[0]!))];
   };
   return {
     now,
@@ -145,6 +151,26 @@ test('stops a scan at its time limit, with the results so far', () => {
   expect(late).toBe(1);
   expect(found.length).toBeGreaterThan(0);
   expect(found.length).toBeLessThan(10);
+});
+
+test('lists files of a first root in memory, without its mounts', () => {
+  const found = sharedFiles(
+    host({
+      texts: {
+        '/proc/self/mountinfo':
+          '1 1 0:2 / / rw - rootfs rootfs rw\n21 1 0:21 / /nfs rw - nfs server:/ rw\n',
+        '/bin/program': '',
+        '/nfs/x': '',
+      },
+      files: {
+        '/bin/program': { inode: 5, bytes: 2 * MIB },
+        '/bin': { inode: 6, bytes: 0, isFile: false, isFolder: true },
+        '/nfs': { inode: 7, bytes: 0, isFile: false, isFolder: true },
+        '/nfs/x': { inode: 8, bytes: 4 * MIB },
+      },
+    }),
+  );
+  expect(found).toEqual([{ kind: 'file', name: '/bin/program', bytes: 2 * MIB }]);
 });
 
 /** A snapshot of a host without segments. */
