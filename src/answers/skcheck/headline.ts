@@ -244,7 +244,9 @@ function fdWords(fds: readonly number[]): string {
   const all = [...new Set(fds)].toSorted((a, b) => a - b);
   if (all.length === 0) return '';
   const named = `fd ${all.slice(0, MOST_NAMED).join(', ')}`;
-  return all.length > MOST_NAMED ? `${formatCount(all.length)} descriptors (${named} and more)` : named;
+  return all.length > MOST_NAMED
+    ? `${formatCount(all.length)} descriptors (${named} and more)`
+    : named;
 }
 
 /** Minimum size from which a sentence mentions that the likely figure may be far too low. */

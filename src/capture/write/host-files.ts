@@ -1,3 +1,4 @@
+import { basename, dirname } from 'node:path';
 import { isHostError } from '../../base/errors.js';
 import type { HostSource } from '../../host/host-source.js';
 import { filesInMemoryLines } from '../../host/proc/shared-files.js';
@@ -15,6 +16,7 @@ import {
   WITH_ARGUMENTS,
 } from '../read/contents.js';
 import { octal } from './failures.js';
+import type { OpenFiles } from './processes.js';
 import { linesOf, SMALL_FILE, type Work } from './work.js';
 
 /** Records machine-wide files, each under its own path. */
@@ -66,9 +68,21 @@ export function recordLog({ source, archive, failures, parts }: Work): void {
 }
 
 /** Records the files that hold shared memory: memfds, deleted files, tmpfs. */
-export function recordFilesInMemory({ source, archive, anonymizer }: Work): void {
+export function recordFilesInMemory(
+  { source, archive, anonymizer }: Work,
+  openFiles: OpenFiles,
+): void {
+  // Descriptors were listed already: reading a million again takes a second.
+  const known: HostSource = {
+    ...source,
+    list: (path) => [...(openFiles.get(path)?.keys() ?? source.list(path))],
+    readLink: (path) => {
+      const [folder, name] = [dirname(path), basename(path)];
+      return openFiles.get(folder)?.get(name) ?? source.readLink(path);
+    },
+  };
   const nameOf = (name: string) => (anonymizer ? LEFT_OUT_NAME : name);
-  archive.add('files-in-memory', Buffer.from(filesInMemoryLines(source, nameOf)));
+  archive.add('files-in-memory', Buffer.from(filesInMemoryLines(known, nameOf)));
 }
 
 /** Records SLUB's attributes of each cache, in lines `PATH:LINE`. */

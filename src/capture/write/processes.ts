@@ -132,12 +132,16 @@ export async function recordNamespaces(
 /** Maximum number of links to read. */
 const MAX_DESCRIPTORS = 2_000_000;
 
-/** Records the socket descriptors of each process in the format of `ls -l`. */
+/** Descriptors of files by folder (`/proc/PID/fd`) and number, each with the path that its link has. */
+export type OpenFiles = ReadonlyMap<string, ReadonlyMap<string, string>>;
+
+/** Records the socket descriptors of each process in the format of `ls -l`. Returns those of files. */
 export async function recordDescriptors(
   work: Work,
   at: string,
   pids: readonly string[],
-): Promise<void> {
+): Promise<OpenFiles> {
+  const openFiles = new Map<string, Map<string, string>>();
   const { source, archive, failures, deadline } = work;
   const member = archive.member(`${at}descriptors`);
   let budget = MAX_DESCRIPTORS;
@@ -149,19 +153,23 @@ export async function recordDescriptors(
     }
     try {
       let text = `${folder}:\n`;
+      const files = new Map<string, string>();
       for (const name of source.list(folder)) {
         budget--;
         const target = linkOf(work, `${folder}/${name}`);
         if (target?.startsWith('socket:['))
           text += `lrwx------ 1 0 0 64 Jan 1 00:00 ${name} -> ${target}\n`;
+        else if (target?.startsWith('/')) files.set(name, target);
         await deadline.breathe();
       }
       member.write(text);
+      openFiles.set(folder, files);
     } catch (error) {
       failures.note(folder, error);
     }
   }
   member.end();
+  return openFiles;
 }
 
 /** Undefined: closed after it was listed. @throws {HostError} of another kind */

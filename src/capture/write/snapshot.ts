@@ -25,6 +25,7 @@ import {
 } from './host-files.js';
 import {
   type ListedProcesses,
+  type OpenFiles,
   recordDescriptors,
   recordNamespaces,
   recordStates,
@@ -98,12 +99,12 @@ export async function takeSnapshot(
     if (!options.anonymize) recordLog(work);
     await recordCgroups(work);
     await recordSlabAttributes(work);
-    recordFilesInMemory(work);
     const takenAt = new Date();
     archive.add('taken', `${takenAt.toISOString().replace(/\.\d+/, '')}\n`);
     const first = await takeSample(work, 1);
     await source.sleep(Math.min(options.intervalMs, deadline.timeLeft));
     const second = await takeSample(work, 2);
+    recordFilesInMemory(work, second.openFiles);
     await recordMemory(work, 'sample-2/', second.withMemory);
     if (options.parts.has('stacks')) await recordStacks(work, 'sample-2/', second.pids);
     const unknown = [...new Set([...first.unknown, ...second.unknown])];
@@ -134,7 +135,10 @@ export async function takeSnapshot(
 }
 
 /** The sockets at one point in time, and the processes before or after it. */
-async function takeSample(work: Work, number: 1 | 2): Promise<ListedProcesses & SocketsCaptured> {
+async function takeSample(
+  work: Work,
+  number: 1 | 2,
+): Promise<ListedProcesses & SocketsCaptured & { readonly openFiles: OpenFiles }> {
   const at = `sample-${number}/`;
   const uptime = (name: string) =>
     work.archive.add(`${at}${name}`, work.source.read('/proc/uptime', MAX_BYTES).bytes);
@@ -145,15 +149,15 @@ async function takeSample(work: Work, number: 1 | 2): Promise<ListedProcesses & 
   const pids = listedPids(work.source);
   await recordNamespaces(work, at, pids);
   // Runs while waiting for ss.
-  const [coverage] = await Promise.all([
+  const [coverage, openFiles] = await Promise.all([
     recordSockets(work, at),
     recordDescriptors(work, at, pids),
   ]);
   uptime('ended');
-  if (before) return { ...before, ...coverage };
+  if (before) return { ...before, ...coverage, openFiles };
   const after = await recordStates(work, `${at}after`);
   noteExits(work, pids, after.pids);
-  return { ...after, ...coverage };
+  return { ...after, ...coverage, openFiles };
 }
 
 /** Records the exit of listed processes that /proc no longer has: their states are not missing. */
