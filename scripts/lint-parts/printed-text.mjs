@@ -18,35 +18,32 @@ import ts from 'typescript';
  * @returns {Text[]}
  */
 export function printedText(root, folder) {
-  return filesOf(root, folder).flatMap((file) => textOfFile(root, file));
+  return filesOf(root, folder).flatMap((file) =>
+    textsIn(root, file, (node) => {
+      const text = wordsOf(node);
+      return text !== null && /[a-z’]+ [a-z’]+ [a-z’]+/i.test(text) ? text : null;
+    }),
+  );
 }
 
 /**
  * @param {string} root
  * @param {string} file
+ * @param {(node: ts.Node) => string | null} textOf
  * @returns {Text[]}
  */
-function textOfFile(root, file) {
-  const source = ts.createSourceFile(
-    file,
-    readFileSync(join(root, file), 'utf8'),
-    ts.ScriptTarget.Latest,
-    true,
-  );
+function textsIn(root, file, textOf) {
+  const source = parsed(root, file);
   /** @type {Text[]} */
   const found = [];
   /** @param {ts.Node} node */
   const visit = (node) => {
-    const text = wordsOf(node);
-    if (text !== null && /[a-z’]+ [a-z’]+ [a-z’]+/i.test(text))
-      found.push({
-        file,
-        line: source.getLineAndCharacterOfPosition(node.getStart()).line + 1,
-        text,
-      });
+    const text = textOf(node);
+    const { line } = source.getLineAndCharacterOfPosition(node.getStart());
+    if (text !== null) found.push({ file, line: line + 1, text });
     ts.forEachChild(node, visit);
   };
-  visit(source);
+  ts.forEachChild(source, visit);
   return found;
 }
 
@@ -94,25 +91,12 @@ export function declaredNames(root, folder) {
  * @returns {Text[]}
  */
 export function testTitles(root, folder) {
-  return filesOf(root, folder).flatMap((file) => {
-    const source = parsed(root, file);
-    /** @type {Text[]} */
-    const found = [];
-    /** @param {ts.Node} node */
-    const visit = (node) => {
+  return filesOf(root, folder).flatMap((file) =>
+    textsIn(root, file, (node) => {
       const title = ts.isCallExpression(node) && isTest(node.expression) && node.arguments[0];
-      const text = title ? wordsOf(title) : null;
-      if (text !== null)
-        found.push({
-          file,
-          line: source.getLineAndCharacterOfPosition(node.getStart()).line + 1,
-          text,
-        });
-      ts.forEachChild(node, visit);
-    };
-    visit(source);
-    return found;
-  });
+      return title ? wordsOf(title) : null;
+    }),
+  );
 }
 
 /**
