@@ -43,6 +43,8 @@ const LARGE_SHARE = 0.05;
 /** Minimum share of MemTotal for a file in memory. */
 const SHARED_SHARE = 0.05;
 const HIDES = 'zombies, blocked tasks and descriptor limits of these processes';
+/** THREAD_SIZE is 16 KiB or more on x86_64 and arm64, where it may be a single page. */
+const LEAST_STACK = 8192;
 const NO_OWNER = 'a large part of Shmem (/proc/meminfo) has no visible owner';
 const OWNERS_HIDE =
   'zombies and blocked tasks, large page tables and kernel stacks, and their owners';
@@ -98,8 +100,7 @@ function* contradictions(host: HostReader, all: readonly ProcessStatus[]): Gener
     /^[\d. ]+ \d+\/(\d{1,10}) /.exec(optionalText(host.source, '/proc/loadavg')) ?? [];
   if (Math.abs(threads - Number(counted)) > 0.2 * threads + 200)
     yield `/proc lists ${threads} threads, /proc/loadavg counts ${counted}: a pid namespace, or damage`;
-  // A stack has two pages or more.
-  if (stacks + MIN_BYTES < threads * 2 * host.pageSize)
+  if (stacks + MIN_BYTES < threads * LEAST_STACK)
     yield `KernelStack of /proc/meminfo is too small for ${threads} threads`;
   // Before 5.11 the counter lacks the tables above the lowest level. Processes may share tables (vfork).
   const largest = all.reduce((most, { tableBytes }) => Math.max(most, tableBytes), 0);

@@ -25,8 +25,10 @@ export function diffText(answer: DiffAnswer, options: DiffTextOptions): string {
   return blockTexts([headline(answer), ...diffBlocks(answer, options)], options.width).join('\n\n');
 }
 
-interface Rates {
+interface InputFacts {
   readonly hasRates: boolean;
+  /** Without kernel memory, socket queues are in other categories. */
+  readonly hidesQueues: boolean;
 }
 
 /** Returns the tables: categories, then owners that changed. */
@@ -36,11 +38,15 @@ export function diffBlocks(
 ): Block[] {
   const several = states.length > 2;
   const hasRates = (seconds?.at(-1) ?? 0) >= LEAST_RATED;
+  const hidesQueues = states.every(({ memory }) =>
+    ['counters', 'pageflags'].includes(memory?.depth ?? ''),
+  );
+  const facts = { ...options, hasRates, hidesQueues };
   return [
-    ...(categories ? [categoryBlock(categories, several, { ...options, hasRates })] : []),
+    ...(categories ? [categoryBlock(categories, several, facts)] : []),
     ...LISTS.flatMap((name) => {
       const list = lists[name];
-      return list ? [listBlock(name, list, several, { ...options, hasRates })] : [];
+      return list ? [listBlock(name, list, several, facts)] : [];
     }),
   ];
 }
@@ -56,7 +62,7 @@ const SMALL = 0.01;
 export function categoryBlock(
   all: CategoryDiff,
   several: boolean,
-  { verbose, hasRates }: Pick<DiffTextOptions, 'verbose'> & Rates,
+  { verbose, hasRates }: Pick<DiffTextOptions, 'verbose'> & InputFacts,
 ): Block {
   const rows = rowsOf(all, 0);
   const largest = rows.reduce((most, { change }) => Math.max(most, Math.abs(change ?? 0)), 0);
@@ -127,7 +133,7 @@ export function listBlock(
   name: ListName,
   list: ListDiff,
   several: boolean,
-  { limit, hasRates }: Pick<DiffTextOptions, 'limit'> & Rates,
+  { limit, hasRates, hidesQueues }: Pick<DiffTextOptions, 'limit'> & InputFacts,
 ): Block {
   const changed = list.items.filter(({ change }) => change !== 0);
   const shown = changed.slice(0, limit);
@@ -145,7 +151,7 @@ export function listBlock(
       ? [{ heading: 'MEASURE', value: (item: ItemDiff) => measureWords(item), spare: 2 }]
       : []),
   ];
-  const words = sumWords(name, list, changed.length, limit);
+  const words = sumWords(name, list, changed.length, { limit, hidesQueues });
   return shown.length === 0 ? words : tableBlock(HEADINGS[name], columns, shown, words);
 }
 
@@ -158,16 +164,14 @@ function sumWords(
   name: ListName,
   { items, grew, shrank, unknown, whole }: ListDiff,
   changed: number,
-  limit: number,
+  { limit, hidesQueues }: { readonly limit: number; readonly hidesQueues: boolean },
 ): string {
   const measures = [...new Set(items.map((item) => (item.by === null ? '' : measureWords(item))))];
   const by = measures.filter((measure) => measure !== '').join(' or ');
   const sums =
     name === 'cgroups' && by.includes('SS') ? 'not memory.current; sums of their processes’ ' : '';
-  // Without kernel memory, socket queues are in other categories.
-  const part = items.some((item) => item.by === 'estimated')
-    ? ', part of “unattributed” and slab'
-    : '';
+  const isPart = hidesQueues && items.some((item) => item.by === 'estimated');
+  const part = isPart ? ', part of “unattributed” and slab' : '';
   const all = `${formatCount(items.length)} ${items.length === 1 ? ONE[name] : PARTS[name]}${by === '' ? '' : ` (${sums}${by}${part})`}`;
   const hidden = changed - limit;
   const more =

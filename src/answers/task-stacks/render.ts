@@ -106,8 +106,8 @@ export function taskStacksText(
       .map((group) =>
         [wrapped(ownersText(group.tasks, verbose)), ...framesText(group, verbose)].join('\n'),
       ),
-    ...(groups.some(isStopped)
-      ? [wrapped('stop_this_cpu: another CPU stopped this one, for a panic or a reboot.')]
+    ...(groups.slice(0, limit).some(isStopped)
+      ? [wrapped('stop_this_cpu: another CPU stopped it, for a panic or a reboot.')]
       : []),
     ...(hidden.length > 0
       ? [

@@ -1,4 +1,3 @@
-import { basename, dirname } from 'node:path';
 import { isHostError } from '../../base/errors.js';
 import type { HostSource } from '../../host/host-source.js';
 import { filesInMemoryLines } from '../../host/proc/shared-files.js';
@@ -75,11 +74,7 @@ export function recordFilesInMemory(
   // Descriptors were listed already: reading a million again takes a second.
   const known: HostSource = {
     ...source,
-    list: (path) => [...(openFiles.get(path)?.keys() ?? source.list(path))],
-    readLink: (path) => {
-      const [folder, name] = [dirname(path), basename(path)];
-      return openFiles.get(folder)?.get(name) ?? source.readLink(path);
-    },
+    list: (path) => openFiles.get(path) ?? source.list(path),
   };
   const nameOf = (name: string) => (anonymizer ? LEFT_OUT_NAME : name);
   archive.add('files-in-memory', Buffer.from(filesInMemoryLines(known, nameOf)));

@@ -132,8 +132,8 @@ export async function recordNamespaces(
 /** Maximum number of links to read. */
 const MAX_DESCRIPTORS = 2_000_000;
 
-/** Descriptors of files by folder (`/proc/PID/fd`) and number, each with the path that its link has. */
-export type OpenFiles = ReadonlyMap<string, ReadonlyMap<string, string>>;
+/** Descriptors of files, by folder (`/proc/PID/fd`). */
+export type OpenFiles = ReadonlyMap<string, readonly string[]>;
 
 /** Records the socket descriptors of each process in the format of `ls -l`. Returns those of files. */
 export async function recordDescriptors(
@@ -141,7 +141,7 @@ export async function recordDescriptors(
   at: string,
   pids: readonly string[],
 ): Promise<OpenFiles> {
-  const openFiles = new Map<string, Map<string, string>>();
+  const openFiles = new Map<string, string[]>();
   const { source, archive, failures, deadline } = work;
   const member = archive.member(`${at}descriptors`);
   let budget = MAX_DESCRIPTORS;
@@ -153,13 +153,13 @@ export async function recordDescriptors(
     }
     try {
       let text = `${folder}:\n`;
-      const files = new Map<string, string>();
+      const files: string[] = [];
       for (const name of source.list(folder)) {
         budget--;
         const target = linkOf(work, `${folder}/${name}`);
         if (target?.startsWith('socket:['))
           text += `lrwx------ 1 0 0 64 Jan 1 00:00 ${name} -> ${target}\n`;
-        else if (target?.startsWith('/')) files.set(name, target);
+        else if (target?.startsWith('/')) files.push(name);
         await deadline.breathe();
       }
       member.write(text);

@@ -6,6 +6,7 @@ import { listedPids } from './process.js';
 /** Maximum number of owners, largest first; a snapshot has more, for later questions. */
 const MAX_OWNERS = 10;
 const MAX_CAPTURED = 1000;
+const MAX_REASONS = 10;
 /** Smaller files are ignored. */
 const MIN_BYTES = 64 * 1024;
 /** Time limit in milliseconds for descriptors, about that for a million, and for mounts; later files are not listed. */
@@ -80,7 +81,9 @@ function filesInMemory(host: HostSource, onMissing: OnMissing): SharedFile[] {
     }
   };
   const mounts = mountsOf(host, 'self');
-  const points = [...mounts.values()].flatMap(({ point, isTmpfs }) => (isTmpfs ? [point] : []));
+  // A later mount covers an earlier one at the same place.
+  const top = new Map([...mounts.values()].map((mount) => [mount.point, mount]));
+  const points = [...top.values()].flatMap(({ point, isTmpfs }) => (isTmpfs ? [point] : []));
   for (const pid of attempted(() => listedPids(host)) ?? []) {
     if (isLate) break;
     const descriptors = `/proc/${pid}/fd`;
@@ -160,7 +163,8 @@ function recordedFiles(text: string | undefined, onMissing: OnMissing): SharedFi
       bytes: Number(bytes),
     } as const;
     if (bytes !== undefined) files.push(pid === '-' ? file : { ...file, pid: Number(pid) });
-    else if (line.startsWith('missing ')) reasons.push(line.slice('missing '.length));
+    if (line.startsWith('missing ') && reasons.length < MAX_REASONS)
+      reasons.push(/^missing ([\w ,.:()-]{1,200})$/.exec(line)?.[1] ?? 'the reason is malformed');
     if (line !== '') isWhole = line === `end ${files.length}`;
   }
   if (!isWhole) reasons.push('the list of files in memory is malformed or truncated');

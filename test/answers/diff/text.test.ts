@@ -9,7 +9,7 @@ import { compareStates } from '../../../src/diff/compare.js';
 import { diffCategories } from '../../../src/diff/lists.js';
 import { type MadeProcess, memoryAnswerAt, procsAnswerAt, socketsAnswerAt } from './answers.js';
 
-const OPTIONS = { hasRates: true, limit: 5, verbose: false, width: null };
+const OPTIONS = { hasRates: true, hidesQueues: true, limit: 5, verbose: false, width: null };
 const text = (block: Block) => blockTexts([block], null).join('\n\n');
 const MIB = 1 << 20;
 const compared = (...looks: readonly (readonly unknown[])[]) =>

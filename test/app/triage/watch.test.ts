@@ -114,31 +114,40 @@ describe('triage of this machine', () => {
     expect(await exit).toEqual([5, null]);
   });
 
-  test.skipIf(process.geteuid?.() !== 0)('another user has no all-clear, also by mcp', async () => {
-    const [home, node] = [mkdtempSync(join(tmpdir(), 'user-')), process.execPath];
-    chmodSync(home, 0o755);
-    const program = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', node] as const;
-    try {
-      const cli = join(home, 'dist', 'bin', 'kdump-mem.js');
-      cpSync(dirname(dirname(commandPath('kdump-mem'))), join(home, 'dist'), { recursive: true });
-      const { stdout } = spawnSync(program[0], [...program.slice(1), cli, 'triage', '--json'], {
-        encoding: 'utf8',
-      });
-      const { complete, unread, checked, warnings } = hostTriageSchema.parse(JSON.parse(stdout));
-      const lacking = [...new Set(unread.map(({ check }) => check))];
-      expect(lacking).toEqual(expect.arrayContaining(['sockets', 'inotify']));
-      expect(complete).toBe(false);
-      for (const { why } of unread)
-        expect(warnings.some(({ message }) => message.includes(why))).toBe(true);
-      for (const check of lacking) expect(checked).not.toContain(check);
-      await using client = await McpClient.connectTo([...program, cli], '--live');
-      const { text, structured } = await client.call('triage', { source: 'live' });
-      expect(structured).toMatchObject({ answer: { complete: false } });
-      expect(text).toContain('Not read:');
-    } finally {
-      rmSync(home, { recursive: true });
-    }
-  });
+  test.skipIf(process.geteuid?.() !== 0)(
+    'another user has no all-clear, also by mcp (needs root)',
+    async () => {
+      const [home, node] = [mkdtempSync(join(tmpdir(), 'user-')), process.execPath];
+      chmodSync(home, 0o755);
+      const program = [
+        'setpriv',
+        '--reuid=65534',
+        '--regid=65534',
+        '--clear-groups',
+        node,
+      ] as const;
+      try {
+        const cli = join(home, 'dist', 'bin', 'kdump-mem.js');
+        cpSync(dirname(dirname(commandPath('kdump-mem'))), join(home, 'dist'), { recursive: true });
+        const { stdout } = spawnSync(program[0], [...program.slice(1), cli, 'triage', '--json'], {
+          encoding: 'utf8',
+        });
+        const { complete, unread, checked, warnings } = hostTriageSchema.parse(JSON.parse(stdout));
+        const lacking = [...new Set(unread.map(({ check }) => check))];
+        expect(lacking).toEqual(expect.arrayContaining(['sockets', 'inotify']));
+        expect(complete).toBe(false);
+        for (const { why } of unread)
+          expect(warnings.some(({ message }) => message.includes(why))).toBe(true);
+        for (const check of lacking) expect(checked).not.toContain(check);
+        await using client = await McpClient.connectTo([...program, cli], '--live');
+        const { text, structured } = await client.call('triage', { source: 'live' });
+        expect(structured).toMatchObject({ answer: { complete: false } });
+        expect(text).toContain('Not read:');
+      } finally {
+        rmSync(home, { recursive: true });
+      }
+    },
+  );
 
   test.each([
     [['triage', '--interval', '3s'], '--interval requires --watch'],

@@ -173,6 +173,13 @@ test('lists files of a first root in memory, without its mounts', () => {
   expect(found).toEqual([{ kind: 'file', name: '/bin/program', bytes: 2 * MIB }]);
 });
 
+test('a mount that another covers is not listed', () => {
+  const mounts = '1 1 0:2 / / rw - rootfs rootfs rw\n20 1 8:1 / / rw - ext4 /dev/sda1 rw\n';
+  const texts = { '/proc/self/mountinfo': mounts };
+  const files = { '/program': { inode: 5, bytes: 2 * MIB } };
+  expect(sharedFiles(host({ texts, files }))).toEqual([]);
+});
+
 /** A snapshot of a host without segments. */
 function recorded(filesInMemory?: string) {
   const { file: _, ...captured } = host({});
@@ -198,6 +205,7 @@ test.each([
   ['a malformed line', `${MIB} 7 memfd:a\n1 x y\nend 2\n`, 1, 'malformed or truncated'],
   ['a line after the end', `end 0\n${MIB} 7 memfd:a\n`, 1, 'malformed or truncated'],
   ['a reason', 'missing descriptors: only a part was read in 1 s\nend 0\n', 0, 'only a part'],
+  ['a hostile reason', 'missing \x1b[2J\nend 0\n', 0, 'the reason is malformed'],
 ])('reports that files may be missing from a snapshot: %s', (_, text, count, why) => {
   const { files, missing } = recorded(text);
   expect(files).toHaveLength(count);
