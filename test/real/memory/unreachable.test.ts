@@ -113,16 +113,25 @@ describe('a damaged dump', () => {
         object?.kind === 'slab-object' &&
         object.cache.startsWith('kmalloc'),
     );
-    const { holder, target } = only[Math.floor(only.length / 2)]!;
-    const { address } = targetAt(target);
-    const answer = await damaged({ at: holder.physical!, bytes: new Uint8Array(8) });
-    expect(answer).toMatchObject({ complete: true, warnings: [] });
-    const [first, ...rest] = answer.groups
-      .filter(({ reason }) => reason === null)
-      .toSorted((a, b) => (a.referencedBy < b.referencedBy ? -1 : 1));
-    expect(first).toMatchObject({ name: cache, allocations: 1, bytes: 64, examples: [address] });
-    expect(first?.referencedBy).toBe('nothing');
-    for (const { referencedBy } of rest) expect(referencedBy).toBe('unreachable');
+    // A pointer may also be one that another count reads, as a bucket of the neighbour table: that
+    // answer is incomplete, and names it.
+    let complete = 0;
+    for (const part of [0.3, 0.5, 0.7]) {
+      const { holder, target } = only[Math.floor(only.length * part)]!;
+      const { address } = targetAt(target);
+      const answer = await damaged({ at: holder.physical!, bytes: new Uint8Array(8) });
+      const codes = answer.warnings.map(({ code }) => code);
+      expect(codes.length > 0, codes.join()).toBe(!answer.complete);
+      if (!answer.complete) continue;
+      complete += 1;
+      const [first, ...rest] = answer.groups
+        .filter(({ reason }) => reason === null)
+        .toSorted((a, b) => (a.referencedBy < b.referencedBy ? -1 : 1));
+      expect(first).toMatchObject({ name: cache, allocations: 1, bytes: 64, examples: [address] });
+      expect(first?.referencedBy).toBe('nothing');
+      for (const { referencedBy } of rest) expect(referencedBy).toBe('unreachable');
+    }
+    expect(complete).toBeGreaterThan(0);
   });
 
   test('without a page that may contain references is incomplete', async () => {
