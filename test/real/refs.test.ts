@@ -163,6 +163,9 @@ test('as a command: text, JSON, and refused options', async () => {
   const text = await kdumpMem('refs', 'init_task', ...of);
   expect(text).toMatchObject({ stderr: '', status: 0 });
   expect(text.stdout).toMatch(/^\d+ references from the kernel’s memory to 1 target\./);
+  // References inside the target are counted, and listed in JSON only.
+  expect(text.stdout).toContain('inside the target itself (listed with --json)');
+  expect(text.stdout).not.toContain('task_struct.stack_refcount');
   const many = await kdumpMem('refs', '--category', 'unattributed', '--json', ...of);
   const pages = refsSchema.parse(JSON.parse(many.stdout));
   const memory = await kdumpMem('memory', '--unattributed', '--json', ...of);

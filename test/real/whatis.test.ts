@@ -37,6 +37,27 @@ test('init code that the kernel freed, and a stack with two contradicting facts'
   kernel.close();
 });
 
+test.each(LAB_KERNELS)(
+  'names members of tasks, whose objects may be smaller than the type: %s',
+  (name) => {
+    const kernel = openNative({ files: [labDump(name).elf] });
+    const identifier = new AddressIdentifier(kernel, kernel.symbolTable, new Warnings());
+    const type = kernel.struct('task_struct')!;
+    // The task of an idle CPU is init_task, or its copy.
+  const idle = kernel.symbol('init_task')!;
+  const tasks = [...kernelStacks(kernel)].flatMap(({ task }) => (task === idle ? [] : [task]));
+    expect(tasks.length).toBeGreaterThan(20);
+    for (const member of ['tasks', 'comm', 'thread']) {
+      const { offset } = type.member(member)!;
+      for (const task of tasks.slice(-5)) {
+        const { object } = identifier.of(task + BigInt(offset));
+        expect(object).toMatchObject({ start: task, offset, member: `task_struct.${member}` });
+      }
+    }
+    kernel.close();
+  },
+);
+
 test('as a command: text, JSON, and missing addresses', async () => {
   const { elf } = labDump('6.12');
   const of = ['--vmcore', elf];

@@ -252,7 +252,7 @@ function lockLines(
   if (owner && on) lines.push(`  owner waits for ${lockWords(on)}`);
   for (const { task, by } of candidates)
     lines.push(
-      `  ${kind === 'rcu' || by === 'handle' ? 'waits for' : 'possible owner:'} ${taskWords(task)} (${CANDIDATES[by]}${by === 'cpu' ? ` ${task.cpu}` : ''})${doing(task)}`,
+      `  ${kind === 'rcu' || by === 'handle' ? 'waits for' : 'possible owner:'} ${taskWords(task)}${doing(task)} (${CANDIDATES[by]}${by === 'cpu' ? ` ${task.cpu}` : ''})`,
     );
   if (verbose && owner && !lock.file) lines.push(...stackLines(owner));
   const shown = waiters.slice(0, limit);

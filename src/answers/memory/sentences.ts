@@ -29,7 +29,7 @@ export function incompleteWords(answer: MemoryAnswer, verbose: boolean): string[
     ),
     ...(brief.length > 0
       ? [
-          `This source does not identify: ${names(brief)}. Their pages are counted in other rows, most of them in “unattributed”; -v gives the reasons.`,
+          `This source does not identify ${brief.length === 1 ? names(brief) : `${formatCount(brief.length)} categories, among them ${names(brief.slice(0, 2))}`}. Their pages are counted in other rows, most of them in “unattributed”; ≈ marks the groups that this affects. -v lists them.`,
         ]
       : []),
   ];

@@ -49,15 +49,17 @@ export function refsJson(answer: RefsAnswer): RefsJson {
   };
 }
 
-/** A sentence, the groups of holders, and the first references. */
+/** A sentence, the groups of holders, and the first references, without those inside the targets. */
 export function refsText(answer: RefsAnswer, width: number | null): string {
   const { found, limit } = answer;
-  const groups = found.groups.slice(0, limit);
+  const all = found.groups.filter(({ source }) => source !== 'target');
+  const groups = all.slice(0, limit);
   const parts = [wrap(headline(answer), width).join('\n')];
   const columns = groups.some(({ source }) => source !== 'kernel') ? [...GROUPS, STATE] : GROUPS;
   if (groups.length > 0) parts.push(renderTable(columns, groups, width));
-  if (found.groups.length > limit) parts.push(moreWords(found.groups, limit));
-  const lines = found.references.map((one) => {
+  if (all.length > limit) parts.push(moreWords(all, limit));
+  const others = found.references.filter(({ source }) => source !== 'target');
+  const lines = others.map((one) => {
     const target = hex(answer.targetAt(one.target).address);
     const words = `${hex(one.address)} (${FORM_WORDS[one.form]} ${target}): ${identityWords(one.holder)}`;
     return wrap(words, width).join('\n');
@@ -88,7 +90,10 @@ function headline(answer: RefsAnswer): string {
   const others = [
     [free, 'in free memory'],
     [user, 'in data of processes and files'],
-    [target, `inside the target${targetCount === 1 ? ' itself' : 's themselves'}`],
+    [
+      target,
+      `inside the target${targetCount === 1 ? ' itself' : 's themselves'} (listed with --json)`,
+    ],
   ] as const;
   const more = others
     .filter(([count]) => count > 0)

@@ -91,6 +91,9 @@ function processTable({ sockets, total: sum }: ProcessAnswer, width: number | nu
   const notes = [
     ...(idle.length === 0 ? [] : [idleText(idle, holding.length > 0)]),
     ...sharedText(holding, sum),
+    ...(holding.length > 0
+      ? ['BLOCKS: allocations that contain the data of skbs or their fragments (FRAGS).']
+      : []),
   ];
   const none = notes.map((note) => said(note, width)).join('\n');
   return [...(holding.length === 0 ? [] : [table]), ...(none === '' ? [] : [none])].join('\n');

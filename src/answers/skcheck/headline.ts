@@ -56,7 +56,7 @@ function headlineOf({ totals, host, complete, sockets: listed }: SkcheckReport):
   return `${formatCount(stalled)} of ${of} are ${probably}not being read${unsure}. Together they ${pinned('pin')}.${largest && name !== undefined ? largestWords(totals, largest, name) : ''}`;
 }
 
-/** Names the largest of several sockets, and the process that holds most of them. @param name of the largest */
+/** Names the process whose sockets pin most, or else the largest socket. @param name of the largest */
 function largestWords(
   { worstOwner }: SkcheckReport['totals'],
   largest: SkcheckSocket,
@@ -66,7 +66,7 @@ function largestWords(
   const owner = `${formatCount(worstOwner.sockets)} of them belong to ${processWords(worstOwner.pid, worstOwner.comm)}`;
   return worstOwner.pid === largest.pid
     ? ` ${owner}; the largest is ${placeWords(largest) ?? name}.`
-    : ` The largest is ${name}. ${owner}.`;
+    : ` ${owner}, the process whose sockets pin most.`;
 }
 
 function isLikelyOnly(stale: readonly SkcheckSocket[]): boolean {

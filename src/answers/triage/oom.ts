@@ -172,7 +172,7 @@ export function oomLines(
   if (oom.byName.length > 0)
     lines.push(
       ...wrap(
-        'RSS is from counters, in which pages that a CPU has not added yet are missing. kdump-mem procs counts the mapped pages.',
+        'RSS here is the kernel’s counter, which may lag by some pages per CPU. kdump-mem procs counts the mapped pages.',
         width,
       ),
     );

@@ -64,7 +64,7 @@ export function memoryWords(memory: MemoryAnswer, findings: readonly Finding[]):
   const isShort = findings.some(({ code }) => code === 'low-memory');
   const more =
     isShort && lists?.bytes
-      ? ` ${formatSize(lists.bytes)} of the free memory is on per-CPU free lists.`
+      ? ` ${formatSize(lists.bytes)} of the free memory is on per-CPU free lists, which watermarks do not count.`
       : '';
   return `Memory: ${headline(memory)}${more}`;
 }

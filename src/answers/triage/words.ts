@@ -128,7 +128,6 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
     `Unattributed memory: ${size(of.bytes)} (${percent(of.share)} of memory) is allocated but not attributed to any owner${of.mostOrder == null ? '' : `, mostly in order-${text(of.mostOrder)} blocks`}.`,
   'low-memory': (of) => [
     `Low memory: zone ${text(of.zone)} of node ${text(of.node)} has ${size(of.freeBytes)} in free blocks, below its ${lowWords(of)}.`,
-    'Pages on per-CPU free lists are free too, but watermarks do not count them.',
   ],
   'low-available': (of) => [
     `Little memory available: ${size(of.availableBytes)} of ${size(of.totalBytes)} (${percent(of.share)}).`,
@@ -198,7 +197,7 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
   'page-tables': (of) =>
     `Page tables: ${size(of.bytes)} (${percent(of.share)} of memory). ${program(of)} the most (${size(of.mostBytes)}).`,
   'limit-near': (of) =>
-    `Limit nearly reached: ${of.pid == null ? '' : `${process(of)} uses `}${text(of.used)} of ${text(of.most)} (${text(of.limit)})${of.mostPid == null ? '' : `; pid ${text(of.mostPid)} (${text(of.mostComm)}) has the most`}.`,
+    `Limit nearly reached: ${of.pid == null ? '' : `${process(of)} uses `}${text(of.used)} of ${text(of.most)} ${of.limit === 'RLIMIT_NOFILE' ? 'file descriptors ' : ''}(${text(of.limit)})${of.mostPid == null ? '' : `; pid ${text(of.mostPid)} (${text(of.mostComm)}) has the most`}.`,
   'hugetlb-unused': (of) =>
     `Unused huge pages: ${size(of.bytes)} (${percent(of.share)} of memory) is reserved in ${size(of.pageBytes)} pages that no process uses.`,
   zombies: (of) => `Zombies: ${text(of.zombies)} exited children of ${process(of)} are not reaped.`,

@@ -66,8 +66,9 @@ export function objectJson(object: Identified): ObjectJson {
 }
 
 /** One line for each address, and one for its page. */
-export function whatisText({ identities }: WhatisAnswer, width: number | null): string {
-  const text = (one: Identity) => identityText(one).flatMap((line) => wrap(line, width));
+export function whatisText({ identities, kernel }: WhatisAnswer, width: number | null): string {
+  const text = (one: Identity) =>
+    identityText(one, kernel.pageSize).flatMap((line) => wrap(line, width));
   return identities.map((one) => text(one).join('\n')).join('\n\n');
 }
 
@@ -84,15 +85,19 @@ export function identityWords({
   return `${words}, ${category === null ? 'category unknown' : `in category “${anyCategoryWords(category)}”`}`;
 }
 
-function identityText(identity: Identity): string[] {
-  const { address, physical, frame, category, site } = identity;
+function identityText(identity: Identity, pageSize: number): string[] {
+  const { address, physical, frame, category, object, site } = identity;
   const lines = [`${hex(address)}: ${identityWords(identity)}.`];
   if (frame !== null && physical !== null) {
     const of = category === null ? 'unknown' : anyCategoryWords(category);
     lines.push(
-      `  Page frame ${frame} (${hex(BigInt(frame))}), physical address ${hex(BigInt(physical))}.${identity.object?.kind === 'page' ? '' : ` Category: ${of}.`}`,
+      `  Page frame ${frame} (${hex(BigInt(frame))}), physical address ${hex(BigInt(physical))}.${object?.kind === 'page' ? '' : ` Category: ${of}.`}`,
     );
   }
+  if (object?.kind === 'slab-object' && object.size < pageSize && address % BigInt(pageSize) === 0n)
+    lines.push(
+      '  The page may contain other objects of this cache: this one is at its first byte.',
+    );
   if (site !== null) lines.push(...siteText(site));
   return lines;
 }

@@ -150,7 +150,7 @@ test('devices: escapes names, limits counts and hardware queues', () => {
     '',
     'journal 0xffff888000001040: waits for open handles',
     '  file system ext4 on device (254:0)',
-    '  waits for pid 3 (task3) (has an open handle of the transaction) in mutex_lock',
+    '  waits for pid 3 (task3) in mutex_lock (has an open handle of the transaction)',
     '  1 waiter: pid 2 (task2) 2.0 s',
   ]);
   expect(lines.join('')).not.toContain('\u001b');

@@ -35,7 +35,9 @@ function more(table: string, left: number): string {
 /** Formats slab caches, largest first. */
 export function cachesTable({ caches }: MemoryAnswer, { limit, width }: ListOptions): string {
   const table = renderTable(CACHE_COLUMNS, caches.slice(0, limit), width);
-  return largest('cache', caches, width) + more(table, caches.length - limit);
+  const legend =
+    'WASTE: bytes of the slabs that contain no allocated object: free slots, padding and metadata.';
+  return `${largest('cache', caches, width) + more(table, caches.length - limit)}\n\n${wrap(legend, width).join('\n')}`;
 }
 
 /** Columns of a slab cache. */
