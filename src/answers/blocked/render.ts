@@ -168,7 +168,7 @@ export function blockedText(
 function sourceWords(captured: BlockedAnswer['captured']): string[] {
   return [
     `Source: /proc${captured ? `, ${capturedWords(captured)}` : ''}. It names file locks and their owners.`,
-    'It names no owner of a mutex, rw_semaphore, semaphore or other kernel lock, and no lock for which a task waits in interruptible sleep. Kernel memory does: kdump-mem blocked --vmcore FILE.',
+    'It names no other locks (mutex, rw_semaphore, semaphore): of a task that waits for one, it only shows the function. Kernel memory names them: kdump-mem blocked --vmcore FILE.',
   ];
 }
 
@@ -343,7 +343,7 @@ function ownerWords(lock: BlockingLock): string {
       return 'its owner is no task of this kernel (it exited?), so it is probably never released';
     case 'not-recorded':
       if (lock.file?.pid)
-        return `requested by pid ${lock.file.pid}, which does not hold it now (it exited, or passed the file on)`;
+        return `locked by pid ${lock.file.pid}, which no longer has the file open (it exited, or passed the descriptor on)`;
       return kind === 'rcu'
         ? candidates.length > 0
           ? `${formatCount(candidates.length)} ${candidates.length === 1 ? 'task holds' : 'tasks hold'} it back`

@@ -15,6 +15,8 @@ export interface GrowthTextOptions {
   /** Processes to list. */
   readonly listed: readonly GrownProcess[];
   readonly verbose?: boolean | undefined;
+  /** Explain the columns (default). */
+  readonly legend?: boolean;
 }
 
 /** Formats the growth in stored samples: processes, MemAvailable, then a table. */
@@ -31,7 +33,7 @@ export function growthText(
     renderTable(columnsOf(listed, verbose), listed.slice(0, limit), width),
     ...(more > 0 ? [wrapped(`${formatCount(more)} more: --limit N lists them.`)] : []),
     wrapped(samplesWords(answer)),
-    ...notesOf(listed).map(wrapped),
+    ...notesOf(listed, true).map(wrapped),
   ].join('\n\n');
 }
 
@@ -39,7 +41,7 @@ export function growthText(
 export function growthPage(
   answer: GrowthAnswer,
   warnings: readonly Warning[],
-  { listed, width, verbose = false }: GrowthTextOptions,
+  { listed, width, verbose = false, legend = true }: GrowthTextOptions,
 ): WatchPage {
   const { heading, rows, note } = tableLines(columnsOf(listed, verbose), listed, width);
   const ended = endedWords(answer);
@@ -51,7 +53,7 @@ export function growthPage(
     rows,
     end: [
       ...(note === undefined ? [] : [note]),
-      ...notesOf(listed),
+      ...notesOf(listed, legend),
       ...warnings.map(({ message }) => `warning: ${escapeText(message)}`),
     ].flatMap((text) => wrap(text, width)),
   };
@@ -67,17 +69,23 @@ function samplesWords({ machine, samples, seconds, boots, pidsReused }: GrowthAn
     pidsReused > 0
       ? ` ${pidsReused === 1 ? '1 pid was reused by another process' : `${formatCount(pidsReused)} pids were reused by other processes`}.`
       : '';
-  return `Source: ${samples === 1 ? '1 sample' : `${formatCount(samples)} samples`}${host} in ${formatSeconds(seconds)}, the last at ${machine.at.toISOString().slice(0, 19)}Z.${earlier}${again} RATE/MIN is between LOW and HIGH with 99 % confidence.`;
+  return `Source: ${samples === 1 ? '1 sample' : `${formatCount(samples)} samples`}${host} in ${formatSeconds(seconds)}, the last at ${machine.at.toISOString().slice(0, 19)}Z.${earlier}${again}`;
 }
 
-/** Notes that shared memory counts fully for each process whose smaps is not readable. */
-function notesOf(listed: readonly GrownProcess[]): string[] {
+const LEGEND =
+  'HELD: anonymous and shared memory and swap (PSS), and page tables; mapped files are not counted. LOW, HIGH: bounds of RATE/MIN (99 % confidence). TREND steady: no significant growth.';
+
+/** Meaning of the columns; also that shared memory counts fully for a process whose smaps is not readable. */
+function notesOf(listed: readonly GrownProcess[], legend: boolean): string[] {
   const rough = listed.filter(({ sample: { held } }) => held?.by === 'rss').length;
-  return rough === 0
-    ? []
-    : [
-        `HELD of ${rough === 1 ? '1 process' : `${formatCount(rough)} processes`} is RSS, which counts shared memory in full for each process. PSS requires root.`,
-      ];
+  return [
+    ...(legend ? [LEGEND] : []),
+    ...(rough === 0
+      ? []
+      : [
+          `HELD of ${rough === 1 ? '1 process' : `${formatCount(rough)} processes`} is RSS, which counts shared memory in full for each process: PSS was not readable.`,
+        ]),
+  ];
 }
 
 function columnsOf(listed: readonly GrownProcess[], verbose: boolean): Column<GrownProcess>[] {

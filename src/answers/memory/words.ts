@@ -14,7 +14,7 @@ const WORDS: Readonly<Record<Category['category'], string>> = {
   'free-buddy': 'buddy allocator',
   'free-cpu-lists': 'per-CPU free lists',
   'free-unaccepted': 'unaccepted guest memory',
-  'free-uninitialized': 'free, initialized at first use',
+  'free-uninitialized': 'free, not used since boot',
   anonymous: 'anonymous',
   'page-cache': 'page cache',
   shared: 'shared memory and tmpfs',

@@ -134,7 +134,7 @@ const GROUPS: readonly Column<ReferenceGroup>[] = [
 ];
 
 const STATE: Column<ReferenceGroup> = {
-  heading: 'STATE',
+  heading: 'HOLDER STATE',
   value: ({ source }) => STATES[source],
 };
 

@@ -178,7 +178,8 @@ function othersOf({ totals: { verdicts, localPeers }, sockets }: SkcheckReport):
   ).length;
   const counts = OTHERS.flatMap((code) => {
     const count = verdicts[code] ?? 0;
-    const included = senders === count ? ' (these local peers)' : ' (local peers included)';
+    const included =
+      senders === count ? ' (the local peers above)' : ' (the local peers above included)';
     const words = code === 'stalled-sender' && localPeers.sockets > 0 ? included : '';
     return count === 0 ? [] : [`${formatCount(count)} ${code}${words}`];
   });
@@ -205,7 +206,7 @@ export function adviceOf({ sockets, totals }: SkcheckReport): string[] {
     ? 'The memory'
     : part === sum
       ? `Almost all of it (${part})`
-      : `About ${part} of the ${sum}`;
+      : `About ${part} of the ${sum}${totals.localPeers.sockets === 0 ? '' : ' (send queues of local peers included)'}`;
   const own = sockets.filter((each) => each.pid === pid && isStale(each));
   const read = own.filter(({ via }) => via === 'descriptor');
   const all = own.length === owner.sockets;

@@ -112,7 +112,7 @@ export function taskStacksText(
     ...(hidden.length > 0
       ? [
           wrapped(
-            `${formatCount(hidden.length)} more ${plural(hidden.length, 'stack')} of ${hidden.length === 1 ? ownersText(hidden[0]!.tasks, false) : `${formatCount(threads)} threads`}: --limit ${groups.length} lists ${hidden.length === 1 ? 'it' : 'them'}.`,
+            `${formatCount(hidden.length)} more ${plural(hidden.length, 'stack')}, of ${hidden.length === 1 ? ownersText(hidden[0]!.tasks, false) : `${formatCount(threads)} threads`}: --limit ${groups.length} lists ${hidden.length === 1 ? 'it' : 'them'}.`,
           ),
         ]
       : []),

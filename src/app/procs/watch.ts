@@ -56,6 +56,7 @@ export async function watchProcesses(source: HostSource, options: ProcsOptions):
             listed: rows,
             width: terminalWidth(),
             verbose,
+            legend: index === 1,
           });
           printAnswer(watchPageBlock(page, index, answer.machine.at));
         }
@@ -82,7 +83,7 @@ function growthScreen(
   quit: () => void,
 ): WatchScreen<ShownGrowth> {
   return new WatchScreen<ShownGrowth>({
-    waiting: 'looking …',
+    waiting: 'sampling …',
     quit,
     frame: ({ answer, listed, warnings, look }, view) =>
       watchPageFrame(

@@ -46,7 +46,7 @@ test('a stack shows its threads, guesses, interrupts and why it is incomplete', 
     ].join('\n'),
   );
   expect(taskStacksText(answer, { limit: 0, width: null })).toContain(
-    '1 more stack of 2 threads: pid 7 (a\\x0ab) D, pid 9 of 7 (c) R on CPU 1: --limit 1 lists it.',
+    '1 more stack, of 2 threads: pid 7 (a\\x0ab) D, pid 9 of 7 (c) R on CPU 1: --limit 1 lists it.',
   );
 });
 

@@ -87,7 +87,7 @@ export function unreachableText(
   if (shown.length > limit)
     parts.push(`${formatCount(shown.length - limit)} more: --limit N lists them`);
   if (explained !== null && explained.allocations > 0) {
-    const known = `Not counted, since the reason is known: ${formatCount(explained.allocations)} (${formatSize(explained.bytes)}), ${reasonWords(answer)}.${verbose ? '' : ' -v lists them.'}`;
+    const known = `${formatCount(explained.allocations)} more (${formatSize(explained.bytes)}) have no pointer to them for a known reason, and are not leaks: ${reasonWords(answer)}.${verbose ? '' : ' -v lists them.'}`;
     parts.push(wrap(known, width).join('\n'));
   }
   if (open.length > 0 || !complete) parts.push(wrap(CAUTION, width).join('\n'));
