@@ -172,7 +172,7 @@ export function oomLines(
   if (oom.byName.length > 0)
     lines.push(
       ...wrap(
-        'RSS here is the kernel’s counter, which may lag by some pages per CPU. kdump-mem procs counts the mapped pages.',
+        'RSS here is the kernel’s counter, which may lag by some pages per CPU.',
         width,
       ),
     );
