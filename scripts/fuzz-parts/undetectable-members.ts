@@ -53,12 +53,12 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'sock.__sk_common.skc_v6_rcv_saddr',
     ],
     differs: [...ADDRESSES, 'freedIfKilled'],
-    why: 'The kernel stores a connection’s ports and addresses once. A secret key determines its place in the hash tables, and the peer may be another machine.',
+    why: 'The kernel stores a connection’s ports and addresses once. Its place in the hash tables depends on a secret key.',
   },
   {
     members: ['unix_sock.addr', 'unix_sock.peer', 'unix_address.name', 'unix_address.len'],
     differs: ADDRESSES,
-    why: 'A unix socket’s name is free text, stored once. Its peer may be stored on one side only: datagram sockets, and after the other side has closed.',
+    why: 'A unix socket’s name is free text, stored once. Its peer may be stored on one side only.',
   },
   {
     members: ['read by walk/log/slot'],
@@ -118,7 +118,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   {
     members: ['*rtnl_link_ops.kind', 'net_device.rtnl_link_ops'],
     differs: ['ledger.rings gone', 'ledger.rings new', ...ROW('rings')],
-    why: 'Only the name of its kind identifies the driver of a software device. Drivers are modules, whose symbols may be missing, and any name may be valid.',
+    why: 'Only the name of its kind identifies the driver of a software device, and any name may be valid.',
   },
   {
     members: ['*device_driver.name'],
@@ -133,7 +133,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   {
     members: ['sk_buff.truesize'],
     differs: ['queue.truesizeBytes', 'total.truesizeBytes', 'skb.truesize'],
-    why: 'Each protocol and driver charges an skb by its own rules. For TCP the queues are compared with the sock’s charge. Other protocols charge before they queue, or charge the sender. No figure of pinned memory depends on it.',
+    why: 'Each protocol and driver charges an skb by its own rules; only TCP’s queues equal the sock’s charge. No figure of pinned memory depends on it.',
   },
   {
     members: [
@@ -146,7 +146,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'skb_shared_info.flags',
     ],
     differs: SHARES,
-    why: 'References that are found are a lower bound: a device, a running system call or a capturing program may hold more without a trace. Pinned memory does not change, only how much of it a kill certainly frees.',
+    why: 'References that are found are a lower bound: a device, a system call or a capturing program may hold more. Pinned memory does not change.',
   },
   {
     members: ['file.f_count.counter', 'file.f_ref.refcnt.counter'],
@@ -170,7 +170,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'sockets gone',
       'asked',
     ],
-    why: 'accept() waits with a reserved, empty descriptor, and the kernel keeps files without a descriptor (nbd, NFS). A descriptor that lost its file therefore looks valid. `sockets` finds the socket by its slab and reports it without a descriptor. The answer of `skb --pid` lacks it.',
+    why: 'accept() waits with an empty descriptor, and the kernel keeps files without one (nbd, NFS). `sockets` finds the socket by its slab, without a descriptor. The answer of `skb --pid` lacks it.',
   },
   {
     members: ['task_struct.task_frag.page', 'sock.sk_frag.page', 'page_frag_cache'],
@@ -186,7 +186,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'slab_sheaf.size',
     ],
     differs: [...ROW('skbs'), ...ROW('skb-fclones'), ...ROW('skb-heads')],
-    why: 'Only the per-CPU free lists name the free objects they contain. With fewer of them, more objects count as unattributed; with more, more count as free.',
+    why: 'Only the per-CPU free lists name the free objects they contain. Others count as unattributed.',
   },
   {
     members: ['skb_shared_info.frags'],
@@ -204,7 +204,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       ...ROW('page-fragments'),
       ...ROW('other-pages'),
     ],
-    why: 'Only the fragment names its page. A page that is free, in a slab, or has fewer references than were found is reported; a page with more references looks valid.',
+    why: 'Only the fragment names its page. A page with more references than were found looks valid.',
   },
   {
     members: ['page.flags', 'page.mapping'],
@@ -214,7 +214,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   {
     members: ['napi_alloc_cache.skb_count'],
     differs: ROW('skbs'),
-    why: 'Only this count shows how many skbs a CPU caches: entries after the last keep their old contents.',
+    why: 'Only this count shows how many skbs a CPU caches.',
   },
   {
     members: [
@@ -233,7 +233,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'per_cpu_pageset.vm_stat_diff',
     ],
     differs: ROW('other-pages'),
-    why: 'These are the machine’s memory counters. Pages move between lists before the counters change, so the counters of a busy machine differ from its lists. Only the unattributed remainder is computed from them.',
+    why: 'Counters of a busy machine differ from its lists, since pages move first. Only the unattributed remainder is computed from them.',
   },
   {
     members: [
@@ -244,7 +244,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       ...['categories.shared.owners', 'categories.page-cache.owners'],
       ...['file.path', 'file.fsType'],
     ],
-    why: 'Names of file system types, and of files in no directory (memfd, System V), are free text, stored once. A name in a directory has a hash of the name and the directory. The owner of the pages does not change.',
+    why: 'Names of file system types, and of files in no directory (memfd, System V), are free text, stored once. The owner of the pages does not change.',
   },
   {
     members: [
@@ -255,12 +255,12 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       ...['categories.shared.owners', 'categories.page-cache.owners'],
       ...['file.path', 'file.mounts'],
     ],
-    why: 'Only the inode shows that the kernel caches a name of the file. Only the mounts show where a file system is mounted, and only the first process shows the first mount namespace: without it, the path begins at its own root. The owner of the pages does not change.',
+    why: 'Only the inode shows that the kernel caches a name of the file, and only the mounts show where a file system is mounted. The owner of the pages does not change.',
   },
   {
     members: ['dentry.d_hash.pprev'],
     differs: ['file.deleted'],
-    why: 'Only the dentry shows whether a file name was removed: it keeps its other link, the file may have other names, and network file systems drop names of existing files.',
+    why: 'Only the dentry shows whether a file name was removed. The file may have other names, and network file systems drop names of existing files.',
   },
   {
     members: ['inode.i_ino', 'super_block.s_dev'],
@@ -271,12 +271,12 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'file gone',
       'file new',
     ],
-    why: 'An inode number, and the device number of a file system without a disk, are stored once: the same file has another number.',
+    why: 'An inode number, and the device number of a file system without a disk, are stored once.',
   },
   {
     members: ['inode.i_size', 'inode.i_nlink', 'address_space.i_mmap'],
     differs: ['file.sizeBytes', 'file.deleted', 'file.mapped'],
-    why: 'Only the tree of mappings shows that a file is mapped, and nothing does if both of its words are zero. A file may have pages beyond its end (fallocate). A network file may have names here that the server has removed. The owner of the pages does not change.',
+    why: 'Only the tree of mappings shows that a file is mapped. A file may have pages beyond its end (fallocate), and a network file names that the server has removed. The owner of the pages does not change.',
   },
   {
     members: ['page._refcount'],
@@ -284,7 +284,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       ...['unattributed', 'categories.unattributed', 'categories.tables'],
       ...NOBODYS('unattributed', 'tables'),
     ],
-    why: 'Only the count of its first page shows where an unattributed block begins, or a block that begins with a kernel table (category `tables`).',
+    why: 'Only the count of its first page shows where an unattributed block, or one of category `tables`, begins.',
   },
   {
     members: ['struct page'],
@@ -307,7 +307,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       ),
       ...['counted', 'unattributed.largeKmallocBytes'],
     ],
-    why: 'The pages found may exceed these counters; only a smaller number is reported. On some kernels, pages of unaccepted memory are not marked.',
+    why: 'The pages found may exceed these counters; only a smaller number is reported.',
   },
   {
     members: [
@@ -318,7 +318,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       ...['categories.rings', 'categories.unattributed', 'unattributed'],
       ...NOBODYS('rings', 'unattributed'),
     ],
-    why: 'Only the io_uring ring stores where its pages are and how many. Pages that it does not name are unattributed.',
+    why: 'Only the io_uring ring names its pages. Others are unattributed.',
   },
   {
     members: ['kmem_cache.name', '*kmem_cache.name'],
@@ -330,7 +330,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   {
     members: ['kmem_cache.object_size', 'slab.counters', 'slab.inuse'],
     differs: ['caches'],
-    why: 'An object may have any size up to that of its slot. The slot size is checked against the allocator’s divisor and the slabs. Any number of a slab’s slots may be in use, and its freelist is detached while a CPU owns the slab.',
+    why: 'An object may have any size up to that of its slot, which is checked. Any number of a slab’s slots may be in use, and its freelist is detached while a CPU owns the slab.',
   },
   {
     members: ['zone._watermark'],
@@ -373,7 +373,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       ...['categories.tables', 'categories.unattributed', 'unattributed'],
       ...NOBODYS('tables', 'unattributed'),
     ],
-    why: 'The address and size of a kernel table (category `tables`) are stored once. A page of it that has another owner, is free, or is not memory is reported, and so is a hash table whose size is not a power of two.',
+    why: 'The address and size of a kernel table (category `tables`) are stored once. Pages with another owner are reported, and sizes of hash tables that are no power of two.',
   },
   {
     members: ['signal_struct.oom_score_adj'],
@@ -383,7 +383,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   {
     members: ['timekeeper.tkr_mono.xtime_nsec', 'task_struct.start_boottime'],
     differs: ['ageSeconds', 'startTicks'],
-    why: 'The fraction of a second that the clock shows is stored once. When a process starts, the kernel reads two clocks one after the other, and a hypervisor may pause the machine in between. A difference of up to a minute is not reported.',
+    why: 'The clock’s fraction of a second is stored once. A hypervisor may pause the machine between the readings of two clocks, so a difference of up to a minute is not reported.',
   },
   {
     members: ['sock.sk_type'],
@@ -398,7 +398,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   {
     members: ['sock_common.skc_refcnt', 'sock.__sk_common.skc_refcnt'],
     differs: [...SOCKETS, 'foundBy'],
-    why: 'A sock without references keeps its slot until its last sent packet is freed, and then waits to be freed: it no longer counts as a socket. TCP socks are recognized by their state.',
+    why: 'A sock without references keeps its slot until its last sent packet is freed, but is no socket. TCP socks are recognized by their state.',
   },
   {
     members: ['page of sock_common.skc_refcnt'],
