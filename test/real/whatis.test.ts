@@ -44,8 +44,8 @@ test.each(LAB_KERNELS)(
     const identifier = new AddressIdentifier(kernel, kernel.symbolTable, new Warnings());
     const type = kernel.struct('task_struct')!;
     // The task of an idle CPU is init_task, or its copy.
-  const idle = kernel.symbol('init_task')!;
-  const tasks = [...kernelStacks(kernel)].flatMap(({ task }) => (task === idle ? [] : [task]));
+    const idle = kernel.symbol('init_task')!;
+    const tasks = [...kernelStacks(kernel)].flatMap(({ task }) => (task === idle ? [] : [task]));
     expect(tasks.length).toBeGreaterThan(20);
     for (const member of ['tasks', 'comm', 'thread']) {
       const { offset } = type.member(member)!;

@@ -171,10 +171,7 @@ export function oomLines(
   );
   if (oom.byName.length > 0)
     lines.push(
-      ...wrap(
-        'RSS here is the kernel’s counter, which may lag by some pages per CPU.',
-        width,
-      ),
+      ...wrap('RSS here is the kernel’s counter, which may lag by some pages per CPU.', width),
     );
   lines.push(...survivorLines(oom, figures, width));
   for (const { path, counters } of oom.memcgs.slice(0, verbose ? MANY : 1))
