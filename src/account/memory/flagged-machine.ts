@@ -143,7 +143,7 @@ function splitUnflagged(machine: FlaggedMachine, split: Split): void {
     });
     return;
   }
-  const why = `counters claim ${sum} pages without flags, but only ${none} exist; all are counted as unattributed`;
+  const why = `${none} pages have no flags, fewer than the ${sum} that the counters in /proc report for kernel memory without flags; all ${none} are counted as unattributed`;
   for (const category of claims.keys())
     if (category !== 'memmap') split.set(category, { frames: 0, known: 'counter', why });
   split.set('unattributed', { frames: none, known: 'flags', why });

@@ -73,7 +73,7 @@ function samplesWords({ machine, samples, seconds, boots, pidsReused }: GrowthAn
 }
 
 const LEGEND =
-  'HELD: anonymous and shared memory and swap (PSS), and page tables; mapped files are not counted. LOW, HIGH: bounds of RATE/MIN (99 % confidence). TREND steady: no significant growth.';
+  'HELD: anonymous and shared memory and swap (PSS), and page tables; mapped files are not counted. LOW, HIGH: bounds of RATE/MIN (99 % confidence). TREND: grows (significant, still growing), grew (significant, but not in the later half), steady (no significant growth).';
 
 /** Meaning of the columns; also that shared memory counts fully for a process whose smaps is not readable. */
 function notesOf(listed: readonly GrownProcess[], legend: boolean): string[] {

@@ -71,7 +71,7 @@ function availableWords({ machine, loss }: GrowthAnswer): string {
     return `${now} and falls by ${rateWords(negative(available.growth))}. At this rate it is exhausted in ${endsWords(ends)}.`;
   }
   if (available.course === 'shrank')
-    return `${now}. It fell, but a continuing decline is not significant.`;
+    return `${now}. It fell, but the samples do not show that it keeps falling.`;
   return `${now}, with no significant decline.`;
 }
 
@@ -110,7 +110,7 @@ function rateWords(growth: Growth | undefined): string {
   if (!growth) return '?';
   const { perSecond, low, high } = growth;
   const plain = (rate: number) => perMinute(rate).replace('+', '');
-  return `${plain(perSecond)}/min (${plain(low)} to ${plain(high)})`;
+  return `${plain(perSecond)}/min (${plain(low)}/min to ${plain(high)}/min)`;
 }
 
 function who({ sample: { who: process } }: GrownProcess | EndedProcess): string {

@@ -64,9 +64,17 @@ export function refsText(answer: RefsAnswer, width: number | null): string {
     const words = `${hex(one.address)} (${FORM_WORDS[one.form]} ${target}): ${identityWords(one.holder)}`;
     return wrap(words, width).join('\n');
   });
-  if (lines.length > 0) parts.push(['First references:', ...lines].join('\n'));
+  if (lines.length > 0) parts.push([`${listedWords(answer, lines.length)}:`, ...lines].join('\n'));
   parts.push(wrap(scannedWords(answer), width).join('\n'));
   return parts.join('\n\n');
+}
+
+/** Returns `All 8 references`, or `20 of 57 references`. */
+function listedWords({ found: { counts } }: RefsAnswer, listed: number): string {
+  const all = counts.kernel + counts.user + counts.free;
+  return listed === all
+    ? `All ${formatCount(all)} references`
+    : `${formatCount(listed)} of ${formatCount(all)} references`;
 }
 
 /** Forms in the table of groups. */

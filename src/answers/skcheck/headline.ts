@@ -179,11 +179,13 @@ function othersOf({ totals: { verdicts, localPeers }, sockets }: SkcheckReport):
   const counts = OTHERS.flatMap((code) => {
     const count = verdicts[code] ?? 0;
     const included =
-      senders === count ? ' (the local peers above)' : ' (the local peers above included)';
+      senders === count ? ' (the local peers above)' : ' (the local peers above among them)';
     const words = code === 'stalled-sender' && localPeers.sockets > 0 ? included : '';
     return count === 0 ? [] : [`${formatCount(count)} ${code}${words}`];
   });
-  return counts.length === 0 ? '' : `Other verdicts: ${counts.join(', ')}`;
+  const isListed = sockets.some(({ stalled }) => OTHERS.some((code) => code === stalled.verdict));
+  const where = isListed ? '' : ' (not listed; --verdict CODE lists them)';
+  return counts.length === 0 ? '' : `Other verdicts${where}: ${counts.join(', ')}`;
 }
 
 const OTHERS = [
@@ -274,7 +276,7 @@ export function doubtsOf(
     ? ` The upper bound is the ${formatSize(bounds.unplacedBytes)} of this machine that no kernel counter includes, per-CPU free lists among them.`
     : '';
   return [
-    `PINNED is what the kernel charges. A packet can pin a larger block of memory, up to the upper bound, and no counter in /proc includes that.${bound} ${counts}`,
+    `A packet can pin a larger block of memory than the kernel charges, up to the upper bound, and no counter in /proc includes that.${bound} ${counts}`,
   ];
 }
 
@@ -288,7 +290,8 @@ export function legendOf(
   { verbose, heading }: { readonly verbose: boolean; readonly heading: string },
 ): string[] {
   const shown = heading.split(/ +/);
-  const words = meanings(LEGEND, heading);
+  const hasSenders = sockets.some(({ stalled }) => stalled.verdict === 'stalled-sender');
+  const words = meanings(legend(hasSenders), heading);
   if (!shown.includes('SOCKET')) words.push('Addresses: local ← peer.');
   if (sockets.some(({ stalled }) => stalled.certainty === 'likely'))
     words.push('A verdict with ? is likely, not proven.');
@@ -306,7 +309,7 @@ const SHORT_MS = 10_000;
 
 /** Returns the meaning of the columns of groups. */
 export function groupLegendOf(heading: string): string {
-  return meanings([...GROUP_LEGEND, ...LEGEND], heading).join(' ');
+  return meanings([...GROUP_LEGEND, ...legend(true)], heading).join(' ');
 }
 
 /** Meanings of columns, of those that a heading shows. */
@@ -321,12 +324,19 @@ const GROUP_LEGEND = [
   ['DROPS', 'packets between the samples.'],
 ] as const;
 
-const LEGEND = [
-  ['AGE', 'stalled for at least this long (stalled-sender: while skcheck ran).'],
-  ['QUEUED', 'unread data (stalled-sender: unacknowledged data; UDP: with overhead).'],
-  ['PINNED', 'estimate of the kernel memory.'],
+/** @param hasSenders whether a row is a stalled sender */
+const legend = (hasSenders: boolean): (readonly [string, string])[] => [
+  [
+    'AGE',
+    `stalled for at least this long${hasSenders ? ' (stalled-sender: while skcheck ran)' : ''}.`,
+  ],
+  [
+    'QUEUED',
+    `unread data (${hasSenders ? 'stalled-sender: unacknowledged data; ' : ''}UDP: with overhead).`,
+  ],
+  ['PINNED', 'estimate of the kernel memory, from what the kernel charges.'],
   ['BOUNDS', 'its least and greatest possible value (?: no upper bound is known).'],
-] as const;
+];
 
 function isStale({ stalled }: SkcheckSocket): boolean {
   return STALE_CODES.includes(stalled.verdict);

@@ -82,7 +82,8 @@ function cause(of: Figures): string[] {
       ? ['Its memory cgroup was at its limit.']
       : [`Memory cgroup ${text(of.cgroup)} was at its limit of ${figureSize(of.limitBytes)}.`];
   const nodes = { cpuset: of.memsAllowed, mempolicy: of.nodemask }[String(of.reason)];
-  if (of.reason === 'sysrq') return ['It was requested by SysRq-f.'];
+  if (of.reason === 'sysrq')
+    return ['The kill was requested by hand (SysRq-f): memory need not have been short.'];
   if (nodes !== undefined)
     return [`The memory nodes of its ${text(of.reason)} (${text(nodes)}) were out of memory.`];
   return of.scope === 'machine' ? ['The whole machine was out of memory.'] : [];

@@ -15,6 +15,8 @@ import type { WhatisJson } from './schema.js';
 export interface WhatisAnswer {
   readonly kernel: KernelFacts;
   readonly identities: readonly Identity[];
+  /** Whether each was requested as a page frame, `pfn:N`. */
+  readonly byFrame: readonly boolean[];
   readonly complete: boolean;
   readonly warnings: readonly Warning[];
 }
@@ -66,10 +68,10 @@ export function objectJson(object: Identified): ObjectJson {
 }
 
 /** One line for each address, and one for its page. */
-export function whatisText({ identities, kernel }: WhatisAnswer, width: number | null): string {
-  const text = (one: Identity) =>
-    identityText(one, kernel.pageSize).flatMap((line) => wrap(line, width));
-  return identities.map((one) => text(one).join('\n')).join('\n\n');
+export function whatisText({ identities, byFrame }: WhatisAnswer, width: number | null): string {
+  const text = (one: Identity, index: number) =>
+    identityText(one, byFrame[index] === true).flatMap((line) => wrap(line, width));
+  return identities.map((one, index) => text(one, index).join('\n')).join('\n\n');
 }
 
 /** What an address is part of, in a phrase. */
@@ -85,16 +87,17 @@ export function identityWords({
   return `${words}, ${category === null ? 'category unknown' : `in category “${anyCategoryWords(category)}”`}`;
 }
 
-function identityText(identity: Identity, pageSize: number): string[] {
+function identityText(identity: Identity, byFrame: boolean): string[] {
   const { address, physical, frame, category, object, site } = identity;
-  const lines = [`${hex(address)}: ${identityWords(identity)}.`];
+  const place = byFrame ? `pfn:${frame} (${hex(address)})` : hex(address);
+  const lines = [`${place}: ${identityWords(identity)}.`];
   if (frame !== null && physical !== null) {
     const of = category === null ? 'unknown' : anyCategoryWords(category);
     lines.push(
       `  Page frame ${frame} (${hex(BigInt(frame))}), physical address ${hex(BigInt(physical))}.${object?.kind === 'page' ? '' : ` Category: ${of}.`}`,
     );
   }
-  if (object?.kind === 'slab-object' && object.size < pageSize && address % BigInt(pageSize) === 0n)
+  if (byFrame && object?.kind === 'slab-object')
     lines.push(
       '  The page may contain other objects of this cache: this one is at its first byte.',
     );

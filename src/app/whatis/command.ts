@@ -69,6 +69,7 @@ export function registerWhatis(program: Command): void {
         const found: WhatisAnswer = {
           kernel: kernel.facts,
           identities,
+          byFrame: places.map((place) => 'frame' in place),
           complete: warnings.complete,
           warnings: warnings.list(),
         };

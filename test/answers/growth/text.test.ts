@@ -43,11 +43,11 @@ const textOf = (answer = LEAK, width: number | null = null) =>
 test('the fastest growing process comes first, with rate and confidence, then the memory forecast', () => {
   const paragraphs = textOf().split('\n\n');
   expect(paragraphs[0]).toBe(
-    'pid 2 (a"b\\\\c\\x0a\\x1b{x}) grows by 2.00 MiB/min (2.00 MiB to 2.00 MiB) and holds 158 MiB.',
+    'pid 2 (a"b\\\\c\\x0a\\x1b{x}) grows by 2.00 MiB/min (2.00 MiB/min to 2.00 MiB/min) and holds 158 MiB.',
   );
   // (512 - 118) / 2 minutes are 3.3 hours.
   expect(paragraphs[1]).toBe(
-    'MemAvailable is 394 MiB and falls by 2.00 MiB/min (2.00 MiB to 2.00 MiB). At this rate it is exhausted in 3.3 h.',
+    'MemAvailable is 394 MiB and falls by 2.00 MiB/min (2.00 MiB/min to 2.00 MiB/min). At this rate it is exhausted in 3.3 h.',
   );
   expect(textOf()).toContain('pid 3 (worker) grew by 3.00 MiB/min');
   expect(textOf()).toContain('Memory pressure (PSI) is not available: none here.');
@@ -69,7 +69,7 @@ test('reports unattributed growth, with the next command', () => {
   );
   expect(textOf(answer)).toContain('No process shows significant growth.');
   expect(textOf(answer)).toContain(
-    'No process accounts for the decline of MemAvailable: 2.00 MiB/min (2.00 MiB to 2.00 MiB) are not in any process. Next: kdump-mem memory --live --watch',
+    'No process accounts for the decline of MemAvailable: 2.00 MiB/min (2.00 MiB/min to 2.00 MiB/min) are not in any process. Next: kdump-mem memory --live --watch',
   );
 });
 

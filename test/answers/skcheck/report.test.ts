@@ -208,7 +208,7 @@ describe('text', () => {
       );
     const MIB = 2 ** 20;
     expect(text(7 * MIB, 178 * MIB)).toContain(
-      '\nPINNED is what the kernel charges. A packet can pin a larger block of memory, up to the upper bound, and no counter in /proc includes that. skcheck --exact counts the pinned pages (as root).\n',
+      '\nA packet can pin a larger block of memory than the kernel charges, up to the upper bound, and no counter in /proc includes that. skcheck --exact counts the pinned pages (as root).\n',
     );
     expect(text(7 * MIB, 178 * MIB, { source: 'capture' })).toContain(
       'includes that. A vmcore has the exact figure.\n',

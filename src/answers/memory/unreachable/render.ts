@@ -87,7 +87,7 @@ export function unreachableText(
   if (shown.length > limit)
     parts.push(`${formatCount(shown.length - limit)} more: --limit N lists them`);
   if (explained !== null && explained.allocations > 0) {
-    const known = `${formatCount(explained.allocations)} more (${formatSize(explained.bytes)}) have no pointer to them for a known reason, and are not leaks: ${reasonWords(answer)}.${verbose ? '' : ' -v lists them.'}`;
+    const known = `${formatCount(explained.allocations)} (${formatSize(explained.bytes)}) are unreachable for a known reason, and are not leaks: ${reasonWords(answer)}.${verbose ? '' : ' -v lists them.'}`;
     parts.push(wrap(known, width).join('\n'));
   }
   if (open.length > 0 || !complete) parts.push(wrap(CAUTION, width).join('\n'));
@@ -117,7 +117,7 @@ function headline(answer: UnreachableAnswer): string {
     : ['Incomplete: some of them may be in use, and others missing.', ...lost];
   const found =
     unreachable.allocations === 0
-      ? `${complete ? 'No allocation is unreachable' : 'No unreachable allocation was found'}, ${of}.`
+      ? `${complete ? 'No allocation is unreachable' : 'No allocation was found unreachable'} for an unknown reason, ${of}.`
       : `${complete ? '' : 'Possibly '}${formatSize(unreachable.bytes)} unreachable, in ${formatCount(unreachable.allocations)} ${of}: no reference from memory in use was found.`;
   return [found, ...incomplete].join(' ');
 }
