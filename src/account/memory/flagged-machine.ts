@@ -234,7 +234,7 @@ function withStacks(
   const stacks = counted === undefined ? areas : Math.min(areas, counted / pageSize);
   const lacks =
     counted !== undefined && areas < counted / pageSize
-      ? `KernelStack counts ${counted} bytes, but vmalloc has ${areas * pageSize} bytes of stacks; the rest is counted as unattributed`
+      ? `/proc/meminfo counts ${counted} bytes of kernel stacks, /proc/vmallocinfo ${areas * pageSize}; the difference is counted as unattributed`
       : undefined;
   const found = new Map<CategoryName, Part>();
   for (const [category, frames] of pages) found.set(category, { frames, known: 'counter' });
