@@ -182,7 +182,7 @@ export function* sharedMemory(host: HostReader): Generator<Finding> {
     missed('AnonPages and Shmem contradict Active(anon) and Inactive(anon) (/proc/meminfo)');
   if (shared < SHARED_SHARE * total || shared < MIN_BYTES) return;
   const missing: string[] = [];
-  const all = sharedFiles(host.source, (why) => missing.push(why), Number.POSITIVE_INFINITY);
+  const all = sharedFiles(host.source, (why) => missing.push(why));
   const sizes = processesOf(host, 'shared-memory').map(({ shmemBytes }) => shmemBytes);
   const sum = (each: readonly number[]) => each.reduce((a, b) => a + b, 0);
   // Files include swapped pages. Processes may map a part that was not found, or the same memory many times.
