@@ -219,10 +219,7 @@ function usageV1(
  * exceed them by kernel memory of any size. Both are read one after the other: only large differences count.
  */
 function checkUsage(host: HostReader, folder: string, used: number, prefix: string): void {
-  const form = new RegExp(
-    `^${prefix}(?:(?:in)?active_(?:anon|file)|unevictable) (\\d{1,19})$`,
-    'gm',
-  );
+  const form = new RegExp(`^${prefix}(?:\\w*active_\\w+|unevictable) (\\d{1,19})$`, 'gm');
   const lines = [...host.optional(`${folder}/memory.stat`).matchAll(form)];
   const onLists = lines.reduce((sum, [, bytes]) => sum + Number(bytes), 0);
   if (onLists <= 1.2 * used + MIN_CHANGE) return;

@@ -11,7 +11,7 @@ export const MIN_BYTES = 64 * 1024;
 /** Time limit in milliseconds for descriptors, about that for a million, and for mounts; later files are not listed. */
 const MAX_MS = 1000;
 /** Maximum number of entries of tmpfs mounts, and depth of folders. */
-export const MAX_ENTRIES = 65_536;
+const MAX_ENTRIES = 65_536;
 const MAX_DEPTH = 16;
 
 /** Suffix of the link of an unlinked file (d_path, fs/d_path.c). */
@@ -57,6 +57,16 @@ function filesInMemory(host: HostSource, onMissing: OnMissing): SharedFile[] {
   let [until, isLate] = [host.now() + MAX_MS, false];
   const isOver = () => (isLate = isLate || host.now() > until);
   const found = new Map<string, SharedFile>();
+  const denied = { processes: new Set<string>(), folders: new Set<string>() };
+  const readOf = <T>(kind: keyof typeof denied, name: string, read: () => T): T | undefined => {
+    try {
+      return read();
+    } catch (error) {
+      if (!isHostError(error)) throw error;
+      if (error.code === 'denied') denied[kind].add(name);
+      return undefined;
+    }
+  };
   const take = (path: string, name: string, pid?: number): void => {
     const facts = attempted(() => file(path));
     if (!facts?.isFile || facts.bytes < MIN_BYTES) return;
@@ -64,16 +74,6 @@ function filesInMemory(host: HostSource, onMissing: OnMissing): SharedFile[] {
     const holder = found.get(key)?.pid ?? pid;
     const owner = { kind: 'file', name, bytes: facts.bytes } as const;
     found.set(key, holder === undefined ? owner : { ...owner, pid: holder });
-  };
-  const denied = { processes: 0, folders: 0 };
-  const listed = (folder: string, of: keyof typeof denied): readonly string[] => {
-    try {
-      return host.list(folder);
-    } catch (error) {
-      if (!isHostError(error)) throw error;
-      if (error.code === 'denied') denied[of]++;
-      return [];
-    }
   };
   const mounts = mountsOf(host, 'self');
   const pids = attempted(() => listedPids(host)) ?? [];
@@ -84,10 +84,10 @@ function filesInMemory(host: HostSource, onMissing: OnMissing): SharedFile[] {
     if (isLate) break;
     const descriptors = `/proc/${pid}/fd`;
     let own: Mounts | undefined;
-    for (const fd of listed(descriptors, 'processes')) {
+    for (const fd of readOf('processes', pid, () => host.list(descriptors)) ?? []) {
       if (isOver()) break;
       const path = `${descriptors}/${fd}`;
-      const link = attempted(() => host.readLink(path)) ?? '';
+      const link = readOf('processes', pid, () => host.readLink(path)) ?? '';
       const isMemfd = link.startsWith('/memfd:');
       if (isMemfd) {
         // memfds with hugetlb pages are in another file system.
@@ -108,10 +108,10 @@ function filesInMemory(host: HostSource, onMissing: OnMissing): SharedFile[] {
   [until, isLate] = [host.now() + MAX_MS, false];
   let entries = 0;
   const walk = (folder: string, depth: number): void => {
-    for (const name of listed(folder, 'folders')) {
+    for (const name of readOf('folders', folder, () => host.list(folder)) ?? []) {
       if (isOver() || ++entries > MAX_ENTRIES) return;
       const path = join(folder, name);
-      const facts = isMount.has(path) ? undefined : attempted(() => file(path));
+      const facts = isMount.has(path) ? undefined : readOf('folders', folder, () => file(path));
       if (facts?.isFolder && depth < MAX_DEPTH) walk(path, depth + 1);
       else if (facts?.isFile) take(path, path);
     }
@@ -119,7 +119,7 @@ function filesInMemory(host: HostSource, onMissing: OnMissing): SharedFile[] {
   for (const point of points) walk(point, 0);
   if (wasLate || isLate || entries > MAX_ENTRIES)
     onMissing('descriptors and tmpfs mounts: only a part was read in 1 s');
-  const { processes, folders } = denied;
+  const [processes, folders] = [denied.processes.size, denied.folders.size];
   if (processes > 0)
     onMissing(
       `descriptors of ${processes} ${processes === 1 ? 'process' : 'processes'}: permission denied`,
@@ -127,8 +127,7 @@ function filesInMemory(host: HostSource, onMissing: OnMissing): SharedFile[] {
   if (folders > 0)
     onMissing(`${folders} ${folders === 1 ? 'folder' : 'folders'} of tmpfs: permission denied`);
   if (mounts.size === 0) onMissing('tmpfs mounts: mountinfo is not readable');
-  if (!pids.includes('1'))
-    onMissing('not all processes are visible (hidepid, or a pid namespace)');
+  if (!pids.includes('1')) onMissing('not all processes are visible (hidepid, or a pid namespace)');
   return [...found.values()].toSorted((a, b) => b.bytes - a.bytes);
 }
 

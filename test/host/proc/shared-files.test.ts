@@ -231,9 +231,7 @@ test('reports what may not be listed: descriptors, folders, mounts and other pro
     return missing;
   };
   const processes = { '/proc/7/comm': '', '/proc/9/comm': '' };
-  expect(
-    missingIn({ ...processes, '/proc/1/comm': '', '/proc/self/mountinfo': MOUNTS }),
-  ).toEqual([
+  expect(missingIn({ ...processes, '/proc/1/comm': '', '/proc/self/mountinfo': MOUNTS })).toEqual([
     'descriptors of 2 processes: permission denied',
     '1 folder of tmpfs: permission denied',
   ]);

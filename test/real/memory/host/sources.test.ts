@@ -152,7 +152,10 @@ describe('permissions', () => {
     'commands that need no permission work for an unprivileged user: %s %s',
     (...args) => {
       const run = memory(NOBODY, ...args.filter((word) => word !== undefined));
-      const stderr = run.stderr.replace(/^kdump-mem: warning: up to [^\n]+no known owner[^\n]+\n/, '');
+      const stderr = run.stderr.replace(
+        /^kdump-mem: warning: up to [^\n]+no known owner[^\n]+\n/,
+        '',
+      );
       expect({ status: run.status, stderr }).toEqual({ status: 0, stderr: '' });
       expect(run.stdout.length).toBeGreaterThan(100);
     },
