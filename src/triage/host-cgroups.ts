@@ -18,6 +18,8 @@ const MAX_DEPTH = 32;
 const MAX_FINDINGS = 20;
 /** cgroup v1 stores PAGE_COUNTER_MAX if there is no limit. Bytes. */
 const UNLIMITED = 2 ** 60;
+/** Usage may change by this much while it is read. Bytes. */
+const MIN_CHANGE = 64 * 2 ** 20;
 const HIDES = 'cgroups at their limits and OOM kills in cgroups';
 
 interface Usage {
@@ -102,6 +104,7 @@ function usageV2(
   const used = host.number(`${folder}/memory.current`);
   const max = limitOf(host, `${folder}/memory.max`);
   const high = limitOf(host, `${folder}/memory.high`);
+  if (max !== null || high !== null) checkUsage(host, folder, used, '');
   // Without CONFIG_PSI the file does not exist.
   const text = names.has('memory.pressure') ? host.optional(`${folder}/memory.pressure`) : '';
   const pressure = parsePressure(text);
@@ -201,12 +204,27 @@ function usageV1(
     : 0;
   const used = host.number(`${folder}/memory.usage_in_bytes`);
   const limit = host.number(`${folder}/memory.limit_in_bytes`);
-  if (limit >= UNLIMITED || used < NEAR_LIMIT * limit) return { cgroup, kills, finding: undefined };
+  if (limit >= UNLIMITED) return { cgroup, kills, finding: undefined };
+  checkUsage(host, folder, used, 'total_');
+  if (used < NEAR_LIMIT * limit) return { cgroup, kills, finding: undefined };
   return {
     cgroup,
     kills,
     finding: nearLimit(host, folder, cgroup, { used, limit, prefix: 'total_' }),
   };
+}
+
+/**
+ * Pages on LRU lists are charged: if memory.stat counts many more than the usage, one of them is damaged. Usage may
+ * exceed them by kernel memory of any size. Both are read one after the other: only large differences count.
+ */
+function checkUsage(host: HostReader, folder: string, used: number, prefix: string): void {
+  const form = new RegExp(`^${prefix}(?:\\w*active_\\w+|unevictable) (\\d{1,19})$`, 'gm');
+  const lines = [...host.optional(`${folder}/memory.stat`).matchAll(form)];
+  const onLists = lines.reduce((sum, [, bytes]) => sum + Number(bytes), 0);
+  if (onLists <= 1.2 * used + MIN_CHANGE) return;
+  const why = `the usage of ${folder.slice(ROOT.length)} contradicts its memory.stat`;
+  host.miss('cgroups', HIDES, new HostError('unreadable', why));
 }
 
 interface AtLimit {

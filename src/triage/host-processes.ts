@@ -2,7 +2,7 @@ import { largestProgram } from '../account/processes/groups.js';
 import { HostError, isHostError } from '../base/errors.js';
 import { grouped } from '../base/util.js';
 import { readVmallocPages } from '../host/proc/details.js';
-import { listedPids, optionalText, statusFields } from '../host/proc/process.js';
+import { listed, listedPids, optionalText, statusFields } from '../host/proc/process.js';
 import { readDescriptors } from '../host/proc/process-files.js';
 import { sharedFiles } from '../host/proc/shared-files.js';
 import type { Finding } from './finding.js';
@@ -98,6 +98,7 @@ function* contradictions(host: HostReader, all: readonly ProcessStatus[]): Gener
   const [stacks, tables] = [host.meminfo('KernelStack'), host.meminfo('PageTables')];
   const [, counted] =
     /^[\d. ]+ \d+\/(\d{1,10}) /.exec(optionalText(host.source, '/proc/loadavg')) ?? [];
+  if (counted === undefined) yield '/proc/loadavg, which counts threads, is not readable';
   if (Math.abs(threads - Number(counted)) > 0.2 * threads + 200)
     yield `/proc lists ${threads} threads, /proc/loadavg counts ${counted}: a pid namespace, or damage`;
   if (stacks + MIN_BYTES < threads * LEAST_STACK)
@@ -177,12 +178,12 @@ export function* sharedMemory(host: HostReader): Generator<Finding> {
   const missed = (why: string) =>
     host.miss('shared-memory', hides, new HostError('unreadable', why));
   // Both kinds are on the lists of anonymous memory, unless they are locked.
-  const listed = sumOfMeminfo(host, /^(?:Active|Inactive)\(anon\):/);
-  if (listed > sumOfMeminfo(host, /^(?:AnonPages|Shmem|SwapCached):/) + SHARED_SHARE * total)
+  const onLists = sumOfMeminfo(host, /^(?:Active|Inactive)\(anon\):/);
+  if (onLists > sumOfMeminfo(host, /^(?:AnonPages|Shmem|SwapCached):/) + SHARED_SHARE * total)
     missed('AnonPages and Shmem contradict Active(anon) and Inactive(anon) (/proc/meminfo)');
   if (shared < SHARED_SHARE * total || shared < MIN_BYTES) return;
   const missing: string[] = [];
-  const all = sharedFiles(host.source, (why) => missing.push(why), Number.POSITIVE_INFINITY);
+  const all = sharedFiles(host.source, (why) => missing.push(why));
   const sizes = processesOf(host, 'shared-memory').map(({ shmemBytes }) => shmemBytes);
   const sum = (each: readonly number[]) => each.reduce((a, b) => a + b, 0);
   // Files include swapped pages. Processes may map a part that was not found, or the same memory many times.
@@ -244,15 +245,27 @@ export function* pipes(host: HostReader, unattributedBytes: number): Generator<F
   }
 }
 
-/** Large vmalloc areas, with the largest caller, and for BPF maps the process that has the most. @throws {HostError} */
+/** Large vmalloc areas, with the largest caller (untrusted; null: unknown), and for BPF maps the process that has the most. @throws {HostError} */
 export function* vmalloc(host: HostReader): Generator<Finding> {
   // Vmalloc memory in use since 5.3; 0 before. Kernel stacks are part of it (CONFIG_VMAP_STACK).
-  const bytes = host.meminfo('VmallocUsed') - host.meminfo('KernelStack');
-  const share = bytes / host.meminfo('MemTotal');
-  if (host.meminfo('VmallocUsed') === 0)
+  const used = host.meminfo('VmallocUsed');
+  if (used === 0)
     throw new HostError('gone', 'VmallocUsed of /proc/meminfo is 0: the kernel does not count it');
+  const bytes = used - host.meminfo('KernelStack');
+  const share = bytes / host.meminfo('MemTotal');
+  const areas = listed(() => readVmallocPages(host.source));
+  const callers = 'list' in areas ? [...areas.list] : [];
+  const listedBytes = callers.reduce((sum, [, pages]) => sum + pages, 0) * host.pageSize;
+  const hides = 'the size of vmalloc memory, and its callers';
+  if ('list' in areas && Math.abs(listedBytes - used) > 0.2 * used + MIN_BYTES) {
+    const why = 'VmallocUsed of /proc/meminfo contradicts /proc/vmallocinfo';
+    host.miss('vmalloc', hides, new HostError('unreadable', why));
+  }
   if (share < VMALLOC_SHARE || bytes < MIN_BYTES) return;
-  const [caller, callerBytes] = largestCaller(host);
+  if ('why' in areas) host.miss('vmalloc', hides, new HostError(areas.code, areas.why));
+  const [most] = callers.filter(([name]) => !STACKS.test(name)).toSorted((a, b) => b[1] - a[1]);
+  const caller = most?.[0] ?? null;
+  const callerBytes = most ? most[1] * host.pageSize : null;
   const maps = caller !== null && BPF_MAP.test(caller) ? largestMaps(host) : undefined;
   const figures = {
     bytes,
@@ -265,18 +278,6 @@ export function* vmalloc(host: HostReader): Generator<Finding> {
   };
   const next = maps ? `procs --pid ${maps.pid} --fds` : 'memory -v';
   yield found('vmalloc', 'warning', figures, next);
-}
-
-/** Null: unreadable, which is recorded. Callers are symbols: untrusted in a snapshot. */
-function largestCaller(host: HostReader): readonly [string | null, number | null] {
-  try {
-    const callers = [...readVmallocPages(host.source)].filter(([name]) => !STACKS.test(name));
-    const [most] = callers.toSorted((a, b) => b[1] - a[1]);
-    return most ? [most[0], most[1] * host.pageSize] : [null, null];
-  } catch (error) {
-    host.miss('vmalloc', 'the callers of vmalloc', error);
-    return [null, null];
-  }
 }
 
 /** The process whose descriptors hold the largest BPF maps; pinned maps have no descriptor. */

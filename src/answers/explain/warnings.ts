@@ -12,7 +12,7 @@ export const WARNINGS: Explanations<WarningCode> = {
       'Memory that the answer needs is not in the dump, or could not be read. Figures are lower bounds ("at least").',
     known:
       'A failed read and its cause: filtered by makedumpfile, never dumped, not mapped, damaged, or truncated.',
-    next: 'If it was filtered, dump with makedumpfile -d 1 (or less). If the file is truncated, copy it again.',
+    next: 'If it was filtered, dump with makedumpfile -d 1 (or less). If the file is truncated, copy it again. Live: run the command as root.',
     deeper: 'kdump-mem info',
   },
   'torn-list': {

@@ -1,6 +1,7 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { countedMemory } from '../../account/memory/counted.js';
-import type { Category } from '../../account/memory/tree.js';
+import { type Category, leaves } from '../../account/memory/tree.js';
+import { formatSize } from '../../answers/text/size.js';
 import { HostError, KernelError } from '../../base/errors.js';
 import { type CapturedFiles, readCapture } from '../../capture/read/files.js';
 import type { HostSource } from '../../host/host-source.js';
@@ -46,20 +47,43 @@ function memoryAt(
       next: 'Capture the host again with kdump-mem snapshot.',
     });
   }
-  const answer = countedMemory(readHostCounts(host), readHostDetails(host));
+  const counted = countedMemory(readHostCounts(host), readHostDetails(host));
+  const answer = withSharedFiles({ ...counted, warnings }, host);
   const at = host.timeOf('/proc/meminfo');
   const captured = { name: of.name, taken: at };
-  return { ...withSharedFiles(answer, host), warnings, captured, origin: hostOrigin(host, at) };
+  return { ...answer, captured, origin: hostOrigin(host, at) };
 }
 
-/** Adds the files in tmpfs. Page flags and counters do not name them; descriptors and mounts do. */
+/** Maximum number of owners, largest first. */
+const MAX_OWNERS = 10;
+/** Shared memory without a known owner is mentioned from this share of memory on, or this many bytes. */
+const NOTABLE_SHARE = 0.01;
+const NOTABLE_BYTES = 64 * 2 ** 20;
+
+/**
+ * Adds the files in tmpfs. Page flags and counters do not name them; descriptors and mounts do. If some are
+ * unreadable and much shared memory has no known owner, the answer is incomplete.
+ */
 export function withSharedFiles(answer: MemoryAnswer, host: HostSource): MemoryAnswer {
+  const missing: string[] = [];
+  const files = sharedFiles(host, (why) => missing.push(why));
   // The last attach of a segment is no part of this answer.
-  const owners = sharedFiles(host).map(({ attached: _, ...owner }) => owner);
+  const owners = files.slice(0, MAX_OWNERS).map(({ attached: _, ...owner }) => owner);
   const named = (category: Category): Category => ({
     ...category,
     ...(category.category === 'shared' ? { owners } : {}),
     children: category.children.map(named),
   });
-  return { ...answer, memory: named(answer.memory) };
+  const memory = named(answer.memory);
+  const shared = leaves(memory).find(({ category }) => category === 'shared')?.bytes ?? 0;
+  // Files include swapped pages.
+  const counted = (name: string) => answer.counted?.get(name) ?? 0;
+  const swapped = counted('SwapTotal') - counted('SwapFree');
+  const owned = files.reduce((sum, { bytes }) => sum + bytes, 0);
+  const unowned = Math.min(shared, shared - owned + swapped);
+  if (missing.length === 0 || unowned < Math.min(NOTABLE_BYTES, NOTABLE_SHARE * memory.bytes))
+    return { ...answer, memory };
+  const message = `up to ${formatSize(unowned)} of shared memory has no known owner (${missing.join('; ')})`;
+  const warnings = [...answer.warnings, { code: 'unreadable', message } as const];
+  return { ...answer, memory, warnings, complete: false };
 }

@@ -16,7 +16,7 @@ import {
   TOP_DIRECTORY,
   WITH_ARGUMENTS,
 } from './contents.js';
-import { SAMPLES, SOCKETS } from './script/samples.js';
+import { FILES_IN_MEMORY, SAMPLES, SOCKETS } from './script/samples.js';
 
 /**
  * Options, the output directory, and the functions used by the other parts. `keep` writes through a cat
@@ -270,4 +270,4 @@ part=
  * It writes a complete archive or exits with status 3 and one line; 2 for an invalid command line. The
  * last member of the archive, `manifest`, lists all others with the output of cksum; see manifest.ts.
  */
-export const CAPTURE_SCRIPT = [SETUP, HOST, SOCKETS, SAMPLES, PACK].join('');
+export const CAPTURE_SCRIPT = [SETUP, HOST, FILES_IN_MEMORY, SOCKETS, SAMPLES, PACK].join('');

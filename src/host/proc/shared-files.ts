@@ -3,12 +3,11 @@ import { isHostError } from '../../base/errors.js';
 import type { HostSource } from '../host-source.js';
 import { listedPids } from './process.js';
 
-/** Maximum number of owners, largest first; a snapshot has more, for later questions. */
-const MAX_OWNERS = 10;
-const MAX_CAPTURED = 1000;
+/** Maximum number of files in a snapshot, largest first. */
+export const MAX_CAPTURED = 1000;
 const MAX_REASONS = 10;
 /** Smaller files are ignored. */
-const MIN_BYTES = 64 * 1024;
+export const MIN_BYTES = 64 * 1024;
 /** Time limit in milliseconds for descriptors, about that for a million, and for mounts; later files are not listed. */
 const MAX_MS = 1000;
 /** Maximum number of entries of tmpfs mounts, and depth of folders. */
@@ -46,14 +45,10 @@ type OnMissing = (why: string) => void;
  *
  * @param onMissing called with each reason why files may be missing
  */
-export function sharedFiles(
-  host: HostSource,
-  onMissing: OnMissing = () => {},
-  mostOwners = MAX_OWNERS,
-): SharedFile[] {
-  return [...filesInMemory(host, onMissing), ...segments(host)]
-    .toSorted((a, b) => b.bytes - a.bytes)
-    .slice(0, mostOwners);
+export function sharedFiles(host: HostSource, onMissing: OnMissing): SharedFile[] {
+  return [...filesInMemory(host, onMissing), ...segments(host)].toSorted(
+    (a, b) => b.bytes - a.bytes,
+  );
 }
 
 function filesInMemory(host: HostSource, onMissing: OnMissing): SharedFile[] {
@@ -62,6 +57,16 @@ function filesInMemory(host: HostSource, onMissing: OnMissing): SharedFile[] {
   let [until, isLate] = [host.now() + MAX_MS, false];
   const isOver = () => (isLate = isLate || host.now() > until);
   const found = new Map<string, SharedFile>();
+  const denied = { processes: new Set<string>(), folders: new Set<string>() };
+  const readOf = <T>(kind: keyof typeof denied, name: string, read: () => T): T | undefined => {
+    try {
+      return read();
+    } catch (error) {
+      if (!isHostError(error)) throw error;
+      if (error.code === 'denied') denied[kind].add(name);
+      return undefined;
+    }
+  };
   const take = (path: string, name: string, pid?: number): void => {
     const facts = attempted(() => file(path));
     if (!facts?.isFile || facts.bytes < MIN_BYTES) return;
@@ -70,28 +75,19 @@ function filesInMemory(host: HostSource, onMissing: OnMissing): SharedFile[] {
     const owner = { kind: 'file', name, bytes: facts.bytes } as const;
     found.set(key, holder === undefined ? owner : { ...owner, pid: holder });
   };
-  let denied = 0;
-  const listed = (folder: string): readonly string[] => {
-    try {
-      return host.list(folder);
-    } catch (error) {
-      if (!isHostError(error)) throw error;
-      if (error.code === 'denied') denied++;
-      return [];
-    }
-  };
   const mounts = mountsOf(host, 'self');
+  const pids = attempted(() => listedPids(host)) ?? [];
   // A later mount covers an earlier one at the same place.
   const top = new Map([...mounts.values()].map((mount) => [mount.point, mount]));
   const points = [...top.values()].flatMap(({ point, isTmpfs }) => (isTmpfs ? [point] : []));
-  for (const pid of attempted(() => listedPids(host)) ?? []) {
+  for (const pid of pids) {
     if (isLate) break;
     const descriptors = `/proc/${pid}/fd`;
     let own: Mounts | undefined;
-    for (const fd of listed(descriptors)) {
+    for (const fd of readOf('processes', pid, () => host.list(descriptors)) ?? []) {
       if (isOver()) break;
       const path = `${descriptors}/${fd}`;
-      const link = attempted(() => host.readLink(path)) ?? '';
+      const link = readOf('processes', pid, () => host.readLink(path)) ?? '';
       const isMemfd = link.startsWith('/memfd:');
       if (isMemfd) {
         // memfds with hugetlb pages are in another file system.
@@ -112,10 +108,10 @@ function filesInMemory(host: HostSource, onMissing: OnMissing): SharedFile[] {
   [until, isLate] = [host.now() + MAX_MS, false];
   let entries = 0;
   const walk = (folder: string, depth: number): void => {
-    for (const name of listed(folder)) {
+    for (const name of readOf('folders', folder, () => host.list(folder)) ?? []) {
       if (isOver() || ++entries > MAX_ENTRIES) return;
       const path = join(folder, name);
-      const facts = isMount.has(path) ? undefined : attempted(() => file(path));
+      const facts = isMount.has(path) ? undefined : readOf('folders', folder, () => file(path));
       if (facts?.isFolder && depth < MAX_DEPTH) walk(path, depth + 1);
       else if (facts?.isFile) take(path, path);
     }
@@ -123,10 +119,15 @@ function filesInMemory(host: HostSource, onMissing: OnMissing): SharedFile[] {
   for (const point of points) walk(point, 0);
   if (wasLate || isLate || entries > MAX_ENTRIES)
     onMissing('descriptors and tmpfs mounts: only a part was read in 1 s');
-  if (denied > 0)
+  const [processes, folders] = [denied.processes.size, denied.folders.size];
+  if (processes > 0)
     onMissing(
-      `descriptors of ${denied} ${denied === 1 ? 'process' : 'processes'}: permission denied`,
+      `descriptors of ${processes} ${processes === 1 ? 'process' : 'processes'}: permission denied`,
     );
+  if (folders > 0)
+    onMissing(`${folders} ${folders === 1 ? 'folder' : 'folders'} of tmpfs: permission denied`);
+  if (mounts.size === 0) onMissing('tmpfs mounts: mountinfo is not readable');
+  if (!pids.includes('1')) onMissing('not all processes are visible (hidepid, or a pid namespace)');
   return [...found.values()].toSorted((a, b) => b.bytes - a.bytes);
 }
 
@@ -149,7 +150,7 @@ export function filesInMemoryLines(host: HostSource, nameOf: (name: string) => s
 /** Reads such lines; undefined: the capture has none. */
 function recordedFiles(text: string | undefined, onMissing: OnMissing): SharedFile[] {
   if (text === undefined) {
-    onMissing('not in this snapshot: a script or an older kdump-mem made it');
+    onMissing('the capture does not list files in memory');
     return [];
   }
   const files: SharedFile[] = [];

@@ -47,6 +47,7 @@ function captured(name: string, files: Readonly<Record<string, string | Buffer>>
     'sample-1/before': '',
     'sample-1/namespaces': '',
     'sample-1/descriptors': '',
+    'files-in-memory': 'end 0\n',
     'proc/meminfo': MEMINFO,
     'proc/zoneinfo': ZONEINFO,
     'proc/self/auxv': auxv,
@@ -102,6 +103,26 @@ describe('memory --from', () => {
       'Source: counters in /proc only, captured on a\\x1b[31mhost at 2026-01-02 03:04:05 UTC.',
     );
     expect(stdout).toContain(`Next: skcheck --from ${path}`);
+  });
+
+  test.each([
+    ['all have one', '51200000 7 memfd:a\nmissing descriptors: some\nend 1\n', []],
+    ['all files were listed', 'end 0\n', []],
+    [
+      'some files may be missing',
+      '1024000 7 memfd:a\nmissing a thing\nmissing another\nend 1\n',
+      ['up to 47.9 MiB of shared memory has no known owner (a thing; another)'],
+    ],
+    [
+      'the list is empty',
+      '',
+      [
+        'up to 48.8 MiB of shared memory has no known owner (the list of files in memory is malformed or truncated)',
+      ],
+    ],
+  ])('reports shared memory without a known owner: %s', async (name, list, messages) => {
+    const { warnings } = await answerOf(captured(name, { 'files-in-memory': list }));
+    expect(warnings).toEqual(messages.map((message) => ({ code: 'unreadable', message })));
   });
 
   test('reports incomplete captures', async () => {

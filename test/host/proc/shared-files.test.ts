@@ -12,9 +12,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { HostError } from '../../../src/base/errors.js';
 import type { HostSource } from '../../../src/host/host-source.js';
 import { liveHost } from '../../../src/host/live.js';
-import { filesInMemoryLines, sharedFiles } from '../../../src/host/proc/shared-files.js';
+import { filesInMemoryLines, sharedFiles as listed } from '../../../src/host/proc/shared-files.js';
 
 const MIB = 2 ** 20;
+const sharedFiles = (source: HostSource, onMissing: (why: string) => void = () => {}) =>
+  listed(source, onMissing);
 
 describe('on this machine', () => {
   let folder: string;
@@ -146,9 +148,11 @@ test('stops a scan at its time limit, with the results so far', () => {
   const files = Object.fromEntries(
     Object.keys(links).map((path, inode) => [path, { inode, bytes: MIB, isTmpfs: true }]),
   );
-  let late = 0;
-  const found = sharedFiles(host({ links, files, now: () => (time += 200) }), () => late++);
-  expect(late).toBe(1);
+  const missing: string[] = [];
+  const texts = { '/proc/1/comm': '', '/proc/self/mountinfo': MOUNTS };
+  const source = host({ links, texts, files, now: () => (time += 200) });
+  const found = sharedFiles(source, (why) => missing.push(why));
+  expect(missing).toEqual(['descriptors and tmpfs mounts: only a part was read in 1 s']);
   expect(found.length).toBeGreaterThan(0);
   expect(found.length).toBeLessThan(10);
 });
@@ -191,6 +195,7 @@ function recorded(filesInMemory?: string) {
 test('reads the same files from a snapshot, whatever their names contain', () => {
   const source = host({
     links: { '/proc/7/fd/3': '/memfd:a\n5 8 b (deleted)' },
+    texts: { '/proc/self/mountinfo': MOUNTS, '/proc/1/comm': 'init\n' },
     files: { '/proc/7/fd/3': { inode: 5, bytes: 2 * MIB, isTmpfs: true } },
   });
   const text = filesInMemoryLines(source, (name) => name);
@@ -199,7 +204,7 @@ test('reads the same files from a snapshot, whatever their names contain', () =>
 });
 
 test.each([
-  ['no list', undefined, 0, 'not in this snapshot'],
+  ['no list', undefined, 0, 'does not list files in memory'],
   ['a truncated list', `${MIB} 7 memfd:a\n`, 1, 'malformed or truncated'],
   ['another number of files', `${MIB} 7 memfd:a\nend 2\n`, 1, 'malformed or truncated'],
   ['a malformed line', `${MIB} 7 memfd:a\n1 x y\nend 2\n`, 1, 'malformed or truncated'],
@@ -212,12 +217,27 @@ test.each([
   expect(missing).toEqual([expect.stringContaining(why)]);
 });
 
-test('reports processes whose descriptors may not be listed', () => {
-  const list = (path: string) => {
-    if (path === '/proc/7/fd') throw new HostError('denied', path);
-    return path === '/proc' ? ['7'] : [];
+test('reports what may not be listed: descriptors, folders, mounts and other processes', () => {
+  const denied = ['/proc/7/fd', '/proc/9/fd', '/dev/shm/private'];
+  const missingIn = (texts: Readonly<Record<string, string>>): string[] => {
+    const files = { '/dev/shm/private': { inode: 5, bytes: 0, isFile: false, isFolder: true } };
+    const source = host({ texts, files });
+    const list = (path: string) => {
+      if (denied.includes(path)) throw new HostError('denied', path);
+      return source.list(path);
+    };
+    const missing: string[] = [];
+    sharedFiles({ ...source, list }, (why) => missing.push(why));
+    return missing;
   };
-  const missing: string[] = [];
-  sharedFiles({ ...host({}), list }, (why) => missing.push(why));
-  expect(missing).toEqual(['descriptors of 1 process: permission denied']);
+  const processes = { '/proc/7/comm': '', '/proc/9/comm': '' };
+  expect(missingIn({ ...processes, '/proc/1/comm': '', '/proc/self/mountinfo': MOUNTS })).toEqual([
+    'descriptors of 2 processes: permission denied',
+    '1 folder of tmpfs: permission denied',
+  ]);
+  expect(missingIn({ '/proc/7/comm': '' })).toEqual([
+    'descriptors of 1 process: permission denied',
+    'tmpfs mounts: mountinfo is not readable',
+    'not all processes are visible (hidepid, or a pid namespace)',
+  ]);
 });

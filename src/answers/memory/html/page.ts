@@ -97,11 +97,9 @@ const DEPTHS: Readonly<Record<MemoryAnswer['source'], string>> = {
 /** Returns the reasons why the answer is incomplete; they precede its figures. */
 function missing(answer: MemoryAnswer): Content {
   const warnings: Content[] = answer.warnings.map(({ message }) => message);
-  // Answers from counters contain no warnings: each incomplete category has a reason.
-  return missingSection(
-    answer.complete,
-    warnings.length > 0 ? warnings : incompleteWords(answer, true).map(sentence),
-  );
+  // In answers from /proc each incomplete category has a reason, beside warnings.
+  const reasons = isFromProc(answer) ? incompleteWords(answer, true).map(sentence) : [];
+  return missingSection(answer.complete, [...warnings, ...reasons]);
 }
 
 /** Returns a treemap of memory, with its style rules. */

@@ -1,3 +1,4 @@
+import { MAX_CAPTURED, MIN_BYTES } from '../../../host/proc/shared-files.js';
 import {
   LEFT_OUT_NAME,
   MAX_BYTES,
@@ -32,8 +33,11 @@ namespaces() {
     grep '${NAMESPACES.map((name) => `${name}:\\[`).join('\\|')}'
 }
 # A directory's name stands before its names where ls is given more than one thing.
+open_files() {
+  over 'ls -ln /dev/null' /proc/[0-9]*/fd | grep -aF -f "$dir/wanted"
+}
 descriptors() {
-  over 'ls -ln /dev/null' /proc/[0-9]*/fd | grep -E '^/proc/|socket:\['
+  grep -aE '^/proc/|socket:\[' "$dir/open"
 }
 lines_of_each() {
   over 'grep -aH ^' $(each "$1") | head -c ${MAX_BYTES}
@@ -140,6 +144,7 @@ sample() {
   done < "$dir/mounted"
   tell_hidden
   keep "$at/ended" cat /proc/uptime || fail '/proc/uptime cannot be read'
+  keep "$dir/open" open_files
   keep "$at/descriptors" descriptors || fail 'the descriptors of the processes cannot be listed'
   processes=$(echo /proc/[0-9]*)
   [ "$1" = 1 ] || keep "$at/after" states || fail 'the states of the processes cannot be read'
@@ -151,9 +156,15 @@ take_log
 take_cgroups
 keep "$top/slab-attributes" attributes
 keep "$top/taken" date -u +%Y-%m-%dT%H:%M:%SZ || fail 'date failed'
+keep "$dir/points" tmpfs_points
+keep "$dir/wanted" wanted
 sample 1
 sleep "$wait"
 sample 2
+keep "$dir/candidates" candidates
+keep "$dir/entries" entries
+keep "$dir/sizes" sizes
+keep "$top/files-in-memory" files_in_memory
 keep "$dir/blocked" true
 keep "$at/memory" slow_lines smaps_rollup ${MAX_PROCESS_BYTES}
 bounded sample-2/memory ${MAX_PROCESS_BYTES}
@@ -308,5 +319,102 @@ namespace() {
 # The namespaces that a mount keeps (ip netns, CNI, docker), as "INODE PATH", blanks in it as \040.
 mounted() {
   sed -n 's/^[0-9]* [0-9]* [^ ]* net:\[\([0-9]*\)\] \([^ ]*\) .*/\1 \2/p' /proc/self/mountinfo
+}
+`;
+
+/** Maximum number of descriptors, and of files in tmpfs mounts: stat, sed and sort take about 1 s for so many. */
+const MAX_FILES = 20_000;
+/** Time limit for names, each of which needs a process. Seconds. */
+const MAX_SECONDS = 2;
+
+/** Sorts behind each pid: a file that no process has open. */
+const NO_PID = '9999999999';
+
+/**
+ * Lists memfds, deleted files and files of tmpfs, as shared-files.ts does. Names of descriptors, as ls prints
+ * them, select candidates; fdinfo and mountinfo tell which are in a tmpfs, since stat would block on a file
+ * system that does not respond.
+ */
+export const FILES_IN_MEMORY = String.raw`
+# Places of tmpfs. Where mounts cover each other, the last one is visible.
+tmpfs_points() {
+  sed -n 's/^[0-9]* [0-9]* [^ ]* [^ ]* \([^ ]*\) .* - \([^ ]*\) .*/\1 \2/p' /proc/self/mountinfo | grep -n '' |
+    sed 's/^\([0-9]*\):\([^ ]*\)/\2 \1/' | sort -k1,1 -k2,2n |
+    sed -n -e '$!N' -e '/^\([^ ]*\) .*\n\1 /!P' -e D |
+    sed -n -e '/\\012/d' -e 's/\\040/ /g' -e 's/\\011/	/g' -e 's/\\134/\\/g' -e 's/ [0-9]* \(tmpfs\|rootfs\)$//p'
+}
+# What is kept of the lists of descriptors.
+wanted() {
+  printf '%s\n' '/fd:' 'socket:[' ' -> /memfd:' ' (deleted)'
+  sed 's|.*| -> &/|' "$dir/points"
+}
+# Descriptors of files that may be in memory: path and target.
+candidates() {
+  sed -n '/^\/proc\/[0-9]*\/fd:$/{
+s/:$//
+h
+d
+}
+s/^l[^>]* \([0-9]*\) -> \//\1 \//
+t found
+d
+: found
+G
+s/^\([0-9]*\) \(.*\)\n\(.*\)$/\3\/\1 \2/p' "$dir/open" | head -n ${MAX_FILES + 1}
+}
+# Those in a tmpfs: memfds by their file system (not hugetlbfs), others by their mount.
+in_tmpfs() {
+  sed -n 's/ \/memfd:.*//p' "$dir/candidates" | xargs stat -L -f -c '%T %n' /dev/null | sed -n 's/^tmpfs \(\/proc\)/\1/p'
+  grep -av ' /memfd:' "$dir/candidates" | sed 's/ .*//' > "$dir/others"
+  {
+    sed 's/fd\/.*/mountinfo/' "$dir/others" | sort -u | xargs grep -hE ' - (tmpfs|rootfs) ' /dev/null | sed 's/ .*/ /'
+    sed 's/fd/fdinfo/' "$dir/others" | xargs grep -H '^mnt_id:' /dev/null |
+      sed 's/^\(.*\)info\(.*\):mnt_id:[^0-9]*\([0-9]*\)$/\3 \1\2/'
+  } | sort -u | sed -n -e '/^[0-9]* $/{h;d' -e '}' -e G -e 's/^\([0-9]*\) \(.*\)\n\1 $/\2/p'
+}
+# Files of tmpfs, also those that no process has open. Names with a line break are left out.
+entries() {
+  true > "$dir/unlisted"
+  [ ! -s "$dir/points" ] || tr '\n' '\0' < "$dir/points" | xargs -0 sh -c 'exec find "$@" -xdev -name "*
+*" -prune -exec sh -c "echo odd" {} + -o -print 2>> "$0"' "$dir/unlisted" | head -n ${MAX_FILES + 1}
+}
+# Of each file: device and inode, pid, blocks of 512 bytes, path.
+sizes() {
+  {
+    in_tmpfs | xargs stat -L -c '%d:%i %f %b %n' /dev/null |
+      sed -n 's/^\([0-9:]*\) 8... \([0-9]*\) \(\/proc\/\([0-9]*\)\/fd\/[0-9]*\)$/\1 \4 \2 \3/p'
+    grep -av '^odd$' "$dir/entries" | tr '\n' '\0' | xargs -0 stat -c '%d:%i %f %b %n' /dev/null |
+      sed -n 's/^\([0-9:]*\) 8... \([0-9]*\) \//\1 ${NO_PID} \2 \//p'
+  } 2>> "$dir/unlisted" | sort -k1,1 -k2,2n |
+    sed -e ': next' -e '$!N' -e 's/^\([^ ]*\)\( [^\n]*\)\n\1 [^\n]*$/\1\2/' -e 't next' -e P -e D | sort -k3,3nr
+}
+files_in_memory() {
+  until=$(($(date +%s) + ${MAX_SECONDS})) shown=0 part=
+  ! grep -acH '' "$dir/candidates" "$dir/entries" | grep -q ':${MAX_FILES + 1}$' || part=yes
+  while read -r key pid blocks path; do
+    [ "$blocks" -ge ${MIN_BYTES / 512} ] && [ "$shown" -lt ${MAX_CAPTURED} ] || break
+    [ "$(date +%s)" -le "$until" ] || { part=yes; break; }
+    if [ "$pid" = ${NO_PID} ]; then pid=- name=$path
+    else
+      name=$(ls -ln "$path" 2>/dev/null) || continue
+      name=${'$'}{name#* -> }
+    fi
+    case $name in /memfd:*) name=${'$'}{name#/} name=${'$'}{name%' (deleted)'} ;; esac
+    case $name in *'
+'*) name=$(printf '%s\n' "$name" | sed '$!s/$/\\012/' | tr -d '\n') ;; esac
+    printf '%s %s %s\n' $((blocks * 512)) "$pid" "$name"
+    shown=$((shown + 1))
+  done < "$dir/sizes"
+  [ -z "$part" ] || echo 'missing descriptors and tmpfs mounts: only a part was read'
+  command -v stat >/dev/null || echo 'missing sizes of files: stat is not available'
+  ! grep -aq '^odd$' "$dir/entries" || echo 'missing files of tmpfs with a line break in their names'
+  denied=$(sed -n 's/^ls: .*\(\/proc\/[0-9]*\/fd\).*: \(Permission denied\|Operation not permitted\)$/\1/p' "$complaints" |
+    sort -u | grep -c '')
+  [ "$denied" = 0 ] || echo "missing descriptors of $denied processes: permission denied" | sed 's/ 1 processes/ 1 process/'
+  ! grep -aq 'Permission denied$' "$dir/unlisted" || echo 'missing files or folders of tmpfs: permission denied'
+  ! grep -av -e 'Permission denied$' -e 'No such [a-z ]*$' "$dir/unlisted" | grep -q . ||
+    echo 'missing tmpfs mounts: find or stat failed'
+  [ -d /proc/1 ] || echo 'missing not all processes are visible (hidepid, or a pid namespace)'
+  echo "end $shown"
 }
 `;

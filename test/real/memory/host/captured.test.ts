@@ -1,24 +1,38 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { basename, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type MemoryJson, memorySchema } from '../../../../src/answers/memory/schema.js';
 import { commandPath, kdumpMem } from '../../../support/cli.js';
+import { LAB } from '../../../support/lab.js';
 
-/** Holds 32 MiB in a memfd that it does not map. */
-const HOLDER = `import os, time
-fd = os.memfd_create('captured')
-os.write(fd, b'x' * (32 << 20))
+/** Holds 300 MiB in a memfd that it does not map, and 20 MiB in a deleted file; another memfd is on hugetlbfs. */
+const HOLDER = `import os, sys, time
+fd, huge = os.memfd_create('captured\\n5 7 x'), os.memfd_create('huge', os.MFD_HUGETLB)
+for _ in range(300): os.write(fd, b'x' * (1 << 20))
+gone = os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY)
+os.unlink(sys.argv[1])
+os.write(gone, b'x' * (20 << 20))
 print(fd, flush=True)
 time.sleep(600)`;
+const NOBODY = 65534;
+const MIB = 2 ** 20;
 
 const folder = mkdtempSync(join(tmpdir(), 'captured-'));
 const file = join(folder, 'host.tar.gz');
-const held = spawn('python3', ['-c', HOLDER], { stdio: ['ignore', 'pipe', 'inherit'] });
+chmodSync(folder, 0o777);
+const holderOf = (name: string, uid: number) =>
+  spawn('python3', ['-c', HOLDER, `/dev/shm/${basename(folder)} ${name}`], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    uid,
+    gid: uid,
+  });
+const [held, other] = [holderOf('root', 0), holderOf('other', NOBODY)];
 afterAll(() => {
   held.kill();
+  other.kill();
   rmSync(folder, { recursive: true });
 });
 
@@ -34,7 +48,7 @@ const answerOf = async (...more: string[]): Promise<MemoryJson> => {
 };
 
 beforeAll(async () => {
-  await once(held.stdout, 'data');
+  await Promise.all([once(held.stdout, 'data'), once(other.stdout, 'data')]);
   execFileSync(commandPath('skcheck'), ['--capture', file, '--interval', '1']);
 });
 
@@ -83,21 +97,68 @@ test('rows sum to the zones, and callers and caches to their files', async () =>
   expect(caches.length).toBe(captured('slabinfo').trim().split('\n').length - 2);
 });
 
-test('names the owner of a memfd that no process maps', async () => {
-  const snapshot = join(folder, 'snapshot.tar.gz');
-  await kdumpMem('snapshot', '-o', snapshot);
-  const { stdout } = await kdumpMem('memory', '--json', '--from', snapshot);
-  const { memory } = memorySchema.parse(JSON.parse(stdout));
-  const owners = (part: MemoryJson['memory']): MemoryJson['memory']['owners'] => [
-    ...part.owners,
-    ...part.children.flatMap(owners),
-  ];
-  expect(owners(memory)).toContainEqual({
-    kind: 'file',
-    name: 'memfd:captured',
-    pid: held.pid,
-    bytes: 32 * 2 ** 20,
+describe('owners of files that no process maps', () => {
+  const script = join(folder, 'snapshot.sh');
+  const bin = join(folder, 'bin');
+  const busybox = join(LAB, 'tools/usr/bin/busybox');
+
+  beforeAll(async () => {
+    writeFileSync(script, (await kdumpMem('snapshot', '--script')).stdout);
+    mkdirSync(bin);
+    const applets = execFileSync(busybox, ['--list'], { encoding: 'utf8' }).trim().split('\n');
+    for (const name of applets) symlinkSync(busybox, join(bin, name));
   });
+
+  const ownersIn = async (snapshot: string) => {
+    const { stdout } = await kdumpMem('memory', '--json', '--from', snapshot);
+    const { memory, warnings } = memorySchema.parse(JSON.parse(stdout));
+    const shared = memory.children
+      .flatMap(({ children }) => children)
+      .find(({ category }) => category === 'shared');
+    return { owners: shared?.owners ?? [], warnings };
+  };
+  const filesOf = (name: string, pid: number | undefined) => [
+    { kind: 'file', name: 'memfd:captured\n5 7 x', pid, bytes: 300 * MIB },
+    {
+      kind: 'file',
+      name: `/dev/shm/${basename(folder)} ${name} (deleted)`,
+      pid,
+      bytes: 20 * MIB,
+    },
+  ];
+  const shells: readonly [string, readonly string[]][] = [
+    ['sh', ['sh', script]],
+    ['busybox', ['env', `PATH=${bin}:/usr/bin:/bin`, join(bin, 'sh'), script]],
+  ];
+
+  test.each([
+    ['kdump-mem', ['sh', '-c', `${commandPath('kdump-mem')} snapshot "$0" -o "$1"`]],
+    ...shells,
+  ])('are listed in a snapshot by %s', async (name, words) => {
+    const snapshot = join(folder, `${name}.tar.gz`);
+    execFileSync(words[0]!, [...words.slice(1), '--tmpfs', snapshot]);
+    const { owners } = await ownersIn(snapshot);
+    const expected = [...filesOf('root', held.pid), ...filesOf('other', other.pid)];
+    expect(owners).toEqual(expect.arrayContaining(expected));
+    expect(owners.some((owner) => owner.name.includes('huge'))).toBe(false);
+  });
+
+  test.each(shells)(
+    'are listed without root as far as readable, and the rest is reported: %s',
+    async (name, words) => {
+      const snapshot = join(folder, `nobody-${name}.tar.gz`);
+      const as = ['--reuid', String(NOBODY), '--regid', String(NOBODY), '--clear-groups'];
+      execFileSync('setpriv', [...as, ...words, '--tmpfs', snapshot], { cwd: '/' });
+      const { owners, warnings } = await ownersIn(snapshot);
+      expect(owners).toEqual(expect.arrayContaining(filesOf('other', other.pid)));
+      expect(owners.some(({ pid }) => pid === held.pid)).toBe(false);
+      expect(warnings.map(({ message }) => message)).toContainEqual(
+        expect.stringMatching(
+          /^up to [\d.]+ [MG]iB of shared memory has no known owner \(descriptors of \d+ processes: permission denied/,
+        ),
+      );
+    },
+  );
 });
 
 test('constant figures match this machine now', async () => {

@@ -120,9 +120,7 @@ test('both ways write one format', () => {
       // Namespaces of other processes come and go.
       .filter((name) => !name.includes('/netns-') && name !== 'unknown-tables')
       .sort();
-  // The script does not look for files in memory.
-  expect(files(native).filter((name) => name !== 'files-in-memory')).toEqual(files(script));
-  expect(files(native)).toContain('files-in-memory');
+  expect(files(native)).toEqual(files(script));
   const read = (top: string | undefined, name: string) =>
     readFileSync(join(top ?? '', name), 'latin1');
   for (const name of ['version', 'asked', 'left-out', 'proc/self/mountinfo', 'proc/version'])
@@ -205,6 +203,34 @@ test('the script needs the documented commands, and no other', () => {
   // Without ss and nsenter.
   expect(stdout).toMatch(/sample-2\/netns-\d+\/net\/tcp\n/);
   expect(stdout).toContain('sample-2/memory\n');
+  const { stdout: list } = spawnSync('tar', ['-xzOf', file, 'kdump-mem-snapshot/files-in-memory'], {
+    encoding: 'utf8',
+  });
+  expect(list).toMatch(/^missing sizes of files: stat is not available\n(?:missing .*\n)*end 0\n$/);
+});
+
+test('the script lists files of tmpfs by their visible mount, and reports what it leaves out', () => {
+  const file = join(dir, 'mounts.tar.gz');
+  const place = (name: string) => join(dir, `mount ${name}`);
+  for (const name of ['covered', 'top', 'odd']) mkdirSync(place(name));
+  const scene = `mount -t tmpfs none "$2" && head -c 300000 /dev/zero > "$2/below" && mount -t ramfs none "$2" &&
+mount -t tmpfs none "$3" && mkdir "$3/a b" && head -c 200000 /dev/zero > "$3/a b/file %s" &&
+mount -t tmpfs none "$4" && head -c 100000 /dev/zero > "$4/line
+break" && exec sh "$0" --tmpfs "$1" 0`;
+  const places = ['covered', 'top', 'odd'].map(place);
+  const words = ['-m', 'sh', '-c', scene, join(dir, 'snapshot.sh'), file, ...places];
+  expect(spawnSync('unshare', words, { encoding: 'utf8' })).toMatchObject({
+    status: 0,
+    stderr: '',
+  });
+  const { stdout: list } = spawnSync('tar', ['-xzOf', file, 'kdump-mem-snapshot/files-in-memory'], {
+    encoding: 'utf8',
+  });
+  const own = list.split('\n').filter((line) => line.includes(dir));
+  expect(own).toEqual([`200704 - ${place('top')}/a b/file %s`]);
+  expect(list).toContain('missing files of tmpfs with a line break in their names\n');
+  const lines = list.trimEnd().split('\n');
+  expect(lines.at(-1)).toBe(`end ${lines.filter((line) => /^\d/.test(line)).length}`);
 });
 
 test('the script reports that it does not capture all cgroups', () => {
