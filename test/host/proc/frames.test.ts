@@ -278,7 +278,9 @@ describe('counters', () => {
   test('with more frames than exist are not split into categories', () => {
     const host = machine(ram([WORD.none, 5]), { VmallocUsed: 4 });
     expect(pages(host)).toEqual({ unattributed: 5, 'free-buddy': 59 });
-    expect(category(look(host), 'vmalloc').why).toContain('fewer than the 6 that the counters in /proc report');
+    expect(category(look(host), 'vmalloc').why).toContain(
+      'fewer than the 6 that the counters in /proc report',
+    );
   });
 
   test('of vmalloc that contradict its areas are put into no category', () => {

@@ -175,8 +175,12 @@ test('as a command: text, JSON, and refused options', async () => {
   kernel.close();
   const text = await run('-v', '--vmcore', elf);
   expect(text).toMatchObject({ stderr: '', status: 0 });
-  expect(text.stdout).toMatch(/^No allocation is unreachable for an unknown reason, of [\d,]+ allocations \([^)]+\)\.\n/);
-  expect(text.stdout).toMatch(/\n\d+ \(\d+ KiB\) are unreachable for a known reason, and are not leaks: /);
+  expect(text.stdout).toMatch(
+    /^No allocation is unreachable for an unknown reason, of [\d,]+ allocations \([^)]+\)\.\n/,
+  );
+  expect(text.stdout).toMatch(
+    /\n\d+ \(\d+ KiB\) are unreachable for a known reason, and are not leaks: /,
+  );
   const { vmcore } = fixture('6.12');
   expect(await run('--vmcore', vmcore)).toMatchObject({
     stdout: '',
