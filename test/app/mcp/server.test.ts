@@ -435,6 +435,11 @@ describe('files', () => {
     expect(result.failed).toBe(failed);
   });
 
+  test('below the root of the file system', async () => {
+    await using server = await McpClient.connect('--root', '/');
+    expect((await server.call('triage', { source: outside })).failed).toBe(false);
+  });
+
   test('are listed, without links', async () => {
     const { contents } = await many.client.readResource({ uri: 'kdump-mem://sources' });
     expect(contents).toMatchObject([{ text: expect.stringContaining('below/null.log') }]);
