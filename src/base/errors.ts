@@ -186,6 +186,21 @@ export type KernelErrorCode = (typeof KERNEL_ERROR_CODES)[number];
 
 export class KernelError extends KdumpMemError<KernelErrorCode> {}
 
+/** Returns the error for a file that cannot be opened, with the code of other causes than permission and absence. */
+export function openError(path: string, cause: unknown, other: KernelErrorCode): KernelError {
+  const code = errorCode(cause);
+  if (code === 'ENOENT' || code === 'ENOTDIR')
+    return new KernelError('no-such-file', `${path}: not found`, { cause });
+  if (code === 'EACCES' || code === 'EPERM')
+    return new KernelError('permission', `${path}: permission denied`, { cause });
+  return new KernelError(other, `${path}: open failed (${code})`, { cause });
+}
+
+/** Returns the `code` of a system error (`ENOENT`), or its text. */
+export function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
+}
+
 /** Returns the error for kernel data that is inconsistent in itself, or with other data. */
 export function damaged(message: string): KernelError {
   return new KernelError('damaged', message);

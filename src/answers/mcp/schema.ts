@@ -2,14 +2,10 @@ import { z } from 'zod';
 import type { Immutable } from '../../base/util.js';
 import { count } from '../schema.js';
 
+const argument = z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]);
+
 /** A call of a tool. */
-const call = z.strictObject({
-  tool: z.string(),
-  arguments: z.record(
-    z.string(),
-    z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]),
-  ),
-});
+const call = z.strictObject({ tool: z.string(), arguments: z.record(z.string(), argument) });
 
 /** Structured content of a tool of `kdump-mem mcp`, version 1. */
 export const mcpAnswerSchema = z.strictObject({

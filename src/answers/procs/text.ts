@@ -61,7 +61,8 @@ export function procsHeadline(answer: ChosenProcs): string {
   const { processes, captured, hidden = false } = answer;
   const { pss, rss, swap, pageTables, network, networkEstimated, complete } = totalOf(processes);
   const from = captured ? ` As ${capturedWords(captured)}.` : '';
-  if (pss === null && rss !== null) return `${residentWords(processes, rss)}${from}`;
+  if (pss === null && rss !== null)
+    return `${residentWords(processes, rss)}${mostWords(answer)}${from}`;
   const least = complete && !hidden ? '' : 'at least ';
   const sockets =
     network === null || networkEstimated ? '' : `, ${formatSize(network)} in their socket queues`;

@@ -19,6 +19,10 @@ and opens no file that is not named here. Docs: docs/mcp.md.
 
 Exit status: 0 the client closed the connection, 2 usage error, 3 a file could not be opened.`;
 
+const parseBudget = sizeFrom(2048, 'at least 2k');
+const parseTimeout = timeWithin(1, 86_400, '1 second to 1 day');
+const parseMemory = sizeFrom(128 * 2 ** 20, 'at least 128M');
+
 /** Registers `kdump-mem mcp`, which serves answers to agents. */
 export function registerMcp(program: Command): void {
   program
@@ -32,24 +36,9 @@ export function registerMcp(program: Command): void {
     )
     .option('--root <dir>', 'folder below which every file may be read')
     .option('--live', 'allow reading the running kernel (as root)')
-    .option(
-      '--budget <size>',
-      'maximum size of an answer (default 8k)',
-      sizeFrom(2048, 'at least 2k'),
-      8192,
-    )
-    .option(
-      '--timeout <time>',
-      'time limit of a call (default 300 s)',
-      timeWithin(1, 86_400, '1 second to 1 day'),
-      300,
-    )
-    .option(
-      '--worker-memory <size>',
-      'memory limit of a call (default 2G)',
-      sizeFrom(128 * 2 ** 20, 'at least 128M'),
-      2 * 2 ** 30,
-    )
+    .option('--budget <size>', 'maximum size of an answer (default 8k)', parseBudget, 8192)
+    .option('--timeout <time>', 'time limit of a call (default 300 s)', parseTimeout, 300)
+    .option('--worker-memory <size>', 'memory limit of a call (default 2G)', parseMemory, 2 ** 31)
     .addHelpText('after', EXAMPLES)
     .action(async (options: McpOptions) => {
       const { vmcore, from, root, live } = options;

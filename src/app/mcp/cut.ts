@@ -1,4 +1,6 @@
-import { escapeText } from '../../answers/text/escape.js';
+import type { McpAnswerJson } from '../../answers/mcp/schema.js';
+import { cutWords } from '../../answers/text/cut.js';
+import { isNote } from '../../walk/warnings.js';
 
 type Json = null | boolean | number | string | readonly Json[] | JsonObject;
 export interface JsonObject {
@@ -6,19 +8,14 @@ export interface JsonObject {
 }
 
 /** A part of an answer: items of one list, which is a path such as `findings[2].evidence`. */
-export interface Part {
-  readonly list: string;
-  readonly from: number;
-}
+export type Part = NonNullable<McpAnswerJson['part']>;
 
 /** A list of which items are missing. */
-export interface Omission extends Part {
-  readonly shown: number;
-  readonly total: number;
-}
+export type Omission = Omit<McpAnswerJson['omitted'][number], 'more'>;
 
-interface Cut {
+export interface Cut {
   readonly answer: JsonObject;
+  /** Outer lists first. */
   readonly omitted: readonly Omission[];
   /** Whether the answer has the list of the requested part. */
   readonly hasPart: boolean;
@@ -35,98 +32,87 @@ const MOST_STEP = 2 ** 15;
  * totals and `complete`, are never cut.
  */
 export function cutJson(answer: JsonObject, bytes: number, part?: Part): Cut {
-  let best = { outer: 0, inner: 0 };
+  let best: Limits = { outer: 0, inner: 0 };
   for (const inner of INNER) {
     let outer = 0;
     for (let step = MOST_STEP; step >= 1; step /= 2)
-      if (sizeOf(cut(answer, outer + step, inner, part).answer) <= bytes) outer += step;
+      if (sizeOf(cut(answer, { outer: outer + step, inner }, part).answer) <= bytes) outer += step;
     if (outer > best.outer) best = { outer, inner };
     if (outer >= ENOUGH) break;
   }
-  const found = cut(answer, best.outer, best.inner, part);
+  const found = cut(answer, best, part);
   if (sizeOf(found.answer) <= bytes) return found;
   return { ...found, answer: { schema: answer.schema ?? '', complete: isComplete(answer) } };
 }
 
-/** Whether an answer is complete; null: it does not say. */
-export function isComplete({ complete, total, totals }: JsonObject): boolean | null {
-  const within = [total, totals].map(
-    (one) => (one as { complete?: Json } | null | undefined)?.complete,
-  );
-  const known = [complete, ...within].filter((one) => typeof one === 'boolean');
-  return known.length === 0 ? null : known.every((one) => one);
+/** Whether an answer lacks no data: by its own word, or else by its warnings. */
+export function isComplete({ complete, total, totals, warnings }: JsonObject): boolean {
+  const said = [complete, Object(total).complete, Object(totals).complete];
+  const known = said.filter((one) => typeof one === 'boolean');
+  if (known.length > 0) return known.every(Boolean);
+  return itemsOf(warnings).every(({ code }) => isNote({ code: String(code) }));
+}
+
+/** Items of a list of objects: none if the answer lacks it. */
+export function itemsOf(list: Json | undefined): readonly JsonObject[] {
+  return Array.isArray(list) ? list : [];
 }
 
 export function sizeOf(value: unknown): number {
   return Buffer.byteLength(JSON.stringify(value));
 }
 
-function cut(answer: JsonObject, outer: number, inner: number, part?: Part): Cut {
-  const omitted: Omission[][] = [[], []];
+type Limits = Readonly<Record<'outer' | 'inner', number>>;
+
+/** Keeps the first items of lists; of a part, only its list. */
+function cut(answer: JsonObject, limits: Limits, part?: Part): Cut {
+  const omitted: Record<keyof Limits, Omission[]> = { outer: [], inner: [] };
   let hasPart = false;
-  const copy = (value: Json, path: string, depth: number): Json => {
+  const copy = (value: Json, path: string, level: keyof Limits): Json => {
     if (value === null || typeof value !== 'object') return value;
-    if (isList(value)) return copyList(value, path, depth);
+    if (isList(value)) return copyList(value, path, level);
     const name = (key: string) => (path === '' ? key : `${path}.${key}`);
     const entries = Object.entries(value);
-    return Object.fromEntries(entries.map(([key, each]) => [key, copy(each, name(key), depth)]));
+    return Object.fromEntries(entries.map(([key, each]) => [key, copy(each, name(key), level)]));
   };
-  const copyList = (list: readonly Json[], path: string, depth: number): Json => {
-    const items = (from: number, count: number, below: number) =>
+  const copyList = (list: readonly Json[], path: string, level: keyof Limits): Json => {
+    const items = (from: number, count: number, below: keyof Limits) =>
       list.slice(from, from + count).map((one, at) => copy(one, `${path}[${from + at}]`, below));
     // Of lists around the part, only the item that contains it is left.
     if (part?.list.startsWith(`${path}[`))
-      return items(Number.parseInt(part.list.slice(path.length + 1), 10), 1, 0);
+      return items(Number.parseInt(part.list.slice(path.length + 1), 10), 1, level);
     const isPart = part?.list === path;
     hasPart ||= isPart;
     if (part && !isPart && !path.startsWith(`${part.list}[`)) return [];
     const from = isPart ? part.from : 0;
-    const shown = items(from, depth === 0 ? outer : inner, depth + 1);
-    if (from + shown.length < list.length)
-      omitted[Math.min(depth, 1)]?.push({
-        list: path,
-        from,
-        shown: shown.length,
-        total: list.length,
-      });
-    return shown;
+    const total = list.length;
+    const shown = Math.min(limits[level], Math.max(0, total - from));
+    if (from + shown < total) omitted[level].push({ list: path, from, shown, total });
+    return items(from, shown, 'inner');
   };
-  const fields = Object.entries(answer).map(([key, value]) => [key, copy(value, key, 0)]);
-  return { answer: Object.fromEntries(fields), omitted: omitted.flat(), hasPart };
+  const left = copy(answer, '', 'outer') as JsonObject;
+  return { answer: left, omitted: [...omitted.outer, ...omitted.inner], hasPart };
 }
 
 function isList(value: Json): value is readonly Json[] {
   return Array.isArray(value);
 }
 
+/** Parses the JSON of a command. @param show applied to each string, and to names of fields */
+export function parseJson(text: string, show: (text: string) => string): JsonObject {
+  return JSON.parse(text, (_, value: Json) => {
+    if (typeof value === 'string') return show(value);
+    if (value === null || typeof value !== 'object' || isList(value)) return value;
+    return Object.fromEntries(Object.entries(value).map(([key, each]) => [show(key), each]));
+  });
+}
+
 /** A longer string is cut. */
 const MOST_LETTERS = 1000;
 
-/** Escapes every string of an answer, names of fields too, and shortens long ones. */
-export function escapeJson(value: Json): Json {
-  if (typeof value === 'string') return escapeText(shorten(value, MOST_LETTERS));
-  if (value === null || typeof value !== 'object') return value;
-  if (isList(value)) return value.map(escapeJson);
-  const entries = Object.entries(value);
-  return Object.fromEntries(entries.map(([key, each]) => [escapeText(key), escapeJson(each)]));
-}
-
-/** Cuts text at the last space before a limit, so that no figure is divided, and says how much is missing. */
-function shorten(text: string, limit: number): string {
+/** Cuts text between words, with a figure and its unit, and says how much is missing. */
+export function shorten(text: string, limit = MOST_LETTERS): string {
   if (text.length <= limit) return text;
-  const end = Math.max(0, text.lastIndexOf(' ', limit));
-  return `${text.slice(0, end)} (${text.length - end} more characters left out)`.trimStart();
-}
-
-/** Returns lines of text from one on, as many as fit: at least one. */
-export function cutLines(lines: readonly string[], from: number, bytes: number): string[] {
-  const found: string[] = [];
-  let room = bytes;
-  for (const line of lines.slice(from)) {
-    const shown = shorten(line, Math.max(bytes >> 1, 200));
-    room -= sizeOf(shown) + 1;
-    if (room < 0 && found.length > 0) break;
-    found.push(shown);
-  }
-  return found;
+  const shown = cutWords(text.slice(0, limit + 1), limit).replace(/ *\u2026$/, '');
+  return `${shown} (${text.length - shown.length} more characters left out)`;
 }

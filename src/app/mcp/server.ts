@@ -15,6 +15,7 @@ import { mcpAnswerSchema } from '../../answers/mcp/schema.js';
 import { schemas } from '../../answers/published.js';
 import { publishedForm, publishedName } from '../../answers/published-form.js';
 import { escapeText } from '../../answers/text/escape.js';
+import type { WorkerProgress } from '../../triage/batch/worker.js';
 import { VERSION } from '../kit/version.js';
 import { Calls } from './call.js';
 import { type McpOptions, Sources } from './sources.js';
@@ -35,110 +36,86 @@ const MOST_REQUEST = 4 * 2 ** 20;
  * @throws {KernelError} if a file that is to be served cannot be opened
  */
 export async function serve(options: McpOptions): Promise<void> {
-  const { vmcore = [], from = [], root, live = false } = options;
-  const sources = new Sources([...vmcore, ...from], root, live);
+  const sources = new Sources(options);
   const tools = toolsFor(sources.schema);
-  const calls = new Calls(sources, tools, options);
+  const calls = new Calls({ sources, tools, limits: options });
   const server = new Server(
     { name: 'kdump-mem', version: VERSION },
     { capabilities: { tools: {}, resources: {} }, instructions: INSTRUCTIONS },
   );
   server.setRequestHandler(ListToolsRequestSchema, () => ({ tools: tools.map(declaration) }));
-  server.setRequestHandler(
-    CallToolRequestSchema,
-    async ({ params }, { signal, sendNotification }) => {
-      const { name, arguments: given = {}, _meta: { progressToken } = {} } = params;
-      const tool = tools.find((each) => each.name === name);
-      if (!tool) throw new McpError(ErrorCode.InvalidParams, `unknown tool ${escapeText(name)}`);
-      const onMessage = progressOf((progress, message) => {
-        if (progressToken === undefined || signal.aborted) return;
-        const params = { progressToken, progress, message };
-        void sendNotification({ method: 'notifications/progress', params });
-      });
-      return { ...(await calls.answer({ tool, given, signal, onMessage })) };
-    },
-  );
+  server.setRequestHandler(CallToolRequestSchema, ({ params }, { signal, sendNotification }) => {
+    const { name, arguments: given = {}, _meta: { progressToken } = {} } = params;
+    const tool = tools.find((each) => each.name === name);
+    if (!tool) throw new McpError(ErrorCode.InvalidParams, `unknown tool ${escapeText(name)}`);
+    // Progress must never fall, and a command may do several things: each adds its own.
+    let [progress, last] = [0, 0];
+    const onProgress = ({ part, doing: message }: WorkerProgress) => {
+      progress += part < last ? part : part - last;
+      last = part;
+      if (progressToken === undefined || signal.aborted) return;
+      const params = { progressToken, progress, message };
+      void sendNotification({ method: 'notifications/progress', params });
+    };
+    return calls.answer({ tool, given, signal, onProgress });
+  });
   serveResources(server, sources);
   server.onclose = () => process.exit(0);
   // The transport does not notice that the client is gone.
   process.stdin.once('end', () => process.exit(0));
-  await server.connect(
-    new StdioServerTransport(process.stdin, process.stdout, { maxBufferSize: MOST_REQUEST }),
-  );
+  const limits = { maxBufferSize: MOST_REQUEST };
+  await server.connect(new StdioServerTransport(process.stdin, process.stdout, limits));
 }
 
-/** Progress must never fall, and a command may do several things: each begins one higher. */
-function progressOf(report: (progress: number, doing: string) => void): (message: unknown) => void {
-  let [begun, last] = [0, 0];
-  let activity: string | undefined;
-  return (message) => {
-    const { part, doing } = message as { readonly part: number; readonly doing: string };
-    if (activity !== undefined && (doing !== activity || part < last)) begun++;
-    [activity, last] = [doing, part];
-    report(begun + part, doing);
-  };
-}
-
-type OutputSchema = NonNullable<ToolDeclaration['outputSchema']>;
+const ANSWER = publishedForm('kdump-mem.mcp-answer/1', mcpAnswerSchema);
+const annotations = {
+  readOnlyHint: true,
+  destructiveHint: false,
+  idempotentHint: true,
+  openWorldHint: false,
+};
 
 function declaration({ name, description, inputSchema }: Tool): ToolDeclaration {
-  return {
-    name,
-    description,
-    inputSchema,
-    outputSchema: publishedForm(ANSWER, mcpAnswerSchema) as OutputSchema,
-    annotations: {
-      readOnlyHint: true,
-      destructiveHint: false,
-      idempotentHint: true,
-      openWorldHint: false,
-    },
-  };
+  const outputSchema = ANSWER as ToolDeclaration['outputSchema'];
+  return { name, description, inputSchema, outputSchema, annotations };
 }
 
-const ANSWER = 'kdump-mem.mcp-answer/1';
-const EXPLAIN = 'kdump-mem://explain';
-const SCHEMA = 'kdump-mem://schema';
-const SOURCES = 'kdump-mem://sources';
+function resourcesOf(sources: Sources) {
+  const words = (name: string, description: string, text: () => string) => {
+    return { uri: `kdump-mem://${name}`, name, description, mimeType: 'text/plain', text };
+  };
+  const ofSchemas = Object.entries(schemas).map(([schema, type]) => {
+    const name = publishedName(schema);
+    const text = () => JSON.stringify(publishedForm(schema, type), null, 1);
+    const [description, mimeType] = [`JSON Schema of ${schema}`, 'application/schema+json'];
+    return { uri: `kdump-mem://schema/${name}`, name, description, mimeType, text };
+  });
+  return [
+    words('sources', 'files that tools can read', () => sources.names.map(escapeText).join('\n')),
+    words('explain', 'all codes, one line each', () => listText(explained(undefined), null)),
+    ...ofSchemas,
+  ];
+}
+
+const TEMPLATE = {
+  uriTemplate: 'kdump-mem://explain/{code}',
+  name: 'explain a code',
+  description: 'meaning, source and next step of a finding, warning or category',
+};
 
 function serveResources(server: Server, sources: Sources): void {
-  server.setRequestHandler(ListResourcesRequestSchema, () => ({
-    resources: [
-      { uri: SOURCES, name: 'sources', description: 'files that tools can read' },
-      { uri: EXPLAIN, name: 'explain', description: 'all codes, one line each' },
-      ...Object.keys(schemas).map((name) => ({
-        uri: `${SCHEMA}/${publishedName(name)}`,
-        name: publishedName(name),
-        description: `JSON Schema of ${name}`,
-        mimeType: 'application/schema+json',
-      })),
-    ],
-  }));
-  server.setRequestHandler(ListResourceTemplatesRequestSchema, () => ({
-    resourceTemplates: [
-      {
-        uriTemplate: `${EXPLAIN}/{code}`,
-        name: 'explain a code',
-        description: 'meaning, source and next step of a finding, warning or category',
-      },
-    ],
-  }));
+  const all = resourcesOf(sources);
+  const resources = all.map(({ text: _, ...about }) => about);
+  server.setRequestHandler(ListResourcesRequestSchema, () => ({ resources }));
+  const resourceTemplates = [TEMPLATE];
+  server.setRequestHandler(ListResourceTemplatesRequestSchema, () => ({ resourceTemplates }));
   server.setRequestHandler(ReadResourceRequestSchema, ({ params: { uri } }) => {
-    const text = resourceText(uri, sources);
+    const [, code] = /^kdump-mem:\/\/explain\/([\w.-]+)$/.exec(uri) ?? [];
+    const codes = code === undefined ? [] : explained(code);
+    const text =
+      codes.length > 0 ? explainText(codes, null) : all.find((each) => each.uri === uri)?.text();
     if (text === undefined)
       throw new McpError(ErrorCode.InvalidParams, `unknown resource ${escapeText(uri)}`);
     return { contents: [{ uri, text }] };
   });
-}
-
-function resourceText(uri: string, sources: Sources): string | undefined {
-  if (uri === SOURCES) return sources.names().join('\n');
-  if (uri === EXPLAIN) return listText(explained(undefined), null);
-  const [, code] = /^kdump-mem:\/\/explain\/([\w.-]+)$/.exec(uri) ?? [];
-  const codes = code === undefined ? [] : explained(code);
-  if (codes.length > 0) return explainText(codes, null);
-  const found = Object.entries(schemas).find(
-    ([name]) => uri === `${SCHEMA}/${publishedName(name)}`,
-  );
-  return found && JSON.stringify(publishedForm(...found), null, 1);
 }

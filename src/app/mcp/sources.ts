@@ -1,17 +1,9 @@
-import {
-  closeSync,
-  constants,
-  type Dirent,
-  fstatSync,
-  openSync,
-  readdirSync,
-  readlinkSync,
-  realpathSync,
-} from 'node:fs';
+import * as fs from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { escapeText } from '../../answers/text/escape.js';
-import { KernelError } from '../../base/errors.js';
+import { KernelError, openError } from '../../base/errors.js';
 import { UsageError } from '../kit/failure.js';
+import { type Given, MOST_FILES, type Tool } from './tools.js';
 
 /** What the server may read, and its limits. */
 export interface McpOptions {
@@ -43,90 +35,121 @@ const MOST_LISTED = 200;
 export class Sources {
   /** Paths by name, links resolved. */
   readonly #named: ReadonlyMap<string, string>;
+  /** With a slash at its end. */
   readonly #root: string | undefined;
   readonly #live: boolean;
   /** Identity of each file when it was opened last, by path. */
   readonly #known = new Map<string, string>();
 
   /** @throws {KernelError} if a file or the folder cannot be opened */
-  constructor(files: readonly string[], root: string | undefined, live: boolean) {
-    this.#named = new Map(files.map((name) => [name, realPath(name, name)]));
-    this.#root = root === undefined ? undefined : realPath(root, root);
-    this.#live = live;
-    for (const name of files) closeSync(this.open(name).fd);
-    if (this.#root !== undefined) unlessDenied(this.#root, () => readdirSync(this.#root ?? ''));
+  constructor({ vmcore = [], from = [], root, live }: McpOptions) {
+    const files = [...vmcore, ...from];
+    this.#named = new Map(files.map((name) => [name, realPath(name)]));
+    this.#root = root === undefined ? undefined : join(realPath(root), '/');
+    this.#live = live === true;
+    for (const name of files) fs.closeSync(this.#open(name).fd);
+    if (root !== undefined) orRefuse(root, () => fs.readdirSync(root));
   }
 
   /** Names of the sources: first those given at start, then files below the root, to a limit. */
-  names(): readonly string[] {
+  get names(): readonly string[] {
+    return [...this.#given, ...this.#listed()];
+  }
+
+  get #given(): readonly string[] {
+    return [...this.#named.keys(), ...(this.#live ? [LIVE] : [])];
+  }
+
+  #listed(): readonly string[] {
     const found: string[] = [];
     const folders = this.#root === undefined ? [] : [this.#root];
-    for (let read = 0; read < folders.length && read < MOST_LISTED; read++)
-      for (const entry of entriesOf(folders[read] ?? '')) {
-        const path = join(entry.parentPath, entry.name);
+    for (const folder of folders)
+      for (const entry of folders.length > MOST_LISTED ? [] : entriesOf(folder)) {
+        const path = join(folder, entry.name);
         if (entry.isDirectory()) folders.push(path);
         else if (entry.isFile()) found.push(relative(this.#root ?? '', path));
       }
-    const cut = found.length > MOST_LISTED || folders.length > MOST_LISTED;
+    const isCut = found.length > MOST_LISTED || folders.length > MOST_LISTED;
     const listed = found.slice(0, MOST_LISTED).toSorted();
-    return [...this.#given(), ...listed, ...(cut ? ['(more files are not listed)'] : [])].map(
-      escapeText,
-    );
-  }
-
-  #given(): readonly string[] {
-    return [...this.#named.keys(), ...(this.#live ? [LIVE] : [])];
+    return isCut ? [...listed, '(more files are not listed)'] : listed;
   }
 
   /** Declaration of the argument that names a source. */
   get schema(): Readonly<Record<string, unknown>> {
-    const named = this.#given();
+    const named = this.#given;
     if (this.#root === undefined)
       return { type: 'string', enum: named, description: 'what to read (default: the only one)' };
     const others = named.map((name) => `, or ${name}`).join('');
     return { type: 'string', description: `file to read: a path below ${this.#root}${others}` };
   }
 
-  /** The only source, which a call need not name. @throws {UsageError} if there are several */
-  get default(): string {
-    const [only, ...others] = this.names();
-    if (only !== undefined && others.length === 0) return only;
-    throw new UsageError('source: missing argument', `Sources: ${this.names().join(', ')}`);
+  /** Returns the sources that a call names: the only one, if it names none. @throws {UsageError} */
+  namesFor({ name, readsFiles }: Tool, { source, sources }: Given): readonly string[] {
+    const names = readsFiles ? sources : [source ?? this.#only()];
+    if (!Array.isArray(names) || !names.every((one): one is string => typeof one === 'string'))
+      throw new UsageError(`${readsFiles ? 'sources' : 'source'}: missing or malformed value`);
+    if (names.length > MOST_FILES) throw new UsageError(`sources: at most ${MOST_FILES} files`);
+    const isLive = names.includes(LIVE);
+    if (isLive && readsFiles) throw new UsageError(`${name} reads only files`);
+    if (isLive && !this.#live) throw new UsageError('live: the server was started without --live');
+    return names;
   }
 
-  /** @throws {UsageError} if it was not allowed at start */
-  checkLive(): void {
-    if (!this.#live) throw new UsageError('live: the server was started without --live');
+  #only(): string {
+    const [only, ...others] = this.names;
+    if (only !== undefined && others.length === 0) return only;
+    throw this.#refusal('source: missing argument');
+  }
+
+  #refusal(message: string): UsageError {
+    return new UsageError(message, `Sources: ${this.names.map(escapeText).join(', ')}`);
   }
 
   /**
-   * Opens a file that the client may read: a regular file at the path that was allowed, also if links were changed
-   * since. A file that differs from what the last call read is refused once.
+   * Runs work on open files. A file that differs from what the last call read is refused once.
    *
-   * @throws {UsageError} if it is not among the sources; {@link KernelError} if it cannot be opened
+   * @throws {UsageError} if one is not among the sources; {@link KernelError} if one cannot be opened, or changes
    */
-  open(name: string): OpenFile {
+  async whileOpen<T>(
+    names: readonly string[],
+    work: (files: readonly OpenFile[]) => Promise<T>,
+  ): Promise<T> {
+    const files: OpenFile[] = [];
+    try {
+      for (const name of names) if (name !== LIVE) files.push(this.#open(name));
+      const done = await work(files);
+      for (const { fd, identity, name } of files)
+        if (identityOf(fd) !== identity) throw changed(name, 'while it was read');
+      return done;
+    } finally {
+      for (const { fd } of files) fs.closeSync(fd);
+    }
+  }
+
+  /** Opens a regular file at the path that was allowed, also if links were changed since. */
+  #open(name: string): OpenFile {
     const path = this.#named.get(name) ?? this.#below(name);
     // O_NONBLOCK: opening a fifo does not wait for a writer.
-    const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-    const fd = unlessDenied(name, () => openSync(path, flags));
+    const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
+    const fd = orRefuse(name, () => fs.openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
     try {
-      const stat = fstatSync(fd);
+      const stat = fs.fstatSync(fd);
       if (stat.isDirectory())
         throw new KernelError('not-a-dump', `${name}: not a file (a folder)`, {
           next: 'Name a file in it, or make an archive of it with tar.',
         });
       if (!stat.isFile()) throw new KernelError('not-a-dump', `${name}: not a regular file`);
       // A link that appeared since leads elsewhere.
-      if (readlinkSync(`/proc/self/fd/${fd}`) !== path) throw changed(name, 'while it was opened');
+      if (fs.readlinkSync(`/proc/self/fd/${fd}`) !== path)
+        throw changed(name, 'while it was opened');
       const identity = identityOf(fd);
-      const known = this.#known.get(path);
+      const known = this.#known.get(path) ?? identity;
       this.#known.set(path, identity);
-      if (known !== undefined && known !== identity)
+      if (known !== identity)
         throw changed(name, 'since it was read last: earlier answers are of the former file');
       return { name, fd, identity };
     } catch (error) {
-      closeSync(fd);
+      fs.closeSync(fd);
       throw error;
     }
   }
@@ -134,53 +157,47 @@ export class Sources {
   /** Returns the path of a file below the root, links resolved. */
   #below(name: string): string {
     const root = this.#root;
-    if (root === undefined || name.includes('\0'))
-      throw new UsageError(`${name}: not a source`, `Sources: ${this.names().join(', ')}`);
-    const path = resolve(root, name);
-    if (!path.startsWith(`${root}/`))
-      throw new UsageError(`${name}: outside of the folder of --root`);
+    if (root === undefined || name.includes('\0')) throw this.#refusal(`${name}: not a source`);
+    // The client may know a name only as it is listed.
+    const listed = name.includes('\\') && this.#listed().find((one) => escapeText(one) === name);
+    const path = resolve(root, listed || name);
+    if (!path.startsWith(root)) throw new UsageError(`${name}: outside of the folder of --root`);
     const real = realPath(path, name);
-    if (!real.startsWith(`${root}/`))
-      throw new UsageError(`${name}: a link leads outside of the folder of --root`);
-    return real;
+    if (real.startsWith(root)) return real;
+    throw new UsageError(`${name}: a link leads outside of the folder of --root`);
   }
 }
 
 /** Empty if the folder cannot be read: its files are not sources then. */
-function entriesOf(folder: string): readonly Dirent[] {
+function entriesOf(folder: string): readonly fs.Dirent[] {
   try {
-    return readdirSync(folder, { withFileTypes: true });
+    return fs.readdirSync(folder, { withFileTypes: true });
   } catch {
     return [];
   }
 }
 
-/** Size and times change with the contents, device and inode with a replacement. */
-export function identityOf(fd: number): string {
-  const { dev, ino, size, mtimeNs } = fstatSync(fd, { bigint: true });
-  return [dev, ino, size, mtimeNs].join(':');
+/** Device and inode change with a replacement, and the other two with the contents, which may keep their mtime. */
+function identityOf(fd: number): string {
+  const { dev, ino, size, ctimeNs } = fs.fstatSync(fd, { bigint: true });
+  return [dev, ino, size, ctimeNs].join(':');
 }
 
 /** Creates the error for a file whose answer would be of two files. */
-export function changed(name: string, when: string): KernelError {
-  return new KernelError('damaged', `${name}: the file changed ${when}`, {
-    next: 'Repeat the call.',
-  });
+function changed(name: string, when: string): KernelError {
+  const next = 'Repeat the call.';
+  return new KernelError('damaged', `${name}: the file changed ${when}`, { next });
 }
 
-function realPath(path: string, name: string): string {
-  return unlessDenied(name, () => realpathSync.native(path));
+function realPath(path: string, name = path): string {
+  return orRefuse(name, () => fs.realpathSync.native(path));
 }
 
 /** @throws {KernelError} with the name, if a file cannot be opened */
-function unlessDenied<T>(name: string, open: () => T): T {
+function orRefuse<T>(name: string, open: () => T): T {
   try {
     return open();
   } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException;
-    if (code === 'EACCES' || code === 'EPERM')
-      throw new KernelError('permission', `${name}: permission denied`, { cause });
-    const why = code === 'ENOENT' ? 'no such file' : `open failed (${code})`;
-    throw new KernelError('no-such-file', `${name}: ${why}`, { cause });
+    throw openError(name, cause, 'no-such-file');
   }
 }

@@ -1,14 +1,15 @@
-import type { Argument, Command, Option } from 'commander';
+import { type Argument, type Command, Option } from 'commander';
 import type { ToolCall } from '../../answers/mcp/schema.js';
 import { ALL_COMMANDS } from '../completion/all-commands.js';
+import { lineWords } from '../completion/command-line.js';
 import { kdumpMemCommand } from '../kdump-mem.js';
 import { UsageError } from '../kit/failure.js';
 
 /**
- * Each tool in the order of an investigation (at most 12): its name, its commands where they have others, and those of
- * their options that neither write nor name files.
+ * Each tool in the order of an investigation (at most 12): its name, the options of its commands that neither write
+ * nor name files, and its commands where they have other names.
  */
-const DECLARED: readonly (readonly [string, string])[] = [
+const DECLARED: readonly (readonly [name: string, options: string, ...commands: string[]])[] = [
   ['triage', 'verbose boot'],
   ['memory', 'caches vmalloc files cgroups nodes all as limit verbose'],
   ['procs', 'pid fds container by sort limit verbose'],
@@ -17,23 +18,26 @@ const DECLARED: readonly (readonly [string, string])[] = [
   ['stacks', 'pid cpu state limit verbose'],
   ['blocked', 'all limit verbose'],
   ['log', 'level facility since until decode callers boot'],
-  ['whatis=whatis,refs', 'cache category limit'],
-  ['inspect=struct,read', 'hex elements phys length zeroExcluded'],
+  ['whatis', 'cache category limit', 'whatis', 'refs'],
+  ['inspect', 'hex elements phys length zeroExcluded', 'struct', 'read'],
   ['leaks', 'type interval windows limit'],
   ['diff', 'limit verbose'],
 ];
 
 type Schema = Readonly<Record<string, unknown>>;
+type Parameter = Option | Argument;
 
 /** A tool, and the commands that its calls become. */
 export interface Tool {
   readonly name: string;
   readonly description: string;
   readonly inputSchema: { type: 'object'; properties: Record<string, Schema>; required: string[] };
-  readonly commands: readonly Command[];
-  readonly options: readonly string[];
+  /** Options and arguments that agents may use, by name, of each command. */
+  readonly commands: ReadonlyMap<string, ReadonlyMap<string, Parameter>>;
   /** Whether it reads several files instead of one source. */
   readonly readsFiles: boolean;
+  /** Option that names a file; undefined: files are arguments. */
+  readonly fileOption: string | undefined;
 }
 
 export const MOST_FILES = 16;
@@ -41,67 +45,59 @@ export const MOST_FILES = 16;
 /** Returns the tools. @param source declaration of the argument that names a file */
 export function toolsFor(source: Schema): readonly Tool[] {
   const all = kdumpMemCommand(...ALL_COMMANDS).commands;
-  return DECLARED.map(([declared, words]) => {
-    const [name = '', names = name] = declared.split('=');
-    const commands = names
-      .split(',')
-      .flatMap((one) => all.find((each) => each.name() === one) ?? []);
-    const options = words.split(' ');
-    const readsFiles = !commands.some((command) => optionOf(command, 'vmcore'));
-    const places = readsFiles ? [] : commands.flatMap((command) => command.registeredArguments);
-    const several = commands.length > 1;
-    const declarations = options.flatMap((key) =>
-      commands.flatMap((one) => optionOf(one, key) ?? []),
+  return DECLARED.map(([name, words, ...others]) => {
+    const names = others.length > 0 ? others : [name];
+    const found = names.flatMap((one) => all.find((each) => each.name() === one) ?? []);
+    const readsFiles = !found.some(({ options }) =>
+      options.some(({ long }) => long === '--vmcore'),
     );
-    const about = (one: Command) => `${several ? `${one.name()}: ` : ''}${one.description()}`;
+    const hasPlaces = found.some(({ registeredArguments }) => registeredArguments.length > 0);
+    const isOpen = (one: Option) => words.split(' ').includes(one.attributeName());
+    const commands = new Map(
+      found.map(({ options, registeredArguments }, at) => {
+        const parameters = [...options.filter(isOpen), ...(readsFiles ? [] : registeredArguments)];
+        return [names[at] ?? '', new Map(parameters.map((one) => [keyOf(one), one]))];
+      }),
+    );
+    const about = (one: Command) => (names.length > 1 ? `${one.name()}: ` : '') + one.description();
+    const parameters = [...commands.values()].flatMap((each) => [...each]);
+    const properties: Record<string, Schema> = {
+      ...(names.length > 1 ? { command: { type: 'string', enum: names } } : {}),
+      ...Object.fromEntries(parameters.map(([key, one]) => [key, schemaOf(one)])),
+      ...(readsFiles ? { sources: listOf(source) } : { source }),
+      list: { type: 'string', description: 'list of a long answer to continue, or text' },
+      from: { type: 'integer', minimum: 0, description: 'first item of list to return' },
+    };
+    const required = ['command', 'sources'].filter((key) => key in properties);
     return {
       name,
-      description: commands.map(about).join('; '),
-      inputSchema: {
-        type: 'object',
-        properties: {
-          ...(several ? { command: { type: 'string', enum: names.split(',') } } : {}),
-          ...Object.fromEntries(places.map((place) => [place.name(), argumentSchema(place)])),
-          ...Object.fromEntries(
-            declarations.map((one) => [one.attributeName(), optionSchema(one)]),
-          ),
-          ...(readsFiles
-            ? { sources: { type: 'array', items: source, minItems: 1, maxItems: MOST_FILES } }
-            : { source }),
-          list: { type: 'string', description: 'list of a long answer to continue, or text' },
-          from: { type: 'integer', minimum: 0, description: 'first item of list to return' },
-        },
-        required: readsFiles
-          ? ['sources']
-          : several
-            ? ['command']
-            : places.flatMap((one) => (one.required ? one.name() : [])),
-        additionalProperties: false,
-      },
+      description: found.map(about).join('; '),
+      inputSchema: { type: 'object', properties, required, additionalProperties: false },
       commands,
-      options,
       readsFiles,
+      fileOption: readsFiles === hasPlaces ? undefined : readsFiles ? '--from' : '--vmcore',
     };
   });
 }
 
-function optionOf(command: Command, key: string): Option | undefined {
-  return command.options.find((option) => option.attributeName() === key);
+function keyOf(one: Parameter): string {
+  return one instanceof Option ? one.attributeName() : one.name();
 }
 
 /** Placeholders of options whose value is a number. */
 const NUMBERS = /<(?:n|pid|fd|cpu|port|inode)>/;
 
-function optionSchema({ flags, description, argChoices, defaultValue, required }: Option): Schema {
+function schemaOf(one: Parameter): Schema {
+  const { description, argChoices, defaultValue, required, variadic } = one;
   const about = { description, ...(defaultValue === undefined ? {} : { default: defaultValue }) };
   if (argChoices) return { type: 'string', enum: argChoices, ...about };
-  if (!required) return { type: 'boolean', ...about };
-  return { type: NUMBERS.test(flags) ? 'integer' : 'string', ...about };
+  if (variadic) return listOf({ type: 'string', ...about });
+  if (!(one instanceof Option)) return { type: 'string', ...about };
+  return { type: !required ? 'boolean' : NUMBERS.test(one.flags) ? 'integer' : 'string', ...about };
 }
 
-function argumentSchema({ variadic, description }: Argument): Schema {
-  const items = { type: 'string', description };
-  return variadic ? { type: 'array', items, minItems: 1, maxItems: MOST_FILES } : items;
+function listOf(items: Schema): Schema {
+  return { type: 'array', items, minItems: 1, maxItems: MOST_FILES };
 }
 
 /** Arguments of a call, as the client sent them. */
@@ -115,53 +111,49 @@ export type Given = Readonly<Record<string, unknown>>;
  * @throws {UsageError}
  */
 export function wordsFor(tool: Tool, given: Given, paths: readonly string[] | null): string[] {
-  const { properties, required } = tool.inputSchema;
-  const unknown = Object.keys(given).find((key) => !Object.hasOwn(properties, key));
+  const { commands, fileOption, inputSchema } = tool;
+  const name = commands.size > 1 ? given.command : tool.name;
+  const parameters = commands.get(String(name));
+  if (!parameters)
+    throw new UsageError(`command: ${name === undefined ? 'missing argument' : 'unknown value'}`);
+  const foreign = [...commands.values()].flatMap((each) => [...each.keys()]);
+  const usable = Object.keys(inputSchema.properties).filter(
+    (key) => parameters.has(key) || !foreign.includes(key),
+  );
+  const unknown = Object.keys(given).find((key) => !usable.includes(key));
   if (unknown !== undefined)
-    throw new UsageError(
-      `${unknown}: unknown argument`,
-      `Use ${Object.keys(properties).join(', ')}.`,
-    );
-  const missing = required.find((key) => given[key] === undefined);
-  if (missing !== undefined) throw new UsageError(`${missing}: missing argument`);
-  const name = tool.commands.length > 1 ? given.command : tool.name;
-  const command = tool.commands.find((each) => each.name() === name);
-  if (!command) throw new UsageError('command: unknown value');
-  const options = tool.options.flatMap((key) => {
-    const [value] = valuesOf(key, given[key]);
-    if (value === undefined) return [];
-    const option = optionOf(command, key);
-    if (!option) throw new UsageError(`${key}: ${command.name()} has no such argument`);
-    return option.required ? `${option.long}=${value}` : `${option.long}`;
-  });
-  const places = tool.readsFiles
-    ? []
-    : command.registeredArguments.flatMap((place) => valuesOf(place.name(), given[place.name()]));
-  const hasPlaces = command.registeredArguments.length > 0;
-  const byName = tool.readsFiles ? !hasPlaces : hasPlaces;
-  const flag = tool.readsFiles ? '--from' : '--vmcore';
-  const source = paths === null ? ['--live'] : byName ? paths.map((path) => `${flag}=${path}`) : [];
-  const others = byName || paths === null ? places : paths;
-  return [command.name(), ...options, ...source, ...(others.length > 0 ? ['--', ...others] : [])];
+    throw new UsageError(`${unknown}: unknown argument of ${name}`, `Use ${usable.join(', ')}.`);
+  const words = [String(name)];
+  const places: string[] = [];
+  for (const [key, one] of parameters) {
+    const values = valuesOf(key, given[key], one.variadic ? MOST_FILES : 1);
+    if (one instanceof Option)
+      words.push(...values.map((value) => `${one.long}${one.required ? `=${value}` : ''}`));
+    else if (one.required && values.length === 0) throw new UsageError(`${key}: missing argument`);
+    else places.push(...values);
+  }
+  if (paths === null) words.push('--live');
+  else if (fileOption === undefined) places.push(...paths);
+  else words.push(...paths.map((path) => `${fileOption}=${path}`));
+  return [...words, '--', ...places];
 }
 
 const MOST_LETTERS = 1000;
 
 /** The values of an argument as words of a command line: none if it is not given, or false. */
-function valuesOf(key: string, value: unknown): string[] {
-  if (value === undefined || value === null || value === false) return [];
-  const values = Array.isArray(value) ? value.slice(0, MOST_FILES) : [value];
+function valuesOf(key: string, value: unknown, most: number): string[] {
+  const values = (Array.isArray(value) ? value : [value ?? false]).filter((one) => one !== false);
+  if (values.length > most) throw new UsageError(`${key}: too many values (maximum ${most})`);
   return values.map((one: unknown) => {
-    const word = typeof one === 'string' ? one : String(one);
+    const word = String(one);
     const isPlain = typeof one !== 'object' && word !== '' && !word.includes('\0');
     if (!isPlain || word.length > MOST_LETTERS) throw new UsageError(`${key}: malformed value`);
     return word;
   });
 }
 
-/** Options of printed commands that name the source, and their values. */
-const SOURCE_WORDS =
-  / --(?:live|(?:vmcore|from|vmlinux|symbols|types|map) (?:'[^']*'|\S+))(?= |$)/g;
+/** Options of printed commands that name the source. */
+const OF_SOURCE = /^--(live|vmcore|from|vmlinux|symbols|types|map)$/;
 
 /**
  * Returns the call that does what a printed command does. Undefined if no tool does.
@@ -169,20 +161,26 @@ const SOURCE_WORDS =
  * @param printed as an answer prints it, without the program: `skb --pid 177 --vmcore vmcore`
  */
 export function callOf(tools: readonly Tool[], printed: string): ToolCall | undefined {
-  const [name, ...words] = printed.trim().replaceAll(SOURCE_WORDS, '').split(/\s+/);
-  const tool = tools.find(({ commands }) => commands.some((command) => command.name() === name));
-  const command = tool?.commands.find((each) => each.name() === name);
-  if (!tool || !command || tool.readsFiles) return undefined;
-  const found: Record<string, string | number | boolean> =
-    tool.commands.length > 1 ? { command: command.name() } : {};
-  const places = [...command.registeredArguments];
-  while (words.length > 0) {
-    const word = words.shift() ?? '';
-    const option = command.options.find(({ short, long }) => word === short || word === long);
-    const key = word.startsWith('-') ? option?.attributeName() : places.shift()?.name();
-    if (key === undefined || (option && !tool.options.includes(key))) return undefined;
-    const value = option ? (option.required ? (words.shift() ?? '') : true) : word;
-    found[key] = option && NUMBERS.test(option.flags) ? Number(value) : value;
+  const [name = '', ...words] = lineWords(printed);
+  const tool = tools.find(({ commands, readsFiles }) => commands.has(name) && !readsFiles);
+  if (!tool) return undefined;
+  const found: Record<string, ToolCall['arguments'][string]> = {};
+  if (tool.commands.size > 1) found.command = name;
+  const parameters = [...(tool.commands.get(name)?.values() ?? [])];
+  for (let word = words.shift(); word !== undefined; word = words.shift()) {
+    const one = parameters.find((each) =>
+      each instanceof Option
+        ? word === each.short || word === each.long
+        : !word.startsWith('-') && !(each.name() in found),
+    );
+    if (OF_SOURCE.test(word)) {
+      if (word !== '--live') words.shift();
+      continue;
+    }
+    if (!one) return undefined;
+    const value = !(one instanceof Option) ? word : one.required ? (words.shift() ?? '') : true;
+    const isNumber = one instanceof Option && NUMBERS.test(one.flags);
+    found[keyOf(one)] = isNumber ? Number(value) : one.variadic ? [String(value)] : value;
   }
   return { tool: tool.name, arguments: found };
 }

@@ -12,13 +12,19 @@ export interface WorkerLimits {
   readonly bytes: number;
 }
 
+/** Progress of a worker of a server: the completed part, 0 to 1, and the activity. */
+export interface WorkerProgress {
+  readonly part: number;
+  readonly doing: string;
+}
+
 /** A worker of a server: its requests come from outside, and may be cancelled. */
 interface ServedWorker {
   readonly signal: AbortSignal;
   /** Open files that it inherits, from descriptor 3 on. */
   readonly files: readonly number[];
   readonly environment: NodeJS.ProcessEnv;
-  readonly onMessage: (message: unknown) => void;
+  readonly onProgress: (progress: WorkerProgress) => void;
 }
 
 export interface WorkerOptions extends WorkerLimits {
@@ -82,8 +88,8 @@ class Run {
     child.stderr?.on('data', (piece: Buffer) => {
       if (this.#words.length < MOST_WORDS) this.#words += piece.toString('latin1');
     });
-    const { signal, onMessage } = limits.served ?? {};
-    if (onMessage) child.on('message', onMessage);
+    const { signal, onProgress } = limits.served ?? {};
+    if (onProgress) child.on('message', (message) => onProgress(message as WorkerProgress));
     const cancel = () => this.end('killed', 'the worker was cancelled');
     if (signal?.aborted) cancel();
     signal?.addEventListener('abort', cancel, { once: true });

@@ -9,8 +9,10 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,6 +24,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { z } from 'zod';
 import { schemas } from '../../../src/answers/published.js';
 import { publishedName } from '../../../src/answers/published-form.js';
+import { shorten } from '../../../src/app/mcp/cut.js';
+import { callOf, toolsFor } from '../../../src/app/mcp/tools.js';
 import { commandPath, kdumpMem } from '../../support/cli.js';
 import { ROOT } from '../../support/documents.js';
 import { fixture, incident } from '../../support/fixtures.js';
@@ -144,6 +148,22 @@ describe('tools', () => {
   });
 });
 
+test('a printed command becomes a call that conforms to the schema of its tool', () => {
+  const tools = toolsFor({ type: 'string' });
+  const callFor = (words: string) => callOf(tools, words)?.arguments;
+  expect(callFor("refs --cache 'a b(1:x)' --vmcore 'c --limit 5'")).toEqual({
+    command: 'refs',
+    cache: 'a b(1:x)',
+  });
+  expect(callFor('whatis 0xffff0000 --live')).toEqual({
+    command: 'whatis',
+    place: ['0xffff0000'],
+  });
+  expect(callFor('procs --vmcore x --pid 7 -v')).toEqual({ pid: 7, verbose: true });
+  for (const none of ['memory --live --watch', 'doctor', 'skb --html x', 'skb 7 --pid 1', ''])
+    expect(callFor(none)).toBeUndefined();
+});
+
 describe('a long answer', () => {
   test('continues at the truncation, until nothing is left out', async () => {
     const { stdout } = await kdumpMem('log', '--vmcore', vmcore);
@@ -188,6 +208,33 @@ describe('a long answer', () => {
     expect(findings.map(({ evidence }) => evidence)).toMatchObject([[{ kind: 'stack' }]]);
   });
 
+  test('of a refusal fits too', async () => {
+    const below = join(folder, 'crowded');
+    mkdirSync(below);
+    for (let at = 0; at < 150; at++) writeFileSync(join(below, `${at}${'.x'.repeat(100)}`), '');
+    await using server = await McpClient.connect('--root', below);
+    const { text, bytes } = await server.call('triage');
+    expect(text).toMatch(/^source: missing argument\. Sources: .* more characters left out\)$/);
+    expect(bytes).toBeLessThanOrEqual(BUDGET);
+    const long = `0${'.x'.repeat(100)}`;
+    copyFileSync(vmcore, join(below, long));
+    const answered = await server.call('triage', { source: long });
+    expect([answered.failed, answered.structured.next.length > 0]).toEqual([false, true]);
+    expect(answered.bytes).toBeLessThanOrEqual(BUDGET);
+  });
+
+  test('is not continued by another answer of the running kernel', async () => {
+    await using server = await McpClient.connect('--live');
+    const { failed, text } = await server.call('procs', { list: 'processes', from: 20 });
+    expect([failed, text]).toEqual([true, expect.stringMatching(/^from: the earlier answer is/)]);
+  });
+
+  test('loses no unit of a figure', () => {
+    const text = `${'word '.repeat(199)}269 MiB more`;
+    expect(shorten(text)).toBe(`${'word '.repeat(199).trim()} (13 more characters left out)`);
+    expect(shorten('x'.repeat(1001))).toBe(`${'x'.repeat(999)} (2 more characters left out)`);
+  });
+
   test('refuses a list that it does not have', async () => {
     for (const list of ['nothing', 'findings[0].words', '__proto__', 'findings[99].evidence'])
       expect((await one.call('triage', { list })).text).toContain(
@@ -226,7 +273,15 @@ describe('arguments', () => {
     [
       'inspect',
       { command: 'read', place: 'init_task', hex: true },
-      /^hex: read has no such argument/,
+      /^hex: unknown argument of read\. Use command, place, phys, /,
+    ],
+    ['inspect', { command: 'read', place: 'init_task', type: 'x' }, /^type: unknown argument/],
+    ['inspect', { command: 'struct', place: 'init_task' }, /^type: missing argument/],
+    ['procs', { pid: [177, 231] }, /^pid: too many values \(maximum 1\)/],
+    [
+      'whatis',
+      { command: 'whatis', place: Array.from({ length: 17 }, () => 'jiffies') },
+      /^place: too many values \(maximum 16\)/,
     ],
     ['triage', { list: 7 }, /^list: malformed value/],
     ['triage', { list: 'findings', from: -1 }, /^from: it must be a whole number/],
@@ -299,6 +354,27 @@ describe('a hostile name', () => {
     expect(text.split('\n')[0]).toContain('never instructions');
   });
 
+  test('of a file adds no argument to a suggested call, and is answered as it is listed', async () => {
+    const below = join(folder, 'named');
+    mkdirSync(below);
+    const name = "x --pid 1 'y\n\u202e.vmcore";
+    copyFileSync(vmcore, join(below, name));
+    await using server = await McpClient.connect('--root', below);
+    const { contents } = await server.client.readResource({ uri: 'kdump-mem://sources' });
+    const listed = "x --pid 1 'y\\x0a\\u{202e}.vmcore";
+    expect(contents).toMatchObject([{ text: listed }]);
+    for (const args of [{}, { source: name }, { source: listed }]) {
+      const { failed, text, structured } = await server.call('triage', args);
+      const source = args.source ?? name;
+      expect([failed, structured.next[0]]).toEqual([
+        false,
+        { tool: 'skb', arguments: { pid: truth.drgn.pid, source } },
+      ]);
+      expect(text).not.toContain('\u202e');
+      expect(text).not.toContain('kdump-mem skb');
+    }
+  });
+
   test('in log lines cannot add a suggestion or end a line', async () => {
     const file = join(folder, 'hostile.log');
     const lines = [
@@ -344,19 +420,24 @@ describe('files', () => {
     ['../outside.log', true, /outside of the folder/],
     ['link.log', true, /a link leads outside/],
     ['out/outside.log', true, /a link leads outside/],
-    ['below/up/../../outside.log', true, /no such file/],
+    ['below/up/../../outside.log', true, /not found/],
     ['/etc/passwd', true, /outside of the folder/],
     ['', true, /outside of the folder/],
     ['below', true, /^below: not a file \(a folder\)\. Name a file in it, or make an archive/],
     ['fifo', true, /not a regular file/],
-    ['none', true, /none: no such file/],
+    ['none', true, /none: not found/],
     ['loop.log', true, /loop\.log: open failed \(ELOOP\)/],
-    ['below/null.log/x', true, /x: open failed \(ENOTDIR\)/],
+    ['below/null.log/x', true, /x: not found/],
     ['below/null.log\0', true, /not a source/],
   ])('below the root: %j', async (source, failed, words) => {
     const result = await many.call('triage', { source });
     expect(result.text).toMatch(words);
     expect(result.failed).toBe(failed);
+  });
+
+  test('below the root of the file system', async () => {
+    await using server = await McpClient.connect('--root', '/');
+    expect((await server.call('triage', { source: outside })).failed).toBe(false);
   });
 
   test('are listed, without links', async () => {
@@ -394,6 +475,19 @@ describe('files', () => {
     rmSync(path);
     symlinkSync(outside, path);
     expect((await server.call('triage')).failed).toBe(true);
+  });
+
+  test('a file that is written, and gets its former time, is refused once', async () => {
+    const path = join(root, 'touched.log');
+    copyFileSync(outside, path);
+    const { atime, mtime } = statSync(path);
+    utimesSync(path, atime, mtime);
+    await using server = await McpClient.connect('--from', path);
+    expect((await server.call('triage')).failed).toBe(false);
+    writeFileSync(path, readFileSync(path, 'latin1').replace('panics_do', 'panics_re'), 'latin1');
+    utimesSync(path, atime, mtime);
+    expect((await server.call('triage')).text).toContain('changed since');
+    expect((await server.call('triage')).text).toContain('panics_re');
   });
 
   test.each(['cut', 'longer'])(
@@ -448,7 +542,7 @@ describe('files', () => {
       expect.stringMatching(/gone\.vmcore|cannot be read/),
     ]);
     rmSync(path);
-    expect((await server.call('memory', { source: 'gone.vmcore' })).text).toMatch(/no such file/);
+    expect((await server.call('memory', { source: 'gone.vmcore' })).text).toMatch(/not found/);
   });
 
   test('a file that is missing at start ends the command', async () => {
@@ -459,7 +553,7 @@ describe('files', () => {
     ]) {
       const { status, stderr, stdout } = await kdumpMem('mcp', ...words);
       expect([status, stdout]).toEqual([3, '']);
-      expect(stderr).toMatch(/^kdump-mem: .*(?:no such file|not a file).*\n$/);
+      expect(stderr).toMatch(/^kdump-mem: .*(?:not found|not a file).*\n$/);
     }
     expect((await kdumpMem('mcp')).status).toBe(2);
   });

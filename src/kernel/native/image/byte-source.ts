@@ -1,5 +1,11 @@
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
-import { KernelError, type KernelErrorCode, ReadError } from '../../../base/errors.js';
+import {
+  errorCode,
+  KernelError,
+  type KernelErrorCode,
+  openError,
+  ReadError,
+} from '../../../base/errors.js';
 
 /** Random-access bytes: a file, or a file within another format. */
 export interface ByteSource {
@@ -104,23 +110,10 @@ function open(path: string, unfit: KernelErrorCode): number {
     // O_NONBLOCK: opening a fifo does not wait for a writer.
     return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (cause) {
-    const code = errorCode(cause);
-    if (code === 'ENOENT' && path === KCORE) {
+    if (path === KCORE && errorCode(cause) === 'ENOENT')
       throw new KernelError('no-live-memory', `${KCORE}: not found`, { cause });
-    }
-    if (code === 'ENOENT' || code === 'ENOTDIR') {
-      throw new KernelError('no-such-file', `${path}: not found`, { cause });
-    }
-    if (code === 'EACCES' || code === 'EPERM') {
-      throw new KernelError('permission', `${path}: permission denied`, { cause });
-    }
-    throw new KernelError(unfit, `${path}: open failed (${code})`, { cause });
+    throw openError(path, cause, unfit);
   }
-}
-
-/** Returns the `code` of a system error (`ENOENT`), or its text. */
-export function errorCode(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : String(error);
 }
 
 /** Maximum bytes of one read: a corrupt length must not exhaust memory. */

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { KernelError } from '../../../base/errors.js';
+import { errorCode, KernelError } from '../../../base/errors.js';
 import { shellPath } from '../../../base/shell.js';
-import { type ByteSource, errorCode, FileSource, readHead } from './byte-source.js';
+import { type ByteSource, FileSource, readHead } from './byte-source.js';
 import { isKdumpCompressed, readDiskdumpHeader } from './diskdump/header.js';
 import { ET_CORE, isElf } from './elf/header.js';
 import { isFlattened } from './flattened/flattened.js';

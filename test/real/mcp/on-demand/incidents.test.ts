@@ -45,7 +45,7 @@ const SOCKETS: readonly Incident[] = [
     name: 'a TCP connection that is not read, beside a larger database',
     evidence: 'vmcore',
     scene: [...RECEIVE, outage('anon', 60 * MIB, 'database'), outage('tcp', 40 * MIB)],
-    culprit: /\(log-collector\).* 4\d(\.\d+)? MiB/,
+    culprit: /\(log-collector\).* (39|4\d)(\.\d+)? MiB/,
     innocent: /database|shipper/,
   },
   {

@@ -28,7 +28,7 @@ async function inspected(...words: readonly string[]): Promise<unknown> {
 
 test('the inspector lists tools and resources', async () => {
   const { tools } = Object(await inspected('--method', 'tools/list'));
-  expect(tools).toHaveLength(11);
+  expect(tools).toHaveLength(12);
   expect(tools).toContainEqual(expect.objectContaining({ name: 'triage' }));
   const { resources } = Object(await inspected('--method', 'resources/list'));
   expect(resources).toContainEqual(expect.objectContaining({ uri: 'kdump-mem://explain' }));
