@@ -123,6 +123,7 @@ describe('triage --from', () => {
             files.set(`${sample}/netns-4026531840/${group}`, '');
         }
         files.set('errors', errors);
+        files.set('proc/loadavg', '0.00 0.00 0.00 1/1 1\n');
         files.set(
           'proc/meminfo',
           `${files.get('proc/meminfo')}KernelStack: 64 kB\nPageTables: 64 kB\n`,
