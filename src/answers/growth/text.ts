@@ -15,8 +15,6 @@ export interface GrowthTextOptions {
   /** Processes to list. */
   readonly listed: readonly GrownProcess[];
   readonly verbose?: boolean | undefined;
-  /** Explain the columns (default). */
-  readonly legend?: boolean;
 }
 
 /** Formats the growth in stored samples: processes, MemAvailable, then a table. */
@@ -33,7 +31,7 @@ export function growthText(
     renderTable(columnsOf(listed, verbose), listed.slice(0, limit), width),
     ...(more > 0 ? [wrapped(`${formatCount(more)} more: --limit N lists them.`)] : []),
     wrapped(samplesWords(answer)),
-    ...notesOf(listed, true).map(wrapped),
+    ...notesOf(listed).map(wrapped),
   ].join('\n\n');
 }
 
@@ -41,7 +39,7 @@ export function growthText(
 export function growthPage(
   answer: GrowthAnswer,
   warnings: readonly Warning[],
-  { listed, width, verbose = false, legend = true }: GrowthTextOptions,
+  { listed, width, verbose = false }: GrowthTextOptions,
 ): WatchPage {
   const { heading, rows, note } = tableLines(columnsOf(listed, verbose), listed, width);
   const ended = endedWords(answer);
@@ -53,7 +51,7 @@ export function growthPage(
     rows,
     end: [
       ...(note === undefined ? [] : [note]),
-      ...notesOf(listed, legend),
+      ...notesOf(listed),
       ...warnings.map(({ message }) => `warning: ${escapeText(message)}`),
     ].flatMap((text) => wrap(text, width)),
   };
@@ -76,10 +74,10 @@ const LEGEND =
   'HELD: anonymous and shared memory and swap (PSS), and page tables; mapped files are not counted. LOW, HIGH: bounds of RATE/MIN (99 % confidence). TREND: grows (significant, still growing), grew (significant, but not in the later half), steady (no significant growth).';
 
 /** Meaning of the columns; also that shared memory counts fully for a process whose smaps is not readable. */
-function notesOf(listed: readonly GrownProcess[], legend: boolean): string[] {
+function notesOf(listed: readonly GrownProcess[]): string[] {
   const rough = listed.filter(({ sample: { held } }) => held?.by === 'rss').length;
   return [
-    ...(legend ? [LEGEND] : []),
+    LEGEND,
     ...(rough === 0
       ? []
       : [

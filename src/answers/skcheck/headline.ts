@@ -63,10 +63,11 @@ function largestWords(
   name: string,
 ): string {
   if (!worstOwner || worstOwner.sockets < 2) return ` The largest is ${name}.`;
-  const owner = `${formatCount(worstOwner.sockets)} of them belong to ${processWords(worstOwner.pid, worstOwner.comm)}`;
+  const process = processWords(worstOwner.pid, worstOwner.comm);
+  const count = formatCount(worstOwner.sockets);
   return worstOwner.pid === largest.pid
-    ? ` ${owner}; the largest is ${placeWords(largest) ?? name}.`
-    : ` ${owner}, the process whose sockets pin most.`;
+    ? ` ${count} of them belong to ${process}; the largest is ${placeWords(largest) ?? name}.`
+    : ` ${count} of them, which pin the largest part, belong to ${process}.`;
 }
 
 function isLikelyOnly(stale: readonly SkcheckSocket[]): boolean {

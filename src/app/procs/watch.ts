@@ -56,7 +56,6 @@ export async function watchProcesses(source: HostSource, options: ProcsOptions):
             listed: rows,
             width: terminalWidth(),
             verbose,
-            legend: index === 1,
           });
           printAnswer(watchPageBlock(page, index, answer.machine.at));
         }

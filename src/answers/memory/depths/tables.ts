@@ -36,7 +36,7 @@ function more(table: string, left: number): string {
 export function cachesTable({ caches }: MemoryAnswer, { limit, width }: ListOptions): string {
   const table = renderTable(CACHE_COLUMNS, caches.slice(0, limit), width);
   const legend =
-    'WASTE: bytes of the slabs that contain no allocated object: free slots, padding and metadata.';
+    'WASTE: bytes of the cache that allocated objects do not use: free slots, padding and metadata.';
   return `${largest('cache', caches, width) + more(table, caches.length - limit)}\n\n${wrap(legend, width).join('\n')}`;
 }
 
