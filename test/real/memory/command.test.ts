@@ -56,7 +56,8 @@ test('--caches lists slab caches, largest first, with wasted memory', async () =
   expect(stdout.split('\n')[2]).toMatch(
     /^CACHE +BYTES +SLABS +OBJECTS +SLOTS +OBJECT SIZE +WASTE +RECLAIMABLE$/,
   );
-  expect(stdout.split('\n')).toHaveLength(9);
+  expect(stdout.split('\n')).toHaveLength(11);
+  expect(stdout).toMatch(/\nWASTE: bytes of the cache that allocated objects do not use: .*\n$/);
   expect(stdout).toMatch(/^\d+ more: --limit N lists them$/m);
 });
 
