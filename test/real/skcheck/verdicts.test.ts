@@ -268,7 +268,7 @@ describe('--watch', () => {
     const args = ['--watch', '--stale', '--samples', '3', '--interval', '1'];
     const { stdout } = skcheck(args, terminal, { TERM: 'xterm' });
     expect(stdout.split('\u001b[H').length).toBeGreaterThanOrEqual(3);
-    expect(stdout).toMatch(/not being read.*\. (?:It pins|Together they pin) /);
+    expect(stdout).toMatch(/not being read.*\. (?:It pins|Together they pin)\b/);
     expect(stdout.trimEnd().endsWith('\u001b[?25h')).toBe(true);
   });
 });
