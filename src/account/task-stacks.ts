@@ -52,10 +52,14 @@ export class StackGroups {
     group.tasks.push({ pid: task.pid, process, comm: task.comm, state, cpu, registers });
   }
 
-  /** Stacks of most threads first. */
+  /** Stacks of most threads first; of equally many, those from user space first. */
   list(): EqualStacks[] {
     const groups = [...this.#groups.values()];
-    groups.sort((a, b) => b.tasks.length - a.tasks.length || a.leastPid - b.leastPid);
+    const fromUser = ({ stack }: Group) => Number(stack.end === 'user');
+    groups.sort(
+      (a, b) =>
+        b.tasks.length - a.tasks.length || fromUser(b) - fromUser(a) || a.leastPid - b.leastPid,
+    );
     for (const { tasks } of groups)
       tasks.sort((a, b) => a.pid - b.pid || (a.cpu ?? 0) - (b.cpu ?? 0));
     return groups;

@@ -35,6 +35,8 @@ export interface Diagnosis {
     readonly unread: number;
     /** Number of them without a known upper bound. */
     readonly unbounded: number;
+    /** Number of local peers that are stalled senders. */
+    readonly stalledSenders: number;
   } & PinnedTogether;
 }
 
@@ -118,6 +120,7 @@ export function diagnose(observation: Observation, options: DiagnoseOptions = {}
     number
   >;
   for (const each of findings) counts[each.verdict.verdict]++;
+  const peers = new Set(localPeersOf(stalled).map(({ socket }) => socket));
   return {
     findings,
     fdLeaks: findFdLeaks(observation),
@@ -128,6 +131,9 @@ export function diagnose(observation: Observation, options: DiagnoseOptions = {}
     totals: {
       unread: stalled.reduce((sum, each) => sum + each.unread, 0),
       unbounded: stalled.filter(({ pinned }) => pinned.atMost === null).length,
+      stalledSenders: findings.filter(
+        ({ verdict, socket }) => verdict.verdict === 'stalled-sender' && peers.has(socket),
+      ).length,
       ...pinnedTogether(stalled, observation.host),
     },
   };

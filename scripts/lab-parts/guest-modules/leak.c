@@ -284,11 +284,17 @@ static struct {
 
 static int leak_thread(void *unused)
 {
+	u64 before = ktime_get_ns() / NSEC_PER_MSEC;
 	int i;
 
 	while (!kthread_should_stop()) {
+		u64 now = ktime_get_ns() / NSEC_PER_MSEC;
+		/* A guest that was starved catches up: each rate is per second, not per wakeup. */
+		unsigned int passed = min_t(u64, now - before, MSEC_PER_SEC);
+
+		before = now;
 		for (i = 0; i < KINDS && !READ_ONCE(paused); i++)
-			for (kinds[i].credit += READ_ONCE(rates[i]) * TICK_MS;
+			for (kinds[i].credit += READ_ONCE(rates[i]) * passed;
 			     kinds[i].credit >= MSEC_PER_SEC; kinds[i].credit -= MSEC_PER_SEC)
 				kinds[i].once(&kinds[i].held);
 		msleep(TICK_MS);

@@ -221,21 +221,27 @@ function mappedParts({ vmalloc, before, after }: FlaggedMachine): Map<CategoryNa
         `VmallocUsed counts ${counted} pages, but /proc/vmallocinfo lists ${all}; all are counted as unattributed`,
       );
   }
-  return withStacks(pages, after.meminfo.get('KernelStack'), after.pageSize);
+  return withStacks(pages, before, after);
 }
 
 /** Adds stacks that CPUs cache for the next thread to vmalloc, since no thread owns them. */
 function withStacks(
   pages: ReadonlyMap<CategoryName, number>,
-  counted: number | undefined,
-  pageSize: number,
+  before: MemoryCounters,
+  after: MemoryCounters,
 ): Map<CategoryName, Part> {
   const areas = pages.get('kernel-stacks') ?? 0;
-  const stacks = counted === undefined ? areas : Math.min(areas, counted / pageSize);
-  const lacks =
-    counted !== undefined && areas < counted / pageSize
-      ? `/proc/meminfo counts ${counted} bytes of kernel stacks, /proc/vmallocinfo ${areas * pageSize}; the difference is counted as unattributed`
-      : undefined;
+  const inPages = ({ meminfo, pageSize }: MemoryCounters) =>
+    (meminfo.get('KernelStack') ?? areas * pageSize) / pageSize;
+  const counted = inPages(after);
+  const stacks = Math.min(areas, counted);
+  // A CPU keeps up to MOST_ON_CPU KiB to itself before it adds them (NR_KERNEL_STACK_KB, mm/vmstat.c).
+  const slack =
+    Math.abs(counted - inPages(before)) + (MOST_ON_CPU * 1024 * after.cpus) / after.pageSize;
+  const isLacking = areas === 0 ? counted > 0 : counted - areas > slack;
+  const lacks = isLacking
+    ? `KernelStack counts ${counted} pages, but /proc/vmallocinfo lists ${areas}; the rest is counted as unattributed`
+    : undefined;
   const found = new Map<CategoryName, Part>();
   for (const [category, frames] of pages) found.set(category, { frames, known: 'counter' });
   found.set('kernel-stacks', {

@@ -240,7 +240,7 @@ function ownerWords({ category, who, ofNoProcess }: GrownCategory): string {
   const { file, change } = category;
   // The first input need not list it: whether it grew is unknown.
   if (!who && file && file.bytes >= GOOD_PART * (change ?? 0))
-    return ` (largest known file: ${escapeText(file.name)}, ${formatSize(file.bytes)}${file.pid === null ? '' : `, open or mapped in pid ${file.pid}`})`;
+    return ` (largest known file now: ${escapeText(file.name)}, ${formatSize(file.bytes)}${file.pid === null ? '' : `, open or mapped in pid ${file.pid}`}; its size before is unknown)`;
   if (ofNoProcess) return ' (no process maps a quarter of this growth)';
   if (!who || (who.change ?? 0) <= 0) return '';
   return ` (led by ${whoWords(who.who)}, ${signedSize(who.change)}${withSpace(measureWords(who))})`;

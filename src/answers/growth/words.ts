@@ -52,13 +52,14 @@ function growingWords({ processes, samples }: GrowthAnswer): string {
   if (samples < LEAST_TO_GROW)
     return `Sample ${samples}: growth is reported from sample ${LEAST_POINTS} on, and a verdict from sample ${LEAST_TO_GROW} on.`;
   const growing = processes.filter(({ trend }) => trend?.course === 'grows');
-  const [first] = growing;
+  const [first, second] = growing;
   if (!first) return 'No process shows significant growth.';
-  const others = growing.length - 1;
   const more =
-    others === 0
+    second === undefined
       ? ''
-      : ` ${formatCount(others)} more ${others === 1 ? 'process grows' : 'processes grow'}.`;
+      : growing.length === 2
+        ? ` Also ${who(second)}, by ${rateWords(second.trend?.growth)}.`
+        : ` ${formatCount(growing.length - 1)} more processes grow.`;
   return `${who(first)} grows by ${rateWords(first.trend?.growth)} and holds ${sizeOf(first)}.${more}`;
 }
 

@@ -25,11 +25,11 @@ export function incompleteWords(answer: MemoryAnswer, verbose: boolean): string[
   const detailed = incomplete.filter((category) => !isBrief(category));
   return [
     ...[...grouped(detailed, ({ why = '' }) => why)].map(
-      ([why, categories]) => `Incomplete (${escapeText(why)}): ${names(categories)}.`,
+      ([why, categories]) => `Incomplete: ${names(categories)} (${escapeText(why)}).`,
     ),
     ...(brief.length > 0
       ? [
-          `This source does not identify ${brief.length === 1 ? names(brief) : `${formatCount(brief.length)} categories, among them ${names(brief.slice(0, 2))}`}. Their pages are counted in other rows, most of them in “unattributed”; ≈ marks the groups that this affects. -v lists them.`,
+          `This source does not identify ${brief.length === 1 ? names(brief) : `${formatCount(brief.length)} categories, among them ${names(brief.slice(0, 2))}`}. Their pages are counted in other rows, most of them in “unattributed”; ≈ marks the totals that this makes approximate. -v lists them.`,
         ]
       : []),
   ];
@@ -52,6 +52,16 @@ function blocksWords(sizes: readonly LooseSize[], pageSize: number): string {
       return `${formatCount(blocks)} order-${order} ${noun} (${formatSize(frames * pageSize)})`;
     })
     .join(', ');
+}
+
+/** Explains free memory that the buddy allocator does not contain yet. */
+export function uninitializedWords({ memory }: MemoryAnswer): string[] {
+  const found = leaves(memory).find(({ category }) => category === 'free-uninitialized');
+  return found === undefined || found.frames === 0
+    ? []
+    : [
+        `“${categoryWords(found)}” is part of MemFree and can be allocated: the kernel has not initialized its struct pages yet.`,
+      ];
 }
 
 /** Lists unattributed blocks by size, zone and cgroup charge. */

@@ -16,6 +16,7 @@ import {
   noteWords,
   socketWords,
   unflaggedWords,
+  uninitializedWords,
 } from './sentences.js';
 import { type TreeRow, treeColumns, treeRows, treeTable } from './tree-table.js';
 import { categoryWords, isFromProc } from './words.js';
@@ -41,6 +42,7 @@ export function memoryText(answer: MemoryAnswer, options: MemoryTextOptions): st
     said(headline(answer)),
     treeTable(answer, verbose, width),
     ...incompleteWords(answer, verbose).map(said),
+    ...uninitializedWords(answer).map(said),
     ...(verbose || isNotable(answer)
       ? [...looseWords(answer), ...unflaggedWords(answer)].map(said)
       : []),

@@ -165,7 +165,7 @@ export function holderJson({ source: _, ...holder }: Holder): RefsJson['groups']
   return holder;
 }
 
-/** Names places that are alike: `kmalloc-2k + 0x48`. */
+/** Names places that are alike: `kmalloc-2k object + 0x48`. */
 export function holderWords({
   kind,
   name,
@@ -177,7 +177,7 @@ export function holderWords({
   const at = offset === null ? '' : ` + ${hex(BigInt(offset))}`;
   switch (kind) {
     case 'slab-object':
-      return `${named}${at}${member === null ? '' : ` (${escapeText(member)})`}`;
+      return `${named} object${at}${member === null ? '' : ` (${escapeText(member)})`}`;
     case 'slab-padding':
       return `padding of ${named}`;
     case 'symbol':

@@ -173,15 +173,12 @@ function boundsOf({ census, theoreticalWorstBytes }: SkcheckReport['bounds']): s
 
 /** Counts the verdicts of other sockets; senders may include peers of stalled readers. */
 function othersOf({ totals: { verdicts, localPeers }, sockets }: SkcheckReport): string {
-  const peers = new Set(sockets.flatMap(({ localPeer }) => localPeer?.inode ?? []));
-  const senders = sockets.filter(
-    ({ inode, stalled }) => stalled.verdict === 'stalled-sender' && peers.has(inode),
-  ).length;
+  const senders = localPeers.stalledSenders;
+  const included = (count: number) =>
+    `${senders === count ? '' : 'including '}${senders < localPeers.sockets ? `${formatCount(senders)} of ` : ''}the ${localPeers.sockets === 1 ? 'local peer' : `${formatCount(localPeers.sockets)} local peers`} above`;
   const counts = OTHERS.flatMap((code) => {
     const count = verdicts[code] ?? 0;
-    const included =
-      senders === count ? ' (the local peers above)' : ' (the local peers above among them)';
-    const words = code === 'stalled-sender' && localPeers.sockets > 0 ? included : '';
+    const words = code === 'stalled-sender' && senders > 0 ? ` (${included(count)})` : '';
     return count === 0 ? [] : [`${formatCount(count)} ${code}${words}`];
   });
   const isListed = sockets.some(({ stalled }) => OTHERS.some((code) => code === stalled.verdict));
@@ -329,7 +326,7 @@ const GROUP_LEGEND = [
 const legend = (hasSenders: boolean): (readonly [string, string])[] => [
   [
     'AGE',
-    `stalled for at least this long${hasSenders ? ' (stalled-sender: while skcheck ran)' : ''}.`,
+    `stalled for at least this long (${hasSenders ? 'stalled-sender: while skcheck ran; ' : ''}?: unknown).`,
   ],
   [
     'QUEUED',

@@ -160,7 +160,7 @@ export function peersEntry({
   sockets,
   unsent,
   pinned,
-}: PinnedTogether['localPeers']): SkcheckReport['totals']['localPeers'] {
+}: PinnedTogether['localPeers']): SkcheckGroups['rows'][number]['localPeers'] {
   return { sockets, unsentBytes: unsent, pinned: pinnedEntry(pinned) };
 }
 

@@ -98,7 +98,10 @@ export function skcheckReport(
       mptcp: mptcpOf(observation),
       countedBy: observation.onlyInodes ? 'descriptor' : 'row',
       pinned: pinnedEntry(diagnosis.totals.pinned),
-      localPeers: peersEntry(diagnosis.totals.localPeers),
+      localPeers: {
+        ...peersEntry(diagnosis.totals.localPeers),
+        stalledSenders: diagnosis.totals.stalledSenders,
+      },
     },
     processes: diagnosis.fdLeaks.map((leak) => {
       const process = observation.processes.get(leak.pid);

@@ -243,7 +243,8 @@ export const skcheckSchema = z.strictObject({
     unreadBytes: bytes,
     unbounded: count,
     pinned,
-    localPeers,
+    /** `stalledSenders`: number of `sockets` with this verdict. */
+    localPeers: localPeers.extend({ stalledSenders: count }),
     /** The process whose stalled sockets likely pin the most, with their sum. */
     worstOwner: z
       .strictObject({

@@ -102,8 +102,8 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
       ? []
       : [
           of.freedIfKilledBytes === null
-            ? 'Freed if the process is killed: unknown.'
-            : `Freed if the process is killed: at least ${size(of.freedIfKilledBytes)}; the unread data is lost then.`,
+            ? 'What killing the process would have freed is unknown.'
+            : `Killing the process would have freed at least ${size(of.freedIfKilledBytes)}, and lost the unread data.`,
         ]),
   ],
   'queued-data-of-machine': (of) =>
@@ -116,18 +116,25 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
         ],
   'stalled-reader': stalledWords,
   'unread-sockets': (of) => [
-    `Unread sockets: ${of.pid == null ? 'an unknown process' : process(of)} is not reading ${socketsWords(of)}. They pin ${of.peersBytes == null ? '' : 'about '}${size(of.pinnedBytes)}${of.mostBytes == null ? '' : ` by the kernel’s accounting, at most ${size(of.mostBytes)}`}.`,
-    ...(of.unaccepted ? [`${text(of.unaccepted)} of them are not accepted.`] : []),
+    `Unread sockets: ${of.pid == null ? 'an unknown process' : process(of)} is not reading ${socketsWords(of)}. ${of.sockets === 1 ? 'It pins' : 'They pin'} ${of.peersBytes == null ? '' : 'about '}${size(of.pinnedBytes)}${of.mostBytes == null ? '' : ` by the kernel’s accounting, at most ${size(of.mostBytes)}`}.`,
+    ...(of.unaccepted
+      ? [
+          `${of.unaccepted === of.sockets ? 'The process has accepted none of them' : `${text(of.unaccepted)} of them ${of.unaccepted === 1 ? 'is' : 'are'} not accepted`}.`,
+        ]
+      : []),
     `${size(of.unreadBytes)} of unread data is queued.`,
     ...(of.peersBytes
-      ? [`The send queues of their local peers pin another ${size(of.peersBytes)} or so.`]
+      ? [
+          `The send ${of.sockets === 1 ? 'queue of its local peer pins' : 'queues of their local peers pin'} another ${size(of.peersBytes)} or so.`,
+        ]
       : []),
-    `The newest data of each has been queued for at least ${text(of.ageSeconds)} s.`,
+    `The newest data${of.sockets === 1 ? '' : ' of each'} has been queued for at least ${text(of.ageSeconds)} s.`,
   ],
   'unattributed-memory': (of) =>
     `Unattributed memory: ${size(of.bytes)} (${percent(of.share)} of memory) is allocated but not attributed to any owner${of.mostOrder == null ? '' : `, mostly in order-${text(of.mostOrder)} blocks`}.`,
   'low-memory': (of) => [
-    `Low memory: zone ${text(of.zone)} of node ${text(of.node)} has ${size(of.freeBytes)} in free blocks, below its ${lowWords(of)}.`,
+    // Only a host's counters come with its low watermark.
+    `Low memory: zone ${text(of.zone)} of node ${text(of.node)} ${of.lowBytes == null ? `had ${size(of.freeBytes)} in free blocks when the dump was taken` : `has ${size(of.freeBytes)} in free blocks`}, below its ${lowWords(of)}.`,
   ],
   'low-available': (of) => [
     `Little memory available: ${size(of.availableBytes)} of ${size(of.totalBytes)} (${percent(of.share)}).`,
@@ -174,7 +181,9 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
     `Cgroup ${of.reclaimableBytes == null ? 'throttled' : 'near its limit'}: ${text(of.cgroup)} uses ${size(of.usedBytes)} of ${size(of.limitBytes)} (${text(of.limit)}).`,
     ...(of.reclaimableBytes == null
       ? []
-      : [`Only ${size(of.reclaimableBytes)} of that is page cache, which the kernel can reclaim.`]),
+      : [
+          `${of.reclaimableBytes === 0 ? 'None' : `Only ${size(of.reclaimableBytes)}`} of that is page cache, which the kernel can reclaim.`,
+        ]),
     ...(of.fullAvg60
       ? [`All its tasks stalled for memory in ${text(of.fullAvg60)} % of the last 60 s.`]
       : []),

@@ -133,7 +133,7 @@ export function objectWords(object: Identified): string {
     case 'slab-object': {
       const state =
         object.state === 'unknown' ? 'object (allocated or free)' : `${object.state} object`;
-      const member = object.member === null ? '' : `, ${escapeText(object.member)}`;
+      const member = object.member === null ? '' : `, member ${escapeText(object.member)}`;
       return `${state} of slab cache ${escapeText(object.cache)} (${formatCount(object.size)} bytes) at ${hex(object.start)}${plus(object.offset)}${member}`;
     }
     case 'slab-padding':

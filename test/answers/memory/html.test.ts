@@ -94,7 +94,7 @@ test('incomplete counters are reported by category', () => {
     memory: { ...PLAIN.memory, children: categories },
   };
   expect(pageOf(answer)).toMatch(
-    /answer is incomplete[\s\S]*<li>Incomplete \(no counter exists\): “pipes”\.<\/li>/,
+    /answer is incomplete[\s\S]*<li>Incomplete: “pipes” \(no counter exists\)\.<\/li>/,
   );
   expect(pageOf(answer)).toContain('<code>kdump-mem procs --vmcore vmcore</code>');
 });

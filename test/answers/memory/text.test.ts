@@ -29,7 +29,7 @@ test('an incomplete category is marked, with the reason, even at zero', () => {
     options,
   );
   expect(text).toMatch(/^ {2}vmalloc +≥ 0/m);
-  expect(text).toContain('Incomplete (a ');
+  expect(text).toContain('Incomplete: “vmalloc” (a ');
   expect(text).not.toContain('\u001b');
 });
 

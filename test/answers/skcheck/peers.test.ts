@@ -26,7 +26,7 @@ test('with several local peers, names the process that holds most of them', () =
   const totals = {
     ...whole.totals,
     stalled: 4,
-    localPeers: { sockets: 4, unsentBytes: 36, pinned: pinnedBy(2 ** 20) },
+    localPeers: { sockets: 4, unsentBytes: 36, stalledSenders: 0, pinned: pinnedBy(2 ** 20) },
   };
   const text = formatSkcheckText({ ...whole, totals });
   expect(text).toContain(' local peers pin ');
@@ -52,7 +52,7 @@ test('the first line is about the stalled sockets and their process, the second 
     ...whole.totals,
     stalled: 3,
     pinned: pinned(2 ** 22),
-    localPeers: { sockets: 1, unsentBytes: 9, pinned: pinned(2 ** 30) },
+    localPeers: { sockets: 1, unsentBytes: 9, stalledSenders: 0, pinned: pinned(2 ** 30) },
     worstOwner: { ...worst, likelyPinnedBytes: 3, localPeers: 0, likelyLocalPeersBytes: 0 },
   };
   const [first, second] = formatSkcheckText({ ...whole, totals }).split('\n');

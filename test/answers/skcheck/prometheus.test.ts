@@ -41,7 +41,7 @@ describe('metrics', () => {
     const pinned = { ...whole.totals.pinned, low: 4096, likely: 68_000_000, atMost: null };
     const totals = {
       ...whole.totals,
-      localPeers: { sockets: 16, unsentBytes: 60_000_000, pinned },
+      localPeers: { sockets: 16, unsentBytes: 60_000_000, stalledSenders: 0, pinned },
     };
     const text = formatPrometheus({ ...whole, totals }, 0);
     expect(text).toContain('skcheck_stale_local_peers 16\n');

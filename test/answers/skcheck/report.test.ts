@@ -358,6 +358,7 @@ describe('text', () => {
         localPeers: {
           sockets: 0,
           unsentBytes: 0,
+          stalledSenders: 0,
           pinned: { low: 0, likely: 0, high: 0, atMost: 0 },
         },
         worstOwner: null,

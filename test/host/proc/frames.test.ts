@@ -470,7 +470,7 @@ test('names the source and its limits in the text, without escape sequences', ()
   const text = memoryText(answer, { source: '--live', width: null, verbose: true });
   expect(text.split('\n')[0]).toMatch(/ Source: page flags .*; no\\x1b\[31m kcore\.$/);
   expect(text).toContain(
-    'skcheck --stale lists unread sockets): “network: socket queues”, “network: other”.',
+    '“network: socket queues”, “network: other” (not identified without /proc/kcore; ',
   );
   expect(text).toContain('9 order-0 blocks (36.0 KiB), 1 order-3 block (32.0 KiB)');
   expect(text).toContain('Counters partly included: Percpu 12.0 KiB.');

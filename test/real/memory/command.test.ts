@@ -65,7 +65,7 @@ test('a filtered dump reports incomplete categories, with status 5 for --strict'
   const [file] = labKdump('newest').formats['lzo-d31'];
   const { stdout, stderr, status } = await kdumpMem('memory', '--strict', '--vmcore', file ?? '');
   expect(status).toBe(5);
-  expect(stdout).toContain('Incomplete (');
+  expect(stdout).toContain('Incomplete: ');
   expect(stdout).toContain('unattributed');
   expect(stderr).toContain('filtered out of the dump');
 });

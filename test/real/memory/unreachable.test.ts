@@ -176,7 +176,7 @@ test('as a command: text, JSON, and refused options', async () => {
   const text = await run('-v', '--vmcore', elf);
   expect(text).toMatchObject({ stderr: '', status: 0 });
   expect(text.stdout).toMatch(
-    /^No allocation is unreachable for an unknown reason, of [\d,]+ allocations \([^)]+\)\.\n/,
+    /^No unexplained unreachable allocation among [\d,]+ allocations \([^)]+\)\.\n/,
   );
   expect(text.stdout).toMatch(
     /\n\d+ \(\d+ KiB\) are unreachable for a known reason, and are not leaks: /,

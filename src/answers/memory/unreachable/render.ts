@@ -117,7 +117,7 @@ function headline(answer: UnreachableAnswer): string {
     : ['Incomplete: some of them may be in use, and others missing.', ...lost];
   const found =
     unreachable.allocations === 0
-      ? `${complete ? 'No allocation is unreachable' : 'No allocation was found unreachable'} for an unknown reason, ${of}.`
+      ? `No unexplained unreachable allocation${complete ? '' : ' was found'} among ${searched.allocations === 1 ? '1 allocation' : `${formatCount(searched.allocations)} allocations`} (${formatSize(searched.bytes)}).`
       : `${complete ? '' : 'Possibly '}${formatSize(unreachable.bytes)} unreachable, in ${formatCount(unreachable.allocations)} ${of}: no reference from memory in use was found.`;
   return [found, ...incomplete].join(' ');
 }

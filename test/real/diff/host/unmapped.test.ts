@@ -61,7 +61,7 @@ test('a memfd that no process maps is not attributed to a process that grew othe
     expect(shared?.changeBytes).toBeGreaterThan(190 * MIB);
     // Other growth on the machine may come first; the text on shared memory must name no process.
     expect(summary).not.toMatch(/shared memory and tmpfs[^(,]* \(led by/);
-    if (summary.includes('shared memory')) expect(summary).toContain('(largest known file: ');
+    if (summary.includes('shared memory')) expect(summary).toContain('(largest known file now: ');
   } finally {
     await Promise.all(takers.map(({ end }) => end()));
     rmSync(folder, { recursive: true });
