@@ -13,6 +13,14 @@ const INTEGRITY = {
 };
 const PLATFORM = { amd64: 'x64', arm64: 'arm64' };
 
+/** The package with Node for an architecture, and the SHA-512 of its tar in hex. */
+export function nodePackage(architecture) {
+  const sha512 = Buffer.from(INTEGRITY[architecture].slice('sha512-'.length), 'base64').toString(
+    'hex',
+  );
+  return { name: `node-linux-${PLATFORM[architecture]}`, version: NODE_VERSION, sha512 };
+}
+
 /** Fetches node for an architecture, unless it is there, and returns the folder of its package. */
 export function fetchNode(architecture, cache) {
   const folder = join(cache, `node-${NODE_VERSION}-${architecture}`);
@@ -20,7 +28,7 @@ export function fetchNode(architecture, cache) {
   mkdirSync(cache, { recursive: true });
   const work = mkdtempSync(join(cache, '.node-'));
   try {
-    const name = `node-linux-${PLATFORM[architecture]}@${NODE_VERSION}`;
+    const name = `${nodePackage(architecture).name}@${NODE_VERSION}`;
     const stdio = ['ignore', 'pipe', 'ignore'];
     const told = execFileSync('npm', ['pack', name, '--json', '--pack-destination', work], {
       stdio,

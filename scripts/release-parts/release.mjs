@@ -1,4 +1,4 @@
-// The release files of an architecture: a tar, a .deb and an .rpm, with node inside.
+// The release files of an architecture: a tar, a .deb and an .rpm, with node inside, and a bill of materials.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
@@ -13,11 +13,12 @@ import {
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { bothCommands } from '../bundle-parts/entries.mjs';
-import { writeNotices } from '../bundle-parts/notices.mjs';
+import { packagesOf, writeNotices } from '../bundle-parts/notices.mjs';
 import { bundle, putInto } from '../package-parts/executable.mjs';
 import { makeDeb } from './deb.mjs';
-import { fetchNode } from './node.mjs';
+import { fetchNode, nodePackage } from './node.mjs';
 import { makeRpm, rpmName } from './rpm.mjs';
+import { sbomOf } from './sbom.mjs';
 import { layOut } from './tree.mjs';
 
 const OUT = resolve('dist/release');
@@ -43,23 +44,29 @@ const work = mkdtempSync(join(tmpdir(), 'kdump-mem-release-'));
 try {
   const main = join(work, 'main.cjs');
   const notices = join(work, 'notices');
-  writeNotices(await bundle(bothCommands(), main), notices);
-  for (const architecture of architectures) await make(architecture, main, notices);
+  const inputs = await bundle(bothCommands(), main);
+  writeNotices(inputs, notices);
+  const packages = packagesOf(inputs);
+  for (const architecture of architectures) await make(architecture, main, notices, packages);
 } finally {
   rmSync(work, { recursive: true, force: true });
 }
 writeSums();
 
-async function make(architecture, main, notices) {
+async function make(architecture, main, notices, packages) {
   const node = fetchNode(architecture, CACHE);
   const preparedBy = join(fetchNode(OWN, CACHE), 'bin/node');
   const program = join(work, `kdump-mem-${architecture}`);
   await putInto({ main, node: join(node, 'bin/node'), program, preparedBy });
   const root = join(work, architecture);
-  layOut({ root, program, notices, nodeLicence: join(node, 'LICENSE') });
-  rmSync(program);
   const env = { ...process.env, SOURCE_DATE_EPOCH: timeOfSources() };
   const name = `kdump-mem-${version}-linux-${architecture}`;
+  const seconds = Number(env.SOURCE_DATE_EPOCH);
+  const contents = { version, packages, node: nodePackage(architecture), seconds };
+  const sbom = `${JSON.stringify(sbomOf(contents), null, 2)}\n`;
+  writeFileSync(join(OUT, `${name}.cdx.json`), sbom);
+  layOut({ root, program, notices, nodeLicence: join(node, 'LICENSE'), sbom });
+  rmSync(program);
   const files = {
     tar: join(OUT, `${name}.tar.gz`),
     deb: join(OUT, `kdump-mem_${version}-1_${architecture}.deb`),
@@ -96,7 +103,7 @@ function timeOfSources() {
 
 function writeSums() {
   const lines = readdirSync(OUT)
-    .filter((name) => /\.(tar\.gz|deb|rpm)$/.test(name))
+    .filter((name) => /\.(tar\.gz|deb|rpm|cdx\.json)$/.test(name))
     .toSorted()
     .map((name) => {
       const sum = createHash('sha256')

@@ -29,10 +29,10 @@ const COMPLETIONS = {
 /**
  * Lays a package out below a folder.
  *
- * @param {{ root: string, program: string, notices: string, nodeLicence: string }} parts program: the executable of
- * both commands
+ * @param {{ root: string, program: string, notices: string, nodeLicence: string, sbom: string }} parts program:
+ * the executable of both commands
  */
-export function layOut({ root, program, notices, nodeLicence }) {
+export function layOut({ root, program, notices, nodeLicence, sbom }) {
   const at = (path) => {
     const file = join(root, path);
     mkdirSync(dirname(file), { recursive: true });
@@ -52,6 +52,7 @@ export function layOut({ root, program, notices, nodeLicence }) {
     write(`usr/lib/systemd/system/${unit}`, text.replaceAll('/usr/local/bin/', '/usr/bin/'));
   }
   write(`${DOCUMENTS}/copyright`, copyright(notices, nodeLicence));
+  write(`${DOCUMENTS}/kdump-mem.cdx.json`, sbom);
   write(`${DOCUMENTS}/CHANGELOG.md.gz`, packed(readFileSync('CHANGELOG.md')));
   for (const path of COPIED) cpSync(path, at(`${DOCUMENTS}/${path}`), { recursive: true });
   const dump = 'fixtures/incident.vmcore';

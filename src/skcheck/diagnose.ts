@@ -37,6 +37,8 @@ export interface Diagnosis {
     readonly unbounded: number;
     /** Number of local peers that are stalled senders. */
     readonly stalledSenders: number;
+    /** Number of listeners that never accept, and whose queues contain some of these sockets. */
+    readonly listeners: number;
   } & PinnedTogether;
 }
 
@@ -121,6 +123,10 @@ export function diagnose(observation: Observation, options: DiagnoseOptions = {}
   >;
   for (const each of findings) counts[each.verdict.verdict]++;
   const peers = new Set(localPeersOf(stalled).map(({ socket }) => socket));
+  const queues = new Set(stalled.flatMap(({ acceptQueue }) => acceptQueue?.listeners ?? []));
+  const among = (sockets: ReadonlySet<SocketRecord>, code: VerdictCode) =>
+    findings.filter(({ verdict, socket }) => verdict.verdict === code && sockets.has(socket))
+      .length;
   return {
     findings,
     fdLeaks: findFdLeaks(observation),
@@ -131,9 +137,8 @@ export function diagnose(observation: Observation, options: DiagnoseOptions = {}
     totals: {
       unread: stalled.reduce((sum, each) => sum + each.unread, 0),
       unbounded: stalled.filter(({ pinned }) => pinned.atMost === null).length,
-      stalledSenders: findings.filter(
-        ({ verdict, socket }) => verdict.verdict === 'stalled-sender' && peers.has(socket),
-      ).length,
+      stalledSenders: among(peers, 'stalled-sender'),
+      listeners: among(queues, 'never-accepting'),
       ...pinnedTogether(stalled, observation.host),
     },
   };

@@ -168,7 +168,7 @@ export function blockedText(
 function sourceWords(captured: BlockedAnswer['captured']): string[] {
   return [
     `Source: /proc${captured ? `, ${capturedWords(captured)}` : ''}. It names file locks and their owners.`,
-    'It names no other locks (mutex, rw_semaphore, semaphore): of a task that waits for one, it only shows the function. Kernel memory names them: kdump-mem blocked --vmcore FILE.',
+    'A task in state D that waits for another lock (mutex, rw_semaphore, semaphore) is listed with its function, without the lock and its owner. Kernel memory names them: kdump-mem blocked --vmcore FILE.',
   ];
 }
 

@@ -50,7 +50,7 @@ export function formatSeconds(seconds: number): string {
 
 function growingWords({ processes, samples }: GrowthAnswer): string {
   if (samples < LEAST_TO_GROW)
-    return `Sample ${samples}: growth is reported from sample ${LEAST_POINTS} on, and a verdict from sample ${LEAST_TO_GROW} on.`;
+    return `Sample ${samples}: RATE/MIN is shown from sample ${LEAST_POINTS} on, TREND from sample ${LEAST_TO_GROW} on.`;
   const growing = processes.filter(({ trend }) => trend?.course === 'grows');
   const [first, second] = growing;
   if (!first) return 'No process shows significant growth.';
@@ -72,7 +72,7 @@ function availableWords({ machine, loss }: GrowthAnswer): string {
     return `${now} and falls by ${rateWords(negative(available.growth))}. At this rate it is exhausted in ${endsWords(ends)}.`;
   }
   if (available.course === 'shrank')
-    return `${now}. It fell, but the samples do not show that it keeps falling.`;
+    return `${now}. It fell since sample 1, but not significantly in the later half of the samples.`;
   return `${now}, with no significant decline.`;
 }
 

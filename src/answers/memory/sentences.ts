@@ -158,7 +158,7 @@ export function headline(answer: MemoryAnswer): string {
   const parts = [
     `${size('free')} free`,
     `${size('applications-and-files')} applications and files`,
-    `${size('kernel')} kernel`,
+    `${size('kernel')} kernel${answer.source === 'pageflags' ? ' (kernel image and struct pages included)' : ''}`,
     `${size('reserved')} reserved at boot${answer.source === 'counters' ? ' (kernel image and struct pages included)' : ''}`,
     ...(unread > 0 ? [`${formatSize(unread)} unknown`] : []),
   ];

@@ -58,6 +58,8 @@ export function refsText(answer: RefsAnswer, width: number | null): string {
   const columns = groups.some(({ source }) => source !== 'kernel') ? [...GROUPS, STATE] : GROUPS;
   if (groups.length > 0) parts.push(renderTable(columns, groups, width));
   if (all.length > limit) parts.push(moreWords(all, limit));
+  if (groups.some(({ holder }) => holder.kind === 'slab-object' && holder.member === null))
+    parts.push(wrap(MERGED, width).join('\n'));
   const others = found.references.filter(({ source }) => source !== 'target');
   const lines = others.map((one) => {
     const target = hex(answer.targetAt(one.target).address);
@@ -68,6 +70,9 @@ export function refsText(answer: RefsAnswer, width: number | null): string {
   parts.push(wrap(scannedWords(answer), width).join('\n'));
   return parts.join('\n\n');
 }
+
+const MERGED =
+  'The kernel may merge slab caches: objects without a named member can be of another type than their cache says.';
 
 /** Returns `All 8 references`, or `20 of 57 references`. */
 function listedWords({ found: { counts } }: RefsAnswer, listed: number): string {

@@ -121,7 +121,7 @@ function mostOfPeers(sockets: readonly SkcheckSocket[], count: number): string {
   const first = most?.own[0];
   if (!most || first?.pid == null) return '';
   const queues = most.own.length === 1 ? 'one socket' : `${formatCount(most.own.length)} sockets`;
-  const process = `${processWords(first.pid, first.comm)}, which waits for these readers`;
+  const process = `${processWords(first.pid, first.comm)}, whose data these readers have not taken`;
   if (most.own.length === count) return `, all in ${process}`;
   return `. About ${formatSize(most.likely)} is in ${queues} of ${process}`;
 }
@@ -172,13 +172,18 @@ function boundsOf({ census, theoreticalWorstBytes }: SkcheckReport['bounds']): s
 }
 
 /** Counts the verdicts of other sockets; senders may include peers of stalled readers. */
-function othersOf({ totals: { verdicts, localPeers }, sockets }: SkcheckReport): string {
+function othersOf({ totals: { verdicts, localPeers, listeners }, sockets }: SkcheckReport): string {
   const senders = localPeers.stalledSenders;
   const included = (count: number) =>
     `${senders === count ? '' : 'including '}${senders < localPeers.sockets ? `${formatCount(senders)} of ` : ''}the ${localPeers.sockets === 1 ? 'local peer' : `${formatCount(localPeers.sockets)} local peers`} above`;
   const counts = OTHERS.flatMap((code) => {
     const count = verdicts[code] ?? 0;
-    const words = code === 'stalled-sender' && senders > 0 ? ` (${included(count)})` : '';
+    const words =
+      code === 'stalled-sender' && senders > 0
+        ? ` (${included(count)})`
+        : code === 'never-accepting' && listeners > 0
+          ? ` (${listeners === count ? '' : 'including '}the ${listeners === 1 ? 'listener' : `${formatCount(listeners)} listeners`} of unaccepted connections above)`
+          : '';
     return count === 0 ? [] : [`${formatCount(count)} ${code}${words}`];
   });
   const isListed = sockets.some(({ stalled }) => OTHERS.some((code) => code === stalled.verdict));
@@ -206,7 +211,7 @@ export function adviceOf({ sockets, totals }: SkcheckReport): string[] {
     ? 'The memory'
     : part === sum
       ? `Almost all of it (${part})`
-      : `About ${part} of the ${sum}${totals.localPeers.sockets === 0 ? '' : ' (send queues of local peers included)'}`;
+      : `About ${part} of these ${sum}${totals.localPeers.sockets === 0 ? '' : ' (sockets and send queues of local peers)'}`;
   const own = sockets.filter((each) => each.pid === pid && isStale(each));
   const read = own.filter(({ via }) => via === 'descriptor');
   const all = own.length === owner.sockets;

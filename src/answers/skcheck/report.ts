@@ -102,6 +102,7 @@ export function skcheckReport(
         ...peersEntry(diagnosis.totals.localPeers),
         stalledSenders: diagnosis.totals.stalledSenders,
       },
+      listeners: diagnosis.totals.listeners,
     },
     processes: diagnosis.fdLeaks.map((leak) => {
       const process = observation.processes.get(leak.pid);

@@ -245,6 +245,8 @@ export const skcheckSchema = z.strictObject({
     pinned,
     /** `stalledSenders`: number of `sockets` with this verdict. */
     localPeers: localPeers.extend({ stalledSenders: count }),
+    /** Number of `never-accepting` listeners whose queues contain stalled sockets. */
+    listeners: count,
     /** The process whose stalled sockets likely pin the most, with their sum. */
     worstOwner: z
       .strictObject({

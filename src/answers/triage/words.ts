@@ -362,7 +362,7 @@ const DOING: Readonly<Record<string, (of: Figures) => string>> = {
   receiving: () =>
     'According to its stack trace, one of its threads waits in a receive call, for this socket or another.',
   polling: () =>
-    'According to its stack trace, one of its threads waits for events: the process runs, but does not read this socket.',
+    'According to its stack trace, one of its threads waits for events: it is not stuck in the kernel, but does not read this socket.',
   elsewhere: (of) => `According to its stack trace, it waits in ${text(of.symbol)}.`,
 };
 

@@ -76,7 +76,7 @@ test('reports unattributed growth, with the next command', () => {
 test('reports that there are too few samples', () => {
   const answer = answerOf(minutes(5, (at) => look(at, [held(1, at)])));
   expect(textOf(answer)).toContain(
-    'Sample 5: growth is reported from sample 8 on, and a verdict from sample 15 on.',
+    'Sample 5: RATE/MIN is shown from sample 8 on, TREND from sample 15 on.',
   );
   expect(textOf(answer)).toMatch(/^ +1 +4\.00 MiB +\? +\? +\? +\? /m);
 });

@@ -301,7 +301,7 @@ describe('text', () => {
     });
     const { likelyPinnedBytes } = object.totals.worstOwner!;
     expect(likelyPinnedBytes).toBe(object.sockets.find(({ pid }) => pid === 20)?.pinned.likely);
-    const share = `About ${formatSize(likelyPinnedBytes)} of the ${formatSize(object.totals.pinned.likely)}`;
+    const share = `About ${formatSize(likelyPinnedBytes)} of these ${formatSize(object.totals.pinned.likely)}`;
     expect(formatSkcheckText(object)).toContain(`\n${share} is freed when pid 20 (`);
     expect(formatSkcheckText(object)).toContain(
       '\nOther processes hold it too: killing pid 20 alone does not free that memory.\n',
@@ -361,6 +361,7 @@ describe('text', () => {
           stalledSenders: 0,
           pinned: { low: 0, likely: 0, high: 0, atMost: 0 },
         },
+        listeners: 0,
         worstOwner: null,
         mptcp: 0,
         countedBy: 'row',

@@ -83,6 +83,7 @@ export function report(sockets: SkcheckSocket[]): SkcheckReport {
         stalledSenders: 0,
         pinned: { low: 0, likely: 0, high: 0, atMost: 0 },
       },
+      listeners: 0,
       worstOwner: null,
       mptcp: 0,
       countedBy: 'row',

@@ -139,7 +139,7 @@ test('in a pipe --watch prints a block for each sample', async () => {
   const { stdout } = await kdumpMem(...WATCH, '--count', '2', '--limit', '3');
   expect(stdout.match(/^sample \d, \S+Z$/gm)).toHaveLength(2);
   expect(stdout.match(/^ *PID +HELD +RATE\/MIN +LOW +HIGH +TREND +MINOR\/S/gm)).toHaveLength(2);
-  expect(stdout).toContain('growth is reported from sample 8 on');
+  expect(stdout).toContain('RATE/MIN is shown from sample 8 on');
 });
 
 test('reports a process that exited', async () => {

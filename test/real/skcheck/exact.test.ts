@@ -171,6 +171,7 @@ describe.each(LAB_KERNELS)('counted in the memory of %s', (name) => {
         unread: 2,
         unbounded: 2,
         stalledSenders: 0,
+        listeners: 0,
         pinned: { low: 2, likely: 4, high: 6, atMost: null },
         localPeers: { sockets: 0, unsent: 0, pinned: NOTHING_PINNED },
       },

@@ -113,7 +113,7 @@ export function memoryState(answer: MemoryPart): ParsedState {
 /** Returns the reason why an answer from this source is incomplete. */
 function sourceWords(source: string, captured: boolean): string {
   if (source === 'counters')
-    return `memory is known by /proc counters only (${captured ? 'a snapshot contains' : 'the input has'} no page frames)`;
+    return `memory is known by /proc counters only (${captured ? 'a snapshot contains' : 'the input has'} no page frames): “reserved at boot” includes the kernel image and struct pages`;
   return source === 'pageflags'
     ? 'memory is known by page flags only, so the owners of pages are unknown'
     : 'some page frames could not be read';

@@ -87,7 +87,7 @@ export function unreachableText(
   if (shown.length > limit)
     parts.push(`${formatCount(shown.length - limit)} more: --limit N lists them`);
   if (explained !== null && explained.allocations > 0) {
-    const known = `${formatCount(explained.allocations)} (${formatSize(explained.bytes)}) are unreachable for a known reason, and are not leaks: ${reasonWords(answer)}.${verbose ? '' : ' -v lists them.'}`;
+    const known = `${formatCount(explained.allocations)} (${formatSize(explained.bytes)}) are unreachable for a known reason: ${reasonWords(answer)}.${verbose ? '' : ' -v lists them.'}`;
     parts.push(wrap(known, width).join('\n'));
   }
   if (open.length > 0 || !complete) parts.push(wrap(CAUTION, width).join('\n'));
@@ -117,10 +117,18 @@ function headline(answer: UnreachableAnswer): string {
     : ['Incomplete: some of them may be in use, and others missing.', ...lost];
   const found =
     unreachable.allocations === 0
-      ? `No unexplained unreachable allocation${complete ? '' : ' was found'} among ${searched.allocations === 1 ? '1 allocation' : `${formatCount(searched.allocations)} allocations`} (${formatSize(searched.bytes)}).`
+      ? complete
+        ? `Each of ${formatCount(searched.allocations)} allocations is reachable, or unreachable for a known reason (slab objects, vmalloc areas and pages without an owner: ${formatSize(searched.bytes)}).`
+        : `No unreachable allocation without a known reason was found, ${of}.`
       : `${complete ? '' : 'Possibly '}${formatSize(unreachable.bytes)} unreachable, in ${formatCount(unreachable.allocations)} ${of}: no reference from memory in use was found.`;
   return [found, ...incomplete].join(' ');
 }
+
+const REASON_WORDS: Readonly<Record<(typeof UNREACHABLE_REASONS)[number], string>> = {
+  'split-block': 'in pages that may be part of the allocation before them',
+  'sysctl-table': 'headers of sysctl tables',
+  vmcoreinfo: 'page of VMCOREINFO',
+};
 
 function reasonWords({ groups }: UnreachableAnswer): string {
   const counts = UNREACHABLE_REASONS.map((reason) => {
@@ -129,6 +137,6 @@ function reasonWords({ groups }: UnreachableAnswer): string {
   });
   return counts
     .filter(({ many }) => many > 0)
-    .map(({ reason, many }) => `${formatCount(many)} ${reason}`)
+    .map(({ reason, many }) => `${formatCount(many)} ${REASON_WORDS[reason]} (${reason})`)
     .join(', ');
 }

