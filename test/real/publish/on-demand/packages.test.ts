@@ -10,7 +10,7 @@ import { labArm64Tools, labRoot } from '../../../support/lab.js';
 
 const RELEASE = fileURLToPath(new URL('../../../../dist/release/', import.meta.url));
 const CYCLONEDX = new URL(
-  '../../../publish/node_modules/@cyclonedx/cyclonedx-library/dist.node/index.js',
+  '../../../publish/node_modules/@cyclonedx/cyclonedx-library/dist.node/index.node.js',
   import.meta.url,
 ).href;
 const EXAMPLE = 'usr/share/doc/kdump-mem/examples/incident.vmcore';
