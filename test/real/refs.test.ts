@@ -162,7 +162,9 @@ test('as a command: text, JSON, and refused options', async () => {
   expect(answer.scannedBytes).toBe(answer.ramBytes);
   const text = await kdumpMem('refs', 'init_task', ...of);
   expect(text).toMatchObject({ stderr: '', status: 0 });
-  expect(text.stdout).toMatch(/^\d+ references from the kernel’s memory to 1 target\./);
+  expect(text.stdout).toMatch(
+    /^\d+ references from the kernel’s memory to 1 target \([\d,]+ bytes at 0x[\da-f]+\)\./,
+  );
   // References inside the target are counted, and listed in JSON only.
   expect(text.stdout).toContain('inside the target itself (listed with --json)');
   expect(text.stdout).not.toContain('task_struct.stack_refcount');

@@ -167,8 +167,8 @@ export function blockedText(
 /** What /proc cannot name: an answer from it is no all-clear for locks of the kernel. */
 function sourceWords(captured: BlockedAnswer['captured']): string[] {
   return [
-    `Source: /proc${captured ? `, ${capturedWords(captured)}` : ''}. It names file locks and their owners.`,
-    'A task in state D that waits for another lock (mutex, rw_semaphore, semaphore) is listed with its function, without the lock and its owner. Kernel memory names them: kdump-mem blocked --vmcore FILE.',
+    `Source: /proc${captured ? `, ${capturedWords(captured)}` : ''}. It can name only file locks and their owners.`,
+    'For another lock (mutex, rw_semaphore, semaphore) it shows at most the function in which a task waits. Kernel memory names those locks: kdump-mem blocked --vmcore FILE.',
   ];
 }
 

@@ -112,7 +112,11 @@ function headline(answer: RefsAnswer): string {
     .filter(([count]) => count > 0)
     .map(([count, words]) => `${formatCount(count)} ${words}`);
   const none = unreferenced(answer);
-  const targets = `${formatCount(targetCount)} target${targetCount === 1 ? '' : 's'}`;
+  const only = targetCount === 1 ? answer.targetAt(0) : undefined;
+  const targets =
+    only === undefined
+      ? `${formatCount(targetCount)} targets`
+      : `1 target (${formatCount(only.bytes)} bytes at ${hex(only.address)})`;
   const sentences = [
     kernel === 0
       ? `No stored pointer to ${targetCount === 1 ? 'the target' : `the ${targets}`} was found in the kernel’s memory. Addresses in machine code, frame numbers and physical addresses are not searched for: the target may be in use.`

@@ -182,7 +182,7 @@ function othersOf({ totals: { verdicts, localPeers, listeners }, sockets }: Skch
       code === 'stalled-sender' && senders > 0
         ? ` (${included(count)})`
         : code === 'never-accepting' && listeners > 0
-          ? ` (${listeners === count ? '' : 'including '}the ${listeners === 1 ? 'listener' : `${formatCount(listeners)} listeners`} of unaccepted connections above)`
+          ? ` (unaccepted connections${listeners === count ? '' : ` of ${formatCount(listeners)} of them`} are listed below)`
           : '';
     return count === 0 ? [] : [`${formatCount(count)} ${code}${words}`];
   });

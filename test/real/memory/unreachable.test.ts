@@ -176,9 +176,9 @@ test('as a command: text, JSON, and refused options', async () => {
   const text = await run('-v', '--vmcore', elf);
   expect(text).toMatchObject({ stderr: '', status: 0 });
   expect(text.stdout).toMatch(
-    /^Each of [\d,]+ allocations is reachable, or unreachable for a known reason \([^)]+\)\.\n/,
+    /^No suspected leak\. Checked: [\d,]+ allocations, [^(]+ \([^)]+\)\.\n/,
   );
-  expect(text.stdout).toMatch(/\n\d+ \(\d+ KiB\) are unreachable for a known reason: \d+ /);
+  expect(text.stdout).toMatch(/\n\d+ \(\d+ KiB\) are unreachable, but not suspected: \d+ /);
   const { vmcore } = fixture('6.12');
   expect(await run('--vmcore', vmcore)).toMatchObject({
     stdout: '',

@@ -87,7 +87,7 @@ export function unreachableText(
   if (shown.length > limit)
     parts.push(`${formatCount(shown.length - limit)} more: --limit N lists them`);
   if (explained !== null && explained.allocations > 0) {
-    const known = `${formatCount(explained.allocations)} (${formatSize(explained.bytes)}) are unreachable for a known reason: ${reasonWords(answer)}.${verbose ? '' : ' -v lists them.'}`;
+    const known = `${formatCount(explained.allocations)} (${formatSize(explained.bytes)}) are unreachable, but not suspected: ${reasonWords(answer)}.${verbose ? '' : ' -v lists them.'}`;
     parts.push(wrap(known, width).join('\n'));
   }
   if (open.length > 0 || !complete) parts.push(wrap(CAUTION, width).join('\n'));
@@ -118,7 +118,7 @@ function headline(answer: UnreachableAnswer): string {
   const found =
     unreachable.allocations === 0
       ? complete
-        ? `Each of ${formatCount(searched.allocations)} allocations is reachable, or unreachable for a known reason (slab objects, vmalloc areas and pages without an owner: ${formatSize(searched.bytes)}).`
+        ? `No suspected leak. Checked: ${formatCount(searched.allocations)} allocations, ${formatSize(searched.bytes)} (slab objects, vmalloc areas and pages without an owner).`
         : `No unreachable allocation without a known reason was found, ${of}.`
       : `${complete ? '' : 'Possibly '}${formatSize(unreachable.bytes)} unreachable, in ${formatCount(unreachable.allocations)} ${of}: no reference from memory in use was found.`;
   return [found, ...incomplete].join(' ');
