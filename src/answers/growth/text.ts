@@ -71,7 +71,7 @@ function samplesWords({ machine, samples, seconds, boots, pidsReused }: GrowthAn
 }
 
 const LEGEND =
-  'HELD: anonymous memory, mapped shared memory and swap (PSS), and page tables; not mapped files, nor memfds that are not mapped (memory --live lists them). LOW, HIGH: bounds of RATE/MIN (99 % confidence). TREND: grows (significant, still growing), grew (significant, but not in the later half), steady (no significant growth: LOW is not above 0).';
+  'HELD: anonymous memory, mapped shared memory and swap (PSS), and page tables. It excludes mapped files, and memfds that the process does not map (memory --live lists them). LOW, HIGH: bounds of RATE/MIN (99 % confidence). TREND: grows (significant, still growing), grew (significant, but not in the later half), steady (no significant growth: LOW is not above 0).';
 
 /** Meaning of the columns; also that shared memory counts fully for a process whose smaps is not readable. */
 function notesOf(listed: readonly GrownProcess[]): string[] {
