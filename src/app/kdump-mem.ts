@@ -1,4 +1,5 @@
 import { Command, CommanderError, type Option } from 'commander';
+import { READER_VARIABLE } from '../host/child.js';
 import { escapeUsage, usageSentences } from './kit/called-as.js';
 import { refuseWithoutCommand } from './kit/dump-arguments.js';
 import { EXIT, explainFailure, reportBugs } from './kit/failure.js';
@@ -43,6 +44,8 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
  * @param register functions that register the commands
  */
 export async function main(...register: readonly ((program: Command) => void)[]): Promise<void> {
+  if (process.env[READER_VARIABLE])
+    return (await import('../host/proc/memory-files.js')).runReader();
   reportBugs('kdump-mem');
   const program = kdumpMemCommand(...register);
   refuseFrom(program);

@@ -5,7 +5,7 @@ import { escapeText } from '../answers/text/escape.js';
 import { EXHAUSTION_ADVICE, ExhaustedError, HostError } from '../base/errors.js';
 import { OutputError } from '../base/output-file.js';
 import { formatJson } from '../base/util.js';
-import { endAll } from '../host/child.js';
+import { endAll, READER_VARIABLE } from '../host/child.js';
 import type { HostSource } from '../host/host-source.js';
 import { liveHost } from '../host/live.js';
 import { asCalled, escapeUsage, usageSentences } from './kit/called-as.js';
@@ -25,6 +25,8 @@ import { scan, statusOf, textOptions } from './skcheck/scan.js';
 void main();
 
 async function main(): Promise<void> {
+  if (process.env[READER_VARIABLE])
+    return (await import('../host/proc/memory-files.js')).runReader();
   reportBugs('skcheck');
   endWithReader('skcheck', EXIT.scanIncomplete);
   const program = skcheckCommand();

@@ -2,6 +2,9 @@ import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { ExhaustedError, exhaustionOf } from '../base/errors.js';
 import { safePath } from '../base/shell.js';
 
+/** Environment variable of a process of this program that only reads files for its parent (proc/memory-files.ts). */
+export const READER_VARIABLE = 'KDUMP_MEM_READER';
+
 /** Running commands: each leads its own process group, which contains its children. */
 const running = new Set<ChildProcess>();
 

@@ -40,10 +40,12 @@ export interface ProcessIdentity {
 export interface ProcessMemoryRecord extends ProcessIdentity {
   /** VmRSS and its parts, which every user can read in /proc/PID/status. */
   readonly status: StatusSizes | null;
-  /** Null: permission denied, or `blocked`. */
+  /** Null: permission denied, `blocked`, or `unread`. */
   readonly sums: SmapsSums | null;
   /** Whether its smaps could not be read because its mmap_lock was held. */
   readonly blocked?: boolean;
+  /** Why smaps was not read, unless permission was denied or it is `blocked`. */
+  readonly unread?: string;
   /** Other processes that share its memory (CLONE_VM), which have no record of their own. */
   readonly sharedWith?: readonly number[];
   /** Start time in ticks of USER_HZ since boot: with the pid, it identifies a process. */

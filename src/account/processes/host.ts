@@ -57,11 +57,17 @@ export function hostProcesses(
   const notShown = figures.filter(({ complete }) => !complete).length;
   const blocked = host.processes.filter((process) => process.blocked);
   if (blocked.length > 0) warnings.add('unreadable', blockedWords(blocked));
-  const refused = notShown - blocked.length;
-  if (refused > 0) {
-    const [one] = figures.filter(
-      ({ complete, pid }) => !complete && blocked.every((each) => each.pid !== pid),
+  const unread = captured ? [] : host.processes.filter((process) => process.unread !== undefined);
+  const [first] = unread;
+  if (first?.unread !== undefined)
+    warnings.add(
+      'unreadable',
+      `PSS and USS of ${unread.length === 1 ? `pid ${first.pid} (${first.comm})` : `${unread.length} processes`} ${lacks}: ${first.unread}`,
     );
+  const others = new Set([...blocked, ...unread].map(({ pid }) => pid));
+  const refused = notShown - others.size;
+  if (refused > 0) {
+    const [one] = figures.filter(({ complete, pid }) => !complete && !others.has(pid));
     const which = one && refused === 1 ? `pid ${one.pid} (${one.comm})` : `${refused} processes`;
     warnings.add('unreadable', `PSS and USS of ${which} ${lacks}: ${whyMemory ?? advice}`);
   }

@@ -2,8 +2,9 @@ import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { isSea } from 'node:sea';
+import { runInThisContext } from 'node:vm';
 import { attempt, HostError } from '../../base/errors.js';
-import { asExhausted, endGroup, startGroup } from '../child.js';
+import { asExhausted, endGroup, READER_VARIABLE, startGroup } from '../child.js';
 import { statFields } from './process.js';
 
 /** The beginning of a file. */
@@ -173,8 +174,8 @@ class Reader {
     this.#onEnd = onEnd;
     this.child = startGroup(process.execPath, isSea() ? [] : ['-e', READER], {
       stdio: ['pipe', 'pipe', 'ignore'],
-      // A single executable application does not accept -e.
-      env: { ...process.env, NODE_OPTIONS: isSea() ? IMPORT : '' },
+      // A single executable application accepts neither -e nor, since Node 24, --import.
+      env: { ...process.env, NODE_OPTIONS: '', [READER_VARIABLE]: isSea() ? '1' : '' },
       cwd: '/',
     });
     const failed = (why: string, cause?: unknown) =>
@@ -277,7 +278,10 @@ function cpuTicks(pid: number | undefined): string {
   }
 }
 
-const IMPORT = `--import=data:text/javascript,${encodeURIComponent(READER)}`;
+/** Becomes a reader process: what a program with {@link READER_VARIABLE} does instead of its own work. */
+export function runReader(): void {
+  runInThisContext(READER);
+}
 
 /** Returns `/proc/PID`, or the path if it has another form. */
 function folderOf(path: string): string {

@@ -21,8 +21,11 @@ import {
   statusFields,
 } from './process.js';
 
-/** Undefined: no memory of its own, or permission denied. `blocked`: its mmap_lock is held. */
-type SumsOf = (source: HostSource, folder: string) => Promise<SmapsSums | 'blocked' | undefined>;
+/** Undefined: no memory of its own, or permission denied. `blocked`: its mmap_lock is held. `unread`: another error. */
+type SumsOf = (
+  source: HostSource,
+  folder: string,
+) => Promise<SmapsSums | 'blocked' | { readonly unread: string } | undefined>;
 
 /** Number of processes to read at a time: a child process reads their smaps. */
 const BATCH = 16;
@@ -127,12 +130,15 @@ async function readOne(
     onStack?.(pid, Number(fields[25]));
     if (isKernelThread(fields)) return 'kernel thread';
     const status = statusOf(source.readText(`${folder}/status`));
-    const { sizes, sums } =
+    const { sizes, sums: read } =
       state === 'Z' && (status.threads ?? 1) > 1
         ? await readOtherThread(source, folder, sumsOf)
         : { sizes: status.sizes, sums: await sumsOf(source, folder) };
+    const unread =
+      read !== undefined && read !== 'blocked' && 'unread' in read ? read.unread : undefined;
+    const sums = read === 'blocked' || read === undefined || 'unread' in read ? null : read;
     // A zombie has freed its memory; so has, briefly, a process that exits while it is read.
-    if (!sums && !sizes) return state === 'Z' ? 'zombie' : 'gone';
+    if (!sums && read !== 'blocked' && !sizes) return state === 'Z' ? 'zombie' : 'gone';
     const uptime = clock();
     return {
       pid,
@@ -145,8 +151,9 @@ async function readOne(
       oomScore: withoutOom ? null : numberIn(optionalText(source, `${folder}/oom_score`)),
       oomScoreAdj: withoutOom ? null : numberIn(optionalText(source, `${folder}/oom_score_adj`)),
       status: sizes,
-      sums: sums === 'blocked' ? null : (sums ?? null),
-      ...(sums === 'blocked' ? { blocked: true } : {}),
+      sums,
+      ...(read === 'blocked' ? { blocked: true } : {}),
+      ...(unread === undefined ? {} : { unread }),
       started,
       readAt: uptime,
       minorFaults: countIn(fields[7]),
@@ -187,6 +194,7 @@ async function readOtherThread(
 }
 
 async function smapsOf(source: HostSource, folder: string): ReturnType<SumsOf> {
+  let unread: string | undefined;
   for (const file of ['smaps_rollup', 'smaps']) {
     try {
       const sums = sumSmaps(await source.readSlowText(`${folder}/${file}`));
@@ -195,9 +203,10 @@ async function smapsOf(source: HostSource, folder: string): ReturnType<SumsOf> {
       if (!(error instanceof HostError)) throw error;
       if (error.code === 'blocked') return 'blocked';
       if (error.code === 'denied') return undefined;
+      if (error.code !== 'gone') unread = error.message;
     }
   }
-  return undefined;
+  return unread === undefined ? undefined : { unread };
 }
 
 function statusOf(text: string): {

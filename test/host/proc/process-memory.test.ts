@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { hostProcesses } from '../../../src/account/processes/host.js';
+import { HostError } from '../../../src/base/errors.js';
 import { sumSmaps } from '../../../src/host/proc/memory.js';
 import { readProcesses } from '../../../src/host/proc/process-memory.js';
 import { FakeHost } from '../fake-host.js';
@@ -162,6 +164,23 @@ describe('processes of /proc', () => {
     const [process] = (await readProcesses(host)).processes;
     expect(process?.sums).toBeNull();
     expect(process?.status?.rss).toBe(104 * 1024);
+  });
+
+  test('have a size, and the reason, if nothing reads their mappings', async () => {
+    const host = new FakeHost();
+    add(host, 1, { stat: stat(1, 'init'), status: status('init', ...MEMORY) });
+    host.readSlowText = async () => {
+      throw new HostError('unreadable', 'the process that reads /proc exited (2)');
+    };
+    const seen = await readProcesses(host);
+    expect(seen.processes).toMatchObject([
+      { sums: null, unread: 'the process that reads /proc exited (2)' },
+    ]);
+    const { warnings, complete } = hostProcesses(seen);
+    expect(warnings.map(({ message }) => message)).toEqual([
+      'PSS and USS of pid 1 (init) are not available: the process that reads /proc exited (2)',
+    ]);
+    expect(complete).toBe(false);
   });
 
   test('have the sum of all mappings in smaps if smaps_rollup does not exist', async () => {

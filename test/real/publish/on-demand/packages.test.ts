@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { procsSchema } from '../../../../src/answers/procs/schema.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { incident } from '../../../support/fixtures.js';
 import { labArm64Tools, labRoot } from '../../../support/lab.js';
@@ -136,6 +137,15 @@ test.each([
   const inDeb = below(folder).filter((path) => !readable(join(folder, path)));
   expect(paths(inDeb.map((path) => `/${path}`).join('\n'))).toEqual(inTar);
   expect(run('rpm', '-qp', '--qf', '%{ARCH}', rpm(machine))).toBe(machine);
+});
+
+test('the executable reads the memory of processes', () => {
+  const name = `kdump-mem-${version}-linux-amd64`;
+  run('tar', '-xzf', release(`${name}.tar.gz`), '-C', work, `${name}/bin`);
+  const answer = run(join(work, name, 'bin/kdump-mem'), 'procs', '--live', '--json');
+  const { processes } = procsSchema.parse(JSON.parse(answer));
+  const own = processes.find(({ pid }) => pid === process.pid);
+  expect(own?.pssBytes).toBeGreaterThan(2 ** 20);
 });
 
 interface Bom {
