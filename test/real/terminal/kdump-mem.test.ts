@@ -99,7 +99,7 @@ test.each(SOURCES.flatMap((source) => DEPTHS.map((depth) => [[...depth, ...sourc
 
 test.each([
   [['memory', '--live', '--source', 'counters'], /^[\d.]+ [GM]iB: /],
-  [['procs', '--live', '-v'], /^Sample \d+: growth is reported from/],
+  [['procs', '--live', '-v'], /^Sample \d+: RATE\/MIN is shown from/],
 ])('%j --watch fits the screen, and restores the terminal', async (args, first) => {
   const text = (await linesOnTerminal(80, ...args, '--watch', '--count', '1')).join('\n');
   const frames = text.split('\u001b[H').slice(1);
