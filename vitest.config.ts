@@ -34,6 +34,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           testTimeout: 240_000,
+          hookTimeout: 240_000,
           maxWorkers: 2,
           include: UNIT,
           exclude: [WEEKS],
@@ -45,6 +46,7 @@ export default defineConfig({
           maxWorkers: 2,
           // Bounds what hangs, also on a machine that is busy with something else.
           testTimeout: 240_000,
+          hookTimeout: 240_000,
           include: ['test/**/*.test.ts'],
           // Packages that tests need bring tests of their own.
           exclude: ['test/real/**', ...UNIT, WEEKS, '**/node_modules/**'],
