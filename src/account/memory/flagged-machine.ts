@@ -231,13 +231,14 @@ function withStacks(
   after: MemoryCounters,
 ): Map<CategoryName, Part> {
   const areas = pages.get('kernel-stacks') ?? 0;
-  const inPages = ({ meminfo, pageSize }: MemoryCounters) =>
-    (meminfo.get('KernelStack') ?? areas * pageSize) / pageSize;
-  const counted = inPages(after);
+  const inPages = ({ meminfo, pageSize }: MemoryCounters, otherwise: number) =>
+    (meminfo.get('KernelStack') ?? otherwise * pageSize) / pageSize;
+  const counted = inPages(after, areas);
   const stacks = Math.min(areas, counted);
   // A CPU keeps up to MOST_ON_CPU KiB to itself before it adds them (NR_KERNEL_STACK_KB, mm/vmstat.c).
   const slack =
-    Math.abs(counted - inPages(before)) + (MOST_ON_CPU * 1024 * after.cpus) / after.pageSize;
+    Math.abs(counted - inPages(before, counted)) +
+    (MOST_ON_CPU * 1024 * after.cpus) / after.pageSize;
   const isLacking = areas === 0 ? counted > 0 : counted - areas > slack;
   const lacks = isLacking
     ? `KernelStack counts ${counted} pages, but /proc/vmallocinfo lists ${areas}; the rest is counted as unattributed`
