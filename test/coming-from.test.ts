@@ -7,9 +7,31 @@ import { ROOT } from './support/documents.js';
 
 /** Commands that vendors' scripts run in crash for a support case. */
 const SUPPORT = [
-  ...['sys', 'mach', 'kmem -i', 'kmem -s', 'kmem -o', 'net', 'dev -d', 'mount', 'log', 'bt'],
-  ...['bt -a', 'files', 'vm', 'ps', 'ps -m', 'ps -G', 'runq', 'foreach bt', 'swap', 'ipcs'],
-  ...['timer', 'irq', 'mod', 'sig', 'waitq'],
+  'sys',
+  'mach',
+  'kmem -i',
+  'kmem -s',
+  'kmem -o',
+  'net',
+  'dev -d',
+  'mount',
+  'log',
+  'bt',
+  'bt -a',
+  'files',
+  'vm',
+  'ps',
+  'ps -m',
+  'ps -G',
+  'runq',
+  'foreach bt',
+  'swap',
+  'ipcs',
+  'timer',
+  'irq',
+  'mod',
+  'sig',
+  'waitq',
 ];
 
 const DUMP = join(ROOT, 'fixtures/incident.vmcore');

@@ -24,8 +24,18 @@ const RETIRED: readonly RegExp[] = [
 
 /** Names of fields: whole names, since one of them may be part of a good one. */
 const RETIRED_FIELDS = new Set([
-  ...['asked', 'drawer', 'drawers', 'familiar', 'look', 'looks', 'notShown', 'taken', 'told'],
-  ...['unexplained', 'untold', 'whole'],
+  'asked',
+  'drawer',
+  'drawers',
+  'familiar',
+  'look',
+  'looks',
+  'notShown',
+  'taken',
+  'told',
+  'unexplained',
+  'untold',
+  'whole',
 ]);
 
 /** Parts of names of types, classes and functions. */

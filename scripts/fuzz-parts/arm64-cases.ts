@@ -185,9 +185,16 @@ function orNot<T>(read: () => T): T | undefined {
 
 /** Lines of VMCOREINFO that define the meaning of addresses. */
 const SHAPING = [
-  ...['NUMBER(VA_BITS)', 'NUMBER(TCR_EL1_T1SZ)', 'NUMBER(kimage_voffset)', 'NUMBER(PHYS_OFFSET)'],
-  ...['NUMBER(VMEMMAP_START)', 'NUMBER(KERNELPACMASK)', 'SYMBOL(swapper_pg_dir)', 'SYMBOL(_stext)'],
-  ...['PAGESIZE', 'SIZE(page)'],
+  'NUMBER(VA_BITS)',
+  'NUMBER(TCR_EL1_T1SZ)',
+  'NUMBER(kimage_voffset)',
+  'NUMBER(PHYS_OFFSET)',
+  'NUMBER(VMEMMAP_START)',
+  'NUMBER(KERNELPACMASK)',
+  'SYMBOL(swapper_pg_dir)',
+  'SYMBOL(_stext)',
+  'PAGESIZE',
+  'SIZE(page)',
 ];
 
 function damagedInfo(random: Random, text: string, told: string[]): string {

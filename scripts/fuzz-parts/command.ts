@@ -28,7 +28,12 @@ export async function runCommand(args: readonly string[]): Promise<Ran> {
     outputError: () => {},
   });
   for (const register of [
-    ...[registerExtract, registerInfo, registerRead, registerSkb, registerSockets, registerStruct],
+    registerExtract,
+    registerInfo,
+    registerRead,
+    registerSkb,
+    registerSockets,
+    registerStruct,
   ])
     register(program);
   const out: Buffer[] = [];

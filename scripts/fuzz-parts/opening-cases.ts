@@ -15,7 +15,12 @@ import { wildValue } from './values.js';
 
 /** What the ways to find a variable without its symbol must not get wrong. */
 const VARIABLES = [
-  ...['socket_file_ops', 'proto_list', 'sock_inode_cachep', 'max_pfn', 'modules', 'btf_modules'],
+  'socket_file_ops',
+  'proto_list',
+  'sock_inode_cachep',
+  'max_pfn',
+  'modules',
+  'btf_modules',
 ] as const;
 
 /**

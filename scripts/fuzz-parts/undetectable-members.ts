@@ -11,13 +11,20 @@ export interface Undetectable {
 }
 
 const ADDRESSES = [
-  ...['socket.local', 'socket.localAddress', 'socket.localPort'],
-  ...['socket.peer', 'socket.peerAddress', 'socket.peerPort'],
+  'socket.local',
+  'socket.localAddress',
+  'socket.localPort',
+  'socket.peer',
+  'socket.peerAddress',
+  'socket.peerPort',
 ];
 /** Freed bytes, and figures from them: how they are shared, never what is pinned. */
 const SHARES = [
-  ...['exclusiveBytes', 'sharedBytes', 'freedIfKilled'],
-  ...['freedIfKilledBytes', 'total.freedIfKilledBytes'],
+  'exclusiveBytes',
+  'sharedBytes',
+  'freedIfKilled',
+  'freedIfKilledBytes',
+  'total.freedIfKilledBytes',
 ];
 const ROW = (what: string) => [
   `ledger.${what}.objects`,
@@ -34,7 +41,9 @@ const SOCKETS = ['sockets gone', 'sockets', 'total.sockets', 'processes gone'];
 
 /** The same if its memory then has no owner. */
 const WITH_DATA = [
-  ...[...SOCKETS, 'total', 'foundBy'],
+  ...SOCKETS,
+  'total',
+  'foundBy',
   ...['skb-heads', 'skbs', 'skb-fclones', 'page-fragments', 'other-pages'].flatMap(ROW),
 ];
 
@@ -237,23 +246,37 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   },
   {
     members: [
-      ...['dentry.d_iname', 'dentry.d_name.len', 'dentry.d_name.name', 'dentry.d_shortname.string'],
-      ...['file_system_type.name', '*file_system_type.name', 'super_block.s_type'],
+      'dentry.d_iname',
+      'dentry.d_name.len',
+      'dentry.d_name.name',
+      'dentry.d_shortname.string',
+      'file_system_type.name',
+      '*file_system_type.name',
+      'super_block.s_type',
     ],
     differs: [
-      ...['categories.shared.owners', 'categories.page-cache.owners'],
-      ...['file.path', 'file.fsType'],
+      'categories.shared.owners',
+      'categories.page-cache.owners',
+      'file.path',
+      'file.fsType',
     ],
     why: 'Names of file system types, and of files in no directory (memfd, System V), are free text, stored once. The owner of the pages does not change.',
   },
   {
     members: [
-      ...['super_block.s_mounts', 'mount.mnt.mnt_root', 'mount.mnt_ns', 'nsproxy.mnt_ns'],
-      ...['mount.mnt_next_for_sb', 'task_struct.nsproxy', 'inode.i_dentry'],
+      'super_block.s_mounts',
+      'mount.mnt.mnt_root',
+      'mount.mnt_ns',
+      'nsproxy.mnt_ns',
+      'mount.mnt_next_for_sb',
+      'task_struct.nsproxy',
+      'inode.i_dentry',
     ],
     differs: [
-      ...['categories.shared.owners', 'categories.page-cache.owners'],
-      ...['file.path', 'file.mounts'],
+      'categories.shared.owners',
+      'categories.page-cache.owners',
+      'file.path',
+      'file.mounts',
     ],
     why: 'Only the inode shows that the kernel caches a name of the file, and only the mounts show where a file system is mounted. The owner of the pages does not change.',
   },
@@ -281,7 +304,9 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   {
     members: ['page._refcount'],
     differs: [
-      ...['unattributed', 'categories.unattributed', 'categories.tables'],
+      'unattributed',
+      'categories.unattributed',
+      'categories.tables',
       ...NOBODYS('unattributed', 'tables'),
     ],
     why: 'Only the count of its first page shows where an unattributed block, or one of category `tables`, begins.',
@@ -294,7 +319,9 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   {
     members: ['*kobject.name', 'device_private.device'],
     differs: [
-      ...['categories.rings', 'categories.unattributed', 'unattributed'],
+      'categories.rings',
+      'categories.unattributed',
+      'unattributed',
       ...NOBODYS('rings', 'unattributed'),
     ],
     why: 'Only the name of a bus identifies the virtio bus, and only its list has the devices on it.',
@@ -305,17 +332,22 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       ...['categories.page-cache', 'categories.anonymous', 'categories.free-unaccepted'].flatMap(
         (category) => [`${category}.counterBytes`, `${category}.differenceBytes`],
       ),
-      ...['counted', 'unattributed.largeKmallocBytes'],
+      'counted',
+      'unattributed.largeKmallocBytes',
     ],
     why: 'The pages found may exceed these counters; only a smaller number is reported.',
   },
   {
     members: [
-      ...['io_ring_ctx.ring_region.nr_pages', 'io_ring_ctx.sq_region.nr_pages'],
-      ...['io_ring_ctx.rings', 'io_ring_ctx.sq_sqes'],
+      'io_ring_ctx.ring_region.nr_pages',
+      'io_ring_ctx.sq_region.nr_pages',
+      'io_ring_ctx.rings',
+      'io_ring_ctx.sq_sqes',
     ],
     differs: [
-      ...['categories.rings', 'categories.unattributed', 'unattributed'],
+      'categories.rings',
+      'categories.unattributed',
+      'unattributed',
       ...NOBODYS('rings', 'unattributed'),
     ],
     why: 'Only the io_uring ring names its pages. Others are unattributed.',
@@ -323,7 +355,9 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   {
     members: ['kmem_cache.name', '*kmem_cache.name'],
     differs: [
-      ...['caches', 'categories.slab-reclaimable.owners', 'categories.slab-unreclaimable.owners'],
+      'caches',
+      'categories.slab-reclaimable.owners',
+      'categories.slab-unreclaimable.owners',
     ],
     why: 'A slab cache’s name is free text, stored once.',
   },
@@ -340,13 +374,11 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   {
     members: ['vm_struct.caller'],
     differs: [
-      ...[
-        'callers',
-        'categories.vmalloc',
-        'categories.modules',
-        'categories.bpf',
-        'categories.unattributed',
-      ],
+      'callers',
+      'categories.vmalloc',
+      'categories.modules',
+      'categories.bpf',
+      'categories.unattributed',
       'unattributed',
       ...NOBODYS('vmalloc', 'modules', 'bpf', 'unattributed'),
     ],
@@ -359,18 +391,39 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   },
   {
     members: [
-      ...['variable mount_hashtable', 'variable mountpoint_hashtable', 'variable ip_idents'],
-      ...['variable ftrace_pages_start', 'variable ftrace_number_of_pages'],
-      ...['variable ip_tstamps', 'variable m_hash_mask', 'variable mp_hash_mask'],
-      ...['variable ip_idents_mask', 'variable savedcmd', 'variable btf_vmlinux'],
-      ...['inet_hashinfo.ehash', 'inet_hashinfo.ehash_mask', 'inet_hashinfo.bhash'],
-      ...['inet_hashinfo.bhash2', 'inet_hashinfo.bhash_size', 'inet_hashinfo.lhash2'],
-      ...['inet_hashinfo.lhash2_mask', 'udp_table.hash', 'udp_table.hash2', 'udp_table.mask'],
-      ...['saved_cmdlines_buffer.cmdline_num', 'btf.types', 'btf.types_size'],
-      ...['ftrace_page.records', 'mempool.curr_nr', 'mempool.pool_data', '*mempool.elements'],
+      'variable mount_hashtable',
+      'variable mountpoint_hashtable',
+      'variable ip_idents',
+      'variable ftrace_pages_start',
+      'variable ftrace_number_of_pages',
+      'variable ip_tstamps',
+      'variable m_hash_mask',
+      'variable mp_hash_mask',
+      'variable ip_idents_mask',
+      'variable savedcmd',
+      'variable btf_vmlinux',
+      'inet_hashinfo.ehash',
+      'inet_hashinfo.ehash_mask',
+      'inet_hashinfo.bhash',
+      'inet_hashinfo.bhash2',
+      'inet_hashinfo.bhash_size',
+      'inet_hashinfo.lhash2',
+      'inet_hashinfo.lhash2_mask',
+      'udp_table.hash',
+      'udp_table.hash2',
+      'udp_table.mask',
+      'saved_cmdlines_buffer.cmdline_num',
+      'btf.types',
+      'btf.types_size',
+      'ftrace_page.records',
+      'mempool.curr_nr',
+      'mempool.pool_data',
+      '*mempool.elements',
     ],
     differs: [
-      ...['categories.tables', 'categories.unattributed', 'unattributed'],
+      'categories.tables',
+      'categories.unattributed',
+      'unattributed',
       ...NOBODYS('tables', 'unattributed'),
     ],
     why: 'The address and size of a kernel table (category `tables`) are stored once. Pages with another owner are reported, and sizes of hash tables that are no power of two.',

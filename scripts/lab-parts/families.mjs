@@ -12,9 +12,22 @@ const SOURCES = sourcesIn('guest-families');
 
 /** What the sockets need; what a kernel lacks or has built in is passed over. */
 const MODULES = [
-  ...['aes_generic', 'aesni_intel', 'ctr', 'ghash_generic', 'gcm', 'tls'],
-  ...['vsock', 'vmw_vsock_virtio_transport_common', 'vsock_loopback'],
-  ...['l2tp_ip', 'sctp', 'af_alg', 'algif_skcipher', 'dummy', 'tun', 'nf_defrag_ipv6'],
+  'aes_generic',
+  'aesni_intel',
+  'ctr',
+  'ghash_generic',
+  'gcm',
+  'tls',
+  'vsock',
+  'vmw_vsock_virtio_transport_common',
+  'vsock_loopback',
+  'l2tp_ip',
+  'sctp',
+  'af_alg',
+  'algif_skcipher',
+  'dummy',
+  'tun',
+  'nf_defrag_ipv6',
 ];
 
 /**

@@ -16,13 +16,18 @@ export const BY_HAND = 'memhp_default_state=offline';
 export function numaMachine(memoryMiB) {
   const plugged = PLUGGED_BLOCKS * BLOCK_MIB;
   return [
-    ...['-m', `${memoryMiB},slots=1,maxmem=${memoryMiB + plugged}M`],
+    '-m',
+    `${memoryMiB},slots=1,maxmem=${memoryMiB + plugged}M`,
     ...[0, 1].flatMap((node) => [
-      ...['-object', `memory-backend-ram,id=node${node},size=${memoryMiB / 2}M`],
-      ...['-numa', `node,nodeid=${node},memdev=node${node},cpus=${node}`],
+      '-object',
+      `memory-backend-ram,id=node${node},size=${memoryMiB / 2}M`,
+      '-numa',
+      `node,nodeid=${node},memdev=node${node},cpus=${node}`,
     ]),
-    ...['-object', `memory-backend-ram,id=plugged,size=${plugged}M`],
-    ...['-device', 'pc-dimm,id=dimm,memdev=plugged,node=1'],
+    '-object',
+    `memory-backend-ram,id=plugged,size=${plugged}M`,
+    '-device',
+    'pc-dimm,id=dimm,memdev=plugged,node=1',
   ];
 }
 

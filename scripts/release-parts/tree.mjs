@@ -16,8 +16,15 @@ import { gzipSync } from 'node:zlib';
 const DOCUMENTS = 'usr/share/doc/kdump-mem';
 /** Paths as in the clone; the units and CHANGELOG.md are elsewhere. */
 const COPIED = [
-  ...['README.md', 'SECURITY.md', 'CONTRIBUTING.md', 'docs', 'schemas'],
-  ...['deploy/container', 'deploy/grafana', 'deploy/kubernetes', 'deploy/prometheus'],
+  'README.md',
+  'SECURITY.md',
+  'CONTRIBUTING.md',
+  'docs',
+  'schemas',
+  'deploy/container',
+  'deploy/grafana',
+  'deploy/kubernetes',
+  'deploy/prometheus',
 ];
 /** By shell: the command that prints its completion, and the shell's folder for it. */
 const COMPLETIONS = {

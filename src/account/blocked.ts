@@ -204,7 +204,10 @@ const OWNED: ReadonlySet<WaitKind> = new Set<OwnedKind>([
 
 /** Locks that also block tasks in interruptible sleep. */
 const LOCK_KINDS: ReadonlySet<WaitKind> = new Set([
-  ...(['mutex', 'rw-semaphore', 'semaphore', 'rt-mutex'] as const),
+  'mutex',
+  'rw-semaphore',
+  'semaphore',
+  'rt-mutex',
 ]);
 
 const isOwned = (kind: WaitKind): kind is OwnedKind => OWNED.has(kind);

@@ -15,7 +15,13 @@ import type {
  * `only-after`, `only-before`: in one list, and the other is incomplete.
  */
 export const STATUSES = [
-  ...(['both', 'new', 'gone', 'was-empty', 'is-empty', 'only-after', 'only-before'] as const),
+  'both',
+  'new',
+  'gone',
+  'was-empty',
+  'is-empty',
+  'only-after',
+  'only-before',
 ] as const;
 export type Status = (typeof STATUSES)[number];
 

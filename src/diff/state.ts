@@ -158,28 +158,36 @@ export type Note =
 
 /** All note codes. */
 export const NOTE_CODES = [
-  ...['reordered', 'same-time', 'time-unknown', 'clock-set', 'different-hosts', 'different-boots'],
-  ...[
-    'boot-unknown',
-    'different-kernels',
-    'different-page-sizes',
-    'different-sources',
-    'memory-hotplug',
-    'different-memory-sizes',
-  ],
-  ...['missing-in-input', 'list-incomplete', 'missed-process', 'lesser-measure', 'change-unknown'],
-  ...['pid-reused', 'incomplete', 'inconsistent', 'spread'],
+  'reordered',
+  'same-time',
+  'time-unknown',
+  'clock-set',
+  'different-hosts',
+  'different-boots',
+  'boot-unknown',
+  'different-kernels',
+  'different-page-sizes',
+  'different-sources',
+  'memory-hotplug',
+  'different-memory-sizes',
+  'missing-in-input',
+  'list-incomplete',
+  'missed-process',
+  'lesser-measure',
+  'change-unknown',
+  'pid-reused',
+  'incomplete',
+  'inconsistent',
+  'spread',
 ] as readonly Note['code'][];
 
 /** Notes that leave the answer complete. */
 const HARMLESS: ReadonlySet<Note['code']> = new Set<Note['code']>([
-  ...([
-    'reordered',
-    'memory-hotplug',
-    'different-memory-sizes',
-    'lesser-measure',
-    'pid-reused',
-  ] as const),
+  'reordered',
+  'memory-hotplug',
+  'different-memory-sizes',
+  'lesser-measure',
+  'pid-reused',
 ]);
 
 /** Returns whether a note leaves the answer complete. */

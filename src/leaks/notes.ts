@@ -82,34 +82,38 @@ export interface LeakNote {
 
 /** Notes that mean that allocations may exist which were not followed. */
 const HIDES: readonly LeakNoteCode[] = [
-  ...([
-    'overrun',
-    'overrun-unknown',
-    'dropped',
-    'unseen',
-    'unseen-unknown',
-    'unseen-objects',
-    'exited-threads',
-    'settings-changed',
-    'events-unmatched',
-    'source-truncated',
-  ] as const),
-  ...([
-    'source-malformed',
-    'source-unreadable',
-    'source-sites',
-    'source-inaccurate',
-    'source-order',
-    'unknown-order',
-  ] as const),
+  'overrun',
+  'overrun-unknown',
+  'dropped',
+  'unseen',
+  'unseen-unknown',
+  'unseen-objects',
+  'exited-threads',
+  'settings-changed',
+  'events-unmatched',
+  'source-truncated',
+  'source-malformed',
+  'source-unreadable',
+  'source-sites',
+  'source-inaccurate',
+  'source-order',
+  'unknown-order',
 ];
 
 /** Notes that mean that figures may be wrong or incomplete. */
 const SPOILS: readonly LeakNoteCode[] = [
   ...HIDES,
-  ...(['missed-frees', 'unseen-frees', 'not-looked-up', 'lookup', 'maybe-free'] as const),
-  ...(['no-blocks', 'no-addresses', 'left-out', 'flags-only'] as const),
-  ...(['too-few-windows', 'late'] as const),
+  'missed-frees',
+  'unseen-frees',
+  'not-looked-up',
+  'lookup',
+  'maybe-free',
+  'no-blocks',
+  'no-addresses',
+  'left-out',
+  'flags-only',
+  'too-few-windows',
+  'late',
 ];
 
 /** Whether everything requested was followed: otherwise a leak may be missing. */

@@ -5,7 +5,11 @@ import type { SiteSurvivors } from './site-survivors.js';
 
 /** Methods that know earlier allocations: their first reading is a full one. */
 const KNOW_WHAT_WAS: readonly MethodCode[] = [
-  ...(['allocinfo', 'page-owner', 'page-owner-stacks', 'slab-traces', 'vmallocinfo'] as const),
+  'allocinfo',
+  'page-owner',
+  'page-owner-stacks',
+  'slab-traces',
+  'vmallocinfo',
 ];
 
 /** Whether a method knows earlier allocations. */

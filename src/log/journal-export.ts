@@ -3,8 +3,14 @@ export const JOURNAL_EXPORT = '__CURSOR=';
 
 /** Fields of an entry that are read. */
 const FIELDS = new Set([
-  ...['MESSAGE', 'PRIORITY', 'SYSLOG_FACILITY', '_TRANSPORT', '_BOOT_ID'],
-  ...['_SOURCE_MONOTONIC_TIMESTAMP', '__MONOTONIC_TIMESTAMP', '__REALTIME_TIMESTAMP'],
+  'MESSAGE',
+  'PRIORITY',
+  'SYSLOG_FACILITY',
+  '_TRANSPORT',
+  '_BOOT_ID',
+  '_SOURCE_MONOTONIC_TIMESTAMP',
+  '__MONOTONIC_TIMESTAMP',
+  '__REALTIME_TIMESTAMP',
 ]);
 
 const NEWLINE = 10;

@@ -164,7 +164,5 @@ export interface CachedFiles {
   readonly leftOut: readonly { readonly reason: LeftOutReason; readonly count: number }[];
 }
 
-export const LEFT_OUT_REASONS = [
-  ...(['processes', 'descriptors', 'maps', 'file-system', 'gone', 'time'] as const),
-];
+export const LEFT_OUT_REASONS = ['processes', 'descriptors', 'maps', 'file-system', 'gone', 'time'];
 export type LeftOutReason = (typeof LEFT_OUT_REASONS)[number];

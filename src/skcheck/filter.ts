@@ -23,8 +23,19 @@ const STATE_NAMES: Record<string, readonly string[]> = {
 
 /** TCP states as printed by ss; sockets of other families use some of them. */
 const STATES: ReadonlySet<string> = new Set([
-  ...['ESTABLISHED', 'SYN-SENT', 'SYN-RECV', 'NEW-SYN-RECV', 'FIN-WAIT-1', 'FIN-WAIT-2'],
-  ...['TIME-WAIT', 'UNCONN', 'CLOSE-WAIT', 'LAST-ACK', 'LISTEN', 'CLOSING', 'BOUND-INACTIVE'],
+  'ESTABLISHED',
+  'SYN-SENT',
+  'SYN-RECV',
+  'NEW-SYN-RECV',
+  'FIN-WAIT-1',
+  'FIN-WAIT-2',
+  'TIME-WAIT',
+  'UNCONN',
+  'CLOSE-WAIT',
+  'LAST-ACK',
+  'LISTEN',
+  'CLOSING',
+  'BOUND-INACTIVE',
 ]);
 
 /** Whether {@link SocketFilter} accepts this state name. */

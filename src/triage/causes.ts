@@ -261,8 +261,16 @@ function causeInCgroup(findings: readonly Finding[], effect: number): CauseLink 
 
 /** Memory that is large only if something is wrong, by its finding. */
 const EXCESSIVE: ReadonlySet<string> = new Set([
-  ...['queued-data', 'queued-data-of-process', 'queued-data-of-machine', 'unattributed-memory'],
-  ...['pipes', 'vmalloc', 'shared-memory', 'unreclaimable-slab', 'kernel-stacks', 'page-tables'],
+  'queued-data',
+  'queued-data-of-process',
+  'queued-data-of-machine',
+  'unattributed-memory',
+  'pipes',
+  'vmalloc',
+  'shared-memory',
+  'unreclaimable-slab',
+  'kernel-stacks',
+  'page-tables',
   'hugetlb-unused',
 ]);
 /** Share of memory that is available on a machine without a shortage. */

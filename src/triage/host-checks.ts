@@ -103,7 +103,12 @@ export function withHostFindings(answer: TriageAnswer, host: HostReader): Triage
 
 /** Codes with one subject: the machine, or a caller of vmalloc. */
 const ONE_SUBJECT: readonly string[] = [
-  ...['blocked-tasks', 'kernel-stacks', 'page-tables', 'unreclaimable-slab', 'vmalloc', 'pipes'],
+  'blocked-tasks',
+  'kernel-stacks',
+  'page-tables',
+  'unreclaimable-slab',
+  'vmalloc',
+  'pipes',
 ];
 
 const hasOwner = ({ code, figures }: Finding): boolean =>

@@ -16,7 +16,10 @@ export interface LockFindings {
 
 /** Locks that other tasks release: an event, such as the end of I/O, has no owner. */
 const LOCKS: ReadonlySet<WaitKind> = new Set([
-  ...(['mutex', 'rw-semaphore', 'semaphore', 'percpu-rw-semaphore'] as const),
+  'mutex',
+  'rw-semaphore',
+  'semaphore',
+  'percpu-rw-semaphore',
 ]);
 
 /** This many tasks that wait for one lock are a problem of the machine. */

@@ -204,7 +204,12 @@ const PLAIN_INET: readonly string[] = ['ICMP', 'ICMPV6', 'DCCP', 'L2TP/IP', 'L2T
 
 /** Families that do, and families with some protocols that do. */
 const PLAIN_FAMILIES: readonly string[] = [
-  ...['AF_NETLINK', 'AF_KEY', 'AF_QIPCRTR', 'AF_PPPOX', 'AF_IEEE802154', 'AF_MCTP'],
+  'AF_NETLINK',
+  'AF_KEY',
+  'AF_QIPCRTR',
+  'AF_PPPOX',
+  'AF_IEEE802154',
+  'AF_MCTP',
 ];
 const PLAIN_PROTOCOLS: Readonly<Record<string, readonly string[]>> = {
   AF_CAN: ['CAN_RAW'],

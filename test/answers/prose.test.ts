@@ -9,41 +9,124 @@ const SCHEMAS = fileURLToPath(new URL('../../schemas/', import.meta.url));
  */
 const NAMES = [
   // Names of processes, cgroups, namespaces, modules, functions, files.
-  ...['comm', 'cgroup', 'container', 'pod', 'runtime', 'netnsName', 'nodename', 'host', 'bootId'],
-  ...['release', 'version', 'buildId', 'machine', 'path', 'file', 'dump', 'map', 'fsType', 'node'],
-  ...['files', 'log'],
-  ...['symbol', 'module', 'functions', 'caller', 'cache', 'command', 'device', 'blockDevice'],
+  'comm',
+  'cgroup',
+  'container',
+  'pod',
+  'runtime',
+  'netnsName',
+  'nodename',
+  'host',
+  'bootId',
+  'release',
+  'version',
+  'buildId',
+  'machine',
+  'path',
+  'file',
+  'dump',
+  'map',
+  'fsType',
+  'node',
+  'files',
+  'log',
+  'symbol',
+  'module',
+  'functions',
+  'caller',
+  'cache',
+  'command',
+  'device',
+  'blockDevice',
   // Block devices: MAJOR:MINOR, and the file system type.
-  ...['number', 'fileSystem'],
-  ...['name', 'names', 'owner', 'key', 'category', 'zone', 'line', 'subsystem', 'waitsIn'],
+  'number',
+  'fileSystem',
+  'name',
+  'names',
+  'owner',
+  'key',
+  'category',
+  'zone',
+  'line',
+  'subsystem',
+  'waitsIn',
   'limitCgroup',
   'member',
-  ...['letter', 'threadStates', 'levelName', 'facilityName', 'permissions', 'signal', 'offset'],
-  ...['type', 'typedef', 'declaration', 'removed', 'caches', 'rows', 'real', 'made'],
+  'letter',
+  'threadStates',
+  'levelName',
+  'facilityName',
+  'permissions',
+  'signal',
+  'offset',
+  'type',
+  'typedef',
+  'declaration',
+  'removed',
+  'caches',
+  'rows',
+  'real',
+  'made',
   // Letters of migrate types, and a call site, as the kernel prints them.
-  ...['types', 'site'],
+  'types',
+  'site',
   // Sockets.
-  ...['local', 'peer', 'localAddress', 'peerAddress', 'family', 'protocol', 'state', 'inode'],
+  'local',
+  'peer',
+  'localAddress',
+  'peerAddress',
+  'family',
+  'protocol',
+  'state',
+  'inode',
   // Log reports, as the kernel printed them.
-  ...['function', 'taint', 'hardware', 'address', 'modules', 'printedTime'],
+  'function',
+  'taint',
+  'hardware',
+  'address',
+  'modules',
+  'printedTime',
   // Codes that the schema does not enumerate, and locations.
-  ...['code', 'failedCode', 'kind', 'source', 'format', 'paging', 'deeper', 'next', 'reaper'],
+  'code',
+  'failedCode',
+  'kind',
+  'source',
+  'format',
+  'paging',
+  'deeper',
+  'next',
+  'reaper',
   // `info`: the release stream, a part of the answer.
-  ...['stream', 'part', 'usedBy', 'taints', 'options'],
+  'stream',
+  'part',
+  'usedBy',
+  'taints',
+  'options',
   // Agents: files, tools, and paths of lists.
-  ...['sources', 'schema', 'tool', 'list'],
+  'sources',
+  'schema',
+  'tool',
+  'list',
   // `leaks` and tracefs: names of instances and of settings.
-  ...['orphansRemoved', 'leftBehind', 'settingsChanged'],
+  'orphansRemoved',
+  'leftBehind',
+  'settingsChanged',
 ];
 
 /** Quoted text from another source: the end of `path`. */
 const QUOTED = [
-  ...['panic.message', 'panic.cause', 'messages[].text', 'log-message-1.text'],
-  ...['evidence[].text', 'lines[].text'],
+  'panic.message',
+  'panic.cause',
+  'messages[].text',
+  'log-message-1.text',
+  'evidence[].text',
+  'lines[].text',
   // A value from kernel memory.
   'struct-instance-1.text',
   // Text of the team's own rules.
-  ...['silenced[].because', 'changed[].because', 'findings[].advice'],
+  'silenced[].because',
+  'changed[].because',
+  'findings[].advice',
 ];
 
 /** Prose without a code beside it, and why it needs none. */
@@ -63,7 +146,7 @@ const WITHOUT: Readonly<Record<string, string>> = {
 };
 
 /** Prose whose codes are still missing. */
-const OWED = [...['info-1.dump.anomalies', 'info-1.kernel.sources.anomalies', 'memory-1.why']];
+const OWED = ['info-1.dump.anomalies', 'info-1.kernel.sources.anomalies', 'memory-1.why'];
 
 /** Fields that are a code of adjacent fields, or distinguish one from the others. */
 const CODES = ['code', 'reason', 'refusal', 'reasons', 'letter', 'confidence'];

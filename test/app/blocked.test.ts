@@ -44,14 +44,10 @@ const status = (pid: number, letter: string) =>
     .join('');
 const KTHREADD = '/proc/2/stat:2 (kthreadd) S 0 0 0 0 -1 2129984 0 0 0 0 0\n';
 const LOCKS = [
-  ...[
-    '1: FLOCK  ADVISORY  WRITE 8 fe:00:11 0 EOF',
-    '1: -> FLOCK  ADVISORY  WRITE 9 fe:00:11 0 EOF',
-  ],
-  ...[
-    '2: FLOCK  ADVISORY  WRITE 9 fe:00:12 0 EOF',
-    '2: -> FLOCK  ADVISORY  WRITE 8 fe:00:12 0 EOF',
-  ],
+  '1: FLOCK  ADVISORY  WRITE 8 fe:00:11 0 EOF',
+  '1: -> FLOCK  ADVISORY  WRITE 9 fe:00:11 0 EOF',
+  '2: FLOCK  ADVISORY  WRITE 9 fe:00:12 0 EOF',
+  '2: -> FLOCK  ADVISORY  WRITE 8 fe:00:12 0 EOF',
 ];
 
 let made = 0;

@@ -18,7 +18,9 @@ test('matches processes by pid and start time, so that a reused pid is another',
   expect(notes).toEqual([{ code: 'pid-reused', count: 1 }]);
   const items = lists.processes?.items.map(({ who, status, change, bytes }) => [
     who.kind === 'process' && who.startTicks,
-    ...[status, change, ...bytes],
+    status,
+    change,
+    ...bytes,
   ]);
   expect(items).toEqual([
     [100, 'both', 60, 10, 70],

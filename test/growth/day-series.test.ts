@@ -10,7 +10,11 @@ const of = (count: number, interval: number, begun = 0) => {
 test('refuses a sample that is not later than the preceding one', () => {
   const series = new DaySeries();
   expect([5, 6, 6, 4, 7].map((time) => series.add(time, time))).toEqual([
-    ...[true, true, false, false, true],
+    true,
+    true,
+    false,
+    false,
+    true,
   ]);
   expect([series.samples, series.seconds, series.last]).toEqual([3, 2, { time: 7, value: 7 }]);
 });

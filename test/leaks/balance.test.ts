@@ -161,7 +161,7 @@ function objects(inUse: (at: number) => number, found: Partial<Found> = {}) {
   for (let window = 0; window <= WINDOWS; window++) {
     if (window > 0)
       for (let index = 0; index < 100; index++)
-        follower.allocated(...[(window * 100 + index) * 256, 256, (window - 0.5) * 2e9, 1, 2]);
+        follower.allocated((window * 100 + index) * 256, 256, (window - 0.5) * 2e9, 1, 2);
     readings.push({ ...follower.reading(window * 2000, sites), caches: caches(window) });
   }
   const { survivors } = follower.survivors({

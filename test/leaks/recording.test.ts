@@ -51,7 +51,10 @@ test('merges stacks that differ only beyond an interrupt, with their sum', () =>
   const { sites: found, readings, survivors } = merged(recording);
   expect([...found.keys()]).toEqual(['a', 'c']);
   expect(names(found.get('a')!.frames)).toEqual([
-    ...['__alloc_pages', 'add_recvbuf_mergeable', 'virtnet_poll', '__do_softirq'],
+    '__alloc_pages',
+    'add_recvbuf_mergeable',
+    'virtnet_poll',
+    '__do_softirq',
   ]);
   expect(readings.map(({ held }) => held.get('a')?.bytes)).toEqual([undefined, 4096, 20480]);
   expect(readings[2]?.held.get('a')).toEqual({

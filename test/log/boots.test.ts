@@ -67,7 +67,13 @@ test('selects a boot by its number or its id, like journalctl', () => {
   const boot = (id?: string) => ({ id, release: undefined, fromStart: true, newest: null });
   const log = { boots: [boot(), boot(ID), boot()], bootCount: 3 };
   expect([0, -1, -2, -3, 1, 3, 4].map((number) => findBoot({ number }, log))).toEqual([
-    ...[3, 2, 1, undefined, 1, 3, undefined],
+    3,
+    2,
+    1,
+    undefined,
+    1,
+    3,
+    undefined,
   ]);
   expect(findBoot({ id: ID }, log)).toBe(2);
   expect(findBoot({ id: 'ff' }, log)).toBeUndefined();

@@ -116,7 +116,11 @@ describe.each(LAB_KERNELS.filter((version) => version !== 'newest'))(
       );
       expect(
         mounts.mounts.map((one) => [
-          ...[bare(one.address), bare(one.superBlock), one.fsType, one.source, one.path],
+          bare(one.address),
+          bare(one.superBlock),
+          one.fsType,
+          one.source,
+          one.path,
         ]),
       ).toEqual(Array.from(theirMounts, ([, ...fields]) => fields));
       expect(said).toMatch(/^SWAP_INFO_STRUCT .*\nSHMID_KERNEL .*\n\(none allocated\)$/m);

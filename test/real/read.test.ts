@@ -91,8 +91,15 @@ describe('read, as a command', () => {
       .join('');
     const native = await readJson('tcp_prot', '--vmcore', kdumpZlib);
     const engine = await readJson(
-      ...['tcp_prot', '--vmcore', elf, '--engine', 'crash', '--vmlinux', vmlinux],
-      ...['--crash', labTool('crash')],
+      'tcp_prot',
+      '--vmcore',
+      elf,
+      '--engine',
+      'crash',
+      '--vmlinux',
+      vmlinux,
+      '--crash',
+      labTool('crash'),
     );
     expect(bytesOf(native)).toBe(theirs);
     expect(engine).toEqual(native);

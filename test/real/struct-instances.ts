@@ -68,7 +68,14 @@ export function structInstancesSuite(name: LabDumpName): void {
         // A symbol table with functions only lacks some of these.
         const at = version === '6.1-arm64' ? truth[index]!.address : place;
         const { stdout, stderr, status } = await kdumpMem(
-          ...['struct', type, at, '--vmcore', dump.kdumpZlib, '--elements', '16', '--json'],
+          'struct',
+          type,
+          at,
+          '--vmcore',
+          dump.kdumpZlib,
+          '--elements',
+          '16',
+          '--json',
         );
         expect({ stderr, status }, type).toEqual({ stderr: '', status: 0 });
         const answer = instanceSchema.parse(JSON.parse(stdout));

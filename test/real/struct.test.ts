@@ -163,7 +163,11 @@ describe('struct, as a command', () => {
     // An instance that begins 8 bytes before the hole: only its first member is captured.
     const at = `0x${(hole - 8n).toString(16)}`;
     const { stdout, stderr, status } = await kdumpMem(
-      ...['struct', 'list_head', at, '--vmcore', filtered!],
+      'struct',
+      'list_head',
+      at,
+      '--vmcore',
+      filtered!,
     );
     expect(stdout).toMatch(/next = 0x[0-9a-f]+.*,\n {2}prev = <filtered out of the dump>\n/);
     expect(stderr).toContain('was filtered out of the dump');

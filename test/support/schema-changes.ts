@@ -19,8 +19,17 @@ export interface JsonSchema {
 
 /** Bounds of a value: a reader may rely on them, so they must not be loosened. */
 const BOUNDS = [
-  ...(['format', 'pattern', 'minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum'] as const),
-  ...(['minItems', 'maxItems', 'minLength', 'maxLength', 'enum'] as const),
+  'format',
+  'pattern',
+  'minimum',
+  'maximum',
+  'exclusiveMinimum',
+  'exclusiveMaximum',
+  'minItems',
+  'maxItems',
+  'minLength',
+  'maxLength',
+  'enum',
 ] as const;
 
 /**

@@ -48,12 +48,13 @@ export class Slurm {
     const munge = (name: string) => join(this.folder, 'munge', name);
     this.#daemon(
       'munged',
-      ...['--foreground', '--force', `--key-file=${munge('key')}`, `--socket=${munge('socket')}`],
-      ...[
-        `--pid-file=${munge('pid')}`,
-        `--log-file=${munge('log')}`,
-        `--seed-file=${munge('seed')}`,
-      ],
+      '--foreground',
+      '--force',
+      `--key-file=${munge('key')}`,
+      `--socket=${munge('socket')}`,
+      `--pid-file=${munge('pid')}`,
+      `--log-file=${munge('log')}`,
+      `--seed-file=${munge('seed')}`,
     );
     this.#daemon('slurmctld', '-D');
     this.#daemon('slurmd', '-D');

@@ -28,10 +28,18 @@ function statesOf(processes: readonly MadeProcess[], sample: 1 | 2): string {
       const { pid, comm, anonymous, before = anonymous, cgroup = '/' } = made;
       const own = sample === 1 ? before : anonymous;
       return [
-        ...['State:\tS (sleeping)', `Tgid:\t${pid}`, 'Uid:\t33\t33\t33\t33', `NSpid:\t${pid}\t1`],
-        ...['VmLck:\t       0 kB', `VmRSS:\t${own + 100} kB`, `RssAnon:\t${own} kB`],
-        ...['RssFile:\t     100 kB', 'RssShmem:\t       0 kB', 'VmPTE:\t      44 kB'],
-        ...['VmSwap:\t       0 kB', 'Threads:\t1'],
+        'State:\tS (sleeping)',
+        `Tgid:\t${pid}`,
+        'Uid:\t33\t33\t33\t33',
+        `NSpid:\t${pid}\t1`,
+        'VmLck:\t       0 kB',
+        `VmRSS:\t${own + 100} kB`,
+        `RssAnon:\t${own} kB`,
+        'RssFile:\t     100 kB',
+        'RssShmem:\t       0 kB',
+        'VmPTE:\t      44 kB',
+        'VmSwap:\t       0 kB',
+        'Threads:\t1',
       ]
         .map((line) => `/proc/${pid}/status:${line}`)
         .concat(
@@ -51,9 +59,16 @@ function rollupOf({ pid, anonymous, pss = anonymous }: MadeProcess): string {
   if (pss === null) return '';
   return [
     '55d0-7ffc ---p 00000000 00:00 0                          [rollup]',
-    ...[`Rss: ${anonymous + 100} kB`, `Pss: ${pss} kB`, `Pss_Anon: ${anonymous} kB`],
-    ...['Pss_Shmem: 0 kB', 'Private_Clean: 0 kB', `Private_Dirty: ${anonymous} kB`],
-    ...[`Anonymous: ${anonymous} kB`, 'Swap: 0 kB', 'SwapPss: 0 kB', 'Locked: 0 kB'],
+    `Rss: ${anonymous + 100} kB`,
+    `Pss: ${pss} kB`,
+    `Pss_Anon: ${anonymous} kB`,
+    'Pss_Shmem: 0 kB',
+    'Private_Clean: 0 kB',
+    `Private_Dirty: ${anonymous} kB`,
+    `Anonymous: ${anonymous} kB`,
+    'Swap: 0 kB',
+    'SwapPss: 0 kB',
+    'Locked: 0 kB',
   ]
     .map((line) => `/proc/${pid}/smaps_rollup:${line}\n`)
     .join('');

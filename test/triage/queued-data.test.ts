@@ -66,7 +66,10 @@ function census(...sockets: readonly Made[]) {
 
 const findingsOf = (...sockets: readonly Made[]) =>
   queuedData(census(...sockets), MEMORY).map(({ code, severity, figures }) => [
-    ...[code, severity, figures.pid, Number(figures.pinnedBytes) / MIB],
+    code,
+    severity,
+    figures.pid,
+    Number(figures.pinnedBytes) / MIB,
   ]);
 
 test('reports one socket from 5 % on, and as critical from 25 % on', () => {

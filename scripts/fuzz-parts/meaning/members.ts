@@ -32,7 +32,13 @@ export function memberAt(
 
 /** Members of overlaid parts of struct page, by the names under which walkers read them. */
 const PAGE_MEMBERS: readonly string[] = [
-  ...['flags', 'compound_head', 'compound_info', 'mapping', '_refcount', 'page_type', 'pp_magic'],
+  'flags',
+  'compound_head',
+  'compound_info',
+  'mapping',
+  '_refcount',
+  'page_type',
+  'pp_magic',
 ];
 const SLAB_MEMBERS: readonly string[] = ['slab_cache', 'counters', 'freelist'];
 

@@ -72,7 +72,13 @@ function framesOfEachKind(kernel: Kernel): ReadonlyMap<number, Frame> {
   for (const [index, kind] of kinds.entries()) byKind[kind]?.push(index);
   const page = struct(kernel, 'page');
   const words = [
-    ...['flags', 'mapping', 'private', '_mapcount', '_refcount', 'page_type', 'memcg_data'],
+    'flags',
+    'mapping',
+    'private',
+    '_mapcount',
+    '_refcount',
+    'page_type',
+    'memcg_data',
   ];
   const head = page.member('compound_info') ? 'compound_info' : 'compound_head';
   const offsets = new Set([...words, head].flatMap((path) => page.member(path)?.offset ?? []));

@@ -16,7 +16,10 @@ import type { CategoryGroup, CategoryName } from './categories.js';
 
 /** `enum lru_list` (include/linux/mmzone.h). */
 const LRU_LISTS = [
-  ...['NR_INACTIVE_ANON', 'NR_ACTIVE_ANON', 'NR_INACTIVE_FILE', 'NR_ACTIVE_FILE'],
+  'NR_INACTIVE_ANON',
+  'NR_ACTIVE_ANON',
+  'NR_INACTIVE_FILE',
+  'NR_ACTIVE_FILE',
   'NR_UNEVICTABLE',
 ];
 

@@ -30,8 +30,18 @@ export interface FlaggedFrames {
 export type FrameKind = (typeof FRAME_KINDS)[number];
 
 export const FRAME_KINDS = [
-  ...['free', 'slab', 'page-table', 'offline', 'reserved', 'hugetlb', 'swap-cache'],
-  ...['anonymous', 'file', 'shmem', 'none', 'torn'],
+  'free',
+  'slab',
+  'page-table',
+  'offline',
+  'reserved',
+  'hugetlb',
+  'swap-cache',
+  'anonymous',
+  'file',
+  'shmem',
+  'none',
+  'torn',
 ] as const;
 
 /** A machine as root sees it without access to kernel memory. */

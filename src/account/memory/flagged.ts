@@ -194,10 +194,22 @@ function freeConflict(
 
 /** Categories whose counters count exactly the same pages, if both exist. */
 const ALIKE: ReadonlySet<CategoryName> = new Set<CategoryName>([
-  ...(['free-buddy', 'free-cpu-lists', 'free-unaccepted', 'free-uninitialized'] as const),
-  ...(['anonymous', 'page-cache'] as const),
-  ...(['shared', 'swap-cache', 'hugetlb', 'slab-reclaimable', 'page-tables'] as const),
-  ...(['kernel-stacks', 'percpu', 'compressed', 'large-kmalloc', 'balloon'] as const),
+  'free-buddy',
+  'free-cpu-lists',
+  'free-unaccepted',
+  'free-uninitialized',
+  'anonymous',
+  'page-cache',
+  'shared',
+  'swap-cache',
+  'hugetlb',
+  'slab-reclaimable',
+  'page-tables',
+  'kernel-stacks',
+  'percpu',
+  'compressed',
+  'large-kmalloc',
+  'balloon',
 ]);
 
 /** Unreadable frames, and frames of zones at unknown addresses. */

@@ -50,7 +50,8 @@ export class UnlistedPages {
     const hasTree = kernel.struct('address_space')?.member('i_pages.xa_head') !== undefined;
     this.#trees = hasTree ? new XarrayReader(kernel) : undefined;
     this.#file = new StructReader(kernel, 'address_space', [
-      ...(['host', 'nrpages'] as const),
+      'host',
+      'nrpages',
       ...(hasTree ? (['i_pages.xa_head'] as const) : []),
     ]);
   }

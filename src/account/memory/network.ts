@@ -64,7 +64,10 @@ export function claimNetwork(
 
 /** Rows without pages of their own: slab slots, and remainders. */
 const WITHOUT_PAGES: readonly OutsideRow['code'][] = [
-  ...(['skbs', 'skb-fclones', 'skb-heads', 'other-pages'] as const),
+  'skbs',
+  'skb-fclones',
+  'skb-heads',
+  'other-pages',
 ];
 
 /** Records why the row of a part of `network-other` is incomplete. */

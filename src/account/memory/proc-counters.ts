@@ -123,7 +123,9 @@ export type FreeConflict = NonNullable<MemoryJson['freeConflict']>;
 
 /** Categories whose size is unknown while the amount of free memory is unknown. */
 export const DEPENDS_ON_FREE: ReadonlySet<string> = new Set<CategoryName>([
-  ...(['free-buddy', 'free-uninitialized', 'unattributed'] as const),
+  'free-buddy',
+  'free-uninitialized',
+  'unattributed',
 ]);
 
 /** Returns the contradiction between MemFree and the free pages of all zones; undefined if there is none. */

@@ -268,7 +268,13 @@ export function chosen(
 
 /** Sizes that are part of RSS, which any user may read: if one is unknown, RSS is its maximum. */
 const PARTS_OF_RSS: ReadonlySet<ProcessSort> = new Set<ProcessSort>([
-  ...(['freed', 'uss', 'pss', 'anonymous', 'file', 'shmem', 'locked'] as const),
+  'freed',
+  'uss',
+  'pss',
+  'anonymous',
+  'file',
+  'shmem',
+  'locked',
 ]);
 
 /**

@@ -53,7 +53,10 @@ export interface MappedVisitor {
 
 /** Kinds whose `struct page` counts mappings in `_mapcount`, which is -1 for none. */
 const COUNTED: ReadonlySet<number> = new Set([
-  ...[KIND.anonymous, KIND['swap-cache'], KIND.file, KIND.shmem],
+  KIND.anonymous,
+  KIND['swap-cache'],
+  KIND.file,
+  KIND.shmem,
 ]);
 
 /** Bit of a count: a process that was running maps the frame. */

@@ -13,16 +13,14 @@ export const SIZES = [
   'pss',
   /** Pages without another mapping. */
   'uss',
-  ...([
-    'anonymous',
-    'file',
-    'shmem',
-    'swap',
-    'swapPss',
-    'hugetlb',
-    'pageTables',
-    'locked',
-  ] as const),
+  'anonymous',
+  'file',
+  'shmem',
+  'swap',
+  'swapPss',
+  'hugetlb',
+  'pageTables',
+  'locked',
   /** Network memory pinned by its sockets, including shared parts. */
   'network',
   /**
@@ -241,7 +239,11 @@ export function machinePages(
 }
 
 const LISTED_KINDS: ReadonlySet<number> = new Set([
-  ...[KIND.anonymous, KIND['swap-cache'], KIND.file, KIND.shmem, KIND.hugetlb],
+  KIND.anonymous,
+  KIND['swap-cache'],
+  KIND.file,
+  KIND.shmem,
+  KIND.hugetlb,
 ]);
 
 export interface SwapEntry {

@@ -34,7 +34,12 @@ export interface Holder {
 
 /** Categories of memory with content of processes and files. */
 const USER: ReadonlySet<string> = new Set([
-  ...['anonymous', 'page-cache', 'shared', 'secret', 'swap-cache', 'hugetlb'],
+  'anonymous',
+  'page-cache',
+  'shared',
+  'secret',
+  'swap-cache',
+  'hugetlb',
 ]);
 
 /** Facts about a page frame that its references share. */

@@ -57,8 +57,17 @@ export const NO_GROUP = 0xffff_ffff;
 
 /** Categories whose memory the kernel keeps no pointers in; the pages of others may have some. */
 const WITHOUT_POINTERS: ReadonlySet<string | null> = new Set([
-  ...['free-buddy', 'free-cpu-lists', 'free-unaccepted', 'free-uninitialized', 'anonymous'],
-  ...['page-cache', 'shared', 'secret', 'swap-cache', 'hugetlb', 'crash-kernel'],
+  'free-buddy',
+  'free-cpu-lists',
+  'free-unaccepted',
+  'free-uninitialized',
+  'anonymous',
+  'page-cache',
+  'shared',
+  'secret',
+  'swap-cache',
+  'hugetlb',
+  'crash-kernel',
 ]);
 
 /**

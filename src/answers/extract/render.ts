@@ -25,7 +25,12 @@ export function extractJson(
     anonymized: found.anonymized,
     names: Object.fromEntries(names),
     stays: [
-      ...['ports', 'pids', 'inodes', 'kernel-threads', 'modules', 'build'],
+      'ports',
+      'pids',
+      'inodes',
+      'kernel-threads',
+      'modules',
+      'build',
       'crash-time',
       ...(found.log === 'kept' ? ['log'] : []),
     ],

@@ -8,7 +8,11 @@ import { growthSchema } from '../growth/schema.js';
 import { address, count, siteFrameSchema, socketEndsShape, unavailableCode } from '../schema.js';
 
 const method = z.enum([
-  ...(['page-owner-stacks', 'page-owner', 'allocinfo', 'slab-traces', 'vmallocinfo'] as const),
+  'page-owner-stacks',
+  'page-owner',
+  'allocinfo',
+  'slab-traces',
+  'vmallocinfo',
   'tracefs',
   'bpftrace',
 ]);

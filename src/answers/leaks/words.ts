@@ -125,7 +125,10 @@ export function isDecisive({ code }: LeakNote, { sites }: LeaksAnswer): boolean 
 }
 
 const CONFIRMS_NOTHING: readonly LeakNoteCode[] = [
-  ...(['not-looked-up', 'no-blocks', 'no-addresses', 'flags-only'] as const),
+  'not-looked-up',
+  'no-blocks',
+  'no-addresses',
+  'flags-only',
 ];
 
 /** Returns how much of a leak a sample may have missed. */

@@ -17,8 +17,17 @@ const source = z.enum(SOURCES);
 /** Places that hold references and are alike. */
 export const holderSchema = z.strictObject({
   kind: z.enum([
-    ...['slab-object', 'slab-padding', 'symbol', 'page-struct', 'stack', 'vmalloc-area'],
-    ...['file-page', 'process-page', 'socket-page', 'page', 'unknown'],
+    'slab-object',
+    'slab-padding',
+    'symbol',
+    'page-struct',
+    'stack',
+    'vmalloc-area',
+    'file-page',
+    'process-page',
+    'socket-page',
+    'page',
+    'unknown',
   ] as const),
   /** Slab cache, symbol, or function that allocated the area; null: none. Untrusted. */
   name: z.string().nullable(),

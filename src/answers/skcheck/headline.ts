@@ -192,9 +192,12 @@ function othersOf({ totals: { verdicts, localPeers, listeners }, sockets }: Skch
 }
 
 const OTHERS = [
-  ...(['stalled-sender', 'never-accepting', 'backlog-full'] as const),
-  ...(['udp-dropping', 'slow-reader'] as const),
-];
+  'stalled-sender',
+  'never-accepting',
+  'backlog-full',
+  'udp-dropping',
+  'slow-reader',
+] as const;
 
 /** Returns the advice: which process has to read, and how much memory that frees. */
 export function adviceOf({ sockets, totals }: SkcheckReport): string[] {

@@ -4,8 +4,13 @@ import { count } from '../schema.js';
 
 /** Why a report of the log cannot be trusted: lines are missing, or unrelated lines are mixed in. */
 export const CORRUPTIONS = [
-  ...(['no-function', 'no-first-lines', 'interleaved', 'lines-missing'] as const),
-  ...(['cut', 'no-frames', 'no-trace'] as const),
+  'no-function',
+  'no-first-lines',
+  'interleaved',
+  'lines-missing',
+  'cut',
+  'no-frames',
+  'no-trace',
 ] as const;
 export type Corruption = (typeof CORRUPTIONS)[number];
 

@@ -62,7 +62,8 @@ export function textTriageText(answer: TextTriage, options: TriageTextOptions): 
           ...logs.flatMap(({ name, log }) =>
             wrap(`${escapeText(name)}: ${textLogWords(log)}.`, options.width),
           ),
-          ...['', ...wrap(found, options.width)],
+          '',
+          ...wrap(found, options.width),
         ];
   const { sentences, trees } = concluded(findings, {
     uptimeSeconds: undefined,

@@ -60,7 +60,7 @@ export function addLeaksOptions(command: Command): Command {
       new Option(
         '--type <type>',
         'kind of allocation: pages, slab objects or vmalloc areas (default page)',
-      ).choices([...(['page', 'slab', 'vmalloc'] as const)]),
+      ).choices(['page', 'slab', 'vmalloc']),
     )
     .option(
       '--interval <time>',
@@ -110,7 +110,11 @@ export function addLeaksOptions(command: Command): Command {
     .option('--folded', 'print folded stacks, weighted by held bytes')
     .addOption(
       new Option('--html <file>', 'write an HTML page; - writes to stdout').conflicts([
-        ...['json', 'folded', 'pprof', 'speedscope', 'methods'],
+        'json',
+        'folded',
+        'pprof',
+        'speedscope',
+        'methods',
       ]),
     )
     .option('--pprof <file>', 'also write a pprof profile; - prints it instead')

@@ -66,7 +66,13 @@ incomplete, or (with --fail-on) too incomplete to compare.`;
 /** Options that an answer from a pass over all memory does not have. */
 const NOT_OF_A_PASS = [
   ...DEPTH_NAMES,
-  ...['from', 'source', 'prometheus', 'html', 'watch', 'failOn', 'cgroup'],
+  'from',
+  'source',
+  'prometheus',
+  'html',
+  'watch',
+  'failOn',
+  'cgroup',
 ];
 
 /** Registers `kdump-mem memory`, which prints the memory breakdown of a machine. */

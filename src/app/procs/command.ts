@@ -82,7 +82,14 @@ export function registerProcs(program: Command): void {
     )
     .addOption(
       new Option('--fds', 'with --pid: open descriptors by kind').conflicts([
-        ...['by', 'limit', 'sockets', 'stacks', 'watch', 'ndjson', 'prometheus', 'fromSamples'],
+        'by',
+        'limit',
+        'sockets',
+        'stacks',
+        'watch',
+        'ndjson',
+        'prometheus',
+        'fromSamples',
       ]),
     )
     .option('--container <id>', 'only processes of this container (id or its beginning)')
@@ -106,7 +113,14 @@ export function registerProcs(program: Command): void {
     )
     .addOption(
       new Option('--html <file>', 'write an HTML page; - writes to stdout').conflicts([
-        ...['json', 'pid', 'fds', 'stacks', 'watch', 'ndjson', 'prometheus', 'fromSamples'],
+        'json',
+        'pid',
+        'fds',
+        'stacks',
+        'watch',
+        'ndjson',
+        'prometheus',
+        'fromSamples',
       ]),
     )
     .option('--strict', 'exit with status 5 if the answer is incomplete')

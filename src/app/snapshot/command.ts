@@ -57,7 +57,14 @@ export function registerSnapshot(program: Command): void {
     )
     .addOption(
       new Option('--verify <file>', 'check an archive against its manifest').conflicts([
-        ...['output', 'toStdout', 'script', 'with', 'anonymize', 'force', 'tmpfs', 'strict'],
+        'output',
+        'toStdout',
+        'script',
+        'with',
+        'anonymize',
+        'force',
+        'tmpfs',
+        'strict',
       ]),
     )
     .addOption(

@@ -36,7 +36,12 @@ export function registerSockets(program: Command): void {
     .description('list sockets by the memory that they pin, with the processes that hold them')
     .addOption(
       new Option('--by <what>', 'group sockets and show sums').choices([
-        ...['process', 'cgroup', 'netns', 'port', 'family', 'state'],
+        'process',
+        'cgroup',
+        'netns',
+        'port',
+        'family',
+        'state',
       ]),
     )
     .option(
@@ -52,7 +57,8 @@ export function registerSockets(program: Command): void {
     .option('--limit <n>', 'maximum number of rows (default 20; JSON: all)', parseNumber)
     .addOption(
       new Option('--all', 'list all sockets, including those that pin no memory').conflicts([
-        ...['limit', 'minBytes'],
+        'limit',
+        'minBytes',
       ]),
     )
     .option(

@@ -77,8 +77,17 @@ Exit status: 0 success, 1 a finding of --fail-on, 2 usage error, 3 the dump or k
 
 /** Options that apply only to kernels, or to many dumps. */
 const NOT_OF_CAPTURES = [
-  ...['rules', 'ndjson', 'similar', 'jobs', 'timeout', 'workerMemory'],
-  ...['output', 'resume', 'symbolsDir', 'retry', 'shard'],
+  'rules',
+  'ndjson',
+  'similar',
+  'jobs',
+  'timeout',
+  'workerMemory',
+  'output',
+  'resume',
+  'symbolsDir',
+  'retry',
+  'shard',
 ];
 
 /** Registers `kdump-mem triage`, which reports findings of a machine. */
@@ -241,7 +250,15 @@ async function withHost(found: TriageAnswer): Promise<TriageAnswer> {
 
 /** Options that name a kernel, or need its memory. */
 const OF_KERNEL = [
-  ...['vmcore', 'from', 'vmlinux', 'symbols', 'types', 'btf', 'crash', 'map', 'rules'],
+  'vmcore',
+  'from',
+  'vmlinux',
+  'symbols',
+  'types',
+  'btf',
+  'crash',
+  'map',
+  'rules',
 ] as const;
 
 /** Whether to watch this machine. @throws {UsageError} for anything else that is to be watched */

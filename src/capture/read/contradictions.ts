@@ -28,8 +28,20 @@ interface CaptureFiles {
 
 /** Lines of /proc/meminfo that are parts of MemTotal. */
 const PARTS = [
-  ...['MemFree', 'MemAvailable', 'Buffers', 'Cached', 'AnonPages', 'Mapped', 'Shmem', 'Slab'],
-  ...['SReclaimable', 'SUnreclaim', 'KernelStack', 'PageTables', 'Percpu', 'Unevictable'],
+  'MemFree',
+  'MemAvailable',
+  'Buffers',
+  'Cached',
+  'AnonPages',
+  'Mapped',
+  'Shmem',
+  'Slab',
+  'SReclaimable',
+  'SUnreclaim',
+  'KernelStack',
+  'PageTables',
+  'Percpu',
+  'Unevictable',
 ];
 
 /** Counters that are in both /proc/meminfo and, in base pages, /proc/vmstat. */

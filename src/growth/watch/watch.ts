@@ -146,8 +146,13 @@ export class WatchGrowth {
 
 /** Doubts that rule out `nothing-grows`. */
 const SPOILS: ReadonlySet<WatchDoubtCode> = new Set([
-  ...(['too-short', 'gaps', 'no-categories', 'sum-changed'] as const),
-  ...(['may-grow', 'available-falls', 'clock'] as const),
+  'too-short',
+  'gaps',
+  'no-categories',
+  'sum-changed',
+  'may-grow',
+  'available-falls',
+  'clock',
 ]);
 
 /** Maximum share of the time without samples, or with clocks that disagree. */

@@ -20,8 +20,26 @@ const MAX_OUTPUT = 2 ** 20;
  * a file. hugetlbfs has no page cache.
  */
 const LOCAL: ReadonlySet<string> = new Set([
-  ...['ext2', 'ext3', 'ext4', 'xfs', 'btrfs', 'f2fs', 'bcachefs', 'jfs', 'reiserfs', 'nilfs2'],
-  ...['overlay', 'tmpfs', 'ramfs', 'squashfs', 'erofs', 'iso9660', 'udf', 'vfat', 'exfat', 'ntfs3'],
+  'ext2',
+  'ext3',
+  'ext4',
+  'xfs',
+  'btrfs',
+  'f2fs',
+  'bcachefs',
+  'jfs',
+  'reiserfs',
+  'nilfs2',
+  'overlay',
+  'tmpfs',
+  'ramfs',
+  'squashfs',
+  'erofs',
+  'iso9660',
+  'udf',
+  'vfat',
+  'exfat',
+  'ntfs3',
 ]);
 
 /**

@@ -188,7 +188,10 @@ export function sumSmaps(text: string): SmapsSums | undefined {
   const lines = `\n${text}`;
   const of = (name: string) => kilobytesOf(lines, name);
   const [rss, pss, clean, dirty] = [
-    ...[of('Rss'), of('Pss'), of('Private_Clean'), of('Private_Dirty')],
+    of('Rss'),
+    of('Pss'),
+    of('Private_Clean'),
+    of('Private_Dirty'),
   ] as const;
   if (rss === null || pss === null || clean === null || dirty === null) return undefined;
   const [own, shared] = [of('Private_Hugetlb'), of('Shared_Hugetlb')];

@@ -70,12 +70,12 @@ interface KernelIdentity {
 /** Paths of files by build id, as debuginfod, GNU tools and users store them. */
 const BY_ID: Readonly<Record<SymbolFile['as'], (id: string) => readonly string[]>> = {
   vmlinux: (id) => [
-    ...[
-      `.build-id/${id.slice(0, 2)}/${id.slice(2)}.debug`,
-      `.build-id/${id.slice(0, 2)}/${id.slice(2)}`,
-    ],
-    ...[`usr/lib/debug/.build-id/${id.slice(0, 2)}/${id.slice(2)}.debug`],
-    ...[`${id}/vmlinux`, `${id}/debuginfo`, `${id}/executable`],
+    `.build-id/${id.slice(0, 2)}/${id.slice(2)}.debug`,
+    `.build-id/${id.slice(0, 2)}/${id.slice(2)}`,
+    `usr/lib/debug/.build-id/${id.slice(0, 2)}/${id.slice(2)}.debug`,
+    `${id}/vmlinux`,
+    `${id}/debuginfo`,
+    `${id}/executable`,
   ],
   symbols: (id) => [`${id}/System.map`],
   btf: (id) => [`${id}/vmlinux.btf`],
@@ -84,11 +84,16 @@ const BY_ID: Readonly<Record<SymbolFile['as'], (id: string) => readonly string[]
 /** Paths of files by release, as in distributions' packages when unpacked there. */
 const BY_RELEASE: Readonly<Record<SymbolFile['as'], (release: string) => readonly string[]>> = {
   vmlinux: (release) => [
-    ...[`vmlinux-${release}`, `${release}/vmlinux`, `boot/vmlinux-${release}`],
-    ...[`usr/lib/debug/boot/vmlinux-${release}`, `usr/lib/debug/lib/modules/${release}/vmlinux`],
+    `vmlinux-${release}`,
+    `${release}/vmlinux`,
+    `boot/vmlinux-${release}`,
+    `usr/lib/debug/boot/vmlinux-${release}`,
+    `usr/lib/debug/lib/modules/${release}/vmlinux`,
   ],
   symbols: (release) => [
-    ...[`System.map-${release}`, `${release}/System.map`, `boot/System.map-${release}`],
+    `System.map-${release}`,
+    `${release}/System.map`,
+    `boot/System.map-${release}`,
   ],
   btf: (release) => [`vmlinux-${release}.btf`, `${release}/vmlinux.btf`],
 };

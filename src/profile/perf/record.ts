@@ -75,18 +75,34 @@ function argumentsOf(
 ): string[] {
   return [
     'record',
-    ...['--output', file, '--max-size', `${maxBytes}B`],
-    ...['--no-buildid-cache', '--delay', '-1', '--control', 'fd:3,4'],
-    ...['--call-graph', `dwarf,${STACK_BYTES}`, '--user-callchains', '--data'],
+    '--output',
+    file,
+    '--max-size',
+    `${maxBytes}B`,
+    '--no-buildid-cache',
+    '--delay',
+    '-1',
+    '--control',
+    'fd:3,4',
+    '--call-graph',
+    `dwarf,${STACK_BYTES}`,
+    '--user-callchains',
+    '--data',
     ...(pageSizes ? ['--data-page-size'] : []),
-    ...['--mmap-pages', bufferSize()],
-    ...['--event', `minor-faults/name=${minor},period=${period}/`],
+    '--mmap-pages',
+    bufferSize(),
+    '--event',
+    `minor-faults/name=${minor},period=${period}/`,
     // Every major fault: they are few, since each waits for a disk.
-    ...['--event', `major-faults/name=${major},period=1/`],
+    '--event',
+    `major-faults/name=${major},period=1/`,
     ...(spaceCalls ? ['--event', 'syscalls:sys_enter_mmap,syscalls:sys_enter_brk'] : []),
-    ...['--pid', String(pid)],
+    '--pid',
+    String(pid),
     // perf ends even if kdump-mem is killed.
-    ...['--', 'sleep', String(seconds + RESPONSE_MS / 1000)],
+    '--',
+    'sleep',
+    String(seconds + RESPONSE_MS / 1000),
   ];
 }
 
@@ -187,7 +203,8 @@ class Session {
     });
     const timer = new AbortController();
     const reason = await Promise.race([
-      ...[answered, this.#ended],
+      answered,
+      this.#ended,
       delay(RESPONSE_MS, 'late', { signal: timer.signal }).catch(() => 'late'),
     ]);
     timer.abort();

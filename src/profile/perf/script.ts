@@ -29,8 +29,14 @@ export async function readRecording(
   const parser = new ScriptParser(names, onSample);
   const perf = startPerf(
     [
-      ...['script', '--input', file, '--no-inline', '--show-lost-events'],
-      ...['--fields', SCRIPT_FIELDS, '--force'],
+      'script',
+      '--input',
+      file,
+      '--no-inline',
+      '--show-lost-events',
+      '--fields',
+      SCRIPT_FIELDS,
+      '--force',
     ],
     { stop },
   );

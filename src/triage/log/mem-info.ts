@@ -230,8 +230,13 @@ function keepLargest<T>(list: T[], one: T, size: (one: T) => number): void {
 
 /** Counters of pages that are part of MemTotal and of no other counter used here. */
 const APPLICATIONS = [
-  ...['active_anon', 'inactive_anon', 'isolated_anon', 'active_file', 'inactive_file'],
-  ...['isolated_file', 'unevictable'],
+  'active_anon',
+  'inactive_anon',
+  'isolated_anon',
+  'active_file',
+  'inactive_file',
+  'isolated_file',
+  'unevictable',
 ];
 
 /** Memory of the machine when it ran out, in bytes; null: not printed. */
@@ -258,8 +263,11 @@ export function memoryThen(shown: MemInfoShown | undefined, pageSize: number) {
   // Shared memory is on the anonymous lists; mapped, dirty and writeback pages are file pages.
   const parts = [free, isWhole ? perCpu : null, sum(...APPLICATIONS), slab, tables, stacks];
   const others = [
-    ...[field('shadow_call_stack'), field('gpu_active'), field('gpu_reclaim')],
-    ...[sum('kernel_misc_reclaimable'), sum('bounce')],
+    field('shadow_call_stack'),
+    field('gpu_active'),
+    field('gpu_reclaim'),
+    sum('kernel_misc_reclaimable'),
+    sum('bounce'),
   ];
   const counted =
     [...parts, ...others].reduce<number>((all, part) => all + (part ?? 0), 0) +

@@ -172,10 +172,22 @@ function meant(finding: Finding, asked: Operand<'finding'>): Match {
 
 /** Findings that do not come from the log. */
 const NOT_OF_LOG: readonly string[] = [
-  ...['queued-data', 'queued-data-of-process', 'queued-data-of-machine', 'stalled-reader'],
-  ...['unattributed-memory', 'low-memory', 'blocked-tasks', 'tainted', 'unread-sockets'],
-  ...['deadlock', 'blocked-on-lock'],
-  ...['pipes', 'vmalloc', 'kernel-stacks', 'page-tables', 'unreclaimable-slab'],
+  'queued-data',
+  'queued-data-of-process',
+  'queued-data-of-machine',
+  'stalled-reader',
+  'unattributed-memory',
+  'low-memory',
+  'blocked-tasks',
+  'tainted',
+  'unread-sockets',
+  'deadlock',
+  'blocked-on-lock',
+  'pipes',
+  'vmalloc',
+  'kernel-stacks',
+  'page-tables',
+  'unreclaimable-slab',
 ];
 
 function OF_LOG(code: string): boolean {

@@ -97,7 +97,9 @@ export class AllocationTags {
     const kernel = this.#kernel;
     const at = needSymbol(kernel, 'alloc_tag_cttype');
     const type = new StructReader(kernel, 'codetag_type', [
-      ...['count', 'mod_idr.idr_rt.xa_head', 'desc.tag_size'],
+      'count',
+      'mod_idr.idr_rt.xa_head',
+      'desc.tag_size',
     ] as const);
     const view = type.read(pointerPartOf(kernel, 'alloc_tag_cttype', at, at));
     const size = view.number('desc.tag_size');
@@ -109,7 +111,9 @@ export class AllocationTags {
     if (count > MOST_TAGS) throw damaged(`${count} allocation tags`);
     const modules = new XarrayReader(kernel);
     const owner = new StructReader(kernel, 'codetag_module', [
-      ...['mod', 'range.start', 'range.stop'],
+      'mod',
+      'range.start',
+      'range.stop',
     ] as const);
     let found = 0;
     // Identifiers of unloaded modules are unused.

@@ -47,7 +47,11 @@ export class MemoryCgroups {
     this.#kernel = kernel;
     this.#subsystem = needSymbol(kernel, 'memory_cgrp_subsys');
     this.#state = new StructReader(kernel, 'cgroup_subsys_state', [
-      ...(['cgroup', 'ss', 'flags', 'parent', 'online_cnt'] as const),
+      'cgroup',
+      'ss',
+      'flags',
+      'parent',
+      'online_cnt',
     ]);
     // Older name, before 4.18.
     this.#usage = kernel.struct('mem_cgroup')?.member('memory.usage.counter')

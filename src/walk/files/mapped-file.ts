@@ -48,7 +48,13 @@ export class MappedFileReader {
     this.#leftmost = StructReader.ifPresent(kernel, 'address_space', ['i_mmap.rb_leftmost']);
     this.#live = kernel.facts.live;
     this.#inode = new StructReader(kernel, 'inode', [
-      ...(['i_sb', 'i_mapping', 'i_ino', 'i_nlink', 'i_rdev', 'i_size', 'i_dentry'] as const),
+      'i_sb',
+      'i_mapping',
+      'i_ino',
+      'i_nlink',
+      'i_rdev',
+      'i_size',
+      'i_dentry',
     ]);
     this.#own = new StructReader(kernel, 'inode', ['i_data']);
     this.#systems = new FileSystems(kernel);

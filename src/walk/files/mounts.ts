@@ -41,7 +41,10 @@ export class Mounts {
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#mount = new StructReader(kernel, 'mount', [
-      ...(['mnt.mnt_root', 'mnt_parent', 'mnt_mountpoint', 'mnt_ns'] as const),
+      'mnt.mnt_root',
+      'mnt_parent',
+      'mnt_mountpoint',
+      'mnt_ns',
     ]);
     this.#point = StructReader.ifPresent(kernel, 'mount', ['mnt_mp']);
     this.#mountPoint = StructReader.ifPresent(kernel, 'mountpoint', ['m_dentry']);

@@ -79,7 +79,10 @@ export class Paths {
     this.#kernel = kernel;
     this.#onName = onName;
     this.#dentry = new StructReader(kernel, 'dentry', [
-      ...(['d_parent', 'd_name.len', 'd_name.name', 'd_hash.pprev'] as const),
+      'd_parent',
+      'd_name.len',
+      'd_name.name',
+      'd_hash.pprev',
     ]);
     this.#inode = new StructReader(kernel, 'dentry', ['d_inode']);
     this.#superBlock = new StructReader(kernel, 'dentry', ['d_sb']);

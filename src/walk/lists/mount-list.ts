@@ -49,14 +49,12 @@ export function mountList(
   const { nodes, count } = linksOf(kernel, address);
   const namespace = new StructReader(kernel, 'mnt_namespace', ['ns.inum']);
   const mount = new StructReader(kernel, 'mount', [
-    ...([
-      'mnt_id',
-      'mnt_devname',
-      'mnt_ns',
-      'mnt.mnt_root',
-      'mnt.mnt_sb',
-      'mnt.mnt_flags',
-    ] as const),
+    'mnt_id',
+    'mnt_devname',
+    'mnt_ns',
+    'mnt.mnt_root',
+    'mnt.mnt_sb',
+    'mnt.mnt_flags',
   ]);
   const inside = new StructReader(kernel, 'mount', ['mnt']);
   const superBlock = new StructReader(kernel, 'super_block', ['s_flags']);

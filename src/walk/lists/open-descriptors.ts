@@ -110,7 +110,10 @@ class LinkReader {
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#file = new StructReader(kernel, 'file', [
-      ...(['f_inode', 'private_data', 'f_path.dentry', 'f_path.mnt'] as const),
+      'f_inode',
+      'private_data',
+      'f_path.dentry',
+      'f_path.mnt',
     ]);
     this.#inode = new StructReader(kernel, 'inode', ['i_sb', 'i_ino', 'i_mapping']);
     this.#dentry = new StructReader(kernel, 'dentry', ['d_inode']);

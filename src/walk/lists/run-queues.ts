@@ -101,10 +101,20 @@ function checkTasks(kernel: Kernel, warnings: Warnings, seen: ReadonlyMap<bigint
 /** Reads the run queue of a CPU: highest class first, each list in its order. */
 function queueReader(kernel: Kernel) {
   const rq = new StructReader(kernel, 'rq', [
-    ...(['nr_running', 'stop', 'cfs_tasks', 'rt.active.queue', 'dl.root.rb_root.rb_node'] as const),
+    'nr_running',
+    'stop',
+    'cfs_tasks',
+    'rt.active.queue',
+    'dl.root.rb_root.rb_node',
   ]);
   const task = new StructReader(kernel, 'task_struct', [
-    ...(['pid', 'comm', 'prio', 'on_rq', 'se.group_node', 'rt.run_list', 'dl.rb_node'] as const),
+    'pid',
+    'comm',
+    'prio',
+    'on_rq',
+    'se.group_node',
+    'rt.run_list',
+    'dl.rb_node',
   ]);
   const ext = StructReader.ifPresent(kernel, 'rq', ['scx.runnable_list']);
   const extNode = StructReader.ifPresent(kernel, 'task_struct', ['scx.runnable_node']);

@@ -76,16 +76,26 @@ class SegmentReader {
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#segment = new StructReader(kernel, 'shmid_kernel', [
-      ...(['shm_perm.key', 'shm_perm.id', 'shm_perm.uid.val', 'shm_perm.mode'] as const),
-      ...(['shm_file', 'shm_nattch', 'shm_segsz', 'shm_cprid', 'shm_lprid'] as const),
-      ...(['shm_atim', 'shm_dtim'] as const),
+      'shm_perm.key',
+      'shm_perm.id',
+      'shm_perm.uid.val',
+      'shm_perm.mode',
+      'shm_file',
+      'shm_nattch',
+      'shm_segsz',
+      'shm_cprid',
+      'shm_lprid',
+      'shm_atim',
+      'shm_dtim',
     ]);
     this.#pid = new StructReader(kernel, 'pid', ['numbers']);
     this.#number = new StructReader(kernel, 'upid', ['nr']);
     this.#file = new StructReader(kernel, 'file', ['f_inode']);
     this.#inode = new StructReader(kernel, 'inode', ['i_sb', 'i_mapping', 'i_size']);
     this.#space = new StructReader(kernel, 'address_space', [
-      ...(['nrpages', 'host', 'i_mmap.rb_root.rb_node'] as const),
+      'nrpages',
+      'host',
+      'i_mmap.rb_root.rb_node',
     ]);
     this.#shmem = new StructReader(kernel, 'shmem_inode_info', ['swapped', 'vfs_inode']);
     this.#systems = new FileSystems(kernel);

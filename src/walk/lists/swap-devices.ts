@@ -96,7 +96,12 @@ class DeviceReader {
     this.#kernel = kernel;
     this.#warnings = warnings;
     this.#device = new StructReader(kernel, 'swap_info_struct', [
-      ...(['flags', 'prio', 'pages', 'max', 'inuse_pages', 'swap_file'] as const),
+      'flags',
+      'prio',
+      'pages',
+      'max',
+      'inuse_pages',
+      'swap_file',
     ]);
     this.#wide = this.#device.members.inuse_pages.size === 8;
     this.#map = StructReader.ifPresent(kernel, 'swap_info_struct', ['swap_map']);

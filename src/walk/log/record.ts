@@ -6,7 +6,12 @@ import { typeOf } from './record-buffer.js';
 
 /** Members of `struct printk_info` that are not in VMCOREINFO. */
 const MEMBERS = [
-  ...['facility', 'level', 'caller_id', 'comm', 'dev_info.subsystem', 'dev_info.device'],
+  'facility',
+  'level',
+  'caller_id',
+  'comm',
+  'dev_info.subsystem',
+  'dev_info.device',
 ] as const;
 
 /** Flag of a caller that is a CPU (printk_caller_id). */
@@ -121,7 +126,28 @@ export const LEVELS: readonly string[] = [
 ];
 
 export const FACILITIES: readonly string[] = [
-  ...['kern', 'user', 'mail', 'daemon', 'auth', 'syslog', 'lpr', 'news', 'uucp', 'cron'],
-  ...['authpriv', 'ftp', 'res0', 'res1', 'res2', 'res3'],
-  ...['local0', 'local1', 'local2', 'local3', 'local4', 'local5', 'local6', 'local7'],
+  'kern',
+  'user',
+  'mail',
+  'daemon',
+  'auth',
+  'syslog',
+  'lpr',
+  'news',
+  'uucp',
+  'cron',
+  'authpriv',
+  'ftp',
+  'res0',
+  'res1',
+  'res2',
+  'res3',
+  'local0',
+  'local1',
+  'local2',
+  'local3',
+  'local4',
+  'local5',
+  'local6',
+  'local7',
 ];

@@ -27,8 +27,12 @@ const LONGEST = 100n * 366n * 86_400n;
  */
 export function readClock(kernel: Kernel): ClockFacts {
   const keeper = new StructReader(kernel, 'timekeeper', [
-    ...['tkr_mono.shift', 'tkr_mono.xtime_nsec', 'xtime_sec', 'offs_boot'],
-    ...['wall_to_monotonic.tv_sec', 'wall_to_monotonic.tv_nsec'],
+    'tkr_mono.shift',
+    'tkr_mono.xtime_nsec',
+    'xtime_sec',
+    'offs_boot',
+    'wall_to_monotonic.tv_sec',
+    'wall_to_monotonic.tv_nsec',
   ] as const);
   const at = findTimekeeper(kernel);
   const view = keeper.read(at);
@@ -64,8 +68,11 @@ interface Timekeeper {
 }
 
 const TWICE = [
-  ...['tkr_mono.base', 'tkr_raw.shift', 'offs_real'],
-  ...['monotonic_to_boot.tv_sec', 'monotonic_to_boot.tv_nsec'],
+  'tkr_mono.base',
+  'tkr_raw.shift',
+  'offs_real',
+  'monotonic_to_boot.tv_sec',
+  'monotonic_to_boot.tv_nsec',
 ] as const;
 
 /**

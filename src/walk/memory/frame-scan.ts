@@ -74,7 +74,10 @@ export const MAPPINGS = { more: 254, unknown: 255 } as const;
 
 /** Kinds of pages that the kernel keeps on LRU lists. */
 const LISTED: ReadonlySet<number> = new Set([
-  ...[KIND.anonymous, KIND['swap-cache'], KIND.file, KIND.shmem],
+  KIND.anonymous,
+  KIND['swap-cache'],
+  KIND.file,
+  KIND.shmem,
 ]);
 
 /** Maximum number of unlisted frames recorded: more than per-CPU batches and reclaim hold at a time. */

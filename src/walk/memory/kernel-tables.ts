@@ -180,7 +180,11 @@ function* poolFrames(kernel: Kernel, symbol: string): Generator<number> {
   const alloc = kernel.symbol('mempool_alloc_pages');
   if (at === undefined || alloc === undefined || !kernel.struct('mempool')) return;
   const pool = new StructReader(kernel, 'mempool', [
-    ...['curr_nr', 'min_nr', 'elements', 'pool_data', 'alloc'],
+    'curr_nr',
+    'min_nr',
+    'elements',
+    'pool_data',
+    'alloc',
   ] as const).read(at);
   const [count, order] = [pool.number('curr_nr'), pool.number('pool_data')];
   // The pool was never created.

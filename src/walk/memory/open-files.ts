@@ -156,7 +156,9 @@ function* buffers(kernel: Kernel, each: EachFile): Generator<bigint> {
 /** Blocks of a system heap buffer. */
 function* pieces(kernel: Kernel, at: bigint, bytes: number): Generator<ListedBlock> {
   const buffer = new StructReader(kernel, 'system_heap_buffer', [
-    ...['len', 'sg_table.sgl', 'sg_table.orig_nents'],
+    'len',
+    'sg_table.sgl',
+    'sg_table.orig_nents',
   ] as const).read(at);
   const what = `the dma-buf buffer at ${hex(at)}`;
   const [length, many] = [buffer.number('len'), buffer.number('sg_table.orig_nents')];

@@ -115,7 +115,12 @@ function memblockRegions(kernel: Kernel, memblock: bigint): [number, number][] {
 /** Start and end in bytes of each "System RAM" of `iomem_resource` (kernel/resource.c). */
 function systemRam(kernel: Kernel): [number, number][] {
   const reader = new StructReader(kernel, 'resource', [
-    ...['start', 'end', 'flags', 'parent', 'sibling', 'child'],
+    'start',
+    'end',
+    'flags',
+    'parent',
+    'sibling',
+    'child',
   ] as const);
   const found: [number, number][] = [];
   let looked = 0;

@@ -36,7 +36,10 @@ export function* perfRingFrames(kernel: Kernel, each: EachFile): Generator<numbe
   const file = new StructReader(kernel, 'file', ['private_data']);
   const event = new StructReader(kernel, 'perf_event', ['rb']);
   const ring = new StructReader(kernel, name, [
-    ...['nr_pages', 'user_page', 'aux_nr_pages', 'aux_pages'],
+    'nr_pages',
+    'user_page',
+    'aux_nr_pages',
+    'aux_pages',
   ] as const);
   const data = new StructReader(kernel, name, ['data_pages']).offset('data_pages');
   // With CONFIG_PERF_USE_VMALLOC the ring is one vmalloc area, which already includes its pages.

@@ -81,7 +81,12 @@ export function* settledAreas(kernel: Kernel): Generator<VmArea> {
 function* areasOf(kernel: Kernel, head: bigint): Generator<VmArea> {
   const area = new StructReader(kernel, 'vmap_area', ['va_start', 'va_end', 'list', 'vm']);
   const reader = new StructReader(kernel, 'vm_struct', [
-    ...['addr', 'size', 'flags', 'pages', 'nr_pages', 'caller'],
+    'addr',
+    'size',
+    'flags',
+    'pages',
+    'nr_pages',
+    'caller',
   ] as const);
   // `vm` shares its place with the mark of a free area, or with nothing since the flag was removed.
   const purged = kernel.struct('vmap_area')?.member('purge_list');

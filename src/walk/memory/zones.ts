@@ -31,7 +31,10 @@ export interface Zone extends ZoneRecord {
  */
 export function zones(kernel: Kernel): Zone[] {
   const reader = new StructReader(kernel, 'zone', [
-    ...['zone_start_pfn', 'spanned_pages', 'present_pages', 'managed_pages'],
+    'zone_start_pfn',
+    'spanned_pages',
+    'present_pages',
+    'managed_pages',
   ] as const);
   const { free_area: areas } = new StructReader(kernel, 'zone', ['free_area']).members;
   const area = new StructReader(kernel, 'free_area', ['nr_free']);
@@ -101,7 +104,9 @@ const NONE_DEFERRED = 2n ** 64n - 1n;
 export function deferredRanges(kernel: Kernel): { readonly start: number; readonly end: number }[] {
   if (!kernel.struct('pglist_data')?.member('first_deferred_pfn')) return [];
   const data = new StructReader(kernel, 'pglist_data', [
-    ...['first_deferred_pfn', 'node_start_pfn', 'node_spanned_pages'],
+    'first_deferred_pfn',
+    'node_start_pfn',
+    'node_spanned_pages',
   ] as const);
   return numberedNodes(kernel).flatMap(({ number, node }) => {
     // An extract may lack it.
@@ -243,8 +248,12 @@ const VARIABLES = ['cpu_fbatches', 'lru_pvecs', 'lru_rotate', 'mlock_fbatch'] as
 
 /** Per-CPU variables that are one batch each (before 5.8). */
 const PAGEVECS = [
-  ...['lru_add_pvec', 'lru_rotate_pvecs', 'lru_deactivate_file_pvecs', 'lru_deactivate_pvecs'],
-  ...['lru_lazyfree_pvecs', 'activate_page_pvecs'],
+  'lru_add_pvec',
+  'lru_rotate_pvecs',
+  'lru_deactivate_file_pvecs',
+  'lru_deactivate_pvecs',
+  'lru_lazyfree_pvecs',
+  'activate_page_pvecs',
 ] as const;
 
 /** Member with the pages of a batch, by the batch's type: `pagevec` before 6.0, `folio_batch` since then. */

@@ -216,7 +216,10 @@ interface MemoryUse {
 
 /** LRU counters, by `enum node_stat_item`; pages still in per-CPU batches are not counted. */
 const LRU = [
-  ...['NR_INACTIVE_ANON', 'NR_ACTIVE_ANON', 'NR_INACTIVE_FILE', 'NR_ACTIVE_FILE'],
+  'NR_INACTIVE_ANON',
+  'NR_ACTIVE_ANON',
+  'NR_INACTIVE_FILE',
+  'NR_ACTIVE_FILE',
   'NR_UNEVICTABLE',
 ];
 

@@ -44,9 +44,7 @@ export class AreaNames {
    */
   constructor(kernel: Kernel, onName: (place: NamePlace) => void = () => {}) {
     this.#kernel = kernel;
-    this.#file = new StructReader(kernel, 'file', [
-      ...(['f_path.mnt', 'f_path.dentry', 'f_inode'] as const),
-    ]);
+    this.#file = new StructReader(kernel, 'file', ['f_path.mnt', 'f_path.dentry', 'f_inode']);
     this.#inode = new StructReader(kernel, 'inode', ['i_sb', 'i_ino']);
     this.#operations = new StructReader(kernel, 'vm_operations_struct', ['name']);
     this.#special = new StructReader(kernel, 'vm_special_mapping', ['name']);

@@ -69,12 +69,25 @@ export class ProcessAreaReader {
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#memory = new StructReader(kernel, 'mm_struct', [
-      ...(['map_count', 'total_vm', 'locked_vm', 'data_vm', 'exec_vm', 'stack_vm'] as const),
-      ...(['start_brk', 'brk', 'start_stack'] as const),
+      'map_count',
+      'total_vm',
+      'locked_vm',
+      'data_vm',
+      'exec_vm',
+      'stack_vm',
+      'start_brk',
+      'brk',
+      'start_stack',
     ]);
     this.#area = new StructReader(kernel, 'vm_area_struct', [
-      ...(['vm_start', 'vm_end', 'vm_mm', 'vm_flags', 'vm_pgoff', 'vm_file'] as const),
-      ...(['vm_ops', 'vm_private_data'] as const),
+      'vm_start',
+      'vm_end',
+      'vm_mm',
+      'vm_flags',
+      'vm_pgoff',
+      'vm_file',
+      'vm_ops',
+      'vm_private_data',
     ]);
     const layout = kernel.struct('vm_area_struct');
     this.#names = StructReader.ifPresent(kernel, 'vm_area_struct', ['anon_name']);

@@ -53,7 +53,7 @@ export class ProcessFactReader {
     this.#kernel = kernel;
     this.#clock = clock;
     this.#tasks = taskTable(kernel);
-    this.#task = new StructReader(kernel, 'task_struct', [...['real_cred', 'start_time']] as const);
+    this.#task = new StructReader(kernel, 'task_struct', ['real_cred', 'start_time'] as const);
     // Older name, before 5.5.
     const began = kernel.struct('task_struct')?.member('start_boottime')
       ? 'start_boottime'

@@ -154,7 +154,11 @@ export class SctpQueues implements QueueFinder {
   /** Yields outgoing chunks; a chunk of a fragmented message also keeps the message's acknowledged chunks. */
   *#chunks(head: bigint, link: ChunkLink, seen: Set<bigint>): Generator<Entry> {
     const reader = new StructReader(this.#kernel, 'sctp_chunk', [
-      ...(['list', 'transmitted_list', 'frag_list', 'skb', 'msg'] as const),
+      'list',
+      'transmitted_list',
+      'frag_list',
+      'skb',
+      'msg',
     ]);
     const message = new StructReader(this.#kernel, 'sctp_datamsg', ['chunks']);
     const chunk = function* (address: bigint): Generator<Entry> {

@@ -42,7 +42,9 @@ export async function passOver(
 ): Promise<void> {
   const total = ranges.reduce((sum, { start, end }) => sum + end - start, 0);
   const threads = Math.min(
-    ...[MOST_THREADS, availableParallelism(), Math.floor(total / BYTES_PER_THREAD)],
+    MOST_THREADS,
+    availableParallelism(),
+    Math.floor(total / BYTES_PER_THREAD),
   );
   const pool = threads > 1 ? ThreadPool.start(index, threads) : undefined;
   const scan = pool

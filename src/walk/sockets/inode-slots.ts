@@ -44,8 +44,13 @@ export function inodeSlots(
   // Since 7.x the socket_alloc is inside a struct sockfs_inode.
   const type = kernel.struct('sockfs_inode') ? 'sockfs_inode' : 'socket_alloc';
   const inode = new StructReader(kernel, type, [
-    ...(['socket.sk', 'socket.ops', 'socket.file', 'vfs_inode.i_ino', 'socket'] as const),
-    ...(['socket.type', 'socket.state'] as const),
+    'socket.sk',
+    'socket.ops',
+    'socket.file',
+    'vfs_inode.i_ino',
+    'socket',
+    'socket.type',
+    'socket.state',
   ]);
   const finder = new SocketFinder(kernel);
   const backs = new SocketBackPointers(kernel, type, registered);

@@ -85,8 +85,22 @@ function checkUnixCount(
 
 /** Protocols whose socks have a slab cache of their own: `proto_register(…, 1)`. */
 const WITH_CACHE: readonly string[] = [
-  ...['TCP', 'TCPv6', 'UDP', 'UDPv6', 'UDP-Lite', 'UDPLITEv6', 'RAW', 'RAWv6', 'PING', 'PINGv6'],
-  ...['MPTCP', 'MPTCPv6', 'SCTP', 'SCTPv6', 'UNIX', 'UNIX-STREAM'],
+  'TCP',
+  'TCPv6',
+  'UDP',
+  'UDPv6',
+  'UDP-Lite',
+  'UDPLITEv6',
+  'RAW',
+  'RAWv6',
+  'PING',
+  'PINGv6',
+  'MPTCP',
+  'MPTCPv6',
+  'SCTP',
+  'SCTPv6',
+  'UNIX',
+  'UNIX-STREAM',
 ];
 
 /** Confirmation of `proto.slab`: the socks of the protocol that descriptors lead to. */

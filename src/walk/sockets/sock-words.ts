@@ -87,12 +87,24 @@ export const STATE_NAMES: readonly string[] = Object.entries(STATES)
  * and SMC, which has its own (from 20) in addition to TCP's.
  */
 const OWN_STATES: readonly string[] = [
-  ...['AF_BLUETOOTH', 'AF_PPPOX', 'AF_RXRPC', 'AF_IUCV', 'AF_CAIF', 'AF_SMC'],
+  'AF_BLUETOOTH',
+  'AF_PPPOX',
+  'AF_RXRPC',
+  'AF_IUCV',
+  'AF_CAIF',
+  'AF_SMC',
 ];
 
 /** Families that only use TCP states. */
 const TCP_STATES: readonly string[] = [
-  ...['AF_UNIX', 'AF_INET', 'AF_INET6', 'AF_NETLINK', 'AF_PACKET', 'AF_VSOCK', 'AF_KEY', 'AF_XDP'],
+  'AF_UNIX',
+  'AF_INET',
+  'AF_INET6',
+  'AF_NETLINK',
+  'AF_PACKET',
+  'AF_VSOCK',
+  'AF_KEY',
+  'AF_XDP',
 ];
 
 /** Name of a state in a family: TCP's name, which most use, or `STATE_<number>`. */

@@ -110,7 +110,11 @@ export class OrcTables {
 /** Yields the module tables with the names of their modules. */
 function* moduleTables(kernel: Kernel): Generator<readonly [string, Table]> {
   const module = new StructReader(kernel, 'module', [
-    ...['list', 'name', 'arch.num_orcs', 'arch.orc_unwind_ip', 'arch.orc_unwind'],
+    'list',
+    'name',
+    'arch.num_orcs',
+    'arch.orc_unwind_ip',
+    'arch.orc_unwind',
   ] as const);
   for (const node of listNodes(kernel, needSymbol(kernel, 'modules'))) {
     const view = module.readContainer(node, 'list');
@@ -155,13 +159,30 @@ type OrcVersion = 1 | 2 | 3 | 4;
 const ORC_ENTRY_BYTES = 6;
 
 const REGISTERS: readonly OrcRegister[] = [
-  ...['undefined', 'prev-sp', 'dx', 'di', 'bp', 'sp', 'r10', 'r13'],
-  ...['bp-indirect', 'sp-indirect'],
+  'undefined',
+  'prev-sp',
+  'dx',
+  'di',
+  'bp',
+  'sp',
+  'r10',
+  'r13',
+  'bp-indirect',
+  'sp-indirect',
 ] as OrcRegister[];
 
 const REGISTERS_4: readonly OrcRegister[] = [
-  ...['undefined', 'ax', 'dx', 'sp', 'bp', 'di', 'r10', 'r13'],
-  ...['prev-sp', 'sp-indirect', 'bp-indirect'],
+  'undefined',
+  'ax',
+  'dx',
+  'sp',
+  'bp',
+  'di',
+  'r10',
+  'r13',
+  'prev-sp',
+  'sp-indirect',
+  'bp-indirect',
 ] as OrcRegister[];
 
 const TYPES = ['undefined', 'end', 'call', 'regs', 'regs-partial'] as const;

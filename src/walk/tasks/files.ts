@@ -62,7 +62,10 @@ export class FileTables {
     this.#files = new StructReader(kernel, 'files_struct', ['fdt']);
     this.#users = new StructReader(kernel, 'files_struct', ['count.counter']);
     this.#table = new StructReader(kernel, 'fdtable', [
-      ...(['max_fds', 'fd', 'open_fds', 'close_on_exec'] as const),
+      'max_fds',
+      'fd',
+      'open_fds',
+      'close_on_exec',
     ]);
   }
 

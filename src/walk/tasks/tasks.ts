@@ -49,7 +49,14 @@ export class TaskReader {
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#task = new StructReader(kernel, 'task_struct', [
-      ...['tasks', 'pid', 'tgid', 'comm', 'files', 'flags', 'signal', 'thread_node'],
+      'tasks',
+      'pid',
+      'tgid',
+      'comm',
+      'files',
+      'flags',
+      'signal',
+      'thread_node',
     ] as const);
     this.#signal = new StructReader(kernel, 'signal_struct', ['thread_head']);
   }

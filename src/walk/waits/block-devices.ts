@@ -72,7 +72,8 @@ export class BlockDevices {
     const disk = this.#all().get(queue);
     if (disk === undefined) return undefined;
     const freeze = new StructReader(this.#kernel, 'request_queue', [
-      ...(['mq_freeze_depth', 'q_usage_counter.percpu_count_ptr'] as const),
+      'mq_freeze_depth',
+      'q_usage_counter.percpu_count_ptr',
     ]);
     const view = freeze.read(queue);
     const frozen = view.number('mq_freeze_depth') !== 0;
@@ -167,7 +168,12 @@ export class BlockDevices {
   ofSuperBlock(address: bigint): WaitDevice {
     const kernel = this.#kernel;
     const reader = new StructReader(kernel, 'super_block', [
-      ...(['s_dev', 's_type', 's_bdev', 's_id', 's_writers.frozen', 's_writers.rw_sem'] as const),
+      's_dev',
+      's_type',
+      's_bdev',
+      's_id',
+      's_writers.frozen',
+      's_writers.rw_sem',
     ]);
     const view = reader.read(address);
     const type = new StructReader(kernel, 'file_system_type', ['name', 'fs_supers']).read(
@@ -237,7 +243,14 @@ export class BlockDevices {
     const context = new StructReader(kernel, 'blk_mq_hw_ctx', ['tags', 'queue_num']);
     const tags = new StructReader(kernel, 'blk_mq_tags', ['nr_tags', 'nr_reserved_tags', 'rqs']);
     const request = new StructReader(kernel, 'request', [
-      ...(['q', 'mq_hctx', 'tag', 'state', 'ref', 'start_time_ns', 'bio', 'end_io_data'] as const),
+      'q',
+      'mq_hctx',
+      'tag',
+      'state',
+      'ref',
+      'start_time_ns',
+      'bio',
+      'end_io_data',
     ]);
     const inFlight = Number(kernel.enumerators('mq_rq_state')?.get('MQ_RQ_IN_FLIGHT') ?? 1);
     const found = { outstanding: 0, started: 0, oldest: null as bigint | null };
@@ -375,7 +388,10 @@ export class BlockDevices {
     const found = new Map<bigint, Disk>();
     this.#disks = found;
     const reader = new StructReader(kernel, 'gendisk', [
-      ...(['disk_name', 'major', 'first_minor', 'part0'] as const),
+      'disk_name',
+      'major',
+      'first_minor',
+      'part0',
     ]);
     const device = new StructReader(kernel, 'device', ['kobj.name', 'devt']);
     // Before 5.11 the first partition is embedded in the disk.

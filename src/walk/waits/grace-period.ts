@@ -40,14 +40,27 @@ export function gracePeriodReaders(
   const state = new StructReader(kernel, 'rcu_state', ['gp_seq', 'gp_state']).read(address);
   const tree = new StructReader(kernel, 'rcu_state', ['node']);
   const node = new StructReader(kernel, 'rcu_node', [
-    ...(['gp_seq', 'qsmask', 'qsmaskinit', 'grplo', 'grphi', 'level'] as const),
-    ...(['grpmask', 'parent', 'blkd_tasks', 'gp_tasks'] as const),
+    'gp_seq',
+    'qsmask',
+    'qsmaskinit',
+    'grplo',
+    'grphi',
+    'level',
+    'grpmask',
+    'parent',
+    'blkd_tasks',
+    'gp_tasks',
   ]);
   const ofCpu = new StructReader(kernel, 'rcu_data', [
-    ...(['gp_seq', 'cpu_no_qs.b.norm', 'core_needs_qs', 'mynode', 'grpmask'] as const),
+    'gp_seq',
+    'cpu_no_qs.b.norm',
+    'core_needs_qs',
+    'mynode',
+    'grpmask',
   ]);
   const task = StructReader.ifPresent(kernel, 'task_struct', [
-    ...(['rcu_node_entry', 'rcu_blocked_node'] as const),
+    'rcu_node_entry',
+    'rcu_blocked_node',
   ]);
   const found = { cpus: [] as number[], tasks: [] as bigint[], contradictions: [] as string[] };
   const odd = (words: string) => void found.contradictions.push(words);

@@ -216,8 +216,13 @@ export class WaitFinder {
   #journal(task: Task, head: bigint): Pick<Wait, 'owner' | 'superBlock' | 'holders'> | undefined {
     const names = Object.keys(JOURNAL_QUEUES) as (keyof typeof JOURNAL_QUEUES)[];
     const reader = StructReader.ifPresent(this.#kernel, 'journal_s', [
-      ...(['j_task', 'j_private', 'j_fs_dev', 'j_barrier_count', 'j_running_transaction'] as const),
-      ...(['j_committing_transaction', ...names] as const),
+      'j_task',
+      'j_private',
+      'j_fs_dev',
+      'j_barrier_count',
+      'j_running_transaction',
+      'j_committing_transaction',
+      ...names,
     ]);
     if (!reader) return undefined;
     for (const name of names) {
@@ -288,10 +293,16 @@ export class WaitFinder {
   #work(task: Task, completion: bigint): Wait | undefined {
     const barrier = StructReader.ifPresent(this.#kernel, 'wq_barrier', ['work', 'done', 'task']);
     const item = StructReader.ifPresent(this.#kernel, 'work_struct', [
-      ...(['data.counter', 'entry', 'entry.prev', 'func'] as const),
+      'data.counter',
+      'entry',
+      'entry.prev',
+      'func',
     ]);
     const worker = StructReader.ifPresent(this.#kernel, 'worker', [
-      ...(['scheduled', 'current_work', 'current_func', 'task'] as const),
+      'scheduled',
+      'current_work',
+      'current_func',
+      'task',
     ]);
     if (!barrier || !item || !worker) return undefined;
     const own = barrier.readContainer(completion, 'done');

@@ -54,7 +54,13 @@ test('returns null for an unknown counter, not zero', () => {
   const without = { ...answer, counted: new Map([['MemTotal', 90 * PAGE]]) };
   const lines = formatFigures(without, 'free').lines;
   expect(lines.map(({ kernelBytes }) => kernelBytes)).toEqual([
-    ...[90 * PAGE, null, null, null, null, null, null],
+    90 * PAGE,
+    null,
+    null,
+    null,
+    null,
+    null,
+    null,
   ]);
 });
 

@@ -59,15 +59,29 @@ test('refuses and counts claims of frames outside RAM', () => {
 test('assigns pages without references to the preceding one, within its aligned block', () => {
   // Frame 8 can begin a block of eight, frame 14 one of two.
   const ledger = ledgerOf(
-    ...(['held', 'unreferenced', 'unreferenced', 'held', 'unreferenced'] as const),
-    ...(['slab', 'held', 'unreferenced', 'unreferenced'] as const),
+    'held',
+    'unreferenced',
+    'unreferenced',
+    'held',
+    'unreferenced',
+    'slab',
+    'held',
+    'unreferenced',
+    'unreferenced',
   );
   ledger.claim('tables', 8);
   ledger.claim('rings', 14);
   ledger.close();
   expect(Array.from({ length: 9 }, (_, index) => ledger.categoryOf(8 + index))).toEqual([
-    ...['tables', 'tables', 'tables', 'unattributed', 'unattributed'],
-    ...['slab-unreclaimable', 'rings', 'rings', 'unattributed'],
+    'tables',
+    'tables',
+    'tables',
+    'unattributed',
+    'unattributed',
+    'slab-unreclaimable',
+    'rings',
+    'rings',
+    'unattributed',
   ]);
 });
 

@@ -107,7 +107,12 @@ test('formats rates and times for people', () => {
     '0',
   ]);
   expect([5, 119, 120, 7200, 172_800, 1e10].map(formatSeconds)).toEqual([
-    ...['5 s', '119 s', '2 min', '2.0 h', '2 days', 'more than ten years'],
+    '5 s',
+    '119 s',
+    '2 min',
+    '2.0 h',
+    '2 days',
+    'more than ten years',
   ]);
 });
 

@@ -66,7 +66,9 @@ test('the summary figures match the table, and are bounds if they are incomplete
   const figures = (answer: MemoryAnswer) =>
     /<dl class="figures">(.*?)<\/dl>/s.exec(pageOf(answer))?.[1]?.replace(/<[^>]*>|\s+/g, ' ');
   expect(figures(PLAIN)?.match(/\w+ +[\d.]+ \w+/g)).toEqual([
-    ...['total  2.34 MiB', 'free  1.17 MiB', 'unattributed  40.0 KiB'],
+    'total  2.34 MiB',
+    'free  1.17 MiB',
+    'unattributed  40.0 KiB',
   ]);
   const lost = (of: Category): Category => ({
     ...of,

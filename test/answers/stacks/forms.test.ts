@@ -17,7 +17,10 @@ const frame = (symbol: string | null, module = '/bin/x', offset: string | null =
   offset,
 });
 const [START, MAIN, LEAK, BAD] = [
-  ...[frame('_start'), frame('main'), frame('leak'), frame(HOSTILE, `/tmp/${HOSTILE}`)],
+  frame('_start'),
+  frame('main'),
+  frame('leak'),
+  frame(HOSTILE, `/tmp/${HOSTILE}`),
 ] as const;
 const UNKNOWN = frame(null, '/opt/lib/engine.so', '0x1234');
 const sum = (frames: readonly Frame[], pages: number) => ({

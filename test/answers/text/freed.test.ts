@@ -64,7 +64,10 @@ describe('kill impact', () => {
     const peers = freed(MIB, 2 * MIB, { between: { ...NOTHING, peers: MIB } });
     const kept = freed(0, 0, { keptByPools: { low: MIB, high: MIB } });
     expect([null, freed(MIB, null), peers, kept].map(freedCell)).toEqual([
-      ...['-', '≥ 1.00 MiB', '1.00 MiB to 2.00 MiB', '0'],
+      '-',
+      '≥ 1.00 MiB',
+      '1.00 MiB to 2.00 MiB',
+      '0',
     ]);
     expect(freedLegend([null, freed(MIB, null), freed(MIB, MIB)])).toBeUndefined();
     expect(freedLegend([peers])).toBe(

@@ -112,7 +112,10 @@ describe('the page', () => {
   test('draws all memory over time, and each category', () => {
     const polygons = [...page.matchAll(/<polygon class="([\w-]+)" points="([\d.,\- ]+)"\/>/g)];
     expect(polygons.map(([, group]) => group)).toEqual([
-      ...['reserved', 'kernel', 'applications-and-files', 'free'],
+      'reserved',
+      'kernel',
+      'applications-and-files',
+      'free',
     ]);
     // The upper edge: always all memory.
     const [, , points = ''] = polygons[3] ?? [];

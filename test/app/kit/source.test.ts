@@ -29,7 +29,7 @@ test.each([
     'a device as the vmlinux',
     3,
     /zero: not a regular file\. See the list of supported formats in the README/,
-    [...[vmcore, '--vmlinux', '/dev/zero']],
+    [vmcore, '--vmlinux', '/dev/zero'],
   ],
   ['a file inside a file', 3, /x: open failed \(ENOTDIR\)\. Check/, [`${vmcore}/x`]],
 ])('%s is refused in one line', async (_, status, line, args) => {

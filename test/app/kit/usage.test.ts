@@ -165,7 +165,8 @@ describe('a folder', () => {
     await refused(
       3,
       /^kdump-mem: \S*empty: no dump found \(no vmcore, vmcore\.\*, \*\.vmcore or dump\.YYYYMMDDHHMM there/,
-      ...['info', empty],
+      'info',
+      empty,
     );
   });
 

@@ -86,7 +86,11 @@ test('--methods lists the methods of this kernel and their costs', async () => {
   expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
   const { default: usable, methods } = leakMethodsSchema.parse(JSON.parse(stdout));
   expect(methods.map(({ method }) => method)).toEqual([
-    ...['page-owner-stacks', 'page-owner', 'allocinfo', 'tracefs', 'bpftrace'],
+    'page-owner-stacks',
+    'page-owner',
+    'allocinfo',
+    'tracefs',
+    'bpftrace',
   ]);
   // bpftrace is never the default.
   const own = methods.filter(({ method }) => method !== 'bpftrace');
@@ -106,7 +110,13 @@ const copies = (name: string) => [1, 2].map((at) => `${CAPTURED}${name}-${at}.tx
 
 test('copies of kernel counters are an answer, which reports no leak', async () => {
   const { stdout, stderr, status } = await kdumpMem(
-    ...['leaks', '--type', 'vmalloc', '--interval', '10m', '--json', '--from'],
+    'leaks',
+    '--type',
+    'vmalloc',
+    '--interval',
+    '10m',
+    '--json',
+    '--from',
     ...copies('vmallocinfo'),
   );
   expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
@@ -127,7 +137,13 @@ test('the forms of one answer agree', async () => {
   const speedscope = join(folder, 'speedscope.json');
   const options = ['--type', 'page', '--interval', '600', '--from', ...copies('page_owner')];
   const { stdout, stderr, status } = await kdumpMem(
-    ...['leaks', '--folded', '--pprof', pprof, '--speedscope', speedscope, ...options],
+    'leaks',
+    '--folded',
+    '--pprof',
+    pprof,
+    '--speedscope',
+    speedscope,
+    ...options,
   );
   // Warnings are not printed among the stacks.
   expect(stderr).toMatch(/^(kdump-mem: warning: [^\n]+\n){2}$/);

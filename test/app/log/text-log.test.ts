@@ -103,7 +103,9 @@ test('reports the recognized format first; --fail-on sets the exit status', asyn
 
 test('a log that does not begin at a boot is never an all-clear', async () => {
   const { stdout, stderr, status } = await kdumpMem(
-    ...['triage', file('c.txt', '[   99.000000] usb 1-1: new device\n'), '--strict'],
+    'triage',
+    file('c.txt', '[   99.000000] usb 1-1: new device\n'),
+    '--strict',
   );
   expect(stdout).toContain('No findings, but the log is incomplete.');
   expect(stderr).toContain('does not begin at a boot');
@@ -199,7 +201,7 @@ test('selects a boot as journalctl names it, and reports the boot of each findin
     const { stdout } = await kdumpMem('triage', path, '--json', ...words);
     return textTriageSchema
       .parse(JSON.parse(stdout))
-      .findings.map(({ figures }) => [...[figures.boot, figures.pid]]);
+      .findings.map(({ figures }) => [figures.boot, figures.pid]);
   };
   expect(await pids()).toEqual([
     [-1, 7],

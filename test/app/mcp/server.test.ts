@@ -135,8 +135,10 @@ describe('tools', () => {
 
   test('read several files', async () => {
     const files = await McpClient.connect(
-      ...['--from', join(ROOT, 'test/leaks/readings/captured/page_owner-1.txt')],
-      ...['--from', join(ROOT, 'test/leaks/readings/captured/page_owner-2.txt')],
+      '--from',
+      join(ROOT, 'test/leaks/readings/captured/page_owner-1.txt'),
+      '--from',
+      join(ROOT, 'test/leaks/readings/captured/page_owner-2.txt'),
     );
     await using _ = files;
     const sources = (await files.client.readResource({ uri: 'kdump-mem://sources' })).contents;

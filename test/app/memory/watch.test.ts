@@ -16,7 +16,12 @@ const linesOf = (stdout: string) =>
 test('--watch --json prints a line for each sample, and a last line', async () => {
   const { stdout, status } = await kdumpMem(
     ...COUNTERS,
-    ...['--watch', '--interval', '0.5', '--count', '2', '--json'],
+    '--watch',
+    '--interval',
+    '0.5',
+    '--count',
+    '2',
+    '--json',
   );
   expect(status).toBe(0);
   const [first, second, end, ...others] = linesOf(stdout);

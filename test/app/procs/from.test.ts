@@ -202,8 +202,15 @@ describe('procs --from', () => {
 describe('procs --from --pid', () => {
   const smaps = [
     '55d0000-55d2000 rw-p 00000000 00:00 0                                  [heap]',
-    ...['Rss: 8 kB', 'Pss: 8 kB', 'Private_Clean: 0 kB', 'Private_Dirty: 8 kB'],
-    ...['Anonymous: 8 kB', 'Swap: 4 kB', 'SwapPss: 4 kB', 'Locked: 0 kB', ''],
+    'Rss: 8 kB',
+    'Pss: 8 kB',
+    'Private_Clean: 0 kB',
+    'Private_Dirty: 8 kB',
+    'Anonymous: 8 kB',
+    'Swap: 4 kB',
+    'SwapPss: 4 kB',
+    'Locked: 0 kB',
+    '',
   ].join('\n');
 
   test('shows captured mappings', async () => {
@@ -254,9 +261,12 @@ describe('growth between the samples of a capture', () => {
       .map((line) => JSON.parse(line));
     expect(lines.map(({ schema, pid }) => (pid === undefined ? schema : pid))).toEqual([
       'kdump-mem.procs-sample/1',
-      ...[7, 1],
+      7,
+      1,
       'kdump-mem.procs-sample/1',
-      ...[7, 1, 8],
+      7,
+      1,
+      8,
       'kdump-mem.procs-end/1',
     ]);
     const held = lines

@@ -120,7 +120,9 @@ describe('--ndjson', () => {
       .filter(({ pid }) => pid === process.pid);
     expect(own.map(({ growth }) => growth?.samples ?? null)).toEqual([
       ...new Array(7).fill(null),
-      ...[8, 9, 10],
+      8,
+      9,
+      10,
     ]);
     expect(own[0]?.minorFaultsPerSecond).toBeNull();
     expect(own[9]?.minorFaultsPerSecond).toBeGreaterThanOrEqual(0);

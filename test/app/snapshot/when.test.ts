@@ -45,8 +45,17 @@ describe('snapshot --when', () => {
     const others = join(into, 'notes.txt');
     writeFileSync(others, 'mine');
     const { stdout, stderr, status } = await kdumpMem(
-      ...['snapshot', '--when', 'available=100%', '--into', into, '--keep', '1', '--count', '2'],
-      ...[...QUICK, '--json'],
+      'snapshot',
+      '--when',
+      'available=100%',
+      '--into',
+      into,
+      '--keep',
+      '1',
+      '--count',
+      '2',
+      ...QUICK,
+      '--json',
     );
     expect(status).toBe(0);
     expect(stderr).toMatch(
@@ -77,7 +86,8 @@ describe('snapshot --when', () => {
     const { out, status } = await during(
       /waiting for/,
       (pid) => process.kill(pid, 'SIGTERM'),
-      ...['--when', 'available=1k'],
+      '--when',
+      'available=1k',
     );
     expect([out, status, kept()]).toEqual(['', 0, []]);
   });
@@ -108,14 +118,24 @@ describe('snapshot --when', () => {
         await new Promise((resolve) => setTimeout(resolve, 500));
         process.kill(pid, 'SIGTERM');
       },
-      ...['--when', 'available=100%', '--apart', '600'],
+      '--when',
+      'available=100%',
+      '--apart',
+      '600',
     );
     expect([out, status, kept().length]).toEqual(['', 0, 1]);
   });
 
   test('continues after a failed snapshot, and reports that at the end', async () => {
     const { stdout, stderr, status } = await kdumpMem(
-      ...['snapshot', '--when', 'available=100%', '--into', '/proc', '--count', '2', ...QUICK],
+      'snapshot',
+      '--when',
+      'available=100%',
+      '--into',
+      '/proc',
+      '--count',
+      '2',
+      ...QUICK,
     );
     expect(status).toBe(3);
     expect(stdout.match(/MemAvailable is [^\n]* \(limit /g)).toHaveLength(2);

@@ -68,7 +68,8 @@ function state({
             category: 'kernel',
             bytes: unattributed + slab,
             children: [
-              ...[leaf('unattributed', unattributed), leaf('slab-unreclaimable', slab)],
+              leaf('unattributed', unattributed),
+              leaf('slab-unreclaimable', slab),
               ...['vmalloc', 'kernel-stacks', 'page-tables', 'shared'].map((name) => leaf(name, 0)),
               leaf('anonymous', anonymous),
             ],
@@ -251,8 +252,11 @@ describe('a store of watch as baseline', () => {
   ])('is its first sample of this boot with categories: %s', async (bootId, uptime, slab) => {
     const store = join(folder, bootId);
     const lines = [
-      ...[line('one', 600, 1), line('one', 900, 2), line('two', 600, null)],
-      ...[line('two', 1200, 4), line('two', 1500, 5)],
+      line('one', 600, 1),
+      line('one', 900, 2),
+      line('two', 600, null),
+      line('two', 1200, 4),
+      line('two', 1500, 5),
     ];
     writeFileSync(store, `${lines.join('\n')}\n`, { mode: 0o600 });
     const origin = { at: null, host: null, bootId, uptime: 5000 };

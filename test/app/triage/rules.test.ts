@@ -63,10 +63,12 @@ test('--fail-on accepts built-in codes and those of the given rules', async () =
   });
   expect(await status('--rules', file, '--fail-on', 'oom-kill')).toMatchObject({ 0: 0 });
   expect(await status('--rules', file, '--fail-on', 'acme/odd-kernel')).toEqual([
-    ...[2, `kdump-mem: no rule in ${file} has the code acme/odd-kernel of --fail-on`],
+    2,
+    `kdump-mem: no rule in ${file} has the code acme/odd-kernel of --fail-on`,
   ]);
   expect(await status('--fail-on', 'acme/old-kernel')).toEqual([
-    ...[2, 'kdump-mem: --fail-on acme/old-kernel needs --rules FILE'],
+    2,
+    'kdump-mem: --fail-on acme/old-kernel needs --rules FILE',
   ]);
   const [wrong, words] = await status('--fail-on', 'oom-kil');
   expect(wrong).toBe(2);

@@ -80,7 +80,13 @@ describe('triage of this machine', () => {
 
   test('--json prints a line for each check, and a last line', async () => {
     const { stdout, status } = await kdumpMem(
-      ...['triage', '--watch', '--interval', '0.5', '--count', '2', '--json'],
+      'triage',
+      '--watch',
+      '--interval',
+      '0.5',
+      '--count',
+      '2',
+      '--json',
     );
     const [first, second, end, ...others] = stdout.trimEnd().split('\n');
     expect({ status, others }).toEqual({ status: 0, others: [] });

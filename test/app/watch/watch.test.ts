@@ -270,7 +270,12 @@ describe('metrics', () => {
 
   test('a file that cannot be written is reported once, and the watch continues', async () => {
     const { status, stderr } = await kdumpMem(
-      ...['watch', ...QUICK, '--for', '1', '--prometheus', join(folder, 'none', 'x.prom')],
+      'watch',
+      ...QUICK,
+      '--for',
+      '1',
+      '--prometheus',
+      join(folder, 'none', 'x.prom'),
     );
     expect(status).toBe(0);
     expect(stderr.match(/write failed/g)).toHaveLength(1);

@@ -61,7 +61,9 @@ describe('a snapshot', () => {
     expect(host.unproved).toBe(false);
     expect(host.samples).toBe(2);
     for (const path of [
-      ...['/proc/meminfo', '/proc/sys/kernel/hostname', '/proc/self/mountinfo'],
+      '/proc/meminfo',
+      '/proc/sys/kernel/hostname',
+      '/proc/self/mountinfo',
       ...['stat', 'comm', 'cgroup', 'schedstat'].map((name) => `/proc/10/${name}`),
     ])
       expect.soft(host.readText(path), path).toBe(WEB_HOST.files[path]);
@@ -217,9 +219,23 @@ describe('secrets', () => {
 
 describe('an anonymized snapshot', () => {
   const NAMES = [
-    ...['web\nserver', 'server', 'kubepods', 'pod1234', 'db1.example', 'customer', 'eth7'],
-    ...['10.1.2.3', '198.51.100.7', '2606:4700', 'a\\134x2db'],
-    ...['tenant', 'called', 'acme', '192.0.2.78', '2620:beef', 'corp'],
+    'web\nserver',
+    'server',
+    'kubepods',
+    'pod1234',
+    'db1.example',
+    'customer',
+    'eth7',
+    '10.1.2.3',
+    '198.51.100.7',
+    '2606:4700',
+    'a\\134x2db',
+    'tenant',
+    'called',
+    'acme',
+    '192.0.2.78',
+    '2620:beef',
+    'corp',
   ];
 
   test('contains no names', async () => {

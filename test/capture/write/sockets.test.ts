@@ -30,8 +30,22 @@ function nameless(text: string): string {
  * cannot be read unchanged, but after its removal.
  */
 const words = fc.constantFrom(
-  ...['/run/a.sock', '@abstract', '5', '*', '**', '\n', ' ', '  ', '77', '<->', 'ino:5'],
-  ...[SKMEM, 'u_str ESTAB 5 0 * 9 * 8', 'Netid State', 'é', '\u0001'],
+  '/run/a.sock',
+  '@abstract',
+  '5',
+  '*',
+  '**',
+  '\n',
+  ' ',
+  '  ',
+  '77',
+  '<->',
+  'ino:5',
+  SKMEM,
+  'u_str ESTAB 5 0 * 9 * 8',
+  'Netid State',
+  'é',
+  '\u0001',
 );
 const name = fc.oneof(
   fc.constant('*'),

@@ -29,19 +29,23 @@ describe('conditions', () => {
   });
 
   test.each([
-    ...[
-      '',
-      'psi',
-      'psi=',
-      'psi=0',
-      'psi=101',
-      'psi=20M',
-      'psi>20',
-      'available=0',
-      'available=0%',
-      'available=5',
-    ],
-    ...['available=101%', 'available=5x', 'oom=1', 'psi=1,psi=2', 'oom,,psi=1', 'load=5', 'psi=-1'],
+    '',
+    'psi',
+    'psi=',
+    'psi=0',
+    'psi=101',
+    'psi=20M',
+    'psi>20',
+    'available=0',
+    'available=0%',
+    'available=5',
+    'available=101%',
+    'available=5x',
+    'oom=1',
+    'psi=1,psi=2',
+    'oom,,psi=1',
+    'load=5',
+    'psi=-1',
   ])('are refused as %j', (text) => {
     expect(parseConditions(text)).toBeUndefined();
   });

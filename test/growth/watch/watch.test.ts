@@ -249,7 +249,8 @@ describe('the sum of all categories', () => {
 test('a bad clock before a reboot causes no doubt after it', () => {
   const after = { machine: { bootId: 'second' } };
   const answer = answerOf([
-    ...[sample(2 * HOUR), sample(HOUR)],
+    sample(2 * HOUR),
+    sample(HOUR),
     ...hours(72, (at) => sample(HOUR * at, after)),
   ]);
   expect(codesOf(answer)).toEqual(['rebooted']);

@@ -329,7 +329,9 @@ function deferred(meminfo: Record<string, number> = {}): FakeHost {
   );
   const words = (word: bigint, count: number) => new Array<bigint>(count).fill(word);
   host.frames = [
-    ...[...words(WORD.reserved, 52), ...words(WORD.free, 900), ...words(WORD.anonymous, 1000)],
+    ...words(WORD.reserved, 52),
+    ...words(WORD.free, 900),
+    ...words(WORD.anonymous, 1000),
     ...words(WORD.none, all - 1952),
   ];
   return host;

@@ -40,7 +40,13 @@ describe('ptype', () => {
 
   test('names members, including those of anonymous structs and unions', () => {
     expect(memberNames(members)).toEqual([
-      ...['next', 'prev', 'rbnode', 'cb', 'destructor', 'fclone', 'wide'],
+      'next',
+      'prev',
+      'rbnode',
+      'cb',
+      'destructor',
+      'fclone',
+      'wide',
     ]);
   });
 
@@ -85,14 +91,12 @@ describe('ptype', () => {
 test('continues an enum from its last value', () => {
   const values = parseEnum('type = enum pageflags {PG_a, PG_b, PG_c = 18, PG_d, PG_e = -1, PG_f}');
   expect([...(values ?? [])]).toEqual([
-    ...([
-      ['PG_a', 0n],
-      ['PG_b', 1n],
-      ['PG_c', 18n],
-      ['PG_d', 19n],
-      ['PG_e', -1n],
-      ['PG_f', 0n],
-    ] as const),
+    ['PG_a', 0n],
+    ['PG_b', 1n],
+    ['PG_c', 18n],
+    ['PG_d', 19n],
+    ['PG_e', -1n],
+    ['PG_f', 0n],
   ]);
 });
 

@@ -147,8 +147,17 @@ describe('running out of file descriptors', () => {
   // With fewer, node itself does not start.
   test.each([20, 22, 24, 26, 28])('exits with a one-line error for a limit of %d', async (most) => {
     const command = [
-      ...['skb', '--pid', '1', '--vmcore', 'package.json', '--vmlinux', 'package.json'],
-      ...['--engine', 'crash', '--crash', fake('dies')],
+      'skb',
+      '--pid',
+      '1',
+      '--vmcore',
+      'package.json',
+      '--vmlinux',
+      'package.json',
+      '--engine',
+      'crash',
+      '--crash',
+      fake('dies'),
     ];
     const { exitCode, stderr } = await execa(
       'sh',
@@ -177,8 +186,17 @@ describe('scratch folders and processes are removed', () => {
         process.execPath,
         [
           commandPath('kdump-mem'),
-          ...['skb', '--pid', '1', '--vmcore', vmcore, '--vmlinux', vmcore],
-          ...['--engine', 'crash', '--crash', fake('hang-at-start')],
+          'skb',
+          '--pid',
+          '1',
+          '--vmcore',
+          vmcore,
+          '--vmlinux',
+          vmcore,
+          '--engine',
+          'crash',
+          '--crash',
+          fake('hang-at-start'),
         ],
         { reject: false },
       );

@@ -23,11 +23,9 @@ describe('reading methods that a kernel offers', () => {
       [`${STACKS}/count_threshold`]: '0\n',
     };
     expect(offered('page', files)).toEqual([
-      ...[
-        ['page-owner-stacks', null],
-        ['page-owner', null],
-        ['allocinfo', null],
-      ],
+      ['page-owner-stacks', null],
+      ['page-owner', null],
+      ['allocinfo', null],
     ]);
     const cut = { ...files, [`${STACKS}/count_threshold`]: '10\n' };
     expect(offered('page', cut)[0]).toEqual(['page-owner-stacks', 'threshold']);
@@ -37,21 +35,17 @@ describe('reading methods that a kernel offers', () => {
   it('include the reason if they are unavailable', () => {
     const denied = new HostError('denied', 'no');
     expect(offered('page', { '/sys/kernel/debug': '' })).toEqual([
-      ...[
-        ['page-owner-stacks', 'not-mounted'],
-        ['page-owner', 'not-mounted'],
-      ],
-      ...[['allocinfo', 'absent']],
+      ['page-owner-stacks', 'not-mounted'],
+      ['page-owner', 'not-mounted'],
+      ['allocinfo', 'absent'],
     ]);
     const traces = '/sys/kernel/debug/slab/a/alloc_traces';
     expect(offered('slab', { [traces]: 'No data\n' })[0]).toEqual(['slab-traces', 'off']);
     expect(offered('slab', { [traces]: denied })[0]).toEqual(['slab-traces', 'denied']);
     expect(offered('slab', { [traces]: '      1 f+0x1/0x2 age=1\n' })[0]?.[1]).toBeNull();
     expect(offered('vmalloc', { '/proc/vmallocinfo': denied })).toEqual([
-      ...[
-        ['vmallocinfo', 'denied'],
-        ['allocinfo', 'absent'],
-      ],
+      ['vmallocinfo', 'denied'],
+      ['allocinfo', 'absent'],
     ]);
   });
 });

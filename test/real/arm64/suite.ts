@@ -179,7 +179,11 @@ function small(name: string, dump: () => LabVmcore): void {
         execFileSync(
           labTool('drgn'),
           [
-            ...['-q', '-c', file, '-s', labKernel(of).vmlinux],
+            '-q',
+            '-c',
+            file,
+            '-s',
+            labKernel(of).vmlinux,
             join(import.meta.dirname, '../extract/queues.py'),
           ],
           { encoding: 'utf8', timeout: DRGN_MS, stdio: ['ignore', 'pipe', 'pipe'] },

@@ -6,10 +6,34 @@ import { labDump, labKernel, labTool } from '../../support/lab.js';
 
 /** Types that the socket walks need, and unusual ones: bitfields of all sorts, unions, typedefs. */
 const STRUCTS = [
-  ...['sk_buff', 'sock', 'sock_common', 'tcp_sock', 'inet_sock', 'unix_sock', 'skb_shared_info'],
-  ...['inet_connection_sock', 'proto', 'proto_ops', 'net', 'sk_psock', 'sk_msg', 'tls_context'],
-  ...['task_struct', 'signal_struct', 'file', 'inode', 'page', 'kmem_cache', 'zone', 'device'],
-  ...['atomic_t', 'skb_frag_t', 'refcount_struct', 'spinlock_t', 'in6_addr', 'rb_node'],
+  'sk_buff',
+  'sock',
+  'sock_common',
+  'tcp_sock',
+  'inet_sock',
+  'unix_sock',
+  'skb_shared_info',
+  'inet_connection_sock',
+  'proto',
+  'proto_ops',
+  'net',
+  'sk_psock',
+  'sk_msg',
+  'tls_context',
+  'task_struct',
+  'signal_struct',
+  'file',
+  'inode',
+  'page',
+  'kmem_cache',
+  'zone',
+  'device',
+  'atomic_t',
+  'skb_frag_t',
+  'refcount_struct',
+  'spinlock_t',
+  'in6_addr',
+  'rb_node',
 ];
 const ENUMS = ['pageflags', 'zone_type', 'sock_flags', 'task_struct', 'no_such_enum'];
 

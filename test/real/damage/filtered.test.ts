@@ -18,16 +18,28 @@ const unfiltered = openNative({ files: [...formats.elf] });
  * use.
  */
 const FILTERED: readonly KdumpFormat[] = [
-  ...(['lzo-d31', 'zlib-d31', 'zstd-d31', 'raw-d31', 'flattened-d31', 'split-d31'] as const),
+  'lzo-d31',
+  'zlib-d31',
+  'zstd-d31',
+  'raw-d31',
+  'flattened-d31',
+  'split-d31',
 ];
 
 /** The objects that the filter removes depend on their neighbours in the slab. */
 const NAMES_WHAT = /[,(] ?part of (struct \w+|the list|the file table) at 0x/;
 
 const SUMS = [
-  ...(['skbs', 'payloadBytes', 'truesizeBytes', 'frags', 'maxFragsPerSkb'] as const),
-  ...(['pages', 'pageBytes', 'slabBytes', 'pinnedBytes'] as const),
-];
+  'skbs',
+  'payloadBytes',
+  'truesizeBytes',
+  'frags',
+  'maxFragsPerSkb',
+  'pages',
+  'pageBytes',
+  'slabBytes',
+  'pinnedBytes',
+] as const;
 
 /** No reported figure exceeds the true one, and a complete figure equals it. */
 function neverMore(figures: Figures, truth: Figures, where: string): void {
@@ -118,7 +130,13 @@ test('the command names missing data, and --strict exits with status 5', async (
   const [holder] = refused?.holders ?? [];
   if (!holder) throw new Error('nothing was refused');
   const ran = await kdumpMem(
-    ...['skb', '--pid', `${holder.pid}`, '--fd', `${holder.fd}`, '--vmcore', file],
+    'skb',
+    '--pid',
+    `${holder.pid}`,
+    '--fd',
+    `${holder.fd}`,
+    '--vmcore',
+    file,
   );
   expect(ran.status).toBe(3);
   expect(ran.stdout).toBe('');

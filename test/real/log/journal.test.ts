@@ -42,8 +42,12 @@ beforeAll(() => {
     size.writeBigUInt64LE(BigInt(Buffer.byteLength(text)));
     const isBinary = text.includes('\n');
     const kernel = [
-      ...[...fields, '_TRANSPORT=kernel', 'SYSLOG_IDENTIFIER=kernel', `PRIORITY=${level}`],
-      ...['SYSLOG_FACILITY=0', `_SOURCE_MONOTONIC_TIMESTAMP=${time}`],
+      ...fields,
+      '_TRANSPORT=kernel',
+      'SYSLOG_IDENTIFIER=kernel',
+      `PRIORITY=${level}`,
+      'SYSLOG_FACILITY=0',
+      `_SOURCE_MONOTONIC_TIMESTAMP=${time}`,
     ].join('\n');
     const message = isBinary
       ? Buffer.concat([Buffer.from('\nMESSAGE\n'), size, Buffer.from(`${text}\n\n`)])
@@ -74,7 +78,7 @@ beforeAll(async () => {
 
 const FORMS = ['short', 'short-precise', 'short-iso', 'short-full', 'short-unix', 'with-unit'];
 
-test.each([...['json', 'export', 'short-monotonic'], ...FORMS])(
+test.each(['json', 'export', 'short-monotonic', ...FORMS])(
   'journalctl -o %s: reads messages of the kernel, and of no other program',
   async (form) => {
     for (const only of [[], ['-k', '-b', BOOT]]) {

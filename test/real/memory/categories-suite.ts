@@ -14,8 +14,15 @@ import { expectTold, notTold } from './functions-only.js';
 
 /** Categories that drgn counts in another way: the counts must be equal, to the page. */
 const SAME = [
-  ...['memory', 'free-buddy', 'free-cpu-lists', 'slab-reclaimable', 'slab-unreclaimable'],
-  ...['kernel-stacks', 'percpu', 'image', 'memmap'],
+  'memory',
+  'free-buddy',
+  'free-cpu-lists',
+  'slab-reclaimable',
+  'slab-unreclaimable',
+  'kernel-stacks',
+  'percpu',
+  'image',
+  'memmap',
 ] as const;
 
 /** Pages that CPUs have yet to add to an LRU list: at most the size of their batches. */

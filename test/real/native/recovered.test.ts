@@ -9,8 +9,16 @@ import { dumpFile } from './real-kernels.js';
 
 /** Symbols that `skb`, `sockets` and `info` need. */
 const NEEDED = [
-  ...['init_task', 'net_namespace_list', '__cpu_online_mask', '__per_cpu_offset', 'nr_node_ids'],
-  ...['socket_file_ops', 'proto_list', 'sock_inode_cachep', '_totalram_pages', 'init_uts_ns'],
+  'init_task',
+  'net_namespace_list',
+  '__cpu_online_mask',
+  '__per_cpu_offset',
+  'nr_node_ids',
+  'socket_file_ops',
+  'proto_list',
+  'sock_inode_cachep',
+  '_totalram_pages',
+  'init_uts_ns',
 ] as const;
 const OTHERS = ['max_pfn', 'modules', 'btf_modules', 'tainted_mask'] as const;
 /** Pointers up to 6.8, members of `net_hotdata` since. */

@@ -29,12 +29,29 @@ const UNDETECTABLE: Readonly<Record<string, string>> = {
 /** Members that mappings are read from. */
 const MEMBERS = {
   mm_struct: [
-    ...['mm_mt.ma_root', 'mmap', 'map_count', 'total_vm', 'locked_vm', 'data_vm', 'exec_vm'],
-    ...['stack_vm', 'start_brk', 'brk', 'start_stack'],
+    'mm_mt.ma_root',
+    'mmap',
+    'map_count',
+    'total_vm',
+    'locked_vm',
+    'data_vm',
+    'exec_vm',
+    'stack_vm',
+    'start_brk',
+    'brk',
+    'start_stack',
   ],
   vm_area_struct: [
-    ...['vm_start', 'vm_end', 'vm_next', 'vm_prev', 'vm_mm', 'vm_flags', 'vm_pgoff', 'vm_file'],
-    ...['vm_ops', 'vm_private_data'],
+    'vm_start',
+    'vm_end',
+    'vm_next',
+    'vm_prev',
+    'vm_mm',
+    'vm_flags',
+    'vm_pgoff',
+    'vm_file',
+    'vm_ops',
+    'vm_private_data',
   ],
 } as const;
 

@@ -204,7 +204,10 @@ export function mappingsSuite(
       const [, ...swaps] = lists('swaps');
       expect(
         swap.devices.map(({ path, kind, sizeBytes, priority }) => [
-          ...[path, kind, `${sizeBytes / 1024}`, `${priority}`],
+          path,
+          kind,
+          `${sizeBytes / 1024}`,
+          `${priority}`,
         ]),
       ).toEqual(swaps.map(([path, kind, size, , priority]) => [path, kind, size, priority]));
       expect(swap.devices).toHaveLength(1);
@@ -235,16 +238,21 @@ export function mappingsSuite(
       const field = (row: readonly string[], name: string) => row[heading.indexOf(name)];
       expect(
         segments.segments.map((one) => [
-          ...[one.id, one.sizeBytes, one.creatorPid, one.lastPid, one.attaches],
-          ...[one.uid, one.residentBytes, one.swapBytes],
+          one.id,
+          one.sizeBytes,
+          one.creatorPid,
+          one.lastPid,
+          one.attaches,
+          one.uid,
+          one.residentBytes,
+          one.swapBytes,
           ...[one.attachTime, one.detachTime].map((time) => (time ? Date.parse(time) / 1000 : 0)),
         ]),
       ).toEqual(
         rows.map((row) =>
-          [
-            ...['shmid', 'size', 'cpid', 'lpid', 'nattch', 'uid', 'rss', 'swap'],
-            ...['atime', 'dtime'],
-          ].map((name) => Number(field(row, name))),
+          ['shmid', 'size', 'cpid', 'lpid', 'nattch', 'uid', 'rss', 'swap', 'atime', 'dtime'].map(
+            (name) => Number(field(row, name)),
+          ),
         ),
       );
       expect(segments.segments.some(({ residentBytes }) => (residentBytes ?? 0) > 0)).toBe(true);

@@ -113,7 +113,14 @@ describe.each(['native', 'crash'] as const)('damage read through %s', (engine) =
 test('--strict exits with 5 on an incomplete answer, and still prints it', async () => {
   const { pid, fd } = placeOf('starving');
   const ran = await kdumpMem(
-    ...['skb', '--pid', `${pid}`, '--fd', `${fd}`, '--vmcore', dump.path, '--strict'],
+    'skb',
+    '--pid',
+    `${pid}`,
+    '--fd',
+    `${fd}`,
+    '--vmcore',
+    dump.path,
+    '--strict',
   );
   expect(ran.status).toBe(5);
   expect(ran.stdout).toMatch(/holds at least .* in \d+ pages?/);

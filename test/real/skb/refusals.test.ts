@@ -37,7 +37,10 @@ describe('missing objects', () => {
     refused(
       4,
       /^kdump-mem: pid 4000000 not found among the \d+/,
-      ...['skb', '--pid', '4000000', ...source],
+      'skb',
+      '--pid',
+      '4000000',
+      ...source,
     ));
 
   test.each([
@@ -54,7 +57,10 @@ describe('missing objects', () => {
     refused(
       4,
       /^kdump-mem: 0x[0-9a-f]+ is no sock/,
-      ...['skb', '--sock', oracle.sockets[0]?.file ?? '', ...source],
+      'skb',
+      '--sock',
+      oracle.sockets[0]?.file ?? '',
+      ...source,
     ));
 
   test.each([
@@ -71,7 +77,10 @@ describe('missing objects', () => {
     refused(
       4,
       /^kdump-mem: pid \d+ is a kernel thread/,
-      ...['skb', '--pid', `${truth.kernelThread.pid}`, ...source],
+      'skb',
+      '--pid',
+      `${truth.kernelThread.pid}`,
+      ...source,
     ));
 
   test('a process, if the pid is a thread’s', async () => {
@@ -81,7 +90,10 @@ describe('missing objects', () => {
     await refused(
       4,
       new RegExp(`^kdump-mem: pid ${thread} is a thread of process ${pid}: use --pid ${pid}`),
-      ...['skb', '--pid', `${thread}`, ...source],
+      'skb',
+      '--pid',
+      `${thread}`,
+      ...source,
     );
   });
 
@@ -154,7 +166,12 @@ describe.each([
     refused(
       3,
       /^kdump-mem: .*: from a different kernel build \(build id [0-9a-f]+, dump [0-9a-f]+\)/,
-      ...[...init, '--vmcore', elf, ...engine, '--vmlinux', labKernel('5.10').vmlinux],
+      ...init,
+      '--vmcore',
+      elf,
+      ...engine,
+      '--vmlinux',
+      labKernel('5.10').vmlinux,
     ));
 });
 
@@ -163,8 +180,15 @@ describe('crash', () => {
     refused(
       3,
       /^kdump-mem: \/nonexistent[^ ]*: program not found/,
-      ...[...init, '--vmcore', elf, '--engine', 'crash', '--vmlinux', vmlinux],
-      ...['--crash', '/nonexistent'],
+      ...init,
+      '--vmcore',
+      elf,
+      '--engine',
+      'crash',
+      '--vmlinux',
+      vmlinux,
+      '--crash',
+      '/nonexistent',
     ));
 
   test('has no vmlinux', () =>
@@ -174,8 +198,15 @@ describe('crash', () => {
     refused(
       3,
       /^kdump-mem: .*crash-8\.0\.2: does not support this kernel \(pid [12] not found\)/,
-      ...[...init, '--vmcore', elf, '--engine', 'crash', '--vmlinux', vmlinux],
-      ...['--crash', labTool('crash-8.0.2')],
+      ...init,
+      '--vmcore',
+      elf,
+      '--engine',
+      'crash',
+      '--vmlinux',
+      vmlinux,
+      '--crash',
+      labTool('crash-8.0.2'),
     ));
 });
 

@@ -6,8 +6,20 @@ import { labDump, labKernel, labTool, role } from '../../support/lab.js';
 const { kdumpZlib, truth } = labDump('6.1');
 const { pid, fd } = role(truth, 'starving');
 const question = [
-  ...['skb', '--pid', `${pid}`, '--fd', `${fd}`, '--vmcore', kdumpZlib, '--verbose'],
-  ...['--engine', 'verify', '--vmlinux', labKernel('6.1').vmlinux, '--crash', labTool('crash')],
+  'skb',
+  '--pid',
+  `${pid}`,
+  '--fd',
+  `${fd}`,
+  '--vmcore',
+  kdumpZlib,
+  '--verbose',
+  '--engine',
+  'verify',
+  '--vmlinux',
+  labKernel('6.1').vmlinux,
+  '--crash',
+  labTool('crash'),
 ];
 
 test('--engine verify reports that the two engines agree, skb by skb', async () => {

@@ -150,7 +150,10 @@ describe('--pid', () => {
   test('selects one process, for the exit status too', async () => {
     const [one, healthy] = await together(
       ...['tcp never', 'tcp idle'].map((name) => [
-        ...['--stale', '--interval', '1', '--pid'],
+        '--stale',
+        '--interval',
+        '1',
+        '--pid',
         `${actors[name]?.pid}`,
       ]),
     );

@@ -44,7 +44,12 @@ describe.each(SLOW_TESTS_KERNELS)('the census of %s', (version) => {
     const script = fileURLToPath(new URL('slabs.py', import.meta.url));
     const { elf } = labDump(version);
     const { stdout } = await execa(labTool('drgn'), [
-      ...['-q', '-c', elf, '-s', labKernel(version).vmlinux, script],
+      '-q',
+      '-c',
+      elf,
+      '-s',
+      labKernel(version).vmlinux,
+      script,
     ]);
     const drgn = JSON.parse(stdout) as { socks: Record<string, string[]> };
     const ours = census(version).sockets.filter(({ foundBy }) => foundBy.includes('slab'));

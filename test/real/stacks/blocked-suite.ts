@@ -443,7 +443,10 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
         const scheduled = own + offset('worker', 'scheduled');
         const places = [
           ...['task', 'current_work', 'current_func'].map((name) => own + offset('worker', name)),
-          ...[scheduled, scheduled + 8n, data, private_],
+          scheduled,
+          scheduled + 8n,
+          data,
+          private_,
           lock.address! + offset('work_struct', 'func'),
         ];
         let changed = 0;

@@ -13,8 +13,17 @@ import { littleEndian } from '../../support/little-endian.js';
 const MEMBERS = {
   rcu_state: ['gp_seq', 'gp_state'],
   rcu_node: [
-    ...['gp_seq', 'qsmask', 'qsmaskinit', 'grpmask', 'grplo', 'grphi', 'level', 'parent'],
-    ...['blkd_tasks.next', 'blkd_tasks.prev', 'gp_tasks'],
+    'gp_seq',
+    'qsmask',
+    'qsmaskinit',
+    'grpmask',
+    'grplo',
+    'grphi',
+    'level',
+    'parent',
+    'blkd_tasks.next',
+    'blkd_tasks.prev',
+    'gp_tasks',
   ],
   rcu_data: [
     'gp_seq',

@@ -100,7 +100,13 @@ test('keeps an existing file without --force', async () => {
 
 test('- prints the page, and --fail-on works as without it', async () => {
   const { stdout, status } = await kdumpMem(
-    ...['triage', '--vmcore', elf, '--html', '-', '--fail-on', 'critical'],
+    'triage',
+    '--vmcore',
+    elf,
+    '--html',
+    '-',
+    '--fail-on',
+    'critical',
   );
   expect(stdout).toMatch(/^<!doctype html>[\s\S]*<\/html>\n$/);
   expect(status).toBe(1);

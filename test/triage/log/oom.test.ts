@@ -101,7 +101,7 @@ describe.each(LOGS)(
       expect(findings[0]?.figures).not.toHaveProperty('managedBytes');
       expect(
         findings[0]?.evidence.map((one) => one.kind === 'log' && one.text.split(/[ :]/)[0]),
-      ).toEqual([...['takeuser', 'oom-kill', 'Memory']]);
+      ).toEqual(['takeuser', 'oom-kill', 'Memory']);
     });
 
     test('include the whole machine, the use of its memory, and the unattributed rest', () => {

@@ -34,7 +34,10 @@ const ADDRESSES = [
   ...Array.from({ length: 3000 }, (_, index) => 0xffff_8881_0000_0000n + BigInt(index) * 8n),
   ...Array.from({ length: 3000 }, (_, index) => 0xffff_8882_0000_0000n + BigInt(index) * 512n),
   ...Array.from({ length: 300 }, (_, index) => (BigInt(index) << 32n) + 0x1234_5678n),
-  ...[0n, 1n, 2n ** 64n - 1n, 2n ** 64n - 2n],
+  0n,
+  1n,
+  2n ** 64n - 1n,
+  2n ** 64n - 2n,
 ];
 
 test('returns one row per address, in the order of insertion', () => {

@@ -4,23 +4,17 @@ import { HELD, REACHED, ReferenceGraph } from '../../../src/walk/references/reac
 test('marks allocations that roots reach, and those that only unreached ones reference', () => {
   const graph = new ReferenceGraph(8);
   for (const [from, to] of [
-    ...([
-      [0, 1],
-      [1, 2],
-      [2, 0],
-    ] as const),
+    [0, 1],
+    [1, 2],
+    [2, 0],
     // A cycle that no root reaches, and an allocation that it references.
-    ...([
-      [3, 4],
-      [4, 3],
-      [4, 5],
-    ] as const),
+    [3, 4],
+    [4, 3],
+    [4, 5],
     // Unreached, but it references memory in use and itself.
-    ...([
-      [6, 1],
-      [6, 6],
-    ] as const),
-  ])
+    [6, 1],
+    [6, 6],
+  ] as const)
     graph.add(from, to);
   graph.root(1);
   graph.reach();

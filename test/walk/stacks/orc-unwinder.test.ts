@@ -65,7 +65,10 @@ describe.each([1, 2, 3, 4] as Version[])('tables of version %i', (version) => {
     // At the first byte of four nothing was called yet: as a return address it would belong to three.
     const words = { ...WORDS, [0x1f0 + REGS.ip]: TEXT + 4n * FUNCTION_BYTES };
     expect(unwound(madeStack(version, FUNCTIONS, words)).frames).toEqual([
-      ...['one', 'two', 'entry', '!four'],
+      'one',
+      'two',
+      'entry',
+      '!four',
     ]);
   });
 

@@ -85,8 +85,19 @@ describe('a place in memory', () => {
 });
 
 const NAMES = [
-  ...['sk_buff', 'sk_buff_head', 'skb_shared_info', 'sock', 'socket', 'tcp_sock', 'udp_sock'],
-  ...['linux_banner', 'init_task', 'init_net', '__per_cpu_offset', 'task_struct', 'len'],
+  'sk_buff',
+  'sk_buff_head',
+  'skb_shared_info',
+  'sock',
+  'socket',
+  'tcp_sock',
+  'udp_sock',
+  'linux_banner',
+  'init_task',
+  'init_net',
+  '__per_cpu_offset',
+  'task_struct',
+  'len',
 ];
 
 test.each([

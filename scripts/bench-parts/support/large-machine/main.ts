@@ -17,8 +17,16 @@ import { GrownMemory, PAGE } from '../../../../test/support/dump/grown-memory.js
 
 /** Shares of ten 4 MiB blocks, as on a busy machine. */
 const MIX: readonly PageKind[] = [
-  ...(['free', 'free', 'anonymous', 'anonymous', 'anonymous'] as const),
-  ...(['anonymous', 'shmem', 'shmem', 'slab', 'held'] as const),
+  'free',
+  'free',
+  'anonymous',
+  'anonymous',
+  'anonymous',
+  'anonymous',
+  'shmem',
+  'shmem',
+  'slab',
+  'held',
 ];
 const BLOCK = 1024;
 const SYSTEM_RAM = 0x0100_0200n;

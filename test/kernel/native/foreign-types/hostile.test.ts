@@ -20,19 +20,15 @@ const text = (value: string) => [...Buffer.from(`${value}\0`, 'latin1')];
 /** Attributes: a name and a form each, an implicit constant after its form. */
 const ABBREVIATIONS = [
   // A unit: str_offsets_base, language; the index of an address list and 16 bytes to skip.
-  ...[1, 0x11, 1, 0x72, 0x17, 0x13, 0x05, 0x11, 0x1b, 0x52, 0x1e, 0, 0],
+  1, 0x11, 1, 0x72, 0x17, 0x13, 0x05, 0x11, 0x1b, 0x52, 0x1e, 0, 0,
   // A struct: name by index, size; a member: name, type, offset as an implicit constant of 4.
-  ...[2, 0x13, 1, 0x03, 0x25, 0x0b, 0x0b, 0, 0],
-  ...[3, 0x0d, 0, 0x03, 0x08, 0x49, 0x10, 0x38, 0x21, 4, 0, 0],
-  ...[4, 0x0d, 0, 0x03, 0x08, 0x49, 0x13, 0, 0],
+  2, 0x13, 1, 0x03, 0x25, 0x0b, 0x0b, 0, 0, 3, 0x0d, 0, 0x03, 0x08, 0x49, 0x10, 0x38, 0x21, 4, 0, 0,
+  4, 0x0d, 0, 0x03, 0x08, 0x49, 0x13, 0, 0,
   // int, and a pointer whose target is a LEB128 number.
-  ...[5, 0x24, 0, 0x03, 0x0e, 0x0b, 0x0b, 0x3e, 0x0b, 0, 0],
-  ...[6, 0x0f, 0, 0x49, 0x15, 0, 0],
+  5, 0x24, 0, 0x03, 0x0e, 0x0b, 0x0b, 0x3e, 0x0b, 0, 0, 6, 0x0f, 0, 0x49, 0x15, 0, 0,
   // A typedef, a const, and a function whose children are skipped without a sibling attribute.
-  ...[7, 0x16, 0, 0x03, 0x08, 0x49, 0x13, 0, 0],
-  ...[8, 0x26, 0, 0x49, 0x13, 0, 0],
-  ...[9, 0x2e, 1, 0x03, 0x08, 0, 0],
-  0,
+  7, 0x16, 0, 0x03, 0x08, 0x49, 0x13, 0, 0, 8, 0x26, 0, 0x49, 0x13, 0, 0, 9, 0x2e, 1, 0x03, 0x08, 0,
+  0, 0,
 ];
 const STRINGS = text('int').concat(text('thing'));
 const STRING_NUMBERS = [...u32(8), ...u16(5), ...u16(0), ...u32(4), ...u32(0)];
@@ -49,9 +45,21 @@ function units(): number[] {
   const functions = [9, ...text('run'), 9, ...text('inner'), 0, 0];
   const struct = first + functions.length;
   const two = unit([
-    ...[...head, ...functions, 2, 0, 16],
-    ...[3, ...text('at'), ...u32(first), 4, ...text('self'), ...u32(struct + 3 + 8 + 10 + 1), 0],
-    ...[6, struct, 0],
+    ...head,
+    ...functions,
+    2,
+    0,
+    16,
+    3,
+    ...text('at'),
+    ...u32(first),
+    4,
+    ...text('self'),
+    ...u32(struct + 3 + 8 + 10 + 1),
+    0,
+    6,
+    struct,
+    0,
   ]);
   return [...one, ...two];
 }

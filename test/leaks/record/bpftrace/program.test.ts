@@ -18,8 +18,13 @@ it('handles frees before allocations, and begins on a signal', () => {
   const text = bpftraceProgram(ORDER);
   const probes = [...text.matchAll(/^(?:BEGIN|END|[a-z]+:\S+)$/gm)].map(([name]) => name);
   expect(probes).toEqual([
-    ...['BEGIN', 'tracepoint:kmem:mm_page_free', 'tracepoint:kmem:mm_page_alloc'],
-    ...['tracepoint:syscalls:sys_enter_kill', 'interval:s:1', 'interval:s:600', 'END'],
+    'BEGIN',
+    'tracepoint:kmem:mm_page_free',
+    'tracepoint:kmem:mm_page_alloc',
+    'tracepoint:syscalls:sys_enter_kill',
+    'interval:s:1',
+    'interval:s:600',
+    'END',
   ]);
   expect(text).toContain(`args->pid >= ${1 << 30} && args->pid <= ${(1 << 30) + 2}`);
   expect(text.split('{').length).toBe(text.split('}').length);

@@ -22,7 +22,11 @@ test('treats allocations of other threads as proof of a free, and does not follo
   sink.freed(1, 8, 300);
   sink.lost(null, 400);
   expect(calls).toEqual([
-    ...['allocated 1 8 100 7 3', 'skipped 9 2 200', 'pooled 20 210 7 5', 'freed 21 1 220'],
-    ...['freed 1 8 300', 'lost  400'],
+    'allocated 1 8 100 7 3',
+    'skipped 9 2 200',
+    'pooled 20 210 7 5',
+    'freed 21 1 220',
+    'freed 1 8 300',
+    'lost  400',
   ]);
 });

@@ -49,7 +49,10 @@ async function programState(): Promise<Record<string, number>> {
 async function keep(name: string): Promise<void> {
   await execa(process.execPath, [
     commandPath('skcheck'),
-    ...['--capture', file(`${name}.tar.gz`), '--interval', '0.5'],
+    '--capture',
+    file(`${name}.tar.gz`),
+    '--interval',
+    '0.5',
   ]);
   const answers = [
     await kdumpMem('memory', '--live', '--source', 'counters', '--json'),

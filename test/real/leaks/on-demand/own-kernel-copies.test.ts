@@ -58,8 +58,15 @@ describe('copies that cp made in the guest', () => {
 
   const leaksBetween = (name: Copy, first: number, second: number) =>
     kdumpMem(
-      ...['leaks', '--type', typeOf(name), '--interval', '20', '--json'],
-      ...['--from', file(name, first), file(name, second)],
+      'leaks',
+      '--type',
+      typeOf(name),
+      '--interval',
+      '20',
+      '--json',
+      '--from',
+      file(name, first),
+      file(name, second),
     );
 
   beforeAll(async () => {

@@ -248,8 +248,20 @@ describe('a kernel that records allocations', () => {
     const bytesOf = (sums: Iterable<readonly [string, { readonly bytes: number }]>) =>
       [...sums].reduce((total, [, { bytes }]) => total + bytes, 0);
     console.log(
-      ...[name, 'sites', after.size, 'steady', steady.length, 'of', bytesOf(steady), 'bytes'],
-      ...['wrong', wrong.length, 'total', bytesOf(after), 'ours', bytesOf(all)],
+      name,
+      'sites',
+      after.size,
+      'steady',
+      steady.length,
+      'of',
+      bytesOf(steady),
+      'bytes',
+      'wrong',
+      wrong.length,
+      'total',
+      bytesOf(after),
+      'ours',
+      bytesOf(all),
       JSON.stringify(wrong.slice(0, 5).map(([key, sum]) => [key, sum, all.get(key)])),
     );
     expect(steady.length).toBeGreaterThan(STEADY * after.size);
@@ -269,8 +281,16 @@ describe('a kernel that records allocations', () => {
     const equal = steady.filter(([key, { bytes }]) => bytesOf(key) === bytes);
     const fewer = steady.filter(([key, { bytes }]) => bytesOf(key) < bytes);
     console.log(
-      ...['live', name, 'sites', after.size, 'steady', steady.length, 'equal', equal.length],
-      ...['fewer', JSON.stringify(fewer.slice(0, 5).map(([key, sum]) => [key, sum, all.get(key)]))],
+      'live',
+      name,
+      'sites',
+      after.size,
+      'steady',
+      steady.length,
+      'equal',
+      equal.length,
+      'fewer',
+      JSON.stringify(fewer.slice(0, 5).map(([key, sum]) => [key, sum, all.get(key)])),
     );
     expect(steady.length).toBeGreaterThan(STEADY * after.size);
     expect(equal.length).toBeGreaterThan(EQUAL * steady.length);

@@ -18,7 +18,11 @@ const POWERLESS = ['setpriv', '--bounding-set=-all', '--inh-caps=-all', '--'];
 function memory(wrapper: readonly string[], ...args: string[]) {
   const [program = '', ...words] = [
     ...wrapper,
-    ...[process.execPath, commandPath('kdump-mem'), 'memory', '--live', ...args],
+    process.execPath,
+    commandPath('kdump-mem'),
+    'memory',
+    '--live',
+    ...args,
   ];
   const env = { ...process.env, HOME: '/nonexistent' };
   const { status, stdout, stderr } = spawnSync(program, words, {
@@ -48,7 +52,12 @@ function checkSums({ bytes, children }: CategoryJson): void {
  * Replaces these files of /proc before the program starts: values are paths, '' is an empty file.
  */
 const masked = (files: Readonly<Record<string, string>>) => [
-  ...['unshare', '--mount', '--propagation', 'private', 'sh', '-c'],
+  'unshare',
+  '--mount',
+  '--propagation',
+  'private',
+  'sh',
+  '-c',
   `mkdir -p /tmp/m$$ && mount -t tmpfs none /tmp/m$$ && ${Object.entries(files)
     .map(([name, text], index) => {
       const own = `/tmp/m$$/${index}`;

@@ -130,7 +130,13 @@ describe('a program that leaks', () => {
     const pid = await leaking(20);
     const file = join(folder, 'leak.speedscope.json');
     const { stdout } = await ask([
-      ...['--pid', String(pid), '--stacks', '1', '--folded', '--speedscope', file],
+      '--pid',
+      String(pid),
+      '--stacks',
+      '1',
+      '--folded',
+      '--speedscope',
+      file,
     ]);
     expect(stdout).toMatch(/^leak;.*;leak;leaks_by_malloc;\S+ \d+$/m);
     const { shared } = JSON.parse(readFileSync(file, 'utf8'));
@@ -293,8 +299,14 @@ describe('one line, and a status', () => {
       const ran = await execa(
         'setpriv',
         [
-          ...[...command, commandPath('kdump-mem'), 'procs', '--live'],
-          ...['--pid', String(pid), '--stacks', '1'],
+          ...command,
+          commandPath('kdump-mem'),
+          'procs',
+          '--live',
+          '--pid',
+          String(pid),
+          '--stacks',
+          '1',
         ],
         { reject: false, env: { TMPDIR: temporary, HOME: temporary }, stripFinalNewline: false },
       );

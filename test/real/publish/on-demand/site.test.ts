@@ -56,7 +56,12 @@ test('every page of docs/ and of every command exists and is in the menu', async
     ...(await commands()).map((command) => `commands/${command.name()}`),
     'commands/kdump-mem',
     'commands/skcheck',
-    ...['codes', 'schemas', 'deploy', 'changelog', 'contributing', 'security'],
+    'codes',
+    'schemas',
+    'deploy',
+    'changelog',
+    'contributing',
+    'security',
   ];
   const links = menu();
   for (const name of names) {

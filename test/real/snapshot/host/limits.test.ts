@@ -64,7 +64,9 @@ test('with few descriptors writes none, with many a complete one', () => {
 
 test('under a limit on file sizes, writes a complete file or none', () => {
   expect([1, 20, 200_000].map((blocks) => expectWholeOrNone(limited(`-f ${blocks}`)))).toEqual([
-    ...['none', 'none', 'whole'],
+    'none',
+    'none',
+    'whole',
   ]);
 });
 
@@ -132,7 +134,7 @@ test('if no process can be started, reads sockets from /proc/net', () => {
   );
   const { status, stdout } = run(
     [...SOON, '-o', file, '--json'],
-    [...['env', `NODE_OPTIONS=--require=${preload}`]],
+    ['env', `NODE_OPTIONS=--require=${preload}`],
   );
   expect(status).toBe(0);
   const said = snapshotSchema.parse(JSON.parse(stdout));

@@ -110,8 +110,15 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)('triage of this machine',
     }
     const keys = (answer: Answer) =>
       own(answer, scene.pid ?? 0, cgroup).map(({ code, severity, figures }) => [
-        ...[code, severity, figures.pid, figures.comm, figures.cgroup, figures.zombies],
-        ...[figures.fd, figures.unreadBytes, figures.limitBytes],
+        code,
+        severity,
+        figures.pid,
+        figures.comm,
+        figures.cgroup,
+        figures.zombies,
+        figures.fd,
+        figures.unreadBytes,
+        figures.limitBytes,
       ]);
     const [live, captured] = [await triaged(), await triaged('--from', path)];
     expect(keys(captured)).toEqual(keys(live));
@@ -124,8 +131,14 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)('triage of this machine',
 
   test('another user gets the readable findings, and a list of unreadable data', async () => {
     const [command = '', ...args] = [
-      ...['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'],
-      ...[process.execPath, 'dist/bin/kdump-mem.js', 'triage', '--json'],
+      'setpriv',
+      '--reuid=65534',
+      '--regid=65534',
+      '--clear-groups',
+      process.execPath,
+      'dist/bin/kdump-mem.js',
+      'triage',
+      '--json',
     ];
     const { stdout } = spawnSync(command, args, { encoding: 'utf8' });
     const answer = JSON.parse(stdout) as HostTriageJson;
