@@ -74,8 +74,7 @@ function refuseOthersThanAscii(file) {
   const line = readFileSync(file, 'utf8')
     .split('\n')
     .find((text) => /[^\0-\x7f]/.test(text));
-  if (line !== undefined)
-    throw new Error(`${file} has letters that are not ASCII: ${line.slice(0, 200)}`);
+  if (line !== undefined) throw new Error(`${file} has letters that are not ASCII: ${line.slice(0, 200)}`);
 }
 
 async function launcher(command, subcommands) {

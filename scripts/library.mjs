@@ -25,8 +25,7 @@ const { metafile } = await build({
 });
 writeFileSync(`${OUT}/index.mjs`, "export * from './index.cjs';\n");
 if (process.argv.includes('--quick')) {
-  for (const types of ['index.d.mts', 'index.d.cts'])
-    writeFileSync(`${OUT}/${types}`, "export * from './index.js';\n");
+  for (const types of ['index.d.mts', 'index.d.cts']) writeFileSync(`${OUT}/${types}`, "export * from './index.js';\n");
 } else {
   // Whoever compiles against them has the project's own check behind them.
   const types = ['--no-check', '--no-banner', '--project', 'tsconfig.build.json', '-o'];

@@ -64,9 +64,7 @@ test.each(commands)('%s answers on a dump of this repository', async (command) =
   const { status, stdout, stderr } = await kdumpMem(...words, '--vmcore', DUMP);
   // This extract contains memory of networking only; the lab's dumps contain the rest (test/real).
   if (status === 3)
-    expect(stderr).toMatch(
-      /^kdump-mem: .*(?:filtered out of the dump|not in the dump|extract: not supported)/,
-    );
+    expect(stderr).toMatch(/^kdump-mem: .*(?:filtered out of the dump|not in the dump|extract: not supported)/);
   else {
     expect({ status, stderr: status === 0 ? '' : stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout).not.toBe('');

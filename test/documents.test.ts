@@ -95,9 +95,7 @@ describe('examples', () => {
   });
 
   test.each(examples)('%s: kdump-mem %s', async (_, words, shown) => {
-    const args = words
-      .split(' ')
-      .map((word) => (word.startsWith('fixtures/') ? join(ROOT, word) : word));
+    const args = words.split(' ').map((word) => (word.startsWith('fixtures/') ? join(ROOT, word) : word));
     const { stdout, stderr } = await kdumpMem(...args);
     expect(stderr).toBe('');
     expect(stdout.replaceAll(ROOT, '')).toMatch(asPattern(shown));
@@ -105,9 +103,7 @@ describe('examples', () => {
 });
 
 test('docs/README.md lists every page, as the menu of the site', () => {
-  const listed = [...textOf('docs/README.md').matchAll(/^- \[[^\]]+\]\(([^)]+)\): \S/gm)].map(
-    ([, file]) => file,
-  );
+  const listed = [...textOf('docs/README.md').matchAll(/^- \[[^\]]+\]\(([^)]+)\): \S/gm)].map(([, file]) => file);
   const pages = readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' }).filter(
     (name) => name.endsWith('.md') && name !== 'README.md',
   );

@@ -18,9 +18,7 @@ async function answerOf(...words: readonly string[]): Promise<unknown> {
 }
 
 test('triage names the worker, with drgn’s figures and the memory in no kernel counter', async () => {
-  const { findings, causes, conclusion, complete, warnings } = triageSchema.parse(
-    await answerOf('triage'),
-  );
+  const { findings, causes, conclusion, complete, warnings } = triageSchema.parse(await answerOf('triage'));
   expect([complete, warnings]).toEqual([true, []]);
   const found = (code: string) => findings.filter((finding) => finding.code === code);
   // The task that runs when memory is exhausted is rarely the one that holds it.
@@ -55,8 +53,7 @@ test('triage names the worker, with drgn’s figures and the memory in no kernel
 });
 
 test('pages begin with the conclusion, large figures and the chain of causes', async () => {
-  const pageOf = async (command: string) =>
-    (await kdumpMem(command, '--vmcore', vmcore, '--html', '-')).stdout;
+  const pageOf = async (command: string) => (await kdumpMem(command, '--vmcore', vmcore, '--html', '-')).stdout;
   const [triage, memory] = await Promise.all([pageOf('triage'), pageOf('memory')]);
   const size = formatSize(drgn.pinnedBytes);
   const before = triage.slice(0, triage.indexOf('<h2>Findings</h2>'));
@@ -116,9 +113,7 @@ test('memory puts every page frame into one category, and the worker’s into so
   expect(bytes('shared')).toBe(printed.sharedBytes);
   const anonymous = bytes('anonymous', 'shared') - Number(printed.anonBytes);
   expect(Math.abs(anonymous)).toBeLessThan(32 * 4096);
-  expect(Math.abs(bytes('free-buddy', 'free-cpu-lists') - Number(printed.freeBytes))).toBeLessThan(
-    2 ** 19,
-  );
+  expect(Math.abs(bytes('free-buddy', 'free-cpu-lists') - Number(printed.freeBytes))).toBeLessThan(2 ** 19);
 });
 
 test('procs lists the worker second: killing it frees almost only memory outside its own', async () => {

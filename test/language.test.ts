@@ -89,9 +89,7 @@ describe('names', () => {
   test('of types, classes and functions', () => {
     const all = declaredNames(ROOT, 'src');
     expect(all.length).toBeGreaterThan(3000);
-    const retired = all.filter(({ name }) =>
-      name.split(/(?=[A-Z])|_/).some((part) => RETIRED_IN_NAMES.test(part)),
-    );
+    const retired = all.filter(({ name }) => name.split(/(?=[A-Z])|_/).some((part) => RETIRED_IN_NAMES.test(part)));
     expect(retired.map(({ file, name }) => `${file}: ${name}`)).toEqual([]);
   });
 

@@ -10,9 +10,7 @@ export const SUBCOMMANDS = readdirSync(APP)
 /** The entry point of a program for esbuild: skcheck, or kdump-mem with some of its commands. */
 export function entryOf(command, subcommands = SUBCOMMANDS) {
   if (command !== 'kdump-mem') return { entryPoints: [`${APP}/${command}.ts`] };
-  const imports = subcommands.map(
-    (name) => `import { ${registrar(name)} } from './${name}/command.js';`,
-  );
+  const imports = subcommands.map((name) => `import { ${registrar(name)} } from './${name}/command.js';`);
   const contents = [
     "import { main } from './kdump-mem.js';",
     ...imports,

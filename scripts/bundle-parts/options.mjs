@@ -7,9 +7,7 @@ const noPrograms = {
   name: 'no-programs',
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /^node:child_process$/ }, ({ importer }) =>
-      /node_modules\/commander\//.test(importer)
-        ? { path: 'child_process', namespace: 'no-programs' }
-        : undefined,
+      /node_modules\/commander\//.test(importer) ? { path: 'child_process', namespace: 'no-programs' } : undefined,
     );
     onLoad({ filter: /./, namespace: 'no-programs' }, () => ({ contents: 'module.exports = {};' }));
   },
@@ -37,12 +35,9 @@ export const declarationsOnly = (own = 'none') => ({
 const noSchemaCompiler = {
   name: 'no-schema-compiler',
   setup({ onLoad }) {
-    onLoad(
-      { filter: /@modelcontextprotocol\/sdk\/dist\/esm\/validation\/ajv-provider\.js$/ },
-      () => ({
-        contents: 'export class AjvJsonSchemaValidator {}',
-      }),
-    );
+    onLoad({ filter: /@modelcontextprotocol\/sdk\/dist\/esm\/validation\/ajv-provider\.js$/ }, () => ({
+      contents: 'export class AjvJsonSchemaValidator {}',
+    }));
   },
 };
 

@@ -167,8 +167,7 @@ function ask(
   );
   const first = orNot(() => kernel.read(made.vmalloc, 1).getUint8(0));
   if (sound.tables) same('vmalloc', first, 1);
-  for (const address of [made.vmalloc - 1n, made.text, 0n, (1n << 64n) - 8n])
-    orNot(() => kernel.read(address, 8));
+  for (const address of [made.vmalloc - 1n, made.text, 0n, (1n << 64n) - 8n]) orNot(() => kernel.read(address, 8));
   orNot(() => kernel.struct('page')?.size);
 }
 

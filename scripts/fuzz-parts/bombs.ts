@@ -12,21 +12,11 @@ export function bomb(random: Random, sound: Uint8Array, told: string[]): BlockSp
     () => ['zlib of 64 MiB', zlibHuge(), FLAGS.zlib] as const,
     () => ['zstd frame of 2 TiB', zstdHuge(), FLAGS.zstd] as const,
     () => ['zstd runs of 128 KiB', zstdRuns(), FLAGS.zstd] as const,
-    () =>
-      [
-        'snappy of 4 GiB',
-        Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0x0f, 0, 1, 2),
-        FLAGS.snappy,
-      ] as const,
+    () => ['snappy of 4 GiB', Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0x0f, 0, 1, 2), FLAGS.snappy] as const,
     () => ['snappy copies', snappyCopies(), FLAGS.snappy] as const,
     () => ['lzo run', lzoRun(), FLAGS.lzo] as const,
     () => ['random', random.bytes(random.below(8192)), random.pick(Object.values(FLAGS))] as const,
-    () =>
-      [
-        'cut',
-        sound.subarray(0, random.below(sound.length)),
-        random.pick(Object.values(FLAGS)),
-      ] as const,
+    () => ['cut', sound.subarray(0, random.below(sound.length)), random.pick(Object.values(FLAGS))] as const,
     () => ['other codec', sound, random.pick([...Object.values(FLAGS), 3, 0x27, 0x40])] as const,
   ])();
   told.push(`a page is ${name}, flags ${flags}`);
@@ -58,17 +48,10 @@ function zstdRuns(): Uint8Array {
 
 /** Claims a page, and copies from before its start. */
 function snappyCopies(): Uint8Array {
-  return Buffer.concat([
-    Buffer.from([0x80, 0x20]),
-    Buffer.alloc(300, Buffer.from([0xfe, 0xff, 0xff])),
-  ]);
+  return Buffer.concat([Buffer.from([0x80, 0x20]), Buffer.alloc(300, Buffer.from([0xfe, 0xff, 0xff]))]);
 }
 
 /** A match whose length goes on for kilobytes of zeros. */
 function lzoRun(): Uint8Array {
-  return Buffer.concat([
-    Buffer.from([0x15, 1, 2, 3, 4, 0x20]),
-    Buffer.alloc(60_000),
-    Buffer.from([1, 0, 0]),
-  ]);
+  return Buffer.concat([Buffer.from([0x15, 1, 2, 3, 4, 0x20]), Buffer.alloc(60_000), Buffer.from([1, 0, 0])]);
 }

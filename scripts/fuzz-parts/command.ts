@@ -27,14 +27,7 @@ export async function runCommand(args: readonly string[]): Promise<Ran> {
   const program = new Command('kdump-mem').exitOverride().configureOutput({
     outputError: () => {},
   });
-  for (const register of [
-    registerExtract,
-    registerInfo,
-    registerRead,
-    registerSkb,
-    registerSockets,
-    registerStruct,
-  ])
+  for (const register of [registerExtract, registerInfo, registerRead, registerSkb, registerSockets, registerStruct])
     register(program);
   const out: Buffer[] = [];
   const err: Buffer[] = [];

@@ -89,8 +89,7 @@ export class FileCases {
     try {
       const { status, stdout, stderr } = await runCommand([...words, '--vmcore', this.#path]);
       if (cut && !extracts && status === 0 && stderr === '' && stdout !== truth.stdout) {
-        if (!ADMISSION.test(stdout))
-          throw new Broken('silent', 'the file was cut and the answer does not say so');
+        if (!ADMISSION.test(stdout)) throw new Broken('silent', 'the file was cut and the answer does not say so');
       }
       return [...told, `status ${status}`];
     } catch (error) {
@@ -111,11 +110,7 @@ export class FileCases {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  #damageFile(
-    random: Random,
-    write: (at: number, bytes: Uint8Array) => void,
-    told: string[],
-  ): boolean {
+  #damageFile(random: Random, write: (at: number, bytes: Uint8Array) => void, told: string[]): boolean {
     for (const change of changes(random, this.#size)) {
       if (change.kind === 'cut') {
         write(change.at, new Uint8Array(this.#size - change.at));
@@ -135,11 +130,7 @@ export class FileCases {
   }
 
   /** Changes a page and stores it at the end of the file, in any compression. */
-  #damagePages(
-    random: Random,
-    write: (at: number, bytes: Uint8Array) => void,
-    told: string[],
-  ): boolean {
+  #damagePages(random: Random, write: (at: number, bytes: Uint8Array) => void, told: string[]): boolean {
     const numbers = [...this.#pages.keys()];
     const image = openImage([this.#path]);
     let end = this.#size;

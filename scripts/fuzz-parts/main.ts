@@ -172,11 +172,7 @@ async function run(lane: Lane, part: Part): Promise<number> {
   const task: Task = { lane, seed, progress, ...part };
   const child = spawn(
     process.execPath,
-    [
-      '--max-old-space-size=256',
-      fileURLToPath(new URL('child.js', import.meta.url)),
-      JSON.stringify(task),
-    ],
+    ['--max-old-space-size=256', fileURLToPath(new URL('child.js', import.meta.url)), JSON.stringify(task)],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
   let next: number | undefined;
@@ -188,8 +184,7 @@ async function run(lane: Lane, part: Part): Promise<number> {
     const told = JSON.parse(line) as Told;
     if (told.type === 'end') {
       next = told.next;
-      for (const [end, many] of Object.entries(told.ends))
-        ends.set(end, (ends.get(end) ?? 0) + many);
+      for (const [end, many] of Object.entries(told.ends)) ends.set(end, (ends.get(end) ?? 0) + many);
     } else if (told.type === 'case') console.log(told.told.join('\n'));
     else note(lane, told.index, told.rule, told.message);
   });
@@ -268,9 +263,7 @@ function report(): void {
   }
   console.log(`${found.size} found:`);
   for (const { id, rule, message, times } of found.values())
-    console.log(
-      `  ${rule} ${message.split('\n')[0]?.slice(0, 160)}: --seed ${seed} --case ${id}, met ${times} times`,
-    );
+    console.log(`  ${rule} ${message.split('\n')[0]?.slice(0, 160)}: --seed ${seed} --case ${id}, met ${times} times`);
 }
 
 function names(all: readonly Lane[]): string {

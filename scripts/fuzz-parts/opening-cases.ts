@@ -3,25 +3,14 @@ import type { MemoryImage, PhysicalRange } from '../../src/kernel/native/image/i
 import { openImage } from '../../src/kernel/native/image/open.js';
 import type { NativeKernel } from '../../src/kernel/native/kernel.js';
 import { openNativeImage } from '../../src/kernel/native/open.js';
-import {
-  damagedImage,
-  type PhysicalPatch,
-  recordedImage,
-} from '../../test/support/damaged-image.js';
+import { damagedImage, type PhysicalPatch, recordedImage } from '../../test/support/damaged-image.js';
 import { damageWord, tellPatch, wildEntry } from './physical-damage.js';
 import type { Random } from './random.js';
 import { Broken, openWithin } from './rules.js';
 import { wildValue } from './values.js';
 
 /** What the ways to find a variable without its symbol must not get wrong. */
-const VARIABLES = [
-  'socket_file_ops',
-  'proto_list',
-  'sock_inode_cachep',
-  'max_pfn',
-  'modules',
-  'btf_modules',
-] as const;
+const VARIABLES = ['socket_file_ops', 'proto_list', 'sock_inode_cachep', 'max_pfn', 'modules', 'btf_modules'] as const;
 
 /**
  * A real dump, damaged in physical memory in what is read while it is opened: page tables, tables of
@@ -56,8 +45,7 @@ export class OpeningCases {
     for (let times = 1 + random.below(4); times > 0; times--) {
       const { start, end } = random.pick(random.oneIn(2) ? this.#short : this.#long);
       const at = start - (start % 8) + 8 * random.below(Math.max(1, Math.floor((end - start) / 8)));
-      const value = (old: bigint) =>
-        random.oneIn(2) ? wildEntry(random, old, this.#root) : wildValue(random, old, 8);
+      const value = (old: bigint) => (random.oneIn(2) ? wildEntry(random, old, this.#root) : wildValue(random, old, 8));
       try {
         patches.push(damageWord(random, this.#image, at, value));
       } catch {

@@ -112,9 +112,7 @@ function all(): Question {
       const answer = accountAll(kernel, { by: 'cgroup' });
       const whole = socketsSchema.parse(socketsJson(answer, answer.sockets));
       // A row without a figure has a reason.
-      const claims = whole.outsideQueues
-        .filter(({ objects }) => objects !== null)
-        .map((row) => JSON.stringify(row));
+      const claims = whole.outsideQueues.filter(({ objects }) => objects !== null).map((row) => JSON.stringify(row));
       const json = { ...whole, outsideQueues: [] };
       const complete = answer.total.complete && answer.warnings.length === 0;
       const text = socketsText(answer, answer.sockets, { by: 'cgroup', limit: 1000 });
@@ -160,10 +158,7 @@ function instance(typeName: string, symbol: string): Question {
       const [named] = namedTypes(kernel, typeName);
       const address = kernel.symbol(symbol);
       if (!named || address === undefined) throw new Error(`no ${typeName} ${symbol}`);
-      const reader = new InstanceReader(
-        { read: (at, length) => kernel.read(at, length) },
-        { elements: 200 },
-      );
+      const reader = new InstanceReader({ read: (at, length) => kernel.read(at, length) }, { elements: 200 });
       const value = reader.read(named.type, address);
       const { failure } = reader;
       if (failure && !reader.readable) throw failure;

@@ -214,9 +214,7 @@ export class SyntheticCases {
         { start: 0, end: middle },
         { start: random.oneIn(4) ? random.below(blocks) : middle, end: blocks },
       ];
-      return ranges.map((split) =>
-        damageBytes(random, joinExtents(diskdumpExtents({ ...spec, split })), told),
-      );
+      return ranges.map((split) => damageBytes(random, joinExtents(diskdumpExtents({ ...spec, split })), told));
     }
     const extents = diskdumpExtents(spec);
     const bytes = format === 'flat' ? flatten(extents) : joinExtents(extents);
@@ -303,12 +301,7 @@ function damagedText(random: Random, text: string, told: string[]): string {
       random.below(2 ** 31).toString(random.oneIn(2) ? 16 : 10),
       'A'.repeat(100_000),
     ]);
-    lines[index] = random.pick([
-      `${key}=${wild}`,
-      `${key}=${wild}`,
-      wild,
-      `${line}\n${key}=${wild}`,
-    ]);
+    lines[index] = random.pick([`${key}=${wild}`, `${key}=${wild}`, wild, `${line}\n${key}=${wild}`]);
     told.push(`VMCOREINFO ${key}=${wild.slice(0, 40)}`);
     if (random.oneIn(6)) lines.splice(random.below(lines.length), 1 + random.below(4));
   }

@@ -19,18 +19,8 @@ const ADDRESSES = [
   'socket.peerPort',
 ];
 /** Freed bytes, and figures from them: how they are shared, never what is pinned. */
-const SHARES = [
-  'exclusiveBytes',
-  'sharedBytes',
-  'freedIfKilled',
-  'freedIfKilledBytes',
-  'total.freedIfKilledBytes',
-];
-const ROW = (what: string) => [
-  `ledger.${what}.objects`,
-  `ledger.${what}.bytes`,
-  `ledger.${what}.message`,
-];
+const SHARES = ['exclusiveBytes', 'sharedBytes', 'freedIfKilled', 'freedIfKilledBytes', 'total.freedIfKilledBytes'];
+const ROW = (what: string) => [`ledger.${what}.objects`, `ledger.${what}.bytes`, `ledger.${what}.message`];
 
 /** The same for categories by cgroup: charged to no cgroup. */
 const NOBODYS = (...categories: readonly string[]) =>
@@ -71,26 +61,13 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   },
   {
     members: ['read by walk/log/slot'],
-    differs: [
-      'text',
-      'level',
-      'levelName',
-      'facility',
-      'facilityName',
-      'caller',
-      'comm',
-      'subsystem',
-      'device',
-    ].map((field) => `message.${field}`),
+    differs: ['text', 'level', 'levelName', 'facility', 'facilityName', 'caller', 'comm', 'subsystem', 'device'].map(
+      (field) => `message.${field}`,
+    ),
     why: 'The text of a log message is free. Its level, facility, caller and device are stored once.',
   },
   {
-    members: [
-      'task_struct.comm',
-      'task_struct.__state',
-      'task_struct.state',
-      'task_struct.exit_state',
-    ],
+    members: ['task_struct.comm', 'task_struct.__state', 'task_struct.state', 'task_struct.exit_state'],
     differs: ['thread.comm', 'thread.state'],
     why: 'A thread’s name is free text, and its state is stored once.',
   },
@@ -169,16 +146,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   },
   {
     members: ['*fdtable.fd', 'files_struct.fd_array'],
-    differs: [
-      'holders',
-      'foundBy',
-      'fds',
-      'process',
-      'processes gone',
-      'processes new',
-      'sockets gone',
-      'asked',
-    ],
+    differs: ['holders', 'foundBy', 'fds', 'process', 'processes gone', 'processes new', 'sockets gone', 'asked'],
     why: 'accept() waits with an empty descriptor, and the kernel keeps files without one (nbd, NFS). `sockets` finds the socket by its slab, without a descriptor. The answer of `skb --pid` lacks it.',
   },
   {
@@ -254,12 +222,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       '*file_system_type.name',
       'super_block.s_type',
     ],
-    differs: [
-      'categories.shared.owners',
-      'categories.page-cache.owners',
-      'file.path',
-      'file.fsType',
-    ],
+    differs: ['categories.shared.owners', 'categories.page-cache.owners', 'file.path', 'file.fsType'],
     why: 'Names of file system types, and of files in no directory (memfd, System V), are free text, stored once. The owner of the pages does not change.',
   },
   {
@@ -272,12 +235,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'task_struct.nsproxy',
       'inode.i_dentry',
     ],
-    differs: [
-      'categories.shared.owners',
-      'categories.page-cache.owners',
-      'file.path',
-      'file.mounts',
-    ],
+    differs: ['categories.shared.owners', 'categories.page-cache.owners', 'file.path', 'file.mounts'],
     why: 'Only the inode shows that the kernel caches a name of the file, and only the mounts show where a file system is mounted. The owner of the pages does not change.',
   },
   {
@@ -287,13 +245,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   },
   {
     members: ['inode.i_ino', 'super_block.s_dev'],
-    differs: [
-      'categories.shared.owners',
-      'categories.page-cache.owners',
-      'file',
-      'file gone',
-      'file new',
-    ],
+    differs: ['categories.shared.owners', 'categories.page-cache.owners', 'file', 'file gone', 'file new'],
     why: 'An inode number, and the device number of a file system without a disk, are stored once.',
   },
   {
@@ -303,12 +255,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   },
   {
     members: ['page._refcount'],
-    differs: [
-      'unattributed',
-      'categories.unattributed',
-      'categories.tables',
-      ...NOBODYS('unattributed', 'tables'),
-    ],
+    differs: ['unattributed', 'categories.unattributed', 'categories.tables', ...NOBODYS('unattributed', 'tables')],
     why: 'Only the count of its first page shows where an unattributed block, or one of category `tables`, begins.',
   },
   {
@@ -318,20 +265,16 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   },
   {
     members: ['*kobject.name', 'device_private.device'],
-    differs: [
-      'categories.rings',
-      'categories.unattributed',
-      'unattributed',
-      ...NOBODYS('rings', 'unattributed'),
-    ],
+    differs: ['categories.rings', 'categories.unattributed', 'unattributed', ...NOBODYS('rings', 'unattributed')],
     why: 'Only the name of a bus identifies the virtio bus, and only its list has the devices on it.',
   },
   {
     members: ['vm_stat_diff'],
     differs: [
-      ...['categories.page-cache', 'categories.anonymous', 'categories.free-unaccepted'].flatMap(
-        (category) => [`${category}.counterBytes`, `${category}.differenceBytes`],
-      ),
+      ...['categories.page-cache', 'categories.anonymous', 'categories.free-unaccepted'].flatMap((category) => [
+        `${category}.counterBytes`,
+        `${category}.differenceBytes`,
+      ]),
       'counted',
       'unattributed.largeKmallocBytes',
     ],
@@ -344,21 +287,12 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'io_ring_ctx.rings',
       'io_ring_ctx.sq_sqes',
     ],
-    differs: [
-      'categories.rings',
-      'categories.unattributed',
-      'unattributed',
-      ...NOBODYS('rings', 'unattributed'),
-    ],
+    differs: ['categories.rings', 'categories.unattributed', 'unattributed', ...NOBODYS('rings', 'unattributed')],
     why: 'Only the io_uring ring names its pages. Others are unattributed.',
   },
   {
     members: ['kmem_cache.name', '*kmem_cache.name'],
-    differs: [
-      'caches',
-      'categories.slab-reclaimable.owners',
-      'categories.slab-unreclaimable.owners',
-    ],
+    differs: ['caches', 'categories.slab-reclaimable.owners', 'categories.slab-unreclaimable.owners'],
     why: 'A slab cache’s name is free text, stored once.',
   },
   {
@@ -420,12 +354,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'mempool.pool_data',
       '*mempool.elements',
     ],
-    differs: [
-      'categories.tables',
-      'categories.unattributed',
-      'unattributed',
-      ...NOBODYS('tables', 'unattributed'),
-    ],
+    differs: ['categories.tables', 'categories.unattributed', 'unattributed', ...NOBODYS('tables', 'unattributed')],
     why: 'The address and size of a kernel table (category `tables`) are stored once. Pages with another owner are reported, and sizes of hash tables that are no power of two.',
   },
   {

@@ -1,12 +1,6 @@
 import { ReadError } from '../../src/base/errors.js';
 import type { NativeKernel } from '../../src/kernel/native/kernel.js';
-import {
-  type Damage,
-  type Denial,
-  damagedKernel,
-  type Patch,
-  UNDAMAGED,
-} from '../../test/support/damaged-kernel.js';
+import { type Damage, type Denial, damagedKernel, type Patch, UNDAMAGED } from '../../test/support/damaged-kernel.js';
 import { littleEndian } from '../../test/support/little-endian.js';
 import { lacksSecondPlaces } from './meaning/meaning-cases.js';
 import { type Question, questionsOf } from './questions.js';
@@ -54,16 +48,7 @@ export class WalkCases {
   run(random: Random): WalkCase {
     // Queries of one descriptor are fast; those of the whole machine take as long as hundreds of them.
     const draw = random.below(40);
-    const kind =
-      draw === 0
-        ? 'sockets'
-        : draw < 9
-          ? 'info'
-          : draw < 11
-            ? 'struct'
-            : draw < 13
-              ? 'blocked'
-              : 'skb';
+    const kind = draw === 0 ? 'sockets' : draw < 9 ? 'info' : draw < 11 ? 'struct' : draw < 13 ? 'blocked' : 'skb';
     const of = this.#prepared.filter(({ question }) => question.name.startsWith(kind));
     const among = of.length > 0 ? of : this.#prepared;
     const { question, byLabel, sites, truth } = random.pick(among);
@@ -130,9 +115,7 @@ export class WalkCases {
     const denials: Denial[] = [];
     const times = random.oneIn(4) ? 1 + random.below(4) : 1;
     for (let time = 0; time < times; time++) {
-      const site = random.oneIn(4)
-        ? random.pick(sites)
-        : random.pick(byLabel.get(random.pick(labels))!);
+      const site = random.oneIn(4) ? random.pick(sites) : random.pick(byLabel.get(random.pick(labels))!);
       const at = `${site.label} at 0x${site.address.toString(16)}`;
       if (random.oneIn(8)) {
         const code = random.pick(['filtered', 'damaged', 'absent', 'truncated'] as const);
@@ -152,9 +135,7 @@ export class WalkCases {
   #patch(random: Random, site: Site, sites: readonly Site[]): Patch {
     const { address, size } = site;
     if (random.oneIn(30)) {
-      const bytes = random.oneIn(2)
-        ? random.bytes(4096)
-        : new Uint8Array(4096).fill(random.below(256));
+      const bytes = random.oneIn(2) ? random.bytes(4096) : new Uint8Array(4096).fill(random.below(256));
       return { address: address & ~0xfffn, bytes };
     }
     if (size > 8 || ![1, 2, 4, 8].includes(size)) {

@@ -5,9 +5,7 @@ import type { GuestOptions } from './guest.mjs';
 export type BpftraceKernel = '6.1' | '6.12' | 'newest';
 
 /** bpftrace as /bin/bpftrace, once {@link MOUNT} was run. */
-export declare function bpftraceInGuest(
-  kernel: BpftraceKernel,
-): Pick<GuestOptions, 'disks' | 'modules' | 'files'>;
+export declare function bpftraceInGuest(kernel: BpftraceKernel): Pick<GuestOptions, 'disks' | 'modules' | 'files'>;
 
 /** Mounts the disk that they are on. */
 export declare const MOUNT: string;

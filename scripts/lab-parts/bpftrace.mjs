@@ -51,11 +51,8 @@ function diskOf(suite) {
     copy(join(root, 'usr/lib64/ld-linux-x86-64.so.2'), 'ld.so');
     const program = join(root, PROGRAM);
     copy(program, basename(program));
-    for (const library of neededBy(program, join(root, LIBRARIES)))
-      copy(library, join('lib', basename(library)));
-    const mebibytes = Number(
-      /^\d+/.exec(execFileSync('du', ['-sm', folder], { encoding: 'utf8' }))?.[0],
-    );
+    for (const library of neededBy(program, join(root, LIBRARIES))) copy(library, join('lib', basename(library)));
+    const mebibytes = Number(/^\d+/.exec(execFileSync('du', ['-sm', folder], { encoding: 'utf8' }))?.[0]);
     makeDisk(`${image}.${process.pid}`, Math.ceil(mebibytes * 1.2) + 16, folder);
     renameSync(`${image}.${process.pid}`, image);
   } finally {

@@ -29,9 +29,7 @@ const complaints = [];
 /** @param {string} what @param {unknown} guest @param {unknown} drgn */
 function same(what, guest, drgn) {
   if (guest === null || JSON.stringify(guest) === JSON.stringify(drgn)) return;
-  complaints.push(
-    `${what}: ${JSON.stringify(guest)} in the guest, ${JSON.stringify(drgn)} in drgn`,
-  );
+  complaints.push(`${what}: ${JSON.stringify(guest)} in the guest, ${JSON.stringify(drgn)} in drgn`);
 }
 
 let sockets = 0;
@@ -39,9 +37,7 @@ for (const role of truth.roles) {
   const told = role.socket;
   if (told === undefined) continue;
   sockets++;
-  const found = oracle.sockets.find(({ holders }) =>
-    holders.some(({ pid, fd }) => pid === role.pid && fd === role.fd),
-  );
+  const found = oracle.sockets.find(({ holders }) => holders.some(({ pid, fd }) => pid === role.pid && fd === role.fd));
   if (found === undefined) {
     complaints.push(`${role.name}: drgn does not find the socket`);
     continue;

@@ -35,8 +35,7 @@ const MODULES = [
  * newest the slabs that sockets' memory comes from have red zones, and poison in what is free.
  */
 const HUGETLB = 'hugetlb_free_vmemmap=on hugepages=1';
-const SLUB_DEBUG =
-  'slub_debug=ZP,skbuff_head_cache,skbuff_fclone_cache,skbuff_small_head,sock_inode_cache,TCP';
+const SLUB_DEBUG = 'slub_debug=ZP,skbuff_head_cache,skbuff_fclone_cache,skbuff_small_head,sock_inode_cache,TCP';
 
 await inWords(async () => {
   const [name = ''] = process.argv.slice(2);

@@ -45,9 +45,7 @@ export async function feedUdp(port, { count, size }) {
   const message = Buffer.alloc(size, 'u');
   for (let i = 0; i < count; i++) {
     await new Promise((resolve, reject) => {
-      socket.send(message, port, '127.0.0.1', (error) =>
-        error ? reject(error) : resolve(undefined),
-      );
+      socket.send(message, port, '127.0.0.1', (error) => (error ? reject(error) : resolve(undefined)));
     });
     await sleep(1);
   }

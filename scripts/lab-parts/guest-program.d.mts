@@ -2,7 +2,4 @@
 import type { GuestOptions } from './guest.mjs';
 
 /** The program of guest-programs/NAME.c as /bin/NAME, for guests of a kernel of the lab. */
-export declare function guestTool(
-  name: string,
-  kernel: string,
-): NonNullable<GuestOptions['files']>[number];
+export declare function guestTool(name: string, kernel: string): NonNullable<GuestOptions['files']>[number];

@@ -220,8 +220,7 @@ export class Guest {
   async waitFor(words, timeoutMs, from = 0) {
     const until = Date.now() + timeoutMs;
     while (!words.test(this.console.slice(from))) {
-      if (this.#gone)
-        throw new Error(`the guest ended before it said ${words}; ${this.lastWords()}`);
+      if (this.#gone) throw new Error(`the guest ended before it said ${words}; ${this.lastWords()}`);
       if (Date.now() > until) {
         throw new Error(`the guest did not say ${words} in ${timeoutMs} ms; ${this.lastWords()}`);
       }
@@ -322,12 +321,8 @@ async function listen(path) {
  * @param {Map<number, number>} taken guest port → port of this machine, filled here
  */
 function takePorts(network, protocol, ports, taken) {
-  const line = new RegExp(
-    `${protocol}\\[HOST_FORWARD\\]\\s+\\d+\\s+\\S+\\s+(\\d+)\\s+\\S+\\s+(\\d+)`,
-    'g',
-  );
+  const line = new RegExp(`${protocol}\\[HOST_FORWARD\\]\\s+\\d+\\s+\\S+\\s+(\\d+)\\s+\\S+\\s+(\\d+)`, 'g');
   for (const [, here, guest] of network.matchAll(line)) taken.set(Number(guest), Number(here));
   const missing = ports.find((port) => !taken.has(port));
-  if (missing !== undefined)
-    throw new Error(`QEMU forwards no ${protocol} port ${missing}:\n${network}`);
+  if (missing !== undefined) throw new Error(`QEMU forwards no ${protocol} port ${missing}:\n${network}`);
 }

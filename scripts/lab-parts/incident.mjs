@@ -19,9 +19,7 @@ const MESSAGES = { ofEach: 300, bytes: 200 };
 /** Other traffic between two of them: as much as the driver's next pages take, whose rest goes back. */
 const BETWEEN_BYTES = 48 * 1024;
 const MIB = 2 ** 20;
-const SOURCES = ['incident.mjs', 'feeder.mjs', 'guest-program.mjs'].map((file) =>
-  join(PARTS, file),
-);
+const SOURCES = ['incident.mjs', 'feeder.mjs', 'guest-program.mjs'].map((file) => join(PARTS, file));
 const PROGRAMS = ['reader.c', 'takeuser.c'].map((file) => join(PARTS, 'guest-programs', file));
 
 await inWords(async () => {
@@ -49,9 +47,7 @@ async function dumpInto(work, kernel) {
   try {
     await guest.run('hostname web-7; echo 1 > /proc/sys/vm/panic_on_oom');
     await guest.run(`report-worker ${PORTS.unread} starving; gateway ${PORTS.read}`);
-    await guest.run(
-      `app-server anonymous ${48 * MIB} > /run/app 2>&1 & until [ -s /run/app ]; do usleep 20000; done`,
-    );
+    await guest.run(`app-server anonymous ${48 * MIB} > /run/app 2>&1 & until [ -s /run/app ]; do usleep 20000; done`);
     await feed(guest.tcpPorts);
     const wanted = CONNECTIONS * MESSAGES.ofEach * MESSAGES.bytes;
     let unread = 0;
@@ -106,8 +102,7 @@ async function unreadIn(guest) {
   let sum = 0;
   for (const row of rows) {
     const [, , local = '', , state, queues = ''] = row.split(/\s+/);
-    if (local.endsWith(`:${hex}`) && state === '01')
-      sum += Number.parseInt(queues.split(':')[1] ?? '0', 16);
+    if (local.endsWith(`:${hex}`) && state === '01') sum += Number.parseInt(queues.split(':')[1] ?? '0', 16);
   }
   return sum;
 }

@@ -24,8 +24,7 @@ const WAYS = {
   'raw-d31.vmcore': 'makedumpfile -d 31 /proc/vmcore $OUT',
   'flattened-d31.vmcore': 'makedumpfile -F -l -d 31 /proc/vmcore > $OUT',
   'elf-d31.vmcore': 'makedumpfile -E -d 31 /proc/vmcore $OUT',
-  'split-d31.vmcore.1':
-    'makedumpfile --split --splitblock-size 32 -l -d 31 /proc/vmcore $OUT $REST',
+  'split-d31.vmcore.1': 'makedumpfile --split --splitblock-size 32 -l -d 31 /proc/vmcore $OUT $REST',
   'lzo-d17.vmcore': 'makedumpfile -l -d 17 /proc/vmcore $OUT',
   'lzo-d0.vmcore': 'makedumpfile -l -d 0 /proc/vmcore $OUT',
   'elf.vmcore': 'dd if=/proc/vmcore of=$OUT bs=1M',

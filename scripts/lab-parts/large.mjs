@@ -10,9 +10,7 @@ import { inWords } from './words.mjs';
 await inWords(async () => {
   const [name = ''] = process.argv.slice(2);
   const kernel = name.replace(/-large$/, '');
-  const sources = ['large.mjs', 'guest-program.mjs', 'guest-programs/crowd.c'].map((file) =>
-    join(PARTS, file),
-  );
+  const sources = ['large.mjs', 'guest-program.mjs', 'guest-programs/crowd.c'].map((file) => join(PARTS, file));
   const recipe = `${sourceHash(...sources)} ${kernelFiles(kernel).release}\n`;
   await madeOnce(name, recipe, ['elf.vmcore'], async (work) => {
     const guest = await bootGuest({

@@ -1,13 +1,5 @@
 // A folder of results that are made together: complete and of today's recipe, or made anew.
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LAB } from './paths.mjs';
 
@@ -42,9 +34,7 @@ export async function madeOnce(name, recipe, files, make) {
       return;
     } catch (error) {
       if (attempt === ATTEMPTS) throw error;
-      console.error(
-        `lab: ${name} is tried again: ${error instanceof Error ? error.message : error}`,
-      );
+      console.error(`lab: ${name} is tried again: ${error instanceof Error ? error.message : error}`);
     } finally {
       rmSync(work, { recursive: true, force: true });
     }

@@ -46,9 +46,7 @@ function moduleFiles(folder) {
 
 /** @param {string} file */
 function readModule(file) {
-  const tool = { '.xz': 'xz', '.zst': 'zstd', '.gz': 'gzip' }[
-    /\.(xz|zst|gz)$/.exec(file)?.[0] ?? ''
-  ];
+  const tool = { '.xz': 'xz', '.zst': 'zstd', '.gz': 'gzip' }[/\.(xz|zst|gz)$/.exec(file)?.[0] ?? ''];
   if (tool === undefined) return readFileSync(file);
   return execFileSync(tool, ['-dc', file], { maxBuffer: 64 << 20 });
 }

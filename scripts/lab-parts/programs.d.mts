@@ -10,8 +10,4 @@ export declare function toolProgram(path: string, kernel?: string): GuestFiles;
 export declare function machineProgram(path: string): GuestFiles;
 
 /** A folder with all that is in it. */
-export declare function folder(
-  from: string,
-  path: string,
-  wanted?: (file: string) => boolean,
-): GuestFiles;
+export declare function folder(from: string, path: string, wanted?: (file: string) => boolean): GuestFiles;

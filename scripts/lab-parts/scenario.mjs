@@ -75,9 +75,7 @@ async function feed(guest) {
     missing = short.join(' ');
     await sleep(100);
   }
-  throw new Error(
-    `the guest's queues did not fill: ${missing}\n${(await guest.run('scenario truth')).output}`,
-  );
+  throw new Error(`the guest's queues did not fill: ${missing}\n${(await guest.run('scenario truth')).output}`);
 }
 
 /** @param {Map<number, number>} ports @param {number} wanted */

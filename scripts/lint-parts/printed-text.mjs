@@ -108,8 +108,7 @@ export function testTitles(root, folder) {
 function isTest(expression) {
   if (ts.isIdentifier(expression)) return /^(?:test|it|describe)$/.test(expression.text);
   return (
-    (ts.isPropertyAccessExpression(expression) || ts.isCallExpression(expression)) &&
-    isTest(expression.expression)
+    (ts.isPropertyAccessExpression(expression) || ts.isCallExpression(expression)) && isTest(expression.expression)
   );
 }
 
@@ -128,10 +127,5 @@ function filesOf(root, folder) {
  * @param {string} file
  */
 function parsed(root, file) {
-  return ts.createSourceFile(
-    file,
-    readFileSync(join(root, file), 'utf8'),
-    ts.ScriptTarget.Latest,
-    true,
-  );
+  return ts.createSourceFile(file, readFileSync(join(root, file), 'utf8'), ts.ScriptTarget.Latest, true);
 }

@@ -35,15 +35,7 @@ try {
   for (const [file, text] of lines) write(`${file}.txt`, text);
   const { status } = spawnSync(
     join(HERE, 'node_modules/.bin/cspell'),
-    [
-      'lint',
-      '--no-progress',
-      '--no-summary',
-      '--unique',
-      '--config',
-      join(HERE, 'cspell.json'),
-      '**',
-    ],
+    ['lint', '--no-progress', '--no-summary', '--unique', '--config', join(HERE, 'cspell.json'), '**'],
     { cwd: folder, stdio: 'inherit' },
   );
   process.exitCode = status ?? 1;

@@ -19,9 +19,7 @@ export function manualPage(command, { name, also }) {
     // The date is the version's: a page is the same whenever it is made.
     `.TH ${name.toUpperCase().replaceAll('-', '\\-')} 1 "" "kdump\\-mem ${version}" "kdump\\-mem"`,
     section('NAME', [`${text(name)} \\- ${text(command.description())}`]),
-    section('SYNOPSIS', [
-      `${bold(name.replace(/^kdump-mem-/, 'kdump-mem '))} ${text(command.usage())}`,
-    ]),
+    section('SYNOPSIS', [`${bold(name.replace(/^kdump-mem-/, 'kdump-mem '))} ${text(command.usage())}`]),
     section('COMMANDS', commandRows(command)),
     section('ARGUMENTS', argumentRows(command)),
     section('OPTIONS', optionRows(command)),
@@ -52,20 +50,14 @@ function argumentRows(command) {
 
 function optionRows(command) {
   const help = command.createHelp();
-  return help
-    .visibleOptions(command)
-    .flatMap((option) => row(flags(option.flags), help.optionDescription(option)));
+  return help.visibleOptions(command).flatMap((option) => row(flags(option.flags), help.optionDescription(option)));
 }
 
 /** `-v, --vmcore <file>`: what is typed bold, what is put in its place italic. */
 function flags(written) {
   return written
     .split(/(<[^>]+>|\[[^\]]+\])/)
-    .map((part) =>
-      /^[<[]/.test(part)
-        ? italic(part.replace(/^<(.*)>$/, '$1'))
-        : part.replaceAll(/--?[\w-]+/g, bold),
-    )
+    .map((part) => (/^[<[]/.test(part) ? italic(part.replace(/^<(.*)>$/, '$1')) : part.replaceAll(/--?[\w-]+/g, bold)))
     .join('');
 }
 

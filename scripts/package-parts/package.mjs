@@ -28,10 +28,7 @@ async function make(command) {
   const program = join(OUT, command);
   // Putting the blob into node takes most of the time: not again for the same bundle and node.
   const made = join(OUT, `.${command}.made`);
-  const recipe = createHash('sha256')
-    .update(readFileSync(main))
-    .update(readFileSync(node))
-    .digest('hex');
+  const recipe = createHash('sha256').update(readFileSync(main)).update(readFileSync(node)).digest('hex');
   if (!existsSync(program) || !existsSync(made) || readFileSync(made, 'utf8') !== recipe) {
     rmSync(made, { force: true });
     await putInto({ main, node, program });

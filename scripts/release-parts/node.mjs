@@ -6,18 +6,14 @@ import { join } from 'node:path';
 export const NODE_VERSION = '24.21.0';
 
 const INTEGRITY = {
-  amd64:
-    'sha512-3nULszZ5X0fciYpG0t6TrdApJzAn8+FlINP6OiMX7V8HrvpATPN936U1LlReOJriLRa4e8yEqQBYCnLyPNAs7Q==',
-  arm64:
-    'sha512-FpJRPEz2OvvTLfjIOlNGFY9JLPMKgl5m+d4oGYBLg24kJ1mmvN1Zl/HPJgF4HDaJ51ISev1l1cRZ/DM+keXW5g==',
+  amd64: 'sha512-3nULszZ5X0fciYpG0t6TrdApJzAn8+FlINP6OiMX7V8HrvpATPN936U1LlReOJriLRa4e8yEqQBYCnLyPNAs7Q==',
+  arm64: 'sha512-FpJRPEz2OvvTLfjIOlNGFY9JLPMKgl5m+d4oGYBLg24kJ1mmvN1Zl/HPJgF4HDaJ51ISev1l1cRZ/DM+keXW5g==',
 };
 const PLATFORM = { amd64: 'x64', arm64: 'arm64' };
 
 /** The package with Node for an architecture, and the SHA-512 of its tar in hex. */
 export function nodePackage(architecture) {
-  const sha512 = Buffer.from(INTEGRITY[architecture].slice('sha512-'.length), 'base64').toString(
-    'hex',
-  );
+  const sha512 = Buffer.from(INTEGRITY[architecture].slice('sha512-'.length), 'base64').toString('hex');
   return { name: `node-linux-${PLATFORM[architecture]}`, version: NODE_VERSION, sha512 };
 }
 
@@ -37,8 +33,7 @@ export function fetchNode(architecture, cache) {
     });
     // npm 12 returns an object by name, earlier versions a list.
     const [{ filename, integrity }] = Object.values(JSON.parse(told.slice(told.search(/^[[{]/m))));
-    if (integrity !== INTEGRITY[architecture])
-      throw new Error(`${name} is not what it was: ${integrity}`);
+    if (integrity !== INTEGRITY[architecture]) throw new Error(`${name} is not what it was: ${integrity}`);
     const members = ['package/bin/node', 'package/LICENSE'];
     execFileSync('tar', ['-xzf', join(work, filename), '-C', work, ...members]);
     renameSync(join(work, 'package'), folder);

@@ -17,9 +17,7 @@ export function sbomOf({ version, packages, node, seconds }) {
   });
   const { specVersion, metadata, components } = JSON.parse(all);
   const inside = packages.map((one) => {
-    const found = components.find(
-      ({ name, version }) => name === one.name && version === one.version,
-    );
+    const found = components.find(({ name, version }) => name === one.name && version === one.version);
     if (!found) throw new Error(`npm sbom lacks ${one.name} ${one.version}`);
     const { licenses, hashes, purl } = found;
     return {

@@ -33,9 +33,7 @@ export function brokenLinks(folder, base) {
 /** Returns the file that a server sends, or null. */
 function targetOf(folder, base, page, link) {
   if (link.startsWith('/') && !link.startsWith(base)) return null;
-  const path = link.startsWith('/')
-    ? link.slice(base.length)
-    : posix.join(posix.dirname(page), link);
+  const path = link.startsWith('/') ? link.slice(base.length) : posix.join(posix.dirname(page), link);
   const candidates = [path, `${path}.html`, posix.join(path, 'index.html')];
   return (
     candidates.find((each) => {
@@ -48,9 +46,7 @@ function targetOf(folder, base, page, link) {
 const unescaped = (words) => words.replaceAll('&amp;', '&').replaceAll('&quot;', '"');
 
 function linksOf(html) {
-  return [...html.matchAll(/<[a-z][^>]*?\s(?:href|src)="([^"]*)"/g)].map(([, link]) =>
-    unescaped(link),
-  );
+  return [...html.matchAll(/<[a-z][^>]*?\s(?:href|src)="([^"]*)"/g)].map(([, link]) => unescaped(link));
 }
 
 function idsOf(html) {

@@ -12,9 +12,7 @@ export function commandPage(command, name) {
   const { examples, exitStatus, notes } = afterHelp(command);
   const rows = (each) => each.map(([term, words]) => `| ${code(term)} | ${plain(words)} |`);
   const table = (title, head, each) =>
-    each.length === 0
-      ? []
-      : [`## ${title}`, [`| ${head} | does |`, '| --- | --- |', ...rows(each)].join('\n')];
+    each.length === 0 ? [] : [`## ${title}`, [`| ${head} | does |`, '| --- | --- |', ...rows(each)].join('\n')];
   const parts = [
     `# ${name}`,
     plain(command.description()),

@@ -30,12 +30,7 @@ export function deployPage(folder) {
         .map((file) => `- [${file}](/deploy/${name}/${withEnding(file)})`)
         .join('\n'),
     ]);
-  return [
-    '# Files to deploy',
-    'The packages contain these files in the folder deploy.',
-    ...parts,
-    '',
-  ].join('\n\n');
+  return ['# Files to deploy', 'The packages contain these files in the folder deploy.', ...parts, ''].join('\n\n');
 }
 
 function filesBelow(folder) {

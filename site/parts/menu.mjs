@@ -18,6 +18,4 @@ export function groupsOf(markdown) {
   });
 }
 
-export const DOCS_MENU = groupsOf(
-  readFileSync(new URL('../../docs/README.md', import.meta.url), 'utf8'),
-);
+export const DOCS_MENU = groupsOf(readFileSync(new URL('../../docs/README.md', import.meta.url), 'utf8'));

@@ -21,8 +21,7 @@ const documents = [
     .map((name) => `docs/${name}`)
     .filter((path) => path.endsWith('.md') && !(path in OTHER_PAGES)),
 ];
-for (const path of documents)
-  write(placeOf(path), linkedAnew(readFileSync(join(ROOT, path), 'utf8'), path, ROOT));
+for (const path of documents) write(placeOf(path), linkedAnew(readFileSync(join(ROOT, path), 'utf8'), path, ROOT));
 
 const { program, commands, skcheck } = await declaredCommands();
 write('commands/kdump-mem.md', commandPage(program, 'kdump-mem'));

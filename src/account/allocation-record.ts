@@ -50,10 +50,7 @@ export class AllocationRecords {
     this.#warnings = warnings;
     this.#depot = once(() => new StackDepot(kernel));
     this.#owner = once(
-      () =>
-        this.#tried('page_owner', () =>
-          pageOwnerState(kernel) === 'on' ? new PageOwner(kernel) : null,
-        ) ?? null,
+      () => this.#tried('page_owner', () => (pageOwnerState(kernel) === 'on' ? new PageOwner(kernel) : null)) ?? null,
     );
     this.#tracks = once(() => (kernel.struct('track') ? new SlabTracks(kernel) : null));
     this.#ticks = once(() => findOrNot(() => readTicks(kernel)));
@@ -90,9 +87,7 @@ export class AllocationRecords {
       const track = tracks?.isOn(cache) ? tracks.of(cache, address, this.#depot) : undefined;
       if (!track) return null;
       const ticks = this.#ticks();
-      const seconds = ticks
-        ? ticks.seconds - Number(ticks.now - track.when) / ticks.perSecond
-        : null;
+      const seconds = ticks ? ticks.seconds - Number(ticks.now - track.when) / ticks.perSecond : null;
       const frames = this.#framesOf(track.addresses);
       const noted = { pid: track.pid, tgid: null, comm: null, seconds };
       return { source: 'slab-tracks', of: 'object', frames, ...noted } as const;

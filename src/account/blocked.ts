@@ -12,13 +12,7 @@ import { StructReader } from '../walk/struct-reader.js';
 import type { Task } from '../walk/tasks/tasks.js';
 import { BlockDevices, type DeviceRequests, type WaitDevice } from '../walk/waits/block-devices.js';
 import { gracePeriodReaders } from '../walk/waits/grace-period.js';
-import {
-  type LockState,
-  LockStates,
-  lockName,
-  type OwnedKind,
-  type WaitKind,
-} from '../walk/waits/lock-state.js';
+import { type LockState, LockStates, lockName, type OwnedKind, type WaitKind } from '../walk/waits/lock-state.js';
 import { type SavedStack, SavedStacks, wordsOf } from '../walk/waits/saved-stacks.js';
 import { registerWords, SPINS, spinLocks } from '../walk/waits/spinlocks.js';
 import { type Wait, WaitFinder, waitingFunction } from '../walk/waits/wait-finder.js';
@@ -203,12 +197,7 @@ const OWNED: ReadonlySet<WaitKind> = new Set<OwnedKind>([
 ]);
 
 /** Locks that also block tasks in interruptible sleep. */
-const LOCK_KINDS: ReadonlySet<WaitKind> = new Set([
-  'mutex',
-  'rw-semaphore',
-  'semaphore',
-  'rt-mutex',
-]);
+const LOCK_KINDS: ReadonlySet<WaitKind> = new Set(['mutex', 'rw-semaphore', 'semaphore', 'rt-mutex']);
 
 const isOwned = (kind: WaitKind): kind is OwnedKind => OWNED.has(kind);
 
@@ -258,10 +247,7 @@ class Forest {
   #now: bigint | null | undefined;
   #finder!: WaitFinder;
 
-  constructor(
-    kernel: Kernel & { readonly symbolTable?: SymbolsByAddress | undefined },
-    choice: BlockedChoice,
-  ) {
+  constructor(kernel: Kernel & { readonly symbolTable?: SymbolsByAddress | undefined }, choice: BlockedChoice) {
     this.#kernel = kernel;
     this.#choice = choice;
     this.#warnings = new Warnings(kernel.doubts);
@@ -364,13 +350,9 @@ class Forest {
     if (names.includes(FROZEN)) return null;
     // A task of a live kernel ran since its stack was read.
     const { live } = this.#kernel.facts;
-    if (live && stack && this.#arrivals.get(task.address) !== this.#times.arrivalOf(task))
-      return null;
+    if (live && stack && this.#arrivals.get(task.address) !== this.#times.arrivalOf(task)) return null;
     const found =
-      stack &&
-      attempted(this.#warnings, `the wait of pid ${task.pid}`, () =>
-        this.#finder.find(task, stack, names),
-      );
+      stack && attempted(this.#warnings, `the wait of pid ${task.pid}`, () => this.#finder.find(task, stack, names));
     const wait: Wait = found ?? { kind: 'unknown' };
     // An owner in interruptible sleep waits for an event, such as a timer.
     if (wait.kind === 'unknown' && state !== 'D') return null;
@@ -400,17 +382,11 @@ class Forest {
   }
 
   /** The owner of a lock, compared with the tasks that exist. */
-  #ownerOf({
-    kind,
-    address,
-    owner,
-    listed = [],
-  }: Wait): Pick<Lock, 'ownerState' | 'ownerTask' | 'readers' | 'last'> {
+  #ownerOf({ kind, address, owner, listed = [] }: Wait): Pick<Lock, 'ownerState' | 'ownerTask' | 'readers' | 'last'> {
     const none = { ownerTask: 0n, readers: null, last: 0n } as const;
     if (owner !== undefined) return { ...none, ...this.#task(owner, OWNERS[kind] ?? kind) };
     if (kind === 'work') return { ...none, ownerState: 'none' };
-    if (!isOwned(kind))
-      return { ...none, ownerState: kind === 'unknown' ? 'unknown' : 'not-recorded' };
+    if (!isOwned(kind)) return { ...none, ownerState: kind === 'unknown' ? 'unknown' : 'not-recorded' };
     if (address === undefined) return { ...none, ownerState: 'unknown' };
     const name = lockName(kind, address);
     const state = attempted(this.#warnings, name, () => this.#states.read(kind, address));
@@ -444,10 +420,7 @@ class Forest {
 
   #task(address: bigint, what: string): Pick<Lock, 'ownerState' | 'ownerTask'> {
     if (this.#places.has(address)) return { ownerState: 'task', ownerTask: address };
-    this.#warnings.add(
-      'corrupt',
-      `${what}: its owner, task_struct ${hex(address)}, is no task of this kernel`,
-    );
+    this.#warnings.add('corrupt', `${what}: its owner, task_struct ${hex(address)}, is no task of this kernel`);
     return { ownerState: 'not-a-task', ownerTask: 0n };
   }
 
@@ -475,13 +448,9 @@ class Forest {
         const place = this.#places.get(task);
         const name = lockName(kind, address);
         if (place === undefined)
-          this.#warnings.add(
-            'corrupt',
-            `${name}: its list has a waiter of ${hex(task)}, which is no task`,
-          );
+          this.#warnings.add('corrupt', `${name}: its list has a waiter of ${hex(task)}, which is no task`);
         // It was woken, or spins before it sleeps again.
-        else if (place.state === 'R' || place.cpu !== undefined || this.#kernel.facts.live)
-          waiters.set(task, place);
+        else if (place.state === 'R' || place.cpu !== undefined || this.#kernel.facts.live) waiters.set(task, place);
         // A task may be in several wait queues.
         else if ((kind !== 'wait-queue' || place.state === 'D') && this.#addWait(place) !== lock)
           this.#warnings.add(
@@ -568,8 +537,7 @@ class Forest {
         const frame = this.#kernel.pages.frameOfPage(new Pointer().set(address));
         return frame < 0 ? undefined : devices.ofPage(frame);
       }
-      const isBuffer =
-        kind === 'bit' && object?.kind === 'slab-object' && object.cache === 'buffer_head';
+      const isBuffer = kind === 'bit' && object?.kind === 'slab-object' && object.cache === 'buffer_head';
       if (isBuffer) return devices.ofBuffer(address);
       if (kind !== 'percpu-rw-semaphore' && kind !== 'rw-semaphore') return undefined;
       const around = devices.superBlockAround(address);
@@ -578,8 +546,7 @@ class Forest {
     if (!found) return null;
     const { queue, ...rest } = found;
     const requests =
-      queue !== null &&
-      attempted(this.#warnings, 'the requests of a block device', () => devices.requestsOf(queue));
+      queue !== null && attempted(this.#warnings, 'the requests of a block device', () => devices.requestsOf(queue));
     if (!requests) return { ...rest, requests: null };
     const { oldest, ...counts } = requests;
     this.#now ??= findOrNot(() => monotonicNow(this.#kernel)) ?? null;
@@ -597,9 +564,7 @@ class Forest {
     const known = this.#described.get(task.address);
     if (known !== undefined) return known;
     const unwound = this.#unwound.of(place);
-    const frames: NamedFrame[] = (unwound?.stack.frames ?? []).map((each) =>
-      this.#names.frame(each),
-    );
+    const frames: NamedFrame[] = (unwound?.stack.frames ?? []).map((each) => this.#names.frame(each));
     const found: BlockedTask = {
       pid: task.pid,
       process,
@@ -630,8 +595,7 @@ class Forest {
       ];
       if (known.length > 0) found.set(lock, known);
       const isHeld = lock.ownerState === 'readers' || lock.ownerState === 'not-recorded';
-      if (!isHeld || lock.address === null || !isOwned(lock.kind) || lock.kind === 'completion')
-        continue;
+      if (!isHeld || lock.address === null || !isOwned(lock.kind) || lock.kind === 'completion') continue;
       const last = this.#places.get(lock.last);
       found.set(lock, last ? [{ task: this.#describe(last), by: 'last' }] : []);
       const low = Number(lock.address & 0xffff_ffffn);
@@ -646,8 +610,7 @@ class Forest {
           const list = found.get(lock) ?? [];
           if (list.length >= MOST_CANDIDATES || lock.waiters.has(place.task.address)) continue;
           const candidate = this.#describe(place);
-          if (!list.some((known) => known.task === candidate))
-            list.push({ task: candidate, by: 'stack' });
+          if (!list.some((known) => known.task === candidate)) list.push({ task: candidate, by: 'stack' });
         }
     }
     return found;
@@ -655,9 +618,7 @@ class Forest {
 
   /** What a grace period waits for. */
   #readers({ waiters }: Lock): Candidate[] {
-    const isNormal = [...waiters.values()].some((place) =>
-      GRACE_PERIOD.test(this.#describe(place).function ?? ''),
-    );
+    const isNormal = [...waiters.values()].some((place) => GRACE_PERIOD.test(this.#describe(place).function ?? ''));
     if (!isNormal) return [];
     const what = 'the grace period of RCU';
     const running = new Map([...this.#places.values()].map((place) => [place.cpu, place]));

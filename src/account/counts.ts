@@ -30,13 +30,7 @@ export class PageCounts {
   }
 
   /** Adds references found; an order that is unknown may be known from another. Returns the page's row. */
-  count(
-    frame: number,
-    order: number | undefined,
-    references: number,
-    found: number,
-    pool?: PagePool,
-  ): number {
+  count(frame: number, order: number | undefined, references: number, found: number, pool?: PagePool): number {
     const known = this.#index.size;
     const row = this.#index.add(frame);
     if (row === known) {

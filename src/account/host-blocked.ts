@@ -2,13 +2,7 @@ import { grouped } from '../base/util.js';
 import type { CaptureOrigin } from '../records/machine-sample.js';
 import type { FileLock, HostThread, ThreadWait } from '../records/waits.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
-import {
-  type BlockedAnswer,
-  type BlockedTask,
-  type BlockingLock,
-  cyclesOf,
-  FROZEN,
-} from './blocked.js';
+import { type BlockedAnswer, type BlockedTask, type BlockingLock, cyclesOf, FROZEN } from './blocked.js';
 
 /** Threads and file locks of a host, from /proc or a snapshot. */
 export interface HostWaits {
@@ -16,9 +10,7 @@ export interface HostWaits {
   /** Those with waiters. */
   readonly fileLocks: readonly FileLock[];
   /** An earlier sample, and the least time since. */
-  readonly before?:
-    | { readonly threads: readonly HostThread[]; readonly seconds: number }
-    | undefined;
+  readonly before?: { readonly threads: readonly HostThread[]; readonly seconds: number } | undefined;
   /** Undefined: this machine. */
   readonly captured?: CaptureOrigin | undefined;
   /** What could not be read. */
@@ -28,9 +20,7 @@ export interface HostWaits {
   /** Function in which the first thread of a process waits; null: unknown, or it runs. */
   functionOf(process: number): string | null;
   /** Processes with a descriptor that has a lock, and the path of its file; null: not readable. */
-  holdersOf(
-    lock: FileLock,
-  ): readonly { readonly process: number; readonly path: string | null }[] | null;
+  holdersOf(lock: FileLock): readonly { readonly process: number; readonly path: string | null }[] | null;
 }
 
 /**
@@ -44,8 +34,7 @@ export function hostBlocked(host: HostWaits): BlockedAnswer {
   const earlier = new Map(host.before?.threads.map((thread) => [thread.pid, thread]));
   const describe = (thread: HostThread, where: string | null): BlockedTask => {
     const was = earlier.get(thread.pid);
-    const hasStayed =
-      was?.state === thread.state && was.switches !== null && was.switches === thread.switches;
+    const hasStayed = was?.state === thread.state && was.switches !== null && was.switches === thread.switches;
     return {
       pid: thread.pid,
       process: thread.process,
@@ -77,10 +66,7 @@ export function hostBlocked(host: HostWaits): BlockedAnswer {
     const waiters = threads.map((thread) => describe(thread, where ?? trace?.[0]?.symbol ?? null));
     if (where === null && trace === null)
       for (const { pid } of waiters)
-        warnings.add(
-          'unreadable',
-          `pid ${pid} is in state D; where it waits is not readable, or it ran meanwhile`,
-        );
+        warnings.add('unreadable', `pid ${pid} is in state D; where it waits is not readable, or it ran meanwhile`);
     const unknown = { kind: 'unknown', ownerState: 'unknown', owner: null } as const;
     locks.push({ ...base, ...unknown, candidates: [], device: null, waiters, trace });
   }
@@ -91,8 +77,7 @@ export function hostBlocked(host: HostWaits): BlockedAnswer {
     for (const { pid } of requests) {
       const waiter = processOf(pid);
       if (waiter) waiters.push(waiter);
-      else if (pid !== null)
-        warnings.add('freed-while-read', `pid ${pid} waited for a file lock, and is not in /proc`);
+      else if (pid !== null) warnings.add('freed-while-read', `pid ${pid} waited for a file lock, and is not in /proc`);
     }
     const isHolder = holders?.some(({ process }) => process === file.pid) ?? true;
     const owner = isHolder ? processOf(file.pid) : undefined;
@@ -112,10 +97,7 @@ export function hostBlocked(host: HostWaits): BlockedAnswer {
       },
     });
   }
-  locks.sort(
-    (a, b) =>
-      b.waiters.length - a.waiters.length || (a.waiters[0]?.pid ?? 0) - (b.waiters[0]?.pid ?? 0),
-  );
+  locks.sort((a, b) => b.waiters.length - a.waiters.length || (a.waiters[0]?.pid ?? 0) - (b.waiters[0]?.pid ?? 0));
   // Another thread of the owner may release a lock: only a process with one thread waits as a whole.
   const waits = new Map(
     locks.flatMap(({ waiters }, id) =>

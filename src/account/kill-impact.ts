@@ -158,20 +158,14 @@ export class KillImpact {
   }
 
   /** The largest subset that can be closed together, because nothing outside keeps any of it. */
-  #remaining(
-    pid: number,
-    plain: Iterable<bigint>,
-    from: ReadonlySet<bigint>,
-    certain: boolean,
-  ): Set<bigint> {
+  #remaining(pid: number, plain: Iterable<bigint>, from: ReadonlySet<bigint>, certain: boolean): Set<bigint> {
     const going = new Set([...plain, ...from]);
     const isKilled = (one: number) => this.#killedWith(one) === pid;
     for (let changed = true; changed; ) {
       changed = false;
       for (const sock of from) {
         const waiting = this.#dependents.get(sock);
-        if (!waiting || !going.has(sock) || isFreed(waiting.socket, isKilled, going, certain))
-          continue;
+        if (!waiting || !going.has(sock) || isFreed(waiting.socket, isKilled, going, certain)) continue;
         going.delete(sock);
         changed = true;
       }
@@ -210,15 +204,11 @@ function isFreed(
   if ([...ownersOf(socket, (pid) => pid)].some((pid) => !isKilled(pid))) return false;
   if (!carriedBy.every((carrier) => going.has(carrier))) return false;
   const rings = registeredWith.filter(
-    (ring) =>
-      ring.holders.every(({ task }) => isKilled(task.pid)) &&
-      ring.mappedBy.every(({ pid }) => isKilled(pid)),
+    (ring) => ring.holders.every(({ task }) => isKilled(task.pid)) && ring.mappedBy.every(({ pid }) => isKilled(pid)),
   );
   if (rings.length < registeredWith.length) return false;
   if (!certain) return true;
-  const sure = rings.filter(
-    (ring) => ring.fileReferences <= ring.holders.length + ring.mappedBy.length,
-  );
+  const sure = rings.filter((ring) => ring.fileReferences <= ring.holders.length + ring.mappedBy.length);
   if (sure.length < rings.length) return false;
   const found = holders.length + mappedBy.length + carriedBy.length + rings.length;
   return found >= socket.fileReferences;

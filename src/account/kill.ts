@@ -29,21 +29,13 @@ export function freedOf(
   const missed = new Warnings();
   const all = aloneOf(kernel, task, socket, missed) ?? new Census(kernel, missed).takeReachable();
   if (!all.some(({ sock }) => sock === socket.sock)) {
-    missed.add(
-      'unreadable',
-      'what a kill frees is unknown: the holders of the socket were not found',
-    );
+    missed.add('unreadable', 'what a kill frees is unknown: the holders of the socket were not found');
     warnings.merge(missed);
     return null;
   }
   // Omits the connection's names, by which peers are found.
   const known = new Map([[socket.sock, { all: held.all, atClose: held.atClose }]]);
-  return new KillOfProcess(kernel, accountant, all, missed).freed(
-    task,
-    known,
-    [socket.sock],
-    warnings,
-  );
+  return new KillOfProcess(kernel, accountant, all, missed).freed(task, known, [socket.sock], warnings);
 }
 
 /**
@@ -68,12 +60,7 @@ export function freedOfProcess(
     [...holders.map((holder) => holder.task), ...mappedBy].some(({ pid }) => pid === task.pid) ||
     registeredWith.some((ring) => ring.holders.some((holder) => holder.task.pid === task.pid));
   const own = all.filter(isOwn).map(({ sock }) => sock);
-  const freed = new KillOfProcess(kernel, accountant, all, missed).freed(
-    task,
-    known,
-    own,
-    warnings,
-  );
+  const freed = new KillOfProcess(kernel, accountant, all, missed).freed(task, known, own, warnings);
   const found = new Set(own);
   return whole && [...known.keys()].every((sock) => found.has(sock)) ? freed : atLeastFreed(freed);
 }
@@ -85,12 +72,7 @@ class KillOfProcess {
   readonly #all: readonly CountedSocket[];
   readonly #missed: Warnings;
 
-  constructor(
-    kernel: Kernel,
-    accountant: SocketAccountant,
-    all: readonly CountedSocket[],
-    missed: Warnings,
-  ) {
+  constructor(kernel: Kernel, accountant: SocketAccountant, all: readonly CountedSocket[], missed: Warnings) {
     this.#kernel = kernel;
     this.#accountant = accountant;
     this.#all = all;
@@ -98,12 +80,7 @@ class KillOfProcess {
   }
 
   /** @param socks socks to count, together with their dependents */
-  freed(
-    task: Task,
-    known: ReadonlyMap<bigint, Holdings>,
-    socks: readonly bigint[],
-    warnings: Warnings,
-  ): Freed {
+  freed(task: Task, known: ReadonlyMap<bigint, Holdings>, socks: readonly bigint[], warnings: Warnings): Freed {
     const { pageSize } = this.#kernel.facts;
     const newTally = () => new Tally(pageSize, new Warnings());
     const nothing: Holdings = { all: newTally(), atClose: newTally() };
@@ -133,12 +110,7 @@ class KillOfProcess {
  * Returns the socket alone if only descriptors of this process reference it and nothing depends on it: the
  * open files of other processes are not needed then.
  */
-function aloneOf(
-  kernel: Kernel,
-  task: Task,
-  socket: Socket,
-  missed: Warnings,
-): CountedSocket[] | undefined {
+function aloneOf(kernel: Kernel, task: Task, socket: Socket, missed: Warnings): CountedSocket[] | undefined {
   const { tables } = sharedTables(kernel, missed);
   const links = new SocketLinks(kernel, missed);
   const reader = new FileTables(kernel);

@@ -127,9 +127,7 @@ export function chosenBy(
     if (levels && level !== null && !levels.has(level)) return false;
     if (facilities && facility !== null && !facilities.has(facility)) return false;
     if (timestamp === null) return true;
-    return (
-      (since === undefined || timestamp >= since) && (until === undefined || timestamp <= until)
-    );
+    return (since === undefined || timestamp >= since) && (until === undefined || timestamp <= until);
   };
 }
 
@@ -177,8 +175,7 @@ export function* eachCaptured(
   const { overwritten, missing, foreign } = rest;
   const say = (message: string): void => warnings.add('unreadable', message);
   if (first === undefined) say('the captured log contains no messages');
-  else if (overwritten === null)
-    say('the log was captured with dmesg: older messages may have been overwritten');
+  else if (overwritten === null) say('the log was captured with dmesg: older messages may have been overwritten');
   if (missing > 0) say(`${missing} messages in the middle are missing`);
   if (foreign > 0) say(`${foreign} lines of the captured log are malformed or out of order`);
   if (cut) say('the captured log is truncated: the newest messages are missing');

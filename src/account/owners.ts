@@ -54,9 +54,7 @@ export class Owners {
         freedIfKilled: process === null ? null : freedBy(process.pid),
       };
     });
-    return groups.sort(
-      (a, b) => b.total.pinnedBytes - a.total.pinnedBytes || (a.key < b.key ? -1 : 1),
-    );
+    return groups.sort((a, b) => b.total.pinnedBytes - a.total.pinnedBytes || (a.key < b.key ? -1 : 1));
   }
 }
 
@@ -103,14 +101,7 @@ function unownedKey(entry: CensusEntry): string {
 }
 
 /** Kind of object that keeps a socket that no process has open or maps. */
-export type Keeper =
-  | 'listener'
-  | 'message'
-  | 'io_uring'
-  | 'connection'
-  | 'nothing'
-  | 'kernel'
-  | 'unknown';
+export type Keeper = 'listener' | 'message' | 'io_uring' | 'connection' | 'nothing' | 'kernel' | 'unknown';
 
 /** Returns the keeper of a socket; `nothing` only if the sock itself records that it has no socket. */
 export function keptBy(entry: CensusEntry): Keeper {
@@ -142,10 +133,7 @@ export type CensusHolder = CensusEntryJson['holders'][number];
 /** One socket of the machine, with its memory. */
 export interface CensusEntry
   extends SocketAccount,
-    Pick<
-      CountedSocket,
-      'foundBy' | 'acceptedFrom' | 'subflowOf' | 'carriedBy' | 'registeredWith' | 'fileReferences'
-    > {
+    Pick<CountedSocket, 'foundBy' | 'acceptedFrom' | 'subflowOf' | 'carriedBy' | 'registeredWith' | 'fileReferences'> {
   readonly holders: readonly CensusHolder[];
   /** Processes that map its file, once for each mapping. */
   readonly mappedBy: readonly CensusOwner[];

@@ -66,11 +66,7 @@ export class PooledSum {
  * info counts, so there may be more users than were found, never fewer. Pages of a page pool have a user
  * count; if it is unknown there is no number (PageBlock.references).
  */
-export function* overcounted(
-  pages: PageCounts,
-  slots: SlotCounts,
-  clones: CloneCounts,
-): Generator<string> {
+export function* overcounted(pages: PageCounts, slots: SlotCounts, clones: CloneCounts): Generator<string> {
   const pagesOfClones = new Uint32Array(pages.size);
   const slotsOfClones = new Uint32Array(slots.size);
   clones.countAll(pagesOfClones, slotsOfClones);

@@ -107,8 +107,7 @@ function socketsOf(kernel: Kernel, finder: SocketFinder, task: Task): string {
     if (!(error instanceof KdumpMemError)) throw error;
     unread = true;
   }
-  const incomplete =
-    unread || looked > MOST_LOOKED_AT ? ' (some of its files could not be read)' : '';
+  const incomplete = unread || looked > MOST_LOOKED_AT ? ' (some of its files could not be read)' : '';
   if (fds.size === 0) return `the process has no sockets${incomplete}`;
   return `its sockets: fd ${someOf([...fds])}${incomplete}`;
 }
@@ -169,9 +168,7 @@ export function accountProcess(kernel: Kernel, pid: number): ProcessAnswer {
     }
   }
   if (!kernel.facts.live) sum.checkReferences();
-  sockets.sort(
-    (a, b) => b.total.pinnedBytes - a.total.pinnedBytes || (a.fds[0] ?? 0) - (b.fds[0] ?? 0),
-  );
+  sockets.sort((a, b) => b.total.pinnedBytes - a.total.pinnedBytes || (a.fds[0] ?? 0) - (b.fds[0] ?? 0));
   const total = sum.figures();
   return {
     kernel: kernel.facts,

@@ -56,8 +56,7 @@ export class SocketAccountant {
   readonly #held: HeldReader;
   readonly #charges: TcpCharges;
   readonly #parts: PartReader;
-  readonly #mptcpResets = () =>
-    this.#kernel.struct('mptcp_sock')?.member('fastclosing') !== undefined;
+  readonly #mptcpResets = () => this.#kernel.struct('mptcp_sock')?.member('fastclosing') !== undefined;
 
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
@@ -111,9 +110,7 @@ export class SocketAccountant {
     { keepSkbs, newTally }: { readonly keepSkbs: boolean; readonly newTally: () => Tally },
     total: Tally,
   ): { account: SocketAccount; held: Holdings } {
-    const identity = this.#socks.read(socket.sock, (code, message) =>
-      total.incomplete(code, message),
-    );
+    const identity = this.#socks.read(socket.sock, (code, message) => total.incomplete(code, message));
     try {
       const odd = this.#socks.contradiction(socket.sock);
       if (odd !== undefined) total.incomplete('corrupt', `sock ${hex(socket.sock)}: ${odd}`);
@@ -165,19 +162,14 @@ export class SocketAccountant {
       queues,
       total: total.figures(),
       ownership: total.ownership(),
-      unreadBytes:
-        read === undefined || !equalsUnread(queues) ? null : payloadOf(queues).received - read,
+      unreadBytes: read === undefined || !equalsUnread(queues) ? null : payloadOf(queues).received - read,
       ...(keepSkbs ? { skbs } : {}),
     };
     return { account, held: holdingsOf(identity, total, counted, newTally, this.#mptcpResets) };
   }
 
   /** Warns if completely read queues differ from the sock's charge. */
-  #checkCharges(
-    sock: bigint,
-    { family, type, protocol }: SockIdentity,
-    tallies: ReadonlyMap<QueueName, Tally>,
-  ): void {
+  #checkCharges(sock: bigint, { family, type, protocol }: SockIdentity, tallies: ReadonlyMap<QueueName, Tally>): void {
     if (type !== 'SOCK_STREAM' || protocol !== 'TCP') return;
     const figures = new Map([...tallies].map(([name, tally]) => [name, tally.figures()]));
     if ([...figures.values()].some(({ complete }) => !complete)) return;
@@ -211,12 +203,7 @@ export class SocketAccountant {
 }
 
 /** Returns the ports of a socket from its addresses; raw sockets and other families have none. */
-export function portsOf({
-  family,
-  type,
-  local,
-  peer,
-}: Pick<SockIdentity, 'family' | 'type' | 'local' | 'peer'>): {
+export function portsOf({ family, type, local, peer }: Pick<SockIdentity, 'family' | 'type' | 'local' | 'peer'>): {
   readonly local?: string | undefined;
   readonly peer?: string | undefined;
 } {

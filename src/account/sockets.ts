@@ -12,14 +12,7 @@ import type { Holdings } from './holdings.js';
 import { type KilledWith, KillImpact } from './kill-impact.js';
 import { outsideQueues } from './outside-queues/outside-queues.js';
 import type { OutsideRow } from './outside-queues/row.js';
-import {
-  type CensusEntry,
-  type CensusHolder,
-  type CensusOwner,
-  type Group,
-  type Grouping,
-  Owners,
-} from './owners.js';
+import { type CensusEntry, type CensusHolder, type CensusOwner, type Group, type Grouping, Owners } from './owners.js';
 import { SocketAccountant } from './socket.js';
 import { type Figures, Tally } from './tally.js';
 
@@ -108,10 +101,7 @@ export function accountAll(
  *
  * @throws as {@link accountAll}
  */
-export function* accountEach(
-  kernel: Kernel,
-  progress?: (part: number) => void,
-): Generator<CensusEntry, CensusWhole> {
+export function* accountEach(kernel: Kernel, progress?: (part: number) => void): Generator<CensusEntry, CensusWhole> {
   const census = new AccountedCensus(kernel, progress);
   for (const { entry } of census.accounts()) yield entry;
   return census.whole();
@@ -160,8 +150,7 @@ class AccountedCensus {
     const holderOf = ({ task, fd }: Holder): CensusHolder => ({ ...ownerOf(task), fd });
     const connections = new Map<bigint, readonly Holder[]>();
     const subflows = new Set(this.#all.map(({ subflowOf }) => subflowOf));
-    for (const { sock, holders } of this.#all)
-      if (subflows.has(sock)) connections.set(sock, holders);
+    for (const { sock, holders } of this.#all) if (subflows.has(sock)) connections.set(sock, holders);
     for (const found of this.#all) {
       let accounted: Accounted;
       try {

@@ -55,13 +55,7 @@ export class Tally implements SkbSink {
     this.#soleAddresses = keepsSlots ? [] : undefined;
   }
 
-  page(
-    frame: number,
-    order: number | undefined,
-    references: number,
-    via: bigint | undefined,
-    pool?: PagePool,
-  ): void {
+  page(frame: number, order: number | undefined, references: number, via: bigint | undefined, pool?: PagePool): void {
     const found = via === undefined ? 1 : 0;
     const row = this.#pages.own().count(frame, order, references, found, pool);
     if (via !== undefined) this.#clones.own().addPage(via, row);
@@ -126,8 +120,7 @@ export class Tally implements SkbSink {
     for (const [cache, count] of other.#soleSlots) {
       this.#soleSlots.set(cache, (this.#soleSlots.get(cache) ?? 0) + count);
     }
-    for (const address of (this.#soleAddresses && other.#soleAddresses) ?? [])
-      this.#soleAddresses?.push(address);
+    for (const address of (this.#soleAddresses && other.#soleAddresses) ?? []) this.#soleAddresses?.push(address);
     this.#skbs += other.#skbs;
     this.#payloadBytes += other.#payloadBytes;
     this.#truesizeBytes += other.#truesizeBytes;
@@ -248,8 +241,7 @@ export class Tally implements SkbSink {
   /** Returns the number of slots found for each cache, by the address of its `struct kmem_cache`. */
   slotsByCache(): Map<bigint, number> {
     const counts = new Map<bigint, number>();
-    const count = ({ address }: SlabCache, more: number) =>
-      counts.set(address, (counts.get(address) ?? 0) + more);
+    const count = ({ address }: SlabCache, more: number) => counts.set(address, (counts.get(address) ?? 0) + more);
     for (const [cache, sole] of this.#soleSlots) count(cache, sole);
     const slots = this.#slots.table;
     for (let row = 0; row < slots.size; row++) count(slots.cache(row), 1);

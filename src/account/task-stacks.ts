@@ -56,12 +56,8 @@ export class StackGroups {
   list(): EqualStacks[] {
     const groups = [...this.#groups.values()];
     const fromUser = ({ stack }: Group) => Number(stack.end === 'user');
-    groups.sort(
-      (a, b) =>
-        b.tasks.length - a.tasks.length || fromUser(b) - fromUser(a) || a.leastPid - b.leastPid,
-    );
-    for (const { tasks } of groups)
-      tasks.sort((a, b) => a.pid - b.pid || (a.cpu ?? 0) - (b.cpu ?? 0));
+    groups.sort((a, b) => b.tasks.length - a.tasks.length || fromUser(b) - fromUser(a) || a.leastPid - b.leastPid);
+    for (const { tasks } of groups) tasks.sort((a, b) => a.pid - b.pid || (a.cpu ?? 0) - (b.cpu ?? 0));
     return groups;
   }
 }

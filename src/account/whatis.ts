@@ -142,9 +142,7 @@ export class AddressIdentifier {
   /** The last slab object: its slot may begin with a red zone. */
   #object: SlabObject = { cache: 0n, address: 0n, slab: 0n, index: 0 };
   #stacks: ReadonlyMap<bigint, KernelStack> | undefined;
-  #perCpu:
-    | { readonly start: bigint; readonly end: bigint; readonly shifts: readonly bigint[] }
-    | undefined;
+  #perCpu: { readonly start: bigint; readonly end: bigint; readonly shifts: readonly bigint[] } | undefined;
   #places: MemoryPlaces | null | undefined;
   #files: { readonly reader: MappedFileReader; readonly paths: Paths } | undefined;
 
@@ -403,8 +401,7 @@ export class AddressIdentifier {
     if (offset < 0 || offset >= layout.size) return null;
     for (const member of layout.members) {
       const found = layout.member(member);
-      if (found && offset >= found.offset && offset < found.offset + found.size)
-        return `${type}.${member}`;
+      if (found && offset >= found.offset && offset < found.offset + found.size) return `${type}.${member}`;
     }
     return null;
   }
@@ -419,8 +416,7 @@ export class AddressIdentifier {
     const page = { kind: 'page', order } as const;
     if (category === 'page-cache' || category === 'shared' || category === 'secret')
       return this.#tried('the file', () => this.#filePage(address, frame)) ?? page;
-    if (category === 'anonymous')
-      return this.#tried('page tables', () => this.#processPage(address, frame)) ?? page;
+    if (category === 'anonymous') return this.#tried('page tables', () => this.#processPage(address, frame)) ?? page;
     const entry = category === 'network-sockets' ? this.#places?.queues.entryOf(block.frame) : null;
     return entry ? socketPage(entry) : page;
   }
@@ -436,8 +432,7 @@ export class AddressIdentifier {
     if (page.index === undefined) throw damaged(`page frame ${hex(BigInt(frame))} has no file`);
     const file = this.#files.reader.read(page.mapping);
     const { pageSize } = kernel.facts;
-    const path: FilePath | undefined =
-      file.blockDevice === undefined ? this.#files.paths.of(file) : undefined;
+    const path: FilePath | undefined = file.blockDevice === undefined ? this.#files.paths.of(file) : undefined;
     return {
       kind: 'file-page',
       path: file.blockDevice ?? path?.path ?? null,
@@ -463,8 +458,7 @@ export class AddressIdentifier {
           throw error;
         },
         page: (page, pages, start) => {
-          if (at === undefined && frame >= start && frame < start + pages)
-            at = page + frame - start;
+          if (at === undefined && frame >= start && frame < start + pages) at = page + frame - start;
         },
       });
       if (at === undefined) continue;

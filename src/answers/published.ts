@@ -4,19 +4,8 @@ import { diffSchema } from './diff/schema.js';
 import { doctorSchema } from './doctor/schema.js';
 import { explainSchema } from './explain/schema.js';
 import { extractSchema } from './extract/schema.js';
-import {
-  processSampleSchema,
-  procsEndSchema,
-  procsGrowthSchema,
-  procsSampleSchema,
-} from './growth/schema.js';
-import {
-  modulesSchema,
-  mountsSchema,
-  runQueuesSchema,
-  sharedMemorySchema,
-  swapSchema,
-} from './info/lists/schema.js';
+import { processSampleSchema, procsEndSchema, procsGrowthSchema, procsSampleSchema } from './growth/schema.js';
+import { modulesSchema, mountsSchema, runQueuesSchema, sharedMemorySchema, swapSchema } from './info/lists/schema.js';
 import { infoSchema } from './info/schema.js';
 import { leakMethodsSchema, leaksSchema } from './leaks/schema.js';
 import { logEndSchema, logMessageSchema, logSchema } from './log/schema.js';
@@ -37,12 +26,7 @@ import {
   verifySchema,
 } from './schema.js';
 import { skcheckSchema } from './skcheck/schema.js';
-import {
-  snapshotDueEndSchema,
-  snapshotDueSchema,
-  snapshotSchema,
-  snapshotVerifySchema,
-} from './snapshot/schema.js';
+import { snapshotDueEndSchema, snapshotDueSchema, snapshotSchema, snapshotVerifySchema } from './snapshot/schema.js';
 import { stacksSchema } from './stacks/schema.js';
 import { instanceSchema, structSchema } from './struct/schema.js';
 import { taskStacksSchema } from './task-stacks/schema.js';

@@ -286,9 +286,7 @@ export type SocketsJson = Immutable<z.infer<typeof socketsSchema>>;
 export const verifySchema = z.strictObject({
   schema: z.literal('kdump-mem.verify/1'),
   compared: count,
-  differences: z.array(
-    z.strictObject({ path: z.string(), native: z.unknown(), crash: z.unknown() }),
-  ),
+  differences: z.array(z.strictObject({ path: z.string(), native: z.unknown(), crash: z.unknown() })),
 });
 
 export type SkbJson = Immutable<z.infer<typeof skbSchema>>;
@@ -307,8 +305,4 @@ export const siteFrameSchema = z.strictObject({
 });
 
 /** Why a source could not be had. */
-export const unavailableCode = z.enum([
-  ...KERNEL_ERROR_CODES,
-  ...READ_ERROR_CODES,
-  ...HOST_ERROR_CODES,
-]);
+export const unavailableCode = z.enum([...KERNEL_ERROR_CODES, ...READ_ERROR_CODES, ...HOST_ERROR_CODES]);

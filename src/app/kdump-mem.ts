@@ -44,8 +44,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
  * @param register functions that register the commands
  */
 export async function main(...register: readonly ((program: Command) => void)[]): Promise<void> {
-  if (process.env[READER_VARIABLE])
-    return (await import('../host/proc/memory-files.js')).runReader();
+  if (process.env[READER_VARIABLE]) return (await import('../host/proc/memory-files.js')).runReader();
   reportBugs('kdump-mem');
   const program = kdumpMemCommand(...register);
   refuseFrom(program);
@@ -69,9 +68,7 @@ export async function main(...register: readonly ((program: Command) => void)[])
 /** Returns the program with its commands registered, without running any. */
 export function kdumpMemCommand(...register: readonly ((program: Command) => void)[]): Command {
   const program = new Command('kdump-mem')
-    .description(
-      'Finds where the memory of a Linux machine is: on the running system, in a vmcore, or in a snapshot.',
-    )
+    .description('Finds where the memory of a Linux machine is: on the running system, in a vmcore, or in a snapshot.')
     .version(VERSION)
     .addHelpText('after', AFTER_HELP)
     .exitOverride()

@@ -25,8 +25,7 @@ import { scan, statusOf, textOptions } from './skcheck/scan.js';
 void main();
 
 async function main(): Promise<void> {
-  if (process.env[READER_VARIABLE])
-    return (await import('../host/proc/memory-files.js')).runReader();
+  if (process.env[READER_VARIABLE]) return (await import('../host/proc/memory-files.js')).runReader();
   reportBugs('skcheck');
   endWithReader('skcheck', EXIT.scanIncomplete);
   const program = skcheckCommand();
@@ -71,8 +70,7 @@ async function run(options: SkcheckOptions): Promise<number> {
   const source = await sourceOf(options);
   if (options.watch) return (await import('./skcheck/watch.js')).watch(source, options);
   if (options.listen || options.prometheus) {
-    if (options.listen)
-      return (await import('./skcheck/metrics.js')).serve(source, options, options.listen);
+    if (options.listen) return (await import('./skcheck/metrics.js')).serve(source, options, options.listen);
     return (await import('./skcheck/metrics.js')).printMetrics(source, options);
   }
   return check(source, options);
@@ -113,8 +111,7 @@ async function check(source: HostSource, options: SkcheckOptions): Promise<numbe
   }
   // Warnings can contain names chosen by the host or a capture.
   for (const { message } of report.warnings) complain(`note: ${escapeText(message)}.`);
-  if (status === EXIT.scanIncomplete)
-    complain('no stalled socket found, but the scan is incomplete.');
+  if (status === EXIT.scanIncomplete) complain('no stalled socket found, but the scan is incomplete.');
   return status;
 }
 

@@ -189,8 +189,7 @@ export class KernelError extends KdumpMemError<KernelErrorCode> {}
 /** Returns the error for a file that cannot be opened, with the code of other causes than permission and absence. */
 export function openError(path: string, cause: unknown, other: KernelErrorCode): KernelError {
   const code = errorCode(cause);
-  if (code === 'ENOENT' || code === 'ENOTDIR')
-    return new KernelError('no-such-file', `${path}: not found`, { cause });
+  if (code === 'ENOENT' || code === 'ENOTDIR') return new KernelError('no-such-file', `${path}: not found`, { cause });
   if (code === 'EACCES' || code === 'EPERM')
     return new KernelError('permission', `${path}: permission denied`, { cause });
   return new KernelError(other, `${path}: open failed (${code})`, { cause });
@@ -216,14 +215,7 @@ export function unsupportedLayout(message: string): KernelError {
  * no such memory; `unmapped`: no page table entry maps the address; `damaged`: the stored page cannot
  * be decompressed; `truncated`: the file ends before it; `refused`: the engine gave no reason.
  */
-export const READ_ERROR_CODES = [
-  'filtered',
-  'absent',
-  'unmapped',
-  'damaged',
-  'truncated',
-  'refused',
-] as const;
+export const READ_ERROR_CODES = ['filtered', 'absent', 'unmapped', 'damaged', 'truncated', 'refused'] as const;
 export type ReadErrorCode = (typeof READ_ERROR_CODES)[number];
 
 /** A failed read. A walker turns it into an incomplete answer, never into zeros. */

@@ -127,8 +127,7 @@ function refused<Result>(file: string, step: () => Result): Result {
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     if (code === undefined) throw cause;
-    if (code === 'EEXIST')
-      throw new OutputError('exists', `${file}: already exists (--force replaces it)`);
+    if (code === 'EEXIST') throw new OutputError('exists', `${file}: already exists (--force replaces it)`);
     throw new OutputError('cannot-write', `${file}: write failed (${code})`, { cause });
   }
 }

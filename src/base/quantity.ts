@@ -18,8 +18,7 @@ export function nanosecondsOf(text: string): bigint | undefined {
   const parts = /^(\d{1,10})(?:\.(\d{1,9}))?(ms|[smhd]?)$/.exec(text);
   if (!parts) return undefined;
   const [, integer = '', part = '', unit = ''] = parts;
-  const scaled =
-    BigInt(integer + part.padEnd(9, '0')) * NANOSECONDS[unit as keyof typeof NANOSECONDS];
+  const scaled = BigInt(integer + part.padEnd(9, '0')) * NANOSECONDS[unit as keyof typeof NANOSECONDS];
   return scaled / 10n ** 9n;
 }
 

@@ -26,8 +26,7 @@ function problemOf(found: fs.Stats): string | null {
   if (found.uid !== process.geteuid?.()) return `owned by another user (uid ${found.uid})`;
   if (found.nlink > 1) return 'has more than one hard link';
   const mode = found.mode & 0o777;
-  if ((mode & 0o077) !== 0)
-    return `accessible to other users (mode ${mode.toString(8)}, must be 600)`;
+  if ((mode & 0o077) !== 0) return `accessible to other users (mode ${mode.toString(8)}, must be 600)`;
   return null;
 }
 
@@ -60,13 +59,11 @@ export class LineStore {
    */
   append(line: string): void {
     this.#checkOurs();
-    if (this.#size > 0 && this.#size + Buffer.byteLength(line) + 2 > this.limits.rotate)
-      this.#rotate();
+    if (this.#size > 0 && this.#size + Buffer.byteLength(line) + 2 > this.limits.rotate) this.#rotate();
     const bytes = Buffer.from(`${this.#torn ? '\n' : ''}${line}\n`);
     this.#refused(() => {
       try {
-        for (let done = 0; done < bytes.length; )
-          done += fs.writeSync(this.#fd, bytes, done, bytes.length - done);
+        for (let done = 0; done < bytes.length; ) done += fs.writeSync(this.#fd, bytes, done, bytes.length - done);
       } catch (error) {
         fs.ftruncateSync(this.#fd, this.#size);
         throw error;
@@ -127,9 +124,7 @@ export class LineStore {
   #unexpected(fd: number): string | null {
     const bytes = Buffer.alloc(Buffer.byteLength(this.head));
     const begins = bytes.toString('latin1', 0, fs.readSync(fd, bytes, 0, bytes.length, 0));
-    return this.head.startsWith(begins)
-      ? null
-      : `not a store of this command (first line is not ${this.head})`;
+    return this.head.startsWith(begins) ? null : `not a store of this command (first line is not ${this.head})`;
   }
 
   #isTorn(fd: number, size: number): boolean {

@@ -16,10 +16,7 @@ export function formatJson(value: unknown, indent?: number): string {
 }
 
 /** Groups items by key, in the order of each key's first item. */
-export function grouped<Key, Item>(
-  items: Iterable<Item>,
-  keyOf: (item: Item) => Key,
-): Map<Key, Item[]> {
+export function grouped<Key, Item>(items: Iterable<Item>, keyOf: (item: Item) => Key): Map<Key, Item[]> {
   const groups = new Map<Key, Item[]>();
   for (const item of items) {
     const key = keyOf(item);
@@ -47,9 +44,7 @@ export function once<T>(make: () => T): () => T {
 
 /** Error text for a missing file; Node replaces bytes of names that are not UTF-8 by U+FFFD. */
 export function missingFile(path: string): string {
-  return path.includes('\ufffd')
-    ? `${path}: not found (the name is not valid UTF-8)`
-    : `${path}: not found`;
+  return path.includes('\ufffd') ? `${path}: not found (the name is not valid UTF-8)` : `${path}: not found`;
 }
 
 /** A deeply read-only version of a type. */

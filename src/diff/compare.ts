@@ -50,16 +50,11 @@ export function compareStates(given: readonly HostState[]): DiffAnswer {
   const notes = [
     ...order.notes,
     ...differing(states),
-    ...(depths.length > 1
-      ? [{ code: 'different-sources', depths } as const]
-      : strangeCategories(categories)),
+    ...(depths.length > 1 ? [{ code: 'different-sources', depths } as const] : strangeCategories(categories)),
     ...(categories?.change
       ? [
           {
-            code:
-              sameBoot === false
-                ? ('different-memory-sizes' as const)
-                : ('memory-hotplug' as const),
+            code: sameBoot === false ? ('different-memory-sizes' as const) : ('memory-hotplug' as const),
             bytes: categories.change,
           },
         ]
@@ -75,8 +70,7 @@ export function compareStates(given: readonly HostState[]): DiffAnswer {
     categories,
     lists,
     notes,
-    loss:
-      categories && lossOf(categories, ownersOf(order, lists), sameBoot === false ? null : drift),
+    loss: categories && lossOf(categories, ownersOf(order, lists), sameBoot === false ? null : drift),
     complete: notes.every(isHarmless),
   };
 }
@@ -85,11 +79,7 @@ export function compareStates(given: readonly HostState[]): DiffAnswer {
 function ownersOf(order: Order, lists: Readonly<Record<ListName, ListDiff | null>>): OwnersOf {
   return (category) => {
     if (Object.hasOwn(CATEGORY_MEASURES, category))
-      return diffListBy(
-        'processes',
-        CATEGORY_MEASURES[category as keyof typeof CATEGORY_MEASURES],
-        order,
-      );
+      return diffListBy('processes', CATEGORY_MEASURES[category as keyof typeof CATEGORY_MEASURES], order);
     const list = OWNERS[category];
     return list === undefined ? null : lists[list];
   };
@@ -109,8 +99,7 @@ function diffListBy<By extends Measure | CategoryMeasure>(
     return list === undefined ? null : sameBoot === false ? ofAnyBoot(list) : list;
   });
   // Inputs without data that survives a reboot cannot be compared.
-  if (sameBoot === false && lists.every((list) => list === null || list.items.size === 0))
-    return null;
+  if (sameBoot === false && lists.every((list) => list === null || list.items.size === 0)) return null;
   const firstUptime = sameBoot === true ? (states[0]?.origin.uptime ?? null) : null;
   return diffLists(lists, measures, { seconds, firstUptime });
 }
@@ -133,9 +122,7 @@ function differing(states: readonly HostState[]): Note[] {
  * Returns categories that one input lacks although both have the same source: a later release may have more.
  */
 function strangeCategories(categories: CategoryDiff | null): Note[] {
-  const count = categories
-    ? leavesOf(categories).filter(({ change }) => change === null).length
-    : 0;
+  const count = categories ? leavesOf(categories).filter(({ change }) => change === null).length : 0;
   return count === 0 ? [] : [{ code: 'change-unknown', part: 'categories', count }];
 }
 

@@ -1,28 +1,12 @@
 import { Series } from '../growth/series.js';
 import { type Trend, trendOf } from '../growth/trend.js';
-import type {
-  CategoryMeasure,
-  CategoryState,
-  FileInMemory,
-  Item,
-  Listing,
-  Measure,
-  Who,
-} from './state.js';
+import type { CategoryMeasure, CategoryState, FileInMemory, Item, Listing, Measure, Who } from './state.js';
 
 /**
  * `new`: absent at first. `gone`: absent at last. `was-empty`, `is-empty`: without memory then, or absent.
  * `only-after`, `only-before`: in one list, and the other is incomplete.
  */
-export const STATUSES = [
-  'both',
-  'new',
-  'gone',
-  'was-empty',
-  'is-empty',
-  'only-after',
-  'only-before',
-] as const;
+export const STATUSES = ['both', 'new', 'gone', 'was-empty', 'is-empty', 'only-after', 'only-before'] as const;
 export type Status = (typeof STATUSES)[number];
 
 /** Change of a list item. */
@@ -111,9 +95,7 @@ export function diffLists<By extends Measure | CategoryMeasure>(
 }
 
 function knowsAny(list: Listing | null, measure: Measure | CategoryMeasure | undefined): boolean {
-  return (
-    measure !== undefined && [...(list?.items.values() ?? [])].some((item) => knows(item, measure))
-  );
+  return measure !== undefined && [...(list?.items.values() ?? [])].some((item) => knows(item, measure));
 }
 
 function began(item: Item | undefined): number {
@@ -125,12 +107,7 @@ function knows(item: Item | undefined, measure: Measure | CategoryMeasure): bool
   return item === undefined || (item.sizes[measure] ?? null) !== null;
 }
 
-function statusOf(
-  one: Item | undefined,
-  other: Item | undefined,
-  first: Listing,
-  last: Listing,
-): Status {
+function statusOf(one: Item | undefined, other: Item | undefined, first: Listing, last: Listing): Status {
   if (!one) return !first.whole ? 'only-after' : first.withoutEmpty ? 'was-empty' : 'new';
   if (!other) return !last.whole ? 'only-before' : last.withoutEmpty ? 'is-empty' : 'gone';
   return 'both';
@@ -166,12 +143,8 @@ export function diffCategories(
   leaves: boolean,
   seconds: readonly number[] | null,
 ): CategoryDiff {
-  const names = new Set(
-    trees.flatMap((tree) => tree?.children.map(({ category }) => category) ?? []),
-  );
-  const parts = trees.map(
-    (tree) => new Map(tree?.children.map((child) => [child.category, child])),
-  );
+  const names = new Set(trees.flatMap((tree) => tree?.children.map(({ category }) => category) ?? []));
+  const parts = trees.map((tree) => new Map(tree?.children.map((child) => [child.category, child])));
   const children = [...names].map((name) =>
     diffCategories(
       parts.map((part) => part.get(name) ?? null),
@@ -223,9 +196,7 @@ function courseOf(bytes: readonly (number | null)[], seconds: readonly number[] 
     perSecond: change === null || took <= 0 ? null : change / took,
     trend: seconds ? trendOf(seriesOf(bytes, seconds)) : null,
     grewEachTime:
-      bytes.length > 2 && known
-        ? bytes.every((one, at) => at === 0 || (one ?? 0) > (bytes[at - 1] ?? 0))
-        : null,
+      bytes.length > 2 && known ? bytes.every((one, at) => at === 0 || (one ?? 0) > (bytes[at - 1] ?? 0)) : null,
   };
 }
 

@@ -67,11 +67,7 @@ export type OwnersOf = (category: string) => ListDiff<Measure | CategoryMeasure>
  * @param drift change of the counters while the inputs were captured; null: the inputs are of different boots
  * @returns null if free memory of the first or last input is unknown
  */
-export function lossOf(
-  memory: CategoryDiff,
-  ownersOf: OwnersOf,
-  drift: number | null,
-): Loss | null {
+export function lossOf(memory: CategoryDiff, ownersOf: OwnersOf, drift: number | null): Loss | null {
   const free = memory.children.find(({ category }) => category === 'free');
   if (!free || free.change === null || memory.change === null) return null;
   const lost = -free.change;
@@ -109,10 +105,7 @@ function explanationOf(lost: number, grew: number, uncompared: number): Loss['ex
 }
 
 /** Finds the owner that grew most in a category. */
-function whoGrew(
-  { category, change }: CategoryDiff,
-  owners: ReturnType<OwnersOf>,
-): Omit<GrownCategory, 'category'> {
+function whoGrew({ category, change }: CategoryDiff, owners: ReturnType<OwnersOf>): Omit<GrownCategory, 'category'> {
   // Items are sorted by change.
   const most = owners?.items.find((item) => (item.change ?? 0) > 0 && mayBeIn(item.who, category));
   const isGood = most && (most.change ?? 0) >= GOOD_PART * (change ?? 0);

@@ -56,12 +56,8 @@ export function inOrder(given: readonly HostState[]): Order {
             } as const,
           ]
         : []),
-      ...(times && !isLater
-        ? [{ code: 'same-time', names: states.map(({ name }) => name) } as const]
-        : []),
-      ...(Math.abs(moved) > SAME_BOOT
-        ? [{ code: 'clock-set', seconds: Math.round(moved) } as const]
-        : []),
+      ...(times && !isLater ? [{ code: 'same-time', names: states.map(({ name }) => name) } as const] : []),
+      ...(Math.abs(moved) > SAME_BOOT ? [{ code: 'clock-set', seconds: Math.round(moved) } as const] : []),
     ],
   };
 }
@@ -87,10 +83,7 @@ function bootedAt({ at, uptime }: Origin): number | null {
 }
 
 /** The clock that all inputs have: uptime within one boot, otherwise the wall clock. Undefined: none. */
-function clockOf(
-  states: readonly HostState[],
-  oneBoot: boolean,
-): ((state: HostState) => number | null) | undefined {
+function clockOf(states: readonly HostState[], oneBoot: boolean): ((state: HostState) => number | null) | undefined {
   const clocks = [
     ...(oneBoot ? [({ origin }: HostState) => origin.uptime] : []),
     ({ origin }: HostState) => (origin.at === null ? null : origin.at.getTime() / 1000),

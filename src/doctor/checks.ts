@@ -85,9 +85,7 @@ export const here: Machine = {
       env: { ...process.env, LC_ALL: 'C', PATH: searchPath() },
     });
     if (error && 'code' in error && error.code === 'ENOENT') return null;
-    const firstLine = `${stdout ?? ''}\n${stderr ?? ''}`
-      .split('\n')
-      .find((line) => line.trim() !== '');
+    const firstLine = `${stdout ?? ''}\n${stderr ?? ''}`.split('\n').find((line) => line.trim() !== '');
     if (error) return { line: `${program} cannot be started (${error.message})`, ok: false };
     return { line: firstLine ?? `${program} printed nothing`, ok: status === 0 };
   },
@@ -171,17 +169,14 @@ function processes(here: Machine): Check {
         .map((fd) => here.readLink(`${folder}/fd/${fd}`)),
     ),
   ];
-  if (why.length === 0)
-    return { code, state: 'works', found: 'all visible, with PSS, USS and descriptors' };
+  if (why.length === 0) return { code, state: 'works', found: 'all visible, with PSS, USS and descriptors' };
   const seen = `${pids.length} visible, kernel threads included`;
   return { code, state: 'partly', found: [seen, ...why].join('; ') };
 }
 
 function ss(here: Machine): Check {
   const check = program(here, 'ss', 'ss', ['-V']);
-  return check.state === 'works'
-    ? { ...check, found: check.found.replace(/^ss utility, /, '') }
-    : check;
+  return check.state === 'works' ? { ...check, found: check.found.replace(/^ss utility, /, '') } : check;
 }
 
 function counters(here: Machine): Check {
@@ -189,8 +184,7 @@ function counters(here: Machine): Check {
   const missing = ['/proc/meminfo', '/proc/zoneinfo', '/proc/vmstat'].filter(
     (path) => typeof resultOf(code, () => here.readText(path)) !== 'string',
   );
-  if (missing.includes('/proc/meminfo'))
-    return { code, state: 'missing', found: '/proc/meminfo cannot be read' };
+  if (missing.includes('/proc/meminfo')) return { code, state: 'missing', found: '/proc/meminfo cannot be read' };
   return missing.length === 0
     ? { code, state: 'works', found: '/proc/meminfo, zoneinfo and vmstat' }
     : { code, state: 'partly', found: `without ${missing.join(', ')}` };
@@ -295,9 +289,7 @@ function bpftrace(here: Machine): Check {
       state: 'partly',
       found: `${version}; versions before ${oldest} are untested`,
     };
-  const untried = TRIED_BPFTRACES.some((tried) => tried === version)
-    ? ''
-    : `; tested: ${TRIED_BPFTRACES.join(', ')}`;
+  const untried = TRIED_BPFTRACES.some((tried) => tried === version) ? '' : `; tested: ${TRIED_BPFTRACES.join(', ')}`;
   return { code, state: 'works', found: `${version}${untried}` };
 }
 

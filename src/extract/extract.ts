@@ -22,14 +22,7 @@ import { readDirectMapTables, readForDebuggers } from './debuggers/debuggers.js'
 import { kernelVersion } from './debuggers/variables.js';
 import { KeptPages } from './kept-pages.js';
 import { identityOf, truePlaces, writeMap } from './map/write.js';
-import {
-  forgetOrderOfNames,
-  infoText,
-  keptNotes,
-  packTables,
-  readLog,
-  readTables,
-} from './notes.js';
+import { forgetOrderOfNames, infoText, keptNotes, packTables, readLog, readTables } from './notes.js';
 import { bytesOfPage, RecordingImage, settle } from './page-bytes.js';
 import { attempt, readEverything, type Scope } from './questions.js';
 import { type Compression, compressor } from './write/compress.js';
@@ -95,11 +88,7 @@ export async function extract(kernel: NativeKernel, options: ExtractOptions): Pr
   }
 }
 
-async function cut(
-  kernel: NativeKernel,
-  options: ExtractOptions,
-  map?: OutputFile,
-): Promise<Extracted> {
+async function cut(kernel: NativeKernel, options: ExtractOptions, map?: OutputFile): Promise<Extracted> {
   const progress = options.onProgress ?? (() => {});
   const compress = await compressor(options.compression);
   const { output, force = false } = options;
@@ -153,11 +142,9 @@ async function cut(
     },
     options.compression,
     compress,
-    (done, bytes) =>
-      progress(`page ${done} of ${numbers.length}, ${(bytes / 2 ** 20).toFixed(1)} MiB`),
+    (done, bytes) => progress(`page ${done} of ${numbers.length}, ${(bytes / 2 ** 20).toFixed(1)} MiB`),
   );
-  if (map !== undefined)
-    writeMap(map, await identityOf(output), names, truePlaces(image, kept, patches));
+  if (map !== undefined) writeMap(map, await identityOf(output), names, truePlaces(image, kept, patches));
   const packedBytes = packed.reduce((sum, { start, end }) => sum + (end - start), 0);
   return {
     size,
@@ -183,12 +170,7 @@ function checkReadable(notes: readonly Note[]): void {
   }
 }
 
-function headOf(
-  kernel: NativeKernel,
-  machine: string,
-  more: readonly Note[],
-  stacks: boolean,
-): DumpHead {
+function headOf(kernel: NativeKernel, machine: string, more: readonly Note[], stacks: boolean): DumpHead {
   const { facts, vmcoreinfo, image } = kernel;
   const notes = keptNotes(image.notes ?? [], vmcoreinfo, stacks);
   return {

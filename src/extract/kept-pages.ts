@@ -66,8 +66,7 @@ export class KeptPages {
       if (known === undefined || known === WHOLE) continue;
       const bits = this.#writable(page, known);
       const last = Math.min(pageSize, end - start);
-      for (let at = Math.max(0, address - start); at < last; at++)
-        bits[at >>> 3]! &= ~(1 << (at & 7));
+      for (let at = Math.max(0, address - start); at < last; at++) bits[at >>> 3]! &= ~(1 << (at & 7));
       if (bits.every((byte) => byte === 0)) this.drop(page);
     }
   }
@@ -114,8 +113,7 @@ export class KeptPages {
   keepsAny(page: number, at: number, length: number): boolean {
     const bits = this.#pages.get(page);
     if (bits === undefined || bits === WHOLE) return bits === WHOLE;
-    for (let byte = at; byte < at + length; byte++)
-      if ((bits[byte >>> 3]! & (1 << (byte & 7))) !== 0) return true;
+    for (let byte = at; byte < at + length; byte++) if ((bits[byte >>> 3]! & (1 << (byte & 7))) !== 0) return true;
     return false;
   }
 

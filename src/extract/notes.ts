@@ -58,9 +58,7 @@ export function keptNotes(notes: readonly Note[], info: Vmcoreinfo, stacks: bool
   const qemu = notes.find(({ name }) => name === 'QEMU');
   return [
     ...statuses,
-    ...(qemu && stacks
-      ? [{ name: qemu.name, type: qemu.type, data: viewOf(Buffer.alloc(8)) }]
-      : []),
+    ...(qemu && stacks ? [{ name: qemu.name, type: qemu.type, data: viewOf(Buffer.alloc(8)) }] : []),
     { name: 'VMCOREINFO', type: 0, data: viewOf(Buffer.from(infoText(info), 'latin1')) },
   ];
 }

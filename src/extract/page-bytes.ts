@@ -7,12 +7,7 @@ import { type KeptPages, WHOLE } from './kept-pages.js';
 type Ranges = ReturnType<KeptPages['rangesOf']>;
 
 /** The bytes of a page as they are written: zeros replace everything that is not kept. */
-export function bytesOfPage(
-  image: MemoryImage,
-  kept: KeptPages,
-  page: number,
-  patches: Patches,
-): Uint8Array {
+export function bytesOfPage(image: MemoryImage, kept: KeptPages, page: number, patches: Patches): Uint8Array {
   const ranges = kept.rangesOf(page);
   const bytes = keptOf(image, kept.pageSize, page, ranges);
   for (const { at, bytes: patch } of patches.get(page) ?? []) {
@@ -48,12 +43,7 @@ export function settle(image: MemoryImage, kept: KeptPages): number {
   return partial;
 }
 
-function isZeroBeside(
-  image: MemoryImage,
-  pageSize: number,
-  page: number,
-  ranges: readonly ByteRange[],
-): boolean {
+function isZeroBeside(image: MemoryImage, pageSize: number, page: number, ranges: readonly ByteRange[]): boolean {
   try {
     const bytes = Uint8Array.from(bytesOf(image.readPhysical(page * pageSize, pageSize)));
     for (const { start, end } of ranges) bytes.fill(0, start, end);

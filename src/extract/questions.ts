@@ -56,11 +56,7 @@ export interface Visited {
  * @param original the same dump: what is read of it is not kept
  * @throws {WalkError} if the process or descriptor of `scope` does not exist
  */
-export function readEverything(
-  kernel: NativeKernel,
-  scope: Scope,
-  original: NativeKernel,
-): Visited {
+export function readEverything(kernel: NativeKernel, scope: Scope, original: NativeKernel): Visited {
   const fileNames: NamePlace[] = [];
   const cgroups: bigint[] = [];
   const more = { fileNames, cgroups };
@@ -94,8 +90,7 @@ export function readEverything(
   }
   attempt(() => {
     const byMember = withoutScans(kernel);
-    for (const { socket } of accountAll(byMember, { by: 'cgroup' }).sockets)
-      sockets.set(socket.sock, socket);
+    for (const { socket } of accountAll(byMember, { by: 'cgroup' }).sockets) sockets.set(socket.sock, socket);
   });
   // Data that the dump lacks is missing from the extract too.
   new Unknowns().try('since when data waits', () => readWaiting(kernel, [...sockets.values()]));
@@ -117,11 +112,7 @@ export function readEverything(
 }
 
 /** Reads what tasks wait for. Of stacks, words that are addresses of the kernel are kept; others may be user data. */
-function readWaits(
-  kernel: NativeKernel,
-  original: NativeKernel,
-  onFileName: (place: NamePlace) => void,
-): void {
+function readWaits(kernel: NativeKernel, original: NativeKernel, onFileName: (place: NamePlace) => void): void {
   const readStack = (address: bigint, length: number): DataView => {
     const words = original.read(address, length);
     for (let at = 0; at + 8 <= length; at += 8)
@@ -135,15 +126,13 @@ function readWaits(
 /** Reads the age of queued data of TCP connections. */
 function readWaiting(kernel: NativeKernel, sockets: readonly VisitedSocket[]): void {
   const [ticks, reader] = [readTicks(kernel), new TcpWaitingReader(kernel)];
-  for (const { sock, protocol } of sockets)
-    if (isTcp(protocol)) attempt(() => void reader.read(sock, ticks));
+  for (const { sock, protocol } of sockets) if (isTcp(protocol)) attempt(() => void reader.read(sock, ticks));
 }
 
 /** Reads the mappings of every process, and keeps the data that proves them complete. */
 function readProcesses(kernel: NativeKernel, onName: (place: NamePlace) => void): void {
   const survey = surveyProcesses(kernel, () => {});
-  for (const space of survey.spaces)
-    attempt(() => mappingsOf(kernel, space, survey, new Warnings(), onName));
+  for (const space of survey.spaces) attempt(() => mappingsOf(kernel, space, survey, new Warnings(), onName));
 }
 
 /** Maximum length in bytes of a read of struct pages that is not a scan. */
@@ -216,8 +205,7 @@ export function attempt(step: () => void): void {
     step();
   } catch (error) {
     if (error instanceof ReadError || error instanceof WalkError) return;
-    if (error instanceof KernelError && error.code !== 'no-symbols' && error.code !== 'no-types')
-      return;
+    if (error instanceof KernelError && error.code !== 'no-symbols' && error.code !== 'no-types') return;
     throw error;
   }
 }

@@ -99,11 +99,7 @@ export function lossOf<H extends History>(series: LossSeries<H>, kind: HistoryKi
 }
 
 /** Each claim is tested with the bound that can refute it. */
-function explanationOf(
-  fall: number,
-  rest: Trend | null,
-  restOfSeen: Trend | null,
-): Loss['explanation'] {
+function explanationOf(fall: number, rest: Trend | null, restOfSeen: Trend | null): Loss['explanation'] {
   if (restOfSeen && -restOfSeen.growth.low <= fall / 2) return 'processes';
   return rest && -rest.growth.high > fall / 2 ? 'nothing' : null;
 }

@@ -1,13 +1,5 @@
 import { laterHalf, medianOf, type Points, Samples } from './series.js';
-import {
-  type Course,
-  courseOf,
-  fitOf,
-  growthOf,
-  type HistoryKind,
-  type Trend,
-  trendOf,
-} from './trend.js';
+import { type Course, courseOf, fitOf, growthOf, type HistoryKind, type Trend, trendOf } from './trend.js';
 
 /** Seconds of a day: the period of daily load. */
 export const DAY = 86_400;
@@ -180,9 +172,7 @@ function withoutRhythm({ times, values }: Points, width: number): Bare {
   for (const like of likes)
     for (const [index, left] of like.entries())
       for (const right of like.slice(index + 1))
-        slopes.push(
-          ((values[right] ?? 0) - (values[left] ?? 0)) / ((times[right] ?? 0) - (times[left] ?? 0)),
-        );
+        slopes.push(((values[right] ?? 0) - (values[left] ?? 0)) / ((times[right] ?? 0) - (times[left] ?? 0)));
   const slope = slopes.length === 0 ? 0 : medianOf(Float64Array.from(slopes).sort());
   const rhythm = likes.map((like) =>
     mean(like.map((at) => (values[at] ?? 0) - slope * ((times[at] ?? 0) - (times[0] ?? 0)))),

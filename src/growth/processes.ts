@@ -1,12 +1,6 @@
 import type { Held, ProcessSample } from '../account/processes/process.js';
 import type { MachineSample } from '../records/machine-sample.js';
-import {
-  type EndedProcess,
-  type GrownProcess,
-  type GrowthAnswer,
-  type LossSeries,
-  lossOf,
-} from './answer.js';
+import { type EndedProcess, type GrownProcess, type GrowthAnswer, type LossSeries, lossOf } from './answer.js';
 import type { History, HistoryKind, Trend } from './trend.js';
 
 /** A machine and its processes at one time. */
@@ -166,9 +160,7 @@ export class ProcessGrowth<H extends History = History> {
     const faults = { at, minor: minorFaults, major: majorFaults };
     if (track.faults && at > track.faults.at) {
       const rate = (now: number | null, past: number | null) =>
-        now === null || past === null || now < past
-          ? null
-          : (now - past) / (at - (track.faults?.at ?? 0));
+        now === null || past === null || now < past ? null : (now - past) / (at - (track.faults?.at ?? 0));
       track.minorPerSecond = rate(minorFaults, track.faults.minor);
       track.majorPerSecond = rate(majorFaults, track.faults.major);
     }

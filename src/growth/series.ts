@@ -102,8 +102,7 @@ export class Series extends Samples {
 
   #halve(): void {
     for (const list of [this.#times, this.#values])
-      for (let at = 0; at < MOST_POINTS / 2; at++)
-        list[at] = ((list[2 * at] ?? 0) + (list[2 * at + 1] ?? 0)) / 2;
+      for (let at = 0; at < MOST_POINTS / 2; at++) list[at] = ((list[2 * at] ?? 0) + (list[2 * at + 1] ?? 0)) / 2;
     this.#points = MOST_POINTS / 2;
     this.#each *= 2;
   }

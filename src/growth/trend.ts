@@ -178,8 +178,7 @@ function pairSlopes({ times, values }: Points): Float64Array {
   let at = 0;
   for (let left = 0; left < count; left++)
     for (let right = left + 1; right < count; right++)
-      slopes[at++] =
-        ((values[right] ?? 0) - (values[left] ?? 0)) / ((times[right] ?? 0) - (times[left] ?? 0));
+      slopes[at++] = ((values[right] ?? 0) - (values[left] ?? 0)) / ((times[right] ?? 0) - (times[left] ?? 0));
   return slopes.sort();
 }
 

@@ -16,11 +16,7 @@ const running = new Set<ChildProcess>();
  * Throws `ExhaustedError` if no descriptor, process or memory is left. All other start failures arrive
  * as its `error` event.
  */
-export function startGroup(
-  command: string,
-  args: readonly string[],
-  options: SpawnOptions,
-): ChildProcess {
+export function startGroup(command: string, args: readonly string[], options: SpawnOptions): ChildProcess {
   let child: ChildProcess;
   try {
     const { env = process.env } = options;
@@ -52,9 +48,7 @@ export function startGroup(
 /** Returns the error that names the exhausted resource; null if a command failed to start for another reason. */
 export function asExhausted(command: string, cause: unknown): ExhaustedError | null {
   const lacking = exhaustionOf(cause);
-  return lacking === undefined
-    ? null
-    : new ExhaustedError(`${command} cannot be started: ${lacking}`, { cause });
+  return lacking === undefined ? null : new ExhaustedError(`${command} cannot be started: ${lacking}`, { cause });
 }
 
 /** Kills a command and its process group. Does not wait for remaining output. */

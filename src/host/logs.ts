@@ -44,8 +44,7 @@ export function groupLogs(files: readonly LogFile[]): LogSource[] {
     // Of two journals of one boot, the one without explanations is used; systemd-pstore keeps records
     // next to their text.
     if (name.includes('_--catalog') && names.has(name.replace('_--catalog', ''))) continue;
-    if (/(?:^|\/)dmesg\.txt$/.test(name) && records.some((at) => at.startsWith(folderOf(name))))
-      continue;
+    if (/(?:^|\/)dmesg\.txt$/.test(name) && records.some((at) => at.startsWith(folderOf(name)))) continue;
     const key = RECORD.test(name) ? `${folderOf(name)}dmesg-*` : baseOf(name);
     logs.set(key, [...(logs.get(key) ?? []), file]);
   }
@@ -99,8 +98,7 @@ export async function findLogs(folder: string): Promise<FoundLogs> {
           else warnings.push(`${below}: not searched (${MAX_DEPTH} folders deep)`);
         } else if (/\.journal~?$/.test(name))
           warnings.push(`${below}: unsupported (export it with journalctl -k -o json --file)`);
-        else if (stat.isFile() && (RECORD.test(below) || (await isLog(content))))
-          files.push({ name: below, content });
+        else if (stat.isFile() && (RECORD.test(below) || (await isLog(content)))) files.push({ name: below, content });
       } catch (error) {
         warnings.push(`${below}: ${error instanceof Error ? error.message : String(error)}`);
       }

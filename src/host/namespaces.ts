@@ -61,9 +61,7 @@ export function findNamespaces(
   for (const pid of outsideKnown(source, denied, [...found.values()])) onHidden(pid);
   const all = own.inode === null ? [own, ...found.values()] : [...found.values()];
   if (choice === 'all') return all;
-  const selected = all.find(
-    (each) => each.name === choice || each.path === choice || `${each.inode}` === choice,
-  );
+  const selected = all.find((each) => each.name === choice || each.path === choice || `${each.inode}` === choice);
   if (selected) return [selected];
   const path = /^\d{1,10}$/.test(choice) ? `/proc/${choice}/ns/net` : choice;
   const inode = path.startsWith('/') ? namespaceOf(source, path) : null;
@@ -88,11 +86,7 @@ function namespaceOf(source: HostSource, path: string, onDenied = () => {}): num
  * Processes in none of the known namespaces. /proc/PID/net requires no privilege (fs/proc/proc_net.c),
  * and its files have different inodes in each namespace (proc_register() in fs/proc/generic.c).
  */
-function outsideKnown(
-  source: HostSource,
-  pids: readonly string[],
-  known: readonly Namespace[],
-): string[] {
+function outsideKnown(source: HostSource, pids: readonly string[], known: readonly Namespace[]): string[] {
   if (pids.length === 0) return [];
   const inodeOf = (pid: string | number): number | 'gone' | 'denied' => {
     try {

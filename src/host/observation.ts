@@ -66,8 +66,7 @@ export function drops({ skmem }: SocketRecord): boolean {
 export function inodesWanted(sockets: readonly SocketRecord[]): ReadonlySet<number> {
   const wanted = new Set<number>();
   for (const socket of sockets)
-    for (const inode of [socket.inode, socket.peerInode, ...(socket.waiting ?? [])])
-      if (inode !== 0) wanted.add(inode);
+    for (const inode of [socket.inode, socket.peerInode, ...(socket.waiting ?? [])]) if (inode !== 0) wanted.add(inode);
   return wanted;
 }
 
@@ -88,8 +87,7 @@ export interface Losses {
 }
 
 export function lossesOf(readings: readonly Sample[], hidden: number): Losses {
-  const sum = (of: (sample: Sample) => number) =>
-    readings.reduce((total, sample) => total + of(sample), 0);
+  const sum = (of: (sample: Sample) => number) => readings.reduce((total, sample) => total + of(sample), 0);
   const closed = new Map<string, Namespace>();
   const unknown = new Set<string>();
   for (const sample of readings) {

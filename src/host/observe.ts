@@ -11,13 +11,7 @@ import {
   type Window,
   wantsOwner,
 } from './observation.js';
-import {
-  countAllDescriptors,
-  DescriptorScan,
-  type HolderScan,
-  socketFds,
-  withLateHolders,
-} from './proc/holders.js';
+import { countAllDescriptors, DescriptorScan, type HolderScan, socketFds, withLateHolders } from './proc/holders.js';
 import {
   type CpuTime,
   findProcess,
@@ -77,9 +71,7 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
   const first = { ...sample, torn };
   const onlyInodes = pid === null ? null : inodesOf(source, pid);
   const belongs = belongsTo(onlyInodes, new AcceptQueues(first.sockets));
-  const interesting = first.sockets.filter(
-    (socket) => wantsOwner(socket) && accepts(socket) && belongs(socket),
-  );
+  const interesting = first.sockets.filter((socket) => wantsOwner(socket) && accepts(socket) && belongs(socket));
   if (interesting.length > 0) await scan.run();
   const early = scan.holdersOf(inodesWanted(interesting));
   // A capture's first process states precede its first sample, a host's follow it.
@@ -94,20 +86,15 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
   const { intervalMs, windows } = options;
   const weak = weakSockets(interesting);
   const watched = { source, namespaces, read, count, intervalMs, windows, weak, holders: early };
-  const observed =
-    count > 1 ? await watch(watched, countFds) : { samples: [], readings: [], windows: [] };
+  const observed = count > 1 ? await watch(watched, countFds) : { samples: [], readings: [], windows: [] };
   const samples = [first, ...observed.samples];
   const last = observed.samples.at(-1) ?? null;
-  const late = (last?.sockets ?? []).filter(
-    (socket) => (wantsOwner(socket) || drops(socket)) && accepts(socket),
-  );
+  const late = (last?.sockets ?? []).filter((socket) => (wantsOwner(socket) || drops(socket)) && accepts(socket));
   const wanted = [...interesting, ...late];
   // The owner of a listener owns its pending connections.
   const queues = new AcceptQueues((last ?? first).sockets);
   const ends = new OtherEnds((last ?? first).sockets);
-  const inodes = inodesWanted(
-    wanted.flatMap((socket) => [socket, ...queues.of(socket), ends.of(socket) ?? []].flat()),
-  );
+  const inodes = inodesWanted(wanted.flatMap((socket) => [socket, ...queues.of(socket), ends.of(socket) ?? []].flat()));
   if (inodes.size > 0) await scan.run();
   const holders = await withLateHolders(source, scan.holdersOf(inodes), inodes);
   return {
@@ -154,15 +141,12 @@ function pidsOf(holders: HolderScan): number[] {
 function grown(descriptors: Observation['descriptors']): number[] {
   const [from] = descriptors;
   const to = descriptors.at(-1);
-  return [...(to ?? [])].flatMap(([pid, count]) =>
-    count > (from?.get(pid) ?? Number.POSITIVE_INFINITY) ? [pid] : [],
-  );
+  return [...(to ?? [])].flatMap(([pid, count]) => (count > (from?.get(pid) ?? Number.POSITIVE_INFINITY) ? [pid] : []));
 }
 
 function inodesOf(source: HostSource, pid: number): ReadonlySet<number> {
   const table = socketFds(source, `/proc/${pid}/fd`);
-  if (table === 'denied')
-    throw new HostError('denied', `file descriptors of process ${pid}: permission denied`);
+  if (table === 'denied') throw new HostError('denied', `file descriptors of process ${pid}: permission denied`);
   if (table === 'gone') throw new HostError('no-such-process', `process ${pid} has exited`);
   return new Set(table.keys());
 }
@@ -241,9 +225,7 @@ interface WatchResult {
 
 /** Sockets with unread data for which no counter shows whether the data is read. */
 function weakSockets(sockets: readonly SocketRecord[]): SocketRecord[] {
-  return sockets.filter(
-    (socket) => socket.recvQ > 0 && (socket.protocol !== 'TCP' || lacksFigures(socket)),
-  );
+  return sockets.filter((socket) => socket.recvQ > 0 && (socket.protocol !== 'TCP' || lacksFigures(socket)));
 }
 
 /**
@@ -256,8 +238,7 @@ async function watch(watched: WatchParameters, onSample: () => void): Promise<Wa
   const [samples, readings, windows]: [Sample[], Sample[], Window[]] = [[], [], []];
   const between = weak.some(({ protocol }) => protocol === 'TCP') ? ALL_GROUPS : NOT_TCP;
   const started = source.now();
-  const waitFor = async (part: number) =>
-    source.sleep(Math.max(0, started + intervalMs * part - source.now()));
+  const waitFor = async (part: number) => source.sleep(Math.max(0, started + intervalMs * part - source.now()));
   const pids = pidsWatched(watched);
   const pieces = weak.length === 0 ? 1 : (watched.windows ?? (count === 2 ? WINDOWS : 2));
   let before = weak.length === 0 ? null : await readTick(watched, pids, between);
@@ -305,12 +286,7 @@ async function readTick(
   return { sample, before, after: switches() };
 }
 
-function windowBetween(
-  sockets: readonly SocketRecord[],
-  pids: ReadonlySet<number>,
-  from: Tick,
-  to: Tick,
-): Window {
+function windowBetween(sockets: readonly SocketRecord[], pids: ReadonlySet<number>, from: Tick, to: Tick): Window {
   const start = queues(from.sample);
   const end = queues(to.sample);
   const recvQ = new Map<string, { from: number; to: number }>();
@@ -324,15 +300,13 @@ function windowBetween(
     if (first !== null && second !== null) recvQ.set(key, { from: first, to: second });
   }
   const still = new Map<number, boolean | null>();
-  for (const pid of pids)
-    still.set(pid, stoodStill(from.before.get(pid) ?? null, to.after.get(pid) ?? null));
+  for (const pid of pids) still.set(pid, stoodStill(from.before.get(pid) ?? null, to.after.get(pid) ?? null));
   return { startMs: from.sample.endedMs, endMs: to.sample.startedMs, recvQ, still };
 }
 
 function queues(sample: Sample): ReadonlyMap<string, number> {
   const byKey = new Map<string, number>();
   for (const socket of sample.sockets)
-    if (socket.protocol !== 'TCP' || lacksFigures(socket))
-      byKey.set(socketKey(socket), socket.recvQ);
+    if (socket.protocol !== 'TCP' || lacksFigures(socket)) byKey.set(socketKey(socket), socket.recvQ);
   return byKey;
 }

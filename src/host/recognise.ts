@@ -17,8 +17,7 @@ const TOP = /^(?:\.\/)?(?:kdump-mem-snapshot|skcheck-capture|sosreport-[^/]{1,20
  */
 export function looksCaptured(path: string): boolean {
   try {
-    if (statSync(path).isDirectory())
-      return statSync(join(path, 'sample-1'), { throwIfNoEntry: false }) !== undefined;
+    if (statSync(path).isDirectory()) return statSync(join(path, 'sample-1'), { throwIfNoEntry: false }) !== undefined;
     return isCapture(headOf(path));
   } catch {
     // The error is reported when it is opened.
@@ -49,9 +48,7 @@ export function archiveKind(head: Buffer): 'gzip' | 'xz' | 'zstd' | 'tar' | null
 function isCapture(head: Buffer): boolean {
   const kind = archiveKind(head);
   if (kind === 'gzip')
-    return isCapture(
-      gunzipSync(head, { finishFlush: flush.Z_SYNC_FLUSH, maxOutputLength: MAX_UNPACKED }),
-    );
+    return isCapture(gunzipSync(head, { finishFlush: flush.Z_SYNC_FLUSH, maxOutputLength: MAX_UNPACKED }));
   if (kind !== 'tar') return false;
   return TOP.test(head.toString('latin1', 0, 100).replace(/\0.*$/s, ''));
 }
@@ -59,9 +56,7 @@ function isCapture(head: Buffer): boolean {
 /** Whether these first bytes are those of a kernel dump. */
 export function looksLikeDump(head: Buffer): boolean {
   const text = head.toString('latin1');
-  return (
-    text.startsWith('\x7fELF') || text.startsWith('KDUMP   ') || text.startsWith('makedumpfile')
-  );
+  return text.startsWith('\x7fELF') || text.startsWith('KDUMP   ') || text.startsWith('makedumpfile');
 }
 
 /** Limits on decompression: a few kilobytes may expand to terabytes. */

@@ -1,27 +1,10 @@
-export const SOCKET_FAMILIES = [
-  'AF_INET',
-  'AF_INET6',
-  'AF_UNIX',
-  'AF_PACKET',
-  'AF_NETLINK',
-  'AF_VSOCK',
-] as const;
+export const SOCKET_FAMILIES = ['AF_INET', 'AF_INET6', 'AF_UNIX', 'AF_PACKET', 'AF_NETLINK', 'AF_VSOCK'] as const;
 export type SocketFamily = (typeof SOCKET_FAMILIES)[number];
 
 export const SOCKET_TYPES = ['SOCK_STREAM', 'SOCK_DGRAM', 'SOCK_SEQPACKET', 'SOCK_RAW'] as const;
 export type SocketType = (typeof SOCKET_TYPES)[number];
 
-export const SOCKET_PROTOCOLS = [
-  'TCP',
-  'UDP',
-  'UNIX',
-  'RAW',
-  'PACKET',
-  'NETLINK',
-  'VSOCK',
-  'MPTCP',
-  'SCTP',
-] as const;
+export const SOCKET_PROTOCOLS = ['TCP', 'UDP', 'UNIX', 'RAW', 'PACKET', 'NETLINK', 'VSOCK', 'MPTCP', 'SCTP'] as const;
 export type SocketProtocol = (typeof SOCKET_PROTOCOLS)[number];
 
 /** One socket as the host reports it. Sizes are bytes; text is hostile. */
@@ -128,9 +111,7 @@ export function queueIsTruesize(protocol: SocketProtocol): boolean {
 
 /** Whether the protocol does not retransmit: what `sk_drops` counts never reaches a reader. */
 export function dropsAreLosses(protocol: SocketProtocol): boolean {
-  return (
-    protocol === 'UDP' || protocol === 'RAW' || protocol === 'PACKET' || protocol === 'NETLINK'
-  );
+  return protocol === 'UDP' || protocol === 'RAW' || protocol === 'PACKET' || protocol === 'NETLINK';
 }
 
 /**
@@ -183,9 +164,7 @@ export class AcceptQueues {
  */
 export function belongsTo(inodes: ReadonlySet<number> | null, queues: AcceptQueues) {
   return (socket: SocketRecord): boolean =>
-    inodes === null ||
-    inodes.has(socket.inode) ||
-    queues.of(socket).some(({ inode }) => inodes.has(inode));
+    inodes === null || inodes.has(socket.inode) || queues.of(socket).some(({ inode }) => inodes.has(inode));
 }
 
 /** `*` means both families in ss; /proc/net has `[::]` for that. */
@@ -230,12 +209,9 @@ export class OtherEnds {
       const end = this.#unix.get(socket.peerInode);
       return end && socket.peerInode !== 0 && end !== socket ? end : null;
     }
-    const peers = (this.#tcp.get(`${plain(socket.peer)} ${plain(socket.local)}`) ?? []).filter(
-      (end) => end !== socket,
-    );
+    const peers = (this.#tcp.get(`${plain(socket.peer)} ${plain(socket.local)}`) ?? []).filter((end) => end !== socket);
     const near = peers.filter(({ netns }) => netns === socket.netns);
-    if (near.length > 0 || isLoopback(socket.local))
-      return near.length === 1 ? (near[0] ?? null) : null;
+    if (near.length > 0 || isLoopback(socket.local)) return near.length === 1 ? (near[0] ?? null) : null;
     return peers.length === 1 ? (peers[0] ?? null) : null;
   }
 }

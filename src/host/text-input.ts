@@ -112,11 +112,7 @@ async function* gunzipped(packed: AsyncGenerator<Buffer>): AsyncGenerator<Buffer
   await fed;
 }
 
-async function* decompressed(
-  path: string,
-  packed: AsyncGenerator<Buffer>,
-  program: string,
-): AsyncGenerator<Buffer> {
+async function* decompressed(path: string, packed: AsyncGenerator<Buffer>, program: string): AsyncGenerator<Buffer> {
   const command = programPath(program);
   if (command === undefined)
     throw new HostError('unreadable', `${path}: compressed file (${program} is not installed)`);

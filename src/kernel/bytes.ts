@@ -1,11 +1,7 @@
 import type { Pointer } from './pointer.js';
 
 /** Returns the bytes of a view (by default all) without copying them. */
-export function bytesOf(
-  view: DataView,
-  offset = 0,
-  length = view.byteLength - offset,
-): Uint8Array<ArrayBufferLike> {
+export function bytesOf(view: DataView, offset = 0, length = view.byteLength - offset): Uint8Array<ArrayBufferLike> {
   return new Uint8Array(view.buffer, view.byteOffset + offset, length);
 }
 

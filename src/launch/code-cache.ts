@@ -200,9 +200,7 @@ function isOnlyOurs(path: string, user: number): boolean {
 
 /** In a sticky folder (/tmp) other users' files cannot be moved. */
 function isProtected({ uid, mode }: Stats, user: number): boolean {
-  return (
-    (uid === user || uid === 0) && ((mode & WRITABLE_BY_OTHERS) === 0 || (mode & STICKY) !== 0)
-  );
+  return (uid === user || uid === 0) && ((mode & WRITABLE_BY_OTHERS) === 0 || (mode & STICKY) !== 0);
 }
 
 function makeFolder(path: string): void {

@@ -2,14 +2,7 @@ import type { Growth } from '../growth/trend.js';
 import type { Site } from '../records/allocation-sites.js';
 import { isWhole, type LeakNote } from './notes.js';
 import { type Held, merged, type Recording } from './recording.js';
-import {
-  Balances,
-  bounded,
-  knowsWhatWas,
-  LEAST_WINDOWS,
-  NOTHING,
-  siteGrowth,
-} from './site-growth.js';
+import { Balances, bounded, knowsWhatWas, LEAST_WINDOWS, NOTHING, siteGrowth } from './site-growth.js';
 import { lookUp, type SiteSurvivors } from './site-survivors.js';
 import type { Lookup } from './survivors/lookup.js';
 import { type Judged, judge, LEAK_VERDICTS } from './verdict.js';
@@ -55,11 +48,7 @@ export interface LeaksAnswer {
  *
  * @param chosen the threads that were followed, if not all
  */
-export function leaksAnswer(
-  recorded: Recording,
-  lookup: Lookup,
-  chosen?: ThreadFilterFacts,
-): LeaksAnswer {
+export function leaksAnswer(recorded: Recording, lookup: Lookup, chosen?: ThreadFilterFacts): LeaksAnswer {
   const recording = merged(recorded);
   const { readings, sample } = recording;
   const last = readings.at(-1);
@@ -97,16 +86,11 @@ export function leaksAnswer(
       ];
     })
     .toSorted(
-      (a, b) =>
-        LEAK_VERDICTS.indexOf(a.verdict) - LEAK_VERDICTS.indexOf(b.verdict) ||
-        b.held.bytes - a.held.bytes,
+      (a, b) => LEAK_VERDICTS.indexOf(a.verdict) - LEAK_VERDICTS.indexOf(b.verdict) || b.held.bytes - a.held.bytes,
     );
   const foundFree = freeOf(bySite.values());
   const lookedUp = lookup.source === 'none' ? 0 : recording.survivors.length;
-  const notes = [
-    ...notesOf(recording, { lookup, foundFree, chosen }),
-    ...limitNotes(sites, lookup.limits),
-  ];
+  const notes = [...notesOf(recording, { lookup, foundFree, chosen }), ...limitNotes(sites, lookup.limits)];
   return {
     recording,
     duration,
@@ -189,8 +173,7 @@ function notesOf(recording: Recording, { lookup, foundFree, chosen }: LookupFact
   const { losses, unseen, readings, endedEarly } = recording;
   const counted = (code: LeakNote['code'], count: number | null): LeakNote[] =>
     count === 0 ? [] : [{ code, ...(count === null ? {} : { count }) }];
-  const some = (code: LeakNote['code'], count: number | null) =>
-    count === null ? [] : counted(code, count);
+  const some = (code: LeakNote['code'], count: number | null) => (count === null ? [] : counted(code, count));
   return [
     ...(endedEarly ? [{ code: 'ended-early' as const }] : []),
     ...(readings.length - 1 < LEAST_WINDOWS ? [{ code: 'too-few-windows' as const }] : []),
@@ -225,9 +208,7 @@ function limitNotes(sites: readonly LeakSite[], limits: Lookup['limits']): LeakN
   const leaking = sites.filter(({ verdict }) => verdict === 'leaking');
   const caches = new Set(leaking.flatMap(({ survivors }) => survivors?.places.map(cacheOf) ?? []));
   return [...(limits ?? [])].flatMap(([cache, { held, most }]) =>
-    caches.has(cache)
-      ? [{ code: 'limited-cache' as const, count: held, why: `${cache}, ${most} at most` }]
-      : [],
+    caches.has(cache) ? [{ code: 'limited-cache' as const, count: held, why: `${cache}, ${most} at most` }] : [],
   );
 }
 
@@ -243,8 +224,7 @@ function followsEvents(method: Recording['method']): boolean {
 function unseenNotes({ type, method }: Recording, unseen: Recording['unseen']): LeakNote[] {
   // No kernel counter includes these, as /proc/vmstat does for pages.
   if (type === 'slab' && followsEvents(method)) return [{ code: 'unseen-objects' }];
-  if (unseen === null)
-    return type === 'page' && followsEvents(method) ? [{ code: 'unseen-unknown' }] : [];
+  if (unseen === null) return type === 'page' && followsEvents(method) ? [{ code: 'unseen-unknown' }] : [];
   const { allocated, high } = unseen;
   return allocated > high ? [{ code: 'unseen', count: Math.round(allocated - high) }] : [];
 }
@@ -259,15 +239,9 @@ function tracingNotes({ tracing }: Recording): LeakNote[] {
       ? [{ code: 'settings-changed' as const, count: changed.length, why: changed.join(', ') }]
       : []),
     // If the kernel does not count them, lost events are unknown: this is reported.
-    ...(unmatched === null || unmatched === 0
-      ? []
-      : [{ code: 'events-unmatched' as const, count: unmatched }]),
-    ...(orphans.length > 0
-      ? [{ code: 'orphans' as const, count: orphans.length, why: orphans.join(', ') }]
-      : []),
-    ...(left.length > 0
-      ? [{ code: 'left-behind' as const, count: left.length, why: left.join(', ') }]
-      : []),
+    ...(unmatched === null || unmatched === 0 ? [] : [{ code: 'events-unmatched' as const, count: unmatched }]),
+    ...(orphans.length > 0 ? [{ code: 'orphans' as const, count: orphans.length, why: orphans.join(', ') }] : []),
+    ...(left.length > 0 ? [{ code: 'left-behind' as const, count: left.length, why: left.join(', ') }] : []),
     ...(isOver ? [{ code: 'over-budget' as const }] : []),
   ];
 }

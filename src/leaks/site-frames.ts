@@ -180,8 +180,7 @@ export class StackTable {
       this.#words = new Uint32Array(words.length * 2);
       this.#words.set(words);
     }
-    for (let word = 0; word < count * 2; word++)
-      this.#words[this.#used++] = bytes.getUint32(offset + word * 4, true);
+    for (let word = 0; word < count * 2; word++) this.#words[this.#used++] = bytes.getUint32(offset + word * 4, true);
     this.#ends.push(this.#used);
   }
 }

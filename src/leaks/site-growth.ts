@@ -86,10 +86,7 @@ function growthOf(points: readonly Point[]): Growth | null {
   const seconds = last.seconds - first.seconds;
   const rates = points
     .slice(1)
-    .map(
-      (point, index) =>
-        (point.bytes - points[index]!.bytes) / (point.seconds - points[index]!.seconds),
-    );
+    .map((point, index) => (point.bytes - points[index]!.bytes) / (point.seconds - points[index]!.seconds));
   if (!(seconds > 0) || rates.some((rate) => !Number.isFinite(rate))) return null;
   return {
     perSecond: (last.bytes - first.bytes) / seconds,

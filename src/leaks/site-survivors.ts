@@ -1,13 +1,6 @@
 import type { CensusEntry } from '../account/owners.js';
 import type { Survivor } from './recording.js';
-import {
-  type Found,
-  type Keeper,
-  keeperOf,
-  type Lookup,
-  type Place,
-  type Unplaced,
-} from './survivors/lookup.js';
+import { type Found, type Keeper, keeperOf, type Lookup, type Place, type Unplaced } from './survivors/lookup.js';
 
 /** Blocks of a site in one place. */
 export interface PlaceSum {
@@ -144,10 +137,7 @@ class Sum {
       maybeFree: this.#maybeFree,
       places: [...this.#places.values()].toSorted((a, b) => b.bytes - a.bytes),
       sockets: [...this.#sockets.values()].toSorted((a, b) => b.bytes - a.bytes),
-      ages:
-        ages.length === 0
-          ? null
-          : { median: ages[Math.floor(ages.length / 2)]!, oldest: ages.at(-1)! },
+      ages: ages.length === 0 ? null : { median: ages[Math.floor(ages.length / 2)]!, oldest: ages.at(-1)! },
       thirds: this.#untimed ? null : this.#thirds,
       order: this.#orders.size === 1 ? ([...this.#orders][0] ?? null) : null,
       commands: this.#commands,

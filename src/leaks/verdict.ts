@@ -72,8 +72,7 @@ export function judge(
   keepsPace = false,
 ): Judged {
   const shares = sharesOf(survivors);
-  if (survivors && survivors.bytes > 0 && shares.freed === 1)
-    return verdictOf('transient', 'freed');
+  if (survivors && survivors.bytes > 0 && shares.freed === 1) return verdictOf('transient', 'freed');
   if (windows < LEAST_WINDOWS || growth === null) return verdictOf('unknown', 'too-few-windows');
   if (seen !== null && seen < LEAST_SAMPLED) return verdictOf('unknown', 'sample-too-small');
   // A site that began recently resembles turnover: it has no old blocks.
@@ -94,9 +93,7 @@ export function judge(
   const judged = grows(survivors, shares, course === 'throughout');
   if (judged.verdict !== 'leaking') return judged;
   if (keepsPace) return verdictOf('unknown', 'frees-keep-pace');
-  return survivors.maybeFree >= survivors.blocks * MOST_GONE
-    ? verdictOf('unknown', 'maybe-free')
-    : judged;
+  return survivors.maybeFree >= survivors.blocks * MOST_GONE ? verdictOf('unknown', 'maybe-free') : judged;
 }
 
 function grows(survivors: SiteSurvivors, shares: Shares, throughout: boolean): Judged {
@@ -106,9 +103,7 @@ function grows(survivors: SiteSurvivors, shares: Shares, throughout: boolean): J
     if (!steady) return verdictOf('growing', 'unsteady');
     return verdictOf('leaking', shares.queued > shares.unreferenced ? 'queued' : 'unreferenced');
   }
-  const most = (['reclaimable', 'process', 'kernel', 'unknown'] as const).toSorted(
-    (a, b) => shares[b] - shares[a],
-  )[0]!;
+  const most = (['reclaimable', 'process', 'kernel', 'unknown'] as const).toSorted((a, b) => shares[b] - shares[a])[0]!;
   return verdictOf(
     'growing',
     {

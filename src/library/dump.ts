@@ -25,13 +25,7 @@ import { procsJson } from '../answers/procs/json.js';
 import type { ProcsJson } from '../answers/procs/schema.js';
 import { refsJson } from '../answers/refs/render.js';
 import type { RefsJson } from '../answers/refs/schema.js';
-import type {
-  SkbJson,
-  SkbProcessJson,
-  SocketLineJson,
-  SocketsEndJson,
-  SocketsJson,
-} from '../answers/schema.js';
+import type { SkbJson, SkbProcessJson, SocketLineJson, SocketsEndJson, SocketsJson } from '../answers/schema.js';
 import { skbJson, skbProcessJson } from '../answers/skb/json.js';
 import { socketLine, socketsEnd, socketsJson } from '../answers/sockets/json.js';
 import { taskStacksJson } from '../answers/task-stacks/render.js';

@@ -111,12 +111,7 @@ export class BootCounter {
   }
 
   #current(): Boot {
-    const [id, release, fromStart, newest] = [
-      this.#id,
-      this.#release,
-      this.#fromStart,
-      this.#newest,
-    ];
+    const [id, release, fromStart, newest] = [this.#id, this.#release, this.#fromStart, this.#newest];
     return { id, release, fromStart, newest };
   }
 

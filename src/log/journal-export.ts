@@ -51,8 +51,7 @@ export async function* exportedLines(parts: AsyncIterable<Buffer>): AsyncGenerat
         if (rest.length < from) break;
         const size = Number(rest.readBigUInt64LE(end + 1));
         if (size <= MOST_FIELD && rest.length <= from + size) break;
-        if (size <= MOST_FIELD && FIELDS.has(name))
-          entry[name] = rest.toString('utf8', from, from + size);
+        if (size <= MOST_FIELD && FIELDS.has(name)) entry[name] = rest.toString('utf8', from, from + size);
         // Includes the line feed after the field.
         end = from + size;
         passed = Math.max(0, end + 1 - rest.length);

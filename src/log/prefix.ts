@@ -33,8 +33,7 @@ const SYSLOG =
   /^(?:<(?<pri>\d{1,3})>)?(?<time>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?|(?:[A-Z][a-z]{2} )?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?[A-Z]{2,5}| ?[+-]\d\d:?\d\d|Z)?|\d{9,10}\.\d{6}) (?<host>[^ :[\]]{1,255}) (?<tag>[^ :[\]]{1,64})(?:\[\d{1,9}\])?: ?/;
 
 /** `journalctl -o short-monotonic`: like printk's output, with the tag `kernel`. */
-const MONOTONIC =
-  /^\[ *(\d{1,9})\.(\d{6})\] (?<host>[^ :[\]]{1,255}) (?<tag>[^ :[\]]{1,64})(?:\[\d{1,9}\])?: ?/;
+const MONOTONIC = /^\[ *(\d{1,9})\.(\d{6})\] (?<host>[^ :[\]]{1,255}) (?<tag>[^ :[\]]{1,64})(?:\[\d{1,9}\])?: ?/;
 
 /** Prefix before the time: `dmesg -x`, or `<N>`, which a console also prints before the level. */
 const KIND = /^(?:<(\d{1,5})>|([a-z]{3,8}) *:([a-z]{3,6}) *: ?)/;
@@ -47,8 +46,7 @@ const WALL =
   /^(?:\[([^[\]]{3,24} [ \d]\d \d\d:\d\d:\d\d \d{4}|[A-Z][a-z]{2} ?\d{1,2} \d\d:\d\d| *[+-]\d+\.\d{6})\](?:\[ *([TC])(\d{1,9})\])?|(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,\d{6}[+-]\d\d:\d\d)) /;
 
 /** Other console output on the same line: a login prompt, a note of printk itself. */
-const BEFORE =
-  /^(?:\*\* \d+ printk messages dropped \*\* ?|.{0,80} login: |.{0,80}\$ )(?=(?:<\d+>)?\[ *\d+\.\d{6}\])/;
+const BEFORE = /^(?:\*\* \d+ printk messages dropped \*\* ?|.{0,80} login: |.{0,80}\$ )(?=(?:<\d+>)?\[ *\d+\.\d{6}\])/;
 
 /**
  * `PRIORITY,SEQ,MICROSECONDS,FLAGS;TEXT`: /dev/kmsg, and netconsole, which may print the release before it.
@@ -138,9 +136,7 @@ function ofJournal(line: string): Prefixed | undefined {
   if (message === undefined) return bare;
   if ((fields.get('_TRANSPORT') ?? 'kernel') !== 'kernel') return undefined;
   // An array contains bytes that are not printable UTF-8. Null: longer than journalctl prints without --all.
-  const text = Array.isArray(message)
-    ? Buffer.from(message).toString('utf8')
-    : String(message ?? '');
+  const text = Array.isArray(message) ? Buffer.from(message).toString('utf8') : String(message ?? '');
   const bootId: unknown = fields.get('_BOOT_ID');
   const number = (name: string): number | null => {
     const value = String(fields.get(name) ?? '');

@@ -139,17 +139,14 @@ export class TextLogReader {
         const stop = text.indexOf('\n', from);
         at = stop < 0 ? text.length : stop + 1;
         const letters = text.slice(from, stop < 0 ? text.length : stop);
-        const line = NOT_ASCII.test(letters)
-          ? data.toString('utf8', from, from + letters.length)
-          : letters;
+        const line = NOT_ASCII.test(letters) ? data.toString('utf8', from, from + letters.length) : letters;
         // A file has blocks of zeros if a crash of the machine left its last pages unwritten.
         const whole = line.includes('\0') ? line.replaceAll('\0', '') : line;
         return whole.endsWith('\r') ? whole.replace(/\r+$/, '') : whole;
       };
       const line = lineOf(start);
       const properties: string[] = [];
-      while (this.#format.form === 'kmsg' && text.charCodeAt(at) === BLANK)
-        properties.push(lineOf(at));
+      while (this.#format.form === 'kmsg' && text.charCodeAt(at) === BLANK) properties.push(lineOf(at));
       this.#take(line, properties);
     }
   }

@@ -84,7 +84,5 @@ function matches(patterns: readonly RegExp[], symbol: string): boolean {
 
 /** Removes suffixes of compiler clones, and the prefix of allocation profiling. */
 function plain(symbol: string): string {
-  return symbol
-    .replace(/(\.(isra|constprop|part|cold|llvm)(\.\d+)?)+$/, '')
-    .replace(/_noprof$/, '');
+  return symbol.replace(/(\.(isra|constprop|part|cold|llvm)(\.\d+)?)+$/, '').replace(/_noprof$/, '');
 }

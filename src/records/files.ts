@@ -120,10 +120,7 @@ export class DescriptorGroups {
   }
 }
 
-function groupOf([kind, { count, items, bytes, names }]: [
-  DescriptorKind,
-  Counted,
-]): DescriptorGroup {
+function groupOf([kind, { count, items, bytes, names }]: [DescriptorKind, Counted]): DescriptorGroup {
   return {
     kind,
     count,

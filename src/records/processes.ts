@@ -106,14 +106,7 @@ const BITS = {
 type Right = keyof typeof BITS;
 
 /** Capabilities without which some data is not visible. */
-const RIGHTS: readonly Right[] = [
-  'sys_ptrace',
-  'dac_read_search',
-  'sys_admin',
-  'net_admin',
-  'sys_rawio',
-  'syslog',
-];
+const RIGHTS: readonly Right[] = ['sys_ptrace', 'dac_read_search', 'sys_admin', 'net_admin', 'sys_rawio', 'syslog'];
 
 /** Names of the relevant effective capabilities in /proc/PID/status (CapEff). */
 export function capabilitiesOf(status: string): string[] {
@@ -126,8 +119,7 @@ export function capabilitiesOf(status: string): string[] {
 export function lackingRights(status: string): string[] {
   const held = capabilitiesOf(status);
   return RIGHTS.filter(
-    (right) =>
-      !held.includes(right) && !(right === 'dac_read_search' && held.includes('dac_override')),
+    (right) => !held.includes(right) && !(right === 'dac_read_search' && held.includes('dac_override')),
   ).map((right) => `CAP_${right.toUpperCase()}`);
 }
 

@@ -1,10 +1,7 @@
 import type { CensusEntryJson } from '../answers/schema.js';
 
 /** The two ends of a socket as separate fields: `local` and `peer` are one text each. */
-export type SocketEnds = Pick<
-  CensusEntryJson['socket'],
-  'localAddress' | 'localPort' | 'peerAddress' | 'peerPort'
->;
+export type SocketEnds = Pick<CensusEntryJson['socket'], 'localAddress' | 'localPort' | 'peerAddress' | 'peerPort'>;
 
 /** Families and protocols whose ends are names, even if they look like addresses. */
 const NAMED = /^(?:AF_)?(?:UNIX|LOCAL|NETLINK|PACKET)$/i;

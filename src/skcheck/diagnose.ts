@@ -1,24 +1,10 @@
 import type { Observation } from '../host/observation.js';
-import {
-  AcceptQueues,
-  belongsTo,
-  dropsAreLosses,
-  OtherEnds,
-  type SocketRecord,
-  socketKey,
-} from '../host/socket.js';
+import { AcceptQueues, belongsTo, dropsAreLosses, OtherEnds, type SocketRecord, socketKey } from '../host/socket.js';
 import { type Finding, findingOf, localPeersOf } from './finding.js';
 import { judge, judgeAccepting, judgeBacklog, judgeSender, unreadBytes } from './judge.js';
 import { type PinnedEstimate, type SocketPinned, sumPinned } from './pinned.js';
 import { type Ages, SocketHistory } from './socket-history.js';
-import {
-  bySeverity,
-  isProblem,
-  STALE_CODES,
-  VERDICT_CODES,
-  type Verdict,
-  type VerdictCode,
-} from './verdict.js';
+import { bySeverity, isProblem, STALE_CODES, VERDICT_CODES, type Verdict, type VerdictCode } from './verdict.js';
 
 export interface Diagnosis {
   /** Most severe verdict first, then by pinned memory. */
@@ -53,10 +39,7 @@ export interface PinnedTogether {
   };
 }
 
-export function pinnedTogether(
-  findings: readonly Finding[],
-  host: Observation['host'],
-): PinnedTogether {
+export function pinnedTogether(findings: readonly Finding[], host: Observation['host']): PinnedTogether {
   const sumOf = (each: readonly SocketPinned[]) =>
     sumPinned(
       each.map(({ pinned }) => pinned),
@@ -117,16 +100,12 @@ export function diagnose(observation: Observation, options: DiagnoseOptions = {}
   );
   options.ages?.note(findings, newest.startedMs);
   const stalled = findings.filter((each) => STALE_CODES.includes(each.verdict.verdict));
-  const counts = Object.fromEntries(VERDICT_CODES.map((code) => [code, 0])) as Record<
-    VerdictCode,
-    number
-  >;
+  const counts = Object.fromEntries(VERDICT_CODES.map((code) => [code, 0])) as Record<VerdictCode, number>;
   for (const each of findings) counts[each.verdict.verdict]++;
   const peers = new Set(localPeersOf(stalled).map(({ socket }) => socket));
   const queues = new Set(stalled.flatMap(({ acceptQueue }) => acceptQueue?.listeners ?? []));
   const among = (sockets: ReadonlySet<SocketRecord>, code: VerdictCode) =>
-    findings.filter(({ verdict, socket }) => verdict.verdict === code && sockets.has(socket))
-      .length;
+    findings.filter(({ verdict, socket }) => verdict.verdict === code && sockets.has(socket)).length;
   return {
     findings,
     fdLeaks: findFdLeaks(observation),

@@ -54,9 +54,7 @@ export function countExactly(kernel: Kernel, findings: readonly Finding[]): Exac
   for (const finding of findings) {
     const stale = STALE_CODES.includes(finding.verdict.verdict);
     try {
-      const socket = isOwnerless(finding)
-        ? ownerless().find(finding.socket)
-        : findSocket(kernel, finder, finding);
+      const socket = isOwnerless(finding) ? ownerless().find(finding.socket) : findSocket(kernel, finder, finding);
       const { total } = accountant.account(socket, { warnings, sums: stale ? [sum] : [] });
       const { skbs, pages, pinnedBytes, complete } = total;
       counts.set(finding, { skbs, pages, pinnedBytes, complete });
@@ -87,9 +85,7 @@ export function withCounts(diagnosis: Diagnosis, exact: ExactCounts): CountedDia
   const findings = diagnosis.findings.map((estimated) => {
     const count = exact.counts.get(estimated);
     if (!count) return estimated;
-    const finding = count.complete
-      ? { ...estimated, pinned: exactly(count.pinnedBytes) }
-      : estimated;
+    const finding = count.complete ? { ...estimated, pinned: exactly(count.pinnedBytes) } : estimated;
     counts.set(finding, count);
     return finding;
   });
@@ -157,12 +153,9 @@ class OwnerlessSocks {
 function keyOf(record: SocketRecord): SockKey | null {
   const { cookie, inode, protocol, netns, local, peer, skmem } = record;
   // If the kernel lacks inet_diag, ss reads /proc/net/tcp: no skmem, and its `sk:` is not a cookie.
-  if (skmem && /^[0-9a-f]{1,16}$/.test(cookie) && !/^0+$/.test(cookie))
-    return `cookie ${BigInt(`0x${cookie}`)}`;
+  if (skmem && /^[0-9a-f]{1,16}$/.test(cookie) && !/^0+$/.test(cookie)) return `cookie ${BigInt(`0x${cookie}`)}`;
   if (inode !== 0) return `inode ${inode}`;
-  return protocol === 'TCP' && netns !== null
-    ? endsKey(netns, unzoned(local), unzoned(peer))
-    : null;
+  return protocol === 'TCP' && netns !== null ? endsKey(netns, unzoned(local), unzoned(peer)) : null;
 }
 
 /** ss includes the device of a link-local address: `[fe80::1%eth0]:80`, `[fe80::1]%eth0:80`. */

@@ -58,16 +58,13 @@ export function socketFilter(filter: SocketFilter): (socket: SocketRecord) => bo
   const states = filter.states?.flatMap(statesNamed);
   const { address, sport, dport } = filter;
   const within = address === undefined || isPath(address) ? null : addresses(address);
-  if (address !== undefined && !isPath(address) && !within)
-    throw new RangeError(`${address} is no address`);
+  if (address !== undefined && !isPath(address) && !within) throw new RangeError(`${address} is no address`);
   return (socket) =>
     (states?.includes(socket.state) ?? true) &&
     (sport === undefined || portOf(socket.local) === sport) &&
     (dport === undefined || portOf(socket.peer) === dport) &&
     (address === undefined ||
-      [socket.local, socket.peer].some((end) =>
-        within ? liesIn(within, end) : end.includes(address),
-      ));
+      [socket.local, socket.peer].some((end) => (within ? liesIn(within, end) : end.includes(address))));
 }
 
 function isPath(text: string): boolean {

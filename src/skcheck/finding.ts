@@ -88,9 +88,7 @@ export interface LocalPeer extends OtherEnd, SocketPinned {
 export function localPeersOf(findings: readonly Finding[]): readonly LocalPeer[] {
   const counted = new Set(
     findings
-      .filter(({ verdict, also }) =>
-        [verdict, ...also].some((each) => each.verdict === 'stalled-sender'),
-      )
+      .filter(({ verdict, also }) => [verdict, ...also].some((each) => each.verdict === 'stalled-sender'))
       .map(({ socket }) => socket),
   );
   return findings.flatMap(({ localPeer }) => {
@@ -123,11 +121,8 @@ export function findingOf(
     ownerless: descriptors.length > 0 ? null : ownerlessReason(socket, holders.denied.length),
     acceptQueue: acceptQueueOf(history.listeners(socket), observation),
     otherEnd: socket.peerInode === 0 ? null : otherEnd(socket.peerInode, observation),
-    localPeer:
-      verdict.verdict === 'stalled-reader' ? localPeer(socket, observation, history) : null,
-    waiting: (socket.waiting ?? [])
-      .filter((inode) => inode !== 0)
-      .map((inode) => otherEnd(inode, observation)),
+    localPeer: verdict.verdict === 'stalled-reader' ? localPeer(socket, observation, history) : null,
+    waiting: (socket.waiting ?? []).filter((inode) => inode !== 0).map((inode) => otherEnd(inode, observation)),
     unread,
     unsent: socket.protocol === 'TCP' ? unsentBytes(socket) : 0,
     verdict,
@@ -141,10 +136,7 @@ export function findingOf(
   };
 }
 
-function acceptQueueOf(
-  listeners: readonly SocketRecord[],
-  { holders, processes }: Observation,
-): AcceptQueue | null {
+function acceptQueueOf(listeners: readonly SocketRecord[], { holders, processes }: Observation): AcceptQueue | null {
   if (listeners.length === 0) return null;
   const byPid = new Map<number, Holder>();
   for (const { inode } of listeners)
@@ -166,11 +158,7 @@ function otherEnd(inode: number, { holders, processes }: Observation): OtherEnd 
   return { inode, holder, process: (holder && processes.get(holder.pid)) ?? null };
 }
 
-function localPeer(
-  reader: SocketRecord,
-  observation: Observation,
-  history: SocketHistory,
-): LocalPeer | null {
+function localPeer(reader: SocketRecord, observation: Observation, history: SocketHistory): LocalPeer | null {
   const socket = history.tcpPeer(reader);
   const queue = socket && sendQueueOf(socket, observation.host);
   if (!queue) return null;

@@ -44,9 +44,7 @@ const MIN_SLOW_MS = 900;
  */
 export function unreadBytes(socket: SocketRecord): number {
   if (socket.state === 'LISTEN') return 0;
-  return socket.protocol === 'TCP' && AFTER_FIN.has(socket.state)
-    ? Math.max(0, socket.recvQ - 1)
-    : socket.recvQ;
+  return socket.protocol === 'TCP' && AFTER_FIN.has(socket.state) ? Math.max(0, socket.recvQ - 1) : socket.recvQ;
 }
 
 const AFTER_FIN = new Set(['CLOSE-WAIT', 'LAST-ACK', 'CLOSING', 'TIME-WAIT']);
@@ -70,9 +68,7 @@ export function judge(track: Track): Verdict {
   const { first, last } = track;
   if (!last) return first ? judgeOneSample(first.socket) : undecided({ kind: 'one-sample' });
   if (!first && track.firstIsTorn)
-    return last.socket.protocol === 'TCP'
-      ? judgeOneSample(last.socket)
-      : undecided({ kind: 'first-sample-torn' });
+    return last.socket.protocol === 'TCP' ? judgeOneSample(last.socket) : undecided({ kind: 'first-sample-torn' });
   if (!first || unreadBytes(first.socket) === 0) {
     const watchedMs = first ? Math.max(0, last.endedMs - first.startedMs) : 0;
     return reading({ kind: 'came-since', watchedMs });
@@ -134,8 +130,7 @@ function receivedBetween(first: Moment, last: Moment): number | null {
   const before = first.socket.tcp;
   const after = last.socket.tcp;
   if (!before || !after) return null;
-  if (before.bytesReceived !== null && after.bytesReceived !== null)
-    return after.bytesReceived - before.bytesReceived;
+  if (before.bytesReceived !== null && after.bytesReceived !== null) return after.bytesReceived - before.bytesReceived;
   return after.lastReceivedMs > last.endedMs - first.startedMs ? 0 : null;
 }
 
@@ -166,11 +161,7 @@ function judgeByActivity(track: Track, socket: SocketRecord): Verdict {
     evidence: complete
       ? {
           kind: 'did-not-run',
-          side: windows.every(readersDidNotRun)
-            ? 'reader'
-            : windows.every(writersDidNotRun)
-              ? 'writer'
-              : 'either',
+          side: windows.every(readersDidNotRun) ? 'reader' : windows.every(writersDidNotRun) ? 'writer' : 'either',
           watchedMs,
           holdersComplete,
         }
@@ -207,10 +198,8 @@ export function judgeSender(first: Moment | null, last: Moment | null): Verdict 
   if (!first || !last || last.socket.protocol !== 'TCP') return null;
   const before = first.socket;
   const after = last.socket;
-  if (!SENDING.has(after.state) || unsentBytes(before) === 0 || unsentBytes(after) === 0)
-    return null;
-  if (!before.tcp || !after.tcp || before.tcp.bytesAcked === null || after.tcp.bytesAcked === null)
-    return null;
+  if (!SENDING.has(after.state) || unsentBytes(before) === 0 || unsentBytes(after) === 0) return null;
+  if (!before.tcp || !after.tcp || before.tcp.bytesAcked === null || after.tcp.bytesAcked === null) return null;
   if (before.tcp.bytesAcked !== after.tcp.bytesAcked) return null;
   const watchedMs = Math.max(0, last.startedMs - first.endedMs);
   if (watchedMs < MIN_SLOW_MS) return null;
@@ -260,10 +249,7 @@ export function judgeAccepting(track: ListenerTrack): Verdict | null {
   const byName = waitingFirst.size > 0 && [...waitingFirst].every((name) => waitingLast.has(name));
   const byRest =
     windows.length > 0 &&
-    windows.every(
-      ({ recvQ, readersStill }) =>
-        recvQ.from > 0 && recvQ.to >= recvQ.from && readersStill === true,
-    );
+    windows.every(({ recvQ, readersStill }) => recvQ.from > 0 && recvQ.to >= recvQ.from && readersStill === true);
   if (!byName && !byRest) return null;
   const complete = byName || windows.every(({ hiddenStill }) => hiddenStill);
   return {

@@ -140,8 +140,7 @@ export interface DatagramsInput extends Pick<PinnedInput, 'maxSkbFrags' | 'unpla
 export function estimateUnixDatagrams(input: DatagramsInput): PinnedEstimate {
   const low = leastTruesize(input.next, input.maxSkbFrags);
   const likely = Math.max(low, input.sendersCharge ?? 0);
-  if (input.sendersCharge !== null && input.sendersComplete)
-    return bounded(low, likely, 2 * likely);
+  if (input.sendersCharge !== null && input.sendersComplete) return bounded(low, likely, 2 * likely);
   return { low, likely, high: input.unplacedMemory + 2 * likely, atMost: null };
 }
 
@@ -153,10 +152,7 @@ export function estimateUnixDatagrams(input: DatagramsInput): PinnedEstimate {
 function leastTruesize(payload: number, maxSkbFrags: number): number {
   const sharedInfo = 48 + 16 * maxSkbFrags;
   const head = payload + sharedInfo;
-  const slot =
-    head <= SMALL_HEAD || head > LARGEST_SLOT
-      ? Math.max(512, head)
-      : 2 ** Math.ceil(Math.log2(head));
+  const slot = head <= SMALL_HEAD || head > LARGEST_SLOT ? Math.max(512, head) : 2 ** Math.ceil(Math.log2(head));
   return MIN_SKB_STRUCT + slot;
 }
 
@@ -204,12 +200,7 @@ export interface SocketPinned {
  *
  * @param sends whether to include the data that the peer has not read
  */
-export function pinnedBy(
-  socket: SocketRecord,
-  sends: boolean,
-  host: HostFacts,
-  history: SocketHistory,
-): SocketPinned {
+export function pinnedBy(socket: SocketRecord, sends: boolean, host: HostFacts, history: SocketHistory): SocketPinned {
   const { maxSkbFrags, unplacedMemory, unplacedIsCounted } = host;
   const shared = { maxSkbFrags, unplacedMemory, unplacedIsCounted };
   const unread = unreadBytes(socket);
@@ -223,8 +214,7 @@ export function pinnedBy(
       unplacedMemory,
       next: unread,
       sendersCharge: senders.length === 0 ? null : sent,
-      sendersComplete:
-        socket.local === '*' && senders.some(({ inode }) => inode === socket.peerInode),
+      sendersComplete: socket.local === '*' && senders.some(({ inode }) => inode === socket.peerInode),
     });
     sides.push(datagrams);
     charge += datagrams.likely;

@@ -19,13 +19,9 @@ export class SocketHistory {
   constructor(observation: Observation) {
     this.#observation = observation;
     const newest = observation.last ?? observation.first;
-    this.#earlier =
-      observation.last &&
-      new Map(observation.first.sockets.map((socket) => [socketKey(socket), socket]));
+    this.#earlier = observation.last && new Map(observation.first.sockets.map((socket) => [socketKey(socket), socket]));
     this.#unix = new Map(
-      newest.sockets.flatMap((socket) =>
-        socket.protocol === 'UNIX' ? [[socket.inode, socket] as const] : [],
-      ),
+      newest.sockets.flatMap((socket) => (socket.protocol === 'UNIX' ? [[socket.inode, socket] as const] : [])),
     );
     const senders = new Map<number, SocketRecord[]>();
     for (const socket of this.#unix.values())
@@ -34,10 +30,7 @@ export class SocketHistory {
     this.#senders = senders;
     this.#queues = new AcceptQueues(newest.sockets);
     this.#ends = new OtherEnds(newest.sockets);
-    this.#waitingFirst = new WaitingConnections(
-      observation.first.sockets,
-      new AcceptQueues(observation.first.sockets),
-    );
+    this.#waitingFirst = new WaitingConnections(observation.first.sockets, new AcceptQueues(observation.first.sockets));
     this.#waitingLast = new WaitingConnections(newest.sockets, this.#queues);
   }
 
@@ -120,12 +113,9 @@ export class SocketHistory {
         startMs: window.startMs,
         endMs: window.endMs,
         recvQ,
-        hiddenStill: this.#observation.holders.denied.every(
-          (pid) => window.still.get(pid) === true,
-        ),
+        hiddenStill: this.#observation.holders.denied.every((pid) => window.still.get(pid) === true),
         readersStill: still(socket.inode),
-        writersStill:
-          socket.type === 'SOCK_DGRAM' || socket.peerInode === 0 ? null : still(socket.peerInode),
+        writersStill: socket.type === 'SOCK_DGRAM' || socket.peerInode === 0 ? null : still(socket.peerInode),
       };
     });
   }
@@ -159,20 +149,12 @@ export class Ages {
   }
 
   /** Records the verdicts of a sample; sockets missing in it are dropped. */
-  note(
-    findings: readonly { readonly socket: SocketRecord; readonly verdict: Verdict }[],
-    nowMs: number,
-  ): void {
+  note(findings: readonly { readonly socket: SocketRecord; readonly verdict: Verdict }[], nowMs: number): void {
     this.#byKey = new Map(
       findings.flatMap(({ socket, verdict }) =>
         verdict.waitedMs === null
           ? []
-          : [
-              [
-                `${verdict.verdict} ${socketKey(socket)}`,
-                { waitedMs: verdict.waitedMs, atMs: nowMs },
-              ] as const,
-            ],
+          : [[`${verdict.verdict} ${socketKey(socket)}`, { waitedMs: verdict.waitedMs, atMs: nowMs }] as const],
       ),
     );
   }

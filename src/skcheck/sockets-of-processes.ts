@@ -25,10 +25,7 @@ export interface SocketsOfProcesses {
  * @param root whether other network namespaces can be entered
  * @throws {HostError} as observe does
  */
-export async function socketsOfProcesses(
-  source: HostSource,
-  root: boolean,
-): Promise<SocketsOfProcesses> {
+export async function socketsOfProcesses(source: HostSource, root: boolean): Promise<SocketsOfProcesses> {
   const observation = await observe(source, {
     intervalMs: 0,
     netns: root ? 'all' : 'own',
@@ -106,9 +103,7 @@ function estimatesOf(observation: Observation): ReadonlyMap<number, NetworkEstim
     const { pinned, charge } = pinnedBy(socket, true, host, history);
     if (pinned.high === 0) continue;
     const inodes = [socket, ...history.listeners(socket)].map(({ inode }) => inode);
-    const pids = new Set(
-      inodes.flatMap((inode) => (holders.byInode.get(inode) ?? []).map(({ pid }) => pid)),
-    );
+    const pids = new Set(inodes.flatMap((inode) => (holders.byInode.get(inode) ?? []).map(({ pid }) => pid)));
     for (const pid of pids) {
       const sum = own.get(pid) ?? { each: [], charge: 0 };
       own.set(pid, sum);
@@ -140,9 +135,7 @@ function lossMessages({ losses, reader }: Observation, source: HostSource): stri
   const { closed, unreadable, contested, leftOut, failed }: Losses = losses;
   const lines = unreadable + contested + leftOut + failed;
   return [
-    ...(reader === 'procfs'
-      ? ['ss is not installed: /proc/net does not report socket memory']
-      : []),
+    ...(reader === 'procfs' ? ['ss is not installed: /proc/net does not report socket memory'] : []),
     ...(closed.length > 0
       ? [
           `sockets of ${closed.length} network namespaces are not readable: ${refusalWords(rightsOf(optionalText(source, '/proc/self/status')), 'sys_admin')}`,

@@ -71,8 +71,7 @@ export function triageHost(parts: HostParts): HostTriage {
   const logged = typeof log === 'string' ? undefined : log;
   const counted = typeof memory === 'string' ? undefined : memory;
   const beside = otherLogs.map(({ name }) => name).join(', ');
-  if (typeof log === 'string')
-    warnings.add('unreadable', beside === '' ? log : `${log}: findings rest on ${beside}`);
+  if (typeof log === 'string') warnings.add('unreadable', beside === '' ? log : `${log}: findings rest on ${beside}`);
   if (typeof memory === 'string') warnings.add('unreadable', memory);
   const known = [...parts.warnings, ...(logged?.warnings ?? []), ...(counted?.warnings ?? [])];
   for (const { code, message } of known) warnings.add(code, message);
@@ -89,8 +88,7 @@ export function triageHost(parts: HostParts): HostTriage {
   else if (logged?.overwritten !== 0)
     reader.miss('log', HIDES.log, new HostError('unreadable', lostWords(logged?.overwritten)));
   else reader.checked.unshift('log');
-  if (typeof memory === 'string')
-    reader.miss('memory', HIDES.memory, new HostError('unreadable', memory));
+  if (typeof memory === 'string') reader.miss('memory', HIDES.memory, new HostError('unreadable', memory));
   else reader.checked.push('memory');
   const list = warnings.list();
   const all = withHypervisor(findings, counted).map((one) => withoutKernel(one, of.isCaptured));

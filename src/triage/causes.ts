@@ -91,10 +91,8 @@ export function causesOf(findings: readonly Finding[], facts: CauseFacts): Cause
     if (code === 'cgroup-near-limit' || code === 'oom-kills') link(causeInCgroup(findings, index));
     if (code === 'low-available') link(causeOfLittle(findings, index));
     if (code === 'low-memory' || code === 'memory-pressure') link(causeNow(findings, index));
-    if (code === 'unattributed-memory' && facts.socketsUncounted)
-      link(causeOfUnattributed(findings, index));
-    if (code === 'queued-data-of-process' || code === 'queued-data')
-      link(causeOfQueue(findings, index, figures));
+    if (code === 'unattributed-memory' && facts.socketsUncounted) link(causeOfUnattributed(findings, index));
+    if (code === 'queued-data-of-process' || code === 'queued-data') link(causeOfQueue(findings, index, figures));
   }
   return {
     links: [...links.values()].toSorted((a, b) => a.effect - b.effect),
@@ -134,8 +132,7 @@ function causeOfPanic(findings: readonly Finding[], effect: number): CauseLink |
       one.code === code &&
       sameBoot(one) &&
       // If the OOM killer killed a victim, the kernel continued.
-      (code !== 'oom-kill' ||
-        ['panic', 'no-killable-process'].includes(String(one.figures.outcome))),
+      (code !== 'oom-kill' || ['panic', 'no-killable-process'].includes(String(one.figures.outcome))),
   );
   const last = candidates.toSorted(([, a], [, b]) => lastTime(b) - lastTime(a))[0];
   return last && { effect, cause: last[0], relation: 'panic-message', figures: { reason } };
@@ -165,11 +162,7 @@ const bytesOf = ({ figures }: Finding): number => Number(figures.pinnedBytes ?? 
  * Links a shortage to the largest owner of memory outside the report's counters, if it already held that
  * memory then.
  */
-function causeOfShortage(
-  findings: readonly Finding[],
-  effect: number,
-  facts: CauseFacts,
-): CauseLink | undefined {
+function causeOfShortage(findings: readonly Finding[], effect: number, facts: CauseFacts): CauseLink | undefined {
   const { unattributedBytes, managedBytes } = findings[effect]!.figures;
   if (typeof unattributedBytes !== 'number' || typeof managedBytes !== 'number') return undefined;
   if (unattributedBytes < NOTABLE * managedBytes) return undefined;
@@ -196,10 +189,7 @@ function causeOfShortage(
 /**
  * Seconds from a report to the time of the dump; undefined: unknown, or the report may be from another boot.
  */
-function secondsSince(
-  { figures, evidence }: Finding,
-  { uptimeSeconds }: CauseFacts,
-): number | undefined {
+function secondsSince({ figures, evidence }: Finding, { uptimeSeconds }: CauseFacts): number | undefined {
   const then = lastTime({ evidence });
   const isElsewhere = figures.log != null || (figures.boot ?? 0) !== 0;
   if (uptimeSeconds === undefined || then < 0 || isElsewhere) return undefined;
@@ -210,19 +200,12 @@ function secondsSince(
  * Whether memory that is pinned now was pinned at the time of the report: the dump is of the same moment, or
  * the data is older than the report.
  */
-function wasThere(
-  findings: readonly Finding[],
-  { figures }: Finding,
-  since: number | undefined,
-): boolean {
+function wasThere(findings: readonly Finding[], { figures }: Finding, since: number | undefined): boolean {
   if (since === undefined) return false;
   if (since <= SAME_MOMENT) return true;
   return findings.some(
     ({ code, figures: of }) =>
-      code === 'stalled-reader' &&
-      of.pid !== null &&
-      of.pid === figures.pid &&
-      Number(of.ageSeconds ?? 0) >= since,
+      code === 'stalled-reader' && of.pid !== null && of.pid === figures.pid && Number(of.ageSeconds ?? 0) >= since,
   );
 }
 
@@ -252,9 +235,7 @@ function causeOfLowZone(
 /** Links what a cgroup shows now to the report of its OOM kill. */
 function causeInCgroup(findings: readonly Finding[], effect: number): CauseLink | undefined {
   const { cgroup } = findings[effect]!.figures;
-  const cause = findings.findIndex(
-    (one) => isGroupShortage(one) && cgroup != null && one.figures.cgroup === cgroup,
-  );
+  const cause = findings.findIndex((one) => isGroupShortage(one) && cgroup != null && one.figures.cgroup === cgroup);
   if (cause < 0) return undefined;
   return { effect, cause, relation: 'same-cgroup', figures: { cgroup: cgroup ?? null } };
 }
@@ -278,9 +259,7 @@ const ENOUGH = 0.1;
 
 /** Links little available memory to the largest excess, if there would be enough without it. */
 function causeOfLittle(findings: readonly Finding[], effect: number): CauseLink | undefined {
-  const [available, total] = ['availableBytes', 'totalBytes'].map((name) =>
-    Number(findings[effect]!.figures[name]),
-  );
+  const [available, total] = ['availableBytes', 'totalBytes'].map((name) => Number(findings[effect]!.figures[name]));
   const [largest] = [...findings.entries()]
     .filter(([, { code, severity }]) => EXCESSIVE.has(code) && severity !== 'note')
     .toSorted(([, a], [, b]) => bytesOf(b) - bytesOf(a));
@@ -298,8 +277,7 @@ function causeNow(findings: readonly Finding[], effect: number): CauseLink | und
   if (figures.cgroup != null) return undefined;
   const little = findings.findIndex((one) => one.code === 'low-available');
   const stalled = findings.findIndex(
-    ({ figures: of }) =>
-      of.cgroup != null && Number(of.fullAvg60 ?? 0) >= EXPLAINS * Number(figures.fullAvg60),
+    ({ figures: of }) => of.cgroup != null && Number(of.fullAvg60 ?? 0) >= EXPLAINS * Number(figures.fullAvg60),
   );
   const cause = little < 0 && code === 'memory-pressure' ? stalled : little;
   return cause < 0 ? undefined : { effect, cause, relation: 'same-moment', figures: {} };
@@ -389,8 +367,7 @@ function conclusionOf(
   const shortage = share?.effect ?? (isShortage(findings[cause]!) ? cause : undefined);
   if (share) {
     const reading = links.get(cause);
-    const { largestPid, largestComm, largestRssBytes, managedBytes } =
-      findings[share.effect]!.figures;
+    const { largestPid, largestComm, largestRssBytes, managedBytes } = findings[share.effect]!.figures;
     return {
       confidence: complete ? 'likely' : 'possible',
       effect,
@@ -407,9 +384,7 @@ function conclusionOf(
   }
   const group = findings[cause]!;
   if (isGroupShortage(group)) return { effect, cause: null, ...byGroup(group) };
-  const little = [...links.values()].find(
-    (one) => one.cause === cause && one.relation === 'frees-enough',
-  );
+  const little = [...links.values()].find((one) => one.cause === cause && one.relation === 'frees-enough');
   if (little) {
     const { pid = null, comm = null, anonBytes = null } = findings[little.effect]!.figures;
     const largest = { largestPid: pid, largestComm: comm, largestRssBytes: anonBytes };
@@ -456,14 +431,7 @@ const CHARGED: readonly (readonly [what: string, names: readonly string[]])[] = 
 
 /** The largest kind of memory of a cgroup that reached its limit, and its process. */
 function byGroup({ figures, oom }: Finding): Pick<Conclusion, 'confidence' | 'figures'> {
-  const {
-    cgroup = null,
-    limitBytes,
-    usageBytes,
-    largestPid,
-    largestComm,
-    largestRssBytes,
-  } = figures;
+  const { cgroup = null, limitBytes, usageBytes, largestPid, largestComm, largestRssBytes } = figures;
   const [counters = {}] = (oom?.memcgs ?? []).map(({ counters: of }) => of);
   const whole = [limitBytes, usageBytes].find((one) => typeof one === 'number');
   const known = { cgroup, managedBytes: whole ?? null };
@@ -503,21 +471,16 @@ function byCounters(figures: Finding['figures']): Pick<Conclusion, 'confidence' 
     const { unattributedBytes } = figures;
     return { confidence: 'unknown', figures: { ...known, bytes: unattributedBytes ?? null } };
   }
-  if (most.what === HELD.unattributedBytes)
-    return { confidence: 'unknown', figures: { ...known, bytes: most.bytes } };
+  if (most.what === HELD.unattributedBytes) return { confidence: 'unknown', figures: { ...known, bytes: most.bytes } };
   const isOfOne =
-    most.what === HELD.anonBytes &&
-    typeof largestRssBytes === 'number' &&
-    largestRssBytes >= EXPLAINS * most.bytes;
+    most.what === HELD.anonBytes && typeof largestRssBytes === 'number' && largestRssBytes >= EXPLAINS * most.bytes;
   return {
     confidence: 'possible',
     figures: {
       ...known,
       counter: most.what,
       bytes: most.bytes,
-      ...(isOfOne
-        ? { largestPid: largestPid ?? null, largestComm: largestComm ?? null, largestRssBytes }
-        : {}),
+      ...(isOfOne ? { largestPid: largestPid ?? null, largestComm: largestComm ?? null, largestRssBytes } : {}),
     },
   };
 }

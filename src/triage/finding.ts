@@ -82,10 +82,7 @@ export interface LogEvidence {
 }
 
 /** Stack trace of a thread. */
-export type StackEvidence = { readonly kind: 'stack' } & Pick<
-  StackGroup,
-  'frames' | 'end' | 'why' | 'stop'
->;
+export type StackEvidence = { readonly kind: 'stack' } & Pick<StackGroup, 'frames' | 'end' | 'why' | 'stop'>;
 
 export type Evidence = LogEvidence | StackEvidence;
 
@@ -133,8 +130,7 @@ export function bySeverity(findings: readonly Finding[]): Finding[] {
 
 /** Seconds since boot of a finding's last line; −1: the log has no timestamps. */
 export function lastTime({ evidence }: Pick<Finding, 'evidence'>): number {
-  const timeOf = (one: Evidence) =>
-    one.kind === 'log' && one.timestamp !== null ? Number(one.timestamp) / 1e9 : -1;
+  const timeOf = (one: Evidence) => (one.kind === 'log' && one.timestamp !== null ? Number(one.timestamp) / 1e9 : -1);
   return Math.max(-1, ...evidence.map(timeOf));
 }
 
@@ -148,10 +144,7 @@ const PAST_SECONDS = 3600;
  *
  * @param uptimeSeconds on the log's clock; undefined: unknown
  */
-export function withPast(
-  findings: readonly Finding[],
-  uptimeSeconds: number | null | undefined,
-): Finding[] {
+export function withPast(findings: readonly Finding[], uptimeSeconds: number | null | undefined): Finding[] {
   return findings.map((one) => {
     const { code, figures } = one;
     const isFatal = ['panic', 'no-killable-process'].includes(String(figures.outcome));

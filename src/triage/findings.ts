@@ -93,11 +93,7 @@ function byFunction(groups: readonly StackGroup[]): Finding[] {
 }
 
 /** Stack of a CPU. @throws as groupedStacks */
-export function stackOfCpu(
-  kernel: Kernel,
-  cpu: number,
-  warnings: Warnings,
-): StackEvidence | undefined {
+export function stackOfCpu(kernel: Kernel, cpu: number, warnings: Warnings): StackEvidence | undefined {
   const { groups, warnings: found } = groupedStacks(kernel, { cpu });
   for (const { code, message } of found) warnings.add(code, message);
   const [group] = groups;

@@ -34,8 +34,7 @@ interface Usage {
 export function* cgroups(host: HostReader): Generator<Finding> {
   const top = host.source.list(ROOT);
   const isV2 = top.includes('cgroup.procs');
-  if (!isV2 && !top.includes('memory'))
-    throw new HostError('gone', `${ROOT}: no memory controller found`);
+  if (!isV2 && !top.includes('memory')) throw new HostError('gone', `${ROOT}: no memory controller found`);
   const root = isV2 ? ROOT : `${ROOT}/memory`;
   const waiting = [{ folder: root, depth: 0 }];
   if (!isV2 && top.includes('pids')) waiting.push({ folder: `${ROOT}/pids`, depth: 0 });
@@ -44,11 +43,7 @@ export function* cgroups(host: HostReader): Generator<Finding> {
   let count = 0;
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     if (++count > MAX_CGROUPS) {
-      host.miss(
-        'cgroups',
-        HIDES,
-        new HostError('unreadable', `only ${MAX_CGROUPS} cgroups were read`),
-      );
+      host.miss('cgroups', HIDES, new HostError('unreadable', `only ${MAX_CGROUPS} cgroups were read`));
       break;
     }
     const { folder, depth } = next;
@@ -61,15 +56,13 @@ export function* cgroups(host: HostReader): Generator<Finding> {
       continue;
     }
     if (depth < MAX_DEPTH)
-      for (const name of names)
-        if (!isFile(name)) waiting.push({ folder: `${folder}/${name}`, depth: depth + 1 });
+      for (const name of names) if (!isFile(name)) waiting.push({ folder: `${folder}/${name}`, depth: depth + 1 });
     const own = folder.startsWith(root) ? root : `${ROOT}/pids`;
     const cgroup = folder.slice(own.length) || '/';
     try {
       if (names.has('pids.max')) tasks.push(...pidsNear(host, folder, cgroup));
       if (names.has('memory.current')) usages.push(usageV2(host, folder, cgroup, names));
-      else if (names.has('memory.usage_in_bytes') && depth > 0)
-        usages.push(usageV1(host, folder, cgroup, names));
+      else if (names.has('memory.usage_in_bytes') && depth > 0) usages.push(usageV1(host, folder, cgroup, names));
       else if (isV2 && names.has('memory.events'))
         usages.push({ cgroup, finding: undefined, kills: killsOf(host, folder) });
     } catch (error) {
@@ -94,12 +87,7 @@ function isFile(name: string): boolean {
   );
 }
 
-function usageV2(
-  host: HostReader,
-  folder: string,
-  cgroup: string,
-  names: ReadonlySet<string>,
-): Usage {
+function usageV2(host: HostReader, folder: string, cgroup: string, names: ReadonlySet<string>): Usage {
   const kills = names.has('memory.events') ? killsOf(host, folder) : 0;
   const used = host.number(`${folder}/memory.current`);
   const max = limitOf(host, `${folder}/memory.max`);
@@ -118,8 +106,7 @@ function usageV2(
   if (high === null || used < NEAR_LIMIT * high) return { ...own, finding: undefined };
   const events = host.text(`${folder}/memory.events`);
   const times = host.figure(`${folder}/memory.events`, events, /^high (\d{1,15})$/m);
-  if (times === 0 || (pressure?.full.avg60 ?? 0) < FULL_PRESSURE)
-    return { ...own, finding: undefined };
+  if (times === 0 || (pressure?.full.avg60 ?? 0) < FULL_PRESSURE) return { ...own, finding: undefined };
   const figures = {
     cgroup,
     limit: 'memory.high',
@@ -193,12 +180,7 @@ class CgroupProcesses {
   }
 }
 
-function usageV1(
-  host: HostReader,
-  folder: string,
-  cgroup: string,
-  names: ReadonlySet<string>,
-): Usage {
+function usageV1(host: HostReader, folder: string, cgroup: string, names: ReadonlySet<string>): Usage {
   const kills = names.has('memory.oom_control')
     ? Number(/^oom_kill (\d{1,15})$/m.exec(host.text(`${folder}/memory.oom_control`))?.[1] ?? 0)
     : 0;
@@ -243,8 +225,7 @@ function nearLimit(
 ): Finding | undefined {
   const path = `${folder}/memory.stat`;
   const stat = host.text(path);
-  const line = (name: string) =>
-    host.figure(path, stat, new RegExp(`^${prefix}${name} (\\d{1,19})$`, 'm'));
+  const line = (name: string) => host.figure(path, stat, new RegExp(`^${prefix}${name} (\\d{1,19})$`, 'm'));
   const cache = line('inactive_file') + line('active_file');
   const kept = used - cache;
   if (kept < NEAR_LIMIT * limit) return undefined;
@@ -263,8 +244,7 @@ function nearLimit(
 /** Tasks of a cgroup near pids.max: fork() then fails. */
 function* pidsNear(host: HostReader, folder: string, cgroup: string): Generator<Finding> {
   const most = limitOf(host, `${folder}/pids.max`);
-  if (most !== null)
-    yield* near(`pids.max of ${cgroup}`, host.number(`${folder}/pids.current`), most);
+  if (most !== null) yield* near(`pids.max of ${cgroup}`, host.number(`${folder}/pids.current`), most);
 }
 
 /** Null: no limit. */

@@ -52,9 +52,7 @@ export function pipeFindings(host: HostReader, known: readonly Finding[]): Findi
 /** Runs all checks of host files. They do not wait, and take no lock of a process. */
 export function hostFindings(host: HostReader): Finding[] {
   const stolen = stealSinceNow(host);
-  const findings = CHECKS.flatMap(([check, hides, find]) =>
-    host.run(check, hides, () => find(host)),
-  );
+  const findings = CHECKS.flatMap(([check, hides, find]) => host.run(check, hides, () => find(host)));
   findings.push(...host.run('cpu-steal', 'a hypervisor that does not run this guest', stolen));
   // Descriptors are not part of a snapshot.
   if (!host.source.file) return findings;
@@ -111,8 +109,7 @@ const ONE_SUBJECT: readonly string[] = [
   'pipes',
 ];
 
-const hasOwner = ({ code, figures }: Finding): boolean =>
-  !ONE_SUBJECT.includes(code) || figures.pid != null;
+const hasOwner = ({ code, figures }: Finding): boolean => !ONE_SUBJECT.includes(code) || figures.pid != null;
 
 /** Key of a finding, to recognize duplicates. Zones, cgroups, processes and limits are separate findings. */
 function subjectOf({ code, figures }: Finding): string {

@@ -10,11 +10,7 @@ export const NEAR = 0.9;
 
 /** Limits of the machine that are nearly reached. @throws {HostError} */
 export function* limits(host: HostReader): Generator<Finding> {
-  const tasks = host.figure(
-    '/proc/loadavg',
-    host.text('/proc/loadavg'),
-    /^[\d. ]+ \d+\/(\d{1,10}) /,
-  );
+  const tasks = host.figure('/proc/loadavg', host.text('/proc/loadavg'), /^[\d. ]+ \d+\/(\d{1,10}) /);
   yield* near('threads-max', tasks, host.number('/proc/sys/kernel/threads-max'));
   // Each thread has a pid.
   yield* near('pid_max', tasks, host.number('/proc/sys/kernel/pid_max'));
@@ -39,9 +35,7 @@ export function* limits(host: HostReader): Generator<Finding> {
 function* conntrack(host: HostReader): Generator<Finding> {
   const folder = '/proc/sys/net/netfilter';
   if (host.optional(`${folder}/nf_conntrack_max`) === '') return;
-  const [used, most] = ['count', 'max'].map((name) =>
-    host.number(`${folder}/nf_conntrack_${name}`),
-  );
+  const [used, most] = ['count', 'max'].map((name) => host.number(`${folder}/nf_conntrack_${name}`));
   yield* near('nf_conntrack_max', used ?? 0, most ?? 0);
 }
 
@@ -103,8 +97,7 @@ function usersOfInotify(host: HostReader): Map<number, Inotify> {
     try {
       let [instances, watches] = [0, 0];
       for (const fd of host.source.list(`/proc/${pid}/fd`)) {
-        if (left-- <= 0)
-          throw new HostError('unreadable', `only ${MAX_DESCRIPTORS} descriptors were read`);
+        if (left-- <= 0) throw new HostError('unreadable', `only ${MAX_DESCRIPTORS} descriptors were read`);
         if (host.link(`/proc/${pid}/fd/${fd}`) !== 'anon_inode:inotify') continue;
         instances++;
         const info = host.optional(`/proc/${pid}/fdinfo/${fd}`);
@@ -125,17 +118,11 @@ function usersOfInotify(host: HostReader): Map<number, Inotify> {
       if (!isAbsent(error)) denied.push(Number(pid));
     }
   }
-  if (denied.length > 0)
-    host.miss('inotify', INOTIFY_HIDES, new HostError('denied', deniedWords(denied)));
+  if (denied.length > 0) host.miss('inotify', INOTIFY_HIDES, new HostError('denied', deniedWords(denied)));
   return users;
 }
 
-export function* near(
-  limit: string,
-  used: number,
-  most: number,
-  of: Finding['figures'] = {},
-): Generator<Finding> {
+export function* near(limit: string, used: number, most: number, of: Finding['figures'] = {}): Generator<Finding> {
   if (most === 0 || used < NEAR * most) return;
   const figures = { limit, used, most, share: used / most, pid: null, comm: null, ...of };
   const next = of.mostPid == null ? 'procs --sort threads' : `procs --pid ${of.mostPid} --fds`;

@@ -30,20 +30,12 @@ const HUGE_SEVERE_SHARE = 0.25;
 export const MAX_CACHES = 3;
 
 /** A finding without evidence other than its figures. */
-export function found(
-  code: Finding['code'],
-  severity: Severity,
-  figures: Finding['figures'],
-  next: string,
-): Finding {
+export function found(code: Finding['code'], severity: Severity, figures: Finding['figures'], next: string): Finding {
   return { code, severity, figures, evidence: [], next };
 }
 
 /** Figures of a program; null: unknown. @param name of the amount */
-export function programFigures(
-  most: LargestProgram | undefined,
-  name: string,
-): Readonly<Record<string, Figure>> {
+export function programFigures(most: LargestProgram | undefined, name: string): Readonly<Record<string, Figure>> {
   const { pid = null, comm = null, amount = null, processes = 1 } = most ?? {};
   return { pid, comm, [name]: amount, ...(processes > 1 ? { processes } : {}) };
 }
@@ -100,14 +92,12 @@ export function* lowMemory(host: HostReader): Generator<Finding> {
 export function* fragmentation(host: HostReader): Generator<Finding> {
   const path = '/proc/buddyinfo';
   const vmstat = host.text('/proc/vmstat');
-  const counter = (name: string) =>
-    Number(new RegExp(`^${name} (\\d{1,15})$`, 'm').exec(vmstat)?.[1] ?? 0);
+  const counter = (name: string) => Number(new RegExp(`^${name} (\\d{1,15})$`, 'm').exec(vmstat)?.[1] ?? 0);
   const zones = new Map(zonesOf(host).map((zone) => [`${zone.node} ${zone.name}`, zone]));
   const lines = host.text(path).split('\n').filter(Boolean);
   if (lines.length === 0) throw malformed(path);
   for (const line of lines) {
-    const [, node, name, counts] =
-      /^Node (\d{1,5}), zone +(\w{1,20})((?: +\d{1,12})+) *$/.exec(line) ?? [];
+    const [, node, name, counts] = /^Node (\d{1,5}), zone +(\w{1,20})((?: +\d{1,12})+) *$/.exec(line) ?? [];
     if (node === undefined || counts === undefined) throw malformed(path);
     const blocks = counts.trim().split(/ +/).map(Number);
     const zone = zones.get(`${node} ${name}`);
@@ -137,14 +127,11 @@ export function pageblocks(host: HostReader, node: Figure, zone: Figure): Findin
   const text = optionalText(host.source, '/proc/pagetypeinfo');
   const [types = '', ...zones] = text.slice(text.indexOf('Number of blocks type')).split('\n');
   for (const line of zones) {
-    const [, ofNode, name, counts = ''] =
-      /^Node (\d{1,5}), zone +(\w+) +([\d ]+)$/.exec(line) ?? [];
+    const [, ofNode, name, counts = ''] = /^Node (\d{1,5}), zone +(\w+) +([\d ]+)$/.exec(line) ?? [];
     if (ofNode !== String(node) || name !== zone) continue;
     const names = types.trim().split(/ +/).slice(4);
     const blocks = counts.trim().split(/ +/).map(Number);
-    const [unmovable, reclaimable] = ['Unmovable', 'Reclaimable'].map(
-      (type) => blocks[names.indexOf(type)],
-    );
+    const [unmovable, reclaimable] = ['Unmovable', 'Reclaimable'].map((type) => blocks[names.indexOf(type)]);
     if (unmovable === undefined || reclaimable === undefined) return {};
     const all = blocks.reduce((sum, count) => sum + count, 0);
     return { pageblocks: all, unmovableBlocks: unmovable, reclaimableBlocks: reclaimable };
@@ -221,9 +208,7 @@ function largestCaches(host: HostReader): { name: string; bytes: number }[] | un
     const caches = [
       ...host
         .text('/proc/slabinfo')
-        .matchAll(
-          /^(\S{1,100}) +\d+ +\d+ +\d+ +\d+ +(\d{1,6}) : tunables.* : slabdata +\d+ +(\d{1,12}) /gm,
-        ),
+        .matchAll(/^(\S{1,100}) +\d+ +\d+ +\d+ +\d+ +(\d{1,6}) : tunables.* : slabdata +\d+ +(\d{1,12}) /gm),
     ].map(([, name = '', pages, slabs]) => ({
       name,
       bytes: Number(pages) * Number(slabs) * host.pageSize,

@@ -46,8 +46,7 @@ const HIDES = 'zombies, blocked tasks and descriptor limits of these processes';
 /** THREAD_SIZE is 16 KiB or more on x86_64 and arm64, where it may be a single page. */
 const LEAST_STACK = 8192;
 const NO_OWNER = 'a large part of Shmem (/proc/meminfo) has no visible owner';
-const OWNERS_HIDE =
-  'zombies and blocked tasks, large page tables and kernel stacks, and their owners';
+const OWNERS_HIDE = 'zombies and blocked tasks, large page tables and kernel stacks, and their owners';
 
 /** A process by /proc/PID/status. */
 export interface ProcessStatus {
@@ -75,8 +74,7 @@ export function* processes(host: HostReader): Generator<Finding> {
       all.map((one) => ({ pid: one.pid, comm: comm(one.pid), amount: one[size] })),
       most,
     );
-  for (const why of contradictions(host, all))
-    host.miss('processes', OWNERS_HIDE, new HostError('unreadable', why));
+  for (const why of contradictions(host, all)) host.miss('processes', OWNERS_HIDE, new HostError('unreadable', why));
   yield* shareOf(host, 'KernelStack', STACKS_SHARE, (bytes, share) => {
     return ['kernel-stacks', { bytes, share, ...programFigures(largest('threads'), 'threads') }];
   });
@@ -92,12 +90,10 @@ export function* processes(host: HostReader): Generator<Finding> {
  * owner, may be missing. Both are read one after the other: only large differences count. @throws {HostError}
  */
 function* contradictions(host: HostReader, all: readonly ProcessStatus[]): Generator<string> {
-  const sum = (of: (one: ProcessStatus) => number) =>
-    all.reduce((total, one) => total + of(one), 0);
+  const sum = (of: (one: ProcessStatus) => number) => all.reduce((total, one) => total + of(one), 0);
   const threads = sum((one) => one.threads);
   const [stacks, tables] = [host.meminfo('KernelStack'), host.meminfo('PageTables')];
-  const [, counted] =
-    /^[\d. ]+ \d+\/(\d{1,10}) /.exec(optionalText(host.source, '/proc/loadavg')) ?? [];
+  const [, counted] = /^[\d. ]+ \d+\/(\d{1,10}) /.exec(optionalText(host.source, '/proc/loadavg')) ?? [];
   if (counted === undefined) yield '/proc/loadavg, which counts threads, is not readable';
   if (Math.abs(threads - Number(counted)) > 0.2 * threads + 200)
     yield `/proc lists ${threads} threads, /proc/loadavg counts ${counted}: a pid namespace, or damage`;
@@ -162,9 +158,7 @@ const NEXT_BY_USE: Readonly<Record<string, string>> = { anonymous: 'procs --sort
 /** Bytes in the lines of /proc/meminfo that match; a missing one adds nothing. @throws {HostError} */
 function sumOfMeminfo(host: HostReader, lines: RegExp): number {
   const all = host.text('/proc/meminfo').split('\n');
-  const kilobytes = all
-    .filter((line) => lines.test(line))
-    .map((line) => /(\d{1,13}) kB$/.exec(line));
+  const kilobytes = all.filter((line) => lines.test(line)).map((line) => /(\d{1,13}) kB$/.exec(line));
   return kilobytes.reduce((sum, found) => sum + Number(found?.[1] ?? 0) * 1024, 0);
 }
 
@@ -175,8 +169,7 @@ function sumOfMeminfo(host: HostReader, lines: RegExp): number {
 export function* sharedMemory(host: HostReader): Generator<Finding> {
   const [shared, total] = [host.meminfo('Shmem'), host.meminfo('MemTotal')];
   const hides = 'memfds and files in tmpfs that hold much memory';
-  const missed = (why: string) =>
-    host.miss('shared-memory', hides, new HostError('unreadable', why));
+  const missed = (why: string) => host.miss('shared-memory', hides, new HostError('unreadable', why));
   // Both kinds are on the lists of anonymous memory, unless they are locked.
   const onLists = sumOfMeminfo(host, /^(?:Active|Inactive)\(anon\):/);
   if (onLists > sumOfMeminfo(host, /^(?:AnonPages|Shmem|SwapCached):/) + SHARED_SHARE * total)
@@ -249,8 +242,7 @@ export function* pipes(host: HostReader, unattributedBytes: number): Generator<F
 export function* vmalloc(host: HostReader): Generator<Finding> {
   // Vmalloc memory in use since 5.3; 0 before. Kernel stacks are part of it (CONFIG_VMAP_STACK).
   const used = host.meminfo('VmallocUsed');
-  if (used === 0)
-    throw new HostError('gone', 'VmallocUsed of /proc/meminfo is 0: the kernel does not count it');
+  if (used === 0) throw new HostError('gone', 'VmallocUsed of /proc/meminfo is 0: the kernel does not count it');
   const bytes = used - host.meminfo('KernelStack');
   const share = bytes / host.meminfo('MemTotal');
   const areas = listed(() => readVmallocPages(host.source));
@@ -313,8 +305,7 @@ export function processesOf(host: HostReader, check: HostCheckName = 'processes'
   for (const pid of pids.slice(0, MAX_PROCESSES)) {
     try {
       const status = statusFields(`Name:\n${withoutName(host.text(`/proc/${pid}/status`))}`);
-      const figure = (name: string) =>
-        Number(new RegExp(`^${name}:\\s+(\\d{1,12})\\b`, 'm').exec(status)?.[1] ?? 0);
+      const figure = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d{1,12})\\b`, 'm').exec(status)?.[1] ?? 0);
       const bytes = (name: string) => figure(name) * 1024;
       const state = /^State:\s+(\S)/m.exec(status)?.[1];
       // Only a process that has exited has no descriptor table; one that is about to exit, for a moment.
@@ -358,27 +349,19 @@ function* zombies(all: readonly ProcessStatus[], comm: CommOf): Generator<Findin
     ({ parent }) => parent,
   );
   const piles = [...byParent].filter(([, children]) => children.length >= SOME_ZOMBIES);
-  for (const [pid, children] of piles
-    .toSorted((a, b) => b[1].length - a[1].length)
-    .slice(0, MAX_FINDINGS)) {
+  for (const [pid, children] of piles.toSorted((a, b) => b[1].length - a[1].length).slice(0, MAX_FINDINGS)) {
     const severity = children.length >= MANY_ZOMBIES ? 'warning' : 'note';
     yield found('zombies', severity, { zombies: children.length, pid, comm: comm(pid) }, 'procs');
   }
 }
 
 /** Processes whose main thread is in state D, by the function that it waits in. */
-function* blocked(
-  host: HostReader,
-  all: readonly ProcessStatus[],
-  comm: CommOf,
-): Generator<Finding> {
+function* blocked(host: HostReader, all: readonly ProcessStatus[], comm: CommOf): Generator<Finding> {
   const byPlace = grouped(
     all.filter(({ state }) => state === 'D'),
     ({ pid }) => placeOf(optionalText(host.source, `/proc/${pid}/wchan`).trim()),
   );
-  for (const [symbol, group] of [...byPlace]
-    .toSorted((a, b) => b[1].length - a[1].length)
-    .slice(0, MAX_FINDINGS)) {
+  for (const [symbol, group] of [...byPlace].toSorted((a, b) => b[1].length - a[1].length).slice(0, MAX_FINDINGS)) {
     const [first] = group;
     if (!first || group.length < SOME_BLOCKED) continue;
     const severity = group.length >= MANY_BLOCKED ? 'warning' : 'note';
@@ -429,11 +412,7 @@ function* shareOf(
  * Processes near their limit of open files. A descriptor table is never smaller than the number of
  * descriptors.
  */
-function* descriptors(
-  host: HostReader,
-  all: readonly ProcessStatus[],
-  comm: CommOf,
-): Generator<Finding> {
+function* descriptors(host: HostReader, all: readonly ProcessStatus[], comm: CommOf): Generator<Finding> {
   let [denied, uncounted, count] = [0, 0, 0];
   for (const { pid, fdTable } of all) {
     if (fdTable < MIN_TABLE) continue;

@@ -67,10 +67,8 @@ export class HostReader {
   miss(check: HostCheckName, hides: string, error: unknown): void {
     const at = this.checked.indexOf(check);
     if (at >= 0) this.checked.splice(at, 1);
-    if (error instanceof ExhaustedError)
-      this.unread.push({ check, code: 'unreadable', why: error.message, hides });
-    else if (error instanceof HostError)
-      this.unread.push({ check, code: error.code, why: error.message, hides });
+    if (error instanceof ExhaustedError) this.unread.push({ check, code: 'unreadable', why: error.message, hides });
+    else if (error instanceof HostError) this.unread.push({ check, code: error.code, why: error.message, hides });
     else throw error;
   }
 
@@ -112,9 +110,7 @@ export class HostReader {
   /** Bytes of a field of /proc/meminfo. @throws {HostError} */
   meminfo(name: string): number {
     const path = '/proc/meminfo';
-    return (
-      this.figure(path, this.text(path), new RegExp(`^${name}:\\s+(\\d{1,13}) kB$`, 'm')) * 1024
-    );
+    return this.figure(path, this.text(path), new RegExp(`^${name}:\\s+(\\d{1,13}) kB$`, 'm')) * 1024;
   }
 
   /** A file that contains one number. @throws {HostError} */

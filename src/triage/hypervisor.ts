@@ -68,10 +68,7 @@ function shareOf({ busySeconds, stealSeconds }: CpuTimes, least: number): number
  * Adds what the log shows: a CPU that the watchdog found stuck while it halted did not run, because the host
  * did not run it. The balloon alone is no finding, but a figure of one.
  */
-export function withHypervisor(
-  findings: readonly Finding[],
-  memory: MemoryAnswer | undefined,
-): Finding[] {
+export function withHypervisor(findings: readonly Finding[], memory: MemoryAnswer | undefined): Finding[] {
   const known = findings.find(({ code }) => code === CODE);
   const lockups = findings.filter(isOfIdleCpu);
   if (!known && lockups.length === 0) return [...findings];
@@ -105,10 +102,6 @@ export function isHalted(finding: Finding): boolean {
   return isOfIdleCpu(finding) && (finding.report?.stack.length ?? 0) > 0;
 }
 
-function made(
-  severity: Severity,
-  figures: Finding['figures'],
-  evidence: readonly Evidence[] = [],
-): Finding {
+function made(severity: Severity, figures: Finding['figures'], evidence: readonly Evidence[] = []): Finding {
   return { code: CODE, severity, figures, evidence };
 }

@@ -9,13 +9,7 @@ import { StructReader } from '../walk/struct-reader.js';
 import { taskTable } from '../walk/tasks/task-table.js';
 import type { Warnings } from '../walk/warnings.js';
 import { type Figure, type Finding, type FindingCode, severityOf } from './finding.js';
-import {
-  MAX_CACHES,
-  MIN_BYTES,
-  programFigures,
-  SHARED_SEVERE_SHARE,
-  SLAB_SHARE,
-} from './host-memory.js';
+import { MAX_CACHES, MIN_BYTES, programFigures, SHARED_SEVERE_SHARE, SLAB_SHARE } from './host-memory.js';
 
 interface Subject {
   readonly code: FindingCode;
@@ -29,8 +23,7 @@ const SUBJECTS: Readonly<Record<string, Subject>> = {
   'kernel-stacks': {
     code: 'kernel-stacks',
     next: 'procs --sort threads',
-    figures: (kernel, _, warnings) =>
-      largest(warnings, ['threads', 'threads'], () => threadsOf(kernel)),
+    figures: (kernel, _, warnings) => largest(warnings, ['threads', 'threads'], () => threadsOf(kernel)),
   },
   'page-tables': {
     code: 'page-tables',

@@ -15,12 +15,7 @@ export interface LockFindings {
 }
 
 /** Locks that other tasks release: an event, such as the end of I/O, has no owner. */
-const LOCKS: ReadonlySet<WaitKind> = new Set([
-  'mutex',
-  'rw-semaphore',
-  'semaphore',
-  'percpu-rw-semaphore',
-]);
+const LOCKS: ReadonlySet<WaitKind> = new Set(['mutex', 'rw-semaphore', 'semaphore', 'percpu-rw-semaphore']);
 
 /** This many tasks that wait for one lock are a problem of the machine. */
 const CROWD = 8;
@@ -65,8 +60,7 @@ function below({ locks }: BlockedAnswer, roots: readonly BlockingLock[]): Blocki
   const found = new Set(roots);
   const above = new Map<number, BlockingLock[]>();
   for (const lock of locks)
-    if (lock.waitsFor !== null)
-      above.set(lock.waitsFor, [...(above.get(lock.waitsFor) ?? []), lock]);
+    if (lock.waitsFor !== null) above.set(lock.waitsFor, [...(above.get(lock.waitsFor) ?? []), lock]);
   for (const lock of found) for (const next of above.get(lock.id) ?? []) found.add(next);
   return [...found];
 }
@@ -97,11 +91,7 @@ function deadlock(
   };
 }
 
-function contention(
-  root: BlockingLock,
-  locks: readonly BlockingLock[],
-  { locks: all }: BlockedAnswer,
-): Finding {
+function contention(root: BlockingLock, locks: readonly BlockingLock[], { locks: all }: BlockedAnswer): Finding {
   const waiters = waitersOf(locks);
   const seconds = waiters.flatMap(({ seconds: each }) => each ?? []);
   const on = root.waitsFor === null ? undefined : all[root.waitsFor];

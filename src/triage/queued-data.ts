@@ -10,12 +10,7 @@ import { type Finding, severityOf } from './finding.js';
  * @param memory bytes of the machine
  */
 export function queuedData(
-  {
-    sockets,
-    processes,
-    total,
-    count,
-  }: Pick<CensusAnswer, 'sockets' | 'processes' | 'total' | 'count'>,
+  { sockets, processes, total, count }: Pick<CensusAnswer, 'sockets' | 'processes' | 'total' | 'count'>,
   memory: number,
 ): Finding[] {
   const isMuch = (bytes: number) => severityOf(bytes, memory) !== undefined;
@@ -79,11 +74,7 @@ function ofSocket({ socket, holders, total, queues }: CensusEntry, memory: numbe
 }
 
 /** @param sockets number of its sockets that pin memory */
-function ofProcess(
-  { pid, comm, total, freedIfKilled }: Group,
-  sockets: number,
-  memory: number,
-): Finding {
+function ofProcess({ pid, comm, total, freedIfKilled }: Group, sockets: number, memory: number): Finding {
   return {
     code: 'queued-data-of-process',
     severity: severityOf(total.pinnedBytes, memory) ?? 'note',

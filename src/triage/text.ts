@@ -72,9 +72,7 @@ export function triageText(logs: readonly LogTriage[], missing: readonly string[
     logs,
     warnings: list,
     complete: list.length === 0,
-    findings: bySeverity(
-      withHypervisor(findings, undefined).map(({ next: _, ...finding }) => finding),
-    ),
+    findings: bySeverity(withHypervisor(findings, undefined).map(({ next: _, ...finding }) => finding)),
   };
 }
 
@@ -126,11 +124,7 @@ export function findingsBeside(own: readonly Finding[], logs: readonly LogTriage
 }
 
 /** Why a log, or its selected boot, is incomplete. */
-export function incompleteness({
-  log,
-  boot,
-  missing,
-}: Pick<LogTriage, 'log' | 'boot' | 'missing'>): string[] {
+export function incompleteness({ log, boot, missing }: Pick<LogTriage, 'log' | 'boot' | 'missing'>): string[] {
   const { format, boots, bootCount, cutLines } = log;
   const why = [...missing];
   if (format === undefined) why.push('unknown log format: every line is read as a kernel message');
@@ -139,17 +133,12 @@ export function incompleteness({
   return why;
 }
 
-function unknownBeginnings(
-  boots: readonly Boot[],
-  count: number,
-  only: number | undefined,
-): string[] {
+function unknownBeginnings(boots: readonly Boot[], count: number, only: number | undefined): string[] {
   const unknown = boots
     .map(({ fromStart }, index) => (fromStart ? 0 : index + 1))
     .filter((boot) => boot > 0 && (only ?? boot) === boot);
   if (unknown.length === 0) return [];
-  if (only !== undefined || unknown[0] === 1)
-    return ['the log does not begin at a boot: earlier messages are missing'];
+  if (only !== undefined || unknown[0] === 1) return ['the log does not begin at a boot: earlier messages are missing'];
   const first = (unknown[0] ?? 1) - count;
   return [`${unknown.length} of ${count} boots lack their first messages (such as boot ${first})`];
 }

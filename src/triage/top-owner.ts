@@ -13,10 +13,7 @@ export interface TopOwner {
 }
 
 /** Returns the owner by memory categories, or by sockets if memory could not be counted. */
-export function topOwner({
-  memory,
-  census,
-}: Pick<TriageAnswer, 'memory' | 'census'>): TopOwner | undefined {
+export function topOwner({ memory, census }: Pick<TriageAnswer, 'memory' | 'census'>): TopOwner | undefined {
   if (memory === undefined) return census && topOfSockets(census);
   const sums = new Map<string, TopOwner>();
   for (const { owners } of leaves(memory.memory))
@@ -40,8 +37,5 @@ function topOfSockets({ processes }: CensusAnswer): TopOwner | undefined {
 
 /** The first of the largest. */
 function largest(owners: readonly TopOwner[]): TopOwner | undefined {
-  return owners.reduce<TopOwner | undefined>(
-    (most, one) => (one.bytes > (most?.bytes ?? 0) ? one : most),
-    undefined,
-  );
+  return owners.reduce<TopOwner | undefined>((most, one) => (one.bytes > (most?.bytes ?? 0) ? one : most), undefined);
 }

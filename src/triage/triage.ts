@@ -63,11 +63,8 @@ export function triage(kernel: Kernel, progress: (part: number) => void = () => 
   const machine = describeMachine(kernel, fieldsOf(kernel), kernel.crashed ?? false, unknowns);
   for (const { what, why } of unknowns.list()) warnings.add('unreadable', `${what}: ${why}`);
   const log = attempted(warnings, 'the log', () => messages(kernel, {}));
-  const memory = attempted(warnings, 'memory', () =>
-    accountMemory(kernel, progress, { socketsBy: 'cgroup' }),
-  );
-  for (const { code, message } of [...(log?.warnings ?? []), ...(memory?.warnings ?? [])])
-    warnings.add(code, message);
+  const memory = attempted(warnings, 'memory', () => accountMemory(kernel, progress, { socketsBy: 'cgroup' }));
+  for (const { code, message } of [...(log?.warnings ?? []), ...(memory?.warnings ?? [])]) warnings.add(code, message);
   const census = memory ? memory.census : socketsAlone(kernel, warnings);
   const { panic } = machine;
   const { cpu } = panic;
@@ -138,10 +135,7 @@ function socketFindings({ ram }: MachineFacts, census: CensusAnswer | undefined)
 function withPanic(
   known: readonly Finding[],
   { panic }: MachineFacts,
-  {
-    stack,
-    log,
-  }: { readonly stack: StackEvidence | undefined; readonly log: LogAnswer | undefined },
+  { stack, log }: { readonly stack: StackEvidence | undefined; readonly log: LogAnswer | undefined },
 ): Finding[] {
   const others = known.filter(({ code }) => code !== 'panic');
   const logged = known.find(({ code }) => code === 'panic');
@@ -192,10 +186,8 @@ const LEAST_BYTES = 2 ** 20;
 /** Maximum number of sockets: first those with a closed receive window, then those that pin most. */
 const MOST = 20;
 
-const RECEIVES =
-  /^(__sys_recvfrom|__sys_recvmsg|___sys_recvmsg|do_recvmmsg|sock_read_iter|sock_recvmsg|tcp_recvmsg)$/;
-const POLLS =
-  /^(do_poll|do_sys_poll|do_select|core_sys_select|ep_poll|do_epoll_wait|io_cqring_wait)$/;
+const RECEIVES = /^(__sys_recvfrom|__sys_recvmsg|___sys_recvmsg|do_recvmmsg|sock_read_iter|sock_recvmsg|tcp_recvmsg)$/;
+const POLLS = /^(do_poll|do_sys_poll|do_select|core_sys_select|ep_poll|do_epoll_wait|io_cqring_wait)$/;
 
 /** Activity of a thread that could read. */
 type Doing = 'stopped' | 'running' | 'receiving' | 'polling' | 'elsewhere';
@@ -220,9 +212,7 @@ export function stalledReaders(
   const stalled = waitingOf(kernel, candidates, warnings)
     .filter(
       ({ entry, waiting: { ageSeconds, closed } }) =>
-        ageSeconds !== null &&
-        ageSeconds >= leastSeconds &&
-        (closed || entry.total.pinnedBytes >= LEAST_BYTES),
+        ageSeconds !== null && ageSeconds >= leastSeconds && (closed || entry.total.pinnedBytes >= LEAST_BYTES),
     )
     // The last one represents the others, which must not be more severe.
     .toSorted((a, b) => Number(b.waiting.closed) - Number(a.waiting.closed));
@@ -258,11 +248,7 @@ function waitingOf(kernel: Kernel, entries: readonly CensusEntry[], warnings: Wa
 }
 
 /** Connections with data that a listener has not accepted for long, by listener. */
-function unaccepted(
-  kernel: Kernel,
-  { sockets }: Pick<CensusAnswer, 'sockets'>,
-  warnings: Warnings,
-): Finding[] {
+function unaccepted(kernel: Kernel, { sockets }: Pick<CensusAnswer, 'sockets'>, warnings: Warnings): Finding[] {
   const queued = sockets.filter(
     ({ socket, unreadBytes, acceptedFrom }) =>
       acceptedFrom !== undefined && isTcp(socket.protocol) && (unreadBytes ?? 0) > 0,
@@ -271,25 +257,22 @@ function unaccepted(
     ({ waiting: { ageSeconds } }) => ageSeconds !== null && ageSeconds >= LEAST_SECONDS,
   );
   const listeners = new Map(sockets.map((entry) => [entry.socket.sock, entry]));
-  const findings = [...grouped(old, ({ entry }) => entry.acceptedFrom)].map(
-    ([sock, each]): Finding => {
-      const [holder] = listeners.get(sock ?? 0n)?.holders ?? [];
-      const sum = (of: (entry: CensusEntry) => number) =>
-        each.reduce((all, { entry }) => all + of(entry), 0);
-      const figures = {
-        sockets: each.length,
-        pid: holder?.pid ?? null,
-        comm: holder?.comm ?? null,
-        unaccepted: each.length,
-        unreadBytes: sum(({ unreadBytes }) => unreadBytes ?? 0),
-        pinnedBytes: sum(({ total }) => total.pinnedBytes),
-        peersBytes: null,
-        ageSeconds: Math.floor(Math.min(...each.map(({ waiting }) => waiting.ageSeconds ?? 0))),
-      };
-      const next = holder ? `stacks --pid ${holder.pid}` : 'sockets';
-      return { code: 'unread-sockets', severity: 'note', figures, evidence: [], next };
-    },
-  );
+  const findings = [...grouped(old, ({ entry }) => entry.acceptedFrom)].map(([sock, each]): Finding => {
+    const [holder] = listeners.get(sock ?? 0n)?.holders ?? [];
+    const sum = (of: (entry: CensusEntry) => number) => each.reduce((all, { entry }) => all + of(entry), 0);
+    const figures = {
+      sockets: each.length,
+      pid: holder?.pid ?? null,
+      comm: holder?.comm ?? null,
+      unaccepted: each.length,
+      unreadBytes: sum(({ unreadBytes }) => unreadBytes ?? 0),
+      pinnedBytes: sum(({ total }) => total.pinnedBytes),
+      peersBytes: null,
+      ageSeconds: Math.floor(Math.min(...each.map(({ waiting }) => waiting.ageSeconds ?? 0))),
+    };
+    const next = holder ? `stacks --pid ${holder.pid}` : 'sockets';
+    return { code: 'unread-sockets', severity: 'note', figures, evidence: [], next };
+  });
   return findings
     .filter(({ figures }) => Number(figures.pinnedBytes) >= LEAST_BYTES)
     .toSorted((a, b) => Number(b.figures.pinnedBytes) - Number(a.figures.pinnedBytes))
@@ -345,9 +328,7 @@ function readerOf(kernel: Kernel, { pid }: CensusHolder, warnings: Warnings): Re
   const all = (found?.groups ?? []).flatMap((group) =>
     group.tasks.map((task) => ({ group, task, doing: doingOf(group, task) })),
   );
-  const [nearest] = all.toSorted(
-    (a, b) => order.indexOf(a.doing) - order.indexOf(b.doing) || a.task.pid - b.task.pid,
-  );
+  const [nearest] = all.toSorted((a, b) => order.indexOf(a.doing) - order.indexOf(b.doing) || a.task.pid - b.task.pid);
   if (!found || !nearest) return undefined;
   return {
     threads: found.tasks,

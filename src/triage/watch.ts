@@ -44,8 +44,7 @@ export class TriageSamples {
     const findings = [...now.values()];
     const fresh = [...now].flatMap(([key, { finding }]) => (before.has(key) ? [] : [finding]));
     const missing = [...before].filter(([key]) => !now.has(key));
-    const isLost = ([, one]: (typeof missing)[number]) =>
-      [...unread].some((check) => !one.unread.has(check));
+    const isLost = ([, one]: (typeof missing)[number]) => [...unread].some((check) => !one.unread.has(check));
     const kept = missing.filter(isLost);
     this.#known = new Map([...now, ...kept]);
     return {

@@ -56,8 +56,7 @@ function checkPossible(kernel: Parameters<typeof cpuMask>[0], cpus: readonly num
 export function cpusThatRan(kernel: Pick<Kernel, 'symbol' | 'read' | 'struct'>): number[] {
   const online = cpuMask(kernel, '__cpu_online_mask');
   const possible = cpuMask(kernel, '__cpu_possible_mask');
-  if (possible.length <= online.length || kernel.symbol('__cpu_active_mask') === undefined)
-    return online;
+  if (possible.length <= online.length || kernel.symbol('__cpu_active_mask') === undefined) return online;
   const active = cpuMask(kernel, '__cpu_active_mask');
   const odd = active.find((cpu) => !possible.includes(cpu));
   if (odd !== undefined) throw damaged(`CPU ${odd} is active, but not in __cpu_possible_mask`);
@@ -79,11 +78,7 @@ export function isPerCpu(kernel: Pick<Kernel, 'symbol'>, address: bigint): boole
  *
  * @param cpu a possible CPU: the offsets of others point to freed init memory
  */
-export function perCpuAddress(
-  kernel: Pick<Kernel, 'symbol' | 'read'>,
-  address: bigint,
-  cpu: number,
-): bigint {
+export function perCpuAddress(kernel: Pick<Kernel, 'symbol' | 'read'>, address: bigint, cpu: number): bigint {
   const offsets = needSymbol(kernel, '__per_cpu_offset');
   if (cpu >= MOST_CPUS) throw new KernelError('no-symbols', `CPU ${cpu} not found`);
   const at = offsets + BigInt(cpu * 8);
@@ -132,7 +127,6 @@ export function runningTask(kernel: Kernel, cpu: number): RunningTask {
 /** @throws {KernelError} `no-symbols` */
 export function needSymbol(kernel: Pick<Kernel, 'symbol'>, name: string): bigint {
   const address = kernel.symbol(name);
-  if (address === undefined)
-    throw new KernelError('no-symbols', `the kernel has no symbol ${name}`);
+  if (address === undefined) throw new KernelError('no-symbols', `the kernel has no symbol ${name}`);
   return address;
 }

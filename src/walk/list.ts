@@ -29,9 +29,7 @@ export class CycleTest {
   /** @throws {TornList} after at most three rounds of a cycle */
   pass(node: bigint): void {
     if (node === this.#mark)
-      throw new OtherRing(
-        `the list at ${hex(this.#head)} is inconsistent: ${hex(node)} is on another list`,
-      );
+      throw new OtherRing(`the list at ${hex(this.#head)} is inconsistent: ${hex(node)} is on another list`);
     if (++this.#passed < this.#most) return;
     [this.#mark, this.#passed, this.#most] = [node, 0, 2 * this.#most];
   }

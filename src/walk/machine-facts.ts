@@ -43,12 +43,7 @@ const MOST_RUNNING = 512;
 const MOST_MEMORY = 2 ** 52;
 
 /** @param crashed see readPanic */
-export function describeMachine(
-  kernel: Kernel,
-  fields: Fields,
-  crashed: boolean,
-  unknowns: Unknowns,
-): MachineFacts {
+export function describeMachine(kernel: Kernel, fields: Fields, crashed: boolean, unknowns: Unknowns): MachineFacts {
   const facts = {
     uts: unknowns.try('kernel version and host name', () => readUts(kernel, fields)),
     clock: unknowns.try('kernel clock and uptime', () => readClock(kernel)),

@@ -8,13 +8,7 @@ type Reads = Pick<Kernel, 'read'>;
  * Like {@link Kernel.read}, for data that is not a member of a struct: an error names `whole` and its address
  * `at`: `part of the list at 0xffff…`.
  */
-export function readPartOf(
-  kernel: Reads,
-  whole: string,
-  at: bigint,
-  address: bigint,
-  length: number,
-): DataView {
+export function readPartOf(kernel: Reads, whole: string, at: bigint, address: bigint, length: number): DataView {
   try {
     return kernel.read(address, length);
   } catch (error) {
@@ -28,13 +22,7 @@ export function pointerPartOf(kernel: Reads, whole: string, at: bigint, address:
 }
 
 /** Reads an array of `count` pointers at `address`. */
-export function pointersPartOf(
-  kernel: Reads,
-  whole: string,
-  at: bigint,
-  address: bigint,
-  count: number,
-): bigint[] {
+export function pointersPartOf(kernel: Reads, whole: string, at: bigint, address: bigint, count: number): bigint[] {
   const view = readPartOf(kernel, whole, at, address, count * 8);
   return Array.from({ length: count }, (_, index) => view.getBigUint64(index * 8, true));
 }

@@ -19,13 +19,7 @@ export class PtrRingReader {
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    this.#ring = new StructReader(kernel, 'ptr_ring', [
-      'producer',
-      'consumer_head',
-      'consumer_tail',
-      'size',
-      'queue',
-    ]);
+    this.#ring = new StructReader(kernel, 'ptr_ring', ['producer', 'consumer_head', 'consumer_tail', 'size', 'queue']);
   }
 
   /**

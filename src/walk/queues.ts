@@ -80,8 +80,7 @@ export class QueueReader {
     const layout = this.#kernel.struct(type)?.member(member);
     if (!layout) return [];
     // A sock may be in two pages of which the dump has one: then only that queue is missing.
-    const root = () =>
-      pointerPartOf(this.#kernel, `struct ${type}`, sock, sock + BigInt(layout.offset));
+    const root = () => pointerPartOf(this.#kernel, `struct ${type}`, sock, sock + BigInt(layout.offset));
     return [{ name, expected: undefined, entries: () => this.#lists.tree(root()) }];
   }
 
@@ -116,10 +115,7 @@ export function walkQueue(
     return;
   }
   if (queue.expected !== undefined && queue.expected !== count) {
-    incomplete(
-      'torn-list',
-      `${queue.name} queue: the kernel counts ${queue.expected} skbs, the list has ${count}`,
-    );
+    incomplete('torn-list', `${queue.name} queue: the kernel counts ${queue.expected} skbs, the list has ${count}`);
   }
 }
 
@@ -160,8 +156,7 @@ export class FamilyQueues {
   }
 
   queues(kind: SockKind): Queue[] {
-    const find = (name: QueueName, finder: () => QueueFinder): Queue[] =>
-      found(name, () => finder().queues(kind.sock));
+    const find = (name: QueueName, finder: () => QueueFinder): Queue[] => found(name, () => finder().queues(kind.sock));
     switch (kind.family) {
       case 'AF_INET':
       case 'AF_INET6': {
@@ -178,9 +173,7 @@ export class FamilyQueues {
           case 'SCTP':
             return find('sctpReceive', this.#sctp);
           default:
-            return PLAIN_INET.includes(kind.protocol) || kind.type === 'SOCK_RAW'
-              ? []
-              : [unreadQueue(kind.protocol)];
+            return PLAIN_INET.includes(kind.protocol) || kind.type === 'SOCK_RAW' ? [] : [unreadQueue(kind.protocol)];
         }
       }
       case 'AF_UNIX':

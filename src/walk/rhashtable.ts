@@ -32,12 +32,7 @@ export class RhashtableReader {
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#table = new StructReader(kernel, 'rhashtable', ['tbl', 'nelems']);
-    this.#buckets = new StructReader(kernel, 'bucket_table', [
-      'size',
-      'nest',
-      'future_tbl',
-      'buckets',
-    ]);
+    this.#buckets = new StructReader(kernel, 'bucket_table', ['size', 'nest', 'future_tbl', 'buckets']);
   }
 
   /**
@@ -55,8 +50,7 @@ export class RhashtableReader {
     const seen = new Set<bigint>();
     let buckets = table.pointer('tbl');
     for (let tables = 0; buckets !== 0n; tables++) {
-      if (tables > MOST_TABLES)
-        throw new TornList(`hash table ${hex(address)} does not terminate (loop?)`);
+      if (tables > MOST_TABLES) throw new TornList(`hash table ${hex(address)} does not terminate (loop?)`);
       yield* this.#ofBuckets(buckets, seen, count);
       buckets = this.#buckets.read(buckets).pointer('future_tbl');
     }

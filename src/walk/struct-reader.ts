@@ -218,12 +218,7 @@ export class StructView<Path extends string> {
   readonly #base: number;
   readonly #members: Readonly<Record<Path, MemberLayout>>;
 
-  constructor(
-    address: bigint,
-    view: DataView,
-    base: number,
-    members: Readonly<Record<Path, MemberLayout>>,
-  ) {
+  constructor(address: bigint, view: DataView, base: number, members: Readonly<Record<Path, MemberLayout>>) {
     this.address = address;
     this.#view = view;
     this.#base = base;
@@ -256,9 +251,7 @@ export class StructView<Path extends string> {
   /** The elements of an array of pointers. */
   pointers(path: Path): bigint[] {
     const { offset, count = 0 } = this.#members[path];
-    return Array.from({ length: count }, (_, index) =>
-      this.#view.getBigUint64(this.#base + offset + 8 * index, true),
-    );
+    return Array.from({ length: count }, (_, index) => this.#view.getBigUint64(this.#base + offset + 8 * index, true));
   }
 
   /** The address of a member in the kernel's memory. */
@@ -318,11 +311,7 @@ export class StructCursor<Path extends string> {
 }
 
 /** Reads an unsigned integer or bitfield of 1, 2, 4 or 8 bytes, little-endian. */
-export function readUnsigned(
-  view: DataView,
-  offset: number,
-  member: Pick<MemberLayout, 'size' | 'bits'>,
-): number {
+export function readUnsigned(view: DataView, offset: number, member: Pick<MemberLayout, 'size' | 'bits'>): number {
   let value: number;
   switch (member.size) {
     case 1:
@@ -364,9 +353,7 @@ export function decodeBytes(bytes: Uint8Array): string {
   try {
     return UTF8.decode(bytes);
   } catch {
-    return Array.from(bytes, (byte) =>
-      String.fromCharCode(byte < 0x80 ? byte : 0xdc00 + byte),
-    ).join('');
+    return Array.from(bytes, (byte) => String.fromCharCode(byte < 0x80 ? byte : 0xdc00 + byte)).join('');
   }
 }
 

@@ -38,9 +38,7 @@ export function* treeNodes(kernel: Kernel, root: bigint): Generator<bigint> {
       const links = tree.read(node);
       const up = links.pointer('__rb_parent_color');
       if ((up & ~3n) !== parent) {
-        throw new TornList(
-          `the tree's node ${hex(node)} hangs from ${hex(parent)} and names ${hex(up & ~3n)}`,
-        );
+        throw new TornList(`the tree's node ${hex(node)} hangs from ${hex(parent)} and names ${hex(up & ~3n)}`);
       }
       blacks += Number(up & 1n);
       path.push({ node, right: links.pointer('rb_right'), blacks });
@@ -94,8 +92,7 @@ export class XarrayReader {
       const slot = index >> BigInt(shift);
       if (last === undefined && slot >= slots) return 0n;
       const at = view.addressOf('slots');
-      const load = (place: bigint) =>
-        pointerPartOf(this.#kernel, 'struct xa_node', node, at + 8n * place);
+      const load = (place: bigint) => pointerPartOf(this.#kernel, 'struct xa_node', node, at + 8n * place);
       entry = load(slot % slots);
       // The entry of several slots is in the first of them.
       if ((entry & TAGS) === INTERNAL && entry < LARGEST_SIBLING) entry = load(entry >> 2n);

@@ -1,10 +1,4 @@
-import {
-  KernelError,
-  type KernelErrorCode,
-  ReadError,
-  type ReadErrorCode,
-  WalkError,
-} from '../base/errors.js';
+import { KernelError, type KernelErrorCode, ReadError, type ReadErrorCode, WalkError } from '../base/errors.js';
 import type { KernelDoubt } from '../kernel/kernel.js';
 import { TornList } from './list.js';
 
@@ -171,11 +165,7 @@ export class Unknowns {
     try {
       return answer();
     } catch (error) {
-      if (
-        !(error instanceof KernelError) &&
-        !(error instanceof ReadError) &&
-        !(error instanceof WalkError)
-      )
+      if (!(error instanceof KernelError) && !(error instanceof ReadError) && !(error instanceof WalkError))
         throw error;
       this.add(what, error.code, error.message);
       return undefined;

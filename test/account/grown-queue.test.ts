@@ -37,9 +37,7 @@ test.each([
 
   const after = census(path);
   const socketOf = ({ sockets }: CensusAnswer) =>
-    sockets.find(({ holders }) =>
-      holders.some(({ pid, fd }) => pid === role.pid && fd === role.fd),
-    );
+    sockets.find(({ holders }) => holders.some(({ pid, fd }) => pid === role.pid && fd === role.fd));
   const queueOf = (answer: CensusAnswer) => socketOf(answer)?.queues.receive;
   for (const [small, grown] of [
     [before().total, after.total],

@@ -82,8 +82,7 @@ describe('a kill frees, in pages,', () => {
 
   test('sockets that only processes of its group have open, if the group is killed', () => {
     const group = (pid: number) => (pid < 10 ? -1 : pid);
-    const killGroup = (...specs: readonly Spec[]) =>
-      freedOf(new KillImpact(newTally, group), 7, specs);
+    const killGroup = (...specs: readonly Spec[]) => freedOf(new KillImpact(newTally, group), 7, specs);
     const shared = { sock: 1n, pids: [7, 8] };
     expect(killGroup(shared, { sock: 2n, pids: [9] })).toEqual({ low: 2, high: 2 });
     expect(killGroup({ sock: 1n, pids: [7, 8, 12] })).toEqual({ low: 0, high: 0 });

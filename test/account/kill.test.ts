@@ -100,9 +100,7 @@ describe('one end of a local TCP connection', () => {
 describe('a reference to the file beyond the descriptors', () => {
   const two = () => held(UNIX, { receive: 2 });
   test('may belong to any process if its origin is unknown', () => {
-    expect(freed(1, [socketAt(1n, { holders: open(1), fileReferences: 2 }), two()])).toEqual([
-      0, 2,
-    ]);
+    expect(freed(1, [socketAt(1n, { holders: open(1), fileReferences: 2 }), two()])).toEqual([0, 2]);
   });
   test('is freed with the process if it is a mapping of it', () => {
     const mapped = socketAt(1n, { holders: open(1), mappedBy: [task(1)], fileReferences: 2 });
@@ -141,9 +139,7 @@ describe('objects that depend on a socket are freed with it:', () => {
     const whole = socketAt(1n, { holders: open(1) });
     const subflow = socketAt(2n, { subflowOf: 1n });
     const mptcp = { ...TCP, protocol: 'MPTCP' };
-    expect(
-      freed(1, [whole, held(mptcp, { receive: 2 })], [subflow, held(TCP, { receive: 3 })]),
-    ).toEqual([5, 5]);
+    expect(freed(1, [whole, held(mptcp, { receive: 2 })], [subflow, held(TCP, { receive: 3 })])).toEqual([5, 5]);
   });
 });
 

@@ -13,9 +13,7 @@ test('accepts adjacent allocations', () => {
 });
 
 test('reports an allocation within another, in any order', () => {
-  const fault = [
-    'page frame 24 is held, but is part of the 16-page block at 16, which is held too',
-  ];
+  const fault = ['page frame 24 is held, but is part of the 16-page block at 16, which is held too'];
   expect(faults([16, 4], [24, 3])).toEqual(fault);
   expect(faults([24, 3], [16, 4])).toEqual(fault);
 });

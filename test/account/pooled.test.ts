@@ -12,8 +12,7 @@ const POOL: PagePool = { address: 7n, ringRoom: 3, room: 5 };
 /** This many pages of a pool, starting at a frame, each with one user, and pages of no pool next to them. */
 function held(first: number, lent: number, own = 0, pool = POOL, users = 1): Tally {
   const tally = newTally();
-  for (let frame = first; frame < first + lent; frame++)
-    tally.page(frame, 0, users, undefined, pool);
+  for (let frame = first; frame < first + lent; frame++) tally.page(frame, 0, users, undefined, pool);
   for (let frame = 0; frame < own; frame++) tally.page(1000 + first + frame, 0, 1, undefined);
   return tally;
 }

@@ -228,9 +228,7 @@ test('prose for people has a code beside it for programs', () => {
 test('every exception in the list exists and is needed', () => {
   const paths = texts.map(({ path }) => path);
   expect([...Object.keys(WITHOUT), ...OWED].filter((path) => !paths.includes(path))).toEqual([]);
-  expect(
-    QUOTED.filter((end) => !paths.some((path) => path.endsWith(`.${end}`) || path === end)),
-  ).toEqual([]);
+  expect(QUOTED.filter((end) => !paths.some((path) => path.endsWith(`.${end}`) || path === end))).toEqual([]);
   const names = texts.map(({ name }) => name);
   expect(NAMES.filter((name) => !names.includes(name))).toEqual([]);
 });

@@ -44,16 +44,12 @@ test('every answer has a schema, and every schema an answer', () => {
     .filter((file) => file.endsWith('.ts') && !file.endsWith('answers/published.ts'))
     .map((file) => readFileSync(`${ROOT}src/${file}`, 'utf8'));
   const printed = sources.flatMap((text) =>
-    [...text.matchAll(/schema: (?:z\.literal\()?'((?:kdump-mem\.|skcheck)[a-z-]*\/\d+)'/g)].map(
-      ([, name]) => name,
-    ),
+    [...text.matchAll(/schema: (?:z\.literal\()?'((?:kdump-mem\.|skcheck)[a-z-]*\/\d+)'/g)].map(([, name]) => name),
   );
   expect([...new Set(printed)].filter((name) => !READ.includes(name ?? '')).toSorted()).toEqual(
     Object.keys(schemas).toSorted(),
   );
-  expect(readdirSync(`${ROOT}schemas`).toSorted()).toEqual(
-    Object.keys(schemas).map(fileOf).toSorted(),
-  );
+  expect(readdirSync(`${ROOT}schemas`).toSorted()).toEqual(Object.keys(schemas).map(fileOf).toSorted());
 });
 
 describe('a promise is broken', () => {
@@ -63,8 +59,7 @@ describe('a promise is broken', () => {
     name: z.string().nullable(),
     rows: z.array(z.strictObject({ code: z.enum(['a', 'b']), at: z.iso.datetime() })),
   });
-  const changes = (after: z.ZodType) =>
-    brokenPromises(publishedForm('x/1', before), publishedForm('x/1', after));
+  const changes = (after: z.ZodType) => brokenPromises(publishedForm('x/1', before), publishedForm('x/1', after));
 
   test.each([
     ['by a removed field', before.omit({ bytes: true }), ['$.bytes is gone']],
@@ -75,11 +70,7 @@ describe('a promise is broken', () => {
       before.extend({ bytes: z.number().min(0).max(Number.MAX_SAFE_INTEGER) }),
       ['$.bytes was integer'],
     ],
-    [
-      'by null',
-      before.extend({ bytes: z.int().nonnegative().nullable() }),
-      ['$.bytes was integer'],
-    ],
+    ['by null', before.extend({ bytes: z.int().nonnegative().nullable() }), ['$.bytes was integer']],
     ['by numbers below 0', before.extend({ bytes: z.int() }), ['$.bytes had minimum 0']],
     [
       'by a removed code',
@@ -126,8 +117,6 @@ describe('a promise is broken', () => {
     };
     const [old, now] = [tree(z.int()), tree(z.string())].map((each) => publishedForm('x/1', each));
     expect(brokenPromises(old as JsonSchema, old as JsonSchema)).toEqual([]);
-    expect(brokenPromises(old as JsonSchema, now as JsonSchema)).toContain(
-      '$.root.bytes was integer',
-    );
+    expect(brokenPromises(old as JsonSchema, now as JsonSchema)).toContain('$.root.bytes was integer');
   });
 });

@@ -16,9 +16,7 @@ test('a dump without the contents of stacks is no all-clear', async () => {
   expect(stdout).toBe(
     'Unknown whether any of the 68 threads is blocked: stacks could not be read (see the warnings).\n',
   );
-  expect(stderr).toContain(
-    '65 parts of kernel memory that this answer needs are not in this extract',
-  );
+  expect(stderr).toContain('65 parts of kernel memory that this answer needs are not in this extract');
   expect(stderr).toContain(': the stack of pid 1');
   expect(status).toBe(0);
   const strict = await kdumpMem('blocked', '--strict', '--json', ...OF_INCIDENT);
@@ -59,8 +57,7 @@ async function blockedIn(states: string, changes: Readonly<Record<string, string
     .join('');
   for (const name of ['sample-1/before', 'sample-2/after']) files.set(name, lines + KTHREADD);
   files.set('sample-2/proc/locks', '');
-  for (const [name, text] of Object.entries(changes))
-    files.set(name, (files.get(name) ?? '') + text);
+  for (const [name, text] of Object.entries(changes)) files.set(name, (files.get(name) ?? '') + text);
   const path = writeCapture(join(folder, `snapshot-${++made}`), files);
   const json = await kdumpMem('blocked', '--json', '--from', path);
   const text = await kdumpMem('blocked', '-v', path);
@@ -72,9 +69,7 @@ test('a snapshot without blocked tasks names what it cannot know', async () => {
   expect(answer).toMatchObject({ source: 'proc', kernel: null, tasks: 4, blocked: 0, locks: [] });
   expect(answer).toMatchObject({ complete: true, warnings: [], captured: { host: 'db1' } });
   expect(text).toContain('None of 4 threads is in uninterruptible sleep (state D)');
-  expect(text).toContain(
-    'For another lock (mutex, rw_semaphore, semaphore) it shows at most the function',
-  );
+  expect(text).toContain('For another lock (mutex, rw_semaphore, semaphore) it shows at most the function');
   expect(text).not.toContain('No task is blocked');
 });
 

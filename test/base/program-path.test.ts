@@ -61,9 +61,7 @@ test('uses the system default for an unset PATH', () => {
 });
 
 test('reads PATH in one place, which every start of a program uses', () => {
-  const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter((name) =>
-    name.endsWith('.ts'),
-  );
+  const files = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
   const texts = files.map((name) => [name, readFileSync(join(SOURCE, name), 'utf8')] as const);
   const reads = texts.filter(([, text]) => /process\.env\.PATH|env\['PATH'\]/.test(text));
   expect(reads.map(([name]) => name)).toEqual(['base/shell.ts']);
@@ -93,10 +91,7 @@ describe.each(['', '.', ':/usr/bin', 'x:.:'])('with PATH=%j', (path) => {
     ['skcheck', ['--interval', '0']],
     ['kdump-mem', ['snapshot', '-o', 'taken.tar.gz', '--force', '--tmpfs', '--interval', '0.1']],
     ['kdump-mem', ['info', '--engine', 'crash', '--vmcore', fixture('6.1').vmcore]],
-    [
-      'kdump-mem',
-      ['sockets', '--engine', 'crash', '--vmlinux', '/bin/true', '--vmcore', fixture('6.1').vmcore],
-    ],
+    ['kdump-mem', ['sockets', '--engine', 'crash', '--vmlinux', '/bin/true', '--vmcore', fixture('6.1').vmcore]],
     ['kdump-mem', ['leaks', '--from', 'packed.xz']],
   ] as const)('%s %j starts nothing in the current folder', async (program, args) => {
     writeFileSync(join(folder, 'packed.xz'), Buffer.from('fd377a585a000000', 'hex'));

@@ -85,8 +85,7 @@ describe('rotation', () => {
 
   test('removes files after the limit is lowered', () => {
     const file = newFile();
-    for (const age of ['', '.1', '.2', '.3', '.4'])
-      fs.writeFileSync(file + age, `${age}\n`, { mode: 0o600 });
+    for (const age of ['', '.1', '.2', '.3', '.4']) fs.writeFileSync(file + age, `${age}\n`, { mode: 0o600 });
     new LineStore(file, { rotate: 2, keep: 2 }).append('new');
     expect(storeFiles(file).map(text)).toEqual(['.1\n', '\n', 'new\n']);
   });
@@ -107,8 +106,7 @@ describe('errors', () => {
     const write = fs.writeSync.bind(fs);
     const full = vi
       .spyOn(fs, 'writeSync')
-      .mockImplementationOnce(((fd: number, bytes: Buffer) =>
-        write(fd, bytes, 0, 3)) as typeof fs.writeSync);
+      .mockImplementationOnce(((fd: number, bytes: Buffer) => write(fd, bytes, 0, 3)) as typeof fs.writeSync);
     full.mockImplementationOnce(() => {
       throw Object.assign(new Error('ENOSPC'), { code: 'ENOSPC' });
     });
@@ -253,17 +251,14 @@ describe('the lock', () => {
     server.close();
   });
 
-  test.skipIf(process.geteuid?.() !== 0)(
-    'is not blocked by a lock file of another user (needs root)',
-    async () => {
-      const file = newFile();
-      const server = createServer().listen({ path: lockOf(file) });
-      await once(server, 'listening');
-      fs.chownSync(lockOf(file), 65_534, 65_534);
-      (await lockStore(file))();
-      server.close();
-    },
-  );
+  test.skipIf(process.geteuid?.() !== 0)('is not blocked by a lock file of another user (needs root)', async () => {
+    const file = newFile();
+    const server = createServer().listen({ path: lockOf(file) });
+    await once(server, 'listening');
+    fs.chownSync(lockOf(file), 65_534, 65_534);
+    (await lockStore(file))();
+    server.close();
+  });
 
   test('reports a missing folder', async () => {
     await expect(lockStore(join(folder, 'none', 'x'))).rejects.toMatchObject({

@@ -54,8 +54,7 @@ async function open() {
   tab.on('console', (message) => messages.push(message.text()));
   tab.on('pageerror', (error) => messages.push(String(error)));
   tab.on('request', (request) => {
-    if (!/^data:/.test(request.url()) && !request.url().startsWith(`${site}/`))
-      elsewhere.push(request.url());
+    if (!/^data:/.test(request.url()) && !request.url().startsWith(`${site}/`)) elsewhere.push(request.url());
   });
   return { tab, messages, elsewhere };
 }
@@ -82,9 +81,7 @@ async function look(page) {
       for (const each of document.getAnimations()) each.finish();
     });
     await tab.evaluate(axe);
-    const found = await tab.evaluate(() =>
-      globalThis.axe.run(document, { resultTypes: ['violations'] }),
-    );
+    const found = await tab.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
     for (const { id, nodes } of found.violations)
       violations.push(`${scheme} ${id}: ${nodes[0].html.slice(0, 200)} ${nodes[0].failureSummary}`);
   }
@@ -102,9 +99,7 @@ async function search() {
   await tab.waitForSelector('.VPLocalSearchBox input');
   await tab.type('.VPLocalSearchBox input', query);
   await tab.waitForSelector('.VPLocalSearchBox a.result');
-  const links = await tab.$$eval('.VPLocalSearchBox a.result', (all) =>
-    all.map((each) => each.getAttribute('href')),
-  );
+  const links = await tab.$$eval('.VPLocalSearchBox a.result', (all) => all.map((each) => each.getAttribute('href')));
   await tab.screenshot({ path: join(pictures, 'site-search.png') });
   await tab.close();
   return links;

@@ -64,9 +64,7 @@ async function look(file) {
       for (const details of document.querySelectorAll('details')) details.open = true;
     });
     await tab.evaluate(axe);
-    const found = await tab.evaluate(() =>
-      globalThis.axe.run(document, { resultTypes: ['violations'] }),
-    );
+    const found = await tab.evaluate(() => globalThis.axe.run(document, { resultTypes: ['violations'] }));
     for (const { id, nodes } of found.violations)
       violations.push(`${scheme} ${id}: ${nodes[0].html.slice(0, 200)} ${nodes[0].failureSummary}`);
   }

@@ -18,24 +18,21 @@ const cut = (hundredths: number) =>
 
 describe('a dump that ends before its page tables', () => {
   const file = cut(5);
-  test.each([
-    ['skb', ...socket],
-    ['sockets'],
-    ['read', 'init_task'],
-    ['struct', 'task_struct', 'init_task'],
-  ])('%s reports that it is truncated', async (...args) => {
-    const { status, stderr } = await runCommand([...args, '--vmcore', file]);
-    expect(status).toBe(3);
-    expect(stderr).toMatch(
-      /^kdump-mem: .*\/5: truncated \(needs at least \d+ bytes, has \d+\)\. Copy the file again\.$/,
-    );
-  });
+  test.each([['skb', ...socket], ['sockets'], ['read', 'init_task'], ['struct', 'task_struct', 'init_task']])(
+    '%s reports that it is truncated',
+    async (...args) => {
+      const { status, stderr } = await runCommand([...args, '--vmcore', file]);
+      expect(status).toBe(3);
+      expect(stderr).toMatch(
+        /^kdump-mem: .*\/5: truncated \(needs at least \d+ bytes, has \d+\)\. Copy the file again\.$/,
+      );
+    },
+  );
 });
 
 describe('a dump that ends before the end of its task list', () => {
   const file = cut(95);
-  const list =
-    /warning: incomplete: \d+ parts of kernel memory .* are beyond the end of the file: the process list,/;
+  const list = /warning: incomplete: \d+ parts of kernel memory .* are beyond the end of the file: the process list,/;
 
   test('skb finds the process by its pid, and reports what is behind the end', async () => {
     const { status, stderr } = await runCommand(['skb', ...socket, '--vmcore', file, '--strict']);

@@ -5,8 +5,7 @@ import { Broken } from '../../scripts/fuzz-parts/rules.js';
 
 const SEED = 20_261_120;
 
-const dump = (name: string) =>
-  fileURLToPath(new URL(`../../fixtures/dumps/${name}.vmcore`, import.meta.url));
+const dump = (name: string) => fileURLToPath(new URL(`../../fixtures/dumps/${name}.vmcore`, import.meta.url));
 
 /**
  * Runs for seconds what `scripts/fuzz` does for hours. The seed is fixed; scripts/fuzz uses fresh

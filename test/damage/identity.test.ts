@@ -23,8 +23,7 @@ const other = holders.find(({ pid }) => pid !== victim!.pid);
 const tasks = new Map([...new TaskReader(kernel).processes()].map((task) => [task.pid, task]));
 
 const member = (type: string, path: string) => kernel.struct(type)!.member(path)!;
-const at = (object: bigint, type: string, path: string) =>
-  object + BigInt(member(type, path).offset);
+const at = (object: bigint, type: string, path: string) => object + BigInt(member(type, path).offset);
 const word = (address: bigint) => kernel.read(address, 8).getBigUint64(0, true);
 
 function change(object: bigint, type: string, path: string, value: bigint): Damage {
@@ -33,13 +32,11 @@ function change(object: bigint, type: string, path: string, value: bigint): Dama
 }
 
 const all = (damage: Damage) => accountAll(damagedKernel(kernel, damage));
-const messages = ({ warnings }: { warnings: readonly { message: string }[] }) =>
-  warnings.map(({ message }) => message);
+const messages = ({ warnings }: { warnings: readonly { message: string }[] }) => warnings.map(({ message }) => message);
 
 describe('a process', () => {
   const task = tasks.get(victim!.pid)!.address;
-  const setPid = (pid: number) =>
-    change(task, 'task_struct', 'pid', BigInt.asUintN(32, BigInt(pid)));
+  const setPid = (pid: number) => change(task, 'task_struct', 'pid', BigInt.asUintN(32, BigInt(pid)));
 
   test('with the pid of another is reported, and identified by its struct pid', () => {
     const damage = setPid(other!.pid);
@@ -55,28 +52,21 @@ describe('a process', () => {
       });
   });
 
-  test.each([-16, 0, 2 ** 22, 2 ** 31 - 1])(
-    'with pid %i is identified by its struct pid',
-    (pid) => {
-      const answer = all(setPid(pid));
-      expect(answer.sockets.map(({ holders }) => holders)).toEqual(
-        truth.sockets.map(({ holders }) => holders),
-      );
-      expect(answer.total.complete).toBe(false);
-      expect(messages(answer)).toContainEqual(
-        `task 0x${task.toString(16)} has an invalid pid or tgid (${pid}, ${victim!.pid})`,
-      );
-      const own = accountFd(damagedKernel(kernel, setPid(pid)), victim!.pid, victim!.fd);
-      expect([own.process?.comm, own.total.complete]).toEqual([victim!.comm, false]);
-    },
-  );
+  test.each([-16, 0, 2 ** 22, 2 ** 31 - 1])('with pid %i is identified by its struct pid', (pid) => {
+    const answer = all(setPid(pid));
+    expect(answer.sockets.map(({ holders }) => holders)).toEqual(truth.sockets.map(({ holders }) => holders));
+    expect(answer.total.complete).toBe(false);
+    expect(messages(answer)).toContainEqual(
+      `task 0x${task.toString(16)} has an invalid pid or tgid (${pid}, ${victim!.pid})`,
+    );
+    const own = accountFd(damagedKernel(kernel, setPid(pid)), victim!.pid, victim!.fd);
+    expect([own.process?.comm, own.total.complete]).toEqual([victim!.comm, false]);
+  });
 
   test('with a free pid is identified by its struct pid', () => {
     const answer = all(setPid(77_777));
     expect(answer.total.complete).toBe(false);
-    expect(messages(answer).join()).toMatch(
-      `has pid 77777, but its struct pid has number ${victim!.pid}`,
-    );
+    expect(messages(answer).join()).toMatch(`has pid 77777, but its struct pid has number ${victim!.pid}`);
   });
 
   test('running on a CPU, with a negative pid, is refused', () => {
@@ -114,10 +104,7 @@ describe('a socket', () => {
   const kinds = new Map(
     sockets
       .filter(({ socket }) => socket.inode !== 0)
-      .map((one) => [
-        `${one.socket.protocol}, found by ${one.foundBy.join(', ')}`,
-        one.socket.sock,
-      ]),
+      .map((one) => [`${one.socket.protocol}, found by ${one.foundBy.join(', ')}`, one.socket.sock]),
   );
 
   test.each([...kinds])('without its sock is reported: %s', (_, sock) => {
@@ -147,9 +134,7 @@ describe('a socket', () => {
     const { socket, holders } = sockets.find(({ holders }) => holders.length > 1)!;
     const answer = all(change(socket.file, 'file', 'f_count', 1n));
     expect(answer.total.complete).toBe(false);
-    expect(messages(answer).join()).toMatch(
-      `counts 1 references, but ${holders.length} descriptors refer to it`,
-    );
+    expect(messages(answer).join()).toMatch(`counts 1 references, but ${holders.length} descriptors refer to it`);
   });
 });
 
@@ -160,9 +145,7 @@ test('an uncounted row outside queues makes the answer incomplete', () => {
   const address = at(net, 'net', 'dev_base_head');
   const answer = all({ patches: [{ address, bytes: littleEndian(8n, 8) }], denials: [] });
   expect([answer.total.complete, answer.complete]).toEqual([true, false]);
-  const uncounted = [...ledgerOf(answer).values()].filter(({ message }) =>
-    message.includes('not counted'),
-  );
+  const uncounted = [...ledgerOf(answer).values()].filter(({ message }) => message.includes('not counted'));
   expect(uncounted.length).toBeGreaterThan(0);
   for (const { complete } of uncounted) expect(complete).toBe(false);
 });

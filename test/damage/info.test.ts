@@ -36,13 +36,10 @@ test.each(['8640000000001', '253402300800', '-5', '1e400', '9'.repeat(400), '', 
   },
 );
 
-test.each(['\x1b[2J', '\u009b31m', '\x07', '\r'])(
-  'escapes terminal control characters: %j',
-  async (control) => {
-    const text = await info(`BUILD-ID=${control}0123`);
-    expect(text).not.toContain(control);
-  },
-);
+test.each(['\x1b[2J', '\u009b31m', '\x07', '\r'])('escapes terminal control characters: %j', async (control) => {
+  const text = await info(`BUILD-ID=${control}0123`);
+  expect(text).not.toContain(control);
+});
 
 test.each(['-1', '0', '11', '41', '99999999999999999999'])(
   'ignores sections of 2 to the power of %s bytes, and finds the pages without them',

@@ -164,9 +164,7 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('a dump of %s', (name)
     expect([...memoryPieces(read, address, 16, 4096)]).toEqual([
       { kind: 'hole', address, length: 16, code: 'filtered', behindTable: true },
     ]);
-    expect(() => accountFd(kernel, pid, fd)).toThrow(
-      /page table at physical 0x[0-9a-f]+, part of the list at 0x/,
-    );
+    expect(() => accountFd(kernel, pid, fd)).toThrow(/page table at physical 0x[0-9a-f]+, part of the list at 0x/);
   });
 });
 
@@ -178,9 +176,7 @@ describe.each(['6.1-arm64', '6.12-arm64-16k'] as const)('a dump of %s', (name) =
     const kernel = cut.without(cut.tables(cut.structPages()));
     const messages = warned(expectQueuesWhole(kernel, cut));
     expect(messages).toEqual([
-      expect.stringMatching(
-        /page table at physical 0x[0-9a-f]+, needed to find the struct pages\)$/,
-      ),
+      expect.stringMatching(/page table at physical 0x[0-9a-f]+, needed to find the struct pages\)$/),
     ]);
   });
 });

@@ -14,15 +14,11 @@ const MAX_PFN = kernel.symbol('max_pfn')!;
 const NODE_DATA = kernel.symbol('node_data')!;
 const node = kernel.read(NODE_DATA, 8).getBigUint64(0, true);
 
-const offset = (type: string, member: string) =>
-  BigInt(kernel.struct(type)!.member(member)!.offset);
+const offset = (type: string, member: string) => BigInt(kernel.struct(type)!.member(member)!.offset);
 
 /** A word of the second zone, which contains nearly all of the fixture's memory. */
 const zone = (member: string) =>
-  node +
-  offset('pglist_data', 'node_zones') +
-  BigInt(kernel.struct('zone')!.size) +
-  offset('zone', member);
+  node + offset('pglist_data', 'node_zones') + BigInt(kernel.struct('zone')!.size) + offset('zone', member);
 
 const word = (address: bigint, value: bigint): Damage => ({
   patches: [{ address, bytes: littleEndian(value, 8) }],
@@ -46,11 +42,7 @@ const denied = (address: bigint): Damage => ({
 
 test.each<[string, Damage, RegExp]>([
   ['0 in max_pfn', word(MAX_PFN, 0n), /max_pfn is 0$/],
-  [
-    'too small a value in max_pfn',
-    word(MAX_PFN, 100_000n),
-    /max_pfn is 100000, and zones .* 131040$/,
-  ],
+  ['too small a value in max_pfn', word(MAX_PFN, 100_000n), /max_pfn is 100000, and zones .* 131040$/],
   ['a page of zeros around max_pfn', zeroedPage(MAX_PFN), /max_pfn is 0$/],
   ['all ones in max_pfn', word(MAX_PFN, 2n ** 64n - 1n), /max_pfn is 1844674407370955/],
   ['2^40 in max_pfn', word(MAX_PFN, 2n ** 40n), /page frame 1099511627776 is said/],

@@ -12,8 +12,7 @@ const { vmcore, truth } = fixture('6.1');
 const kernel = openNative({ files: [vmcore] });
 afterAll(() => kernel.close());
 
-const holder = truth.sockets.find(({ holders, total }) => holders.length === 1 && total.frags > 10)
-  ?.holders[0];
+const holder = truth.sockets.find(({ holders, total }) => holders.length === 1 && total.frags > 10)?.holders[0];
 
 /** Every line that the commands print. */
 function* lines(of: Kernel): Generator<string> {
@@ -27,8 +26,7 @@ function* lines(of: Kernel): Generator<string> {
     try {
       const answer = ask();
       for (const { message } of answer.warnings) yield message;
-      if ('outsideQueues' in answer)
-        for (const { message } of ledgerOf(answer).values()) yield message;
+      if ('outsideQueues' in answer) for (const { message } of ledgerOf(answer).values()) yield message;
     } catch (error) {
       if (!(error instanceof ReadError)) throw error;
       yield error.message;

@@ -56,9 +56,7 @@ class Counts {
     const member = this.kernel.struct('page')?.member('compound_head') ? 'head' : 'info';
     const word = this.word(this.at(page, 'page', `compound_${member}`));
     if ((word & 1n) === 0n) return page;
-    return member === 'info' && this.kernel.struct('zone')?.member('vmemmap_tails')
-      ? page & (word - 1n)
-      : word - 1n;
+    return member === 'info' && this.kernel.struct('zone')?.member('vmemmap_tails') ? page & (word - 1n) : word - 1n;
   }
 
   setInt(object: bigint, type: string, path: string, value: bigint): Damage {
@@ -76,104 +74,92 @@ class Counts {
   }
 }
 
-describe.each(['5.10', '6.1', '6.12', 'newest'] as const)(
-  'reports corrupt counts on %s',
-  (name) => {
-    const dump = new Counts(name);
-    afterAll(() => dump.kernel.close());
+describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('reports corrupt counts on %s', (name) => {
+  const dump = new Counts(name);
+  afterAll(() => dump.kernel.close());
 
-    const [some] = dump.skbs;
-    const victim = some!;
+  const [some] = dump.skbs;
+  const victim = some!;
 
-    function expectReported(damage: Damage, of: { pid: number; fd: number }, message: RegExp) {
-      expect(dump.ask({ patches: [], denials: [] }, of).total.complete).toBe(true);
-      const { total, warnings } = dump.ask(damage, of);
-      expect(total.complete).toBe(false);
-      expect(warnings).toContainEqual({ code: 'corrupt', message: expect.stringMatching(message) });
+  function expectReported(damage: Damage, of: { pid: number; fd: number }, message: RegExp) {
+    expect(dump.ask({ patches: [], denials: [] }, of).total.complete).toBe(true);
+    const { total, warnings } = dump.ask(damage, of);
+    expect(total.complete).toBe(false);
+    expect(warnings).toContainEqual({ code: 'corrupt', message: expect.stringMatching(message) });
+  }
+
+  test.each([0n, ALL_ONES, 2n ** 31n])('an skb with %i users', (users) => {
+    const damage = dump.setInt(victim.skb, 'sk_buff', 'users.refs.counter', users);
+    expectReported(damage, victim, /its slab slot: it has -?\d+ users/);
+  });
+
+  test.each([0n, ALL_ONES, 2n ** 31n + 1n, 2n ** 16n])('a head with %i references', (count) => {
+    const damage = dump.setInt(dump.info(victim.skb), 'skb_shared_info', 'dataref.counter', count);
+    expectReported(damage, victim, /its clones: its head counts \d+ references/);
+  });
+
+  test('an skb that was never cloned and shares its head', () => {
+    const sole = dump.skbs.find(({ skb }) => {
+      const { offset, bits } = dump.member('sk_buff', 'cloned');
+      const byte = dump.kernel.read(skb + BigInt(offset), 1).getUint8(0);
+      return ((byte >> (bits?.offset ?? 0)) & 1) === 0;
+    });
+    const damage = dump.setInt(dump.info(sole!.skb), 'skb_shared_info', 'dataref.counter', 2n);
+    expectReported(damage, sole!, /counts 2 references, 0 of them .* was never cloned/);
+  });
+
+  test.each([0n, ALL_ONES])('a pair of skbs of which %i are in use', (count) => {
+    const { offset, bits } = dump.member('sk_buff', 'fclone');
+    const pair = dump.skbs.find(({ skb }) => {
+      const byte = dump.kernel.read(skb + BigInt(offset), 1).getUint8(0);
+      return ((byte >> (bits?.offset ?? 0)) & 3) === 2;
+    });
+    const first = pair!.skb - BigInt(dump.member('sk_buff_fclones', 'skb2').offset);
+    const damage = dump.setInt(first, 'sk_buff_fclones', 'fclone_ref.refs.counter', count);
+    expectReported(damage, pair!, /-?\d of its pair are in use/);
+  });
+
+  test('a struct page of zeros under an skb', () => {
+    const damage = dump.zeroed(dump.first(dump.kernel.pages.pageOf(victim.skb)!));
+    expectReported(damage, victim, /its slab slot: it lies in no slab/);
+  });
+
+  test('a struct page of zeros under a linear head', () => {
+    const pageOf = (address: bigint) => dump.kernel.pages.pageOf(address)!;
+    const slabs = new Set(dump.skbs.map(({ skb }) => dump.first(pageOf(skb))));
+    const apart = dump.skbs.find(({ skb }) => {
+      const page = pageOf(dump.head(skb));
+      return dump.first(page) === page && !slabs.has(page);
+    });
+    const damage = dump.zeroed(pageOf(dump.head(apart!.skb)));
+    expectReported(damage, apart!, /its head: its page is free/);
+  });
+
+  /** Pages that frags of one queue refer to, and the number of these frags. */
+  const pages = new Map<bigint, { of: typeof victim; frags: number }>();
+  const layout = dump.kernel.struct('skb_frag_t') ?? dump.kernel.struct('skb_frag');
+  const pointer = ['netmem', 'bv_page', 'page.p'].flatMap((path) => layout?.member(path) ?? []);
+  for (const of of dump.skbs) {
+    const info = dump.info(of.skb);
+    const frags = dump.kernel.read(dump.at(info, 'skb_shared_info', 'nr_frags'), 1).getUint8(0);
+    for (let index = 0; index < frags; index++) {
+      const frag = dump.at(info, 'skb_shared_info', 'frags') + BigInt(index * layout!.size);
+      const page = dump.first(dump.word(frag + BigInt(pointer[0]!.offset)));
+      const known = pages.get(page);
+      if (!known) pages.set(page, { of, frags: 1 });
+      else if (known.of.pid === of.pid && known.of.fd === of.fd) known.frags++;
     }
+  }
+  const [page, { of, frags }] = [...pages].toSorted(([, a], [, b]) => b.frags - a.frags)[0]!;
 
-    test.each([0n, ALL_ONES, 2n ** 31n])('an skb with %i users', (users) => {
-      const damage = dump.setInt(victim.skb, 'sk_buff', 'users.refs.counter', users);
-      expectReported(damage, victim, /its slab slot: it has -?\d+ users/);
-    });
+  test('a page with fewer references than frags', () => {
+    expect(frags).toBeGreaterThan(2);
+    const damage = dump.setInt(page, 'page', '_refcount', BigInt(frags - 1));
+    expectReported(damage, of, new RegExp(`counts ${frags - 1} references, but ${frags} were found`));
+  });
 
-    test.each([0n, ALL_ONES, 2n ** 31n + 1n, 2n ** 16n])('a head with %i references', (count) => {
-      const damage = dump.setInt(
-        dump.info(victim.skb),
-        'skb_shared_info',
-        'dataref.counter',
-        count,
-      );
-      expectReported(damage, victim, /its clones: its head counts \d+ references/);
-    });
-
-    test('an skb that was never cloned and shares its head', () => {
-      const sole = dump.skbs.find(({ skb }) => {
-        const { offset, bits } = dump.member('sk_buff', 'cloned');
-        const byte = dump.kernel.read(skb + BigInt(offset), 1).getUint8(0);
-        return ((byte >> (bits?.offset ?? 0)) & 1) === 0;
-      });
-      const damage = dump.setInt(dump.info(sole!.skb), 'skb_shared_info', 'dataref.counter', 2n);
-      expectReported(damage, sole!, /counts 2 references, 0 of them .* was never cloned/);
-    });
-
-    test.each([0n, ALL_ONES])('a pair of skbs of which %i are in use', (count) => {
-      const { offset, bits } = dump.member('sk_buff', 'fclone');
-      const pair = dump.skbs.find(({ skb }) => {
-        const byte = dump.kernel.read(skb + BigInt(offset), 1).getUint8(0);
-        return ((byte >> (bits?.offset ?? 0)) & 3) === 2;
-      });
-      const first = pair!.skb - BigInt(dump.member('sk_buff_fclones', 'skb2').offset);
-      const damage = dump.setInt(first, 'sk_buff_fclones', 'fclone_ref.refs.counter', count);
-      expectReported(damage, pair!, /-?\d of its pair are in use/);
-    });
-
-    test('a struct page of zeros under an skb', () => {
-      const damage = dump.zeroed(dump.first(dump.kernel.pages.pageOf(victim.skb)!));
-      expectReported(damage, victim, /its slab slot: it lies in no slab/);
-    });
-
-    test('a struct page of zeros under a linear head', () => {
-      const pageOf = (address: bigint) => dump.kernel.pages.pageOf(address)!;
-      const slabs = new Set(dump.skbs.map(({ skb }) => dump.first(pageOf(skb))));
-      const apart = dump.skbs.find(({ skb }) => {
-        const page = pageOf(dump.head(skb));
-        return dump.first(page) === page && !slabs.has(page);
-      });
-      const damage = dump.zeroed(pageOf(dump.head(apart!.skb)));
-      expectReported(damage, apart!, /its head: its page is free/);
-    });
-
-    /** Pages that frags of one queue refer to, and the number of these frags. */
-    const pages = new Map<bigint, { of: typeof victim; frags: number }>();
-    const layout = dump.kernel.struct('skb_frag_t') ?? dump.kernel.struct('skb_frag');
-    const pointer = ['netmem', 'bv_page', 'page.p'].flatMap((path) => layout?.member(path) ?? []);
-    for (const of of dump.skbs) {
-      const info = dump.info(of.skb);
-      const frags = dump.kernel.read(dump.at(info, 'skb_shared_info', 'nr_frags'), 1).getUint8(0);
-      for (let index = 0; index < frags; index++) {
-        const frag = dump.at(info, 'skb_shared_info', 'frags') + BigInt(index * layout!.size);
-        const page = dump.first(dump.word(frag + BigInt(pointer[0]!.offset)));
-        const known = pages.get(page);
-        if (!known) pages.set(page, { of, frags: 1 });
-        else if (known.of.pid === of.pid && known.of.fd === of.fd) known.frags++;
-      }
-    }
-    const [page, { of, frags }] = [...pages].toSorted(([, a], [, b]) => b.frags - a.frags)[0]!;
-
-    test('a page with fewer references than frags', () => {
-      expect(frags).toBeGreaterThan(2);
-      const damage = dump.setInt(page, 'page', '_refcount', BigInt(frags - 1));
-      expectReported(
-        damage,
-        of,
-        new RegExp(`counts ${frags - 1} references, but ${frags} were found`),
-      );
-    });
-
-    test.each([ALL_ONES, 2n ** 31n])('a page with %i references', (count) => {
-      const damage = dump.setInt(page, 'page', '_refcount', count);
-      expectReported(damage, of, /the page 0x[0-9a-f]+ counts -\d+ references/);
-    });
-  },
-);
+  test.each([ALL_ONES, 2n ** 31n])('a page with %i references', (count) => {
+    const damage = dump.setInt(page, 'page', '_refcount', count);
+    expectReported(damage, of, /the page 0x[0-9a-f]+ counts -\d+ references/);
+  });
+});

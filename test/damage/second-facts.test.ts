@@ -33,9 +33,7 @@ const variable = (name: string) => kernel.symbol(name) ?? 0n;
 const waiting = (() => {
   const links = offsetOf('request_sock', 'dl_next');
   const head = offsetOf('inet_connection_sock', 'icsk_accept_queue.rskq_accept_head');
-  const inet = sockets.find(
-    ({ socket, acceptedFrom }) => acceptedFrom !== undefined && socket.family === 'AF_INET',
-  );
+  const inet = sockets.find(({ socket, acceptedFrom }) => acceptedFrom !== undefined && socket.family === 'AF_INET');
   const places: bigint[] = [];
   for (let at = pointer((inet?.acceptedFrom ?? 0n) + head); at !== 0n; at = pointer(at + links))
     places.push(at + offsetOf('request_sock', 'sk'));
@@ -50,8 +48,7 @@ const named = (name: string) => {
 
 const held = (family: string) => {
   const found = sockets.find(
-    ({ socket, holders }) =>
-      holders.length > 0 && socket.family === family && socket.local !== null,
+    ({ socket, holders }) => holders.length > 0 && socket.family === family && socket.local !== null,
   );
   return found?.socket.sock ?? 0n;
 };
@@ -73,9 +70,7 @@ const orphan = sockets.find(({ socket }) => socket.state === 'FIN_WAIT1')?.socke
 
 const closed = sockets.find(
   ({ socket, holders, acceptedFrom, carriedBy }) =>
-    socket.family === 'AF_UNIX' &&
-    holders.length + carriedBy.length === 0 &&
-    acceptedFrom === undefined,
+    socket.family === 'AF_UNIX' && holders.length + carriedBy.length === 0 && acceptedFrom === undefined,
 )?.socket.sock;
 
 const tasks = [...new TaskReader(kernel).processes()];
@@ -88,8 +83,7 @@ const lists = (() => {
 })();
 
 const inet = sockets.filter(({ socket, holders }) => socket.type === 'SOCK_STREAM' && holders[0]);
-const socketOf = (index: number) =>
-  pointer(inet[index]!.socket.sock + offsetOf('sock', 'sk_socket'));
+const socketOf = (index: number) => pointer(inet[index]!.socket.sock + offsetOf('sock', 'sk_socket'));
 
 test.each<[string, () => Patch, string]>([
   [
@@ -127,31 +121,15 @@ test.each<[string, () => Patch, string]>([
     () => word(own.sock + offsetOf('sock_common', 'skc_prot'), named('UNIX').address),
     'but its protocol 0x',
   ],
-  [
-    'a protocol without a name',
-    () => word(named('NETLINK').address + offsetOf('proto', 'name'), 0n),
-    'has no name',
-  ],
-  [
-    'an invalid type',
-    () => word((closed ?? 0n) + offsetOf('sock', 'sk_type'), 0n, 2),
-    'invalid type 0',
-  ],
+  ['a protocol without a name', () => word(named('NETLINK').address + offsetOf('proto', 'name'), 0n), 'has no name'],
+  ['an invalid type', () => word((closed ?? 0n) + offsetOf('sock', 'sk_type'), 0n, 2), 'invalid type 0'],
   [
     'a process that is missing among its own threads',
     () => word(tasks[0]!.address + offsetOf('task_struct', 'signal'), tasks[1]!.signal),
     'is not among the threads of its process',
   ],
-  [
-    'a type that no unix socket has',
-    () => word((closed ?? 0n) + offsetOf('sock', 'sk_type'), 4n, 2),
-    'invalid type 4',
-  ],
-  [
-    'two messages with one list of files',
-    () => word(lists[0]!, pointer(lists[1]!)),
-    'share a list of files',
-  ],
+  ['a type that no unix socket has', () => word((closed ?? 0n) + offsetOf('sock', 'sk_type'), 4n, 2), 'invalid type 4'],
+  ['two messages with one list of files', () => word(lists[0]!, pointer(lists[1]!)), 'share a list of files'],
   [
     'a socket that names the sock of another',
     () => word(socketOf(0) + offsetOf('socket', 'sk'), inet[1]!.socket.sock),
@@ -182,11 +160,7 @@ test.each<[string, () => Patch, string]>([
     () => word(variable('__cpu_possible_mask'), 2n),
     'CPU 0 is online, but not in __cpu_possible_mask',
   ],
-  [
-    'a pending connection that is invalid',
-    () => word(waiting[0]!, 0n),
-    'has a duplicate or null entry',
-  ],
+  ['a pending connection that is invalid', () => word(waiting[0]!, 0n), 'has a duplicate or null entry'],
   [
     'an accept queue that loops',
     () =>
@@ -213,22 +187,12 @@ test.each<[string, () => Patch, string]>([
   ],
   [
     'an address of a unix socket that is too short',
-    () =>
-      word(
-        pointer(held('AF_UNIX') + offsetOf('unix_sock', 'addr')) + offsetOf('unix_address', 'len'),
-        0n,
-        4,
-      ),
+    () => word(pointer(held('AF_UNIX') + offsetOf('unix_sock', 'addr')) + offsetOf('unix_address', 'len'), 0n, 4),
     'invalid unix address length (0 bytes',
   ],
   [
     'an address of a unix socket that is too long',
-    () =>
-      word(
-        pointer(held('AF_UNIX') + offsetOf('unix_sock', 'addr')) + offsetOf('unix_address', 'len'),
-        300n,
-        4,
-      ),
+    () => word(pointer(held('AF_UNIX') + offsetOf('unix_sock', 'addr')) + offsetOf('unix_address', 'len'), 300n, 4),
     'invalid unix address length (300 bytes',
   ],
   [
@@ -254,9 +218,7 @@ test.each<[string, () => Patch, string]>([
   ],
 ])('reports %s', (_, damage, message) => {
   const answer = accountAll(damagedKernel(kernel, { patches: [damage()], denials: [] }));
-  const said = [...answer.warnings, ...ledgerOf(answer).values()]
-    .map((one) => one.message)
-    .join('\n');
+  const said = [...answer.warnings, ...ledgerOf(answer).values()].map((one) => one.message).join('\n');
   expect(said).toContain(message);
 });
 

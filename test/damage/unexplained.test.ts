@@ -38,9 +38,7 @@ const sheaf = pointer(sheaves + offset('slub_percpu_sheaves', 'main'));
 const slab = (() => {
   for (const { socket, queues } of accountAll(kernel).sockets) {
     if ((queues.receive?.skbs ?? 0) === 0) continue;
-    const page = kernel.pages.pageOf(
-      pointer(socket.sock + offset('sock', 'sk_receive_queue.next')),
-    );
+    const page = kernel.pages.pageOf(pointer(socket.sock + offset('sock', 'sk_receive_queue.next')));
     try {
       if (page && pointer(page + offset('slab', 'slab_cache')) === cache) return page;
     } catch (error) {
@@ -64,18 +62,13 @@ describe('skbs are not counted from', () => {
       'more per-CPU skbs than its array has entries',
       change(ofCpu('napi_alloc_cache') + offset('napi_alloc_cache', 'skb_count'), 2n ** 31n, 4),
     ],
-    [
-      'a slab with more objects in use than it contains',
-      change(slab + offset('slab', 'inuse'), 0xffffn, 2),
-    ],
+    ['a slab with more objects in use than it contains', change(slab + offset('slab', 'inuse'), 0xffffn, 2)],
     ['a sheaf of another cache', change(sheaf + offset('slab_sheaf', 'cache'), cache + 64n, 8)],
     ['a sheaf with too many objects', change(sheaf + offset('slab_sheaf', 'size'), 60_000n, 4)],
   ])('%s', (_, damage) => {
     const row = rows(damage).get('skbs');
     expect(row?.objects).toBeNull();
-    expect(row?.message).toMatch(
-      /^Slab cache of skbs: not counted: .*(damaged|sheaf|keeps|in use)/,
-    );
+    expect(row?.message).toMatch(/^Slab cache of skbs: not counted: .*(damaged|sheaf|keeps|in use)/);
   });
 });
 
@@ -84,9 +77,7 @@ test('rows after an uncounted one are upper bounds', () => {
   const damaged = rows(change(queue, 0x1234n, 8));
   expect(damaged.get('cpu-queues')?.message).toContain('not counted');
   expect(damaged.get('page-pools')?.objects).toBeNull();
-  expect(damaged.get('page-pools')?.message).toMatch(
-    /This is an upper bound: .* \(.*cpu-queues\)\.$/,
-  );
+  expect(damaged.get('page-pools')?.message).toMatch(/This is an upper bound: .* \(.*cpu-queues\)\.$/);
 });
 
 test('does not count a qdisc that has packets but no bytes', () => {
@@ -94,9 +85,7 @@ test('does not count a qdisc that has packets but no bytes', () => {
   if (!device) throw new Error('the fixture has no device');
   const qdisc = pointer(device.firstQueue + offset('netdev_queue', 'qdisc'));
   const row = rows(change(qdisc + offset('Qdisc', 'q.qlen'), 0xfffffff0n, 4)).get('qdiscs');
-  expect(row?.message).toMatch(
-    /not counted: the qdisc at 0x[\da-f]+ counts 4294967280 packets of 0/,
-  );
+  expect(row?.message).toMatch(/not counted: the qdisc at 0x[\da-f]+ counts 4294967280 packets of 0/);
 });
 
 test('reports a raw socket whose number differs from its protocol', () => {
@@ -109,30 +98,22 @@ test('reports a raw socket whose number differs from its protocol', () => {
 
 const card = [...netDevices(kernel)].find(({ driver }) => driver === 'virtio_net');
 
-test.each(['max_queue_pairs', 'rq'])(
-  'does not count a network device without its rings: %s',
-  (path) => {
-    const at = (card?.privateData ?? 0n) + offset('virtnet_info', path);
-    const row = rows(change(at, path === 'rq' ? pointer(at) + 8n : 0n, path === 'rq' ? 8 : 2));
-    expect(row.get('receive-rings virtio_net')?.objects).toBeNull();
-  },
-);
+test.each(['max_queue_pairs', 'rq'])('does not count a network device without its rings: %s', (path) => {
+  const at = (card?.privateData ?? 0n) + offset('virtnet_info', path);
+  const row = rows(change(at, path === 'rq' ? pointer(at) + 8n : 0n, path === 'rq' ? 8 : 2));
+  expect(row.get('receive-rings virtio_net')?.objects).toBeNull();
+});
 
 /** The network device's first receive queue. */
-const ring = pointer(
-  pointer((card?.privateData ?? 0n) + offset('virtnet_info', 'rq')) + offset('receive_queue', 'vq'),
-);
+const ring = pointer(pointer((card?.privateData ?? 0n) + offset('virtnet_info', 'rq')) + offset('receive_queue', 'vq'));
 
-test.each([-11n, 1n, 256n])(
-  'does not count a ring with an unexpected number of entries: %d',
-  (wrong) => {
-    const at = ring + offset('vring_virtqueue', 'split.vring.num');
-    const entries = BigInt(kernel.read(at, 4).getUint32(0, true)) + wrong;
-    const row = rows(change(at, entries, 4)).get('receive-rings virtio_net');
-    expect(row?.objects).toBeNull();
-    expect(row?.message).toContain(`a virtqueue of ${entries} entries has an unexpected layout`);
-  },
-);
+test.each([-11n, 1n, 256n])('does not count a ring with an unexpected number of entries: %d', (wrong) => {
+  const at = ring + offset('vring_virtqueue', 'split.vring.num');
+  const entries = BigInt(kernel.read(at, 4).getUint32(0, true)) + wrong;
+  const row = rows(change(at, entries, 4)).get('receive-rings virtio_net');
+  expect(row?.objects).toBeNull();
+  expect(row?.message).toContain(`a virtqueue of ${entries} entries has an unexpected layout`);
+});
 
 test('does not count a ring that lacks a buffer', () => {
   const state = pointer(ring + offset('vring_virtqueue', 'split.desc_state'));
@@ -149,11 +130,8 @@ describe('a network device whose driver', () => {
 
   test('belongs to another bus is not counted', () => {
     const damaged = rows(change(pointer(driver) + offset('device_driver', 'bus'), driver, 8));
-    expect(damaged.get('receive-rings')?.message).toMatch(
-      /the driver at 0x\w+ belongs to another bus/,
-    );
-    for (const what of ['receive-rings', 'other-pages'])
-      expect(damaged.get(what)?.objects, what).toBeNull();
+    expect(damaged.get('receive-rings')?.message).toMatch(/the driver at 0x\w+ belongs to another bus/);
+    for (const what of ['receive-rings', 'other-pages']) expect(damaged.get(what)?.objects, what).toBeNull();
   });
 
   test('is unknown is reported', () => {

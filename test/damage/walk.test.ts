@@ -46,11 +46,7 @@ function pointer(address: bigint, type: string, path: string): bigint {
 function number(address: bigint, type: string, path: string): number {
   const { offset, size } = memberOf(type, path);
   const view = kernel.read(address + BigInt(offset), size);
-  return size === 4
-    ? view.getUint32(0, true)
-    : size === 2
-      ? view.getUint16(0, true)
-      : view.getUint8(0);
+  return size === 4 ? view.getUint32(0, true) : size === 2 ? view.getUint16(0, true) : view.getUint8(0);
 }
 
 const ask = (damage: Damage) => accountFd(damagedKernel(kernel, damage), victim.pid, victim.fd);
@@ -64,11 +60,7 @@ const otherInode = pointer(other?.socket.file ?? 0n, 'file', 'f_inode');
 /** The first skb with frags, and its shared info. */
 const [skb, shared] = (() => {
   const head = sock + BigInt(memberOf('sock', 'sk_receive_queue').offset);
-  for (
-    let at = pointer(head, 'sk_buff_head', 'next');
-    at !== head;
-    at = pointer(at, 'sk_buff', 'next')
-  ) {
+  for (let at = pointer(head, 'sk_buff_head', 'next'); at !== head; at = pointer(at, 'sk_buff', 'next')) {
     const info = pointer(at, 'sk_buff', 'head') + BigInt(number(at, 'sk_buff', 'end'));
     if (number(info, 'skb_shared_info', 'nr_frags') > 1) return [at, info] as const;
   }
@@ -88,15 +80,9 @@ describe('reports an impossible value, and answers the rest', () => {
     ['paged bytes that no frag holds', change(skb, 'sk_buff', 'data_len', 0n)],
     ['fewer frags than bytes need', change(shared, 'skb_shared_info', 'nr_frags', 1n)],
     ['more frags than fit', change(shared, 'skb_shared_info', 'nr_frags', 255n)],
-    [
-      'a frag_list that leads to the skb itself',
-      change(shared, 'skb_shared_info', 'frag_list', skb),
-    ],
+    ['a frag_list that leads to the skb itself', change(shared, 'skb_shared_info', 'frag_list', skb)],
     ['a shared info at an invalid address', change(skb, 'sk_buff', 'end', 3n)],
-    [
-      'a family that the operations contradict',
-      change(sock, 'sock', '__sk_common.skc_family', 16n),
-    ],
+    ['a family that the operations contradict', change(sock, 'sock', '__sk_common.skc_family', 16n)],
     ['a type that the socket contradicts', change(sock, 'sock', 'sk_type', 2n)],
     ['a protocol that the operations contradict', change(sock, 'sock', 'sk_protocol', 132n)],
     ['an invalid state', change(sock, 'sock', '__sk_common.skc_state', 200n)],
@@ -115,10 +101,7 @@ describe('a broken path to the socket is one error', () => {
     ['operations that hide the socket', change(file, 'file', 'f_op', 0xffffffff81000000n)],
     ['operations outside the kernel', change(file, 'file', 'f_op', 0x3636363636363636n)],
     ['an inode that belongs to another socket', change(file, 'file', 'f_inode', otherInode)],
-    [
-      'an inode number of 64 bits',
-      change(pointer(file, 'file', 'f_inode'), 'inode', 'i_ino', 2n ** 60n),
-    ],
+    ['an inode number of 64 bits', change(pointer(file, 'file', 'f_inode'), 'inode', 'i_ino', 2n ** 60n)],
     ['a table that is not a multiple of words', change(table, 'fdtable', 'max_fds', 65n)],
     ['a table of 2³² − 1', change(table, 'fdtable', 'max_fds', 2n ** 32n - 1n)],
   ])('%s', (_, damage) => {
@@ -148,8 +131,7 @@ test('stops soon if a table of 2³⁰ descriptors runs into unmapped memory', ()
   const damaged = damagedKernel(kernel, change(table, 'fdtable', 'max_fds', 2n ** 30n));
   // A dump with all its memory: other data follows the table.
   const full = new Proxy(damaged, {
-    get: (target, name) =>
-      name === 'read' ? readOrJunk(target.read) : target[name as keyof typeof target],
+    get: (target, name) => (name === 'read' ? readOrJunk(target.read) : target[name as keyof typeof target]),
   });
   const answer = accountProcess(full, victim.pid);
   expect(answer.total.complete).toBe(false);
@@ -176,9 +158,7 @@ test('reports an accept queue without its start by its count', () => {
   const damage = change(listener, 'inet_connection_sock', head, 0n);
   const answer = accountAll(damagedKernel(kernel, damage));
   expect(answer.total.complete).toBe(false);
-  expect(answer.warnings.map(({ message }) => message).join()).toContain(
-    'contains 0 connections, but counts 3',
-  );
+  expect(answer.warnings.map(({ message }) => message).join()).toContain('contains 0 connections, but counts 3');
 });
 
 test('an unreadable file in a message does not hide the files of other messages', () => {
@@ -189,8 +169,7 @@ test('an unreadable file in a message does not hide the files of other messages'
     const answer = accountAll(damagedKernel(kernel, { patches: [], denials }));
     const carriers = new Map(answer.sockets.map((one) => [one.socket.sock, one.carriedBy]));
     for (const other of carried)
-      if (other.socket.file !== socket.file)
-        expect(carriers.get(other.socket.sock)).toEqual(other.carriedBy);
+      if (other.socket.file !== socket.file) expect(carriers.get(other.socket.sock)).toEqual(other.carriedBy);
     expect(answer.warnings.map(({ message }) => message).join()).toMatch(
       /a file in a message queued at sock 0x[0-9a-f]+: 0x[0-9a-f]+ was filtered out of the dump \(part of struct file at 0x/,
     );

@@ -14,10 +14,7 @@ const trees: fc.Arbitrary<CategoryState> = fc
       fc
         .uniqueArray(
           fc.record({
-            category: fc.constantFrom(
-              'unattributed',
-              ...[1, 2, 3, 4].map((nr) => `${category}-${nr}`),
-            ),
+            category: fc.constantFrom('unattributed', ...[1, 2, 3, 4].map((nr) => `${category}-${nr}`)),
             bytes: fc.nat(2 ** 31).map((size) => size * 2 ** 12),
             children: fc.constant([]),
           }),
@@ -36,10 +33,7 @@ function unclosed(diff: CategoryDiff): string[] {
   const { change, uncompared, children, category } = diff;
   if (children.length === 0) return [];
   const sum = children.reduce((all, one) => all + (one.change ?? 0), 0);
-  return [
-    ...(change === sum + (uncompared ?? Number.NaN) ? [] : [category]),
-    ...children.flatMap(unclosed),
-  ];
+  return [...(change === sum + (uncompared ?? Number.NaN) ? [] : [category]), ...children.flatMap(unclosed)];
 }
 
 const looks = (first: CategoryState, last: CategoryState, depth = 'kcore') =>
@@ -57,10 +51,7 @@ test.each(['kcore', 'counters'])('changes add up to that of the parent (next to 
       const { lost, plugged, grew, shrank, unattributed, uncompared } = loss;
       if (grew !== null) {
         expect(depth).toBe('kcore');
-        const parts = [shrank, unattributed, uncompared].reduce<number>(
-          (sum, part) => sum + (part ?? 0),
-          grew,
-        );
+        const parts = [shrank, unattributed, uncompared].reduce<number>((sum, part) => sum + (part ?? 0), grew);
         expect(parts).toBe(lost + plugged);
         return;
       }
@@ -73,12 +64,7 @@ test.each(['kcore', 'counters'])('changes add up to that of the parent (next to 
 
 test('changes have the opposite sign in reverse order', () => {
   const changes = (diff: CategoryDiff | null, sign: 1 | -1) =>
-    new Map(
-      leavesOf(diff!).map(({ category, change }) => [
-        category,
-        change === null ? null : sign * change || 0,
-      ]),
-    );
+    new Map(leavesOf(diff!).map(({ category, change }) => [category, change === null ? null : sign * change || 0]));
   fc.assert(
     fc.property(trees, trees, (one, other) => {
       const [forward, back] = [looks(one, other), looks(other, one)];

@@ -44,8 +44,7 @@ test('does not attribute a loss to growth if no category has it', () => {
 
 test('reports no loss below 1 MiB, or for freed memory', () => {
   const before = memoryAt(0, { anonymous: 100 });
-  const explained = (mib: number) =>
-    compareStates([before, memoryAt(60, { anonymous: mib })]).loss?.explanation;
+  const explained = (mib: number) => compareStates([before, memoryAt(60, { anonymous: mib })]).loss?.explanation;
   expect([100.5, 100, 50].map(explained)).toEqual([null, null, null]);
   expect(explained(101)).toBe('categories');
 });
@@ -102,10 +101,7 @@ test('does not compare a category that only one release knows, and the sum is co
 });
 
 test('sorts inputs in the wrong order, with a note', () => {
-  const { states, notes, loss } = compareStates([
-    memoryAt(60, { anonymous: 300 }),
-    memoryAt(0, { anonymous: 100 }),
-  ]);
+  const { states, notes, loss } = compareStates([memoryAt(60, { anonymous: 300 }), memoryAt(0, { anonymous: 100 })]);
   expect(states.map(({ name }) => name)).toEqual(['0.json', '60.json']);
   expect(notes).toEqual([{ code: 'reordered' }]);
   expect(loss?.lost).toBe(200 * MIB);
@@ -156,11 +152,7 @@ test.each([
   const one = processItem(1, 10, { pss: 100 });
   const { sameBoot, seconds, lists, loss, notes } = compareStates([
     memoryAt(0, { unattributed: 0 }, { lists: { ...processes([one]), caches: cache(10) } }),
-    memoryAt(
-      60,
-      { unattributed: 500 },
-      { origin: other, lists: { ...processes([one]), caches: cache(30) } },
-    ),
+    memoryAt(60, { unattributed: 500 }, { origin: other, lists: { ...processes([one]), caches: cache(30) } }),
   ]);
   expect(notes.map(({ code }) => code)).toEqual(['different-boots']);
   expect([sameBoot, seconds, lists.processes]).toEqual([false, null, null]);
@@ -172,8 +164,7 @@ test.each([
   ['a host name', {}, true],
   ['no name, since two machines may boot at once', { host: '(none)' }, null],
 ])('recognizes one boot without ids by its time, and by %s', (_, other, same) => {
-  const at = (seconds: number) =>
-    memoryAt(seconds, {}, { origin: originAt(seconds, { bootId: null, ...other }) });
+  const at = (seconds: number) => memoryAt(seconds, {}, { origin: originAt(seconds, { bootId: null, ...other }) });
   expect(compareStates([at(0), at(60)]).sameBoot).toBe(same);
   // One sample in two forms.
   expect(compareStates([at(0), at(0)]).sameBoot).toBe(true);
@@ -205,8 +196,7 @@ test('notes that a category missing in the first input may have grown', () => {
 });
 
 test('notes another host, unless one boot id proves that it is the same', () => {
-  const other = (bootId: string) =>
-    memoryAt(60, {}, { origin: originAt(60, { host: 'pod', bootId }) });
+  const other = (bootId: string) => memoryAt(60, {}, { origin: originAt(60, { host: 'pod', bootId }) });
   expect(codes(memoryAt(0, {}), other('else'))).toEqual(['different-hosts']);
   expect(codes(memoryAt(0, {}), other('b00t'))).toEqual([]);
 });

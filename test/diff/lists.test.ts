@@ -59,8 +59,7 @@ test('compares PSS if both have it, else RSS, and reports neither as unknown', (
 
 test('reports a process in one input as neither new nor exited if the other list is incomplete', () => {
   const one = processItem(1, LATER, { pss: 10 });
-  const only = (...states: Parameters<typeof compareStates>[0]) =>
-    compareStates(states).lists.processes?.items[0];
+  const only = (...states: Parameters<typeof compareStates>[0]) => compareStates(states).lists.processes?.items[0];
   expect(only(at(0, [], false), at(600, [one]))).toMatchObject({
     status: 'only-after',
     change: null,
@@ -77,17 +76,14 @@ test('reports an entry missing from a list without empty ones as empty or absent
   const one = processItem(1, LATER, { pss: 10 });
   const empty = stateOf(0, { lists: { processes: { ...listing([]), withoutEmpty: true } } });
   const later = stateOf(600, { lists: { processes: { ...listing([]), withoutEmpty: true } } });
-  const found = (...states: Parameters<typeof compareStates>[0]) =>
-    compareStates(states).lists.processes?.items[0];
+  const found = (...states: Parameters<typeof compareStates>[0]) => compareStates(states).lists.processes?.items[0];
   expect(found(empty, at(600, [one]))).toMatchObject({ status: 'was-empty', bytes: [0, 10] });
   expect(found(at(0, [one]), later)).toMatchObject({ status: 'is-empty', change: -10 });
 });
 
 test('notes a lesser measure if any input has the better one', () => {
-  const rss = (seconds: number, size: number) =>
-    at(seconds, [processItem(1, 1, { pss: null, rss: size })]);
-  const codes = (...states: Parameters<typeof compareStates>[0]) =>
-    compareStates(states).notes.map(({ code }) => code);
+  const rss = (seconds: number, size: number) => at(seconds, [processItem(1, 1, { pss: null, rss: size })]);
+  const codes = (...states: Parameters<typeof compareStates>[0]) => compareStates(states).notes.map(({ code }) => code);
   expect(codes(rss(0, 1), rss(60, 2))).toEqual([]);
   const better = at(60, [processItem(1, 1, { pss: 1, rss: 2 })]);
   expect(codes(rss(0, 1), better)).toEqual(['lesser-measure']);

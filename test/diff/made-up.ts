@@ -31,9 +31,7 @@ export function treeOf(leaves: Readonly<Record<string, number>>, total = 1000): 
     bytes: children.reduce((sum, { bytes }) => sum + bytes, 0),
   });
   const of = (name: string) =>
-    Object.entries(leaves).flatMap(([category, mib]) =>
-      groupOf(category) === name ? [leaf(category, mib)] : [],
-    );
+    Object.entries(leaves).flatMap(([category, mib]) => (groupOf(category) === name ? [leaf(category, mib)] : []));
   return group('memory', [
     group('free', [leaf('free-buddy', total - used)]),
     group('applications-and-files', of('applications-and-files')),

@@ -2,13 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { doctorJson, doctorText } from '../../src/answers/doctor/render.js';
 import { doctorSchema } from '../../src/answers/doctor/schema.js';
 import { HostError, KernelError } from '../../src/base/errors.js';
-import {
-  CHECK_CODES,
-  type CheckCode,
-  examine,
-  type Machine,
-  TRIED_BPFTRACES,
-} from '../../src/doctor/checks.js';
+import { CHECK_CODES, type CheckCode, examine, type Machine, TRIED_BPFTRACES } from '../../src/doctor/checks.js';
 import { capabilitiesOf } from '../../src/records/processes.js';
 import { textOf } from '../support/documents.js';
 
@@ -59,18 +53,8 @@ describe('reports failures', () => {
   });
 
   test.each<[CheckCode, Partial<Machine>, string, string]>([
-    [
-      'root',
-      { uid: 7, readText: () => 'CapEff:\t0000000000000000\n' },
-      'missing',
-      'user 7 without',
-    ],
-    [
-      'root',
-      { readText: () => 'CapEff:\t000001fffff7ffff\n' },
-      'partly',
-      'root without CAP_SYS_PTRACE',
-    ],
+    ['root', { uid: 7, readText: () => 'CapEff:\t0000000000000000\n' }, 'missing', 'user 7 without'],
+    ['root', { readText: () => 'CapEff:\t000001fffff7ffff\n' }, 'partly', 'root without CAP_SYS_PTRACE'],
     ['root', { readText: () => 'no such line\n' }, 'missing', 'root without CAP_SYS_PTRACE, '],
     ['root', without('/proc/self/status', gone), 'missing', '/proc/self/status: not found'],
     ['processes', without('/proc/1/status', gone), 'missing', 'hidepid'],
@@ -105,9 +89,7 @@ describe('reports failures', () => {
       'namespaces',
       {
         run: (_, [first]) =>
-          first === '--version'
-            ? { line: 'nsenter 2', ok: true }
-            : { line: 'Operation not permitted', ok: false },
+          first === '--version' ? { line: 'nsenter 2', ok: true } : { line: 'Operation not permitted', ok: false },
       },
       'refused',
       'nsenter 2, but cannot enter a namespace: Operation not permitted',
@@ -179,12 +161,7 @@ describe('reports failures', () => {
       'refused',
       'may not be read',
     ],
-    [
-      'kcore',
-      { openKernel: () => ({ lacking: ['no types: no BTF'], release: '6.1' }) },
-      'partly',
-      'no types: no BTF',
-    ],
+    ['kcore', { openKernel: () => ({ lacking: ['no types: no BTF'], release: '6.1' }) }, 'partly', 'no types: no BTF'],
   ])('%s', (code, differs, state, words) => {
     expect(resultOf(code, differs)).toEqual([state, expect.stringContaining(words)]);
   });
@@ -212,13 +189,10 @@ test('reads effective capabilities', () => {
 test('prints one line per check, and for a failure the affected commands and advice', () => {
   const checks = examine({ ...whole, run: () => null });
   const text = doctorText(checks, 'kdump-mem 1.2.3', null);
-  expect(text).toMatch(
-    /^kdump-mem 1\.2\.3 with Node [\d.]+: 7 of 12 features work here; see below for the others\.$/m,
-  );
+  expect(text).toMatch(/^kdump-mem 1\.2\.3 with Node [\d.]+: 7 of 12 features work here; see below for the others\.$/m);
   expect(text).toContain('missing  ss          ss not found in PATH\n');
   expect(text).toContain('ss: used by skcheck, kdump-mem procs --live --sockets.\n  Without it: ');
-  for (const line of doctorText(checks, 'kdump-mem 1.2.3', 80).split('\n'))
-    expect(line.length).toBeLessThanOrEqual(80);
+  for (const line of doctorText(checks, 'kdump-mem 1.2.3', 80).split('\n')) expect(line.length).toBeLessThanOrEqual(80);
 });
 
 test('escapes output of a program', () => {

@@ -11,8 +11,7 @@ function interfaces(...names: readonly string[]) {
 }
 
 const of = (known: Interfaces, name: string) => Buffer.from(known.of(Buffer.from(name))).toString();
-const within = (known: Interfaces, comm: string) =>
-  Buffer.from(known.within(Buffer.from(comm), 15)).toString();
+const within = (known: Interfaces, comm: string) => Buffer.from(known.within(Buffer.from(comm), 15)).toString();
 
 test('renames interfaces, except loopback', () => {
   const known = interfaces('lo', 'eth0', 'enp0s31f6');

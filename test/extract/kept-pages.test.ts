@@ -37,12 +37,8 @@ test('keeps equal pages independent of each other', () => {
     [13, WHOLE],
   ]);
   for (let page = 0; page < count; page += 1000) expected.set(page, [{ start: 64, end: 73 }]);
-  const storedPages = Array.from({ length: count }, (_, page) => page).filter(
-    (page) => page !== 11 && page !== 15,
-  );
+  const storedPages = Array.from({ length: count }, (_, page) => page).filter((page) => page !== 11 && page !== 15);
   expect(kept.pages).toEqual(storedPages);
   for (const page of storedPages) expect(kept.rangesOf(page)).toEqual(expected.get(page) ?? alike);
-  expect([...kept.partial()].map(([page]) => page)).toEqual(
-    storedPages.filter((page) => page !== 13),
-  );
+  expect([...kept.partial()].map(([page]) => page)).toEqual(storedPages.filter((page) => page !== 13));
 });

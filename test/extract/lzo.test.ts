@@ -6,8 +6,7 @@ import { inflateLzo } from '../../src/kernel/native/image/codecs/lz77.js';
 describe('LZO', () => {
   const back = (page: Uint8Array) => inflateLzo(compressLzo(page), page.length);
 
-  const same = (a: Uint8Array | undefined, b: Uint8Array) =>
-    a !== undefined && Buffer.compare(a, b) === 0;
+  const same = (a: Uint8Array | undefined, b: Uint8Array) => a !== undefined && Buffer.compare(a, b) === 0;
 
   test('restores pages of every kind', () => {
     // Runs of few different bytes: matches of all lengths and distances, long and short literals.

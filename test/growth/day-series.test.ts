@@ -9,13 +9,7 @@ const of = (count: number, interval: number, begun = 0) => {
 
 test('refuses a sample that is not later than the preceding one', () => {
   const series = new DaySeries();
-  expect([5, 6, 6, 4, 7].map((time) => series.add(time, time))).toEqual([
-    true,
-    true,
-    false,
-    false,
-    true,
-  ]);
+  expect([5, 6, 6, 4, 7].map((time) => series.add(time, time))).toEqual([true, true, false, false, true]);
   expect([series.samples, series.seconds, series.last]).toEqual([3, 2, { time: 7, value: 7 }]);
 });
 
@@ -38,8 +32,7 @@ test('keeps few pieces from first to last sample, each with the mean of its samp
     expect(times[0]).toBeLessThan(12_345 + series.width);
     expect(times.at(-1)).toBeGreaterThan(12_345 + (count - 1) * interval - series.width);
     // A straight line stays one, whatever samples each piece contains.
-    for (const [at, time] of times.entries())
-      expect(values[at]).toBeCloseTo((3 * (time - 12_345)) / interval, 3);
+    for (const [at, time] of times.entries()) expect(values[at]).toBeCloseTo((3 * (time - 12_345)) / interval, 3);
   }
 });
 

@@ -1,11 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import {
-  DAY,
-  DaySeries,
-  dayTrendOf,
-  LEAST_RATE_SECONDS,
-  LEAST_SECONDS,
-} from '../../src/growth/day-trend.js';
+import { DAY, DaySeries, dayTrendOf, LEAST_RATE_SECONDS, LEAST_SECONDS } from '../../src/growth/day-trend.js';
 import { CONFIDENCE, type Trend } from '../../src/growth/trend.js';
 import { noise } from './made-up.js';
 
@@ -55,17 +49,13 @@ test('does not report continued growth in less than two days', () => {
 });
 
 describe('growth that has stopped', () => {
-  test.each([0.1, 0.3, 0.5, 0.7])(
-    'is not reported as continued after a step at %d of a week',
-    (after) => {
-      for (let seed = 1; seed <= 5; seed++) {
-        const quiet = noise(seed);
-        const step = (time: number) =>
-          wave(time) + 10 * quiet() + (time < after * 7 * DAY ? 0 : 1000);
-        expect(over(7, step).course).not.toBe('grows');
-      }
-    },
-  );
+  test.each([0.1, 0.3, 0.5, 0.7])('is not reported as continued after a step at %d of a week', (after) => {
+    for (let seed = 1; seed <= 5; seed++) {
+      const quiet = noise(seed);
+      const step = (time: number) => wave(time) + 10 * quiet() + (time < after * 7 * DAY ? 0 : 1000);
+      expect(over(7, step).course).not.toBe('grows');
+    }
+  });
 
   test('is not reported as continued for a cache that is full after three days', () => {
     const quiet = noise(3);
@@ -82,13 +72,9 @@ test('reports a constant value as steady', () => {
 });
 
 test('is not misled by missing hours, the same each day or for a day', () => {
-  for (const missing of [
-    (time: number) => time % DAY < 6 * 3600,
-    (time: number) => time > 2 * DAY && time < 3 * DAY,
-  ]) {
+  for (const missing of [(time: number) => time % DAY < 6 * 3600, (time: number) => time > 2 * DAY && time < 3 * DAY]) {
     const series = new DaySeries();
-    for (let time = 0; time <= 5 * DAY; time += INTERVAL)
-      if (!missing(time)) series.add(time, wave(time));
+    for (let time = 0; time <= 5 * DAY; time += INTERVAL) if (!missing(time)) series.add(time, wave(time));
     expect(dayTrendOf(series)?.course).toBe('steady');
   }
 });

@@ -39,11 +39,7 @@ export function sawtooth(period: number, height: number, seed: number): Signal {
 }
 
 /** This many samples of a signal plus a trend, by default one per second. */
-export function sampled(
-  count: number,
-  signal: (at: number) => number,
-  { perSecond = 0, interval = 1 } = {},
-): Series {
+export function sampled(count: number, signal: (at: number) => number, { perSecond = 0, interval = 1 } = {}): Series {
   const series = new Series();
   for (let at = 0; at < count; at++) {
     const time = at * interval;

@@ -10,10 +10,7 @@ import { held, look } from './made-up-machine.js';
 const MIB = 2 ** 20;
 const MINUTE = 60;
 
-function answerOf(
-  looks: Iterable<ProcessesAtTime>,
-  since: 'first' | 'last' = 'last',
-): GrowthAnswer {
+function answerOf(looks: Iterable<ProcessesAtTime>, since: 'first' | 'last' = 'last'): GrowthAnswer {
   const growth = new ProcessGrowth(since, SAMPLE_HISTORY);
   for (const one of looks) growth.add(one);
   const answer = growth.answer();
@@ -66,9 +63,7 @@ describe('growing processes', () => {
   });
 
   test('exclude samples with unknown values, which are no zeros', () => {
-    const answer = answerOf(
-      minutes(60, (at) => look(at, [held(1, at % 3 === 0 ? null : 100), held(2, null)])),
-    );
+    const answer = answerOf(minutes(60, (at) => look(at, [held(1, at % 3 === 0 ? null : 100), held(2, null)])));
     const [first, second] = answer.processes;
     expect(first?.trend?.growth).toMatchObject({ perSecond: 0, low: 0, high: 0, samples: 40 });
     expect(second?.trend).toBeNull();
@@ -88,9 +83,7 @@ describe('growing processes', () => {
 });
 
 describe('faults per second', () => {
-  const looks = minutes(5, (at) =>
-    look(2 * at, [held(1, 10, { minorFaults: 10 * at ** 2, majorFaults: at })]),
-  );
+  const looks = minutes(5, (at) => look(2 * at, [held(1, 10, { minorFaults: 10 * at ** 2, majorFaults: at })]));
 
   test('are computed from the preceding sample', () => {
     expect(answerOf(looks).processes[0]).toMatchObject({ minorPerSecond: 35, majorPerSecond: 0.5 });
@@ -112,9 +105,7 @@ describe('faults per second', () => {
 describe('exited processes', () => {
   test('include one whose pid is reused', () => {
     const answer = answerOf(
-      minutes(60, (at) =>
-        look(at, [held(1, 10), at < 50 ? held(7, 10 + at) : held(7, 500 - at, { started: 999 })]),
-      ),
+      minutes(60, (at) => look(at, [held(1, 10), at < 50 ? held(7, 10 + at) : held(7, 500 - at, { started: 999 })])),
     );
     expect(answer.pidsReused).toBe(1);
     expect(coursesOf(answer)[7]).toBe('shrank');
@@ -137,10 +128,7 @@ describe('exited processes', () => {
   });
 
   test('are not reported from an incomplete sample', () => {
-    const answer = answerOf([
-      look(0, [held(1, 10), held(2, 10)]),
-      look(1, [held(1, 10)], {}, false),
-    ]);
+    const answer = answerOf([look(0, [held(1, 10), held(2, 10)]), look(1, [held(1, 10)], {}, false)]);
     expect(answer.ended).toEqual([]);
     expect(answer.processes).toHaveLength(2);
   });
@@ -148,10 +136,7 @@ describe('exited processes', () => {
   test('are kept if they grew, up to a limit, the fastest first', () => {
     const answer = answerOf(
       minutes(21, (at) =>
-        look(
-          at,
-          at === 20 ? [] : Array.from({ length: 50 }, (_, pid) => held(pid + 1, (pid + 1) * at)),
-        ),
+        look(at, at === 20 ? [] : Array.from({ length: 50 }, (_, pid) => held(pid + 1, (pid + 1) * at))),
       ),
     );
     expect(answer.endedGrowing.map(({ sample }) => sample.who.pid)).toEqual(
@@ -168,9 +153,7 @@ describe('clocks', () => {
   });
 
   test('rates use the boot clock, though the wall clock may be set back', () => {
-    const answer = answerOf(
-      minutes(40, (at) => look(at, [held(1, at)], { at: new Date(at < 20 ? 2e12 : 1e12) })),
-    );
+    const answer = answerOf(minutes(40, (at) => look(at, [held(1, at)], { at: new Date(at < 20 ? 2e12 : 1e12) })));
     expect(answer.processes[0]?.trend?.growth).toMatchObject({ samples: 40 });
     expect(answer.processes[0]?.trend?.growth.perSecond).toBeCloseTo(MIB, 3);
   });
@@ -264,9 +247,7 @@ describe('the loss of MemAvailable', () => {
   });
 
   test('has no sum for a sample without all processes', () => {
-    const { loss } = answerOf(
-      minutes(120, (at) => look(at, [held(1, 5)], { available: 1e9 - at }, false)),
-    );
+    const { loss } = answerOf(minutes(120, (at) => look(at, [held(1, 5)], { available: 1e9 - at }, false)));
     expect(loss).toMatchObject({ held: null, rest: null, explanation: null });
     expect(loss.available?.course).toBe('shrinks');
   });
@@ -288,9 +269,7 @@ test('uses memory in proportion to concurrent processes, 20 MiB for 5,000', () =
       growth.add(
         look(
           at,
-          Array.from({ length: 5000 }, (_, pid) =>
-            held(pid + 1, pid % 50, { started: pid % 10 === 0 ? at : 1 }),
-          ),
+          Array.from({ length: 5000 }, (_, pid) => held(pid + 1, pid % 50, { started: pid % 10 === 0 ? at : 1 })),
         ),
       );
   };

@@ -4,13 +4,7 @@ import { sampled } from './made-up.js';
 
 test('refuses a sample that is not later than the preceding one', () => {
   const series = new Series();
-  expect([5, 6, 6, 4, 7].map((time) => series.add(time, time))).toEqual([
-    true,
-    true,
-    false,
-    false,
-    true,
-  ]);
+  expect([5, 6, 6, 4, 7].map((time) => series.add(time, time))).toEqual([true, true, false, false, true]);
   expect([series.samples, series.seconds, series.last]).toEqual([3, 2, { time: 7, value: 7 }]);
   expect([...series.points().times]).toEqual([5, 6, 7]);
 });

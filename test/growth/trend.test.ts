@@ -55,23 +55,18 @@ const NOISES: Readonly<Record<string, (seed: number) => Signal>> = {
 
 describe.each(Object.entries(NOISES))('%s', (_, signalOf) => {
   // If the noise outlasts the span of a point, adjacent points are merged.
-  test.each([12, 30, 63, 400])(
-    '%i samples: the interval contains the rate as often as it states',
-    (count) => {
-      const many = count > 100 ? 150 : 400;
-      const inside = part(many, (seed) =>
-        holds(trendIn(sampled(count, signalOf(seed), { perSecond: 0.3 })), 0.3),
-      );
-      // By chance, three deviations of a share of 0.99 are 0.015 for 400, and 0.024 for 150.
-      expect(inside).toBeGreaterThanOrEqual(0.96);
-    },
-  );
+  test.each([12, 30, 63, 400])('%i samples: the interval contains the rate as often as it states', (count) => {
+    const many = count > 100 ? 150 : 400;
+    const inside = part(many, (seed) => holds(trendIn(sampled(count, signalOf(seed), { perSecond: 0.3 })), 0.3));
+    // By chance, three deviations of a share of 0.99 are 0.015 for 400, and 0.024 for 150.
+    expect(inside).toBeGreaterThanOrEqual(0.96);
+  });
 
   test('hardly ever reports growth without a trend', () => {
     for (const count of [16, 63, 300])
-      expect(
-        part(250, (seed) => trendIn(sampled(count, signalOf(seed))).course === 'grows'),
-      ).toBeLessThanOrEqual(0.012);
+      expect(part(250, (seed) => trendIn(sampled(count, signalOf(seed))).course === 'grows')).toBeLessThanOrEqual(
+        0.012,
+      );
   });
 
   test('names a leak below it, with its rate, once there are enough samples', () => {
@@ -105,29 +100,23 @@ describe('growth that has stopped', () => {
       return course === 'grows';
     });
 
-  test.each([0.1, 0.3, 0.5, 0.7, 0.9])(
-    'is not reported as continued after a step at %d of the time',
-    (after) => {
-      const step = (seed: number) => {
-        const next = noise(seed);
-        return (at: number) => next() + (at < after * 120 ? 0 : 1000);
-      };
-      expect(is(step)).toBeLessThanOrEqual(0.01);
-      expect(is((seed) => (at) => step(seed)(at) - noise(seed)())).toBe(0);
-    },
-  );
+  test.each([0.1, 0.3, 0.5, 0.7, 0.9])('is not reported as continued after a step at %d of the time', (after) => {
+    const step = (seed: number) => {
+      const next = noise(seed);
+      return (at: number) => next() + (at < after * 120 ? 0 : 1000);
+    };
+    expect(is(step)).toBeLessThanOrEqual(0.01);
+    expect(is((seed) => (at) => step(seed)(at) - noise(seed)())).toBe(0);
+  });
 
-  test.each([0.2, 0.4])(
-    'is not reported as continued for a cache that is full after %d of the time',
-    (after) => {
-      const filled = (seed: number) => {
-        const next = noise(seed);
-        return (at: number) => next() + 5 * Math.min(at, after * 120);
-      };
-      expect(is(filled)).toBeLessThanOrEqual(0.01);
-      expect(trendIn(sampled(120, (at) => 5 * Math.min(at, after * 120))).course).not.toBe('grows');
-    },
-  );
+  test.each([0.2, 0.4])('is not reported as continued for a cache that is full after %d of the time', (after) => {
+    const filled = (seed: number) => {
+      const next = noise(seed);
+      return (at: number) => next() + 5 * Math.min(at, after * 120);
+    };
+    expect(is(filled)).toBeLessThanOrEqual(0.01);
+    expect(trendIn(sampled(120, (at) => 5 * Math.min(at, after * 120))).course).not.toBe('grows');
+  });
 });
 
 describe('a daily rhythm over two days and more, with a sample per minute', () => {
@@ -173,8 +162,7 @@ test('keeps the rate in its interval, and the order of rates, for any input', ()
   const value = fc.integer({ min: -1e12, max: 1e12 });
   fc.assert(
     fc.property(fc.array(value, { minLength: LEAST_POINTS, maxLength: 150 }), (values) => {
-      const of = (sign: number) =>
-        trendIn(sampled(values.length, (at) => sign * (values[at] ?? 0)));
+      const of = (sign: number) => trendIn(sampled(values.length, (at) => sign * (values[at] ?? 0)));
       const [one, other] = [of(1).growth, of(-1).growth];
       expect(one.low).toBeLessThanOrEqual(one.perSecond);
       expect(one.perSecond).toBeLessThanOrEqual(one.high);

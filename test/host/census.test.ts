@@ -23,10 +23,7 @@ function hostWith(words: number[], buddies = 'Node 0, zone   Normal      0      
   host.files.set('/proc/buddyinfo', buddies);
   return host;
 }
-const compound = (order: number, flags = 0) => [
-  HEAD + flags,
-  ...Array<number>(2 ** order - 1).fill(TAIL + flags),
-];
+const compound = (order: number, flags = 0) => [HEAD + flags, ...Array<number>(2 ** order - 1).fill(TAIL + flags)];
 const orders = (host: FakeHost) => Object.fromEntries(takeCensus(host, 4096).orders);
 
 describe('the census', () => {
@@ -43,18 +40,12 @@ describe('the census', () => {
 
   test('subtracts the pages of buddyinfo, since free pages look like order-0 allocations', () => {
     // A free block of four pages and one of one: only their first pages have the BUDDY flag.
-    const host = hostWith(
-      [BUDDY, 0, 0, 0, BUDDY, 0],
-      'Node 0, zone   Normal      1      0      1\n',
-    );
+    const host = hostWith([BUDDY, 0, 0, 0, BUDDY, 0], 'Node 0, zone   Normal      1      0      1\n');
     expect(orders(host)).toEqual({ 0: 1 });
   });
 
   test('subtracts no page twice if all pages of a free block are marked', () => {
-    const host = hostWith(
-      [BUDDY, BUDDY, BUDDY, BUDDY, BUDDY, 0],
-      'Node 0, zone   Normal      1      0      1\n',
-    );
+    const host = hostWith([BUDDY, BUDDY, BUDDY, BUDDY, BUDDY, 0], 'Node 0, zone   Normal      1      0      1\n');
     expect(orders(host)).toEqual({ 0: 1 });
   });
 

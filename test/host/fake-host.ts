@@ -19,17 +19,11 @@ export class FakeHost implements HostSource {
   /** The socket tables that ss does not support. */
   unknown: readonly string[] = [];
 
-  constructor(
-    readonly answer: (args: readonly string[], netns: string | null) => string = () => '',
-  ) {
+  constructor(readonly answer: (args: readonly string[], netns: string | null) => string = () => '') {
     this.files.set('/proc/meminfo', 'MemTotal:       1024000 kB\nMemFree:         512000 kB\n');
   }
 
-  async ss(
-    args: readonly string[],
-    netns: string | null,
-    onBytes: OnBytes,
-  ): Promise<readonly string[]> {
+  async ss(args: readonly string[], netns: string | null, onBytes: OnBytes): Promise<readonly string[]> {
     this.ssCalls.push([...(netns === null ? [] : [netns]), ...args]);
     this.clock += 1;
     const bytes = Buffer.from(args.includes('-A') ? this.others : this.answer(args, netns));

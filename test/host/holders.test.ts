@@ -27,9 +27,7 @@ test('accepts a process that exits between two reads', async () => {
   host.onRead = (path) => {
     if (path === '/proc/10/fd/3') host.removeProcess(10);
   };
-  expect([...(await scanHolders(host, new Set([500]))).byInode]).toEqual([
-    [500, [{ pid: 20, fds: [3] }]],
-  ]);
+  expect([...(await scanHolders(host, new Set([500]))).byInode]).toEqual([[500, [{ pid: 20, fds: [3] }]]]);
 });
 
 test('reports a process without permission', async () => {
@@ -48,17 +46,13 @@ test('finds a thread with its own file table, under its process', async () => {
     ],
   });
   host.links.set('/proc/10/task/11/fd/5', 'socket:[500]');
-  expect([...(await scanHolders(host, new Set([500]))).byInode]).toEqual([
-    [500, [{ pid: 10, fds: [5] }]],
-  ]);
+  expect([...(await scanHolders(host, new Set([500]))).byInode]).toEqual([[500, [{ pid: 10, fds: [5] }]]]);
 });
 
 test('includes standard input, which inetd passes to servers', async () => {
   const host = new FakeHost();
   host.addProcess(10, { fds: { 0: 500, 1: 500 } });
-  expect([...(await scanHolders(host, new Set([500]))).byInode]).toEqual([
-    [500, [{ pid: 10, fds: [0, 1] }]],
-  ]);
+  expect([...(await scanHolders(host, new Set([500]))).byInode]).toEqual([[500, [{ pid: 10, fds: [0, 1] }]]]);
 });
 
 test('reads no descriptor without a requested inode', async () => {
@@ -104,8 +98,7 @@ test('accepts descriptors of a large table that close during the read', async ()
   const fds = Object.fromEntries(Array.from({ length: 400 }, (_, index) => [index + 1, index]));
   host.addProcess(10, { fds });
   host.onRead = (path) => {
-    if (path === '/proc/10/fd/50')
-      for (let fd = 100; fd < 300; fd++) host.links.delete(`/proc/10/fd/${fd}`);
+    if (path === '/proc/10/fd/50') for (let fd = 100; fd < 300; fd++) host.links.delete(`/proc/10/fd/${fd}`);
   };
   const { byInode } = await scanHolders(host, new Set([10, 150, 390]));
   expect([...byInode.keys()]).toEqual([10, 390]);

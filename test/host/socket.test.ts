@@ -46,9 +46,7 @@ describe('the listener of a connection that is not accepted', () => {
   });
 
   test('is each one that shares the port and has a connection in its queue', () => {
-    const several = [7, 8, 9].map((inode) =>
-      listener('0.0.0.0:80', inode, 'tcp', inode === 9 ? 0 : 2),
-    );
+    const several = [7, 8, 9].map((inode) => listener('0.0.0.0:80', inode, 'tcp', inode === 9 ? 0 : 2));
     expect(inodes(several, waiting('10.0.0.1:80'))).toEqual([7, 8]);
   });
 

@@ -56,9 +56,7 @@ describe('rows of a real ss', () => {
   });
 
   test('exclude v6only from the cgroup, and recognize a wildcard as IPv6', () => {
-    const wildcard = lines
-      .map((line) => parseInetRow(line))
-      .find((row) => row?.local === '*:40541');
+    const wildcard = lines.map((line) => parseInetRow(line)).find((row) => row?.local === '*:40541');
     expect(wildcard).toMatchObject({ family: 'AF_INET6', cgroup: '/', state: 'LISTEN', tcp: null });
   });
 
@@ -118,9 +116,7 @@ describe('hostile rows', () => {
         fc.oneof(
           fc.string(),
           fc.string({ unit: fc.constantFrom(...pieces) }),
-          fc
-            .constantFrom(...lines)
-            .chain((line) => fc.nat(line.length).map((end) => line.slice(0, end))),
+          fc.constantFrom(...lines).chain((line) => fc.nat(line.length).map((end) => line.slice(0, end))),
         ),
         (line) => {
           const parsed = parseInetRow(line);

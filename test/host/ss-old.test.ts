@@ -81,16 +81,13 @@ describe('an ss without -O', () => {
     expect(scan(INET['4.20'] ?? '')).toMatchObject({ sockets: today.sockets, total: 7 });
   });
 
-  test.each(Object.keys(INET))(
-    'of %s yields every row, wherever its output is split',
-    (version) => {
-      for (const piece of [1, 7, 64]) {
-        const rows = scan(INET[version] ?? '', piece);
-        expect(rows).toMatchObject({ total: 7, unreadable: 0 });
-        expect(rows.sockets).toEqual(scan(INET[version] ?? '').sockets);
-      }
-    },
-  );
+  test.each(Object.keys(INET))('of %s yields every row, wherever its output is split', (version) => {
+    for (const piece of [1, 7, 64]) {
+      const rows = scan(INET[version] ?? '', piece);
+      expect(rows).toMatchObject({ total: 7, unreadable: 0 });
+      expect(rows.sockets).toEqual(scan(INET[version] ?? '').sockets);
+    }
+  });
 
   test('of 4.11 yields the same addresses in another notation', () => {
     expect(scan(INET['4.11'] ?? '').sockets).toEqual(today.sockets);
@@ -109,9 +106,7 @@ describe('an ss without -O', () => {
   });
 
   test('on a kernel that counts no bytes yields null, not 0', () => {
-    const [, , , socket] = scan(
-      (INET['4.11'] ?? '').replaceAll(/ (bytes|segs)_\w+:\d+/g, ''),
-    ).sockets;
+    const [, , , socket] = scan((INET['4.11'] ?? '').replaceAll(/ (bytes|segs)_\w+:\d+/g, '')).sockets;
     expect(socket?.tcp).toMatchObject({ bytesReceived: null, bytesAcked: null, lastReceivedMs: 8 });
   });
 });

@@ -114,9 +114,7 @@ test('reads any name of a listening socket, unless it imitates numbers', () => {
           `u_str LISTEN 2 5      ${path} 777 * 0     ${MEMORY} <-> peers: \n`,
         );
         expect(unreadable).toBe(0);
-        expect(sockets.map(({ inode, recvQ }) => ({ inode, recvQ }))).toEqual([
-          { inode: 777, recvQ: 2 },
-        ]);
+        expect(sockets.map(({ inode, recvQ }) => ({ inode, recvQ }))).toEqual([{ inode: 777, recvQ: 2 }]);
         expect(sockets[0]?.local).toBe(path);
       },
     ),
@@ -126,13 +124,10 @@ test('reads any name of a listening socket, unless it imitates numbers', () => {
 test('never throws, and counts every line that it cannot read', () => {
   const pieces = ['u_str ', 'ESTAB ', '1 ', '2 ', '* ', `${MEMORY} `, '<->', '\n', 'x', ' peers:'];
   fc.assert(
-    fc.property(
-      fc.oneof(fc.string(), fc.string({ unit: fc.constantFrom(...pieces) })),
-      (hostile) => {
-        const { total, unreadable, contested } = parseUnixRows(hostile);
-        const visible = hostile.split('\n').filter((line) => line.trim() !== '').length;
-        if (total + contested === 0) expect(unreadable > 0).toBe(visible > 0);
-      },
-    ),
+    fc.property(fc.oneof(fc.string(), fc.string({ unit: fc.constantFrom(...pieces) })), (hostile) => {
+      const { total, unreadable, contested } = parseUnixRows(hostile);
+      const visible = hostile.split('\n').filter((line) => line.trim() !== '').length;
+      if (total + contested === 0) expect(unreadable > 0).toBe(visible > 0);
+    }),
   );
 });

@@ -88,10 +88,7 @@ describe('compiled code is cached', () => {
     await version({ flags: ['--no-lazy'] });
     expect(installed.kept()).toHaveLength(32);
     expect(installed.kept()).toEqual(expect.arrayContaining(['old-59', 'old-30']));
-    expect([await version(), await version({ flags: ['--no-lazy'] })]).toEqual([
-      'cached',
-      'cached',
-    ]);
+    expect([await version(), await version({ flags: ['--no-lazy'] })]).toEqual(['cached', 'cached']);
   });
 
   test('not for a run that failed or printed help', async () => {

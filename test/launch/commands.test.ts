@@ -20,25 +20,20 @@ describe('kdump-mem', () => {
     expect(listed.toSorted()).toEqual([...COMMAND_NAMES, 'help'].toSorted());
   });
 
-  test.each(COMMAND_NAMES)(
-    'has a separate bundle for %s, which contains no other command',
-    async (name) => {
-      const own = await installed.run([name, '--help']);
-      expect(own).toMatchObject({ status: 0, stderr: '' });
-      expect(own.stdout).toContain(`Usage: kdump-mem ${name} `);
-      const { stdout } = await installed.run(['help', name]);
-      expect(stdout).toBe(own.stdout);
-      const bundle = readFileSync(join(installed.bin, `bundles/kdump-mem-${name}.js`), 'utf8');
-      // Completion and tools of agents are generated from the declarations of the others.
-      if (name === 'completion' || name === 'mcp') return;
-      for (const other of COMMAND_NAMES)
-        expect(bundle.includes(`command("${other}")`)).toBe(other === name);
-    },
-  );
+  test.each(COMMAND_NAMES)('has a separate bundle for %s, which contains no other command', async (name) => {
+    const own = await installed.run([name, '--help']);
+    expect(own).toMatchObject({ status: 0, stderr: '' });
+    expect(own.stdout).toContain(`Usage: kdump-mem ${name} `);
+    const { stdout } = await installed.run(['help', name]);
+    expect(stdout).toBe(own.stdout);
+    const bundle = readFileSync(join(installed.bin, `bundles/kdump-mem-${name}.js`), 'utf8');
+    // Completion and tools of agents are generated from the declarations of the others.
+    if (name === 'completion' || name === 'mcp') return;
+    for (const other of COMMAND_NAMES) expect(bundle.includes(`command("${other}")`)).toBe(other === name);
+  });
 
   test('loads schemas only for data that they parse: maps, stores, answers', () => {
-    const has = (name: string) =>
-      readFileSync(join(installed.bin, `bundles/${name}.js`), 'utf8').includes('ZodError');
+    const has = (name: string) => readFileSync(join(installed.bin, `bundles/${name}.js`), 'utf8').includes('ZodError');
     expect(has('map-schema')).toBe(true);
     const without = [
       'skb',

@@ -244,8 +244,7 @@ export function declaredBtf(table: Declarations): Uint8Array {
         const [path, offset, type] = written.split(' ');
         let node = root;
         for (const step of path!.split('.')) {
-          if (!node.inner.has(step))
-            node.inner.set(step, { offset: node.offset, inner: new Map() });
+          if (!node.inner.has(step)) node.inner.set(step, { offset: node.offset, inner: new Map() });
           node = node.inner.get(step)!;
         }
         Object.assign(node, { offset: Number(offset), type });
@@ -278,9 +277,7 @@ export function declaredBtf(table: Declarations): Uint8Array {
       return btf.struct(name, Number(size) || end, inner);
     }
     return remember(type, () =>
-      [1, 2, 4, 8].includes(Number(size))
-        ? btf.int(spelled, Number(size))
-        : btf.struct(name, Number(size), []),
+      [1, 2, 4, 8].includes(Number(size)) ? btf.int(spelled, Number(size)) : btf.struct(name, Number(size), []),
     );
   };
   for (const [name, line] of table) {

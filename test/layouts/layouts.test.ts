@@ -12,9 +12,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 /** Types of kernels: raw BTF (.btf) or packed (.btf.xz). */
 const FOLDER = process.env.KDUMP_MEM_TYPES ?? join(ROOT, '../shared/types');
 
-const files = existsSync(FOLDER)
-  ? readdirSync(FOLDER).filter((name) => /\.(btf|json)(\.xz)?$/.test(name))
-  : [];
+const files = existsSync(FOLDER) ? readdirSync(FOLDER).filter((name) => /\.(btf|json)(\.xz)?$/.test(name)) : [];
 
 test.skipIf(files.length === 0)(
   "types of each kernel contain every walker's structs, or are named (skipped without a folder of types)",
@@ -23,8 +21,7 @@ test.skipIf(files.length === 0)(
     const table = files.map((name) => {
       const path = join(FOLDER, name);
       const options = { maxBuffer: 256 << 20 };
-      const types = () =>
-        name.endsWith('.xz') ? execFileSync('xz', ['-dc', path], options) : readFileSync(path);
+      const types = () => (name.endsWith('.xz') ? execFileSync('xz', ['-dc', path], options) : readFileSync(path));
       const from = name.includes('.json') ? openTypesFile(path).load() : types();
       const kernel = layoutKernel(from, /aarch64|arm64/.test(name) ? 'arm64' : 'x86_64');
       return [name, limitsOf(kernel)] as const;

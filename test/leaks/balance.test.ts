@@ -56,9 +56,7 @@ function recorded(
     frameBytes: PAGE,
   });
   const sink = ofThreads(follower, chosen);
-  const seen = events
-    .filter(({ at }) => at >= 0 && at < SECONDS)
-    .toSorted((one, other) => one.at - other.at);
+  const seen = events.filter(({ at }) => at >= 0 && at < SECONDS).toSorted((one, other) => one.at - other.at);
   const readings: Reading[] = [follower.reading(0, sites)];
   for (const { at, place, order, stack, tid = 1 } of seen) {
     while (at > (readings.length * SECONDS) / WINDOWS)
@@ -91,30 +89,24 @@ function namesOf(recording: Recording): Record<string, string> {
   );
 }
 
-test.each([1, 8])(
-  'does not call a ring leaking if its blocks outlive the recording (one frame in %i)',
-  (oneIn) => {
-    const recording = recorded(ring(1, 2, 400, 15), { oneIn });
-    expect(namesOf(recording)).toEqual({ fill_ring: 'unknown frees-keep-pace' });
-    const answer = leaksAnswer(recording, nobody);
-    // The remainder of its growth is close to zero.
-    expect(answer.sites[0]?.growth?.low).toBeLessThan(answer.sites[0]!.growth!.perSecond / 2);
-    const text = leaksText(answer, { limit: 5, width: null });
-    expect(text).toMatch(/^Inconclusive after 12 s: 1 unknown\. Frees of older blocks/);
-    expect(() => leaksSchema.parse(leaksJson(answer))).not.toThrow();
-  },
-);
+test.each([1, 8])('does not call a ring leaking if its blocks outlive the recording (one frame in %i)', (oneIn) => {
+  const recording = recorded(ring(1, 2, 400, 15), { oneIn });
+  expect(namesOf(recording)).toEqual({ fill_ring: 'unknown frees-keep-pace' });
+  const answer = leaksAnswer(recording, nobody);
+  // The remainder of its growth is close to zero.
+  expect(answer.sites[0]?.growth?.low).toBeLessThan(answer.sites[0]!.growth!.perSecond / 2);
+  const text = leaksText(answer, { limit: 5, width: null });
+  expect(text).toMatch(/^Inconclusive after 12 s: 1 unknown\. Frees of older blocks/);
+  expect(() => leaksSchema.parse(leaksJson(answer))).not.toThrow();
+});
 
-test.each([1, 8])(
-  'calls a leak leaking next to a ring of another order (one frame in %i)',
-  (oneIn) => {
-    const recording = recorded([...ring(1, 2, 400, 15), ...leak(2, 3, 200)], { oneIn });
-    expect(namesOf(recording)).toEqual({
-      fill_ring: 'unknown frees-keep-pace',
-      leak: 'leaking unreferenced',
-    });
-  },
-);
+test.each([1, 8])('calls a leak leaking next to a ring of another order (one frame in %i)', (oneIn) => {
+  const recording = recorded([...ring(1, 2, 400, 15), ...leak(2, 3, 200)], { oneIn });
+  expect(namesOf(recording)).toEqual({
+    fill_ring: 'unknown frees-keep-pace',
+    leak: 'leaking unreferenced',
+  });
+});
 
 test('calls of a leak and a ring of one order only the one leaking that frees cannot account for', () => {
   const large = recorded([...ring(1, 2, 10, 15), ...leak(2, 2, 100)]);

@@ -57,8 +57,7 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
   const [skb = 0n] = skbs;
   const frameOf = (address: bigint) => kernel.pages.frameOf(new Pointer().set(address));
   const bytes = kernel.struct('sk_buff')!.size;
-  const object = (place: bigint, more = {}) =>
-    survivor('s', { place, bytes, order: null, ...more });
+  const object = (place: bigint, more = {}) => survivor('s', { place, bytes, order: null, ...more });
   const slab = { category: 'slab-unreclaimable' } as const;
 
   test('finds as many queued skbs as drgn', () => {
@@ -161,9 +160,7 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
       kernelReading(kernel, (address, length) => {
         const view = kernel.read(address, length);
         if (address > at || at + 8n > address + BigInt(length) || ++reads > 2) return view;
-        const copy = new DataView(
-          new Uint8Array(view.buffer.slice(view.byteOffset, view.byteOffset + length)).buffer,
-        );
+        const copy = new DataView(new Uint8Array(view.buffer.slice(view.byteOffset, view.byteOffset + length)).buffer);
         // Not the address of any object.
         copy.setBigUint64(Number(at - address), 0x10n, true);
         return copy;
@@ -215,16 +212,11 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
   function freed(): Damage {
     const cache = cacheOf(skb);
     // freelist_ptr of mm/slub.c: NULL, encoded with the random number of the cache and its address.
-    const at =
-      skb + BigInt(kernel.read(cache + offset('kmem_cache', 'offset'), 4).getUint32(0, true));
+    const at = skb + BigInt(kernel.read(cache + offset('kmem_cache', 'offset'), 4).getUint32(0, true));
     const swapped = Buffer.from(littleEndian(at, 8)).readBigUInt64BE();
     const end = pointer(cache + offset('kmem_cache', 'random')) ^ swapped;
     return {
-      patches: [
-        ...counting(skb, 1).patches,
-        ...first(skb, skb).patches,
-        { address: at, bytes: littleEndian(end, 8) },
-      ],
+      patches: [...counting(skb, 1).patches, ...first(skb, skb).patches, { address: at, bytes: littleEndian(end, 8) }],
       denials: [],
     };
   }

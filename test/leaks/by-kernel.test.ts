@@ -21,8 +21,7 @@ function withRam(kernel: Kernel, frames: readonly number[]): Kernel {
   const root = kernel.symbol('iomem_resource')!;
   const resource = (fields: Readonly<Record<string, bigint>>) => {
     const bytes = new Uint8Array(type.size);
-    for (const [name, value] of Object.entries(fields))
-      bytes.set(littleEndian(value, 8), type.member(name)!.offset);
+    for (const [name, value] of Object.entries(fields)) bytes.set(littleEndian(value, 8), type.member(name)!.offset);
     return bytes;
   };
   const size = BigInt(type.size);
@@ -30,10 +29,7 @@ function withRam(kernel: Kernel, frames: readonly number[]): Kernel {
   const made = all.map((frame, at) => {
     const sibling = at + 1 < all.length ? NOWHERE + BigInt(at + 1) * size : 0n;
     const [start, end] = [frame * PAGE, (frame + 1n) * PAGE - 1n];
-    return [
-      NOWHERE + BigInt(at) * size,
-      resource({ parent: root, sibling, start, end, flags: SYSTEM_RAM }),
-    ] as const;
+    return [NOWHERE + BigInt(at) * size, resource({ parent: root, sibling, start, end, flags: SYSTEM_RAM })] as const;
   });
   const parts = [[root, resource({ child: NOWHERE, end: 2n ** 46n })] as const, ...made];
   const read = (address: bigint, length: number): DataView => {
@@ -70,8 +66,7 @@ describe.each(FIXTURES.filter((name) => !name.includes('arm64')))('lookup in %s'
     expect(found.map(({ place }) => place)).toEqual(skbs.map(() => 'socket'));
     // drgn lists the holders of the socket.
     const holders = full.holders.map(({ pid, fd }) => [pid, fd]);
-    for (const { socket } of found)
-      expect(socket?.holders.map(({ pid, fd }) => [pid, fd])).toEqual(holders);
+    for (const { socket } of found) expect(socket?.holders.map(({ pid, fd }) => [pid, fd])).toEqual(holders);
     expect(lookup.of(sock).place).not.toBe('socket');
     expect(parts.length).toBeGreaterThan(0);
     expect(parts.every((part) => part >= 0 && part <= 1)).toBe(true);

@@ -33,16 +33,8 @@ const whole = { unseen: { allocated: 1, traced: 1, low: 1, high: 1 } };
 test.each([10, 11, 12, 13, 14])(
   'neither calls a leak that began in minute %i of 15 transient nor reports that nothing leaks',
   (minute) => {
-    const recording = made(
-      [SITE],
-      { s: from(minute, 100) },
-      { survivors: since(minute, 100), ...whole },
-    );
-    for (const lookup of [
-      everywhere('unreferenced'),
-      everywhere('socket'),
-      noLookup('no-source'),
-    ]) {
+    const recording = made([SITE], { s: from(minute, 100) }, { survivors: since(minute, 100), ...whole });
+    for (const lookup of [everywhere('unreferenced'), everywhere('socket'), noLookup('no-source')]) {
       const answer = leaksAnswer(recording, lookup);
       expect(answer.sites[0]).toMatchObject({ verdict: 'unknown', reason: 'inconclusive' });
       expect(leaksText(answer, { limit: 5, width: null })).not.toMatch(/[Nn]othing leaks/);
@@ -74,24 +66,16 @@ test('reports null if fewer, but larger blocks are held than before', () => {
   const recording = { ...made([SITE], { s: [PAGE, PAGE, PAGE] }), method: 'page-owner' as const };
   const readings: Recording['readings'] = recording.readings.map(({ at }) => ({
     at,
-    held: new Map([
-      ['s', at === 0 ? exactly(10 * PAGE, 10) : exactly((10 + at / 10_000) * PAGE, 2)],
-    ]),
+    held: new Map([['s', at === 0 ? exactly(10 * PAGE, 10) : exactly((10 + at / 10_000) * PAGE, 2)]]),
   }));
   const answer = leaksAnswer({ ...recording, readings }, everywhere('unreferenced'));
   const json = leaksJson(answer);
   expect(leaksSchema.parse(json).sites[0]).toMatchObject({ bytes: 18 * PAGE, blocks: null });
-  expect(leaksText(answer, { limit: 5, width: null })).toContain(
-    'leak_pages [leak] ← kthread: 72.0 KiB in 3 min',
-  );
+  expect(leaksText(answer, { limit: 5, width: null })).toContain('leak_pages [leak] ← kthread: 72.0 KiB in 3 min');
 });
 
 test('reports no negative age of blocks allocated during the last reading', () => {
-  const recording = made(
-    [SITE],
-    { s: from(0, 10) },
-    { survivors: [survivor('s', { since: 15 * MINUTE + 700 })] },
-  );
+  const recording = made([SITE], { s: from(0, 10) }, { survivors: [survivor('s', { since: 15 * MINUTE + 700 })] });
   const answer = leaksAnswer(recording, everywhere('unreferenced'));
   expect(leaksSchema.parse(leaksJson(answer)).sites[0]?.survivors?.ages).toEqual({
     median: 0,

@@ -4,11 +4,7 @@ import { callers, ownFrames } from '../../src/records/allocation-sites.js';
 import { framesOf, made, siteOf, survivor } from './made-recording.js';
 
 const names = (frames: ReturnType<typeof ownFrames>) => frames.map(({ symbol }) => symbol);
-const RECEIVE = [
-  '__alloc_pages',
-  'add_recvbuf_mergeable [virtio_net]',
-  'virtnet_poll [virtio_net]',
-];
+const RECEIVE = ['__alloc_pages', 'add_recvbuf_mergeable [virtio_net]', 'virtnet_poll [virtio_net]'];
 
 test.each([
   ['__do_softirq', '__irq_exit_rcu', 'common_interrupt', 'do_idle'],
@@ -27,12 +23,10 @@ test('keeps a stack without an interrupt unchanged', () => {
 
 test('names the caller of the allocator as the allocating function', () => {
   const inner = ['__alloc_pages_noprof', 'alloc_pages_mpol_noprof', '___kmalloc_large_node'];
-  expect(names(callers(framesOf(...inner, '__kmalloc_noprof', 'leak_buffer [leak]')))).toEqual([
-    'leak_buffer',
+  expect(names(callers(framesOf(...inner, '__kmalloc_noprof', 'leak_buffer [leak]')))).toEqual(['leak_buffer']);
+  expect(names(callers(framesOf('new_slab.isra.0', '___slab_alloc.constprop.3', '__alloc_skb')))).toEqual([
+    '__alloc_skb',
   ]);
-  expect(
-    names(callers(framesOf('new_slab.isra.0', '___slab_alloc.constprop.3', '__alloc_skb'))),
-  ).toEqual(['__alloc_skb']);
   // Nothing else is in the stack.
   expect(names(callers(framesOf('__alloc_pages')))).toEqual(['__alloc_pages']);
 });
@@ -69,10 +63,7 @@ test('merges stacks that differ only beyond an interrupt, with their sum', () =>
 
 test('combines the intervals of two samples into less than their sum, without loss', () => {
   const half = { bytes: 100, blocks: 1, low: 60, high: 160, sampled: 10 };
-  const recording = made(
-    [siteOf('a', 'f', '__do_softirq', 'x'), siteOf('b', 'f', '__do_softirq')],
-    {},
-  );
+  const recording = made([siteOf('a', 'f', '__do_softirq', 'x'), siteOf('b', 'f', '__do_softirq')], {});
   const held = new Map([
     ['a', half],
     ['b', half],

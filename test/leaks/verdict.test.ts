@@ -2,13 +2,7 @@ import { expect, test } from 'vitest';
 import { noteWords } from '../../src/answers/leaks/words.js';
 import { leaksAnswer } from '../../src/leaks/answer.js';
 import type { Recording, Survivor } from '../../src/leaks/recording.js';
-import {
-  type Found,
-  type Lookup,
-  noLookup,
-  type Place,
-  placed,
-} from '../../src/leaks/survivors/lookup.js';
+import { type Found, type Lookup, noLookup, type Place, placed } from '../../src/leaks/survivors/lookup.js';
 import { exactly, made, siteOf, survivor } from './made-recording.js';
 
 const SITE = siteOf('s', '__alloc_pages', 'leak_pages [leak]', 'kthread');
@@ -45,15 +39,12 @@ function judged(windows: readonly number[], found: Found | Place, more: Partial<
   return { verdict: site?.verdict, reason: site?.reason };
 }
 
-test.each([3, 4, 7, 8, 15, 30])(
-  'calls unreferenced memory that grows over %i windows leaking',
-  (windows) => {
-    expect(judged(steadily(windows), 'unreferenced')).toEqual({
-      verdict: 'leaking',
-      reason: 'unreferenced',
-    });
-  },
-);
+test.each([3, 4, 7, 8, 15, 30])('calls unreferenced memory that grows over %i windows leaking', (windows) => {
+  expect(judged(steadily(windows), 'unreferenced')).toEqual({
+    verdict: 'leaking',
+    reason: 'unreferenced',
+  });
+});
 
 test('reports the rate with its interval, from slopes and windows', () => {
   for (const windows of [5, 15]) {
@@ -85,12 +76,9 @@ test.each([
   expect(judged(steadily(15), place)).toEqual({ verdict: 'growing', reason });
 });
 
-test.each(['socket', 'network', 'page-pool'] as const)(
-  'calls memory that is not read from %s leaking',
-  (place) => {
-    expect(judged(steadily(15), place)).toEqual({ verdict: 'leaking', reason: 'queued' });
-  },
-);
+test.each(['socket', 'network', 'page-pool'] as const)('calls memory that is not read from %s leaking', (place) => {
+  expect(judged(steadily(15), place)).toEqual({ verdict: 'leaking', reason: 'queued' });
+});
 
 test('judges slab objects by their cache', () => {
   const slab = (cache: string, category: Found['category']) =>
@@ -134,9 +122,7 @@ test('does not call long-lived memory in balance leaking', () => {
     const level = Array.from({ length: 15 }, (_, at) =>
       Math.round(100 * lifetime * (1 - Math.exp(-(at + 1) / lifetime)) * PAGE),
     );
-    const held = survivors(
-      Array.from({ length: 15 }, (_, at) => Math.round(100 * Math.exp(-(14 - at) / lifetime))),
-    );
+    const held = survivors(Array.from({ length: 15 }, (_, at) => Math.round(100 * Math.exp(-(14 - at) / lifetime))));
     expect(judged(level, 'unreferenced', { survivors: held }).verdict).not.toBe('leaking');
   }
 });
@@ -151,9 +137,7 @@ test('does not call fluctuating memory leaking, for any windows', () => {
   for (let run = 0; run < 500; run++) {
     const windows = 3 + (run % 15);
     const level = Array.from({ length: windows }, () => Math.round(20 + 30 * random()) * PAGE);
-    const recent = survivors(
-      Array.from({ length: windows }, (_, at) => (at === windows - 1 ? 40 : 0)),
-    );
+    const recent = survivors(Array.from({ length: windows }, (_, at) => (at === windows - 1 ? 40 : 0)));
     if (judged(level, 'unreferenced', { survivors: recent }).verdict === 'leaking') leaking++;
   }
   expect(leaking).toBe(0);
@@ -175,10 +159,7 @@ test('widens the interval of the rate by that of the sample', () => {
     const readings = recording.readings.map(({ at, held }) => ({
       at,
       held: new Map(
-        [...held].map(([id, one]) => [
-          id,
-          { ...one, low: one.bytes * (1 - spread), high: one.bytes * (1 + spread) },
-        ]),
+        [...held].map(([id, one]) => [id, { ...one, low: one.bytes * (1 - spread), high: one.bytes * (1 + spread) }]),
       ),
     }));
     return leaksAnswer({ ...recording, readings }, noLookup('from-file')).sites[0]!.growth!;
@@ -248,9 +229,7 @@ test('reports objects that may be free as an incomplete answer', () => {
   };
   expect(notesOf(0)).toEqual({ notes: [], complete: true });
   expect(notesOf(7)).toEqual({ notes: [['maybe-free', 7]], complete: false });
-  expect(noteWords({ code: 'maybe-free', count: 7 })).toMatch(
-    /^7 objects may be free: .* as held\.$/,
-  );
+  expect(noteWords({ code: 'maybe-free', count: 7 })).toMatch(/^7 objects may be free: .* as held\.$/);
 });
 
 test('never calls memory leaking that was not looked up, and reports an incomplete answer', () => {
@@ -308,11 +287,7 @@ test('counts as held only what was allocated since a known start', () => {
 test('reports what a source lacks as an incomplete answer', () => {
   const gaps = [{ code: 'truncated' as const, source: '/proc/allocinfo', count: 1 }];
   const { notes, complete } = leaksAnswer(
-    made(
-      [SITE],
-      { s: steadily(3) },
-      { gaps, unseen: { allocated: 1, traced: 1, low: 1, high: 1 } },
-    ),
+    made([SITE], { s: steadily(3) }, { gaps, unseen: { allocated: 1, traced: 1, low: 1, high: 1 } }),
     everywhere('unreferenced'),
   );
   expect(notes).toEqual([{ code: 'source-truncated', count: 1, why: '/proc/allocinfo' }]);
@@ -348,9 +323,7 @@ test('lists leaking sites first, however small they are', () => {
     {
       survivors: [
         ...survivors(Array.from({ length: 15 }, () => 10)),
-        ...Array.from({ length: 30 }, (_, at) =>
-          survivor('big', { place: 1n, since: (MINUTE * at) / 2 }),
-        ),
+        ...Array.from({ length: 30 }, (_, at) => survivor('big', { place: 1n, since: (MINUTE * at) / 2 })),
       ],
     },
   );

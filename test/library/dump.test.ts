@@ -70,10 +70,7 @@ function answers(dump: Dump): Record<string, readonly [Answer, boolean | undefin
   const process = dump.skbsOf(pid);
   return {
     ...Object.fromEntries(
-      Object.entries({ memory, procs, log, stacks, triage }).map(([name, one]) => [
-        name,
-        [one, one.complete],
-      ]),
+      Object.entries({ memory, procs, log, stacks, triage }).map(([name, one]) => [name, [one, one.complete]]),
     ),
     sockets: [sockets, sockets.totals.complete],
     'sockets-end': [end.value, end.value.totals.complete],

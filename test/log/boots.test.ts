@@ -12,9 +12,7 @@ const BANNER = 'Linux version 6.12.0 (x@y) #1 SMP';
 test('begins a boot at a banner, or if the clock goes back', () => {
   const first = [`[    0.000000] ${BANNER}`, '[    1.000000] a', '[  900.000000] b'];
   expect(boots(...first, ...first)).toEqual([1, 1, 1, 2, 2, 2]);
-  expect(boots('[  900.000000] b', '[    0.500000] quiet console', '[    1.0000] c')).toEqual([
-    1, 2, 2,
-  ]);
+  expect(boots('[  900.000000] b', '[    0.500000] quiet console', '[    1.0000] c')).toEqual([1, 2, 2]);
 });
 
 test('begins no boot at unordered messages of CPUs', () => {
@@ -42,9 +40,7 @@ const ID = 'd3b0738a5f6a4b6b8c1c2d3e4f506172';
 
 test('reads the names of boots in a journal, between two of them or with each message', () => {
   const at = 'Nov 22 11:04:52 web1 kernel: ';
-  const records = textRecords(
-    [`${at}a`, `-- Boot ${ID} --`, `${at}b`, '-- Reboot --', `${at}c`].join('\n'),
-  );
+  const records = textRecords([`${at}a`, `-- Boot ${ID} --`, `${at}b`, '-- Reboot --', `${at}c`].join('\n'));
   expect(records.map(({ boot, bootId }) => [boot, bootId])).toEqual([
     [1, ''],
     [2, ID],

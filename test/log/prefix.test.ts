@@ -37,12 +37,12 @@ test.each([
   expect(splitPrefix(line)).toMatchObject({ bare: false, ...expected });
 });
 
-test.each([
-  'Nov 22 11:04:52 web1 sshd[123]: BUG: unable to handle',
-  'Nov 22 11:04:52 web1 CRON[77]: (root) CMD (x)',
-])('skips a line of another program: %s', (line) => {
-  expect(splitPrefix(line)).toBeUndefined();
-});
+test.each(['Nov 22 11:04:52 web1 sshd[123]: BUG: unable to handle', 'Nov 22 11:04:52 web1 CRON[77]: (root) CMD (x)'])(
+  'skips a line of another program: %s',
+  (line) => {
+    expect(splitPrefix(line)).toBeUndefined();
+  },
+);
 
 test("recognizes a journal with the kernel's clock by the kernel's lines", () => {
   const line = '[   12.345678] web1 kernel: x';

@@ -35,8 +35,7 @@ test('loses no message to zeros, invalid UTF-8, or a line of many MiB', () => {
 });
 
 test('reads the device from properties below a message of /dev/kmsg, and unescapes bytes', () => {
-  const text =
-    '6,1,1000,-,caller=T7;usb 1-1: \\xc3\\xa4\n SUBSYSTEM=usb\n DEVICE=c189:1\n3,2,2000,-;b\n';
+  const text = '6,1,1000,-,caller=T7;usb 1-1: \\xc3\\xa4\n SUBSYSTEM=usb\n DEVICE=c189:1\n3,2,2000,-;b\n';
   expect(textRecords(text)).toMatchObject([
     { text: 'usb 1-1: ä', subsystem: 'usb', device: 'c189:1', caller: { kind: 'task', id: 7 } },
     { text: 'b', subsystem: '', level: 3 },

@@ -32,8 +32,7 @@ test.each(LAB_KERNELS)('one changed word makes a list incomplete, %s', (version)
   const [mount] = mounts.mounts.slice(-1);
   const init = kernel.read(at(symbol('init_task'), 'task_struct', 'nsproxy'), 8);
   const proxy = `0x${init.getBigUint64(0, true).toString(16)}`;
-  const pointerAt = (address: bigint) =>
-    `0x${kernel.read(address, 8).getBigUint64(0, true).toString(16)}`;
+  const pointerAt = (address: bigint) => `0x${kernel.read(address, 8).getBigUint64(0, true).toString(16)}`;
   const namespace = pointerAt(at(proxy, 'nsproxy', 'mnt_ns'));
   const shm = at(symbol('init_ipc_ns'), 'ipc_namespace', 'ids');
   const ids = `0x${(shm + 2n * BigInt(kernel.struct('ipc_ids')?.size ?? 0)).toString(16)}`;
@@ -47,33 +46,21 @@ test.each(LAB_KERNELS)('one changed word makes a list incomplete, %s', (version)
       ['modules', 'next of the second module', loop, 8, () => loop],
       ['modules', 'next of the head', BigInt(symbol('modules')), 8, () => loop],
       ['modules', 'state', at(first?.address, 'module', 'state'), 4, () => 9n],
-      ...(
-        [
-          ['modules', 'size', at(first?.address, 'module', 'core_layout.size', 'mem[1].size'), 4],
-        ] as const
-      ).flatMap(([list, what, address, bytes]) => [
-        [list, `${what}: too small`, address, bytes, (value: bigint) => value - 4096n] as const,
-        [list, `${what}: too large`, address, bytes, (value: bigint) => value + 4096n] as const,
-      ]),
+      ...([['modules', 'size', at(first?.address, 'module', 'core_layout.size', 'mem[1].size'), 4]] as const).flatMap(
+        ([list, what, address, bytes]) => [
+          [list, `${what}: too small`, address, bytes, (value: bigint) => value - 4096n] as const,
+          [list, `${what}: too large`, address, bytes, (value: bigint) => value + 4096n] as const,
+        ],
+      ),
       ['modules', 'reference count', at(used, 'module', 'refcnt.counter'), 4, () => 1n],
-      [
-        'modules',
-        'users',
-        at(used, 'module', 'source_list'),
-        8,
-        () => at(used, 'module', 'source_list'),
-      ],
+      ['modules', 'users', at(used, 'module', 'source_list'), 8, () => at(used, 'module', 'source_list')],
       ['modules', 'kobject', at(first?.address, 'module', 'mkobj.mod'), 8, more],
       ['mounts', 'count', at(namespace, 'mnt_namespace', 'nr_mounts', 'mounts'), 4, more],
       ['mounts', 'namespace', at(mount?.address, 'mount', 'mnt_ns'), 8, more],
       [
         'mounts',
         'links',
-        at(
-          mount?.address,
-          'mount',
-          kernel.struct('mnt_namespace')?.member('nr_mounts') ? 'mnt_node' : 'mnt_list',
-        ),
+        at(mount?.address, 'mount', kernel.struct('mnt_namespace')?.member('nr_mounts') ? 'mnt_node' : 'mnt_list'),
         8,
         more,
       ],
@@ -92,44 +79,33 @@ test.each(LAB_KERNELS)('one changed word makes a list incomplete, %s', (version)
 });
 
 // crash 9.0.2 cannot open a 7.2 kernel.
-describe.each(LAB_KERNELS.filter((version) => version !== 'newest'))(
-  'lists compared with crash, %s',
-  (version) => {
-    test('equal its mod, mount, swap, ipcs and runq after a panic', () => {
-      const [file = ''] = labKdump(version).formats['lzo-d31'];
-      const said = execFileSync(labTool('crash'), ['-s', labKernel(version).vmlinux, file], {
-        input: 'mod\nmount\nswap\nipcs -m\nrunq\nquit\n',
-        timeout: 120_000,
-      }).toString();
-      const kernel = openNative({ files: [file] });
-      const { modules, mounts, swap, segments, queues } = listsOf(kernel);
-      kernel.close();
-      const bare = (address: string) => address.slice(2).padStart(16, '0');
-      const theirModules = said.matchAll(/^([0-9a-f]{16}) +(\S+) +[0-9a-f]{16} +(\d+) {2}/gm);
-      // Sorted by address for some kernels.
-      const byName = (rows: readonly string[]) => rows.toSorted();
-      expect(
-        byName(modules.modules.map((one) => `${bare(one.address)} ${one.name} ${one.sizeBytes}`)),
-      ).toEqual(byName(Array.from(theirModules, ([, ...fields]) => fields.join(' '))));
-      const theirMounts = said.matchAll(
-        /^([0-9a-f]{16}) ([0-9a-f]{16}) (\S+) +(\S+) +(\/\S*) *$/gm,
-      );
-      expect(
-        mounts.mounts.map((one) => [
-          bare(one.address),
-          bare(one.superBlock),
-          one.fsType,
-          one.source,
-          one.path,
-        ]),
-      ).toEqual(Array.from(theirMounts, ([, ...fields]) => fields));
-      expect(said).toMatch(/^SWAP_INFO_STRUCT .*\nSHMID_KERNEL .*\n\(none allocated\)$/m);
-      expect([swap.devices, segments.segments]).toEqual([[], []]);
-      const current = said.matchAll(/^CPU (\d+) RUNQUEUE: .*\n +CURRENT: PID: (\d+) /gm);
-      expect(queues.cpus.map((one) => [one.cpu, one.current.pid])).toEqual(
-        Array.from(current, ([, cpu, pid]) => [Number(cpu), Number(pid)]),
-      );
-      expect(queues.cpus.reduce((sum, { running }) => sum + running, 0)).toBe(1);
-    });
-  },
-);
+describe.each(LAB_KERNELS.filter((version) => version !== 'newest'))('lists compared with crash, %s', (version) => {
+  test('equal its mod, mount, swap, ipcs and runq after a panic', () => {
+    const [file = ''] = labKdump(version).formats['lzo-d31'];
+    const said = execFileSync(labTool('crash'), ['-s', labKernel(version).vmlinux, file], {
+      input: 'mod\nmount\nswap\nipcs -m\nrunq\nquit\n',
+      timeout: 120_000,
+    }).toString();
+    const kernel = openNative({ files: [file] });
+    const { modules, mounts, swap, segments, queues } = listsOf(kernel);
+    kernel.close();
+    const bare = (address: string) => address.slice(2).padStart(16, '0');
+    const theirModules = said.matchAll(/^([0-9a-f]{16}) +(\S+) +[0-9a-f]{16} +(\d+) {2}/gm);
+    // Sorted by address for some kernels.
+    const byName = (rows: readonly string[]) => rows.toSorted();
+    expect(byName(modules.modules.map((one) => `${bare(one.address)} ${one.name} ${one.sizeBytes}`))).toEqual(
+      byName(Array.from(theirModules, ([, ...fields]) => fields.join(' '))),
+    );
+    const theirMounts = said.matchAll(/^([0-9a-f]{16}) ([0-9a-f]{16}) (\S+) +(\S+) +(\/\S*) *$/gm);
+    expect(
+      mounts.mounts.map((one) => [bare(one.address), bare(one.superBlock), one.fsType, one.source, one.path]),
+    ).toEqual(Array.from(theirMounts, ([, ...fields]) => fields));
+    expect(said).toMatch(/^SWAP_INFO_STRUCT .*\nSHMID_KERNEL .*\n\(none allocated\)$/m);
+    expect([swap.devices, segments.segments]).toEqual([[], []]);
+    const current = said.matchAll(/^CPU (\d+) RUNQUEUE: .*\n +CURRENT: PID: (\d+) /gm);
+    expect(queues.cpus.map((one) => [one.cpu, one.current.pid])).toEqual(
+      Array.from(current, ([, cpu, pid]) => [Number(cpu), Number(pid)]),
+    );
+    expect(queues.cpus.reduce((sum, { running }) => sum + running, 0)).toBe(1);
+  });
+});

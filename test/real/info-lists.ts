@@ -82,14 +82,10 @@ const sorted = (pids: readonly number[]) => pids.toSorted((a, b) => a - b);
  * (activate_task, kernel/sched/core.c), and the list is then correctly incomplete. Returns the
  * other warnings.
  */
-export function exceptWakeups<W extends { readonly message: string }>(
-  warnings: readonly W[],
-): readonly W[] {
+export function exceptWakeups<W extends { readonly message: string }>(warnings: readonly W[]): readonly W[] {
   const perCpu = new Set<string>();
   return warnings.filter(({ message }) => {
-    const cpu = /^on_rq of pid \d+ is 0 on CPU (\d+), but it is on the run queue/.exec(
-      message,
-    )?.[1];
+    const cpu = /^on_rq of pid \d+ is 0 on CPU (\d+), but it is on the run queue/.exec(message)?.[1];
     if (cpu === undefined || perCpu.has(cpu)) return true;
     perCpu.add(cpu);
     return false;
@@ -161,8 +157,7 @@ export function expectDrgnLists(kernel: Kernel, elf: string, version: LabKernel)
     const found = openDescriptors(kernel, pid, warnings);
     const group = (kind: string) => found.groups.find((one) => one.kind === kind);
     expect({ pid, count: found.count, limit: found.limit }).toEqual({ pid, count, limit });
-    for (const kind of ['socket', 'pipe'])
-      expect(group(kind)?.count ?? 0, `${kind} of ${pid}`).toBe(kinds[kind] ?? 0);
+    for (const kind of ['socket', 'pipe']) expect(group(kind)?.count ?? 0, `${kind} of ${pid}`).toBe(kinds[kind] ?? 0);
     expect(group('pipe')?.bytes ?? 0, `pipes of ${pid}`).toBe(pipeBytes);
   }
   expect(warnings.list()).toEqual([]);

@@ -51,12 +51,7 @@ export function asDrgn(answer: Awaited<ReturnType<typeof info>>): Partial<Drgn> 
   };
 }
 
-export function fromDrgn({
-  wallSeconds: _w,
-  uptimeSeconds: _u,
-  fault: _f,
-  ...same
-}: Drgn): Partial<Drgn> {
+export function fromDrgn({ wallSeconds: _w, uptimeSeconds: _u, fault: _f, ...same }: Drgn): Partial<Drgn> {
   return same;
 }
 
@@ -85,9 +80,7 @@ export function pausedInfoSuite(name: LabDumpName): void {
           cpu: null,
           task: null,
         });
-        expect(answer.missing.map(({ what }) => what)).toEqual(
-          expect.arrayContaining(missingFacts),
-        );
+        expect(answer.missing.map(({ what }) => what)).toEqual(expect.arrayContaining(missingFacts));
         if (lacksVariables) expect(answer.time).toBeNull();
         else {
           expect(answer.time?.from).toBe('clock');

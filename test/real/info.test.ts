@@ -148,13 +148,7 @@ describe('info about incomplete dumps', () => {
 
   test('a wrong vmlinux is an error, not missing data', async () => {
     const { vmlinux } = labKernel('5.10');
-    const { stderr, status } = await kdumpMem(
-      'info',
-      '--vmcore',
-      labDump('6.1').elf,
-      '--vmlinux',
-      vmlinux,
-    );
+    const { stderr, status } = await kdumpMem('info', '--vmcore', labDump('6.1').elf, '--vmlinux', vmlinux);
     expect(status).toBe(3);
     expect(stderr).toMatch(/^kdump-mem: .*: from a different kernel build \(.*\n$/);
   });

@@ -50,15 +50,11 @@ describe.each(LAB_KERNELS)('read compared with drgn, %s', (version) => {
       dump.elf,
       version,
       SCRIPT,
-      ...answers.map(({ address, length }, index) =>
-        [requests[index]!.space, address, length.toString(16)].join(':'),
-      ),
+      ...answers.map(({ address, length }, index) => [requests[index]!.space, address, length.toString(16)].join(':')),
     );
     expect(answers.map(bytesOf)).toEqual(truth);
     expect(answers.every(({ complete }) => complete)).toBe(true);
-    expect(bytesOf(answers[0]!)).toContain(
-      Buffer.from(`Linux version ${dump.truth.release}`).toString('hex'),
-    );
+    expect(bytesOf(answers[0]!)).toContain(Buffer.from(`Linux version ${dump.truth.release}`).toString('hex'));
   });
 });
 
@@ -108,9 +104,7 @@ describe('read, as a command', () => {
   test('refuses a name of several symbols, with all addresses', async () => {
     const { stderr, status } = await kdumpMem('read', 'cleanup_module', '--vmcore', kdumpZlib);
     expect(status).toBe(4);
-    expect(stderr).toMatch(
-      /^kdump-mem: the kernel has no symbol cleanup_module; did you mean \w+, \w+ or \w+\?\n$/,
-    );
+    expect(stderr).toMatch(/^kdump-mem: the kernel has no symbol cleanup_module; did you mean \w+, \w+ or \w+\?\n$/);
     const names = readFileSync(systemMap, 'utf8')
       .split('\n')
       .map((line) => line.split(' ')[2]);
@@ -146,10 +140,7 @@ describe('read, as a command', () => {
     try {
       // The header block, the bitmaps and the first pages of a dump: no kernel can be found in it.
       const file = join(folder, 'vmcore');
-      writeFileSync(
-        file,
-        readFileSync(labKdump('6.1').formats['raw-d31'][0]!).subarray(0, 4_000_000),
-      );
+      writeFileSync(file, readFileSync(labKdump('6.1').formats['raw-d31'][0]!).subarray(0, 4_000_000));
       const answer = await readJson('--phys', '0', '--length', '16M', '--vmcore', file);
       expect(answer.pieces.some((piece) => 'bytes' in piece)).toBe(true);
       expect((await kdumpMem('read', 'init_task', '--vmcore', file)).status).toBe(3);
@@ -204,9 +195,7 @@ describe('read of filtered memory', () => {
     expect(theirs).toEqual(missing.map(() => null));
     // The ELF core leaves zero pages out, the compressed format stores one for all.
     const inElf = new Set(
-      (await readJson(...range, '--vmcore', elf)).pieces.flatMap((piece) =>
-        'bytes' in piece ? [piece.address] : [],
-      ),
+      (await readJson(...range, '--vmcore', elf)).pieces.flatMap((piece) => ('bytes' in piece ? [piece.address] : [])),
     );
     for (const piece of answer.pieces) {
       if (!('bytes' in piece) || inElf.has(piece.address)) continue;
@@ -216,9 +205,7 @@ describe('read of filtered memory', () => {
 
   test('hex reports holes in a line, and on stderr; raw output is refused, or zeros on request', async () => {
     const { pieces } = await readJson(...range, '--vmcore', filtered!);
-    const hole = pieces.find(
-      (piece, index) => index > 0 && 'missing' in piece && piece.length >= PAGE,
-    )!;
+    const hole = pieces.find((piece, index) => index > 0 && 'missing' in piece && piece.length >= PAGE)!;
     const start = Number(hole.address) - 32;
     const around = ['--phys', start.toString(16), '--length', '48', '--vmcore', filtered!];
     const { stdout, stderr, status } = await kdumpMem('read', ...around);

@@ -70,24 +70,19 @@ test.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
       ranges.push({ number, isPage: true, first: page, end });
     }
     kernel.close();
-    const input = JSON.stringify(
-      ranges.map(({ first, end }) => [first, end].map((one) => one.toString(16))),
-    );
+    const input = JSON.stringify(ranges.map(({ first, end }) => [first, end].map((one) => one.toString(16))));
     const printed = execFileSync('/usr/bin/python3', ['-I', WORDS, elf], {
       input,
       maxBuffer: 1 << 28,
     });
     const words = JSON.parse(printed.toString()) as Word[];
-    const line = (target: number, physical: number, form: string) =>
-      `${target} ${physical} ${form}`;
+    const line = (target: number, physical: number, form: string) => `${target} ${physical} ${form}`;
     const expected = words.map(([range, physical, into]) => {
       const { number, isPage } = ranges[range]!;
       const form = into === 0 ? 'pointer' : into < 8 ? 'tagged' : 'interior';
       return line(number, physical, isPage ? 'page' : form);
     });
-    const lines = found.references.map(({ target, holder, form }) =>
-      line(target, holder.physical ?? -1, form),
-    );
+    const lines = found.references.map(({ target, holder, form }) => line(target, holder.physical ?? -1, form));
     expect(lines.toSorted()).toEqual(expected.toSorted());
     expect(targets.size).toBeGreaterThan(90);
     expect(expected.length).toBeGreaterThan(1000);
@@ -107,9 +102,7 @@ describe('a dump with a missing part', () => {
   /** The search without one page frame. */
   async function without(frame: number) {
     const image = openImage([elf]);
-    const damaged = damagedImage(image, [
-      { at: frame * pageSize, bytes: undefined, length: pageSize },
-    ]);
+    const damaged = damagedImage(image, [{ at: frame * pageSize, bytes: undefined, length: pageSize }]);
     const kernel = openNativeImage(damaged);
     const found = await searchReferences(kernel, kernel.symbolTable, tasks, 1e6);
     kernel.close();
@@ -162,9 +155,7 @@ test('as a command: text, JSON, and refused options', async () => {
   expect(answer.scannedBytes).toBe(answer.ramBytes);
   const text = await kdumpMem('refs', 'init_task', ...of);
   expect(text).toMatchObject({ stderr: '', status: 0 });
-  expect(text.stdout).toMatch(
-    /^\d+ references from the kernel’s memory to 1 target \([\d,]+ bytes at 0x[\da-f]+\)\./,
-  );
+  expect(text.stdout).toMatch(/^\d+ references from the kernel’s memory to 1 target \([\d,]+ bytes at 0x[\da-f]+\)\./);
   // References inside the target are counted, and listed in JSON only.
   expect(text.stdout).toContain('inside the target itself (listed with --json)');
   expect(text.stdout).not.toContain('task_struct.stack_refcount');
@@ -175,11 +166,8 @@ test('as a command: text, JSON, and refused options', async () => {
   expect(groups.blocks).toBe(pages.targetCount);
   expect(groups.unreferencedBlocks).toBe(pages.unreferencedTargets);
   expect(groups.groups.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(groups.bytes);
-  expect(groups.groups.reduce((sum, { references }) => sum + references, 0)).toBe(
-    pages.counts.kernel,
-  );
-  const named = ({ holder, content }: (typeof groups.groups)[number]) =>
-    holder !== null || content !== 'data';
+  expect(groups.groups.reduce((sum, { references }) => sum + references, 0)).toBe(pages.counts.kernel);
+  const named = ({ holder, content }: (typeof groups.groups)[number]) => holder !== null || content !== 'data';
   expect(groups.groups.filter((one) => one.bytes >= 65_536 && !named(one))).toEqual([]);
 
   const { vmcore } = fixture('6.12');

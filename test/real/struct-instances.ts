@@ -51,10 +51,7 @@ export function structInstancesSuite(name: LabDumpName): void {
           ['struct file', file],
           ['struct socket', socket],
         ]),
-        [
-          'struct page',
-          dump.oracle.sockets.flatMap(({ pages }) => Object.values(pages).flat())[0]!.page,
-        ],
+        ['struct page', dump.oracle.sockets.flatMap(({ pages }) => Object.values(pages).flat())[0]!.page],
       ] as [string, string][];
       const script = new URL('./struct-values.py', import.meta.url);
       const truth = drgnJson<{ address: string; values: Record<string, unknown> }[]>(

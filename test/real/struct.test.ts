@@ -6,14 +6,7 @@ import type { NativeKernel } from '../../src/kernel/native/kernel.js';
 import { namedTypes } from '../../src/kernel/native/named-types.js';
 import { openNative } from '../../src/kernel/native/open.js';
 import { kdumpMem } from '../support/cli.js';
-import {
-  LAB_KERNELS,
-  type LabKernel,
-  labDump,
-  labKdump,
-  labKernel,
-  labTool,
-} from '../support/lab.js';
+import { LAB_KERNELS, type LabKernel, labDump, labKdump, labKernel, labTool } from '../support/lab.js';
 import { structInstancesSuite } from './struct-instances.js';
 
 /**
@@ -114,9 +107,7 @@ describe('struct, as a command', () => {
     const [pid, comm, next] = stdout.split('\n');
     expect(pid).toBe('  pid = 0');
     expect(comm).toBe('  comm = "swapper/0"');
-    expect(next).toMatch(
-      /^ {2}thread_node\.next = 0xffffffff[0-9a-f]{8} <init_signals\+0x[0-9a-f]+>$/,
-    );
+    expect(next).toMatch(/^ {2}thread_node\.next = 0xffffffff[0-9a-f]{8} <init_signals\+0x[0-9a-f]+>$/);
   });
 
   test('a per-CPU variable of one CPU, with the same value that crash prints', async () => {
@@ -144,13 +135,9 @@ describe('struct, as a command', () => {
   test('a missing name is reported in one line, with status 4', async () => {
     const type = await struct('no_such_struct');
     expect(type).toMatchObject({ stdout: '', status: 4 });
-    expect(type.stderr).toMatch(
-      /^kdump-mem: the kernel has no type no_such_struct; did you mean \w+, \w+ or \w+\?\n$/,
-    );
+    expect(type.stderr).toMatch(/^kdump-mem: the kernel has no type no_such_struct; did you mean \w+, \w+ or \w+\?\n$/);
     const member = await struct('list_head.middle');
-    expect(member.stderr).toBe(
-      'kdump-mem: struct list_head has no member middle; it has next, prev\n',
-    );
+    expect(member.stderr).toBe('kdump-mem: struct list_head has no member middle; it has next, prev\n');
     expect(member.status).toBe(4);
     expect((await struct('list_head', 'no_such_symbol')).status).toBe(4);
     expect((await struct('list_head', '0xffff800000000000')).status).toBe(3);
@@ -162,13 +149,7 @@ describe('struct, as a command', () => {
     const hole = firstHole(filtered!);
     // An instance that begins 8 bytes before the hole: only its first member is captured.
     const at = `0x${(hole - 8n).toString(16)}`;
-    const { stdout, stderr, status } = await kdumpMem(
-      'struct',
-      'list_head',
-      at,
-      '--vmcore',
-      filtered!,
-    );
+    const { stdout, stderr, status } = await kdumpMem('struct', 'list_head', at, '--vmcore', filtered!);
     expect(stdout).toMatch(/next = 0x[0-9a-f]+.*,\n {2}prev = <filtered out of the dump>\n/);
     expect(stderr).toContain('was filtered out of the dump');
     expect(status).toBe(0);

@@ -35,9 +35,7 @@ function lines(folder: string): string {
   const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
   const block = /## Triage of many dumps\n[^#]*?```sh\n([^`]*)```/.exec(readme)?.[1] ?? '';
   expect(block).toContain(' /var/crash ');
-  return block
-    .replace('/var/crash', `'${folder}'`)
-    .replace('crashes.ndjson', `'${join(work, 'crashes.ndjson')}'`);
+  return block.replace('/var/crash', `'${folder}'`).replace('crashes.ndjson', `'${join(work, 'crashes.ndjson')}'`);
 }
 
 const bash = (script: string, ...options: string[]) =>
@@ -85,8 +83,7 @@ test('an unreadable dump has a line too, and the exit status reports it', async 
 });
 
 test('exit statuses fit xargs and set -e', async () => {
-  const each = (which: string) =>
-    `printf '%s\\0' '${some}'/${which}/ | xargs -0 -n 1 kdump-mem info --json --vmcore`;
+  const each = (which: string) => `printf '%s\\0' '${some}'/${which}/ | xargs -0 -n 1 kdump-mem info --json --vmcore`;
   const sound = await bash(`${each('1*')} | jq -r .kernel.release`, '-e', '-o', 'pipefail');
   expect(sound.exitCode, sound.stderr).toBe(0);
   expect(sound.stdout).toBe(fixture('6.1').truth.release);

@@ -89,9 +89,7 @@ export function whatisSuite(name: LabKernel, elf: string, each: number, anonymou
       const ours = comparableOnes.map(({ object, words }) => {
         const own = asDrgn(object);
         // drgn does not read sheaves of free objects (since 6.18).
-        return hasSheaves && words?.startsWith('slab object')
-          ? (own?.replace(/^free /, '') ?? null)
-          : own;
+        return hasSheaves && words?.startsWith('slab object') ? (own?.replace(/^free /, '') ?? null) : own;
       });
       expect(ours).toEqual(comparableOnes.map(({ words }) => comparable(words)));
       expect(comparableOnes.length).toBeGreaterThan(0.9 * found.length);
@@ -113,15 +111,12 @@ export function whatisSuite(name: LabKernel, elf: string, each: number, anonymou
       for (const one of truth.symbols) named(one, { module: null, cpu: null });
       for (const one of truth.modules) named(one, { module: one[2] });
       for (const one of truth.perCpu) named(one, { cpu: one[2] });
-      for (const some of [truth.symbols, truth.modules, truth.perCpu])
-        expect(some).toHaveLength(each);
+      for (const some of [truth.symbols, truth.modules, truth.perCpu]) expect(some).toHaveLength(each);
     });
 
     test('identifies free pages, and unmapped addresses', () => {
-      for (const at of truth.free)
-        expect(of(at)).toMatchObject({ category: 'free-buddy', object: { kind: 'page' } });
-      for (const at of truth.unmapped)
-        expect(of(at)).toMatchObject({ physical: null, category: null, object: null });
+      for (const at of truth.free) expect(of(at)).toMatchObject({ category: 'free-buddy', object: { kind: 'page' } });
+      for (const at of truth.unmapped) expect(of(at)).toMatchObject({ physical: null, category: null, object: null });
       for (const some of [truth.free, truth.unmapped]) expect(some).toHaveLength(each);
     });
 
@@ -141,9 +136,7 @@ export function whatisSuite(name: LabKernel, elf: string, each: number, anonymou
         object?.kind === 'process-page' ? [{ ...object, frame }] : [],
       );
       const queries = places.map(({ pid, address }) => `${pid}:0x${address.toString(16)}`);
-      expect(drgnJson<number[]>(elf, name, SCRIPT, ...queries)).toEqual(
-        places.map(({ frame }) => frame),
-      );
+      expect(drgnJson<number[]>(elf, name, SCRIPT, ...queries)).toEqual(places.map(({ frame }) => frame));
       expect(places).toHaveLength(found.length);
       expect(places.length).toBeGreaterThan(anonymous);
     });
@@ -153,9 +146,7 @@ export function whatisSuite(name: LabKernel, elf: string, each: number, anonymou
       accountMemory(kernel, undefined, { onPlaces: (known) => (places = known) });
       const wrong = all.flatMap(({ address, frame, category, object }) => {
         const known = frame === null ? undefined : places?.ledger.categoryOf(frame);
-        return category === null || known === category
-          ? []
-          : [{ address, category, known, object }];
+        return category === null || known === category ? [] : [{ address, category, known, object }];
       });
       expect(wrong).toEqual([]);
       expect(all.filter(({ category }) => category !== null).length).toBeGreaterThan(1000);

@@ -10,8 +10,7 @@ import { LAB_KERNELS, labDump } from '../support/lab.js';
 import { littleEndian } from '../support/little-endian.js';
 import { whatisSuite } from './whatis-suite.js';
 
-for (const name of [...LAB_KERNELS, '6.12-arm64-16k'] as const)
-  whatisSuite(name, labDump(name).elf, 300);
+for (const name of [...LAB_KERNELS, '6.12-arm64-16k'] as const) whatisSuite(name, labDump(name).elf, 300);
 
 test('init code that the kernel freed, and a stack with two contradicting facts', () => {
   const kernel = openNative({ files: [labDump('6.12').elf] });
@@ -37,26 +36,23 @@ test('init code that the kernel freed, and a stack with two contradicting facts'
   kernel.close();
 });
 
-test.each(LAB_KERNELS)(
-  'names members of tasks, whose objects may be smaller than the type: %s',
-  (name) => {
-    const kernel = openNative({ files: [labDump(name).elf] });
-    const identifier = new AddressIdentifier(kernel, kernel.symbolTable, new Warnings());
-    const type = kernel.struct('task_struct')!;
-    // The task of an idle CPU is init_task, or its copy.
-    const idle = kernel.symbol('init_task')!;
-    const tasks = [...kernelStacks(kernel)].flatMap(({ task }) => (task === idle ? [] : [task]));
-    expect(tasks.length).toBeGreaterThan(20);
-    for (const member of ['tasks', 'comm', 'thread']) {
-      const { offset } = type.member(member)!;
-      for (const task of tasks.slice(-5)) {
-        const { object } = identifier.of(task + BigInt(offset));
-        expect(object).toMatchObject({ start: task, offset, member: `task_struct.${member}` });
-      }
+test.each(LAB_KERNELS)('names members of tasks, whose objects may be smaller than the type: %s', (name) => {
+  const kernel = openNative({ files: [labDump(name).elf] });
+  const identifier = new AddressIdentifier(kernel, kernel.symbolTable, new Warnings());
+  const type = kernel.struct('task_struct')!;
+  // The task of an idle CPU is init_task, or its copy.
+  const idle = kernel.symbol('init_task')!;
+  const tasks = [...kernelStacks(kernel)].flatMap(({ task }) => (task === idle ? [] : [task]));
+  expect(tasks.length).toBeGreaterThan(20);
+  for (const member of ['tasks', 'comm', 'thread']) {
+    const { offset } = type.member(member)!;
+    for (const task of tasks.slice(-5)) {
+      const { object } = identifier.of(task + BigInt(offset));
+      expect(object).toMatchObject({ start: task, offset, member: `task_struct.${member}` });
     }
-    kernel.close();
-  },
-);
+  }
+  kernel.close();
+});
 
 test('as a command: text, JSON, and missing addresses', async () => {
   const { elf } = labDump('6.12');
@@ -65,9 +61,7 @@ test('as a command: text, JSON, and missing addresses', async () => {
   expect(text).toMatchObject({ stderr: '', status: 0 });
   const [symbol, page, low] = text.stdout.split('\n\n');
   expect(symbol).toMatch(/^0xffffffff[0-9a-f]{8}: init_task\+0x10\.\n {2}Page frame \d+ \(0x/);
-  expect(page).toMatch(
-    /: page, in category .*\n {2}Page frame 1 \(0x1\), physical address 0x1000\.$/,
-  );
+  expect(page).toMatch(/: page, in category .*\n {2}Page frame 1 \(0x1\), physical address 0x1000\.$/);
   expect(low).toBe('0x10: not mapped.\n');
   const json = await kdumpMem('whatis', 'init_task', '--json', ...of);
   const { identities, complete } = whatisSchema.parse(JSON.parse(json.stdout));

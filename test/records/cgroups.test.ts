@@ -17,12 +17,7 @@ describe('a cgroup path', () => {
       UID,
     ],
     ['a pod, cgroupfs', `/kubepods/besteffort/pod${UID}/${ID}`, 'kubernetes', UID],
-    [
-      'CRI-O',
-      `/kubepods.slice/kubepods-pod${UID.replaceAll('-', '_')}.slice/crio-${ID}.scope`,
-      'crio',
-      UID,
-    ],
+    ['CRI-O', `/kubepods.slice/kubepods-pod${UID.replaceAll('-', '_')}.slice/crio-${ID}.scope`, 'crio', UID],
     [
       'kind: a node in docker, with its pod inside',
       `/docker/${'f'.repeat(64)}/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-pod${UID.replaceAll('-', '_')}.slice/cri-containerd-${ID}.scope`,
@@ -42,26 +37,14 @@ describe('a cgroup path', () => {
 });
 
 test('has priority among several hierarchies if it names a container', () => {
-  const text = ['12:pids:/', `11:memory:/docker/${ID}`, '1:name=systemd:/a/b/c/d', '0::/', ''].join(
-    '\n',
-  );
+  const text = ['12:pids:/', `11:memory:/docker/${ID}`, '1:name=systemd:/a/b/c/d', '0::/', ''].join('\n');
   expect(parseCgroups(text)).toMatchObject({ container: ID, path: `/docker/${ID}` });
   expect(parseCgroups('0::/a:b\u001b[2J\n')?.path).toBe('/a:b\u001b[2J');
   expect(parseCgroups('rubbish')).toBeNull();
 });
 
 test('is parsed quickly and without throwing for any text', () => {
-  const part = fc.constantFrom(
-    '/',
-    'docker',
-    '-',
-    ID,
-    'pod',
-    UID,
-    '.scope',
-    '\u001b',
-    'a'.repeat(99),
-  );
+  const part = fc.constantFrom('/', 'docker', '-', ID, 'pod', UID, '.scope', '\u001b', 'a'.repeat(99));
   fc.assert(
     fc.property(fc.array(part, { maxLength: 60 }), (parts) => {
       const began = performance.now();
@@ -83,6 +66,5 @@ test('may contain a carriage return, which hides no container', () => {
 
 test('is parsed quickly if it is made to be slow', () => {
   for (const name of ['docker', 'kubepods'])
-    for (let at = 0; at < 10; at++)
-      expect(placeOf(`/${at}${`/${name}/`.repeat(400)}`).container).toBeNull();
+    for (let at = 0; at < 10; at++) expect(placeOf(`/${at}${`/${name}/`.repeat(400)}`).container).toBeNull();
 });

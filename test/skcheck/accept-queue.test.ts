@@ -15,10 +15,7 @@ const HOSTILE = 'a\u001b[1m';
 
 function host(listeners: readonly number[], recvQ = 2): FakeHost {
   const rows = [
-    ...listeners.map(
-      (inode) =>
-        `tcp LISTEN ${recvQ} 9 0.0.0.0:80 0.0.0.0:* ino:${inode} sk:${inode} <-> ${MEMORY}`,
-    ),
+    ...listeners.map((inode) => `tcp LISTEN ${recvQ} 9 0.0.0.0:80 0.0.0.0:* ino:${inode} sk:${inode} <-> ${MEMORY}`),
     ...[1, 2].map(
       (each) =>
         `tcp ESTAB 500 0 10.0.0.1:80 10.0.0.2:4000${each} ino:0 sk:a${each} <-> ${MEMORY} rcvmss:536 bytes_received:500 lastrcv:9000`,
@@ -68,9 +65,7 @@ describe('one listener', () => {
         cgroup: '/system.slice/web.service',
         stalled: { verdict: 'stalled-reader' },
       });
-    expect(text).toContain(
-      'pending in the accept queue of pid 20 (a\\x1b[1m) fd 7 (listening on tcp 0.0.0.0:80)',
-    );
+    expect(text).toContain('pending in the accept queue of pid 20 (a\\x1b[1m) fd 7 (listening on tcp 0.0.0.0:80)');
     expect(text).toMatch(/^ 20 .* \(7\) +tcp 10.0.0.1:80 ← 10.0.0.2:4000[12] /m);
     expect(text).toMatch(/when pid 20 \(a\\x1b\[1m\) accepts and reads its pending connections/);
     expect(totals.worstOwner).toMatchObject({ pid: 20, sockets: 2, unaccepted: 2 });
@@ -96,9 +91,7 @@ describe('one listener', () => {
     expect(unaccepted(sockets)).toHaveLength(2);
     expect(sockets.map(({ inode }) => inode)).not.toContain(600);
     expect(totals).toMatchObject({ sockets: 3, stalled: 2, countedBy: 'descriptor' });
-    expect((await reportOf(host([70]), { pid: 60 })).sockets.map(({ inode }) => inode)).toEqual([
-      600,
-    ]);
+    expect((await reportOf(host([70]), { pid: 60 })).sockets.map(({ inode }) => inode)).toEqual([600]);
   });
 
   test('is named by its address if its process is unknown', async () => {
@@ -106,9 +99,7 @@ describe('one listener', () => {
     lonely.removeProcess(20);
     const { sockets, text } = await reportOf(lonely);
     expect(unaccepted(sockets)[0]).toMatchObject({ pid: null, holders: [], via: 'accept-queue' });
-    expect(text).toContain(
-      'pending in the accept queue of tcp 0.0.0.0:80, a listener with no known owner',
-    );
+    expect(text).toContain('pending in the accept queue of tcp 0.0.0.0:80, a listener with no known owner');
   });
 });
 

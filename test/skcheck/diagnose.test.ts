@@ -13,17 +13,12 @@ const row = (inode: number, recvQ: number, received: number, sk = 'a', port = 80
 /** A host whose TCP rows are the first text in the first sample, and then the second. */
 function tcpHost(first: string[], last: string[]): FakeHost {
   let calls = 0;
-  return new FakeHost((args) =>
-    args.includes('-x') ? '' : (calls++ === 0 ? first : last).join('\n'),
-  );
+  return new FakeHost((args) => (args.includes('-x') ? '' : (calls++ === 0 ? first : last).join('\n')));
 }
 
 describe('TCP', () => {
   test('names a stalled reader with all its holders, and no other', async () => {
-    const host = tcpHost(
-      [row(500, 100, 300), row(501, 100, 300, 'b')],
-      [row(500, 150, 350), row(501, 100, 900, 'b')],
-    );
+    const host = tcpHost([row(500, 100, 300), row(501, 100, 300, 'b')], [row(500, 150, 350), row(501, 100, 900, 'b')]);
     host.addProcess(10, { comm: 'feedd', fds: { 7: 500, 9: 500 } });
     host.addProcess(20, { comm: 'child', fds: { 3: 500, 4: 501 } });
     const found = diagnose(await observe(host, { intervalMs: 2000 }));
@@ -122,8 +117,7 @@ describe('TCP', () => {
 
 describe('connections pending at a unix listener', () => {
   const MEMORY = (wmem: number) => `skmem:(r0,rb1,t${wmem},tb1,f0,w0,o0,bl0,d0)`;
-  const client = (inode: number, wmem: number) =>
-    `u_str ESTAB 0 ${wmem} * ${inode} * 0 ${MEMORY(wmem)} <->`;
+  const client = (inode: number, wmem: number) => `u_str ESTAB 0 ${wmem} * ${inode} * 0 ${MEMORY(wmem)} <->`;
   const listener = (...clients: number[]) =>
     `u_str LISTEN ${clients.length} 5 /x 900 * 0 ${MEMORY(0)} <-> ino:7 dev:0/1 peers: ${clients.join(' ')}`;
 
@@ -172,10 +166,7 @@ describe('the local peer of a stalled TCP reader', () => {
   };
 
   test('is named with the contents of its send queue, which is counted separately', async () => {
-    const { findings, totals } = await found(
-      end(near, far, 500, '100 0'),
-      end(far, near, 501, '0 70000', 80_000),
-    );
+    const { findings, totals } = await found(end(near, far, 500, '100 0'), end(far, near, 501, '0 70000', 80_000));
     const [reader, sender] = findings;
     expect(reader?.localPeer).toMatchObject({
       inode: 501,
@@ -197,18 +188,12 @@ describe('the local peer of a stalled TCP reader', () => {
       end(near, far, 500, '100 70000', 80_000),
       end(far, near, 501, '100 70000', 80_000),
     );
-    expect(findings.map(({ verdict }) => verdict.verdict)).toEqual([
-      'deadlocked-pair',
-      'deadlocked-pair',
-    ]);
+    expect(findings.map(({ verdict }) => verdict.verdict)).toEqual(['deadlocked-pair', 'deadlocked-pair']);
     expect(totals.localPeers).toMatchObject({ sockets: 0, unsent: 0 });
   });
 
   test('in a deadlocked pair may pin more than one of its ends', async () => {
-    const seen = await observed(
-      end(near, far, 500, '100 70000', 80_000),
-      end(far, near, 501, '100 70000', 80_000),
-    );
+    const seen = await observed(end(near, far, 500, '100 70000', 80_000), end(far, near, 501, '100 70000', 80_000));
     const unplacedMemory = 50_000;
     const { findings, totals } = diagnose({ ...seen, host: { ...seen.host, unplacedMemory } });
     const [one, other] = findings.map(({ pinned }) => pinned.high);
@@ -245,9 +230,7 @@ describe('UDP', () => {
       verdict: { verdict: 'stalled-reader', certainty: 'proved' },
       also: [{ verdict: 'udp-dropping', evidence: { packets: 120 } }],
     });
-    expect(because(reasonsOf(finding!), finding!.acceptQueue)).toContain(
-      '120 packets dropped between the samples',
-    );
+    expect(because(reasonsOf(finding!), finding!.acceptQueue)).toContain('120 packets dropped between the samples');
   });
 
   test('does not count truesize as payload: the lower bound is half of the charge', async () => {
@@ -263,9 +246,7 @@ describe('UDP', () => {
       '; 7 packets dropped before the first sample, none in the 2.0 s since',
     );
     const [once] = diagnose(await observe(udpHost(udp(7)), { intervalMs: 0 })).findings;
-    expect(because(reasonsOf(once!), null)).toContain(
-      '; 7 packets dropped since it was opened, at an unknown time',
-    );
+    expect(because(reasonsOf(once!), null)).toContain('; 7 packets dropped since it was opened, at an unknown time');
   });
 });
 

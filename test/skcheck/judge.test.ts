@@ -145,9 +145,7 @@ describe('TCP, two samples', () => {
         const last = tcp(left, consumed + waiting + 1 + came);
         if (left === 0) return;
         const slow = read < waiting + 1;
-        expect(twice(first, last).verdict).toBe(
-          read === 0 ? 'stalled-reader' : slow ? 'slow-reader' : 'reading',
-        );
+        expect(twice(first, last).verdict).toBe(read === 0 ? 'stalled-reader' : slow ? 'slow-reader' : 'reading');
       }),
     );
   });
@@ -212,9 +210,7 @@ describe('UDP and unix', () => {
     expect(four({})).toMatchObject({ verdict: 'undecided', evidence: { kind: 'both-ran' } });
   });
   test('a queue that shrank was read, whichever process was idle', () => {
-    expect(four({ readersStill: true }, { recvQ: { from: 80, to: 79 } }, {}).verdict).toBe(
-      'reading',
-    );
+    expect(four({ readersStill: true }, { recvQ: { from: 80, to: 79 } }, {}).verdict).toBe('reading');
   });
   test('Recv-Q of datagrams is the first one: another length is another datagram', () => {
     const windows = [window({ recvQ: { from: 80, to: 90 } })];

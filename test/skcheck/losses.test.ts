@@ -81,9 +81,7 @@ describe('losses in the first sample are reported, and no all-clear', () => {
   });
 
   test('include unix sockets that claim one inode', async () => {
-    const { report, codes } = await answer(
-      new Host([''], [`${unix(700)}\n${unix(700, '@x')}\n`, unix(700)]),
-    );
+    const { report, codes } = await answer(new Host([''], [`${unix(700)}\n${unix(700, '@x')}\n`, unix(700)]));
     expect(codes).toContain('row-contested');
     expect(report.complete).toBe(false);
   });

@@ -1,11 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  estimatePinned,
-  estimateUnixBacklog,
-  type PinnedInput,
-  sumPinned,
-} from '../../src/skcheck/pinned.js';
+import { estimatePinned, estimateUnixBacklog, type PinnedInput, sumPinned } from '../../src/skcheck/pinned.js';
 
 const GIB = 1024 ** 3;
 const plain: PinnedInput = {
@@ -98,11 +93,7 @@ describe('the estimate contains the true value', () => {
     ['the same at the smallest charge', { payload: 65_180, charge: 1_549 * 512 }, 430 * 4096],
     ['the same at the largest charge', { payload: 65_180, charge: 1_549 * 1280 }, 430 * 4096],
     // 5.10: 20 skbs, 311 frags, 17 pages of order 3.
-    [
-      'segments over 128 bytes on 5.10',
-      { payload: 311 * 200, charge: 311 * 1536 + 20 * 768 },
-      17 * 32_768,
-    ],
+    ['segments over 128 bytes on 5.10', { payload: 311 * 200, charge: 311 * 1536 + 20 * 768 }, 17 * 32_768],
     // 5.10 on a busy machine: 1,040 skbs with a copied head each, and 17 messages that were merged to
     // more than the 128 bytes that virtio-net copies, in 12 pages of order 3 (counted by drgn).
     ['10-byte messages, some of them merged', { payload: 64_000, charge: 824_832 }, 1_191_936],
@@ -123,15 +114,12 @@ describe('the estimate contains the true value', () => {
 });
 
 // An skb and its smallest head, in kernels up to 6.3 and since then (skbuff_small_head).
-test.each([256 + 512, 256 + 704])(
-  'contains %d bytes for each connection at a unix listener',
-  (truth) => {
-    const { low, likely, high } = estimateUnixBacklog(3);
-    expect(low).toBeLessThanOrEqual(3 * truth);
-    expect(high).toBeGreaterThanOrEqual(3 * truth);
-    expect(Math.abs(likely / (3 * truth) - 1)).toBeLessThan(0.3);
-  },
-);
+test.each([256 + 512, 256 + 704])('contains %d bytes for each connection at a unix listener', (truth) => {
+  const { low, likely, high } = estimateUnixBacklog(3);
+  expect(low).toBeLessThanOrEqual(3 * truth);
+  expect(high).toBeGreaterThanOrEqual(3 * truth);
+  expect(Math.abs(likely / (3 * truth) - 1)).toBeLessThan(0.3);
+});
 
 describe('limits of the estimate', () => {
   test('few segments limit the pages', () => {
@@ -143,9 +131,7 @@ describe('limits of the estimate', () => {
     expect(estimatePinned(few).high).toBe(18 * 32_768 + 768);
     const large = { ...plain, payload: 3, charge: 512 * 1000 };
     expect(estimatePinned(large).high).toBe((3 + 1000 + 18) * 32_768 + 768_000);
-    expect(estimatePinned({ ...large, payloadIsPart: true }).high).toBeGreaterThan(
-      estimatePinned(large).high,
-    );
+    expect(estimatePinned({ ...large, payloadIsPart: true }).high).toBeGreaterThan(estimatePinned(large).high);
   });
   test('the memory of the host limits the pages', () => {
     const { high } = estimatePinned({ ...plain, unplacedMemory: 3_000_000 });
@@ -162,8 +148,7 @@ describe('limits of the estimate', () => {
       fc.property(inputs, fc.nat(2 ** 40), (input, free) => {
         const [one, other] = [input, { ...input, unplacedMemory: free }].map(estimatePinned);
         if (one!.atMost !== null && other!.atMost !== null) expect(one).toEqual(other);
-        for (const each of [one!, other!])
-          if (each.atMost !== null) expect(each.atMost).toBe(each.high);
+        for (const each of [one!, other!]) if (each.atMost !== null) expect(each.atMost).toBe(each.high);
       }),
     );
   });

@@ -22,7 +22,5 @@ function text(answer: () => unknown): string {
     if (!(error instanceof KdumpMemError)) throw error;
     value = { code: error.code };
   }
-  return JSON.stringify(value, (_, one: unknown) =>
-    typeof one === 'bigint' ? `0x${one.toString(16)}` : one,
-  );
+  return JSON.stringify(value, (_, one: unknown) => (typeof one === 'bigint' ? `0x${one.toString(16)}` : one));
 }

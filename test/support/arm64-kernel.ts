@@ -48,8 +48,7 @@ export function arm64Kernel(options: Arm64KernelOptions): Arm64Kernel {
   const linearStart = top - (1n << BigInt(upperHalf ? bits - 1 : bits));
   const linear = (physical: number): bigint => linearStart + BigInt(physical - ram);
   // The kernel counts from the start that the map would have if all bits of the build were in use.
-  const physOffset =
-    BigInt(ram) - ((1n << BigInt(upperHalf ? bits : built)) - (1n << BigInt(bits)));
+  const physOffset = BigInt(ram) - ((1n << BigInt(upperHalf ? bits : built)) - (1n << BigInt(bits)));
 
   // The image, in the middle of the remaining space, moved by KASLR to a multiple of 64 KiB.
   const text = top - (1n << BigInt(bits - 2)) + 0x13_0000n;
@@ -57,8 +56,7 @@ export function arm64Kernel(options: Arm64KernelOptions): Arm64Kernel {
   const voffset = text - BigInt(imageAt);
   const physical = (address: bigint): number => Number(address - voffset);
   const at = (bytes: number): bigint => text + BigInt(bytes);
-  const write = (address: bigint, bytes: Uint8Array): void =>
-    memory.write(physical(address), bytes);
+  const write = (address: bigint, bytes: Uint8Array): void => memory.write(physical(address), bytes);
   const place = { constants: at(2 * MIB), data: at(4 * MIB), root: at(6 * MIB) };
 
   const tables = new Arm64TableWriter(memory, physical(place.root), options);
@@ -68,8 +66,7 @@ export function arm64Kernel(options: Arm64KernelOptions): Arm64Kernel {
   }
   // The linear map, by blocks if the addresses allow it.
   const block = blockBytes(options, 1);
-  const useBlocks =
-    ram % block === 0 && linearStart % BigInt(block) === 0n && block <= ARM64_MEMORY;
+  const useBlocks = ram % block === 0 && linearStart % BigInt(block) === 0n && block <= ARM64_MEMORY;
   const step = useBlocks ? block : page;
   for (let into = 0; into < ARM64_MEMORY; into += step)
     tables.map(linear(ram + into), BigInt(ram + into), useBlocks ? 1 : 0);
@@ -153,10 +150,7 @@ export function arm64Kernel(options: Arm64KernelOptions): Arm64Kernel {
     kimage_voffset: voffset,
     PHYS_OFFSET: BigInt.asUintN(64, physOffset),
     // The page frame of PHYS_OFFSET, which can be far below 0.
-    VMEMMAP_START: BigInt.asUintN(
-      64,
-      vmemmap - (BigInt(firstFrame) - physOffset / BigInt(page)) * BigInt(stride),
-    ),
+    VMEMMAP_START: BigInt.asUintN(64, vmemmap - (BigInt(firstFrame) - physOffset / BigInt(page)) * BigInt(stride)),
     KERNELPACMASK: options.signature ?? 0n,
     ...options.numbers,
   };

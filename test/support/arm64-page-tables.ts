@@ -114,8 +114,7 @@ export class Arm64TableWriter {
 
   #encode(physical: bigint): bigint {
     if (this.wide) return (physical & ((1n << 50n) - 1n)) | ((physical >> 50n) << 8n);
-    if (this.#shape.page === 65_536)
-      return (physical & ((1n << 48n) - 1n)) | ((physical >> 48n) << 12n);
+    if (this.#shape.page === 65_536) return (physical & ((1n << 48n) - 1n)) | ((physical >> 48n) << 12n);
     return physical;
   }
 

@@ -54,9 +54,7 @@ export type Seen = z.infer<typeof seenSchema>;
 const LOOK = fileURLToPath(new URL('../browser/look.mjs', import.meta.url));
 
 /** Renders pages in Chromium, by name. Screenshots go to KDUMP_MEM_PICTURES if it is set. */
-export async function lookAt<Name extends string>(
-  pages: Readonly<Record<Name, string>>,
-): Promise<Record<Name, Seen>> {
+export async function lookAt<Name extends string>(pages: Readonly<Record<Name, string>>): Promise<Record<Name, Seen>> {
   if (!existsSync(fileURLToPath(new URL('../browser/node_modules', import.meta.url))))
     throw new Error('what drives the browser is missing: npm ci --prefix test/browser');
   const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-pages-'));
@@ -72,10 +70,7 @@ export async function lookAt<Name extends string>(
       timeout: 240_000,
     });
     const seen = z.array(seenSchema).parse(JSON.parse(stdout));
-    return Object.fromEntries(names.map((name, index) => [name, seen[index]])) as Record<
-      Name,
-      Seen
-    >;
+    return Object.fromEntries(names.map((name, index) => [name, seen[index]])) as Record<Name, Seen>;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

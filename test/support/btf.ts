@@ -43,25 +43,14 @@ export class BtfWriter {
   }
 
   /** Adds a type of any kind, unchanged. */
-  raw(
-    name: string,
-    kind: number,
-    vlen: number,
-    flag: boolean,
-    sizeOrType: number,
-    extra: number[] = [],
-  ): number {
+  raw(name: string, kind: number, vlen: number, flag: boolean, sizeOrType: number, extra: number[] = []): number {
     const info = ((flag ? 1 << 31 : 0) | (kind << 24) | vlen) >>> 0;
     this.#words.push(this.string(name), info, sizeOrType, ...extra);
     return this.#next++;
   }
 
   /** `bits` and `shift`: the old encoding of a bitfield's type. */
-  int(
-    name: string,
-    size: number,
-    { signed = false, bits = size * 8, shift = 0, flags = 0 } = {},
-  ): number {
+  int(name: string, size: number, { signed = false, bits = size * 8, shift = 0, flags = 0 } = {}): number {
     const encoding = ((((signed ? 1 : 0) | flags) << 24) | (shift << 16) | bits) >>> 0;
     return this.raw(name, 1, 0, false, size, [encoding]);
   }
@@ -82,11 +71,7 @@ export class BtfWriter {
     return this.#aggregate(5, name, size, members);
   }
 
-  enum(
-    name: string,
-    values: Readonly<Record<string, number>>,
-    { signed = false, size = 4 } = {},
-  ): number {
+  enum(name: string, values: Readonly<Record<string, number>>, { signed = false, size = 4 } = {}): number {
     const entries = Object.entries(values);
     const extra = entries.flatMap(([key, value]) => [this.string(key), value >>> 0]);
     return this.raw(name, 6, entries.length, signed, size, extra);
@@ -122,10 +107,7 @@ export class BtfWriter {
     return this.raw(tag, 18, 0, false, type);
   }
 
-  prototype(
-    returns: number,
-    parameters: readonly { readonly name: string; readonly type: number }[],
-  ): number {
+  prototype(returns: number, parameters: readonly { readonly name: string; readonly type: number }[]): number {
     const extra = parameters.flatMap(({ name, type }) => [this.string(name), type]);
     return this.raw('', 13, parameters.length, false, returns, extra);
   }
@@ -155,8 +137,7 @@ export class BtfWriter {
     view.setUint32(12, types, true);
     view.setUint32(16, types, true);
     view.setUint32(20, this.#stringBytes.length, true);
-    for (const [index, word] of this.#words.entries())
-      view.setUint32(headerBytes + index * 4, word, true);
+    for (const [index, word] of this.#words.entries()) view.setUint32(headerBytes + index * 4, word, true);
     bytes.set(this.#stringBytes, headerBytes + types);
     return bytes;
   }

@@ -30,10 +30,7 @@ export function captureFiles(rows: {
   const files = new Map<string, string>([
     ['proc/meminfo', 'MemTotal:       1024000 kB\nMemFree:         512000 kB\n'],
     ['proc/sys/kernel/hostname', 'db1\n'],
-    [
-      'proc/self/mountinfo',
-      '30 20 0:4 net:[4026532001] /run/netns/web rw shared:1 - nsfs nsfs rw\n',
-    ],
+    ['proc/self/mountinfo', '30 20 0:4 net:[4026532001] /run/netns/web rw shared:1 - nsfs nsfs rw\n'],
     ['version', '2\n'],
     ['taken', '2026-01-02T03:04:05Z\n'],
   ]);
@@ -45,14 +42,9 @@ export function captureFiles(rows: {
     files.set(`${at}/after`, states(10, 5));
     files.set(
       `${at}/namespaces`,
-      ['self', '10']
-        .map((pid) => `lrwxrwxrwx 1 0 0 0 Jan  1 00:00 /proc/${pid}/ns/net -> net:[4026531840]\n`)
-        .join(''),
+      ['self', '10'].map((pid) => `lrwxrwxrwx 1 0 0 0 Jan  1 00:00 /proc/${pid}/ns/net -> net:[4026531840]\n`).join(''),
     );
-    files.set(
-      `${at}/descriptors`,
-      `/proc/10/fd:\nlrwx------ 1 0 0 64 Jan  1 00:00 5 -> socket:[601]\n`,
-    );
+    files.set(`${at}/descriptors`, `/proc/10/fd:\nlrwx------ 1 0 0 64 Jan  1 00:00 5 -> socket:[601]\n`);
     const own = `${at}/netns-4026531840`;
     files.set(`${own}/inet`, rows.inet[index] ?? '');
     files.set(`${own}/unix`, rows.unix?.[index] ?? '');
@@ -77,7 +69,5 @@ export function manifestOf(files: ReadonlyMap<string, string>): string {
 
 /** A tar archive of these files, in this order. */
 export function captureTar(files: Iterable<readonly [string, string]>): Buffer {
-  return tarOf(
-    ...[...files].map(([name, content]) => tarEntry(`skcheck-capture/${name}`, content)),
-  );
+  return tarOf(...[...files].map(([name, content]) => tarEntry(`skcheck-capture/${name}`, content)));
 }

@@ -25,10 +25,12 @@ export function kdumpMem(...args: readonly string[]): Promise<Ran> {
 
 /** Runs it in another, writable folder. */
 export async function kdumpMemIn(folder: string, ...args: readonly string[]): Promise<Ran> {
-  const { stdout, stderr, exitCode } = await execa(
-    process.execPath,
-    [commandPath('kdump-mem'), ...args],
-    { cwd: folder, reject: false, stdin: 'ignore', timeout: 180_000, stripFinalNewline: false },
-  );
+  const { stdout, stderr, exitCode } = await execa(process.execPath, [commandPath('kdump-mem'), ...args], {
+    cwd: folder,
+    reject: false,
+    stdin: 'ignore',
+    timeout: 180_000,
+    stripFinalNewline: false,
+  });
   return { stdout, stderr, status: exitCode };
 }

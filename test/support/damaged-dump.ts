@@ -1,12 +1,4 @@
-import {
-  closeSync,
-  copyFileSync,
-  mkdtempSync,
-  openSync,
-  readSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, copyFileSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openNative } from '../../src/kernel/native/open.js';
@@ -59,9 +51,7 @@ export class DamagedDump {
 
   #position(address: bigint): number {
     const physical = address - this.#directMap;
-    const segment = this.#segments.find(
-      (one) => physical >= one.physical && physical < one.physical + one.size,
-    );
+    const segment = this.#segments.find((one) => physical >= one.physical && physical < one.physical + one.size);
     if (!segment) throw new Error(`0x${address.toString(16)} is not in the dump's direct map`);
     return Number(physical - segment.physical + segment.offset);
   }

@@ -42,9 +42,7 @@ export function damagedKernel<K extends Kernel>(
     let bytes: Uint8Array | undefined;
     for (const patch of patches) {
       if (patch.address >= end || patch.address + BigInt(patch.bytes.length) <= address) continue;
-      bytes ??= new Uint8Array(
-        view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength),
-      );
+      bytes ??= new Uint8Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
       const at = Number(patch.address - address);
       for (let index = Math.max(0, -at); index < patch.bytes.length; index++)
         if (at + index < bytes.length) bytes[at + index] = patch.bytes[index]!;

@@ -11,21 +11,12 @@ const LAB_PARTS = fileURLToPath(new URL('../../scripts/lab-parts', import.meta.u
  * The JSON output of a script that drgn runs on a dump with the kernel's debug information;
  * $LAB_PARTS is the folder with the lab's modules.
  */
-export function drgnJson<T>(
-  core: string,
-  kernel: GuestKernel,
-  script: URL,
-  ...args: readonly string[]
-): T {
+export function drgnJson<T>(core: string, kernel: GuestKernel, script: URL, ...args: readonly string[]): T {
   const { vmlinux } = labKernel(kernel);
-  const printed = execFileSync(
-    labTool('drgn'),
-    ['-q', '-c', core, '-s', vmlinux, fileURLToPath(script), ...args],
-    {
-      maxBuffer: 1 << 28,
-      timeout: DRGN_MS,
-      env: { ...process.env, LAB_PARTS, PYTHONDONTWRITEBYTECODE: '1' },
-    },
-  );
+  const printed = execFileSync(labTool('drgn'), ['-q', '-c', core, '-s', vmlinux, fileURLToPath(script), ...args], {
+    maxBuffer: 1 << 28,
+    timeout: DRGN_MS,
+    env: { ...process.env, LAB_PARTS, PYTHONDONTWRITEBYTECODE: '1' },
+  });
   return JSON.parse(printed.toString()) as T;
 }

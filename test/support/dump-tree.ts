@@ -33,16 +33,10 @@ export class DumpTree extends DumpDirectory {
       dumps.push(join(path, 'vmcore'));
       return join(path, 'vmcore');
     };
-    const plant = (
-      kind: string,
-      count: number,
-      bytesOf: (index: number) => Uint8Array | string,
-    ) => {
-      for (let index = 0; index < count; index++)
-        writeFileSync(folder(kind, index), bytesOf(index));
+    const plant = (kind: string, count: number, bytesOf: (index: number) => Uint8Array | string) => {
+      for (let index = 0; index < count; index++) writeFileSync(folder(kind, index), bytesOf(index));
     };
-    const fixtureOf = (index: number): Buffer =>
-      readFileSync(fixture(FIXTURES[index % FIXTURES.length]!).vmcore);
+    const fixtureOf = (index: number): Buffer => readFileSync(fixture(FIXTURES[index % FIXTURES.length]!).vmcore);
     // Two names of one file are two dumps, but use disk space only once.
     for (let index = 0; index < whole; index++) {
       const path = folder('whole', index);

@@ -5,11 +5,7 @@ type SocketJson = SkbProcessJson['sockets'][number];
 type FiguresJson = SocketJson['total'];
 
 /** A socket of an answer in the oracle's form, with everything that both report. */
-export function asOracle({
-  socket,
-  queues,
-  total,
-}: Pick<SocketJson, 'socket' | 'queues' | 'total'>) {
+export function asOracle({ socket, queues, total }: Pick<SocketJson, 'socket' | 'queues' | 'total'>) {
   // Protocols of unix sockets have names in the kernel; drgn reports the number, which is always 0.
   const protocol = socket.family === 'AF_UNIX' ? '0' : socket.protocol;
   return { socket: { ...socket, protocol }, queues, total };
@@ -34,9 +30,7 @@ export function fromOracle(oracle: OracleSocket) {
       ...apart(local, 'localAddress', 'localPort', family),
       ...apart(peer, 'peerAddress', 'peerPort', family),
     },
-    queues: Object.fromEntries(
-      Object.entries(oracle.queues).map(([name, queue]) => [name, figures(queue)]),
-    ),
+    queues: Object.fromEntries(Object.entries(oracle.queues).map(([name, queue]) => [name, figures(queue)])),
     total: figures(oracle.total),
   };
 }

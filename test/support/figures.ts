@@ -66,9 +66,7 @@ function expectKill(role: Role, answer: SkbJson): void {
   // The page pool of a driver keeps pages as long as it has room: only pages that nothing else shares are certain.
   const kept = freedIfKilled?.keptByPools ?? { low: 0, high: 0 };
   expect(freedIfKilled?.high, role.name).toBeLessThanOrEqual(total.pinnedBytes - kept.low);
-  expect(freedIfKilled?.high, role.name).toBeGreaterThanOrEqual(
-    total.pinnedBytes - (kept.high ?? Number.NaN),
-  );
+  expect(freedIfKilled?.high, role.name).toBeGreaterThanOrEqual(total.pinnedBytes - (kept.high ?? Number.NaN));
   const sending = (queues.write?.pinnedBytes ?? 0) + (queues.retransmit?.pinnedBytes ?? 0);
   const stays = sending > 0 && queues.receive?.payloadBytes === 0;
   if (stays) expect(freedIfKilled?.low, role.name).toBeLessThan(exclusiveBytes);

@@ -1,10 +1,7 @@
 import type { Kernel } from '../../src/kernel/kernel.js';
 
 /** A kernel with a replaced read function, which every read uses. */
-export function kernelReading<K extends Kernel>(
-  kernel: K,
-  read: (address: bigint, length: number) => DataView,
-): K {
+export function kernelReading<K extends Kernel>(kernel: K, read: (address: bigint, length: number) => DataView): K {
   return new Proxy(kernel, {
     get(target, name) {
       if (name === 'read') return read;

@@ -11,12 +11,7 @@ export const SLOW_TESTS_KERNELS: readonly (typeof LAB_KERNELS)[number][] = ALL_K
   ? LAB_KERNELS
   : ['6.1', 'newest'];
 /** Kernels for arm64, with 4 KiB or 16 KiB pages. */
-export const LAB_ARM64_KERNELS = [
-  '6.12-arm64-16k',
-  '6.12-arm64',
-  '6.1-arm64',
-  'newest-arm64',
-] as const;
+export const LAB_ARM64_KERNELS = ['6.12-arm64-16k', '6.12-arm64', '6.1-arm64', 'newest-arm64'] as const;
 export type LabKernel = (typeof LAB_KERNELS)[number] | (typeof LAB_ARM64_KERNELS)[number];
 /** Kernels of guests without a dump, including the one of scripts/lab-parts/own-kernel.mjs. */
 export type GuestKernel = LabKernel | 'newest-profiled';
@@ -27,9 +22,7 @@ export type LabOnlyCopied = Exclude<(typeof LAB_ARM64_KERNELS)[number], '6.1-arm
 /** Dumps of a paused guest by QEMU; the suffix of the kernel's name describes the variant. */
 export const LAB_DUMPS = [...LAB_KERNELS, '6.1-la57'] as const;
 /** Variants for arm64; `-max` has pointer authentication and 52-bit addresses. */
-export type LabArm64DumpName =
-  | (typeof LAB_ARM64_KERNELS)[number]
-  | `${(typeof LAB_ARM64_KERNELS)[number]}-max`;
+export type LabArm64DumpName = (typeof LAB_ARM64_KERNELS)[number] | `${(typeof LAB_ARM64_KERNELS)[number]}-max`;
 export type LabDumpName =
   | (typeof LAB_DUMPS)[number]
   | `${(typeof LAB_KERNELS)[number]}-${'la57' | 'numa' | '4g'}`
@@ -340,8 +333,7 @@ export function labPageOrders(name: LabDumpName): (pfn: number) => number | unde
   const path = need(join(LAB, 'dumps', name, 'kpageflags'), `dump ${name}`);
   const bytes = readFileSync(path);
   // include/uapi/linux/kernel-page-flags.h
-  const flag = (pfn: number, bit: number) =>
-    ((bytes.at(pfn * 8 + (bit >> 3)) ?? 0) & (1 << (bit & 7))) !== 0;
+  const flag = (pfn: number, bit: number) => ((bytes.at(pfn * 8 + (bit >> 3)) ?? 0) & (1 << (bit & 7))) !== 0;
   const KPF_COMPOUND_HEAD = 15;
   const KPF_COMPOUND_TAIL = 16;
   return (pfn) => {
@@ -362,9 +354,7 @@ export function role(truth: Truth, name: string): Role {
 
 /** drgn's record of the socket behind a descriptor of a process. */
 export function oracleSocket(oracle: Oracle, pid: number, fd: number): OracleSocket {
-  const found = oracle.sockets.find(({ holders }) =>
-    holders.some((holder) => holder.pid === pid && holder.fd === fd),
-  );
+  const found = oracle.sockets.find(({ holders }) => holders.some((holder) => holder.pid === pid && holder.fd === fd));
   if (!found) throw new Error(`drgn found no socket behind fd ${fd} of pid ${pid}`);
   return found;
 }

@@ -77,16 +77,11 @@ interface RunOptions {
 }
 
 /** Runs a program with descriptor 3 as its report channel until it exits. */
-export async function launch(
-  program: string,
-  args: readonly string[],
-  env: NodeJS.ProcessEnv,
-): Promise<Launched> {
+export async function launch(program: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<Launched> {
   const child = spawn(program, args, { env, stdio: ['ignore', 'pipe', 'pipe', 'pipe'] });
   const outputs = child.stdio.slice(1).map(async (stream) => {
     let text = '';
-    if (stream && 'setEncoding' in stream)
-      for await (const piece of stream.setEncoding('utf8')) text += piece;
+    if (stream && 'setEncoding' in stream) for await (const piece of stream.setEncoding('utf8')) text += piece;
     return text;
   });
   const end = new Promise<Pick<Launched, 'status' | 'signal'>>((done, reject) => {

@@ -5,8 +5,6 @@ import { outsideQueuesJson } from '../../src/answers/sockets/json.js';
 export type LedgerRowJson = SocketsJson['outsideQueues'][number];
 
 /** Memory outside socket queues by row name, as reported. */
-export function ledgerOf({
-  outsideQueues,
-}: Pick<CensusWhole, 'outsideQueues'>): Map<string, LedgerRowJson> {
+export function ledgerOf({ outsideQueues }: Pick<CensusWhole, 'outsideQueues'>): Map<string, LedgerRowJson> {
   return new Map(outsideQueues.map((row) => [outsideQueuesJson(row).what, outsideQueuesJson(row)]));
 }

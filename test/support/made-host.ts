@@ -38,9 +38,7 @@ export function madeSource(host: MadeHost): SnapshotSource & { readonly asked: S
     asked,
     read,
     readSlow: (path, most) =>
-      stuck.includes(path)
-        ? new Promise(() => undefined)
-        : new Promise((resolve) => resolve(read(path, most))),
+      stuck.includes(path) ? new Promise(() => undefined) : new Promise((resolve) => resolve(read(path, most))),
     readText: textOf,
     readSlowText: async (path) => textOf(path),
     readTextIn: (_, path) => textOf(path),
@@ -127,8 +125,7 @@ export const WEB_HOST: MadeHost = {
     '/sys/fs/cgroup/kubepods.slice/memory.current': '4096\n',
     '/sys/fs/cgroup/kubepods.slice/kubepods-pod1234.slice/memory.stat': 'anon 3\nfile 4\n',
     '/sys/fs/cgroup/a\\x2db.slice/memory.stat': 'anon 5\n',
-    '/proc/slabinfo':
-      'slabinfo - version: 2.1\nkmalloc-64(12:a)corp)  5 64 64 64 1 : tunables 0 0 0\n',
+    '/proc/slabinfo': 'slabinfo - version: 2.1\nkmalloc-64(12:a)corp)  5 64 64 64 1 : tunables 0 0 0\n',
     '/proc/self/net/netlink': 'sk Eth Pid\n',
     '/proc/self/net/sockstat': 'sockets: used 3\n',
     '/proc/sys/net/ipv4/tcp_max_tw_buckets': '4096\n',

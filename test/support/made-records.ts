@@ -76,8 +76,7 @@ export class RecordLog {
 
   #hasSpace(size: number, empty: boolean): boolean {
     const { firstIdx, nextIdx, bytes } = this;
-    const free =
-      nextIdx > firstIdx || empty ? Math.max(bytes.length - nextIdx, firstIdx) : firstIdx - nextIdx;
+    const free = nextIdx > firstIdx || empty ? Math.max(bytes.length - nextIdx, firstIdx) : firstIdx - nextIdx;
     return free >= size + this.#header;
   }
 
@@ -102,10 +101,7 @@ export const RECORDS_AT = {
 } as const;
 
 /** The log's variables and its buffer, as in memory from `base` on. */
-export function recordsMemory(
-  log: RecordLog,
-  base: bigint,
-): { readonly base: bigint; readonly bytes: Uint8Array } {
+export function recordsMemory(log: RecordLog, base: bigint): { readonly base: bigint; readonly bytes: Uint8Array } {
   const bytes = new Uint8Array(RECORDS_AT.buffer + log.bytes.length);
   const view = new DataView(bytes.buffer);
   view.setBigUint64(RECORDS_AT.log_buf, base + BigInt(RECORDS_AT.buffer), true);
@@ -130,16 +126,12 @@ export function statedOf(form: RecordForm) {
   };
   return {
     offset: (name: string): number | undefined => offsets[name],
-    size: (name: string): number | undefined =>
-      name === 'printk_log' ? HEADER_BYTES[form] : undefined,
+    size: (name: string): number | undefined => (name === 'printk_log' ? HEADER_BYTES[form] : undefined),
   };
 }
 
 /** A kernel with that log and without types, which its dump lacks. */
-export function kernelWithRecords(
-  log: RecordLog,
-  { live = false, without = [] as readonly string[] } = {},
-): Kernel {
+export function kernelWithRecords(log: RecordLog, { live = false, without = [] as readonly string[] } = {}): Kernel {
   const memory = (): DataView => viewOf(recordsMemory(log, RECORDS_BASE).bytes);
   const fixed = live ? undefined : memory();
   const symbols: Readonly<Record<string, number>> = RECORDS_AT;

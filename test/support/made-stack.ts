@@ -69,13 +69,11 @@ export function madeStack(
   if (hash) tables.write(hash, 0, 'hex');
   const count = functions.length + 1;
   const [places, entries] = [64, 64 + count * 4];
-  [...functions.map(([, entry]) => entry), { type: 'undefined' } as const].forEach(
-    (entry, index) => {
-      const at = TABLES + BigInt(places + index * 4);
-      tables.writeInt32LE(Number(TEXT + BigInt(index) * FUNCTION_BYTES - at), places + index * 4);
-      encode(version, entry).copy(tables, entries + index * 6);
-    },
-  );
+  [...functions.map(([, entry]) => entry), { type: 'undefined' } as const].forEach((entry, index) => {
+    const at = TABLES + BigInt(places + index * 4);
+    tables.writeInt32LE(Number(TEXT + BigInt(index) * FUNCTION_BYTES - at), places + index * 4);
+    encode(version, entry).copy(tables, entries + index * 6);
+  });
   const stack = Buffer.alloc(STACK_BYTES);
   for (const [at, word] of Object.entries(words)) stack.writeBigUInt64LE(word, Number(at));
   const regions: readonly (readonly [bigint, Buffer])[] = [

@@ -1,11 +1,7 @@
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import type { RequestOptions } from '@modelcontextprotocol/sdk/shared/protocol.js';
-import {
-  type McpAnswerJson,
-  mcpAnswerSchema,
-  type ToolCall,
-} from '../../src/answers/mcp/schema.js';
+import { type McpAnswerJson, mcpAnswerSchema, type ToolCall } from '../../src/answers/mcp/schema.js';
 import { commandPath } from './cli.js';
 
 /** Generous, since the machine may be busy. */
@@ -52,11 +48,7 @@ export class McpClient implements AsyncDisposable {
     return this.#transport.pid ?? 0;
   }
 
-  async call(
-    tool: string,
-    args: ToolCall['arguments'] = {},
-    options: RequestOptions = {},
-  ): Promise<McpResult> {
+  async call(tool: string, args: ToolCall['arguments'] = {}, options: RequestOptions = {}): Promise<McpResult> {
     const result = await this.client.callTool({ name: tool, arguments: { ...args } }, undefined, {
       timeout: TIMEOUT_MS,
       ...options,
@@ -90,9 +82,7 @@ function conclusionsOf({ text, failed }: McpResult): string[] {
   const lines = text.split('\n').flatMap((line) => /^\| (\S.*)$/.exec(line)?.[1] ?? []);
   return [
     ...lines.slice(0, 1),
-    ...lines
-      .filter((line) => /^(?:Probable|Possible) cause(?: of the panic)?: |^CRITICAL /.test(line))
-      .slice(0, 1),
+    ...lines.filter((line) => /^(?:Probable|Possible) cause(?: of the panic)?: |^CRITICAL /.test(line)).slice(0, 1),
   ];
 }
 
@@ -123,8 +113,7 @@ export async function follow(
     const blamed = BLAME.exec(result.text)?.[0];
     if (blamed !== undefined && innocent?.test(blamed)) throw new Error(`wrong culprit: ${blamed}`);
     for (const next of result.structured.next)
-      if (![...queue, ...made].some((known) => JSON.stringify(known) === JSON.stringify(next)))
-        queue.push(next);
+      if (![...queue, ...made].some((known) => JSON.stringify(known) === JSON.stringify(next))) queue.push(next);
   }
   throw new Error(`${source}: not found in ${JSON.stringify(made)}: ${concluded.join('\n')}`);
 }

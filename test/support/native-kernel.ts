@@ -84,8 +84,7 @@ export function syntheticKernel(options: SyntheticKernelOptions = {}): Synthetic
   const text = START_KERNEL_MAP + 0x100_0000n + kernelOffset;
   const constants = text + BigInt(MIB2);
   const data = text + BigInt(2 * MIB2);
-  const physical = (address: bigint): number =>
-    Number(address - START_KERNEL_MAP + BigInt(physBase));
+  const physical = (address: bigint): number => Number(address - START_KERNEL_MAP + BigInt(physBase));
 
   const place = {
     uts: data + 0x1000n,
@@ -121,12 +120,9 @@ export function syntheticKernel(options: SyntheticKernelOptions = {}): Synthetic
   const kallsymsAt = constants + 0x8000n;
   // `absolute` tables contain no per-CPU offsets apart from the addresses; other entries are relative to the image.
   const listed =
-    encoding === 'relative' || encoding === 'place'
-      ? symbols.filter(({ address }) => address >= 1n << 63n)
-      : symbols;
+    encoding === 'relative' || encoding === 'place' ? symbols.filter(({ address }) => address >= 1n << 63n) : symbols;
   const kallsyms = writeKallsyms(listed, encoding, order, kallsymsAt);
-  const write = (address: bigint, bytes: Uint8Array): void =>
-    memory.write(physical(address), bytes);
+  const write = (address: bigint, bytes: Uint8Array): void => memory.write(physical(address), bytes);
 
   const tables = new PageTableWriter(memory, physical(place.root), levels, encryption);
   const large = MIB2 as 0x20_0000;
@@ -136,8 +132,7 @@ export function syntheticKernel(options: SyntheticKernelOptions = {}): Synthetic
   for (let at = 0; at < SYNTHETIC_MEMORY; at += MIB2) tables.map(directMap + BigInt(at), at, large);
   tables.map(pages, 0x180_0000, large);
   const vmalloc = levels === 4 ? 0xffffb0e140000000n : 0xffa0f00100000000n;
-  for (let page = 0; page < 4; page++)
-    tables.map(vmalloc + BigInt(page * 4096), 0x1a0_8000 - page * 8192);
+  for (let page = 0; page < 4; page++) tables.map(vmalloc + BigInt(page * 4096), 0x1a0_8000 - page * 8192);
   for (let page = 0; page < 4; page++) memory.page(0x1a0_8000 - page * 8192).fill(page + 1);
 
   memory.page(0).fill(0xaa);

@@ -76,9 +76,7 @@ export class SparseMemory {
       virtualRanges,
       readPhysical: (address, length) => this.read(address, length),
       readVirtual: (address, length) => {
-        const range = virtualRanges.find(
-          (one) => address >= one.address && address < one.address + BigInt(one.length),
-        );
+        const range = virtualRanges.find((one) => address >= one.address && address < one.address + BigInt(one.length));
         if (range?.physical === undefined) return undefined;
         return this.read(range.physical + Number(address - range.address), length);
       },
@@ -109,12 +107,7 @@ export class PageTableWriter {
   }
 
   /** Maps one page; both addresses are aligned to it. */
-  map(
-    virtual: bigint,
-    physical: number,
-    bytes: PageBytes = PAGE,
-    { writable = true, executable = false } = {},
-  ): void {
+  map(virtual: bigint, physical: number, bytes: PageBytes = PAGE, { writable = true, executable = false } = {}): void {
     const leaf = bytes === PAGE ? 1 : bytes === 0x20_0000 ? 2 : 3;
     let table = this.root;
     for (let level: number = this.#levels; level > leaf; level--) {

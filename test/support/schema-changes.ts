@@ -63,11 +63,7 @@ class Comparison {
       const tries = choices.map((each) => this.compare(each, now, path));
       return tries.reduce((best, each) => (each.length < best.length ? each : best));
     }
-    return [
-      ...changedValue(old, now, path),
-      ...this.#properties(old, now, path),
-      ...this.#elements(old, now, path),
-    ];
+    return [...changedValue(old, now, path), ...this.#properties(old, now, path), ...this.#elements(old, now, path)];
   }
 
   #properties(old: JsonSchema, now: JsonSchema, path: string): string[] {
@@ -77,15 +73,12 @@ class Comparison {
       const at = `${path}.${name}`;
       if (!after) broken.push(`${at} is gone`);
       else broken.push(...this.compare(before, after, at));
-      if (after && old.required?.includes(name) && !now.required?.includes(name))
-        broken.push(`${at} may be absent`);
+      if (after && old.required?.includes(name) && !now.required?.includes(name)) broken.push(`${at} may be absent`);
     }
     const [before, after] = [old.additionalProperties, now.additionalProperties];
     if (typeof before === 'object')
       broken.push(
-        ...(typeof after === 'object'
-          ? this.compare(before, after, `${path}.*`)
-          : [`${path}.* is of no kind`]),
+        ...(typeof after === 'object' ? this.compare(before, after, `${path}.*`) : [`${path}.* is of no kind`]),
       );
     return broken;
   }
@@ -106,13 +99,10 @@ function changedValue(old: JsonSchema, now: JsonSchema, path: string): string[] 
   const more = typesOf(now).filter(
     (type) => !known.includes(type) && !(type === 'integer' && known.includes('number')),
   );
-  if (known.length > 0 && (more.length > 0 || typesOf(now).length === 0))
-    return [`${path} was ${known.join(' or ')}`];
+  if (known.length > 0 && (more.length > 0 || typesOf(now).length === 0)) return [`${path} was ${known.join(' or ')}`];
   if (old.const !== undefined && old.const !== now.const) return [`${path} was ${old.const}`];
   const gone = (old.examples ?? []).filter((code) => !codesOf(now).includes(code));
-  const loosened = BOUNDS.filter(
-    (bound) => old[bound] !== undefined && `${old[bound]}` !== `${now[bound]}`,
-  );
+  const loosened = BOUNDS.filter((bound) => old[bound] !== undefined && `${old[bound]}` !== `${now[bound]}`);
   return [
     ...(gone.length > 0 ? [`${path} may be ${gone.join(' or ')} no more`] : []),
     ...loosened.map((bound) => `${path} had ${bound} ${old[bound]}`),

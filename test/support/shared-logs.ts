@@ -1,9 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 /** Logs of other machines, next to the repository or its worktrees, which are not part of it. */
-const PLACES = ['../../../shared/logs/', '../../../../shared/logs/'].map(
-  (path) => new URL(path, import.meta.url),
-);
+const PLACES = ['../../../shared/logs/', '../../../../shared/logs/'].map((path) => new URL(path, import.meta.url));
 
 /** Files of one of its folders, without the lines about their source; undefined if it does not exist. */
 export function sharedLogs(folder: string): { name: string; text: string }[] | undefined {

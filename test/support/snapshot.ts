@@ -74,8 +74,7 @@ function rollupOf({ pid, anonymous, pss = anonymous }: MadeProcess): string {
     .join('');
 }
 
-const smapsOf = ({ pid, smaps = '' }: MadeProcess): string =>
-  smaps.replace(/^(?=.)/gm, `/proc/${pid}/smaps:`);
+const smapsOf = ({ pid, smaps = '' }: MadeProcess): string => smaps.replace(/^(?=.)/gm, `/proc/${pid}/smaps:`);
 
 /** The files of a snapshot in the third layout, without its manifest; its samples are 2 s apart. */
 export function snapshotFiles(processes: readonly MadeProcess[]): Map<string, string> {
@@ -113,10 +112,7 @@ export function snapshotFiles(processes: readonly MadeProcess[]): Map<string, st
 }
 
 /** Writes a capture as a directory, with its manifest. @returns `path` */
-export function writeCapture(
-  path: string,
-  files: Iterable<readonly [string, string | Buffer]>,
-): string {
+export function writeCapture(path: string, files: Iterable<readonly [string, string | Buffer]>): string {
   const lines: string[] = [];
   for (const [name, content] of files) {
     mkdirSync(dirname(join(path, name)), { recursive: true });

@@ -6,10 +6,7 @@ import type { Role } from './lab.js';
  * Compares an answer about a role's socket with what its process built and what its kernel reported.
  * Roles of kind `socket` only.
  */
-export function expectTruth(
-  { name, skbs, bytes, socket }: Role,
-  answer: Pick<SkbJson, 'socket' | 'queues'>,
-): void {
+export function expectTruth({ name, skbs, bytes, socket }: Role, answer: Pick<SkbJson, 'socket' | 'queues'>): void {
   expect(answer.socket.inode, name).toBe(socket?.inode);
   expect(answer.socket.netns, name).toBe(socket?.netns);
   const { receive, outOfOrder, error, write, retransmit } = answer.queues;
@@ -36,7 +33,5 @@ export function commOf({ comm }: Pick<Role, 'comm'>): string {
   const bytes = Buffer.from(comm, 'latin1');
   const text = bytes.toString('utf8');
   if (Buffer.from(text, 'utf8').equals(bytes)) return text;
-  return Array.from(bytes, (byte) => String.fromCharCode(byte < 128 ? byte : 0xdc00 + byte)).join(
-    '',
-  );
+  return Array.from(bytes, (byte) => String.fromCharCode(byte < 128 ? byte : 0xdc00 + byte)).join('');
 }

@@ -11,8 +11,7 @@ export function vmcoreinfoText(fields: {
   readonly offsets?: Readonly<Record<string, number>>;
   readonly lengths?: Readonly<Record<string, number>>;
 }): string {
-  const symbols =
-    fields.symbols instanceof Map ? [...fields.symbols] : Object.entries(fields.symbols ?? {});
+  const symbols = fields.symbols instanceof Map ? [...fields.symbols] : Object.entries(fields.symbols ?? {});
   const lines = [
     `OSRELEASE=${fields.release ?? '6.1.0-synthetic'}`,
     ...(fields.buildId === undefined ? [] : [`BUILD-ID=${fields.buildId}`]),
@@ -22,9 +21,7 @@ export function vmcoreinfoText(fields: {
     ...Object.entries(fields.offsets ?? {}).map(([name, offset]) => `OFFSET(${name})=${offset}`),
     ...Object.entries(fields.lengths ?? {}).map(([name, length]) => `LENGTH(${name})=${length}`),
     ...Object.entries(fields.numbers ?? {}).map(([name, number]) => `NUMBER(${name})=${number}`),
-    ...(fields.kernelOffset === undefined
-      ? []
-      : [`KERNELOFFSET=${fields.kernelOffset.toString(16)}`]),
+    ...(fields.kernelOffset === undefined ? [] : [`KERNELOFFSET=${fields.kernelOffset.toString(16)}`]),
   ];
   return `${lines.join('\n')}\n`;
 }

@@ -12,9 +12,7 @@ type Parts = Partial<Finding> & { readonly at?: number };
 function finding(code: Finding['code'], figures: Finding['figures'], parts: Parts = {}): Finding {
   const { at, ...rest } = parts;
   const evidence =
-    at === undefined
-      ? []
-      : [{ kind: 'log' as const, seq: 1, timestamp: BigInt(at) * 1_000_000_000n, text: 'x' }];
+    at === undefined ? [] : [{ kind: 'log' as const, seq: 1, timestamp: BigInt(at) * 1_000_000_000n, text: 'x' }];
   return { code, severity: 'warning', figures, evidence, ...rest };
 }
 
@@ -61,12 +59,10 @@ const stalled = (figures: Finding['figures'] = {}): Finding =>
     { pid: 177, comm: 'report-worker', fd: 4, pinnedBytes: 115 * MIB, ageSeconds: 46, ...figures },
     { severity: 'note', next: 'stacks --pid 177' },
   );
-const lowZone = (zone = 'DMA32'): Finding =>
-  finding('low-memory', { node: 0, zone, freeBytes: 1, minBytes: 2 });
+const lowZone = (zone = 'DMA32'): Finding => finding('low-memory', { node: 0, zone, freeBytes: 1, minBytes: 2 });
 
 const FACTS = { uptimeSeconds: 66, complete: true };
-const links = ({ links: all }: Causes) =>
-  all.map(({ effect, cause, relation }) => [effect, cause, relation]);
+const links = ({ links: all }: Causes) => all.map(({ effect, cause, relation }) => [effect, cause, relation]);
 
 test('links a panic to the shortage, and the shortage to memory in unread sockets', () => {
   const findings = [panic(), oom(), queued(), lowZone(), stalled()];
@@ -88,10 +84,7 @@ test('links a panic to the shortage, and the shortage to memory in unread socket
     'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory), and are not read. When memory ran out, 120 MiB was in no counter of the OOM report; these sockets explain 96 % of it. pid 231 (nightly-batch) used more, 260 MiB (RSS): if this is more than it normally uses, it is a cause too.',
   );
   expect(next).toBe('skb --pid 177');
-  const codes = ({ finding: one, below }: (typeof trees)[number]): unknown => [
-    one.code,
-    ...below.map(codes),
-  ];
+  const codes = ({ finding: one, below }: (typeof trees)[number]): unknown => [one.code, ...below.map(codes)];
   expect(trees.map(codes)).toEqual([
     ['queued-data-of-process', ['oom-kill', ['panic']], ['low-memory'], ['stalled-reader']],
   ]);
@@ -104,21 +97,9 @@ test('reports no probable cause of an incomplete answer', () => {
 
 describe('links nothing without a supporting figure:', () => {
   test.each([
-    [
-      'the report is hours older than the data',
-      oom({ outcome: 'killed' }, 64),
-      queued(),
-      stalled(),
-      9000,
-    ],
+    ['the report is hours older than the data', oom({ outcome: 'killed' }, 64), queued(), stalled(), 9000],
     ['the sockets hold a small part', oom(), queued({ pinnedBytes: 50 * MIB }), stalled(), 66],
-    [
-      'the sockets hold more than is unattributed',
-      oom(),
-      queued({ pinnedBytes: 200 * MIB }),
-      stalled(),
-      66,
-    ],
+    ['the sockets hold more than is unattributed', oom(), queued({ pinnedBytes: 200 * MIB }), stalled(), 66],
     [
       'hardly anything is unattributed',
       oom({ unattributedBytes: 20 * MIB }),
@@ -127,21 +108,9 @@ describe('links nothing without a supporting figure:', () => {
       66,
     ],
     ['the report lacks its counters', oom({ unattributedBytes: null }), queued(), stalled(), 66],
-    [
-      'a memory cgroup was at its limit',
-      oom({ scope: 'cgroup', reason: 'memcg' }),
-      queued(),
-      stalled(),
-      66,
-    ],
+    ['a memory cgroup was at its limit', oom({ scope: 'cgroup', reason: 'memcg' }), queued(), stalled(), 66],
     ['the report is of another boot', oom({ boot: -1 }), queued(), stalled(), 66],
-    [
-      'the report is from a log next to the dump',
-      oom({ log: 'vmcore-dmesg.txt' }),
-      queued(),
-      stalled(),
-      66,
-    ],
+    ['the report is from a log next to the dump', oom({ log: 'vmcore-dmesg.txt' }), queued(), stalled(), 66],
     ['the time of the dump is unknown', oom(), queued(), stalled(), undefined],
   ])('%s', (_, report, pinned, reader, uptimeSeconds) => {
     const causes = causesOf([report, pinned, reader], { uptimeSeconds, complete: true });
@@ -157,15 +126,11 @@ describe('links nothing without a supporting figure:', () => {
 
   test('does not link a stalled reader in another process, or of a small part', () => {
     for (const reader of [stalled({ pid: 9 }), stalled({ pinnedBytes: MIB })])
-      expect(links(causesOf([oom(), queued(), reader], FACTS))).toEqual([
-        [0, 1, 'share-of-shortfall'],
-      ]);
+      expect(links(causesOf([oom(), queued(), reader], FACTS))).toEqual([[0, 1, 'share-of-shortfall']]);
   });
 
   test('does not link a watermark of another zone', () => {
-    expect(links(causesOf([oom(), queued(), lowZone('Normal')], FACTS))).toEqual([
-      [0, 1, 'share-of-shortfall'],
-    ]);
+    expect(links(causesOf([oom(), queued(), lowZone('Normal')], FACTS))).toEqual([[0, 1, 'share-of-shortfall']]);
   });
 
   test('does not link a panic to an earlier kill that the kernel survived', () => {
@@ -304,9 +269,7 @@ test('lists small unread queues below the memory that their process pins', () =>
     { severity: 'note' },
   );
   const { trees } = concluded([queued({ sockets: 64 }), unread], FACTS);
-  expect(trees.map(({ below }) => below.map(({ finding: one }) => one.code))).toEqual([
-    ['unread-sockets'],
-  ]);
+  expect(trees.map(({ below }) => below.map(({ finding: one }) => one.code))).toEqual([['unread-sockets']]);
 });
 
 /** A cgroup at its limit of 64 MiB, of which 60 MiB are anonymous. */
@@ -340,13 +303,9 @@ describe('a cgroup that reached its limit', () => {
     expect(conclusionOf(groupOom({ largestRssBytes: 5 * MIB }))).toBe(
       'Possible cause: when cgroup /web\\x0a reached its limit, 60.0 MiB (94 % of its limit) was anonymous memory.',
     );
-    expect(conclusionOf(groupOom({}, { anon: MIB, sock: 50 * MIB }))).toMatch(
-      /78 % .* was socket buffers/,
-    );
+    expect(conclusionOf(groupOom({}, { anon: MIB, sock: 50 * MIB }))).toMatch(/78 % .* was socket buffers/);
     expect(conclusionOf(groupOom({}, { anon: MIB }))).toMatch(/^Cause not found/);
-    expect(conclusionOf(groupOom({ limitBytes: 'unlimited', usageBytes: null }))).toMatch(
-      /^Cause not/,
-    );
+    expect(conclusionOf(groupOom({ limitBytes: 'unlimited', usageBytes: null }))).toMatch(/^Cause not/);
   });
   test('is linked to its current usage and its kills', () => {
     const now = ['cgroup-near-limit', 'oom-kills'].map((code) =>
@@ -404,9 +363,7 @@ describe('low available memory', () => {
       [0, 2, 'same-moment'],
       [1, 2, 'same-moment'],
     ]);
-    expect(links(causesOf([stalls(null, 20), stalls('/web', 18)], FACTS))).toEqual([
-      [0, 1, 'same-moment'],
-    ]);
+    expect(links(causesOf([stalls(null, 20), stalls('/web', 18)], FACTS))).toEqual([[0, 1, 'same-moment']]);
     expect(links(causesOf([stalls(null, 20), stalls('/web', 6)], FACTS))).toEqual([]);
   });
 });

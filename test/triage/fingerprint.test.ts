@@ -41,14 +41,7 @@ function printOf({ cause, functions = [], codes = ['panic'], owner }: Crash, see
   return fingerprint({ findings, machine: { panic, running: [] } }, owner);
 }
 
-const FUNCTIONS = [
-  'machine_kexec',
-  '__crash_kexec',
-  'oops_end',
-  '!tcp_ack',
-  'tcp_rcv',
-  'napi_poll',
-];
+const FUNCTIONS = ['machine_kexec', '__crash_kexec', 'oops_end', '!tcp_ack', 'tcp_rcv', 'napi_poll'];
 const CAUSE = 'BUG: kernel NULL pointer dereference, address: 0000000000000008';
 
 test('is the same for one fault at other addresses, offsets and CPUs', () => {
@@ -81,8 +74,7 @@ test('includes the largest process, without its pid, only for a memory shortage'
     bytes: 1,
     of: 'memory',
   });
-  const oom = (name: string, pid: number) =>
-    printOf({ codes: ['oom-kill'], owner: owner(name, pid) })?.id;
+  const oom = (name: string, pid: number) => printOf({ codes: ['oom-kill'], owner: owner(name, pid) })?.id;
   expect(oom('java', 1)).toBe(oom('java', 2));
   expect(oom('java', 1)).not.toBe(oom('nginx', 1));
   const fault = (name: string) => printOf({ cause: CAUSE, owner: owner(name, 1) })?.id;

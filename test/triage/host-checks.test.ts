@@ -104,9 +104,9 @@ test('finds nothing on a healthy host, and reads everything', () => {
   expect(findings).toEqual([]);
   expect(reader.unread).toEqual([]);
   // Descriptors are not part of a snapshot.
-  expect(
-    [...reader.checked, 'log', 'memory', 'sockets', 'pipes', 'inotify', 'baseline'].toSorted(),
-  ).toEqual(HOST_CHECKS.toSorted());
+  expect([...reader.checked, 'log', 'memory', 'sockets', 'pipes', 'inotify', 'baseline'].toSorted()).toEqual(
+    HOST_CHECKS.toSorted(),
+  );
 });
 
 test('counts huge pages of the default size on an old kernel without Hugetlb and RssAnon', () => {
@@ -128,9 +128,7 @@ test('reports memory in no counter as the largest use, and omits a small process
     '/proc/meminfo': meminfo({ MemFree: 900_000, MemAvailable: 1_000_000, Cached: 90_000 }),
     '/proc/1/status': status('S', 1, 'RssAnon:\t  9000 kB\nVmSwap:\t 0 kB\n'),
   });
-  expect(findings).toMatchObject([
-    { severity: 'note', figures: { use: 'uncounted', pid: null }, next: 'memory' },
-  ]);
+  expect(findings).toMatchObject([{ severity: 'note', figures: { use: 'uncounted', pid: null }, next: 'memory' }]);
   expect(findingWords(findings[0]!)).toContain('memory in no counter of /proc/meminfo');
 });
 
@@ -209,15 +207,11 @@ test('adds findings from files to those of kernel memory, each subject once', ()
     '/proc/vmstat': 'oom_kill 3\ncompact_stall 7\ncompact_fail 3\n',
   });
   const codes = (...findings: Finding[]) =>
-    withHostFindings({ findings } as unknown as TriageAnswer, reader).findings.map(
-      ({ code, figures }) => `${code} ${figures.zone ?? ''} ${figures.freeBytes ?? ''}`.trim(),
+    withHostFindings({ findings } as unknown as TriageAnswer, reader).findings.map(({ code, figures }) =>
+      `${code} ${figures.zone ?? ''} ${figures.freeBytes ?? ''}`.trim(),
     );
   expect(codes(zone('Normal'))).toEqual(['low-memory Normal 1', 'oom-kills']);
-  expect(codes(zone('DMA32'))).toEqual([
-    'low-memory DMA32 1',
-    `low-memory Normal ${900 * 4096}`,
-    'oom-kills',
-  ]);
+  expect(codes(zone('DMA32'))).toEqual(['low-memory DMA32 1', `low-memory Normal ${900 * 4096}`, 'oom-kills']);
 });
 
 test('kernel memory beside files: complete only if both are', () => {
@@ -233,9 +227,7 @@ const many = (count: number, of: (pid: number) => readonly [string, string][]) =
 
 const HUGE = '/sys/kernel/mm/hugepages/hugepages-2048kB';
 
-describe.each<
-  [code: string, severity: string, changes: Record<string, string>, figures: object, words: string]
->([
+describe.each<[code: string, severity: string, changes: Record<string, string>, figures: object, words: string]>([
   [
     'low-memory',
     'warning',
@@ -349,8 +341,7 @@ describe.each<
     'limit-near',
     'warning',
     {
-      '/proc/key-users':
-        '    0:   76 75/75 70/1000000 1540/25000000\n 1000: 190 190/190 190/200 4000/20000\n',
+      '/proc/key-users': '    0:   76 75/75 70/1000000 1540/25000000\n 1000: 190 190/190 190/200 4000/20000\n',
     },
     { limit: 'keys of uid 1000', used: 190, most: 200 },
     '190 of 200 (keys of uid 1000)',
@@ -529,9 +520,7 @@ describe('one word of /proc that is damaged, missing or contradicts another', ()
     '/proc/8/status': status('S').replace(' 44 kB', ' 1400000 kB'),
     '/proc/loadavg': '0.00 0.01 0.05 1/60010 777\n',
     '/proc/sys/kernel/pid_max': '4194304\n',
-    ...many(12, (pid) => [
-      [`/proc/${pid}/status`, status('Z', 9).replace('FDSize:\t64', 'FDSize:\t0')],
-    ]),
+    ...many(12, (pid) => [[`/proc/${pid}/status`, status('Z', 9).replace('FDSize:\t64', 'FDSize:\t0')]]),
     '/proc/self/mountinfo': '20 1 0:20 / /dev/shm rw - tmpfs tmpfs rw\n',
     '/proc/sysvipc/shm': `heading\n 0 7 600 2048000000 1 1 0 0 0 0 0 0 0 0 2048000000 0\n`,
     '/sys/fs/cgroup/web.slice/memory.max': '1000000\n',
@@ -554,9 +543,7 @@ describe('one word of /proc that is damaged, missing or contradicts another', ()
 
   test('undamaged: all findings, and nothing unread', () => {
     const { codes, unread } = answered('/proc/loadavg', '', '');
-    expect(codes.toSorted()).toEqual(
-      ['kernel-stacks', 'page-tables', 'shared-memory', 'zombies'].toSorted(),
-    );
+    expect(codes.toSorted()).toEqual(['kernel-stacks', 'page-tables', 'shared-memory', 'zombies'].toSorted());
     expect(unread).toEqual([]);
   });
 
@@ -593,9 +580,7 @@ test('counts inotify instances and watches of each user, with the largest proces
     files: {
       [`/proc/${pid}/status`]: `${status('S')}Uid:\t${uid}\t0\t0\t0\n`,
       [`/proc/${pid}/comm`]: `p${pid}\n`,
-      ...many(fds, (fd) => [
-        [`/proc/${pid}/fdinfo/${fd}`, 'flags:\t00\ninotify wd:1 ino:2\ninotify wd:2 ino:3\n'],
-      ]),
+      ...many(fds, (fd) => [[`/proc/${pid}/fdinfo/${fd}`, 'flags:\t00\ninotify wd:1 ino:2\ninotify wd:2 ino:3\n']]),
     },
   });
   const [few, much, other] = [own(7, 1000, 40), own(8, 1000, 80), own(9, 0, 50)];
@@ -618,9 +603,7 @@ test('counts inotify instances and watches of each user, with the largest proces
       next: 'procs --pid 8 --fds',
     },
   ]);
-  expect(findingWords(findings[0]!)).toContain(
-    '120 of 128 (max_user_instances of uid 1000); pid 8 (p8) has the most.',
-  );
+  expect(findingWords(findings[0]!)).toContain('120 of 128 (max_user_instances of uid 1000); pid 8 (p8) has the most.');
   expect(reader.checked).toContain('inotify');
 });
 
@@ -705,9 +688,7 @@ test('reports limits and kills of version 1 cgroups', () => {
   };
   const { findings, reader } = triaged({
     '/sys/fs/cgroup/cgroup.procs': null,
-    ...Object.fromEntries(
-      Object.entries(v1).map(([file, text]) => [`/sys/fs/cgroup/memory/pod/${file}`, text]),
-    ),
+    ...Object.fromEntries(Object.entries(v1).map(([file, text]) => [`/sys/fs/cgroup/memory/pod/${file}`, text])),
   });
   expect(reader.unread).toEqual([]);
   expect(findings).toMatchObject([
@@ -736,9 +717,7 @@ test('reports that a process may have more descriptors than a snapshot contains'
 
 describe('never reports a missing or malformed source as clean:', () => {
   const optional = new Set(['/proc/slabinfo', '/proc/1/comm']);
-  const paths = Object.keys(HEALTHY).filter(
-    (path) => !optional.has(path) && !path.startsWith('/sys/fs/cgroup/'),
-  );
+  const paths = Object.keys(HEALTHY).filter((path) => !optional.has(path) && !path.startsWith('/sys/fs/cgroup/'));
 
   test.each(paths)('%s missing, denied, or malformed', (path) => {
     for (const reader of [
@@ -777,8 +756,7 @@ describe('never reports a missing or malformed source as clean:', () => {
   test('reads no process file that takes its mmap_lock', () => {
     const source = madeSource({ files: HEALTHY });
     hostFindings(new HostReader(source, 4096));
-    for (const path of source.asked)
-      expect(path).not.toMatch(/^\/proc\/\d+\/(?:smaps|maps|cmdline|environ|stack)/);
+    for (const path of source.asked) expect(path).not.toMatch(/^\/proc\/\d+\/(?:smaps|maps|cmdline|environ|stack)/);
   });
 });
 
@@ -787,8 +765,7 @@ describe('steal time', () => {
   function during(before: string, after: string) {
     const source = madeSource({ files: HEALTHY });
     let reads = 0;
-    const readText = (path: string) =>
-      path !== '/proc/stat' ? source.readText(path) : reads++ === 0 ? before : after;
+    const readText = (path: string) => (path !== '/proc/stat' ? source.readText(path) : reads++ === 0 ? before : after);
     const reader = new HostReader({ ...source, readText }, 4096);
     return hostFindings(reader);
   }

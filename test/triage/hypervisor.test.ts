@@ -7,8 +7,7 @@ import { causesOf } from '../../src/triage/causes.js';
 import { withHypervisor } from '../../src/triage/hypervisor.js';
 import { logFindings } from '../../src/triage/log/log-findings.js';
 
-const lockup = (cpu: number, task: string) =>
-  `watchdog: BUG: soft lockup - CPU#${cpu} stuck for 23s! [${task}]`;
+const lockup = (cpu: number, task: string) => `watchdog: BUG: soft lockup - CPU#${cpu} stuck for 23s! [${task}]`;
 
 const found = (lines: readonly string[], memory?: MemoryAnswer) =>
   withHypervisor(logFindings(textRecords(lines.join('\n')), 4096), memory).filter(

@@ -45,9 +45,7 @@ test('warns about shared memory that no process maps, with the process that has 
     { severity: 'warning', figures: { bytes: 2 * GIB, pid: 7, comm: 'hoard', mapped: 0 } },
     { severity: 'note', figures: { pid: null, mapped: 1 } },
   ]);
-  expect(findingWords(findings[0]!)).toMatch(
-    /memfd:x\\x1b holds 2\.00 GiB .*open in pid 7 \(hoard/,
-  );
+  expect(findingWords(findings[0]!)).toMatch(/memfd:x\\x1b holds 2\.00 GiB .*open in pid 7 \(hoard/);
 });
 
 test('reports vmalloc and BPF areas with the largest caller, and as critical from 25 % on', () => {
@@ -62,9 +60,7 @@ test('reports vmalloc and BPF areas with the largest caller, and as critical fro
 });
 
 test('reports slab from 10 % on, and no memory of applications', () => {
-  const caches = ['a', 'b', 'c', 'd'].map(
-    (name) => ({ kind: 'cache', name, bytes: GIB / 4 }) as const,
-  );
+  const caches = ['a', 'b', 'c', 'd'].map((name) => ({ kind: 'cache', name, bytes: GIB / 4 }) as const);
   expect(found(leaf('slab-unreclaimable', 0.9 * GIB, caches))).toEqual([]);
   expect(found(leaf('anonymous', 9 * GIB), leaf('page-cache', GIB))).toEqual([]);
   expect(found(leaf('slab-unreclaimable', GIB, caches))).toMatchObject([

@@ -102,10 +102,7 @@ test('reports the machine for many small processes, and for sockets without an o
   expect(findingsOf(...unaccepted)).toEqual([['queued-data-of-machine', 'warning', null, 80]]);
   // Sockets that are reported already are not counted again.
   expect(findingsOf([100, 1], [8, 2], [8, 3])).toEqual([['queued-data', 'warning', 1, 100]]);
-  expect(findingsOf([100, 1], ...workers).map(([code]) => code)).toEqual([
-    'queued-data',
-    'queued-data-of-machine',
-  ]);
+  expect(findingsOf([100, 1], ...workers).map(([code]) => code)).toEqual(['queued-data', 'queued-data-of-machine']);
 });
 
 test('reports shared sockets for each process, but once for the machine', () => {

@@ -62,9 +62,7 @@ test('keeps a finding whose figures change, and reports another subject as new',
 
 test('does not report a finding as gone while its source is unreadable', () => {
   const samples = new TriageSamples();
-  const unread = [
-    { check: 'sockets', code: 'ss-hung', why: 'ss does not respond', hides: 'sockets' },
-  ] as const;
+  const unread = [{ check: 'sockets', code: 'ss-hung', why: 'ss does not respond', hides: 'sockets' }] as const;
   samples.next(answer(pressure(12)), at(1));
   const second = samples.next({ ...answer(), unread }, at(2));
   expect([second.unconfirmed.length, second.gone]).toEqual([1, []]);

@@ -47,9 +47,7 @@ test('removes frames that prove to belong to a ring', () => {
   const frames = counted([pageOf(ONE, 'PG_dirty'), 'file', 2]);
   expect(frames.remove(pageOf(OTHER), 0, KIND.file)).toBe(false);
   expect(frames.remove(pageOf(ONE, 'PG_dirty'), 0, KIND.file)).toBe(true);
-  expect([...frames.largest()]).toEqual([
-    { mapping: ONE, cache: 1, shared: 0, dirty: 1, writeback: 0 },
-  ]);
+  expect([...frames.largest()]).toEqual([{ mapping: ONE, cache: 1, shared: 0, dirty: 1, writeback: 0 }]);
 });
 
 test('returns files of equal size in the order of the scan', () => {

@@ -23,8 +23,7 @@ function live(nodes: readonly bigint[], changes: Readonly<Record<number, (list: 
     return list.read(address, length);
   };
   return new Proxy(kernelReading(kernel, read), {
-    get: (target, name) =>
-      name === 'facts' ? { ...kernel.facts, live: true } : Reflect.get(target, name, target),
+    get: (target, name) => (name === 'facts' ? { ...kernel.facts, live: true } : Reflect.get(target, name, target)),
   });
 }
 
@@ -49,8 +48,7 @@ class List {
   /** Like list_splice_init, to a different list that was empty. */
   splice(nodes: readonly bigint[]): void {
     this.#link(HEAD, HEAD);
-    for (const [index, node] of [OTHER, ...nodes].entries())
-      this.#link(node, nodes[index] ?? OTHER);
+    for (const [index, node] of [OTHER, ...nodes].entries()) this.#link(node, nodes[index] ?? OTHER);
   }
 
   append(node: bigint): void {
@@ -84,15 +82,12 @@ test.each([
   expect([...changingListNodes(live([A, B, C, D], changes), HEAD)]).toEqual(expected);
 });
 
-test.each([1, 2, 3, 4])(
-  'follows entries that move to another list before read %i, up to a limit',
-  (read) => {
-    const nodes = [A, B, C, D];
-    const kernel = live(nodes, { [read]: (list) => list.splice(nodes) });
-    const found = [...changingListNodes(kernel, HEAD)];
-    expect([[], nodes]).toContainEqual(found);
-  },
-);
+test.each([1, 2, 3, 4])('follows entries that move to another list before read %i, up to a limit', (read) => {
+  const nodes = [A, B, C, D];
+  const kernel = live(nodes, { [read]: (list) => list.splice(nodes) });
+  const found = [...changingListNodes(kernel, HEAD)];
+  expect([[], nodes]).toContainEqual(found);
+});
 
 test('counts a node once if it is removed and added again at the end', () => {
   const back = (list: List) => {
@@ -129,11 +124,8 @@ function words(next: bigint, previous: bigint): DataView {
   return view;
 }
 
-test.each([[[HEAD]], [[HEAD, A]], [[HEAD, A, B]]])(
-  'a hash list ends where a ring of %o was taken for one',
-  (ring) => {
-    const list = new List(ring);
-    const kernelOfRing = kernelReading(kernel, (address, length) => list.read(address, length));
-    expect(() => [...hlistNodes(kernelOfRing, HEAD)]).toThrow(TornList);
-  },
-);
+test.each([[[HEAD]], [[HEAD, A]], [[HEAD, A, B]]])('a hash list ends where a ring of %o was taken for one', (ring) => {
+  const list = new List(ring);
+  const kernelOfRing = kernelReading(kernel, (address, length) => list.read(address, length));
+  expect(() => [...hlistNodes(kernelOfRing, HEAD)]).toThrow(TornList);
+});

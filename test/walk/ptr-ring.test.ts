@@ -68,9 +68,7 @@ test('reports a missing or an additional entry as contradicting the producer', (
   expect(() => ring([entry(0), 0n, entry(2), 0n, 0n, 0n, 0n, 0n], 3, 0)).toThrow(
     'has 3 written entries, but 1 were found',
   );
-  expect(() => ring([entry(0), 1n, 0n, 0n, 0n, 0n, 0n, 0n], 1, 0)).toThrow(
-    'has 1 written entries, but 2 were found',
-  );
+  expect(() => ring([entry(0), 1n, 0n, 0n, 0n, 0n, 0n, 0n], 1, 0)).toThrow('has 1 written entries, but 2 were found');
 });
 
 test('returns the present entries of a running kernel, which writes during the read', () => {

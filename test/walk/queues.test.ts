@@ -30,8 +30,7 @@ function kernelWith(values: Readonly<Record<string, number>>): Kernel {
   (LAYOUTS.sock ?? []).forEach((name, index) => {
     memory.setBigUint64(index * 8, BigInt(values[name] ?? 0), true);
   });
-  const read = (address: bigint, length: number) =>
-    new DataView(memory.buffer, Number(address - SOCK), length);
+  const read = (address: bigint, length: number) => new DataView(memory.buffer, Number(address - SOCK), length);
   return {
     facts: {
       release: '6.1.0',
@@ -97,13 +96,10 @@ test.each([
   expect(queuesOf(family, type, protocol)).toEqual([]);
 });
 
-test.each(['ESTABLISHED', 'LISTEN'])(
-  'SCTP %s: reports unread queues if memory is charged',
-  (state) => {
-    const sctp = (values: Readonly<Record<string, number>>) =>
-      queuesOf('AF_INET', 'SOCK_SEQPACKET', 'SCTP', state, values);
-    expect(sctp({})).toEqual([]);
-    saysThatItIsUnread(sctp({ sk_wmem_queued: 217_600 }));
-    saysThatItIsUnread(sctp({ 'sk_backlog.rmem_alloc.counter': 1 }));
-  },
-);
+test.each(['ESTABLISHED', 'LISTEN'])('SCTP %s: reports unread queues if memory is charged', (state) => {
+  const sctp = (values: Readonly<Record<string, number>>) =>
+    queuesOf('AF_INET', 'SOCK_SEQPACKET', 'SCTP', state, values);
+  expect(sctp({})).toEqual([]);
+  saysThatItIsUnread(sctp({ sk_wmem_queued: 217_600 }));
+  saysThatItIsUnread(sctp({ 'sk_backlog.rmem_alloc.counter': 1 }));
+});

@@ -8,8 +8,7 @@ const lost = (what: string, address: number) =>
 describe('warnings', () => {
   test('show other kinds after many of one kind', () => {
     const warnings = new Warnings();
-    for (let pid = 1; pid <= 10; pid++)
-      warnings.add('unreadable', `threads of pid ${pid}: ${lost('the list', pid)}`);
+    for (let pid = 1; pid <= 10; pid++) warnings.add('unreadable', `threads of pid ${pid}: ${lost('the list', pid)}`);
     for (let page = 1; page <= 5; page++) warnings.add('unreadable', lost('struct page', page));
     warnings.add('unreadable', lost('struct sock', 7));
     warnings.add('corrupt', 'sock 0x5: its state is 200');
@@ -31,8 +30,7 @@ describe('warnings', () => {
 
   test('are bounded in number, and all counted, however many kinds damage causes', () => {
     const warnings = new Warnings();
-    const name = (index: number) =>
-      String.fromCharCode(...`${index}`.split('').map((d) => 97 + +d));
+    const name = (index: number) => String.fromCharCode(...`${index}`.split('').map((d) => 97 + +d));
     for (let index = 0; index < 10_000; index++) warnings.add('corrupt', `${name(index)} is odd`);
     const list = messages(warnings);
     expect(list.length).toBeLessThan(60);

@@ -66,9 +66,7 @@ for (const { count, seconds, cpu, hits } of cases) {
   const used = median(cpu);
   const perCore = (total / used / 1e9).toFixed(2);
   const words = `${time.toFixed(3)} s, ${rate} GB/s, ${ratio} of cat`;
-  console.log(
-    `${count} targets: ${words}; CPU time ${used.toFixed(3)} s, ${perCore} GB/s a core; ${hits} hits`,
-  );
+  console.log(`${count} targets: ${words}; CPU time ${used.toFixed(3)} s, ${perCore} GB/s a core; ${hits} hits`);
 }
 console.log(`peak: ${Math.round(process.resourceUsage().maxRSS / 1024)} MiB`);
 kernel.close();

@@ -35,12 +35,7 @@ function compare(path: string, was: unknown, is: unknown, found: Difference[]): 
   }
 }
 
-function compareLists(
-  path: string,
-  was: readonly unknown[],
-  is: readonly unknown[],
-  found: Difference[],
-): void {
+function compareLists(path: string, was: readonly unknown[], is: readonly unknown[], found: Difference[]): void {
   if (![...was, ...is].every(isFields)) {
     if (JSON.stringify(was) !== JSON.stringify(is)) found.push({ path, was, is });
     return;

@@ -87,10 +87,7 @@ export class MeaningCases {
   readonly #every: boolean;
   #order: { readonly seed: number; readonly plans: readonly Plan[] } | undefined;
 
-  constructor(
-    kernel: Kernel,
-    { commands = commandsOf, before, frames, only, every = false }: Choice = {},
-  ) {
+  constructor(kernel: Kernel, { commands = commandsOf, before, frames, only, every = false }: Choice = {}) {
     this.#every = every;
     this.#kernel = new OverlayKernel(kernel);
     this.#stride = kernel.struct('page')?.size ?? 64;
@@ -179,8 +176,7 @@ export class MeaningCases {
     if (!said.complete) return 'incomplete';
     const silent = silentDifferences(truth, said);
     const left = silent.filter(({ path }) => !isExplained(members, path, this.#lacking));
-    if (left.length === 0)
-      return silent.length > 0 ? 'another answer, as is known' : 'the same answer';
+    if (left.length === 0) return silent.length > 0 ? 'another answer, as is known' : 'the same answer';
     const fields = [...new Set(left.map(({ path }) => fieldOf(path)))].sort();
     const about = `${name} → ${fields.join(' ')}`;
     throw new Broken('silent difference', [about, ...told, ...left.map(words)].join('\n  '));
@@ -273,9 +269,7 @@ export class MeaningCases {
 /** Extracts that were made before the slabs of every cache were counted lack these counts. */
 export function lacksSecondPlaces(kernel: Kernel): boolean {
   const cache = kernel.symbol('sock_inode_cachep') ?? 0n;
-  return (
-    readOrNot(() => slabsCounted(kernel, kernel.read(cache, 8).getBigUint64(0, true))) === undefined
-  );
+  return readOrNot(() => slabsCounted(kernel, kernel.read(cache, 8).getBigUint64(0, true))) === undefined;
 }
 
 /** Rows of the breakdown without a figure have a reason. */

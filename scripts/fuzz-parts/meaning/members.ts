@@ -12,9 +12,7 @@ export function memberAt(
   preferred: readonly string[] = [],
 ): string | undefined {
   const holds = (member: MemberLayout | undefined): member is MemberLayout =>
-    member !== undefined &&
-    member.offset <= offset &&
-    (member.count === 0 || offset < member.offset + member.size);
+    member !== undefined && member.offset <= offset && (member.count === 0 || offset < member.offset + member.size);
   const known = preferred.find((path) => layout.member(path)?.offset === offset);
   if (known !== undefined) return known;
   let best: { name: string; member: MemberLayout } | undefined;

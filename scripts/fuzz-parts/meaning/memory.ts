@@ -71,15 +71,7 @@ function framesOfEachKind(kernel: Kernel): ReadonlyMap<number, Frame> {
   const byKind = KINDS.map((): number[] => []);
   for (const [index, kind] of kinds.entries()) byKind[kind]?.push(index);
   const page = struct(kernel, 'page');
-  const words = [
-    'flags',
-    'mapping',
-    'private',
-    '_mapcount',
-    '_refcount',
-    'page_type',
-    'memcg_data',
-  ];
+  const words = ['flags', 'mapping', 'private', '_mapcount', '_refcount', 'page_type', 'memcg_data'];
   const head = page.member('compound_info') ? 'compound_info' : 'compound_head';
   const offsets = new Set([...words, head].flatMap((path) => page.member(path)?.offset ?? []));
   const frames = new Map<number, Frame>();

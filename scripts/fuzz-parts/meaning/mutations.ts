@@ -43,9 +43,7 @@ const FLIPS: readonly Mutation[] = Array.from({ length: 64 }, (_, bit) => ({
 const OF_BITS = /flags|mapping|state|head|info/;
 
 /** For other members: low bits, the highest bits of a byte, a page and half a word, and the highest bit. */
-const SOME_BITS: ReadonlySet<number> = new Set([
-  0, 1, 2, 3, 5, 6, 8, 12, 16, 20, 21, 31, 32, 40, 47, 63,
-]);
+const SOME_BITS: ReadonlySet<number> = new Set([0, 1, 2, 3, 5, 6, 8, 12, 16, 20, 21, 31, 32, 40, 47, 63]);
 
 /** The bits of a member that are flipped individually. */
 export function flipsOf(member: string): readonly Mutation[] {

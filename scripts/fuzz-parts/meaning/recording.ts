@@ -211,20 +211,13 @@ export function pageSites(kernel: Kernel, frames: ReadonlyMap<number, Frame>): S
   const order = orderOffset(kernel, page) % page.size;
   for (const [frame, { order: isOrder, offsets, readBy }] of frames) {
     const address = kernel.pages.pageOfFrame(frame);
-    if (isOrder)
-      sites.push({ address: address + BigInt(order), size: 1, member: 'page.order', readBy });
+    if (isOrder) sites.push({ address: address + BigInt(order), size: 1, member: 'page.order', readBy });
     // Members that a reader of whole struct pages uses.
     const words = ['flags', 'compound_head', 'compound_info', '_refcount', 'page_type'];
     const whole = words.flatMap((path) => page.member(path)?.offset ?? []);
     for (const offset of new Set([...offsets, ...(offsets.has(0) ? whole : [])])) {
       const member = pageMemberAt(kernel, page, offset);
-      const size = /_refcount|page_type/.test(member)
-        ? 4
-        : offset % 8 === 0
-          ? 8
-          : offset % 4 === 0
-            ? 4
-            : 1;
+      const size = /_refcount|page_type/.test(member) ? 4 : offset % 8 === 0 ? 8 : offset % 4 === 0 ? 4 : 1;
       sites.push({ address: address + BigInt(offset), size, member, readBy });
     }
   }
@@ -262,8 +255,7 @@ function walkerNow(): string {
   Object.assign(Error, { stackTraceLimit, prepareStackTrace });
   for (const path of files) {
     const file = /src\/((?:walk|account)\/[\w/-]+)\.[jt]s/.exec(path)?.[1];
-    if (file && !/named-read|struct-reader|read-or-not|walk\/list$/.test(file))
-      return RAW[file] ?? `read by ${file}`;
+    if (file && !/named-read|struct-reader|read-or-not|walk\/list$/.test(file)) return RAW[file] ?? `read by ${file}`;
   }
   return 'memory';
 }

@@ -32,11 +32,7 @@ const STRUCTURES = [
 
 /** The answers about processes, memory and sockets, and those structures, bit by bit. */
 export const STRUCTURES_OF_ALL = {
-  commands: (kernel: Kernel) => [
-    ...PROCS.commands(),
-    ...MEMORY.commands(),
-    ...commandsOf(kernel).slice(0, 1),
-  ],
+  commands: (kernel: Kernel) => [...PROCS.commands(), ...MEMORY.commands(), ...commandsOf(kernel).slice(0, 1)],
   frames: MEMORY.frames,
   only: new RegExp(`^(?:${STRUCTURES.join('|')})(?:\\.|$)`),
   every: true,

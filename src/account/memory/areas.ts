@@ -47,8 +47,7 @@ export class Areas {
     what: string,
     isWanted: (area: VmArea) => boolean,
   ): Generator<{ readonly area: VmArea; readonly frame: number }> {
-    const framesOf = (area: VmArea) =>
-      framesOfPages(this.#kernel, `the pages of ${what}`, area.pages, area.count);
+    const framesOf = (area: VmArea) => framesOfPages(this.#kernel, `the pages of ${what}`, area.pages, area.count);
     const unread: VmArea[] = [];
     let lost: unknown;
     for (const area of this.all()) {
@@ -68,11 +67,7 @@ export class Areas {
           this.#freed++;
           continue;
         }
-        for (const frame of readUntilConsistent(
-          this.#kernel,
-          () => [...framesOf(area)],
-          LIVE_READS,
-        ))
+        for (const frame of readUntilConsistent(this.#kernel, () => [...framesOf(area)], LIVE_READS))
           yield { area, frame };
       }
     }
@@ -102,8 +97,7 @@ export class Areas {
     for (const area of this.all()) if (this.isStack(area)) callers.add(area.caller);
     for (const area of this.all()) {
       if (this.#ending.has(area.vm)) less += area.count;
-      if (!this.isStack(area) && callers.has(area.caller) && this.#isFresh(area))
-        more += area.count;
+      if (!this.isStack(area) && callers.has(area.caller) && this.#isFresh(area)) more += area.count;
     }
     return { less, more };
   }
@@ -182,12 +176,10 @@ export class Areas {
 
 /** Callers of vmalloc whose memory has its own category. */
 const MODULES = /^(module_alloc|load_module|move_module|execmem_)/;
-const BPF =
-  /^(_*bpf_|(?!resv_)\w+_map_alloc|sock_hash_alloc|reuseport_array_alloc|prealloc_|arena_)/;
+const BPF = /^(_*bpf_|(?!resv_)\w+_map_alloc|sock_hash_alloc|reuseport_array_alloc|prealloc_|arena_)/;
 
 /** alloc_thread_stack_node, or the functions that the compiler inlined it into (kernel/fork.c). */
-const STACKS =
-  /^(alloc_thread_stack_node|dup_task_struct|copy_process|kernel_clone|_do_fork|fork_idle)\b/;
+const STACKS = /^(alloc_thread_stack_node|dup_task_struct|copy_process|kernel_clone|_do_fork|fork_idle)\b/;
 
 /** A module's function: `name [module]`. */
 const OF_A_MODULE = / \[/;

@@ -176,8 +176,7 @@ function chargeObjects(
       warnings.add(incompleteness(error), `memcg charges of objects: ${(error as Error).message}`);
     }
   }
-  if (why)
-    warnings.add(incompleteness(why), `memcg charges of objects in ${lost} slabs: ${why.message}`);
+  if (why) warnings.add(incompleteness(why), `memcg charges of objects in ${lost} slabs: ${why.message}`);
 }
 
 /** Returns all cgroups, including those found by their pages: in a dump each of these must be in the tree. */
@@ -206,10 +205,7 @@ function everyGroup(
     if (all.has(address)) continue;
     read(address);
     if (whole && !kernel.facts.live)
-      warnings.add(
-        'corrupt',
-        `the memory cgroup at ${hex(address)} has pages, but is not in the tree`,
-      );
+      warnings.add('corrupt', `the memory cgroup at ${hex(address)} has pages, but is not in the tree`);
   }
   return all;
 }

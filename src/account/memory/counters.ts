@@ -4,24 +4,11 @@ import { needSymbol } from '../../walk/cpus.js';
 import { ramBytes } from '../../walk/machine-facts.js';
 import type { FrameRange } from '../../walk/memory/ram.js';
 import { readPartOf } from '../../walk/named-read.js';
-import {
-  gpuPages,
-  hugePages,
-  long,
-  memoryNodes,
-  NodeCounters,
-  ZoneCounters,
-} from '../../walk/pages/vm-counters.js';
+import { gpuPages, hugePages, long, memoryNodes, NodeCounters, ZoneCounters } from '../../walk/pages/vm-counters.js';
 import type { CategoryGroup, CategoryName } from './categories.js';
 
 /** `enum lru_list` (include/linux/mmzone.h). */
-const LRU_LISTS = [
-  'NR_INACTIVE_ANON',
-  'NR_ACTIVE_ANON',
-  'NR_INACTIVE_FILE',
-  'NR_ACTIVE_FILE',
-  'NR_UNEVICTABLE',
-];
+const LRU_LISTS = ['NR_INACTIVE_ANON', 'NR_ACTIVE_ANON', 'NR_INACTIVE_FILE', 'NR_ACTIVE_FILE', 'NR_UNEVICTABLE'];
 
 /** The kernel's counters, in base pages. */
 export type KernelCounts = ReadonlyMap<
@@ -117,8 +104,7 @@ export function kernelCounts(
         add('all-free', free);
         add('free-buddy', free - zones.item(zone.address, 'NR_UNACCEPTED'));
         if (zones.has('NR_ZSPAGES')) add('compressed', zones.item(zone.address, 'NR_ZSPAGES'));
-        if (zones.has('NR_UNACCEPTED'))
-          add('free-unaccepted', zones.item(zone.address, 'NR_UNACCEPTED'));
+        if (zones.has('NR_UNACCEPTED')) add('free-unaccepted', zones.item(zone.address, 'NR_UNACCEPTED'));
         const locked = readOrNot(() => zones.item(zone.address, 'NR_MLOCK'));
         if (locked !== undefined) add('all-locked', locked);
         // Counters of zones in 5.10, of nodes later; likewise stacks before 5.9.
@@ -138,8 +124,7 @@ export function kernelCounts(
   });
   attempt(() => {
     const variable = kernel.symbol('nr_vmalloc_pages');
-    if (variable !== undefined)
-      counts.set('all-vmalloc', long(kernel, 'nr_vmalloc_pages', variable, 0n));
+    if (variable !== undefined) counts.set('all-vmalloc', long(kernel, 'nr_vmalloc_pages', variable, 0n));
   });
   attempt(() => {
     const huge = hugePages(kernel);

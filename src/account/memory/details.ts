@@ -1,19 +1,11 @@
 import type { UnavailableCode } from '../../base/errors.js';
 import type { CachedFiles } from '../../records/files.js';
-import type {
-  CacheFigures,
-  MemoryAnswer,
-  NoDetailCodes,
-  NoDetails,
-  ZoneFigures,
-} from './answer.js';
+import type { CacheFigures, MemoryAnswer, NoDetailCodes, NoDetails, ZoneFigures } from './answer.js';
 import { categoryOfCaller, takesStacks } from './areas.js';
 import { leaves } from './tree.js';
 
 /** Content of a list in /proc, or why it is not available. */
-export type Listed<T> =
-  | { readonly list: T }
-  | { readonly code: UnavailableCode; readonly why: string };
+export type Listed<T> = { readonly list: T } | { readonly code: UnavailableCode; readonly why: string };
 
 /** Lists of /proc about the memory of a running machine, beside counters. */
 export interface MachineLists {
@@ -87,8 +79,6 @@ export function withCachedFiles(answer: MemoryAnswer, cached: CachedFiles): Memo
   const [all, found] = [cacheBytes(answer), residentBytes(cached)];
   const isTooMuch = found > all + Math.max(MIN_MOVED, MOVED_SHARE * all) && !hasOverlays(cached);
   const message = `files have ${found} resident bytes, but page cache and shared memory only ${all}`;
-  const warnings = isTooMuch
-    ? [...answer.warnings, { code: 'corrupt', message } as const]
-    : answer.warnings;
+  const warnings = isTooMuch ? [...answer.warnings, { code: 'corrupt', message } as const] : answer.warnings;
   return { ...answer, cachedFiles: cached, warnings, complete: false };
 }

@@ -90,8 +90,7 @@ export function formatFigures(answer: MemoryAnswer, format: FigureFormat): Forma
   const total = totalOf(answer);
   const bytesOf = (name: string) => lines.find((line) => line.name === name)?.bytes ?? null;
   const [free, cache] = [bytesOf('free'), bytesOf('buff/cache')];
-  const used =
-    total === null || free === null || cache === null ? null : notBelow0(total - free - cache);
+  const used = total === null || free === null || cache === null ? null : notBelow0(total - free - cache);
   const others = new Map([
     ...(['total', 'MemTotal'] as const).map((name) => [name, total] as const),
     ['used (before)', used],
@@ -124,14 +123,10 @@ function notBelow0(bytes: number): number | null {
   return bytes < 0 ? null : bytes;
 }
 
-function kernelFigure(
-  { name, kernel }: Definition,
-  counted: ReadonlyMap<string, number>,
-): number | null {
+function kernelFigure({ name, kernel }: Definition, counted: ReadonlyMap<string, number>): number | null {
   const cached = counted.get('Cached');
   const both =
-    counted.get('BuffersCached') ??
-    (cached === undefined ? undefined : cached + (counted.get('Buffers') ?? 0));
+    counted.get('BuffersCached') ?? (cached === undefined ? undefined : cached + (counted.get('Buffers') ?? 0));
   let lacks = false;
   const figure = (kernel ?? ((of) => of(name)))((line) => {
     const bytes = line === 'BuffersCached' ? both : counted.get(line);

@@ -5,11 +5,7 @@ import { MemoryCgroups } from '../../walk/cgroups/memory-cgroups.js';
 import { Cursor } from '../../walk/cursor.js';
 import { type MappedFile, MappedFileReader } from '../../walk/files/mapped-file.js';
 import { type FilePath, type NamePlace, Paths } from '../../walk/files/paths.js';
-import {
-  type FileFrameCount,
-  type FileFrames,
-  usesGenerations,
-} from '../../walk/memory/file-frames.js';
+import { type FileFrameCount, type FileFrames, usesGenerations } from '../../walk/memory/file-frames.js';
 import type { FrameScan } from '../../walk/memory/frame-scan.js';
 import type { EachFile } from '../../walk/memory/open-files.js';
 import { KIND, type PageKind } from '../../walk/memory/page-kinds.js';
@@ -222,11 +218,7 @@ export class FileAccount {
   }
 
   #lostPath(error: unknown, warnings: Warnings): void {
-    this.#warnOnce(
-      incompleteness(error),
-      `the path of a file: ${(error as Error).message}`,
-      warnings,
-    );
+    this.#warnOnce(incompleteness(error), `the path of a file: ${(error as Error).message}`, warnings);
   }
 
   /** @throws the error itself if it is of any other kind */
@@ -278,11 +270,8 @@ export class FileAccount {
     const all = [...this.#frames.charges()];
     if (all.length === 0) return undefined;
     const active = all.reduce((sum, one) => sum + one.active, 0);
-    const isKnown =
-      this.#hasActiveFlags(warnings) && isNear(active, this.#activePages, this.#frames.frames);
-    const names = new ChargeNames(this.#kernel, (code, message) =>
-      this.#warnOnce(code, message, warnings),
-    );
+    const isKnown = this.#hasActiveFlags(warnings) && isNear(active, this.#activePages, this.#frames.frames);
+    const names = new ChargeNames(this.#kernel, (code, message) => this.#warnOnce(code, message, warnings));
     const charges = new Map<bigint, FileCgroup[]>();
     for (const { mapping, charged, frames, active: own } of all) {
       const list = charges.get(mapping) ?? [];
@@ -330,10 +319,7 @@ export class FileAccount {
       const counted = this.#readers().files.pages(mapping);
       if (counted === cache + shared) return;
       const found = `${cache + shared} are found`;
-      warnings.add(
-        'corrupt',
-        `the file of mapping ${hex(mapping)} counts ${counted} pages, but ${found}`,
-      );
+      warnings.add('corrupt', `the file of mapping ${hex(mapping)} counts ${counted} pages, but ${found}`);
     } catch (error) {
       addError(warnings, 'the file of pages', error);
     }
@@ -426,8 +412,7 @@ function mergedCharges(list: readonly FileCgroup[]): FileCgroup[] {
   for (const one of list) {
     const key = `${one.dying} ${one.path === null} ${one.path}`;
     const known = merged.get(key);
-    const activeBytes =
-      one.activeBytes === undefined ? undefined : one.activeBytes + (known?.activeBytes ?? 0);
+    const activeBytes = one.activeBytes === undefined ? undefined : one.activeBytes + (known?.activeBytes ?? 0);
     merged.set(key, { ...one, bytes: one.bytes + (known?.bytes ?? 0), activeBytes });
   }
   return [...merged.values()].toSorted((a, b) => b.bytes - a.bytes);
@@ -471,9 +456,7 @@ class ChargeNames {
 }
 
 /** The path of a file, the name of a block device, or a description of a file without a name; untrusted. */
-export function fileName(
-  file: Pick<FileFigures, 'path' | 'blockDevice' | 'fsType' | 'device' | 'inode'>,
-): string {
+export function fileName(file: Pick<FileFigures, 'path' | 'blockDevice' | 'fsType' | 'device' | 'inode'>): string {
   const { path, blockDevice, fsType, device, inode } = file;
   return path?.path ?? blockDevice ?? `${fsType} ${device} inode ${inode}`;
 }

@@ -71,8 +71,7 @@ export type Split = Map<CategoryName, Part>;
 export function splitFrames(machine: FlaggedMachine): Split {
   const { kinds } = machine.frames;
   const split: Split = new Map();
-  const flags = (category: CategoryName, frames: number) =>
-    split.set(category, { frames, known: 'flags' });
+  const flags = (category: CategoryName, frames: number) => split.set(category, { frames, known: 'flags' });
   flags('free-buddy', kinds.free);
   flags('page-tables', kinds['page-table']);
   flags('balloon', kinds.offline);
@@ -211,9 +210,7 @@ const IN_VMALLOC = ['kernel-stacks', 'modules', 'bpf', 'vmalloc'] as const;
 /** Splits vmalloc memory into stacks, modules, BPF and other uses, by caller. */
 function mappedParts({ vmalloc, before, after }: FlaggedMachine): Map<CategoryName, Part> {
   const nothing = (why: string) =>
-    new Map(
-      IN_VMALLOC.map((category) => [category, { frames: 0, known: 'counter', why }] as const),
-    );
+    new Map(IN_VMALLOC.map((category) => [category, { frames: 0, known: 'counter', why }] as const));
   if ('why' in vmalloc) return nothing(vmalloc.why);
   const pages = new Map<CategoryName, number>(IN_VMALLOC.map((category) => [category, 0]));
   for (const [caller, count] of vmalloc.list) {
@@ -246,9 +243,7 @@ function withStacks(
   const counted = inPages(after, areas);
   const stacks = Math.min(areas, counted);
   // A CPU keeps up to MOST_ON_CPU KiB to itself before it adds them (NR_KERNEL_STACK_KB, mm/vmstat.c).
-  const slack =
-    Math.abs(counted - inPages(before, counted)) +
-    (MOST_ON_CPU * 1024 * after.cpus) / after.pageSize;
+  const slack = Math.abs(counted - inPages(before, counted)) + (MOST_ON_CPU * 1024 * after.cpus) / after.pageSize;
   const isLacking = areas === 0 ? counted > 0 : counted - areas > slack;
   const lacks = isLacking
     ? `KernelStack counts ${counted} pages, but /proc/vmallocinfo lists ${areas}; the rest is counted as unattributed`

@@ -52,9 +52,10 @@ function disagreements(
   for (const { category, counts } of COMPARED) {
     const [one, other] = [earlier.get(category), later.get(category)];
     if (!one || !other || !('bytes' in one) || !('bytes' in other)) continue;
-    const [from, to] = [one.bytes, other.bytes]
-      .map((bytes) => bytes / after.pageSize)
-      .sort((a, b) => a - b) as [number, number];
+    const [from, to] = [one.bytes, other.bytes].map((bytes) => bytes / after.pageSize).sort((a, b) => a - b) as [
+      number,
+      number,
+    ];
     const slack = counterSlack(after) / after.pageSize;
     const ours = frames.get(category)?.frames ?? 0;
     if (ours < from - slack || (counts === 'all' && ours > to + slack))
@@ -75,10 +76,8 @@ function disagreements(
 
 const NO_FLAG = 'not identified by page flags or counters; counted as unattributed';
 const AT_BOOT = 'no counter exists; counted as other reserved';
-const NETWORK =
-  'not identified without /proc/kcore; counted as unattributed; skcheck --stale lists unread sockets';
-const PER_CPU =
-  'not identified by page flags; counted as unattributed or, if allocated at boot, as other reserved';
+const NETWORK = 'not identified without /proc/kcore; counted as unattributed; skcheck --stale lists unread sockets';
+const PER_CPU = 'not identified by page flags; counted as unattributed or, if allocated at boot, as other reserved';
 const LARGE = '/proc/kpageflags does not mark these pages; counted as unattributed';
 
 /** Why a category without frames may have some nevertheless. */
@@ -127,15 +126,13 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
   if (conflict?.foundBy === 'counters') warnings.add('corrupt', conflictWhy(conflict));
   const large = largeKmallocs(machine);
   const leaf = (category: CategoryName): Category => {
-    const part =
-      category === 'unread' ? { ...unread, known: 'flags' as const } : split.get(category);
+    const part = category === 'unread' ? { ...unread, known: 'flags' as const } : split.get(category);
     const counter = category === 'large-kmalloc' ? large : counters.get(category);
     const counted = counter && 'bytes' in counter && ALIKE.has(category) ? counter.bytes : null;
     const why =
       part === undefined
         ? (WHY_NO_FRAMES[category] ?? NO_FLAG)
-        : (part.why ??
-          (conflict && DEPENDS_ON_FREE.has(category) ? conflictWhy(conflict) : undefined));
+        : (part.why ?? (conflict && DEPENDS_ON_FREE.has(category) ? conflictWhy(conflict) : undefined));
     const bytes = (part?.frames ?? 0) * pageSize;
     const next = NEXT_COMMANDS[category];
     return {
@@ -172,11 +169,7 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
 }
 
 /** @param byFlags the number of free frames by flags differs from MemFree */
-function freeConflict(
-  { frames, after }: FlaggedMachine,
-  split: Split,
-  byFlags: boolean,
-): FreeConflict | undefined {
+function freeConflict({ frames, after }: FlaggedMachine, split: Split, byFlags: boolean): FreeConflict | undefined {
   const counters = procCounters(after);
   const counted = (category: CategoryName) => {
     const counter = counters.get(category);
@@ -213,10 +206,7 @@ const ALIKE: ReadonlySet<CategoryName> = new Set<CategoryName>([
 ]);
 
 /** Unreadable frames, and frames of zones at unknown addresses. */
-function unreadFrames(
-  { frames, after }: FlaggedMachine,
-  warnings: Warnings,
-): { frames: number; why?: string } {
+function unreadFrames({ frames, after }: FlaggedMachine, warnings: Warnings): { frames: number; why?: string } {
   const { torn } = frames.kinds;
   const seen = FRAME_KINDS.reduce((sum, kind) => sum + frames.kinds[kind], 0) + frames.unread;
   const present = after.present === undefined ? undefined : after.present / after.pageSize;
@@ -224,12 +214,9 @@ function unreadFrames(
   const whys: string[] = [];
   if (frames.whyUnread !== undefined) whys.push(frames.whyUnread);
   if (torn > 0) whys.push(`${torn} frames changed while they were read`);
-  if (lacking > 0)
-    whys.push(`zones have ${present} page frames, but /proc/iomem and kpageflags show ${seen}`);
-  if (present === undefined)
-    whys.push(after.whyNoZones ?? '/proc/zoneinfo does not count present pages');
-  else if (seen > present)
-    whys.push(`zones have ${present} page frames, but /proc/iomem shows ${seen} frames of RAM`);
+  if (lacking > 0) whys.push(`zones have ${present} page frames, but /proc/iomem and kpageflags show ${seen}`);
+  if (present === undefined) whys.push(after.whyNoZones ?? '/proc/zoneinfo does not count present pages');
+  else if (seen > present) whys.push(`zones have ${present} page frames, but /proc/iomem shows ${seen} frames of RAM`);
   for (const why of whys) warnings.add(torn > 0 ? 'torn-list' : 'unreadable', why);
   const sum = torn + frames.unread + lacking;
   return { frames: sum, ...(whys.length === 0 ? {} : { why: whys.join('; ') }) };
@@ -243,10 +230,7 @@ function largeKmallocs({ frames, after }: FlaggedMachine): { bytes: number } | u
 }
 
 /** Returns counters of memory that is in an unknown part among the frames without flags. */
-function counterList(
-  { after }: FlaggedMachine,
-  large: { bytes: number } | undefined,
-): UnflaggedFrames['counters'] {
+function counterList({ after }: FlaggedMachine, large: { bytes: number } | undefined): UnflaggedFrames['counters'] {
   const found: { name: string; bytes: number }[] = [];
   const of = (name: string) => {
     const bytes = after.meminfo.get(name);
@@ -300,10 +284,7 @@ function notesOf({ notes }: FlaggedFrames): FrameNote[] {
 
 const MOST_OWNERS = 10;
 
-function ownersOf({
-  callers,
-  caches,
-}: Pick<MemoryAnswer, 'callers' | 'caches'>): Map<CategoryName, readonly Owner[]> {
+function ownersOf({ callers, caches }: Pick<MemoryAnswer, 'callers' | 'caches'>): Map<CategoryName, readonly Owner[]> {
   const owners = new Map<CategoryName, readonly Owner[]>();
   for (const caller of callers) {
     const { category, ...owner } = caller;

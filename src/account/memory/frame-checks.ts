@@ -95,8 +95,7 @@ export class UnlistedPages {
     this.#free ??= new Set(freeOfCpus(this.#kernel));
     if (this.#free.has(frame)) return false;
     const page = this.#kernel.pages.pageOfFrame(frame);
-    if ((mapping & ANONYMOUS) !== 0n && !this.#isUptodate(this.#kernel.read(page, 64)))
-      return false;
+    if ((mapping & ANONYMOUS) !== 0n && !this.#isUptodate(this.#kernel.read(page, 64))) return false;
     if ((mapping & KSM) === KSM) return this.#kernel.read(mapping - KSM, 8) !== undefined;
     if ((mapping & ANONYMOUS) === 0n) return this.#isMapping(mapping);
     const root = this.#anonymous.read(mapping - ANONYMOUS).pointer('root');
@@ -121,8 +120,7 @@ export class UnlistedPages {
 }
 
 function* freeOfCpus(kernel: Kernel): Generator<number> {
-  for (const { frame, order } of cpuLists(kernel))
-    for (let at = 0; at < 2 ** order; at++) yield frame + at;
+  for (const { frame, order } of cpuLists(kernel)) for (let at = 0; at < 2 ** order; at++) yield frame + at;
 }
 
 /**
@@ -145,8 +143,7 @@ export function comparison(kernel: Kernel, counts: KernelCounts, warnings: Warni
     if (theirs === undefined || theirs === ours) return;
     const message = `the kernel counts ${theirs} pages of ${what}, but ${ours} were found`;
     const isAmid = Math.abs(theirs - ours) <= UNCOUNTED * cpus && !FIXED.has(name);
-    if (isAmid)
-      warnings.add('torn-list', `${message}; one is wrong, or a CPU stopped during an update`);
+    if (isAmid) warnings.add('torn-list', `${message}; one is wrong, or a CPU stopped during an update`);
     else warnings.add('corrupt', message);
   };
 }
@@ -194,12 +191,7 @@ export function checkFrames(
   const slabs = ofKind('slab') + ofKind('large-kmalloc');
   if (ofKind('large-kmalloc') > 0) compare('other slabs and large kmalloc', slabs, 'all-slab');
   else atLeast(report, 'other slabs', counts.get('all-slab'), slabs);
-  atLeast(
-    report,
-    'anonymous memory',
-    ofKind('anonymous') + ofKind('swap-cache'),
-    counts.get('anonymous'),
-  );
+  atLeast(report, 'anonymous memory', ofKind('anonymous') + ofKind('swap-cache'), counts.get('anonymous'));
   atLeast(report, 'the page cache', ofKind('file'), counts.get('page-cache'));
   checkLists(kernel, scan, counts, warnings);
   if (scan.unread > 0) return;
@@ -211,8 +203,7 @@ export function checkFrames(
   }
   for (const [order, counted] of freeBlocks(places).entries()) {
     const ours = scan.freeBlocks[order] ?? 0;
-    if (ours !== counted)
-      report(`the free lists count ${counted} order-${order} blocks, but ${ours} were found`);
+    if (ours !== counted) report(`the free lists count ${counted} order-${order} blocks, but ${ours} were found`);
   }
 }
 
@@ -220,12 +211,7 @@ export function checkFrames(
  * Checks that pages of LRU kinds are on an LRU list, unless they are in transit, and that other pages are
  * not.
  */
-function checkLists(
-  kernel: Kernel,
-  scan: FrameScan,
-  counts: KernelCounts,
-  warnings: Warnings,
-): void {
+function checkLists(kernel: Kernel, scan: FrameScan, counts: KernelCounts, warnings: Warnings): void {
   const { pages, first } = scan.unexpectedOnLru;
   if (pages > 0)
     warnings.add(
@@ -275,10 +261,7 @@ function atLeast(
 }
 
 /** Slab counts of each cache; nothing if the kernel has no such count. */
-function* slabsOfCaches(
-  kernel: Kernel,
-  scan: FrameScan,
-): Generator<{ name: string; counted: number; slabs: number }> {
+function* slabsOfCaches(kernel: Kernel, scan: FrameScan): Generator<{ name: string; counted: number; slabs: number }> {
   const head = kernel.symbol('slab_caches');
   if (head === undefined) return;
   const list = new StructReader(kernel, 'kmem_cache', ['list']).offset('list');

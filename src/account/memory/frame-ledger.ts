@@ -107,8 +107,7 @@ export class FrameLedger {
           head = kind === KIND.held ? frame : -1;
           end = head < 0 ? -1 : frame + alignedBlock(frame);
           category = this.#categories[index]!;
-        } else if (frame < end && this.#categories[index] === NONE)
-          this.#categories[index] = category;
+        } else if (frame < end && this.#categories[index] === NONE) this.#categories[index] = category;
       }
     }
   }

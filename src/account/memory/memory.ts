@@ -82,21 +82,9 @@ export function accountMemory(
   checkContradictions(kernel, { ledger, areas, scan, counts, missed, places }, warnings);
   const { pageSize } = kernel.facts;
   const caches = cachesOf(kernel, scan, warnings);
-  const account = new FileAccount(
-    kernel,
-    scan,
-    ledger,
-    counts.get('active-file'),
-    files.each,
-    more.onFileName,
-  );
+  const account = new FileAccount(kernel, scan, ledger, counts.get('active-file'), files.each, more.onFileName);
   const processes = processOwners(kernel, frames, scan, warnings);
-  const owners = ownersOf(
-    pageSize,
-    ledger,
-    { caches, census, files: account, processes },
-    warnings,
-  );
+  const owners = ownersOf(pageSize, ledger, { caches, census, files: account, processes }, warnings);
   const memory = categoryTree(pageSize, { ledger, counts, missed, owners });
   for (const warning of census?.warnings ?? []) warnings.add(warning.code, warning.message);
   more.onPlaces?.({ ledger, queues, areas });
@@ -150,8 +138,7 @@ export interface MemoryOptions extends SocketsQuery {
   readonly onCgroup?: (cgroup: bigint) => void;
 }
 
-const UNTYPED_TABLES =
-  'kernels before 4.18 do not mark page tables; those of processes are counted as unattributed';
+const UNTYPED_TABLES = 'kernels before 4.18 do not mark page tables; those of processes are counted as unattributed';
 
 /** Notes that graphics drivers have pages, which cannot be found individually. */
 function noteGraphics(counts: KernelCounts, missed: Missed): void {
@@ -181,22 +168,15 @@ const SPOILS: ReadonlySet<WarningCode> = new Set<WarningCode>([
   'types-incomplete',
 ]);
 
-function noteScan(
-  kernel: Kernel,
-  { unread, whyUnread, whyCache, torn, whyTorn }: FrameScan,
-  warnings: Warnings,
-): void {
+function noteScan(kernel: Kernel, { unread, whyUnread, whyCache, torn, whyTorn }: FrameScan, warnings: Warnings): void {
   if (whyUnread) {
     const message = `struct pages of ${unread} page frames are unreadable: ${whyUnread.message}`;
     warnings.add('unreadable', message);
   }
-  if (whyCache)
-    warnings.add('unreadable', `unknown whether a slab cache is reclaimable: ${whyCache.message}`);
+  if (whyCache) warnings.add('unreadable', `unknown whether a slab cache is reclaimable: ${whyCache.message}`);
   if (whyTorn !== undefined) {
     const others = torn > 1 ? `, and ${torn - 1} more` : '';
-    const what = kernel.facts.live
-      ? 'struct pages changed while they were read'
-      : 'inconsistent struct pages';
+    const what = kernel.facts.live ? 'struct pages changed while they were read' : 'inconsistent struct pages';
     warnings.add('corrupt', `${what}: ${whyTorn}${others}`);
   }
 }
@@ -278,8 +258,7 @@ function checkContradictions(
     const [ours, theirs] = [frames('kernel-stacks'), counts.get('kernel-stacks')];
     if (theirs !== undefined && theirs !== ours) {
       const { less, more } = areas.stackSlack();
-      if (theirs < ours - less || theirs > ours + more)
-        compare('kernel stacks', ours, 'kernel-stacks');
+      if (theirs < ours - less || theirs > ours + more) compare('kernel stacks', ours, 'kernel-stacks');
     }
   }
   const ofAreas = ['kernel-stacks', 'modules', 'bpf', 'vmalloc'] as const;
@@ -290,7 +269,6 @@ function checkContradictions(
   for (const category of CATEGORIES) {
     const free = ledger.freeButHeld(category);
     // The image is exempt: boot-only parts of it were given to the buddy allocator.
-    if (free > 0 && category !== 'image')
-      report(`${category}: ${free} of its pages are marked free`);
+    if (free > 0 && category !== 'image') report(`${category}: ${free} of its pages are marked free`);
   }
 }

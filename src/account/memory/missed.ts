@@ -31,11 +31,7 @@ export function codeOf(error: unknown): WarningCode {
  *
  * @throws the error itself, if it is a fault of this program
  */
-export function attempted<Part>(
-  warnings: Warnings,
-  what: string,
-  part: () => Part,
-): Part | undefined {
+export function attempted<Part>(warnings: Warnings, what: string, part: () => Part): Part | undefined {
   try {
     return part();
   } catch (error) {

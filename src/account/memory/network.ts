@@ -56,29 +56,21 @@ export function claimNetwork(
     missed.add('network-other', error);
     return undefined;
   }
-  if (!census.total.complete)
-    missed.note('network-sockets', 'the queues of some sockets are incomplete', 'unreadable');
+  if (!census.total.complete) missed.note('network-sockets', 'the queues of some sockets are incomplete', 'unreadable');
   for (const row of census.outsideQueues) noteRow(row, missed);
   return census;
 }
 
 /** Rows without pages of their own: slab slots, and remainders. */
-const WITHOUT_PAGES: readonly OutsideRow['code'][] = [
-  'skbs',
-  'skb-fclones',
-  'skb-heads',
-  'other-pages',
-];
+const WITHOUT_PAGES: readonly OutsideRow['code'][] = ['skbs', 'skb-fclones', 'skb-heads', 'other-pages'];
 
 /** Records why the row of a part of `network-other` is incomplete. */
 function noteRow(row: OutsideRow, missed: Missed): void {
   const category: CategoryName = 'network-other';
   if (WITHOUT_PAGES.includes(row.code)) return;
   const name = rowName(row);
-  if (row.status === 'not-counted')
-    missed.note(category, `${name} is not counted: ${row.reason}`, 'unreadable');
-  if (row.status === 'contradicted')
-    missed.note(category, `the figures of ${name} are inconsistent`, 'corrupt');
+  if (row.status === 'not-counted') missed.note(category, `${name} is not counted: ${row.reason}`, 'unreadable');
+  if (row.status === 'contradicted') missed.note(category, `the figures of ${name} are inconsistent`, 'corrupt');
   if (row.status === 'not-walked') missed.note(category, `${name} is not walked`);
 }
 
@@ -98,8 +90,7 @@ export class QueueFrames {
 
   add(entry: CensusEntry, tally: Tally): void {
     const place = this.#entries.push(entry) - 1;
-    for (const { frame } of tally.pages())
-      if (!this.#sockets.has(frame)) this.#sockets.set(frame, place);
+    for (const { frame } of tally.pages()) if (!this.#sockets.has(frame)) this.#sockets.set(frame, place);
     this.#onSocket?.(entry, tally);
   }
 

@@ -45,8 +45,7 @@ export function ownersOf(
   warnings: Warnings,
 ): Map<CategoryName, readonly Owner[]> {
   const owners = new Map<CategoryName, readonly Owner[]>();
-  const largest = (all: readonly Owner[]) =>
-    all.toSorted((a, b) => b.bytes - a.bytes).slice(0, MOST_OWNERS);
+  const largest = (all: readonly Owner[]) => all.toSorted((a, b) => b.bytes - a.bytes).slice(0, MOST_OWNERS);
   for (const category of NAMED) {
     const kind = category === 'network-other' ? 'row' : category === 'tables' ? 'table' : 'caller';
     const named = [...ledger.ownersOf(category)].map(
@@ -104,22 +103,14 @@ const FIRST = 2;
  *
  * @param scan result for each frame
  */
-export function processOwners(
-  kernel: Kernel,
-  frames: FrameMap,
-  scan: FrameScan,
-  warnings: Warnings,
-): ProcessOwners {
+export function processOwners(kernel: Kernel, frames: FrameMap, scan: FrameScan, warnings: Warnings): ProcessOwners {
   const none: ProcessOwners = { anonymous: [], hugetlb: [] };
   if (!kernel.userPages) return none;
   try {
     let whole = reportedTasks(kernel, warnings).lost === undefined;
     const spaces = addressSpaces(kernel, ({ pid }, error) => {
       whole = false;
-      warnings.add(
-        codeOf(error),
-        `pid ${pid}: owners of anonymous memory: ${(error as Error).message}`,
-      );
+      warnings.add(codeOf(error), `pid ${pid}: owners of anonymous memory: ${(error as Error).message}`);
     });
     const owners = new Uint32Array(frames.size);
     const counts = new MappingCounts(kernel, frames, scan);
@@ -170,8 +161,7 @@ function sums(
   pageSize: number,
 ): Owner[] {
   const frames = new Array<number>(spaces.length + FIRST).fill(0);
-  for (let index = 0; index < owners.length; index++)
-    if (kinds[index] === kind) frames[owners[index]!]!++;
+  for (let index = 0; index < owners.length; index++) if (kinds[index] === kind) frames[owners[index]!]!++;
   const several: Owner = {
     kind: 'process',
     name: '(several processes)',
@@ -216,16 +206,12 @@ export function describeLoose(
       size.blocks++;
       size.frames += block.frames;
       if (block.charge !== 0n) charged += block.frames;
-      const zone = places.find(
-        ({ start, spanned }) => block.frame >= start && block.frame < start + spanned,
-      );
+      const zone = places.find(({ start, spanned }) => block.frame >= start && block.frame < start + spanned);
       const name = zone === undefined ? '?' : several ? `${zone.nodeId} ${zone.name}` : zone.name;
       byZone.set(name, (byZone.get(name) ?? 0) + block.frames);
     }
     return {
-      sizes: [...sizes]
-        .map(([order, size]) => ({ order, ...size }))
-        .toSorted((a, b) => a.order - b.order),
+      sizes: [...sizes].map(([order, size]) => ({ order, ...size })).toSorted((a, b) => a.order - b.order),
       zones: [...byZone].map(([zone, frames]) => ({ zone, frames })),
       charged,
       ...largeKmallocs(scan, ledger, counts),
@@ -240,11 +226,7 @@ export function describeLoose(
  * Before 6.15 the pages of large kmallocs have no mark; the kernel counts them with unreclaimable slab, whose
  * pages have one.
  */
-function largeKmallocs(
-  scan: FrameScan,
-  ledger: FrameLedger,
-  counts: KernelCounts,
-): Pick<Loose, 'largeKmallocs'> {
+function largeKmallocs(scan: FrameScan, ledger: FrameLedger, counts: KernelCounts): Pick<Loose, 'largeKmallocs'> {
   const counted = counts.get('all-slab');
   if (counted === undefined || (ledger.sums().get('large-kmalloc') ?? 0) > 0) return {};
   let slabs = 0;

@@ -89,19 +89,16 @@ export function procCounters(counted: MemoryCounters): Map<CategoryName, ProcCou
       const why = `/proc/meminfo says “${damaged.get(broken)}” of ${broken}`;
       found.set(category, { why });
     } else if (plus.every((name) => meminfo.has(name))) {
-      const sum = (names: readonly string[]) =>
-        names.reduce((all, name) => all + (meminfo.get(name) ?? 0), 0);
+      const sum = (names: readonly string[]) => names.reduce((all, name) => all + (meminfo.get(name) ?? 0), 0);
       found.set(category, { bytes: sum([...plus, ...maybe]) - sum(minus) });
     }
   }
   const free = freeCounts(counted);
   const buddy = found.get('free-buddy');
-  if (free && buddy && 'bytes' in buddy)
-    found.set('free-buddy', { bytes: buddy.bytes - free.uninitialized });
+  if (free && buddy && 'bytes' in buddy) found.set('free-buddy', { bytes: buddy.bytes - free.uninitialized });
   if (free) found.set('free-uninitialized', { bytes: free.uninitialized });
   if (onCpus !== undefined) found.set('free-cpu-lists', { bytes: onCpus });
-  else
-    found.set('free-cpu-lists', { why: counted.whyNoZones ?? 'zoneinfo does not list all CPUs' });
+  else found.set('free-cpu-lists', { why: counted.whyNoZones ?? 'zoneinfo does not list all CPUs' });
   if (compressed !== undefined) found.set('compressed', { bytes: compressed });
   return found;
 }
@@ -112,8 +109,7 @@ export function counterDrift(before: MemoryCounters, after: MemoryCounters): num
   let bytes = 0;
   for (const [category, counter] of procCounters(before)) {
     const other = later.get(category);
-    if ('bytes' in counter && other && 'bytes' in other)
-      bytes += Math.abs(other.bytes - counter.bytes);
+    if ('bytes' in counter && other && 'bytes' in other) bytes += Math.abs(other.bytes - counter.bytes);
   }
   return bytes;
 }

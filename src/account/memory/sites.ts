@@ -63,9 +63,7 @@ export interface SiteSource {
 const MOST_LISTED = 10_000;
 const MOST_STACKS = 2 ** 16;
 
-const OFF: Readonly<
-  Record<Exclude<SiteSourceName, 'vmalloc-callers'>, Record<'off' | 'absent', string>>
-> = {
+const OFF: Readonly<Record<Exclude<SiteSourceName, 'vmalloc-callers'>, Record<'off' | 'absent', string>>> = {
   'page-owner': {
     off: 'page_owner is off: boot with page_owner=on',
     absent: 'this kernel was built without CONFIG_PAGE_OWNER',
@@ -140,8 +138,7 @@ class SiteSums {
     const all = [...this.#sites.values()].map((sum) => ({ ...sum, categories: listed(sum) }));
     const sites = all.toSorted((a, b) => b.bytes - a.bytes);
     const rest = sites.slice(MOST_LISTED);
-    const bytesOf = (some: readonly AllocationSite[]) =>
-      some.reduce((sum, one) => sum + one.bytes, 0);
+    const bytesOf = (some: readonly AllocationSite[]) => some.reduce((sum, one) => sum + one.bytes, 0);
     return {
       source,
       state,
@@ -157,10 +154,7 @@ class SiteSums {
   }
 
   #modules(): ModuleSites[] {
-    const sums = new Map<
-      string | null,
-      Omit<Sum, 'kind' | 'frames' | 'cache'> & { sites: number }
-    >();
+    const sums = new Map<string | null, Omit<Sum, 'kind' | 'frames' | 'cache'> & { sites: number }>();
     for (const site of this.#sites.values()) {
       const module = moduleOf(site.frames);
       const sum = sums.get(module) ?? { bytes: 0, allocations: 0, sites: 0, categories: new Map() };
@@ -184,9 +178,7 @@ type Sum = Pick<AllocationSite, 'kind' | 'frames' | 'cache'> & {
 };
 
 function listed({ categories }: Pick<Sum, 'categories'>): Amounts['categories'] {
-  return [...categories]
-    .map(([category, bytes]) => ({ category, bytes }))
-    .toSorted((a, b) => b.bytes - a.bytes);
+  return [...categories].map(([category, bytes]) => ({ category, bytes })).toSorted((a, b) => b.bytes - a.bytes);
 }
 
 /** The module that an allocation is made for: the innermost one on its stack. */
@@ -195,11 +187,7 @@ function moduleOf(frames: readonly SiteFrame[]): string | null {
 }
 
 /** An unsupported or unreadable source makes the answer incomplete, and lacks all of its sites. */
-function sourceOf(
-  source: SiteSourceName,
-  warnings: Warnings,
-  add: (sums: SiteSums) => RecordState,
-): SiteSource {
+function sourceOf(source: SiteSourceName, warnings: Warnings, add: (sums: SiteSums) => RecordState): SiteSource {
   const sums = new SiteSums();
   try {
     const state = add(sums);
@@ -258,11 +246,7 @@ function addPages(
         whyLost ??= error;
       },
     });
-  if (lost > 0)
-    warnings.add(
-      'unreadable',
-      `page_owner: ${lost} page frames have no entry: ${whyLost?.message}`,
-    );
+  if (lost > 0) warnings.add('unreadable', `page_owner: ${lost} page frames have no entry: ${whyLost?.message}`);
   // Between free and page_owner’s note of it, a CPU may have stopped.
   if (free > 0 && !kernel.facts.live)
     warnings.add('corrupt', `page_owner: ${free} page frames are free, but noted as allocated`);
@@ -279,9 +263,7 @@ function addStacks(
   const { pageSize } = kernel.facts;
   let [counted, isCounted] = [0, false];
   for (const { handle, frames, blocks } of all) {
-    const stack = tried(warnings, 'page_owner', () =>
-      handle === 0 ? undefined : depot.of(handle),
-    );
+    const stack = tried(warnings, 'page_owner', () => (handle === 0 ? undefined : depot.of(handle)));
     const addresses = stack?.addresses ?? [];
     const sum = sums.of(addresses.join(), () => ({
       kind: 'stack',
@@ -310,10 +292,7 @@ const SLAB_PAGES = /(^|\/)mm\/slub\.c:\d+$/;
 function addTags(kernel: Kernel, sums: SiteSums, warnings: Warnings): void {
   const tags = new AllocationTags(kernel);
   const lost = (error: Error): void =>
-    warnings.add(
-      error instanceof ReadError ? 'unreadable' : 'corrupt',
-      `allocation profiling: ${error.message}`,
-    );
+    warnings.add(error instanceof ReadError ? 'unreadable' : 'corrupt', `allocation profiling: ${error.message}`);
   let inaccurate = 0;
   for (const { line, symbol, module, bytes, calls, inaccurate: isLow } of tags.all(lost)) {
     if (isLow) inaccurate++;
@@ -334,12 +313,7 @@ function addTags(kernel: Kernel, sums: SiteSums, warnings: Warnings): void {
     );
 }
 
-function addObjects(
-  kernel: Kernel,
-  depot: () => StackDepot,
-  sums: SiteSums,
-  warnings: Warnings,
-): RecordState {
+function addObjects(kernel: Kernel, depot: () => StackDepot, sums: SiteSums, warnings: Warnings): RecordState {
   if (!kernel.struct('track')) return 'absent';
   const tracks = new SlabTracks(kernel);
   const caches = new Set(tracks.caches());
@@ -360,9 +334,7 @@ function addObjects(
     const of = facts.get(slot.cache);
     if (isInUse === undefined) unknown++;
     if (!isInUse || !of) continue;
-    const track = tried(warnings, 'slab user tracking', () =>
-      tracks.of(slot.slab.cache, slot.object, depot),
-    );
+    const track = tried(warnings, 'slab user tracking', () => tracks.of(slot.slab.cache, slot.object, depot));
     const addresses = track?.addresses ?? [];
     const sum = sums.of(`${slot.cache} ${addresses.join()}`, () => ({
       kind: 'stack',
@@ -373,8 +345,7 @@ function addObjects(
     sum.bytes += of.objectSize;
     sum.categories.set(of.category, (sum.categories.get(of.category) ?? 0) + of.objectSize);
   }
-  if (unknown > 0)
-    warnings.add('unreadable', `slab user tracking: ${unknown} objects may be allocated or free`);
+  if (unknown > 0) warnings.add('unreadable', `slab user tracking: ${unknown} objects may be allocated or free`);
   for (const { code, message } of scanned.list())
     warnings.add(code, `slab user tracking: ${message.replace(/: sockets that .*/, '')}`);
   return 'on';
@@ -395,8 +366,7 @@ function addAreas(kernel: Kernel, { areas, ledger }: Frames, sums: SiteSums): vo
     met.add(area.vm);
     sum.bytes += pageSize;
     const category = ledger.categoryOf(frame);
-    if (category !== undefined)
-      sum.categories.set(category, (sum.categories.get(category) ?? 0) + pageSize);
+    if (category !== undefined) sum.categories.set(category, (sum.categories.get(category) ?? 0) + pageSize);
   }
 }
 
@@ -406,8 +376,7 @@ function tried<T>(warnings: Warnings, what: string, read: () => T): T | undefine
     return read();
   } catch (error) {
     const isOfDump = error instanceof ReadError || error instanceof KernelError;
-    if (!isOfDump || error.code === 'unsupported-layout' || error.code === 'no-symbols')
-      throw error;
+    if (!isOfDump || error.code === 'unsupported-layout' || error.code === 'no-symbols') throw error;
     addError(warnings, what, error);
     return undefined;
   }

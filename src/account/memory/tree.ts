@@ -1,10 +1,4 @@
-import {
-  CATEGORIES,
-  type CategoryGroup,
-  type CategoryName,
-  categoryFacts,
-  type Known,
-} from './categories.js';
+import { CATEGORIES, type CategoryGroup, type CategoryName, categoryFacts, type Known } from './categories.js';
 import type { KernelCounts } from './counters.js';
 import type { Elsewhere, FrameLedger } from './frame-ledger.js';
 import type { Missed } from './missed.js';
@@ -33,10 +27,7 @@ const NEXT_COMMANDS: Partial<Record<CategoryName, string>> = {
 const isWalked = (category: CategoryName): boolean => categoryFacts(category).takes !== undefined;
 
 /** Returns all categories as one tree: siblings sum to their parent, exact to the frame. */
-export function categoryTree(
-  pageSize: number,
-  { ledger, counts, missed, owners }: Parts,
-): Category {
+export function categoryTree(pageSize: number, { ledger, counts, missed, owners }: Parts): Category {
   const sums = ledger.sums();
   // Whatever a walk missed is unattributed.
   const anyMissed = CATEGORIES.some((category) => isWalked(category) && missed.spoils(category));
@@ -47,9 +38,7 @@ export function categoryTree(
   const leaf = (category: CategoryName): Category => {
     const frames = sums.get(category) ?? 0;
     const rest = category === 'unattributed' && anyMissed;
-    const why =
-      missed.why(category) ??
-      (rest ? 'some kernel structures could not be read completely' : undefined);
+    const why = missed.why(category) ?? (rest ? 'some kernel structures could not be read completely' : undefined);
     const spoiled = missed.spoils(category) || rest || (category === 'unread' && frames > 0);
     const next = NEXT_COMMANDS[category];
     return {
@@ -70,13 +59,7 @@ export function categoryTree(
 }
 
 /** Top-level groups of memory. */
-const GROUPS: readonly CategoryGroup[] = [
-  'free',
-  'applications-and-files',
-  'kernel',
-  'reserved',
-  'unknown',
-];
+const GROUPS: readonly CategoryGroup[] = ['free', 'applications-and-files', 'kernel', 'reserved', 'unknown'];
 
 interface Leaves {
   readonly known: Category['known'];
@@ -101,10 +84,7 @@ export function leafTree({ known, leaf, counter = () => null }: Leaves): Categor
   return parent(
     'memory',
     GROUPS.map((group) =>
-      parent(
-        group,
-        CATEGORIES.filter((category) => categoryFacts(category).group === group).map(leaf),
-      ),
+      parent(group, CATEGORIES.filter((category) => categoryFacts(category).group === group).map(leaf)),
     ),
   );
 }
@@ -175,9 +155,7 @@ export class MemorySamples {
   }
 
   next({ memory }: { readonly memory: Category }, at: Date): MemorySample {
-    const bytes = new Map(
-      categoriesOf(memory).map((category) => [category.category, category.bytes]),
-    );
+    const bytes = new Map(categoriesOf(memory).map((category) => [category.category, category.bytes]));
     const since = (other: CategoryBytes | undefined, category: Category['category']) => {
       const before = other?.get(category);
       return before === undefined ? null : (bytes.get(category) ?? 0) - before;

@@ -1,18 +1,8 @@
 import { damaged, readOrNot } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../../walk/cpus.js';
-import {
-  entryTables,
-  kernelTables,
-  pageDirectories,
-  upperTables,
-} from '../../walk/memory/kernel-tables.js';
-import {
-  dmaBuffers,
-  type EachFile,
-  type FilesOfProcesses,
-  PipeReader,
-} from '../../walk/memory/open-files.js';
+import { entryTables, kernelTables, pageDirectories, upperTables } from '../../walk/memory/kernel-tables.js';
+import { dmaBuffers, type EachFile, type FilesOfProcesses, PipeReader } from '../../walk/memory/open-files.js';
 import type { PageKind } from '../../walk/memory/page-kinds.js';
 import {
   type AddressRange,
@@ -51,12 +41,7 @@ const TABLE_KINDS: readonly PageKind[] = ['large-kmalloc', 'reserved'];
  *
  * @param ram all of it, including offline memory: its struct pages take memory
  */
-export function walksBefore(
-  kernel: Kernel,
-  ram: readonly FrameRange[],
-  ledger: FrameLedger,
-  areas: Areas,
-): Walk[] {
+export function walksBefore(kernel: Kernel, ram: readonly FrameRange[], ledger: FrameLedger, areas: Areas): Walk[] {
   const each = (category: CategoryName, found: () => Iterable<number>): Walk => ({
     category,
     run: () => {
@@ -66,8 +51,7 @@ export function walksBefore(
   const mapped = (category: CategoryName, isOf: (caller: string | undefined) => boolean): Walk => ({
     category,
     run: () => {
-      const isWanted = (area: VmArea) =>
-        area.owns && !areas.isStack(area) && isOf(areas.caller(area));
+      const isWanted = (area: VmArea) => area.owns && !areas.isStack(area) && isOf(areas.caller(area));
       for (const { area, frame } of areas.frames('a vmap area', isWanted))
         ledger.claim(category, frame, areas.caller(area) ?? '');
     },
@@ -76,8 +60,7 @@ export function walksBefore(
     {
       category: 'free-cpu-lists',
       run: () => {
-        for (const { frame, order } of cpuLists(kernel))
-          ledger.claimBlock('free-cpu-lists', frame, order);
+        for (const { frame, order } of cpuLists(kernel)) ledger.claimBlock('free-cpu-lists', frame, order);
       },
     },
     {
@@ -104,8 +87,7 @@ export function walksBefore(
       category: 'page-tables',
       run: () => {
         const { pageSize } = kernel.facts;
-        for (const table of kernel.pageTables?.() ?? [])
-          ledger.claim('page-tables', Math.floor(table / pageSize));
+        for (const table of kernel.pageTables?.() ?? []) ledger.claim('page-tables', Math.floor(table / pageSize));
         for (const { frame, address } of pageDirectories(kernel)) {
           ledger.claim('page-tables', frame);
           // The user half of KPTI is behind the other, in one block of two. Without KPTI a page there may be
@@ -145,8 +127,7 @@ export function walksAfter(
     {
       category: 'pipes',
       run: () => {
-        for (const { frame, owner } of pipeFrames(kernel, files.each))
-          ledger.claim('pipes', frame, owner);
+        for (const { frame, owner } of pipeFrames(kernel, files.each)) ledger.claim('pipes', frame, owner);
       },
     },
     {
@@ -159,8 +140,7 @@ export function walksAfter(
     {
       category: 'rings',
       run: () => {
-        for (const frame of perfRingFrames(kernel, files.each))
-          ledger.claim('rings', frame, 'perf');
+        for (const frame of perfRingFrames(kernel, files.each)) ledger.claim('rings', frame, 'perf');
       },
     },
     {
@@ -256,8 +236,7 @@ function* pipeFrames(
   } catch (error) {
     lost = error;
   }
-  for (const { frames, owner } of found.values())
-    for (const frame of frames) yield { frame, owner };
+  for (const { frames, owner } of found.values()) for (const frame of frames) yield { frame, owner };
   if (lost !== undefined) throw lost;
 }
 

@@ -2,12 +2,7 @@ import { damaged, unsupportedLayout } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { neighbourSkbs } from '../../walk/network/neighbours.js';
-import {
-  CountedPages,
-  keptFragPages,
-  type NetworkPages,
-  napiReserve,
-} from '../../walk/network/network-pages.js';
+import { CountedPages, keptFragPages, type NetworkPages, napiReserve } from '../../walk/network/network-pages.js';
 import { QdiscReader } from '../../walk/network/qdisc.js';
 import { fragmentSkbs } from '../../walk/network/reassembly.js';
 import { NapiReader, softnetSkbs } from '../../walk/network/softnet.js';
@@ -142,8 +137,7 @@ function xdpRingPages(tools: OutsideTools): Step<'xdp-rings'> {
 /** Rows of the slab caches of skbs and their heads; the skb cache always has a row. */
 function* slabRows(tools: OutsideTools): Generator<Step<SlabCode>> {
   const { skbCaches, noSkbCaches } = tools.seen;
-  for (const cache of skbCaches)
-    yield { code: cache.kind, count: (known) => slabObjects(tools, cache, known) };
+  for (const cache of skbCaches) yield { code: cache.kind, count: (known) => slabObjects(tools, cache, known) };
   if (skbCaches.some(({ kind }) => kind === 'skbs')) return;
   const fail = () => {
     throw noSkbCaches ?? unsupportedLayout('this kernel has no known skb cache');
@@ -219,8 +213,7 @@ function otherPages({ kernel, seen }: OutsideTools): Step<'other-pages'> {
       if (slabs === undefined) throw damaged('some slabs of the dump could not be read');
       const { managed, ...use } = memoryUse(kernel);
       const { present, free, lru, pageTables, vmalloced, huge, compressed } = use;
-      const others =
-        managed - (free + slabs + lru + pageTables + (vmalloced ?? 0) + (huge ?? 0) + compressed);
+      const others = managed - (free + slabs + lru + pageTables + (vmalloced ?? 0) + (huge ?? 0) + compressed);
       const explained = uncounted(kernel, known);
       const left = others - explained;
       if (left < 0) {

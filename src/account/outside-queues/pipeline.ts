@@ -51,11 +51,7 @@ export type OutsideEntry = { readonly [Code in OutsideCode]: Entry<Code> }[Outsi
  *
  * @param sockets holdings of all sockets together; not changed
  */
-export function* runSteps(
-  pageSize: number,
-  sockets: Tally,
-  steps: Iterable<AnyStep>,
-): Generator<OutsideEntry> {
+export function* runSteps(pageSize: number, sockets: Tally, steps: Iterable<AnyStep>): Generator<OutsideEntry> {
   const known = new Tally(pageSize, new Warnings());
   known.add(sockets);
   const unknown: string[] = sockets.figures().complete ? [] : ['sockets'];
@@ -67,11 +63,7 @@ export function* runSteps(
   }
 }
 
-function run<Code extends OutsideCode>(
-  step: Step<Code>,
-  known: Known,
-  unknown: readonly string[],
-): Entry<Code> {
+function run<Code extends OutsideCode>(step: Step<Code>, known: Known, unknown: readonly string[]): Entry<Code> {
   const { count, ...subject } = step;
   const none = { objects: null, bytes: null } as const;
   let found: Found<Code>;

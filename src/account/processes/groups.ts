@@ -1,12 +1,6 @@
 import { grouped } from '../../base/util.js';
 import type { CgroupMemory } from '../../records/cgroups.js';
-import {
-  ownSwap,
-  type ProcessFigures,
-  type ProcessSizes,
-  type ProcsAnswer,
-  SIZES,
-} from './process.js';
+import { ownSwap, type ProcessFigures, type ProcessSizes, type ProcsAnswer, SIZES } from './process.js';
 
 /** Ways to group processes. */
 export const GROUPINGS = ['user', 'cgroup', 'pod', 'container', 'command'] as const;
@@ -70,17 +64,13 @@ export function largestProgram(
     const [first] = members.toSorted((a, b) => b.amount - a.amount);
     const amount = members.reduce((sum, one) => sum + one.amount, 0);
     if (!first || amount === 0) return [];
-    return amount > most
-      ? { ...first, processes: 1 }
-      : { ...first, processes: members.length, amount };
+    return amount > most ? { ...first, processes: 1 } : { ...first, processes: members.length, amount };
   });
   return programs.toSorted((a, b) => b.amount - a.amount)[0];
 }
 
 /** Sums of processes. */
-export function totalOf(
-  processes: readonly ProcessFigures[],
-): Omit<ProcessGroup, 'key' | 'members' | 'freedMost'> {
+export function totalOf(processes: readonly ProcessFigures[]): Omit<ProcessGroup, 'key' | 'members' | 'freedMost'> {
   const sums = Object.fromEntries(SIZES.map((size) => [size, sumOf(processes, size)]));
   return {
     ...(sums as unknown as ProcessSizes),
@@ -140,9 +130,7 @@ export function killedByShares(answer: ProcsAnswer): KilledTogether {
   const all = answer.processes;
   // Kernel threads, and all processes, are visible only in the initial pid namespace.
   const seen = !answer.hidden && (answer.kernel !== undefined || answer.kernelThreads > 0);
-  const anonymous = seen
-    ? sharedParts(all, ({ anonymous, pssByKind }) => [anonymous, pssByKind?.anonymous])
-    : null;
+  const anonymous = seen ? sharedParts(all, ({ anonymous, pssByKind }) => [anonymous, pssByKind?.anonymous]) : null;
   const swap = seen ? sharedParts(all, ({ swap, swapPss }) => [swap, swapPss]) : null;
   return (groups) => groups.map((members) => boundsOf(members, anonymous, swap));
 }
@@ -173,8 +161,7 @@ function boundsOf(
   if (known.length === 0) return { least: null, most: null };
   const own = sum(known, ({ uss }) => uss);
   const pages = anonymous
-    ? sum(known, ({ uss, pssByKind }) => Math.max(uss ?? 0, pssByKind?.anonymous ?? 0)) -
-      outside(anonymous, members)
+    ? sum(known, ({ uss, pssByKind }) => Math.max(uss ?? 0, pssByKind?.anonymous ?? 0)) - outside(anonymous, members)
     : 0;
   // Beside USS and swap: page tables, and in a dump the memory that only their sockets hold.
   const others = sum(known, (one) => one.freed! - one.uss! - (ownSwap(one) ?? 0));
@@ -199,29 +186,18 @@ function leastSwap(
   return Math.max(alone, sum(known, ({ swapPss }) => swapPss) - outside(parts, members));
 }
 
-function outside(
-  parts: ReadonlyMap<ProcessFigures, number>,
-  members: readonly ProcessFigures[],
-): number {
+function outside(parts: ReadonlyMap<ProcessFigures, number>, members: readonly ProcessFigures[]): number {
   let all = 0;
   for (const part of parts.values()) all += part;
   return all - sum(members, (member) => parts.get(member) ?? 0);
 }
 
-function sum(
-  processes: readonly ProcessFigures[],
-  of: (process: ProcessFigures) => number | null,
-): number {
+function sum(processes: readonly ProcessFigures[], of: (process: ProcessFigures) => number | null): number {
   return processes.reduce((total, process) => total + (of(process) ?? 0), 0);
 }
 
 /** Sort orders of processes: largest first. */
-export type ProcessSort =
-  | keyof ProcessSizes
-  | 'threads'
-  | 'ageSeconds'
-  | 'oomScore'
-  | 'oomScoreAdj';
+export type ProcessSort = keyof ProcessSizes | 'threads' | 'ageSeconds' | 'oomScore' | 'oomScoreAdj';
 
 /** Process filter; undefined fields select all. */
 export interface Choice {
@@ -252,16 +228,10 @@ export function chosen(
 ): ChosenProcs {
   const processes = answer.processes
     .filter(select)
-    .toSorted(
-      (a, b) =>
-        sortKey(b, sort) - sortKey(a, sort) || (b.rss ?? -1) - (a.rss ?? -1) || a.pid - b.pid,
-    );
+    .toSorted((a, b) => sortKey(b, sort) - sortKey(a, sort) || (b.rss ?? -1) - (a.rss ?? -1) || a.pid - b.pid);
   const size = (SIZES as readonly string[]).includes(sort) ? (sort as keyof ProcessSizes) : 'freed';
   const groups =
-    by &&
-    groupsOf(processes, by, nameOf, killedTogether).toSorted(
-      (a, b) => groupKey(b, size) - groupKey(a, size),
-    );
+    by && groupsOf(processes, by, nameOf, killedTogether).toSorted((a, b) => groupKey(b, size) - groupKey(a, size));
   const whole = answer.hidden !== true && processes.length === answer.processes.length;
   return { ...answer, sort, processes, groups, whole };
 }

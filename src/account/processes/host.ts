@@ -71,15 +71,11 @@ export function hostProcesses(
     const which = one && refused === 1 ? `pid ${one.pid} (${one.comm})` : `${refused} processes`;
     warnings.add('unreadable', `PSS and USS of ${which} ${lacks}: ${whyMemory ?? advice}`);
   }
-  if (hidden)
-    warnings.add('unreadable', `/proc hides processes of other users (hidepid): ${advice}`);
+  if (hidden) warnings.add('unreadable', `/proc hides processes of other users (hidepid): ${advice}`);
   const processes = sockets ? figures.map((process) => withSockets(process, sockets)) : figures;
   const unseen = sockets ? processes.filter(({ network }) => network === null).length : 0;
   if (unseen > 0)
-    warnings.add(
-      'unreadable',
-      `sockets of ${unseen} ${unseen === 1 ? 'process' : 'processes'} ${lacks}: ${advice}`,
-    );
+    warnings.add('unreadable', `sockets of ${unseen} ${unseen === 1 ? 'process' : 'processes'} ${lacks}: ${advice}`);
   for (const message of sockets?.lost ?? []) warnings.add('unreadable', message);
   const all = notShown + unseen + (sockets?.lost.length ?? 0) + damage.length === 0;
   return {
@@ -139,10 +135,7 @@ export function hostProcess(
 const HELD_AGAINST = ['rss', 'pss', 'uss', 'anonymous', 'swap', 'swapPss', 'locked'] as const;
 
 /** Checks that the sums over all lines of smaps equal the sums over mappings. */
-function contradictionOf(
-  { sums }: ProcessMemoryRecord,
-  mappings: readonly Mapping[],
-): Warning | undefined {
+function contradictionOf({ sums }: ProcessMemoryRecord, mappings: readonly Mapping[]): Warning | undefined {
   if (sums === null) return undefined;
   const { privateClean, privateDirty, ...total } = sumOfMappings(mappings);
   const uss = privateClean === null || privateDirty === null ? null : privateClean + privateDirty;

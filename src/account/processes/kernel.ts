@@ -37,10 +37,7 @@ export interface ProcessSurvey extends Mapped {
 }
 
 /** Memory of each process. @throws as surveyProcesses */
-export function kernelProcesses(
-  kernel: Kernel,
-  progress: (part: number) => void = () => {},
-): ProcsAnswer {
+export function kernelProcesses(kernel: Kernel, progress: (part: number) => void = () => {}): ProcsAnswer {
   return surveyProcesses(kernel, progress).answer;
 }
 
@@ -52,17 +49,14 @@ export function kernelProcesses(
  * {@link ReadError}: processes, RAM or its struct pages cannot be found
  */
 export function surveyProcesses(kernel: Kernel, progress: (part: number) => void): ProcessSurvey {
-  if (!kernel.userPages)
-    throw unsupportedLayout('this engine does not walk page tables of processes');
+  if (!kernel.userPages) throw unsupportedLayout('this engine does not walk page tables of processes');
   const warnings = new Warnings(kernel.doubts);
   const lost = (message: string) => warnings.add('unreadable', message);
   const ram = ramRanges(kernel, lost);
   const frames = new FrameMap(onlineRanges(kernel, ram, lost));
   const scan = scanFrames(kernel, frames, (part) => progress(part / 2));
   if (scan.unread + scan.torn > 0)
-    lost(
-      `the struct pages of ${scan.unread + scan.torn} page frames are unreadable or inconsistent`,
-    );
+    lost(`the struct pages of ${scan.unread + scan.torn} page frames are unreadable or inconsistent`);
   const places = readOrNot(() => zones(kernel)) ?? [];
   const counted = kernelCounts(kernel, undefined, scan.deferred);
   checkFrames(kernel, { scan, frames: frames.size, counts: counted, places }, warnings);
@@ -89,10 +83,7 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
   // Shared entries are freed with their last user: this needs one more pass over all page tables.
   const numbers = new Map(spaces.map((space, at) => [space, at]));
   const swapped = [...whole.values()].some(({ swapped }) => swapped !== 0);
-  const alone =
-    shares && swapped
-      ? counts.together(spaces, spaces.length, (space) => numbers.get(space))
-      : undefined;
+  const alone = shares && swapped ? counts.together(spaces, spaces.length, (space) => numbers.get(space)) : undefined;
   const processes = spaces.map((space, at) => {
     const own = network?.get(space.processes[0]?.pid ?? 0);
     const found = whole.get(space);
@@ -115,9 +106,7 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
     complete: warnings.complete && processes.every(({ complete }) => complete),
   };
   const killedTogether: KilledTogether = (groups) =>
-    shares
-      ? togetherBounds(kernel, answer.processes, groups, { spaces, counts })
-      : killedByShares(answer)(groups);
+    shares ? togetherBounds(kernel, answer.processes, groups, { spaces, counts }) : killedByShares(answer)(groups);
   return { answer, spaces, counts, whole: shares, killedTogether };
 }
 
@@ -130,8 +119,7 @@ function togetherBounds(
 ): KillBounds[] {
   const { pageSize } = kernel.facts;
   const groupOf = new Map<ProcessFigures, number>();
-  for (const [group, members] of groups.entries())
-    for (const member of members) groupOf.set(member, group);
+  for (const [group, members] of groups.entries()) for (const member of members) groupOf.set(member, group);
   const bySpace = new Map(spaces.map((space, at) => [space, groupOf.get(processes[at]!)]));
   const byPid = new Map(
     spaces.flatMap((space) => space.processes.map(({ pid }) => [pid, bySpace.get(space)] as const)),
@@ -147,8 +135,7 @@ function togetherBounds(
     const { least, most, swapped } = pages[group]!;
     const known = members.filter(({ freed }) => freed !== null);
     if (known.length === 0) return { least: null, most: null };
-    const sum = (size: 'swap' | 'pageTables') =>
-      known.reduce((total, process) => total + (process[size] ?? 0), 0);
+    const sum = (size: 'swap' | 'pageTables') => known.reduce((total, process) => total + (process[size] ?? 0), 0);
     const sockets = known.map(({ pid }) => network?.get(pid)).find((own) => own !== undefined);
     const tables = sum('pageTables');
     const swap = swapped === undefined ? undefined : swapped * pageSize;
@@ -157,10 +144,7 @@ function togetherBounds(
     const mostOfSockets = sockets === undefined ? 0 : sockets.most;
     return {
       least: least * pageSize + tables + (swap ?? largest) + (sockets?.freed ?? 0),
-      most:
-        whole && mostOfSockets !== null
-          ? most * pageSize + tables + (swap ?? sum('swap')) + mostOfSockets
-          : null,
+      most: whole && mostOfSockets !== null ? most * pageSize + tables + (swap ?? sum('swap')) + mostOfSockets : null,
     };
   });
 }
@@ -209,8 +193,7 @@ class Reader {
       mapped !== undefined &&
       counted !== undefined &&
       countsAgree(this.#kernel, space, mapped, counted, this.#warnings);
-    const bytes = (pages: number | undefined) =>
-      pages === undefined ? null : Math.round(pages * pageSize);
+    const bytes = (pages: number | undefined) => (pages === undefined ? null : Math.round(pages * pageSize));
     const sizes = {
       rss: bytes(mapped && mapped.anonymous + mapped.file + mapped.shmem),
       pss: shares ? bytes(mapped?.proportional) : null,
@@ -254,8 +237,7 @@ class Reader {
       return readClock(this.#kernel);
     } catch (error) {
       const code = codeOf(error);
-      if (code !== 'unsupported-layout')
-        this.#warnings.add(code, `the kernel’s clock: ${(error as Error).message}`);
+      if (code !== 'unsupported-layout') this.#warnings.add(code, `the kernel’s clock: ${(error as Error).message}`);
       return undefined;
     }
   }

@@ -2,11 +2,7 @@ import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpuMask } from '../../walk/cpus.js';
 import { memberOf, struct } from '../../walk/pages/struct-page.js';
-import {
-  type AddressSpace,
-  type ResidentCounts,
-  spaceName,
-} from '../../walk/processes/address-spaces.js';
+import { type AddressSpace, type ResidentCounts, spaceName } from '../../walk/processes/address-spaces.js';
 import { ReverseMapReader } from '../../walk/processes/mapped-page.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import { PF_EXITING } from '../../walk/tasks/tasks.js';
@@ -81,15 +77,9 @@ export function checkMapcounts(
     }
   });
   if (over.frames > 0)
-    warnings.add(
-      'corrupt',
-      `${over.frames} pages have more mappings than their _mapcount: ${over.first}`,
-    );
+    warnings.add('corrupt', `${over.frames} pages have more mappings than their _mapcount: ${over.first}`);
   if (under.frames > 0)
-    warnings.add(
-      'corrupt',
-      `${under.frames} pages have fewer mappings than their _mapcount: ${under.first}`,
-    );
+    warnings.add('corrupt', `${under.frames} pages have fewer mappings than their _mapcount: ${under.first}`);
 }
 
 class Miscounts {

@@ -52,12 +52,7 @@ export interface MappedVisitor {
 }
 
 /** Kinds whose `struct page` counts mappings in `_mapcount`, which is -1 for none. */
-const COUNTED: ReadonlySet<number> = new Set([
-  KIND.anonymous,
-  KIND['swap-cache'],
-  KIND.file,
-  KIND.shmem,
-]);
+const COUNTED: ReadonlySet<number> = new Set([KIND.anonymous, KIND['swap-cache'], KIND.file, KIND.shmem]);
 
 /** Bit of a count: a process that was running maps the frame. */
 const RUNNING = 2 ** 31;
@@ -98,11 +93,7 @@ export class MappingCounts {
   readonly #swapAreas: number | undefined;
 
   /** @param scan result for each frame */
-  constructor(
-    kernel: Kernel,
-    frames: FrameMap,
-    { kinds, mappings }: Pick<FrameScan, 'kinds' | 'mappings'>,
-  ) {
+  constructor(kernel: Kernel, frames: FrameMap, { kinds, mappings }: Pick<FrameScan, 'kinds' | 'mappings'>) {
     this.#kernel = kernel;
     this.#frames = frames;
     this.#kinds = kinds;
@@ -153,8 +144,7 @@ export class MappingCounts {
       const [found, mapped] = [counts[index]!, this.#mappings[index]!];
       const frame = this.#frames.frameAt(index);
       if (mapped !== MAPPINGS.unknown) {
-        if (Math.min(found, MAPPINGS.more) !== mapped && found < RUNNING)
-          visit(frame, found, mapped);
+        if (Math.min(found, MAPPINGS.more) !== mapped && found < RUNNING) visit(frame, found, mapped);
         continue;
       }
       // Its tails follow it; what is no head was allocated or freed amid the dump.
@@ -169,11 +159,7 @@ export class MappingCounts {
 
   /** Returns all frames by kind, mapped ones separately. */
   machine(): MachinePages {
-    return machinePages(
-      this.#kinds,
-      (index) => this.#counts[index]! > 0,
-      this.#kernel.facts.pageSize,
-    );
+    return machinePages(this.#kinds, (index) => this.#counts[index]! > 0, this.#kernel.facts.pageSize);
   }
 
   /** Returns the number of mappings of a frame; at least 1, for frames mapped since the count. */
@@ -254,9 +240,7 @@ export class MappingCounts {
       const group = found[owner - 1];
       if (group) group.swapped++;
     }
-    return swapKnown
-      ? found
-      : found.map(({ least, most }) => ({ least, most, swapped: undefined }));
+    return swapKnown ? found : found.map(({ least, most }) => ({ least, most, swapped: undefined }));
   }
 
   /**

@@ -1,18 +1,9 @@
 import { grouped } from '../../base/util.js';
 import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
 import type { CaptureOrigin } from '../../records/machine-sample.js';
-import {
-  MAPPING_SIZES,
-  type Mapping,
-  type MappingKind,
-  type MappingSizes,
-} from '../../records/mappings.js';
+import { MAPPING_SIZES, type Mapping, type MappingKind, type MappingSizes } from '../../records/mappings.js';
 import type { NamePlace } from '../../walk/files/paths.js';
-import {
-  type AddressSpace,
-  ResidentCountReader,
-  spaceName,
-} from '../../walk/processes/address-spaces.js';
+import { type AddressSpace, ResidentCountReader, spaceName } from '../../walk/processes/address-spaces.js';
 import { AreaNames } from '../../walk/processes/area-names.js';
 import {
   type ProcessArea,
@@ -147,12 +138,7 @@ function sumOfSwap(own: Swapped | undefined, ofFile: Swapped | undefined): Swapp
 
 function permissionsOf({ flags }: ProcessArea): string {
   const letter = (flag: bigint, text: string, none = '-') => ((flags & flag) === 0n ? none : text);
-  return [
-    letter(VM.read, 'r'),
-    letter(VM.write, 'w'),
-    letter(VM.execute, 'x'),
-    letter(VM.mayShare, 's', 'p'),
-  ].join('');
+  return [letter(VM.read, 'r'), letter(VM.write, 'w'), letter(VM.execute, 'x'), letter(VM.mayShare, 's', 'p')].join('');
 }
 
 /** Pages of one mapping in swap: their number, and their proportional share (SwapPss). */
@@ -191,9 +177,7 @@ function swappedOf(
   const sharers = sharersOf(own.flat(), spaces, counts);
   return own.map((entries) => ({
     pages: entries.length,
-    proportional:
-      sharers &&
-      entries.reduce((sum, entry) => sum + 1 / Math.max(sharers.get(swapKey(entry)) ?? 1, 1), 0),
+    proportional: sharers && entries.reduce((sum, entry) => sum + 1 / Math.max(sharers.get(swapKey(entry)) ?? 1, 1), 0),
   }));
 }
 

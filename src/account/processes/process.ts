@@ -149,10 +149,7 @@ export interface ProcessSample {
   readonly pressure: Pressure | null;
 }
 
-export function processSample(
-  record: ProcessMemoryRecord,
-  pressure: Pressure | null,
-): ProcessSample {
+export function processSample(record: ProcessMemoryRecord, pressure: Pressure | null): ProcessSample {
   const { pid, comm, nsPids, cgroup, started, readAt, minorFaults, majorFaults } = record;
   return {
     who: { pid, comm, nsPids, cgroup },
@@ -210,11 +207,7 @@ export interface MachinePages {
  * @param kinds kind of each frame
  * @param isMapped whether a process maps it
  */
-export function machinePages(
-  kinds: Uint8Array,
-  isMapped: (index: number) => boolean,
-  pageSize: number,
-): MachinePages {
+export function machinePages(kinds: Uint8Array, isMapped: (index: number) => boolean, pageSize: number): MachinePages {
   const [mapped, all] = [new Float64Array(256), new Float64Array(256)];
   let other = 0;
   for (let index = 0; index < kinds.length; index++) {

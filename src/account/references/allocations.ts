@@ -205,8 +205,7 @@ export class Allocations {
         const found = this.targets.numberAt(physical);
         if (found < 0) return NO_SOURCE;
         const isList =
-          this.#isInSheaf(found, physical) ||
-          (this.#areaRecords.has(target) && this.#isAreaRecord(found, physical));
+          this.#isInSheaf(found, physical) || (this.#areaRecords.has(target) && this.#isAreaRecord(found, physical));
         return isList ? NO_SOURCE : found;
       }
       case ROLE.block:
@@ -324,8 +323,7 @@ export class Allocations {
     if (this.#sheaf === undefined || 'address' in target) return false;
     const { reader, caches, objects } = this.#sheaf;
     if (physical - target.start < objects || target.length <= objects) return false;
-    this.#sheaves[source] ||=
-      1 + (caches.has(reader(targets.addressOf(this.#kernel, source))) ? 1 : 0);
+    this.#sheaves[source] ||= 1 + (caches.has(reader(targets.addressOf(this.#kernel, source))) ? 1 : 0);
     return this.#sheaves[source] === 2;
   }
 
@@ -410,10 +408,8 @@ function addAreas(
         return roles[index] === (owns ? ROLE.area : ROLE.block);
       });
       // Until a grace period ends, a stack begins with its rcu_head (struct vm_stack, kernel/fork.c; since 5.16).
-      const head =
-        isFreeStack && freesStack ? readOrNot(() => kernel.read(address, 16)) : undefined;
-      if (head && head.getBigUint64(8, true) === freesStack)
-        pending.push(head.getBigUint64(0, true));
+      const head = isFreeStack && freesStack ? readOrNot(() => kernel.read(address, 16)) : undefined;
+      if (head && head.getBigUint64(8, true) === freesStack) pending.push(head.getBigUint64(0, true));
       if (isFreeStack) for (const frame of own) roles[frames.indexOf(frame)] = ROLE.data;
       if (own.length === 0 || isFreeStack) continue;
       added.set(address, area);
@@ -501,7 +497,6 @@ function addObjects(
     targets.add({ start, length: objectSize, complete: false });
     if (isInUse === undefined) unknown.push(start);
   }
-  for (const { code, message } of scanned.list())
-    warnings.add(code, message.replace(/: sockets that .*/, ''));
+  for (const { code, message } of scanned.list()) warnings.add(code, message.replace(/: sockets that .*/, ''));
   return { unknown, caches: new Set(caches.keys()) };
 }

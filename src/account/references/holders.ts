@@ -33,14 +33,7 @@ export interface Holder {
 }
 
 /** Categories of memory with content of processes and files. */
-const USER: ReadonlySet<string> = new Set([
-  'anonymous',
-  'page-cache',
-  'shared',
-  'secret',
-  'swap-cache',
-  'hugetlb',
-]);
+const USER: ReadonlySet<string> = new Set(['anonymous', 'page-cache', 'shared', 'secret', 'swap-cache', 'hugetlb']);
 
 /** Facts about a page frame that its references share. */
 type FrameFacts =
@@ -80,12 +73,7 @@ export class Holders {
   #facts: FrameFacts | undefined;
   #slab: Slab | undefined;
 
-  constructor(
-    kernel: Kernel,
-    identifier: AddressIdentifier,
-    ram: readonly FrameRange[],
-    warnings: Warnings,
-  ) {
+  constructor(kernel: Kernel, identifier: AddressIdentifier, ram: readonly FrameRange[], warnings: Warnings) {
     this.#kernel = kernel;
     this.#identifier = identifier;
     this.#warnings = warnings;
@@ -122,9 +110,7 @@ export class Holders {
         return this.#inSlab(physical, facts);
       case 'struct-pages': {
         const { offset } = this.#structPage(physical, facts);
-        return (
-          this.#structPages.get(offset) ?? kept(this.#structPages, offset, this.#holderAt(physical))
-        );
+        return this.#structPages.get(offset) ?? kept(this.#structPages, offset, this.#holderAt(physical));
       }
       case 'named':
         return this.#shared(this.#holderAt(physical));

@@ -43,8 +43,7 @@ export class MappedFrames {
     const areas = (isWanted: (area: VmArea) => boolean) =>
       list('vmalloc areas', (add) => {
         for (const area of new Areas(kernel).all())
-          if (isWanted(area))
-            attempted(warnings, 'a vmalloc area', () => eachOfArea(kernel, area, add));
+          if (isWanted(area)) attempted(warnings, 'a vmalloc area', () => eachOfArea(kernel, area, add));
       });
     this.#lists = [
       list('the kernel image', (add) => eachOfImage(kernel, add)),
@@ -112,11 +111,7 @@ function eachOfImage(kernel: Kernel, add: Add): void {
 type Add = (frame: number, address: bigint) => void;
 
 /** Visits the frames that page tables map at a range of addresses. */
-function eachMapped(
-  kernel: Kernel,
-  { start, end }: { readonly start: bigint; readonly end: bigint },
-  add: Add,
-): void {
+function eachMapped(kernel: Kernel, { start, end }: { readonly start: bigint; readonly end: bigint }, add: Add): void {
   const { pageSize } = kernel.facts;
   const size = BigInt(pageSize);
   for (let at = start - (start % size); at < end; at += size) {
@@ -125,11 +120,7 @@ function eachMapped(
   }
 }
 
-function eachOfArea(
-  kernel: Kernel,
-  { address, bytes, pages, count, owns }: VmArea,
-  add: Add,
-): void {
+function eachOfArea(kernel: Kernel, { address, bytes, pages, count, owns }: VmArea, add: Add): void {
   if (!owns) {
     if (bytes > MOST_BYTES) throw damaged(`the area at ${hex(address)} claims ${bytes} bytes`);
     eachMapped(kernel, { start: address, end: address + BigInt(bytes) }, add);

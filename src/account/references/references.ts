@@ -233,8 +233,7 @@ class Found {
       .map((group, number) => ({ group, number }))
       .toSorted(
         (a, b) =>
-          SOURCES.indexOf(a.group.source) - SOURCES.indexOf(b.group.source) ||
-          b.group.references - a.group.references,
+          SOURCES.indexOf(a.group.source) - SOURCES.indexOf(b.group.source) || b.group.references - a.group.references,
       );
     const moved = new Uint32Array(order.length);
     order.forEach(({ number }, index) => {

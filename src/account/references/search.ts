@@ -205,8 +205,7 @@ export class TargetFinder {
     const caches = new Set<bigint>();
     for (const cache of reader.entryAddresses(needSymbol(kernel, 'slab_caches'), 'list'))
       if (names.of(cache).name === name && children.rootOf(cache) === cache) caches.add(cache);
-    if (caches.size === 0)
-      throw new WalkError('no-such-cache', `the kernel has no slab cache ${name}`);
+    if (caches.size === 0) throw new WalkError('no-such-cache', `the kernel has no slab cache ${name}`);
     const use = new SlotUse(kernel, this.#warnings);
     const [cache] = caches;
     const { objectSize } = names.of(cache!);
@@ -241,8 +240,7 @@ export class SplitBlocks {
   /** Notes a page to which something refers. @param exactly a pointer to its first byte exists */
   referenced(frame: number, exactly: boolean): void {
     // A referenced page within the block may be one of its pages, too.
-    if (frame >= this.#end || frame !== this.#next)
-      this.#end = exactly ? frame + alignedBlock(frame) : frame;
+    if (frame >= this.#end || frame !== this.#next) this.#end = exactly ? frame + alignedBlock(frame) : frame;
     this.#next = frame + 1;
   }
 

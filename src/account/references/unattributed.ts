@@ -1,11 +1,6 @@
 import { ReadError } from '../../base/errors.js';
 import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
-import {
-  CONTENT_KINDS,
-  type ContentKind,
-  contentOf,
-  type MemoryFacts,
-} from '../../walk/memory/contents.js';
+import { CONTENT_KINDS, type ContentKind, contentOf, type MemoryFacts } from '../../walk/memory/contents.js';
 import { type Warning, Warnings } from '../../walk/warnings.js';
 import { AddressIdentifier, type SymbolsByAddress } from '../whatis.js';
 import type { Holder } from './holders.js';
@@ -124,8 +119,7 @@ export async function describeUnattributed(
     sums.unreferencedBytes += length;
     if (followsBlock) sums.followsBlockBytes += length;
   }
-  if (sums.unread > 0)
-    warnings.add('unreadable', `${sums.unread} bytes of unattributed pages cannot be read`);
+  if (sums.unread > 0) warnings.add('unreadable', `${sums.unread} bytes of unattributed pages cannot be read`);
   return {
     kernel: kernel.facts,
     bytes: sums.bytes,

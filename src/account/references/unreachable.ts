@@ -6,12 +6,7 @@ import type { ContentKind } from '../../walk/memory/contents.js';
 import { type FrameRange, onlineRanges, ramRanges } from '../../walk/memory/ram.js';
 
 import { passOver } from '../../walk/references/memory-pass.js';
-import {
-  FORMS,
-  PIECE_BYTES,
-  type PieceHits,
-  pieceScanner,
-} from '../../walk/references/piece-scan.js';
+import { FORMS, PIECE_BYTES, type PieceHits, pieceScanner } from '../../walk/references/piece-scan.js';
 import { REACHED, ReferenceGraph } from '../../walk/references/reach.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import { type Warning, Warnings } from '../../walk/warnings.js';
@@ -143,8 +138,7 @@ export async function describeUnreachable(
   }
   const holderBytes = all.ranges.reduce((total, { start, end }) => total + end - start, 0);
   const isUnknown =
-    unread.bytes > MOST_MISSING * holderBytes ||
-    all.undecided.length > MOST_MISSING * searched.allocations;
+    unread.bytes > MOST_MISSING * holderBytes || all.undecided.length > MOST_MISSING * searched.allocations;
   const groups = isUnknown ? [] : grouping.result();
   const sum = (isOf: (group: UnreachableGroup) => boolean): Amount => {
     const some = groups.filter(isOf);
@@ -203,8 +197,7 @@ class Marking {
       const to = this.#all.allocationOf(target);
       if (source === ROOT || source === STACK) this.graph.root(to);
       else this.graph.add(source, to);
-      if (source !== STACK && source !== to && FORMS[forms[hit]!] === 'pointer')
-        this.#exact[to] = 1;
+      if (source !== STACK && source !== to && FORMS[forms[hit]!] === 'pointer') this.#exact[to] = 1;
     }
   }
 
@@ -227,11 +220,7 @@ class Marking {
     const page = BigInt(this.#kernel.facts.pageSize);
     const { size, perSection } = extensions;
     for (const range of ram)
-      for (
-        let frame = range.start - (range.start % perSection);
-        frame < range.end;
-        frame += perSection
-      ) {
+      for (let frame = range.start - (range.start % perSection); frame < range.end; frame += perSection) {
         const start = extensions.addressOf(frame);
         if (start === undefined) continue;
         for (let at = start - (start % page); at < start + BigInt(size * perSection); at += page) {
@@ -260,8 +249,7 @@ class Marking {
     for (let number = 0; number < this.#all.targets.size; number++) {
       const frame = this.#all.singlePage(number);
       if (frame < 0) continue;
-      if (this.graph.states[number] === REACHED)
-        blocks.referenced(frame, this.#exact[number] === 1);
+      if (this.graph.states[number] === REACHED) blocks.referenced(frame, this.#exact[number] === 1);
       else if (blocks.follows(frame)) split.add(number);
     }
     return split;
@@ -338,8 +326,7 @@ class Grouping {
   }
 
   result(): UnreachableGroup[] {
-    if (this.#unread > 0)
-      this.#warnings.add('unreadable', `${this.#unread} bytes of allocations cannot be read`);
+    if (this.#unread > 0) this.#warnings.add('unreadable', `${this.#unread} bytes of allocations cannot be read`);
     const rank = ({ reason }: UnreachableGroup): number => (reason === null ? 0 : 1);
     return [...this.#groups.values()].toSorted((a, b) => rank(a) - rank(b) || b.bytes - a.bytes);
   }

@@ -184,8 +184,7 @@ function* forestOf(
 ): Generator<{ readonly lock: BlockingLock; readonly depth: number }> {
   const below = new Map<number, BlockingLock[]>();
   for (const lock of locks)
-    if (lock.waitsFor !== null)
-      below.set(lock.waitsFor, [...(below.get(lock.waitsFor) ?? []), lock]);
+    if (lock.waitsFor !== null) below.set(lock.waitsFor, [...(below.get(lock.waitsFor) ?? []), lock]);
   const yielded = new Set<number>();
   for (const start of starts) {
     if (yielded.has(start.id)) continue;
@@ -194,8 +193,7 @@ function* forestOf(
       if (yielded.has(next.lock.id)) continue;
       yielded.add(next.lock.id);
       yield next;
-      for (const lock of (below.get(next.lock.id) ?? []).toReversed())
-        open.push({ lock, depth: next.depth + 1 });
+      for (const lock of (below.get(next.lock.id) ?? []).toReversed()) open.push({ lock, depth: next.depth + 1 });
     }
   }
 }
@@ -204,10 +202,7 @@ function* forestOf(
 const [MOST_LOCKS, MOST_LEVELS, MOST_NAMED] = [100, 20, 6];
 
 /** The trees that contain some locks, as nested lists. @param locks all of the answer */
-export function forestHtml(
-  starts: readonly BlockingLock[],
-  locks: readonly BlockingLock[],
-): Content {
+export function forestHtml(starts: readonly BlockingLock[], locks: readonly BlockingLock[]): Content {
   const parts: Content[] = [];
   let [level, shown] = [0, 0];
   const close = (to: number) => {
@@ -261,9 +256,7 @@ function lockLines(
   const unnamed = lock.file?.unnamedWaiters ?? 0;
   const more = left > 0 ? ` and ${formatCount(left)} more` : '';
   if (unnamed > 0)
-    lines.push(
-      `  ${formatCount(unnamed)} ${unnamed === 1 ? 'waiter' : 'waiters'} that the kernel does not record`,
-    );
+    lines.push(`  ${formatCount(unnamed)} ${unnamed === 1 ? 'waiter' : 'waiters'} that the kernel does not record`);
   if (waiters.length > 0)
     lines.push(
       `  ${formatCount(waiters.length)} ${waiters.length === 1 ? 'waiter' : 'waiters'}: ${names.join(', ')}${more}`,
@@ -273,8 +266,7 @@ function lockLines(
       lines.push(
         `    ${escapeText(symbol)}+0x${offset.toString(16)}${module === null ? '' : ` [${escapeText(module)}]`}`,
       );
-  else if (verbose && waiters[0] && !lock.file && lock.trace === undefined)
-    lines.push(...stackLines(waiters[0]));
+  else if (verbose && waiters[0] && !lock.file && lock.trace === undefined) lines.push(...stackLines(waiters[0]));
   return lines;
 }
 
@@ -332,8 +324,7 @@ function periodWords(where: string): string {
 
 function ownerWords(lock: BlockingLock): string {
   const { owner, ownerState, readers, kind, candidates, waiters } = lock;
-  if (owner)
-    return `${EVENTS.has(kind) ? 'waits for' : 'owner'} ${taskWords(owner)}, ${stateWords(owner)}`;
+  if (owner) return `${EVENTS.has(kind) ? 'waits for' : 'owner'} ${taskWords(owner)}, ${stateWords(owner)}`;
   switch (ownerState) {
     case 'readers':
       return `held by ${formatCount(readers ?? 0)} ${readers === 1 ? 'reader' : 'readers'}, which the kernel does not record`;
@@ -369,13 +360,10 @@ const EVENTS: ReadonlySet<WaitKind> = new Set([
 ]);
 
 function stateWords(task: BlockedTask): string {
-  return task.cpu === undefined
-    ? `state ${task.state}${doing(task)}`
-    : `running on CPU ${task.cpu}`;
+  return task.cpu === undefined ? `state ${task.state}${doing(task)}` : `running on CPU ${task.cpu}`;
 }
 
-const doing = ({ function: where }: BlockedTask): string =>
-  where === null ? '' : ` in ${escapeText(where)}`;
+const doing = ({ function: where }: BlockedTask): string => (where === null ? '' : ` in ${escapeText(where)}`);
 
 function cycleWords({ locks: ids, pids }: DeadlockCycle, locks: readonly BlockingLock[]): string {
   const steps = ids.flatMap((id, index) => {
@@ -387,15 +375,12 @@ function cycleWords({ locks: ids, pids }: DeadlockCycle, locks: readonly Blockin
 }
 
 /** A lock with its name, or the object that it is part of. */
-function lockWords(
-  lock: Pick<BlockingLock, 'kind' | 'address' | 'bit' | 'object' | 'waiters' | 'file'>,
-): string {
+function lockWords(lock: Pick<BlockingLock, 'kind' | 'address' | 'bit' | 'object' | 'waiters' | 'file'>): string {
   const { kind, address, bit, object, waiters } = lock;
   if (lock.file) return fileWords(lock.file);
   if (address === null) {
     const where = waiters[0]?.function ?? null;
-    if (kind === 'rcu' && where?.includes('srcu'))
-      return `SRCU grace period (in ${escapeText(where)})`;
+    if (kind === 'rcu' && where?.includes('srcu')) return `SRCU grace period (in ${escapeText(where)})`;
     return where === null ? KINDS[kind] : `${KINDS[kind]} (in ${escapeText(where)})`;
   }
   const which = bit !== null && (kind === 'bit' || kind === 'page-bit') ? ` ${bit} of` : '';
@@ -405,8 +390,7 @@ function lockWords(
 }
 
 function fileWords({ type, exclusive, path, device, inode, from, to }: LockedFile): string {
-  const file =
-    path === null ? `inode ${inode ?? 'unknown'} of ${device ?? 'no device'}` : escapeText(path);
+  const file = path === null ? `inode ${inode ?? 'unknown'} of ${device ?? 'no device'}` : escapeText(path);
   const bytes = from === 0 && to === null ? '' : `, bytes ${from} to ${to ?? 'the end'}`;
   return `file lock ${escapeText(type)} ${exclusive ? 'write' : 'read'} (${file}${bytes})`;
 }
@@ -417,11 +401,7 @@ function taskWords({ pid, comm, nsPids = [] }: BlockedTask): string {
 }
 
 const waitWords = ({ seconds, leastSeconds = null }: BlockedTask): string =>
-  seconds !== null
-    ? ` ${duration(seconds)}`
-    : leastSeconds === null
-      ? ''
-      : ` at least ${duration(leastSeconds)}`;
+  seconds !== null ? ` ${duration(seconds)}` : leastSeconds === null ? '' : ` at least ${duration(leastSeconds)}`;
 
 function duration(seconds: number): string {
   return seconds < 10 ? `${seconds.toFixed(1)} s` : `${formatCount(Math.round(seconds))} s`;

@@ -105,9 +105,7 @@ const lock = z.strictObject({
     })
     .nullable(),
   /** Stack of the waiters according to /proc/PID/stack, innermost first; null: not readable, or from kernel memory. */
-  trace: z
-    .array(z.strictObject({ symbol: z.string(), offset: count, module: z.string().nullable() }))
-    .nullable(),
+  trace: z.array(z.strictObject({ symbol: z.string(), offset: count, module: z.string().nullable() })).nullable(),
   /** Longest wait first; from /proc by pid. */
   waiters: z.array(task),
   /** `id` of the lock that its owner waits for; null: none. */

@@ -9,16 +9,7 @@ import { type Block, blockTexts, tableBlock } from '../text/blocks.js';
 import { formatCount } from '../text/size.js';
 import type { Column } from '../text/table.js';
 import type { CategoryDiffJson, DiffJson } from './schema.js';
-import {
-  headline,
-  LEAST_RATED,
-  measureWords,
-  noteWords,
-  PARTS,
-  signedSize,
-  sizeOrUnknown,
-  whoWords,
-} from './words.js';
+import { headline, LEAST_RATED, measureWords, noteWords, PARTS, signedSize, sizeOrUnknown, whoWords } from './words.js';
 
 /** Formats the headline, then categories, then owners that changed. */
 export function diffText(answer: DiffAnswer, options: DiffTextOptions): string {
@@ -38,9 +29,7 @@ export function diffBlocks(
 ): Block[] {
   const several = states.length > 2;
   const hasRates = (seconds?.at(-1) ?? 0) >= LEAST_RATED;
-  const hidesQueues = states.every(({ memory }) =>
-    ['counters', 'pageflags'].includes(memory?.depth ?? ''),
-  );
+  const hidesQueues = states.every(({ memory }) => ['counters', 'pageflags'].includes(memory?.depth ?? ''));
   const facts = { ...options, hasRates, hidesQueues };
   return [
     ...(categories ? [categoryBlock(categories, several, facts)] : []),
@@ -72,12 +61,9 @@ export function categoryBlock(
       : depth > 0 && Math.abs(change ?? 0) > SMALL * largest;
   const shown = rows.filter(isShown);
   const unchanged = rows.filter(
-    (row) =>
-      row.depth > 0 && row.change === 0 && !isShown(row) && row.bytes.some((one) => one !== 0),
+    (row) => row.depth > 0 && row.change === 0 && !isShown(row) && row.bytes.some((one) => one !== 0),
   ).length;
-  const small = rows.filter(
-    (row) => row.children.length === 0 && row.change !== 0 && !isShown(row),
-  );
+  const small = rows.filter((row) => row.children.length === 0 && row.change !== 0 && !isShown(row));
   const columns: Column<Row>[] = [
     {
       heading: 'CATEGORY',
@@ -168,8 +154,7 @@ function sumWords(
 ): string {
   const measures = [...new Set(items.map((item) => (item.by === null ? '' : measureWords(item))))];
   const by = measures.filter((measure) => measure !== '').join(' or ');
-  const sums =
-    name === 'cgroups' && by.includes('SS') ? 'not memory.current; sums of their processes’ ' : '';
+  const sums = name === 'cgroups' && by.includes('SS') ? 'not memory.current; sums of their processes’ ' : '';
   const isPart = hidesQueues && items.some((item) => item.by === 'estimated');
   const part = isPart ? ', part of “unattributed” and slab' : '';
   const all = `${formatCount(items.length)} ${items.length === 1 ? ONE[name] : PARTS[name]}${by === '' ? '' : ` (${sums}${by}${part})`}`;
@@ -218,11 +203,7 @@ interface DiffTextOptions {
 }
 
 /** Returns the columns of a figure over time. The rate column is omitted if no rate is known. */
-function courseColumns<Row extends Course>(
-  rows: readonly Row[],
-  several: boolean,
-  hasRates: boolean,
-): Column<Row>[] {
+function courseColumns<Row extends Course>(rows: readonly Row[], several: boolean, hasRates: boolean): Column<Row>[] {
   return [
     {
       heading: 'BEFORE',
@@ -321,18 +302,13 @@ function categoryJson(diff: CategoryDiff): CategoryDiffJson {
 }
 
 /** @param whoOf returns null if the item is none of these */
-function listJson<Fields extends object>(
-  diff: ListDiff | null,
-  whoOf: (who: Who) => Fields | null,
-) {
+function listJson<Fields extends object>(diff: ListDiff | null, whoOf: (who: Who) => Fields | null) {
   if (!diff) return null;
   const { items, grew, shrank, between, whole } = diff;
   return {
     items: items.flatMap((item) => {
       const who = whoOf(item.who);
-      return who === null
-        ? []
-        : [{ ...who, ...courseJson(item), measure: item.by, status: item.status }];
+      return who === null ? [] : [{ ...who, ...courseJson(item), measure: item.by, status: item.status }];
     }),
     grewBytes: grew,
     shrankBytes: shrank,

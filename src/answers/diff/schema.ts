@@ -53,9 +53,7 @@ const category = z.strictObject({
 const measured = {
   ...course,
   /** The compared measure; null: the first and last input have none in common. */
-  measure: z
-    .enum(['pss', 'rss', 'pinned', 'estimated', 'unread', 'bytes', 'charged', 'usage'])
-    .nullable(),
+  measure: z.enum(['pss', 'rss', 'pinned', 'estimated', 'unread', 'bytes', 'charged', 'usage']).nullable(),
   /**
    * `was-empty`, `is-empty`: it held nothing then, or was absent. `only-after`, `only-before`: the other list
    * is incomplete.

@@ -1,13 +1,6 @@
 import type { DiffAnswer } from '../../diff/compare.js';
 import { GOOD_PART, type GrownCategory, LEAST_LOSS, type Loss } from '../../diff/loss.js';
-import {
-  type CategoryMeasure,
-  LISTS,
-  type ListName,
-  type Measure,
-  type Note,
-  type Who,
-} from '../../diff/state.js';
+import { type CategoryMeasure, LISTS, type ListName, type Measure, type Note, type Who } from '../../diff/state.js';
 import { formatSeconds, perMinute } from '../growth/words.js';
 import { anyCategoryWords } from '../memory/words.js';
 import { escapeText } from '../text/escape.js';
@@ -29,14 +22,7 @@ export function whoWords(who: Who): string {
   }
 }
 
-function socketWords({
-  holder,
-  protocol,
-  family,
-  local,
-  peer,
-  inode,
-}: Extract<Who, { kind: 'socket' }>): string {
+function socketWords({ holder, protocol, family, local, peer, inode }: Extract<Who, { kind: 'socket' }>): string {
   const owner = holder
     ? `pid ${holder.pid} (${holder.comm === null ? '?' : escapeText(holder.comm)}) fd ${holder.fd}`
     : `inode ${inode ?? '?'} (no process has it open)`;
@@ -91,8 +77,7 @@ const LESSER_MEASURE: Readonly<Record<ListName, string>> = {
   sockets: 'by estimates or unread payload: an input lacks their pages',
   caches: 'by another measure',
   callers: 'by another measure',
-  cgroups:
-    'by the memory of their processes or by usage with child cgroups: an input lacks page frames by cgroup',
+  cgroups: 'by the memory of their processes or by usage with child cgroups: an input lacks page frames by cgroup',
 };
 
 /** Merges notes of inputs with the same problem. */
@@ -186,20 +171,10 @@ function rateWords({ seconds, loss }: DiffAnswer): string {
   return took < LEAST_RATED || !loss ? '' : ` (${perMinute(-loss.lost / took)}/min)`;
 }
 
-function reasonWords({
-  lost,
-  explanation,
-  grew,
-  unattributed,
-  uncompared,
-  categories,
-}: Loss): string {
+function reasonWords({ lost, explanation, grew, unattributed, uncompared, categories }: Loss): string {
   if (grew === null) return ' Categories cannot be compared, so what grew is unknown.';
   if (explanation === 'nothing') {
-    const rest =
-      (unattributed ?? 0) > 0
-        ? `; unattributed memory grew by ${formatSize(unattributed ?? 0)}`
-        : '';
+    const rest = (unattributed ?? 0) > 0 ? `; unattributed memory grew by ${formatSize(unattributed ?? 0)}` : '';
     return ` Loss not attributed: categories with an owner grew by only ${formatSize(grew)} in total${rest}.`;
   }
   const [first, second] = categories;
@@ -207,17 +182,12 @@ function reasonWords({
     ...(first ? [increaseWords(first)] : []),
     ...(second && (second.category.change ?? 0) >= lost / 10 ? [increaseWords(second)] : []),
     ...((unattributed ?? 0) >= lost / 10 ? [`unattributed ${signedSize(unattributed)}`] : []),
-    ...((uncompared ?? 0) >= lost / 10
-      ? [`categories that cannot be compared ${signedSize(uncompared)}`]
-      : []),
+    ...((uncompared ?? 0) >= lost / 10 ? [`categories that cannot be compared ${signedSize(uncompared)}`] : []),
   ];
   if (parts.length === 0) return '';
   const isCache = categories
     .slice(0, 2)
-    .some(
-      ({ category: { category, change } }) =>
-        category === 'page-cache' && (change ?? 0) >= lost / 10,
-    );
+    .some(({ category: { category, change } }) => category === 'page-cache' && (change ?? 0) >= lost / 10);
   const cache = isCache ? ' The kernel can reclaim most page cache when it needs memory.' : '';
   return ` Largest increase${parts.length > 1 ? 's' : ''}: ${parts.join(', ')}.${cache}`;
 }
@@ -268,8 +238,7 @@ function listSentence({ lists }: DiffAnswer): string {
 function whenWords({ states }: DiffAnswer): string {
   const [first, last] = [states[0], states.at(-1)];
   const [from, to] = [first?.origin.at, last?.origin.at];
-  if (!from || !to || from > to)
-    return `from ${escapeText(first?.name ?? '')} to ${escapeText(last?.name ?? '')}`;
+  if (!from || !to || from > to) return `from ${escapeText(first?.name ?? '')} to ${escapeText(last?.name ?? '')}`;
   const [start, end] = [from.toISOString(), to.toISOString()];
   const precise = to.getTime() - from.getTime() < 600_000 ? 19 : 16;
   const [day, time] = [start.slice(0, 10), (text: string) => text.slice(11, precise)];

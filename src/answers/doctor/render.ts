@@ -23,11 +23,7 @@ export function doctorJson(checks: readonly Check[], version: string): DoctorJso
  * @param program its name and version
  * @param width columns of the terminal; null: no terminal, and no line is wrapped
  */
-export function doctorText(
-  checks: readonly Check[],
-  program: string,
-  width: number | null,
-): string {
+export function doctorText(checks: readonly Check[], program: string, width: number | null): string {
   const good = checks.filter(({ state }) => state === 'works');
   const bad = checks.filter(({ state }) => state !== 'works');
   const head = `${program} with Node ${process.versions.node}: ${good.length} of ${checks.length} features work here${bad.length === 0 ? '.' : '; see below for the others.'}`;
@@ -106,8 +102,7 @@ export const CHECK_WORDS: Readonly<Record<CheckCode, CheckWords>> = {
     needs: ['kdump-mem … --live', 'kdump-mem leaks', 'skcheck --exact'],
     without:
       'memory --live uses page flags or counters, procs --live uses /proc, and skcheck estimates. leaks checks blocks by page flags, and cannot confirm a leak.',
-    remedy:
-      'Run as root with CAP_SYS_RAWIO, on a kernel that has CONFIG_DEBUG_INFO_BTF and is not locked down.',
+    remedy: 'Run as root with CAP_SYS_RAWIO, on a kernel that has CONFIG_DEBUG_INFO_BTF and is not locked down.',
     ifMissing:
       'This kernel was built without CONFIG_PROC_KCORE, or the container runtime hides the file. In a container, run on the host; otherwise use a kernel with CONFIG_PROC_KCORE, or a dump.',
   },
@@ -135,9 +130,7 @@ export const CHECK_WORDS: Readonly<Record<CheckCode, CheckWords>> = {
   },
   bpftrace: {
     needs: ['kdump-mem leaks --engine bpftrace'],
-    without:
-      'leaks records through tracefs, if that is mounted, and samples if there are too many events.',
-    remedy:
-      'Install bpftrace 0.17.0 or newer, and run as root. It needs tracefs and a kernel that is not locked down.',
+    without: 'leaks records through tracefs, if that is mounted, and samples if there are too many events.',
+    remedy: 'Install bpftrace 0.17.0 or newer, and run as root. It needs tracefs and a kernel that is not locked down.',
   },
 };

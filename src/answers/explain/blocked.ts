@@ -22,22 +22,19 @@ export const WAITS: Explanations<WaitKind> = {
     deeper,
   },
   semaphore: {
-    means:
-      'A semaphore. The kernel does not record its owner; since 6.16 it records who acquired it last.',
+    means: 'A semaphore. The kernel does not record its owner; since 6.16 it records who acquired it last.',
     known: `${LIST} semaphore_waiter (kernel/locking/semaphore.c).`,
     next: 'Check the possible owners, and the code that calls down() on it.',
     deeper,
   },
   'percpu-rw-semaphore': {
     means: 'A percpu_rw_semaphore. Neither its writer nor its readers are recorded.',
-    known:
-      'The wait queue of the semaphore, or the writer that it points to (kernel/locking/percpu-rwsem.c).',
+    known: 'The wait queue of the semaphore, or the writer that it points to (kernel/locking/percpu-rwsem.c).',
     next: 'Check the possible owners, and the code that takes it.',
     deeper,
   },
   completion: {
-    means:
-      'A completion. If the exit of a task completes it (vfork, kthread_stop), that task is its owner.',
+    means: 'A completion. If the exit of a task completes it (vfork, kthread_stop), that task is its owner.',
     known: `${LIST} swait_queue (kernel/sched/completion.c), task_struct.vfork_done.`,
     next: 'Read the stack of the waiter: its caller began the work that has to complete.',
     deeper,
@@ -49,32 +46,26 @@ export const WAITS: Explanations<WaitKind> = {
     deeper,
   },
   'page-lock': {
-    means:
-      'The lock of a page (PG_locked), usually until it was read from disk. The kernel does not record its owner.',
-    known:
-      'wait_page_queue on the stack of the task (mm/filemap.c), and the hashed wait queue of the page.',
+    means: 'The lock of a page (PG_locked), usually until it was read from disk. The kernel does not record its owner.',
+    known: 'wait_page_queue on the stack of the task (mm/filemap.c), and the hashed wait queue of the page.',
     next: 'Check the disk or the network file system of the file.',
     deeper,
   },
   writeback: {
     means: 'The end of the writeback of a page (PG_writeback).',
-    known:
-      'wait_page_queue on the stack of the task (mm/filemap.c), and the hashed wait queue of the page.',
+    known: 'wait_page_queue on the stack of the task (mm/filemap.c), and the hashed wait queue of the page.',
     next: 'Check the disk or the network file system of the file.',
     deeper,
   },
   'page-bit': {
     means: 'Another flag of a page.',
-    known:
-      'wait_page_queue on the stack of the task (mm/filemap.c), and the hashed wait queue of the page.',
+    known: 'wait_page_queue on the stack of the task (mm/filemap.c), and the hashed wait queue of the page.',
     next: 'Read the stack of the waiter.',
     deeper,
   },
   bit: {
-    means:
-      'A bit of a word (wait_on_bit), such as the lock of a buffer, or its value (wait_var_event).',
-    known:
-      'wait_bit_queue_entry on the stack of the task (kernel/sched/wait_bit.c), and its hashed wait queue.',
+    means: 'A bit of a word (wait_on_bit), such as the lock of a buffer, or its value (wait_var_event).',
+    known: 'wait_bit_queue_entry on the stack of the task (kernel/sched/wait_bit.c), and its hashed wait queue.',
     next: 'Identify the word with kdump-mem whatis, and read the stack of the waiter.',
     deeper,
   },
@@ -120,8 +111,7 @@ export const WAITS: Explanations<WaitKind> = {
     deeper,
   },
   rcu: {
-    means:
-      'A grace period of RCU or SRCU: all readers must leave. The kernel does not record SRCU readers.',
+    means: 'A grace period of RCU or SRCU: all readers must leave. The kernel does not record SRCU readers.',
     known: 'A function such as synchronize_rcu on the stack of the task.',
     next: 'Check for CPUs that do not schedule, and the log for RCU stalls.',
     deeper: 'kdump-mem log',
@@ -139,8 +129,7 @@ export const WAITS: Explanations<WaitKind> = {
     deeper,
   },
   unknown: {
-    means:
-      'Only the function that waits is known, not what it waits for. One entry has all tasks in it.',
+    means: 'Only the function that waits is known, not what it waits for. One entry has all tasks in it.',
     known: 'The stack of the task. No waiter on it is linked to a lock.',
     next: 'Read the stack of the waiter.',
     deeper,

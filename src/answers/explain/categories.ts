@@ -6,12 +6,12 @@ import type { LeftOutReason } from '../../records/files.js';
 import type { Explanation, Explanations } from './schema.js';
 
 /** @param deeper default: the memory breakdown with the kernel's own counters */
-const category = (
-  means: string,
-  known: string,
-  next: string,
-  deeper = 'kdump-mem memory -v',
-): Explanation => ({ means, known, next, deeper });
+const category = (means: string, known: string, next: string, deeper = 'kdump-mem memory -v'): Explanation => ({
+  means,
+  known,
+  next,
+  deeper,
+});
 
 const NOTHING = 'None.';
 const PROCESSES = 'kdump-mem procs';
@@ -284,8 +284,7 @@ export const CACHED_LEFT_OUT: Explanations<LeftOutReason> = {
     next: 'Run it as root on the host, not in a container.',
   },
   maps: {
-    means:
-      'Mappings of processes could not be read: permission denied, or their mmap_lock is held.',
+    means: 'Mappings of processes could not be read: permission denied, or their mmap_lock is held.',
     known: SCAN,
     next: 'Run it as root on the host. kdump-mem doctor lists processes that block readers.',
     deeper: 'kdump-mem doctor',

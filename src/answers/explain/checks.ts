@@ -6,27 +6,15 @@ import type { Explanation, Explanations } from './schema.js';
 /** Subject of each check, and how its result is known. */
 const TESTED: Readonly<Record<CheckCode, readonly [what: string, known: string]>> = {
   root: ['The user and its capabilities.', 'The user ID, and CapEff in /proc/self/status.'],
-  processes: [
-    'Visibility of the processes of other users, and of their mappings.',
-    '/proc/1, and the pid namespace.',
-  ],
+  processes: ['Visibility of the processes of other users, and of their mappings.', '/proc/1, and the pid namespace.'],
   ss: ['The program ss, which lists sockets.', 'ss -V.'],
-  namespaces: [
-    'Permission to enter other network namespaces.',
-    'nsenter, and the capabilities that it needs.',
-  ],
+  namespaces: ['Permission to enter other network namespaces.', 'nsenter, and the capabilities that it needs.'],
   counters: ['The kernel’s memory counters.', '/proc/meminfo, vmstat and zoneinfo.'],
   pageflags: ['The flags of page frames.', '/proc/kpageflags is opened.'],
-  kcore: [
-    'The memory of the running kernel.',
-    '/proc/kcore is opened, with the symbols and types of this kernel.',
-  ],
+  kcore: ['The memory of the running kernel.', '/proc/kcore is opened, with the symbols and types of this kernel.'],
   crash: ['The program crash.', 'crash --version.'],
   pressure: ['Pressure stall information (PSI).', '/proc/pressure/memory is opened.'],
-  perf: [
-    'The program perf, and permission to record.',
-    'perf --version, and perf stat of one event.',
-  ],
+  perf: ['The program perf, and permission to record.', 'perf --version, and perf stat of one event.'],
   tracefs: ['Kernel trace events.', 'tracefs, at its usual mount points.'],
   bpftrace: [
     'The program bpftrace, its version, and permission to trace kernel events.',
@@ -83,10 +71,7 @@ export const HOST_CHECKS_EXPLAINED: Explanations<HostCheckName> = {
   ),
   memory: check('Memory that is not attributed to any owner.', 'Counters in /proc/meminfo.'),
   watermarks: check('Zones below their min or low watermark.', '/proc/zoneinfo.'),
-  available: check(
-    'Whether little memory is available, and what uses it.',
-    '/proc/meminfo and /proc/PID/status.',
-  ),
+  available: check('Whether little memory is available, and what uses it.', '/proc/meminfo and /proc/PID/status.'),
   'shared-memory': check(
     'Large files in memory and System V segments, mapped or not.',
     '/proc/PID/fd, tmpfs mounts, /proc/sysvipc/shm and /proc/PID/status.',
@@ -101,10 +86,7 @@ export const HOST_CHECKS_EXPLAINED: Explanations<HostCheckName> = {
     'Files of the memory and pids controllers below /sys/fs/cgroup.',
   ),
   'oom-kills': check('OOM kills since boot.', 'oom_kill of /proc/vmstat.'),
-  writeback: check(
-    'Dirty pages and writeback that makes no progress.',
-    '/proc/meminfo and /proc/pressure/io.',
-  ),
+  writeback: check('Dirty pages and writeback that makes no progress.', '/proc/meminfo and /proc/pressure/io.'),
   slab: check('Slab that cannot be reclaimed.', '/proc/meminfo and /proc/slabinfo.'),
   vmalloc: check(
     'Large vmalloc areas, their largest caller, and for BPF maps the process that has the most.',
@@ -114,19 +96,13 @@ export const HOST_CHECKS_EXPLAINED: Explanations<HostCheckName> = {
     'Zombies, blocked tasks, kernel stacks, page tables and open files.',
     '/proc/PID/status, wchan, limits and fd; /proc/meminfo.',
   ),
-  limits: check(
-    'Limits of the machine that are nearly reached.',
-    '/proc/loadavg, /proc/net/sockstat, and /proc/sys.',
-  ),
+  limits: check('Limits of the machine that are nearly reached.', '/proc/loadavg, /proc/net/sockstat, and /proc/sys.'),
   inotify: check(
     'Users near their limits of inotify instances and watches.',
     '/proc/PID/fd, fdinfo and /proc/sys/fs/inotify.',
   ),
   'huge-pages': check('Unused huge pages.', '/sys/kernel/mm/hugepages.'),
-  pipes: check(
-    'Processes with many pipes, if memory is unattributed.',
-    '/proc/PID/fd and /proc/sys/fs/pipe-max-size.',
-  ),
+  pipes: check('Processes with many pipes, if memory is unattributed.', '/proc/PID/fd and /proc/sys/fs/pipe-max-size.'),
   sockets: check(
     'Memory pinned by sockets that are not read, by one sample.',
     'ss in each network namespace, and /proc/PID/fd.',

@@ -7,14 +7,7 @@ import { OWNER_STATES, WAITS } from './blocked.js';
 import { CACHED_LEFT_OUT, CATEGORIES_EXPLAINED, FRAME_NOTES, UNNAMED } from './categories.js';
 import { DOCTOR_CHECKS, DOCTOR_STATES, HOST_CHECKS_EXPLAINED } from './checks.js';
 import { DIFF_MEASURES, DIFF_NOTES, DIFF_STATUSES } from './diff.js';
-import {
-  HOST_ERRORS,
-  KERNEL_ERRORS,
-  READ_ERRORS,
-  STORE_ERRORS,
-  TRACE_ERRORS,
-  WALK_ERRORS,
-} from './errors.js';
+import { HOST_ERRORS, KERNEL_ERRORS, READ_ERRORS, STORE_ERRORS, TRACE_ERRORS, WALK_ERRORS } from './errors.js';
 import {
   CAUSE_RELATIONS_EXPLAINED,
   CERTAINTIES,
@@ -26,13 +19,7 @@ import {
   SEVERITIES_EXPLAINED,
   WORKER_FAILURES,
 } from './findings.js';
-import {
-  LEAK_NOTES_EXPLAINED,
-  LEAK_PLACES,
-  LEAK_REASONS_EXPLAINED,
-  LEAK_UNPLACED,
-  METHOD_REFUSALS,
-} from './leaks.js';
+import { LEAK_NOTES_EXPLAINED, LEAK_PLACES, LEAK_REASONS_EXPLAINED, LEAK_UNPLACED, METHOD_REFUSALS } from './leaks.js';
 import { OUTSIDE_QUEUES, QUEUES_EXPLAINED } from './queues.js';
 import type { ExplainJson, Explanation, Explanations } from './schema.js';
 import { SKCHECK_REASONS, SKCHECK_WARNINGS, VERDICTS } from './skcheck.js';
@@ -105,8 +92,7 @@ const SEARCH_ERRORS: Explanations<SearchErrorCode> = {
     next: 'Rename the file.',
   },
   'unreadable-file': {
-    means:
-      'The file cannot be read: a failing disk, or a network file system that does not respond.',
+    means: 'The file cannot be read: a failing disk, or a network file system that does not respond.',
     known: 'The errno in the message.',
     next: 'Copy the file to another disk, or check the log of this machine.',
   },
@@ -147,11 +133,7 @@ export const KINDS: readonly Kind[] = [
   kindOf('capture-fault', 'Faults of a snapshot', CAPTURE_FAULTS),
   kindOf('stack-stop', 'Why a stack trace is incomplete', STACK_STOPS),
   kindOf('wait', 'What tasks wait for', WAITS),
-  kindOf(
-    'unreachable-reason',
-    'Why no reference leads to an allocation in use',
-    UNREACHABLE_REASONS_EXPLAINED,
-  ),
+  kindOf('unreachable-reason', 'Why no reference leads to an allocation in use', UNREACHABLE_REASONS_EXPLAINED),
   kindOf('owner-state', 'Owner of a lock', OWNER_STATES),
   kindOf('rule-doubt', 'Why a custom rule could not be evaluated', RULE_DOUBTS_EXPLAINED),
   kindOf('open-error', 'Why a dump or kernel cannot be opened', KERNEL_ERRORS),
@@ -168,11 +150,7 @@ export const KINDS: readonly Kind[] = [
   kindOf('leak-verdict', 'Verdicts of kdump-mem leaks', LEAK_VERDICTS_EXPLAINED),
   kindOf('leak-place', 'Location of blocks that were not freed', LEAK_PLACES),
   kindOf('leak-unplaced', 'Why the location of a block is unknown', LEAK_UNPLACED),
-  kindOf(
-    'leak-method-refusal',
-    'Why a method of kdump-mem leaks is not available',
-    METHOD_REFUSALS,
-  ),
+  kindOf('leak-method-refusal', 'Why a method of kdump-mem leaks is not available', METHOD_REFUSALS),
   kindOf('watch-verdict', 'Verdicts of kdump-mem watch', WATCH_VERDICTS),
   kindOf('course', 'Trends', COURSES),
   kindOf('loss-explanation', 'What accounts for a loss of memory', LOSS_EXPLANATIONS),
@@ -215,9 +193,7 @@ export function explained(code?: string): Explained[] {
 
 function explainedCode(code: string | undefined): Explained[] {
   return KINDS.flatMap(({ kind, codes, words }) =>
-    codes
-      .filter((each) => code === undefined || each === code)
-      .map((each) => ({ kind, code: each, ...words[each]! })),
+    codes.filter((each) => code === undefined || each === code).map((each) => ({ kind, code: each, ...words[each]! })),
   );
 }
 
@@ -253,13 +229,9 @@ function wholeText({ kind, code, means, known, next, deeper }: Explained, width:
     ['Meaning', means],
     ['Source', known],
     ['Action', next],
-    ...(deeper === undefined
-      ? []
-      : [['Next', OF_KERNELS.test(deeper) ? `${deeper}${source}` : deeper]]),
+    ...(deeper === undefined ? [] : [['Next', OF_KERNELS.test(deeper) ? `${deeper}${source}` : deeper]]),
   ] as const;
-  const lines = parts.flatMap(([label = '', words = '']) =>
-    indented(label.padEnd(8), words, width),
-  );
+  const lines = parts.flatMap(([label = '', words = '']) => indented(label.padEnd(8), words, width));
   return [`${code} (${name})`, ...lines].join('\n');
 }
 
@@ -268,9 +240,7 @@ export function listText(codes: readonly Explained[], width: number | null): str
   const parts = KINDS.map(({ kind, name }) => {
     const own = codes.filter((each) => each.kind === kind);
     const column = Math.max(...own.map(({ code }) => code.length));
-    const lines = own.flatMap(({ code, means }) =>
-      indented(code.padEnd(column), firstSentence(means), width),
-    );
+    const lines = own.flatMap(({ code, means }) => indented(code.padEnd(column), firstSentence(means), width));
     return [name, ...lines].join('\n');
   });
   return [...parts, 'Next: kdump-mem explain CODE'].join('\n\n');

@@ -25,8 +25,7 @@ export const DIFF_STATUSES: Explanations<Status> = {
     next: 'Save both answers as root and without --limit.',
   },
   'only-before': {
-    means:
-      'Only the first input has it. The list of the last is incomplete, so it may still exist.',
+    means: 'Only the first input has it. The list of the last is incomplete, so it may still exist.',
     known: LISTS,
     next: 'Save both answers as root and without --limit.',
   },
@@ -90,8 +89,7 @@ export const DIFF_NOTES: Explanations<Note['code']> = {
     next: 'Compare files of two different times.',
   },
   'time-unknown': {
-    means:
-      'The time of capture of an input is unknown. The inputs stay in the given order, and rates are unknown.',
+    means: 'The time of capture of an input is unknown. The inputs stay in the given order, and rates are unknown.',
     known: 'Answers of an older kdump-mem, and some captures and dumps, do not contain it.',
     next: 'Give the earlier one first, or save them again with this kdump-mem.',
   },
@@ -106,10 +104,8 @@ export const DIFF_NOTES: Explanations<Note['code']> = {
     next: 'Compare inputs of one host to find growth.',
   },
   'different-boots': {
-    means:
-      'The machine rebooted in between. Processes and sockets are not compared, and rates are unknown.',
-    known:
-      'Boot ids; else the kernel release, or boot times (clock minus uptime) more than two minutes apart.',
+    means: 'The machine rebooted in between. Processes and sockets are not compared, and rates are unknown.',
+    known: 'Boot ids; else the kernel release, or boot times (clock minus uptime) more than two minutes apart.',
     next: 'Compare inputs of one boot.',
   },
   'boot-unknown': {
@@ -150,14 +146,12 @@ export const DIFF_NOTES: Explanations<Note['code']> = {
     next: 'Append the missing answer to the file: kdump-mem procs --live --json >> FILE.',
   },
   'list-incomplete': {
-    means:
-      'A list is incomplete (--limit, --container, hidepid). An entry that only one input has may be in both.',
+    means: 'A list is incomplete (--limit, --container, hidepid). An entry that only one input has may be in both.',
     known: 'What the list reports about itself, and its length compared with the total.',
     next: 'Save it as root, without options that leave entries out.',
   },
   'missed-process': {
-    means:
-      'Processes started before the first input was captured, but are missing there. They do not count as new.',
+    means: 'Processes started before the first input was captured, but are missing there. They do not count as new.',
     known: 'Their start times, compared with the uptime of the first input.',
     next: 'Do not rely on the sum of processes.',
   },
@@ -188,8 +182,7 @@ export const DIFF_NOTES: Explanations<Note['code']> = {
     next: 'Save it again, or find an undamaged copy.',
   },
   spread: {
-    means:
-      'The answers in one file were captured more than a minute apart. They count as one time.',
+    means: 'The answers in one file were captured more than a minute apart. They count as one time.',
     known: 'The time of each answer.',
     next: 'Save them one directly after the other.',
   },

@@ -62,8 +62,7 @@ export const KERNEL_ERRORS: Explanations<KernelErrorCode> = {
     next: 'Give --symbols System.map, or --vmlinux.',
   },
   'no-types': {
-    means:
-      'No type information: the kernel was built without BTF, or the dump does not contain it.',
+    means: 'No type information: the kernel was built without BTF, or the dump does not contain it.',
     known: '.BTF of the kernel’s image (CONFIG_DEBUG_INFO_BTF).',
     next: 'Give --types FILE: BTF, a vmlinux or .debug file, or Volatility’s ISF.',
   },
@@ -277,8 +276,7 @@ export const HOST_ERRORS: Explanations<HostErrorCode> = {
     next: 'skcheck needs Linux with procfs.',
   },
   blocked: {
-    means:
-      'A read of /proc/PID made no progress and was abandoned: another task holds the mmap_lock of the process.',
+    means: 'A read of /proc/PID made no progress and was abandoned: another task holds the mmap_lock of the process.',
     known: 'The process that read was asleep, and used no CPU time, for up to 2 s.',
     next: 'Read wchan and stack of the threads of that process: cat /proc/PID/task/*/stack.',
   },
@@ -394,8 +392,7 @@ export const WALK_ERRORS: Explanations<WalkErrorCode> = {
     deeper: 'kdump-mem struct TYPE',
   },
   'no-such-cache': {
-    means:
-      'No slab cache has this name. The kernel merges caches of equal size: then one name remains.',
+    means: 'No slab cache has this name. The kernel merges caches of equal size: then one name remains.',
     known: 'The kernel’s list of slab caches (slab_caches).',
     next: 'List the caches.',
     deeper: 'kdump-mem memory --caches',

@@ -26,8 +26,7 @@ export const FINDINGS: Explanations<FindingCode> = {
   'soft-lockup': {
     means:
       'A CPU ran kernel code for longer than 2 × watchdog_thresh (20 s) and scheduled no other task. Interrupts were still serviced. Causes: a loop, a contended spinlock, or a host that does not run the virtual CPU.',
-    known:
-      'The watchdog’s line (kernel/watchdog.c; Documentation/admin-guide/lockup-watchdogs.rst).',
+    known: 'The watchdog’s line (kernel/watchdog.c; Documentation/admin-guide/lockup-watchdogs.rst).',
     next: 'Read the stack traces of that task and of the other CPUs: often one of them holds the lock. In a virtual machine check the steal time.',
     deeper: 'kdump-mem stacks',
   },
@@ -154,8 +153,7 @@ export const FINDINGS: Explanations<FindingCode> = {
     deeper: 'kdump-mem leaks',
   },
   'uninitialized-value': {
-    means:
-      'KMSAN found that the kernel used uninitialized memory, or copied it to user space (infoleak).',
+    means: 'KMSAN found that the kernel used uninitialized memory, or copied it to user space (infoleak).',
     known: 'Reports of mm/kmsan (Documentation/dev-tools/kmsan.rst).',
     next: 'The report shows where the value was used, where it was copied, and where it was created.',
     deeper: 'kdump-mem log --level err+',
@@ -177,14 +175,12 @@ export const FINDINGS: Explanations<FindingCode> = {
   'network-memory': {
     means:
       'The network stack ran out of a resource: tcp_mem was exhausted, the connection (conntrack) or neighbour table was full, or the limit of open files was reached.',
-    known:
-      'Lines of net/ipv4/tcp.c, net/netfilter/nf_conntrack_core.c, net/core/neighbour.c and fs/file_table.c.',
+    known: 'Lines of net/ipv4/tcp.c, net/netfilter/nf_conntrack_core.c, net/core/neighbour.c and fs/file_table.c.',
     next: 'Find the sockets that hold the memory before you raise a limit: unread sockets fill any limit.',
     deeper: 'kdump-mem sockets',
   },
   'file-system-error': {
-    means:
-      'A file system is damaged, or a disk request failed. Tasks that wait for the disk hang; files may be lost.',
+    means: 'A file system is damaged, or a disk request failed. Tasks that wait for the disk hang; files may be lost.',
     known:
       'Lines of fs/ext4, fs/jbd2, fs/xfs, fs/btrfs, net/sunrpc, block/blk-core.c, fs/buffer.c, mm/page_io.c and drivers/nvme.',
     next: 'Check the disk and its path (SMART, multipath, the storage log) before you check the file system.',
@@ -239,8 +235,7 @@ export const FINDINGS: Explanations<FindingCode> = {
     deeper: 'kdump-mem memory --unattributed',
   },
   'low-memory': {
-    means:
-      'A zone has less free memory than its min watermark: allocations from it must reclaim memory or wait.',
+    means: 'A zone has less free memory than its min watermark: allocations from it must reclaim memory or wait.',
     known:
       'Free blocks of each zone beside zone._watermark (mm/page_alloc.c; Documentation/admin-guide/sysctl/vm.rst).',
     next: 'Find where the memory is. If only one node is short, check which processes are bound to it.',
@@ -387,8 +382,7 @@ export const FINDINGS: Explanations<FindingCode> = {
   'clock-step': {
     means:
       'The wall clock was set, by more than 10 s, since the baseline of --baseline. Times in logs before and after cannot be compared.',
-    known:
-      'The wall clock and the uptime, which cannot be set, of the baseline and now. A positive step is forward.',
+    known: 'The wall clock and the uptime, which cannot be set, of the baseline and now. A positive step is forward.',
     next: 'Check time synchronization, and whether the guest was restored from a snapshot.',
     deeper: 'kdump-mem log',
   },
@@ -401,10 +395,8 @@ export const FINDINGS: Explanations<FindingCode> = {
     deeper: 'kdump-mem memory -v',
   },
   rebooted: {
-    means:
-      'The machine booted since the baseline of --baseline. Memory of the earlier boot is gone.',
-    known:
-      '/proc/sys/kernel/random/boot_id, which each boot chooses anew; otherwise the time of boot.',
+    means: 'The machine booted since the baseline of --baseline. Memory of the earlier boot is gone.',
+    known: '/proc/sys/kernel/random/boot_id, which each boot chooses anew; otherwise the time of boot.',
     next: 'Find out why: read the log of the earlier boot, and a dump if there is one.',
     deeper: 'kdump-mem log',
   },
@@ -451,8 +443,7 @@ export const CORRUPTIONS_EXPLAINED: Explanations<Corruption> = {
 /** Why one finding is considered the cause of another. */
 export const CAUSE_RELATIONS_EXPLAINED: Explanations<CauseRelation> = {
   'panic-message': {
-    means:
-      'The message of the panic names this kind of problem, and this is the last one before it.',
+    means: 'The message of the panic names this kind of problem, and this is the last one before it.',
     known: 'The panic message (kernel/panic.c and its callers).',
     next: 'Investigate the cause: the panic only follows from it.',
   },
@@ -505,8 +496,7 @@ export const CAUSE_RELATIONS_EXPLAINED: Explanations<CauseRelation> = {
 
 export const CONFIDENCES_EXPLAINED: Explanations<Confidence> = {
   likely: {
-    means:
-      'Printed as “Probable cause”. Figures of the dump support it, and the answer is complete.',
+    means: 'Printed as “Probable cause”. Figures of the dump support it, and the answer is complete.',
     known: 'The links between findings.',
     next: 'Check what the conclusion names as an alternative, then act on the cause.',
   },
@@ -582,14 +572,12 @@ export const PANIC_STATES: Explanations<'panicked' | 'running' | 'unknown'> = {
   },
 };
 
-const SEE_WARNINGS =
-  'Read the warnings of the answer. Dump with makedumpfile -d 1 (or less) next time.';
+const SEE_WARNINGS = 'Read the warnings of the answer. Dump with makedumpfile -d 1 (or less) next time.';
 
 /** Codes of `rules.unknown`: why a rule could not be evaluated. */
 export const RULE_DOUBTS_EXPLAINED: Explanations<RuleDoubt> = {
   'panic-unknown': {
-    means:
-      'The rule tests the panic. Whether the kernel panicked, or for which reason, is unknown.',
+    means: 'The rule tests the panic. Whether the kernel panicked, or for which reason, is unknown.',
     known: 'The kernel variable panic_cpu, and the kernel log.',
     next: SEE_WARNINGS,
   },
@@ -621,8 +609,7 @@ export const RULE_DOUBTS_EXPLAINED: Explanations<RuleDoubt> = {
     deeper: 'kdump-mem memory',
   },
   'owners-unknown': {
-    means:
-      'The rule tests an owner. The part of the category without a known owner is large enough to hide one.',
+    means: 'The rule tests an owner. The part of the category without a known owner is large enough to hide one.',
     known: 'The bytes of the category, minus the sum of its owners.',
     next: 'List all owners: kdump-mem memory --all.',
     deeper: 'kdump-mem memory --all',
@@ -633,8 +620,7 @@ export const RULE_DOUBTS_EXPLAINED: Explanations<RuleDoubt> = {
     next: 'Test its count, or make the rule less specific.',
   },
   'log-incomplete': {
-    means:
-      'The rule tests for a line of the log. The log is incomplete: a missing message may match.',
+    means: 'The rule tests for a line of the log. The log is incomplete: a missing message may match.',
     known: 'Sequence numbers of the log, and its counts of overwritten messages.',
     next: 'Search for the line in the journal. Boot with a larger log_buf_len.',
   },

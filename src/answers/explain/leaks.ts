@@ -15,20 +15,17 @@ export const LEAK_NOTES_EXPLAINED: Explanations<LeakNoteCode> = {
     next: SMALLER,
   },
   'overrun-unknown': {
-    means:
-      'The recording does not show whether the kernel dropped events: allocations or frees may be missing.',
+    means: 'The recording does not show whether the kernel dropped events: allocations or frees may be missing.',
     known: 'perf script output has no count of dropped events, and some kernels do not count them.',
     next: 'Record with kdump-mem leaks, which counts dropped events, or give the text of tracefs.',
   },
   'missed-frees': {
-    means:
-      'The kernel allocated frames that still seemed held: their free was not recorded. They count as freed.',
+    means: 'The kernel allocated frames that still seemed held: their free was not recorded. They count as freed.',
     known: 'The order of events.',
     next: 'A few are harmless. Many: see overrun.',
   },
   'found-free': {
-    means:
-      'Some blocks were already free when checked: freed after the recording, or their free was not recorded.',
+    means: 'Some blocks were already free when checked: freed after the recording, or their free was not recorded.',
     known: '/proc/kcore or /proc/kpageflags, after the last window.',
     next: 'None: no figure includes them.',
   },
@@ -98,8 +95,7 @@ export const LEAK_NOTES_EXPLAINED: Explanations<LeakNoteCode> = {
     deeper: 'skcheck --stale',
   },
   'left-out': {
-    means:
-      'Not every held block was checked. Shares are of the checked blocks, an even selection of each stack.',
+    means: 'Not every held block was checked. Shares are of the checked blocks, an even selection of each stack.',
     known: 'The maximum number of blocks to check.',
     next: 'None.',
   },
@@ -144,8 +140,7 @@ export const LEAK_NOTES_EXPLAINED: Explanations<LeakNoteCode> = {
     next: 'Run it without --pid and --cgroup.',
   },
   late: {
-    means:
-      'Events arrived after later events of other CPUs. A free among them may be reported as missed.',
+    means: 'Events arrived after later events of other CPUs. A free among them may be reported as missed.',
     known: 'The timestamp of each event.',
     next: SMALLER,
   },
@@ -189,10 +184,8 @@ export const LEAK_NOTES_EXPLAINED: Explanations<LeakNoteCode> = {
     next: 'Check whether another program wrote to the file.',
   },
   'source-unreadable': {
-    means:
-      'A part of a source could not be read, or is not tracked: the contents of some slab caches are unknown.',
-    known:
-      'The error of read(2), and the caches of /sys/kernel/slab that have a directory in debugfs.',
+    means: 'A part of a source could not be read, or is not tracked: the contents of some slab caches are unknown.',
+    known: 'The error of read(2), and the caches of /sys/kernel/slab that have a directory in debugfs.',
     next: 'Run it as root; boot with slub_debug=U, which tracks all caches.',
   },
   'source-sites': {
@@ -314,11 +307,7 @@ export const LEAK_PLACES: Explanations<Place> = {
     'Check whether the cache grows.',
     'kdump-mem memory --live --caches',
   ),
-  vmalloc: place(
-    'Part of a vmalloc area.',
-    'Find the caller of the area.',
-    'kdump-mem memory --live --vmalloc',
-  ),
+  vmalloc: place('Part of a vmalloc area.', 'Find the caller of the area.', 'kdump-mem memory --live --vmalloc'),
   socket: place(
     'Queued in a socket. The answer names the socket and its owners.',
     'Make the process read, or close the socket.',
@@ -335,10 +324,7 @@ export const LEAK_PLACES: Explanations<Place> = {
     'If the pool keeps growing, its packets are not freed. Find the sockets that hold them.',
     SOCKETS,
   ),
-  ring: place(
-    'A ring buffer of tracing, perf, io_uring, BPF or virtio.',
-    'Find the program that created the ring.',
-  ),
+  ring: place('A ring buffer of tracing, perf, io_uring, BPF or virtio.', 'Find the program that created the ring.'),
   kernel: place(
     'In use by the kernel; `category` in the JSON says for what.',
     'Run kdump-mem explain with that category.',
@@ -348,10 +334,7 @@ export const LEAK_PLACES: Explanations<Place> = {
     'Check the functions of the stack and their module.',
     'kdump-mem memory --live',
   ),
-  unknown: place(
-    'The location of the block is unknown; it does not count as free.',
-    'See `why` in the JSON.',
-  ),
+  unknown: place('The location of the block is unknown; it does not count as free.', 'See `why` in the JSON.'),
 };
 
 /** Why the location of a block is unknown. */
@@ -405,15 +388,13 @@ export const LEAK_REASONS_EXPLAINED: Explanations<LeakReason> = {
     deeper: 'kdump-mem sockets --by process --live',
   },
   reclaimable: {
-    means:
-      'Growing, but reclaimable: page cache or reclaimable slab, which the kernel frees under memory pressure.',
+    means: 'Growing, but reclaimable: page cache or reclaimable slab, which the kernel frees under memory pressure.',
     known: 'Page flags, or the flags of the slab cache.',
     next: 'None, unless memory still runs out.',
     deeper: 'kdump-mem memory --live --files',
   },
   'process-owned': {
-    means:
-      'Growing, but owned by processes: their memory, page tables, stacks or files. It is freed when they exit.',
+    means: 'Growing, but owned by processes: their memory, page tables, stacks or files. It is freed when they exit.',
     known: 'The category or slab cache of the blocks.',
     next: 'Find the process that grows.',
     deeper: 'kdump-mem procs --live --watch',
@@ -425,21 +406,18 @@ export const LEAK_REASONS_EXPLAINED: Explanations<LeakReason> = {
     deeper: 'kdump-mem memory --live',
   },
   'location-unknown': {
-    means:
-      'Growing, but the location of the blocks is unknown: they were not checked, or page flags do not show it.',
+    means: 'Growing, but the location of the blocks is unknown: they were not checked, or page flags do not show it.',
     known: 'The sources of the answer.',
     next: 'Run it as root where /proc/kcore is readable. Otherwise check sockets with skcheck --stale.',
     deeper: 'skcheck --stale',
   },
   unsteady: {
-    means:
-      'Growing, but not steadily, or the early blocks are mostly freed: a leak, or long-lived memory.',
+    means: 'Growing, but not steadily, or the early blocks are mostly freed: a leak, or long-lived memory.',
     known: 'The three thirds of the recording, compared.',
     next: WATCH_LONGER,
   },
   'turns-over': {
-    means:
-      'Transient: the held blocks are from the last third of the recording; earlier blocks were freed.',
+    means: 'Transient: the held blocks are from the last third of the recording; earlier blocks were freed.',
     known: 'The allocation time of each block that is still held.',
     next: 'None.',
   },

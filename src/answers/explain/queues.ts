@@ -15,36 +15,20 @@ const queue = (means: string, known: string, next: string): Explanation => ({
 
 /** The queues of a socket. */
 export const QUEUES_EXPLAINED: Explanations<QueueName> = {
-  receive: queue(
-    'Received data that the process has not read.',
-    'sk_receive_queue of struct sock.',
-    READ,
-  ),
+  receive: queue('Received data that the process has not read.', 'sk_receive_queue of struct sock.', READ),
   outOfOrder: queue(
     'Data received out of order: it cannot be read until missing data arrives.',
     'out_of_order_queue of struct tcp_sock.',
     'Packets are lost on the path: check the network.',
   ),
-  backlog: queue(
-    'Packets received while a process held the socket lock.',
-    'sk_backlog of struct sock.',
-    NOTHING,
-  ),
+  backlog: queue('Packets received while a process held the socket lock.', 'sk_backlog of struct sock.', NOTHING),
   error: queue(
     'Errors, timestamps and zerocopy completions for the process.',
     'sk_error_queue of struct sock.',
     'Make the process read with MSG_ERRQUEUE.',
   ),
-  write: queue(
-    'Data that the process wrote and the kernel has not sent.',
-    'sk_write_queue of struct sock.',
-    PEER,
-  ),
-  retransmit: queue(
-    'Sent data that the peer has not acknowledged.',
-    'tcp_rtx_queue of struct sock.',
-    PEER,
-  ),
+  write: queue('Data that the process wrote and the kernel has not sent.', 'sk_write_queue of struct sock.', PEER),
+  retransmit: queue('Sent data that the peer has not acknowledged.', 'tcp_rtx_queue of struct sock.', PEER),
   kept: queue(
     'Skbs that TCP keeps outside its queues, for reuse or for its options.',
     'sk_tx_skb_cache and sk_rx_skb_cache of struct sock, and fields of struct tcp_sock.',
@@ -80,27 +64,11 @@ export const QUEUES_EXPLAINED: Explanations<QueueName> = {
     'rx_list of struct tls_sw_context_rx.',
     READ,
   ),
-  tlsHold: queue(
-    'Records that kTLS is decrypting.',
-    'async_hold of struct tls_sw_context_rx.',
-    NOTHING,
-  ),
-  tlsRecord: queue(
-    'The record that kTLS is assembling.',
-    'The strparser of struct tls_sw_context_rx.',
-    NOTHING,
-  ),
+  tlsHold: queue('Records that kTLS is decrypting.', 'async_hold of struct tls_sw_context_rx.', NOTHING),
+  tlsRecord: queue('The record that kTLS is assembling.', 'The strparser of struct tls_sw_context_rx.', NOTHING),
   tlsSend: queue('Records that kTLS has not sent.', 'tx_list of struct tls_sw_context_tx.', PEER),
-  ingressSkbs: queue(
-    'Packets that a sockmap redirected to this socket.',
-    'ingress_skb of struct sk_psock.',
-    READ,
-  ),
-  ingressPart: queue(
-    'A message that a sockmap’s parser is assembling.',
-    'The strparser of struct sk_psock.',
-    NOTHING,
-  ),
+  ingressSkbs: queue('Packets that a sockmap redirected to this socket.', 'ingress_skb of struct sk_psock.', READ),
+  ingressPart: queue('A message that a sockmap’s parser is assembling.', 'The strparser of struct sk_psock.', NOTHING),
   ingressMessages: queue(
     'Messages that a sockmap redirected to this socket and the process has not read.',
     'ingress_msg of struct sk_psock.',
@@ -116,16 +84,8 @@ export const QUEUES_EXPLAINED: Explanations<QueueName> = {
     'ulpq and streams of struct sctp_association.',
     READ,
   ),
-  sctpSend: queue(
-    'SCTP data that the peer has not acknowledged.',
-    'outqueue of struct sctp_association.',
-    PEER,
-  ),
-  vsockReceive: queue(
-    'AF_VSOCK packets that the process has not read.',
-    'rx_queue of struct virtio_vsock_sock.',
-    READ,
-  ),
+  sctpSend: queue('SCTP data that the peer has not acknowledged.', 'outqueue of struct sctp_association.', PEER),
+  vsockReceive: queue('AF_VSOCK packets that the process has not read.', 'rx_queue of struct virtio_vsock_sock.', READ),
   umem: queue(
     'Pages that user space registered with AF_XDP.',
     'struct xdp_umem.',

@@ -5,8 +5,7 @@ import type { Explanations } from './schema.js';
 
 const TWICE = 'Two samples of the socket.';
 const THREADS = 'States of its threads in /proc/PID/task/*/stat, and /proc/PID/wchan.';
-const CPU_TIME =
-  'CPU time (/proc/PID/stat) and run-queue wait (/proc/PID/schedstat) between the samples.';
+const CPU_TIME = 'CPU time (/proc/PID/stat) and run-queue wait (/proc/PID/schedstat) between the samples.';
 const LONGER = 'Use a longer --interval.';
 const WHAT_IT_DOES = 'Check its stack and its program.';
 
@@ -46,8 +45,7 @@ export const SKCHECK_REASONS: Explanations<SkcheckReason['code']> = {
     next: 'Check what the owner is doing. Run as root if holdersComplete is false.',
   },
   'partly-idle': {
-    means:
-      'The queue never shrank, and for part of the interval (idleMs) no process that could change it ran.',
+    means: 'The queue never shrank, and for part of the interval (idleMs) no process that could change it ran.',
     known: 'Several samples, and the CPU time of both sides between them.',
     next: LONGER,
   },
@@ -70,8 +68,7 @@ export const SKCHECK_REASONS: Explanations<SkcheckReason['code']> = {
     next: 'windowClosed: check the process on the other host. Otherwise check the network path to it.',
   },
   'accepted-nothing': {
-    means:
-      'The listener accepted no connection during the interval; `waiting` connections are pending.',
+    means: 'The listener accepted no connection during the interval; `waiting` connections are pending.',
     known: 'The same connections are in its accept queue in both samples.',
     next: 'Check what the process of the listener is doing.',
   },
@@ -99,8 +96,7 @@ export const SKCHECK_REASONS: Explanations<SkcheckReason['code']> = {
     next: 'Run as root.',
   },
   'no-tcp-info': {
-    means:
-      'The number of bytes received is unknown, so nothing proves whether the socket is being read.',
+    means: 'The number of bytes received is unknown, so nothing proves whether the socket is being read.',
     known: 'A row of ss without tcp_info.',
     next: 'modprobe tcp_diag, or install a newer iproute2.',
   },
@@ -134,8 +130,7 @@ export const SKCHECK_REASONS: Explanations<SkcheckReason['code']> = {
   'local-peer': {
     means:
       'The other end of the connection is a socket on this host: descriptor peerFd of process peerPid (peerComm; null: unknown). Its send queue holds unsentBytes, which pin about likelyPinnedBytes until the reader reads or exits.',
-    known:
-      'A socket with the same two addresses swapped; its Send-Q and its memory charge (skmem w).',
+    known: 'A socket with the same two addresses swapped; its Send-Q and its memory charge (skmem w).',
     next: 'Add it to what the reader pins: killing the reader frees both.',
   },
   'owner-spins': {
@@ -145,8 +140,7 @@ export const SKCHECK_REASONS: Explanations<SkcheckReason['code']> = {
     next: 'Find where it spins: perf top -p PID, or the stacks of its threads.',
   },
   'owner-busy': {
-    means:
-      'The process reads too slowly and is busy for cpuUsedShare of the time (1 is all of it).',
+    means: 'The process reads too slowly and is busy for cpuUsedShare of the time (1 is all of it).',
     known: CPU_TIME,
     next: 'See what keeps it busy: perf top -p PID.',
   },
@@ -172,8 +166,7 @@ export const SKCHECK_REASONS: Explanations<SkcheckReason['code']> = {
     next: 'Thaw it: echo 0 > cgroup.freeze, or docker unpause.',
   },
   'owner-runs': {
-    means:
-      'The main thread of the process is running or runnable; the process has `threads` threads.',
+    means: 'The main thread of the process is running or runnable; the process has `threads` threads.',
     known: THREADS,
     next: WHAT_IT_DOES,
   },
@@ -200,8 +193,7 @@ export const SKCHECK_REASONS: Explanations<SkcheckReason['code']> = {
     next: 'See proc(5) for the letter.',
   },
   'owner-state-unknown': {
-    means:
-      'A process holds the socket, but its state is not visible, or it exited during the sample.',
+    means: 'A process holds the socket, but its state is not visible, or it exited during the sample.',
     known: 'No thread states could be read.',
     next: 'Run skcheck again, as root.',
   },
@@ -217,8 +209,7 @@ export const SKCHECK_REASONS: Explanations<SkcheckReason['code']> = {
     next: 'Find the process that listens on its port.',
   },
   orphan: {
-    means:
-      'No process holds the socket any more: the kernel sends the remaining data, or gives up.',
+    means: 'No process holds the socket any more: the kernel sends the remaining data, or gives up.',
     known: 'It has no inode, and its state is one after close().',
     next: 'It closes without help (net.ipv4.tcp_orphan_retries, tcp_fin_timeout).',
     deeper: 'skcheck --exact',
@@ -269,8 +260,7 @@ export const SKCHECK_WARNINGS: Explanations<SkcheckWarning['code']> = {
     deeper: 'skcheck --interval 10 -v',
   },
   'row-unreadable': {
-    means:
-      'Malformed lines of ss or /proc/net were skipped: finding no stalled socket does not prove there is none.',
+    means: 'Malformed lines of ss or /proc/net were skipped: finding no stalled socket does not prove there is none.',
     known: 'The form of each line.',
     next: 'Run skcheck again; if the warning persists, report the line.',
   },
@@ -301,33 +291,28 @@ export const SKCHECK_WARNINGS: Explanations<SkcheckWarning['code']> = {
     next: 'Run as root with CAP_SYS_ADMIN, with nsenter (util-linux) installed.',
   },
   'netns-hidden': {
-    means:
-      'The network namespaces of some processes are not visible; a namespace that only they use was not scanned.',
+    means: 'The network namespaces of some processes are not visible; a namespace that only they use was not scanned.',
     known: 'Links /proc/PID/ns/net, which require PTRACE_MODE_READ (ptrace(2)).',
     next: 'Run as root; in a container with CAP_SYS_PTRACE, without AppArmor’s profile (docs/containers.md).',
   },
   'without-ss': {
-    means:
-      'Sockets were read from /proc/net without ss, which lacks unix queues, data ages and memory charges.',
+    means: 'Sockets were read from /proc/net without ss, which lacks unix queues, data ages and memory charges.',
     known: 'ss is not installed, or --procfs.',
     next: 'Install iproute2.',
   },
   'tcp-orphans': {
-    means:
-      'The number of orphaned TCP sockets is near tcp_max_orphans; above it the kernel resets connections.',
+    means: 'The number of orphaned TCP sockets is near tcp_max_orphans; above it the kernel resets connections.',
     known: '/proc/net/sockstat and the sysctl (Documentation/networking/ip-sysctl.rst).',
     next: 'Check their send queues, and which peers are not reading.',
     deeper: 'skcheck --exact',
   },
   'time-wait': {
-    means:
-      'The number of TIME-WAIT sockets is near tcp_max_tw_buckets; above it the kernel drops them at once.',
+    means: 'The number of TIME-WAIT sockets is near tcp_max_tw_buckets; above it the kernel drops them at once.',
     known: '/proc/net/sockstat of each namespace, and the sysctl.',
     next: 'Reuse connections (keep-alive, a connection pool).',
   },
   'tcp-memory': {
-    means:
-      'TCP memory is near its limits (tcp_mem): under pressure windows shrink, above the limit data is dropped.',
+    means: 'TCP memory is near its limits (tcp_mem): under pressure windows shrink, above the limit data is dropped.',
     known: '/proc/net/sockstat and net.ipv4.tcp_mem, in pages.',
     next: 'Find the sockets that hold it before you raise the limit.',
     deeper: 'skcheck --stale',
@@ -339,8 +324,7 @@ export const SKCHECK_WARNINGS: Explanations<SkcheckWarning['code']> = {
     deeper: 'skcheck --stale',
   },
   census: {
-    means:
-      'Reserved for the scan of all page frames (--census). No version has reported it so far.',
+    means: 'Reserved for the scan of all page frames (--census). No version has reported it so far.',
     known: '/proc/kpageflags and /proc/kpagecount (root).',
     next: 'None.',
   },
@@ -368,39 +352,33 @@ export const VERDICTS: Explanations<VerdictCode | 'fd-leak'> = {
     deeper: 'skcheck --stale -v',
   },
   'stalled-reader': {
-    means:
-      'The process that holds the socket is not reading: received data stays in kernel memory.',
+    means: 'The process that holds the socket is not reading: received data stays in kernel memory.',
     known:
       'TCP: bytes received minus bytes unread (tcp_info, Recv-Q) did not change between the samples. Others: no holder ran in between, or the queue did not change.',
     next: 'Find the cause (-v). Stopped: kill -CONT PID, unless that was on purpose. Frozen: thaw its cgroup. Blocked or spinning: find out why before you kill it.',
     deeper: 'skcheck --stale -v',
   },
   'stalled-sender': {
-    means:
-      'The peer is not reading or not answering, and unsent data stays in the memory of this host.',
+    means: 'The peer is not reading or not answering, and unsent data stays in the memory of this host.',
     known:
       'Nothing was acknowledged between the samples; the persist timer runs (window closed), or retransmissions are not answered (net/ipv4/tcp_timer.c).',
     next: 'Check the other host: its process is not reading, or the network path is broken.',
     deeper: 'skcheck -v',
   },
   'never-accepting': {
-    means:
-      'The listener accepts no connection; pending connections keep the data their clients sent.',
+    means: 'The listener accepts no connection; pending connections keep the data their clients sent.',
     known: 'The same connections are in its accept queue in both samples.',
     next: 'Check where the process of the listener is blocked.',
     deeper: 'skcheck -v --state LISTEN',
   },
   'backlog-full': {
-    means:
-      'The accept queue of a listener is full: new connections are dropped, and clients retry.',
-    known:
-      'Accept queue and limit (Recv-Q and Send-Q of a listener), and LINUX_MIB_LISTENDROPS on that socket.',
+    means: 'The accept queue of a listener is full: new connections are dropped, and clients retry.',
+    known: 'Accept queue and limit (Recv-Q and Send-Q of a listener), and LINUX_MIB_LISTENDROPS on that socket.',
     next: 'Check whether it accepts. If it does, it is too slow or the backlog (listen(), net.core.somaxconn) is too small.',
     deeper: 'skcheck -v --state LISTEN',
   },
   'udp-dropping': {
-    means:
-      'The kernel drops datagrams because the queue of the socket is full: the reader is too slow.',
+    means: 'The kernel drops datagrams because the queue of the socket is full: the reader is too slow.',
     known:
       'The drop counter of the socket (sk_drops, `d` of ss -m) grew between the samples. Raw, packet and netlink too.',
     next: 'Check whether the process gets the CPU time it needs; only then raise its buffer (SO_RCVBUF, net.core.rmem_max).',
@@ -414,10 +392,8 @@ export const VERDICTS: Explanations<VerdictCode | 'fd-leak'> = {
     deeper: 'skcheck --watch',
   },
   undecided: {
-    means:
-      'The socket has unread data, and nothing shows whether it is being read. It may be stalled.',
-    known:
-      'The reason in the row (-v): only one sample, both sides ran, or a counter that this kernel or ss lacks.',
+    means: 'The socket has unread data, and nothing shows whether it is being read. It may be stalled.',
+    known: 'The reason in the row (-v): only one sample, both sides ran, or a counter that this kernel or ss lacks.',
     next: 'Use a longer --interval, run as root, or count with --exact.',
     deeper: 'skcheck --interval 10 -v',
   },

@@ -2,11 +2,9 @@ import type { RecordingEnd, StacksWarning } from '../../profile/faults/counts.js
 import type { STACK_STOP_CODES } from '../../walk/stacks/frame.js';
 import type { Explanations } from './schema.js';
 
-const DAMAGE =
-  'Treat the frames below as unknown. If the dump is intact, report this with the kernel release.';
+const DAMAGE = 'Treat the frames below as unknown. If the dump is intact, report this with the kernel release.';
 const TABLES = 'The kernel’s own tables (ORC), or on arm64 its frame records.';
-const UNKNOWN_CODE =
-  'Code generated at run time (BPF, livepatches) can cause this. Treat the frames below as unknown.';
+const UNKNOWN_CODE = 'Code generated at run time (BPF, livepatches) can cause this. Treat the frames below as unknown.';
 
 /** Why a stack trace stops early; `at` is the address concerned. */
 export const STACK_STOPS: Explanations<(typeof STACK_STOP_CODES)[number]> = {
@@ -36,8 +34,7 @@ export const STACK_STOPS: Explanations<(typeof STACK_STOP_CODES)[number]> = {
     next: DAMAGE,
   },
   'return-traced': {
-    means:
-      'A tracer replaced the return address (function graph, kretprobe), and the original is not available.',
+    means: 'A tracer replaced the return address (function graph, kretprobe), and the original is not available.',
     known: 'The return address is the tracer’s own.',
     next: 'Use a dump that contains the kernel’s task pages (makedumpfile -d 31 keeps them).',
   },
@@ -82,8 +79,7 @@ export const STACK_STOPS: Explanations<(typeof STACK_STOP_CODES)[number]> = {
     next: DAMAGE,
   },
   'no-registers': {
-    means:
-      'The task was running on a CPU at the time of the dump, and its registers were not saved.',
+    means: 'The task was running on a CPU at the time of the dump, and its registers were not saved.',
     known: 'crash_notes, notes of the dump and of QEMU.',
     next: 'Virtual machines: dump with virsh dump --memory-only, whose notes have the registers.',
   },

@@ -10,24 +10,21 @@ export const WARNINGS: Explanations<WarningCode> = {
   unreadable: {
     means:
       'Memory that the answer needs is not in the dump, or could not be read. Figures are lower bounds ("at least").',
-    known:
-      'A failed read and its cause: filtered by makedumpfile, never dumped, not mapped, damaged, or truncated.',
+    known: 'A failed read and its cause: filtered by makedumpfile, never dumped, not mapped, damaged, or truncated.',
     next: 'If it was filtered, dump with makedumpfile -d 1 (or less). If the file is truncated, copy it again. Live: run the command as root.',
     deeper: 'kdump-mem info',
   },
   'torn-list': {
     means:
       'The links or the count of a list are inconsistent: damage in a dump, or a change during the read of a live kernel. Entries behind the break are not counted.',
-    known:
-      'Both directions of each list, and the length of the queue (qlen), compared with the entries found.',
+    known: 'Both directions of each list, and the length of the queue (qlen), compared with the entries found.',
     next: 'Live: run the command again. In a dump: check triage for memory-corruption findings.',
     deeper: 'kdump-mem triage',
   },
   corrupt: {
     means:
       'A count or pointer is invalid, or two facts that must agree are inconsistent. One of them is wrong; the answer reports both instead of choosing.',
-    known:
-      'Each count is compared with a second fact of the kernel (docs/internals/memory-categories.md).',
+    known: 'Each count is compared with a second fact of the kernel (docs/internals/memory-categories.md).',
     next: 'Inspect the values. In a dump of a machine that kept running (virsh dump --live) this is normal.',
     deeper: 'kdump-mem struct TYPE ADDRESS',
   },
@@ -38,10 +35,8 @@ export const WARNINGS: Explanations<WarningCode> = {
     next: 'Read the figure as a lower bound.',
   },
   'device-memory': {
-    means:
-      'Packet frags in device memory (net_iov, devmem TCP) pin no page of this machine and are not counted.',
-    known:
-      'The lowest bit of the frag’s netmem (NET_IOV, include/net/netmem.h), and the owner of the area.',
+    means: 'Packet frags in device memory (net_iov, devmem TCP) pin no page of this machine and are not counted.',
+    known: 'The lowest bit of the frag’s netmem (NET_IOV, include/net/netmem.h), and the owner of the area.',
     next: 'None: no memory of this machine is missing. Use the tools of the device for its memory.',
   },
   'head-not-counted': {
@@ -52,8 +47,7 @@ export const WARNINGS: Explanations<WarningCode> = {
     deeper: 'kdump-mem skb',
   },
   'unsupported-layout': {
-    means:
-      'kdump-mem does not know the layout of a structure of this kernel. That part of the answer is missing.',
+    means: 'kdump-mem does not know the layout of a structure of this kernel. That part of the answer is missing.',
     known: 'A structure or member that is not in the kernel’s types (BTF).',
     next: 'Report it with the kernel release. If only the types are missing, use --types FILE.',
     deeper: 'kdump-mem struct TYPE',
@@ -76,8 +70,7 @@ export const WARNINGS: Explanations<WarningCode> = {
   'types-incomplete': {
     means:
       'Types come from an ISF file, which lacks members of unions with several anonymous structs. Memory behind these members is not counted, so the answer is incomplete.',
-    known:
-      'The file format: dwarf2json gives all anonymous members at one offset the same name, and keeps the last.',
+    known: 'The file format: dwarf2json gives all anonymous members at one offset the same name, and keeps the last.',
     next: 'Use the vmlinux or .debug file that the ISF file was generated from.',
     deeper: 'kdump-mem info',
   },
@@ -106,14 +99,12 @@ export const TYPES_VERIFIED_EXPLAINED: Explanations<TypesVerified> = {
     next: FIT,
   },
   release: {
-    means:
-      'The banner of the file has the release of the dump. Two builds can have the same release.',
+    means: 'The banner of the file has the release of the dump. Two builds can have the same release.',
     known: 'linux_banner of the ISF file; OSRELEASE of VMCOREINFO.',
     next: 'Make sure that the file is from exactly this build.',
   },
   layouts: {
-    means:
-      'The file agrees with all sizes and offsets in VMCOREINFO. Kernels of one series can share all of them.',
+    means: 'The file agrees with all sizes and offsets in VMCOREINFO. Kernels of one series can share all of them.',
     known: 'SIZE() and OFFSET() of VMCOREINFO.',
     next: 'Make sure that the file is from exactly this build.',
   },
@@ -127,9 +118,7 @@ export const TYPES_VERIFIED_EXPLAINED: Explanations<TypesVerified> = {
 const DEPTHS = 'kdump-mem memory --live --source counters';
 
 /** Data sources of an answer. */
-export const SOURCES: Explanations<
-  MemoryAnswer['source'] | LookupSource | SiteSourceName | 'proc'
-> = {
+export const SOURCES: Explanations<MemoryAnswer['source'] | LookupSource | SiteSourceName | 'proc'> = {
   vmcore: {
     means: 'A dump: every page frame and object in it was scanned.',
     known: 'The dump file.',
@@ -142,8 +131,7 @@ export const SOURCES: Explanations<
     next: 'None.',
   },
   pageflags: {
-    means:
-      'Page flags of the running kernel: each frame has a category, but counters provide most kernel memory.',
+    means: 'Page flags of the running kernel: each frame has a category, but counters provide most kernel memory.',
     known: '/proc/kpageflags and /proc/kpagecount.',
     next: 'As root, /proc/kcore provides more detail where the kernel allows it.',
     deeper: 'kdump-mem doctor',

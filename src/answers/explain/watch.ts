@@ -12,8 +12,7 @@ export const COURSES: Explanations<Course> = {
     next: 'Check the rate and its bounds, then find the owner.',
   },
   grew: {
-    means:
-      'Significant growth over the whole time, but not in its second half: it may have stopped.',
+    means: 'Significant growth over the whole time, but not in its second half: it may have stopped.',
     known: SLOPE,
     next: 'Watch for longer.',
   },
@@ -23,8 +22,7 @@ export const COURSES: Explanations<Course> = {
     next: 'Check how wide the interval is. Watch longer to narrow it.',
   },
   shrank: {
-    means:
-      'Significant decline over the whole time, but not in its second half: it may have stopped.',
+    means: 'Significant decline over the whole time, but not in its second half: it may have stopped.',
     known: SLOPE,
     next: 'None, unless it is free memory: then find what grows.',
   },
@@ -82,8 +80,7 @@ export const WATCH_DOUBTS: Explanations<WatchDoubtCode> = {
   'too-short': {
     means:
       'The samples cover less than two days, or those of one category do (its source changed). Load follows a daily pattern: the rising half of a day looks like a leak, the falling half hides one.',
-    known:
-      'The time between the first and the last sample of this boot, for the category with the shortest history.',
+    known: 'The time between the first and the last sample of this boot, for the category with the shortest history.',
     next: 'Continue to watch: a store resumes where it ended. For a fast leak run procs --live --watch.',
     deeper: 'kdump-mem procs --live --watch',
   },
@@ -93,8 +90,7 @@ export const WATCH_DOUBTS: Explanations<WatchDoubtCode> = {
     next: 'Run it as a service that restarts (deploy/systemd/kdump-mem-watch.service).',
   },
   'lost-samples': {
-    means:
-      'Some samples could not be read or stored: the disk was full, or /proc was not readable.',
+    means: 'Some samples could not be read or stored: the disk was full, or /proc was not readable.',
     known: 'The watch counts them; the next stored line has the number.',
     next: 'Check its messages on stderr (journalctl -u kdump-mem-watch).',
   },

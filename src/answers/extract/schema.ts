@@ -25,9 +25,7 @@ export const extractSchema = z.strictObject({
     hosts: names,
   }),
   /** Data that is never anonymized. */
-  stays: z.array(
-    z.enum(['ports', 'pids', 'inodes', 'kernel-threads', 'modules', 'build', 'crash-time', 'log']),
-  ),
+  stays: z.array(z.enum(['ports', 'pids', 'inodes', 'kernel-threads', 'modules', 'build', 'crash-time', 'log'])),
   release: z.string(),
   /** Seconds since 1970; null if the dump does not contain it. */
   crashTime: count.nullable(),

@@ -4,13 +4,7 @@ import type { Growth, Trend } from '../../growth/trend.js';
 import type { MachineSample } from '../../records/machine-sample.js';
 import type { Warning } from '../../walk/warnings.js';
 import { processJson } from '../procs/json.js';
-import type {
-  GrowthJson,
-  ProcessSampleJson,
-  ProcsEndJson,
-  ProcsGrowthJson,
-  ProcsSampleJson,
-} from './schema.js';
+import type { GrowthJson, ProcessSampleJson, ProcsEndJson, ProcsGrowthJson, ProcsSampleJson } from './schema.js';
 
 /** Maximum number of named processes that exited between two samples. */
 const MOST_ENDED = 100;

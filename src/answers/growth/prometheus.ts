@@ -1,13 +1,6 @@
 import type { GrownProcess, GrowthAnswer } from '../../growth/answer.js';
 import type { Growth } from '../../growth/trend.js';
-import {
-  formatMetric,
-  gauge,
-  type Labels,
-  labelValue,
-  type Metric,
-  type Series,
-} from '../text/prometheus.js';
+import { formatMetric, gauge, type Labels, labelValue, type Metric, type Series } from '../text/prometheus.js';
 
 /** Maximum number of owners with their own series, largest first; all others are summed as `(others)`. */
 export const MAX_OWNERS = 30;
@@ -59,12 +52,8 @@ export function processMetrics(answer: GrowthAnswer): string {
       loss.explanation === null ? [] : [[{}, loss.explanation === 'nothing' ? 1 : 0]],
     ),
     gauge('kdump_mem_procs_samples', 'Samples used to measure growth.', [[{}, samples]]),
-    gauge('kdump_mem_procs_window_seconds', 'Time from the first sample to the last.', [
-      [{}, seconds],
-    ]),
-    gauge('kdump_mem_procs_complete', '0: the memory of a process is unknown.', [
-      [{}, complete ? 1 : 0],
-    ]),
+    gauge('kdump_mem_procs_window_seconds', 'Time from the first sample to the last.', [[{}, seconds]]),
+    gauge('kdump_mem_procs_complete', '0: the memory of a process is unknown.', [[{}, complete ? 1 : 0]]),
     gauge('kdump_mem_procs_timestamp_seconds', 'Unix time of the last sample.', [
       [{}, Math.floor(machine.at.getTime() / 1000)],
     ]),
@@ -101,8 +90,7 @@ function ownersOf(processes: readonly GrownProcess[]): Owner[] {
     .filter(({ growth }) => growth)
     .sort((a, b) => (b.growth?.perSecond ?? 0) - (a.growth?.perSecond ?? 0));
   const shown = new Set<Owner>();
-  for (const owner of [...growing.slice(0, MAX_OWNERS / 2), ...owners])
-    if (shown.size < MAX_OWNERS) shown.add(owner);
+  for (const owner of [...growing.slice(0, MAX_OWNERS / 2), ...owners]) if (shown.size < MAX_OWNERS) shown.add(owner);
   const others = owners.filter((owner) => !shown.has(owner));
   if (others.length === 0) return [...shown];
   return [

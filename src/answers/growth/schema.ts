@@ -55,9 +55,7 @@ export const lossShape = {
   /** Growth of MemAvailable plus that sum: the part that no process accounts for. */
   otherGrowth: growthSchema,
   /** Seconds until MemAvailable reaches zero; null: no significant decline. */
-  memAvailableExhausted: z
-    .strictObject({ soonest: seconds, likely: seconds, latest: seconds })
-    .nullable(),
+  memAvailableExhausted: z.strictObject({ soonest: seconds, likely: seconds, latest: seconds }).nullable(),
   /** `nothing`: no growth accounts for the decline of MemAvailable. Null: no decline, or unknown. */
   explanation: z.enum(['processes', 'nothing']).nullable(),
 };

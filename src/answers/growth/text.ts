@@ -44,9 +44,7 @@ export function growthPage(
   const { heading, rows, note } = tableLines(columnsOf(listed, verbose), listed, width);
   const ended = endedWords(answer);
   return {
-    top: [...growthWords(answer), ...(ended === null ? [] : [ended])].flatMap((text) =>
-      wrap(text, width),
-    ),
+    top: [...growthWords(answer), ...(ended === null ? [] : [ended])].flatMap((text) => wrap(text, width)),
     heading,
     rows,
     end: [
@@ -124,16 +122,11 @@ function columnsOf(listed: readonly GrownProcess[], verbose: boolean): Column<Gr
   ];
 }
 
-function numberColumn(
-  heading: string,
-  of: (row: GrownProcess) => string | null,
-): Column<GrownProcess> {
+function numberColumn(heading: string, of: (row: GrownProcess) => string | null): Column<GrownProcess> {
   return { heading, align: 'right', value: (row) => of(row) ?? '?', spare: 6 };
 }
 
 function frequency(perSecond: number | null): string {
   if (perSecond === null) return '?';
-  return perSecond < 10 && perSecond > 0
-    ? perSecond.toFixed(1)
-    : formatCount(Math.round(perSecond));
+  return perSecond < 10 && perSecond > 0 ? perSecond.toFixed(1) : formatCount(Math.round(perSecond));
 }

@@ -5,12 +5,7 @@ import { formatCount, formatSize } from '../text/size.js';
 
 /** Returns the headline of one sample or of stored samples: growing processes, MemAvailable, pressure. */
 export function growthWords(answer: GrowthAnswer): string[] {
-  return [
-    growingWords(answer),
-    availableWords(answer),
-    ...explanationWords(answer),
-    pressureWords(answer),
-  ];
+  return [growingWords(answer), availableWords(answer), ...explanationWords(answer), pressureWords(answer)];
 }
 
 /** Formats a rate in bytes per second as bytes per minute, the usual scale of leaks: `+1.02 MiB`. */
@@ -33,8 +28,7 @@ export function endedWords({ ended }: GrowthAnswer): string | null {
 /** Lists processes that grew until they exited. */
 export function endedGrowingWords({ endedGrowing }: GrowthAnswer): string[] {
   return endedGrowing.map(
-    (one) =>
-      `${who(one)} grew by ${rateWords(one.trend?.growth)} until it exited with ${sizeOf(one)}.`,
+    (one) => `${who(one)} grew by ${rateWords(one.trend?.growth)} until it exited with ${sizeOf(one)}.`,
   );
 }
 
@@ -95,8 +89,7 @@ function explanationWords({ loss }: GrowthAnswer): string[] {
 }
 
 function pressureWords({ machine: { pressure, noPressure } }: GrowthAnswer): string {
-  if (!pressure)
-    return `Memory pressure (PSI) is not available: ${escapeText(noPressure ?? 'unknown')}.`;
+  if (!pressure) return `Memory pressure (PSI) is not available: ${escapeText(noPressure ?? 'unknown')}.`;
   const { some, full } = pressure;
   return `Memory pressure (PSI): some ${some.avg10} %, full ${full.avg10} % of the last 10 s.`;
 }

@@ -117,8 +117,7 @@ function cell<Row>(column: HtmlColumn<Row>, row: Row, heads: boolean, level?: st
 /** Keeps the indentation of text, unless the row has its own. */
 function indented<Row>({ align, value }: Column<Row>, row: Row, level?: string): Content {
   const text = value(row);
-  const depth =
-    align === 'right' || level !== undefined ? 0 : text.length - text.trimStart().length;
+  const depth = align === 'right' || level !== undefined ? 0 : text.length - text.trimStart().length;
   return [raw('&nbsp;'.repeat(depth)), sentence(text.trim())];
 }
 

@@ -59,9 +59,7 @@ function list(parts: readonly Placed[], id: string, rules: Rules, label = 0): Ht
 function item({ area, places, parts }: Placed, id: string, rules: Rules, label: number): Html {
   rules.place(id, places);
   const named = area.named && parts.length > 0;
-  const facts = raw(
-    ` id="${id}" class="${area.colour}${named ? ' named' : ''}" data-bytes="${area.bytes}"`,
-  );
+  const facts = raw(` id="${id}" class="${area.colour}${named ? ' named' : ''}" data-bytes="${area.bytes}"`);
   if (parts.length > 0) {
     const within = list(parts, `${id}-`, rules, named ? area.lines.length : 0);
     const name = named ? html`<div class="label">${lines(area, rules)}</div>` : undefined;
@@ -78,16 +76,13 @@ function item({ area, places, parts }: Placed, id: string, rules: Rules, label: 
  * that is too narrow for them the first line is vertical.
  */
 function lines({ lines: [first = '', ...others], short }: Area, rules: Rules, above = 0): Html[] {
-  const fitting = (columns: number) =>
-    cutMiddle(columnsOf(first) <= columns ? first : (short ?? first), columns);
+  const fitting = (columns: number) => cutMiddle(columnsOf(first) <= columns ? first : (short ?? first), columns);
   const heads = [...new Set(CUTS.map(fitting))];
   const widths = heads.map(stepped);
   return [
     ...heads
       .slice(0, above > 0 ? 0 : undefined)
-      .map((text, index) =>
-        span(text, rules.vertical(widths[index]!, widths[index + 1], widths[0]!)),
-      ),
+      .map((text, index) => span(text, rules.vertical(widths[index]!, widths[index + 1], widths[0]!))),
     ...heads.map((text, index) =>
       span(text, rules.line({ from: widths[index], below: widths[index + 1], lines: above + 1 })),
     ),
@@ -301,9 +296,7 @@ function placed(nodes: readonly HierarchyRectangularNode<Area>[]): Placed {
   return {
     area: first.data,
     places: nodes.map(placeOf),
-    parts: (first.children ?? []).map((_, index) =>
-      placed(nodes.map(({ children }) => children![index]!)),
-    ),
+    parts: (first.children ?? []).map((_, index) => placed(nodes.map(({ children }) => children![index]!))),
   };
 }
 

@@ -45,9 +45,7 @@ export interface KernelInfo {
 /** Returns the vendor of the kernel. */
 export function infoVendor({ noted, kernel }: InfoAnswer): Vendor | undefined {
   const release = kernel?.facts.release ?? noted.release;
-  return release === undefined
-    ? undefined
-    : vendorOf(release, kernel?.machine.uts?.version, kernel?.banner);
+  return release === undefined ? undefined : vendorOf(release, kernel?.machine.uts?.version, kernel?.banner);
 }
 
 /** Time of the dump, and uptime of the kernel. */
@@ -98,8 +96,7 @@ export function impossibleFigures({ provenance }: KernelInfo): Unknown[] {
       why: symbols.why,
     });
   }
-  if (!types.found)
-    missing.push({ what: 'skb, sockets and struct', code: types.code, why: types.why });
+  if (!types.found) missing.push({ what: 'skb, sockets and struct', code: types.code, why: types.why });
   if (!directMap.found) {
     missing.push({
       what: 'pages, orders and pinned bytes',

@@ -80,9 +80,7 @@ export const infoSchema = z.strictObject({
         })
         .nullable(),
       processes: z.strictObject({ user: count, kernel: count }).nullable(),
-      modules: z
-        .strictObject({ names: z.array(z.string()), withTypes: count.nullable() })
-        .nullable(),
+      modules: z.strictObject({ names: z.array(z.string()), withTypes: count.nullable() }).nullable(),
       sources: z.strictObject({
         vmcoreinfo: z.enum(['note', 'memory']),
         symbols: found,

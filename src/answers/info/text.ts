@@ -17,10 +17,7 @@ const UNKNOWN = 'unknown (see below)';
  */
 export function infoText(answer: InfoAnswer, columns: number | null): string {
   const { kernel, missing } = answer;
-  const lines = [
-    ...dumpLines(answer),
-    ...(kernel ? kernelLines(answer, kernel) : notedLines(answer)),
-  ];
+  const lines = [...dumpLines(answer), ...(kernel ? kernelLines(answer, kernel) : notedLines(answer))];
   const width = Math.max(...lines.map(([label]) => label.length));
   const room = columns === null ? null : Math.max(20, columns - width - 2);
   const parts = [
@@ -44,9 +41,7 @@ type Line = readonly [label: string, value: string];
 function missingLines(missing: InfoAnswer['missing']): string[] {
   const reasons = new Map<string, string[]>();
   for (const { what, why } of missing) reasons.set(why, [...(reasons.get(why) ?? []), what]);
-  return [...reasons].map(
-    ([why, whats]) => `  ${escapeText(whats.join(', '))}: ${escapeText(why)}`,
-  );
+  return [...reasons].map(([why, whats]) => `  ${escapeText(whats.join(', '))}: ${escapeText(why)}`);
 }
 
 function headline({ dump, noted, kernel }: InfoAnswer): string {
@@ -71,22 +66,15 @@ function dumpLines({ dump }: InfoAnswer): Line[] {
   const files = dump.files.map(({ path }) => escapeText(path)).join(', ');
   const compression = dump.compression.filter((one) => one !== 'none');
   const packed = dump.live || compression.length === 0 ? '' : `, ${compression.join(' and ')}`;
-  const plain =
-    compression.length > 0 && dump.compression.includes('none') ? ' and plain pages' : '';
+  const plain = compression.length > 0 && dump.compression.includes('none') ? ' and plain pages' : '';
   return [
-    [
-      dump.files.length > 1 ? 'FILES' : 'FILE',
-      dump.live ? files : `${files} (${formatSize(bytes)})`,
-    ],
+    [dump.files.length > 1 ? 'FILES' : 'FILE', dump.live ? files : `${files} (${formatSize(bytes)})`],
     [
       'FORMAT',
       `${escapeText(dump.description).replace(/, extract$/, ', extract (a reduced copy by kdump-mem extract; most pages were left out)')}${packed}${plain}`,
     ],
     ['FILTERED', filterText(dump)],
-    [
-      'CONTENT',
-      `${dump.storedExact ? '' : 'at least '}${formatSize(dump.stored)} of memory pages (uncompressed)`,
-    ],
+    ['CONTENT', `${dump.storedExact ? '' : 'at least '}${formatSize(dump.stored)} of memory pages (uncompressed)`],
     ...dump.anomalies.map((anomaly): Line => ['NOTE', escapeText(anomaly)]),
   ];
 }
@@ -149,10 +137,7 @@ function kernelLines(answer: InfoAnswer, kernel: KernelInfo): Line[] {
   ];
   if (panic.message !== undefined) lines.push(['PANIC', escapeText(panic.message)]);
   else if (panic.state === 'panicked') {
-    lines.push([
-      'PANIC',
-      panic.logRead ? 'yes (no message in the log)' : 'yes (the log cannot be read)',
-    ]);
+    lines.push(['PANIC', panic.logRead ? 'yes (no message in the log)' : 'yes (the log cannot be read)']);
   }
   if (panic.cause !== undefined) {
     lines.push([panic.state === 'panicked' ? 'PRECEDED BY' : 'LOGGED', escapeText(panic.cause)]);
@@ -169,10 +154,7 @@ function timeLines(answer: InfoAnswer): Line[] {
   const at = `${new Date(time.at).toISOString().slice(0, 19)}Z`;
   const from = time.from === 'crash' ? 'the crash' : 'kernel clock at the last tick';
   return [
-    [
-      time.from === 'crash' ? 'CRASHED' : 'TIME',
-      `${at}${time.from === 'crash' ? '' : ` (${from})`}`,
-    ],
+    [time.from === 'crash' ? 'CRASHED' : 'TIME', `${at}${time.from === 'crash' ? '' : ` (${from})`}`],
     ['UPTIME', time.uptime === undefined ? UNKNOWN : uptimeText(time.uptime)],
   ];
 }
@@ -191,9 +173,7 @@ function cpusText({ online, possible, panic }: KernelInfo['machine']): string {
   const of = possible === undefined ? '' : `, ${possible.length} possible`;
   // stop_this_cpu() clears the online bit.
   const stopped =
-    panic.state === 'panicked' && online.length < (possible?.length ?? 0)
-      ? ' (a panic stops the other CPUs)'
-      : '';
+    panic.state === 'panicked' && online.length < (possible?.length ?? 0) ? ' (a panic stops the other CPUs)' : '';
   return `${online.length} online${of}${stopped}`;
 }
 
@@ -215,9 +195,7 @@ const MOST_TASKS = 8;
 function runningText({ running, online }: KernelInfo['machine']): string {
   const busy = running.filter(({ pid }) => pid !== 0);
   if (busy.length === 0)
-    return running.length > 0 && running.length >= (online?.length ?? 0)
-      ? 'every CPU was idle'
-      : UNKNOWN;
+    return running.length > 0 && running.length >= (online?.length ?? 0) ? 'every CPU was idle' : UNKNOWN;
   const shown = busy.slice(0, MOST_TASKS).map(taskText).join(', ');
   return busy.length > MOST_TASKS ? `${shown} and ${busy.length - MOST_TASKS} more` : shown;
 }
@@ -231,23 +209,12 @@ function limitLines({ limits }: KernelInfo): Line[] {
   if (limits === undefined) return [];
   if (limits.length === 0)
     return [
-      [
-        'UNSUPPORTED',
-        'nothing: this kernel’s types are known (data that the file lacks is reported by each command)',
-      ],
+      ['UNSUPPORTED', 'nothing: this kernel’s types are known (data that the file lacks is reported by each command)'],
     ];
-  return limits.map(
-    ({ command, part, why }): Line => [
-      'UNSUPPORTED',
-      escapeText(`${command} omits ${part}: ${why}`),
-    ],
-  );
+  return limits.map(({ command, part, why }): Line => ['UNSUPPORTED', escapeText(`${command} omits ${part}: ${why}`)]);
 }
 
-function sourceLines(
-  { dump }: InfoAnswer,
-  { provenance, moduleTypes, machine }: KernelInfo,
-): Line[] {
+function sourceLines({ dump }: InfoAnswer, { provenance, moduleTypes, machine }: KernelInfo): Line[] {
   const { modules } = machine;
   const types = moduleTypes === undefined ? 'types unknown' : `BTF types of ${moduleTypes}`;
   const where =

@@ -1,8 +1,4 @@
-import {
-  defaultMethod,
-  type MethodRefusal,
-  type OfferedMethod,
-} from '../../leaks/readings/methods.js';
+import { defaultMethod, type MethodRefusal, type OfferedMethod } from '../../leaks/readings/methods.js';
 import type { AllocationType } from '../../leaks/recording.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
@@ -10,9 +6,7 @@ import { type Column, renderTable } from '../text/table.js';
 import type { LeakMethodsJson } from './schema.js';
 
 /** Results and cost of a method. */
-const WORDS: Readonly<
-  Record<OfferedMethod['method'], { readonly reports: string; readonly costs: string }>
-> = {
+const WORDS: Readonly<Record<OfferedMethod['method'], { readonly reports: string; readonly costs: string }>> = {
   'page-owner-stacks': {
     reports: 'exact totals of pages by stack; no individual blocks',
     costs: 'one short file per reading',
@@ -39,8 +33,7 @@ const WORDS: Readonly<
   },
   bpftrace: {
     reports: 'the same for pages, matched in the kernel: every block, no sampling',
-    costs:
-      'a BPF program per event, up to 256 MiB of kernel memory, and about 160 MiB for bpftrace',
+    costs: 'a BPF program per event, up to 256 MiB of kernel memory, and about 160 MiB for bpftrace',
   },
 };
 
@@ -73,22 +66,13 @@ const MOUNTS: Readonly<Partial<Record<OfferedMethod['method'], string>>> = {
 /** Returns whether a method is available, and otherwise how to enable it. */
 export function refusalWords({ method, refusal, why }: OfferedMethod): string {
   if (refusal === null) return method === 'bpftrace' ? 'yes, with --engine bpftrace' : 'yes';
-  const ask =
-    refusal === 'off'
-      ? TURNED_ON_BY[method]
-      : refusal === 'not-mounted'
-        ? MOUNTS[method]
-        : undefined;
+  const ask = refusal === 'off' ? TURNED_ON_BY[method] : refusal === 'not-mounted' ? MOUNTS[method] : undefined;
   const reason = refusal === 'not-readable' && why !== null ? escapeText(why) : REFUSALS[refusal];
   return `no: ${reason}${ask === undefined ? '' : ` (${ask})`}`;
 }
 
 /** Lists the methods of this kernel, best first; the first available one is the default. */
-export function methodsText(
-  type: AllocationType,
-  methods: readonly OfferedMethod[],
-  width: number | null,
-): string {
+export function methodsText(type: AllocationType, methods: readonly OfferedMethod[], width: number | null): string {
   const columns: Column<OfferedMethod>[] = [
     { heading: 'METHOD', value: ({ method }) => method },
     { heading: 'AVAILABLE', value: refusalWords, shrinks: { keeps: 'words', least: 20 } },
@@ -112,10 +96,7 @@ export function methodsText(
 }
 
 /** `kdump-mem.leak-methods/1`. */
-export function methodsJson(
-  type: AllocationType,
-  methods: readonly OfferedMethod[],
-): LeakMethodsJson {
+export function methodsJson(type: AllocationType, methods: readonly OfferedMethod[]): LeakMethodsJson {
   return {
     schema: 'kdump-mem.leak-methods/1',
     type,

@@ -33,15 +33,7 @@ export const leakMethodsSchema = z.strictObject({
        * small amounts. `not-installed`: a required program is not installed. `not-readable`: see `why`.
        */
       refusal: z
-        .enum([
-          'absent',
-          'off',
-          'not-mounted',
-          'denied',
-          'threshold',
-          'not-installed',
-          'not-readable',
-        ])
+        .enum(['absent', 'off', 'not-mounted', 'denied', 'threshold', 'not-installed', 'not-readable'])
         .nullable(),
       /** Message of the host; untrusted. */
       why: z.string().nullable(),
@@ -102,9 +94,7 @@ const survivors = z.strictObject({
   ),
   sockets: z.array(socket),
   /** Milliseconds since their allocation. */
-  ages: z
-    .strictObject({ median: z.number().nonnegative(), oldest: z.number().nonnegative() })
-    .nullable(),
+  ages: z.strictObject({ median: z.number().nonnegative(), oldest: z.number().nonnegative() }).nullable(),
   /**
    * Number of unreferenced or queued blocks that were allocated in the first, second and last third of the
    * recording.
@@ -153,9 +143,7 @@ export const leaksSchema = z.strictObject({
   omitted: count,
   /** Source of the blocks’ current use. */
   lookedUpBy: z.enum(LOOKUP_SOURCES),
-  unavailable: z.array(
-    z.strictObject({ source: z.enum(LOOKUP_SOURCES), code: unavailableCode, why: z.string() }),
-  ),
+  unavailable: z.array(z.strictObject({ source: z.enum(LOOKUP_SOURCES), code: unavailableCode, why: z.string() })),
   lookedUp: count,
   foundFree: z.strictObject({ blocks: count, bytes: count }),
   losses: z.strictObject({

@@ -11,9 +11,7 @@ const NAMED = 3;
 export function siteFrameName({ symbol, module, line }: SiteFrame): string {
   const name = symbol === null ? '?' : escapeText(symbol);
   const of = module === null ? '' : ` [${escapeText(module)}]`;
-  return line === null
-    ? `${name}${of}`
-    : `${escapeText(line)}${symbol === null ? '' : ` ${name}`}${of}`;
+  return line === null ? `${name}${of}` : `${escapeText(line)}${symbol === null ? '' : ` ${name}`}${of}`;
 }
 
 /**

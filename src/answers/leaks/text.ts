@@ -34,11 +34,7 @@ export function leaksText(answer: LeaksAnswer, { limit, width }: ListOptions): s
     ...noted(true),
     ...(table === null ? [] : [table.lines.join('\n')]),
     ...(more > 0
-      ? [
-          wrapped(
-            `${formatCount(more)} more ${more === 1 ? 'stack' : 'stacks'}: --limit N lists them.`,
-          ),
-        ]
+      ? [wrapped(`${formatCount(more)} more ${more === 1 ? 'stack' : 'stacks'}: --limit N lists them.`)]
       : []),
     wrapped(aboutWords(answer, table?.heading ?? '')),
     ...noted(false),
@@ -113,8 +109,7 @@ function columns({ recording: { sample } }: LeaksAnswer): Column<LeakSite>[] {
     {
       heading: 'AGE',
       align: 'right',
-      value: ({ survivors }) =>
-        survivors?.ages ? formatSeconds(survivors.ages.median / 1000) : '',
+      value: ({ survivors }) => (survivors?.ages ? formatSeconds(survivors.ages.median / 1000) : ''),
       spare: 4,
     },
     {

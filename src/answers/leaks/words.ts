@@ -106,30 +106,20 @@ export function headline(answer: LeaksAnswer): string {
   if (answer.notes.some(({ code }) => code === 'unknown-order'))
     return `${inconclusive}: no stack grows if the copies are in the right order, which they do not show.`;
   if (!sawAll(answer.notes)) {
-    const what =
-      sites.length === 0 ? 'no recorded allocation is still held' : 'no recorded stack grows';
+    const what = sites.length === 0 ? 'no recorded allocation is still held' : 'no recorded stack grows';
     return `${inconclusive}: ${what}, but the recording is incomplete.`;
   }
-  if (sites.length === 0)
-    return `No leak: every allocation of these ${time} was freed.${beyondSample(recording)}`;
+  if (sites.length === 0) return `No leak: every allocation of these ${time} was freed.${beyondSample(recording)}`;
   return `No leak after ${time}: no stack grows steadily.${beyondSample(recording)}`;
 }
 
 /** Whether a note explains why no leak can be confirmed, while stacks grow or may grow. */
 export function isDecisive({ code }: LeakNote, { sites }: LeaksAnswer): boolean {
   if (code === 'source-truncated') return true;
-  return (
-    CONFIRMS_NOTHING.includes(code) &&
-    sites.some(({ verdict }) => verdict === 'growing' || verdict === 'unknown')
-  );
+  return CONFIRMS_NOTHING.includes(code) && sites.some(({ verdict }) => verdict === 'growing' || verdict === 'unknown');
 }
 
-const CONFIRMS_NOTHING: readonly LeakNoteCode[] = [
-  'not-looked-up',
-  'no-blocks',
-  'no-addresses',
-  'flags-only',
-];
+const CONFIRMS_NOTHING: readonly LeakNoteCode[] = ['not-looked-up', 'no-blocks', 'no-addresses', 'flags-only'];
 
 /** Returns how much of a leak a sample may have missed. */
 function beyondSample({ type, sample: { oneIn } }: Recording): string {
@@ -143,9 +133,7 @@ export function nextWords({ sites }: LeaksAnswer): string[] {
   if (!first || (first.verdict !== 'leaking' && first.verdict !== 'growing')) return [];
   if (first.reason === 'queued') {
     const pid = first.survivors?.sockets[0]?.entry.holders[0]?.pid;
-    return [
-      `Next: ${pid === undefined ? 'kdump-mem sockets --live' : `kdump-mem skb --live --pid ${pid}`}`,
-    ];
+    return [`Next: ${pid === undefined ? 'kdump-mem sockets --live' : `kdump-mem skb --live --pid ${pid}`}`];
   }
   const command = NEXT[first.reason];
   return command === undefined ? [] : [`Next: ${command}`];
@@ -165,8 +153,7 @@ function adviceFor(unknown: readonly LeakSite[]): string {
     return 'Growth needs at least three windows: record with --windows 3, or give --from at least four copies.';
   if (has('frees-keep-pace'))
     return 'Frees of older blocks keep pace with allocations: record for longer than the blocks live (--interval 1h).';
-  if (has('sample-too-small'))
-    return 'Too few blocks in the sample: use --sample 1/1, or record longer (--interval).';
+  if (has('sample-too-small')) return 'Too few blocks in the sample: use --sample 1/1, or record longer (--interval).';
   return 'Record longer (--interval 1h).';
 }
 
@@ -174,10 +161,7 @@ function siteSentence(site: LeakSite, answer: LeaksAnswer): string {
   const { held, survivors } = site;
   const { type } = answer.recording;
   const size = formatSize(held.bytes);
-  const blocks =
-    held.blocks === null
-      ? size
-      : `${blocksOf(type, held.blocks, survivors?.order ?? null)} (${size})`;
+  const blocks = held.blocks === null ? size : `${blocksOf(type, held.blocks, survivors?.order ?? null)} (${size})`;
   const time = formatSeconds(answer.duration / 1000);
   return `${siteName(site.site, 2)}: ${blocks} in ${time}.${locationWords(site, type)}`;
 }
@@ -283,8 +267,7 @@ const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote, type: AllocationType
   filtered: ({ why = '' }) => `Only allocations by ${escapeText(why)} were followed.`,
   'exited-threads': ({ count }) =>
     `${many(count, 'allocation')} ${count === 1 ? 'was' : 'were'} by threads that exited before they could be identified, and ${count === 1 ? 'is' : 'are'} not followed.`,
-  late: ({ count }) =>
-    `${many(count, 'event')} arrived out of order: some frees may be reported as missed.`,
+  late: ({ count }) => `${many(count, 'event')} arrived out of order: some frees may be reported as missed.`,
   'settings-changed': ({ why = '' }) =>
     `Another program changed the trace settings, so the recording stopped: ${escapeText(why)}. Run it again.`,
   'events-unmatched': ({ count }) =>

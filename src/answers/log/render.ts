@@ -60,10 +60,7 @@ export function wholeJson(whole: Whole): Omit<LogJson, 'schema' | 'messages'> {
 }
 
 /** Returns a message, as an element of `messages` and as a line. */
-export function messageJson(
-  record: LogRecord | TextRecord,
-  log?: string,
-): LogJson['messages'][number] {
+export function messageJson(record: LogRecord | TextRecord, log?: string): LogJson['messages'][number] {
   const { seq, timestamp, level, facility, caller, comm, subsystem, device, text } = record;
   const ofText = 'boot' in record ? record : undefined;
   return {
@@ -122,10 +119,7 @@ export interface LogTextOptions {
 }
 
 /** Formats a message as dmesg and the console do, with the time before each of its lines. */
-export function messageText(
-  record: LogRecord | TextRecord,
-  { decode, callers }: LogTextOptions,
-): string {
+export function messageText(record: LogRecord | TextRecord, { decode, callers }: LogTextOptions): string {
   const { timestamp, level, facility, caller, text } = record;
   const time = logTime(timestamp, 'printedTime' in record ? record.printedTime : '');
   const by = callers ? `[${callerText(caller).padStart(6)}]` : '';

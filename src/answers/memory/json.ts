@@ -28,8 +28,7 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
           sizes: loose.sizes,
           zones: loose.zones,
           chargedBytes: loose.charged * pageSize,
-          largeKmallocBytes:
-            loose.largeKmallocs === undefined ? null : loose.largeKmallocs * pageSize,
+          largeKmallocBytes: loose.largeKmallocs === undefined ? null : loose.largeKmallocs * pageSize,
         }
       : null,
     unflagged: unflagged
@@ -73,13 +72,7 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
   };
 }
 
-function socketEstimateJson({
-  sockets,
-  low,
-  likely,
-  atMost,
-  lost,
-}: SocketEstimate): MemoryJson['socketEstimate'] {
+function socketEstimateJson({ sockets, low, likely, atMost, lost }: SocketEstimate): MemoryJson['socketEstimate'] {
   return {
     sockets,
     leastBytes: low,
@@ -100,10 +93,7 @@ function cachedFilesJson(answer: MemoryAnswer, cached: CachedFiles): MemoryJson[
   };
 }
 
-function siteSourceJson({
-  sites,
-  ...source
-}: SiteSource): NonNullable<MemoryJson['sites']>[number] {
+function siteSourceJson({ sites, ...source }: SiteSource): NonNullable<MemoryJson['sites']>[number] {
   return {
     ...source,
     sites: sites.map((site) => ({ ...site, frames: site.frames.map(siteFrameJson) })),

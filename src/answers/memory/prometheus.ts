@@ -12,16 +12,13 @@ export function memoryMetrics(answer: MemoryAnswer): string {
   const leaves = answer.memory.children.flatMap((group) =>
     group.children.map((category) => ({ group: group.category, category })),
   );
-  const isContradicted = ({ category }: Category) =>
-    answer.freeConflict !== undefined && DEPENDS_ON_FREE.has(category);
+  const isContradicted = ({ category }: Category) => answer.freeConflict !== undefined && DEPENDS_ON_FREE.has(category);
   const counted = leaves.filter(({ category }) => category.counterBytes !== null);
   const metrics = [
     categoryBytes(
       // An unknown category has no series: 0 would be a measurement.
       leaves
-        .filter(
-          ({ category }) => (category.bytes > 0 || category.complete) && !isContradicted(category),
-        )
+        .filter(({ category }) => (category.bytes > 0 || category.complete) && !isContradicted(category))
         .map(({ group, category: { category, bytes } }) => ({ group, category, bytes })),
     ),
     gauge(
@@ -40,9 +37,7 @@ export function memoryMetrics(answer: MemoryAnswer): string {
       leaves.flatMap(({ category }) => ownersOf(category)),
     ),
     sourceMetric(answer.source),
-    gauge('kdump_mem_memory_drift_bytes', 'Change of the kernel’s counters during the scan.', [
-      [{}, answer.drift],
-    ]),
+    gauge('kdump_mem_memory_drift_bytes', 'Change of the kernel’s counters during the scan.', [[{}, answer.drift]]),
     gauge('kdump_mem_memory_complete', '1 if the memory breakdown is complete, 0 otherwise.', [
       [{}, answer.complete ? 1 : 0],
     ]),
@@ -66,9 +61,7 @@ export function categoryBytes(
 }
 
 export function sourceMetric(source: string): Metric {
-  return gauge('kdump_mem_memory_source', 'Source of the memory breakdown (docs/memory.md).', [
-    [{ source }, 1],
-  ]);
+  return gauge('kdump_mem_memory_source', 'Source of the memory breakdown (docs/memory.md).', [[{ source }, 1]]);
 }
 
 /** Merges owners of the same kind and name into one series. */

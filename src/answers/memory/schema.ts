@@ -199,9 +199,7 @@ export const memorySchema = z.strictObject({
    */
   source: z.enum(['vmcore', 'kcore', 'pageflags', 'counters']),
   /** Sources of a running kernel with more detail, and why they are not available. */
-  unavailable: z.array(
-    z.strictObject({ source: z.string(), code: unavailableCode, why: z.string() }),
-  ),
+  unavailable: z.array(z.strictObject({ source: z.string(), code: unavailableCode, why: z.string() })),
   memory: categorySchema,
   /** Details of unattributed memory; null: not available. */
   unattributed: z

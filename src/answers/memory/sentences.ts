@@ -1,9 +1,4 @@
-import {
-  type FrameNote,
-  type LooseSize,
-  type MemoryAnswer,
-  pageSizeOf,
-} from '../../account/memory/answer.js';
+import { type FrameNote, type LooseSize, type MemoryAnswer, pageSizeOf } from '../../account/memory/answer.js';
 import { DEPENDS_ON_FREE } from '../../account/memory/proc-counters.js';
 import { type Category, leaves, type Owner } from '../../account/memory/tree.js';
 import { grouped } from '../../base/util.js';
@@ -19,8 +14,7 @@ import { categoryWords, isFromProc, ownerWords, sourceText } from './words.js';
 export function incompleteWords(answer: MemoryAnswer, verbose: boolean): string[] {
   const incomplete = leaves(answer.memory).filter(({ why }) => why !== undefined);
   const isBrief = ({ frames }: Category) => !verbose && isFromProc(answer) && frames === 0;
-  const names = (categories: readonly Category[]) =>
-    categories.map((one) => `“${categoryWords(one)}”`).join(', ');
+  const names = (categories: readonly Category[]) => categories.map((one) => `“${categoryWords(one)}”`).join(', ');
   const brief = incomplete.filter(isBrief);
   const detailed = incomplete.filter((category) => !isBrief(category));
   return [
@@ -70,9 +64,7 @@ export function looseWords(answer: MemoryAnswer): string[] {
   if (!loose || unattributed(answer) === 0) return [];
   const { sizes, zones, charged, largeKmallocs } = loose;
   const pageSize = pageSizeOf(answer);
-  const where = zones.map(
-    ({ zone, frames }) => `${formatSize(frames * pageSize)} in ${escapeText(zone)}`,
-  );
+  const where = zones.map(({ zone, frames }) => `${formatSize(frames * pageSize)} in ${escapeText(zone)}`);
   const paid = charged === 0 ? 'none' : formatSize(charged * pageSize);
   const large =
     largeKmallocs === undefined || largeKmallocs <= 0
@@ -90,8 +82,7 @@ export function elsewhereWords(answer: MemoryAnswer): string[] {
   if (others.length === 0) return [];
   const pageSize = pageSizeOf(answer);
   const words = others.map(
-    ({ category, frames }) =>
-      `${formatSize(frames * pageSize)} in “${categoryWords({ category })}”`,
+    ({ category, frames }) => `${formatSize(frames * pageSize)} in “${categoryWords({ category })}”`,
   );
   const slots = answer.census?.total.slabBytes ?? 0;
   const all = others.reduce((sum, { frames }) => sum + frames, 0) * pageSize + slots;
@@ -109,9 +100,7 @@ export function socketWords({ socketEstimate, captured }: MemoryAnswer): string[
   if (sockets === 0) return [];
   const about = likely === null ? '' : `about ${formatSize(likely)}, `;
   const bounds =
-    atMost === null
-      ? `at least ${formatSize(low)}`
-      : `between ${formatSize(low)} and ${formatSize(atMost)}`;
+    atMost === null ? `at least ${formatSize(low)}` : `between ${formatSize(low)} and ${formatSize(atMost)}`;
   const noun = sockets === 1 ? 'socket' : 'sockets';
   const list = captured ? 'skcheck --from' : 'skcheck';
   return [
@@ -145,15 +134,13 @@ export function nextCommand(answer: MemoryAnswer): string {
     .toSorted((a, b) => b.frames - a.frames);
   const queues = deeper.find(({ category }) => category === 'network-sockets');
   const isNotable = queues && queues.bytes >= NOTABLE * answer.memory.bytes;
-  if (isNotable || (deeper[0] && slabOfQueues(answer, deeper[0]) !== undefined))
-    return 'sockets --by process';
+  if (isNotable || (deeper[0] && slabOfQueues(answer, deeper[0]) !== undefined)) return 'sockets --by process';
   return deeper[0]?.next ?? 'sockets --by process';
 }
 
 /** Returns total memory, its groups, and the largest consumer. */
 export function headline(answer: MemoryAnswer): string {
-  const size = (name: Category['category']) =>
-    sizeWords(answer, group(answer, name) ?? { bytes: 0, complete: true });
+  const size = (name: Category['category']) => sizeWords(answer, group(answer, name) ?? { bytes: 0, complete: true });
   const unread = group(answer, 'unknown')?.bytes ?? 0;
   const parts = [
     `${size('free')} free`,
@@ -166,10 +153,7 @@ export function headline(answer: MemoryAnswer): string {
 }
 
 /** Returns the size of a category, as a bound if it is incomplete. */
-export function sizeWords(
-  answer: MemoryAnswer,
-  { bytes, complete }: Pick<Category, 'bytes' | 'complete'>,
-): string {
+export function sizeWords(answer: MemoryAnswer, { bytes, complete }: Pick<Category, 'bytes' | 'complete'>): string {
   // Without kernel memory a category may also be too large, since frames of others are counted in it.
   const least = isFromProc(answer) ? 'about' : 'at least';
   return `${complete ? '' : `${least} `}${formatSize(bytes)}`;
@@ -208,9 +192,7 @@ function standsOut(answer: MemoryAnswer): string {
   }
   const held = leaves(memory).filter(
     ({ category }) =>
-      !category.startsWith('free') &&
-      !QUIET.has(category) &&
-      !(answer.freeConflict && DEPENDS_ON_FREE.has(category)),
+      !category.startsWith('free') && !QUIET.has(category) && !(answer.freeConflict && DEPENDS_ON_FREE.has(category)),
   );
   const [largest] = held.toSorted((a, b) => b.frames - a.frames);
   if (!largest || largest.frames === 0) return '';
@@ -218,12 +200,8 @@ function standsOut(answer: MemoryAnswer): string {
     return `${formatSize(largest.bytes)} is allocated but not attributed to any owner.`;
   const [owner] = largest.owners;
   const queued = slabOfQueues(answer, largest);
-  const most =
-    queued ??
-    (owner === undefined ? '' : `, ${formatSize(owner.bytes)} of it in ${ownerWords(owner)}`);
-  const isLargest = leaves(memory).every(
-    ({ category, frames }) => !QUIET.has(category) || frames <= largest.frames,
-  );
+  const most = queued ?? (owner === undefined ? '' : `, ${formatSize(owner.bytes)} of it in ${ownerWords(owner)}`);
+  const isLargest = leaves(memory).every(({ category, frames }) => !QUIET.has(category) || frames <= largest.frames);
   return `Largest ${isLargest ? '' : 'application or kernel '}category: ${categoryWords(largest)}, ${formatSize(largest.bytes)}${most}.`;
 }
 
@@ -278,8 +256,6 @@ export function noteWords(answer: MemoryAnswer): string[] {
   const notes = (answer.notes ?? []).filter(({ frames }) => frames > 0);
   if (notes.length === 0) return [];
   const size = (frames: number) => formatSize(frames * pageSizeOf(answer));
-  const words = notes.map(
-    (one) => `${size(one.frames)} of ${categoryWords(one)} (${NOTES[one.note]})`,
-  );
+  const words = notes.map((one) => `${size(one.frames)} of ${categoryWords(one)} (${NOTES[one.note]})`);
   return [`Included above: ${words.join(', ')}.`];
 }

@@ -34,27 +34,19 @@ export interface MemoryTextOptions {
 export function memoryText(answer: MemoryAnswer, options: MemoryTextOptions): string {
   const { source, verbose = false, width = null } = options;
   const said = (text: string) => wrap(text, width).join('\n');
-  const next = isFromProc(answer)
-    ? nextOfProc(answer, source)
-    : `kdump-mem ${nextCommand(answer)} ${source}`;
+  const next = isFromProc(answer) ? nextOfProc(answer, source) : `kdump-mem ${nextCommand(answer)} ${source}`;
   const empty = leaves(answer.memory).filter(({ frames, complete }) => frames === 0 && complete);
   return [
     said(headline(answer)),
     treeTable(answer, verbose, width),
     ...incompleteWords(answer, verbose).map(said),
     ...uninitializedWords(answer).map(said),
-    ...(verbose || isNotable(answer)
-      ? [...looseWords(answer), ...unflaggedWords(answer)].map(said)
-      : []),
+    ...(verbose || isNotable(answer) ? [...looseWords(answer), ...unflaggedWords(answer)].map(said) : []),
     ...(verbose ? noteWords(answer).map(said) : []),
     ...elsewhereWords(answer).map(said),
     ...socketWords(answer).map(said),
-    ...(verbose && empty.length > 0
-      ? [said(`Empty categories: ${empty.map(categoryWords).join(', ')}.`)]
-      : []),
-    ...(verbose && answer.drift > 0
-      ? [said(`Counters changed by ${formatSize(answer.drift)} during the scan.`)]
-      : []),
+    ...(verbose && empty.length > 0 ? [said(`Empty categories: ${empty.map(categoryWords).join(', ')}.`)] : []),
+    ...(verbose && answer.drift > 0 ? [said(`Counters changed by ${formatSize(answer.drift)} during the scan.`)] : []),
     ...(next === undefined ? [] : [`Next: ${next}`]),
   ].join('\n\n');
 }
@@ -63,18 +55,10 @@ export function memoryText(answer: MemoryAnswer, options: MemoryTextOptions): st
 const LEAST_WHERE = 20;
 
 /** @param width columns of the terminal; null: no terminal, and nothing is cut or wrapped */
-export function watchPage(
-  answer: MemoryAnswer,
-  look: MemorySample,
-  width: number | null,
-): WatchPage {
+export function watchPage(answer: MemoryAnswer, look: MemorySample, width: number | null): WatchPage {
   const changes = new Map(look.changes.map((change) => [change.category, change]));
   const [where, bytes, ...others] = treeColumns(answer, false);
-  const changed = (
-    heading: string,
-    spare: number,
-    of: (change: CategoryChange) => number | null,
-  ): Column<TreeRow> => ({
+  const changed = (heading: string, spare: number, of: (change: CategoryChange) => number | null): Column<TreeRow> => ({
     heading,
     spare,
     align: 'right',

@@ -59,8 +59,7 @@ export function treeColumns(answer: MemoryAnswer, verbose: boolean): Column<Tree
     {
       heading: 'BYTES',
       align: 'right',
-      value: ({ category }) =>
-        `${category.complete ? '' : `${bound} `}${formatSize(category.bytes)}`,
+      value: ({ category }) => `${category.complete ? '' : `${bound} `}${formatSize(category.bytes)}`,
     },
     {
       heading: 'SHARE',

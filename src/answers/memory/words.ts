@@ -63,8 +63,7 @@ export function anyCategoryWords(name: string): string {
 }
 
 export function ownerWords({ kind, name, pid }: Owner): string {
-  if (kind === 'file')
-    return pid === undefined ? `file ${escapeText(name)}` : `${escapeText(name)} (pid ${pid})`;
+  if (kind === 'file') return pid === undefined ? `file ${escapeText(name)}` : `${escapeText(name)} (pid ${pid})`;
   if (kind === 'segment') return `${escapeText(name)} (created by pid ${pid})`;
   // It allocates a pointer for each word of a chunk: memory beside the chunks, which are per-CPU memory.
   if (name === 'pcpu_create_chunk') return `${name} (bookkeeping of per-CPU memory)`;

@@ -106,16 +106,10 @@ export function processText(answer: ProcessAnswer, options: ProcessTextOptions):
   ].join('\n\n');
 }
 
-function headline(
-  { process, mappings, captured }: ProcessAnswer,
-  most: MappingGroup | undefined,
-): string {
+function headline({ process, mappings, captured }: ProcessAnswer, most: MappingGroup | undefined): string {
   const { pid, comm, sharedWith } = process;
   const shared = sharedWith.length === 0 ? '' : `, shared with pid ${sharedWith.join(', ')}`;
-  const largest =
-    most === undefined || !most.own
-      ? ''
-      : ` Largest private part: ${nameOf(most)}, ${known(most.own)}.`;
+  const largest = most === undefined || !most.own ? '' : ` Largest private part: ${nameOf(most)}, ${known(most.own)}.`;
   return `pid ${pid} (${escapeText(comm)})${shared}: PSS ${known(process.pss)}, USS ${known(process.uss)}, swap ${known(process.swap)}, in ${formatCount(mappings.length)} mappings. Memory of its sockets is not included.${largest}${captured ? ` As ${capturedWords(captured)}.` : ''}`;
 }
 
@@ -165,8 +159,7 @@ function sizeColumn<Row extends MappingSizes>(
 
 /** Returns columns that both tables contain; empty ones are omitted. */
 function sizeColumns<Row extends MappingSizes>(rows: readonly Row[]): Column<Row>[] {
-  const any = (...names: (keyof MappingSizes)[]) =>
-    rows.some((row) => names.some((name) => (row[name] ?? 0) > 0));
+  const any = (...names: (keyof MappingSizes)[]) => rows.some((row) => names.some((name) => (row[name] ?? 0) > 0));
   return [
     sizeColumn('PRIVATE', (row) => sum(row.privateClean, row.privateDirty)),
     sizeColumn('DIRTY', (row) => known(row.privateDirty)),
@@ -220,10 +213,7 @@ export interface DescriptorsAnswer extends Descriptors {
 const NEAR = 0.9;
 
 /** @param known warnings of the reader; default: it counts unreadable descriptors alone */
-export function descriptorsAnswer(
-  found: Descriptors,
-  known: readonly Warning[] = [],
-): DescriptorsAnswer {
+export function descriptorsAnswer(found: Descriptors, known: readonly Warning[] = []): DescriptorsAnswer {
   const message = `${formatCount(found.unreadable)} descriptors of pid ${found.pid} could not be read: their kind is unknown`;
   const more = found.unreadable > 0 ? [{ code: 'unreadable', message } as const] : [];
   const warnings = [...known, ...more];
@@ -252,8 +242,7 @@ const COLUMNS: readonly Column<DescriptorsAnswer['groups'][number]>[] = [
   },
   {
     heading: 'MOST FREQUENT',
-    value: ({ names }) =>
-      names.map(({ name, count }) => `${escapeText(name)} (${formatCount(count)})`).join(', '),
+    value: ({ names }) => names.map(({ name, count }) => `${escapeText(name)} (${formatCount(count)})`).join(', '),
     shrinks: { keeps: 'start', least: 20 },
   },
 ];

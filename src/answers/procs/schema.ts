@@ -53,9 +53,7 @@ export const processShape = {
    * Bounds if networkPinnedBytes is the likely value of an estimate (--live --sockets); null: it was counted,
    * or is unknown. mostBytes null: no upper bound.
    */
-  networkEstimate: z
-    .strictObject({ leastBytes: z.int(), likelyBytes: z.int(), mostBytes: number })
-    .nullable(),
+  networkEstimate: z.strictObject({ leastBytes: z.int(), likelyBytes: z.int(), mostBytes: number }).nullable(),
   threads: number,
   oomScore: number,
   oomScoreAdj: number,

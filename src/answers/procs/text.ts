@@ -61,11 +61,9 @@ export function procsHeadline(answer: ChosenProcs): string {
   const { processes, captured, hidden = false } = answer;
   const { pss, rss, swap, pageTables, network, networkEstimated, complete } = totalOf(processes);
   const from = captured ? ` As ${capturedWords(captured)}.` : '';
-  if (pss === null && rss !== null)
-    return `${residentWords(processes, rss)}${mostWords(answer)}${from}`;
+  if (pss === null && rss !== null) return `${residentWords(processes, rss)}${mostWords(answer)}${from}`;
   const least = complete && !hidden ? '' : 'at least ';
-  const sockets =
-    network === null || networkEstimated ? '' : `, ${formatSize(network)} in their socket queues`;
+  const sockets = network === null || networkEstimated ? '' : `, ${formatSize(network)} in their socket queues`;
   return `${formatCount(processes.length)} processes use ${least}${known(pss)} of memory (PSS)${sockets}, ${known(swap)} of swap and ${known(pageTables)} of page tables.${mostWords(answer)}${mostFreedWords(processes)}${from}`;
 }
 
@@ -78,8 +76,7 @@ const SUMMED: Partial<Record<ProcessSort, string>> = {
 /** Reports the program with the most of what the list is sorted by. */
 function mostWords({ processes, sort = 'freed' }: ChosenProcs): string {
   const words = SUMMED[sort];
-  const most =
-    words && largestProgram(processes.map((one) => ({ ...one, amount: one[sort] ?? 0 })));
+  const most = words && largestProgram(processes.map((one) => ({ ...one, amount: one[sort] ?? 0 })));
   if (!most) return '';
   const { pid, comm, processes: count, amount } = most;
   const name = escapeText(comm ?? '?');
@@ -106,9 +103,7 @@ function secondWords(processes: ChosenProcs['processes'], most: ProcessFigures):
   const others = processes.filter((one) => one !== most);
   const second = largestBy(others, ({ pid, freed }) => (pid === 1 ? null : freed));
   const freed = second?.freed ?? 0;
-  return second && freed > 0 && freed * 3 >= (most.freed ?? 0)
-    ? `; then ${processName(second)}, ${known(freed)}`
-    : '';
+  return second && freed > 0 && freed * 3 >= (most.freed ?? 0) ? `; then ${processName(second)}, ${known(freed)}` : '';
 }
 
 function largestBy(
@@ -134,9 +129,7 @@ function totalWords({ processes, hidden = false }: ChosenProcs): string {
   const { uss, pss, rss, swap, network, networkEstimated, complete } = totalOf(processes);
   const part = complete && !hidden ? '' : ' of all readable figures';
   const sockets =
-    network === null
-      ? ''
-      : `, sockets of these processes ${networkEstimated ? '~' : ''}${formatSize(network)}`;
+    network === null ? '' : `, sockets of these processes ${networkEstimated ? '~' : ''}${formatSize(network)}`;
   return `Total${part}: USS ${known(uss)}, PSS ${known(pss)}, RSS ${known(rss)} (RSS counts shared pages in every process), swap ${known(swap)}${sockets}.`;
 }
 
@@ -146,9 +139,7 @@ function othersWords({ kernelThreads, zombies, gone }: ChosenProcs): string[] {
       ? [`${formatCount(kernelThreads)} kernel ${kernelThreads === 1 ? 'thread' : 'threads'}`]
       : []),
     ...(zombies > 0 ? [`${formatCount(zombies)} ${zombies === 1 ? 'zombie' : 'zombies'}`] : []),
-    ...(gone > 0
-      ? [`${formatCount(gone)} ${gone === 1 ? 'process' : 'processes'} that exited during the scan`]
-      : []),
+    ...(gone > 0 ? [`${formatCount(gone)} ${gone === 1 ? 'process' : 'processes'} that exited during the scan`] : []),
   ];
   return others.length === 0 ? [] : [`Not listed (no memory of their own): ${others.join(', ')}.`];
 }
@@ -190,11 +181,7 @@ function known(bytes: number | null): string {
   return bytes === null ? '?' : formatSize(bytes);
 }
 
-function sizeColumn<Row extends ProcessSizes>(
-  heading: string,
-  size: keyof ProcessSizes,
-  spare?: number,
-): Column<Row> {
+function sizeColumn<Row extends ProcessSizes>(heading: string, size: keyof ProcessSizes, spare?: number): Column<Row> {
   const column = { heading, align: 'right', value: (row: Row) => known(row[size]) } as const;
   return spare === undefined ? column : { ...column, spare };
 }
@@ -212,9 +199,7 @@ function columnsOf({ processes, sort }: ChosenProcs, verbose: boolean): Column<P
     sizeColumn('PSS', 'pss', 3),
     sizeColumn('RSS', 'rss', 2),
     ...(any('swap') ? [sizeColumn<ProcessFigures>('SWAP', 'swap', 1)] : []),
-    ...(any('network') || processes.some(({ networkEstimate }) => networkEstimate)
-      ? [socketsColumn]
-      : []),
+    ...(any('network') || processes.some(({ networkEstimate }) => networkEstimate) ? [socketsColumn] : []),
     ...(any('hugetlb') ? [sizeColumn<ProcessFigures>('HUGETLB', 'hugetlb', 1)] : []),
     ...DETAILS.filter(([size]) => verbose || size === sort).map(([, column]) => column),
     { heading: 'COMMAND', value: commandOf },
@@ -237,14 +222,10 @@ const DETAILS: readonly (readonly [ProcessSort, Column<ProcessFigures>])[] = [
 
 const socketsColumn: Column<ProcessFigures> = {
   ...sizeColumn<ProcessFigures>('SOCKETS', 'network', 1),
-  value: ({ network, networkEstimate }) =>
-    `${networkEstimate && network ? '~' : ''}${known(network)}`,
+  value: ({ network, networkEstimate }) => `${networkEstimate && network ? '~' : ''}${known(network)}`,
 };
 
-function numberColumn(
-  heading: string,
-  of: (process: ProcessFigures) => number | null,
-): Column<ProcessFigures> {
+function numberColumn(heading: string, of: (process: ProcessFigures) => number | null): Column<ProcessFigures> {
   return { heading, align: 'right', value: (row) => String(of(row) ?? '?'), spare: 8 };
 }
 
@@ -254,11 +235,7 @@ function commandOf({ comm, sharedWith }: ProcessFigures): string {
 }
 
 /** Returns the column of a sum, which is a lower bound if some figures are missing. */
-function sumColumn(
-  heading: string,
-  size: keyof ProcessSizes,
-  spare?: number,
-): Column<ProcessGroup> {
+function sumColumn(heading: string, size: keyof ProcessSizes, spare?: number): Column<ProcessGroup> {
   const column = sizeColumn<ProcessGroup>(heading, size, spare);
   const value = (group: ProcessGroup) => {
     const least = group.complete || group[size] === null ? '' : '≥ ';
@@ -308,8 +285,7 @@ function cgroupBlocks({ groups = [], cgroups }: ChosenProcs, limit: number): Blo
       value: of,
       ...(spare === undefined ? {} : { spare }),
     }) as const;
-  const heading =
-    'Charged to each cgroup and those below it, with the smallest limit of it and those above it:';
+  const heading = 'Charged to each cgroup and those below it, with the smallest limit of it and those above it:';
   return [
     heading,
     tableBlock<CgroupRow>(

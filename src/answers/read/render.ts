@@ -11,11 +11,7 @@ export type ReadHead = Omit<ReadJson, 'schema' | 'pieces' | 'complete'>;
  *
  * @param isComplete called after the last piece
  */
-export function* readJson(
-  head: ReadHead,
-  pieces: Iterable<MemoryPiece>,
-  isComplete: () => boolean,
-): Generator<string> {
+export function* readJson(head: ReadHead, pieces: Iterable<MemoryPiece>, isComplete: () => boolean): Generator<string> {
   const opening = formatJson({
     schema: 'kdump-mem.read/1',
     ...head,

@@ -103,14 +103,9 @@ function headline(answer: RefsAnswer): string {
   const others = [
     [free, 'in free memory'],
     [user, 'in data of processes and files'],
-    [
-      target,
-      `inside the target${targetCount === 1 ? ' itself' : 's themselves'} (listed with --json)`,
-    ],
+    [target, `inside the target${targetCount === 1 ? ' itself' : 's themselves'} (listed with --json)`],
   ] as const;
-  const more = others
-    .filter(([count]) => count > 0)
-    .map(([count, words]) => `${formatCount(count)} ${words}`);
+  const more = others.filter(([count]) => count > 0).map(([count, words]) => `${formatCount(count)} ${words}`);
   const none = unreferenced(answer);
   const only = targetCount === 1 ? answer.targetAt(0) : undefined;
   const targets =
@@ -175,13 +170,7 @@ export function holderJson({ source: _, ...holder }: Holder): RefsJson['groups']
 }
 
 /** Names places that are alike: `kmalloc-2k object + 0x48`. */
-export function holderWords({
-  kind,
-  name,
-  offset,
-  member,
-  category,
-}: Omit<Holder, 'source'>): string {
+export function holderWords({ kind, name, offset, member, category }: Omit<Holder, 'source'>): string {
   const named = name === null ? '?' : escapeText(name);
   const at = offset === null ? '' : ` + ${hex(BigInt(offset))}`;
   switch (kind) {

@@ -16,13 +16,8 @@ import { type Column, renderTable } from '../text/table.js';
  */
 export function skbText(answer: SkbAnswer, width: number | null = null): string {
   const { process, fd, socket, skbs, freedIfKilled, total } = answer;
-  const subject = process
-    ? `pid ${process.pid} (${escapeText(process.comm)}) fd ${fd}`
-    : `sock ${hex(socket.sock)}`;
-  const parts = [
-    said(`${subject}: ${socketText(answer)} ${holdsText(answer)}`, width),
-    queuesTable(answer, width),
-  ];
+  const subject = process ? `pid ${process.pid} (${escapeText(process.comm)}) fd ${fd}` : `sock ${hex(socket.sock)}`;
+  const parts = [said(`${subject}: ${socketText(answer)} ${holdsText(answer)}`, width), queuesTable(answer, width)];
   if (process && freedIfKilled) {
     const { live } = answer.kernel;
     const killing = killingText(process.pid, freedIfKilled, total.pinnedBytes, live, true);
@@ -40,9 +35,7 @@ export function skbProcessText(answer: ProcessAnswer, width: number | null = nul
   const more = killing === undefined ? [] : [said(killing, width)];
   if (sockets.length === 0) {
     const isKnown = sum.complete && answer.warnings.length === 0;
-    const none = isKnown
-      ? 'has no sockets.'
-      : 'may have sockets: none was found, but the scan is incomplete.';
+    const none = isKnown ? 'has no sockets.' : 'may have sockets: none was found, but the scan is incomplete.';
     return [`${subject} ${none}`, ...more].join('\n\n');
   }
   const busy = sockets.filter(({ total }) => isBusy(total) || !total.complete).length;
@@ -91,19 +84,14 @@ function processTable({ sockets, total: sum }: ProcessAnswer, width: number | nu
   const notes = [
     ...(idle.length === 0 ? [] : [idleText(idle, holding.length > 0)]),
     ...sharedText(holding, sum),
-    ...(holding.length > 0
-      ? ['BLOCKS: allocations that contain the data of skbs or their fragments (FRAGS).']
-      : []),
+    ...(holding.length > 0 ? ['BLOCKS: allocations that contain the data of skbs or their fragments (FRAGS).'] : []),
   ];
   const none = notes.map((note) => said(note, width)).join('\n');
   return [...(holding.length === 0 ? [] : [table]), ...(none === '' ? [] : [none])].join('\n');
 }
 
 /** Explains rows that add up to more than the total: blocks that several sockets pin. */
-export function sharedText(
-  sockets: readonly { readonly total: Figures }[],
-  sum: Figures,
-): string[] {
+export function sharedText(sockets: readonly { readonly total: Figures }[], sum: Figures): string[] {
   const added = sockets.reduce((bytes, { total }) => bytes + total.pinnedBytes, 0);
   return added <= sum.pinnedBytes
     ? []
@@ -131,11 +119,7 @@ function said(text: string, width: number | null): string {
 /** Returns `TCP 10.0.2.15:9000 ← 10.0.2.2:41180`, without parts that the socket lacks. */
 export function socketText({ socket }: Pick<SocketAccount, 'socket'>): string {
   const protocol =
-    socket.family === 'AF_UNIX'
-      ? 'unix'
-      : socket.type === 'SOCK_RAW'
-        ? `raw ${socket.protocol}`
-        : socket.protocol;
+    socket.family === 'AF_UNIX' ? 'unix' : socket.type === 'SOCK_RAW' ? `raw ${socket.protocol}` : socket.protocol;
   const ends = [socket.local, socket.peer].map((end) => (end === null ? null : escapeText(end)));
   const [local, peer] = ends;
   const text = peer ? `${local ?? '*'} ← ${peer}` : (local ?? '');
@@ -144,8 +128,7 @@ export function socketText({ socket }: Pick<SocketAccount, 'socket'>): string {
 
 function holdsText(account: Pick<SocketAccount, 'total' | 'queues' | 'unreadBytes'>): string {
   const { total } = account;
-  if (total.skbs === 0 && total.pinnedBytes === 0 && total.complete)
-    return 'holds no data: its queues are empty.';
+  if (total.skbs === 0 && total.pinnedBytes === 0 && total.complete) return 'holds no data: its queues are empty.';
   return `holds ${sumText(total, payloadText(account))}`;
 }
 
@@ -165,10 +148,7 @@ function blocksText({ pages, orders, pageBytes }: Figures): string {
 }
 
 /** Returns how much of the payload is unread, and how much is unsent. */
-function payloadText({
-  queues,
-  unreadBytes,
-}: Pick<SocketAccount, 'queues' | 'unreadBytes'>): string {
+function payloadText({ queues, unreadBytes }: Pick<SocketAccount, 'queues' | 'unreadBytes'>): string {
   const { received, unsent, errors } = payloadOf(queues);
   const parts = [];
   if (unreadBytes === null) parts.push(`${formatSize(received)} in skbs that are not fully read`);
@@ -214,10 +194,7 @@ function figureColumns<Row>(figuresOf: (row: Row) => Figures): Column<Row>[] {
 }
 
 /** Returns a column that marks incomplete rows; none if all rows are complete. */
-function incompleteColumn<Row>(
-  all: readonly Figures[],
-  figuresOf: (row: Row) => Figures,
-): Column<Row>[] {
+function incompleteColumn<Row>(all: readonly Figures[], figuresOf: (row: Row) => Figures): Column<Row>[] {
   if (all.every(({ complete }) => complete)) return [];
   return [{ heading: '', value: (row) => (figuresOf(row).complete ? '' : 'incomplete') }];
 }

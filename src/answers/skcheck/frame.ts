@@ -27,10 +27,7 @@ export interface View extends ScreenView {
  */
 export function watchFrame(report: SkcheckReport, view: View, options: TextOptions): ScreenFrame {
   const { columns, rows, sort } = view;
-  const sockets =
-    sort === 'worst'
-      ? report.sockets
-      : [...report.sockets].sort((a, b) => KEY[sort](b) - KEY[sort](a));
+  const sockets = sort === 'worst' ? report.sockets : [...report.sockets].sort((a, b) => KEY[sort](b) - KEY[sort](a));
   const page = skcheckPage(
     { ...report, sockets },
     {
@@ -64,11 +61,7 @@ export function watchFrame(report: SkcheckReport, view: View, options: TextOptio
   const lines = [...top, ...gap, ...heading, ...shown, ...end].slice(0, Math.max(0, rows - 1));
   const free = Math.max(0, rows - 1 - lines.length);
   return {
-    lines: [
-      ...lines,
-      ...Array<string>(free).fill(''),
-      footer(view, place, report.groups === null),
-    ].slice(-rows),
+    lines: [...lines, ...Array<string>(free).fill(''), footer(view, place, report.groups === null)].slice(-rows),
     mostSkipped,
   };
 }

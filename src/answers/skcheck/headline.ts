@@ -40,9 +40,7 @@ function headlineOf({ totals, host, complete, sockets: listed }: SkcheckReport):
   const isUncertain = host.samples === 1 || (stale.length === stalled && isLikelyOnly(stale));
   const probably = isUncertain ? 'probably ' : '';
   const pinned = (verb: string) => pinnedWords(verb, totals.pinned);
-  const [largest] = stale.toSorted(
-    (a, b) => b.pinned.likely - a.pinned.likely || freedBytes(b) - freedBytes(a),
-  );
+  const [largest] = stale.toSorted((a, b) => b.pinned.likely - a.pinned.likely || freedBytes(b) - freedBytes(a));
   const name = largest && descriptorWords(largest);
   if (stalled === 1)
     return name === undefined
@@ -57,11 +55,7 @@ function headlineOf({ totals, host, complete, sockets: listed }: SkcheckReport):
 }
 
 /** Names the process whose sockets pin most, or else the largest socket. @param name of the largest */
-function largestWords(
-  { worstOwner }: SkcheckReport['totals'],
-  largest: SkcheckSocket,
-  name: string,
-): string {
+function largestWords({ worstOwner }: SkcheckReport['totals'], largest: SkcheckSocket, name: string): string {
   if (!worstOwner || worstOwner.sockets < 2) return ` The largest is ${name}.`;
   const process = processWords(worstOwner.pid, worstOwner.comm);
   const count = formatCount(worstOwner.sockets);
@@ -101,17 +95,13 @@ function peersOf({ totals: { localPeers }, sockets }: SkcheckReport): string[] {
     ];
   const names = sockets.flatMap((reader) => peerWords(reader));
   const name = names.length === 1 ? ` (${names[0]})` : '';
-  return [
-    `The send queue of its local peer${name} ${pinnedWords('pins', localPeers.pinned)} in addition.`,
-  ];
+  return [`The send queue of its local peer${name} ${pinnedWords('pins', localPeers.pinned)} in addition.`];
 }
 
 /** Names the process whose send queues pin most, of the local peers of listed readers. */
 function mostOfPeers(sockets: readonly SkcheckSocket[], count: number): string {
   const byInode = new Map(
-    sockets.flatMap(({ localPeer }) =>
-      localPeer?.pid == null ? [] : [[localPeer.inode, localPeer]],
-    ),
+    sockets.flatMap(({ localPeer }) => (localPeer?.pid == null ? [] : [[localPeer.inode, localPeer]])),
   );
   const owners = [...grouped(byInode.values(), ({ pid }) => pid).values()].map((own) => ({
     own,
@@ -142,25 +132,20 @@ function pinnedWords(verb: string, pinned: SkcheckReport['totals']['pinned']): s
 /** Returns the host and time of a capture. */
 function captureWords({ name, takenAt, takenAtKnown }: SkcheckReport['host']): string {
   const where = name === '' ? 'an unnamed host' : escapeText(name);
-  const when = takenAtKnown
-    ? `${takenAt.slice(0, 10)} ${takenAt.slice(11, 19)} UTC`
-    : 'at an unknown time';
+  const when = takenAtKnown ? `${takenAt.slice(0, 10)} ${takenAt.slice(11, 19)} UTC` : 'at an unknown time';
   return `Captured on ${where}, ${when}`;
 }
 
 function mptcpWords({ mptcp, countedBy }: SkcheckReport['totals']): string {
   const all = `${formatCount(mptcp)} ${mptcp === 1 ? 'is MPTCP' : 'are MPTCP'}`;
-  const counted =
-    countedBy === 'descriptor' ? 'with --pid each descriptor counts once' : 'both are counted';
+  const counted = countedBy === 'descriptor' ? 'with --pid each descriptor counts once' : 'both are counted';
   return `(${all}: ss also lists their TCP subflows; ${counted})`;
 }
 
 /** With --census: returns the maximum that all sockets together can pin. */
 function boundsOf({ census, theoreticalWorstBytes }: SkcheckReport['bounds']): string[] {
   if (!census) return [];
-  const orders = Object.entries(census.orders).map(
-    ([order, count]) => `${formatCount(count)} of order ${order}`,
-  );
+  const orders = Object.entries(census.orders).map(([order, count]) => `${formatCount(count)} of order ${order}`);
   const words = [
     `Census: ${formatSize(census.bytes)} in pages that can hold packets (${orders.join(', ') || 'none'}), counted in ${formatSpan(census.durationMs)}.`,
   ];
@@ -191,13 +176,7 @@ function othersOf({ totals: { verdicts, localPeers, listeners }, sockets }: Skch
   return counts.length === 0 ? '' : `Other verdicts${where}: ${counts.join(', ')}`;
 }
 
-const OTHERS = [
-  'stalled-sender',
-  'never-accepting',
-  'backlog-full',
-  'udp-dropping',
-  'slow-reader',
-] as const;
+const OTHERS = ['stalled-sender', 'never-accepting', 'backlog-full', 'udp-dropping', 'slow-reader'] as const;
 
 /** Returns the advice: which process has to read, and how much memory that frees. */
 export function adviceOf({ sockets, totals }: SkcheckReport): string[] {
@@ -206,10 +185,7 @@ export function adviceOf({ sockets, totals }: SkcheckReport): string[] {
   const { pid, unaccepted } = owner;
   const process = processWords(pid, owner.comm);
   const whole = owner.sockets === totals.stalled;
-  const [part, sum] = [
-    comesBack(owner),
-    totals.pinned.likely + totals.localPeers.pinned.likely,
-  ].map(formatSize);
+  const [part, sum] = [comesBack(owner), totals.pinned.likely + totals.localPeers.pinned.likely].map(formatSize);
   const share = whole
     ? 'The memory'
     : part === sum
@@ -253,9 +229,7 @@ function fdWords(fds: readonly number[]): string {
   const all = [...new Set(fds)].toSorted((a, b) => a - b);
   if (all.length === 0) return '';
   const named = `fd ${all.slice(0, MOST_NAMED).join(', ')}`;
-  return all.length > MOST_NAMED
-    ? `${formatCount(all.length)} descriptors (${named} and more)`
-    : named;
+  return all.length > MOST_NAMED ? `${formatCount(all.length)} descriptors (${named} and more)` : named;
 }
 
 /** Minimum size from which a sentence mentions that the likely figure may be far too low. */
@@ -332,14 +306,8 @@ const GROUP_LEGEND = [
 
 /** @param hasSenders whether a row is a stalled sender */
 const legend = (hasSenders: boolean): (readonly [string, string])[] => [
-  [
-    'AGE',
-    `stalled for at least this long (${hasSenders ? 'stalled-sender: while skcheck ran; ' : ''}?: unknown).`,
-  ],
-  [
-    'QUEUED',
-    `unread data (${hasSenders ? 'stalled-sender: unacknowledged data; ' : ''}UDP: with overhead).`,
-  ],
+  ['AGE', `stalled for at least this long (${hasSenders ? 'stalled-sender: while skcheck ran; ' : ''}?: unknown).`],
+  ['QUEUED', `unread data (${hasSenders ? 'stalled-sender: unacknowledged data; ' : ''}UDP: with overhead).`],
   ['PINNED', 'estimate of the kernel memory, from what the kernel charges.'],
   ['BOUNDS', 'its least and greatest possible value (?: no upper bound is known).'],
 ];

@@ -25,10 +25,7 @@ export function ownersOf({ holders, processes, acceptQueue }: Finding): Owners {
   };
 }
 
-function entries(
-  holders: readonly Holder[],
-  processes: readonly ProcessRecord[],
-): SkcheckSocket['holders'] {
+function entries(holders: readonly Holder[], processes: readonly ProcessRecord[]): SkcheckSocket['holders'] {
   return holders.map(({ pid, fds }) => {
     const process = processes.find((each) => each.pid === pid);
     return {
@@ -114,8 +111,7 @@ export function groupsOf(
   host: Observation['host'],
 ): SkcheckGroups['rows'] {
   const groups = grouped(listed, ({ socket }) => KEYS[by](socket));
-  const freed = ({ pinned, localPeers }: SkcheckGroups['rows'][number]) =>
-    pinned.likely + localPeers.pinned.likely;
+  const freed = ({ pinned, localPeers }: SkcheckGroups['rows'][number]) => pinned.likely + localPeers.pinned.likely;
   return [...groups.values()]
     .map((members) => groupOf(members, by, host))
     .sort((a, b) => Number(b.stalled > 0) - Number(a.stalled > 0) || freed(b) - freed(a));
@@ -134,8 +130,7 @@ function groupOf(
 ): SkcheckGroups['rows'][number] {
   const sockets = members.map(({ socket }) => socket);
   const findings = members.map(({ finding }) => finding);
-  const sum = (of: (each: SkcheckSocket) => number) =>
-    sockets.reduce((all, each) => all + of(each), 0);
+  const sum = (of: (each: SkcheckSocket) => number) => sockets.reduce((all, each) => all + of(each), 0);
   const ages = sockets.flatMap(({ stalled }) => stalled.forMs ?? []);
   const { pinned, localPeers } = pinnedTogether(findings, host);
   const [first] = sockets;

@@ -1,13 +1,6 @@
 import type { HostErrorCode } from '../../base/errors.js';
 import { STALE_CODES, VERDICT_CODES } from '../../skcheck/verdict.js';
-import {
-  counter,
-  formatMetric,
-  gauge,
-  type Labels,
-  labelValue,
-  type Metric,
-} from '../text/prometheus.js';
+import { counter, formatMetric, gauge, type Labels, labelValue, type Metric } from '../text/prometheus.js';
 import type { SkcheckReport, SkcheckSocket } from './schema.js';
 
 /** Maximum number of owners with their own series; all others are summed as `(others)`. */
@@ -28,12 +21,8 @@ export function formatPrometheus(report: SkcheckReport, durationMs: number): str
       'Sockets by verdict.',
       VERDICT_CODES.map((verdict) => [{ verdict }, totals.verdicts[verdict] ?? 0]),
     ),
-    gauge('skcheck_stale_sockets', 'Sockets whose owner has stopped reading.', [
-      [{}, totals.stalled],
-    ]),
-    gauge('skcheck_stale_unread_bytes', 'Unread bytes in stale sockets.', [
-      [{}, totals.unreadBytes],
-    ]),
+    gauge('skcheck_stale_sockets', 'Sockets whose owner has stopped reading.', [[{}, totals.stalled]]),
+    gauge('skcheck_stale_unread_bytes', 'Unread bytes in stale sockets.', [[{}, totals.unreadBytes]]),
     gauge(
       'skcheck_stale_pinned_bytes',
       'Kernel memory pinned by stale sockets: low, likely, high (high is absent if unknown).',
@@ -47,14 +36,10 @@ export function formatPrometheus(report: SkcheckReport, durationMs: number): str
       'Kernel memory pinned by the send queues of these peers, not in skcheck_stale_pinned_bytes.',
       boundsOf(totals.localPeers.pinned),
     ),
-    gauge('skcheck_stale_unbounded_sockets', 'Stale sockets without a known upper bound.', [
-      [{}, totals.unbounded],
+    gauge('skcheck_stale_unbounded_sockets', 'Stale sockets without a known upper bound.', [[{}, totals.unbounded]]),
+    gauge('skcheck_fd_leaking_processes', 'Processes whose open descriptors grew in every sample.', [
+      [{}, report.processes.length],
     ]),
-    gauge(
-      'skcheck_fd_leaking_processes',
-      'Processes whose open descriptors grew in every sample.',
-      [[{}, report.processes.length]],
-    ),
     gauge(
       'skcheck_warnings',
       'Warnings about the scan or the host, by code.',
@@ -131,8 +116,7 @@ function ownersOf(sockets: readonly SkcheckSocket[]): Owner[] {
     pinned: 0,
     seconds: 0,
   };
-  for (const each of owners.slice(MAX_OWNERS))
-    addSocket(rest, each.sockets, each.pinned, each.seconds);
+  for (const each of owners.slice(MAX_OWNERS)) addSocket(rest, each.sockets, each.pinned, each.seconds);
   return [...owners.slice(0, MAX_OWNERS), rest];
 }
 
@@ -161,11 +145,9 @@ export interface ScanHealth {
 /** Returns the Prometheus text format; the metrics are the same whether or not a scan failed. */
 export function formatHealth({ failure, failures, lastSuccessMs }: ScanHealth): string {
   return [
-    gauge(
-      'skcheck_up',
-      '1: the last scan succeeded. 0: it failed, and there are no other figures.',
-      [[{}, failure === null ? 1 : 0]],
-    ),
+    gauge('skcheck_up', '1: the last scan succeeded. 0: it failed, and there are no other figures.', [
+      [{}, failure === null ? 1 : 0],
+    ]),
     counter(FAILURES, 'Failed scans.', [[{}, failures]]),
     gauge(
       'skcheck_scan_failure',

@@ -67,32 +67,20 @@ export type SeenReason =
   | Of<'consumed-part', { readBytes: number; receivedBytes: number; watchedMs: number }>
   | Of<'newest-data', { ageMs: number }>
   | Of<'came-since', { watchedMs: number }>
-  | Of<
-      'did-not-run',
-      { side: 'reader' | 'writer' | 'either'; watchedMs: number; holdersComplete: boolean }
-    >
+  | Of<'did-not-run', { side: 'reader' | 'writer' | 'either'; watchedMs: number; holdersComplete: boolean }>
   | Of<'partly-idle', { idleMs: number; watchedMs: number }>
   | Of<'queue-was-read' | 'no-holder' | 'no-tcp-info' | 'raced' | 'first-sample-torn'>
   | Of<'one-sample'>
   | Of<'both-ran', { protocol: string; watchedMs: number }>
-  | Of<
-      'acknowledged-nothing',
-      { unsentBytes: number; windowClosed: boolean; expired: number; watchedMs: number }
-    >
+  | Of<'acknowledged-nothing', { unsentBytes: number; windowClosed: boolean; expired: number; watchedMs: number }>
   | Of<'accepted-nothing', { waiting: number; watchedMs: number }>
   | Of<'backlog-full', { waiting: number; limit: number; refused: number }>
-  | Of<
-      'dropped',
-      { packets: number; queueBytes: number | null; limitBytes: number | null; watchedMs: number }
-    >
+  | Of<'dropped', { packets: number; queueBytes: number | null; limitBytes: number | null; watchedMs: number }>
   | Of<'waits-for-each-other', { peerInode: number; peerPid: number | null; watchedMs: number }>;
 
 /** Evidence from the process that opened the socket first. Shares: 1 is all of one CPU’s time. */
 export type OwnerReason =
-  | Of<
-      'owner-spins' | 'owner-busy' | 'owner-lacks-cpu',
-      { cpuUsedShare: number; cpuWaitedShare: number }
-    >
+  | Of<'owner-spins' | 'owner-busy' | 'owner-lacks-cpu', { cpuUsedShare: number; cpuWaitedShare: number }>
   | Of<'owner-stopped' | 'owner-traced' | 'owner-frozen' | 'owner-runs', { threads: number }>
   | Of<'owner-exited', { threads: number }>
   | Of<'owner-blocked' | 'owner-sleeps', { threads: number; waitsIn: string | null }>
@@ -131,8 +119,7 @@ export function reasonsOf(finding: Finding): SkcheckReason[] {
   if (dropped > 0 && verdict.verdict !== 'udp-dropping' && socket.state !== 'LISTEN')
     reasons.push({ code: 'also-dropped', figures: { packets: dropped } });
   if (finding.localPeer) reasons.push(peerReason(finding.localPeer));
-  if (finding.droppedBefore)
-    reasons.push({ code: 'dropped-before', figures: finding.droppedBefore });
+  if (finding.droppedBefore) reasons.push({ code: 'dropped-before', figures: finding.droppedBefore });
   if (verdict.verdict === 'reading') return reasons;
   const owner = ownerReason(finding) ?? ownerlessReason(finding);
   return owner ? [...reasons, owner] : reasons;

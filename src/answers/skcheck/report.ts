@@ -8,13 +8,7 @@ import type { Finding, LocalPeer, OtherEnd } from '../../skcheck/finding.js';
 import type { VerdictCode } from '../../skcheck/verdict.js';
 import { groupsOf, ownersOf, peersEntry, pinnedEntry, worstOwnerOf } from './owners.js';
 import { leakReasons, reasonsOf, seenReason } from './reasons.js';
-import type {
-  SkcheckBounds,
-  SkcheckGrouping,
-  SkcheckReport,
-  SkcheckSocket,
-  SkcheckWarning,
-} from './schema.js';
+import type { SkcheckBounds, SkcheckGrouping, SkcheckReport, SkcheckSocket, SkcheckWarning } from './schema.js';
 import { hostWarnings, LEAVES_OUT, scanWarnings } from './warnings.js';
 import { because } from './words.js';
 
@@ -42,11 +36,7 @@ export interface ReportOptions {
 }
 
 /** Returns the object from which `--json`, the text and the metrics are printed. */
-export function skcheckReport(
-  observation: Observation,
-  diagnosis: Diagnosis,
-  options: ReportOptions,
-): SkcheckReport {
+export function skcheckReport(observation: Observation, diagnosis: Diagnosis, options: ReportOptions): SkcheckReport {
   const { host, first, last, namespaces } = observation;
   const { by, top } = options;
   const names = new Map(namespaces.map((each) => [each.inode, each.name] as const));

@@ -18,9 +18,7 @@ const pinned = z
   .strictObject({ low: bytes, likely: bytes, high: bytes, atMost: bytes.nullable() })
   .refine(
     (each) =>
-      each.low <= each.likely &&
-      each.likely <= each.high &&
-      (each.atMost === null || each.atMost === each.high),
+      each.low <= each.likely && each.likely <= each.high && (each.atMost === null || each.atMost === each.high),
   );
 
 const holder = z.strictObject({
@@ -178,9 +176,7 @@ const socket = z.strictObject({
   also: z.array(z.strictObject({ verdict, certainty, because: z.string(), reasons })),
   pinned,
   /** With --exact: bytes counted in kernel memory; null if not counted. */
-  counted: z
-    .strictObject({ skbs: count, pages: count, pinnedBytes: bytes, complete: z.boolean() })
-    .nullable(),
+  counted: z.strictObject({ skbs: count, pages: count, pinnedBytes: bytes, complete: z.boolean() }).nullable(),
 });
 
 /** Limits of an answer, and of the host. */

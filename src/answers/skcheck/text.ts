@@ -58,11 +58,7 @@ export function skcheckPage(
   const top = [...fit([headline]).map((line) => paint(style, line)), ...fit(others)];
   if (report.sockets.length === 0) return { top, heading: null, rows: [], end: [] };
   if (report.groups) {
-    const { heading, rows, note } = tableLines(
-      groupColumns(report.groups),
-      report.groups.rows.slice(0, limit),
-      width,
-    );
+    const { heading, rows, note } = tableLines(groupColumns(report.groups), report.groups.rows.slice(0, limit), width);
     const end = fit([
       ...adviceOf(report),
       ...doubtsOf(report, { verbose, kcore }),
@@ -76,15 +72,11 @@ export function skcheckPage(
   const listed = shown.slice(0, limit);
   const { table, isNamed } = tableOf(listed, width);
   const indented = (words: string) =>
-    wrap(words, width === null ? null : Math.max(1, width - INDENT)).map(
-      (line) => `${' '.repeat(INDENT)}${line}`,
-    );
+    wrap(words, width === null ? null : Math.max(1, width - INDENT)).map((line) => `${' '.repeat(INDENT)}${line}`);
   const rows = listed.map((socket, index) => [
     table.rows[index] ?? '',
     ...(isNamed ? [] : indented(directedWords(socket))),
-    ...(verbose ? reasonLines(socket, width).flatMap(indented) : []).map((line) =>
-      paint('dim', line),
-    ),
+    ...(verbose ? reasonLines(socket, width).flatMap(indented) : []).map((line) => paint('dim', line)),
   ]);
   const end = fit([
     ...adviceOf(report),
@@ -103,8 +95,7 @@ export function skcheckPage(
  */
 function tableOf(sockets: readonly SkcheckSocket[], width: number | null) {
   const table = tableLines(COLUMNS, sockets, null);
-  const isNamed =
-    width === null || [table.heading, ...table.rows].every((line) => columnsOf(line) <= width);
+  const isNamed = width === null || [table.heading, ...table.rows].every((line) => columnsOf(line) <= width);
   if (isNamed) return { table, isNamed };
   const others = COLUMNS.filter(({ heading }) => heading !== SOCKET);
   return { table: tableLines(others, sockets, width), isNamed };
@@ -143,9 +134,7 @@ function directedWords(socket: SkcheckSocket): string {
 function withoutRead({ sockets }: SkcheckReport) {
   const isRead = ({ stalled }: SkcheckSocket) => stalled.verdict === 'reading';
   const shown = sockets.filter((socket) => !isRead(socket));
-  return shown.length === 0
-    ? { shown: sockets, read: [] }
-    : { shown, read: sockets.filter(isRead) };
+  return shown.length === 0 ? { shown: sockets, read: [] } : { shown, read: sockets.filter(isRead) };
 }
 
 function readWords(read: readonly SkcheckSocket[]): string[] {
@@ -257,9 +246,7 @@ export function formatRange(low: number, high: number | null): string {
   if (high === null) return `${formatSize(low)}-?`;
   const [from, to] = [formatSize(low), formatSize(high)];
   const unit = to.slice(to.indexOf(' '));
-  return from.endsWith(unit) && unit.startsWith(' ')
-    ? `${from.slice(0, -unit.length)}-${to}`
-    : `${from}-${to}`;
+  return from.endsWith(unit) && unit.startsWith(' ') ? `${from.slice(0, -unit.length)}-${to}` : `${from}-${to}`;
 }
 
 /** Formats reasons; on a terminal each starts a new line. */
@@ -308,9 +295,7 @@ function holdersWords(lead: string, holders: readonly HolderWords[]): string {
   if (holders.length === 0) return '';
   const named = holders
     .slice(0, MOST_NAMED)
-    .map(
-      ({ pid, comm, fds }) => `${pid}${comm === null ? '' : ` (${escapeText(comm)})`} fd ${fds[0]}`,
-    );
+    .map(({ pid, comm, fds }) => `${pid}${comm === null ? '' : ` (${escapeText(comm)})`} fd ${fds[0]}`);
   const rest = holders.length - named.length;
   return `; ${lead} pid ${named.join(', ')}${rest > 0 ? ` and ${formatCount(rest)} more` : ''}`;
 }
@@ -322,8 +307,7 @@ function placeWords({ pod, container, cgroup, netnsName, holders }: SkcheckSocke
   if (container !== null) words.push(`container ${escapeText(container.slice(0, 12))}`);
   if (netnsName !== null) words.push(`netns ${escapeText(netnsName)}`);
   const inner = holders[0]?.nsPids.at(-1);
-  if (inner !== undefined && (holders[0]?.nsPids.length ?? 0) > 1)
-    words.push(`pid ${inner} inside`);
+  if (inner !== undefined && (holders[0]?.nsPids.length ?? 0) > 1) words.push(`pid ${inner} inside`);
   if (pod === null && container === null && cgroup !== null && cgroup !== '/')
     words.push(`cgroup ${escapeText(cgroup)}`);
   return words.length === 0 ? '' : `; in ${words.join(', ')}`;

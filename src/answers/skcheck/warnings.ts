@@ -37,11 +37,7 @@ const TO_SEE = ['CAP_SYS_PTRACE', 'CAP_DAC_READ_SEARCH'];
 const TO_ENTER = ['CAP_SYS_ADMIN'];
 
 /** Warns about limits of the answer: parts that could not be seen, read or judged. */
-export function scanWarnings(
-  observation: Observation,
-  diagnosis: Diagnosis,
-  access: Access,
-): SkcheckWarning[] {
+export function scanWarnings(observation: Observation, diagnosis: Diagnosis, access: Access): SkcheckWarning[] {
   const { captured } = access;
   const { first, last, holders, losses } = observation;
   const often = losses.readings === 1 ? '' : ` in ${losses.readings} reads`;
@@ -49,9 +45,7 @@ export function scanWarnings(
   const warn = (code: SkcheckWarning['code'], count: number, message: string) => {
     if (count > 0) warnings.push({ code, count, message });
   };
-  const suspects = diagnosis.findings.filter(
-    (each) => each.verdict.verdict !== 'reading' && each.unread > 0,
-  );
+  const suspects = diagnosis.findings.filter((each) => each.verdict.verdict !== 'reading' && each.unread > 0);
   if (!last)
     warn(
       'one-sample',
@@ -144,11 +138,7 @@ function namespacesWords(all: readonly Namespace[]): string {
   const named = all
     .slice(0, MOST_NAMESPACES)
     .map(({ name, pid, inode }) =>
-      name !== null
-        ? escapeText(name)
-        : pid === null
-          ? `inode ${inode ?? '?'}`
-          : `that of pid ${pid}`,
+      name !== null ? escapeText(name) : pid === null ? `inode ${inode ?? '?'}` : `that of pid ${pid}`,
     );
   const rest = all.length - named.length;
   return `${named.join(', ')}${rest > 0 ? ` and ${formatCount(rest)} more` : ''}`;
@@ -185,11 +175,7 @@ const NEAR = 0.8;
  */
 export function hostWarnings(limits: NetworkLimits): SkcheckWarning[] {
   const warnings: SkcheckWarning[] = [];
-  const near = (
-    code: SkcheckWarning['code'],
-    use: Use | null,
-    words: (used: string, limit: string) => string,
-  ) => {
+  const near = (code: SkcheckWarning['code'], use: Use | null, words: (used: string, limit: string) => string) => {
     if (use && use.limit > 0 && use.used >= NEAR * use.limit)
       warnings.push({
         code,

@@ -5,10 +5,7 @@ import type { SkcheckReason } from './reasons.js';
 import type { SkcheckSocket } from './schema.js';
 
 /** Explains a verdict: observations, then the owner's activity. */
-export function because(
-  reasons: readonly SkcheckReason[],
-  acceptQueue: AcceptQueue | null,
-): string {
+export function because(reasons: readonly SkcheckReason[], acceptQueue: AcceptQueue | null): string {
   return reasons.map((reason) => reasonWords(reason, acceptQueue)).join('; ');
 }
 
@@ -123,10 +120,7 @@ function reasonWords({ code, figures }: SkcheckReason, acceptQueue: AcceptQueue 
  * Describes dropped packets. sk_drops counts packets that did not fit, but also those with a wrong checksum
  * or rejected by a filter.
  */
-function queueWords(queue: {
-  readonly queueBytes: number | null;
-  readonly limitBytes: number | null;
-}): string {
+function queueWords(queue: { readonly queueBytes: number | null; readonly limitBytes: number | null }): string {
   const { queueBytes, limitBytes } = queue;
   if (queueBytes === null || limitBytes === null) return '';
   const sizes = `${formatSize(queueBytes)} of ${formatSize(limitBytes)}`;
@@ -162,8 +156,7 @@ interface CpuFigures {
 
 function cpuWords({ cpuUsedShare, cpuWaitedShare }: CpuFigures): string {
   const percent = (share: number) => `${Math.round(share * 100)} %`;
-  const turn =
-    cpuWaitedShare < 0.05 ? '' : `, and waited for a CPU ${percent(cpuWaitedShare)} of the time`;
+  const turn = cpuWaitedShare < 0.05 ? '' : `, and waited for a CPU ${percent(cpuWaitedShare)} of the time`;
   return `it used ${percent(cpuUsedShare)} of a CPU${turn}`;
 }
 
@@ -221,8 +214,7 @@ export function processWords(pid: number, comm: string | null): string {
  */
 export function peerWords({ pid, localPeer }: Pick<SkcheckSocket, 'pid' | 'localPeer'>): string[] {
   if (localPeer?.pid == null) return [];
-  const process =
-    localPeer.pid === pid ? 'the same process' : processWords(localPeer.pid, localPeer.comm);
+  const process = localPeer.pid === pid ? 'the same process' : processWords(localPeer.pid, localPeer.comm);
   return [`fd ${localPeer.fds[0]} of ${process}`];
 }
 
@@ -238,9 +230,7 @@ export function socketWords(socket: {
       ? socket.protocol.toLowerCase()
       : ({ SOCK_DGRAM: 'unix dgram', SOCK_SEQPACKET: 'unix seqpacket' }[socket.type] ?? 'unix');
   const named = (address: string) =>
-    address === '*'
-      ? ''
-      : escapeText(address.startsWith('@') ? address.replace(/@+$/, '') : address);
+    address === '*' ? '' : escapeText(address.startsWith('@') ? address.replace(/@+$/, '') : address);
   const [local, peer] = [named(socket.local), named(socket.peer)];
   if (socket.protocol === 'UNIX') return `${kind} ${local || (peer ? `← ${peer}` : 'unnamed')}`;
   return /:\*$/.test(peer) ? `${kind} ${local}` : `${kind} ${local} ← ${peer}`;

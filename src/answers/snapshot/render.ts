@@ -85,9 +85,7 @@ export function snapshotWarning(found: SnapshotJson): string | undefined {
     ...(unreadable > 0 ? [`${files(unreadable)} could not be read`] : []),
     ...(cut > 0 ? [`${files(cut)} truncated`] : []),
     ...(found.closedNamespaces > 0
-      ? [
-          `${some(found.closedNamespaces, 'network namespace', 'network namespaces')} could not be entered`,
-        ]
+      ? [`${some(found.closedNamespaces, 'network namespace', 'network namespaces')} could not be entered`]
       : []),
   ];
   const [first] = found.errors;

@@ -30,9 +30,7 @@ export const snapshotSchema = z.strictObject({
   /** Number of host files that could not be read, by cause. */
   errorCounts: z.record(z.enum(FAILURE_CODES), count),
   /** The first failures (denied, unreadable, cut); the archive's file `errors` lists all. */
-  errors: z.array(
-    z.strictObject({ path: z.string(), code: z.enum(FAILURE_CODES), words: z.string() }),
-  ),
+  errors: z.array(z.strictObject({ path: z.string(), code: z.enum(FAILURE_CODES), words: z.string() })),
   /** Whether nothing was denied, unreadable or cut. */
   complete: z.boolean(),
   /** CPU priority, and whether I/O used the idle class (ionice -c3). */
@@ -56,9 +54,7 @@ export const snapshotVerifySchema = z.strictObject({
   /** Descriptions of the first problems. */
   problems: z.array(z.string()),
   /** The same as codes, in the same order; `path` is null for problems of the archive itself. */
-  faults: z.array(
-    z.strictObject({ code: z.enum(CAPTURE_FAULT_CODES), path: z.string().nullable() }),
-  ),
+  faults: z.array(z.strictObject({ code: z.enum(CAPTURE_FAULT_CODES), path: z.string().nullable() })),
   problemCount: count,
 });
 

@@ -25,9 +25,7 @@ export function socketsJson(
     allListed: isWhole(answer.sockets, listed),
     ...(groups
       ? {
-          groups: groups
-            .slice(0, limit)
-            .map(({ ownership, ...group }) => ({ ...group, ...ownership })),
+          groups: groups.slice(0, limit).map(({ ownership, ...group }) => ({ ...group, ...ownership })),
         }
       : {}),
     ...whole,
@@ -36,9 +34,7 @@ export function socketsJson(
 
 function isWhole(all: readonly CensusEntry[], listed: readonly CensusEntry[]): boolean {
   const there = new Set(listed);
-  return all.every(
-    (entry) => there.has(entry) || (entry.total.complete && entry.total.pinnedBytes === 0),
-  );
+  return all.every((entry) => there.has(entry) || (entry.total.complete && entry.total.pinnedBytes === 0));
 }
 
 /** Returns a line of `--ndjson`: one socket. */

@@ -108,10 +108,7 @@ function notWalked(row: Subject<OutsideCode>): string {
   }
 }
 
-function slabObjects(
-  { used, reserve, met, left, merged }: SlabFigures,
-  { code }: Subject<SlabCode>,
-): string {
+function slabObjects({ used, reserve, met, left, merged }: SlabFigures, { code }: Subject<SlabCode>): string {
   const words = SLAB_WORDS[code];
   if (left < 0 && !merged)
     return `${met} ${words} were found, but only ${used} are allocated: the dump changed while it was taken, or is damaged.`;
@@ -159,11 +156,7 @@ function otherPagesWords(pages: OtherPages): string {
     ...(huge ? [`${huge} huge pages`] : []),
     ...(compressed > 0 ? [`${compressed} compressed swap`] : []),
   ];
-  const unknown = [
-    ...(vmalloced === undefined ? ['vmalloc'] : []),
-    ...(huge === undefined ? ['huge pages'] : []),
-  ];
-  const among =
-    unknown.length === 0 ? '' : ` (${unknown.join(' and ')} included: counters not found)`;
+  const unknown = [...(vmalloced === undefined ? ['vmalloc'] : []), ...(huge === undefined ? ['huge pages'] : [])];
+  const among = unknown.length === 0 ? '' : ` (${unknown.join(' and ')} included: counters not found)`;
   return `${unownedPages(pages)} Of ${present} pages: ${parts.join(', ')}. Of the other ${others}${among}, ${explained} are in queues and rows above.`;
 }

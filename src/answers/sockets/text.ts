@@ -52,9 +52,7 @@ export function socketsText(
   }
   if (all > limit) {
     const what = groups ? 'groups' : 'sockets';
-    parts.push(
-      said(`${formatCount(all - limit)} more ${what}: --limit N or --all lists them.`, width),
-    );
+    parts.push(said(`${formatCount(all - limit)} more ${what}: --limit N or --all lists them.`, width));
   }
   if (!groups && all > 0 && all <= limit)
     parts.push(...sharedText(entries, answer.total).map((text) => said(text, width)));
@@ -64,17 +62,13 @@ export function socketsText(
   if (orphans) parts.push(said(ORPHANS, width));
   const outside = outsideQueuesText(answer, verbose, width);
   if (outside !== '') parts.push(outside);
-  const next =
-    source === undefined ? undefined : nextSubject(entries, by === 'process' ? groups : undefined);
+  const next = source === undefined ? undefined : nextSubject(entries, by === 'process' ? groups : undefined);
   if (next !== undefined) parts.push(`Next: kdump-mem skb ${next} ${source}`);
   return parts.join('\n\n');
 }
 
 /** Options of `skb` for the socket, or process, that pins most. */
-function nextSubject(
-  entries: readonly CensusEntry[],
-  processes: readonly Group[] | undefined,
-): string | undefined {
+function nextSubject(entries: readonly CensusEntry[], processes: readonly Group[] | undefined): string | undefined {
   const process = processes?.find(({ key, total }) => total.pinnedBytes > 0 && /^\d+ /.test(key));
   if (process) return `--pid ${process.key.split(' ')[0]}`;
   const [entry] = entries;
@@ -106,16 +100,10 @@ function headline(answer: CensusAnswer): string {
 }
 
 function ownerText(key: string): string {
-  return /^\d+ /.test(key)
-    ? `pid ${escapeText(key.replace(/^(\d+) (.*)$/s, '$1 ($2)'))}`
-    : escapeText(key);
+  return /^\d+ /.test(key) ? `pid ${escapeText(key.replace(/^(\d+) (.*)$/s, '$1 ($2)'))}` : escapeText(key);
 }
 
-function socketsTable(
-  entries: readonly CensusEntry[],
-  verbose: boolean,
-  width: number | null,
-): string {
+function socketsTable(entries: readonly CensusEntry[], verbose: boolean, width: number | null): string {
   const { heading, rows, note } = tableLines(SOCKET_COLUMNS, entries, width);
   const lines = [heading];
   rows.forEach((row, index) => {
@@ -155,8 +143,7 @@ function detailsOf(entry: CensusEntry, width: number | null): string[] {
   const owners = holders.length > 0 ? holders : mappedBy;
   const cgroups = new Set(owners.map(({ cgroup }) => cgroup ?? '(unreadable)'));
   const others = holders.slice(1).map(({ pid, comm, fd }) => `${pid} ${escapeText(comm)} fd ${fd}`);
-  const more =
-    others.length > MOST_NAMED ? ` and ${formatCount(others.length - MOST_NAMED)} more` : '';
+  const more = others.length > MOST_NAMED ? ` and ${formatCount(others.length - MOST_NAMED)} more` : '';
   const busy = Object.entries(queues)
     .filter(([, { skbs, pinnedBytes }]) => skbs > 0 || pinnedBytes > 0)
     .map(([name, figures]) => `${name} ${formatSize(figures.pinnedBytes)}`);
@@ -169,9 +156,7 @@ function detailsOf(entry: CensusEntry, width: number | null): string[] {
     ...(cgroups.size > 0 ? [`cgroup ${[...cgroups].map(escapeText).join(', ')}`] : []),
     ...(others.length > 0 ? [`also held by ${others.slice(0, MOST_NAMED).join(', ')}${more}`] : []),
     ...(owners.length === 0 ? [KEPT[keptBy(entry)]] : []),
-    ...(entry.carriedBy.length > 0
-      ? [`carried by ${entry.carriedBy.map(hex).slice(0, MOST_NAMED).join(', ')}`]
-      : []),
+    ...(entry.carriedBy.length > 0 ? [`carried by ${entry.carriedBy.map(hex).slice(0, MOST_NAMED).join(', ')}`] : []),
     ...(entry.acceptedFrom === undefined ? [] : [`listener ${hex(entry.acceptedFrom)}`]),
     ...(total.complete ? [] : ['incomplete: part of it could not be read']),
   ];
@@ -196,9 +181,7 @@ const KEPT: Readonly<Record<Keeper, string>> = {
 /** `1 order-0, 187 order-3` */
 function blocksText({ total }: CensusEntry): string {
   const orders = Object.entries(total.orders).filter(([, pages]) => pages > 0);
-  const parts = orders.map(
-    ([order, pages]) => `${formatCount(pages)} order-${order === 'unknown' ? '?' : order}`,
-  );
+  const parts = orders.map(([order, pages]) => `${formatCount(pages)} order-${order === 'unknown' ? '?' : order}`);
   return parts.length === 0 ? '0' : parts.join(', ');
 }
 
@@ -208,9 +191,7 @@ function ratioText({ total }: CensusEntry): string {
 }
 
 function busiestQueue({ queues }: CensusEntry): string {
-  const busy = Object.entries(queues).filter(
-    ([, { skbs, pinnedBytes }]) => skbs > 0 || pinnedBytes > 0,
-  );
+  const busy = Object.entries(queues).filter(([, { skbs, pinnedBytes }]) => skbs > 0 || pinnedBytes > 0);
   busy.sort(([, a], [, b]) => b.pinnedBytes - a.pinnedBytes);
   const [name] = busy[0] ?? ['-'];
   return busy.length > 1 ? `${name} +${busy.length - 1}` : name;
@@ -256,11 +237,7 @@ const KEEPERS: Readonly<Record<Keeper, string>> = {
   unknown: '(owner unknown)',
 };
 
-function groupsTable(
-  groups: readonly Group[],
-  by: Grouping | undefined,
-  width: number | null,
-): string {
+function groupsTable(groups: readonly Group[], by: Grouping | undefined, width: number | null): string {
   const process = by === 'process';
   const table = renderTable<Group>(
     [
@@ -297,9 +274,7 @@ function groupsTable(
     groups,
     width,
   );
-  const legend = process
-    ? freedLegend(groups.map(({ freedIfKilled }) => freedIfKilled))
-    : undefined;
+  const legend = process ? freedLegend(groups.map(({ freedIfKilled }) => freedIfKilled)) : undefined;
   return legend === undefined ? table : `${table}\n${said(legend, width)}`;
 }
 
@@ -314,23 +289,15 @@ const SMALL_BYTES = 1024 * 1024;
 const NOTABLE_SHARE = 0.02;
 const NOTABLE_BYTES = 16 * 1024 * 1024;
 
-function outsideQueuesText(
-  { outsideQueues }: CensusAnswer,
-  verbose: boolean,
-  width: number | null,
-): string {
+function outsideQueuesText({ outsideQueues }: CensusAnswer, verbose: boolean, width: number | null): string {
   const isNotable = ({ bytes, complete, status }: OutsideRow) =>
     !complete || status === 'not-walked' || (bytes ?? 0) >= SMALL_BYTES;
   // Pages whose owner this answer does not search for: most are other kernel memory.
   const others = outsideQueues.find(({ code }) => code === 'other-pages');
   const apart = verbose || others?.status !== 'counted' ? undefined : others;
   const empty = outsideQueues.filter(({ bytes, objects }) => bytes === 0 && objects === 0);
-  const rows = outsideQueues.filter(
-    (row) => row !== apart && (verbose ? !empty.includes(row) : isNotable(row)),
-  );
-  const small = outsideQueues.filter(
-    (row) => row !== apart && !rows.includes(row) && !empty.includes(row),
-  );
+  const rows = outsideQueues.filter((row) => row !== apart && (verbose ? !empty.includes(row) : isNotable(row)));
+  const small = outsideQueues.filter((row) => row !== apart && !rows.includes(row) && !empty.includes(row));
   const sizes = rows.map(({ bytes }) => (bytes === null ? '?' : formatSize(bytes)));
   const column = Math.max(0, ...sizes.map(({ length }) => length));
   const room = width === null ? null : Math.max(20, width - column - 4);
@@ -340,17 +307,13 @@ function outsideQueuesText(
     ),
   );
   if (small.length > 0) lines.push(...wrap(smallText(small, rows.length > 0), width));
-  if (verbose && empty.length > 0)
-    lines.push(...wrap(`${empty.length} other places hold none.`, width));
+  if (verbose && empty.length > 0) lines.push(...wrap(`${empty.length} other places hold none.`, width));
   const parts = rows.length > 0 ? ['Network memory outside socket queues:', ...lines] : lines;
   if (apart?.status === 'counted' && apart.code === 'other-pages') {
     const { left, present } = apart.figures;
     if (left >= NOTABLE_SHARE * present || (apart.bytes ?? 0) >= NOTABLE_BYTES)
       parts.push(
-        ...wrap(
-          `${formatSize(apart.bytes ?? 0)} has no known owner: ${outsideQueuesWords(apart, false)}`,
-          width,
-        ),
+        ...wrap(`${formatSize(apart.bytes ?? 0)} has no known owner: ${outsideQueuesWords(apart, false)}`, width),
       );
   }
   return parts.join('\n');

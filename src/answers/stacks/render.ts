@@ -98,9 +98,7 @@ function headline({ pid, comm, seconds, anonymous, shared, hugetlb }: StacksAnsw
   const parts = [
     ...(anonymous.bytes > 0 ? [`${formatSize(anonymous.bytes)} anonymous`] : []),
     ...(shared.bytes > 0
-      ? [
-          `${formatSize(shared.bytes)} shared (at most: other processes may have faulted it in before)`,
-        ]
+      ? [`${formatSize(shared.bytes)} shared (at most: other processes may have faulted it in before)`]
       : []),
     ...(hugetlb.bytes > 0 ? [`${formatSize(hugetlb.bytes)} hugetlb`] : []),
   ];
@@ -146,10 +144,7 @@ function treeColumns(total: number): Column<TreeLine>[] {
 }
 
 /** Calls for address space, which is memory only when it is touched. */
-function spaceWords(
-  { mmap, brk }: NonNullable<StacksAnswer['space']>,
-  width: number | null,
-): string[] {
+function spaceWords({ mmap, brk }: NonNullable<StacksAnswer['space']>, width: number | null): string[] {
   const rows = [
     ...mmap.map((sum) => ({ call: 'mmap', ...sum })),
     ...brk.map((sum) => ({ call: 'brk', ...sum })),
@@ -171,8 +166,7 @@ function spaceWords(
 /** How far the figures are known. */
 function aboutWords(answer: StacksAnswer): string[] {
   const { period, samples, kernelCounts, minorFaults, majorFaults, ofChildren } = answer;
-  const { file, unknown, swappedIn, truncatedBytes, pageSizesKnown, pageSize, anonymousGrowth } =
-    answer;
+  const { file, unknown, swappedIn, truncatedBytes, pageSizesKnown, pageSize, anonymousGrowth } = answer;
   const total = newBytes(answer);
   const faults = `${formatCount(minorFaults + majorFaults)} page faults`;
   return [
@@ -186,13 +180,9 @@ function aboutWords(answer: StacksAnswer): string[] {
       : []),
     ...(anonymousGrowth === null ? [] : [`RssAnon grew by ${signed(anonymousGrowth)}.`]),
     ...(file.faults > 0 ? [`${formatCount(file.faults)} faults were on files.`] : []),
-    ...(unknown.faults > 0
-      ? [`${formatCount(unknown.faults)} were on mappings unknown to perf.`]
-      : []),
+    ...(unknown.faults > 0 ? [`${formatCount(unknown.faults)} were on mappings unknown to perf.`] : []),
     ...(swappedIn.bytes > 0 ? [`${formatSize(swappedIn.bytes)} was swapped in.`] : []),
-    ...(ofChildren > 0
-      ? [`${formatCount(ofChildren)} faults of child processes are not counted.`]
-      : []),
+    ...(ofChildren > 0 ? [`${formatCount(ofChildren)} faults of child processes are not counted.`] : []),
     ...(truncatedBytes > 0 && total > 0
       ? [
           `${share(truncatedBytes, total)} has incomplete stacks: perf copies only 8 KiB of a stack, or cannot unwind it.`,
@@ -200,9 +190,7 @@ function aboutWords(answer: StacksAnswer): string[] {
       : []),
     ...(pageSizesKnown
       ? []
-      : [
-          `This perf does not report page sizes: each fault counts as ${formatSize(pageSize)}, even for huge pages.`,
-        ]),
+      : [`This perf does not report page sizes: each fault counts as ${formatSize(pageSize)}, even for huge pages.`]),
   ];
 }
 

@@ -85,10 +85,7 @@ function arrayText(
   return `{${texts.join(', ')}}`;
 }
 
-function intText(
-  { value, encoding }: Extract<Value, { kind: 'int' }>,
-  { hex: inHex }: InstanceStyle,
-): string {
+function intText({ value, encoding }: Extract<Value, { kind: 'int' }>, { hex: inHex }: InstanceStyle): string {
   if (encoding === 'bool' && (value === 0n || value === 1n)) return value === 1n ? 'true' : 'false';
   if (inHex) return signedHex(value);
   if (encoding === 'char' && value >= 0x20n && value < 0x7fn) {
@@ -114,7 +111,5 @@ export function membersOfInstanceText(
   members: readonly { readonly path: string; readonly value: Value }[],
   style: InstanceStyle,
 ): string {
-  return members
-    .map(({ path, value }) => `  ${escapeText(path)} = ${valueText(value, style, 1)}`)
-    .join('\n');
+  return members.map(({ path, value }) => `  ${escapeText(path)} = ${valueText(value, style, 1)}`).join('\n');
 }

@@ -49,12 +49,7 @@ export function paddingOf(type: Aggregate): Hole {
   return holeBetween(cursor, type.size * 8);
 }
 
-function layMembers(
-  type: Aggregate,
-  base: number,
-  depth: number,
-  budget: { left: number },
-): LayoutMember[] {
+function layMembers(type: Aggregate, base: number, depth: number, budget: { left: number }): LayoutMember[] {
   const members = type.members();
   budget.left -= members.length;
   if (depth > MOST_DEPTH || budget.left < 0)
@@ -202,9 +197,5 @@ function noSuchMember(type: TypeDescription, step: string): WalkError {
 
 function memberNames(type: TypeDescription, depth: number): string[] {
   if ((type.kind !== 'struct' && type.kind !== 'union') || depth > MOST_DEPTH) return [];
-  return type
-    .members()
-    .flatMap((member) =>
-      member.name === '' ? memberNames(member.type, depth + 1) : [member.name],
-    );
+  return type.members().flatMap((member) => (member.name === '' ? memberNames(member.type, depth + 1) : [member.name]));
 }

@@ -29,9 +29,7 @@ export function structJson(
         : {}),
       ...(type.kind === 'enum'
         ? {
-            values: Object.fromEntries(
-              [...type.values()].map(([name, value]) => [name, integer(value)]),
-            ),
+            values: Object.fromEntries([...type.values()].map(([name, value]) => [name, integer(value)])),
           }
         : {}),
     })),
@@ -71,14 +69,7 @@ export function instanceJson(answer: InstanceAnswer): InstanceJson {
   };
 }
 
-function memberJson({
-  name,
-  declaration,
-  offset,
-  size,
-  bits,
-  members,
-}: LayoutMember): LayoutMemberJson {
+function memberJson({ name, declaration, offset, size, bits, members }: LayoutMember): LayoutMemberJson {
   return {
     name,
     declaration,
@@ -196,18 +187,14 @@ function holeLines({ bytes, bits }: Hole, depth: number): string[] {
 }
 
 function footerLines(type: Aggregate, members: readonly LayoutMember[]): string[] {
-  const lines = [
-    `size: ${type.size}, cachelines: ${Math.ceil(type.size / CACHE_LINE)}, members: ${members.length}`,
-  ];
+  const lines = [`size: ${type.size}, cachelines: ${Math.ceil(type.size / CACHE_LINE)}, members: ${members.length}`];
   const sum = (of: (member: LayoutMember) => number): number =>
     members.reduce((total, member) => total + of(member), 0);
   const holes = sum(({ hole }) => (hole.bytes > 0 ? 1 : 0));
   const bitHoles = sum(({ hole }) => (hole.bits > 0 ? 1 : 0));
   if (holes > 0) {
     const bytes = sum(({ bits, size }) => (bits ? 0 : size));
-    lines.push(
-      `sum members: ${bytes}, holes: ${holes}, sum holes: ${sum(({ hole }) => hole.bytes)}`,
-    );
+    lines.push(`sum members: ${bytes}, holes: ${holes}, sum holes: ${sum(({ hole }) => hole.bytes)}`);
   }
   if (bitHoles > 0) {
     const bits = sum((member) => member.bits?.size ?? 0);
@@ -225,7 +212,5 @@ function footerLines(type: Aggregate, members: readonly LayoutMember[]): string[
 
 function enumText(type: Extract<TypeDescription, { kind: 'enum' }>): string {
   const values = [...type.values()].map(([name, value]) => `\t${escapeText(name)} = ${value},`);
-  return [`${escapeText(type.spelling)} {`, ...values, '', `\t/* size: ${type.size} */`, '};'].join(
-    '\n',
-  );
+  return [`${escapeText(type.spelling)} {`, ...values, '', `\t/* size: ${type.size} */`, '};'].join('\n');
 }

@@ -85,9 +85,7 @@ export const instanceSchema = z.strictObject({
   cpu: count.optional(),
   /** The complete instance, or only the selected members. */
   value: valueSchema.optional(),
-  members: z
-    .array(z.strictObject({ path: z.string(), offset: count, value: valueSchema }))
-    .optional(),
+  members: z.array(z.strictObject({ path: z.string(), offset: count, value: valueSchema })).optional(),
   warnings: z.array(warningSchema),
 });
 

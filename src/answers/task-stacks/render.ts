@@ -1,9 +1,4 @@
-import type {
-  NamedFrame,
-  StackGroup,
-  StackOwner,
-  StacksAnswer,
-} from '../../account/task-stacks.js';
+import type { NamedFrame, StackGroup, StackOwner, StacksAnswer } from '../../account/task-stacks.js';
 import { hex } from '../../base/util.js';
 import { kernelJson } from '../kernel-json.js';
 import { wrap } from '../text/cut.js';
@@ -11,13 +6,7 @@ import { escapeText } from '../text/escape.js';
 import { formatCount } from '../text/size.js';
 import type { TaskStacksJson } from './schema.js';
 
-export function taskStacksJson({
-  kernel,
-  groups,
-  tasks,
-  complete,
-  warnings,
-}: StacksAnswer): TaskStacksJson {
+export function taskStacksJson({ kernel, groups, tasks, complete, warnings }: StacksAnswer): TaskStacksJson {
   return {
     schema: 'kdump-mem.task-stacks/1',
     kernel: kernelJson(kernel),
@@ -28,13 +17,7 @@ export function taskStacksJson({
   };
 }
 
-function groupJson({
-  tasks,
-  frames,
-  end,
-  why,
-  stop,
-}: StackGroup): TaskStacksJson['stacks'][number] {
+function groupJson({ tasks, frames, end, why, stop }: StackGroup): TaskStacksJson['stacks'][number] {
   return {
     tasks: tasks.map(({ pid, process, comm, state, cpu, registers }) => ({
       pid,
@@ -103,9 +86,7 @@ export function taskStacksText(
     ),
     ...groups
       .slice(0, limit)
-      .map((group) =>
-        [wrapped(ownersText(group.tasks, verbose)), ...framesText(group, verbose)].join('\n'),
-      ),
+      .map((group) => [wrapped(ownersText(group.tasks, verbose)), ...framesText(group, verbose)].join('\n')),
     ...(groups.slice(0, limit).some(isStopped)
       ? [wrapped('stop_this_cpu: another CPU stopped it, for a panic or a reboot.')]
       : []),
@@ -136,10 +117,7 @@ export function ownersText(tasks: readonly StackOwner[], verbose: boolean): stri
   return `${many}${names}${left > 0 ? ` and ${formatCount(left)} more` : ''}`;
 }
 
-function ownerText(
-  { pid, process, comm, state, cpu, registers }: StackOwner,
-  verbose: boolean,
-): string {
+function ownerText({ pid, process, comm, state, cpu, registers }: StackOwner, verbose: boolean): string {
   const of = pid === process ? '' : ` of ${process}`;
   const ran = cpu === undefined ? '' : ` on CPU ${cpu}`;
   const by = verbose && registers === 'qemu' ? ' (registers saved by QEMU)' : '';

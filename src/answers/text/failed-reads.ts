@@ -5,10 +5,7 @@ import { formatCount } from './size.js';
 /** What several failed reads have in common, by the words of one: NOT_KEPT is a kind of `filtered`. */
 const FAILED_READS: readonly (readonly [one: string, several: string])[] = [
   [NOT_KEPT, 'are not in this extract (a reduced copy of a dump: use the original)'],
-  [
-    READ_ERROR_WORDS.filtered,
-    'were filtered out of the dump (makedumpfile may be too old for this kernel)',
-  ],
+  [READ_ERROR_WORDS.filtered, 'were filtered out of the dump (makedumpfile may be too old for this kernel)'],
   [READ_ERROR_WORDS.absent, 'are not in the dump'],
   [READ_ERROR_WORDS.damaged, 'are in corrupt pages of the dump'],
   [READ_ERROR_WORDS.truncated, 'are beyond the end of the file'],
@@ -61,8 +58,7 @@ export function summarized(warnings: readonly Said[]): Said[] {
     groups.set(several, last);
     last.messages.push(message);
   }
-  for (const group of [...groups.values()].toReversed())
-    shown.splice(group.at, 0, ...summaryOf(group));
+  for (const group of [...groups.values()].toReversed()) shown.splice(group.at, 0, ...summaryOf(group));
   return shown;
 }
 
@@ -74,9 +70,7 @@ function summaryOf({ code, several, messages, dropped }: FailedReads): Said[] {
   for (const message of messages) {
     const listed = CATEGORIES.exec(message)?.[1];
     for (const category of listed?.split(', ') ?? []) categories.add(category);
-    const place =
-      /^(.+?)(?: at 0x[0-9a-f]+)?: 0x/.exec(message)?.[1] ??
-      / part of ([\w ]+) at 0x/.exec(message)?.[1];
+    const place = /^(.+?)(?: at 0x[0-9a-f]+)?: 0x/.exec(message)?.[1] ?? / part of ([\w ]+) at 0x/.exec(message)?.[1];
     const kind = place?.replace(/\d.*/, '');
     if (!listed && place && kind !== undefined && !places.has(kind)) places.set(kind, place);
   }

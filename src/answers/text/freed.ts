@@ -23,9 +23,7 @@ export function killingText(
     return `How much killing pid ${pid} would ${live ? 'free' : 'have freed'} is unknown.`;
   }
   const kept =
-    keptByPools.low > 0
-      ? ` The driver’s page pool keeps ${formatSize(keptByPools.low)} for new packets.`
-      : '';
+    keptByPools.low > 0 ? ` The driver’s page pool keeps ${formatSize(keptByPools.low)} for new packets.` : '';
   if (high === 0) {
     if (pinnedBytes === 0) return undefined;
     if (kept) return `${killing} none of it.${kept}`;
@@ -47,8 +45,7 @@ export function freedCell(freed: Freed | null): string {
 /** Why some cells show a range, and what page pools keep: one line; undefined: neither applies. */
 export function freedLegend(all: readonly (Freed | null)[]): string | undefined {
   const ranges = all.filter((freed) => freedCell(freed).includes(' to '));
-  const some = (part: keyof typeof LEGEND) =>
-    ranges.some((freed) => (freed?.between?.[part] ?? 0) >= 1024);
+  const some = (part: keyof typeof LEGEND) => ranges.some((freed) => (freed?.between?.[part] ?? 0) >= 1024);
   const reasons = (Object.keys(LEGEND) as (keyof typeof LEGEND)[]).filter(some);
   const kept = all.reduce((sum, freed) => sum + (freed?.keptByPools.low ?? 0), 0);
   const parts = [

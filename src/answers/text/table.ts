@@ -46,11 +46,7 @@ const LEAST_CELL = 4;
  *
  * @param width columns of the terminal; null: no terminal (a pipe, a file), and nothing is cut
  */
-export function renderTable<Row>(
-  columns: readonly Column<Row>[],
-  rows: readonly Row[],
-  width: number | null,
-): string {
+export function renderTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[], width: number | null): string {
   const { heading, rows: lines, note } = tableLines(columns, rows, width);
   return [heading, ...lines, ...wrap(note ?? '', width).filter((line) => line !== '')].join('\n');
 }
@@ -89,17 +85,13 @@ interface LaidOut<Row> {
 
 function laidOut<Row>(column: Column<Row>, rows: readonly Row[]): LaidOut<Row> {
   const cells = rows.map(column.value);
-  const natural = cells.reduce(
-    (width, cell) => Math.max(width, columnsOf(cell)),
-    columnsOf(column.heading),
-  );
+  const natural = cells.reduce((width, cell) => Math.max(width, columnsOf(cell)), columnsOf(column.heading));
   return { column, cells, natural };
 }
 
 /** The columns that fit, if those that shrink are cut as far as allowed. */
 function withRoom<Row>(all: readonly LaidOut<Row>[], width: number): LaidOut<Row>[] {
-  const least = ({ column, natural }: LaidOut<Row>) =>
-    Math.min(natural, column.shrinks?.least ?? natural);
+  const least = ({ column, natural }: LaidOut<Row>) => Math.min(natural, column.shrinks?.least ?? natural);
   const shown = [...all];
   while (total(shown.map(least)) > width) {
     const spare = Math.max(...shown.map(({ column }) => column.spare ?? 0));
@@ -124,9 +116,7 @@ function shrunk<Row>(shown: readonly LaidOut<Row>[], width: number): number[] {
       });
       if (widest < 0) return;
       const excess = total(widths) - width;
-      const others = shown.map((one, index) =>
-        index !== widest && one.column.shrinks ? (widths[index] ?? 0) : 0,
-      );
+      const others = shown.map((one, index) => (index !== widest && one.column.shrinks ? (widths[index] ?? 0) : 0));
       // Down to the second-widest at once, then one by one.
       const own = widths[widest] ?? 0;
       const next = Math.max(...others, leastOf(shown[widest]!));

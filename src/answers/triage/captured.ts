@@ -28,8 +28,7 @@ export const capturedFacts = (answer: HostTriage): CauseFacts => ({
 });
 
 export function hostTriageJson(answer: HostTriage): HostTriageJson {
-  const { of, release, findings, overwritten, memory, complete, warnings, checked, unread } =
-    answer;
+  const { of, release, findings, overwritten, memory, complete, warnings, checked, unread } = answer;
   return {
     schema: 'kdump-mem.host-triage/1',
     captured: capturedJson(of.isCaptured ? of : undefined),
@@ -69,9 +68,7 @@ export function hostTriageText(answer: HostTriage, options: TriageTextOptions): 
 function withCommand(finding: Finding, options: TriageTextOptions): string[] {
   const { next, ...rest } = finding;
   const lines = findingLines(rest, options);
-  return next === undefined
-    ? lines
-    : [...lines, `          More: ${hostCommand(next, options.source)}`];
+  return next === undefined ? lines : [...lines, `          More: ${hostCommand(next, options.source)}`];
 }
 
 /** skcheck is a command of its own, and reads this machine without an option. */

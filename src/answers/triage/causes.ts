@@ -1,9 +1,4 @@
-import {
-  type CauseFacts,
-  type CauseRelation,
-  type Conclusion,
-  causesOf,
-} from '../../triage/causes.js';
+import { type CauseFacts, type CauseRelation, type Conclusion, causesOf } from '../../triage/causes.js';
 import { type Finding, SEVERITIES } from '../../triage/finding.js';
 import { escapeText } from '../text/escape.js';
 import { formatSize } from '../text/size.js';
@@ -11,16 +6,11 @@ import type { TriageJson } from './schema.js';
 import { findingSentences, USE_WORDS } from './words.js';
 
 /** Links between findings, and the cause of the most severe one. */
-export function causesJson(
-  findings: readonly Finding[],
-  facts: CauseFacts,
-): Pick<TriageJson, 'causes' | 'conclusion'> {
+export function causesJson(findings: readonly Finding[], facts: CauseFacts): Pick<TriageJson, 'causes' | 'conclusion'> {
   const { links, conclusion } = causesOf(findings, facts);
   return {
     causes: links,
-    conclusion: conclusion
-      ? { ...conclusion, words: conclusionSentences(conclusion, findings).join(' ') }
-      : null,
+    conclusion: conclusion ? { ...conclusion, words: conclusionSentences(conclusion, findings).join(' ') } : null,
   };
 }
 
@@ -46,17 +36,14 @@ export function concluded(
   for (const { effect, cause, relation } of links) {
     if (relation === 'same-process')
       for (const [index, one] of findings.entries()) {
-        const isSame =
-          DETAILS.includes(one.code) && one.figures.pid === findings[cause]!.figures.pid;
+        const isSame = DETAILS.includes(one.code) && one.figures.pid === findings[cause]!.figures.pid;
         if (isSame && !above.has(index)) above.set(index, effect);
       }
     else above.set(effect, cause);
   }
   const relationOf = (index: number) => {
     if (DETAILS.includes(findings[index]!.code)) return 'part';
-    const link = links.find(
-      ({ effect, relation }) => effect === index && relation !== 'same-process',
-    );
+    const link = links.find(({ effect, relation }) => effect === index && relation !== 'same-process');
     return link && CERTAIN.includes(link.relation) ? 'follows' : 'probable';
   };
   const treeOf = (index: number): FindingTree => ({
@@ -90,9 +77,7 @@ function worst({ finding, below }: FindingTree): number {
 
 const size = (figure: unknown): string => (typeof figure === 'number' ? formatSize(figure) : '?');
 const percent = (part: unknown, whole: unknown): string =>
-  typeof part === 'number' && typeof whole === 'number' && whole > 0
-    ? `${Math.round((100 * part) / whole)} %`
-    : '?';
+  typeof part === 'number' && typeof whole === 'number' && whole > 0 ? `${Math.round((100 * part) / whole)} %` : '?';
 
 /** The probable cause, how sure it is, and what would make it wrong. */
 export function conclusionSentences(
@@ -104,10 +89,7 @@ export function conclusionSentences(
   const process = `pid ${largestPid} (${escapeText(String(largestComm))})`;
   const { cgroup, useBytes, freeBytes } = figures;
   const ofTotal = `${percent(bytes, managedBytes)} of ${cgroup == null ? 'MemTotal' : 'its limit'}`;
-  const when =
-    cgroup == null
-      ? 'when memory ran out'
-      : `when cgroup ${escapeText(String(cgroup))} reached its limit`;
+  const when = cgroup == null ? 'when memory ran out' : `when cgroup ${escapeText(String(cgroup))} reached its limit`;
   if (confidence === 'unknown' && useBytes != null)
     return [
       `Cause not found: ${size(useBytes)} (${percent(useBytes, managedBytes)} of MemTotal) is ${USE_WORDS[String(figures.use)] ?? '?'}, and no finding explains it.`,

@@ -23,10 +23,7 @@ export function causeFacts({
 }
 
 /** Warnings of an answer, with one for each unread source that none of them names. */
-export function withUnread(
-  warnings: TriageAnswer['warnings'],
-  unread: readonly Unread[] = [],
-): TriageJson['warnings'] {
+export function withUnread(warnings: TriageAnswer['warnings'], unread: readonly Unread[] = []): TriageJson['warnings'] {
   const isNew = ({ why }: Unread) => !warnings.some(({ message }) => message.includes(why));
   const more = unread.filter(isNew).map(({ check, code, why, hides }) => ({
     code,

@@ -27,11 +27,7 @@ const MOST_CATEGORIES = 8;
 const MOST_CGROUPS = 32;
 
 /** A line without the facts of the file system. */
-export function summaryJson(
-  answer: TriageAnswer,
-  noted: NotedFacts,
-  files: readonly SymbolFile[] = [],
-): SummaryJson {
+export function summaryJson(answer: TriageAnswer, noted: NotedFacts, files: readonly SymbolFile[] = []): SummaryJson {
   const found = triageJson(answer);
   const { nodename, uptimeSeconds, panic, findings, memory, rules, complete, warnings } = found;
   const { kernel, machine } = answer;
@@ -73,10 +69,7 @@ function byReleaseAlone({ path, by }: SymbolFile): SummaryJson['warnings'] {
 }
 
 /** Line of an unreadable dump, with the facts of its headers. */
-export function failedJson(
-  error: NonNullable<SummaryJson['error']>,
-  noted: NotedFacts = {},
-): SummaryJson {
+export function failedJson(error: NonNullable<SummaryJson['error']>, noted: NotedFacts = {}): SummaryJson {
   return { ...unreadableJson(noted), error };
 }
 
@@ -211,8 +204,7 @@ interface Whole {
 export function endJson(lines: readonly ResumedLine[], whole: Whole): TriageEndJson {
   const { found, failing, seconds, shard, resumed, kept, otherShards } = whole;
   const read = lines.filter(({ ok }) => ok);
-  const isSevere = ({ findings }: ResumedLine) =>
-    failing !== null && findings.some((one) => isFailing(failing, one));
+  const isSevere = ({ findings }: ResumedLine) => failing !== null && findings.some((one) => isFailing(failing, one));
   return {
     schema: 'kdump-mem.triage-end/1',
     dumps: lines.length,

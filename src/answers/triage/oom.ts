@@ -3,18 +3,9 @@ import { cutMiddle, wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { formatSize } from '../text/size.js';
 import { type Column, renderTable } from '../text/table.js';
-import type {
-  ListedTask,
-  OomReport,
-  SiteShown,
-  SlabShown,
-  TaskGroup,
-  TaskMemory,
-  ZoneShown,
-} from './report-schema.js';
+import type { ListedTask, OomReport, SiteShown, SlabShown, TaskGroup, TaskMemory, ZoneShown } from './report-schema.js';
 
-const text = (figure: Figure | undefined): string =>
-  figure == null ? '?' : escapeText(String(figure));
+const text = (figure: Figure | undefined): string => (figure == null ? '?' : escapeText(String(figure)));
 const figureSize = (figure: Figure | undefined): string =>
   typeof figure === 'number' ? formatSize(figure) : text(figure);
 
@@ -28,8 +19,7 @@ export function oomWords(of: Figures): readonly [headline: string, ...details: s
 
 /** Drawn from all lines of the report: a kernel that panics first has no victim. */
 function verdict(of: Figures): string {
-  const killer =
-    of.invokedBy == null ? 'OOM killer' : `OOM killer invoked by ${text(of.invokedBy)}`;
+  const killer = of.invokedBy == null ? 'OOM killer' : `OOM killer invoked by ${text(of.invokedBy)}`;
   const victim = `pid ${text(of.pid)} (${text(of.comm)})`;
   switch (of.outcome) {
     case 'panic':
@@ -58,17 +48,11 @@ function verdict(of: Figures): string {
 function kill(of: Figures): string[] {
   const others = typeof of.victims === 'number' ? of.victims - 1 : 0;
   return [
-    ...(others > 0
-      ? [`${others} more ${others === 1 ? 'process was' : 'processes were'} killed with it.`]
-      : []),
+    ...(others > 0 ? [`${others} more ${others === 1 ? 'process was' : 'processes were'} killed with it.`] : []),
     ...(of.chosenPid != null && of.chosenPid !== of.pid
-      ? [
-          `It was killed in place of its parent, pid ${text(of.chosenPid)} (${text(of.chosenComm)}).`,
-        ]
+      ? [`It was killed in place of its parent, pid ${text(of.chosenPid)} (${text(of.chosenComm)}).`]
       : []),
-    ...(of.outcome === 'killed' && of.invokedBy != null
-      ? [`Invoked by ${text(of.invokedBy)}.`]
-      : []),
+    ...(of.outcome === 'killed' && of.invokedBy != null ? [`Invoked by ${text(of.invokedBy)}.`] : []),
     ...(of.scope === 'machine' && of.victimCgroup != null && of.victimCgroup !== '/'
       ? [`The victim’s memory cgroup was ${text(of.victimCgroup)}.`]
       : []),
@@ -82,10 +66,8 @@ function cause(of: Figures): string[] {
       ? ['Its memory cgroup was at its limit.']
       : [`Memory cgroup ${text(of.cgroup)} was at its limit of ${figureSize(of.limitBytes)}.`];
   const nodes = { cpuset: of.memsAllowed, mempolicy: of.nodemask }[String(of.reason)];
-  if (of.reason === 'sysrq')
-    return ['The kill was requested by hand (SysRq-f): memory need not have been short.'];
-  if (nodes !== undefined)
-    return [`The memory nodes of its ${text(of.reason)} (${text(nodes)}) were out of memory.`];
+  if (of.reason === 'sysrq') return ['The kill was requested by hand (SysRq-f): memory need not have been short.'];
+  if (nodes !== undefined) return [`The memory nodes of its ${text(of.reason)} (${text(nodes)}) were out of memory.`];
   return of.scope === 'machine' ? ['The whole machine was out of memory.'] : [];
 }
 
@@ -171,9 +153,7 @@ export function oomLines(
     oom.byName,
   );
   if (oom.byName.length > 0)
-    lines.push(
-      ...wrap('RSS here is the kernel’s counter, which may lag by some pages per CPU.', width),
-    );
+    lines.push(...wrap('RSS here is the kernel’s counter, which may lag by some pages per CPU.', width));
   lines.push(...survivorLines(oom, figures, width));
   for (const { path, counters } of oom.memcgs.slice(0, verbose ? MANY : 1))
     lines.push(...memcgLine(path, counters, width));
@@ -274,9 +254,7 @@ function machineLines(of: Figures, width: number | null): string[] {
 function countersOf(of: Figures): [name: string, bytes: number][] {
   return Object.entries(of)
     .flatMap(([name, bytes]): [string, number][] =>
-      typeof bytes === 'number' && bytes !== 0 && COUNTER.test(name)
-        ? [[name.replace('Bytes', ''), bytes]]
-        : [],
+      typeof bytes === 'number' && bytes !== 0 && COUNTER.test(name) ? [[name.replace('Bytes', ''), bytes]] : [],
     )
     .sort(([, a], [, b]) => b - a);
 }
@@ -301,16 +279,10 @@ const ZONE_COLUMNS: readonly Column<ZoneShown>[] = [
 
 /** Counters of memory.stat that are sizes: some are part of another one. Those of cgroup v1 last. */
 const SIZES = new Set(
-  'anon file shmem kernel slab kernel_stack pagetables percpu vmalloc sock zswap rss cache swap'.split(
-    ' ',
-  ),
+  'anon file shmem kernel slab kernel_stack pagetables percpu vmalloc sock zswap rss cache swap'.split(' '),
 );
 
-function memcgLine(
-  path: string,
-  counters: Readonly<Record<string, number>>,
-  width: number | null,
-): string[] {
+function memcgLine(path: string, counters: Readonly<Record<string, number>>, width: number | null): string[] {
   const parts = Object.entries(counters)
     .filter(([name, bytes]) => bytes > 0 && SIZES.has(name))
     .sort(([, a], [, b]) => b - a)
@@ -318,7 +290,5 @@ function memcgLine(
   if (parts.length === 0) return [];
   const name = escapeText(path);
   const shown = width === null ? name : cutMiddle(name, Math.max(20, width - 40));
-  return [
-    `Memory cgroup ${shown}: ${parts.map(([part, bytes]) => `${part} ${formatSize(bytes)}`).join(', ')}`,
-  ];
+  return [`Memory cgroup ${shown}: ${parts.map(([part, bytes]) => `${part} ${formatSize(bytes)}`).join(', ')}`];
 }

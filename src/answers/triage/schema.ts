@@ -48,9 +48,7 @@ export const findingSchema = z.strictObject({
     ]),
   ),
   /** Lines of a log that is text and does not have the log's clock: with wall-clock time, where it has that. */
-  lines: z
-    .array(z.strictObject({ seq: count, printedTime: z.string().nullable(), text: z.string() }))
-    .optional(),
+  lines: z.array(z.strictObject({ seq: count, printedTime: z.string().nullable(), text: z.string() })).optional(),
   /** The command that shows more, without `kdump-mem` and the dump. */
   next: z.string().nullable(),
   /** Advice of a team's own rule. */
@@ -62,9 +60,7 @@ const figures = z.record(z.string(), z.union([z.number(), z.string(), z.null()])
 
 export const causesShape = {
   /** Findings that follow from others; numbers are places in `findings`. A finding has one cause at most. */
-  causes: z.array(
-    z.strictObject({ effect: count, cause: count, relation: z.enum(CAUSE_RELATIONS), figures }),
-  ),
+  causes: z.array(z.strictObject({ effect: count, cause: count, relation: z.enum(CAUSE_RELATIONS), figures })),
   /** Cause of the most severe finding; null: no finding follows from another. */
   conclusion: z
     .strictObject({
@@ -97,9 +93,7 @@ const rulesOutcome = z.strictObject({
   /** Of these: matched. */
   matched: count,
   /** Rules that unreadable data may decide. */
-  unknown: z.array(
-    z.strictObject({ code: z.string(), reason: z.enum(RULE_DOUBTS), why: z.string() }),
-  ),
+  unknown: z.array(z.strictObject({ code: z.string(), reason: z.enum(RULE_DOUBTS), why: z.string() })),
   /** Silenced findings, by code, severity and reason. */
   silenced: adjusted,
   /** Findings whose severity a rule changed. */

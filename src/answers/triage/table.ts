@@ -40,17 +40,12 @@ const columns = (narrow: boolean): readonly Column<DumpRow>[] => [
 ];
 
 /** A line for each dump, for people. Paths begin where they differ. */
-export function dumpsTable(
-  rows: readonly DumpRow[],
-  end: TriageEndJson,
-  width: number | null,
-): string {
+export function dumpsTable(rows: readonly DumpRow[], end: TriageEndJson, width: number | null): string {
   const folder = commonFolder(rows.map(({ dump }) => dump));
   const shown = rows.map((row) => ({ ...row, dump: row.dump.slice(folder.length) }));
   const place = folder === '' ? '' : ` in ${escapeText(folder)}`;
   const parts = [wrap(countWords(end, place), width).join('\n')];
-  if (rows.length > 0)
-    parts.push(renderTable(columns(width !== null && width < WIDE), shown, width));
+  if (rows.length > 0) parts.push(renderTable(columns(width !== null && width < WIDE), shown, width));
   parts.push(...wholeNotes(rows, end).map((line) => wrap(line, width).join('\n')));
   return parts.join('\n\n');
 }
@@ -72,9 +67,7 @@ function wholeNotes(rows: readonly DumpRow[], end: TriageEndJson): string[] {
       : []),
     ...logNotes(rows),
     ...rulesNotes(rows),
-    ...end.unlisted.map(
-      ({ path, why }) => `Not searched: ${escapeText(path)} (${escapeText(why)})`,
-    ),
+    ...end.unlisted.map(({ path, why }) => `Not searched: ${escapeText(path)} (${escapeText(why)})`),
     ...(end.otherShards > 0 ? [`Other shards: ${counted(end.otherShards, 'dump')}.`] : []),
   ];
 }
@@ -95,9 +88,7 @@ function rulesNotes(rows: readonly DumpRow[]): string[] {
   return [
     ...(findings > 0 ? [`Rules silenced ${counted(findings, 'finding')}, not listed here.`] : []),
     ...(unknown > 0
-      ? [
-          `Some rules could not be evaluated for ${counted(unknown, 'dump')}. For the reasons: --ndjson`,
-        ]
+      ? [`Some rules could not be evaluated for ${counted(unknown, 'dump')}. For the reasons: --ndjson`]
       : []),
   ];
 }
@@ -105,8 +96,7 @@ function rulesNotes(rows: readonly DumpRow[]): string[] {
 /** The cause of the panic, otherwise the most severe finding. */
 function whatWords({ ok, error, panic, worst, complete }: DumpRow): string {
   if (!ok) return `unreadable: ${escapeText(error?.code ?? '?')}`;
-  const reason =
-    panic?.state === 'panicked' ? (panic.cause ?? panic.message ?? 'panic') : worst?.code;
+  const reason = panic?.state === 'panicked' ? (panic.cause ?? panic.message ?? 'panic') : worst?.code;
   return `${complete ? '' : '* '}${reason === undefined ? 'no findings' : escapeText(reason)}`;
 }
 
@@ -143,11 +133,7 @@ function commonFolder(paths: readonly string[]): string {
 const NAMED = 3;
 
 /** Dumps grouped by fingerprint, the most frequent first. */
-export function similarText(
-  rows: readonly DumpRow[],
-  end: TriageEndJson,
-  width: number | null,
-): string {
+export function similarText(rows: readonly DumpRow[], end: TriageEndJson, width: number | null): string {
   const alike = [
     ...grouped(
       rows.filter(({ fingerprint }) => fingerprint),
@@ -160,14 +146,9 @@ export function similarText(
     nothingWords,
   );
   const parts = [
-    [
-      `${countWords(end)}, ${formatCount(alike.length)} distinct ${alike.length === 1 ? 'problem' : 'problems'}`,
-    ],
+    [`${countWords(end)}, ${formatCount(alike.length)} distinct ${alike.length === 1 ? 'problem' : 'problems'}`],
     ...alike.map(kindLines),
-    ...[...unlike].map(([what, dumps]) => [
-      `${formatCount(dumps.length)} × ${what}`,
-      ...named(dumps),
-    ]),
+    ...[...unlike].map(([what, dumps]) => [`${formatCount(dumps.length)} × ${what}`, ...named(dumps)]),
     ...wholeNotes(rows, end).map((line) => [line]),
   ];
   return parts.map((lines) => lines.flatMap((line) => wrap(line, width)).join('\n')).join('\n\n');
@@ -190,9 +171,7 @@ function idOf({ fingerprint }: DumpRow): string {
 function kindLines(dumps: readonly DumpRow[]): string[] {
   const { id = '', kind = '', functions = [], owner = null } = dumps[0]?.fingerprint ?? {};
   const times = dumps.flatMap(({ time }) => (time ? [time.at] : [])).sort();
-  const [first, last] = [times[0], times.at(-1)].map(
-    (at) => at && whenWords({ at, from: 'crash' }),
-  );
+  const [first, last] = [times[0], times.at(-1)].map((at) => at && whenWords({ at, from: 'crash' }));
   const releases = [...new Set(dumps.map(({ release }) => escapeText(release ?? '?')))].sort();
   return [
     `${formatCount(dumps.length)} × ${escapeText(kind)} (${id})`,

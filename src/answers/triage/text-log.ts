@@ -10,14 +10,7 @@ import { escapeText } from '../text/escape.js';
 import { causesJson, concluded } from './causes.js';
 import { findingJson } from './json.js';
 import { causesShape, findingSchema, triageSchema } from './schema.js';
-import {
-  conclusionLines,
-  findingLines,
-  notesWords,
-  severeWords,
-  type TriageTextOptions,
-  treeLines,
-} from './text.js';
+import { conclusionLines, findingLines, notesWords, severeWords, type TriageTextOptions, treeLines } from './text.js';
 import { rulesLines } from './words.js';
 
 /** `triage FILE --json` of logs that are text, version 1. */
@@ -59,9 +52,7 @@ export function textTriageText(answer: TextTriage, options: TriageTextOptions): 
           options.width,
         )
       : [
-          ...logs.flatMap(({ name, log }) =>
-            wrap(`${escapeText(name)}: ${textLogWords(log)}.`, options.width),
-          ),
+          ...logs.flatMap(({ name, log }) => wrap(`${escapeText(name)}: ${textLogWords(log)}.`, options.width)),
           '',
           ...wrap(found, options.width),
         ];
@@ -73,8 +64,7 @@ export function textTriageText(answer: TextTriage, options: TriageTextOptions): 
   lines.push(
     ...treeLines(trees, options, (finding, of) => {
       const corrupted = finding.report?.corrupted;
-      const note =
-        corrupted == null ? [] : [`Corrupted report: ${CORRUPTIONS_EXPLAINED[corrupted].means}`];
+      const note = corrupted == null ? [] : [`Corrupted report: ${CORRUPTIONS_EXPLAINED[corrupted].means}`];
       return [...findingLines(finding, of, true), ...note];
     }),
   );

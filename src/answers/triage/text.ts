@@ -51,8 +51,7 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
     ...treeLines(trees, options),
   ];
   if (memory) parts.push(...wrap(memoryWords(memory, findings), options.width), '');
-  if (answer.rules)
-    parts.push(...rulesLines(answer.rules).flatMap((line) => wrap(line, options.width)), '');
+  if (answer.rules) parts.push(...rulesLines(answer.rules).flatMap((line) => wrap(line, options.width)), '');
   for (const line of lostLines(answer)) parts.push(...wrap(line, options.width), '');
   parts.push(`Next: kdump-mem ${escapeText(next ?? 'memory')} ${options.source}`);
   return parts.join('\n');
@@ -74,9 +73,7 @@ export function lostLines({ lost }: TriageAnswer): string[] {
   if (lost === undefined) return ['The kernel log is not available: findings from it are unknown.'];
   const { overwritten, noRoom } = lost;
   return [
-    ...(overwritten > 0
-      ? [`The kernel log is incomplete: its oldest ${overwritten} messages were overwritten.`]
-      : []),
+    ...(overwritten > 0 ? [`The kernel log is incomplete: its oldest ${overwritten} messages were overwritten.`] : []),
     ...(noRoom > 0 ? [`The kernel log is incomplete: it had no room for ${noRoom} messages.`] : []),
   ];
 }
@@ -85,10 +82,7 @@ export function lostLines({ lost }: TriageAnswer): string[] {
 const MOST_UNREAD = 4;
 
 /** What was not read, and what that may hide; undefined: nothing. */
-export function unreadWords(
-  { unread }: { readonly unread: readonly Unread[] },
-  verbose = false,
-): string | undefined {
+export function unreadWords({ unread }: { readonly unread: readonly Unread[] }, verbose = false): string | undefined {
   if (unread.length === 0) return undefined;
   // One unreadable file may hide several things.
   const all = [...grouped(unread, ({ why }) => why)].map(([why, of]) => {
@@ -176,8 +170,7 @@ export function findingLines(
   if (!verbose && severity === 'note') return lines;
   for (const one of evidence) lines.push(...indented(evidenceLines(one, room, verbose === true)));
   if (finding.oom) lines.push(...indented(oomLines(finding, room, verbose === true)));
-  if (verbose && next !== undefined)
-    lines.push(...indented([`More: kdump-mem ${escapeText(next)} ${source}`]));
+  if (verbose && next !== undefined) lines.push(...indented([`More: kdump-mem ${escapeText(next)} ${source}`]));
   return lines;
 }
 
@@ -195,8 +188,7 @@ function roomIn({ width }: Pick<TriageTextOptions, 'width'>): number | null {
 const FEW = 12;
 
 function evidenceLines(one: Evidence, room: number | null, verbose: boolean): string[] {
-  if (one.kind === 'log')
-    return wrap(`${logTime(one.timestamp, one.printedTime)} ${escapeText(one.text)}`, room);
+  if (one.kind === 'log') return wrap(`${logTime(one.timestamp, one.printedTime)} ${escapeText(one.text)}`, room);
   const lines = framesText(one, verbose);
   const left = lines.length - FEW;
   return verbose || left <= 1 ? lines : [...lines.slice(0, FEW), `    … ${left} more (-v)`];
@@ -218,11 +210,9 @@ export function treeLines(
   above?: Finding,
 ): string[] {
   return alike(trees).flatMap(({ tree, others }) => {
-    const relation =
-      tree.relation && above ? `${RELATIONS[tree.relation]} [${above.code}].` : causeWords(tree);
+    const relation = tree.relation && above ? `${RELATIONS[tree.relation]} [${above.code}].` : causeWords(tree);
     const lines = linesOf(tree.finding, { ...options, relation });
-    if (options.verbose)
-      for (const { finding } of others) lines.push('', ...linesOf(finding, options));
+    if (options.verbose) for (const { finding } of others) lines.push('', ...linesOf(finding, options));
     else if (others.length > 0) {
       const words = othersWords(others.map(({ finding }) => finding));
       lines.push(...indented(wrap(`${words} -v lists them.`, roomIn(options))));
@@ -242,10 +232,7 @@ function causeWords({ below }: FindingTree): string | undefined {
 }
 
 /** The conclusion below the summary: no line without one. */
-export function conclusionLines(
-  sentences: readonly string[],
-  { width }: Pick<TriageTextOptions, 'width'>,
-): string[] {
+export function conclusionLines(sentences: readonly string[], { width }: Pick<TriageTextOptions, 'width'>): string[] {
   return sentences.length === 0 ? [] : wrap(sentences.join(' '), width);
 }
 
@@ -272,8 +259,7 @@ function alike(trees: readonly FindingTree[]): Alike[] {
 function keyOf(finding: Finding): Finding | string {
   const { code, severity, figures } = finding;
   // A finding that represents others is not merged.
-  if (code !== 'stalled-reader' || typeof figures.others === 'number' || figures.pid === null)
-    return finding;
+  if (code !== 'stalled-reader' || typeof figures.others === 'number' || figures.pid === null) return finding;
   const { pid, doing, symbol } = figures;
   return JSON.stringify([code, severity, pid, doing, symbol]);
 }
@@ -282,11 +268,7 @@ function keyOf(finding: Finding): Finding | string {
 const MOST_BRIEF = 5;
 
 /** The headline, the conclusion, and the most severe findings in a line each; nothing is wrapped. */
-export function briefText(
-  headline: string,
-  findings: readonly Finding[],
-  facts: CauseFacts,
-): string {
+export function briefText(headline: string, findings: readonly Finding[], facts: CauseFacts): string {
   const more = findings.length - MOST_BRIEF;
   const { conclusion } = causesOf(findings, facts);
   return [

@@ -28,9 +28,7 @@ export function triageWatchPage(sample: TriageSample, width: number): WatchPage 
     ],
     heading: 'SINCE     FINDING',
     rows: [
-      ...findings.flatMap(({ finding, since }) =>
-        line(since.toISOString().slice(11, 19), finding, width),
-      ),
+      ...findings.flatMap(({ finding, since }) => line(since.toISOString().slice(11, 19), finding, width)),
       ...unconfirmed.flatMap((finding) => line('not read', finding, width)),
       ...gone.flatMap((finding) => line('gone', finding, width)),
     ],
@@ -62,8 +60,6 @@ function line(when: string, finding: Finding, width: number | null): string[] {
   const text = `${findingSentences(finding)[0]} [${finding.code}]`;
   const room = width === null ? null : Math.max(20, width - 2 * SEVERITY_WIDTH);
   return wrap(text, room).map((each, index) =>
-    index === 0
-      ? `${when.padEnd(SEVERITY_WIDTH)}${severity}${each}`
-      : `${' '.repeat(2 * SEVERITY_WIDTH)}${each}`,
+    index === 0 ? `${when.padEnd(SEVERITY_WIDTH)}${severity}${each}` : `${' '.repeat(2 * SEVERITY_WIDTH)}${each}`,
   );
 }

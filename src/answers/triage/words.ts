@@ -10,17 +10,13 @@ import type { Adjusted, RulesOutcome } from './schema.js';
 
 type Figures = Readonly<Record<string, Figure>>;
 
-const text = (figure: Figure | undefined): string =>
-  figure == null ? '?' : escapeText(String(figure));
-const size = (figure: Figure | undefined): string =>
-  typeof figure === 'number' ? formatSize(figure) : '?';
+const text = (figure: Figure | undefined): string => (figure == null ? '?' : escapeText(String(figure)));
+const size = (figure: Figure | undefined): string => (typeof figure === 'number' ? formatSize(figure) : '?');
 const percent = (figure: Figure | undefined): string =>
   typeof figure === 'number' ? `${Math.round(100 * figure)} %` : '?';
 const process = ({ pid, comm }: Figures): string => `pid ${text(pid)} (${text(comm)})`;
 const program = (of: Figures): string =>
-  Number(of.processes ?? 1) > 1
-    ? `${text(of.processes)} processes named ${text(of.comm)} have`
-    : `${process(of)} has`;
+  Number(of.processes ?? 1) > 1 ? `${text(of.processes)} processes named ${text(of.comm)} have` : `${process(of)} has`;
 /** Headline and further sentences. A string is only a headline. */
 type Words = string | readonly [headline: string, ...details: string[]];
 
@@ -35,8 +31,7 @@ const unloggedWords = ({ logMessages }: Figures): string =>
     : 'the log does not contain the reason';
 
 /** `CPU 1 was running pid 7 (x).`, where the task is known. */
-const running = (of: Figures): string[] =>
-  of.pid == null ? [] : [`CPU ${text(of.cpu)} was running ${process(of)}.`];
+const running = (of: Figures): string[] => (of.pid == null ? [] : [`CPU ${text(of.cpu)} was running ${process(of)}.`]);
 
 const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => Words>> = {
   panic: (of) => [
@@ -45,11 +40,9 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
     ...(of.cause == null ? [] : [`Preceded by: ${text(of.cause).replace(/\.$/, '')}.`]),
   ],
   oops: oopsWords,
-  'soft-lockup': (of) =>
-    `Soft lockup: CPU ${text(of.cpu)} stuck for ${text(of.seconds)} s in ${process(of)}.`,
+  'soft-lockup': (of) => `Soft lockup: CPU ${text(of.cpu)} stuck for ${text(of.seconds)} s in ${process(of)}.`,
   'hard-lockup': (of) => `Hard lockup: CPU ${text(of.cpu)} stopped servicing interrupts.`,
-  'rcu-stall': (of) =>
-    `RCU stall: a CPU reported no quiescent state in time (${text(of.flavour)}).`,
+  'rcu-stall': (of) => `RCU stall: a CPU reported no quiescent state in time (${text(of.flavour)}).`,
   'hung-task': (of) =>
     `Hung task: ${process(of)} was in uninterruptible sleep (state D) for more than ${text(of.seconds)} s.`,
   deadlock: (of) => [
@@ -143,9 +136,7 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
   ],
   'shared-memory': (of) => [
     `Shared memory: ${text(of.name)} holds ${size(of.bytes)} (${percent(of.share)} of memory)${of.pid == null ? '' : of.kind === 'segment' ? `, created by ${process(of)}` : `, open in ${process(of)}`}.`,
-    ...(of.mapped === 0
-      ? ['No process maps that much shared memory, so that no RSS shows it.']
-      : []),
+    ...(of.mapped === 0 ? ['No process maps that much shared memory, so that no RSS shows it.'] : []),
     ...(of.attachTime == null
       ? []
       : [
@@ -184,9 +175,7 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
       : [
           `${of.reclaimableBytes === 0 ? 'None' : `Only ${size(of.reclaimableBytes)}`} of that is page cache, which the kernel can reclaim.`,
         ]),
-    ...(of.fullAvg60
-      ? [`All its tasks stalled for memory in ${text(of.fullAvg60)} % of the last 60 s.`]
-      : []),
+    ...(of.fullAvg60 ? [`All its tasks stalled for memory in ${text(of.fullAvg60)} % of the last 60 s.`] : []),
     ...largestWords(of),
   ],
   'oom-kills': (of) =>
@@ -221,9 +210,7 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
     `Memory growth: ${anyCategoryWords(String(of.category))} grew by ${size(of.grownBytes)} (${percent(of.share)} of memory) in ${text(of.seconds)} s, from ${size(of.beforeBytes)} to ${size(of.bytes)}.`,
     ...(of.ownerBytes == null
       ? []
-      : [
-          `Largest growth: ${of.cache == null ? process(of) : text(of.cache)}, ${size(of.ownerBytes)}.`,
-        ]),
+      : [`Largest growth: ${of.cache == null ? process(of) : text(of.cache)}, ${size(of.ownerBytes)}.`]),
   ],
   rebooted: (of) =>
     `Reboot since the baseline: this boot began ${of.uptimeSeconds == null ? 'at an unknown time' : `${text(Math.round(Number(of.uptimeSeconds)))} s ago`}. Growth since the baseline is unknown.`,
@@ -244,9 +231,7 @@ export const USE_WORDS: Readonly<Record<string, string>> = {
 };
 
 const largestWords = (of: Figures): string[] =>
-  of.pid == null
-    ? []
-    : [`Largest process: ${process(of)}, ${size(of.anonBytes)} of anonymous memory.`];
+  of.pid == null ? [] : [`Largest process: ${process(of)}, ${size(of.anonBytes)} of anonymous memory.`];
 
 const place = ({ symbol }: Figures): string => (symbol == null ? '' : ` in ${text(symbol)}`);
 
@@ -255,8 +240,7 @@ const lowWords = ({ freeBytes, minBytes, lowBytes }: Figures): string =>
     ? `low watermark (${size(lowBytes)})`
     : `min watermark (${size(minBytes)})`;
 
-const socketsWords = ({ sockets }: Figures): string =>
-  `${text(sockets)} ${sockets === 1 ? 'socket' : 'sockets'}`;
+const socketsWords = ({ sockets }: Figures): string => `${text(sockets)} ${sockets === 1 ? 'socket' : 'sockets'}`;
 
 /** On a host the amount is an estimate with bounds. */
 const pinned = (of: Figures): string =>
@@ -264,18 +248,14 @@ const pinned = (of: Figures): string =>
     ? `${size(of.pinnedBytes)} (${percent(of.share)} of memory)`
     : `about ${size(of.pinnedBytes)} (${percent(of.share)} of memory; at least ${size(of.leastBytes)}${of.mostBytes == null ? '' : `, at most ${size(of.mostBytes)}`})`;
 const queued = (of: Figures): string =>
-  of.leastBytes === undefined
-    ? skbsWords(of)
-    : `Their queues contain ${size(of.payloadBytes)} of data`;
+  of.leastBytes === undefined ? skbsWords(of) : `Their queues contain ${size(of.payloadBytes)} of data`;
 const skbsWords = (of: Figures): string =>
   `${of.sockets === undefined ? 'Its' : 'Their'} queues contain ${text(of.skbs)} skbs with ${size(of.payloadBytes)} of data${timesWords(of)}`;
 
 /** Small packets keep whole blocks allocated. */
 function timesWords({ pinnedBytes, payloadBytes }: Figures): string {
   const times = Math.round(Number(pinnedBytes) / Number(payloadBytes));
-  return Number.isFinite(times) && times >= 4
-    ? `; the pages that hold it are ${times} times as large`
-    : '';
+  return Number.isFinite(times) && times >= 4 ? `; the pages that hold it are ${times} times as large` : '';
 }
 
 function hypervisorWords({ stealShare, recentShare, idleLockups, balloonBytes }: Figures): Words {
@@ -283,18 +263,13 @@ function hypervisorWords({ stealShare, recentShare, idleLockups, balloonBytes }:
     ...(stealShare == null ? [] : [`${percent(stealShare)} since boot`]),
     ...(recentShare == null ? [] : [`${percent(recentShare)} during this check`]),
   ].join(', ');
-  const lockups =
-    idleLockups === 1
-      ? '1 soft lockup of an idle CPU'
-      : `${text(idleLockups)} soft lockups of idle CPUs`;
+  const lockups = idleLockups === 1 ? '1 soft lockup of an idle CPU' : `${text(idleLockups)} soft lockups of idle CPUs`;
   return [
     `The hypervisor may be overcommitted: ${[
       ...(shares === '' ? [] : [`it took away part of the CPU time that was needed (${shares})`]),
       ...(idleLockups ? [`the log has ${lockups}`] : []),
     ].join(', and ')}.`,
-    ...(idleLockups
-      ? ['A CPU that is halted cannot be stuck: the host did not run it in time.']
-      : []),
+    ...(idleLockups ? ['A CPU that is halted cannot be stuck: the host did not run it in time.'] : []),
     ...(balloonBytes == null ? [] : [`The balloon driver holds ${size(balloonBytes)}.`]),
     'Confirm on the host: its CPU load, and ready or steal time of this guest.',
   ];
@@ -330,10 +305,8 @@ function blocksWords(of: Figures): string[] {
 /** Which zone refused, and why. */
 function refusedWords(of: Figures): string[] {
   const zone = `Zone ${text(of.zone)} of node ${text(of.node)} had ${size(of.zoneFreeBytes)} free; its min watermark is ${size(of.zoneMinBytes)}.`;
-  const largest =
-    of.largestFreeOrder == null ? '' : ` (largest free block: order ${text(of.largestFreeOrder)})`;
-  if (of.shortage === 'watermark')
-    return [zone, 'Every zone that the request could use was below its watermark.'];
+  const largest = of.largestFreeOrder == null ? '' : ` (largest free block: order ${text(of.largestFreeOrder)})`;
+  if (of.shortage === 'watermark') return [zone, 'Every zone that the request could use was below its watermark.'];
   if (of.shortage === 'fragmentation')
     return [zone, `Memory was fragmented: no usable block of that order was free${largest}.`];
   return [zone];
@@ -413,12 +386,9 @@ export function findingSentences({
   if (typeof times === 'number' && times > 1) details.push(`Seen ${times} times.`);
   if (typeof secondsAgo === 'number')
     details.push(`That was about ${Math.round(secondsAgo / 3600)} h ago; the machine ran on.`);
-  if (typeof others === 'number')
-    details.push(`${others} more findings of this kind are not listed.`);
+  if (typeof others === 'number') details.push(`${others} more findings of this kind are not listed.`);
   if (boot != null)
-    details.push(
-      `Boot ${text(boot)}${bootId == null ? '' : ` (${text(bootId)})`} of ${text(boots)} in the log.`,
-    );
+    details.push(`Boot ${text(boot)}${bootId == null ? '' : ` (${text(bootId)})`} of ${text(boots)} in the log.`);
   if (log != null) details.push(`Log: ${text(log)}.`);
   return [headline, ...details];
 }
@@ -437,10 +407,7 @@ export function findingWords(finding: Parameters<typeof findingSentences>[0]): s
 }
 
 /** The advice of a rule; undefined: none. */
-export function adviceWords({
-  figures,
-  rule,
-}: Pick<Finding, 'figures' | 'rule'>): string | undefined {
+export function adviceWords({ figures, rule }: Pick<Finding, 'figures' | 'rule'>): string | undefined {
   return rule?.advice === undefined ? undefined : filled(rule.advice, figures);
 }
 

@@ -3,11 +3,7 @@ import { formatCount } from '../text/size.js';
 import { renderTable } from '../text/table.js';
 
 /** Result of `--engine verify`: a sentence, then every figure that differs. */
-export function verifyText(
-  compared: number,
-  differences: readonly Difference[],
-  width: number | null = null,
-): string {
+export function verifyText(compared: number, differences: readonly Difference[], width: number | null = null): string {
   if (differences.length === 0) {
     return `native and crash agree on all ${formatCount(compared)} figures`;
   }

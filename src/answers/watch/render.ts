@@ -1,13 +1,6 @@
 import type { GrownProcess } from '../../growth/answer.js';
 import type { GrownCategory, WatchAnswer } from '../../growth/watch/answer.js';
-import {
-  courseOf,
-  endedJson,
-  grownProcessJson,
-  growthJson,
-  lossJson,
-  machineJson,
-} from '../growth/json.js';
+import { courseOf, endedJson, grownProcessJson, growthJson, lossJson, machineJson } from '../growth/json.js';
 import { boundsOf, processMetrics } from '../growth/prometheus.js';
 import { endedGrowingWords, formatSeconds } from '../growth/words.js';
 import { categoryBytes, sourceMetric } from '../memory/prometheus.js';
@@ -19,15 +12,7 @@ import { counter, formatMetric, gauge, type Metric } from '../text/prometheus.js
 import { formatCount, formatSize } from '../text/size.js';
 import { type Column, type ListOptions, renderTable } from '../text/table.js';
 import type { WatchCategoryJson, WatchJson } from './schema.js';
-import {
-  availableWords,
-  doubtWords,
-  earlierWords,
-  isComplete,
-  perDay,
-  verdictWords,
-  type Watched,
-} from './words.js';
+import { availableWords, doubtWords, earlierWords, isComplete, perDay, verdictWords, type Watched } from './words.js';
 
 export function watchJson(watched: Watched): WatchJson {
   const { answer, ended, store, warnings } = watched;
@@ -49,17 +34,15 @@ export function watchJson(watched: Watched): WatchJson {
     gaps: { count: gaps.count, seconds: gaps.seconds, longestSeconds: gaps.longest },
     lostSamples: answer.lost,
     boots: growth.boots,
-    earlierBoots: answer.earlier.map(
-      ({ bootId, from, to, samples, seconds, verdict, growing }) => ({
-        bootId,
-        from: from.toISOString(),
-        to: to.toISOString(),
-        samples,
-        seconds,
-        verdict,
-        growing: growing.map(categoryJson),
-      }),
-    ),
+    earlierBoots: answer.earlier.map(({ bootId, from, to, samples, seconds, verdict, growing }) => ({
+      bootId,
+      from: from.toISOString(),
+      to: to.toISOString(),
+      samples,
+      seconds,
+      verdict,
+      growing: growing.map(categoryJson),
+    })),
     notLater: growth.notLater,
     pidsReused: growth.pidsReused,
     store: store && { file: store.file, tornLines: store.torn, notStored: store.notStored },
@@ -69,13 +52,7 @@ export function watchJson(watched: Watched): WatchJson {
   };
 }
 
-function categoryJson({
-  category,
-  group,
-  bytes,
-  reclaimable,
-  trend,
-}: GrownCategory): WatchCategoryJson {
+function categoryJson({ category, group, bytes, reclaimable, trend }: GrownCategory): WatchCategoryJson {
   return {
     category,
     group,
@@ -102,11 +79,7 @@ export function watchText({ answer, store }: Watched, { width, limit }: ListOpti
     ...(processes.length === 0
       ? []
       : [
-          renderTable(
-            known(processColumns(processes), processes),
-            processes.slice(0, limit),
-            width,
-          ),
+          renderTable(known(processColumns(processes), processes), processes.slice(0, limit), width),
           ...more(processes, limit),
         ]),
     wrapped(samplesWords(answer)),
@@ -178,10 +151,7 @@ export const processColumns = (rows: readonly GrownProcess[]): readonly Column<G
 ];
 
 /** Without the columns of rates where none is known yet. */
-function known<Row extends Trended>(
-  columns: readonly Column<Row>[],
-  rows: readonly Row[],
-): readonly Column<Row>[] {
+function known<Row extends Trended>(columns: readonly Column<Row>[], rows: readonly Row[]): readonly Column<Row>[] {
   if (rows.some(({ trend }) => trend)) return columns;
   return columns.filter(({ heading }) => RATES.every((one) => one.heading !== heading));
 }
@@ -189,9 +159,7 @@ function known<Row extends Trended>(
 /** Free and reserved memory is marked as such. */
 function nameOf({ category, group }: GrownCategory): string {
   const words = categoryWords({ category });
-  return group === 'free' || group === 'reserved'
-    ? `${categoryWords({ category: group })}: ${words}`
-    : words;
+  return group === 'free' || group === 'reserved' ? `${categoryWords({ category: group })}: ${words}` : words;
 }
 
 function more(all: readonly unknown[], limit: number): string[] {
@@ -230,9 +198,7 @@ function ofWatch({ up, lost, notStored }: WatchHealth): Metric[] {
   return [
     gauge('kdump_mem_watch_up', '0: the last sample could not be taken.', [[{}, up ? 1 : 0]]),
     counter('kdump_mem_watch_lost_samples_total', 'Samples that could not be taken.', [[{}, lost]]),
-    counter('kdump_mem_watch_not_stored_samples_total', 'Samples that could not be stored.', [
-      [{}, notStored],
-    ]),
+    counter('kdump_mem_watch_not_stored_samples_total', 'Samples that could not be stored.', [[{}, notStored]]),
   ];
 }
 
@@ -242,11 +208,7 @@ function ofAnswer({ categories, verdict, doubts, growth, seconds, source }: Watc
     gauge('kdump_mem_watch_timestamp_seconds', 'Unix time of the last sample.', [
       [{}, Math.floor(growth.machine.at.getTime() / 1000)],
     ]),
-    gauge(
-      'kdump_mem_watch_window_seconds',
-      'Time from the first sample of this boot to the last.',
-      [[{}, seconds]],
-    ),
+    gauge('kdump_mem_watch_window_seconds', 'Time from the first sample of this boot to the last.', [[{}, seconds]]),
     gauge(
       'kdump_mem_watch_verdict',
       '1: the current verdict.',

@@ -2,13 +2,7 @@ import { z } from 'zod';
 import { formatJson } from '../../base/util.js';
 import type { WatchSample } from '../../growth/watch/answer.js';
 import { machineJson, sampleJson } from '../growth/json.js';
-import {
-  laterMachineShape,
-  machineOf,
-  processOf,
-  StoredError,
-  wrongWords,
-} from '../growth/stored.js';
+import { laterMachineShape, machineOf, processOf, StoredError, wrongWords } from '../growth/stored.js';
 import { type WatchSampleJson, watchSampleSchema } from './schema.js';
 
 /** Maximum length of a cgroup path in a line; those of Kubernetes have 200 characters. */
@@ -71,8 +65,7 @@ export function storedWatchSample(line: string): WatchSample | null {
     return null;
   }
   const parsed = storedSample.safeParse(value);
-  if (!parsed.success)
-    throw new StoredError(wrongWords(parsed.error, value, 'kdump-mem watch --store'));
+  if (!parsed.success) throw new StoredError(wrongWords(parsed.error, value, 'kdump-mem watch --store'));
   const { data: found } = parsed;
   const { processes, source, categories, otherProcesses: others } = found;
   return {
@@ -86,10 +79,7 @@ export function storedWatchSample(line: string): WatchSample | null {
         seen: others.seenBytes,
       },
     },
-    ledger:
-      source === null || categories === null
-        ? null
-        : { source, categories: new Map(entriesOf(categories)) },
+    ledger: source === null || categories === null ? null : { source, categories: new Map(entriesOf(categories)) },
     noCategories: found.noCategories,
     noCategoriesCode: found.noCategoriesCode,
     hidden: found.hidden,

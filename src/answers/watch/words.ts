@@ -1,11 +1,6 @@
 import { DAY, LEAST_SECONDS } from '../../growth/day-trend.js';
 import type { Growth } from '../../growth/trend.js';
-import type {
-  EarlierBoot,
-  WatchAnswer,
-  WatchDoubt,
-  WatchDoubtCode,
-} from '../../growth/watch/answer.js';
+import type { EarlierBoot, WatchAnswer, WatchDoubt, WatchDoubtCode } from '../../growth/watch/answer.js';
 import type { Warning } from '../../walk/warnings.js';
 import { endsWords, formatSeconds, negative } from '../growth/words.js';
 import { categoryWords } from '../memory/words.js';
@@ -77,16 +72,14 @@ const DOUBTS: Readonly<Record<WatchDoubtCode, (doubt: WatchDoubt) => string>> = 
     category?.trend
       ? `Possible growth${count === 1 ? '' : ` in ${formatCount(count)} categories, mainly`} in ${categoryWords(category)}: up to ${plain(category.trend.growth.high)} per day, which would exhaust MemAvailable within a month.`
       : `The growth of ${count === 1 ? '1 category' : `${formatCount(count)} categories`} is unknown.`,
-  'available-falls': () =>
-    'MemAvailable falls significantly, but no category shows matching growth.',
+  'available-falls': () => 'MemAvailable falls significantly, but no category shows matching growth.',
   rebooted: ({ count = 0 }) =>
     `The machine rebooted ${count === 1 ? 'once' : `${formatCount(count)} times`} during the watch: figures are for the last boot.`,
   clock: ({ count = 0, seconds }) =>
     seconds === undefined
       ? `The uptime went backwards in ${countWords(count)}: these samples are ignored, or growth restarts there.`
       : `The wall clock and the uptime disagree by ${formatSeconds(seconds)} in ${countWords(count)}: times and rates are not reliable.`,
-  hidden: () =>
-    '/proc hides processes of other users (hidepid): they are not listed. Run as root to see them.',
+  hidden: () => '/proc hides processes of other users (hidepid): they are not listed. Run as root to see them.',
 };
 
 function countWords(samples: number): string {
@@ -112,9 +105,7 @@ export function availableWords({ growth: { machine, loss } }: WatchAnswer): stri
 
 /** The results of earlier boots. */
 export function earlierWords({ earlier }: WatchAnswer): string[] {
-  return earlier.map(
-    (boot) => `Earlier boot, ${minute(boot.from)} to ${minute(boot.to)}: ${bootWords(boot)}`,
-  );
+  return earlier.map((boot) => `Earlier boot, ${minute(boot.from)} to ${minute(boot.to)}: ${bootWords(boot)}`);
 }
 
 function bootWords({ verdict, growing, seconds }: EarlierBoot): string {
@@ -125,9 +116,7 @@ function bootWords({ verdict, growing, seconds }: EarlierBoot): string {
     const more = growing.length > 1 ? `, and ${formatCount(growing.length - 1)} more` : '';
     return `${categoryWords(first)} grew by ${rangeWords(first.trend?.growth)}${more}.`;
   }
-  return verdict === 'grows'
-    ? `a process grew ${time}.`
-    : `inconclusive after ${formatSeconds(seconds)}.`;
+  return verdict === 'grows' ? `a process grew ${time}.` : `inconclusive after ${formatSeconds(seconds)}.`;
 }
 
 function minute(date: Date): string {

@@ -75,11 +75,7 @@ export function whatisText({ identities, byFrame }: WhatisAnswer, width: number 
 }
 
 /** What an address is part of, in a phrase. */
-export function identityWords({
-  frame,
-  object,
-  category,
-}: Pick<Identity, 'frame' | 'object' | 'category'>): string {
+export function identityWords({ frame, object, category }: Pick<Identity, 'frame' | 'object' | 'category'>): string {
   if (object === null) return frame === null ? 'not mapped' : 'unknown';
   const words = objectWords(object);
   if (object.kind !== 'page') return words;
@@ -98,9 +94,7 @@ function identityText(identity: Identity, byFrame: boolean): string[] {
     );
   }
   if (byFrame && object?.kind === 'slab-object')
-    lines.push(
-      '  The page may contain other objects of this cache: this one is at its first byte.',
-    );
+    lines.push('  The page may contain other objects of this cache: this one is at its first byte.');
   if (site !== null) lines.push(...siteText(site));
   return lines;
 }
@@ -112,14 +106,12 @@ const SHOWN_FRAMES = 6;
 function siteText({ of, frames, pid, comm, seconds, tgid }: AllocationRecord): string[] {
   const what = of === 'page' ? 'Page' : 'Object';
   const thread = tgid === null || tgid === pid ? '' : ` of process ${tgid}`;
-  const by =
-    pid === null ? '' : ` by pid ${pid}${comm === null ? '' : ` (${escapeText(comm)})`}${thread}`;
+  const by = pid === null ? '' : ` by pid ${pid}${comm === null ? '' : ` (${escapeText(comm)})`}${thread}`;
   const when = seconds === null ? '' : ` ${seconds.toFixed(1)} s after boot`;
   return [`  ${what} allocated${by}${when}: ${siteName({ frames }, SHOWN_FRAMES)}.`];
 }
 
-const plus = (offset: number | bigint): string =>
-  Number(offset) === 0 ? '' : `+${hex(BigInt(offset))}`;
+const plus = (offset: number | bigint): string => (Number(offset) === 0 ? '' : `+${hex(BigInt(offset))}`);
 const process = (pid: number, comm: string): string => `pid ${pid} (${escapeText(comm)})`;
 
 /** An object in words. */
@@ -131,8 +123,7 @@ export function objectWords(object: Identified): string {
       return `${escapeText(object.name)}${plus(object.offset)}${module}${cpu}`;
     }
     case 'slab-object': {
-      const state =
-        object.state === 'unknown' ? 'object (allocated or free)' : `${object.state} object`;
+      const state = object.state === 'unknown' ? 'object (allocated or free)' : `${object.state} object`;
       const member = object.member === null ? '' : `, member ${escapeText(object.member)}`;
       return `${state} of slab cache ${escapeText(object.cache)} (${formatCount(object.size)} bytes) at ${hex(object.start)}${plus(object.offset)}${member}`;
     }
@@ -157,8 +148,6 @@ export function objectWords(object: Identified): string {
       return `page in the queue of ${escapeText(object.protocol)} socket ${hex(object.sock)}${holder}`;
     }
     case 'page':
-      return object.order === null || object.order === 0
-        ? 'page'
-        : `page of an order-${object.order} block`;
+      return object.order === null || object.order === 0 ? 'page' : `page of an order-${object.order} block`;
   }
 }

@@ -38,11 +38,7 @@ export function registerBlocked(program: Command): void {
     .usage('[options] [dump...]')
     .description('find which tasks wait for which locks, their owners, and deadlocks')
     .option('--all', 'include tasks in interruptible sleep that wait for futexes or tracers')
-    .option(
-      '--limit <n>',
-      'maximum number of waiters named per lock (default 6; JSON: all)',
-      parseNumber,
-    )
+    .option('--limit <n>', 'maximum number of waiters named per lock (default 6; JSON: all)', parseNumber)
     .option('-v, --verbose', 'print stacks of owners and of the longest waiters')
     .option('--json', 'print the answer as JSON')
     .option('--strict', 'exit with status 5 if anything could not be read')
@@ -68,8 +64,7 @@ async function blocked(options: BlockedOptions): Promise<BlockedAnswer> {
   const { from, live, all } = options;
   const needsKernel = all || Object.keys(aids(options)).length > 0;
   if (from !== undefined) return (await import('./host.js')).blockedIn(from);
-  if (live && !needsKernel && !existsSync('/proc/kcore'))
-    return (await import('./host.js')).blockedHere();
+  if (live && !needsKernel && !existsSync('/proc/kcore')) return (await import('./host.js')).blockedHere();
   const kernel = await openNativeSource(options);
   try {
     return (await import('../../account/blocked.js')).blockedTasks(kernel, { all });

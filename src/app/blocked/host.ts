@@ -17,9 +17,7 @@ export async function blockedHere(): Promise<BlockedAnswer> {
   const threads = readThreads(liveHost, () => {});
   const from = liveHost.now();
   await liveHost.sleep(INTERVAL_MS);
-  return hostBlocked(
-    waitsOf(liveHost, { before: { threads, seconds: (liveHost.now() - from) / 1000 } }),
-  );
+  return hostBlocked(waitsOf(liveHost, { before: { threads, seconds: (liveHost.now() - from) / 1000 } }));
 }
 
 /** Returns those of a snapshot. @throws {HostError} */
@@ -32,22 +30,17 @@ export async function blockedIn(path: string): Promise<BlockedAnswer> {
   const ms = Number(last.host.at ?? 0) - Number(first.host.at ?? 0);
   const threads = ms > 0 ? readThreads(first.host, () => {}) : [];
   const { host, of: captured, warnings } = last;
-  return hostBlocked(
-    waitsOf(host, { captured, warnings, before: { threads, seconds: ms / 1000 } }),
-  );
+  return hostBlocked(waitsOf(host, { captured, warnings, before: { threads, seconds: ms / 1000 } }));
 }
 
 function waitsOf(source: HostSource, given: Partial<HostWaits>): HostWaits {
   const warnings: Warning[] = [...(given.warnings ?? [])];
-  const missed = (error: HostError) =>
-    void warnings.push({ code: 'unreadable', message: error.message });
+  const missed = (error: HostError) => void warnings.push({ code: 'unreadable', message: error.message });
   const threads = readThreads(source, missed);
   // Kernel threads are in the initial pid namespace only.
   const kthreadd = statFields(optionalText(source, '/proc/2/stat'));
   if (!listedPids(source).includes('1') || !isKernelThread(kthreadd))
-    missed(
-      new HostError('denied', '/proc does not list all processes (hidepid, or a pid namespace)'),
-    );
+    missed(new HostError('denied', '/proc does not list all processes (hidepid, or a pid namespace)'));
   let fileLocks: HostWaits['fileLocks'] = [];
   try {
     fileLocks = readFileLocks(source, missed);
@@ -62,10 +55,8 @@ function waitsOf(source: HostSource, given: Partial<HostWaits>): HostWaits {
     before: given.before,
     captured: given.captured,
     warnings,
-    nameOf: ({ pid, process }) =>
-      name(`/proc/${process}/task/${pid}/comm`) || name(`/proc/${process}/comm`),
-    functionOf: (process) =>
-      /^[A-Za-z_][\w.]{0,63}$/.exec(name(`/proc/${process}/wchan`))?.[0] ?? null,
+    nameOf: ({ pid, process }) => name(`/proc/${process}/task/${pid}/comm`) || name(`/proc/${process}/comm`),
+    functionOf: (process) => /^[A-Za-z_][\w.]{0,63}$/.exec(name(`/proc/${process}/wchan`))?.[0] ?? null,
     // A snapshot has descriptors of sockets only.
     holdersOf: (lock) => (source.file ? lockHolders(source, lock) : null),
   };

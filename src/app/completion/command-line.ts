@@ -25,9 +25,7 @@ export function namedSource(program: Command, words: readonly string[]): SourceO
     });
   if (words.some((word) => /^--from(?:-samples)?(?:=|$)/.test(word))) return null;
   const vmcore = [...after('vmcore'), ...dumpsAmong(program, words).map(atHome)];
-  const aids = Object.entries(FILE_OPTIONS).flatMap(([name, as]) =>
-    after(name).map((file) => [as, file] as const),
-  );
+  const aids = Object.entries(FILE_OPTIONS).flatMap(([name, as]) => after(name).map((file) => [as, file] as const));
   return {
     engine: 'auto',
     ...Object.fromEntries(aids),

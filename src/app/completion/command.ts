@@ -44,23 +44,19 @@ export function registerCompletion(program: Command): void {
  * @param line the complete line, for shells that keep quotes in words and split them at colons
  */
 async function suggestWords(of: string, words: readonly string[], line?: string): Promise<void> {
-  const [{ suggest }, { values }, { namedSource }, { lineWords }, { escapeText }] =
-    await Promise.all([
-      import('./suggest.js'),
-      import('./suggest.js'),
-      import('./command-line.js'),
-      import('./command-line.js'),
-      import('../../answers/text/escape.js'),
-    ]);
+  const [{ suggest }, { values }, { namedSource }, { lineWords }, { escapeText }] = await Promise.all([
+    import('./suggest.js'),
+    import('./suggest.js'),
+    import('./command-line.js'),
+    import('./command-line.js'),
+    import('../../answers/text/escape.js'),
+  ]);
   const program = await declared(of);
   const { candidates, files, values: more } = suggest(program, words);
   const typed = (words.at(-1) ?? '').slice(more?.prefix.length ?? 0);
   const before = line === undefined ? words.slice(0, -1) : lineWords(line).slice(1);
   const found = more ? await values(more.of, namedSource(program, before), typed) : [];
-  const all = [
-    ...candidates,
-    ...found.map((each) => ({ ...each, value: `${more?.prefix}${each.value}` })),
-  ];
+  const all = [...candidates, ...found.map((each) => ({ ...each, value: `${more?.prefix}${each.value}` }))];
   // Process names are untrusted.
   const lines = all.map(({ value, description }) => `${value}\t${escapeText(description)}`);
   const text = [...lines, ...(files ? [':files'] : [])].join('\n');

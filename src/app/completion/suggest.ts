@@ -135,9 +135,7 @@ function repeats({ description }: Option): boolean {
 }
 
 function optionOf(command: Command, word: string): Option | undefined {
-  return word.startsWith('-')
-    ? command.options.find((option) => isCalled(option, word))
-    : undefined;
+  return word.startsWith('-') ? command.options.find((option) => isCalled(option, word)) : undefined;
 }
 
 function isCalled({ short, long }: Option, word: string): boolean {
@@ -161,11 +159,7 @@ const MOST = 500;
  *
  * @param source null if unknown
  */
-export async function values(
-  of: ValueKind,
-  source: SourceOptions | null,
-  typed: string,
-): Promise<Candidate[]> {
+export async function values(of: ValueKind, source: SourceOptions | null, typed: string): Promise<Candidate[]> {
   try {
     if (of === 'code') return await codes(typed);
     return source === null ? [] : await LOOKUPS[of](source, typed);
@@ -178,8 +172,7 @@ export async function values(
 const LOOKUPS: Readonly<
   Record<Exclude<ValueKind, 'code'>, (source: SourceOptions, typed: string) => Promise<Candidate[]>>
 > = {
-  pid: async (source, typed) =>
-    source.vmcore ? inKernel(source, (kernel) => tasks(kernel, typed)) : running(typed),
+  pid: async (source, typed) => (source.vmcore ? inKernel(source, (kernel) => tasks(kernel, typed)) : running(typed)),
   type: (source, typed) => inKernel(source, (kernel) => named(kernel.types.names(), typed)),
   symbol: (source, typed) => inKernel(source, (kernel) => named(kernel.symbolNames(), typed)),
 };
@@ -208,8 +201,7 @@ async function tasks(kernel: NativeKernel, typed: string): Promise<Candidate[]> 
   const found: Candidate[] = [];
   for (const { pid, comm, kernelThread } of taskTable(kernel).processes) {
     if (found.length >= MOST) break;
-    if (!kernelThread && `${pid}`.startsWith(typed))
-      found.push({ value: `${pid}`, description: comm });
+    if (!kernelThread && `${pid}`.startsWith(typed)) found.push({ value: `${pid}`, description: comm });
   }
   return found;
 }

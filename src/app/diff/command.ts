@@ -48,16 +48,10 @@ export function registerDiff(program: Command): void {
     .usage('[options] <before> <after> [more...]')
     .argument('<inputs...>', 'snapshots, dumps, or files with --json answers')
     .description('show what grew between two or more times: categories, processes, sockets, caches')
-    .option(
-      '--limit <n>',
-      'maximum number of rows of each table (default 5; JSON: all)',
-      parseNumber,
-    )
+    .option('--limit <n>', 'maximum number of rows of each table (default 5; JSON: all)', parseNumber)
     .option('-v, --verbose', 'show all categories')
     .option('--json', 'print the answer as JSON')
-    .addOption(
-      new Option('--html <file>', 'write an HTML page; - writes to stdout').conflicts('json'),
-    )
+    .addOption(new Option('--html <file>', 'write an HTML page; - writes to stdout').conflicts('json'))
     .option('--force', 'replace an existing HTML file')
     .option('--strict', 'exit with status 5 if the comparison is incomplete')
     .addHelpText('after', EXAMPLES)
@@ -66,13 +60,12 @@ export function registerDiff(program: Command): void {
 
 async function diff(inputs: readonly string[], options: DiffOptions): Promise<void> {
   if (inputs.length < 2) throw new UsageError('diff needs at least two inputs');
-  const [{ compareStates }, { readInputs }, { diffBlocks, diffJson, diffText }, words] =
-    await Promise.all([
-      import('../../diff/compare.js'),
-      import('./inputs.js'),
-      import('../../answers/diff/render.js'),
-      import('../../answers/diff/words.js'),
-    ]);
+  const [{ compareStates }, { readInputs }, { diffBlocks, diffJson, diffText }, words] = await Promise.all([
+    import('../../diff/compare.js'),
+    import('./inputs.js'),
+    import('../../answers/diff/render.js'),
+    import('../../answers/diff/words.js'),
+  ]);
   const { headline, joinedNotes, noteWords } = words;
   checkPage({ ...options, vmcore: [...inputs] });
   const answer = compareStates(await readInputs(inputs));
@@ -102,9 +95,7 @@ async function diff(inputs: readonly string[], options: DiffOptions): Promise<vo
     );
   } else
     printAnswer(
-      json
-        ? formatJson(diffJson(answer), 2)
-        : diffText(answer, { limit: limit ?? 5, verbose, width: terminalWidth() }),
+      json ? formatJson(diffJson(answer), 2) : diffText(answer, { limit: limit ?? 5, verbose, width: terminalWidth() }),
     );
   // With --json the notes are part of the answer.
   if (!json) printWarnings(warnings.map((message) => ({ message })));

@@ -1,12 +1,4 @@
-import {
-  closeSync,
-  existsSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readSync,
-  statSync,
-} from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { AnswersError, stateOfAnswers } from '../../answers/diff/read/answers.js';
 import { attempt as attemptAt, HostError, isHostError } from '../../base/errors.js';
@@ -68,8 +60,7 @@ function kindOf(path: string): 'answers' | 'capture' | 'dump' {
     const isDump = names.some((name) => /vmcore/.test(name)) && !existsSync(join(path, 'version'));
     return isDump ? 'dump' : 'capture';
   }
-  if (!stat.isFile())
-    throw new HostError('unreadable', `${path}: not a regular file`, { next: 'Check the path.' });
+  if (!stat.isFile()) throw new HostError('unreadable', `${path}: not a regular file`, { next: 'Check the path.' });
   const head = headOf(path);
   // Some editors and shells write a byte order mark at the start of a text.
   if (/^(?:\xef\xbb\xbf)?\s*\{/.test(head.toString('latin1')) || stat.size === 0) return 'answers';
@@ -92,8 +83,7 @@ export function headOf(path: string): Buffer {
 }
 
 function textOf(path: string): string {
-  if (attempt(path, () => statSync(path).size) > MOST_BYTES)
-    throw new AnswersError(`larger than ${MOST_BYTES} bytes`);
+  if (attempt(path, () => statSync(path).size) > MOST_BYTES) throw new AnswersError(`larger than ${MOST_BYTES} bytes`);
   return attempt(path, () => readFileSync(path, 'utf8')).replace(/^\ufeff/, '');
 }
 

@@ -27,18 +27,14 @@ export function registerExplain(program: Command): void {
     .command('explain')
     .usage('[options] [code]')
     .argument('[code]', 'code to explain, such as hung-task (default: list all)')
-    .description(
-      'explain a code, such as the one in brackets of a finding: its meaning, its source, and what to do',
-    )
+    .description('explain a code, such as the one in brackets of a finding: its meaning, its source, and what to do')
     .option('--json', 'print the answer as JSON')
     .addHelpText('after', EXAMPLES)
     .action(explain);
 }
 
 async function explain(code: string | undefined, { json }: ExplainOptions): Promise<void> {
-  const { allCodes, explained, explainJson, explainText, listText } = await import(
-    '../../answers/explain/codes.js'
-  );
+  const { allCodes, explained, explainJson, explainText, listText } = await import('../../answers/explain/codes.js');
   const found = explained(code);
   if (code !== undefined && found.length === 0) {
     const { didYouMean, nearestNames } = await import('../../walk/values/place.js');

@@ -4,13 +4,7 @@ import { COMPRESSIONS, type Compression } from '../../extract/write/compress.js'
 import { parseNumber } from '../kit/arguments.js';
 import { takeDumpArguments } from '../kit/dump-arguments.js';
 import { UsageError } from '../kit/failure.js';
-import {
-  addTypesOption,
-  aids,
-  collectFiles,
-  openedAids,
-  openSource,
-} from '../kit/kernel-source.js';
+import { addTypesOption, aids, collectFiles, openedAids, openSource } from '../kit/kernel-source.js';
 import { printAnswer, printText, printWarnings } from '../kit/output.js';
 import { Progress } from '../kit/terminal.js';
 
@@ -73,32 +67,18 @@ export function registerExtract(program: Command): void {
   addTypesOption(takeDumpArguments(program.command('extract')))
     .usage('[options] -o <file> <dump...>')
     .description('save a small copy of a dump with only the kernel structures that kdump-mem reads')
-    .option(
-      '--vmcore <file>',
-      'the dump to read (repeat for each part of a split dump)',
-      collectFiles,
-    )
+    .option('--vmcore <file>', 'the dump to read (repeat for each part of a split dump)', collectFiles)
     .requiredOption('-o, --output <file>', 'the dump to write')
     .option('--pid <pid>', 'keep only this process', parseNumber)
     .option('--fd <fd>', 'keep only this socket of the process (needs --pid)', parseNumber)
-    .addOption(
-      new Option('--compress <method>', 'compression of pages')
-        .choices(COMPRESSIONS)
-        .default('zlib'),
-    )
+    .addOption(new Option('--compress <method>', 'compression of pages').choices(COMPRESSIONS).default('zlib'))
     .option('--anonymize', 'replace addresses, paths of unix sockets and names consistently')
     .option('--map <file>', 'save the original names to this file (mode 600; needs --anonymize)')
     .option('--with-log', 'also keep the kernel log (not with --anonymize)')
     .option('--with-memory', 'also keep what `memory` reads: every struct page (not with --pid)')
-    .option(
-      '--with-processes',
-      'also keep what `procs` reads: every struct page, page tables (not with --pid)',
-    )
+    .option('--with-processes', 'also keep what `procs` reads: every struct page, page tables (not with --pid)')
     .option('--with-stacks', 'also keep what `stacks` and `blocked` read (not with --pid)')
-    .option(
-      '--with-triage',
-      'also keep what `triage` reads (implies --with-log --with-memory --with-stacks)',
-    )
+    .option('--with-triage', 'also keep what `triage` reads (implies --with-log --with-memory --with-stacks)')
     .option('--force', 'overwrite existing files')
     .option('--json', 'print a summary of the extract as JSON')
     .option('--vmlinux <file>', 'symbols and types, if the dump lacks them')
@@ -120,16 +100,13 @@ function refuseContradictions(options: ExtractOptions): void {
   const { pid, fd, anonymize, withLog, withTriage } = options;
   if (fd !== undefined && pid === undefined) throw new UsageError('--fd needs --pid');
   if (anonymize && withLog)
-    throw new UsageError(
-      '--with-log and --anonymize exclude each other: the log can contain any name',
-    );
+    throw new UsageError('--with-log and --anonymize exclude each other: the log can contain any name');
   if (anonymize && withTriage)
     throw new UsageError(
       '--with-triage and --anonymize exclude each other: the log can contain any name. Use --with-memory --with-stacks.',
     );
   for (const [name, option, why] of WHOLE)
-    if (options[name] && pid !== undefined)
-      throw new UsageError(`${option} and --pid exclude each other: ${why}`);
+    if (options[name] && pid !== undefined) throw new UsageError(`${option} and --pid exclude each other: ${why}`);
 }
 
 async function run(options: ExtractOptions): Promise<void> {

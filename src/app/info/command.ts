@@ -11,12 +11,7 @@ import { Unknowns } from '../../walk/warnings.js';
 import { answer } from '../kit/answer.js';
 import { parseNumber } from '../kit/arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
-import {
-  addSourceOptions,
-  openedAids,
-  openSourceImage,
-  type SourceOptions,
-} from '../kit/kernel-source.js';
+import { addSourceOptions, openedAids, openSourceImage, type SourceOptions } from '../kit/kernel-source.js';
 import { printAnswer, printText } from '../kit/output.js';
 import { terminalWidth } from '../kit/terminal.js';
 
@@ -66,11 +61,7 @@ export function registerInfo(program: Command): void {
     .addOption(list('--swap', 'swap devices: size, use, priority (crash swap)'))
     .addOption(list('--shared-memory', 'System V shared memory segments (ipcs -m, crash ipcs)'))
     .addOption(list('--run-queues', 'tasks on the run queue of each CPU (crash runq)'))
-    .option(
-      '--pid <pid>',
-      'namespace of this process, for --mounts and --shared-memory',
-      parseNumber,
-    )
+    .option('--pid <pid>', 'namespace of this process, for --mounts and --shared-memory', parseNumber)
     .option('--json', 'print the answer as JSON')
     .option('--strict', 'exit with status 5 if anything is unknown')
     .addHelpText('after', EXAMPLES)
@@ -157,12 +148,9 @@ async function askKernel(native: NativeKernel, unknowns: Unknowns): Promise<Kern
     const at = provenance.symbols.found ? native.symbol('linux_banner') : undefined;
     return at === undefined ? undefined : decodeText(native.read(at, 512), 0, 512);
   });
-  const limits = unknowns.try('limits of commands', () =>
-    provenance.types.found ? limitsOf(native) : undefined,
-  );
+  const limits = unknowns.try('limits of commands', () => (provenance.types.found ? limitsOf(native) : undefined));
   const types = unknowns.try('types of modules', () => native.moduleTypes);
-  for (const problem of types?.problems ?? [])
-    unknowns.add('types of a module', 'no-types', problem);
+  for (const problem of types?.problems ?? []) unknowns.add('types of a module', 'no-types', problem);
   return {
     facts,
     provenance,

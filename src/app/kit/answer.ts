@@ -41,10 +41,7 @@ interface Words<A> {
  *
  * @throws errors of opening the kernel and of computing the answer
  */
-export async function answer<A extends Answer>(
-  options: AnswerOptions,
-  question: Question<A>,
-): Promise<void> {
+export async function answer<A extends Answer>(options: AnswerOptions, question: Question<A>): Promise<void> {
   if (options.engine === 'verify') return verify(options, question);
   present(await answerOnce(options, question), options, question);
 }
@@ -92,10 +89,7 @@ function isComplete({ total, complete }: Answer): boolean {
   return complete ?? total?.complete ?? false;
 }
 
-async function verify<A extends Answer>(
-  options: AnswerOptions,
-  question: Question<A>,
-): Promise<void> {
+async function verify<A extends Answer>(options: AnswerOptions, question: Question<A>): Promise<void> {
   const { compareAnswers } = await import('../../answers/verify/text.js');
   const native = await answerOnce(options, question, 'native');
   const crash = await answerOnce(options, question, 'crash');

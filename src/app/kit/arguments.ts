@@ -26,8 +26,7 @@ export function decimal(text: string): number {
 export function parseNumber(text: string): number {
   const number = decimal(text);
   if (!Number.isNaN(number)) return number;
-  if (text.startsWith('--'))
-    throw new InvalidArgumentError('Its value is missing (a whole number).');
+  if (text.startsWith('--')) throw new InvalidArgumentError('Its value is missing (a whole number).');
   const hex = /^0x[0-9a-f]{1,12}$/i.test(text) ? `, in decimal: ${Number(text)}` : '';
   throw new InvalidArgumentError(`It must be a whole number${hex}.`);
 }
@@ -35,8 +34,7 @@ export function parseNumber(text: string): number {
 /** Parses a number of bytes: decimal or 0x hex, with k, M, G or T for binary units. */
 export function parseSize(text: string): number {
   const bytes = bytesOf(text);
-  if (bytes === undefined)
-    throw new InvalidArgumentError(`It must be a number of bytes: ${SIZE_FORMS}.`);
+  if (bytes === undefined) throw new InvalidArgumentError(`It must be a number of bytes: ${SIZE_FORMS}.`);
   return bytes;
 }
 
@@ -57,8 +55,7 @@ export function sizeFrom(least: number, takes: string): (text: string) => number
 /** Parses `30`, `500ms`, `1.5s`, `10m`, `2h`, `1d`; returns seconds. */
 export function parseTime(text: string): number {
   const seconds = secondsOf(text);
-  if (seconds === undefined)
-    throw new InvalidArgumentError(`It must be a time: ${DURATION_FORMS}.`);
+  if (seconds === undefined) throw new InvalidArgumentError(`It must be a time: ${DURATION_FORMS}.`);
   return seconds;
 }
 
@@ -71,8 +68,7 @@ export function parseTime(text: string): number {
 export function timeWithin(least: number, most: number, takes: string): (text: string) => number {
   return (text) => {
     const seconds = parseTime(text);
-    if (!(seconds >= least && seconds <= most))
-      throw new InvalidArgumentError(`It must be ${takes}.`);
+    if (!(seconds >= least && seconds <= most)) throw new InvalidArgumentError(`It must be ${takes}.`);
     return seconds;
   };
 }

@@ -19,10 +19,7 @@ export interface CapturedSource {
  *
  * @throws {HostError} `denied`, `not-a-capture`
  */
-export async function openCaptured(
-  path: string,
-  wanted: WantedParts = {},
-): Promise<CapturedSource> {
+export async function openCaptured(path: string, wanted: WantedParts = {}): Promise<CapturedSource> {
   return capturedAt(await readCapture(path, wanted), 'last');
 }
 

@@ -23,12 +23,9 @@ export function takeDumpArguments(command: Command): Command {
     const { vmcore = [], live, from } = invoked.opts<Named>();
     for (const word of invoked.args) {
       if (word !== '-' && !isThere(word))
-        throw new UsageError(
-          `${invoked.name()} accepts only options and a dump: ${missingFile(word)}`,
-        );
+        throw new UsageError(`${invoked.name()} accepts only options and a dump: ${missingFile(word)}`);
     }
-    if (from !== undefined)
-      throw new UsageError(`--from and ${invoked.args[0]} cannot be combined`);
+    if (from !== undefined) throw new UsageError(`--from and ${invoked.args[0]} cannot be combined`);
     if (live) throw new UsageError(`--live and ${invoked.args[0]} cannot be combined`);
     invoked.setOptionValueWithSource('vmcore', [...vmcore, ...invoked.args], 'cli');
   });
@@ -39,10 +36,7 @@ export function takeDumpArguments(command: Command): Command {
  *
  * @param command called when there is an argument to parse
  */
-export function besideDumps<T>(
-  command: () => Command,
-  parse: (text: string) => T,
-): (text: string) => T {
+export function besideDumps<T>(command: () => Command, parse: (text: string) => T): (text: string) => T {
   return (text) => {
     refuseDumpsAmong(command());
     return parse(text);
@@ -62,9 +56,7 @@ function refuseDumpsAmong(command: Command): void {
     if (dump !== undefined) throw new UsageError(...withVmcore(command, dump, own));
   }
   if (extra !== undefined)
-    throw new UsageError(
-      `unexpected argument ${extra} (${command.name()} accepts ${own.join(' and ')})`,
-    );
+    throw new UsageError(`unexpected argument ${extra} (${command.name()} accepts ${own.join(' and ')})`);
 }
 
 function withVmcore(command: Command, dump: string, own: readonly string[]): [string, string] {

@@ -1,10 +1,5 @@
 import { writeSync } from 'node:fs';
-import {
-  KERNEL_ERRORS,
-  READ_ERRORS,
-  STORE_ERRORS,
-  TRACE_ERRORS,
-} from '../../answers/explain/errors.js';
+import { KERNEL_ERRORS, READ_ERRORS, STORE_ERRORS, TRACE_ERRORS } from '../../answers/explain/errors.js';
 import { escapeText } from '../../answers/text/escape.js';
 import {
   EXHAUSTION_ADVICE,
@@ -55,8 +50,7 @@ const OTHER_HOST_ADVICE = 'Choose another source with --source, or read a dump.'
  * other error is a bug and is rethrown.
  */
 export function explainFailure(error: unknown): { line: string; status: number } {
-  if (error instanceof UsageError)
-    return { line: errorLine(error.message, error.next), status: EXIT.usage };
+  if (error instanceof UsageError) return { line: errorLine(error.message, error.next), status: EXIT.usage };
   if (error instanceof ExtractError || error instanceof OutputError) {
     const status = error.code === 'cannot-write' ? EXIT.unreadable : EXIT.usage;
     return { line: errorLine(error.message), status };
@@ -75,10 +69,7 @@ export function explainFailure(error: unknown): { line: string; status: number }
   }
   if (error instanceof ReadError) {
     return {
-      line: errorLine(
-        `what the answer needs cannot be read: ${error.message}`,
-        READ_ERRORS[error.code].next,
-      ),
+      line: errorLine(`what the answer needs cannot be read: ${error.message}`, READ_ERRORS[error.code].next),
       status: EXIT.unreadable,
     };
   }

@@ -36,9 +36,7 @@ async function takeSnapshot(invoked: Command, excluded: readonly string[]): Prom
   if (!looksCaptured(file)) return;
   const other = invoked.options.find((option) => {
     const name = option.attributeName();
-    return (
-      name !== 'vmcore' && excluded.includes(name) && invoked.getOptionValueSource(name) === 'cli'
-    );
+    return name !== 'vmcore' && excluded.includes(name) && invoked.getOptionValueSource(name) === 'cli';
   });
   if (other) throw new UsageError(`${other.long} does not apply to the snapshot ${file}`);
   invoked.setOptionValue('vmcore', undefined);
@@ -54,10 +52,9 @@ function parseFrom(file: string): string {
 /** Adds `--boot`, for commands that accept text logs. */
 export function addBootOption(command: Command): Command {
   return command.addOption(
-    new Option(
-      '--boot <boot>',
-      'boot to read from a text log: 0 last, -1 previous, 1 first, or a boot ID',
-    ).argParser(parseBoot),
+    new Option('--boot <boot>', 'boot to read from a text log: 0 last, -1 previous, 1 first, or a boot ID').argParser(
+      parseBoot,
+    ),
   );
 }
 
@@ -71,9 +68,7 @@ function parseBoot(text: string): BootChoice {
   const id = text.replaceAll('-', '').toLowerCase();
   if (/^[0-9a-f]{32}$/.test(id)) return { id };
   if (/^[+-]?\d{1,9}$/.test(text)) return { number: Number(text) };
-  throw new InvalidArgumentError(
-    'It must be 0 (last boot), -1 (previous), 1 (first), or a boot ID.',
-  );
+  throw new InvalidArgumentError('It must be 0 (last boot), -1 (previous), 1 (first), or a boot ID.');
 }
 
 /** Makes commands that do not accept snapshots reject --from with advice on which command does. */
@@ -95,8 +90,7 @@ export function refuseFrom(program: Command): void {
 
 /** @throws {UsageError} if --engine is given with --from: engines read only kernels */
 export function checkFrom({ from, engine }: FromOptions): void {
-  if (from !== undefined && engine !== 'auto')
-    throw new UsageError('--engine does not apply to --from');
+  if (from !== undefined && engine !== 'auto') throw new UsageError('--engine does not apply to --from');
 }
 
 /** Sources of memory data of a running kernel, the most detailed first. */

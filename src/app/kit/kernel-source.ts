@@ -30,10 +30,7 @@ export function addSourceOptions(command: Command): Command {
     .option('--vmcore <file>', 'dump to read (repeat for each part of a split dump)', collectFiles)
     .option('--live', 'read the running kernel instead of a dump (as root)')
     .addOption(
-      new Option(
-        '--engine <engine>',
-        'reader: native (auto), crash, or verify, which compares both',
-      )
+      new Option('--engine <engine>', 'reader: native (auto), crash, or verify, which compares both')
         .choices(['auto', 'native', 'crash', 'verify'])
         .default('auto'),
     )
@@ -47,10 +44,7 @@ export function addSourceOptions(command: Command): Command {
 /** Adds `--types`, and `--btf`, its former name from when it supported only BTF. */
 export function addTypesOption(command: Command): Command {
   return command
-    .option(
-      '--types <file>',
-      'types to use instead of the dump’s: BTF, vmlinux or .debug file, Volatility ISF',
-    )
+    .option('--types <file>', 'types to use instead of the dump’s: BTF, vmlinux or .debug file, Volatility ISF')
     .addOption(new Option('--btf <file>', 'alias of --types').conflicts('types'))
     .hook('preAction', (_, invoked) => {
       const { btf } = invoked.opts<{ readonly btf?: string }>();
@@ -61,9 +55,7 @@ export function addTypesOption(command: Command): Command {
 /** Collects the files of a repeatable option. */
 export function collectFiles(file: string, files?: readonly string[]): readonly string[] {
   if (file.startsWith('--'))
-    throw new InvalidArgumentError(
-      'The file name is missing (write ./ before a name that begins with -).',
-    );
+    throw new InvalidArgumentError('The file name is missing (write ./ before a name that begins with -).');
   return [...(files ?? []), file];
 }
 
@@ -88,8 +80,7 @@ export async function openNativeSource(options: SourceOptions): Promise<NativeKe
   const files = checkSource(options);
   const { openNative, openNativeImage } = await import('../../kernel/native/open.js');
   const found = await openedAids(options);
-  if (options.map === undefined)
-    return openNative({ files, live: options.live ?? false, ...found });
+  if (options.map === undefined) return openNative({ files, live: options.live ?? false, ...found });
   const image = await openSourceImage(options);
   try {
     return openNativeImage(image, found);
@@ -137,8 +128,7 @@ export function aids({ vmlinux, symbols, types }: Aids): Aids {
 export async function openedAids(options: Aids): Promise<Files> {
   const files = aids(options);
   const { types } = files;
-  if (types === undefined || (await import('../../kernel/native/types-source.js')).isBtf(types))
-    return files;
+  if (types === undefined || (await import('../../kernel/native/types-source.js')).isBtf(types)) return files;
   const { openTypesFile } = await import('../../kernel/native/foreign-types/open.js');
   const opened = typesFiles.get(types) ?? openTypesFile(types);
   typesFiles.set(types, opened);
@@ -171,8 +161,7 @@ function checkSource(options: SourceOptions): readonly string[] {
 
 function checkMap({ live, engine }: SourceOptions, map: string): void {
   if (live) throw new UsageError('--map and --live cannot be combined');
-  if (engine === 'crash' || engine === 'verify')
-    throw new UsageError('--map requires the native engine');
+  if (engine === 'crash' || engine === 'verify') throw new UsageError('--map requires the native engine');
   checkFile(map, 'wrong-map');
 }
 
@@ -223,10 +212,7 @@ function noFile(file: string, code: string | undefined): string {
 
 function checkKcore(): void {
   if (!existsSync('/proc/kcore')) {
-    throw new KernelError(
-      'no-live-memory',
-      '/proc/kcore: not found (the kernel lacks it, or a container hides it)',
-    );
+    throw new KernelError('no-live-memory', '/proc/kcore: not found (the kernel lacks it, or a container hides it)');
   }
   checkFile('/proc/kcore', 'not-a-dump');
 }
@@ -235,10 +221,7 @@ function checkKcore(): void {
 export function sourceWords(options: SourceOptions & { readonly from?: string }): string {
   const { live, vmcore = [], map, from } = options;
   if (from !== undefined) return `--from ${shellPath(from)}`;
-  const files = [
-    ...vmcore.map((file) => ['vmcore', file] as const),
-    ...Object.entries(aids(options)),
-  ];
+  const files = [...vmcore.map((file) => ['vmcore', file] as const), ...Object.entries(aids(options))];
   const named = [...files, ...(map === undefined ? [] : [['map', map] as const])];
   const words = named.map(([name, file]) => `--${name} ${shellPath(String(file))}`);
   return [...(live ? ['--live'] : []), ...words].join(' ');

@@ -71,9 +71,7 @@ export async function inputsFrom(path: string): Promise<NonNullable<Inputs>> {
   }
   if (files && !files.hasLogsAlone) return { from: path, files };
   const found =
-    files && !isFolder(path)
-      ? { logs: groupLogs(files.logs()), warnings: files.damage }
-      : await findLogs(path);
+    files && !isFolder(path) ? { logs: groupLogs(files.logs()), warnings: files.damage } : await findLogs(path);
   if (found.logs.length > 0) return { path, ...found };
   const why = found.warnings.length > 0 ? ` (${found.warnings[0]})` : '';
   throw noLog(`${path}${why}`);
@@ -85,8 +83,7 @@ function isFolder(path: string): boolean {
 
 /** Creates the error for a text without a kernel message. */
 export function noLog(path: string): HostError {
-  const next =
-    'Name a dump, a snapshot, a kernel log (dmesg, journal, syslog), or a folder with logs.';
+  const next = 'Name a dump, a snapshot, a kernel log (dmesg, journal, syslog), or a folder with logs.';
   return new HostError('unreadable', `${path}: contains no kernel log`, { next });
 }
 

@@ -85,7 +85,5 @@ export function checkPrintedProfile(
 ): void {
   const printed = json ? 'json' : folded ? 'folded' : undefined;
   if (printed && files.includes(STDOUT))
-    throw new UsageError(
-      `the profile goes to stdout: --${printed} has no place there. Name a file`,
-    );
+    throw new UsageError(`the profile goes to stdout: --${printed} has no place there. Name a file`);
 }

@@ -11,8 +11,7 @@ export type PlaceOrFrame = WrittenPlace | { readonly frame: number };
 export function parsePlaceOrFrame(text: string): PlaceOrFrame {
   const [, number] = /^pfn:(0x[0-9a-f]{1,12}|\d{1,15})$/i.exec(text) ?? [];
   if (number !== undefined) return { frame: Number(number) };
-  if (/^pfn:/i.test(text))
-    throw new InvalidArgumentError('It must be pfn:N, decimal or hex with 0x.');
+  if (/^pfn:/i.test(text)) throw new InvalidArgumentError('It must be pfn:N, decimal or hex with 0x.');
   return parseWritten(text);
 }
 
@@ -20,7 +19,6 @@ export function parsePlaceOrFrame(text: string): PlaceOrFrame {
 export function addressOfPlace(kernel: NativeKernel, place: PlaceOrFrame): bigint {
   if (!('frame' in place)) return findPlace(kernel, place).address;
   const address = kernel.pages.addressOfFrame(place.frame);
-  if (address === undefined)
-    throw new WalkError('no-such-symbol', `page frame ${place.frame} does not exist`);
+  if (address === undefined) throw new WalkError('no-such-symbol', `page frame ${place.frame} does not exist`);
   return address;
 }

@@ -28,10 +28,7 @@ export function terminalWidth(
  * Whether an output is a terminal that supports escape sequences, for colours and for lines that are redrawn
  * in place.
  */
-export function takesEscapes(
-  { isTTY }: Output = process.stdout,
-  { TERM }: NodeJS.ProcessEnv = process.env,
-): boolean {
+export function takesEscapes({ isTTY }: Output = process.stdout, { TERM }: NodeJS.ProcessEnv = process.env): boolean {
   return isTTY === true && TERM !== 'dumb';
 }
 
@@ -47,9 +44,7 @@ export function painter(): Paint {
 }
 
 /** Whether the locale has no characters but ASCII (POSIX, 8.2: LC_ALL, LC_CTYPE and LANG, the first that is set). */
-export function isAsciiLocale(
-  { LC_ALL, LC_CTYPE, LANG }: NodeJS.ProcessEnv = process.env,
-): boolean {
+export function isAsciiLocale({ LC_ALL, LC_CTYPE, LANG }: NodeJS.ProcessEnv = process.env): boolean {
   return ['C', 'POSIX'].includes(LC_ALL || LC_CTYPE || LANG || '');
 }
 
@@ -112,9 +107,7 @@ export class Progress {
       }
       const elapsed = performance.now() - began;
       const left =
-        elapsed < TELLS_LEFT_MS || part <= 0
-          ? ''
-          : `, ${Math.ceil((elapsed * (1 - part)) / part / 1_000)} s left`;
+        elapsed < TELLS_LEFT_MS || part <= 0 ? '' : `, ${Math.ceil((elapsed * (1 - part)) / part / 1_000)} s left`;
       this.show(`${doing} … ${Math.round(part * 100)} %${left}`);
     };
   }

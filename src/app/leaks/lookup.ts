@@ -5,13 +5,7 @@ import { liveReadings } from '../../leaks/readings/reading-source.js';
 import { type ReadingMethod, VMALLOCINFO } from '../../leaks/readings/take.js';
 import { hidesAddresses, type KernelArea } from '../../leaks/readings/vmallocinfo.js';
 import type { Recording } from '../../leaks/recording.js';
-import {
-  cacheLimits,
-  type Lookup,
-  lookupByFlags,
-  MOST_WORDS,
-  noLookup,
-} from '../../leaks/survivors/lookup.js';
+import { cacheLimits, type Lookup, lookupByFlags, MOST_WORDS, noLookup } from '../../leaks/survivors/lookup.js';
 import { openNativeSource } from '../kit/kernel-source.js';
 import type { Progress } from '../kit/terminal.js';
 
@@ -75,8 +69,7 @@ export async function withAreas<T>(
   method: ReadingMethod,
   record: (areas?: () => readonly KernelArea[] | null) => Promise<T>,
 ): Promise<T> {
-  if (method !== 'vmallocinfo' || !hidesAddresses(liveReadings.readFirst(VMALLOCINFO)))
-    return record();
+  if (method !== 'vmallocinfo' || !hidesAddresses(liveReadings.readFirst(VMALLOCINFO))) return record();
   let kernel: Kernel;
   try {
     kernel = await openNativeSource({ live: true, engine: 'native' });

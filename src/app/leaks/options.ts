@@ -1,11 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { TraceError, TraceErrorCode } from '../../base/errors.js';
 import { programPath } from '../../base/shell.js';
-import {
-  type MethodRefusal,
-  type OfferedMethod,
-  offeredReadings,
-} from '../../leaks/readings/methods.js';
+import { type MethodRefusal, type OfferedMethod, offeredReadings } from '../../leaks/readings/methods.js';
 import { READING_METHODS } from '../../leaks/readings/take.js';
 import { MOST_ONE_IN, tracefsRefusal } from '../../leaks/record/tracefs/kinds.js';
 import type { AllocationType } from '../../leaks/recording.js';
@@ -57,39 +53,24 @@ const parseLength = timeWithin(1, MOST_SECONDS, '1 second to 7 days');
 export function addLeaksOptions(command: Command): Command {
   return command
     .addOption(
-      new Option(
-        '--type <type>',
-        'kind of allocation: pages, slab objects or vmalloc areas (default page)',
-      ).choices(['page', 'slab', 'vmalloc']),
+      new Option('--type <type>', 'kind of allocation: pages, slab objects or vmalloc areas (default page)').choices([
+        'page',
+        'slab',
+        'vmalloc',
+      ]),
     )
-    .option(
-      '--interval <time>',
-      'length of the recording, such as 90s or 10m (default 10m)',
-      parseLength,
-    )
+    .option('--interval <time>', 'length of the recording, such as 90s or 10m (default 10m)', parseLength)
     .option('--windows <n>', 'number of windows (default 15)', parseWindows)
     .option('--order <n>', 'only page blocks of this order and larger', parseUpTo(MOST_ORDER))
-    .option(
-      '--sample <1/N>',
-      'follow one page frame or object in N; auto: as --budget allows',
-      parseSample,
-    )
-    .option(
-      '--budget <share>',
-      'maximum CPU use of recording, as a share of one core (default 2%)',
-      parseBudget,
-    )
+    .option('--sample <1/N>', 'follow one page frame or object in N; auto: as --budget allows', parseSample)
+    .option('--budget <share>', 'maximum CPU use of recording, as a share of one core (default 2%)', parseBudget)
     .addOption(
       new Option('--pid <pid>', 'only allocations by threads of this process')
         .argParser(parseNumber)
         .conflicts('cgroup'),
     )
     .option('--cgroup <path>', 'only allocations by threads in this cgroup and below', parseCgroup)
-    .addOption(
-      new Option('--method <method>', 'recording method (default: best available)').choices(
-        LEAK_METHODS,
-      ),
-    )
+    .addOption(new Option('--method <method>', 'recording method (default: best available)').choices(LEAK_METHODS))
     .addOption(
       new Option(
         '--engine <engine>',
@@ -98,10 +79,7 @@ export function addLeaksOptions(command: Command): Command {
     )
     .option('--methods', 'list the available methods and their cost')
     .addOption(
-      new Option(
-        '--from <file...>',
-        'earlier recordings: perf script output, trace text, or copies, oldest first',
-      )
+      new Option('--from <file...>', 'earlier recordings: perf script output, trace text, or copies, oldest first')
         .argParser(collectFiles)
         .conflicts(['order', 'sample', 'budget', 'pid', 'cgroup', 'method', 'engine', 'methods']),
     )
@@ -132,15 +110,11 @@ export function checkLeaksOptions(options: LeaksOptions): void {
     throw new UsageError('--force needs --html, --pprof or --speedscope');
   checkPrintedProfile(profiles, options);
   if (pprof === '' || speedscope === '') throw new UsageError('a file’s name is empty');
-  if (pprof !== undefined && pprof === speedscope)
-    throw new UsageError('--pprof and --speedscope name the same file');
-  if (options.order !== undefined && type !== 'page')
-    throw new UsageError('--order needs --type page');
+  if (pprof !== undefined && pprof === speedscope) throw new UsageError('--pprof and --speedscope name the same file');
+  if (options.order !== undefined && type !== 'page') throw new UsageError('--order needs --type page');
   const [alone] = method === undefined || method === 'tracefs' ? [] : eventOptions(options);
   if (alone !== undefined)
-    throw new UsageError(
-      `--${alone} needs an event-based method: --method ${method} records no events`,
-    );
+    throw new UsageError(`--${alone} needs an event-based method: --method ${method} records no events`);
   if (options.engine === 'bpftrace') checkBpftrace(options);
   const [other] = Object.entries({
     folded,
@@ -149,8 +123,7 @@ export function checkLeaksOptions(options: LeaksOptions): void {
     method,
     engine: options.engine,
   }).filter(([, value]) => value !== undefined);
-  if (options.methods && other)
-    throw new UsageError(`--methods cannot be combined with --${other[0]}`);
+  if (options.methods && other) throw new UsageError(`--methods cannot be combined with --${other[0]}`);
 }
 
 /** Returns the output files of profiles. */
@@ -160,14 +133,11 @@ export function profileFiles({ pprof, speedscope }: LeaksOptions): string[] {
 
 /** Rejects options that bpftrace does not support. */
 function checkBpftrace({ type = 'page', sample, budget, cgroup }: LeaksOptions): void {
-  if (type !== 'page')
-    throw new UsageError(`--engine bpftrace supports pages only, not --type ${type}`);
+  if (type !== 'page') throw new UsageError(`--engine bpftrace supports pages only, not --type ${type}`);
   if (sample !== undefined && sample !== 1)
     throw new UsageError('--engine bpftrace follows every block: --sample needs --engine tracefs');
-  if (budget !== undefined)
-    throw new UsageError('--engine bpftrace has no --budget: use --engine tracefs');
-  if (cgroup !== undefined)
-    throw new UsageError('--engine bpftrace does not support --cgroup: use --engine tracefs');
+  if (budget !== undefined) throw new UsageError('--engine bpftrace has no --budget: use --engine tracefs');
+  if (cgroup !== undefined) throw new UsageError('--engine bpftrace does not support --cgroup: use --engine tracefs');
 }
 
 /** Returns the given options that apply only to event tracing. */
@@ -192,8 +162,7 @@ function parseSample(text: string): 'auto' | number {
   // Sampling selects by bits of a number, so the rate must be a power of two.
   if (!parts || !Number.isInteger(Math.log2(oneIn)))
     throw new InvalidArgumentError('It takes auto, or 1/N with a power of two: 1/1, 1/8, 1/64.');
-  if (oneIn > MOST_ONE_IN)
-    throw new InvalidArgumentError(`The smallest sample is 1/${MOST_ONE_IN}.`);
+  if (oneIn > MOST_ONE_IN) throw new InvalidArgumentError(`The smallest sample is 1/${MOST_ONE_IN}.`);
   return oneIn;
 }
 

@@ -43,8 +43,7 @@ export function writeLeaksPage(answer: LeaksAnswer, options: LeaksOptions): stri
     warnings: [],
     blocks: leaksBlocks(answer, limit),
   };
-  const source =
-    from?.map((file) => `--from ${shellWord(file)}`).join(' ') ?? `leaks --type ${type}`;
+  const source = from?.map((file) => `--from ${shellWord(file)}`).join(' ') ?? `leaks --type ${type}`;
   return writePage(
     options,
     source,

@@ -72,9 +72,7 @@ export async function runLeaks(options: LeaksOptions): Promise<void> {
     // Frees the event tracer's memory, since the scan of all memory needs as much.
     collectNow();
     const chosen = chosenOf(options, threads);
-    const answer = await withLookup(recording, progress, (lookup) =>
-      leaksAnswer(recording, lookup, chosen),
-    );
+    const answer = await withLookup(recording, progress, (lookup) => leaksAnswer(recording, lookup, chosen));
     await printLeaks(answer, options);
   } finally {
     progress.clear();
@@ -129,8 +127,7 @@ function record(
         maxSurvivors: MOST_SURVIVORS,
         windows: options.windows ?? (method === 'page-owner' ? PAGE_OWNER_WINDOWS : USUAL_WINDOWS),
         pageSize: readPageSize(liveHost),
-        progress: ({ readings, of }) =>
-          progress.show(`${methodWords(method)}: reading ${readings} of ${of}`),
+        progress: ({ readings, of }) => progress.show(`${methodWords(method)}: reading ${readings} of ${of}`),
         ...(areas && { areas }),
       }),
     );
@@ -180,16 +177,12 @@ function methodOf(options: LeaksOptions): LeakMethod {
   const names = offered.flatMap((one) => (one.method === 'bpftrace' ? [] : [one.method]));
   if (method !== undefined) {
     if (!names.includes(method))
-      throw new UsageError(
-        `--method ${method} does not support --type ${type} (methods: ${names.join(', ')})`,
-      );
+      throw new UsageError(`--method ${method} does not support --type ${type} (methods: ${names.join(', ')})`);
     return method;
   }
   const [alone] = eventOptions(options);
   if (alone !== undefined && !names.includes('tracefs'))
-    throw new UsageError(
-      `--${alone} needs events, and --type ${type} has none (methods: ${names.join(', ')})`,
-    );
+    throw new UsageError(`--${alone} needs events, and --type ${type} has none (methods: ${names.join(', ')})`);
   // Options for sampling and filtering require event tracing.
   if (alone !== undefined) return 'tracefs';
   // If no method is available, the error of this one has the details.
@@ -221,10 +214,7 @@ function threadsOf({ pid, cgroup }: LeaksOptions): ThreadFilter | null {
   }
 }
 
-function chosenOf(
-  { pid, cgroup }: LeaksOptions,
-  threads: ThreadFilter | null,
-): ThreadFilterFacts | undefined {
+function chosenOf({ pid, cgroup }: LeaksOptions, threads: ThreadFilter | null): ThreadFilterFacts | undefined {
   if (threads === null) return undefined;
   return { who: pid === undefined ? `cgroup ${cgroup}` : `pid ${pid}`, ended: threads.exited };
 }
@@ -273,9 +263,7 @@ function checkLeaksOutput(options: LeaksOptions): void {
   for (const file of profileFiles(options))
     if (file !== STDOUT) checkOutput(file, options.force ?? false, options.from ?? []);
   if (options.pprof === STDOUT && process.stdout.isTTY)
-    throw new UsageError(
-      'a profile cannot be printed to a terminal: redirect stdout to a file or a pipe',
-    );
+    throw new UsageError('a profile cannot be printed to a terminal: redirect stdout to a file or a pipe');
 }
 
 /**
@@ -291,16 +279,12 @@ async function printLeaks(answer: LeaksAnswer, options: LeaksOptions): Promise<v
       else if (file !== undefined) writeWhole(file, options.force ?? false, bytes());
     };
     write(pprof, () => profiles.leaksPprof(answer));
-    write(speedscope, () =>
-      Buffer.from(`${formatJson(profiles.leaksSpeedscope(answer, VERSION))}\n`),
-    );
+    write(speedscope, () => Buffer.from(`${formatJson(profiles.leaksSpeedscope(answer, VERSION))}\n`));
     if (folded) printAnswer(profiles.leaksFolded(answer).join('\n'));
   }
   if (pprof === STDOUT || speedscope === STDOUT || folded) {
     const { noteWords } = await import('../../answers/leaks/words.js');
-    printWarnings(
-      answer.notes.map((note) => ({ message: noteWords(note, answer.recording.type) })),
-    );
+    printWarnings(answer.notes.map((note) => ({ message: noteWords(note, answer.recording.type) })));
   } else if (options.html !== undefined) {
     const { writeLeaksPage } = await import('./page.js');
     printAnswer(writeLeaksPage(answer, options));

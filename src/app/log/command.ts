@@ -6,13 +6,7 @@ import type { BootChoice } from '../../log/boots.js';
 import { FACILITIES, LEVELS } from '../../walk/log/record.js';
 import { type AnswerOptions, answer, streamAnswer } from '../kit/answer.js';
 import { EXIT, UsageError } from '../kit/failure.js';
-import {
-  addBootOption,
-  addFromOption,
-  checkBoot,
-  checkFrom,
-  type FromOptions,
-} from '../kit/from-argument.js';
+import { addBootOption, addFromOption, checkBoot, checkFrom, type FromOptions } from '../kit/from-argument.js';
 import { addSourceOptions } from '../kit/kernel-source.js';
 import { printWarnings } from '../kit/output.js';
 
@@ -52,16 +46,8 @@ export function registerLog(program: Command): void {
     .usage('[options] [dump...]')
     .description('print the kernel log, as dmesg does')
     .option('-l, --level <list>', 'only these levels, for example err,warn or err+', parseLevels)
-    .option(
-      '-f, --facility <list>',
-      'only these facilities, for example kern,daemon',
-      parseFacilities,
-    )
-    .option(
-      '--since <time>',
-      'only messages from this time on: 90.5, or -10m before the newest',
-      parseMoment,
-    )
+    .option('-f, --facility <list>', 'only these facilities, for example kern,daemon', parseFacilities)
+    .option('--since <time>', 'only messages from this time on: 90.5, or -10m before the newest', parseMoment)
     .option('--until <time>', 'only messages up to this time', parseMoment)
     .option('-x, --decode', 'show facility and level')
     .option('--callers', 'show the task or CPU that printed each message')
@@ -73,8 +59,10 @@ export function registerLog(program: Command): void {
 }
 
 async function answerLog(options: LogOptions): Promise<void> {
-  const [{ eachMessage, messages }, { logEnd, logJson, messageLine, messageText }] =
-    await Promise.all([import('../../account/log.js'), import('../../answers/log/render.js')]);
+  const [{ eachMessage, messages }, { logEnd, logJson, messageLine, messageText }] = await Promise.all([
+    import('../../account/log.js'),
+    import('../../answers/log/render.js'),
+  ]);
   const { level, facility, since, until, ndjson, from } = options;
   const choice: LogChoice = { levels: level, facilities: facility, since, until };
   checkFrom(options);
@@ -128,12 +116,9 @@ function printRest({
   noRoom: number;
   warnings: Parameters<typeof printWarnings>[0];
 }): void {
-  if (overwritten > 0)
-    process.stderr.write(`kdump-mem: ${overwritten} older messages were overwritten.\n`);
+  if (overwritten > 0) process.stderr.write(`kdump-mem: ${overwritten} older messages were overwritten.\n`);
   if (noRoom > 0)
-    process.stderr.write(
-      `kdump-mem: ${noRoom} messages are missing because the kernel log buffer was full.\n`,
-    );
+    process.stderr.write(`kdump-mem: ${noRoom} messages are missing because the kernel log buffer was full.\n`);
   printWarnings(warnings);
 }
 
@@ -144,18 +129,11 @@ function printRest({
 export function parseLevels(text: string): ReadonlySet<number> {
   const chosen = new Set<number>();
   for (const word of text.split(',')) {
-    const {
-      less = '',
-      name = '',
-      worse = '',
-    } = /^(?<less>\+?)(?<name>[a-z]+)(?<worse>\+?)$/.exec(word)?.groups ?? {};
+    const { less = '', name = '', worse = '' } = /^(?<less>\+?)(?<name>[a-z]+)(?<worse>\+?)$/.exec(word)?.groups ?? {};
     const level = LEVELS.indexOf(name);
     if (level < 0 || (less !== '' && worse !== ''))
-      throw new InvalidArgumentError(
-        `Use levels of ${LEVELS.join(', ')}; err+ is err and more severe.`,
-      );
-    for (let one = worse ? 0 : level; one <= (less ? LEVELS.length - 1 : level); one++)
-      chosen.add(one);
+      throw new InvalidArgumentError(`Use levels of ${LEVELS.join(', ')}; err+ is err and more severe.`);
+    for (let one = worse ? 0 : level; one <= (less ? LEVELS.length - 1 : level); one++) chosen.add(one);
   }
   return chosen;
 }
@@ -163,8 +141,7 @@ export function parseLevels(text: string): ReadonlySet<number> {
 /** Parses comma-separated facility names. */
 export function parseFacilities(text: string): ReadonlySet<number> {
   const chosen = text.split(',').map((name) => FACILITIES.indexOf(name));
-  if (chosen.includes(-1))
-    throw new InvalidArgumentError(`Use facilities of ${FACILITIES.join(', ')}.`);
+  if (chosen.includes(-1)) throw new InvalidArgumentError(`Use facilities of ${FACILITIES.join(', ')}.`);
   return new Set(chosen);
 }
 
@@ -172,8 +149,6 @@ export function parseFacilities(text: string): ReadonlySet<number> {
 export function parseMoment(text: string): LogMoment {
   const nanoseconds = nanosecondsOf(text.replace(/^-/, ''));
   if (nanoseconds === undefined)
-    throw new InvalidArgumentError(
-      'Use seconds after boot (90.5), or a time before the newest message (-10m).',
-    );
+    throw new InvalidArgumentError('Use seconds after boot (90.5), or a time before the newest message (-10m).');
   return { nanoseconds, from: text.startsWith('-') ? 'end' : 'boot' };
 }

@@ -170,10 +170,8 @@ export async function printTextLog(
       isFirst = false;
       printer.take(record, name);
     };
-    const { summary, missing: parts } = await readLog(
-      source,
-      { take, isOpen: true, triggers: /^/ },
-      () => printer.print(),
+    const { summary, missing: parts } = await readLog(source, { take, isOpen: true, triggers: /^/ }, () =>
+      printer.print(),
     );
     // Lines without a known format count as kernel messages if one of them begins a finding.
     if (summary.format === undefined && logFindings(bare.records, PAGE_SIZE).length > 0)
@@ -181,8 +179,7 @@ export async function printTextLog(
     else if (summary.format === undefined || summary.messages === 0) return;
     for (const message of incompleteness({ log: summary, boot, missing: parts }))
       warnings.add('unreadable', logs.length > 1 ? `${name}: ${message}` : message);
-    if (!isTimed && (choice.since || choice.until))
-      warnings.add('unreadable', `${name}: ${UNTIMED}`);
+    if (!isTimed && (choice.since || choice.until)) warnings.add('unreadable', `${name}: ${UNTIMED}`);
     read.push({ name, files: source.files.map((file) => file.name), log: summary });
   };
   for (const source of logs)
@@ -199,9 +196,7 @@ export async function printTextLog(
       ? new UsageError('the log does not contain this boot', 'Omit --boot to see all boots.')
       : noLog(path);
   }
-  const notes = read.map(
-    ({ name, log }) => `${read.length > 1 ? `${escapeText(name)}: ` : ''}${textLogWords(log)}`,
-  );
+  const notes = read.map(({ name, log }) => `${read.length > 1 ? `${escapeText(name)}: ` : ''}${textLogWords(log)}`);
   const list = warnings.list();
   const whole = { logs: read, omitted, complete: list.length === 0, warnings: list };
   await printer.end(captured ? { ...whole, captured } : whole, notes);

@@ -108,8 +108,7 @@ export class Calls {
     const kept = isLive && !part ? undefined : this.#kept.get(key);
     if (!kept && isLive && part && part.from > 0)
       throw new UsageError('from: the earlier answer is not available', 'Omit list and from.');
-    const found =
-      kept ?? (await this.#inTurn(call.signal, () => this.#ask(call, words, names, files)));
+    const found = kept ?? (await this.#inTurn(call.signal, () => this.#ask(call, words, names, files)));
     this.#keep(key, found);
     return found;
   }
@@ -169,10 +168,8 @@ export class Calls {
     for (const words of suggestionsOf(json)) suggest(callFor(words));
     // Findings may miss the cause: a triage also has the next steps of one without findings.
     if (tool.name === 'triage')
-      for (const name of json.schema === TEXT_TRIAGE ? ['log'] : othersAfter(tool))
-        suggest(callFor(name));
-    for (const { message, code } of itemsOf(json.warnings))
-      text.push(`Warning: ${message} [${code}]`);
+      for (const name of json.schema === TEXT_TRIAGE ? ['log'] : othersAfter(tool)) suggest(callFor(name));
+    for (const { message, code } of itemsOf(json.warnings)) text.push(`Warning: ${message} [${code}]`);
     return { text, next: [...next.values()].slice(0, MOST_NEXT) };
   }
 
@@ -202,9 +199,7 @@ export class Calls {
     const cut = cutJson(found.json, free - Math.min(1200, free / 4), ofJson);
     if (ofJson && !cut.hasPart) throw new UsageError(`list: the answer has no ${ofJson.list}`);
     free -= sizeOf(cut.answer);
-    const omitted = cut.omitted
-      .slice(0, MOST_OMISSIONS)
-      .map((one) => ({ ...one, more: more(one) }));
+    const omitted = cut.omitted.slice(0, MOST_OMISSIONS).map((one) => ({ ...one, more: more(one) }));
     while (omitted.length > 0 && sizeOf(omitted) > free) omitted.pop();
     const omittedLists = cut.omitted.length - omitted.length;
     const answer = { schema: '', ...cut.answer };

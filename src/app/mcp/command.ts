@@ -29,11 +29,7 @@ export function registerMcp(program: Command): void {
     .command('mcp')
     .description('serve answers to an agent over the Model Context Protocol, read-only')
     .option('--vmcore <file>', 'dump that may be read (repeatable)', collectFiles)
-    .option(
-      '--from <file>',
-      'snapshot, log or recording that may be read (repeatable)',
-      collectFiles,
-    )
+    .option('--from <file>', 'snapshot, log or recording that may be read (repeatable)', collectFiles)
     .option('--root <dir>', 'folder below which every file may be read')
     .option('--live', 'allow reading the running kernel (as root)')
     .option('--budget <size>', 'maximum size of an answer (default 8k)', parseBudget, 8192)

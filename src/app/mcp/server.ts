@@ -112,10 +112,8 @@ function serveResources(server: Server, sources: Sources): void {
   server.setRequestHandler(ReadResourceRequestSchema, ({ params: { uri } }) => {
     const [, code] = /^kdump-mem:\/\/explain\/([\w.-]+)$/.exec(uri) ?? [];
     const codes = code === undefined ? [] : explained(code);
-    const text =
-      codes.length > 0 ? explainText(codes, null) : all.find((each) => each.uri === uri)?.text();
-    if (text === undefined)
-      throw new McpError(ErrorCode.InvalidParams, `unknown resource ${escapeText(uri)}`);
+    const text = codes.length > 0 ? explainText(codes, null) : all.find((each) => each.uri === uri)?.text();
+    if (text === undefined) throw new McpError(ErrorCode.InvalidParams, `unknown resource ${escapeText(uri)}`);
     return { contents: [{ uri, text }] };
   });
 }

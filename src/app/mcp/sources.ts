@@ -110,10 +110,7 @@ export class Sources {
    *
    * @throws {UsageError} if one is not among the sources; {@link KernelError} if one cannot be opened, or changes
    */
-  async whileOpen<T>(
-    names: readonly string[],
-    work: (files: readonly OpenFile[]) => Promise<T>,
-  ): Promise<T> {
+  async whileOpen<T>(names: readonly string[], work: (files: readonly OpenFile[]) => Promise<T>): Promise<T> {
     const files: OpenFile[] = [];
     try {
       for (const name of names) if (name !== LIVE) files.push(this.#open(name));
@@ -140,13 +137,11 @@ export class Sources {
         });
       if (!stat.isFile()) throw new KernelError('not-a-dump', `${name}: not a regular file`);
       // A link that appeared since leads elsewhere.
-      if (fs.readlinkSync(`/proc/self/fd/${fd}`) !== path)
-        throw changed(name, 'while it was opened');
+      if (fs.readlinkSync(`/proc/self/fd/${fd}`) !== path) throw changed(name, 'while it was opened');
       const identity = identityOf(fd);
       const known = this.#known.get(path) ?? identity;
       this.#known.set(path, identity);
-      if (known !== identity)
-        throw changed(name, 'since it was read last: earlier answers are of the former file');
+      if (known !== identity) throw changed(name, 'since it was read last: earlier answers are of the former file');
       return { name, fd, identity };
     } catch (error) {
       fs.closeSync(fd);

@@ -48,9 +48,7 @@ export function toolsFor(source: Schema): readonly Tool[] {
   return DECLARED.map(([name, words, ...others]) => {
     const names = others.length > 0 ? others : [name];
     const found = names.flatMap((one) => all.find((each) => each.name() === one) ?? []);
-    const readsFiles = !found.some(({ options }) =>
-      options.some(({ long }) => long === '--vmcore'),
-    );
+    const readsFiles = !found.some(({ options }) => options.some(({ long }) => long === '--vmcore'));
     const hasPlaces = found.some(({ registeredArguments }) => registeredArguments.length > 0);
     const isOpen = (one: Option) => words.split(' ').includes(one.attributeName());
     const commands = new Map(
@@ -114,12 +112,9 @@ export function wordsFor(tool: Tool, given: Given, paths: readonly string[] | nu
   const { commands, fileOption, inputSchema } = tool;
   const name = commands.size > 1 ? given.command : tool.name;
   const parameters = commands.get(String(name));
-  if (!parameters)
-    throw new UsageError(`command: ${name === undefined ? 'missing argument' : 'unknown value'}`);
+  if (!parameters) throw new UsageError(`command: ${name === undefined ? 'missing argument' : 'unknown value'}`);
   const foreign = [...commands.values()].flatMap((each) => [...each.keys()]);
-  const usable = Object.keys(inputSchema.properties).filter(
-    (key) => parameters.has(key) || !foreign.includes(key),
-  );
+  const usable = Object.keys(inputSchema.properties).filter((key) => parameters.has(key) || !foreign.includes(key));
   const unknown = Object.keys(given).find((key) => !usable.includes(key));
   if (unknown !== undefined)
     throw new UsageError(`${unknown}: unknown argument of ${name}`, `Use ${usable.join(', ')}.`);
@@ -127,8 +122,7 @@ export function wordsFor(tool: Tool, given: Given, paths: readonly string[] | nu
   const places: string[] = [];
   for (const [key, one] of parameters) {
     const values = valuesOf(key, given[key], one.variadic ? MOST_FILES : 1);
-    if (one instanceof Option)
-      words.push(...values.map((value) => `${one.long}${one.required ? `=${value}` : ''}`));
+    if (one instanceof Option) words.push(...values.map((value) => `${one.long}${one.required ? `=${value}` : ''}`));
     else if (one.required && values.length === 0) throw new UsageError(`${key}: missing argument`);
     else places.push(...values);
   }

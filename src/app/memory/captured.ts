@@ -37,10 +37,7 @@ export function memoryOfCapture(path: string, files: CapturedFiles): MemoryAnswe
   }
 }
 
-function memoryAt(
-  path: string,
-  { host, of, warnings }: ReturnType<typeof capturedAt>,
-): MemoryAnswer {
+function memoryAt(path: string, { host, of, warnings }: ReturnType<typeof capturedAt>): MemoryAnswer {
   if (knownPageSize(host) === undefined) {
     const message = `${path}: page size unknown (a sosreport, or a capture by an older skcheck)`;
     throw new HostError('unreadable', message, {

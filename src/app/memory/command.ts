@@ -64,16 +64,7 @@ verify), 2 wrong usage, 3 the dump or kernel could not be opened or read, 5 (wit
 incomplete, or (with --fail-on) too incomplete to compare.`;
 
 /** Options that an answer from a pass over all memory does not have. */
-const NOT_OF_A_PASS = [
-  ...DEPTH_NAMES,
-  'from',
-  'source',
-  'prometheus',
-  'html',
-  'watch',
-  'failOn',
-  'cgroup',
-];
+const NOT_OF_A_PASS = [...DEPTH_NAMES, 'from', 'source', 'prometheus', 'html', 'watch', 'failOn', 'cgroup'];
 
 /** Registers `kdump-mem memory`, which prints the memory breakdown of a machine. */
 export function registerMemory(program: Command): void {
@@ -83,10 +74,7 @@ export function registerMemory(program: Command): void {
   addFromOption(command, ['source', 'watch']);
   addDepthOptions(command)
     .addOption(
-      new Option(
-        '--source <source>',
-        'with --live: required source (default: the most detailed available)',
-      )
+      new Option('--source <source>', 'with --live: required source (default: the most detailed available)')
         .choices(LIVE_SOURCES)
         .conflicts('vmcore'),
     )
@@ -113,17 +101,19 @@ export function registerMemory(program: Command): void {
       ]),
     )
     .addOption(
-      new Option(
-        '--html <file>',
-        'write an HTML page with a treemap; - writes to stdout',
-      ).conflicts(['json', 'prometheus', ...DEPTH_NAMES]),
+      new Option('--html <file>', 'write an HTML page with a treemap; - writes to stdout').conflicts([
+        'json',
+        'prometheus',
+        ...DEPTH_NAMES,
+      ]),
     )
     .option('--force', 'replace an existing HTML file')
     .addOption(
-      new Option(
-        '--watch',
-        'refresh a live table; in a pipe, print blocks of text or NDJSON',
-      ).conflicts(['html', 'prometheus', ...DEPTH_NAMES]),
+      new Option('--watch', 'refresh a live table; in a pipe, print blocks of text or NDJSON').conflicts([
+        'html',
+        'prometheus',
+        ...DEPTH_NAMES,
+      ]),
     )
     .option('--interval <time>', 'time between samples (default 2 s)', parseInterval)
     .option('--count <n>', 'number of samples, then exit', parseNumber)
@@ -158,8 +148,7 @@ export function registerMemory(program: Command): void {
       const page = options.html === undefined ? undefined : await import('./page.js');
       checkPage(options);
       const { cgroup, as } = options;
-      if (cgroup !== undefined && depth?.name !== 'files')
-        throw new UsageError('--cgroup needs --files');
+      if (cgroup !== undefined && depth?.name !== 'files') throw new UsageError('--cgroup needs --files');
       const figured = (found: MemoryAnswer): MemoryAnswer => ({
         ...(cgroup === undefined ? found : withFiles(found)),
         ...(as === undefined ? {} : { figures: figures.formatFigures(found, as) }),
@@ -181,11 +170,7 @@ export function registerMemory(program: Command): void {
       const progress = new Progress();
       (await import('./watch.js')).checkWatch(options);
       // A live table shows its own progress.
-      const live = await liveSampler(
-        options,
-        depth,
-        options.watch ? () => undefined : progress.of(doing),
-      );
+      const live = await liveSampler(options, depth, options.watch ? () => undefined : progress.of(doing));
       if (live && options.watch) {
         const { watchMemory } = await import('./watch.js');
         await watchMemory(live, options);

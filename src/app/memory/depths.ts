@@ -96,11 +96,8 @@ const ALL: MemoryDepth = {
   walks: Object.assign({}, ...LISTS.map(({ walks: asks }) => asks)),
   withTree: true,
   text: async () => {
-    const texts = await Promise.all(
-      LISTS.map(async ({ title, text }) => [title, await text()] as const),
-    );
-    return (answer, options) =>
-      texts.map(([title, text]) => `${title}:\n\n${text(answer, options)}`).join('\n\n');
+    const texts = await Promise.all(LISTS.map(async ({ title, text }) => [title, await text()] as const));
+    return (answer, options) => texts.map(([title, text]) => `${title}:\n\n${text(answer, options)}`).join('\n\n');
   },
 };
 

@@ -29,8 +29,7 @@ export async function liveMemory(
   more?: MemoryOptions,
 ): Promise<MemoryAnswer> {
   // Files for reading kcore imply that source.
-  const { source: requested = Object.keys(aids(options)).length > 0 ? 'kcore' : undefined } =
-    options;
+  const { source: requested = Object.keys(aids(options)).length > 0 ? 'kcore' : undefined } = options;
   const unavailable: Unavailable[] = [];
   for (const source of LIVE_SOURCES) {
     if (requested !== undefined && requested !== source) continue;
@@ -56,11 +55,7 @@ class NotOpened extends Error {
   }
 }
 
-type LiveReader = (
-  options: LiveOptions,
-  progress: Progress,
-  more?: MemoryOptions,
-) => Promise<MemoryAnswer>;
+type LiveReader = (options: LiveOptions, progress: Progress, more?: MemoryOptions) => Promise<MemoryAnswer>;
 
 const LIVE_READERS: Record<LiveSource, LiveReader> = {
   kcore: async (options, progress, more) => {
@@ -89,9 +84,7 @@ const LIVE_READERS: Record<LiveSource, LiveReader> = {
   counters: async () => {
     for (let left = MOST_TRIES; ; left--) {
       try {
-        return await settled(async () =>
-          countedMemory(readHostCounts(liveHost), readHostDetails(liveHost)),
-        );
+        return await settled(async () => countedMemory(readHostCounts(liveHost), readHostDetails(liveHost)));
       } catch (error) {
         // Files are read one after the other, so they can contradict each other if memory changes quickly.
         if (error instanceof KernelError && left > 1) continue;

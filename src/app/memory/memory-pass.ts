@@ -31,8 +31,7 @@ export async function showUnreachable(options: PassOptions): Promise<void> {
   const { limit = 20, verbose = false } = options;
   present(found, options, {
     toJson: unreachableJson,
-    toText: (answer, width) =>
-      unreachableText(answer, { limit, width, verbose }, sourceWords(options)),
+    toText: (answer, width) => unreachableText(answer, { limit, width, verbose }, sourceWords(options)),
   });
 }
 
@@ -40,16 +39,11 @@ export async function showUnreachable(options: PassOptions): Promise<void> {
 async function overMemory<Answer>(
   options: PassOptions,
   name: string,
-  ask: (
-    kernel: Kernel,
-    symbols: SymbolsByAddress | undefined,
-    progress: ProgressOf,
-  ) => Promise<Answer>,
+  ask: (kernel: Kernel, symbols: SymbolsByAddress | undefined, progress: ProgressOf) => Promise<Answer>,
 ): Promise<Answer> {
   if (options.engine === 'crash' || options.engine === 'verify')
     throw new UsageError(`${name} does not support --engine crash or verify`);
-  if (options.live)
-    throw new UsageError(`${name} needs a dump: the memory of a running kernel changes`);
+  if (options.live) throw new UsageError(`${name} needs a dump: the memory of a running kernel changes`);
   const kernel = await openNativeSource(options);
   const progress = new Progress();
   try {

@@ -10,10 +10,7 @@ import { type SourceOptions, sourceWords } from '../kit/kernel-source.js';
  * @returns the text to print
  * @throws {OutputError}
  */
-export function writeMemoryPage(
-  answer: MemoryAnswer,
-  options: PageOptions & SourceOptions,
-): string {
+export function writeMemoryPage(answer: MemoryAnswer, options: PageOptions & SourceOptions): string {
   return writePage(
     options,
     sourceWords(options),

@@ -22,9 +22,7 @@ export async function liveSampler(
   const { live, source, engine, from } = options;
   if (from !== undefined) {
     if (depth?.needsFrames)
-      throw new UsageError(
-        `--${depth.name} needs kernel memory; a snapshot contains counters only`,
-      );
+      throw new UsageError(`--${depth.name} needs kernel memory; a snapshot contains counters only`);
     checkFrom(options);
     return async () => (await import('./captured.js')).capturedMemory(from, depth === undefined);
   }
@@ -32,18 +30,14 @@ export async function liveSampler(
   if (!live) return undefined;
   if (engine === 'crash' || engine === 'verify') {
     if (source !== undefined && source !== 'kcore')
-      throw new UsageError(
-        `--engine ${engine} reads /proc/kcore and conflicts with --source ${source}`,
-      );
+      throw new UsageError(`--engine ${engine} reads /proc/kcore and conflicts with --source ${source}`);
     return undefined;
   }
   const unused = OF_KCORE.find((name) => options[name] !== undefined);
   if (unused !== undefined && source !== undefined && source !== 'kcore')
     throw new UsageError(`--${unused} requires /proc/kcore and conflicts with --source ${source}`);
   if (depth?.needsFrames && source !== undefined && source !== 'kcore')
-    throw new UsageError(
-      `--${depth.name} needs kernel memory and conflicts with --source ${source}`,
-    );
+    throw new UsageError(`--${depth.name} needs kernel memory and conflicts with --source ${source}`);
   const [{ liveMemory: lookLive }, { liveHost }] = await Promise.all([
     import('./live.js'),
     import('../../host/live.js'),

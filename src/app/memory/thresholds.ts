@@ -20,10 +20,8 @@ export function parseThreshold(text: string, previous: readonly Threshold[] = []
       `It must be CATEGORY=SIZE or CATEGORY=PERCENT%, such as unattributed=10%. Categories: ${CATEGORIES.join(', ')}.`,
     );
   const percent = /^(\d{1,3}(?:\.\d{1,3})?)%$/.exec(amount)?.[1];
-  if (percent !== undefined && Number(percent) > 100)
-    throw new InvalidArgumentError('A share must be at most 100%.');
-  const limit =
-    percent === undefined ? { bytes: parseSize(amount) } : { share: Number(percent) / 100 };
+  if (percent !== undefined && Number(percent) > 100) throw new InvalidArgumentError('A share must be at most 100%.');
+  const limit = percent === undefined ? { bytes: parseSize(amount) } : { share: Number(percent) / 100 };
   return [...previous, { category, limit }];
 }
 

@@ -53,9 +53,7 @@ export async function watchMemory(
       if (screen) screen.show({ answer, sample: one });
       else
         printAnswer(
-          json
-            ? formatJson(memoryJson({ ...answer, sample: one }))
-            : watchBlock(answer, one, terminalWidth()),
+          json ? formatJson(memoryJson({ ...answer, sample: one })) : watchBlock(answer, one, terminalWidth()),
         );
     });
     if (json) printAnswer(formatJson(memoryWatchEnd(samples.count, again.interrupted)));
@@ -75,10 +73,6 @@ function memoryScreen(interval: number, quit: () => void): WatchScreen<Shown> {
     waiting: 'scanning …',
     quit,
     frame: ({ answer, sample: look }, view) =>
-      watchPageFrame(
-        watchPage(answer, look, view.columns),
-        view,
-        watchWhen(look.number, look.at, interval),
-      ),
+      watchPageFrame(watchPage(answer, look, view.columns), view, watchWhen(look.number, look.at, interval)),
   });
 }

@@ -8,21 +8,9 @@ import { ProcessGrowth } from '../../growth/processes.js';
 import { SAMPLE_HISTORY } from '../../growth/trend.js';
 import { capturedAt } from '../kit/captured-source.js';
 import { EXIT } from '../kit/failure.js';
-import {
-  printAnswer,
-  printStream,
-  printText,
-  printWarnings,
-  writeTextfile,
-} from '../kit/output.js';
+import { printAnswer, printStream, printText, printWarnings, writeTextfile } from '../kit/output.js';
 import { terminalWidth } from '../kit/terminal.js';
-import {
-  checkProcessExists,
-  lookLines,
-  sampleProcesses,
-  selectProcesses,
-  withoutMemory,
-} from './host.js';
+import { checkProcessExists, lookLines, sampleProcesses, selectProcesses, withoutMemory } from './host.js';
 import type { ProcsOptions } from './options.js';
 
 /**
@@ -45,8 +33,7 @@ export async function answerCapturedGrowth(from: string, options: ProcsOptions):
     if (host.at === null) throw new HostError('unreadable', `${from}: time of capture is missing`);
     const found = await sampleProcesses(host, host.at, { captured: of, warnings });
     if (found.answer.processes.length === 0) throw withoutMemory(from);
-    if (growth.add(found.look) === 'mixed')
-      throw new HostError('unreadable', `${from}: samples of several boots`);
+    if (growth.add(found.look) === 'mixed') throw new HostError('unreadable', `${from}: samples of several boots`);
     const answer = growth.answer();
     if (!answer) continue;
     if (index === 0) checkProcessExists(found, options);

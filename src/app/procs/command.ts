@@ -7,13 +7,7 @@ import { UsageError } from '../kit/failure.js';
 import { addFromOption } from '../kit/from-argument.js';
 import { addSourceOptions } from '../kit/kernel-source.js';
 import { openProcessHost, readsHost } from './host.js';
-import {
-  addGrowthOptions,
-  checkProcsSource,
-  isGrowthRequested,
-  type ProcsOptions,
-  SORT_WORDS,
-} from './options.js';
+import { addGrowthOptions, checkProcsSource, isGrowthRequested, type ProcsOptions, SORT_WORDS } from './options.js';
 import { addStacksOptions, answerStacks, checkStacksOptions } from './stacks.js';
 import { parseThreshold } from './thresholds.js';
 
@@ -72,9 +66,7 @@ compare.`;
 export function registerProcs(program: Command): void {
   const command = addSourceOptions(program.command('procs'))
     .usage('[options] [dump...]')
-    .description(
-      'list processes by the memory that a kill frees: USS, PSS, swap, page tables, sockets',
-    )
+    .description('list processes by the memory that a kill frees: USS, PSS, swap, page tables, sockets')
     .addOption(
       new Option('--pid <pid>', 'mappings of this process; NS:PID is a pid in a pid namespace')
         .argParser(parsePid)
@@ -183,8 +175,7 @@ async function withMachinePid(given: GivenProcsOptions): Promise<ProcsOptions> {
   const { pid, ...options } = given;
   if (pid === undefined) return options;
   if (typeof pid === 'number') return { ...options, pid };
-  if (options.container !== undefined)
-    throw new UsageError('--pid NS:PID and --container exclude each other');
+  if (options.container !== undefined) throw new UsageError('--pid NS:PID and --container exclude each other');
   return {
     ...options,
     pid: await (readsHost(options) ? ofHost(pid, options) : inDump(pid, options)),

@@ -7,25 +7,20 @@ import type { ProcsOptions } from './options.js';
 /** Finds growing processes from samples of this machine, or from stored ones. */
 export async function answerGrowth(options: ProcsOptions): Promise<void> {
   const { from, fromSamples } = options;
-  if (from !== undefined)
-    return (await import('./captured-growth.js')).answerCapturedGrowth(from, options);
+  if (from !== undefined) return (await import('./captured-growth.js')).answerCapturedGrowth(from, options);
   if (fromSamples !== undefined) return answerSamples(fromSamples, options);
-  const [{ watchProcesses }, { liveHost }] = await Promise.all([
-    import('./watch.js'),
-    import('../../host/live.js'),
-  ]);
+  const [{ watchProcesses }, { liveHost }] = await Promise.all([import('./watch.js'), import('../../host/live.js')]);
   await watchProcesses(liveHost, options);
 }
 
 async function answerSamples(files: readonly string[], options: ProcsOptions): Promise<void> {
   if (files.includes('')) throw new UsageError('a file’s name is empty');
-  const [{ growthOfFiles }, { procsGrowth }, { growthText }, { processMetrics }] =
-    await Promise.all([
-      import('./samples.js'),
-      import('../../answers/growth/json.js'),
-      import('../../answers/growth/text.js'),
-      import('../../answers/growth/prometheus.js'),
-    ]);
+  const [{ growthOfFiles }, { procsGrowth }, { growthText }, { processMetrics }] = await Promise.all([
+    import('./samples.js'),
+    import('../../answers/growth/json.js'),
+    import('../../answers/growth/text.js'),
+    import('../../answers/growth/prometheus.js'),
+  ]);
   const { json, prometheus, limit = 20, verbose, strict } = options;
   const { answer, warnings } = growthOfFiles(files);
   if (prometheus === true) process.stdout.write(processMetrics(answer));

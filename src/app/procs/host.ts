@@ -40,8 +40,7 @@ export async function openProcessHost(
   mappings = false,
 ): Promise<ProcessHost> {
   if (from === undefined) {
-    if (engine !== 'auto')
-      throw new UsageError('--live does not support --engine, because it reads /proc');
+    if (engine !== 'auto') throw new UsageError('--live does not support --engine, because it reads /proc');
     return { source: (await import('../../host/live.js')).liveHost, warnings: [] };
   }
   const [{ openCaptured }, { checkFrom }] = await Promise.all([
@@ -80,11 +79,7 @@ interface LiveSample {
  * @param capture the capture, if it is the source
  * @throws {HostError} /proc lacks the processes or the time
  */
-export async function sampleProcesses(
-  source: HostSource,
-  at: Date,
-  capture?: Capture,
-): Promise<LiveSample> {
+export async function sampleProcesses(source: HostSource, at: Date, capture?: Capture): Promise<LiveSample> {
   const machine = readMachine(source, at);
   const records = await readProcesses(source);
   const known = new Map<string, Pressure | null>();

@@ -8,13 +8,7 @@ import type { Warning } from '../../walk/warnings.js';
 import { answer, present } from '../kit/answer.js';
 import { checkPage } from '../kit/html-page.js';
 import { sourceWords } from '../kit/kernel-source.js';
-import {
-  openProcessHost,
-  type ProcessHost,
-  readSockets,
-  readsHost,
-  withoutMemory,
-} from './host.js';
+import { openProcessHost, type ProcessHost, readSockets, readsHost, withoutMemory } from './host.js';
 import { type ProcsOptions, SORT_WORDS, selection } from './options.js';
 import { checkThresholds } from './thresholds.js';
 
@@ -23,10 +17,7 @@ import { checkThresholds } from './thresholds.js';
  *
  * @param more warnings of the host
  */
-export async function listProcesses(
-  options: ProcsOptions,
-  more: readonly Warning[] = [],
-): Promise<void> {
+export async function listProcesses(options: ProcsOptions, more: readonly Warning[] = []): Promise<void> {
   const [{ chosen }, { procsJson }, { procsText }] = await Promise.all([
     import('../../account/processes/groups.js'),
     import('../../answers/procs/json.js'),
@@ -101,8 +92,7 @@ async function ofHost(
     import('../../account/processes/host.js'),
   ]);
   const origin = hostOrigin(source, captured ? captured.taken : new Date());
-  if (captured && psText === undefined && listedPids(source).length === 0)
-    throw withoutMemory(options.from ?? '');
+  if (captured && psText === undefined && listedPids(source).length === 0) throw withoutMemory(options.from ?? '');
   const records =
     psText === undefined
       ? await readProcesses(source, { withoutOom: !showsOom(options) })
@@ -123,8 +113,7 @@ async function cgroupsOf(source: HostSource, { groups = [] }: ChosenProcs) {
 
 /** @throws {WalkError} `no-such-pid`: no process matches */
 function refuseNone({ container, pid }: ProcsOptions): void {
-  if (container !== undefined)
-    throw new WalkError('no-such-pid', 'no process with memory matches --container');
+  if (container !== undefined) throw new WalkError('no-such-pid', 'no process with memory matches --container');
   if (pid !== undefined) throw new WalkError('no-such-pid', `no pid ${pid} with memory of its own`);
 }
 
@@ -151,8 +140,7 @@ async function userNames(): Promise<(uid: number) => string> {
 const NOT_CAPTURED: Readonly<Partial<Record<HostErrorCode, string>>> = {
   gone: 'the processes had exited',
   denied: 'permission denied',
-  unreadable:
-    'the capture timed out, or the kernel did not answer (see kdump-mem snapshot --timeout)',
+  unreadable: 'the capture timed out, or the kernel did not answer (see kdump-mem snapshot --timeout)',
 };
 
 function whyNotShown(source: HostSource, { processes }: ProcessRecords): { whyMemory?: string } {

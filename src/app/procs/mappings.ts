@@ -26,9 +26,7 @@ export async function showMappings(options: ProcsOptions): Promise<void> {
     if (host.captured && !hasMappings(host.source, pid)) {
       const { listProcesses } = await import('./list.js');
       const message = `mappings of pid ${pid} ${NOT_CAPTURED}`;
-      return listProcesses({ ...options, pid, container: undefined }, [
-        { code: 'unreadable', message },
-      ]);
+      return listProcesses({ ...options, pid, container: undefined }, [{ code: 'unreadable', message }]);
     }
     present(await ofHost(host, pid, options), options, words);
     return;
@@ -43,8 +41,7 @@ export async function showMappings(options: ProcsOptions): Promise<void> {
 
 /** Open descriptors of one process. */
 export async function showDescriptors(options: ProcsOptions): Promise<void> {
-  if (options.from !== undefined)
-    throw new UsageError('--fds does not support --from: captures have no descriptors');
+  if (options.from !== undefined) throw new UsageError('--fds does not support --from: captures have no descriptors');
   const render = await import('../../answers/process/render.js');
   const words = { toJson: render.descriptorsJson, toText: render.descriptorsText };
   if (!readsHost(options)) {
@@ -53,8 +50,7 @@ export async function showDescriptors(options: ProcsOptions): Promise<void> {
       import('../../walk/warnings.js'),
     ]);
     const { pid, container } = options;
-    if (pid === undefined || container !== undefined)
-      throw new UsageError('--fds with a dump requires --pid alone');
+    if (pid === undefined || container !== undefined) throw new UsageError('--fds with a dump requires --pid alone');
     return answer(options, {
       ask: (kernel) => {
         const warnings = new Warnings(kernel.doubts);
@@ -104,8 +100,7 @@ async function ofHost(
     import('../../account/processes/host.js'),
   ]);
   const found = await readMappings(source, pid);
-  if (typeof found === 'string')
-    throw new WalkError('no-such-pid', `pid ${pid} ${WITHOUT_MEMORY[found]}`);
+  if (typeof found === 'string') throw new WalkError('no-such-pid', `pid ${pid} ${WITHOUT_MEMORY[found]}`);
   const sockets = options.sockets && (await readSockets(source, captured !== undefined));
   return hostProcess(found.process, found.mappings, sockets, { captured, warnings });
 }

@@ -10,12 +10,7 @@ import type { PageOptions } from '../kit/html-page.js';
 import { collectFiles } from '../kit/kernel-source.js';
 import type { StacksOptions } from './stacks.js';
 
-export interface ProcsOptions
-  extends AnswerOptions,
-    FromOptions,
-    GrowthOptions,
-    PageOptions,
-    StacksOptions {
+export interface ProcsOptions extends AnswerOptions, FromOptions, GrowthOptions, PageOptions, StacksOptions {
   readonly sort: keyof typeof SORT_WORDS;
   readonly by?: ProcessGrouping;
   readonly pid?: number;
@@ -64,14 +59,7 @@ const OF_DUMPS = ['vmlinux', 'symbols', 'types', 'crash', 'map'] as const;
 export function checkProcsSource(
   options: Pick<
     ProcsOptions,
-    | 'live'
-    | 'from'
-    | 'engine'
-    | 'vmcore'
-    | 'container'
-    | 'prometheus'
-    | 'speedscope'
-    | (typeof OF_DUMPS)[number]
+    'live' | 'from' | 'engine' | 'vmcore' | 'container' | 'prometheus' | 'speedscope' | (typeof OF_DUMPS)[number]
   >,
 ): void {
   const { live, vmcore, container, prometheus, speedscope } = options;
@@ -82,8 +70,7 @@ export function checkProcsSource(
   if (!live) return;
   if (vmcore !== undefined) throw new UsageError('--live and --vmcore exclude each other');
   const idle = OF_DUMPS.find((name) => options[name] !== undefined);
-  if (idle !== undefined)
-    throw new UsageError(`--live does not support --${idle}, because it reads /proc`);
+  if (idle !== undefined) throw new UsageError(`--live does not support --${idle}, because it reads /proc`);
 }
 
 /** Returns a filter for --pid and --container. */
@@ -130,10 +117,7 @@ export function addGrowthOptions(command: Command): void {
       ]),
     )
     .addOption(
-      new Option(
-        '--from-samples <file>',
-        'show growth from lines that --ndjson printed (repeat for each file)',
-      )
+      new Option('--from-samples <file>', 'show growth from lines that --ndjson printed (repeat for each file)')
         .argParser(collectFiles)
         .conflicts(['live', 'watch', 'ndjson', 'pid', 'container', ...OF_LISTS]),
     )
@@ -166,8 +150,7 @@ export function isGrowthRequested(options: AnswerOptions & FromOptions & GrowthO
   if (!live && from === undefined && fromSamples === undefined)
     throw new UsageError(`${name} requires --live: a dump does not change`);
   if (engine !== 'auto') throw new UsageError(`${name} reads /proc and has no --engine`);
-  if (watch && prometheus === true)
-    throw new UsageError('--watch requires a file name: --prometheus FILE');
+  if (watch && prometheus === true) throw new UsageError('--watch requires a file name: --prometheus FILE');
   return true;
 }
 
@@ -185,8 +168,5 @@ export async function onePid(options: ProcsOptions, source: HostSource): Promise
     import('../../account/processes/host.js'),
     import('../../account/processes/process.js'),
   ]);
-  return onlyOne(
-    hostProcesses(await readProcesses(source, { withoutOom: true })).processes,
-    selection(options),
-  ).pid;
+  return onlyOne(hostProcesses(await readProcesses(source, { withoutOom: true })).processes, selection(options)).pid;
 }

@@ -16,11 +16,7 @@ const PAGE_ROWS = 200;
  * @returns the text to print
  * @throws {OutputError}
  */
-export function writeProcsPage(
-  answer: ChosenProcs,
-  release: string | null,
-  options: ProcsOptions,
-): string {
+export function writeProcsPage(answer: ChosenProcs, release: string | null, options: ProcsOptions): string {
   const { origin, captured, kernel, complete, warnings } = answer;
   const { limit = PAGE_ROWS, verbose, by } = options;
   const page = {

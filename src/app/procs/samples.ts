@@ -22,9 +22,7 @@ export function growthOfFiles(files: readonly string[]): {
 } {
   const growth = new ProcessGrowth('first', SAMPLE_HISTORY);
   const warnings = new Warnings();
-  const inOrder = files
-    .map((file) => ({ file, begins: beginningOf(file) }))
-    .sort((a, b) => a.begins - b.begins);
+  const inOrder = files.map((file) => ({ file, begins: beginningOf(file) })).sort((a, b) => a.begins - b.begins);
   for (const { file } of inOrder) readFile(file, growth, warnings);
   const answer = growth.answer();
   if (!answer)
@@ -46,10 +44,7 @@ export function growthOfFiles(files: readonly string[]): {
     );
   const unknown = processes.filter(({ sample }) => sample.held === null).length;
   if (unknown > 0)
-    warnings.add(
-      'unreadable',
-      `memory of ${unknown} ${unknown === 1 ? 'process' : 'processes'} is unknown`,
-    );
+    warnings.add('unreadable', `memory of ${unknown} ${unknown === 1 ? 'process' : 'processes'} is unknown`);
   return { answer, warnings: warnings.list() };
 }
 
@@ -100,8 +95,7 @@ function readFile(file: string, growth: ProcessGrowth, warnings: Warnings): void
 /** Returns the time of a file's first sample; an invalid file is reported later, when it is read. */
 function beginningOf(file: string): number {
   if (file === '-') throw refused('-: stdin is not supported');
-  if (!attemptFile(file, () => statSync(file)).isFile())
-    throw refused(`${file}: not a regular file`);
+  if (!attemptFile(file, () => statSync(file)).isFile()) throw refused(`${file}: not a regular file`);
   const head = attemptFile(file, () => {
     const fd = openSync(file, 'r');
     try {

@@ -28,18 +28,12 @@ const INTERRUPTED = 130;
 export function addStacksOptions(command: Command): Command {
   return command
     .addOption(
-      new Option(
-        '--stacks <time>',
-        'record allocation sites with perf for this long (requires --live --pid)',
-      )
+      new Option('--stacks <time>', 'record allocation sites with perf for this long (requires --live --pid)')
         .argParser(parseShortInterval)
         .conflicts(['by', 'sort', 'sockets', 'verbose']),
     )
     .option('--folded', 'with --stacks: print folded stacks with bytes of new memory')
-    .option(
-      '--speedscope <file>',
-      'with --stacks: also write a speedscope file (-: to stdout instead)',
-    )
+    .option('--speedscope <file>', 'with --stacks: also write a speedscope file (-: to stdout instead)')
     .option('--force', 'overwrite an existing file')
     .option(
       '--max-size <size>',
@@ -71,10 +65,7 @@ interface StacksRequest extends StacksOptions {
  *
  * @param findPid returns the process; called after the options were checked
  */
-export async function answerStacks(
-  options: StacksRequest,
-  findPid: () => Promise<number>,
-): Promise<void> {
+export async function answerStacks(options: StacksRequest, findPid: () => Promise<number>): Promise<void> {
   const { stacks: seconds = 0, maxSize = USUAL_SIZE, limit = 10 } = options;
   if (!options.live) throw new UsageError('--stacks records a running process: it needs --live');
   if (options.folded && options.json)
@@ -89,9 +80,7 @@ export async function answerStacks(
   ]);
   refuseIfNothingToRecord(pid, stateOf(liveHost, pid));
   const output =
-    options.speedscope && !isPrinted
-      ? new OutputFile(options.speedscope, options.force ?? false)
-      : undefined;
+    options.speedscope && !isPrinted ? new OutputFile(options.speedscope, options.force ?? false) : undefined;
   const progress = new Progress();
   const interrupts = new Interrupts();
   try {
@@ -141,17 +130,13 @@ async function inForm(
   return stacksText(found, { limit, width: terminalWidth() });
 }
 
-function refuseIfNothingToRecord(
-  pid: number,
-  state: 'alive' | 'gone' | 'zombie' | 'kernel-thread',
-): void {
+function refuseIfNothingToRecord(pid: number, state: 'alive' | 'gone' | 'zombie' | 'kernel-thread'): void {
   if (state === 'gone')
     throw new WalkError(
       'no-such-pid',
       `no process has pid ${pid}. For a pid inside a container use --container ID or --pid NS:PID`,
     );
-  if (state === 'zombie')
-    throw new WalkError('no-such-pid', `pid ${pid} is a zombie: it allocates no memory`);
+  if (state === 'zombie') throw new WalkError('no-such-pid', `pid ${pid} is a zombie: it allocates no memory`);
   if (state === 'kernel-thread')
     throw new WalkError('kernel-thread', `pid ${pid} is a kernel thread: it has no page faults`);
 }

@@ -13,10 +13,7 @@ const COLUMNS = Object.entries(SORT_WORDS).filter(([, size]) => SIZES.includes(s
 const MAX_LINES = 10;
 
 /** Parses `anon=4G`, one of several. */
-export function parseThreshold(
-  text: string,
-  previous: readonly ProcessThreshold[] = [],
-): ProcessThreshold[] {
+export function parseThreshold(text: string, previous: readonly ProcessThreshold[] = []): ProcessThreshold[] {
   const [, column = '', amount = ''] = /^([a-z-]+)=(.+)$/.exec(text) ?? [];
   const known = COLUMNS.find(([name]) => name === column);
   if (!known)
@@ -46,8 +43,7 @@ export function checkThresholds(
     const above = rows.filter(({ row }) => (row[size] ?? 0) > bytes);
     for (const { row, name } of above.slice(0, MAX_LINES))
       lines.push(`--fail-on: ${column} of ${name} is ${formatSize(row[size] ?? 0)} (${limit})`);
-    if (above.length > MAX_LINES)
-      lines.push(`--fail-on: ${above.length - MAX_LINES} more exceed the ${limit}`);
+    if (above.length > MAX_LINES) lines.push(`--fail-on: ${above.length - MAX_LINES} more exceed the ${limit}`);
     const unknown = rows.filter(({ parts }) => parts.some((one) => one[size] === null)).length;
     if (above.length > 0) status = EXIT.differs;
     else if (unknown > 0 || hidden || !complete) {

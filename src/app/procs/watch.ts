@@ -76,11 +76,7 @@ interface ShownGrowth {
 }
 
 /** The live table of `procs --watch`. */
-function growthScreen(
-  interval: number,
-  verbose: boolean | undefined,
-  quit: () => void,
-): WatchScreen<ShownGrowth> {
+function growthScreen(interval: number, verbose: boolean | undefined, quit: () => void): WatchScreen<ShownGrowth> {
   return new WatchScreen<ShownGrowth>({
     waiting: 'sampling …',
     quit,

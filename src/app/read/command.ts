@@ -55,12 +55,7 @@ export function registerRead(program: Command): void {
       besideDumps(() => command, parseWritten),
     )
     .option('--phys', 'ADDR is physical (for any dump that opens)')
-    .option(
-      '--length <size>',
-      'number of bytes; decimal or 0x hex, with k, M or G',
-      parseLength,
-      256,
-    )
+    .option('--length <size>', 'number of bytes; decimal or 0x hex, with k, M or G', parseLength, 256)
     .option('--raw', 'write raw bytes; fails if any is missing')
     .option('--zero-excluded', 'show memory that is not in the dump as zeros')
     .option('--json', 'print the answer as JSON')
@@ -88,8 +83,7 @@ interface Range {
 }
 
 async function openRange(written: WrittenPlace, options: ReadOptions): Promise<Range> {
-  if (options.engine === 'verify')
-    throw new UsageError('read does not support --engine verify: use native or crash');
+  if (options.engine === 'verify') throw new UsageError('read does not support --engine verify: use native or crash');
   if (options.phys) {
     if (options.engine === 'crash') throw new UsageError('--phys does not support --engine crash');
     const { number, offset } = written;
@@ -157,8 +151,7 @@ async function printRange(range: Range, options: ReadOptions): Promise<void> {
   if (place.address + BigInt(length) > 2n ** 64n)
     throw new UsageError(`${length} bytes from ${hex(place.address)} exceed the address space`);
   const seen = new HoleRecorder(options.zeroExcluded ?? false);
-  const pieces = () =>
-    seen.watch(memoryPieces(range.read, place.address, length, range.page, range.isPartial));
+  const pieces = () => seen.watch(memoryPieces(range.read, place.address, length, range.page, range.isPartial));
   if (raw) {
     // Raw output cannot mark holes, so nothing is written until all bytes are known to be available.
     for (const piece of pieces()) if (piece.kind === 'hole') throw incomplete(piece);

@@ -100,8 +100,7 @@ export function registerRefs(program: Command): void {
 /** @throws {UsageError} */
 function refuse(places: readonly PlaceOrFrame[], options: RefsOptions): void {
   const { engine, live, cache, category } = options;
-  if (engine === 'crash' || engine === 'verify')
-    throw new UsageError('refs does not support --engine crash or verify');
+  if (engine === 'crash' || engine === 'verify') throw new UsageError('refs does not support --engine crash or verify');
   if (live) throw new UsageError('refs needs a dump: the memory of a running kernel changes');
   if (places.length === 0 && cache === undefined && category === undefined)
     throw new UsageError('nothing to search for: name a place, --cache or --category');

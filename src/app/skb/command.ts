@@ -40,10 +40,7 @@ export function registerSkb(program: Command): void {
     .addHelpText('after', EXAMPLES)
     .action(async (options: SkbOptions) => {
       const { pid, fd, sock, verbose } = options;
-      if (
-        (pid === undefined) === (sock === undefined) ||
-        (fd !== undefined && sock !== undefined)
-      ) {
+      if ((pid === undefined) === (sock === undefined) || (fd !== undefined && sock !== undefined)) {
         throw new UsageError('no socket selected: use --pid N, --pid N --fd N or --sock ADDRESS');
       }
       if (verbose && fd === undefined && sock === undefined) {
@@ -77,7 +74,5 @@ export function registerSkb(program: Command): void {
 function parseAddress(text: string): bigint {
   const { number, surelyNumber } = parsePlace(text) ?? {};
   if (number !== undefined && surelyNumber && !text.includes('+')) return number;
-  throw new InvalidArgumentError(
-    'It must be hex with 0x, as kdump-mem sockets prints it: 0xffff8b888267ec00.',
-  );
+  throw new InvalidArgumentError('It must be hex with 0x, as kdump-mem sockets prints it: 0xffff8b888267ec00.');
 }

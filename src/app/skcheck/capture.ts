@@ -62,12 +62,7 @@ function temporaryFolder(): string {
   }
 }
 
-async function runScript(
-  output: OutputFile,
-  folder: string,
-  seconds: number,
-  interrupts: Interrupts,
-): Promise<void> {
+async function runScript(output: OutputFile, folder: string, seconds: number, interrupts: Interrupts): Promise<void> {
   const child = startGroup('sh', ['-s', '--', '-', `${seconds}`], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, TMPDIR: folder },
@@ -80,10 +75,7 @@ async function runScript(
   let written = 0;
   const status = await new Promise<number | null>((done, reject) => {
     child.on('error', (cause) =>
-      reject(
-        asExhausted('sh', cause) ??
-          new HostError('capture-failed', 'sh could not be started', { cause }),
-      ),
+      reject(asExhausted('sh', cause) ?? new HostError('capture-failed', 'sh could not be started', { cause })),
     );
     child.stdout?.on('data', (bytes: Buffer) => {
       if (interrupts.status !== null) return;
@@ -105,8 +97,7 @@ async function runScript(
     const last = (lines.at(-1) ?? `sh ended with status ${status}`).replace(/^snapshot: /, '');
     throw new HostError('capture-failed', `the capture failed: ${last}`);
   }
-  for (const line of lines)
-    process.stderr.write(`${escapeText(line.replace(/^snapshot: /, 'skcheck: '))}\n`);
+  for (const line of lines) process.stderr.write(`${escapeText(line.replace(/^snapshot: /, 'skcheck: '))}\n`);
 }
 
 const MAX_COMPLAINT = 2000;

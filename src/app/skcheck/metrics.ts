@@ -1,20 +1,10 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { memoryMetrics } from '../../answers/memory/prometheus.js';
-import {
-  formatHealth,
-  formatPrometheus,
-  readHealth,
-  type ScanHealth,
-} from '../../answers/skcheck/prometheus.js';
+import { formatHealth, formatPrometheus, readHealth, type ScanHealth } from '../../answers/skcheck/prometheus.js';
 import { escapeText } from '../../answers/text/escape.js';
 import { formatMetric, gauge } from '../../answers/text/prometheus.js';
-import {
-  EXHAUSTION_ADVICE,
-  ExhaustedError,
-  isHostError,
-  KdumpMemError,
-} from '../../base/errors.js';
+import { EXHAUSTION_ADVICE, ExhaustedError, isHostError, KdumpMemError } from '../../base/errors.js';
 import type { HostSource } from '../../host/host-source.js';
 import type { ListenAddress } from '../kit/arguments.js';
 import type { LiveSource } from '../kit/from-argument.js';
@@ -68,9 +58,7 @@ class ScanMetrics {
       const exhausted = error instanceof ExhaustedError;
       if (!exhausted && !isHostError(error)) throw error;
       this.#failures++;
-      const advice = exhausted
-        ? EXHAUSTION_ADVICE
-        : adviceFor(error.code, this.options.from !== undefined);
+      const advice = exhausted ? EXHAUSTION_ADVICE : adviceFor(error.code, this.options.from !== undefined);
       const words = `skcheck: ${escapeText(error.message)}. ${advice}\n`;
       if (words !== this.#lastMessage) process.stderr.write(words);
       this.#lastMessage = words;
@@ -118,8 +106,7 @@ export class MemoryMetrics {
 
   async next(): Promise<{ readonly text: string; readonly ok: boolean }> {
     const kept = this.#last;
-    if (kept && this.#now() - kept.at < REUSE_FACTOR * kept.durationMs)
-      return { text: this.#metrics(kept), ok: true };
+    if (kept && this.#now() - kept.at < REUSE_FACTOR * kept.durationMs) return { text: this.#metrics(kept), ok: true };
     const begun = this.#now();
     try {
       const answer = await this.#sample();
@@ -139,9 +126,7 @@ export class MemoryMetrics {
 
   #metrics({ answer, at, durationMs }: TimedSample): string {
     const figures = [
-      gauge('kdump_mem_memory_age_seconds', 'Age of the memory figures.', [
-        [{}, (this.#now() - at) / 1000],
-      ]),
+      gauge('kdump_mem_memory_age_seconds', 'Age of the memory figures.', [[{}, (this.#now() - at) / 1000]]),
       gauge('kdump_mem_memory_scan_seconds', 'Duration of the scan.', [[{}, durationMs / 1000]]),
     ];
     return `${up(1)}${memoryMetrics(answer)}\n${figures.map(formatMetric).join('')}`;
@@ -166,11 +151,7 @@ function machineMemory(source: LiveSource): MemoryMetrics {
  * scan is reported in the metrics too (`skcheck_up 0`), since Prometheus discards the body of an error
  * response.
  */
-export async function serve(
-  source: HostSource,
-  options: SkcheckOptions,
-  address: ListenAddress,
-): Promise<number> {
+export async function serve(source: HostSource, options: SkcheckOptions, address: ListenAddress): Promise<number> {
   const metrics = new ScanMetrics(source, options);
   let running: ReturnType<ScanMetrics['next']> | null = null;
   const fresh = async () => {

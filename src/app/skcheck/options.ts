@@ -45,10 +45,7 @@ export function skcheckCommand(): Command {
     .version(VERSION)
     .option('--stale', 'list only sockets whose owner has stopped reading')
     .addOption(
-      new Option(
-        '--verdict <codes>',
-        `list only these verdicts: ${VERDICT_CODES.join(', ')}`,
-      ).argParser(verdicts),
+      new Option('--verdict <codes>', `list only these verdicts: ${VERDICT_CODES.join(', ')}`).argParser(verdicts),
     )
     .addOption(
       new Option('--interval <time>', 'time between two samples; 0: one sample, less reliable')
@@ -61,33 +58,13 @@ export function skcheckCommand(): Command {
       ),
     )
     .option('--watch', 'repeat until interrupted: a live table, or NDJSON in a pipe')
-    .addOption(
-      new Option('--min-bytes <size>', 'minimum of unread bytes').default(1).argParser(parseSize),
-    )
-    .addOption(
-      new Option('--min-age <time>', 'minimum age of a problem: 30, 10m, 2h')
-        .default(0)
-        .argParser(parseTime),
-    )
-    .addOption(
-      new Option('--pid <pid>', 'list only sockets of this process').argParser(
-        wholeNumber('a pid', 1),
-      ),
-    )
+    .addOption(new Option('--min-bytes <size>', 'minimum of unread bytes').default(1).argParser(parseSize))
+    .addOption(new Option('--min-age <time>', 'minimum age of a problem: 30, 10m, 2h').default(0).argParser(parseTime))
+    .addOption(new Option('--pid <pid>', 'list only sockets of this process').argParser(wholeNumber('a pid', 1)))
     .option('--netns <which>', 'network namespace: all, own, a name, path, pid or inode')
-    .addOption(
-      new Option('--state <names>', 'list only these socket states, as in ss').argParser(states),
-    )
-    .addOption(
-      new Option('--sport <port>', 'list only this local port').argParser(
-        wholeNumber('a port', 0, 65_535),
-      ),
-    )
-    .addOption(
-      new Option('--dport <port>', 'list only this remote port').argParser(
-        wholeNumber('a port', 0, 65_535),
-      ),
-    )
+    .addOption(new Option('--state <names>', 'list only these socket states, as in ss').argParser(states))
+    .addOption(new Option('--sport <port>', 'list only this local port').argParser(wholeNumber('a port', 0, 65_535)))
+    .addOption(new Option('--dport <port>', 'list only this remote port').argParser(wholeNumber('a port', 0, 65_535)))
     .addOption(
       new Option(
         '--address <address>',
@@ -95,36 +72,27 @@ export function skcheckCommand(): Command {
       ).argParser(address),
     )
     .addOption(
-      new Option(
-        '--top <count>',
-        'maximum number of rows, worst first (default: 50; JSON: all)',
-      ).argParser(wholeNumber('a number of rows', 1)),
-    )
-    .addOption(
-      new Option('--by <what>', 'group the listed sockets and show sums').choices(
-        SKCHECK_GROUPINGS,
+      new Option('--top <count>', 'maximum number of rows, worst first (default: 50; JSON: all)').argParser(
+        wholeNumber('a number of rows', 1),
       ),
     )
+    .addOption(new Option('--by <what>', 'group the listed sockets and show sums').choices(SKCHECK_GROUPINGS))
     .option('-v, --verbose', 'under each row: reason, other holders, cgroup and container')
     .option('--quiet', 'print nothing if no socket is found')
     .option('--json', 'print one JSON object (schema skcheck/1)')
     .option('--census', 'count the pages that can hold packets, as an upper bound (root; seconds)')
     .option('--exact', 'count the exact pinned memory in kernel memory (root; /proc/kcore)')
     .option('--procfs', 'read /proc/net instead of running ss: less detail, fewer proofs')
-    .option(
-      '--from <path>',
-      'read a capture or sosreport (archive or directory) instead of this host',
-    )
+    .option('--from <path>', 'read a capture or sosreport (archive or directory) instead of this host')
     .option('--capture <file>', 'write a capture of this host (tar.gz) and exit')
     .option('--force', 'overwrite an existing capture file')
     .option('--capture-script', 'print the capture script, for hosts with only sh and tar')
     .option('--doctor', 'show which features work on this machine')
     .option('--prometheus [file]', 'print metrics, or write them for the textfile collector')
     .addOption(
-      new Option(
-        '--listen <address>',
-        'serve metrics over HTTP at this address, for example 127.0.0.1:9700',
-      ).argParser(parseListen),
+      new Option('--listen <address>', 'serve metrics over HTTP at this address, for example 127.0.0.1:9700').argParser(
+        parseListen,
+      ),
     )
     .addOption(
       new Option('--memory [source]', 'with metrics: add memory figures from this source')
@@ -141,10 +109,7 @@ export function skcheckCommand(): Command {
 }
 
 /** The verdicts to list; null: all. */
-export function requestedVerdicts({
-  stale,
-  verdict,
-}: SkcheckOptions): readonly VerdictCode[] | null {
+export function requestedVerdicts({ stale, verdict }: SkcheckOptions): readonly VerdictCode[] | null {
   return stale ? STALE_CODES : (verdict ?? null);
 }
 
@@ -222,8 +187,7 @@ function declareConflicts(command: Command): void {
 
 /** Rejects option values that cannot be combined, with commander's errors. */
 export function refuseContradictions(command: Command): void {
-  const { capture, force, interval, samples, watch, memory, listen, prometheus } =
-    command.opts<SkcheckOptions>();
+  const { capture, force, interval, samples, watch, memory, listen, prometheus } = command.opts<SkcheckOptions>();
   if (force && capture === undefined) command.error("option '--force' requires '--capture <file>'");
   if (memory !== undefined && !listen && !prometheus)
     command.error("option '--memory' requires '--listen <address>' or '--prometheus'");
@@ -291,10 +255,8 @@ const CAPTURE_ADVICE: Partial<Record<HostErrorCode, string>> = {
 
 /** Advice for root, which omits running as root. */
 const ROOT_ADVICE: Partial<Record<HostErrorCode, string>> = {
-  denied:
-    'Already root: a capability (CAP_SYS_PTRACE) is missing, as in a container, or a security module refuses.',
-  'netns-closed':
-    'Already root: it needs nsenter (util-linux) and CAP_SYS_ADMIN, which a container may lack.',
+  denied: 'Already root: a capability (CAP_SYS_PTRACE) is missing, as in a container, or a security module refuses.',
+  'netns-closed': 'Already root: it needs nsenter (util-linux) and CAP_SYS_ADMIN, which a container may lack.',
 };
 
 export function adviceFor(code: HostErrorCode, captured: boolean): string {

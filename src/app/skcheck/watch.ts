@@ -32,9 +32,7 @@ export async function watch(source: HostSource, options: SkcheckOptions): Promis
     screen
       ? screen.show(report)
       : process.stdout.write(
-          isText
-            ? `${formatSkcheckText(report, textOptions(options))}\n\n`
-            : `${formatJson(report)}\n`,
+          isText ? `${formatSkcheckText(report, textOptions(options))}\n\n` : `${formatJson(report)}\n`,
         );
   try {
     for (let count = 0; count < repeats; count++) {
@@ -50,11 +48,7 @@ export async function watch(source: HostSource, options: SkcheckOptions): Promis
 }
 
 /** The live table of `skcheck --watch`: the last report, in an order that a key changes. */
-function skcheckScreen(
-  options: SkcheckOptions,
-  interval: number,
-  quit: () => void,
-): WatchScreen<SkcheckReport> {
+function skcheckScreen(options: SkcheckOptions, interval: number, quit: () => void): WatchScreen<SkcheckReport> {
   let sort: WatchSort = 'worst';
   return new WatchScreen<SkcheckReport>({
     waiting: `sampling for ${interval} s …`,

@@ -4,13 +4,7 @@ import { OPTIONAL_PARTS } from '../../capture/read/contents.js';
 import { parseShortInterval, timeWithin } from '../kit/arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
 import { printAnswer, printText } from '../kit/output.js';
-import {
-  addWhenOptions,
-  checkWhen,
-  parseParts,
-  refuseParts,
-  type SnapshotCommandOptions,
-} from './options.js';
+import { addWhenOptions, checkWhen, parseParts, refuseParts, type SnapshotCommandOptions } from './options.js';
 
 const EXAMPLES = `
 Examples:
@@ -44,17 +38,9 @@ const parseTimeout = timeWithin(0, 3600, '0 to 3600 seconds');
 export function registerSnapshot(program: Command): void {
   const command = program
     .command('snapshot')
-    .description(
-      'save figures of memory, sockets and processes of this host to a file, without memory contents',
-    )
-    .addOption(
-      new Option('-o, --output <file>', 'archive to write (tar.gz, mode 600); - is stdout'),
-    )
-    .addOption(
-      new Option('--to-stdout', 'write the archive to stdout, for ssh and kubectl exec').conflicts(
-        'output',
-      ),
-    )
+    .description('save figures of memory, sockets and processes of this host to a file, without memory contents')
+    .addOption(new Option('-o, --output <file>', 'archive to write (tar.gz, mode 600); - is stdout'))
+    .addOption(new Option('--to-stdout', 'write the archive to stdout, for ssh and kubectl exec').conflicts('output'))
     .addOption(
       new Option('--verify <file>', 'check an archive against its manifest').conflicts([
         'output',
@@ -68,10 +54,16 @@ export function registerSnapshot(program: Command): void {
       ]),
     )
     .addOption(
-      new Option(
-        '--script',
-        'print a shell script that takes the same snapshot, for hosts without Node',
-      ).conflicts(['output', 'toStdout', 'with', 'anonymize', 'force', 'tmpfs', 'json', 'strict']),
+      new Option('--script', 'print a shell script that takes the same snapshot, for hosts without Node').conflicts([
+        'output',
+        'toStdout',
+        'with',
+        'anonymize',
+        'force',
+        'tmpfs',
+        'json',
+        'strict',
+      ]),
     )
     .option('--interval <time>', 'time between the two samples', parseShortInterval, 1)
     .option('--timeout <time>', 'stop collecting after this time', parseTimeout, 30)

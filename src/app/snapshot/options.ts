@@ -1,10 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { OPTIONAL_PARTS, type OptionalPart } from '../../capture/read/contents.js';
-import {
-  CONDITION_FORMS,
-  type Condition,
-  parseConditions,
-} from '../../capture/write/when/trigger.js';
+import { CONDITION_FORMS, type Condition, parseConditions } from '../../capture/write/when/trigger.js';
 import { parseNumber, parseShortInterval, timeWithin } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
 
@@ -53,9 +49,7 @@ export function refuseParts(parts: readonly OptionalPart[], anonymize: boolean):
     const why = NOT_TAKEN[part];
     if (why !== undefined) throw new UsageError(why);
     if (anonymize && WITH_NAMES.includes(part))
-      throw new UsageError(
-        `--with ${part} cannot be combined with --anonymize: ${part} may contain names`,
-      );
+      throw new UsageError(`--with ${part} cannot be combined with --anonymize: ${part} may contain names`);
   }
 }
 
@@ -87,11 +81,7 @@ export function addWhenOptions(command: Command): Command {
     )
     .option('--into <folder>', 'with --when: directory for snapshots')
     .option('--keep <n>', 'with --when: number of snapshots to keep (default 8)', parseSome)
-    .option(
-      '--apart <time>',
-      'with --when: minimum time between snapshots (default 600)',
-      parseApart,
-    )
+    .option('--apart <time>', 'with --when: minimum time between snapshots (default 600)', parseApart)
     .option('--every <time>', 'with --when: sample interval (default 1)', parseShortInterval)
     .option('--count <n>', 'with --when: number of snapshots, then exit', parseSome);
 }
@@ -102,16 +92,14 @@ export function checkWhen(options: WhenOptions): void {
   if (when === undefined) {
     const alone = OF_WHEN.find((name) => options[name] !== undefined);
     if (alone !== undefined) throw new UsageError(`--${alone} requires --when`);
-  } else if (into === undefined || into === '')
-    throw new UsageError('no directory given: use --when … --into FOLDER');
+  } else if (into === undefined || into === '') throw new UsageError('no directory given: use --when … --into FOLDER');
 }
 
 const parseApart = timeWithin(1, 365 * 86_400, '1 second to 365 days');
 
 function parseWhen(text: string): readonly Condition[] {
   const conditions = parseConditions(text);
-  if (!conditions)
-    throw new InvalidArgumentError(`Conditions are ${CONDITION_FORMS}, each at most once.`);
+  if (!conditions) throw new InvalidArgumentError(`Conditions are ${CONDITION_FORMS}, each at most once.`);
   return conditions;
 }
 

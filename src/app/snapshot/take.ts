@@ -44,8 +44,7 @@ export async function takeHere(options: SnapshotCommandOptions): Promise<void> {
     return waitForSnapshots(options, (file) => toFile(file, options, priority));
   }
   const file = options.toStdout ? STDOUT : options.output;
-  if (file === undefined)
-    throw new UsageError('no output file given: use -o FILE.tar.gz or --to-stdout');
+  if (file === undefined) throw new UsageError('no output file given: use -o FILE.tar.gz or --to-stdout');
   const priority = lowerPriority();
   const answer =
     file === STDOUT
@@ -56,8 +55,7 @@ export async function takeHere(options: SnapshotCommandOptions): Promise<void> {
     else printText(snapshotText(answer));
   }
   const warning = snapshotWarning(answer);
-  if (warning !== undefined && !(options.json && file !== STDOUT))
-    printWarnings([{ message: warning }]);
+  if (warning !== undefined && !(options.json && file !== STDOUT)) printWarnings([{ message: warning }]);
   if (options.strict && !answer.complete) process.exitCode = EXIT.incomplete;
 }
 
@@ -73,11 +71,7 @@ const takeWith = (
     program: `kdump-mem ${VERSION}`,
   });
 
-async function toFile(
-  file: string,
-  options: SnapshotCommandOptions,
-  priority: Priority,
-): Promise<SnapshotJson> {
+async function toFile(file: string, options: SnapshotCommandOptions, priority: Priority): Promise<SnapshotJson> {
   const output = new OutputFile(file, options.force ?? false);
   try {
     checkRoom(file, roomNeeded(liveSnapshot), options.tmpfs ?? false);
@@ -95,8 +89,7 @@ async function toFile(
 
 async function toStdout(options: SnapshotCommandOptions): Promise<Snapshot> {
   if (options.json) throw new UsageError('--json cannot be combined with --to-stdout. Use -o FILE');
-  if (process.stdout.isTTY)
-    throw new UsageError('stdout is a terminal: redirect the archive to a file or a pipe');
+  if (process.stdout.isTTY) throw new UsageError('stdout is a terminal: redirect the archive to a file or a pipe');
   return takeWith(options, (bytes) => {
     process.stdout.write(bytes);
   });
@@ -173,11 +166,7 @@ function dueNow(
   }
 }
 
-async function tryTake(
-  file: string,
-  take: Take,
-  again: SampleLoop,
-): Promise<SnapshotJson | Failed | null> {
+async function tryTake(file: string, take: Take, again: SampleLoop): Promise<SnapshotJson | Failed | null> {
   try {
     return await take(file);
   } catch (error) {

@@ -44,22 +44,14 @@ export function registerSockets(program: Command): void {
         'state',
       ]),
     )
-    .option(
-      '--min-bytes <size>',
-      'only sockets that pin at least this much, such as 100k or 1M',
-      parseSize,
-      1,
-    )
+    .option('--min-bytes <size>', 'only sockets that pin at least this much, such as 100k or 1M', parseSize, 1)
     .option('--pid <pid>', 'only sockets of this process', parseNumber)
     .option('--netns <inode>', 'only sockets of this network namespace', parseNumber)
     .option('--state <state>', 'only sockets in this state, such as LISTEN', parseState)
     .option('--port <port>', 'only sockets with this local or peer port', parsePort)
     .option('--limit <n>', 'maximum number of rows (default 20; JSON: all)', parseNumber)
     .addOption(
-      new Option('--all', 'list all sockets, including those that pin no memory').conflicts([
-        'limit',
-        'minBytes',
-      ]),
+      new Option('--all', 'list all sockets, including those that pin no memory').conflicts(['limit', 'minBytes']),
     )
     .option(
       '-v, --verbose',
@@ -67,16 +59,11 @@ export function registerSockets(program: Command): void {
     )
     .option('--json', 'print the answer as JSON')
     .addOption(
-      new Option(
-        '--ndjson',
-        'print one line of JSON per socket as it is found, unsorted',
-      ).conflicts(['json', 'by']),
+      new Option('--ndjson', 'print one line of JSON per socket as it is found, unsorted').conflicts(['json', 'by']),
     )
     .option('--strict', 'exit with status 5 if the answer is incomplete')
     .addHelpText('after', EXAMPLES)
-    .action((options: SocketsOptions) =>
-      options.ndjson ? streamSockets(options) : answerSockets(options),
-    );
+    .action((options: SocketsOptions) => (options.ndjson ? streamSockets(options) : answerSockets(options)));
 }
 
 /** States that `ss` names differently. */
@@ -117,19 +104,14 @@ interface SocketsOptions extends AnswerOptions {
 
 /** Prints all sockets after the last one was found, largest first. */
 async function answerSockets(options: SocketsOptions): Promise<void> {
-  const [
-    { checkTargets: checkThere },
-    { accountAll },
-    { kernelOrigin },
-    { socketsJson },
-    { socketsText },
-  ] = await Promise.all([
-    import('../../walk/network/net-devices.js'),
-    import('../../account/sockets.js'),
-    import('../../walk/machine/origin.js'),
-    import('../../answers/sockets/json.js'),
-    import('../../answers/sockets/text.js'),
-  ]);
+  const [{ checkTargets: checkThere }, { accountAll }, { kernelOrigin }, { socketsJson }, { socketsText }] =
+    await Promise.all([
+      import('../../walk/network/net-devices.js'),
+      import('../../account/sockets.js'),
+      import('../../walk/machine/origin.js'),
+      import('../../answers/sockets/json.js'),
+      import('../../answers/sockets/text.js'),
+    ]);
   const { by, verbose, pid, netns, state, port } = options;
   const limit = limitOf(options);
   const listed = (found: CensusAnswer) => found.sockets.filter((one) => isListed(one, options));
@@ -154,13 +136,12 @@ const SEARCH = 'scanning for sockets';
 
 /** Prints each socket as a line of JSON when it is found. */
 async function streamSockets(options: SocketsOptions): Promise<void> {
-  const [{ checkTargets: checkThere }, { accountEach }, { kernelOrigin }, words] =
-    await Promise.all([
-      import('../../walk/network/net-devices.js'),
-      import('../../account/sockets.js'),
-      import('../../walk/machine/origin.js'),
-      import('../../answers/sockets/json.js'),
-    ]);
+  const [{ checkTargets: checkThere }, { accountEach }, { kernelOrigin }, words] = await Promise.all([
+    import('../../walk/network/net-devices.js'),
+    import('../../account/sockets.js'),
+    import('../../walk/machine/origin.js'),
+    import('../../answers/sockets/json.js'),
+  ]);
   if (options.engine === 'verify') {
     throw new UsageError('--ndjson: not supported with --engine verify; use --json');
   }

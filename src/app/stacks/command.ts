@@ -34,11 +34,7 @@ export function registerStacks(program: Command): void {
     .description('print the kernel stacks of all threads, identical ones grouped')
     .option('--pid <pid>', 'only this process with all its threads, or this thread', parseNumber)
     .option('--cpu <cpu>', 'only tasks that this CPU was running', parseNumber)
-    .option(
-      '--state <letters>',
-      'only threads in these states of ps, for example D or R,D',
-      parseStates,
-    )
+    .option('--state <letters>', 'only threads in these states of ps, for example D or R,D', parseStates)
     .option('--limit <n>', 'maximum number of stacks (default 20; JSON: all)', parseNumber)
     .option('-v, --verbose', 'name every thread, and show addresses')
     .option('--json', 'print the answer as JSON')
@@ -63,7 +59,6 @@ export function registerStacks(program: Command): void {
 function parseStates(text: string): ReadonlySet<TaskState> {
   const chosen = text.split(',').map((letter) => TASK_STATES.find((state) => state === letter));
   const known = chosen.filter((state) => state !== undefined);
-  if (known.length < chosen.length)
-    throw new InvalidArgumentError(`Use states of ${TASK_STATES.join(', ')}.`);
+  if (known.length < chosen.length) throw new InvalidArgumentError(`Use states of ${TASK_STATES.join(', ')}.`);
   return new Set(known);
 }

@@ -68,11 +68,7 @@ interface TypeQuery {
   readonly members: readonly string[];
 }
 
-async function printLayout(
-  kernel: NativeKernel,
-  query: TypeQuery,
-  { json }: StructOptions,
-): Promise<void> {
+async function printLayout(kernel: NativeKernel, query: TypeQuery, { json }: StructOptions): Promise<void> {
   const text = await import('../../answers/struct/render.js');
   let types = await findTypes(kernel, query.name);
   let members: LayoutMember[] | undefined;
@@ -100,8 +96,7 @@ async function printInstance(
   { json, hex, strict, elements }: StructOptions,
 ): Promise<void> {
   const { type } = onlyType(await findTypes(kernel, query.name), query.name);
-  if (type.size === 0 && type.kind !== 'struct')
-    throw new WalkError('no-such-type', `${type.spelling} has no values`);
+  if (type.size === 0 && type.kind !== 'struct') throw new WalkError('no-such-type', `${type.spelling} has no values`);
   const place = findPlace(kernel, written);
   const reader = new InstanceReader(
     { read: (address, length) => kernel.read(address, length), nameOf: nameIn(kernel) },
@@ -128,13 +123,9 @@ async function printInstance(
     };
     printAnswer(formatJson(instanceJson(answer), 2));
   } else {
-    const { instanceText, membersOfInstanceText } = await import(
-      '../../answers/struct/instance.js'
-    );
+    const { instanceText, membersOfInstanceText } = await import('../../answers/struct/instance.js');
     const style = { hex: hex ?? false };
-    printAnswer(
-      value ? instanceText(type.spelling, value, style) : membersOfInstanceText(members, style),
-    );
+    printAnswer(value ? instanceText(type.spelling, value, style) : membersOfInstanceText(members, style));
     printWarnings(warnings);
   }
   if (strict && reader.failure) process.exitCode = EXIT.incomplete;
@@ -147,11 +138,8 @@ async function findTypes(kernel: NativeKernel, name: string): Promise<NamedType[
   const found = namedTypes(kernel, name);
   if (found.length === 0) {
     const { problems } = kernel.moduleTypes;
-    const but =
-      problems.length > 0 ? ` (types of some modules cannot be read: ${problems[0]})` : '';
-    const near = didYouMean(
-      nearestNames(name.replace(/^(struct|union|enum)\s+/, ''), namesOf(kernel)),
-    );
+    const but = problems.length > 0 ? ` (types of some modules cannot be read: ${problems[0]})` : '';
+    const near = didYouMean(nearestNames(name.replace(/^(struct|union|enum)\s+/, ''), namesOf(kernel)));
     throw new WalkError('no-such-type', `the kernel has no type ${name}${but}${near}`);
   }
   // The same struct may occur several times, once per compilation unit with a different definition.
@@ -190,12 +178,10 @@ function nameIn(kernel: NativeKernel): (address: bigint) => string | undefined {
   };
 }
 
-const TYPE =
-  /^(?<name>(?:(?:struct|union|enum)\s+)?[A-Za-z_$][\w$ ]*)(?:\.(?<members>[\w$.,[\]]+))?$/;
+const TYPE = /^(?<name>(?:(?:struct|union|enum)\s+)?[A-Za-z_$][\w$ ]*)(?:\.(?<members>[\w$.,[\]]+))?$/;
 
 function parseType(text: string): TypeQuery {
   const { name, members } = TYPE.exec(text.trim())?.groups ?? {};
-  if (name === undefined || text.length > 512)
-    throw new InvalidArgumentError('Use TYPE or TYPE.MEMBER,MEMBER.');
+  if (name === undefined || text.length > 512) throw new InvalidArgumentError('Use TYPE or TYPE.MEMBER,MEMBER.');
   return { name: name.trim(), members: members?.split(',') ?? [] };
 }

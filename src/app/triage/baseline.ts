@@ -14,9 +14,7 @@ import type { HostReader } from '../../triage/host-reader.js';
 import { Warnings } from '../../walk/warnings.js';
 
 /** Categories of processes, whose growth is often intended: a note. How the growth of one is measured. */
-const MEASURES: Readonly<
-  Record<string, { before: CategoryMeasure; now: (of: ProcessStatus) => number }>
-> = {
+const MEASURES: Readonly<Record<string, { before: CategoryMeasure; now: (of: ProcessStatus) => number }>> = {
   anonymous: { before: 'rssAnon', now: ({ rssAnonBytes }) => rssAnonBytes },
   shared: { before: 'rssShmem', now: ({ shmemBytes }) => shmemBytes },
   'page-tables': { before: 'pageTables', now: ({ tableBytes }) => tableBytes },
@@ -41,8 +39,7 @@ export function changesSince(
 ): Finding[] {
   const why = (words: string) => new HostError('unreadable', `${before.name}: ${words}`);
   const { sameBoot, notes } = inOrder([before, { ...before, origin, release: null }]);
-  if (notes.some(({ code }) => code === 'different-hosts'))
-    throw why('the baseline is of another host');
+  if (notes.some(({ code }) => code === 'different-hosts')) throw why('the baseline is of another host');
   const { at: began, bootId, uptime: first } = before.origin;
   const ended = origin.at;
   const uptime = (origin.uptime ?? 0) - (first ?? Infinity);
@@ -55,24 +52,16 @@ export function changesSince(
       throw why('its boot id contradicts its uptime and time');
     return [found('rebooted', 'note', { uptimeSeconds: origin.uptime }, 'triage')];
   }
-  if (sameBoot === null || first === null || origin.uptime === null)
-    throw why('the boot of the baseline is unknown');
+  if (sameBoot === null || first === null || origin.uptime === null) throw why('the boot of the baseline is unknown');
   if (uptime <= 0) throw why('the baseline is not older');
   if (before.memory?.depth !== source)
     throw why(`its categories are from ${before.memory?.depth ?? 'nowhere'}, not from ${source}`);
   const step = (wall ?? uptime) - uptime;
   const [stepSeconds, seconds] = [step, uptime].map(Math.round);
-  const clock = found(
-    'clock-step',
-    'note',
-    { stepSeconds: stepSeconds!, seconds: seconds! },
-    'triage',
-  );
+  const clock = found('clock-step', 'note', { stepSeconds: stepSeconds!, seconds: seconds! }, 'triage');
   const [then, now] = [before.memory.tree, memory].map((tree) => new Map(leavesOf(tree)));
   // The kernel cannot reclaim its own memory: it grows in a leak.
-  const ofKernel = memory.children
-    .filter(({ category }) => category === 'kernel')
-    .flatMap(leavesOf);
+  const ofKernel = memory.children.filter(({ category }) => category === 'kernel').flatMap(leavesOf);
   const names = ofKernel.map(([name]) => name).filter((name) => name !== 'slab-reclaimable');
   const growth = [...new Set([...names, ...Object.keys(MEASURES)])].flatMap((category) => {
     const [beforeBytes, bytes = 0] = [then?.get(category), now?.get(category)];
@@ -133,8 +122,7 @@ function ownerOf(
     const item = lists.processes?.items.get(`${pid} ${ticks}`);
     const isNew = ticks !== null && Number(ticks) / USER_HZ > (origin.uptime ?? Infinity);
     const before = item ? item.sizes[measure!.before] : isNew ? 0 : null;
-    if (before != null)
-      grown.push({ ...none, pid, comm: commIn(reader)(pid), ownerBytes: bytes - before });
+    if (before != null) grown.push({ ...none, pid, comm: commIn(reader)(pid), ownerBytes: bytes - before });
   }
   const [most] = grown.toSorted((a, b) => b.ownerBytes! - a.ownerBytes!);
   return most && most.ownerBytes! >= share * grownBytes ? most : none;
@@ -154,16 +142,14 @@ const STORE = /^\{\s*"schema":\s*"kdump-mem\.watch-sample\//;
  */
 export async function readBaseline(path: string, { bootId }: Origin): Promise<HostState> {
   const { headOf, readInput } = await import('../diff/inputs.js');
-  if (!statSync(path, { throwIfNoEntry: false })?.isFile() || !STORE.test(`${headOf(path)}`))
-    return readInput(path);
+  if (!statSync(path, { throwIfNoEntry: false })?.isFile() || !STORE.test(`${headOf(path)}`)) return readInput(path);
   const { readStore } = await import('../watch/run.js');
   let first: WatchSample | undefined;
   readStore(path, new Warnings(), (sample) => {
     const isOfThisBoot = first && [null, bootId].includes(first.look.machine.bootId);
     if (sample.ledger && !isOfThisBoot) first = sample;
   });
-  if (!first?.ledger)
-    throw new HostError('unreadable', `${path}: no sample has a memory breakdown`);
+  if (!first?.ledger) throw new HostError('unreadable', `${path}: no sample has a memory breakdown`);
   return stateOfSample(path, first.look, first.ledger);
 }
 

@@ -1,11 +1,6 @@
 import { eachCaptured } from '../../account/log.js';
 import type { MemoryAnswer } from '../../account/memory/answer.js';
-import {
-  capturedFacts,
-  hostSummary,
-  hostTriageJson,
-  hostTriageText,
-} from '../../answers/triage/captured.js';
+import { capturedFacts, hostSummary, hostTriageJson, hostTriageText } from '../../answers/triage/captured.js';
 import { briefText } from '../../answers/triage/text.js';
 import { HostError, KernelError } from '../../base/errors.js';
 import type { CapturedFiles } from '../../capture/read/files.js';
@@ -55,10 +50,7 @@ export async function printCapturedTriage(
   const { host, of } = source;
   const pageSize = readPageSize(host);
   const { found: logs, failures } = await findingsOf(groupLogs(files.logs()), pageSize);
-  const missing = [
-    ...failures.map(({ message }) => message),
-    ...logs.flatMap((log) => log.missing),
-  ];
+  const missing = [...failures.map(({ message }) => message), ...logs.flatMap((log) => log.missing)];
   const warnings = missing.map((message) => ({ code: 'unreadable', message }) as const);
   const answer = await triageOf(host, pageSize, {
     of: { ...of, isCaptured: true },
@@ -75,10 +67,7 @@ export async function printCapturedTriage(
 }
 
 /** Prints the problems of this machine. @throws as hostTriage */
-export async function printHostTriage(
-  options: HostTriageOptions,
-  failing: FailOn | null,
-): Promise<void> {
+export async function printHostTriage(options: HostTriageOptions, failing: FailOn | null): Promise<void> {
   checkPage(options);
   await print(await hostTriage(options), options, failing, '--live');
 }
@@ -88,9 +77,7 @@ export async function printHostTriage(
  *
  * @throws {HostError} /proc is not available
  */
-export async function hostTriage(
-  options: AnswerOptions & { readonly baseline?: string },
-): Promise<HostTriage> {
+export async function hostTriage(options: AnswerOptions & { readonly baseline?: string }): Promise<HostTriage> {
   const [{ liveHost }, { liveSnapshot }, { liveMemory }] = await Promise.all([
     import('../../host/live.js'),
     import('../../capture/write/source.js'),
@@ -98,9 +85,7 @@ export async function hostTriage(
   ]);
   const { at, host } = hostOrigin(liveHost, new Date());
   const pageSize = knownPageSize(liveHost) ?? 4096;
-  const memory = await settledMemory(() =>
-    liveMemory({ ...options, source: 'counters' }, () => undefined),
-  );
+  const memory = await settledMemory(() => liveMemory({ ...options, source: 'counters' }, () => undefined));
   return triageOf(liveHost, pageSize, {
     of: { name: host ?? undefined, taken: at, isCaptured: false },
     warnings: [],
@@ -181,8 +166,7 @@ async function print(
           ? briefText(hostSummary(answer), answer.findings, capturedFacts(answer))
           : hostTriageText(answer, { width, verbose, source, paint: painter() }),
   });
-  if (failing && found.findings.some((finding) => isFailing(failing, finding)))
-    process.exitCode = EXIT.differs;
+  if (failing && found.findings.some((finding) => isFailing(failing, finding))) process.exitCode = EXIT.differs;
 }
 
 function logOf(read: () => { readonly text: string; readonly isCut: boolean }): HostParts['log'] {

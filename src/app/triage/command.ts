@@ -8,23 +8,11 @@ import { leavesComplete } from '../../walk/warnings.js';
 import { answer } from '../kit/answer.js';
 import { parseInterval, parseNumber } from '../kit/arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
-import {
-  addBootOption,
-  addFromOption,
-  checkBoot,
-  checkFrom,
-  type FromOptions,
-} from '../kit/from-argument.js';
+import { addBootOption, addFromOption, checkBoot, checkFrom, type FromOptions } from '../kit/from-argument.js';
 import { checkPage, type PageOptions } from '../kit/html-page.js';
 import { addSourceOptions, type SourceOptions, sourceWords } from '../kit/kernel-source.js';
 import { painter } from '../kit/terminal.js';
-import {
-  addManyOptions,
-  checkFailOn,
-  type ManyTriageOptions,
-  manyOptions,
-  parseFailOn,
-} from './options.js';
+import { addManyOptions, checkFailOn, type ManyTriageOptions, manyOptions, parseFailOn } from './options.js';
 import { rulesStep, rulesSum } from './rules.js';
 
 type TriageOptions = ManyTriageOptions &
@@ -94,18 +82,14 @@ const NOT_OF_CAPTURES = [
 export function registerTriage(program: Command): void {
   const triage = addSourceOptions(program.command('triage'))
     .usage('[options] [dump...]')
-    .description(
-      'find problems in a dump, a kernel log, a snapshot or the running kernel, the most severe first',
-    )
+    .description('find problems in a dump, a kernel log, a snapshot or the running kernel, the most severe first')
     .addOption(
       new Option(
         '--fail-on <what>',
         'exit with status 1 on findings of this severity or worse, or of this code (repeatable)',
       ).argParser(parseFailOn),
     )
-    .addOption(
-      new Option('--rules <file>', 'your own rules: findings to add or silence (docs/rules.md)'),
-    )
+    .addOption(new Option('--rules <file>', 'your own rules: findings to add or silence (docs/rules.md)'))
     .addOption(
       new Option(
         '--baseline <file>',
@@ -123,9 +107,7 @@ export function registerTriage(program: Command): void {
       ]),
     )
     .option('--json', 'print the answer as JSON')
-    .addOption(
-      new Option('--html <file>', 'write a page for a browser; - prints it').conflicts('json'),
-    )
+    .addOption(new Option('--html <file>', 'write a page for a browser; - prints it').conflicts('json'))
     .option('--force', 'replace the page if it exists')
     .addOption(
       new Option(
@@ -150,27 +132,18 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
   if (checkWatch(options, args)) {
     await checkFailOn(options.failOn, options.rules);
     const severe = options.failOn === undefined ? null : failOn(options.failOn);
-    const [{ hostTriage }, { watchTriage }] = await Promise.all([
-      import('./captured.js'),
-      import('./watch.js'),
-    ]);
+    const [{ hostTriage }, { watchTriage }] = await Promise.all([import('./captured.js'), import('./watch.js')]);
     return watchTriage(() => hostTriage(options), options, severe);
   }
   const { inputsAmong, inputsBeside, inputsFrom } = await import('../kit/log-inputs.js');
   const isOfMany = options.ndjson || options.similar;
-  const inputs = await (from !== undefined
-    ? inputsFrom(from)
-    : isOfMany
-      ? undefined
-      : inputsAmong(options.vmcore));
+  const inputs = await (from !== undefined ? inputsFrom(from) : isOfMany ? undefined : inputsAmong(options.vmcore));
   if (inputs) {
     await checkFailOn(options.failOn, options.rules);
     const severe = options.failOn === undefined ? null : failOn(options.failOn);
-    if ('logs' in inputs)
-      return (await import('./text-log.js')).triageTextLog(inputs, options, severe);
+    if ('logs' in inputs) return (await import('./text-log.js')).triageTextLog(inputs, options, severe);
     checkBoot(options);
-    if (options.rules !== undefined)
-      throw new UsageError('--rules needs a dump or a log, not a snapshot');
+    if (options.rules !== undefined) throw new UsageError('--rules needs a dump or a log, not a snapshot');
     const { printCapturedTriage: tellCaptured } = await import('./captured.js');
     return tellCaptured(inputs.from, inputs.files, options, severe);
   }
@@ -192,12 +165,11 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
       return (await import('./captured.js')).printHostTriage(options, failing);
     if (!options.live) return answerTriage({ ...options, live: true }, command);
   }
-  const [{ hasWholeLog, triage }, { causeFacts, triageJson }, { summary, triageText }] =
-    await Promise.all([
-      import('../../triage/triage.js'),
-      import('../../answers/triage/json.js'),
-      import('../../answers/triage/text.js'),
-    ]);
+  const [{ hasWholeLog, triage }, { causeFacts, triageJson }, { summary, triageText }] = await Promise.all([
+    import('../../triage/triage.js'),
+    import('../../answers/triage/json.js'),
+    import('../../answers/triage/text.js'),
+  ]);
   const rules = options.rules === undefined ? undefined : await rulesStep(options.rules);
   checkPage(options);
   const page = options.html === undefined ? undefined : await pageStep();
@@ -234,8 +206,7 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
     const inputs = inputsBeside(error, options);
     return (await import('./text-log.js')).triageTextLog(inputs, options, failing);
   }
-  if (failing && findings.some((finding) => isFailing(failing, finding)))
-    process.exitCode = EXIT.differs;
+  if (failing && findings.some((finding) => isFailing(failing, finding))) process.exitCode = EXIT.differs;
 }
 
 /** With the findings of this host's files. */
@@ -249,17 +220,7 @@ async function withHost(found: TriageAnswer): Promise<TriageAnswer> {
 }
 
 /** Options that name a kernel, or need its memory. */
-const OF_KERNEL = [
-  'vmcore',
-  'from',
-  'vmlinux',
-  'symbols',
-  'types',
-  'btf',
-  'crash',
-  'map',
-  'rules',
-] as const;
+const OF_KERNEL = ['vmcore', 'from', 'vmlinux', 'symbols', 'types', 'btf', 'crash', 'map', 'rules'] as const;
 
 /** Whether to watch this machine. @throws {UsageError} for anything else that is to be watched */
 function checkWatch(options: TriageOptions, words: readonly string[]): boolean {
@@ -276,11 +237,7 @@ function checkWatch(options: TriageOptions, words: readonly string[]): boolean {
 /** Whether the command is about this machine, and does not need its kernel memory. */
 function readsThisHost(options: TriageOptions, words: readonly string[]): boolean {
   const given: Readonly<Record<string, unknown>> = { ...options };
-  return (
-    words.length === 0 &&
-    options.engine === 'auto' &&
-    OF_KERNEL.every((name) => given[name] === undefined)
-  );
+  return words.length === 0 && options.engine === 'auto' && OF_KERNEL.every((name) => given[name] === undefined);
 }
 
 /** Tests by opening /proc/kcore, which fails under lockdown or without the required capabilities. */

@@ -34,15 +34,12 @@ export async function hostSockets(host: HostReader, all: boolean): Promise<Findi
     host.miss('sockets', SOCKETS_HIDE, error);
     return [];
   }
-  const miss = (why: string) =>
-    host.miss('sockets', SOCKETS_HIDE, new HostError('unreadable', why));
+  const miss = (why: string) => host.miss('sockets', SOCKETS_HIDE, new HostError('unreadable', why));
   const { losses, reader, holders } = observation;
   const lines = losses.unreadable + losses.contested + losses.leftOut + losses.failed;
   if (reader === 'procfs') miss('ss is not installed: /proc/net does not report socket memory');
   if (losses.closed.length + losses.hidden > 0)
-    miss(
-      `network namespaces of sockets are not readable (${losses.closed.length + losses.hidden})`,
-    );
+    miss(`network namespaces of sockets are not readable (${losses.closed.length + losses.hidden})`);
   if (lines > 0) miss(`socket data has missing or malformed lines (${lines})`);
   if (!all) miss('other network namespaces are not readable: permission denied');
   if (holders.denied.length > 0) miss(deniedWords(holders.denied));
@@ -71,9 +68,7 @@ function* pinnedByProcess(observation: Observation, total: number): Generator<Fi
     const { ringBytes: rings = 0 } = socket;
     if (pinned.high === 0 && rings === 0) continue;
     const inodes = [socket, ...history.listeners(socket)].map(({ inode }) => inode);
-    const pids = inodes.flatMap((inode) =>
-      (holders.byInode.get(inode) ?? []).map(({ pid }) => pid),
-    );
+    const pids = inodes.flatMap((inode) => (holders.byInode.get(inode) ?? []).map(({ pid }) => pid));
     const pid = pids.length === 0 ? null : pids.reduce((a, b) => Math.min(a, b));
     const comm = pid === null ? null : (processes.get(pid)?.comm ?? null);
     const own = byPid.get(pid) ?? { comm, each: [], charge: 0, payload: 0, rings: 0 };
@@ -148,11 +143,7 @@ function stalledReaders(observation: Observation, total: number): Finding[] {
 }
 
 /** Small queues of one process; empty if they and their peers pin little. */
-function unreadTogether(
-  each: readonly SocketFinding[],
-  { host }: Observation,
-  total: number,
-): Finding[] {
+function unreadTogether(each: readonly SocketFinding[], { host }: Observation, total: number): Finding[] {
   const [first] = each;
   if (!first) return [];
   const peers = localPeersOf(each);

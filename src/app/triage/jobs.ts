@@ -32,8 +32,7 @@ export function shareOut(
   memory = memoryHere(),
 ): Jobs {
   const most = SHARE * memory;
-  const atOnce =
-    jobs ?? Math.max(1, Math.min(cpus, Math.floor(most / (workerMemory ?? USUAL_WORKER_BYTES))));
+  const atOnce = jobs ?? Math.max(1, Math.min(cpus, Math.floor(most / (workerMemory ?? USUAL_WORKER_BYTES))));
   const bytes = workerMemory ?? Math.floor(most / atOnce);
   if (jobs !== undefined && jobs > 1 && bytes < LEAST_WORKER_BYTES)
     throw new UsageError(

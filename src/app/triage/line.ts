@@ -24,17 +24,14 @@ export async function printTriageLine(options: LineOptions): Promise<void> {
 }
 
 async function summaryOf(options: LineOptions): Promise<SummaryJson> {
-  const [
-    { openNativeDump },
-    { triage },
-    { notedIn },
-    { failedJson, textSummaryJson, summaryJson },
-  ] = await Promise.all([
-    import('../../kernel/native/open.js'),
-    import('../../triage/triage.js'),
-    import('../../answers/info/answer.js'),
-    import('../../answers/triage/line.js'),
-  ]);
+  const [{ openNativeDump }, { triage }, { notedIn }, { failedJson, textSummaryJson, summaryJson }] = await Promise.all(
+    [
+      import('../../kernel/native/open.js'),
+      import('../../triage/triage.js'),
+      import('../../answers/info/answer.js'),
+      import('../../answers/triage/line.js'),
+    ],
+  );
   const { textTriage, withLogBeside } = await import('./text-log.js');
   const { inputsBeside } = await import('../kit/log-inputs.js');
   const { vmcore = [] } = options;
@@ -63,9 +60,7 @@ async function summaryOf(options: LineOptions): Promise<SummaryJson> {
     const message = explainFailure(error).line.replace(/^kdump-mem: /, '');
     const failed = failedJson({ code: codeOf(error), message, signal: null }, noted);
     try {
-      const { findings, fingerprint, logs, warnings, ...rest } = await textOf(
-        inputsBeside(error, options),
-      );
+      const { findings, fingerprint, logs, warnings, ...rest } = await textOf(inputsBeside(error, options));
       const release = failed.release ?? rest.release;
       return { ...failed, release, findings, fingerprint, logs, warnings };
     } catch {

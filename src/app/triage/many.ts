@@ -1,16 +1,5 @@
-import {
-  earlierLine,
-  endJson,
-  failedJson,
-  filed,
-  lineJson,
-  parseLine,
-} from '../../answers/triage/line.js';
-import type {
-  SummaryJson,
-  TriageEndJson,
-  TriageLineJson,
-} from '../../answers/triage/line-schema.js';
+import { earlierLine, endJson, failedJson, filed, lineJson, parseLine } from '../../answers/triage/line.js';
+import type { SummaryJson, TriageEndJson, TriageLineJson } from '../../answers/triage/line-schema.js';
 import { type DumpRow, dumpRow, dumpsTable, similarText } from '../../answers/triage/table.js';
 import { formatJson } from '../../base/util.js';
 import { endAll } from '../../host/child.js';
@@ -60,11 +49,7 @@ const TIMEOUT = 600;
  * @throws {OutputError} the output cannot be written, or is another file
  * @throws {UsageError} too many jobs for the available memory
  */
-export async function triageMany(
-  search: () => Found,
-  options: ManyOptions,
-  failing: FailOn | null,
-): Promise<void> {
+export async function triageMany(search: () => Found, options: ManyOptions, failing: FailOn | null): Promise<void> {
   const begun = performance.now();
   const jobs = shareOut(options);
   const found = search();
@@ -74,8 +59,7 @@ export async function triageMany(
   const earlier = new EarlierLines(parseLine);
   for (const file of options.resume ?? []) earlier.take(file, false);
   const output: LineOutput =
-    table ??
-    (options.output === undefined ? new StreamedLines() : new FiledLines(options.output, earlier));
+    table ?? (options.output === undefined ? new StreamedLines() : new FiledLines(options.output, earlier));
   try {
     const run = new Run(mine, earlier, output, options, jobs);
     await run.all();
@@ -264,20 +248,12 @@ class ManyProgress {
 
   #show(): void {
     const seconds = (performance.now() - this.#begun) / 1000;
-    this.#progress.show(
-      progressWords(this.#count, this.#skipped, this.#done, this.#failed, seconds),
-    );
+    this.#progress.show(progressWords(this.#count, this.#skipped, this.#done, this.#failed, seconds));
   }
 }
 
 /** @param skipped dumps that were skipped, and took no time */
-export function progressWords(
-  count: number,
-  skipped: number,
-  done: number,
-  failed: number,
-  seconds: number,
-): string {
+export function progressWords(count: number, skipped: number, done: number, failed: number, seconds: number): string {
   const left = count - skipped - done;
   const bad = failed === 0 ? '' : `, ${failed} unreadable`;
   const when = done === 0 ? '' : `, about ${timeWords((seconds / done) * left)} left`;

@@ -34,45 +34,15 @@ export function addManyOptions(command: Command): Command {
       sizeFrom(LEAST_WORKER_BYTES, 'at least 128M'),
     )
     .option('--output <file>', 'with --ndjson: write to this file, and continue an earlier run')
-    .option(
-      '--resume <file>',
-      'several dumps: reuse lines of an earlier run (repeatable)',
-      collectFiles,
-    )
-    .option(
-      '--symbols-dir <dir>',
-      'several dumps: folder with vmlinux or System.map files for dumps without symbols',
-    )
+    .option('--resume <file>', 'several dumps: reuse lines of an earlier run (repeatable)', collectFiles)
+    .option('--symbols-dir <dir>', 'several dumps: folder with vmlinux or System.map files for dumps without symbols')
     .option('--retry', 'with --output or --resume: read unreadable dumps again')
-    .option(
-      '--shard <i/n>',
-      'several dumps: read one part of them, such as 0/8; or slurm, kubernetes/N',
-      shardOf,
-    );
+    .option('--shard <i/n>', 'several dumps: read one part of them, such as 0/8; or slurm, kubernetes/N', shardOf);
 }
 
-const OF_MANY = [
-  'ndjson',
-  'similar',
-  'jobs',
-  'timeout',
-  'workerMemory',
-  'resume',
-  'shard',
-  'symbolsDir',
-] as const;
+const OF_MANY = ['ndjson', 'similar', 'jobs', 'timeout', 'workerMemory', 'resume', 'shard', 'symbolsDir'] as const;
 /** Options that apply only to one kernel or one dump. */
-const OF_ONE = [
-  'live',
-  'json',
-  'vmlinux',
-  'symbols',
-  'types',
-  'crash',
-  'map',
-  'verbose',
-  'html',
-] as const;
+const OF_ONE = ['live', 'json', 'vmlinux', 'symbols', 'types', 'crash', 'map', 'verbose', 'html'] as const;
 
 /**
  * Returns a search for the dumps to read in worker processes; undefined: a single dump, read in this process.
@@ -88,24 +58,18 @@ export function manyOptions(
   const { engine, vmcore, output, resume, retry, ndjson, similar, symbolsDir } = options;
   const option = OF_MANY.find((name) => options[name] !== undefined);
   if (output !== undefined && !ndjson) throw new UsageError('--output needs --ndjson');
-  if (retry && output === undefined && resume === undefined)
-    throw new UsageError('--retry needs --output or --resume');
+  if (retry && output === undefined && resume === undefined) throw new UsageError('--retry needs --output or --resume');
   const one = OF_ONE.find((name) => options[name] !== undefined);
   const crash = engine === 'crash' || engine === 'verify';
   const search = once(() => findDumps(vmcore ?? [], true));
-  if (option === undefined && (one !== undefined || crash || !leadsToMany(words, search)))
-    return undefined;
+  if (option === undefined && (one !== undefined || crash || !leadsToMany(words, search))) return undefined;
   if (one !== undefined && option !== undefined)
     throw new UsageError(`${optionOf(option)} cannot be combined with ${optionOf(one)}`);
   if (crash) throw new UsageError('several dumps are read without crash: omit --engine');
   if (ndjson && similar)
-    throw new UsageError(
-      '--similar cannot be combined with --ndjson, whose lines contain the fingerprint',
-    );
-  if (vmcore === undefined)
-    throw new UsageError('no input: name dumps, or folders that contain dumps');
-  if (vmcore.includes(STDIN))
-    throw new UsageError('standard input must be the only input: use --json');
+    throw new UsageError('--similar cannot be combined with --ndjson, whose lines contain the fingerprint');
+  if (vmcore === undefined) throw new UsageError('no input: name dumps, or folders that contain dumps');
+  if (vmcore.includes(STDIN)) throw new UsageError('standard input must be the only input: use --json');
   if ([...vmcore, ...(resume ?? []), output].includes('')) throw new UsageError('empty file name');
   if (symbolsDir !== undefined && !isFolder(symbolsDir))
     throw new UsageError(`--symbols-dir: ${symbolsDir} is not a folder`);
@@ -156,9 +120,7 @@ export function parseFailOn(text: string, before: readonly string[] = []): reado
   for (const word of words) {
     if (KNOWN.includes(word) || OF_RULES.test(word)) continue;
     const near = didYouMean(nearestNames(word, KNOWN)).replace('; did', ' Did');
-    throw new InvalidArgumentError(
-      `It takes ${SEVERITIES.join(', ')} or the code of a finding.${near}`,
-    );
+    throw new InvalidArgumentError(`It takes ${SEVERITIES.join(', ')} or the code of a finding.${near}`);
   }
   return [...before, ...words];
 }
@@ -171,16 +133,12 @@ const OF_RULES = /^[^/]+\/./;
  *
  * @throws {UsageError} for a rule code that `--rules` does not define
  */
-export async function checkFailOn(
-  words: readonly string[] | undefined,
-  rules: string | undefined,
-): Promise<void> {
+export async function checkFailOn(words: readonly string[] | undefined, rules: string | undefined): Promise<void> {
   const own = (words ?? []).filter((word) => OF_RULES.test(word));
   if (own.length === 0) return;
   if (rules === undefined) throw new UsageError(`--fail-on ${own[0]} needs --rules FILE`);
   const { ruleCodes } = await import('./rules.js');
   const known = await ruleCodes(rules);
   const lost = own.find((word) => !known.includes(word));
-  if (lost !== undefined)
-    throw new UsageError(`no rule in ${rules} has the code ${lost} of --fail-on`);
+  if (lost !== undefined) throw new UsageError(`no rule in ${rules} has the code ${lost} of --fail-on`);
 }

@@ -8,10 +8,7 @@ import type { Rules } from '../../triage/rules/schema.js';
 import { UsageError } from '../kit/failure.js';
 
 /** Applies a rules file to an answer. */
-export type RulesStep = <A extends RuleBasis>(
-  answer: A,
-  kernel?: Kernel,
-) => ReturnType<typeof withRules<A>>;
+export type RulesStep = <A extends RuleBasis>(answer: A, kernel?: Kernel) => ReturnType<typeof withRules<A>>;
 
 /**
  * Loads custom rules.
@@ -60,8 +57,7 @@ async function textOf(file: string): Promise<string> {
   try {
     const stat = fs.statSync(file);
     if (!stat.isFile()) throw new UsageError(`${file}: not a regular file`);
-    if (stat.size > MOST_RULES_BYTES)
-      throw new UsageError(`${file} is larger than 1 MiB, the limit for rules`);
+    if (stat.size > MOST_RULES_BYTES) throw new UsageError(`${file} is larger than 1 MiB, the limit for rules`);
     return fs.readFileSync(file, 'utf8');
   } catch (error) {
     if (error instanceof UsageError) throw error;

@@ -45,8 +45,7 @@ export async function triageTextLog(
   const read = inputs.logs.flatMap(({ files }) => files);
   const vmcore = read.flatMap(({ content }) => (typeof content === 'string' ? [content] : []));
   checkPage({ ...options, vmcore });
-  const page =
-    options.html === undefined ? undefined : await import('../../answers/triage/html/page.js');
+  const page = options.html === undefined ? undefined : await import('../../answers/triage/html/page.js');
   const answer = await textTriage(inputs, { ...options, holds: page !== undefined });
   present(answer, options, {
     toJson: textTriageJson,
@@ -60,18 +59,14 @@ export async function triageTextLog(
           )
         : textTriageText(told, { width, verbose: options.verbose, source, paint: painter() }),
   });
-  if (failing && answer.findings.some((finding) => isFailing(failing, finding)))
-    process.exitCode = EXIT.differs;
+  if (failing && answer.findings.some((finding) => isFailing(failing, finding))) process.exitCode = EXIT.differs;
 }
 
 /**
  * Adds findings from the log next to the dump if the dump lacks all or part of its log. Each such finding
  * names that log (figure `log`).
  */
-export async function withLogBeside(
-  answer: TriageAnswer,
-  vmcore: readonly string[] = [],
-): Promise<TriageAnswer> {
+export async function withLogBeside(answer: TriageAnswer, vmcore: readonly string[] = []): Promise<TriageAnswer> {
   const { kernel, findings: own } = answer;
   const [dump, ...others] = hasWholeLog(answer) ? [] : findDumps(vmcore).dumps;
   const source = dump && others.length === 0 && logBeside(dump.dump);

@@ -41,9 +41,7 @@ export async function watchTriage(
       const sample = samples.next(answer, new Date());
       if (screen) screen.show(sample);
       else {
-        const text = json
-          ? formatJson(hostTriageJson(answer))
-          : triageWatchBlock(sample, terminalWidth());
+        const text = json ? formatJson(hostTriageJson(answer)) : triageWatchBlock(sample, terminalWidth());
         if (text !== undefined) printAnswer(text);
       }
       isFailed = failing !== null && answer.findings.some((one) => isFailing(failing, one));
@@ -61,10 +59,6 @@ function triageScreen(interval: number, quit: () => void): WatchScreen<TriageSam
     waiting: 'checking …',
     quit,
     frame: (sample, view) =>
-      watchPageFrame(
-        triageWatchPage(sample, view.columns),
-        view,
-        watchWhen(sample.number, sample.at, interval),
-      ),
+      watchPageFrame(triageWatchPage(sample, view.columns), view, watchWhen(sample.number, sample.at, interval)),
   });
 }

@@ -36,12 +36,7 @@ const LEAST_ROTATE = 2 ** 20;
 
 export function addWatchOptions(command: Command): Command {
   return command
-    .option(
-      '--interval <time>',
-      'time between samples, in seconds or as 5m',
-      parseShortInterval,
-      60,
-    )
+    .option('--interval <time>', 'time between samples, in seconds or as 5m', parseShortInterval, 60)
     .option(
       '--for <time>',
       'how long to record, such as 24h or 7d (default: until Ctrl-C); 0: only query the store',
@@ -51,18 +46,13 @@ export function addWatchOptions(command: Command): Command {
     .option('--rotate <size>', 'start a new file after this size', parseSize, 64 * 2 ** 20)
     .option('--keep <n>', 'number of older files to keep', parseUpTo(MAX_KEPT), 4)
     .addOption(
-      new Option('--source <source>', 'source of the memory breakdown')
-        .choices(LIVE_SOURCES)
-        .default('counters'),
+      new Option('--source <source>', 'source of the memory breakdown').choices(LIVE_SOURCES).default('counters'),
     )
     .option('--pss', 'divide shared memory among processes (slower; default: RSS)')
     .option('--limit <n>', 'maximum number of categories and of processes', parseNumber, 20)
     .option('--json', 'print the answer as JSON')
     .addOption(
-      new Option(
-        '--html <file>',
-        'write an HTML page with the categories over time; - prints it',
-      ).conflicts('json'),
+      new Option('--html <file>', 'write an HTML page with the categories over time; - prints it').conflicts('json'),
     )
     .option('--force', 'replace the page if it exists')
     .addOption(
@@ -72,9 +62,7 @@ export function addWatchOptions(command: Command): Command {
       ),
     )
     .addOption(
-      new Option('--listen <address>', 'serve metrics over HTTP, such as 127.0.0.1:9701').argParser(
-        parseListen,
-      ),
+      new Option('--listen <address>', 'serve metrics over HTTP, such as 127.0.0.1:9701').argParser(parseListen),
     )
     .option('--strict', 'exit with status 5 if the answer is inconclusive or incomplete');
 }
@@ -83,19 +71,16 @@ export function addWatchOptions(command: Command): Command {
 export function checkWatchOptions(options: WatchOptions): void {
   const { store, rotate, keep, prometheus, html, listen, json } = options;
   if (store === '-') throw new UsageError('--store requires a file: stdout is for the answer');
-  if (store === '' || prometheus === '' || html === '')
-    throw new UsageError('a file’s name is empty');
+  if (store === '' || prometheus === '' || html === '') throw new UsageError('a file’s name is empty');
   if (rotate < LEAST_ROTATE) throw new UsageError('--rotate must be 1M or more');
   if (keep === 0) throw new UsageError('--keep must be 1 or more');
   if (options.for !== 0) {
-    if (prometheus === true)
-      throw new UsageError('--prometheus requires a file, or --for 0 with a store');
+    if (prometheus === true) throw new UsageError('--prometheus requires a file, or --for 0 with a store');
     if (options.for !== undefined && options.for < options.interval)
       throw new UsageError('--for is shorter than --interval');
     return;
   }
-  if (store === undefined)
-    throw new UsageError('--for 0 queries a store: name it with --store FILE');
+  if (store === undefined) throw new UsageError('--for 0 queries a store: name it with --store FILE');
   if (listen) throw new UsageError('--listen cannot be combined with --for 0');
   if (prometheus === true && (json || html !== undefined))
     throw new UsageError('--prometheus, --json and --html exclude each other');

@@ -47,11 +47,7 @@ export class Watch {
     const { source } = options;
     this.#sampler =
       sampler ??
-      new Sampler(
-        liveHost,
-        () => liveMemory({ live: true, engine: 'native', source }, () => undefined),
-        options,
-      );
+      new Sampler(liveHost, () => liveMemory({ live: true, engine: 'native', source }, () => undefined), options);
   }
 
   /** @throws {StoreError}, {@link HostError}: the store cannot be continued */
@@ -204,11 +200,7 @@ interface StoredSamples {
  * @param add takes each; it may return `mixed`
  * @throws {HostError} a file cannot be read, or contains something else
  */
-export function readStore(
-  file: string,
-  warnings: Warnings,
-  add: (sample: WatchSample) => unknown,
-): StoredSamples {
+export function readStore(file: string, warnings: Warnings, add: (sample: WatchSample) => unknown): StoredSamples {
   let last: WatchSample | undefined;
   let torn = 0;
   for (const name of storeFiles(file)) {
@@ -256,8 +248,7 @@ function sampleOf(line: string, wrong: (words: string) => HostError): WatchSampl
 export function printWatched(watched: Watched, options: WatchOptions): void {
   const { html, json, limit, strict, prometheus } = options;
   const metrics = () => watchMetrics(watched.answer, null);
-  if (watched.ended === 'stored' && typeof prometheus === 'string')
-    writeTextfile(prometheus, metrics());
+  if (watched.ended === 'stored' && typeof prometheus === 'string') writeTextfile(prometheus, metrics());
   if (watched.ended === 'stored' && prometheus === true) process.stdout.write(metrics());
   else if (json) printAnswer(formatJson(watchJson(watched), 2));
   else if (html !== undefined) printAnswer(page(watched, options));
@@ -268,8 +259,7 @@ export function printWatched(watched: Watched, options: WatchOptions): void {
 
 function page(watched: Watched, options: WatchOptions): string {
   const { store, limit } = options;
-  const source =
-    store === undefined ? 'kdump-mem watch' : `kdump-mem watch --for 0 --store ${shellPath(store)}`;
+  const source = store === undefined ? 'kdump-mem watch' : `kdump-mem watch --for 0 --store ${shellPath(store)}`;
   return writePage(
     options,
     source,

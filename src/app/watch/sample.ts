@@ -93,12 +93,9 @@ export class Sampler {
       const answer = await this.readMemory();
       this.#answered = true;
       // One of the two conflicting values is wrong, so free memory would show a false trend.
-      return answer.freeConflict
-        ? { code: 'damaged', why: conflictWhy(answer.freeConflict) }
-        : answer;
+      return answer.freeConflict ? { code: 'damaged', why: conflictWhy(answer.freeConflict) } : answer;
     } catch (error) {
-      if (this.#answered && error instanceof KdumpMemError)
-        return { code: codeOf(error), why: error.message };
+      if (this.#answered && error instanceof KdumpMemError) return { code: codeOf(error), why: error.message };
       throw error;
     }
   }
@@ -111,8 +108,7 @@ interface NoMemory {
 }
 
 function codeOf(error: KdumpMemError): UnavailableCode | null {
-  const known =
-    error instanceof KernelError || error instanceof ReadError || error instanceof HostError;
+  const known = error instanceof KernelError || error instanceof ReadError || error instanceof HostError;
   return known ? error.code : null;
 }
 
@@ -186,11 +182,7 @@ export function checkSameHost(file: string, last: WatchSample, here: MachineSamp
   const sameBoot = there.bootId !== null && there.bootId === here.bootId;
   if (sameBoot || there.host === here.host) return;
   const [theirs, ours] = [there, here].map(({ host }) => host ?? 'an unnamed host');
-  throw new HostError(
-    'unreadable',
-    `${file}: contains samples of ${theirs}, but this host is ${ours}`,
-    {
-      next: 'Name another file, or move this one away.',
-    },
-  );
+  throw new HostError('unreadable', `${file}: contains samples of ${theirs}, but this host is ${ours}`, {
+    next: 'Name another file, or move this one away.',
+  });
 }

@@ -35,9 +35,7 @@ export function registerWhatis(program: Command): void {
   const command: Command = addSourceOptions(program.command('whatis'));
   const parse = besideDumps(() => command, parsePlaceOrFrame);
   command
-    .description(
-      'identify addresses: slab object, stack or symbol, or the file, process or socket that owns the page',
-    )
+    .description('identify addresses: slab object, stack or symbol, or the file, process or socket that owns the page')
     .argument(
       '<place...>',
       'ADDR, SYMBOL or SYMBOL:CPU, each with +OFFSET, or pfn:N',

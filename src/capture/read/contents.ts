@@ -23,12 +23,10 @@ const VM = [
 ].join(' ');
 const FS = 'file-nr file-max nr_open inode-nr dentry-state pipe-max-size pipe-user-pages-soft';
 const NET_CORE = 'max_skb_frags rmem_max rmem_default wmem_max wmem_default optmem_max somaxconn';
-const NET_IPV4 =
-  'tcp_mem tcp_rmem tcp_wmem udp_mem tcp_max_orphans tcp_max_tw_buckets tcp_moderate_rcvbuf';
+const NET_IPV4 = 'tcp_mem tcp_rmem tcp_wmem udp_mem tcp_max_orphans tcp_max_tw_buckets tcp_moderate_rcvbuf';
 
 /** Returns these paths below a directory. */
-const under = (directory: string, names: string): string[] =>
-  names.split(' ').map((name) => `${directory}/${name}`);
+const under = (directory: string, names: string): string[] => names.split(' ').map((name) => `${directory}/${name}`);
 
 /** Files with fixed names. Missing or unreadable ones are recorded among the errors. */
 export const HOST_FILES: readonly string[] = [
@@ -36,10 +34,7 @@ export const HOST_FILES: readonly string[] = [
     '/proc',
     'meminfo zoneinfo vmstat slabinfo buddyinfo vmallocinfo stat swaps modules cgroups version uptime loadavg key-users',
   ),
-  ...under(
-    '/proc',
-    'self/auxv self/mountinfo sysvipc/shm net/sockstat net/sockstat6 net/protocols allocinfo',
-  ),
+  ...under('/proc', 'self/auxv self/mountinfo sysvipc/shm net/sockstat net/sockstat6 net/protocols allocinfo'),
   ...under('/proc/pressure', 'memory cpu io'),
   ...under('/proc/sys/kernel', `${KERNEL} ${SHARED_MEMORY} ${SHOWN}`),
   ...under('/proc/sys/vm', VM),
@@ -54,10 +49,7 @@ export const HOST_FILES: readonly string[] = [
 
 /** Patterns that may match no file, or many. */
 export const HOST_PATTERNS: readonly string[] = [
-  ...under(
-    '/sys/kernel/mm/hugepages/*',
-    'nr_hugepages free_hugepages resv_hugepages surplus_hugepages',
-  ),
+  ...under('/sys/kernel/mm/hugepages/*', 'nr_hugepages free_hugepages resv_hugepages surplus_hugepages'),
   ...under('/sys/devices/system/node/node*', 'meminfo numastat'),
   '/sys/block/zram*/mm_stat',
 ];
@@ -72,15 +64,13 @@ export const SAMPLED_FILES: readonly string[] = under(
 );
 
 /** Files of each process at each sample, besides its status. */
-export const PROCESS_FILES =
-  'comm wchan cgroup stat schedstat oom_score oom_score_adj limits'.split(' ');
+export const PROCESS_FILES = 'comm wchan cgroup stat schedstat oom_score oom_score_adj limits'.split(' ');
 
 /** Files of each thread in state D. Then its status follows again, which shows whether it ran meanwhile. */
 export const WAIT_FILES = ['wchan', 'stack'];
 
 /** Captured lines of a thread's status. */
-export const THREAD_STATUS =
-  /^(State|Tgid|NSpid|voluntary_ctxt_switches|nonvoluntary_ctxt_switches):/;
+export const THREAD_STATUS = /^(State|Tgid|NSpid|voluntary_ctxt_switches|nonvoluntary_ctxt_switches):/;
 
 /** Captured namespaces of each process. */
 export const NAMESPACES = ['net', 'pid', 'mnt', 'user'] as const;
@@ -92,12 +82,8 @@ export const SLAB_ATTRIBUTES = ['object_size', 'reclaim_account', 'order', 'objs
 export const CGROUP_FILES = [
   ...'memory.current memory.peak memory.max memory.high memory.low memory.min'.split(' '),
   ...'memory.swap.current memory.swap.max memory.stat memory.events memory.pressure'.split(' '),
-  ...'memory.usage_in_bytes memory.max_usage_in_bytes memory.limit_in_bytes memory.failcnt'.split(
-    ' ',
-  ),
-  ...'memory.memsw.usage_in_bytes memory.kmem.usage_in_bytes memory.kmem.tcp.usage_in_bytes'.split(
-    ' ',
-  ),
+  ...'memory.usage_in_bytes memory.max_usage_in_bytes memory.limit_in_bytes memory.failcnt'.split(' '),
+  ...'memory.memsw.usage_in_bytes memory.kmem.usage_in_bytes memory.kmem.tcp.usage_in_bytes'.split(' '),
   ...'memory.oom_control pids.current pids.max'.split(' '),
   'cgroup.procs',
 ];
@@ -122,14 +108,7 @@ export const MAX_PROCESS_FILES = 2_000_000;
 export const MAX_ERRORS = 10_000;
 
 /** Parts that are only captured on request. */
-export const OPTIONAL_PARTS = [
-  'smaps',
-  'stacks',
-  'arguments',
-  'unix-paths',
-  'kpageflags',
-  'perf',
-] as const;
+export const OPTIONAL_PARTS = ['smaps', 'stacks', 'arguments', 'unix-paths', 'kpageflags', 'perf'] as const;
 export type OptionalPart = (typeof OPTIONAL_PARTS)[number];
 
 /** Optional parts that the script supports too. */

@@ -75,8 +75,7 @@ export function contradictionsOf(files: CaptureFiles): string[] {
   const machine = machineOf(files.last, files.pageSize, add);
   for (const pid of files.last.states) processFacts(files.last, pid, machine, add);
   listFacts(files, add);
-  for (const [kind, count] of found)
-    if (count > MAX_OF_KIND) words.push(`${count - MAX_OF_KIND} more of ${kind}`);
+  for (const [kind, count] of found) if (count > MAX_OF_KIND) words.push(`${count - MAX_OF_KIND} more of ${kind}`);
   return words;
 }
 
@@ -93,10 +92,8 @@ function machineOf({ text }: MomentFiles, pageSize: number | null, add: Add): Ma
   const of = (name: string) => kilobytesOf(meminfo, name);
   const [total, swapTotal, swapFree] = [of('MemTotal'), of('SwapTotal'), of('SwapFree')];
   for (const name of PARTS)
-    if (total !== null && (of(name) ?? 0) > total)
-      add('counters', `${name} in /proc/meminfo exceeds MemTotal`);
-  if (swapTotal !== null && (swapFree ?? 0) > swapTotal)
-    add('counters', 'SwapFree in /proc/meminfo exceeds SwapTotal');
+    if (total !== null && (of(name) ?? 0) > total) add('counters', `${name} in /proc/meminfo exceeds MemTotal`);
+  if (swapTotal !== null && (swapFree ?? 0) > swapTotal) add('counters', 'SwapFree in /proc/meminfo exceeds SwapTotal');
   const areas = (text('/proc/swaps') ?? '').split('\n').slice(1);
   if (swapTotal === 0 && areas.some((line) => /\s[1-9]\d*\s+\d+\s+-?\d+\s*$/.test(line)))
     add('counters', '/proc/swaps lists swap areas, but SwapTotal is 0');
@@ -146,13 +143,9 @@ function processFacts({ text }: MomentFiles, pid: string, machine: Machine, add:
   if (swapTotal !== null && swap > swapTotal)
     add('swap', `pid ${pid} has ${swap} bytes in swap, but SwapTotal is ${swapTotal}`);
   const tables = kilobytesOf(status, 'VmPTE') ?? 0;
-  const limit =
-    total === null ? null : Math.min(total, (pageTables ?? total) + MOVED_SHARE * total);
+  const limit = total === null ? null : Math.min(total, (pageTables ?? total) + MOVED_SHARE * total);
   if (limit !== null && tables > limit)
-    add(
-      'page tables',
-      `pid ${pid} has ${tables} bytes of page tables, but the machine only ${pageTables ?? total}`,
-    );
+    add('page tables', `pid ${pid} has ${tables} bytes of page tables, but the machine only ${pageTables ?? total}`);
   if ([...rollup.matchAll(/\nRss:/g)].length > 1) {
     add('smaps_rollup', `duplicate smaps_rollup of pid ${pid}`);
     return;
@@ -160,11 +153,9 @@ function processFacts({ text }: MomentFiles, pid: string, machine: Machine, add:
   const [rss, pss] = [firstValue(rollup, 'Rss'), firstValue(rollup, 'Pss')];
   if (rss === null || pss === null) return;
   if (pss > rss) add('PSS', `pid ${pid} has a PSS of ${pss} bytes, but an RSS of ${rss}`);
-  const own =
-    (firstValue(rollup, 'Private_Clean') ?? 0) + (firstValue(rollup, 'Private_Dirty') ?? 0);
+  const own = (firstValue(rollup, 'Private_Clean') ?? 0) + (firstValue(rollup, 'Private_Dirty') ?? 0);
   if (own > pss + ROUNDING) add('USS', `pid ${pid} has a USS of ${own} bytes, but a PSS of ${pss}`);
-  if (total !== null && pss > total)
-    add('PSS', `pid ${pid} has a PSS of ${pss} bytes, but MemTotal is ${total}`);
+  if (total !== null && pss > total) add('PSS', `pid ${pid} has a PSS of ${pss} bytes, but MemTotal is ${total}`);
 }
 
 /** The first line with a name: sums would be wrong for a duplicated file. */
@@ -193,8 +184,7 @@ function listFacts(files: CaptureFiles, add: Add): void {
         add(lists, `pid ${parent}, the parent of pid ${pid}, is missing from the state list`);
     const began = startOf(last.text(`/proc/${pid}/stat`) ?? '');
     if (!first || first.states.has(pid) || firstBegan === null || began === null) continue;
-    if (began < firstBegan - 1)
-      add(lists, `pid ${pid} started before the first sample but is missing from it`);
+    if (began < firstBegan - 1) add(lists, `pid ${pid} started before the first sample but is missing from it`);
   }
 }
 

@@ -17,13 +17,7 @@ import { HostError } from '../../base/errors.js';
 import { shellPath } from '../../base/shell.js';
 import { asExhausted, startGroup } from '../../host/child.js';
 import type { LogFile } from '../../host/logs.js';
-import {
-  archiveKind,
-  CAPTURE_LIMIT,
-  LimitedStream,
-  looksLikeDump,
-  type UnpackLimit,
-} from '../../host/recognise.js';
+import { archiveKind, CAPTURE_LIMIT, LimitedStream, looksLikeDump, type UnpackLimit } from '../../host/recognise.js';
 import { MAX_PROCESS_BYTES } from './contents.js';
 import {
   type CapturedFile,
@@ -70,10 +64,7 @@ export class CapturedFiles {
     private readonly logPaths: ReadonlyMap<string, string> = new Map(),
   ) {
     this.#bytes = new Map(
-      [...files].map(([name, content]) => [
-        name,
-        typeof content === 'string' ? Buffer.from(content) : content,
-      ]),
+      [...files].map(([name, content]) => [name, typeof content === 'string' ? Buffer.from(content) : content]),
     );
   }
 
@@ -141,8 +132,7 @@ export async function readCapture(
     const inner = innerName(name);
     if (inner === null) return;
     const times = (entries.get(inner)?.times ?? 0) + 1;
-    if (entries.size === MAX_ENTRIES && times === 1)
-      throw new HostError('not-a-capture', `${path} has too many files`);
+    if (entries.size === MAX_ENTRIES && times === 1) throw new HostError('not-a-capture', `${path} has too many files`);
     entries.set(inner, { size, read: bytes.length, sum: cksum(bytes), times });
     if (isOfMappings(inner)) leftForMappings -= bytes.length;
     else if (isOfProcesses(inner)) leftForProcesses -= bytes.length;
@@ -167,8 +157,7 @@ export async function readCapture(
   const budget = { left: MAX_ENTRIES, room, addPath };
   if (isDirectory(path)) readDirectory(path, '', 0, budget, add, addLink);
   else reached = await readArchive(path, new TarReader(room, add, addLink), limit);
-  const stopped =
-    reached === null ? [] : [`reading stopped after ${reached}, the remainder is missing`];
+  const stopped = reached === null ? [] : [`reading stopped after ${reached}, the remainder is missing`];
   if (files.size + logPaths.size === 0)
     throw new HostError(
       'not-a-capture',
@@ -214,10 +203,7 @@ function damageOf(
   const manifest = files.get(MANIFEST);
   const wanted = (name: string) => innerName(name) !== null;
   return manifest
-    ? [
-        ...damage,
-        ...checkManifest(manifest.toString('utf8'), entries, wanted).map(({ words }) => words),
-      ]
+    ? [...damage, ...checkManifest(manifest.toString('utf8'), entries, wanted).map(({ words }) => words)]
     : damage;
 }
 
@@ -246,8 +232,7 @@ function readDirectory(
   for (const entry of entriesOf(join(root, inside))) {
     if (--budget.left < 0) throw new HostError('not-a-capture', `${root} has too many files`);
     const name = inside === '' ? entry.name : `${inside}/${entry.name}`;
-    if (entry.isDirectory() && depth < MAX_DEPTH)
-      readDirectory(root, name, depth + 1, budget, add, addLink);
+    if (entry.isDirectory() && depth < MAX_DEPTH) readDirectory(root, name, depth + 1, budget, add, addLink);
     else if (entry.isSymbolicLink()) addLink(name, targetOf(join(root, name)));
     else if (entry.isFile()) {
       if (budget.addPath(name, join(root, name))) continue;
@@ -281,8 +266,7 @@ function readSome(path: string, maximum: number): { bytes: Buffer; size: number 
     const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const stat = fstatSync(file);
-      if (!stat.isFile())
-        throw new HostError('not-a-capture', `${path} is neither a file nor a directory`);
+      if (!stat.isFile()) throw new HostError('not-a-capture', `${path} is neither a file nor a directory`);
       const bytes = Buffer.alloc(Math.min(stat.size, maximum));
       let read = 0;
       for (let count = 1; count > 0 && read < bytes.length; read += count)
@@ -297,11 +281,7 @@ function readSome(path: string, maximum: number): { bytes: Buffer; size: number 
 }
 
 /** @returns the limit at which reading stopped; null: it was read to its end */
-async function readArchive(
-  path: string,
-  reader: TarReader,
-  limit: UnpackLimit,
-): Promise<string | null> {
+async function readArchive(path: string, reader: TarReader, limit: UnpackLimit): Promise<string | null> {
   const limited = new LimitedStream(limit);
   /** Why reading stopped. Kept separately: a pipeline reports that its first stage was aborted instead. */
   let refusal: HostError | undefined;
@@ -330,13 +310,7 @@ async function readArchive(
   } catch (cause) {
     if (refusal) throw refusal;
     // Data after the end, or the limit, was not awaited.
-    if (
-      !(
-        (reader.isComplete || limited.exceeded !== null) &&
-        cause instanceof Error &&
-        cause.name === 'AbortError'
-      )
-    )
+    if (!((reader.isComplete || limited.exceeded !== null) && cause instanceof Error && cause.name === 'AbortError'))
       throw asHostError(path, cause);
   }
   return reader.isComplete ? null : limited.exceeded;
@@ -350,10 +324,7 @@ async function unpack(
   const child = startGroup(command, ['-dc', '--', path], { stdio: ['ignore', 'pipe', 'ignore'] });
   const started = new Promise<never>((_, reject) => {
     child.on('error', (cause) =>
-      reject(
-        asExhausted(command, cause) ??
-          new HostError('not-a-capture', `${command} is not installed`, { cause }),
-      ),
+      reject(asExhausted(command, cause) ?? new HostError('not-a-capture', `${command} is not installed`, { cause })),
     );
   });
   if (child.stdout) await Promise.race([pipeline(child.stdout, sink), started]);
@@ -361,10 +332,8 @@ async function unpack(
 
 function asHostError(path: string, cause: unknown): unknown {
   if (cause instanceof HostError || !(cause instanceof Error) || !('code' in cause)) return cause;
-  if (cause.code === 'ENOENT')
-    return new HostError('not-a-capture', `${path}: not found`, { cause });
-  if (cause.code === 'EACCES')
-    return new HostError('denied', `${path}: permission denied`, { cause });
+  if (cause.code === 'ENOENT') return new HostError('not-a-capture', `${path}: not found`, { cause });
+  if (cause.code === 'EACCES') return new HostError('denied', `${path}: permission denied`, { cause });
   return new HostError('not-a-capture', `${path}: read failed (${String(cause.code)})`, {
     cause,
   });

@@ -6,15 +6,7 @@ import { contradictionsOf, type MomentFiles } from './contradictions.js';
 import type { CapturedFiles } from './files.js';
 import { CapturedFailures, type LinesOf, PathLines } from './lines.js';
 import { MANIFEST } from './manifest.js';
-import {
-  insidePath,
-  linksOf,
-  MAX_PATHS,
-  type Moment,
-  momentOf,
-  outOfOrder,
-  textOf,
-} from './moment.js';
+import { insidePath, linksOf, MAX_PATHS, type Moment, momentOf, outOfOrder, textOf } from './moment.js';
 import { readSosreport, type Sosreport } from './sosreport.js';
 
 /**
@@ -99,9 +91,7 @@ export class CapturedHost implements HostSource {
       this.at = this.capturedAt;
     } else {
       damage.push(...newerThanKnown(captured));
-      const begunSamples = ([1, 2] as const).filter((sample) =>
-        captured.has(`sample-${sample}/began`),
-      );
+      const begunSamples = ([1, 2] as const).filter((sample) => captured.has(`sample-${sample}/began`));
       const all = begunSamples.map((sample) => momentOf(captured, { sample, cut, damage }));
       damage.push(...outOfOrder(all), ...lostSockets(all));
       for (const sample of [1, 2] as const)
@@ -112,16 +102,13 @@ export class CapturedHost implements HostSource {
       this.#links = linksOf(captured, count, damage);
       this.at = momentAt(this.capturedAt, all[0], this.#moments.at(-1));
     }
-    if (this.#moments.length === 0)
-      throw new HostError('not-a-capture', 'the capture contains no socket sample');
+    if (this.#moments.length === 0) throw new HostError('not-a-capture', 'the capture contains no socket sample');
     this.#files = files;
     this.filesInMemory = captured.get('files-in-memory');
     this.#cgroups = new PathLines(captured.bytes('cgroups') ?? Buffer.alloc(0), CGROUP_LINES);
     if (this.#cgroups.cut) damage.push(`it has more than ${MAX_PATHS} cgroup files`);
     this.#auxv = auxv;
-    this.#unknown = (captured.get('unknown-tables') ?? '')
-      .split(/\s+/)
-      .filter((word) => /^\w{1,20}$/.test(word));
+    this.#unknown = (captured.get('unknown-tables') ?? '').split(/\s+/).filter((word) => /^\w{1,20}$/.test(word));
     this.#noteAll();
   }
 
@@ -148,8 +135,7 @@ export class CapturedHost implements HostSource {
       first: this.#earliest ? this.#filesOf(this.#earliest) : null,
       last: this.#filesOf(last),
       firstBegan: this.#earliest ? this.#earliest.beganMs / 1000 : null,
-      isExcused: (pid) =>
-        isPartial || EACH_PROCESS.some((file) => this.#failures.has(`/proc/${pid}${file}`)),
+      isExcused: (pid) => isPartial || EACH_PROCESS.some((file) => this.#failures.has(`/proc/${pid}${file}`)),
       isExited: (pid) => this.#failures.isGone(`/proc/${pid}/status`),
       pageSize: this.kind === 'sosreport' ? null : this.#pageSize(),
     });
@@ -182,11 +168,7 @@ export class CapturedHost implements HostSource {
     return first && last ? Math.max(1, last.beganMs - first.endedMs) : 0;
   }
 
-  async ss(
-    args: readonly string[],
-    netns: string | null,
-    onBytes: OnBytes,
-  ): Promise<readonly string[]> {
+  async ss(args: readonly string[], netns: string | null, onBytes: OnBytes): Promise<readonly string[]> {
     this.#read = true;
     const inode = /\d+/.exec(this.#links.get(netns ?? '/proc/self/ns/net') ?? '')?.[0] ?? 'own';
     if (this.#moment.closed.has(inode))
@@ -198,8 +180,7 @@ export class CapturedHost implements HostSource {
       if (this.kind === 'sosreport' && this.#moment.ss.size === 0)
         throw new HostError('not-a-capture', 'the sosreport contains no output of ss');
       if (group === 'inet' && this.#index > 0 && !hasSockets(this.#moment))
-        if (this.#moments.some(hasSockets))
-          throw new HostError('gone', 'sample 2 of the capture has no sockets');
+        if (this.#moments.some(hasSockets)) throw new HostError('gone', 'sample 2 of the capture has no sockets');
       if (group !== 'inet' || this.#index > 0) return unknown;
       if (netns !== null && [...this.#moment.ss.keys()].some((key) => key.endsWith(' inet')))
         throw new HostError('gone', `the network namespace ${netns} was not captured`);
@@ -248,9 +229,7 @@ export class CapturedHost implements HostSource {
   #netTable(path: string): string | undefined {
     const [, pid = '', table = ''] = /^\/proc\/(\d{1,10}|self)\/net\/(\w+)$/.exec(path) ?? [];
     const inode = this.#moment.namespaces.get(pid);
-    return inode === undefined
-      ? undefined
-      : this.#moment.files.get(insidePath(inode, `/proc/net/${table}`));
+    return inode === undefined ? undefined : this.#moment.files.get(insidePath(inode, `/proc/net/${table}`));
   }
 
   async readSlowText(path: string): Promise<string> {
@@ -263,8 +242,7 @@ export class CapturedHost implements HostSource {
   }
 
   readBytes(path: string, onBytes: OnBytes): void {
-    if (path !== AUXV || this.#auxv === undefined)
-      throw new HostError('gone', `${path} was not captured`);
+    if (path !== AUXV || this.#auxv === undefined) throw new HostError('gone', `${path} was not captured`);
     onBytes(this.#auxv);
   }
 
@@ -303,8 +281,7 @@ export class CapturedHost implements HostSource {
   #noteCgroups(): void {
     if (this.#hasCgroups) return;
     this.#hasCgroups = true;
-    for (const path of this.#cgroups.paths())
-      this.#note(path.replaceAll('\\012', '\n').replaceAll('\\134', '\\'));
+    for (const path of this.#cgroups.paths()) this.#note(path.replaceAll('\\012', '\n').replaceAll('\\134', '\\'));
   }
 
   get #moment(): Moment {
@@ -370,11 +347,7 @@ function newerThanKnown(captured: CapturedFiles): string[] {
 }
 
 /** The host's time is recorded once, at the start of a capture; uptimes give the other times. */
-function momentAt(
-  taken: Date | null,
-  first: Moment | undefined,
-  last: Moment | undefined,
-): Date | null {
+function momentAt(taken: Date | null, first: Moment | undefined, last: Moment | undefined): Date | null {
   if (!taken || !first || !last) return taken;
   return new Date(taken.getTime() + Math.max(0, last.endedMs - first.beganMs));
 }

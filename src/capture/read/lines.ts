@@ -124,9 +124,7 @@ export class CapturedFailures {
   /** Files that existed but could not be read completely; the message is `PATH: REASON`. */
   unread(): readonly HostError[] {
     return [...this.#failures].flatMap(([path, { why }]) =>
-      why === 'gone' || why === 'absent'
-        ? []
-        : [new HostError(CODES[why], `${path}: ${REASONS[why]}`)],
+      why === 'gone' || why === 'absent' ? [] : [new HostError(CODES[why], `${path}: ${REASONS[why]}`)],
     );
   }
 
@@ -151,10 +149,8 @@ export class CapturedFailures {
     if (!failure) return new HostError('gone', `${path} was not captured`, { next: ADVICE });
     const { why, words } = failure;
     const cause = why === 'gone' || why === 'absent' ? 'not found' : REASONS[why];
-    return new HostError(
-      CODES[why],
-      `${path} was not captured: ${cause}${words ? ` (${words})` : ''}`,
-      { next: ADVICE },
-    );
+    return new HostError(CODES[why], `${path} was not captured: ${cause}${words ? ` (${words})` : ''}`, {
+      next: ADVICE,
+    });
   }
 }

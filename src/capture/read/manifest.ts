@@ -72,11 +72,9 @@ export function checkManifest(
     if (!file) {
       if (wanted(name)) problems.push(fault('file-missing', name));
     } else if (file.read < file.size) continue;
-    else if (file.size !== Number(size) || file.sum !== Number(sum))
-      problems.push(fault('file-changed', name));
+    else if (file.size !== Number(size) || file.sum !== Number(sum)) problems.push(fault('file-changed', name));
   }
-  for (const [name] of files)
-    if (name !== MANIFEST && !named.has(name)) problems.push(fault('file-foreign', name));
+  for (const [name] of files) if (name !== MANIFEST && !named.has(name)) problems.push(fault('file-foreign', name));
   return problems;
 }
 
@@ -116,10 +114,7 @@ export interface WantedParts {
 }
 
 /** Returns the name below the top directory (`kdump-mem-snapshot/`, `sosreport-…/`); null if it is not needed. */
-export function wantedName(
-  name: string,
-  { mappings = false, logs = false }: WantedParts,
-): string | null {
+export function wantedName(name: string, { mappings = false, logs = false }: WantedParts): string | null {
   const plain = name.replace(/^(?:\.?\/)+/, '');
   // Names in a manifest, or in an unpacked directory, lack the top directory.
   const below = OWN.test(plain) ? plain : plain.slice(plain.indexOf('/') + 1);

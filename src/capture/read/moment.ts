@@ -56,12 +56,10 @@ export function momentOf(captured: CapturedFiles, { sample, cut, damage }: Momen
     if (own.startsWith('proc/')) files.set(`/${own}`, text());
     const [, inode = '', kind = ''] = /^netns-(\d{1,15})\/([\w/]+)$/.exec(own) ?? [];
     if (kind === 'closed') closed.add(inode);
-    else if (kind === 'failed')
-      damage.push(`ss failed in network namespace ${inode} (listing ${text().trim()})`);
+    else if (kind === 'failed') damage.push(`ss failed in network namespace ${inode} (listing ${text().trim()})`);
     else if (kind === 'inet' || kind === 'unix' || kind === 'others')
       ss.set(`${inode} ${kind}`, captured.bytes(name) ?? Buffer.alloc(0));
-    else if (kind === 'tcp_max_tw_buckets')
-      files.set(insidePath(inode, `/proc/sys/net/ipv4/${kind}`), text());
+    else if (kind === 'tcp_max_tw_buckets') files.set(insidePath(inode, `/proc/sys/net/ipv4/${kind}`), text());
     else if (kind.startsWith('net/')) files.set(insidePath(inode, `/proc/${kind}`), text());
   }
   const linesOf = (name: string, form: LinesOf): PathLines => {
@@ -80,10 +78,7 @@ export function momentOf(captured: CapturedFiles, { sample, cut, damage }: Momen
     ss,
     files,
     closed,
-    lines: [
-      linesOf(states, STATE_LINES),
-      ...['memory', 'smaps', 'stacks'].map((name) => linesOf(name, MEMORY_LINES)),
-    ],
+    lines: [linesOf(states, STATE_LINES), ...['memory', 'smaps', 'stacks'].map((name) => linesOf(name, MEMORY_LINES))],
     namespaces: namespacesOf(captured, prefix),
   };
 }
@@ -133,11 +128,7 @@ function namespacesOf(captured: CapturedFiles, prefix: string): Map<string, stri
  *
  * @param damage receives a message for each problem
  */
-export function linksOf(
-  captured: CapturedFiles,
-  sample: number,
-  damage: string[],
-): Map<string, string> {
+export function linksOf(captured: CapturedFiles, sample: number, damage: string[]): Map<string, string> {
   const prefix = `sample-${sample}/`;
   const links = new Map<string, string>();
   for (const { inode, path } of parseNamespaceMounts(captured.get('proc/self/mountinfo') ?? ''))

@@ -27,9 +27,7 @@ export function readSosreport(captured: CapturedFiles): Sosreport {
   const files = new Map<string, string>();
   const links = new Map([['/proc/self/ns/net', `net:[${OWN}]`]]);
   const ss = new Map<string, string>();
-  const sources = captured
-    .names()
-    .filter((name) => /(?:^|\/)ss_-\w*$/.test(name) && !name.includes('/namespaces/'));
+  const sources = captured.names().filter((name) => /(?:^|\/)ss_-\w*$/.test(name) && !name.includes('/namespaces/'));
   const [source] = sources.sort((a, b) => b.length - a.length);
   const rows = { inet: '', unix: '', others: '' };
   for (const row of joinRows(source === undefined ? '' : (captured.get(source) ?? ''))) {
@@ -44,8 +42,7 @@ export function readSosreport(captured: CapturedFiles): Sosreport {
     } else if (/^u_/.test(text)) rows.unix += `${text}\n`;
     else if (/^(?:p_|v_|mptcp|sctp)/.test(text)) rows.others += `${text}\n`;
   }
-  if (source !== undefined)
-    for (const [group, text] of Object.entries(rows)) ss.set(`${OWN} ${group}`, text);
+  if (source !== undefined) for (const [group, text] of Object.entries(rows)) ss.set(`${OWN} ${group}`, text);
   const name = captured.get('hostname') ?? captured.get('sos_commands/host/hostname');
   if (name !== undefined) files.set('/proc/sys/kernel/hostname', name);
   const release = /^\S+ \S+ (\S+)/.exec(captured.get('sos_commands/kernel/uname_-a') ?? '')?.[1];
@@ -90,13 +87,9 @@ function pageSizeOf(captured: CapturedFiles): number | null {
 }
 
 function captureTimeOf(captured: CapturedFiles): Date | null {
-  const text = ['date_--utc', 'date'].map(
-    (name) => captured.get(`sos_commands/date/${name}`) ?? '',
-  );
+  const text = ['date_--utc', 'date'].map((name) => captured.get(`sos_commands/date/${name}`) ?? '');
   const [, month, day, time, year] =
-    /^\w{3} (\w{3}) +(\d{1,2}) (\d\d:\d\d:\d\d)(?: [AP]M)? (?:UTC|GMT) (\d{4})$/m.exec(
-      text.join('\n'),
-    ) ?? [];
+    /^\w{3} (\w{3}) +(\d{1,2}) (\d\d:\d\d:\d\d)(?: [AP]M)? (?:UTC|GMT) (\d{4})$/m.exec(text.join('\n')) ?? [];
   const date = new Date(`${day} ${month} ${year} ${time} UTC`);
   return Number.isNaN(date.getTime()) ? null : date;
 }
@@ -120,8 +113,7 @@ function joinRows(text: string): string[] {
   return rows.map((parts) => parts.join('').trimEnd());
 }
 
-const ROW_START =
-  /^(?:tcp|udp|raw|mptcp|sctp|dccp|icmp6?|u_\w+|nl|p_\w+|v_\w+|tipc?|xdp|\?+) +[A-Z]/;
+const ROW_START = /^(?:tcp|udp|raw|mptcp|sctp|dccp|icmp6?|u_\w+|nl|p_\w+|v_\w+|tipc?|xdp|\?+) +[A-Z]/;
 
 interface Owner {
   readonly pid: number;
@@ -155,8 +147,7 @@ const UNIX_INODE = / (\d{1,15}) +\S+ +\d{1,15} +(?:skmem:|<->|-->|<--|---)/;
 const MAX_PROCESSES = 300_000;
 
 /** Columns of `ps aux`: user, pid, %CPU, %MEM, VSZ and RSS in KiB, terminal, state, start, time, command. */
-const ROW =
-  /^\S{1,64} +(\d{1,10}) +\d[\d.]* +\d[\d.]* +(\d{1,15}) +(\d{1,15}) +\S+ +([A-Zt-])\S* +\S+ +\S+ (.*)$/;
+const ROW = /^\S{1,64} +(\d{1,10}) +\d[\d.]* +\d[\d.]* +(\d{1,15}) +(\d{1,15}) +\S+ +([A-Zt-])\S* +\S+ +\S+ (.*)$/;
 
 /** The only known size of a process is its resident size. */
 const UNKNOWN = {

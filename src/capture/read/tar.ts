@@ -51,8 +51,7 @@ export class TarReader {
       this.#ended = true;
       return false;
     }
-    if (!isHeader(block))
-      throw new HostError('not-a-capture', 'the archive is not a tar file, or is corrupt');
+    if (!isHeader(block)) throw new HostError('not-a-capture', 'the archive is not a tar file, or is corrupt');
     this.#entries++;
     const size = sizeOf(block);
     const type = String.fromCharCode(block[156] ?? 0);
@@ -64,8 +63,7 @@ export class TarReader {
     const file = type === '0' || type === '\0';
     if (type === '2') this.onLink(name, text(block, 157, 100));
     const limit = meta ? MAX_NAME_BYTES : file ? this.wants(name) : null;
-    if (meta && size > MAX_NAME_BYTES)
-      throw new HostError('not-a-capture', 'a file name in the archive is too long');
+    if (meta && size > MAX_NAME_BYTES) throw new HostError('not-a-capture', 'a file name in the archive is too long');
     this.#entry = {
       name,
       type,
@@ -92,8 +90,7 @@ export class TarReader {
     if (!entry.data) return true;
     const bytes = entry.data;
     if (entry.type === 'L') this.#longName = text(bytes, 0, bytes.length);
-    else if (entry.type === 'x')
-      this.#longName = /(?:^|\n)\d+ path=(.*)\n/.exec(bytes.toString('utf8'))?.[1] ?? null;
+    else if (entry.type === 'x') this.#longName = /(?:^|\n)\d+ path=(.*)\n/.exec(bytes.toString('utf8'))?.[1] ?? null;
     else this.onFile(entry.name, bytes, entry.size);
     return true;
   }
@@ -125,8 +122,7 @@ interface Entry {
 /** The checksum is the sum of the header's bytes with its own field as blanks. */
 function isHeader(block: Buffer): boolean {
   let sum = 0;
-  for (let index = 0; index < BLOCK; index++)
-    sum += index >= 148 && index < 156 ? 0x20 : (block[index] ?? 0);
+  for (let index = 0; index < BLOCK; index++) sum += index >= 148 && index < 156 ? 0x20 : (block[index] ?? 0);
   return Number.parseInt(text(block, 148, 8).trim(), 8) === sum;
 }
 
@@ -152,8 +148,7 @@ function text(bytes: Buffer, at: number, length: number): string {
 const TABLES: Int32Array[] = [
   Int32Array.from({ length: 256 }, (_, byte) => {
     let remainder = byte << 24;
-    for (let bit = 0; bit < 8; bit++)
-      remainder = remainder < 0 ? (remainder << 1) ^ 0x04c11db7 : remainder << 1;
+    for (let bit = 0; bit < 8; bit++) remainder = remainder < 0 ? (remainder << 1) ^ 0x04c11db7 : remainder << 1;
     return remainder;
   }),
 ];
@@ -162,10 +157,7 @@ for (let index = 1; index < 8; index++) {
   TABLES.push(before.map((each) => next(each, 0)));
 }
 const [T0, T1, T2, T3, T4, T5, T6, T7] = TABLES as unknown as Eight;
-type Eight = [
-  ...[Int32Array, Int32Array, Int32Array, Int32Array],
-  ...[Int32Array, Int32Array, Int32Array, Int32Array],
-];
+type Eight = [...[Int32Array, Int32Array, Int32Array, Int32Array], ...[Int32Array, Int32Array, Int32Array, Int32Array]];
 
 /** Checksum of `cksum` for streamed bytes. */
 export class Cksum {

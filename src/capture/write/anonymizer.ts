@@ -97,8 +97,7 @@ export class Anonymizer {
       const shown = Buffer.from(this.#interfaces.within(Buffer.from(real, 'latin1'), MAX_COMM));
       return lines.map((line) => line.replace(real, () => shown.toString('latin1')));
     }
-    if (file === 'comm')
-      return lines.length === 0 ? lines : [madeUp(this.#comms, lines.join('\n'))];
+    if (file === 'comm') return lines.length === 0 ? lines : [madeUp(this.#comms, lines.join('\n'))];
     if (begin < 0 || end < begin) return [];
     const name = madeUp(this.#comms, text.slice(begin + 1, end));
     return [`${text.slice(0, begin + 1)}${name}${text.slice(end)}`];
@@ -117,18 +116,13 @@ export class Anonymizer {
   /** Anonymizes a path in an error. */
   failedPath(path: string): string {
     if (path.startsWith(CGROUP_ROOT)) return this.cgroupPath(path);
-    return /^\/(?:proc|sys|dev|etc)\//.test(path) || !path.startsWith('/')
-      ? path
-      : this.#place(path);
+    return /^\/(?:proc|sys|dev|etc)\//.test(path) || !path.startsWith('/') ? path : this.#place(path);
   }
 
   /** Keeps only mounts that keep a network namespace alive. */
   #mounts(text: string): string {
     return parseNamespaceMounts(text)
-      .map(
-        ({ inode, path }, index) =>
-          `${index + 1} 1 0:4 net:[${inode}] ${this.#place(path)} rw - nsfs nsfs rw\n`,
-      )
+      .map(({ inode, path }, index) => `${index + 1} 1 0:4 net:[${inode}] ${this.#place(path)} rw - nsfs nsfs rw\n`)
       .join('');
   }
 
@@ -209,8 +203,7 @@ class SsRows {
   }
 
   #host(host: string): string {
-    const [, open = '', address = '', scope, close = ''] =
-      /^(\[?)([^\]%]*)(?:%([^\]]*))?(\]?)$/.exec(host) ?? [];
+    const [, open = '', address = '', scope, close = ''] = /^(\[?)([^\]%]*)(?:%([^\]]*))?(\]?)$/.exec(host) ?? [];
     const link = scope === undefined ? '' : `%${this.#interface(scope)}`;
     return `${open}${this.#address(address)}${link}${close}`;
   }
@@ -240,9 +233,7 @@ const CGROUP = ' cgroup:';
 function cgroupIn(text: string): readonly [string, string] {
   const ways = /^.*(?= [-<]-[->](?: |$))/.exec(text)?.[0].length;
   const memory = text.lastIndexOf(' skmem:(');
-  const path = text
-    .slice(0, ways ?? (memory < 0 ? text.length : memory))
-    .replace(/ v6only:[01]$/, '');
+  const path = text.slice(0, ways ?? (memory < 0 ? text.length : memory)).replace(/ v6only:[01]$/, '');
   return [path, text.slice(path.length)];
 }
 
@@ -272,8 +263,7 @@ function bytesOfAddress(text: string): Uint8Array {
 function textOfAddress(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join('.');
   const mapped = bytes.subarray(0, 10).every((byte) => byte === 0);
-  if (mapped && bytes[10] === 0xff && bytes[11] === 0xff)
-    return `::ffff:${bytes.subarray(12).join('.')}`;
+  if (mapped && bytes[10] === 0xff && bytes[11] === 0xff) return `::ffff:${bytes.subarray(12).join('.')}`;
   const groups = Array.from({ length: 8 }, (_, index) =>
     (bytes[2 * index]! * 256 + bytes[2 * index + 1]!).toString(16),
   ).join(':');

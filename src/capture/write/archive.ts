@@ -122,11 +122,7 @@ export class Member {
       this.#makeRoom(count);
       const end = this.#filled + count;
       if (typeof content === 'string')
-        this.#raw.write(
-          count < content.length ? content.slice(from, from + count) : content,
-          this.#filled,
-          'latin1',
-        );
+        this.#raw.write(count < content.length ? content.slice(from, from + count) : content, this.#filled, 'latin1');
       else content.copy(this.#raw, this.#filled, from, from + count);
       this.#filled = end;
       from += count;
@@ -182,8 +178,7 @@ const END_OF_ARCHIVE = Buffer.alloc(2 * BLOCK);
 function tarHeader(name: string, size: number, seconds: number): Buffer {
   if (Buffer.byteLength(name) > MAX_NAME) throw new RangeError(`${name} is too long for tar`);
   const header = Buffer.alloc(BLOCK);
-  const octal = (value: number, digits: number) =>
-    `${Math.floor(value).toString(8).padStart(digits, '0')}\0`;
+  const octal = (value: number, digits: number) => `${Math.floor(value).toString(8).padStart(digits, '0')}\0`;
   header.write(name, 0);
   header.write(octal(0o600, 7), 100);
   header.write(octal(0, 7), 108);
@@ -217,9 +212,7 @@ export function roomNeeded(source: HostSource): number {
 
 function sockets(source: HostSource): number {
   try {
-    return Number(
-      /^sockets: used (\d{1,9})$/m.exec(source.readText('/proc/net/sockstat'))?.[1] ?? 0,
-    );
+    return Number(/^sockets: used (\d{1,9})$/m.exec(source.readText('/proc/net/sockstat'))?.[1] ?? 0);
   } catch (error) {
     if (isHostError(error)) return 0;
     throw error;

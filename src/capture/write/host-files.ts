@@ -25,8 +25,7 @@ export async function recordHostFiles(work: Work): Promise<void> {
     recordFile(work, path, '');
     await work.deadline.breathe();
   }
-  for (const pattern of HOST_PATTERNS)
-    for (const path of expand(work.source, pattern)) recordFile(work, path, '');
+  for (const pattern of HOST_PATTERNS) for (const path of expand(work.source, pattern)) recordFile(work, path, '');
 }
 
 /** Records changing counters, once per sample. */
@@ -34,11 +33,7 @@ export function recordCounters(work: Work, at: string): void {
   for (const path of SAMPLED_FILES) recordFile(work, path, at);
 }
 
-function recordFile(
-  { source, archive, failures, anonymizer }: Work,
-  path: string,
-  at: string,
-): void {
+function recordFile({ source, archive, failures, anonymizer }: Work, path: string, at: string): void {
   try {
     const { bytes, cut } = source.read(path, MAX_BYTES);
     archive.add(`${at}${path.slice(1)}`, anonymizer?.file(path, bytes) ?? bytes);
@@ -67,10 +62,7 @@ export function recordLog({ source, archive, failures, parts }: Work): void {
 }
 
 /** Records the files that hold shared memory: memfds, deleted files, tmpfs. */
-export function recordFilesInMemory(
-  { source, archive, anonymizer }: Work,
-  openFiles: OpenFiles,
-): void {
+export function recordFilesInMemory({ source, archive, anonymizer }: Work, openFiles: OpenFiles): void {
   // Descriptors were listed already: reading a million again takes a second.
   const known: HostSource = {
     ...source,
@@ -86,8 +78,7 @@ export async function recordSlabAttributes(work: Work): Promise<void> {
   for (const name of SLAB_ATTRIBUTES)
     for (const path of expand(work.source, `/sys/kernel/slab/*/${name}`)) {
       const text = textOf(work, path);
-      for (const line of linesOf(text))
-        member.write(`${work.anonymizer?.slabPath(path) ?? path}:${line}\n`);
+      for (const line of linesOf(text)) member.write(`${work.anonymizer?.slabPath(path) ?? path}:${line}\n`);
       await work.deadline.breathe();
     }
   member.end();
@@ -120,9 +111,7 @@ export async function recordCgroups(work: Work): Promise<void> {
     for (const file of CGROUP_FILES) {
       if (!names.has(file)) continue;
       for (const line of linesOf(textOf(work, `${folder}/${file}`)))
-        member.write(
-          `${Buffer.from(octal(`${shown}/${file}`), 'utf8').toString('latin1')}:${line}\n`,
-        );
+        member.write(`${Buffer.from(octal(`${shown}/${file}`), 'utf8').toString('latin1')}:${line}\n`);
     }
   }
   member.end();

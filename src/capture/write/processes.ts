@@ -1,12 +1,6 @@
 import { isHostError } from '../../base/errors.js';
 import { isKernelThread, isPid, listedPids, statFields } from '../../host/proc/process.js';
-import {
-  MAX_PROCESS_BYTES,
-  NAMESPACES,
-  PROCESS_FILES,
-  THREAD_STATUS,
-  WAIT_FILES,
-} from '../read/contents.js';
+import { MAX_PROCESS_BYTES, NAMESPACES, PROCESS_FILES, THREAD_STATUS, WAIT_FILES } from '../read/contents.js';
 import type { Member } from './archive.js';
 import { linesOf, SMALL_FILE, type Work } from './work.js';
 
@@ -49,11 +43,7 @@ export async function recordStates(work: Work, name: string): Promise<ListedProc
 }
 
 /** @returns its kind; a `process` has memory of its own; undefined: a zombie, or it exited */
-function recordState(
-  work: Work,
-  member: Member,
-  pid: string,
-): 'process' | 'kernel thread' | undefined {
+function recordState(work: Work, member: Member, pid: string): 'process' | 'kernel thread' | undefined {
   const folder = `/proc/${pid}`;
   const status = linesIn(work, `${folder}/status`);
   // The process exited after it was listed.
@@ -107,16 +97,9 @@ function linesIn({ source, failures }: Work, path: string): string[] | null {
 }
 
 /** Records the namespaces of each process in the format of `ls -l`. */
-export async function recordNamespaces(
-  work: Work,
-  at: string,
-  pids: readonly string[],
-): Promise<void> {
+export async function recordNamespaces(work: Work, at: string, pids: readonly string[]): Promise<void> {
   const member = work.archive.member(`${at}namespaces`);
-  const paths = [
-    '/proc/self/ns/net',
-    ...pids.flatMap((pid) => NAMESPACES.map((kind) => `/proc/${pid}/ns/${kind}`)),
-  ];
+  const paths = ['/proc/self/ns/net', ...pids.flatMap((pid) => NAMESPACES.map((kind) => `/proc/${pid}/ns/${kind}`))];
   for (const path of paths) {
     await work.deadline.breathe();
     try {
@@ -136,11 +119,7 @@ const MAX_DESCRIPTORS = 2_000_000;
 export type OpenFiles = ReadonlyMap<string, readonly string[]>;
 
 /** Records the socket descriptors of each process in the format of `ls -l`. Returns those of files. */
-export async function recordDescriptors(
-  work: Work,
-  at: string,
-  pids: readonly string[],
-): Promise<OpenFiles> {
+export async function recordDescriptors(work: Work, at: string, pids: readonly string[]): Promise<OpenFiles> {
   const openFiles = new Map<string, string[]>();
   const { source, archive, failures, deadline } = work;
   const member = archive.member(`${at}descriptors`);
@@ -157,8 +136,7 @@ export async function recordDescriptors(
       for (const name of source.list(folder)) {
         budget--;
         const target = linkOf(work, `${folder}/${name}`);
-        if (target?.startsWith('socket:['))
-          text += `lrwx------ 1 0 0 64 Jan 1 00:00 ${name} -> ${target}\n`;
+        if (target?.startsWith('socket:[')) text += `lrwx------ 1 0 0 64 Jan 1 00:00 ${name} -> ${target}\n`;
         else if (target?.startsWith('/')) files.push(name);
         await deadline.breathe();
       }

@@ -70,11 +70,7 @@ export interface Snapshot {
  * @param sink receives the archive
  * @throws {HostError} /proc cannot be listed or has no uptime
  */
-export async function takeSnapshot(
-  source: SnapshotSource,
-  sink: Sink,
-  options: SnapshotOptions,
-): Promise<Snapshot> {
+export async function takeSnapshot(source: SnapshotSource, sink: Sink, options: SnapshotOptions): Promise<Snapshot> {
   const start = source.now();
   const archive = new Archive(sink, Date.now());
   const failures = new Failures();
@@ -109,9 +105,7 @@ export async function takeSnapshot(
     if (options.parts.has('stacks')) await recordStacks(work, 'sample-2/', second.pids);
     const unknown = [...new Set([...first.unknown, ...second.unknown])];
     if (unknown.length > 0) archive.add('unknown-tables', `${unknown.join(' ')}\n`);
-    const reported = anonymizer
-      ? failures.anonymous((path) => anonymizer.failedPath(path))
-      : failures;
+    const reported = anonymizer ? failures.anonymous((path) => anonymizer.failedPath(path)) : failures;
     archive.add('errors', reported.text());
     archive.finish();
     return {
@@ -140,8 +134,7 @@ async function takeSample(
   number: 1 | 2,
 ): Promise<ListedProcesses & SocketsCaptured & { readonly openFiles: OpenFiles }> {
   const at = `sample-${number}/`;
-  const uptime = (name: string) =>
-    work.archive.add(`${at}${name}`, work.source.read('/proc/uptime', MAX_BYTES).bytes);
+  const uptime = (name: string) => work.archive.add(`${at}${name}`, work.source.read('/proc/uptime', MAX_BYTES).bytes);
   uptime('began');
   recordCounters(work, at);
   // States are recorded before the first sample and after the last, to detect processes that ran in between.
@@ -149,10 +142,7 @@ async function takeSample(
   const pids = listedPids(work.source);
   await recordNamespaces(work, at, pids);
   // Runs while waiting for ss.
-  const [coverage, openFiles] = await Promise.all([
-    recordSockets(work, at),
-    recordDescriptors(work, at, pids),
-  ]);
+  const [coverage, openFiles] = await Promise.all([recordSockets(work, at), recordDescriptors(work, at, pids)]);
   uptime('ended');
   if (before) return { ...before, ...coverage, openFiles };
   const after = await recordStates(work, `${at}after`);
@@ -163,8 +153,7 @@ async function takeSample(
 /** Records the exit of listed processes that /proc no longer has: their states are not missing. */
 function noteExits({ failures }: Work, pids: readonly string[], still: readonly string[]): void {
   const running = new Set(still);
-  for (const pid of pids)
-    if (!running.has(pid)) failures.add(`/proc/${pid}/status`, 'gone', 'the process exited');
+  for (const pid of pids) if (!running.has(pid)) failures.add(`/proc/${pid}/status`, 'gone', 'the process exited');
 }
 
 /** Names of the network devices in all namespaces of processes, from /proc/PID/net/dev. */

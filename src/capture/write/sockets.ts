@@ -45,12 +45,7 @@ type SsCoverage = 'all' | 'some' | 'nothing' | 'closed' | 'gone';
 /** File names of the groups in a snapshot. */
 const GROUP_FILES = { tcp: 'inet', datagrams: 'inet', unix: 'unix', others: 'others' } as const;
 
-async function recordSs(
-  work: Work,
-  here: string,
-  netns: string | null,
-  unknown: Set<string>,
-): Promise<SsCoverage> {
+async function recordSs(work: Work, here: string, netns: string | null, unknown: Set<string>): Promise<SsCoverage> {
   const { source, archive, failures, deadline, parts, anonymizer } = work;
   const lost: string[] = [];
   for (const { group, args } of ssCalls(ALL_GROUPS)) {
@@ -65,9 +60,7 @@ async function recordSs(
         : (anonymizer?.ssRows(write) ?? new WithoutKeys(write));
     try {
       deadline.check(`${here}${file}`);
-      const answer = source.ss(args, netns, (bytes) =>
-        lines ? lines.push(bytes) : member.write(bytes),
-      );
+      const answer = source.ss(args, netns, (bytes) => (lines ? lines.push(bytes) : member.write(bytes)));
       for (const table of await answer) unknown.add(table);
       lines?.end();
       member.end();
@@ -97,24 +90,16 @@ function recordTables(work: Work, here: string, namespace: Namespace, coverage: 
   for (const table of coverage === 'all' ? ALWAYS : [...ALWAYS, ...INSTEAD_OF_SS])
     try {
       const text = readNetTable(source, namespace, table);
-      const shown =
-        table === 'unix' && !parts.has('unix-paths') ? netTableWithoutNames(text) : text;
+      const shown = table === 'unix' && !parts.has('unix-paths') ? netTableWithoutNames(text) : text;
       const written = anonymizer ? anonymizer.netTable(table, shown) : shown;
       if (written !== null) archive.add(`${here}net/${table}`, utf8(written));
-      else
-        failures.add(
-          `${here}net/${table}`,
-          'unreadable',
-          'it contains addresses: --anonymize requires ss',
-        );
+      else failures.add(`${here}net/${table}`, 'unreadable', 'it contains addresses: --anonymize requires ss');
     } catch (error) {
       failures.note(`${here}net/${table}`, error, true);
     }
   if (coverage === 'closed') return;
   try {
-    const buckets = namespace.own
-      ? source.readText(BUCKETS)
-      : source.readTextIn(namespace.path, BUCKETS);
+    const buckets = namespace.own ? source.readText(BUCKETS) : source.readTextIn(namespace.path, BUCKETS);
     archive.add(`${here}tcp_max_tw_buckets`, buckets);
   } catch (error) {
     failures.note(`${here}tcp_max_tw_buckets`, error);
@@ -173,8 +158,6 @@ function netTableWithoutNames(text: string): string {
   const row = /^[0-9A-Fa-f]*: [0-9A-F]* [0-9A-F]* [0-9A-F]* [0-9A-F]* [0-9A-F]* *[0-9]*/;
   return text
     .split('\n')
-    .map((line, index) =>
-      index === 0 || line === '' ? line : (row.exec(line)?.[0] ?? LEFT_OUT_NAME),
-    )
+    .map((line, index) => (index === 0 || line === '' ? line : (row.exec(line)?.[0] ?? LEFT_OUT_NAME)))
     .join('\n');
 }

@@ -3,20 +3,9 @@ import { open } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { attempt, HostError, isHostError } from '../../base/errors.js';
-import {
-  archiveKind,
-  CAPTURE_LIMIT,
-  LimitedStream,
-  type UnpackLimit,
-} from '../../host/recognise.js';
+import { archiveKind, CAPTURE_LIMIT, LimitedStream, type UnpackLimit } from '../../host/recognise.js';
 import { MAX_PROCESS_BYTES } from '../read/contents.js';
-import {
-  type CapturedFile,
-  type CaptureFault,
-  checkManifest,
-  fault,
-  MANIFEST,
-} from '../read/manifest.js';
+import { type CapturedFile, type CaptureFault, checkManifest, fault, MANIFEST } from '../read/manifest.js';
 import { cksum, TarReader } from '../read/tar.js';
 
 export interface Verified {
@@ -40,10 +29,7 @@ const MAX_FILES = 200_000;
  *
  * @throws {HostError} `gone`, `denied`, `unreadable`: the file does not exist or cannot be read
  */
-export async function verifySnapshot(
-  path: string,
-  limit: UnpackLimit = CAPTURE_LIMIT,
-): Promise<Verified> {
+export async function verifySnapshot(path: string, limit: UnpackLimit = CAPTURE_LIMIT): Promise<Verified> {
   const isPacked = await beginsAsGzip(path);
   const entries = new Map<string, CapturedFile>();
   let manifest: string | undefined;
@@ -100,8 +86,7 @@ async function beginsAsGzip(path: string): Promise<boolean> {
   try {
     const file = await open(path, 'r');
     try {
-      if (!(await file.stat()).isFile())
-        throw new HostError('unreadable', `${path}: not a regular file`);
+      if (!(await file.stat()).isFile()) throw new HostError('unreadable', `${path}: not a regular file`);
       const { buffer } = await file.read(Buffer.alloc(4), 0, 4, 0);
       return archiveKind(buffer) === 'gzip';
     } finally {

@@ -77,10 +77,7 @@ export class Deadline {
     this.check(part);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(
-        () => reject(new HostError('unreadable', `${part}: ${OUT_OF_TIME}`)),
-        this.timeLeft,
-      );
+      timer = setTimeout(() => reject(new HostError('unreadable', `${part}: ${OUT_OF_TIME}`)), this.timeLeft);
     });
     try {
       return await Promise.race([answer, late]);

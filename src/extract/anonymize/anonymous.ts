@@ -9,14 +9,7 @@ import { decodeBytes, StructReader } from '../../walk/struct-reader.js';
 import { nameHash } from '../../walk/tasks/cgroup.js';
 import type { KeptPages } from '../kept-pages.js';
 import { attempt, everyTask, threadsOf, type Visited } from '../questions.js';
-import {
-  Addresses,
-  Interfaces,
-  Names,
-  Patcher,
-  type Patches,
-  Replacements,
-} from './replacements.js';
+import { Addresses, Interfaces, Names, Patcher, type Patches, Replacements } from './replacements.js';
 
 /** Replacement of the names in an extract. */
 export interface Anonymous {
@@ -31,17 +24,12 @@ export interface Anonymous {
  *
  * @param kept pages of the extract: only these are patched
  */
-export function anonymous(
-  kernel: NativeKernel,
-  { sockets, fileNames, cgroups }: Visited,
-  kept: KeptPages,
-): Anonymous {
+export function anonymous(kernel: NativeKernel, { sockets, fileNames, cgroups }: Visited, kept: KeptPages): Anonymous {
   const work = { kernel, patcher: new Patcher(kernel, kept), names: new Replacements() };
   attempt(() => patchHost(work));
   const directories = new Names('g');
   patchTasks(work, patchInterfaces(work), directories);
-  for (const cgroup of cgroups)
-    attempt(() => patchCgroups(work, directories, cgroupNamesUp(kernel, cgroup)));
+  for (const cgroup of cgroups) attempt(() => patchCgroups(work, directories, cgroupNamesUp(kernel, cgroup)));
   const addresses = new Addresses();
   const paths = new Names('p');
   for (const { sock, family } of sockets) {
@@ -106,11 +94,7 @@ function patchTasks(work: Work, interfaces: Interfaces, directories: Names): voi
   }
 }
 
-function patchCgroups(
-  { patcher, names }: Work,
-  directories: Names,
-  found: Iterable<CgroupName>,
-): void {
+function patchCgroups({ patcher, names }: Work, directories: Names, found: Iterable<CgroupName>): void {
   for (const { address, bytes, hash } of found) {
     const made = directories.of(bytes);
     if (!patcher.put(address, made)) continue;
@@ -128,22 +112,11 @@ function padded(name: Uint8Array, length: number): Uint8Array {
   return bytes;
 }
 
-function patchSock(
-  { kernel, patcher, names }: Work,
-  addresses: Addresses,
-  sock: bigint,
-  family: string,
-): void {
+function patchSock({ kernel, patcher, names }: Work, addresses: Addresses, sock: bigint, family: string): void {
   const layout = kernel.struct('sock');
   for (const [members, make] of [
-    [
-      ['__sk_common.skc_daddr', '__sk_common.skc_rcv_saddr'],
-      (bytes: Uint8Array) => addresses.v4(bytes),
-    ],
-    [
-      ['__sk_common.skc_v6_daddr', '__sk_common.skc_v6_rcv_saddr'],
-      (bytes: Uint8Array) => addresses.v6(bytes),
-    ],
+    [['__sk_common.skc_daddr', '__sk_common.skc_rcv_saddr'], (bytes: Uint8Array) => addresses.v4(bytes)],
+    [['__sk_common.skc_v6_daddr', '__sk_common.skc_v6_rcv_saddr'], (bytes: Uint8Array) => addresses.v6(bytes)],
     // A hash of the addresses and ports, or of a path.
     [['__sk_common.skc_hash'], (bytes: Uint8Array) => new Uint8Array(bytes.length)],
   ] as const) {
@@ -224,9 +197,7 @@ interface InterfaceName {
 function interfaceNames(kernel: NativeKernel): InterfaceName[] {
   const found: InterfaceName[] = [];
   attempt(() => {
-    const devices = BigInt(
-      new StructReader(kernel, 'net', ['dev_base_head']).offset('dev_base_head'),
-    );
+    const devices = BigInt(new StructReader(kernel, 'net', ['dev_base_head']).offset('dev_base_head'));
     const device = new StructReader(kernel, 'net_device', ['name']);
     const link = BigInt(new StructReader(kernel, 'net_device', ['dev_list']).offset('dev_list'));
     for (const namespace of netNamespaces(kernel)) {
@@ -259,9 +230,7 @@ interface CgroupName {
 /** Addresses of the names of a task's cgroups, from each leaf up; the root has none. */
 function* cgroupNames(kernel: NativeKernel, task: bigint): Generator<CgroupName> {
   const set = new StructReader(kernel, 'css_set', ['dfl_cgrp', 'subsys']);
-  const view = set.read(
-    new StructReader(kernel, 'task_struct', ['cgroups']).read(task).pointer('cgroups'),
-  );
+  const view = set.read(new StructReader(kernel, 'task_struct', ['cgroups']).read(task).pointer('cgroups'));
   yield* cgroupNamesUp(kernel, view.pointer('dfl_cgrp'));
   const states = kernel.read(view.addressOf('subsys'), (set.members.subsys.count ?? 0) * 8);
   const state = new StructReader(kernel, 'cgroup_subsys_state', ['cgroup']);

@@ -4,14 +4,7 @@ import { decodeBytes } from '../../walk/struct-reader.js';
 import type { KeptPages } from '../kept-pages.js';
 
 /** Kinds of names in an extract that may identify its machine. */
-export const NAME_KINDS = [
-  'addresses',
-  'paths',
-  'commands',
-  'cgroups',
-  'interfaces',
-  'hosts',
-] as const;
+export const NAME_KINDS = ['addresses', 'paths', 'commands', 'cgroups', 'interfaces', 'hosts'] as const;
 export type NameKind = (typeof NAME_KINDS)[number];
 
 /** A name and its replacement; equal if the name identifies no machine (127.0.0.1, lo). Untrusted. */
@@ -22,9 +15,7 @@ export interface Replacement {
 
 /** All names in an extract, each once per kind. */
 export class Replacements {
-  readonly #kinds = new Map<NameKind, Map<string, string>>(
-    NAME_KINDS.map((kind) => [kind, new Map()]),
-  );
+  readonly #kinds = new Map<NameKind, Map<string, string>>(NAME_KINDS.map((kind) => [kind, new Map()]));
 
   add(kind: NameKind, real: string, made: string): void {
     if (real !== '') this.#kinds.get(kind)?.set(real, made);
@@ -155,8 +146,7 @@ export class Addresses {
     const [a, b] = [address[0]!, address[1]!];
     // Unspecified, loopback and broadcast addresses identify no machine.
     if (a === 0 || a === 127 || address.every((byte) => byte === 255)) return address.slice();
-    const under = (kind: string, prefix: readonly number[]): Uint8Array =>
-      withNumber(prefix, this.#next(kind), 4);
+    const under = (kind: string, prefix: readonly number[]): Uint8Array => withNumber(prefix, this.#next(kind), 4);
     if (a === 10) return under('10', [10]);
     if (a === 172 && (b & 0xf0) === 16) return under('172', [172, 16]);
     if (a === 192 && b === 168) return under('192', [192, 168]);
@@ -174,10 +164,8 @@ export class Addresses {
       return made;
     }
     // :: and ::1
-    if (address.subarray(0, 15).every((byte) => byte === 0) && address[15]! <= 1)
-      return address.slice();
-    const under = (kind: string, prefix: readonly number[]): Uint8Array =>
-      withNumber(prefix, this.#next(kind), 16);
+    if (address.subarray(0, 15).every((byte) => byte === 0) && address[15]! <= 1) return address.slice();
+    const under = (kind: string, prefix: readonly number[]): Uint8Array => withNumber(prefix, this.#next(kind), 16);
     if (address[0] === 0xff) return under('ff', [0xff, address[1]!]);
     if (address[0] === 0xfe && (address[1]! & 0xc0) === 0x80) return under('fe80', [0xfe, 0x80]);
     if ((address[0]! & 0xfe) === 0xfc) return under('fd', [0xfd]);

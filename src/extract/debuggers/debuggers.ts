@@ -5,15 +5,7 @@ import { listNodes } from '../../walk/list.js';
 import { addressSpaces, ResidentCountReader } from '../../walk/processes/address-spaces.js';
 import { decodeText, StructReader } from '../../walk/struct-reader.js';
 import { attempt } from '../questions.js';
-import {
-  pointerAt,
-  present,
-  readTasks,
-  readUtsNames,
-  readVariables,
-  type Store,
-  storePages,
-} from './variables.js';
+import { pointerAt, present, readTasks, readUtsNames, readVariables, type Store, storePages } from './variables.js';
 
 /**
  * Reads the data that crash and drgn need to open a dump with their vmlinux, determined by tracing them
@@ -38,11 +30,7 @@ export function readForDebuggers(kernel: NativeKernel, store: Store): void {
  * Reads the page tables that map these pages in the direct map: drgn uses page tables for such addresses as
  * well.
  */
-export function readDirectMapTables(
-  kernel: NativeKernel,
-  arch: Architecture,
-  pages: readonly number[],
-): void {
+export function readDirectMapTables(kernel: NativeKernel, arch: Architecture, pages: readonly number[]): void {
   for (const page of pages) {
     attempt(() => {
       const address = kernel.pages.addressOfPage(kernel.pages.pageOfFrame(page));
@@ -103,21 +91,12 @@ const MOST_PID_NODES = 1 << 20;
 function readPids(kernel: NativeKernel): void {
   const namespace = kernel.symbol('init_pid_ns');
   if (namespace === undefined) return;
-  present(kernel, 'pid_namespace', [
-    'idr',
-    'pid_allocated',
-    'child_reaper',
-    'level',
-    'ns.inum',
-  ]).read(namespace);
+  present(kernel, 'pid_namespace', ['idr', 'pid_allocated', 'child_reaper', 'level', 'ns.inum']).read(namespace);
   const head = new StructReader(kernel, 'pid_namespace', ['idr.idr_rt.xa_head']);
   const slots = new StructReader(kernel, 'xa_node', ['slots']);
   // The number in the initial namespace comes first; since 6.5 the array has no declared size.
   const numbers = kernel.struct('pid')?.member('numbers');
-  const pid = Math.max(
-    kernel.struct('pid')?.size ?? 0,
-    (numbers?.offset ?? 0) + (kernel.struct('upid')?.size ?? 0),
-  );
+  const pid = Math.max(kernel.struct('pid')?.size ?? 0, (numbers?.offset ?? 0) + (kernel.struct('upid')?.size ?? 0));
   const pending = [head.read(namespace).pointer('idr.idr_rt.xa_head')];
   const seen = new Set<bigint>();
   for (let entry = pending.pop(); entry !== undefined; entry = pending.pop()) {
@@ -301,10 +280,7 @@ function storeInterruptStack(kernel: NativeKernel, store: Store, cpu: number): v
   const bytes = kernel.struct('irq_stack')?.size;
   const member = kernel.struct('pcpu_hot')?.member('hardirq_stack_ptr');
   const hot = ofCpu(kernel, 'pcpu_hot', cpu);
-  const at =
-    hot !== undefined && member
-      ? hot + BigInt(member.offset)
-      : ofCpu(kernel, 'hardirq_stack_ptr', cpu);
+  const at = hot !== undefined && member ? hot + BigInt(member.offset) : ofCpu(kernel, 'hardirq_stack_ptr', cpu);
   if (at === undefined || bytes === undefined) return;
   const last = pointerAt(kernel, at) - 1n;
   const page = BigInt(kernel.facts.pageSize);

@@ -104,12 +104,7 @@ function readVariable(kernel: NativeKernel, name: string, most: number): void {
 export type Store = (address: bigint) => void;
 
 /** Stores all pages of a range. */
-export function storePages(
-  kernel: NativeKernel,
-  store: Store,
-  address: bigint,
-  bytes: number,
-): void {
+export function storePages(kernel: NativeKernel, store: Store, address: bigint, bytes: number): void {
   for (let at = 0; at < bytes; at += kernel.facts.pageSize) store(address + BigInt(at));
   store(address + BigInt(bytes - 1));
 }

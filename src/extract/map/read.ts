@@ -24,8 +24,7 @@ export async function restored(image: MemoryImage, file: string): Promise<Memory
   if (!isIts) throw new KernelError('wrong-map', `${file}: map of a different extract`);
   let end = 0;
   for (const [at, hex] of map.places) {
-    if (at < end)
-      throw new KernelError('wrong-map', `${file}: malformed map (offsets out of order)`);
+    if (at < end) throw new KernelError('wrong-map', `${file}: malformed map (offsets out of order)`);
     end = at + hex.length / 2;
   }
   return new RestoredImage(image, map.places);
@@ -37,12 +36,10 @@ function readBounded(file: string): string {
     const stat = fs.fstatSync(fd);
     if (!stat.isFile()) throw new KernelError('wrong-map', `${file}: not a regular file`);
     const { size } = stat;
-    if (size > MOST_MAP_BYTES)
-      throw new KernelError('wrong-map', `${file}: file too large for a map`);
+    if (size > MOST_MAP_BYTES) throw new KernelError('wrong-map', `${file}: file too large for a map`);
     const bytes = Buffer.alloc(size);
     let done = 0;
-    for (let read = -1; read !== 0 && done < size; done += read)
-      read = fs.readSync(fd, bytes, done, size - done, done);
+    for (let read = -1; read !== 0 && done < size; done += read) read = fs.readSync(fd, bytes, done, size - done, done);
     return bytes.toString('utf8', 0, done);
   } finally {
     fs.closeSync(fd);

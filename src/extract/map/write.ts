@@ -63,11 +63,7 @@ interface TruePlace {
 }
 
 /** The original data of patches, as far as it is kept, ordered by address. */
-export function* truePlaces(
-  image: MemoryImage,
-  kept: KeptPages,
-  patches: Patches,
-): Generator<TruePlace> {
+export function* truePlaces(image: MemoryImage, kept: KeptPages, patches: Patches): Generator<TruePlace> {
   const { pageSize } = kept;
   const isPatched = new Uint8Array(pageSize);
   const made = new Uint8Array(pageSize);
@@ -75,8 +71,7 @@ export function* truePlaces(
     isPatched.fill(0);
     for (const { at, bytes } of patches.get(page) ?? []) {
       made.set(bytes, at);
-      for (let byte = at; byte < at + bytes.length; byte++)
-        if (kept.keepsAny(page, byte, 1)) isPatched[byte] = 1;
+      for (let byte = at; byte < at + bytes.length; byte++) if (kept.keepsAny(page, byte, 1)) isPatched[byte] = 1;
     }
     for (let from = isPatched.indexOf(1); from >= 0; ) {
       const next = isPatched.indexOf(0, from);

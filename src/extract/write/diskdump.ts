@@ -95,9 +95,7 @@ export async function writeDiskdump(
       } else {
         const small = compress(bytes);
         const isSmaller = small.length < pageSize;
-        descriptors.append(
-          isSmaller ? store(small, COMPRESSION_FLAGS[compression]) : store(bytes, 0),
-        );
+        descriptors.append(isSmaller ? store(small, COMPRESSION_FLAGS[compression]) : store(bytes, 0));
       }
       onPage(index + 1, data.position - dataAt);
     }

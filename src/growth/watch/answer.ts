@@ -1,9 +1,5 @@
 import type { MemorySource } from '../../account/memory/answer.js';
-import {
-  type CategoryGroup,
-  type CategoryName,
-  categoryFacts,
-} from '../../account/memory/categories.js';
+import { type CategoryGroup, type CategoryName, categoryFacts } from '../../account/memory/categories.js';
 import type { UnavailableCode } from '../../base/errors.js';
 import type { GrowthAnswer } from '../answer.js';
 import { DaySeries, dayTrendOf } from '../day-trend.js';
@@ -197,8 +193,7 @@ export class CategoryGrowth {
       trend: dayTrendOf(series),
       points: series.points(),
     }));
-    const rate = ({ trend }: GrownCategory) =>
-      trend?.course === 'grows' ? trend.growth.perSecond : 0;
+    const rate = ({ trend }: GrownCategory) => (trend?.course === 'grows' ? trend.growth.perSecond : 0);
     return found.sort((a, b) => rate(b) - rate(a) || b.bytes - a.bytes);
   }
 

@@ -80,8 +80,7 @@ export class WatchGrowth {
   /** @returns `mixed` if the sample is of an earlier boot or another machine; it is not added */
   add(sample: WatchSample): 'taken' | 'not-later' | 'mixed' {
     const { machine } = sample.look;
-    const ended =
-      this.#boot && machine.bootId !== this.#bootId ? this.#ended(this.#boot) : undefined;
+    const ended = this.#boot && machine.bootId !== this.#bootId ? this.#ended(this.#boot) : undefined;
     const added = this.#processes.add(sample.look);
     if (added !== 'taken') return added;
     if (ended) this.#earlier = [...this.#earlier, ended].slice(-MOST_EARLIER);
@@ -97,15 +96,7 @@ export class WatchGrowth {
     return facts && { ...facts, ...judge(facts), earlier: this.#earlier };
   }
 
-  #facts({
-    from,
-    categories,
-    gaps,
-    lost,
-    withoutLedger,
-    hidden,
-    clockSteps,
-  }: Boot): WatchFacts | undefined {
+  #facts({ from, categories, gaps, lost, withoutLedger, hidden, clockSteps }: Boot): WatchFacts | undefined {
     const growth = this.#processes.answer();
     if (!growth) return undefined;
     return {
@@ -137,8 +128,7 @@ export class WatchGrowth {
       seconds,
       verdict: judge(facts).verdict,
       growing: categories.filter(
-        ({ trend, group, reclaimable }) =>
-          trend?.course === 'grows' && group !== 'free' && !reclaimable,
+        ({ trend, group, reclaimable }) => trend?.course === 'grows' && group !== 'free' && !reclaimable,
       ),
     };
   }
@@ -166,13 +156,9 @@ function judge(facts: WatchFacts): Judgement {
   const doubts: WatchDoubt[] = [];
   const judged = categories.filter(({ group, reclaimable }) => group !== 'free' && !reclaimable);
   // A category that was absent, or whose source changed, was followed only for a part of the time.
-  const seconds = Math.min(
-    facts.seconds,
-    ...judged.flatMap(({ trend }) => trend?.growth.seconds ?? []),
-  );
+  const seconds = Math.min(facts.seconds, ...judged.flatMap(({ trend }) => trend?.growth.seconds ?? []));
   if (seconds < LEAST_SECONDS) doubts.push({ code: 'too-short', seconds });
-  if (gaps.seconds > MOST_GAPS * facts.seconds)
-    doubts.push({ code: 'gaps', count: gaps.count, seconds: gaps.seconds });
+  if (gaps.seconds > MOST_GAPS * facts.seconds) doubts.push({ code: 'gaps', count: gaps.count, seconds: gaps.seconds });
   if (lost > 0) doubts.push({ code: 'lost-samples', count: lost });
   if (withoutLedger.count > MOST_GAPS * growth.samples || categories.length === 0)
     doubts.push({
@@ -237,10 +223,7 @@ export interface ProcessSelection {
  *
  * @param before keys of those in the previous sample
  */
-export function choose(
-  all: readonly ProcessSample[],
-  before: ReadonlySet<string>,
-): ProcessSelection {
+export function choose(all: readonly ProcessSample[], before: ReadonlySet<string>): ProcessSelection {
   const sorted = [...all].sort((a, b) => (b.held?.bytes ?? -1) - (a.held?.bytes ?? -1));
   const largest = sorted.slice(0, MOST_PROCESSES);
   const followed = sorted.slice(MOST_PROCESSES).filter((one) => before.has(keyOf(one)));

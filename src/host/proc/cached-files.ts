@@ -48,9 +48,7 @@ const LOCAL: ReadonlySet<string> = new Set([
  */
 export function mayReadCachedFiles(host: HostSource): boolean {
   const map = optionalText(host, '/proc/self/uid_map');
-  return (
-    /^\s*0\s+0\s+4294967295\s*$/.test(map) && mayOwnFiles(optionalText(host, '/proc/self/status'))
-  );
+  return /^\s*0\s+0\s+4294967295\s*$/.test(map) && mayOwnFiles(optionalText(host, '/proc/self/status'));
 }
 
 /** A file, and a path that opens it. */
@@ -70,9 +68,7 @@ export async function readCachedFiles(host: HostSource): Promise<CachedFiles> {
   for (let from = 0; from < found.length && host.now() < until; from += BATCH) {
     const paths = found.slice(from, from + BATCH).map(({ at }) => at);
     const text = await fincore(paths, Math.max(1, until - host.now()));
-    for (const [, res, size, path = ''] of text.matchAll(
-      /^ *(\d{1,16}) +(\d{1,16}) (\/proc\/\S+)$/gm,
-    ))
+    for (const [, res, size, path = ''] of text.matchAll(/^ *(\d{1,16}) +(\d{1,16}) (\/proc\/\S+)$/gm))
       sizes.set(path, { bytes: Number(res), size: Number(size) });
   }
   const files = found.flatMap(({ at, ...file }): CachedFile[] => {
@@ -125,8 +121,7 @@ class FileFinder {
   }
 
   #typeOf(pid: string, device: string): string | undefined {
-    for (const mount of this.#mountsOf(pid).values())
-      if (mount.device === device) return mount.type;
+    for (const mount of this.#mountsOf(pid).values()) if (mount.device === device) return mount.type;
     return undefined;
   }
 
@@ -137,9 +132,7 @@ class FileFinder {
       const link = attempted(() => this.#host.readLink(at)) ?? '';
       if (!link.startsWith('/') || link.startsWith('/dev/') || link.startsWith('/proc/')) continue;
       const isMemfd = link.startsWith('/memfd:');
-      const info = isMemfd
-        ? ''
-        : (attempted(() => this.#host.readText(`/proc/${pid}/fdinfo/${fd}`)) ?? '');
+      const info = isMemfd ? '' : (attempted(() => this.#host.readText(`/proc/${pid}/fdinfo/${fd}`)) ?? '');
       const id = /^mnt_id:\s*(\d+)$/m.exec(info)?.[1] ?? '';
       const type = !isMemfd
         ? this.#mountsOf(pid).get(id)?.type

@@ -24,9 +24,7 @@ export function readHostDetails(source: HostSource): HostDetails {
 /** Requires free blocks for zones: without them the zones are not listed. */
 function withBlocks(zones: Listed<readonly ZoneRecord[]>): Listed<readonly ZoneRecord[]> {
   const lacks = 'list' in zones && zones.list.some(({ freeBlocks }) => freeBlocks.length === 0);
-  return lacks
-    ? { code: 'unreadable', why: 'malformed /proc/buddyinfo (a zone is missing)' }
-    : zones;
+  return lacks ? { code: 'unreadable', why: 'malformed /proc/buddyinfo (a zone is missing)' } : zones;
 }
 
 /** Pages of the vmalloc area by caller (/proc/vmallocinfo). */
@@ -103,8 +101,7 @@ export function readZones(source: HostSource): ZoneRecord[] {
       present,
       managed,
       freeBlocks: blocks.get(`${node} ${name}`) ?? [],
-      watermarks:
-        min === undefined || low === undefined || high === undefined ? null : { min, low, high },
+      watermarks: min === undefined || low === undefined || high === undefined ? null : { min, low, high },
     });
   }
   if (zones.length === 0) throw new HostError('unreadable', '/proc/zoneinfo has no zone');
@@ -122,8 +119,7 @@ function freeBlocks(source: HostSource): Map<string, number[]> {
   }
   for (const line of text.split('\n')) {
     const parts = /^Node +(\d{1,6}), zone +(\S{1,32})((?: +\d{1,12}){1,64}) *$/.exec(line);
-    if (parts)
-      found.set(`${parts[1]} ${parts[2]}`, (parts[3] ?? '').trim().split(/ +/).map(Number));
+    if (parts) found.set(`${parts[1]} ${parts[2]}`, (parts[3] ?? '').trim().split(/ +/).map(Number));
   }
   return found;
 }
@@ -169,8 +165,7 @@ function readSlabCaches(source: HostSource, pageSize: number): HostSlabCache[] {
 }
 
 /** A cache's line in /proc/slabinfo. */
-export interface SlabLine
-  extends Pick<HostSlabCache, 'name' | 'used' | 'slots' | 'slotSize' | 'slabs'> {
+export interface SlabLine extends Pick<HostSlabCache, 'name' | 'used' | 'slots' | 'slotSize' | 'slabs'> {
   readonly slotsPerSlab: number;
   readonly pagesPerSlab: number;
 }
@@ -179,14 +174,11 @@ export interface SlabLine
 export function slabLines(source: Pick<HostSource, 'readText'>): SlabLine[] {
   const lines = source.readText('/proc/slabinfo').split('\n').slice(0, MAX_CACHES);
   return lines.flatMap((line) => {
-    if (line === '' || line.startsWith('slabinfo - version') || line.startsWith('# name'))
-      return [];
+    if (line === '' || line.startsWith('slabinfo - version') || line.startsWith('# name')) return [];
     const parts = LINE.exec(line);
-    if (!parts)
-      throw new HostError('unreadable', `malformed line in /proc/slabinfo: ${line.slice(0, 60)}`);
+    if (!parts) throw new HostError('unreadable', `malformed line in /proc/slabinfo: ${line.slice(0, 60)}`);
     const [, name = '', ...figures] = parts;
-    const [used = 0, slots = 0, slotSize = 0, slotsPerSlab = 0, pagesPerSlab = 0, slabs = 0] =
-      figures.map(Number);
+    const [used = 0, slots = 0, slotSize = 0, slotsPerSlab = 0, pagesPerSlab = 0, slabs = 0] = figures.map(Number);
     return [{ name, used, slots, slotSize, slotsPerSlab, pagesPerSlab, slabs }];
   });
 }

@@ -76,9 +76,7 @@ export class DescriptorScan {
     for (const [inode, holders] of found)
       byInode.set(
         inode,
-        [...holders]
-          .map(([pid, fds]) => ({ pid, fds: [...fds].sort((a, b) => a - b) }))
-          .sort((a, b) => a.pid - b.pid),
+        [...holders].map(([pid, fds]) => ({ pid, fds: [...fds].sort((a, b) => a - b) })).sort((a, b) => a.pid - b.pid),
       );
     return { byInode, processes: this.#processes.length, denied: this.#denied };
   }
@@ -125,10 +123,7 @@ export async function withLateHolders(
 }
 
 /** Returns the holders of these sockets, in one pass. Reads no descriptors if none is given. */
-export async function scanHolders(
-  source: HostSource,
-  wanted: ReadonlySet<number>,
-): Promise<HolderScan> {
+export async function scanHolders(source: HostSource, wanted: ReadonlySet<number>): Promise<HolderScan> {
   const scan = new DescriptorScan(source);
   if (wanted.size > 0) await scan.run();
   return scan.holdersOf(wanted);

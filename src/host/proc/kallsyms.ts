@@ -31,8 +31,7 @@ const MAX_SYMBOLS = 4_000_000;
 /** No function is longer: an address farther behind the last symbol is outside the module or kernel. */
 const LONGEST = 4n << 20n;
 
-const LINE =
-  /^(?<address>[0-9a-f]{1,16}) (?<type>\S) (?<name>[^\t]{1,512})(?:\t\[(?<module>[^\]]{1,64})\])?$/;
+const LINE = /^(?<address>[0-9a-f]{1,16}) (?<type>\S) (?<name>[^\t]{1,512})(?:\t\[(?<module>[^\]]{1,64})\])?$/;
 
 /**
  * @param modules address ranges of modules, so that addresses behind one are not assigned to its last
@@ -55,8 +54,7 @@ export function readKernelSymbols(
   source.readBytes(PATH, (bytes) => cutter.push(bytes));
   cutter.end();
   if (columns.size === 0) throw new HostError('unreadable', `${PATH} lists no symbols`);
-  if (columns.areHidden)
-    throw new HostError('denied', `${PATH} shows no addresses (kernel.kptr_restrict)`);
+  if (columns.areHidden) throw new HostError('denied', `${PATH} shows no addresses (kernel.kptr_restrict)`);
   return new SortedSymbols(columns, modules);
 }
 
@@ -159,10 +157,7 @@ class SymbolColumns {
     const isData = (at: number) => Number(starts[at] === NO_NAME);
     return Uint32Array.from({ length: this.size }, (_, at) => at).sort(
       (a, b) =>
-        (uppers[a] ?? 0) - (uppers[b] ?? 0) ||
-        (lowers[a] ?? 0) - (lowers[b] ?? 0) ||
-        isData(b) - isData(a) ||
-        a - b,
+        (uppers[a] ?? 0) - (uppers[b] ?? 0) || (lowers[a] ?? 0) - (lowers[b] ?? 0) || isData(b) - isData(a) || a - b,
     );
   }
 
@@ -226,8 +221,7 @@ export function moduleRanges(text: string): ModuleRanges {
   for (const line of text.split('\n')) {
     const { name, bytes, address } = MODULE_LINE.exec(line)?.groups ?? {};
     const from = BigInt(`0x${address ?? '0'}`);
-    if (name !== undefined && from !== 0n)
-      ranges.set(name, { from, to: from + BigInt(bytes ?? 0) });
+    if (name !== undefined && from !== 0n) ranges.set(name, { from, to: from + BigInt(bytes ?? 0) });
   }
   return ranges;
 }

@@ -1,11 +1,6 @@
 import { HostError, type HostErrorCode } from '../../base/errors.js';
 import type { CgroupMemory } from '../../records/cgroups.js';
-import type {
-  MachineSample,
-  Origin,
-  Pressure,
-  PressureLine,
-} from '../../records/machine-sample.js';
+import type { MachineSample, Origin, Pressure, PressureLine } from '../../records/machine-sample.js';
 import type { HostSource } from '../host-source.js';
 import { optionalText } from './process.js';
 
@@ -92,10 +87,9 @@ export function parsePressure(text: string): Pressure | null {
 
 function lineOf(text: string, name: string): PressureLine | null {
   const figure = String.raw`(\d{1,3}\.\d{2})`;
-  const line = new RegExp(
-    `^${name} avg10=${figure} avg60=${figure} avg300=${figure} total=(\\d{1,15})$`,
-    'm',
-  ).exec(text);
+  const line = new RegExp(`^${name} avg10=${figure} avg60=${figure} avg300=${figure} total=(\\d{1,15})$`, 'm').exec(
+    text,
+  );
   if (!line) return null;
   const [avg10 = 0, avg60 = 0, avg300 = 0, totalMicroseconds = 0] = line.slice(1).map(Number);
   return { avg10, avg60, avg300, totalMicroseconds };
@@ -176,8 +170,7 @@ function smallestLimit(own: string, textAt: (path: string) => string) {
     const found = figureOf(text);
     // The root of version 2 has no such file.
     if (found === null && text.trim() !== 'max' && at !== '') limitKnown = false;
-    if (found !== null && found < UNLIMITED && (limit === null || found < limit))
-      [limit, limitOf] = [found, at || '/'];
+    if (found !== null && found < UNLIMITED && (limit === null || found < limit)) [limit, limitOf] = [found, at || '/'];
     if (at === '') return { limit, limitKnown, limitOf };
   }
 }

@@ -26,15 +26,7 @@ export function readUnplacedMemory(source: HostSource): number {
   return Math.min(total, Math.max(0, total - placed) + Math.max(DRIFT_BYTES, total / 200));
 }
 
-const PLACED = [
-  'MemFree',
-  'Active',
-  'Inactive',
-  'Unevictable',
-  'Slab',
-  'PageTables',
-  'KernelStack',
-] as const;
+const PLACED = ['MemFree', 'Active', 'Inactive', 'Unevictable', 'Slab', 'PageTables', 'KernelStack'] as const;
 
 /** Maximum number of frags of an skb: net.core.max_skb_frags, 17 if not available (≤ 45). */
 export function readMaxSkbFrags(source: HostSource): number {
@@ -112,10 +104,7 @@ export function readHostCounts(source: HostSource): MemoryCounters {
   };
 }
 
-type ZoneCounts = Pick<
-  MemoryCounters,
-  'present' | 'managed' | 'zoneFree' | 'onCpus' | 'whyNoZones' | 'cpus'
->;
+type ZoneCounts = Pick<MemoryCounters, 'present' | 'managed' | 'zoneFree' | 'onCpus' | 'whyNoZones' | 'cpus'>;
 
 /** Text of /proc/zoneinfo; or why it cannot be read. */
 function zoneText(source: HostSource): { readonly text: string } | { readonly why: string } {
@@ -187,12 +176,7 @@ const VALUE = /^[ \t]{1,24}\d{1,15} kB$/;
 export function sumSmaps(text: string): SmapsSums | undefined {
   const lines = `\n${text}`;
   const of = (name: string) => kilobytesOf(lines, name);
-  const [rss, pss, clean, dirty] = [
-    of('Rss'),
-    of('Pss'),
-    of('Private_Clean'),
-    of('Private_Dirty'),
-  ] as const;
+  const [rss, pss, clean, dirty] = [of('Rss'), of('Pss'), of('Private_Clean'), of('Private_Dirty')] as const;
   if (rss === null || pss === null || clean === null || dirty === null) return undefined;
   const [own, shared] = [of('Private_Hugetlb'), of('Shared_Hugetlb')];
   return {

@@ -55,8 +55,7 @@ export function parseNetlinkTable(text: string, netns: number | null): SocketRec
   return sockets;
 }
 
-const ROW =
-  /^\S+ +(\d{1,3}) +(\d{1,10}) +[0-9a-f]{8} +(\d{1,15}) +(\d{1,15}) +\S+ +\d+ +(\d{1,15}) +(\d{1,15}) *$/;
+const ROW = /^\S+ +(\d{1,3}) +(\d{1,10}) +[0-9a-f]{8} +(\d{1,15}) +(\d{1,15}) +\S+ +\d+ +(\d{1,15}) +(\d{1,15}) *$/;
 
 /** include/uapi/linux/netlink.h */
 const PROTOCOLS: Record<number, string> = {
@@ -78,9 +77,7 @@ const PROTOCOLS: Record<number, string> = {
  * requires a child process. Throws `HostError`.
  */
 export function readNetTable(source: HostSource, { pid, path }: Namespace, name: string): string {
-  return pid === null
-    ? source.readTextIn(path, `/proc/net/${name}`)
-    : source.readText(`/proc/${pid}/net/${name}`);
+  return pid === null ? source.readTextIn(path, `/proc/net/${name}`) : source.readText(`/proc/${pid}/net/${name}`);
 }
 
 /** Use of TCP's and UDP's limits. Pages are truesize; null: not available. */
@@ -116,10 +113,7 @@ const MIN_TIME_WAIT = 100;
  * namespace. The limits of the former exist only in the initial namespace (ipv4_table of
  * net/ipv4/sysctl_net_ipv4.c); from any other namespace they are unknown.
  */
-export function readNetworkLimits(
-  source: HostSource,
-  namespaces: readonly Namespace[],
-): NetworkLimits {
+export function readNetworkLimits(source: HostSource, namespaces: readonly Namespace[]): NetworkLimits {
   const sockstat = textIfShown(() => source.readText(SOCKSTAT));
   const sysctl = (name: string) => numbers(textIfShown(() => source.readText(`${SYSCTL}/${name}`)));
   const pages = (line: string, name: string) => {

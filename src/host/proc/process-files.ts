@@ -1,11 +1,6 @@
 import { isHostError } from '../../base/errors.js';
 import { DescriptorGroups, type DescriptorKind, type Descriptors } from '../../records/files.js';
-import {
-  kindOfMapping,
-  MAPPING_SIZES,
-  type Mapping,
-  type MappingSizes,
-} from '../../records/mappings.js';
+import { kindOfMapping, MAPPING_SIZES, type Mapping, type MappingSizes } from '../../records/mappings.js';
 import type { ProcessMemoryRecord } from '../../records/processes.js';
 import type { HostSource } from '../host-source.js';
 import { sumSmaps } from './memory.js';
@@ -19,10 +14,7 @@ export interface MappedProcess {
 }
 
 /** @throws {HostError} `denied`: permission denied; `blocked` */
-export async function readMappings(
-  source: HostSource,
-  pid: number,
-): Promise<MappedProcess | WithoutMemory> {
+export async function readMappings(source: HostSource, pid: number): Promise<MappedProcess | WithoutMemory> {
   let text = '';
   const process = await readProcess(source, pid, async (_, folder) => {
     text = await source.readSlowText(`${folder}/smaps`);
@@ -42,8 +34,7 @@ export async function readMappings(
  * Addresses, permissions, offset, device, inode, name (show_map_vma in fs/proc/task_mmu.c): a name may
  * contain anything except a newline, such as a carriage return.
  */
-const HEADER =
-  /^([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([rwxsp-]{4}) ([0-9a-f]{1,16}) ([0-9a-f]+):([0-9a-f]+) \d+ *(.*)$/s;
+const HEADER = /^([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([rwxsp-]{4}) ([0-9a-f]{1,16}) ([0-9a-f]+):([0-9a-f]+) \d+ *(.*)$/s;
 
 const FIELD = /^(\w{1,24}):\s+(\d{1,15}) kB$/;
 
@@ -51,9 +42,9 @@ const SIZE_NAMES = new Map<string, keyof MappingSizes>(
   Object.entries(MAPPING_SIZES).map(([size, name]) => [name, size as keyof MappingSizes]),
 );
 
-const UNKNOWN = Object.fromEntries(
-  Object.keys(MAPPING_SIZES).map((name) => [name, null]),
-) as Readonly<Record<keyof MappingSizes, null>>;
+const UNKNOWN = Object.fromEntries(Object.keys(MAPPING_SIZES).map((name) => [name, null])) as Readonly<
+  Record<keyof MappingSizes, null>
+>;
 
 /**
  * Parses the mappings in /proc/PID/smaps.
@@ -142,9 +133,7 @@ export function readDescriptors(source: HostSource, pid: number): Descriptors {
       if (error.code !== 'gone') unreadable++;
     }
   }
-  const limit = /^Max open files +(\d{1,15}) /m.exec(
-    optionalText(source, `/proc/${pid}/limits`),
-  )?.[1];
+  const limit = /^Max open files +(\d{1,15}) /m.exec(optionalText(source, `/proc/${pid}/limits`))?.[1];
   return {
     pid,
     comm: optionalText(source, `/proc/${pid}/comm`).trimEnd() || null,

@@ -12,14 +12,7 @@ import {
 import type { HostSource } from '../host-source.js';
 import { readUptime } from './machine-sample.js';
 import { kilobytesOf, readPageSize, sumSmaps } from './memory.js';
-import {
-  isKernelThread,
-  listedPids,
-  nsPidsOf,
-  optionalText,
-  statFields,
-  statusFields,
-} from './process.js';
+import { isKernelThread, listedPids, nsPidsOf, optionalText, statFields, statusFields } from './process.js';
 
 /** Undefined: no memory of its own, or permission denied. `blocked`: its mmap_lock is held. `unread`: another error. */
 type SumsOf = (
@@ -46,10 +39,7 @@ interface ReadOptions {
  *
  * @throws {HostError} if /proc cannot be listed
  */
-export async function readProcesses(
-  source: HostSource,
-  options: ReadOptions = {},
-): Promise<ProcessRecords> {
+export async function readProcesses(source: HostSource, options: ReadOptions = {}): Promise<ProcessRecords> {
   const uptime = readUptime(source);
   const start = source.now();
   const clock = () => (uptime === null ? null : uptime + (source.now() - start) / 1000);
@@ -60,9 +50,7 @@ export async function readProcesses(
   const names = listedPids(source);
   for (let at = 0; at < names.length; at += BATCH) {
     const batch = names.slice(at, at + BATCH);
-    const found = batch.map((name) =>
-      readListed(source, Number(name), clock, { ...options, onStack }),
-    );
+    const found = batch.map((name) => readListed(source, Number(name), clock, { ...options, onStack }));
     for (const read of await Promise.all(found)) {
       if (read === 'kernel thread') kernelThreads++;
       else if (read === 'zombie') zombies++;
@@ -134,8 +122,7 @@ async function readOne(
       state === 'Z' && (status.threads ?? 1) > 1
         ? await readOtherThread(source, folder, sumsOf)
         : { sizes: status.sizes, sums: await sumsOf(source, folder) };
-    const unread =
-      read !== undefined && read !== 'blocked' && 'unread' in read ? read.unread : undefined;
+    const unread = read !== undefined && read !== 'blocked' && 'unread' in read ? read.unread : undefined;
     const sums = read === 'blocked' || read === undefined || 'unread' in read ? null : read;
     // A zombie has freed its memory; so has, briefly, a process that exits while it is read.
     if (!sums && read !== 'blocked' && !sizes) return state === 'Z' ? 'zombie' : 'gone';
@@ -280,9 +267,7 @@ export async function mergeShared(
   const candidates = records.filter(
     ({ pid, blocked, sums }) => !blocked && sums !== null && (stacks.get(pid) ?? 0) > PAGES,
   );
-  const families = [...grouped(candidates, ({ pid }) => stacks.get(pid))].filter(
-    ([, members]) => members.length > 1,
-  );
+  const families = [...grouped(candidates, ({ pid }) => stacks.get(pid))].filter(([, members]) => members.length > 1);
   if (families.length === 0) return records;
   const pageSize = readPageSize(source);
   const shared = new Map<number, number[]>();

@@ -120,10 +120,7 @@ export function isKernelThread(fields: readonly string[]): boolean {
  * Start time of a process or thread, clock ticks since boot (field 22); null: it does not exist, or the
  * time is unknown.
  */
-export function startTicks(
-  source: Pick<HostSource, 'readText'>,
-  pid: number | 'self',
-): string | null {
+export function startTicks(source: Pick<HostSource, 'readText'>, pid: number | 'self'): string | null {
   return hostOrNull(() => statFields(source.readText(`/proc/${pid}/stat`))[19] ?? null);
 }
 

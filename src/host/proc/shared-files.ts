@@ -46,9 +46,7 @@ type OnMissing = (why: string) => void;
  * @param onMissing called with each reason why files may be missing
  */
 export function sharedFiles(host: HostSource, onMissing: OnMissing): SharedFile[] {
-  return [...filesInMemory(host, onMissing), ...segments(host)].toSorted(
-    (a, b) => b.bytes - a.bytes,
-  );
+  return [...filesInMemory(host, onMissing), ...segments(host)].toSorted((a, b) => b.bytes - a.bytes);
 }
 
 function filesInMemory(host: HostSource, onMissing: OnMissing): SharedFile[] {
@@ -97,8 +95,7 @@ function filesInMemory(host: HostSource, onMissing: OnMissing): SharedFile[] {
         // Not by stat: it would block on an unresponsive file system.
         const info = attempted(() => host.readText(`/proc/${pid}/fdinfo/${fd}`)) ?? '';
         own ??= mountsOf(host, pid);
-        if (own.get(/^mnt_id:\s*(\d+)$/m.exec(info)?.[1] ?? '')?.isTmpfs)
-          take(path, link, Number(pid));
+        if (own.get(/^mnt_id:\s*(\d+)$/m.exec(info)?.[1] ?? '')?.isTmpfs) take(path, link, Number(pid));
       }
     }
   }
@@ -121,11 +118,8 @@ function filesInMemory(host: HostSource, onMissing: OnMissing): SharedFile[] {
     onMissing('descriptors and tmpfs mounts: only a part was read in 1 s');
   const [processes, folders] = [denied.processes.size, denied.folders.size];
   if (processes > 0)
-    onMissing(
-      `descriptors of ${processes} ${processes === 1 ? 'process' : 'processes'}: permission denied`,
-    );
-  if (folders > 0)
-    onMissing(`${folders} ${folders === 1 ? 'folder' : 'folders'} of tmpfs: permission denied`);
+    onMissing(`descriptors of ${processes} ${processes === 1 ? 'process' : 'processes'}: permission denied`);
+  if (folders > 0) onMissing(`${folders} ${folders === 1 ? 'folder' : 'folders'} of tmpfs: permission denied`);
   if (mounts.size === 0) onMissing('tmpfs mounts: mountinfo is not readable');
   if (!pids.includes('1')) onMissing('not all processes are visible (hidepid, or a pid namespace)');
   return [...found.values()].toSorted((a, b) => b.bytes - a.bytes);
@@ -200,12 +194,9 @@ export function mountsOf(host: HostSource, pid: string): Mounts {
   const mounts = new Map<string, Mount>();
   const text = attempted(() => host.readText(`/proc/${pid}/mountinfo`)) ?? '';
   for (const line of text.split('\n')) {
-    const [, id, device = '', point, type = ''] =
-      /^(\d+) \d+ (\d+:\d+) \S+ (\S+) .*? - (\S+) /.exec(line) ?? [];
+    const [, id, device = '', point, type = ''] = /^(\d+) \d+ (\d+:\d+) \S+ (\S+) .*? - (\S+) /.exec(line) ?? [];
     if (id === undefined || point === undefined) continue;
-    const plain = point.replace(/\\([0-7]{3})/g, (_, octal) =>
-      String.fromCharCode(parseInt(octal, 8)),
-    );
+    const plain = point.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(parseInt(octal, 8)));
     // The first root is a tmpfs or ramfs (init/do_mounts.c); files of ramfs report no blocks.
     const isTmpfs = type === 'tmpfs' || type === 'rootfs';
     mounts.set(id, { point: plain, type, device, isTmpfs });
@@ -224,8 +215,7 @@ function segments(host: HostSource): SharedFile[] {
     .slice(1, MAX_ENTRIES)
     .flatMap((line): SharedFile[] => {
       const columns = line.trim().split(/ +/);
-      const [, id, , , pid, last, , , , , , attachedAt, detachedAt, , rss, swap] =
-        columns.map(Number);
+      const [, id, , , pid, last, , , , , , attachedAt, detachedAt, , rss, swap] = columns.map(Number);
       const bytes = rss! + swap!;
       if (columns.length !== 16 || !Number.isSafeInteger(bytes) || bytes < MIN_BYTES) return [];
       const segment = { kind: 'segment', name: `SysV segment ${id}`, pid: pid!, bytes } as const;

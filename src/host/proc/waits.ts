@@ -1,11 +1,5 @@
 import { HostError, hostOrNull } from '../../base/errors.js';
-import {
-  type FileLock,
-  type HostThread,
-  TASK_STATES,
-  type ThreadWait,
-  type TraceFrame,
-} from '../../records/waits.js';
+import { type FileLock, type HostThread, TASK_STATES, type ThreadWait, type TraceFrame } from '../../records/waits.js';
 import type { HostSource } from '../host-source.js';
 import { isPid, listedPids, nsPidsOf, optionalText, statusFields } from './process.js';
 
@@ -57,8 +51,7 @@ function readWait(source: HostSource, process: number, pid: number): ThreadWait 
     const none = { ...thread, function: null, trace: null };
     if (thread.state !== 'D') return none;
     // Snapshots of earlier releases have that of the first thread.
-    const wchan =
-      textOf(`${folder}/wchan`) || (pid === process ? textOf(`/proc/${pid}/wchan`) : '');
+    const wchan = textOf(`${folder}/wchan`) || (pid === process ? textOf(`/proc/${pid}/wchan`) : '');
     const where = /^([A-Za-z_][\w.]{0,63})\s*$/.exec(wchan)?.[1] ?? null;
     const frames = framesOf(textOf(`${folder}/stack`));
     const after = readThread(source, process, pid);
@@ -78,17 +71,11 @@ function readWait(source: HostSource, process: number, pid: number): ThreadWait 
  *
  * @throws {HostError}
  */
-function readThread(
-  source: HostSource,
-  process: number,
-  pid: number,
-): HostThread & { readonly hasRun: boolean } {
+function readThread(source: HostSource, process: number, pid: number): HostThread & { readonly hasRun: boolean } {
   const path = `/proc/${process}/task/${pid}/status`;
   const text = statusFields(source.readText(path));
   const counts = [
-    ...text.matchAll(
-      /^voluntary_ctxt_switches:\s*(\d{1,15})\nnonvoluntary_ctxt_switches:\s*(\d{1,15})$/gm,
-    ),
+    ...text.matchAll(/^voluntary_ctxt_switches:\s*(\d{1,15})\nnonvoluntary_ctxt_switches:\s*(\d{1,15})$/gm),
   ].map(([, own, forced]) => Number(own) + Number(forced));
   const states = [...text.matchAll(/^State:\s*([A-Za-z])/gm)].map(([, letter = '']) => letter);
   const state = TASK_STATES.find((letter) => letter === states.at(-1));
@@ -105,8 +92,7 @@ function readThread(
 
 /** Frames of lines such as `[<0>] rpc_wait_bit_killable+0x11/0x70 [sunrpc]` (proc_pid_stack, fs/proc/base.c). */
 function framesOf(text: string): TraceFrame[] {
-  const form =
-    /^\[<\w{1,16}>\] ([A-Za-z_][\w.]{0,127})\+0x([0-9a-f]{1,8})\/0x\w{1,8}(?: \[(\w{1,64})\])?/gm;
+  const form = /^\[<\w{1,16}>\] ([A-Za-z_][\w.]{0,127})\+0x([0-9a-f]{1,8})\/0x\w{1,8}(?: \[(\w{1,64})\])?/gm;
   const all = [...text.matchAll(form)].slice(0, MOST_FRAMES);
   return all.map(([, symbol = '', offset = '', module]) => ({
     symbol,
@@ -128,8 +114,7 @@ export function readFileLocks(source: HostSource, missed: (error: HostError) => 
   const found: (FileLock & { readonly waiters: FileLock[] })[] = [];
   let [number, hidden, malformed] = [0, 0, 0];
   const lines = source.readText(PATH).split('\n', MOST_LOCKS + 1);
-  if (lines.length > MOST_LOCKS)
-    missed(new HostError('unreadable', `${PATH}: only ${MOST_LOCKS} lines were read`));
+  if (lines.length > MOST_LOCKS) missed(new HostError('unreadable', `${PATH}: only ${MOST_LOCKS} lines were read`));
   for (const line of lines) {
     if (line === '') continue;
     const [, own, isWaiter, lock] = /^(\d{1,9}): *(->)? *(.+)$/.exec(line) ?? [];
@@ -144,12 +129,8 @@ export function readFileLocks(source: HostSource, missed: (error: HostError) => 
       found.push({ ...parsed, waiters: [] });
     }
   }
-  if (malformed > 0)
-    missed(new HostError('unreadable', `${PATH}: ${malformed} lines are malformed`));
-  if (hidden > 0)
-    missed(
-      new HostError('denied', `${PATH}: ${hidden} locks are not listed (another pid namespace)`),
-    );
+  if (malformed > 0) missed(new HostError('unreadable', `${PATH}: ${malformed} lines are malformed`));
+  if (hidden > 0) missed(new HostError('denied', `${PATH}: ${hidden} locks are not listed (another pid namespace)`));
   return found.filter(({ waiters }) => waiters.length > 0);
 }
 
@@ -162,10 +143,7 @@ function fileLock(text: string): FileLock | undefined {
     type,
     exclusive: access === 'WRITE',
     pid: Number(pid) > 0 ? Number(pid) : null,
-    device:
-      major === undefined
-        ? null
-        : `${Number.parseInt(major, 16)}:${Number.parseInt(minor ?? '', 16)}`,
+    device: major === undefined ? null : `${Number.parseInt(major, 16)}:${Number.parseInt(minor ?? '', 16)}`,
     inode: inode ?? null,
     from: Number(from),
     to: to === 'EOF' ? null : Number(to),

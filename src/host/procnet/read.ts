@@ -128,11 +128,7 @@ export const INET_TABLES: readonly InetTable[] = (
  * There is no cookie: the kernel's (hashed) pointer is used instead. rx equals Recv-Q in ss; for a listener
  * it is the accept queue, without its limit.
  */
-export function parseInetTableRow(
-  line: string,
-  { kind }: InetTable,
-  netns: number | null,
-): SocketRecord | null {
+export function parseInetTableRow(line: string, { kind }: InetTable, netns: number | null): SocketRecord | null {
   const found = ROW.exec(line);
   if (!found) return null;
   const [, local = '', peer = '', st = '', tx = '', rx = '', timer = '', expired = ''] = found;
@@ -199,9 +195,7 @@ function addressOf(text: string, remote: boolean): string {
   const port = Number.parseInt(portHex, 16);
   const end = remote && port === 0 ? '*' : `${port}`;
   if (bytes.length === 4) return `${bytes.join('.')}:${end}`;
-  const groups = Array.from({ length: bytes.length / 2 }, (_, index) =>
-    bytes.readUInt16BE(index * 2).toString(16),
-  );
+  const groups = Array.from({ length: bytes.length / 2 }, (_, index) => bytes.readUInt16BE(index * 2).toString(16));
   if (groups.every((group) => group === '0')) return remote ? `[::]:${end}` : `*:${end}`;
   const mapped = groups.slice(0, 6).join(':') === '0:0:0:0:0:ffff';
   if (mapped) return `[::ffff:${bytes.subarray(12).join('.')}]:${end}`;

@@ -53,8 +53,7 @@ export function parseInetRow(line: string, netns: number | null = null): SocketR
 }
 
 // Addresses contain no spaces: device names (zones) cannot. A truncated `[` or a missing port is rejected.
-const HEAD =
-  /^(tcp|udp|raw|mptcp|sctp) +([A-Z0-9-]+) +(\d+) +(\d+) +(\S+:(?:\d+|\*)) +(\S+:(?:\d+|\*))(?= |$)/;
+const HEAD = /^(tcp|udp|raw|mptcp|sctp) +([A-Z0-9-]+) +(\d+) +(\d+) +(\S+:(?:\d+|\*)) +(\S+:(?:\d+|\*))(?= |$)/;
 
 const KINDS: Record<string, Pick<SocketRecord, 'type' | 'protocol'>> = {
   tcp: { type: 'SOCK_STREAM', protocol: 'TCP' },
@@ -157,8 +156,7 @@ export class Room {
 }
 
 /** `skmem:(r0,rb131072,t0,tb16384,f0,w0,o0,bl0,d0)`; kernels before 4.7 have no `d`. */
-export const SKMEM =
-  /skmem:\(r(\d+),rb(\d+),t(\d+),tb(\d+),f(\d+),w(\d+),o(\d+)(?:,bl(\d+))?(?:,d(\d+))?\)/;
+export const SKMEM = /skmem:\(r(\d+),rb(\d+),t(\d+),tb(\d+),f(\d+),w(\d+),o(\d+)(?:,bl(\d+))?(?:,d(\d+))?\)/;
 
 /** Parses the first `skmem:(…)` in trusted text, or returns null. */
 export function parseSkmem(text: string): SocketMemory | null {
@@ -176,9 +174,7 @@ export function parseSkmem(text: string): SocketMemory | null {
     backlog: figure(8),
     drops: found[9] === undefined ? null : figure(9),
   };
-  return Object.values(memory).every((each) => each === null || Number.isSafeInteger(each))
-    ? memory
-    : null;
+  return Object.values(memory).every((each) => each === null || Number.isSafeInteger(each)) ? memory : null;
 }
 
 const FULL_NAMES: Record<string, string> = { ESTAB: 'ESTABLISHED' };

@@ -55,16 +55,9 @@ export function ssCalls(groups: readonly SsGroup[]): { group: SsGroup; args: str
   if (groups.includes('tcp'))
     calls.push({
       group: 'tcp',
-      args: [
-        ...COMMON,
-        '-t',
-        '-i',
-        ...(groups.includes('datagrams') ? ['-u', '-w'] : ['-u']),
-        ...exclude,
-      ],
+      args: [...COMMON, '-t', '-i', ...(groups.includes('datagrams') ? ['-u', '-w'] : ['-u']), ...exclude],
     });
-  else if (groups.includes('datagrams'))
-    calls.push({ group: 'datagrams', args: [...COMMON, '-u', '-w'] });
+  else if (groups.includes('datagrams')) calls.push({ group: 'datagrams', args: [...COMMON, '-u', '-w'] });
   if (groups.includes('unix')) calls.push({ group: 'unix', args: [...COMMON, '-x'] });
   if (groups.includes('others'))
     calls.push({ group: 'others', args: [...COMMON, '-A', 'packet,vsock_stream,mptcp,sctp'] });
@@ -192,8 +185,7 @@ async function readOthers(
   });
   const path = namespace.own ? null : namespace.path;
   try {
-    for (const table of await source.ss(args, path, (bytes) => rows.push(bytes)))
-      part.unknown.add(table);
+    for (const table of await source.ss(args, path, (bytes) => rows.push(bytes))) part.unknown.add(table);
   } catch (error) {
     if (!isHostError(error, 'ss-failed')) throw error;
     part.failed++;
@@ -209,8 +201,7 @@ async function readOthers(
 }
 
 // `p_raw UNCONN 0 0 *:eth0 * ino:1 sk:2 …`, `v_str ESTAB 0 0 2:1024 3:99 ino:…`
-const HEAD =
-  /^(p_raw|p_dgr|v_str|v_dgr) +([A-Z0-9-]+) +(\d{1,15}) +(\d{1,15}) +(\S+) +(\S+)(?= |$)/;
+const HEAD = /^(p_raw|p_dgr|v_str|v_dgr) +([A-Z0-9-]+) +(\d{1,15}) +(\d{1,15}) +(\S+) +(\S+)(?= |$)/;
 
 const KINDS: Record<string, Pick<SocketRecord, 'family' | 'type' | 'protocol'>> = {
   p_raw: { family: 'AF_PACKET', type: 'SOCK_RAW', protocol: 'PACKET' },

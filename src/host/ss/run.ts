@@ -78,9 +78,7 @@ export async function runSs(
   for (;;) {
     const understood = rejected.without(args);
     if (understood === null) return rejected.tablesOf(args);
-    const outcome = await runOnce(understood, netns, onBytes, (complaint) =>
-      rejected.learn(complaint, understood),
-    );
+    const outcome = await runOnce(understood, netns, onBytes, (complaint) => rejected.learn(complaint, understood));
     if (outcome === 'answered') return rejected.tablesOf(args);
   }
 }
@@ -96,8 +94,7 @@ async function runOnce(
   onBytes: OnBytes,
   isRefusal: (complaint: string) => boolean,
 ): Promise<'answered' | 'refused'> {
-  const [command, all] =
-    netns === null ? ['ss', args] : ['nsenter', [`--net=${netns}`, '--', 'ss', ...args]];
+  const [command, all] = netns === null ? ['ss', args] : ['nsenter', [`--net=${netns}`, '--', 'ss', ...args]];
   const child = startGroup(command, all, {
     stdio: ['ignore', 'pipe', 'pipe'],
     // ss is often in a directory that is only in root's PATH.
@@ -126,8 +123,7 @@ async function runOnce(
         usage ||= received === 0 && bytes.toString('latin1', 0, USAGE.length) === USAGE;
         received += bytes.length;
         if (usage) return;
-        if (received > MAX_BYTES)
-          return end(new HostError('ss-too-much', 'ss printed more than 1 GiB'));
+        if (received > MAX_BYTES) return end(new HostError('ss-too-much', 'ss printed more than 1 GiB'));
         try {
           onBytes(bytes);
         } catch (error) {
@@ -159,12 +155,7 @@ function missing(command: string): HostError {
     : new HostError('netns-closed', 'nsenter (util-linux) is not installed');
 }
 
-function failure(
-  status: number | null,
-  signal: string | null,
-  complaint: string,
-  netns: string | null,
-): HostError {
+function failure(status: number | null, signal: string | null, complaint: string, netns: string | null): HostError {
   const message = (complaint.trim().split('\n')[0] ?? '').slice(0, 200);
   if (netns !== null && /^nsenter: .*No such file/.test(message))
     return message.includes('execute')

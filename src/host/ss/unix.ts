@@ -23,9 +23,7 @@ export class UnixScan {
   #seen = 0;
   #open = '';
   #openLines = 0;
-  readonly #lines = new LineCutter((bytes, from, to) =>
-    this.#line(bytes.toString('utf8', from, to)),
-  );
+  readonly #lines = new LineCutter((bytes, from, to) => this.#line(bytes.toString('utf8', from, to)));
 
   constructor(
     readonly netns: number | null,
@@ -46,10 +44,7 @@ export class UnixScan {
       const split =
         splits.length === 1
           ? splits[0]
-          : (splits.find(
-              (each) =>
-                each.peerInode !== 0 && this.#peers.has(peersKey(each.peerInode, each.inode)),
-            ) ??
+          : (splits.find((each) => each.peerInode !== 0 && this.#peers.has(peersKey(each.peerInode, each.inode))) ??
             // Only a connection that is not accepted has no inode; a name can imitate that.
             splits.find(({ inode }) => inode !== 0) ??
             splits[0]);
@@ -127,8 +122,7 @@ export class UnixScan {
     }
     const [only] = splits;
     if (splits.length === 1 && only) this.#claim(only.inode);
-    for (const split of splits)
-      if (split.peerInode !== 0) this.#peers.add(peersKey(split.inode, split.peerInode));
+    for (const split of splits) if (split.peerInode !== 0) this.#peers.add(peersKey(split.inode, split.peerInode));
     // A client that waits to be accepted has a peer without an inode.
     const mayWait = only?.peerInode === 0 && row.state === 'ESTAB';
     if (!isIdle(row) || splits.length > 1 || mayWait) this.#rows.push({ row, splits });
@@ -210,9 +204,7 @@ interface Row {
 const MAX_ROWS = 300_000;
 
 const START = /^(u_str|u_dgr|u_seq) +([A-Z0-9-]+) +(\d{1,15}) +(\d{1,15}) +/;
-const END = new RegExp(
-  `${SKMEM.source} (?:<->|-->|<--|---)(?: ino:\\d+ dev:\\d+/\\d+)?(?: peers:[ \\d]*)? *$`,
-);
+const END = new RegExp(`${SKMEM.source} (?:<->|-->|<--|---)(?: ino:\\d+ dev:\\d+/\\d+)?(?: peers:[ \\d]*)? *$`);
 /** Two names of 108 bytes cannot contain more newlines than that. */
 const MAX_LINES_OF_A_ROW = 217;
 

@@ -150,16 +150,10 @@ export class GdbTypes {
    * the whole struct (task_struct: 300 ms). Therefore -1 is stored into a copy of the struct: the
    * value reads back as all ones only if the member owns every bit of its bytes.
    */
-  #scalars(
-    copy: string,
-    members: readonly { readonly path: string; readonly size: number }[],
-  ): Scalar[] {
+  #scalars(copy: string, members: readonly { readonly path: string; readonly size: number }[]): Scalar[] {
     const [, ...answers] = this.#session.execute([
       'gdb set language rust',
-      ...members.flatMap(({ path }) => [
-        `gdb set ${copy}.${path} = -1`,
-        `gdb print/x ${copy}.${path}`,
-      ]),
+      ...members.flatMap(({ path }) => [`gdb set ${copy}.${path} = -1`, `gdb print/x ${copy}.${path}`]),
       'gdb set language c',
     ]);
     return members.map(({ size }, index) => {
@@ -269,9 +263,7 @@ export function findMember(members: readonly PtypeMember[], name: string): Ptype
 
 /** Names of all members, including those of anonymous structs and unions. */
 export function memberNames(members: readonly PtypeMember[]): string[] {
-  return members.flatMap((member) =>
-    member.name === '' ? memberNames(member.members ?? []) : [member.name],
-  );
+  return members.flatMap((member) => (member.name === '' ? memberNames(member.members ?? []) : [member.name]));
 }
 
 function parseDeclaration(declaration: string): PtypeMember | undefined {
@@ -309,9 +301,7 @@ export function parseWhatis(text: string): {
   const body = /type = (.*)/.exec(text)?.[1] ?? '';
   const array = /((?:\[\d*\])+)$/.exec(body)?.[1] ?? '';
   const element = body.slice(0, body.length - array.length);
-  const name = element
-    .replace(/\b(?:const|volatile|struct|union|enum)\b|\*|\{\.\.\.\}/g, '')
-    .trim();
+  const name = element.replace(/\b(?:const|volatile|struct|union|enum)\b|\*|\{\.\.\.\}/g, '').trim();
   return {
     // `(*)(struct sk_buff *)`: a pointer to an unnamed type.
     type: element.includes('(') ? '' : name,

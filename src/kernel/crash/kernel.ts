@@ -71,18 +71,13 @@ class CrashLayout implements StructLayout {
     const type = holder && parseWhatis(holder.whatis).type;
     if (holder && type) {
       const inner = this.#struct(type)?.member(steps.at(-1) ?? '');
-      return inner?.bits
-        ? { offset: holder.offset + inner.offset, size: inner.size, bits: inner.bits }
-        : {};
+      return inner?.bits ? { offset: holder.offset + inner.offset, size: inner.size, bits: inner.bits } : {};
     }
     const width = follow(this.#declarations(), steps)?.width;
     if (width === undefined) return {};
     const at = follow(this.#type.declared(true) ?? [], steps)?.at;
     if (!at) {
-      throw new KernelError(
-        'unsupported-layout',
-        `crash: no offset of bit field ${this.name}.${path}`,
-      );
+      throw new KernelError('unsupported-layout', `crash: no offset of bit field ${this.name}.${path}`);
     }
     // The fewest bytes that contain the whole bitfield, from the first one that it touches.
     const bytes = Math.ceil((at.bit + width) / 8);
@@ -112,10 +107,7 @@ function described({ whatis, offset, size }: GdbMember): Described {
   return { layout: { offset, size, ...type }, notBitfield };
 }
 
-function follow(
-  members: readonly PtypeMember[],
-  steps: readonly string[],
-): PtypeMember | undefined {
+function follow(members: readonly PtypeMember[], steps: readonly string[]): PtypeMember | undefined {
   let inside: readonly PtypeMember[] | undefined = members;
   let found: PtypeMember | undefined;
   for (const step of steps) {

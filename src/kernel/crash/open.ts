@@ -55,10 +55,7 @@ export function openCrash(options: OpenCrashOptions): Kernel {
     for (const pid of [1, 2]) {
       const [answer = ''] = session.execute([`ps ${pid}`]);
       if (new RegExp(`^>?\\s*${pid}(\\s+\\d+){2}\\s+[0-9a-f]{16}\\s`, 'm').test(answer)) continue;
-      throw new KernelError(
-        'crash-too-old',
-        `${crash}: does not support this kernel (pid ${pid} not found)`,
-      );
+      throw new KernelError('crash-too-old', `${crash}: does not support this kernel (pid ${pid} not found)`);
     }
     return new CrashKernel(session, options.vmcore === undefined ? 'kcore' : 'vmcore');
   } catch (error) {
@@ -88,8 +85,7 @@ function diagnoseFiles(vmcore: string, vmlinux: string): KernelError | undefined
       if (cut !== undefined) return new KernelError('truncated', `${vmcore}: ${cut}`);
       const elf = ElfFile.open(vmlinux);
       try {
-        if (image.vmcoreinfo !== undefined)
-          checkBuildId(elf, new Vmcoreinfo(image.vmcoreinfo).buildId);
+        if (image.vmcoreinfo !== undefined) checkBuildId(elf, new Vmcoreinfo(image.vmcoreinfo).buildId);
         if (!elf.section('.debug_info')) {
           return new KernelError('vmlinux-needed', `${vmlinux}: no debug information`);
         }

@@ -137,9 +137,7 @@ export class CrashProcess implements CrashSession {
   execute(commands: readonly string[]): string[] {
     const answers: string[] = [];
     for (let first = 0; first < commands.length; first += PIPELINED) {
-      const serials = commands
-        .slice(first, first + PIPELINED)
-        .map((command) => this.#send(command));
+      const serials = commands.slice(first, first + PIPELINED).map((command) => this.#send(command));
       for (const serial of serials) answers.push(this.#await(serial, this.#requestTimeout));
       // crash has no pending output: its file can be truncated.
       fs.ftruncateSync(this.#answers);
@@ -225,8 +223,7 @@ export class CrashProcess implements CrashSession {
     const { path: folder, isFull } = this.#scratch;
     if (last.includes(`${folder}/`) && last.includes('No such file')) this.#failElsewhere(last);
     this.close();
-    if (isFull)
-      throw new KernelError('no-room', `${this.#program}: ${problem} (${folder} is full)`);
+    if (isFull) throw new KernelError('no-room', `${this.#program}: ${problem} (${folder} is full)`);
     throw new KernelError(code, `${this.#program}: ${problem}${last && ` (last output: ${last})`}`);
   }
 

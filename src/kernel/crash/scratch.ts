@@ -37,8 +37,7 @@ export class ScratchFolder {
       env: { ...process.env, PATH: safePath() },
     });
     if (error !== undefined) throw asKernelError(error, 'mkfifo: start failed');
-    if (status !== 0)
-      throw new KernelError('no-room', `${file}: not created (${String(stderr).trim()})`);
+    if (status !== 0) throw new KernelError('no-room', `${file}: not created (${String(stderr).trim()})`);
     return this.open(file, 'r+');
   }
 
@@ -70,8 +69,7 @@ export class ScratchFolder {
 export function asKernelError(cause: unknown, action: string): KernelError {
   if (cause instanceof KernelError) return cause;
   const exhausted = exhaustionOf(cause);
-  if (exhausted !== undefined)
-    return new KernelError('exhausted', `${action}: ${exhausted}`, { cause });
+  if (exhausted !== undefined) return new KernelError('exhausted', `${action}: ${exhausted}`, { cause });
   const code = cause instanceof Error && 'code' in cause ? cause.code : cause;
   return new KernelError('no-room', `${action} (${code})`, { cause });
 }
@@ -85,10 +83,7 @@ function scratchPlace(): string {
   const places = all.filter((place) => PLAIN_PATH.test(place) && isWritable(place));
   const best = places.find((place) => freeBytes(place) >= ROOM) ?? places[0];
   if (best !== undefined) return best;
-  throw new KernelError(
-    'no-room',
-    `no writable directory for the files of crash (${all.join(', ')})`,
-  );
+  throw new KernelError('no-room', `no writable directory for the files of crash (${all.join(', ')})`);
 }
 
 function isWritable(folder: string): boolean {

@@ -70,8 +70,7 @@ export class ElfFile {
   /** Reads bytes of a section, by default all of them. */
   read({ name, offset, size }: ElfSection, from = 0, length = size - from): Uint8Array {
     if (length > MAX_SECTION_BYTES) throw this.#damaged(`section ${name} of ${length} bytes`);
-    if (from + length > size)
-      throw this.#damaged(`section ${name} at bytes ${from} to ${from + length} of ${size}`);
+    if (from + length > size) throw this.#damaged(`section ${name} at bytes ${from} to ${from + length} of ${size}`);
     return this.#read(offset + from, length);
   }
 
@@ -114,9 +113,7 @@ export class ElfFile {
     });
     const nameSection = raw[names];
     const strings =
-      nameSection && nameSection.size <= 1 << 22
-        ? this.#read(nameSection.offset, nameSection.size)
-        : new Uint8Array(0);
+      nameSection && nameSection.size <= 1 << 22 ? this.#read(nameSection.offset, nameSection.size) : new Uint8Array(0);
     return raw.map(({ nameAt, ...section }) => ({ ...section, name: stringAt(strings, nameAt) }));
   }
 
@@ -181,8 +178,7 @@ function readAt(source: ByteSource, offset: number, length: number): Uint8Array 
 /** Finds the GNU build id among notes, in lower-case hex. */
 export function buildIdOf(section: DataView): string | undefined {
   for (const { name, type, data } of notes(section))
-    if (name === 'GNU' && type === NT_GNU_BUILD_ID)
-      return Buffer.from(bytesOf(data)).toString('hex');
+    if (name === 'GNU' && type === NT_GNU_BUILD_ID) return Buffer.from(bytesOf(data)).toString('hex');
   return undefined;
 }
 
@@ -238,13 +234,7 @@ export function readSymtab(elf: ElfFile, kernelOffset: bigint): ListedSymbols | 
     types[count] = (binding === STB_LOCAL ? letter : letter.toUpperCase()).charCodeAt(0);
     addresses[count++] = relocated(view.getBigUint64(at + 8, true), kernelOffset);
   }
-  return new ListedSymbols(
-    text,
-    nameAt.subarray(0, count),
-    0,
-    types.subarray(0, count),
-    addresses.subarray(0, count),
-  );
+  return new ListedSymbols(text, nameAt.subarray(0, count), 0, types.subarray(0, count), addresses.subarray(0, count));
 }
 
 /** Larger than the .debug_info of any kernel; compressed sections are inflated completely. */
@@ -291,10 +281,7 @@ export function fullSection(elf: ElfFile, name: string): Uint8Array {
   const section = debugSection(elf, name);
   if (section === undefined) return new Uint8Array(0);
   if (section.size > MAX_FULL_BYTES)
-    throw new KernelError(
-      'wrong-vmlinux',
-      `${elf.path}: .debug_${name} too large (${section.size} bytes)`,
-    );
+    throw new KernelError('wrong-vmlinux', `${elf.path}: .debug_${name} too large (${section.size} bytes)`);
   return section.read(0, section.size);
 }
 
@@ -304,12 +291,10 @@ function inflated(elf: ElfFile, section: ElfSection, hasHeader: boolean): Uint8A
   const header = viewOf(elf.read(section, 0, headerBytes));
   const kind = hasHeader ? header.getUint32(0, true) : ELFCOMPRESS_ZLIB;
   const size = Number(hasHeader ? header.getBigUint64(8, true) : header.getBigUint64(4, false));
-  if (!hasHeader && header.getUint32(0, false) !== OLD_MAGIC)
-    throw malformed(elf, section, 'no zlib header');
+  if (!hasHeader && header.getUint32(0, false) !== OLD_MAGIC) throw malformed(elf, section, 'no zlib header');
   if (kind !== ELFCOMPRESS_ZLIB && kind !== ELFCOMPRESS_ZSTD)
     throw malformed(elf, section, `unsupported compression ${kind}`);
-  if (size > MAX_BYTES || size > section.size * MAX_RATIO)
-    throw malformed(elf, section, `${size} bytes uncompressed`);
+  if (size > MAX_BYTES || size > section.size * MAX_RATIO) throw malformed(elf, section, `${size} bytes uncompressed`);
   const packed = elf.read(section, headerBytes, section.size - headerBytes);
   const bytes = (kind === ELFCOMPRESS_ZSTD ? inflateZstd : inflateZlib)(packed, size);
   if (bytes === undefined) throw malformed(elf, section, 'corrupt compressed data');

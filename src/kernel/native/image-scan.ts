@@ -35,8 +35,7 @@ export function* scanImage(
       if (address !== expected) tail = Buffer.alloc(0);
       const bytes = Buffer.concat([tail, readWithHoles(memory, address, Number(STEP))]);
       const origin = address - BigInt(tail.length);
-      for (let hit = bytes.indexOf(needle); hit >= 0; hit = bytes.indexOf(needle, hit + 1))
-        yield origin + BigInt(hit);
+      for (let hit = bytes.indexOf(needle); hit >= 0; hit = bytes.indexOf(needle, hit + 1)) yield origin + BigInt(hit);
       tail = bytes.subarray(bytes.length - needle.length + 1);
       expected = address + STEP;
     }
@@ -51,11 +50,7 @@ function protectionOf(arch: Architecture, address: bigint): ReturnType<Architect
  * Bytes to search, with zeros for missing pages. Only for locating candidates: matches must be read
  * again by functions that do not substitute zeros.
  */
-export function readWithHoles(
-  memory: Pick<KernelMemory, 'read'>,
-  address: bigint,
-  length: number,
-): Uint8Array {
+export function readWithHoles(memory: Pick<KernelMemory, 'read'>, address: bigint, length: number): Uint8Array {
   const block = bytesOrNot(memory, address, length);
   if (block) return block;
   const bytes = new Uint8Array(length);
@@ -76,10 +71,6 @@ export function readAround(memory: Pick<KernelMemory, 'read'>, address: bigint):
   bytesOrNot(memory, address - BigInt.asUintN(12, address), PAGE);
 }
 
-function bytesOrNot(
-  memory: Pick<KernelMemory, 'read'>,
-  address: bigint,
-  length: number,
-): Uint8Array | undefined {
+function bytesOrNot(memory: Pick<KernelMemory, 'read'>, address: bigint, length: number): Uint8Array | undefined {
   return readOrNot(() => bytesOf(memory.read(address, length), 0, length));
 }

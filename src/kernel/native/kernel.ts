@@ -83,8 +83,7 @@ export class NativeKernel implements Kernel {
   /** Memory sections, read from this kernel's memory. */
   #sections(): MemorySections | undefined {
     const table = SectionTable.of(this.vmcoreinfo, this.facts.pageSize);
-    const read = (_: string, address: bigint) =>
-      this.read(BigInt.asUintN(64, address), 8).getBigUint64(0, true);
+    const read = (_: string, address: bigint) => this.read(BigInt.asUintN(64, address), 8).getBigUint64(0, true);
     return (
       table && {
         frames: table.frames,
@@ -207,8 +206,7 @@ export class NativeKernel implements Kernel {
     // After a failure, reading is not retried for every struct.
     if (this.#typesFailure !== undefined) throw this.#typesFailure;
     try {
-      if (types === undefined)
-        throw new KernelError('no-types', provenance.types.found ? '' : provenance.types.why);
+      if (types === undefined) throw new KernelError('no-types', provenance.types.found ? '' : provenance.types.why);
       this.#types = new KernelTypes(types(), () => this.moduleTypes.modules);
       return this.#types;
     } catch (error) {
@@ -276,8 +274,7 @@ export class NativeKernel implements Kernel {
 
   userPages(root: bigint, visitor: UserPages): void {
     const physical = this.physicalOf(root);
-    if (physical === undefined)
-      throw new KernelError('damaged', `page tables: none at ${hex(root)}`);
+    if (physical === undefined) throw new KernelError('damaged', `page tables: none at ${hex(root)}`);
     this.#parts.memory.userPages(physical, visitor);
   }
 

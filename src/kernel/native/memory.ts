@@ -159,13 +159,7 @@ export class KernelMemory implements FastReads {
 }
 
 /** Replaces the image's physical address in an error by the virtual one that was read. */
-function withVirtualAddress(
-  error: unknown,
-  physical: number,
-  length: number,
-  high: number,
-  low: number,
-): unknown {
+function withVirtualAddress(error: unknown, physical: number, length: number, high: number, low: number): unknown {
   if (!(error instanceof ReadError)) return error;
   const into = Number(error.address) - physical;
   const address = joinHalves(high, low) + BigInt(into > 0 && into < length ? into : 0);

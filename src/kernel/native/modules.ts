@@ -67,10 +67,7 @@ export function readModuleBtf(kernel: ModuleSource, base: Btf): ModuleBtf {
         `${module}: BTF does not match the kernel (types begin at ${firstId}, not ${base.endId})`,
       );
     if (firstString !== undefined && firstString !== base.stringsEnd)
-      throw new KernelError(
-        'damaged',
-        `${module}: BTF does not match the kernel (strings begin at ${firstString})`,
-      );
+      throw new KernelError('damaged', `${module}: BTF does not match the kernel (strings begin at ${firstString})`);
     try {
       const view = kernel.read(blobBytes.getBigUint64(data.offset, true), bytes);
       const types = Btf.parse(bytesOf(view, 0, bytes), base);
@@ -229,21 +226,12 @@ function rangesOf(kernel: ModuleSource, address: bigint, parts: Members): Range[
 }
 
 /** Sorted by descending address. */
-function readSymbols(
-  kernel: ModuleSource,
-  { name, address }: Module,
-  ranges: readonly Range[],
-): ModuleSymbol[] {
+function readSymbols(kernel: ModuleSource, { name, address }: Module, ranges: readonly Range[]): ModuleSymbol[] {
   const pointer = kernel.struct('module')?.member('kallsyms');
   const layout = kernel.struct('mod_kallsyms');
-  const [table, count, names] = ['symtab', 'num_symtab', 'strtab'].map((member) =>
-    layout?.member(member),
-  );
+  const [table, count, names] = ['symtab', 'num_symtab', 'strtab'].map((member) => layout?.member(member));
   if (!pointer || !table || !count || !names)
-    throw new KernelError(
-      'unsupported-layout',
-      'struct module or mod_kallsyms: unsupported layout',
-    );
+    throw new KernelError('unsupported-layout', 'struct module or mod_kallsyms: unsupported layout');
   const word = (at: bigint): bigint => kernel.read(at, 8).getBigUint64(0, true);
   const kallsyms = word(address + BigInt(pointer.offset));
   if (kallsyms === 0n) return [];

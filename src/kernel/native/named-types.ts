@@ -21,9 +21,7 @@ export function namedTypes(kernel: NativeKernel, written: string): NamedType[] {
     const type = describeType(btf, btf.resolve(id));
     if (keyword !== undefined && (isTypedef || type.kind !== keyword)) continue;
     const module =
-      btf === kernel.types.base
-        ? undefined
-        : kernel.moduleTypes.modules.find((entry) => entry.btf === btf)?.module;
+      btf === kernel.types.base ? undefined : kernel.moduleTypes.modules.find((entry) => entry.btf === btf)?.module;
     const found = { type, ...(module === undefined ? {} : { module }) };
     if (isTypedef) typedefs.push({ ...found, typedef: name });
     else tagged.push(found);

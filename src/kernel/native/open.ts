@@ -64,8 +64,7 @@ export function openNativeDump(image: MemoryImage, files: Files = {}): NativeKer
 /** Truncation of the file explains more than the read errors that it causes. */
 function explainTruncation({ facts }: MemoryImage, error: unknown): unknown {
   const cut = facts.anomalies.find((anomaly) => anomaly.startsWith('truncated'));
-  if (cut === undefined || !(error instanceof KernelError) || error.code === 'wrong-vmlinux')
-    return error;
+  if (cut === undefined || !(error instanceof KernelError) || error.code === 'wrong-vmlinux') return error;
   return new KernelError('truncated', `${facts.files.join(', ')}: ${cut}`, { cause: error });
 }
 
@@ -77,13 +76,8 @@ const STALE: ReadonlySet<string> = new Set(['damaged', 'unsupported-layout', 'un
  *
  * @param search an image of the same memory, for reads that only search for tables
  */
-export function openNativeImage(
-  image: MemoryImage,
-  files: Files = {},
-  search: MemoryImage = image,
-): NativeKernel {
-  if (image.vmcoreinfo !== undefined)
-    return openWith(image, new Vmcoreinfo(image.vmcoreinfo), 'note', files, search);
+export function openNativeImage(image: MemoryImage, files: Files = {}, search: MemoryImage = image): NativeKernel {
+  if (image.vmcoreinfo !== undefined) return openWith(image, new Vmcoreinfo(image.vmcoreinfo), 'note', files, search);
   let failure: KernelError | undefined;
   const progress = { searched: 0, complete: false };
   for (const text of findVmcoreinfo(search, progress)) {
@@ -95,9 +89,7 @@ export function openNativeImage(
       failure ??= error;
     }
   }
-  const where = progress.complete
-    ? 'all memory'
-    : `${Math.floor(progress.searched / 2 ** 20)} MiB of memory`;
+  const where = progress.complete ? 'all memory' : `${Math.floor(progress.searched / 2 ** 20)} MiB of memory`;
   const found = failure ? `; a copy does not match: ${failure.message}` : '';
   throw new KernelError(
     'unsupported-layout',
@@ -123,8 +115,7 @@ function openWith(
   const memory = new KernelMemory(image, arch);
   checkRelease(memory, info, anomalies);
 
-  const searched =
-    search === image ? memory : new KernelMemory(search, architectureOf(search, info));
+  const searched = search === image ? memory : new KernelMemory(search, architectureOf(search, info));
   const { table, found: symbols } = findSymbols(memory, arch, info, files, searched);
   const symbol = (name: string): bigint | undefined => table && onlyAddress(table.find(name));
   const bases = arch.settle({ symbol, read: (address, length) => memory.read(address, length) });
@@ -212,8 +203,7 @@ function checkRelease(memory: KernelMemory, info: Vmcoreinfo, anomalies: string[
     const view = memory.read(address, limit + RELEASE + UTS_BYTES);
     const bytes = Buffer.from(view.buffer, view.byteOffset, view.byteLength);
     const expected = Buffer.from(`${release}\0`, 'latin1');
-    const matches = (offset: number): boolean =>
-      bytes.subarray(offset + RELEASE).indexOf(expected) === 0;
+    const matches = (offset: number): boolean => bytes.subarray(offset + RELEASE).indexOf(expected) === 0;
     if (offsets.some(matches)) return;
   } catch (error) {
     if (!(error instanceof ReadError)) throw error;
@@ -228,8 +218,7 @@ function checkRelease(memory: KernelMemory, info: Vmcoreinfo, anomalies: string[
 
 function foundBases(bases: Bases): { directMap: Found<'kernel'>; pages: Found<'kernel'> } {
   const sourceOf = (region: RegionResult<{ readonly address: bigint }>): Found<'kernel'> => {
-    if (region.found === undefined)
-      return { found: false, code: region.error.code, why: region.error.message };
+    if (region.found === undefined) return { found: false, code: region.error.code, why: region.error.message };
     const detail = `${hex(region.found.address)}, from ${region.from}`;
     return { found: true, source: 'kernel', detail };
   };
@@ -248,8 +237,5 @@ export function architectureOf(image: MemoryImage, info: Vmcoreinfo): Architectu
   if (machine === 'x86_64' || has('phys_base')) return new X86_64(image, info);
   if (machine === 'aarch64' || has('kimage_voffset')) return new Arm64(image, info);
   const description = machine === undefined ? 'not named by its headers or VMCOREINFO' : machine;
-  throw new KernelError(
-    'unsupported-arch',
-    `${files.join(', ')}: unsupported architecture (${description})`,
-  );
+  throw new KernelError('unsupported-arch', `${files.join(', ')}: unsupported architecture (${description})`);
 }

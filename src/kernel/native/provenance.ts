@@ -90,11 +90,7 @@ const BY_RELEASE: Readonly<Record<SymbolFile['as'], (release: string) => readonl
     `usr/lib/debug/boot/vmlinux-${release}`,
     `usr/lib/debug/lib/modules/${release}/vmlinux`,
   ],
-  symbols: (release) => [
-    `System.map-${release}`,
-    `${release}/System.map`,
-    `boot/System.map-${release}`,
-  ],
+  symbols: (release) => [`System.map-${release}`, `${release}/System.map`, `boot/System.map-${release}`],
   btf: (release) => [`vmlinux-${release}.btf`, `${release}/vmlinux.btf`],
 };
 
@@ -102,15 +98,9 @@ const BY_RELEASE: Readonly<Record<SymbolFile['as'], (release: string) => readonl
  * Searches a folder for files that a dump lacks, the most reliable match first. A vmlinux with a
  * different build id is skipped, wherever it is.
  */
-export function symbolFiles(
-  folder: string,
-  { buildId, release }: KernelIdentity,
-  as: SymbolFile['as'],
-): SymbolFile[] {
-  const existing = (places: readonly string[]) =>
-    places.map((place) => join(folder, place)).filter(isFile);
-  const byId =
-    buildId !== undefined && /^[0-9a-f]{8,}$/.test(buildId) ? existing(BY_ID[as](buildId)) : [];
+export function symbolFiles(folder: string, { buildId, release }: KernelIdentity, as: SymbolFile['as']): SymbolFile[] {
+  const existing = (places: readonly string[]) => places.map((place) => join(folder, place)).filter(isFile);
+  const byId = buildId !== undefined && /^[0-9a-f]{8,}$/.test(buildId) ? existing(BY_ID[as](buildId)) : [];
   // Rejects paths: `..` would leave the folder.
   const isName = release !== undefined && /^[\w.+~-]{1,200}$/.test(release);
   const byRelease = isName && !release.includes('..') ? existing(BY_RELEASE[as](release)) : [];
@@ -119,10 +109,7 @@ export function symbolFiles(
     if (own === undefined || buildId === undefined) return [{ path, as, by }];
     return own === buildId ? [{ path, as, by: 'build-id' }] : [];
   };
-  return [
-    ...byId.flatMap((path) => file(path, 'build-id')),
-    ...byRelease.flatMap((path) => file(path, 'release')),
-  ];
+  return [...byId.flatMap((path) => file(path, 'build-id')), ...byRelease.flatMap((path) => file(path, 'release'))];
 }
 
 function buildIdOf(path: string): string | undefined {

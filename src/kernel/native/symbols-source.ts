@@ -67,10 +67,7 @@ function symbolsOf(
     checkAgreement(table, known, path);
     return { table, found: { found: true, source: 'ISF', detail: path } };
   }
-  const also =
-    symbols && !placed
-      ? `; the symbols of ${path} require KERNELOFFSET, which VMCOREINFO lacks`
-      : '';
+  const also = symbols && !placed ? `; the symbols of ${path} require KERNELOFFSET, which VMCOREINFO lacks` : '';
   return { table: undefined, found: { found: false, code: 'no-symbols', why: why + also } };
 }
 
@@ -112,11 +109,7 @@ function findKallsyms(
   return { table: undefined, found: { found: false, code: 'no-symbols', why } };
 }
 
-function symtabOf(
-  path: string,
-  info: Vmcoreinfo,
-  known: ReadonlyMap<string, bigint>,
-): SymbolTable | undefined {
+function symtabOf(path: string, info: Vmcoreinfo, known: ReadonlyMap<string, bigint>): SymbolTable | undefined {
   const elf = ElfFile.open(path);
   try {
     checkBuildId(elf, info.buildId);
@@ -136,17 +129,10 @@ export function checkBuildId(
   own: string | undefined,
 ): void {
   if (buildId === undefined || own === undefined || buildId === own) return;
-  throw new KernelError(
-    'wrong-vmlinux',
-    `${path}: from a different kernel build (build id ${buildId}, dump ${own})`,
-  );
+  throw new KernelError('wrong-vmlinux', `${path}: from a different kernel build (build id ${buildId}, dump ${own})`);
 }
 
-function checkAgreement(
-  table: SymbolTable,
-  known: ReadonlyMap<string, bigint>,
-  path: string,
-): void {
+function checkAgreement(table: SymbolTable, known: ReadonlyMap<string, bigint>, path: string): void {
   let agreed = 0;
   for (const [name, address] of known) {
     const found = table.find(name);
@@ -158,8 +144,7 @@ function checkAgreement(
     }
     agreed++;
   }
-  if (agreed === 0)
-    throw new KernelError('wrong-vmlinux', `${path}: none of the symbols in VMCOREINFO`);
+  if (agreed === 0) throw new KernelError('wrong-vmlinux', `${path}: none of the symbols in VMCOREINFO`);
 }
 
 function reasonOf(error: unknown): string {
@@ -180,16 +165,10 @@ export function locateKallsyms(memory: Memory, info: Vmcoreinfo): KallsymsPlaces
   const tokenTable = info.symbol('kallsyms_token_table');
   const tokenIndex = info.symbol('kallsyms_token_index');
   const countAt = info.symbol('kallsyms_num_syms');
-  if (
-    names === undefined ||
-    tokenTable === undefined ||
-    tokenIndex === undefined ||
-    countAt === undefined
-  )
+  if (names === undefined || tokenTable === undefined || tokenIndex === undefined || countAt === undefined)
     return undefined;
   const count = memory.read(countAt, 4).getUint32(0, true);
-  if (count < 1 || count > MAX_SYMBOLS)
-    throw new KernelError('no-symbols', `kallsyms: kallsyms_num_syms is ${count}`);
+  if (count < 1 || count > MAX_SYMBOLS) throw new KernelError('no-symbols', `kallsyms: kallsyms_num_syms is ${count}`);
 
   const addresses: KallsymsPlaces['addresses'][number][] = [];
   const orders = behind(tokenIndex + BigInt(TOKEN_INDEX_BYTES));
@@ -228,11 +207,7 @@ function readSystemMap(path: string, kernelOffset: bigint): ListedSymbols {
 }
 
 /** Like readSystemMap, for a text. */
-export function parseSystemMap(
-  text: Uint8Array,
-  kernelOffset: bigint,
-  name = 'System.map',
-): ListedSymbols {
+export function parseSystemMap(text: Uint8Array, kernelOffset: bigint, name = 'System.map'): ListedSymbols {
   const limit = linesOf(text);
   const nameAt = new Int32Array(limit);
   const types = new Uint8Array(limit);
@@ -247,8 +222,7 @@ export function parseSystemMap(
     const fits = digits > 0 && at + digits + 3 < end;
     const address = fits ? hexAt(text, at, digits) : undefined;
     if (address === undefined || text[at + digits + 2] !== SPACE) {
-      if (end > at)
-        throw new KernelError('unsupported-format', `${name}: not a System.map (line ${line})`);
+      if (end > at) throw new KernelError('unsupported-format', `${name}: not a System.map (line ${line})`);
     } else {
       nameAt[count] = at + digits + 3;
       types[count] = text[at + digits + 1]!;

@@ -28,8 +28,7 @@ export interface SymbolTable {
  */
 export function onlyAddress(found: readonly KernelSymbol[]): bigint | undefined {
   const first = found[0];
-  if (first === undefined || found.every((symbol) => symbol.address === first.address))
-    return first?.address;
+  if (first === undefined || found.every((symbol) => symbol.address === first.address)) return first?.address;
   const globals = found.filter((symbol) => symbol.type !== symbol.type.toLowerCase());
   const global = globals[0];
   return global !== undefined && globals.every((symbol) => symbol.address === global.address)
@@ -57,13 +56,7 @@ export class ListedSymbols implements SymbolTable {
   #byAddress: Uint32Array | undefined;
 
   /** The arrays have one element per symbol; `types` contains codes of nm's letters. */
-  constructor(
-    text: Uint8Array,
-    nameAt: Int32Array,
-    terminator: number,
-    types: Uint8Array,
-    addresses: BigUint64Array,
-  ) {
+  constructor(text: Uint8Array, nameAt: Int32Array, terminator: number, types: Uint8Array, addresses: BigUint64Array) {
     this.count = nameAt.length;
     this.#names = new NameIndex(text, nameAt, terminator);
     this.#text = text;
@@ -86,8 +79,7 @@ export class ListedSymbols implements SymbolTable {
     let place = this.#placeBefore(address);
     if (place < 0) return undefined;
     const rows = this.#byAddress!;
-    while (place > 0 && this.#addresses[rows[place - 1]!] === this.#addresses[rows[place]!])
-      place--;
+    while (place > 0 && this.#addresses[rows[place - 1]!] === this.#addresses[rows[place]!]) place--;
     return this.#at(rows[place]!);
   }
 
@@ -163,8 +155,7 @@ class NameIndex {
   find(name: string): number[] {
     const bytes = Buffer.from(name, 'latin1');
     const found: number[] = [];
-    if (bytes.length === 0 || bytes.length >= MAX_NAME || bytes.includes(this.#terminator))
-      return found;
+    if (bytes.length === 0 || bytes.length >= MAX_NAME || bytes.includes(this.#terminator)) return found;
     const bucket = hash(bytes, 0, this.#terminator) & (this.#heads.length - 1);
     for (let entry = this.#heads[bucket]!; entry >= 0; entry = this.#next[entry]!) {
       if (this.#matches(this.#nameAt[entry]!, bytes)) found.push(entry);

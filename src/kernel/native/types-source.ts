@@ -57,8 +57,7 @@ export function findTypes(
   const { types, vmlinux } = files;
   if (typeof types === 'object') {
     const found = typesOf(types, kernel);
-    const place =
-      symbol('__start_BTF') === undefined ? '' : locateBtf(memory, arch, symbol, search);
+    const place = symbol('__start_BTF') === undefined ? '' : locateBtf(memory, arch, symbol, search);
     return typeof place === 'string' ? found : { ...found, own: () => readBtf(memory, place) };
   }
   if (types !== undefined) {
@@ -100,8 +99,7 @@ function locateBtf(
   const stop = symbol('__stop_BTF');
   if (start !== undefined && stop !== undefined) {
     const length = Number(BigInt.asUintN(64, stop - start));
-    if (length < HEADER_SIZE || length > MAX_BYTES)
-      return `${length} bytes between __start_BTF and __stop_BTF`;
+    if (length < HEADER_SIZE || length > MAX_BYTES) return `${length} bytes between __start_BTF and __stop_BTF`;
     const header = headerAt(memory, start, length);
     if (typeof header === 'string') return header;
     return { address: start, header, length, how: '__start_BTF' };
@@ -150,10 +148,7 @@ interface Identity {
 }
 
 /** Build id in the kernel's own notes; VMCOREINFO contains it since 5.9. */
-function notedBuildId(
-  memory: Memory,
-  symbol: (name: string) => bigint | undefined,
-): string | undefined {
+function notedBuildId(memory: Memory, symbol: (name: string) => bigint | undefined): string | undefined {
   const start = symbol('__start_notes');
   const stop = symbol('__stop_notes');
   if (start === undefined || stop === undefined) return undefined;
@@ -193,10 +188,7 @@ function sameBuild(
   return buildId === undefined || id === undefined ? undefined : 'build-id';
 }
 
-function sameBanner(
-  { path, banner }: TypesFile,
-  kernel: Identity,
-): 'banner' | 'release' | undefined {
+function sameBanner({ path, banner }: TypesFile, kernel: Identity): 'banner' | 'release' | undefined {
   if (banner === undefined) return undefined;
   const own = kernel.banner();
   const { release } = kernel.info;
@@ -220,11 +212,7 @@ export function isBtf(path: string): boolean {
 }
 
 /** Reads types from a raw blob or a vmlinux; undefined if the vmlinux has none. */
-function readBtfFile(
-  path: string,
-  source: 'file' | 'vmlinux',
-  kernel: Identity,
-): TypesFound | undefined {
+function readBtfFile(path: string, source: 'file' | 'vmlinux', kernel: Identity): TypesFound | undefined {
   let blob: Uint8Array;
   let same: TypesVerified | undefined;
   if (isElf64(readFileHead(path, 64))) {

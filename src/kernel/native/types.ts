@@ -77,9 +77,7 @@ export class KernelTypes {
 
   #findStruct(name: string): StructLayout | undefined {
     const [, plain = name, member] = /^(\w+)\{(\w+)\}$/.exec(name) ?? [];
-    const found = this.find(plain).filter(
-      ({ btf, id }) => member === undefined || hasMember(btf, id, member),
-    );
+    const found = this.find(plain).filter(({ btf, id }) => member === undefined || hasMember(btf, id, member));
     // `struct x` and `union x` precede a typedef x, which C allows to be another type.
     const tagged = found.filter(({ btf, id }) => isAggregate(btf, id));
     const resolved = (tagged.length > 0 ? tagged : found)
@@ -207,8 +205,7 @@ class CopiesLayout implements StructLayout {
   constructor(copies: readonly [StructLayout, ...StructLayout[]]) {
     this.#copies = copies;
     const sizes = new Set(copies.map(({ size }) => size));
-    if (sizes.size > 1)
-      throw this.#differ(`sizes (${[...sizes].map((size) => `${size} bytes`).join(', ')})`);
+    if (sizes.size > 1) throw this.#differ(`sizes (${[...sizes].map((size) => `${size} bytes`).join(', ')})`);
   }
 
   get name(): string {
@@ -226,8 +223,7 @@ class CopiesLayout implements StructLayout {
   /** @throws {KernelError} `unsupported-layout` if the member's position differs between copies */
   member(path: string): MemberLayout | undefined {
     const [first, ...rest] = this.#copies.map((copy) => copy.member(path));
-    if (rest.some((layout) => placeOf(layout) !== placeOf(first)))
-      throw this.#differ(`offsets of member ${path}`);
+    if (rest.some((layout) => placeOf(layout) !== placeOf(first))) throw this.#differ(`offsets of member ${path}`);
     return first;
   }
 

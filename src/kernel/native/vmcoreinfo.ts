@@ -108,9 +108,7 @@ function integer(text: string | undefined): bigint | undefined {
 
 function small(text: string | undefined): number | undefined {
   const value = integer(text);
-  return value !== undefined && value >= 0n && value <= 0x1f_ffff_ffff_ffffn
-    ? Number(value)
-    : undefined;
+  return value !== undefined && value >= 0n && value <= 0x1f_ffff_ffff_ffffn ? Number(value) : undefined;
 }
 
 /** Time limit of a search in milliseconds: a large dump takes minutes to decompress. */

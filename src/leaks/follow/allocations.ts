@@ -80,8 +80,7 @@ export class Allocations {
 
   /** Visits allocations by number, so that the order is reproducible. A visited allocation may be removed. */
   each(visit: (number: number) => void): void {
-    for (let number = 0; number < this.#next; number++)
-      if ((this.#held[number] ?? NONE) >= 0) visit(number);
+    for (let number = 0; number < this.#next; number++) if ((this.#held[number] ?? NONE) >= 0) visit(number);
   }
 }
 

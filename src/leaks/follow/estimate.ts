@@ -63,25 +63,14 @@ const DEVIATIONS = 2.0537;
  * Limits of the number of draws, if `seen` of them (any number from 0) were true, each with probability p:
  * the fewest that give as many with more than probability `tail`, and the most that give as few.
  */
-export function drawLimits(
-  seen: number,
-  p: number,
-  tail: number,
-): { readonly low: number; readonly high: number } {
+export function drawLimits(seen: number, p: number, tail: number): { readonly low: number; readonly high: number } {
   if (seen > MANY) {
     const spread = (DEVIATIONS * Math.sqrt(seen * (1 - p))) / p;
     return { low: seen / p - spread, high: seen / p + spread };
   }
   // P(X ≥ seen) grows with the number of draws, P(X ≤ seen) falls.
-  const low =
-    seen === 0
-      ? 0
-      : smallestDraws(seen, p, (draws) => incompleteBeta(p, seen, draws - seen + 1) > tail);
-  const high = smallestDraws(
-    seen,
-    p,
-    (draws) => incompleteBeta(1 - p, draws - seen, seen + 1) < tail,
-  );
+  const low = seen === 0 ? 0 : smallestDraws(seen, p, (draws) => incompleteBeta(p, seen, draws - seen + 1) > tail);
+  const high = smallestDraws(seen, p, (draws) => incompleteBeta(1 - p, draws - seen, seen + 1) < tail);
   return { low, high };
 }
 
@@ -99,9 +88,8 @@ function smallestDraws(seen: number, p: number, holds: (draws: number) => boolea
 
 /** Lanczos coefficients of log Γ, g = 7, n = 9: accurate to 15 digits. */
 const LANCZOS = [
-  0.99999999999980993, 676.5203681218851, -1259.1392167224028, 771.32342877765313,
-  -176.61502916214059, 12.507343278686905, -0.13857109526572012, 9.9843695780195716e-6,
-  1.5056327351493116e-7,
+  0.99999999999980993, 676.5203681218851, -1259.1392167224028, 771.32342877765313, -176.61502916214059,
+  12.507343278686905, -0.13857109526572012, 9.9843695780195716e-6, 1.5056327351493116e-7,
 ];
 
 /** @param x above 0 */

@@ -67,8 +67,7 @@ export class FrameBlocks {
 
   /** Whether a frame belongs to a held block. */
   isHeld(frame: number): boolean {
-    for (let order = 0; order <= MOST_ORDER; order++)
-      if (this.#blockOf(frame, order) >= 0) return true;
+    for (let order = 0; order <= MOST_ORDER; order++) if (this.#blockOf(frame, order) >= 0) return true;
     return false;
   }
 

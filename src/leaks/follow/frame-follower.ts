@@ -131,8 +131,7 @@ export class FrameFollower implements Follower {
       const stratum = stratumOf(all.length(number));
       const frames = set.framesOf(start, order);
       if (set.oneIn === 1) sums.addWhole(stack, stratum, 1, frames * frameBytes);
-      else if (order <= set.chunkOrder)
-        sums.addPart(stack, stratum, set.chunkOf(start), frames * frameBytes);
+      else if (order <= set.chunkOrder) sums.addPart(stack, stratum, set.chunkOf(start), frames * frameBytes);
       else sums.addWhole(stack, stratum, frames / set.chunkLength, set.chunkLength * frameBytes);
     });
     return { at, held: sums.held(set, this.#known), unmatched: new Map(this.#unmatched) };
@@ -142,8 +141,7 @@ export class FrameFollower implements Follower {
   survivors(order: SurvivorOrder): Survivors {
     const all = this.#allocations;
     const chosen = chooseEvenly(all, order.siteOf, order.max);
-    const isWhole = (number: number) =>
-      all.held(number) === this.#followed(all.place(number), all.length(number));
+    const isWhole = (number: number) => all.held(number) === this.#followed(all.place(number), all.length(number));
     const first = this.#firstHeld(new Set(chosen.filter((number) => !isWhole(number))));
     const survivors = chosen.map((number) => {
       const [place, length, held] = [all.place(number), all.length(number), all.held(number)];

@@ -7,13 +7,7 @@ import type { Gap, Reading, Recording } from '../recording.js';
 import { NO_STACK } from '../site-frames.js';
 import { packedLines } from './packed-lines.js';
 import { PerfScriptParser, TraceTextParser } from './parsers.js';
-import {
-  type EventParser,
-  type FrameNumbers,
-  type FromOrder,
-  noFrames,
-  type TextEvent,
-} from './text-event.js';
+import { type EventParser, type FrameNumbers, type FromOrder, noFrames, type TextEvent } from './text-event.js';
 
 const ALL = { oneIn: 1, mask: 0n, residue: 0n };
 const USUAL_WINDOWS = 15;
@@ -23,10 +17,7 @@ const MOST_THREADS = 100_000;
 /**
  * Reads events that another program recorded. @throws {HostError} `unreadable`: none of this type among them
  */
-export async function recordingOfEvents(
-  method: 'trace-text' | 'perf-script',
-  order: FromOrder,
-): Promise<Recording> {
+export async function recordingOfEvents(method: 'trace-text' | 'perf-script', order: FromOrder): Promise<Recording> {
   const { type, paths, maxBlocks, maxSurvivors } = order;
   const windows = order.windows ?? USUAL_WINDOWS;
   if (type === 'vmalloc')
@@ -55,8 +46,7 @@ export async function recordingOfEvents(
   for await (const events of mergedEvents(streams.map(({ events }) => events)))
     for (const event of events) {
       if (event.kind !== type) continue;
-      while (readings.length < windows && event.time > span.first + readings.length * length)
-        read();
+      while (readings.length < windows && event.time > span.first + readings.length * length) read();
       if (event.free) follower.freed(event.place, event.length, event.time);
       else {
         upper = upper === undefined || upper === event.upper ? event.upper : null;
@@ -91,11 +81,7 @@ export async function recordingOfEvents(
   };
 }
 
-function gapsOf(
-  paths: readonly string[],
-  streams: readonly Stream[],
-  others: number,
-): readonly Gap[] {
+function gapsOf(paths: readonly string[], streams: readonly Stream[], others: number): readonly Gap[] {
   const source = paths.join(', ');
   const strange = streams.reduce((sum, { parser }) => sum + parser.strange, 0);
   const cut = streams.filter((stream) => stream.isCut() || stream.parser.isCut).length;
@@ -115,11 +101,7 @@ interface Stream {
   readonly events: AsyncGenerator<TextEvent[]>;
 }
 
-function eventsOf(
-  method: 'trace-text' | 'perf-script',
-  path: string,
-  frameOf: FrameNumbers,
-): Stream {
+function eventsOf(method: 'trace-text' | 'perf-script', path: string, frameOf: FrameNumbers): Stream {
   let found: TextEvent[] = [];
   const Parser = method === 'trace-text' ? TraceTextParser : PerfScriptParser;
   const order = new TimeOrder();

@@ -30,8 +30,7 @@ export async function* packedLines(
   onCut: () => void = () => {},
   limit: UnpackLimit = USUAL_LIMIT,
 ): AsyncGenerator<string[]> {
-  if (!attempt(path, () => statSync(path)).isFile())
-    throw new HostError('unreadable', `${path}: not a file`);
+  if (!attempt(path, () => statSync(path)).isFile()) throw new HostError('unreadable', `${path}: not a file`);
   let lines: string[] = [];
   const limited = new LimitedStream(limit);
   const cutter = new LineCutter((bytes, from, to) => {
@@ -56,8 +55,7 @@ export async function* packedLines(
 
 async function* unpacked(path: string, limited: LimitedStream): AsyncGenerator<Buffer> {
   const kind = archiveKind(beginning(path));
-  if (kind === 'gzip')
-    yield* limited.of(createReadStream(path).pipe(createGunzip()) as AsyncIterable<Buffer>);
+  if (kind === 'gzip') yield* limited.of(createReadStream(path).pipe(createGunzip()) as AsyncIterable<Buffer>);
   else if (kind === 'xz' || kind === 'zstd') yield* limited.of(unpackedBy(kind, path));
   else yield* createReadStream(path, { highWaterMark: PIECE_BYTES });
 }
@@ -78,14 +76,10 @@ async function* unpackedBy(command: string, path: string): AsyncGenerator<Buffer
   } catch (cause) {
     if (!(cause instanceof ExecaError)) throw cause;
     if (cause.code === 'ENOENT')
-      throw new HostError(
-        'unreadable',
-        `${path}: compressed with ${command}, which is not installed`,
-        {
-          cause,
-          next: `Install ${command === 'xz' ? 'xz-utils' : command}, or decompress the file first.`,
-        },
-      );
+      throw new HostError('unreadable', `${path}: compressed with ${command}, which is not installed`, {
+        cause,
+        next: `Install ${command === 'xz' ? 'xz-utils' : command}, or decompress the file first.`,
+      });
     const why = 'truncated or corrupt';
     throw new HostError('unreadable', `${path}: ${command} cannot decompress it (${why})`, {
       cause,

@@ -142,11 +142,9 @@ function checkOrder(order: CopyOrder, before: string, path: string): void {
       next: 'Give copies of one machine and one boot, oldest first.',
     });
   if (order === 'unrelated')
-    throw new HostError(
-      'unreadable',
-      `${before} and ${path} are from different machines or boots`,
-      { next: 'Give copies of one machine and one boot, oldest first.' },
-    );
+    throw new HostError('unreadable', `${before} and ${path} are from different machines or boots`, {
+      next: 'Give copies of one machine and one boot, oldest first.',
+    });
 }
 
 function copyParser(method: ReadingMethod, path: string, tally: Tally): TallyParser {

@@ -22,13 +22,7 @@ export class TextEvent {
   /** Innermost first: function numbers from {@link FrameNumbers}. */
   stack: readonly number[] = NO_FRAMES;
 
-  constructor(
-    line: EventLine,
-    what: EventKind,
-    place: number,
-    length: number,
-    upper: bigint | null,
-  ) {
+  constructor(line: EventLine, what: EventKind, place: number, length: number, upper: bigint | null) {
     this.kind = what.kind;
     this.free = what.free;
     this.time = nanoseconds(line.seconds);
@@ -99,8 +93,7 @@ export function textEvent(line: EventLine): TextEvent | null | undefined {
     const { pfn, order } = PAGE.exec(line.fields)?.groups ?? {};
     if (pfn === undefined) return undefined;
     const place = Number(pfn);
-    if (place === 0 || place >= MOST_FRAME || /\bpage=(0+|\(n[a-z]+\)) /.test(line.fields))
-      return null;
+    if (place === 0 || place >= MOST_FRAME || /\bpage=(0+|\(n[a-z]+\)) /.test(line.fields)) return null;
     const length = 2 ** Number(order);
     // A block begins at a multiple of its size.
     if (place % length !== 0) return undefined;
@@ -111,8 +104,7 @@ export function textEvent(line: EventLine): TextEvent | null | undefined {
   if (ptr === undefined || (bytes === undefined && !what.free)) return undefined;
   const requested = ASKED.exec(line.fields)?.groups?.bytes;
   // An object is never smaller than the request.
-  if (requested !== undefined && bytes !== undefined && Number(requested) > Number(bytes))
-    return undefined;
+  if (requested !== undefined && bytes !== undefined && Number(requested) > Number(bytes)) return undefined;
   if (/^(0+|\(n.*)$/.test(ptr)) return null;
   const address = BigInt(`0x${ptr}`);
   const upper = address >= LEAST_ADDRESS ? address & ~ADDRESS_BITS : null;

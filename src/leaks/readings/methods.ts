@@ -107,7 +107,6 @@ export type MethodRefusal = NonNullable<OfferedMethod['refusal']>;
 export function defaultMethod(
   offered: readonly OfferedMethod[],
 ): Exclude<OfferedMethod['method'], 'bpftrace'> | undefined {
-  for (const { method, refusal } of offered)
-    if (refusal === null && method !== 'bpftrace') return method;
+  for (const { method, refusal } of offered) if (refusal === null && method !== 'bpftrace') return method;
   return undefined;
 }

@@ -178,8 +178,7 @@ export class SlabTracesParser implements TallyParser {
     const { count, caller, lines } = open;
     const isKnown = caller !== '<not-available>';
     if (!isKnown) this.#tally.withoutStack += count;
-    const [stack, kind] =
-      lines.length > 0 ? [lines, 'stack' as const] : [[caller], 'caller' as const];
+    const [stack, kind] = lines.length > 0 ? [lines, 'stack' as const] : [[caller], 'caller' as const];
     const site = this.#tally.known.idOfStack(isKnown ? stack : [], kind);
     this.#tally.add(site, count * this.#objectSize, count);
   }

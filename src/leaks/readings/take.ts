@@ -12,13 +12,7 @@ import type { Tally, TallyParser } from './tally.js';
 import { type KernelArea, VmallocinfoParser } from './vmallocinfo.js';
 
 /** Records that the kernel itself keeps. */
-export const READING_METHODS = [
-  'allocinfo',
-  'page-owner',
-  'page-owner-stacks',
-  'slab-traces',
-  'vmallocinfo',
-] as const;
+export const READING_METHODS = ['allocinfo', 'page-owner', 'page-owner-stacks', 'slab-traces', 'vmallocinfo'] as const;
 export type ReadingMethod = (typeof READING_METHODS)[number];
 
 export const ALLOCINFO = '/proc/allocinfo';
@@ -98,12 +92,7 @@ function checkProfiling(source: ReadingSource, tally: Tally): void {
     });
 }
 
-async function parsed(
-  path: string,
-  parser: TallyParser,
-  source: ReadingSource,
-  tally: Tally,
-): Promise<void> {
+async function parsed(path: string, parser: TallyParser, source: ReadingSource, tally: Tally): Promise<void> {
   const overlong = await source.lines(path, (text) => parser.line(text));
   tally.strange += overlong;
   parser.end();
@@ -147,8 +136,7 @@ async function takeSlabTraces(source: ReadingSource, tally: Tally): Promise<numb
       if (error.code !== 'gone') unreadable++;
     }
   }
-  if (read === 0)
-    throw new HostError('unreadable', 'SLUB tracks no callers (boot without slub_debug=U)');
+  if (read === 0) throw new HostError('unreadable', 'SLUB tracks no callers (boot without slub_debug=U)');
   return unreadable;
 }
 

@@ -4,8 +4,7 @@ import { settledAreas } from '../../walk/memory/vm-areas.js';
 import { parseSymbolFrame, type Tally, type TallyParser } from './tally.js';
 
 /** Areas that own pages; those that map other pages have no `pages=` (s_show of mm/vmalloc.c). */
-const AREA =
-  /^0x(?<from>[0-9a-f]{1,16})-0x(?<to>[0-9a-f]{1,16}) +(?<size>\d{1,15})(?: (?<rest>.*))?$/;
+const AREA = /^0x(?<from>[0-9a-f]{1,16})-0x(?<to>[0-9a-f]{1,16}) +(?<size>\d{1,15})(?: (?<rest>.*))?$/;
 const OWN_PAGES = /^(?<caller>.*?) ?pages=(?<pages>\d{1,12})(?: |$)/;
 /**
  * Lowest kernel address. Without kernel.kptr_restrict the kernel prints hashed values instead of addresses.
@@ -57,8 +56,7 @@ export class VmallocinfoParser implements TallyParser {
     if (!this.#isHidden || this.#areas === undefined) return;
     const areas = this.#areas();
     if (areas === null) this.#tally.blocksUnknown = true;
-    for (const { address, bytes, caller } of areas ?? [])
-      this.#block(this.#siteOf(caller, ''), address, bytes);
+    for (const { address, bytes, caller } of areas ?? []) this.#block(this.#siteOf(caller, ''), address, bytes);
   }
 
   #block(site: string, place: bigint, bytes: number): void {

@@ -45,9 +45,7 @@ export class LiveSymbols implements KernelSymbols {
 
   /** Names and addresses of modules, without their use counts, which change all the time. */
   #names(): string {
-    return [...moduleRanges(this.#modules() ?? '')]
-      .map(([name, { from }]) => `${name} ${from}`)
-      .join('\n');
+    return [...moduleRanges(this.#modules() ?? '')].map(([name, { from }]) => `${name} ${from}`).join('\n');
   }
 }
 
@@ -94,9 +92,7 @@ export class SymbolsMeanwhile implements KernelSymbols {
     const now = this.#symbols?.at(address) ?? null;
     if (now !== null && now.module === null) return now;
     if (this.#isCut) return null;
-    const found = [now, ...this.#former.map((one) => one.at(address))].filter(
-      (one) => one !== null,
-    );
+    const found = [now, ...this.#former.map((one) => one.at(address))].filter((one) => one !== null);
     const [first] = found;
     return first !== undefined && found.every((one) => isSame(one, first)) ? first : null;
   }

@@ -13,14 +13,7 @@ import type { Slab } from '../../walk/pages/slab-scan.js';
 import { SlotUse } from '../../walk/pages/slot-use.js';
 import { Warnings } from '../../walk/warnings.js';
 import type { AllocationType, Survivor } from '../recording.js';
-import {
-  type CacheLimits,
-  type Found,
-  type Lookup,
-  placed,
-  placeOfCategory,
-  unplaced,
-} from './lookup.js';
+import { type CacheLimits, type Found, type Lookup, placed, placeOfCategory, unplaced } from './lookup.js';
 
 /**
  * Assigns all memory of the machine to categories, and looks each block up there: its socket queue, slab
@@ -46,8 +39,7 @@ export function lookupByKernel(
     keepsSlots: objects.size > 0,
     onSocket: (entry, tally) => {
       if (objects.size === 0) return;
-      for (const slot of tally.slots())
-        if (objects.has(slot) && !sockets.has(slot)) sockets.set(slot, entry);
+      for (const slot of tally.slots()) if (objects.has(slot) && !sockets.has(slot)) sockets.set(slot, entry);
     },
     onPlaces: (found) => {
       places = found;
@@ -120,8 +112,7 @@ export class BlockFinder {
     const where = placeOfCategory(category);
     if (where === 'free') return placed(where, category);
     const block = this.#pages.block(this.#kernel.pages.pageOfFrame(frame));
-    if (block.kind === 'page' && block.free && where === 'unreferenced')
-      return placed('free', category);
+    if (block.kind === 'page' && block.free && where === 'unreferenced') return placed('free', category);
     if (order !== null && !isWithin(block, frame, order)) return placed('reused', category);
     if (block.kind === 'slab') return { ...placed('slab', category), cache: this.#cacheOf(block) };
     const socket = this.#places.queues.entryOf(block.frame) ?? null;
@@ -147,8 +138,7 @@ export class BlockFinder {
         : placed('reused', category);
     }
     const { address, slotSize, pad } = block.cache;
-    if (slotSize < bytes || (place - block.start) % BigInt(slotSize) !== BigInt(pad))
-      return placed('reused', category);
+    if (slotSize < bytes || (place - block.start) % BigInt(slotSize) !== BigInt(pad)) return placed('reused', category);
     const slab = this.#slabOf(block.frame, address, slotSize);
     const isInUse = this.#slots.isInUse({ cache: address, object: place, slab });
     if (isInUse === false) return placed('free', category);
@@ -159,9 +149,7 @@ export class BlockFinder {
   }
 
   #area({ place }: Survivor): Found {
-    this.#areas ??= new Map(
-      [...this.#places.areas.all()].map((area) => [area.address, area] as const),
-    );
+    this.#areas ??= new Map([...this.#places.areas.all()].map((area) => [area.address, area] as const));
     const area = this.#areas.get(place);
     if (!area) return placed('free');
     if (this.#places.areas.isStack(area)) return placed('kernel-stack', 'kernel-stacks');

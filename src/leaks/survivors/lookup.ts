@@ -2,12 +2,7 @@ import type { CategoryName } from '../../account/memory/categories.js';
 import type { CensusEntry } from '../../account/owners.js';
 import { HostError, isHostError, type UnavailableCode } from '../../base/errors.js';
 import type { HostSource } from '../../host/host-source.js';
-import {
-  type FlagKind,
-  type FrameFile,
-  flagKind,
-  isTail,
-} from '../../host/proc/frames/frame-files.js';
+import { type FlagKind, type FrameFile, flagKind, isTail } from '../../host/proc/frames/frame-files.js';
 import type { AllocationType, Survivor } from '../recording.js';
 
 /** Sources of the current use of blocks. */
@@ -90,11 +85,7 @@ const PLACES_OF: Readonly<Partial<Record<FlagKind, Place>>> = {
  * Looks blocks up by the flags of their page frames (/proc/kpageflags) if kernel memory cannot be read. A
  * page without a known flag may have any owner, and a page on a per-CPU free list looks the same.
  */
-export function lookupByFlags(
-  flags: FrameFile,
-  type: AllocationType,
-  unavailable: Lookup['unavailable'],
-): Lookup {
+export function lookupByFlags(flags: FrameFile, type: AllocationType, unavailable: Lookup['unavailable']): Lookup {
   return {
     source: 'pageflags',
     unavailable,

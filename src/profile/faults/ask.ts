@@ -3,13 +3,7 @@ import { TraceError } from '../../base/errors.js';
 import type { HostSource } from '../../host/host-source.js';
 import { readPageSize } from '../../host/proc/memory.js';
 import { optionalText } from '../../host/proc/process.js';
-import {
-  type Moment,
-  type Recording,
-  type RecordOptions,
-  record,
-  STACK_BYTES,
-} from '../perf/record.js';
+import { type Moment, type Recording, type RecordOptions, record, STACK_BYTES } from '../perf/record.js';
 import { PerfScratch } from '../perf/run.js';
 import { type Losses, readRecording } from '../perf/script.js';
 import {
@@ -48,10 +42,7 @@ const RATE_SAMPLE_MS = 250;
  *
  * @throws {TraceError} perf is missing, refused or failed; `process-ended` before anything was recorded
  */
-export async function recordStacks(
-  source: HostSource,
-  question: StacksRequest,
-): Promise<StacksAnswer> {
+export async function recordStacks(source: HostSource, question: StacksRequest): Promise<StacksAnswer> {
   const { pid, seconds, maxBytes, stop, abort, progress } = question;
   const comm = optionalText(source, `/proc/${pid}/comm`).replace(/\n$/, '');
   const period = await choosePeriod(source, question);
@@ -83,12 +74,7 @@ export async function recordStacks(
     const pageSize = readPageSize(source);
     const sums = new StackSums(pid, period, pageSize, heapEnd);
     progress('resolving symbols …');
-    const losses = await readRecording(
-      scratch.file,
-      recording.names,
-      (sample) => sums.add(sample),
-      abort,
-    );
+    const losses = await readRecording(scratch.file, recording.names, (sample) => sums.add(sample), abort);
     return answerOf({ comm, question, recording, sums, losses, watch });
   } finally {
     scratch.remove();
@@ -131,16 +117,12 @@ class Watch {
   }
 }
 
-async function choosePeriod(
-  source: HostSource,
-  { pid, seconds, maxBytes }: StacksRequest,
-): Promise<number> {
+async function choosePeriod(source: HostSource, { pid, seconds, maxBytes }: StacksRequest): Promise<number> {
   const before = readFaultCounts(source, pid);
   const began = performance.now();
   await delay(RATE_SAMPLE_MS);
   const after = readFaultCounts(source, pid);
-  if (!before || !after)
-    throw new TraceError('process-ended', `pid ${pid} exited before the recording began`);
+  if (!before || !after) throw new TraceError('process-ended', `pid ${pid} exited before the recording began`);
   const rate = (1000 * (after.minor - before.minor)) / (performance.now() - began);
   return periodFor(rate, seconds, maxBytes);
 }
@@ -158,14 +140,7 @@ interface RecordedFaults {
   readonly watch: Watch;
 }
 
-function answerOf({
-  comm,
-  question,
-  recording,
-  sums,
-  losses,
-  watch,
-}: RecordedFaults): StacksAnswer {
+function answerOf({ comm, question, recording, sums, losses, watch }: RecordedFaults): StacksAnswer {
   const { pid, seconds: requestedSeconds, stop } = question;
   const { counted, growth, threads } = watch;
   const { lost } = losses;
@@ -211,21 +186,13 @@ function answerOf({
   };
 }
 
-function endOf(
-  { endedItself, full }: Recording,
-  { aborted }: AbortSignal,
-  alive: boolean,
-): RecordingEnd {
+function endOf({ endedItself, full }: Recording, { aborted }: AbortSignal, alive: boolean): RecordingEnd {
   if (!endedItself) return aborted ? 'interrupted' : alive ? 'time' : 'process-ended';
   if (!alive) return 'process-ended';
   return full ? 'size-limit' : 'interrupted';
 }
 
-function early(
-  ended: RecordingEnd,
-  { endedItself, seconds }: Recording,
-  requested: number,
-): StacksWarning[] {
+function early(ended: RecordingEnd, { endedItself, seconds }: Recording, requested: number): StacksWarning[] {
   const after = `after ${seconds.toFixed(1)} s of ${requested}`;
   if (ended === 'process-ended')
     return [
@@ -280,10 +247,7 @@ const SAMPLE_BYTES = STACK_BYTES + 512;
  */
 export function periodFor(faultsPerSecond: number, seconds: number, maxBytes: number): number {
   const room = maxBytes / 2 / SAMPLE_BYTES;
-  const least = Math.max(
-    faultsPerSecond / MAX_PER_SECOND,
-    (faultsPerSecond * seconds) / Math.max(1, room),
-  );
+  const least = Math.max(faultsPerSecond / MAX_PER_SECOND, (faultsPerSecond * seconds) / Math.max(1, room));
   if (least <= 1) return 1;
   let period = Math.ceil(least);
   while (!isPrime(period)) period++;

@@ -33,10 +33,7 @@ function hasEnded(stat: readonly string[]): boolean {
 }
 
 /** Whether the process can be recorded. */
-export function stateOf(
-  source: HostSource,
-  pid: number,
-): 'alive' | 'gone' | 'zombie' | 'kernel-thread' {
+export function stateOf(source: HostSource, pid: number): 'alive' | 'gone' | 'zombie' | 'kernel-thread' {
   const stat = fieldsOf(source, pid);
   if (!stat) return 'gone';
   if (hasEnded(stat)) return 'zombie';
@@ -121,11 +118,7 @@ export function checkFaults(
  * Compares new memory with the growth of RssAnon. Each CPU or thread caches up to 64 pages, or twice as
  * many pages as there are CPUs, before it adds them (SPLIT_RSS_COUNTING; percpu_counter_batch).
  */
-export function checkGrowth(
-  sums: StackSums,
-  growth: number,
-  threads: number,
-): StacksWarning | undefined {
+export function checkGrowth(sums: StackSums, growth: number, threads: number): StacksWarning | undefined {
   const cpus = availableParallelism();
   const slack = (64 * threads + 2 * Math.max(32, 2 * cpus) * cpus) * sums.pageSize;
   const { anonymous, file, unknown } = sums.kinds;

@@ -189,10 +189,7 @@ type MappingKind =
 export function mappingKind(name: string): MappingKind {
   if (/^(\/\/anon|\[heap\]|\[stack(:\d+)?\]|\[anon:.*\])$/s.test(name)) return 'anonymous';
   if (name === '/anon_hugepage (deleted)') return 'hugetlb';
-  if (
-    /^\/(memfd:|dev\/shm\/|SYSV[0-9a-f]{8})|^\/dev\/zero( \(deleted\))?$|^\[anon_shmem:/.test(name)
-  )
-    return 'shared';
+  if (/^\/(memfd:|dev\/shm\/|SYSV[0-9a-f]{8})|^\/dev\/zero( \(deleted\))?$|^\[anon_shmem:/.test(name)) return 'shared';
   return name === '[unknown]' || name === '' ? 'unknown' : 'file';
 }
 

@@ -54,8 +54,7 @@ export async function record(order: RecordOptions): Promise<Recording> {
     throw new TraceError('perf-failed', 'perf: version too old (--control requires 5.10)');
   const pageSizes = options.includes('--data-page-size');
   // If faults are sampled, such calls would fill the file first.
-  const spaceCalls =
-    order.period === 1 && isReadable('/sys/kernel/tracing/events/syscalls/sys_enter_mmap/id');
+  const spaceCalls = order.period === 1 && isReadable('/sys/kernel/tracing/events/syscalls/sys_enter_mmap/id');
   const secret = randomBytes(8).toString('hex');
   const names = { minor: `minor_${secret}`, major: `major_${secret}` };
   const perf = startPerf(argumentsOf(order, names, { pageSizes, spaceCalls }), { control: true });
@@ -154,10 +153,7 @@ class Session {
     return /size limit reached/.test(this.#messages.text);
   }
 
-  async run({
-    seconds,
-    stop,
-  }: RecordOptions): Promise<Pick<Recording, 'seconds' | 'endedItself' | 'full'>> {
+  async run({ seconds, stop }: RecordOptions): Promise<Pick<Recording, 'seconds' | 'endedItself' | 'full'>> {
     // Nothing is enabled yet: this only checks that perf responds.
     if (!(await this.#command('disable'))) throw await this.#failure();
     this.#mark('before');
@@ -168,9 +164,7 @@ class Session {
     const reason = await Promise.race([
       this.#ended,
       this.#full,
-      delay(seconds * 1000, 'time', { signal: AbortSignal.any([stop, timer.signal]) }).catch(
-        () => 'stopped',
-      ),
+      delay(seconds * 1000, 'time', { signal: AbortSignal.any([stop, timer.signal]) }).catch(() => 'stopped'),
     ]);
     timer.abort();
     const took = (performance.now() - began) / 1000;
@@ -213,10 +207,7 @@ class Session {
 
   async #settled(): Promise<void> {
     const timer = new AbortController();
-    await Promise.race([
-      this.#ended,
-      delay(RESPONSE_MS, undefined, { signal: timer.signal }).catch(() => undefined),
-    ]);
+    await Promise.race([this.#ended, delay(RESPONSE_MS, undefined, { signal: timer.signal }).catch(() => undefined)]);
     timer.abort();
     this.kill();
     await this.#ended;

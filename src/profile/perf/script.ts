@@ -28,16 +28,7 @@ export async function readRecording(
     throw new TraceError('perf-failed', 'perf record: no output file');
   const parser = new ScriptParser(names, onSample);
   const perf = startPerf(
-    [
-      'script',
-      '--input',
-      file,
-      '--no-inline',
-      '--show-lost-events',
-      '--fields',
-      SCRIPT_FIELDS,
-      '--force',
-    ],
+    ['script', '--input', file, '--no-inline', '--show-lost-events', '--fields', SCRIPT_FIELDS, '--force'],
     { stop },
   );
   const words = new CappedText(perf.stderr);
@@ -150,8 +141,7 @@ interface Head {
   readonly what: Fault | SpaceCall;
 }
 
-const HEAD =
-  /^ *(?<pid>-?\d{1,10})\/(?<tid>-?\d{1,10}) +(?<event>[\w:-]{1,80}?)(?::[uk]{1,2})?: +(?<rest>.*)$/s;
+const HEAD = /^ *(?<pid>-?\d{1,10})\/(?<tid>-?\d{1,10}) +(?<event>[\w:-]{1,80}?)(?::[uk]{1,2})?: +(?<rest>.*)$/s;
 /**
  * Symbols and files can contain parentheses, such as ` (deleted)`: they are separated by an offset, or
  * there is no symbol.
@@ -174,13 +164,7 @@ function pageBytesOf(text: string): number | null {
   return unit === undefined ? null : Number(text.slice(0, -1)) * unit;
 }
 
-function frameOf({
-  ip = '',
-  symbol,
-  plain,
-  offset,
-  module = '',
-}: Readonly<Record<string, string | undefined>>): Frame {
+function frameOf({ ip = '', symbol, plain, offset, module = '' }: Readonly<Record<string, string | undefined>>): Frame {
   const name = symbol ?? plain;
   if (name === undefined) return { symbol: null, module, offset: `0x${ip}` };
   return { symbol: name, module, offset: offset ?? null };
@@ -193,8 +177,7 @@ function spaceCall(event: string, rest: string): SpaceCall | undefined {
   }
   if (event !== 'syscalls:sys_enter_mmap') return undefined;
   const { length, flags } =
-    /\blen: (?<length>0x[0-9a-f]{1,16}),.* flags: (?<flags>0x[0-9a-f]{1,16}),/.exec(rest)?.groups ??
-    {};
+    /\blen: (?<length>0x[0-9a-f]{1,16}),.* flags: (?<flags>0x[0-9a-f]{1,16}),/.exec(rest)?.groups ?? {};
   if (length === undefined || flags === undefined) return undefined;
   const anonymous = (BigInt(flags) & MAP_ANONYMOUS) !== 0n;
   return { type: 'mmap', value: BigInt(length), anonymous };

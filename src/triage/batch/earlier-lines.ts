@@ -93,11 +93,7 @@ export class EarlierLines {
     const bytes = Buffer.alloc(length);
     for (let done = 0; done < length; ) {
       const read = readSync(fd, bytes, done, length - done, at + done);
-      if (read === 0)
-        throw new OutputError(
-          'cannot-write',
-          'a file with earlier lines was truncated during the run',
-        );
+      if (read === 0) throw new OutputError('cannot-write', 'a file with earlier lines was truncated during the run');
       done += read;
     }
     return bytes.toString();
@@ -125,10 +121,7 @@ function opened(file: string): number {
 }
 
 function notOurs(file: string): OutputError {
-  return new OutputError(
-    'exists',
-    `${file} exists and is not output of triage --ndjson: name another file`,
-  );
+  return new OutputError('exists', `${file} exists and is not output of triage --ndjson: name another file`);
 }
 
 /**
@@ -144,10 +137,7 @@ function beginsAsOurs(fd: number): boolean {
 }
 
 /** @throws {OutputError} if a line is longer than `LONGEST` */
-function* wholeLines(
-  fd: number,
-  file: string,
-): Generator<{ at: number; length: number; text: string }> {
+function* wholeLines(fd: number, file: string): Generator<{ at: number; length: number; text: string }> {
   let rest: Buffer = Buffer.alloc(0);
   let at = 0;
   for (let position = 0; ; ) {

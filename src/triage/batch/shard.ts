@@ -14,10 +14,8 @@ const MOST = 1_000_000;
 export function parseShard(text: string, environment: NodeJS.ProcessEnv): Shard | string {
   const whole = (name: string): number => decimal(environment[name]);
   if (text === 'slurm') return ofArray(whole);
-  const { index, of } =
-    /^(?<index>\d{1,7}|slurm|kubernetes)\/(?<of>\d{1,7})$/.exec(text)?.groups ?? {};
-  if (index === undefined || of === undefined)
-    return 'It takes I/N, slurm, slurm/N or kubernetes/N, such as 0/8.';
+  const { index, of } = /^(?<index>\d{1,7}|slurm|kubernetes)\/(?<of>\d{1,7})$/.exec(text)?.groups ?? {};
+  if (index === undefined || of === undefined) return 'It takes I/N, slurm, slurm/N or kubernetes/N, such as 0/8.';
   const variable = VARIABLES[index];
   const shard = { index: variable ? whole(variable) : Number(index), of: Number(of) };
   if (Number.isNaN(shard.index)) return `${variable} is not set to a number.`;
@@ -34,21 +32,17 @@ const VARIABLES: Readonly<Record<string, string>> = {
 
 /** Shard of `--array=MIN-MAX:STEP`. In an array with gaps no task knows its own index. */
 function ofArray(whole: (name: string) => number): Shard | string {
-  const [id, of, min, max] = ['ID', 'COUNT', 'MIN', 'MAX'].map((what) =>
-    whole(`SLURM_ARRAY_TASK_${what}`),
-  ) as [number, number, number, number];
+  const [id, of, min, max] = ['ID', 'COUNT', 'MIN', 'MAX'].map((what) => whole(`SLURM_ARRAY_TASK_${what}`)) as [
+    number,
+    number,
+    number,
+    number,
+  ];
   if ([id, of, min, max].some(Number.isNaN))
     return 'SLURM_ARRAY_TASK_ID, _COUNT, _MIN and _MAX are not all set to numbers.';
   const step = of > 1 ? (max - min) / (of - 1) : 1;
   const index = (id - min) / step;
-  if (
-    of < 1 ||
-    of > MOST ||
-    !Number.isInteger(step) ||
-    !Number.isInteger(index) ||
-    index < 0 ||
-    index >= of
-  )
+  if (of < 1 || of > MOST || !Number.isInteger(step) || !Number.isInteger(index) || index < 0 || index >= of)
     return `the array (${of} tasks from ${min} to ${max}) has gaps: use slurm/N.`;
   return { index, of };
 }

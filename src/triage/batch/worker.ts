@@ -101,8 +101,7 @@ class Run {
     if (this.#why !== undefined) return;
     this.#why = { code, message };
     endGroup(this.#child);
-    const failed = (words: string, signal: string | null) =>
-      this.#done({ failure: { code, message: words, signal } });
+    const failed = (words: string, signal: string | null) => this.#done({ failure: { code, message: words, signal } });
     if (this.#child.pid === undefined) {
       failed(message, null);
       return;
@@ -126,8 +125,7 @@ class Run {
   #take(piece: Buffer): void {
     this.#pieces.push(piece);
     this.#length += piece.length;
-    if (this.#length > MOST_ANSWER)
-      this.end('worker-failed', 'the answer of the worker is too long');
+    if (this.#length > MOST_ANSWER) this.end('worker-failed', 'the answer of the worker is too long');
   }
 
   #poll(): void {
@@ -143,10 +141,7 @@ class Run {
     if (this.#why) return failed(this.#why.code, this.#why.message);
     // V8 aborts the process.
     if (/heap out of memory|Fatal process out of memory/.test(this.#words))
-      return failed(
-        'out-of-memory',
-        `the heap of the worker reached its limit of ${this.#limits.bytes} bytes`,
-      );
+      return failed('out-of-memory', `the heap of the worker reached its limit of ${this.#limits.bytes} bytes`);
     if (signal) return failed('killed', `the worker was killed by ${signal}`);
     if (status === 0) return { text: Buffer.concat(this.#pieces).toString() };
     const said = this.#words.split('\n', 1)[0]?.slice(0, 300);
@@ -192,8 +187,7 @@ function takeFirst(pid: number | undefined): void {
 /** RSS of a process. Undefined without /proc: then only V8's limit applies. */
 function residentBytes(pid: number | undefined): number | undefined {
   try {
-    const [, kilobytes] =
-      /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? [];
+    const [, kilobytes] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? [];
     return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
   } catch {
     return undefined;
@@ -223,11 +217,7 @@ const AHEAD = 256;
  *
  * @throws the first error of the work, after all started work has ended
  */
-export async function inTurns(
-  count: number,
-  atOnce: number,
-  work: (index: number) => Promise<void>,
-): Promise<void> {
+export async function inTurns(count: number, atOnce: number, work: (index: number) => Promise<void>): Promise<void> {
   const running = new Map<number, Promise<void>>();
   let failure: { readonly error: unknown } | undefined;
   const begin = (index: number): void => {
@@ -248,13 +238,7 @@ export async function inTurns(
 }
 
 /** Codes are stable: they are part of the JSON. */
-export const WORKER_FAILURE_CODES = [
-  'timed-out',
-  'killed',
-  'out-of-memory',
-  'exhausted',
-  'worker-failed',
-] as const;
+export const WORKER_FAILURE_CODES = ['timed-out', 'killed', 'out-of-memory', 'exhausted', 'worker-failed'] as const;
 export type WorkerFailureCode = (typeof WORKER_FAILURE_CODES)[number];
 
 /** Why a worker returned no answer. */

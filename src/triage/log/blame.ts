@@ -30,10 +30,7 @@ export const AT = new RegExp(`\\bat: +(?:${PC} +)?${NAME}`);
 export const ADDRESSED = new RegExp(`${PC} +${NAME}`);
 export const TRACE = /Call [Tt]race:|Backtrace:/;
 /** First lines of other stack traces that no line announces: of lockdep, and of 32-bit arm. */
-const UNANNOUNCED: readonly RegExp[] = [
-  /stack backtrace:/,
-  /^(?:\[<[0-9a-f]+>\] )?\(?unwind_backtrace\b/,
-];
+const UNANNOUNCED: readonly RegExp[] = [/stack backtrace:/, /^(?:\[<[0-9a-f]+>\] )?\(?unwind_backtrace\b/];
 
 /** Program counter of the CPU: x86, ppc, arm, arm64, mips, riscv, s390, sparc. */
 export const PROGRAM_COUNTER = new RegExp(
@@ -80,9 +77,7 @@ const HELPERS = new RegExp(
       stack_trace_consume_entry arch_stack_walk stack_trace_save assertfail __fortify_report ref_tracker
       print_hex_dump hex_dump_to_buffer perf_trace _indirect_thunk_ program_check_exception program_check_common`),
     // Entry points of faults.
-    ...words(
-      String.raw`do_(?:kernel|translation)_fault do_mem_abort el1_abort el1h_64_sync(?:_handler)?`,
-    ),
+    ...words(String.raw`do_(?:kernel|translation)_fault do_mem_abort el1_abort el1h_64_sync(?:_handler)?`),
     // Allocators and the page cache.
     ...words(String.raw`alloc_page k?v?(?:m|z|c)alloc krealloc kmem_cache allocate_slab
       __alloc_frozen_pages_noprof folio_(?:alloc|unlock) filemap_alloc_folio __filemap_get_folio
@@ -135,17 +130,11 @@ const shortest = (name: string): string => {
  * Functions to blame, one for each stack trace; undefined if a stack trace has none, or is mixed with
  * another.
  */
-export function blame(
-  lines: readonly string[],
-  { steps, otherwise, skip, pick }: Search,
-): string[] | undefined {
+export function blame(lines: readonly string[], { steps, otherwise, skip, pick }: Search): string[] | undefined {
   const isHelper = (name: string) => HELPERS.test(name) || skip?.test(name) === true;
   const trace = [TRACE, ...UNANNOUNCED].find((start) => lines.some((line) => start.test(line)));
   const known = (ways: readonly Step[]) => ways.map((step) => (step === TRACE && trace) || step);
-  return (
-    follow(lines, known(steps), isHelper, pick) ??
-    (otherwise && follow(lines, known(otherwise), isHelper, pick))
-  );
+  return follow(lines, known(steps), isHelper, pick) ?? (otherwise && follow(lines, known(otherwise), isHelper, pick));
 }
 
 function follow(
@@ -160,8 +149,7 @@ function follow(
   let traces = 0;
   let mixed = false;
   const add = (match: RegExpExecArray | null) => {
-    for (const name of match?.slice(1) ?? [])
-      if (name !== undefined && !isHelper(name)) frames.push(shortest(name));
+    for (const name of match?.slice(1) ?? []) if (name !== undefined && !isHelper(name)) frames.push(shortest(name));
   };
   const conclude = () => {
     const name = pick ? pick(frames) : frames[0];
@@ -259,9 +247,7 @@ const DISPATCHERS = new RegExp(
 export function stalled(frames: readonly string[]): string | undefined {
   const at = frames.findIndex((name) => DISPATCHERS.test(name));
   if (at < 0) return undefined;
-  return frames[at]!.includes('smp_call_function')
-    ? 'smp_call_function'
-    : frames[Math.max(0, at - 1)];
+  return frames[at]!.includes('smp_call_function') ? 'smp_call_function' : frames[Math.max(0, at - 1)];
 }
 
 /** Locks and grace periods that block many tasks: all tasks that wait for one get the same function name. */
@@ -274,7 +260,6 @@ const WAITING =
 
 /** For a hung task: the function that it waits in. */
 export function hung(frames: readonly string[]): string | undefined {
-  for (const name of frames)
-    for (const [of, instead] of WAITED_FOR) if (of.test(name)) return instead ?? name;
+  for (const name of frames) for (const [of, instead] of WAITED_FOR) if (of.test(name)) return instead ?? name;
   return frames.find((name) => !WAITING.test(name));
 }

@@ -7,13 +7,10 @@ type Writable = { -readonly [Name in keyof Fields]: Fields[Name] };
 const TASK =
   /\bCPU: (?<cpu>\d+) (?:UID: (?<uid>\d+) )?PID: (?<pid>\d+) Comm: (?<comm>.{0,15}) (?:Kdump: loaded )?(?<state>(?:Tainted: |Not tainted ).*)/s;
 /** Format of 2.6.32 to 3.10. */
-const OLD_TASK =
-  /^(?:CPU \d+ )?Pid: (?<pid>\d+), comm: (?<comm>.{0,15}) (?<state>(?:Tainted: |Not tainted ).*)/s;
+const OLD_TASK = /^(?:CPU \d+ )?Pid: (?<pid>\d+), comm: (?<comm>.{0,15}) (?<state>(?:Tainted: |Not tainted ).*)/s;
 /** MIPS, ARM, ppc: `Process x (pid: 7, …`, `TASK = c0000000[7] 'x' THREAD: …`. */
-const PROCESS =
-  /^Process (?<comm>.{0,15}) \(pid: (?<pid>\d+),|^TASK = \w+\[(?<id>\d+)\] '(?<name>.{0,15})'/s;
-const STATE =
-  /^(?:Not tainted|Tainted: (?<taint>(?:[A-Z-]|\[\w\]=\w+,?| )+?))\s+\(?(?<release>\d[^\s)]*)/;
+const PROCESS = /^Process (?<comm>.{0,15}) \(pid: (?<pid>\d+),|^TASK = \w+\[(?<id>\d+)\] '(?<name>.{0,15})'/s;
+const STATE = /^(?:Not tainted|Tainted: (?<taint>(?:[A-Z-]|\[\w\]=\w+,?| )+?))\s+\(?(?<release>\d[^\s)]*)/;
 const CPU = /^CPU:? (?<cpu>\d+)\b/;
 
 const ADDRESS = /(?:addr|address:?|at) (?:0x)?(?<address>[0-9a-f]{8,16})\b/;
@@ -59,8 +56,7 @@ export function crashFields(lines: readonly string[]): Fields {
   for (const line of lines) {
     const start = STACKS.find(([, begins]) => begins.test(line));
     if (start) into = stacks[start[0]].length === 0 ? stacks[start[0]] : undefined;
-    else if (into && into.length < MOST_FRAMES && !takeFrame(into, line) && into.length > 0)
-      into = undefined;
+    else if (into && into.length < MOST_FRAMES && !takeFrame(into, line) && into.length > 0) into = undefined;
     takeTask(found, line);
     const { kind, bytes, address, kfence, fault } = ACCESS.exec(line)?.groups ?? {};
     const access = kind ?? kfence ?? fault;

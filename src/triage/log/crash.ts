@@ -56,8 +56,7 @@ const COUNT = / \[#(\d+)\]/;
 const PLACE =
   /^(?:RIP: 0010:|pc : )(?:\[<[0-9a-f]+>\] +){0,2}(?:(?<symbol>[^+ ]+)\+0x[0-9a-f]+\/0x[0-9a-f]+(?: \[(?<module>[^ \]]+).*\])?|(?:0x)?[0-9a-f]+$)/;
 /** Stack traces outside reports: further lines cannot be distinguished from those of a report around them. */
-const OTHER_TRACE =
-  /vmalloc: allocation failure:|FAULT_INJECTION: forcing a failure|FAULT_FLAG_ALLOW_RETRY missing/;
+const OTHER_TRACE = /vmalloc: allocation failure:|FAULT_INJECTION: forcing a failure|FAULT_FLAG_ALLOW_RETRY missing/;
 const REPLAYED = /\*\* replaying previous printk message \*\*/;
 
 /** Assembles reports from messages, separately for each task or interrupt if the log records the caller. */
@@ -104,12 +103,7 @@ export class CrashReader {
       if (open.newest < this.#messages - MOST_OTHERS) yield* this.#close(key, open);
   }
 
-  *#begin(
-    key: string,
-    start: Start,
-    message: LogMessage,
-    interrupted: Open | undefined,
-  ): Generator<Found> {
+  *#begin(key: string, start: Start, message: LogMessage, interrupted: Open | undefined): Generator<Found> {
     const open: Open = {
       ...start,
       lines: [],
@@ -219,8 +213,7 @@ function reported(open: Open, later: boolean): Found {
   const fields = crashFields(lines);
   const report: CrashReport = { function: name, corrupted, ...fields };
   const figures = { ...figuresOf(pattern, groups), ...open.figures };
-  for (const field of ['cpu', 'pid', 'comm'] as const)
-    if (fields.pid !== null) figures[field] ??= fields[field];
+  for (const field of ['cpu', 'pid', 'comm'] as const) if (fields.pid !== null) figures[field] ??= fields[field];
   if (name !== null) figures.symbol ??= name;
   return {
     finding: {
@@ -243,10 +236,7 @@ interface Titled {
   readonly corrupted: Corruption | null;
 }
 
-function titled(
-  { pattern, groups, ...open }: Pick<Open, 'pattern' | 'groups' | 'lines'>,
-  later: boolean,
-): Titled {
+function titled({ pattern, groups, ...open }: Pick<Open, 'pattern' | 'groups' | 'lines'>, later: boolean): Titled {
   const lines = sureLines(open.lines);
   const line = (lines[0] ?? '').replace(/^\[ | \]$/g, '');
   for (const form of pattern.forms ?? []) {

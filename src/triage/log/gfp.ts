@@ -61,8 +61,7 @@ export function gfpNames(mask: number): string {
     ...(mask & OF_4_4.__GFP_KSWAPD_RECLAIM ? OF_4_4 : UNTIL_4_3),
   };
   const reclaim = Object.keys(bits).filter((name) => /(?:WAIT|_RECLAIM)$/.test(name));
-  const bitsOf = (names: readonly string[]) =>
-    names.reduce((all, name) => all | (bits[name] ?? 0), 0);
+  const bitsOf = (names: readonly string[]) => names.reduce((all, name) => all | (bits[name] ?? 0), 0);
   const group = GROUPS.map(([name, flags]) => ({
     name,
     bits: bitsOf([...reclaim, ...flags.map((flag) => `__GFP_${flag}`)]),
@@ -70,9 +69,5 @@ export function gfpNames(mask: number): string {
   const rest = mask & ~(group?.bits ?? 0);
   const names = Object.keys(bits).filter((name) => rest & (bits[name] ?? 0));
   const unknown = rest & ~bitsOf(names);
-  return [
-    ...(group ? [group.name] : []),
-    ...names,
-    ...(unknown === 0 ? [] : [`0x${unknown.toString(16)}`]),
-  ].join('|');
+  return [...(group ? [group.name] : []), ...names, ...(unknown === 0 ? [] : [`0x${unknown.toString(16)}`])].join('|');
 }

@@ -105,10 +105,7 @@ export interface NearMessage {
 /**
  * Messages around the requested ones, in order and without duplicates. @param seqs of the requested messages
  */
-export function messagesAround(
-  records: readonly (LogRecord | TextRecord)[],
-  seqs: ReadonlySet<number>,
-): NearMessage[] {
+export function messagesAround(records: readonly (LogRecord | TextRecord)[], seqs: ReadonlySet<number>): NearMessage[] {
   const near = new Set<number>();
   for (const [index, { seq }] of records.entries()) {
     if (!seqs.has(seq)) continue;

@@ -36,10 +36,7 @@ const TRIGGERS =
   /BUG|WARNING:|INFO: |nable to handle|Kernel panic|PANIC: double|Oops|Internal error|Unhandled fault|Alignment trap|Insufficient stack|\[#|general protection|divide.error|stack segment|invalid opcode: |int3: |LOCKUP|rust_kernel|UBSAN|unreferenced object|kmemleak: |slab error|orruption|refcount_t|VFS: |unregister_netdevice|trusty: panic|Hardware Error|EDAC |ut of memory|orphaned sockets|table full|table overflow|(?:EXT4-fs|XFS|BTRFS):? [ec]|rror, dev|I\/O error|oom-killer|Kill|allocation failure|oom-kill|killable|Badness|emory failure|MCE 0x|SError|NMI: |Bus Error|rror received|not responding|Aborting journal|IO errors|hutdown|hutting down|hut down|ead-only|rror on swap|timeout, |is down; |cache (?:overflow|is full)|wap (?:file|offset) entry|vmap alloc|vmalloc|percpu: alloc|allocate memory|allocation deadlock|allocating memory|enough memory|allocation stalls|nobody cared|locksource|NETDEV WATCHDOG|hogged|Task in \/|emory: usage|emory cgroup|\[ *pid *\]/;
 
 /** Findings of a kernel's log, in the order of their first lines. */
-export function logFindings(
-  records: Iterable<LogRecord | TextRecord>,
-  pageSize: number,
-): Finding[] {
+export function logFindings(records: Iterable<LogRecord | TextRecord>, pageSize: number): Finding[] {
   const findings = new LogFindings(pageSize);
   for (const record of records) findings.take(record);
   return findings.finish();
@@ -120,9 +117,7 @@ class Found {
     const before = this.#byKey.get(own);
     const evidence = [...(before?.evidence ?? []), ...finding.evidence];
     const kept =
-      evidence.length > MOST_EVIDENCE
-        ? [...evidence.slice(0, 1), ...evidence.slice(1 - MOST_EVIDENCE)]
-        : evidence;
+      evidence.length > MOST_EVIDENCE ? [...evidence.slice(0, 1), ...evidence.slice(1 - MOST_EVIDENCE)] : evidence;
     const times = (before?.times ?? 0) + 1;
     // A complete report names it better than an incomplete one.
     const named = before?.report?.corrupted === null ? before : finding;
@@ -194,8 +189,7 @@ class AllocationFailureReader implements ReportReader {
     // This line belongs to the next report: the last line of this one was not printed.
     if (line.text === 'Mem-Info:' && report.memory.shown()) return this.end();
     report.memory.takeMessage(line);
-    const isLast =
-      /^\d+ pages (?:hwpoisoned|non-shared)$/.test(line.text) || ++report.lines >= MOST_LINES;
+    const isLast = /^\d+ pages (?:hwpoisoned|non-shared)$/.test(line.text) || ++report.lines >= MOST_LINES;
     return isLast ? this.end() : undefined;
   }
 
@@ -212,10 +206,7 @@ class AllocationFailureReader implements ReportReader {
       code: 'allocation-failure',
       // No machine of this size can satisfy such a request.
       severity: vmalloc?.includes('exceeds total pages') ? 'note' : 'warning',
-      title:
-        vmalloc === undefined
-          ? `page allocation ${what}: order:${order}`
-          : 'vmalloc allocation failure',
+      title: vmalloc === undefined ? `page allocation ${what}: order:${order}` : 'vmalloc allocation failure',
       figures: {
         comm: comm ?? null,
         order: order === undefined ? null : Number(order),

@@ -1,9 +1,4 @@
-import type {
-  FreeBlocks,
-  SiteShown,
-  SlabShown,
-  ZoneShown,
-} from '../../answers/triage/report-schema.js';
+import type { FreeBlocks, SiteShown, SlabShown, ZoneShown } from '../../answers/triage/report-schema.js';
 import type { LogMessage } from './lines.js';
 
 /** The kernel's memory report (`show_mem`, mm/show_mem.c; mm/page_alloc.c before 6.4). */
@@ -186,8 +181,7 @@ export class MemInfoReader {
       const [, size, unit = '', calls, place = ''] = site;
       const power = UNITS.indexOf(unit.charAt(0).toUpperCase());
       const aboutBytes = Math.round(Number(size) * 1024 ** power);
-      if (this.#sites.length < MOST_ROWS)
-        this.#sites.push({ site: place, calls: Number(calls), aboutBytes });
+      if (this.#sites.length < MOST_ROWS) this.#sites.push({ site: place, calls: Number(calls), aboutBytes });
     }
     return site !== null;
   }
@@ -269,9 +263,7 @@ export function memoryThen(shown: MemInfoShown | undefined, pageSize: number) {
     sum('kernel_misc_reclaimable'),
     sum('bounce'),
   ];
-  const counted =
-    [...parts, ...others].reduce<number>((all, part) => all + (part ?? 0), 0) +
-    (shown?.hugePages ?? 0);
+  const counted = [...parts, ...others].reduce<number>((all, part) => all + (part ?? 0), 0) + (shown?.hugePages ?? 0);
   const [swapTotal, swapFree] = [shown?.swapTotal ?? null, shown?.swapFree ?? null];
   const swapCache = total('pages in swap cache');
   return {
@@ -308,8 +300,6 @@ export function memoryThen(shown: MemInfoShown | undefined, pageSize: number) {
     swapCacheBytes: swapCache,
     /** Without pages that are also in the swap cache. */
     swapUsedBytes:
-      swapTotal === null || swapFree === null || swapCache === null
-        ? null
-        : swapTotal - swapFree - swapCache,
+      swapTotal === null || swapFree === null || swapCache === null ? null : swapTotal - swapFree - swapCache,
   };
 }

@@ -100,8 +100,7 @@ export class MemcgReader {
     ] as const) {
       const charge = this.#charges.get(name);
       if (charge === undefined) continue;
-      const field = (what: string) =>
-        prefix === '' ? what : `${prefix}${what[0]?.toUpperCase()}${what.slice(1)}`;
+      const field = (what: string) => (prefix === '' ? what : `${prefix}${what[0]?.toUpperCase()}${what.slice(1)}`);
       figures[field('limitBytes')] = isUnlimited(charge.limit) ? 'unlimited' : charge.limit * 1024;
       figures[field('usageBytes')] = charge.usage * 1024;
       figures[field('failures')] = charge.failures;

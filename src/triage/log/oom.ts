@@ -24,14 +24,10 @@ const KILLED = new RegExp(
   `^${WHY}Killed process (?<pid>\\d+)(?:, UID (?<oldUid>\\d+),)? \\((?<comm>.*)\\),?(?: (?:total-vm|vsz):(?<total>\\d+)kB)?(?:,? ?anon-rss:(?<anon>\\d+)kB)?(?:,? ?file-rss:(?<file>\\d+)kB)?(?:,? ?shmem-rss:(?<shmem>\\d+)kB)?(?:, UID:(?<uid>\\d+))?(?: pgtables:(?<tables>\\d+)kB)?(?: oom_score_adj:(?<adjusted>-?\\d+))?`,
   's',
 );
-const EXITING = new RegExp(
-  `^${WHY}OOM victim (?<pid>\\d+) \\((?<comm>.*)\\) is already exiting`,
-  's',
-);
+const EXITING = new RegExp(`^${WHY}OOM victim (?<pid>\\d+) \\((?<comm>.*)\\) is already exiting`, 's');
 const TOGETHER = /^Tasks in (?<group>.*) are going to be killed due to memory\.oom\.group set$/s;
 const SHARING = /^Kill(?:ed)? process (?<pid>\d+) \((?<comm>.*)\) sharing same memory$/s;
-const NOBODY =
-  /^(?:Kernel panic - not syncing: )?(?:Memory cgroup )?[Oo]ut of memory and no killable processes/;
+const NOBODY = /^(?:Kernel panic - not syncing: )?(?:Memory cgroup )?[Oo]ut of memory and no killable processes/;
 const PANICKED =
   /^Kernel panic - not syncing: [Oo]ut of memory[:.] (?:(?<which>compulsory|system-wide|Compulsory)? ?panic_on_oom is )/;
 const REAPED = /^oom_reaper: (?:reaped process (?<pid>\d+) |unable to reap pid:(?<failed>\d+) )/;
@@ -56,11 +52,9 @@ const MOST_REAPED = 256;
 
 type Groups = Readonly<Record<string, string | undefined>>;
 
-const kilobytes = (text: string | undefined): number | null =>
-  text === undefined ? null : Number(text) * 1024;
+const kilobytes = (text: string | undefined): number | null => (text === undefined ? null : Number(text) * 1024);
 
-const number = (text: string | undefined): number | null =>
-  text === undefined ? null : Number(text);
+const number = (text: string | undefined): number | null => (text === undefined ? null : Number(text));
 
 /** Collects lines of the OOM reaper, a separate task, for the report of the victim. */
 export class Reaper {
@@ -149,9 +143,7 @@ class Report {
       this.#tasks.take(line.whole);
     this.#foreign = isOwn ? 0 : this.#foreign + 1;
     if (!isOwn && this.#header.length < MOST_HEADER && this.#memory.shown() === undefined)
-      this.#header.push(
-        ...(/\bcomm:/i.test(line.text) ? [line.whole] : [line.text, ...line.further]),
-      );
+      this.#header.push(...(/\bcomm:/i.test(line.text) ? [line.whole] : [line.text, ...line.further]));
     return this.#foreign > MOST_FOREIGN;
   }
 
@@ -267,8 +259,7 @@ class Report {
       hardware: task.hardware,
       order: number(invoked?.order),
       // SysRq-f has order -1: it requests no memory.
-      requestedBytes:
-        Number(invoked?.order ?? -1) < 0 ? null : 2 ** Number(invoked?.order) * pageSize,
+      requestedBytes: Number(invoked?.order ?? -1) < 0 ? null : 2 ** Number(invoked?.order) * pageSize,
       gfp: invoked?.flags ?? (invoked?.mask ? gfpNames(Number(invoked.mask)) : null),
       gfpMask: invoked?.mask ?? null,
       nodemask: choice?.nodemask ?? invoked?.nodemask ?? null,
@@ -321,8 +312,7 @@ class Report {
     if (why.includes('cpuset')) return 'cpuset';
     if (choice) return 'global';
     // Before 5.0 no line shows it: a cpuset or a node list may have been the reason.
-    const isBound =
-      (this.#cpuset?.cpuset ?? '/') !== '/' || /\d/.test(this.#invoked?.nodemask ?? '');
+    const isBound = (this.#cpuset?.cpuset ?? '/') !== '/' || /\d/.test(this.#invoked?.nodemask ?? '');
     return scope === null || isBound ? null : 'global';
   }
 
@@ -360,9 +350,7 @@ class Report {
 
 /** Null: a part was not printed. Kernels before 4.5 count shared memory as file memory. */
 function residentOf({ anonBytes, fileBytes, shmemBytes }: OomVictim): number | null {
-  return anonBytes === null || fileBytes === null
-    ? null
-    : anonBytes + fileBytes + (shmemBytes ?? 0);
+  return anonBytes === null || fileBytes === null ? null : anonBytes + fileBytes + (shmemBytes ?? 0);
 }
 
 /** The kernel's own words, without the variable parts. */
@@ -375,11 +363,7 @@ function titleOf(figures: Readonly<Record<string, Figure>>): string {
   return `${memory}: ${outcome === 'killed' ? 'Killed' : 'Kill'} process (${comm})`;
 }
 
-function victimOf(
-  groups: Groups,
-  pageTableBytes: number | null,
-  reaper: OomVictim['reaper'],
-): OomVictim {
+function victimOf(groups: Groups, pageTableBytes: number | null, reaper: OomVictim['reaper']): OomVictim {
   return {
     pid: Number(groups.pid),
     comm: groups.comm ?? '',

@@ -1,14 +1,5 @@
 import type { FindingCode, Severity } from '../finding.js';
-import {
-  ADDRESSED,
-  AT,
-  hung,
-  PROGRAM_COUNTER,
-  type Search,
-  type Step,
-  stalled,
-  TRACE,
-} from './blame.js';
+import { ADDRESSED, AT, hung, PROGRAM_COUNTER, type Search, type Step, stalled, TRACE } from './blame.js';
 
 /** A title for reports of one family; the first form that fits is used. */
 export interface Form {
@@ -62,11 +53,7 @@ const TRACED: Search = { steps: [TRACE, 'frames'] };
 const STALL: Search = { ...FAULT, pick: stalled };
 const KASAN: readonly Step[] = [/KASAN: [a-z -]+ in ([A-Za-z0-9_]+)[.+]/i, TRACE, 'frames'];
 const KFENCE: Search = { steps: [/KFENCE: [a-z -]+ in ([A-Za-z0-9_]+)[.+]/, 'frames'] };
-const KMSAN: readonly Step[] = [
-  'frames',
-  /Local variable .* created at:|Uninit was created at:/,
-  'frames',
-];
+const KMSAN: readonly Step[] = ['frames', /Local variable .* created at:|Uninit was created at:/, 'frames'];
 
 function skipping(skip: RegExp, search: Search = TRACED): Search {
   return { ...search, skip };
@@ -196,9 +183,7 @@ const WARNINGS: readonly Form[] = [
   {
     when: / usb_submit_urb/,
     title: 'WARNING in {f}/usb_submit_urb',
-    search: warned(
-      /usb_submit_urb|usb_start_wait_urb|usb_bulk_msg|usb_interrupt_msg|usb_control_msg/,
-    ),
+    search: warned(/usb_submit_urb|usb_start_wait_urb|usb_bulk_msg|usb_interrupt_msg|usb_control_msg/),
   },
   { title: 'WARNING in {f}', search: warned() },
 ];
@@ -658,10 +643,7 @@ export const PATTERNS: readonly Pattern[] = [
     line: /^BUG: (?<what>using [a-z_]+\(\) in preemptible)/,
     by: ['what', 'symbol'],
     kernels: '2.6.32-',
-    forms: fault(
-      'BUG: {what} code in {f}',
-      skipping(/dump_stack|preemption|preempt|debug_|processor_id|this_cpu/),
-    ),
+    forms: fault('BUG: {what} code in {f}', skipping(/dump_stack|preemption|preempt|debug_|processor_id|this_cpu/)),
   },
   {
     code: 'atomic-sleep',

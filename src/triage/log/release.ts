@@ -14,10 +14,7 @@ const DISTRIBUTIONS: readonly (readonly [RegExp, string])[] = [
   [/-MANJARO\b/, 'Manjaro'],
   [/-gentoo\b/, 'Gentoo'],
   [/-\d+(?:\.\d+)*-(?:default|preempt)$|-\d+(?:\.\d+)+-azure$/, 'SUSE'],
-  [
-    /\+(?:deb|bpo)\d+|-(?:\d+|0\.\w+\.\d+)-(?:cloud-|rt-)?(?:[34568]86|amd64|arm64|armmp)/,
-    'Debian',
-  ],
+  [/\+(?:deb|bpo)\d+|-(?:\d+|0\.\w+\.\d+)-(?:cloud-|rt-)?(?:[34568]86|amd64|arm64|armmp)/, 'Debian'],
 ];
 
 /** Architectures by words in releases, and by registers and stack traces. */

@@ -44,8 +44,7 @@ function shortageOf(
   { order, mask, pageSize, mark = 'highBytes' }: Request,
 ): Shortage | undefined {
   const isMovable = (mask & MOVABLE) !== 0;
-  const highest =
-    mask & DMA ? 0 : mask & DMA32 ? 1 : mask & HIGHMEM ? (isMovable ? 4 : 3) : isMovable ? 4 : 2;
+  const highest = mask & DMA ? 0 : mask & DMA32 ? 1 : mask & HIGHMEM ? (isMovable ? 4 : 3) : isMovable ? 4 : 2;
   const usable = zones.filter(({ zone }) => ZONES.includes(zone) && rank(zone) <= highest);
   const best = [...usable.filter((zone) => zone === highestOf(usable, zone.node))].sort(
     (a, b) => a.freeBytes / (a.highBytes ?? 1) - b.freeBytes / (b.highBytes ?? 1),
@@ -61,9 +60,7 @@ function shortageOf(
     return zone.freeBytes - (2 ** order - 1) * pageSize <= bound + reserve * pageSize;
   });
   const has = usable.map((_, at) => orders[at] !== undefined && orders[at] >= order);
-  const isFragmented = usable.every(
-    (_, at) => isShort[at] === true || (orders[at] !== undefined && !has[at]),
-  );
+  const isFragmented = usable.every((_, at) => isShort[at] === true || (orders[at] !== undefined && !has[at]));
   return {
     cause: isShort.every((short) => short === true)
       ? 'watermark'
@@ -82,10 +79,7 @@ function highestOf(zones: readonly ZoneShown[], node: number): ZoneShown | undef
 }
 
 /** Why a request was refused, in figures; none: not printed. */
-export function shortageFigures(
-  zones: readonly ZoneShown[],
-  request: Request,
-): Readonly<Record<string, Figure>> {
+export function shortageFigures(zones: readonly ZoneShown[], request: Request): Readonly<Record<string, Figure>> {
   const found = shortageOf(zones, request);
   if (found === undefined) return {};
   const { cause, zone, largestOrder } = found;
@@ -102,11 +96,7 @@ export function shortageFigures(
 }
 
 /** Pages that the zone reserves from a request whose highest zone is `highest`; undefined: unknown. */
-function reserveFor(
-  zone: ZoneShown,
-  highest: ZoneShown | undefined,
-  all: readonly ZoneShown[],
-): number | undefined {
+function reserveFor(zone: ZoneShown, highest: ZoneShown | undefined, all: readonly ZoneShown[]): number | undefined {
   if (highest === zone) return 0;
   // The lowmem reserve has a value for every higher zone with pages.
   const above = all
@@ -167,11 +157,9 @@ export function readChoice(line: string): Choice | undefined {
   const group = /,oom_memcg=(.*)/s.exec(where)?.[1];
   const isMachine = group === undefined && where.endsWith(',global_oom');
   const [all = '', nodemask = null, cpuset = null, memsAllowed = null] =
-    /,nodemask=(\(null\)|[\d,-]*),cpuset=(.*?),mems_allowed=([\d-]+(?:,[\d-]+)*)/s.exec(where) ??
-    [];
+    /,nodemask=(\(null\)|[\d,-]*),cpuset=(.*?),mems_allowed=([\d-]+(?:,[\d-]+)*)/s.exec(where) ?? [];
   // Without CONFIG_MEMCG there are no fields in between.
-  if (own < 0 ? all === '' || !where.endsWith(all) : group === undefined && !isMachine)
-    return undefined;
+  if (own < 0 ? all === '' || !where.endsWith(all) : group === undefined && !isMachine) return undefined;
   return {
     constraint,
     nodemask,

@@ -27,10 +27,7 @@ export function withRules<A extends RuleBasis>(
         unknown.push({ code: rule.code, reason, why });
       }
   }
-  const { kept, silenced, changed, unsure } = adjusted(
-    [...found, ...answer.findings],
-    rules.adjust,
-  );
+  const { kept, silenced, changed, unsure } = adjusted([...found, ...answer.findings], rules.adjust);
   return {
     ...answer,
     findings: bySeverity(kept),
@@ -87,8 +84,7 @@ function adjusted(findings: readonly Finding[], adjust: readonly Adjustment[]) {
     const known = adjust.find((one) => {
       if (one.finding !== finding.code) return false;
       const is = isMeant(finding, one.where ?? {}, 'all');
-      if (is === 'unknown')
-        unsure.push({ code: finding.code, reason: 'figures-unknown', why: UNSURE });
+      if (is === 'unknown') unsure.push({ code: finding.code, reason: 'figures-unknown', why: UNSURE });
       return is === true;
     });
     if (!known || known.severity === finding.severity) kept.push(finding);
@@ -103,15 +99,9 @@ function adjusted(findings: readonly Finding[], adjust: readonly Adjustment[]) {
 
 const UNSURE = 'an adjustment tests figures that are unknown for some of its findings';
 
-function note(
-  list: Adjusted[],
-  { code, severity, figures }: Finding,
-  { severity: to, because }: Adjustment,
-) {
+function note(list: Adjusted[], { code, severity, figures }: Finding, { severity: to, because }: Adjustment) {
   const others = typeof figures.others === 'number' ? figures.others : 0;
-  const same = list.findIndex(
-    (one) => one.code === code && one.from === severity && one.because === because,
-  );
+  const same = list.findIndex((one) => one.code === code && one.from === severity && one.because === because);
   const before = list[same];
   const findings = (before?.findings ?? 0) + 1 + others;
   const one = { code, from: severity, to, findings, because };

@@ -11,10 +11,7 @@ type Operand<Key extends keyof Condition> = NonNullable<Condition[Key]>;
 
 /** Evaluation of each condition, except `log` (see apply.ts). */
 type Tests = {
-  readonly [Key in Exclude<keyof Condition, 'log'>]: (
-    asked: Operand<Key>,
-    facts: RuleFacts,
-  ) => Match;
+  readonly [Key in Exclude<keyof Condition, 'log'>]: (asked: Operand<Key>, facts: RuleFacts) => Match;
 };
 
 const TESTS: Tests = {
@@ -22,10 +19,8 @@ const TESTS: Tests = {
     const { state } = machine.panic;
     if (state === 'running') return NOT_MET;
     const reason = findings.find(({ code }) => code === 'panic')?.figures.reason;
-    if (state === 'unknown')
-      return unknown('panic-unknown', 'whether the kernel panicked is unknown');
-    if (typeof reason !== 'string')
-      return unknown('panic-unknown', 'the reason of the panic is unknown');
+    if (state === 'unknown') return unknown('panic-unknown', 'whether the kernel panicked is unknown');
+    if (typeof reason !== 'string') return unknown('panic-unknown', 'the reason of the panic is unknown');
     const found = pattern.match(reason);
     return found ? met({ panicReason: reason, ...found }) : NOT_MET;
   },
@@ -35,16 +30,12 @@ const TESTS: Tests = {
     return found ? met({ kernelRelease: kernel.release, ...found }) : NOT_MET;
   },
   taint: (letters, { answer: { machine } }) => {
-    if (machine.taint === undefined)
-      return unknown('taint-unreadable', 'the taint flags cannot be read');
+    if (machine.taint === undefined) return unknown('taint-unreadable', 'the taint flags cannot be read');
     const set = taintFlags(machine.taint).map(({ letter }) => letter);
-    return [...letters].every((letter) => set.includes(letter))
-      ? met({ taintFlags: set.join('') })
-      : NOT_MET;
+    return [...letters].every((letter) => set.includes(letter)) ? met({ taintFlags: set.join('') }) : NOT_MET;
   },
   module: (pattern, { answer: { machine } }) => {
-    if (machine.modules === undefined)
-      return unknown('modules-unreadable', 'the list of modules cannot be read');
+    if (machine.modules === undefined) return unknown('modules-unreadable', 'the list of modules cannot be read');
     for (const name of machine.modules) {
       const found = pattern.match(name);
       if (found) return met({ moduleName: name, ...found });
@@ -64,19 +55,14 @@ const TESTS: Tests = {
       );
     const share = bytes / whole;
     const { atLeastBytes = 0, atMostBytes = Infinity, atLeastShare = 0, atMostShare = 1 } = asked;
-    const isWithin =
-      bytes >= atLeastBytes &&
-      bytes <= atMostBytes &&
-      share >= atLeastShare &&
-      share <= atMostShare;
+    const isWithin = bytes >= atLeastBytes && bytes <= atMostBytes && share >= atLeastShare && share <= atMostShare;
     return isWithin ? met({ memoryBytes: bytes, memoryShare: share }) : NOT_MET;
   },
   owner: (asked, { answer: { memory } }) => {
     if (!memory) return unknown('memory-unavailable', 'the memory breakdown is not available');
     const { bytes: whole } = memory.memory;
     const categories = leaves(memory.memory).filter(
-      ({ category }) =>
-        asked.category === undefined || isWithin(memory.memory, asked.category, category),
+      ({ category }) => asked.category === undefined || isWithin(memory.memory, asked.category, category),
     );
     return any(categories.map((category) => ownerIn(category, whole, asked)));
   },
@@ -92,8 +78,7 @@ const TESTS: Tests = {
   },
   stack: ({ symbol, state }, facts) => {
     const found = facts.stacks(state);
-    if (found instanceof Error)
-      return unknown('stacks-unreadable', `stacks cannot be read: ${found.message}`);
+    if (found instanceof Error) return unknown('stacks-unreadable', `stacks cannot be read: ${found.message}`);
     const stackVerdict = any(found.groups.map((group) => onStack(group, symbol)));
     if (stackVerdict.met !== false) return stackVerdict;
     if (!found.complete) return unknown('stacks-incomplete', 'some stacks cannot be read');
@@ -102,8 +87,7 @@ const TESTS: Tests = {
   },
   tasks: ({ state, atLeast = 0, atMost = Infinity }, facts) => {
     const found = facts.stacks(state);
-    if (found instanceof Error)
-      return unknown('stacks-unreadable', `tasks cannot be read: ${found.message}`);
+    if (found instanceof Error) return unknown('stacks-unreadable', `tasks cannot be read: ${found.message}`);
     // Tasks may be missing: the count is a lower bound.
     if (!found.complete && (found.tasks < atLeast || atMost < Infinity))
       return unknown('stacks-incomplete', 'some tasks cannot be read');
@@ -121,11 +105,7 @@ export function matchOf(condition: Omit<Condition, 'log'>, facts: RuleFacts): Ma
   );
 }
 
-function one<Key extends keyof Tests>(
-  key: Key,
-  condition: Omit<Condition, 'log'>,
-  facts: RuleFacts,
-): Match {
+function one<Key extends keyof Tests>(key: Key, condition: Omit<Condition, 'log'>, facts: RuleFacts): Match {
   const asked = condition[key] as Operand<Key> | undefined;
   return asked === undefined ? met() : TESTS[key](asked, facts);
 }
@@ -148,8 +128,7 @@ function ownerIn(category: Category, whole: number, asked: Operand<'owner'>): Ma
   });
   const [first] = found;
   if (first) return met({ ...ownerFigures(first.owner, whole), ...first.captures });
-  if (!category.complete)
-    return unknown('category-incomplete', `category ${category.category} is incomplete`);
+  if (!category.complete) return unknown('category-incomplete', `category ${category.category} is incomplete`);
   const named = category.owners.reduce((sum, { bytes }) => sum + bytes, 0);
   // An unnamed owner has at most the remainder.
   const rest = Math.max(0, category.bytes - named);
@@ -164,8 +143,7 @@ function ownerFigures({ name, pid, bytes }: Owner, whole: number) {
 
 function meant(finding: Finding, asked: Operand<'finding'>): Match {
   const is = isMeant(finding, asked, 'one');
-  if (is === 'unknown')
-    return unknown('figures-unknown', `some figures of ${asked.code} are unknown`);
+  if (is === 'unknown') return unknown('figures-unknown', `some figures of ${asked.code} are unknown`);
   const { times: _, others: __, ...figures } = finding.figures;
   return is ? met(figures, finding.evidence) : NOT_MET;
 }
@@ -204,11 +182,7 @@ function onStack(group: StackGroup, symbol: Operand<'stack'>['symbol']): Match {
     if (guess) continue;
     const [first] = tasks;
     const who = { stackPid: first?.pid ?? null, stackComm: first?.comm ?? null };
-    return met({ stackSymbol: named.name, stackTasks: tasks.length, ...who, ...captures }, [
-      evidenceOf(group),
-    ]);
+    return met({ stackSymbol: named.name, stackTasks: tasks.length, ...who, ...captures }, [evidenceOf(group)]);
   }
-  return guessed === undefined
-    ? NOT_MET
-    : unknown('frame-guessed', `${guessed} is a guess of the unwinder`);
+  return guessed === undefined ? NOT_MET : unknown('frame-guessed', `${guessed} is a guess of the unwinder`);
 }

@@ -33,10 +33,7 @@ export type Match =
 
 export const NOT_MET: Match = { met: false };
 
-export function met(
-  figures: Readonly<Record<string, Figure>> = {},
-  evidence: readonly Evidence[] = [],
-): Match {
+export function met(figures: Readonly<Record<string, Figure>> = {}, evidence: readonly Evidence[] = []): Match {
   return { met: true, figures, evidence };
 }
 
@@ -86,15 +83,10 @@ interface Meant {
  *
  * @param how `all` of the represented findings, or `one` of them
  */
-export function isMeant(
-  finding: Finding,
-  { severity, figures = {} }: Meant,
-  how: 'all' | 'one',
-): boolean | 'unknown' {
+export function isMeant(finding: Finding, { severity, figures = {} }: Meant, how: 'all' | 'one'): boolean | 'unknown' {
   const { times, others } = finding.figures;
   if (severity !== undefined && severity !== finding.severity) return false;
-  const stands =
-    typeof others === 'number' && others > 0 ? 'others' : Number(times) > 1 ? 'times' : 'one';
+  const stands = typeof others === 'number' && others > 0 ? 'others' : Number(times) > 1 ? 'times' : 'one';
   let isKnown = true;
   let isLast = true;
   for (const [name, test] of Object.entries(figures)) {

@@ -29,9 +29,7 @@ export function unknownNames({ when, message, advice }: Rule): Wrong[] {
   const { any = [], not: _, ...all } = when;
   const conditions = [all, ...any];
   const wrong: Wrong[] = [];
-  const names = new Set<string>(
-    conditions.flatMap((each) => keysOf(each).flatMap((key) => [...GIVEN[key]])),
-  );
+  const names = new Set<string>(conditions.flatMap((each) => keysOf(each).flatMap((key) => [...GIVEN[key]])));
   for (const name of conditions.flatMap(capturesOf)) {
     if (RESERVED.has(name))
       wrong.push({
@@ -58,7 +56,5 @@ function keysOf(condition: Condition): (keyof Condition)[] {
 }
 
 function capturesOf({ log, panic, release, module, owner, stack }: Condition): readonly string[] {
-  return [log, panic, release, module, owner?.name, stack?.symbol].flatMap(
-    (pattern) => pattern?.names ?? [],
-  );
+  return [log, panic, release, module, owner?.name, stack?.symbol].flatMap((pattern) => pattern?.names ?? []);
 }

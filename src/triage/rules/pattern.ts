@@ -44,8 +44,7 @@ export class Pattern {
     this.#blocks = blocks as Block[];
     this.#wildcards = wildcards;
     this.names = parts.flatMap((part) => (part.kind === 'text' ? [] : (part.name ?? [])));
-    if (new Set(this.names).size < this.names.length)
-      throw new SyntaxError('two captures have the same name');
+    if (new Set(this.names).size < this.names.length) throw new SyntaxError('two captures have the same name');
   }
 
   /** Undefined: no match. Wildcards match as little as possible. */
@@ -100,8 +99,7 @@ function matchedAt(block: Block, text: string, start: number): Met | undefined {
     }
     const digits = digitsAt(text, at);
     // A match must not begin within a number.
-    if (digits === 0 || digits > MOST_DIGITS || (at === start && isDigit(text, at - 1)))
-      return undefined;
+    if (digits === 0 || digits > MOST_DIGITS || (at === start && isDigit(text, at - 1))) return undefined;
     numbers[part.name] = Number(text.slice(at, at + digits));
     at += digits;
   }
@@ -123,8 +121,7 @@ const CAPTURE = /^\{([a-zA-Z][a-zA-Z0-9]{0,31})(:number)?\}/;
 
 function parsed(source: string): Part[] {
   if (source === '') throw new SyntaxError('the pattern is empty');
-  if (source.length > MOST_PATTERN)
-    throw new SyntaxError(`the pattern is longer than ${MOST_PATTERN} characters`);
+  if (source.length > MOST_PATTERN) throw new SyntaxError(`the pattern is longer than ${MOST_PATTERN} characters`);
   const parts: Part[] = [];
   let text = '';
   const add = (part: Part) => {
@@ -144,9 +141,7 @@ function parsed(source: string): Part[] {
     else if (char === '{') {
       const [whole, name, number] = CAPTURE.exec(rest) ?? [];
       if (whole === undefined || name === undefined)
-        throw new SyntaxError(
-          'malformed capture: write {name} or {name:number}, or \\{ for the character',
-        );
+        throw new SyntaxError('malformed capture: write {name} or {name:number}, or \\{ for the character');
       add(number === undefined ? { kind: 'any', name } : { kind: 'number', name });
       at += whole.length - 1;
     } else text += char;

@@ -32,14 +32,7 @@ const bytes = z.union([z.number(), z.string()]).transform((size, context) => {
 });
 
 const share = z.number().min(0).max(1);
-const category = z.enum([
-  ...CATEGORIES,
-  'memory',
-  'free',
-  'applications-and-files',
-  'kernel',
-  'reserved',
-]);
+const category = z.enum([...CATEGORIES, 'memory', 'free', 'applications-and-files', 'kernel', 'reserved']);
 const severity = z.enum(SEVERITIES);
 const code = z.enum(FINDING_CODES);
 /** Code of a team's rule: built-in codes have no slash. */
@@ -49,11 +42,7 @@ const ownCode = z.string().regex(OWN, {
 });
 
 const figure = z.union(
-  [
-    z.number(),
-    pattern,
-    z.strictObject({ atLeast: z.number().optional(), atMost: z.number().optional() }),
-  ],
+  [z.number(), pattern, z.strictObject({ atLeast: z.number().optional(), atMost: z.number().optional() })],
   { error: 'must be a number, a pattern, or atLeast and atMost' },
 );
 const figures = z.record(z.string(), figure);
@@ -94,9 +83,7 @@ const conditions = {
     })
     .refine(bounded, UNBOUNDED)
     .optional(),
-  finding: z
-    .strictObject({ code, severity: severity.optional(), figures: figures.optional() })
-    .optional(),
+  finding: z.strictObject({ code, severity: severity.optional(), figures: figures.optional() }).optional(),
   /** A function on a task's stack. */
   stack: z.strictObject({ symbol: pattern, state: z.enum(TASK_STATES).optional() }).optional(),
   tasks: z

@@ -61,9 +61,7 @@ export class AllocationTags {
     const members = TAG.map((name) => `ct.${name}` as const);
     this.#tag = new StructReader(kernel, 'alloc_tag', ['counters', ...members]);
     this.#counters = new StructReader(kernel, 'alloc_tag_counters', ['bytes', 'calls']);
-    this.#shifts = cpuMask(kernel, '__cpu_possible_mask').map((cpu) =>
-      perCpuAddress(kernel, 0n, cpu),
-    );
+    this.#shifts = cpuMask(kernel, '__cpu_possible_mask').map((cpu) => perCpuAddress(kernel, 0n, cpu));
   }
 
   /**
@@ -104,17 +102,11 @@ export class AllocationTags {
     const view = type.read(pointerPartOf(kernel, 'alloc_tag_cttype', at, at));
     const size = view.number('desc.tag_size');
     if (size !== this.#tag.size)
-      throw unsupportedLayout(
-        `struct alloc_tag has ${this.#tag.size} bytes, but tags have ${size}`,
-      );
+      throw unsupportedLayout(`struct alloc_tag has ${this.#tag.size} bytes, but tags have ${size}`);
     const count = view.number('count');
     if (count > MOST_TAGS) throw damaged(`${count} allocation tags`);
     const modules = new XarrayReader(kernel);
-    const owner = new StructReader(kernel, 'codetag_module', [
-      'mod',
-      'range.start',
-      'range.stop',
-    ] as const);
+    const owner = new StructReader(kernel, 'codetag_module', ['mod', 'range.start', 'range.stop'] as const);
     let found = 0;
     // Identifiers of unloaded modules are unused.
     for (let id = 0; found < count && id < MOST_MODULES; id++) {
@@ -129,8 +121,7 @@ export class AllocationTags {
       found += tags;
       yield { start, stop };
     }
-    if (found !== count)
-      throw damaged(`the kernel counts ${count} allocation tags, but ${found} were found`);
+    if (found !== count) throw damaged(`the kernel counts ${count} allocation tags, but ${found} were found`);
   }
 
   /** Tags of the kernel image are a section of it. */
@@ -162,10 +153,8 @@ export class AllocationTags {
       calls = BigInt.asIntN(64, calls + one.pointer('calls'));
     }
     const line = `${this.#text(view.pointer('ct.filename'))}:${view.number('ct.lineno')}`;
-    const isSound =
-      bytes >= 0n && calls >= 0n && (bytes === 0n) === (calls === 0n) && bytes < 2n ** 53n;
-    if (!isSound && !this.#kernel.facts.live)
-      throw damaged(`${line} counts ${bytes} bytes in ${calls} allocations`);
+    const isSound = bytes >= 0n && calls >= 0n && (bytes === 0n) === (calls === 0n) && bytes < 2n ** 53n;
+    if (!isSound && !this.#kernel.facts.live) throw damaged(`${line} counts ${bytes} bytes in ${calls} allocations`);
     const module = view.pointer('ct.modname');
     return {
       line,
@@ -215,8 +204,7 @@ export class TagReferences {
     const kernel = this.#kernel;
     if (this.#pages === undefined) {
       const isCompressed =
-        kernel.symbol('mem_profiling_compressed') !== undefined &&
-        isKeyEnabled(kernel, 'mem_profiling_compressed');
+        kernel.symbol('mem_profiling_compressed') !== undefined && isKeyEnabled(kernel, 'mem_profiling_compressed');
       const extensions = isCompressed ? null : new PageExtensions(kernel);
       this.#pages = extensions && {
         extensions,

@@ -37,8 +37,7 @@ const MOST_ORDER = 14;
  * @throws {KernelError} `no-symbols`; {@link ReadError}
  */
 export function pageOwnerState(kernel: Kernel): RecordState {
-  if (!kernel.struct('page_owner') && kernel.symbol('page_owner_inited') === undefined)
-    return 'absent';
+  if (!kernel.struct('page_owner') && kernel.symbol('page_owner_inited') === undefined) return 'absent';
   return isKeyEnabled(kernel, 'page_owner_inited') ? 'on' : 'off';
 }
 
@@ -132,8 +131,7 @@ export class PageOwner {
     const entry = base + this.#offset;
     const order = view.getUint16(entry + this.#entry.offset('order'), true);
     const handle = view.getUint32(entry + this.#entry.offset('handle'), true);
-    if (order > MOST_ORDER)
-      visitor.lost(1, damaged(`page frame ${frame} has order ${order} in page_owner`));
+    if (order > MOST_ORDER) visitor.lost(1, damaged(`page frame ${frame} has order ${order} in page_owner`));
     else visitor.allocated(frame, handle, order);
   }
 
@@ -158,8 +156,7 @@ export class PageExtensions {
   /** @throws {KernelError} `unsupported-layout`, `no-symbols`, `damaged`; {@link ReadError} */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    if (!kernel.sections)
-      throw unsupportedLayout('page extensions: the memory sections of this kernel are unknown');
+    if (!kernel.sections) throw unsupportedLayout('page extensions: the memory sections of this kernel are unknown');
     this.#section = new StructReader(kernel, 'mem_section', ['page_ext']);
     const at = needSymbol(kernel, 'page_ext_size');
     const size = pointerPartOf(kernel, 'page_ext_size', at, at);

@@ -66,16 +66,12 @@ export class StackDepot {
     if (!parts) throw unsupportedLayout('this kernel has no union handle_parts');
     const bits = (name: string): Bits | undefined => {
       const member = parts.member(name);
-      return (
-        member?.bits && { shift: member.offset * 8 + member.bits.offset, size: member.bits.size }
-      );
+      return member?.bits && { shift: member.offset * 8 + member.bits.offset, size: member.bits.size };
     };
     const name = INDICES.find((one) => bits(one));
     const [index, offset] = [name && bits(name), bits('offset')];
     if (!index || !offset || parts.size !== 4)
-      throw unsupportedLayout(
-        `union handle_parts of this kernel is unsupported; it has ${parts.members.join(', ')}`,
-      );
+      throw unsupportedLayout(`union handle_parts of this kernel is unsupported; it has ${parts.members.join(', ')}`);
     this.#index = index;
     this.#offset = offset;
     // 6.8.3 and 6.8.4 count from 1 under the old name.
@@ -87,8 +83,7 @@ export class StackDepot {
     const array = POOLS.find((one) => kernel.symbol(one) !== undefined) ?? POOLS[0];
     const at = needSymbol(kernel, array);
     // An array up to 6.17, then a pointer to one, whose length is a boot parameter.
-    this.#pools =
-      kernel.symbol('stack_max_pools') === undefined ? at : pointerPartOf(kernel, array, at, at);
+    this.#pools = kernel.symbol('stack_max_pools') === undefined ? at : pointerPartOf(kernel, array, at, at);
     if (this.#pools === 0n) throw damaged(`${array}: the stack depot has no pools`);
     this.#most = Math.min(2 ** index.size, this.#used() ?? 2 ** index.size);
   }
@@ -101,8 +96,7 @@ export class StackDepot {
       ['depot_index', 1],
     ] as const) {
       const at = findOrNot(() => this.#kernel.symbol(name));
-      if (at !== undefined)
-        return readPartOf(this.#kernel, name, at, at, 4).getInt32(0, true) + more;
+      if (at !== undefined) return readPartOf(this.#kernel, name, at, at, 4).getInt32(0, true) + more;
     }
     return undefined;
   }
@@ -142,8 +136,7 @@ export class StackDepot {
     const address = pool + BigInt(bitsOf(handle, this.#offset) * ALIGN);
     const own = this.#record.read(address).number('handle.handle');
     const extra = this.#extra ? bitsOf(handle, this.#extra) * 2 ** this.#extra.shift : 0;
-    if (own !== handle - extra)
-      throw damaged(`${what} leads to a record of handle ${hex(BigInt(own))}`);
+    if (own !== handle - extra) throw damaged(`${what} leads to a record of handle ${hex(BigInt(own))}`);
     return address;
   }
 
@@ -205,8 +198,7 @@ export class SlabTracks {
     // In the stack depot since 5.18; before, up to 16 addresses in the record itself.
     this.#handle = StructReader.ifPresent(kernel, 'track', ['handle']);
     const array = kernel.struct('track')?.member('addrs');
-    if (array && !array.count)
-      throw unsupportedLayout('struct track has an array of addresses without a length');
+    if (array && !array.count) throw unsupportedLayout('struct track has an array of addresses without a length');
     this.#addresses = array && { offset: array.offset, count: array.count ?? 0 };
     const bit = kernel.enumerators('_slab_flag_bits')?.get('_SLAB_STORE_USER');
     this.#flag = bit === undefined ? STORE_USER : 2 ** Number(bit);

@@ -46,13 +46,7 @@ export class MemoryCgroups {
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#subsystem = needSymbol(kernel, 'memory_cgrp_subsys');
-    this.#state = new StructReader(kernel, 'cgroup_subsys_state', [
-      'cgroup',
-      'ss',
-      'flags',
-      'parent',
-      'online_cnt',
-    ]);
+    this.#state = new StructReader(kernel, 'cgroup_subsys_state', ['cgroup', 'ss', 'flags', 'parent', 'online_cnt']);
     // Older name, before 4.18.
     this.#usage = kernel.struct('mem_cgroup')?.member('memory.usage.counter')
       ? 'memory.usage.counter'
@@ -60,9 +54,7 @@ export class MemoryCgroups {
     this.#group = new StructReader(kernel, 'mem_cgroup', [this.#usage, 'memory.parent']);
     this.#counter = new StructReader(kernel, 'mem_cgroup', ['memory']);
     // Since 5.9: before, complete slabs are charged.
-    this.#objects = kernel.struct('obj_cgroup')
-      ? new StructReader(kernel, 'obj_cgroup', ['memcg'])
-      : undefined;
+    this.#objects = kernel.struct('obj_cgroup') ? new StructReader(kernel, 'obj_cgroup', ['memcg']) : undefined;
     this.#paths = new CgroupReader(kernel);
     const at = BigInt(new StructReader(kernel, 'cgroup', ['subsys']).offset('subsys'));
     const subsystem = new StructReader(kernel, 'cgroup_subsys', ['id']);
@@ -118,17 +110,14 @@ export class MemoryCgroups {
    */
   *all(): Generator<bigint> {
     const links = new StructReader(this.#kernel, 'cgroup_subsys_state', ['sibling', 'children']);
-    const root = this.#kernel
-      .read(needSymbol(this.#kernel, 'root_mem_cgroup'), 8)
-      .getBigUint64(0, true);
+    const root = this.#kernel.read(needSymbol(this.#kernel, 'root_mem_cgroup'), 8).getBigUint64(0, true);
     const next = [root];
     for (let met = 0; ; met++) {
       const group = next.pop();
       if (group === undefined) return;
       if (met > MOST) throw damaged('memory cgroup list does not terminate (loop?)');
       yield group;
-      for (const child of links.entryAddresses(links.addressOf(group, 'children'), 'sibling'))
-        next.push(child);
+      for (const child of links.entryAddresses(links.addressOf(group, 'children'), 'sibling')) next.push(child);
     }
   }
 

@@ -40,12 +40,7 @@ export class Mounts {
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    this.#mount = new StructReader(kernel, 'mount', [
-      'mnt.mnt_root',
-      'mnt_parent',
-      'mnt_mountpoint',
-      'mnt_ns',
-    ]);
+    this.#mount = new StructReader(kernel, 'mount', ['mnt.mnt_root', 'mnt_parent', 'mnt_mountpoint', 'mnt_ns']);
     this.#point = StructReader.ifPresent(kernel, 'mount', ['mnt_mp']);
     this.#mountPoint = StructReader.ifPresent(kernel, 'mountpoint', ['m_dentry']);
     this.#vfsmount = new StructReader(kernel, 'mount', ['mnt']);
@@ -95,10 +90,7 @@ export class Mounts {
     const point = readOrNot(() => this.#point?.read(mount).pointer('mnt_mp')) ?? 0n;
     if (point === 0n) return;
     const known = readOrNot(() => this.#mountPoint?.read(point).pointer('m_dentry')) ?? on;
-    if (known !== on)
-      throw damaged(
-        `the mount at ${hex(mount)} is on ${hex(on)}, its mount point on ${hex(known)}`,
-      );
+    if (known !== on) throw damaged(`the mount at ${hex(mount)} is on ${hex(on)}, its mount point on ${hex(known)}`);
   }
 
   #mountsOf(superBlock: bigint): readonly Mount[] {
@@ -195,11 +187,7 @@ export function deviceNumber(device: number): string {
  * @param pid default: the first process
  * @throws {WalkError} `no-such-pid`: also for a process that exits; {@link ReadError}
  */
-export function namespaceOf(
-  kernel: Kernel,
-  member: 'mnt_ns' | 'ipc_ns',
-  pid: number | undefined,
-): bigint {
+export function namespaceOf(kernel: Kernel, member: 'mnt_ns' | 'ipc_ns', pid: number | undefined): bigint {
   const task = new StructReader(kernel, 'task_struct', ['nsproxy']);
   const proxy = new StructReader(kernel, 'nsproxy', [member]);
   const process = pid === undefined ? taskTable(kernel).processes[0] : findTask(kernel, pid);

@@ -78,12 +78,7 @@ export class Paths {
   constructor(kernel: Kernel, onName: (place: NamePlace) => void = () => {}) {
     this.#kernel = kernel;
     this.#onName = onName;
-    this.#dentry = new StructReader(kernel, 'dentry', [
-      'd_parent',
-      'd_name.len',
-      'd_name.name',
-      'd_hash.pprev',
-    ]);
+    this.#dentry = new StructReader(kernel, 'dentry', ['d_parent', 'd_name.len', 'd_name.name', 'd_hash.pprev']);
     this.#inode = new StructReader(kernel, 'dentry', ['d_inode']);
     this.#superBlock = new StructReader(kernel, 'dentry', ['d_sb']);
     this.#hash = new StructReader(kernel, 'dentry', ['d_name.hash']);
@@ -106,9 +101,7 @@ export class Paths {
     // Extracts of earlier versions lack it.
     const own = readOrNot(() => this.#superBlock.read(dentry).pointer('d_sb')) ?? superBlock;
     if (own !== superBlock && !this.#kernel.facts.live)
-      throw damaged(
-        `${hex(inode)} is of the superblock ${hex(superBlock)}, its name at ${hex(dentry)} of ${hex(own)}`,
-      );
+      throw damaged(`${hex(inode)} is of the superblock ${hex(superBlock)}, its name at ${hex(dentry)} of ${hex(own)}`);
     const { unhashed, parent } = this.#name(dentry);
     const deleted = unhashed && parent !== dentry;
     const up = this.#up(dentry);
@@ -203,8 +196,7 @@ export class Paths {
     if (known) return known;
     const view = this.#dentry.read(dentry);
     const length = view.number('d_name.len');
-    if (length > MOST_NAME)
-      throw damaged(`the dentry at ${hex(dentry)} has a name of ${length} bytes`);
+    if (length > MOST_NAME) throw damaged(`the dentry at ${hex(dentry)} has a name of ${length} bytes`);
     const at = view.pointer('d_name.name');
     const parent = view.pointer('d_parent');
     const unhashed = view.pointer('d_hash.pprev') === 0n;

@@ -95,10 +95,7 @@ export function loadedModules(kernel: Kernel, warnings: Warnings): Pick<ModulesJ
   for (const [address, name] of names) {
     try {
       if (self.read(address).pointer('mkobj.mod') !== address)
-        warnings.add(
-          contradiction,
-          `module ${name} at ${hex(address)} is not the module of its kobject`,
-        );
+        warnings.add(contradiction, `module ${name} at ${hex(address)} is not the module of its kobject`);
       const view = reader.read(address);
       const { parts, text } = partsIn(address);
       for (const part of parts) {
@@ -107,8 +104,7 @@ export function loadedModules(kernel: Kernel, warnings: Warnings): Pick<ModulesJ
       }
       const usedBy = usersOf(address, name);
       const state = STATES[view.number('state')];
-      if (state === undefined)
-        warnings.add(contradiction, `module ${name}: state ${view.number('state')}`);
+      if (state === undefined) warnings.add(contradiction, `module ${name}: state ${view.number('state')}`);
       const counted = count && count.read(address).number('refcnt.counter') | 0;
       // The count of a module that is being unloaded is 0.
       const references = counted && Math.max(0, counted - REFERENCE_BASE);
@@ -118,8 +114,7 @@ export function loadedModules(kernel: Kernel, warnings: Warnings): Pick<ModulesJ
           `module ${name}: reference count ${counted - REFERENCE_BASE}, but ${usedBy.length} modules use it`,
         );
       const size = parts.reduce((sum, part) => sum + part.size, 0);
-      if (text > size)
-        warnings.add(contradiction, `module ${name}: ${text} bytes of code in ${size} bytes`);
+      if (text > size) warnings.add(contradiction, `module ${name}: ${text} bytes of code in ${size} bytes`);
       const taints = taintFlags(view.pointer('taints')).map(({ letter }) => letter);
       modules.push({
         address: hex(address),
@@ -165,8 +160,7 @@ function misfit(
   }
   const area = areas[low - 1];
   const room = area === undefined ? 0 : Number(area.address - base) + area.bytes;
-  if (area === undefined || room < size)
-    return `${size} bytes at ${hex(base)} are in no vmalloc area of that size`;
+  if (area === undefined || room < size) return `${size} bytes at ${hex(base)} are in no vmalloc area of that size`;
   // An area of its own ends with a guard page. Since 6.13 several modules may share huge pages.
   const rounded = Math.ceil(size / pageSize) * pageSize;
   const isOwn = area.address === base && area.bytes <= 2 ** 21;

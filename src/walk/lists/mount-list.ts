@@ -98,10 +98,7 @@ export function mountList(
           source: textOf(`source of mount ${id}`, () =>
             textAt(kernel, 'the source of a mount', view.pointer('mnt_devname'), MOST_SOURCE),
           ),
-          path: textOf(
-            `path of mount ${id}`,
-            () => paths.ofPlace(root, inside.addressOf(at, 'mnt')).path,
-          ),
+          path: textOf(`path of mount ${id}`, () => paths.ofPlace(root, inside.addressOf(at, 'mnt')).path),
           options: [
             isReadOnly ? 'ro' : 'rw',
             ...SUPER_BLOCK.filter((one) => named(one, own)).map(([, name]) => name),
@@ -115,24 +112,18 @@ export function mountList(
   } catch (error) {
     addError(warnings, 'mounts', error);
   }
-  if (found !== count)
-    warnings.add(code, `the mount namespace counts ${count} mounts, but ${found} were found`);
+  if (found !== count) warnings.add(code, `the mount namespace counts ${count} mounts, but ${found} were found`);
   return { namespace: namespace.read(address).number('ns.inum'), mounts };
 }
 
 /** Addresses of the mounts of a namespace, and their number by its own count. */
-function linksOf(
-  kernel: Kernel,
-  namespace: bigint,
-): { readonly nodes: Iterable<bigint>; readonly count: number } {
+function linksOf(kernel: Kernel, namespace: bigint): { readonly nodes: Iterable<bigint>; readonly count: number } {
   const listed = StructReader.ifPresent(kernel, 'mnt_namespace', ['list', 'mounts']);
   if (listed) {
     const link = new StructReader(kernel, 'mount', ['mnt_list']);
     const view = listed.read(namespace);
     return {
-      nodes: mapped(closedListNodes(kernel, view.addressOf('list')), (node) =>
-        link.containerOf(node, 'mnt_list'),
-      ),
+      nodes: mapped(closedListNodes(kernel, view.addressOf('list')), (node) => link.containerOf(node, 'mnt_list')),
       count: view.number('mounts'),
     };
   }
@@ -141,9 +132,7 @@ function linksOf(
   const link = new StructReader(kernel, 'mount', ['mnt_node']);
   const view = tree.read(namespace);
   return {
-    nodes: mapped(treeNodes(kernel, view.pointer('mounts.rb_node')), (node) =>
-      link.containerOf(node, 'mnt_node'),
-    ),
+    nodes: mapped(treeNodes(kernel, view.pointer('mounts.rb_node')), (node) => link.containerOf(node, 'mnt_node')),
     count: view.number('nr_mounts'),
   };
 }

@@ -109,12 +109,7 @@ class LinkReader {
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    this.#file = new StructReader(kernel, 'file', [
-      'f_inode',
-      'private_data',
-      'f_path.dentry',
-      'f_path.mnt',
-    ]);
+    this.#file = new StructReader(kernel, 'file', ['f_inode', 'private_data', 'f_path.dentry', 'f_path.mnt']);
     this.#inode = new StructReader(kernel, 'inode', ['i_sb', 'i_ino', 'i_mapping']);
     this.#dentry = new StructReader(kernel, 'dentry', ['d_inode']);
     this.#systems = new FileSystems(kernel);
@@ -132,13 +127,8 @@ class LinkReader {
     if (this.#dentry.read(dentry).pointer('d_inode') !== inode && !this.#kernel.facts.live)
       throw damaged(`file ${hex(file)} has another inode than its dentry`);
     const numbered = NUMBERED[fsType];
-    if (numbered !== undefined)
-      return { name: `${numbered}:[${own.pointer('i_ino')}]`, inode, fsType };
-    const {
-      path,
-      deleted,
-      own: isNameless,
-    } = this.#paths.ofPlace(dentry, view.pointer('f_path.mnt'));
+    if (numbered !== undefined) return { name: `${numbered}:[${own.pointer('i_ino')}]`, inode, fsType };
+    const { path, deleted, own: isNameless } = this.#paths.ofPlace(dentry, view.pointer('f_path.mnt'));
     const bare = path.slice(1);
     if (fsType === 'anon_inodefs') return { name: `anon_inode:${bare}`, inode, fsType };
     if (fsType === 'dmabuf') return { name: `/dmabuf:${bare}`, inode, fsType };
@@ -147,10 +137,7 @@ class LinkReader {
   }
 
   /** Memory and watches of the object behind a file; empty for kinds that have neither. */
-  details(
-    file: bigint,
-    { inode, fsType, kind }: Link & { readonly kind: DescriptorKind },
-  ): Details {
+  details(file: bigint, { inode, fsType, kind }: Link & { readonly kind: DescriptorKind }): Details {
     const { pageSize } = this.#kernel.facts;
     const object = this.#file.read(file).pointer('private_data');
     if (kind === 'memfd' && fsType !== 'hugetlbfs') {
@@ -160,8 +147,7 @@ class LinkReader {
       const swapped = shmem.read(shmem.containerOf(inode, 'vfs_inode')).number('swapped');
       return { object: inode, bytes: (space.read(mapping).number('nrpages') + swapped) * pageSize };
     }
-    if (kind === 'pipe')
-      return { object, bytes: new Set(this.#pipes.frames(object)).size * pageSize };
+    if (kind === 'pipe') return { object, bytes: new Set(this.#pipes.frames(object)).size * pageSize };
     if (kind === 'dma-buf') {
       const buffer = new StructReader(this.#kernel, 'dma_buf', ['size']);
       return { object, bytes: buffer.read(object).number('size') };

@@ -45,13 +45,9 @@ export function runQueues(kernel: Kernel, warnings: Warnings): Pick<RunQueuesJso
       const counted = queue.tasks.filter(({ throttled }) => !throttled).length;
       // Deadline servers that are queued for fair tasks (6.8): until they were excluded, `nr_running` counted them.
       if (![counted, counted + servers].includes(queue.running) && !isLost)
-        warnings.add(
-          code,
-          `CPU ${cpu}: nr_running is ${queue.running}, but ${counted} tasks are on its run queue`,
-        );
+        warnings.add(code, `CPU ${cpu}: nr_running is ${queue.running}, but ${counted} tasks are on its run queue`);
       for (const [index, address] of addresses.entries()) {
-        if (seen.has(address))
-          warnings.add(code, `pid ${queue.tasks[index]?.pid} is on two run queues`);
+        if (seen.has(address)) warnings.add(code, `pid ${queue.tasks[index]?.pid} is on two run queues`);
         seen.set(address, cpu);
       }
       cpus.push(queue);
@@ -82,16 +78,10 @@ function checkTasks(kernel: Kernel, warnings: Warnings, seen: ReadonlyMap<bigint
         const at = place.read(address).number(path);
         if (isQueued && cpu === at) continue;
         // A throttled task waits elsewhere for its next period.
-        const waits =
-          view.number('policy') === SCHED_DEADLINE ||
-          throttled?.read(address).number('throttled') === 1;
+        const waits = view.number('policy') === SCHED_DEADLINE || throttled?.read(address).number('throttled') === 1;
         if (isQueued && cpu === undefined && waits) continue;
-        const other =
-          cpu === undefined ? 'it is on no run queue' : `it is on the run queue of CPU ${cpu}`;
-        warnings.add(
-          code,
-          `on_rq of pid ${pid} is ${view.number('on_rq')} on CPU ${at}, but ${other}`,
-        );
+        const other = cpu === undefined ? 'it is on no run queue' : `it is on the run queue of CPU ${cpu}`;
+        warnings.add(code, `on_rq of pid ${pid} is ${view.number('on_rq')} on CPU ${at}, but ${other}`);
       } catch (error) {
         addError(warnings, `state of pid ${pid}`, error);
       }
@@ -161,11 +151,7 @@ function queueReader(kernel: Kernel) {
     const tasks: Cpu['tasks'][number][] = [];
     const addresses: bigint[] = [];
     let servers = 0;
-    const add = (
-      kind: SchedulingClass,
-      found: () => Iterable<bigint>,
-      isOff = (_: bigint) => false,
-    ) => {
+    const add = (kind: SchedulingClass, found: () => Iterable<bigint>, isOff = (_: bigint) => false) => {
       try {
         for (const at of found()) {
           const own = task.read(at);
@@ -208,9 +194,7 @@ function queueReader(kernel: Kernel) {
     // A cursor of the watchdog is on no such list: each node is a task.
     if (ext && extNode)
       add('ext', () =>
-        listed(ext.addressOf(address, 'scx.runnable_list'), (node) =>
-          extNode.containerOf(node, 'scx.runnable_node'),
-        ),
+        listed(ext.addressOf(address, 'scx.runnable_list'), (node) => extNode.containerOf(node, 'scx.runnable_node')),
       );
     const { address: current, pid, comm } = runningTask(kernel, cpu);
     const queue: Cpu = {

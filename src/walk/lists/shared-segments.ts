@@ -39,12 +39,9 @@ export function sharedSegments(
   const segments: SharedSegment[] = [];
   let found = 0;
   try {
-    for (const [index, entry] of new XarrayReader(kernel).entries(
-      view.pointer('ipcs_idr.idr_rt.xa_head'),
-    )) {
+    for (const [index, entry] of new XarrayReader(kernel).entries(view.pointer('ipcs_idr.idr_rt.xa_head'))) {
       if (++found > MOST_SEGMENTS) break;
-      if (index > last)
-        warnings.add(code, `max_idx of shared memory is ${last}, but index ${index} is in use`);
+      if (index > last) warnings.add(code, `max_idx of shared memory is ${last}, but index ${index} is in use`);
       try {
         segments.push(reader.read(entry, index));
       } catch (error) {
@@ -54,10 +51,8 @@ export function sharedSegments(
   } catch (error) {
     addError(warnings, 'table of shared memory segments', error);
   }
-  if (found !== inUse)
-    warnings.add(code, `in_use of shared memory is ${inUse}, but ${found} segments were found`);
-  for (const { id, problem } of reader.problems)
-    warnings.add(code, `shared memory segment ${id}: ${problem}`);
+  if (found !== inUse) warnings.add(code, `in_use of shared memory is ${inUse}, but ${found} segments were found`);
+  for (const { id, problem } of reader.problems) warnings.add(code, `shared memory segment ${id}: ${problem}`);
   return { segments };
 }
 
@@ -92,11 +87,7 @@ class SegmentReader {
     this.#number = new StructReader(kernel, 'upid', ['nr']);
     this.#file = new StructReader(kernel, 'file', ['f_inode']);
     this.#inode = new StructReader(kernel, 'inode', ['i_sb', 'i_mapping', 'i_size']);
-    this.#space = new StructReader(kernel, 'address_space', [
-      'nrpages',
-      'host',
-      'i_mmap.rb_root.rb_node',
-    ]);
+    this.#space = new StructReader(kernel, 'address_space', ['nrpages', 'host', 'i_mmap.rb_root.rb_node']);
     this.#shmem = new StructReader(kernel, 'shmem_inode_info', ['swapped', 'vfs_inode']);
     this.#systems = new FileSystems(kernel);
   }
@@ -109,15 +100,13 @@ class SegmentReader {
     const address = this.#file.read(view.pointer('shm_file')).pointer('f_inode');
     const inode = this.#inode.read(address);
     const huge = this.#systems.of(inode.pointer('i_sb')).fsType === 'hugetlbfs';
-    if ((id ^ index) & (2 ** INDEX_BITS - 1))
-      this.problems.push({ id, problem: `it has index ${index}` });
+    if ((id ^ index) & (2 ** INDEX_BITS - 1)) this.problems.push({ id, problem: `it has index ${index}` });
     const size = inode.number('i_size');
     // The file of huge pages is rounded up to a page of theirs.
     if (huge ? size < bytes : size !== bytes)
       this.problems.push({ id, problem: `shm_segsz is ${bytes}, but its file has ${size} bytes` });
     const space = this.#space.read(inode.pointer('i_mapping'));
-    if (space.pointer('host') !== address)
-      this.problems.push({ id, problem: 'its pages belong to another file' });
+    if (space.pointer('host') !== address) this.problems.push({ id, problem: 'its pages belong to another file' });
     const attaches = view.number('shm_nattch');
     let mappings = 0;
     for (const _ of treeNodes(this.#kernel, space.pointer('i_mmap.rb_root.rb_node'))) mappings++;
@@ -127,8 +116,7 @@ class SegmentReader {
         problem: `shm_nattch is ${attaches}, but ${mappings} areas map it`,
       });
     const { pageSize } = this.#kernel.facts;
-    const swapped = () =>
-      this.#shmem.read(this.#shmem.containerOf(address, 'vfs_inode')).number('swapped');
+    const swapped = () => this.#shmem.read(this.#shmem.containerOf(address, 'vfs_inode')).number('swapped');
     const mode = view.number('shm_perm.mode');
     return {
       address: hex(entry),

@@ -70,13 +70,9 @@ function checkTotals(
       return Number(readPartOf(kernel, name, at, at, 8).getBigInt64(0, true));
     };
     const [total, free] = [word('total_swap_pages'), word('nr_swap_pages')];
-    if (total !== pages)
-      warnings.add('corrupt', `total_swap_pages is ${total}, but the devices have ${pages} pages`);
+    if (total !== pages) warnings.add('corrupt', `total_swap_pages is ${total}, but the devices have ${pages} pages`);
     if (total - free !== used)
-      warnings.add(
-        'corrupt',
-        `${total - free} pages of swap are used by nr_swap_pages, but ${used} by the devices`,
-      );
+      warnings.add('corrupt', `${total - free} pages of swap are used by nr_swap_pages, but ${used} by the devices`);
   } catch (error) {
     addError(warnings, 'totals of swap', error);
   }
@@ -116,9 +112,7 @@ class DeviceReader {
     const flags = view.number('flags');
     const file = view.pointer('swap_file');
     if ((flags & SWP_USED) === 0 || file === 0n) return undefined;
-    const used = this.#wide
-      ? Number(view.pointer('inuse_pages') & ~OFF_LIST)
-      : view.number('inuse_pages');
+    const used = this.#wide ? Number(view.pointer('inuse_pages') & ~OFF_LIST) : view.number('inuse_pages');
     const [pages, max] = [view.number('pages'), view.number('max')];
     const path = this.#pathOf(file);
     const name = path ?? 'swap device';
@@ -126,10 +120,7 @@ class DeviceReader {
       this.#warnings.add('corrupt', `${name}: ${used} of ${pages} pages in use, of ${max} slots`);
     const usedSlots = this.#slots(address, name, max);
     if (usedSlots !== undefined && usedSlots !== used && !this.#kernel.facts.live)
-      this.#warnings.add(
-        'corrupt',
-        `${name}: inuse_pages is ${used}, but ${usedSlots} slots are in use`,
-      );
+      this.#warnings.add('corrupt', `${name}: inuse_pages is ${used}, but ${usedSlots} slots are in use`);
     // A signed short.
     const priority = (view.number('prio') << 16) >> 16;
     const kind = (flags & SWP_BLKDEV) === 0 ? 'file' : 'partition';
@@ -193,13 +184,7 @@ class DeviceReader {
     for (let index = 0; index * (size / 8) < max; index++) {
       const at = cluster.read(cluster.element(clusters, index)).pointer('table');
       if (at === 0n) continue;
-      const view = readPartOf(
-        this.#kernel,
-        'struct swap_table',
-        at,
-        table.addressOf(at, 'entries'),
-        size,
-      );
+      const view = readPartOf(this.#kernel, 'struct swap_table', at, table.addressOf(at, 'entries'), size);
       for (let byte = 0; byte < size; byte += 8) {
         const low = view.getUint32(byte, true);
         if ((low !== 0 || view.getUint32(byte + 4, true) !== 0) && (low & TYPE) !== BAD) used++;

@@ -46,19 +46,14 @@ export function recordPlaces(kernel: Kernel, buffer: RecordBuffer): Place[] {
 }
 
 /** Reads the record at a position. @throws {KernelError} `damaged`, {@link ReadError} */
-export function readRecord(
-  kernel: Kernel,
-  buffer: RecordBuffer,
-  at: number,
-): Omit<LogRecord, 'seq'> {
+export function readRecord(kernel: Kernel, buffer: RecordBuffer, at: number): Omit<LogRecord, 'seq'> {
   const { header, view, textLength, dictLength, length } = readHeader(kernel, buffer, at);
   const from = buffer.address + BigInt(at + header);
   const rest = length - header;
   const bytes = bytesOf(readPartOf(kernel, 'the log', buffer.address, from, rest));
   if (bytes.subarray(textLength + dictLength).some((byte) => byte !== 0))
     throw damaged('padding of a log record is not zero');
-  if (textLength > 0 && bytes[textLength - 1] === 0)
-    throw damaged('text of a log record has padding at its end');
+  if (textLength > 0 && bytes[textLength - 1] === 0) throw damaged('text of a log record has padding at its end');
   // These two bytes follow the dictionary length in all kernels (struct printk_log): u8 facility; u8 flags:5,
   // level:3.
   const facility = view.getUint8(buffer.dictLength + 2);
@@ -86,14 +81,9 @@ function isEnd({ first, next }: RecordBuffer, { at, wrapped }: Step): boolean {
   return at === next && (wrapped || next >= first);
 }
 
-function stepOver(
-  kernel: Kernel,
-  buffer: RecordBuffer,
-  { at, wrapped }: Step,
-): Step & { readonly record?: Place } {
+function stepOver(kernel: Kernel, buffer: RecordBuffer, { at, wrapped }: Step): Step & { readonly record?: Place } {
   const { size, header, first, next, address } = buffer;
-  if (at > size - header)
-    throw damaged(`log records lead to ${hex(at)}, beyond the log size of ${hex(size)} bytes`);
+  if (at > size - header) throw damaged(`log records lead to ${hex(at)}, beyond the log size of ${hex(size)} bytes`);
   const { length } = readHeader(kernel, buffer, at, true);
   if (length === 0) {
     if (wrapped || next > first) throw damaged('a log record is empty');
@@ -101,8 +91,7 @@ function stepOver(
     if (empty.some((byte) => byte !== 0)) throw damaged('a log record is empty');
     // The record that was moved to the start did not fit here, in this buffer or in a smaller one at boot.
     const moved = readHeader(kernel, buffer, 0).length;
-    if (at + moved + header <= 2 ** Math.ceil(Math.log2(at + header)))
-      throw damaged('a log record is empty');
+    if (at + moved + header <= 2 ** Math.ceil(Math.log2(at + header))) throw damaged('a log record is empty');
     return { at: 0, wrapped: true };
   }
   const end = at + length;

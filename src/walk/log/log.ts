@@ -20,11 +20,7 @@ const LIVE_ATTEMPTS = 3;
  * @returns counts of messages that were lost
  * @throws as openRing and openRecordBuffer do
  */
-export function readLog(
-  kernel: Kernel,
-  fields: Fields,
-  warnings: Warnings,
-): Generator<LogRecord, LostMessages> {
+export function readLog(kernel: Kernel, fields: Fields, warnings: Warnings): Generator<LogRecord, LostMessages> {
   const times = new TimeOrder(warnings, kernel.facts.live ? undefined : uptimeOf(kernel));
   return hasRecordBuffer(kernel)
     ? readRecords(kernel, fields, warnings, times)
@@ -108,9 +104,7 @@ function checkEnds(kernel: Kernel, ring: LogRing, span: bigint, warnings: Warnin
   if (kernel.facts.live) return;
   const ends: readonly [bigint, string][] = [
     [(ring.head + 1n) & ID_MASK, 'after the newest'],
-    ...(span + 1n < ring.count
-      ? [[(ring.tail - 1n) & ID_MASK, 'before the oldest'] as [bigint, string]]
-      : []),
+    ...(span + 1n < ring.count ? [[(ring.tail - 1n) & ID_MASK, 'before the oldest'] as [bigint, string]] : []),
   ];
   for (const [id, where] of ends) {
     try {
@@ -136,8 +130,7 @@ function readStableSlot(kernel: Kernel, fields: Fields, ring: LogRing, id: bigin
     const slot = readSlot(kernel, ring, id);
     forget();
     if (slot.kind === 'overwritten' || slot.kind === 'no-room') return slot;
-    if (((openRing(kernel, fields).tail - id - 1n) & ID_MASK) < ring.count)
-      return { kind: 'overwritten', begin: 1n };
+    if (((openRing(kernel, fields).tail - id - 1n) & ID_MASK) < ring.count) return { kind: 'overwritten', begin: 1n };
     const again = slot.kind === 'record' && readSlot(kernel, ring, id).kind === 'record';
     if (again || attempt === LIVE_ATTEMPTS) return slot;
   }

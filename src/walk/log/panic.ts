@@ -58,12 +58,7 @@ const MOST_BETWEEN = 60_000_000_000n;
  *
  * @param crashed whether the kernel recorded the time of its crash (VMCOREINFO's CRASHTIME)
  */
-export function readPanic(
-  kernel: Kernel,
-  fields: Fields,
-  crashed: boolean,
-  unknowns: Unknowns,
-): PanicFacts {
+export function readPanic(kernel: Kernel, fields: Fields, crashed: boolean, unknowns: Unknowns): PanicFacts {
   const logged = unknowns.try('the log', () => searchLog(kernel, fields));
   const cpu = unknowns.try('panicked CPU', () => panicCpu(kernel));
   const panicked = crashed || logged?.message !== undefined || (cpu ?? -1) >= 0;

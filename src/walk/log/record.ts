@@ -5,14 +5,7 @@ import type { Warnings } from '../warnings.js';
 import { typeOf } from './record-buffer.js';
 
 /** Members of `struct printk_info` that are not in VMCOREINFO. */
-const MEMBERS = [
-  'facility',
-  'level',
-  'caller_id',
-  'comm',
-  'dev_info.subsystem',
-  'dev_info.device',
-] as const;
+const MEMBERS = ['facility', 'level', 'caller_id', 'comm', 'dev_info.subsystem', 'dev_info.device'] as const;
 
 /** Flag of a caller that is a CPU (printk_caller_id). */
 const CPU_FLAG = 0x8000_0000;
@@ -23,13 +16,9 @@ export function callerOf(by: number): LogCaller {
 }
 
 /** Returns a reader of the metadata of a message in a `struct printk_info`. */
-export function infoReader(
-  kernel: Kernel,
-): (info: DataView) => Omit<LogRecord, 'seq' | 'timestamp' | 'text'> {
+export function infoReader(kernel: Kernel): (info: DataView) => Omit<LogRecord, 'seq' | 'timestamp' | 'text'> {
   const layout = typeOf(kernel, 'printk_info');
-  const [facility, level, caller, comm, subsystem, device] = MEMBERS.map((path) =>
-    layout?.member(path),
-  );
+  const [facility, level, caller, comm, subsystem, device] = MEMBERS.map((path) => layout?.member(path));
   return (info) => {
     const number = (member: typeof level): number | null =>
       member === undefined ? null : readUnsigned(info, member.offset, member);
@@ -114,16 +103,7 @@ export class TimeOrder {
 }
 
 /** Levels and facilities as named by dmesg(1): the number is the index in the list. */
-export const LEVELS: readonly string[] = [
-  'emerg',
-  'alert',
-  'crit',
-  'err',
-  'warn',
-  'notice',
-  'info',
-  'debug',
-];
+export const LEVELS: readonly string[] = ['emerg', 'alert', 'crit', 'err', 'warn', 'notice', 'info', 'debug'];
 
 export const FACILITIES: readonly string[] = [
   'kern',

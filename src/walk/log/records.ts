@@ -10,13 +10,7 @@ import { decodeBytes, StructReader } from '../struct-reader.js';
 import { incompleteness, type Warnings } from '../warnings.js';
 import { readRecord, recordPlaces } from './buffer-record.js';
 import { infoReader, type TimeOrder } from './record.js';
-import {
-  hasRecordBuffer,
-  openRecordBuffer,
-  type RecordBuffer,
-  symbolOf,
-  typeOf,
-} from './record-buffer.js';
+import { hasRecordBuffer, openRecordBuffer, type RecordBuffer, symbolOf, typeOf } from './record-buffer.js';
 import { ID_MASK, openRing, readSlot } from './slot.js';
 
 /** Counts of messages that the log lost. */
@@ -88,11 +82,7 @@ export function notePending(kernel: Kernel, warnings: Warnings): void {
     if (part !== undefined && typeOf(kernel, 'cont')?.member('buf')) {
       const bytes = new StructReader(kernel, 'cont', ['len']).read(part).number('len');
       const text = pendingText(kernel, 'cont', 'buf', part, bytes);
-      if (bytes > 0)
-        warnings.add(
-          'torn-list',
-          `an incomplete message of ${bytes} bytes was not yet in the log${text}`,
-        );
+      if (bytes > 0) warnings.add('torn-list', `an incomplete message of ${bytes} bytes was not yet in the log${text}`);
     }
     if (!typeOf(kernel, 'printk_safe_seq_buf')) return;
     const reader = new StructReader(kernel, 'printk_safe_seq_buf', ['len', 'message_lost']);
@@ -125,13 +115,7 @@ const MOST_SHOWN = 4096;
  *
  * @throws {KernelError} `damaged` if it is longer than its buffer; {@link ReadError}
  */
-function pendingText(
-  kernel: Kernel,
-  struct: string,
-  member: string,
-  at: bigint,
-  bytes: number,
-): string {
+function pendingText(kernel: Kernel, struct: string, member: string, at: bigint, bytes: number): string {
   const buffer = typeOf(kernel, struct)?.member(member);
   if (!buffer || bytes === 0) return '';
   if (bytes > buffer.size) {
@@ -179,10 +163,7 @@ function numbers(
   const first = firstSeq ?? 0;
   const next = nextSeq ?? first + counted;
   if (gap < 0 && first + counted !== next && !live)
-    warnings.add(
-      'corrupt',
-      `kernel log has ${counted} messages, but its counters say ${next - first}`,
-    );
+    warnings.add('corrupt', `kernel log has ${counted} messages, but its counters say ${next - first}`);
   const seqs: number[] = [];
   let seq = next;
   for (let index = places.length - 1; index >= 0; index--) {

@@ -73,8 +73,7 @@ export function readSlot(kernel: Kernel, ring: LogRing, id: bigint): Slot {
   const info = readPartOf(kernel, 'struct printk_info', from, from, ring.infoSize);
   const length = info.getUint16(ring.textLength, true);
   if (begin === EMPTY_LINE_LPOS && next === EMPTY_LINE_LPOS) {
-    if (length > 0)
-      return { kind: 'wrong', why: `its text length is ${length}, but it has no text` };
+    if (length > 0) return { kind: 'wrong', why: `its text length is ${length}, but it has no text` };
     return { kind: 'record', info, text: '', block: undefined };
   }
   return readBlock(kernel, ring, id, info, begin, next);
@@ -89,8 +88,7 @@ function readBlock(
   begin: bigint,
   next: bigint,
 ): Slot {
-  if (((begin | next) & (ID_BYTES - 1n)) !== 0n)
-    return { kind: 'wrong', why: 'its text block is misaligned' };
+  if (((begin | next) & (ID_BYTES - 1n)) !== 0n) return { kind: 'wrong', why: 'its text block is misaligned' };
   const end = ((next - 1n) & (dataSize - 1n)) + 1n;
   const wraps = begin / dataSize !== BigInt.asUintN(64, next - 1n) / dataSize;
   const start = wraps ? 0n : begin & (dataSize - 1n);
@@ -99,11 +97,9 @@ function readBlock(
     return { kind: 'wrong', why: 'its text block has an invalid range' };
   const from = data + start;
   const owner = pointerPartOf(kernel, 'the log', data, from);
-  if ((owner & ID_MASK) !== id)
-    return { kind: 'wrong', why: 'its text block belongs to another record' };
+  if ((owner & ID_MASK) !== id) return { kind: 'wrong', why: 'its text block belongs to another record' };
   const length = info.getUint16(textLength, true);
-  if (length > room)
-    return { kind: 'wrong', why: `its text length is ${length}, but its block has ${room} bytes` };
+  if (length > room) return { kind: 'wrong', why: `its text length is ${length}, but its block has ${room} bytes` };
   const bytes = bytesOf(readPartOf(kernel, 'the log', data, from + ID_BYTES, room));
   const text = decodeBytes(bytes.subarray(0, length));
   return { kind: 'record', info, text, block: { begin, next, bytes, length } };
@@ -155,8 +151,7 @@ export function openRing(kernel: Kernel, fields: Fields): LogRing {
     address + BigInt(fields.offset(struct, member));
   const variable = needSymbol(kernel, 'prb');
   const address = pointerPartOf(kernel, 'prb', variable, variable);
-  const pointer = (from: bigint): bigint =>
-    pointerPartOf(kernel, 'struct printk_ringbuffer', address, from);
+  const pointer = (from: bigint): bigint => pointerPartOf(kernel, 'struct printk_ringbuffer', address, from);
   const descs = at(address, 'printk_ringbuffer', 'desc_ring');
   const texts = at(address, 'printk_ringbuffer', 'text_data_ring');
   const bits = (from: bigint): number =>

@@ -36,13 +36,11 @@ export function readClock(kernel: Kernel): ClockFacts {
   ] as const);
   const at = findTimekeeper(kernel);
   const view = keeper.read(at);
-  const signed = (path: Parameters<typeof view.pointer>[0]): bigint =>
-    BigInt.asIntN(64, view.pointer(path));
+  const signed = (path: Parameters<typeof view.pointer>[0]): bigint => BigInt.asIntN(64, view.pointer(path));
   const shift = view.number('tkr_mono.shift') & 63;
   const seconds = view.pointer('xtime_sec');
   const part = view.pointer('tkr_mono.xtime_nsec') >> BigInt(shift);
-  const toMonotonic =
-    signed('wall_to_monotonic.tv_sec') * SECOND + signed('wall_to_monotonic.tv_nsec');
+  const toMonotonic = signed('wall_to_monotonic.tv_sec') * SECOND + signed('wall_to_monotonic.tv_nsec');
   const asleep = signed('offs_boot');
   const wallClock = seconds * SECOND + part;
   const uptime = wallClock + toMonotonic + asleep;
@@ -81,16 +79,11 @@ const TWICE = [
  *
  * @throws {ReadError}
  */
-function agree(
-  kernel: Kernel,
-  at: bigint,
-  { base, toMonotonic, asleep, shift }: Timekeeper,
-): boolean {
+function agree(kernel: Kernel, at: bigint, { base, toMonotonic, asleep, shift }: Timekeeper): boolean {
   const layout = kernel.struct('timekeeper');
   if (TWICE.some((path) => layout?.member(path) === undefined)) return true;
   const view = new StructReader(kernel, 'timekeeper', TWICE).read(at);
-  const signed = (path: Parameters<typeof view.pointer>[0]): bigint =>
-    BigInt.asIntN(64, view.pointer(path));
+  const signed = (path: Parameters<typeof view.pointer>[0]): bigint => BigInt.asIntN(64, view.pointer(path));
   return (
     view.number('tkr_raw.shift') === shift &&
     signed('tkr_mono.base') === base &&
@@ -200,14 +193,10 @@ export function readCpuTimes(kernel: Kernel): CpuTimes {
   for (const cpu of cpuMask(kernel, '__cpu_possible_mask')) {
     const at = perCpuAddress(kernel, first, cpu) + BigInt(offset);
     const view = readPartOf(kernel, 'kernel_cpustat', at, at, size);
-    const seconds = indexes.map(
-      (index) => Number(view.getBigUint64(8 * index, true)) / NANOSECONDS,
-    );
+    const seconds = indexes.map((index) => Number(view.getBigUint64(8 * index, true)) / NANOSECONDS);
     const all = seconds.reduce((sum, one) => sum + one, 0);
     if (all > up * 1.05 + MAX_EXCESS)
-      throw damaged(
-        `CPU ${cpu} was busy for ${Math.round(all)} s, but uptime is ${Math.round(up)} s`,
-      );
+      throw damaged(`CPU ${cpu} was busy for ${Math.round(all)} s, but uptime is ${Math.round(up)} s`);
     const steal = seconds.at(-1) ?? 0;
     const again = schedulerSteal(kernel, cpu);
     if (again !== undefined && Math.abs(again - steal) > MAX_APART)
@@ -225,8 +214,5 @@ function schedulerSteal(kernel: Kernel, cpu: number): number | undefined {
   const rq = StructReader.ifPresent(kernel, 'rq', ['prev_steal_time']);
   const queues = kernel.symbol('runqueues');
   if (rq === undefined || queues === undefined) return undefined;
-  return readOrNot(
-    () =>
-      Number(rq.read(perCpuAddress(kernel, queues, cpu)).pointer('prev_steal_time')) / NANOSECONDS,
-  );
+  return readOrNot(() => Number(rq.read(perCpuAddress(kernel, queues, cpu)).pointer('prev_steal_time')) / NANOSECONDS);
 }

@@ -21,8 +21,7 @@ export function fieldsOf(
     value !== undefined && value <= MOST_BYTES ? value : undefined;
   return {
     offset(struct, member) {
-      const offset =
-        sound(said?.offset(`${struct}.${member}`)) ?? kernel.struct(struct)?.member(member)?.offset;
+      const offset = sound(said?.offset(`${struct}.${member}`)) ?? kernel.struct(struct)?.member(member)?.offset;
       if (offset === undefined) throw unknown(`struct ${struct} with a member ${member}`);
       return offset;
     },

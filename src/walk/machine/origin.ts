@@ -36,8 +36,7 @@ function attempted<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch (error) {
-    if (error instanceof KernelError || error instanceof ReadError || error instanceof WalkError)
-      return undefined;
+    if (error instanceof KernelError || error instanceof ReadError || error instanceof WalkError) return undefined;
     throw error;
   }
 }

@@ -77,42 +77,37 @@ const UEK: Readonly<Record<string, string>> = {
  * Vendors by the suffix of the release: the first match wins. Rebuilds that keep a part of another vendor's
  * name precede that vendor.
  */
-const BY_RELEASE: readonly (readonly [RegExp, VendorCode, (found: Match) => string | undefined])[] =
+const BY_RELEASE: readonly (readonly [RegExp, VendorCode, (found: Match) => string | undefined])[] = [
+  [/\.el(\d+)uek\b/, 'oracle', ({ base }) => UEK[base]],
+  [/\.amzn(\d+)\b/, 'amazon', ({ groups: [n] }) => n],
+  [/\.oe\w*\.bclinux\b/, 'bclinux', () => undefined],
+  [/\.oe(\d\d)(\d\d)(?:sp(\d))?\b/, 'openeuler', ({ groups: [y, m, sp] }) => oe(y, m, sp)],
+  [/\.oe1\b/, 'openeuler', () => '20.03'],
+  [/\.(?:v(\d{4})\.)?ky(\d+)\b/, 'kylin', ({ groups: [v, n] }) => `V${n}${v ? ` (${v})` : ''}`],
+  [/\.an(\d+)\b/, 'anolis', ({ groups: [n] }) => n],
+  [/\.al(7|8)\b/, 'alibaba', ({ groups: [n] }) => (n === '7' ? '2' : '3')],
+  [/\.(?:al|alnx)(4)\b/, 'alibaba', ({ groups: [n] }) => n],
+  [/[.-](?:tl|tlinux)(\d)\b/, 'tencent', ({ groups: [n] }) => n],
+  [/\.(?:cm(2)|azl(3))\b/, 'azure', ({ groups: [two, three] }) => two ?? three],
+  [/\.fc(\d+)\b/, 'fedora', ({ groups: [n] }) => n],
+  [/-android(\d+)-/, 'android', ({ groups: [n], base }) => `android${n}-${base}`],
+  [/-(\d+)(?:\.\d+)*(?:-\w+)*\.el(\d+)(?:_(\d+))?/, 'el', el],
+  [/-1([56])0(\d)00\./, 'suse', ({ groups: [n, sp] }) => sle(n, sp)],
+  [/^4\.12\.14-(95|122)\./, 'suse', ({ groups: [n] }) => (n === '95' ? 'SLE 12 SP4' : 'SLE 12 SP5')],
+  [/-(?:default|preempt|kvmsmall)$/, 'suse', () => undefined],
+  [/-microsoft-standard/, 'wsl', () => undefined],
+  [/-pve$/, 'proxmox', () => undefined],
+  [/-arch\d/, 'arch', () => undefined],
+  [/\+deb(\d+)\b/, 'debian', ({ groups: [n] }) => n],
+  [/[.~-]deb(\d+)\b/, 'debian', ({ groups: [n] }) => n],
+  [/-(?:\w+-)*(?:amd64|arm64|686|686-pae|armmp)$/, 'debian', ({ base }) => DEBIAN[base]],
   [
-    [/\.el(\d+)uek\b/, 'oracle', ({ base }) => UEK[base]],
-    [/\.amzn(\d+)\b/, 'amazon', ({ groups: [n] }) => n],
-    [/\.oe\w*\.bclinux\b/, 'bclinux', () => undefined],
-    [/\.oe(\d\d)(\d\d)(?:sp(\d))?\b/, 'openeuler', ({ groups: [y, m, sp] }) => oe(y, m, sp)],
-    [/\.oe1\b/, 'openeuler', () => '20.03'],
-    [/\.(?:v(\d{4})\.)?ky(\d+)\b/, 'kylin', ({ groups: [v, n] }) => `V${n}${v ? ` (${v})` : ''}`],
-    [/\.an(\d+)\b/, 'anolis', ({ groups: [n] }) => n],
-    [/\.al(7|8)\b/, 'alibaba', ({ groups: [n] }) => (n === '7' ? '2' : '3')],
-    [/\.(?:al|alnx)(4)\b/, 'alibaba', ({ groups: [n] }) => n],
-    [/[.-](?:tl|tlinux)(\d)\b/, 'tencent', ({ groups: [n] }) => n],
-    [/\.(?:cm(2)|azl(3))\b/, 'azure', ({ groups: [two, three] }) => two ?? three],
-    [/\.fc(\d+)\b/, 'fedora', ({ groups: [n] }) => n],
-    [/-android(\d+)-/, 'android', ({ groups: [n], base }) => `android${n}-${base}`],
-    [/-(\d+)(?:\.\d+)*(?:-\w+)*\.el(\d+)(?:_(\d+))?/, 'el', el],
-    [/-1([56])0(\d)00\./, 'suse', ({ groups: [n, sp] }) => sle(n, sp)],
-    [
-      /^4\.12\.14-(95|122)\./,
-      'suse',
-      ({ groups: [n] }) => (n === '95' ? 'SLE 12 SP4' : 'SLE 12 SP5'),
-    ],
-    [/-(?:default|preempt|kvmsmall)$/, 'suse', () => undefined],
-    [/-microsoft-standard/, 'wsl', () => undefined],
-    [/-pve$/, 'proxmox', () => undefined],
-    [/-arch\d/, 'arch', () => undefined],
-    [/\+deb(\d+)\b/, 'debian', ({ groups: [n] }) => n],
-    [/[.~-]deb(\d+)\b/, 'debian', ({ groups: [n] }) => n],
-    [/-(?:\w+-)*(?:amd64|arm64|686|686-pae|armmp)$/, 'debian', ({ base }) => DEBIAN[base]],
-    [
-      /^\d+\.\d+\.0-\d+-(?:generic|lowlatency|aws|azure|gcp|gke|gkeop|ibm|kvm|nvidia|oem|oracle|raspi|realtime)\b/,
-      'ubuntu',
-      ({ base }) => UBUNTU[base],
-    ],
-    [/^\d+\.\d+\.\d+(?:-rc\d+)?\+?$/, 'mainline', ({ release }) => mainline(release)],
-  ];
+    /^\d+\.\d+\.0-\d+-(?:generic|lowlatency|aws|azure|gcp|gke|gkeop|ibm|kvm|nvidia|oem|oracle|raspi|realtime)\b/,
+    'ubuntu',
+    ({ base }) => UBUNTU[base],
+  ],
+  [/^\d+\.\d+\.\d+(?:-rc\d+)?\+?$/, 'mainline', ({ release }) => mainline(release)],
+];
 
 interface Match {
   readonly groups: readonly (string | undefined)[];

@@ -29,9 +29,7 @@ export function* blockRequestFrames(kernel: Kernel): Generator<number> {
     if (!isNew(queue)) continue;
     for (const tags of tagsOf(kernel, queue)) {
       if (!isNew(tags)) continue;
-      const list = BigInt(
-        new StructReader(kernel, 'blk_mq_tags', ['page_list']).offset('page_list'),
-      );
+      const list = BigInt(new StructReader(kernel, 'blk_mq_tags', ['page_list']).offset('page_list'));
       for (const node of listNodes(kernel, tags + list)) {
         const first = node - link;
         const size = pointerPartOf(kernel, 'struct page', first, first + BigInt(order));
@@ -89,9 +87,7 @@ const MOST_QUEUES = 8192;
 
 /** Addresses of the `struct blk_mq_hw_ctx` of a queue with tags. */
 export function* hardwareQueues(kernel: Kernel, queue: bigint): Generator<bigint> {
-  const count = new StructReader(kernel, 'request_queue', ['nr_hw_queues'])
-    .read(queue)
-    .number('nr_hw_queues');
+  const count = new StructReader(kernel, 'request_queue', ['nr_hw_queues']).read(queue).number('nr_hw_queues');
   if (count > MOST_QUEUES) throw damaged(`a block device has ${count} hardware queues`);
   const contexts = contextsOf(kernel, queue);
   for (let index = 0; index < count; index++) {
@@ -110,11 +106,8 @@ function contextsOf(kernel: Kernel, queue: bigint): (index: number) => bigint {
     const entries = new XarrayReader(kernel);
     return (index) => entries.load(head, BigInt(index));
   }
-  const array = new StructReader(kernel, 'request_queue', ['queue_hw_ctx'])
-    .read(queue)
-    .pointer('queue_hw_ctx');
-  return (index) =>
-    pointerPartOf(kernel, 'the contexts of a block device', array, array + BigInt(8 * index));
+  const array = new StructReader(kernel, 'request_queue', ['queue_hw_ctx']).read(queue).pointer('queue_hw_ctx');
+  return (index) => pointerPartOf(kernel, 'the contexts of a block device', array, array + BigInt(8 * index));
 }
 
 /** Maximum length of a bus name, such as `virtio` or `platform`. */
@@ -133,11 +126,7 @@ const LISTS = {
  * @param name as in /sys/bus or /sys/class
  * @throws {TornList}; {@link ReadError}; {@link KernelError} `unsupported-layout`
  */
-export function* devicesOf(
-  kernel: Kernel,
-  kind: keyof typeof LISTS,
-  name: string,
-): Generator<bigint> {
+export function* devicesOf(kernel: Kernel, kind: keyof typeof LISTS, name: string): Generator<bigint> {
   const { all: list, node: place } = LISTS[kind];
   const all = kernel.symbol(list);
   if (all === undefined) return;

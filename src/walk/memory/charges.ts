@@ -198,8 +198,7 @@ function entries(kernel: Kernel, vector: bigint, many: number, step: number, at:
   for (let index = 0; index < many; index++) {
     const place = vector + BigInt(index * step + at);
     const objcg =
-      all?.getBigUint64(index * step + at, true) ??
-      readPartOf(kernel, what, vector, place, 8).getBigUint64(0, true);
+      all?.getBigUint64(index * step + at, true) ?? readPartOf(kernel, what, vector, place, 8).getBigUint64(0, true);
     if (objcg !== 0n) found.push(objcg);
   }
   return found;
@@ -222,8 +221,7 @@ class SlotSizes {
     const known = this.#sizes.get(cache);
     if (known !== undefined) return known;
     const size = this.#cache.read(cache).number('size');
-    if (size > MOST_STRIDE * 1024)
-      throw damaged(`the slab cache at ${hex(cache)} claims slots of ${size} bytes`);
+    if (size > MOST_STRIDE * 1024) throw damaged(`the slab cache at ${hex(cache)} claims slots of ${size} bytes`);
     this.#sizes.set(cache, size);
     return size;
   }

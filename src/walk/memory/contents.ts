@@ -60,10 +60,7 @@ export function contentOf(view: DataView, facts: MemoryFacts): PageContent {
   if (count.same === words) return of('repeated-word');
   const ports = portsOf(view);
   if (ports !== undefined) return of('network-frames', ports);
-  const isTable =
-    count.used < LEAST_WORDS
-      ? count.tables === count.used
-      : count.entries >= NEARLY_ALL * count.used;
+  const isTable = count.used < LEAST_WORDS ? count.tables === count.used : count.entries >= NEARLY_ALL * count.used;
   if (isTable) return of('page-table');
   if (count.used >= LEAST_WORDS && count.pointers >= MOST * count.used) return of('pointers');
   const text = bytes.reduce((sum, many, byte) => sum + (isText(byte) ? many : 0), 0);
@@ -107,11 +104,7 @@ function isText(byte: number): boolean {
 }
 
 /** A present entry of a page table: of a page or table below the end of memory. */
-function isTableEntry(
-  low: number,
-  high: number,
-  { arch, pageSize, memoryEnd }: MemoryFacts,
-): boolean {
+function isTableEntry(low: number, high: number, { arch, pageSize, memoryEnd }: MemoryFacts): boolean {
   // Bit 0: present. Bits 12 to 51 are the address, on arm64 up to bit 47.
   const address = (high & (arch === 'arm64' ? 0xffff : 0xf_ffff)) * 2 ** 32 + (low - (low % 4096));
   return (low & 1) === 1 && address > 0 && address < memoryEnd * pageSize;

@@ -161,10 +161,7 @@ export class FileFrames {
     keys.sort();
     for (let index = keys.length - 1; index >= 0 && keys[index] !== 0; index--) {
       const row = MOST_FILES - (keys[index]! % (MOST_FILES + 1));
-      const [cache = 0, shared = 0, dirty = 0, writeback = 0] = this.#counts.subarray(
-        FIELDS * row,
-        FIELDS * (row + 1),
-      );
+      const [cache = 0, shared = 0, dirty = 0, writeback = 0] = this.#counts.subarray(FIELDS * row, FIELDS * (row + 1));
       yield { mapping: this.#mappings.address(row), cache, shared, dirty, writeback };
     }
   }
@@ -202,10 +199,7 @@ export class FileFrames {
   }
 
   #rowOf(mapping: Pointer): number {
-    const row =
-      this.size < MOST_FILES
-        ? this.#mappings.addPointer(mapping)
-        : this.#mappings.findPointer(mapping);
+    const row = this.size < MOST_FILES ? this.#mappings.addPointer(mapping) : this.#mappings.findPointer(mapping);
     // Address 0, which no file has, represents the files beyond the maximum.
     const known = row < 0 ? this.#mappings.add(0n) : row;
     if (FIELDS * known >= this.#counts.length) {

@@ -73,12 +73,7 @@ export interface SlabFrames {
 export const MAPPINGS = { more: 254, unknown: 255 } as const;
 
 /** Kinds of pages that the kernel keeps on LRU lists. */
-const LISTED: ReadonlySet<number> = new Set([
-  KIND.anonymous,
-  KIND['swap-cache'],
-  KIND.file,
-  KIND.shmem,
-]);
+const LISTED: ReadonlySet<number> = new Set([KIND.anonymous, KIND['swap-cache'], KIND.file, KIND.shmem]);
 
 /** Maximum number of unlisted frames recorded: more than per-CPU batches and reclaim hold at a time. */
 const MOST_UNLISTED = 2 ** 16;
@@ -97,11 +92,7 @@ const MOST_TORN = 2 ** 12;
  * @throws {KernelError} `unsupported-layout`, `damaged`; {@link ReadError} if the array of struct pages
  * cannot be found
  */
-export function scanFrames(
-  kernel: Kernel,
-  frames: FrameMap,
-  progress: (part: number) => void = () => {},
-): FrameScan {
+export function scanFrames(kernel: Kernel, frames: FrameMap, progress: (part: number) => void = () => {}): FrameScan {
   return new Scan(kernel, frames).run(progress);
 }
 
@@ -256,13 +247,9 @@ class Scan {
   #faultWithin(view: DataView, base: number): string | undefined {
     const isTail = this.#isTail(view, base);
     if (this.#compound)
-      return this.#agrees(view, base, isTail)
-        ? undefined
-        : 'is no tail of the compound page before it';
+      return this.#agrees(view, base, isTail) ? undefined : 'is no tail of the compound page before it';
     if (isTail) return 'is a tail within a free block';
-    return this.#kindOf(view, base) === KIND.free
-      ? 'begins a free block within another'
-      : undefined;
+    return this.#kindOf(view, base) === KIND.free ? 'begins a free block within another' : undefined;
   }
 
   /** Reads kind and order of a page, and returns the reason why it cannot begin a block nor be a page by itself. */
@@ -272,11 +259,7 @@ class Scan {
     const kind = this.#kindOf(view, base);
     const isHead = kind !== KIND.free && this.#isHead(view, base);
     const order =
-      kind === KIND.free
-        ? view.getUint32(base + this.#buddyOrder, true)
-        : isHead
-          ? this.#orderOf(view, base)
-          : 0;
+      kind === KIND.free ? view.getUint32(base + this.#buddyOrder, true) : isHead ? this.#orderOf(view, base) : 0;
     [this.#seen, this.#seenOrder] = [kind, order];
     if (order > MAX_ORDER || frame % 2 ** order !== 0 || (isHead && order === 0))
       return `is a ${isHead ? 'compound page' : 'free block'} of order ${order}`;
@@ -318,9 +301,7 @@ class Scan {
     const isTail = this.#isTail(own.view, own.base);
     const isCopy = !isTail && this.#isHead(own.view, own.base);
     const isFree = !isTail && this.#kindOf(own.view, own.base) === KIND.free;
-    const first = isTail
-      ? pages.frameOfPage(this.#first.set(this.#headOf(page, own)))
-      : this.#firstOfBlock(frame);
+    const first = isTail ? pages.frameOfPage(this.#first.set(this.#headOf(page, own))) : this.#firstOfBlock(frame);
     if (first < 0 || (isTail && first >= frame) || (isFree && first < frame)) return undefined;
     const { view, base } = this.#lookAt(first);
     if (this.#faultOf(view, base, first) !== undefined) return undefined;
@@ -345,8 +326,7 @@ class Scan {
       const first = frame - (frame % 2 ** order);
       if (first === frame || this.#frames.indexOf(first) < 0) continue;
       const { view, base } = this.#lookAt(first);
-      if (this.#faultOf(view, base, first) === undefined && first + 2 ** this.#seenOrder > frame)
-        return first;
+      if (this.#faultOf(view, base, first) === undefined && first + 2 ** this.#seenOrder > frame) return first;
     }
     return frame;
   }
@@ -402,9 +382,7 @@ class Scan {
 
   /** Kind of a block; slabs that the kernel reclaims have one of their own. */
   #finerKind(seen: number, view: DataView, base: number): number {
-    return seen === KIND.slab && this.#slabsOf(view, base).reclaimable
-      ? KIND['slab-reclaimable']
-      : seen;
+    return seen === KIND.slab && this.#slabsOf(view, base).reclaimable ? KIND['slab-reclaimable'] : seen;
   }
 
   #slabsOf(view: DataView, base: number): SlabFrames {

@@ -104,8 +104,7 @@ function hashTable(
   const many = mask === undefined ? buckets : buckets + 1;
   // The low bits of a hash select the bucket, so the number of buckets is a power of two.
   const isPower = many > 0 && Number.isInteger(Math.log2(many));
-  if (isPower && many * size <= MOST_BYTES && address % CACHE_LINE === 0n)
-    return { address, bytes: many * size };
+  if (isPower && many * size <= MOST_BYTES && address % CACHE_LINE === 0n) return { address, bytes: many * size };
   throw damaged(`${symbol} is a table of ${many} buckets`);
 }
 
@@ -202,8 +201,7 @@ const MOST_ELEMENTS = 2 ** 16;
 /** The same for a kmalloc: a large one uses its whole compound page. */
 function* kmallocFrames(kernel: Kernel, address: bigint, bytes: number): Generator<number> {
   const first = kernel.pages.frameOf(new Pointer().set(address));
-  const block =
-    first < 0 ? undefined : new PageReader(kernel).block(kernel.pages.pageOfFrame(first));
+  const block = first < 0 ? undefined : new PageReader(kernel).block(kernel.pages.pageOfFrame(first));
   const whole = block?.kind === 'page' && block.frame === first ? 2 ** (block.order ?? 0) : 0;
   yield* directFrames(kernel, address, Math.max(bytes, whole * kernel.facts.pageSize));
 }
@@ -246,8 +244,7 @@ export function* pageDirectories(kernel: Kernel): Generator<PageDirectory> {
       if (seen.has(mm)) continue;
       seen.add(mm);
       const pgd = memory.read(mm).pointer('pgd');
-      if (found.has(pgd) && !kernel.facts.live)
-        throw damaged(`two mms have their page tables at ${hex(pgd)}`);
+      if (found.has(pgd) && !kernel.facts.live) throw damaged(`two mms have their page tables at ${hex(pgd)}`);
       found.add(pgd);
       const frame = kernel.pages.frameOf(at.set(pgd));
       if (frame >= 0) yield { address: pgd, frame };
@@ -267,11 +264,7 @@ export function* pageDirectories(kernel: Kernel): Generator<PageDirectory> {
 const PRIVATE_SPACES = ['poking_mm', 'text_poke_mm', 'efi_mm'] as const;
 
 /** Address of a top table; 0: there is none, or an extract did not keep it (its pages are then unattributed). */
-function privateSpace(
-  kernel: Kernel,
-  name: (typeof PRIVATE_SPACES)[number],
-  memory: StructReader<'pgd'>,
-): bigint {
+function privateSpace(kernel: Kernel, name: (typeof PRIVATE_SPACES)[number], memory: StructReader<'pgd'>): bigint {
   const symbol = kernel.symbol(name);
   if (symbol === undefined) return 0n;
   try {
@@ -324,13 +317,10 @@ export function* entryTables(kernel: Kernel): Generator<number> {
   if (arch === 'arm64') yield* upperTables(kernel, top - BigInt(2 * pageSize), 0);
   const own = kernel.symbolAt?.(top + BigInt(pageSize));
   // The second half is for addresses of the kernel. Kernels without KPTI have one page.
-  if (arch === 'x86_64' && own?.offset === pageSize)
-    yield* upperTables(kernel, top + BigInt(1.5 * pageSize), 0);
+  if (arch === 'x86_64' && own?.offset === pageSize) yield* upperTables(kernel, top + BigInt(1.5 * pageSize), 0);
 }
 
 /** Whether an extract did not keep some memory. */
 function isFiltered(kernel: Kernel, error: unknown): boolean {
-  return (
-    kernel.physical?.isExtract === true && error instanceof ReadError && error.code === 'filtered'
-  );
+  return kernel.physical?.isExtract === true && error instanceof ReadError && error.code === 'filtered';
 }

@@ -22,9 +22,7 @@ import type { ListedBlock } from './zones.js';
  *
  * @throws after the last file: errors of `read`, or the reason why files may be missing
  */
-export type EachFile = <Found>(
-  read: (file: bigint, openers: Openers) => Iterable<Found>,
-) => Generator<Found>;
+export type EachFile = <Found>(read: (file: bigint, openers: Openers) => Iterable<Found>) => Generator<Found>;
 
 /** Open files of all processes, read on first use. */
 export class FilesOfProcesses {
@@ -68,11 +66,7 @@ export class FilesOfProcesses {
  *
  * @throws {KernelError} `no-symbols`, `unsupported-layout`; {@link ReadError}
  */
-export function* secretFrames(
-  kernel: Kernel,
-  frames: FrameMap,
-  { files, kinds }: FrameScan,
-): Generator<number> {
+export function* secretFrames(kernel: Kernel, frames: FrameMap, { files, kinds }: FrameScan): Generator<number> {
   const users = kernel.symbol('secretmem_users');
   // Kernels before 5.14 have no secret memory.
   if (users === undefined) return;

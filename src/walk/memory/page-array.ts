@@ -16,12 +16,7 @@ const BATCH = 512;
  * @param what name of the array in error messages
  * @throws {KernelError} `damaged` if a pointer does not point to a struct page; {@link ReadError}
  */
-export function* framesOfPages(
-  kernel: Kernel,
-  what: string,
-  pages: bigint,
-  count: number,
-): Generator<number> {
+export function* framesOfPages(kernel: Kernel, what: string, pages: bigint, count: number): Generator<number> {
   const at = new Pointer();
   for (let first = 0; first < count; first += BATCH) {
     const many = Math.min(BATCH, count - first);

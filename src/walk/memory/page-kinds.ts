@@ -47,9 +47,7 @@ export const KINDS = [
 export type PageKind = (typeof KINDS)[number];
 
 /** Numbers of the kinds, as stored by the scan. */
-export const KIND = Object.fromEntries(KINDS.map((kind, index) => [kind, index])) as Readonly<
-  Record<PageKind, number>
->;
+export const KIND = Object.fromEntries(KINDS.map((kind, index) => [kind, index])) as Readonly<Record<PageKind, number>>;
 
 /** Returns the kind of the page whose `struct page` is at `base`; meaningless for a tail. */
 export type KindTest = (view: DataView, base: number) => number;
@@ -106,11 +104,7 @@ export function kindTest(kernel: Kernel): KindTest {
   const swapBacked = flagPlace(kernel, page, 'PG_swapbacked');
   // Some kernels have no separate name for it: it is PG_owner_priv_1 of a swap-backed page.
   const flags = kernel.enumerators('pageflags');
-  const swapCache = flagPlace(
-    kernel,
-    page,
-    flags?.has('PG_swapcache') ? 'PG_swapcache' : 'PG_owner_priv_1',
-  );
+  const swapCache = flagPlace(kernel, page, flags?.has('PG_swapcache') ? 'PG_swapcache' : 'PG_owner_priv_1');
   const isSlab = slabTest(kernel, page);
   const byType = typeTest(kernel, page);
   const isHuge = hugetlbTest(kernel, page);
@@ -122,13 +116,11 @@ export function kindTest(kernel: Kernel): KindTest {
     if (isHuge(view, base)) return KIND.hugetlb;
     const low = view.getUint32(base + mapping, true);
     const backed = (view.getUint8(base + swapBacked.offset) & swapBacked.mask) !== 0;
-    if (backed && (view.getUint8(base + swapCache.offset) & swapCache.mask) !== 0)
-      return KIND['swap-cache'];
+    if (backed && (view.getUint8(base + swapCache.offset) & swapCache.mask) !== 0) return KIND['swap-cache'];
     // PAGE_MAPPING_FLAGS: 1 is anonymous, with 2 KSM, 2 alone movable.
     if ((low & 1) !== 0) return KIND.anonymous;
     if ((low & 2) !== 0) return KIND.movable;
-    if (low !== 0 || view.getUint32(base + mapping + 4, true) !== 0)
-      return backed ? KIND.shmem : KIND.file;
+    if (low !== 0 || view.getUint32(base + mapping + 4, true) !== 0) return backed ? KIND.shmem : KIND.file;
     return view.getUint32(base + references, true) === 0 ? KIND.unreferenced : KIND.held;
   };
 }
@@ -173,10 +165,7 @@ function typeTest(kernel: Kernel, page: StructLayout): KindTest {
     : [
         [OLD_TYPES.buddy, KIND.free],
         [OLD_TYPES.offline, KIND.offline],
-        [
-          hasKmemcgType(kernel, page) ? OLD_TABLE.withKmemcg : OLD_TABLE.without,
-          KIND['page-table'],
-        ],
+        [hasKmemcgType(kernel, page) ? OLD_TABLE.withKmemcg : OLD_TABLE.without, KIND['page-table']],
       ];
   return (view, base) => {
     const type = view.getUint32(base + at, true);
@@ -190,14 +179,10 @@ function typeTest(kernel: Kernel, page: StructLayout): KindTest {
  * Whether a compound head is a hugetlb page, for kernels without a page type for it: by the destructor in the
  * second `struct page` (up to 6.5), or by a flag there (6.6 to 6.8).
  */
-function hugetlbTest(
-  kernel: Kernel,
-  page: StructLayout,
-): (view: DataView, base: number) => boolean {
+function hugetlbTest(kernel: Kernel, page: StructLayout): (view: DataView, base: number) => boolean {
   const head = flagPlace(kernel, page, 'PG_head');
   const isHead = (view: DataView, base: number): boolean =>
-    (view.getUint8(base + head.offset) & head.mask) !== 0 &&
-    base + 2 * page.size <= view.byteLength;
+    (view.getUint8(base + head.offset) & head.mask) !== 0 && base + 2 * page.size <= view.byteLength;
   const destructor = kernel.enumerators('compound_dtor_id')?.get('HUGETLB_PAGE_DTOR');
   const folio = kernel.struct('folio');
   const named = folio?.member('_folio_dtor') ?? page.member('compound_dtor');
@@ -207,8 +192,7 @@ function hugetlbTest(
   }
   if (kernel.enumerators('pageflags')?.has('PG_hugetlb')) {
     const flag = flagPlace(kernel, page, 'PG_hugetlb');
-    return (view, base) =>
-      isHead(view, base) && (view.getUint8(base + page.size + flag.offset) & flag.mask) !== 0;
+    return (view, base) => isHead(view, base) && (view.getUint8(base + page.size + flag.offset) & flag.mask) !== 0;
   }
   return () => false;
 }

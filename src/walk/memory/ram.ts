@@ -36,10 +36,7 @@ const MOST_ADDRESS = 2 ** 52;
  * @param note receives the reason if memblock was used
  * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError}
  */
-export function ramRanges(
-  kernel: Kernel,
-  note: (message: string) => void = () => {},
-): FrameRange[] {
+export function ramRanges(kernel: Kernel, note: (message: string) => void = () => {}): FrameRange[] {
   const kept = keptMemblock(kernel);
   if (kept !== undefined) return framesOf(kernel, memblockRegions(kernel, kept));
   try {
@@ -55,9 +52,7 @@ export function ramRanges(
 
 /** RAM according to memblock at boot; undefined if its memory is not intact or the zones disagree. */
 function bootMemblock(kernel: Kernel): FrameRange[] | undefined {
-  const [at, start, end] = ['memblock', '__init_begin', '__init_end'].map((name) =>
-    kernel.symbol(name),
-  );
+  const [at, start, end] = ['memblock', '__init_begin', '__init_end'].map((name) => kernel.symbol(name));
   if (at === undefined || start === undefined || end === undefined) return undefined;
   if (at >= start && at < end) return undefined;
   return findOrNot(() => {
@@ -94,11 +89,7 @@ function keptMemblock(kernel: Kernel): bigint | undefined {
 
 /** Start and end in bytes of each memory region in memblock (mm/memblock.c). */
 function memblockRegions(kernel: Kernel, memblock: bigint): [number, number][] {
-  const whole = new StructReader(kernel, 'memblock', [
-    'memory.cnt',
-    'memory.max',
-    'memory.regions',
-  ]);
+  const whole = new StructReader(kernel, 'memblock', ['memory.cnt', 'memory.max', 'memory.regions']);
   const region = new StructReader(kernel, 'memblock_region', ['base', 'size']);
   const view = whole.read(memblock);
   const [count, most] = [view.number('memory.cnt'), view.number('memory.max')];
@@ -114,14 +105,7 @@ function memblockRegions(kernel: Kernel, memblock: bigint): [number, number][] {
 
 /** Start and end in bytes of each "System RAM" of `iomem_resource` (kernel/resource.c). */
 function systemRam(kernel: Kernel): [number, number][] {
-  const reader = new StructReader(kernel, 'resource', [
-    'start',
-    'end',
-    'flags',
-    'parent',
-    'sibling',
-    'child',
-  ] as const);
+  const reader = new StructReader(kernel, 'resource', ['start', 'end', 'flags', 'parent', 'sibling', 'child'] as const);
   const found: [number, number][] = [];
   let looked = 0;
   const visit = (parent: bigint, first: bigint): void => {

@@ -35,12 +35,7 @@ export function* perfRingFrames(kernel: Kernel, each: EachFile): Generator<numbe
   const isEvent = fileTest(kernel, 'perf_fops', '[perf_event]');
   const file = new StructReader(kernel, 'file', ['private_data']);
   const event = new StructReader(kernel, 'perf_event', ['rb']);
-  const ring = new StructReader(kernel, name, [
-    'nr_pages',
-    'user_page',
-    'aux_nr_pages',
-    'aux_pages',
-  ] as const);
+  const ring = new StructReader(kernel, name, ['nr_pages', 'user_page', 'aux_nr_pages', 'aux_pages'] as const);
   const data = new StructReader(kernel, name, ['data_pages']).offset('data_pages');
   // With CONFIG_PERF_USE_VMALLOC the ring is one vmalloc area, which already includes its pages.
   const mapped = kernel.struct(name)?.member('page_order') !== undefined;
@@ -122,19 +117,12 @@ export function* traceRingFrames(kernel: Kernel): Generator<number> {
   };
   for (const instance of array.entryAddresses(arrays, 'list')) {
     for (const { offset, data } of places) {
-      const whole = pointerPartOf(
-        kernel,
-        'struct trace_array',
-        instance,
-        instance + BigInt(offset),
-      );
+      const whole = pointerPartOf(kernel, 'struct trace_array', instance, instance + BigInt(offset));
       if (whole === 0n) {
         // The data of each CPU is allocated and freed with the buffer.
         const at = instance + BigInt(data ?? 0);
-        const kept =
-          data === undefined ? 0n : readOrNot(() => kernel.read(at, 8).getBigUint64(0, true));
-        if (kept)
-          throw damaged(`the trace array at ${hex(instance)} has no buffer, but data of one`);
+        const kept = data === undefined ? 0n : readOrNot(() => kernel.read(at, 8).getBigUint64(0, true));
+        if (kept) throw damaged(`the trace array at ${hex(instance)} has no buffer, but data of one`);
         continue;
       }
       const table = buffer.read(whole).pointer('buffers');

@@ -30,13 +30,8 @@ export class SlabShapes {
     this.#pageSize = kernel.facts.pageSize;
     const cache = kernel.struct('kmem_cache');
     const has = (path: string) => cache?.member(path) !== undefined;
-    this.#shape =
-      has('oo.x') && has('min.x')
-        ? new StructReader(kernel, 'kmem_cache', ['oo.x', 'min.x'])
-        : null;
-    this.#divisor = has('reciprocal_size.m')
-      ? new StructReader(kernel, 'kmem_cache', ['reciprocal_size.m'])
-      : null;
+    this.#shape = has('oo.x') && has('min.x') ? new StructReader(kernel, 'kmem_cache', ['oo.x', 'min.x']) : null;
+    this.#divisor = has('reciprocal_size.m') ? new StructReader(kernel, 'kmem_cache', ['reciprocal_size.m']) : null;
   }
 
   /** Describes a contradiction in a cache; undefined if there is none. */

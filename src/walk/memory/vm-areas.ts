@@ -125,9 +125,7 @@ function listHeads(kernel: Kernel): bigint[] {
   const count = readPartOf(kernel, 'nr_vmap_nodes', many, many, 4).getUint32(0, true);
   if (count < 1 || count > MOST_NODES) throw damaged(`${count} nodes of vmalloc`);
   const first = pointerPartOf(kernel, 'vmap_nodes', at, at);
-  return Array.from({ length: count }, (_, index) =>
-    node.addressOf(node.element(first, index), 'busy.head'),
-  );
+  return Array.from({ length: count }, (_, index) => node.addressOf(node.element(first, index), 'busy.head'));
 }
 
 /**

@@ -7,13 +7,7 @@ import { changingListNodes } from '../list.js';
 import { readUntilConsistent } from '../live-reads.js';
 import { readPartOf } from '../named-read.js';
 import { memberOf, struct } from '../pages/struct-page.js';
-import {
-  long,
-  memoryNodes,
-  NodeCounters,
-  numberedNodes,
-  ZoneCounters,
-} from '../pages/vm-counters.js';
+import { long, memoryNodes, NodeCounters, numberedNodes, ZoneCounters } from '../pages/vm-counters.js';
 import { StructReader } from '../struct-reader.js';
 
 /** A zone with memory. */
@@ -44,9 +38,7 @@ export function zones(kernel: Kernel): Zone[] {
   const watermarksOf = (zone: bigint): Zone['watermarks'] => {
     if (!marks || (marks.count ?? 0) < 3) return null;
     const view = readPartOf(kernel, 'struct zone', zone, zone + BigInt(marks.offset), 24);
-    const [min = 0, low = 0, high = 0] = [0, 8, 16].map((at) =>
-      Number(view.getBigUint64(at, true)),
-    );
+    const [min = 0, low = 0, high = 0] = [0, 8, 16].map((at) => Number(view.getBigUint64(at, true)));
     if (!(min <= low && low <= high)) {
       throw damaged(`a zone has watermarks of ${min}, ${low} and ${high} pages`);
     }
@@ -146,17 +138,10 @@ export function availablePages(kernel: Kernel): number | undefined {
   }
   const [nodes, counters] = [new NodeCounters(kernel), new ZoneCounters(kernel)];
   const sum = (...items: string[]) =>
-    memoryNodes(kernel).reduce(
-      (all, node) => items.reduce((pages, item) => pages + nodes.item(node, item), all),
-      0,
-    );
+    memoryNodes(kernel).reduce((all, node) => items.reduce((pages, item) => pages + nodes.item(node, item), all), 0);
   const reclaimable = 'NR_SLAB_RECLAIMABLE_B';
-  if (!nodes.has(reclaimable))
-    throw unsupportedLayout('this kernel does not count reclaimable slabs');
-  const free = places.reduce(
-    (pages, { address }) => pages + counters.item(address, 'NR_FREE_PAGES'),
-    0,
-  );
+  if (!nodes.has(reclaimable)) throw unsupportedLayout('this kernel does not count reclaimable slabs');
+  const free = places.reduce((pages, { address }) => pages + counters.item(address, 'NR_FREE_PAGES'), 0);
   const less = (pages: number) => pages - Math.min(Math.trunc(pages / 2), low);
   const files = less(sum('NR_ACTIVE_FILE', 'NR_INACTIVE_FILE'));
   const slabs = less(sum(reclaimable, 'NR_KERNEL_MISC_RECLAIMABLE'));

@@ -43,13 +43,7 @@ const MOST_QUEUES = 65_536;
 /** @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError} */
 export function* netDevices(kernel: Kernel): Generator<NetDevice> {
   const net = new StructReader(kernel, 'net', ['dev_base_head']);
-  const device = new StructReader(kernel, 'net_device', [
-    'name',
-    'dev_list',
-    'num_tx_queues',
-    '_tx',
-    'dev.parent',
-  ]);
+  const device = new StructReader(kernel, 'net_device', ['name', 'dev_list', 'num_tx_queues', '_tx', 'dev.parent']);
   const layout = kernel.struct('net_device');
   const own = layout?.member('priv')?.offset ?? align(device.size, PRIVATE_ALIGN);
   for (const namespace of netNamespaces(kernel)) {
@@ -80,8 +74,7 @@ export function* netDevices(kernel: Kernel): Generator<NetDevice> {
  */
 function sitsOnDevice(kernel: Kernel, address: bigint): boolean {
   const kobject = kernel.struct('kobject');
-  if (!kobject?.member('parent') || !kernel.struct('net_device')?.member('dev.kobj.parent'))
-    return false;
+  if (!kobject?.member('parent') || !kernel.struct('net_device')?.member('dev.kobj.parent')) return false;
   const isBelow = readOrNot(() => {
     const device = new StructReader(kernel, 'net_device', ['dev.kobj.parent']);
     const folder = device.read(address).pointer('dev.kobj.parent');

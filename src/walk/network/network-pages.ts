@@ -1,10 +1,4 @@
-import {
-  damaged,
-  KernelError,
-  ReadError,
-  readOrNot,
-  unsupportedLayout,
-} from '../../base/errors.js';
+import { damaged, KernelError, ReadError, readOrNot, unsupportedLayout } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { StructLayout } from '../../kernel/layout.js';
@@ -16,15 +10,7 @@ import { type PoolPageTest, poolPageTest } from '../pages/page-pool.js';
 import { type SkbCache, skbCaches, uncountedSlabs } from '../pages/slab-caches.js';
 import type { PageVisitor, Take } from '../pages/slab-scan.js';
 import { SlabUsage } from '../pages/slot-use.js';
-import {
-  flagPlace,
-  flagTest,
-  MAX_ORDER,
-  memberOf,
-  orderOffset,
-  type PageTest,
-  struct,
-} from '../pages/struct-page.js';
+import { flagPlace, flagTest, MAX_ORDER, memberOf, orderOffset, type PageTest, struct } from '../pages/struct-page.js';
 import { StructReader } from '../struct-reader.js';
 import { taskTable } from '../tasks/task-table.js';
 
@@ -105,8 +91,7 @@ export class NetworkPages implements PageVisitor {
   page(frame: number, view: DataView, base: number): void {
     if (!this.#pool?.is(view, base)) return;
     this.#pools.page(view, base);
-    if (this.#poolPages.length < MOST_REMEMBERED)
-      this.#poolPages.push(this.#kernel.pages.pageOfFrame(frame));
+    if (this.#poolPages.length < MOST_REMEMBERED) this.#poolPages.push(this.#kernel.pages.pageOfFrame(frame));
     else this.#missed = true;
   }
 
@@ -191,9 +176,7 @@ class PoolTotals {
     if (this.#unknown || COUNTERS.some((path) => !layout?.member(path))) return;
     const reader = new StructReader(this.#kernel, 'page_pool', COUNTERS);
     // Pages of a memory provider do not belong to the machine.
-    const provider = layout?.member('mp_priv')
-      ? new StructReader(this.#kernel, 'page_pool', ['mp_priv'])
-      : undefined;
+    const provider = layout?.member('mp_priv') ? new StructReader(this.#kernel, 'page_pool', ['mp_priv']) : undefined;
     for (const [pool, found] of this.#pages) {
       const counted = readOrNot(() => {
         if (provider && provider.read(pool).pointer('mp_priv') !== 0n) return undefined;

@@ -80,12 +80,7 @@ class FragmentReader {
     // IPv6 before 5.1: skbs in a list, ordered by offset.
     this.#list = StructReader.ifPresent(kernel, 'inet_frag_queue', ['fragments']);
     this.#table = new RhashtableReader(kernel);
-    this.#queue = new StructReader(kernel, 'inet_frag_queue', [
-      'node',
-      'rb_fragments.rb_node',
-      'meat',
-      this.#owner,
-    ]);
+    this.#queue = new StructReader(kernel, 'inet_frag_queue', ['node', 'rb_fragments.rb_node', 'meat', this.#owner]);
   }
 
   *ofDirectory(address: bigint, net: bigint): Generator<bigint> {

@@ -20,8 +20,7 @@ export function* softnetSkbs(kernel: Kernel, lists: SkbLists): Generator<bigint>
   const layout = kernel.struct('softnet_data');
   for (const cpu of cpuMask(kernel, '__cpu_possible_mask')) {
     const own = perCpuAddress(kernel, data, cpu);
-    const pointer = (offset: number) =>
-      pointerPartOf(kernel, 'struct softnet_data', own, own + BigInt(offset));
+    const pointer = (offset: number) => pointerPartOf(kernel, 'struct softnet_data', own, own + BigInt(offset));
     for (const name of ['input_pkt_queue', 'process_queue', 'xfrm_backlog']) {
       const ring = layout?.member(name);
       if (!ring) continue;
@@ -139,8 +138,7 @@ type GroLayout =
 
 function groLayout(kernel: Kernel): GroLayout {
   const napi = kernel.struct('napi_struct');
-  if (napi?.member('gro_list'))
-    return { chain: new StructReader(kernel, 'napi_struct', ['gro_list', 'gro_count']) };
+  if (napi?.member('gro_list')) return { chain: new StructReader(kernel, 'napi_struct', ['gro_list', 'gro_count']) };
   // Since 6.15 they are in a separate struct, `gro_node`.
   const hash = napi?.member('gro.hash') ?? napi?.member('gro_hash');
   const normal = napi?.member('gro.rx_list') ?? napi?.member('rx_list');

@@ -17,10 +17,7 @@ const KINDS: readonly string[] = ['tun', 'macvtap', 'ipvtap', 'veth'];
  *
  * @throws {KernelError}, {@link ReadError}
  */
-export function devicesWithRings(
-  kernel: Kernel,
-  devices: readonly NetDevice[],
-): Map<string, NetDevice[]> {
+export function devicesWithRings(kernel: Kernel, devices: readonly NetDevice[]): Map<string, NetDevice[]> {
   const groups = new Map<string, NetDevice[]>();
   const kinds = new DeviceKinds(kernel);
   for (const device of devices) {
@@ -206,8 +203,7 @@ class XdpRingReader {
     const view = this.#queue.read(queue);
     const memory = view.pointer('ring');
     const size = StructReader.ifPresent(this.#kernel, 'xsk_queue', ['ring_vmalloc_size']);
-    if (!size || this.#kernel.pages.pageOf(memory) !== undefined)
-      return { memory, vmalloced: undefined };
+    if (!size || this.#kernel.pages.pageOf(memory) !== undefined) return { memory, vmalloced: undefined };
     const bytes = size.read(queue).number('ring_vmalloc_size');
     const entries = view.number('nentries');
     const most = entries * MOST_ENTRY_BYTES + MOST_HEADER_BYTES + this.#kernel.facts.pageSize;

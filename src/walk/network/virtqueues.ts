@@ -138,13 +138,7 @@ export function* splitRings(kernel: Kernel, queue: bigint): Generator<SplitRing>
 }
 
 /** Whether the positions of the three parts fit that number of entries. */
-export function isSplitRing(
-  kernel: Kernel,
-  entries: number,
-  desc: bigint,
-  avail: bigint,
-  used: bigint,
-): boolean {
+export function isSplitRing(kernel: Kernel, entries: number, desc: bigint, avail: bigint, used: bigint): boolean {
   if (entries === 0 || entries > MOST_ENTRIES || (entries & (entries - 1)) !== 0) return false;
   // A descriptor has 16 bytes. The available ring has flags, index, 2 bytes per entry, and used_event. The
   // used ring is aligned.
@@ -264,9 +258,7 @@ function entries(kernel: Kernel, queue: bigint, single: boolean): bigint[] {
     used,
     ...(split ? [states] : []),
   ]);
-  const state = new StructReader(kernel, split ? 'vring_desc_state_split' : 'vring_desc_state', [
-    'data',
-  ]);
+  const state = new StructReader(kernel, split ? 'vring_desc_state_split' : 'vring_desc_state', ['data']);
   // `packed_ring` is a bool; `layout` (7.1) is an enum in which 0 means split.
   const form = (offset: number): number =>
     readPartOf(kernel, 'struct vring_virtqueue', queue, queue + BigInt(offset), 1).getUint8(0);

@@ -77,9 +77,7 @@ export function* looseBlocks(kernel: Kernel, frames: Iterable<number>): Generato
   const head = flagPlace(kernel, page, 'PG_head');
   const order = orderOffset(kernel, page);
   const charge = (page.member('memcg_data') ?? page.member('mem_cgroup'))?.offset;
-  let block:
-    | ({ frame: number; frames: number; compound: boolean } & Omit<LooseBlock, 'frames'>)
-    | undefined;
+  let block: ({ frame: number; frames: number; compound: boolean } & Omit<LooseBlock, 'frames'>) | undefined;
   let most = 0;
   for (const frame of frames) {
     const at = kernel.pages.pageOfFrame(frame);

@@ -19,8 +19,7 @@ export class FreeList {
     const reader = new StructReader(kernel, 'kmem_cache', ['offset']);
     this.#offset = BigInt(reader.read(cache).number('offset'));
     const random = kernel.struct('kmem_cache')?.member('random');
-    this.#random =
-      random && pointerPartOf(kernel, 'struct kmem_cache', cache, cache + BigInt(random.offset));
+    this.#random = random && pointerPartOf(kernel, 'struct kmem_cache', cache, cache + BigInt(random.offset));
   }
 
   /**

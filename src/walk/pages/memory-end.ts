@@ -80,11 +80,7 @@ export function memoryEnd(kernel: Kernel): MemoryEnd {
  * pages than it spans, or no node has any
  */
 function zonesEnd(kernel: Kernel): number {
-  const zone = new StructReader(kernel, 'zone', [
-    'zone_start_pfn',
-    'spanned_pages',
-    'present_pages',
-  ]);
+  const zone = new StructReader(kernel, 'zone', ['zone_start_pfn', 'spanned_pages', 'present_pages']);
   const { node_zones: zones } = new StructReader(kernel, 'pglist_data', ['node_zones']).members;
   const devices = Number(kernel.enumerators('zone_type')?.get('ZONE_DEVICE') ?? -1);
   let end = 0;

@@ -107,10 +107,7 @@ function* everyByte(read: Read, address: bigint, length: number): Generator<Memo
 }
 
 /** Finds the longest successful read of up to `most` bytes, provided that every shorter read succeeds too. */
-function longest(
-  attemptOf: (bytes: number) => Uint8Array | Miss,
-  most: number,
-): Uint8Array | undefined {
+function longest(attemptOf: (bytes: number) => Uint8Array | Miss, most: number): Uint8Array | undefined {
   let best: Uint8Array | undefined;
   let low = 1;
   let high = most;

@@ -55,9 +55,7 @@ function fragPage(kernel: Kernel, type: string, address: bigint): bigint | undef
     const at = address + BigInt(member.offset);
     return readUnsigned(readPartOf(kernel, whole, address, at, member.size), 0, member);
   };
-  const references = layout?.member('pagecnt_bias')
-    ? number('pagecnt_bias')
-    : Math.floor(number('offset') / 1024);
+  const references = layout?.member('pagecnt_bias') ? number('pagecnt_bias') : Math.floor(number('offset') / 1024);
   return references === 0 ? undefined : page;
 }
 

@@ -39,9 +39,7 @@ export interface LentPage {
  * recycles pages without other references, except those of the emergency reserve (pfmemalloc).
  */
 function lentPage(page: StructLayout): PoolPageTest['lent'] {
-  const [pool, users, references, lru] = ['pp', 'pp_ref_count', '_refcount', 'lru'].map((name) =>
-    page.member(name),
-  );
+  const [pool, users, references, lru] = ['pp', 'pp_ref_count', '_refcount', 'lru'].map((name) => page.member(name));
   if (!pool || !users || !references || !lru) return () => undefined;
   return (view, base) => {
     if (view.getUint32(base + references.offset, true) !== 1) return undefined;
@@ -72,12 +70,10 @@ export function poolPageTest(kernel: Kernel, page: StructLayout): PoolPageTest |
   }
   const magic = page.member('pp_magic');
   if (!magic) return undefined;
-  const isPoison = (view: DataView, base: number): boolean =>
-    view.getUint32(base + magic.offset + 4, true) === POISON;
+  const isPoison = (view: DataView, base: number): boolean => view.getUint32(base + magic.offset + 4, true) === POISON;
   return {
     is: (view, base = 0) =>
-      isPoison(view, base) &&
-      (view.getUint32(base + magic.offset, true) & SIGNATURE_BITS) === SIGNATURE,
+      isPoison(view, base) && (view.getUint32(base + magic.offset, true) & SIGNATURE_BITS) === SIGNATURE,
     // Other pages have pointers there: half of one is enough to know.
     fetch(take, view, base) {
       take(magic.offset + 4, 4);

@@ -177,8 +177,7 @@ export class PageReader {
     const { view, base } = window;
     if (this.#isSlab(view, base)) {
       const cache = view.getBigUint64(base + this.#slabCache, true);
-      const objects =
-        this.#objects && readUnsigned(view, base + this.#objects.offset, this.#objects);
+      const objects = this.#objects && readUnsigned(view, base + this.#objects.offset, this.#objects);
       const isHead = this.#isHead(view, base);
       const number = this.#caches.numberOf(cache);
       if (objects !== undefined) this.#checkObjects(frame, objects, isHead, number);
@@ -231,17 +230,12 @@ export class PageReader {
     const { slotSize } = this.#caches.at(cache);
     const bytes = this.#kernel.facts.pageSize * 2 ** (isHead ? this.#orderOf(head) : 0);
     if (objects === 1 || objects === Math.floor(bytes / slotSize)) return;
-    throw damaged(
-      `the slab at ${hex(this.#pageOf(head))} claims ${objects} slots of ${slotSize} bytes in ${bytes}`,
-    );
+    throw damaged(`the slab at ${hex(this.#pageOf(head))} claims ${objects} slots of ${slotSize} bytes in ${bytes}`);
   }
 }
 
 /** A longer array with the content of a shorter one. */
-function widened<T extends Float64Array | Int8Array | Uint32Array | Uint16Array>(
-  to: T,
-  from: T,
-): T {
+function widened<T extends Float64Array | Int8Array | Uint32Array | Uint16Array>(to: T, from: T): T {
   to.set(from);
   return to;
 }

@@ -65,10 +65,7 @@ export class SlabCaches {
     const bits = Math.ceil(Math.log2(size));
     const multiplier = Math.floor((2 ** 32 * (2 ** bits - size)) / size) + 1;
     const shift = Math.max(bits - 1, 0);
-    return (
-      view.number('reciprocal_size.m') === multiplier &&
-      view.number('reciprocal_size.sh2') === shift
-    );
+    return view.number('reciprocal_size.m') === multiplier && view.number('reciprocal_size.sh2') === shift;
   }
 }
 
@@ -84,10 +81,7 @@ export class ChildCaches {
   constructor(kernel: Kernel) {
     if (!kernel.struct('kmem_cache')?.member('memcg_params.root_cache')) return;
     this.#root = new StructReader(kernel, 'kmem_cache', ['memcg_params.root_cache']);
-    this.#links = new StructReader(kernel, 'kmem_cache', [
-      'memcg_params.children',
-      'memcg_params.children_node',
-    ]);
+    this.#links = new StructReader(kernel, 'kmem_cache', ['memcg_params.children', 'memcg_params.children_node']);
     this.#group = new StructReader(kernel, 'kmem_cache', ['memcg_params.memcg']);
   }
 
@@ -203,10 +197,7 @@ export function slabsCounted(kernel: Kernel, cache: bigint): number | undefined 
  * @param met number of slabs found in each cache, by the address of its `struct kmem_cache`
  * @throws {KernelError}, {@link TornList}
  */
-export function uncountedSlabs(
-  kernel: Kernel,
-  met: ReadonlyMap<bigint, number>,
-): string | undefined {
+export function uncountedSlabs(kernel: Kernel, met: ReadonlyMap<bigint, number>): string | undefined {
   const head = kernel.symbol('slab_caches');
   const reader = StructReader.ifPresent(kernel, 'kmem_cache', ['list']);
   if (head === undefined || !reader) return undefined;
@@ -216,8 +207,7 @@ export function uncountedSlabs(
       const counted = slabsCounted(kernel, cache) ?? 0;
       const found = met.get(cache) ?? 0;
       all.add(cache);
-      if (found < counted)
-        return `the slab cache at ${hex(cache)} counts ${counted} slabs, but ${found} were found`;
+      if (found < counted) return `the slab cache at ${hex(cache)} counts ${counted} slabs, but ${found} were found`;
     }
     const other = [...met.keys()].find((cache) => !all.has(cache));
     if (other === undefined) return undefined;
@@ -273,8 +263,7 @@ export function skbCaches(kernel: Kernel): SkbCache[] {
 function pointerAt(kernel: Kernel, name: string) {
   const hot = kernel.symbol('net_hotdata');
   const member = kernel.struct('net_hotdata')?.member(name);
-  if (hot !== undefined && member)
-    return { whole: 'net_hotdata', at: hot, address: hot + BigInt(member.offset) };
+  if (hot !== undefined && member) return { whole: 'net_hotdata', at: hot, address: hot + BigInt(member.offset) };
   const address = kernel.symbol(name);
   return address === undefined ? undefined : { whole: name, at: address, address };
 }

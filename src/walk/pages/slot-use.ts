@@ -76,9 +76,7 @@ export class SlotUse {
           if (!list) return unknown;
           const free = new Set(list.from(first, objects, `the slab at ${hex(page)}`));
           if (unused !== undefined && unused !== free.size)
-            throw damaged(
-              `the slab at ${hex(page)} counts ${unused} free objects, but its freelist has ${free.size}`,
-            );
+            throw damaged(`the slab at ${hex(page)} counts ${unused} free objects, but its freelist has ${free.size}`);
           return { free, mayBeOnCpuLists };
         }),
       ) ?? unknown

@@ -44,8 +44,7 @@ export function slabTestBytes(
 ): { readonly offset: number; readonly length: number } {
   const pageType = page.member('page_type');
   const types = pageTypes(kernel);
-  if (pageType && (types?.has('PGTY_slab') || types?.has('PG_slab')))
-    return { offset: pageType.offset, length: 4 };
+  if (pageType && (types?.has('PGTY_slab') || types?.has('PG_slab'))) return { offset: pageType.offset, length: 4 };
   return { offset: flagsOffset(page), length: 8 };
 }
 
@@ -243,9 +242,7 @@ export class CompoundHeads {
     const frame = this.#kernel.pages.frameOfPage(this.#at.set(head));
     const sound = head < page && frame >= 0 && this.#isHeadAt(head);
     if (!sound) {
-      throw damaged(
-        `the tail page ${hex(page)} leads to ${hex(head)}, which is not a compound head`,
-      );
+      throw damaged(`the tail page ${hex(page)} leads to ${hex(head)}, which is not a compound head`);
     }
     return frame;
   }

@@ -166,8 +166,7 @@ export function gpuPages(kernel: Kernel, counters = new NodeCounters(kernel)): n
   const items = ITEMS.filter((item) => counters.has(item));
   if (items.length === 0) return undefined;
   let pages = 0;
-  for (const node of memoryNodes(kernel))
-    for (const item of items) pages += counters.item(node, item);
+  for (const node of memoryNodes(kernel)) for (const item of items) pages += counters.item(node, item);
   return pages;
 }
 
@@ -181,9 +180,7 @@ export function memoryNodes(kernel: Kernel): bigint[] {
 }
 
 /** The same, with the node numbers. @throws as {@link memoryNodes} */
-export function numberedNodes(
-  kernel: Kernel,
-): { readonly number: number; readonly node: bigint }[] {
+export function numberedNodes(kernel: Kernel): { readonly number: number; readonly node: bigint }[] {
   const single = kernel.symbol('contig_page_data');
   if (single !== undefined) return [{ number: 0, node: single }];
   const at = needSymbol(kernel, 'node_data');
@@ -215,13 +212,7 @@ interface MemoryUse {
 }
 
 /** LRU counters, by `enum node_stat_item`; pages still in per-CPU batches are not counted. */
-const LRU = [
-  'NR_INACTIVE_ANON',
-  'NR_ACTIVE_ANON',
-  'NR_INACTIVE_FILE',
-  'NR_ACTIVE_FILE',
-  'NR_UNEVICTABLE',
-];
+const LRU = ['NR_INACTIVE_ANON', 'NR_ACTIVE_ANON', 'NR_INACTIVE_FILE', 'NR_ACTIVE_FILE', 'NR_UNEVICTABLE'];
 
 /** Maximum number of huge page sizes of a kernel (HUGE_MAX_HSTATE). */
 const MOST_SIZES = 16;

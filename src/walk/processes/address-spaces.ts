@@ -1,10 +1,4 @@
-import {
-  damaged,
-  KernelError,
-  ReadError,
-  readOrNot,
-  unsupportedLayout,
-} from '../../base/errors.js';
+import { damaged, KernelError, ReadError, readOrNot, unsupportedLayout } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpuMask, needSymbol, perCpuAddress } from '../cpus.js';
 import { readFresh } from '../live-reads.js';
@@ -135,9 +129,7 @@ export class ResidentCountReader {
     this.#kernel = kernel;
     this.#memory = new StructReader(kernel, 'mm_struct', ['rss_stat']);
     const isPerCpu = this.#memory.members.rss_stat.size > COUNTERS * 8;
-    this.#counter = isPerCpu
-      ? new StructReader(kernel, 'percpu_counter', ['count', 'counters'])
-      : undefined;
+    this.#counter = isPerCpu ? new StructReader(kernel, 'percpu_counter', ['count', 'counters']) : undefined;
     this.#cpus = isPerCpu ? cpuMask(kernel, '__cpu_possible_mask') : [];
     this.#tasks = taskTable(kernel);
   }
@@ -172,15 +164,13 @@ export class ResidentCountReader {
     const layout = this.#kernel.struct('task_struct');
     const cached = layout?.member('rss_stat.count');
     if (!cached) return counts;
-    if (cached.size < COUNTERS * 4)
-      throw unsupportedLayout('unsupported layout of struct task_rss_stat');
+    if (cached.size < COUNTERS * 4) throw unsupportedLayout('unsupported layout of struct task_rss_stat');
     for (const process of processes) {
       this.#tasks.checkThreads(process);
       for (const { address } of this.#tasks.threads(process)) {
         const at = address + BigInt(cached.offset);
         const view = readPartOf(this.#kernel, 'struct task_struct', address, at, COUNTERS * 4);
-        for (let index = 0; index < COUNTERS; index++)
-          counts[index]! += view.getInt32(index * 4, true);
+        for (let index = 0; index < COUNTERS; index++) counts[index]! += view.getInt32(index * 4, true);
       }
     }
     return counts;
@@ -234,9 +224,7 @@ export class LockedPageReader {
     if (locked > all * MOST_CONTAINERS) throw disagree(locked, all, 'it has');
     const pinned = this.#pinnedOf(mm);
     if (this.#ram !== undefined && (pinned < 0 || pinned > this.#ram * MOST_CONTAINERS))
-      throw damaged(
-        `it counts ${pinned} pinned pages (pinned_vm), but the machine has ${this.#ram}`,
-      );
+      throw damaged(`it counts ${pinned} pinned pages (pinned_vm), but the machine has ${this.#ram}`);
     if ((locked > 0 || some) && !running && !this.#isChanging(mm)) this.#check(mm, locked);
     return locked;
   }
@@ -255,8 +243,7 @@ export class LockedPageReader {
     let bytes = 0n;
     for (const { start, end, flags } of areas) if ((flags & VM.locked) !== 0n) bytes += end - start;
     const found = Number(bytes) / this.#kernel.facts.pageSize;
-    if (locked < found || (locked > found && !this.#mayCount()))
-      throw disagree(locked, found, 'its mappings lock');
+    if (locked < found || (locked > found && !this.#mayCount())) throw disagree(locked, found, 'its mappings lock');
   }
 
   #isChanging(mm: bigint): boolean {

@@ -106,8 +106,7 @@ export class AreaNames {
     const file = this.#file.read(address);
     const inode = this.#inode.read(file.pointer('f_inode'));
     const { path, mounts, deleted, own } =
-      this.#ofUser(address) ??
-      this.#paths.ofPlace(file.pointer('f_path.dentry'), file.pointer('f_path.mnt'));
+      this.#ofUser(address) ?? this.#paths.ofPlace(file.pointer('f_path.dentry'), file.pointer('f_path.mnt'));
     const { fsType } = this.#systems.of(inode.pointer('i_sb'));
     const name =
       fsType === 'anon_inodefs'
@@ -125,8 +124,7 @@ export class AreaNames {
     if (!this.#userPath) return undefined;
     const page = this.#kernel.pages.pageOf(address);
     const block = page === undefined ? undefined : this.#pages.block(page);
-    if (block?.kind !== 'slab' || this.#caches.of(block.cache.address).name === FILE_CACHE)
-      return undefined;
+    if (block?.kind !== 'slab' || this.#caches.of(block.cache.address).name === FILE_CACHE) return undefined;
     const user = this.#userPath.read(address);
     return this.#paths.ofPlace(user.pointer('user_path.dentry'), user.pointer('user_path.mnt'));
   }

@@ -74,10 +74,7 @@ export class MapleTreeReader {
    * @throws {ReadError} if the tree itself cannot be read; {@link KernelError} `damaged` if it does not
    * terminate
    */
-  *entries(
-    tree: bigint,
-    lost: (error: ReadError | KernelError) => void,
-  ): Generator<MapleEntry, undefined> {
+  *entries(tree: bigint, lost: (error: ReadError | KernelError) => void): Generator<MapleEntry, undefined> {
     const root = this.#tree.read(tree).pointer('ma_root');
     if (root === 0n) return;
     if (!isNode(root)) {
@@ -85,14 +82,7 @@ export class MapleTreeReader {
       return;
     }
     const met = { entries: 0 };
-    yield* this.#node64(
-      root,
-      { tree, parent: undefined, slot: 0, level: 0 },
-      0n,
-      LAST_INDEX,
-      met,
-      lost,
-    );
+    yield* this.#node64(root, { tree, parent: undefined, slot: 0, level: 0 }, 0n, LAST_INDEX, met, lost);
   }
 
   *#node64(
@@ -124,8 +114,7 @@ export class MapleTreeReader {
         yield* this.#node64(entry, below, first, last, met, lost);
       } else if (!leaf) lost(this.#torn(address, `leads to no node from its slot ${slot}`));
       else if (entry !== 0n && !isInternal(entry)) {
-        if (++met.entries > MOST_ENTRIES)
-          throw damaged(`maple tree ${hex(place.tree)} does not terminate (loop?)`);
+        if (++met.entries > MOST_ENTRIES) throw damaged(`maple tree ${hex(place.tree)} does not terminate (loop?)`);
         yield found;
       }
     }
@@ -168,8 +157,7 @@ export class MapleTreeReader {
         ? encodedParent === (tree | PARENT_IS_TREE)
         : (encodedParent & ~NODE_MASK) === parent &&
           ((encodedParent >> PARENT_SLOT_SHIFT) & PARENT_SLOT_MASK) === BigInt(slot);
-    if (!agrees)
-      throw this.#torn(node.address, `names ${hex(encodedParent)} as its parent, which is none`);
+    if (!agrees) throw this.#torn(node.address, `names ${hex(encodedParent)} as its parent, which is none`);
   }
 
   #torn(node: bigint, what: string): KernelError {

@@ -52,9 +52,7 @@ export class MappedPageReader {
     this.#headOf = headFinder(kernel, page);
     this.#isDirty = flagTest(kernel, page, 'PG_dirty');
     this.#isReferenced = flagTest(kernel, page, 'PG_referenced');
-    this.#isYoung = kernel.enumerators('pageflags')?.has('PG_young')
-      ? flagTest(kernel, page, 'PG_young')
-      : undefined;
+    this.#isYoung = kernel.enumerators('pageflags')?.has('PG_young') ? flagTest(kernel, page, 'PG_young') : undefined;
     this.#mappingAt = memberOf(page, 'mapping').offset;
     // Named __folio_index since about 6.14.
     this.#indexAt = (page.member('index') ?? memberOf(page, '__folio_index')).offset;
@@ -73,9 +71,7 @@ export class MappedPageReader {
     this.anonymous = (word & ANONYMOUS) !== 0n;
     this.mapping = (word & FLAGS) === 0n ? word : 0n;
     const places = this.mapping !== 0n || (word & FLAGS) === ANONYMOUS;
-    this.index = places
-      ? view.getBigUint64(base + this.#indexAt, true) + BigInt(behind)
-      : undefined;
+    this.index = places ? view.getBigUint64(base + this.#indexAt, true) + BigInt(behind) : undefined;
   }
 }
 
@@ -128,12 +124,10 @@ export class FolioMapcounts {
     this.#order = orderOffset(kernel, page);
     this.#mapcount = memberOf(page, '_mapcount').offset;
     const inSecond = page.member('compound_mapcount');
-    this.#entire =
-      folio?.member('_entire_mapcount')?.offset ?? (inSecond && page.size + inSecond.offset);
+    this.#entire = folio?.member('_entire_mapcount')?.offset ?? (inSecond && page.size + inSecond.offset);
     this.#large = folio?.member('_large_mapcount')?.offset;
     this.#head = flagPlace(kernel, page, 'PG_head');
-    if (kernel.enumerators('pageflags')?.has('PG_double_map'))
-      this.#double = flagPlace(kernel, page, 'PG_double_map');
+    if (kernel.enumerators('pageflags')?.has('PG_double_map')) this.#double = flagPlace(kernel, page, 'PG_double_map');
   }
 
   /**
@@ -154,8 +148,7 @@ export class FolioMapcounts {
       const all = view.getInt32(this.#large, true) + 1;
       return { pages, mappings: all - entire + pages * entire };
     }
-    if (this.#double === undefined)
-      return { pages, mappings: this.#sum(frame, pages) + pages * entire };
+    if (this.#double === undefined) return { pages, mappings: this.#sum(frame, pages) + pages * entire };
     if (!isAnonymous) return { pages, mappings: this.#sum(frame, pages) };
     const isDouble = (view.getUint8(stride + this.#double.offset) & this.#double.mask) !== 0;
     return {
@@ -171,8 +164,7 @@ export class FolioMapcounts {
       const many = Math.min(PART, pages - first);
       const page = this.#kernel.pages.pageOfFrame(frame + first);
       const view = this.#kernel.read(page, many * this.#stride);
-      for (let at = 0; at < many; at++)
-        sum += view.getInt32(at * this.#stride + this.#mapcount, true) + 1;
+      for (let at = 0; at < many; at++) sum += view.getInt32(at * this.#stride + this.#mapcount, true) + 1;
     }
     return sum;
   }
@@ -212,8 +204,7 @@ export class ReverseMapReader {
       StructReader.ifPresent(kernel, 'stable_node', ['hlist']);
     const members = ['hlist', 'anon_vma'] as const;
     this.#merged =
-      StructReader.ifPresent(kernel, 'ksm_rmap_item', members) ??
-      StructReader.ifPresent(kernel, 'rmap_item', members);
+      StructReader.ifPresent(kernel, 'ksm_rmap_item', members) ?? StructReader.ifPresent(kernel, 'rmap_item', members);
   }
 
   /**
@@ -234,8 +225,7 @@ export class ReverseMapReader {
       this.#addAnonymous(mapping - kind, spaces);
     } else {
       const root = this.#file.read(mapping).pointer('i_mmap.rb_root.rb_node');
-      for (const node of this.#nodes(root))
-        spaces.add(this.#area.readContainer(node, 'shared.rb').pointer('vm_mm'));
+      for (const node of this.#nodes(root)) spaces.add(this.#area.readContainer(node, 'shared.rb').pointer('vm_mm'));
     }
     return spaces;
   }

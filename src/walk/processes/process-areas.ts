@@ -107,8 +107,7 @@ export class ProcessAreaReader {
       for (const area of found) {
         if (areas.length >= MOST_AREAS) throw damaged('VMA list does not terminate (loop?)');
         const last = areas.at(-1);
-        if (last && area.start < last.end)
-          doubts.push(damaged(`${name(area)} overlaps ${name(last)}`));
+        if (last && area.start < last.end) doubts.push(damaged(`${name(area)} overlaps ${name(last)}`));
         else areas.push(area);
       }
     } catch (error) {
@@ -116,8 +115,7 @@ export class ProcessAreaReader {
     }
     if (!this.#kernel.facts.live) {
       const count = memory.number('map_count');
-      if (count !== areas.length)
-        doubts.push(damaged(`it counts ${count} mappings, but ${areas.length} were found`));
+      if (count !== areas.length) doubts.push(damaged(`it counts ${count} mappings, but ${areas.length} were found`));
       doubts.push(...this.#countMismatches(areas, (path) => memory.number(path)));
     }
     return {
@@ -185,10 +183,7 @@ export class ProcessAreaReader {
   }
 
   /** Counters of the address space by flags (vm_stat_account), in base pages. */
-  #countMismatches(
-    areas: readonly ProcessArea[],
-    counter: (path: Counter) => number,
-  ): KernelError[] {
+  #countMismatches(areas: readonly ProcessArea[], counter: (path: Counter) => number): KernelError[] {
     const size = BigInt(this.#kernel.facts.pageSize);
     const stack = VM.growsDown;
     let [total, executed, rest, locked] = [0, 0, 0, 0];
@@ -207,9 +202,7 @@ export class ProcessAreaReader {
     ] as const;
     const wrong = doubts
       .filter(([, counted, found]) => counted !== found)
-      .map(
-        ([what, counted, found]) => `it counts ${counted} ${what}, but its mappings have ${found}`,
-      );
+      .map(([what, counted, found]) => `it counts ${counted} ${what}, but its mappings have ${found}`);
     // Others than mlock count there, too.
     if (locked > counter('locked_vm'))
       wrong.push(`it counts ${counter('locked_vm')} locked pages, but its mappings have ${locked}`);

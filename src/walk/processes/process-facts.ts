@@ -55,9 +55,7 @@ export class ProcessFactReader {
     this.#tasks = taskTable(kernel);
     this.#task = new StructReader(kernel, 'task_struct', ['real_cred', 'start_time'] as const);
     // Older name, before 5.5.
-    const began = kernel.struct('task_struct')?.member('start_boottime')
-      ? 'start_boottime'
-      : 'real_start_time';
+    const began = kernel.struct('task_struct')?.member('start_boottime') ? 'start_boottime' : 'real_start_time';
     this.#began = {
       member: began,
       reader: new StructReader(kernel, 'task_struct', [began]),
@@ -203,9 +201,7 @@ export function findInPidNamespace(kernel: Kernel, { namespace, pid }: Namespace
   }
   const [first, ...others] = found;
   if (others.length > 0)
-    throw damaged(
-      `pid namespace ${namespace} has more than one pid ${pid}: pid ${found.join(', ')}`,
-    );
+    throw damaged(`pid namespace ${namespace} has more than one pid ${pid}: pid ${found.join(', ')}`);
   if (first !== undefined) return first;
   if (unread !== undefined) throw unread;
   throw notThere({ namespace, pid }, known);

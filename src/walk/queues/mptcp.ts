@@ -33,12 +33,7 @@ export class MptcpQueues implements QueueFinder {
     ];
   }
 
-  #queue(
-    name: QueueName,
-    sock: bigint,
-    member: string,
-    entries: (address: bigint) => Iterable<Entry>,
-  ): Queue[] {
+  #queue(name: QueueName, sock: bigint, member: string, entries: (address: bigint) => Iterable<Entry>): Queue[] {
     const layout = this.#sock?.member(member);
     if (!layout) return [];
     const address = sock + BigInt(layout.offset);

@@ -176,9 +176,7 @@ export class AlgQueues implements QueueFinder {
   }
 
   *#given(sock: bigint): Generator<Entry> {
-    const view = new StructReader(this.#kernel, 'alg_sock', ['parent', 'type', 'private']).read(
-      sock,
-    );
+    const view = new StructReader(this.#kernel, 'alg_sock', ['parent', 'type', 'private']).read(sock);
     const [type, context] = [view.pointer('type'), view.pointer('private')];
     if (view.pointer('parent') === 0n || type === 0n || context === 0n) return;
     const name = new StructReader(this.#kernel, 'af_alg_type', ['name']).read(type).text('name');

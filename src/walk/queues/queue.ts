@@ -108,9 +108,7 @@ export interface QueueFinder {
 /** A queue that reports, when walked, that its content was not read. */
 export function unreadQueue(what: string): Queue {
   const entries = (): never => {
-    throw unsupportedLayout(
-      `${what} sockets have their own queues, which kdump-mem does not support`,
-    );
+    throw unsupportedLayout(`${what} sockets have their own queues, which kdump-mem does not support`);
   };
   return { name: 'own', expected: undefined, entries };
 }

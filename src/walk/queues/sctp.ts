@@ -34,10 +34,7 @@ export class SctpQueues implements QueueFinder {
   constructor(kernel: Kernel, lists: SkbLists) {
     this.#kernel = kernel;
     this.#lists = lists;
-    this.#sock = new StructReader(kernel, 'sock', [
-      'sk_backlog.rmem_alloc.counter',
-      'sk_wmem_queued',
-    ]);
+    this.#sock = new StructReader(kernel, 'sock', ['sk_backlog.rmem_alloc.counter', 'sk_wmem_queued']);
   }
 
   queues(sock: bigint): Queue[] {
@@ -93,11 +90,7 @@ export class SctpQueues implements QueueFinder {
   }
 
   /** Packets with unprocessed chunks. */
-  *#packets(
-    type: 'sctp_endpoint' | 'sctp_association',
-    address: bigint,
-    seen: Set<bigint>,
-  ): Generator<Entry> {
+  *#packets(type: 'sctp_endpoint' | 'sctp_association', address: bigint, seen: Set<bigint>): Generator<Entry> {
     const paths = ['base.inqueue.in_chunk_list', 'base.inqueue.in_progress'] as const;
     const view = new StructReader(this.#kernel, type, paths).read(address);
     const current = view.pointer('base.inqueue.in_progress');
@@ -145,8 +138,7 @@ export class SctpQueues implements QueueFinder {
     if (own === 0n) return;
     const endpoint = new StructReader(this.#kernel, 'sctp_endpoint', ['base.sk', 'asocs']);
     const view = endpoint.read(own);
-    if (view.pointer('base.sk') !== sock)
-      throw damaged('its SCTP endpoint belongs to another socket');
+    if (view.pointer('base.sk') !== sock) throw damaged('its SCTP endpoint belongs to another socket');
     const association = new StructReader(this.#kernel, 'sctp_association', ['asocs']);
     yield* association.entryAddresses(view.addressOf('asocs'), 'asocs');
   }

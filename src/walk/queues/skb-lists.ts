@@ -50,9 +50,7 @@ export class SkbLists {
       const next = view.getBigUint64(base, true);
       const back = view.getBigUint64(base + 8, true);
       if (back !== previous) {
-        throw new TornList(
-          `skb ${hex(skb)} follows ${hex(previous)} but points back to ${hex(back)}`,
-        );
+        throw new TornList(`skb ${hex(skb)} follows ${hex(previous)} but points back to ${hex(back)}`);
       }
       yield skb;
       previous = skb;

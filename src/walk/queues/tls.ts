@@ -26,10 +26,7 @@ export class TlsQueues implements QueueFinder {
   constructor(kernel: Kernel, lists: SkbLists) {
     this.#kernel = kernel;
     this.#lists = lists;
-    this.#sock = new StructReader(kernel, 'inet_connection_sock', [
-      'icsk_ulp_ops',
-      'icsk_ulp_data',
-    ]);
+    this.#sock = new StructReader(kernel, 'inet_connection_sock', ['icsk_ulp_ops', 'icsk_ulp_data']);
   }
 
   queues(sock: bigint): Queue[] {
@@ -65,12 +62,7 @@ export class TlsQueues implements QueueFinder {
    * with the software context. The context of an encrypting device is different and has its own records.
    */
   #direction(context: bigint, direction: 'rx' | 'tx'): bigint {
-    const reader = new StructReader(this.#kernel, 'tls_context', [
-      'rx_conf',
-      'tx_conf',
-      'priv_ctx_rx',
-      'priv_ctx_tx',
-    ]);
+    const reader = new StructReader(this.#kernel, 'tls_context', ['rx_conf', 'tx_conf', 'priv_ctx_rx', 'priv_ctx_tx']);
     const view = reader.read(context);
     const conf = view.number(`${direction}_conf`);
     if (conf === TLS_BASE) return 0n;
@@ -98,10 +90,7 @@ export class TlsQueues implements QueueFinder {
     if (receiving === 0n) return;
     const layout = this.#kernel.struct('tls_sw_context_rx');
     if (layout?.member('strp.anchor')) {
-      const reader = new StructReader(this.#kernel, 'tls_sw_context_rx', [
-        'strp.anchor',
-        'strp.copy_mode',
-      ]);
+      const reader = new StructReader(this.#kernel, 'tls_sw_context_rx', ['strp.anchor', 'strp.copy_mode']);
       const view = reader.read(receiving);
       const anchor = view.pointer('strp.anchor');
       if (anchor === 0n) return;
@@ -114,10 +103,7 @@ export class TlsQueues implements QueueFinder {
       yield { kind: 'object', address: anchor, payload: 0 };
       yield { kind: 'object', address: head.pointer('head'), payload: 0 };
     } else if (layout?.member('strp.skb_head') && layout.member('recv_pkt')) {
-      const reader = new StructReader(this.#kernel, 'tls_sw_context_rx', [
-        'strp.skb_head',
-        'recv_pkt',
-      ]);
+      const reader = new StructReader(this.#kernel, 'tls_sw_context_rx', ['strp.skb_head', 'recv_pkt']);
       const view = reader.read(receiving);
       const [partial, whole] = [view.pointer('strp.skb_head'), view.pointer('recv_pkt')];
       if (whole !== 0n) yield whole;
@@ -144,11 +130,7 @@ export class TlsQueues implements QueueFinder {
       if (view.pointer('open_rec') !== 0n || !empty) this.#unknown('tls_rec');
       return;
     }
-    const record = new StructReader(this.#kernel, 'tls_rec', [
-      'list',
-      'msg_plaintext',
-      'msg_encrypted',
-    ]);
+    const record = new StructReader(this.#kernel, 'tls_rec', ['list', 'msg_plaintext', 'msg_encrypted']);
     const messages = new SkMsgReader(this.#kernel);
     const open = view.pointer('open_rec');
     const listed = [...record.entryAddresses(list, 'list')];

@@ -37,12 +37,7 @@ export class VsockQueues implements QueueFinder {
   }
 
   *#buffers(head: bigint): Generator<Entry> {
-    const reader = new StructReader(this.#kernel, 'virtio_vsock_pkt', [
-      'list',
-      'buf',
-      'len',
-      'off',
-    ]);
+    const reader = new StructReader(this.#kernel, 'virtio_vsock_pkt', ['list', 'buf', 'len', 'off']);
     for (const view of reader.entries(head, 'list')) {
       yield { kind: 'object', address: view.address, payload: 0 };
       const buffer = view.pointer('buf');

@@ -4,13 +4,7 @@ import { Worker } from 'node:worker_threads';
 import { ReadError } from '../../base/errors.js';
 import { bytesOf } from '../../kernel/bytes.js';
 import type { FileRange, PhysicalMemory, StoredRange } from '../../kernel/kernel.js';
-import {
-  PIECE_BYTES,
-  type Piece,
-  type PieceHits,
-  pieceScanner,
-  type TargetIndex,
-} from './piece-scan.js';
+import { PIECE_BYTES, type Piece, type PieceHits, pieceScanner, type TargetIndex } from './piece-scan.js';
 
 /** Receives what a pass finds, in the order of physical addresses. */
 export interface PassVisitor {
@@ -41,15 +35,9 @@ export async function passOver(
   progress: (part: number) => void = () => {},
 ): Promise<void> {
   const total = ranges.reduce((sum, { start, end }) => sum + end - start, 0);
-  const threads = Math.min(
-    MOST_THREADS,
-    availableParallelism(),
-    Math.floor(total / BYTES_PER_THREAD),
-  );
+  const threads = Math.min(MOST_THREADS, availableParallelism(), Math.floor(total / BYTES_PER_THREAD));
   const pool = threads > 1 ? ThreadPool.start(index, threads) : undefined;
-  const scan = pool
-    ? (piece: Piece) => pool.scan(piece)
-    : pieceScanner(readSync, index, PIECE_BYTES);
+  const scan = pool ? (piece: Piece) => pool.scan(piece) : pieceScanner(readSync, index, PIECE_BYTES);
   const running: { readonly part: Part; readonly hits: PieceHits | Promise<PieceHits> }[] = [];
   let done = 0;
   const finish = async (): Promise<void> => {
@@ -86,13 +74,8 @@ interface Part {
 }
 
 /** Pieces of some memory, and the ranges between them that are not stored, in order. */
-function* partsOf(
-  memory: PhysicalMemory,
-  wanted: readonly StoredRange[],
-): Generator<Part | StoredRange> {
-  const stored: Iterator<StoredRange | FileRange> = (memory.inFile ?? memory.stored)[
-    Symbol.iterator
-  ]();
+function* partsOf(memory: PhysicalMemory, wanted: readonly StoredRange[]): Generator<Part | StoredRange> {
+  const stored: Iterator<StoredRange | FileRange> = (memory.inFile ?? memory.stored)[Symbol.iterator]();
   let next = stored.next();
   for (const { start, end } of wanted) {
     let at = start;
@@ -114,12 +97,7 @@ function wordsOf({ start, end }: StoredRange): StoredRange {
   return { start: Math.ceil(start / 8) * 8, end: Math.floor(end / 8) * 8 };
 }
 
-function partOf(
-  memory: PhysicalMemory,
-  range: StoredRange | FileRange,
-  start: number,
-  end: number,
-): Part {
+function partOf(memory: PhysicalMemory, range: StoredRange | FileRange, start: number, end: number): Part {
   const length = end - start;
   if ('descriptor' in range) {
     const { descriptor, offset } = range;
@@ -215,8 +193,7 @@ class ThreadPool {
 
   #fail(error: Error): void {
     this.#failure ??= error;
-    for (const { waiting } of this.#threads)
-      for (const scanned of waiting.splice(0)) scanned.reject(error);
+    for (const { waiting } of this.#threads) for (const scanned of waiting.splice(0)) scanned.reject(error);
   }
 
   close(): void {

@@ -58,13 +58,7 @@ export interface PieceHits {
 export const PIECE_BYTES = 4 * 2 ** 20;
 
 /** Reads as `readSync` of node:fs does. */
-type ReadSync = (
-  descriptor: number,
-  target: Uint8Array,
-  at: number,
-  length: number,
-  position: number,
-) => number;
+type ReadSync = (descriptor: number, target: Uint8Array, at: number, length: number, position: number) => number;
 
 /**
  * Returns a function that scans pieces. Threads run the source text of this function: it must not use
@@ -72,11 +66,7 @@ type ReadSync = (
  *
  * @param most bytes of a piece at most
  */
-export function pieceScanner(
-  readSync: ReadSync,
-  index: TargetIndex,
-  most: number,
-): (piece: Piece) => PieceHits {
+export function pieceScanner(readSync: ReadSync, index: TargetIndex, most: number): (piece: Piece) => PieceHits {
   const HALF = 0x1_0000_0000;
   const LOST_PAGE = 4096;
   /** Errors of memory that is not readable; others are faults of ours. */
@@ -171,8 +161,7 @@ export function pieceScanner(
       } else {
         const into = (high - arrayHigh) * HALF + (low - arrayLow);
         if (into >= 0 && into < arrayLength) {
-          if (steps.inFrame(Math.floor(into / stride) * pageSize) && complete[target] === 1)
-            return 3;
+          if (steps.inFrame(Math.floor(into / stride) * pageSize) && complete[target] === 1) return 3;
         }
       }
       return others === 0 ? -1 : steps.formOfOther(high, low);

@@ -48,8 +48,7 @@ export class ReferenceGraph {
       for (let edge = first[one]!; edge < first[one + 1]!; edge++) this.root(this.#targets[edge]!);
     for (let one = 0; one < states.length; one++) {
       if (states[one] === REACHED) continue;
-      for (let edge = first[one]!; edge < first[one + 1]!; edge++)
-        states[this.#targets[edge]!] ||= HELD;
+      for (let edge = first[one]!; edge < first[one + 1]!; edge++) states[this.#targets[edge]!] ||= HELD;
     }
   }
 
@@ -61,8 +60,7 @@ export class ReferenceGraph {
     for (let one = 0; one < this.states.length; one++) first[one + 1]! += first[one]!;
     const next = first.slice();
     this.#targets = new Uint32Array(this.#count);
-    for (let edge = 0; edge < this.#count; edge++)
-      this.#targets[next[this.#from[edge]!]!++] = this.#to[edge]!;
+    for (let edge = 0; edge < this.#count; edge++) this.#targets[next[this.#from[edge]!]!++] = this.#to[edge]!;
     this.#first = first;
     return first;
   }

@@ -98,8 +98,7 @@ export class Targets {
     });
     first[ordinal] = count;
     const direct = count === 0 ? undefined : kernel.pages.addressOfFrame(base);
-    if (count > 0 && direct === undefined)
-      throw damaged(`page frame ${base} is not in the direct map`);
+    if (count > 0 && direct === undefined) throw damaged(`page frame ${base} is not in the direct map`);
     const array = count === 0 ? 0n : kernel.pages.pageOfFrame(base);
     const size = struct(kernel, 'page').size;
     for (let target = 0; target < count; target++) {
@@ -245,11 +244,7 @@ function eachFrame(
   let visited = 0;
   for (let target = 0; target < starts.length; target++) {
     const last = Math.ceil(ends[target]! / pageSize);
-    for (
-      let frame = Math.max(next, Math.floor(starts[target]! / pageSize));
-      frame < last;
-      frame++
-    ) {
+    for (let frame = Math.max(next, Math.floor(starts[target]! / pageSize)); frame < last; frame++) {
       if (++visited > MOST_FRAMES) throw tooMany(`targets in more than ${MOST_FRAMES} page frames`);
       visit(frame, target);
     }
@@ -271,11 +266,7 @@ function shared<T extends Numbers>(kind: Kind<T>, length: number): T {
   return new kind(new SharedArrayBuffer(length * kind.BYTES_PER_ELEMENT));
 }
 
-function filled<T extends Numbers, Item>(
-  kind: Kind<T>,
-  items: readonly Item[],
-  value: (item: Item) => number,
-): T {
+function filled<T extends Numbers, Item>(kind: Kind<T>, items: readonly Item[], value: (item: Item) => number): T {
   const array = shared(kind, items.length);
   items.forEach((item, index) => {
     array[index] = value(item);

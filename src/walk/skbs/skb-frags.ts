@@ -85,8 +85,7 @@ export class SkbFrags {
     const length = count * this.#layout.stride;
     const { view, base } = this.#info.follow(info).look(this.#at, length);
     const entries = this.#entries;
-    for (let at = 0; at < length; at += 4)
-      entries.setUint32(at, view.getUint32(base + this.#at + at));
+    for (let at = 0; at < length; at += 4) entries.setUint32(at, view.getUint32(base + this.#at + at));
     return entries;
   }
 
@@ -95,10 +94,7 @@ export class SkbFrags {
     try {
       this.#isDevice ??= deviceTest(this.#kernel);
       if (this.#isDevice(netmem)) {
-        sink.remark(
-          'device-memory',
-          'some frags lie in device memory (net_iov); they pin no page of this machine',
-        );
+        sink.remark('device-memory', 'some frags lie in device memory (net_iov); they pin no page of this machine');
       } else {
         sink.incomplete(
           'unsupported-layout',
@@ -181,17 +177,10 @@ function fragLayout(kernel: Kernel): FragLayout {
     const layout = read(frag, page, length, offset);
     if (layout) return layout;
   }
-  throw unsupportedLayout(
-    `skb_frag_t has none of the known forms; its members are ${frag.members.join(', ')}`,
-  );
+  throw unsupportedLayout(`skb_frag_t has none of the known forms; its members are ${frag.members.join(', ')}`);
 }
 
-function read(
-  frag: StructLayout,
-  pagePath: string,
-  lengthPath: string,
-  offsetPath: string,
-): FragLayout | undefined {
+function read(frag: StructLayout, pagePath: string, lengthPath: string, offsetPath: string): FragLayout | undefined {
   const page = frag.member(pagePath);
   const length = frag.member(lengthPath);
   const offset = frag.member(offsetPath);

@@ -126,13 +126,7 @@ export class SkbSlots {
  */
 export interface SkbSink {
   /** Receives a reference to a page allocation, from a frag or as a linear head; see PageBlock. */
-  page(
-    frame: number,
-    order: number | undefined,
-    references: number,
-    via: bigint | undefined,
-    pool?: PagePool,
-  ): void;
+  page(frame: number, order: number | undefined, references: number, via: bigint | undefined, pool?: PagePool): void;
   /** Receives a page that frags point to without holding a reference. */
   lentPage(frame: number, order: number | undefined, references: number, pool?: PagePool): void;
   /**

@@ -156,8 +156,7 @@ export class SkbReader {
     if (count > this.#frags.most) {
       throw damaged(`nr_frags is ${count}, but the array has ${this.#frags.most} entries`);
     }
-    const bytes =
-      count === 0 ? 0 : this.#frags.follow(info, { skb: address, count, via, lent }, sink);
+    const bytes = count === 0 ? 0 : this.#frags.follow(info, { skb: address, count, via, lent }, sink);
     met.frags += count;
     const listed = { frags: 0, bytes: 0 };
     if (list !== 0n) this.#fragList(list, { sink, depth: depth + 1, outer: via }, listed);
@@ -231,9 +230,7 @@ function checkLinear({ length, paged, tail, end, headroom }: Lengths): void {
 /** Checks `data_len`, which counts the frags and the frag_list, but not netlink's private use of the list. */
 function checkPaged(claimed: number, frags: number, list: number): void {
   if (claimed === frags + list || claimed === frags) return;
-  throw damaged(
-    `it counts ${claimed} bytes outside its head, but its frags and frag_list have ${frags + list}`,
-  );
+  throw damaged(`it counts ${claimed} bytes outside its head, but its frags and frag_list have ${frags + list}`);
 }
 
 /**

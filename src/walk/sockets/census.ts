@@ -3,13 +3,7 @@ import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { PageVisitor } from '../pages/slab-scan.js';
 import { StructReader } from '../struct-reader.js';
-import {
-  type Belongings,
-  type Holder,
-  MappingReader,
-  OpenFiles,
-  sharedTables,
-} from '../tasks/descriptors.js';
+import { type Belongings, type Holder, MappingReader, OpenFiles, sharedTables } from '../tasks/descriptors.js';
 import { RingReader } from '../tasks/io-uring.js';
 import type { Task } from '../tasks/tasks.js';
 import { addError, incompleteness, type Warnings } from '../warnings.js';
@@ -44,9 +38,7 @@ export class Census {
   take(progress?: (part: number) => void, look?: PageVisitor): CountedSocket[] {
     const owned = sharedTables(this.#kernel, this.#warnings);
     this.#part('descriptors', () => this.#descriptors(owned));
-    this.#part('slabs', () =>
-      findInSlabs(this.#kernel, this.#found, this.#warnings, progress, look),
-    );
+    this.#part('slabs', () => findInSlabs(this.#kernel, this.#found, this.#warnings, progress, look));
     return this.#follow(owned);
   }
 
@@ -254,9 +246,6 @@ function connectionTest(kernel: Kernel): (sock: bigint) => boolean {
   const sock = new StructReader(kernel, 'sock', ['__sk_common.skc_family', 'sk_protocol']);
   return (address) => {
     const view = sock.read(address);
-    return (
-      view.number('sk_protocol') === IPPROTO_MPTCP ||
-      view.number('__sk_common.skc_family') === AF_SMC
-    );
+    return view.number('sk_protocol') === IPPROTO_MPTCP || view.number('__sk_common.skc_family') === AF_SMC;
   };
 }

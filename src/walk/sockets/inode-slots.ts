@@ -71,9 +71,7 @@ export function inodeSlots(
     }
     if (sk === 0n) {
       const file = view.pointer('socket.file');
-      const accepts =
-        CONNECTING.includes(view.number('socket.type')) &&
-        view.number('socket.state') !== CONNECTED;
+      const accepts = CONNECTING.includes(view.number('socket.type')) && view.number('socket.state') !== CONNECTED;
       if (kernel.facts.live || accepts) return;
       if (file !== 0n && !isInUse(finder.references(file))) return;
       throw damaged('a socket in use has no sock');
@@ -89,8 +87,7 @@ export function inodeSlots(
     }
     const number = view.number('vfs_inode.i_ino');
     // get_next_ino (fs/inode.c) returns 32-bit numbers, never 0.
-    if (number > MOST_INODE || (number === 0 && !kernel.facts.live))
-      throw damaged(`inode number ${number}`);
+    if (number > MOST_INODE || (number === 0 && !kernel.facts.live)) throw damaged(`inode number ${number}`);
     const found = sockets.note(sk, 'slab');
     found.inode = number;
     if (found.file === 0n) found.file = view.pointer('socket.file');

@@ -85,8 +85,6 @@ export class PartReader {
     const mayHaveEnded = (shutdown.number('sk_shutdown') & RCV_SHUTDOWN) !== 0;
     const beyond = ((tcp.number('rcv_nxt') - copied) | 0) - (payloadBytes - read);
     if (beyond === 0 || (beyond === 1 && mayHaveEnded)) return read;
-    throw damaged(
-      `TCP counts ${beyond < 0 ? 'fewer' : 'more'} unread bytes than its queue contains`,
-    );
+    throw damaged(`TCP counts ${beyond < 0 ? 'fewer' : 'more'} unread bytes than its queue contains`);
   }
 }

@@ -62,22 +62,13 @@ const AF_UNIX = 1;
  * @param socks all socks found, of any family
  * @param leaving unix socks without references whose messages are still queued elsewhere
  */
-function checkUnixCount(
-  kernel: Kernel,
-  socks: Iterable<bigint>,
-  leaving: number,
-  warnings: Warnings,
-): void {
+function checkUnixCount(kernel: Kernel, socks: Iterable<bigint>, leaving: number, warnings: Warnings): void {
   const counter = kernel.symbol('unix_nr_socks');
-  const counted =
-    counter === undefined
-      ? undefined
-      : readOrNot(() => kernel.read(counter, 8).getBigInt64(0, true));
+  const counted = counter === undefined ? undefined : readOrNot(() => kernel.read(counter, 8).getBigInt64(0, true));
   if (counted === undefined) return;
   const common = new StructReader(kernel, 'sock_common', ['skc_family']);
   let found = leaving;
-  for (const sock of socks)
-    if (readOrNot(() => common.read(sock).number('skc_family')) === AF_UNIX) found++;
+  for (const sock of socks) if (readOrNot(() => common.read(sock).number('skc_family')) === AF_UNIX) found++;
   if (counted === BigInt(found)) return;
   const message = `the kernel counts ${counted} unix sockets, but ${found} were found`;
   warnings.add('corrupt', message);

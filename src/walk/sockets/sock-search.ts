@@ -28,10 +28,7 @@ const INET = [2, 10];
  * @returns the socks of each key: none, or several if more than one matches
  * @throws {KernelError}, {@link ReadError} if slabs cannot be scanned
  */
-export function searchSocks(
-  kernel: Kernel,
-  keys: Iterable<SockKey>,
-): ReadonlyMap<SockKey, readonly Socket[]> {
+export function searchSocks(kernel: Kernel, keys: Iterable<SockKey>): ReadonlyMap<SockKey, readonly Socket[]> {
   const found = new Map<SockKey, Socket[]>(Array.from(keys, (key) => [key, []]));
   if (found.size === 0) return found;
   const kinds = new Set([...found.keys()].map((key) => key.slice(0, key.indexOf(' '))));
@@ -71,10 +68,7 @@ class SockKeys {
     this.#socks = kinds.has('ends') ? new SockReader(kernel) : null;
   }
 
-  *keys(
-    address: bigint,
-    owners: ReadonlySet<bigint> | undefined,
-  ): Generator<{ key: SockKey; inode: number }> {
+  *keys(address: bigint, owners: ReadonlySet<bigint> | undefined): Generator<{ key: SockKey; inode: number }> {
     const sock = this.#sock.read(address);
     if (sock.number('__sk_common.skc_refcnt') === 0) return;
     // A cookie is unique; the sock's protocol may be a copy (kTLS, sockmap).
@@ -85,8 +79,7 @@ class SockKeys {
     if (inode !== 0) yield { key: `inode ${inode}`, inode };
     if (this.#socks && inode === 0 && INET.includes(sock.number('__sk_common.skc_family'))) {
       const { netns, local, peer, state } = this.#socks.read(address, () => undefined);
-      if (state !== 'LISTEN' && local !== null && peer !== null)
-        yield { key: endsKey(netns, local, peer), inode: 0 };
+      if (state !== 'LISTEN' && local !== null && peer !== null) yield { key: endsKey(netns, local, peer), inode: 0 };
     }
   }
 }

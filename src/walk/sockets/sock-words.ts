@@ -86,14 +86,7 @@ export const STATE_NAMES: readonly string[] = Object.entries(STATES)
  * Families with their own state numbers: enum bt_state, PPPOX_CONNECTED, the states of RxRPC, IUCV and CAIF,
  * and SMC, which has its own (from 20) in addition to TCP's.
  */
-const OWN_STATES: readonly string[] = [
-  'AF_BLUETOOTH',
-  'AF_PPPOX',
-  'AF_RXRPC',
-  'AF_IUCV',
-  'AF_CAIF',
-  'AF_SMC',
-];
+const OWN_STATES: readonly string[] = ['AF_BLUETOOTH', 'AF_PPPOX', 'AF_RXRPC', 'AF_IUCV', 'AF_CAIF', 'AF_SMC'];
 
 /** Families that only use TCP states. */
 const TCP_STATES: readonly string[] = [
@@ -171,22 +164,14 @@ const INET_TYPES: Readonly<Record<string, readonly number[]>> = {
 };
 
 /** Contradiction between an inet sock's type, protocol and the name of its operations. */
-export function inetContradiction(
-  type: string,
-  protocol: number,
-  name: string,
-): string | undefined {
+export function inetContradiction(type: string, protocol: number, name: string): string | undefined {
   const known = INET_NAMES[name];
   if (known !== undefined) {
-    if (known.protocol !== protocol)
-      return `its protocol is ${protocol}, but its operations belong to ${name}`;
-    return known.types.includes(type)
-      ? undefined
-      : `its type is ${type}, but its operations belong to ${name}`;
+    if (known.protocol !== protocol) return `its protocol is ${protocol}, but its operations belong to ${name}`;
+    return known.types.includes(type) ? undefined : `its type is ${type}, but its operations belong to ${name}`;
   }
   const ofType = INET_TYPES[type];
-  const odd =
-    ofType !== undefined && INET_PROTOCOLS[protocol] !== undefined && !ofType.includes(protocol);
+  const odd = ofType !== undefined && INET_PROTOCOLS[protocol] !== undefined && !ofType.includes(protocol);
   return odd ? `its type is ${type}, but its protocol is ${protocol}` : undefined;
 }
 

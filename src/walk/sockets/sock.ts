@@ -128,9 +128,7 @@ export class SockReader {
         : family === AF_UNIX
           ? orUnknown('its addresses', nowhere, () => this.#unixAddresses(address))
           : nowhere),
-      netns: orUnknown('its network namespace', null, () =>
-        this.#namespace(sock.pointer('__sk_common.skc_net.net')),
-      ),
+      netns: orUnknown('its network namespace', null, () => this.#namespace(sock.pointer('__sk_common.skc_net.net'))),
     };
   }
 

@@ -47,9 +47,7 @@ export class SocketFinder {
     this.#references = referenceCounter(kernel);
     const operations = kernel.symbol('socket_file_ops');
     this.#isSocket =
-      operations === undefined
-        ? inSockfs(kernel)
-        : (file) => this.#file.read(file).pointer('f_op') === operations;
+      operations === undefined ? inSockfs(kernel) : (file) => this.#file.read(file).pointer('f_op') === operations;
   }
 
   /**
@@ -71,9 +69,7 @@ export class SocketFinder {
     const together = this.#toInode === undefined || inode === socket + this.#toInode;
     if (!isSocket) {
       if (this.#toInode === undefined || !together) return undefined;
-      throw damaged(
-        `file ${hex(file)} has a socket inode, but its operations are not those of sockets`,
-      );
+      throw damaged(`file ${hex(file)} has a socket inode, but its operations are not those of sockets`);
     }
     if (!together && !this.#isFallback(inode)) {
       throw damaged(`file ${hex(file)} has socket ${hex(socket)}, but the inode ${hex(inode)}`);
@@ -88,9 +84,7 @@ export class SocketFinder {
     }
     const back = this.#sock.read(sock).pointer('sk_socket');
     if (back !== socket) {
-      throw damaged(
-        `socket ${hex(socket)} has sock ${hex(sock)}, but that points to socket ${hex(back)}`,
-      );
+      throw damaged(`socket ${hex(socket)} has sock ${hex(sock)}, but that points to socket ${hex(back)}`);
     }
     const number = this.#inode.read(inode).number('i_ino');
     // get_next_ino (fs/inode.c) returns 32-bit numbers, never 0.
@@ -176,9 +170,7 @@ function hasProtocol(kernel: Kernel, sock: bigint, protocol: bigint): boolean {
   const page = kernel.pages.pageOf(sock);
   if (page === undefined) return false;
   const block = new PageReader(kernel).block(page);
-  return (
-    block.kind === 'slab' && new ProtocolCopies(kernel).usesCache(protocol, block.cache.address)
-  );
+  return block.kind === 'slab' && new ProtocolCopies(kernel).usesCache(protocol, block.cache.address);
 }
 
 /** Sock, file and inode number of a socket; null: unknown. */
@@ -205,8 +197,7 @@ export class SocketStructs {
   /** @throws {ReadError} */
   read(socket: bigint): SocketFields {
     const view = this.#socket.read(socket);
-    const number =
-      this.#toInode === undefined ? null : this.#inode.read(socket + this.#toInode).number('i_ino');
+    const number = this.#toInode === undefined ? null : this.#inode.read(socket + this.#toInode).number('i_ino');
     return {
       sock: view.pointer('sk'),
       file: view.pointer('file'),

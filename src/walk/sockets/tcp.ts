@@ -60,12 +60,9 @@ export class TcpCharges {
     const { readers } = this.#made;
     if (!readers) return [];
     const view = readers.sock.read(sock);
-    const locked =
-      view.number('sk_lock.owned') !== 0 ||
-      view.number('sk_lock.slock.rlock.raw_lock.val.counter') !== 0;
+    const locked = view.number('sk_lock.owned') !== 0 || view.number('sk_lock.slock.rlock.raw_lock.val.counter') !== 0;
     const readerCharge =
-      view.pointer('sk_user_data') !== 0n ||
-      readers.connection.read(sock).pointer('icsk_ulp_ops') !== 0n;
+      view.pointer('sk_user_data') !== 0n || readers.connection.read(sock).pointer('icsk_ulp_ops') !== 0n;
     if (locked || readerCharge) return [];
     const faults: ChargeFault[] = [];
     const compare = (queues: readonly QueueName[], charged: number, found: number) => {
@@ -122,11 +119,7 @@ export class TcpWaitingReader {
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     const members = ['icsk_ack.lrcvtime', 'icsk_ack.rcv_mss'] as const;
-    this.#connection = new StructReader<(typeof members)[number]>(
-      kernel,
-      'inet_connection_sock',
-      members,
-    );
+    this.#connection = new StructReader<(typeof members)[number]>(kernel, 'inet_connection_sock', members);
     this.#tcp = new StructReader(kernel, 'tcp_sock', ['rcv_nxt', 'rcv_wup', 'rcv_wnd']);
   }
 

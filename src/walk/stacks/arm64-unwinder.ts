@@ -37,12 +37,7 @@ export class Arm64Unwinder {
   /** @throws {KernelError} where the kernel has other structs */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    this.#regs = new StructReader(kernel, 'pt_regs', [
-      'regs',
-      'pc',
-      'stackframe',
-      'pstate',
-    ] as const);
+    this.#regs = new StructReader(kernel, 'pt_regs', ['regs', 'pc', 'stackframe', 'pstate'] as const);
     this.#mask = kernel.facts.signatureMask ?? 0n;
     this.#returns = new TracedReturns(kernel);
     this.#hasMeta = kernel.struct('frame_record_meta') !== undefined;
@@ -113,8 +108,7 @@ export class Arm64Unwinder {
         }
         if (next === 0n && words.getBigUint64(8, true) === 0n) {
           const regs = this.#regs.containerOf(record, 'stackframe');
-          if (!this.#hasMeta || this.#metaOf(record) === META.final)
-            return this.#end(frames, area, regs);
+          if (!this.#hasMeta || this.#metaOf(record) === META.final) return this.#end(frames, area, regs);
           if (this.#metaOf(record) !== META.registers) return stop('record-unknown', record);
           const address = this.#wordAt(this.#regs.addressOf(regs, 'pc'));
           frames.push({ address, interrupted: true, guess: false });
@@ -126,8 +120,7 @@ export class Arm64Unwinder {
         const entered = frames.at(-1)?.address ?? 0n;
         const interrupted = this.#entry !== undefined && isInside(this.#entry, entered - 1n);
         const isFirst = frames.length === 1 && frames[0]?.interrupted === false;
-        const doubted =
-          this.#isDoubted(address) || (isFirst && this.#callsAnother(address, entered));
+        const doubted = this.#isDoubted(address) || (isFirst && this.#callsAnother(address, entered));
         if (!interrupted && this.#isCode(address) && doubted) {
           frames.push({ address, interrupted, guess: true });
           return stop('returns-to-no-call');
@@ -162,8 +155,7 @@ export class Arm64Unwinder {
 
   /** The last record is with the registers of user space, at the end of the task's own stack. */
   #end(frames: readonly StackFrame[], area: StackArea, regs: bigint): UnwoundStack {
-    if (regs + BigInt(this.#regs.size) !== area.end)
-      return stopped(frames, stopAt('ends-amid', regs));
+    if (regs + BigInt(this.#regs.size) !== area.end) return stopped(frames, stopAt('ends-amid', regs));
     // Other user-space registers are private and are not read.
     const user = (this.#wordAt(this.#regs.addressOf(regs, 'pstate')) & 15n) === 0n;
     const kernelThread = user && this.#wordAt(this.#regs.addressOf(regs, 'pc')) === 0n;

@@ -85,8 +85,7 @@ export class FramePointerUnwinder {
     try {
       for (let at = bp; frames.length <= MOST_FRAMES; ) {
         // Entries from user space store the address of the saved registers.
-        if ((at & ~IS_REGISTERS) === this.#registersOf(area))
-          return { frames, end: this.#lastOf(area) };
+        if ((at & ~IS_REGISTERS) === this.#registersOf(area)) return { frames, end: this.#lastOf(area) };
         if (seen.has(at)) return undefined;
         seen.add(at);
         if ((at & IS_REGISTERS) !== 0n) {
@@ -136,8 +135,7 @@ export class FramePointerUnwinder {
     const end = this.#registersOf(area);
     for (let at = (sp + 7n) & ~7n; at < end && frames.length < MOST_FRAMES; at += 8n) {
       const address = this.#returnAt(at, area);
-      if (address !== undefined && this.#isReturn(address))
-        frames.push({ address, interrupted: false, guess: true });
+      if (address !== undefined && this.#isReturn(address)) frames.push({ address, interrupted: false, guess: true });
     }
     return stopped(frames, stopAt('scanned'));
   }

@@ -1,9 +1,4 @@
-import {
-  KernelError,
-  type KernelErrorCode,
-  ReadError,
-  type ReadErrorCode,
-} from '../../base/errors.js';
+import { KernelError, type KernelErrorCode, ReadError, type ReadErrorCode } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 
 /** A function that has not returned yet. */

@@ -66,8 +66,7 @@ export class OrcTables {
   }
 
   #search(address: bigint): OrcEntry | undefined {
-    if (this.#text.some((range) => isInside(range, address)))
-      return this.#entry(this.#own, address);
+    if (this.#text.some((range) => isInside(range, address))) return this.#entry(this.#own, address);
     // A module's init code is freed and stays in its table: other code may be there now.
     const module = this.#kernel.symbolAt?.(address)?.module;
     if (module === undefined) return undefined;

@@ -142,8 +142,7 @@ export class OrcUnwinder {
       guessed = true;
     }
     if (this.#isDoubted(state, entry.type)) return stopAt('returns-to-no-call');
-    if (entry.type === 'undefined')
-      return this.#scan(state, area) ? undefined : stopAt('table-ends', state.ip);
+    if (entry.type === 'undefined') return this.#scan(state, area) ? undefined : stopAt('table-ends', state.ip);
     if (entry.type === 'end') return this.#endOf(state, area);
     const sp = this.#pointerOf(state, entry);
     if (sp === undefined) return stopAt('register-unknown', state.ip);
@@ -166,8 +165,7 @@ export class OrcUnwinder {
       before.bp = state.bp;
       state.saved = saved;
     } else {
-      if ((this.#word(sp + IRET_WORDS.cs) & 3n) !== 0n)
-        return this.#userAt(this.#regs.containerOf(sp, 'ip'), area);
+      if ((this.#word(sp + IRET_WORDS.cs) & 3n) !== 0n) return this.#userAt(this.#regs.containerOf(sp, 'ip'), area);
       state.ip = this.#word(sp + IRET_WORDS.ip);
       state.sp = this.#word(sp + IRET_WORDS.sp);
     }

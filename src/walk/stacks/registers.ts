@@ -65,11 +65,7 @@ const CORE = 0x4552_4f43;
  *
  * @param cpus the possible CPUs, in order
  */
-export function cpuRegisters(
-  kernel: Kernel,
-  cpu: number,
-  cpus: readonly number[],
-): CpuRegisters | undefined {
+export function cpuRegisters(kernel: Kernel, cpu: number, cpus: readonly number[]): CpuRegisters | undefined {
   const own = ownNote(kernel, cpu);
   if (own !== undefined) return own;
   const { by, notes = [] } = kernel.cpuNotes ?? {};
@@ -243,10 +239,7 @@ export class RunningTasks {
     // A CPU that was switching tasks already has a warning.
     if (cpu === undefined && next !== undefined && this.#switchingPids.has(next)) return;
     if (cpu === undefined)
-      this.#warnings.add(
-        'torn-list',
-        `a CPU was still leaving the task, or its on_cpu is wrong: pid ${pid}`,
-      );
+      this.#warnings.add('torn-list', `a CPU was still leaving the task, or its on_cpu is wrong: pid ${pid}`);
     else this.#warnings.add('corrupt', `on_cpu and the run queue are inconsistent: pid ${pid}`);
   }
 
@@ -257,8 +250,7 @@ export class RunningTasks {
       this.#pidsOnCpu = new Set();
       const { processes, threads } = taskTable(this.#kernel);
       for (const process of processes)
-        for (const thread of threads(process))
-          if (this.#says(thread.address)) this.#pidsOnCpu.add(thread.pid);
+        for (const thread of threads(process)) if (this.#says(thread.address)) this.#pidsOnCpu.add(thread.pid);
     }
     return this.#pidsOnCpu.has(pid);
   }

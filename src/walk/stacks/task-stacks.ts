@@ -82,8 +82,7 @@ export class TaskStacks {
   constructor(kernel: Kernel, warnings: Warnings) {
     this.#kernel = kernel;
     this.#warnings = warnings;
-    if (kernel.symbolAt === undefined)
-      throw unsupportedLayout('only the native engine reads stacks');
+    if (kernel.symbolAt === undefined) throw unsupportedLayout('only the native engine reads stacks');
     // Named `__state` since 5.14, and no longer a long.
     this.#state = kernel.struct('task_struct')?.member('__state') ? '__state' : 'state';
     const members = ['stack', 'exit_state', this.#state] as const;
@@ -121,8 +120,7 @@ export class TaskStacks {
     for (const cpu of this.#whoRan.cpus) {
       try {
         const address = this.#whoRan.idleTask(cpu);
-        if (seen.has(address))
-          this.#warnings.add('corrupt', `idle task of CPU ${cpu} belongs to another CPU`);
+        if (seen.has(address)) this.#warnings.add('corrupt', `idle task of CPU ${cpu} belongs to another CPU`);
         seen.add(address);
         const view = plain.read(address);
         const [files, signal] = [view.pointer('files'), view.pointer('signal')];
@@ -142,12 +140,7 @@ export class TaskStacks {
    *
    * @param own the CPU of which it is the idle task
    */
-  #read(
-    task: Task,
-    process: number,
-    asked: (place: TaskPlace) => boolean,
-    own?: number,
-  ): TaskStack | undefined {
+  #read(task: Task, process: number, asked: (place: TaskPlace) => boolean, own?: number): TaskStack | undefined {
     const readOnce = () => {
       const warnings = new Warnings();
       return { found: this.#readOnce(task, process, asked, { own, warnings }), warnings };
@@ -179,8 +172,7 @@ export class TaskStacks {
       this.#whoRan.check(task, cpu);
       if (start === 0n) {
         // An exited task has no stack (release_task_stack).
-        if (state !== 'X' && state !== 'Z')
-          warnings.add('corrupt', `pid ${task.pid} has no stack, but has not exited`);
+        if (state !== 'X' && state !== 'Z') warnings.add('corrupt', `pid ${task.pid} has no stack, but has not exited`);
         const stack = { frames: [], end: 'first' } as const;
         return { ...facts, registers: undefined, stack };
       }
@@ -191,10 +183,7 @@ export class TaskStacks {
           ? stopped([], stopAt('no-registers'))
           : this.#unwind(task, area, registers);
       if (stack.end === 'user' && task.kernelThread)
-        warnings.add(
-          'corrupt',
-          `pid ${task.pid} is a kernel thread, but its stack ends in user space`,
-        );
+        warnings.add('corrupt', `pid ${task.pid} is a kernel thread, but its stack ends in user space`);
       if (cpu === undefined) this.#checkSwitch(task, stack, warnings);
       if (stack.end === 'stopped')
         warnings.add('unreadable', `incomplete stack trace of pid ${task.pid}: ${stack.why}`);
@@ -247,17 +236,11 @@ export class TaskStacks {
 
   #onArm64(): (task: Task, area: TaskArea, registers?: CpuRegisters) => UnwoundStack {
     const unwinder = new Arm64Unwinder(this.#kernel);
-    const thread = new StructReader(this.#kernel, 'task_struct', [
-      'thread.cpu_context.pc',
-      'thread.cpu_context.fp',
-    ]);
+    const thread = new StructReader(this.#kernel, 'task_struct', ['thread.cpu_context.pc', 'thread.cpu_context.fp']);
     return (task, area, registers) => {
       if (registers) return unwinder.running(area, registers);
       const view = thread.read(task.address);
-      const [pc, fp] = [
-        view.pointer('thread.cpu_context.pc'),
-        view.pointer('thread.cpu_context.fp'),
-      ];
+      const [pc, fp] = [view.pointer('thread.cpu_context.pc'), view.pointer('thread.cpu_context.fp')];
       return unwinder.sleeping(area, { pc, fp });
     };
   }

@@ -64,8 +64,7 @@ export class TracedReturns {
     const note = this.#kernel.struct('ftrace_ret_stack');
     const [ret, func, retp] = ['ret', 'func', 'retp'].map((name) => note?.member(name)?.offset);
     const has = this.#kernel.struct('task_struct')?.member('ret_stack');
-    if (!note || !has || ret === undefined || func === undefined || retp === undefined)
-      return undefined;
+    if (!note || !has || ret === undefined || func === undefined || retp === undefined) return undefined;
     const of = this.#task(['ret_stack', 'curr_ret_stack']).read(task);
     const start = of.pointer('ret_stack');
     if (start === 0n) return undefined;
@@ -76,25 +75,19 @@ export class TracedReturns {
       const wordOf = (offset: number) => this.#word(start, start + BigInt(at - retp + offset));
       const address = wordOf(ret);
       // An entry is recognized among other words by its code addresses.
-      if (this.#isCode(wordOf(func)) && this.#isCode(address) && !this.isTrampoline(address))
-        return address;
+      if (this.#isCode(wordOf(func)) && this.#isCode(address) && !this.isTrampoline(address)) return address;
     }
     return undefined;
   }
 
-  #ofProbes(
-    task: bigint,
-    place: bigint,
-    { list, note, place: by }: (typeof PROBES)[number],
-  ): bigint | undefined {
+  #ofProbes(task: bigint, place: bigint, { list, note, place: by }: (typeof PROBES)[number]): bigint | undefined {
     const layout = this.#kernel.struct(note);
     const has = this.#kernel.struct('task_struct')?.member(list);
     if (!has || !layout?.member(by) || !layout.member('llist')) return undefined;
     const node = new StructReader(this.#kernel, note, ['llist', 'ret_addr', by] as const);
     let at = this.#task([list]).read(task).pointer(list);
     for (let left = MOST_PROBES; at !== 0n; left--) {
-      if (left === 0)
-        throw damaged(`kretprobe list of the task ${hex(task)} does not terminate (loop?)`);
+      if (left === 0) throw damaged(`kretprobe list of the task ${hex(task)} does not terminate (loop?)`);
       const view = node.readContainer(at, 'llist');
       const address = view.pointer('ret_addr');
       if (view.pointer(by) === place && !this.isTrampoline(address)) return address;
@@ -145,9 +138,7 @@ export function branchLinkEndsAt(kernel: Kernel, address: bigint): boolean | und
   const code = readOrNot(() => kernel.read(address - 4n, 4))?.getUint32(0, true);
   if (code === undefined) return undefined;
   return (
-    code >>> 26 === 0b100101 ||
-    (code & 0xffff_fc1f) >>> 0 === 0xd63f_0000 ||
-    (code & 0xfeff_f800) >>> 0 === 0xd63f_0800
+    code >>> 26 === 0b100101 || (code & 0xffff_fc1f) >>> 0 === 0xd63f_0000 || (code & 0xfeff_f800) >>> 0 === 0xd63f_0800
   );
 }
 

@@ -113,9 +113,7 @@ class Backlinks {
     const set = new StructReader(kernel, 'css_set', ['cgrp_links', 'tasks', 'mg_tasks']);
     this.#set = set;
     const dying = kernel.struct('css_set')?.member('dying_tasks')?.offset;
-    this.#heads = [set.offset('tasks'), set.offset('mg_tasks'), ...(dying ? [dying] : [])].map(
-      BigInt,
-    );
+    this.#heads = [set.offset('tasks'), set.offset('mg_tasks'), ...(dying ? [dying] : [])].map(BigInt);
     this.#link = new StructReader(kernel, 'cgrp_cset_link', ['cgrp', 'cset', 'cgrp_link']);
     this.#node = new StructReader(kernel, 'kernfs_node', ['priv', 'hash']);
     this.#cgroup = new StructReader(kernel, 'cgroup', ['self', 'self.parent']);
@@ -161,11 +159,7 @@ class Backlinks {
    * @returns the parent cgroup; undefined: unknown
    * @throws {KernelError} `damaged`
    */
-  checkNode(
-    node: bigint,
-    cgroup: bigint | undefined,
-    name: Uint8Array | undefined,
-  ): bigint | undefined {
+  checkNode(node: bigint, cgroup: bigint | undefined, name: Uint8Array | undefined): bigint | undefined {
     const back = readOrNot(() => this.#node.read(node));
     if (back && cgroup !== undefined && back.pointer('priv') !== cgroup) {
       const message = `cgroup ${hex(cgroup)} has the kernfs node ${hex(node)}, which belongs to ${hex(back.pointer('priv'))}`;

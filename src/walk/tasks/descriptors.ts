@@ -59,11 +59,7 @@ export class OpenFiles {
   #closed = 0;
 
   /** @param lost receives processes whose files cannot all be read, and the reason */
-  constructor(
-    kernel: Kernel,
-    { tables }: Belongings,
-    lost: (processes: ReadonlySet<Task>, error: unknown) => void,
-  ) {
+  constructor(kernel: Kernel, { tables }: Belongings, lost: (processes: ReadonlySet<Task>, error: unknown) => void) {
     this.#kernel = kernel;
     this.#reader = new FileTables(kernel);
     this.#task = new StructReader(kernel, 'task_struct', ['files', 'flags', 'signal']);
@@ -146,8 +142,7 @@ export class OpenFiles {
     const tables = threads.map((thread) => this.#tableOf(thread));
     if (tables.includes(files)) return false;
     for (const [index, table] of tables.entries())
-      if (table !== 0n && !this.#users.has(table))
-        this.#users.set(table, { processes, threads: [threads[index]!] });
+      if (table !== 0n && !this.#users.has(table)) this.#users.set(table, { processes, threads: [threads[index]!] });
     if (tables.every((table) => table === 0n)) for (const one of processes) this.#exited.add(one);
     return true;
   }

@@ -50,8 +50,7 @@ export class FileTables {
   };
 
   constructor(kernel: Kernel) {
-    const at = (member: string) =>
-      BigInt(kernel.struct('files_struct')?.member(member)?.offset ?? 0);
+    const at = (member: string) => BigInt(kernel.struct('files_struct')?.member(member)?.offset ?? 0);
     this.#inside = {
       fdtab: at('fdtab'),
       fdArray: at('fd_array'),
@@ -61,12 +60,7 @@ export class FileTables {
     this.#kernel = kernel;
     this.#files = new StructReader(kernel, 'files_struct', ['fdt']);
     this.#users = new StructReader(kernel, 'files_struct', ['count.counter']);
-    this.#table = new StructReader(kernel, 'fdtable', [
-      'max_fds',
-      'fd',
-      'open_fds',
-      'close_on_exec',
-    ]);
+    this.#table = new StructReader(kernel, 'fdtable', ['max_fds', 'fd', 'open_fds', 'close_on_exec']);
   }
 
   /**
@@ -86,8 +80,7 @@ export class FileTables {
       const bitmap = this.#part(table, table.openFds + BigInt(first / 8), words);
       // The first slots are always read: an all-zero bitmap may be corrupt.
       if (first > 0 && isZero(bitmap)) continue;
-      const isOpen = (index: number) =>
-        (bitmap.getUint8(Math.floor(index / 8)) & (1 << (index % 8))) !== 0;
+      const isOpen = (index: number) => (bitmap.getUint8(Math.floor(index / 8)) & (1 << (index % 8))) !== 0;
       const from = table.fd + BigInt(first * POINTER_SIZE);
       const slots = this.#part(table, from, count * POINTER_SIZE);
       for (let index = 0; index < count; index++) {
@@ -95,8 +88,7 @@ export class FileTables {
         if (file === 0n && isOpen(index)) reserved++;
         if (file === 0n) continue;
         // Except for a moment in dup2, the bit is set before the slot and cleared after it (fs/file.c).
-        if (!isOpen(index) && !this.#hasChanged(files, table, first + index, file))
-          odd.push(first + index);
+        if (!isOpen(index) && !this.#hasChanged(files, table, first + index, file)) odd.push(first + index);
         if (odd.length > MOST_ODD) break;
         yield { fd: first + index, file };
       }

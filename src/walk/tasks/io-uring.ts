@@ -85,10 +85,7 @@ function tableReader(kernel: Kernel): (ring: bigint) => Generator<bigint> {
     }
   };
   if (kernel.struct('io_ring_ctx')?.member('file_table.data.nodes')) {
-    const ring = new StructReader(kernel, 'io_ring_ctx', [
-      'file_table.data.nr',
-      'file_table.data.nodes',
-    ]);
+    const ring = new StructReader(kernel, 'io_ring_ctx', ['file_table.data.nr', 'file_table.data.nodes']);
     const node = new StructReader(kernel, 'io_rsrc_node', ['file_ptr']);
     return function* (address) {
       const view = ring.read(address);

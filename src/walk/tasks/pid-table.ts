@@ -171,8 +171,7 @@ class PidTableReader {
   }
 
   #pidAt(pid: bigint, index: number): PidEntry {
-    const part = (at: bigint, length: number) =>
-      readPartOf(this.#kernel, 'struct pid', pid, pid + at, length);
+    const part = (at: bigint, length: number) => readPartOf(this.#kernel, 'struct pid', pid, pid + at, length);
     const number = part(this.#pid.number, 4).getInt32(0, true);
     // tasks[PIDTYPE_PID] contains at most one task, by its link of that type.
     const link = part(this.#pid.tasks, 8).getBigUint64(0, true);
@@ -195,9 +194,7 @@ export function taskCounters(kernel: Kernel): TaskCounters {
       return at === undefined ? undefined : read(at);
     });
   return {
-    threads: counter('nr_threads', (at) =>
-      readPartOf(kernel, 'nr_threads', at, at, 4).getInt32(0, true),
-    ),
+    threads: counter('nr_threads', (at) => readPartOf(kernel, 'nr_threads', at, at, 4).getInt32(0, true)),
     // A process may exit on another CPU than it started on, so a CPU's count may be negative.
     processes: counter('process_counts', (at) => {
       let sum = 0n;

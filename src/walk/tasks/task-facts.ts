@@ -3,14 +3,7 @@ import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 
 import { StructReader } from '../struct-reader.js';
-import {
-  type ListedTask,
-  PF_EXITING,
-  PF_KTHREAD,
-  type PidMember,
-  pidMemberOf,
-  type Task,
-} from './tasks.js';
+import { type ListedTask, PF_EXITING, PF_KTHREAD, type PidMember, pidMemberOf, type Task } from './tasks.js';
 
 /** The task was forked and has not called exec since; kernel threads never do (include/linux/sched.h). */
 const PF_FORKNOEXEC = 0x40;
@@ -94,8 +87,7 @@ export class TaskFacts {
       const { address, pid, flags, files } = process;
       const parent = readOrNot(() => this.#parent?.read(address).pointer('real_parent'));
       const above = parent === undefined ? undefined : check.byAddress.get(parent);
-      const isBelowKernel =
-        parent === init || (above !== undefined && (above.flags & PF_KTHREAD) !== 0);
+      const isBelowKernel = parent === init || (above !== undefined && (above.flags & PF_KTHREAD) !== 0);
       const isBelowUser = above !== undefined && !isBelowKernel;
       const fault = (isKernelThread: boolean, why: string) => {
         const claim = process.kernelThread ? 'a kernel thread' : 'a user process';
@@ -109,12 +101,9 @@ export class TaskFacts {
         const mm = readOrNot(() => this.#mm.read(address).pointer('mm'));
         // A user-mode helper has its own files, and no memory until exec.
         const isHelper = isBelowKernel && (flags & PF_FORKNOEXEC) !== 0 && files !== ownFiles;
-        if (mm === 0n && files === ownFiles)
-          fault(true, 'it has no task_struct.mm and shares the files of init_task');
-        else if (files === ownFiles)
-          check.faults.push(`pid ${pid} shares the files of init_task (task_struct.files)`);
-        else if (files === 0n)
-          check.faults.push(`pid ${pid} has no task_struct.files, but is not exiting`);
+        if (mm === 0n && files === ownFiles) fault(true, 'it has no task_struct.mm and shares the files of init_task');
+        else if (files === ownFiles) check.faults.push(`pid ${pid} shares the files of init_task (task_struct.files)`);
+        else if (files === 0n) check.faults.push(`pid ${pid} has no task_struct.files, but is not exiting`);
         if (isHelper) check.helpers.add(address);
       }
       for (const thread of threads)
@@ -144,12 +133,7 @@ export class TaskFacts {
   }
 
   /** Returns the memory of a task; 0n if it has none or it is unknown. */
-  #ownMemory(
-    check: Check,
-    { address, pid, flags }: ListedTask,
-    group: readonly Task[],
-    isUser: boolean,
-  ): bigint {
+  #ownMemory(check: Check, { address, pid, flags }: ListedTask, group: readonly Task[], isUser: boolean): bigint {
     const mm = readOrNot(() => this.#mm.read(address).pointer('mm'));
     if (mm === undefined) return 0n;
     const active = readOrNot(() => this.#active?.read(address).pointer('active_mm'));
@@ -160,8 +144,7 @@ export class TaskFacts {
     const other = active === undefined ? 'unknown' : hex(active);
     check.faults.push(`task_struct.mm of pid ${pid} ${says}, but its active_mm is ${other}`);
     const isOwned = (one: bigint) => {
-      const owner =
-        one === 0n ? undefined : readOrNot(() => this.#owner?.read(one).pointer('owner'));
+      const owner = one === 0n ? undefined : readOrNot(() => this.#owner?.read(one).pointer('owner'));
       return group.some((thread) => thread.address === owner);
     };
     const own = [mm, active ?? 0n].find(isOwned) ?? (mm === 0n ? (active ?? 0n) : mm);
@@ -174,23 +157,18 @@ export class TaskFacts {
     const users = new Map<bigint, ListedTask[]>();
     for (const { process, threads } of check.groups)
       for (const thread of check.isKernelThread(process) ? [] : threads)
-        if (thread.files !== 0n)
-          users.set(thread.files, [...(users.get(thread.files) ?? []), thread]);
+        if (thread.files !== 0n) users.set(thread.files, [...(users.get(thread.files) ?? []), thread]);
     const seen = new Map<bigint, bigint>();
     const shared = (files: bigint, address: bigint | undefined, what: string) => {
       const other = address === undefined ? undefined : seen.get(address);
       if (other !== undefined)
-        check.faults.push(
-          `files_structs ${hex(other)} and ${hex(files)} share the ${what} at ${hex(address ?? 0n)}`,
-        );
+        check.faults.push(`files_structs ${hex(other)} and ${hex(files)} share the ${what} at ${hex(address ?? 0n)}`);
       else if (address !== undefined) seen.set(address, files);
     };
     for (const [files, found] of users) {
       const view = readOrNot(() => this.#files?.read(files));
       if (view === undefined) continue;
-      compareUsers(check, `files_struct.count at ${hex(files)}`, found, () =>
-        view.number('count.counter'),
-      );
+      compareUsers(check, `files_struct.count at ${hex(files)}`, found, () => view.number('count.counter'));
       const fdt = view.pointer('fdt');
       shared(files, fdt, 'fdtable');
       shared(
@@ -247,18 +225,11 @@ class Check {
 }
 
 /** Compares the number of users with a counter, which may be higher but never lower. */
-function compareUsers(
-  check: Check,
-  what: string,
-  found: readonly Task[],
-  read: () => number | undefined,
-): void {
+function compareUsers(check: Check, what: string, found: readonly Task[], read: () => number | undefined): void {
   const counted = readOrNot(read);
   if (counted === undefined || counted >= found.length) return;
   const pids = found.slice(0, 2).map(({ pid }) => pid);
-  check.faults.push(
-    `${what} is ${counted}, but ${found.length} tasks use it, such as pid ${pids.join(' and ')}`,
-  );
+  check.faults.push(`${what} is ${counted}, but ${found.length} tasks use it, such as pid ${pids.join(' and ')}`);
 }
 
 /** Returns a reader of members; undefined if the kernel lacks one of them. */

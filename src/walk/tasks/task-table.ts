@@ -115,10 +115,7 @@ class TableReader {
     for (const message of checked.faults) this.#fault('corrupt', message);
     const processes = this.#processes.map((task) => checked.corrected(task));
     const threads = new Map(
-      [...this.#threads].map(([leader, own]) => [
-        leader,
-        own.map((task) => checked.corrected(task)),
-      ]),
+      [...this.#threads].map(([leader, own]) => [leader, own.map((task) => checked.corrected(task))]),
     );
     return {
       processes,
@@ -199,10 +196,7 @@ class TableReader {
     const byTask = new Map<bigint, PidEntry>();
     for (const entry of entries) {
       if (entry.number !== entry.index)
-        this.#fault(
-          'corrupt',
-          `struct pid at index ${entry.index} of ${name} has number ${entry.number}`,
-        );
+        this.#fault('corrupt', `struct pid at index ${entry.index} of ${name} has number ${entry.number}`);
       if (entry.task !== 0n) byTask.set(entry.task, entry);
     }
     const extra = entries.filter(({ task }) => task !== 0n && !this.#all.has(task));
@@ -244,9 +238,7 @@ class TableReader {
   }
 
   #addThread(thread: ListedTask): void {
-    const leader = this.#processes.find(
-      ({ pid, signal }) => signal === thread.signal || pid === thread.group,
-    );
+    const leader = this.#processes.find(({ pid, signal }) => signal === thread.signal || pid === thread.group);
     this.#all.set(thread.address, thread);
     if (leader) this.#threads.get(leader.address)?.push(thread);
   }
@@ -266,8 +258,7 @@ class TableReader {
     else if (entry.number === entry.index) {
       this.#fault(
         'corrupt',
-        task.anomaly ??
-          `task ${hex(task.address)} has pid ${task.pid}, but its struct pid has number ${entry.number}`,
+        task.anomaly ?? `task ${hex(task.address)} has pid ${task.pid}, but its struct pid has number ${entry.number}`,
       );
       this.#replace({ ...task, pid: entry.index, anomaly: undefined });
     }
@@ -294,8 +285,7 @@ class TableReader {
     };
     compare(counters.threads, 'nr_threads', this.#all.size, 'threads');
     compare(counters.processes, 'process_counts', this.#processes.length, 'processes');
-    if (pids && isComplete(pids))
-      compare(pids.allocated, `count of ${pids.name}`, pids.entries.length, 'pids');
+    if (pids && isComplete(pids)) compare(pids.allocated, `count of ${pids.name}`, pids.entries.length, 'pids');
   }
 
   /** Reports processes with an invalid or duplicate pid. */
@@ -304,8 +294,7 @@ class TableReader {
     for (const process of this.#processes) {
       if (process.anomaly !== undefined) this.#fault('corrupt', process.anomaly);
       const other = byPid.get(process.pid);
-      if (other && !this.#kernel.facts.live)
-        this.#fault('corrupt', duplicatePidMessage(other, process));
+      if (other && !this.#kernel.facts.live) this.#fault('corrupt', duplicatePidMessage(other, process));
       byPid.set(process.pid, process);
     }
   }
@@ -331,10 +320,7 @@ export function findTask(kernel: Kernel, pid: number): Task {
   }
   // It may be among the missing processes.
   if (lost) throw lost;
-  throw new WalkError(
-    'no-such-pid',
-    `pid ${pid} not found among the ${processes.length} processes of this kernel`,
-  );
+  throw new WalkError('no-such-pid', `pid ${pid} not found among the ${processes.length} processes of this kernel`);
 }
 
 /** The first task on the list with this pid, without reading the whole table of a live kernel. */

@@ -117,9 +117,7 @@ export class TaskReader {
     return {
       address,
       pid: isPid(pid) || !isPid(group) ? pid : group,
-      anomaly: odd
-        ? `task ${hex(address)} has an invalid pid or tgid (${pid}, ${group})`
-        : undefined,
+      anomaly: odd ? `task ${hex(address)} has an invalid pid or tgid (${pid}, ${group})` : undefined,
       comm: view.text('comm'),
       files: view.pointer('files'),
       signal: view.pointer('signal'),

@@ -76,22 +76,10 @@ export class InstanceReader {
 
   /** The value of a type at an address; for a bitfield, at `bitOffset` from there. */
   read(type: TypeDescription, address: bigint, bitOffset = 0, bitSize = 0): Value {
-    return this.#value(
-      type,
-      address + BigInt(Math.floor(bitOffset / 8)),
-      bitOffset % 8,
-      bitSize,
-      0,
-    );
+    return this.#value(type, address + BigInt(Math.floor(bitOffset / 8)), bitOffset % 8, bitSize, 0);
   }
 
-  #value(
-    type: TypeDescription,
-    address: bigint,
-    bit: number,
-    bitSize: number,
-    depth: number,
-  ): Value {
+  #value(type: TypeDescription, address: bigint, bit: number, bitSize: number, depth: number): Value {
     this.#left--;
     if (depth > MOST_DEPTH) return { kind: 'opaque' };
     switch (type.kind) {
@@ -193,11 +181,7 @@ function floatValue(view: DataView, size: number): Value {
 }
 
 /** Returns the enumerator of a value; a bitfield of an enum holds its bits unsigned. */
-function enumeratorOf(
-  values: ReadonlyMap<string, bigint>,
-  value: bigint,
-  raw: bigint,
-): { name?: string } {
+function enumeratorOf(values: ReadonlyMap<string, bigint>, value: bigint, raw: bigint): { name?: string } {
   for (const [name, one] of values) if (one === value || one === raw) return { name };
   return {};
 }

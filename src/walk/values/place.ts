@@ -32,8 +32,7 @@ export type SymbolSource = Pick<Kernel, 'symbol' | 'read' | 'struct'> & {
   symbolNames?(): Iterable<string>;
 };
 
-const PLACE =
-  /^(?<base>[A-Za-z0-9_.$]{1,511})(?::(?<cpu>\d{1,4}))?(?:\+(?<offset>0x[0-9a-f]{1,16}|\d{1,20}))?$/i;
+const PLACE = /^(?<base>[A-Za-z0-9_.$]{1,511})(?::(?<cpu>\d{1,4}))?(?:\+(?<offset>0x[0-9a-f]{1,16}|\d{1,20}))?$/i;
 
 /** Parses a place; undefined if the text has none of these forms. */
 export function parsePlace(text: string): WrittenPlace | undefined {
@@ -74,8 +73,7 @@ export function findPlace(kernel: SymbolSource, written: WrittenPlace): Place {
     throw new WalkError('no-such-symbol', `the kernel has no symbol ${base}${near}`);
   }
   const perCpu = isPerCpu(kernel, found);
-  if (!perCpu && cpu !== undefined)
-    throw new WalkError('no-such-symbol', `${base} is not a per-CPU variable`);
+  if (!perCpu && cpu !== undefined) throw new WalkError('no-such-symbol', `${base} is not a per-CPU variable`);
   if (!perCpu) return { address: add(found), symbol: base };
   if (cpu === undefined) {
     const message = `${base} is a per-CPU variable: give a CPU, for example ${base}:0`;
@@ -104,11 +102,8 @@ function ambiguous(
   name: string,
   candidates: readonly { readonly type: string; readonly address: bigint }[],
 ): WalkError {
-  const shown = candidates
-    .slice(0, MOST_CANDIDATES)
-    .map(({ address, type }) => `${hex(address)} (${type})`);
-  const more =
-    candidates.length > MOST_CANDIDATES ? ` and ${candidates.length - MOST_CANDIDATES} more` : '';
+  const shown = candidates.slice(0, MOST_CANDIDATES).map(({ address, type }) => `${hex(address)} (${type})`);
+  const more = candidates.length > MOST_CANDIDATES ? ` and ${candidates.length - MOST_CANDIDATES} more` : '';
   const message = `${candidates.length} symbols have the name ${name}: ${shown.join(', ')}${more}; give the address`;
   return new WalkError('ambiguous-symbol', message);
 }
@@ -195,11 +190,7 @@ function changes(from: string, to: string, limit: number): number {
     let least = row;
     for (let column = 1; column <= to.length; column++) {
       const same = from[row - 1] === to[column - 1];
-      let cost = Math.min(
-        last[column]! + 1,
-        next[column - 1]! + 1,
-        last[column - 1]! + (same ? 0 : 1),
-      );
+      let cost = Math.min(last[column]! + 1, next[column - 1]! + 1, last[column - 1]! + (same ? 0 : 1));
       const swapped = from[row - 1] === to[column - 2] && from[row - 2] === to[column - 1];
       if (row > 1 && column > 1 && swapped) cost = Math.min(cost, before[column - 2]! + 1);
       next[column] = cost;

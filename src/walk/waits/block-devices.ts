@@ -85,8 +85,7 @@ export class BlockDevices {
   /** The queue that contains an address, such as that of a wait queue; undefined: none. */
   queueAround(address: bigint): bigint | undefined {
     const size = BigInt(this.#kernel.struct('request_queue')?.size ?? 0);
-    for (const queue of this.#all().keys())
-      if (address >= queue && address < queue + size) return queue;
+    for (const queue of this.#all().keys()) if (address >= queue && address < queue + size) return queue;
     return undefined;
   }
 
@@ -100,11 +99,7 @@ export class BlockDevices {
       if (!this.#hasTags(queue)) return false;
       for (const context of hardwareQueues(this.#kernel, queue)) {
         const own = tags.read(context).pointer('tags');
-        if (
-          known
-            ? inside >= own && inside < own + size
-            : inside === pointers?.read(own).pointer('bitmap_tags')
-        )
+        if (known ? inside >= own && inside < own + size : inside === pointers?.read(own).pointer('bitmap_tags'))
           return true;
       }
       return false;
@@ -120,8 +115,7 @@ export class BlockDevices {
       const bio = readOrNot(() => reader.read(address));
       if (bio?.pointer('bi_private') !== waits) continue;
       const of = bio.pointer(device);
-      const queue =
-        device === 'bi_disk' ? this.#queueOfDisk(of) : readOrNot(() => this.#queueOf(of));
+      const queue = device === 'bi_disk' ? this.#queueOfDisk(of) : readOrNot(() => this.#queueOf(of));
       if (queue === undefined) continue;
       this.#check(waits, queue, `the bio at ${hex(address)}`);
       return queue;
@@ -133,8 +127,7 @@ export class BlockDevices {
   ofBuffer(buffer: bigint): WaitDevice | undefined {
     const device = new StructReader(this.#kernel, 'buffer_head', ['b_bdev']).read(buffer);
     const queue = this.#queueOf(device.pointer('b_bdev'));
-    if (queue === undefined)
-      throw damaged(`the buffer_head at ${hex(buffer)} names no block device`);
+    if (queue === undefined) throw damaged(`the buffer_head at ${hex(buffer)} names no block device`);
     this.#check(buffer, queue, `the buffer_head at ${hex(buffer)}`);
     return this.ofQueue(queue);
   }
@@ -176,9 +169,7 @@ export class BlockDevices {
       's_writers.rw_sem',
     ]);
     const view = reader.read(address);
-    const type = new StructReader(kernel, 'file_system_type', ['name', 'fs_supers']).read(
-      view.pointer('s_type'),
-    );
+    const type = new StructReader(kernel, 'file_system_type', ['name', 'fs_supers']).read(view.pointer('s_type'));
     const instance = new StructReader(kernel, 'super_block', ['s_instances']);
     const node = instance.addressOf(address, 's_instances');
     if (![...hlistNodes(kernel, type.addressOf('fs_supers'))].includes(node))
@@ -199,21 +190,15 @@ export class BlockDevices {
     const info = StructReader.ifPresent(kernel, 'mtd_info', ['index']);
     const index = flash === 0n ? undefined : info?.read(flash).number('index');
     const isFlash = number === `${MTD_MAJOR}:${index ?? number.split(':')[1]}`;
-    const isOdd =
-      flash === 0n ? (device === 0n) !== number.startsWith('0:') : !isFlash || device !== 0n;
+    const isOdd = flash === 0n ? (device === 0n) !== number.startsWith('0:') : !isFlash || device !== 0n;
     if (isOdd)
-      this.#odd(
-        `the super block at ${hex(address)} has the device number ${number}, but its s_bdev is ${hex(device)}`,
-      );
+      this.#odd(`the super block at ${hex(address)} has the device number ${number}, but its s_bdev is ${hex(device)}`);
     if (device === 0n) return { ...base, queue: null };
     const own = new StructReader(kernel, 'block_device', ['bd_dev']).read(device).number('bd_dev');
     if (deviceNumber(own) !== number)
-      this.#odd(
-        `the super block at ${hex(address)} names two devices, ${number} and ${deviceNumber(own)}`,
-      );
+      this.#odd(`the super block at ${hex(address)} names two devices, ${number} and ${deviceNumber(own)}`);
     const queue = this.#queueOf(device);
-    if (queue === undefined)
-      this.#odd(`the super block at ${hex(address)} is on a disk that is not listed (removed?)`);
+    if (queue === undefined) this.#odd(`the super block at ${hex(address)} is on a disk that is not listed (removed?)`);
     else if (!base.name?.startsWith(this.#all().get(queue)?.name ?? ''))
       this.#odd(`the super block at ${hex(address)} is on a disk that it does not name`);
     return { ...base, queue: queue ?? null };
@@ -322,8 +307,7 @@ export class BlockDevices {
   /** Compares the queue of what a task waits for with the requests of all queues. */
   #check(waits: bigint, queue: bigint, what: string): void {
     const other = this.queueOfRequest(waits);
-    if (other !== undefined && other !== queue)
-      this.#odd(`${what} names another block device than its request`);
+    if (other !== undefined && other !== queue) this.#odd(`${what} names another block device than its request`);
   }
 
   /** Tags whose bits are set: in `word` and not in `cleared` (include/linux/sbitmap.h). */
@@ -345,8 +329,7 @@ export class BlockDevices {
       const view = map.read(embedded ? at : pointerPartOf(kernel, 'the tags', tags, at));
       const shift = view.number('sb.shift');
       // `depth` is lower if the queue was limited since; bits above it may still be set.
-      if (first + view.number('sb.depth') > last)
-        this.#odd(`the tags at ${hex(tags)} have more bits than tags`);
+      if (first + view.number('sb.depth') > last) this.#odd(`the tags at ${hex(tags)} have more bits than tags`);
       if (shift > 6) throw damaged(`the words of a map of tags have 2^${shift} bits`);
       for (let index = 0; first + (index << shift) < last; index++) {
         const bits = word.read(word.element(view.pointer('sb.map'), index));
@@ -387,12 +370,7 @@ export class BlockDevices {
     const kernel = this.#kernel;
     const found = new Map<bigint, Disk>();
     this.#disks = found;
-    const reader = new StructReader(kernel, 'gendisk', [
-      'disk_name',
-      'major',
-      'first_minor',
-      'part0',
-    ]);
+    const reader = new StructReader(kernel, 'gendisk', ['disk_name', 'major', 'first_minor', 'part0']);
     const device = new StructReader(kernel, 'device', ['kobj.name', 'devt']);
     // Before 5.11 the first partition is embedded in the disk.
     const now = StructReader.ifPresent(kernel, 'block_device', ['bd_device']);
@@ -413,9 +391,7 @@ export class BlockDevices {
       if (at === undefined) continue;
       const own = device.read(at);
       const back = readOrNot(() =>
-        ofQueue
-          ? ofQueue.read(queue).pointer('disk') === disk
-          : parent?.read(queue).pointer('kobj.parent') === at,
+        ofQueue ? ofQueue.read(queue).pointer('disk') === disk : parent?.read(queue).pointer('kobj.parent') === at,
       );
       if (back !== true) this.#odd(`the disk at ${hex(disk)} has a queue that is not its own`);
       const ownName = textAt(kernel, 'the name of a device', own.pointer('kobj.name'), MOST_NAME);

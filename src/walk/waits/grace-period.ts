@@ -32,10 +32,7 @@ const [WATCHING, DYNTICKS] = [4, 3] as const;
  * @returns undefined: no grace period runs
  * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError}
  */
-export function gracePeriodReaders(
-  kernel: Kernel,
-  isIdle: (cpu: number) => boolean,
-): GracePeriodReaders | undefined {
+export function gracePeriodReaders(kernel: Kernel, isIdle: (cpu: number) => boolean): GracePeriodReaders | undefined {
   const address = needSymbol(kernel, 'rcu_state');
   const state = new StructReader(kernel, 'rcu_state', ['gp_seq', 'gp_state']).read(address);
   const tree = new StructReader(kernel, 'rcu_state', ['node']);
@@ -58,10 +55,7 @@ export function gracePeriodReaders(
     'mynode',
     'grpmask',
   ]);
-  const task = StructReader.ifPresent(kernel, 'task_struct', [
-    'rcu_node_entry',
-    'rcu_blocked_node',
-  ]);
+  const task = StructReader.ifPresent(kernel, 'task_struct', ['rcu_node_entry', 'rcu_blocked_node']);
   const found = { cpus: [] as number[], tasks: [] as bigint[], contradictions: [] as string[] };
   const odd = (words: string) => void found.contradictions.push(words);
   const root = tree.addressOf(address, 'node');
@@ -69,22 +63,17 @@ export function gracePeriodReaders(
   const waits = WAITS.has(phase);
   if (waits && (period !== node.read(root).pointer('gp_seq') || (period & STATE) === 0n))
     odd('gp_seq of rcu_state and of its first rcu_node differ, or say that none runs');
-  else if (IDLE.has(phase) && (period & STATE) !== 0n)
-    odd('gp_seq says that it runs, gp_state not');
+  else if (IDLE.has(phase) && (period & STATE) !== 0n) odd('gp_seq says that it runs, gp_state not');
   if ((period & STATE) === 0n) return waits ? found : undefined;
   const int = (name: string) => {
     const at = needSymbol(kernel, name);
     return readPartOf(kernel, name, at, at, 4).getInt32(0, true);
   };
   const [nodes, levels] = [int('rcu_num_nodes'), int('rcu_num_lvls')];
-  if (nodes < 1 || nodes * node.size > tree.members.node.size)
-    throw damaged(`rcu_num_nodes is ${nodes}`);
+  if (nodes < 1 || nodes * node.size > tree.members.node.size) throw damaged(`rcu_num_nodes is ${nodes}`);
   const views = Array.from({ length: nodes }, (_, index) => node.read(node.element(root, index)));
   const holds = new Map(
-    views.map((view) => [
-      view.address,
-      view.pointer('qsmask') !== 0n || view.pointer('gp_tasks') !== 0n,
-    ]),
+    views.map((view) => [view.address, view.pointer('qsmask') !== 0n || view.pointer('gp_tasks') !== 0n]),
   );
   if (waits && !holds.get(root)) odd('it waits, but no CPU and no task holds it back');
   for (const [index, view] of views.entries()) {
@@ -151,8 +140,7 @@ function watchingOf(kernel: Kernel): (cpu: number) => number | undefined {
   for (const [type, path, mask, symbol] of forms) {
     const reader = StructReader.ifPresent(kernel, type, [path]);
     const at = kernel.symbol(symbol);
-    if (reader && at !== undefined)
-      return (cpu) => reader.read(perCpuAddress(kernel, at, cpu)).number(path) & mask;
+    if (reader && at !== undefined) return (cpu) => reader.read(perCpuAddress(kernel, at, cpu)).number(path) & mask;
   }
   return () => undefined;
 }

@@ -41,13 +41,7 @@ export const WAIT_KINDS = [
 export type WaitKind = (typeof WAIT_KINDS)[number];
 
 /** Kinds that have an owner, or readers. */
-export type OwnedKind =
-  | 'mutex'
-  | 'rw-semaphore'
-  | 'semaphore'
-  | 'percpu-rw-semaphore'
-  | 'completion'
-  | 'rt-mutex';
+export type OwnedKind = 'mutex' | 'rw-semaphore' | 'semaphore' | 'percpu-rw-semaphore' | 'completion' | 'rt-mutex';
 
 /** State of a lock according to itself. */
 export interface LockState {
@@ -101,8 +95,7 @@ export class LockStates {
     const word = this.#reader('mutex', ['owner.counter']).read(address).pointer('owner.counter');
     const owner = word & ~FLAGS;
     const contradictions: string[] = [];
-    if ((word & MUTEX_WAITERS) === 0n)
-      contradictions.push('tasks wait, but its owner word has no flag for waiters');
+    if ((word & MUTEX_WAITERS) === 0n) contradictions.push('tasks wait, but its owner word has no flag for waiters');
     return { owner, ...freeIf(owner === 0n, 'it has no owner'), contradictions };
   }
 
@@ -113,8 +106,7 @@ export class LockStates {
     const readers = Number((count & ~COUNT.fail) >> COUNT.reader);
     const [task, isReaders] = [word & ~FLAGS, (word & READER_OWNED) !== 0n];
     const contradictions: string[] = [];
-    if ((count & COUNT.waiters) === 0n)
-      contradictions.push('tasks wait, but its count has no flag for waiters');
+    if ((count & COUNT.waiters) === 0n) contradictions.push('tasks wait, but its count has no flag for waiters');
     const free = freeIf(!isWritten && readers === 0, 'neither a writer nor readers hold it');
     // A reader that finds a writer has counted itself for a moment.
     if (isWritten && (isReaders || task === 0n))

@@ -69,13 +69,7 @@ export class SavedStacks {
     const kernel = this.#kernel;
     try {
       if (this.#read) readOrNot(() => kernel.read(start, 8));
-      return readPartOf(
-        { read: this.#read ?? kernel.read.bind(kernel) },
-        'the stack',
-        start,
-        at,
-        length,
-      );
+      return readPartOf({ read: this.#read ?? kernel.read.bind(kernel) }, 'the stack', start, at, length);
     } catch (error) {
       const isReduced = error instanceof ReadError && error.message.includes(NOT_KEPT);
       if (!isReduced || readOrNot(() => kernel.read(start, 8)) === undefined) throw error;
@@ -93,8 +87,7 @@ export class SavedStacks {
 export function* wordsWith({ sp, words }: SavedStack, value: bigint): Generator<bigint> {
   const [low, high] = [Number(value & 0xffff_ffffn), Number(value >> 32n)];
   for (let at = 0; at + 8 <= words.byteLength; at += 8)
-    if (words.getUint32(at, true) === low && words.getUint32(at + 4, true) === high)
-      yield sp + BigInt(at);
+    if (words.getUint32(at, true) === low && words.getUint32(at + 4, true) === high) yield sp + BigInt(at);
 }
 
 /** Yields the words of a stack, innermost first. */

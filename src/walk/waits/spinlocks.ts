@@ -23,23 +23,7 @@ const [PENDING, TAIL] = [0xff00, 16] as const;
 /** Values of the byte `locked`: the last is _Q_SLOW_VAL, of paravirtual locks. */
 const LOCKED: ReadonlySet<number> = new Set([0, 1, 3]);
 const REGISTERS = {
-  x86_64: [
-    'di',
-    'bx',
-    'bp',
-    'r12',
-    'r13',
-    'r14',
-    'r15',
-    'ax',
-    'cx',
-    'dx',
-    'si',
-    'r8',
-    'r9',
-    'r10',
-    'r11',
-  ],
+  x86_64: ['di', 'bx', 'bp', 'r12', 'r13', 'r14', 'r15', 'ax', 'cx', 'dx', 'si', 'r8', 'r9', 'r10', 'r11'],
   arm64: Array.from({ length: 31 }, (_, index) => `x${index}`),
 } as const;
 
@@ -75,8 +59,7 @@ export function spinLocks(
     for (let index = 0; index < NODES; index++)
       queued.set(node.element(first, index), { cpu, tail: ((cpu + 1) << 2) | index });
     const count = node.read(first).number(`${prefix}count`);
-    if (spinning.has(cpu) && count > 0 && count <= NODES)
-      own.set(cpu, node.element(first, count - 1));
+    if (spinning.has(cpu) && count > 0 && count <= NODES) own.set(cpu, node.element(first, count - 1));
   }
   const next = (at: bigint) => node.read(at).pointer(`${prefix}next`);
   const behind = new Set([...own.values()].map(next));
@@ -86,14 +69,10 @@ export function spinLocks(
     const word = isAddress ? readOrNot(() => kernel.read(address, 4).getUint32(0, true)) : 0;
     if (word) words.set(address, word);
   }
-  const inRegisters = (cpus: readonly number[]) =>
-    new Set(cpus.flatMap((cpu) => registerWords(kernel, cpu)));
+  const inRegisters = (cpus: readonly number[]) => new Set(cpus.flatMap((cpu) => registerWords(kernel, cpu)));
   /** The one address with such a word; registers come before a stack, which has much else. */
   const lockOf = (cpus: readonly number[], is: (word: number) => boolean): bigint | null => {
-    for (const all of [
-      inRegisters(cpus),
-      new Set(cpus.flatMap((cpu) => spinning.get(cpu) ?? [])),
-    ]) {
+    for (const all of [inRegisters(cpus), new Set(cpus.flatMap((cpu) => spinning.get(cpu) ?? []))]) {
       const fit = [...all].filter((address) => {
         const word = words.get(address) ?? 0;
         return LOCKED.has(word & 0xff) && (word & PENDING) <= 0x100 && is(word);
@@ -133,11 +112,8 @@ export function spinLocks(
   );
   for (const cpu of rest) {
     // In an interrupt, the registers are on the stack, with much else.
-    const isOn = (address: bigint | null) =>
-      address !== null && spinning.get(cpu)?.includes(address) === true;
-    const others = new Set(
-      [...locks.map(({ address }) => address), ...alone.values()].filter(isOn),
-    );
+    const isOn = (address: bigint | null) => address !== null && spinning.get(cpu)?.includes(address) === true;
+    const others = new Set([...locks.map(({ address }) => address), ...alone.values()].filter(isOn));
     const [other = null] = others.size === 1 ? others : [];
     const address = alone.get(cpu) ?? other;
     const known = locks.find((lock) => lock.address !== null && lock.address === address);

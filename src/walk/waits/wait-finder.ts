@@ -44,8 +44,7 @@ const FUNCTIONS: readonly (readonly [RegExp, WaiterShape])[] = [
   [/^(__)?futex_(do_)?wait/, 'futex'],
 ];
 const RT_MUTEX = /^(__)?rt_mutex_(slow)?lock|^rt_mutex_wait_proxy_lock/;
-const RCU =
-  /^(__)?(synchronize_(s?rcu|rcu_\w+|rcu)|wait_rcu_gp|rcu_barrier|srcu_barrier)|^__synchronize_srcu/;
+const RCU = /^(__)?(synchronize_(s?rcu|rcu_\w+|rcu)|wait_rcu_gp|rcu_barrier|srcu_barrier)|^__synchronize_srcu/;
 
 /** Functions that wait until a work item has run. */
 const FLUSHES = /^(__)?flush_work\b/;
@@ -80,8 +79,7 @@ const plain = (name: string): string => name.replace(/\..*$/, '');
 export function waitingFunction(names: readonly (string | undefined)[]): string | undefined {
   const first = names.find((name) => name !== undefined && !SCHEDULES.test(plain(name)));
   // A grace period is waited for by a completion.
-  const period =
-    /^(__|do_)?wait_for_com/.test(first ?? '') && names.find((name) => RCU.test(name ?? ''));
+  const period = /^(__|do_)?wait_for_com/.test(first ?? '') && names.find((name) => RCU.test(name ?? ''));
   return period || first;
 }
 
@@ -144,14 +142,9 @@ export class WaitFinder {
    * to be sure.
    */
   isQueued(stack: SavedStack, { address }: Task, withFutexes: boolean): boolean {
-    if ((this.#rt && readOrNot(() => this.#rt?.read(address).pointer('pi_blocked_on'))) ?? 0n)
-      return true;
+    if ((this.#rt && readOrNot(() => this.#rt?.read(address).pointer('pi_blocked_on'))) ?? 0n) return true;
     const shapes = ['mutex', 'rw-semaphore', 'semaphore'] as const;
-    const found = this.#waiters.onStack(
-      stack,
-      address,
-      withFutexes ? [...shapes, 'futex'] : shapes,
-    );
+    const found = this.#waiters.onStack(stack, address, withFutexes ? [...shapes, 'futex'] : shapes);
     return found !== undefined;
   }
 
@@ -175,9 +168,7 @@ export class WaitFinder {
     const shape = isOld ? 'wait-queue' : found;
     const waiter = this.#waiters.onStack(stack, task.address, [shape]);
     if (waiter === undefined) {
-      this.#torn(
-        `pid ${task.pid} waits in ${name}, but its stack has no waiter that is linked to a lock`,
-      );
+      this.#torn(`pid ${task.pid} waits in ${name}, but its stack has no waiter that is linked to a lock`);
       return { kind: found };
     }
     if (shape === 'futex') return this.#futex(waiter);
@@ -192,9 +183,7 @@ export class WaitFinder {
     if (names.some((each) => BIOS.test(each ?? ''))) {
       const io = this.#io(stack, address);
       if (io) return io;
-      this.#torn(
-        `pid ${task.pid} waits for a block device, but no bio or request is for its completion`,
-      );
+      this.#torn(`pid ${task.pid} waits for a block device, but no bio or request is for its completion`);
     }
     return work || { kind: 'completion', ...list, address };
   }
@@ -229,19 +218,14 @@ export class WaitFinder {
       const journal = reader.containerOf(head, name);
       const view = readOrNot(() => reader.read(journal));
       const thread = view?.pointer('j_task') ?? 0n;
-      if (!view || !this.#isTask(thread) || readOrNot(() => this.#workerOf(thread)) !== journal)
-        continue;
+      if (!view || !this.#isTask(thread) || readOrNot(() => this.#workerOf(thread)) !== journal) continue;
       const superBlock = view.pointer('j_private');
       const device = StructReader.ifPresent(this.#kernel, 'super_block', ['s_bdev']);
       const own = device && readOrNot(() => device.read(superBlock).pointer('s_bdev'));
-      if (own !== view.pointer('j_fs_dev'))
-        this.#odd(`journal at ${hex(journal)}: j_private is not its file system`);
+      if (own !== view.pointer('j_fs_dev')) this.#odd(`journal at ${hex(journal)}: j_private is not its file system`);
       const isCommit = JOURNAL_QUEUES[name] && task.address !== thread;
       if (isCommit && view.number('j_barrier_count') === 0) return { superBlock, owner: thread };
-      const both = [
-        view.pointer('j_running_transaction'),
-        view.pointer('j_committing_transaction'),
-      ];
+      const both = [view.pointer('j_running_transaction'), view.pointer('j_committing_transaction')];
       const holders = this.#holders(both);
       if (name === 'j_wait_updates' && holders.length === 0)
         this.#odd(`journal at ${hex(journal)}: it waits for open handles, but no task has one`);
@@ -274,14 +258,9 @@ export class WaitFinder {
       const of = info && readOrNot(() => handle.read(info).pointer('h_transaction'));
       return of !== undefined && of !== 0n && existing.includes(of);
     });
-    const count = existing.reduce(
-      (sum, at) => sum + updates.read(at).number('t_updates.counter'),
-      0,
-    );
+    const count = existing.reduce((sum, at) => sum + updates.read(at).number('t_updates.counter'), 0);
     if (count !== found.length)
-      this.#odd(
-        `transactions of a journal count ${count} open handles, but ${found.length} tasks have one`,
-      );
+      this.#odd(`transactions of a journal count ${count} open handles, but ${found.length} tasks have one`);
     return found.map(({ address }) => address);
   }
 
@@ -292,12 +271,7 @@ export class WaitFinder {
    */
   #work(task: Task, completion: bigint): Wait | undefined {
     const barrier = StructReader.ifPresent(this.#kernel, 'wq_barrier', ['work', 'done', 'task']);
-    const item = StructReader.ifPresent(this.#kernel, 'work_struct', [
-      'data.counter',
-      'entry',
-      'entry.prev',
-      'func',
-    ]);
+    const item = StructReader.ifPresent(this.#kernel, 'work_struct', ['data.counter', 'entry', 'entry.prev', 'func']);
     const worker = StructReader.ifPresent(this.#kernel, 'worker', [
       'scheduled',
       'current_work',
@@ -317,9 +291,7 @@ export class WaitFinder {
       const { address } = found;
       const odd = [
         // A work item has its function where a worker has it.
-        ...(runs !== address && item.read(runs).pointer('func') === found.pointer('current_func')
-          ? []
-          : ['function']),
+        ...(runs !== address && item.read(runs).pointer('func') === found.pointer('current_func') ? [] : ['function']),
         ...((this.#workerOf(by) ?? address) === address ? [] : ['task']),
       ];
       for (const what of odd)
@@ -334,8 +306,7 @@ export class WaitFinder {
     for (let passed = 0; passed < MOST_BARRIERS && before.pointer('func') === marker; passed++)
       before = item.readContainer(before.pointer('entry.prev'), 'entry');
     const data = before.pointer('data.counter');
-    if ((data & QUEUED) === QUEUED && data >> 63n === 1n)
-      return { kind: 'work', address: before.address };
+    if ((data & QUEUED) === QUEUED && data >> 63n === 1n) return { kind: 'work', address: before.address };
     this.#warnings.add(
       'corrupt',
       `pid ${task.pid} waits for a work item, but its barrier at ${hex(work)} is behind none, and on no worker’s list`,
@@ -351,8 +322,7 @@ export class WaitFinder {
     const data = StructReader.ifPresent(this.#kernel, 'kthread', ['data']);
     const now = StructReader.ifPresent(this.#kernel, 'task_struct', ['worker_private']);
     const old = StructReader.ifPresent(this.#kernel, 'task_struct', ['set_child_tid']);
-    const kthread =
-      now?.read(task).pointer('worker_private') ?? old?.read(task).pointer('set_child_tid');
+    const kthread = now?.read(task).pointer('worker_private') ?? old?.read(task).pointer('set_child_tid');
     return kthread === undefined ? undefined : data?.read(kthread).pointer('data');
   }
 
@@ -391,8 +361,7 @@ export class WaitFinder {
     const heads = ring.filter((node) => !isEntry(node));
     const [head] = heads;
     if (head === undefined || heads.length > 1) {
-      if (ring.length > 0)
-        this.#torn(`the list with the waiter at ${hex(waiter.address)} has ${heads.length} heads`);
+      if (ring.length > 0) this.#torn(`the list with the waiter at ${hex(waiter.address)} has ${heads.length} heads`);
       return {};
     }
     const nodes = ring.filter((node) => node !== head);
@@ -424,16 +393,13 @@ export class WaitFinder {
     const ring = this.#ring(waiter);
     const other = ring.find((node) => !isEntry(node));
     if (other !== undefined) {
-      this.#torn(
-        `the list with the waiter at ${hex(waiter.address)} has ${hex(other)}, which is no task’s`,
-      );
+      this.#torn(`the list with the waiter at ${hex(waiter.address)} has ${hex(other)}, which is no task’s`);
       return {};
     }
     const listed = ring.flatMap((node) => this.#taskOf(node, shape) ?? []);
     const address = this.#lockOfRing(stack, ring, BigInt(first));
     if (address === undefined) {
-      if (ring.length > 0)
-        this.#torn(`no ${shape} has the waiter at ${hex(waiter.address)} on its list`);
+      if (ring.length > 0) this.#torn(`no ${shape} has the waiter at ${hex(waiter.address)} on its list`);
       return {};
     }
     for (const node of ring) this.#found.set(node, { address, listed });
@@ -457,14 +423,9 @@ export class WaitFinder {
   }
 
   /** The object outside of a stack that the stack has the address of, by the pointer at an offset in the object. */
-  #onStack(
-    stack: SavedStack,
-    offset: bigint,
-    isIt: (pointer: bigint) => boolean,
-  ): bigint | undefined {
+  #onStack(stack: SavedStack, offset: bigint, isIt: (pointer: bigint) => boolean): bigint | undefined {
     for (const word of wordsOf(stack)) {
-      if (!isPointer(word) || this.#stacks.startOf(word) === this.#stacks.startOf(stack.sp))
-        continue;
+      if (!isPointer(word) || this.#stacks.startOf(word) === this.#stacks.startOf(stack.sp)) continue;
       const pointer = readOrNot(() => pointerPartOf(this.#kernel, 'the lock', word, word + offset));
       if (pointer !== undefined && isIt(pointer)) return word;
     }
@@ -472,11 +433,7 @@ export class WaitFinder {
   }
 
   /** Compares a lock with what the task itself records, since about 6.16. */
-  #checked<Found extends { readonly address: bigint }>(
-    task: Task,
-    shape: LockShape,
-    found: Found,
-  ): Found {
+  #checked<Found extends { readonly address: bigint }>(task: Task, shape: LockShape, found: Found): Found {
     const on = shape === 'mutex' ? this.#blocked?.read(task.address).pointer('blocked_on') : 0n;
     const by = (this.#blocker?.read(task.address).pointer('blocker') ?? 0n) & ~BLOCKER_TYPES;
     for (const [member, address] of [
@@ -563,20 +520,12 @@ export class WaitFinder {
     });
     const flags = this.#kernel.enumerators('pageflags');
     const isBit = (name: string) => flags?.get(name) === BigInt(found.bit);
-    const kind = isBit('PG_locked')
-      ? 'page-lock'
-      : isBit('PG_writeback')
-        ? 'writeback'
-        : 'page-bit';
+    const kind = isBit('PG_locked') ? 'page-lock' : isBit('PG_writeback') ? 'writeback' : 'page-bit';
     return { kind, ...found };
   }
 
   #bit(waiter: Waiter, listed: readonly bigint[] | undefined): Wait {
-    const queue = new StructReader(this.#kernel, 'wait_bit_queue_entry', [
-      'key.flags',
-      'key.bit_nr',
-      'wq_entry',
-    ]);
+    const queue = new StructReader(this.#kernel, 'wait_bit_queue_entry', ['key.flags', 'key.bit_nr', 'wq_entry']);
     const found = this.#hashed(waiter, listed, ({ address }) => {
       const view = queue.readContainer(address, 'wq_entry');
       return { address: view.pointer('key.flags'), bit: view.number('key.bit_nr') | 0 };
@@ -587,11 +536,7 @@ export class WaitFinder {
 
   /** A futex by its key (include/linux/futex.h): address in user space, and the memory or file that it is in. */
   #futex(waiter: Waiter): Wait {
-    const queue = new StructReader(this.#kernel, 'futex_q', [
-      'key.both.word',
-      'key.both.ptr',
-      'key.both.offset',
-    ]);
+    const queue = new StructReader(this.#kernel, 'futex_q', ['key.both.word', 'key.both.ptr', 'key.both.offset']);
     const { pageSize } = this.#kernel.facts;
     const { listed } = this.#headed(waiter, (node) => this.#isOnStack(node, 'futex'));
     const found = this.#hashed(waiter, listed, ({ address }) => {
@@ -619,9 +564,7 @@ export class WaitFinder {
   }
 
   #ptrace(task: Task): Wait {
-    const view = new StructReader(this.#kernel, 'task_struct', ['ptrace', 'parent']).read(
-      task.address,
-    );
+    const view = new StructReader(this.#kernel, 'task_struct', ['ptrace', 'parent']).read(task.address);
     if (view.number('ptrace') === 0) return { kind: 'ptrace' };
     return { kind: 'ptrace', owner: view.pointer('parent') };
   }

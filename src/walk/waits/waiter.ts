@@ -48,8 +48,7 @@ export class Waiters {
       const { struct, task, list } = SHAPES[shape];
       const layout = kernel.struct(struct);
       const [taskAt, listAt] = [layout?.member(task), layout?.member(list)];
-      if (taskAt && listAt)
-        this.#layouts.set(shape, { task: BigInt(taskAt.offset), list: BigInt(listAt.offset) });
+      if (taskAt && listAt) this.#layouts.set(shape, { task: BigInt(taskAt.offset), list: BigInt(listAt.offset) });
       else missing.push(struct);
     }
     this.missing = missing;
@@ -72,8 +71,7 @@ export class Waiters {
   }
 
   #isLinked(node: bigint): boolean {
-    const word = (address: bigint) =>
-      readOrNot(() => pointerPartOf(this.#kernel, 'the list', node, address));
+    const word = (address: bigint) => readOrNot(() => pointerPartOf(this.#kernel, 'the list', node, address));
     const [next, previous] = [word(node), word(node + 8n)];
     if (!isPointer(next) || !isPointer(previous)) return false;
     return word(next + 8n) === node && word(previous) === node;

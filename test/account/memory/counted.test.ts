@@ -115,9 +115,7 @@ test('reports free and unattributed memory as unknown if MemFree contradicts the
   expect(answer.freeConflict).toMatchObject({ foundBy: 'counters', countedBytes: 300 * MIB });
   expect(answer.warnings[0]).toMatchObject({ code: 'corrupt' });
   const [first] = memoryText(answer, { source: '--live', width: null }).split('\n');
-  expect(first).toMatch(
-    /^Free memory is contradictory: zones count 100 MiB, MemFree counts 300 MiB/,
-  );
+  expect(first).toMatch(/^Free memory is contradictory: zones count 100 MiB, MemFree counts 300 MiB/);
 });
 
 test('reports pages that are mapped and in the swap cache', () => {

@@ -53,15 +53,7 @@ test('computes used in both definitions of procps', () => {
 test('returns null for an unknown counter, not zero', () => {
   const without = { ...answer, counted: new Map([['MemTotal', 90 * PAGE]]) };
   const lines = formatFigures(without, 'free').lines;
-  expect(lines.map(({ kernelBytes }) => kernelBytes)).toEqual([
-    90 * PAGE,
-    null,
-    null,
-    null,
-    null,
-    null,
-    null,
-  ]);
+  expect(lines.map(({ kernelBytes }) => kernelBytes)).toEqual([90 * PAGE, null, null, null, null, null, null]);
 });
 
 test('prints the difference, memory in no other line, and that shared is in the cache', () => {

@@ -77,17 +77,13 @@ describe('allocation sites of pages', () => {
       [8192, 3],
       [4096, 0],
     ]);
-    expect(warnings).toEqual([
-      { code: 'corrupt', message: expect.stringMatching(/^page_owner: stack handle 0x/) },
-    ]);
+    expect(warnings).toEqual([{ code: 'corrupt', message: expect.stringMatching(/^page_owner: stack handle 0x/) }]);
   });
 
   test('report a free page that is recorded as allocated as a contradiction, and do not count it', () => {
     const { pages, warnings } = sitesOf({ ...GOOD, [at(127)]: [3, 4] });
     expect(pages?.bytes).toBe(3 * 4096);
-    expect(warnings).toEqual([
-      { code: 'corrupt', message: expect.stringMatching(/1 page frames? /) },
-    ]);
+    expect(warnings).toEqual([{ code: 'corrupt', message: expect.stringMatching(/1 page frames? /) }]);
   });
 
   test('are limited in number for any number of handles', () => {

@@ -12,8 +12,7 @@ test('compares each sample with the first and the preceding one', () => {
   const samples = new MemorySamples();
   const pages = [10, 30, 25].map((vmalloc) => answerOf({ vmalloc, 'free-buddy': 100 - vmalloc }));
   const seen = pages.map((answer) => samples.next(answer, at));
-  const of = (index: number, name: string) =>
-    seen[index]?.changes.find(({ category }) => category === name);
+  const of = (index: number, name: string) => seen[index]?.changes.find(({ category }) => category === name);
   expect(of(0, 'vmalloc')).toMatchObject({ sinceFirst: null, sinceLast: null });
   expect(of(1, 'vmalloc')).toMatchObject({ sinceFirst: 20 * PAGE, sinceLast: 20 * PAGE });
   expect(of(2, 'vmalloc')).toMatchObject({ sinceFirst: 15 * PAGE, sinceLast: -5 * PAGE });

@@ -1,9 +1,5 @@
 import { expect, test } from 'vitest';
-import {
-  type AnyStep,
-  type Known,
-  runSteps,
-} from '../../../src/account/outside-queues/pipeline.js';
+import { type AnyStep, type Known, runSteps } from '../../../src/account/outside-queues/pipeline.js';
 import { Tally } from '../../../src/account/tally.js';
 import { KernelError, ReadError } from '../../../src/base/errors.js';
 import { Warnings } from '../../../src/walk/warnings.js';

@@ -15,11 +15,7 @@ const task = (pid: number, more: Partial<BlockedTask> = {}): BlockedTask => ({
   ...more,
 });
 
-const lock = (
-  id: number,
-  owner: BlockedTask | null,
-  waiters: readonly BlockedTask[],
-): BlockingLock => ({
+const lock = (id: number, owner: BlockedTask | null, waiters: readonly BlockedTask[]): BlockingLock => ({
   id,
   kind: 'mutex',
   address: 0xffff_8880_0000_1000n + BigInt(id * 64),
@@ -34,10 +30,7 @@ const lock = (
   waitsFor: null,
 });
 
-const answer = (
-  locks: readonly BlockingLock[],
-  more: Partial<BlockedAnswer> = {},
-): BlockedAnswer => ({
+const answer = (locks: readonly BlockingLock[], more: Partial<BlockedAnswer> = {}): BlockedAnswer => ({
   kernel: {
     release: '6.12.0',
     arch: 'x86_64',
@@ -71,17 +64,13 @@ test('a lock owner that is not blocked comes first, and names are escaped and li
   const top = lock(1, task(1, { state: 'R', cpu: 3 }), [task(2)]);
   const below = { ...lock(0, task(2), [hostile, task(6), task(5)]), waitsFor: 1 };
   const lines = text(answer([below, top])).split('\n');
-  expect(lines[0]).toMatch(
-    /^4 of 100 threads wait for 2 locks and events\. Longest wait: 7\.0 s, /,
-  );
+  expect(lines[0]).toMatch(/^4 of 100 threads wait for 2 locks and events\. Longest wait: 7\.0 s, /);
   expect(lines.slice(2)).toEqual([
     'mutex 0xffff888000001040: owner pid 1 (task1), running on CPU 3',
     '  1 waiter: pid 2 (task2) 2.0 s',
     '  mutex 0xffff888000001000: owner pid 2 (task2), state D in mutex_lock',
     '    owner waits for mutex 0xffff888000001040',
-    expect.stringMatching(
-      /^ {4}3 waiters: pid 7 \(a.*b\) 7\.0 s, pid 6 \(task6\) 6\.0 s and 1 more$/,
-    ),
+    expect.stringMatching(/^ {4}3 waiters: pid 7 \(a.*b\) 7\.0 s, pid 6 \(task6\) 6\.0 s and 1 more$/),
   ]);
   expect(lines.join('')).not.toContain('\u001b');
 });
@@ -103,9 +92,7 @@ test('reports a deadlock, and a lock that its owner waits for', () => {
   );
   expect(lines[1]).toBe('Deadlock of 1 task: pid 3 (task3) waits for mutex 0xffff888000001080.');
   for (const { address } of locks)
-    expect(
-      lines.filter((line) => line.trim().startsWith(`mutex 0x${address?.toString(16)}:`)),
-    ).toHaveLength(1);
+    expect(lines.filter((line) => line.trim().startsWith(`mutex 0x${address?.toString(16)}:`))).toHaveLength(1);
 });
 
 test('prints a chain of any length, as valid JSON too', () => {

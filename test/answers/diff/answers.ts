@@ -149,10 +149,7 @@ export function procsAnswerAt(minute: number, made: readonly MadeProcess[]): Pro
     complete: true,
   }));
   const sum = (of: 'rssBytes' | 'pssBytes') =>
-    processes.reduce<number | null>(
-      (all, one) => (one[of] === null ? all : (all ?? 0) + one[of]),
-      null,
-    );
+    processes.reduce<number | null>((all, one) => (one[of] === null ? all : (all ?? 0) + one[of]), null);
   return procsSchema.parse({
     schema: 'kdump-mem.procs/1',
     kernel: KERNEL,
@@ -194,10 +191,7 @@ const figures = (bytes: number) => ({
 });
 
 /** One socket per inode, with the bytes that it pins. */
-export function socketsAnswerAt(
-  minute: number,
-  pinned: Readonly<Record<number, number>>,
-): SocketsJson {
+export function socketsAnswerAt(minute: number, pinned: Readonly<Record<number, number>>): SocketsJson {
   const entries = Object.entries(pinned).map(([inode, bytes]) => ({
     socket: {
       file: '0x1',

@@ -48,9 +48,7 @@ test.each([
 test('reads a line of very many braces in one pass, and refuses too many values', () => {
   const line = `{"a":[${'{},'.repeat(300_000)}{}]}`;
   expect(() => stateOfAnswers('a', line)).toThrow('no field `schema`');
-  expect(() => stateOfAnswers('a', `{"a":[${'1,'.repeat(10_000_001)}1]}`)).toThrow(
-    'more than 10000000 values',
-  );
+  expect(() => stateOfAnswers('a', `{"a":[${'1,'.repeat(10_000_001)}1]}`)).toThrow('more than 10000000 values');
 });
 
 test.each([
@@ -58,15 +56,12 @@ test.each([
   ['callers', memoryAnswer, () => ({ ...memoryAnswerAt(2), callers: [{}, {}] })],
   ['processes', procsAnswer, () => ({ ...procsAnswerAt(2, []), processes: [{}, {}] })],
   ['sockets', socketsAnswer, () => ({ ...socketsAnswerAt(2, { 5: 8192 }), sockets: [{}, {}] })],
-])(
-  'reports an error for only the first of millions of invalid %s, to save memory',
-  (_, schema, made) => {
-    const issues = schema.safeParse(made()).error?.issues ?? [];
-    expect(issues.length).toBeGreaterThan(0);
-    expect(issues.filter(({ path }) => path.includes(0)).length).toBe(1);
-    expect(issues.filter(({ path }) => path.includes(1))).toEqual([]);
-  },
-);
+])('reports an error for only the first of millions of invalid %s, to save memory', (_, schema, made) => {
+  const issues = schema.safeParse(made()).error?.issues ?? [];
+  expect(issues.length).toBeGreaterThan(0);
+  expect(issues.filter(({ path }) => path.includes(0)).length).toBe(1);
+  expect(issues.filter(({ path }) => path.includes(1))).toEqual([]);
+});
 
 test('refuses two answers of the same kind: they are from two times', () => {
   expect(() => state(memoryAnswerAt(1), memoryAnswerAt(2))).toThrow('two answers');
@@ -84,11 +79,7 @@ test.each([
   ['a start time', (text: string) => text.replace('"startTicks": 20', '"startTicks": 90020')],
   ['a socket', (text: string) => text.replace('"pinnedBytes": 8192', '"pinnedBytes": 9192')],
 ])('reports a value that contradicts its sum: %s', (_, damage) => {
-  const text = [
-    memoryAnswerAt(2),
-    procsAnswerAt(2, WORKERS),
-    socketsAnswerAt(2, { 5: 8192, 6: 4096 }),
-  ]
+  const text = [memoryAnswerAt(2), procsAnswerAt(2, WORKERS), socketsAnswerAt(2, { 5: 8192, 6: 4096 })]
     .map((each) => formatJson(each, 2))
     .join('\n');
   expect(damage(text)).not.toBe(text);
@@ -111,8 +102,7 @@ test('a complete list omits sockets that pin nothing', () => {
 test('sockets that share pages sum to more than the total; omitted sockets are still detected', () => {
   const answer = socketsAnswerAt(2, { 5: 8192, 6: 8192 });
   const totals = { ...answer.totals, sockets: 3, pinnedBytes: 12_288, pageBytes: 11_776 };
-  const wholeOf = (differs: object) =>
-    state({ ...answer, totals, ...differs }).lists.sockets?.whole;
+  const wholeOf = (differs: object) => state({ ...answer, totals, ...differs }).lists.sockets?.whole;
   expect(wholeOf({})).toBe(true);
   // --limit, --min-bytes
   expect(wholeOf({ omitted: 1 })).toBe(false);
@@ -224,9 +214,7 @@ test('answers of different boots in one file are inconsistent; one minute apart 
   const other = procsAnswerAt(5, WORKERS);
   expect(state(memoryAnswerAt(1), other).flaws.map(({ code }) => code)).toEqual(['spread']);
   const origin = { ...other.origin, bootId: 'else' };
-  expect(state(memoryAnswerAt(5), { ...other, origin }).flaws.map(({ code }) => code)).toEqual([
-    'inconsistent',
-  ]);
+  expect(state(memoryAnswerAt(5), { ...other, origin }).flaws.map(({ code }) => code)).toEqual(['inconsistent']);
 });
 
 test.each([

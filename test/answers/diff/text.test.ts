@@ -14,8 +14,7 @@ const text = (block: Block) => blockTexts([block], null).join('\n\n');
 const MIB = 1 << 20;
 const compared = (...looks: readonly (readonly unknown[])[]) =>
   compareStates(looks.map((values, at) => stateOfValues(`${at}.json`, values)));
-const headOf = (...looks: readonly (readonly unknown[])[]) =>
-  diffText(compared(...looks), OPTIONS).split('\n', 1)[0];
+const headOf = (...looks: readonly (readonly unknown[])[]) => diffText(compared(...looks), OPTIONS).split('\n', 1)[0];
 const java = (pss: number, other: Partial<MadeProcess> = {}): MadeProcess => ({
   pid: 812,
   start: 100,
@@ -28,10 +27,7 @@ test('the most important sentence comes first: size of the loss, category, proce
   expect(
     headOf(
       [memoryAnswerAt(2), socketsAnswerAt(2, { 5: 8192 })],
-      [
-        memoryAnswerAt(47, { sockets: 800_000 - 200_000 }),
-        socketsAnswerAt(47, { 5: 599_000 * 4096 }),
-      ],
+      [memoryAnswerAt(47, { sockets: 800_000 - 200_000 }), socketsAnswerAt(47, { 5: 599_000 * 4096 })],
     ),
   ).toBe(
     'Free memory fell by 2.29 GiB (-52.0 MiB/min) between 10:02 and 10:47 UTC on 2026-11-20. Largest increase: network: socket queues +2.29 GiB (led by pid 4711 (nginx) fd 11: TCP 10.0.0.1:80, peer 10.0.0.2:5, +2.28 GiB pinned).',
@@ -92,9 +88,7 @@ test('does not crash on very many categories in a file', () => {
     children: [],
   }));
   const tree = { category: 'memory', bytes: 4096 * children.length, children };
-  expect(text(categoryBlock(diffCategories([tree, tree], true, null), false, OPTIONS))).toMatch(
-    /^CATEGORY/,
-  );
+  expect(text(categoryBlock(diffCategories([tree, tree], true, null), false, OPTIONS))).toMatch(/^CATEGORY/);
 });
 
 test('sums name the measures that they include', () => {
@@ -121,9 +115,7 @@ test('does not report "no growth" for unknown data', () => {
 test('reports unattributed memory together with attributed memory', () => {
   const before = memoryAnswerAt(2, { dentries: 300_000 });
   const after = memoryAnswerAt(47, { dentries: 44_000, anonymous: 456_000, unattributed: 256_100 });
-  expect(headOf([before], [after])).toMatch(
-    / Largest increases: anonymous \+1000 MiB, unattributed \+1000 MiB\.$/,
-  );
+  expect(headOf([before], [after])).toMatch(/ Largest increases: anonymous \+1000 MiB, unattributed \+1000 MiB\.$/);
 });
 
 test('reports an unchanged, a rising and an unknown amount of free memory', () => {
@@ -194,9 +186,7 @@ test('-v shows all categories; --limit shortens a list', () => {
   const answer = compared(...LOOKS);
   expect(diffText(answer, { ...OPTIONS, verbose: true })).toMatch(/^ {4}vmalloc/m);
   expect(diffText(answer, OPTIONS)).not.toContain('vmalloc  ');
-  expect(diffText(answer, { ...OPTIONS, limit: 1 })).toContain(
-    '1 of 3 that changed are listed: --limit 3 lists all.',
-  );
+  expect(diffText(answer, { ...OPTIONS, limit: 1 })).toContain('1 of 3 that changed are listed: --limit 3 lists all.');
 });
 
 test('JSON conforms to its schema and has a message for each note', () => {
@@ -221,9 +211,7 @@ test('JSON conforms to its schema and has a message for each note', () => {
   });
   expect(json.processes?.items[0]?.perMinuteBytes).toBeCloseTo((390 * MIB) / 45);
   expect(json.sockets).toBeNull();
-  expect(json.warnings).toEqual(
-    answer.notes.map((note) => ({ code: note.code, message: noteWords(note) })),
-  );
+  expect(json.warnings).toEqual(answer.notes.map((note) => ({ code: note.code, message: noteWords(note) })));
   expect(json.warnings.map(({ code }) => code)).toEqual(['lesser-measure']);
 });
 

@@ -1,12 +1,6 @@
 import type { Command } from 'commander';
 import { expect, test } from 'vitest';
-import {
-  explained,
-  explainJson,
-  explainText,
-  KINDS,
-  listText,
-} from '../../../src/answers/explain/codes.js';
+import { explained, explainJson, explainText, KINDS, listText } from '../../../src/answers/explain/codes.js';
 import { explainSchema } from '../../../src/answers/explain/schema.js';
 import { skcheckSchema } from '../../../src/answers/skcheck/schema.js';
 import { skcheckCommand } from '../../../src/app/skcheck/options.js';
@@ -52,11 +46,8 @@ for (const command of await commands()) programs.set(`kdump-mem ${command.name()
 function unknownOptions(line: string): string[] | undefined {
   const words = line.split(' ');
   const program = programs.get(words[0] === 'skcheck' ? 'skcheck' : words.slice(0, 2).join(' '));
-  const has = (word: string) =>
-    program?.options.some(({ short, long }) => word === short || word === long);
-  return (
-    program && words.filter((word) => word.startsWith('-') && !/^-\d/.test(word) && !has(word))
-  );
+  const has = (word: string) => program?.options.some(({ short, long }) => word === short || word === long);
+  return program && words.filter((word) => word.startsWith('-') && !/^-\d/.test(word) && !has(word));
 }
 
 test('suggested commands and their options exist', () => {
@@ -78,9 +69,7 @@ test('fits 80 columns, and without a terminal lists one code per line', () => {
     for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
   const lines = listText(explained(), null).split('\n');
   for (const { code } of explained())
-    expect(lines.filter((line) => line.trimStart().startsWith(`${code} `)).length).toBeGreaterThan(
-      0,
-    );
+    expect(lines.filter((line) => line.trimStart().startsWith(`${code} `)).length).toBeGreaterThan(0);
 });
 
 test('explains a code of two kinds twice', () => {

@@ -111,8 +111,7 @@ function wordsOf(node: unknown, path: string, found: [string, string[]][]): void
   const isText = (value: unknown): value is string => typeof value === 'string';
   if (Array.isArray(examples) && examples.every(isText)) found.push([path, examples]);
   if (isText(only)) found.push([path, [only]]);
-  for (const [name, each] of Object.entries(properties ?? {}))
-    wordsOf(each, `${path}.${name}`, found);
+  for (const [name, each] of Object.entries(properties ?? {})) wordsOf(each, `${path}.${name}`, found);
   if (items !== undefined) wordsOf(items, `${path}[]`, found);
   for (const each of Object.values(others)) wordsOf(each, path, found);
 }
@@ -137,9 +136,7 @@ test('explain knows every code in a published schema', () => {
 
 test('every excluded field exists', () => {
   const paths = found.map(([path]) => path);
-  const gone = NAMES.filter(
-    (name) => !paths.some((path) => path === name || path.endsWith(`.${name}`)),
-  );
+  const gone = NAMES.filter((name) => !paths.some((path) => path === name || path.endsWith(`.${name}`)));
   expect(gone).toEqual([]);
 });
 
@@ -155,9 +152,7 @@ test('explain knows every code in the source', () => {
   const made = readdirSync(SOURCE, { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.ts'))
     .flatMap((file) => [
-      ...readFileSync(`${SOURCE}${file}`, 'utf8').matchAll(
-        /\b(?:code|note|reason|verdict|refusal): '([a-z-]+)'/g,
-      ),
+      ...readFileSync(`${SOURCE}${file}`, 'utf8').matchAll(/\b(?:code|note|reason|verdict|refusal): '([a-z-]+)'/g),
     ])
     .map(([, code = '']) => code);
   expect(new Set(made).size).toBeGreaterThan(100);

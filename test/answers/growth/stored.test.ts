@@ -1,10 +1,5 @@
 import { expect, test } from 'vitest';
-import {
-  processSampleJson,
-  procsEnd,
-  procsGrowth,
-  procsSample,
-} from '../../../src/answers/growth/json.js';
+import { processSampleJson, procsEnd, procsGrowth, procsSample } from '../../../src/answers/growth/json.js';
 import {
   processSampleSchema,
   procsEndSchema,
@@ -127,8 +122,7 @@ test('identifies a container by the path of its cgroup', () => {
 
 test('counts truncated lines; their samples report no sum and no exited process', () => {
   const lines = written(LOOKS.slice(0, 3));
-  const without = (at: number) =>
-    lines.map((line, index) => (index === at ? line.slice(0, 40) : line));
+  const without = (at: number) => lines.map((line, index) => (index === at ? line.slice(0, 40) : line));
   // A process line, then the sample's own line.
   expect(stored(without(2))).toMatchObject({ torn: 1, cut: 1 });
   expect(stored(without(2)).looks.map(({ whole }) => whole)).toEqual([false, true, true]);

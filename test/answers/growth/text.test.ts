@@ -18,8 +18,7 @@ function answerOf(looks: readonly ProcessesAtTime[]) {
   return answer;
 }
 
-const minutes = (many: number, of: (at: number) => ProcessesAtTime) =>
-  Array.from({ length: many }, (_, at) => of(at));
+const minutes = (many: number, of: (at: number) => ProcessesAtTime) => Array.from({ length: many }, (_, at) => of(at));
 
 const available = (bytes: number) => ({ available: Math.round(bytes) });
 
@@ -27,11 +26,7 @@ const LEAK = answerOf(
   minutes(60, (at) =>
     look(
       60 * at,
-      [
-        held(1, 100),
-        held(2, 40 + 2 * at, { comm: HOSTILE }),
-        ...(at < 40 ? [held(3, 3 * at)] : []),
-      ],
+      [held(1, 100), held(2, 40 + 2 * at, { comm: HOSTILE }), ...(at < 40 ? [held(3, 3 * at)] : [])],
       available((512 - 2 * at) * MIB),
     ),
   ),
@@ -58,15 +53,11 @@ test('the fastest growing process comes first, with rate and confidence, then th
 test('uses the singular for one sample and one pid', () => {
   const again = answerOf([look(0, [held(1, 1)]), look(1, [held(1, 1, { started: 7 })])]);
   expect(textOf(again)).toContain(' 1 pid was reused by another process.');
-  expect(textOf(answerOf([look(0, [held(1, 1)])]))).toContain(
-    'Source: 1 sample on made-up in 0 s,',
-  );
+  expect(textOf(answerOf([look(0, [held(1, 1)])]))).toContain('Source: 1 sample on made-up in 0 s,');
 });
 
 test('reports unattributed growth, with the next command', () => {
-  const answer = answerOf(
-    minutes(60, (at) => look(60 * at, [held(1, 100)], available((512 - 2 * at) * MIB))),
-  );
+  const answer = answerOf(minutes(60, (at) => look(60 * at, [held(1, 100)], available((512 - 2 * at) * MIB))));
   expect(textOf(answer)).toContain('No process shows significant growth.');
   expect(textOf(answer)).toContain(
     'No process accounts for the decline of MemAvailable: 2.00 MiB/min (2.00 MiB/min to 2.00 MiB/min) are not in any process. Next: kdump-mem memory --live --watch',
@@ -75,9 +66,7 @@ test('reports unattributed growth, with the next command', () => {
 
 test('reports that there are too few samples', () => {
   const answer = answerOf(minutes(5, (at) => look(at, [held(1, at)])));
-  expect(textOf(answer)).toContain(
-    'Sample 5: RATE/MIN is shown from sample 8 on, TREND from sample 15 on.',
-  );
+  expect(textOf(answer)).toContain('Sample 5: RATE/MIN is shown from sample 8 on, TREND from sample 15 on.');
   expect(textOf(answer)).toMatch(/^ +1 +4\.00 MiB +\? +\? +\? +\? /m);
 });
 
@@ -91,21 +80,13 @@ test('reports a reboot, and memory that is counted once for each process that sh
 });
 
 test.each([60, 80, 132])('fits %i columns', (width) => {
-  for (const line of textOf(LEAK, width).split('\n'))
-    expect(columnsOf(line)).toBeLessThanOrEqual(width);
+  for (const line of textOf(LEAK, width).split('\n')) expect(columnsOf(line)).toBeLessThanOrEqual(width);
   const { top, heading, rows, end } = growthPage(LEAK, [], { width, listed: LEAK.processes });
-  for (const line of [...top, heading, ...rows, ...end])
-    expect(columnsOf(line)).toBeLessThanOrEqual(width);
+  for (const line of [...top, heading, ...rows, ...end]) expect(columnsOf(line)).toBeLessThanOrEqual(width);
 });
 
 test('formats rates and times for people', () => {
-  expect([0, 1, -1, MIB / 60, 0.001].map(perMinute)).toEqual([
-    '0',
-    '+60 B',
-    '-60 B',
-    '+1.00 MiB',
-    '0',
-  ]);
+  expect([0, 1, -1, MIB / 60, 0.001].map(perMinute)).toEqual(['0', '+60 B', '-60 B', '+1.00 MiB', '0']);
   expect([5, 119, 120, 7200, 172_800, 1e10].map(formatSeconds)).toEqual([
     '5 s',
     '119 s',
@@ -121,9 +102,7 @@ test('metrics have a bounded number of series, which include the growing process
     minutes(20, (at) =>
       look(
         at,
-        Array.from({ length: 200 }, (_, pid) =>
-          held(pid + 1, pid === 0 ? at / 100 : 10 + pid, { comm: `c${pid}` }),
-        ),
+        Array.from({ length: 200 }, (_, pid) => held(pid + 1, pid === 0 ? at / 100 : 10 + pid, { comm: `c${pid}` })),
       ),
     ),
   );

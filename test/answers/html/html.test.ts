@@ -11,9 +11,7 @@ test('escapes text within markup, in elements and in attributes', () => {
 });
 
 test('escapes invisible characters and characters that reorder text', () => {
-  expect(html`${'a\u202eb\u0000\u001b\ud800c\\'}`.markup).toBe(
-    String.raw`a\u{202e}b\x00\x1b\u{d800}c\\`,
-  );
+  expect(html`${'a\u202eb\u0000\u001b\ud800c\\'}`.markup).toBe(String.raw`a\u{202e}b\x00\x1b\u{d800}c\\`);
 });
 
 test('does not split a sentence that was escaped before', () => {
@@ -22,9 +20,7 @@ test('does not split a sentence that was escaped before', () => {
 });
 
 test('keeps markup, joins lists and renders undefined as empty', () => {
-  expect(html`<p>${raw('<b>')}${[html`${1}`, 'x', undefined, []]}${0}</p>`.markup).toBe(
-    '<p><b>1x0</p>',
-  );
+  expect(html`<p>${raw('<b>')}${[html`${1}`, 'x', undefined, []]}${0}</p>`.markup).toBe('<p><b>1x0</p>');
 });
 
 test('a table keeps the indentation of text, but not the alignment of figures', () => {

@@ -15,14 +15,12 @@ const trees = fc.letrec<{ tree: Area }>((tie) => ({
   tree: fc.oneof(
     { depthSize: 'small' },
     fc.integer({ min: 0, max: 2 ** 40 }).map((bytes) => area(bytes)),
-    fc
-      .tuple(fc.array(tie('tree'), { maxLength: 40 }), fc.integer({ min: 0, max: 2 ** 30 }))
-      .map(([parts, rest]) =>
-        area(
-          parts.reduce((sum, { bytes }) => sum + bytes, rest),
-          parts,
-        ),
+    fc.tuple(fc.array(tie('tree'), { maxLength: 40 }), fc.integer({ min: 0, max: 2 ** 30 })).map(([parts, rest]) =>
+      area(
+        parts.reduce((sum, { bytes }) => sum + bytes, rest),
+        parts,
       ),
+    ),
   ),
 })).tree;
 

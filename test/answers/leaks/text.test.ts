@@ -40,12 +40,8 @@ test('reports the confidence of the growth interval', () => {
     });
   // Three rates all lie on one side of the median with a probability of 2 in 8.
   expect(of([1, 2, 3, 4])).toContain('RATE/MIN is between LOW and HIGH with 75 % confidence.');
-  expect(of([1, 2, 3, 4, 5, 6, 7])).toContain(
-    'RATE/MIN is between LOW and HIGH with 96 % confidence.',
-  );
-  expect(of([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])).toContain(
-    'between LOW and HIGH with 99 % confidence.',
-  );
+  expect(of([1, 2, 3, 4, 5, 6, 7])).toContain('RATE/MIN is between LOW and HIGH with 96 % confidence.');
+  expect(of([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])).toContain('between LOW and HIGH with 99 % confidence.');
   expect(of([1, 2])).not.toContain('LOW and HIGH');
 });
 
@@ -65,9 +61,7 @@ test('the way to confirm a leak comes before the table, and no column is empty',
 });
 
 test('reports the number of omitted stacks', () => {
-  expect(leaksText(starver(), { limit: 1, width: null })).toContain(
-    '2 more stacks: --limit N lists them.',
-  );
+  expect(leaksText(starver(), { limit: 1, width: null })).toContain('2 more stacks: --limit N lists them.');
 });
 
 test('reports "No leak" only if that is known', () => {
@@ -89,9 +83,7 @@ test('reports "No leak" only if that is known', () => {
   expect(of([], sampled)).toBe(
     'No leak: every allocation of these 0 s was freed. The sample may miss a leak of fewer than 249 blocks; --sample 1/1 follows every block.',
   );
-  expect(of([4096, 8192, 12288, 16384], sampled)).toMatch(
-    /: 1 unknown\. Too few blocks in the sample/,
-  );
+  expect(of([4096, 8192, 12288, 16384], sampled)).toMatch(/: 1 unknown\. Too few blocks in the sample/);
 });
 
 test('reports no all-clear for an incomplete recording', () => {
@@ -212,12 +204,7 @@ test('pprof reads stacks, bytes and blocks, in protocol buffer wire format', () 
   });
   expect(samples).toEqual([
     {
-      stack: [
-        '__alloc_pages',
-        'receive_mergeable [virtio_net]',
-        'virtnet_poll [virtio_net]',
-        '__do_softirq',
-      ],
+      stack: ['__alloc_pages', 'receive_mergeable [virtio_net]', 'virtnet_poll [virtio_net]', '__do_softirq'],
       values: [100n, 3_276_800n],
     },
     { stack: ['folio_alloc', 'filemap_alloc_folio', 'ext4;read'], values: [100n, 409_600n] },

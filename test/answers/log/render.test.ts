@@ -21,9 +21,7 @@ describe('log message', () => {
 
   test('escapes control sequences, and prints tabs and backslashes as dmesg does', () => {
     const hostile = 'ACPI: \\_SB_\tok \u001b[2J\u202e\udc9b';
-    expect(messageText(message(hostile), {})).toBe(
-      '[   12.345678] ACPI: \\_SB_\tok \\x1b[2J\\u{202e}\\x9b\n',
-    );
+    expect(messageText(message(hostile), {})).toBe('[   12.345678] ACPI: \\_SB_\tok \\x1b[2J\\u{202e}\\x9b\n');
   });
 
   test('prints facility, level and caller where dmesg prints them', () => {
@@ -31,8 +29,6 @@ describe('log message', () => {
       'kern  :info  : [   12.345678][   T42] x\n',
     );
     const other = message('x', { level: null, facility: 99, caller: { kind: 'cpu', id: 1 } });
-    expect(messageText(other, { decode: true, callers: true })).toBe(
-      '99    :?     : [   12.345678][    C1] x\n',
-    );
+    expect(messageText(other, { decode: true, callers: true })).toBe('99    :?     : [   12.345678][    C1] x\n');
   });
 });

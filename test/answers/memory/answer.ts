@@ -1,18 +1,10 @@
 import type { MemoryAnswer } from '../../../src/account/memory/answer.js';
-import {
-  CATEGORIES,
-  type CategoryName,
-  categoryFacts,
-} from '../../../src/account/memory/categories.js';
+import { CATEGORIES, type CategoryName, categoryFacts } from '../../../src/account/memory/categories.js';
 import type { Category } from '../../../src/account/memory/tree.js';
 
 const PAGE = 4096;
 
-function category(
-  name: Category['category'],
-  frames: number,
-  more: Partial<Category> = {},
-): Category {
+function category(name: Category['category'], frames: number, more: Partial<Category> = {}): Category {
   return {
     category: name,
     frames,
@@ -28,22 +20,17 @@ function category(
 }
 
 /** An answer with frames in these categories. */
-export function answerOf(
-  frames: Partial<Record<CategoryName, number>>,
-  more: Partial<Category> = {},
-): MemoryAnswer {
-  const groups = (['free', 'applications-and-files', 'kernel', 'reserved', 'unknown'] as const).map(
-    (group) => {
-      const children = CATEGORIES.filter((name) => categoryFacts(name).group === group).map(
-        (name) => category(name, frames[name] ?? 0, name === 'vmalloc' ? more : {}),
-      );
-      const sum = children.reduce((all, child) => all + child.frames, 0);
-      return category(group, sum, {
-        children,
-        complete: children.every(({ complete }) => complete),
-      });
-    },
-  );
+export function answerOf(frames: Partial<Record<CategoryName, number>>, more: Partial<Category> = {}): MemoryAnswer {
+  const groups = (['free', 'applications-and-files', 'kernel', 'reserved', 'unknown'] as const).map((group) => {
+    const children = CATEGORIES.filter((name) => categoryFacts(name).group === group).map((name) =>
+      category(name, frames[name] ?? 0, name === 'vmalloc' ? more : {}),
+    );
+    const sum = children.reduce((all, child) => all + child.frames, 0);
+    return category(group, sum, {
+      children,
+      complete: children.every(({ complete }) => complete),
+    });
+  });
   const all = groups.reduce((sum, group) => sum + group.frames, 0);
   return {
     kernel: {

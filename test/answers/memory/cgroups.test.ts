@@ -7,11 +7,7 @@ import { answerOf } from './answer.js';
 
 const PAGE = 4096;
 
-const cgroup = (
-  path: string,
-  frames: number,
-  more: Partial<CgroupFigures> = {},
-): CgroupFigures => ({
+const cgroup = (path: string, frames: number, more: Partial<CgroupFigures> = {}): CgroupFigures => ({
   path,
   bytes: frames * PAGE,
   categories: [{ category: 'anonymous', bytes: frames * PAGE }],

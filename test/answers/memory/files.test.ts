@@ -1,10 +1,5 @@
 import { expect, test } from 'vitest';
-import {
-  chargedBytes,
-  type FileFigures,
-  fileName,
-  filesIn,
-} from '../../../src/account/memory/files.js';
+import { chargedBytes, type FileFigures, fileName, filesIn } from '../../../src/account/memory/files.js';
 import { cgroupsTable } from '../../../src/answers/memory/depths/cgroups.js';
 import { filesTable } from '../../../src/answers/memory/depths/files.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';

@@ -18,9 +18,7 @@ describe('a self-contained page', () => {
     const [, policy = ''] = /Content-Security-Policy" content="([^"]*)"/.exec(page) ?? [];
     const [, style = ''] = /<style>([\s\S]*?)<\/style>/.exec(page) ?? [];
     const hash = createHash('sha256').update(style).digest('base64');
-    expect(policy).toBe(
-      `default-src 'none'; style-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'`,
-    );
+    expect(policy).toBe(`default-src 'none'; style-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'`);
   });
 
   test('has no script, no style attribute and no links but its own anchors', () => {
@@ -75,9 +73,7 @@ test('the summary figures match the table, and are bounds if they are incomplete
     complete: of.category !== 'unattributed' && of.children.every(({ complete }) => complete),
     children: of.children.map(lost),
   });
-  expect(figures({ ...PLAIN, memory: lost(PLAIN.memory) })).toContain(
-    'unattributed  at least 40.0 KiB',
-  );
+  expect(figures({ ...PLAIN, memory: lost(PLAIN.memory) })).toContain('unattributed  at least 40.0 KiB');
   expect(figures(answerWith(HOSTILE))).toContain('largest owner: &lt;script&gt;');
 });
 
@@ -95,9 +91,7 @@ test('incomplete counters are reported by category', () => {
     complete: false,
     memory: { ...PLAIN.memory, children: categories },
   };
-  expect(pageOf(answer)).toMatch(
-    /answer is incomplete[\s\S]*<li>Incomplete: “pipes” \(no counter exists\)\.<\/li>/,
-  );
+  expect(pageOf(answer)).toMatch(/answer is incomplete[\s\S]*<li>Incomplete: “pipes” \(no counter exists\)\.<\/li>/);
   expect(pageOf(answer)).toContain('<code>kdump-mem procs --vmcore vmcore</code>');
 });
 

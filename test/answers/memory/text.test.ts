@@ -66,9 +66,7 @@ test('an estimate of socket queues has bounds, and reports unreadable sockets', 
   expect(text({})).toContain('Next: skcheck --stale');
   expect(text({ atMost: null })).toContain('about 2.00 MiB, at least 1.00 MiB, in 17');
   const lost = { likely: null, atMost: null, lost: ['ss\u001b: missing'] };
-  expect(text(lost)).toMatch(
-    /above\): at least 1\.00 MiB, .* Not all sockets are readable: ss.*miss/,
-  );
+  expect(text(lost)).toMatch(/above\): at least 1\.00 MiB, .* Not all sockets are readable: ss.*miss/);
   expect(text(lost)).not.toContain('\u001b');
   expect(text({ ...lost, sockets: 0, low: 0 })).toContain('Socket queues: unknown. Not all');
   expect(text({ sockets: 0, low: 0, likely: 0, atMost: 0 })).not.toContain('Socket queues');

@@ -9,11 +9,7 @@ import type { ProcessMemoryRecord } from '../../../src/records/processes.js';
 
 const POD = '1cf7d7b5-0a2f-4ad2-8c3d-0ef6a1b2c3d4';
 
-function record(
-  pid: number,
-  uss: number,
-  more: Partial<ProcessMemoryRecord> = {},
-): ProcessMemoryRecord {
+function record(pid: number, uss: number, more: Partial<ProcessMemoryRecord> = {}): ProcessMemoryRecord {
   return {
     pid,
     comm: 'worker',
@@ -86,16 +82,13 @@ test.each(['rss', 'threads', 'ageSeconds', 'swap'] as const)(
   (sort) => {
     const rows = [record(1, 4096, { threads: 9, ageSeconds: 99 }), record(9, 81_920)];
     const found = chosen(answer(rows), { sort }, named);
-    expect(procsText(found, TEXT)).toContain(
-      'Largest by memory freed if killed: pid 9 (worker), at least 92.0 KiB.',
-    );
+    expect(procsText(found, TEXT)).toContain('Largest by memory freed if killed: pid 9 (worker), at least 92.0 KiB.');
   },
 );
 
 describe('a process of unknown PSS that may be the largest', () => {
   const big = record(30, 2 ** 30, { uid: 1000, sums: null, comm: 'big' });
-  const found = (options: Parameters<typeof chosen>[1] = {}) =>
-    chosen(answer([...ROWS, big]), options, named);
+  const found = (options: Parameters<typeof chosen>[1] = {}) => chosen(answer([...ROWS, big]), options, named);
 
   test.each(['freed', 'uss', 'pss'] as const)('comes first by its RSS, sorted by %s', (sort) => {
     expect(found({ sort }).processes.map(({ pid }) => pid)).toEqual([30, 9, 1, 12]);
@@ -105,9 +98,7 @@ describe('a process of unknown PSS that may be the largest', () => {
   test('the first line calls no other process the largest', () => {
     const text = procsText(found(), { ...TEXT, limit: 1 });
     expect(text).not.toContain('frees the most');
-    expect(text).toContain(
-      'pid 30 (big) has RSS 1.00 GiB; the amount that killing it frees is unknown.',
-    );
+    expect(text).toContain('pid 30 (big) has RSS 1.00 GiB; the amount that killing it frees is unknown.');
     expect(text).toMatch(/^ *30 +\? +\? +\? +1\.00 GiB/m);
   });
 });
@@ -126,9 +117,7 @@ test('names memory that the figure excludes: sockets, files that are not mapped'
     `${excluded} sockets (--sockets estimates them), nor files in memory`,
   );
   const withSockets = hostProcesses({ processes: ROWS, ...COUNTS }, SOCKETS);
-  expect(procsText(chosen(withSockets, {}, named), TEXT)).toContain(
-    `${excluded} SOCKETS, nor files in memory`,
-  );
+  expect(procsText(chosen(withSockets, {}, named), TEXT)).toContain(`${excluded} SOCKETS, nor files in memory`);
   // Of these processes: memory and sockets also count sockets of other processes and of no process.
   expect(procsText(chosen(withSockets, {}, named), TEXT)).toMatch(/, sockets of these processes ~/);
   const captured = { name: 'db1', taken: null };
@@ -167,14 +156,11 @@ test('escapes names', () => {
   expect(text).toContain(`pod ${POD} pid 1 inside`);
 });
 
-test.each(['pod', 'container', 'cgroup', 'command'] as const)(
-  'groups by %s add up to the total',
-  (by) => {
-    const { groups = [] } = chosen(answer(), { by }, named);
-    expect(groups.reduce((sum, { processes }) => sum + processes, 0)).toBe(ROWS.length);
-    expect(groups.reduce((sum, { uss }) => sum + (uss ?? 0), 0)).toBe(122_880);
-  },
-);
+test.each(['pod', 'container', 'cgroup', 'command'] as const)('groups by %s add up to the total', (by) => {
+  const { groups = [] } = chosen(answer(), { by }, named);
+  expect(groups.reduce((sum, { processes }) => sum + processes, 0)).toBe(ROWS.length);
+  expect(groups.reduce((sum, { uss }) => sum + (uss ?? 0), 0)).toBe(122_880);
+});
 
 test.each([40, 80, 132])('fits %i columns', (width) => {
   const text = procsText(chosen(answer(), {}, named), { ...TEXT, width });

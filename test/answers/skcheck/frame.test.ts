@@ -46,9 +46,7 @@ describe('a screen', () => {
   });
 
   test('names no keys in the footer without a keyboard', () => {
-    expect(frame({ keys: false }).lines.at(-1)).toMatch(
-      /^Ctrl-C: quit {2}1-\d+ of 60 {2}23:07:25 UTC/,
-    );
+    expect(frame({ keys: false }).lines.at(-1)).toMatch(/^Ctrl-C: quit {2}1-\d+ of 60 {2}23:07:25 UTC/);
   });
 
   test('scrolls to the last row and no further', () => {
@@ -73,8 +71,7 @@ describe('a screen', () => {
   test('is sorted by the selected column', () => {
     const first = (sort: View['sort']) => pids(frame({ sort }).lines)[0];
     const worst = (of: (index: number) => number) =>
-      1000 +
-      [...Array(60).keys()].reduce((best, index) => (of(index) > of(best) ? index : best), 0);
+      1000 + [...Array(60).keys()].reduce((best, index) => (of(index) > of(best) ? index : best), 0);
     expect(first('pinned')).toBe(worst((index) => (index * 11) % 60));
     expect(first('unread')).toBe(worst((index) => (index * 7) % 60));
     expect(first('age')).toBe(worst((index) => (index * 13) % 60));

@@ -25,11 +25,6 @@ test('reports why a scan failed, and no earlier success', () => {
 test('reads its own output back, and ignores output of other programs', () => {
   const health = { failures: 7, lastSuccessMs: 1_700_000_000_000 };
   expect(readHealth(formatHealth({ ...health, failure: null }))).toEqual(health);
-  for (const text of [
-    '',
-    'skcheck_scan_failures_total -1',
-    'skcheck_scan_failures_total 1e99',
-    '\0',
-  ])
+  for (const text of ['', 'skcheck_scan_failures_total -1', 'skcheck_scan_failures_total 1e99', '\0'])
     expect(readHealth(text)).toEqual({ failures: 0, lastSuccessMs: null });
 });

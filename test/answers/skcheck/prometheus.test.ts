@@ -54,12 +54,8 @@ describe('metrics', () => {
 
   test('an incomplete scan is no all-clear', () => {
     const none = report([]);
-    expect(series(formatPrometheus(none, 0), 'skcheck_scan_complete')).toEqual([
-      'skcheck_scan_complete 1',
-    ]);
-    expect(formatPrometheus({ ...none, complete: false }, 0)).toContain(
-      'skcheck_scan_complete 0\n',
-    );
+    expect(series(formatPrometheus(none, 0), 'skcheck_scan_complete')).toEqual(['skcheck_scan_complete 1']);
+    expect(formatPrometheus({ ...none, complete: false }, 0)).toContain('skcheck_scan_complete 0\n');
   });
 
   test('distinguishes a pending accept from an open descriptor', () => {

@@ -93,36 +93,27 @@ const OWNERS: SkcheckReason[] = [
 ].flatMap((reasons) => reasons.slice(1));
 
 const leak = { pid: 1, from: 3, to: 40, samples: 3, watchedMs };
-const ALL = [
-  ...Object.values(EVIDENCE).map((each) => seenReason(each, 'UDP')),
-  ...OWNERS,
-  ...leakReasons(leak, false),
-];
+const ALL = [...Object.values(EVIDENCE).map((each) => seenReason(each, 'UDP')), ...OWNERS, ...leakReasons(leak, false)];
 
 test('every code is produced by a finding of skcheck', () => {
-  expect([...new Set(ALL.map(({ code }) => code))].toSorted()).toEqual(
-    SKCHECK_REASON_CODES.toSorted(),
-  );
+  expect([...new Set(ALL.map(({ code }) => code))].toSorted()).toEqual(SKCHECK_REASON_CODES.toSorted());
 });
 
 test('docs/skcheck.md lists exactly the figures of each code', () => {
   const words = (cell = '') => Array.from(cell.matchAll(/`([^`]+)`/g), ([, word]) => word);
   const [, section = ''] = textOf('docs/skcheck.md').split('## Reason codes');
-  const documentedFigures = [...section.matchAll(/^\| (`.*) \| ?(.*?) ?\|$/gm)].flatMap(
-    ([, codes, figures]) => words(codes).map((code) => [code, words(figures)]),
+  const documentedFigures = [...section.matchAll(/^\| (`.*) \| ?(.*?) ?\|$/gm)].flatMap(([, codes, figures]) =>
+    words(codes).map((code) => [code, words(figures)]),
   );
   const made = new Map(ALL.map(({ code, figures }) => [code as string, Object.keys(figures)]));
   expect(new Map(documentedFigures as [string, string[]][])).toEqual(made);
 });
 
-test.each(ALL)(
-  '$code: names include units, and figures are integers except for shares',
-  ({ figures }) => {
-    for (const [name, figure] of Object.entries(figures))
-      if (typeof figure === 'number' && !name.endsWith('Share'))
-        expect([name, Number.isSafeInteger(figure)]).toEqual([name, true]);
-  },
-);
+test.each(ALL)('$code: names include units, and figures are integers except for shares', ({ figures }) => {
+  for (const [name, figure] of Object.entries(figures))
+    if (typeof figure === 'number' && !name.endsWith('Share'))
+      expect([name, Number.isSafeInteger(figure)]).toEqual([name, true]);
+});
 
 const FULL = { queueBytes: 212_000, limitBytes: 212_992 };
 

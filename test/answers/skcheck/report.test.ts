@@ -74,9 +74,7 @@ describe('--by', () => {
     for (const pick of ['unreadBytes', 'unsentBytes'] as const)
       expect(sum((group) => group[pick])).toBe(sockets.reduce((all, each) => all + each[pick], 0));
     for (const bound of ['low', 'likely'] as const)
-      expect(sum(({ pinned }) => pinned[bound])).toBe(
-        sockets.reduce((all, { pinned }) => all + pinned[bound], 0),
-      );
+      expect(sum(({ pinned }) => pinned[bound])).toBe(sockets.reduce((all, { pinned }) => all + pinned[bound], 0));
   });
 
   test('process: counts a shared socket for its first owner, and an unowned one as owner unknown', async () => {
@@ -90,9 +88,7 @@ describe('--by', () => {
 
   test('the text has one row for each group, and counts the omitted rows', async () => {
     const text = formatSkcheckText(await by('process'));
-    expect(text).toMatch(
-      /^PROCESS +SOCKETS +STALLED +QUEUED +AGE +PINNED +IN PEERS +DROPS +BOUNDS$/m,
-    );
+    expect(text).toMatch(/^PROCESS +SOCKETS +STALLED +QUEUED +AGE +PINNED +IN PEERS +DROPS +BOUNDS$/m);
     expect(text).toMatch(/^\(owner unknown\) +2 +2 +977 KiB /m);
     expect(text).toMatch(/^pid 21 \(reader\) +1 +0 +100 B /m);
     expect(text).not.toContain('are listed');
@@ -138,21 +134,15 @@ describe('JSON', () => {
 
   test('warns with a code and the number of sockets without an owner', async () => {
     const { warnings } = await report();
-    expect(warnings.map(({ code, count }) => ({ code, count }))).toEqual([
-      { code: 'owner-unknown', count: 1 },
-    ]);
+    expect(warnings.map(({ code, count }) => ({ code, count }))).toEqual([{ code: 'owner-unknown', count: 1 }]);
   });
 
   test('does not advise root to run as root', async () => {
-    const words = async (root: boolean) =>
-      (await report('stalled', 2000, root)).warnings[0]?.message;
+    const words = async (root: boolean) => (await report('stalled', 2000, root)).warnings[0]?.message;
     expect(await words(false)).toMatch(/not visible to this user\. Run as root to see them$/);
     expect(await words(true)).toMatch(/not visible to this user\. Already root: a security /);
-    const [warning] = (await report('stalled', 2000, true, ['CAP_NET_ADMIN', 'CAP_SYS_PTRACE']))
-      .warnings;
-    expect(warning?.message).toMatch(
-      /Already root, but without CAP_SYS_PTRACE, as in a container$/,
-    );
+    const [warning] = (await report('stalled', 2000, true, ['CAP_NET_ADMIN', 'CAP_SYS_PTRACE'])).warnings;
+    expect(warning?.message).toMatch(/Already root, but without CAP_SYS_PTRACE, as in a container$/);
   });
 
   test('reports that there was one sample', async () => {
@@ -243,10 +233,7 @@ describe('text', () => {
     const text = formatSkcheckText(object, { verbose: true });
     expect(text).not.toContain('…');
     expect(text).toContain(`tcp ${LONG}:80 ← ${LONG}:40999`);
-    const [, heading = '', ...rows] = formatSkcheckText(object)
-      .split('\n\n')
-      .join('\n')
-      .split('\n');
+    const [, heading = '', ...rows] = formatSkcheckText(object).split('\n\n').join('\n').split('\n');
     expect(heading).toMatch(/ BOUNDS$/);
     const read = object.sockets.filter(({ stalled }) => stalled.verdict === 'reading').length;
     expect(read).toBe(1);
@@ -277,10 +264,7 @@ describe('text', () => {
     const first = object.sockets.find(({ inode }) => inode === 500);
     if (!first) throw new Error('no socket');
     const words = (place: Partial<typeof first>) =>
-      formatSkcheckText(
-        { ...object, sockets: [{ ...first, ...place }] },
-        { verbose: true },
-      ).replace(/\s+/g, ' ');
+      formatSkcheckText({ ...object, sockets: [{ ...first, ...place }] }, { verbose: true }).replace(/\s+/g, ' ');
     expect(words({})).toContain('; in cgroup /a\\x1b[31m,"\\x9b2J');
     const service = { cgroup: '/system.slice/feedd.service' };
     expect(words(service)).toContain('; in cgroup /system.slice/feedd.service');
@@ -373,9 +357,7 @@ describe('text', () => {
     };
     expect(formatSkcheckText(quiet)).toBe('No stalled socket among 1,341 sockets');
     const unsure = { ...quiet, totals: { ...quiet.totals, undecided: 2 } };
-    expect(formatSkcheckText(unsure)).toBe(
-      'No stalled socket found among 1,341 sockets: 2 undecided',
-    );
+    expect(formatSkcheckText(unsure)).toBe('No stalled socket found among 1,341 sockets: 2 undecided');
   });
 });
 

@@ -71,9 +71,7 @@ export function report(sockets: SkcheckSocket[]): SkcheckReport {
       sockets: 50,
       stalled: sockets.length,
       undecided: 0,
-      verdicts: Object.fromEntries(
-        VERDICT_CODES.map((code) => [code, 0]),
-      ) as SkcheckReport['totals']['verdicts'],
+      verdicts: Object.fromEntries(VERDICT_CODES.map((code) => [code, 0])) as SkcheckReport['totals']['verdicts'],
       unreadBytes: 5,
       unbounded: 0,
       pinned: { low: 1, likely: 2, high: 3, atMost: 3 },

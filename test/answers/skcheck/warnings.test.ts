@@ -20,8 +20,7 @@ function warnings(of: { orphans?: number; timeWait?: number; tcp?: number; udp?:
       '',
     ].join('\n'),
   );
-  const sysctl = (name: string, text: string) =>
-    host.files.set(`/proc/sys/net/ipv4/${name}`, `${text}\n`);
+  const sysctl = (name: string, text: string) => host.files.set(`/proc/sys/net/ipv4/${name}`, `${text}\n`);
   sysctl('tcp_max_orphans', '1000');
   sysctl('tcp_max_tw_buckets', '1000');
   sysctl('tcp_mem', '9531\t12711\t19062');
@@ -35,16 +34,8 @@ test('a host far from its limits has no warnings', () => {
 });
 
 test.each([
-  [
-    { orphans: 800 },
-    'tcp-orphans',
-    '800 orphaned TCP sockets, near or over tcp_max_orphans (1,000)',
-  ],
-  [
-    { timeWait: 1000 },
-    'time-wait',
-    '1,000 TCP sockets in TIME-WAIT, near or over tcp_max_tw_buckets (1,000)',
-  ],
+  [{ orphans: 800 }, 'tcp-orphans', '800 orphaned TCP sockets, near or over tcp_max_orphans (1,000)'],
+  [{ timeWait: 1000 }, 'time-wait', '1,000 TCP sockets in TIME-WAIT, near or over tcp_max_tw_buckets (1,000)'],
   [
     { tcp: 12_711 },
     'tcp-memory',

@@ -43,9 +43,7 @@ describe('activity of the owner of a stalled socket', () => {
     ['D', 'folio_wait_bit', 'its main thread is in uninterruptible sleep (D) in folio_wait_bit'],
     ['R', null, 'its main thread is running'],
   ])('state %s, in %s: %s', async (state, waitsIn, words) => {
-    expect(becauseOf(await stalled(hostWith(state, waitsIn)))).toBe(
-      `read nothing in 2.0 s; ${words}`,
-    );
+    expect(becauseOf(await stalled(hostWith(state, waitsIn)))).toBe(`read nothing in 2.0 s; ${words}`);
   });
 
   // Ticks of 10 ms: fields 14 and 15 of stat; nanoseconds of waiting: field 2 of schedstat.
@@ -69,16 +67,8 @@ describe('activity of the owner of a stalled socket', () => {
   });
 
   test.each([
-    [
-      150,
-      0.3e9,
-      'its process is busy: it used 75 % of a CPU, and waited for a CPU 15 % of the time',
-    ],
-    [
-      20,
-      1.7e9,
-      'its process lacks CPU time: it used 10 % of a CPU, and waited for a CPU 85 % of the time',
-    ],
+    [150, 0.3e9, 'its process is busy: it used 75 % of a CPU, and waited for a CPU 15 % of the time'],
+    [20, 1.7e9, 'its process lacks CPU time: it used 10 % of a CPU, and waited for a CPU 85 % of the time'],
   ])('explains a slow reader, with %d ticks and %d ns: %s', async (ticks, waited, words) => {
     const host = hostWith('R', null, 400);
     const stat = (used: number) => `20 (a) R ${'0 '.repeat(10)}${used} 0 0 0`;
@@ -119,8 +109,7 @@ test.each([
   const sleep = host.sleep.bind(host);
   host.sleep = async (ms) => {
     await sleep(ms);
-    for (const end = next + 20; next < end; next++)
-      host.links.set(`/proc/20/fd/${next}`, '/dev/null');
+    for (const end = next + 20; next < end; next++) host.links.set(`/proc/20/fd/${next}`, '/dev/null');
   };
   // Its descriptor directory is counted after each of the three samples.
   let counted = 0;

@@ -26,10 +26,7 @@ test('counts sockets that pin nothing, and lists none of them', () => {
 test('reports that none was found if some data could not be read', () => {
   const none = { ...all, sockets: [], processes: [], outsideQueues: [] };
   const found = 'No sockets found: the structures that lead to them could not be read.';
-  for (const unread of [
-    { complete: false },
-    { complete: false, total: { ...all.total, complete: false } },
-  ])
+  for (const unread of [{ complete: false }, { complete: false, total: { ...all.total, complete: false } }])
     expect(socketsText({ ...none, ...unread }, [], { limit: 20 })).toBe(found);
 });
 
@@ -39,9 +36,7 @@ test('a process whose files could not be read may have sockets', () => {
   const denials = files.map((address) => ({ address, length: size, code: 'filtered' as const }));
   const unread = accountProcess(damagedKernel(kernel, { patches: [], denials }), pid);
   expect(unread.sockets).toEqual([]);
-  expect(skbProcessText(unread)).toMatch(
-    / may have sockets: none was found, but the scan is incomplete\./,
-  );
+  expect(skbProcessText(unread)).toMatch(/ may have sockets: none was found, but the scan is incomplete\./);
   const none = { ...unread, warnings: [], total: { ...unread.total, complete: true } };
   expect(skbProcessText(none)).toMatch(/ has no sockets\.$/m);
 });

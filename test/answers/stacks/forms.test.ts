@@ -1,11 +1,6 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import {
-  foldedStacks,
-  speedscope,
-  stacksJson,
-  stacksText,
-} from '../../../src/answers/stacks/render.js';
+import { foldedStacks, speedscope, stacksJson, stacksText } from '../../../src/answers/stacks/render.js';
 import { stacksSchema } from '../../../src/answers/stacks/schema.js';
 import type { StacksAnswer } from '../../../src/profile/faults/counts.js';
 import type { Frame } from '../../../src/profile/perf/script.js';
@@ -53,11 +48,7 @@ const ANSWER: StacksAnswer = {
   truncatedBytes: 0,
   kernelCounts: { atLeast: 99, atMost: 101 },
   anonymousGrowth: 409_600,
-  stacks: [
-    sum([LEAK, MAIN, START], 70),
-    sum([BAD, MAIN, START], 20),
-    sum([UNKNOWN, MAIN, START], 10),
-  ],
+  stacks: [sum([LEAK, MAIN, START], 70), sum([BAD, MAIN, START], 20), sum([UNKNOWN, MAIN, START], 10)],
   functions: [sum([LEAK], 70), sum([BAD], 20), sum([UNKNOWN], 10)],
   space: { mmap: [{ frames: [MAIN, START], calls: 2, bytes: 8192 }], brk: [] },
   warnings: [],

@@ -58,10 +58,7 @@ function show(type: TypeDescription, bytes: Uint8Array, elements = 200, hex = fa
 
 describe('an instance', () => {
   test('prints the number of omitted members if it is too long', () => {
-    const members = Array.from(
-      { length: 60_000 },
-      (_, index): Member => [`m${index}`, array(int(1), 1), index * 8],
-    );
+    const members = Array.from({ length: 60_000 }, (_, index): Member => [`m${index}`, array(int(1), 1), index * 8]);
     const text = show(struct('struct long', 60_000, members), new Uint8Array(60_000));
     const shown = text.split('\n').filter((line) => line.includes(' = ')).length;
     expect(shown).toBeLessThan(60_000);
@@ -76,9 +73,7 @@ describe('an instance', () => {
       ['sign', int(4, true), 44, 4],
     ]);
     const bytes = Uint8Array.of(0xfe, 0xff, 0xff, 0xff, 0b10101_101, 0b1111_0110, 0, 0);
-    expect(show(type, bytes)).toBe(
-      '{\n  negative = -2,\n  low = 5,\n  across = 213,\n  sign = -1\n}',
-    );
+    expect(show(type, bytes)).toBe('{\n  negative = -2,\n  low = 5,\n  across = 213,\n  sign = -1\n}');
     expect(show(int(4), Uint8Array.of(0, 0x10, 0, 0))).toBe('4096 (0x1000)');
     expect(show(int(4, true), Uint8Array.of(0xfe, 0xff, 0xff, 0xff), 1, true)).toBe('-0x2');
   });
@@ -87,10 +82,7 @@ describe('an instance', () => {
     const bytes = Uint8Array.from(Buffer.from('a"\u001b[31m\u202e\n\0\0\0'));
     expect(show(array(char, bytes.length), bytes)).toBe('"a\\"\\x1b[31m\\u{202e}\\x0a"');
     const hostile = struct('struct \u001b]0;x\u0007', 1, [['\u001b[2J', int(1), 0]]);
-    for (const text of [
-      show(hostile, Uint8Array.of(1)),
-      typeText({ type: hostile, module: '\u001b' }),
-    ]) {
+    for (const text of [show(hostile, Uint8Array.of(1)), typeText({ type: hostile, module: '\u001b' })]) {
       expect(text).toContain('\\x1b');
       expect(text).not.toContain('\u001b');
     }
@@ -110,9 +102,7 @@ describe('an instance', () => {
       ['here', int(4), 0],
       ['gone', int(4), 32],
     ]);
-    expect(show(type, Uint8Array.of(7, 0, 0, 0))).toBe(
-      '{\n  here = 7,\n  gone = <filtered out of the dump>\n}',
-    );
+    expect(show(type, Uint8Array.of(7, 0, 0, 0))).toBe('{\n  here = 7,\n  gone = <filtered out of the dump>\n}');
   });
 
   test('terminates on types that contain themselves without a pointer', () => {

@@ -10,8 +10,7 @@ const more = (count: number) => ({
   code: 'unreadable',
   message: `${count} more of the same kind`,
 });
-const messages = (all: Parameters<typeof summarized>[0]) =>
-  summarized(all).map(({ message }) => message);
+const messages = (all: Parameters<typeof summarized>[0]) => summarized(all).map(({ message }) => message);
 
 describe('failed reads, for people', () => {
   test('lists up to three unchanged', () => {
@@ -36,8 +35,8 @@ describe('failed reads, for people', () => {
   });
 
   test('names all incomplete categories', () => {
-    const all = ['slab, vmalloc', 'rings', 'network-other: qdiscs is not counted', 'rings'].map(
-      (categories, index) => read(`incomplete: ${categories}`, index),
+    const all = ['slab, vmalloc', 'rings', 'network-other: qdiscs is not counted', 'rings'].map((categories, index) =>
+      read(`incomplete: ${categories}`, index),
     );
     expect(messages(all)).toEqual([
       'incomplete: categories “slab”, “vmalloc”, “trace and I/O rings”, “network: other”: 4 parts of kernel memory that this answer needs were filtered out of the dump (makedumpfile may be too old for this kernel). --json has examples of each',
@@ -51,12 +50,8 @@ describe('failed reads, for people', () => {
     ]);
     const said = messages(all);
     expect(said).toHaveLength(2);
-    expect(said[0]).toMatch(
-      /^incomplete: 4 parts .* are beyond the end of the file: the stack of pid 1/,
-    );
-    expect(said[1]).toMatch(
-      /^incomplete: 4 parts .* are in corrupt pages of the dump: files of pid 1/,
-    );
+    expect(said[0]).toMatch(/^incomplete: 4 parts .* are beyond the end of the file: the stack of pid 1/);
+    expect(said[1]).toMatch(/^incomplete: 4 parts .* are in corrupt pages of the dump: files of pid 1/);
   });
 
   test('keeps a message that counts other failures', () => {

@@ -56,8 +56,7 @@ describe('a table', () => {
     expect(table(5)[1]).toBe('10…0  1.55 MiB');
   });
   test('counts wide and combining characters by their display width', () => {
-    const of = (name: string) =>
-      renderTable(COLUMNS, [{ name, size: '1', why: 'x' }], null).split('\n')[1] ?? '';
+    const of = (name: string) => renderTable(COLUMNS, [{ name, size: '1', why: 'x' }], null).split('\n')[1] ?? '';
     expect(of('世界')).toBe('世界     1  x');
     expect(of('e\u0301e\u0301')).toBe('e\u0301e\u0301       1  x');
     expect(columnsOf('世界 e\u0301')).toBe(6);

@@ -68,9 +68,6 @@ test.each([
   ['node  3.38-13.5 KiB', 'node  …', 18],
   ['pid 132 (starver) 2.00 MiB', 'pid 132 …', 12],
   ['ext4_inode_cache', 'ext4_i…', 7],
-])(
-  '%j is truncated between words to %j in %d columns, and never within a figure',
-  (text, short, width) => {
-    expect(cutWords(text, width)).toBe(short);
-  },
-);
+])('%j is truncated between words to %j in %d columns, and never within a figure', (text, short, width) => {
+  expect(cutWords(text, width)).toBe(short);
+});

@@ -73,18 +73,7 @@ export function triageWith(names: readonly string[]): {
 function findingOf(code: Finding['code'], names: readonly string[], index: number): Finding {
   const name = names[index % names.length] ?? '';
   // Texts of all codes, and numbers where the code computes.
-  const texts = [
-    'comm',
-    'reason',
-    'cause',
-    'what',
-    'cgroup',
-    'symbol',
-    'place',
-    'zone',
-    'io',
-    'gfp',
-  ];
+  const texts = ['comm', 'reason', 'cause', 'what', 'cgroup', 'symbol', 'place', 'zone', 'io', 'gfp'];
   return {
     code,
     severity: index % 2 === 0 ? 'warning' : 'note',

@@ -79,9 +79,7 @@ function endOf(rows: readonly DumpRow[], more: Partial<Parameters<typeof endJson
 test.each([80, 100, 60])('fits %i columns, with one line for each dump', (width) => {
   const lines = dumpsTable(ROWS, endOf(ROWS), width).split('\n');
   for (const line of lines) expect(columnsOf(line)).toBeLessThanOrEqual(width);
-  expect(
-    lines.filter((line) => /BUG|unreadable:|11-20 04:12 +no findings/.test(line)),
-  ).toHaveLength(4);
+  expect(lines.filter((line) => /BUG|unreadable:|11-20 04:12 +no findings/.test(line))).toHaveLength(4);
 });
 
 test('without a terminal truncates nothing and escapes everything', () => {
@@ -153,8 +151,7 @@ test('reports what rules silenced or could not evaluate', () => {
 test('a dash is no all-clear if log messages are missing', () => {
   const quiet = { panic: null, worst: null };
   const rows = [row('a', { ...quiet, overwritten: 9 }), row('b', { ...quiet, noRoom: 1 })];
-  const lost =
-    'Messages are missing from the kernel log of 2 dumps; findings from them are unknown.';
+  const lost = 'Messages are missing from the kernel log of 2 dumps; findings from them are unknown.';
   expect(dumpsTable(rows, endOf(rows), null)).toContain(lost);
   const whole = [row('a', quiet), row('b', { ...quiet, overwritten: null, noRoom: null })];
   expect(dumpsTable(whole, endOf(whole), null)).not.toContain('Messages are missing');

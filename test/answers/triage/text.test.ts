@@ -105,9 +105,7 @@ test('truncates a long stack with a note, and prints all of it with -v', () => {
 
 test('reports missing data', () => {
   expect(text({}, { findings: [] })).toContain('No problems found.');
-  expect(text({}, { findings: [], complete: false })).toContain(
-    'No findings, but some data could not be read',
-  );
+  expect(text({}, { findings: [], complete: false })).toContain('No findings, but some data could not be read');
   const machine = { panic: { state: 'unknown', logRead: true }, running: [] };
   expect(text({}, { findings: [], machine })).toContain('unknown. No findings, but');
   expect(text({}, { complete: false })).toMatch(
@@ -129,12 +127,8 @@ test('an OOM kill names the largest remaining process of the same name', () => {
     const all = { outcome: 'killed', victims: victims.length, comm: 'worker', ...figures };
     return oomLines({ oom, figures: all } as unknown as Finding, null, false);
   };
-  expect(left([7], {})).toEqual([
-    'At that time others of the same name still ran: pid 9, RSS 2.00 MiB and 1 more.',
-  ]);
-  expect(left([7, 9], {})).toEqual([
-    'At that time others of the same name still ran: pid 8, RSS 1.00 MiB.',
-  ]);
+  expect(left([7], {})).toEqual(['At that time others of the same name still ran: pid 9, RSS 2.00 MiB and 1 more.']);
+  expect(left([7, 9], {})).toEqual(['At that time others of the same name still ran: pid 8, RSS 1.00 MiB.']);
   // Not all victims are known.
   expect(left([7], { victims: 2 })).toEqual([]);
   expect(left([7], { comm: 'other' })).toEqual([]);
@@ -171,26 +165,15 @@ test('reports the unread sockets of a process once, and all of them with -v', ()
     evidence: [],
     next: `stacks --pid ${pid}`,
   });
-  const many = [
-    stalled(4, 7),
-    stalled(5, 7),
-    stalled(6, 8),
-    stalled(7, 7),
-    stalled(8, 7, 'running'),
-  ];
+  const many = [stalled(4, 7), stalled(5, 7), stalled(6, 8), stalled(7, 7), stalled(8, 7, 'running')];
   const short = text({ width: null }, { findings: many });
   expect(short.match(/stalled-reader/g)).toHaveLength(3);
   expect(short).toContain(
     '\n          It is not reading 2 more sockets (fd 5, 7), which may pin some of the same pages. -v lists them.\n',
   );
-  expect(
-    text({ width: null, verbose: true }, { findings: many }).match(/stalled-reader/g),
-  ).toHaveLength(5);
+  expect(text({ width: null, verbose: true }, { findings: many }).match(/stalled-reader/g)).toHaveLength(5);
   // The last finding stands for others that are not listed.
-  const cut = [
-    ...many.slice(0, 2),
-    { ...stalled(9, 7), figures: { ...stalled(9, 7).figures, others: 30 } },
-  ];
+  const cut = [...many.slice(0, 2), { ...stalled(9, 7), figures: { ...stalled(9, 7).figures, others: 30 } }];
   const shortened = text({ width: null }, { findings: cut });
   expect(shortened.match(/stalled-reader/g)).toHaveLength(2);
   expect(shortened).toContain(
@@ -206,8 +189,7 @@ test('without a log, reports the panic reason as unknown', () => {
     next: 'log',
     figures: { reason: null, cause: null, cpu: null, pid: null, comm: null, logMessages },
   });
-  const words = (logMessages: number | null) =>
-    text({ width: null }, { findings: [of(logMessages)] });
+  const words = (logMessages: number | null) => text({ width: null }, { findings: [of(logMessages)] });
   expect(words(null)).toContain('the reason is unknown, because the log is not available [panic]');
   expect(words(12)).toContain('the log does not contain the reason [panic]');
 });

@@ -51,8 +51,7 @@ describe('text', () => {
 });
 
 test('JSON conforms to its schema and contains the verdict', () => {
-  for (const watched of [leak, quiet, short])
-    expect(watchSchema.parse(watchJson(watched))).toEqual(watchJson(watched));
+  for (const watched of [leak, quiet, short]) expect(watchSchema.parse(watchJson(watched))).toEqual(watchJson(watched));
   const json = watchJson(leak);
   expect(json).toMatchObject({ verdict: 'grows', doubts: [], complete: true, ended: 'stored' });
   const [category] = json.categories;
@@ -83,9 +82,7 @@ describe('metrics', () => {
     expect(text).toMatch(
       /^kdump_mem_category_growth_bytes_per_second\{group="applications-and-files",category="anonymous",bound="likely"\} 1[67]\d\d\d/m,
     );
-    expect(text).toMatch(
-      /^kdump_mem_memory_bytes\{group="kernel",category="kernel-stacks"\} 10000000$/m,
-    );
+    expect(text).toMatch(/^kdump_mem_memory_bytes\{group="kernel",category="kernel-stacks"\} 10000000$/m);
     expect(text).toMatch(/^kdump_mem_process_growth_bytes_per_second\{comm="web"/m);
     expect(text).toMatch(/^kdump_mem_watch_lost_samples_total 2$/m);
     expect(text.split('\n').length).toBeLessThan(200);
@@ -111,12 +108,7 @@ describe('the page', () => {
 
   test('draws all memory over time, and each category', () => {
     const polygons = [...page.matchAll(/<polygon class="([\w-]+)" points="([\d.,\- ]+)"\/>/g)];
-    expect(polygons.map(([, group]) => group)).toEqual([
-      'reserved',
-      'kernel',
-      'applications-and-files',
-      'free',
-    ]);
+    expect(polygons.map(([, group]) => group)).toEqual(['reserved', 'kernel', 'applications-and-files', 'free']);
     // The upper edge: always all memory.
     const [, , points = ''] = polygons[3] ?? [];
     const ys = points.split(' ').map((point) => Number(point.split(',')[1]));

@@ -67,8 +67,7 @@ test('a line stays below the maximum length for names of any length', () => {
 
 test('ignores a truncated line', () => {
   const line = formatJson(watchSampleJson(sample()));
-  for (const length of [1, 10, 100, line.length - 1])
-    expect(storedWatchSample(line.slice(0, length))).toBeNull();
+  for (const length of [1, 10, 100, line.length - 1]) expect(storedWatchSample(line.slice(0, length))).toBeNull();
   expect(storedWatchSample(`${line.slice(0, 50)}${'\0'.repeat(50)}`)).toBeNull();
 });
 
@@ -91,10 +90,7 @@ test('ignores fields of a later release', () => {
 test.each([
   ['{}', 'not a line of kdump-mem watch --store: it contains no schema'],
   ['[]', 'it contains no schema'],
-  [
-    '{"schema":"kdump-mem.procs-sample/1"}',
-    'kdump-mem.procs-sample/1 is not a sample of kdump-mem watch --store',
-  ],
+  ['{"schema":"kdump-mem.procs-sample/1"}', 'kdump-mem.procs-sample/1 is not a sample of kdump-mem watch --store'],
   [JSON.stringify({ ...watchSampleJson(sample()), lostBefore: -1 }), 'lostBefore:'],
   [JSON.stringify({ ...watchSampleJson(sample()), categories: { nothing: 1 } }), 'categories'],
   [JSON.stringify({ ...watchSampleJson(sample()), at: 'today' }), 'at:'],

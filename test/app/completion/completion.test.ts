@@ -18,8 +18,7 @@ test('completes every command', () => {
 });
 
 describe('a line', () => {
-  const words = (line: string) =>
-    suggest(program, line.split(' ')).candidates.map(({ value }) => value);
+  const words = (line: string) => suggest(program, line.split(' ')).candidates.map(({ value }) => value);
 
   test.each([
     ['stru', ['struct']],
@@ -80,16 +79,10 @@ describe('pids', () => {
   test('are from a dump with a quoted name, in the line that bash passes', async () => {
     const [folder = '', name = ''] = [dirname(vmcore), basename(vmcore)];
     for (const quoted of [`'${vmcore}'`, `${folder}/"${name}"`, `${folder}/\\${name}`])
-      expect(
-        await ask(
-          '--line',
-          `kdump-mem skb --vmcore ${quoted} --pid 122`,
-          '--',
-          'skb',
-          '--pid',
-          '122',
-        ),
-      ).toEqual(['122', '']);
+      expect(await ask('--line', `kdump-mem skb --vmcore ${quoted} --pid 122`, '--', 'skb', '--pid', '122')).toEqual([
+        '122',
+        '',
+      ]);
   });
 });
 
@@ -109,13 +102,7 @@ test.each([
   [['read', '--vmcore', '/no/such/file', 'init'], ''],
   [['struct', '--vmcore', '/etc/passwd', 'sk'], ''],
 ])('%j: prints no error for an unreadable dump', async (args, expected) => {
-  const { stdout, stderr, status } = await kdumpMem(
-    'completion',
-    '--of',
-    'kdump-mem',
-    '--',
-    ...args,
-  );
+  const { stdout, stderr, status } = await kdumpMem('completion', '--of', 'kdump-mem', '--', ...args);
   expect({ stdout, stderr, status }).toEqual({ stdout: expected, stderr: '', status: 0 });
 });
 

@@ -17,13 +17,10 @@ test('an unknown code is reported in one line, with similar codes', async () => 
   expect(await kdumpMem('explain', 'hung-tsak')).toEqual({
     stdout: '',
     status: 2,
-    stderr:
-      'kdump-mem: unknown code hung-tsak. Did you mean hung-task? List all codes: kdump-mem explain\n',
+    stderr: 'kdump-mem: unknown code hung-tsak. Did you mean hung-task? List all codes: kdump-mem explain\n',
   });
   const hostile = await kdumpMem('explain', '\u001b[31m');
-  expect(hostile.stderr).toBe(
-    'kdump-mem: unknown code \\x1b[31m. List all codes: kdump-mem explain\n',
-  );
+  expect(hostile.stderr).toBe('kdump-mem: unknown code \\x1b[31m. List all codes: kdump-mem explain\n');
 });
 
 test('explain knows every code in the answers about a real dump', async () => {

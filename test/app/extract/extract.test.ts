@@ -1,12 +1,4 @@
-import {
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -61,23 +53,17 @@ describe.each(FIXTURES)('an anonymous extract of %s', (name) => {
       expect(replaced, kind).toBeGreaterThan(0);
       expect(inside.names[kind]).toEqual({ replaced, kept: written[kind].length - replaced });
     }
-    const locals = truth.sockets.flatMap(
-      ({ local }) => /^(\d[\d.]*):/.exec(local ?? '')?.[1] ?? [],
-    );
+    const locals = truth.sockets.flatMap(({ local }) => /^(\d[\d.]*):/.exec(local ?? '')?.[1] ?? []);
     const real = written.addresses.map((one) => one.real);
     expect(real).toEqual(expect.arrayContaining(locals.filter((one) => one !== '0.0.0.0')));
-    expect(written.interfaces.map((one) => one.real)).toEqual(
-      expect.arrayContaining(['eth0', 'lo', 'tun0']),
-    );
+    expect(written.interfaces.map((one) => one.real)).toEqual(expect.arrayContaining(['eth0', 'lo', 'tun0']));
   });
 
   test('contains none of the replaced names', () => {
     const kernel = openNative({ files: [small] });
     const { keptBytes } = kernel.image as { keptBytes?: KeptBytes };
     // Pages that are copied unchanged are kernel constants, which contain such words too.
-    const pages = [...rawPages(small, truth.pageSize)].filter(([number]) =>
-      keptBytes?.pages.of(number),
-    );
+    const pages = [...rawPages(small, truth.pageSize)].filter(([number]) => keptBytes?.pages.of(number));
     kernel.close();
     expect(pages.length).toBeGreaterThan(100);
     const { paths, commands, interfaces } = mapOf(map);
@@ -223,9 +209,7 @@ test('extract reports the contents, in text and in JSON', async () => {
   const open = await kdumpMem('extract', vmcore, '-o', output);
   expect(open).toMatchObject({ status: 0, stderr: '' });
   const lines = open.stdout.split('\n');
-  expect(lines[0]).toMatch(
-    /words\.vmcore: [\d.]+ MiB, [\d,]+ pages \([\d,]+ of them partial\), \d+ sockets$/,
-  );
+  expect(lines[0]).toMatch(/words\.vmcore: [\d.]+ MiB, [\d,]+ pages \([\d,]+ of them partial\), \d+ sockets$/);
   expect(lines[1]).toMatch(
     /^Contains \d+ addresses, 2 unix socket paths, \d+ command names, .*\. --anonymize replaces them\.$/,
   );
@@ -243,7 +227,5 @@ test('an anonymous extract reports what was replaced', async () => {
   expect(stdout).toMatch(
     /^Replaced: \d+ addresses, 2 unix socket paths, \d+ command names, 2 interface names, 1 host name\.$/m,
   );
-  expect(stdout).toMatch(
-    /^Not replaced, because they identify nothing: 2 addresses, 1 interface name\.$/m,
-  );
+  expect(stdout).toMatch(/^Not replaced, because they identify nothing: 2 addresses, 1 interface name\.$/m);
 });

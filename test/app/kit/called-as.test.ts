@@ -60,9 +60,7 @@ describe('the next command is printed as this command was called', () => {
     expect((await run('explain', 'nothing-like-it')).stderr).toBe(
       'kdump-mem: unknown code nothing-like-it. List all codes: ./kdump-mem explain',
     );
-    expect((await run('explain', 'hung-task')).stdout).toContain(
-      '\n  Next      ./kdump-mem blocked -v',
-    );
+    expect((await run('explain', 'hung-task')).stdout).toContain('\n  Next      ./kdump-mem blocked -v');
     expect((await run('explain', 'hung-task', '--json')).stdout).not.toContain('./kdump-mem');
   });
 

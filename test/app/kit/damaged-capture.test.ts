@@ -6,14 +6,7 @@ import type { SkcheckReport } from '../../../src/answers/skcheck/schema.js';
 import { scan, statusOf } from '../../../src/app/skcheck/scan.js';
 import { readCapture } from '../../../src/capture/read/files.js';
 import { CapturedHost } from '../../../src/capture/read/host.js';
-import {
-  captureFiles,
-  captureTar,
-  manifestOf,
-  tcpRow,
-  udpRow,
-  unixRow,
-} from '../../support/capture.js';
+import { captureFiles, captureTar, manifestOf, tcpRow, udpRow, unixRow } from '../../support/capture.js';
 import { type CapturedEntries, DAMAGES } from '../../support/capture-damage.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'skcheck-damaged-'));
@@ -39,19 +32,10 @@ let healthy: CapturedEntries;
 let stalled: CapturedEntries;
 
 beforeAll(() => {
-  const made = (files: Map<string, string>): CapturedEntries => [
-    ...files,
-    ['manifest', manifestOf(files)],
-  ];
-  const reads = [
-    tcpRow(500, 100, 300) + udpRow(601, 0),
-    tcpRow(500, 100, 900) + udpRow(601, 0),
-  ] as const;
+  const made = (files: Map<string, string>): CapturedEntries => [...files, ['manifest', manifestOf(files)]];
+  const reads = [tcpRow(500, 100, 300) + udpRow(601, 0), tcpRow(500, 100, 900) + udpRow(601, 0)] as const;
   healthy = made(captureFiles({ inet: reads, unix: [unixRow(700, 0), unixRow(700, 0)] }));
-  const waits = [
-    tcpRow(500, 100, 300) + udpRow(601, 1280),
-    tcpRow(500, 100, 300) + udpRow(601, 1280),
-  ] as const;
+  const waits = [tcpRow(500, 100, 300) + udpRow(601, 1280), tcpRow(500, 100, 300) + udpRow(601, 1280)] as const;
   stalled = made(
     captureFiles({
       inet: waits,
@@ -89,16 +73,10 @@ describe('damage to one file never gives an all-clear: a file', () => {
 
 test('swapped samples, a truncated archive and added files give no all-clear either', async () => {
   const swapped = stalled.map(
-    ([name, text]) =>
-      [name.replace(/^sample-([12])/, (_, n) => `sample-${3 - Number(n)}`), text] as [
-        string,
-        string,
-      ],
+    ([name, text]) => [name.replace(/^sample-([12])/, (_, n) => `sample-${3 - Number(n)}`), text] as [string, string],
   );
   expect((await ask(captureTar(swapped))).report?.complete).toBe(false);
-  expect(
-    (await ask(captureTar([...healthy, ['sample-2/netns-9/inet', '']]))).report?.complete,
-  ).toBe(false);
+  expect((await ask(captureTar([...healthy, ['sample-2/netns-9/inet', '']]))).report?.complete).toBe(false);
   const archive = captureTar(healthy);
   for (let end = 0; end < archive.length - 1024; end += 512)
     expect((await ask(archive.subarray(0, end))).status).toBe(3);
@@ -109,21 +87,9 @@ describe('a second sample without output of ss is no all-clear, whatever the man
   test.each([
     ['all of it', 'sample-2/', 'sample 2 is missing'],
     ['no ss', 'sample-2/netns-', null],
-    [
-      'its own namespace is missing',
-      OWN,
-      'sample 2 has no sockets (inet) of network namespace 4026531840',
-    ],
-    [
-      'no Internet sockets',
-      `${OWN}inet`,
-      'sample 2 has no sockets (inet) of network namespace 4026531840',
-    ],
-    [
-      'no unix sockets',
-      `${OWN}unix`,
-      'sample 2 has no sockets (unix) of network namespace 4026531840',
-    ],
+    ['its own namespace is missing', OWN, 'sample 2 has no sockets (inet) of network namespace 4026531840'],
+    ['no Internet sockets', `${OWN}inet`, 'sample 2 has no sockets (inet) of network namespace 4026531840'],
+    ['no unix sockets', `${OWN}unix`, 'sample 2 has no sockets (unix) of network namespace 4026531840'],
     [
       'the other namespace is missing',
       'sample-2/netns-4026532001/inet',
@@ -163,7 +129,5 @@ test('a capture without a manifest is read, and never an all-clear', async () =>
   expect(await ask(old(stalled))).toMatchObject({ status: 1, report: { totals: { stalled: 3 } } });
   const { status, report } = await ask(old(healthy));
   expect(status).toBe(3);
-  expect(report?.warnings).toMatchObject([
-    { code: 'capture', message: expect.stringContaining('has no manifest') },
-  ]);
+  expect(report?.warnings).toMatchObject([{ code: 'capture', message: expect.stringContaining('has no manifest') }]);
 });

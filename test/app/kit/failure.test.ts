@@ -49,16 +49,11 @@ async function runBroken(name: keyof typeof COMMANDS, code: string, env = {}) {
 }
 
 describe.each(['kdump-mem', 'skcheck'] as const)('%s with a bug that', (name) => {
-  test.each(Object.entries(BREAKS))(
-    '%s prints one line and exits with status 70',
-    async (_, code) => {
-      const { exitCode, stderr } = await runBroken(name, code);
-      expect(exitCode).toBe(70);
-      expect(stderr).toMatch(
-        new RegExp(`^${name}: internal error \\([^\\n]*x\\\\x1b\\[2Jis not\\)\\. [^\\n]+\\n$`),
-      );
-    },
-  );
+  test.each(Object.entries(BREAKS))('%s prints one line and exits with status 70', async (_, code) => {
+    const { exitCode, stderr } = await runBroken(name, code);
+    expect(exitCode).toBe(70);
+    expect(stderr).toMatch(new RegExp(`^${name}: internal error \\([^\\n]*x\\\\x1b\\[2Jis not\\)\\. [^\\n]+\\n$`));
+  });
 
   test('prints its stack trace on request', async () => {
     const { exitCode, stderr } = await runBroken(name, BREAKS['leaves a promise rejected'], {

@@ -82,9 +82,7 @@ describe.each([
     const ran = await kdumpMem('read', hex(FROM), '--length', length, '--json', '--vmcore', vmcore);
     const bytes = Buffer.from(kernel.memory.page(PAGE).subarray(FROM, TO)).toString('hex');
     expect(ran.status).toBe(0);
-    expect(JSON.parse(ran.stdout).pieces).toEqual([
-      { address: `0x${hex(FROM)}`, length: TO - FROM, bytes },
-    ]);
+    expect(JSON.parse(ran.stdout).pieces).toEqual([{ address: `0x${hex(FROM)}`, length: TO - FROM, bytes }]);
     const whole = await kdumpMem('read', hex(0), '--length', '4k', '--raw', '--vmcore', vmcore);
     expect(whole).toMatchObject({ status: 3, stdout: '' });
   });

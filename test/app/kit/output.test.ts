@@ -84,8 +84,7 @@ describe.each([
       expect({ status, complaints }).toEqual({
         status: expected,
         // A reader that closed its end needs no message.
-        complaints:
-          code === 'EPIPE' ? '' : `${command[0]}: the answer cannot be written (${code}).\n`,
+        complaints: code === 'EPIPE' ? '' : `${command[0]}: the answer cannot be written (${code}).\n`,
       });
     } finally {
       closeSync(stdout);

@@ -7,9 +7,7 @@ import { skcheckCommand } from '../../../src/app/skcheck/options.js';
 import { bytesOf, nanosecondsOf } from '../../../src/base/quantity.js';
 
 /** Every option of both programs that takes a value. */
-const OPTIONS = [kdumpMemCommand(...ALL_COMMANDS, registerMcp), skcheckCommand()].flatMap(
-  optionsOf,
-);
+const OPTIONS = [kdumpMemCommand(...ALL_COMMANDS, registerMcp), skcheckCommand()].flatMap(optionsOf);
 
 function optionsOf(command: Command): [string, Option][] {
   const own = command.options
@@ -30,9 +28,7 @@ test('every option that takes a time or a size uses the same placeholder', () =>
     ([, { flags, description }]) =>
       !/<(time|size)>/.test(flags) &&
       (/<(seconds|bytes|duration|interval|ms|mib)>/i.test(flags) ||
-        /--(interval|timeout|since|until|every|apart|for|[\w-]*(age|size|bytes|memory)) </.test(
-          flags,
-        ) ||
+        /--(interval|timeout|since|until|every|apart|for|[\w-]*(age|size|bytes|memory)) </.test(flags) ||
         /\b(seconds|bytes|as 10m|such as 4G)\b/.test(description)),
   );
   expect(loose.map(([name]) => name)).toEqual([]);
@@ -46,17 +42,7 @@ test.each(withPlaceholder('<time>'))('%s accepts every form of a time', (_, opti
 });
 
 test.each(withPlaceholder('<size>'))('%s accepts every form of a size', (_, option) => {
-  const parsed = [
-    '268435456',
-    '256M',
-    '256m',
-    '256MiB',
-    '256MB',
-    '0.25G',
-    '0x10000000',
-    '262144k',
-    '256 MiB',
-  ];
+  const parsed = ['268435456', '256M', '256m', '256MiB', '256MB', '0.25G', '0x10000000', '262144k', '256 MiB'];
   expect(new Set(parsed.map((text) => parse(option, text)))).toEqual(new Set([2 ** 28]));
   for (const text of ['', 'k', '0.5', '0.5B', '1x', '1ki', '-1', '1e3', '1k1', '٣', '99999999T'])
     expect(() => parse(option, text), text).toThrow();

@@ -29,9 +29,7 @@ function drawn(lines: readonly string[]): string | undefined {
 }
 
 test('erases nothing after a line was written: the cursor may be on its last character', () => {
-  expect(drawn(['one', 'two', 'three'])).toBe(
-    '\u001b[H\u001b[Kone\r\n\u001b[Ktwo\r\n\u001b[Jthree',
-  );
+  expect(drawn(['one', 'two', 'three'])).toBe('\u001b[H\u001b[Kone\r\n\u001b[Ktwo\r\n\u001b[Jthree');
 });
 
 test('no line is wider than the screen, which would truncate its figures', () => {

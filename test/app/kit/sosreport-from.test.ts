@@ -138,9 +138,7 @@ describe('a sosreport', () => {
         ageSeconds: null,
       });
     const { stderr } = await kdumpMem('procs', '--from', REPORT);
-    expect(stderr).toContain(
-      'PSS and USS of 2 processes were not captured: a sosreport contains RSS only',
-    );
+    expect(stderr).toContain('PSS and USS of 2 processes were not captured: a sosreport contains RSS only');
   });
 
   test('log prints its messages without levels', async () => {
@@ -157,10 +155,7 @@ describe('a sosreport', () => {
     const { 'sos_commands/process/ps_auxwwwm': _, ...others } = FILES;
     remake({ ...others, 'sos_commands/kernel/uname_-a': 'Linux db1 5.14.0 aarch64 GNU/Linux\n' });
     const memory = await kdumpMem('memory', '--from', REPORT);
-    expect([memory.status, memory.stderr]).toEqual([
-      3,
-      expect.stringContaining('page size unknown'),
-    ]);
+    expect([memory.status, memory.stderr]).toEqual([3, expect.stringContaining('page size unknown')]);
     const procs = await kdumpMem('procs', '--from', REPORT);
     expect([procs.status, procs.stdout]).toEqual([3, '']);
     expect(procs.stderr).toContain('has no memory figures of processes');

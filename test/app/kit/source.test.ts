@@ -19,12 +19,7 @@ test.each([
   ['an empty name, as from an unset variable', 2, /^kdump-mem: a file’s name is empty$/m, ['']],
   ['stdin', 3, /^kdump-mem: standard input is not supported here \(-\)\. /, ['-']],
   ['a missing file', 3, /^kdump-mem: nowhere: not found\. Check the path\.$/m, ['nowhere']],
-  [
-    'a device as the dump',
-    3,
-    /null: not a regular file\. Name a dump written by kdump/,
-    ['/dev/null'],
-  ],
+  ['a device as the dump', 3, /null: not a regular file\. Name a dump written by kdump/, ['/dev/null']],
   [
     'a device as the vmlinux',
     3,
@@ -69,8 +64,6 @@ test('a missing file whose name is not valid UTF-8 is reported with that cause',
   ]) {
     const { stderr, status } = await kdumpMem(...args);
     expect(status).toBeGreaterThan(1);
-    expect(stderr).toMatch(
-      /^kdump-mem: .*gone\ufffd\.vmcore: not found \(the name is not valid UTF-8\)/,
-    );
+    expect(stderr).toMatch(/^kdump-mem: .*gone\ufffd\.vmcore: not found \(the name is not valid UTF-8\)/);
   }
 });

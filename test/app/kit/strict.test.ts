@@ -11,9 +11,7 @@ vi.mock('../../../src/app/kit/kernel-source.js', () => ({ openSource: vi.fn() })
 type Whole = readonly [total: boolean, complete: boolean];
 
 beforeEach(() => {
-  vi.mocked(openSource).mockImplementation(async () =>
-    openNative({ files: [fixture('6.1').vmcore] }),
-  );
+  vi.mocked(openSource).mockImplementation(async () => openNative({ files: [fixture('6.1').vmcore] }));
 });
 afterEach(() => {
   process.exitCode = undefined;
@@ -24,12 +22,9 @@ test.each<[Whole, number | undefined]>([
   // A row outside queues was not counted.
   [[true, false], 5],
   [[false, false], 5],
-])(
-  '--strict of an answer with a complete total and list of %j exits with %j',
-  async ([total, complete], status) => {
-    const found = { total: { complete: total }, complete, warnings: [] } as unknown as CensusAnswer;
-    const question = { ask: () => found, toJson: () => ({}), toText: () => '' };
-    await answer({ vmcore: [], strict: true } as unknown as AnswerOptions, question);
-    expect(process.exitCode).toBe(status);
-  },
-);
+])('--strict of an answer with a complete total and list of %j exits with %j', async ([total, complete], status) => {
+  const found = { total: { complete: total }, complete, warnings: [] } as unknown as CensusAnswer;
+  const question = { ask: () => found, toJson: () => ({}), toText: () => '' };
+  await answer({ vmcore: [], strict: true } as unknown as AnswerOptions, question);
+  expect(process.exitCode).toBe(status);
+});

@@ -40,9 +40,7 @@ test('skcheck suggests a similar option', async () => {
     reject: false,
     stdin: 'ignore',
   });
-  expect(stderr).toBe(
-    "skcheck: unknown option '--stal'. Did you mean --stale? Try skcheck --help.",
-  );
+  expect(stderr).toBe("skcheck: unknown option '--stal'. Did you mean --stale? Try skcheck --help.");
 });
 
 test.each([

@@ -88,15 +88,7 @@ describe('a dump without --vmcore', () => {
   });
 
   test('in addition to the arguments of a command is refused', () =>
-    refused(
-      2,
-      'unexpected argument more (read accepts PLACE)',
-      'read',
-      'init',
-      'more',
-      '--vmcore',
-      vmcore,
-    ));
+    refused(2, 'unexpected argument more (read accepts PLACE)', 'read', 'init', 'more', '--vmcore', vmcore));
 });
 
 test.each(['triage', 'memory'])('%s requires a file name for the page', async (command) => {
@@ -107,10 +99,7 @@ test.each(['triage', 'memory'])('%s requires a file name for the page', async (c
 describe('each error is one line', () => {
   test.each([
     [/argument 'abc' is invalid\. It must be a whole number\.$/m, ['--pid', 'abc']],
-    [
-      /argument '0x10' is invalid\. It must be a whole number, in decimal: 16\.$/m,
-      ['--pid', '0x10'],
-    ],
+    [/argument '0x10' is invalid\. It must be a whole number, in decimal: 16\.$/m, ['--pid', '0x10']],
     [/argument '-1' is invalid\. It must be a whole number\.$/m, ['--pid', '1', '--fd', '-1']],
     [/argument '--vmcore' is invalid\. Its value is missing/, ['--pid', '--vmcore', 'x']],
     [/argument '--pid' is invalid\. The file name is missing/, ['--vmcore', '--pid', '4']],
@@ -198,10 +187,7 @@ describe('procs ignores no argument', () => {
     [['--container', ''], '--container: the id is empty'],
     [['--prometheus', ''], 'a file’s name is empty'],
     [['--pid', '1', '--stacks', '1', '--speedscope', ''], 'a file’s name is empty'],
-    [
-      ['--pid', '1', '--sort', 'swap'],
-      "option '--pid <pid>' cannot be used with option '--sort <column>'",
-    ],
+    [['--pid', '1', '--sort', 'swap'], "option '--pid <pid>' cannot be used with option '--sort <column>'"],
   ])('%j with --live', async (args, line) => {
     await refused(2, line, 'procs', '--live', ...args);
   });

@@ -19,10 +19,7 @@ test.each([
   ['tar', () => writeFileSync(path, tar)],
   ['tar.gz', () => writeFileSync(path, gzipSync(tar))],
   // The stream continues after the part that is examined.
-  [
-    'a long tar.gz',
-    () => writeFileSync(path, gzipSync(Buffer.concat([tar, noise()]), { level: 0 })),
-  ],
+  ['a long tar.gz', () => writeFileSync(path, gzipSync(Buffer.concat([tar, noise()]), { level: 0 }))],
 ])('a capture (%s) instead of a dump is refused with the correct command', async (_, write) => {
   rmSync(path, { recursive: true, force: true });
   write();
@@ -34,9 +31,7 @@ test.each([
   ] as const) {
     const { status, stdout, stderr } = await kdumpMem(command, '--vmcore', path);
     expect([status, stdout]).toEqual([3, '']);
-    expect(stderr).toBe(
-      `kdump-mem: ${path} is a snapshot, not a kernel dump. Run: ${next} --from ${path}.\n`,
-    );
+    expect(stderr).toBe(`kdump-mem: ${path} is a snapshot, not a kernel dump. Run: ${next} --from ${path}.\n`);
   }
 });
 
@@ -78,9 +73,7 @@ test.each([
 ])('%s refuses a snapshot, and names a command that reads it', async (command, words) => {
   const { status, stdout, stderr } = await kdumpMem(command, '--from', path);
   expect([status, stdout]).toEqual([2, '']);
-  expect(stderr).toMatch(
-    /^kdump-mem: [^\n]+ reads kernel memory, which a snapshot does not contain\. [^\n]+\n$/,
-  );
+  expect(stderr).toMatch(/^kdump-mem: [^\n]+ reads kernel memory, which a snapshot does not contain\. [^\n]+\n$/);
   expect(stderr).toContain(words);
 });
 

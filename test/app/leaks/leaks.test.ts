@@ -29,14 +29,8 @@ test.each([
   [['--json', '--folded'], '--folded and --json exclude each other'],
   [['--method', 'vmallocinfo'], '--method vmallocinfo does not support --type page'],
   [['--type', 'vmalloc', '--pid', '1'], '--pid needs events, and --type vmalloc has none'],
-  [
-    ['--method', 'allocinfo', '--sample', '1/8'],
-    '--sample needs an event-based method: --method allocinfo',
-  ],
-  [
-    ['--method', 'allocinfo', '--engine', 'bpftrace'],
-    '--engine needs an event-based method: --method allocinfo',
-  ],
+  [['--method', 'allocinfo', '--sample', '1/8'], '--sample needs an event-based method: --method allocinfo'],
+  [['--method', 'allocinfo', '--engine', 'bpftrace'], '--engine needs an event-based method: --method allocinfo'],
   [['--engine', 'bpftrace', '--type', 'slab'], '--engine bpftrace supports pages only'],
   [['--engine', 'bpftrace', '--type', 'vmalloc'], '--engine bpftrace supports pages only'],
   [['--engine', 'bpftrace', '--sample', '1/8'], '--engine bpftrace follows every block'],
@@ -172,9 +166,7 @@ test('a profile goes to stdout, alone, and warnings to stderr; - names no file',
       status: 0,
       stdout: fs.readFileSync(file).toString('hex'),
     });
-    expect(stderr.toString()).toMatch(
-      /^kdump-mem: warning: Fewer than three windows: growth is unknown/m,
-    );
+    expect(stderr.toString()).toMatch(/^kdump-mem: warning: Fewer than three windows: growth is unknown/m);
   }
   expect(fs.readdirSync(folder)).not.toContain('-');
 });
@@ -194,15 +186,12 @@ test.each([
     '<title>Kernel memory that is not freed of db7, Linux 6.1.9-x</title>',
   ],
   ['', '<title>Kernel memory that is not freed, trace.txt (host not recorded)</title>'],
-])(
-  'the page of a recording names its host, or reports that it is not recorded',
-  async (head, title) => {
-    const trace = join(folder, 'trace.txt');
-    fs.writeFileSync(
-      trace,
-      `${head}a 1 [000] 10.000000: kmem:mm_page_alloc: page=0x2 pfn=0x2 order=0 migratetype=0\n\tffffffff81000010 f+0x10 ([kernel.kallsyms])\n\na 1 [000] 90.000000: kmem:mm_page_free: page=0x1 pfn=0x1 order=0\n\n`,
-    );
-    const { stdout } = await kdumpMem('leaks', '--from', trace, '--html', '-');
-    expect(stdout).toContain(title);
-  },
-);
+])('the page of a recording names its host, or reports that it is not recorded', async (head, title) => {
+  const trace = join(folder, 'trace.txt');
+  fs.writeFileSync(
+    trace,
+    `${head}a 1 [000] 10.000000: kmem:mm_page_alloc: page=0x2 pfn=0x2 order=0 migratetype=0\n\tffffffff81000010 f+0x10 ([kernel.kallsyms])\n\na 1 [000] 90.000000: kmem:mm_page_free: page=0x1 pfn=0x1 order=0\n\n`,
+  );
+  const { stdout } = await kdumpMem('leaks', '--from', trace, '--html', '-');
+  expect(stdout).toContain(title);
+});

@@ -118,9 +118,7 @@ describe('log --from', () => {
 
   test('a truncated log is reported to lack its newest messages', async () => {
     const { warnings } = await answerOf(withLog(KMSG, 'log\tcut\tonly its first 41943040 bytes\n'));
-    expect(warnings).toMatchObject([
-      { message: expect.stringContaining('the newest messages are missing') },
-    ]);
+    expect(warnings).toMatchObject([{ message: expect.stringContaining('the newest messages are missing') }]);
   });
 
   test('a log that was not captured is refused with the reason', async () => {
@@ -136,9 +134,7 @@ describe('log --from', () => {
       ([name, text]) => [name, name === 'left-out' ? 'environment\nlog\nnames\n' : text] as const,
     );
     const anonymous = writeCapture(join(folder, 'anonymous'), without);
-    expect((await kdumpMem('log', '--from', anonymous)).stderr).toContain(
-      'log is excluded from this capture',
-    );
+    expect((await kdumpMem('log', '--from', anonymous)).stderr).toContain('log is excluded from this capture');
     const old = writeCapture(join(folder, 'old'), captureFiles({ inet: ['', ''] }));
     expect((await kdumpMem('log', '--from', old)).stderr).toContain('log was not captured');
   });

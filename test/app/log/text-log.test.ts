@@ -87,17 +87,12 @@ test('reads a file compressed by xz, and reports a truncated one', async () => {
   const whole = await kdumpMem('triage', file('f.xz', packed));
   expect(whole.stdout).toContain('dmesg, 3,200 messages, from boot, 200 boots');
   const cut = await kdumpMem('triage', file('g.xz', packed.subarray(0, -40)), '--strict');
-  expect([cut.status === 3 || cut.status === 5, cut.stderr]).toEqual([
-    true,
-    expect.stringContaining('g.xz'),
-  ]);
+  expect([cut.status === 3 || cut.status === 5, cut.stderr]).toEqual([true, expect.stringContaining('g.xz')]);
 });
 
 test('reports the recognized format first; --fail-on sets the exit status', async () => {
   const { stdout, status } = await kdumpMem('triage', file('b.txt', LOG), '--fail-on', 'oops');
-  expect(stdout.split('\n')[0]).toBe(
-    'dmesg, 16 messages, from boot, Linux 6.12.0-1. 1 critical, 0 warnings.',
-  );
+  expect(stdout.split('\n')[0]).toBe('dmesg, 16 messages, from boot, Linux 6.12.0-1. 1 critical, 0 warnings.');
   expect(status).toBe(1);
 });
 
@@ -188,10 +183,7 @@ test('log filters by time and level; -1s counts back from the newest message', a
   expect(await textsOf('--level', 'err+')).toBe(1);
   const wall = file('wall.txt', 'Nov 22 11:04:52 web1 kernel: a\n');
   const untimed = await kdumpMem('log', wall, '--since', '90', '--strict');
-  expect([untimed.status, untimed.stderr]).toEqual([
-    5,
-    expect.stringContaining('no kernel timestamps'),
-  ]);
+  expect([untimed.status, untimed.stderr]).toEqual([5, expect.stringContaining('no kernel timestamps')]);
 });
 
 test('selects a boot as journalctl names it, and reports the boot of each finding', async () => {
@@ -199,9 +191,7 @@ test('selects a boot as journalctl names it, and reports the boot of each findin
   const path = file('boots.txt', LOG + later);
   const pids = async (...words: readonly string[]) => {
     const { stdout } = await kdumpMem('triage', path, '--json', ...words);
-    return textTriageSchema
-      .parse(JSON.parse(stdout))
-      .findings.map(({ figures }) => [figures.boot, figures.pid]);
+    return textTriageSchema.parse(JSON.parse(stdout)).findings.map(({ figures }) => [figures.boot, figures.pid]);
   };
   expect(await pids()).toEqual([
     [-1, 7],
@@ -282,9 +272,7 @@ test('rules apply to a log; data that a log does not contain is unknown', async 
     [cut, { 'acme/release': 'release-unknown', 'acme/none': 'log-incomplete' }],
   ] as const) {
     const json = JSON.parse((await kdumpMem('triage', name, '--json', '--rules', rules)).stdout);
-    const unknown = textTriageSchema
-      .parse(json)
-      .rules?.unknown.map(({ code, reason }) => [code, reason]);
+    const unknown = textTriageSchema.parse(json).rules?.unknown.map(({ code, reason }) => [code, reason]);
     expect(Object.fromEntries(unknown ?? [])).toMatchObject(reasons);
   }
   const stdin = await asStdin(LOG, 'triage', '-', '--ndjson');
@@ -384,9 +372,7 @@ describe('folders', () => {
       warnings: [],
     });
     const lacking = filled({ 'dmesg-ramoops-0': `Panic#1 Part2\n${LOG}` });
-    expect((await triaged(lacking)).warnings).toMatchObject([
-      { message: 'dmesg-*: missing Panic#1 Part1' },
-    ]);
+    expect((await triaged(lacking)).warnings).toMatchObject([{ message: 'dmesg-*: missing Panic#1 Part1' }]);
   });
 
   test('an unreadable record of pstore is a warning', async () => {
@@ -413,9 +399,7 @@ describe('folders', () => {
     expect([stderr, status]).toEqual(['', 5]);
     const { logs, messages, warnings } = logSchema.parse(JSON.parse(stdout));
     expect([logs?.length, messages.length]).toEqual([1, 16]);
-    expect(warnings).toMatchObject([
-      { message: expect.stringContaining('dmesg-efi-170123456701001') },
-    ]);
+    expect(warnings).toMatchObject([{ message: expect.stringContaining('dmesg-efi-170123456701001') }]);
     const none = await kdumpMem('log', filled({ 'dmesg-efi-170123456701001': rubbish }), '--json');
     expect([none.status, none.stdout]).toEqual([3, '']);
   });

@@ -12,10 +12,7 @@ const shown = [...textOf('docs/mcp.md').matchAll(/^```\n> (\w+) (\{[^\n]*\})\n(.
 
 let server: McpClient;
 beforeAll(async () => {
-  server = await McpClient.connect(
-    '--vmcore',
-    `${ROOT}/fixtures/incident.vmcore`.replace('//', '/'),
-  );
+  server = await McpClient.connect('--vmcore', `${ROOT}/fixtures/incident.vmcore`.replace('//', '/'));
 });
 afterAll(() => server.client.close());
 
@@ -30,9 +27,7 @@ test.each(shown)('docs/mcp.md: %s %s', async (tool, args, expected) => {
   const { text } = await server.call(tool, JSON.parse(args));
   const lines = expected
     .split('\n')
-    .map((line) =>
-      line === '…' ? '(?:.*\\n)*?' : `${line.split('…').map(literally).join('.*')}\\n`,
-    );
+    .map((line) => (line === '…' ? '(?:.*\\n)*?' : `${line.split('…').map(literally).join('.*')}\\n`));
   const plain = text.replaceAll(/ +$/gm, '').replaceAll(`${ROOT}/`.replace('//', '/'), '');
   expect(`${plain}\n`).toMatch(new RegExp(`^${lines.join('')}$`));
 });

@@ -61,8 +61,7 @@ function captured(name: string, files: Readonly<Record<string, string | Buffer>>
     const bytes = Buffer.from(content);
     return `${cksum(bytes)} ${bytes.length} ./${file}`;
   });
-  if (!('manifest' in files))
-    writeFileSync(join(path, 'manifest'), `${lines.join('\n')}\nwhole ${lines.length}\n`);
+  if (!('manifest' in files)) writeFileSync(join(path, 'manifest'), `${lines.join('\n')}\nwhole ${lines.length}\n`);
   return path;
 }
 
@@ -85,9 +84,7 @@ describe('memory --from', () => {
     });
     expect(answer.memory.bytes).toBe(65_536 * 16_384);
     const categories = new Map(
-      answer.memory.children.flatMap(({ children }) =>
-        children.map((child) => [child.category, child.bytes]),
-      ),
+      answer.memory.children.flatMap(({ children }) => children.map((child) => [child.category, child.bytes])),
     );
     expect(categories.get('anonymous')).toBe(100_000 * 1024);
     expect(categories.get('shared')).toBe(50_000 * 1024);
@@ -99,9 +96,7 @@ describe('memory --from', () => {
   test('reports its host and time, and the next command', async () => {
     const path = captured('words', {});
     const { stdout } = await kdumpMem('memory', '--from', path);
-    expect(stdout).toContain(
-      'Source: counters in /proc only, captured on a\\x1b[31mhost at 2026-01-02 03:04:05 UTC.',
-    );
+    expect(stdout).toContain('Source: counters in /proc only, captured on a\\x1b[31mhost at 2026-01-02 03:04:05 UTC.');
     expect(stdout).toContain(`Next: skcheck --from ${path}`);
   });
 
@@ -116,9 +111,7 @@ describe('memory --from', () => {
     [
       'the list is empty',
       '',
-      [
-        'up to 48.8 MiB of shared memory has no known owner (the list of files in memory is malformed or truncated)',
-      ],
+      ['up to 48.8 MiB of shared memory has no known owner (the list of files in memory is malformed or truncated)'],
     ],
   ])('reports shared memory without a known owner: %s', async (name, list, messages) => {
     const { warnings } = await answerOf(captured(name, { 'files-in-memory': list }));
@@ -127,18 +120,13 @@ describe('memory --from', () => {
 
   test('reports incomplete captures', async () => {
     const cut = captured('cut', {});
-    writeFileSync(
-      join(cut, 'proc/meminfo'),
-      MEMINFO.replace('AnonPages:       1', 'AnonPages:       2'),
-    );
+    writeFileSync(join(cut, 'proc/meminfo'), MEMINFO.replace('AnonPages:       1', 'AnonPages:       2'));
     expect((await answerOf(cut)).warnings).toMatchObject([
       { code: 'unreadable', message: expect.stringContaining('proc/meminfo') },
     ]);
     const bare = captured('bare', {});
     rmSync(join(bare, 'manifest'));
-    expect((await answerOf(bare)).warnings).toMatchObject([
-      { message: expect.stringContaining('no manifest') },
-    ]);
+    expect((await answerOf(bare)).warnings).toMatchObject([{ message: expect.stringContaining('no manifest') }]);
   });
 
   test('refuses a capture without a page size', async () => {
@@ -158,9 +146,7 @@ describe('memory --from', () => {
       if (name === 'fifo') execFileSync('mkfifo', [path]);
       const { status, stdout, stderr } = await kdumpMem('memory', '--from', path);
       expect([status, stdout]).toEqual([3, '']);
-      expect(stderr).toMatch(
-        /^kdump-mem: .*Name an archive written by kdump-mem snapshot or skcheck --capture\.\n$/,
-      );
+      expect(stderr).toMatch(/^kdump-mem: .*Name an archive written by kdump-mem snapshot or skcheck --capture\.\n$/);
       // No source of this machine describes another machine.
       expect(stderr).not.toContain('--source');
     },

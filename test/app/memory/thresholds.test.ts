@@ -19,8 +19,7 @@ const memory = (complete = true) =>
       elsewhere: [],
     }),
   });
-const checked = (limit: string, complete?: boolean) =>
-  checkThresholds(memory(complete), parseThreshold(limit));
+const checked = (limit: string, complete?: boolean) => checkThresholds(memory(complete), parseThreshold(limit));
 
 describe('limits of --fail-on', () => {
   test('in bytes or as a share fail only if they are exceeded', () => {
@@ -36,9 +35,7 @@ describe('limits of --fail-on', () => {
   test('an incomplete category below its limit is no success', () => {
     expect(checked('unattributed=50%', false)).toEqual({
       status: 5,
-      lines: [
-        '--fail-on: unattributed is incomplete, and may exceed the limit 800 KiB (a list is damaged)',
-      ],
+      lines: ['--fail-on: unattributed is incomplete, and may exceed the limit 800 KiB (a list is damaged)'],
     });
     expect(checked('unattributed=1%', false).status).toBe(1);
   });
@@ -49,19 +46,15 @@ describe('limits of --fail-on', () => {
     expect(checkThresholds(memory(), all).status).toBeUndefined();
   });
 
-  test.each([
-    'unattributed',
-    'unattributed=',
-    'unattributed=10x',
-    'nothing=1%',
-    'unattributed=101%',
-  ])('%s is refused', (text) => {
-    expect(() => parseThreshold(text)).toThrow(/It must be|A share/);
-  });
+  test.each(['unattributed', 'unattributed=', 'unattributed=10x', 'nothing=1%', 'unattributed=101%'])(
+    '%s is refused',
+    (text) => {
+      expect(() => parseThreshold(text)).toThrow(/It must be|A share/);
+    },
+  );
 
   test('a dump: status 0, 1 and 2', async () => {
-    const of = (limit: string) =>
-      kdumpMem('memory', '--vmcore', 'fixtures/incident.vmcore', '--fail-on', limit);
+    const of = (limit: string) => kdumpMem('memory', '--vmcore', 'fixtures/incident.vmcore', '--fail-on', limit);
     const [below, above, wrong] = await Promise.all([
       of('network-sockets=50%'),
       of('network-sockets=20%'),

@@ -14,15 +14,7 @@ const linesOf = (stdout: string) =>
     .map((line) => JSON.parse(line) as { schema: string });
 
 test('--watch --json prints a line for each sample, and a last line', async () => {
-  const { stdout, status } = await kdumpMem(
-    ...COUNTERS,
-    '--watch',
-    '--interval',
-    '0.5',
-    '--count',
-    '2',
-    '--json',
-  );
+  const { stdout, status } = await kdumpMem(...COUNTERS, '--watch', '--interval', '0.5', '--count', '2', '--json');
   expect(status).toBe(0);
   const [first, second, end, ...others] = linesOf(stdout);
   expect(others).toEqual([]);

@@ -91,10 +91,7 @@ describe('procs --from', () => {
     };
     expect(await of('--pid', '4026532008:1')).toEqual([8]);
     const { status, stderr } = await kdumpMem('procs', '--from', path, '--pid', '99');
-    expect([status, stderr]).toEqual([
-      4,
-      expect.stringContaining('no pid 99 with memory of its own'),
-    ]);
+    expect([status, stderr]).toEqual([4, expect.stringContaining('no pid 99 with memory of its own')]);
   });
 
   test('reports its host and time, and the next command for it', async () => {
@@ -134,10 +131,7 @@ describe('procs --from', () => {
 
   test('a process whose status was not readable has not exited', async () => {
     const path = snapshot([INIT, GROWS], (files) => {
-      files.set(
-        'sample-2/after',
-        (files.get('sample-2/after') ?? '').replaceAll(/^\/proc\/7\/.*\n/gm, ''),
-      );
+      files.set('sample-2/after', (files.get('sample-2/after') ?? '').replaceAll(/^\/proc\/7\/.*\n/gm, ''));
       files.set('sample-2/memory', '');
       files.set('errors', '/proc/7/status\tdenied\tx\n');
     });
@@ -155,9 +149,7 @@ describe('procs --from', () => {
   test.each(['sample-2/after', 'sample-2/descriptors', 'sample-2/memory', 'errors'])(
     'is incomplete if there was no time for all of %s',
     async (name) => {
-      const path = snapshot([INIT, GROWS], (files) =>
-        files.set('errors', `${name}\tcut\ttimeout\n`),
-      );
+      const path = snapshot([INIT, GROWS], (files) => files.set('errors', `${name}\tcut\ttimeout\n`));
       expect(await answerOf(path)).toMatchObject({
         complete: false,
         warnings: expect.arrayContaining([
@@ -220,9 +212,7 @@ describe('procs --from --pid', () => {
     const { mappings, pssBytes, captured } = processSchema.parse(JSON.parse(stdout));
     expect(captured?.host).toBe('db1');
     expect(pssBytes).toBe(8192);
-    expect(mappings).toMatchObject([
-      { start: '0x55d0000', kind: 'heap', privateDirtyBytes: 8192, swapBytes: 4096 },
-    ]);
+    expect(mappings).toMatchObject([{ start: '0x55d0000', kind: 'heap', privateDirtyBytes: 8192, swapBytes: 4096 }]);
   });
 
   test('shows the figures of the list if mappings were not captured, and reports that', async () => {
@@ -269,9 +259,7 @@ describe('growth between the samples of a capture', () => {
       8,
       'kdump-mem.procs-end/1',
     ]);
-    const held = lines
-      .filter(({ pid }) => pid === 7)
-      .map(({ heldBytes, heldBy }) => [heldBytes, heldBy]);
+    const held = lines.filter(({ pid }) => pid === 7).map(({ heldBytes, heldBy }) => [heldBytes, heldBy]);
     expect(held).toEqual([
       [500 * 1024, 'rss'],
       [900 * 1024, 'rss'],
@@ -283,12 +271,7 @@ describe('growth between the samples of a capture', () => {
   });
 
   test('is shown as a table', async () => {
-    const { stdout, status } = await kdumpMem(
-      'procs',
-      '--from',
-      snapshot([INIT, GROWS]),
-      '--watch',
-    );
+    const { stdout, status } = await kdumpMem('procs', '--from', snapshot([INIT, GROWS]), '--watch');
     expect(status).toBe(0);
     expect(stdout).toMatch(/^ *7 +900 KiB/m);
   });

@@ -44,11 +44,7 @@ const NONE = {
 };
 
 /** A sample of a made-up machine, and the line of its only process. */
-function sample(
-  uptime: number,
-  bootId = 'first',
-  heldBytes: number | null = 1000 * uptime,
-): object[] {
+function sample(uptime: number, bootId = 'first', heldBytes: number | null = 1000 * uptime): object[] {
   return [
     {
       schema: 'kdump-mem.procs-sample/1',
@@ -89,8 +85,7 @@ function sample(
   ];
 }
 
-const samples = (times: readonly number[], bootId?: string) =>
-  times.flatMap((time) => sample(time, bootId));
+const samples = (times: readonly number[], bootId?: string) => times.flatMap((time) => sample(time, bootId));
 const upTo = (many: number, from = 1) => Array.from({ length: many }, (_, at) => from + at);
 
 describe('--ndjson', () => {
@@ -118,12 +113,7 @@ describe('--ndjson', () => {
       .filter(({ schema }) => schema === 'kdump-mem.process-sample/1')
       .map((line) => processSampleSchema.parse(line))
       .filter(({ pid }) => pid === process.pid);
-    expect(own.map(({ growth }) => growth?.samples ?? null)).toEqual([
-      ...new Array(7).fill(null),
-      8,
-      9,
-      10,
-    ]);
+    expect(own.map(({ growth }) => growth?.samples ?? null)).toEqual([...new Array(7).fill(null), 8, 9, 10]);
     expect(own[0]?.minorFaultsPerSecond).toBeNull();
     expect(own[9]?.minorFaultsPerSecond).toBeGreaterThanOrEqual(0);
     const path = join(folder, 'watched.ndjson');
@@ -225,9 +215,7 @@ describe('--from-samples', () => {
 
   test('reports clocks that go backwards or stop, and null figures, never zeros', async () => {
     const times = [1, 2, 3, 3, 2, ...upTo(20, 4)];
-    const lines = times.flatMap((time, at) =>
-      sample(time, 'first', at % 4 === 0 ? null : 1000 * time),
-    );
+    const lines = times.flatMap((time, at) => sample(time, 'first', at % 4 === 0 ? null : 1000 * time));
     const found = await growthOf(fileOf('back.ndjson', lines));
     expect(found).toMatchObject({ samples: 23, notLater: 2, complete: false });
     expect(found.warnings[0]?.message).toContain('2 samples are ignored: their timestamps');
@@ -315,9 +303,7 @@ describe('--from-samples', () => {
       'mixed.ndjson',
       [1, 2, 3].flatMap((at) => sample(at, at === 2 ? 'b' : 'a')),
     );
-    expect(await refused(path)).toContain(
-      `${path}:6: samples of several machines or boots are mixed`,
-    );
+    expect(await refused(path)).toContain(`${path}:6: samples of several machines or boots are mixed`);
   });
 
   test('refuses a missing, special or empty file', async () => {
@@ -362,10 +348,7 @@ test.each([
   [['--live', '--watch', '--sort', 'uss'], "'--watch' cannot be used with option '--sort"],
   [['--live', '--watch', '--sockets'], "'--watch' cannot be used with option '--sockets'"],
   [['--live', '--ndjson', '--by', 'pod'], "'--ndjson' cannot be used with option '--by"],
-  [
-    ['--live', '--from-samples', 'x'],
-    "'--from-samples <file>' cannot be used with option '--live'",
-  ],
+  [['--live', '--from-samples', 'x'], "'--from-samples <file>' cannot be used with option '--live'"],
   [['--live', '--watch', '--engine', 'native'], '--watch reads /proc and has no --engine'],
   [['--live', '--watch', '--prometheus'], '--watch requires a file name'],
   [['--vmcore', '/dev/null', '--ndjson'], '--ndjson requires --live: a dump does not change'],

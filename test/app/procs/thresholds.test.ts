@@ -43,9 +43,7 @@ describe('limits of --fail-on for processes', () => {
       lines: [expect.stringContaining('anon of web is')],
     });
     const unknown = [group('web', 100, [process(8, 100), process(9, null)])];
-    expect(checkThresholds(picked({ groups: unknown }), parseThreshold('anon=5050')).status).toBe(
-      5,
-    );
+    expect(checkThresholds(picked({ groups: unknown }), parseThreshold('anon=5050')).status).toBe(5);
   });
   test('count the rows beyond the first ten', () => {
     const processes = Array.from({ length: 30 }, (_, index) => process(index + 1, 100));

@@ -55,9 +55,7 @@ test('a failed scan is a metric, never old figures, and is reported once', async
     expect(text).toMatch(/^kdump_mem_memory_up 0$/m);
     expect(text).not.toContain('kdump_mem_memory_bytes');
   }
-  expect(said.mock.calls).toEqual([
-    ['skcheck: memory: /proc/kpageflags: permission denied\\x1b[31m.\n'],
-  ]);
+  expect(said.mock.calls).toEqual([['skcheck: memory: /proc/kpageflags: permission denied\\x1b[31m.\n']]);
   fails = false;
   expect((await metrics.next()).text).toMatch(/^kdump_mem_memory_up 1$/m);
 });

@@ -23,10 +23,7 @@ describe('a usage error is one line and status 2', () => {
     [['-o', file, '--with', 'perf'], 'procs --live --pid PID --stacks'],
     [['-o', file, '--with', 'kpageflags'], 'memory --live'],
     [['-o', file, '--with', 'arguments', '--anonymize'], 'cannot be combined with --anonymize'],
-    [
-      ['-o', file, '--with', 'smaps,unix-paths', '--anonymize'],
-      'cannot be combined with --anonymize',
-    ],
+    [['-o', file, '--with', 'smaps,unix-paths', '--anonymize'], 'cannot be combined with --anonymize'],
     [['--script', '-o', file], 'cannot be used'],
     [['--verify', file, '--force'], 'cannot be used'],
     [['-o', file, '--interval', '0'], '0.1 to 3600'],
@@ -44,9 +41,7 @@ test('an existing file is kept, and a missing folder is reported', async () => {
   writeFileSync(mine, 'mine');
   const existing = await kdumpMem('snapshot', '--tmpfs', '-o', mine);
   expect([existing.status, existing.stdout]).toEqual([2, '']);
-  expect(existing.stderr).toMatch(
-    /^kdump-mem: .*mine\.tar\.gz: already exists \(--force replaces it\)\n$/,
-  );
+  expect(existing.stderr).toMatch(/^kdump-mem: .*mine\.tar\.gz: already exists \(--force replaces it\)\n$/);
   expect(readFileSync(mine, 'utf8')).toBe('mine');
   const none = await kdumpMem('snapshot', '-o', join(dir, 'none', 'x.tar.gz'));
   expect([none.status, none.stdout]).toEqual([3, '']);
@@ -57,9 +52,7 @@ test('an existing file is kept, and a missing folder is reported', async () => {
 test('the script runs from a pipe, as documented', async () => {
   const said = ['README.md', 'docs/snapshot.md'].flatMap((name) =>
     Array.from(
-      readFileSync(new URL(`../../../${name}`, import.meta.url), 'utf8').matchAll(
-        /sh (-s [^<>|`]+)/g,
-      ),
+      readFileSync(new URL(`../../../${name}`, import.meta.url), 'utf8').matchAll(/sh (-s [^<>|`]+)/g),
       ([, words = '']) => words.trim(),
     ),
   );
@@ -117,9 +110,7 @@ test('--verify has its own status for a damaged snapshot', async () => {
   expect(said).toMatchObject({ intact: false, files: 0 });
   const none = await kdumpMem('snapshot', '--verify', join(dir, 'none'));
   expect([none.status, none.stdout]).toEqual([3, '']);
-  expect(none.stderr).toMatch(
-    /none: not found\. Name an archive written by kdump-mem snapshot or [^\n]*\.\n$/,
-  );
+  expect(none.stderr).toMatch(/none: not found\. Name an archive written by kdump-mem snapshot or [^\n]*\.\n$/);
   const folder = await kdumpMem('snapshot', '--verify', dir);
   expect([folder.status, folder.stderr]).toEqual([
     3,

@@ -62,9 +62,7 @@ describe('snapshot --when', () => {
       /^kdump-mem: waiting for MemAvailable below [^\n]+\. [^\n]+ newest 1 kept, at least 1 s apart\. oom_score_adj of this process: -?\d+\n$/,
     );
     const lines = stdout.trim().split('\n');
-    const [first, second] = lines
-      .slice(0, 2)
-      .map((line) => snapshotDueSchema.parse(JSON.parse(line)));
+    const [first, second] = lines.slice(0, 2).map((line) => snapshotDueSchema.parse(JSON.parse(line)));
     expect(snapshotDueEndSchema.parse(JSON.parse(lines[2] ?? ''))).toMatchObject({
       snapshots: 2,
       failed: 0,
@@ -98,14 +96,7 @@ describe('snapshot --when', () => {
         await new Promise((resolve) => setTimeout(resolve, 5));
       process.kill(pid, 'SIGTERM');
     };
-    const { status } = await during(
-      /waiting for/,
-      partial,
-      '--when',
-      'available=100%',
-      '--interval',
-      '2',
-    );
+    const { status } = await during(/waiting for/, partial, '--when', 'available=100%', '--interval', '2');
     expect([status, readdirSync(into)]).toEqual([0, []]);
   });
 

@@ -32,32 +32,25 @@ const ownerOf = ({ holders, mappedBy }: CensusEntryJson) => (holders.length ? ho
 /** Raw sockets have their protocol instead of a port. */
 const portsOf = ({ socket: { family, type, local, peer } }: CensusEntryJson) =>
   [local, peer].map((address) =>
-    family.startsWith('AF_INET') && type !== 'SOCK_RAW'
-      ? (/:(\d+)$/.exec(address ?? '')?.[1] ?? null)
-      : null,
+    family.startsWith('AF_INET') && type !== 'SOCK_RAW' ? (/:(\d+)$/.exec(address ?? '')?.[1] ?? null) : null,
   );
 const socks = (sockets: readonly CensusEntryJson[]) => sockets.map(({ socket }) => socket.sock);
 
 describe('sockets lists', () => {
-  const of = (name: string) =>
-    all.find(({ holders }) => holders.some(({ pid }) => pid === pidOf(name)));
-  const cases: Record<string, () => [option: string, isListed: (one: CensusEntryJson) => boolean]> =
-    {
-      '--min-bytes': () => ['66k', ({ total }) => total.pinnedBytes >= 66 * 1024],
-      '--pid': () => [
-        String(pidOf('starving')),
-        (one) => ownerOf(one).some(({ pid }) => pid === pidOf('starving')),
-      ],
-      '--netns': () => [
-        String(of('other-namespace')?.socket.netns),
-        ({ socket }) => socket.netns === of('other-namespace')?.socket.netns,
-      ],
-      '--state': () => ['fin-wait-1', ({ socket }) => socket.state === 'FIN_WAIT1'],
-      '--port': () => {
-        const [port = ''] = portsOf(of('listener')!);
-        return [String(port), (one) => portsOf(one).includes(port)];
-      },
-    };
+  const of = (name: string) => all.find(({ holders }) => holders.some(({ pid }) => pid === pidOf(name)));
+  const cases: Record<string, () => [option: string, isListed: (one: CensusEntryJson) => boolean]> = {
+    '--min-bytes': () => ['66k', ({ total }) => total.pinnedBytes >= 66 * 1024],
+    '--pid': () => [String(pidOf('starving')), (one) => ownerOf(one).some(({ pid }) => pid === pidOf('starving'))],
+    '--netns': () => [
+      String(of('other-namespace')?.socket.netns),
+      ({ socket }) => socket.netns === of('other-namespace')?.socket.netns,
+    ],
+    '--state': () => ['fin-wait-1', ({ socket }) => socket.state === 'FIN_WAIT1'],
+    '--port': () => {
+      const [port = ''] = portsOf(of('listener')!);
+      return [String(port), (one) => portsOf(one).includes(port)];
+    },
+  };
 
   test.each(Object.keys(cases))('exactly the sockets that %s selects', async (name) => {
     const [value, isListed] = cases[name]!();
@@ -97,9 +90,7 @@ describe('sockets lists', () => {
     expect([answer.omitted, answer.allListed]).toEqual([pinning.length - 3, false]);
     expect([whole.allListed, (await json()).allListed]).toEqual([true, true]);
     const { stdout } = await run('--limit', '3');
-    expect(stdout).toContain(
-      `\n${pinning.length - 3} more sockets: --limit N or --all lists them.\n`,
-    );
+    expect(stdout).toContain(`\n${pinning.length - 3} more sockets: --limit N or --all lists them.\n`);
     const lines = async (...options: string[]) =>
       ((await run(...options)).stdout.split('\n\n')[1] ?? '').split('\n').length - 1;
     expect(await lines()).toBe(20);
@@ -133,12 +124,7 @@ describe('sockets --by', () => {
     const { groups = [] } = await json('--by', by);
     const found = groups.filter(({ key }) => !/^\(.*\)$|^0$/.test(key));
     expect(
-      new Map(
-        found.map(({ key, sockets, total: { skbs, payloadBytes } }) => [
-          key,
-          { sockets, skbs, payloadBytes },
-        ]),
-      ),
+      new Map(found.map(({ key, sockets, total: { skbs, payloadBytes } }) => [key, { sockets, skbs, payloadBytes }])),
     ).toEqual(expected);
     const pinned = groups.map(({ total }) => total.pinnedBytes);
     expect(pinned).toEqual(pinned.toSorted((a, b) => b - a));
@@ -169,8 +155,7 @@ describe('sockets --ndjson', () => {
     const last = socketsEndSchema.parse(JSON.parse(lines.pop() ?? ''));
     return { sockets: lines.map((line) => socketLineSchema.parse(JSON.parse(line))), last };
   }
-  const bySock = (a: CensusEntryJson, b: CensusEntryJson) =>
-    a.socket.sock < b.socket.sock ? -1 : 1;
+  const bySock = (a: CensusEntryJson, b: CensusEntryJson) => (a.socket.sock < b.socket.sock ? -1 : 1);
 
   test('prints the same as --json, one socket per line, and the totals in the last', async () => {
     const { sockets, last } = await stream('--all');
@@ -224,9 +209,7 @@ describe('the text of sockets', () => {
 
   test('starts with the whole machine for any selection', async () => {
     const [headline] = await text();
-    expect(headline).toMatch(
-      /^\d+ of \d+ sockets pin .*\. pid \d+ \(stuffed\) holds \d+ % of the pinned memory\.$/,
-    );
+    expect(headline).toMatch(/^\d+ of \d+ sockets pin .*\. pid \d+ \(stuffed\) holds \d+ % of the pinned memory\.$/);
     const pid = String(pidOf('starving'));
     expect((await text('--pid', pid, '--by', 'process'))[0]).toBe(headline);
     expect((await text('--state', 'LISTEN', '--by', 'process'))[0]).toBe(headline);
@@ -283,19 +266,15 @@ describe('the text of sockets', () => {
   });
 
   test('prints reason, location and cgroup below each socket only with --verbose', async () => {
-    const table = async (...options: string[]) =>
-      (await run(...options)).stdout.split('\n\n')[1]?.split('\n') ?? [];
+    const table = async (...options: string[]) => (await run(...options)).stdout.split('\n\n')[1]?.split('\n') ?? [];
     const plain = await table('--limit', '5');
     const verbose = await table('--limit', '5', '--verbose');
     expect(plain).toHaveLength(6);
     expect(verbose.filter((line) => !line.startsWith('      '))).toEqual(plain);
     const details = verbose.filter((line) => line.startsWith('      '));
     expect(details).toHaveLength(5);
-    expect(details.map((line) => /^ {6}sock (0x[0-9a-f]+); /.exec(line)?.[1])).toEqual(
-      socks(all).slice(0, 5),
-    );
-    for (const line of details)
-      expect(line).toMatch(/; netns \d+; .*(cgroup \/|accept queue|unread message)/);
+    expect(details.map((line) => /^ {6}sock (0x[0-9a-f]+); /.exec(line)?.[1])).toEqual(socks(all).slice(0, 5));
+    for (const line of details) expect(line).toMatch(/; netns \d+; .*(cgroup \/|accept queue|unread message)/);
   });
 
   test('explains when orphans are freed, if one is listed', async () => {

@@ -126,21 +126,9 @@ describe('changes since a baseline', () => {
   };
 
   test.each([
-    [
-      'the fastest growing, not the largest',
-      processes(true, item(7, 20, 1), item(8, 30, 3 * GIB)),
-      7,
-    ],
-    [
-      'a pid that another process used before',
-      processes(true, item(7, 19, 0), item(8, 30, 3 * GIB)),
-      9,
-    ],
-    [
-      'a process that started since the baseline',
-      processes(true, item(7, 20, 2 * GIB), item(8, 30, 3 * GIB)),
-      9,
-    ],
+    ['the fastest growing, not the largest', processes(true, item(7, 20, 1), item(8, 30, 3 * GIB)), 7],
+    ['a pid that another process used before', processes(true, item(7, 19, 0), item(8, 30, 3 * GIB)), 9],
+    ['a process that started since the baseline', processes(true, item(7, 20, 2 * GIB), item(8, 30, 3 * GIB)), 9],
     ['no known process has half of it', processes(false, item(8, 30, 3 * GIB)), null],
     ['an unknown size', processes(true, item(7, 20, null), item(8, 30, 2.9 * GIB)), 9],
     ['without processes in the baseline', {}, null],
@@ -178,16 +166,12 @@ describe('changes since a baseline', () => {
   ])('%s is no finding', (_, change) => {
     const before = state({ unattributed: 0, slab: GIB });
     const now = { slab: GIB + ('slab' in change ? change.slab : 0), unattributed: 0, ...change };
-    expect(changesSince(before, state({ ...LATER, ...now, slab: Math.max(0, now.slab) }))).toEqual(
-      [],
-    );
+    expect(changesSince(before, state({ ...LATER, ...now, slab: Math.max(0, now.slab) }))).toEqual([]);
   });
 
   test('does not compare the memory of a different boot', () => {
     const now = state({ ...LATER, bootId: 'two', uptime: 20, unattributed: 5 * GIB });
-    expect(changesSince(state({}), now)).toMatchObject([
-      { code: 'rebooted', figures: { uptimeSeconds: 20 } },
-    ]);
+    expect(changesSince(state({}), now)).toMatchObject([{ code: 'rebooted', figures: { uptimeSeconds: 20 } }]);
   });
 
   test.each([
@@ -196,20 +180,13 @@ describe('changes since a baseline', () => {
   ])('%s: another boot is not proved', (_, change) => {
     const growing = { ...LATER, unattributed: 5 * GIB, ...change };
     expect(() => changesSince(state({}), state(growing))).toThrow(/boot/);
-    expect(changesSince(state({}), state({ ...growing, uptime: 20 }))).toMatchObject([
-      { code: 'rebooted' },
-    ]);
+    expect(changesSince(state({}), state({ ...growing, uptime: 20 }))).toMatchObject([{ code: 'rebooted' }]);
   });
 
-  test.each([300, -300])(
-    'reports a step of the clock by %i s, compared with the uptime',
-    (step) => {
-      const found = changesSince(state({}), state({ ...LATER, at: LATER.at + step }));
-      expect(found).toMatchObject([
-        { code: 'clock-step', figures: { stepSeconds: step, seconds: 3600 } },
-      ]);
-    },
-  );
+  test.each([300, -300])('reports a step of the clock by %i s, compared with the uptime', (step) => {
+    const found = changesSince(state({}), state({ ...LATER, at: LATER.at + step }));
+    expect(found).toMatchObject([{ code: 'clock-step', figures: { stepSeconds: step, seconds: 3600 } }]);
+  });
 
   test.each([
     ['is of another host', state({ host: 'db2', bootId: null }), state({ ...LATER, bootId: null })],
@@ -231,10 +208,7 @@ describe('a store of watch as baseline', () => {
     return formatJson(
       watchSampleJson({
         look: { ...rest, machine: { ...machine, bootId } },
-        ledger:
-          slab === null
-            ? null
-            : { source: 'counters', categories: new Map([['slab-unreclaimable', slab]]) },
+        ledger: slab === null ? null : { source: 'counters', categories: new Map([['slab-unreclaimable', slab]]) },
         noCategories: slab === null ? 'denied' : null,
         noCategoriesCode: null,
         hidden: false,
@@ -264,9 +238,7 @@ describe('a store of watch as baseline', () => {
     if (bootId !== 'three') expect(found.origin).toMatchObject({ bootId, uptime });
     expect(found.origin.bootId === bootId).toBe(bootId !== 'three');
     if (bootId !== 'three')
-      expect(found.memory?.tree.children).toMatchObject([
-        { category: 'slab-unreclaimable', bytes: slab },
-      ]);
+      expect(found.memory?.tree.children).toMatchObject([{ category: 'slab-unreclaimable', bytes: slab }]);
   });
 
   test('refuses a store without categories', async () => {

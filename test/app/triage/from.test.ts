@@ -97,55 +97,39 @@ describe('triage --from', () => {
     const { complete, warnings, unread } = hostTriageSchema.parse(JSON.parse(stdout));
     expect(complete).toBe(false);
     // Those of checks begin with the name of the check.
-    const others = warnings.filter(
-      ({ message }) => !unread.some(({ check }) => message.startsWith(`${check}: `)),
-    );
-    expect(others.map(({ message }) => message)).toEqual(
-      words === undefined ? [] : [expect.stringContaining(words)],
-    );
+    const others = warnings.filter(({ message }) => !unread.some(({ check }) => message.startsWith(`${check}: `)));
+    expect(others.map(({ message }) => message)).toEqual(words === undefined ? [] : [expect.stringContaining(words)]);
   });
 
   test.each([
     ['/proc/1/fd', 'sockets', 'denied', 'permission denied'],
     ['/proc/1/limits', 'processes', 'unreadable', 'read failed'],
-  ])(
-    'without %s, no findings is no all-clear, although no check needed it',
-    async (path, check, code, why) => {
-      const queried = async (errors: string) => {
-        const files = new Map(snapshotFiles([{ pid: 1, comm: 'init', anonymous: 300 }]));
-        for (const sample of ['sample-1', 'sample-2']) {
-          const own = ' /proc/self/ns/net -> net:[4026531840]\n';
-          files.set(
-            `${sample}/namespaces`,
-            `${files.get(`${sample}/namespaces`)}lrwxrwxrwx 1 0 0 0 Jan  1 00:00${own}`,
-          );
-          for (const group of ['inet', 'unix', 'others'])
-            files.set(`${sample}/netns-4026531840/${group}`, '');
-        }
-        files.set('errors', errors);
-        files.set('proc/loadavg', '0.00 0.00 0.00 1/1 1\n');
-        files.set(
-          'proc/meminfo',
-          `${files.get('proc/meminfo')}KernelStack: 64 kB\nPageTables: 64 kB\n`,
-        );
-        const { stdout } = await kdumpMem(
-          'triage',
-          '--json',
-          '--from',
-          writeCapture(join(folder, `lacking-${++made}`), files),
-        );
-        return hostTriageSchema.parse(JSON.parse(stdout));
-      };
-      expect((await queried('')).checked).toContain(check);
-      // A process that exited is not missing.
-      expect((await queried(`${path}\tgone\tx\n`)).checked).toContain(check);
-      const lacking = await queried(`${path}\t${code}\tx\n`);
-      expect(lacking.checked).not.toContain(check);
-      expect(lacking.unread).toContainEqual(
-        expect.objectContaining({ check, why: `${path}: ${why}` }),
+  ])('without %s, no findings is no all-clear, although no check needed it', async (path, check, code, why) => {
+    const queried = async (errors: string) => {
+      const files = new Map(snapshotFiles([{ pid: 1, comm: 'init', anonymous: 300 }]));
+      for (const sample of ['sample-1', 'sample-2']) {
+        const own = ' /proc/self/ns/net -> net:[4026531840]\n';
+        files.set(`${sample}/namespaces`, `${files.get(`${sample}/namespaces`)}lrwxrwxrwx 1 0 0 0 Jan  1 00:00${own}`);
+        for (const group of ['inet', 'unix', 'others']) files.set(`${sample}/netns-4026531840/${group}`, '');
+      }
+      files.set('errors', errors);
+      files.set('proc/loadavg', '0.00 0.00 0.00 1/1 1\n');
+      files.set('proc/meminfo', `${files.get('proc/meminfo')}KernelStack: 64 kB\nPageTables: 64 kB\n`);
+      const { stdout } = await kdumpMem(
+        'triage',
+        '--json',
+        '--from',
+        writeCapture(join(folder, `lacking-${++made}`), files),
       );
-    },
-  );
+      return hostTriageSchema.parse(JSON.parse(stdout));
+    };
+    expect((await queried('')).checked).toContain(check);
+    // A process that exited is not missing.
+    expect((await queried(`${path}\tgone\tx\n`)).checked).toContain(check);
+    const lacking = await queried(`${path}\t${code}\tx\n`);
+    expect(lacking.checked).not.toContain(check);
+    expect(lacking.unread).toContainEqual(expect.objectContaining({ check, why: `${path}: ${why}` }));
+  });
 
   test('explains a failed allocation with the pageblocks of its zone', async () => {
     const lines = [
@@ -159,15 +143,9 @@ describe('triage --from', () => {
     ];
     const log = lines.map((line, at) => `4,${at},${9_000_000 + at},-;${line}\n`).join('');
     const types = 'Number of blocks type     Unmovable      Movable  Reclaimable';
-    const blocks = (zone: string) =>
-      `${types}\nNode 0, zone   ${zone}         1500          200          300\n`;
+    const blocks = (zone: string) => `${types}\nNode 0, zone   ${zone}         1500          200          300\n`;
     const failure = async (changes: Record<string, string>) => {
-      const { stdout } = await kdumpMem(
-        'triage',
-        '--json',
-        '--from',
-        snapshot({ log, ...changes }),
-      );
+      const { stdout } = await kdumpMem('triage', '--json', '--from', snapshot({ log, ...changes }));
       const { findings } = hostTriageSchema.parse(JSON.parse(stdout));
       return findings.find(({ code }) => code === 'allocation-failure')?.figures;
     };
@@ -179,9 +157,7 @@ describe('triage --from', () => {
     };
     expect(await failure({ 'proc/pagetypeinfo': blocks('Normal') })).toMatchObject(figures);
     // Pageblocks of another zone explain nothing.
-    expect(await failure({ 'proc/pagetypeinfo': blocks('DMA32') })).not.toHaveProperty(
-      'pageblocks',
-    );
+    expect(await failure({ 'proc/pagetypeinfo': blocks('DMA32') })).not.toHaveProperty('pageblocks');
   });
 
   test('--baseline reports growth since a snapshot, and without it none is reported', async () => {
@@ -202,9 +178,7 @@ describe('triage --from', () => {
     };
     expect(await grown()).toEqual({ figures: [], unread: [] });
     const { figures } = await grown('--baseline', before);
-    expect(figures).toMatchObject([
-      { category: 'slab-unreclaimable', grownBytes: 200_000 * 1024, seconds: 100 },
-    ]);
+    expect(figures).toMatchObject([{ category: 'slab-unreclaimable', grownBytes: 200_000 * 1024, seconds: 100 }]);
     // A snapshot is not older than itself.
     expect((await grown('--baseline', now)).unread).toHaveLength(1);
     const dump = await kdumpMem('triage', '--baseline', before, '--vmcore', 'x');
@@ -264,9 +238,7 @@ describe('logs beside the log of a capture', () => {
       'dmesg-efi-170123456701001': `Panic#1 Part1\n${PANIC[2]}\n`,
       'dmesg-efi-170123456702001': `Panic#1 Part2\n${PANIC.slice(0, 2).join('\n')}\n`,
     });
-    expect(kills(answer)).toMatchObject([
-      { invokedBy: 'x', pid: 7, comm: 'grows', log: 'dmesg-*' },
-    ]);
+    expect(kills(answer)).toMatchObject([{ invokedBy: 'x', pid: 7, comm: 'grows', log: 'dmesg-*' }]);
     expect(answer.complete).toBe(false);
   });
 

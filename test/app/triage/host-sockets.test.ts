@@ -108,7 +108,5 @@ test('lists unreadable data, and does not count the check as made', async () => 
   ]);
   expect(reader.checked).not.toContain('sockets');
   const { reader: own } = await found(host(100), false);
-  expect(own.unread.map(({ why }) => why)).toContain(
-    'other network namespaces are not readable: permission denied',
-  );
+  expect(own.unread.map(({ why }) => why)).toContain('other network namespaces are not readable: permission denied');
 });

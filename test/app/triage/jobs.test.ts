@@ -17,8 +17,6 @@ test.each<[Parameters<typeof shareOut>[0], number, number, number]>([
 });
 
 test('refuses so many jobs that each of them would fail', () => {
-  expect(() => shareOut({ jobs: 4096 }, 64, 4 * GIB)).toThrow(
-    /too little memory, 819 KiB for each/,
-  );
+  expect(() => shareOut({ jobs: 4096 }, 64, 4 * GIB)).toThrow(/too little memory, 819 KiB for each/);
   expect(shareOut({ jobs: 1 }, 1, GIB / 10).atOnce).toBe(1);
 });

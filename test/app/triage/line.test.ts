@@ -49,9 +49,7 @@ test('a matching build id comes first, whatever the file name; a different one i
     { path: renamed, as: 'vmlinux', by: 'build-id' },
   ]);
   const map = put(`boot/System.map-${RELEASE}`, 'ffffffff81000000 T _stext\n');
-  expect(symbolFiles(folder.path, NOTED, 'symbols')).toEqual([
-    { path: map, as: 'symbols', by: 'release' },
-  ]);
+  expect(symbolFiles(folder.path, NOTED, 'symbols')).toEqual([{ path: map, as: 'symbols', by: 'release' }]);
 });
 
 test.each(['../secret', '..', 'a/b', '', 'x'.repeat(300), '6.1\u0000'])(
@@ -71,9 +69,7 @@ type Files = Parameters<Parameters<typeof openAided>[0]>[0];
 function dumpThat(has: (files: Files) => { symbols: boolean; types: boolean }) {
   const attempts: Files[] = [];
   const found = (is: boolean) =>
-    is
-      ? { found: true, source: '', detail: '' }
-      : { found: false, code: 'no-symbols', why: 'it is not there' };
+    is ? { found: true, source: '', detail: '' } : { found: false, code: 'no-symbols', why: 'it is not there' };
   const open = (files: Files) => {
     attempts.push(files);
     const { symbols, types } = has(files);
@@ -94,9 +90,7 @@ test('a complete dump needs no file', () => {
 test('a vmlinux provides both, a System.map and BTF one each', () => {
   const image = vmlinux(`${ID}/vmlinux`, ID);
   const eitherDump = dumpThat(({ vmlinux: file }) => ({ symbols: !!file, types: !!file }));
-  expect(openAided(eitherDump.open, folder.path, NOTED).used.map(({ path }) => path)).toEqual([
-    image,
-  ]);
+  expect(openAided(eitherDump.open, folder.path, NOTED).used.map(({ path }) => path)).toEqual([image]);
 
   const map = put(`System.map-${RELEASE}`, '');
   const btf = put(`${ID}/vmlinux.btf`, '');

@@ -27,9 +27,7 @@ test('prints a line for each dump in order, identical in two runs except for sec
   expect(first.stderr).toBe('');
   expect(first.status).toBe(3);
   const readable = lines.filter(({ ok }) => ok).map(({ dump }) => dump);
-  expect(readable).toEqual(
-    expect.arrayContaining(tree.dumps.filter((dump) => /whole|flat/.test(dump))),
-  );
+  expect(readable).toEqual(expect.arrayContaining(tree.dumps.filter((dump) => /whole|flat/.test(dump))));
   for (const { dump, ok, error, findings } of lines) {
     expect(error === null).toBe(ok);
     expect(findings === null).toBe(!ok);
@@ -51,10 +49,7 @@ test('prints a line for each dump in order, identical in two runs except for sec
 
 test('a line reports the same as the dump alone', async () => {
   const { vmcore, truth } = fixture('6.1');
-  const [{ stdout }, alone] = await Promise.all([
-    ndjson(vmcore),
-    kdumpMem('triage', '--json', vmcore),
-  ]);
+  const [{ stdout }, alone] = await Promise.all([ndjson(vmcore), kdumpMem('triage', '--json', vmcore)]);
   const [line] = parseRun(stdout).lines;
   const answer = JSON.parse(alone.stdout);
   const { size } = statSync(vmcore);
@@ -121,10 +116,7 @@ test('triages dumps elsewhere after its working directory was removed', async ()
 
 test('a team’s own rules apply to each dump', async () => {
   const rule = { code: 'acme/old', severity: 'warning', when: { release: '*' }, message: 'Old.' };
-  const rules = tree.write(
-    'rules.json',
-    JSON.stringify({ schema: 'kdump-mem.rules/1', rules: [rule] }),
-  );
+  const rules = tree.write('rules.json', JSON.stringify({ schema: 'kdump-mem.rules/1', rules: [rule] }));
   const { stdout } = await ndjson('--rules', rules, tree.path);
   for (const { ok, findings } of parseRun(stdout).lines)
     if (ok) expect(findings?.map(({ code }) => code)).toContain('acme/old');
@@ -148,10 +140,7 @@ test('a team’s own rules apply to each dump', async () => {
 test('a killed worker and one that exceeds its time have their lines', async () => {
   const words = ['whole-000', 'whole-001'].map((name) => join(tree.path, name, 'vmcore'));
   const run = new TriageRun('--ndjson', '--jobs', '2', '--timeout', '5', ...words);
-  const [killed, stopped] = await Promise.all([
-    run.workerOn('whole-000'),
-    run.workerOn('whole-001'),
-  ]);
+  const [killed, stopped] = await Promise.all([run.workerOn('whole-000'), run.workerOn('whole-001')]);
   // A stopped worker never finishes.
   process.kill(stopped!, 'SIGSTOP');
   process.kill(killed!, 'SIGKILL');
@@ -176,10 +165,7 @@ test('time during which the whole run was stopped does not count for a dump', as
 test('a worker that exceeds its memory is killed, and its line reports that', async () => {
   const { vmcore } = fixture('newest');
   const preload = join(tree.path, 'greedy.cjs');
-  tree.write(
-    'greedy.cjs',
-    "if (process.argv.includes('--as-worker')) globalThis.kept = Buffer.alloc(300 << 20, 1);",
-  );
+  tree.write('greedy.cjs', "if (process.argv.includes('--as-worker')) globalThis.kept = Buffer.alloc(300 << 20, 1);");
   const before = process.env.NODE_OPTIONS;
   process.env.NODE_OPTIONS = `--require ${preload}`;
   try {
@@ -259,10 +245,7 @@ test('a killed run continues, and reads only the missing dumps', async () => {
 });
 
 test('shards contain each dump once', async () => {
-  const shards = await Promise.all([
-    ndjson('--shard', '0/2', tree.path),
-    ndjson('--shard', '1/2', tree.path),
-  ]);
+  const shards = await Promise.all([ndjson('--shard', '0/2', tree.path), ndjson('--shard', '1/2', tree.path)]);
   const runs = shards.map(({ stdout }) => parseRun(stdout));
   const all = runs.flatMap(({ lines }) => lines.map(({ dump }) => dump));
   expect(all.toSorted()).toEqual(tree.dumps);
@@ -340,8 +323,6 @@ test('a folder without dumps prints only an end line', async () => {
 
 test('progress reports the remaining time', () => {
   expect(progressWords(200, 0, 0, 0, 5)).toBe('0 of 200 dumps');
-  expect(progressWords(200, 100, 10, 2, 30)).toBe(
-    '110 of 200 dumps, 2 unreadable, about 5 min left',
-  );
+  expect(progressWords(200, 100, 10, 2, 30)).toBe('110 of 200 dumps, 2 unreadable, about 5 min left');
   expect(progressWords(3, 0, 2, 0, 3)).toBe('2 of 3 dumps, about 2 s left');
 });

@@ -29,15 +29,7 @@ const RULE = `${HEAD}rules:
 `;
 
 test('a rule matches, one on filtered data is unknown, and --fail-on counts it', async () => {
-  const ran = await kdumpMem(
-    'triage',
-    vmcore,
-    '--rules',
-    rules(RULE),
-    '--json',
-    '--fail-on',
-    'critical',
-  );
+  const ran = await kdumpMem('triage', vmcore, '--rules', rules(RULE), '--json', '--fail-on', 'critical');
   expect(ran.status).toBe(1);
   const { findings, rules: outcome, overwritten } = triageSchema.parse(JSON.parse(ran.stdout));
   expect(findings[0]).toMatchObject({ code: 'acme/old-kernel', severity: 'critical' });
@@ -85,9 +77,7 @@ test('reports a silenced finding, and --fail-on does not count it', async () => 
 });
 
 test('an invalid file is reported in one line, with line and field', async () => {
-  const file = rules(
-    `${HEAD}rules:\n  - code: acme/a\n    severity: note\n    when: { log: 'a**' }\n    message: x\n`,
-  );
+  const file = rules(`${HEAD}rules:\n  - code: acme/a\n    severity: note\n    when: { log: 'a**' }\n    message: x\n`);
   expect(await kdumpMem('triage', vmcore, '--rules', file)).toEqual({
     stdout: '',
     status: 2,

@@ -36,11 +36,9 @@ async function zombies(): Promise<ChildProcess> {
 }
 
 function watching(...args: readonly string[]) {
-  const child = spawn(
-    process.execPath,
-    [commandPath('kdump-mem'), 'triage', '--watch', '--interval', '0.5', ...args],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
-  );
+  const child = spawn(process.execPath, [commandPath('kdump-mem'), 'triage', '--watch', '--interval', '0.5', ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   started.push(child);
   return { child, exit: once(child, 'exit'), lines: createInterface(child.stdout) };
 }
@@ -79,19 +77,10 @@ describe('triage of this machine', () => {
   });
 
   test('--json prints a line for each check, and a last line', async () => {
-    const { stdout, status } = await kdumpMem(
-      'triage',
-      '--watch',
-      '--interval',
-      '0.5',
-      '--count',
-      '2',
-      '--json',
-    );
+    const { stdout, status } = await kdumpMem('triage', '--watch', '--interval', '0.5', '--count', '2', '--json');
     const [first, second, end, ...others] = stdout.trimEnd().split('\n');
     expect({ status, others }).toEqual({ status: 0, others: [] });
-    for (const line of [first, second])
-      expect(hostTriageSchema.parse(JSON.parse(line ?? '')).captured).toBeNull();
+    for (const line of [first, second]) expect(hostTriageSchema.parse(JSON.parse(line ?? '')).captured).toBeNull();
     expect(hostTriageEndSchema.parse(JSON.parse(end ?? ''))).toEqual({
       schema: 'kdump-mem.host-triage-end/1',
       samples: 2,
@@ -114,47 +103,35 @@ describe('triage of this machine', () => {
       code: 'unreadable',
       message: expect.stringContaining('ss cannot be started: too many open files (EMFILE)'),
     });
-    expect(unread.map(({ why }) => why)).toContain(
-      'ss cannot be started: too many open files (EMFILE)',
-    );
+    expect(unread.map(({ why }) => why)).toContain('ss cannot be started: too many open files (EMFILE)');
     expect(checked).toContain('processes');
     expect(await exit).toEqual([5, null]);
   });
 
-  test.skipIf(process.geteuid?.() !== 0)(
-    'another user has no all-clear, also by mcp (needs root)',
-    async () => {
-      const [home, node] = [mkdtempSync(join(tmpdir(), 'user-')), process.execPath];
-      chmodSync(home, 0o755);
-      const program = [
-        'setpriv',
-        '--reuid=65534',
-        '--regid=65534',
-        '--clear-groups',
-        node,
-      ] as const;
-      try {
-        const cli = join(home, 'dist', 'bin', 'kdump-mem.js');
-        cpSync(dirname(dirname(commandPath('kdump-mem'))), join(home, 'dist'), { recursive: true });
-        const { stdout } = spawnSync(program[0], [...program.slice(1), cli, 'triage', '--json'], {
-          encoding: 'utf8',
-        });
-        const { complete, unread, checked, warnings } = hostTriageSchema.parse(JSON.parse(stdout));
-        const lacking = [...new Set(unread.map(({ check }) => check))];
-        expect(lacking).toEqual(expect.arrayContaining(['sockets', 'inotify']));
-        expect(complete).toBe(false);
-        for (const { why } of unread)
-          expect(warnings.some(({ message }) => message.includes(why))).toBe(true);
-        for (const check of lacking) expect(checked).not.toContain(check);
-        await using client = await McpClient.connectTo([...program, cli], '--live');
-        const { text, structured } = await client.call('triage', { source: 'live' });
-        expect(structured).toMatchObject({ answer: { complete: false } });
-        expect(text).toContain('Not read:');
-      } finally {
-        rmSync(home, { recursive: true });
-      }
-    },
-  );
+  test.skipIf(process.geteuid?.() !== 0)('another user has no all-clear, also by mcp (needs root)', async () => {
+    const [home, node] = [mkdtempSync(join(tmpdir(), 'user-')), process.execPath];
+    chmodSync(home, 0o755);
+    const program = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', node] as const;
+    try {
+      const cli = join(home, 'dist', 'bin', 'kdump-mem.js');
+      cpSync(dirname(dirname(commandPath('kdump-mem'))), join(home, 'dist'), { recursive: true });
+      const { stdout } = spawnSync(program[0], [...program.slice(1), cli, 'triage', '--json'], {
+        encoding: 'utf8',
+      });
+      const { complete, unread, checked, warnings } = hostTriageSchema.parse(JSON.parse(stdout));
+      const lacking = [...new Set(unread.map(({ check }) => check))];
+      expect(lacking).toEqual(expect.arrayContaining(['sockets', 'inotify']));
+      expect(complete).toBe(false);
+      for (const { why } of unread) expect(warnings.some(({ message }) => message.includes(why))).toBe(true);
+      for (const check of lacking) expect(checked).not.toContain(check);
+      await using client = await McpClient.connectTo([...program, cli], '--live');
+      const { text, structured } = await client.call('triage', { source: 'live' });
+      expect(structured).toMatchObject({ answer: { complete: false } });
+      expect(text).toContain('Not read:');
+    } finally {
+      rmSync(home, { recursive: true });
+    }
+  });
 
   test.each([
     [['triage', '--interval', '3s'], '--interval requires --watch'],

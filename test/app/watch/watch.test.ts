@@ -7,11 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, describe, expect, test } from 'vitest';
 import { watchSampleJson } from '../../../src/answers/watch/sample.js';
-import {
-  type WatchJson,
-  watchSampleSchema,
-  watchSchema,
-} from '../../../src/answers/watch/schema.js';
+import { type WatchJson, watchSampleSchema, watchSchema } from '../../../src/answers/watch/schema.js';
 import { formatJson } from '../../../src/base/util.js';
 import { RHYTHMS, type WeekOptions, week } from '../../growth/watch/made-up-weeks.js';
 import { commandPath, kdumpMem } from '../../support/cli.js';
@@ -24,33 +20,18 @@ const newFile = () => join(folder, `store-${++files}.ndjson`);
 const QUICK = ['--interval', '0.2'];
 
 const linesOf = (file: string) => fs.readFileSync(file, 'utf8').trimEnd().split('\n');
-const samplesOf = (file: string) =>
-  linesOf(file).map((line) => watchSampleSchema.parse(JSON.parse(line)));
+const samplesOf = (file: string) => linesOf(file).map((line) => watchSampleSchema.parse(JSON.parse(line)));
 
 /** The answer about a store. */
 async function answerOf(file: string): Promise<WatchJson> {
-  const { stdout, status, stderr } = await kdumpMem(
-    'watch',
-    '--store',
-    file,
-    '--for',
-    '0',
-    '--json',
-  );
+  const { stdout, status, stderr } = await kdumpMem('watch', '--store', file, '--for', '0', '--json');
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   return watchSchema.parse(JSON.parse(stdout));
 }
 
 /** A running watch that has taken some samples. */
 async function begun(file: string, samples: number, ...args: string[]) {
-  const child = spawn(process.execPath, [
-    commandPath('kdump-mem'),
-    'watch',
-    ...QUICK,
-    '--store',
-    file,
-    ...args,
-  ]);
+  const child = spawn(process.execPath, [commandPath('kdump-mem'), 'watch', ...QUICK, '--store', file, ...args]);
   const ended = once(child, 'exit');
   const texts = { stdout: '', stderr: '' };
   for (const stream of ['stdout', 'stderr'] as const)
@@ -80,14 +61,7 @@ function stored(options: Partial<WeekOptions> = {}): { file: string; lines: stri
 
 test('samples are lines with their schema; the answer at its end reports growth', async () => {
   const file = newFile();
-  const { stdout, stderr, status } = await kdumpMem(
-    'watch',
-    ...QUICK,
-    '--for',
-    '1',
-    '--store',
-    file,
-  );
+  const { stdout, stderr, status } = await kdumpMem('watch', ...QUICK, '--for', '1', '--store', file);
   expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
   const samples = samplesOf(file);
   expect(samples.length).toBeGreaterThanOrEqual(1);
@@ -137,21 +111,12 @@ describe('a store', () => {
     await ended;
     const whole = linesOf(file).length;
     fs.appendFileSync(file, linesOf(file)[0]?.slice(0, 300) ?? '');
-    const { stderr, stdout, status } = await kdumpMem(
-      'watch',
-      '--store',
-      file,
-      '--for',
-      '0',
-      '--json',
-    );
+    const { stderr, stdout, status } = await kdumpMem('watch', '--store', file, '--for', '0', '--json');
     expect(status).toBe(0);
     expect(stderr).toBe('');
     const torn = watchSchema.parse(JSON.parse(stdout));
     expect(torn).toMatchObject({ samples: whole, store: { tornLines: 1 }, complete: false });
-    expect(torn.warnings[0]?.message).toBe(
-      `${file}:${whole + 1}: the last line is truncated, and ignored`,
-    );
+    expect(torn.warnings[0]?.message).toBe(`${file}:${whole + 1}: the last line is truncated, and ignored`);
     const next = await kdumpMem('watch', ...QUICK, '--for', '0.5', '--store', file);
     expect(next.status).toBe(0);
     expect(next.stderr).toContain('the last line is truncated');
@@ -235,14 +200,7 @@ describe('a store', () => {
     const strict = await kdumpMem('watch', '--for', '0', '--store', day, '--strict');
     expect(strict.status).toBe(5);
     expect(strict.stdout).toContain('The samples cover 24.0 h.');
-    const { stdout, status } = await kdumpMem(
-      'watch',
-      '--for',
-      '0',
-      '--store',
-      stored().file,
-      '--strict',
-    );
+    const { stdout, status } = await kdumpMem('watch', '--for', '0', '--store', stored().file, '--strict');
     expect(status).toBe(0);
     expect(stdout).toMatch(/^Growth over 3 days: unreclaimable slab by 1\.\d\d GiB per day/);
   });
@@ -251,14 +209,7 @@ describe('a store', () => {
 describe('metrics', () => {
   test('--prometheus replaces FILE at each sample, and with --for 0 prints them', async () => {
     const path = join(folder, 'watch.prom');
-    const { status, stderr } = await kdumpMem(
-      'watch',
-      ...QUICK,
-      '--for',
-      '0.5',
-      '--prometheus',
-      path,
-    );
+    const { status, stderr } = await kdumpMem('watch', ...QUICK, '--for', '0.5', '--prometheus', path);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     const text = fs.readFileSync(path, 'utf8');
     expect(text).toMatch(/^kdump_mem_watch_up 1$/m);
@@ -330,14 +281,8 @@ test.each([
   [['--rotate', '1k'], '--rotate must be 1M or more'],
   [['--keep', '0'], '--keep must be 1 or more'],
   [['--prometheus'], '--prometheus requires a file'],
-  [
-    ['--for', '0', '--store', 'x', '--listen', '127.0.0.1:1'],
-    '--listen cannot be combined with --for 0',
-  ],
-  [
-    ['--for', '0', '--store', 'x', '--prometheus', '--json'],
-    '--prometheus, --json and --html exclude each other',
-  ],
+  [['--for', '0', '--store', 'x', '--listen', '127.0.0.1:1'], '--listen cannot be combined with --for 0'],
+  [['--for', '0', '--store', 'x', '--prometheus', '--json'], '--prometheus, --json and --html exclude each other'],
   [['--listen', 'everywhere'], 'It must be an address and a port'],
   [['--json', '--html', 'x'], "cannot be used with option '--json'"],
   [['--source', 'vmcore'], 'Allowed choices are kcore, pageflags, counters'],

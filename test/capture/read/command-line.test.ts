@@ -22,30 +22,11 @@ const MESSAGES = [
   "Malformed early option 's3cret'",
   "Booting kernel: `s3cret' invalid for parameter `x'",
 ];
-const INIT = [
-  'Run /init as init process',
-  '  with arguments:',
-  '    /init',
-  '    s3cret',
-  '  with environment:',
-];
+const INIT = ['Run /init as init process', '  with arguments:', '    /init', '    s3cret', '  with environment:'];
 const WORDS = ['    HOME=/', '    password=s3cret and more'];
 /** Lines without a command line. */
-const OTHERS = [
-  'systemd[1]: Started x; y] z.',
-  'usb 1-1:     not masked before',
-  ' Call Trace:',
-  '  <TASK>',
-];
-const ALL = [
-  ...OTHERS,
-  ...MESSAGES,
-  ...INIT,
-  ...WORDS,
-  'usb: between',
-  ...WORDS,
-  ...OTHERS.slice(0, 1),
-];
+const OTHERS = ['systemd[1]: Started x; y] z.', 'usb 1-1:     not masked before', ' Call Trace:', '  <TASK>'];
+const ALL = [...OTHERS, ...MESSAGES, ...INIT, ...WORDS, 'usb: between', ...WORDS, ...OTHERS.slice(0, 1)];
 
 const FORMS: Readonly<Record<string, (text: string, at: number) => string>> = {
   kmsg: (text, at) => `6,${at},${at * 1000},-;${text}\n SUBSYSTEM=pci\n`,
@@ -60,8 +41,7 @@ function byNode(log: string, pieceBytes: number): string {
     written += bytes.toString('latin1');
   });
   const bytes = Buffer.from(log, 'latin1');
-  for (let at = 0; at < bytes.length; at += pieceBytes)
-    mask.push(bytes.subarray(at, at + pieceBytes));
+  for (let at = 0; at < bytes.length; at += pieceBytes) mask.push(bytes.subarray(at, at + pieceBytes));
   mask.end();
   return written;
 }

@@ -27,11 +27,7 @@ function warnings(change: Change): string[] {
     'Node 0, zone   Normal\n  pages free     128000\n        present  256000\n        managed  256000\n',
   );
   change(files);
-  const captured = new CapturedFiles([
-    ...files,
-    ['manifest', 'whole 0\n'],
-    ['proc/self/auxv', AUXV],
-  ]);
+  const captured = new CapturedFiles([...files, ['manifest', 'whole 0\n'], ['proc/self/auxv', AUXV]]);
   return capturedAt(captured, 'last')
     .warnings.filter(({ code }) => code === 'corrupt')
     .map(({ message }) => message);
@@ -46,8 +42,7 @@ const edit =
     files.set(name, changed);
   };
 /** Removes the lines of a process. */
-const without = (name: string, pid: number) =>
-  edit(name, new RegExp(`^/proc/${pid}/.*\n`, 'gm'), '');
+const without = (name: string, pid: number) => edit(name, new RegExp(`^/proc/${pid}/.*\n`, 'gm'), '');
 
 test('reports no contradiction in an intact snapshot, or with uninitialized memory', () => {
   expect(warnings(() => undefined)).toEqual([]);
@@ -72,8 +67,7 @@ describe('names facts that contradict each other:', () => {
     ],
     [
       'a swap area and no swap',
-      (files) =>
-        files.set('proc/swaps', 'Filename Type Size Used Priority\n/dev/sda file 4 0 -2\n'),
+      (files) => files.set('proc/swaps', 'Filename Type Size Used Priority\n/dev/sda file 4 0 -2\n'),
       /^\/proc\/swaps lists swap areas/,
     ],
     [

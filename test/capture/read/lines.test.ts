@@ -3,8 +3,7 @@ import { PathLines } from '../../../src/capture/read/lines.js';
 
 const FORM = { path: /^(\/proc\/\d+\/\w+):/, head: 64, limit: 10 };
 
-const of = (text: string, form = FORM, endless = false) =>
-  new PathLines(Buffer.from(text), form, endless);
+const of = (text: string, form = FORM, endless = false) => new PathLines(Buffer.from(text), form, endless);
 
 test('returns lines of a path without the path, whatever else they contain', () => {
   const lines = of('/proc/1/comm:a:b\n/proc/2/comm:/proc/1/comm:c\n/proc/1/stat:\n');

@@ -18,39 +18,36 @@ function unpacked(archive: Buffer): Map<string, Buffer> {
 
 test('round-trips contents in pieces of any size, verified by the manifest', () => {
   fc.assert(
-    fc.property(
-      fc.array(fc.array(fc.nat(300_000), { maxLength: 3 }), { maxLength: 4 }),
-      (members) => {
-        const out: Buffer[] = [];
-        const archive = new Archive((bytes) => out.push(bytes), Date.now());
-        const all = new Map<string, Buffer>();
-        for (const [index, sizes] of members.entries()) {
-          const member = archive.member(`part-${index}`);
-          const pieces = sizes.map((size) => Buffer.alloc(size, `${index}\n`));
-          for (const piece of pieces) {
-            const reused = Buffer.from(piece);
-            member.write(reused);
-            reused.fill(0);
-          }
-          member.end();
-          all.set(`part-${index}`, Buffer.concat(pieces));
+    fc.property(fc.array(fc.array(fc.nat(300_000), { maxLength: 3 }), { maxLength: 4 }), (members) => {
+      const out: Buffer[] = [];
+      const archive = new Archive((bytes) => out.push(bytes), Date.now());
+      const all = new Map<string, Buffer>();
+      for (const [index, sizes] of members.entries()) {
+        const member = archive.member(`part-${index}`);
+        const pieces = sizes.map((size) => Buffer.alloc(size, `${index}\n`));
+        for (const piece of pieces) {
+          const reused = Buffer.from(piece);
+          member.write(reused);
+          reused.fill(0);
         }
-        archive.finish();
-        const files = unpacked(Buffer.concat(out));
-        const manifest = files.get('manifest')?.toString() ?? '';
-        files.delete('manifest');
-        expect([...files.keys()]).toEqual([...all.keys()]);
-        for (const [name, bytes] of all) expect(files.get(name)?.equals(bytes)).toBe(true);
-        const seen = new Map(
-          [...files].map(([name, bytes]) => [
-            name,
-            { size: bytes.length, read: bytes.length, sum: cksum(bytes), times: 1 },
-          ]),
-        );
-        expect(checkManifest(manifest, seen, () => true)).toEqual([]);
-        expect(archive.bytes).toBe(Buffer.concat(out).length);
-      },
-    ),
+        member.end();
+        all.set(`part-${index}`, Buffer.concat(pieces));
+      }
+      archive.finish();
+      const files = unpacked(Buffer.concat(out));
+      const manifest = files.get('manifest')?.toString() ?? '';
+      files.delete('manifest');
+      expect([...files.keys()]).toEqual([...all.keys()]);
+      for (const [name, bytes] of all) expect(files.get(name)?.equals(bytes)).toBe(true);
+      const seen = new Map(
+        [...files].map(([name, bytes]) => [
+          name,
+          { size: bytes.length, read: bytes.length, sum: cksum(bytes), times: 1 },
+        ]),
+      );
+      expect(checkManifest(manifest, seen, () => true)).toEqual([]);
+      expect(archive.bytes).toBe(Buffer.concat(out).length);
+    }),
     { numRuns: 30 },
   );
 });

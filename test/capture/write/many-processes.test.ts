@@ -34,8 +34,7 @@ test('writes a complete snapshot of 30,000 processes, and procs reports each siz
       for (const line of content.split(/(?<=\n)/)) {
         member.write(line);
         const folderOf = /^(\/proc\/\d+)\/status:Tgid/.exec(line)?.[1];
-        if (folderOf !== undefined)
-          member.write(FILLER.map((filler) => `${folderOf}/status:${filler}\n`).join(''));
+        if (folderOf !== undefined) member.write(FILLER.map((filler) => `${folderOf}/status:${filler}\n`).join(''));
       }
     member.end();
   }

@@ -22,10 +22,7 @@ interface Asked {
   readonly timeoutSeconds?: number;
 }
 
-async function recordSnapshot(
-  host: MadeHost,
-  { parts = [], anonymize = false, timeoutSeconds = 30 }: Asked = {},
-) {
+async function recordSnapshot(host: MadeHost, { parts = [], anonymize = false, timeoutSeconds = 30 }: Asked = {}) {
   const pieces: Buffer[] = [];
   const source = madeSource(host);
   const snapshot = await takeSnapshot(source, (bytes) => pieces.push(bytes), {
@@ -109,8 +106,7 @@ describe('a snapshot', () => {
     const denied = ['/proc/10/smaps_rollup', '/proc/10/stat'];
     const { snapshot, files, archive } = await recordSnapshot({ ...WEB_HOST, denied });
     expect(snapshot.failureCounts).toMatchObject({ denied: 2 });
-    for (const path of denied)
-      expect(files.get('errors')).toContain(`${path}\tdenied\t${path}: permission denied\n`);
+    for (const path of denied) expect(files.get('errors')).toContain(`${path}\tdenied\t${path}: permission denied\n`);
     expect(files.get('errors')).toMatch(/^\/proc\/buddyinfo\tabsent\t/m);
     const host = await readBack(archive);
     expect(() => host.readText('/proc/10/stat')).toThrow(/denied/);
@@ -120,8 +116,7 @@ describe('a snapshot', () => {
   test('counts a process that exits during the snapshot as exited, with all other states', async () => {
     const files: Record<string, string> = { ...WEB_HOST.files };
     const links: Record<string, string> = { ...WEB_HOST.links };
-    for (const file of ['status', 'stat', 'comm'])
-      files[`/proc/11/${file}`] = WEB_HOST.files[`/proc/10/${file}`] ?? '';
+    for (const file of ['status', 'stat', 'comm']) files[`/proc/11/${file}`] = WEB_HOST.files[`/proc/10/${file}`] ?? '';
     links['/proc/11/ns/net'] = 'net:[4026531840]';
     let answers = 0;
     const duringSs = () => {
@@ -175,10 +170,7 @@ describe('a snapshot', () => {
   });
 
   test('ends in time with a complete archive, and reports what is missing', async () => {
-    const { files, archive } = await recordSnapshot(
-      { ...WEB_HOST, readMs: 1000 },
-      { timeoutSeconds: 5 },
-    );
+    const { files, archive } = await recordSnapshot({ ...WEB_HOST, readMs: 1000 }, { timeoutSeconds: 5 });
     expect(files.get('errors')).toContain('sample-1/before\tcut\ttimeout after 0 of 3');
     expect((await readBack(archive)).damage.join()).toContain('ss failed');
   });
@@ -240,8 +232,7 @@ describe('an anonymized snapshot', () => {
 
   test('contains no names', async () => {
     const whole = await recordSnapshot(WEB_HOST);
-    for (const name of NAMES)
-      expect.soft(whole.unpacked.includes(name.split('\n')[0] ?? ''), name).toBe(true);
+    for (const name of NAMES) expect.soft(whole.unpacked.includes(name.split('\n')[0] ?? ''), name).toBe(true);
     const { unpacked, files } = await recordSnapshot(WEB_HOST, { anonymize: true });
     for (const name of NAMES) expect.soft(unpacked.includes(name), name).toBe(false);
     expect(files.has('log')).toBe(false);

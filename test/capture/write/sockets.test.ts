@@ -57,8 +57,7 @@ test('removes all names, and yields the same rows', () => {
     fc.property(fc.array(fc.tuple(name, name), { maxLength: 5 }), (names) => {
       const text = names
         .map(
-          ([local, peer], index) =>
-            `u_str ESTAB 7 0 ${local} ${100 + 2 * index} ${peer} ${101 + 2 * index} ${SKMEM}\n`,
+          ([local, peer], index) => `u_str ESTAB 7 0 ${local} ${100 + 2 * index} ${peer} ${101 + 2 * index} ${SKMEM}\n`,
         )
         .join('');
       const [now, before] = [scanned(nameless(text)), scanned(text)];

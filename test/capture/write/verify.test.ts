@@ -78,8 +78,7 @@ describe('finds a file in a snapshot that', () => {
     ],
     [
       'was not written by kdump-mem',
-      (all: Buffer[], index: number) =>
-        all.toSpliced(index, 0, tarEntry('kdump-mem-snapshot/sample-1/more', 'x')),
+      (all: Buffer[], index: number) => all.toSpliced(index, 0, tarEntry('kdump-mem-snapshot/sample-1/more', 'x')),
     ],
   ])('%s', async (_, damage) => {
     let tried = 0;

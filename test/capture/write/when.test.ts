@@ -53,8 +53,7 @@ describe('conditions', () => {
 
 function host(changes: Readonly<Record<string, string>> = {}): FakeHost {
   const fake = new FakeHost();
-  const line = (name: string, avg10: string) =>
-    `${name} avg10=${avg10} avg60=1.00 avg300=1.00 total=9\n`;
+  const line = (name: string, avg10: string) => `${name} avg10=${avg10} avg60=1.00 avg300=1.00 total=9\n`;
   fake.files.set('/proc/pressure/memory', line('some', '31.25') + line('full', '4.50'));
   fake.files.set('/proc/meminfo', 'MemTotal:  1000 kB\nMemFree: 10 kB\nMemAvailable:  40 kB\n');
   fake.files.set('/proc/vmstat', 'nr_free_pages 1\noom_kill 3\n');
@@ -105,10 +104,7 @@ function dueAt(
       second * 1000,
     );
     if (reasons.length === 0) continue;
-    due.push([
-      second,
-      reasons.map(({ condition, killed }) => condition.kind + (killed ?? '')).join(),
-    ]);
+    due.push([second, reasons.map(({ condition, killed }) => condition.kind + (killed ?? '')).join()]);
     if (!failsAt.includes(second)) watchman.snapshotTaken();
   }
   return due;
@@ -170,12 +166,8 @@ describe('stored snapshots', () => {
   const at = (second: number) => new Date(Date.UTC(2026, 10, 21, 18, 5, second));
 
   test('have time and reason in their names', () => {
-    expect(nameOf(at(1), ['psi', 'available'])).toBe(
-      'snapshot-20261121T180501Z-psi-available.tar.gz',
-    );
-    expect(nameOf(at(2), ['psi-full', 'oom'])).toBe(
-      'snapshot-20261121T180502Z-psi-full-oom.tar.gz',
-    );
+    expect(nameOf(at(1), ['psi', 'available'])).toBe('snapshot-20261121T180501Z-psi-available.tar.gz');
+    expect(nameOf(at(2), ['psi-full', 'oom'])).toBe('snapshot-20261121T180502Z-psi-full-oom.tar.gz');
   });
 
   test('are removed oldest first, and no other files', () => {
@@ -183,17 +175,11 @@ describe('stored snapshots', () => {
     const others = ['snapshot-1.tar.gz', 'x.tar.gz', `.${own[0]}.1a2b.partial`, `${own[1]}.asc`];
     for (const name of [...own, ...others]) writeFileSync(join(folder, name), '');
     mkdirSync(join(folder, 'snapshots'));
-    expect(snapshotsIn(folder).map(({ at: time }) => time)).toEqual(
-      [1, 2, 3, 4].map((s) => at(s).getTime()),
-    );
+    expect(snapshotsIn(folder).map(({ at: time }) => time)).toEqual([1, 2, 3, 4].map((s) => at(s).getTime()));
     expect(removeOldest(folder, 3)).toEqual([nameOf(at(1), ['oom'])]);
     expect(removeOldest(folder, 3)).toEqual([]);
     expect(readdirSync(folder).toSorted()).toEqual(
-      [
-        ...[2, 3, 4].map((second) => nameOf(at(second), ['oom'])),
-        ...others,
-        'snapshots',
-      ].toSorted(),
+      [...[2, 3, 4].map((second) => nameOf(at(second), ['oom'])), ...others, 'snapshots'].toSorted(),
     );
   });
 
@@ -201,13 +187,7 @@ describe('stored snapshots', () => {
     const other = mkdtempSync(join(folder, 'begun-'));
     const own = nameOf(at(1), ['oom']);
     const partialName = (digit: string) => `.${own}.${digit.repeat(12)}.partial`;
-    const names = [
-      partialName('a'),
-      partialName('b'),
-      own,
-      '.other.tar.gz.aaaaaaaaaaaa.partial',
-      `.${own}.aaaa`,
-    ];
+    const names = [partialName('a'), partialName('b'), own, '.other.tar.gz.aaaaaaaaaaaa.partial', `.${own}.aaaa`];
     for (const name of names) {
       writeFileSync(join(other, name), '');
       if (name !== partialName('b')) utimesSync(join(other, name), 1000, 1000);

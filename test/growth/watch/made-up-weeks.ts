@@ -120,17 +120,13 @@ export function* week(options: WeekOptions): Generator<WatchSample> {
       ['free-buddy', 1e9 + MB * 20 * quiet()],
       ['reserved-other', 2e8],
     ]);
-    const bytes = new Map(
-      [...categories].map(([category, value]) => [category, Math.round(value)]),
-    );
+    const bytes = new Map([...categories].map(([category, value]) => [category, Math.round(value)]));
     const used = [...bytes.values()].reduce((all, each) => all + each, 0);
     bytes.set('page-cache', 16e9 - used);
     yield {
-      look: look(
-        start + time,
-        [held(1, 1e9 / 2 ** 20), held(7, process / 2 ** 20, { comm: 'web' })],
-        { available: (bytes.get('page-cache') ?? 0) + (bytes.get('free-buddy') ?? 0) },
-      ),
+      look: look(start + time, [held(1, 1e9 / 2 ** 20), held(7, process / 2 ** 20, { comm: 'web' })], {
+        available: (bytes.get('page-cache') ?? 0) + (bytes.get('free-buddy') ?? 0),
+      }),
       ledger: { source: 'counters', categories: bytes },
       noCategories: null,
       hidden: false,

@@ -47,8 +47,7 @@ function answerOf(samples: readonly WatchSample[]): WatchAnswer {
 }
 
 /** Samples, one per hour. */
-const hours = <T>(many: number, of: (at: number) => T) =>
-  Array.from({ length: many }, (_, at) => of(at));
+const hours = <T>(many: number, of: (at: number) => T) => Array.from({ length: many }, (_, at) => of(at));
 
 const codesOf = ({ doubts }: WatchAnswer) => doubts.map(({ code }) => code);
 
@@ -61,30 +60,16 @@ describe('no growth', () => {
   test.each<[string, () => WatchSample[]]>([
     ['too-short', () => hours(40, (at) => sample(HOUR * at))],
     ['gaps', () => hours(72, (at) => sample(HOUR * (at < 60 ? at : at + 20)))],
-    [
-      'no-categories',
-      () => hours(72, (at) => sample(HOUR * at, at % 2 ? {} : { ledger: null, noCategories: 'x' })),
-    ],
-    [
-      'no-categories',
-      () => hours(72, (at) => sample(HOUR * at, { ledger: null, noCategories: 'denied' })),
-    ],
-    [
-      'may-grow',
-      () => hours(72, (at) => sample(HOUR * at, { slab: 1000 + 700 * Math.sin(at ** 2) })),
-    ],
-    [
-      'available-falls',
-      () => hours(72, (at) => sample(HOUR * at, { machine: { available: 3 * GB - at * MB } })),
-    ],
+    ['no-categories', () => hours(72, (at) => sample(HOUR * at, at % 2 ? {} : { ledger: null, noCategories: 'x' }))],
+    ['no-categories', () => hours(72, (at) => sample(HOUR * at, { ledger: null, noCategories: 'denied' }))],
+    ['may-grow', () => hours(72, (at) => sample(HOUR * at, { slab: 1000 + 700 * Math.sin(at ** 2) }))],
+    ['available-falls', () => hours(72, (at) => sample(HOUR * at, { machine: { available: 3 * GB - at * MB } }))],
     [
       'too-short',
       () =>
         hours(90, (at) => {
           const one = sample(HOUR * at);
-          return at < 80 || !one.ledger
-            ? one
-            : { ...one, ledger: { ...one.ledger, source: 'pageflags' as const } };
+          return at < 80 || !one.ledger ? one : { ...one, ledger: { ...one.ledger, source: 'pageflags' as const } };
         }),
     ],
     ['clock', () => [...hours(72, (at) => sample(HOUR * at)), sample(5)]],
@@ -136,9 +121,7 @@ describe('growth', () => {
   });
 
   test('is reported for a single process', () => {
-    const answer = answerOf(
-      hours(72, (at) => sample(HOUR * at, { processes: [held(1, 10), held(7, 10 + at)] })),
-    );
+    const answer = answerOf(hours(72, (at) => sample(HOUR * at, { processes: [held(1, 10), held(7, 10 + at)] })));
     expect(answer.verdict).toBe('grows');
     expect(answer.growth.processes[0]?.sample.who.pid).toBe(7);
   });
@@ -196,9 +179,7 @@ describe('clocks', () => {
 
   test('rates use the boot clock, though the wall clock may be set back', () => {
     const answer = answerOf(
-      hours(72, (at) =>
-        sample(HOUR * at, { slab: 60 * at, machine: { at: new Date(at < 40 ? 2e12 : 1e12) } }),
-      ),
+      hours(72, (at) => sample(HOUR * at, { slab: 60 * at, machine: { at: new Date(at < 40 ? 2e12 : 1e12) } })),
     );
     expect(answer.verdict).toBe('grows');
     expect(answer.categories[0]?.trend?.growth.perSecond).toBeCloseTo((60 * MB) / HOUR, -1);
@@ -206,9 +187,7 @@ describe('clocks', () => {
 
   test('an uptime that disagrees with the wall clock makes the answer inconclusive', () => {
     // A virtual machine that is paused and resumed: each hour of uptime takes two by the wall clock.
-    const stopped = hours(72, (at) =>
-      sample(HOUR * at, { machine: { at: new Date(1e12 + 2 * 3.6e6 * at) } }),
-    );
+    const stopped = hours(72, (at) => sample(HOUR * at, { machine: { at: new Date(1e12 + 2 * 3.6e6 * at) } }));
     expect(answerOf(stopped).verdict).toBe('inconclusive');
     expect(answerOf(stopped).doubts).toEqual([{ code: 'clock', count: 71, seconds: 71 * HOUR }]);
     // One step of ten minutes in three days, as a daemon sets a clock.
@@ -239,20 +218,14 @@ describe('the sum of all categories', () => {
   });
 
   test('grows after memory was plugged in, of which the kernel uses a part', () => {
-    const answer = answerOf(
-      hours(72, (at) => (at < 30 ? saying(at, GB) : saying(at, 2 * GB, 5.98 * GB))),
-    );
+    const answer = answerOf(hours(72, (at) => (at < 30 ? saying(at, GB) : saying(at, 2 * GB, 5.98 * GB))));
     expect(codesOf(answer)).not.toContain('sum-changed');
   });
 });
 
 test('a bad clock before a reboot causes no doubt after it', () => {
   const after = { machine: { bootId: 'second' } };
-  const answer = answerOf([
-    sample(2 * HOUR),
-    sample(HOUR),
-    ...hours(72, (at) => sample(HOUR * at, after)),
-  ]);
+  const answer = answerOf([sample(2 * HOUR), sample(HOUR), ...hours(72, (at) => sample(HOUR * at, after))]);
   expect(codesOf(answer)).toEqual(['rebooted']);
   expect(answer.verdict).toBe('nothing-grows');
 });

@@ -29,9 +29,7 @@ test('includes the descendants of a cgroup, but not a sibling with a longer name
 test('rejects a cgroup that does not exist, and accepts an empty one', () => {
   const files = { ...FILES, '/sys/fs/cgroup/empty.slice/cgroup.procs': '' };
   const old = { ...FILES, '/sys/fs/cgroup/memory/old/tasks': '' };
-  expect(() => ThreadFilter.ofCgroup(madeSource({ files }), '/build.slcie')).toThrow(
-    'no such cgroup: /build.slcie',
-  );
+  expect(() => ThreadFilter.ofCgroup(madeSource({ files }), '/build.slcie')).toThrow('no such cgroup: /build.slcie');
   expect(ThreadFilter.ofCgroup(madeSource({ files }), '/empty.slice').has(7)).toBe(false);
   expect(ThreadFilter.ofCgroup(madeSource({ files: old }), '/old').has(7)).toBe(false);
 });

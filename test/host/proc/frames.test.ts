@@ -41,18 +41,13 @@ const WORD = {
 } as const;
 
 /** A machine with 64 frames: RAM from 16 to 79, of which the last 8 are behind a hole. */
-function machine(
-  words: readonly bigint[],
-  meminfo: Record<string, number | string> = {},
-): FakeHost {
+function machine(words: readonly bigint[], meminfo: Record<string, number | string> = {}): FakeHost {
   const host = new FakeHost();
   const lines = { MemTotal: 60, MemFree: 0, Slab: 0, SReclaimable: 0, VmallocUsed: 0, ...meminfo };
   host.files.set(
     '/proc/meminfo',
     Object.entries(lines)
-      .map(
-        ([name, pages]) => `${name}:  ${typeof pages === 'string' ? pages : `${4 * pages} kB`}\n`,
-      )
+      .map(([name, pages]) => `${name}:  ${typeof pages === 'string' ? pages : `${4 * pages} kB`}\n`)
       .join(''),
   );
   host.files.set(
@@ -114,15 +109,9 @@ const look = (host: FakeHost) => flaggedMemory(readHostFrames(host, () => undefi
 function ram(...words: readonly (readonly [bigint, number])[]): bigint[] {
   const all = words.flatMap(([word, count]) => new Array<bigint>(count).fill(word));
   const frames = new Array<bigint>(16).fill(WORD.hole);
-  frames.push(
-    ...all.slice(0, 56),
-    ...new Array<bigint>(Math.max(0, 56 - all.length)).fill(WORD.free),
-  );
+  frames.push(...all.slice(0, 56), ...new Array<bigint>(Math.max(0, 56 - all.length)).fill(WORD.free));
   frames.push(...new Array<bigint>(24).fill(WORD.hole));
-  frames.push(
-    ...all.slice(56),
-    ...new Array<bigint>(8 - Math.max(0, all.length - 56)).fill(WORD.free),
-  );
+  frames.push(...all.slice(56), ...new Array<bigint>(8 - Math.max(0, all.length - 56)).fill(WORD.free));
   return frames;
 }
 
@@ -131,8 +120,7 @@ function pages(host: FakeHost): Record<string, number> {
   expect(memorySchema.parse(json)).toEqual(json);
   const found: Record<string, number> = {};
   const visit = ({ category, bytes, children }: CategoryJson): void => {
-    if (children.length > 0)
-      expect(children.reduce((sum, child) => sum + child.bytes, 0)).toBe(bytes);
+    if (children.length > 0) expect(children.reduce((sum, child) => sum + child.bytes, 0)).toBe(bytes);
     else if (bytes > 0) found[category] = bytes / 4096;
     children.forEach(visit);
   };
@@ -223,9 +211,7 @@ describe('flags of page frames', () => {
     const file = open(host)('/proc/kpageflags');
     let reads = 0;
     const words: FrameFile['words'] = (from, count) => {
-      host.frames = [
-        ...((reads++ < 2 ? first : later[Math.min(reads - 3, later.length - 1)]) ?? []),
-      ];
+      host.frames = [...((reads++ < 2 ? first : later[Math.min(reads - 3, later.length - 1)]) ?? [])];
       return file.words(from, count);
     };
     return flaggedMemory(
@@ -278,9 +264,7 @@ describe('counters', () => {
   test('with more frames than exist are not split into categories', () => {
     const host = machine(ram([WORD.none, 5]), { VmallocUsed: 4 });
     expect(pages(host)).toEqual({ unattributed: 5, 'free-buddy': 59 });
-    expect(category(look(host), 'vmalloc').why).toContain(
-      'fewer than the 6 that the counters in /proc report',
-    );
+    expect(category(look(host), 'vmalloc').why).toContain('fewer than the 6 that the counters in /proc report');
   });
 
   test('of vmalloc that contradict its areas are put into no category', () => {
@@ -306,9 +290,7 @@ describe('counters', () => {
       AnonPages: '-1 kB',
     });
     const answer = look(host);
-    expect(category(answer, 'slab-reclaimable').why).toBe(
-      '/proc/meminfo says “many kB” of SReclaimable',
-    );
+    expect(category(answer, 'slab-reclaimable').why).toBe('/proc/meminfo says “many kB” of SReclaimable');
     expect(category(answer, 'anonymous')).toMatchObject({ frames: 10, counterBytes: null });
   });
 });
@@ -393,15 +375,11 @@ describe('memory that the kernel has not initialized', () => {
     expect(category(answer, 'free-uninitialized')).toMatchObject({ frames: 0, complete: false });
     expect(category(answer, 'unattributed').complete).toBe(false);
     const text = memoryText(answer, { source: '--live', width: null });
-    expect(text).toMatch(
-      /^Free memory is contradictory: page flags show 3.52 MiB, MemFree counts 1/,
-    );
+    expect(text).toMatch(/^Free memory is contradictory: page flags show 3.52 MiB, MemFree counts 1/);
     expect(text.split('\n')[0]).toContain('Largest category: anonymous');
     expect(text).toMatch(/Next: kdump-mem memory --live --source counters$/);
     const metrics = memoryMetrics(answer);
-    expect(metrics).toContain(
-      'kdump_mem_memory_bytes{group="applications-and-files",category="anonymous"}',
-    );
+    expect(metrics).toContain('kdump_mem_memory_bytes{group="applications-and-files",category="anonymous"}');
     for (const one of ['free-buddy', 'free-uninitialized', 'unattributed'])
       expect(metrics).not.toMatch(new RegExp(`kdump_mem_memory_bytes.*"${one}"`));
   });
@@ -471,9 +449,7 @@ test('names the source and its limits in the text, without escape sequences', ()
   };
   const text = memoryText(answer, { source: '--live', width: null, verbose: true });
   expect(text.split('\n')[0]).toMatch(/ Source: page flags .*; no\\x1b\[31m kcore\.$/);
-  expect(text).toContain(
-    '“network: socket queues”, “network: other” (not identified without /proc/kcore; ',
-  );
+  expect(text).toContain('“network: socket queues”, “network: other” (not identified without /proc/kcore; ');
   expect(text).toContain('9 order-0 blocks (36.0 KiB), 1 order-3 block (32.0 KiB)');
   expect(text).toContain('Counters partly included: Percpu 12.0 KiB.');
   expect(text).toMatch(/Next: skcheck --stale$/);
@@ -481,9 +457,7 @@ test('names the source and its limits in the text, without escape sequences', ()
 });
 
 function category(answer: ReturnType<typeof look>, name: string) {
-  const found = answer.memory.children
-    .flatMap(({ children }) => children)
-    .find((one) => one.category === name);
+  const found = answer.memory.children.flatMap(({ children }) => children).find((one) => one.category === name);
   if (!found) throw new Error(`no category ${name}`);
   return found;
 }

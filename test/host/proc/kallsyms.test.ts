@@ -44,9 +44,7 @@ describe('functions of the running kernel', () => {
   });
 
   it('are named by the last code symbol at one address, never by data', () => {
-    const symbols = symbolsOf(
-      ['T first', 't last', 'D table'].map((each) => `ffffffff81000000 ${each}\n`).join(''),
-    );
+    const symbols = symbolsOf(['T first', 't last', 'D table'].map((each) => `ffffffff81000000 ${each}\n`).join(''));
     expect(symbols.at(0xffffffff81000008n)).toEqual({ name: 'last', offset: 8, module: null });
   });
 

@@ -20,12 +20,9 @@ test('reads both lines of PSI', () => {
   expect(parsePressure(PSI)).toEqual(PARSED);
 });
 
-test.each(['', `${SOME}\n`, PSI.replace('0.11', 'much'), PSI.replace('avg60', 'avg61')])(
-  'rejects %j',
-  (text) => {
-    expect(parsePressure(text)).toBeNull();
-  },
-);
+test.each(['', `${SOME}\n`, PSI.replace('0.11', 'much'), PSI.replace('avg60', 'avg61')])('rejects %j', (text) => {
+  expect(parsePressure(text)).toBeNull();
+});
 
 test('reports a kernel without PSI, without zeros', () => {
   const host = new FakeHost();
@@ -42,15 +39,12 @@ test('reports a kernel without PSI, without zeros', () => {
   expect(readMachinePressure(host)).toEqual({ pressure: PARSED });
 });
 
-test.each(['/sys/fs/cgroup', '/sys/fs/cgroup/unified'])(
-  'reads the pressure of a cgroup below %s',
-  (root) => {
-    const host = new FakeHost();
-    host.files.set(`${root}/a/b/memory.pressure`, PSI);
-    expect(readCgroupPressure(host, '/a/b')).toEqual(PARSED);
-    expect(readCgroupPressure(host, '/a')).toBeNull();
-  },
-);
+test.each(['/sys/fs/cgroup', '/sys/fs/cgroup/unified'])('reads the pressure of a cgroup below %s', (root) => {
+  const host = new FakeHost();
+  host.files.set(`${root}/a/b/memory.pressure`, PSI);
+  expect(readCgroupPressure(host, '/a/b')).toEqual(PARSED);
+  expect(readCgroupPressure(host, '/a')).toBeNull();
+});
 
 test('does not follow a path that leaves the cgroup tree', () => {
   const host = new FakeHost();

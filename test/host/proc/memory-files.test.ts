@@ -28,9 +28,7 @@ describe('files are read', () => {
     const files = new MemoryFiles();
     const sizes = [0, 1, 31, 32, 33, 65_536, 200_000];
     const contents = sizes.map((size) => Buffer.alloc(size, 'a\nb\0'));
-    const found = await Promise.all(
-      contents.map((content, index) => whole(file(`size-${index}`, content), files)),
-    );
+    const found = await Promise.all(contents.map((content, index) => whole(file(`size-${index}`, content), files)));
     expect(found.map(({ bytes }) => bytes.equals(contents.shift() ?? bytes))).not.toContain(false);
     expect(found.some(({ cut }) => cut)).toBe(false);
   });

@@ -4,12 +4,7 @@ import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { hostProcess } from '../../../src/account/processes/host.js';
 import type { ProcessFdsJson } from '../../../src/answers/process/schema.js';
-import {
-  fileSystemsOf,
-  parseSmaps,
-  readDescriptors,
-  readMappings,
-} from '../../../src/host/proc/process-files.js';
+import { fileSystemsOf, parseSmaps, readDescriptors, readMappings } from '../../../src/host/proc/process-files.js';
 import { kdumpMem } from '../../support/cli.js';
 import { madeSource } from '../../support/made-host.js';
 import { FakeHost } from '../fake-host.js';
@@ -38,9 +33,7 @@ const parsed = (...texts: string[]) => parseSmaps(texts.join(''), MOUNTS);
 
 describe('mappings in /proc/PID/smaps', () => {
   test('are reported with the values of their lines, missing values as unknown', () => {
-    expect(
-      parsed(mapping('7f00a000-7f104000 r-xp 00002000 08:01 131 /usr/lib/a b (x).so')),
-    ).toEqual([
+    expect(parsed(mapping('7f00a000-7f104000 r-xp 00002000 08:01 131 /usr/lib/a b (x).so'))).toEqual([
       expect.objectContaining({
         start: 0x7f00a000n,
         end: 0x7f104000n,
@@ -114,10 +107,7 @@ describe('mappings in /proc/PID/smaps', () => {
   test('return nothing for a process that exits between its status and its mappings', async () => {
     const host = new FakeHost();
     host.files.set('/proc/7/stat', '7 (x) S 1 1 1 0 -1 0 1 2 3 4 5 6 7 8 20 0 3 0 50 1 2 3\n');
-    host.files.set(
-      '/proc/7/status',
-      'Name:\tx\nUid:\t0\t0\t0\t0\nVmRSS:\t     104 kB\nThreads:\t1\n',
-    );
+    host.files.set('/proc/7/status', 'Name:\tx\nUid:\t0\t0\t0\t0\nVmRSS:\t     104 kB\nThreads:\t1\n');
     host.files.set('/proc/7/smaps', '');
     expect(await readMappings(host, 7)).toBe('gone');
     host.files.set('/proc/7/smaps', mapping('1000-2000 rw-p 00000000 00:00 0'));
@@ -179,25 +169,14 @@ test.skipIf(!existsSync('/proc/self/fdinfo'))(
     const child = spawn('perl', ['-e', code]);
     try {
       await once(child.stdout, 'data');
-      const { stdout } = await kdumpMem(
-        'procs',
-        '--live',
-        '--pid',
-        `${child.pid}`,
-        '--fds',
-        '--json',
-      );
+      const { stdout } = await kdumpMem('procs', '--live', '--pid', `${child.pid}`, '--fds', '--json');
       const answer = JSON.parse(stdout) as ProcessFdsJson;
-      const links = readdirSync(`/proc/${child.pid}/fd`).map((fd) =>
-        readlinkSync(`/proc/${child.pid}/fd/${fd}`),
-      );
+      const links = readdirSync(`/proc/${child.pid}/fd`).map((fd) => readlinkSync(`/proc/${child.pid}/fd/${fd}`));
       expect(answer).toMatchObject({ count: links.length, comm: 'perl', complete: true });
       const group = (kind: string) => answer.groups.find((one) => one.kind === kind);
       expect(group('pipe')?.count).toBe(links.filter((link) => link.startsWith('pipe:')).length);
       expect(group('memfd')).toMatchObject({ count: 1, bytes: 3 * 2 ** 20 });
-      const limit = /^Max open files +(\d+)/m.exec(
-        readFileSync(`/proc/${child.pid}/limits`, 'utf8'),
-      );
+      const limit = /^Max open files +(\d+)/m.exec(readFileSync(`/proc/${child.pid}/limits`, 'utf8'));
       expect(answer.limit).toBe(Number(limit?.[1]));
       const text = await kdumpMem('procs', '--live', '--pid', `${child.pid}`, '--fds');
       expect(text.stdout).toMatch(/^pid \d+ \(perl\) has \d+ descriptors open/);

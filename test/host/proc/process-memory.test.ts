@@ -102,10 +102,7 @@ describe('processes of /proc', () => {
         status: status('a', ...MEMORY),
         smaps_rollup: ROLLUP,
       });
-    expect((await readProcesses(host)).processes.map(({ ageSeconds }) => ageSeconds)).toEqual([
-      null,
-      0,
-    ]);
+    expect((await readProcesses(host)).processes.map(({ ageSeconds }) => ageSeconds)).toEqual([null, 0]);
   });
 
   test('are each read at their own time', async () => {
@@ -126,9 +123,7 @@ describe('processes of /proc', () => {
       });
       return answered;
     };
-    expect((await readProcesses(host)).processes.map(({ readAt }) => readAt)).toEqual([
-      91.75, 93.25,
-    ]);
+    expect((await readProcesses(host)).processes.map(({ readAt }) => readAt)).toEqual([91.75, 93.25]);
   });
 
   test('have no memory if they are kernel threads, zombies, or exited during the scan', async () => {
@@ -173,9 +168,7 @@ describe('processes of /proc', () => {
       throw new HostError('unreadable', 'the process that reads /proc exited (2)');
     };
     const seen = await readProcesses(host);
-    expect(seen.processes).toMatchObject([
-      { sums: null, unread: 'the process that reads /proc exited (2)' },
-    ]);
+    expect(seen.processes).toMatchObject([{ sums: null, unread: 'the process that reads /proc exited (2)' }]);
     const { warnings, complete } = hostProcesses(seen);
     expect(warnings.map(({ message }) => message)).toEqual([
       'PSS and USS of pid 1 (init) are not available: the process that reads /proc exited (2)',
@@ -226,9 +219,7 @@ describe('memory that is easily missed', () => {
     add(host, 1, { stat: stat(1, 'init'), status: status('init') });
     const { processes, zombies } = await readProcesses(host);
     expect(zombies).toBe(0);
-    expect(processes).toMatchObject([
-      { pid: 7, threads: 3, sums: { rss: 100 * 1024 }, status: { rss: 104 * 1024 } },
-    ]);
+    expect(processes).toMatchObject([{ pid: 7, threads: 3, sums: { rss: 100 * 1024 }, status: { rss: 104 * 1024 } }]);
   });
 
   test('ignores paths in sizes, whatever line ends they contain', () => {

@@ -1,12 +1,4 @@
-import {
-  closeSync,
-  mkdtempSync,
-  openSync,
-  rmSync,
-  unlinkSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { HostError } from '../../../src/base/errors.js';
@@ -15,8 +7,7 @@ import { liveHost } from '../../../src/host/live.js';
 import { filesInMemoryLines, sharedFiles as listed } from '../../../src/host/proc/shared-files.js';
 
 const MIB = 2 ** 20;
-const sharedFiles = (source: HostSource, onMissing: (why: string) => void = () => {}) =>
-  listed(source, onMissing);
+const sharedFiles = (source: HostSource, onMissing: (why: string) => void = () => {}) => listed(source, onMissing);
 
 describe('on this machine', () => {
   let folder: string;
@@ -49,10 +40,7 @@ function host(parts: {
   readonly links?: Readonly<Record<string, string>>;
   readonly texts?: Readonly<Record<string, string>>;
   readonly files?: Readonly<
-    Record<
-      string,
-      { inode: number; bytes: number; isTmpfs?: boolean; isFile?: boolean; isFolder?: boolean }
-    >
+    Record<string, { inode: number; bytes: number; isTmpfs?: boolean; isFile?: boolean; isFolder?: boolean }>
   >;
   readonly now?: () => number;
 }): HostSource {
@@ -93,9 +81,7 @@ test('counts a memfd once, with one of its processes', () => {
 
 test('excludes huge pages of hugetlb', () => {
   const links = { '/proc/7/fd/3': '/memfd:huge (deleted)' };
-  expect(sharedFiles(host({ links, files: { '/proc/7/fd/3': { inode: 5, bytes: MIB } } }))).toEqual(
-    [],
-  );
+  expect(sharedFiles(host({ links, files: { '/proc/7/fd/3': { inode: 5, bytes: MIB } } }))).toEqual([]);
 });
 
 test('does not access a file system that may not respond', () => {
@@ -120,8 +106,7 @@ test('does not access a file system that may not respond', () => {
 });
 
 test('attributes a System V segment to its creator, and skips damaged lines', () => {
-  const heading =
-    'key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime ctime rss swap';
+  const heading = 'key shmid perms size cpid lpid nattch uid gid cuid cgid atime dtime ctime rss swap';
   const line = '0 32769 600 9437184 77 78 0 0 0 0 0 0 0 0 8388608 1048576';
   const damaged = ['', '0 5 600 1', line.replace('8388608', '-'), `${line} 1`];
   const texts = { '/proc/sysvipc/shm': [heading, line, ...damaged].join('\n') };
@@ -161,8 +146,7 @@ test('lists files of a first root in memory, without its mounts', () => {
   const found = sharedFiles(
     host({
       texts: {
-        '/proc/self/mountinfo':
-          '1 1 0:2 / / rw - rootfs rootfs rw\n21 1 0:21 / /nfs rw - nfs server:/ rw\n',
+        '/proc/self/mountinfo': '1 1 0:2 / / rw - rootfs rootfs rw\n21 1 0:21 / /nfs rw - nfs server:/ rw\n',
         '/bin/program': '',
         '/nfs/x': '',
       },

@@ -100,17 +100,11 @@ test('locks have all requests that wait, also those behind another', () => {
 
 test.each([
   ['a request without its lock', ['1: -> FLOCK  ADVISORY  WRITE 9 fe:00:1 0 EOF'], 'malformed'],
-  [
-    'a request of another lock',
-    [HOLDER, '2: -> FLOCK  ADVISORY  WRITE 9 fe:00:1 0 EOF'],
-    'malformed',
-  ],
+  ['a request of another lock', [HOLDER, '2: -> FLOCK  ADVISORY  WRITE 9 fe:00:1 0 EOF'], 'malformed'],
   ['a truncated line', [HOLDER, '2: FLOCK  ADVISORY  WRI'], 'malformed'],
   ['a number that is missing', [HOLDER, '3: FLOCK  ADVISORY  WRITE 9 fe:00:1 0 EOF'], 'not listed'],
 ])('%s is reported', (_, lines, words) => {
-  expect(locksOf(...lines).missed.map(({ message }) => message)).toEqual([
-    expect.stringContaining(words),
-  ]);
+  expect(locksOf(...lines).missed.map(({ message }) => message)).toEqual([expect.stringContaining(words)]);
 });
 
 test('the holder of a lock is a process that has it, not the pid that requested it', () => {

@@ -8,9 +8,7 @@ import { FakeHost } from '../fake-host.js';
 
 const tcp = (local: string, peer: string, state: string, queues: string, inode: number) =>
   `   1: ${local} ${peer} ${state} ${queues} 00:00000000 00000000     0        0 ${inode} 1 00000000f2a1b3c4 20 4 30 10 -1`;
-const [TCP, TCP6, UDP] = ['tcp', 'tcp6', 'udp'].map((file) =>
-  INET_TABLES.find((table) => table.file === file),
-);
+const [TCP, TCP6, UDP] = ['tcp', 'tcp6', 'udp'].map((file) => INET_TABLES.find((table) => table.file === file));
 
 describe('/proc/net/tcp', () => {
   test('parses a row', () => {
@@ -66,9 +64,7 @@ test('reads /proc/net/netlink: sockets of processes, not the kernel ends', () =>
     ].join('\n'),
     1,
   );
-  expect(rows).toMatchObject([
-    { local: 'route:15733', recvQ: 1280, inode: 979_436, skmem: { drops: 3 } },
-  ]);
+  expect(rows).toMatchObject([{ local: 'route:15733', recvQ: 1280, inode: 979_436, skmem: { drops: 3 } }]);
 });
 
 describe('without ss', () => {

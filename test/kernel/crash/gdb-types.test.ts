@@ -1,12 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  findMember,
-  memberNames,
-  parseEnum,
-  parsePtype,
-  parseWhatis,
-} from '../../../src/kernel/crash/gdb-types.js';
+import { findMember, memberNames, parseEnum, parsePtype, parseWhatis } from '../../../src/kernel/crash/gdb-types.js';
 
 // Output of gdb 16 in crash 9.0.2.
 const PLACED = `/* offset      |    size */  type = struct sk_buff {
@@ -39,15 +33,7 @@ describe('ptype', () => {
   const members = parsePtype(PLACED) ?? [];
 
   test('names members, including those of anonymous structs and unions', () => {
-    expect(memberNames(members)).toEqual([
-      'next',
-      'prev',
-      'rbnode',
-      'cb',
-      'destructor',
-      'fclone',
-      'wide',
-    ]);
+    expect(memberNames(members)).toEqual(['next', 'prev', 'rbnode', 'cb', 'destructor', 'fclone', 'wide']);
   });
 
   test('distinguishes arrays, pointers and types', () => {
@@ -62,22 +48,13 @@ describe('ptype', () => {
     expect(findMember(members, 'wide')).toMatchObject({ width: 9, at: { byte: 129, bit: 7 } });
   });
 
-  test.each([
-    '',
-    'gdb: gdb request failed: ptype struct nosuch',
-    'type = int',
-    'type = struct x {',
-  ])('returns undefined for %j', (text) => expect(parsePtype(text)).toBeUndefined());
+  test.each(['', 'gdb: gdb request failed: ptype struct nosuch', 'type = int', 'type = struct x {'])(
+    'returns undefined for %j',
+    (text) => expect(parsePtype(text)).toBeUndefined(),
+  );
 
   test('reads any text without throwing', () => {
-    const piece = fc.constantFrom(
-      'type = struct a {',
-      '}',
-      '} b;',
-      'int x : 3;',
-      '/* 1: 2 | 3 */',
-      '\n',
-    );
+    const piece = fc.constantFrom('type = struct a {', '}', '} b;', 'int x : 3;', '/* 1: 2 | 3 */', '\n');
     fc.assert(
       fc.property(fc.array(fc.oneof(piece, fc.string())), (pieces) => {
         parsePtype(pieces.join(''));
@@ -105,10 +82,7 @@ test.each([
   ['type = char [16]', { type: 'char', pointer: false, count: 16, aggregate: false }],
   ['type = struct files_struct *', { type: 'files_struct', pointer: true, aggregate: true }],
   ['type = struct {...}', { type: '', pointer: false, aggregate: true }],
-  [
-    'type = struct sockaddr_un []',
-    { type: 'sockaddr_un', pointer: false, count: 0, aggregate: true },
-  ],
+  ['type = struct sockaddr_un []', { type: 'sockaddr_un', pointer: false, count: 0, aggregate: true }],
   ['type = void (*)(struct sk_buff *)', { type: '', pointer: true, aggregate: true }],
   ['type = u16 [2][3]', { type: 'u16', pointer: false, count: 6, aggregate: false }],
 ])('whatis: %s', (text, expected) => expect(parseWhatis(text)).toEqual(expected));

@@ -7,8 +7,7 @@ import type { KernelError } from '../../../src/base/errors.js';
 import { CrashProcess } from '../../../src/kernel/crash/process.js';
 import { commandPath } from '../../support/cli.js';
 
-const fake = (name: string) =>
-  fileURLToPath(new URL(`../../support/crash/${name}`, import.meta.url));
+const fake = (name: string) => fileURLToPath(new URL(`../../support/crash/${name}`, import.meta.url));
 const QUICK = { vmlinux: undefined, vmcore: undefined, startTimeout: 1000, requestTimeout: 1000 };
 /** Timeout for a crash that is expected to answer, also on a busy machine. */
 const PATIENT = { ...QUICK, startTimeout: 60_000, requestTimeout: 60_000 };
@@ -72,9 +71,7 @@ describe('a misbehaving crash is stopped and reported if it', () => {
   test('exits immediately', () => {
     const error = failureOf(() => new CrashProcess({ ...QUICK, crash: fake('dies'), onWait() {} }));
     expect(error.code).toBe('crash-failed');
-    expect(error.message).toMatch(
-      /dies: exited with status 1 \(last output: crash: cannot resolve "init_task"\)$/,
-    );
+    expect(error.message).toMatch(/dies: exited with status 1 \(last output: crash: cannot resolve "init_task"\)$/);
   });
 
   test('prints without end', () => {
@@ -92,9 +89,7 @@ describe('a misbehaving crash is stopped and reported if it', () => {
   });
 
   test('does not exist', () => {
-    const error = failureOf(
-      () => new CrashProcess({ ...QUICK, crash: fake('nonsense'), onWait() {} }),
-    );
+    const error = failureOf(() => new CrashProcess({ ...QUICK, crash: fake('nonsense'), onWait() {} }));
     expect(error.code).toBe('crash-missing');
   });
 });
@@ -103,9 +98,7 @@ describe('a crash that runs elsewhere', () => {
   const files = { vmlinux: '/proc/version', vmcore: '/proc/version' };
 
   test('cannot open the files: names both and the folder', () => {
-    const error = failureOf(
-      () => new CrashProcess({ ...PATIENT, ...files, crash: fake('elsewhere'), onWait() {} }),
-    );
+    const error = failureOf(() => new CrashProcess({ ...PATIENT, ...files, crash: fake('elsewhere'), onWait() {} }));
     expect(error.code).toBe('crash-elsewhere');
     expect(error.message).toMatch(
       /elsewhere: cannot see these files of kdump-mem: (\/[\w-]+)+\/kdump-mem-\w+, \/proc\/version, \/proc\/version \(last output: crash: [^\n]*\/vmlinux: No such file or directory\)$/,
@@ -161,14 +154,7 @@ describe('running out of file descriptors', () => {
     ];
     const { exitCode, stderr } = await execa(
       'sh',
-      [
-        '-c',
-        `ulimit -n ${most}; exec "$@"`,
-        'sh',
-        process.execPath,
-        commandPath('kdump-mem'),
-        ...command,
-      ],
+      ['-c', `ulimit -n ${most}; exec "$@"`, 'sh', process.execPath, commandPath('kdump-mem'), ...command],
       { reject: false, stdin: 'ignore', stripFinalNewline: false },
     );
     expect(exitCode).toBe(3);
@@ -177,39 +163,36 @@ describe('running out of file descriptors', () => {
 });
 
 describe('scratch folders and processes are removed', () => {
-  test.each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGKILL'] as const)(
-    'after %s while crash hangs',
-    async (signal) => {
-      // The files only have to be readable: this crash ignores both.
-      const vmcore = `${process.cwd()}/package.json`;
-      const command = execa(
-        process.execPath,
-        [
-          commandPath('kdump-mem'),
-          'skb',
-          '--pid',
-          '1',
-          '--vmcore',
-          vmcore,
-          '--vmlinux',
-          vmcore,
-          '--engine',
-          'crash',
-          '--crash',
-          fake('hang-at-start'),
-        ],
-        { reject: false },
-      );
-      for (let attempt = 0; leftovers().length === 0 && attempt < 200; attempt++) await sleep(20);
-      const [folder = ''] = leftovers();
-      expect(existsSync(folder)).toBe(true);
-      command.kill(signal);
-      const { signal: ended } = await command;
-      expect(ended).toBe(signal);
-      expect(await allGone()).toBe(true);
-      expect(existsSync(folder)).toBe(false);
-    },
-  );
+  test.each(['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGKILL'] as const)('after %s while crash hangs', async (signal) => {
+    // The files only have to be readable: this crash ignores both.
+    const vmcore = `${process.cwd()}/package.json`;
+    const command = execa(
+      process.execPath,
+      [
+        commandPath('kdump-mem'),
+        'skb',
+        '--pid',
+        '1',
+        '--vmcore',
+        vmcore,
+        '--vmlinux',
+        vmcore,
+        '--engine',
+        'crash',
+        '--crash',
+        fake('hang-at-start'),
+      ],
+      { reject: false },
+    );
+    for (let attempt = 0; leftovers().length === 0 && attempt < 200; attempt++) await sleep(20);
+    const [folder = ''] = leftovers();
+    expect(existsSync(folder)).toBe(true);
+    command.kill(signal);
+    const { signal: ended } = await command;
+    expect(ended).toBe(signal);
+    expect(await allGone()).toBe(true);
+    expect(existsSync(folder)).toBe(false);
+  });
 });
 
 test('never passes a hostile file name to the command line of crash', () => {
@@ -221,9 +204,7 @@ test('never passes a hostile file name to the command line of crash', () => {
 });
 
 test('does not wait for a crash that exits on a full disk without a message', () => {
-  const error = failureOf(
-    () => new CrashProcess({ ...PATIENT, crash: fake('full-disk'), onWait() {} }),
-  );
+  const error = failureOf(() => new CrashProcess({ ...PATIENT, crash: fake('full-disk'), onWait() {} }));
   expect(error.code).toBe('no-room');
   expect(error.message).toMatch(/full-disk: exited \(\/[^\n]*kdump-mem-\w+ is not writable\)$/);
 });

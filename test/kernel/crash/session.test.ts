@@ -8,10 +8,8 @@ import { CrashKernel } from '../../../src/kernel/crash/kernel.js';
 import { playSession, recordSession } from '../../../src/kernel/crash/session.js';
 
 // Regenerate with: npm run build && scripts/lab up 5.10 6.1 6.12 && node scripts/record-crash.mjs
-const fixture = (name: string) =>
-  readFileSync(new URL(`../../../fixtures/crash/${name}`, import.meta.url));
-const session = (version: string) =>
-  gunzipSync(fixture(`${version}.session.jsonl.gz`)).toString('utf8');
+const fixture = (name: string) => readFileSync(new URL(`../../../fixtures/crash/${name}`, import.meta.url));
+const session = (version: string) => gunzipSync(fixture(`${version}.session.jsonl.gz`)).toString('utf8');
 
 describe.each(['5.10', '6.1', '6.12'])('a replayed session of crash on %s', (version) => {
   test('yields the figures of the original run', () => {
@@ -41,13 +39,11 @@ test('refuses a query that was not recorded', () => {
   expect(() => player.readMemory(0xffff_8000_dead_0000n, 4096)).toThrow('no answer to 0xffff');
 });
 
-test.each([
-  '{"command":"sys","answer":"',
-  '{"command":"sys"}',
-  '{"read":"0x1000+8","bytes":"no base64!"}',
-  '[1]',
-])('reports the number of a malformed line: %s', (line) => {
-  const good = '{"command":"sys","answer":"RELEASE"}';
-  expect(playSession(`${good}\n`).execute(['sys'])).toEqual(['RELEASE']);
-  expect(() => playSession(`${good}\n${line}\n`)).toThrow('recording: malformed line 2');
-});
+test.each(['{"command":"sys","answer":"', '{"command":"sys"}', '{"read":"0x1000+8","bytes":"no base64!"}', '[1]'])(
+  'reports the number of a malformed line: %s',
+  (line) => {
+    const good = '{"command":"sys","answer":"RELEASE"}';
+    expect(playSession(`${good}\n`).execute(['sys'])).toEqual(['RELEASE']);
+    expect(() => playSession(`${good}\n${line}\n`)).toThrow('recording: malformed line 2');
+  },
+);

@@ -122,9 +122,7 @@ describe('a System.map', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
         try {
-          parseSystemMap(Buffer.concat([Buffer.from('ffffffff81000000 T a\n'), bytes]), 0n).find(
-            'a',
-          );
+          parseSystemMap(Buffer.concat([Buffer.from('ffffffff81000000 T a\n'), bytes]), 0n).find('a');
         } catch (error) {
           if (!(error instanceof KernelError)) throw error;
         }
@@ -180,8 +178,7 @@ describe('a vmlinux', () => {
   });
 
   it('has different errors if it is invalid and if it is missing', () => {
-    const code = (path: string): unknown =>
-      errorOf(() => openNativeImage(image, { vmlinux: path }));
+    const code = (path: string): unknown => errorOf(() => openNativeImage(image, { vmlinux: path }));
     expect(code(fileOf('#!/bin/sh\n'))).toMatchObject({ code: 'unsupported-format' });
     expect(code(join(folder, 'absent'))).toMatchObject({ code: 'no-such-file' });
     expect(code(folder)).toMatchObject({ code: 'unsupported-format' });
@@ -248,8 +245,7 @@ describe('types that are not BTF', () => {
     load: () => Btf.parse(someTypes().build()),
     ...about,
   });
-  const provenanceOf = (types: TypesFile, dump = image) =>
-    openNativeImage(dump, { types }).provenance;
+  const provenanceOf = (types: TypesFile, dump = image) => openNativeImage(dump, { types }).provenance;
 
   it('of this build are used, with the kind of verification', () => {
     const dwarf = provenanceOf(file({ form: 'DWARF', buildId: BUILD_ID }));
@@ -264,8 +260,7 @@ describe('types that are not BTF', () => {
   it('are reported as not verified if nothing can be compared', () => {
     const load = () => Btf.parse(new BtfWriter().build());
     expect(provenanceOf(file({ load })).typesVerified).toBe('none');
-    const codes = (types: TypesFile) =>
-      openNativeImage(image, { types }).doubts.map(({ code }) => code);
+    const codes = (types: TypesFile) => openNativeImage(image, { types }).doubts.map(({ code }) => code);
     expect(codes(file({ load }))).toEqual(['types-not-verified', 'types-incomplete']);
     expect(codes(file({ load, form: 'DWARF' }))).toEqual(['types-not-verified']);
     expect(codes(file({ form: 'DWARF', buildId: BUILD_ID }))).toEqual([]);

@@ -106,15 +106,11 @@ describe('types of modules', () => {
       (made, entries) => made.memory.pages.delete(made.physical(entries[0]! + 0x1000n) / 4096),
     );
     expect(kernel.moduleTypes.modules.map(({ module }) => module)).toEqual(['kept']);
-    expect(kernel.moduleTypes.problems).toEqual([
-      expect.stringContaining('lost: types not readable'),
-    ]);
+    expect(kernel.moduleTypes.problems).toEqual([expect.stringContaining('lost: types not readable')]);
   });
 
   it('omit a module that extends the types of another kernel', () => {
-    const kernel = kernelWith((base) => [
-      { name: 'foreign', blob: moduleBlob(base, 'x'), startId: 7 },
-    ]);
+    const kernel = kernelWith((base) => [{ name: 'foreign', blob: moduleBlob(base, 'x'), startId: 7 }]);
     expect(kernel.moduleTypes.modules).toEqual([]);
     expect(kernel.moduleTypes.problems).toEqual([
       expect.stringContaining('foreign: BTF does not match the kernel (types begin at 7'),
@@ -122,12 +118,8 @@ describe('types of modules', () => {
   });
 
   it('omit a module with damaged types', () => {
-    const kernel = kernelWith((base) => [
-      { name: 'bad', blob: moduleBlob(base, 'x').fill(0, 0, 2) },
-    ]);
-    expect(kernel.moduleTypes.problems).toEqual([
-      expect.stringContaining('bad: malformed BTF header'),
-    ]);
+    const kernel = kernelWith((base) => [{ name: 'bad', blob: moduleBlob(base, 'x').fill(0, 0, 2) }]);
+    expect(kernel.moduleTypes.problems).toEqual([expect.stringContaining('bad: malformed BTF header')]);
   });
 
   it('terminate if the list loops', () => {

@@ -5,12 +5,7 @@ import type { AddressEncoding } from '../../../src/kernel/native/kallsyms/tables
 import { openNativeImage } from '../../../src/kernel/native/open.js';
 import type { KallsymsOrder } from '../../support/kallsyms.js';
 import { errorOf } from '../../support/native-errors.js';
-import {
-  SYNTHETIC_MEMORY,
-  SYNTHETIC_RELEASE,
-  someTypes,
-  syntheticKernel,
-} from '../../support/native-kernel.js';
+import { SYNTHETIC_MEMORY, SYNTHETIC_RELEASE, someTypes, syntheticKernel } from '../../support/native-kernel.js';
 
 const ORDERS: KallsymsOrder[] = ['old', 'between', 'new'];
 const ENCODINGS: AddressEncoding[] = ['absolute', 'relative', 'relative-percpu', 'place'];
@@ -54,10 +49,7 @@ describe('a kernel opened from its own data alone', () => {
           }));
           const { image, symbols } = syntheticKernel({ order, encoding, named, extra });
           const kernel = openNativeImage(image);
-          expect(
-            kernel.provenance.symbols,
-            JSON.stringify(kernel.provenance.symbols),
-          ).toMatchObject({
+          expect(kernel.provenance.symbols, JSON.stringify(kernel.provenance.symbols)).toMatchObject({
             found: true,
             detail: expect.stringContaining(how),
           });
@@ -136,9 +128,7 @@ describe('a kernel opened from its own data alone', () => {
     expect(kernel.pages.pageOf(made.directMap + BigInt(SYNTHETIC_MEMORY))).toBeUndefined();
     expect(kernel.pages.addressOfPage(made.pages + 1n)).toBeUndefined();
     expect(kernel.pages.addressOfPage(made.pages - 64n)).toBeUndefined();
-    expect(
-      kernel.pages.addressOfPage(made.pages + BigInt((SYNTHETIC_MEMORY / 4096) * 64)),
-    ).toBeUndefined();
+    expect(kernel.pages.addressOfPage(made.pages + BigInt((SYNTHETIC_MEMORY / 4096) * 64))).toBeUndefined();
     expect(kernel.pages.addressOfPage(0n)).toBeUndefined();
   });
 
@@ -161,10 +151,7 @@ describe('a kernel opened from its own data alone', () => {
     const { image, at } = syntheticKernel();
     const kernel = openNativeImage(image);
     expect(kernel.symbol('do_nothing')).toBeUndefined();
-    expect(kernel.symbols('do_nothing').map(({ address }) => address)).toEqual([
-      at.text + 0x100n,
-      at.text + 0x300n,
-    ]);
+    expect(kernel.symbols('do_nothing').map(({ address }) => address)).toEqual([at.text + 0x100n, at.text + 0x300n]);
     expect(kernel.symbol('no_such_symbol')).toBeUndefined();
   });
 
@@ -191,8 +178,7 @@ describe('a kernel opened from its own data alone', () => {
 
   it('does not treat a missing file as a stale copy', () => {
     const made = syntheticKernel({ note: false });
-    const open = (): unknown =>
-      openNativeImage(made.memory.image({}), { symbols: '/no/such/file' });
+    const open = (): unknown => openNativeImage(made.memory.image({}), { symbols: '/no/such/file' });
     expect(errorOf(open)).toMatchObject({ code: 'no-such-file' });
   });
 
@@ -201,9 +187,7 @@ describe('a kernel opened from its own data alone', () => {
     made.memory.page(0x1c0_0000).fill(0);
     expect(errorOf(() => openNativeImage(made.memory.image({})))).toMatchObject({
       code: 'unsupported-layout',
-      message: expect.stringContaining(
-        'VMCOREINFO not found (no such note, and all memory searched)',
-      ),
+      message: expect.stringContaining('VMCOREINFO not found (no such note, and all memory searched)'),
     });
   });
 
@@ -342,14 +326,10 @@ describe('a kernel opened from its own data alone', () => {
     const names = made.symbols.map(({ name }) => name);
     fc.assert(
       fc.property(
-        fc.array(
-          fc.tuple(
-            fc.nat(),
-            fc.nat(4095),
-            fc.oneof(fc.constant(0xff), fc.constant(0), fc.nat(255)),
-          ),
-          { minLength: 1, maxLength: 40 },
-        ),
+        fc.array(fc.tuple(fc.nat(), fc.nat(4095), fc.oneof(fc.constant(0xff), fc.constant(0), fc.nat(255))), {
+          minLength: 1,
+          maxLength: 40,
+        }),
         (damage) => {
           const restore: [Uint8Array, number, number][] = [];
           for (const [frame, at, value] of damage) {

@@ -2,11 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { ascending, numberKeys } from '../../../src/kernel/native/symbols.js';
 
-const anyNumber = fc.oneof(
-  fc.maxSafeNat(),
-  fc.nat(3),
-  fc.constantFrom(2 ** 32 - 1, 2 ** 32, 2 ** 52),
-);
+const anyNumber = fc.oneof(fc.maxSafeNat(), fc.nat(3), fc.constantFrom(2 ** 32 - 1, 2 ** 32, 2 ** 52));
 
 it('sorts numbers of up to 53 bits stably', () => {
   fc.assert(

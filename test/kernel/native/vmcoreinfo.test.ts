@@ -31,9 +31,7 @@ describe('VMCOREINFO', () => {
   });
 
   it('reads numbers in hex, as arm64 writes them', () => {
-    const info = new Vmcoreinfo(
-      'NUMBER(kimage_voffset)=0xffff7fffc0000000\nCRASHTIME=1763625600\n',
-    );
+    const info = new Vmcoreinfo('NUMBER(kimage_voffset)=0xffff7fffc0000000\nCRASHTIME=1763625600\n');
     expect(info.number('kimage_voffset')).toBe(0xffff7fffc0000000n);
     expect(info.crashTime).toBe(1763625600);
   });

@@ -100,44 +100,42 @@ const STREAMS: Readonly<Record<string, Stream>> = {
 };
 
 describe('the interval contains the true amount in 95 of 100 samples', () => {
-  it.each(
-    Object.entries(STREAMS).flatMap(([name, stream]) =>
-      [16, 64].map((oneIn) => [name, oneIn, stream] as const),
-    ),
-  )('of %s, one in %i', (_, oneIn, stream) => {
-    let [inside, runs] = [0, 0];
-    for (let seed = 1; seed <= Math.ceil(512 / oneIn); seed++) {
-      const random = randomOf(seed);
-      const frames = new Set<number>();
-      const blocks: [number, number][] = [];
-      stream((place, length) => {
-        if (frames.has(place)) return;
-        for (let frame = place; frame < place + length; frame++) frames.add(frame);
-        blocks.push([place, length]);
-      }, random);
-      const truth = overlapFree(blocks);
-      // Every residue of the mask.
-      for (let residue = 0; residue < oneIn; residue++) {
-        const follower = new FrameFollower(
-          { oneIn, mask: BigInt(oneIn - 1) << 3n, residue: BigInt(residue) << 3n },
-          { maxBlocks: 10_000, frameBytes: 1 },
-        );
-        for (const [place, length] of blocks) follower.allocated(place, length, 1, 1, 1);
-        const held = follower.reading(0, () => 'site').held.get('site');
-        // A site without samples does not exist, and is not counted.
-        runs++;
-        if (held ? held.low <= truth && truth <= held.high : truth <= 3.7 * oneIn * 8) inside++;
+  it.each(Object.entries(STREAMS).flatMap(([name, stream]) => [16, 64].map((oneIn) => [name, oneIn, stream] as const)))(
+    'of %s, one in %i',
+    (_, oneIn, stream) => {
+      let [inside, runs] = [0, 0];
+      for (let seed = 1; seed <= Math.ceil(512 / oneIn); seed++) {
+        const random = randomOf(seed);
+        const frames = new Set<number>();
+        const blocks: [number, number][] = [];
+        stream((place, length) => {
+          if (frames.has(place)) return;
+          for (let frame = place; frame < place + length; frame++) frames.add(frame);
+          blocks.push([place, length]);
+        }, random);
+        const truth = overlapFree(blocks);
+        // Every residue of the mask.
+        for (let residue = 0; residue < oneIn; residue++) {
+          const follower = new FrameFollower(
+            { oneIn, mask: BigInt(oneIn - 1) << 3n, residue: BigInt(residue) << 3n },
+            { maxBlocks: 10_000, frameBytes: 1 },
+          );
+          for (const [place, length] of blocks) follower.allocated(place, length, 1, 1, 1);
+          const held = follower.reading(0, () => 'site').held.get('site');
+          // A site without samples does not exist, and is not counted.
+          runs++;
+          if (held ? held.low <= truth && truth <= held.high : truth <= 3.7 * oneIn * 8) inside++;
+        }
       }
-    }
-    expect(inside / runs).toBeGreaterThanOrEqual(0.95);
-  });
+      expect(inside / runs).toBeGreaterThanOrEqual(0.95);
+    },
+  );
 });
 
 /** Frames held at the end: later blocks reuse those of earlier ones. */
 function overlapFree(blocks: readonly [number, number][]): number {
   const frames = new Set<number>();
-  for (const [place, length] of blocks)
-    for (let frame = place; frame < place + length; frame++) frames.add(frame);
+  for (const [place, length] of blocks) for (let frame = place; frame < place + length; frame++) frames.add(frame);
   return frames.size;
 }
 

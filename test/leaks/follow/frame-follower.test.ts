@@ -40,9 +40,7 @@ describe('frames that are followed', () => {
     follower.freed(70, 2);
     expect(bytesOf(follower, 's1')).toBe(5 * 4096);
     expect(follower.survivors({ ...ORDER, began: 1e6 })).toEqual({
-      survivors: [
-        { site: 's1', place: 64n, bytes: 5 * 4096, order: 3, since: 1, tid: 10, command: null },
-      ],
+      survivors: [{ site: 's1', place: 64n, bytes: 5 * 4096, order: 3, since: 1, tid: 10, command: null }],
       leftOut: 0,
     });
     follower.freed(64, 4);

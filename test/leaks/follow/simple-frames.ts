@@ -36,14 +36,12 @@ export class SimpleFrames {
 
   narrow(sample: Sample): void {
     this.#sample = sample;
-    for (const frame of [...this.#held.keys()])
-      if (!this.#isSampled(frame)) this.#held.delete(frame);
+    for (const frame of [...this.#held.keys()]) if (!this.#isSampled(frame)) this.#held.delete(frame);
   }
 
   bySite(): [string, number][] {
     const sums = new Map<string, number>();
-    for (const stack of this.#held.values())
-      sums.set(String(stack), (sums.get(String(stack)) ?? 0) + 1);
+    for (const stack of this.#held.values()) sums.set(String(stack), (sums.get(String(stack)) ?? 0) + 1);
     return [...sums].sort();
   }
 

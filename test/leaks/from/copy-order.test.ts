@@ -32,9 +32,7 @@ const of = (type: AllocationType, ...texts: readonly string[]) => {
 };
 
 const captured = (name: string) =>
-  [1, 2].map((at) =>
-    readFileSync(fileURLToPath(new URL(`${name}-${at}.txt`, CAPTURED)), 'utf8'),
-  ) as [string, string];
+  [1, 2].map((at) => readFileSync(fileURLToPath(new URL(`${name}-${at}.txt`, CAPTURED)), 'utf8')) as [string, string];
 
 const untold = async (...asked: Parameters<typeof of>) => (await of(...asked)).unknownOrder;
 const EARLIER = { code: 'unreadable', message: expect.stringContaining('is not later than') };
@@ -64,9 +62,7 @@ describe('page_owner with the allocation times of blocks', () => {
 
   it('refuses copies of two boots, which have almost no block in common', async () => {
     const other = began.map((time) => time + 3);
-    await expect(
-      of('page', copy([...began, 50_000]), copy([...other, 60_000])),
-    ).rejects.toMatchObject(UNRELATED);
+    await expect(of('page', copy([...began, 50_000]), copy([...other, 60_000]))).rejects.toMatchObject(UNRELATED);
     // Half of it was freed meanwhile, and everything newer was allocated since.
     const later = [...began.slice(10), ...count(50).map((at) => 51_000 + at)];
     expect(await untold('page', copy([...began, 50_000]), copy(later))).toBeUndefined();
@@ -91,9 +87,7 @@ describe('show_stacks with stacks in one order', () => {
   });
 
   it('refuses copies of two boots, with other stacks or another order', async () => {
-    await expect(of('page', copy(known), copy(known.toReversed()))).rejects.toMatchObject(
-      UNRELATED,
-    );
+    await expect(of('page', copy(known), copy(known.toReversed()))).rejects.toMatchObject(UNRELATED);
     const others = known.map((at) => at + 100);
     await expect(of('page', copy(known), copy(others))).rejects.toMatchObject(UNRELATED);
   });
@@ -101,12 +95,7 @@ describe('show_stacks with stacks in one order', () => {
 
 describe('traces of SLUB with ages', () => {
   const copy = (ages: readonly number[]) =>
-    ages
-      .map(
-        (age, at) =>
-          `      1 f${at}+0x1/0x2 age=1/2/${age} pid=1 cpus=0\n        f${at}+0x1/0x2\n\n`,
-      )
-      .join('');
+    ages.map((age, at) => `      1 f${at}+0x1/0x2 age=1/2/${age} pid=1 cpus=0\n        f${at}+0x1/0x2\n\n`).join('');
   const old = [90_000, 90_010, 90_020, 88_000, 87_000];
   const aged = (ticks: number) => old.map((age) => age + ticks);
 

@@ -29,15 +29,13 @@ function of2(texts: readonly string[], order: Partial<FromOrder> = {}) {
   });
 }
 
-const codes = async (...texts: readonly string[]) =>
-  (await of(...texts)).gaps?.map(({ code, count }) => [code, count]);
+const codes = async (...texts: readonly string[]) => (await of(...texts)).gaps?.map(({ code, count }) => [code, count]);
 
 const alloc = (seconds: number, pfn: number, cpu = 0) =>
   `  a-1 [00${cpu}] ..... ${seconds.toFixed(6)}: mm_page_alloc: page=00001 pfn=0x${pfn.toString(16)} order=0 migratetype=0 gfp_flags=G\n`;
 const free = (seconds: number, pfn: number, cpu = 0) =>
   `  a-1 [00${cpu}] ..... ${seconds.toFixed(6)}: mm_page_free: page=00001 pfn=0x${pfn.toString(16)} order=0\n`;
-const stack = (seconds: number) =>
-  `  a-1 [000] ..... ${seconds.toFixed(6)}: <stack trace>\n => f\n`;
+const stack = (seconds: number) => `  a-1 [000] ..... ${seconds.toFixed(6)}: <stack trace>\n => f\n`;
 const head = (entries: number, written = entries) =>
   `# tracer: nop\n#\n# entries-in-buffer/entries-written: ${entries}/${written}   #P:1\n#\n`;
 
@@ -56,9 +54,7 @@ describe('a text trace', () => {
     const [lines] = [EVENTS.split('\n').slice(0, -3).join('\n')];
     expect(await codes(`${head(5)}${lines}\n`)).toEqual([['truncated', 1]]);
     // Two copies in sequence.
-    expect(await codes(head(5) + EVENTS + head(3) + alloc(4, 64) + free(5, 64))).toEqual([
-      ['truncated', 1],
-    ]);
+    expect(await codes(head(5) + EVENTS + head(3) + alloc(4, 64) + free(5, 64))).toEqual([['truncated', 1]]);
   });
 
   it('with several recordings, or with a damaged time, is reported', async () => {
@@ -84,9 +80,7 @@ describe('a text trace', () => {
 
 it('assigns no allocation the stack of another thread', async () => {
   // Its own stack was overwritten; that of the next thread on the CPU was not.
-  const recording = await of(
-    alloc(1, 16) + stack(1.1).replace('a-1', 'b-2') + free(2, 17) + alloc(3, 18) + stack(3),
-  );
+  const recording = await of(alloc(1, 16) + stack(1.1).replace('a-1', 'b-2') + free(2, 17) + alloc(3, 18) + stack(3));
   expect(recording.losses.withoutStack).toBe(1);
 });
 
@@ -119,16 +113,12 @@ describe('output of perf script', () => {
   });
 
   it('has no stacks if only user-space stacks were recorded', async () => {
-    const recording = await of(
-      event(1, 'alloc', 16, '    7f8aec23bc4a main+0x10 (/usr/bin/x)') + event(2, 'free', 19),
-    );
+    const recording = await of(event(1, 'alloc', 16, '    7f8aec23bc4a main+0x10 (/usr/bin/x)') + event(2, 'free', 19));
     expect(recording.losses.withoutStack).toBe(1);
   });
 
   it('has no module for inlined functions', async () => {
-    const recording = await of(
-      event(1, 'alloc', 16, 'ffffffff81000010 f+0x10 (inlined)') + event(2, 'free', 19),
-    );
+    const recording = await of(event(1, 'alloc', 16, 'ffffffff81000010 f+0x10 (inlined)') + event(2, 'free', 19));
     expect([...recording.sites.values()][0]?.frames[0]).toMatchObject({
       symbol: 'f',
       module: null,

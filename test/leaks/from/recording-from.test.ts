@@ -37,15 +37,12 @@ function of(paths: readonly string[], order: Partial<FromOrder> = {}): Promise<R
 function heldBy({ sites, readings }: Recording, name: string): number {
   let bytes = 0;
   for (const { id, frames } of sites.values())
-    if (frames.some(({ symbol }) => symbol === name))
-      bytes += readings.at(-1)?.held.get(id)?.bytes ?? 0;
+    if (frames.some(({ symbol }) => symbol === name)) bytes += readings.at(-1)?.held.get(id)?.bytes ?? 0;
   return bytes;
 }
 
 const trace = (kernel: string, kind: 'page' | 'slab') =>
-  ['alloc', 'free'].map((part) =>
-    fileURLToPath(new URL(`${kernel}-${kind}.${part}.txt.gz`, CAPTURED)),
-  );
+  ['alloc', 'free'].map((part) => fileURLToPath(new URL(`${kernel}-${kind}.${part}.txt.gz`, CAPTURED)));
 
 describe('a recording read from tracefs output', () => {
   // The counts of the module itself.
@@ -70,27 +67,18 @@ describe('a recording read from tracefs output', () => {
         ring_exact: 450_560,
       },
     ],
-  ])(
-    'reads pages from allocations and frees in two files, compressed with: %s',
-    async (kernel, truth) => {
-      const recording = await of(trace(kernel, 'page'), { windows: 3 });
-      for (const [name, bytes] of Object.entries(truth))
-        expect(heldBy(recording, name)).toBe(bytes);
-      expect(recording).toMatchObject({ method: 'trace-text', survivorsLeftOut: 0 });
-      // They contain everything the module did, of all that their headers count.
-      expect(recording.gaps?.map(({ code, count }) => [code, count])).toEqual([['truncated', 2]]);
-      expect(recording.readings.map(({ held }) => held.size > 0)).toEqual([
-        false,
-        true,
-        true,
-        true,
-      ]);
-      expect(recording.losses).toMatchObject({ overrun: 0, missedFrees: 0 });
-      const survivor = recording.survivors.find(({ order }) => order === 5);
-      expect(survivor).toMatchObject({ bytes: 131_072, command: 'leak' });
-      expect(Number(survivor?.place) % 32).toBe(0);
-    },
-  );
+  ])('reads pages from allocations and frees in two files, compressed with: %s', async (kernel, truth) => {
+    const recording = await of(trace(kernel, 'page'), { windows: 3 });
+    for (const [name, bytes] of Object.entries(truth)) expect(heldBy(recording, name)).toBe(bytes);
+    expect(recording).toMatchObject({ method: 'trace-text', survivorsLeftOut: 0 });
+    // They contain everything the module did, of all that their headers count.
+    expect(recording.gaps?.map(({ code, count }) => [code, count])).toEqual([['truncated', 2]]);
+    expect(recording.readings.map(({ held }) => held.size > 0)).toEqual([false, true, true, true]);
+    expect(recording.losses).toMatchObject({ overrun: 0, missedFrees: 0 });
+    const survivor = recording.survivors.find(({ order }) => order === 5);
+    expect(survivor).toMatchObject({ bytes: 131_072, command: 'leak' });
+    expect(Number(survivor?.place) % 32).toBe(0);
+  });
 
   it('pairs objects by their hashed addresses, which cannot be looked up', async () => {
     const recording = await of(trace('6.1', 'slab'), { type: 'slab' });
@@ -148,10 +136,7 @@ describe('incomplete or contradictory input is reported', () => {
       `${PERF}\nnode 1 [001] 84690.8: kmem:mm_page_alloc: page=0x8 pfn=8 order=0 migratetype=1\n\tffffffff8161f42b a+0x26b ([kernel.kallsyms])\n`,
     ],
   ])('perf script that ends %s', async (_, text) => {
-    const path = file(
-      'cut.txt',
-      text.replace(/\n\nnode 10300 \[001\]/, `\n\n${FREE}node 10300 [001]`),
-    );
+    const path = file('cut.txt', text.replace(/\n\nnode 10300 \[001\]/, `\n\n${FREE}node 10300 [001]`));
     const { gaps } = await of([path]);
     expect(gaps).toEqual([{ code: 'truncated', source: path, count: 1 }]);
   });
@@ -172,11 +157,7 @@ describe('incomplete or contradictory input is reported', () => {
   });
 
   it.each([
-    [
-      'a block that does not begin at a multiple of its size',
-      'page',
-      'mm_page_alloc: page=0x3 pfn=3 order=2',
-    ],
+    ['a block that does not begin at a multiple of its size', 'page', 'mm_page_alloc: page=0x3 pfn=3 order=2'],
     [
       'an object smaller than what was asked for',
       'slab',
@@ -244,9 +225,7 @@ describe('incomplete or contradictory input is reported', () => {
       '      3 f+0x1/0x2 age=5/5/7 pid=9-1 cpus=0\n        f+0x1/0x2\n\n',
     ],
   ] as const)('%s', async (_, type, text) => {
-    const paths = [1, 2].map((at) =>
-      file(`kmalloc-1k-strange-${at}`, text.replace('ts 5 ns', `ts ${at} ns`)),
-    );
+    const paths = [1, 2].map((at) => file(`kmalloc-1k-strange-${at}`, text.replace('ts 5 ns', `ts ${at} ns`)));
     const recording = await of(paths, { type, seconds: 60 });
     expect(recording.gaps?.map(({ code }) => code)).toContain('malformed');
     expect(heldBy(recording, 'f')).toBe(0);
@@ -325,16 +304,13 @@ describe('compressed files', () => {
     expect(packed.survivors).toHaveLength(1);
   });
 
-  it.each(['gzip', 'xz', 'zstd'])(
-    'are read only as far as needed to recognize them: %s',
-    async (command) => {
-      const input = `# tracer: nop\n${'#\n'.repeat(4_000_000)}`;
-      const path = file('long', pack(command, input));
-      expect(await recognise(path)).toBe('trace-text');
-      // The decompressor has exited by then, and reports no signal.
-      await new Promise((resolve) => setTimeout(resolve, 200));
-    },
-  );
+  it.each(['gzip', 'xz', 'zstd'])('are read only as far as needed to recognize them: %s', async (command) => {
+    const input = `# tracer: nop\n${'#\n'.repeat(4_000_000)}`;
+    const path = file('long', pack(command, input));
+    expect(await recognise(path)).toBe('trace-text');
+    // The decompressor has exited by then, and reports no signal.
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  });
 
   it.each(['gzip', 'xz', 'zstd'])('are refused if they are truncated: %s', async (command) => {
     const path = file('truncated', pack(command).subarray(0, -9));
@@ -363,8 +339,7 @@ describe('compressed files', () => {
 });
 
 describe('a recording read from copies', () => {
-  const copies = (name: string) =>
-    [1, 2].map((at) => fileURLToPath(new URL(`${name}-${at}.txt`, COPIES)));
+  const copies = (name: string) => [1, 2].map((at) => fileURLToPath(new URL(`${name}-${at}.txt`, COPIES)));
 
   it.each([
     ['allocinfo', 'allocinfo', 'leak_fifth', 1_310_720],
@@ -379,9 +354,7 @@ describe('a recording read from copies', () => {
   });
 
   it('reads slab traces, whose file name contains the object size', async () => {
-    const texts = [1, 2].map((at) =>
-      gzipSync(`      ${at * 3} f+0x1/0x2 age=1 pid=1 cpus=0\n        f+0x1/0x2\n\n`),
-    );
+    const texts = [1, 2].map((at) => gzipSync(`      ${at * 3} f+0x1/0x2 age=1 pid=1 cpus=0\n        f+0x1/0x2\n\n`));
     const named = texts.map((text, at) => file(`kmalloc-1k-${at}.gz`, text));
     const recording = await of(named, { type: 'slab', seconds: 1 });
     expect(heldBy(recording, 'f')).toBe(6 * 1024);
@@ -392,9 +365,7 @@ describe('a recording read from copies', () => {
   });
 
   it('requires the interval between copies if the files do not contain it', async () => {
-    const paths = [1, 2].map((at) =>
-      file(`a${at}.txt`, `allocinfo - version: 1.0\n 1 ${at} a.c:1 func:f \n`),
-    );
+    const paths = [1, 2].map((at) => file(`a${at}.txt`, `allocinfo - version: 1.0\n 1 ${at} a.c:1 func:f \n`));
     for (const path of paths) utimesSync(path, 1000, 1000);
     await expect(of(paths)).rejects.toMatchObject({ next: expect.stringContaining('--interval') });
     utimesSync(paths[1] ?? '', 1030, 1030);
@@ -420,9 +391,7 @@ describe('a recording read from copies', () => {
   });
 
   it('refuses copies of allocation profiling that is off', async () => {
-    const paths = [1, 2].map((at) =>
-      file(`off${at}.txt`, 'allocinfo - version: 2.0\n 0 0 a.c:1 func:f \n'),
-    );
+    const paths = [1, 2].map((at) => file(`off${at}.txt`, 'allocinfo - version: 2.0\n 0 0 a.c:1 func:f \n'));
     await expect(of(paths, { seconds: 60 })).rejects.toMatchObject({
       code: 'unreadable',
       message: `${paths[0]}: lists no allocations`,

@@ -27,37 +27,31 @@ describe('a recorded stream replayed with every residue of a mask', () => {
     ['6.1', 16, 3],
     ['6.1', 64, 3],
     ['6.1', 64, 5],
-  ])(
-    '%s, one in %i by bits from %i on: 95 of 100 intervals contain the true amount',
-    async (kernel, oneIn, bit) => {
-      const events = await eventsOf(kernel);
-      const stacks = [...new Set(events.map(({ stack }) => stack.join('\n')))];
-      const numbers = new Map(stacks.map((stack, number) => [stack, number]));
-      const held = (mask: bigint, residue: bigint) => {
-        const sample = { oneIn: mask === 0n ? 1 : oneIn, mask, residue };
-        const follower = new FrameFollower(sample, { maxBlocks: 10_000, frameBytes: 4096 });
-        for (const { free, place, length, time, tid, stack } of events)
-          if (free) follower.freed(place, length);
-          else follower.allocated(place, length, time, tid, numbers.get(stack.join('\n')) ?? -1);
-        return follower.reading(0, String).held;
-      };
-      const truth = held(0n, 0n);
-      let [inside, met] = [0, 0];
-      const sums = new Map<string, number>();
-      for (let residue = 0n; residue < BigInt(oneIn); residue++)
-        for (const [site, { low, high, sampled }] of held(
-          BigInt(oneIn - 1) << BigInt(bit),
-          residue << BigInt(bit),
-        )) {
-          const bytes = truth.get(site)?.bytes ?? 0;
-          sums.set(site, (sums.get(site) ?? 0) + (sampled ?? 0));
-          met++;
-          if (low <= bytes && bytes <= high) inside++;
-        }
-      // Each frame is in one sample, in which its free matches its allocation.
-      for (const [site, { bytes }] of truth) expect(sums.get(site) ?? 0).toBe(bytes);
-      expect(met).toBeGreaterThan(50);
-      expect(inside / met).toBeGreaterThanOrEqual(0.95);
-    },
-  );
+  ])('%s, one in %i by bits from %i on: 95 of 100 intervals contain the true amount', async (kernel, oneIn, bit) => {
+    const events = await eventsOf(kernel);
+    const stacks = [...new Set(events.map(({ stack }) => stack.join('\n')))];
+    const numbers = new Map(stacks.map((stack, number) => [stack, number]));
+    const held = (mask: bigint, residue: bigint) => {
+      const sample = { oneIn: mask === 0n ? 1 : oneIn, mask, residue };
+      const follower = new FrameFollower(sample, { maxBlocks: 10_000, frameBytes: 4096 });
+      for (const { free, place, length, time, tid, stack } of events)
+        if (free) follower.freed(place, length);
+        else follower.allocated(place, length, time, tid, numbers.get(stack.join('\n')) ?? -1);
+      return follower.reading(0, String).held;
+    };
+    const truth = held(0n, 0n);
+    let [inside, met] = [0, 0];
+    const sums = new Map<string, number>();
+    for (let residue = 0n; residue < BigInt(oneIn); residue++)
+      for (const [site, { low, high, sampled }] of held(BigInt(oneIn - 1) << BigInt(bit), residue << BigInt(bit))) {
+        const bytes = truth.get(site)?.bytes ?? 0;
+        sums.set(site, (sums.get(site) ?? 0) + (sampled ?? 0));
+        met++;
+        if (low <= bytes && bytes <= high) inside++;
+      }
+    // Each frame is in one sample, in which its free matches its allocation.
+    for (const [site, { bytes }] of truth) expect(sums.get(site) ?? 0).toBe(bytes);
+    expect(met).toBeGreaterThan(50);
+    expect(inside / met).toBeGreaterThanOrEqual(0.95);
+  });
 });

@@ -27,17 +27,14 @@ export class MadeSource implements ReadingSource {
     const found = this.files[path];
     if (found === undefined) throw new HostError('gone', `${path}: not found`);
     if (found instanceof HostError) throw found;
-    return typeof found === 'string'
-      ? found
-      : (found[Math.min(this.moment, found.length - 1)] ?? '');
+    return typeof found === 'string' ? found : (found[Math.min(this.moment, found.length - 1)] ?? '');
   };
 
   readonly readFirst = (path: string): string => this.readText(path).slice(0, 65_536);
 
   readonly list = (path: string): string[] => {
     const below = Object.keys(this.files).filter((name) => name.startsWith(`${path}/`));
-    if (below.length === 0 && !(path in this.files))
-      throw new HostError('gone', `${path}: not found`);
+    if (below.length === 0 && !(path in this.files)) throw new HostError('gone', `${path}: not found`);
     return [...new Set(below.map((name) => name.slice(path.length + 1).split('/')[0] ?? ''))];
   };
 }

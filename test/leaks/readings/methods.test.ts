@@ -7,10 +7,7 @@ const OWNER = '/sys/kernel/debug/page_owner';
 const STACKS = '/sys/kernel/debug/page_owner_stacks';
 
 function offered(type: 'page' | 'slab' | 'vmalloc', files: Record<string, string | HostError>) {
-  return offeredReadings(type, new MadeSource(files)).map(({ method, refusal }) => [
-    method,
-    refusal,
-  ]);
+  return offeredReadings(type, new MadeSource(files)).map(({ method, refusal }) => [method, refusal]);
 }
 
 describe('reading methods that a kernel offers', () => {

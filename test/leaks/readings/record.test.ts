@@ -43,9 +43,7 @@ async function record(
 
 /** Bytes and blocks at each reading for a function of the module, and its site. */
 function heldBy(recording: Recording, name: string) {
-  const sites = [...recording.sites.values()].filter(({ frames }) =>
-    frames.some(({ symbol }) => symbol === name),
-  );
+  const sites = [...recording.sites.values()].filter(({ frames }) => frames.some(({ symbol }) => symbol === name));
   expect(sites).toHaveLength(1);
   return recording.readings.map(({ held }) => {
     const found = held.get(sites[0]?.id ?? '');
@@ -64,20 +62,14 @@ describe("readings of the kernel's own records", () => {
     expect(heldBy(recording, 'leak_single')).toEqual([undefined, [593_920, 145]]);
     expect(heldBy(recording, 'leak_fifth')).toEqual([undefined, [1_310_720, 10]]);
     expect(heldBy(recording, 'keep_page')).toEqual([undefined, [1_228_800, 300]]);
-    const site = [...recording.sites.values()].find(
-      ({ frames }) => frames[0]?.symbol === 'leak_third',
-    );
+    const site = [...recording.sites.values()].find(({ frames }) => frames[0]?.symbol === 'leak_third');
     expect(site).toMatchObject({
       kind: 'line',
       frames: [{ symbol: 'leak_third', module: 'leak', line: 'leak.c:55', offset: null }],
     });
     // Pages of slabs are not included, but the objects in them are.
-    expect(
-      [...recording.sites.values()].some(({ frames }) => frames[0]?.line?.includes('slub')),
-    ).toBe(false);
-    expect(recording.gaps).toEqual([
-      { code: 'inaccurate', source: '/proc/allocinfo', count: expect.any(Number) },
-    ]);
+    expect([...recording.sites.values()].some(({ frames }) => frames[0]?.line?.includes('slub'))).toBe(false);
+    expect(recording.gaps).toEqual([{ code: 'inaccurate', source: '/proc/allocinfo', count: expect.any(Number) }]);
     expect(recording.survivorsLeftOut).toBeNull();
   });
 
@@ -108,9 +100,7 @@ describe("readings of the kernel's own records", () => {
       '/sys/kernel/debug/slab/kmalloc-1k/alloc_traces': two('alloc_traces'),
     };
     const { recording } = await record('slab-traces', files);
-    expect(recording.gaps).toEqual([
-      { code: 'unreadable', source: '/sys/kernel/debug/slab', count: 2 },
-    ]);
+    expect(recording.gaps).toEqual([{ code: 'unreadable', source: '/sys/kernel/debug/slab', count: 2 }]);
   });
 
   it('read version 1 of allocation profiling', async () => {
@@ -199,9 +189,7 @@ describe("readings of the kernel's own records", () => {
     expect(older.recording.gaps).toEqual([]);
     const unsized = { '/sys/kernel/slab/other/alloc_calls': 'No data\n' };
     const { recording: partly } = await record('slab-traces', { ...size, ...calls, ...unsized });
-    expect(partly.gaps).toEqual([
-      { code: 'unreadable', source: '/sys/kernel/debug/slab', count: 1 },
-    ]);
+    expect(partly.gaps).toEqual([{ code: 'unreadable', source: '/sys/kernel/debug/slab', count: 1 }]);
   });
 
   it('report traces of older kernels that fill a page, since the rest is missing', async () => {
@@ -252,12 +240,8 @@ describe("readings of the kernel's own records", () => {
       return recording;
     };
     const recording = await told(first, now);
-    const [site] = [...recording.sites.values()].filter(
-      ({ frames }) => frames[0]?.symbol === 'leak_area',
-    );
-    expect(recording.survivors).toMatchObject([
-      { site: site?.id, place: 0xffff_c900_0000_5000n, bytes: 8192 },
-    ]);
+    const [site] = [...recording.sites.values()].filter(({ frames }) => frames[0]?.symbol === 'leak_area');
+    expect(recording.survivors).toMatchObject([{ site: site?.id, place: 0xffff_c900_0000_5000n, bytes: 8192 }]);
     expect([recording.sites.size, recording.survivorsLeftOut]).toEqual([2, 0]);
     // If a list is unreadable once, all areas would be new, or none.
     for (const lists of [
@@ -272,15 +256,9 @@ describe("readings of the kernel's own records", () => {
         return `0x${start.toString(16)}-0x${(start + BigInt(size)).toString(16)} ${size}`;
       }),
     );
-    const { recording: plain } = await record(
-      'vmallocinfo',
-      { '/proc/vmallocinfo': real },
-      1,
-      false,
-      () => {
-        throw new Error('it is asked');
-      },
-    );
+    const { recording: plain } = await record('vmallocinfo', { '/proc/vmallocinfo': real }, 1, false, () => {
+      throw new Error('it is asked');
+    });
     expect(plain.survivors).toHaveLength(1);
   });
 });

@@ -1,11 +1,5 @@
 import { expect, it } from 'vitest';
-import {
-  KnownFrames,
-  keyOfFrames,
-  NO_FRAME,
-  NO_ROOM,
-  parseSymbolFrame,
-} from '../../../src/leaks/readings/tally.js';
+import { KnownFrames, keyOfFrames, NO_FRAME, NO_ROOM, parseSymbolFrame } from '../../../src/leaks/readings/tally.js';
 
 const numbered = (frames: KnownFrames, ...lines: string[]) =>
   lines.map((line) => frames.numberOf(line, parseSymbolFrame));
@@ -29,9 +23,7 @@ it('numbers each function once, whatever else its line contains, and no malforme
 
 it('distinguishes functions without names by address', () => {
   const frames = new KnownFrames();
-  expect(
-    numbered(frames, '0xffffffff81000001', ' 0xffffffff81000001', '0xffffffff81000002'),
-  ).toEqual([0, 0, 1]);
+  expect(numbered(frames, '0xffffffff81000001', ' 0xffffffff81000001', '0xffffffff81000002')).toEqual([0, 0, 1]);
   expect(frames.frame(1).symbol).toBeNull();
 });
 

@@ -42,12 +42,9 @@ test('parses the mapping, page size and stack of a fault', () => {
 
 test('separates records without an empty line between them', () => {
   const { samples } = parsed(
-    [
-      '7/7 major_5ec2e7: 55d8 sink+0x0 (/bin/x)',
-      ' N/A',
-      '7/7 minor_5ec2e7:u: 55d8 [unknown] ([heap])',
-      ' 64K',
-    ].join('\n'),
+    ['7/7 major_5ec2e7: 55d8 sink+0x0 (/bin/x)', ' N/A', '7/7 minor_5ec2e7:u: 55d8 [unknown] ([heap])', ' 64K'].join(
+      '\n',
+    ),
   );
   expect(samples.map(({ what }) => what)).toEqual([
     { type: 'fault', major: true, mapping: '/bin/x', pageBytes: null },
@@ -70,11 +67,7 @@ test('parses the sizes that mmap and brk request', () => {
 
 test('counts lost events once, in any notation of perf', () => {
   const { parser } = parsed(
-    [
-      '7/7 PERF_RECORD_LOST lost 94',
-      '7/7 PERF_RECORD_LOST lost 6',
-      '0/0 PERF_RECORD_LOST_SAMPLES lost 80',
-    ].join('\n'),
+    ['7/7 PERF_RECORD_LOST lost 94', '7/7 PERF_RECORD_LOST lost 6', '0/0 PERF_RECORD_LOST_SAMPLES lost 80'].join('\n'),
   );
   expect([parser.lostRecords, parser.lostSamples, parser.strange]).toEqual([100, 80, 0]);
 });
@@ -104,10 +97,7 @@ test('limits the length of a stack', () => {
 test('skips long lines of hostile symbols quickly', () => {
   const head = ` 101/102 minor_5ec2e7: 7f92c0600000 [unknown] (//anon)`;
   const worst = ['+0x1 ('.repeat(10_000), ' ('.repeat(30_000)];
-  const lines = worst.flatMap((text) => [
-    `\t 1 ${text}`,
-    ` 101/102 minor_5ec2e7: 7f92c0600000 ${text}`,
-  ]);
+  const lines = worst.flatMap((text) => [`\t 1 ${text}`, ` 101/102 minor_5ec2e7: 7f92c0600000 ${text}`]);
   const many = Array.from({ length: 30 }, () => lines).flat();
   const { parser, samples } = parsed([head, ...many].join('\n'));
   expect(samples).toHaveLength(1);
@@ -119,7 +109,5 @@ test('does not end a line at a carriage return in a file name', () => {
     ' 101/102 minor_5ec2e7: 7f92c0600000 [unknown] (/x\ry)\n\t 1 main\r+0x8 (/a\u2028b)\n',
   );
   expect(parser.strange).toBe(0);
-  expect(samples).toMatchObject([
-    { what: { mapping: '/x\ry' }, frames: [{ symbol: 'main\r', module: '/a\u2028b' }] },
-  ]);
+  expect(samples).toMatchObject([{ what: { mapping: '/x\ry' }, frames: [{ symbol: 'main\r', module: '/a\u2028b' }] }]);
 });

@@ -61,8 +61,7 @@ describe('sums of faults by stack', () => {
 
   test('merge excess stacks into one, without loss of bytes', () => {
     const sums = new StackSums(7, 1, 4096, null);
-    for (let index = 0; index < 50_100; index++)
-      sums.add(fault('[heap]', [frame(`f${index}`), frame('_start')]));
+    for (let index = 0; index < 50_100; index++) sums.add(fault('[heap]', [frame(`f${index}`), frame('_start')]));
     expect(sums.stacks.size).toBe(50_001);
     const total = [...sums.stacks.values()].reduce((sum, stack) => sum + newBytes(stack), 0);
     expect(total).toBe(50_100 * 4096);

@@ -14,14 +14,9 @@ class Machine {
     () => {
       this.reads++;
       if (this.hides) return null;
-      const lines = [...this.#modules].map(
-        ([name, at]) => `${at.toString(16)} t ${name}_take\t[${name}]\n`,
-      );
+      const lines = [...this.#modules].map(([name, at]) => `${at.toString(16)} t ${name}_take\t[${name}]\n`);
       const text = `${KERNEL}${lines.join('')}`;
-      return readKernelSymbols(
-        { readBytes: (_, onBytes) => onBytes(Buffer.from(text)) },
-        moduleRanges(this.#text()),
-      );
+      return readKernelSymbols({ readBytes: (_, onBytes) => onBytes(Buffer.from(text)) }, moduleRanges(this.#text()));
     },
     () => this.#text(),
   );
@@ -41,9 +36,7 @@ class Machine {
   }
 
   #text(): string {
-    return [...this.#modules]
-      .map(([name, at]) => `${name} 16384 0 - Live 0x${at.toString(16)}\n`)
-      .join('');
+    return [...this.#modules].map(([name, at]) => `${name} 16384 0 - Live 0x${at.toString(16)}\n`).join('');
   }
 }
 

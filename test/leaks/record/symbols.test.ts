@@ -13,10 +13,7 @@ const NEWER = 'ffffffffc0210000 t leak_pages\t[leak]\n';
 const LEAK = 'leak 16384 0 - Live 0xffffffffc0210000 (OE)\n';
 
 const symbolsOf = (text: string, modules: string) =>
-  readKernelSymbols(
-    { readBytes: (_, onBytes) => onBytes(Buffer.from(text)) },
-    moduleRanges(modules),
-  );
+  readKernelSymbols({ readBytes: (_, onBytes) => onBytes(Buffer.from(text)) }, moduleRanges(modules));
 
 test('does not attribute addresses behind a module to its last function', () => {
   const symbols = symbolsOf(KERNEL, MODULES);

@@ -25,8 +25,7 @@ let dump = '';
 beforeAll(async () => {
   work = mkdtempSync(join(LAB, 'blocked-arm64-'));
   mkdirSync(join(work, 'content'));
-  for (const name of ['read', 'written'])
-    writeFileSync(join(work, 'content', name), Buffer.alloc(1 << 20, 7));
+  for (const name of ['read', 'written']) writeFileSync(join(work, 'content', name), Buffer.alloc(1 << 20, 7));
   makeDisk(join(work, 'a'), 64, join(work, 'content'), true);
   guest = await bootGuest({
     kernel: KERNEL,
@@ -72,12 +71,7 @@ test(
     const owned = locks.filter(({ kind, owner }) => owner && /^(mutex|rw-semaphore)$/.test(kind));
     expect(new Set(owned.map(({ kind }) => kind))).toEqual(new Set(['mutex', 'rw-semaphore']));
     const names = owned.map(({ kind, address }) => `${kind}:${address}`);
-    const drgn = drgnJson<Drgn>(
-      dump,
-      KERNEL,
-      new URL('../stacks/blocked.py', import.meta.url),
-      ...names,
-    );
+    const drgn = drgnJson<Drgn>(dump, KERNEL, new URL('../stacks/blocked.py', import.meta.url), ...names);
     for (const [index, { owner, waiters, waitsFor }] of owned.entries()) {
       const truth = drgn.locks[names[index]!]!;
       const pids = waiters.map(({ pid }) => pid).toSorted((a, b) => a - b);

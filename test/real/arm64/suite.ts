@@ -57,10 +57,7 @@ export function arm64Suite(dump: LabArm64DumpName): void {
 }
 
 /** The same for kdumps: a copy of /proc/vmcore, and the output of makedumpfile. */
-export function arm64KdumpSuite(
-  kernel: LabKernel,
-  formats: Readonly<Record<string, () => readonly string[]>>,
-): void {
+export function arm64KdumpSuite(kernel: LabKernel, formats: Readonly<Record<string, () => readonly string[]>>): void {
   for (const [format, files] of Object.entries(formats))
     figures(`${kernel}, kdump, ${format}`, files, () => labVmcore(kernel));
   maps(`${kernel}, kdump`, () => labVmcore(kernel));
@@ -119,9 +116,7 @@ function maps(name: string, dump: () => LabVmcore): void {
         { what: 'tables', at: [kernel.symbol('swapper_pg_dir')!], length: kernel.facts.pageSize },
         {
           what: 'modules',
-          at: [...listNodes(kernel, kernel.symbol('modules')!)].map(
-            (node) => node - BigInt(module),
-          ),
+          at: [...listNodes(kernel, kernel.symbol('modules')!)].map((node) => node - BigInt(module)),
           length: 700,
         },
         {
@@ -178,14 +173,7 @@ function small(name: string, dump: () => LabVmcore): void {
       const queues = (file: string) =>
         execFileSync(
           labTool('drgn'),
-          [
-            '-q',
-            '-c',
-            file,
-            '-s',
-            labKernel(of).vmlinux,
-            join(import.meta.dirname, '../extract/queues.py'),
-          ],
+          ['-q', '-c', file, '-s', labKernel(of).vmlinux, join(import.meta.dirname, '../extract/queues.py')],
           { encoding: 'utf8', timeout: DRGN_MS, stdio: ['ignore', 'pipe', 'pipe'] },
         );
       const found = queues(output);

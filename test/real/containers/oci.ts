@@ -44,11 +44,8 @@ const READONLY = ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'];
 export function ociConfig(pod: PodManifest, run: Run): object {
   const { securityContext: context, volumeMounts = [] } = pod.container;
   if (context.capabilities.drop[0] !== 'ALL') throw new Error('only what drops ALL is known here');
-  if (context.seccompProfile.type !== 'RuntimeDefault')
-    throw new Error('only RuntimeDefault is known here');
-  const held = context.capabilities.add
-    .filter((name) => name !== run.without)
-    .map((name) => `CAP_${name}`);
+  if (context.seccompProfile.type !== 'RuntimeDefault') throw new Error('only RuntimeDefault is known here');
+  const held = context.capabilities.add.filter((name) => name !== run.without).map((name) => `CAP_${name}`);
   const bind = (destination: string, source: string, ...options: string[]) => {
     return { destination, source, type: 'bind', options: ['rbind', ...options] };
   };

@@ -62,8 +62,6 @@ describe('a wrapper under which crash sees another /dev/shm', () => {
       failure = error as KernelError;
     }
     expect(failure?.code).toBe('crash-elsewhere');
-    expect(failure?.message).toMatch(
-      /cannot see these files of kdump-mem: \/dev\/shm\/kdump-mem-\w+, /,
-    );
+    expect(failure?.message).toMatch(/cannot see these files of kdump-mem: \/dev\/shm\/kdump-mem-\w+, /);
   });
 });

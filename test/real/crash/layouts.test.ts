@@ -44,9 +44,7 @@ const ENUMS = ['pageflags', 'zone_type', 'sock_flags', 'task_struct', 'no_such_e
 function place(member: MemberLayout | undefined) {
   if (!member) return undefined;
   const { offset, size, bits, count } = member;
-  return bits
-    ? { bit: offset * 8 + bits.offset, width: bits.size }
-    : { bit: offset * 8, size, count };
+  return bits ? { bit: offset * 8 + bits.offset, width: bits.size } : { bit: offset * 8, size, count };
 }
 
 // crash does not open the newest kernel.

@@ -27,9 +27,7 @@ describe.each(LAB_KERNELS)('memory charged to a TCP sock of %s', (version) => {
     // After skbs were removed, all nodes of a tree may be black.
     const found = census.sockets.find(
       ({ holders, socket, queues }) =>
-        holders.length > 0 &&
-        (queues[name]?.skbs ?? 0) > 1 &&
-        redLeaf(kernel, rootOf(name, socket.sock)) !== undefined,
+        holders.length > 0 && (queues[name]?.skbs ?? 0) > 1 && redLeaf(kernel, rootOf(name, socket.sock)) !== undefined,
     );
     const [holder] = found?.holders ?? [];
     if (!found || !holder) throw new Error(`no sock has a ${name} queue with a red leaf`);
@@ -51,20 +49,17 @@ describe.each(LAB_KERNELS)('memory charged to a TCP sock of %s', (version) => {
   test.each([
     ['retransmit', 'write'],
     ['outOfOrder', 'receive'],
-  ] as const)(
-    'reveals a missing branch in the %s queue that leaves a valid tree',
-    (name, beside) => {
-      const { sock, before, ask: look } = ask(name);
-      const address = redLeaf(kernel, rootOf(name, sock)) ?? 0n;
-      const answer = look([{ address, bytes: littleEndian(0n, 8) }]);
-      expect(answer.queues[name]).toMatchObject({ skbs: (before?.skbs ?? 0) - 1, complete: false });
-      expect(answer.queues[beside]?.complete).toBe(false);
-      expect(answer.queues.error?.complete).toBe(true);
-      expect(answer.total.complete).toBe(false);
-      expect(charges(answer)).toHaveLength(1);
-      expect(answer.warnings[0]?.code).toBe('corrupt');
-    },
-  );
+  ] as const)('reveals a missing branch in the %s queue that leaves a valid tree', (name, beside) => {
+    const { sock, before, ask: look } = ask(name);
+    const address = redLeaf(kernel, rootOf(name, sock)) ?? 0n;
+    const answer = look([{ address, bytes: littleEndian(0n, 8) }]);
+    expect(answer.queues[name]).toMatchObject({ skbs: (before?.skbs ?? 0) - 1, complete: false });
+    expect(answer.queues[beside]?.complete).toBe(false);
+    expect(answer.queues.error?.complete).toBe(true);
+    expect(answer.total.complete).toBe(false);
+    expect(charges(answer)).toHaveLength(1);
+    expect(answer.warnings[0]?.code).toBe('corrupt');
+  });
 
   test('is not compared while the sock is locked or its queues are being processed', () => {
     const { sock, ask: look } = ask('retransmit');

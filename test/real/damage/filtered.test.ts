@@ -17,14 +17,7 @@ const unfiltered = openNative({ files: [...formats.elf] });
  * For this kernel, makedumpfile at level 31 with compression also filters slab pages that are in
  * use.
  */
-const FILTERED: readonly KdumpFormat[] = [
-  'lzo-d31',
-  'zlib-d31',
-  'zstd-d31',
-  'raw-d31',
-  'flattened-d31',
-  'split-d31',
-];
+const FILTERED: readonly KdumpFormat[] = ['lzo-d31', 'zlib-d31', 'zstd-d31', 'raw-d31', 'flattened-d31', 'split-d31'];
 
 /** The objects that the filter removes depend on their neighbours in the slab. */
 const NAMES_WHAT = /[,(] ?part of (struct \w+|the list|the file table) at 0x/;
@@ -49,10 +42,7 @@ function neverMore(figures: Figures, truth: Figures, where: string): void {
   }
 }
 
-function compare(
-  entry: Pick<CensusEntry, 'socket' | 'queues' | 'total'>,
-  said: OracleSocket,
-): void {
+function compare(entry: Pick<CensusEntry, 'socket' | 'queues' | 'total'>, said: OracleSocket): void {
   const truth = fromOracle(said);
   const { family, type, state } = truth.socket;
   expect(entry.socket).toMatchObject({ family, type, state });
@@ -129,15 +119,7 @@ test('the command names missing data, and --strict exits with status 5', async (
   kernel.close();
   const [holder] = refused?.holders ?? [];
   if (!holder) throw new Error('nothing was refused');
-  const ran = await kdumpMem(
-    'skb',
-    '--pid',
-    `${holder.pid}`,
-    '--fd',
-    `${holder.fd}`,
-    '--vmcore',
-    file,
-  );
+  const ran = await kdumpMem('skb', '--pid', `${holder.pid}`, '--fd', `${holder.fd}`, '--vmcore', file);
   expect(ran.status).toBe(3);
   expect(ran.stdout).toBe('');
   expect(ran.stderr).toMatch(

@@ -23,8 +23,7 @@ describe.each(LAB_KERNELS)('second facts about %s', (version) => {
   afterAll(() => kernel.close());
   const { sockets, warnings } = accountAll(kernel);
   const layout = kernel.struct('page')!;
-  const damaged = (...patches: Patch[]) =>
-    accountAll(damagedKernel(kernel, { patches, denials: [] }));
+  const damaged = (...patches: Patch[]) => accountAll(damagedKernel(kernel, { patches, denials: [] }));
   const ask = (...patches: Patch[]) => {
     const answer = damaged(...patches);
     return answer.warnings.map(({ message }) => message).join('\n');
@@ -38,8 +37,7 @@ describe.each(LAB_KERNELS)('second facts about %s', (version) => {
     }));
   /** Socks that only slabs lead to. */
   const hidden = sockets.filter(({ foundBy }) => foundBy.length === 1 && foundBy[0] === 'slab');
-  const offsetOf = (type: string, path: string) =>
-    BigInt(kernel.struct(type)?.member(path)?.offset ?? Number.NaN);
+  const offsetOf = (type: string, path: string) => BigInt(kernel.struct(type)?.member(path)?.offset ?? Number.NaN);
   /** The first struct page of a queued compound page of four pages or more. */
   const compound = (() => {
     const pages = new PageReader(kernel);
@@ -51,11 +49,9 @@ describe.each(LAB_KERNELS)('second facts about %s', (version) => {
       const end = kernel.read(skb + offsetOf('sk_buff', 'end'), 4).getUint32(0, true);
       const info = data + BigInt(end);
       const frags = info + offsetOf('skb_shared_info', 'frags');
-      if (kernel.read(info + offsetOf('skb_shared_info', 'nr_frags'), 1).getUint8(0) === 0)
-        continue;
+      if (kernel.read(info + offsetOf('skb_shared_info', 'nr_frags'), 1).getUint8(0) === 0) continue;
       const page = pages.block(kernel.read(frags, 8).getBigUint64(0, true));
-      if (page.kind === 'page' && (page.order ?? 0) >= 2)
-        return kernel.pages.pageOfFrame(page.frame);
+      if (page.kind === 'page' && (page.order ?? 0) >= 2) return kernel.pages.pageOfFrame(page.frame);
     }
     throw new Error('no queue has a compound page');
   })();
@@ -81,9 +77,7 @@ describe.each(LAB_KERNELS)('second facts about %s', (version) => {
     const page = kernel.pages.pageOf(hidden[0]!.socket.sock) ?? 0n;
     const block = new PageReader(kernel).block(page);
     const address = kernel.pages.pageOfFrame(block.frame);
-    expect(ask({ address, bytes: new Uint8Array(layout.size) })).toMatch(
-      /counts \d+ slabs, \d+ were found/,
-    );
+    expect(ask({ address, bytes: new Uint8Array(layout.size) })).toMatch(/counts \d+ slabs, \d+ were found/);
   });
 
   test.each([
@@ -91,21 +85,16 @@ describe.each(LAB_KERNELS)('second facts about %s', (version) => {
     ['more', () => 0x7fffn],
   ])('report a slab with %s objects than its cache has, and invent no slot', (_, claim) => {
     const block = new PageReader(kernel).block(kernel.pages.pageOf(hidden[0]!.socket.sock) ?? 0n);
-    const { offset, size, bits } =
-      kernel.struct('slab')?.member('objects') ?? layout.member('objects')!;
+    const { offset, size, bits } = kernel.struct('slab')?.member('objects') ?? layout.member('objects')!;
     const address = kernel.pages.pageOfFrame(block.frame) + BigInt(offset);
     const shift = BigInt(bits?.offset ?? 0);
     const view = kernel.read(address, size);
     const unit =
-      size === 8
-        ? view.getBigUint64(0, true)
-        : BigInt(size === 4 ? view.getUint32(0, true) : view.getUint16(0, true));
+      size === 8 ? view.getBigUint64(0, true) : BigInt(size === 4 ? view.getUint32(0, true) : view.getUint16(0, true));
     const objects = claim((unit >> shift) & 0x7fffn);
     const bytes = littleEndian((unit & ~(0x7fffn << shift)) | (objects << shift), size);
     const answer = damaged({ address, bytes });
-    expect(answer.warnings.map(({ message }) => message).join()).toContain(
-      `claims ${objects} objects`,
-    );
+    expect(answer.warnings.map(({ message }) => message).join()).toContain(`claims ${objects} objects`);
     expect(answer.sockets.length).toBe(sockets.length);
   });
 
@@ -116,9 +105,7 @@ describe.each(LAB_KERNELS)('second facts about %s', (version) => {
 
   test('report zeros in place of any sock that only slabs lead to', () => {
     const bytes = new Uint8Array(kernel.struct('sock')!.size);
-    const silent = hidden
-      .map(({ socket }) => socket.sock)
-      .filter((address) => damaged({ address, bytes }).complete);
+    const silent = hidden.map(({ socket }) => socket.sock).filter((address) => damaged({ address, bytes }).complete);
     expect(silent.map(hex)).toEqual([]);
   });
 
@@ -157,9 +144,7 @@ describe.each(LAB_KERNELS)('second facts about %s', (version) => {
   test('report a zone whose pages differ from the count of its node', () => {
     const zone = memoryNodes(kernel)[0]! + offsetOf('pglist_data', 'node_zones');
     const size = BigInt(kernel.struct('zone')!.size);
-    const zones = [0n, 1n, 2n].map(
-      (index) => zone + index * size + offsetOf('zone', 'present_pages'),
-    );
+    const zones = [0n, 1n, 2n].map((index) => zone + index * size + offsetOf('zone', 'present_pages'));
     const address = zones.find((at) => kernel.read(at, 8).getBigUint64(0, true) > 0n)!;
     const pages = kernel.read(address, 8).getBigUint64(0, true) - 1n;
     const row = rowOf('other-pages', { address, bytes: littleEndian(pages, 8) });

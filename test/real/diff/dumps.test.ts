@@ -21,8 +21,7 @@ async function answersOf(dump: string): Promise<string> {
   const path = join(folder, 'answers.json');
   const commands = [['memory', '--cgroups'], ['procs'], ['sockets', '--all']];
   const texts = [];
-  for (const words of commands)
-    texts.push((await kdumpMem(...words, '--json', '--vmcore', dump)).stdout);
+  for (const words of commands) texts.push((await kdumpMem(...words, '--json', '--vmcore', dump)).stdout);
   writeFileSync(path, texts.join(''));
   return path;
 }
@@ -36,8 +35,7 @@ test('two formats of one moment have no changes, and are reported as the same ti
   expect(diff.loss).toMatchObject({ lostBytes: 0, pluggedBytes: 0, grewBytes: 0, shrankBytes: 0 });
   for (const name of LISTS) {
     expect(diff[name]?.items.length).toBeGreaterThan(0);
-    for (const item of diff[name]?.items ?? [])
-      expect(item).toMatchObject({ status: 'both', changeBytes: 0 });
+    for (const item of diff[name]?.items ?? []) expect(item).toMatchObject({ status: 'both', changeBytes: 0 });
   }
 });
 

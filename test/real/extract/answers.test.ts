@@ -45,9 +45,7 @@ describe.each(SLOW_TESTS_KERNELS)('an extract of %s', (version) => {
   test('gives every answer of the dump, complete', () => {
     const all = native(dump.elf);
     expect(all.processes.length).toBeGreaterThan(50);
-    expect(all.processes.filter((one) => one.includes('"complete":true')).length).toBeGreaterThan(
-      5,
-    );
+    expect(all.processes.filter((one) => one.includes('"complete":true')).length).toBeGreaterThan(5);
     expect(native(small)).toEqual(all);
   });
 

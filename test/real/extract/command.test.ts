@@ -16,8 +16,7 @@ const output = join(folder, 'small.vmcore');
 afterAll(() => rmSync(folder, { recursive: true }));
 beforeEach(() => rmSync(output, { force: true }));
 
-const cut = (...more: readonly string[]) =>
-  kdumpMem('extract', '--vmcore', elf, '-o', output, ...more);
+const cut = (...more: readonly string[]) => kdumpMem('extract', '--vmcore', elf, '-o', output, ...more);
 
 function ask(file: string) {
   const kernel = openNative({ files: [file] });
@@ -85,24 +84,19 @@ describe('kdump-mem extract', () => {
     const { pid, fd } = role(truth, 'loopback-large');
     expect((await cut('--pid', `${pid}`, '--fd', `${fd}`)).status).toBe(0);
     const about = ['skb', '--pid', `${pid}`, '--fd', `${fd}`, '--json'];
-    const [all, one] = await Promise.all(
-      [elf, output].map((file) => kdumpMem(...about, '--vmcore', file)),
-    );
+    const [all, one] = await Promise.all([elf, output].map((file) => kdumpMem(...about, '--vmcore', file)));
     expect(one?.status).toBe(0);
     expect(JSON.parse(one?.stdout ?? '')).toEqual(JSON.parse(all?.stdout ?? ''));
   });
 
-  test.each(['none', 'lzo', 'snappy'])(
-    'stores the same pages with %s as with zlib',
-    async (method) => {
-      await cut();
-      const zlib = rawPages(output);
-      expect((await cut('--force', '--compress', method)).status).toBe(0);
-      const pages = rawPages(output);
-      expect([...pages.keys()]).toEqual([...zlib.keys()]);
-      for (const [number, page] of zlib) expect(pages.get(number)?.equals(page)).toBe(true);
-    },
-  );
+  test.each(['none', 'lzo', 'snappy'])('stores the same pages with %s as with zlib', async (method) => {
+    await cut();
+    const zlib = rawPages(output);
+    expect((await cut('--force', '--compress', method)).status).toBe(0);
+    const pages = rawPages(output);
+    expect([...pages.keys()]).toEqual([...zlib.keys()]);
+    for (const [number, page] of zlib) expect(pages.get(number)?.equals(page)).toBe(true);
+  });
 
   test('compresses LZO that liblzo2 decodes', async () => {
     await cut('--compress', 'lzo');
@@ -134,8 +128,7 @@ describe('kdump-mem extract', () => {
     expect(bare(anonymous.processes)).toEqual(bare(all.processes));
 
     // Equal values stay equal: as many distinct ones as before, and loopback addresses stay.
-    const locals = (text: string) =>
-      [...text.matchAll(/"local":"([^"]+)"/g)].map(([, one]) => one ?? '');
+    const locals = (text: string) => [...text.matchAll(/"local":"([^"]+)"/g)].map(([, one]) => one ?? '');
     const [before, after] = [locals(all.census), locals(anonymous.census)];
     expect(new Set(after).size).toBe(new Set(before).size);
     expect(after.filter((one) => one.startsWith('127.')).length).toBe(
@@ -144,9 +137,7 @@ describe('kdump-mem extract', () => {
     // Strings of the kernel contain such words too, in pages that are the same everywhere.
     const kernel = openNative({ files: [output] });
     const image = kernel.image as { keptBytes?: KeptBytes };
-    const whole = [...rawPages(output)]
-      .filter(([number]) => image.keptBytes?.pages.of(number))
-      .map(([, page]) => page);
+    const whole = [...rawPages(output)].filter(([number]) => image.keptBytes?.pages.of(number)).map(([, page]) => page);
     kernel.close();
     expect(whole.length).toBeGreaterThan(100);
     const comms = new Set(truth.roles.map(({ comm }) => comm).filter((comm) => comm.length > 7));

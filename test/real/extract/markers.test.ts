@@ -52,8 +52,7 @@ beforeAll(async () => {
   plant('control block', linear + at('sk_buff', 'cb'));
   const large = skbOf('loopback-large');
   const shared =
-    marked.pointer(large + at('sk_buff', 'head')) +
-    (marked.pointer(large + at('sk_buff', 'end')) & 0xffff_ffffn);
+    marked.pointer(large + at('sk_buff', 'head')) + (marked.pointer(large + at('sk_buff', 'end')) & 0xffff_ffffn);
   const frag = marked.pointer(shared + at('skb_shared_info', 'frags'));
   plant('page', kernel.pages.addressOfPage(frag) ?? 0n);
   // Old data of the slab object follows the frags in use.
@@ -122,8 +121,7 @@ describe('private data', () => {
 
   test('does not include the network device’s name in an anonymous extract', () => {
     expect(readFileSync(marked.path).includes(CARD)).toBe(true);
-    const found = (file: string) =>
-      [...rawPages(file).values()].some((page) => page.includes(CARD));
+    const found = (file: string) => [...rawPages(file).values()].some((page) => page.includes(CARD));
     expect(found(anonymous)).toBe(false);
     const kernel = openNative({ files: [anonymous] });
     expect([...netDevices(kernel)].map(({ name }) => name)).toContain('i000000');

@@ -62,32 +62,26 @@ const DUMPS = [
   ['6.1 after a panic', panicked],
 ] as const;
 
-test.each(DUMPS)(
-  '%s: an extract with all that triage reads gives the dump’s answers',
-  async (name, file) => {
-    const whole = answers(file());
-    const small = await cut(file(), `${name}.all`, ALL);
-    expect(answers(small)).toEqual(whole);
-    expect(whole.stacks.tasks).toBeGreaterThan(60);
-    expect(whole.log.messages.length).toBeGreaterThan(200);
-    expect(statSync(small).size).toBeLessThan(5e6);
-  },
-);
+test.each(DUMPS)('%s: an extract with all that triage reads gives the dump’s answers', async (name, file) => {
+  const whole = answers(file());
+  const small = await cut(file(), `${name}.all`, ALL);
+  expect(answers(small)).toEqual(whole);
+  expect(whole.stacks.tasks).toBeGreaterThan(60);
+  expect(whole.log.messages.length).toBeGreaterThan(200);
+  expect(statSync(small).size).toBeLessThan(5e6);
+});
 
-test.each(DUMPS.slice(-2))(
-  '%s: an extract without stacks or the log is no all-clear',
-  async (name, file) => {
-    const without = await cut(file(), `${name}.without`, {});
-    const said = await kdumpMem('stacks', '--strict', '--vmcore', without);
-    expect([3, 5]).toContain(said.status);
-    expect(said.stderr).toContain('not in this extract');
-    expect(said.stdout).not.toContain('(user space)');
-    const { stdout, stderr, status } = await kdumpMem('triage', '--strict', '--vmcore', without);
-    expect(status).toBe(5);
-    expect(stderr).toMatch(/^kdump-mem: warning: ((of )?the log: |incomplete: .*: the log, )/m);
-    expect(stdout).not.toContain('No problems found');
-  },
-);
+test.each(DUMPS.slice(-2))('%s: an extract without stacks or the log is no all-clear', async (name, file) => {
+  const without = await cut(file(), `${name}.without`, {});
+  const said = await kdumpMem('stacks', '--strict', '--vmcore', without);
+  expect([3, 5]).toContain(said.status);
+  expect(said.stderr).toContain('not in this extract');
+  expect(said.stdout).not.toContain('(user space)');
+  const { stdout, stderr, status } = await kdumpMem('triage', '--strict', '--vmcore', without);
+  expect(status).toBe(5);
+  expect(stderr).toMatch(/^kdump-mem: warning: ((of )?the log: |incomplete: .*: the log, )/m);
+  expect(stdout).not.toContain('No problems found');
+});
 
 /** Created by the test above. */
 const panickedAll = join(folder, '6.1 after a panic.all');

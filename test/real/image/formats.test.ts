@@ -18,8 +18,7 @@ if (!existsSync(dumps)) throw new LabMissing(dumps, 'dump');
  */
 const guests = readdirSync(dumps).filter(
   (name) =>
-    (/-arm64/.test(name) ||
-      SLOW_TESTS_KERNELS.some((kernel) => `${name}-`.startsWith(`${kernel}-`))) &&
+    (/-arm64/.test(name) || SLOW_TESTS_KERNELS.some((kernel) => `${name}-`.startsWith(`${kernel}-`))) &&
     existsSync(join(dumps, name, 'elf.vmcore')) &&
     variants(name).length > 0,
 );

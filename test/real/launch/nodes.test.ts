@@ -66,26 +66,18 @@ describe('one installed tree, run by several releases of Node in turn', () => {
     }
   });
 
-  test.each(RELEASES)(
-    '%s reads this machine’s processes, their sockets and stacks',
-    async (release) => {
-      const node = nodeOf(release);
-      const { status, stdout, stderr } = await run(node, [
-        'procs',
-        '--live',
-        '--sockets',
-        '--json',
-      ]);
-      expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-      const { processes } = procsSchema.parse(JSON.parse(stdout));
-      const own = processes.find(({ pid }) => pid === process.pid);
-      expect(own?.ussBytes).toBeGreaterThan(0);
-      const args = ['procs', '--live', '--pid', `${process.pid}`, '--stacks', '0.5', '--json'];
-      const recorded = await run(node, args);
-      expect(recorded).toMatchObject({ status: 0, stderr: '' });
-      expect(stacksSchema.parse(JSON.parse(recorded.stdout)).pid).toBe(process.pid);
-    },
-  );
+  test.each(RELEASES)('%s reads this machine’s processes, their sockets and stacks', async (release) => {
+    const node = nodeOf(release);
+    const { status, stdout, stderr } = await run(node, ['procs', '--live', '--sockets', '--json']);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    const { processes } = procsSchema.parse(JSON.parse(stdout));
+    const own = processes.find(({ pid }) => pid === process.pid);
+    expect(own?.ussBytes).toBeGreaterThan(0);
+    const args = ['procs', '--live', '--pid', `${process.pid}`, '--stacks', '0.5', '--json'];
+    const recorded = await run(node, args);
+    expect(recorded).toMatchObject({ status: 0, stderr: '' });
+    expect(stacksSchema.parse(JSON.parse(recorded.stdout)).pid).toBe(process.pid);
+  });
 
   test.each(RELEASES.map((release, at) => [release, RELEASES.at(at - 1) ?? release] as const))(
     '%s takes a snapshot that %s reads too',
@@ -150,9 +142,7 @@ describe.each(['8', '18'] as const)('Node %s, too old,', (release) => {
     const { status, stderr, stdout } = await run(nodeOf(release), args, command);
     expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
     expect(stderr).toMatch(
-      new RegExp(
-        `^${command}: this is Node ${release}\\.[0-9.]+, and Node 20\\.19 or newer is .*\n$`,
-      ),
+      new RegExp(`^${command}: this is Node ${release}\\.[0-9.]+, and Node 20\\.19 or newer is .*\n$`),
     );
   });
 

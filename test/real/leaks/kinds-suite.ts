@@ -13,8 +13,7 @@ const hasBulk = (kernel: LabKernel) => kernel !== '5.10';
 
 type Site = LeaksJson['sites'][number];
 
-const sitesOf = ({ sites }: LeaksJson, kind: Kind): Site[] =>
-  sites.filter((site) => kindOf(site) === kind);
+const sitesOf = ({ sites }: LeaksJson, kind: Kind): Site[] => sites.filter((site) => kindOf(site) === kind);
 
 /**
  * Reported bytes of one of the module's functions. The allocator allocates objects of another size
@@ -33,8 +32,7 @@ const leaking = ({ sites }: LeaksJson) =>
     .filter(({ verdict }) => verdict === 'leaking')
     .map((site) => [kindOf(site) ?? site.frames.map(({ symbol }) => symbol), site.reason]);
 
-const warned = ({ warnings }: LeaksJson, code: string) =>
-  warnings.find((warning) => warning.code === code);
+const warned = ({ warnings }: LeaksJson, code: string) => warnings.find((warning) => warning.code === code);
 
 /** A module leaks objects, areas and bulk pages, each next to others that it does not leak. */
 export function describeKinds(kernel: LabKernel): void {
@@ -133,10 +131,7 @@ export function describeKinds(kernel: LabKernel): void {
         const answer = leaksSchema.parse(JSON.parse(output.toString()));
         expect(answer.method).toBe('vmallocinfo');
         expect(leaking(answer)).toEqual([['leak_area', 'unreferenced']]);
-        const [{ bytes, beforeBytes } = { bytes: 0, beforeBytes: 0 }] = sitesOf(
-          answer,
-          'leak_area',
-        );
+        const [{ bytes, beforeBytes } = { bytes: 0, beforeBytes: 0 }] = sitesOf(answer, 'leak_area');
         expect(bytes).toBeGreaterThan(0);
         expect(bytes + (beforeBytes ?? 0)).toBe((await guest.truth()).leak_area.bytes);
       },
@@ -146,12 +141,7 @@ export function describeKinds(kernel: LabKernel): void {
     test(
       'bulk pages: follows those of a page pool, and counts the others as unseen',
       async () => {
-        const { answer, grown } = await traced(
-          { leak_bulk: 40, leak_pool: 100 },
-          '--sample 1/1',
-          SECONDS,
-          false,
-        );
+        const { answer, grown } = await traced({ leak_bulk: 40, leak_pool: 100 }, '--sample 1/1', SECONDS, false);
         expect(grown.leak_pool).toBeGreaterThan(0);
         expect(bytesOf(answer, 'leak_pool', PAGE)).toBe(grown.leak_pool);
         const inBulk = grown.leak_bulk / PAGE;
@@ -191,9 +181,7 @@ export function describeKinds(kernel: LabKernel): void {
         const frees = `${TRACEFS}/instances/*-frees`;
         await guest.guest.run(`sleep 8; for i in ${frees}; do echo 0 > $i/events/enable; done`);
         const off = await answered();
-        expect(warned(off, 'settings-changed')?.message).toMatch(
-          /-frees\/events\/kmem\/kfree\/enable/,
-        );
+        expect(warned(off, 'settings-changed')?.message).toMatch(/-frees\/events\/kmem\/kfree\/enable/);
         expect(off.complete).toBe(false);
         expect(off.seconds).toBeLessThan(120);
 

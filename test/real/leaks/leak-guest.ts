@@ -89,9 +89,7 @@ export class LeakGuest {
   }
 
   async mount(): Promise<void> {
-    await this.guest.run(
-      `mount -t tracefs none ${TRACEFS}; mount -t debugfs none /sys/kernel/debug`,
-    );
+    await this.guest.run(`mount -t tracefs none ${TRACEFS}; mount -t debugfs none /sys/kernel/debug`);
   }
 
   /** Loads the module; it allocates nothing before {@link go}. */
@@ -129,8 +127,7 @@ export class LeakGuest {
    */
   async #steady(): Promise<boolean> {
     const counts: number[] = [];
-    for (const third of [1, 2, 3])
-      counts.push((await this.#held(`/tmp/leak.${third}`)).leak_single.blocks);
+    for (const third of [1, 2, 3]) counts.push((await this.#held(`/tmp/leak.${third}`)).leak_single.blocks);
     const thirds = counts.map((count, index) => count - (counts[index - 1] ?? 0));
     const isSteady = Math.min(...thirds) >= STEADY * Math.max(...thirds);
     if (!isSteady) console.log(`uneven: ${thirds.join(', ')} allocations`);
@@ -208,10 +205,9 @@ export class LeakGuest {
     const paused = '/sys/module/leak/parameters/paused';
     // One command: a busy guest is slow to accept another.
     const third = `sleep ${(seconds - 4) / 3}; cat /proc/leak > /tmp/leak`;
-    await this.guest.run(
-      `echo 0 > ${paused}; ${third}.1; ${third}.2; ${third}.3; echo 1 > ${paused}`,
-      { timeoutMs: MOST_MS },
-    );
+    await this.guest.run(`echo 0 > ${paused}; ${third}.1; ${third}.2; ${third}.3; echo 1 > ${paused}`, {
+      timeoutMs: MOST_MS,
+    });
     const { status, stdout, stderr } = await this.finish();
     if (status !== 0) throw new Error(`status ${status}: ${stderr}`);
     const answer = leaksSchema.parse(JSON.parse(stdout));
@@ -243,11 +239,8 @@ export class LeakGuest {
 
   /** Waits for its exit. */
   async finish(): Promise<{ status: number; stdout: string; stderr: string }> {
-    const said = async (command: string) =>
-      (await this.guest.run(command, { timeoutMs: MOST_MS })).output.toString();
-    const status = Number(
-      await said('until [ -s /tmp/status ]; do usleep 100000; done; cat /tmp/status'),
-    );
+    const said = async (command: string) => (await this.guest.run(command, { timeoutMs: MOST_MS })).output.toString();
+    const status = Number(await said('until [ -s /tmp/status ]; do usleep 100000; done; cat /tmp/status'));
     return { status, stdout: await said('cat /tmp/stdout'), stderr: await said('cat /tmp/stderr') };
   }
 

@@ -56,11 +56,7 @@ function listed({ sites }: LeaksJson, truth: Truth): string {
 /** A module leaks under load, among other allocations; one frame in `oneIn` is followed. */
 export function describeLeaks(
   kernel: LabKernel,
-  {
-    oneIn,
-    seconds,
-    inBulk = false,
-  }: { readonly oneIn: number; readonly seconds: number; readonly inBulk?: boolean },
+  { oneIn, seconds, inBulk = false }: { readonly oneIn: number; readonly seconds: number; readonly inBulk?: boolean },
 ): void {
   const leaks = inBulk ? [...LEAKS, 'leak_pool' as const] : LEAKS;
   describe(`${kernel}: leaks of a module, by one frame in ${oneIn}`, () => {
@@ -77,9 +73,7 @@ export function describeLeaks(
       await booted.fed();
       // The load starts with the recording: earlier blocks would be freed at any time, and match no
       // allocation.
-      return booted.traced(`--sample 1/${oneIn} --windows 6`, seconds, async () =>
-        booted.load(seconds + 60),
-      );
+      return booted.traced(`--sample 1/${oneIn} --windows 6`, seconds, async () => booted.load(seconds + 60));
     };
 
     beforeAll(async () => {
@@ -97,13 +91,8 @@ export function describeLeaks(
     afterAll(() => guest?.end());
 
     test('reports each of its leaks as leaking: unreferenced, or in a page pool', () => {
-      const verdicts = leaks
-        .map((kind) => siteOf(answer, kind))
-        .map(({ verdict, reason }) => [verdict, reason]);
-      const expected = leaks.map((kind) => [
-        'leaking',
-        kind === 'leak_pool' ? 'queued' : 'unreferenced',
-      ]);
+      const verdicts = leaks.map((kind) => siteOf(answer, kind)).map(({ verdict, reason }) => [verdict, reason]);
+      const expected = leaks.map((kind) => ['leaking', kind === 'leak_pool' ? 'queued' : 'unreferenced']);
       expect(verdicts).toEqual(expected);
     });
 

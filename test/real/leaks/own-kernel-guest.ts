@@ -49,10 +49,7 @@ export const BUILD_MS = 2_700_000;
 /** Enables the kernel's own allocation records. */
 export const REMEMBERS = 'page_owner=on slub_debug=U';
 
-export async function bootOwnKernel(
-  append: string,
-  files: GuestOptions['files'] = [],
-): Promise<LeakGuest> {
+export async function bootOwnKernel(append: string, files: GuestOptions['files'] = []): Promise<LeakGuest> {
   buildOwnKernel();
   const guest = await LeakGuest.boot(OWN_KERNEL, {
     append,
@@ -65,11 +62,8 @@ export async function bootOwnKernel(
 }
 
 /** Sum over all sites of one of the module's functions. */
-export const sumOf = (
-  answer: LeaksJson,
-  kind: Kind,
-  of: (site: LeaksJson['sites'][number]) => number,
-) => answer.sites.filter((site) => kindOf(site) === kind).reduce((sum, site) => sum + of(site), 0);
+export const sumOf = (answer: LeaksJson, kind: Kind, of: (site: LeaksJson['sites'][number]) => number) =>
+  answer.sites.filter((site) => kindOf(site) === kind).reduce((sum, site) => sum + of(site), 0);
 
 /** Nothing that turns over or stays constant is reported. */
 export function checkHealthy({ sites }: LeaksJson): void {

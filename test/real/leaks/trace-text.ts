@@ -12,8 +12,7 @@ interface TextEvent {
   readonly tid: number;
 }
 
-const EVENT =
-  /^.{16,}?-(\d+) +\[\d+\] \S+ +([\d.]+): mm_page_(alloc|free): page=\S+ pfn=(\S+) order=(\d+)/;
+const EVENT = /^.{16,}?-(\d+) +\[\d+\] \S+ +([\d.]+): mm_page_(alloc|free): page=\S+ pfn=(\S+) order=(\d+)/;
 const STACK = /^.{16,}?-(\d+) +\[\d+\] \S+ +[\d.]+: <stack trace>/;
 const CALLER = /^ => (\S+)/;
 

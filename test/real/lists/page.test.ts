@@ -101,15 +101,12 @@ test('titles name the host, its kernel and the time', () => {
   expect(of('procs')).toMatch(new RegExp(`^Processes of web-7, Linux 6\\.12\\.[\\w.+-]+${time}`));
   expect(of('diff')).toMatch(new RegExp(`^Changes of web-7, Linux 6\\.12\\.[\\w.+-]+${time}`));
   // A copied file names no machine.
-  expect(of('leaks')).toBe(
-    'Kernel memory that is not freed, page_owner-1.txt, page_owner-2.txt (host not recorded)',
-  );
+  expect(of('leaks')).toBe('Kernel memory that is not freed, page_owner-1.txt, page_owner-2.txt (host not recorded)');
 });
 
 test('a page has each process of the JSON', async () => {
   const { stdout } = await kdumpMem('procs', '--vmcore', INCIDENT, '--json');
   const { processes } = JSON.parse(stdout) as { processes: { pid: number }[] };
   expect(processes.length).toBeGreaterThan(3);
-  for (const { pid } of processes)
-    expect(html.procs).toContain(`<th scope="row" class="figure">${pid}</th>`);
+  for (const { pid } of processes) expect(html.procs).toContain(`<th scope="row" class="figure">${pid}</th>`);
 });

@@ -70,9 +70,11 @@ export interface KillExperiment {
  */
 export async function killProcesses(kernel: LabKernel): Promise<KillExperiment> {
   const work = mkdtempSync(join(LAB, 'kill-'));
-  const [before, starved, after] = ['before', 'starved', 'after'].map((name) =>
-    join(work, `${name}.vmcore`),
-  ) as [string, string, string];
+  const [before, starved, after] = ['before', 'starved', 'after'].map((name) => join(work, `${name}.vmcore`)) as [
+    string,
+    string,
+    string,
+  ];
   try {
     const guest = await bootScenario({
       kernel,
@@ -119,9 +121,7 @@ export async function killProcesses(kernel: LabKernel): Promise<KillExperiment> 
       all: fate(after),
       freeFrames: fate(before).freeFrames,
       fates: (of, { pieces }) => {
-        const mine = held
-          .filter(({ pids }) => pids.some((pid) => of.includes(pid)))
-          .flatMap((one) => one.pieces);
+        const mine = held.filter(({ pids }) => pids.some((pid) => of.includes(pid))).flatMap((one) => one.pieces);
         return new Map(
           mine.flatMap(([key]) => {
             const found = pieces[key];

@@ -57,13 +57,12 @@ export function describeKills(kernel: LabKernel): void {
         const { low, high, keptByPools } = boundsOf(pidOf(name));
         const after = name === 'starving' ? experiment.starving : experiment.all;
         const { bytes, pooled, unknown } = measure(experiment.fates([pidOf(name)], after));
-        const { total } = experiment.answer.processes.find(
-          ({ key }) => Number.parseInt(key, 10) === pidOf(name),
-        ) ?? { total: undefined };
+        const { total } = experiment.answer.processes.find(({ key }) => Number.parseInt(key, 10) === pidOf(name)) ?? {
+          total: undefined,
+        };
         const most = total?.pinnedBytes ?? 0;
         const words = `${name}: ${bytes} bytes freed, ${pooled} in the pool, of ${most}: told ${JSON.stringify(boundsOf(pidOf(name)))}`;
-        if (kernel === 'newest' && name !== 'starving')
-          expect(pooled, words).toBeGreaterThan(50_000);
+        if (kernel === 'newest' && name !== 'starving') expect(pooled, words).toBeGreaterThan(50_000);
         // 6.1 and older: a buffer's page may contain the driver's next buffers.
         if (kernel === 'newest') expect(high - low, words).toBeLessThanOrEqual(most * 0.1);
         expect(bytes + unknown, words).toBeGreaterThanOrEqual(low);
@@ -131,8 +130,7 @@ export function describeKills(kernel: LabKernel): void {
     };
 
     /** For TCP the writer's process keeps its last fragment page, of order 3, for more fragments. */
-    const mostOfWriter = (name: string) =>
-      name.startsWith('tcp') ? 8 * experiment.truth.pageSize : 0;
+    const mostOfWriter = (name: string) => (name.startsWith('tcp') ? 8 * experiment.truth.pageSize : 0);
 
     test('freed memory of one end of a connection is between the bounds, with effects on the peer', () => {
       expect(experiment.ends).toHaveLength(9);
@@ -153,15 +151,12 @@ export function describeKills(kernel: LabKernel): void {
       },
     );
 
-    test.each(['tcp-writer', 'stream-writer', 'dgram-writer'])(
-      'written data (%s) stays for the reader',
-      (name) => {
-        const { low, high, otherFates } = ends(name);
-        expect([low, high]).toEqual([0, 0]);
-        expect(otherFates.some(({ kept }) => kept)).toBe(true);
-        for (const { freed } of otherFates) expect(freed).not.toBe(true);
-      },
-    );
+    test.each(['tcp-writer', 'stream-writer', 'dgram-writer'])('written data (%s) stays for the reader', (name) => {
+      const { low, high, otherFates } = ends(name);
+      expect([low, high]).toEqual([0, 0]);
+      expect(otherFates.some(({ kept }) => kept)).toBe(true);
+      for (const { freed } of otherFates) expect(freed).not.toBe(true);
+    });
 
     test('killing a reader with unread data also frees what its peer has still to send', () => {
       const { low, high, own, others } = ends('stuffed-reader');
@@ -181,9 +176,7 @@ export function describeKills(kernel: LabKernel): void {
 
     test('a process without its main thread has drgn’s name, and frees all', () => {
       const { victim } = experiment.ends.find(({ name }) => name === 'leaderless') ?? {};
-      const mine = experiment.answer.sockets.filter(({ holders }) =>
-        holders.some(({ pid }) => pid === victim),
-      );
+      const mine = experiment.answer.sockets.filter(({ holders }) => holders.some(({ pid }) => pid === victim));
       expect(mine.flatMap(({ holders }) => holders)).toEqual([
         expect.objectContaining({ pid: victim, comm: 'leaderless' }),
       ]);

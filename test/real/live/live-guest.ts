@@ -53,11 +53,7 @@ function foreignNode(kernel: GuestKernel): Files {
  *
  * @throws {Error} if it fails or prints anything else
  */
-export async function jsonInGuest(
-  guest: Guest,
-  command: string,
-  timeoutMs = 120_000,
-): Promise<unknown> {
+export async function jsonInGuest(guest: Guest, command: string, timeoutMs = 120_000): Promise<unknown> {
   const { status, output } = await inGuest(guest, `${command} --json`, timeoutMs);
   if (status !== 0) throw new Error(`kdump-mem ${command}: status ${status}: ${output}`);
   return JSON.parse(output.toString()) as unknown;

@@ -44,9 +44,7 @@ async function sampleMeminfo(guest: Guest) {
     const { output } = await guest.run('rm /tmp/sampling; sleep 1; cat /tmp/meminfo');
     const text = output.toString();
     return (counter) =>
-      [...text.matchAll(new RegExp(`^${counter}: +(\\d+) kB$`, 'gm'))].map(
-        ([, kib]) => Number(kib) * 1024,
-      );
+      [...text.matchAll(new RegExp(`^${counter}: +(\\d+) kB$`, 'gm'))].map(([, kib]) => Number(kib) * 1024);
   };
 }
 
@@ -71,9 +69,7 @@ export function liveSuite(kernel: LabKernel): void {
     test(
       'sockets --live reports the figures of each socket’s process',
       async () => {
-        const answer = socketsSchema.parse(
-          await jsonInGuest(guest, 'sockets --live --all', MOST_MS),
-        );
+        const answer = socketsSchema.parse(await jsonInGuest(guest, 'sockets --live --all', MOST_MS));
         expect(answer.kernel).toEqual({
           release: truth.release,
           arch: kernel.includes('-arm64') ? 'arm64' : 'x86_64',
@@ -104,8 +100,7 @@ export function liveSuite(kernel: LabKernel): void {
     test(
       'memory --live puts every page frame into a category, and matches the guest’s counters',
       async () => {
-        const ask = async () =>
-          memorySchema.parse(await jsonInGuest(guest, 'memory --live', MOST_MS));
+        const ask = async () => memorySchema.parse(await jsonInGuest(guest, 'memory --live', MOST_MS));
         const samples = await sampleMeminfo(guest);
         let answer = await ask();
         // A list that changes during the read makes the answer incomplete: a repeated query is
@@ -117,9 +112,7 @@ export function liveSuite(kernel: LabKernel): void {
             ? category.bytes
             : category.children.reduce((sum, child) => sum + bytes(name, child), 0);
         expect(answer.source).toBe('kcore');
-        expect(answer.memory.bytes).toBe(
-          (await presentPages(guest)) * (answer.kernel?.pageSize ?? Number.NaN),
-        );
+        expect(answer.memory.bytes).toBe((await presentPages(guest)) * (answer.kernel?.pageSize ?? Number.NaN));
         expect(bytes('unknown')).toBeLessThan(1 << 20);
         for (const [category, counter] of Object.entries(LIVE_COUNTERS)) {
           const values = sampled(counter);
@@ -150,9 +143,7 @@ export function liveSuite(kernel: LabKernel): void {
         const { status, output } = await inGuest(guest, command, MOST_MS);
         expect(status).toBe(0);
         expect(output.toString()).toMatch(
-          new RegExp(
-            `^pid ${starving.pid} \\(starver\\) fd ${starving.fd}[:,] TCP 10\\.0\\.2\\.15:9001 `,
-          ),
+          new RegExp(`^pid ${starving.pid} \\(starver\\) fd ${starving.fd}[:,] TCP 10\\.0\\.2\\.15:9001 `),
         );
       },
       MOST_MS,
@@ -178,19 +169,14 @@ export function liveSuite(kernel: LabKernel): void {
         const answer = taskStacksSchema.parse(await jsonInGuest(guest, 'stacks --live', MOST_MS));
         const after = await procStacks(guest);
         const ours = new Map(
-          answer.stacks.flatMap(({ tasks, frames }) =>
-            tasks.map(({ pid }) => [pid, frameNames(frames)]),
-          ),
+          answer.stacks.flatMap(({ tasks, frames }) => tasks.map(({ pid }) => [pid, frameNames(frames)])),
         );
         // Processes of the scenario, which wait forever; a kernel thread wakes up now and then.
         const roles = new Set(truth.roles.map(({ pid }) => pid));
-        const still = [...before].filter(
-          ([pid, lines]) => roles.has(pid) && after.get(pid)?.join() === lines.join(),
-        );
+        const still = [...before].filter(([pid, lines]) => roles.has(pid) && after.get(pid)?.join() === lines.join());
         expect(still.length).toBeGreaterThan(0.8 * roles.size);
         // The kernel leaves out the scheduler's own functions.
-        for (const [pid, lines] of still)
-          expect(ours.get(pid)?.slice(-lines.length), `pid ${pid}`).toEqual(lines);
+        for (const [pid, lines] of still) expect(ours.get(pid)?.slice(-lines.length), `pid ${pid}`).toEqual(lines);
       },
       MOST_MS,
     );
@@ -198,12 +184,10 @@ export function liveSuite(kernel: LabKernel): void {
     test(
       'triage --live finds stalled readers, and no other problem',
       async () => {
-        const ask = async () =>
-          triageSchema.parse(await jsonInGuest(guest, 'triage --live', MOST_MS));
+        const ask = async () => triageSchema.parse(await jsonInGuest(guest, 'triage --live', MOST_MS));
         let answer = await ask();
         // The guest mounts no cgroups.
-        const warnings = () =>
-          answer.warnings.filter(({ message }) => !message.startsWith('cgroups: '));
+        const warnings = () => answer.warnings.filter(({ message }) => !message.startsWith('cgroups: '));
         for (let tries = 2; warnings().length > 0 && tries > 0; tries--) answer = await ask();
         expect(warnings()).toEqual([]);
         expect(answer.complete).toBe(false);
@@ -222,10 +206,9 @@ export function liveSuite(kernel: LabKernel): void {
     );
 
     test('without root, prints one line and exits with 3', async () => {
-      const { status, output } = await guest.run(
-        "su -s /bin/sh nobody -c 'kdump-mem skb --pid 1 --fd 0 --live'",
-        { mayFail: true },
-      );
+      const { status, output } = await guest.run("su -s /bin/sh nobody -c 'kdump-mem skb --pid 1 --fd 0 --live'", {
+        mayFail: true,
+      });
       expect(output.toString()).toBe(
         'kdump-mem: /proc/kcore: permission denied. Run as root, or as a user with read permission.\n',
       );

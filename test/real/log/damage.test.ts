@@ -12,10 +12,8 @@ describe.each(['5.10', 'newest'] as const)('%s: one wrong byte of the log', (nam
   afterAll(() => kernel.close());
   const ring = openRing(kernel, fieldsOf(kernel));
   const sound = messages(kernel, {});
-  const offset = (struct: string, path: string): number =>
-    kernel.struct(struct)?.member(path)?.offset ?? Number.NaN;
-  const texts = ({ records }: typeof sound) =>
-    records.map(({ seq, timestamp, text }) => `${seq} ${timestamp} ${text}`);
+  const offset = (struct: string, path: string): number => kernel.struct(struct)?.member(path)?.offset ?? Number.NaN;
+  const texts = ({ records }: typeof sound) => records.map(({ seq, timestamp, text }) => `${seq} ${timestamp} ${text}`);
 
   /** The answer with one byte at an address changed. */
   const changed = (address: bigint, change: (byte: number) => number) => {
@@ -27,8 +25,7 @@ describe.each(['5.10', 'newest'] as const)('%s: one wrong byte of the log', (nam
   const places = [20, 100, 200].map((back) => slotOf(ring, ring.head - BigInt(back)));
   const inDescriptor = (slot: bigint, byte: number) =>
     ring.descriptors + slot * BigInt(ring.descriptorSize) + BigInt(byte);
-  const inInfo = (slot: bigint, byte: number) =>
-    ring.infos + slot * BigInt(ring.infoSize) + BigInt(byte);
+  const inInfo = (slot: bigint, byte: number) => ring.infos + slot * BigInt(ring.infoSize) + BigInt(byte);
   const flips = [(byte: number) => byte ^ 1, (byte: number) => byte ^ 0x80, () => 0, () => 255];
 
   /** Wrong text must not be complete. */
@@ -42,15 +39,13 @@ describe.each(['5.10', 'newest'] as const)('%s: one wrong byte of the log', (nam
 
   test('in a descriptor: id and state, begin and end of the text', () => {
     for (const slot of places) {
-      for (let byte = 0; byte < ring.descriptorSize; byte++)
-        expect(isSeen(inDescriptor(slot, byte))).toEqual([]);
+      for (let byte = 0; byte < ring.descriptorSize; byte++) expect(isSeen(inDescriptor(slot, byte))).toEqual([]);
     }
   });
 
   test('in a message number or a text length', () => {
     for (const slot of places) {
-      for (let byte = 0; byte < 8; byte++)
-        expect(isSeen(inInfo(slot, ring.seq + byte))).toEqual([]);
+      for (let byte = 0; byte < 8; byte++) expect(isSeen(inInfo(slot, ring.seq + byte))).toEqual([]);
       expect(isSeen(inInfo(slot, ring.textLength + 1))).toEqual([]);
       if (name === '5.10') continue;
       for (const by of [1, 2, 3, 5, 8, 11, 40]) {
@@ -66,8 +61,7 @@ describe.each(['5.10', 'newest'] as const)('%s: one wrong byte of the log', (nam
   test('in a time: reports a shift beyond the clock difference of CPUs', () => {
     for (const slot of places) {
       // 18 minutes and more; smaller shifts cannot be detected.
-      for (let byte = 5; byte < 8; byte++)
-        expect(isSeen(inInfo(slot, ring.timestamp + byte))).toEqual([]);
+      for (let byte = 5; byte < 8; byte++) expect(isSeen(inInfo(slot, ring.timestamp + byte))).toEqual([]);
     }
   });
 

@@ -18,8 +18,7 @@ const MESSAGES = [
     .trimEnd()
     .split('\n')
     .map((line) => {
-      const [, level = '', seconds = '', micros = '', text = ''] =
-        /^<(\d)>\[ *(\d+)\.(\d+)\] (.*)$/.exec(line) ?? [];
+      const [, level = '', seconds = '', micros = '', text = ''] = /^<(\d)>\[ *(\d+)\.(\d+)\] (.*)$/.exec(line) ?? [];
       return { level: Number(level), time: Number(seconds) * 1e6 + Number(micros), text };
     }),
   { level: 6, time: 99_000_000, text: 'first=\nsecond' },

@@ -89,9 +89,7 @@ test('levels, facilities and times filter messages; JSON and NDJSON contain the 
   const end = logEndSchema.parse(JSON.parse(lines.pop() ?? ''));
   expect(end.listed).toBe(all.messages.length);
   expect(
-    lines
-      .map((line) => logMessageSchema.parse(JSON.parse(line)))
-      .map(({ schema: _, ...message }) => message),
+    lines.map((line) => logMessageSchema.parse(JSON.parse(line))).map(({ schema: _, ...message }) => message),
   ).toEqual(all.messages);
   const chosen = async (...options: string[]) => {
     const { stdout } = await kdumpMem('log', '--json', ...options, elf);
@@ -99,8 +97,7 @@ test('levels, facilities and times filter messages; JSON and NDJSON contain the 
     expect(some.length + omitted).toBe(all.messages.length);
     return some;
   };
-  const by = (choose: (message: (typeof all.messages)[number]) => boolean) =>
-    all.messages.filter(choose);
+  const by = (choose: (message: (typeof all.messages)[number]) => boolean) => all.messages.filter(choose);
   expect(await chosen('--level', 'warn+')).toEqual(by(({ level }) => (level ?? 9) <= 4));
   expect(await chosen('--level', 'info,debug')).toEqual(by(({ level }) => (level ?? 0) >= 6));
   expect(await chosen('--facility', 'user,daemon')).toEqual(
@@ -158,7 +155,5 @@ test.each([
     }));
   const ofDump = found(records);
   expect(found(textRecords(stdout))).toEqual(ofDump);
-  expect(ofDump.filter(({ severity }) => severity !== 'note').map(({ code }) => code)).toEqual(
-    codes,
-  );
+  expect(ofDump.filter(({ severity }) => severity !== 'note').map(({ code }) => code)).toEqual(codes);
 });

@@ -7,18 +7,8 @@ import { messages } from '../../../src/account/log.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { vmcoreinfoNote, writeElf } from '../../support/dump/elf.js';
 import { labTool } from '../../support/lab.js';
-import {
-  HEADER_BYTES,
-  RECORDS_AT,
-  type RecordForm,
-  RecordLog,
-  recordsMemory,
-} from '../../support/made-records.js';
-import {
-  SYNTHETIC_MEMORY,
-  SYNTHETIC_RELEASE,
-  syntheticKernel,
-} from '../../support/native-kernel.js';
+import { HEADER_BYTES, RECORDS_AT, type RecordForm, RecordLog, recordsMemory } from '../../support/made-records.js';
+import { SYNTHETIC_MEMORY, SYNTHETIC_RELEASE, syntheticKernel } from '../../support/native-kernel.js';
 
 /** Addresses of the log's variables in the synthetic kernel's data. */
 const AT = 0x8000n;
@@ -38,9 +28,7 @@ function dumpOf(log: RecordLog, release: string): Uint8Array {
     ),
     'OFFSET(page.flags)=0\nOFFSET(page.mapping)=24\n',
     `SIZE(printk_log)=${HEADER_BYTES[log.form]}\n`,
-    ...Object.entries({ ...offsets, ...caller }).map(
-      ([name, offset]) => `OFFSET(printk_log.${name})=${offset}\n`,
-    ),
+    ...Object.entries({ ...offsets, ...caller }).map(([name, offset]) => `OFFSET(printk_log.${name})=${offset}\n`),
   ].join('');
   const data = new Uint8Array(SYNTHETIC_MEMORY);
   for (const [frame, page] of made.memory.pages) data.set(page, frame * 4096);
@@ -69,36 +57,33 @@ test.each([
   ['4.14.336', 'plain', 12],
   ['4.18.0-147.el8.x86_64', 'plain', 400],
   ['5.4.0-150-generic', 'with-caller', 400],
-] as const)(
-  '%s: makedumpfile prints the same messages of a synthetic dump',
-  (release, form, count) => {
-    const log = made(form, count);
-    const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-records-'));
-    try {
-      const dump = join(folder, 'vmcore');
-      writeFileSync(dump, dumpOf(log, release));
-      const printed = join(folder, 'dmesg');
-      execFileSync(labTool('makedumpfile'), ['--dump-dmesg', dump, printed], { stdio: 'pipe' });
-      const kernel = openNative({ files: [dump] });
-      const answer = messages(kernel, {});
-      kernel.close();
-      // VMCOREINFO does not name the variables with the message numbers.
-      expect(answer.warnings.map(({ code }) => code)).toEqual(['unsupported-layout']);
-      expect(answer.records).toHaveLength(log.nextSeq - log.firstSeq);
-      if (count > 100) expect(log.firstSeq).toBeGreaterThan(0);
-      const lines = answer.records.map(({ timestamp, text, caller }) => {
-        const seconds = String(timestamp / 1_000_000_000n).padStart(5);
-        const micros = String((timestamp % 1_000_000_000n) / 1000n).padStart(6, '0');
-        const by = caller && ` [${`${caller.kind === 'cpu' ? 'C' : 'T'}${caller.id}`.padStart(8)}]`;
-        return `[${seconds}.${micros}]${by ?? ''} ${text}`;
-      });
-      const theirs = readFileSync(printed, 'latin1').trimEnd();
-      expect(`${lines.join('\n')}`).toBe(theirs);
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
-  },
-);
+] as const)('%s: makedumpfile prints the same messages of a synthetic dump', (release, form, count) => {
+  const log = made(form, count);
+  const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-records-'));
+  try {
+    const dump = join(folder, 'vmcore');
+    writeFileSync(dump, dumpOf(log, release));
+    const printed = join(folder, 'dmesg');
+    execFileSync(labTool('makedumpfile'), ['--dump-dmesg', dump, printed], { stdio: 'pipe' });
+    const kernel = openNative({ files: [dump] });
+    const answer = messages(kernel, {});
+    kernel.close();
+    // VMCOREINFO does not name the variables with the message numbers.
+    expect(answer.warnings.map(({ code }) => code)).toEqual(['unsupported-layout']);
+    expect(answer.records).toHaveLength(log.nextSeq - log.firstSeq);
+    if (count > 100) expect(log.firstSeq).toBeGreaterThan(0);
+    const lines = answer.records.map(({ timestamp, text, caller }) => {
+      const seconds = String(timestamp / 1_000_000_000n).padStart(5);
+      const micros = String((timestamp % 1_000_000_000n) / 1000n).padStart(6, '0');
+      const by = caller && ` [${`${caller.kind === 'cpu' ? 'C' : 'T'}${caller.id}`.padStart(8)}]`;
+      return `[${seconds}.${micros}]${by ?? ''} ${text}`;
+    });
+    const theirs = readFileSync(printed, 'latin1').trimEnd();
+    expect(`${lines.join('\n')}`).toBe(theirs);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
 
 function made(form: RecordForm, count: number): RecordLog {
   const log = new RecordLog(16_384, form);

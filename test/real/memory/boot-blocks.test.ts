@@ -97,8 +97,7 @@ test.each([
 test('a corrupt list of requests makes the answer incomplete', () => {
   const kernel = open('6.12-kdump');
   const [frame = 0] = blockRequestFrames(kernel);
-  const next =
-    kernel.pages.pageOfFrame(frame) + BigInt(kernel.struct('page')?.member('lru')?.offset ?? 0);
+  const next = kernel.pages.pageOfFrame(frame) + BigInt(kernel.struct('page')?.member('lru')?.offset ?? 0);
   const patches = [{ address: next, bytes: littleEndian(next, 8) }];
   const { answer } = ask(damagedKernel(kernel, { patches, denials: [] }));
   expect(answer.complete).toBe(false);

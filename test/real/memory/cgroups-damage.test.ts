@@ -11,8 +11,7 @@ import { littleEndian } from '../../support/little-endian.js';
 const kernel = openNative({ files: [labDump('6.1').elf] });
 afterAll(() => kernel.close());
 
-const offset = (struct: string, member: string) =>
-  BigInt(kernel.struct(struct)?.member(member)?.offset ?? Number.NaN);
+const offset = (struct: string, member: string) => BigInt(kernel.struct(struct)?.member(member)?.offset ?? Number.NaN);
 const word = (address: bigint, value: bigint, bytes = 8): Damage => ({
   patches: [{ address, bytes: littleEndian(value, bytes) }],
   denials: [],
@@ -24,8 +23,7 @@ const css = (member: string) => root + offset('cgroup_subsys_state', member);
 const sumOf = ({ cgroups, uncharged, slabs, unnamed }: CgroupsAnswer) =>
   [...cgroups, uncharged, slabs, ...unnamed].reduce((sum, { bytes }) => sum + bytes, 0);
 
-const answerWith = (damage: Damage) =>
-  accountMemory(damagedKernel(kernel, damage), undefined, { cgroups: true });
+const answerWith = (damage: Damage) => accountMemory(damagedKernel(kernel, damage), undefined, { cgroups: true });
 
 /** The `struct page` of a page of shared memory, which is charged to the root. */
 function chargedPage(): bigint {
@@ -59,32 +57,17 @@ describe('reports a damaged word about a cgroup, and loses no byte', () => {
       }),
       'unreadable',
     ],
-    [
-      'a cgroup of another folder',
-      () => word(wordAt(css('cgroup')) + offset('cgroup', 'kn'), css('ss')),
-      'corrupt',
-    ],
-    [
-      'a memory cgroup of another cgroup',
-      () => word(css('cgroup'), wordAt(css('cgroup')) + 8n),
-      'corrupt',
-    ],
+    ['a cgroup of another folder', () => word(wordAt(css('cgroup')) + offset('cgroup', 'kn'), css('ss')), 'corrupt'],
+    ['a memory cgroup of another cgroup', () => word(css('cgroup'), wordAt(css('cgroup')) + 8n), 'corrupt'],
     ['a cgroup that counts as removed', () => word(css('flags'), 0n, 4), 'corrupt'],
     ['a cgroup whose count says that', () => word(css('online_cnt'), 0n, 4), 'corrupt'],
-    [
-      'a cgroup that counts less than it is charged for',
-      () => word(css('parent'), root),
-      'corrupt',
-    ],
+    ['a cgroup that counts less than it is charged for', () => word(css('parent'), root), 'corrupt'],
   ];
   test.each(cases)('%s', (what, damage, code) => {
     const changes = damage();
     const patches =
       what === 'a cgroup that counts less than it is charged for'
-        ? [
-            ...changes.patches,
-            ...word(root + offset('mem_cgroup', 'memory.usage.counter'), 1n).patches,
-          ]
+        ? [...changes.patches, ...word(root + offset('mem_cgroup', 'memory.usage.counter'), 1n).patches]
         : changes.patches;
     const answer = answerWith({ ...changes, patches });
     expect(answer.warnings.map((warning) => warning.code)).toContain(code);

@@ -29,8 +29,7 @@ const KEPT_BACK = 2 * 2 * 32 * 4096;
 const REPARENTED: readonly LabKernel[] = ['newest'];
 
 /** Runs a command in a cgroup, which is charged for it. */
-const within = (group: string, command: string) =>
-  `sh -c 'echo $$ > /cg/${group}/cgroup.procs; ${command}'`;
+const within = (group: string, command: string) => `sh -c 'echo $$ > /cg/${group}/cgroup.procs; ${command}'`;
 
 const SCENE = [
   'mkdir -p /disk /cg /mnt; mount -t ext4 /dev/vda /disk; mount -t cgroup2 none /cg',
@@ -52,9 +51,7 @@ interface Group {
   readonly shared: number;
   readonly usage: number;
   /** By file system, device and inode; null: on generation lists, which have no active pages. */
-  readonly files: Readonly<
-    Record<string, { readonly pages: number; readonly active: number | null }>
-  >;
+  readonly files: Readonly<Record<string, { readonly pages: number; readonly active: number | null }>>;
 }
 
 /** Two cgroups use memory, and one is removed: checks which is charged, and for which files. */
@@ -83,9 +80,7 @@ export function cgroupsSuite(kernel: LabKernel): void {
       await guest.run(SCENE.join('\n'));
       await sleep(500);
       const counted = (await guest.run('cat /cg/lives/memory.stat')).output.toString();
-      stat = new Map(
-        counted.split('\n').map((line) => [line.split(' ')[0] ?? '', Number(line.split(' ')[1])]),
-      );
+      stat = new Map(counted.split('\n').map((line) => [line.split(' ')[0] ?? '', Number(line.split(' ')[1])]));
       const core = join(work, 'vmcore');
       await guest.pause();
       await guest.dump('elf', core);
@@ -124,18 +119,11 @@ export function cgroupsSuite(kernel: LabKernel): void {
       const { cgroups = [], uncharged, slabs, unnamed } = answer.cgroups ?? {};
       expect(unnamed).toEqual([]);
       const sums = new Map<string, number>();
-      for (const { categories } of [
-        ...cgroups,
-        uncharged ?? { categories: [] },
-        slabs ?? { categories: [] },
-      ])
-        for (const { category, bytes } of categories)
-          sums.set(category, (sums.get(category) ?? 0) + bytes);
+      for (const { categories } of [...cgroups, uncharged ?? { categories: [] }, slabs ?? { categories: [] }])
+        for (const { category, bytes } of categories) sums.set(category, (sums.get(category) ?? 0) + bytes);
       const leaves = answer.memory.children.flatMap(({ children }) => children);
       const all = leaves.filter(({ bytes }) => bytes > 0);
-      expect(Object.fromEntries(sums)).toEqual(
-        Object.fromEntries(all.map(({ category, bytes }) => [category, bytes])),
-      );
+      expect(Object.fromEntries(sums)).toEqual(Object.fromEntries(all.map(({ category, bytes }) => [category, bytes])));
     });
 
     test('memory of a program is charged to its cgroup, as in memory.stat', () => {
@@ -150,9 +138,7 @@ export function cgroupsSuite(kernel: LabKernel): void {
       // pieces too.
       const slab = stat.get('slab') ?? Number.NaN;
       expect(group('/lives')?.slabObjectBytes).toBeGreaterThan(0.9 * slab);
-      expect(group('/lives')?.slabObjectBytes).toBeLessThan(
-        1.1 * slab + (kernel === '5.10' ? KEPT_BACK : 0),
-      );
+      expect(group('/lives')?.slabObjectBytes).toBeLessThan(1.1 * slab + (kernel === '5.10' ? KEPT_BACK : 0));
       expect(group('/lives')).toMatchObject({ dying: false });
       expect(answer.cgroups?.empty).toBe(1);
     });
@@ -190,10 +176,7 @@ export function cgroupsSuite(kernel: LabKernel): void {
       const pageSize = answer.kernel?.pageSize ?? Number.NaN;
       const ours = new Map(
         (answer.files?.files ?? []).flatMap(({ fsType, device, inode, cgroups }) =>
-          (cgroups ?? []).map((one) => [
-            `${one.path}${one.dying ? ' (dying)' : ''} ${fsType} ${device} ${inode}`,
-            one,
-          ]),
+          (cgroups ?? []).map((one) => [`${one.path}${one.dying ? ' (dying)' : ''} ${fsType} ${device} ${inode}`, one]),
         ),
       );
       const parts = (answer.files?.files ?? []).map(({ bytes, cgroups }) => [
@@ -211,9 +194,7 @@ export function cgroupsSuite(kernel: LabKernel): void {
           if (active === null) expect.soft(own?.activeBytes, file).toBeNull();
           else {
             expect.soft((own?.activeBytes ?? -1) / pageSize, file).toBeGreaterThanOrEqual(active);
-            expect
-              .soft((own?.activeBytes ?? -1) / pageSize, file)
-              .toBeLessThanOrEqual(active + BATCHES);
+            expect.soft((own?.activeBytes ?? -1) / pageSize, file).toBeLessThanOrEqual(active + BATCHES);
           }
         }
       expect(compared).toBeGreaterThan(10);

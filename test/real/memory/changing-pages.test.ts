@@ -60,15 +60,13 @@ const compound = made((view) => {
   view.setUint32(at('_refcount'), 1, true);
   view.setBigUint64(at('private'), 0n, true);
   view.setUint8(orderOffset(kernel, page), ORDER);
-  for (let tail = 1; tail < PAGES; tail++)
-    view.setBigUint64(tail * page.size + at('compound_head'), start + 1n, true);
+  for (let tail = 1; tail < PAGES; tail++) view.setBigUint64(tail * page.size + at('compound_head'), start + 1n, true);
 });
 
 /** Each page on its own, with a reference. */
 const single = made((view) => {
   view.setUint32(at('page_type'), UNTYPED, true);
-  for (let each = 0; each < PAGES; each++)
-    view.setUint32(each * page.size + at('_refcount'), 1, true);
+  for (let each = 0; each < PAGES; each++) view.setUint32(each * page.size + at('_refcount'), 1, true);
 });
 
 /** A running kernel whose block is in another state at each new read of a chunk. */

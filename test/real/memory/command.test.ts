@@ -33,9 +33,7 @@ test('the suggested next command works as printed', async () => {
 });
 
 test('text, JSON and metrics agree', async () => {
-  const json = memorySchema.parse(
-    JSON.parse((await kdumpMem('memory', '--json', '--vmcore', elf)).stdout),
-  );
+  const json = memorySchema.parse(JSON.parse((await kdumpMem('memory', '--json', '--vmcore', elf)).stdout));
   const metrics = (await kdumpMem('memory', '--prometheus', '--vmcore', elf)).stdout;
   const checked = spawnSync(join(metricTools(), 'promtool'), ['check', 'metrics'], {
     input: metrics,
@@ -45,17 +43,13 @@ test('text, JSON and metrics agree', async () => {
   const leaves = json.memory.children.flatMap(({ children }) => children);
   expect(leaves.length).toBeGreaterThan(25);
   for (const { category, bytes } of leaves)
-    expect(metrics).toMatch(
-      new RegExp(`^kdump_mem_memory_bytes\\{.*category="${category}"\\} ${bytes}$`, 'm'),
-    );
+    expect(metrics).toMatch(new RegExp(`^kdump_mem_memory_bytes\\{.*category="${category}"\\} ${bytes}$`, 'm'));
 });
 
 test('--caches lists slab caches, largest first, with wasted memory', async () => {
   const { stdout } = await kdumpMem('memory', '--caches', '--limit', '3', '--vmcore', elf);
   expect(stdout.split('\n')[0]).toMatch(/^Largest cache: \S+, [\d.]+ MiB\.$/);
-  expect(stdout.split('\n')[2]).toMatch(
-    /^CACHE +BYTES +SLABS +OBJECTS +SLOTS +OBJECT SIZE +WASTE +RECLAIMABLE$/,
-  );
+  expect(stdout.split('\n')[2]).toMatch(/^CACHE +BYTES +SLABS +OBJECTS +SLOTS +OBJECT SIZE +WASTE +RECLAIMABLE$/);
   expect(stdout.split('\n')).toHaveLength(11);
   expect(stdout).toMatch(/\nWASTE: bytes of the cache that allocated objects do not use: .*\n$/);
   expect(stdout).toMatch(/^\d+ more: --limit N lists them$/m);

@@ -83,17 +83,11 @@ function systemRam(): bigint {
 }
 
 const stacks = [...kernelStacks(kernel)].filter(({ vm }) => vm !== 0n);
-const area = [...vmAreas(kernel)].find(
-  (one) => one.owns && one.count > 2 && stacks.every(({ vm }) => vm !== one.vm),
-);
+const area = [...vmAreas(kernel)].find((one) => one.owns && one.count > 2 && stacks.every(({ vm }) => vm !== one.vm));
 const [stack] = stacks;
 const task = [...new TaskReader(kernel).processes()][1]?.address ?? 0n;
 const stackArea = [...vmAreas(kernel)].find(({ vm }) => vm === stack?.vm);
-const lists = perCpuAddress(
-  kernel,
-  wordAt((zone?.address ?? 0n) + offset('zone', 'per_cpu_pageset')),
-  0,
-);
+const lists = perCpuAddress(kernel, wordAt((zone?.address ?? 0n) + offset('zone', 'per_cpu_pageset')), 0);
 
 const anonymous = kernel.enumerators('node_stat_item')?.get('NR_ANON_MAPPED') ?? 0n;
 
@@ -143,8 +137,7 @@ function pipe(): bigint {
   const operations = needSymbol(kernel, 'pipefifo_fops');
   const files = new FilesOfProcesses(kernel).each((file) => [file]);
   for (const file of files)
-    if (wordAt(file + offset('file', 'f_op')) === operations)
-      return wordAt(file + offset('file', 'private_data'));
+    if (wordAt(file + offset('file', 'f_op')) === operations) return wordAt(file + offset('file', 'private_data'));
   throw new Error('no process has a pipe');
 }
 
@@ -182,8 +175,7 @@ function inSlab(): bigint {
 
 /** The array of per-CPU trace buffers, of the first instance. */
 function traceBuffers(): bigint {
-  const instance =
-    wordAt(needSymbol(kernel, 'ftrace_trace_arrays')) - offset('trace_array', 'list');
+  const instance = wordAt(needSymbol(kernel, 'ftrace_trace_arrays')) - offset('trace_array', 'list');
   const whole = wordAt(instance + offset('trace_array', 'array_buffer.buffer'));
   return wordAt(whole + offset('trace_buffer', 'buffers'));
 }
@@ -202,8 +194,7 @@ function records(page: number): bigint {
   return at + offset('ftrace_page', 'records');
 }
 
-const idle = (cpu: number) =>
-  perCpuAddress(kernel, needSymbol(kernel, 'runqueues'), cpu) + offset('rq', 'idle');
+const idle = (cpu: number) => perCpuAddress(kernel, needSymbol(kernel, 'runqueues'), cpu) + offset('rq', 'idle');
 
 /** The cache of dentries: not merged with others, and never without slabs. */
 const cache = pointed('dentry_cache');
@@ -212,11 +203,7 @@ const slabCounters = offset('slab', 'counters');
 const slabOfCache = () => {
   for (let index = 0; index < kinds.length; index++) {
     const page = pageOf(frames.frameAt(index));
-    if (
-      kinds[index] !== KIND['slab-reclaimable'] ||
-      wordAt(page + offset('slab', 'slab_cache')) !== cache
-    )
-      continue;
+    if (kinds[index] !== KIND['slab-reclaimable'] || wordAt(page + offset('slab', 'slab_cache')) !== cache) continue;
     return page;
   }
   throw new Error('no slab of dentries');
@@ -230,8 +217,7 @@ function otherStack(): bigint {
   return other.vm;
 }
 
-const pgd = (space: number) =>
-  (addressSpaces(kernel)[space]?.mm ?? 0n) + offset('mm_struct', 'pgd');
+const pgd = (space: number) => (addressSpaces(kernel)[space]?.mm ?? 0n) + offset('mm_struct', 'pgd');
 
 describe('one damaged word makes the answer incomplete', () => {
   const cases: [string, () => Damage][] = [
@@ -242,10 +228,7 @@ describe('one damaged word makes the answer incomplete', () => {
       'anonymous pages without mapping',
       () => all('anonymous', (page) => word(page + offset('page', 'mapping'), 0n)),
     ],
-    [
-      'a page of shared memory without mapping',
-      () => word(first('shmem') + offset('page', 'mapping'), 0n),
-    ],
+    ['a page of shared memory without mapping', () => word(first('shmem') + offset('page', 'mapping'), 0n)],
     ['a page of shared memory like a file’s', () => withoutFlag(first('shmem'), 'PG_swapbacked')],
     [
       'a slab that is none',
@@ -259,39 +242,18 @@ describe('one damaged word makes the answer incomplete', () => {
     ['a head that is none', () => withoutFlag(first('slab', isHead), 'PG_head')],
     ['a page that nobody reserved', () => withoutFlag(first('reserved'), 'PG_reserved')],
     ['a page that is reserved', () => withFlag(first('held'), 'PG_reserved')],
-    [
-      'a page table that is none',
-      () => word(first('page-table') + offset('page', 'page_type'), -1n, 4),
-    ],
-    [
-      'a page that is a table',
-      () => word(first('held') + offset('page', 'page_type'), 0xffff_fdffn, 4),
-    ],
-    [
-      'a tail that names no head',
-      () => word(first('slab', isHead) + 64n + offset('page', 'compound_head'), 0n),
-    ],
+    ['a page table that is none', () => word(first('page-table') + offset('page', 'page_type'), -1n, 4)],
+    ['a page that is a table', () => word(first('held') + offset('page', 'page_type'), 0xffff_fdffn, 4)],
+    ['a tail that names no head', () => word(first('slab', isHead) + 64n + offset('page', 'compound_head'), 0n)],
     ['a page that is a tail', () => word(first('held') + offset('page', 'compound_head'), 1n)],
     ['what a zone has', () => more((zone?.address ?? 0n) + offset('zone', 'present_pages'), 1n)],
-    [
-      'how many free blocks there are',
-      () => more((zone?.address ?? 0n) + offset('zone', 'free_area'), 0n),
-    ],
+    ['how many free blocks there are', () => more((zone?.address ?? 0n) + offset('zone', 'free_area'), 0n)],
     ['where RAM ends', () => more(systemRam(), -0x1000n)],
-    [
-      'how many pages an area has',
-      () => more((area?.vm ?? 0n) + offset('vm_struct', 'nr_pages'), -1n),
-    ],
+    ['how many pages an area has', () => more((area?.vm ?? 0n) + offset('vm_struct', 'nr_pages'), -1n)],
     ['the pages of an area', () => word((area?.vm ?? 0n) + offset('vm_struct', 'pages'), 0n)],
     ['what an area is', () => word((area?.vm ?? 0n) + offset('vm_struct', 'flags'), 0n)],
-    [
-      'the pages of a stack',
-      () => more((stackArea?.vm ?? 0n) + offset('vm_struct', 'nr_pages'), -1n),
-    ],
-    [
-      'that a thread’s stack is an area',
-      () => word(task + offset('task_struct', 'stack_vm_area'), 0n),
-    ],
+    ['the pages of a stack', () => more((stackArea?.vm ?? 0n) + offset('vm_struct', 'nr_pages'), -1n)],
+    ['that a thread’s stack is an area', () => word(task + offset('task_struct', 'stack_vm_area'), 0n)],
     [
       'an anonymous page of a process that sleeps without mapping',
       () => word(sleepersPage() + offset('page', 'mapping'), 0n),
@@ -300,25 +262,13 @@ describe('one damaged word makes the answer incomplete', () => {
       'a whole struct page of a process that sleeps',
       () => ({ patches: [{ address: sleepersPage(), bytes: new Uint8Array(64) }], denials: [] }),
     ],
-    [
-      'whose stack an area is',
-      () => word(task + offset('task_struct', 'stack_vm_area'), area?.vm ?? 0n),
-    ],
-    [
-      'an area of a stack that is none',
-      () => word(task + offset('task_struct', 'stack_vm_area'), task),
-    ],
+    ['whose stack an area is', () => word(task + offset('task_struct', 'stack_vm_area'), area?.vm ?? 0n)],
+    ['an area of a stack that is none', () => word(task + offset('task_struct', 'stack_vm_area'), task)],
     ['where a stack lies', () => more(task + offset('task_struct', 'stack'), 0x4000n)],
     ['how full a pipe is', () => word(pipe() + offset('pipe_inode_info', 'head'), 0x1_0001n, 4)],
-    [
-      'a page of a free block that is a tail',
-      () => word(behindFree() + offset('page', 'compound_head'), 1n),
-    ],
+    ['a page of a free block that is a tail', () => word(behindFree() + offset('page', 'compound_head'), 1n)],
     ['how many pages a CPU lists', () => more(lists + offset('per_cpu_pages', 'count'), -1n)],
-    [
-      'a unit of per-CPU memory',
-      () => more(pointed('pcpu_first_chunk') + offset('pcpu_chunk', 'nr_pages'), -1n),
-    ],
+    ['a unit of per-CPU memory', () => more(pointed('pcpu_first_chunk') + offset('pcpu_chunk', 'nr_pages'), -1n)],
     ['how many per-CPU pages there are', () => more(needSymbol(kernel, 'pcpu_nr_populated'), 1n)],
     ['pages of ftrace', () => word(pointed('ftrace_pages_start'), 0n)],
     ['a table that is nowhere', () => word(needSymbol(kernel, 'mountpoint_hashtable'), 0n)],
@@ -326,10 +276,7 @@ describe('one damaged word makes the answer incomplete', () => {
     ['a table off its line', () => more(needSymbol(kernel, 'ip_tstamps'), 8n)],
     ['records of ftrace that two pages have', () => word(records(0), wordAt(records(1)))],
     ['how many buckets a table has', () => more(needSymbol(kernel, 'm_hash_mask'), 1n)],
-    [
-      'a table that lies where slabs do',
-      () => word(needSymbol(kernel, 'mount_hashtable'), inSlab()),
-    ],
+    ['a table that lies where slabs do', () => word(needSymbol(kernel, 'mount_hashtable'), inSlab())],
     ['a trace buffer without a reader’s page', () => word(readerPage(0), 0n)],
     ['a trace buffer that a CPU lacks', () => word(traceBuffers(), 0n)],
     [
@@ -345,29 +292,17 @@ describe('one damaged word makes the answer incomplete', () => {
     ['a page of fragments of another size', () => word(fragPage(), sleepersPage())],
     ['a trace buffer that two CPUs have', () => word(traceBuffers() + 8n, wordAt(traceBuffers()))],
     ['a page that two trace buffers have', () => word(tracePage(0), wordAt(tracePage(1)))],
-    [
-      'the number of a NUMA node',
-      () => word((zone?.node ?? 0n) + offset('pglist_data', 'node_id'), 7n, 4),
-    ],
+    ['the number of a NUMA node', () => word((zone?.node ?? 0n) + offset('pglist_data', 'node_id'), 7n, 4)],
     ['a watermark', () => more((zone?.address ?? 0n) + offset('zone', '_watermark'), 1n << 40n)],
     ['the size of slots', () => word(cache + offset('kmem_cache', 'size'), slotSize + 8n, 4)],
-    [
-      'the size of slots by which is divided',
-      () => more(cache + offset('kmem_cache', 'reciprocal_size'), 1n),
-    ],
-    [
-      'the size of objects',
-      () => word(cache + offset('kmem_cache', 'object_size'), slotSize + 1n, 4),
-    ],
+    ['the size of slots by which is divided', () => more(cache + offset('kmem_cache', 'reciprocal_size'), 1n)],
+    ['the size of objects', () => word(cache + offset('kmem_cache', 'object_size'), slotSize + 1n, 4)],
     ['how many objects a slab has', () => more(cache + offset('kmem_cache', 'oo'), 1n)],
     ['how many slots a slab counts', () => more(slabOfCache() + slabCounters, 1n << 16n)],
     ['how many of its slots are in use', () => more(slabOfCache() + slabCounters, 0x7000n)],
     ['the idle task of a CPU', () => word(idle(0), 0n)],
     ['an idle task that two CPUs have', () => word(idle(1), wordAt(idle(0)))],
-    [
-      'a stack that two threads have',
-      () => word(task + offset('task_struct', 'stack_vm_area'), otherStack()),
-    ],
+    ['a stack that two threads have', () => word(task + offset('task_struct', 'stack_vm_area'), otherStack())],
     ['page tables that two processes have', () => word(pgd(0), wordAt(pgd(1)))],
     [
       'a unit of per-CPU memory that another CPU has',
@@ -379,10 +314,7 @@ describe('one damaged word makes the answer incomplete', () => {
     ['a held page says that it is a file’s', () => mapped(first('held'), fileOf('shmem'))],
     ['a held page names no memory', () => mapped(first('held'), 1n << 29n)],
     ['a free page of a CPU’s list names a file', () => mapped(listedFree(), fileOf('shmem'))],
-    [
-      'a page within a free block of a CPU’s says that it is KSM’s',
-      () => mapped(listedFree(1) + 64n, 3n),
-    ],
+    ['a page within a free block of a CPU’s says that it is KSM’s', () => mapped(listedFree(1) + 64n, 3n)],
     ['a page of a file says that it is anonymous', () => mapped(first('shmem'), anonVma())],
     ['a page of a file has no mapping', () => mapped(first('shmem'), 0n)],
   ];
@@ -408,10 +340,7 @@ describe('one damaged word makes the answer incomplete', () => {
   });
 
   test('a file of io_uring with other file operations, which would hide its registered sockets', () => {
-    const damaged = damagedKernel(
-      kernel,
-      word(ringFile() + offset('file', 'f_op'), needSymbol(kernel, 'perf_fops')),
-    );
+    const damaged = damagedKernel(kernel, word(ringFile() + offset('file', 'f_op'), needSymbol(kernel, 'perf_fops')));
     expect(accountAll(damaged).warnings).toEqual([
       {
         code: 'corrupt',

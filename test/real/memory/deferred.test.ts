@@ -38,18 +38,15 @@ function blockIn({ start, spanned }: typeof zone): number {
   throw new Error(`no free block of order ${ORDER}`);
 }
 
-const offset = (type: string, member: string) =>
-  BigInt(memberOf(struct(kernel, type), member).offset);
+const offset = (type: string, member: string) => BigInt(memberOf(struct(kernel, type), member).offset);
 const word = (address: bigint, value: bigint): Patch => ({
   address,
   bytes: littleEndian(BigInt.asUintN(64, value), 8),
 });
-const less = (address: bigint, by: number) =>
-  word(address, kernel.read(address, 8).getBigInt64(0, true) - BigInt(by));
+const less = (address: bigint, by: number) => word(address, kernel.read(address, 8).getBigInt64(0, true) - BigInt(by));
 
 const managed = less(zone.address + offset('zone', 'managed_pages'), PAGES);
-const first = (frame: bigint) =>
-  word(zone.node + offset('pglist_data', 'first_deferred_pfn'), frame);
+const first = (frame: bigint) => word(zone.node + offset('pglist_data', 'first_deferred_pfn'), frame);
 const started = kernel.read(zone.node + offset('pglist_data', 'node_start_pfn'), 8);
 const spanned = BigInt(block + PAGES) - started.getBigUint64(0, true);
 const area = BigInt(ORDER * struct(kernel, 'free_area').size) + offset('free_area', 'nr_free');
@@ -71,8 +68,7 @@ const answer = (of: Kernel) => {
   const row = (name: string) => leaves(memory).find(({ category }) => category === name);
   return { warnings, complete, free: row('free-buddy'), row: row('free-uninitialized') };
 };
-const damaged = (...patches: readonly Patch[]) =>
-  answer(damagedKernel(kernel, { patches, denials: [] }));
+const damaged = (...patches: readonly Patch[]) => answer(damagedKernel(kernel, { patches, denials: [] }));
 const sound = answer(kernel);
 
 test('a kernel that initialized all struct pages has none', () => {
@@ -107,22 +103,19 @@ describe.each([
     });
   const deferred = [first(BigInt(block)), node, managed, ...notFreed];
 
-  test.each([0, 0xff, 0x5a])(
-    'match the same kernel with all struct pages initialized: %i',
-    (byte) => {
-      const patches = [blank(byte), ...deferred];
-      const partly = running(damagedKernel(kernel, { patches, denials: [] }));
-      const whole = running(kernel);
-      const [procs, sockets] = [kernelProcesses(partly), accountAll(partly)];
-      expect(procs.warnings).toEqual([]);
-      expect(procs.complete).toBe(true);
-      expect(procs.processes).toEqual(kernelProcesses(whole).processes);
-      expect(sockets.warnings).toEqual([]);
-      expect(sockets.complete).toBe(true);
-      const { sockets: all, total } = accountAll(whole);
-      expect({ sockets: sockets.sockets, total: sockets.total }).toEqual({ sockets: all, total });
-    },
-  );
+  test.each([0, 0xff, 0x5a])('match the same kernel with all struct pages initialized: %i', (byte) => {
+    const patches = [blank(byte), ...deferred];
+    const partly = running(damagedKernel(kernel, { patches, denials: [] }));
+    const whole = running(kernel);
+    const [procs, sockets] = [kernelProcesses(partly), accountAll(partly)];
+    expect(procs.warnings).toEqual([]);
+    expect(procs.complete).toBe(true);
+    expect(procs.processes).toEqual(kernelProcesses(whole).processes);
+    expect(sockets.warnings).toEqual([]);
+    expect(sockets.complete).toBe(true);
+    const { sockets: all, total } = accountAll(whole);
+    expect({ sockets: sockets.sockets, total: sockets.total }).toEqual({ sockets: all, total });
+  });
 });
 
 test('more of them than MemTotal exceeds the zones are inconsistent', () => {

@@ -7,11 +7,7 @@ import { guestModule } from '../../../scripts/lab-parts/guest-module.mjs';
 import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
 import { accountMemory } from '../../../src/account/memory/memory.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
-import {
-  type CategoryJson,
-  type MemoryJson,
-  memorySchema,
-} from '../../../src/answers/memory/schema.js';
+import { type CategoryJson, type MemoryJson, memorySchema } from '../../../src/answers/memory/schema.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { LAB, type LabKernel } from '../../support/lab.js';
 import { AMOUNT } from './experiments.js';
@@ -61,11 +57,7 @@ export class ExperimentGuest {
         kernel,
         memoryMiB: 640,
         disks: [{ path: disk, readonly: true }],
-        files: [
-          guestTool('takeuser', kernel),
-          guestTool('takekernel', kernel),
-          guestModule('plant', kernel),
-        ],
+        files: [guestTool('takeuser', kernel), guestTool('takekernel', kernel), guestModule('plant', kernel)],
         modules: ['zram', 'lzo_rle'],
         append: 'secretmem.enable=1',
         limitMs: 900_000,

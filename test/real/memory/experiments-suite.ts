@@ -15,15 +15,8 @@ const MOST_MS = 180_000;
 
 /** Unattributed blocks of each order beyond those before. */
 function blocksMoved(before: Look, now: Look): ReadonlyMap<number, number> {
-  const had = new Map(
-    before.answer.unattributed?.sizes.map(({ order, blocks }) => [order, blocks]),
-  );
-  return new Map(
-    now.answer.unattributed?.sizes.map(({ order, blocks }) => [
-      order,
-      blocks - (had.get(order) ?? 0),
-    ]),
-  );
+  const had = new Map(before.answer.unattributed?.sizes.map(({ order, blocks }) => [order, blocks]));
+  return new Map(now.answer.unattributed?.sizes.map(({ order, blocks }) => [order, blocks - (had.get(order) ?? 0)]));
 }
 
 /** Programs allocate memory in a guest, one after the other, and keep it. */
@@ -72,22 +65,14 @@ export function experimentsSuite(kernel: LabKernel, names?: readonly string[]): 
       '$name',
       async (experiment) => {
         const { allocatedBytes, by, blocks, counters, callers } = await run(experiment);
-        const category =
-          typeof experiment.category === 'string'
-            ? experiment.category
-            : experiment.category(kernel);
-        const rows = [...by].map(
-          ([name, bytes]) => [name, bytes - (control.get(name) ?? 0)] as const,
-        );
+        const category = typeof experiment.category === 'string' ? experiment.category : experiment.category(kernel);
+        const rows = [...by].map(([name, bytes]) => [name, bytes - (control.get(name) ?? 0)] as const);
         const words = rows.flatMap((row) => (row[1] === 0 ? [] : row.join(' ')));
-        console.info(
-          `${kernel} | ${experiment.name} | ${category} | ${allocatedBytes} | ${words.join(', ')}`,
-        );
+        console.info(`${kernel} | ${experiment.name} | ${category} | ${allocatedBytes} | ${words.join(', ')}`);
         expect(allocatedBytes).toBeGreaterThan(2 ** 24 - 1);
         for (const [name, bytes] of rows) {
           const also = experiment.also?.[name];
-          const [low, high] =
-            name === category ? [allocatedBytes, allocatedBytes] : (also ?? [0, 0]);
+          const [low, high] = name === category ? [allocatedBytes, allocatedBytes] : (also ?? [0, 0]);
           const most = PART * allocatedBytes + (name === category || also ? 0 : NOISE);
           expect.soft(bytes, name).toBeGreaterThanOrEqual(low - most);
           expect.soft(bytes, name).toBeLessThanOrEqual(high + most);

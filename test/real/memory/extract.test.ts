@@ -38,10 +38,7 @@ describe('an extract with --with-memory gives the dump’s answers', () => {
 
 test('an anonymous one has all figures, and no names of processes and files', async () => {
   const { elf } = labDump('6.1');
-  const [whole, small] = [
-    await memoryOf(elf),
-    await memoryOf(await extracted(elf, 'a', '--anonymize')),
-  ];
+  const [whole, small] = [await memoryOf(elf), await memoryOf(await extracted(elf, 'a', '--anonymize'))];
   // Command of a process; each name in the path of a file.
   const NAMES = /("kind":"(?:process|file)","name"|"path"):"[^"]*"/g;
   const named = (text: string): readonly string[] =>

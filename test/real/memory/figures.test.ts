@@ -9,14 +9,9 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('a dump of %s', (kerne
 
   test('has the lines of /proc/meminfo that drgn computes, and rows that sum to them', async () => {
     const lines = await asked('meminfo', '--vmcore', elf);
-    const drgn = drgnJson<Record<string, number>>(
-      elf,
-      kernel,
-      new URL('meminfo.py', import.meta.url),
-    );
+    const drgn = drgnJson<Record<string, number>>(elf, kernel, new URL('meminfo.py', import.meta.url));
     expect(Object.keys(drgn).length).toBeGreaterThanOrEqual(7);
-    for (const [name, bytes] of Object.entries(drgn))
-      expect.soft(lines.get(name)?.kernelBytes, name).toBe(bytes);
+    for (const [name, bytes] of Object.entries(drgn)) expect.soft(lines.get(name)?.kernelBytes, name).toBe(bytes);
     for (const { name, bound, bytes, kernelBytes } of lines.values()) {
       if (bytes === null || kernelBytes === null) continue;
       if (bound === 'same' && name !== 'KernelStack') expect.soft(bytes, name).toBe(kernelBytes);

@@ -14,8 +14,7 @@ import { littleEndian } from '../../support/little-endian.js';
 const kernel = openNative({ files: [labDump('6.1').elf] });
 afterAll(() => kernel.close());
 
-const offset = (struct: string, member: string) =>
-  BigInt(kernel.struct(struct)?.member(member)?.offset ?? Number.NaN);
+const offset = (struct: string, member: string) => BigInt(kernel.struct(struct)?.member(member)?.offset ?? Number.NaN);
 const word = (address: bigint, value: bigint, bytes = 8): Damage => ({
   patches: [{ address, bytes: littleEndian(value, bytes) }],
   denials: [],
@@ -31,8 +30,7 @@ const [{ mapping = 0n } = {}] = files.largest();
 const inode = wordAt(mapping);
 const PARENT = offset('dentry', 'd_parent');
 /** The dentry of an inode. */
-const nameOf = (one: bigint) =>
-  wordAt(one + offset('inode', 'i_dentry')) - offset('dentry', 'd_u.d_alias');
+const nameOf = (one: bigint) => wordAt(one + offset('inode', 'i_dentry')) - offset('dentry', 'd_u.d_alias');
 const dentry = nameOf(inode);
 const name = wordAt(dentry + offset('dentry', 'd_name.name'));
 const superBlock = wordAt(inode + offset('inode', 'i_sb'));
@@ -56,11 +54,7 @@ function isRegular(one: bigint): boolean {
 describe('reports a damaged word about a file, and loses no byte', () => {
   const cases: readonly (readonly [string, Damage, string])[] = [
     ['how many pages it has', word(mapping + offset('address_space', 'nrpages'), 1n), 'corrupt'],
-    [
-      'a tree of mappings that has no root',
-      word(mapping + offset('address_space', 'i_mmap'), 0n),
-      'corrupt',
-    ],
+    ['a tree of mappings that has no root', word(mapping + offset('address_space', 'i_mmap'), 0n), 'corrupt'],
     [
       'a tree of mappings that has no first',
       word(mapping + offset('address_space', 'i_mmap.rb_leftmost'), 0n),
@@ -69,42 +63,18 @@ describe('reports a damaged word about a file, and loses no byte', () => {
     ['no inode', word(mapping, 0n), 'corrupt'],
     ['an inode that is another’s', word(mapping, inode + 0x1000n), 'corrupt'],
     ['an inode that is not there', lost(inode + offset('inode', 'i_sb')), 'unreadable'],
-    [
-      'a file system that is not there',
-      lost(superBlock + offset('super_block', 's_type')),
-      'unreadable',
-    ],
+    ['a file system that is not there', lost(superBlock + offset('super_block', 's_type')), 'unreadable'],
     ['a name of another file', word(dentry + offset('dentry', 'd_inode'), inode + 8n), 'corrupt'],
     ['a name that is another', word(name, 0x78n, 1), 'corrupt'],
-    [
-      'a directory of another file',
-      word(dentry + PARENT, wordAt(nameOf(other) + PARENT)),
-      'corrupt',
-    ],
+    ['a directory of another file', word(dentry + PARENT, wordAt(nameOf(other) + PARENT)), 'corrupt'],
     ['no directory', word(dentry + PARENT, dentry), 'corrupt'],
     ['a file system that is another', word(inode + offset('inode', 'i_sb'), run), 'corrupt'],
-    [
-      'a mount point that is another',
-      word(mount + offset('mount', 'mnt_mountpoint'), dentry),
-      'corrupt',
-    ],
+    ['a mount point that is another', word(mount + offset('mount', 'mnt_mountpoint'), dentry), 'corrupt'],
     ['the LRU lists', word(kernel.symbol('lru_gen_caps') ?? 0n, 1n, 4), 'corrupt'],
-    [
-      'an open file with the pages of another',
-      word(open + offset('file', 'f_mapping'), mapping),
-      'corrupt',
-    ],
+    ['an open file with the pages of another', word(open + offset('file', 'f_mapping'), mapping), 'corrupt'],
     ['a folder within itself', word(dentry + offset('dentry', 'd_parent'), dentry + 8n), 'corrupt'],
-    [
-      'a name without end',
-      word(dentry + offset('dentry', 'd_name.len'), 0xffff_ffffn, 4),
-      'corrupt',
-    ],
-    [
-      'a name that is not there',
-      lost(wordAt(dentry + offset('dentry', 'd_name.name'))),
-      'unreadable',
-    ],
+    ['a name without end', word(dentry + offset('dentry', 'd_name.len'), 0xffff_ffffn, 4), 'corrupt'],
+    ['a name that is not there', lost(wordAt(dentry + offset('dentry', 'd_name.name'))), 'unreadable'],
   ];
   test.each(cases)('%s', (_, damage, code) => {
     const damaged = damagedKernel(kernel, damage);
@@ -122,9 +92,7 @@ describe('reports a damaged word about a file, and loses no byte', () => {
     const users = kernel.symbol('secretmem_users') ?? 0n;
     const damaged = damagedKernel(kernel, lost(users));
     const { memory, complete } = accountMemory(damaged);
-    const secret = memory.children
-      .flatMap(({ children }) => children)
-      .find(({ category }) => category === 'secret');
+    const secret = memory.children.flatMap(({ children }) => children).find(({ category }) => category === 'secret');
     expect(secret).toMatchObject({ frames: 0, complete: false });
     expect(complete).toBe(false);
   });

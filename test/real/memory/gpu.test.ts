@@ -16,9 +16,7 @@ const PAGES = { NR_GPU_ACTIVE: 192n, NR_GPU_RECLAIM: 64n };
 
 const categories = (of: Kernel) => {
   const { memory, complete } = accountMemory(of);
-  const found = new Map<Category['category'], Category>(
-    leaves(memory).map((one) => [one.category, one]),
-  );
+  const found = new Map<Category['category'], Category>(leaves(memory).map((one) => [one.category, one]));
   return { complete, gpu: found.get('gpu'), unattributed: found.get('unattributed') };
 };
 
@@ -35,9 +33,7 @@ test('reports the kernel’s counters of graphics memory, and the category that 
     address: node + BigInt(stat) + 8n * (kernel.enumerators('node_stat_item')?.get(item) ?? -1n),
     bytes: littleEndian(pages, 8),
   }));
-  const { complete, gpu, unattributed } = categories(
-    damagedKernel(kernel, { patches, denials: [] }),
-  );
+  const { complete, gpu, unattributed } = categories(damagedKernel(kernel, { patches, denials: [] }));
   expect(complete).toBe(false);
   expect(gpu).toMatchObject({
     bytes: 0,

@@ -21,9 +21,7 @@ test('a free page after the top page table of a process is not its second half',
   // For any kind of used frame before it: the kinds depend on the dump.
   const unused: unknown[] = [KIND.free, KIND.unreferenced, KIND.reserved, undefined];
   const inUse = (frame: number) => !unused.includes(kinds[frames.indexOf(frame)]);
-  const listed = [...cpuLists(kernel)].find(
-    ({ frame, order }) => order === 0 && frame % 2 === 1 && inUse(frame - 1),
-  );
+  const listed = [...cpuLists(kernel)].find(({ frame, order }) => order === 0 && frame % 2 === 1 && inUse(frame - 1));
   const process = [...new TaskReader(kernel).processes()].find((one) => !one.kernelThread);
   if (!listed || !process) throw new Error('no CPU lists a page behind one that is in use');
   const mm = new StructReader(kernel, 'task_struct', ['mm']).read(process.address).pointer('mm');
@@ -32,7 +30,5 @@ test('a free page after the top page table of a process is not its second half',
   const moved = kernel.pages.addressOfFrame(listed.frame - 1) ?? 0n;
   const patches = [{ address, bytes: littleEndian(moved, 8) }];
   const answer = accountMemory(damagedKernel(kernel, { patches, denials: [] }));
-  expect(answer.warnings.map(({ message }) => message)).not.toContain(
-    'page-tables: 1 of its pages are marked free',
-  );
+  expect(answer.warnings.map(({ message }) => message)).not.toContain('page-tables: 1 of its pages are marked free');
 });

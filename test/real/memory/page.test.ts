@@ -95,17 +95,14 @@ test('the page has every category of the JSON, to the byte', async () => {
     .map(({ category, bytes }) => [category, bytes] as const);
   expect(shown.length).toBeGreaterThan(15);
   for (const [category, bytes] of shown) {
-    const [, row = ''] =
-      new RegExp(`<tr id="category-${category}"[^>]*>(.*?)</tr>`).exec(page) ?? [];
+    const [, row = ''] = new RegExp(`<tr id="category-${category}"[^>]*>(.*?)</tr>`).exec(page) ?? [];
     expect(row).toContain(`<td class="figure">${bytes.toLocaleString('en')}</td>`);
   }
 });
 
 test('boxes of socket queues add up to their category, down to the full socket', () => {
   const page = readFileSync(file, 'utf8');
-  expect(page).toMatch(
-    /network: socket queues, \d+ stuffed fd \d+: .*: 2\.\d+ MiB, [\d.]+ %<\/span>/,
-  );
+  expect(page).toMatch(/network: socket queues, \d+ stuffed fd \d+: .*: 2\.\d+ MiB, [\d.]+ %<\/span>/);
 });
 
 test('keeps an existing file without --force, and the dump even with it', async () => {

@@ -1,10 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
-import {
-  type CategoryJson,
-  type MemoryJson,
-  memorySchema,
-} from '../../../src/answers/memory/schema.js';
+import { type CategoryJson, type MemoryJson, memorySchema } from '../../../src/answers/memory/schema.js';
 import type { LabKernel } from '../../support/lab.js';
 import { inGuest, jsonInGuest, kdumpMemInGuest, MEMORY_MIB } from '../live/live-guest.js';
 
@@ -50,8 +46,7 @@ const SCENE = [
   'echo +memory > /cg/cgroup.subtree_control; mkdir /cg/lives /cg/dies',
   'dd if=/dev/zero of=/held/open bs=1M count=8',
   ...['lives', 'dies'].map(
-    (group) =>
-      `sh -c 'echo $$ > /cg/${group}/cgroup.procs; dd if=/dev/zero of=/held/${group} bs=1M count=6'`,
+    (group) => `sh -c 'echo $$ > /cg/${group}/cgroup.procs; dd if=/dev/zero of=/held/${group} bs=1M count=6'`,
   ),
   // A deleted file that stays in memory as long as a process has it open.
   "sh -c 'exec 3< /held/open; rm /held/open; exec sleep 9999' > /dev/null 2>&1 < /dev/null &",
@@ -95,9 +90,7 @@ export function pageflagsSuite(kernel: LabKernel): void {
     test('categories match kernel memory, except for what changes', () => {
       const [ours, theirs] = [categories(flags), categories(kcore)];
       for (const [category, most] of Object.entries(ALIKE)) {
-        const by = Math.abs(
-          (ours.get(category) ?? Number.NaN) - (theirs.get(category) ?? Number.NaN),
-        );
+        const by = Math.abs((ours.get(category) ?? Number.NaN) - (theirs.get(category) ?? Number.NaN));
         expect.soft(by, category).toBeLessThanOrEqual(most);
       }
       expect(ours.get('hugetlb')).toBe(3 * 2 ** 21);
@@ -121,16 +114,12 @@ export function pageflagsSuite(kernel: LabKernel): void {
     });
 
     test('counters beside categories are from the same moment', () => {
-      const counted = leaves(flags.memory).filter(
-        ({ differenceBytes }) => differenceBytes !== null,
-      );
+      const counted = leaves(flags.memory).filter(({ differenceBytes }) => differenceBytes !== null);
       const names = counted.map(({ category }) => category);
       expect(names).toEqual(expect.arrayContaining(['free-buddy', 'anonymous', 'page-tables']));
       for (const { category, bytes, differenceBytes } of counted)
         if (bytes > 0)
-          expect
-            .soft(Math.abs(differenceBytes ?? 0), category)
-            .toBeLessThanOrEqual(STILL + flags.driftBytes);
+          expect.soft(Math.abs(differenceBytes ?? 0), category).toBeLessThanOrEqual(STILL + flags.driftBytes);
     });
 
     test('the counters of /proc agree', async () => {
@@ -145,9 +134,7 @@ export function pageflagsSuite(kernel: LabKernel): void {
 
     test('caches, callers and zones match kernel memory', () => {
       const names = (answer: MemoryJson) =>
-        answer.caches
-          .filter(({ bytes }) => bytes > 0)
-          .map(({ name, reclaimable }) => `${name} ${reclaimable}`);
+        answer.caches.filter(({ bytes }) => bytes > 0).map(({ name, reclaimable }) => `${name} ${reclaimable}`);
       const ours = new Set(names(flags));
       const missing = names(kcore).filter((name) => !ours.has(name));
       expect(missing.length).toBeLessThanOrEqual(kcore.caches.length / 20);
@@ -155,9 +142,7 @@ export function pageflagsSuite(kernel: LabKernel): void {
         kcore.zones.map(({ zone, presentPages }) => [zone, presentPages]),
       );
       const callers = (answer: MemoryJson) =>
-        new Map(
-          answer.callers.map(({ caller, bytes, category }) => [`${category} ${caller}`, bytes]),
-        );
+        new Map(answer.callers.map(({ caller, bytes, category }) => [`${category} ${caller}`, bytes]));
       // For functions of modules /proc has the names; it attributes cached stacks to no caller.
       const named = [...callers(kcore)].filter(([name]) => !/ (|kernel_clone)$/.test(name));
       const largest = named.slice(0, 3);
@@ -217,18 +202,14 @@ export function pageflagsSuite(kernel: LabKernel): void {
           / Source: page flags \(\/proc\/kpageflags\); \/proc\/kcore: not a regular file\.$/,
         );
         const refused = await inGuest(guest, 'memory --live --source kcore', MOST_MS);
-        expect(refused.output.toString()).toMatch(
-          /^kdump-mem: \/proc\/kcore: not a regular file.*\n$/,
-        );
+        expect(refused.output.toString()).toMatch(/^kdump-mem: \/proc\/kcore: not a regular file.*\n$/);
         expect(refused.status).toBe(3);
         await guest.run('mount -o bind /dev/null /proc/kpageflags');
         const counted = await ask('');
         expect(counted.source).toBe('counters');
         expect(counted.unavailable.map(({ source }) => source)).toEqual(['kcore', 'pageflags']);
         const masked = await inGuest(guest, 'memory --live --source pageflags', MOST_MS);
-        expect(masked.output.toString()).toMatch(
-          /^kdump-mem: \/proc\/kpageflags: not a regular file.*\n$/,
-        );
+        expect(masked.output.toString()).toMatch(/^kdump-mem: \/proc\/kpageflags: not a regular file.*\n$/);
         expect(masked.status).toBe(3);
       } finally {
         await guest.run('umount /proc/kcore; umount /proc/kpageflags', { mayFail: true });
@@ -236,10 +217,10 @@ export function pageflagsSuite(kernel: LabKernel): void {
     });
 
     test('an unprivileged user gets counters, with the reason', async () => {
-      const { output } = await guest.run(
-        "su -s /bin/sh nobody -c 'kdump-mem memory --live --json'",
-        { mayFail: true, timeoutMs: MOST_MS },
-      );
+      const { output } = await guest.run("su -s /bin/sh nobody -c 'kdump-mem memory --live --json'", {
+        mayFail: true,
+        timeoutMs: MOST_MS,
+      });
       const answer = memorySchema.parse(JSON.parse(output.toString()));
       expect(answer.source).toBe('counters');
       expect(answer.unavailable).toEqual([

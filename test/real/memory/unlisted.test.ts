@@ -19,8 +19,7 @@ const kernel = openNative({ files: [labDump('newest').elf] });
 afterAll(() => kernel.close());
 const frames = new FrameMap(ramRanges(kernel));
 const scan = scanFrames(kernel, frames);
-const offset = (struct: string, path: string) =>
-  BigInt(kernel.struct(struct)?.member(path)?.offset ?? Number.NaN);
+const offset = (struct: string, path: string) => BigInt(kernel.struct(struct)?.member(path)?.offset ?? Number.NaN);
 const wordAt = (address: bigint) => kernel.read(address, 8).getBigUint64(0, true);
 
 const framesOf = (kind: number) =>
@@ -46,11 +45,8 @@ describe('pages on no LRU list', () => {
     // The number of missing pages depends on the batches at the time of the dump: the explanation
     // holds for all. The first member of `lru` overlaps the word with the head pointer, with bit 0
     // set, in a tail.
-    const isTail = (frame: number) =>
-      (wordAt(kernel.pages.pageOfFrame(frame) + offset('page', 'lru')) & 1n) === 1n;
-    const cached = [...framesOf(KIND.file), ...framesOf(KIND.shmem)].filter(
-      (frame) => !isTail(frame),
-    );
+    const isTail = (frame: number) => (wordAt(kernel.pages.pageOfFrame(frame) + offset('page', 'lru')) & 1n) === 1n;
+    const cached = [...framesOf(KIND.file), ...framesOf(KIND.shmem)].filter((frame) => !isTail(frame));
     expect(cached.length).toBeGreaterThan(100);
     expect(cached.filter((frame) => !unlisted.isExplained(frame))).toEqual([]);
   });
@@ -73,16 +69,13 @@ describe('pages on no LRU list', () => {
     const mappingOf = (page: bigint) => page + offset('page', 'mapping');
     const page = kernel.pages.pageOfFrame(frames.frameAt(anonymous));
     const listed = new Set<number>();
-    for (const { frame, order } of cpuLists(kernel))
-      for (let at = 0; at < 2 ** order; at++) listed.add(frame + at);
+    for (const { frame, order } of cpuLists(kernel)) for (let at = 0; at < 2 ** order; at++) listed.add(frame + at);
     const unused = scan.kinds.findIndex(
       (kind, index) => kind === KIND.unreferenced && !listed.has(frames.frameAt(index)),
     );
     expect(unused).toBeGreaterThan(-1);
     const victim = kernel.pages.pageOfFrame(frames.frameAt(unused));
-    const patches = [
-      { address: mappingOf(victim), bytes: littleEndian(wordAt(mappingOf(page)), 8) },
-    ];
+    const patches = [{ address: mappingOf(victim), bytes: littleEndian(wordAt(mappingOf(page)), 8) }];
     const damaged = damagedKernel(kernel, { patches, denials: [] });
     expect(accountMemory(damaged).complete).toBe(false);
     expect(kernelProcesses(damaged).complete).toBe(false);

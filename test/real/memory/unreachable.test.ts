@@ -2,10 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { searchReferences } from '../../../src/account/references/search.js';
-import {
-  describeUnreachable,
-  type UnreachableAnswer,
-} from '../../../src/account/references/unreachable.js';
+import { describeUnreachable, type UnreachableAnswer } from '../../../src/account/references/unreachable.js';
 import { AddressIdentifier } from '../../../src/account/whatis.js';
 import { unreachableJson } from '../../../src/answers/memory/unreachable/render.js';
 import { unreachableSchema } from '../../../src/answers/memory/unreachable/schema.js';
@@ -40,49 +37,44 @@ function isInSheaf(kernel: NativeKernel, physical: number, cache: string | null)
   return new SlabCacheNames(kernel).of(sheaf.read(object.start).pointer('cache')).name === cache;
 }
 
-describe.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
-  'a machine of %s without leaks',
-  (name) => {
-    const { elf } = labDump(name);
+describe.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)('a machine of %s without leaks', (name) => {
+  const { elf } = labDump(name);
 
-    test('each unreachable allocation has a known reason, and no word refers to it', async () => {
-      const kernel = openNative({ files: [elf] });
-      const found = await find(kernel);
-      expect(found).toMatchObject({ complete: true, warnings: [], undecided: 0, unreadBytes: 0 });
-      expect(found.searched.allocations).toBeGreaterThan(30_000);
-      expect(found.groups.filter(({ reason }) => reason === null)).toEqual([]);
-      expect(found.unreachable).toEqual({ allocations: 0, bytes: 0 });
-      expect(found.explained?.bytes).toBeLessThan(400_000);
+  test('each unreachable allocation has a known reason, and no word refers to it', async () => {
+    const kernel = openNative({ files: [elf] });
+    const found = await find(kernel);
+    expect(found).toMatchObject({ complete: true, warnings: [], undecided: 0, unreadBytes: 0 });
+    expect(found.searched.allocations).toBeGreaterThan(30_000);
+    expect(found.groups.filter(({ reason }) => reason === null)).toEqual([]);
+    expect(found.unreachable).toEqual({ allocations: 0, bytes: 0 });
+    expect(found.explained?.bytes).toBeLessThan(400_000);
 
-      // Words of the dump that point into an allocation, or to its struct page, found by a separate
-      // program.
-      const stride = BigInt(kernel.struct('page')!.size);
-      const ranges = found.groups
-        .filter(({ referencedBy }) => referencedBy === 'nothing')
-        .flatMap(({ kind, name: cache, size, examples }) =>
-          examples.flatMap((start) => {
-            const page = kernel.pages.pageOf(start)!;
-            const own = { cache, start, end: start + BigInt(size) };
-            return kind === 'pages' ? [own, { cache, start: page, end: page + stride }] : [own];
-          }),
-        );
-      const input = JSON.stringify(
-        ranges.map(({ start, end }) => [start.toString(16), end.toString(16)]),
+    // Words of the dump that point into an allocation, or to its struct page, found by a separate
+    // program.
+    const stride = BigInt(kernel.struct('page')!.size);
+    const ranges = found.groups
+      .filter(({ referencedBy }) => referencedBy === 'nothing')
+      .flatMap(({ kind, name: cache, size, examples }) =>
+        examples.flatMap((start) => {
+          const page = kernel.pages.pageOf(start)!;
+          const own = { cache, start, end: start + BigInt(size) };
+          return kind === 'pages' ? [own, { cache, start: page, end: page + stride }] : [own];
+        }),
       );
-      const printed = execFileSync('/usr/bin/python3', ['-I', WORDS, elf], { input });
-      const words = JSON.parse(printed.toString()) as Word[];
-      const others = words.filter(([number, physical]) => {
-        const { start, end, cache } = ranges[number]!;
-        const isIn = [start, end - 1n].map((at) => kernel.physicalOf(at) ?? -1);
-        const isOwn = physical >= isIn[0]! && physical <= isIn[1]!;
-        return !isOwn && !isInSheaf(kernel, physical, cache);
-      });
-      kernel.close();
-      expect(ranges.length).toBeGreaterThan(7);
-      expect(others).toEqual([]);
+    const input = JSON.stringify(ranges.map(({ start, end }) => [start.toString(16), end.toString(16)]));
+    const printed = execFileSync('/usr/bin/python3', ['-I', WORDS, elf], { input });
+    const words = JSON.parse(printed.toString()) as Word[];
+    const others = words.filter(([number, physical]) => {
+      const { start, end, cache } = ranges[number]!;
+      const isIn = [start, end - 1n].map((at) => kernel.physicalOf(at) ?? -1);
+      const isOwn = physical >= isIn[0]! && physical <= isIn[1]!;
+      return !isOwn && !isInSheaf(kernel, physical, cache);
     });
-  },
-);
+    kernel.close();
+    expect(ranges.length).toBeGreaterThan(7);
+    expect(others).toEqual([]);
+  });
+});
 
 describe('a damaged dump', () => {
   const { elf } = labDump('6.12');
@@ -98,12 +90,7 @@ describe('a damaged dump', () => {
   test('without the only pointer to an object lists the object and its dependents', async () => {
     const kernel = openNative({ files: [elf] });
     const cache = 'kmalloc-64';
-    const { found, targetAt } = await searchReferences(
-      kernel,
-      kernel.symbolTable,
-      { cache },
-      1_000_000,
-    );
+    const { found, targetAt } = await searchReferences(kernel, kernel.symbolTable, { cache }, 1_000_000);
     kernel.close();
     const only = found.references.filter(
       ({ source, target, form, holder: { object } }) =>
@@ -175,9 +162,7 @@ test('as a command: text, JSON, and refused options', async () => {
   kernel.close();
   const text = await run('-v', '--vmcore', elf);
   expect(text).toMatchObject({ stderr: '', status: 0 });
-  expect(text.stdout).toMatch(
-    /^No suspected leak\. Checked: [\d,]+ allocations, [^(]+ \([^)]+\)\.\n/,
-  );
+  expect(text.stdout).toMatch(/^No suspected leak\. Checked: [\d,]+ allocations, [^(]+ \([^)]+\)\.\n/);
   expect(text.stdout).toMatch(/\n\d+ \(\d+ KiB\) are unreachable, but not suspected: \d+ /);
   const { vmcore } = fixture('6.12');
   expect(await run('--vmcore', vmcore)).toMatchObject({

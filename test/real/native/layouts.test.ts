@@ -21,11 +21,8 @@ function someStructs(kernel: NativeKernel): string[] {
     times.set(btf.name(id), (times.get(btf.name(id)) ?? 0) + 1);
   }
   // Of several structs with one name drgn uses the first, and we use what they agree in.
-  const names = [...times].flatMap(([name, count], index) =>
-    index % 5 === 0 && count === 1 ? [name] : [],
-  );
-  const walked =
-    'sk_buff sock tcp_sock udp_sock unix_sock task_struct skb_shared_info page inode file';
+  const names = [...times].flatMap(([name, count], index) => (index % 5 === 0 && count === 1 ? [name] : []));
+  const walked = 'sk_buff sock tcp_sock udp_sock unix_sock task_struct skb_shared_info page inode file';
   return [...new Set([...names, ...walked.split(' '), 'socket', 'net', 'kmem_cache', 'xa_node'])];
 }
 
@@ -36,11 +33,7 @@ describe.each(LAB_KERNELS)('layouts of %s', (version) => {
     const list = join(folder, 'names');
     writeFileSync(list, someStructs(kernel).join('\n'));
     const dump = { name: version, kernel: version };
-    const truth = askDrgn<Record<string, [number, Record<string, DrgnMember>]>>(
-      dump,
-      './layouts.py',
-      list,
-    );
+    const truth = askDrgn<Record<string, [number, Record<string, DrgnMember>]>>(dump, './layouts.py', list);
     rmSync(folder, { recursive: true });
 
     let compared = 0;

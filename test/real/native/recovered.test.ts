@@ -67,8 +67,7 @@ describe.each(KERNELS)('variables of %s that its symbol table may lack', (versio
       return;
     }
     expect(perCpuList.size).toBeGreaterThan(100);
-    for (const name of [...PER_CPU, ...perCpuList.keys()])
-      expect(recovered.find(name), name).toBe(kernel.symbol(name));
+    for (const name of [...PER_CPU, ...perCpuList.keys()]) expect(recovered.find(name), name).toBe(kernel.symbol(name));
     expect(recovered.find('__per_cpu_end')! <= kernel.symbol('__per_cpu_end')!).toBe(true);
   });
 
@@ -88,11 +87,9 @@ describe.each(KERNELS)('variables of %s that its symbol table may lack', (versio
   test('rejects what functions contradict', () => {
     const moved = {
       ...symbols,
-      find: (name: string) =>
-        symbols.find(name).map((one) => ({ ...one, address: one.address + 64n })),
+      find: (name: string) => symbols.find(name).map((one) => ({ ...one, address: one.address + 64n })),
     };
     const none = new RecoveredSymbols({ ...source, symbols: moved });
-    for (const name of [...NEEDED, ...OTHERS, ...CACHES, ...PER_CPU])
-      expect(none.find(name), name).toBeUndefined();
+    for (const name of [...NEEDED, ...OTHERS, ...CACHES, ...PER_CPU]) expect(none.find(name), name).toBeUndefined();
   });
 });

@@ -92,11 +92,7 @@ describe.each(LAB_KERNELS)('symbol tables of %s', (version) => {
   it('are refused from another kernel', () => {
     const other = labKernel(version === '6.1' ? '6.12' : '6.1');
     const files = [dumpFile(version, 'elf')];
-    for (const options of [
-      { vmlinux: other.vmlinux },
-      { types: other.vmlinux },
-      { symbols: other.systemMap },
-    ])
+    for (const options of [{ vmlinux: other.vmlinux }, { types: other.vmlinux }, { symbols: other.systemMap }])
       expect(() => openNative({ files, ...options })).toThrow(/from a different kernel build/);
   });
 

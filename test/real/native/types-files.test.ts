@@ -74,11 +74,7 @@ describe.each(SLOW_TESTS_KERNELS)('types of %s', (version) => {
     const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-types-'));
     const list = join(folder, 'names');
     writeFileSync(list, names.filter((_, index) => index % 5 === 0).join('\n'));
-    const truth = askDrgn<Parameters<typeof isfOf>[0]>(
-      { name: version, kernel: version },
-      './layouts.py',
-      list,
-    );
+    const truth = askDrgn<Parameters<typeof isfOf>[0]>({ name: version, kernel: version }, './layouts.py', list);
     rmSync(folder, { recursive: true });
     const isf = new KernelTypes(readIsf(isfOf(truth)).types, () => []);
 

@@ -25,11 +25,7 @@ const insmod = (what: string, where = 'task') => `insmod /panics.ko what=${what}
 const MODULE = ['panics_do', 'panics', 'do_one_initcall'];
 
 /** A fault in the module itself. */
-function fault(
-  name: string,
-  cause: RegExp,
-  more: Partial<Omit<PanicKind, 'name' | 'cause'>> = {},
-): PanicKind {
+function fault(name: string, cause: RegExp, more: Partial<Omit<PanicKind, 'name' | 'cause'>> = {}): PanicKind {
   return {
     name,
     run: insmod(name),
@@ -101,8 +97,7 @@ export const KINDS: readonly PanicKind[] = [
   },
   {
     name: 'hung-task',
-    sysctls:
-      'echo 1 > hung_task_panic; echo 2 > hung_task_timeout_secs; echo 1 > hung_task_check_interval_secs',
+    sysctls: 'echo 1 > hung_task_panic; echo 2 > hung_task_timeout_secs; echo 1 > hung_task_check_interval_secs',
     run: insmod('hang'),
     who: 'kernel',
     cause: /^INFO: task panics-hang:\d+ blocked for more/,

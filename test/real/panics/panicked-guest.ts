@@ -18,11 +18,7 @@ export interface Panicked {
 }
 
 /** A guest panics, and QEMU dumps its memory. */
-export async function panickedGuest(
-  kernel: LabKernel,
-  kind: PanicKind,
-  work: string,
-): Promise<Panicked> {
+export async function panickedGuest(kernel: LabKernel, kind: PanicKind, work: string): Promise<Panicked> {
   const guest = await bootGuest({
     kernel,
     memoryMiB: 256,
@@ -58,5 +54,4 @@ export async function panickedGuest(
 }
 
 const BY_MODULE = /panics: \w+ by pid (?<pid>\d+) \((?<comm>.*)\) on CPU (?<cpu>\d+)/;
-const BY_KERNEL =
-  /Kernel panic - [\s\S]*?\] CPU: (?<cpu>\d+) (?:UID: \d+ )?PID: (?<pid>\d+) Comm: (?<comm>\S+) /;
+const BY_KERNEL = /Kernel panic - [\s\S]*?\] CPU: (?<cpu>\d+) (?:UID: \d+ )?PID: (?<pid>\d+) Comm: (?<comm>\S+) /;

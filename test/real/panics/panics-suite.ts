@@ -13,11 +13,7 @@ import { MOST_MS, type Panicked, panickedGuest } from './panicked-guest.js';
 export type Oracle = 'crash' | 'drgn';
 
 /** A guest for each kind panics, and the answer about its dump is compared with the kind. */
-export function panicsSuite(
-  kernel: LabKernel,
-  kinds: readonly PanicKind[],
-  oracles: readonly Oracle[] = [],
-): void {
+export function panicsSuite(kernel: LabKernel, kinds: readonly PanicKind[], oracles: readonly Oracle[] = []): void {
   describe.each(kinds)(`$name, on ${kernel}`, (kind) => {
     let work = '';
     let truth: Panicked;
@@ -55,9 +51,7 @@ export function panicsSuite(
     });
 
     test('there are no findings except those that belong to it', () => {
-      const codes = answer.findings
-        .filter(({ severity }) => severity !== 'note')
-        .map(({ code }) => code);
+      const codes = answer.findings.filter(({ severity }) => severity !== 'note').map(({ code }) => code);
       expect(codes.join(' ')).toMatch(kind.findings);
     });
 
@@ -84,8 +78,7 @@ export function panicsSuite(
       // An interrupt may itself have been interrupted.
       const interrupted = frames.slice(1).filter((frame) => frame.interrupted);
       const symbols = interrupted.map(({ symbol }) => symbol ?? '');
-      if (kind.interrupted)
-        expect(symbols).toContainEqual(expect.stringContaining(kind.interrupted));
+      if (kind.interrupted) expect(symbols).toContainEqual(expect.stringContaining(kind.interrupted));
       const own = frames.filter(({ symbol }) => symbol?.startsWith('panics'));
       expect(own.every(({ module }) => module === 'panics')).toBe(true);
     });

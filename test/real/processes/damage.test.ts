@@ -13,19 +13,16 @@ import { littleEndian } from '../../support/little-endian.js';
 const kernel = openNative({ files: [labDump('6.1').elf] });
 afterAll(() => kernel.close());
 
-const offset = (struct: string, path: string) =>
-  BigInt(kernel.struct(struct)?.member(path)?.offset ?? Number.NaN);
+const offset = (struct: string, path: string) => BigInt(kernel.struct(struct)?.member(path)?.offset ?? Number.NaN);
 const spaces = addressSpaces(kernel);
 const sleeper = spaces.find(({ running }) => !running)!;
 const pid = sleeper.processes[0]?.pid;
-const answerWith = (...patches: Patch[]) =>
-  kernelProcesses(damagedKernel(kernel, { patches, denials: [] }));
+const answerWith = (...patches: Patch[]) => kernelProcesses(damagedKernel(kernel, { patches, denials: [] }));
 const word = (address: bigint, by: bigint): Patch => ({
   address,
   bytes: littleEndian(kernel.read(address, 8).getBigUint64(0, true) + by, 8),
 });
-const messages = ({ warnings }: ReturnType<typeof answerWith>) =>
-  warnings.map(({ message }) => message).join('\n');
+const messages = ({ warnings }: ReturnType<typeof answerWith>) => warnings.map(({ message }) => message).join('\n');
 
 test('a complete dump has all figures, and PSS counts each page once', () => {
   const { processes, complete, warnings } = kernelProcesses(kernel);
@@ -73,9 +70,7 @@ test.each([
   [0, 1n],
   [3, -1n],
 ])('reports that counter %i of its pages is off by %i', (index, by) => {
-  const answer = answerWith(
-    word(sleeper.mm + offset('mm_struct', 'rss_stat') + BigInt(8 * index), by),
-  );
+  const answer = answerWith(word(sleeper.mm + offset('mm_struct', 'rss_stat') + BigInt(8 * index), by));
   expect(messages(answer)).toContain(`pid ${pid} counts`);
   expect(answer.complete).toBe(false);
   expect(answer.processes.find((process) => process.pid === pid)?.complete).toBe(false);
@@ -128,10 +123,7 @@ test('an address space during teardown or execve belongs to no process', () => {
   const gone = ['mm', 'active_mm'].map((path) => value(task + offset('task_struct', path), 8, 0n));
   const users = sleeper.mm + offset('mm_struct', 'mm_users.counter');
   const flags = owner + offset('task_struct', 'flags');
-  for (const passing of [
-    value(users, 4, 0n),
-    value(flags, 4, BigInt(kernel.read(flags, 4).getUint32(0, true)) | 4n),
-  ])
+  for (const passing of [value(users, 4, 0n), value(flags, 4, BigInt(kernel.read(flags, 4).getUint32(0, true)) | 4n)])
     expect(messages(answerWith(...gone, passing))).not.toContain('fewer mappings');
 });
 
@@ -167,16 +159,8 @@ const keeper = needSymbol(kernel, 'shadow_timekeeper');
 test.each<[string, Patch, string]>([
   ['uid', value(cred + offset('cred', 'uid'), 4, 77n), `pid ${pid} has uid 77`],
   ['threads', value(signal + offset('signal_struct', 'nr_threads'), 4, 9n), 'counts 9 threads'],
-  [
-    'oom_score_adj',
-    value(signal + offset('signal_struct', 'oom_score_adj'), 2, 1001n),
-    'an oom_score_adj of 1001',
-  ],
-  [
-    'locked pages',
-    value(sleeper.mm + offset('mm_struct', 'locked_vm'), 8, 2n ** 63n),
-    'locked pages, and it has',
-  ],
+  ['oom_score_adj', value(signal + offset('signal_struct', 'oom_score_adj'), 2, 1001n), 'an oom_score_adj of 1001'],
+  ['locked pages', value(sleeper.mm + offset('mm_struct', 'locked_vm'), 8, 2n ** 63n), 'locked pages, and it has'],
   [
     'locked pages without a locked mapping',
     value(sleeper.mm + offset('mm_struct', 'locked_vm'), 8, 1n),
@@ -194,18 +178,10 @@ test.each<[string, Patch, string]>([
   ],
   ['its css_set', word(task + offset('task_struct', 'cgroups'), 8n), 'has the css_set'],
   ['its cgroup', word(set + offset('css_set', 'dfl_cgrp'), 8n), 'is not linked to it'],
-  [
-    'the kernfs node of its cgroup',
-    word(group + offset('cgroup', 'kn'), 8n),
-    'has the kernfs node',
-  ],
+  ['the kernfs node of its cgroup', word(group + offset('cgroup', 'kn'), 8n), 'has the kernfs node'],
   ['the owner of that node', word(node + offset('kernfs_node', 'priv'), 8n), 'has the kernfs node'],
   ['the parent of its cgroup', word(group + offset('cgroup', 'self.parent'), 8n), 'has a parent'],
-  [
-    'its start time',
-    word(task + offset('task_struct', 'start_boottime'), -1_000_000_000n),
-    'began',
-  ],
+  ['its start time', word(task + offset('task_struct', 'start_boottime'), -1_000_000_000n), 'began'],
   ['the other clock', word(task + offset('task_struct', 'start_time'), 1_000_000_000n), 'began'],
 ])('reports what contradicts a second fact about a process: %s', (_, patch, message) => {
   const answer = answerWith(patch);

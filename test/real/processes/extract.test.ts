@@ -49,9 +49,7 @@ describe('an extract with --with-processes gives the dump’s answers', () => {
 test('an anonymous one has all figures, and no paths', async () => {
   const { elf } = labDump('6.1');
   const small = await extracted(elf, 'anonymous', '--anonymize');
-  const [whole, made] = [elf, small].map(async (file) =>
-    processSchema.parse(await answerOf(file, '--pid', '1')),
-  );
+  const [whole, made] = [elf, small].map(async (file) => processSchema.parse(await answerOf(file, '--pid', '1')));
   const figures = async (answer: typeof whole) =>
     (await answer)?.mappings.map(({ path, ...rest }) => ({ ...rest, named: path === null }));
   expect(await figures(made)).toEqual(await figures(whole));

@@ -53,13 +53,10 @@ describe.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
 
     test('for all processes, every mapped page', () => {
       const { anonymous, swapCache, pageCache, shared, otherMapped } = answer.pages!;
-      const mapped =
-        anonymous.mapped + swapCache.mapped + pageCache.mapped + shared.mapped + otherMapped;
+      const mapped = anonymous.mapped + swapCache.mapped + pageCache.mapped + shared.mapped + otherMapped;
       const [bounds] = killedTogether([processes]);
       expect(bounds?.most).toBeGreaterThanOrEqual(mapped + tables(processes));
-      expect(bounds?.least).toBeGreaterThanOrEqual(
-        anonymous.mapped + pageCache.mapped + tables(processes),
-      );
+      expect(bounds?.least).toBeGreaterThanOrEqual(anonymous.mapped + pageCache.mapped + tables(processes));
     });
   },
 );

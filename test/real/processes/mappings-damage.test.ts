@@ -69,9 +69,7 @@ function* nodesOf(kernel: NativeKernel, mm: bigint): Generator<bigint> {
     yield node;
     if (((link >> 3n) & 15n) !== 3n) continue;
     for (let index = 0; index < 10; index++) {
-      const entry = kernel
-        .read(node + BigInt((slots?.offset ?? 0) + 8 * index), 8)
-        .getBigUint64(0, true);
+      const entry = kernel.read(node + BigInt((slots?.offset ?? 0) + 8 * index), 8).getBigUint64(0, true);
       // Old data follows the last one.
       if (entry > 4096n && (entry & 7n) === 4n && (entry & ~0xffn) !== node) next.push(entry);
     }
@@ -153,12 +151,8 @@ describe.each(SLOW_TESTS_KERNELS)('damage to the data structures of mappings: %s
 });
 
 test('docs/internals/processes.md lists what is undetectable', () => {
-  const docs = readFileSync(
-    new URL('../../../docs/internals/processes.md', import.meta.url),
-    'utf8',
-  );
-  for (const [member, what] of Object.entries(UNDETECTABLE))
-    expect(docs).toContain(`| \`${member}\` | ${what} |`);
+  const docs = readFileSync(new URL('../../../docs/internals/processes.md', import.meta.url), 'utf8');
+  for (const [member, what] of Object.entries(UNDETECTABLE)) expect(docs).toContain(`| \`${member}\` | ${what} |`);
 });
 
 describe('a page table entry that points to another frame of the same kind', () => {
@@ -189,12 +183,7 @@ describe('a page table entry that points to another frame of the same kind', () 
             target.userPages(root, {
               ...visitor,
               page: (page, pages, frame, marks) =>
-                visitor.page(
-                  page,
-                  pages,
-                  root === here.root && page === here.page ? other.frame : frame,
-                  marks,
-                ),
+                visitor.page(page, pages, root === here.root && page === here.page ? other.frame : frame, marks),
             });
         const value: unknown = Reflect.get(target, name, target);
         return typeof value === 'function' ? value.bind(target) : value;

@@ -10,13 +10,7 @@ import { MAPPING_KINDS, MAPPING_SIZES, type Mapping } from '../../../src/records
 import { openDescriptors } from '../../../src/walk/lists/open-descriptors.js';
 import { Warnings } from '../../../src/walk/warnings.js';
 import { LAB, type LabKernel } from '../../support/lab.js';
-import {
-  exceptWakeups,
-  expectDrgnLists,
-  expectReported,
-  type ListDamage,
-  listsOf,
-} from '../info-lists.js';
+import { exceptWakeups, expectDrgnLists, expectReported, type ListDamage, listsOf } from '../info-lists.js';
 
 /** One mapping as reported by the guest's kernel: kB by field, and its line of /proc/PID/smaps. */
 interface Told {
@@ -30,8 +24,7 @@ function reportsOf(text: string): Told[] {
   for (const line of text.split('\n')) {
     const words = line.trim().split(/\s+/);
     if (/^[0-9a-f]+-[0-9a-f]+$/.test(words[0] ?? '')) reports.push({ header: line, fields: {} });
-    else if (words[2] === 'kB')
-      reports.at(-1)!.fields[words[0]?.slice(0, -1) ?? ''] = Number(words[1]);
+    else if (words[2] === 'kB') reports.at(-1)!.fields[words[0]?.slice(0, -1) ?? ''] = Number(words[1]);
   }
   // Not part of the process: it is above its half of the addresses.
   return reports.filter(({ header }) => !header.includes('[vsyscall]'));
@@ -52,10 +45,7 @@ const GENERAL = new Set(['ro', 'rw', 'nosuid', 'nodev', 'noexec', 'relatime', 'n
  *
  * @param lacks sizes that the guest does not have, or that cannot be reported
  */
-export function mappingsSuite(
-  version: LabKernel,
-  lacks: readonly (keyof typeof MAPPING_SIZES)[] = ['fileHuge'],
-): void {
+export function mappingsSuite(version: LabKernel, lacks: readonly (keyof typeof MAPPING_SIZES)[] = ['fileHuge']): void {
   describe(`mappings of a dump match /proc/PID/smaps: ${version}`, () => {
     let work: string;
     let guest: Guest;
@@ -76,9 +66,7 @@ export function mappingsSuite(
         limitMs: 600_000,
       });
       const thp = '/sys/kernel/mm/transparent_hugepage';
-      await guest.run(
-        `cd ${thp}; echo madvise > enabled; echo advise > shmem_enabled; echo 1 > use_zero_page`,
-      );
+      await guest.run(`cd ${thp}; echo madvise > enabled; echo advise > shmem_enabled; echo 1 > use_zero_page`);
       await guest.run('echo 4 > /proc/sys/vm/nr_hugepages; mkswap /dev/vda && swapon /dev/vda');
       const { output: ready } = await guest.run(
         'mkdir -p /run/maps; takemaps /run/maps /dev/vdb > /tmp/ready 2>&1 & until [ -s /tmp/ready ]; do usleep 20000; done; sleep 1; cat /tmp/ready',
@@ -86,20 +74,15 @@ export function mappingsSuite(
       pids = /^ready (\d+) (\d+)$/m.exec(ready.toString())?.slice(1).map(Number) ?? [];
       expect(pids, ready.toString()).toHaveLength(2);
       const smaps: Told[][] = [];
-      for (const pid of pids)
-        smaps.push(reportsOf((await guest.run(`cat /proc/${pid}/smaps`)).output.toString()));
+      for (const pid of pids) smaps.push(reportsOf((await guest.run(`cat /proc/${pid}/smaps`)).output.toString()));
       for (const name of ['swaps', 'mounts', 'modules', 'sysvipc/shm', `${pids[0]}/limits`])
         said[name] = (await guest.run(`cat /proc/${name}`)).output.toString();
       // Name, inode and 512-byte blocks of each descriptor.
       said.links = (
-        await guest.run(
-          `for fd in /proc/${pids[0]}/fd/*; do echo "$(readlink $fd)|$(stat -L -c '%i|%b' $fd)"; done`,
-        )
+        await guest.run(`for fd in /proc/${pids[0]}/fd/*; do echo "$(readlink $fd)|$(stat -L -c '%i|%b' $fd)"; done`)
       ).output.toString();
       // Runnable tasks of two classes, and an unread pipe.
-      said.busy = (
-        await guest.run('(echo unread; sleep 1000) | sleep 1000 >/dev/null 2>&1 & spin')
-      ).output.toString();
+      said.busy = (await guest.run('(echo unread; sleep 1000) | sleep 1000 >/dev/null 2>&1 & spin')).output.toString();
       core = join(work, 'vmcore');
       await guest.pause();
       await guest.dump('elf', core);
@@ -131,16 +114,15 @@ export function mappingsSuite(
 
     test('the same mappings, with the same names', () => {
       for (const { reports, answer } of processes) {
-        const plain = reports.map(({ header }) =>
-          header.replace(/ [0-9a-f]+:[0-9a-f]+ \d+ */, ' ').trim(),
-        );
+        const plain = reports.map(({ header }) => header.replace(/ [0-9a-f]+:[0-9a-f]+ \d+ */, ' ').trim());
         expect(answer.mappings.map(headerOf)).toEqual(plain);
       }
     });
 
-    const exact = Object.entries(MAPPING_SIZES).filter(
-      ([size]) => !['pss', 'swapPss', 'locked'].includes(size),
-    ) as [keyof typeof MAPPING_SIZES, string][];
+    const exact = Object.entries(MAPPING_SIZES).filter(([size]) => !['pss', 'swapPss', 'locked'].includes(size)) as [
+      keyof typeof MAPPING_SIZES,
+      string,
+    ][];
 
     test.each(exact)('%s is %s, to the page', (size, field) => {
       for (const { reports, answer } of processes) {
@@ -203,12 +185,7 @@ export function mappingsSuite(
       kernel.close();
       const [, ...swaps] = lists('swaps');
       expect(
-        swap.devices.map(({ path, kind, sizeBytes, priority }) => [
-          path,
-          kind,
-          `${sizeBytes / 1024}`,
-          `${priority}`,
-        ]),
+        swap.devices.map(({ path, kind, sizeBytes, priority }) => [path, kind, `${sizeBytes / 1024}`, `${priority}`]),
       ).toEqual(swaps.map(([path, kind, size, , priority]) => [path, kind, size, priority]));
       expect(swap.devices).toHaveLength(1);
       expect(swap.devices[0]?.usedBytes).toBeGreaterThan(0);
@@ -217,10 +194,7 @@ export function mappingsSuite(
       expect(
         mounts.mounts
           .filter(({ fsType }) => fsType !== 'nullfs')
-          .map(
-            ({ source, path, fsType, options }) =>
-              `${source} ${path} ${fsType} ${options.join(',')}`,
-          ),
+          .map(({ source, path, fsType, options }) => `${source} ${path} ${fsType} ${options.join(',')}`),
       ).toEqual(
         lists('mounts').map(([source, path, type, options = '']) => {
           const general = options.split(',').filter((one) => GENERAL.has(one));
@@ -250,8 +224,8 @@ export function mappingsSuite(
         ]),
       ).toEqual(
         rows.map((row) =>
-          ['shmid', 'size', 'cpid', 'lpid', 'nattch', 'uid', 'rss', 'swap', 'atime', 'dtime'].map(
-            (name) => Number(field(row, name)),
+          ['shmid', 'size', 'cpid', 'lpid', 'nattch', 'uid', 'rss', 'swap', 'atime', 'dtime'].map((name) =>
+            Number(field(row, name)),
           ),
         ),
       );
@@ -284,9 +258,7 @@ export function mappingsSuite(
         expect(found.groups.find((one) => one.kind === kind)?.count ?? 0, kind).toBe(count);
       const memfd = found.groups.find(({ kind }) => kind === 'memfd');
       const blocks = new Map(
-        opened.flatMap(([link = '', inode, many]) =>
-          link.startsWith('/memfd:') ? [[inode, Number(many)]] : [],
-        ),
+        opened.flatMap(([link = '', inode, many]) => (link.startsWith('/memfd:') ? [[inode, Number(many)]] : [])),
       );
       expect(memfd?.bytes).toBe([...blocks.values()].reduce((sum, many) => sum + 512 * many, 0));
       expect(blocks.size).toBeGreaterThan(1);
@@ -313,9 +285,7 @@ export function mappingsSuite(
       };
       const [device] = swap.devices;
       const [segment] = segments.segments;
-      const task = queues.cpus
-        .flatMap(({ tasks }) => tasks)
-        .find((one) => one.class === 'fair')?.address;
+      const task = queues.cpus.flatMap(({ tasks }) => tasks).find((one) => one.class === 'fair')?.address;
       const more = (value: bigint) => value + 1n;
       const map = kernel.struct('swap_info_struct')?.member('swap_map');
       // 7.0 has tables of clusters instead.
@@ -324,9 +294,7 @@ export function mappingsSuite(
             [
               'swap',
               'map of slots',
-              kernel
-                .read(BigInt(device?.address ?? 0) + BigInt(map.offset), 8)
-                .getBigUint64(0, true) + 1024n,
+              kernel.read(BigInt(device?.address ?? 0) + BigInt(map.offset), 8).getBigUint64(0, true) + 1024n,
               4,
               (value) => (value === 0n ? 1n : 0n),
             ],
@@ -336,13 +304,7 @@ export function mappingsSuite(
       const open = `0x${file.getBigUint64(0, true).toString(16)}`;
       expectReported(kernel, [
         ['swap', 'used pages', at(device?.address, 'swap_info_struct', 'inuse_pages'), 4, more],
-        [
-          'swap',
-          'pages',
-          at(device?.address, 'swap_info_struct', 'pages'),
-          4,
-          (value) => value - 1n,
-        ],
+        ['swap', 'pages', at(device?.address, 'swap_info_struct', 'pages'), 4, (value) => value - 1n],
         ['swap', 'flags', at(device?.address, 'swap_info_struct', 'flags'), 8, () => 0n],
         ...slots,
         ['segments', 'size', at(segment?.address, 'shmid_kernel', 'shm_segsz'), 8, more],

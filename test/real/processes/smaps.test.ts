@@ -54,9 +54,7 @@ describe.each(LAB_KERNELS)('processes of a dump match /proc/PID/smaps: %s', (ver
       files: ['takeuser', 'takemaps', 'merged'].map((name) => guestTool(name, version)),
       limitMs: 600_000,
     });
-    await guest.run(
-      'cd /sys/kernel/mm/transparent_hugepage; echo madvise > enabled; echo 1 > use_zero_page',
-    );
+    await guest.run('cd /sys/kernel/mm/transparent_hugepage; echo madvise > enabled; echo 1 > use_zero_page');
     // Large folios that are mapped page by page, since 6.8.
     await guest.run(
       'cd /sys/kernel/mm/transparent_hugepage; ! [ -e hugepages-64kB ] || echo always > hugepages-64kB/enabled',
@@ -106,8 +104,7 @@ describe.each(LAB_KERNELS)('processes of a dump match /proc/PID/smaps: %s', (ver
    * Excludes processes that changed since, because they ran: the reader of /proc, and the shell
    * that answers.
    */
-  const still = () =>
-    answer.processes.filter(({ pid, comm }) => reports.has(pid) && !['init', 'sh'].includes(comm));
+  const still = () => answer.processes.filter(({ pid, comm }) => reports.has(pid) && !['init', 'sh'].includes(comm));
 
   test('complete', () => {
     expect(answer.warnings).toEqual([]);
@@ -132,25 +129,21 @@ describe.each(LAB_KERNELS)('processes of a dump match /proc/PID/smaps: %s', (ver
 
   test('uss is the private memory, to the page', () => {
     for (const process of still()) {
-      const { Private_Clean: clean = Number.NaN, Private_Dirty: dirty = Number.NaN } =
-        reports.get(process.pid) ?? {};
+      const { Private_Clean: clean = Number.NaN, Private_Dirty: dirty = Number.NaN } = reports.get(process.pid) ?? {};
       expect((process.uss ?? Number.NaN) / 1024, process.comm).toBe(clean + dirty);
     }
   });
 
   test('pss is Pss, which truncates to KiB', () => {
     for (const process of still()) {
-      const more =
-        (process.pss ?? Number.NaN) / 1024 - (reports.get(process.pid)?.Pss ?? Number.NaN);
+      const more = (process.pss ?? Number.NaN) / 1024 - (reports.get(process.pid)?.Pss ?? Number.NaN);
       expect(more, process.comm).toBeGreaterThanOrEqual(0);
       // The kernel truncates each page's share, too. The reading cat and its shell had a share of
       // the pages of busybox then.
       if (process.comm === 'takeuser') expect(more).toBeLessThan(1.01);
     }
     const takers = still().filter(({ comm }) => comm === 'takeuser');
-    expect(
-      takers.every(({ pss, rss, uss }) => (pss ?? 0) < (rss ?? 0) && (pss ?? 0) > (uss ?? 0)),
-    ).toBe(true);
+    expect(takers.every(({ pss, rss, uss }) => (pss ?? 0) < (rss ?? 0) && (pss ?? 0) > (uss ?? 0))).toBe(true);
   });
 
   test('threads, users and pids match /proc', () => {
@@ -187,9 +180,7 @@ describe.each(LAB_KERNELS)('processes of a dump match /proc/PID/smaps: %s', (ver
         }
       });
       expect(found).toContain(innermost?.pid);
-      expect(() => findInPidNamespace(kernel, { namespace: 1, pid: 1 })).toThrow(
-        /no process is in/,
-      );
+      expect(() => findInPidNamespace(kernel, { namespace: 1, pid: 1 })).toThrow(/no process is in/);
     } finally {
       kernel.close();
     }

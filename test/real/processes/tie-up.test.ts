@@ -18,8 +18,7 @@ describe.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
 
     test('PSS of all processes is each mapped page once', () => {
       const pss = processes.reduce((sum, process) => sum + (process.pss ?? Number.NaN), 0);
-      const mapped =
-        anonymous.mapped + swapCache.mapped + pageCache.mapped + shared.mapped + otherMapped;
+      const mapped = anonymous.mapped + swapCache.mapped + pageCache.mapped + shared.mapped + otherMapped;
       // Each PSS is truncated to a byte.
       expect(Math.abs(pss - mapped)).toBeLessThanOrEqual(processes.length);
       expect(mapped).toBeGreaterThan(0);
@@ -28,8 +27,7 @@ describe.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
     test('mapped pages match the kernel’s counters', () => {
       const counters = new NodeCounters(kernel);
       const counted = (item: string) =>
-        memoryNodes(kernel).reduce((sum, node) => sum + counters.item(node, item), 0) *
-        kernel.facts.pageSize;
+        memoryNodes(kernel).reduce((sum, node) => sum + counters.item(node, item), 0) * kernel.facts.pageSize;
       const anon = anonymous.mapped + swapCache.mapped;
       // Running processes may be handling faults, of a batch of pages each.
       const running = addressSpaces(kernel).filter((space) => space.running).length;
@@ -44,9 +42,7 @@ describe.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
       const { memory } = accountMemory(kernel);
       const bytesOf = (name: string): number => {
         const look = (category: Category): number =>
-          category.category === name
-            ? category.bytes
-            : category.children.reduce((sum, child) => sum + look(child), 0);
+          category.category === name ? category.bytes : category.children.reduce((sum, child) => sum + look(child), 0);
         return look(memory);
       };
       const all = ({ mapped, unmapped }: { mapped: number; unmapped: number }) => mapped + unmapped;

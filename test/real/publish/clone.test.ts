@@ -28,9 +28,7 @@ test('the README’s commands for a clone install both commands and their manual
   });
   expect(installed).toMatchObject({ status: 0 });
   for (const name of ['kdump-mem', 'skcheck'])
-    expect(execFileSync(join(prefix, 'bin', name), ['--version'], { encoding: 'utf8' })).toMatch(
-      /^\d+\.\d+\.\d+\n$/,
-    );
+    expect(execFileSync(join(prefix, 'bin', name), ['--version'], { encoding: 'utf8' })).toMatch(/^\d+\.\d+\.\d+\n$/);
   const pages = readdirSync(join(prefix, 'share/man/man1'));
   expect(pages).toEqual(expect.arrayContaining(['kdump-mem-memory.1', 'skcheck.1']));
   // They are links.

@@ -13,11 +13,9 @@ const PAGES = [
 
 /** The displayed text of a page, without bold and underlines. */
 function shown(name: string): string {
-  const { stdout, stderr } = spawnSync(
-    'mandoc',
-    ['-T', 'utf8', '-O', 'width=200', `${FOLDER}${name}.1`],
-    { encoding: 'utf8' },
-  );
+  const { stdout, stderr } = spawnSync('mandoc', ['-T', 'utf8', '-O', 'width=200', `${FOLDER}${name}.1`], {
+    encoding: 'utf8',
+  });
   expect(stderr).toBe('');
   return stdout.replaceAll(/.[\b]/g, '');
 }

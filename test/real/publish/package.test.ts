@@ -22,15 +22,11 @@ beforeAll(() => {
   home = mkdtempSync(join(tmpdir(), 'publish-'));
   // The commands are built, and other tests use them: only this step of prepack is missing.
   execFileSync(process.execPath, ['scripts/library.mjs'], { cwd: ROOT, stdio: 'ignore' });
-  const made = execFileSync(
-    'npm',
-    ['pack', '--ignore-scripts', '--json', '--pack-destination', home],
-    {
-      cwd: ROOT,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    },
-  );
+  const made = execFileSync('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', home], {
+    cwd: ROOT,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   // npm 12 prints an object by name, earlier versions a list.
   const packOutput = JSON.parse(made.slice(made.search(/^[[{]/m)));
   const [{ filename, files }] = Object.values(packOutput) as {
@@ -87,9 +83,9 @@ test('contains what README shows, and no source, tests or scripts', () => {
 });
 
 test('contains all link targets of README', () => {
-  const links = [
-    ...readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(/\]\((?!https?:)([^)#]+)/g),
-  ].map(([, link = '']) => link);
+  const links = [...readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(/\]\((?!https?:)([^)#]+)/g)].map(
+    ([, link = '']) => link,
+  );
   expect(links.length).toBeGreaterThan(10);
   expect(links.filter((link) => !hasPacked(link))).toEqual([]);
 });
@@ -119,9 +115,7 @@ test('a global installation includes its manual pages', () => {
 });
 
 test('runs no script on installation, and needs one other package', () => {
-  const { dependencies, scripts } = JSON.parse(
-    readFileSync(join(home, 'node_modules/kdump-mem/package.json'), 'utf8'),
-  );
+  const { dependencies, scripts } = JSON.parse(readFileSync(join(home, 'node_modules/kdump-mem/package.json'), 'utf8'));
   expect(Object.keys(scripts)).not.toContain('postinstall');
   expect(Object.keys(scripts)).not.toContain('install');
   expect(Object.keys(dependencies)).toEqual(['zod']);
@@ -144,10 +138,8 @@ test('it serves answers to an agent', async () => {
 });
 
 /** The examples of docs/library.md, for an existing dump and socket. */
-const examples = [
-  ...readFileSync(join(ROOT, 'docs/library.md'), 'utf8').matchAll(/```js\n(.*?)```/gs),
-].map(([, code = '']) =>
-  code.replaceAll(/'(?:vmcore|\/var\/crash\/\d+\/vmcore)'/g, `'${FIXTURE}'`),
+const examples = [...readFileSync(join(ROOT, 'docs/library.md'), 'utf8').matchAll(/```js\n(.*?)```/gs)].map(
+  ([, code = '']) => code.replaceAll(/'(?:vmcore|\/var\/crash\/\d+\/vmcore)'/g, `'${FIXTURE}'`),
 );
 
 describe('as a library', () => {
@@ -158,16 +150,13 @@ describe('as a library', () => {
     /^0\n$/,
   ];
 
-  test.each(examples.map((code, index) => [index, code] as const))(
-    'example %i runs',
-    (index, code) => {
-      const file = join(home, `example-${index}.mjs`);
-      writeFileSync(file, code);
-      const { stdout, stderr, status } = run(process.execPath, [file]);
-      expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
-      expect(stdout).toMatch(answers[index] ?? /never/);
-    },
-  );
+  test.each(examples.map((code, index) => [index, code] as const))('example %i runs', (index, code) => {
+    const file = join(home, `example-${index}.mjs`);
+    writeFileSync(file, code);
+    const { stdout, stderr, status } = run(process.execPath, [file]);
+    expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+    expect(stdout).toMatch(answers[index] ?? /never/);
+  });
 
   test('its examples compile, so all names in them exist', () => {
     const names = examples.map((code, index) => {
@@ -182,9 +171,7 @@ describe('as a library', () => {
     writeFileSync(join(home, `old.${ending}`), `${code};\n`);
     const { stderr, status } = run(nodeOf('18'), [`old.${ending}`]);
     expect(status).toBe(1);
-    expect(stderr).toMatch(
-      /^Error: kdump-mem: this is Node 18\.[\d.]+, and Node 20\.19 or newer is needed$/m,
-    );
+    expect(stderr).toMatch(/^Error: kdump-mem: this is Node 18\.[\d.]+, and Node 20\.19 or newer is needed$/m);
   });
 
   test('required and imported it is one library, and gives the command’s answers', async () => {
@@ -200,24 +187,9 @@ describe('as a library', () => {
     const { same, names, answer } = JSON.parse(run(process.execPath, ['both.cjs']).stdout);
     expect(same).toBe(true);
     expect(names).toEqual(
-      [
-        'Dump',
-        'KdumpMemError',
-        'KernelError',
-        'ReadError',
-        'WalkError',
-        'openDump',
-        'openLive',
-        'schemas',
-      ].toSorted(),
+      ['Dump', 'KdumpMemError', 'KernelError', 'ReadError', 'WalkError', 'openDump', 'openLive', 'schemas'].toSorted(),
     );
-    const { stdout } = await kdumpMem(
-      'sockets',
-      '--all',
-      '--json',
-      '--vmcore',
-      join(home, FIXTURE),
-    );
+    const { stdout } = await kdumpMem('sockets', '--all', '--json', '--vmcore', join(home, FIXTURE));
     expect(answer).toEqual(socketsSchema.parse(JSON.parse(stdout)));
   });
 
@@ -267,22 +239,19 @@ describe('as a library', () => {
     });
   });
 
-  test.each(['mts', 'cts'])(
-    'types: a correct .%s file compiles, and a wrong one does not',
-    (ending) => {
-      const folder = join(home, ending);
-      mkdirSync(folder);
-      const right = `import { openDump, schemas, type Dump } from 'kdump-mem';
+  test.each(['mts', 'cts'])('types: a correct .%s file compiles, and a wrong one does not', (ending) => {
+    const folder = join(home, ending);
+    mkdirSync(folder);
+    const right = `import { openDump, schemas, type Dump } from 'kdump-mem';
       const dump: Dump = openDump(['a', 'b'], { btf: 'c' });
       export const bytes: number | undefined = dump.sockets('process').groups?.[0]?.total.pinnedBytes;
       export const category: string = dump.memory().memory.category;
       export const parsed = schemas['kdump-mem.log/1'].parse({}).messages;\n`;
-      writeFileSync(join(folder, `right.${ending}`), right);
-      writeFileSync(join(folder, `wrong.${ending}`), right.replace('pinnedBytes', 'pinnedBites'));
-      expect(compile(folder, `right.${ending}`)).toMatchObject({ stdout: '', status: 0 });
-      expect(compile(folder, `wrong.${ending}`).stdout).toContain("'pinnedBites' does not exist");
-    },
-  );
+    writeFileSync(join(folder, `right.${ending}`), right);
+    writeFileSync(join(folder, `wrong.${ending}`), right.replace('pinnedBytes', 'pinnedBites'));
+    expect(compile(folder, `right.${ending}`)).toMatchObject({ stdout: '', status: 0 });
+    expect(compile(folder, `wrong.${ending}`).stdout).toContain("'pinnedBites' does not exist");
+  });
 });
 
 test('publint reports no problem', () => {

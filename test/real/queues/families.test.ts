@@ -117,8 +117,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %
   test('fragments shared by two sockets count once, as shared', () => {
     const multicast = [ours('multicast-first'), ours('multicast-second')];
     const slots = multicast.map(
-      (_, index) =>
-        new Map(Object.entries(theirs(`multicast-${['first', 'second'][index]}`).slots ?? {})),
+      (_, index) => new Map(Object.entries(theirs(`multicast-${['first', 'second'][index]}`).slots ?? {})),
     );
     const sum = (all: ReadonlyMap<string, number>) => [...all.values()].reduce((a, b) => a + b, 0);
     for (const [index, { total, exclusiveBytes, sharedBytes }] of multicast.entries()) {
@@ -190,8 +189,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %
   test.each(['packet-ring', 'packet-mapped'])('%s: the requested blocks', (name) => {
     const { queues } = ours(name);
     const role = said(name);
-    const bytes = (ring: 'rx' | 'tx') =>
-      Number(role[`${ring}Blocks`]) * Number(role[`${ring}BlockBytes`] ?? 0);
+    const bytes = (ring: 'rx' | 'tx') => Number(role[`${ring}Blocks`]) * Number(role[`${ring}BlockBytes`] ?? 0);
     expect(queues.rxRing).toMatchObject({ skbs: 0, pageBytes: bytes('rx'), complete: true });
     expect(queues.txRing).toMatchObject({ skbs: 0, pageBytes: bytes('tx'), complete: true });
     expect(orders(queues.rxRing)).toEqual(theirs(name).rxRing?.orders);
@@ -241,9 +239,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %
     }
     expect(found).toBeGreaterThanOrEqual(4);
     // They are freed with the process, which holds no other socket without a descriptor.
-    const going = answer.sockets.filter(
-      ({ holders, subflowOf }) => subflowOf !== null || holders.length > 0,
-    );
+    const going = answer.sockets.filter(({ holders, subflowOf }) => subflowOf !== null || holders.length > 0);
     const most = going.reduce((sum, { total }) => sum + total.pinnedBytes, 0);
     const group = answer.groups?.find(({ key }) => key.startsWith(`${roles[0]?.pid} `));
     expect(group?.sockets).toBe(going.length);
@@ -255,9 +251,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %
     const reader = ours('tls-reader');
     const { tlsReceive } = reader.queues;
     expect(tlsReceive).toMatchObject({ complete: true });
-    expect({ skbs: tlsReceive?.skbs, bytes: tlsReceive?.payloadBytes }).toEqual(
-      theirs('tls-reader').tlsReceive,
-    );
+    expect({ skbs: tlsReceive?.skbs, bytes: tlsReceive?.payloadBytes }).toEqual(theirs('tls-reader').tlsReceive);
     expect(tlsReceive?.skbs).toBe(8);
     expect(theirs('tls-sender').tlsOpen).toBe(true);
     expect(ours('tls-sender').queues.tlsSend?.payloadBytes).toBe(said('tls-sender').open);

@@ -10,11 +10,7 @@ import { littleEndian } from '../../support/little-endian.js';
  * No socket of the lab keeps an skb outside its queues: one is modified to keep another's first
  * skb.
  */
-function withKept(
-  dump: LabDumpName,
-  name: string,
-  placeOf: (sound: NativeKernel, sock: bigint) => bigint,
-) {
+function withKept(dump: LabDumpName, name: string, placeOf: (sound: NativeKernel, sock: bigint) => bigint) {
   const { elf, truth, oracle } = labDump(dump);
   const sound = openNative({ files: [elf] });
   const sockOf = (name: string) => {
@@ -41,11 +37,7 @@ function offset(kernel: NativeKernel, type: string, member: string): bigint {
 
 describe('TCP memory outside its queues is counted', () => {
   test.each(['sk_rx_skb_cache', 'sk_tx_skb_cache'])('5.10: %s', (member) => {
-    const { before, after } = withKept(
-      '5.10',
-      'healthy',
-      (sound, sock) => sock + offset(sound, 'sock', member),
-    );
+    const { before, after } = withKept('5.10', 'healthy', (sound, sock) => sock + offset(sound, 'sock', member));
     expect(before.queues).not.toHaveProperty('kept');
     expect(before.total).toMatchObject({ skbs: 0, pinnedBytes: 0, complete: true });
     expect(after.queues.kept).toMatchObject({ skbs: 1, complete: true });
@@ -55,18 +47,15 @@ describe('TCP memory outside its queues is counted', () => {
     expect(after.unreadBytes).toBe(before.unreadBytes);
   });
 
-  test.each(['5.10', '6.1', '6.12', 'newest'] as const)(
-    '%s: the packet with options for IPv6',
-    (dump) => {
-      const { before, after } = withKept(dump, 'loopback-v6', (sound, sock) => {
-        const part = pointer(sound, sock + offset(sound, 'inet_sock', 'pinet6'));
-        return part + offset(sound, 'ipv6_pinfo', 'pktoptions');
-      });
-      expect(before.queues).not.toHaveProperty('kept');
-      expect(after.queues.kept).toMatchObject({ skbs: 1, complete: true });
-      const pinned = before.total.pinnedBytes + (after.queues.kept?.pinnedBytes ?? 0);
-      expect(after.total.pinnedBytes).toBe(pinned);
-      expect(after.unreadBytes).toBe(before.unreadBytes);
-    },
-  );
+  test.each(['5.10', '6.1', '6.12', 'newest'] as const)('%s: the packet with options for IPv6', (dump) => {
+    const { before, after } = withKept(dump, 'loopback-v6', (sound, sock) => {
+      const part = pointer(sound, sock + offset(sound, 'inet_sock', 'pinet6'));
+      return part + offset(sound, 'ipv6_pinfo', 'pktoptions');
+    });
+    expect(before.queues).not.toHaveProperty('kept');
+    expect(after.queues.kept).toMatchObject({ skbs: 1, complete: true });
+    const pinned = before.total.pinnedBytes + (after.queues.kept?.pinnedBytes ?? 0);
+    expect(after.total.pinnedBytes).toBe(pinned);
+    expect(after.unreadBytes).toBe(before.unreadBytes);
+  });
 });

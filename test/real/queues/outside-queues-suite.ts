@@ -69,8 +69,7 @@ export function outsideQueuesSuite(dump: string, version: LabKernel, core: () =>
         expect(row(kind)).toMatchObject({ objects: 0, bytes: 0 });
         expect(row(kind).message).toMatch(new RegExp(`^${drgn.inUse[kind]} .* are allocated: `));
       }
-      if (drgn.reserve > 0)
-        expect(row('skbs').message).toContain(`${drgn.reserve} in per-CPU caches`);
+      if (drgn.reserve > 0) expect(row('skbs').message).toContain(`${drgn.reserve} in per-CPU caches`);
     });
 
     test('the packets in CPU backlogs and qdiscs match their counters', () => {
@@ -90,10 +89,7 @@ export function outsideQueuesSuite(dump: string, version: LabKernel, core: () =>
         }
       }
       const frames = new Set(found.map((page) => pages.block(page).frame));
-      const heads = Array.from(
-        frames,
-        (frame) => `0x${kernel.pages.pageOfFrame(frame).toString(16)}`,
-      );
+      const heads = Array.from(frames, (frame) => `0x${kernel.pages.pageOfFrame(frame).toString(16)}`);
       expect(heads.sort()).toEqual(drgn.frags);
       expect(row('page-fragments').bytes).not.toBeNull();
     });
@@ -108,10 +104,7 @@ export function outsideQueuesSuite(dump: string, version: LabKernel, core: () =>
       const pointer = (address: bigint) => kernel.read(address, 8).getBigUint64(0, true);
       const info = new StructReader(kernel, 'virtnet_info', ['rq']).read(device.privateData);
       const queue = new StructReader(kernel, 'receive_queue', ['vq']).read(info.pointer('rq'));
-      const ring = new StructReader(kernel, 'vring_virtqueue', [
-        'split.vring.avail',
-        'last_used_idx',
-      ]);
+      const ring = new StructReader(kernel, 'vring_virtqueue', ['split.vring.avail', 'last_used_idx']);
       const view = ring.read(queue.pointer('vq'));
       // struct vring_avail: flags, then the index of the last added buffer, both u16.
       const given = kernel.read(view.pointer('split.vring.avail') + 2n, 2).getUint16(0, true);

@@ -52,15 +52,13 @@ describe.each(['6.1', 'newest'] as const)('damaged queues outside sockets on %s'
   const arp = needSymbol(kernel, 'arp_tbl');
   const neighbours = pointer(arp + offset('neigh_table', 'nht'));
   const heads = version === 'newest' ? 'hash_heads' : 'hash_buckets';
-  const bucketCount =
-    2 ** kernel.read(neighbours + offset('neigh_hash_table', 'hash_shift'), 4).getUint32(0, true);
+  const bucketCount = 2 ** kernel.read(neighbours + offset('neigh_hash_table', 'hash_shift'), 4).getUint32(0, true);
   const neighbourHeads = pointer(neighbours + offset('neigh_hash_table', heads));
   const neighbour =
     Array.from({ length: bucketCount }, (_, i) => pointer(neighbourHeads + BigInt(i * 8))).find(
       (first) => first !== 0n,
     ) ?? 0n;
-  const nextNeighbour =
-    neighbour + offset('neighbour', version === 'newest' ? 'hash.next' : 'next');
+  const nextNeighbour = neighbour + offset('neighbour', version === 'newest' ? 'hash.next' : 'next');
 
   const tap = [...netDevices(kernel)].find(({ name }) => name === 'tap0');
   if (!tap) throw new Error('the guest has no tap device');
@@ -89,159 +87,143 @@ describe.each(['6.1', 'newest'] as const)('damaged queues outside sockets on %s'
     }
   });
 
-  const CASES: readonly (readonly [what: string, name: string, damage: Damage, message: RegExp])[] =
+  const CASES: readonly (readonly [what: string, name: string, damage: Damage, message: RegExp])[] = [
     [
-      [
-        'ip-fragments',
-        'a fragment leads back to itself',
-        change(fragment + nextFragment, fragment, 8),
-        /loops back to skb|counts \d+ bytes, but has/,
-      ],
-      [
-        'ip-fragments',
-        'a queue counts other bytes',
-        change(queue + offset('inet_frag_queue', 'meat'), 0xffff_fff0n, 4),
-        /counts 4294967280 bytes, but has \d+/,
-      ],
-      [
-        'ip-fragments',
-        'a queue of another table',
-        change(queue + offset('inet_frag_queue', 'fqdir'), hash, 8),
-        /is of another fqdir/,
-      ],
-      [
-        'ip-fragments',
-        'a table of another namespace',
-        change(directory + offset('fqdir', 'net'), hash, 8),
-        /belongs to another namespace/,
-      ],
-      [
-        'ip-fragments',
-        'a table that cannot be read',
-        { patches: [], denials: [{ address: directory, length: 64, code: 'filtered' }] },
-        /part of struct fqdir/,
-      ],
-      [
-        'ip-fragments',
-        'a table that counts one more',
-        change(hash + offset('rhashtable', 'nelems'), 41n, 4),
-        /has 40 of 41 nodes/,
-      ],
-      [
-        'ip-fragments',
-        'a table that counts fewer',
-        change(hash + offset('rhashtable', 'nelems'), 2n, 4),
-        /has more than 2 nodes/,
-      ],
-      [
-        'ip-fragments',
-        'a table of 2^32 - 1 nodes',
-        change(hash + offset('rhashtable', 'nelems'), 0xffff_ffffn, 4),
-        /4294967295 nodes/,
-      ],
-      [
-        'ip-fragments',
-        'a table of 2^32 - 1 buckets',
-        change(buckets + offset('bucket_table', 'size'), 0xffff_ffffn, 4),
-        /4294967295 buckets/,
-      ],
-      [
-        'ip-fragments',
-        'buckets in pieces',
-        change(buckets + offset('bucket_table', 'nest'), 6n, 4),
-        /nested/,
-      ],
-      [
-        'ip-fragments',
-        'tables without end',
-        change(buckets + offset('bucket_table', 'future_tbl'), buckets, 8),
-        /does not terminate/,
-      ],
-      [
-        'neighbours',
-        'a neighbour that follows upon itself',
-        change(nextNeighbour, neighbour, 8),
-        /has more than \d+ neighbours/,
-      ],
-      [
-        'neighbours',
-        'a neighbour of another table',
-        change(neighbour + offset('neighbour', 'tbl'), neighbours, 8),
-        /belongs to another table/,
-      ],
-      [
-        'neighbours',
-        'a neighbour that counts other skbs',
-        change(neighbour + offset('neighbour', 'arp_queue.qlen'), 77n, 4),
-        /counts 77 skbs, but has \d/,
-      ],
-      [
-        'neighbours',
-        'a table of 2^32 - 1 neighbours',
-        change(arp + offset('neigh_table', 'entries'), 0xffff_ffffn, 4),
-        /4294967295 neighbours/,
-      ],
-      [
-        'neighbours',
-        'a table of 2^31 buckets',
-        change(neighbours + offset('neigh_hash_table', 'hash_shift'), 31n, 4),
-        /2\^31 buckets/,
-      ],
-      [
-        'gro',
-        'a list that is torn',
-        change(napi + offset('napi_struct', gro), NOT_READABLE, 8),
-        /list/,
-      ],
-      [
-        'gro',
-        'an instance of another device',
-        change(napi + offset('napi_struct', 'dev'), napi, 8),
-        /belongs to another device/,
-      ],
-      [
-        'rings tun',
-        'a ring of 2^31 entries',
-        change(ring + offset('ptr_ring', 'size'), 2n ** 31n, 4),
-        /2147483648 entries/,
-      ],
-      [
-        'rings tun',
-        'a ring that is read beyond its end',
-        change(ring + offset('ptr_ring', 'consumer_head'), 0xffff_ffffn, 4),
-        /read up to 4294967295/,
-      ],
-      [
-        'rings tun',
-        'a ring that cannot be read',
-        change(ring + offset('ptr_ring', 'queue'), NOT_READABLE, 8),
-        /part of the ring/,
-      ],
-      [
-        'rings tun',
-        'more queues than there can be',
-        change(tap.privateData + offset('tun_struct', 'numqueues'), 257n, 4),
-        /has 257 queues/,
-      ],
-      [
-        'rings tun',
-        'a file of another device',
-        change(file + offset('tun_file', 'tun'), file, 8),
-        /belongs to another device/,
-      ],
-      [
-        'xdp-rings',
-        'a list of sockets that is torn',
-        change((xdp[0] ?? 0n) + 8n, NOT_READABLE, 8),
-        /is inconsistent/,
-      ],
-      [
-        'xdp-rings',
-        'a ring that cannot be read',
-        change(xsk + offset('xdp_sock', 'pool'), NOT_READABLE, 8),
-        /part of struct xsk_buff_pool/,
-      ],
-    ];
+      'ip-fragments',
+      'a fragment leads back to itself',
+      change(fragment + nextFragment, fragment, 8),
+      /loops back to skb|counts \d+ bytes, but has/,
+    ],
+    [
+      'ip-fragments',
+      'a queue counts other bytes',
+      change(queue + offset('inet_frag_queue', 'meat'), 0xffff_fff0n, 4),
+      /counts 4294967280 bytes, but has \d+/,
+    ],
+    [
+      'ip-fragments',
+      'a queue of another table',
+      change(queue + offset('inet_frag_queue', 'fqdir'), hash, 8),
+      /is of another fqdir/,
+    ],
+    [
+      'ip-fragments',
+      'a table of another namespace',
+      change(directory + offset('fqdir', 'net'), hash, 8),
+      /belongs to another namespace/,
+    ],
+    [
+      'ip-fragments',
+      'a table that cannot be read',
+      { patches: [], denials: [{ address: directory, length: 64, code: 'filtered' }] },
+      /part of struct fqdir/,
+    ],
+    [
+      'ip-fragments',
+      'a table that counts one more',
+      change(hash + offset('rhashtable', 'nelems'), 41n, 4),
+      /has 40 of 41 nodes/,
+    ],
+    [
+      'ip-fragments',
+      'a table that counts fewer',
+      change(hash + offset('rhashtable', 'nelems'), 2n, 4),
+      /has more than 2 nodes/,
+    ],
+    [
+      'ip-fragments',
+      'a table of 2^32 - 1 nodes',
+      change(hash + offset('rhashtable', 'nelems'), 0xffff_ffffn, 4),
+      /4294967295 nodes/,
+    ],
+    [
+      'ip-fragments',
+      'a table of 2^32 - 1 buckets',
+      change(buckets + offset('bucket_table', 'size'), 0xffff_ffffn, 4),
+      /4294967295 buckets/,
+    ],
+    ['ip-fragments', 'buckets in pieces', change(buckets + offset('bucket_table', 'nest'), 6n, 4), /nested/],
+    [
+      'ip-fragments',
+      'tables without end',
+      change(buckets + offset('bucket_table', 'future_tbl'), buckets, 8),
+      /does not terminate/,
+    ],
+    [
+      'neighbours',
+      'a neighbour that follows upon itself',
+      change(nextNeighbour, neighbour, 8),
+      /has more than \d+ neighbours/,
+    ],
+    [
+      'neighbours',
+      'a neighbour of another table',
+      change(neighbour + offset('neighbour', 'tbl'), neighbours, 8),
+      /belongs to another table/,
+    ],
+    [
+      'neighbours',
+      'a neighbour that counts other skbs',
+      change(neighbour + offset('neighbour', 'arp_queue.qlen'), 77n, 4),
+      /counts 77 skbs, but has \d/,
+    ],
+    [
+      'neighbours',
+      'a table of 2^32 - 1 neighbours',
+      change(arp + offset('neigh_table', 'entries'), 0xffff_ffffn, 4),
+      /4294967295 neighbours/,
+    ],
+    [
+      'neighbours',
+      'a table of 2^31 buckets',
+      change(neighbours + offset('neigh_hash_table', 'hash_shift'), 31n, 4),
+      /2\^31 buckets/,
+    ],
+    ['gro', 'a list that is torn', change(napi + offset('napi_struct', gro), NOT_READABLE, 8), /list/],
+    [
+      'gro',
+      'an instance of another device',
+      change(napi + offset('napi_struct', 'dev'), napi, 8),
+      /belongs to another device/,
+    ],
+    [
+      'rings tun',
+      'a ring of 2^31 entries',
+      change(ring + offset('ptr_ring', 'size'), 2n ** 31n, 4),
+      /2147483648 entries/,
+    ],
+    [
+      'rings tun',
+      'a ring that is read beyond its end',
+      change(ring + offset('ptr_ring', 'consumer_head'), 0xffff_ffffn, 4),
+      /read up to 4294967295/,
+    ],
+    [
+      'rings tun',
+      'a ring that cannot be read',
+      change(ring + offset('ptr_ring', 'queue'), NOT_READABLE, 8),
+      /part of the ring/,
+    ],
+    [
+      'rings tun',
+      'more queues than there can be',
+      change(tap.privateData + offset('tun_struct', 'numqueues'), 257n, 4),
+      /has 257 queues/,
+    ],
+    [
+      'rings tun',
+      'a file of another device',
+      change(file + offset('tun_file', 'tun'), file, 8),
+      /belongs to another device/,
+    ],
+    ['xdp-rings', 'a list of sockets that is torn', change((xdp[0] ?? 0n) + 8n, NOT_READABLE, 8), /is inconsistent/],
+    [
+      'xdp-rings',
+      'a ring that cannot be read',
+      change(xsk + offset('xdp_sock', 'pool'), NOT_READABLE, 8),
+      /part of struct xsk_buff_pool/,
+    ],
+  ];
 
   test.each(CASES)('%s are not counted with %s', (what, _, damage, message) => {
     const damaged = rows(damage);

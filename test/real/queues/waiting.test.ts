@@ -68,11 +68,7 @@ describe.each(['6.1', 'newest'] as const)('packets queued outside sockets on %s'
     }
     kernel = openNative({ files: [core] });
     answer = accountAll(kernel);
-    ({ skbs: drgn, xdp: drgnXdp } = drgnJson<Drgn>(
-      core,
-      version,
-      new URL('waiting.py', import.meta.url),
-    ));
+    ({ skbs: drgn, xdp: drgnXdp } = drgnJson<Drgn>(core, version, new URL('waiting.py', import.meta.url)));
   });
   afterAll(() => kernel.close());
 

@@ -13,10 +13,7 @@ const ofProcess = ['skb', '--pid', `${pid}`, '--vmcore', vmcore];
 
 /** Commands, and the names of the schemas of their output. */
 const QUESTIONS = [
-  [
-    ['skb', '--pid', `${pid}`, '--fd', `${fd}`, '--verbose', '--vmcore', vmcore],
-    ['kdump-mem.skb/1'],
-  ],
+  [['skb', '--pid', `${pid}`, '--fd', `${fd}`, '--verbose', '--vmcore', vmcore], ['kdump-mem.skb/1']],
   [ofProcess, ['kdump-mem.skb-process/1']],
   [['sockets', '--by', 'process', '--vmcore', vmcore], ['kdump-mem.sockets/1']],
   [['info', '--vmcore', vmcore], ['kdump-mem.info/1']],
@@ -52,24 +49,18 @@ function throughJq(answer: string): string {
   return stdout;
 }
 
-test.each(QUESTIONS)(
-  '%j prints output that conforms to its published schema',
-  async (args, names) => {
-    const { stdout, stderr } = await kdumpMem(...args, '--json');
-    const line = throughJq(stdout || stderr);
-    expect(heldAgainst(line)).toEqual(names);
-    // Without a required field the schema is violated.
-    const [field = ''] = Object.keys(JSON.parse(line)).filter((key) => key !== 'schema');
-    const { [field]: _, ...rest } = JSON.parse(line);
-    expect(heldAgainst(JSON.stringify(rest))[0]).toContain(`'${field}' is a required property`);
-  },
-);
+test.each(QUESTIONS)('%j prints output that conforms to its published schema', async (args, names) => {
+  const { stdout, stderr } = await kdumpMem(...args, '--json');
+  const line = throughJq(stdout || stderr);
+  expect(heldAgainst(line)).toEqual(names);
+  // Without a required field the schema is violated.
+  const [field = ''] = Object.keys(JSON.parse(line)).filter((key) => key !== 'schema');
+  const { [field]: _, ...rest } = JSON.parse(line);
+  expect(heldAgainst(JSON.stringify(rest))[0]).toContain(`'${field}' is a required property`);
+});
 
 test.each([
-  [
-    ['sockets', '--ndjson', '--vmcore', vmcore],
-    /^(kdump-mem\.socket\/1 )+kdump-mem\.sockets-end\/1$/,
-  ],
+  [['sockets', '--ndjson', '--vmcore', vmcore], /^(kdump-mem\.socket\/1 )+kdump-mem\.sockets-end\/1$/],
   [['triage', '--ndjson', vmcore], /^kdump-mem\.triage-line\/1 kdump-mem\.triage-end\/1$/],
 ])('%j prints lines that conform to their published schemas', async (args, names) => {
   const { stdout } = await kdumpMem(...args);

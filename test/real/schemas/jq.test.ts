@@ -11,10 +11,7 @@ import { fixture } from '../../support/fixtures.js';
 const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-jq-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 const command = join(folder, 'kdump-mem');
-writeFileSync(
-  command,
-  `#!/bin/sh\nexec '${process.execPath}' '${commandPath('kdump-mem')}' "$@"\n`,
-);
+writeFileSync(command, `#!/bin/sh\nexec '${process.execPath}' '${commandPath('kdump-mem')}' "$@"\n`);
 chmodSync(command, 0o755);
 
 const LINES = DOCUMENTS.flatMap((path) =>
@@ -24,14 +21,10 @@ const LINES = DOCUMENTS.flatMap((path) =>
 /** A command line of a document, as a shell runs it. */
 function run(line: string): unknown {
   const dump = `--vmcore '${fixture('6.1').vmcore}'`;
-  const { status, stdout, stderr } = spawnSync(
-    'sh',
-    ['-c', line.replace('--vmcore vmcore', dump)],
-    {
-      encoding: 'utf8',
-      env: { ...process.env, PATH: `${folder}:${process.env.PATH}` },
-    },
-  );
+  const { status, stdout, stderr } = spawnSync('sh', ['-c', line.replace('--vmcore vmcore', dump)], {
+    encoding: 'utf8',
+    env: { ...process.env, PATH: `${folder}:${process.env.PATH}` },
+  });
   expect([line, stderr, status]).toEqual([line, '', 0]);
   return JSON.parse(stdout);
 }
@@ -47,8 +40,6 @@ test.each(LINES)('%s', (line) => {
   if (!line.includes('stacks')) return;
   // The extract lacks stacks: each of them has its code.
   expect(result).toEqual(
-    expect.arrayContaining([
-      { code: expect.any(String), at: expect.anything(), pids: expect.anything() },
-    ]),
+    expect.arrayContaining([{ code: expect.any(String), at: expect.anything(), pids: expect.anything() }]),
   );
 });

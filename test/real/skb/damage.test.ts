@@ -26,12 +26,10 @@ let dump: DamagedDump;
 beforeAll(() => {
   dump = new DamagedDump(elf);
   const kernel = openNative({ files: [elf] });
-  const offset = (type: string, member: string) =>
-    BigInt(kernel.struct(type)?.member(member)?.offset ?? Number.NaN);
+  const offset = (type: string, member: string) => BigInt(kernel.struct(type)?.member(member)?.offset ?? Number.NaN);
   const queueOf = (name: string) => placeOf(name).sock + offset('sock', 'sk_receive_queue');
   const sharedOf = (skb: bigint) =>
-    dump.pointer(skb + offset('sk_buff', 'head')) +
-    (dump.pointer(skb + offset('sk_buff', 'end')) & 0xffff_ffffn);
+    dump.pointer(skb + offset('sk_buff', 'head')) + (dump.pointer(skb + offset('sk_buff', 'end')) & 0xffff_ffffn);
 
   // A ring that never returns to its head: the third skb points to the second.
   const second = dump.pointer(dump.pointer(queueOf('starving')));
@@ -45,10 +43,7 @@ beforeAll(() => {
   const large = dump.pointer(queueOf('loopback-large'));
   dump.setPointer(sharedOf(large) + offset('skb_shared_info', 'frags'), 0x1234_5678n);
   // A count that differs from the list.
-  dump.setBytes(
-    queueOf('linear') + offset('sk_buff_head', 'qlen'),
-    Buffer.from([0xff, 0xff, 0xff, 0xff]),
-  );
+  dump.setBytes(queueOf('linear') + offset('sk_buff_head', 'qlen'), Buffer.from([0xff, 0xff, 0xff, 0xff]));
   kernel.close();
 });
 
@@ -58,9 +53,7 @@ describe.each(['native', 'crash'] as const)('damage read through %s', (engine) =
   let kernel: Kernel;
   beforeAll(() => {
     kernel =
-      engine === 'native'
-        ? openNative({ files: [dump.path] })
-        : openCrash({ vmcore: dump.path, vmlinux, crash });
+      engine === 'native' ? openNative({ files: [dump.path] }) : openCrash({ vmcore: dump.path, vmlinux, crash });
   });
   afterAll(() => kernel.close());
 
@@ -112,16 +105,7 @@ describe.each(['native', 'crash'] as const)('damage read through %s', (engine) =
 
 test('--strict exits with 5 on an incomplete answer, and still prints it', async () => {
   const { pid, fd } = placeOf('starving');
-  const ran = await kdumpMem(
-    'skb',
-    '--pid',
-    `${pid}`,
-    '--fd',
-    `${fd}`,
-    '--vmcore',
-    dump.path,
-    '--strict',
-  );
+  const ran = await kdumpMem('skb', '--pid', `${pid}`, '--fd', `${fd}`, '--vmcore', dump.path, '--strict');
   expect(ran.status).toBe(5);
   expect(ran.stdout).toMatch(/holds at least .* in \d+ pages?/);
   expect(ran.stderr).toMatch(/^kdump-mem: warning: receive queue, after 3 skbs of the \d+ that/);

@@ -12,8 +12,7 @@ describe.each(['6.1', 'newest'] as const)('references as counted by %s', (versio
   afterAll(() => sound.close());
 
   const { pid, fd } = role(truth, 'loopback-large');
-  const offset = (type: string, member: string) =>
-    BigInt(sound.struct(type)?.member(member)?.offset ?? Number.NaN);
+  const offset = (type: string, member: string) => BigInt(sound.struct(type)?.member(member)?.offset ?? Number.NaN);
   const pointer = (address: bigint) => sound.read(address, 8).getBigUint64(0, true);
   const { sock } = oracleSocket(oracle, pid, fd);
   const first = pointer(BigInt(sock) + offset('sock', 'sk_receive_queue'));
@@ -32,16 +31,13 @@ describe.each(['6.1', 'newest'] as const)('references as counted by %s', (versio
     bytes.writeUInt32LE(value);
     return { address, bytes };
   };
-  const answer = (...patches: readonly Patch[]) =>
-    accountFd(damagedKernel(sound, { patches, denials: [] }), pid, fd);
+  const answer = (...patches: readonly Patch[]) => accountFd(damagedKernel(sound, { patches, denials: [] }), pid, fd);
   const before = answer();
   const codes = (after: typeof before) => after.warnings.map(({ code }) => code);
 
   test('the modified skb has its own pages', () => {
     expect(before.total).toMatchObject({ complete: true });
-    expect(
-      sound.read(shared + offset('skb_shared_info', 'nr_frags'), 1).getUint8(0),
-    ).toBeGreaterThan(0);
+    expect(sound.read(shared + offset('skb_shared_info', 'nr_frags'), 1).getUint8(0)).toBeGreaterThan(0);
     expect(before.ownership.exclusiveBytes).toBeGreaterThan(0);
   });
 
@@ -66,9 +62,7 @@ describe.each(['6.1', 'newest'] as const)('references as counted by %s', (versio
   });
 
   test('reports a frag of a free page', () => {
-    const word =
-      sound.struct('page')?.member('compound_head') ??
-      sound.struct('page')?.member('compound_info');
+    const word = sound.struct('page')?.member('compound_head') ?? sound.struct('page')?.member('compound_info');
     const page = pointer(firstFrag);
     const up = pointer(page + BigInt(word?.offset ?? Number.NaN));
     const head = (up & 1n) === 0n ? page : version === 'newest' ? page & (up - 1n) : up - 1n;

@@ -34,14 +34,7 @@ describe('missing objects', () => {
   const source = ['--vmcore', elf];
 
   test('a pid', () =>
-    refused(
-      4,
-      /^kdump-mem: pid 4000000 not found among the \d+/,
-      'skb',
-      '--pid',
-      '4000000',
-      ...source,
-    ));
+    refused(4, /^kdump-mem: pid 4000000 not found among the \d+/, 'skb', '--pid', '4000000', ...source));
 
   test.each([
     ['closed', /^kdump-mem: fd 60 of pid \d+ is not open/],
@@ -54,14 +47,7 @@ describe('missing objects', () => {
   });
 
   test('a sock, at the address of another object', () =>
-    refused(
-      4,
-      /^kdump-mem: 0x[0-9a-f]+ is no sock/,
-      'skb',
-      '--sock',
-      oracle.sockets[0]?.file ?? '',
-      ...source,
-    ));
+    refused(4, /^kdump-mem: 0x[0-9a-f]+ is no sock/, 'skb', '--sock', oracle.sockets[0]?.file ?? '', ...source));
 
   test.each([
     ['requests', /^kdump-mem: 0x[0-9a-f]+ is a connection request \(NEW_SYN_RECV\)/],
@@ -74,14 +60,7 @@ describe('missing objects', () => {
   });
 
   test('files, of a kernel thread', () =>
-    refused(
-      4,
-      /^kdump-mem: pid \d+ is a kernel thread/,
-      'skb',
-      '--pid',
-      `${truth.kernelThread.pid}`,
-      ...source,
-    ));
+    refused(4, /^kdump-mem: pid \d+ is a kernel thread/, 'skb', '--pid', `${truth.kernelThread.pid}`, ...source));
 
   test('a process, if the pid is a thread’s', async () => {
     const { pid, holders } = role(truth, 'threaded');
@@ -111,9 +90,7 @@ describe('missing objects', () => {
       expect(code(4_000_000, 0)).toBe('no-such-pid');
       expect(code(truth.kernelThread.pid, 0)).toBe('kernel-thread');
       for (const { kind, pid, fd, name } of truth.roles) {
-        const expected = { socket: undefined, 'not-a-socket': kind, 'not-open': 'no-such-fd' }[
-          kind
-        ];
+        const expected = { socket: undefined, 'not-a-socket': kind, 'not-open': 'no-such-fd' }[kind];
         expect(code(pid, fd), name).toBe(expected);
       }
     } finally {
@@ -127,14 +104,7 @@ describe.each([
   ['crash', [...crash, '--vmlinux', vmlinux]],
 ] as const)('unusable files, through %s', (_engine, engine) => {
   test('no such file', () =>
-    refused(
-      3,
-      /^kdump-mem: \/nonexistent[^ ]*: not found/,
-      ...init,
-      '--vmcore',
-      '/nonexistent',
-      ...engine,
-    ));
+    refused(3, /^kdump-mem: \/nonexistent[^ ]*: not found/, ...init, '--vmcore', '/nonexistent', ...engine));
 
   test('a fifo without a writer', async () => {
     const fifo = join(folder, `fifo-${engine.length}`);
@@ -224,15 +194,12 @@ test.each([
 ])('wrong usage: %j', (args, line) => refused(2, line, ...args));
 
 describe('hostile names of the guest’s processes', () => {
-  test.each(['hostile-newline', 'hostile-escape', 'hostile-bytes'])(
-    '%s is escaped',
-    async (name) => {
-      const { pid, fd } = role(truth, name);
-      const ran = await kdumpMem('skb', '--pid', `${pid}`, '--fd', `${fd}`, '--vmcore', kdumpZlib);
-      expect(ran.status).toBe(0);
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
-      expect(ran.stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
-      expect(ran.stdout.split('\n\n')).toHaveLength(3);
-    },
-  );
+  test.each(['hostile-newline', 'hostile-escape', 'hostile-bytes'])('%s is escaped', async (name) => {
+    const { pid, fd } = role(truth, name);
+    const ran = await kdumpMem('skb', '--pid', `${pid}`, '--fd', `${fd}`, '--vmcore', kdumpZlib);
+    expect(ran.status).toBe(0);
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+    expect(ran.stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
+    expect(ran.stdout.split('\n\n')).toHaveLength(3);
+  });
 });

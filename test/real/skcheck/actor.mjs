@@ -49,9 +49,8 @@ if (role === 'server') {
       child.on('spawn', () => report({ child: child.pid }));
     }
   });
-  server.listen(
-    options.path ?? { host: options.host ?? '127.0.0.1', port: 0, backlog: options.backlog },
-    () => report({ ready: true, port: options.path ? 0 : server.address().port }),
+  server.listen(options.path ?? { host: options.host ?? '127.0.0.1', port: 0, backlog: options.backlog }, () =>
+    report({ ready: true, port: options.path ? 0 : server.address().port }),
   );
 } else if (role === 'udp') {
   const socket = createSocket('udp4');

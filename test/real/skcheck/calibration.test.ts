@@ -49,9 +49,7 @@ const plainLarge: boolean[] = [];
 
 describe.each(dumps)('the estimate compared with drgn, $name', ({ files }) => {
   const { oracle, truth } = files();
-  const roles = new Map(
-    truth.roles.flatMap((role) => (role.socket ? [[role.socket.inode, role] as const] : [])),
-  );
+  const roles = new Map(truth.roles.flatMap((role) => (role.socket ? [[role.socket.inode, role] as const] : [])));
   const cases = oracle.sockets
     .filter((socket) => socket.state !== 'LISTEN' && received(socket).skbs > 0)
     .map((socket) => {

@@ -1,14 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -79,9 +71,7 @@ describe('a capture', () => {
     writeFileSync(mine, 'mine');
     const refused = skcheck(['--interval', '0.5', '--capture', mine]);
     expect(refused).toMatchObject({ status: 2, stdout: '' });
-    expect(refused.stderr).toMatch(
-      /^skcheck: .*mine\.tar\.gz: already exists \(--force replaces it\)\. [^\n]+\n$/,
-    );
+    expect(refused.stderr).toMatch(/^skcheck: .*mine\.tar\.gz: already exists \(--force replaces it\)\. [^\n]+\n$/);
     expect(readFileSync(mine, 'utf8')).toBe('mine');
     expect(skcheck(['--interval', '0.5', '--capture', mine, '--force']).status).toBe(0);
     expect(ours(skcheckJson(['--stale', '--from', mine]).report.sockets).length).toBe(3);

@@ -14,12 +14,7 @@ import { skcheck } from './stage.js';
  * A finding that skcheck would have made in the guest: the sockets of its roles, by pid, fd and
  * inode.
  */
-function finding(
-  pid: number,
-  fd: number,
-  inode: number,
-  more: Partial<SocketRecord> = {},
-): Finding {
+function finding(pid: number, fd: number, inode: number, more: Partial<SocketRecord> = {}): Finding {
   const socket: SocketRecord = {
     family: 'AF_INET',
     type: 'SOCK_STREAM',
@@ -103,9 +98,7 @@ describe.each(LAB_KERNELS)('counted in the memory of %s', (name) => {
     const listener = truth.roles.find((role) => role.name === 'listener')?.socket;
     // Three connections that were not accepted, each with its client's end; another namespace may
     // use the same port.
-    const clients = oracle.sockets.filter(
-      ({ peer, netns }) => peer === listener?.local && netns === listener?.netns,
-    );
+    const clients = oracle.sockets.filter(({ peer, netns }) => peer === listener?.local && netns === listener?.netns);
     expect(clients.length).toBe(3);
     const waiting = clients.map(({ local, peer, netns }) => ({
       ...finding(0, 0, 0, { netns, local: peer ?? '', peer: local ?? '' }),

@@ -39,9 +39,7 @@ test.each([20, 22, 24, 26, 28, 30, 32, 34, 40])('with %d descriptors', (count) =
 });
 
 test('few and many give one outcome each', () => {
-  const outcomes = [22, 400].map((count) =>
-    expectFoundOrReported(['sh', '-c', `ulimit -n ${count}; exec "$@"`, 'sh']),
-  );
+  const outcomes = [22, 400].map((count) => expectFoundOrReported(['sh', '-c', `ulimit -n ${count}; exec "$@"`, 'sh']));
   expect(outcomes).toEqual(['told', 'found']);
 });
 
@@ -56,8 +54,7 @@ describe('processes of ss exit with it', () => {
     expect(run.stdout).toBe('');
     // A killed process is visible until the kernel has reaped it; otherwise it sleeps for 60 s.
     const left = () => spawnSync('pgrep', ['-f', mark], { encoding: 'utf8' }).stdout;
-    for (let tries = 0; tries < 50 && left() !== ''; tries++)
-      await new Promise((resolve) => setTimeout(resolve, 100));
+    for (let tries = 0; tries < 50 && left() !== ''; tries++) await new Promise((resolve) => setTimeout(resolve, 100));
     expect(left()).toBe('');
   });
 });

@@ -13,12 +13,9 @@ export interface Freezer {
 export function freezers(): Freezer[] {
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
   return mounts.flatMap((line): Freezer[] => {
-    const [, mount = '', type = '', options = ''] =
-      /^\S+ \S+ \S+ \/ (\S+) .* - (\S+) \S+ (\S+)$/.exec(line) ?? [];
+    const [, mount = '', type = '', options = ''] = /^\S+ \S+ \S+ \/ (\S+) .* - (\S+) \S+ (\S+)$/.exec(line) ?? [];
     if (type === 'cgroup2') return [{ version: 'v2', mount }];
-    return type === 'cgroup' && options.split(',').includes('freezer')
-      ? [{ version: 'v1', mount }]
-      : [];
+    return type === 'cgroup' && options.split(',').includes('freezer') ? [{ version: 'v1', mount }] : [];
   });
 }
 
@@ -28,8 +25,7 @@ export async function freeze({ version, mount }: Freezer, pid: number): Promise<
   mkdirSync(group);
   const procs = join(group, 'cgroup.procs');
   writeFileSync(procs, `${pid}`);
-  const [file, frozen, thawed] =
-    version === 'v2' ? ['cgroup.freeze', '1', '0'] : ['freezer.state', 'FROZEN', 'THAWED'];
+  const [file, frozen, thawed] = version === 'v2' ? ['cgroup.freeze', '1', '0'] : ['freezer.state', 'FROZEN', 'THAWED'];
   writeFileSync(join(group, file), frozen);
   const state = version === 'v2' ? join(group, 'cgroup.events') : join(group, file);
   await until(() => /^(?:FROZEN|frozen 1)$/m.test(readFileSync(state, 'utf8')));

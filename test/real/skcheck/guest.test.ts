@@ -87,8 +87,7 @@ describe.each(['6.1'] as const)('skcheck in a live guest of %s', (kernel) => {
     let compared = 0;
     for (const { inode, counted: count, unreadBytes } of counted.sockets.filter(isWrong)) {
       const guess = estimated.sockets.find((each) => each.inode === inode);
-      if (!guess || guess.unreadBytes !== unreadBytes || !count?.complete || guess.unsentBytes > 0)
-        continue;
+      if (!guess || guess.unreadBytes !== unreadBytes || !count?.complete || guess.unsentBytes > 0) continue;
       const what = `${guess.protocol} ${guess.local} inode ${inode}`;
       expect(guess.pinned.low, what).toBeLessThanOrEqual(count.pinnedBytes);
       expect(guess.pinned.high, what).toBeGreaterThanOrEqual(count.pinnedBytes);
@@ -119,9 +118,7 @@ describe.each(['6.1'] as const)('skcheck in a live guest of %s', (kernel) => {
     await guest.run(`echo 1 > ${limits}/tcp_max_orphans; echo 10 20 100000 > ${limits}/tcp_mem`);
     const after = await skcheck('--interval 0');
     const said = (code: string) => after.warnings.find((each) => each.code === code)?.message;
-    expect(said('tcp-orphans')).toMatch(
-      /^\d orphaned TCP sockets?, near or over tcp_max_orphans \(1\)$/,
-    );
+    expect(said('tcp-orphans')).toMatch(/^\d orphaned TCP sockets?, near or over tcp_max_orphans \(1\)$/);
     expect(said('tcp-memory')).toMatch(
       /^\d[\d,]* pages charged to TCP: under memory pressure from 20 on, limit 100,000 \(tcp_mem\)$/,
     );

@@ -8,9 +8,7 @@ import { commandLines, DOCUMENTS, textOf } from '../../support/documents.js';
 import { connections, isBlocked } from './queues.js';
 import { type Actor, Stage, until } from './stage.js';
 
-const LINES = DOCUMENTS.flatMap((path) =>
-  commandLines(textOf(path)).filter((line) => /^skcheck .*\| jq /.test(line)),
-);
+const LINES = DOCUMENTS.flatMap((path) => commandLines(textOf(path)).filter((line) => /^skcheck .*\| jq /.test(line)));
 
 const folder = mkdtempSync(join(tmpdir(), 'skcheck-jq-'));
 const stage = new Stage();
@@ -22,10 +20,7 @@ afterAll(() => {
 
 beforeAll(async () => {
   const skcheck = join(folder, 'skcheck');
-  writeFileSync(
-    skcheck,
-    `#!/bin/sh\nexec '${process.execPath}' '${commandPath('skcheck')}' "$@"\n`,
-  );
+  writeFileSync(skcheck, `#!/bin/sh\nexec '${process.execPath}' '${commandPath('skcheck')}' "$@"\n`);
   chmodSync(skcheck, 0o755);
   // It has more to write than the buffers of its stalled reader can hold.
   const pair = await stage.pair({}, {});

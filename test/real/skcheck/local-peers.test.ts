@@ -14,9 +14,7 @@ afterAll(() => {
 
 /** Bytes that the kernel accounts to TCP sockets of all network namespaces. */
 function tcpMemory(): number {
-  return (
-    Number(/^TCP: .* mem (\d+)$/m.exec(readFileSync('/proc/net/sockstat', 'utf8'))?.[1]) * 4096
-  );
+  return Number(/^TCP: .* mem (\d+)$/m.exec(readFileSync('/proc/net/sockstat', 'utf8'))?.[1]) * 4096;
 }
 
 let reader: number;
@@ -36,14 +34,9 @@ test('each stalled reader names its local peer, and the size of its send queue',
     expect(localPeer).toMatchObject({ pid: writer, comm: 'perl' });
     expect(localPeer?.fds.length).toBe(1);
     expect(localPeer?.pinned.likely).toBeGreaterThanOrEqual(localPeer?.unsentBytes ?? 0);
-    expect(stalled.because).toContain(
-      `its local peer pid ${writer} (perl) fd ${localPeer?.fds[0]} has `,
-    );
+    expect(stalled.because).toContain(`its local peer pid ${writer} (perl) fd ${localPeer?.fds[0]} has `);
   }
-  const unsent = report.sockets.reduce(
-    (sum, { localPeer }) => sum + (localPeer?.unsentBytes ?? 0),
-    0,
-  );
+  const unsent = report.sockets.reduce((sum, { localPeer }) => sum + (localPeer?.unsentBytes ?? 0), 0);
   expect(report.totals.localPeers).toMatchObject({ sockets: CONNECTIONS, unsentBytes: unsent });
   expect(unsent).toBeGreaterThan(2 ** 20);
 });

@@ -58,9 +58,7 @@ test('no process lives in it', () => {
 
 test('finds a stalled socket in a namespace that only a mount keeps, with its owner elsewhere', () => {
   expect(inside([...SOON, '--stale'])).toMatchObject([{ ...STALLED, pid, netnsName: NAME }]);
-  expect(inside([...SOON, '--procfs', '--netns', NAME])).toMatchObject([
-    { pid, unreadBytes: 5000 },
-  ]);
+  expect(inside([...SOON, '--procfs', '--netns', NAME])).toMatchObject([{ pid, unreadBytes: 5000 }]);
 });
 
 test('its capture contains the socket too', () => {
@@ -69,9 +67,7 @@ test('its capture contains the socket too', () => {
   const timeless = (text = '') => text.replaceAll(/[\d.]+ s/g, 'T');
   const [live] = inside([...SOON, '--stale']);
   const [read] = inside(['--stale', '--from', file]);
-  expect(timeless(live?.stalled.because)).toMatch(
-    /^read nothing in T; its main thread is sleeping in \w+$/,
-  );
+  expect(timeless(live?.stalled.because)).toMatch(/^read nothing in T; its main thread is sleeping in \w+$/);
   expect({ ...read, stalled: timeless(read?.stalled.because) }).toEqual({
     ...live,
     stalled: timeless(live?.stalled.because),
@@ -91,27 +87,21 @@ test('finds it without ss', () => {
   expect(captureWithout(file, 'ss')).toMatchObject({ status: 0, stderr: '' });
   const { report } = skcheckJson(['--from', file, '--stale']);
   expect(report.host.source).toBe('capture');
-  expect(report.sockets.filter((socket) => socket.netns === netns)).toMatchObject([
-    { pid, unreadBytes: 5000 },
-  ]);
+  expect(report.sockets.filter((socket) => socket.netns === netns)).toMatchObject([{ pid, unreadBytes: 5000 }]);
 });
 
 test('the capture and its answer report namespaces that could not be entered', () => {
   const file = join(dir, 'closed.tar.gz');
   const { status, stderr } = captureWithout(file, 'nsenter', 'ip');
   expect(status).toBe(0);
-  expect(stderr).toMatch(
-    /^snapshot: note: network namespaces that could not be entered: \d+ \(no nsenter/,
-  );
+  expect(stderr).toMatch(/^snapshot: note: network namespaces that could not be entered: \d+ \(no nsenter/);
   const { report } = skcheckJson(['--from', file, '--stale']);
   expect(report.sockets.filter((socket) => socket.netns === netns)).toEqual([]);
   const count = Number(/\d+/.exec(stderr)?.[0]);
   expect(report.warnings).toContainEqual({
     code: 'netns-closed',
     count,
-    message: expect.stringMatching(
-      /could not be entered\. Capture as root, with nsenter .* or ip /,
-    ),
+    message: expect.stringMatching(/could not be entered\. Capture as root, with nsenter .* or ip /),
   });
   const netnsRun = skcheck(['--from', file, '--netns', NAME]);
   expect(netnsRun).toMatchObject({ status: 3, stdout: '' });
@@ -124,9 +114,7 @@ test('finds the namespace at any mount point', () => {
   run('ip', 'netns', 'delete', NAME);
   const file = join(dir, 'elsewhere.tar.gz');
   expect(skcheck([...SOON, '--capture', file])).toMatchObject({ status: 0, stderr: '' });
-  expect(inside(['--stale', '--from', file])).toMatchObject([
-    { ...STALLED, pid, netnsName: 'a b' },
-  ]);
+  expect(inside(['--stale', '--from', file])).toMatchObject([{ ...STALLED, pid, netnsName: 'a b' }]);
 });
 
 function pathOf(command: string): string {

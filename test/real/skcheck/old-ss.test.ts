@@ -45,13 +45,11 @@ function olderSs(name: string, { options, tables, usage }: Older) {
     'for arg in "$@"; do',
     '  case $arg in',
     ...options.map(
-      (option) =>
-        `    -${option} | -[A-Z]*${option}* | -${option}*) refuse "ss: invalid option -- '${option}'" ;;`,
+      (option) => `    -${option} | -[A-Z]*${option}* | -${option}*) refuse "ss: invalid option -- '${option}'" ;;`,
     ),
     '    -*) ;;',
     ...tables.map(
-      (table) =>
-        `    ${table} | *,${table} | *,${table},*) refuse 'ss: "${table}" is illegal socket table id' ;;`,
+      (table) => `    ${table} | *,${table} | *,${table},*) refuse 'ss: "${table}" is illegal socket table id' ;;`,
     ),
     '  esac',
     'done',
@@ -101,11 +99,7 @@ function ours(env: NodeJS.ProcessEnv, ...args: string[]) {
 
 describe.each([
   ['of Debian 10', { options: ['O'], tables: ['mptcp'], usage: 'stderr' }, 'mptcp'],
-  [
-    'of CentOS 7',
-    { options: ['O'], tables: ['vsock_stream', 'mptcp'], usage: 'stderr' },
-    'vsock, mptcp',
-  ],
+  ['of CentOS 7', { options: ['O'], tables: ['vsock_stream', 'mptcp'], usage: 'stderr' }, 'vsock, mptcp'],
   [
     'that lacks -H as well',
     { options: ['H', 'O'], tables: ['vsock_stream', 'mptcp', 'sctp'], usage: 'stdout' },

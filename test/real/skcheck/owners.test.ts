@@ -34,12 +34,8 @@ test('a socket that a fork holds twice is one socket, with both processes and al
 });
 
 test('--pid of the fork finds the same socket', async () => {
-  const [of, by] = await together(
-    ...[server.pid, child].map((pid) => [...SOON, '--stale', '--pid', `${pid}`]),
-  );
-  expect(by?.report.sockets.map(({ inode }) => inode)).toEqual(
-    of?.report.sockets.map(({ inode }) => inode),
-  );
+  const [of, by] = await together(...[server.pid, child].map((pid) => [...SOON, '--stale', '--pid', `${pid}`]));
+  expect(by?.report.sockets.map(({ inode }) => inode)).toEqual(of?.report.sockets.map(({ inode }) => inode));
 });
 
 test('a hostile name is unchanged in JSON and escaped in both outputs', () => {
@@ -61,11 +57,9 @@ test('a hostile name is unchanged in JSON and escaped in both outputs', () => {
 test('prints colours only on a terminal, and not with NO_COLOR', () => {
   const onTerminal = (env: NodeJS.ProcessEnv) =>
     // `script` runs the command on a terminal and passes its output on.
-    skcheck(['--interval', '0', '--pid', `${server.pid}`], inTerminal, { TERM: 'xterm', ...env })
-      .stdout;
+    skcheck(['--interval', '0', '--pid', `${server.pid}`], inTerminal, { TERM: 'xterm', ...env }).stdout;
   // A CI's terminal is one too.
-  for (const CI of [undefined, 'true'])
-    expect(onTerminal({ NO_COLOR: undefined, CI })).toContain('\u001b[31m');
+  for (const CI of [undefined, 'true']) expect(onTerminal({ NO_COLOR: undefined, CI })).toContain('\u001b[31m');
   expect(onTerminal({ NO_COLOR: '1' }).replaceAll('\r\u001b[K', '')).not.toContain('\u001b');
 });
 

@@ -1,14 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -74,11 +66,7 @@ function withoutSs(): NodeJS.ProcessEnv {
 
 function promtool(metrics: string) {
   const input = { input: metrics, encoding: 'utf8' } as const;
-  const { status, stdout, stderr } = spawnSync(
-    join(tools, 'promtool'),
-    ['check', 'metrics'],
-    input,
-  );
+  const { status, stdout, stderr } = spawnSync(join(tools, 'promtool'), ['check', 'metrics'], input);
   return { status, stdout, stderr };
 }
 
@@ -142,21 +130,13 @@ describe('a failed scan', () => {
 
 describe('--memory', () => {
   test.each(['counters', 'pageflags'])('adds %s to the other metrics', (source) => {
-    const { status, stdout, stderr } = skcheck([
-      '--prometheus',
-      '--interval',
-      '0',
-      '--memory',
-      source,
-    ]);
+    const { status, stdout, stderr } = skcheck(['--prometheus', '--interval', '0', '--memory', source]);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(promtool(stdout)).toEqual(ACCEPTED);
     expect(stdout).toMatch(/^skcheck_up 1$/m);
     expect(stdout).toMatch(/^kdump_mem_memory_up 1$/m);
     expect(stdout).toContain(`kdump_mem_memory_source{source="${source}"} 1`);
-    expect(stdout).toMatch(
-      /^kdump_mem_memory_bytes\{group="applications-and-files",category="anonymous"\} [1-9]/m,
-    );
+    expect(stdout).toMatch(/^kdump_mem_memory_bytes\{group="applications-and-files",category="anonymous"\} [1-9]/m);
     // An unknown category has no figure.
     expect(stdout).toMatch(/^kdump_mem_memory_category_complete\{category="network-sockets"\} 0$/m);
     expect(stdout).not.toMatch(/^kdump_mem_memory_bytes\{.*category="network-sockets"/m);
@@ -201,9 +181,7 @@ describe('--listen', () => {
         // A scan takes two seconds and, on a busy machine, twice as long.
         global: { scrape_interval: '10s', scrape_timeout: '10s', evaluation_interval: '4s' },
         rule_files: [join(DEPLOY, 'prometheus/skcheck.rules.yml')],
-        scrape_configs: [
-          { job_name: 'skcheck', static_configs: [{ targets: [`127.0.0.1:${ours}`] }] },
-        ],
+        scrape_configs: [{ job_name: 'skcheck', static_configs: [{ targets: [`127.0.0.1:${ours}`] }] }],
       }),
     );
     start('prometheus', [
@@ -211,8 +189,7 @@ describe('--listen', () => {
       `--storage.tsdb.path=${join(dir, 'tsdb')}`,
       `--web.listen-address=127.0.0.1:${theirs}`,
     ]);
-    const ask = (path: string, until: RegExp) =>
-      fetched(`http://127.0.0.1:${theirs}/api/v1/${path}`, until);
+    const ask = (path: string, until: RegExp) => fetched(`http://127.0.0.1:${theirs}/api/v1/${path}`, until);
     const stale = await ask('query?query=skcheck_stale_sockets', /"value":\[[\d.]+,"[1-9]/);
     expect(stale).toContain('"status":"success"');
     const rules = await ask('rules', /"health":"ok"/);
@@ -242,10 +219,7 @@ describe('--listen', () => {
     });
     const [status] = await once(child, 'close');
     blocker.close();
-    expect([status, said]).toEqual([
-      3,
-      `skcheck: cannot listen on 127.0.0.1:${port} (EADDRINUSE).\n`,
-    ]);
+    expect([status, said]).toEqual([3, `skcheck: cannot listen on 127.0.0.1:${port} (EADDRINUSE).\n`]);
   });
 });
 
@@ -310,9 +284,7 @@ describe('deploy/', () => {
 function panelExpressions(): string[] {
   const board = JSON.parse(readFileSync(join(DEPLOY, 'grafana/skcheck.json'), 'utf8'));
   const panels: { targets: { expr: string }[] }[] = board.panels;
-  return panels.flatMap(({ targets }) =>
-    targets.map(({ expr }) => expr.replaceAll('$instance', '.*')),
-  );
+  return panels.flatMap(({ targets }) => targets.map(({ expr }) => expr.replaceAll('$instance', '.*')));
 }
 
 function start(program: string, args: string[]): void {

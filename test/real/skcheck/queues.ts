@@ -16,16 +16,13 @@ function ss(...args: string[]): Row[] {
   });
   return stdout.split('\n').flatMap((text) => {
     const found = /^(?:[a-z_]+ +)?([A-Z][A-Z0-9-]*) +(\d+) +(\d+) /.exec(text);
-    return found
-      ? [{ state: found[1] ?? '', recvQ: Number(found[2]), sendQ: Number(found[3]), text }]
-      : [];
+    return found ? [{ state: found[1] ?? '', recvQ: Number(found[2]), sendQ: Number(found[3]), text }] : [];
   });
 }
 
 /** The connections of a TCP port of this host: the server's ends, and the clients'. */
 export function connections(port: number): { servers: Row[]; clients: Row[] } {
-  const ends = (which: string) =>
-    ss('-t', which, '=', `:${port}`).filter(({ state }) => state !== 'LISTEN');
+  const ends = (which: string) => ss('-t', which, '=', `:${port}`).filter(({ state }) => state !== 'LISTEN');
   return { servers: ends('sport'), clients: ends('dport') };
 }
 

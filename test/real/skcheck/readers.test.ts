@@ -134,12 +134,7 @@ describe('does not name the others', () => {
   });
 
   test('reports that a slow reader reads', () => {
-    const { report: all, status } = skcheckJson([
-      '--interval',
-      '3',
-      '--pid',
-      `${actors['tcp slow']?.pid}`,
-    ]);
+    const { report: all, status } = skcheckJson(['--interval', '3', '--pid', `${actors['tcp slow']?.pid}`]);
     expect(all.sockets[0]?.stalled).toMatchObject({ verdict: 'reading', certainty: null });
     expect(all.sockets[0]?.stalled.because).toMatch(/^read /);
     expect(status).toBe(0);
@@ -149,13 +144,7 @@ describe('does not name the others', () => {
 describe('--pid', () => {
   test('selects one process, for the exit status too', async () => {
     const [one, healthy] = await together(
-      ...['tcp never', 'tcp idle'].map((name) => [
-        '--stale',
-        '--interval',
-        '1',
-        '--pid',
-        `${actors[name]?.pid}`,
-      ]),
+      ...['tcp never', 'tcp idle'].map((name) => ['--stale', '--interval', '1', '--pid', `${actors[name]?.pid}`]),
     );
     expect(one?.report.sockets.map(({ pid }) => pid)).toEqual([actors['tcp never']?.pid]);
     expect(one?.status).toBe(1);

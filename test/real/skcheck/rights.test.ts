@@ -36,9 +36,7 @@ describe('without permission to inspect other processes', () => {
     const server = await stage.start('server', { reads: 'healthy' });
     const run = skcheck([...SOON, '--stale', '--pid', `${server.pid}`], POWERLESS);
     expect(run).toMatchObject({ status: 3, stdout: '' });
-    expect(run.stderr).toMatch(
-      /^skcheck: .*: permission denied\. Already root: a capability .*\n$/,
-    );
+    expect(run.stderr).toMatch(/^skcheck: .*: permission denied\. Already root: a capability .*\n$/);
   });
 });
 
@@ -51,9 +49,7 @@ describe('network namespaces', () => {
     const enter = NEW_NETNS.enter(server);
     const { report } = skcheckJson([...SOON, '--stale', '--netns', 'own'], enter);
     const tcp = report.sockets.filter(({ protocol }) => protocol === 'TCP');
-    expect(tcp.map(({ pid, unreadBytes }) => ({ pid, unreadBytes }))).toEqual([
-      { pid: server.pid, unreadBytes: 5000 },
-    ]);
+    expect(tcp.map(({ pid, unreadBytes }) => ({ pid, unreadBytes }))).toEqual([{ pid: server.pid, unreadBytes: 5000 }]);
     expect(tcp[0]?.netns).toBe(netnsOf(server.pid));
     const { report: here } = skcheckJson([...SOON, '--stale', '--netns', 'own']);
     expect(here.sockets.some(({ pid }) => pid === server.pid)).toBe(false);
@@ -120,12 +116,8 @@ describe('network namespaces', () => {
       const place = { around: enter, enter: () => enter };
       const { server } = await stage.pair({}, { bytes: 9000 }, place);
       const { report } = skcheckJson([...SOON, '--stale', '--netns', name]);
-      expect(report.sockets).toMatchObject([
-        { pid: server.pid, unreadBytes: 9000, netnsName: name },
-      ]);
-      expect(skcheck([...SOON, '--stale', '-v']).stdout.replace(/\s+/g, ' ')).toContain(
-        `in netns ${name}`,
-      );
+      expect(report.sockets).toMatchObject([{ pid: server.pid, unreadBytes: 9000, netnsName: name }]);
+      expect(skcheck([...SOON, '--stale', '-v']).stdout.replace(/\s+/g, ' ')).toContain(`in netns ${name}`);
     } finally {
       run('ip', 'netns', 'delete', name);
     }

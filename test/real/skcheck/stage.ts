@@ -60,13 +60,7 @@ export class Stage {
    * Starts an actor (through `wrapper`, a command that ends in exec) and waits until it is ready.
    */
   async start(role: string, options: ActorOptions = {}, wrapper: string[] = []): Promise<Actor> {
-    const [command = '', ...args] = [
-      ...wrapper,
-      process.execPath,
-      ACTOR,
-      role,
-      JSON.stringify(options),
-    ];
+    const [command = '', ...args] = [...wrapper, process.execPath, ACTOR, role, JSON.stringify(options)];
     const actor = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     const pid = actor.pid;
     if (pid === undefined) throw new Error(`${command} did not start`);

@@ -20,8 +20,7 @@ let port: number;
 beforeAll(async () => {
   const server = await stage.start('server', { reads: 'never', comm: 'never-reads' });
   ({ pid, port } = server);
-  for (let count = 0; count < COUNT; count++)
-    await stage.start('client', { port, bytes: 1000 + count, hangs: true });
+  for (let count = 0; count < COUNT; count++) await stage.start('client', { port, bytes: 1000 + count, hangs: true });
 });
 afterAll(() => {
   spawnSync('tmux', ['-S', join(dir, 'tmux'), 'kill-server']);
@@ -145,9 +144,7 @@ describe('--watch', () => {
     expect(text).toContain(`status ${status}`);
     expect(text).toMatch(/ icanon/);
     expect(text).toMatch(/ echo /);
-    expect(tmux('display-message', '-p', '-t', terminal.name, '#{cursor_flag} #{wrap_flag}')).toBe(
-      '1 1\n',
-    );
+    expect(tmux('display-message', '-p', '-t', terminal.name, '#{cursor_flag} #{wrap_flag}')).toBe('1 1\n');
   });
 
   test('reads no keys if stdin is not a terminal', async () => {

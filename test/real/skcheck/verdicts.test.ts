@@ -75,9 +75,7 @@ beforeAll(async () => {
 
 /** Time that its main thread ran or waited for a CPU, in ms. */
 function scheduledMs(pid: number): number {
-  const [ran = 0, waited = 0] = readFileSync(`/proc/${pid}/schedstat`, 'utf8')
-    .split(' ')
-    .map(Number);
+  const [ran = 0, waited = 0] = readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ').map(Number);
   return (ran + waited) / 1e6;
 }
 
@@ -120,9 +118,7 @@ describe('each verdict, on real sockets', () => {
     const [socket, ...more] = saidOf('sender');
     expect(more).toEqual([]);
     expect(socket?.stalled).toMatchObject({ verdict: 'stalled-sender', certainty: 'proved' });
-    expect(socket?.stalled.because).toMatch(
-      /nothing acknowledged in .*the peer's window is closed/,
-    );
+    expect(socket?.stalled.because).toMatch(/nothing acknowledged in .*the peer's window is closed/);
     expect(socket?.unsentBytes).toBeGreaterThan(50_000);
     // Unsent data is charged in `w`, not in `t`: the estimate must include it.
     expect(socket?.pinned.low).toBeGreaterThanOrEqual(socket?.unsentBytes ?? Infinity);
@@ -174,9 +170,7 @@ describe('each verdict, on real sockets', () => {
   test('the reason: its process spins', () => {
     const [socket] = saidOf('spins').filter(({ state }) => state !== 'LISTEN');
     expect(socket?.stalled).toMatchObject({ verdict: 'stalled-reader', certainty: 'proved' });
-    expect(socket?.stalled.because).toMatch(
-      /^read nothing in .*; its process spins: it used \d+ % of a CPU/,
-    );
+    expect(socket?.stalled.because).toMatch(/^read nothing in .*; its process spins: it used \d+ % of a CPU/);
   });
 
   test('this machine can freeze processes', () => {
@@ -190,16 +184,9 @@ describe('each verdict, on real sockets', () => {
   });
 
   test('--verdict selects listed sockets, and the exit status', () => {
-    const { report: one, status } = skcheckJson([
-      '--interval',
-      '1',
-      '--verdict',
-      'never-accepting',
-    ]);
+    const { report: one, status } = skcheckJson(['--interval', '1', '--verdict', 'never-accepting']);
     expect(status).toBe(1);
-    expect(new Set(one.sockets.map(({ stalled }) => stalled.verdict))).toEqual(
-      new Set(['never-accepting']),
-    );
+    expect(new Set(one.sockets.map(({ stalled }) => stalled.verdict))).toEqual(new Set(['never-accepting']));
   });
 
   test('the text names the other verdicts above the table', () => {
@@ -214,19 +201,10 @@ describe('each verdict, on real sockets', () => {
   });
 
   test('filters of ss: state, port, address; --top', () => {
-    const { report: listening } = skcheckJson([
-      '--interval',
-      '1',
-      '--state',
-      'listening',
-      '--address',
-      '127.0.0.0/8',
-    ]);
+    const { report: listening } = skcheckJson(['--interval', '1', '--state', 'listening', '--address', '127.0.0.0/8']);
     expect(listening.sockets.map(({ pid }) => pid)).toContain(pids.listener);
     expect(new Set(listening.sockets.map(({ state }) => state))).toEqual(new Set(['LISTEN']));
-    expect(skcheckJson(['--interval', '1', '--address', '10.99.0.0/16']).report.sockets).toEqual(
-      [],
-    );
+    expect(skcheckJson(['--interval', '1', '--address', '10.99.0.0/16']).report.sockets).toEqual([]);
     expect(skcheckJson(['--interval', '1', '--top', '1']).report.sockets.length).toBe(1);
   });
 
@@ -238,10 +216,7 @@ describe('each verdict, on real sockets', () => {
       const ends = answer.sockets.filter((each) => each.pid === pid);
       expect(row).toMatchObject({
         sockets: ends.length,
-        unreadBytes: ends.reduce(
-          (sum, { recvQ, state }) => sum + (state === 'LISTEN' ? 0 : recvQ),
-          0,
-        ),
+        unreadBytes: ends.reduce((sum, { recvQ, state }) => sum + (state === 'LISTEN' ? 0 : recvQ), 0),
       });
     }
     expect(new Set(rows.map(({ pid }) => pid)).size).toBe(rows.length);
@@ -278,9 +253,7 @@ test('healthy connections under load are never flagged', async () => {
   const load = new Stage();
   try {
     const pairs = await Promise.all(
-      [{}, { path: join(dir, 'load.sock') }, { host: '::1' }].map((where) =>
-        load.pair({ reads: 'healthy', ...where }),
-      ),
+      [{}, { path: join(dir, 'load.sock') }, { host: '::1' }].map((where) => load.pair({ reads: 'healthy', ...where })),
     );
     const pids = pairs.flatMap(({ server, client }) => [server.pid, client.pid]);
     const { stdout } = await watched(['--watch', '--samples', '6', '--interval', '2']);

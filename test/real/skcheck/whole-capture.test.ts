@@ -34,8 +34,7 @@ beforeAll(async () => {
 function onDisk(kib: number): string[] {
   const disk = join(dir, 'disk');
   mkdirSync(disk, { recursive: true });
-  const script =
-    'mount -t tmpfs -o size="$1"k none "$2" && export TMPDIR="$2" && shift 2 && exec "$@"';
+  const script = 'mount -t tmpfs -o size="$1"k none "$2" && export TMPDIR="$2" && shift 2 && exec "$@"';
   return ['unshare', '-m', 'sh', '-c', script, 'sh', `${kib}`, disk];
 }
 
@@ -50,8 +49,7 @@ function expectWholeOrNone(file: string, wrapper: string[]): 'whole' | 'none' {
   }
   const { report } = skcheckJson(['--stale', '--from', file]);
   expect(report.complete).toBe(true);
-  for (const port of ports)
-    expect(report.sockets.map(({ local }) => local)).toContain(`127.0.0.1:${port}`);
+  for (const port of ports) expect(report.sockets.map(({ local }) => local)).toContain(`127.0.0.1:${port}`);
   rmSync(file);
   return 'whole';
 }
@@ -66,27 +64,20 @@ describe('without space', () => {
 
   test('under a limit on file sizes, writes a complete capture or none', () => {
     const limited = (blocks: number) => ['sh', '-c', `ulimit -f ${blocks}; exec "$@"`, 'sh'];
-    const outcomes = [1, 20, 100, 200_000].map((blocks) =>
-      expectWholeOrNone(join(dir, 'c.tar.gz'), limited(blocks)),
-    );
+    const outcomes = [1, 20, 100, 200_000].map((blocks) => expectWholeOrNone(join(dir, 'c.tar.gz'), limited(blocks)));
     expect(new Set(outcomes)).toEqual(new Set(['none', 'whole']));
   });
 
-  test.each(['sh', '/bin/bash'])(
-    'the script alone exits with one line and a status, in %s',
-    (shell) => {
-      const script = join(dir, 'capture.sh');
-      writeFileSync(script, skcheck(['--capture-script']).stdout);
-      const out = join(dir, 'alone.tar.gz');
-      const [command = '', ...rest] = [...onDisk(300), shell, script, '--tmpfs', out, '0'];
-      const run = spawnSync(command, rest, { encoding: 'utf8' });
-      expect(run).toMatchObject({ status: 3, stdout: '' });
-      expect(run.stderr).toMatch(
-        /^snapshot: [^\n]+ cannot be written: the disk may be full\. [^\n]+\n$/,
-      );
-      expect(existsSync(out)).toBe(false);
-    },
-  );
+  test.each(['sh', '/bin/bash'])('the script alone exits with one line and a status, in %s', (shell) => {
+    const script = join(dir, 'capture.sh');
+    writeFileSync(script, skcheck(['--capture-script']).stdout);
+    const out = join(dir, 'alone.tar.gz');
+    const [command = '', ...rest] = [...onDisk(300), shell, script, '--tmpfs', out, '0'];
+    const run = spawnSync(command, rest, { encoding: 'utf8' });
+    expect(run).toMatchObject({ status: 3, stdout: '' });
+    expect(run.stderr).toMatch(/^snapshot: [^\n]+ cannot be written: the disk may be full\. [^\n]+\n$/);
+    expect(existsSync(out)).toBe(false);
+  });
 
   test('keeps an existing file of any user', () => {
     const disk = join(dir, 'disk');
@@ -146,11 +137,10 @@ test.each([
   mkdirSync(temporary);
   const before = join(dir, 'before.tar.gz');
   writeFileSync(before, 'before');
-  const child = spawn(
-    process.execPath,
-    [CLI, '--interval', '600', '--force', '--capture', before],
-    { env: { ...process.env, TMPDIR: temporary }, stdio: ['ignore', 'ignore', 'pipe'] },
-  );
+  const child = spawn(process.execPath, [CLI, '--interval', '600', '--force', '--capture', before], {
+    env: { ...process.env, TMPDIR: temporary },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   let stderr = '';
   child.stderr.on('data', (bytes: Buffer) => {
     stderr += bytes.toString();
@@ -168,9 +158,7 @@ test('escapes control characters in the metadata of a capture', () => {
   const folder = join(dir, 'hostile', 'kdump-mem-snapshot');
   expect(skcheck([...SOON, '--capture', join(dir, 'h.tar.gz')]).status).toBe(0);
   mkdirSync(join(dir, 'hostile'));
-  expect(spawnSync('tar', ['-xzf', join(dir, 'h.tar.gz'), '-C', join(dir, 'hostile')]).status).toBe(
-    0,
-  );
+  expect(spawnSync('tar', ['-xzf', join(dir, 'h.tar.gz'), '-C', join(dir, 'hostile')]).status).toBe(0);
   const hostile = '\u001b]0;title\u0007\u001b[2J';
   writeFileSync(join(folder, 'unknown-tables'), `mptcp ${hostile} ${hostile}x\n`);
   const sample = readdirSync(join(folder, 'sample-2')).find((name) => name.startsWith('netns-'));
@@ -180,8 +168,7 @@ test('escapes control characters in the metadata of a capture', () => {
   for (const args of [[], ['--json'], ['--prometheus']]) {
     const run = skcheck(['--from', folder, ...args]);
     expect(run.stdout).not.toBe('');
-    for (const control of ['\u001b', '\u0007'])
-      expect(`${run.stdout}${run.stderr}`).not.toContain(control);
+    for (const control of ['\u001b', '\u0007']) expect(`${run.stdout}${run.stderr}`).not.toContain(control);
   }
 });
 

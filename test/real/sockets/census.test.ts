@@ -9,14 +9,7 @@ import { compareAnswers } from '../../../src/answers/verify/text.js';
 import { openCrash } from '../../../src/kernel/crash/open.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { asOracle, fromOracle } from '../../support/expected.js';
-import {
-  type LabKernel,
-  labDump,
-  labKernel,
-  labTool,
-  role,
-  SLOW_TESTS_KERNELS,
-} from '../../support/lab.js';
+import { type LabKernel, labDump, labKernel, labTool, role, SLOW_TESTS_KERNELS } from '../../support/lab.js';
 
 function census(version: LabKernel, engine: 'native' | 'crash' = 'native'): CensusAnswer {
   const { elf } = labDump(version);
@@ -43,19 +36,10 @@ describe.each(SLOW_TESTS_KERNELS)('the census of %s', (version) => {
   test('finds exactly the socks that drgn finds in the slabs', async () => {
     const script = fileURLToPath(new URL('slabs.py', import.meta.url));
     const { elf } = labDump(version);
-    const { stdout } = await execa(labTool('drgn'), [
-      '-q',
-      '-c',
-      elf,
-      '-s',
-      labKernel(version).vmlinux,
-      script,
-    ]);
+    const { stdout } = await execa(labTool('drgn'), ['-q', '-c', elf, '-s', labKernel(version).vmlinux, script]);
     const drgn = JSON.parse(stdout) as { socks: Record<string, string[]> };
     const ours = census(version).sockets.filter(({ foundBy }) => foundBy.includes('slab'));
-    expect(ours.map(({ socket }) => `0x${socket.sock.toString(16)}`).sort()).toEqual(
-      Object.keys(drgn.socks).sort(),
-    );
+    expect(ours.map(({ socket }) => `0x${socket.sock.toString(16)}`).sort()).toEqual(Object.keys(drgn.socks).sort());
   });
 
   test('attributes each socket with a descriptor to its owners, with drgn’s figures', () => {
@@ -126,14 +110,8 @@ describe.each(SLOW_TESTS_KERNELS)('the census of %s', (version) => {
   });
 });
 
-test.each(['5.10', '6.1', '6.12'] as const)(
-  'the census of %s is the same through crash',
-  (version) => {
-    const { compared, differences } = compareAnswers(
-      toJson(census(version)),
-      toJson(census(version, 'crash')),
-    );
-    expect(differences).toEqual([]);
-    expect(compared).toBeGreaterThan(5000);
-  },
-);
+test.each(['5.10', '6.1', '6.12'] as const)('the census of %s is the same through crash', (version) => {
+  const { compared, differences } = compareAnswers(toJson(census(version)), toJson(census(version, 'crash')));
+  expect(differences).toEqual([]);
+  expect(compared).toBeGreaterThan(5000);
+});

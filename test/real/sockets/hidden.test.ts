@@ -44,8 +44,7 @@ describe.each(LAB_KERNELS)('sockets of %s that no process has open', (version) =
     if (!only) throw new Error(`not found: ${how} ${local}`);
     return only;
   };
-  const bySock = (sock: string | null | undefined) =>
-    answer.sockets.find(({ socket }) => socket.sock === sock);
+  const bySock = (sock: string | null | undefined) => answer.sockets.find(({ socket }) => socket.sock === sock);
   const reportedBy = (how: Hidden['how']) => truth.hidden.filter((one) => one.how === how);
   /** Our pairs of [keeper, sock], in the form of drgn's. */
   const ours: Record<Hidden['how'], (one: SocketJson) => readonly (string | number | null)[]> = {
@@ -68,25 +67,17 @@ describe.each(LAB_KERNELS)('sockets of %s that no process has open', (version) =
     ]);
   });
 
-  test.each(['scm', 'accept', 'io_uring', 'orphan'] as const)(
-    '%s: keepers and figures match drgn',
-    (how) => {
-      const sorted = (pairs: readonly (readonly unknown[])[]) =>
-        pairs.map((pair) => pair.join(' ')).sort();
-      const pairs = answer.sockets.flatMap((one) =>
-        ours[how](one).map((keeper) => [keeper, one.socket.sock] as const),
-      );
-      expect(sorted(pairs)).toEqual(sorted(drgn.pairs[how]));
-      expect(drgn.pairs[how].length).toBeGreaterThanOrEqual(reportedBy(how).length);
-      for (const [, sock] of drgn.pairs[how]) {
-        const found = bySock(sock);
-        const { family, type, state, local, peer, netns } = found?.socket ?? {};
-        expect({ family, type, state, local, peer, netns, queues: found?.queues }).toEqual(
-          drgn.socks[sock],
-        );
-      }
-    },
-  );
+  test.each(['scm', 'accept', 'io_uring', 'orphan'] as const)('%s: keepers and figures match drgn', (how) => {
+    const sorted = (pairs: readonly (readonly unknown[])[]) => pairs.map((pair) => pair.join(' ')).sort();
+    const pairs = answer.sockets.flatMap((one) => ours[how](one).map((keeper) => [keeper, one.socket.sock] as const));
+    expect(sorted(pairs)).toEqual(sorted(drgn.pairs[how]));
+    expect(drgn.pairs[how].length).toBeGreaterThanOrEqual(reportedBy(how).length);
+    for (const [, sock] of drgn.pairs[how]) {
+      const found = bySock(sock);
+      const { family, type, state, local, peer, netns } = found?.socket ?? {};
+      expect({ family, type, state, local, peer, netns, queues: found?.queues }).toEqual(drgn.socks[sock]);
+    }
+  });
 
   test('each holds the data of its process, and names its keeper', () => {
     for (const one of truth.hidden) {
@@ -110,17 +101,14 @@ describe.each(LAB_KERNELS)('sockets of %s that no process has open', (version) =
   });
 
   test('killing the keeper frees it; an orphan may be freed with its reader', () => {
-    const freed = (pid: number) =>
-      answer.groups?.find(({ key }) => key.startsWith(`${pid} `))?.freedIfKilled;
+    const freed = (pid: number) => answer.groups?.find(({ key }) => key.startsWith(`${pid} `))?.freedIfKilled;
     for (const one of truth.hidden) {
       const found = find(one);
       const bounds = freed(one.pid);
       if (one.how === 'orphan') {
         // A reset by its reader may free its unsent data; no close does that with certainty.
         const { local, peer } = found.socket;
-        const end = answer.sockets.find(
-          ({ socket }) => socket.local === peer && socket.peer === local,
-        );
+        const end = answer.sockets.find(({ socket }) => socket.local === peer && socket.peer === local);
         expect(
           end?.holders.map(({ pid }) => pid),
           one.name,

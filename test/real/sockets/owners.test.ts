@@ -41,12 +41,8 @@ describe.each(['6.1', 'newest'] as const)('owners of sockets of rare families on
     censusOf(file(), (all) => {
       const ours = all.sockets.filter(({ subflowOf }) => subflowOf);
       const hex = (sock: bigint | undefined) => `0x${sock?.toString(16)}`;
-      expect(
-        new Map(ours.map(({ socket, subflowOf }) => [hex(socket.sock), hex(subflowOf)])),
-      ).toEqual(whole);
-      const pids = new Set(
-        ours.flatMap(({ connectionHolders }) => connectionHolders).map(({ pid }) => pid),
-      );
+      expect(new Map(ours.map(({ socket, subflowOf }) => [hex(socket.sock), hex(subflowOf)]))).toEqual(whole);
+      const pids = new Set(ours.flatMap(({ connectionHolders }) => connectionHolders).map(({ pid }) => pid));
       expect(pids.size).toBe(1);
       const group = all.processes.find(({ key }) => key.startsWith(`${[...pids][0]} `));
       const held = all.sockets.filter(({ holders }) => holders.some(({ pid }) => pids.has(pid)));
@@ -60,9 +56,7 @@ describe.each(['6.1', 'newest'] as const)('owners of sockets of rare families on
     expect(mapped.length).toBeGreaterThan(0);
     censusOf(file(), (all, kernel) => {
       for (const [pid, fd, pids] of mapped) {
-        const found = all.sockets.find(({ holders }) =>
-          holders.some((one) => one.pid === pid && one.fd === fd),
-        );
+        const found = all.sockets.find(({ holders }) => holders.some((one) => one.pid === pid && one.fd === fd));
         expect(found?.mappedBy.map((one) => one.pid)).toEqual(pids);
         const { freedIfKilled, total } = accountFd(kernel, pid, fd);
         expect(freedIfKilled?.high).toBe(total.pinnedBytes);

@@ -51,8 +51,7 @@ function ask(damage: Partial<Damage> = {}) {
  */
 const filledSlots = (inRing: number, inCache: number): Damage['patches'] => [
   ...Array.from({ length: inRing }, (_, index) => ({
-    address:
-      BigInt(pool.queue) + BigInt(8 * ((pool.producer + pool.slots - 1 - index) % pool.slots)),
+    address: BigInt(pool.queue) + BigInt(8 * ((pool.producer + pool.slots - 1 - index) % pool.slots)),
     bytes: littleEndian(1n, 8),
   })),
   { address: BigInt(pool.cacheCount), bytes: littleEndian(BigInt(inCache), 4) },

@@ -50,20 +50,16 @@ const BUILT: readonly (readonly [string, string, string | null, readonly string[
 const IN_STATE_D = 29;
 
 /** Locks whose owners and waiters drgn reads. */
-const OF_DRGN =
-  /^(mutex|rw-semaphore|semaphore|completion|rt-mutex|wait-queue|percpu-rw-semaphore|work)$/;
+const OF_DRGN = /^(mutex|rw-semaphore|semaphore|completion|rt-mutex|wait-queue|percpu-rw-semaphore|work)$/;
 
 interface Drgn {
-  readonly locks: Readonly<
-    Record<string, { owner: string | null; readers: number | null; waiters: number[] | null }>
-  >;
+  readonly locks: Readonly<Record<string, { owner: string | null; readers: number | null; waiters: number[] | null }>>;
   readonly uninterruptible: readonly number[];
 }
 
 type Lock = BlockedJson['locks'][number];
 const comms = (tasks: readonly { comm: string }[]) => tasks.map(({ comm }) => comm).toSorted();
-const pids = (tasks: readonly { pid: number }[]) =>
-  tasks.map(({ pid }) => pid).toSorted((a, b) => a - b);
+const pids = (tasks: readonly { pid: number }[]) => tasks.map(({ pid }) => pid).toSorted((a, b) => a - b);
 
 /** Pids of the tasks in uninterruptible sleep by crash. */
 export function crashBlocked(kernel: LabKernel, dump: string): number[] {
@@ -99,11 +95,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
       guest = await bootGuest({
         kernel,
         memoryMiB: 256,
-        files: [
-          guestTool('waits', kernel),
-          guestModule('locks', kernel),
-          guestModule('lost', kernel),
-        ],
+        files: [guestTool('waits', kernel), guestModule('locks', kernel), guestModule('lost', kernel)],
         limitMs: 2 * MOST_MS,
       });
       const run = async (command: string): Promise<string> =>
@@ -115,10 +107,8 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
       await run(
         `until [ $(cat /proc/[0-9]*/status | grep -c '^State:.D') -ge ${IN_STATE_D} ] && ! cat /proc/[0-9]*/stack | grep -q 'rcu_sync_enter\\|synchronize_rcu'; do usleep 200000; done; sleep 1`,
       );
-      if (onDemand)
-        await run(`echo ${sleeps ? 'sleep' : 'spin'} >/sys/module/locks/parameters/hold; sleep 2`);
-      for (const [, name = '', at = ''] of log.matchAll(/locks: at (\S+) ([0-9a-f]+)/g))
-        places.set(name, `0x${at}`);
+      if (onDemand) await run(`echo ${sleeps ? 'sleep' : 'spin'} >/sys/module/locks/parameters/hold; sleep 2`);
+      for (const [, name = '', at = ''] of log.matchAll(/locks: at (\S+) ([0-9a-f]+)/g)) places.set(name, `0x${at}`);
       for (const [, name = '', at = ''] of waits.matchAll(/^(\S+) (\S+)$/gm)) {
         if (at.startsWith('0x')) places.set(name, at);
         else threads.set(name, [...(threads.get(name) ?? []), Number(at)]);
@@ -163,10 +153,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
       expect(lockAt('mutex', places.get('lk_left')).ownerState).toBe('not-a-task');
       const read = lockAt('rw-semaphore', places.get('lk_read'));
       expect(read).toMatchObject({ ownerState: 'readers', readers: 1 });
-      expect(read.candidates.map(({ task, by }) => [task.comm, by])).toContainEqual([
-        'lk-reader',
-        'last',
-      ]);
+      expect(read.candidates.map(({ task, by }) => [task.comm, by])).toContainEqual(['lk-reader', 'last']);
       const periods = answer.locks.filter(({ kind }) => kind === 'rcu');
       expect(
         periods
@@ -212,9 +199,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
         const named = await kdumpMem('blocked', '--json', '--vmcore', other);
         const page = blockedSchema
           .parse(JSON.parse(named.stdout))
-          .locks.find(
-            ({ kind, address }) => kind === 'page-lock' && address === places.get('*lk_page'),
-          );
+          .locks.find(({ kind, address }) => kind === 'page-lock' && address === places.get('*lk_page'));
         expect(page?.object).toMatchObject({ kind: 'file-page', offset: '4096' });
         expect(named.stdout).not.toContain('locks.ko');
       });
@@ -223,9 +208,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
       const middle = lockAt('mutex', places.get('lk_middle'));
       expect(middle.waitsFor).toBe(lockAt('mutex', places.get('lk_root')).id);
       expect(lockAt('mutex', places.get('lk_root')).waitsFor).toBeNull();
-      const names = answer.cycles.map(({ locks }) =>
-        locks.map((id) => answer.locks[id]?.symbol).toSorted(),
-      );
+      const names = answer.cycles.map(({ locks }) => locks.map((id) => answer.locks[id]?.symbol).toSorted());
       expect(names.toSorted()).toEqual([
         ['lk_both', 'lk_mixed'],
         ['lk_one', 'lk_other'],
@@ -234,9 +217,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
 
     test('processes: vfork, futexes, a tracer', () => {
       const waiting = (name: string) =>
-        answer.locks.filter(({ waiters }) =>
-          waiters.some(({ pid }) => threads.get(name)?.includes(pid)),
-        );
+        answer.locks.filter(({ waiters }) => waiters.some(({ pid }) => threads.get(name)?.includes(pid)));
       const [vfork] = waiting('vfork-parent');
       expect(vfork).toMatchObject({ kind: 'completion', ownerState: 'task' });
       expect([vfork?.owner?.pid]).toEqual(threads.get('vfork-child'));
@@ -254,16 +235,9 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
     test(
       'owners, readers and waiters match drgn',
       () => {
-        const known = answer.locks.filter(
-          ({ kind, address }) => OF_DRGN.test(kind) && address !== null,
-        );
+        const known = answer.locks.filter(({ kind, address }) => OF_DRGN.test(kind) && address !== null);
         const names = known.map(({ kind, address }) => `${kind}:${address}`);
-        const drgn = drgnJson<Drgn>(
-          dump,
-          kernel,
-          new URL('./blocked.py', import.meta.url),
-          ...names,
-        );
+        const drgn = drgnJson<Drgn>(dump, kernel, new URL('./blocked.py', import.meta.url), ...names);
         for (const { kind, address, owner, ownerState, readers, waiters } of known) {
           const truth = drgn.locks[`${kind}:${address}`]!;
           if (truth.waiters) expect(pids(waiters)).toEqual(truth.waiters);
@@ -274,9 +248,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
           else expect(owner?.comm ?? null).toBe(truth.owner);
         }
         expect(names.length).toBeGreaterThan(14);
-        const inD = answer.locks
-          .flatMap(({ waiters }) => waiters)
-          .filter(({ state }) => state === 'D');
+        const inD = answer.locks.flatMap(({ waiters }) => waiters).filter(({ state }) => state === 'D');
         // A task that is about to sleep is in this state, but running.
         expect(drgn.uninterruptible).toEqual(expect.arrayContaining(pids(inD)));
         expect(inD.length).toBeGreaterThanOrEqual(IN_STATE_D);
@@ -289,9 +261,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
       test(
         'tasks in state D match crash’s `foreach UN bt`',
         () => {
-          const inD = answer.locks
-            .flatMap(({ waiters }) => waiters)
-            .filter(({ state }) => state === 'D');
+          const inD = answer.locks.flatMap(({ waiters }) => waiters).filter(({ state }) => state === 'D');
           expect(pids(inD)).toEqual(crashBlocked(kernel, dump).toSorted((a, b) => a - b));
         },
         MOST_MS,
@@ -300,9 +270,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
     test('the only warning is about an exited owner; times match the guest', () => {
       const at = places.get('lk_left')!;
       expect(answer.warnings.map(({ code, message }) => `${code}: ${message}`)).toEqual([
-        expect.stringMatching(
-          new RegExp(`^corrupt: mutex at ${at}: its owner, task_struct 0x[0-9a-f]+, is no task`),
-        ),
+        expect.stringMatching(new RegExp(`^corrupt: mutex at ${at}: its owner, task_struct 0x[0-9a-f]+, is no task`)),
       ]);
       expect(answer.complete).toBe(false);
       for (const { waiters } of answer.locks)
@@ -371,16 +339,14 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
             .toSorted(),
           cycles.map((one) => one.pids.toSorted()).toSorted(),
         ]);
-      const words = ({ warnings }: BlockedAnswer) =>
-        warnings.map(({ code, message }) => `${code}: ${message}`);
+      const words = ({ warnings }: BlockedAnswer) => warnings.map(({ code, message }) => `${code}: ${message}`);
       const damaged = (damage: Partial<Damage>): BlockedAnswer =>
         blockedTasks(damagedKernel(sound, { patches: [], denials: [], ...damage }));
       const word = (address: bigint, value: bigint): Damage['patches'][number] => ({
         address,
         bytes: littleEndian(BigInt.asUintN(64, value), 8),
       });
-      const offset = (type: string, path: string): bigint =>
-        BigInt(sound.struct(type)?.member(path)?.offset ?? -1);
+      const offset = (type: string, path: string): bigint => BigInt(sound.struct(type)?.member(path)?.offset ?? -1);
       const at = (name: string) => BigInt(places.get(name) ?? 0);
       const pointer = (address: bigint) => sound.read(address, 8).getBigUint64(0, true);
       /** The first waiter of a lock. */

@@ -56,9 +56,7 @@ test.each(['5.10', '6.1', '6.12'] as const)(
         const other = theirs.get(pid) ?? [];
         const equal =
           other.length === ours.length &&
-          ours.every(
-            (frame, index) => frame === other[index] || isAlias(frame, other[index] ?? ''),
-          );
+          ours.every((frame, index) => frame === other[index] || isAlias(frame, other[index] ?? ''));
         if (equal) same++;
         else differ.push(`${pid}: ${ours.join(', ')} | ${other.join(', ')}`);
       }
@@ -81,9 +79,7 @@ test('the command filters by pid, CPU and state, and reports missing ones', asyn
   const threads = all.stacks.flatMap(({ tasks }) => tasks);
   expect(threads.length).toBe(all.tasks);
   const panicked = all.stacks.find(({ frames }) => frames[0]?.symbol === '__crash_kexec');
-  expect(panicked?.tasks).toEqual([
-    expect.objectContaining({ comm: 'sh', registers: 'crash_notes' }),
-  ]);
+  expect(panicked?.tasks).toEqual([expect.objectContaining({ comm: 'sh', registers: 'crash_notes' })]);
   const [{ pid = -1, cpu = -1 } = {}] = panicked?.tasks ?? [];
   expect((await answerOf('--cpu', String(cpu))).stacks).toEqual([panicked]);
   expect((await answerOf('--pid', String(pid))).stacks).toEqual([panicked]);

@@ -26,8 +26,7 @@ describe.each(['6.1', 'newest', '6.12-arm64-16k'] as const)('%s: one wrong byte'
     for (let node = head; ; ) {
       node = kernel.read(node, 8).getBigUint64(0, true);
       const found = node - offset('task_struct', 'tasks');
-      if (kernel.read(found + offset('task_struct', 'pid'), 4).getUint32(0, true) === pid)
-        return found;
+      if (kernel.read(found + offset('task_struct', 'pid'), 4).getUint32(0, true) === pid) return found;
     }
   })();
   const stack = kernel.read(task + offset('task_struct', 'stack'), 8).getBigUint64(0, true);
@@ -76,9 +75,7 @@ describe.each(['6.1', 'newest', '6.12-arm64-16k'] as const)('%s: one wrong byte'
       const address = task + offset('task_struct', 'pid') + byte;
       const old = kernel.read(address, 1).getUint8(0);
       const patches = [{ address, bytes: littleEndian(BigInt(old ^ 1), 1) }];
-      expect(groupedStacks(damagedKernel(kernel, { patches, denials: [] }), {}).complete).toBe(
-        false,
-      );
+      expect(groupedStacks(damagedKernel(kernel, { patches, denials: [] }), {}).complete).toBe(false);
     }
   });
 
@@ -90,26 +87,20 @@ describe.each(['6.1', 'newest', '6.12-arm64-16k'] as const)('%s: one wrong byte'
     const other = word((kernel.symbol('init_task') ?? 0n) + link) - link;
     expect(other).not.toBe(task);
     const its = word(other + offset('task_struct', member));
-    const patches = [
-      { address: task + offset('task_struct', member), bytes: littleEndian(its, 8) },
-    ];
+    const patches = [{ address: task + offset('task_struct', member), bytes: littleEndian(its, 8) }];
     const answer = groupedStacks(damagedKernel(kernel, { patches, denials: [] }), { pid });
     expect(answer.complete).toBe(false);
   });
 
   test('in each pointer to its stack is reported', () => {
-    const patches = [
-      { address: task + offset('task_struct', 'stack'), bytes: littleEndian(0n, 8) },
-    ];
+    const patches = [{ address: task + offset('task_struct', 'stack'), bytes: littleEndian(0n, 8) }];
     const answer = groupedStacks(damagedKernel(kernel, { patches, denials: [] }), { pid });
     expect(answer.complete).toBe(false);
   });
 
   test('in the start of its stack, or in its saved stack pointer, is reported', () => {
-    const members =
-      name === '6.12-arm64-16k' ? ['stack', 'thread.cpu_context.fp'] : ['stack', 'thread.sp'];
+    const members = name === '6.12-arm64-16k' ? ['stack', 'thread.cpu_context.fp'] : ['stack', 'thread.sp'];
     for (const member of members)
-      for (let byte = 0n; byte < 8n; byte++)
-        expect(silent(task + offset('task_struct', member) + byte)).toEqual([]);
+      for (let byte = 0n; byte < 8n; byte++) expect(silent(task + offset('task_struct', member) + byte)).toEqual([]);
   });
 });

@@ -84,8 +84,7 @@ export function drgnDifferences(core: string, name: LabKernel) {
       symbol: kernel.symbolAt(interrupted ? address : address - 1n),
     }));
     const drgns = untilUser(other?.frames ?? []);
-    const list = (some: readonly { address: string | null }[]) =>
-      some.map(({ address }) => address).join(' ');
+    const list = (some: readonly { address: string | null }[]) => some.map(({ address }) => address).join(' ');
     const what = `pid ${task.pid} ${task.comm}: ${ours
       .map(({ address, symbol }) => `${address} ${symbol?.name}`)
       .join(', ')} | ${drgns.map(({ address, name }) => `${address} ${name}`).join(', ')}`;
@@ -93,11 +92,7 @@ export function drgnDifferences(core: string, name: LabKernel) {
       const kept = beforeLost(drgns);
       if (kept && list(ours).startsWith(list(kept))) differs(DRGN_LOST, what);
       else if (ours.some(({ guess }) => guess)) differs('guess', what);
-      else if (
-        cpu !== undefined &&
-        ours.length > drgns.length &&
-        list(ours).startsWith(list(drgns))
-      )
+      else if (cpu !== undefined && ours.length > drgns.length && list(ours).startsWith(list(drgns)))
         differs('drgn stops before', what);
       else differs('none', what);
       continue;
@@ -109,10 +104,7 @@ export function drgnDifferences(core: string, name: LabKernel) {
       if (drgn?.name.startsWith('0x')) {
         modules++;
         if (symbol?.module === undefined) differs('none', what);
-      } else if (
-        functionOf(symbol?.name ?? '') !== drgn?.name &&
-        !isAlias(symbol, drgn?.name ?? '')
-      )
+      } else if (functionOf(symbol?.name ?? '') !== drgn?.name && !isAlias(symbol, drgn?.name ?? ''))
         differs('name', what);
       if (interrupted === drgn?.interrupted) return;
       // On arm64 drgn follows frame records through an exception without recognizing it.

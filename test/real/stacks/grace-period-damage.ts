@@ -2,10 +2,7 @@ import { expect } from 'vitest';
 import { KernelError, ReadError } from '../../../src/base/errors.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { cpuMask, cpusThatRan, perCpuAddress, runningTask } from '../../../src/walk/cpus.js';
-import {
-  type GracePeriodReaders,
-  gracePeriodReaders,
-} from '../../../src/walk/waits/grace-period.js';
+import { type GracePeriodReaders, gracePeriodReaders } from '../../../src/walk/waits/grace-period.js';
 import { damagedKernel } from '../../support/damaged-kernel.js';
 import { littleEndian } from '../../support/little-endian.js';
 
@@ -25,14 +22,7 @@ const MEMBERS = {
     'blkd_tasks.prev',
     'gp_tasks',
   ],
-  rcu_data: [
-    'gp_seq',
-    'cpu_no_qs.b.norm',
-    'core_needs_qs',
-    'mynode',
-    'grpmask',
-    'dynticks.counter',
-  ],
+  rcu_data: ['gp_seq', 'cpu_no_qs.b.norm', 'core_needs_qs', 'mynode', 'grpmask', 'dynticks.counter'],
   context_tracking: ['state.counter'],
   task_struct: ['rcu_node_entry.next', 'rcu_node_entry.prev', 'rcu_blocked_node'],
 } as const;
@@ -54,8 +44,7 @@ export function damageGracePeriod(kernel: NativeKernel): number {
   const readers = (of: NativeKernel) => gracePeriodReaders(of, (cpu) => idle.has(cpu));
   const whole = readers(kernel);
   expect(whole?.contradictions).toEqual([]);
-  const essence = (found: GracePeriodReaders | undefined) =>
-    JSON.stringify([found?.cpus, found?.tasks.map(String)]);
+  const essence = (found: GracePeriodReaders | undefined) => JSON.stringify([found?.cpus, found?.tasks.map(String)]);
   const places: Place[] = [];
   const add = (type: keyof typeof MEMBERS, at: bigint, which: string) => {
     for (const path of MEMBERS[type]) {
@@ -70,13 +59,11 @@ export function damageGracePeriod(kernel: NativeKernel): number {
   };
   const state = kernel.symbol('rcu_state')!;
   add('rcu_state', state, '');
-  for (const name of ['rcu_num_nodes', 'rcu_num_lvls'])
-    places.push({ name, address: kernel.symbol(name)!, size: 4 });
+  for (const name of ['rcu_num_nodes', 'rcu_num_lvls']) places.push({ name, address: kernel.symbol(name)!, size: 4 });
   const nodes = kernel.read(kernel.symbol('rcu_num_nodes')!, 4).getInt32(0, true);
   const size = BigInt(kernel.struct('rcu_node')?.size ?? 0);
   const first = state + BigInt(kernel.struct('rcu_state')?.member('node')?.offset ?? 0);
-  for (let index = 0; index < nodes; index++)
-    add('rcu_node', first + BigInt(index) * size, `${index}`);
+  for (let index = 0; index < nodes; index++) add('rcu_node', first + BigInt(index) * size, `${index}`);
   for (const cpu of cpuMask(kernel, '__cpu_possible_mask'))
     for (const type of ['rcu_data', 'context_tracking'] as const) {
       const at = kernel.symbol(type);
@@ -90,12 +77,7 @@ export function damageGracePeriod(kernel: NativeKernel): number {
     let now = 0n;
     for (let at = length - 1; at >= 0; at--) now = (now << 8n) | BigInt(view.getUint8(at));
     const values = [0n, 1n, 2n, 3n, 4n, 5n, 6n, -1n, now + 1n, now + 4n, now + size, now - size];
-    values.push(
-      ...[0n, 1n, 2n, 3n, 4n].map((bit) => now ^ (1n << bit)),
-      first,
-      address,
-      address - 8n,
-    );
+    values.push(...[0n, 1n, 2n, 3n, 4n].map((bit) => now ^ (1n << bit)), first, address, address - 8n);
     for (const value of new Set(values.map((each) => BigInt.asUintN(8 * length, each)))) {
       if (value === now) continue;
       const patches = [{ address, bytes: littleEndian(value, length) }];
@@ -109,12 +91,8 @@ export function damageGracePeriod(kernel: NativeKernel): number {
         }
       })();
       if (process.env.SOFT) {
-        if (!isDetected)
-          console.log(`${name} = 0x${value.toString(16)}, was 0x${now.toString(16)}`);
-      } else
-        expect(isDetected, `${name} = 0x${value.toString(16)}, was 0x${now.toString(16)}`).toBe(
-          true,
-        );
+        if (!isDetected) console.log(`${name} = 0x${value.toString(16)}, was 0x${now.toString(16)}`);
+      } else expect(isDetected, `${name} = 0x${value.toString(16)}, was 0x${now.toString(16)}`).toBe(true);
       reported++;
     }
   }

@@ -5,9 +5,7 @@ import type { TaskStacksJson } from '../../../src/answers/task-stacks/schema.js'
  * `/proc/PID/stack` of every process of a guest: pid → `function+offset`, followed by its module.
  */
 export async function procStacks(guest: Guest): Promise<Map<number, string[]>> {
-  const { output } = await guest.run(
-    'cd /proc; for p in [0-9]*; do echo "pid $p"; cat $p/stack; done 2>/dev/null',
-  );
+  const { output } = await guest.run('cd /proc; for p in [0-9]*; do echo "pid $p"; cat $p/stack; done 2>/dev/null');
   const stacks = new Map<number, string[]>();
   let lines: string[] = [];
   for (const line of output.toString().split('\n')) {

@@ -38,8 +38,7 @@ test.each(['5.10', 'newest', '6.12-arm64-16k'] as const)(
     expect(found).toHaveLength(2);
     // For a CPU that was stopped during a task switch only this is known.
     const torn = answer.warnings.some(({ code }) => code === 'torn-list');
-    for (const one of found)
-      if (!torn) expect(one).toMatch(/ qemu: (ffff[0-9a-f]+ )+(user|first)$| qemu: {2}user$/);
+    for (const one of found) if (!torn) expect(one).toMatch(/ qemu: (ffff[0-9a-f]+ )+(user|first)$| qemu: {2}user$/);
     expect(running(of(kdumpZlib))).toEqual(found);
   },
 );
@@ -52,24 +51,19 @@ describe('after a panic', () => {
     'the registers of each CPU are in its own memory: %s',
     (format) => {
       expect(sound.filter((one) => one.includes(' crash_notes: '))).toHaveLength(2);
-      expect(opened(formats[format], (kernel) => running(groupedStacks(kernel, {})))).toEqual(
-        sound,
-      );
+      expect(opened(formats[format], (kernel) => running(groupedStacks(kernel, {})))).toEqual(sound);
     },
   );
 
-  test.each(['lzo-d31', 'elf'] as const)(
-    'the notes of the dump have the same registers: %s',
-    (format) => {
-      opened(formats[format], (kernel) => {
-        const address = kernel.symbol('crash_notes') ?? 0n;
-        const denials = [{ address, length: 8, code: 'filtered' as const }];
-        const answer = groupedStacks(damagedKernel(kernel, { patches: [], denials }), {});
-        expect(running(answer)).toEqual(sound.map((one) => one.replace('crash_notes', 'note')));
-        expect(answer.complete).toBe(true);
-      });
-    },
-  );
+  test.each(['lzo-d31', 'elf'] as const)('the notes of the dump have the same registers: %s', (format) => {
+    opened(formats[format], (kernel) => {
+      const address = kernel.symbol('crash_notes') ?? 0n;
+      const denials = [{ address, length: 8, code: 'filtered' as const }];
+      const answer = groupedStacks(damagedKernel(kernel, { patches: [], denials }), {});
+      expect(running(answer)).toEqual(sound.map((one) => one.replace('crash_notes', 'note')));
+      expect(answer.complete).toBe(true);
+    });
+  });
 
   test('without either, stacks of running tasks are unknown, and that is reported', () => {
     opened(formats.elf, (kernel) => {
@@ -78,15 +72,11 @@ describe('after a panic', () => {
       const damaged = damagedKernel(kernel, { patches: [], denials });
       const without = new Proxy(damaged, {
         get: (target, name) =>
-          name === 'cpuNotes'
-            ? { by: 'kernel', notes: [] }
-            : (Reflect.get(target, name, target) as unknown),
+          name === 'cpuNotes' ? { by: 'kernel', notes: [] } : (Reflect.get(target, name, target) as unknown),
       });
       const { warnings, complete } = groupedStacks(without, {});
       expect(complete).toBe(false);
-      expect(warnings.map(({ message }) => message).join('\n')).toContain(
-        'the registers of its CPU were not saved',
-      );
+      expect(warnings.map(({ message }) => message).join('\n')).toContain('the registers of its CPU were not saved');
     });
   });
 

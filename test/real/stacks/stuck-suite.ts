@@ -41,8 +41,7 @@ interface Drgn {
 }
 
 type Lock = BlockedJson['locks'][number];
-const pids = (tasks: readonly { pid: number }[]) =>
-  tasks.map(({ pid }) => pid).toSorted((a, b) => a - b);
+const pids = (tasks: readonly { pid: number }[]) => tasks.map(({ pid }) => pid).toSorted((a, b) => a - b);
 
 /**
  * Disks of a guest do not answer, a file system is frozen, CPUs spin for a lock and hold back a
@@ -99,12 +98,9 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
       );
       for (const [, name = '', pid] of printed.matchAll(/^(\w+) (\d+)$/gm))
         threads.set(name, [...(threads.get(name) ?? []), Number(pid)]);
-      const log = await run(
-        'insmod /locks.ko crowd=2; echo lock > /sys/module/locks/parameters/hold & sleep 6; dmesg',
-      );
+      const log = await run('insmod /locks.ko crowd=2; echo lock > /sys/module/locks/parameters/hold & sleep 6; dmesg');
       mounts = await run(`cat /proc/${threads.get('namespace')?.[0]}/mounts`);
-      for (const [, name = '', pid] of log.matchAll(/locks: thread (\S+) (\d+)/g))
-        threads.set(name, [Number(pid)]);
+      for (const [, name = '', pid] of log.matchAll(/locks: thread (\S+) (\d+)/g)) threads.set(name, [Number(pid)]);
       spinlock = `0x${/locks: at lk_spinlock ([0-9a-f]+)/.exec(log)?.[1]}`;
       inFlight = await run('cat /sys/block/vda/inflight /sys/block/vdb/inflight');
       dump = join(work, 'vmcore');
@@ -146,9 +142,7 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
       });
       // All of them, whether they have a tag or wait for one.
       expect(pids(io.waiters)).toEqual(
-        [...(threads.get('zero') ?? []), ...(threads.get('direct') ?? [])].toSorted(
-          (a, b) => a - b,
-        ),
+        [...(threads.get('zero') ?? []), ...(threads.get('direct') ?? [])].toSorted((a, b) => a - b),
       );
       expect(io.waiters).toHaveLength(READERS + 1);
       expect(lockOf('create')).toMatchObject({
@@ -192,8 +186,7 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
       }
       // If the new directory is stuck before its fsync, the commit thread waits for its handle.
       const metadata = lockOf('metadata');
-      if (metadata.kind !== 'journal')
-        expect(drgn.journal.holders).toContain(threads.get('metadata')![0]);
+      if (metadata.kind !== 'journal') expect(drgn.journal.holders).toContain(threads.get('metadata')![0]);
       else expect(metadata.waitsFor).not.toBeNull();
       expect(waits.length).toBeGreaterThan(0);
     });
@@ -201,14 +194,8 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
     test('a spinlock: its CPUs in order, and the CPU that has its address', () => {
       const lock = answer.locks.find(({ kind }) => kind === 'spinlock')!;
       expect(lock).toMatchObject({ address: spinlock, symbol: 'lk_spinlock', owner: null });
-      expect(pids(lock.waiters)).toEqual([
-        threads.get('lk-spin2')![0],
-        threads.get('lk-spin3')![0],
-      ]);
-      expect(lock.candidates.map(({ task, by }) => [task.comm, by])).toContainEqual([
-        'lk-spin1',
-        'stack',
-      ]);
+      expect(pids(lock.waiters)).toEqual([threads.get('lk-spin2')![0], threads.get('lk-spin3')![0]]);
+      expect(lock.candidates.map(({ task, by }) => [task.comm, by])).toContainEqual(['lk-spin1', 'stack']);
       expect(drgn.tail).toBe(queued ? lock.waiters.at(-1)!.cpu : -1);
     });
 
@@ -225,12 +212,8 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
 
     test('text names devices and their requests', async () => {
       const { stdout } = await kdumpMem('blocked', '--vmcore', dump);
-      expect(stdout).toMatch(
-        /^ {2}vdb \(254:16\): \d+ requests outstanding, oldest \d+ s, hardware queues? [\d ]+$/m,
-      );
-      expect(stdout).toMatch(
-        /^ {2}file system ext4 on vdc \(254:32\), frozen: no requests outstanding$/m,
-      );
+      expect(stdout).toMatch(/^ {2}vdb \(254:16\): \d+ requests outstanding, oldest \d+ s, hardware queues? [\d ]+$/m);
+      expect(stdout).toMatch(/^ {2}file system ext4 on vdc \(254:32\), frozen: no requests outstanding$/m);
       expect(stdout).toMatch(/^ *journal 0x\S+ /m);
     });
 
@@ -243,9 +226,7 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
           all
             // The root of the namespace is above the root of its processes: /proc omits it.
             .filter(({ fsType }) => fsType !== 'nullfs')
-            .map(({ source, path, fsType, options }) =>
-              [source, path, fsType, options[0]].join(' '),
-            );
+            .map(({ source, path, fsType, options }) => [source, path, fsType, options[0]].join(' '));
         const own = list(pid);
         expect(own).toMatchObject({ complete: true, warnings: [] });
         expect(rows(own)).toEqual(
@@ -292,10 +273,8 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
         const whole = blockedTasks(sound);
         const pointer = (address: bigint) => sound.read(address, 8).getBigUint64(0, true);
         const at = (path: string) =>
-          pointer(BigInt(drgn.journal.address) + offsetOf('journal_s', 'j_private')) +
-          offsetOf('super_block', path);
-        const offsetOf = (type: string, path: string) =>
-          BigInt(sound.struct(type)?.member(path)?.offset ?? -1);
+          pointer(BigInt(drgn.journal.address) + offsetOf('journal_s', 'j_private')) + offsetOf('super_block', path);
+        const offsetOf = (type: string, path: string) => BigInt(sound.struct(type)?.member(path)?.offset ?? -1);
         // Any address that can be read, of which the first word would be the number of the device.
         const info = pointer(at('s_type'));
         const changed = (number: bigint, flash: bigint) => {
@@ -305,19 +284,15 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
             { address: at('s_dev'), bytes: littleEndian(number, 4) },
           ];
           const index = sound.struct('mtd_info')?.member('index')?.offset;
-          if (index !== undefined)
-            patches.push({ address: info + BigInt(index), bytes: littleEndian(7n, 4) });
+          if (index !== undefined) patches.push({ address: info + BigInt(index), bytes: littleEndian(7n, 4) });
           return blockedTasks(damagedKernel(sound, { patches, denials: [] }));
         };
         const found = changed((31n << 20n) | 7n, info);
         // Its journal is on the disk still.
-        const odd = ({ warnings }: BlockedAnswer) =>
-          warnings.filter(({ message }) => message.includes('super block'));
+        const odd = ({ warnings }: BlockedAnswer) => warnings.filter(({ message }) => message.includes('super block'));
         expect(odd(found)).toEqual([]);
         const devices = found.locks.flatMap(({ device }) => device ?? []);
-        expect(devices).toContainEqual(
-          expect.objectContaining({ fileSystem: 'ext4', number: '31:7', requests: null }),
-        );
+        expect(devices).toContainEqual(expect.objectContaining({ fileSystem: 'ext4', number: '31:7', requests: null }));
         expect(found.blocked).toBe(whole.blocked);
         expect(odd(changed((31n << 20n) | 7n, 0n))).toHaveLength(1);
         expect(odd(changed(7n, info))).toHaveLength(1);
@@ -342,8 +317,7 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
                 ])
                 .toSorted(),
             );
-          const offset = (type: string, path: string) =>
-            BigInt(sound.struct(type)?.member(path)?.offset ?? -1);
+          const offset = (type: string, path: string) => BigInt(sound.struct(type)?.member(path)?.offset ?? -1);
           const pointer = (address: bigint) => sound.read(address, 8).getBigUint64(0, true);
           const lock = (kind: string, name: string) =>
             whole.locks.find((one) => one.kind === kind && one.device?.name === name)!;
@@ -352,12 +326,9 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
           const places: [string, bigint][] = [];
           const add = (type: string, at: bigint, ...paths: string[]) => {
             for (const path of paths)
-              if (offset(type, path) >= 0n)
-                places.push([`${type}.${path}`, at + offset(type, path)]);
+              if (offset(type, path) >= 0n) places.push([`${type}.${path}`, at + offset(type, path)]);
           };
-          const tasks = new Map(
-            taskTable(sound).processes.map(({ pid, address }) => [pid, address]),
-          );
+          const tasks = new Map(taskTable(sound).processes.map(({ pid, address }) => [pid, address]));
           const commit = tasks.get(drgn.journal.task)!;
           const journal = BigInt(drgn.journal.address);
           const superBlock = pointer(journal + offset('journal_s', 'j_private'));
@@ -368,9 +339,7 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
           add('block_device', device, 'bd_disk', 'bd_dev');
           add('gendisk', disk, 'disk_name', 'major', 'first_minor', 'queue');
           const now = offset('task_struct', 'worker_private');
-          const kthread = pointer(
-            commit + (now < 0n ? offset('task_struct', 'set_child_tid') : now),
-          );
+          const kthread = pointer(commit + (now < 0n ? offset('task_struct', 'set_child_tid') : now));
           add('kthread', kthread, 'data');
           const frame = lock('page-lock', 'vda').address!;
           const mapping = pointer(frame + offset('page', 'mapping'));
@@ -393,23 +362,11 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
           add('request', request, 'q', 'mq_hctx', 'tag', 'state', 'ref', 'bio');
           for (const cpu of [1, 2, 3])
             for (const at of [0n, 8n])
-              places.push([
-                `qnodes of CPU ${cpu}`,
-                perCpuAddress(sound, sound.symbol('qnodes')!, cpu) + at,
-              ]);
+              places.push([`qnodes of CPU ${cpu}`, perCpuAddress(sound, sound.symbol('qnodes')!, cpu) + at]);
           places.push(['spinlock', BigInt(spinlock)]);
           let changed = 0;
           for (const [name, at] of places)
-            for (const value of [
-              0n,
-              8n,
-              -1n,
-              pointer(at) + 1n,
-              pointer(at) + 64n,
-              commit,
-              other,
-              queue,
-            ]) {
+            for (const value of [0n, 8n, -1n, pointer(at) + 1n, pointer(at) + 64n, commit, other, queue]) {
               // A page may belong to no file, or to a process.
               if (name === 'page.mapping' && (value === 0n || (value & 7n) !== 0n)) continue;
               const bytes = littleEndian(BigInt.asUintN(64, value), 8);

@@ -20,8 +20,7 @@ const threads = sound.groups.flatMap((group) => group.tasks.map((task) => ({ ...
 const ran = threads.filter(({ cpu }) => cpu !== undefined);
 /** A user process that slept. */
 const next = [...new TaskReader(kernel).processes()].find(
-  ({ pid, kernelThread }) =>
-    !kernelThread && threads.some((one) => one.pid === pid && one.cpu === undefined),
+  ({ pid, kernelThread }) => !kernelThread && threads.some((one) => one.pid === pid && one.cpu === undefined),
 )!;
 const answerWith = (...patches: { address: bigint; bytes: Uint8Array }[]) =>
   groupedStacks(damagedKernel(kernel, { patches, denials: [] }), {});
@@ -63,9 +62,7 @@ test('a task with saved registers that was on no CPU is damage', () => {
     address: address + offset('task_struct', 'on_cpu'),
     bytes: littleEndian(0n, 4),
   });
-  expect(warnings).toEqual([
-    { code: 'corrupt', message: `on_cpu and the run queue are inconsistent: pid ${own.pid}` },
-  ]);
+  expect(warnings).toEqual([{ code: 'corrupt', message: `on_cpu and the run queue are inconsistent: pid ${own.pid}` }]);
 });
 
 test.each(['curr', 'idle'] as const)('two CPUs with one task as rq.%s are damage', (member) => {

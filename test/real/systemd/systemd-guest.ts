@@ -1,13 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -23,9 +15,7 @@ const INIT = join(ROOT, 'scripts/lab-parts/guest/with-systemd');
 export const MOST_MS = 300_000;
 
 /** Diag modules that ss uses; the disk has none to load. */
-const DIAG = ['inet', 'tcp', 'udp', 'raw', 'unix', 'af_packet', 'netlink'].map(
-  (name) => `${name}_diag`,
-);
+const DIAG = ['inet', 'tcp', 'udp', 'raw', 'unix', 'af_packet', 'netlink'].map((name) => `${name}_diag`);
 
 /** A Debian with systemd as its first process and our package installed. */
 export interface SystemdGuest {

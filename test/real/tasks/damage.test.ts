@@ -21,8 +21,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     if (!found) throw new Error(`struct ${type} has no ${path}`);
     return found;
   };
-  const at = (object: bigint, path: string, type = 'task_struct') =>
-    object + BigInt(member(type, path).offset);
+  const at = (object: bigint, path: string, type = 'task_struct') => object + BigInt(member(type, path).offset);
   const pointer = (address: bigint) => kernel.read(address, 8).getBigUint64(0, true);
   const number = (address: bigint) => kernel.read(address, 4).getUint32(0, true);
   const word = (address: bigint, value: bigint, length = 8): Patch => ({
@@ -46,9 +45,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     return pids.map((pid) => sound.processes.find((task) => task.pid === pid)!) as [Task, Task];
   })();
   const kernelThread = sound.processes.find(({ pid, kernelThread }) => kernelThread && pid > 10)!;
-  const [slot] = census.sockets.flatMap(({ holders }) =>
-    holders.filter(({ pid }) => pid === culprit.pid),
-  );
+  const [slot] = census.sockets.flatMap(({ holders }) => holders.filter(({ pid }) => pid === culprit.pid));
 
   const COMMANDS = {
     sockets: accountAll,
@@ -176,10 +173,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     const links = at(culprit.address, 'tasks');
     const [next, previous] = [pointer(links), pointer(links + 8n)];
     const damagedCopy = expectReported(
-      new RegExp(
-        `pid table .*task list .*are inconsistent: only the first contains pid ${culprit.pid}$`,
-        'm',
-      ),
+      new RegExp(`pid table .*task list .*are inconsistent: only the first contains pid ${culprit.pid}$`, 'm'),
       word(previous, next),
       word(next + 8n, previous),
     );
@@ -206,17 +200,13 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
   test('a struct pid missing from the table', () => {
     const pid = pointer(at(culprit.address, 'thread_pid'));
     expectReported(
-      new RegExp(
-        `task list .*pid table .*are inconsistent: only the first contains pid ${culprit.pid}$`,
-        'm',
-      ),
+      new RegExp(`task list .*pid table .*are inconsistent: only the first contains pid ${culprit.pid}$`, 'm'),
       word(at(pid, 'tasks', 'pid'), 0n),
     );
   });
 
   test('two pids swapped', () => {
-    const swap = (one: Task, other: Task) =>
-      ['pid', 'tgid'].map((path) => set(one.address, path, BigInt(other.pid)));
+    const swap = (one: Task, other: Task) => ['pid', 'tgid'].map((path) => set(one.address, path, BigInt(other.pid)));
     const damagedCopy = expectReported(
       new RegExp(`has pid ${bystander.pid}, but its struct pid has number ${culprit.pid}`),
       ...swap(culprit, bystander),
@@ -298,10 +288,7 @@ describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
     const links = at(lost.address, 'thread_node');
     const [next, previous] = [pointer(links), pointer(links + 8n)];
     const damagedCopy = expectReported(
-      new RegExp(
-        `pid table .*thread lists .*are inconsistent: only the first contains pid ${lost.pid}$`,
-        'm',
-      ),
+      new RegExp(`pid table .*thread lists .*are inconsistent: only the first contains pid ${lost.pid}$`, 'm'),
       word(previous, next),
       word(next + 8n, previous),
     );

@@ -43,13 +43,10 @@ test.each([
   expect(text).toBe(plain);
 });
 
-test.each([{ LANG: 'C' }, { LC_ALL: 'POSIX' }])(
-  '%j: ASCII only, also with colours',
-  async (env) => {
-    expect(plain).toMatch(/[^\0-\x7f]/);
-    const text = await shown(env);
-    expect(text).toMatch(/^[\0-\x7f]+$/);
-    expect(text).toContain('\u001b[31mCRITICAL');
-    expect(text).not.toContain('?\u001b');
-  },
-);
+test.each([{ LANG: 'C' }, { LC_ALL: 'POSIX' }])('%j: ASCII only, also with colours', async (env) => {
+  expect(plain).toMatch(/[^\0-\x7f]/);
+  const text = await shown(env);
+  expect(text).toMatch(/^[\0-\x7f]+$/);
+  expect(text).toContain('\u001b[31mCRITICAL');
+  expect(text).not.toContain('?\u001b');
+});

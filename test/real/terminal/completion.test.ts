@@ -16,8 +16,7 @@ const environment = {
 beforeAll(() => {
   mkdirSync(join(folder, 'bin'));
   symlinkSync(process.execPath, join(folder, 'bin/node'));
-  for (const name of ['kdump-mem', 'skcheck'] as const)
-    symlinkSync(commandPath(name), join(folder, 'bin', name));
+  for (const name of ['kdump-mem', 'skcheck'] as const) symlinkSync(commandPath(name), join(folder, 'bin', name));
   symlinkSync(fixture('6.1').vmcore, join(folder, 'a-vmcore'));
   symlinkSync(fixture('6.1').vmcore, join(folder, 'my dump:1'));
 });
@@ -82,9 +81,7 @@ describe.each(Object.entries(SHELLS))('%s', (shell, completions) => {
   });
 
   test('a value after =', () => {
-    expect(completions('kdump-mem memory --source=kc')).toEqual([
-      shell === 'bash' ? 'kcore' : '--source=kcore',
-    ]);
+    expect(completions('kdump-mem memory --source=kc')).toEqual([shell === 'bash' ? 'kcore' : '--source=kcore']);
   });
 
   test('files where they are valid', () => {

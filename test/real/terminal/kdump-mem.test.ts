@@ -66,9 +66,7 @@ test('a terminal of 80 columns has one line per socket, with its owner and pinne
 test('in a pipe nothing is truncated, wrapped or hidden, regardless of COLUMNS', async () => {
   const { stdout } = await kdumpMem('sockets', '--all', '--vmcore', vmcore);
   expect(stdout).not.toMatch(/…|Hidden at this width/);
-  expect(stdout).toMatch(
-    /^ *PINNED +BLOCKS +PAYLOAD +RATIO +QUEUE +STATE +SOCKET \(LOCAL ← PEER\) +OWNER$/m,
-  );
+  expect(stdout).toMatch(/^ *PINNED +BLOCKS +PAYLOAD +RATIO +QUEUE +STATE +SOCKET \(LOCAL ← PEER\) +OWNER$/m);
   expect(widest(stdout.split('\n'))).toBeGreaterThan(160);
 });
 
@@ -77,15 +75,7 @@ const SOURCES = [
   ['--live', '--source', 'pageflags'],
   ['--live', '--source', 'counters'],
 ];
-const DEPTHS = [
-  [],
-  ['-v'],
-  ['--caches'],
-  ['--vmalloc'],
-  ['--nodes'],
-  ['--as', 'free'],
-  ['--as', 'meminfo'],
-];
+const DEPTHS = [[], ['-v'], ['--caches'], ['--vmalloc'], ['--nodes'], ['--as', 'free'], ['--as', 'meminfo']];
 
 test.each(SOURCES.flatMap((source) => DEPTHS.map((depth) => [[...depth, ...source]] as const)))(
   'memory %j fits a terminal of 80 columns, and truncates no figure',
@@ -113,19 +103,12 @@ test.each([
 });
 
 test.each([
-  [
-    'kdump-mem',
-    ['memory', '--live', '--source', 'counters', '--count', '2'],
-    /^sample 2, \S+Z\r?$/m,
-  ],
+  ['kdump-mem', ['memory', '--live', '--source', 'counters', '--count', '2'], /^sample 2, \S+Z\r?$/m],
   ['kdump-mem', ['procs', '--live', '--count', '2'], /^sample 2, \S+Z\r?$/m],
   ['skcheck', ['--samples', '3'], / sockets? .*\n(?:.*\n)+?.* sockets? /],
-] as const)(
-  '%s %j --watch on a dumb terminal prints one text after the other',
-  async (name, args, headings) => {
-    const text = await textOnTerminal(80, 'dumb', name, ...args, '--watch', '--interval', '0.5');
-    expect(text).not.toContain('\u001b');
-    expect(text).toMatch(headings);
-    expect(widest(text.split(/\r?\n/))).toBeLessThanOrEqual(80);
-  },
-);
+] as const)('%s %j --watch on a dumb terminal prints one text after the other', async (name, args, headings) => {
+  const text = await textOnTerminal(80, 'dumb', name, ...args, '--watch', '--interval', '0.5');
+  expect(text).not.toContain('\u001b');
+  expect(text).toMatch(headings);
+  expect(widest(text.split(/\r?\n/))).toBeLessThanOrEqual(80);
+});

@@ -9,8 +9,7 @@ import { until } from '../skcheck/stage.js';
 const folder = mkdtempSync(join(tmpdir(), 'screen-'));
 const SERVER = ['-S', join(folder, 'tmux'), '-f', '/dev/null'];
 const COLUMNS = 80;
-const tmux = (...args: string[]) =>
-  execFileSync('tmux', [...SERVER, ...args], { encoding: 'utf8' });
+const tmux = (...args: string[]) => execFileSync('tmux', [...SERVER, ...args], { encoding: 'utf8' });
 
 afterAll(() => {
   tmux('kill-server');

@@ -42,9 +42,7 @@ describe.each(['6.12', 'newest'] as const)('steal time in a dump of %s', (name) 
   };
   const open = () => openNative({ files: [labDump(name).elf] });
   const triaged = (kernel: Kernel, patches: ReturnType<typeof changed>[]) => {
-    const { findings, warnings, complete } = triage(
-      damagedKernel(kernel, { patches, denials: [] }),
-    );
+    const { findings, warnings, complete } = triage(damagedKernel(kernel, { patches, denials: [] }));
     kernel.close();
     return {
       found: findings.filter(({ code }) => code === 'hypervisor-overcommitted'),
@@ -75,9 +73,7 @@ describe.each(['6.12', 'newest'] as const)('steal time in a dump of %s', (name) 
     expect(complete).toBe(false);
     expect(warnings).toMatchObject([
       {
-        message: expect.stringContaining(
-          'steal time of CPU 0 is 20.0 s, but rq.prev_steal_time is 0.0 s',
-        ),
+        message: expect.stringContaining('steal time of CPU 0 is 20.0 s, but rq.prev_steal_time is 0.0 s'),
       },
     ]);
   });
@@ -86,8 +82,6 @@ describe.each(['6.12', 'newest'] as const)('steal time in a dump of %s', (name) 
     const kernel = open();
     const { found, warnings } = triaged(kernel, [stolen(kernel, 2 ** 30)]);
     expect(found.map(findingWords)).toEqual([]);
-    expect(warnings).toMatchObject([
-      { message: expect.stringMatching(/^CPU time: CPU 0 was busy for \d+ s/) },
-    ]);
+    expect(warnings).toMatchObject([{ message: expect.stringMatching(/^CPU time: CPU 0 was busy for \d+ s/) }]);
   });
 });

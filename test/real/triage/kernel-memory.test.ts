@@ -25,11 +25,7 @@ test('page tables: one process cannot have more than all together', () => {
     const patches = bytes === undefined ? [] : [{ address, bytes: littleEndian(BigInt(bytes), 8) }];
     const memory = { ...leaf('memory', 10 * GIB), children: [leaf('page-tables', GIB)] };
     const warnings = new Warnings();
-    const found = kernelMemory(
-      damagedKernel(kernel, { patches, denials: [] }),
-      { memory },
-      warnings,
-    );
+    const found = kernelMemory(damagedKernel(kernel, { patches, denials: [] }), { memory }, warnings);
     return { pid: processes[0]?.pid, figures: found[0]?.figures, warnings: warnings.list() };
   };
   const { pid, figures, warnings } = tables(GIB / 2);

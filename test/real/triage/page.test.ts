@@ -78,11 +78,8 @@ test('the page has each finding of the JSON, the panic’s stack, and the log be
   const lines = log.stdout.trimEnd().split('\n');
   const at = lines.findIndex((line) => line.includes('Kernel panic - not syncing'));
   expect(at).toBeGreaterThan(15);
-  const [, around = ''] =
-    /<summary>The log around panic<\/summary><pre>(.*?)<\/pre>/s.exec(page) ?? [];
-  expect(around.replaceAll(/<\/?mark>/g, '').split('\n')).toEqual(
-    expect.arrayContaining(lines.slice(at - 5, at + 1)),
-  );
+  const [, around = ''] = /<summary>The log around panic<\/summary><pre>(.*?)<\/pre>/s.exec(page) ?? [];
+  expect(around.replaceAll(/<\/?mark>/g, '').split('\n')).toEqual(expect.arrayContaining(lines.slice(at - 5, at + 1)));
   expect(around).toContain(`<mark>${lines[at]}\n</mark>`);
   for (const cpu of [0, 1]) expect(page).toMatch(new RegExp(`pid \\d+ .* on CPU ${cpu}\\b`));
 });
@@ -99,15 +96,7 @@ test('keeps an existing file without --force', async () => {
 });
 
 test('- prints the page, and --fail-on works as without it', async () => {
-  const { stdout, status } = await kdumpMem(
-    'triage',
-    '--vmcore',
-    elf,
-    '--html',
-    '-',
-    '--fail-on',
-    'critical',
-  );
+  const { stdout, status } = await kdumpMem('triage', '--vmcore', elf, '--html', '-', '--fail-on', 'critical');
   expect(stdout).toMatch(/^<!doctype html>[\s\S]*<\/html>\n$/);
   expect(status).toBe(1);
 });

@@ -42,12 +42,9 @@ test('rules match in a real dump exactly what its other answers contain', async 
     kdumpMem('stacks', elf, '--state', 'S', '--json'),
     kdumpMem('log', elf),
   ]);
-  const figures = (code: string) =>
-    findings.find((finding) => finding.code === `test/${code}`)?.figures;
+  const figures = (code: string) => findings.find((finding) => finding.code === `test/${code}`)?.figures;
   const { memory: root } = memorySchema.parse(JSON.parse(memory.stdout));
-  const tables = root.children
-    .flatMap(({ children }) => children)
-    .find(({ category }) => category === 'page-tables');
+  const tables = root.children.flatMap(({ children }) => children).find(({ category }) => category === 'page-tables');
   expect(tables?.bytes).toBeGreaterThan(0);
   expect(figures('category')).toMatchObject({ memoryBytes: tables?.bytes });
   expect(figures('owner')).toMatchObject({ ownerName: 'stuffed', ownerPid: expect.any(Number) });

@@ -47,22 +47,14 @@ test('an impossible time hides no reader silently', () => {
   const high = sound.read(address + 3n, 1).getUint8(0) ^ 0x40;
   const patches = [{ address: address + 3n, bytes: littleEndian(BigInt(high), 1) }];
   const warnings = new Warnings();
-  const found = stalledReaders(
-    damagedKernel(sound, { patches, denials: [] }),
-    { sockets },
-    warnings,
-    0,
-  );
+  const found = stalledReaders(damagedKernel(sound, { patches, denials: [] }), { sockets }, warnings, 0);
   sound.close();
   expect(found.map(({ figures }) => figures.sock)).not.toContain(finding?.figures.sock);
   expect(warnings.list()).toMatchObject([{ code: 'corrupt' }]);
 });
 
 test('an unreadable socket hides no other, and is reported', () => {
-  const { found, warnings } = toldOf((closed) => [
-    { ...closed, socket: { ...closed.socket, sock: 0x1000n } },
-    closed,
-  ]);
+  const { found, warnings } = toldOf((closed) => [{ ...closed, socket: { ...closed.socket, sock: 0x1000n } }, closed]);
   expect(found).toMatchObject([{ code: 'stalled-reader', severity: 'warning' }]);
   expect(warnings).toEqual([expect.objectContaining({ message: expect.stringMatching(/0x1000/) })]);
 });

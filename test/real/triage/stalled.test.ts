@@ -25,14 +25,8 @@ test.each(['5.10', 'newest', '6.12-arm64-16k'] as const)(
     kernel.close();
     expect(warnings.list()).toEqual([]);
     expect(later).toEqual([]);
-    const perSecond = Number(
-      /^CONFIG_HZ=(\d+)$/m.exec(readFileSync(labKernel(of).config, 'utf8'))?.[1],
-    );
-    const drgn = drgnJson<Record<string, DrgnSocket>>(
-      elf,
-      of,
-      new URL('stalled.py', import.meta.url),
-    );
+    const perSecond = Number(/^CONFIG_HZ=(\d+)$/m.exec(readFileSync(labKernel(of).config, 'utf8'))?.[1]);
+    const drgn = drgnJson<Record<string, DrgnSocket>>(elf, of, new URL('stalled.py', import.meta.url));
     for (const { figures } of found) {
       const other = drgn[String(figures.sock)];
       expect(figures.ageSeconds).toBe(Math.floor((other?.ticks ?? Number.NaN) / perSecond));

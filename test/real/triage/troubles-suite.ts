@@ -53,18 +53,12 @@ export function troublesSuite(kernel: LabKernel): void {
       victims = { cgroup: Number.parseInt(inGroup, 10), machine: Number.parseInt(alone, 10) };
       for (const what of ['warn', 'alloc', 'twice', 'lockup', 'hang,corrupt'])
         await run(`insmod /trouble.ko what=${what}; true`);
-      hung = Number(
-        await run(
-          'sleep 12; for p in /proc/[0-9]*; do grep -q trouble-hang $p/comm && basename $p; done',
-        ),
-      );
+      hung = Number(await run('sleep 12; for p in /proc/[0-9]*; do grep -q trouble-hang $p/comm && basename $p; done'));
       dump = join(work, 'vmcore');
       await guest.pause();
       await guest.dump('elf', dump);
       guest.kill();
-      answer = triageSchema.parse(
-        JSON.parse((await kdumpMem('triage', '--vmcore', dump, '--json')).stdout),
-      );
+      answer = triageSchema.parse(JSON.parse((await kdumpMem('triage', '--vmcore', dump, '--json')).stdout));
       text = (await kdumpMem('triage', '--vmcore', dump)).stdout;
     }, 2 * MOST_MS);
 
@@ -114,9 +108,7 @@ export function troublesSuite(kernel: LabKernel): void {
       expect(failure?.figures).toMatchObject({ comm: 'insmod', order: 9 });
       expect(failure?.figures.gfp).toContain('NORETRY');
       expect(failure?.figures.freeBytes).toBeGreaterThan(0);
-      expect(failure?.figures.freeInLargeBlocksBytes).toBeLessThan(
-        Number(failure?.figures.freeBytes),
-      );
+      expect(failure?.figures.freeInLargeBlocksBytes).toBeLessThan(Number(failure?.figures.freeBytes));
     });
 
     test('a hung task, by its pid', () => {

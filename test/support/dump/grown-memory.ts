@@ -1,8 +1,4 @@
-import {
-  type ByteRange,
-  keptBytesNotes,
-  keptBytesOf,
-} from '../../../src/kernel/native/image/kept-bytes.js';
+import { type ByteRange, keptBytesNotes, keptBytesOf } from '../../../src/kernel/native/image/kept-bytes.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { slabCacheOffset } from '../../../src/walk/pages/struct-page.js';
 import type { LoadSpec, NoteSpec } from './elf.js';
@@ -65,8 +61,7 @@ export class GrownMemory {
   /** Sets a bitfield of a struct that begins at `at`. */
   setBits(view: DataView, at: number, type: string, member: string, value: number): void {
     const found = this.#kernel.struct(type)?.member(member);
-    if (!found?.bits || found.size !== 1)
-      throw new Error(`${type}.${member} is no bit-field of a byte`);
+    if (!found?.bits || found.size !== 1) throw new Error(`${type}.${member} is no bit-field of a byte`);
     const byte = at + found.offset;
     view.setUint8(byte, view.getUint8(byte) | (value << found.bits.offset));
   }
@@ -100,18 +95,12 @@ export class GrownMemory {
     const page = new DataView(new ArrayBuffer(this.#structSize));
     const layout = this.#kernel.struct('page');
     const bit = this.#kernel.enumerators('pageflags')?.get('PG_slab');
-    const [inUse, objects] = ['inuse', 'objects'].map((name) =>
-      this.#kernel.struct('slab')?.member(name),
-    );
+    const [inUse, objects] = ['inuse', 'objects'].map((name) => this.#kernel.struct('slab')?.member(name));
     if (!layout || bit === undefined || !inUse?.bits || !objects?.bits)
       throw new Error('slabs of this kernel are marked in another way');
     page.setBigUint64(0, 1n << bit, true);
     page.setBigUint64(slabCacheOffset(this.#kernel, layout), cache, true);
-    page.setUint32(
-      inUse.offset,
-      (slots << inUse.bits.offset) | (slots << objects.bits.offset),
-      true,
-    );
+    page.setUint32(inUse.offset, (slots << inUse.bits.offset) | (slots << objects.bits.offset), true);
     page.setUint32(this.offset('page', '_refcount'), 1, true);
     return new Uint8Array(page.buffer);
   }

@@ -61,8 +61,7 @@ export function writeGrownQueue(
     const next = (address: bigint) => kernel.read(address, 16).getBigUint64(0, true);
     const previous = (address: bigint) => kernel.read(address, 16).getBigUint64(8, true);
 
-    const { slotSize, address: cache } =
-      kind === 'plain' ? skbCache(kernel, next(queue)) : pairCache(kernel);
+    const { slotSize, address: cache } = kind === 'plain' ? skbCache(kernel, next(queue)) : pairCache(kernel);
     // Offset of the skb in its slot.
     const inSlot = kind === 'plain' ? 0 : memory.offset('sk_buff_fclones', 'skb2');
     const perSlab = Math.floor(PAGE / slotSize);
@@ -74,8 +73,7 @@ export function writeGrownQueue(
     memory.pages(frags, memory.page(FRAGS_PER_PAGE));
 
     const skbAt = (index: number) =>
-      memory.addressOf(slabs.frame + Math.floor(index / perSlab)) +
-      BigInt((index % perSlab) * slotSize + inSlot);
+      memory.addressOf(slabs.frame + Math.floor(index / perSlab)) + BigInt((index % perSlab) * slotSize + inSlot);
     const headAt = (index: number) => memory.addressOf(heads.frame) + BigInt(index * HEAD);
     const at = (member: string) => memory.offset('sk_buff', member);
     const info = (member: string) => memory.offset('skb_shared_info', member);
@@ -131,11 +129,7 @@ export function writeGrownQueue(
         const frame = frags.frame + Math.floor(index / FRAGS_PER_PAGE);
         view.setBigUint64(frag + fields.page, memory.pageAddress(frame), true);
         view.setUint32(frag + fields.length, FRAG, true);
-        view.setUint32(
-          frag + fields.into,
-          (index % FRAGS_PER_PAGE) * (PAGE / FRAGS_PER_PAGE),
-          true,
-        );
+        view.setUint32(frag + fields.into, (index % FRAGS_PER_PAGE) * (PAGE / FRAGS_PER_PAGE), true);
       }
     };
 
@@ -220,8 +214,7 @@ function write(
       for (let page = 0; page < count; page += PAGES_PER_WRITE) {
         const pages = Math.min(PAGES_PER_WRITE, count - page);
         bytes.fill(0);
-        for (let index = 0; index < pages; index++)
-          fill(new DataView(bytes.buffer, index * PAGE, PAGE), page + index);
+        for (let index = 0; index < pages; index++) fill(new DataView(bytes.buffer, index * PAGE, PAGE), page + index);
         writeSync(file, bytes, 0, pages * PAGE, at);
         at += pages * PAGE;
       }

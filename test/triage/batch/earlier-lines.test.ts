@@ -46,25 +46,22 @@ test('does not match a dump with another size or modification time', () => {
   earlier.close();
 });
 
-test.each([1, 20, 60])(
-  'drops a last line that lacks %i bytes, and writes the next in its place',
-  (lost) => {
-    const whole = `${line('/a')}\n${line('/b')}\n`;
-    const file = join(folder.path, 'out');
-    writeFileSync(`${file}.part`, whole.slice(0, -lost));
-    const earlier = new EarlierLines(parseLine);
-    const output = new FiledLines(file, earlier);
-    expect(earlier.find(facts('/b'))).toBeUndefined();
-    const again = line('/b');
-    output.write(1, '/b', again, { ...facts('/b'), ok: false, complete: false, findings: [] });
-    expect(readFileSync(`${file}.part`, 'utf8')).toBe(whole);
-    output.finish(['/b', '/a'], '{}');
-    expect(readFileSync(file, 'utf8')).toBe(`${line('/b')}\n${line('/a')}\n{}\n`);
-    expect(() => readFileSync(`${file}.part`)).toThrow(/ENOENT/);
-    output.close();
-    earlier.close();
-  },
-);
+test.each([1, 20, 60])('drops a last line that lacks %i bytes, and writes the next in its place', (lost) => {
+  const whole = `${line('/a')}\n${line('/b')}\n`;
+  const file = join(folder.path, 'out');
+  writeFileSync(`${file}.part`, whole.slice(0, -lost));
+  const earlier = new EarlierLines(parseLine);
+  const output = new FiledLines(file, earlier);
+  expect(earlier.find(facts('/b'))).toBeUndefined();
+  const again = line('/b');
+  output.write(1, '/b', again, { ...facts('/b'), ok: false, complete: false, findings: [] });
+  expect(readFileSync(`${file}.part`, 'utf8')).toBe(whole);
+  output.finish(['/b', '/a'], '{}');
+  expect(readFileSync(file, 'utf8')).toBe(`${line('/b')}\n${line('/a')}\n{}\n`);
+  expect(() => readFileSync(`${file}.part`)).toThrow(/ENOENT/);
+  output.close();
+  earlier.close();
+});
 
 test('uses the later of two lines about a dump', () => {
   const earlier = readEarlier(`${line('/a', 1)}\n${line('/b')}\n${line('/a', 2)}\n`);
@@ -78,10 +75,7 @@ test.each([
   ['a dump', 'KDUMP   and more\n'],
   ['another JSON', '{"schema":"kdump-mem.socket/1"}\n'],
   ['text without a line end', 'something else without an end'],
-  [
-    'a line that is damaged',
-    `${line('/a')}\n{"schema":"kdump-mem.triage-line/1","dump":\n${line('/b')}\n`,
-  ],
+  ['a line that is damaged', `${line('/a')}\n{"schema":"kdump-mem.triage-line/1","dump":\n${line('/b')}\n`],
   ['malformed findings', line('/a').replace('"findings":null', '"findings":[null]')],
   ['findings that are a number', line('/a').replace('"findings":null', '"findings":5')],
   ['a release that is a number', line('/a').replace('"release":null', '"release":5')],

@@ -18,12 +18,10 @@ afterEach(() => {
 
 const memory = new Map([[1, { data: pageOf(1) }]]);
 const SMALL = joinExtents(diskdumpExtents({ blocks: 8, memory, release: '6.1.0' }));
-const places = (...words: readonly string[]): string[] =>
-  findDumps(words).dumps.map(({ place }) => place);
+const places = (...words: readonly string[]): string[] => findDumps(words).dumps.map(({ place }) => place);
 
 test('finds dumps by their magic, ordered by name', () => {
-  for (const folder of ['202611200412', '202611200500', 'b', 'B'])
-    mkdirSync(join(tree.path, folder));
+  for (const folder of ['202611200412', '202611200500', 'b', 'B']) mkdirSync(join(tree.path, folder));
   tree.write('202611200412/vmcore', SMALL);
   tree.write('202611200412/vmcore-dmesg.txt', '[    0.000000] Linux version 6.1.0');
   tree.write('202611200500/dump.202611200500', SMALL);
@@ -55,12 +53,7 @@ test('lists files that should be dumps, and ignores files next to them', () => {
   tree.write('empty', '');
   tree.write('notes.gz', Buffer.from('1f8b0800', 'hex'));
   const found = findDumps([tree.path]);
-  expect(found.dumps.map(({ place }) => place)).toEqual([
-    'dump.202611200500',
-    'vmcore',
-    'vmcore.flat',
-    'vmcore.gz',
-  ]);
+  expect(found.dumps.map(({ place }) => place)).toEqual(['dump.202611200500', 'vmcore', 'vmcore.flat', 'vmcore.gz']);
   expect(found.otherFiles).toBe(3);
 });
 
@@ -68,11 +61,7 @@ test('lists each file that is named explicitly once, whatever it contains', () =
   const text = tree.write('notes.txt', 'nothing');
   const dump = tree.write('dump', SMALL);
   linkSync(dump, join(tree.path, 'hard-link'));
-  expect(places(text, tree.path, dump, join(tree.path, '.', 'dump'))).toEqual([
-    'notes.txt',
-    'dump',
-    'hard-link',
-  ]);
+  expect(places(text, tree.path, dump, join(tree.path, '.', 'dump'))).toEqual(['notes.txt', 'dump', 'hard-link']);
 });
 
 test('does not follow links in folders or open special files, and terminates at loops', () => {
@@ -128,9 +117,7 @@ test('reports an unreadable folder and an unreadable file', () => {
   chmodSync(file, 0);
   chmodSync(folder, 0);
   const found =
-    process.getuid?.() === 0
-      ? asNobody(tree.path)
-      : (findDumps([tree.path]) as ReturnType<typeof asNobody>);
+    process.getuid?.() === 0 ? asNobody(tree.path) : (findDumps([tree.path]) as ReturnType<typeof asNobody>);
   chmodSync(folder, 0o700);
   expect(found.unlisted.map(({ path }) => path)).toEqual([folder]);
   expect(found.dumps.map(({ unfit }) => unfit?.code)).toEqual(['permission']);

@@ -34,16 +34,12 @@ test.each<[string, NodeJS.ProcessEnv, RegExp]>([
 
 function array(id: number, min: number, max: number, count: number): NodeJS.ProcessEnv {
   const all = { ID: id, MIN: min, MAX: max, COUNT: count };
-  return Object.fromEntries(
-    Object.entries(all).map(([name, value]) => [`SLURM_ARRAY_TASK_${name}`, `${value}`]),
-  );
+  return Object.fromEntries(Object.entries(all).map(([name, value]) => [`SLURM_ARRAY_TASK_${name}`, `${value}`]));
 }
 
 test.each([1, 2, 7, 64])('puts each dump into exactly one of %i shards', (of) => {
   const places = Array.from({ length: 2000 }, (_, index) => `host-${index % 97}/${index}/vmcore`);
-  const shards = Array.from({ length: of }, (_, index) =>
-    places.filter((place) => isOfShard(place, { index, of })),
-  );
+  const shards = Array.from({ length: of }, (_, index) => places.filter((place) => isOfShard(place, { index, of })));
   expect(shards.flat().toSorted()).toEqual(places.toSorted());
   for (const shard of shards) expect(shard.length).toBeGreaterThan(2000 / of / 3);
 });
@@ -53,7 +49,5 @@ test('keeps each other dump in its shard if a dump is added or removed', () => {
   const shard = { index: 1, of: 3 };
   const mine = places.filter((place) => isOfShard(place, shard));
   const later = ['0', ...places.slice(0, 5)].filter((place) => isOfShard(place, shard));
-  expect(later.filter((place) => place !== '0')).toEqual(
-    mine.filter((place) => places.indexOf(place) < 5),
-  );
+  expect(later.filter((place) => place !== '0')).toEqual(mine.filter((place) => places.indexOf(place) < 5));
 });

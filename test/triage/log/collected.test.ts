@@ -8,8 +8,7 @@ import { LogFindings } from '../../../src/triage/log/log-findings.js';
 /** Logs of other machines, outside the repository, each with the title that syzbot gave it. */
 const PLACES = ['../../../../shared/logs/', '../../../../../shared/logs/'];
 const LOGS =
-  process.env.KDUMP_MEM_LOGS ??
-  PLACES.map((place) => fileURLToPath(new URL(place, import.meta.url))).find(existsSync);
+  process.env.KDUMP_MEM_LOGS ?? PLACES.map((place) => fileURLToPath(new URL(place, import.meta.url))).find(existsSync);
 const FOLDER = `${LOGS}/syzkaller`;
 const isThere = LOGS !== undefined && existsSync(FOLDER);
 
@@ -77,11 +76,7 @@ describe.skipIf(!isThere)('collected logs (skipped without shared/logs)', () => 
 });
 
 /** For each kind: the number of logs, of those with such a finding, and of those with the function. */
-function table(
-  titled: readonly Titled[],
-  isKind: (one: Titled) => boolean,
-  isNamed: (one: Titled) => boolean,
-): string {
+function table(titled: readonly Titled[], isKind: (one: Titled) => boolean, isNamed: (one: Titled) => boolean): string {
   const rows = new Map<string, [all: number, kind: number, named: number]>();
   for (const one of titled) {
     const name = kindOf(one.title ?? '').slice(0, 60);
@@ -90,8 +85,6 @@ function table(
   }
   return [...rows]
     .sort(([, [a]], [, [b]]) => b - a)
-    .map(
-      ([name, counts]) => `${counts.map((count) => String(count).padStart(4)).join('')}  ${name}\n`,
-    )
+    .map(([name, counts]) => `${counts.map((count) => String(count).padStart(4)).join('')}  ${name}\n`)
     .join('');
 }

@@ -37,15 +37,11 @@ describe('hostile names of processes', () => {
     'EXT4-fs error',
     'EDAC a: 1 CE ',
   ])('%j yields no finding when the kernel reports the exit of the process', (comm) => {
-    expect(
-      codes(`${comm}[77]: segfault at 0 ip 0000000000401136 sp 00007ffd error 4 in a`),
-    ).toEqual([]);
+    expect(codes(`${comm}[77]: segfault at 0 ip 0000000000401136 sp 00007ffd error 4 in a`)).toEqual([]);
     expect(codes(`${comm} (77): drop_caches: 3`)).toEqual([]);
     const request = 'gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0';
     expect(codes(`${comm} invoked oom-killer: ${request}`)).toEqual(['oom-kill']);
-    expect(codes(`${comm}: page allocation failure: order:4, mode:0xcc0(GFP_KERNEL)`)).toEqual([
-      'allocation-failure',
-    ]);
+    expect(codes(`${comm}: page allocation failure: order:4, mode:0xcc0(GFP_KERNEL)`)).toEqual(['allocation-failure']);
     for (const what of [
       'vmalloc error: size 4096, failed to allocate pages, mode:0x2',
       'page allocation stalls for 9ms, order:0, mode:0x2',
@@ -54,18 +50,14 @@ describe('hostile names of processes', () => {
   });
 
   test('do not add a count of faults', () => {
-    expect(codes('INFO: task : dead [#1]:9 blocked for more than 120 seconds.')).toEqual([
-      'hung-task',
-    ]);
+    expect(codes('INFO: task : dead [#1]:9 blocked for more than 120 seconds.')).toEqual(['hung-task']);
     expect(codes('process 9 (a: dead [#1] A) attempted a POSIX timer syscall')).toEqual([]);
   });
 
   test.each(['a\nb', 'a\rb', 'a\u2028b', '\nOops: x', '\nBUG a (b): c', 'a\n9 pages RAM'])(
     '%j hides nothing, and adds nothing',
     (comm) => {
-      const [lockup, ...others] = find(
-        `watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [${comm}:7]`,
-      );
+      const [lockup, ...others] = find(`watchdog: BUG: soft lockup - CPU#1 stuck for 22s! [${comm}:7]`);
       expect(others).toEqual([]);
       expect(lockup).toMatchObject({ code: 'soft-lockup', figures: { comm, pid: 7, cpu: 1 } });
       const hung = find(`INFO: task ${comm}:7 blocked for more than 120 seconds.`);
@@ -76,9 +68,7 @@ describe('hostile names of processes', () => {
         `[      7]     0     7      600       90    40960        0             0 ${comm}`,
         `Out of memory: Killed process 7 (${comm}) total-vm:4kB, anon-rss:3kB, file-rss:2kB, shmem-rss:1kB, UID:0 pgtables:5kB oom_score_adj:0`,
       );
-      expect(killed).toMatchObject([
-        { code: 'oom-kill', figures: { pid: 7, comm, largestPid: 7, outcome: 'killed' } },
-      ]);
+      expect(killed).toMatchObject([{ code: 'oom-kill', figures: { pid: 7, comm, largestPid: 7, outcome: 'killed' } }]);
       expect(killed[0]?.figures).not.toHaveProperty('managedBytes');
       const fault = find(
         'BUG: kernel NULL pointer dereference, address: 0000000000000010',
@@ -152,9 +142,7 @@ test('do not mix a memory dump with the lines before it', () => {
 test('report an unknown outcome if the log lacks the end of a kill', () => {
   const [cut] = find('sh invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0');
   expect(cut?.figures.outcome).toBe('unknown');
-  expect(cut && findingWords(cut)).toBe(
-    'OOM killer invoked by sh; the log does not name the victim.',
-  );
+  expect(cut && findingWords(cut)).toBe('OOM killer invoked by sh; the log does not name the victim.');
   const [none] = find('Out of memory and no killable processes...');
   expect(none?.figures.outcome).toBe('no-killable-process');
 });

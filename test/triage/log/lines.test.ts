@@ -2,9 +2,7 @@ import { expect, test } from 'vitest';
 import { messagesAround } from '../../../src/triage/log/lines.js';
 import { recordsOf } from './records.js';
 
-const RECORDS = [
-  ...recordsOf(Array.from({ length: 200 }, (_, at) => `<4>[    1.000000] m${at}`).join('\n')),
-];
+const RECORDS = [...recordsOf(Array.from({ length: 200 }, (_, at) => `<4>[    1.000000] m${at}`).join('\n'))];
 const around = (...seqs: number[]) =>
   messagesAround(RECORDS, new Set(seqs)).map(
     ({ record, asked, gap }) => `${gap ? '…' : ''}${record.text}${asked ? '!' : ''}`,

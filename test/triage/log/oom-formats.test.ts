@@ -237,19 +237,12 @@ describe('a memcg report before 5.0', () => {
       path: '/kubepods/pod1/b7',
       counters: { rss: 32660 * KIB, cache: 12 * KIB, swap: 8 * KIB },
     });
-    expect(findingWords(found)).toContain(
-      'Memory cgroup /kubepods/pod1 was at its limit of 32.0 MiB',
-    );
+    expect(findingWords(found)).toContain('Memory cgroup /kubepods/pod1 was at its limit of 32.0 MiB');
   });
 
   test('has its path if its two halves are separate messages', () => {
     const [, ...rest] = lines[3]?.match(/^(.*killed)( as a result.*)$/) ?? [];
-    const found = only(
-      ...lines.slice(0, 3),
-      rest[0]!,
-      `[    1.000003]${rest[1]}`,
-      ...lines.slice(4),
-    );
+    const found = only(...lines.slice(0, 3), rest[0]!, `[    1.000003]${rest[1]}`, ...lines.slice(4));
     expect(found.figures).toMatchObject({
       cgroup: '/kubepods/pod1',
       victimCgroup: '/kubepods/pod1/b7',
@@ -320,10 +313,7 @@ describe('memory.oom.group', () => {
 
 describe('no victim', () => {
   test.each([
-    [
-      'Kernel panic - not syncing: Out of memory: system-wide panic_on_oom is enabled',
-      'system-wide',
-    ],
+    ['Kernel panic - not syncing: Out of memory: system-wide panic_on_oom is enabled', 'system-wide'],
     ['Kernel panic - not syncing: Out of memory: compulsory panic_on_oom is enabled', 'compulsory'],
     ['Kernel panic - not syncing: out of memory. panic_on_oom is selected', 'system-wide'],
   ])('%s', (line, panicOnOom) => {
@@ -510,9 +500,7 @@ test('lists processes by size and by name, slab caches, and allocation sites', (
     },
     { name: 'worker', tasks: 2, rssBytes: 200 * PAGE, swapBytes: 7 * PAGE, pageTableBytes: 81920 },
   ]);
-  expect(found.oom?.slabs).toEqual([
-    { cache: 'kmalloc-4k', usedBytes: 4096 * KIB, totalBytes: 8192 * KIB },
-  ]);
+  expect(found.oom?.slabs).toEqual([{ cache: 'kmalloc-4k', usedBytes: 4096 * KIB, totalBytes: 8192 * KIB }]);
   expect(found.oom?.sites).toMatchObject([
     { calls: 372736, aboutBytes: Math.round(1.45 * 2 ** 30) },
     { site: 'drivers/net/x.c:77 [x] func:x_alloc', aboutBytes: 96 * 2 ** 20 },
@@ -544,11 +532,7 @@ test.each([
 
 test('ignores an unset limit of a memory cgroup', () => {
   const reader = new MemcgReader();
-  for (const text of [
-    'Memory cgroup stats for /a:',
-    'anon 4096',
-    'hierarchical_memsw_limit 9223372036854771712',
-  ])
+  for (const text of ['Memory cgroup stats for /a:', 'anon 4096', 'hierarchical_memsw_limit 9223372036854771712'])
     reader.take({ text, whole: text, further: [] });
   expect(reader.groups).toEqual([{ path: '/a', counters: { anon: 4096 } }]);
 });

@@ -65,71 +65,70 @@ const LOGS = [
 const log = (release: string) =>
   readFileSync(new URL(`../../../fixtures/logs/oom-${release}.log`, import.meta.url), 'utf8');
 
-describe.each(LOGS)(
-  'kills of the OOM killer of $release',
-  ({ release, cgroup, machine, pages }) => {
-    const findings = logFindings(recordsOf(log(release)), PAGE);
+describe.each(LOGS)('kills of the OOM killer of $release', ({ release, cgroup, machine, pages }) => {
+  const findings = logFindings(recordsOf(log(release)), PAGE);
 
-    test('are each reported once, and nothing else is', () => {
-      expect(findings.map(({ code, severity }) => [code, severity])).toEqual([
-        ['oom-kill', 'warning'],
-        ['oom-kill', 'critical'],
-      ]);
-    });
+  test('are each reported once, and nothing else is', () => {
+    expect(findings.map(({ code, severity }) => [code, severity])).toEqual([
+      ['oom-kill', 'warning'],
+      ['oom-kill', 'critical'],
+    ]);
+  });
 
-    test('include a cgroup at its limit', () => {
-      expect(findings[0]?.figures).toMatchObject({
-        scope: 'cgroup',
-        cgroup: '/pod7/c1',
-        victimCgroup: '/pod7/c1',
-        times: 1,
-        limitBytes: 32_768 * KIB,
-        usageBytes: cgroup.usage * KIB,
-        invokedBy: 'takeuser',
-        order: 0,
-        gfp: 'GFP_KERNEL',
-        tasks: 1,
-        pid: cgroup.pid,
-        comm: 'takeuser',
-        uid: 0,
-        oomScoreAdj: 0,
-        victimAnonBytes: cgroup.anon * KIB,
-        victimPageTableBytes: cgroup.tables * KIB,
-        largestPid: cgroup.pid,
-        largestRssBytes: cgroup.largest * PAGE,
-      });
-      expect(findings[0]?.figures).not.toHaveProperty('managedBytes');
-      expect(
-        findings[0]?.evidence.map((one) => one.kind === 'log' && one.text.split(/[ :]/)[0]),
-      ).toEqual(['takeuser', 'oom-kill', 'Memory']);
+  test('include a cgroup at its limit', () => {
+    expect(findings[0]?.figures).toMatchObject({
+      scope: 'cgroup',
+      cgroup: '/pod7/c1',
+      victimCgroup: '/pod7/c1',
+      times: 1,
+      limitBytes: 32_768 * KIB,
+      usageBytes: cgroup.usage * KIB,
+      invokedBy: 'takeuser',
+      order: 0,
+      gfp: 'GFP_KERNEL',
+      tasks: 1,
+      pid: cgroup.pid,
+      comm: 'takeuser',
+      uid: 0,
+      oomScoreAdj: 0,
+      victimAnonBytes: cgroup.anon * KIB,
+      victimPageTableBytes: cgroup.tables * KIB,
+      largestPid: cgroup.pid,
+      largestRssBytes: cgroup.largest * PAGE,
     });
+    expect(findings[0]?.figures).not.toHaveProperty('managedBytes');
+    expect(findings[0]?.evidence.map((one) => one.kind === 'log' && one.text.split(/[ :]/)[0])).toEqual([
+      'takeuser',
+      'oom-kill',
+      'Memory',
+    ]);
+  });
 
-    test('include the whole machine, the use of its memory, and the unattributed rest', () => {
-      expect(findings[1]?.figures).toMatchObject({
-        scope: 'machine',
-        cgroup: null,
-        limitBytes: null,
-        tasks: 4,
-        pid: machine.pid,
-        comm: 'takeuser',
-        oomScoreAdj: 500,
-        victimAnonBytes: machine.anon * KIB,
-        victimPageTableBytes: machine.tables * KIB,
-        largestPid: machine.largestPid,
-        largestRssBytes: machine.largest * PAGE,
-        managedBytes: pages.managed * PAGE,
-        freeBytes: pages.free * PAGE,
-        anonBytes: pages.anon * PAGE,
-        slabBytes: pages.slab * PAGE,
-        pageTableBytes: pages.tables * PAGE,
-        hugePageBytes: 0,
-        unattributedBytes: pages.unattributed * PAGE,
-        swapTotalBytes: 0,
-        swapFreeBytes: 0,
-      });
+  test('include the whole machine, the use of its memory, and the unattributed rest', () => {
+    expect(findings[1]?.figures).toMatchObject({
+      scope: 'machine',
+      cgroup: null,
+      limitBytes: null,
+      tasks: 4,
+      pid: machine.pid,
+      comm: 'takeuser',
+      oomScoreAdj: 500,
+      victimAnonBytes: machine.anon * KIB,
+      victimPageTableBytes: machine.tables * KIB,
+      largestPid: machine.largestPid,
+      largestRssBytes: machine.largest * PAGE,
+      managedBytes: pages.managed * PAGE,
+      freeBytes: pages.free * PAGE,
+      anonBytes: pages.anon * PAGE,
+      slabBytes: pages.slab * PAGE,
+      pageTableBytes: pages.tables * PAGE,
+      hugePageBytes: 0,
+      unattributedBytes: pages.unattributed * PAGE,
+      swapTotalBytes: 0,
+      swapFreeBytes: 0,
     });
-  },
-);
+  });
+});
 
 describe('a truncated log', () => {
   const lines = log('6.12').split('\n');

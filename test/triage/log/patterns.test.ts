@@ -10,11 +10,7 @@ const find = (...lines: readonly string[]) =>
 
 /** Lines that kernels from 5.10 to 7.2 print, or that are in their sources. */
 const LINES: readonly (readonly [line: string, code: string, figures: object])[] = [
-  [
-    'Kernel panic - not syncing: sysrq triggered crash',
-    'panic',
-    { reason: 'sysrq triggered crash' },
-  ],
+  ['Kernel panic - not syncing: sysrq triggered crash', 'panic', { reason: 'sysrq triggered crash' }],
   [
     'watchdog: BUG: soft lockup - CPU#1 stuck for 9s! [insmod:184]',
     'soft-lockup',
@@ -72,27 +68,15 @@ const LINES: readonly (readonly [line: string, code: string, figures: object])[]
     'hung-task',
     { comm: 'kworker/0:1', pid: 9, seconds: 122 },
   ],
-  [
-    'BUG: kernel NULL pointer dereference, address: 0000000000000010',
-    'oops',
-    { address: '0000000000000010' },
-  ],
-  [
-    'BUG: unable to handle page fault for address: ffffc90000ffa000',
-    'oops',
-    { address: 'ffffc90000ffa000' },
-  ],
+  ['BUG: kernel NULL pointer dereference, address: 0000000000000010', 'oops', { address: '0000000000000010' }],
+  ['BUG: unable to handle page fault for address: ffffc90000ffa000', 'oops', { address: 'ffffc90000ffa000' }],
   [
     'Unable to handle kernel NULL pointer dereference at virtual address 0000000000000008',
     'oops',
     { kind: 'NULL pointer dereference', address: '0000000000000008' },
   ],
   ['kernel BUG at lib/list_debug.c:62!', 'oops', { place: 'lib/list_debug.c:62' }],
-  [
-    'Internal error: Oops: 0000000096000046 [#1] SMP',
-    'oops',
-    { error: 'Oops: 0000000096000046 [#1] SMP' },
-  ],
+  ['Internal error: Oops: 0000000096000046 [#1] SMP', 'oops', { error: 'Oops: 0000000096000046 [#1] SMP' }],
   [
     'general protection fault, probably for non-canonical address 0xdead000000000108: 0000 [#1] SMP',
     'oops',
@@ -123,11 +107,7 @@ const LINES: readonly (readonly [line: string, code: string, figures: object])[]
     'hardware-error',
     { what: 'CPU 2: Machine Check: 0 Bank 5: be00000000800400' },
   ],
-  [
-    'EDAC MC0: 1 CE memory read error on CPU_SrcID#0_Ha#0_Chan#1_DIMM#0',
-    'hardware-error',
-    { count: 1, kind: 'CE' },
-  ],
+  ['EDAC MC0: 1 CE memory read error on CPU_SrcID#0_Ha#0_Chan#1_DIMM#0', 'hardware-error', { count: 1, kind: 'CE' }],
   [
     'WARNING: CPU: 1 PID: 124 at /src/trouble.c:61 trouble+0x39/0x1000 [trouble]',
     'kernel-warning',
@@ -138,16 +118,8 @@ const LINES: readonly (readonly [line: string, code: string, figures: object])[]
     'kernel-warning',
     { place: 'trouble.c:61', symbol: 'trouble' },
   ],
-  [
-    'TCP: out of memory -- consider tuning tcp_mem',
-    'network-memory',
-    { protocol: 'TCP', what: 'out of memory' },
-  ],
-  [
-    'nf_conntrack: nf_conntrack: table full, dropping packet',
-    'network-memory',
-    { table: 'table full' },
-  ],
+  ['TCP: out of memory -- consider tuning tcp_mem', 'network-memory', { protocol: 'TCP', what: 'out of memory' }],
+  ['nf_conntrack: nf_conntrack: table full, dropping packet', 'network-memory', { table: 'table full' }],
   ['VFS: file-max limit 1024 reached', 'network-memory', { files: 'VFS: file-max limit' }],
   [
     'EXT4-fs error (device vda): ext4_lookup:1785: inode #2: comm ls: deleted inode referenced: 12',
@@ -187,24 +159,12 @@ const LINES: readonly (readonly [line: string, code: string, figures: object])[]
   ['swap_info_get: Bad swap file entry 3ffffffffffff', 'memory-corruption', {}],
   ['_swap_info_get: Unused swap offset entry 00001234', 'memory-corruption', {}],
   ['IPv4: dst cache overflow', 'network-memory', { routes: 'dst cache overflow' }],
-  [
-    'Aborting journal on device sda1-8.',
-    'file-system-error',
-    { journal: 'Aborting journal on device sda1-8' },
-  ],
+  ['Aborting journal on device sda1-8.', 'file-system-error', { journal: 'Aborting journal on device sda1-8' }],
   ['EXT4-fs (sda1): Remounting filesystem read-only', 'file-system-error', { readOnly: 'sda1' }],
-  [
-    'nfs: server 10.0.0.1 not responding, still trying',
-    'file-system-error',
-    { server: '10.0.0.1' },
-  ],
+  ['nfs: server 10.0.0.1 not responding, still trying', 'file-system-error', { server: '10.0.0.1' }],
   ['Write-error on swap-device (254:0:123)', 'file-system-error', {}],
   ['nvme nvme0: I/O 123 QID 4 timeout, aborting', 'file-system-error', { controller: 'nvme0' }],
-  [
-    'XFS (dm-0): Corruption of in-memory data detected.  Shutting down filesystem',
-    'file-system-error',
-    {},
-  ],
+  ['XFS (dm-0): Corruption of in-memory data detected.  Shutting down filesystem', 'file-system-error', {}],
   ['blk_update_request: I/O error, dev fd0, sector 0', 'file-system-error', {}],
   ['EXT4-fs error (device loop0): ext4_find_entry:1: inode #2: comm a: b', 'file-system-error', {}],
   [
@@ -222,16 +182,8 @@ const LINES: readonly (readonly [line: string, code: string, figures: object])[]
     'allocation-failure',
     { vmalloc: 'allocated 8192 of 16384 bytes' },
   ],
-  [
-    'vmap allocation for size 8192 failed: use vmalloc=<size> to increase size',
-    'allocation-failure',
-    {},
-  ],
-  [
-    'percpu: allocation failed, size=8 align=8 atomic=0, alloc from reserved chunk failed',
-    'allocation-failure',
-    {},
-  ],
+  ['vmap allocation for size 8192 failed: use vmalloc=<size> to increase size', 'allocation-failure', {}],
+  ['percpu: allocation failed, size=8 align=8 atomic=0, alloc from reserved chunk failed', 'allocation-failure', {}],
   ['SLUB: Unable to allocate memory on node -1, gfp=0x820(GFP_ATOMIC)', 'allocation-failure', {}],
   [
     'XFS: java(7) possible memory allocation deadlock size 65536 in kmem_alloc (mode:0x2400240)',
@@ -285,9 +237,9 @@ test('titles a panic that follows another report like any other', () => {
 });
 
 test('reports an allocation that exceeds the machine as a note', () => {
-  expect(
-    find('a: vmalloc error: size 1099511627776, exceeds total pages, mode:0xcc2(GFP_KERNEL)'),
-  ).toMatchObject([{ severity: 'note', title: 'vmalloc allocation failure' }]);
+  expect(find('a: vmalloc error: size 1099511627776, exceeds total pages, mode:0xcc2(GFP_KERNEL)')).toMatchObject([
+    { severity: 'note', title: 'vmalloc allocation failure' },
+  ]);
 });
 
 describe('harmless lines', () => {
@@ -306,9 +258,7 @@ describe('harmless lines', () => {
 });
 
 test('merges reports of a hung task into one finding with its last time', () => {
-  const lines = [3, 4, 5].map(
-    (seconds) => `INFO: task a:7 blocked for more than ${seconds} seconds.`,
-  );
+  const lines = [3, 4, 5].map((seconds) => `INFO: task a:7 blocked for more than ${seconds} seconds.`);
   const [only, ...others] = find(...lines);
   expect(only?.figures).toMatchObject({ seconds: 5, times: 3 });
   expect(others).toEqual([]);
@@ -326,10 +276,7 @@ test('limits time and number of findings for a hostile log', () => {
 });
 
 test('reports other findings and a count if the log is full of one kind', () => {
-  const hung = Array.from(
-    { length: 1200 },
-    (_, pid) => `INFO: task a:${pid} blocked for more than 9 seconds.`,
-  );
+  const hung = Array.from({ length: 1200 }, (_, pid) => `INFO: task a:${pid} blocked for more than 9 seconds.`);
   const findings = find(...hung, 'BUG: kernel NULL pointer dereference, address: 0000000000000010');
   expect(findings.at(-1)?.code).toBe('oops');
   const tasks = findings.filter(({ code }) => code === 'hung-task');

@@ -4,8 +4,7 @@ import type { LogRecord } from '../../../src/records/log-records.js';
 export function* recordsOf(text: string): Generator<LogRecord> {
   let seq = 0;
   for (const line of text.split('\n')) {
-    const [, level, seconds, part = '', message = ''] =
-      /^<(\d+)>\[ *(\d+)\.(\d{6})\] (.*)$/.exec(line) ?? [];
+    const [, level, seconds, part = '', message = ''] = /^<(\d+)>\[ *(\d+)\.(\d{6})\] (.*)$/.exec(line) ?? [];
     if (level === undefined) continue;
     yield {
       seq: seq++,

@@ -35,12 +35,7 @@ test('returns no memcg for a kernel without them', () => {
 });
 
 test('terminates quickly for a log of lines that almost match', () => {
-  const line =
-    START +
-    ',oom_memcg='.repeat(20) +
-    ',task_memcg='.repeat(23) +
-    ',task='.repeat(40) +
-    ',pid=1'.repeat(40);
+  const line = START + ',oom_memcg='.repeat(20) + ',task_memcg='.repeat(23) + ',task='.repeat(40) + ',pid=1'.repeat(40);
   // It takes five minutes if each part is searched again behind each possible predecessor.
   const chosen = Array.from({ length: 20_000 }, () => readChoice(line));
   expect(chosen.every((choice) => choice === undefined)).toBe(true);

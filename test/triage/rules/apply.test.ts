@@ -19,11 +19,7 @@ const records = (...lines: readonly string[]) => [
   ...recordsOf(lines.map((line) => `<4>[    1.000000] ${line}`).join('\n')),
 ];
 
-const category = (
-  name: Category['category'],
-  bytes: number,
-  more: Partial<Category> = {},
-): Category => ({
+const category = (name: Category['category'], bytes: number, more: Partial<Category> = {}): Category => ({
   category: name,
   bytes,
   frames: bytes / 4096,
@@ -63,19 +59,13 @@ const stacks = (complete: boolean, guess = false): StacksAnswer =>
           { pid: 3, comm: 'cp' },
           { pid: 4, comm: 'cp' },
         ],
-        frames: [
-          { address: 1n, interrupted: false, guess, symbol: { name: 'nfs_wait', offset: 1 } },
-        ],
+        frames: [{ address: 1n, interrupted: false, guess, symbol: { name: 'nfs_wait', offset: 1 } }],
       },
     ],
   }) as unknown as StacksAnswer;
 
 const WHOLE = { overwritten: 0, noRoom: 0, complete: true, warnings: [] };
-const LOG = [
-  'mlx card0: health: hot, level 3',
-  'mlx card1: health: cold, level 1',
-  'mlx card0: health: hot, level 3',
-];
+const LOG = ['mlx card0: health: hot, level 3', 'mlx card1: health: cold, level 1', 'mlx card0: health: hot, level 3'];
 
 function answer(more: Partial<TriageAnswer> = {}, lines = LOG, log: object = WHOLE): TriageAnswer {
   return {
@@ -214,12 +204,7 @@ test.each<[string, object, Partial<TriageAnswer>, string]>([
     'the memory breakdown is not available',
   ],
   ['the log', { log: 'x' }, { log: undefined }, 'the log is not available'],
-  [
-    'a finding',
-    { finding: { code: 'queued-data' } },
-    { complete: false },
-    'the answer is incomplete',
-  ],
+  ['a finding', { finding: { code: 'queued-data' } }, { complete: false }, 'the answer is incomplete'],
 ])('treats %s that is unreadable as unknown, and its negation, too', (_, when, more, why) => {
   expect(resultOf(when, answer(more))).toEqual(UNKNOWN(why));
   expect(resultOf({ not: when }, answer(more))).toEqual(UNKNOWN(why));
@@ -228,9 +213,7 @@ test.each<[string, object, Partial<TriageAnswer>, string]>([
 
 test('treats a line that may be missing as unknown, but finds one that exists', () => {
   const torn = answer({}, LOG, { ...WHOLE, overwritten: 9 });
-  expect(resultOf({ log: 'gone' }, torn)).toEqual(
-    UNKNOWN('the oldest 9 messages of the log are missing'),
-  );
+  expect(resultOf({ log: 'gone' }, torn)).toEqual(UNKNOWN('the oldest 9 messages of the log are missing'));
   expect(resultOf({ log: 'mlx *' }, torn).met).toBe(true);
   expect(resultOf({ finding: { code: 'panic' } }, torn)).toEqual(
     UNKNOWN('the oldest 9 messages of the log are missing'),
@@ -243,23 +226,15 @@ test('treats unreadable or guessed stacks as unknown', () => {
     throw new KernelError('unsupported-layout', 'no tables');
   };
   const condition = { stack: { symbol: 'nfs_*' } };
-  expect(resultOf(condition, answer(), refuse)).toEqual(
-    UNKNOWN('stacks cannot be read: no tables'),
-  );
+  expect(resultOf(condition, answer(), refuse)).toEqual(UNKNOWN('stacks cannot be read: no tables'));
   expect(resultOf(condition, answer(), () => stacks(true, true))).toEqual(
     UNKNOWN('nfs_wait is a guess of the unwinder'),
   );
   const other = { stack: { symbol: 'ext4_*' } };
-  expect(resultOf(other, answer(), () => stacks(false))).toEqual(
-    UNKNOWN('some stacks cannot be read'),
-  );
+  expect(resultOf(other, answer(), () => stacks(false))).toEqual(UNKNOWN('some stacks cannot be read'));
   const tasks = { tasks: { state: 'D', atLeast: 3 } };
-  expect(resultOf(tasks, answer(), () => stacks(false))).toEqual(
-    UNKNOWN('some tasks cannot be read'),
-  );
-  expect(resultOf({ tasks: { state: 'D', atLeast: 1 } }, answer(), () => stacks(false)).met).toBe(
-    true,
-  );
+  expect(resultOf(tasks, answer(), () => stacks(false))).toEqual(UNKNOWN('some tasks cannot be read'));
+  expect(resultOf({ tasks: { state: 'D', atLeast: 1 } }, answer(), () => stacks(false)).met).toBe(true);
 });
 
 function applied(rules: object, input = answer({}, [...LOG, ...OOM])) {
@@ -268,9 +243,7 @@ function applied(rules: object, input = answer({}, [...LOG, ...OOM])) {
 }
 
 const silent = (where?: object) => ({
-  adjust: [
-    { finding: 'oom-kill', ...(where ? { where } : {}), severity: 'silent', because: 'Known.' },
-  ],
+  adjust: [{ finding: 'oom-kill', ...(where ? { where } : {}), severity: 'silent', because: 'Known.' }],
 });
 
 test('adds a finding for each match of the lines, with its figures in the sentence', () => {
@@ -289,18 +262,14 @@ test('adds a finding for each match of the lines, with its figures in the senten
       },
     ],
   });
-  const json = triageSchema.parse(
-    JSON.parse(JSON.stringify(triageJson({ ...found, memory: undefined }))),
-  );
+  const json = triageSchema.parse(JSON.parse(JSON.stringify(triageJson({ ...found, memory: undefined }))));
   expect(json.findings.slice(0, 2)).toMatchObject([
     { code: 'acme/hot', words: 'card0 is hot (2.00 GiB, 25 %).', advice: 'Change card0.' },
     { code: 'acme/hot', words: 'card1 is cold (2.00 GiB, 25 %).', figures: { level: 1 } },
   ]);
   expect(json.findings[0]?.evidence).toHaveLength(2);
   const text = triageText({ ...found, memory: undefined }, { width: 80, source: '--vmcore v' });
-  expect(text).toContain(
-    'CRITICAL  card0 is hot (2.00 GiB, 25 %) [acme/hot]\n          Action: Change card0.',
-  );
+  expect(text).toContain('CRITICAL  card0 is hot (2.00 GiB, 25 %) [acme/hot]\n          Action: Change card0.');
   expect(text).toContain('Next: kdump-mem log --vmcore v');
 });
 
@@ -364,9 +333,7 @@ test('escapes hostile log text in the sentence of a rule', () => {
   const lines = ['mlx \u001b[31m{x}: bad'];
   const found = applied(
     {
-      rules: [
-        { code: 'acme/a', severity: 'note', when: { log: 'mlx {card}: bad' }, message: '{card}' },
-      ],
+      rules: [{ code: 'acme/a', severity: 'note', when: { log: 'mlx {card}: bad' }, message: '{card}' }],
     },
     answer({}, lines),
   );

@@ -40,28 +40,18 @@ test.each([
 });
 
 test('matches like the equivalent regular expression', () => {
-  const part = fc.oneof(
-    fc.constantFrom('a', 'b', 'ab', '1', ' '),
-    fc.constant('*'),
-    fc.constant('{n:number}'),
-  );
+  const part = fc.oneof(fc.constantFrom('a', 'b', 'ab', '1', ' '), fc.constant('*'), fc.constant('{n:number}'));
   fc.assert(
     fc.property(
       fc.array(part, { minLength: 1, maxLength: 6 }),
       fc.string({ unit: fc.constantFrom('a', 'b', '1', ' '), maxLength: 12 }),
       (parts, text) => {
-        const source = parts.filter(
-          (one, at) => one === ' ' || one.length < 3 || at === parts.lastIndexOf(one),
-        );
+        const source = parts.filter((one, at) => one === ' ' || one.length < 3 || at === parts.lastIndexOf(one));
         const joined = source.join('').replace(/\*+/g, '*');
         // Adjacent digits may be assigned to either number.
         fc.pre(joined !== '' && !/\d\{|\}\d/.test(joined));
-        const regex = joined
-          .replaceAll('*', '.*')
-          .replaceAll('{n:number}', '(?<!\\d)\\d{1,15}(?!\\d)');
-        expect(new Pattern(joined).match(text) !== undefined).toBe(
-          new RegExp(`^${regex}$`).test(text),
-        );
+        const regex = joined.replaceAll('*', '.*').replaceAll('{n:number}', '(?<!\\d)\\d{1,15}(?!\\d)');
+        expect(new Pattern(joined).match(text) !== undefined).toBe(new RegExp(`^${regex}$`).test(text));
       },
     ),
     { numRuns: 3000 },

@@ -26,10 +26,7 @@ test.each([
     rule('{ memory: { category: page-cache, atLeastBytes: lots } }'),
     'r:5: rules[0].when.memory.atLeastBytes: must be a number of bytes, or a size such as 512 MiB',
   ],
-  [
-    rule('{ memory: { category: page-cache } }'),
-    'r:5: rules[0].when.memory: has no bound: add atLeast… or atMost…',
-  ],
+  [rule('{ memory: { category: page-cache } }'), 'r:5: rules[0].when.memory: has no bound: add atLeast… or atMost…'],
   [
     rule('{ release: x }').replace('acme/a', 'panic'),
     'r:3: rules[0].code: must have your name before it, such as acme/bad-nic',
@@ -38,10 +35,7 @@ test.each([
     rule('{ release: x }').replace("'x'", "'{bytes}'"),
     /^r:6: rules\[0\]\.message: unknown figure \{bytes\}; the conditions provide kernelRelease$/,
   ],
-  [
-    rule("{ release: '{stackPid}' }"),
-    /^r:5: rules\[0\]\.when: \{stackPid\} is the name of a figure/,
-  ],
+  [rule("{ release: '{stackPid}' }"), /^r:5: rules\[0\]\.when: \{stackPid\} is the name of a figure/],
   [
     rule('{ release: x }').replace('note', 'fatal'),
     /^r:4: rules\[0\]\.severity: invalid option: expected one of "critical"/,
@@ -69,9 +63,7 @@ test.each([
 
 test('reports the first of several errors, and the number of others', () => {
   const text = rule('{ log: "", release: "", panic: "" }');
-  expect(() => readRules('r', text)).toThrow(
-    'r:5: rules[0].when.log: the pattern is empty (and 2 more)',
-  );
+  expect(() => readRules('r', text)).toThrow('r:5: rules[0].when.log: the pattern is empty (and 2 more)');
 });
 
 test('refuses aliases that expand without limit', () => {

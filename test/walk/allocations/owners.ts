@@ -51,9 +51,7 @@ export function memoryOf(
     [at(frame) + 16]: [handle, 4] as const,
     ...(hasTime ? { [at(frame) + 24]: 1_500_000_000n } : {}),
     ...(Array.isArray(pid) ? { [at(frame) + 8 + pid[0]]: [7, 4] as const } : {}),
-    ...(entry.size >= 56
-      ? { [at(frame) + 40]: 0x6873n, [at(frame) + 8 + 52]: [6, 4] as const }
-      : {}),
+    ...(entry.size >= 56 ? { [at(frame) + 40]: 0x6873n, [at(frame) + 8 + 52]: [6, 4] as const } : {}),
   });
   const kernel = madeKernel({
     structs: {

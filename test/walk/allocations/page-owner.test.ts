@@ -37,10 +37,7 @@ describe.each(Object.entries(OWNERS))('page_owner of %s', (_, entry) => {
       comm: 'comm' in entry.members ? 'sh' : null,
     });
     // Freed pages, and pages that were never allocated.
-    expect([70, 71].map((frame) => new PageOwner(kernel).at(frame))).toEqual([
-      undefined,
-      undefined,
-    ]);
+    expect([70, 71].map((frame) => new PageOwner(kernel).at(frame))).toEqual([undefined, undefined]);
   });
 
   test('counts frames without extensions, and with unreadable or impossible entries, as lost', () => {

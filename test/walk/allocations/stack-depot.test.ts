@@ -29,9 +29,7 @@ describe.each(CLEAR)('the stack depot of %s', (_, layout) => {
   });
 
   test('reports a record with another handle, or with more functions than fit into a pool', () => {
-    expect(() => of({ [record + member('handle.handle')]: [handle + 1, 4] })).toThrow(
-      /leads to a record of handle/,
-    );
+    expect(() => of({ [record + member('handle.handle')]: [handle + 1, 4] })).toThrow(/leads to a record of handle/);
     for (const count of [257, 0xffff_ffff])
       expect(() => of({ [record + member('size')]: [count, 4] })).toThrow(/functions/);
     // The offset of a different record.
@@ -49,9 +47,7 @@ test('finds pools that are counted from 1 under the old name', () => {
 test('refuses a depot without pools, or with an unknown handle, by name', () => {
   const memory = madeDepot(DEPOTS['7.2']!, STACK);
   const empty = { ...memory, words: { ...memory.words, [memory.symbols.stack_pools!]: 0n } };
-  expect(() => new StackDepot(madeKernel(empty))).toThrow(
-    /stack_pools: the stack depot has no pools/,
-  );
+  expect(() => new StackDepot(madeKernel(empty))).toThrow(/stack_pools: the stack depot has no pools/);
   const handle_parts = { size: 4, members: { handle: [0, 4], trie_node: [0, 4] } } as const;
   const unknown = { ...memory, structs: { ...memory.structs, handle_parts } };
   expect(() => new StackDepot(madeKernel(unknown))).toThrow(
@@ -108,8 +104,7 @@ describe('slab tracks', () => {
   /** Two caches in the list; the first stores records after its objects. */
   function kernelOf(track: MadeStruct, flag: number, words: Words, offset = 0) {
     const depot = madeDepot(DEPOTS['6.12']!, STACK);
-    const enums =
-      flag === OLD_FLAG ? {} : { _slab_flag_bits: { _SLAB_STORE_USER: BigInt(Math.log2(flag)) } };
+    const enums = flag === OLD_FLAG ? {} : { _slab_flag_bits: { _SLAB_STORE_USER: BigInt(Math.log2(flag)) } };
     const kernel = madeKernel({
       structs: { ...depot.structs, kmem_cache, track },
       symbols: { ...depot.symbols, slab_caches: AT.head },

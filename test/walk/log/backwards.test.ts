@@ -3,14 +3,7 @@ import type { Kernel } from '../../../src/kernel/kernel.js';
 import { readPanic } from '../../../src/walk/log/panic.js';
 import { logBackwards } from '../../../src/walk/log/records.js';
 import { Unknowns } from '../../../src/walk/warnings.js';
-import {
-  blocksOf,
-  kernelWithLog,
-  LOG_AT,
-  LOG_BASE,
-  LOG_BYTES,
-  logFields,
-} from '../../support/made-log.js';
+import { blocksOf, kernelWithLog, LOG_AT, LOG_BASE, LOG_BYTES, logFields } from '../../support/made-log.js';
 
 function logOf(lines: readonly string[]): string[] {
   const kernel = kernelWithLog(lines);
@@ -66,9 +59,7 @@ describe('the printk ring buffer', () => {
   test('reports an absurd size of the ring as damage', () => {
     const kernel = kernelWithLog(['one']);
     kernel.read(LOG_BASE + BigInt(LOG_AT.ring), 4).setUint32(0, 60, true);
-    expect(() => [...logBackwards(kernel, logFields(kernel))]).toThrow(
-      expect.objectContaining({ code: 'damaged' }),
-    );
+    expect(() => [...logBackwards(kernel, logFields(kernel))]).toThrow(expect.objectContaining({ code: 'damaged' }));
   });
 });
 

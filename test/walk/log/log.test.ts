@@ -3,22 +3,14 @@ import { readLog } from '../../../src/walk/log/log.js';
 import { Warnings } from '../../../src/walk/warnings.js';
 import { damagedKernel } from '../../support/damaged-kernel.js';
 import { littleEndian } from '../../support/little-endian.js';
-import {
-  blocksOf,
-  kernelWithLog,
-  LOG_AT,
-  LOG_BASE,
-  LOG_BYTES,
-  logFields,
-} from '../../support/made-log.js';
+import { blocksOf, kernelWithLog, LOG_AT, LOG_BASE, LOG_BYTES, logFields } from '../../support/made-log.js';
 
 const LINES = Array.from({ length: 60 }, (_, i) => `line ${i} ${'x'.repeat((i * 7) % 30)}`);
 
 /** Reads a log of this many lines, with some of its bytes changed. */
 function logOf(count: number, at?: number, value = 0n, bytes = 8) {
   const kernel = kernelWithLog(LINES.slice(0, count));
-  const patches =
-    at === undefined ? [] : [{ address: LOG_BASE + BigInt(at), bytes: littleEndian(value, bytes) }];
+  const patches = at === undefined ? [] : [{ address: LOG_BASE + BigInt(at), bytes: littleEndian(value, bytes) }];
   const warnings = new Warnings();
   const log = readLog(damagedKernel(kernel, { patches, denials: [] }), logFields(kernel), warnings);
   const records = [];
@@ -46,9 +38,7 @@ test('keeps sequence numbers, also after ids have wrapped', () => {
       .slice(-8)
       .filter(({ data }) => end - data <= LOG_BYTES);
     const { records } = logOf(count);
-    expect(records.map(({ seq, text }) => ({ seq, text }))).toEqual(
-      kept.map(({ seq, line }) => ({ seq, text: line })),
-    );
+    expect(records.map(({ seq, text }) => ({ seq, text }))).toEqual(kept.map(({ seq, line }) => ({ seq, text: line })));
   }
 });
 
@@ -74,10 +64,6 @@ test('reports a gap in the sequence numbers as a contradiction', () => {
 
 test('reports an end of the ring that hides messages as a contradiction', () => {
   const id = (seq: number) => ((1n << 62n) - 8n + BigInt(seq)) & ((1n << 62n) - 1n);
-  expect(logOf(7, LOG_AT.ring + 24, id(3)).messages).toEqual([
-    'kernel log has a message after the newest one',
-  ]);
-  expect(logOf(7, LOG_AT.ring + 32, id(3)).messages).toEqual([
-    'kernel log has a message before the oldest one',
-  ]);
+  expect(logOf(7, LOG_AT.ring + 24, id(3)).messages).toEqual(['kernel log has a message after the newest one']);
+  expect(logOf(7, LOG_AT.ring + 32, id(3)).messages).toEqual(['kernel log has a message before the oldest one']);
 });

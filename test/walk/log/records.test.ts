@@ -10,13 +10,7 @@ import { Unknowns, Warnings } from '../../../src/walk/warnings.js';
 import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
 import { littleEndian } from '../../support/little-endian.js';
 import { madeKernel } from '../../support/made-kernel.js';
-import {
-  kernelWithRecords,
-  RECORDS_AT,
-  RECORDS_BASE,
-  type RecordForm,
-  RecordLog,
-} from '../../support/made-records.js';
+import { kernelWithRecords, RECORDS_AT, RECORDS_BASE, type RecordForm, RecordLog } from '../../support/made-records.js';
 
 const BYTES = 1024;
 const LINES = Array.from({ length: 90 }, (_, i) => `line ${i} ${'x'.repeat((i * 7) % 61)}`);
@@ -70,8 +64,7 @@ function withPending(words: Readonly<Record<number, bigint | readonly [number, 4
   });
   return {
     ...log,
-    read: (address, length) =>
-      address < RECORDS_BASE ? pending.read(address, length) : log.read(address, length),
+    read: (address, length) => (address < RECORDS_BASE ? pending.read(address, length) : log.read(address, length)),
     symbol: (name) => log.symbol(name) ?? pending.symbol(name),
     struct: pending.struct,
   };
@@ -128,41 +121,33 @@ function damaged(log: RecordLog, at: number, value: bigint, bytes: number) {
 }
 
 describe('the log of records before 5.10', () => {
-  test.each(['plain', 'with-caller'] as const)(
-    '%s: returns every message, however often it wrapped',
-    (form) => {
-      for (let count = 0; count <= LINES.length; count++) {
-        const log = filled(count, form);
-        const { records, rest, messages } = read(kernelWithRecords(log));
-        expect(messages).toEqual([]);
-        expect(rest).toEqual({ overwritten: 0, noRoom: 0 });
-        expect(records).toEqual(
-          keptOf(log).map((text, place) => {
-            const seq = log.firstSeq + place;
-            const by = callerOf(seq);
-            return {
-              seq,
-              text,
-              timestamp: BigInt(seq) * 1_000_000n,
-              level: seq % 8,
-              facility: seq % 24,
-              caller:
-                form === 'plain'
-                  ? null
-                  : { kind: by > 0x7fff_ffff ? 'cpu' : 'task', id: by & 0x7fff_ffff },
-              comm: '',
-              subsystem: '',
-              device: '',
-            };
-          }),
-        );
-        const backwards = [
-          ...logBackwards(kernelWithRecords(log), fieldsOf(kernelWithRecords(log))),
-        ];
-        expect(backwards.map(({ text }) => text)).toEqual(keptOf(log).reverse());
-      }
-    },
-  );
+  test.each(['plain', 'with-caller'] as const)('%s: returns every message, however often it wrapped', (form) => {
+    for (let count = 0; count <= LINES.length; count++) {
+      const log = filled(count, form);
+      const { records, rest, messages } = read(kernelWithRecords(log));
+      expect(messages).toEqual([]);
+      expect(rest).toEqual({ overwritten: 0, noRoom: 0 });
+      expect(records).toEqual(
+        keptOf(log).map((text, place) => {
+          const seq = log.firstSeq + place;
+          const by = callerOf(seq);
+          return {
+            seq,
+            text,
+            timestamp: BigInt(seq) * 1_000_000n,
+            level: seq % 8,
+            facility: seq % 24,
+            caller: form === 'plain' ? null : { kind: by > 0x7fff_ffff ? 'cpu' : 'task', id: by & 0x7fff_ffff },
+            comm: '',
+            subsystem: '',
+            device: '',
+          };
+        }),
+      );
+      const backwards = [...logBackwards(kernelWithRecords(log), fieldsOf(kernelWithRecords(log)))];
+      expect(backwards.map(({ text }) => text)).toEqual(keptOf(log).reverse());
+    }
+  });
 
   test('reads devices, empty and multi-line texts, and line fragments', () => {
     const log = new RecordLog(BYTES);
@@ -176,13 +161,7 @@ describe('the log of records before 5.10', () => {
     expect(messages).toEqual([]);
     expect(records[0]).toMatchObject({ subsystem: 'pci', device: '+pci:0000:00:1f.2' });
     // As dmesg and crash print them: a line that another context interrupted stays split.
-    expect(records.map(({ text }) => text)).toEqual([
-      'found',
-      '',
-      'one\ntwo',
-      'begun ',
-      'and ended',
-    ]);
+    expect(records.map(({ text }) => text)).toEqual(['found', '', 'one\ntwo', 'begun ', 'and ended']);
   });
 
   test('reads a log that was copied from the smaller, wrapped log of early boot', () => {
@@ -207,9 +186,7 @@ describe('the log of records before 5.10', () => {
     const { records, messages } = read(kernelWithRecords(log, { without }));
     expect(records.map(({ text }) => text)).toEqual(keptOf(log));
     expect(records[0]?.seq).toBe(0);
-    expect(messages).toEqual([
-      'sequence numbers of messages are unknown (missing symbol): they are counted from 0',
-    ]);
+    expect(messages).toEqual(['sequence numbers of messages are unknown (missing symbol): they are counted from 0']);
   });
 
   test('finds a panic in the log', () => {
@@ -261,9 +238,7 @@ describe('damage to a log of records', () => {
     expect(records.map(({ text }) => text)).toEqual(records.map(({ seq }) => LINES[seq]));
     expect(messages).toHaveLength(1);
     expect(messages[0]).toMatch(
-      new RegExp(
-        `^kernel log, before message ${log.firstSeq + 2}: a log record has a length of 7 bytes, but contains`,
-      ),
+      new RegExp(`^kernel log, before message ${log.firstSeq + 2}: a log record has a length of 7 bytes, but contains`),
     );
   });
 

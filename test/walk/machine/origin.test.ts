@@ -18,9 +18,7 @@ const originWith = (damage: Damage, id: Uint8Array = Buffer.alloc(16)) =>
         get: (target, name) => {
           if (name === 'read')
             return (at: bigint, length: number) =>
-              at === bootId
-                ? new DataView(Uint8Array.from(id).buffer, 0, length)
-                : target.read(at, length);
+              at === bootId ? new DataView(Uint8Array.from(id).buffer, 0, length) : target.read(at, length);
           const value: unknown = Reflect.get(target, name, target);
           return typeof value === 'function' ? value.bind(target) : value;
         },

@@ -5,21 +5,9 @@ import { vendorOf } from '../../../src/walk/machine/vendor.js';
 test.each([
   ['4.18.0-147.5.1.el8_1.aarch64', '', '', 'el', 'EL 8.1'],
   ['4.18.0-305.el8.x86_64', '', '', 'el', 'EL 8.4'],
-  [
-    '4.18.0-305.12.1.el8_4.x86_64',
-    '',
-    '(mockbuild@x86-vm-07.build.eng.bos.redhat.com)',
-    'redhat',
-    'EL 8.4',
-  ],
+  ['4.18.0-305.12.1.el8_4.x86_64', '', '(mockbuild@x86-vm-07.build.eng.bos.redhat.com)', 'redhat', 'EL 8.4'],
   ['4.18.0-240.10.1.el8_3.x86_64', '', '(mockbuild@kbuilder.bsys.centos.org)', 'centos', 'EL 8.3'],
-  [
-    '5.14.0-427.13.1.el9_4.x86_64',
-    '',
-    '(mockbuild@iad1-prod-build001.bld.equ.rockylinux.org)',
-    'rocky',
-    'EL 9.4',
-  ],
+  ['5.14.0-427.13.1.el9_4.x86_64', '', '(mockbuild@iad1-prod-build001.bld.equ.rockylinux.org)', 'rocky', 'EL 9.4'],
   ['4.18.0-553.16.1.el8_10.x86_64', '', '', 'el', 'EL 8.10'],
   // A build of CentOS Stream: without a minor release.
   ['5.14.0-391.el9.x86_64', '', '', 'el', 'EL 9'],
@@ -32,13 +20,7 @@ test.each([
   ['5.4.0-1067-gke', '#71-Ubuntu SMP Wed Nov 16 2022', '', 'ubuntu', '20.04'],
   ['5.15.0-91-generic', '#101~20.04.1-Ubuntu SMP Thu Nov 16 2023', '', 'ubuntu', '20.04'],
   ['6.5.0-14-generic', '#14-Ubuntu SMP PREEMPT_DYNAMIC', '', 'ubuntu', undefined],
-  [
-    '6.1.0-39-cloud-amd64',
-    '#1 SMP PREEMPT_DYNAMIC Debian 6.1.148-1 (2025-08-26)',
-    '',
-    'debian',
-    '12',
-  ],
+  ['6.1.0-39-cloud-amd64', '#1 SMP PREEMPT_DYNAMIC Debian 6.1.148-1 (2025-08-26)', '', 'debian', '12'],
   ['6.12.43+deb13-cloud-amd64', '', '', 'debian', '13'],
   ['6.1.0-0.deb11.13-amd64', '', '', 'debian', '11'],
   ['7.2-cloud-arm64', '#1 SMP Debian 7.2.1-1 (2026-11-01)', '', 'debian', undefined],
@@ -64,9 +46,7 @@ test.each([
   ['4.18.0', '', '', 'mainline', undefined],
   ['6.1.0-39-cloud-arm64', '', '', 'debian', '12'],
 ])('%s %s', (release, version, banner, code, stream) => {
-  expect([vendorOf(release, version, banner)].map((one) => [one?.id, one?.stream])).toEqual([
-    [code, stream],
-  ]);
+  expect([vendorOf(release, version, banner)].map((one) => [one?.id, one?.stream])).toEqual([[code, stream]]);
 });
 
 test.each(['', '5.4.0-mine', '4.19.0-custom.1', '6.6.30-gentoo', '\n'])(

@@ -7,10 +7,7 @@ const ENTRY = OWN + 24 + 8;
 const LIST = OWN + 72;
 
 /** The class `block` with two devices, whose nodes are at these offsets. */
-function devices(
-  members: Readonly<Record<string, Readonly<Record<string, number>>>>,
-  node: number,
-) {
+function devices(members: Readonly<Record<string, Readonly<Record<string, number>>>>, node: number) {
   const struct = (name: string, own: Readonly<Record<string, number>>) => [
     name,
     { size: 128, members: { ...own, ...members[name] } },

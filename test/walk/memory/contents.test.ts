@@ -30,8 +30,7 @@ function packet(bytes: Buffer, at: number, ports: readonly [number, number]): vo
 
 /** Bytes without a pattern, the same in each run. */
 function noise(bytes: Buffer): void {
-  for (let at = 0; at < bytes.length; at += 32)
-    bytes.set(createHash('sha256').update(`${at}`).digest(), at);
+  for (let at = 0; at < bytes.length; at += 32) bytes.set(createHash('sha256').update(`${at}`).digest(), at);
 }
 
 const cases: readonly [kind: string, view: DataView][] = [

@@ -92,8 +92,7 @@ function machine(patches: readonly Patch[] = []): Kernel {
     facts: { pageSize: 4096 },
     symbol: (name: string) => symbols.get(name),
     struct,
-    read: (address: bigint, length: number) =>
-      new DataView(view.buffer, Number(address - BASE), length),
+    read: (address: bigint, length: number) => new DataView(view.buffer, Number(address - BASE), length),
     pages: new PageMap({
       pageSize: 4096,
       directMap: () => ({ address: BASE, length: 2 ** 20, physical: 0 }),
@@ -174,7 +173,5 @@ test.each([
   [1, 0, 3],
   [0, 0, 0],
 ])('reports %i slots in use from %i on of %i slots as damage', (nrbufs, curbuf, buffers) => {
-  expect(() => framesOf(nrbufs, curbuf, buffers)).toThrow(
-    expect.objectContaining({ code: 'damaged' }),
-  );
+  expect(() => framesOf(nrbufs, curbuf, buffers)).toThrow(expect.objectContaining({ code: 'damaged' }));
 });

@@ -22,12 +22,7 @@ function kindsOf(
   const kernel: Kernel = {
     ...madeKernel({ structs: { page: { size: 64, members } }, words: {} }),
     enumerators: (name) =>
-      new Map(
-        (name === 'pageflags' ? FLAGS : (enums[name] ?? [])).map((flag, bit) => [
-          flag,
-          BigInt(bit),
-        ]),
-      ),
+      new Map((name === 'pageflags' ? FLAGS : (enums[name] ?? [])).map((flag, bit) => [flag, BigInt(bit)])),
   };
   const kind = kindTest(kernel);
   return values.map((value) => {
@@ -59,12 +54,7 @@ const WITHOUT = ['free', 'offline', 'page-table', 'held'];
 
 test.each([
   ['4.18 to 5.10', { mem_cgroup: 56 }, {}, WITH_KMEMCG],
-  [
-    '5.10, where slabs name cgroups',
-    { memcg_data: 56 },
-    { page_memcg_data_flags: ['A'] },
-    WITH_KMEMCG,
-  ],
+  ['5.10, where slabs name cgroups', { memcg_data: 56 }, { page_memcg_data_flags: ['A'] }, WITH_KMEMCG],
   ['since 5.11', { memcg_data: 56 }, { page_memcg_data_flags: ['MEMCG_DATA_KMEM'] }, WITHOUT],
   ['before 5.11, without memory cgroups', {}, { zone_stat_item: ['NR_PAGETABLE'] }, WITH_KMEMCG],
   ['since 5.11, without memory cgroups', {}, { node_stat_item: ['NR_PAGETABLE'] }, WITHOUT],
@@ -73,7 +63,5 @@ test.each([
 });
 
 test('returns no type for a mapped page', () => {
-  expect(kindsOf({ ...TYPED, mem_cgroup: 56 }, [0, 5, 0x7fff_ff7f])).toEqual(
-    Array.from({ length: 3 }, () => 'held'),
-  );
+  expect(kindsOf({ ...TYPED, mem_cgroup: 56 }, [0, 5, 0x7fff_ff7f])).toEqual(Array.from({ length: 3 }, () => 'held'));
 });

@@ -1,12 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { ReadError } from '../../../src/base/errors.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
-import {
-  crashKernelFrames,
-  type FrameRange,
-  memmapFrames,
-  onlineRanges,
-} from '../../../src/walk/memory/ram.js';
+import { crashKernelFrames, type FrameRange, memmapFrames, onlineRanges } from '../../../src/walk/memory/ram.js';
 
 const FRAMES = 100;
 const RAM = [

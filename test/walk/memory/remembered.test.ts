@@ -29,8 +29,6 @@ test('walks once, and repeats the values and the failure for each caller', () =>
 test('returns the same values to two concurrent callers', () => {
   const walk = cachedWalk(() => [1, 2, 3]);
   const [one, other] = [walk(), walk()];
-  expect([one.next().value, other.next().value, other.next().value, one.next().value]).toEqual([
-    1, 1, 2, 2,
-  ]);
+  expect([one.next().value, other.next().value, other.next().value, one.next().value]).toEqual([1, 1, 2, 2]);
   expect([...one, ...other]).toEqual([3, 3]);
 });

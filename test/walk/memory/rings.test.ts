@@ -21,9 +21,7 @@ function perfKernel(name: string, pages = 2) {
       perf_event: { size: 64, members: { rb: 8 } },
       file: { size: 64, members: { f_op: 0, private_data: 16 } },
       ...(name === 'perf_buffer' ? { perf_buffer: { size: 64, members: PERF } } : {}),
-      ...(name === 'perf_buffer'
-        ? {}
-        : { [`${name}{data_pages}`]: { size: 64, members: PERF } satisfies MadeStruct }),
+      ...(name === 'perf_buffer' ? {} : { [`${name}{data_pages}`]: { size: 64, members: PERF } satisfies MadeStruct }),
     },
     symbols: { perf_fops: 0x80 },
     words: {
@@ -41,18 +39,15 @@ function perfKernel(name: string, pages = 2) {
   });
 }
 
-test.each(['ring_buffer', 'perf_buffer'])(
-  'finds pages that perf writes to: %s (before 5.6, since)',
-  (name) => {
-    const files = function* (visit: (file: bigint) => Generator<number> | Iterable<number>) {
-      // Two descriptors of one file: its ring is counted once.
-      yield* visit(made(0x100));
-      yield* visit(made(0x100));
-    };
-    const each = files as Parameters<typeof perfRingFrames>[1];
-    expect([...perfRingFrames(perfKernel(name), each)]).toEqual([5, 6, 7, 9]);
-    expect(errorOf(() => [...perfRingFrames(perfKernel(name, 3), each)])).toMatchObject({
-      code: 'damaged',
-    });
-  },
-);
+test.each(['ring_buffer', 'perf_buffer'])('finds pages that perf writes to: %s (before 5.6, since)', (name) => {
+  const files = function* (visit: (file: bigint) => Generator<number> | Iterable<number>) {
+    // Two descriptors of one file: its ring is counted once.
+    yield* visit(made(0x100));
+    yield* visit(made(0x100));
+  };
+  const each = files as Parameters<typeof perfRingFrames>[1];
+  expect([...perfRingFrames(perfKernel(name), each)]).toEqual([5, 6, 7, 9]);
+  expect(errorOf(() => [...perfRingFrames(perfKernel(name, 3), each)])).toMatchObject({
+    code: 'damaged',
+  });
+});

@@ -46,10 +46,7 @@ test('omits an area that waits to be unmapped (VM_LAZY_FREE)', () => {
 test.each([
   ['5.4', { va_start: 0, va_end: 8, list: 32, purge_list: 48, vm: 48 }],
   ['since 5.10', { va_start: 0, va_end: 8, list: 32, vm: 48 }],
-  [
-    'since 6.4, where the flag has another meaning',
-    { va_start: 0, va_end: 8, list: 32, vm: 48, flags: 56 },
-  ],
+  ['since 6.4, where the flag has another meaning', { va_start: 0, va_end: 8, list: 32, vm: 48, flags: 56 }],
 ])('treats `vm` as NULL without the flag: %s', (_, members) => {
   expect(areas(members, { [0x230]: made(0x400) })).toEqual([made(0x400)]);
 });

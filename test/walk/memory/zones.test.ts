@@ -144,12 +144,7 @@ function batched(symbols: Readonly<Record<string, number>>): readonly bigint[] |
 }
 
 test('reads each batch from its own variable before 5.8', () => {
-  expect(batched({ lru_add_pvec: 0x800, activate_page_pvecs: 0x900 })).toEqual([
-    11n,
-    21n,
-    22n,
-    31n,
-  ]);
+  expect(batched({ lru_add_pvec: 0x800, activate_page_pvecs: 0x900 })).toEqual([11n, 21n, 22n, 31n]);
 });
 
 test('returns undefined for a kernel that names no batches', () => {

@@ -41,19 +41,11 @@ test('reports a torn list of devices', () => {
 });
 
 test('reports an impossible number of transmit queues as damage', () => {
-  const damaged = damagedKernel(
-    kernel,
-    change(card.address, 'net_device', 'num_tx_queues', 70_000n, 4),
-  );
+  const damaged = damagedKernel(kernel, change(card.address, 'net_device', 'num_tx_queues', 70_000n, 4));
   expect(() => [...netDevices(damaged)]).toThrow('70000 transmit queues');
 });
 
 test('refuses the memory of a card whose rings belong to another device', () => {
-  const damaged = damagedKernel(
-    kernel,
-    change(card.privateData, 'virtnet_info', 'dev', named('lo').address, 8),
-  );
-  expect(() => virtioNetMemory(damaged, card)).toThrow(
-    'its virtnet_info belongs to another device',
-  );
+  const damaged = damagedKernel(kernel, change(card.privateData, 'virtnet_info', 'dev', named('lo').address, 8));
+  expect(() => virtioNetMemory(damaged, card)).toThrow('its virtnet_info belongs to another device');
 });

@@ -58,9 +58,7 @@ test.each(['tx_array.ring', 'tx_ring'] as const)(
   (ring) => {
     const kernel = kernelWith(ring);
     const reader = new TunReader(kernel, new SkbLists(kernel));
-    const device = { address: made(DEVICE), privateData: made(TUN) } as Parameters<
-      TunReader['ofDevice']
-    >[0];
+    const device = { address: made(DEVICE), privateData: made(TUN) } as Parameters<TunReader['ofDevice']>[0];
     expect(reader.ofDevice(device)).toEqual({ skbs: [made(0xc00), made(0xb00)], frames: 1 });
     expect(() => reader.ofDevice({ ...device, address: made(0) })).toThrow('has 1 queues');
   },

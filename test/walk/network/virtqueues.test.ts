@@ -2,20 +2,14 @@ import { expect, test } from 'vitest';
 import { virtioNetMemory } from '../../../src/walk/network/virtqueues.js';
 import { type MadeMembers, made, madeKernel } from '../../support/made-kernel.js';
 
-const [DEVICE, OWN, RQ, QUEUE, DESC, STATES] = [
-  0x100, 0x200, 0x300, 0x400, 0x1000, 0x2000,
-] as const;
+const [DEVICE, OWN, RQ, QUEUE, DESC, STATES] = [0x100, 0x200, 0x300, 0x400, 0x1000, 0x2000] as const;
 const [ENTRIES, BUFFERS] = [4, [0x8000, 0x9000, 0xa000]] as const;
 const RING = 64;
 
 /** A device with one ring of four entries, three of which contain a buffer. */
 function buffers(
   members: MadeMembers,
-  {
-    state,
-    states,
-    free = 1,
-  }: { readonly state: string; readonly states: number; readonly free?: number },
+  { state, states, free = 1 }: { readonly state: string; readonly states: number; readonly free?: number },
 ): readonly bigint[] {
   const words: Record<number, bigint | readonly [number, 1 | 2 | 4]> = {
     [OWN]: made(DEVICE),
@@ -57,8 +51,7 @@ function buffers(
     parent: 0n,
     driver: undefined,
   };
-  return virtioNetMemory(kernel, { ...device, address: made(DEVICE), privateData: made(OWN) })
-    .buffers;
+  return virtioNetMemory(kernel, { ...device, address: made(DEVICE), privateData: made(OWN) }).buffers;
 }
 
 const vring = (prefix: string): MadeMembers => ({
@@ -73,14 +66,8 @@ const OLD: MadeMembers = { ...vring(''), desc_state: [144, 0] };
 
 test.each([
   ['since 5.0', SPLIT, { state: 'vring_desc_state_split', states: STATES }],
-  [
-    "before 5.0, with the caller's data after the struct",
-    OLD,
-    { state: 'vring_desc_state', states: QUEUE + 144 },
-  ],
+  ["before 5.0, with the caller's data after the struct", OLD, { state: 'vring_desc_state', states: QUEUE + 144 }],
 ])('finds the buffers of a ring %s', (_, members, places) => {
   expect(buffers(members, places)).toEqual(BUFFERS.map(made));
-  expect(() => buffers(members, { ...places, free: 2 })).toThrow(
-    'its ring holds 3 buffers in 2 descriptors',
-  );
+  expect(() => buffers(members, { ...places, free: 2 })).toThrow('its ring holds 3 buffers in 2 descriptors');
 });

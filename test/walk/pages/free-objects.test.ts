@@ -6,8 +6,7 @@ const RANDOM = 0x1234_5678_9abc_def1n;
 const [CACHE, OFFSET] = [0, 16] as const;
 const OBJECTS = [0x1000, 0x1040, 0x1080] as const;
 
-const swapped = (value: bigint) =>
-  Buffer.from(value.toString(16).padStart(16, '0'), 'hex').readBigUInt64LE();
+const swapped = (value: bigint) => Buffer.from(value.toString(16).padStart(16, '0'), 'hex').readBigUInt64LE();
 
 /** Three free objects, each with the obfuscated address of the next. */
 function freeObjects(
@@ -35,7 +34,5 @@ test('follows a freelist of plain addresses', () => {
 });
 
 test('reports a next pointer that is valid in neither form as damage', () => {
-  expect(() => freeObjects((next) => next ^ 0x4000_0000_0000_0000n)).toThrow(
-    /the free list of CPU 0 leads to 0x/,
-  );
+  expect(() => freeObjects((next) => next ^ 0x4000_0000_0000_0000n)).toThrow(/the free list of CPU 0 leads to 0x/);
 });

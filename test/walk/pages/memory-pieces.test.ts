@@ -53,28 +53,23 @@ describe('memoryPieces', () => {
   test('covers any range without gaps, and merges adjacent holes', () => {
     const stretches = fc.array(fc.tuple(fc.nat(1000), fc.nat(300)), { maxLength: 4 });
     fc.assert(
-      fc.property(
-        stretches,
-        fc.nat(900),
-        fc.integer({ min: 1, max: 900 }),
-        (made, start, length) => {
-          const ranges = made.map(([from, size]) => [from, from + size] as const);
-          let at = BigInt(start);
-          let last = '';
-          for (const piece of memoryPieces(memory(ranges), at, length, PAGE)) {
-            expect(piece.address).toBe(at);
-            expect(piece.kind === 'hole' && last === 'hole').toBe(false);
-            last = piece.kind;
-            if (piece.kind === 'bytes') {
-              expect(piece.bytes[0]).toBe(Number(at) % 251);
-              at += BigInt(piece.bytes.length);
-            } else {
-              at += BigInt(piece.length);
-            }
+      fc.property(stretches, fc.nat(900), fc.integer({ min: 1, max: 900 }), (made, start, length) => {
+        const ranges = made.map(([from, size]) => [from, from + size] as const);
+        let at = BigInt(start);
+        let last = '';
+        for (const piece of memoryPieces(memory(ranges), at, length, PAGE)) {
+          expect(piece.address).toBe(at);
+          expect(piece.kind === 'hole' && last === 'hole').toBe(false);
+          last = piece.kind;
+          if (piece.kind === 'bytes') {
+            expect(piece.bytes[0]).toBe(Number(at) % 251);
+            at += BigInt(piece.bytes.length);
+          } else {
+            at += BigInt(piece.length);
           }
-          expect(at).toBe(BigInt(start + length));
-        },
-      ),
+        }
+        expect(at).toBe(BigInt(start + length));
+      }),
     );
   });
 });

@@ -34,9 +34,7 @@ test('finds as many order-3 allocations of eight pages as drgn', () => {
 });
 
 test('reports the slab of an skb with its first page and slot size', () => {
-  const skb = kernel
-    .read(BigInt(starving.sock) + offset('sock', 'sk_receive_queue.next'), 8)
-    .getBigUint64(0, true);
+  const skb = kernel.read(BigInt(starving.sock) + offset('sock', 'sk_receive_queue.next'), 8).getBigUint64(0, true);
   const reader = new PageReader(kernel);
   const block = reader.block(kernel.pages.pageOf(skb)!);
   if (block.kind !== 'slab') throw new Error('it lies in no slab');

@@ -2,14 +2,11 @@ import { expect, test } from 'vitest';
 import { sheavesOf } from '../../../src/walk/pages/free-objects.js';
 import { made, madeKernel } from '../../support/made-kernel.js';
 
-const [CACHE, PER_CPU, MAIN, SPARE, FULL, BARN, NODE] = [
-  0x100, 0x200, 0x300, 0x400, 0x500, 0x600, 0x700,
-];
+const [CACHE, PER_CPU, MAIN, SPARE, FULL, BARN, NODE] = [0x100, 0x200, 0x300, 0x400, 0x500, 0x600, 0x700];
 
 /** A cache with one CPU and one node: two sheaves of the CPU, and a full one in the barn. */
 function kernelWith(form: 'node' | 'per_node', { owner = CACHE, size = 1 } = {}) {
-  const ofNodes =
-    form === 'node' ? { node: [32, 8, 1] as const } : { per_node: [32, 8, 1] as const };
+  const ofNodes = form === 'node' ? { node: [32, 8, 1] as const } : { per_node: [32, 8, 1] as const };
   return madeKernel({
     structs: {
       kmem_cache: { size: 64, members: { cpu_sheaves: 0, sheaf_capacity: [8, 4], ...ofNodes } },
@@ -53,22 +50,15 @@ function kernelWith(form: 'node' | 'per_node', { owner = CACHE, size = 1 } = {})
   });
 }
 
-test.each(['node', 'per_node'] as const)(
-  'finds free objects in sheaves by %s (6.18, 7.1)',
-  (form) => {
-    const found = [...sheavesOf(kernelWith(form), made(CACHE))];
-    expect(found.map(({ size }) => size)).toEqual([2, 1, 2]);
-    expect(found.flatMap((sheaf) => sheaf.objects())).toEqual(
-      [0x1000, 0x1040, 0x1080, 0x10c0, 0x1100].map(made),
-    );
-  },
-);
+test.each(['node', 'per_node'] as const)('finds free objects in sheaves by %s (6.18, 7.1)', (form) => {
+  const found = [...sheavesOf(kernelWith(form), made(CACHE))];
+  expect(found.map(({ size }) => size)).toEqual([2, 1, 2]);
+  expect(found.flatMap((sheaf) => sheaf.objects())).toEqual([0x1000, 0x1040, 0x1080, 0x10c0, 0x1100].map(made));
+});
 
 test.each([
   ['of another cache', { owner: MAIN }],
   ['that exceeds its capacity', { size: 3 }],
 ])('reports a sheaf %s as damage', (_, damage) => {
-  expect(() => [...sheavesOf(kernelWith('node', damage), made(CACHE))]).toThrow(
-    'is not a sheaf of the cache',
-  );
+  expect(() => [...sheavesOf(kernelWith('node', damage), made(CACHE))]).toThrow('is not a sheaf of the cache');
 });

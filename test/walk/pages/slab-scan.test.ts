@@ -11,12 +11,7 @@ const MAX_PFN = 0xffff_8000_0100_0000n;
 const SECTION = 2 ** 27;
 
 /** A kernel whose struct pages are mapped for some sections of memory. */
-function kernelWith(
-  pageSize: number,
-  stride: number,
-  sections: readonly number[],
-  lastFrame: number,
-): Kernel {
+function kernelWith(pageSize: number, stride: number, sections: readonly number[], lastFrame: number): Kernel {
   const perSection = SECTION / pageSize;
   const frameOf = (address: bigint) => Math.floor(Number(address - PAGES) / stride);
   return {
@@ -36,8 +31,7 @@ function kernelWith(
       }
       for (let at = 0n; at < BigInt(length); at += BigInt(stride)) {
         const frame = frameOf(address + at);
-        if (!sections.includes(Math.floor(frame / perSection)))
-          throw new ReadError('unmapped', address + at);
+        if (!sections.includes(Math.floor(frame / perSection))) throw new ReadError('unmapped', address + at);
       }
       return view;
     },
@@ -62,9 +56,7 @@ const structs = (stride: number): Readonly<Record<string, StructLayout>> => ({
 function struct(name: string, size: number, offsets: Readonly<Record<string, number>>) {
   const members = Object.keys(offsets);
   const member = (path: string): MemberLayout | undefined =>
-    offsets[path] === undefined
-      ? undefined
-      : { offset: offsets[path], size: 8, type: '', pointer: false };
+    offsets[path] === undefined ? undefined : { offset: offsets[path], size: 8, type: '', pointer: false };
   return { name, size, members, member };
 }
 
@@ -75,26 +67,23 @@ test.each([
   [65_536, 64],
   // The struct size without memory cgroups: no whole number of them fits into a chunk.
   [4096, 56],
-])(
-  'scans every frame next to a hole, with pages of %i and struct pages of %i bytes',
-  (pageSize, stride) => {
-    const perSection = SECTION / pageSize;
-    const last = 9 * perSection - 100;
-    for (const sections of [[0, 1, 2, 3, 4, 5, 6, 7, 8], [1, 3, 4, 8], [2], [8]]) {
-      const seen: number[] = [];
-      const look = {
-        slab() {},
-        page: (frame: number) => seen.push(frame),
-        fetch() {},
-        missed() {},
-        ended() {},
-      };
-      const scan = new SlabScan(kernelWith(pageSize, stride, sections, last), new Warnings());
-      for (const _ of scan.slots(new Set(), undefined, look));
-      const expected = sections.flatMap((section) =>
-        Array.from({ length: perSection }, (_, index) => section * perSection + index),
-      );
-      expect(seen).toEqual(expected.filter((frame) => frame < last));
-    }
-  },
-);
+])('scans every frame next to a hole, with pages of %i and struct pages of %i bytes', (pageSize, stride) => {
+  const perSection = SECTION / pageSize;
+  const last = 9 * perSection - 100;
+  for (const sections of [[0, 1, 2, 3, 4, 5, 6, 7, 8], [1, 3, 4, 8], [2], [8]]) {
+    const seen: number[] = [];
+    const look = {
+      slab() {},
+      page: (frame: number) => seen.push(frame),
+      fetch() {},
+      missed() {},
+      ended() {},
+    };
+    const scan = new SlabScan(kernelWith(pageSize, stride, sections, last), new Warnings());
+    for (const _ of scan.slots(new Set(), undefined, look));
+    const expected = sections.flatMap((section) =>
+      Array.from({ length: perSection }, (_, index) => section * perSection + index),
+    );
+    expect(seen).toEqual(expected.filter((frame) => frame < last));
+  }
+});

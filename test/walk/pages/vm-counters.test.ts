@@ -29,8 +29,7 @@ function countersOf(reclaimable: string, unreclaimable: string): NodeCounters {
         [0x2103]: [7, 1],
       },
     }),
-    enumerators: () =>
-      new Map(['NR_OTHER', reclaimable, unreclaimable].map((name, item) => [name, BigInt(item)])),
+    enumerators: () => new Map(['NR_OTHER', reclaimable, unreclaimable].map((name, item) => [name, BigInt(item)])),
   };
   return new NodeCounters(kernel);
 }

@@ -135,9 +135,7 @@ test.each([1, 2, 3, 4, 5, 6])('resolves words as their forms are defined (seed %
 
 test('runs the scanner from its source text, also minified as in the executable', async () => {
   const { outputFiles } = await build({
-    entryPoints: [
-      fileURLToPath(new URL('../../../src/walk/references/piece-scan.ts', import.meta.url)),
-    ],
+    entryPoints: [fileURLToPath(new URL('../../../src/walk/references/piece-scan.ts', import.meta.url))],
     bundle: true,
     format: 'cjs',
     target: 'node20.19',
@@ -207,8 +205,7 @@ test('reports memory that is not stored or unreadable as missing, never as zero'
     ],
     inFile: undefined,
     read(address, length) {
-      if (address < 7 * PAGE && address + length > 6 * PAGE)
-        throw new ReadError('damaged', BigInt(address));
+      if (address < 7 * PAGE && address + length > 6 * PAGE) throw new ReadError('damaged', BigInt(address));
       return new DataView(bytes.buffer, bytes.byteOffset + address, length);
     },
   };
@@ -226,27 +223,24 @@ test('reports memory that is not stored or unreadable as missing, never as zero'
   });
 });
 
-test.each([4, 2000])(
-  'reports missing pages of a file of %i pages that is truncated during the read',
-  async (pages) => {
-    const path = join(folder, `memory-${pages}`);
-    writeFileSync(path, pagesOfPointers(pages));
-    const descriptor = openSync(path, 'r');
-    const whole: PhysicalMemory = {
-      isExtract: false,
-      stored: [],
-      inFile: [{ start: PAGE, end: (pages + 2) * PAGE, descriptor, offset: 0 }],
-      read: () => new DataView(new ArrayBuffer(0)),
-    };
-    const { hits, missing } = await passed(whole, [{ start: 0, end: (pages + 2) * PAGE }]);
-    expect(hits).toEqual(Array.from({ length: pages }, (_, page) => place(page + 1)));
-    expect(missing).toEqual([
-      [0, PAGE, 'not-stored'],
-      [(pages + 1) * PAGE, (pages + 2) * PAGE, 'unreadable'],
-    ]);
-    closeSync(descriptor);
-  },
-);
+test.each([4, 2000])('reports missing pages of a file of %i pages that is truncated during the read', async (pages) => {
+  const path = join(folder, `memory-${pages}`);
+  writeFileSync(path, pagesOfPointers(pages));
+  const descriptor = openSync(path, 'r');
+  const whole: PhysicalMemory = {
+    isExtract: false,
+    stored: [],
+    inFile: [{ start: PAGE, end: (pages + 2) * PAGE, descriptor, offset: 0 }],
+    read: () => new DataView(new ArrayBuffer(0)),
+  };
+  const { hits, missing } = await passed(whole, [{ start: 0, end: (pages + 2) * PAGE }]);
+  expect(hits).toEqual(Array.from({ length: pages }, (_, page) => place(page + 1)));
+  expect(missing).toEqual([
+    [0, PAGE, 'not-stored'],
+    [(pages + 1) * PAGE, (pages + 2) * PAGE, 'unreadable'],
+  ]);
+  closeSync(descriptor);
+});
 
 test('finds the same references with several threads as with one', async () => {
   const pages = (160 * 2 ** 20) / PAGE;
@@ -265,16 +259,13 @@ test('finds the same references with several threads as with one', async () => {
   closeSync(descriptor);
 });
 
-test.each([4, 40_000])(
-  'does not report an internal error in %i pages as missing memory',
-  async (pages) => {
-    const end = pages * PAGE;
-    const memory: PhysicalMemory = {
-      isExtract: false,
-      stored: [],
-      inFile: [{ start: 0, end, descriptor: 2 ** 30, offset: 0 }],
-      read: () => new DataView(new ArrayBuffer(0)),
-    };
-    await expect(passed(memory, [{ start: 0, end }])).rejects.toThrow(/EBADF/);
-  },
-);
+test.each([4, 40_000])('does not report an internal error in %i pages as missing memory', async (pages) => {
+  const end = pages * PAGE;
+  const memory: PhysicalMemory = {
+    isExtract: false,
+    stored: [],
+    inFile: [{ start: 0, end, descriptor: 2 ** 30, offset: 0 }],
+    read: () => new DataView(new ArrayBuffer(0)),
+  };
+  await expect(passed(memory, [{ start: 0, end }])).rejects.toThrow(/EBADF/);
+});

@@ -42,11 +42,8 @@ describe.each(['6.1', 'newest'] as const)('socks of %s that no descriptor refers
       [BigInt(socket), size('socket_alloc')],
     ]),
   );
-  const established = known.filter(
-    ({ protocol, state }) => protocol === 'TCP' && state === 'ESTABLISHED',
-  );
-  const inode = (one: { readonly inode: number } | undefined): SockKey =>
-    `inode ${one?.inode ?? 0}`;
+  const established = known.filter(({ protocol, state }) => protocol === 'TCP' && state === 'ESTABLISHED');
+  const inode = (one: { readonly inode: number } | undefined): SockKey => `inode ${one?.inode ?? 0}`;
   const ends = (one: (typeof known)[number] | undefined): SockKey =>
     endsKey(one?.netns ?? null, one?.local ?? '', one?.peer ?? '');
   /** The socks that each key finds. */
@@ -59,11 +56,7 @@ describe.each(['6.1', 'newest'] as const)('socks of %s that no descriptor refers
     const [one] = established;
     const sockKeys = [...known.map(inode), ends(one), ...NOBODYS];
     expect(known.length).toBeGreaterThan(30);
-    expect(search(sockKeys)).toEqual([
-      ...known.map(({ sock }) => [sock]),
-      [],
-      ...NOBODYS.map(() => []),
-    ]);
+    expect(search(sockKeys)).toEqual([...known.map(({ sock }) => [sock]), [], ...NOBODYS.map(() => [])]);
     expect(searchSocks(kernel, [])).toEqual(new Map());
   });
 
@@ -102,10 +95,7 @@ describe.each(['6.1', 'newest'] as const)('socks of %s that no descriptor refers
       expected.map(([key]) => key),
       { patches, denials },
     );
-    const inOrder = (socks: readonly bigint[] | undefined) =>
-      socks?.toSorted((a, b) => Number(a - b));
-    expect(found.map(inOrder)).toEqual(
-      expected.map(([, socks]) => inOrder(socks.map(({ sock }) => sock))),
-    );
+    const inOrder = (socks: readonly bigint[] | undefined) => socks?.toSorted((a, b) => Number(a - b));
+    expect(found.map(inOrder)).toEqual(expected.map(([, socks]) => inOrder(socks.map(({ sock }) => sock))));
   });
 });

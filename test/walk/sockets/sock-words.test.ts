@@ -1,13 +1,7 @@
 import { isIPv6 } from 'node:net';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import {
-  formatInet,
-  inetContradiction,
-  isNoState,
-  miniSock,
-  stateName,
-} from '../../../src/walk/sockets/sock-words.js';
+import { formatInet, inetContradiction, isNoState, miniSock, stateName } from '../../../src/walk/sockets/sock-words.js';
 
 test.each([
   ['SOCK_STREAM', 6, 'TCP'],
@@ -52,8 +46,7 @@ test('recognizes TIME_WAIT and NEW_SYN_RECV as structs smaller than a sock', () 
   expect(miniSock('AF_UNIX', 6)).toBeUndefined();
 });
 
-const v6 = (...groups: number[]) =>
-  Uint8Array.from(groups.flatMap((group) => [group >> 8, group & 255]));
+const v6 = (...groups: number[]) => Uint8Array.from(groups.flatMap((group) => [group >> 8, group & 255]));
 
 test.each([
   [Uint8Array.of(10, 0, 2, 15), 9000, '10.0.2.15:9000'],
@@ -63,9 +56,7 @@ test.each([
   [v6(0x2001, 0xdb8, 0, 1, 0, 0, 0, 1), 443, '[2001:db8:0:1::1]:443'],
   [v6(1, 0, 2, 3, 4, 5, 6, 7), 2, '[1:0:2:3:4:5:6:7]:2'],
   [v6(0, 0, 0, 0, 0, 0xffff, 0x0a00, 0x020f), 9000, '[::ffff:10.0.2.15]:9000'],
-])('formats %j port %d as %s', (address, port, text) =>
-  expect(formatInet(address, port)).toBe(text),
-);
+])('formats %j port %d as %s', (address, port, text) => expect(formatInet(address, port)).toBe(text));
 
 test('formats every IPv6 address as a valid one', () => {
   fc.assert(

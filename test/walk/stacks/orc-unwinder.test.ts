@@ -64,12 +64,7 @@ describe.each([1, 2, 3, 4] as Version[])('tables of version %i', (version) => {
   test('find the caller of an interrupted function at its interrupted instruction, not behind a call', () => {
     // At the first byte of four nothing was called yet: as a return address it would belong to three.
     const words = { ...WORDS, [0x1f0 + REGS.ip]: TEXT + 4n * FUNCTION_BYTES };
-    expect(unwound(madeStack(version, FUNCTIONS, words)).frames).toEqual([
-      'one',
-      'two',
-      'entry',
-      '!four',
-    ]);
+    expect(unwound(madeStack(version, FUNCTIONS, words)).frames).toEqual(['one', 'two', 'entry', '!four']);
   });
 
   test('end at user-space registers only where the stack ends', () => {
@@ -124,10 +119,7 @@ describe.each([1, 2, 3, 4] as Version[])('tables of version %i', (version) => {
   });
 
   test('stop at a stack that loops', () => {
-    const looped: typeof FUNCTIONS = [
-      ['one', { type: 'call', sp: 'sp-indirect', spOffset: 0 }],
-      ...FUNCTIONS.slice(1),
-    ];
+    const looped: typeof FUNCTIONS = [['one', { type: 'call', sp: 'sp-indirect', spOffset: 0 }], ...FUNCTIONS.slice(1)];
     const own = at(INACTIVE + 56);
     const words = { ...WORDS, [INACTIVE + 56]: own, [INACTIVE + 48]: after(0) };
     expect(unwound(madeStack(version, looped, words)).end).toBe('stopped');
@@ -135,9 +127,7 @@ describe.each([1, 2, 3, 4] as Version[])('tables of version %i', (version) => {
 
   test('stop where the unwind table ends, and report that', () => {
     const ends: typeof FUNCTIONS = [['one', { type: 'undefined' }], ...FUNCTIONS.slice(1)];
-    const { end, why } = unwound(
-      madeStack(version, ends, { ...WORDS, [INACTIVE + 56 + 16]: 0n, 488: 0n }),
-    );
+    const { end, why } = unwound(madeStack(version, ends, { ...WORDS, [INACTIVE + 56 + 16]: 0n, 488: 0n }));
     expect(end).toBe('stopped');
     expect(why).toContain('the unwind table ends');
   });
@@ -146,9 +136,7 @@ describe.each([1, 2, 3, 4] as Version[])('tables of version %i', (version) => {
 test('in an unknown format are refused, whatever their type', () => {
   const kernel = madeStack(4, FUNCTIONS, WORDS);
   kernel.read(kernel.symbol('__start_orc_header') ?? 0n, 1).setUint8(0, 0);
-  expect(() => new OrcUnwinder(kernel)).toThrow(
-    expect.objectContaining({ code: 'unsupported-layout' }),
-  );
+  expect(() => new OrcUnwinder(kernel)).toThrow(expect.objectContaining({ code: 'unsupported-layout' }));
 });
 
 test('of version 3 without a header are recognized by their type', () => {

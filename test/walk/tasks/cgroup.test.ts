@@ -17,10 +17,7 @@ function words(at: number, text: string): Record<number, bigint> {
   const bytes = Buffer.alloc(Math.ceil((text.length + 1) / 8) * 8);
   bytes.write(text, 'latin1');
   return Object.fromEntries(
-    Array.from({ length: bytes.length / 8 }, (_, index) => [
-      at + index * 8,
-      bytes.readBigUInt64LE(index * 8),
-    ]),
+    Array.from({ length: bytes.length / 8 }, (_, index) => [at + index * 8, bytes.readBigUInt64LE(index * 8)]),
   );
 }
 
@@ -67,9 +64,7 @@ function kernelWith({ linked = LINKS }: { readonly linked?: readonly number[] } 
       [SET + 8]: made(MEMORY),
       [SET + 24]: made(ROOT),
       ...Object.fromEntries([ROOT, CPU, MEMORY].map((cgroup) => [cgroup, made(cgroup)])),
-      ...Object.fromEntries(
-        [ROOT, CPU, MEMORY].map((cgroup) => [cgroup + 64, made(NODES.get(cgroup)!)]),
-      ),
+      ...Object.fromEntries([ROOT, CPU, MEMORY].map((cgroup) => [cgroup + 64, made(NODES.get(cgroup)!)])),
       [CPU + 48]: made(0x700),
       [MEMORY + 48]: made(0x740),
       ...node(ROOT, 0, '', 0xe00),
@@ -92,11 +87,7 @@ function kernelWith({ linked = LINKS }: { readonly linked?: readonly number[] } 
 test('returns the longest version 1 path of a task in the unified root', () => {
   const reader = new CgroupReader(kernelWith());
   expect(reader.path(made(TASK))).toBe('/machine');
-  expect([ROOT, CPU, MEMORY].map((cgroup) => reader.pathOf(made(cgroup)))).toEqual([
-    '/',
-    '/a',
-    '/machine',
-  ]);
+  expect([ROOT, CPU, MEMORY].map((cgroup) => reader.pathOf(made(cgroup)))).toEqual(['/', '/a', '/machine']);
 });
 
 test('reports a version 1 hierarchy that the css_set is not linked to as damage', () => {

@@ -18,16 +18,14 @@ const [thread] = users.threads;
 const fdt = pointer(files + offset('files_struct', 'fdt'));
 /** Memory of a file table that was freed. */
 const noTable = change(fdt, 'fdtable', 'max_fds', 77n, 4);
-const exiting = (task: Task): Damage =>
-  change(task.address, 'task_struct', 'flags', BigInt(PF_EXITING), 4);
+const exiting = (task: Task): Damage => change(task.address, 'task_struct', 'flags', BigInt(PF_EXITING), 4);
 
 /** Reads files of a live kernel, whose memory changed after its tasks were found. */
 function opened(...changes: Damage[]) {
   const patches = changes.flatMap((each) => each.patches);
   const damaged = damagedKernel(kernel, { ...UNDAMAGED, patches });
   const live = new Proxy(damaged, {
-    get: (target, name) =>
-      name === 'facts' ? { ...kernel.facts, live: true } : Reflect.get(target, name, target),
+    get: (target, name) => (name === 'facts' ? { ...kernel.facts, live: true } : Reflect.get(target, name, target)),
   });
   const errors: string[] = [];
   const found = new OpenFiles(live, owned, (_, error) => errors.push((error as Error).message));
@@ -70,8 +68,7 @@ test('returns an incomplete answer if too many processes exit', () => {
     ]),
   );
   const live = new Proxy(damagedKernel(kernel, exiting(thread!)), {
-    get: (target, name) =>
-      name === 'facts' ? { ...kernel.facts, live: true } : Reflect.get(target, name, target),
+    get: (target, name) => (name === 'facts' ? { ...kernel.facts, live: true } : Reflect.get(target, name, target)),
   });
   const warnings = new Warnings();
   new OpenFiles(live, { ...owned, tables: many }, () => {}).note('files', warnings);
@@ -122,14 +119,11 @@ function opening(times: number) {
   const bitmap = pointer(fdt + offset('fdtable', 'open_fds'));
   let left = times;
   const live = kernelReading(kernel, (address, length) =>
-    address === bitmap && left-- > 0
-      ? new DataView(new ArrayBuffer(length))
-      : kernel.read(address, length),
+    address === bitmap && left-- > 0 ? new DataView(new ArrayBuffer(length)) : kernel.read(address, length),
   );
   return new FileTables(
     new Proxy(live, {
-      get: (target, name) =>
-        name === 'facts' ? { ...kernel.facts, live: true } : Reflect.get(target, name),
+      get: (target, name) => (name === 'facts' ? { ...kernel.facts, live: true } : Reflect.get(target, name)),
     }),
   );
 }

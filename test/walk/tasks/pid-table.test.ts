@@ -155,9 +155,7 @@ describe.each([
   test('reports a task that contradicts it', () => {
     const words = { ...parts.words, [TASKS[1] + 0x70]: made(TASKS[70] + PID) };
     const { faults } = taskTable(madeKernel({ ...parts, words }));
-    expect(faults.map(({ message }) => message)).toEqual([
-      expect.stringMatching('pid 1 has its struct pid at'),
-    ]);
+    expect(faults.map(({ message }) => message)).toEqual([expect.stringMatching('pid 1 has its struct pid at')]);
   });
 });
 
@@ -172,20 +170,14 @@ test.each([
   expect(faults).toEqual([
     {
       code: 'unreadable',
-      message: expect.stringMatching(
-        /^pid table: .*\. Tasks are taken from the task list and the readable part of/,
-      ),
+      message: expect.stringMatching(/^pid table: .*\. Tasks are taken from the task list and the readable part of/),
     },
   ]);
 });
 
 test.each([
   ['a torn chain', { [chained(70) + 8]: made(0x1234) }, /is inconsistent/],
-  [
-    'more chains than a kernel creates',
-    { [HASH + 8]: [13, 4] as const },
-    /^pidhash_shift is invalid \(13\)$/,
-  ],
+  ['more chains than a kernel creates', { [HASH + 8]: [13, 4] as const }, /^pidhash_shift is invalid \(13\)$/],
 ])('reports %s', (_, change, message) => {
   const words = { ...hashed.words, ...change };
   const { processes, faults } = taskTable(madeKernel({ ...hashed, words }));

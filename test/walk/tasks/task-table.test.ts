@@ -114,9 +114,7 @@ describe.each(['6.1', '6.12'] as const)('in %s', (version) => {
 
   test('reports a live list as torn if it tears elsewhere at each read', () => {
     const denials = [{ address: head, length: 8, code: 'filtered' as const }];
-    const torn = [1n, 2n, 3n].map((back) =>
-      damagedKernel(kernel, { patches: [word(links + 8n, back)], denials }),
-    );
+    const torn = [1n, 2n, 3n].map((back) => damagedKernel(kernel, { patches: [word(links + 8n, back)], denials }));
     const { faults, lost } = taskTable(live(...torn));
     expect(faults.map(({ code }) => code)).toEqual(['torn-list', 'unreadable']);
     expect(lost?.message).toMatch('is inconsistent');

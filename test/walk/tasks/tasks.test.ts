@@ -15,9 +15,7 @@ const holders = truth.sockets.flatMap((socket) =>
 const [{ pid }] = holders as [(typeof holders)[number]];
 
 test('finds every process that drgn finds, with its name', () => {
-  const found = new Map(
-    [...new TaskReader(kernel).processes()].map((task) => [task.pid, task.comm]),
-  );
+  const found = new Map([...new TaskReader(kernel).processes()].map((task) => [task.pid, task.comm]));
   for (const holder of holders) expect(found.get(holder.pid), `${holder.pid}`).toBe(commOf(holder));
 });
 
@@ -43,9 +41,7 @@ test('resolves descriptors to the files that drgn finds', () => {
 });
 
 test('reports a pid that no process has', () => {
-  expect(() => findTask(kernel, 4_000_000)).toThrow(
-    expect.objectContaining({ code: 'no-such-pid' }),
-  );
+  expect(() => findTask(kernel, 4_000_000)).toThrow(expect.objectContaining({ code: 'no-such-pid' }));
 });
 
 test('reports a task whose pid and tgid differ, and finds it by its struct pid', () => {
@@ -74,9 +70,7 @@ test('reports a table with an impossible number of descriptors as damaged', () =
   const { files } = findTask(kernel, pid);
   const fdt = kernel.read(files + offset('files_struct', 'fdt'), 8).getBigUint64(0, true);
   const damaged = damagedKernel(kernel, change(fdt, 'fdtable', 'max_fds', 0xffff_ffffn, 4));
-  expect(() => [...new FileTables(damaged).open(files)]).toThrow(
-    /invalid size \(\d+ descriptors\)/,
-  );
+  expect(() => [...new FileTables(damaged).open(files)]).toThrow(/invalid size \(\d+ descriptors\)/);
 });
 
 // include/linux/sched.h of 6.12: the state letter of ps for each.

@@ -1,12 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { WalkError } from '../../../src/base/errors.js';
-import {
-  didYouMean,
-  findPlace,
-  nearestNames,
-  parsePlace,
-  type SymbolSource,
-} from '../../../src/walk/values/place.js';
+import { didYouMean, findPlace, nearestNames, parsePlace, type SymbolSource } from '../../../src/walk/values/place.js';
 
 const SYMBOLS: Readonly<Record<string, readonly bigint[]>> = {
   init_task: [0xffffffff81000000n],
@@ -56,19 +50,12 @@ describe('a place in memory', () => {
     expect(find(text).address).toBe(address);
   });
 
-  test.each([
-    '',
-    'a b',
-    '12x',
-    '0x',
-    'init_task+',
-    'init_task-8',
-    '0x1:2',
-    'x'.repeat(600),
-    'a\nb',
-  ])('rejects %j', (text) => {
-    expect(parsePlace(text)).toBeUndefined();
-  });
+  test.each(['', 'a b', '12x', '0x', 'init_task+', 'init_task-8', '0x1:2', 'x'.repeat(600), 'a\nb'])(
+    'rejects %j',
+    (text) => {
+      expect(parsePlace(text)).toBeUndefined();
+    },
+  );
 
   test.each([
     ['nothing', 'no-such-symbol'],

@@ -151,8 +151,7 @@ function bringOnline(to: number): void {
 function* spareFrames(): Generator<number> {
   const map = new FrameMap(ramRanges(kernel));
   const { kinds } = scanFrames(kernel, map);
-  for (let index = kinds.length - 1; index >= 0; index--)
-    if (kinds[index] === KIND.free) yield map.frameAt(index);
+  for (let index = kinds.length - 1; index >= 0; index--) if (kinds[index] === KIND.free) yield map.frameAt(index);
 }
 
 /** Extends the last RAM in the iomem resource tree up to an address, and the last frame. */

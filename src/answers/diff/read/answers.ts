@@ -2,14 +2,7 @@ import { z } from 'zod';
 import type { Flaw, HostState, Item, Listing, ListName } from '../../../diff/state.js';
 import { namesOf, sameBoot } from '../../../diff/times.js';
 import { memoryAnswer, memoryState } from './memory.js';
-import {
-  contradiction,
-  count,
-  incompleteness,
-  listOf,
-  type ParsedState,
-  warningsPart,
-} from './parts.js';
+import { contradiction, count, incompleteness, listOf, type ParsedState, warningsPart } from './parts.js';
 import { procsAnswer, procsState } from './procs.js';
 import { socketKey, socketsAnswer, socketsState, twiceWords } from './sockets.js';
 
@@ -83,10 +76,7 @@ function skcheckState(answer: z.infer<typeof skcheckAnswer>): ParsedState {
     pageSize: null,
     memory: null,
     lists: { sockets: { items, whole: isWhole(answer) && twice === 0, withoutEmpty: true } },
-    flaws: [
-      ...incompleteness(complete, warnings, 'not everything was scanned'),
-      ...twiceWords(twice),
-    ],
+    flaws: [...incompleteness(complete, warnings, 'not everything was scanned'), ...twiceWords(twice)],
   };
 }
 
@@ -150,9 +140,7 @@ function apart(all: readonly ParsedState[]): Flaw[] {
     ...(pairs.some(([one, other]) => sameBoot(one, other) === false)
       ? [contradiction('answers of different boots')]
       : []),
-    ...(pairs.some(([one, other]) => areOfTwoHosts(one, other))
-      ? [contradiction('answers of different hosts')]
-      : []),
+    ...(pairs.some(([one, other]) => areOfTwoHosts(one, other)) ? [contradiction('answers of different hosts')] : []),
     ...(spread > FAR
       ? [
           {
@@ -176,12 +164,7 @@ function areOfTwoHosts(one: ParsedState, other: ParsedState): boolean {
 /** Error: a file cannot be compared. */
 export class AnswersError extends Error {}
 
-const answer = z.discriminatedUnion('schema', [
-  memoryAnswer,
-  procsAnswer,
-  socketsAnswer,
-  skcheckAnswer,
-]);
+const answer = z.discriminatedUnion('schema', [memoryAnswer, procsAnswer, socketsAnswer, skcheckAnswer]);
 
 /** Maximum nesting depth. Categories are three levels deep; deeper nesting is not output of kdump-mem. */
 const MOST_LEVELS = 32;
@@ -211,8 +194,7 @@ export function stateOfValues(name: string, values: readonly unknown[]): HostSta
     const parsed = answer.safeParse(value);
     if (!parsed.success) throw new AnswersError(wordsOf(parsed.error, value));
     const { data } = parsed;
-    if (seen.has(data.schema))
-      throw new AnswersError(`two answers ${data.schema} (save each in its own file)`);
+    if (seen.has(data.schema)) throw new AnswersError(`two answers ${data.schema} (save each in its own file)`);
     seen.add(data.schema);
     return stateOf(data);
   });
@@ -246,8 +228,7 @@ function valuesOf(text: string): unknown[] {
     } catch {
       throw new AnswersError('malformed JSON (truncated?)');
     }
-    if (levelsOf(value) > MOST_LEVELS)
-      throw new AnswersError(`nested more than ${MOST_LEVELS} levels deep`);
+    if (levelsOf(value) > MOST_LEVELS) throw new AnswersError(`nested more than ${MOST_LEVELS} levels deep`);
     return value;
   });
 }
@@ -280,9 +261,7 @@ function levelsOf(value: unknown): number {
   let [level, levels]: [unknown[], number] = [[value], 0];
   while (level.length > 0 && levels <= MOST_LEVELS) {
     levels++;
-    level = level.flatMap((one) =>
-      typeof one === 'object' && one !== null ? Object.values(one) : [],
-    );
+    level = level.flatMap((one) => (typeof one === 'object' && one !== null ? Object.values(one) : []));
   }
   return levels;
 }

@@ -45,9 +45,7 @@ export const memoryAnswer = z.object({
   kernel: kernelPart,
   host: kernelPart,
   origin: originPart,
-  captured: z
-    .object({ host: z.string().nullable(), takenAt: z.iso.datetime().nullable() })
-    .nullish(),
+  captured: z.object({ host: z.string().nullable(), takenAt: z.iso.datetime().nullable() }).nullish(),
   source: z.enum(['vmcore', 'kcore', 'pageflags', 'counters']),
   memory: category,
   driftBytes: count,
@@ -95,9 +93,7 @@ export function memoryState(answer: MemoryPart): ParsedState {
     flaws: [
       ...incompleteness(complete, warnings, sourceWords(source, captured != null)),
       ...faultsOf(memory, facts?.pageSize ?? 0),
-      ...(complete && !isWhole(memory)
-        ? [contradiction('the answer is complete, but a category is not')]
-        : []),
+      ...(complete && !isWhole(memory) ? [contradiction('the answer is complete, but a category is not')] : []),
       ...(freeConflict
         ? [
             contradiction(
@@ -158,22 +154,14 @@ function faultsOfLists({ memory, caches, callers, cgroups }: MemoryPart): Flaw[]
   const categories = new Map(leavesOf(memory).map((leaf) => [leaf.category, leaf.bytes]));
   const sums = new Map<string, number>();
   const add = (name: string, bytes: number) => sums.set(name, (sums.get(name) ?? 0) + bytes);
-  for (const { reclaimable, bytes } of caches)
-    if (reclaimable !== null) add(slabCategory(reclaimable), bytes);
+  for (const { reclaimable, bytes } of caches) if (reclaimable !== null) add(slabCategory(reclaimable), bytes);
   for (const { category: name, bytes } of callers) add(name, bytes);
   const wrong = [...sums].find(([name, bytes]) => (categories.get(name) ?? 0) !== bytes);
-  const parts = cgroups && [
-    ...cgroups.cgroups,
-    cgroups.uncharged,
-    cgroups.slabs,
-    ...cgroups.unnamed,
-  ];
+  const parts = cgroups && [...cgroups.cgroups, cgroups.uncharged, cgroups.slabs, ...cgroups.unnamed];
   const charges = parts?.reduce((sum, { bytes }) => sum + bytes, 0) ?? memory.bytes;
   return [
     ...(wrong ? [contradiction(`caches or callers of category ${wrong[0]} do not sum to it`)] : []),
-    ...(charges === memory.bytes
-      ? []
-      : [contradiction('charged and uncharged memory do not sum to the total')]),
+    ...(charges === memory.bytes ? [] : [contradiction('charged and uncharged memory do not sum to the total')]),
   ];
 }
 
@@ -234,9 +222,7 @@ export function cgroupKey(path: string, dying: boolean): string {
 }
 
 /** Merges items with the same name (removed cgroups of one path). */
-export function summed(
-  entries: readonly (Pick<Item, 'who' | 'sizes'> & { readonly key: string })[],
-): Listing {
+export function summed(entries: readonly (Pick<Item, 'who' | 'sizes'> & { readonly key: string })[]): Listing {
   const items = new Map<string, Item>();
   for (const { key, who, sizes } of entries) {
     const before = items.get(key)?.sizes;

@@ -48,11 +48,7 @@ export function originOf(origin: z.infer<typeof originPart>): Origin {
 }
 
 /** Returns the reasons that an answer itself gives for being incomplete. */
-export function incompleteness(
-  complete: boolean,
-  warnings: z.infer<typeof warningsPart>,
-  otherwise: string,
-): Flaw[] {
+export function incompleteness(complete: boolean, warnings: z.infer<typeof warningsPart>, otherwise: string): Flaw[] {
   if (complete) return [];
   const first = warnings.find((warning) => !leavesComplete(warning)) ?? warnings[0];
   const more = warnings.length > 1 ? `, and ${warnings.length - 1} more` : '';

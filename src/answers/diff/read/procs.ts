@@ -119,12 +119,8 @@ function faultsOf({ processes, total, origin }: ProcsPart): Flaw[] {
     return sum !== total[size];
   });
   return [
-    ...(wrong || total.processes !== processes.length
-      ? [contradiction('processes do not sum to the total')]
-      : []),
-    ...(processes.every(isSumOfKinds)
-      ? []
-      : [contradiction('PSS of a process is not the sum of its kinds')]),
+    ...(wrong || total.processes !== processes.length ? [contradiction('processes do not sum to the total')] : []),
+    ...(processes.every(isSumOfKinds) ? [] : [contradiction('PSS of a process is not the sum of its kinds')]),
     ...(pids.size === processes.length ? [] : [contradiction('duplicate pid')]),
     ...(processes.every((one) => isKnown(one, origin?.uptimeSeconds ?? null))
       ? []

@@ -57,11 +57,7 @@ export function socketsState(answer: SocketsPart): ParsedState {
     memory: null,
     lists: { sockets: { items, ...wholeness(answer, twice) } },
     flaws: [
-      ...incompleteness(
-        totals.complete && warnings.every(leavesComplete),
-        warnings,
-        'not everything was counted',
-      ),
+      ...incompleteness(totals.complete && warnings.every(leavesComplete), warnings, 'not everything was counted'),
       ...(sockets.every(isSound) && isSum(totals)
         ? []
         : [contradiction('memory pinned by a socket is not the sum of its pages and slots')]),
@@ -74,10 +70,7 @@ export function socketsState(answer: SocketsPart): ParsedState {
  * Whether all sockets are listed. Without `--all`, sockets that pin nothing are omitted; `--limit` and other
  * options omit more.
  */
-function wholeness(
-  { sockets, totals, omitted, allListed }: SocketsPart,
-  twice: number,
-): Omit<Listing, 'items'> {
+function wholeness({ sockets, totals, omitted, allListed }: SocketsPart, twice: number): Omit<Listing, 'items'> {
   if (twice > 0) return { whole: false };
   if (sockets.length === totals.sockets) return { whole: true };
   // Shared memory counts for each socket, but only once in the total.

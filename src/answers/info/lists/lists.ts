@@ -26,11 +26,7 @@ const READERS: {
 type Listed<Name extends ListName> = ListJson<Name> & { readonly warnings: readonly Warning[] };
 
 /** Reads a list, and collects its warnings. @throws as its reader */
-export function listJson<Name extends ListName>(
-  name: Name,
-  kernel: Kernel,
-  pid?: number,
-): Listed<Name> {
+export function listJson<Name extends ListName>(name: Name, kernel: Kernel, pid?: number): Listed<Name> {
   const warnings = new Warnings(kernel.doubts);
   const found = READERS[name](kernel, warnings, pid);
   const { complete } = warnings;

@@ -162,10 +162,6 @@ const TEXTS: {
 };
 
 /** @param width columns of the terminal; null: no terminal */
-export function listText<Name extends ListName>(
-  name: Name,
-  list: ListJson<Name>,
-  width: number | null,
-): string {
+export function listText<Name extends ListName>(name: Name, list: ListJson<Name>, width: number | null): string {
   return TEXTS[name](list, width);
 }

@@ -1,9 +1,5 @@
 import type { MemoryAnswer } from '../../../account/memory/answer.js';
-import type {
-  CgroupFigures,
-  ChargedPart,
-  UnnamedCharges,
-} from '../../../account/memory/cgroups.js';
+import type { CgroupFigures, ChargedPart, UnnamedCharges } from '../../../account/memory/cgroups.js';
 import { chargedBytes, fileName } from '../../../account/memory/files.js';
 import { wrap } from '../../text/cut.js';
 import { escapeText } from '../../text/escape.js';
@@ -17,10 +13,7 @@ interface Row extends ChargedPart {
 }
 
 /** Formats categories by the cgroup that pages are charged to. */
-export function cgroupsTable(
-  { cgroups, files }: MemoryAnswer,
-  { limit, width }: ListOptions,
-): string {
+export function cgroupsTable({ cgroups, files }: MemoryAnswer, { limit, width }: ListOptions): string {
   if (cgroups === undefined) return 'Cgroup charges are unknown: see the warnings.';
   const { uncharged, slabs, unnamed, empty } = cgroups;
   const shown = cgroups.cgroups.slice(0, limit);
@@ -37,17 +30,12 @@ export function cgroupsTable(
   const sum = all.reduce((total, one) => total + one.bytes, 0);
   const said = [
     ...(left.length > 0
-      ? [
-          `${formatCount(left.length)} more cgroups with ${formatSize(bytes)}: --limit N lists them.`,
-        ]
+      ? [`${formatCount(left.length)} more cgroups with ${formatSize(bytes)}: --limit N lists them.`]
       : []),
     ...(dying.length > 0 ? [`${dyingWords(dying)}${pinningWords(files)}`] : []),
     `Total: ${formatSize(sum)}. Each page is charged to one cgroup, even if others use it. OBJECTS: slab objects, which are charged separately. KERNEL COUNTER: includes child cgroups, slab objects and per-CPU stock.${empty > 0 ? ` ${formatCount(empty)} cgroups have no charges.` : ''}`,
   ];
-  return [
-    renderTable(COLUMNS, rows, width),
-    ...said.map((words) => wrap(words, width).join('\n')),
-  ].join('\n\n');
+  return [renderTable(COLUMNS, rows, width), ...said.map((words) => wrap(words, width).join('\n'))].join('\n\n');
 }
 
 const REASONS: Readonly<Record<UnnamedCharges['reason'], string>> = {
@@ -81,9 +69,7 @@ const COLUMNS: readonly Column<Row>[] = [
 const SHOWN_CATEGORIES = 3;
 
 function wheres(categories: ChargedPart['categories']): string {
-  const words = categories
-    .slice(0, SHOWN_CATEGORIES)
-    .map((one) => `${categoryWords(one)} ${formatSize(one.bytes)}`);
+  const words = categories.slice(0, SHOWN_CATEGORIES).map((one) => `${categoryWords(one)} ${formatSize(one.bytes)}`);
   return [...words, ...(categories.length > SHOWN_CATEGORIES ? ['…'] : [])].join(', ');
 }
 
@@ -111,7 +97,6 @@ function dyingWords(dying: readonly CgroupFigures[]): string {
   const bytes = dying.reduce((sum, one) => sum + one.bytes, 0);
   const objects = dying.reduce((sum, one) => sum + one.slabObjects, 0);
   const byNothing = dying.filter((one) => one.bytes === 0 && one.slabObjects === 0).length;
-  const others =
-    byNothing > 0 ? ` Kept by swap or a reference only: ${formatCount(byNothing)}.` : '';
+  const others = byNothing > 0 ? ` Kept by swap or a reference only: ${formatCount(byNothing)}.` : '';
   return `${formatCount(dying.length)} dying ${dying.length === 1 ? 'cgroup' : 'cgroups'} (removed, still charged): ${formatSize(bytes)} of pages and ${formatCount(objects)} slab objects.${others}`;
 }

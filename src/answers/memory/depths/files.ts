@@ -31,23 +31,17 @@ export function filesTable(answer: MemoryAnswer, { limit, width }: ListOptions):
   const sum = (some: readonly FileFigures[]) => some.reduce((all, one) => all + sizeOf(one), 0);
   const said = [
     ...(left.length > 0
-      ? [
-          `${formatCount(left.length)} more files with ${formatSize(sum(left))}: --limit N lists them.`,
-        ]
+      ? [`${formatCount(left.length)} more files with ${formatSize(sum(left))}: --limit N lists them.`]
       : []),
     ...unnamed.map(unnamedWords),
-    ...(deleted.length > 0
-      ? [`Deleted files: ${formatSize(sum(deleted))} in ${formatCount(deleted.length)}.`]
-      : []),
+    ...(deleted.length > 0 ? [`Deleted files: ${formatSize(sum(deleted))} in ${formatCount(deleted.length)}.`] : []),
     inCgroup === undefined
       ? `Total: ${formatSize(sum(files.files) + unnamed.reduce((all, one) => all + one.bytes, 0))} of page cache and shared memory.`
       : `Total: ${formatSize(sum(files.files))} charged to ${escapeText(inCgroup)} and below${activeWords(files.files)}.`,
   ];
   const rows = shown.map((file) => ({ name: fileName(file), bytes: sizeOf(file) }));
   const { opener } =
-    answer.sharedFiles?.find(
-      ({ name, bytes }) => name === rows[0]?.name && bytes === rows[0].bytes,
-    ) ?? {};
+    answer.sharedFiles?.find(({ name, bytes }) => name === rows[0]?.name && bytes === rows[0].bytes) ?? {};
   const owner = opener ? `, open in pid ${opener.pid} (${escapeText(opener.comm)})` : '';
   const head = largest('file', rows, width, owner);
   return [head + table, ...said.map((words) => wrap(words, width).join('\n'))].join('\n\n');
@@ -72,9 +66,7 @@ const FILE: Column<FileFigures> = {
 const CGROUP: Column<FileFigures> = {
   heading: 'CGROUP',
   value: ({ cgroups: [most, ...others] = [] }) =>
-    most === undefined
-      ? ''
-      : `${cgroupName(most)}${others.length > 0 ? ` (${others.length} more)` : ''}`,
+    most === undefined ? '' : `${cgroupName(most)}${others.length > 0 ? ` (${others.length} more)` : ''}`,
   shrinks: { keeps: 'ends', least: 12 },
   spare: 1,
 };
@@ -84,8 +76,7 @@ function cgroupName({ path, dying }: FileCgroup): string {
   return `${escapeText(path)}${dying ? ' (dying)' : ''}`;
 }
 
-const active = (bytes: number | undefined): string =>
-  bytes === undefined ? '?' : formatSize(bytes);
+const active = (bytes: number | undefined): string => (bytes === undefined ? '?' : formatSize(bytes));
 
 const COLUMNS_OF_CGROUP: readonly Column<FileFigures>[] = [
   FILE,
@@ -174,11 +165,7 @@ const LEFT_OUT: Readonly<Record<LeftOutReason, string>> = {
 };
 
 /** Formats the files that processes have open or mapped, largest first, and what the list lacks. */
-function cachedFilesTable(
-  answer: MemoryAnswer,
-  cached: CachedFiles,
-  { limit, width }: ListOptions,
-): string {
+function cachedFilesTable(answer: MemoryAnswer, cached: CachedFiles, { limit, width }: ListOptions): string {
   const { files, leftOut } = cached;
   const left = files.slice(limit);
   const sum = (some: readonly CachedFile[]) => some.reduce((all, { bytes }) => all + bytes, 0);
@@ -187,17 +174,13 @@ function cachedFilesTable(
   const why = answer.unavailable?.find(({ source }) => source === 'kcore')?.why;
   const said = [
     ...(left.length > 0
-      ? [
-          `${formatCount(left.length)} more files with ${formatSize(sum(left))}: --limit N lists them.`,
-        ]
+      ? [`${formatCount(left.length)} more files with ${formatSize(sum(left))}: --limit N lists them.`]
       : []),
     hasOverlays(cached)
       ? `Total: at most ${formatSize(found)} of ${formatSize(all)} page cache and shared memory; overlay files that share a lower file count in each mount.`
       : `Total: ${formatSize(found)} of ${formatSize(all)} page cache and shared memory. The other ${formatSize(rest)} is in files that no process has open or mapped, and in block devices.`,
     ...(leftOut.length > 0
-      ? [
-          `Not read: ${leftOut.map(({ reason, count }) => `${LEFT_OUT[reason]}: ${formatCount(count)}`).join('; ')}.`,
-        ]
+      ? [`Not read: ${leftOut.map(({ reason, count }) => `${LEFT_OUT[reason]}: ${formatCount(count)}`).join('; ')}.`]
       : []),
   ];
   const source = `Source: fincore, open and mapped files only; /proc/kcore is not available${why === undefined ? '' : ` (${escapeText(why)})`}.`;

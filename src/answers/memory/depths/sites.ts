@@ -23,18 +23,14 @@ const amounts = <Row extends Pick<AllocationSite, 'bytes' | 'allocations' | 'cat
 ];
 
 function categoriesCell(categories: AllocationSite['categories']): string {
-  const words = categories
-    .slice(0, SHOWN_CATEGORIES)
-    .map((one) => `${categoryWords(one)} ${formatSize(one.bytes)}`);
+  const words = categories.slice(0, SHOWN_CATEGORIES).map((one) => `${categoryWords(one)} ${formatSize(one.bytes)}`);
   return [...words, ...(categories.length > SHOWN_CATEGORIES ? ['…'] : [])].join(', ');
 }
 
 /** Formats allocation sites by source, largest first. */
 export function sitesTable(answer: MemoryAnswer, options: ListOptions): string {
   return sourceTables(answer, options, ({ source, sites, omitted }, { limit, width }) => {
-    const cache: Column<AllocationSite>[] = [
-      { heading: 'CACHE', value: (site) => escapeText(site.cache ?? '') },
-    ];
+    const cache: Column<AllocationSite>[] = [{ heading: 'CACHE', value: (site) => escapeText(site.cache ?? '') }];
     const columns: readonly Column<AllocationSite>[] = [
       {
         heading: 'ALLOCATION SITE',
@@ -88,9 +84,7 @@ function sourceTables(
   return [
     ...on.map((source) => `${titleOf(source)}:\n\n${table(source, options)}`),
     ...off.map(({ source, why }) =>
-      wrap(`${TITLES[source]}: not available (${escapeText(why ?? '')}).`, options.width).join(
-        '\n',
-      ),
+      wrap(`${TITLES[source]}: not available (${escapeText(why ?? '')}).`, options.width).join('\n'),
     ),
     ...(on.length > 1 ? [wrap(OVERLAP, options.width).join('\n')] : []),
   ].join('\n\n');
@@ -102,9 +96,7 @@ const OVERLAP =
 function titleOf({ source, bytes, allocations, countedBytes, slabPageBytes }: SiteSource): string {
   const what = source === 'vmalloc-callers' ? 'areas' : 'allocations';
   const counted =
-    countedBytes === null || countedBytes === bytes
-      ? ''
-      : `; the kernel counts ${formatSize(countedBytes)}`;
+    countedBytes === null || countedBytes === bytes ? '' : `; the kernel counts ${formatSize(countedBytes)}`;
   const slabs = slabPageBytes === 0 ? '' : `, without ${formatSize(slabPageBytes)} of slab pages`;
   return `${TITLES[source]}, ${formatSize(bytes)} in ${formatCount(allocations)} ${what}${slabs}${counted}`;
 }

@@ -35,8 +35,7 @@ function more(table: string, left: number): string {
 /** Formats slab caches, largest first. */
 export function cachesTable({ caches }: MemoryAnswer, { limit, width }: ListOptions): string {
   const table = renderTable(CACHE_COLUMNS, caches.slice(0, limit), width);
-  const legend =
-    'WASTE: bytes of the cache that allocated objects do not use: free slots, padding and metadata.';
+  const legend = 'WASTE: bytes of the cache that allocated objects do not use: free slots, padding and metadata.';
   return `${largest('cache', caches, width) + more(table, caches.length - limit)}\n\n${wrap(legend, width).join('\n')}`;
 }
 
@@ -96,8 +95,7 @@ export function zoneColumns(answer: MemoryAnswer): Column<ZoneFigures>[] {
   const { zones } = answer;
   const pageSize = pageSizeOf(answer);
   const size = (pages: number) => formatSize(pages * pageSize);
-  const free = ({ freeBlocks }: ZoneFigures) =>
-    freeBlocks.reduce((sum, blocks, order) => sum + blocks * 2 ** order, 0);
+  const free = ({ freeBlocks }: ZoneFigures) => freeBlocks.reduce((sum, blocks, order) => sum + blocks * 2 ** order, 0);
   const mark = (zone: ZoneFigures, name: 'min' | 'low') =>
     zone.watermarks === null ? '?' : size(zone.watermarks[name]);
   const orders = Math.max(0, ...zones.map(({ freeBlocks }) => freeBlocks.length));
@@ -160,9 +158,7 @@ export function figuresTable({ figures }: MemoryAnswer, { width }: ListOptions):
     figures.lines,
     width,
   );
-  const nowhere = figures.onlyInTotal.map(
-    (one) => `${categoryWords(one)} ${formatSize(one.bytes)}`,
-  );
+  const nowhere = figures.onlyInTotal.map((one) => `${categoryWords(one)} ${formatSize(one.bytes)}`);
   return [
     table,
     ...(nowhere.length > 0 ? [said(`Only in the first line: ${nowhere.join(', ')}.`)] : []),

@@ -36,9 +36,7 @@ class Areas {
       href: `#${anchorOf(category)}`,
       parts:
         category.children.length > 0
-          ? category.children.map((child) =>
-              this.of(child, category.category === 'memory' ? child.category : colour),
-            )
+          ? category.children.map((child) => this.of(child, category.category === 'memory' ? child.category : colour))
           : this.#owners(category, colour),
     };
   }
@@ -46,9 +44,7 @@ class Areas {
   #owners(category: Category, colour: string): Area[] {
     const { caches, callers, queues } = this.#answer;
     if (category.category === 'network-sockets') return this.#processes(category, queues, colour);
-    const reclaimable = { 'slab-reclaimable': true, 'slab-unreclaimable': false }[
-      category.category as string
-    ];
+    const reclaimable = { 'slab-reclaimable': true, 'slab-unreclaimable': false }[category.category as string];
     if (reclaimable !== undefined) {
       return caches
         .filter((cache) => cache.reclaimable === reclaimable)
@@ -67,9 +63,7 @@ class Areas {
   #processes(category: Category, queues: readonly QueueBytes[], colour: string): Area[] {
     const byHolder = grouped(queues, ({ entry: { holders } }) => {
       const [first] = holders;
-      return first === undefined
-        ? 'no file descriptor'
-        : `pid ${first.pid} (${escapeText(first.comm)})`;
+      return first === undefined ? 'no file descriptor' : `pid ${first.pid} (${escapeText(first.comm)})`;
     });
     return [...byHolder].map(([holder, own]) => {
       const bytes = own.reduce((sum, queue) => sum + queue.bytes, 0);

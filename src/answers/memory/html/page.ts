@@ -34,9 +34,7 @@ import { anchorOf, memoryArea } from './areas.js';
 /** Returns the memory breakdown as one HTML file. */
 export function memoryHtml(answer: MemoryAnswer, { source, version, made }: PageFacts): string {
   const map = drawnToScale(answer);
-  const next = isFromProc(answer)
-    ? nextOfProc(answer, source)
-    : `kdump-mem ${nextCommand(answer)} ${source}`;
+  const next = isFromProc(answer) ? nextOfProc(answer, source) : `kdump-mem ${nextCommand(answer)} ${source}`;
   const body = html`<p><a class="skip" href="#categories">Go to the table of categories</a></p>
 <p class="headline">${sentence(headline(answer))}</p>
 ${largeFigures(answer)}
@@ -81,8 +79,7 @@ export function largeFigures(answer: MemoryAnswer): Html {
     ...(owner ? [[`largest owner: ${ownerWords(owner)}`, formatSize(owner.bytes)]] : []),
   ];
   const items = figures.map(
-    ([name = '', size = '']) =>
-      html`<div><dt>${sentence(name)}</dt><dd>${sentence(size)}</dd></div>\n`,
+    ([name = '', size = '']) => html`<div><dt>${sentence(name)}</dt><dd>${sentence(size)}</dd></div>\n`,
   );
   return html`<dl class="figures">${items}</dl>`;
 }
@@ -194,8 +191,7 @@ export function categoriesTable(answer: MemoryAnswer): Html {
   const known = treeColumns(answer, true).filter(({ heading }) => heading !== 'LARGEST OWNERS');
   return htmlTable<TreeRow>({
     id: 'categories',
-    caption:
-      'Memory by category. The rows of a group sum to the group, and the groups to the total, to the byte.',
+    caption: 'Memory by category. The rows of a group sum to the group, and the groups to the total, to the byte.',
     columns: [...known.slice(0, SIZES), OWNERS, ...known.slice(SIZES), DIFFERENCE, EXACT],
     rows: [{ category: answer.memory, depth: 0 }, ...treeRows(answer)],
     facts: ({ category, depth }) => ({
@@ -217,8 +213,7 @@ const EXACT: HtmlColumn<TreeRow> = {
 const DIFFERENCE: HtmlColumn<TreeRow> = {
   heading: 'Difference from counter',
   align: 'right',
-  value: ({ category: { bytes, counterBytes } }) =>
-    counterBytes === null ? '' : signed(bytes - counterBytes),
+  value: ({ category: { bytes, counterBytes } }) => (counterBytes === null ? '' : signed(bytes - counterBytes)),
 };
 
 function signed(bytes: number): string {

@@ -1,7 +1,4 @@
-import type {
-  UnattributedAnswer,
-  UnattributedGroup,
-} from '../../../account/references/unattributed.js';
+import type { UnattributedAnswer, UnattributedGroup } from '../../../account/references/unattributed.js';
 import { hex } from '../../../base/util.js';
 import type { ContentKind } from '../../../walk/memory/contents.js';
 import { kernelJson } from '../../kernel-json.js';
@@ -12,12 +9,7 @@ import { type Column, type ListOptions, renderTable } from '../../text/table.js'
 import { share } from '../tree-table.js';
 import type { UnattributedJson } from './schema.js';
 
-export function unattributedJson({
-  kernel,
-  groups,
-  warnings,
-  ...answer
-}: UnattributedAnswer): UnattributedJson {
+export function unattributedJson({ kernel, groups, warnings, ...answer }: UnattributedAnswer): UnattributedJson {
   return {
     schema: 'kdump-mem.memory-unattributed/1',
     kernel: kernelJson(kernel),
@@ -52,11 +44,7 @@ const COLUMNS: readonly Column<UnattributedGroup>[] = [
   {
     heading: 'REFERENCED FROM',
     value: ({ holder, followsBlock }) =>
-      holder !== null
-        ? holderWords(holder)
-        : followsBlock
-          ? 'none (follows a page in use)'
-          : 'none (unreferenced)',
+      holder !== null ? holderWords(holder) : followsBlock ? 'none (follows a page in use)' : 'none (unreferenced)',
     shrinks: { keeps: 'ends', least: 16 },
   },
   { heading: 'CONTENT', value: contentWords, shrinks: { keeps: 'words', least: 12 } },
@@ -81,13 +69,7 @@ function usesWords(answer: UnattributedAnswer): string[] {
   const used = blocks - unreferencedBlocks;
   return [
     ...(used > 0
-      ? [
-          part(
-            used,
-            bytes - unreferencedBytes,
-            'in use: kernel memory refers to each, as listed below.',
-          ),
-        ]
+      ? [part(used, bytes - unreferencedBytes, 'in use: kernel memory refers to each, as listed below.')]
       : []),
     ...(following > 0
       ? [
@@ -111,25 +93,17 @@ function usesWords(answer: UnattributedAnswer): string[] {
 }
 
 /** A sentence, the groups, and the next command. */
-export function unattributedText(
-  answer: UnattributedAnswer,
-  { limit, width }: ListOptions,
-  source: string,
-): string {
+export function unattributedText(answer: UnattributedAnswer, { limit, width }: ListOptions, source: string): string {
   const { groups, bytes, blocks } = answer;
   const { ramBytes, scannedBytes } = answer;
   const scanned =
-    scannedBytes === ramBytes
-      ? ''
-      : ` Scanned for references: ${formatSize(scannedBytes)} of ${formatSize(ramBytes)}.`;
+    scannedBytes === ramBytes ? '' : ` Scanned for references: ${formatSize(scannedBytes)} of ${formatSize(ramBytes)}.`;
   const isLittle = bytes < NORMAL_BYTES;
   const lost = answer.unreferencedBytes - answer.followsBlockBytes;
   const headline = [
     `${formatSize(bytes)} (${share(bytes, ramBytes)} of RAM) is unattributed, in ${formatCount(blocks)} blocks.`,
     ...(isLittle && blocks > 0
-      ? [
-          `${lost === 0 ? 'That is normal: the' : 'The'} dump of an idle machine of any size has about 1 MiB.`,
-        ]
+      ? [`${lost === 0 ? 'That is normal: the' : 'The'} dump of an idle machine of any size has about 1 MiB.`]
       : []),
     ...usesWords(answer),
   ].join(' ');
@@ -137,11 +111,8 @@ export function unattributedText(
   // A block without a reference may be leaked: it comes before a larger one that has a holder.
   const first = groups.find((group) => group.holder === null && !group.followsBlock) ?? groups[0];
   if (first !== undefined) parts.push(renderTable(COLUMNS, groups.slice(0, limit), width));
-  if (groups.length > limit)
-    parts.push(`${formatCount(groups.length - limit)} more: --limit N lists them`);
+  if (groups.length > limit) parts.push(`${formatCount(groups.length - limit)} more: --limit N lists them`);
   if (first !== undefined && !isLittle)
-    parts.push(
-      `Next: kdump-mem ${first.holder === null ? 'whatis' : 'refs'} ${hex(first.first)} ${source}`,
-    );
+    parts.push(`Next: kdump-mem ${first.holder === null ? 'whatis' : 'refs'} ${hex(first.first)} ${source}`);
   return parts.join('\n\n');
 }

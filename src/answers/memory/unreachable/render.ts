@@ -14,12 +14,7 @@ import { siteJson } from '../../whatis/render.js';
 import { CONTENT_WORDS } from '../unattributed/render.js';
 import type { UnreachableJson } from './schema.js';
 
-export function unreachableJson({
-  kernel,
-  groups,
-  warnings,
-  ...answer
-}: UnreachableAnswer): UnreachableJson {
+export function unreachableJson({ kernel, groups, warnings, ...answer }: UnreachableAnswer): UnreachableJson {
   return {
     schema: 'kdump-mem.memory-unreachable/1',
     kernel: kernelJson(kernel),
@@ -48,8 +43,7 @@ const COLUMNS: readonly Column<UnreachableGroup>[] = [
   },
   {
     heading: 'REFERENCED BY',
-    value: ({ referencedBy, reason }) =>
-      reason ?? (referencedBy === 'nothing' ? 'nothing' : 'unreachable memory'),
+    value: ({ referencedBy, reason }) => reason ?? (referencedBy === 'nothing' ? 'nothing' : 'unreachable memory'),
   },
   {
     heading: 'CONTENT',
@@ -84,8 +78,7 @@ export function unreachableText(
   const hasSites = shown.some(({ site }) => site !== null);
   const columns = hasSites ? [...COLUMNS, SITE] : COLUMNS;
   if (shown.length > 0) parts.push(renderTable(columns, shown.slice(0, limit), width));
-  if (shown.length > limit)
-    parts.push(`${formatCount(shown.length - limit)} more: --limit N lists them`);
+  if (shown.length > limit) parts.push(`${formatCount(shown.length - limit)} more: --limit N lists them`);
   if (explained !== null && explained.allocations > 0) {
     const known = `${formatCount(explained.allocations)} (${formatSize(explained.bytes)}) are unreachable, but not suspected: ${reasonWords(answer)}.${verbose ? '' : ' -v lists them.'}`;
     parts.push(wrap(known, width).join('\n'));
@@ -104,17 +97,12 @@ function headline(answer: UnreachableAnswer): string {
   const of = `of ${formatCount(searched.allocations)} allocations (${formatSize(searched.bytes)})`;
   const lost = [
     ...(unreadBytes > 0
-      ? [
-          `${formatSize(unreadBytes)} of the ${formatSize(holderBytes)} that may contain references could not be read.`,
-        ]
+      ? [`${formatSize(unreadBytes)} of the ${formatSize(holderBytes)} that may contain references could not be read.`]
       : []),
     ...(undecided > 0 ? [`${formatCount(undecided)} objects may be allocated or free.`] : []),
   ];
-  if (unreachable === null)
-    return [`Unknown which allocations are unreachable, ${of}.`, ...lost].join(' ');
-  const incomplete = complete
-    ? []
-    : ['Incomplete: some of them may be in use, and others missing.', ...lost];
+  if (unreachable === null) return [`Unknown which allocations are unreachable, ${of}.`, ...lost].join(' ');
+  const incomplete = complete ? [] : ['Incomplete: some of them may be in use, and others missing.', ...lost];
   const found =
     unreachable.allocations === 0
       ? complete

@@ -3,13 +3,7 @@ import type { StackGroup } from '../../../account/task-stacks.js';
 import type { LogRecord, TextRecord } from '../../../records/log-records.js';
 import type { HostTriage } from '../../../triage/captured.js';
 import type { CauseFacts } from '../../../triage/causes.js';
-import type {
-  Figure,
-  Finding,
-  FindingCode,
-  LogEvidence,
-  TriageDetail,
-} from '../../../triage/finding.js';
+import type { Figure, Finding, FindingCode, LogEvidence, TriageDetail } from '../../../triage/finding.js';
 import { messagesAround, type NearMessage } from '../../../triage/log/lines.js';
 import { releaseOf, type TextTriage } from '../../../triage/text.js';
 import type { TriageAnswer } from '../../../triage/triage.js';
@@ -34,11 +28,7 @@ import { foundWords } from '../text-log.js';
 import { adviceWords, findingSentences, findingWords, rulesLines, titleWords } from '../words.js';
 
 /** The answer to `triage` as one file: summary and findings first, then everything that they are based on. */
-export function triageHtml(
-  answer: TriageAnswer,
-  detail: TriageDetail,
-  { source, version, made }: PageFacts,
-): string {
+export function triageHtml(answer: TriageAnswer, detail: TriageDetail, { source, version, made }: PageFacts): string {
   const { kernel, machine, memory } = answer;
   const map = memory && drawnToScale(memory);
   const body = html`<p class="headline">${sentence(summary(answer))}</p>
@@ -70,11 +60,7 @@ ${lastMessages(answer.log?.records)}`;
 }
 
 /** The same of logs that are text. */
-export function textTriageHtml(
-  answer: TextTriage,
-  path: string,
-  { source, version, made }: PageFacts,
-): string {
+export function textTriageHtml(answer: TextTriage, path: string, { source, version, made }: PageFacts): string {
   const { logs, findings, complete, warnings } = answer;
   const recordsOf = ({ figures }: Finding) =>
     logs.find(({ name }) => logs.length === 1 || name === figures.log)?.held?.records ?? [];
@@ -103,10 +89,7 @@ export function hostTriageHtml(answer: HostTriage, { source, version, made }: Pa
   const unread = unreadWords(answer, true);
   const body = html`<p class="headline">${sentence(hostSummary(answer))}</p>
 ${conclusion(findings, capturedFacts(answer), memory)}
-${missingSection(complete, [
-  ...warnings.map(({ message }) => message),
-  ...(unread === undefined ? [] : [unread]),
-])}
+${missingSection(complete, [...warnings.map(({ message }) => message), ...(unread === undefined ? [] : [unread])])}
 <h2>Findings</h2>
 ${findingsSection(findings, () => [], source)}
 <p class="faint">Checked: ${checked.join(', ')}.</p>
@@ -118,11 +101,7 @@ ${memorySection(memory, map)}`;
 }
 
 /** The conclusion, large figures, and the chain of causes. */
-function conclusion(
-  findings: readonly Finding[],
-  facts: CauseFacts,
-  memory?: MemoryAnswer,
-): Content {
+function conclusion(findings: readonly Finding[], facts: CauseFacts, memory?: MemoryAnswer): Content {
   const { sentences, trees } = concluded(findings, facts);
   const said = sentences.length > 0 ? html`<p>${sentence(sentences.join(' '))}</p>` : undefined;
   const chains = trees.filter(({ below }) => below.some(isEffect)).slice(0, MOST_WHOLE);
@@ -175,10 +154,7 @@ function findingsSection(
   if (others.length === 0) return [without, ...whole];
   const said = others
     .slice(0, MOST_SAID)
-    .map(
-      (finding) =>
-        html`<li>${finding.severity} ${finding.code}: ${sentence(findingWords(finding))}</li>\n`,
-    );
+    .map((finding) => html`<li>${finding.severity} ${finding.code}: ${sentence(findingWords(finding))}</li>\n`);
   const left = others.length - said.length;
   const more = left > 0 ? html`<p>and ${formatCount(left)} more</p>` : undefined;
   return html`${without}${whole}<details><summary><h3>${formatCount(others.length)} more findings, none more severe</h3></summary>
@@ -190,10 +166,7 @@ function missing(answer: TriageAnswer, { warnings }: TriageDetail): Content {
   const said = new Set([...answer.warnings, ...warnings].map(({ message }) => message));
   const unread = answer.host && unreadWords(answer.host, true);
   if (unread !== undefined) said.add(unread);
-  return missingSection(answer.complete && warnings.every(leavesComplete), [
-    ...lostLines(answer),
-    ...said,
-  ]);
+  return missingSection(answer.complete && warnings.every(leavesComplete), [...lostLines(answer), ...said]);
 }
 
 function rules({ rules: outcome }: Pick<TriageAnswer, 'rules'>): Content {
@@ -293,9 +266,7 @@ function tables(lines: readonly string[]): Content {
 function figures({ code, figures: all }: Finding, index: number): Content {
   const known = Object.entries(all).filter(([, figure]) => figure !== null);
   if (known.length === 0) return undefined;
-  const rows = known.map(
-    ([name, figure]) => html`<dt>${name}</dt><dd>${figureText(name, figure)}</dd>\n`,
-  );
+  const rows = known.map(([name, figure]) => html`<dt>${name}</dt><dd>${figureText(name, figure)}</dd>\n`);
   return html`<details><summary>Figures of ${code} (${index + 1})</summary><dl>${rows}</dl></details>`;
 }
 
@@ -324,8 +295,7 @@ function blockedStacks({ blocked }: TriageDetail): Content {
 }
 
 function list(heading: string, groups: readonly StackGroup[] | undefined): Content {
-  if (groups === undefined)
-    return html`<p>${heading}: not available; the reason is in the list above.</p>`;
+  if (groups === undefined) return html`<p>${heading}: not available; the reason is in the list above.</p>`;
   if (groups.length === 0) return html`<p>${heading}: none.</p>`;
   const tasks = groups.reduce((sum, group) => sum + group.tasks.length, 0);
   const left = groups.length - MOST;

@@ -7,13 +7,7 @@ import { missingSection, type PageFacts, pageHtml, pageTitle } from '../../html/
 import { TREEMAP_STYLE } from '../../html/treemap.js';
 import { categoryWords } from '../../memory/words.js';
 import { formatSize } from '../../text/size.js';
-import {
-  CATEGORY_COLUMNS,
-  headWords,
-  processColumns,
-  samplesWords,
-  shownCategories,
-} from '../render.js';
+import { CATEGORY_COLUMNS, headWords, processColumns, samplesWords, shownCategories } from '../render.js';
 import { doubtWords, isComplete, type Watched } from '../words.js';
 
 const LINE = { width: 200, height: 40 };
@@ -53,8 +47,7 @@ ${areasOverTime(answer)}
 <h2>Categories</h2>
 ${htmlTable<GrownCategory>({
   id: 'categories',
-  caption:
-    'Categories, and their change per day. RATE/DAY is between LOW and HIGH with 99 % confidence.',
+  caption: 'Categories, and their change per day. RATE/DAY is between LOW and HIGH with 99 % confidence.',
   columns: [...CATEGORY_COLUMNS.slice(0, 2), OVER_TIME, ...RANGE, ...CATEGORY_COLUMNS.slice(2)],
   rows: shownCategories(answer).slice(0, limit),
 })}
@@ -81,30 +74,18 @@ const OVER_TIME: HtmlColumn<GrownCategory> = {
   markup: ({ points }) => lineOverTime(points),
 };
 
-const edge = (
-  heading: string,
-  of: (values: Float64Array) => number,
-): HtmlColumn<GrownCategory> => ({
+const edge = (heading: string, of: (values: Float64Array) => number): HtmlColumn<GrownCategory> => ({
   heading,
   align: 'right',
   value: ({ points: { values } }) => formatSize(Math.round(of(values))),
 });
 
-const RANGE = [
-  edge('MIN', (values) => Math.min(...values)),
-  edge('MAX', (values) => Math.max(...values)),
-];
+const RANGE = [edge('MIN', (values) => Math.min(...values)), edge('MAX', (values) => Math.max(...values))];
 
 const [WIDTH, HEIGHT] = [960, 300];
 
 /** The lowest first. */
-const ORDER: readonly CategoryGroup[] = [
-  'reserved',
-  'kernel',
-  'applications-and-files',
-  'unknown',
-  'free',
-];
+const ORDER: readonly CategoryGroup[] = ['reserved', 'kernel', 'applications-and-files', 'unknown', 'free'];
 
 /** Stacked areas of all memory over time, by group. */
 function areasOverTime({ groups, growth: { machine } }: WatchAnswer): Html {
@@ -132,9 +113,7 @@ function areasOverTime({ groups, growth: { machine } }: WatchAnswer): Html {
       return html`<polygon class="${group}" points="${raw(pathOf(places))}"/>\n`;
     });
   });
-  const said = stacked.map(
-    ({ group, points }) => `${categoryWords({ category: group })} ${range(points.values)}`,
-  );
+  const said = stacked.map(({ group, points }) => `${categoryWords({ category: group })} ${range(points.values)}`);
   const dateAt = (time: number) => new Date(machine.at.getTime() - 1000 * (machine.uptime - time));
   return html`${legend(stacked)}
 <div class="over-time"><svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img" aria-label="All memory over time: ${said.join('; ')}.">
@@ -162,9 +141,7 @@ function legend(stacked: readonly GroupHistory[]): Html {
 
 /** `4.10 GiB to 5.30 GiB`. */
 function range(values: Float64Array): string {
-  const sizes = [Math.min(...values), Math.max(...values)].map((bytes) =>
-    formatSize(Math.round(bytes)),
-  );
+  const sizes = [Math.min(...values), Math.max(...values)].map((bytes) => formatSize(Math.round(bytes)));
   return sizes[0] === sizes[1] ? (sizes[0] ?? '') : sizes.join(' to ');
 }
 
@@ -202,11 +179,7 @@ interface Scale {
   readonly height: number;
 }
 
-function placeOf(
-  { from, to, low, high, width, height }: Scale,
-  time: number,
-  bytes: number,
-): Place {
+function placeOf({ from, to, low, high, width, height }: Scale, time: number, bytes: number): Place {
   return {
     x: to > from ? ((time - from) / (to - from)) * width : 0,
     y: high > low ? height * (1 - (bytes - low) / (high - low)) : height / 2,
@@ -223,9 +196,7 @@ const APART = 2.5;
 
 /** First and last index of each run of points without a gap within. */
 function runsOf(times: Float64Array): (readonly [number, number])[] {
-  const steps = Float64Array.from({ length: Math.max(0, times.length - 1) }, (_, at) =>
-    stepAt(times, at),
-  );
+  const steps = Float64Array.from({ length: Math.max(0, times.length - 1) }, (_, at) => stepAt(times, at));
   const usual = steps.toSorted()[steps.length >> 1] ?? 0;
   const runs: (readonly [number, number])[] = [];
   let begun = 0;

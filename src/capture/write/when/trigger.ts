@@ -37,11 +37,9 @@ export class SnapshotTrigger {
   due(found: readonly Reading[], nowMs: number): Reason[] {
     const kills = found.find(({ condition }) => condition.kind === 'oom')?.value;
     // A counter that decreased belongs to another boot.
-    if (kills !== undefined && (this.#kills === undefined || kills < this.#kills))
-      this.#kills = kills;
+    if (kills !== undefined && (this.#kills === undefined || kills < this.#kills)) this.#kills = kills;
     this.#seen = kills;
-    if (this.#lastMs !== undefined && nowMs - this.#lastMs < this.apartMs && nowMs >= this.#lastMs)
-      return [];
+    if (this.#lastMs !== undefined && nowMs - this.#lastMs < this.apartMs && nowMs >= this.#lastMs) return [];
     const reasons = found.flatMap((match) => {
       const reason = this.#reasonOf(match);
       return reason ? [reason] : [];
@@ -139,32 +137,20 @@ function readCondition(source: HostSource, condition: Condition): Reading {
 function pressureOf(source: HostSource, kind: 'psi' | 'psi-full'): number {
   const reading = readMachinePressure(source);
   if ('why' in reading)
-    throw notAvailable(
-      kind,
-      reading.why,
-      'It requires a kernel with CONFIG_PSI, booted with psi=1.',
-    );
+    throw notAvailable(kind, reading.why, 'It requires a kernel with CONFIG_PSI, booted with psi=1.');
   return reading.pressure[kind === 'psi' ? 'some' : 'full'].avg10;
 }
 
-function availableOf(
-  source: HostSource,
-  condition: Extract<Condition, { kind: 'available' }>,
-): Reading {
+function availableOf(source: HostSource, condition: Extract<Condition, { kind: 'available' }>): Reading {
   const text = source.readText('/proc/meminfo');
   const of = (name: string): number => {
     const kib = new RegExp(`^${name}: +(\\d{1,13}) kB$`, 'm').exec(text)?.[1];
     if (kib === undefined)
-      throw notAvailable(
-        'available',
-        `/proc/meminfo has no ${name}`,
-        'It requires Linux 3.14 or later.',
-      );
+      throw notAvailable('available', `/proc/meminfo has no ${name}`, 'It requires Linux 3.14 or later.');
     return Number(kib) * 1024;
   };
   const value = of('MemAvailable');
-  const limit =
-    'bytes' in condition ? condition.bytes : Math.floor((of('MemTotal') * condition.percent) / 100);
+  const limit = 'bytes' in condition ? condition.bytes : Math.floor((of('MemTotal') * condition.percent) / 100);
   return { condition, value, limit };
 }
 

@@ -139,13 +139,10 @@ export function openFrameFile(path: string, limit: number): FrameFile {
       // The kernel accepts only aligned reads of entire words, and may return fewer bytes.
       let read = 0;
       while (read < count * WORD) {
-        const got = attempt(path, () =>
-          readSync(file, buffer, read, count * WORD - read, first * WORD + read),
-        );
+        const got = attempt(path, () => readSync(file, buffer, read, count * WORD - read, first * WORD + read));
         if (got === 0) break;
         read += got;
-        if (read % WORD !== 0)
-          throw new HostError('unreadable', `${path} ends inside the word of frame ${first}`);
+        if (read % WORD !== 0) throw new HostError('unreadable', `${path} ends inside the word of frame ${first}`);
       }
       return buffer.subarray(0, read);
     },

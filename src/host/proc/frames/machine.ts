@@ -187,16 +187,15 @@ class Scan {
     }
     this.#endBlock();
     return {
-      kinds: Object.fromEntries(
-        FLAG_KINDS.map((kind, index) => [kind, this.#counts[index]!]),
-      ) as Record<FlagKind, number>,
+      kinds: Object.fromEntries(FLAG_KINDS.map((kind, index) => [kind, this.#counts[index]!])) as Record<
+        FlagKind,
+        number
+      >,
       image: this.#image,
       crashKernel: this.#crash,
       unread: this.#unread,
       whyUnread: this.#whyUnread,
-      notes: [...this.#notes].flatMap(([kind, notes]) =>
-        [...notes].map(([note, frames]) => ({ note, kind, frames })),
-      ),
+      notes: [...this.#notes].flatMap(([kind, notes]) => [...notes].map(([note, frames]) => ({ note, kind, frames }))),
       unflagged: {
         blocks: this.#blocks,
         zones: this.#zones,
@@ -240,8 +239,7 @@ class Scan {
     if (!cgroups || !this.#chargesKnown || count === 0) return undefined;
     try {
       const words = cgroups.words(first, count);
-      if (words.length === 8 * count)
-        return new DataView(words.buffer, words.byteOffset, words.length);
+      if (words.length === 8 * count) return new DataView(words.buffer, words.byteOffset, words.length);
     } catch (error) {
       if (!(error instanceof HostError)) throw error;
     }

@@ -132,12 +132,7 @@ const MAX_TABLES = 2 ** 22;
  * @param root physical address of the top table
  * @throws {KernelError} `damaged` if a table is reached twice, or there are too many
  */
-export function walkUserTables(
-  image: MemoryImage,
-  format: EntryFormat,
-  root: number,
-  visitor: UserPages,
-): void {
+export function walkUserTables(image: MemoryImage, format: EntryFormat, root: number, visitor: UserPages): void {
   const { pageShift, levels, topEntries } = format;
   const perTable = 2 ** (pageShift - 3);
   const visited = new Set<number>();

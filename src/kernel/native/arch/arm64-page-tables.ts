@@ -99,8 +99,7 @@ export class Arm64PageTables {
       this.#lastKey = key;
     }
     const stretch = this.#last;
-    if (typeof stretch === 'number')
-      return stretch < 0 ? -1 : stretch + (low % 2 ** this.#tableShift);
+    if (typeof stretch === 'number') return stretch < 0 ? -1 : stretch + (low % 2 ** this.#tableShift);
     this.#readEntry(stretch, this.#lowestIndex(low));
     if ((this.#entryLow & 3) !== TABLE_OR_PAGE) return -1;
     return this.#address() + (low % this.#pageBytes);
@@ -154,9 +153,8 @@ export class Arm64PageTables {
         return (high & SPECIAL) !== 0 ? ENTRY.special : ENTRY.page;
       },
       marksOf: (low, high) =>
-        ((high & DIRTY) !== 0 || ((high & DIRTY_BIT_MODIFIER) !== 0 && (low & READ_ONLY) === 0)
-          ? MARK.dirty
-          : 0) | ((low & ACCESSED) !== 0 ? MARK.young : 0),
+        ((high & DIRTY) !== 0 || ((high & DIRTY_BIT_MODIFIER) !== 0 && (low & READ_ONLY) === 0) ? MARK.dirty : 0) |
+        ((low & ACCESSED) !== 0 ? MARK.young : 0),
       // The position of these bits has changed twice and is unknown.
       swapTypeOf: () => -1,
       swapOffsetOf: () => 0,
@@ -215,8 +213,7 @@ export class Arm64PageTables {
   /** The address in the current descriptor. */
   #address(): number {
     const low = this.#entryLow;
-    const address =
-      (this.#entryHigh & this.#highMask) * 0x1_0000_0000 + ((low & this.#lowMask) >>> 0);
+    const address = (this.#entryHigh & this.#highMask) * 0x1_0000_0000 + ((low & this.#lowMask) >>> 0);
     if (this.lpa2) return address + ((low >>> 8) & 3) * 2 ** 50;
     // With 64 KiB pages, bits 51:48 are in bits 15:12 (FEAT_LPA), which are zero without it.
     if (this.#pageShift === 16) return address + ((low >>> 12) & 15) * 2 ** 48;

@@ -14,14 +14,7 @@ import {
   type RegionResult,
 } from './arch.js';
 import { Arm64PageTables } from './arm64-page-tables.js';
-import {
-  type Anchor,
-  agrees,
-  checkAnchor,
-  memoryEnd,
-  type Walk,
-  walkOrNot,
-} from './checked-walk.js';
+import { type Anchor, agrees, checkAnchor, memoryEnd, type Walk, walkOrNot } from './checked-walk.js';
 import { pagesOfSection, RegionSearch } from './section-table.js';
 
 const PAGE_SIZES: ReadonlySet<number> = new Set([4096, 16_384, 65_536]);
@@ -71,8 +64,7 @@ export class Arm64 implements Architecture {
     this.#addressBits = bitsIn(info, 'VA_BITS', info.number('VA_BITS'));
     // Since 5.9. Without it, the kernel's build-time address size applies.
     const t1sz = info.number('TCR_EL1_T1SZ');
-    const tableBits =
-      t1sz === undefined ? this.#addressBits : bitsIn(info, 'TCR_EL1_T1SZ', 64n - t1sz);
+    const tableBits = t1sz === undefined ? this.#addressBits : bitsIn(info, 'TCR_EL1_T1SZ', 64n - t1sz);
     this.#tableBits = tableBits;
     // Translated address bits never contain a signature, whatever VMCOREINFO states.
     const translated = (1n << tableBits) - 1n;
@@ -84,8 +76,7 @@ export class Arm64 implements Architecture {
     if (offset === undefined) throw lacking(info, 'kimage_voffset');
     const physical = (address: bigint): number => Number(BigInt.asUintN(64, address - offset));
     const anchor = info.symbol('_stext') ?? root;
-    for (const address of [root, anchor])
-      if (physical(address) >= MAX_PHYSICAL) throw lacking(info, 'kimage_voffset');
+    for (const address of [root, anchor]) if (physical(address) >= MAX_PHYSICAL) throw lacking(info, 'kimage_voffset');
     this.#anchor = { virtual: anchor, physical: physical(anchor) };
     this.#tables = new Arm64PageTables(image, physical(root), {
       pageShift,
@@ -150,8 +141,7 @@ export class Arm64 implements Architecture {
       const length = Math.min(end - Number(physical), Number(limit));
       if (length < this.pageSize) continue;
       const range = new LinearRange(start + below, length, Number(physical));
-      if (this.#mapsDirectly(range, search))
-        return { found: range, from: 'PHYS_OFFSET, verified in the page tables' };
+      if (this.#mapsDirectly(range, search)) return { found: range, from: 'PHYS_OFFSET, verified in the page tables' };
     }
     return search.notFound('the page tables contradict PHYS_OFFSET');
   }
@@ -189,21 +179,16 @@ export class Arm64 implements Architecture {
         address:
           start === undefined || start % BigInt(this.pageSize) !== 0n || offset === undefined
             ? undefined
-            : BigInt.asUintN(
-                64,
-                start - (BigInt.asIntN(64, offset) / BigInt(this.pageSize)) * BigInt(stride),
-              ),
+            : BigInt.asUintN(64, start - (BigInt.asIntN(64, offset) / BigInt(this.pageSize)) * BigInt(stride)),
         from: 'VMEMMAP_START',
       },
       { address: pagesOfSection(kernel, info, this.pageSize, frame, search), from: 'mem_section' },
     ];
     const known = candidates.filter(
-      (candidate): candidate is { address: bigint; from: string } =>
-        candidate.address !== undefined,
+      (candidate): candidate is { address: bigint; from: string } => candidate.address !== undefined,
     );
     const first = known[0];
-    if (first === undefined)
-      return search.notFound('VMCOREINFO has no usable VMEMMAP_START and PHYS_OFFSET');
+    if (first === undefined) return search.notFound('VMCOREINFO has no usable VMEMMAP_START and PHYS_OFFSET');
     const conflicting = known.find(({ address }) => address !== first.address);
     if (conflicting !== undefined) {
       const describe = ({ address, from }: typeof first): string => `${from} ${hex(address)}`;
@@ -212,8 +197,7 @@ export class Arm64 implements Architecture {
     const from = known.map((candidate) => candidate.from).join(' and ');
     if (first.address % 8n !== 0n) return search.contradicted(`${from} is ${hex(first.address)}`);
     const page = BigInt.asUintN(64, first.address + BigInt(frame * stride));
-    if (walkOrNot(this.#walk, page, search) < 0)
-      return search.notFound(`${from} leads to unmapped memory`);
+    if (walkOrNot(this.#walk, page, search) < 0) return search.notFound(`${from} leads to unmapped memory`);
     return { found: { address: first.address, stride }, from };
   }
 }
@@ -226,7 +210,6 @@ function bitsIn(info: Vmcoreinfo, name: string, bits: bigint | undefined): bigin
 function lacking(info: Vmcoreinfo, name: string): KernelError {
   const keys = [name, `NUMBER(${name})`, `SYMBOL(${name})`];
   const text = keys.map((key) => info.entries.get(key)).find((value) => value !== undefined);
-  const problem =
-    text === undefined ? `no ${name}` : `${name}=${JSON.stringify(text.slice(0, 40))}`;
+  const problem = text === undefined ? `no ${name}` : `${name}=${JSON.stringify(text.slice(0, 40))}`;
   return new KernelError('unsupported-layout', `VMCOREINFO: ${problem}, which arm64 requires`);
 }

@@ -70,12 +70,7 @@ const MAX_RANGES = 100_000;
  *
  * @param limit upper bound on the address
  */
-export function memoryEnd(
-  kernel: EarlyKernel,
-  image: MemoryImage,
-  pageSize: number,
-  limit: number,
-): number {
+export function memoryEnd(kernel: EarlyKernel, image: MemoryImage, pageSize: number, limit: number): number {
   const frames = readVariable(kernel, 'max_pfn', new RegionSearch('end of memory'));
   if (frames) return Math.min(Number(frames) * pageSize, limit);
   let last = 0;

@@ -24,10 +24,7 @@ export class SectionTable {
   readonly #size: number;
   readonly #member: number;
 
-  private constructor(
-    of: Readonly<Record<'frames' | 'roots' | 'perRoot' | 'size' | 'member', number>>,
-    table: bigint,
-  ) {
+  private constructor(of: Readonly<Record<'frames' | 'roots' | 'perRoot' | 'size' | 'member', number>>, table: bigint) {
     this.frames = of.frames;
     this.#table = table;
     this.#roots = of.roots;
@@ -82,21 +79,12 @@ export class SectionTable {
 }
 
 /** Reads a 64-bit kernel variable; undefined if it has no symbol or cannot be read. */
-export function readVariable(
-  kernel: EarlyKernel,
-  name: string,
-  search: RegionSearch,
-): bigint | undefined {
+export function readVariable(kernel: EarlyKernel, name: string, search: RegionSearch): bigint | undefined {
   const address = kernel.symbol(name);
   return address === undefined ? undefined : readWord(kernel, name, address, search);
 }
 
-function readWord(
-  kernel: EarlyKernel,
-  name: string,
-  address: bigint,
-  search: RegionSearch,
-): bigint | undefined {
+function readWord(kernel: EarlyKernel, name: string, address: bigint, search: RegionSearch): bigint | undefined {
   return search.try(name, () => kernel.read(BigInt.asUintN(64, address), 8).getBigUint64(0, true));
 }
 
@@ -112,9 +100,7 @@ export function pagesOfSection(
   frame: number,
   search: RegionSearch,
 ): bigint | undefined {
-  return SectionTable.of(info, pageSize)?.pagesOf(frame, (what, address) =>
-    readWord(kernel, what, address, search),
-  );
+  return SectionTable.of(info, pageSize)?.pagesOf(frame, (what, address) => readWord(kernel, what, address, search));
 }
 
 /** Maximum number of read failures in the error message. */

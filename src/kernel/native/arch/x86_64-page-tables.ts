@@ -144,8 +144,7 @@ export class X86PageTables {
         if (!large) return (low & PRESENT) !== 0 ? ENTRY.table : ENTRY.absent;
         return (low & SPECIAL) !== 0 ? ENTRY.special : ENTRY.page;
       },
-      addressOf: (low, high) =>
-        (low & PRESENT) !== 0 ? this.#address(high, low) : this.#address(~high, ~low),
+      addressOf: (low, high) => ((low & PRESENT) !== 0 ? this.#address(high, low) : this.#address(~high, ~low)),
       marksOf: (low, high) =>
         ((low & DIRTY) !== 0 || (high & SAVED_DIRTY) !== 0 ? MARK.dirty : 0) |
         ((low & ACCESSED) !== 0 ? MARK.young : 0),
@@ -156,12 +155,7 @@ export class X86PageTables {
   }
 
   /** Present entries of an upper-level table: the address half at which each begins, and its table. */
-  *#present(
-    table: number,
-    shift: number,
-    base: number,
-    search: RegionSearch,
-  ): Generator<readonly [number, number]> {
+  *#present(table: number, shift: number, base: number, search: RegionSearch): Generator<readonly [number, number]> {
     const top = table === this.root;
     const entries = this.#tableOrNot(table, joinHalves(base, 0), search);
     for (let index = top ? 256 : 0; entries !== undefined && index < 512; index++) {

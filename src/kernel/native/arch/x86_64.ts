@@ -13,14 +13,7 @@ import {
   type Protection,
   type RegionResult,
 } from './arch.js';
-import {
-  type Anchor,
-  agrees,
-  checkAnchor,
-  memoryEnd,
-  type Walk,
-  walkOrNot,
-} from './checked-walk.js';
+import { type Anchor, agrees, checkAnchor, memoryEnd, type Walk, walkOrNot } from './checked-walk.js';
 import { pagesOfSection, RegionSearch, readVariable } from './section-table.js';
 import { X86PageTables } from './x86_64-page-tables.js';
 
@@ -64,8 +57,7 @@ export class X86_64 implements Architecture {
     this.paging = `${this.#levels}-level page tables`;
 
     const root = info.symbol('init_top_pgt') ?? info.symbol('swapper_pg_dir');
-    if (root === undefined)
-      throw new KernelError('unsupported-layout', 'VMCOREINFO: no swapper_pg_dir');
+    if (root === undefined) throw new KernelError('unsupported-layout', 'VMCOREINFO: no swapper_pg_dir');
     const anchor = info.symbol('_stext') ?? root;
     const physBase = physicalBase(image, info, anchor);
     const physical = (address: bigint): number => Number(address - START_KERNEL_MAP + physBase);
@@ -108,8 +100,7 @@ export class X86_64 implements Architecture {
     const variable = readVariable(kernel, 'page_offset_base', search);
     if (variable !== undefined) {
       // The kernel's own variable, provided that page tables do not contradict it.
-      if (this.#mapsDirectly(variable, length, search))
-        return { found: range(variable), from: 'page_offset_base' };
+      if (this.#mapsDirectly(variable, length, search)) return { found: range(variable), from: 'page_offset_base' };
       const why = `page_offset_base is ${hex(variable)}, but the page tables disagree`;
       return search.notFound(why);
     }
@@ -117,8 +108,7 @@ export class X86_64 implements Architecture {
     if (this.#mapsDirectly(usual, length, search))
       return { found: range(usual), from: 'default base, verified in the page tables' };
     for (const candidate of this.#tables.largeRegions(search)) {
-      if (this.#mapsDirectly(candidate, length, search))
-        return { found: range(candidate), from: 'page tables' };
+      if (this.#mapsDirectly(candidate, length, search)) return { found: range(candidate), from: 'page tables' };
     }
     return search.notFound('no variable or page table leads to it');
   }

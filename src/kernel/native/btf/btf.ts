@@ -120,8 +120,7 @@ export class Btf {
   string(offset: number): string {
     if (this.#base && offset < this.#stringsStart) return this.#base.string(offset);
     const from = offset - this.#stringsStart;
-    if (from >= this.#strings.length)
-      throw new KernelError('damaged', `BTF: no string at offset ${offset}`);
+    if (from >= this.#strings.length) throw new KernelError('damaged', `BTF: no string at offset ${offset}`);
     let end = from;
     for (; end < this.#strings.length; end++) {
       if (end === from || end % CHUNK === 0) this.#lazy?.need(end, end + 1);
@@ -186,8 +185,7 @@ export class Btf {
         case Kind.FLOAT:
         case Kind.DATASEC: {
           const bytes = factor * this.sizeOrType(at);
-          if (!Number.isSafeInteger(bytes))
-            throw new KernelError('damaged', `BTF: type ${id} has an invalid size`);
+          if (!Number.isSafeInteger(bytes)) throw new KernelError('damaged', `BTF: type ${id} has an invalid size`);
           return bytes;
         }
         case Kind.PTR:
@@ -235,8 +233,7 @@ export class Btf {
   #home(id: number): Btf {
     let home: Btf = this;
     while (id < home.firstId && home.#base) home = home.#base;
-    if (id < home.firstId || id >= home.endId)
-      throw new KernelError('damaged', `BTF: no type ${id}`);
+    if (id < home.firstId || id >= home.endId) throw new KernelError('damaged', `BTF: no type ${id}`);
     return home;
   }
 

@@ -77,13 +77,7 @@ export function spell(btf: Btf, id: number, name = ''): string {
   return spelled.length > MAX_LENGTH ? `${spelled.slice(0, MAX_LENGTH)}…` : spelled;
 }
 
-function declare(
-  btf: Btf,
-  id: number,
-  inner: string,
-  depth: number,
-  budget: { types: number },
-): string {
+function declare(btf: Btf, id: number, inner: string, depth: number, budget: { types: number }): string {
   if (depth > MAX_DEPTH || --budget.types < 0)
     throw new KernelError('damaged', `BTF: declaration of type ${id} does not terminate`);
   if (inner.length > MAX_LENGTH) return inner;
@@ -111,9 +105,7 @@ function declare(
       const target = btf.sizeOrType(id);
       const word = QUALIFIERS[btf.kind(id)]!;
       // A pointer's qualifier follows the asterisk; all others precede the type.
-      return btf.kind(target) === Kind.PTR
-        ? next(target, join(word, inner))
-        : join(word, next(target, inner));
+      return btf.kind(target) === Kind.PTR ? next(target, join(word, inner)) : join(word, next(target, inner));
     }
     case Kind.ARRAY: {
       const count = btf.extra(id, 2);

@@ -73,8 +73,7 @@ export function parseBtfHeader(view: DataView, available: number): BtfHeader {
     ['types', typesAt, typesLength],
     ['strings', stringsAt, stringsLength],
   ] as const) {
-    if (at + length > available)
-      return refuse(`${name} end at byte ${at + length} of ${available}`);
+    if (at + length > available) return refuse(`${name} end at byte ${at + length} of ${available}`);
     if (length > MAX_SECTION_BYTES) return refuse(`${length} bytes of ${name}`);
   }
   if (typesAt < stringsAt + stringsLength && stringsAt < typesAt + typesLength)
@@ -88,17 +87,12 @@ const HOST_IS_BIG_ENDIAN = endianness() === 'BE';
 const NAMED: readonly boolean[] = Array.from(
   { length: 128 },
   (_, kind) =>
-    kind === Kind.STRUCT ||
-    kind === Kind.UNION ||
-    kind === Kind.ENUM ||
-    kind === Kind.TYPEDEF ||
-    kind === Kind.ENUM64,
+    kind === Kind.STRUCT || kind === Kind.UNION || kind === Kind.ENUM || kind === Kind.TYPEDEF || kind === Kind.ENUM64,
 );
 
 /** The words of a type section, copied if it is not aligned to 4 bytes. */
 export function wordsOf(bytes: Uint8Array): Uint32Array {
-  const aligned =
-    bytes.byteOffset % 4 === 0 && !HOST_IS_BIG_ENDIAN ? bytes : Uint8Array.from(bytes);
+  const aligned = bytes.byteOffset % 4 === 0 && !HOST_IS_BIG_ENDIAN ? bytes : Uint8Array.from(bytes);
   if (HOST_IS_BIG_ENDIAN) Buffer.from(aligned.buffer).swap32();
   return new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength >>> 2);
 }
@@ -122,16 +116,12 @@ export function indexTypes(
     const kind = (info >>> 24) & 0x7f;
     const fixed = FIXED_WORDS[kind];
     if (fixed === undefined || kind === 0)
-      throw new KernelError(
-        'unsupported-layout',
-        `BTF: type ${firstId + count} is of unknown kind ${kind}`,
-      );
+      throw new KernelError('unsupported-layout', `BTF: type ${firstId + count} is of unknown kind ${kind}`);
     if (NAMED[kind] && words[at] !== 0) named[namedCount++] = count;
     offsets[count++] = at;
     at += TYPE_WORDS + fixed + (info & 0xffffff) * WORDS_PER_ELEMENT[kind]!;
   }
-  if (at !== end)
-    throw new KernelError('damaged', `BTF: type ${firstId + count - 1} exceeds its section`);
+  if (at !== end) throw new KernelError('damaged', `BTF: type ${firstId + count - 1} exceeds its section`);
   return { offsets: offsets.subarray(0, count), named: named.subarray(0, namedCount) };
 }
 

@@ -90,17 +90,10 @@ export class BtfStructLayout implements StructLayout {
   }
 }
 
-function describeMember(
-  btf: Btf,
-  type: number,
-  bits: number,
-  bitSize: number,
-  structSize: number,
-): MemberLayout {
+function describeMember(btf: Btf, type: number, bits: number, bitSize: number, structSize: number): MemberLayout {
   const { name, pointer, count } = nameOf(btf, type);
   const array = count === undefined ? {} : { count };
-  if (bitSize === 0)
-    return { offset: Math.floor(bits / 8), size: btf.size(type), ...array, type: name, pointer };
+  if (bitSize === 0) return { offset: Math.floor(bits / 8), size: btf.size(type), ...array, type: name, pointer };
   return { ...storageUnit(bits, bitSize, btf.size(type), structSize), type: name, pointer };
 }
 
@@ -129,13 +122,7 @@ function unqualified(btf: Btf, type: number): number {
   let at = type;
   for (let step = 0; step < 64; step++) {
     const kind = btf.kind(at);
-    if (
-      kind !== Kind.CONST &&
-      kind !== Kind.VOLATILE &&
-      kind !== Kind.RESTRICT &&
-      kind !== Kind.TYPE_TAG
-    )
-      return at;
+    if (kind !== Kind.CONST && kind !== Kind.VOLATILE && kind !== Kind.RESTRICT && kind !== Kind.TYPE_TAG) return at;
     at = btf.sizeOrType(at);
   }
   return at;
@@ -162,8 +149,7 @@ export function readMember(btf: Btf, id: number, index: number): Member {
   const type = btf.extra(id, index * 3 + 1);
   const offset = btf.extra(id, index * 3 + 2);
   const name = btf.string(btf.extra(id, index * 3));
-  if (btf.flag(id))
-    return { name, type, bitOffset: offset & 0xffffff, bitSize: (offset >>> 24) & 0xff };
+  if (btf.flag(id)) return { name, type, bitOffset: offset & 0xffffff, bitSize: (offset >>> 24) & 0xff };
   // Without kind_flag, a bitfield is a member of an int type that covers fewer bits than its size.
   const base = btf.resolve(type);
   if (btf.kind(base) === Kind.INT) {
@@ -193,13 +179,11 @@ export function flattenMembers(btf: Btf, id: number): Map<string, Member> {
     if (depth > MAX_DEPTH) throw new KernelError('damaged', `BTF: type ${id} is nested too deeply`);
     const count = btf.vlen(aggregate);
     visited += count;
-    if (visited > MAX_MEMBERS)
-      throw new KernelError('damaged', `BTF: type ${id} has more than ${MAX_MEMBERS} members`);
+    if (visited > MAX_MEMBERS) throw new KernelError('damaged', `BTF: type ${id} has more than ${MAX_MEMBERS} members`);
     for (let index = 0; index < count; index++) {
       const member = readMember(btf, aggregate, index);
       if (member.name !== '') {
-        if (!members.has(member.name))
-          members.set(member.name, { ...member, bitOffset: member.bitOffset + bitOffset });
+        if (!members.has(member.name)) members.set(member.name, { ...member, bitOffset: member.bitOffset + bitOffset });
         continue;
       }
       const inner = btf.resolve(member.type);

@@ -168,19 +168,12 @@ export class BtfBuilder {
       if (kind === Kind.ARRAY) redirect(first);
       else if (kind === Kind.STRUCT || kind === Kind.UNION)
         for (let index = 0; index < count; index++) redirect(first + index * 3 + 1);
-      else if (kind === Kind.FUNC_PROTO)
-        for (let index = 0; index < count; index++) redirect(first + index * 2 + 1);
+      else if (kind === Kind.FUNC_PROTO) for (let index = 0; index < count; index++) redirect(first + index * 2 + 1);
     }
   }
 
   /** @param low flag and number of elements */
-  #add(
-    kind: number,
-    name: number,
-    low: number,
-    sizeOrType: number,
-    words: readonly number[],
-  ): number {
+  #add(kind: number, name: number, low: number, sizeOrType: number, words: readonly number[]): number {
     this.#need(TYPE_WORDS + words.length);
     this.#record.set(words, TYPE_WORDS);
     return this.#intern(kind, name, low, sizeOrType, TYPE_WORDS + words.length);
@@ -214,8 +207,7 @@ export class BtfBuilder {
     const start = this.#starts[id]!;
     const end = id + 1 < this.#count ? this.#starts[id + 1]! : this.#length;
     if (end - start !== length) return false;
-    for (let at = 0; at < length; at++)
-      if (this.#words[start + at] !== this.#record[at]) return false;
+    for (let at = 0; at < length; at++) if (this.#words[start + at] !== this.#record[at]) return false;
     return true;
   }
 

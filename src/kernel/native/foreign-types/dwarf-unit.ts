@@ -146,8 +146,7 @@ export function readAbbreviations(
       const form = cursor.unsigned();
       const value = form === Form.IMPLICIT_CONST ? cursor.signed() : 0;
       if (attribute === 0 && form === 0) break;
-      if (count === MAX_ATTRIBUTES || cursor.at > bytes.length)
-        throw damaged('abbreviation does not terminate');
+      if (count === MAX_ATTRIBUTES || cursor.at > bytes.length) throw damaged('abbreviation does not terminate');
       const fixed = READ.has(attribute) ? undefined : sizeOf(form, unit);
       if (fixed === undefined) attributes.push(attribute, form, value);
       else if (attributes.at(-2) === Form.SKIP) attributes[attributes.length - 1]! += fixed;
@@ -620,10 +619,7 @@ export class DwarfUnit {
         return;
       }
       default:
-        throw new KernelError(
-          'unsupported-format',
-          `unsupported DWARF form 0x${form.toString(16)}`,
-        );
+        throw new KernelError('unsupported-format', `unsupported DWARF form 0x${form.toString(16)}`);
     }
   }
 }

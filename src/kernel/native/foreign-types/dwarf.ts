@@ -41,12 +41,7 @@ const UNKNOWN = -2;
 const IN_PROGRESS = -3;
 
 /** Tags whose named entries can be looked up. */
-const NAMED: ReadonlySet<number> = new Set([
-  Tag.STRUCTURE,
-  Tag.UNION,
-  Tag.ENUMERATION,
-  Tag.TYPEDEF,
-]);
+const NAMED: ReadonlySet<number> = new Set([Tag.STRUCTURE, Tag.UNION, Tag.ENUMERATION, Tag.TYPEDEF]);
 const QUALIFIERS: ReadonlyMap<number, number> = new Map([
   [Tag.CONST, Kind.CONST],
   [Tag.VOLATILE, Kind.VOLATILE],
@@ -98,8 +93,7 @@ class DwarfTypes {
       this.#readUnit(unit);
     }
     const types = this.#types.build();
-    if (types.count === 0)
-      throw new KernelError('no-types', this.#split ? 'types are in .dwo files' : 'no C types');
+    if (types.count === 0) throw new KernelError('no-types', this.#split ? 'types are in .dwo files' : 'no C types');
     return types;
   }
 
@@ -114,8 +108,7 @@ class DwarfTypes {
       const view = viewOf(bytes);
       const wide = view.getUint32(0, true) === 0xffff_ffff;
       const offsetBytes = wide ? 8 : 4;
-      const offset = (at: number) =>
-        wide ? Number(view.getBigUint64(at, true)) : view.getUint32(at, true);
+      const offset = (at: number) => (wide ? Number(view.getBigUint64(at, true)) : view.getUint32(at, true));
       const versionAt = wide ? 12 : 4;
       const end = start + versionAt + offset(wide ? 4 : 0);
       const version = view.getUint16(versionAt, true);
@@ -322,8 +315,7 @@ class DwarfTypes {
   #prototype(unit: DwarfUnit, returns: () => number, depth: number): number {
     const places: number[] = [];
     if (unit.children)
-      for (let at = unit.next; unit.read(at); at = unit.after())
-        if (unit.tag === Tag.PARAMETER) places.push(unit.type);
+      for (let at = unit.next; unit.read(at); at = unit.after()) if (unit.tag === Tag.PARAMETER) places.push(unit.type);
     const types = [returns(), ...places.map((place) => this.#pointee(unit, place, depth))];
     const [result = 0, ...parameters] = types.map((type) => Math.max(0, type));
     return this.#types.prototype(result, parameters);
@@ -355,8 +347,7 @@ class StringNames implements Names {
   }
 
   inline(bytes: Uint8Array, from: number, end: number): number {
-    if (end - from > 3)
-      return this.#types.name(Buffer.from(bytes.subarray(from, end)).toString('latin1'));
+    if (end - from > 3) return this.#types.name(Buffer.from(bytes.subarray(from, end)).toString('latin1'));
     let key = 0;
     for (let at = from; at < end; at++) key = (key << 8) | bytes[at]!;
     let name = this.#short.get(key);
@@ -370,8 +361,6 @@ class StringNames implements Names {
   indexed(at: number, offsetBytes: number): number {
     const offsets = this.#offsets;
     if (at < 0 || at + offsetBytes > offsets.byteLength) throw damaged(`no string offset at ${at}`);
-    return this.stored(
-      offsetBytes === 8 ? Number(offsets.getBigUint64(at, true)) : offsets.getUint32(at, true),
-    );
+    return this.stored(offsetBytes === 8 ? Number(offsets.getBigUint64(at, true)) : offsets.getUint32(at, true));
   }
 }

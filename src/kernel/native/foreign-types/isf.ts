@@ -34,10 +34,7 @@ export function readIsf(text: string): Isf {
   const root = fields(parse(text), 'file');
   const format = fields(root.metadata, 'metadata').format;
   if (typeof format !== 'string' || !FORMAT.test(format))
-    throw new KernelError(
-      'unsupported-format',
-      `unsupported ISF format ${JSON.stringify(format)?.slice(0, 40)}`,
-    );
+    throw new KernelError('unsupported-format', `unsupported ISF format ${JSON.stringify(format)?.slice(0, 40)}`);
   const symbols = fields(root.symbols ?? {}, 'symbols');
   return {
     banner: bannerOf(symbols),
@@ -141,9 +138,7 @@ class IsfTypes {
   }
 
   #declared(name: string, kind: string): number {
-    const defined = Object.hasOwn(this.#structs, name)
-      ? fields(this.#structs[name], name).kind
-      : kind;
+    const defined = Object.hasOwn(this.#structs, name) ? fields(this.#structs[name], name).kind : kind;
     const as = defined === 'union' ? Kind.UNION : Kind.STRUCT;
     return this.#built.declared(as, this.#built.name(name));
   }
@@ -189,8 +184,7 @@ class IsfTypes {
     const name = anonymous === true ? 0 : this.#built.name(of);
     const bits = integerOf(offset, 2 ** 28) * 8;
     const described = fields(type, of);
-    if (described.kind !== 'bitfield')
-      return { name, type: this.#type(described, depth), bitOffset: bits, bitSize: 0 };
+    if (described.kind !== 'bitfield') return { name, type: this.#type(described, depth), bitOffset: bits, bitSize: 0 };
     return {
       name,
       type: this.#type(described.type, depth),
@@ -215,8 +209,7 @@ function text(value: unknown): string {
 }
 
 function integerOf(value: unknown, limit: number): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= limit)
-    return value;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= limit) return value;
   return refuse(`invalid size or offset ${String(value).slice(0, 40)}`);
 }
 

@@ -23,8 +23,7 @@ export function openTypesFile(path: string): TypesFile {
   if (isElf64(head)) return openElf(path);
   const packed = XZ.every((byte, at) => head[at] === byte);
   const isText = packed || /^\s*\{/.test(Buffer.from(head).toString('latin1'));
-  if (!isText)
-    throw new KernelError('unsupported-format', `${path}: unsupported types (not BTF, ELF or ISF)`);
+  if (!isText) throw new KernelError('unsupported-format', `${path}: unsupported types (not BTF, ELF or ISF)`);
   const isf = named(path, () => readIsf(textOf(path, packed)));
   return { ...isf, path, form: 'ISF', load: () => isf.types };
 }

@@ -1,11 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync } from 'node:fs';
-import {
-  errorCode,
-  KernelError,
-  type KernelErrorCode,
-  openError,
-  ReadError,
-} from '../../../base/errors.js';
+import { errorCode, KernelError, type KernelErrorCode, openError, ReadError } from '../../../base/errors.js';
 
 /** Random-access bytes: a file, or a file within another format. */
 export interface ByteSource {

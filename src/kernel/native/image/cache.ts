@@ -191,8 +191,7 @@ export class LineCache {
     const slot = line === this.#lastLine ? this.#lastSlot : this.#slot(line);
     const view = this.#views[slot]!;
     const part = chunk - line * CHUNKS_PER_LINE;
-    if (this.#lengths[slot * CHUNKS_PER_LINE + part]! < 0)
-      this.#load(chunk, slot, part, ahead && chunk === this.#next);
+    if (this.#lengths[slot * CHUNKS_PER_LINE + part]! < 0) this.#load(chunk, slot, part, ahead && chunk === this.#next);
     return view;
   }
 
@@ -212,8 +211,7 @@ export class LineCache {
   #load(chunk: number, slot: number, part: number, through: boolean): void {
     let chunks = 1;
     const first = slot * CHUNKS_PER_LINE + part;
-    if (through)
-      while (part + chunks < CHUNKS_PER_LINE && this.#lengths[first + chunks]! < 0) chunks++;
+    if (through) while (part + chunks < CHUNKS_PER_LINE && this.#lengths[first + chunks]! < 0) chunks++;
     const { buffer, byteOffset } = this.#views[slot]!;
     const target = new Uint8Array(buffer, byteOffset + part * CHUNK, chunks * CHUNK);
     const read = this.#fill(target, chunk, chunks);
@@ -248,8 +246,7 @@ export class LineCache {
       if (at === 0) this.#slab = Buffer.allocUnsafeSlow(LINES_PER_SLAB * LINE).buffer;
       return this.#views.push(new DataView(this.#slab, at * LINE, LINE)) - 1;
     }
-    for (; this.#used[this.#hand] !== 0; this.#hand = (this.#hand + 1) % this.#maxLines)
-      this.#used[this.#hand] = 0;
+    for (; this.#used[this.#hand] !== 0; this.#hand = (this.#hand + 1) % this.#maxLines) this.#used[this.#hand] = 0;
     const slot = this.#hand;
     this.#hand = (this.#hand + 1) % this.#maxLines;
     return slot;

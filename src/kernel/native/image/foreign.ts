@@ -61,8 +61,7 @@ function foreign(bytes: string, kind: string, offset = 0): Foreign {
   return { bytes, offset, code: 'not-a-dump', kind };
 }
 
-const MEMORY_ONLY =
-  'Dump again with virsh dump --memory-only, or with dump-guest-memory of the QEMU monitor.';
+const MEMORY_ONLY = 'Dump again with virsh dump --memory-only, or with dump-guest-memory of the QEMU monitor.';
 
 /** Magic numbers as Latin-1 text. Those of other dump formats are from crash's headers. */
 const FOREIGN: readonly Foreign[] = [
@@ -86,11 +85,7 @@ const FOREIGN: readonly Foreign[] = [
   packed('QFI\xfb', 'qcow2 disk image, not a memory dump'),
   packed('KDMV', 'VMDK disk image, not a memory dump'),
   // The migration stream; libvirt's `virsh dump` writes it to a file by default.
-  packed(
-    'QEVM',
-    'unsupported format (QEMU migration stream, as plain virsh dump writes)',
-    MEMORY_ONLY,
-  ),
+  packed('QEVM', 'unsupported format (QEMU migration stream, as plain virsh dump writes)', MEMORY_ONLY),
   // QEMU_SAVE_MAGIC and QEMU_SAVE_PARTIAL (src/qemu/qemu_saveimage.h), before XML and the migration stream.
   packed(
     'LibvirtQemudSave',
@@ -108,13 +103,7 @@ const FOREIGN: readonly Foreign[] = [
   packed('sadump\x00\x00', 'unsupported format (sadump)', 'Convert it with makedumpfile.'),
   packed('PAGEDU64', 'unsupported format (Windows dump)'),
   packed('PAGEDUMP', 'unsupported format (32-bit Windows dump)'),
-  ...[
-    '\xd0\xbe\xd0\xbe',
-    '\xd2\xbe\xd2\xbe',
-    '\xd3\xbe\xd3\xbe',
-    '\xd1\xba\xd1\xba',
-    '\xd2\xba\xd2\xba',
-  ].map((magic) =>
+  ...['\xd0\xbe\xd0\xbe', '\xd2\xbe\xd2\xbe', '\xd3\xbe\xd3\xbe', '\xd1\xba\xd1\xba', '\xd2\xba\xd2\xba'].map((magic) =>
     packed(magic, 'unsupported format (VMware saved state)', 'Convert it with vmss2core.'),
   ),
   foreign('\x9f\xeb\x01', 'BTF data, not a dump'),
@@ -209,8 +198,7 @@ function partOf(source: FileSource): Pick<FileKind, 'partOf'> {
  */
 export function dumpIn(path: string): string {
   // Node treats such a name as a programming error.
-  if (path.includes('\0'))
-    throw new KernelError('no-such-file', 'the file name contains a NUL byte');
+  if (path.includes('\0')) throw new KernelError('no-such-file', 'the file name contains a NUL byte');
   if (!isDirectory(path)) return path;
   let found = candidates(path);
   const closed: string[] = [];

@@ -186,10 +186,7 @@ export function lastAtOrBelow(ascending: Float64Array, value: number): number {
 }
 
 /** Index of the first of ascending ranges that ends above `value`, or their number. */
-export function firstEndingAbove(
-  ranges: readonly { readonly end: number }[],
-  value: number,
-): number {
+export function firstEndingAbove(ranges: readonly { readonly end: number }[], value: number): number {
   let low = 0;
   let high = ranges.length;
   while (low < high) {

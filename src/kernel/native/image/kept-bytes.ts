@@ -298,8 +298,7 @@ export class VarintWriter {
     // Maximum bytes of a number.
     if (this.#length + 8 > this.#bytes.length) this.#grow();
     let rest = number;
-    for (; rest >= 0x80; rest = Math.floor(rest / 0x80))
-      this.#bytes[this.#length++] = (rest % 0x80) | 0x80;
+    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) this.#bytes[this.#length++] = (rest % 0x80) | 0x80;
     this.#bytes[this.#length++] = rest;
   }
 

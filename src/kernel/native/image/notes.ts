@@ -65,9 +65,7 @@ export function statusNotes(
   all: readonly Note[],
   crashed: boolean,
 ): { readonly by: 'kernel' | 'qemu'; readonly notes: readonly DataView[] } {
-  const notes = all
-    .filter(({ name, type }) => name === 'CORE' && type === NT_PRSTATUS)
-    .map(({ data }) => data);
+  const notes = all.filter(({ name, type }) => name === 'CORE' && type === NT_PRSTATUS).map(({ data }) => data);
   const byQemu = !crashed || all.some(({ name }) => name === 'QEMU');
   return { by: byQemu ? 'qemu' : 'kernel', notes };
 }

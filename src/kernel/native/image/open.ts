@@ -63,9 +63,7 @@ function openSources(sources: readonly ByteSource[], cache: BlockCache): MemoryI
   const [first, ...rest] = sources as [ByteSource, ...ByteSource[]];
   const head = readHead(first, 0, HEAD);
   if (head.byteLength === 0) {
-    const problem = first.cut
-      ? 'truncated (the flattened stream ends before its first header)'
-      : 'empty file';
+    const problem = first.cut ? 'truncated (the flattened stream ends before its first header)' : 'empty file';
     throw new KernelError('truncated', `${first.name}: ${problem}`);
   }
   rejectForeign(first, head);
@@ -201,10 +199,7 @@ function sumUp(bytes: Uint8Array): void {
 }
 
 /** Merges two lists of ranges in order of their starts. */
-function* merged(
-  left: Iterable<PhysicalRange>,
-  right: readonly PhysicalRange[],
-): Generator<PhysicalRange> {
+function* merged(left: Iterable<PhysicalRange>, right: readonly PhysicalRange[]): Generator<PhysicalRange> {
   let next = 0;
   for (const range of left) {
     for (; next < right.length && right[next]!.start < range.start; next++) yield right[next]!;

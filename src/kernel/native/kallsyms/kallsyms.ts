@@ -2,13 +2,7 @@ import { KernelError, ReadError } from '../../../base/errors.js';
 import { LazyBytes } from '../memory.js';
 import type { KernelSymbol, SymbolTable } from '../symbols.js';
 import { KallsymsNames, NAMES_PER_MARKER, nextName, ORDER_KEYS, SEQUENCE_BYTES } from './names.js';
-import {
-  type AddressEncoding,
-  entryBytes,
-  KallsymsAddresses,
-  TOKEN_INDEX_BYTES,
-  Tokens,
-} from './tables.js';
+import { type AddressEncoding, entryBytes, KallsymsAddresses, TOKEN_INDEX_BYTES, Tokens } from './tables.js';
 
 /** More symbols than any kernel has (a distribution's: 100,000 to 250,000). */
 export const MAX_SYMBOLS = 1 << 22;
@@ -71,15 +65,10 @@ export class Kallsyms implements SymbolTable {
    * @throws {KernelError} `no-symbols` when the tables are invalid, `damaged` when they are incomplete
    * @throws {ReadError} when they cannot be read
    */
-  static open(
-    memory: Memory,
-    places: KallsymsPlaces,
-    known: ReadonlyMap<string, bigint>,
-  ): Kallsyms {
+  static open(memory: Memory, places: KallsymsPlaces, known: ReadonlyMap<string, bigint>): Kallsyms {
     const tokens = Tokens.read(memory, places.tokenTable, places.tokenIndex);
     const { bytes, markers, markersAt } = readNames(memory, places);
-    const namesEnd =
-      markersAt === undefined ? bytes.bytes.length : Number(markersAt - places.names);
+    const namesEnd = markersAt === undefined ? bytes.bytes.length : Number(markersAt - places.names);
     let names = new KallsymsNames(bytes, places.count, markers, tokens, namesEnd);
     let anchors: readonly Anchor[] = [];
     let orderAt: bigint | undefined;
@@ -98,8 +87,7 @@ export class Kallsyms implements SymbolTable {
       }
     }
     if (anchors.length === 0) anchors = findAnchors(names, known);
-    if (anchors.length === 0)
-      throw new KernelError('no-symbols', 'kallsyms: none of the symbols in VMCOREINFO');
+    if (anchors.length === 0) throw new KernelError('no-symbols', 'kallsyms: none of the symbols in VMCOREINFO');
     let unreadable: ReadError | undefined;
     for (const { address, encoding, base } of places.addresses) {
       const table = new LazyBytes(memory, address, places.count * entryBytes(encoding));
@@ -113,10 +101,7 @@ export class Kallsyms implements SymbolTable {
         return new Kallsyms(names, addresses, {
           names: { address: places.names, length: Math.min(length, MAX_NAMES_BYTES) },
           addresses: { address, length: table.bytes.length, width: entryBytes(encoding) },
-          order:
-            orderAt === undefined
-              ? undefined
-              : { address: orderAt, length: places.count * SEQUENCE_BYTES },
+          order: orderAt === undefined ? undefined : { address: orderAt, length: places.count * SEQUENCE_BYTES },
         });
       } catch (error) {
         if (!(error instanceof ReadError)) throw error;
@@ -198,8 +183,7 @@ function readNames(memory: Memory, places: KallsymsPlaces): Names {
   if (count < 1 || count > MAX_SYMBOLS)
     throw new KernelError('no-symbols', `kallsyms: invalid number of symbols (${count})`);
   const gap = tokenTable - names;
-  const length =
-    gap > 0n && gap <= MAX_NAMES_BYTES ? Number(gap) : Math.min(count * 64, MAX_NAMES_BYTES);
+  const length = gap > 0n && gap <= MAX_NAMES_BYTES ? Number(gap) : Math.min(count * 64, MAX_NAMES_BYTES);
   const bytes = new LazyBytes(memory, names, length);
   for (const markersAt of markerPlaces(places)) {
     const markers = readMarkers(memory, bytes, places, markersAt);
@@ -220,20 +204,13 @@ function markerPlaces({ count, tokenTable }: KallsymsPlaces): bigint[] {
   return [...new Set(places)];
 }
 
-function readMarkers(
-  memory: Memory,
-  names: LazyBytes,
-  places: KallsymsPlaces,
-  at: bigint,
-): Uint32Array | undefined {
+function readMarkers(memory: Memory, names: LazyBytes, places: KallsymsPlaces, at: bigint): Uint32Array | undefined {
   const end = Number(at - places.names);
   if (end <= 0 || end > names.bytes.length) return undefined;
   const count = Math.ceil(places.count / NAMES_PER_MARKER);
   try {
     const view = memory.read(at, count * 4);
-    const markers = Uint32Array.from({ length: count }, (_, index) =>
-      view.getUint32(index * 4, true),
-    );
+    const markers = Uint32Array.from({ length: count }, (_, index) => view.getUint32(index * 4, true));
     if (markers[0] !== 0) return undefined;
     for (let index = 1; index < count; index++) {
       if (markers[index]! <= markers[index - 1]!) return undefined;
@@ -283,11 +260,7 @@ function findAnchors(names: KallsymsNames, known: ReadonlyMap<string, bigint>): 
 }
 
 /** Returns the names with the order at `address` if it is valid: checked on adjacent entries. */
-function orderedNames(
-  memory: Memory,
-  names: KallsymsNames,
-  address: bigint,
-): KallsymsNames | undefined {
+function orderedNames(memory: Memory, names: KallsymsNames, address: bigint): KallsymsNames | undefined {
   const order = new LazyBytes(memory, address, names.count * SEQUENCE_BYTES);
   try {
     const visited = new Set<number>();

@@ -21,14 +21,7 @@ export class KallsymsNames {
   #hashes: NameHashes | undefined;
 
   /** @param order `kallsyms_seqs_of_names`: the symbols in name order (since 6.2). */
-  constructor(
-    names: LazyBytes,
-    count: number,
-    markers: Uint32Array,
-    tokens: Tokens,
-    end: number,
-    order?: LazyBytes,
-  ) {
+  constructor(names: LazyBytes, count: number, markers: Uint32Array, tokens: Tokens, end: number, order?: LazyBytes) {
     this.#names = names;
     this.count = count;
     this.#markers = markers;
@@ -79,8 +72,7 @@ export class KallsymsNames {
     order.need(at, at + SEQUENCE_BYTES);
     const { bytes } = order;
     const index = (bytes[at]! << 16) | (bytes[at + 1]! << 8) | bytes[at + 2]!;
-    if (index >= this.count)
-      throw new KernelError('damaged', `kallsyms: position ${place} refers to symbol ${index}`);
+    if (index >= this.count) throw new KernelError('damaged', `kallsyms: position ${place} refers to symbol ${index}`);
     return index;
   }
 
@@ -166,8 +158,7 @@ export class KallsymsNames {
     let name = '';
     for (let next = at + (bytes[at]! & 0x80 ? 2 : 1); next < end; next++) {
       name += this.#tokens.strings[bytes[next]!]!;
-      if (name.length > MAX_NAME_BYTES)
-        throw new KernelError('damaged', 'kallsyms: a name is too long');
+      if (name.length > MAX_NAME_BYTES) throw new KernelError('damaged', 'kallsyms: a name is too long');
     }
     return name;
   }
@@ -177,8 +168,7 @@ export class KallsymsNames {
 export function nextName(names: Uint8Array, at: number): number {
   const first = names[at];
   const second = names[at + 1];
-  if (first === undefined || second === undefined)
-    throw new KernelError('damaged', 'kallsyms: names truncated');
+  if (first === undefined || second === undefined) throw new KernelError('damaged', 'kallsyms: names truncated');
   return first & 0x80 ? at + 2 + ((first & 0x7f) | (second << 7)) : at + 1 + first;
 }
 
@@ -236,11 +226,7 @@ class NameHashes {
   find(name: string): number[] {
     const wanted = hashOf(name) >>> 0;
     const found: number[] = [];
-    for (
-      let index = this.#hashes.indexOf(wanted);
-      index >= 0;
-      index = this.#hashes.indexOf(wanted, index + 1)
-    )
+    for (let index = this.#hashes.indexOf(wanted); index >= 0; index = this.#hashes.indexOf(wanted, index + 1))
       found.push(index);
     return found;
   }
@@ -248,7 +234,6 @@ class NameHashes {
 
 function hashOf(string: string): number {
   let hash = 0;
-  for (let at = 0; at < string.length; at++)
-    hash = (Math.imul(hash, PRIME) + string.charCodeAt(at)) | 0;
+  for (let at = 0; at < string.length; at++) hash = (Math.imul(hash, PRIME) + string.charCodeAt(at)) | 0;
   return hash;
 }

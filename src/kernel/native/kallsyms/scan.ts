@@ -78,21 +78,12 @@ function* namesBefore(memory: Memory, tokenTable: bigint): Generator<FoundNames>
 }
 
 /** @param width bytes of a marker: 8 before 4.20 */
-function* namesWithin(
-  memory: Memory,
-  tokenTable: bigint,
-  reach: number,
-  width: 4 | 8,
-): Generator<FoundNames> {
+function* namesWithin(memory: Memory, tokenTable: bigint, reach: number, width: 4 | 8): Generator<FoundNames> {
   const { start, words } = wordsBefore(memory, tokenTable, reach, width);
   for (let first = words.length - 2; first >= 0; first--) {
     if (words[first] !== 0) continue;
     let length = 1;
-    while (
-      first + length < words.length &&
-      isBlock(words[first + length - 1]!, words[first + length]!)
-    )
-      length++;
+    while (first + length < words.length && isBlock(words[first + length - 1]!, words[first + length]!)) length++;
     if (length < 2) continue;
     // The value after the last marker may look like another one.
     for (let count = length; count > 1 && count >= length - 2; count--) {
@@ -130,20 +121,13 @@ function* namesOf(memory: Memory, markersAt: bigint, markers: Uint32Array): Gene
     const countAt = from + BigInt(at);
     // The number takes 4 bytes, or 8 including the alignment of the names.
     for (const names of [countAt + 8n, countAt + 4n]) {
-      if (blocksFit(memory, names, markersAt, markers, count - least))
-        yield { count, countAt, names };
+      if (blocksFit(memory, names, markersAt, markers, count - least)) yield { count, countAt, names };
     }
   }
 }
 
 /** Whether the first block ends at the second marker, and the last before the markers begin. */
-function blocksFit(
-  memory: Memory,
-  names: bigint,
-  markersAt: bigint,
-  markers: Uint32Array,
-  rest: number,
-): boolean {
+function blocksFit(memory: Memory, names: bigint, markersAt: bigint, markers: Uint32Array, rest: number): boolean {
   const last = names + BigInt(markers[markers.length - 1]!);
   const length = Number(markersAt - last);
   if (length <= 0 || length > MAX_BLOCK) return false;
@@ -177,8 +161,7 @@ function addressesAround(
   };
   // The number of symbols is preceded by the base, and that by the offsets.
   const baseAt = countAt - (countAt % 8n) - 8n;
-  for (const alignment of [8, 4])
-    relative(baseAt - BigInt(Math.ceil((count * 4) / alignment) * alignment), baseAt);
+  for (const alignment of [8, 4]) relative(baseAt - BigInt(Math.ceil((count * 4) / alignment) * alignment), baseAt);
   found.push({ address: countAt - BigInt(count * 8), encoding: 'absolute', base: 0n });
   // After the token index.
   for (const address of behind(tokenIndex + BigInt(TOKEN_INDEX_BYTES))) {

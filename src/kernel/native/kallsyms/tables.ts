@@ -24,12 +24,7 @@ export class Tokens {
       const from = index.getUint16(token * 2, true);
       const end = table.indexOf(0, from);
       const next = token + 1 < TOKENS ? index.getUint16(token * 2 + 2, true) : end + 1;
-      if (
-        end < from ||
-        end + 1 !== next ||
-        (token === 0 && from !== 0) ||
-        end - from > MAX_TOKEN_BYTES
-      )
+      if (end < from || end + 1 !== next || (token === 0 && from !== 0) || end - from > MAX_TOKEN_BYTES)
         throw new KernelError('damaged', `kallsyms: token ${token} does not match its index`);
       strings.push(Buffer.from(table.subarray(from, end)).toString('latin1'));
     }

@@ -77,15 +77,11 @@ export class CachePointers {
     const { memory } = this.#evidence.source;
     const cache = this.#networkCaches.get(CACHE_POINTERS.get(name) ?? '');
     if (cache === undefined) return undefined;
-    const places = this.#evidence.bytes
-      .wordsEqual(cache, MAX_PLACES)
-      .map((at) => this.#evidence.bytes.address(at));
+    const places = this.#evidence.bytes.wordsEqual(cache, MAX_PLACES).map((at) => this.#evidence.bytes.address(at));
     this.#evidence.keepAmbiguous(places);
     const rest = new Set(this.#networkCaches.values());
     rest.delete(cache);
-    const among = places.filter((at) =>
-      [at - 8n, at + 8n].some((next) => rest.has(wordOrNot(memory, next) ?? 0n)),
-    );
+    const among = places.filter((at) => [at - 8n, at + 8n].some((next) => rest.has(wordOrNot(memory, next) ?? 0n)));
     const pointer = only(places) ?? only(among);
     return pointer !== undefined && word(memory, pointer) === cache ? pointer : undefined;
   }

@@ -69,10 +69,7 @@ export class Evidence {
    * Returns the one candidate that passes a test, which runs on the memory that is searched and, if it
    * passes, on the recorded memory.
    */
-  only(
-    candidates: Iterable<bigint>,
-    test: (memory: Memory, candidate: bigint) => boolean,
-  ): bigint | undefined {
+  only(candidates: Iterable<bigint>, test: (memory: Memory, candidate: bigint) => boolean): bigint | undefined {
     const { memory, search } = this.source;
     const matching = [...candidates].filter((candidate) => test(search, candidate));
     this.keepAmbiguous(matching);
@@ -114,15 +111,12 @@ function findExports(image: ImageBytes, memory: Memory): ReadonlyMap<string, big
   for (const anchor of ANCHORS) {
     if (exports.has(anchor)) continue;
     for (const entry of entriesNamed(image, anchor)) {
-      const table = STRIDES.map((stride) => tableAround(image, entry, stride)).sort(
-        (a, b) => b.size - a.size,
-      )[0]!;
+      const table = STRIDES.map((stride) => tableAround(image, entry, stride)).sort((a, b) => b.size - a.size)[0]!;
       if (table.size < MIN) continue;
       const pages = new Set<number>();
       for (const [name, { address, at, nameAt: from }] of table) {
         exports.set(name, address);
-        for (const place of [at, at + 4, from, from + name.length])
-          pages.add(Math.floor(place / PAGE));
+        for (const place of [at, at + 4, from, from + name.length]) pages.add(Math.floor(place / PAGE));
       }
       for (const page of pages) readAround(memory, image.address(page * PAGE));
       break;
@@ -177,7 +171,5 @@ function entryAt(image: ImageBytes, at: number): (Entry & { readonly name: strin
   const end = bytes.indexOf(0, nameAt);
   if (end < 0 || end === nameAt || end - nameAt > LONGEST_NAME) return undefined;
   const name = bytes.toString('latin1', nameAt, end);
-  return NAME.test(name)
-    ? { name, address: BigInt.asUintN(64, image.address(value)), at, nameAt }
-    : undefined;
+  return NAME.test(name) ? { name, address: BigInt.asUintN(64, image.address(value)), at, nameAt } : undefined;
 }

@@ -3,16 +3,7 @@ import { readAround } from '../image-scan.js';
 import type { SectionVariable } from '../types.js';
 import { CachePointers } from './cache-pointers.js';
 import { Evidence, type RecoverySource } from './evidence.js';
-import {
-  headsOf,
-  type Memory,
-  numberOrNot,
-  only,
-  ring,
-  textOrNot,
-  word,
-  wordOrNot,
-} from './reads.js';
+import { headsOf, type Memory, numberOrNot, only, ring, textOrNot, word, wordOrNot } from './reads.js';
 
 /**
  * Variables of a kernel whose symbol table contains only functions (CONFIG_KALLSYMS_ALL=n). Most are
@@ -68,10 +59,7 @@ export class RecoveredSymbols {
 
   /** Addresses of per-CPU variables in the template. */
   get #templates(): ReadonlyMap<string, bigint> {
-    this.#perCpu ??= findPerCpu(
-      this.#evidence.source.types.perCpuVariables(),
-      this.#evidence.exported,
-    );
+    this.#perCpu ??= findPerCpu(this.#evidence.source.types.perCpuVariables(), this.#evidence.exported);
     return this.#perCpu;
   }
 }
@@ -110,16 +98,13 @@ function lastFrame(evidence: Evidence): bigint | undefined {
   if (variable === undefined || directMap === undefined) return undefined;
   const into = word(memory, variable) - directMap.address;
   const end = BigInt(directMap.physical) + into;
-  if (into <= 0n || into > BigInt(directMap.length) || end % BigInt(arch.pageSize) !== 0n)
-    return undefined;
+  if (into <= 0n || into > BigInt(directMap.length) || end % BigInt(arch.pageSize) !== 0n) return undefined;
   const frame = end / BigInt(arch.pageSize);
   const isFirst = (first: bigint): boolean => {
     const at = directMap.address + first * BigInt(arch.pageSize) - BigInt(directMap.physical);
     return readOrNot(() => !arch.protection(at - 1n) && arch.protection(at) !== undefined) === true;
   };
-  const variables = evidence.bytes
-    .wordsEqual(frame, MAX_WORDS)
-    .map((at) => evidence.bytes.address(at));
+  const variables = evidence.bytes.wordsEqual(frame, MAX_WORDS).map((at) => evidence.bytes.address(at));
   return evidence.only(variables, (from, at) => {
     const next = wordOrNot(from, at + 8n);
     if (next === undefined || next === 0n || next >= frame || !isFirst(next)) return false;
@@ -149,8 +134,7 @@ function socketOperations(evidence: Evidence): bigint | undefined {
   for (const [member, name] of Object.entries(SOCKET_OPERATIONS)) {
     const offset = layout.member(member)?.offset;
     const found = source.symbols.find(name);
-    if (offset !== undefined && found.length === 1)
-      expected.push({ offset, address: found[0]!.address });
+    if (offset !== undefined && found.length === 1) expected.push({ offset, address: found[0]!.address });
   }
   const first = expected[0];
   if (first === undefined || expected.length < 4) return undefined;
@@ -197,8 +181,7 @@ function moduleTypesList(evidence: Evidence, modules: bigint | undefined): bigin
   const list = layout?.member('list');
   const module = layout?.member('module');
   const link = source.types.struct('module')?.member('list');
-  if (!list || !module || !link || modules === undefined || directMap === undefined)
-    return undefined;
+  if (!list || !module || !link || modules === undefined || directMap === undefined) return undefined;
   const loaded = new Set(ring(memory, modules)?.map((node) => node - BigInt(link.offset)));
   const range = { start: directMap.address, end: directMap.address + BigInt(directMap.length) };
   return listHead(evidence, range, (from, node) => {
@@ -215,10 +198,7 @@ function listHead(
 ): bigint | undefined {
   const { search } = evidence.source;
   const heads = headsOf(search, evidence.bytes, range, (node) => isNode(search, node));
-  return evidence.only(
-    heads,
-    (memory, head) => ring(memory, head)?.every((node) => isNode(memory, node)) === true,
-  );
+  return evidence.only(heads, (memory, head) => ring(memory, head)?.every((node) => isNode(memory, node)) === true);
 }
 
 /** Number of exported per-CPU variables that must match the types before others are trusted. */

@@ -103,8 +103,7 @@ export class BpftraceOutput {
 
   /** A line that the program itself prints. */
   #word(line: string): boolean {
-    const [, word, digits] =
-      /^(begun|window|shown|ended|held|alive|whole)(?: (\d{1,19}))?$/.exec(line) ?? [];
+    const [, word, digits] = /^(begun|window|shown|ended|held|alive|whole)(?: (\d{1,19}))?$/.exec(line) ?? [];
     if (word === undefined) return false;
     const at = Number(digits ?? Number.NaN);
     if (word === 'alive') this.heartbeats++;
@@ -248,9 +247,7 @@ export class PageCounters {
 
   /** Frames between the two moments; null if unknown. */
   passed(): PageCounts | null {
-    const [before, after] = this.#snapshots.map(({ bytes, length }) =>
-      pageCounts(bytes.toString('latin1', 0, length)),
-    );
+    const [before, after] = this.#snapshots.map(({ bytes, length }) => pageCounts(bytes.toString('latin1', 0, length)));
     if (!before || !after) return null;
     return {
       allocated: after.allocated - before.allocated,

@@ -52,8 +52,7 @@ const [LEAST_SIGNAL, MOST_SIGNAL] = [1 << 30, (1 << 30) + (1 << 28)];
 export async function recordByBpftrace(order: BpftraceOrder): Promise<Recording> {
   const events = `${findTracefs()}/events`;
   for (const name of ['kmem/mm_page_alloc', 'kmem/mm_page_free', 'syscalls/sys_enter_kill'])
-    if (!existsSync(`${events}/${name}`))
-      throw new TraceError('trace-unsupported', `this kernel has no event ${name}`);
+    if (!existsSync(`${events}/${name}`)) throw new TraceError('trace-unsupported', `this kernel has no event ${name}`);
   if (order.pid !== null && !isFirstPidNamespace())
     throw new TraceError('trace-unsupported', 'bpftrace uses pids of another pid namespace', {
       next: 'Run it on the host, or remove --engine bpftrace.',
@@ -226,8 +225,7 @@ function failureOf({ cause, signal }: BpftraceEnd, words: CappedText): TraceErro
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
   if (code === 'ENOENT' || code === 'EACCES')
     return new TraceError('bpftrace-missing', 'bpftrace is not installed', { cause });
-  if (signal !== undefined)
-    return new TraceError('bpftrace-failed', `bpftrace was killed by ${signal}`, { cause });
+  if (signal !== undefined) return new TraceError('bpftrace-failed', `bpftrace was killed by ${signal}`, { cause });
   const { text } = words;
   const failed = (errorCode: ConstructorParameters<typeof TraceError>[0]) =>
     new TraceError(errorCode, `bpftrace: ${reasonOf(words)}`, { cause });

@@ -37,8 +37,7 @@ export function recordingOf(output: BpftraceOutput, beside: RecordedBeside): Rec
   for (const [id, addresses] of output.stacks)
     numbers.set(id, addresses.length === 0 ? NO_STACK : stacks.numberOf(addresses));
   // A stack number without a printed stack is ignored.
-  const stackOf = (id: number) =>
-    id === OTHER_STACKS_ID ? OTHER_STACK : (numbers.get(id) ?? NO_STACK);
+  const stackOf = (id: number) => (id === OTHER_STACKS_ID ? OTHER_STACK : (numbers.get(id) ?? NO_STACK));
   const sites = new StackSites(stacks, beside.symbols);
   const follower = new FrameFollower(ALL, { maxBlocks: beside.maxBlocks, frameBytes });
   followHeld(output.pieces, follower, stackOf);
@@ -72,10 +71,7 @@ export function recordingOf(output: BpftraceOutput, beside: RecordedBeside): Rec
     survivors: survivors.map((one) => ({ ...one, since: Math.max(0, one.since ?? 0) })),
     survivorsLeftOut: leftOut,
     losses: lossesOf(output, beside, follower.losses),
-    unseen:
-      pages === null || isChosen
-        ? null
-        : { allocated: pages.allocated, traced, low: traced, high: traced },
+    unseen: pages === null || isChosen ? null : { allocated: pages.allocated, traced, low: traced, high: traced },
     ...(pages === null ? {} : { unseenFrees: Math.max(0, pages.freed - count('y')) }),
     gaps: gapsOf(output, beside, stacks.others),
     endedEarly: beside.endedEarly,
@@ -117,10 +113,7 @@ function heldBySite(
 function lossesOf(output: BpftraceOutput, beside: RecordedBeside, followed: Losses): Losses {
   const count = (name: CountName) => output.counts.get(name) ?? 0;
   return {
-    overrun:
-      beside.missedRuns === null
-        ? null
-        : beside.missedRuns + output.lost + framesThatDoNotAddUp(output),
+    overrun: beside.missedRuns === null ? null : beside.missedRuns + output.lost + framesThatDoNotAddUp(output),
     unknownFrees: beside.isChosen ? null : count('u'),
     missedFrees: count('m') + (followed.missedFrees ?? 0),
     withoutStack: followed.withoutStack,
@@ -150,9 +143,7 @@ function gapsOf(
     ...(missing > 0 ? [{ code: 'truncated' as const, source, count: missing }] : []),
     ...(strange > 0 ? [{ code: 'malformed' as const, source, count: strange }] : []),
     ...(others > 0 ? [{ code: 'sites' as const, source, count: others }] : []),
-    ...(symbols === null
-      ? [{ code: 'unreadable' as const, source: '/proc/kallsyms', count: 1 }]
-      : []),
+    ...(symbols === null ? [{ code: 'unreadable' as const, source: '/proc/kallsyms', count: 1 }] : []),
   ];
 }
 
@@ -198,9 +189,7 @@ function allocationsOf(pieces: readonly HeldPiece[]): Allocated[] {
     const { time, tid, id } = piece;
     const there = byStart.get(start) ?? [];
     byStart.set(start, there);
-    const known = there.find(
-      (one) => one.id === id && one.time === time && one.tid === tid && one.frames === frames,
-    );
+    const known = there.find((one) => one.id === id && one.time === time && one.tid === tid && one.frames === frames);
     if (known) known.pieces.push(piece);
     else there.push({ start, frames, time, tid, id, pieces: [piece] });
   }

@@ -4,14 +4,7 @@ import { TraceError } from '../../../base/errors.js';
 import type { Sample, TraceCost } from '../../recording.js';
 import { ALLOCATED, FREED, POOLED, type StreamPlan } from './cpu-stream.js';
 import type { TraceInstance } from './instance.js';
-import {
-  ALL,
-  MOST_ONE_IN,
-  sampleOf,
-  type TracedEvents,
-  type TraceFigures,
-  type TraceOrder,
-} from './kinds.js';
+import { ALL, MOST_ONE_IN, sampleOf, type TracedEvents, type TraceFigures, type TraceOrder } from './kinds.js';
 import { InstanceReader } from './reader.js';
 
 /**
@@ -44,9 +37,7 @@ function kernelSeconds(
 ): number {
   const { dropped, kept, withStack } = PRICES;
   const filtered = Math.max(0, all - passed.allocations - passed.frees);
-  return (
-    markerSeconds * (filtered * dropped + passed.allocations * withStack + passed.frees * kept)
-  );
+  return markerSeconds * (filtered * dropped + passed.allocations * withStack + passed.frees * kept);
 }
 
 /** Cost of following one place in `oneIn`, as a share of one CPU. */
@@ -66,8 +57,7 @@ export function shareOf(rates: EventRates, oneIn: number, lowBit: number): numbe
  */
 export function affordable(rates: EventRates, budget: number, lowBit: number): Sample {
   for (let oneIn = 1; oneIn <= MOST_ONE_IN; oneIn *= 2)
-    if (shareOf(rates, oneIn, lowBit) <= budget * HEADROOM)
-      return oneIn === 1 ? ALL : sampleOf(oneIn, lowBit);
+    if (shareOf(rates, oneIn, lowBit) <= budget * HEADROOM) return oneIn === 1 ? ALL : sampleOf(oneIn, lowBit);
   const events = Math.round(rates.allocations.perSecond + rates.frees.perSecond);
   const least = shareOf(rates, MOST_ONE_IN, lowBit) / HEADROOM;
   throw new TraceError(

@@ -143,8 +143,7 @@ export class CpuStream implements PageVisitor {
       this.torn(time);
       return;
     }
-    if (decoder.kind === 'page-freed')
-      this.queue.push(FREED, time, frame, 2 ** order, context === 0 ? tid : 0);
+    if (decoder.kind === 'page-freed') this.queue.push(FREED, time, frame, 2 ** order, context === 0 ? tid : 0);
     else this.#allocated(ALLOCATED, time, frame, 2 ** order, tid, context);
   }
 
@@ -252,16 +251,7 @@ export class EventQueue {
   }
 
   /** Removes the first event and passes it to `visit`. */
-  shift(
-    visit: (
-      kind: number,
-      time: number,
-      place: number,
-      length: number,
-      tid: number,
-      stack: number,
-    ) => void,
-  ): void {
+  shift(visit: (kind: number, time: number, place: number, length: number, tid: number, stack: number) => void): void {
     const at = this.first++ % this.#room;
     visit(
       this.#kind[at] ?? LOST,
@@ -276,8 +266,7 @@ export class EventQueue {
   #grow(): void {
     const [old, room] = [this.#room, this.#room * 2];
     const moved = <T extends Float64Array | Int32Array | Uint8Array>(to: T, from: T): T => {
-      for (let number = this.first; number < this.next; number++)
-        to[number % room] = from[number % old] ?? 0;
+      for (let number = this.first; number < this.next; number++) to[number % room] = from[number % old] ?? 0;
       return to;
     };
     this.#time = moved(new Float64Array(room), this.#time);

@@ -146,14 +146,7 @@ export class Merge {
     }
   }
 
-  readonly #release = (
-    kind: number,
-    time: number,
-    place: number,
-    length: number,
-    tid: number,
-    stack: number,
-  ): void => {
+  readonly #release = (kind: number, time: number, place: number, length: number, tid: number, stack: number): void => {
     if (time < this.#releasedUntil) this.late++;
     else this.#releasedUntil = time;
     if (kind === ALLOCATED) this.#sink.allocated(place, length, time, tid, stack);
@@ -178,8 +171,7 @@ export class Merge {
     let at = 0;
     for (;;) {
       let least = at;
-      for (const child of [2 * at + 1, 2 * at + 2])
-        if (timeAt(heap, child) < timeAt(heap, least)) least = child;
+      for (const child of [2 * at + 1, 2 * at + 2]) if (timeAt(heap, child) < timeAt(heap, least)) least = child;
       const [one, other] = [heap[at], heap[least]];
       if (least === at || one === undefined || other === undefined) return;
       heap[at] = other;

@@ -1,12 +1,4 @@
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmdirSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from 'node:fs';
 import { freemem } from 'node:os';
 import { TraceError } from '../../../base/errors.js';
 import { TRACEFS_PLACES } from '../../../host/observation.js';
@@ -43,9 +35,7 @@ export class TraceInstance {
 
   /** @throws {TraceError} `trace-no-root`, `trace-locked-down`, `trace-failed` */
   read(file: string): string {
-    return attempt(`${this.path}/${file}`, 'be read', () =>
-      readFileSync(`${this.path}/${file}`, 'latin1'),
-    );
+    return attempt(`${this.path}/${file}`, 'be read', () => readFileSync(`${this.path}/${file}`, 'latin1'));
   }
 
   /** Null if the file does not exist or cannot be read. */
@@ -88,10 +78,8 @@ export class TraceInstance {
    */
   get now(): bigint {
     const text = this.readOptional(`per_cpu/cpu${this.cpus[0] ?? 0}/stats`) ?? '';
-    const { seconds, micro } =
-      /^now ts: *(?<seconds>\d{1,12})\.(?<micro>\d{6})$/m.exec(text)?.groups ?? {};
-    if (seconds === undefined || micro === undefined)
-      throw unsupported('no clock time in per_cpu stats');
+    const { seconds, micro } = /^now ts: *(?<seconds>\d{1,12})\.(?<micro>\d{6})$/m.exec(text)?.groups ?? {};
+    if (seconds === undefined || micro === undefined) throw unsupported('no clock time in per_cpu stats');
     return (BigInt(seconds) * 1_000_000n + BigInt(micro)) * 1000n;
   }
 
@@ -192,8 +180,7 @@ export function findTracefs(): string {
     if (reason === undefined) return place;
     reasons.add(reason);
   }
-  for (const reason of ['EACCES', 'EPERM'])
-    if (reasons.has(reason)) throw refused(TRACEFS_PLACES[0], reason);
+  for (const reason of ['EACCES', 'EPERM']) if (reasons.has(reason)) throw refused(TRACEFS_PLACES[0], reason);
   // Under lockdown, tracefs can be mounted, but is empty.
   if (isLockedDown()) throw lockedDown(TRACEFS_PLACES[0], [...reasons].join(', '));
   const filesystems = textOf('/proc/filesystems');
@@ -221,11 +208,9 @@ function isLockedDown(): boolean {
 }
 
 function lockedDown(file: string, reason: string, cause?: unknown): TraceError {
-  return new TraceError(
-    'trace-locked-down',
-    `${file}: kernel lockdown (confidentiality) denies access (${reason})`,
-    { cause },
-  );
+  return new TraceError('trace-locked-down', `${file}: kernel lockdown (confidentiality) denies access (${reason})`, {
+    cause,
+  });
 }
 
 function whyNot(folder: string): string | undefined {

@@ -156,10 +156,7 @@ export class KeptSettings {
     this.#instance = instance;
     this.#files = [
       ...COMMON,
-      ...events.flatMap(({ system, name }) => [
-        `events/${system}/${name}/enable`,
-        `events/${system}/${name}/filter`,
-      ]),
+      ...events.flatMap(({ system, name }) => [`events/${system}/${name}/enable`, `events/${system}/${name}/filter`]),
     ];
   }
 

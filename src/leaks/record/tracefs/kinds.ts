@@ -261,8 +261,7 @@ export const MOST_ONE_IN = 4096;
  */
 export function sampleOf(oneIn: number, lowBit: number): Sample {
   const bits = Math.log2(oneIn);
-  if (!Number.isInteger(bits) || bits < 0 || oneIn > MOST_ONE_IN)
-    throw new RangeError(`one in ${oneIn}`);
+  if (!Number.isInteger(bits) || bits < 0 || oneIn > MOST_ONE_IN) throw new RangeError(`one in ${oneIn}`);
   const from = BigInt(lowBit);
   return {
     oneIn,

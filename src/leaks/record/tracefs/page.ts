@@ -39,13 +39,7 @@ const STAMP_BITS = 59n;
  * @param length number of bytes of `page` that were read
  * @param origin time 0, nanoseconds on the trace's clock
  */
-export function readPage(
-  page: Buffer,
-  length: number,
-  layout: PageLayout,
-  origin: bigint,
-  visitor: PageVisitor,
-): void {
+export function readPage(page: Buffer, length: number, layout: PageLayout, origin: bigint, visitor: PageVisitor): void {
   if (length < layout.data) {
     visitor.torn(0);
     return;
@@ -148,30 +142,21 @@ const MOST_PAGE_BYTES = 64 * 1024 * 128;
  * @param pageKilobytes `buffer_subbuf_size_kb` of the instance, if the file exists
  * @throws {TraceError} `trace-unsupported`
  */
-export function parsePageLayout(
-  headerPage: string,
-  headerEvent: string,
-  pageKilobytes: number | null,
-): PageLayout {
+export function parsePageLayout(headerPage: string, headerEvent: string, pageKilobytes: number | null): PageLayout {
   if (endianness() !== 'LE') throw unsupported('big-endian');
   for (const [name, value] of Object.entries(EVENT_HEADER)) {
-    const printed = new RegExp(`^\\s*${name}\\s*:\\s*(?:type == )?(\\d+)`, 'm').exec(
-      headerEvent,
-    )?.[1];
-    if (printed !== String(value))
-      throw unsupported(`header_event says ${name} ${printed ?? 'nothing'}, not ${value}`);
+    const printed = new RegExp(`^\\s*${name}\\s*:\\s*(?:type == )?(\\d+)`, 'm').exec(headerEvent)?.[1];
+    if (printed !== String(value)) throw unsupported(`header_event says ${name} ${printed ?? 'nothing'}, not ${value}`);
   }
   const field = (name: string) => {
-    const found = new RegExp(
-      `^\\s*field: [^;]*\\b${name};\\s*offset:(\\d{1,4});\\s*size:(\\d{1,7});`,
-      'm',
-    ).exec(headerPage);
+    const found = new RegExp(`^\\s*field: [^;]*\\b${name};\\s*offset:(\\d{1,4});\\s*size:(\\d{1,7});`, 'm').exec(
+      headerPage,
+    );
     if (!found) throw unsupported(`header_page has no field ${name}`);
     return { offset: Number(found[1]), size: Number(found[2]) };
   };
   const [timestamp, commit, data] = [field('timestamp'), field('commit'), field('data')];
-  const pageBytes =
-    pageKilobytes === null ? data.offset + data.size : Math.floor(pageKilobytes) * 1024;
+  const pageBytes = pageKilobytes === null ? data.offset + data.size : Math.floor(pageKilobytes) * 1024;
   if (timestamp.size !== 8 || commit.size !== 8 || commit.offset + commit.size > data.offset)
     throw unsupported('unexpected header_page');
   if (!(pageBytes > data.offset && pageBytes <= MOST_PAGE_BYTES))
@@ -198,8 +183,7 @@ export interface EventFormat {
 /** Maximum size of a format: it has at most 20 lines of fields, but its `print fmt` can be very long. */
 const MOST_TEXT = 256 * 1024;
 
-const FIELD =
-  /^\tfield:[^;]*?\b(?<name>\w+)(?:\[\w*\])*;\toffset:(?<offset>\d{1,5});\tsize:(?<size>\d{1,5});/gm;
+const FIELD = /^\tfield:[^;]*?\b(?<name>\w+)(?:\[\w*\])*;\toffset:(?<offset>\d{1,5});\tsize:(?<size>\d{1,5});/gm;
 
 /**
  * Parses an event format as printed by kernel/trace/trace_events.c.

@@ -129,8 +129,7 @@ export class InstanceReader {
       stream.page(this.#page, length);
       // A page that is less than half full is being written: there is no other. The first may be the
       // remainder of a partly read page.
-      if (pages > 0 && filledBytes(this.#page, this.#layout) < this.#page.length / 2)
-        return pages + 1;
+      if (pages > 0 && filledBytes(this.#page, this.#layout) < this.#page.length / 2) return pages + 1;
     }
     return most;
   }

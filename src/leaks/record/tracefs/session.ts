@@ -8,14 +8,7 @@ import type { Losses, Reading, Recording, Sample, Unseen } from '../../recording
 import { StackSites, StackTable } from '../../site-frames.js';
 import { LiveSymbols } from '../symbols.js';
 import { Commands, ofThreads, ownThreads } from './commands.js';
-import {
-  affordable,
-  type EventRates,
-  measureRates,
-  Pacing,
-  type ReadEvents,
-  Spending,
-} from './cost.js';
+import { affordable, type EventRates, measureRates, Pacing, type ReadEvents, Spending } from './cost.js';
 import type { StreamPlan } from './cpu-stream.js';
 import { Drain, gapsOf, lostEvents } from './drain.js';
 import { findTracefs, sizeBuffers, type TraceInstance } from './instance.js';
@@ -74,15 +67,11 @@ export class TraceSession {
     const { origin, now } = clockOf(this.#allocations);
     const { decoders, layout } = this.#events;
     const plan = { layout, decoders, stacks: this.#stacks, origin };
-    const [allocations, frees] = [
-      this.#reader(this.#allocations, plan),
-      this.#reader(this.#frees, plan),
-    ];
-    const drain = new Drain(
-      [allocations, frees],
-      threads === null ? follower : ofThreads(follower, threads),
-      { now, pagesOfBuffer: pagesOf(this.#allocations, layout.pageBytes) },
-    );
+    const [allocations, frees] = [this.#reader(this.#allocations, plan), this.#reader(this.#frees, plan)];
+    const drain = new Drain([allocations, frees], threads === null ? follower : ofThreads(follower, threads), {
+      now,
+      pagesOfBuffer: pagesOf(this.#allocations, layout.pageBytes),
+    });
     const read = () => ({ allocations: allocations.events, frees: frees.events });
     const commands = new Commands();
     // Frees first, so that no free of a recorded allocation is missed.
@@ -240,10 +229,7 @@ export class TraceSession {
 
   #filter(sample: Sample): void {
     for (const { system, name, kind } of this.#events.allocations)
-      this.#allocations.write(
-        `events/${system}/${name}/filter`,
-        eventFilter(kind, sample, this.#order.minOrder),
-      );
+      this.#allocations.write(`events/${system}/${name}/filter`, eventFilter(kind, sample, this.#order.minOrder));
     // Blocks may be freed in parts, of any order.
     for (const { system, name, kind } of this.#events.frees)
       this.#frees.write(`events/${system}/${name}/filter`, eventFilter(kind, sample, 0));

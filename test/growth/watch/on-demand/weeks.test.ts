@@ -46,9 +46,7 @@ describe('a leak of 1 MB per minute in these weeks', () => {
     }
     all += found;
     rates += inside;
-    figures.push(
-      `leak, ${name}: ${found} of 100 are named, ${inside} with its rate in the interval`,
-    );
+    figures.push(`leak, ${name}: ${found} of 100 are named, ${inside} with its rate in the interval`);
     expect(found).toBe(100);
   });
 

@@ -141,10 +141,7 @@ describe.each([
     hide(writer.map(BigInt(4 * block), BigInt(2 * block), 1, { special: false }));
     // A swap entry: bits 1 and 0 are clear; page frame 0xfffff in a migration entry.
     memory.writeWord(writer.map(3n * page, page), (1n << 12n) | (7n << 6n));
-    memory.writeWord(
-      writer.map(BigInt(6 * block), BigInt(block), 1),
-      (0xf_ffffn << 8n) | (30n << 2n),
-    );
+    memory.writeWord(writer.map(BigInt(6 * block), BigInt(block), 1), (0xf_ffffn << 8n) | (30n << 2n));
     expect(visited(memory, format, 0x4010_0000)).toEqual([
       '1+1 → 9',
       '3+1 absent, -1:0',
@@ -184,16 +181,11 @@ test('reports dirty and accessed bits', () => {
     const at = writer.entryAt(Math.max(...memory.pages.keys()) * 4096, address, 1);
     memory.writeWord(at, 0x8007n | bits);
   }
-  walkUserTables(
-    memory.image({}),
-    new X86PageTables(memory.image({}), ROOT, 4, 0n).userEntries,
-    ROOT,
-    {
-      table: () => true,
-      page: (_page, _pages, _frame, own) => marks.push(own),
-      absent: () => {},
-      missing: () => {},
-    },
-  );
+  walkUserTables(memory.image({}), new X86PageTables(memory.image({}), ROOT, 4, 0n).userEntries, ROOT, {
+    table: () => true,
+    page: (_page, _pages, _frame, own) => marks.push(own),
+    absent: () => {},
+    missing: () => {},
+  });
   expect(marks).toEqual([0, MARK.young, MARK.dirty, MARK.dirty | MARK.young]);
 });

@@ -3,11 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ReadError } from '../../../../src/base/errors.js';
 import { Arm64PageTables } from '../../../../src/kernel/native/arch/arm64-page-tables.js';
 import { highHalf, lowHalf } from '../../../../src/kernel/pointer.js';
-import {
-  type Arm64Shape,
-  Arm64TableWriter,
-  blockBytes,
-} from '../../../support/arm64-page-tables.js';
+import { type Arm64Shape, Arm64TableWriter, blockBytes } from '../../../support/arm64-page-tables.js';
 import { SparseMemory } from '../../../support/page-tables.js';
 
 const ROOT = 0x4010_0000;
@@ -44,8 +40,7 @@ function made(shape: Arm64Shape, root = ROOT) {
 /** The lowest address of the kernel's half. */
 const lowest = ({ bits }: Arm64Shape): bigint => (1n << 64n) - (1n << BigInt(bits));
 /** Number of bits of a physical address. */
-const physicalBits = ({ page, bits }: Arm64Shape): bigint =>
-  page === 65_536 || bits > 48 ? 52n : 48n;
+const physicalBits = ({ page, bits }: Arm64Shape): bigint => (page === 65_536 || bits > 48 ? 52n : 48n);
 
 describe.each(SHAPES)('arm64 page tables, pages of $page, $bits of $built bits', (shape) => {
   const page = BigInt(shape.page);
@@ -115,8 +110,7 @@ describe.each(SHAPES)('arm64 page tables, pages of $page, $bits of $built bits',
         (placed, into) => {
           const { writer, walk } = made(shape);
           const where = new Map(placed);
-          for (const [index, frame] of where)
-            writer.map(lowest(shape) + index * page, frame * page);
+          for (const [index, frame] of where) writer.map(lowest(shape) + index * page, frame * page);
           for (const [index, frame] of where) {
             const address = lowest(shape) + index * page + BigInt(into);
             expect(walk(address)).toBe(Number(frame * page) + into);

@@ -1,10 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { openNativeImage } from '../../../../src/kernel/native/open.js';
-import {
-  ARM64_MEMORY,
-  type Arm64KernelOptions,
-  arm64Kernel,
-} from '../../../support/arm64-kernel.js';
+import { ARM64_MEMORY, type Arm64KernelOptions, arm64Kernel } from '../../../support/arm64-kernel.js';
 import { errorOf } from '../../../support/native-errors.js';
 import { SYNTHETIC_RELEASE } from '../../../support/native-kernel.js';
 
@@ -107,19 +103,16 @@ it('treats no translated address bit as a signature', () => {
   expect(kernel.read(made.vmalloc, 1).getUint8(0)).toBe(1);
 });
 
-it.each(['NUMBER(PHYS_OFFSET)', 'NUMBER(VMEMMAP_START)'])(
-  'reports what is unknown without %s',
-  (key) => {
-    const { image } = arm64Kernel({ ...SHAPE, without: [key] });
-    const { provenance } = openNativeImage(image);
-    const { directMap, pages } = provenance;
-    const missing = key === 'NUMBER(PHYS_OFFSET)' ? directMap : pages;
-    expect(missing).toMatchObject({
-      found: false,
-      why: expect.stringContaining('VMCOREINFO has no'),
-    });
-  },
-);
+it.each(['NUMBER(PHYS_OFFSET)', 'NUMBER(VMEMMAP_START)'])('reports what is unknown without %s', (key) => {
+  const { image } = arm64Kernel({ ...SHAPE, without: [key] });
+  const { provenance } = openNativeImage(image);
+  const { directMap, pages } = provenance;
+  const missing = key === 'NUMBER(PHYS_OFFSET)' ? directMap : pages;
+  expect(missing).toMatchObject({
+    found: false,
+    why: expect.stringContaining('VMCOREINFO has no'),
+  });
+});
 
 it('rejects a PHYS_OFFSET or a VMEMMAP_START that page tables contradict', () => {
   const off = arm64Kernel({ ...SHAPE, numbers: { PHYS_OFFSET: 0x4020_0000n } });
@@ -174,16 +167,8 @@ it('finds no struct page if VMCOREINFO and types disagree on its size', () => {
 it.each([
   ['PAGESIZE', 'unsupported-layout', 'VMCOREINFO: no PAGESIZE, which arm64 requires'],
   ['NUMBER(VA_BITS)', 'unsupported-layout', 'VMCOREINFO: no VA_BITS, which arm64 requires'],
-  [
-    'NUMBER(kimage_voffset)',
-    'unsupported-layout',
-    'VMCOREINFO: no kimage_voffset, which arm64 requires',
-  ],
-  [
-    'SYMBOL(swapper_pg_dir)',
-    'unsupported-layout',
-    'VMCOREINFO: no swapper_pg_dir, which arm64 requires',
-  ],
+  ['NUMBER(kimage_voffset)', 'unsupported-layout', 'VMCOREINFO: no kimage_voffset, which arm64 requires'],
+  ['SYMBOL(swapper_pg_dir)', 'unsupported-layout', 'VMCOREINFO: no swapper_pg_dir, which arm64 requires'],
 ])('is refused without %s', (key, code, message) => {
   const { image } = arm64Kernel({ ...SHAPE, without: [key] });
   expect(errorOf(() => openNativeImage(image))).toMatchObject({ code, message });
@@ -197,9 +182,7 @@ it.each([
 ])('is refused with a wrong %s', (_, numbers, code) => {
   const names = Object.keys(numbers).map((name) => `NUMBER(${name})`);
   const { image } = arm64Kernel({ ...SHAPE, without: names });
-  const lines = Object.entries(numbers).map(
-    ([name, value]) => `NUMBER(${name})=0x${value.toString(16)}\n`,
-  );
+  const lines = Object.entries(numbers).map(([name, value]) => `NUMBER(${name})=0x${value.toString(16)}\n`);
   const vmcoreinfo = `${image.vmcoreinfo}${lines.join('')}`;
   expect(errorOf(() => openNativeImage({ ...image, vmcoreinfo }))).toMatchObject({ code });
 });

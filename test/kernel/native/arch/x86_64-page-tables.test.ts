@@ -50,18 +50,15 @@ describe.each([4, 5] as const)('x86_64 page tables of %i levels', (levels) => {
       expect(walk(address)).toBe(-1);
   });
 
-  it.each([1n << 47n, 1n << 51n, (1n << 47n) | (1n << 43n)])(
-    'mask the encryption bits 0x%x',
-    (encryption) => {
-      const { writer, walk } = made(levels, encryption);
-      writer.map(kernelSpace, 0x3_0000_0000);
-      writer.map(kernelSpace + BigInt(MIB2), 0x3_0020_0000, MIB2);
-      writer.map(kernelSpace + BigInt(GIB), 0x4_0000_0000, GIB);
-      expect(walk(kernelSpace + 8n)).toBe(0x3_0000_0008);
-      expect(walk(kernelSpace + BigInt(MIB2) + 8n)).toBe(0x3_0020_0008);
-      expect(walk(kernelSpace + BigInt(GIB) + 8n)).toBe(0x4_0000_0008);
-    },
-  );
+  it.each([1n << 47n, 1n << 51n, (1n << 47n) | (1n << 43n)])('mask the encryption bits 0x%x', (encryption) => {
+    const { writer, walk } = made(levels, encryption);
+    writer.map(kernelSpace, 0x3_0000_0000);
+    writer.map(kernelSpace + BigInt(MIB2), 0x3_0020_0000, MIB2);
+    writer.map(kernelSpace + BigInt(GIB), 0x4_0000_0000, GIB);
+    expect(walk(kernelSpace + 8n)).toBe(0x3_0000_0008);
+    expect(walk(kernelSpace + BigInt(MIB2) + 8n)).toBe(0x3_0020_0008);
+    expect(walk(kernelSpace + BigInt(GIB) + 8n)).toBe(0x4_0000_0008);
+  });
 
   it('do not confuse attributes of a large page with its address', () => {
     const { memory, writer, walk } = made(levels);
@@ -70,8 +67,7 @@ describe.each([4, 5] as const)('x86_64 page tables of %i levels', (levels) => {
     for (const [frame, page] of memory.pages) {
       const view = new DataView(page.buffer);
       const entry = view.getBigUint64(0, true);
-      if (frame * 4096 > ROOT && entry & 0x80n)
-        view.setBigUint64(0, entry | 0x1000n | (0xfn << 59n), true);
+      if (frame * 4096 > ROOT && entry & 0x80n) view.setBigUint64(0, entry | 0x1000n | (0xfn << 59n), true);
     }
     expect(walk(kernelSpace + 5n)).toBe(0x60_0005);
   });
@@ -101,8 +97,7 @@ describe.each([4, 5] as const)('x86_64 page tables of %i levels', (levels) => {
 
   it('are read once per 2 MiB', () => {
     const { memory, writer, walk } = made(levels);
-    for (let page = 0; page < 256; page++)
-      writer.map(kernelSpace + BigInt(page * 4096), 0x100_0000 + page * 8192);
+    for (let page = 0; page < 256; page++) writer.map(kernelSpace + BigInt(page * 4096), 0x100_0000 + page * 8192);
     writer.map(kernelSpace + BigInt(MIB2), 0x60_0000, MIB2);
     walk(kernelSpace);
     walk(kernelSpace + BigInt(MIB2));
@@ -147,8 +142,7 @@ describe.each([4, 5] as const)('x86_64 page tables of %i levels', (levels) => {
 
   it('report the protection of an address', () => {
     const { writer, tables } = made(levels);
-    const protection = (address: bigint): unknown =>
-      tables.protection(highHalf(address), lowHalf(address));
+    const protection = (address: bigint): unknown => tables.protection(highHalf(address), lowHalf(address));
     writer.map(kernelSpace, 0x20_0000, MIB2, { writable: false, executable: true });
     writer.map(kernelSpace + BigInt(MIB2), 0x5000, 4096, { writable: false });
     writer.map(kernelSpace + BigInt(2 * MIB2), 0x40_0000, MIB2);

@@ -6,8 +6,7 @@ import { KernelTypes } from '../../../../src/kernel/native/types.js';
 import { BtfWriter } from '../../../support/btf.js';
 import { errorOf } from '../../../support/native-errors.js';
 
-const typesOf = (writer: BtfWriter): KernelTypes =>
-  new KernelTypes(Btf.parse(writer.build()), () => []);
+const typesOf = (writer: BtfWriter): KernelTypes => new KernelTypes(Btf.parse(writer.build()), () => []);
 
 describe('BTF', () => {
   it('finds types of all kinds, past records of every size', () => {
@@ -37,9 +36,12 @@ describe('BTF', () => {
   it('locates per-CPU variables, except those with an ambiguous name', () => {
     const w = new BtfWriter();
     const int = w.int('int', 8);
-    const [mine, twice, again, other] = ['mine', 'twice', 'twice', 'other'].map((name) =>
-      w.variable(name, int),
-    ) as [number, number, number, number];
+    const [mine, twice, again, other] = ['mine', 'twice', 'twice', 'other'].map((name) => w.variable(name, int)) as [
+      number,
+      number,
+      number,
+      number,
+    ];
     w.section('.data..percpu', 32, [mine, twice, again, int]);
     w.section('.bss', 8, [other]);
     const found = typesOf(w).perCpuVariables();
@@ -128,9 +130,7 @@ describe('BTF', () => {
     const w = new BtfWriter();
     const int = w.int('int', 4);
     const long = w.int('long', 8);
-    const inner = ['x', 'y'].map((name) =>
-      w.struct('inner', 4, [{ name, type: int, bitOffset: 0 }]),
-    );
+    const inner = ['x', 'y'].map((name) => w.struct('inner', 4, [{ name, type: int, bitOffset: 0 }]));
     const copy = (hidden: string, at: number, nested: number, types = [long, int]) =>
       w.struct('copied', 32, [
         { name: 'a', type: int, bitOffset: 0 },
@@ -143,8 +143,7 @@ describe('BTF', () => {
     copy('__UNIQUE_ID_11', 160, 1);
     w.struct('larger', 4, [{ name: 'a', type: int, bitOffset: 0 }]);
     w.struct('larger', 8, [{ name: 'a', type: int, bitOffset: 0 }]);
-    for (let times = 0; times < 2; times++)
-      w.struct('same', 4, [{ name: 'a', type: int, bitOffset: 0 }]);
+    for (let times = 0; times < 2; times++) w.struct('same', 4, [{ name: 'a', type: int, bitOffset: 0 }]);
     const types = typesOf(w);
     const copied = types.struct('copied');
     expect(copied).toMatchObject({ name: 'copied', size: 32 });
@@ -193,10 +192,7 @@ describe('BTF', () => {
 
   it.each([
     ['no bytes', new Uint8Array(0)],
-    [
-      'another magic',
-      Uint8Array.from(new BtfWriter().build(), (byte, at) => (at === 0 ? 0 : byte)),
-    ],
+    ['another magic', Uint8Array.from(new BtfWriter().build(), (byte, at) => (at === 0 ? 0 : byte))],
     ['version 2', Uint8Array.from(new BtfWriter().build(), (byte, at) => (at === 2 ? 2 : byte))],
     ['a truncated end', someBlob().subarray(0, someBlob().length - 1)],
   ])('refuses %s', (_, blob) => {

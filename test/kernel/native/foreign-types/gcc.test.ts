@@ -124,9 +124,7 @@ it.skipIf(!gcc).each(FORMS)(
   'reads the same type layouts as gcc from a program: %s (skipped without gcc)',
   (options) => {
     const program = compile(...options.split(' '));
-    const placed: [string, string, number, number][] = JSON.parse(
-      execFileSync(program, { encoding: 'utf8' }),
-    );
+    const placed: [string, string, number, number][] = JSON.parse(execFileSync(program, { encoding: 'utf8' }));
     const types = new KernelTypes(openTypesFile(program).load(), () => []);
     for (const [type, path, offset, size] of placed.filter(({ length }) => length > 0)) {
       const layout = types.struct(type === 'bits' ? 'bits' : type.replace(/^\w+ /, ''))!;
@@ -146,9 +144,7 @@ it.skipIf(!gcc).each(FORMS)(
     expect(types.describe('plain').map(({ spelling }) => spelling)).toEqual(['struct plain']);
     const [plain] = types.describe('plain');
     const members = plain?.kind === 'struct' ? plain.members() : [];
-    expect(members.map(({ declaration }) => declaration)).toContain(
-      'int (*call)(struct plain *, struct unknown *)',
-    );
+    expect(members.map(({ declaration }) => declaration)).toContain('int (*call)(struct plain *, struct unknown *)');
     expect([...types.enumerators('small')!]).toEqual([
       ['NONE', 0n],
       ['SOME', 5n],
@@ -158,12 +154,9 @@ it.skipIf(!gcc).each(FORMS)(
   },
 );
 
-it.skipIf(!gcc)(
-  'refuses two different structs of one name, as in BTF (skipped without gcc)',
-  () => {
-    const types = new KernelTypes(openTypesFile(compile('-gdwarf-5', '-O1')).load(), () => []);
-    expect(types.struct('same')?.size).toBe(4);
-    const clash = types.struct('clash')!;
-    expect(errorOf(() => clash.member('at'))).toMatchObject({ code: 'unsupported-layout' });
-  },
-);
+it.skipIf(!gcc)('refuses two different structs of one name, as in BTF (skipped without gcc)', () => {
+  const types = new KernelTypes(openTypesFile(compile('-gdwarf-5', '-O1')).load(), () => []);
+  expect(types.struct('same')?.size).toBe(4);
+  const clash = types.struct('clash')!;
+  expect(errorOf(() => clash.member('at'))).toMatchObject({ code: 'unsupported-layout' });
+});

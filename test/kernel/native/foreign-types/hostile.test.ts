@@ -22,13 +22,12 @@ const ABBREVIATIONS = [
   // A unit: str_offsets_base, language; the index of an address list and 16 bytes to skip.
   1, 0x11, 1, 0x72, 0x17, 0x13, 0x05, 0x11, 0x1b, 0x52, 0x1e, 0, 0,
   // A struct: name by index, size; a member: name, type, offset as an implicit constant of 4.
-  2, 0x13, 1, 0x03, 0x25, 0x0b, 0x0b, 0, 0, 3, 0x0d, 0, 0x03, 0x08, 0x49, 0x10, 0x38, 0x21, 4, 0, 0,
-  4, 0x0d, 0, 0x03, 0x08, 0x49, 0x13, 0, 0,
+  2, 0x13, 1, 0x03, 0x25, 0x0b, 0x0b, 0, 0, 3, 0x0d, 0, 0x03, 0x08, 0x49, 0x10, 0x38, 0x21, 4, 0, 0, 4, 0x0d, 0, 0x03,
+  0x08, 0x49, 0x13, 0, 0,
   // int, and a pointer whose target is a LEB128 number.
   5, 0x24, 0, 0x03, 0x0e, 0x0b, 0x0b, 0x3e, 0x0b, 0, 0, 6, 0x0f, 0, 0x49, 0x15, 0, 0,
   // A typedef, a const, and a function whose children are skipped without a sibling attribute.
-  7, 0x16, 0, 0x03, 0x08, 0x49, 0x13, 0, 0, 8, 0x26, 0, 0x49, 0x13, 0, 0, 9, 0x2e, 1, 0x03, 0x08, 0,
-  0, 0,
+  7, 0x16, 0, 0x03, 0x08, 0x49, 0x13, 0, 0, 8, 0x26, 0, 0x49, 0x13, 0, 0, 9, 0x2e, 1, 0x03, 0x08, 0, 0, 0,
 ];
 const STRINGS = text('int').concat(text('thing'));
 const STRING_NUMBERS = [...u32(8), ...u16(5), ...u16(0), ...u32(4), ...u32(0)];
@@ -78,12 +77,7 @@ function put(bytes: Uint8Array): string {
   return path;
 }
 
-function elf({
-  info = units(),
-  abbrev = ABBREVIATIONS,
-  str = STRINGS,
-  offsets = STRING_NUMBERS,
-}: Sections) {
+function elf({ info = units(), abbrev = ABBREVIATIONS, str = STRINGS, offsets = STRING_NUMBERS }: Sections) {
   const section = (name: string, bytes: readonly number[]) =>
     ({ name: `.debug_${name}`, type: 1, bytes: Uint8Array.from(bytes) }) as const;
   return writeElfFile([
@@ -127,24 +121,11 @@ describe('handwritten DWARF', () => {
 
   it('is rejected if types contain themselves or a list is unterminated', () => {
     const body = (entries: number[]) => {
-      const unit = [
-        ...u16(5),
-        1,
-        8,
-        ...u32(0),
-        1,
-        ...u32(8),
-        ...u16(0),
-        0,
-        ...new Array(16).fill(0),
-        ...entries,
-      ];
+      const unit = [...u16(5), 1, 8, ...u32(0), 1, ...u32(8), ...u16(0), 0, ...new Array(16).fill(0), ...entries];
       return [...u32(unit.length), ...unit];
     };
     const at = 12 + 24;
-    expect(
-      failure({ info: body([7, ...text('x'), ...u32(at + 7), 8, ...u32(at), 0]) }),
-    ).toMatchObject({
+    expect(failure({ info: body([7, ...text('x'), ...u32(at + 7), 8, ...u32(at), 0]) })).toMatchObject({
       message: expect.stringContaining('contains itself'),
     });
     const many = Array.from({ length: 300 }, (_, i) => [8, ...u32(at + 7 + (i + 1) * 5)]).flat();
@@ -179,8 +160,7 @@ describe('handwritten DWARF', () => {
           const began = performance.now();
           try {
             const types = new KernelTypes(openTypesFile(put(broken)).load(), () => []);
-            for (const name of types.names())
-              types.struct(name)?.members.map((one) => types.struct(name)?.member(one));
+            for (const name of types.names()) types.struct(name)?.members.map((one) => types.struct(name)?.member(one));
           } catch (error) {
             if (!(error instanceof KernelError)) throw error;
           }

@@ -109,9 +109,7 @@ describe('an ISF table of Volatility', () => {
   it('has its banner and its symbols, relocated exactly by KASLR', () => {
     expect(isf.banner).toBe('Linux version 4.18.0 (x) #1');
     const symbols = isf.symbols(0x1000n)!;
-    expect(symbols.find('data')).toEqual([
-      { name: 'data', type: 'D', address: 18446744071597795201n + 0x1000n },
-    ]);
+    expect(symbols.find('data')).toEqual([{ name: 'data', type: 'D', address: 18446744071597795201n + 0x1000n }]);
     expect(symbols.find('_stext')[0]?.type).toBe('T');
     expect(symbols.find('cpu_number')[0]?.address).toBe(4096n);
     expect(symbols.find('missing')).toEqual([]);
@@ -163,9 +161,7 @@ describe('an ISF table of Volatility', () => {
       { enums: { mode: { size: 4, constants: { OFF: 'x' } } } },
       { symbols: [] },
     ])
-      expect(errorOf(() => readIsf(JSON.stringify({ ...table, ...damage })))).toBeInstanceOf(
-        KernelError,
-      );
+      expect(errorOf(() => readIsf(JSON.stringify({ ...table, ...damage })))).toBeInstanceOf(KernelError);
   });
 
   it('yields an error or types if any value is changed', () => {
@@ -173,9 +169,7 @@ describe('an ISF table of Volatility', () => {
     fc.assert(
       fc.property(fc.nat(200), fc.constantFrom(...values), (at, value) => {
         let place = 0;
-        const changed = JSON.stringify(JSON.parse(TEXT), (_, one) =>
-          place++ === at ? value : one,
-        );
+        const changed = JSON.stringify(JSON.parse(TEXT), (_, one) => (place++ === at ? value : one));
         try {
           const { types: found, symbols } = readIsf(changed);
           symbols(0n);

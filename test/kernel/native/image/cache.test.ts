@@ -1,10 +1,5 @@
 import { expect, test } from 'vitest';
-import {
-  CHUNK,
-  CHUNKS_PER_LINE,
-  LineCache,
-  offsetInLine,
-} from '../../../../src/kernel/native/image/cache.js';
+import { CHUNK, CHUNKS_PER_LINE, LineCache, offsetInLine } from '../../../../src/kernel/native/image/cache.js';
 
 /** A file with this many chunks, each filled with its number, and the reads of it. */
 function chunks(count: number, budget = 0) {
@@ -12,8 +7,7 @@ function chunks(count: number, budget = 0) {
   const cache = new LineCache(budget, (target, chunk, many) => {
     reads.push([chunk, many]);
     const available = Math.max(0, Math.min(many, count - chunk));
-    for (let index = 0; index < available; index++)
-      target.fill(chunk + index, index * CHUNK, (index + 1) * CHUNK);
+    for (let index = 0; index < available; index++) target.fill(chunk + index, index * CHUNK, (index + 1) * CHUNK);
     return available * CHUNK;
   });
   const read = (chunk: number, ahead = true) => {
@@ -37,8 +31,7 @@ test('reads ahead in lines for sequential reads, but not for live memory', () =>
   for (let chunk = 0; chunk < 3 * CHUNKS_PER_LINE; chunk++) expect(read(chunk)).toBe(chunk);
   expect(reads.length).toBeLessThan(5);
   const live = chunks(200);
-  for (let chunk = 0; chunk < 3 * CHUNKS_PER_LINE; chunk++)
-    expect(live.read(chunk, false)).toBe(chunk);
+  for (let chunk = 0; chunk < 3 * CHUNKS_PER_LINE; chunk++) expect(live.read(chunk, false)).toBe(chunk);
   expect(live.reads).toHaveLength(3 * CHUNKS_PER_LINE);
 });
 

@@ -57,18 +57,8 @@ describe('names a file that is not a dump:', () => {
     ['bzip2', bytes('BZh91AY'), 'unsupported-format', /: compressed with bzip2\n/],
     ['zip', bytes('PK\x03\x04'), 'unsupported-format', /: zip archive\n/],
     ['qcow2', bytes('QFI\xfb'), 'unsupported-format', /qcow2/],
-    [
-      'virsh dump',
-      qemuStream,
-      'unsupported-format',
-      /QEMU migration stream[^)]*\)\n.*--memory-only/,
-    ],
-    [
-      'virsh save',
-      libvirtSave('Save'),
-      'unsupported-format',
-      /guest state of virsh save\)\n.*--memory-only/,
-    ],
+    ['virsh dump', qemuStream, 'unsupported-format', /QEMU migration stream[^)]*\)\n.*--memory-only/],
+    ['virsh save', libvirtSave('Save'), 'unsupported-format', /guest state of virsh save\)\n.*--memory-only/],
     ['virsh save, truncated', libvirtSave('Part'), 'unsupported-format', /incomplete guest state/],
     ['vmss', bytes('\xd2\xbe\xd2\xbe'), 'unsupported-format', /vmss2core/],
     ['diskdump', bytes('DISKDUMP'), 'unsupported-format', /diskdump/],
@@ -87,17 +77,9 @@ describe('names a file that is not a dump:', () => {
   });
 
   it('refuses the first bytes of a dump, however few', () => {
-    for (const start of [
-      'no dump at all, but text',
-      'makedumpfile\0\0\0\0',
-      'KDUMP   ',
-      '\x7fELF\x02',
-    ]) {
+    for (const start of ['no dump at all, but text', 'makedumpfile\0\0\0\0', 'KDUMP   ', '\x7fELF\x02']) {
       for (let length = 0; length <= start.length; length++) {
-        const file = directory.write(
-          'short',
-          bytes(start, Math.max(length, start.length)).subarray(0, length),
-        );
+        const file = directory.write('short', bytes(start, Math.max(length, start.length)).subarray(0, length));
         expect(refusal(file), `${length} bytes of ${start}`).toBeInstanceOf(KernelError);
       }
     }

@@ -90,11 +90,7 @@ describe('kallsyms', () => {
     const twice = symbolsNamed(['_stext', 'init', 'middle', 'init', 'init']);
     for (const order of ['old', 'new'] as const) {
       const { table } = open(twice, 'relative', order);
-      expect(table.find('init').map(({ address }) => address)).toEqual([
-        TEXT + 16n,
-        TEXT + 48n,
-        TEXT + 64n,
-      ]);
+      expect(table.find('init').map(({ address }) => address)).toEqual([TEXT + 16n, TEXT + 48n, TEXT + 64n]);
     }
   });
 

@@ -18,7 +18,6 @@ export const BOUNDS = { maxKeys: 100_000, maxShown: 100_000 };
 export function understood(text: string, bounds = BOUNDS, pieceBytes = 65_536): BpftraceOutput {
   const output = new BpftraceOutput(bounds);
   const bytes = Buffer.from(text);
-  for (let at = 0; at < bytes.length; at += pieceBytes)
-    output.push(bytes.subarray(at, at + pieceBytes));
+  for (let at = 0; at < bytes.length; at += pieceBytes) output.push(bytes.subarray(at, at + pieceBytes));
   return output;
 }

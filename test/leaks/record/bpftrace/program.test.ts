@@ -1,8 +1,5 @@
 import { expect, it } from 'vitest';
-import {
-  bpftraceProgram,
-  type ProgramOrder,
-} from '../../../../src/leaks/record/bpftrace/program.js';
+import { bpftraceProgram, type ProgramOrder } from '../../../../src/leaks/record/bpftrace/program.js';
 import { mapKeys } from '../../../../src/leaks/record/bpftrace/recording-of.js';
 
 const ORDER: ProgramOrder = {

@@ -1,9 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { leaksAnswer } from '../../../../src/leaks/answer.js';
-import {
-  type RecordedBeside,
-  recordingOf,
-} from '../../../../src/leaks/record/bpftrace/recording-of.js';
+import { type RecordedBeside, recordingOf } from '../../../../src/leaks/record/bpftrace/recording-of.js';
 import { noLookup } from '../../../../src/leaks/survivors/lookup.js';
 import { PRINTED, printed, understood } from './printed.js';
 
@@ -49,9 +46,7 @@ describe.each(PRINTED)('a recording from bpftrace output: %s', (name) => {
 
   it('reports pages that /proc/vmstat counts and the program does not', () => {
     const codes = (beside: Partial<RecordedBeside>) =>
-      leaksAnswer(recordingOf(output, { ...BESIDE, ...beside }), noLookup('no-source')).notes.map(
-        ({ code }) => code,
-      );
+      leaksAnswer(recordingOf(output, { ...BESIDE, ...beside }), noLookup('no-source')).notes.map(({ code }) => code);
     const same = { allocated: count('x'), freed: count('y') };
     expect(codes({ pages: same })).not.toContain('unseen');
     expect(codes({ pages: same })).not.toContain('unseen-frees');
@@ -74,8 +69,7 @@ it('has each remainder of a partly freed block as one allocation', () => {
 
 it('counts a missed free if two blocks share a frame', () => {
   const text = printed('0.23-6.12');
-  const [line = '', frame = '', id = '', meta = ''] =
-    /^@b\[(\d+)\]: \((\d+), (\d+)\)$/m.exec(text) ?? [];
+  const [line = '', frame = '', id = '', meta = ''] = /^@b\[(\d+)\]: \((\d+), (\d+)\)$/m.exec(text) ?? [];
   // The order-3 block begins at the same multiple of 8, later.
   const start = Number(frame) - (Number(frame) % 8);
   const later = (BigInt(meta) & ~0xffn) + 0x33n + (1n << 40n);

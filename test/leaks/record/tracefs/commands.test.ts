@@ -7,8 +7,7 @@ test('treats allocations of other threads as proof of a free, and does not follo
     {
       allocated: (place, length, time, tid, stack) =>
         calls.push(['allocated', place, length, time, tid, stack].join(' ')),
-      pooled: (frame, time, tid, stack) =>
-        calls.push(['pooled', frame, time, tid, stack].join(' ')),
+      pooled: (frame, time, tid, stack) => calls.push(['pooled', frame, time, tid, stack].join(' ')),
       freed: (place, length, time) => calls.push(['freed', place, length, time].join(' ')),
       skipped: (place, length, time) => calls.push(['skipped', place, length, time].join(' ')),
       lost: (count, time) => calls.push(['lost', count, time].join(' ')),

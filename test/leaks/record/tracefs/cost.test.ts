@@ -1,10 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import {
-  affordable,
-  type EventRates,
-  filteredShare,
-  shareOf,
-} from '../../../../src/leaks/record/tracefs/cost.js';
+import { affordable, type EventRates, filteredShare, shareOf } from '../../../../src/leaks/record/tracefs/cost.js';
 
 const LOW_BIT = 3;
 
@@ -22,8 +17,7 @@ describe('the cost limit of a recording', () => {
   });
 
   test('reduces the sample for more events and for a lower limit', () => {
-    const of = (perSecond: number, budget: number) =>
-      affordable(ratesOf(perSecond), budget, LOW_BIT).oneIn;
+    const of = (perSecond: number, budget: number) => affordable(ratesOf(perSecond), budget, LOW_BIT).oneIn;
     expect(of(20_000, 0.02)).toBeGreaterThan(of(2000, 0.02));
     expect(of(20_000, 0.02)).toBeGreaterThan(of(20_000, 0.2));
     for (const perSecond of [1000, 5000, 20_000]) {
@@ -50,9 +44,7 @@ describe('the cost limit of a recording', () => {
 
   test('reduces the sample on a slower machine', () => {
     const slow = { ...ratesOf(2000), markerSeconds: 30e-6 };
-    expect(affordable(slow, 0.3, LOW_BIT).oneIn).toBeGreaterThan(
-      affordable(ratesOf(2000), 0.3, LOW_BIT).oneIn,
-    );
+    expect(affordable(slow, 0.3, LOW_BIT).oneIn).toBeGreaterThan(affordable(ratesOf(2000), 0.3, LOW_BIT).oneIn);
   });
 
   test('accounts for large blocks, of which more pass the filter', () => {

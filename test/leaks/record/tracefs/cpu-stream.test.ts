@@ -67,11 +67,7 @@ function inText({ allocationsText, freesText }: Stream): Told[] {
       const place = [Number(pfn), 2 ** Number(order)];
       const time = Number(seconds) * 1e6 + Number(micro);
       if (what === 'alloc') last.set(tid, parsed.length);
-      parsed.push(
-        (what === 'alloc' ? [time, 'allocated', ...place, tid] : [time, 'freed', ...place]).join(
-          ' ',
-        ),
-      );
+      parsed.push((what === 'alloc' ? [time, 'allocated', ...place, tid] : [time, 'freed', ...place]).join(' '));
     }
   }
   return parsed;

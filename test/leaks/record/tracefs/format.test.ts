@@ -1,10 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { decoderOf } from '../../../../src/leaks/record/tracefs/kinds.js';
-import {
-  fieldOf,
-  parseEventFormat,
-  parsePageLayout,
-} from '../../../../src/leaks/record/tracefs/page.js';
+import { fieldOf, parseEventFormat, parsePageLayout } from '../../../../src/leaks/record/tracefs/page.js';
 import { KERNELS, streamOf } from './streams.js';
 
 const FILE = 'events/kmem/mm_page_alloc/format';
@@ -20,10 +16,7 @@ describe.each(KERNELS)('format descriptions of events: %s', (kernel) => {
   });
 
   test('locate the addresses of a stack as an array', () => {
-    const format = parseEventFormat(
-      formats['events/ftrace/kernel_stack/format'] ?? '',
-      'kernel_stack',
-    );
+    const format = parseEventFormat(formats['events/ftrace/kernel_stack/format'] ?? '', 'kernel_stack');
     expect(fieldOf(format, 'caller').offset).toBe(16);
     expect(fieldOf(format, 'size')).toEqual({ offset: 8, size: 4 });
   });
@@ -36,16 +29,8 @@ describe('unsupported format descriptions', () => {
   test.each([
     ['no ID', text.replace(/^ID:.*$/m, ''), /mm_page_alloc has no ID/],
     ['no field', text.replace(' pfn;', ' page;'), /has no field pfn \(it has common_type, /],
-    [
-      'a frame of 32 bits',
-      text.replace('offset:8;\tsize:8', 'offset:8;\tsize:4'),
-      /unexpected field sizes/,
-    ],
-    [
-      'an order of 16 bits',
-      text.replace('offset:16;\tsize:4', 'offset:16;\tsize:2'),
-      /unexpected field sizes/,
-    ],
+    ['a frame of 32 bits', text.replace('offset:8;\tsize:8', 'offset:8;\tsize:4'), /unexpected field sizes/],
+    ['an order of 16 bits', text.replace('offset:16;\tsize:4', 'offset:16;\tsize:2'), /unexpected field sizes/],
   ])('%s', (_, changed, reason) => {
     expect(changed).not.toBe(text);
     const read = () => decoderOf('page-allocated', parseEventFormat(changed, 'mm_page_alloc'));
@@ -60,12 +45,7 @@ describe('unsupported format descriptions', () => {
   ])('%s', (_, file, from, to, reason) => {
     const changed = { ...formats, [file]: (formats[file] ?? '').replace(from, to) };
     expect(changed[file]).not.toBe(formats[file]);
-    const read = () =>
-      parsePageLayout(
-        changed['events/header_page'] ?? '',
-        changed['events/header_event'] ?? '',
-        null,
-      );
+    const read = () => parsePageLayout(changed['events/header_page'] ?? '', changed['events/header_event'] ?? '', null);
     expect(read).toThrow(expect.objectContaining({ code: 'trace-unsupported' }));
     expect(read).toThrow(reason);
   });

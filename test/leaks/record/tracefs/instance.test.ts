@@ -24,12 +24,9 @@ function allBuffers(cpus: number, free: number): number {
   return bytes;
 }
 
-test.each([1, 2, 8, 13, 64, 128, 256, 1000, 2048])(
-  'limits the buffers of %d CPUs to 64 MiB',
-  (cpus) => {
-    expect(allBuffers(cpus, 2 ** 40)).toBeLessThanOrEqual(64 * MEBIBYTE);
-  },
-);
+test.each([1, 2, 8, 13, 64, 128, 256, 1000, 2048])('limits the buffers of %d CPUs to 64 MiB', (cpus) => {
+  expect(allBuffers(cpus, 2 ** 40)).toBeLessThanOrEqual(64 * MEBIBYTE);
+});
 
 test('limits buffers to 1/16 of free memory, down to the minimum of a buffer', () => {
   expect(allBuffers(4, 160 * MEBIBYTE)).toBeLessThanOrEqual(10 * MEBIBYTE);

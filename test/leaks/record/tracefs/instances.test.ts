@@ -65,8 +65,7 @@ function passes(filter: string): (fields: Record<string, number>) => boolean {
 }
 
 function hasFrameOf({ mask, residue }: Sample, start: number, order: number): boolean {
-  for (let frame = start; frame < start + 2 ** order; frame++)
-    if ((BigInt(frame) & mask) === residue) return true;
+  for (let frame = start; frame < start + 2 ** order; frame++) if ((BigInt(frame) & mask) === residue) return true;
   return false;
 }
 

@@ -38,8 +38,6 @@ test.each([
 
 test('reports two different upper halves as null, and none as undefined', () => {
   expect(upperOf(0xffff_8880_0123_4000n, 0xff11_0000_0123_4000n)).toBeNull();
-  expect(
-    upperOf(0xffff_8880_0123_4000n, 0xff11_0000_0123_4000n, 0xff11_0000_0123_4000n),
-  ).toBeNull();
+  expect(upperOf(0xffff_8880_0123_4000n, 0xff11_0000_0123_4000n, 0xff11_0000_0123_4000n)).toBeNull();
   expect(upperOf()).toBeUndefined();
 });

@@ -43,13 +43,11 @@ describe('a page of a ring buffer', () => {
     const extended = [header(30, 7), 3, header(1, 5), 0x11];
     const absolute = [header(31, 9), 2, header(1, 0), 0x22];
     const long = [header(0, 4), 12, 0x33, 0x44];
-    expect(eventsOf(pageOf(1000n, [...extended, ...absolute, ...long]), PAGE_BYTES, 1000n)).toEqual(
-      [
-        `${3 * 2 ** 27 + 7 + 5}: 11000000`,
-        `${2 * 2 ** 27 + 9 - 1000}: 22000000`,
-        `${2 * 2 ** 27 + 9 - 1000 + 4}: 3300000044000000`,
-      ],
-    );
+    expect(eventsOf(pageOf(1000n, [...extended, ...absolute, ...long]), PAGE_BYTES, 1000n)).toEqual([
+      `${3 * 2 ** 27 + 7 + 5}: 11000000`,
+      `${2 * 2 ** 27 + 9 - 1000}: 22000000`,
+      `${2 * 2 ** 27 + 9 - 1000 + 4}: 3300000044000000`,
+    ]);
   });
 
   test("completes an absolute time with the upper bits of the page's timestamp", () => {
@@ -60,9 +58,7 @@ describe('a page of a ring buffer', () => {
 
   test('skips discarded events but counts their time, and may end early', () => {
     const discarded = [header(29, 6), 8, 0xdead];
-    expect(eventsOf(pageOf(0n, [...discarded, header(1, 1), 1, header(29, 0), 0xdead]))).toEqual([
-      '7: 01000000',
-    ]);
+    expect(eventsOf(pageOf(0n, [...discarded, header(1, 1), 1, header(29, 0), 0xdead]))).toEqual(['7: 01000000']);
   });
 
   test('reports lost events, with their number if the kernel stores it', () => {

@@ -36,8 +36,7 @@ describe.each(KERNELS)('allocations and their stacks: %s', (kernel) => {
     new Merge([cpu.queue], {
       allocated: (place, length, _, tid, number) =>
         words.push(`${place}+${length} ${tid} ${plan.stacks.addresses(number).join()}`),
-      pooled: (frame, _, tid, number) =>
-        words.push(`${frame} pooled ${tid} ${plan.stacks.addresses(number).join()}`),
+      pooled: (frame, _, tid, number) => words.push(`${frame} pooled ${tid} ${plan.stacks.addresses(number).join()}`),
       freed: (place, length) => words.push(`${place}-${length}`),
       lost: (count) => words.push(`lost ${count}`),
     }).release(Number.POSITIVE_INFINITY);
@@ -53,23 +52,18 @@ describe.each(KERNELS)('allocations and their stacks: %s', (kernel) => {
   });
 
   test('assigns an interrupt without a stack no other stack', () => {
-    expect(told(allocated(1), allocated(2, { flags: SOFT_INTERRUPT }), stack(11n))).toEqual([
-      '1+1 1 11',
-      '2+1 1 ',
-    ]);
+    expect(told(allocated(1), allocated(2, { flags: SOFT_INTERRUPT }), stack(11n))).toEqual(['1+1 1 11', '2+1 1 ']);
   });
 
   test('assigns a stack to a thread that was switched out before it', () => {
-    expect(
-      told(allocated(1), allocated(2, { tid: 7 }), stack(22n, { tid: 7 }), stack(11n)),
-    ).toEqual(['1+1 1 11', '2+1 7 22']);
+    expect(told(allocated(1), allocated(2, { tid: 7 }), stack(22n, { tid: 7 }), stack(11n))).toEqual([
+      '1+1 1 11',
+      '2+1 7 22',
+    ]);
   });
 
   test('assigns a stack without an allocation to nothing', () => {
-    expect(told(allocated(1), stack(11n), stack(99n), allocated(2))).toEqual([
-      '1+1 1 11',
-      '2+1 1 ',
-    ]);
+    expect(told(allocated(1), stack(11n), stack(99n), allocated(2))).toEqual(['1+1 1 11', '2+1 1 ']);
   });
 
   test('ignores a failed allocation', () => {

@@ -48,10 +48,6 @@ export function planOf({ formats }: Pick<Stream, 'formats'>): StreamPlan {
     const format = parseEventFormat(formats[`events/${system}/${name}/format`] ?? '', name);
     decoders.set(format.id, decoderOf(kind, format));
   }
-  const layout = parsePageLayout(
-    formats['events/header_page'] ?? '',
-    formats['events/header_event'] ?? '',
-    null,
-  );
+  const layout = parsePageLayout(formats['events/header_page'] ?? '', formats['events/header_event'] ?? '', null);
   return { layout, decoders, stacks: new StackTable(), origin: 0n };
 }

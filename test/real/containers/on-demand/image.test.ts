@@ -61,8 +61,7 @@ afterAll(() => {
   rmSync(work, { recursive: true, force: true });
 });
 
-const inImage = (...args: string[]) =>
-  buildah('run', '--isolation', 'chroot', 'ours', '--', ...args);
+const inImage = (...args: string[]) => buildah('run', '--isolation', 'chroot', 'ours', '--', ...args);
 
 describe('the image', () => {
   test('contains both commands and the programs that they run', () => {
@@ -92,13 +91,9 @@ describe('the image', () => {
  */
 async function runPod(pod: PodManifest, run: Omit<Run, 'root'>) {
   const bundle = mkdtempSync(join(work, 'bundle-'));
-  writeFileSync(
-    join(bundle, 'config.json'),
-    JSON.stringify(ociConfig(pod, { ...run, root: image })),
-  );
+  writeFileSync(join(bundle, 'config.json'), JSON.stringify(ociConfig(pod, { ...run, root: image })));
   const crun = `exec crun --root ${work}/crun --cgroup-manager=disabled run --bundle ${bundle} c${process.pid}`;
-  const alone =
-    'mount --make-rprivate / && umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup';
+  const alone = 'mount --make-rprivate / && umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup';
   const child = spawn('unshare', ['--mount', 'sh', '-c', `${alone} && ${crun}`]);
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (bytes) => {

@@ -47,13 +47,7 @@ async function programState(): Promise<Record<string, number>> {
 }
 
 async function keep(name: string): Promise<void> {
-  await execa(process.execPath, [
-    commandPath('skcheck'),
-    '--capture',
-    file(`${name}.tar.gz`),
-    '--interval',
-    '0.5',
-  ]);
+  await execa(process.execPath, [commandPath('skcheck'), '--capture', file(`${name}.tar.gz`), '--interval', '0.5']);
   const answers = [
     await kdumpMem('memory', '--live', '--source', 'counters', '--json'),
     await kdumpMem('procs', '--live', '--json'),
@@ -112,9 +106,7 @@ afterAll(() => {
 
 const of = (diff: DiffJson) => diff.processes?.items.find(({ pid }) => pid === grower.pid);
 const categoryOf = ({ categories }: DiffJson, name: string) =>
-  categories?.children
-    .flatMap(({ children }) => children)
-    .find(({ category }) => category === name);
+  categories?.children.flatMap(({ children }) => children).find(({ category }) => category === name);
 
 test('the oracle confirms the growth and the queued data', () => {
   expect(after.pss - before.pss).toBeGreaterThan(GROWS - DRIFT);
@@ -150,9 +142,9 @@ describe.each([
     expect(categoryOf(diff, 'anonymous')?.changeBytes).toBe(last - first);
     const { categories, loss } = diff;
     for (const category of [categories, ...(categories?.children ?? [])])
-      expect(
-        category?.children.reduce((sum, { changeBytes }) => sum + (changeBytes ?? Number.NaN), 0),
-      ).toBe(category?.changeBytes);
+      expect(category?.children.reduce((sum, { changeBytes }) => sum + (changeBytes ?? Number.NaN), 0)).toBe(
+        category?.changeBytes,
+      );
     expect((loss?.lostBytes ?? 0) + (loss?.pluggedBytes ?? 0)).toBe(
       (loss?.grewBytes ?? 0) + (loss?.shrankBytes ?? 0) + (loss?.unattributedBytes ?? 0),
     );
@@ -168,9 +160,7 @@ describe.each([
   test('sorts inputs by time, and counts the middle one of three', async () => {
     const diff = await differ(...['c', 'b', 'a'].map((name) => `${name}${suffix}`));
     expect(diff.warnings.map(({ code }) => code)).toContain('reordered');
-    expect(diff.inputs.map(({ name }) => name)).toEqual(
-      ['a', 'b', 'c'].map((name) => file(`${name}${suffix}`)),
-    );
+    expect(diff.inputs.map(({ name }) => name)).toEqual(['a', 'b', 'c'].map((name) => file(`${name}${suffix}`)));
     expect(of(diff)?.bytes).toEqual([
       of(await differ(`a${suffix}`, `b${suffix}`))?.beforeBytes,
       of(await differ(`b${suffix}`, `c${suffix}`))?.beforeBytes,
@@ -188,11 +178,9 @@ test('names the socket with queued data, and the process that does not read it',
 });
 
 test('skcheck answers contain the kernel’s boot id', async () => {
-  const { stdout } = await execa(
-    process.execPath,
-    [commandPath('skcheck'), '--from', file('a.tar.gz'), '--json'],
-    { reject: false },
-  );
+  const { stdout } = await execa(process.execPath, [commandPath('skcheck'), '--from', file('a.tar.gz'), '--json'], {
+    reject: false,
+  });
   const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   expect(JSON.parse(stdout).host).toMatchObject({ bootId: boot });
   const { inputs } = await differ('a.json', 'b.tar.gz');
@@ -212,7 +200,5 @@ test('refuses a file given twice, and a file of another format', async () => {
   writeFileSync(file('none.json'), '{"schema":"kdump-mem.info/1"}');
   const none = await kdumpMem('diff', file('a.json'), file('none.json'));
   expect(none).toMatchObject({ status: 3, stdout: '' });
-  expect(none.stderr).toMatch(
-    /^kdump-mem: .*none\.json: unsupported answer kdump-mem\.info\/1\. .*\n$/,
-  );
+  expect(none.stderr).toMatch(/^kdump-mem: .*none\.json: unsupported answer kdump-mem\.info\/1\. .*\n$/);
 });

@@ -1,9 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  type BpftraceKernel,
-  bpftraceInGuest,
-  MOUNT,
-} from '../../../../scripts/lab-parts/bpftrace.mjs';
+import { type BpftraceKernel, bpftraceInGuest, MOUNT } from '../../../../scripts/lab-parts/bpftrace.mjs';
 import type { GuestOptions } from '../../../../scripts/lab-parts/guest.mjs';
 import { guestModule } from '../../../../scripts/lab-parts/guest-module.mjs';
 import { type LeaksJson, leaksSchema } from '../../../../src/answers/leaks/schema.js';
@@ -55,8 +51,7 @@ const bytesOf = ({ sites }: LeaksJson, kind: Kind) =>
 const sumOf = (counts: readonly number[]) => counts.reduce((sum, count) => sum + count, 0);
 
 /** Growth of the module's memory since. */
-const since = (before: Truth | null, after: Truth, kind: Kind) =>
-  after[kind].bytes - (before?.[kind].bytes ?? 0);
+const since = (before: Truth | null, after: Truth, kind: Kind) => after[kind].bytes - (before?.[kind].bytes ?? 0);
 
 /** Processes, and BPF programs. */
 async function left(guest: LeakGuest): Promise<string> {
@@ -75,9 +70,7 @@ for (const kernel of KERNELS)
       guest = await boot(kernel);
       await guest.leaks(RATES);
       // A guest under load needs minutes to compile.
-      paired = await guest.traced('--engine bpftrace --windows 6', SECONDS, () =>
-        guest.load(SECONDS),
-      );
+      paired = await guest.traced('--engine bpftrace --windows 6', SECONDS, () => guest.load(SECONDS));
       const { answer, truth } = paired;
       for (const kind of HELD) console.log(kernel, kind, bytesOf(answer, kind), truth[kind].bytes);
       const { losses, unseen, unseenFrees, tracing, foundFree, warnings } = answer;
@@ -213,10 +206,7 @@ for (const kernel of KERNELS)
             timeoutMs: MOST_MS,
           });
           const text = output.toString();
-          expect([status, text]).toEqual([
-            REFUSED,
-            expect.stringMatching(/^kdump-mem: [^\n]+\n([^\n]+\n)?$/),
-          ]);
+          expect([status, text]).toEqual([REFUSED, expect.stringMatching(/^kdump-mem: [^\n]+\n([^\n]+\n)?$/)]);
           return text;
         };
         const command = 'kdump-mem leaks --engine bpftrace --interval 3';

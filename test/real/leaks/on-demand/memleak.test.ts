@@ -46,9 +46,7 @@ let theirs: Readonly<Record<Kind, Outstanding>>;
 function outstanding(text: string): typeof theirs {
   const sums = KINDS.map((kind) => {
     const sum = { pages: 0, objects: 0 };
-    for (const [, bytes, stack = ''] of text.matchAll(
-      /^(\d+) bytes in \d+ allocations from stack\n((?:\t.*\n)+)/gm,
-    )) {
+    for (const [, bytes, stack = ''] of text.matchAll(/^(\d+) bytes in \d+ allocations from stack\n((?:\t.*\n)+)/gm)) {
       if (!stack.includes(`>] ${kind}+0x`)) continue;
       sum[/>] __alloc_pages/.test(stack) ? 'pages' : 'objects'] += Number(bytes);
     }
@@ -124,17 +122,13 @@ function expectReported(expected: Partial<Record<Kind, number>>): void {
   const kinds = Object.keys(expected) as Kind[];
   const reportedPages = kinds.map((kind) => theirs[kind].pages);
   expect(reportedPages.filter((bytes) => bytes === 0).length).toBeLessThanOrEqual(1);
-  expect(reportedPages).toEqual(
-    kinds.map((kind, at) => (reportedPages[at] === 0 ? 0 : expected[kind])),
-  );
+  expect(reportedPages).toEqual(kinds.map((kind, at) => (reportedPages[at] === 0 ? 0 : expected[kind])));
 }
 
 test('kdump-mem reports the module’s memory to the byte, also partly freed blocks', () => {
   const kinds = [...LEAKS, 'keep_page'] as const;
   for (const kind of kinds) expect(since(kind), kind).toBeGreaterThan(PAGE);
-  expect(kinds.map((kind) => [kind, ourBytes(kind)])).toEqual(
-    kinds.map((kind) => [kind, since(kind)]),
-  );
+  expect(kinds.map((kind) => [kind, ourBytes(kind)])).toEqual(kinds.map((kind) => [kind, since(kind)]));
   // All that the rings held at the start was freed meanwhile.
   for (const kind of ['ring_split', 'ring_exact'] as const)
     expect([kind, ourBytes(kind)]).toEqual([kind, truth[kind].bytes]);
@@ -152,16 +146,13 @@ test('memleak forgets a block whose first page was freed', () => {
 test('memleak reports blocks in full whose other pages were freed', () => {
   const whole = Object.entries(RINGS).map(([kind, pages]) => [kind, RING * pages * PAGE]);
   expectReported(Object.fromEntries(whole));
-  for (const [kind, bytes] of whole)
-    expect(truth[kind as Kind].bytes, String(kind)).toBeLessThan(Number(bytes));
+  for (const [kind, bytes] of whole) expect(truth[kind as Kind].bytes, String(kind)).toBeLessThan(Number(bytes));
 });
 
 test('memleak reports objects, and again the pages of their slabs', () => {
   const { objects, pages } = theirs.leak_object;
   expect([0, truth.leak_object.bytes]).toContain(objects);
-  expect([...KINDS].filter((kind) => theirs[kind].objects > 0)).toEqual(
-    objects > 0 ? ['leak_object'] : [],
-  );
+  expect([...KINDS].filter((kind) => theirs[kind].objects > 0)).toEqual(objects > 0 ? ['leak_object'] : []);
   if (pages > 0) expect(pages).toBeGreaterThan(truth.leak_object.bytes / 2);
   expect(objects + pages).toBeGreaterThan(0);
 });

@@ -1,12 +1,4 @@
-import {
-  closeSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -25,8 +17,7 @@ const STACKS = 200;
 const folder = mkdtempSync(join(tmpdir(), 'leaks-memory-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const CALLERS =
-  'kmalloc_order tcp_sendmsg_locked tcp_sendmsg sock_sendmsg __sys_sendto do_syscall_64'.split(' ');
+const CALLERS = 'kmalloc_order tcp_sendmsg_locked tcp_sendmsg sock_sendmsg __sys_sendto do_syscall_64'.split(' ');
 const stackOf = (at: number) => ['__alloc_pages', `driver_${at % STACKS}`, ...CALLERS];
 const secondsOf = (at: number) => (100 + at * 0.0002).toFixed(6);
 const hex = (value: number, digits = 1) => value.toString(16).padStart(digits, '0');
@@ -35,10 +26,7 @@ const hex = (value: number, digits = 1) => value.toString(16).padStart(digits, '
 const FORMS = {
   'trace of pages': (at: number) => {
     const head = ` worker-${1000 + (at % 50)} [00${at % 4}] ..... ${secondsOf(at)}:`;
-    const freed =
-      at % 100 === 99
-        ? `${head} mm_page_free: page=1 pfn=0x${hex((at - 50) * 3 + 4096)} order=0\n`
-        : '';
+    const freed = at % 100 === 99 ? `${head} mm_page_free: page=1 pfn=0x${hex((at - 50) * 3 + 4096)} order=0\n` : '';
     return `${head} mm_page_alloc: page=1 pfn=0x${hex(at * 3 + 4096)} order=0 migratetype=0\n${head} <stack trace>\n${stackOf(
       at,
     )
@@ -57,13 +45,8 @@ const FORMS = {
   },
   'perf script': (at: number) => {
     const head = `worker ${1000 + (at % 50)} [00${at % 4}] ${secondsOf(at)}: kmem:`;
-    const freed =
-      at % 100 === 99
-        ? `${head}mm_page_free: page=1 pfn=0x${hex((at - 50) * 3 + 4096)} order=0\n\n`
-        : '';
-    return `${head}mm_page_alloc: page=1 pfn=0x${hex(at * 3 + 4096)} order=0 migratetype=0\n${stackOf(
-      at,
-    )
+    const freed = at % 100 === 99 ? `${head}mm_page_free: page=1 pfn=0x${hex((at - 50) * 3 + 4096)} order=0\n\n` : '';
+    return `${head}mm_page_alloc: page=1 pfn=0x${hex(at * 3 + 4096)} order=0 migratetype=0\n${stackOf(at)
       .map((name) => `\tffffffff81234560 ${name}+0x10 ([kernel.kallsyms])\n`)
       .join('')}\n${freed}`;
   },
@@ -90,19 +73,16 @@ async function peakOf(...args: readonly string[]) {
   return { answer, peak: Number(readFileSync(usage, 'utf8')) * 1024 };
 }
 
-test.each(Object.entries(FORMS))(
-  'half a million held blocks need at most 150 MiB: %s',
-  async (name, blockOf) => {
-    const file = written(name, blockOf, BLOCKS);
-    const type = name === 'trace of objects' ? 'slab' : 'page';
-    const { answer, peak } = await peakOf('leaks', '--from', file, '--type', type, '--json');
-    rmSync(file);
-    console.log(name, `${(peak / MIB).toFixed(1)} MiB`, answer.total.blocks, answer.losses);
-    expect(answer.total.blocks).toBe(FOLLOWED);
-    expect(answer.losses.dropped).toBeGreaterThan(40_000);
-    expect(peak).toBeLessThanOrEqual(MOST_BYTES);
-  },
-);
+test.each(Object.entries(FORMS))('half a million held blocks need at most 150 MiB: %s', async (name, blockOf) => {
+  const file = written(name, blockOf, BLOCKS);
+  const type = name === 'trace of objects' ? 'slab' : 'page';
+  const { answer, peak } = await peakOf('leaks', '--from', file, '--type', type, '--json');
+  rmSync(file);
+  console.log(name, `${(peak / MIB).toFixed(1)} MiB`, answer.total.blocks, answer.losses);
+  expect(answer.total.blocks).toBe(FOLLOWED);
+  expect(answer.losses.dropped).toBeGreaterThan(40_000);
+  expect(peak).toBeLessThanOrEqual(MOST_BYTES);
+});
 
 test('copies of page_owner need no more', async () => {
   const block = (at: number) =>

@@ -53,8 +53,7 @@ describe('copies that cp made in the guest', () => {
     }
   }
 
-  const typeOf = (name: Copy) =>
-    name === 'kmalloc-1k' ? 'slab' : name === 'vmallocinfo' ? 'vmalloc' : 'page';
+  const typeOf = (name: Copy) => (name === 'kmalloc-1k' ? 'slab' : name === 'vmallocinfo' ? 'vmalloc' : 'page');
 
   const leaksBetween = (name: Copy, first: number, second: number) =>
     kdumpMem(
@@ -100,14 +99,8 @@ describe('copies that cp made in the guest', () => {
       const answer = leaksSchema.parse(JSON.parse(stdout));
       const kinds = KINDS_IN[name];
       const reportedBytes = kinds.map((kind) => [kind, sumOf(answer, kind, ({ bytes }) => bytes)]);
-      console.log(
-        name,
-        JSON.stringify(reportedBytes),
-        answer.warnings.map(({ code }) => code).join(' '),
-      );
-      expect(reportedBytes).toEqual(
-        kinds.map((kind) => [kind, after[kind].bytes - before[kind].bytes]),
-      );
+      console.log(name, JSON.stringify(reportedBytes), answer.warnings.map(({ code }) => code).join(' '));
+      expect(reportedBytes).toEqual(kinds.map((kind) => [kind, after[kind].bytes - before[kind].bytes]));
       expect(reportedBytes.every(([, bytes]) => Number(bytes) > 0)).toBe(true);
       if (name === 'allocinfo')
         for (const kind of [...kinds, 'leak_object', 'leak_area', 'ring_page'] as const)
@@ -152,19 +145,12 @@ describe('copies that cp made in the guest', () => {
         await guest.guest.run(`cp ${COPIES[name]} /copies/cut`, { timeoutMs: MOST_MS });
         const { output } = await guest.guest.run('cat /copies/cut', { timeoutMs: MOST_MS });
         writeFileSync(path, output);
-        truncateSync(
-          path,
-          Math.floor(output.length / 2) + (output.at(output.length / 2 - 1) === 10 ? 1 : 0),
-        );
+        truncateSync(path, Math.floor(output.length / 2) + (output.at(output.length / 2 - 1) === 10 ? 1 : 0));
         const { stdout, status } = await leaksBetween(name, 1, 3);
         expect([name, status]).toEqual([name, 0]);
         const { warnings, complete } = leaksSchema.parse(JSON.parse(stdout));
         const codes = warnings.map(({ code }) => code);
-        expect([name, complete, codes]).toEqual([
-          name,
-          false,
-          expect.arrayContaining(['source-truncated']),
-        ]);
+        expect([name, complete, codes]).toEqual([name, false, expect.arrayContaining(['source-truncated'])]);
       }
     },
     MOST_MS,

@@ -71,8 +71,7 @@ beforeAll(async () => {
   await guest.guest.run('sleep 8');
   await guest.halt();
   await guest.unloaded();
-  const copying = (at: number) =>
-    NAMES.map((name) => `cp ${COPIES[name]} /copies/${name}-${at}`).join('; ');
+  const copying = (at: number) => NAMES.map((name) => `cp ${COPIES[name]} /copies/${name}-${at}`).join('; ');
   await guest.guest.run(`mkdir -p /copies; ${copying(1)}; ${copying(2)}`, {
     timeoutMs: MOST_MS,
   });
@@ -87,13 +86,11 @@ beforeAll(async () => {
   ({ identities } = whatisSchema.parse(await inGuest(`whatis --live --types /btf ${words}`)));
   await guest.guest.run(copying(3), { timeoutMs: MOST_MS });
   const [before, after] = [await read('page_owner', 2), await read('page_owner', 3)].map(recordsOf);
-  for (const frame of some)
-    recorded.set(frame, [before?.get(frame) ?? '', after?.get(frame) ?? '']);
+  for (const frame of some) recorded.set(frame, [before?.get(frame) ?? '', after?.get(frame) ?? '']);
   await guest.guest.pause();
   await guest.guest.dump('elf', vmcore);
   await guest.guest.resume();
-  for (const name of NAMES)
-    texts.set(name, [await read(name, 1), await read(name, 2), await read(name, 3)]);
+  for (const name of NAMES) texts.set(name, [await read(name, 1), await read(name, 2), await read(name, 3)]);
   guest.end();
   const { stdout, stderr, status } = await ask('memory', '--by', 'site');
   expect({ stderr, status }).toEqual({ stderr: expect.any(String), status: 0 });
@@ -124,9 +121,7 @@ const keyOfLines = (lines: readonly string[]): string =>
  * another one.
  */
 const aliased = (name: string): string =>
-  /^(entry_|asm_|\w*startup_64|ret_from_fork_asm)/.test(name)
-    ? 'entry'
-    : name.replace(/^__(do|x64)_sys_/, 'sys_');
+  /^(entry_|asm_|\w*startup_64|ret_from_fork_asm)/.test(name) ? 'entry' : name.replace(/^__(do|x64)_sys_/, 'sys_');
 
 type Sums = Map<string, { bytes: number; allocations: number | null }>;
 
@@ -311,8 +306,7 @@ describe('a kernel that records allocations', () => {
     for (const { frame, site } of noted) {
       const [text = ''] = recorded.get(frame ?? -1) ?? [];
       const [, pid, tgid, comm, time] =
-        /^Page allocated via order .*, pid (\d+), tgid (\d+) \((.*)\), ts (\d+) ns/.exec(text) ??
-        [];
+        /^Page allocated via order .*, pid (\d+), tgid (\d+) \((.*)\), ts (\d+) ns/.exec(text) ?? [];
       expect(site, text).toMatchObject({ pid: Number(pid), tgid: Number(tgid), comm });
       expect(site?.seconds).toBeCloseTo(Number(time) / 1e9, 5);
       const lines = text.split('\n').filter((line) => line.startsWith(' '));
@@ -342,9 +336,7 @@ describe('a kernel that records allocations', () => {
         const modules = sites.map(({ frames }) => frames.find(({ module }) => module)?.module);
         expect(new Set(modules)).toEqual(new Set(['leak']));
       }
-    const [first] = source('page-owner', answerOf()).modules.filter(
-      ({ module }) => module !== null,
-    );
+    const [first] = source('page-owner', answerOf()).modules.filter(({ module }) => module !== null);
     expect(first?.module).toBe('leak');
   });
 
@@ -355,12 +347,10 @@ describe('a kernel that records allocations', () => {
     );
     expect(ours).toEqual([]);
     for (const { bytes, sites, modules, omitted } of answer.sites ?? []) {
-      const sum = (all: readonly { readonly bytes: number }[]) =>
-        all.reduce((total, one) => total + one.bytes, 0);
+      const sum = (all: readonly { readonly bytes: number }[]) => all.reduce((total, one) => total + one.bytes, 0);
       expect(sum(modules)).toBe(bytes);
       expect(sum(sites) + omitted.bytes).toBe(bytes);
-      for (const site of sites)
-        if (site.categories.length > 0) expect(sum(site.categories)).toBe(site.bytes);
+      for (const site of sites) if (site.categories.length > 0) expect(sum(site.categories)).toBe(site.bytes);
     }
     const { bytes, countedBytes } = source('page-owner');
     expect(countedBytes).toBe(bytes);
@@ -372,10 +362,7 @@ describe('a kernel that records allocations', () => {
       interface Drgn {
         readonly stacks: readonly (readonly [frames: string[], pages: number, blocks: number])[];
         readonly records: Readonly<
-          Record<
-            string,
-            { pid: number; tgid: number; comm: string; seconds: number; stack: string[] }
-          >
+          Record<string, { pid: number; tgid: number; comm: string; seconds: number; stack: string[] }>
         >;
       }
       const frames = Array.from({ length: 300 }, (_, index) => 1000 + 397 * index);
@@ -386,9 +373,7 @@ describe('a kernel that records allocations', () => {
       const drgn = drgnJson<Drgn>(vmcore, OWN_KERNEL, RECORDS, ...of);
       // drgn has no debug information of the module.
       const names = (all: readonly Frame[]) =>
-        all.map(({ symbol, offset, module }) =>
-          module === null ? aliased(`${symbol}+${offset}`) : '?',
-        );
+        all.map(({ symbol, offset, module }) => (module === null ? aliased(`${symbol}+${offset}`) : '?'));
       const records = noted.map(({ site }) => ({
         pid: site?.pid,
         tgid: site?.tgid,
@@ -397,16 +382,12 @@ describe('a kernel that records allocations', () => {
         stack: names(site?.frames ?? []),
       }));
       const theirRecords = of.map((frame) => drgn.records[frame]);
-      expect(records).toEqual(
-        theirRecords.map((one) => ({ ...one, stack: one?.stack.map(aliased) })),
-      );
+      expect(records).toEqual(theirRecords.map((one) => ({ ...one, stack: one?.stack.map(aliased) })));
       expect(records.length).toBeGreaterThan(30);
       const theirs: Sums = new Map();
-      for (const [stack, pages, blocks] of drgn.stacks)
-        add(theirs, stack.map(aliased).join(), pages * PAGE, blocks);
+      for (const [stack, pages, blocks] of drgn.stacks) add(theirs, stack.map(aliased).join(), pages * PAGE, blocks);
       const own: Sums = new Map();
-      for (const site of source('page-owner').sites)
-        add(own, names(site.frames).join(), site.bytes, site.allocations);
+      for (const site of source('page-owner').sites) add(own, names(site.frames).join(), site.bytes, site.allocations);
       expect(own).toEqual(theirs);
     },
     DRGN_MS,

@@ -55,14 +55,7 @@ describe('allocation records of the kernel, read while a module leaks under load
         kind,
         sumOf(answer, kind, ({ bytes, beforeBytes }) => bytes + (beforeBytes ?? 0)),
       ]);
-      console.log(
-        method,
-        answer.windows,
-        'windows',
-        answer.seconds,
-        's',
-        JSON.stringify(reportedBytes),
-      );
+      console.log(method, answer.windows, 'windows', answer.seconds, 's', JSON.stringify(reportedBytes));
       expect(answer).toMatchObject({ method, endedEarly: true });
       expect(reportedBytes).toEqual(kinds.map((kind) => [kind, truth[kind].bytes]));
       expect(sumOf(answer, largest, ({ bytes }) => bytes)).toBeGreaterThan(0);
@@ -90,10 +83,7 @@ describe('a disabled method is refused in one line', () => {
   const refused = async (from: LeakGuest, type: string, method: string) => {
     const command = `leaks --type ${type} --method ${method} --interval 3 --windows 3`;
     const { status, output } = await inGuest(from.guest, command, MOST_MS);
-    expect([status, output.toString()]).toEqual([
-      REFUSED,
-      expect.stringMatching(/^kdump-mem: [^\n]+\n([^\n]+\n)?$/),
-    ]);
+    expect([status, output.toString()]).toEqual([REFUSED, expect.stringMatching(/^kdump-mem: [^\n]+\n([^\n]+\n)?$/)]);
     return output.toString();
   };
 

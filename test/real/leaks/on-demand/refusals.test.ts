@@ -6,8 +6,7 @@ const MOST_MS = 300_000;
 const REFUSED = 3;
 
 /** One line for people, with the problem and the object. */
-const line = (words: RegExp) =>
-  new RegExp(`^kdump-mem: [^\\n]*${words.source}[^\\n]*\\n([^\\n]+\\n)?$`);
+const line = (words: RegExp) => new RegExp(`^kdump-mem: [^\\n]*${words.source}[^\\n]*\\n([^\\n]+\\n)?$`);
 
 /** The line of `--methods` for tracing, which must match recording. */
 async function listed({ guest }: LeakGuest): Promise<unknown> {
@@ -44,10 +43,10 @@ describe('leaks in a guest with problems', () => {
     'reports missing root rights',
     async () => {
       await guest.mount();
-      const { status, output } = await guest.guest.run(
-        'su nobody -s /bin/sh -c "kdump-mem leaks --interval 3" 2>&1',
-        { mayFail: true, timeoutMs: MOST_MS },
-      );
+      const { status, output } = await guest.guest.run('su nobody -s /bin/sh -c "kdump-mem leaks --interval 3" 2>&1', {
+        mayFail: true,
+        timeoutMs: MOST_MS,
+      });
       expect([status, output.toString()]).toEqual([REFUSED, expect.stringMatching(line(/root/))]);
       expect(await listed(guest)).toMatchObject({ refusal: null });
     },
@@ -85,8 +84,7 @@ describe('leaks in a guest with problems', () => {
       await guest.guest.run(
         'mkdir /small; mount -t tmpfs -o size=64k none /small; dd if=/dev/zero of=/small/all bs=4k 2> /dev/null; true',
       );
-      const command =
-        'leaks --interval 3 --windows 3 --sample 1/8 --pprof /small/profile > /dev/null';
+      const command = 'leaks --interval 3 --windows 3 --sample 1/8 --pprof /small/profile > /dev/null';
       const { status, text } = await runInGuest(command);
       expect([status, text]).toEqual([REFUSED, expect.stringContaining('/small/profile')]);
       expect(await guest.instances()).toEqual([]);
@@ -118,10 +116,7 @@ test(
     try {
       await guest.guest.run('mount -t tracefs none /sys/kernel/tracing');
       const { status, output } = await inGuest(guest.guest, 'leaks --interval 3', MOST_MS);
-      expect([status, output.toString()]).toEqual([
-        REFUSED,
-        expect.stringMatching(line(/lockdown/)),
-      ]);
+      expect([status, output.toString()]).toEqual([REFUSED, expect.stringMatching(line(/lockdown/))]);
       expect(await listed(guest)).toMatchObject({
         refusal: 'not-readable',
         why: expect.stringContaining('lockdown'),

@@ -56,9 +56,7 @@ async function recorded(kernel: LabKernel): Promise<{ events: TextEvents; truth:
     const truth = await guest.truth();
     const { output } = await run(`cat ${TRACEFS}/instances/*/per_cpu/cpu*/stats`);
     expect(output.toString()).not.toMatch(/(overrun|dropped events): [1-9]/);
-    await run(
-      `cd ${TRACEFS}/instances; for i in taken freed; do cat $i/trace > /disk/$i; done; umount /disk`,
-    );
+    await run(`cd ${TRACEFS}/instances; for i in taken freed; do cat $i/trace > /disk/$i; done; umount /disk`);
     guest.end();
     await guest.guest.ended;
     const text = (name: string) => {
@@ -87,8 +85,7 @@ function followed(events: TextEvents, sample: Sample): ReadonlyMap<string, Held>
 }
 
 /** Estimate for a site that the sample never saw. */
-const unseen = (oneIn: number) =>
-  estimate([{ sum: 0, squares: 0, cluster: FRAME << CHUNK_ORDER }], oneIn);
+const unseen = (oneIn: number) => estimate([{ sum: 0, squares: 0, cluster: FRAME << CHUNK_ORDER }], oneIn);
 
 describe.each(LAB_KERNELS)('%s: all allocations and frees', (kernel) => {
   let events: TextEvents;
@@ -107,9 +104,7 @@ describe.each(LAB_KERNELS)('%s: all allocations and frees', (kernel) => {
     expect(events.filter(({ isFree }) => isFree).length).toBeGreaterThan(1000);
     const held = followed(events, { oneIn: 1, mask: 0n, residue: 0n });
     for (const kind of TAKERS) expect(bytes(kind)).toBeGreaterThan(0);
-    expect(TAKERS.map((kind) => [kind, held.get(kind)?.bytes])).toEqual(
-      TAKERS.map((kind) => [kind, bytes(kind)]),
-    );
+    expect(TAKERS.map((kind) => [kind, held.get(kind)?.bytes])).toEqual(TAKERS.map((kind) => [kind, bytes(kind)]));
   });
 
   // A few residues of one stream are correlated: if one is too high, the others are too low.

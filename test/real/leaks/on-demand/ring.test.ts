@@ -32,9 +32,7 @@ describe.each(LAB_KERNELS)('%s: a ring whose blocks outlive the recording', (ker
     expect(status).toBe(0);
     const answer = leaksSchema.parse(JSON.parse(stdout));
     const of = (name: string) =>
-      answer.sites
-        .filter((site) => kindOf(site) === name)
-        .map(({ verdict, reason }) => [verdict, reason]);
+      answer.sites.filter((site) => kindOf(site) === name).map(({ verdict, reason }) => [verdict, reason]);
     expect([of('ring_page'), of('leak_third')]).toEqual([
       [['unknown', 'frees-keep-pace']],
       [['leaking', 'unreferenced']],

@@ -36,8 +36,7 @@ describe.each(['6.1', 'newest'] as const)('triage --baseline in a guest of %s', 
   test('the clock runs on: no step, and the same boot', async () => {
     const answer = await since();
     expect(answer.checked).toContain('baseline');
-    for (const code of ['clock-step', 'rebooted', 'memory-growth'])
-      expect(found(answer, code)).toEqual([]);
+    for (const code of ['clock-step', 'rebooted', 'memory-growth']) expect(found(answer, code)).toEqual([]);
   });
 
   test.each([
@@ -50,8 +49,7 @@ describe.each(['6.1', 'newest'] as const)('triage --baseline in a guest of %s', 
     expect(answer.checked).toContain('baseline');
     const steps = found(answer, 'clock-step');
     expect(steps).toHaveLength(total === 0 ? 0 : 1);
-    if (total !== 0)
-      expect(Math.abs(Number(steps[0]?.stepSeconds) - total)).toBeLessThanOrEqual(10);
+    if (total !== 0) expect(Math.abs(Number(steps[0]?.stepSeconds) - total)).toBeLessThanOrEqual(10);
     expect(found(answer, 'rebooted')).toEqual([]);
     if (direction !== 'forward') return;
     const { output } = await inGuest(guest, `triage --baseline ${OLD}`, 240_000);

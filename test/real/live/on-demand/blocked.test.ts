@@ -16,55 +16,48 @@ blockedSuite('6.12', true);
 const MOST_MS = 480_000;
 const CROWD = 1_000;
 
-describe.each(['6.12', 'newest'] as const)(
-  '1,000 tasks wait for one mutex in a guest of %s',
-  (kernel) => {
-    let guest: Guest;
-    let work = '';
+describe.each(['6.12', 'newest'] as const)('1,000 tasks wait for one mutex in a guest of %s', (kernel) => {
+  let guest: Guest;
+  let work = '';
 
-    beforeAll(async () => {
-      work = mkdtempSync(join(LAB, 'crowd-'));
-      guest = await bootGuest({
-        kernel,
-        memoryMiB: MEMORY_MIB,
-        files: [...kdumpMemInGuest(kernel), guestModule('locks', kernel)],
-        limitMs: 2 * MOST_MS,
-      });
-      await guest.run(`insmod /locks.ko crowd=${CROWD + 1}; sleep 2`, { timeoutMs: MOST_MS });
-    }, 2 * MOST_MS);
-
-    afterAll(() => {
-      guest?.kill();
-      if (work) rmSync(work, { recursive: true, force: true });
+  beforeAll(async () => {
+    work = mkdtempSync(join(LAB, 'crowd-'));
+    guest = await bootGuest({
+      kernel,
+      memoryMiB: MEMORY_MIB,
+      files: [...kdumpMemInGuest(kernel), guestModule('locks', kernel)],
+      limitMs: 2 * MOST_MS,
     });
+    await guest.run(`insmod /locks.ko crowd=${CROWD + 1}; sleep 2`, { timeoutMs: MOST_MS });
+  }, 2 * MOST_MS);
 
-    const check = (answer: unknown): number[] => {
-      const { locks, complete, warnings } = blockedSchema.parse(answer);
-      const lock = locks.find(({ symbol }) => symbol === 'lk_crowd');
-      expect(lock).toMatchObject({ kind: 'mutex', owner: { comm: 'lk-first' } });
-      expect(lock?.waiters).toHaveLength(CROWD);
-      expect({ complete, warnings }).toEqual({ complete: true, warnings: [] });
-      return locks.flatMap(({ waiters }) => waiters.map(({ pid }) => pid));
-    };
+  afterAll(() => {
+    guest?.kill();
+    if (work) rmSync(work, { recursive: true, force: true });
+  });
 
-    test(
-      '--live',
-      async () => void check(await jsonInGuest(guest, 'blocked --live', MOST_MS)),
-      MOST_MS,
-    );
+  const check = (answer: unknown): number[] => {
+    const { locks, complete, warnings } = blockedSchema.parse(answer);
+    const lock = locks.find(({ symbol }) => symbol === 'lk_crowd');
+    expect(lock).toMatchObject({ kind: 'mutex', owner: { comm: 'lk-first' } });
+    expect(lock?.waiters).toHaveLength(CROWD);
+    expect({ complete, warnings }).toEqual({ complete: true, warnings: [] });
+    return locks.flatMap(({ waiters }) => waiters.map(({ pid }) => pid));
+  };
 
-    test(
-      'its dump; the tasks are those of crash’s `foreach UN bt`',
-      async () => {
-        const dump = join(work, 'vmcore');
-        await guest.pause();
-        await guest.dump('elf', dump);
-        const printed = await kdumpMem('blocked', '--json', '--vmcore', dump);
-        const pids = check(JSON.parse(printed.stdout));
-        // crash does not open dumps of the newest kernel.
-        if (kernel === '6.12') expect(new Set(pids)).toEqual(new Set(crashBlocked(kernel, dump)));
-      },
-      MOST_MS,
-    );
-  },
-);
+  test('--live', async () => void check(await jsonInGuest(guest, 'blocked --live', MOST_MS)), MOST_MS);
+
+  test(
+    'its dump; the tasks are those of crash’s `foreach UN bt`',
+    async () => {
+      const dump = join(work, 'vmcore');
+      await guest.pause();
+      await guest.dump('elf', dump);
+      const printed = await kdumpMem('blocked', '--json', '--vmcore', dump);
+      const pids = check(JSON.parse(printed.stdout));
+      // crash does not open dumps of the newest kernel.
+      if (kernel === '6.12') expect(new Set(pids)).toEqual(new Set(crashBlocked(kernel, dump)));
+    },
+    MOST_MS,
+  );
+});

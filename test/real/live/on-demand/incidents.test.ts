@@ -1,11 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bootGuest, type Guest } from '../../../../scripts/lab-parts/guest.mjs';
 import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
-import {
-  hostTriageSchema,
-  type TriageJson,
-  triageSchema,
-} from '../../../../src/answers/triage/schema.js';
+import { hostTriageSchema, type TriageJson, triageSchema } from '../../../../src/answers/triage/schema.js';
 import { jsonInGuest, kdumpMemInGuest, MEMORY_MIB } from '../live-guest.js';
 
 /** More than 5 % of the guest's memory, and than the smallest amount that is reported. */
@@ -51,11 +47,7 @@ const INCIDENTS: readonly Incident[] = [
 const GROWTHS = [
   ['anon', 'anonymous', { comm: 'incident' }],
   ['sysv', 'shared', { comm: 'incident' }],
-  [
-    'objects',
-    'slab-unreclaimable',
-    { cache: expect.stringMatching(/^(msg_msg|kmalloc(-cg)?)-4k$/) },
-  ],
+  ['objects', 'slab-unreclaimable', { cache: expect.stringMatching(/^(msg_msg|kmalloc(-cg)?)-4k$/) }],
 ] as const;
 const MIB = 2 ** 20;
 
@@ -109,9 +101,7 @@ describe.each(['6.1', 'newest'] as const)('incidents in a guest of %s', (kernel)
     const [kind, amount, code, figure, isOwn] = incident as unknown as Incident;
     const { made, answer } = await during(`${kind} ${amount} /dev/shm/hoard`, triaged);
     const isIncident = isOwn ?? (({ comm }: Figures) => comm === 'incident');
-    const own = answer.findings.filter(
-      ({ code: of, figures }) => of === code && isIncident(figures),
-    );
+    const own = answer.findings.filter(({ code: of, figures }) => of === code && isIncident(figures));
     expect(own, JSON.stringify(answer.findings)).toHaveLength(1);
     isNear(own[0]?.figures[figure], made);
     // In so small a guest, that much also reaches the limits of TCP and UDP.
@@ -134,9 +124,7 @@ describe.each(['6.1', 'newest'] as const)('incidents in a guest of %s', (kernel)
     answer.findings.filter((each) => each.code === code).map(({ figures }) => figures);
 
   test('huge pages that no process uses', async () => {
-    const { output } = await guest.run(
-      'echo 60 > /proc/sys/vm/nr_hugepages; cat /proc/sys/vm/nr_hugepages',
-    );
+    const { output } = await guest.run('echo 60 > /proc/sys/vm/nr_hugepages; cat /proc/sys/vm/nr_hugepages');
     const pages = Number(output.toString());
     expect(pages).toBeGreaterThan(50);
     const answer = await triaged();
@@ -146,11 +134,8 @@ describe.each(['6.1', 'newest'] as const)('incidents in a guest of %s', (kernel)
 
   describe('since a snapshot', () => {
     const since = async () =>
-      hostTriageSchema.parse(
-        await jsonInGuest(guest, 'triage --baseline /tmp/old.tar.gz', 240_000),
-      );
-    const snapshot = () =>
-      guest.run('kdump-mem snapshot -o /tmp/old.tar.gz --force --tmpfs', { timeoutMs: 240_000 });
+      hostTriageSchema.parse(await jsonInGuest(guest, 'triage --baseline /tmp/old.tar.gz', 240_000));
+    const snapshot = () => guest.run('kdump-mem snapshot -o /tmp/old.tar.gz --force --tmpfs', { timeoutMs: 240_000 });
 
     test.each(GROWTHS)('%s grows: category, owner and amount', async (kind, category, owner) => {
       await snapshot();

@@ -47,11 +47,7 @@ describe('kdump-mem through crash in a live guest of 6.1', () => {
     const command = `skb --pid ${starving.pid} --fd ${starving.fd} --live`;
     const native = skbSchema.parse(await jsonInGuest(guest, command));
     const crash = skbSchema.parse(
-      await jsonInGuest(
-        guest,
-        `${command} --engine crash --crash /bin/crash --vmlinux /disk/vmlinux`,
-        580_000,
-      ),
+      await jsonInGuest(guest, `${command} --engine crash --crash /bin/crash --vmlinux /disk/vmlinux`, 580_000),
     );
     expect(crash.kernel).toEqual({ ...native.kernel, engine: 'crash' });
     expect({ ...crash, kernel: native.kernel }).toEqual(native);

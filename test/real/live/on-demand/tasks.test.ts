@@ -35,11 +35,7 @@ for (const kernel of LAB_KERNELS)
       guest = await bootGuest({
         kernel,
         memoryMiB: MEMORY_MIB,
-        files: [
-          ...kdumpMemInGuest(kernel),
-          guestTool('tasks', kernel),
-          guestModule('borrow', kernel),
-        ],
+        files: [...kdumpMemInGuest(kernel), guestTool('tasks', kernel), guestModule('borrow', kernel)],
         limitMs: seconds * 1000 + 300_000,
       });
       // It outlives the last command.

@@ -54,22 +54,15 @@ beforeAll(async () => {
 
 test('lines of /proc/meminfo match the captured file', async () => {
   const { figures } = await answerOf('--as', 'meminfo');
-  const lines = (figures?.lines ?? []).filter(
-    ({ name, kernelBytes }) => kernelBytes !== null && /^\w+$/.test(name),
-  );
+  const lines = (figures?.lines ?? []).filter(({ name, kernelBytes }) => kernelBytes !== null && /^\w+$/.test(name));
   expect(lines.length).toBeGreaterThan(10);
   // It was read with each sample, and the answer uses one of them.
   const readings = [1, 2].map((sample) => captured('meminfo', `sample-${sample}/`));
-  const reportedValues = Object.fromEntries(
-    lines.map(({ name, kernelBytes }) => [name, kernelBytes]),
-  );
+  const reportedValues = Object.fromEntries(lines.map(({ name, kernelBytes }) => [name, kernelBytes]));
   expect(
     readings.map((meminfo) =>
       Object.fromEntries(
-        lines.map(({ name }) => [
-          name,
-          Number(new RegExp(`^${name}: +(\\d+) kB`, 'm').exec(meminfo)?.[1]) * 1024,
-        ]),
+        lines.map(({ name }) => [name, Number(new RegExp(`^${name}: +(\\d+) kB`, 'm').exec(meminfo)?.[1]) * 1024]),
       ),
     ),
   ).toContainEqual(reportedValues);
@@ -86,14 +79,9 @@ test('rows sum to the zones, and callers and caches to their files', async () =>
   const areas = captured('vmallocinfo')
     .split('\n')
     .filter(
-      (line) =>
-        !/ (alloc_thread_stack_node|dup_task_struct|copy_process|kernel_clone|_do_fork|fork_idle)\+/.test(
-          line,
-        ),
+      (line) => !/ (alloc_thread_stack_node|dup_task_struct|copy_process|kernel_clone|_do_fork|fork_idle)\+/.test(line),
     );
-  expect(callers.reduce((all, { bytes }) => all + bytes, 0)).toBe(
-    sum(areas.join('\n'), / pages=(\d+)/g),
-  );
+  expect(callers.reduce((all, { bytes }) => all + bytes, 0)).toBe(sum(areas.join('\n'), / pages=(\d+)/g));
   expect(caches.length).toBe(captured('slabinfo').trim().split('\n').length - 2);
 });
 
@@ -112,9 +100,7 @@ describe('owners of files that no process maps', () => {
   const ownersIn = async (snapshot: string) => {
     const { stdout } = await kdumpMem('memory', '--json', '--from', snapshot);
     const { memory, warnings } = memorySchema.parse(JSON.parse(stdout));
-    const shared = memory.children
-      .flatMap(({ children }) => children)
-      .find(({ category }) => category === 'shared');
+    const shared = memory.children.flatMap(({ children }) => children).find(({ category }) => category === 'shared');
     return { owners: shared?.owners ?? [], warnings };
   };
   const filesOf = (name: string, pid: number | undefined) => [
@@ -131,41 +117,35 @@ describe('owners of files that no process maps', () => {
     ['busybox', ['env', `PATH=${bin}:/usr/bin:/bin`, join(bin, 'sh'), script]],
   ];
 
-  test.each([
-    ['kdump-mem', ['sh', '-c', `${commandPath('kdump-mem')} snapshot "$0" -o "$1"`]],
-    ...shells,
-  ])('are listed in a snapshot by %s', async (name, words) => {
-    const snapshot = join(folder, `${name}.tar.gz`);
-    execFileSync(words[0]!, [...words.slice(1), '--tmpfs', snapshot]);
-    const { owners } = await ownersIn(snapshot);
-    const expected = [...filesOf('root', held.pid), ...filesOf('other', other.pid)];
-    expect(owners).toEqual(expect.arrayContaining(expected));
-    expect(owners.some((owner) => owner.name.includes('huge'))).toBe(false);
-  });
-
-  test.each(shells)(
-    'are listed without root as far as readable, and the rest is reported: %s',
+  test.each([['kdump-mem', ['sh', '-c', `${commandPath('kdump-mem')} snapshot "$0" -o "$1"`]], ...shells])(
+    'are listed in a snapshot by %s',
     async (name, words) => {
-      const snapshot = join(folder, `nobody-${name}.tar.gz`);
-      const as = ['--reuid', String(NOBODY), '--regid', String(NOBODY), '--clear-groups'];
-      execFileSync('setpriv', [...as, ...words, '--tmpfs', snapshot], { cwd: '/' });
-      const { owners, warnings } = await ownersIn(snapshot);
-      expect(owners).toEqual(expect.arrayContaining(filesOf('other', other.pid)));
-      expect(owners.some(({ pid }) => pid === held.pid)).toBe(false);
-      expect(warnings.map(({ message }) => message)).toContainEqual(
-        expect.stringMatching(
-          /^up to [\d.]+ [MG]iB of shared memory has no known owner \(descriptors of \d+ processes: permission denied/,
-        ),
-      );
+      const snapshot = join(folder, `${name}.tar.gz`);
+      execFileSync(words[0]!, [...words.slice(1), '--tmpfs', snapshot]);
+      const { owners } = await ownersIn(snapshot);
+      const expected = [...filesOf('root', held.pid), ...filesOf('other', other.pid)];
+      expect(owners).toEqual(expect.arrayContaining(expected));
+      expect(owners.some((owner) => owner.name.includes('huge'))).toBe(false);
     },
   );
+
+  test.each(shells)('are listed without root as far as readable, and the rest is reported: %s', async (name, words) => {
+    const snapshot = join(folder, `nobody-${name}.tar.gz`);
+    const as = ['--reuid', String(NOBODY), '--regid', String(NOBODY), '--clear-groups'];
+    execFileSync('setpriv', [...as, ...words, '--tmpfs', snapshot], { cwd: '/' });
+    const { owners, warnings } = await ownersIn(snapshot);
+    expect(owners).toEqual(expect.arrayContaining(filesOf('other', other.pid)));
+    expect(owners.some(({ pid }) => pid === held.pid)).toBe(false);
+    expect(warnings.map(({ message }) => message)).toContainEqual(
+      expect.stringMatching(
+        /^up to [\d.]+ [MG]iB of shared memory has no known owner \(descriptors of \d+ processes: permission denied/,
+      ),
+    );
+  });
 });
 
 test('constant figures match this machine now', async () => {
-  const [then, now] = [
-    await answerOf(),
-    await kdumpMem('memory', '--json', '--live', '--source', 'counters'),
-  ];
+  const [then, now] = [await answerOf(), await kdumpMem('memory', '--json', '--live', '--source', 'counters')];
   const live = memorySchema.parse(JSON.parse(now.stdout));
   expect(then.memory.bytes).toBe(live.memory.bytes);
   expect(then.host).toEqual(live.host);

@@ -3,11 +3,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import {
-  type CategoryJson,
-  type MemoryJson,
-  memorySchema,
-} from '../../../../src/answers/memory/schema.js';
+import { type CategoryJson, type MemoryJson, memorySchema } from '../../../../src/answers/memory/schema.js';
 import { commandPath } from '../../../support/cli.js';
 
 const NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--'];
@@ -99,9 +95,7 @@ rm /tmp/ready.$$; cat /proc/net/tcp >&2; "$@"; status=$?; kill $pid; exit $statu
     expect(queued).toBeGreaterThan(2 ** 20);
     expect(estimate).toMatchObject({ likelyBytes: null, mostBytes: null });
     expect(estimate?.sockets).toBeGreaterThanOrEqual(2);
-    expect(estimate?.unread.map(({ why }) => why).join()).toContain(
-      'other network namespaces are not readable',
-    );
+    expect(estimate?.unread.map(({ why }) => why).join()).toContain('other network namespaces are not readable');
     expect(estimate?.leastBytes).toBeGreaterThanOrEqual(queued);
     expect(estimate?.leastBytes).toBeLessThan(1.5 * queued);
   });
@@ -137,9 +131,7 @@ describe('permissions', () => {
     expect(answer.source).toBe('counters');
     const refused = memory(POWERLESS, '--source', 'pageflags');
     expect(refused).toMatchObject({ status: 3, stdout: '' });
-    expect(refused.stderr).toMatch(
-      /^kdump-mem: \/proc\/\w+ (shows no addresses|permission denied)\. .*\n$/,
-    );
+    expect(refused.stderr).toMatch(/^kdump-mem: \/proc\/\w+ (shows no addresses|permission denied)\. .*\n$/);
   });
 
   test.each([
@@ -147,24 +139,18 @@ describe('permissions', () => {
     [['--caches'], '--caches: not available (/proc/slabinfo: permission denied)'],
     [['--vmalloc'], '--vmalloc: not available (/proc/vmallocinfo: permission denied)'],
     [['--files'], KCORE],
-  ])(
-    'data that an unprivileged user may not read is refused in one line with status 3: %j',
-    (args, message) => {
-      const { status, stdout, stderr } = memory(NOBODY, ...args);
-      expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
-      expect(stderr.startsWith(`kdump-mem: ${message}. `)).toBe(true);
-      expect(stderr.split('\n')).toHaveLength(2);
-    },
-  );
+  ])('data that an unprivileged user may not read is refused in one line with status 3: %j', (args, message) => {
+    const { status, stdout, stderr } = memory(NOBODY, ...args);
+    expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
+    expect(stderr.startsWith(`kdump-mem: ${message}. `)).toBe(true);
+    expect(stderr.split('\n')).toHaveLength(2);
+  });
 
   test.each([['--as', 'free'], ['--as', 'meminfo'], ['--nodes'], ['--prometheus'], ['-v']])(
     'commands that need no permission work for an unprivileged user: %s %s',
     (...args) => {
       const run = memory(NOBODY, ...args.filter((word) => word !== undefined));
-      const stderr = run.stderr.replace(
-        /^kdump-mem: warning: up to [^\n]+no known owner[^\n]+\n/,
-        '',
-      );
+      const stderr = run.stderr.replace(/^kdump-mem: warning: up to [^\n]+no known owner[^\n]+\n/, '');
       expect({ status: run.status, stderr }).toEqual({ status: 0, stderr: '' });
       expect(run.stdout.length).toBeGreaterThan(100);
     },
@@ -200,10 +186,7 @@ describe('a /proc that lacks files', () => {
   test.each([
     [{ meminfo: '' }, '/proc/meminfo has no MemTotal'],
     [{ meminfo: 'MemTotal: much kB\n' }, '/proc/meminfo says “much kB” of MemTotal'],
-    [
-      { meminfo: 'MemTotal: 10 kB\nMemFree: 11 kB\n', zoneinfo: '' },
-      '/proc counters are inconsistent: ',
-    ],
+    [{ meminfo: 'MemTotal: 10 kB\nMemFree: 11 kB\n', zoneinfo: '' }, '/proc counters are inconsistent: '],
   ])('missing required data is one line and status 3: %j', (files, message) => {
     const { status, stdout, stderr } = memory(masked(files), '--source', 'counters');
     expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
@@ -220,21 +203,18 @@ describe('a /proc that lacks files', () => {
 });
 
 // With fewer than 20 Node itself does not start.
-test.each([20, 21, 22, 23, 24, 26, 40])(
-  'with %d descriptors it answers, or reports what is missing',
-  (count) => {
-    const wrapper = ['sh', '-c', `ulimit -n ${count}; exec "$@"`, 'sh'];
-    for (const source of ['pageflags', 'counters']) {
-      const { status, stdout, stderr } = memory(wrapper, '--source', source, '--json');
-      if (status === 0) {
-        expect(memorySchema.parse(JSON.parse(stdout)).source).toBe(source);
-        continue;
-      }
-      expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
-      expect(stderr).toMatch(/^kdump-mem: [^\n]+ulimit -n[^\n]+\n$/);
+test.each([20, 21, 22, 23, 24, 26, 40])('with %d descriptors it answers, or reports what is missing', (count) => {
+  const wrapper = ['sh', '-c', `ulimit -n ${count}; exec "$@"`, 'sh'];
+  for (const source of ['pageflags', 'counters']) {
+    const { status, stdout, stderr } = memory(wrapper, '--source', source, '--json');
+    if (status === 0) {
+      expect(memorySchema.parse(JSON.parse(stdout)).source).toBe(source);
+      continue;
     }
-  },
-);
+    expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
+    expect(stderr).toMatch(/^kdump-mem: [^\n]+ulimit -n[^\n]+\n$/);
+  }
+});
 
 /**
  * A memfd of 80 MiB and a System V segment of 16 MiB, which no process maps. Exits when its stdin
@@ -264,9 +244,7 @@ test.each(['pageflags', 'counters'] as const)(
     try {
       const [line] = (await once(python.stdout, 'data')) as [Buffer];
       const { memory } = answerOf([], '--source', source);
-      const shared = memory.children
-        .flatMap(({ children }) => children)
-        .find(({ category }) => category === 'shared');
+      const shared = memory.children.flatMap(({ children }) => children).find(({ category }) => category === 'shared');
       const { pid } = python;
       expect(shared?.owners).toEqual(
         expect.arrayContaining([

@@ -24,12 +24,7 @@ interface Drgn {
    * Number of the target, physical address of the word, form; whether the slab object that contains
    * it is allocated.
    */
-  readonly found: readonly (readonly [
-    target: number,
-    physical: number,
-    form: string,
-    allocated: boolean | null,
-  ])[];
+  readonly found: readonly (readonly [target: number, physical: number, form: string, allocated: boolean | null])[];
 }
 
 /**
@@ -66,8 +61,7 @@ async function compareSearch(name: LabKernel, elf: string): Promise<void> {
   expect(targetsOf(ours)).toEqual(
     targetsOf(truth.targets.map(({ address, bytes }) => ({ address: BigInt(address), bytes }))),
   );
-  const line = (target: bigint, physical: number, form: string) =>
-    `0x${target.toString(16)} ${physical} ${form}`;
+  const line = (target: bigint, physical: number, form: string) => `0x${target.toString(16)} ${physical} ${form}`;
   const expected = truth.found.map(([target, physical, form]) =>
     line(BigInt(truth.targets[target]!.address), physical, form),
   );
@@ -82,9 +76,7 @@ async function compareSearch(name: LabKernel, elf: string): Promise<void> {
   const { counts } = found;
   expect(counts.kernel + counts.user + counts.free + counts.target).toBe(expected.length);
   // drgn does not read sheaves of free objects (since 6.18).
-  const isAllocated = new Map(
-    truth.found.map(([, physical, , allocated]) => [physical, allocated]),
-  );
+  const isAllocated = new Map(truth.found.map(([, physical, , allocated]) => [physical, allocated]));
   const inSlabs = found.references.filter(
     ({ source, holder: { object, physical } }) =>
       source !== 'target' &&
@@ -97,8 +89,7 @@ async function compareSearch(name: LabKernel, elf: string): Promise<void> {
   expect(inSlabs.length).toBeGreaterThan(100);
 }
 
-for (const name of [...LAB_KERNELS, '6.12-arm64-16k'] as const)
-  whatisSuite(name, labDump(name).elf, 1000);
+for (const name of [...LAB_KERNELS, '6.12-arm64-16k'] as const) whatisSuite(name, labDump(name).elf, 1000);
 
 test.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
   '%s: finds the references that a search of all memory by drgn finds',
@@ -119,8 +110,7 @@ for (const name of LAB_KERNELS) {
   describe(`a machine of ${name} with ${OPTIONS}`, { timeout: 2 * DRGN_MS }, () => {
     whatisSuite(name, elf, 300, 40);
 
-    test('finds the references that a search of all memory by drgn finds', () =>
-      compareSearch(name, elf));
+    test('finds the references that a search of all memory by drgn finds', () => compareSearch(name, elf));
 
     test('each unreachable allocation has a known reason', async () => {
       const { stdout } = await kdumpMem('memory', '--unreachable', '--json', '--vmcore', elf);

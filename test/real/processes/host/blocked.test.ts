@@ -130,9 +130,7 @@ describe('with blocked reads of the memory of two processes', () => {
   });
 
   test('procs --live --pid reports the reason for one of them', async () => {
-    const { stderr, status } = await timed(() =>
-      kdumpMem('procs', '--live', '--pid', `${blocked[0]}`),
-    );
+    const { stderr, status } = await timed(() => kdumpMem('procs', '--live', '--pid', `${blocked[0]}`));
     expect([stderr, status]).toEqual([expect.stringContaining('mmap_lock held'), 3]);
   });
 

@@ -50,8 +50,7 @@ describe('processes of this machine, live and from a snapshot', () => {
     rmSync(folder, { recursive: true });
   });
 
-  const of = (answer: ProcsJson | undefined, pid: number) =>
-    answer?.processes.find((process) => process.pid === pid);
+  const of = (answer: ProcsJson | undefined, pid: number) => answer?.processes.find((process) => process.pid === pid);
 
   test('unchanged processes that share no memory have the same figures, to the byte', () => {
     for (const pid of pids()) {
@@ -71,8 +70,7 @@ describe('processes of this machine, live and from a snapshot', () => {
       return JSON.stringify([comm, uid, nsPids, cgroup, oomScoreAdj]);
     };
     for (const { pid } of before?.processes ?? [])
-      if (who(after, pid) === who(before, pid))
-        expect.soft(who(captured, pid), `${pid}`).toBe(who(before, pid));
+      if (who(after, pid) === who(before, pid)) expect.soft(who(captured, pid), `${pid}`).toBe(who(before, pid));
     const host = execFileSync('hostname', { encoding: 'utf8' }).trim();
     expect(captured?.captured?.host).toBe(host);
   });

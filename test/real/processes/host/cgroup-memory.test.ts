@@ -24,40 +24,35 @@ function made(): boolean {
   }
 }
 
-describe.skipIf(process.geteuid?.() !== 0 || !made())(
-  'procs --by cgroup (needs root and writable cgroups)',
-  () => {
-    const program = `$0 = 'x'; my $held = ''; vec($held, ${HELD}, 8) = 1; $| = 1; print "ready\\n"; sleep 300`;
-    const child = spawn('sh', [
-      '-c',
-      `echo $$ > ${path}/cgroup.procs; exec perl -e '${program.replaceAll("'", `'"'"'`)}'`,
-    ]);
-    beforeAll(() => Promise.race([once(child.stdout, 'data'), once(child, 'exit')]));
-    afterAll(async () => {
-      child.kill('SIGKILL');
-      if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
-      await delay(200);
-      rmdirSync(path);
-      rmdirSync(parent);
-    });
+describe.skipIf(process.geteuid?.() !== 0 || !made())('procs --by cgroup (needs root and writable cgroups)', () => {
+  const program = `$0 = 'x'; my $held = ''; vec($held, ${HELD}, 8) = 1; $| = 1; print "ready\\n"; sleep 300`;
+  const child = spawn('sh', [
+    '-c',
+    `echo $$ > ${path}/cgroup.procs; exec perl -e '${program.replaceAll("'", `'"'"'`)}'`,
+  ]);
+  beforeAll(() => Promise.race([once(child.stdout, 'data'), once(child, 'exit')]));
+  afterAll(async () => {
+    child.kill('SIGKILL');
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    await delay(200);
+    rmdirSync(path);
+    rmdirSync(parent);
+  });
 
-    test('reports the kernel’s charge, and the limit of an ancestor', async () => {
-      const { stdout } = await kdumpMem('procs', '--live', '--by', 'cgroup', '--json');
-      const { groups = [] } = JSON.parse(stdout) as ProcsJson;
-      const name = path.slice(root.length);
-      const group = groups.find(({ key }) => key === name);
-      const { cgroup } = group ?? {};
-      expect(cgroup).toMatchObject({ limitBytes: LIMIT, limitCgroup: name.replace('/app', '') });
-      const now = Number(
-        readFileSync(`${path}/memory.${isV1 ? 'usage_in_bytes' : 'current'}`, 'utf8'),
-      );
-      // The program sleeps: only per-CPU batches change.
-      expect(Math.abs((cgroup?.currentBytes ?? 0) - now)).toBeLessThan(2 ** 20);
-      expect(cgroup?.anonBytes).toBeGreaterThanOrEqual(HELD);
-      expect(cgroup?.anonBytes).toBeLessThan(HELD + 8 * 2 ** 20);
-      const { stdout: text } = await kdumpMem('procs', '--live', '--by', 'cgroup');
-      expect(text).toMatch(/Charged to each cgroup/);
-      expect(text).toMatch(new RegExp(`${name} +[\\d.]+ MiB +256 MiB`));
-    });
-  },
-);
+  test('reports the kernel’s charge, and the limit of an ancestor', async () => {
+    const { stdout } = await kdumpMem('procs', '--live', '--by', 'cgroup', '--json');
+    const { groups = [] } = JSON.parse(stdout) as ProcsJson;
+    const name = path.slice(root.length);
+    const group = groups.find(({ key }) => key === name);
+    const { cgroup } = group ?? {};
+    expect(cgroup).toMatchObject({ limitBytes: LIMIT, limitCgroup: name.replace('/app', '') });
+    const now = Number(readFileSync(`${path}/memory.${isV1 ? 'usage_in_bytes' : 'current'}`, 'utf8'));
+    // The program sleeps: only per-CPU batches change.
+    expect(Math.abs((cgroup?.currentBytes ?? 0) - now)).toBeLessThan(2 ** 20);
+    expect(cgroup?.anonBytes).toBeGreaterThanOrEqual(HELD);
+    expect(cgroup?.anonBytes).toBeLessThan(HELD + 8 * 2 ** 20);
+    const { stdout: text } = await kdumpMem('procs', '--live', '--by', 'cgroup');
+    expect(text).toMatch(/Charged to each cgroup/);
+    expect(text).toMatch(new RegExp(`${name} +[\\d.]+ MiB +256 MiB`));
+  });
+});

@@ -67,8 +67,7 @@ describe('programs with growing memory', () => {
     const growthRun = await kdumpMem('procs', '--from-samples', stored, '--json');
     growth = procsGrowthSchema.parse(JSON.parse(growthRun.stdout));
     const children = new Set(pids);
-    for (const { pid } of growth.processes)
-      if (children.has(parentOf(pid) ?? Number.NaN)) children.add(pid);
+    for (const { pid } of growth.processes) if (children.has(parentOf(pid) ?? Number.NaN)) children.add(pid);
     ours = growth.processes.filter(({ pid }) => children.has(pid));
     expect(ours).toHaveLength(pids.length + CHILDREN);
   });
@@ -85,9 +84,7 @@ describe('programs with growing memory', () => {
   });
 
   test('a program that fills the page cache and one with shared memory do not leak', () => {
-    expect(ours.filter(({ course }) => course === 'grows').map(({ pid }) => pid)).toEqual([
-      leaking,
-    ]);
+    expect(ours.filter(({ course }) => course === 'grows').map(({ pid }) => pid)).toEqual([leaking]);
   });
 
   test('although the RSS of both grows, and each child has all shared memory', () => {

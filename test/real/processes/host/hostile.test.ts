@@ -1,15 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
@@ -87,9 +78,7 @@ describe('names', () => {
     const { stdout, stderr } = await kdumpMem('procs', '--live', '--limit', '100000');
     // Characters that a terminal would interpret.
     expect(/[^\P{C}\n]/u.test(stdout + stderr)).toBe(false);
-    expect(stdout.split('\n').filter((line) => new RegExp(`^ *${pid} `).test(line))).toHaveLength(
-      1,
-    );
+    expect(stdout.split('\n').filter((line) => new RegExp(`^ *${pid} `).test(line))).toHaveLength(1);
     const groups = await kdumpMem('procs', '--live', '--by', 'command', '--limit', '100000');
     expect(/[^\P{C}\n]/u.test(groups.stdout)).toBe(false);
   });
@@ -196,9 +185,7 @@ describe('a /proc that', () => {
     expect(answer.warnings.map(({ message }) => message).join()).toContain('hidepid');
     expect(answer.processes.map((process) => process.pid)).not.toContain(pid);
     const text = await inOwnMounts(words(hidepid));
-    expect(text.stdout).toMatch(
-      /^\d+ processes use at least [\s\S]*\nTotal of all readable figures/,
-    );
+    expect(text.stdout).toMatch(/^\d+ processes use at least [\s\S]*\nTotal of all readable figures/);
     expect((await inOwnMounts(`${words(hidepid)} --strict`)).exitCode).toBe(5);
   });
 

@@ -51,9 +51,11 @@ describe('processes of this machine', () => {
     for (const pid of pids()) {
       const own = processes.find((process) => process.pid === pid);
       const [uss, pss = Number.NaN, rss, swap] = smem.get(pid) ?? [];
-      expect(
-        [own?.ussBytes, own?.rssBytes, own?.swapBytes].map((bytes) => (bytes ?? 0) / 1024),
-      ).toEqual([uss, rss, swap]);
+      expect([own?.ussBytes, own?.rssBytes, own?.swapBytes].map((bytes) => (bytes ?? 0) / 1024)).toEqual([
+        uss,
+        rss,
+        swap,
+      ]);
       const mappings = readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n').length;
       const more = (own?.pssBytes ?? Number.NaN) / 1024 - pss;
       expect(more).toBeGreaterThanOrEqual(0);
@@ -161,10 +163,7 @@ describe('a group whose processes share memory', () => {
     // Other processes that share memory, or whose shares are unknown, reduce the lower bound.
     const others = processes
       .filter(({ comm }) => comm !== 'sharesmemory')
-      .reduce(
-        (total, { anonBytes, pssByKind }) => total + anonBytes! - (pssByKind?.anonBytes ?? 0),
-        0,
-      );
+      .reduce((total, { anonBytes, pssByKind }) => total + anonBytes! - (pssByKind?.anonBytes ?? 0), 0);
     const { freedIfKilledBytes: least, freedIfKilledMostBytes: most } = group!;
     const anonymous = sum(({ pssByKind }) => pssByKind?.anonBytes ?? null);
     const tables = sum(({ pageTableBytes }) => pageTableBytes);

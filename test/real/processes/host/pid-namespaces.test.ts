@@ -66,15 +66,12 @@ test('names a process in a nested namespace: /proc does not show the parent of a
   const [outer, inner] = [of('sleep 301'), of('sleep 302')];
   const { status, stderr, stdout } = await procsRun(`${outer.namespace}:${inner.nsPids[1]}`);
   expect({ status, stdout }).toEqual({ status: 3, stdout: '' });
-  expect(stderr).toMatch(
-    new RegExp(`^kdump-mem: [^\\n]*nested namespace: pid ${inner.pid}\\. [^\\n]+\\n$`),
-  );
+  expect(stderr).toMatch(new RegExp(`^kdump-mem: [^\\n]*nested namespace: pid ${inner.pid}\\. [^\\n]+\\n$`));
 });
 
 test('reports a missing process, a missing namespace and conflicting arguments in one line', async () => {
   const { namespace } = of('sleep 301');
-  const line = (words: string) =>
-    expect.stringMatching(new RegExp(`^kdump-mem: ${words}[^\\n]*\\n$`));
+  const line = (words: string) => expect.stringMatching(new RegExp(`^kdump-mem: ${words}[^\\n]*\\n$`));
   expect(await procsRun(`${namespace}:999`)).toMatchObject({
     status: 4,
     stdout: '',

@@ -29,15 +29,12 @@ afterAll(async () => {
 
 test('memory shared with a process that is not its thread is counted once', async () => {
   const [first = 0, sharer = 0, copy = 0] = pids;
-  const answer = procsSchema.parse(
-    JSON.parse((await kdumpMem('procs', '--live', '--json')).stdout),
-  );
+  const answer = procsSchema.parse(JSON.parse((await kdumpMem('procs', '--live', '--json')).stdout));
   const found = new Map(answer.processes.map((process) => [process.pid, process]));
   expect(found.get(first)).toMatchObject({ sharedWith: [sharer] });
   expect(found.get(sharer)).toBe(undefined);
   expect(found.get(copy)).toMatchObject({ sharedWith: [] });
-  for (const pid of [first, copy])
-    expect(found.get(pid)?.ussBytes).toBeGreaterThanOrEqual(RESIDENT);
+  for (const pid of [first, copy]) expect(found.get(pid)?.ussBytes).toBeGreaterThanOrEqual(RESIDENT);
   const { stdout } = await kdumpMem('procs', '--live', '--pid', `${sharer}`, '--json');
   expect(stdout).toMatch(new RegExp(`"pid": *${sharer}\\b`));
 });

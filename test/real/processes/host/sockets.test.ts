@@ -75,27 +75,15 @@ test('unread data is attributed to its process, in other network namespaces too'
 
 test('sockets are included on request', async () => {
   const { rows, total } = rowsOf((await kdumpMem('procs', '--live', '--json')).stdout);
-  for (const row of rows)
-    expect(row).toMatchObject({ networkPinnedBytes: null, networkEstimate: null });
+  for (const row of rows) expect(row).toMatchObject({ networkPinnedBytes: null, networkEstimate: null });
   expect(total).toMatchObject({ networkPinnedBytes: null, networkEstimated: false });
 });
 
 test('sockets that are not visible are unknown, not zero', () => {
   const powerless = ['--reuid=65534', '--regid=65534', '--clear-groups', '--', process.execPath];
-  const command = [
-    ...powerless,
-    commandPath('kdump-mem'),
-    'procs',
-    '--live',
-    '--sockets',
-    '--json',
-  ];
-  const { rows, complete, warnings } = rowsOf(
-    execFileSync('setpriv', command, { encoding: 'utf8' }),
-  );
+  const command = [...powerless, commandPath('kdump-mem'), 'procs', '--live', '--sockets', '--json'];
+  const { rows, complete, warnings } = rowsOf(execFileSync('setpriv', command, { encoding: 'utf8' }));
   for (const row of rows) expect(row?.networkPinnedBytes).toBeNull();
   expect(complete).toBe(false);
-  expect(warnings.map(({ message }) => message).join()).toMatch(
-    /sockets of \d+ processes are not available/,
-  );
+  expect(warnings.map(({ message }) => message).join()).toMatch(/sockets of \d+ processes are not available/);
 });

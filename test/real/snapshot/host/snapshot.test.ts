@@ -89,9 +89,7 @@ describe.each(['native', 'script'] as const)('a snapshot of this machine (%s)', 
     expect(breakdown.host).toEqual(before.host);
     const drift = breakdown.memory.bytes / 20;
     for (const [index, category] of breakdown.memory.children.entries()) {
-      const [low, high] = [before, after]
-        .map(({ memory }) => memory.children[index]?.bytes ?? 0)
-        .sort((a, b) => a - b);
+      const [low, high] = [before, after].map(({ memory }) => memory.children[index]?.bytes ?? 0).sort((a, b) => a - b);
       expect(category.bytes).toBeGreaterThan((low ?? 0) - drift);
       expect(category.bytes).toBeLessThan((high ?? 0) + drift);
     }
@@ -111,9 +109,7 @@ describe.each(['native', 'script'] as const)('a snapshot of this machine (%s)', 
 });
 
 test('both ways write one format', () => {
-  const [native, script] = (['native', 'script'] as const).map((name) =>
-    unpacked(FILES[name], name),
-  );
+  const [native, script] = (['native', 'script'] as const).map((name) => unpacked(FILES[name], name));
   const files = (top = '') =>
     readdirSync(top, { recursive: true, encoding: 'utf8' })
       .filter((name) => statSync(join(top, name)).isFile())
@@ -121,8 +117,7 @@ test('both ways write one format', () => {
       .filter((name) => !name.includes('/netns-') && name !== 'unknown-tables')
       .sort();
   expect(files(native)).toEqual(files(script));
-  const read = (top: string | undefined, name: string) =>
-    readFileSync(join(top ?? '', name), 'latin1');
+  const read = (top: string | undefined, name: string) => readFileSync(join(top ?? '', name), 'latin1');
   for (const name of ['version', 'asked', 'left-out', 'proc/self/mountinfo', 'proc/version'])
     expect.soft(read(native, name), name).toBe(read(script, name));
   for (const name of files(native).filter((each) => /^proc\/sys\/(?:kernel|vm)\//.test(each)))
@@ -133,9 +128,7 @@ test('both ways write one format', () => {
     read(top, name)
       .split('\n')
       .filter(
-        (line) =>
-          line.startsWith(`/proc/${pid}/`) &&
-          !/ctxt|stat:|Vm|Rss|oom_score:|wchan:|State:|SigQ:/.test(line),
+        (line) => line.startsWith(`/proc/${pid}/`) && !/ctxt|stat:|Vm|Rss|oom_score:|wchan:|State:|SigQ:/.test(line),
       )
       .sort();
   expect(lines(native, 'sample-1/before').length).toBeGreaterThan(40);
@@ -175,9 +168,7 @@ test('the script removes names from the output of ss as kdump-mem does', () => {
   names.push(Buffer.from(text));
   names.end();
   expect(stdout.toString('latin1')).toBe(ours);
-  expect(ours).toContain(
-    'u_str ESTAB 7      0  (left-out) (left-out) 5 (left-out) 100 * 101 skmem:',
-  );
+  expect(ours).toContain('u_str ESTAB 7      0  (left-out) (left-out) 5 (left-out) 100 * 101 skmem:');
   expect(ours).not.toMatch(/a b|old|Netid State z/);
 });
 
@@ -269,21 +260,12 @@ test('reports what it captured, and its impact', () => {
 
 test('contains no names on request', async () => {
   const file = join(dir, 'nobody.tar.gz');
-  const { status } = await kdumpMem(
-    'snapshot',
-    '--tmpfs',
-    '--anonymize',
-    '--interval',
-    '0.1',
-    '-o',
-    file,
-  );
+  const { status } = await kdumpMem('snapshot', '--tmpfs', '--anonymize', '--interval', '0.1', '-o', file);
   expect(status).toBe(0);
   expect((await kdumpMem('snapshot', '--verify', file)).status).toBe(0);
   const { stdout } = spawnSync('tar', ['-xzOf', file], { maxBuffer: 2 ** 28 });
   expect(stdout.length).toBeGreaterThan(10_000);
-  for (const name of ['31mx', 'b.sock', commandPath('kdump-mem')])
-    expect(stdout.includes(name)).toBe(false);
+  for (const name of ['31mx', 'b.sock', commandPath('kdump-mem')]) expect(stdout.includes(name)).toBe(false);
   const { report } = skcheckJson(['--stale', '--from', file]);
   const pids = readers.map(({ pid }) => pid);
   expect(report.sockets.filter(({ pid }) => pid !== null && pids.includes(pid)).length).toBe(3);

@@ -7,14 +7,7 @@ import { logSchema } from '../../../../src/answers/log/schema.js';
 import { type CategoryJson, memorySchema } from '../../../../src/answers/memory/schema.js';
 import { processSchema } from '../../../../src/answers/process/schema.js';
 import { type ProcsJson, procsSchema } from '../../../../src/answers/procs/schema.js';
-import {
-  fromJson,
-  guestWithCgroups,
-  liveJson,
-  MOST_MS,
-  snapshotOf,
-  takes,
-} from '../guest-snapshot.js';
+import { fromJson, guestWithCgroups, liveJson, MOST_MS, snapshotOf, takes } from '../guest-snapshot.js';
 
 const AMOUNT = 16 * 2 ** 20;
 /** Bytes that our own programs may change between two answers. */
@@ -78,9 +71,7 @@ describe.each(['5.10', '6.12'] as const)('live answers and those of a snapshot: 
 
   test('memory is the same within what changed, and constant figures are the same to the byte', async () => {
     const captured = memorySchema.parse(await fromJson('memory', file));
-    const [own, first, last] = [captured, before!.memory, after!.memory].map(({ memory }) =>
-      categories(memory),
-    );
+    const [own, first, last] = [captured, before!.memory, after!.memory].map(({ memory }) => categories(memory));
     expect([...own!.keys()]).toEqual([...last!.keys()]);
     for (const [name, bytes] of own!) {
       const [low, high] = [first!.get(name) ?? 0, last!.get(name) ?? 0].toSorted((a, b) => a - b);

@@ -7,14 +7,7 @@ import type { Guest } from '../../../../scripts/lab-parts/guest.mjs';
 import { memorySchema } from '../../../../src/answers/memory/schema.js';
 import { procsSchema } from '../../../../src/answers/procs/schema.js';
 import { kdumpMem } from '../../../support/cli.js';
-import {
-  bring,
-  fromJson,
-  guestWithCgroups,
-  MOST_MS,
-  snapshotOf,
-  takes,
-} from '../guest-snapshot.js';
+import { bring, fromJson, guestWithCgroups, MOST_MS, snapshotOf, takes } from '../guest-snapshot.js';
 
 const MIB = 2 ** 20;
 
@@ -143,8 +136,7 @@ describe('a snapshot under memory pressure', () => {
   test(
     '--when takes a snapshot when memory becomes short, as a waiting service',
     async () => {
-      const waits =
-        'kdump-mem snapshot --when available=30%,oom --into /into --tmpfs --count 1 --json';
+      const waits = 'kdump-mem snapshot --when available=30%,oom --into /into --tmpfs --count 1 --json';
       await guest.run(`mkdir -p /into; ${waits} > /tmp/due 2> /tmp/waits < /dev/null &`);
       await guest.run('until grep -q waits /tmp/waits; do usleep 50000; done', {
         timeoutMs: MOST_MS,
@@ -178,9 +170,7 @@ describe('a snapshot under memory pressure', () => {
       );
       expect([answer.status, answer.output.toString()]).toEqual([
         3,
-        expect.stringContaining(
-          '--when psi is not available here: /proc/pressure/memory: not found',
-        ),
+        expect.stringContaining('--when psi is not available here: /proc/pressure/memory: not found'),
       ]);
     },
     MOST_MS,

@@ -17,8 +17,7 @@ const STALLED = {
 /** Allocates more than the limit of its cgroup. */
 const EATS = {
   'eats.pl': 'my $x = "x" x (200 << 20); sleep;\n',
-  'etc/systemd/system/eats.service':
-    '[Service]\nMemoryMax=40M\nMemorySwapMax=0\nExecStart=/usr/bin/perl /eats.pl\n',
+  'etc/systemd/system/eats.service': '[Service]\nMemoryMax=40M\nMemorySwapMax=0\nExecStart=/usr/bin/perl /eats.pl\n',
 };
 const COLLECTOR = '/var/lib/prometheus/node-exporter';
 const STORE = '/var/lib/kdump-mem/watch.ndjson';
@@ -30,9 +29,7 @@ beforeAll(async () => {
   await machine.until('systemctl is-system-running | grep -qx running');
   await machine.inside('systemctl start stalled');
   // As documented in docs/install.md.
-  await machine.inside(
-    'systemctl enable --now kdump-mem-watch kdump-mem-snapshot skcheck.timer 2>&1',
-  );
+  await machine.inside('systemctl enable --now kdump-mem-watch kdump-mem-snapshot skcheck.timer 2>&1');
 }, 3 * MOST_MS);
 afterAll(() => machine?.dispose());
 

@@ -131,9 +131,7 @@ async function triaged(): Promise<HostTriageJson> {
 
 /** Severe findings except zombies: init may reap those of a killed program late. */
 const severe = ({ findings }: HostTriageJson) =>
-  findings
-    .filter(({ severity, code }) => severity !== 'note' && code !== 'zombies')
-    .map(({ code }) => code);
+  findings.filter(({ severity, code }) => severity !== 'note' && code !== 'zombies').map(({ code }) => code);
 
 /** Runs the program in a separate process group, in a cgroup if given, until `use` has finished. */
 async function during(
@@ -149,9 +147,7 @@ async function during(
   });
   const { pid = 0 } = child;
   try {
-    const [line] = (await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])) as [
-      Buffer | number,
-    ];
+    const [line] = (await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])) as [Buffer | number];
     const made = /^ready (\d+)$/m.exec(String(line))?.[1];
     if (made === undefined) throw new Error(`incident ${args.join(' ')}: ${line}`);
     // One sample shows that a TCP stream is not read once its newest data is 1 s old.
@@ -205,9 +201,7 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)(
       const { kind, amount, path, code, figure, bounds, isOwn } = incident;
       await during([kind, `${amount}`, ...(path ? [path] : [])], async (pid, made) => {
         const answer = await triaged();
-        const own = answer.findings.filter(
-          (each) => each.code === code && (isOwn?.(each.figures) ?? isOf(each, pid)),
-        );
+        const own = answer.findings.filter((each) => each.code === code && (isOwn?.(each.figures) ?? isOf(each, pid)));
         expect(own, JSON.stringify(answer.findings, null, 1)).toHaveLength(1);
         const figures = own[0]?.figures ?? {};
         if (!isOwn) expect(figures.mostComm ?? figures.comm).toBe('incident');
@@ -225,9 +219,7 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)(
           expect(found).toBeLessThanOrEqual(2.5 * made);
         } else expect(Math.abs(found - made)).toBeLessThanOrEqual(0.05 * made);
         const others = new Set(
-          answer.findings
-            .filter((each) => !own.includes(each) && !isOf(each, pid))
-            .map((f) => f.code),
+          answer.findings.filter((each) => !own.includes(each) && !isOf(each, pid)).map((f) => f.code),
         );
         for (const each of severe(before)) others.delete(each);
         const unexpected = [...others].filter((each) => each !== 'unattributed-memory');
@@ -237,10 +229,7 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)(
 
     describe('growth between two snapshots', () => {
       const folder = mkdtempSync(join(tmpdir(), 'growth-'));
-      const [before, after] = ['before', 'after'].map((name) => join(folder, `${name}.tar.gz`)) as [
-        string,
-        string,
-      ];
+      const [before, after] = ['before', 'after'].map((name) => join(folder, `${name}.tar.gz`)) as [string, string];
       afterAll(() => rmSync(folder, { recursive: true }));
       const snapshot = (file: string) => kdumpMem('snapshot', '-o', file, '--force');
 
@@ -260,71 +249,62 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)(
         });
       });
 
-      test.each(GROWTHS)(
-        '%s: category, owner and amount, to 5 %%',
-        async (kind, amount, category, owner) => {
-          expect((await snapshot(before)).status).toBe(0);
-          await during([kind, `${amount}`], async (pid, made) => {
-            expect((await snapshot(after)).status).toBe(0);
-            const answers = await Promise.all([
-              kdumpMem('triage', '--baseline', before, '--json'),
-              kdumpMem('triage', '--from', after, '--baseline', before, '--json'),
-            ]);
-            for (const [index, { stdout }] of answers.entries()) {
-              const { findings, checked, unread } = JSON.parse(stdout) as HostTriageJson;
-              expect(checked, JSON.stringify(unread)).toContain('baseline');
-              const growth = findings.find(
-                ({ code, figures }) => code === 'memory-growth' && figures.category === category,
-              );
-              const figures: Found['figures'] = growth?.figures ?? {};
-              console.log(kind, made, JSON.stringify(figures));
-              const isProcess = owner === 'incident';
-              const found = Number(isProcess ? figures.ownerBytes : figures.grownBytes);
-              expect(Math.abs(found - made)).toBeLessThanOrEqual(0.05 * made);
-              if (isProcess) expect(figures).toMatchObject({ pid, comm: 'incident' });
-              else if (owner) expect(String(figures.cache)).toMatch(owner);
-              // A snapshot does not contain descriptors.
-              if (kind === 'pipes' && index === 0)
-                expect(
-                  findings.filter((one) => one.code === 'pipes' && isOf(one, pid)),
-                ).toHaveLength(1);
-            }
-            const { stdout } = await kdumpMem('diff', before, after, '--json');
-            const { processes } = diffSchema.parse(JSON.parse(stdout));
-            const own = processes?.items.find((one) => one.pid === pid);
-            expect(own).toMatchObject({ comm: 'incident', status: 'new' });
-          });
-        },
-      );
+      test.each(GROWTHS)('%s: category, owner and amount, to 5 %%', async (kind, amount, category, owner) => {
+        expect((await snapshot(before)).status).toBe(0);
+        await during([kind, `${amount}`], async (pid, made) => {
+          expect((await snapshot(after)).status).toBe(0);
+          const answers = await Promise.all([
+            kdumpMem('triage', '--baseline', before, '--json'),
+            kdumpMem('triage', '--from', after, '--baseline', before, '--json'),
+          ]);
+          for (const [index, { stdout }] of answers.entries()) {
+            const { findings, checked, unread } = JSON.parse(stdout) as HostTriageJson;
+            expect(checked, JSON.stringify(unread)).toContain('baseline');
+            const growth = findings.find(
+              ({ code, figures }) => code === 'memory-growth' && figures.category === category,
+            );
+            const figures: Found['figures'] = growth?.figures ?? {};
+            console.log(kind, made, JSON.stringify(figures));
+            const isProcess = owner === 'incident';
+            const found = Number(isProcess ? figures.ownerBytes : figures.grownBytes);
+            expect(Math.abs(found - made)).toBeLessThanOrEqual(0.05 * made);
+            if (isProcess) expect(figures).toMatchObject({ pid, comm: 'incident' });
+            else if (owner) expect(String(figures.cache)).toMatch(owner);
+            // A snapshot does not contain descriptors.
+            if (kind === 'pipes' && index === 0)
+              expect(findings.filter((one) => one.code === 'pipes' && isOf(one, pid))).toHaveLength(1);
+          }
+          const { stdout } = await kdumpMem('diff', before, after, '--json');
+          const { processes } = diffSchema.parse(JSON.parse(stdout));
+          const own = processes?.items.find((one) => one.pid === pid);
+          expect(own).toMatchObject({ comm: 'incident', status: 'new' });
+        });
+      });
     });
 
-    test.skipIf(!isWritable(CGROUPS))(
-      'a cgroup near its limit (needs writable cgroups)',
-      async () => {
-        const cgroup = `${CGROUPS}/kdump-mem-incident-${process.pid}`;
-        mkdirSync(cgroup);
-        try {
-          const limit = CGROUPS === V1 ? 'limit_in_bytes' : 'max';
-          writeFileSync(`${cgroup}/memory.${limit}`, `${64 * 2 ** 20}`);
-          await during(
-            ['anon', `${59 * 2 ** 20}`],
-            async (_pid, made) => {
-              const { findings } = await triaged();
-              const near = findings.find(
-                ({ code, figures }) =>
-                  code === 'cgroup-near-limit' && String(figures.cgroup).endsWith(`${process.pid}`),
-              );
-              expect(near?.figures).toMatchObject({ limitBytes: 64 * 2 ** 20 });
-              expect(Math.abs(Number(near?.figures.usedBytes) - made)).toBeLessThan(0.05 * made);
-            },
-            cgroup,
-          );
-        } finally {
-          await delay(200);
-          rmdirSync(cgroup);
-        }
-      },
-    );
+    test.skipIf(!isWritable(CGROUPS))('a cgroup near its limit (needs writable cgroups)', async () => {
+      const cgroup = `${CGROUPS}/kdump-mem-incident-${process.pid}`;
+      mkdirSync(cgroup);
+      try {
+        const limit = CGROUPS === V1 ? 'limit_in_bytes' : 'max';
+        writeFileSync(`${cgroup}/memory.${limit}`, `${64 * 2 ** 20}`);
+        await during(
+          ['anon', `${59 * 2 ** 20}`],
+          async (_pid, made) => {
+            const { findings } = await triaged();
+            const near = findings.find(
+              ({ code, figures }) => code === 'cgroup-near-limit' && String(figures.cgroup).endsWith(`${process.pid}`),
+            );
+            expect(near?.figures).toMatchObject({ limitBytes: 64 * 2 ** 20 });
+            expect(Math.abs(Number(near?.figures.usedBytes) - made)).toBeLessThan(0.05 * made);
+          },
+          cgroup,
+        );
+      } finally {
+        await delay(200);
+        rmdirSync(cgroup);
+      }
+    });
 
     test('huge pages that no process uses', async () => {
       const pages = Math.ceil((totalmem() * 0.11) / 2 ** 21);

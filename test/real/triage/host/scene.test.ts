@@ -43,11 +43,9 @@ const own = ({ findings }: Answer, pid: number, cgroup: string | undefined) =>
   findings.filter(
     ({ figures }) =>
       figures.pid === pid ||
-      (cgroup !== undefined &&
-        String(figures.cgroup).endsWith(cgroup.slice(cgroup.lastIndexOf('/')))),
+      (cgroup !== undefined && String(figures.cgroup).endsWith(cgroup.slice(cgroup.lastIndexOf('/')))),
   );
-const severe = ({ findings }: Answer) =>
-  findings.filter(({ severity }) => severity !== 'note').map(({ code }) => code);
+const severe = ({ findings }: Answer) => findings.filter(({ severity }) => severity !== 'note').map(({ code }) => code);
 
 describe.skipIf(hasKcore || process.geteuid?.() !== 0)('triage of this machine', () => {
   let before: Answer;
@@ -79,9 +77,7 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)('triage of this machine',
     const answer = await triaged();
     const found = own(answer, scene.pid ?? 0, cgroup);
     const sockets = found.filter(({ code }) => code === 'unread-sockets');
-    expect(sockets).toMatchObject([
-      { severity: 'note', figures: { sockets: 1, comm: 'scene', unaccepted: 0 } },
-    ]);
+    expect(sockets).toMatchObject([{ severity: 'note', figures: { sockets: 1, comm: 'scene', unaccepted: 0 } }]);
     expect(found.filter((each) => !sockets.includes(each))).toMatchObject([
       ...(cgroup === undefined
         ? []
@@ -93,9 +89,7 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)('triage of this machine',
         figures: { name: 'memfd:hoard', bytes: MEMFD, comm: 'scene', mapped: 0 },
       },
     ]);
-    const others = severe(answer).filter(
-      (code) => !['cgroup-near-limit', 'zombies'].includes(code),
-    );
+    const others = severe(answer).filter((code) => !['cgroup-near-limit', 'zombies'].includes(code));
     // Problems of other programs may have ended since.
     expect(severe(before)).toEqual(expect.arrayContaining(others));
   });

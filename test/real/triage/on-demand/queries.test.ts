@@ -17,11 +17,9 @@ afterAll(() => folder.dispose());
 
 /** The SQL blocks in docs/triage-queries.md, by their leading comments. */
 const queries = new Map(
-  [
-    ...readFileSync(`${ROOT}docs/triage-queries.md`, 'utf8').matchAll(
-      /```sql\n-- (.*)\n([^`]*)```/g,
-    ),
-  ].map(([, name = '', sql = '']) => [name, sql] as const),
+  [...readFileSync(`${ROOT}docs/triage-queries.md`, 'utf8').matchAll(/```sql\n-- (.*)\n([^`]*)```/g)].map(
+    ([, name = '', sql = '']) => [name, sql] as const,
+  ),
 );
 
 function ask(name: string): Record<string, unknown>[] {
@@ -131,7 +129,5 @@ test('pinned bytes per pod', () => {
 });
 
 test('unreadable dumps', () => {
-  expect(ask('what could not be read')).toEqual([
-    { code: 'not-a-dump', dumps: '1', one: `${ROOT}README.md` },
-  ]);
+  expect(ask('what could not be read')).toEqual([{ code: 'not-a-dump', dumps: '1', one: `${ROOT}README.md` }]);
 });

@@ -28,17 +28,14 @@ afterAll(async () => {
 });
 
 const outputs = () => readdirSync(environment.TRIAGE!).toSorted();
-const runs = () =>
-  outputs().map((name) => parseRun(readFileSync(join(environment.TRIAGE!, name), 'utf8')));
+const runs = () => outputs().map((name) => parseRun(readFileSync(join(environment.TRIAGE!, name), 'utf8')));
 
 test('the tasks of an array process each dump once', () => {
   slurm.submit(SCRIPT, `0-${TASKS - 1}`, environment);
   expect(outputs()).toEqual([0, 1, 2, 3].map((index) => `crashes-${index}.ndjson`));
   const all = runs().flatMap(({ lines }) => lines.map(({ dump }) => dump));
   expect(all.toSorted()).toEqual(tree.dumps);
-  expect(runs().map(({ end }) => end.shard)).toEqual(
-    [0, 1, 2, 3].map((index) => ({ index, of: TASKS })),
-  );
+  expect(runs().map(({ end }) => end.shard)).toEqual([0, 1, 2, 3].map((index) => ({ index, of: TASKS })));
 });
 
 test('a lost task is resubmitted on its own', () => {

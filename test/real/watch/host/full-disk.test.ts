@@ -39,9 +39,7 @@ test('on a full disk writes no partial line, reports that once, and then the num
 head -c 2M /dev/zero >full 2>/dev/null || true
 said 'not stored'; sleep 0.5; rm full; stored; end`,
   );
-  expect(stderr.match(/sample not stored: .*/g)).toEqual([
-    'sample not stored: w: write failed (ENOSPC)',
-  ]);
+  expect(stderr.match(/sample not stored: .*/g)).toEqual(['sample not stored: w: write failed (ENOSPC)']);
   const missing = samples.reduce((sum, { lostBefore }) => sum + lostBefore, 0);
   expect(missing).toBeGreaterThan(0);
   expect(answer).toMatchObject({ store: { notStored: missing }, complete: false });

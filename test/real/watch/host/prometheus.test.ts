@@ -84,15 +84,10 @@ test("prometheus scrapes a watch, the rules load, and every panel's query succee
   expect(await answerFrom(`${api}/${anonymous}`, /"value":\[[\d.]+,"[1-9]/)).toContain('"success"');
   expect(await answerFrom(`${api}/rules`, /"health":"ok"/)).not.toContain('"health":"err"');
   for (const expression of panelExpressions()) {
-    const answer = await answerFrom(
-      `${api}/query?query=${encodeURIComponent(expression)}`,
-      /"status"/,
-    );
+    const answer = await answerFrom(`${api}/query?query=${encodeURIComponent(expression)}`, /"status"/);
     expect(`${expression}: ${answer}`).toContain('"status":"success"');
     // Nothing grows within seconds.
-    expect(`${expression}: ${answer}`).toMatch(
-      /"result":\[\{|_growth_|_exhausted_|_growing|increase/,
-    );
+    expect(`${expression}: ${answer}`).toMatch(/"result":\[\{|_growth_|_exhausted_|_growing|increase/);
   }
   watch.kill('SIGTERM');
   expect((await once(watch, 'exit'))[0]).toBe(0);
@@ -110,9 +105,7 @@ test('the systemd unit', () => {
 function panelExpressions(): string[] {
   const board = JSON.parse(readFileSync(join(DEPLOY, 'grafana/kdump-mem-watch.json'), 'utf8'));
   const panels: { targets: { expr: string }[] }[] = board.panels;
-  return panels.flatMap(({ targets }) =>
-    targets.map(({ expr }) => expr.replaceAll('$instance', '.*')),
-  );
+  return panels.flatMap(({ targets }) => targets.map(({ expr }) => expr.replaceAll('$instance', '.*')));
 }
 
 /** Retries until the answer matches, for at most a minute and a half. */

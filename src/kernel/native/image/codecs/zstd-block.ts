@@ -16,23 +16,19 @@ import {
 const MAX_BLOCK_BYTES = 128 * 1024;
 
 const LITERAL_LENGTH_COUNTS = [
-  4, 3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 2, 1, 1, 1, 1, 1,
-  -1, -1, -1, -1,
+  4, 3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 3, 2, 1, 1, 1, 1, 1, -1, -1, -1, -1,
 ];
 const MATCH_LENGTH_COUNTS = [
-  1, 4, 3, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-  1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1,
+  1, 4, 3, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+  1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1, -1, -1,
 ];
-const OFFSET_COUNTS = [
-  1, 1, 1, 1, 1, 1, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1,
-];
+const OFFSET_COUNTS = [1, 1, 1, 1, 1, 1, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -1, -1, -1, -1, -1];
 const LITERAL_LENGTH_BITS = [
-  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 6, 7, 8, 9, 10, 11, 12,
-  13, 14, 15, 16,
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,
 ];
 const MATCH_LENGTH_BITS = [
-  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
-  1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3,
+  3, 4, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,
 ];
 const LITERAL_LENGTH_BASE = bases(0, LITERAL_LENGTH_BITS);
 const MATCH_LENGTH_BASE = bases(3, MATCH_LENGTH_BITS);
@@ -188,13 +184,7 @@ export class BlockDecoder {
   }
 
   /** Reads and executes the sequences (3.1.1.3.2); returns the end of the output. */
-  #readSequences(
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    output: Uint8Array,
-    from: number,
-  ): number {
+  #readSequences(bytes: Uint8Array, start: number, end: number, output: Uint8Array, from: number): number {
     check(start < end);
     let at = start + 1;
     let count = bytes[start]!;
@@ -230,8 +220,7 @@ export class BlockDecoder {
         const lengthCode = lengths.symbol[lengthState]!;
         const offsetValue = 2 ** offsetCode + stream.read(offsetCode);
         const match = MATCH_LENGTH_BASE[matchCode]! + stream.read(MATCH_LENGTH_BITS[matchCode]!);
-        const literals =
-          LITERAL_LENGTH_BASE[lengthCode]! + stream.read(LITERAL_LENGTH_BITS[lengthCode]!);
+        const literals = LITERAL_LENGTH_BASE[lengthCode]! + stream.read(LITERAL_LENGTH_BITS[lengthCode]!);
         if (i < count - 1) {
           lengthState = lengths.base[lengthState]! + stream.read(lengths.bits[lengthState]!);
           matchState = matches.base[matchState]! + stream.read(matches.bits[matchState]!);

@@ -193,12 +193,7 @@ const weightTable = newFseTable(MAX_WEIGHT_LOG);
  *
  * @returns the end offset of the description.
  */
-export function readHuffmanTable(
-  table: HuffmanTable,
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-): number {
+export function readHuffmanTable(table: HuffmanTable, bytes: Uint8Array, start: number, end: number): number {
   check(start < end);
   const header = bytes[start]!;
   let after: number;

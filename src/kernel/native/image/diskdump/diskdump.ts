@@ -2,28 +2,9 @@ import { ReadError } from '../../../../base/errors.js';
 import { type ByteWindow, bytesOf, textOf, viewOf } from '../../../bytes.js';
 import { type ByteSource, checkLength, readHead, wrappingOf } from '../byte-source.js';
 import type { BlockCache, CacheSpace } from '../cache.js';
-import {
-  type ImageFacts,
-  type ImageFormat,
-  joined,
-  type MemoryImage,
-  type PhysicalRange,
-} from '../image.js';
-import {
-  MAX_NOTE_BYTES,
-  machineOfNote,
-  type Note,
-  notes,
-  requireMachine,
-  vmcoreinfoOf,
-} from '../notes.js';
-import {
-  codecOf,
-  DESCRIPTOR_BYTES,
-  type Extent,
-  isKdumpCompressed,
-  readDescriptor,
-} from './header.js';
+import { type ImageFacts, type ImageFormat, joined, type MemoryImage, type PhysicalRange } from '../image.js';
+import { MAX_NOTE_BYTES, machineOfNote, type Note, notes, requireMachine, vmcoreinfoOf } from '../notes.js';
+import { codecOf, DESCRIPTOR_BYTES, type Extent, isKdumpCompressed, readDescriptor } from './header.js';
 import { CUT, NOT_SET, PageBitmap } from './page-bitmap.js';
 import { compressionOf, describe, noteState, openParts, type Part } from './parts.js';
 
@@ -69,8 +50,7 @@ class DiskdumpImage implements MemoryImage {
     // makedumpfile keeps QEMU's notes, but always writes the release; QEMU never does. On arm64
     // QEMU writes no note of its own, nor the machine.
     const qemu =
-      header.release === undefined &&
-      (header.machine === undefined || found.some((note) => note.name === 'QEMU'));
+      header.release === undefined && (header.machine === undefined || found.some((note) => note.name === 'QEMU'));
     this.facts = {
       format: 'diskdump',
       description: describe(parts, qemu) + wrappingOf(parts[0]!.source),
@@ -235,11 +215,7 @@ function readNotes(parts: readonly Part[], anomalies: string[]): Note[] {
   return [];
 }
 
-function readExtent(
-  source: ByteSource,
-  extent: Extent | undefined,
-  limit: number,
-): DataView | undefined {
+function readExtent(source: ByteSource, extent: Extent | undefined, limit: number): DataView | undefined {
   if (extent === undefined || extent.size > limit) return undefined;
   const view = readHead(source, extent.offset, extent.size);
   return view.byteLength === extent.size ? view : undefined;

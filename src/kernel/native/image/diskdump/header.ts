@@ -172,11 +172,7 @@ function readUtsname(view: DataView): { release: string | undefined; machine: st
 }
 
 /** Detects the header layouts of 32-bit and big-endian machines, to name the machine. */
-function refuseOtherMachines(
-  source: ByteSource,
-  view: DataView,
-  machine: string | undefined,
-): void {
+function refuseOtherMachines(source: ByteSource, view: DataView, machine: string | undefined): void {
   const version = view.getInt32(8, true);
   const swapped = view.getInt32(8, false);
   if ((version < 0 || version > 0xff) && swapped >= 0 && swapped <= 0xff) {

@@ -36,11 +36,7 @@ export function groupBytes({ runs }: Pick<PackedGroup, 'runs'>): number {
 }
 
 /** Packs runs of memory. `differences` improves the compression of tables of ascending 32-bit words. */
-export function packGroup(
-  runs: readonly PhysicalRange[],
-  bytes: Uint8Array,
-  differences: boolean,
-): PackedGroup {
+export function packGroup(runs: readonly PhysicalRange[], bytes: Uint8Array, differences: boolean): PackedGroup {
   const data = Uint8Array.from(bytes);
   if (differences) {
     const words = viewOf(data);

@@ -165,11 +165,7 @@ export class PageBitmap {
         if (i % GROUP === 0) before[i / GROUP] = count;
         count += bitsSet(words[i]!);
       }
-      block = this.#blocks.set(
-        number,
-        { words, before, bytes: read, set: count },
-        BLOCK_BYTES + 512,
-      );
+      block = this.#blocks.set(number, { words, before, bytes: read, set: count }, BLOCK_BYTES + 512);
     }
     this.#lastKey = number;
     this.#lastBlock = block;

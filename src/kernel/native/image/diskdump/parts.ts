@@ -36,11 +36,7 @@ export interface Part {
  * @param anomalies receives a line for each missing part
  * @throws {KernelError} `wrong-parts` for files of different dumps; errors of the headers
  */
-export function openParts(
-  sources: readonly ByteSource[],
-  cache: BlockCache,
-  anomalies: string[],
-): readonly Part[] {
+export function openParts(sources: readonly ByteSource[], cache: BlockCache, anomalies: string[]): readonly Part[] {
   const parts = sources.map((source) => openPart(source, cache));
   const { source, header } = parts[0]!;
   if (header.split === undefined && parts.length === 1) return parts;
@@ -54,10 +50,7 @@ export function openParts(
       throw new KernelError('wrong-parts', message);
     }
     if (part.header.identity !== header.identity) {
-      throw new KernelError(
-        'wrong-parts',
-        `${name}: not a part of the same dump as ${source.name}`,
-      );
+      throw new KernelError('wrong-parts', `${name}: not a part of the same dump as ${source.name}`);
     }
     if (previous !== undefined && part.start < end && part.start < part.end) {
       const message = `${name}: the same part of the split dump as ${previous.source.name}`;
@@ -96,10 +89,7 @@ function openPart(source: ByteSource, cache: BlockCache): Part {
 const MAX_BLOCKS_COUNTED = 2 ** 29;
 
 /** Records problems from writing or copying the file. */
-export function noteState(
-  { source, header, end, stored, descriptors }: Part,
-  anomalies: string[],
-): void {
+export function noteState({ source, header, end, stored, descriptors }: Part, anomalies: string[]): void {
   const where = header.split === undefined ? '' : ` (${source.name})`;
   if (isNewerVersion(header.version)) {
     anomalies.push(`header version ${header.version} is newer than supported${where}`);
@@ -163,8 +153,6 @@ export function describe(parts: readonly Part[], qemu: boolean): string {
   const { header } = parts[0]!;
   const by = qemu ? ', by QEMU' : '';
   const split =
-    header.split === undefined
-      ? ''
-      : `, ${parts.length === 1 ? '1 part' : `${parts.length} parts`} of a split dump`;
+    header.split === undefined ? '' : `, ${parts.length === 1 ? '1 part' : `${parts.length} parts`} of a split dump`;
   return `kdump compressed, version ${header.version}${by}${split}`;
 }

@@ -6,15 +6,7 @@ import { type ByteSource, CUT_STREAM, readHead, wrappingOf } from '../byte-sourc
 import type { BlockCache } from '../cache.js';
 import type { ImageFacts, ImageFormat, MemoryImage, VirtualRange } from '../image.js';
 import { MAX_NOTE_BYTES, MAX_NOTES, type Note, notes, vmcoreinfoOf } from '../notes.js';
-import {
-  isElf,
-  type ProgramHeader,
-  PT_LOAD,
-  PT_NOTE,
-  programHeaders,
-  readElfHeader,
-  SegmentTable,
-} from './header.js';
+import { isElf, type ProgramHeader, PT_LOAD, PT_NOTE, programHeaders, readElfHeader, SegmentTable } from './header.js';
 import { SegmentMemory } from './segments.js';
 
 /**
@@ -68,10 +60,7 @@ class ElfImage implements MemoryImage {
     this.#memory = memory;
     this.virtualRanges = { [Symbol.iterator]: () => memory.virtualRanges() };
     const { descriptor } = source;
-    this.inFile =
-      descriptor === undefined
-        ? undefined
-        : { [Symbol.iterator]: () => memory.fileRanges(descriptor) };
+    this.inFile = descriptor === undefined ? undefined : { [Symbol.iterator]: () => memory.fileRanges(descriptor) };
     this.facts = {
       format: this.#live ? 'kcore' : 'elf',
       description: describe(this.#live, found, segments) + wrappingOf(source),
@@ -106,11 +95,7 @@ class ElfImage implements MemoryImage {
   }
 }
 
-function readNotes(
-  source: ByteSource,
-  headers: Iterable<ProgramHeader>,
-  anomalies: string[],
-): Note[] {
+function readNotes(source: ByteSource, headers: Iterable<ProgramHeader>, anomalies: string[]): Note[] {
   const found: Note[] = [];
   let claimed = 0;
   let read = 0;
@@ -127,12 +112,7 @@ function readNotes(
 }
 
 /** @param limit maximum number of segments */
-function loads(
-  headers: Iterable<ProgramHeader>,
-  limit: number,
-  kcore: boolean,
-  anomalies: string[],
-): SegmentTable {
+function loads(headers: Iterable<ProgramHeader>, limit: number, kcore: boolean, anomalies: string[]): SegmentTable {
   // /proc/kcore before 4.11 writes 0 for every physical address.
   const physicalKnown = !kcore || anyPhysical(headers);
   const segments = new SegmentTable(limit);

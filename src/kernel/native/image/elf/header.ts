@@ -89,10 +89,7 @@ export function readElfHeader(source: ByteSource): ElfHeader {
     count = section.getUint32(44, true);
   }
   if (count > MAX_PROGRAM_HEADERS) {
-    throw new KernelError(
-      'damaged',
-      `${source.name}: malformed ELF header (${count} program headers)`,
-    );
+    throw new KernelError('damaged', `${source.name}: malformed ELF header (${count} program headers)`);
   }
   return { type, machine, programHeaders: { offset, count } };
 }
@@ -126,12 +123,7 @@ const KINDS: Readonly<Record<number, string>> = {
 };
 
 /** @throws {KernelError} `truncated`, with both numbers, if `view` is not `length` bytes long. */
-export function requireBytes(
-  source: ByteSource,
-  view: DataView,
-  position: number,
-  length: number,
-): void {
+export function requireBytes(source: ByteSource, view: DataView, position: number, length: number): void {
   if (view.byteLength >= length) return;
   throw new KernelError(
     'truncated',

@@ -198,10 +198,7 @@ function firstChunks({ name }: ByteSource, segments: SegmentTable): Float64Array
     chunks += Math.ceil(segments.stored[segment]! / (CHUNK * CHUNKS_PER_LINE)) * CHUNKS_PER_LINE;
   }
   if (Number.isSafeInteger(chunks)) return firsts;
-  throw new KernelError(
-    'damaged',
-    `${name}: malformed ELF header (segments of ${chunks * CHUNK} bytes)`,
-  );
+  throw new KernelError('damaged', `${name}: malformed ELF header (segments of ${chunks * CHUNK} bytes)`);
 }
 
 function position(offset: bigint): number | bigint {

@@ -55,8 +55,7 @@ const page = fc
     const out = new Uint8Array(4096);
     let at = 0;
     for (const [byte, length] of runs) {
-      for (let i = 0; i < length && at < 4096; i++)
-        out[at++] = (byte + (i % 7 === 0 ? i : 0)) & 255;
+      for (let i = 0; i < length && at < 4096; i++) out[at++] = (byte + (i % 7 === 0 ? i : 0)) & 255;
     }
     return out;
   });
@@ -65,18 +64,15 @@ it.each(['zlib', 'lzo', 'snappy', 'zstd'] as const)('%s round-trips', (name) => 
   fc.assert(fc.property(page, (bytes) => same(codecs[name](compress(bytes, name), 4096), bytes)));
 });
 
-it.each(['zlib', 'lzo', 'snappy', 'zstd'] as const)(
-  '%s accepts any bytes without throwing',
-  (name) => {
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
-        const output = codecs[name](bytes, 4096);
-        return output === undefined || output.length === 4096;
-      }),
-      { numRuns: 1000 },
-    );
-  },
-);
+it.each(['zlib', 'lzo', 'snappy', 'zstd'] as const)('%s accepts any bytes without throwing', (name) => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+      const output = codecs[name](bytes, 4096);
+      return output === undefined || output.length === 4096;
+    }),
+    { numRuns: 1000 },
+  );
+});
 
 it('does not trust sizes in headers', () => {
   const bomb = new Uint8Array(1 << 20);

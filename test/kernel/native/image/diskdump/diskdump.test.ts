@@ -5,11 +5,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import type { MemoryImage } from '../../../../../src/kernel/native/image/image.js';
 import { openImage } from '../../../../../src/kernel/native/image/open.js';
 import type { Compression } from '../../../../support/dump/compress.js';
-import {
-  type BlockSpec,
-  type DiskdumpSpec,
-  diskdumpExtents,
-} from '../../../../support/dump/diskdump.js';
+import { type BlockSpec, type DiskdumpSpec, diskdumpExtents } from '../../../../support/dump/diskdump.js';
 import { vmcoreinfoNote, writeNotes } from '../../../../support/dump/elf.js';
 import { flatten, joinExtents, writeExtents } from '../../../../support/dump/extents.js';
 import { DumpDirectory, pageOf } from '../../../../support/dump/file.js';
@@ -200,9 +196,7 @@ describe('a truncated file', () => {
   const whole = joinExtents(
     diskdumpExtents({
       blocks: 64,
-      memory: new Map(
-        Array.from({ length: 32 }, (_, i) => [i * 2, { data: pageOf(i), as: 'zlib' as const }]),
-      ),
+      memory: new Map(Array.from({ length: 32 }, (_, i) => [i * 2, { data: pageOf(i), as: 'zlib' as const }])),
       vmcoreinfo: 'OSRELEASE=x\n',
     }),
   );
@@ -210,9 +204,7 @@ describe('a truncated file', () => {
   it('reports missing parts on opening, and reads the existing ones', () => {
     const cut = whole.length - 1000;
     const image = openImage([directory.write('cut', whole.subarray(0, cut))]);
-    expect(image.facts.anomalies).toEqual([
-      `truncated (needs at least ${whole.length} bytes, has ${cut})`,
-    ]);
+    expect(image.facts.anomalies).toEqual([`truncated (needs at least ${whole.length} bytes, has ${cut})`]);
     expect(page(image, 0).equals(pageOf(0))).toBe(true);
     expect(code(() => page(image, 62))).toBe('truncated');
     image.close();
@@ -240,10 +232,7 @@ describe('a truncated file', () => {
 const compressions: Compression[] = ['none', 'zlib', 'lzo', 'snappy', 'zstd'];
 /** Numbers and words only, which keeps counterexamples readable; `memoryOf` creates the pages. */
 const anyMemory = fc.array(
-  fc.tuple(
-    fc.integer({ min: 0, max: 80000 }),
-    fc.constantFrom(...compressions, 'zero' as const, 'filtered' as const),
-  ),
+  fc.tuple(fc.integer({ min: 0, max: 80000 }), fc.constantFrom(...compressions, 'zero' as const, 'filtered' as const)),
   { minLength: 1, maxLength: 60 },
 );
 
@@ -281,42 +270,31 @@ describe('reads back written data', () => {
 
   it('in a flattened stream, whatever the order of its records', () => {
     fc.assert(
-      fc.property(
-        anyMemory,
-        fc.integer({ min: 100, max: 9000 }),
-        fc.nat(),
-        (blocks, size, turn) => {
-          const memory = memoryOf(blocks);
-          const extents = diskdumpExtents({ blocks: 80001, memory });
-          const turned = [...extents.slice(turn % extents.length), ...extents];
-          const stream = flatten(turned, { recordBytes: size });
-          const image = openImage([directory.write(`flat${files++}`, stream)]);
-          expect(image.facts.anomalies).toEqual([]);
-          expectMemory(image, memory);
-          image.close();
-        },
-      ),
+      fc.property(anyMemory, fc.integer({ min: 100, max: 9000 }), fc.nat(), (blocks, size, turn) => {
+        const memory = memoryOf(blocks);
+        const extents = diskdumpExtents({ blocks: 80001, memory });
+        const turned = [...extents.slice(turn % extents.length), ...extents];
+        const stream = flatten(turned, { recordBytes: size });
+        const image = openImage([directory.write(`flat${files++}`, stream)]);
+        expect(image.facts.anomalies).toEqual([]);
+        expectMemory(image, memory);
+        image.close();
+      }),
       { numRuns: 40 },
     );
   });
 
   it('in parts of a split dump, whatever their order', () => {
     fc.assert(
-      fc.property(
-        anyMemory,
-        fc.integer({ min: 0, max: 80001 }),
-        fc.boolean(),
-        (blocks, at, turn) => {
-          const memory = memoryOf(blocks);
-          const part = (start: number, end: number) =>
-            dump({ blocks: 80001, memory, split: { start, end } });
-          const parts = [part(0, at), part(at, 80001)];
-          const image = openImage(turn ? parts.reverse() : parts);
-          expect(image.facts.anomalies).toEqual([]);
-          expectMemory(image, memory);
-          image.close();
-        },
-      ),
+      fc.property(anyMemory, fc.integer({ min: 0, max: 80001 }), fc.boolean(), (blocks, at, turn) => {
+        const memory = memoryOf(blocks);
+        const part = (start: number, end: number) => dump({ blocks: 80001, memory, split: { start, end } });
+        const parts = [part(0, at), part(at, 80001)];
+        const image = openImage(turn ? parts.reverse() : parts);
+        expect(image.facts.anomalies).toEqual([]);
+        expectMemory(image, memory);
+        image.close();
+      }),
       { numRuns: 40 },
     );
   });
@@ -359,17 +337,13 @@ describe('a split dump', () => {
     expect(() => openImage([alone, first])).toThrow(/: not a part of a split dump/);
     const text = join(directory.path, 'text');
     writeFileSync(text, 'no dump\n');
-    expect(() => openImage([first, text])).toThrow(
-      /: not a part of the same dump as .*no KDUMP header/,
-    );
+    expect(() => openImage([first, text])).toThrow(/: not a part of the same dump as .*no KDUMP header/);
   });
 
   it('accepts a part whose writer ran out of space, if it is the only one', () => {
     const cut = dump({ ...spec, status: 8, split: { start: 6, end: 30000 } });
     const image = openImage([first, cut, third]);
-    expect(image.facts.anomalies).toEqual([
-      `dump incomplete (out of disk space during the dump) (${cut})`,
-    ]);
+    expect(image.facts.anomalies).toEqual([`dump incomplete (out of disk space during the dump) (${cut})`]);
     for (const [block, seed] of [
       [1, 2],
       [6, 6],

@@ -45,29 +45,19 @@ describe('an ELF core of kdump', () => {
   });
 
   it('reads virtual memory through the segments', () => {
-    expect(bytes(image.readVirtual(0xffffffff81001ff8n, 8)!).equals(low.subarray(8184, 8192))).toBe(
-      true,
-    );
-    expect(
-      bytes(image.readVirtual(direct + 0x1_8000_0010n, 8)!).equals(high.subarray(16, 24)),
-    ).toBe(true);
+    expect(bytes(image.readVirtual(0xffffffff81001ff8n, 8)!).equals(low.subarray(8184, 8192))).toBe(true);
+    expect(bytes(image.readVirtual(direct + 0x1_8000_0010n, 8)!).equals(high.subarray(16, 24))).toBe(true);
     expect(image.readVirtual(0xffffc90000000000n, 8)).toBeUndefined();
   });
 
   it('distinguishes filtered from absent memory', () => {
-    expect(() => image.readPhysical(0x1_8000_1000, 8)).toThrow(
-      expect.objectContaining({ code: 'filtered' }),
-    );
+    expect(() => image.readPhysical(0x1_8000_1000, 8)).toThrow(expect.objectContaining({ code: 'filtered' }));
     expect(() => image.readPhysical(0x1_8000_0ff8, 16)).toThrow(
       expect.objectContaining({ code: 'filtered', address: 0x1_8000_1000n }),
     );
-    expect(() => image.readPhysical(0x4000, 8)).toThrow(
-      expect.objectContaining({ code: 'absent' }),
-    );
+    expect(() => image.readPhysical(0x4000, 8)).toThrow(expect.objectContaining({ code: 'absent' }));
     expect(() => image.readPhysical(0, 8)).toThrow(expect.objectContaining({ code: 'absent' }));
-    expect(() => image.readVirtual(direct + 0x1_8000_1000n, 8)).toThrow(
-      expect.objectContaining({ code: 'filtered' }),
-    );
+    expect(() => image.readVirtual(direct + 0x1_8000_1000n, 8)).toThrow(expect.objectContaining({ code: 'filtered' }));
   });
 
   it('reports its facts', () => {
@@ -82,13 +72,11 @@ describe('an ELF core of kdump', () => {
       { start: 0x1000, end: 0x4000 },
       { start: 0x1_8000_0000, end: 0x1_8000_1000 },
     ]);
-    expect(Array.from(image.virtualRanges, ({ address, physical }) => [address, physical])).toEqual(
-      [
-        [direct + 0x1000n, 0x1000],
-        [direct + 0x1_8000_0000n, 0x1_8000_0000],
-        [0xffffffff81001000n, 0x2000],
-      ],
-    );
+    expect(Array.from(image.virtualRanges, ({ address, physical }) => [address, physical])).toEqual([
+      [direct + 0x1000n, 0x1000],
+      [direct + 0x1_8000_0000n, 0x1_8000_0000],
+      [0xffffffff81001000n, 0x2000],
+    ]);
   });
 });
 
@@ -126,9 +114,7 @@ it('reports all segments beyond physical memory in one line', () => {
   }));
   const loads = [{ physical: 0n, data: pageOf(1) }, ...far];
   const image = openImage([directory.write('beyond', writeElf({ loads }))]);
-  expect(image.facts.anomalies).toEqual([
-    '5 segments (first at 0x1000000000000000) beyond physical memory ignored',
-  ]);
+  expect(image.facts.anomalies).toEqual(['5 segments (first at 0x1000000000000000) beyond physical memory ignored']);
   image.close();
 });
 
@@ -169,9 +155,7 @@ it('reads at file offsets beyond 4 GiB', () => {
 it('rejects an excessive length before it allocates', () => {
   const loads = [{ physical: 0n, data: pageOf(1), memorySize: 2 ** 40 }];
   const image = openImage([directory.write('long', writeElf({ loads }))]);
-  expect(() => image.readPhysical(0, 2 ** 39)).toThrow(
-    expect.objectContaining({ code: 'refused' }),
-  );
+  expect(() => image.readPhysical(0, 2 ** 39)).toThrow(expect.objectContaining({ code: 'refused' }));
   image.close();
 });
 
@@ -181,9 +165,7 @@ it('opens a truncated core, and reports the missing memory', () => {
   const file = directory.write('cut', whole);
   truncateSync(file, whole.length - 4096);
   const image = openImage([file]);
-  expect(image.facts.anomalies).toEqual([
-    `truncated (needs ${whole.length} bytes, has ${whole.length - 4096})`,
-  ]);
+  expect(image.facts.anomalies).toEqual([`truncated (needs ${whole.length} bytes, has ${whole.length - 4096})`]);
   expect([...image.facts.physicalRanges]).toEqual([{ start: 0, end: 4096 }]);
   expect(bytes(image.readPhysical(0, 4096)).equals(pageOf(1))).toBe(true);
   expect(() => image.readPhysical(4090, 8)).toThrow(expect.objectContaining({ code: 'truncated' }));

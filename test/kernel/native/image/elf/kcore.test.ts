@@ -51,9 +51,7 @@ describe('a file like /proc/kcore', () => {
 
   it('maps text, vmalloc, direct map and vmemmap', () => {
     expect(bytes(image.readVirtual(text, 4096)).equals(pageOf(1))).toBe(true);
-    expect(bytes(image.readVirtual(vmalloc + 16n, 8)).equals(pageOf(2).subarray(16, 24))).toBe(
-      true,
-    );
+    expect(bytes(image.readVirtual(vmalloc + 16n, 8)).equals(pageOf(2).subarray(16, 24))).toBe(true);
     expect(bytes(image.readVirtual(vmemmap, 64)).equals(pageOf(5).subarray(0, 64))).toBe(true);
     expect(image.readVirtual(0xffff800000000000n, 8)).toBeUndefined();
     expect(image.readVirtual(0n, 8)).toBeUndefined();
@@ -62,9 +60,7 @@ describe('a file like /proc/kcore', () => {
   it("finds physical memory at the kernel's addresses", () => {
     expect(bytes(image.readPhysical(0x1000, 4096)).equals(pageOf(3))).toBe(true);
     expect(bytes(image.readPhysical(2 ** 33, 4096)).equals(pageOf(4))).toBe(true);
-    expect(() => image.readPhysical(0x9000, 8)).toThrow(
-      expect.objectContaining({ code: 'absent' }),
-    );
+    expect(() => image.readPhysical(0x9000, 8)).toThrow(expect.objectContaining({ code: 'absent' }));
     expect(Array.from(image.virtualRanges, ({ physical }) => physical)).toEqual([
       0x1000,
       2 ** 33,
@@ -138,8 +134,6 @@ it('distinguishes five-level addresses with file offsets above 2^53', () => {
     ),
   ]);
   expect(bytes(image.readVirtual(base, 4096)).equals(pageOf(1))).toBe(true);
-  expect(() => image.readVirtual(text + 8n, 8)).toThrow(
-    expect.objectContaining({ code: 'truncated' }),
-  );
+  expect(() => image.readVirtual(text + 8n, 8)).toThrow(expect.objectContaining({ code: 'truncated' }));
   image.close();
 });

@@ -1,10 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { ByteSource } from '../../../../../src/kernel/native/image/byte-source.js';
-import {
-  FlattenedSource,
-  readRuns,
-} from '../../../../../src/kernel/native/image/flattened/flattened.js';
+import { FlattenedSource, readRuns } from '../../../../../src/kernel/native/image/flattened/flattened.js';
 import { openImage } from '../../../../../src/kernel/native/image/open.js';
 import { diskdumpExtents } from '../../../../support/dump/diskdump.js';
 import { writeElf } from '../../../../support/dump/elf.js';
@@ -87,9 +84,7 @@ describe('a flattened stream', () => {
     const crumbs = (count: number) =>
       Array.from({ length: count }, (_, i) => ({ offset: 3 * i, bytes: Uint8Array.of(i) }));
     expect(readRuns(sourceOf(flatten(crumbs(4000)))).runs.length).toBe(4000);
-    expect(() => readRuns(sourceOf(flatten(crumbs(5000))))).toThrow(
-      expect.objectContaining({ code: 'damaged' }),
-    );
+    expect(() => readRuns(sourceOf(flatten(crumbs(5000))))).toThrow(expect.objectContaining({ code: 'damaged' }));
   });
 
   it('does not fill holes with zeros if it is truncated', () => {
@@ -141,8 +136,6 @@ it('reports truncation, and reads the remaining part', () => {
   expect(image.facts.anomalies.join()).toMatch(/flattened stream has no end mark/);
   const view = image.readPhysical(0, 4096);
   expect(Buffer.from(view.buffer, view.byteOffset, 4096).equals(pageOf(1))).toBe(true);
-  expect(() => image.readPhysical(15 * 4096, 8)).toThrow(
-    expect.objectContaining({ code: 'truncated' }),
-  );
+  expect(() => image.readPhysical(15 * 4096, 8)).toThrow(expect.objectContaining({ code: 'truncated' }));
   image.close();
 });
