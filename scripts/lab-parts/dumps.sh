@@ -1,9 +1,10 @@
 # Guests and what is read from them.
 # shellcheck shell=bash
 
-# What `up` makes unless told.
-LAB_DUMPS=(5.10 6.1 6.12 newest 6.1-la57 6.1-numa newest-numa 6.12-arm64-16k
-  5.10-kdump 6.1-kdump 6.12-kdump newest-kdump 6.1-families newest-families)
+# What `up` makes unless told: test/support/lab.ts names the same.
+LAB_DUMPS=(6.1 newest 6.12-arm64-16k 6.1-kdump 6.1-families newest-families)
+# And what `up kernels` makes.
+LAB_ALL_DUMPS=("${LAB_DUMPS[@]}" 5.10 6.12 6.1-la57 6.1-numa newest-numa 5.10-kdump 6.12-kdump newest-kdump)
 # And what `up arm64` makes.
 LAB_ARM64_DUMPS=(6.1-arm64 6.12-arm64 newest-arm64 6.12-arm64-max newest-arm64-max
   6.1-arm64-kdump 6.12-arm64-kdump)

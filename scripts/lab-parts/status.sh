@@ -3,7 +3,7 @@
 lab_status() {
   local name folder
   echo "lab in $LAB_DIR"
-  for name in "${LAB_DUMPS[@]}" "${LAB_ARM64_DUMPS[@]}"; do
+  for name in "${LAB_ALL_DUMPS[@]}" "${LAB_ARM64_DUMPS[@]}"; do
     folder="$LAB_DIR/dumps/$name"
     printf '%-16s %-32s dump %-4s oracle %s\n' "$name" \
       "$(cat "$LAB_DIR/kernels/$(kernel_of "$name")/release" 2>/dev/null || echo 'no kernel')" \

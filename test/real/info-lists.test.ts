@@ -2,10 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import { openNative } from '../../src/kernel/native/open.js';
 import { perCpuAddress } from '../../src/walk/cpus.js';
-import { LAB_KERNELS, labDump, labKdump, labKernel, labTool } from '../support/lab.js';
+import { KERNELS, labDump, labKdump, labKernel, labTool } from '../support/lab.js';
 import { expectDrgnLists, expectReported, listsOf } from './info-lists.js';
 
-test.each(LAB_KERNELS)('lists of a dump equal those of drgn, %s', (version) => {
+test.each(KERNELS)('lists of a dump equal those of drgn, %s', (version) => {
   const { elf } = labDump(version);
   const kernel = openNative({ files: [elf] });
   try {
@@ -18,7 +18,7 @@ test.each(LAB_KERNELS)('lists of a dump equal those of drgn, %s', (version) => {
   }
 });
 
-test.each(LAB_KERNELS)('one changed word makes a list incomplete, %s', (version) => {
+test.each(KERNELS)('one changed word makes a list incomplete, %s', (version) => {
   const kernel = openNative({ files: [labDump(version).elf] });
   const { modules, mounts } = listsOf(kernel);
   const at = (address: string | undefined, type: string, ...paths: readonly string[]) => {
@@ -79,7 +79,7 @@ test.each(LAB_KERNELS)('one changed word makes a list incomplete, %s', (version)
 });
 
 // crash 9.0.2 cannot open a 7.2 kernel.
-describe.each(LAB_KERNELS.filter((version) => version !== 'newest'))('lists compared with crash, %s', (version) => {
+describe.each(KERNELS.filter((version) => version !== 'newest'))('lists compared with crash, %s', (version) => {
   test('equal its mod, mount, swap, ipcs and runq after a panic', () => {
     const [file = ''] = labKdump(version).formats['lzo-d31'];
     const said = execFileSync(labTool('crash'), ['-s', labKernel(version).vmlinux, file], {

@@ -6,7 +6,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { type ReadJson, readSchema } from '../../src/answers/read/schema.js';
 import { commandPath, kdumpMem } from '../support/cli.js';
 import { drgnJson } from '../support/drgn.js';
-import { LAB_KERNELS, labDump, labKdump, labKernel, labTool } from '../support/lab.js';
+import { KERNELS, labDump, labKdump, labKernel, labTool } from '../support/lab.js';
 
 const SCRIPT = new URL('./read.py', import.meta.url);
 const PAGE = 4096;
@@ -29,7 +29,7 @@ function raw(...args: readonly string[]): Buffer {
   });
 }
 
-describe.each(LAB_KERNELS)('read compared with drgn, %s', (version) => {
+describe.each(KERNELS)('read compared with drgn, %s', (version) => {
   test('symbols, the direct map, vmalloc and physical memory', async () => {
     const dump = labDump(version);
     const socket = dump.oracle.sockets[0]!;

@@ -17,7 +17,7 @@ import { Warnings } from '../../src/walk/warnings.js';
 import { kdumpMem } from '../support/cli.js';
 import { damagedImage } from '../support/damaged-image.js';
 import { fixture } from '../support/fixtures.js';
-import { LAB_KERNELS, labDump } from '../support/lab.js';
+import { KERNELS, labDump } from '../support/lab.js';
 
 /** Number of the range, physical address of the word, bytes from the start of the range. */
 type Word = readonly [range: number, physical: number, into: number];
@@ -46,7 +46,7 @@ function someTargets(kernel: NativeKernel, finder: TargetFinder, identifier: Add
     for (const frame of some(ledger.framesOf(category), 15)) finder.addFrame(frame);
 }
 
-test.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
+test.each([...KERNELS, '6.12-arm64-16k'] as const)(
   '%s: references are all words of the dump that point into a target',
   async (name) => {
     const { elf } = labDump(name);
@@ -94,7 +94,7 @@ test.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
 );
 
 describe('a dump with a missing part', () => {
-  const { elf } = labDump('6.12');
+  const { elf } = labDump('newest');
   const whole = openNative({ files: [elf] });
   const { pageSize } = whole.facts;
   const tasks = { cache: 'task_struct' };
@@ -136,7 +136,7 @@ describe('a dump with a missing part', () => {
 
   test('compressed pages and plain bytes have the same references', async () => {
     const plain = await searchReferences(whole, whole.symbolTable, tasks, 50);
-    const packed = openNative({ files: [labDump('6.12').kdumpZlib] });
+    const packed = openNative({ files: [labDump('newest').kdumpZlib] });
     const found = await searchReferences(packed, packed.symbolTable, tasks, 50);
     packed.close();
     expect(refsJson(found)).toEqual(refsJson(plain));
@@ -146,7 +146,7 @@ describe('a dump with a missing part', () => {
 });
 
 test('as a command: text, JSON, and refused options', async () => {
-  const { elf } = labDump('6.12');
+  const { elf } = labDump('newest');
   const of = ['--vmcore', elf];
   const json = await kdumpMem('refs', 'init_task+0x10', '--json', '--limit', '3', ...of);
   const answer = refsSchema.parse(JSON.parse(json.stdout));

@@ -6,7 +6,7 @@ import type { NativeKernel } from '../../src/kernel/native/kernel.js';
 import { namedTypes } from '../../src/kernel/native/named-types.js';
 import { openNative } from '../../src/kernel/native/open.js';
 import { kdumpMem } from '../support/cli.js';
-import { LAB_KERNELS, type LabKernel, labDump, labKdump, labKernel, labTool } from '../support/lab.js';
+import { KERNELS, labDump, labKdump, labKernel, labTool, ofRun } from '../support/lab.js';
 import { structInstancesSuite } from './struct-instances.js';
 
 /**
@@ -68,7 +68,7 @@ function paholeStructs(vmlinux: string): Map<string, string> {
 }
 
 // pahole 1.24 does not support all BTF of newer kernels, and omits members.
-const PAHOLE_KERNELS = ['5.10', '6.1'] as const satisfies readonly LabKernel[];
+const PAHOLE_KERNELS = ofRun(['5.10', '6.1'] as const);
 
 describe.each(PAHOLE_KERNELS)('layouts compared with pahole, %s', (version) => {
   let kernel: NativeKernel;
@@ -96,7 +96,7 @@ describe.each(PAHOLE_KERNELS)('layouts compared with pahole, %s', (version) => {
   });
 });
 
-for (const version of LAB_KERNELS) structInstancesSuite(version);
+for (const version of KERNELS) structInstancesSuite(version);
 
 describe('struct, as a command', () => {
   const { kdumpZlib } = labDump('6.1');

@@ -6,14 +6,14 @@ import { kernelStacks } from '../../src/walk/memory/stacks.js';
 import { Warnings } from '../../src/walk/warnings.js';
 import { kdumpMem } from '../support/cli.js';
 import { damagedKernel } from '../support/damaged-kernel.js';
-import { LAB_KERNELS, labDump } from '../support/lab.js';
+import { KERNELS, labDump } from '../support/lab.js';
 import { littleEndian } from '../support/little-endian.js';
 import { whatisSuite } from './whatis-suite.js';
 
-for (const name of [...LAB_KERNELS, '6.12-arm64-16k'] as const) whatisSuite(name, labDump(name).elf, 300);
+for (const name of [...KERNELS, '6.12-arm64-16k'] as const) whatisSuite(name, labDump(name).elf, 300);
 
 test('init code that the kernel freed, and a stack with two contradicting facts', () => {
-  const kernel = openNative({ files: [labDump('6.12').elf] });
+  const kernel = openNative({ files: [labDump('newest').elf] });
   const areas = [...kernelStacks(kernel)].filter(({ vm }) => vm !== 0n);
   const [one, other] = [areas[0]!, areas[1]!];
   const at = kernel.struct('task_struct')?.member('stack_vm_area')?.offset ?? -1;
@@ -36,7 +36,7 @@ test('init code that the kernel freed, and a stack with two contradicting facts'
   kernel.close();
 });
 
-test.each(LAB_KERNELS)('names members of tasks, whose objects may be smaller than the type: %s', (name) => {
+test.each(KERNELS)('names members of tasks, whose objects may be smaller than the type: %s', (name) => {
   const kernel = openNative({ files: [labDump(name).elf] });
   const identifier = new AddressIdentifier(kernel, kernel.symbolTable, new Warnings());
   const type = kernel.struct('task_struct')!;
@@ -55,7 +55,7 @@ test.each(LAB_KERNELS)('names members of tasks, whose objects may be smaller tha
 });
 
 test('as a command: text, JSON, and missing addresses', async () => {
-  const { elf } = labDump('6.12');
+  const { elf } = labDump('newest');
   const of = ['--vmcore', elf];
   const text = await kdumpMem('whatis', 'init_task+0x10', 'pfn:0x1', '0x10', ...of);
   expect(text).toMatchObject({ stderr: '', status: 0 });

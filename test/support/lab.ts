@@ -4,12 +4,20 @@ import { fileURLToPath } from 'node:url';
 
 /** Kernels of the lab; `newest` is the kernel of Debian's newest suite. */
 export const LAB_KERNELS = ['5.10', '6.1', '6.12', 'newest'] as const;
-/** `scripts/test kernels`: slow tests run on every kernel instead of one or two. */
-export const ALL_KERNELS = process.env.KDUMP_MEM_TEST_KERNELS === 'all';
-/** Kernels for comparisons that take long. */
-export const SLOW_TESTS_KERNELS: readonly (typeof LAB_KERNELS)[number][] = ALL_KERNELS
-  ? LAB_KERNELS
-  : ['6.1', 'newest'];
+
+/** The suite `kernels` runs every test on all kernels and dumps of the lab, `npm test` on those below. */
+const ALL_KERNELS = process.env.KDUMP_MEM_TEST_KERNELS === 'all';
+const BRIEF: ReadonlySet<string> = new Set(
+  '6.1 newest 6.12-arm64-16k 6.1-kdump 6.1-families newest-families'.split(' '),
+);
+
+/** Those of these kernels, dumps or variants (`6.1-numa`) that this run tests. */
+export const ofRun = <Name extends string>(names: readonly Name[]): readonly Name[] =>
+  names.filter((name) => ALL_KERNELS || BRIEF.has(name));
+
+/** Kernels that this run tests. */
+export const KERNELS = ofRun(LAB_KERNELS);
+
 /** Kernels for arm64, with 4 KiB or 16 KiB pages. */
 export const LAB_ARM64_KERNELS = ['6.12-arm64-16k', '6.12-arm64', '6.1-arm64', 'newest-arm64'] as const;
 export type LabKernel = (typeof LAB_KERNELS)[number] | (typeof LAB_ARM64_KERNELS)[number];
@@ -20,7 +28,9 @@ export type GuestKernel = LabKernel | 'newest-profiled';
 export type LabOnlyCopied = Exclude<(typeof LAB_ARM64_KERNELS)[number], '6.1-arm64'>;
 
 /** Dumps of a paused guest by QEMU; the suffix of the kernel's name describes the variant. */
-export const LAB_DUMPS = [...LAB_KERNELS, '6.1-la57'] as const;
+const LAB_DUMPS = [...LAB_KERNELS, '6.1-la57'] as const;
+/** Those that this run tests. */
+export const DUMPS = ofRun(LAB_DUMPS);
 /** Variants for arm64; `-max` has pointer authentication and 52-bit addresses. */
 export type LabArm64DumpName = (typeof LAB_ARM64_KERNELS)[number] | `${(typeof LAB_ARM64_KERNELS)[number]}-max`;
 export type LabDumpName =

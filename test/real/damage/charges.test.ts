@@ -4,7 +4,7 @@ import { accountAll } from '../../../src/account/sockets.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
-import { LAB_KERNELS, labDump } from '../../support/lab.js';
+import { KERNELS, labDump } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
 
 type Patch = Damage['patches'][number];
@@ -15,7 +15,7 @@ const TREES = {
   outOfOrder: ['tcp_sock', 'out_of_order_queue'],
 } as const;
 
-describe.each(LAB_KERNELS)('memory charged to a TCP sock of %s', (version) => {
+describe.each(KERNELS)('memory charged to a TCP sock of %s', (version) => {
   const kernel = openNative({ files: [labDump(version).elf] });
   afterAll(() => kernel.close());
   const census = accountAll(kernel);

@@ -14,11 +14,11 @@ import { StructReader } from '../../../src/walk/struct-reader.js';
 import { TaskReader } from '../../../src/walk/tasks/tasks.js';
 import { Warnings } from '../../../src/walk/warnings.js';
 import { damagedKernel, type Patch } from '../../support/damaged-kernel.js';
-import { LAB_KERNELS, labDump } from '../../support/lab.js';
+import { KERNELS, labDump } from '../../support/lab.js';
 import { ledgerOf } from '../../support/ledger.js';
 import { littleEndian } from '../../support/little-endian.js';
 
-describe.each(LAB_KERNELS)('second facts about %s', (version) => {
+describe.each(KERNELS)('second facts about %s', (version) => {
   const kernel = openNative({ files: [labDump(version).elf] });
   afterAll(() => kernel.close());
   const { sockets, warnings } = accountAll(kernel);

@@ -9,7 +9,7 @@ import type { CrashSession } from '../../../src/kernel/crash/session.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { answers } from '../../support/answers.js';
 import { DRGN_MS } from '../../support/drgn.js';
-import { LAB, labDump, labKernel, labTool, SLOW_TESTS_KERNELS } from '../../support/lab.js';
+import { KERNELS, LAB, labDump, labKernel, labTool } from '../../support/lab.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'extract-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -31,7 +31,7 @@ function native(file: string) {
   }
 }
 
-describe.each(SLOW_TESTS_KERNELS)('an extract of %s', (version) => {
+describe.each(KERNELS)('an extract of %s', (version) => {
   const dump = labDump(version);
   let small: string;
   beforeAll(async () => {
@@ -69,7 +69,7 @@ describe.each(SLOW_TESTS_KERNELS)('an extract of %s', (version) => {
 });
 
 // Without its modules, which crash 9.0.2 does not support on 7.2, not even in the full dump.
-test.each(SLOW_TESTS_KERNELS)(
+test.each(KERNELS)(
   'an extract of %s opens in crash, with the same answers and tasks',
   async (version) => {
     const { vmlinux } = labKernel(version);
@@ -98,7 +98,7 @@ test.each(SLOW_TESTS_KERNELS)(
   300_000,
 );
 
-describe.each(SLOW_TESTS_KERNELS)('an extract of a filtered dump of %s', (version) => {
+describe.each(KERNELS)('an extract of a filtered dump of %s', (version) => {
   test('is no more complete than that dump', async () => {
     const filtered = join(LAB, 'dumps', `${version}-kdump`, 'lzo-d31.vmcore');
     const small = await cut(filtered, `${version}-d31.vmcore`);

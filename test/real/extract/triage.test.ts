@@ -16,7 +16,7 @@ import { TaskReader } from '../../../src/walk/tasks/tasks.js';
 import { kdumpMem } from '../../support/cli.js';
 import { DamagedDump } from '../../support/damaged-dump.js';
 import { rawPages } from '../../support/dump/raw-pages.js';
-import { labDump, labKdump, labKernel, labTool } from '../../support/lab.js';
+import { KERNELS, labDump, labKdump, labKernel, labTool } from '../../support/lab.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'triage-extract-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -54,15 +54,13 @@ const ALL = { log: true, memory: true, stacks: true };
 
 const panicked = () => labKdump('6.1').formats['lzo-d31'][0] ?? '';
 
-const DUMPS = [
-  ['5.10', () => labDump('5.10').elf],
-  ['6.12', () => labDump('6.12').elf],
-  ['newest', () => labDump('newest').elf],
+const CASES = [
+  ...KERNELS.map((kernel) => [kernel, () => labDump(kernel).elf] as const),
   ['6.12-arm64-16k', () => labDump('6.12-arm64-16k').elf],
   ['6.1 after a panic', panicked],
 ] as const;
 
-test.each(DUMPS)('%s: an extract with all that triage reads gives the dump’s answers', async (name, file) => {
+test.each(CASES)('%s: an extract with all that triage reads gives the dump’s answers', async (name, file) => {
   const whole = answers(file());
   const small = await cut(file(), `${name}.all`, ALL);
   expect(answers(small)).toEqual(whole);
@@ -71,7 +69,7 @@ test.each(DUMPS)('%s: an extract with all that triage reads gives the dump’s a
   expect(statSync(small).size).toBeLessThan(5e6);
 });
 
-test.each(DUMPS.slice(-2))('%s: an extract without stacks or the log is no all-clear', async (name, file) => {
+test.each(CASES.slice(-2))('%s: an extract without stacks or the log is no all-clear', async (name, file) => {
   const without = await cut(file(), `${name}.without`, {});
   const said = await kdumpMem('stacks', '--strict', '--vmcore', without);
   expect([3, 5]).toContain(said.status);

@@ -5,7 +5,7 @@ import { ReadError } from '../../../src/base/errors.js';
 import type { MemoryImage } from '../../../src/kernel/native/image/image.js';
 import { openImage } from '../../../src/kernel/native/image/open.js';
 import { DumpDirectory } from '../../support/dump/file.js';
-import { LAB, LabMissing, SLOW_TESTS_KERNELS } from '../../support/lab.js';
+import { LAB, LabMissing, ofRun } from '../../support/lab.js';
 
 const directory = new DumpDirectory();
 afterAll(() => directory.dispose());
@@ -17,10 +17,7 @@ if (!existsSync(dumps)) throw new LabMissing(dumps, 'dump');
  * core.
  */
 const guests = readdirSync(dumps).filter(
-  (name) =>
-    (/-arm64/.test(name) || SLOW_TESTS_KERNELS.some((kernel) => `${name}-`.startsWith(`${kernel}-`))) &&
-    existsSync(join(dumps, name, 'elf.vmcore')) &&
-    variants(name).length > 0,
+  (name) => ofRun([name]).length > 0 && existsSync(join(dumps, name, 'elf.vmcore')) && variants(name).length > 0,
 );
 
 /** The other dumps in a guest's folder; the parts of a split dump are together, out of order. */

@@ -11,7 +11,7 @@ import { labDump } from '../../support/lab.js';
 // A free block is allocated and freed again while a running kernel's struct pages are read, chunk
 // by chunk, through a cache like that of /proc/kcore: a chunk that was read stays unchanged until
 // it is dropped.
-const kernel = openNative({ files: [labDump('5.10').elf] });
+const kernel = openNative({ files: [labDump('6.1').elf] });
 afterAll(() => kernel.close());
 
 const frames = new FrameMap(ramRanges(kernel));

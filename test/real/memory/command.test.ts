@@ -56,7 +56,7 @@ test('--caches lists slab caches, largest first, with wasted memory', async () =
 });
 
 test('a filtered dump reports incomplete categories, with status 5 for --strict', async () => {
-  const [file] = labKdump('newest').formats['lzo-d31'];
+  const [file] = labKdump('6.1').formats['lzo-d31'];
   const { stdout, stderr, status } = await kdumpMem('memory', '--strict', '--vmcore', file ?? '');
   expect(status).toBe(5);
   expect(stdout).toContain('Incomplete: ');

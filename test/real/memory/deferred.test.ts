@@ -17,7 +17,7 @@ import { littleEndian } from '../../support/little-endian.js';
 
 // The kernel initializes all struct pages before kdump can dump it: a free block at the end of its
 // node is changed to an uninitialized one.
-const kernel = openNative({ files: [labDump('6.12').elf] });
+const kernel = openNative({ files: [labDump('newest').elf] });
 afterAll(() => kernel.close());
 
 const ORDER = 10;

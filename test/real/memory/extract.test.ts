@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { kdumpMem } from '../../support/cli.js';
-import { LAB_KERNELS, labDump, labKdump } from '../../support/lab.js';
+import { KERNELS, labDump, labKdump, ofRun } from '../../support/lab.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'memory-extract-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -24,8 +24,8 @@ const extracted = async (file: string, name: string, ...options: readonly string
 
 describe('an extract with --with-memory gives the dump’s answers', () => {
   const dumps = [
-    ...LAB_KERNELS.map((kernel) => [kernel, () => labDump(kernel).elf] as const),
-    ['6.1-numa', () => labDump('6.1-numa').elf] as const,
+    ...KERNELS.map((kernel) => [kernel, () => labDump(kernel).elf] as const),
+    ...ofRun(['6.1-numa'] as const).map((name) => [name, () => labDump(name).elf] as const),
     ['6.12-arm64-16k', () => labDump('6.12-arm64-16k').elf] as const,
     ['6.1-kdump', () => labKdump('6.1').formats['lzo-d31'][0] ?? ''] as const,
   ];

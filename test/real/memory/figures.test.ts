@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { kdumpMem } from '../../support/cli.js';
 import { drgnJson } from '../../support/drgn.js';
-import { labDump } from '../../support/lab.js';
+import { labDump, ofRun } from '../../support/lab.js';
 import { asked } from './figure-lines.js';
 
-describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('a dump of %s', (kernel) => {
+describe.each(ofRun(['5.10', '6.1', '6.12', 'newest'] as const))('a dump of %s', (kernel) => {
   const { elf } = labDump(kernel);
 
   test('has the lines of /proc/meminfo that drgn computes, and rows that sum to them', async () => {

@@ -1,4 +1,4 @@
-import { LAB_KERNELS } from '../../support/lab.js';
+import { KERNELS } from '../../support/lab.js';
 import { filesSuite } from './files-suite.js';
 
-for (const version of LAB_KERNELS) filesSuite(version, version);
+for (const version of KERNELS) filesSuite(version, version);

@@ -7,9 +7,9 @@ const MOST_MS = 120_000;
 let guest: Guest;
 beforeAll(async () => {
   guest = await bootGuest({
-    kernel: '6.12',
+    kernel: 'newest',
     memoryMiB: MEMORY_MIB,
-    files: kdumpMemInGuest('6.12'),
+    files: kdumpMemInGuest('newest'),
     append: 'lsm=lockdown lockdown=confidentiality',
     limitMs: 3 * MOST_MS,
   });

@@ -1,6 +1,5 @@
-import { ALL_KERNELS } from '../../support/lab.js';
+import { ofRun } from '../../support/lab.js';
 import { pageflagsSuite } from './pageflags-suite.js';
 
 // The oldest and the newest; scripts/test memory covers those between.
-if (ALL_KERNELS) pageflagsSuite('5.10');
-pageflagsSuite('newest');
+for (const kernel of ofRun(['5.10', 'newest'] as const)) pageflagsSuite(kernel);

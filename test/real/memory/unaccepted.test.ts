@@ -8,7 +8,7 @@ import { labDump } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
 
 // No guest of the lab is confidential: the counters are patched.
-const kernel = openNative({ files: [labDump('6.12').elf] });
+const kernel = openNative({ files: [labDump('newest').elf] });
 afterAll(() => kernel.close());
 
 test('unaccepted memory of a confidential guest is free, and not in the buddy allocator', () => {

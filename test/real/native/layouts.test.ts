@@ -6,7 +6,7 @@ import { KernelError } from '../../../src/base/errors.js';
 import { Kind } from '../../../src/kernel/native/btf/format.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { LAB_KERNELS } from '../../support/lab.js';
+import { KERNELS } from '../../support/lab.js';
 import { askDrgn, dumpFile } from './real-kernels.js';
 
 /** [bit offset, bits, bytes, elements (-1: no array, -2: an array of arrays), pointer] */
@@ -26,7 +26,7 @@ function someStructs(kernel: NativeKernel): string[] {
   return [...new Set([...names, ...walked.split(' '), 'socket', 'net', 'kmem_cache', 'xa_node'])];
 }
 
-describe.each(LAB_KERNELS)('layouts of %s', (version) => {
+describe.each(KERNELS)('layouts of %s', (version) => {
   it('match its debug information, member by member', () => {
     const kernel = openNative({ files: [dumpFile(version, 'kdump-zlib')] });
     const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-layouts-'));

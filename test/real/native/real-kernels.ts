@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { drgnJson } from '../../support/drgn.js';
-import { LAB, LAB_KERNELS, type LabKernel, LabMissing } from '../../support/lab.js';
+import { KERNELS, LAB, type LabKernel, LabMissing, ofRun } from '../../support/lab.js';
 
 /** Dumps that prove symbols and types of one kernel each; `-la57` has five-level page tables. */
 export const REAL_DUMPS: readonly { readonly name: string; readonly kernel: LabKernel }[] = [
-  ...LAB_KERNELS.map((kernel) => ({ name: kernel, kernel })),
-  { name: '6.1-la57', kernel: '6.1' },
+  ...KERNELS.map((kernel) => ({ name: kernel, kernel })),
+  ...ofRun(['6.1-la57']).map((name) => ({ name, kernel: '6.1' as const })),
 ];
 
 /** @throws {LabMissing} */

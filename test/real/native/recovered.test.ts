@@ -4,7 +4,7 @@ import { KernelMemory } from '../../../src/kernel/native/memory.js';
 import { architectureOf, openNativeImage } from '../../../src/kernel/native/open.js';
 import { RecoveredSymbols } from '../../../src/kernel/native/recovered/recovered-symbols.js';
 import { Vmcoreinfo } from '../../../src/kernel/native/vmcoreinfo.js';
-import { LAB_KERNELS, type LabKernel } from '../../support/lab.js';
+import { KERNELS, type LabKernel } from '../../support/lab.js';
 import { dumpFile } from './real-kernels.js';
 
 /** Symbols that `skb`, `sockets` and `info` need. */
@@ -26,9 +26,9 @@ const CACHES = ['skbuff_head_cache', 'skbuff_fclone_cache', 'skb_small_head_cach
 /** Listed by the types of all kernels but 5.10's. */
 const PER_CPU = ['runqueues', 'napi_alloc_cache', 'netdev_alloc_cache', '__per_cpu_start'] as const;
 
-const KERNELS: readonly LabKernel[] = [...LAB_KERNELS, '6.12-arm64-16k'];
+const CASES: readonly LabKernel[] = [...KERNELS, '6.12-arm64-16k'];
 
-describe.each(KERNELS)('variables of %s that its symbol table may lack', (version) => {
+describe.each(CASES)('variables of %s that its symbol table may lack', (version) => {
   // As if it had functions only; its own variables are the expected results.
   const image = openImage([dumpFile(version, 'elf')]);
   const kernel = openNativeImage(image);

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { MemoryImage } from '../../../src/kernel/native/image/image.js';
 import { openImage } from '../../../src/kernel/native/image/open.js';
 import { openNative, openNativeImage } from '../../../src/kernel/native/open.js';
-import { LAB_KERNELS, labKernel } from '../../support/lab.js';
+import { KERNELS, labKernel } from '../../support/lab.js';
 import { dumpFile, REAL_DUMPS } from './real-kernels.js';
 
 /** System.map from the kernel's package, by name, shifted by KASLR. */
@@ -61,7 +61,7 @@ describe.each(REAL_DUMPS)('symbols of $name', ({ name, kernel: version }) => {
   });
 });
 
-describe.each(LAB_KERNELS)('symbol tables of %s', (version) => {
+describe.each(KERNELS)('symbol tables of %s', (version) => {
   it('are found by a scan too, if VMCOREINFO does not name them', () => {
     const image = openImage([dumpFile(version, 'elf')]);
     const vmcoreinfo = image.vmcoreinfo!.replace(/^SYMBOL\(kallsyms_.*\n/gm, '');
@@ -90,7 +90,7 @@ describe.each(LAB_KERNELS)('symbol tables of %s', (version) => {
   });
 
   it('are refused from another kernel', () => {
-    const other = labKernel(version === '6.1' ? '6.12' : '6.1');
+    const other = labKernel(version === '6.1' ? 'newest' : '6.1');
     const files = [dumpFile(version, 'elf')];
     for (const options of [{ vmlinux: other.vmlinux }, { types: other.vmlinux }, { symbols: other.systemMap }])
       expect(() => openNative({ files, ...options })).toThrow(/from a different kernel build/);

@@ -9,7 +9,7 @@ import { openTypesFile } from '../../../src/kernel/native/foreign-types/open.js'
 import { openNative } from '../../../src/kernel/native/open.js';
 import { KernelTypes } from '../../../src/kernel/native/types.js';
 import { Dump } from '../../../src/library/dump.js';
-import { labKernel, SLOW_TESTS_KERNELS } from '../../support/lab.js';
+import { KERNELS, labKernel } from '../../support/lab.js';
 import { askDrgn, dumpFile } from './real-kernels.js';
 
 type DrgnMember = [bitOffset: number, bits: number, bytes: number, count: number, pointer: boolean];
@@ -64,7 +64,7 @@ function structOf(types: KernelTypes, name: string): StructLayout | undefined {
   }
 }
 
-describe.each(SLOW_TESTS_KERNELS)('types of %s', (version) => {
+describe.each(KERNELS)('types of %s', (version) => {
   it('are the same from BTF, from DWARF and from a table of Volatility', {
     timeout: 600_000,
   }, () => {

@@ -5,7 +5,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { processSchema } from '../../../src/answers/process/schema.js';
 import { procsSchema } from '../../../src/answers/procs/schema.js';
 import { kdumpMem } from '../../support/cli.js';
-import { labDump, labKdump, SLOW_TESTS_KERNELS } from '../../support/lab.js';
+import { KERNELS, labDump, labKdump } from '../../support/lab.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'processes-extract-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -25,7 +25,7 @@ const extracted = async (file: string, name: string, ...options: readonly string
 
 describe('an extract with --with-processes gives the dump’s answers', () => {
   const dumps = [
-    ...SLOW_TESTS_KERNELS.map((kernel) => [kernel, () => labDump(kernel).elf] as const),
+    ...KERNELS.map((kernel) => [kernel, () => labDump(kernel).elf] as const),
     ['6.12-arm64-16k', () => labDump('6.12-arm64-16k').elf] as const,
     ['6.1-kdump', () => labKdump('6.1').formats['lzo-d31'][0] ?? ''] as const,
   ];

@@ -2,9 +2,9 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { surveyProcesses } from '../../../src/account/processes/kernel.js';
 import { accountAll } from '../../../src/account/sockets.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { LAB_KERNELS, labDump } from '../../support/lab.js';
+import { KERNELS, labDump } from '../../support/lab.js';
 
-describe.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
+describe.each([...KERNELS, '6.12-arm64-16k'] as const)(
   'memory freed by killing a group, from a dump: %s',
   (version) => {
     const kernel = openNative({ files: [labDump(version).elf] });

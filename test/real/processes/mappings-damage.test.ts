@@ -9,7 +9,7 @@ import { addressSpaces } from '../../../src/walk/processes/address-spaces.js';
 import { ProcessAreaReader } from '../../../src/walk/processes/process-areas.js';
 import { Warnings } from '../../../src/walk/warnings.js';
 import { damagedKernel, UNDAMAGED } from '../../support/damaged-kernel.js';
-import { labDump, SLOW_TESTS_KERNELS } from '../../support/lab.js';
+import { KERNELS, labDump } from '../../support/lab.js';
 
 /**
  * Bytes without a second fact: a wrong value is reported as complete. Paths of members, with the
@@ -76,7 +76,7 @@ function* nodesOf(kernel: NativeKernel, mm: bigint): Generator<bigint> {
   }
 }
 
-describe.each(SLOW_TESTS_KERNELS)('damage to the data structures of mappings: %s', (version) => {
+describe.each(KERNELS)('damage to the data structures of mappings: %s', (version) => {
   const kernel = openNative({ files: [labDump(version).elf] });
   afterAll(() => kernel.close());
   const survey = surveyProcesses(kernel, () => {});

@@ -10,7 +10,7 @@ import { memberOf, struct } from '../../../src/walk/pages/struct-page.js';
 import { addressSpaces } from '../../../src/walk/processes/address-spaces.js';
 import { findInPidNamespace } from '../../../src/walk/processes/process-facts.js';
 import { damagedKernel } from '../../support/damaged-kernel.js';
-import { LAB, LAB_KERNELS } from '../../support/lab.js';
+import { KERNELS, LAB } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
 
 const AMOUNT = 8 * 2 ** 20;
@@ -37,7 +37,7 @@ const PROGRAMS = [
 type Told = Readonly<Record<string, number>>;
 
 // The guest's own report, read just before it is stopped and dumped.
-describe.each(LAB_KERNELS)('processes of a dump match /proc/PID/smaps: %s', (version) => {
+describe.each(KERNELS)('processes of a dump match /proc/PID/smaps: %s', (version) => {
   let work: string;
   let guest: Guest;
   const reports = new Map<number, Told>();

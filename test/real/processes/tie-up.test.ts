@@ -5,9 +5,9 @@ import { kernelProcesses } from '../../../src/account/processes/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { memoryNodes, NodeCounters } from '../../../src/walk/pages/vm-counters.js';
 import { addressSpaces } from '../../../src/walk/processes/address-spaces.js';
-import { LAB_KERNELS, labDump } from '../../support/lab.js';
+import { KERNELS, labDump } from '../../support/lab.js';
 
-describe.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
+describe.each([...KERNELS, '6.12-arm64-16k'] as const)(
   'processes and memory agree about the same pages: %s',
   (version) => {
     const kernel = openNative({ files: [labDump(version).elf] });

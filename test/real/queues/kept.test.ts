@@ -3,7 +3,7 @@ import { accountFd } from '../../../src/account/skb.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { damagedKernel } from '../../support/damaged-kernel.js';
-import { type LabDumpName, labDump, oracleSocket, role } from '../../support/lab.js';
+import { type LabDumpName, labDump, ofRun, oracleSocket, role } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
 
 /**
@@ -36,8 +36,16 @@ function offset(kernel: NativeKernel, type: string, member: string): bigint {
 }
 
 describe('TCP memory outside its queues is counted', () => {
-  test.each(['sk_rx_skb_cache', 'sk_tx_skb_cache'])('5.10: %s', (member) => {
-    const { before, after } = withKept('5.10', 'healthy', (sound, sock) => sock + offset(sound, 'sock', member));
+  test.each(
+    ofRun(['5.10'] as const).flatMap(
+      (dump) =>
+        [
+          [dump, 'sk_rx_skb_cache'],
+          [dump, 'sk_tx_skb_cache'],
+        ] as const,
+    ),
+  )('%s: %s', (dump, member) => {
+    const { before, after } = withKept(dump, 'healthy', (sound, sock) => sock + offset(sound, 'sock', member));
     expect(before.queues).not.toHaveProperty('kept');
     expect(before.total).toMatchObject({ skbs: 0, pinnedBytes: 0, complete: true });
     expect(after.queues.kept).toMatchObject({ skbs: 1, complete: true });
@@ -47,7 +55,7 @@ describe('TCP memory outside its queues is counted', () => {
     expect(after.unreadBytes).toBe(before.unreadBytes);
   });
 
-  test.each(['5.10', '6.1', '6.12', 'newest'] as const)('%s: the packet with options for IPv6', (dump) => {
+  test.each(ofRun(['5.10', '6.1', '6.12', 'newest'] as const))('%s: the packet with options for IPv6', (dump) => {
     const { before, after } = withKept(dump, 'loopback-v6', (sound, sock) => {
       const part = pointer(sound, sock + offset(sound, 'inet_sock', 'pinet6'));
       return part + offset(sound, 'ipv6_pinfo', 'pktoptions');

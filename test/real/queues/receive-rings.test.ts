@@ -9,13 +9,13 @@ import type { PageBlock } from '../../../src/walk/pages/block.js';
 import { PageReader } from '../../../src/walk/pages/pages.js';
 import { StructReader } from '../../../src/walk/struct-reader.js';
 import { damagedKernel } from '../../support/damaged-kernel.js';
-import { LAB } from '../../support/lab.js';
+import { LAB, ofRun } from '../../support/lab.js';
 import { ledgerOf } from '../../support/ledger.js';
 import { littleEndian } from '../../support/little-endian.js';
 import { pageMemory } from '../sockets/page-memory.js';
 
 /** Modules of the first kernel have no type information; all cut their buffers from pages. */
-describe.each(['5.10', '6.1', '6.12'] as const)('receive rings of a virtio device: %s', (version) => {
+describe.each(ofRun(['5.10', '6.1', '6.12'] as const))('receive rings of a virtio device: %s', (version) => {
   let kernel: NativeKernel;
   let device: NetDevice;
   let pages: PageReader;

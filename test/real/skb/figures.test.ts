@@ -5,10 +5,11 @@ import { openNative } from '../../../src/kernel/native/open.js';
 import { PageReader } from '../../../src/walk/pages/pages.js';
 import { compareWithGuest, compareWithOracle } from '../../support/figures.js';
 import {
+  DUMPS,
   KDUMP_FORMATS,
   type KdumpFormat,
+  KERNELS,
   kernelOf,
-  LAB_DUMPS,
   type LabDump,
   type LabKernel,
   labDump,
@@ -18,7 +19,6 @@ import {
   labPageOrders,
   labRecompressed,
   labTool,
-  SLOW_TESTS_KERNELS,
 } from '../../support/lab.js';
 
 interface Case {
@@ -33,7 +33,7 @@ interface Case {
 const ENGINES = ['native', 'crash'] as const;
 
 /** Dumps by QEMU: the same memory in two formats; and five-level page tables. */
-const BY_QEMU: Case[] = LAB_DUMPS.flatMap((dump) =>
+const BY_QEMU: Case[] = DUMPS.flatMap((dump) =>
   (['elf', 'kdumpZlib'] as const).flatMap((format) =>
     ENGINES.map((engine) => ({
       name: `${dump}, ${format}, through ${engine}`,
@@ -46,7 +46,7 @@ const BY_QEMU: Case[] = LAB_DUMPS.flatMap((dump) =>
 );
 
 /** Real kdumps, by makedumpfile in a capture kernel, in all its formats. */
-const BY_MAKEDUMPFILE: Case[] = SLOW_TESTS_KERNELS.flatMap((kernel) =>
+const BY_MAKEDUMPFILE: Case[] = KERNELS.flatMap((kernel) =>
   (Object.keys(KDUMP_FORMATS) as KdumpFormat[]).map((format) => ({
     name: `${kernel}, kdump, ${format}, through native`,
     kernel,
@@ -96,7 +96,7 @@ test.each([...BY_QEMU, ...BY_MAKEDUMPFILE, ...RECOMPRESSED])(
   },
 );
 
-test.each(LAB_DUMPS)('%s: orders match the guest’s /proc/kpageflags', (dump) => {
+test.each(DUMPS)('%s: orders match the guest’s /proc/kpageflags', (dump) => {
   const { elf, oracle } = labDump(dump);
   const order = labPageOrders(dump);
   const kernel = openNative({ files: [elf] });

@@ -141,7 +141,7 @@ describe.each([
       elf,
       ...engine,
       '--vmlinux',
-      labKernel('5.10').vmlinux,
+      labKernel('newest').vmlinux,
     ));
 });
 

@@ -5,12 +5,12 @@ import { accountFd, accountSock } from '../../../src/account/skb.js';
 import { skbText } from '../../../src/answers/skb/text.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { damagedKernel } from '../../support/damaged-kernel.js';
-import { LAB, LAB_KERNELS, LabMissing, labDump, role } from '../../support/lab.js';
+import { KERNELS, LAB, LabMissing, labDump, role } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
 
 const SOCK_STREAM = 1;
 
-describe.each(LAB_KERNELS)('unread data of %s', (version) => {
+describe.each(KERNELS)('unread data of %s', (version) => {
   const { elf, truth } = labDump(version);
 
   test('matches FIONREAD in the process, for every stream', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { estimatePinned } from '../../../src/skcheck/pinned.js';
-import { LAB_KERNELS, labDump, labKdump, type OracleSocket } from '../../support/lab.js';
+import { KERNELS, labDump, labKdump, type OracleSocket } from '../../support/lab.js';
 
 const RECEIVING = ['receive', 'outOfOrder', 'backlog', 'reader', 'error'];
 
@@ -39,7 +39,7 @@ function fillsItsPages(socket: OracleSocket, pageSize: number): boolean {
   return empty <= 32_768 + 0.15 * received(socket).pinned;
 }
 
-const dumps = LAB_KERNELS.flatMap((kernel) => [
+const dumps = KERNELS.flatMap((kernel) => [
   { name: `${kernel}`, files: () => labDump(kernel) },
   { name: `${kernel}-kdump`, files: () => labKdump(kernel) },
 ]);

@@ -7,7 +7,7 @@ import { countExactly, withCounts } from '../../../src/skcheck/exact.js';
 import type { Finding } from '../../../src/skcheck/finding.js';
 import { NOTHING_PINNED } from '../../../src/skcheck/pinned.js';
 import { VERDICT_CODES } from '../../../src/skcheck/verdict.js';
-import { LAB_KERNELS, labDump } from '../../support/lab.js';
+import { KERNELS, labDump } from '../../support/lab.js';
 import { skcheck } from './stage.js';
 
 /**
@@ -61,7 +61,7 @@ function finding(pid: number, fd: number, inode: number, more: Partial<SocketRec
   };
 }
 
-describe.each(LAB_KERNELS)('counted in the memory of %s', (name) => {
+describe.each(KERNELS)('counted in the memory of %s', (name) => {
   const { elf, truth, oracle } = labDump(name);
   const wanted = truth.roles.flatMap((role) =>
     role.kind === 'socket' && role.socket ? [{ role, inode: role.socket.inode }] : [],

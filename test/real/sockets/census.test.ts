@@ -9,7 +9,7 @@ import { compareAnswers } from '../../../src/answers/verify/text.js';
 import { openCrash } from '../../../src/kernel/crash/open.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { asOracle, fromOracle } from '../../support/expected.js';
-import { type LabKernel, labDump, labKernel, labTool, role, SLOW_TESTS_KERNELS } from '../../support/lab.js';
+import { KERNELS, type LabKernel, labDump, labKernel, labTool, ofRun, role } from '../../support/lab.js';
 
 function census(version: LabKernel, engine: 'native' | 'crash' = 'native'): CensusAnswer {
   const { elf } = labDump(version);
@@ -30,7 +30,7 @@ function census(version: LabKernel, engine: 'native' | 'crash' = 'native'): Cens
 
 const toJson = (answer: CensusAnswer) => socketsJson(answer, answer.sockets);
 
-describe.each(SLOW_TESTS_KERNELS)('the census of %s', (version) => {
+describe.each(KERNELS)('the census of %s', (version) => {
   const { oracle, truth } = labDump(version);
 
   test('finds exactly the socks that drgn finds in the slabs', async () => {
@@ -110,7 +110,7 @@ describe.each(SLOW_TESTS_KERNELS)('the census of %s', (version) => {
   });
 });
 
-test.each(['5.10', '6.1', '6.12'] as const)('the census of %s is the same through crash', (version) => {
+test.each(ofRun(['5.10', '6.1', '6.12'] as const))('the census of %s is the same through crash', (version) => {
   const { compared, differences } = compareAnswers(toJson(census(version)), toJson(census(version, 'crash')));
   expect(differences).toEqual([]);
   expect(compared).toBeGreaterThan(5000);

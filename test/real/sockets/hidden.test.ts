@@ -5,7 +5,7 @@ import { socketsJson } from '../../../src/answers/sockets/json.js';
 import { socketsText } from '../../../src/answers/sockets/text.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { drgnJson } from '../../support/drgn.js';
-import { type Hidden, LAB_KERNELS, labDump } from '../../support/lab.js';
+import { type Hidden, KERNELS, labDump } from '../../support/lab.js';
 
 type SocketJson = SocketsJson['sockets'][number];
 
@@ -15,7 +15,7 @@ interface Drgn {
   readonly socks: Readonly<Record<string, object>>;
 }
 
-describe.each(LAB_KERNELS)('sockets of %s that no process has open', (version) => {
+describe.each(KERNELS)('sockets of %s that no process has open', (version) => {
   const { elf, truth } = labDump(version);
   let answer: SocketsJson;
   let text: string;

@@ -1,4 +1,4 @@
-import { LAB_KERNELS } from '../../support/lab.js';
+import { KERNELS } from '../../support/lab.js';
 import { otherPagesSuite } from './other-pages-suite.js';
 
-for (const version of LAB_KERNELS) otherPagesSuite(version, version);
+for (const version of KERNELS) otherPagesSuite(version, version);

@@ -7,7 +7,7 @@ import { socketsText } from '../../../src/answers/sockets/text.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { drgnJson } from '../../support/drgn.js';
-import { LAB, LAB_KERNELS, LabMissing, labDump, labKdump, role } from '../../support/lab.js';
+import { KERNELS, LAB, LabMissing, labDump, labKdump, role } from '../../support/lab.js';
 
 function censusOf<T>(file: string, ask: (all: ReturnType<typeof accountAll>, kernel: Kernel) => T) {
   const kernel = openNative({ files: [file] });
@@ -74,7 +74,7 @@ describe.each(['6.1', 'newest'] as const)('owners of sockets of rare families on
   });
 });
 
-describe.each(LAB_KERNELS)('a kill on %s', (version) => {
+describe.each(KERNELS)('a kill on %s', (version) => {
   const { elf, truth } = labDump(version);
 
   test('on a listener frees its pending connections, for one descriptor and for all', () => {

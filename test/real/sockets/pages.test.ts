@@ -1,4 +1,4 @@
-import { LAB_KERNELS } from '../../support/lab.js';
+import { KERNELS } from '../../support/lab.js';
 import { networkPagesSuite } from './pages-suite.js';
 
-for (const version of LAB_KERNELS) networkPagesSuite(version, version);
+for (const version of KERNELS) networkPagesSuite(version, version);

@@ -4,7 +4,7 @@ import { groupedStacks } from '../../../src/account/task-stacks.js';
 import { taskStacksSchema } from '../../../src/answers/task-stacks/schema.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { kdumpMem } from '../../support/cli.js';
-import { labKdump, labKernel, labTool } from '../../support/lab.js';
+import { labKdump, labKernel, labTool, ofRun } from '../../support/lab.js';
 
 /** Output of crash's `foreach bt`: `function at address [module]` of each frame, by pid. */
 function crashStacks(vmlinux: string, vmcore: string): Map<number, string[]> {
@@ -25,7 +25,7 @@ function crashStacks(vmlinux: string, vmcore: string): Map<number, string[]> {
   return stacks;
 }
 
-test.each(['5.10', '6.1', '6.12'] as const)(
+test.each(ofRun(['5.10', '6.1', '6.12'] as const))(
   '%s after a panic: stacks of sleeping tasks match crash, with names of module functions',
   (name) => {
     const [file = ''] = labKdump(name).formats['lzo-d31'];

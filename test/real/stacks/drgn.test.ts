@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { LAB_DUMPS, labDump, labVmcore } from '../../support/lab.js';
+import { DUMPS, labDump, labVmcore, ofRun } from '../../support/lab.js';
 import { drgnDifferences } from './drgn-stacks.js';
 
 const CPUS = 2;
@@ -40,15 +40,12 @@ function check(all: ReturnType<typeof drgnDifferences>) {
   expect([...guess, ...stops].length).toBeLessThanOrEqual(CPUS);
 }
 
-test.each([...LAB_DUMPS, '6.12-arm64-16k'] as const)(
-  '%s: the stack of every task matches drgn, frame by frame',
-  (name) => {
-    const { elf, kernel } = labDump(name);
-    check(drgnDifferences(elf, kernel));
-  },
-);
+test.each([...DUMPS, '6.12-arm64-16k'] as const)('%s: the stack of every task matches drgn, frame by frame', (name) => {
+  const { elf, kernel } = labDump(name);
+  check(drgnDifferences(elf, kernel));
+});
 
-test.each(['5.10', '6.1', '6.12', 'newest'] as const)(
+test.each(ofRun(['5.10', '6.1', '6.12', 'newest'] as const))(
   '%s after a panic: the stack of every task matches drgn, frame by frame',
   (name) => {
     const { elf, kernel } = labVmcore(name);

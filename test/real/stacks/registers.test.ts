@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { groupedStacks, type StacksAnswer } from '../../../src/account/task-stacks.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { damagedKernel } from '../../support/damaged-kernel.js';
-import { labDump, labKdump } from '../../support/lab.js';
+import { labDump, labKdump, ofRun } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
 
 /** Tasks that ran: the CPU, the source of the registers, and the stack. */
@@ -28,7 +28,7 @@ function opened<T>(files: readonly string[], ask: (kernel: ReturnType<typeof ope
   }
 }
 
-test.each(['5.10', 'newest', '6.12-arm64-16k'] as const)(
+test.each(ofRun(['5.10', 'newest', '6.12-arm64-16k'] as const))(
   '%s: QEMU stores the same registers in both of its formats',
   (name) => {
     const { elf, kdumpZlib } = labDump(name);
@@ -47,7 +47,7 @@ describe('after a panic', () => {
   const { formats } = labKdump('6.1');
   const sound = opened(formats['lzo-d31'], (kernel) => running(groupedStacks(kernel, {})));
 
-  test.each(['zstd-d31', 'flattened-d31', 'elf-d31', 'split-d31', 'elf'] as const)(
+  test.each(ofRun(['zstd-d31', 'flattened-d31', 'elf-d31', 'split-d31', 'elf'] as const))(
     'the registers of each CPU are in its own memory: %s',
     (format) => {
       expect(sound.filter((one) => one.includes(' crash_notes: '))).toHaveLength(2);
@@ -55,7 +55,7 @@ describe('after a panic', () => {
     },
   );
 
-  test.each(['lzo-d31', 'elf'] as const)('the notes of the dump have the same registers: %s', (format) => {
+  test.each(ofRun(['lzo-d31', 'elf'] as const))('the notes of the dump have the same registers: %s', (format) => {
     opened(formats[format], (kernel) => {
       const address = kernel.symbol('crash_notes') ?? 0n;
       const denials = [{ address, length: 8, code: 'filtered' as const }];

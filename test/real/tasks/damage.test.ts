@@ -9,10 +9,10 @@ import { triage } from '../../../src/triage/triage.js';
 import { taskTable } from '../../../src/walk/tasks/task-table.js';
 import type { Task } from '../../../src/walk/tasks/tasks.js';
 import { damagedKernel, type Patch } from '../../support/damaged-kernel.js';
-import { labDump } from '../../support/lab.js';
+import { labDump, ofRun } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
 
-describe.each(['6.1', '6.12'] as const)('a damaged task of %s', (version) => {
+describe.each(ofRun(['6.1', '6.12'] as const))('a damaged task of %s', (version) => {
   const kernel = openNative({ files: [labDump(version).elf] });
   afterAll(() => kernel.close());
 

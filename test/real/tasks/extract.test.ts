@@ -6,14 +6,14 @@ import { extract } from '../../../src/extract/extract.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { taskTable } from '../../../src/walk/tasks/task-table.js';
 import { damagedKernel } from '../../support/damaged-kernel.js';
-import { labDump } from '../../support/lab.js';
+import { labDump, ofRun } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'tasks-extract-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 const extracts = await Promise.all(
-  (['6.1', '6.12'] as const).map(async (version) => {
+  ofRun(['6.1', '6.12'] as const).map(async (version) => {
     const output = join(folder, version);
     const kernel = openNative({ files: [labDump(version).elf] });
     await extract(kernel, { output, compression: 'zlib' });

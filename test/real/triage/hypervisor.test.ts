@@ -7,13 +7,13 @@ import { perCpuAddress } from '../../../src/walk/cpus.js';
 import { readCpuTimes } from '../../../src/walk/machine/clock.js';
 import { damagedKernel } from '../../support/damaged-kernel.js';
 import { DRGN_MS, drgnJson } from '../../support/drgn.js';
-import { LAB_KERNELS, labDump } from '../../support/lab.js';
+import { KERNELS, labDump, ofRun } from '../../support/lab.js';
 import { littleEndian } from '../../support/little-endian.js';
 
 const SCRIPT = new URL('./cpu-times.py', import.meta.url);
 const SECOND = 1_000_000_000;
 
-test.each(LAB_KERNELS)(
+test.each(KERNELS)(
   '%s: the busy time of all CPUs equals drgn’s',
   (name) => {
     const { elf } = labDump(name);
@@ -34,7 +34,7 @@ function changed(kernel: Kernel, symbol: string, offset: number, value: bigint) 
   return { address, bytes: littleEndian(value, 8) };
 }
 
-describe.each(['6.12', 'newest'] as const)('steal time in a dump of %s', (name) => {
+describe.each(ofRun(['6.12', 'newest'] as const))('steal time in a dump of %s', (name) => {
   const stolen = (kernel: Kernel, seconds: number) => {
     const index = Number(kernel.enumerators('cpu_usage_stat')?.get('CPUTIME_STEAL'));
     const offset = kernel.struct('kernel_cpustat')?.member('cpustat')?.offset ?? -1;

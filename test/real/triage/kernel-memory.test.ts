@@ -14,7 +14,7 @@ const leaf = (category: Category['category'], bytes: number) =>
   ({ category, bytes, owners: [], children: [] }) as unknown as Category;
 
 test('page tables: one process cannot have more than all together', () => {
-  const kernel = openNative({ files: [labDump('6.12').elf] });
+  const kernel = openNative({ files: [labDump('newest').elf] });
   const tables = (bytes: number | undefined) => {
     const member = new StructReader(kernel, 'mm_struct', ['pgtables_bytes.counter']);
     const bytesOf = ({ mm }: AddressSpace) => member.read(mm).number('pgtables_bytes.counter');

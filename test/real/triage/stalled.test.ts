@@ -5,7 +5,7 @@ import { openNative } from '../../../src/kernel/native/open.js';
 import { stalledReaders } from '../../../src/triage/triage.js';
 import { Warnings } from '../../../src/walk/warnings.js';
 import { drgnJson } from '../../support/drgn.js';
-import { labDump, labKernel, role } from '../../support/lab.js';
+import { labDump, labKernel, ofRun, role } from '../../support/lab.js';
 
 interface DrgnSocket {
   readonly ticks: number;
@@ -13,7 +13,7 @@ interface DrgnSocket {
   readonly unread: number;
 }
 
-test.each(['5.10', 'newest', '6.12-arm64-16k'] as const)(
+test.each(ofRun(['5.10', 'newest', '6.12-arm64-16k'] as const))(
   '%s: stalled readers, for how long, and what they do meanwhile',
   (name) => {
     const { elf, kernel: of, truth } = labDump(name);

@@ -1,5 +1,4 @@
-import { ALL_KERNELS } from '../../support/lab.js';
+import { ofRun } from '../../support/lab.js';
 import { troublesSuite } from './troubles-suite.js';
 
-if (ALL_KERNELS) troublesSuite('5.10');
-troublesSuite('newest');
+for (const kernel of ofRun(['5.10', 'newest'] as const)) troublesSuite(kernel);

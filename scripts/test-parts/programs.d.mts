@@ -1,0 +1,2 @@
+export const PROGRAMS: readonly string[];
+export function missing(programs: readonly string[], path?: string): string[];

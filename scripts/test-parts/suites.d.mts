@@ -1,0 +1,11 @@
+export interface Suite {
+  readonly name: string;
+  readonly covers: string;
+  readonly time: string;
+  readonly ci?: boolean;
+  readonly files: readonly string[];
+  readonly exclude?: readonly string[];
+  readonly workers?: number;
+  readonly env?: Readonly<Record<string, string>>;
+}
+export const SUITES: readonly Suite[];

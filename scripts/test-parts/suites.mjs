@@ -1,0 +1,191 @@
+// The suites of tests, declared once: scripts/test runs and lists them, vitest.config.ts makes a project of each, and
+// test/suites.test.ts compares CONTRIBUTING with them.
+
+/**
+ * @typedef {object} Suite
+ * @property {string} name of the project of vitest
+ * @property {string} covers one line for --help and CONTRIBUTING
+ * @property {string} time on an idle machine with two CPUs, with the lab made
+ * @property {boolean} [ci] part of `npm test`
+ * @property {string[]} files
+ * @property {string[]} [exclude]
+ * @property {number} [workers] files at a time (default 1)
+ * @property {Record<string, string>} [env]
+ * @property {string[]} [programs] as programs.mjs checks them, besides those of every suite
+ * @property {string[]} [folders] of npm packages that tests run
+ * @property {string[][]} [lab] steps of scripts/lab
+ * @property {string[]} [release] arguments of scripts/release; absent if the suite needs no packages
+ */
+
+/** Single folders. Their tests start no process of ours and need no lab and no root. */
+const UNIT = [
+  'test/{account,answers,diff,doctor,extract,growth,host,kernel,layouts,leaks,log,profile}/**/*.test.ts',
+  'test/{records,skcheck,triage,walk}/**/*.test.ts',
+];
+const WEEKS = ['test/growth/watch/on-demand/**/*.test.ts'];
+const REAL = ['test/real/**/*.test.ts'];
+const ON_DEMAND = 'test/real/*/on-demand/**';
+/** This machine: its sockets, processes, memory. A leak is steady only where no other guest takes the CPU. */
+const MACHINE = [
+  'test/real/skcheck/!(guest).test.ts',
+  'test/real/*/host/**/*.test.ts',
+  'test/real/leaks/leaks.test.ts',
+];
+
+/** What `scripts/lab up` makes for `npm test`, and what it makes for all kernels. */
+const LAB = [['up']];
+const ALL_KERNELS = [['up', 'kernels']];
+
+/** @type {readonly Suite[]} */
+export const SUITES = [
+  {
+    name: 'unit',
+    covers: 'single folders, on fixtures and memory that is made up; needs Node alone',
+    time: '1 min',
+    ci: true,
+    files: UNIT,
+    exclude: WEEKS,
+    workers: 2,
+  },
+  {
+    name: 'quick',
+    covers: 'commands, documents and deployment on fixtures; needs Node alone',
+    time: '4 min',
+    ci: true,
+    files: ['test/**/*.test.ts'],
+    exclude: ['test/real/**', ...UNIT, ...WEEKS],
+    workers: 2,
+    folders: ['test/nodes', 'test/browser', 'test/publish'],
+  },
+  {
+    name: 'real',
+    covers: 'real dumps of two kernels, a kdump and an arm64 dump beside drgn and crash, and a guest',
+    time: '8 min',
+    ci: true,
+    files: REAL,
+    exclude: [...MACHINE, ON_DEMAND],
+    // Each may have a guest, drgn or crash beside it.
+    workers: 2,
+    folders: ['test/nodes', 'test/browser', 'test/publish'],
+    lab: LAB,
+  },
+  {
+    name: 'machine',
+    covers: 'sockets, processes and memory of this machine; needs root',
+    time: '5 min',
+    ci: true,
+    files: MACHINE,
+    exclude: [ON_DEMAND],
+    folders: ['test/browser'],
+    lab: LAB,
+  },
+  {
+    name: 'kernels',
+    covers: 'the tests of `real` on all kernels and dumps of the lab',
+    time: '30 min',
+    files: REAL,
+    exclude: [...MACHINE, ON_DEMAND],
+    workers: 2,
+    env: { KDUMP_MEM_TEST_KERNELS: 'all' },
+    folders: ['test/nodes', 'test/browser', 'test/publish'],
+    lab: ALL_KERNELS,
+  },
+  {
+    name: 'live',
+    covers: 'guests whose processes are killed, guests and skcheck under traffic, guests beside crash',
+    time: '15 min',
+    files: ['test/real/{live,skcheck}/on-demand/**/*.test.ts'],
+    programs: ['iperf3=iperf3'],
+    lab: ALL_KERNELS,
+  },
+  {
+    name: 'arm64',
+    covers: 'other arm64 kernels, kdumps and live guests',
+    time: '15 min',
+    files: ['test/real/arm64/on-demand/**/*.test.ts'],
+    lab: [['up', 'arm64']],
+  },
+  {
+    name: 'memory',
+    covers: 'programs that use memory in one category, in guests of four kernels',
+    time: '8 min',
+    files: ['test/real/memory/on-demand/**/*.test.ts'],
+    lab: ALL_KERNELS,
+  },
+  {
+    name: 'panics',
+    covers: 'one guest for each kind of panic on four kernels, beside crash and drgn',
+    time: '30 min',
+    files: ['test/real/panics/on-demand/**/*.test.ts'],
+    lab: ALL_KERNELS,
+  },
+  {
+    name: 'snapshots',
+    covers: 'live answers of guests beside those of a snapshot, also with little free memory',
+    time: '8 min',
+    files: ['test/real/snapshot/on-demand/**/*.test.ts'],
+    lab: ALL_KERNELS,
+  },
+  {
+    name: 'leaks',
+    covers: 'a module that leaks under load, traced on four kernels and on a profiled one',
+    time: '1 h',
+    files: ['test/real/leaks/on-demand/**/*.test.ts'],
+    programs: ['go=golang-go'],
+    lab: ALL_KERNELS,
+  },
+  {
+    name: 'incidents',
+    covers: 'guests that lose memory or hang, and a client of `kdump-mem mcp` that makes only suggested calls',
+    time: '5 min',
+    files: ['test/real/mcp/on-demand/incidents.test.ts'],
+    lab: ALL_KERNELS,
+  },
+  {
+    name: 'systemd',
+    covers: 'units of deploy/systemd under systemd as pid 1 of a guest',
+    time: '8 min',
+    files: ['test/real/systemd/on-demand/**/*.test.ts'],
+    programs: ['debootstrap=debootstrap', 'rpmbuild=rpm'],
+    lab: [['tools'], ['kernel', '6.1'], ['root', 'bookworm-systemd']],
+    release: ['amd64'],
+  },
+  {
+    name: 'packages',
+    covers: '.deb, .rpm and tar of both architectures, the container image, the site in Chromium',
+    time: '15 min',
+    files: ['test/real/{publish,containers}/on-demand/**/*.test.ts'],
+    programs: [
+      'debootstrap=debootstrap',
+      'rpmbuild=rpm',
+      'lintian=lintian',
+      'buildah=buildah',
+      'crun=crun',
+      'qemu-aarch64-static=qemu-user-static',
+    ],
+    folders: ['test/browser'],
+    lab: [['tools-arm64'], ['root', 'bookworm'], ['root', 'trixie'], ['root', 'sid']],
+    release: [],
+  },
+  {
+    name: 'clusters',
+    covers: 'Slurm on this machine, DuckDB, the API of Kubernetes; needs no lab',
+    time: '2 min',
+    files: ['test/real/triage/on-demand/**/*.test.ts'],
+    programs: ['slurmctld=slurmctld', 'slurmd=slurmd', 'sbatch=slurm-client', 'munged=munge'],
+    folders: ['test/clusters'],
+  },
+  {
+    name: 'inspector',
+    covers: 'the inspector of the Model Context Protocol, against `kdump-mem mcp`; needs no lab',
+    time: '2 min',
+    files: ['test/real/mcp/on-demand/inspector.test.ts'],
+    folders: ['test/inspector'],
+  },
+  {
+    name: 'weeks',
+    covers: '`kdump-mem watch` over a thousand weeks of simulated time; needs no lab',
+    time: '5 min',
+    files: WEEKS,
+  },
+];
