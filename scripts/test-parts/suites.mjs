@@ -32,6 +32,9 @@ const MACHINE = [
   'test/real/leaks/leaks.test.ts',
 ];
 
+/** They need dumps of other kernels alone. */
+const OTHER_KERNELS = ['test/real/damage/filtered.test.ts'];
+
 /** What `scripts/lab up` makes for `npm test`, and what it makes for all kernels. */
 const LAB = [['up']];
 const ALL_KERNELS = [['up', 'kernels']];
@@ -63,7 +66,7 @@ export const SUITES = [
     time: '8 min',
     ci: true,
     files: REAL,
-    exclude: [...MACHINE, ON_DEMAND],
+    exclude: [...MACHINE, ...OTHER_KERNELS, ON_DEMAND],
     // Each may have a guest, drgn or crash beside it.
     workers: 2,
     folders: ['test/nodes', 'test/browser', 'test/publish'],

@@ -94,7 +94,7 @@ test.each([...KERNELS, '6.12-arm64-16k'] as const)(
 );
 
 describe('a dump with a missing part', () => {
-  const { elf } = labDump('newest');
+  const { elf } = labDump('6.1');
   const whole = openNative({ files: [elf] });
   const { pageSize } = whole.facts;
   const tasks = { cache: 'task_struct' };
@@ -136,7 +136,7 @@ describe('a dump with a missing part', () => {
 
   test('compressed pages and plain bytes have the same references', async () => {
     const plain = await searchReferences(whole, whole.symbolTable, tasks, 50);
-    const packed = openNative({ files: [labDump('newest').kdumpZlib] });
+    const packed = openNative({ files: [labDump('6.1').kdumpZlib] });
     const found = await searchReferences(packed, packed.symbolTable, tasks, 50);
     packed.close();
     expect(refsJson(found)).toEqual(refsJson(plain));
@@ -146,7 +146,7 @@ describe('a dump with a missing part', () => {
 });
 
 test('as a command: text, JSON, and refused options', async () => {
-  const { elf } = labDump('newest');
+  const { elf } = labDump('6.1');
   const of = ['--vmcore', elf];
   const json = await kdumpMem('refs', 'init_task+0x10', '--json', '--limit', '3', ...of);
   const answer = refsSchema.parse(JSON.parse(json.stdout));
