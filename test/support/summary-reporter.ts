@@ -1,7 +1,14 @@
-import type { Reporter, TestModule } from 'vitest/node';
+import type { Reporter, TestModule, Vitest } from 'vitest/node';
+import { isolated } from './isolated.js';
 
 /** Ends a run with the plain line that continuous integration reads: `N passed, N failed`. */
 export default class SummaryReporter implements Reporter {
+  /** Tests that look at this machine run in namespaces of their own. */
+  onInit({ projects }: Vitest): void {
+    for (const { name, config } of projects)
+      if (name === 'machine') Object.assign(config, { pool: isolated.name, poolRunner: isolated });
+  }
+
   onTestRunEnd(modules: ReadonlyArray<TestModule>, unhandled: ReadonlyArray<unknown>): void {
     let passed = 0;
     let failed = unhandled.length;

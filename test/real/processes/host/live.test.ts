@@ -1,13 +1,13 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmdirSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
 import { procsSchema } from '../../../../src/answers/procs/schema.js';
 import { commandPath, kdumpMem } from '../../../support/cli.js';
+import { removeCgroup, until } from '../../skcheck/stage.js';
 
 const AMOUNT = 4 * 2 ** 20;
 const KINDS = ['anonymous', 'shared', 'locked', 'threads', 'anonymous'];
@@ -134,20 +134,13 @@ describe('a group whose processes share memory', () => {
     parent.stdout?.on('data', (piece: Buffer) => {
       said += piece;
     });
-    for (let tries = 0; tries < 200 && said.split('ready').length < 5; tries++) await delay(50);
+    await until(() => said.split('ready').length === 5);
   });
 
   afterAll(async () => {
     if (parent.pid !== undefined) process.kill(-parent.pid, 'SIGKILL');
     rmSync(folder, { recursive: true });
-    for (let tries = 0; charged !== undefined && tries < 50; tries++) {
-      try {
-        rmdirSync(charged);
-        break;
-      } catch {
-        await delay(100);
-      }
-    }
+    if (charged !== undefined) await removeCgroup(charged);
   });
 
   test('frees together what none of them frees alone', async () => {
