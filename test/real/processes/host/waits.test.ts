@@ -88,8 +88,7 @@ const BUILT = [
 
 function check({ locks, cycles, complete, warnings }: BlockedJson, isLive: boolean): void {
   // Lock files are numbered over all pid namespaces: those of other programs of the machine leave gaps.
-  const gap = expect.objectContaining({ message: expect.stringContaining('are not listed (another pid namespace)') });
-  expect(warnings).toEqual(warnings.map(() => gap));
+  for (const { message } of warnings) expect(message).toMatch(/(?:another|or a) pid namespace\)$/);
   expect(complete).toBe(warnings.length === 0);
   const of = (name: string) => locks.find(({ waiters }) => waiters.some(({ pid }) => pid === pids[name]))!;
   for (const [waiter, type, owner] of BUILT) {

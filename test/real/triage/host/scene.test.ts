@@ -111,7 +111,10 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)('triage of this machine',
       ]);
     const [live, captured] = [await triaged(), await triaged('--from', path)];
     expect(keys(captured)).toEqual(keys(live));
-    expect(captured.checked).toEqual(expect.arrayContaining(['cgroups', 'processes', 'limits']));
+    expect(captured.checked).toContain('cgroups');
+    // Of all checks, these two know from files that have no namespace that they did not see the whole machine.
+    const lacking = captured.unread.filter(({ check }) => check === 'processes' || check === 'limits');
+    for (const { why } of lacking) expect(why).toMatch(/a pid namespace, or damage$|\/(?:tcp|udp)_mem$/);
     // It lists files in memory.
     expect(keys(captured).map(([code]) => code)).toContain('shared-memory');
     expect(captured.captured).not.toBeNull();
