@@ -107,7 +107,7 @@ describe('triage of this machine', () => {
       message: expect.stringContaining('ss cannot be started: too many open files (EMFILE)'),
     });
     expect(unread.map(({ why }) => why)).toContain('ss cannot be started: too many open files (EMFILE)');
-    expect(checked).toContain('processes');
+    expect(checked).toContain('cgroups');
     expect(await exit).toEqual([5, null]);
   });
 
