@@ -48,6 +48,10 @@ async function pidOf(words: string): Promise<number[]> {
   return 'processes' in json ? procsSchema.parse(json).processes.map(({ pid }) => pid) : [json.pid];
 }
 
+test('this test itself runs in a pid namespace (test/support/isolated.ts)', () => {
+  expect(process.ppid).toBe(1);
+});
+
 test('finds a pid in its namespace, one and two levels deep', async () => {
   const [outer, inner] = [of('sleep 301'), of('sleep 302')];
   expect([outer.nsPids.length, inner.nsPids.length]).toEqual([2, 3]);
