@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config';
 import { SUITES } from './scripts/test-parts/suites.mjs';
+import { isolated as isolatedPool } from './test/support/isolated.js';
 
 // Bounds end what hangs; on a machine that is busy with something else, a test can take ten times as long.
 const LIMITS = { testTimeout: 300_000, hookTimeout: 600_000 };
@@ -8,7 +9,7 @@ const LIMITS = { testTimeout: 300_000, hookTimeout: 600_000 };
 export default defineConfig({
   test: {
     reporters: ['default', './test/support/summary-reporter.ts'],
-    projects: SUITES.map(({ name, files, exclude = [], workers = 1, env = {} }, groupOrder) => ({
+    projects: SUITES.map(({ name, files, exclude = [], workers = 1, env = {}, isolated = false }, groupOrder) => ({
       test: {
         name,
         include: [...files],
@@ -17,6 +18,7 @@ export default defineConfig({
         ...LIMITS,
         maxWorkers: workers,
         env: { ...env },
+        ...(isolated && { pool: isolatedPool }),
         sequence: { groupOrder },
       },
     })),

@@ -10,6 +10,7 @@
  * @property {string[]} files
  * @property {string[]} [exclude]
  * @property {number} [workers] files at a time (default 1)
+ * @property {boolean} [isolated] its tests see no process, socket or mount of others (test/support/isolated.ts)
  * @property {Record<string, string>} [env]
  * @property {string[]} [programs] as programs.mjs checks them, besides those of every suite
  * @property {string[]} [folders] of npm packages that tests run
@@ -79,6 +80,7 @@ export const SUITES = [
     ci: true,
     files: MACHINE,
     exclude: [ON_DEMAND],
+    isolated: true,
     folders: ['test/browser'],
     lab: LAB,
   },

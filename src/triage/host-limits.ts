@@ -78,6 +78,9 @@ export function* inotify(host: HostReader): Generator<Finding> {
   }
 }
 
+/** With hidepid=2 a hidden process is not even denied: the first process exists in each pid namespace. */
+export const NOT_ALL_LISTED = '/proc does not list all processes (hidepid, or a pid namespace)';
+
 /** Names the processes whose descriptors are not readable. */
 export function deniedWords(pids: readonly number[]): string {
   const named = pids.slice(0, 3).join(', ');
@@ -93,7 +96,9 @@ function usersOfInotify(host: HostReader): Map<number, Inotify> {
   const users = new Map<number, Inotify>();
   const denied: number[] = [];
   let left = MAX_DESCRIPTORS;
-  for (const pid of listedPids(host.source)) {
+  const pids = listedPids(host.source);
+  if (!pids.includes('1')) host.miss('inotify', INOTIFY_HIDES, new HostError('denied', NOT_ALL_LISTED));
+  for (const pid of pids) {
     try {
       let [instances, watches] = [0, 0];
       for (const fd of host.source.list(`/proc/${pid}/fd`)) {

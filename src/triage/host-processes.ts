@@ -6,7 +6,7 @@ import { listed, listedPids, optionalText, statusFields } from '../host/proc/pro
 import { readDescriptors } from '../host/proc/process-files.js';
 import { sharedFiles } from '../host/proc/shared-files.js';
 import type { Finding } from './finding.js';
-import { NEAR } from './host-limits.js';
+import { NEAR, NOT_ALL_LISTED } from './host-limits.js';
 import { found, programFigures, SHARED_SEVERE_SHARE } from './host-memory.js';
 import { type HostCheckName, type HostReader, isAbsent } from './host-reader.js';
 
@@ -298,7 +298,7 @@ export const commIn =
 export function processesOf(host: HostReader, check: HostCheckName = 'processes'): ProcessStatus[] {
   const pids = listedPids(host.source);
   const miss = (why: string) => host.miss(check, HIDES, new HostError('denied', why));
-  if (!pids.includes('1')) miss('/proc does not list all processes (hidepid, or a pid namespace)');
+  if (!pids.includes('1')) miss(NOT_ALL_LISTED);
   if (pids.length > MAX_PROCESSES) miss(`only ${MAX_PROCESSES} processes were read`);
   const all: ProcessStatus[] = [];
   let damaged = 0;

@@ -605,6 +605,11 @@ test('counts inotify instances and watches of each user, with the largest proces
   ]);
   expect(findingWords(findings[0]!)).toContain('120 of 128 (max_user_instances of uid 1000); pid 8 (p8) has the most.');
   expect(reader.checked).toContain('inotify');
+  const isVisible = ([path]: readonly [string, unknown]) => !path.startsWith('/proc/1/');
+  const visible = <T>(all: Readonly<Record<string, T>>) => Object.fromEntries(Object.entries(all).filter(isVisible));
+  const hiding = new HostReader({ ...host, ...madeSource({ files: visible(files), links: visible(links) }) }, 4096);
+  hostFindings(hiding);
+  expect(hiding.checked).not.toContain('inotify');
 });
 
 test('names the process with the largest BPF maps, and no owner of a map that is only pinned', () => {

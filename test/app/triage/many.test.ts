@@ -165,16 +165,18 @@ test('time during which the whole run was stopped does not count for a dump', as
 test('a worker that exceeds its memory is killed, and its line reports that', async () => {
   const { vmcore } = fixture('newest');
   const preload = join(tree.path, 'greedy.cjs');
-  tree.write('greedy.cjs', "if (process.argv.includes('--as-worker')) globalThis.kept = Buffer.alloc(300 << 20, 1);");
+  // It stops, so that it does not finish before the check.
+  tree.write(
+    'greedy.cjs',
+    `if (process.argv.includes('--as-worker')) {
+       globalThis.kept = Buffer.alloc(300 << 20, 1);
+       process.kill(process.pid, 'SIGSTOP');
+     }`,
+  );
   const before = process.env.NODE_OPTIONS;
   process.env.NODE_OPTIONS = `--require ${preload}`;
   try {
     const run = new TriageRun('--ndjson', '--worker-memory', '200M', vmcore);
-    const worker = await run.workerOn('newest');
-    // Stopped, so that it does not finish before the check.
-    process.kill(worker!, 'SIGSTOP');
-    await delay(500);
-    process.kill(worker!, 'SIGCONT');
     await run.ended;
     const [line] = parseRun(run.stdout).lines;
     expect(line?.error).toMatchObject({ code: 'out-of-memory', signal: 'SIGKILL' });

@@ -62,23 +62,22 @@ describe('files are read', () => {
 describe('a read that makes no progress', () => {
   test('fails individually: reads before and after it succeed', async () => {
     const files = new MemoryFiles();
-    const before = performance.now();
     const all = [file('first', '1'), fifo('blocked'), file('last', '3')];
     const found = await Promise.allSettled(all.map((path) => whole(path, files)));
     expect(found.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
     expect(found[1]).toMatchObject({ reason: { code: 'blocked' } });
-    expect(performance.now() - before).toBeLessThan(6000);
   });
 
-  test('is not retried immediately, and many of them take less than 2 s each', async () => {
+  test('is not retried immediately, nor are others of its process', async () => {
     const files = new MemoryFiles();
-    const before = performance.now();
     const all = Array.from({ length: 8 }, (_, index) => fifo(`many-${index}`));
     const found = await Promise.allSettled(all.map((path) => whole(path, files)));
     expect(found.every(({ status }) => status === 'rejected')).toBe(true);
-    const took = performance.now() - before;
-    expect(took).toBeLessThan(16_000);
-    await expect(whole(all[0] ?? '', files)).rejects.toMatchObject({ code: 'blocked' });
-    expect(performance.now() - before - took).toBeLessThan(1000);
+    // A read would succeed now.
+    for (const path of all) {
+      rmSync(path);
+      writeFileSync(path, '');
+      await expect(whole(path, files)).rejects.toMatchObject({ code: 'blocked' });
+    }
   });
 });

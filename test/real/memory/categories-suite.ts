@@ -104,20 +104,10 @@ export function categoriesSuite(dump: string, kernel: LabKernel): void {
     test('owners of anonymous memory match drgn’s page table walk', () => {
       const owners = categories.get('anonymous')?.owners ?? [];
       const bytesOf = (pages = 0) => pages * (answer.kernel?.pageSize ?? Number.NaN);
-      // NUMA balancing makes some pages inaccessible: drgn’s follow_phys does not find those.
-      const spare = bytesOf(dump.endsWith('-numa') ? 16 : 0);
-      for (const { name, pid, bytes } of owners) {
-        const found = bytesOf(drgn['anonymous-of'][pid ?? name]);
-        expect(bytes, name).toBeGreaterThanOrEqual(found);
-        expect(bytes, name).toBeLessThanOrEqual(found + spare);
-      }
+      for (const { name, pid, bytes } of owners) expect(bytes, name).toBe(bytesOf(drgn['anonymous-of'][pid ?? name]));
       // The ten largest, and one row for all that several processes map.
       const most = Object.values(drgn['anonymous-of']).sort((one, other) => other - one);
-      expect(owners).toHaveLength(Math.min(10, most.length));
-      for (const [index, { bytes }] of owners.entries()) {
-        expect(bytes).toBeGreaterThanOrEqual(bytesOf(most[index]));
-        expect(bytes).toBeLessThanOrEqual(bytesOf(most[index]) + spare);
-      }
+      expect(owners.map(({ bytes }) => bytes)).toEqual(most.slice(0, 10).map(bytesOf));
     });
 
     test('free blocks of each zone match its free lists, order by order', () => {

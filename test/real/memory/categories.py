@@ -4,6 +4,7 @@ import json
 import os
 import sys
 
+from drgn import FaultError
 from drgn.helpers.linux.cpumask import for_each_possible_cpu
 from drgn.helpers.linux.list import list_for_each
 from drgn.helpers.linux.mm import (
@@ -25,6 +26,8 @@ sys.path[:0] = [os.path.join(os.path.dirname(__file__), "../../support/drgn-modu
 from ram import blocks, ram  # noqa: E402
 
 PAGE = prog["PAGE_SIZE"].value_()
+# Bits of a page table entry of x86 with the number of the frame.
+FRAMES = (1 << 52) - PAGE
 counts = {}
 
 
@@ -165,7 +168,23 @@ for address in range(start, end, PAGE):
     image += physical // PAGE in reserved
 counts["image"] = image
 
+
+
+def inaccessible(mm, address):
+    """The frame of a page that NUMA balancing made inaccessible, which drgn does not follow; None at other addresses. On x86 its
+    entry is not present, has _PAGE_PROTNONE, and an inverted frame number (__pte_needs_invert())."""
+    table = mm.pgd.value_()
+    for shift in (39, 30, 21, 12):
+        entry = prog.read_u64(table + (address >> shift & 511) * 8)
+        if not entry & 1:
+            is_leaf = shift <= 21 and entry & 0x100
+            return (~entry & FRAMES) // PAGE + (address // PAGE & (1 << shift - 12) - 1) if is_leaf else None
+        table = prog["page_offset_base"].value_() + (entry & FRAMES)
+    return None
+
+
 # Who maps anonymous pages: address by address, and page tables walked by drgn.
+is_x86 = moved is None
 owners = {}
 for task in for_each_task():
     mm = task.mm
@@ -176,7 +195,9 @@ for task in for_each_task():
         for address in range(vma.vm_start.value_(), vma.vm_end.value_(), PAGE):
             try:
                 pfn = follow_phys(mm, address).value_() // PAGE
-            except Exception:
+            except FaultError:
+                pfn = inaccessible(mm, address) if is_x86 else None
+            if pfn is None:
                 continue
             page = pfn_to_page(pfn)
             if any(start <= pfn < end for start, end in frames_of_ram) and compound_head(page).mapping.value_() & 1:

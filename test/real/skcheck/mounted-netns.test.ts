@@ -28,7 +28,6 @@ beforeAll(async () => {
 
 afterAll(() => {
   stage.end();
-  spawnSync('umount', [ELSEWHERE]);
   spawnSync('ip', ['netns', 'delete', NAME]);
   rmSync(dir, { recursive: true });
 });
@@ -109,12 +108,20 @@ test('the capture and its answer report namespaces that could not be entered', (
 });
 
 test('finds the namespace at any mount point', () => {
-  writeFileSync(ELSEWHERE, '');
-  run('mount', '--bind', `/run/netns/${NAME}`, ELSEWHERE);
-  run('ip', 'netns', 'delete', NAME);
+  const moved = (from: string, to: string) => {
+    writeFileSync(to, '');
+    run('mount', '--bind', from, to);
+    run('umount', from);
+    rmSync(from);
+  };
   const file = join(dir, 'elsewhere.tar.gz');
-  expect(skcheck([...SOON, '--capture', file])).toMatchObject({ status: 0, stderr: '' });
-  expect(inside(['--stale', '--from', file])).toMatchObject([{ ...STALLED, pid, netnsName: 'a b' }]);
+  moved(`/run/netns/${NAME}`, ELSEWHERE);
+  try {
+    expect(skcheck([...SOON, '--capture', file])).toMatchObject({ status: 0, stderr: '' });
+    expect(inside(['--stale', '--from', file])).toMatchObject([{ ...STALLED, pid, netnsName: 'a b' }]);
+  } finally {
+    moved(ELSEWHERE, `/run/netns/${NAME}`);
+  }
 });
 
 function pathOf(command: string): string {

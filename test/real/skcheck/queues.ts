@@ -41,6 +41,12 @@ export function unixEnds(path: string): Row[] {
   return accepted.flatMap((row) => [row, ...rows.filter(({ inode }) => inode === row.peer)]);
 }
 
+/** Whether the newest unread data of each TCP connection is 1 s old: from then on one sample shows that it is not read. */
+export function isUnreadForLong(): boolean {
+  const unread = ss('-t', '-i').filter(({ state, recvQ }) => state !== 'LISTEN' && recvQ > 0);
+  return unread.every(({ text }) => Number(/ lastrcv:(\d+)/.exec(text)?.[1]) > 1000);
+}
+
 /** A TCP end that cannot send because its peer's window is closed. */
 export function isBlocked({ sendQ, text }: Row): boolean {
   return sendQ > 0 && text.includes('timer:(persist');

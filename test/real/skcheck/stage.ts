@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, rmdirSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { type SkcheckReport, skcheckSchema } from '../../../src/answers/skcheck/schema.js';
@@ -178,6 +178,18 @@ export function together(...runs: string[][]): Promise<(Run & { report: SkcheckR
       return { status, stdout, stderr, report: skcheckSchema.parse(JSON.parse(stdout)) };
     }),
   );
+}
+
+/** Removes a cgroup as soon as its killed processes have exited. */
+export function removeCgroup(path: string): Promise<void> {
+  return until(() => {
+    try {
+      rmdirSync(path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EBUSY') throw error;
+    }
+    return !existsSync(path);
+  });
 }
 
 /** Waits until `ready` returns true, with the usual limit. */

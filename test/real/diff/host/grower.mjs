@@ -12,8 +12,7 @@ server.listen(0, '127.0.0.1', () => {
       const [memory, data] = line.split(' ').map(Number);
       kept.push(Buffer.alloc(memory, 1));
       client.write(Buffer.alloc(data, 2));
-      // What the kernel takes of it, it has soon taken.
-      setTimeout(() => console.log(JSON.stringify({ taken: memory })), 500);
+      console.log(JSON.stringify({ taken: memory }));
     });
   });
 });

@@ -72,10 +72,13 @@ const KCORE = kcore
   : '/proc/kcore: not found (the kernel lacks it, or a container hides it)';
 
 describe('socket queues', () => {
-  /** An unread TCP stream in its own network namespace; and the queued bytes in /proc/net/tcp. */
+  /**
+   * An unread TCP stream in its own network namespace; and the queued bytes in /proc/net/tcp: once the window is closed, none of
+   * them is in both queues.
+   */
   const SCENE = join(import.meta.dirname, '../../triage/host/scene.pl');
   const inNamespace = (...command: readonly string[]) => {
-    const script = `ip link set lo up && { perl ${SCENE} 0 4096 > /tmp/ready.$$ & } && pid=$! && until [ -s /tmp/ready.$$ ]; do sleep 0.1; done
+    const script = `ip link set lo up && { perl ${SCENE} 0 4096 > /tmp/ready.$$ & } && pid=$! && until [ -s /tmp/ready.$$ ] && ss -Hton | grep -q persist; do sleep 0.1; done
 rm /tmp/ready.$$; cat /proc/net/tcp >&2; "$@"; status=$?; kill $pid; exit $status`;
     const words = ['--net', 'sh', '-c', script, 'sh', ...command, process.execPath];
     const args = [commandPath('kdump-mem'), 'memory', '--live', '--json'];

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ProcsJson } from '../../../../src/answers/procs/schema.js';
 import { kdumpMem } from '../../../support/cli.js';
+import { removeCgroup } from '../../skcheck/stage.js';
 
 const V1 = '/sys/fs/cgroup/memory';
 const isV1 = existsSync(V1);
@@ -33,10 +33,8 @@ describe.skipIf(process.geteuid?.() !== 0 || !made())('procs --by cgroup (needs 
   beforeAll(() => Promise.race([once(child.stdout, 'data'), once(child, 'exit')]));
   afterAll(async () => {
     child.kill('SIGKILL');
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
-    await delay(200);
-    rmdirSync(path);
-    rmdirSync(parent);
+    await removeCgroup(path);
+    await removeCgroup(parent);
   });
 
   test('reports the kernel’s charge, and the limit of an ancestor', async () => {

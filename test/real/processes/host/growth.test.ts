@@ -12,11 +12,8 @@ type Grown = z.infer<typeof procsGrowthSchema>['processes'][number];
 
 const MIB = 2 ** 20;
 
-/** Amount of leak.c: each time 12 pages by malloc, which has a head of 16 bytes, and 4 by mmap. */
-const EACH_TIME = 12 * 4096 + 16 + 4 * 4096;
 const TIMES = 10;
 const THREADS = 4;
-const RATE = TIMES * THREADS * EACH_TIME;
 
 const SHARED = 48 * MIB;
 const CHILDREN = 10;
@@ -47,7 +44,7 @@ async function run(program: string, ...args: (string | number)[]): Promise<numbe
 describe('programs with growing memory', () => {
   let leaking: number;
   let growth: z.infer<typeof procsGrowthSchema>;
-  let stored: string;
+  let samples: z.infer<typeof processSampleSchema>[];
   let ours: Grown[];
 
   beforeAll(async () => {
@@ -62,8 +59,12 @@ describe('programs with growing memory', () => {
     leaking = pids[0];
     const watch = ['--watch', '--interval', '0.2', '--count', '45'];
     const { stdout } = await kdumpMem('procs', '--live', '--ndjson', ...watch);
-    stored = join(folder, 'samples.ndjson');
+    const stored = join(folder, 'samples.ndjson');
     writeFileSync(stored, stdout);
+    samples = stdout
+      .split('\n')
+      .filter((line) => line.includes('process-sample/1'))
+      .map((line) => processSampleSchema.parse(JSON.parse(line)));
     const growthRun = await kdumpMem('procs', '--from-samples', stored, '--json');
     growth = procsGrowthSchema.parse(JSON.parse(growthRun.stdout));
     const children = new Set(pids);
@@ -76,10 +77,13 @@ describe('programs with growing memory', () => {
     const [first] = ours;
     expect(first).toMatchObject({ pid: leaking, comm: 'leak', course: 'grows', heldBy: 'pss' });
     expect(first?.growth?.samples).toBe(45);
-    expect(Math.abs((first?.growth?.perSecond ?? 0) / RATE - 1)).toBeLessThan(0.1);
+    const perSecond = first?.growth?.perSecond ?? 0;
+    const held = samples.filter(({ pid }) => pid === leaking).map(({ pssBytes }) => pssBytes ?? Number.NaN);
+    const leaked = (held.at(-1)! - held[0]!) / first!.growth!.seconds;
+    expect(Math.abs(perSecond / leaked - 1)).toBeLessThan(0.1);
     expect(first?.growth?.low).toBeGreaterThan(0);
     // One per page, and some for malloc's own memory.
-    const faults = ((first?.minorFaultsPerSecond ?? 0) * 4096) / RATE;
+    const faults = ((first?.minorFaultsPerSecond ?? 0) * 4096) / perSecond;
     expect(Math.abs(faults - 1)).toBeLessThan(0.1);
   });
 
@@ -88,13 +92,7 @@ describe('programs with growing memory', () => {
   });
 
   test('although the RSS of both grows, and each child has all shared memory', () => {
-    const last = new Map(
-      readFileSync(stored, 'utf8')
-        .split('\n')
-        .filter((line) => line.includes('process-sample/1'))
-        .map((line) => processSampleSchema.parse(JSON.parse(line)))
-        .map((process) => [process.pid, process]),
-    );
+    const last = new Map(samples.map((process) => [process.pid, process]));
     const rss = ours.map(({ pid }) => last.get(pid)?.rssBytes ?? 0);
     expect(rss.filter((bytes) => bytes >= 2 * SHARED)).toHaveLength(1 + CHILDREN);
     expect(ours.some(({ pid }) => (last.get(pid)?.fileBytes ?? 0) > 30 * MIB)).toBe(true);

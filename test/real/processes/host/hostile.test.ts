@@ -122,8 +122,7 @@ describe('processes that', () => {
   test('have exited are counted, and have no memory', async () => {
     const { pid } = await odd('zombies', 30);
     const { zombies, processes } = await listed();
-    // Others of this machine come and go.
-    expect(zombies).toBeGreaterThanOrEqual(30);
+    expect(zombies).toBe(30);
     expect(processes.map((process) => process.pid)).toContain(pid);
   });
 
@@ -133,13 +132,6 @@ describe('processes that', () => {
     const own = processes.find((process) => process.pid === pid);
     expect(own).toMatchObject({ comm: 'odd', complete: true });
     expect(own?.ussBytes).toBeGreaterThanOrEqual(8 * 2 ** 20);
-  });
-
-  test('belong to the kernel are counted', async () => {
-    const { kernelThreads, processes } = await listed();
-    // kthreadd is pid 2 wherever kernel threads are visible.
-    expect(processes.some(({ pid }) => pid === 2)).toBe(false);
-    expect(kernelThreads > 0).toBe(readFileSync('/proc/2/comm', 'utf8') === 'kthreadd\n');
   });
 
   test('have 60,000 mappings are one row', async () => {

@@ -1,9 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmdirSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
 import { procsSchema } from '../../../../src/answers/procs/schema.js';
@@ -102,86 +99,3 @@ describe('processes of this machine', () => {
     expect(own?.rssBytes).toBeGreaterThanOrEqual(AMOUNT);
   });
 });
-
-const SHARED_MIB = 20;
-
-/** Three children share what it wrote, until they write there. */
-const FORKS = `
-import os, time
-block = bytearray(os.urandom(4096) * ${SHARED_MIB * 256})
-for _ in range(3):
-    if os.fork() == 0: break
-print('ready', flush=True)
-time.sleep(600)
-`;
-
-describe('a group whose processes share memory', () => {
-  // The name of the file is its own: no other process has it.
-  const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-group-'));
-  const charged = existsSync('/sys/fs/cgroup/memory/cgroup.procs')
-    ? mkdtempSync('/sys/fs/cgroup/memory/kdump-mem-group-')
-    : undefined;
-  let parent: ChildProcess;
-
-  beforeAll(async () => {
-    symlinkSync('/usr/bin/python3', join(folder, 'sharesmemory'));
-    const enter = charged === undefined ? '' : `echo $$ > ${charged}/cgroup.procs; `;
-    parent = spawn('sh', ['-c', `${enter}exec ${folder}/sharesmemory -c "$0"`, FORKS], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-      detached: true,
-    });
-    let said = '';
-    parent.stdout?.on('data', (piece: Buffer) => {
-      said += piece;
-    });
-    for (let tries = 0; tries < 200 && said.split('ready').length < 5; tries++) await delay(50);
-  });
-
-  afterAll(async () => {
-    if (parent.pid !== undefined) process.kill(-parent.pid, 'SIGKILL');
-    rmSync(folder, { recursive: true });
-    for (let tries = 0; charged !== undefined && tries < 50; tries++) {
-      try {
-        rmdirSync(charged);
-        break;
-      } catch {
-        await delay(100);
-      }
-    }
-  });
-
-  test('frees together what none of them frees alone', async () => {
-    const { stdout } = await kdumpMem('procs', '--live', '--by', 'command', '--json');
-    const { processes, groups = [] } = procsSchema.parse(JSON.parse(stdout));
-    const group = groups.find(({ key }) => key === 'sharesmemory');
-    const members = processes.filter(({ comm }) => comm === 'sharesmemory');
-    expect(members.length).toBe(4);
-    const sum = (of: (member: (typeof members)[number]) => number | null) =>
-      members.reduce((total, member) => total + (of(member) ?? Number.NaN), 0);
-    const alone = sum(({ freedIfKilledBytes }) => freedIfKilledBytes);
-    expect(alone).toBeLessThan(SHARED_MIB * 2 ** 20);
-    // Other processes that share memory, or whose shares are unknown, reduce the lower bound.
-    const others = processes
-      .filter(({ comm }) => comm !== 'sharesmemory')
-      .reduce((total, { anonBytes, pssByKind }) => total + anonBytes! - (pssByKind?.anonBytes ?? 0), 0);
-    const { freedIfKilledBytes: least, freedIfKilledMostBytes: most } = group!;
-    const anonymous = sum(({ pssByKind }) => pssByKind?.anonBytes ?? null);
-    const tables = sum(({ pageTableBytes }) => pageTableBytes);
-    expect(least).toBeGreaterThanOrEqual(Math.max(alone, anonymous + tables - others));
-    expect(most).toBeGreaterThan(SHARED_MIB * 2 ** 20);
-    if (charged === undefined) return;
-    // The kernel charges these pages to a cgroup without other processes, and only killing all
-    // frees them.
-    const stat = readFileSync(`${charged}/memory.stat`, 'utf8');
-    const freed = Number(/^rss (\d+)$/m.exec(stat)?.[1]);
-    expect(freed).toBeGreaterThan(SHARED_MIB * 2 ** 20);
-    expect(least! - tables).toBeLessThanOrEqual(freed + ACCURACY);
-    expect(most! - tables).toBeGreaterThanOrEqual(freed - ACCURACY);
-  });
-});
-
-/**
- * Charges are kept per CPU in batches of 64 pages (MEMCG_CHARGE_BATCH); USS includes file pages
- * too.
- */
-const ACCURACY = 2 * 2 ** 20;

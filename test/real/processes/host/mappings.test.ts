@@ -117,17 +117,6 @@ describe('mappings of a process of this machine', () => {
     for (const { start } of mappings) expect(all).toMatch(new RegExp(`^ *${start.slice(2)} `, 'm'));
   });
 
-  test.each([
-    ['a kernel thread', () => 2, 4],
-    ['a missing process', () => 4_194_303, 4],
-  ])('%s is reported in one line', async (_what, pid, status) => {
-    await expect(kdumpMem('procs', '--live', '--pid', String(pid()))).resolves.toMatchObject({
-      status,
-      stdout: '',
-      stderr: expect.stringMatching(/^kdump-mem: pid \d+ [^\n]+\n$/),
-    });
-  });
-
   test('a user without permission is advised to become root', () => {
     const powerless = ['--bounding-set=-all', '--inh-caps=-all', '--', process.execPath];
     const command = [commandPath('kdump-mem'), 'procs', '--live', '--pid', String(pids[0])];

@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import { execa } from 'execa';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { procsSchema } from '../../../../src/answers/procs/schema.js';
 import { commandPath, kdumpMem } from '../../../support/cli.js';
+import { until } from '../../skcheck/stage.js';
 
 /** Two nested namespaces: pid 1 of the outer one starts the inner one, whose pid 1 sleeps. */
 const SCRIPT = 'sleep 301 & unshare -p -f sh -c "echo ready; sleep 302; true"; true';
@@ -18,11 +18,10 @@ beforeAll(async () => {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   if (outermost.stdout) await once(outermost.stdout, 'data');
-  const isThere = () => processes.has('sleep 301') && processes.has('sleep 302');
-  for (let tries = 0; tries < 100 && !isThere(); tries++) {
+  await until(() => {
     look();
-    await delay(50);
-  }
+    return processes.has('sleep 301') && processes.has('sleep 302');
+  });
 });
 
 function look(): void {
@@ -48,6 +47,10 @@ async function pidOf(words: string): Promise<number[]> {
   const json = JSON.parse(stdout);
   return 'processes' in json ? procsSchema.parse(json).processes.map(({ pid }) => pid) : [json.pid];
 }
+
+test('this test itself runs in a pid namespace (test/support/isolated.ts)', () => {
+  expect(process.ppid).toBe(1);
+});
 
 test('finds a pid in its namespace, one and two levels deep', async () => {
   const [outer, inner] = [of('sleep 301'), of('sleep 302')];

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { snapshotSchema } from '../../../../src/answers/snapshot/schema.js';
 import { commandPath } from '../../../support/cli.js';
+import { until } from '../../skcheck/stage.js';
 
 const CLI = commandPath('kdump-mem');
 const dir = mkdtempSync(join(tmpdir(), 'snapshot-'));
@@ -167,8 +168,7 @@ test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s leaves nothing behind', 
     { stdio: 'ignore' },
   );
   const begun = () => readdirSync(dir).some((name) => /^\.host.*\.partial$/.test(name));
-  while (!begun()) await new Promise((resolve) => setTimeout(resolve, 20));
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await until(begun);
   child.kill(signal);
   expect(await once(child, 'exit')).toEqual([null, signal]);
   expect(existsSync(file)).toBe(false);

@@ -7,18 +7,18 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
-  rmdirSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
 import { diffSchema } from '../../../../src/answers/diff/schema.js';
 import type { HostTriageJson } from '../../../../src/answers/triage/schema.js';
 import { kdumpMem } from '../../../support/cli.js';
+import { isUnreadForLong } from '../../skcheck/queues.js';
+import { removeCgroup, until } from '../../skcheck/stage.js';
 
 const hasKcore = existsSync('/proc/kcore');
 /** Above the 5 % of memory from which the owner of memory is a finding. */
@@ -88,16 +88,7 @@ const INCIDENTS: readonly Incident[] = [
   { name: 'page tables', kind: 'tables', amount: LARGE, code: 'page-tables', figure: 'mostBytes' },
   { name: 'BPF maps', kind: 'bpf', amount: LARGE, code: 'vmalloc', figure: 'mapBytes' },
   { name: 'zombies', kind: 'zombies', amount: 120, code: 'zombies', figure: 'zombies' },
-  // Programs that start processes on this machine briefly wait in the same function, and may be
-  // named first.
-  {
-    name: 'tasks in state D',
-    kind: 'vforks',
-    amount: 60,
-    code: 'blocked-tasks',
-    figure: 'tasks',
-    isOwn: () => true,
-  },
+  { name: 'tasks in state D', kind: 'vforks', amount: 60, code: 'blocked-tasks', figure: 'tasks' },
   {
     name: 'keys of a user',
     kind: 'keys',
@@ -150,8 +141,7 @@ async function during(
     const [line] = (await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])) as [Buffer | number];
     const made = /^ready (\d+)$/m.exec(String(line))?.[1];
     if (made === undefined) throw new Error(`incident ${args.join(' ')}: ${line}`);
-    // One sample shows that a TCP stream is not read once its newest data is 1 s old.
-    await delay(1300);
+    await until(isUnreadForLong);
     await use(pid, Number(made));
   } finally {
     try {
@@ -301,8 +291,7 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)(
           cgroup,
         );
       } finally {
-        await delay(200);
-        rmdirSync(cgroup);
+        await removeCgroup(cgroup);
       }
     });
 
@@ -321,7 +310,6 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)(
     });
 
     test('afterwards no finding remains', async () => {
-      await delay(500);
       const after = await triaged();
       expect(after.findings.filter((each) => isOf(each, -1))).toEqual([]);
       expect(severe(after)).toEqual(severe(before));
