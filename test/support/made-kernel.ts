@@ -1,7 +1,10 @@
 import { ReadError } from '../../src/base/errors.js';
-import type { Kernel } from '../../src/kernel/kernel.js';
+import type { Kernel, KernelFacts } from '../../src/kernel/kernel.js';
 import type { MemberLayout, StructLayout } from '../../src/kernel/layout.js';
+import { Btf } from '../../src/kernel/native/btf/btf.js';
+import { KernelTypes } from '../../src/kernel/native/types.js';
 import { PageMap } from '../../src/kernel/page-map.js';
+import { noPages } from './no-pages.js';
 
 /** Offsets of members in bytes, their size if not 8, and the number of elements of arrays. */
 export type MadeMembers = Readonly<
@@ -46,14 +49,7 @@ export function madeKernel({
     else memory.setUint8(Number(at), word[0]);
   }
   return {
-    facts: {
-      release: '4.18.0',
-      arch: 'x86_64',
-      pageSize: 4096,
-      source: 'vmcore',
-      engine: 'native',
-      live: false,
-    } as const,
+    facts: factsOf('x86_64', '4.18.0'),
     read(address, length) {
       const at = Number(address - MADE_BASE);
       if (!(at >= 0 && at + length <= bytes)) throw new ReadError('absent', address);
@@ -71,6 +67,34 @@ export function madeKernel({
     close: () => {},
   };
 }
+
+/** A kernel with types only: every symbol has an address, and nothing is readable. */
+export function layoutKernel(from: Uint8Array | Btf, arch: 'x86_64' | 'arm64'): Kernel {
+  const btf = from instanceof Btf ? from : Btf.parse(from);
+  const types = new KernelTypes(btf, () => []);
+  return {
+    facts: factsOf(arch, ''),
+    read(address) {
+      throw new ReadError('absent', address);
+    },
+    symbol: () => 0xffff_ffff_8100_0000n,
+    symbolAt: () => undefined,
+    struct: (name) => types.struct(name),
+    enumerators: (name) => types.enumerators(name),
+    pages: noPages(),
+    noteReads: () => () => {},
+    close: () => {},
+  };
+}
+
+const factsOf = (arch: KernelFacts['arch'], release: string): KernelFacts => ({
+  release,
+  arch,
+  pageSize: 4096,
+  source: 'vmcore',
+  engine: 'native',
+  live: false,
+});
 
 /** The address of an offset. */
 export const made = (at: number): bigint => MADE_BASE + BigInt(at);

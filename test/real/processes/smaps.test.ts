@@ -9,9 +9,8 @@ import { openNative } from '../../../src/kernel/native/open.js';
 import { memberOf, struct } from '../../../src/walk/pages/struct-page.js';
 import { addressSpaces } from '../../../src/walk/processes/address-spaces.js';
 import { findInPidNamespace } from '../../../src/walk/processes/process-facts.js';
-import { damagedKernel } from '../../support/damaged-kernel.js';
+import { memoryOf } from '../../support/damaged-kernel.js';
 import { LAB, LAB_KERNELS } from '../../support/lab.js';
-import { littleEndian } from '../../support/little-endian.js';
 
 const AMOUNT = 8 * 2 ** 20;
 
@@ -223,10 +222,8 @@ describe.each(LAB_KERNELS)('processes of a dump match /proc/PID/smaps: %s', (ver
           [1, 'pages have fewer mappings than their _mapcount'],
           [-1, 'pages have more mappings than their _mapcount'],
         ] as const) {
-          const count = kernel.read(address, 4).getInt32(0, true) + by;
-          const bytes = littleEndian(BigInt.asUintN(32, BigInt(count)), 4);
-          const damaged = damagedKernel(kernel, { patches: [{ address, bytes }], denials: [] });
-          const { warnings, complete } = kernelProcesses(damaged);
+          const { add, damagedBy } = memoryOf(kernel);
+          const { warnings, complete } = kernelProcesses(damagedBy(add(address, 4, by)));
           expect(warnings.map((warning) => warning.message).join('\n')).toContain(message);
           expect(complete).toBe(false);
         }
