@@ -89,26 +89,29 @@ export type Place = bigint | string;
 /** A member by its path from the struct (`task_struct.pid`), a whole struct by its name, or a number of bytes. */
 export type Part = string | number;
 
-type Located = Pick<MemberLayout, 'size' | 'bits'> & { readonly address: bigint };
+type Located = Pick<MemberLayout, 'size' | 'bits'> & { readonly address: bigint; readonly word: number };
 
 /**
  * The words of a kernel's memory by member path, and the vocabulary of damage to them.
  *
- * A part of more than 8 bytes is read, set, increased and swapped by its first word: the first pointer of a list, say.
+ * A member of more than 8 bytes is read, set, increased and swapped by its first word: the first pointer of a list, say.
  * A damage changes no memory: `damagedBy` makes the kernel that has it.
  */
 export function memoryOf<K extends Kernel>(kernel: K) {
   const locate = (place: Place, part: Part): Located => {
     const start = typeof place === 'bigint' ? place : needSymbol(kernel, place);
-    if (typeof part === 'number') return { address: start, size: part };
+    if (typeof part === 'number') return { address: start, size: part, word: part };
     const [type = '', ...path] = part.split('.');
     const layout = kernel.struct(type);
     const member = path.length === 0 ? layout && { offset: 0, size: layout.size } : layout?.member(path.join('.'));
     if (!member) throw new Error(`this kernel has no ${part}`);
-    return { ...member, address: start + BigInt(member.offset) };
+    // A flexible array has no size.
+    const size = member.size || 8;
+    return { ...member, size, word: Math.min(size, 8), address: start + BigInt(member.offset) };
   };
   const unit = (address: bigint, size: number): bigint => {
     const view = kernel.read(address, size);
+    if (size === 8) return view.getBigUint64(0, true);
     let value = 0n;
     for (let byte = size - 1; byte >= 0; byte--) value = (value << 8n) | BigInt(view.getUint8(byte));
     return value;
@@ -127,17 +130,16 @@ export function memoryOf<K extends Kernel>(kernel: K) {
     addressOf: (place: Place, part: Part): bigint => locate(place, part).address,
     /** The value of a part, without sign; a pointer without a part. */
     read: (place: Place, part: Part = 8): bigint => {
-      const { address, size, bits } = locate(place, part);
-      const value = unit(address, Math.min(size, 8));
+      const { address, word, bits } = locate(place, part);
+      const value = unit(address, word);
       return bits ? BigInt.asUintN(bits.size, value >> BigInt(bits.offset)) : value;
     },
     set: (place: Place, part: Part, value: bigint | number): Damage => {
-      const { address, size, bits } = locate(place, part);
-      const bytes = Math.min(size, 8);
-      if (!bits) return patch(address, littleEndian(BigInt(value), bytes));
+      const { address, word, bits } = locate(place, part);
+      if (!bits) return patch(address, littleEndian(BigInt(value), word));
       const own = BigInt.asUintN(bits.size, BigInt(value)) << BigInt(bits.offset);
       const others = ~(BigInt.asUintN(bits.size, -1n) << BigInt(bits.offset));
-      return patch(address, littleEndian((unit(address, bytes) & others) | own, bytes));
+      return patch(address, littleEndian((unit(address, word) & others) | own, word));
     },
     /** Other bytes from there. */
     write: (place: Place, bytes: Uint8Array): Damage => patch(locate(place, bytes.length).address, bytes),

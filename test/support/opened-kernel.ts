@@ -1,4 +1,5 @@
 import { afterAll } from 'vitest';
+import type { UserPages } from '../../src/kernel/kernel.js';
 import { openNative } from '../../src/kernel/native/open.js';
 import { memoryOf } from './damaged-kernel.js';
 import { type FixtureName, fixture } from './fixtures.js';
@@ -29,3 +30,11 @@ export function fullestQueue({ truth, addressOf, read }: Omit<ReturnType<typeof 
 
 /** An opened dump of the lab. */
 export const dumpKernel = (name: LabDumpName) => opened(labDump(name).elf);
+
+/** A visitor of the page tables of a process that sees its pages only. */
+export const pagesOnly = (page: UserPages['page']): UserPages => ({
+  page,
+  table: () => {},
+  absent: () => {},
+  missing: () => {},
+});

@@ -14,7 +14,7 @@ import { cpuLists, zones } from '../../../src/walk/memory/zones.js';
 import { addressSpaces } from '../../../src/walk/processes/address-spaces.js';
 import { TaskReader } from '../../../src/walk/tasks/tasks.js';
 import { type Damage, together } from '../../support/damaged-kernel.js';
-import { dumpKernel } from '../../support/opened-kernel.js';
+import { dumpKernel, pagesOnly } from '../../support/opened-kernel.js';
 
 // One wrong byte in a dump must not give a wrong breakdown that is complete.
 const { kernel, addressOf, offset, read, set, add, clear, lose, damagedBy } = dumpKernel('6.1');
@@ -76,14 +76,12 @@ const anonymous = kernel.enumerators('node_stat_item')?.get('NR_ANON_MAPPED') ??
 function sleepersPage(): bigint {
   for (const { pgd, running } of addressSpaces(kernel)) {
     let found = -1;
-    kernel.userPages(pgd, {
-      page: (_page, _pages, frame) => {
+    kernel.userPages(
+      pgd,
+      pagesOnly((_page, _pages, frame) => {
         if (kinds[frames.indexOf(frame)] === KIND.anonymous) found = frame;
-      },
-      table: () => {},
-      absent: () => {},
-      missing: () => {},
-    });
+      }),
+    );
     if (!running && found >= 0) return pageOf(found);
   }
   throw new Error('no process sleeps');

@@ -5,7 +5,7 @@ import { needSymbol, perCpuAddress } from '../../../src/walk/cpus.js';
 import { addressSpaces } from '../../../src/walk/processes/address-spaces.js';
 import { findInPidNamespace } from '../../../src/walk/processes/process-facts.js';
 import { type Damage, kernelWith } from '../../support/damaged-kernel.js';
-import { dumpKernel } from '../../support/opened-kernel.js';
+import { dumpKernel, pagesOnly } from '../../support/opened-kernel.js';
 
 const { kernel, addressOf, read, set, add, lose, damagedBy } = dumpKernel('6.1');
 const spaces = addressSpaces(kernel);
@@ -20,14 +20,12 @@ test('a complete dump has all figures, and PSS counts each page once', () => {
   expect(complete).toBe(true);
   const frames = new Set<number>();
   for (const { pgd } of spaces)
-    kernel.userPages(pgd, {
-      page: (_page, pages, frame) => {
+    kernel.userPages(
+      pgd,
+      pagesOnly((_page, pages, frame) => {
         for (let index = 0; index < pages; index++) frames.add(frame + index);
-      },
-      table: () => {},
-      absent: () => {},
-      missing: () => {},
-    });
+      }),
+    );
   const pss = processes.reduce((sum, process) => sum + (process.pss ?? Number.NaN), 0);
   expect(Math.abs(pss / 4096 - frames.size)).toBeLessThan(1);
 });
@@ -75,15 +73,13 @@ test('reports an impossible count of swapped pages of a running process', () => 
 
 test('procs and memory both report a page with a wrong mapcount', () => {
   let frame = 0;
-  kernel.userPages(sleeper.pgd, {
-    page: (_page, _pages, mapped) => {
+  kernel.userPages(
+    sleeper.pgd,
+    pagesOnly((_page, _pages, mapped) => {
       const first = read(kernel.pages.pageOfFrame(mapped), 'page.mapping');
       if ((first & 3n) === 1n) frame = mapped;
-    },
-    table: () => {},
-    absent: () => {},
-    missing: () => {},
-  });
+    }),
+  );
   const page = kernel.pages.pageOfFrame(frame);
   for (const [by, message] of [
     [1, '1 pages have fewer mappings than their _mapcount'],

@@ -1,10 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { statSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
-import { guestModule } from '../../../scripts/lab-parts/guest-module.mjs';
-import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
 import { type BlockedAnswer, blockedTasks } from '../../../src/account/blocked.js';
 import { type BlockedJson, blockedSchema } from '../../../src/answers/blocked/schema.js';
 import { unreachableSchema } from '../../../src/answers/memory/unreachable/schema.js';
@@ -13,10 +9,11 @@ import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { type TaskPlace, TaskStacks } from '../../../src/walk/stacks/task-stacks.js';
 import { Warnings } from '../../../src/walk/warnings.js';
-import { kdumpMem } from '../../support/cli.js';
+import { kdumpMem, kdumpMemJson } from '../../support/cli.js';
 import { type Damage, memoryOf } from '../../support/damaged-kernel.js';
 import { DRGN_MS, drgnJson } from '../../support/drgn.js';
-import { LAB, type LabKernel, labKernel, labTool } from '../../support/lab.js';
+import { testGuest } from '../../support/guest.js';
+import { type LabKernel, labKernel, labTool } from '../../support/lab.js';
 import { expectLost } from '../memory/lost.js';
 import { damageGracePeriod } from './grace-period-damage.js';
 
@@ -80,8 +77,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
   describe(`waits in a guest of ${kernel}`, () => {
     /** A reader of RCU can sleep with CONFIG_PREEMPT_RCU: all but 5.10. */
     const sleeps = kernel !== '5.10';
-    let work = '';
-    let guest: Guest | undefined;
+    const guest = testGuest(kernel, MOST_MS);
     let dump: string;
     let log = '';
     let answer: BlockedJson;
@@ -90,15 +86,8 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
     const threads = new Map<string, number[]>();
 
     beforeAll(async () => {
-      work = mkdtempSync(join(LAB, 'blocked-'));
-      guest = await bootGuest({
-        kernel,
-        memoryMiB: 256,
-        files: [guestTool('waits', kernel), guestModule('locks', kernel), guestModule('lost', kernel)],
-        limitMs: 2 * MOST_MS,
-      });
-      const run = async (command: string): Promise<string> =>
-        (await guest!.run(command, { timeoutMs: MOST_MS })).output.toString();
+      await guest.boot({ memoryMiB: 256, tools: ['waits'], insmod: ['locks', 'lost'] });
+      const run = (command: string) => guest.output(command);
       await run('insmod /locks.ko; insmod /lost.ko');
       log = await run('dmesg');
       const waits = await run('waits > /tmp/waits; cat /tmp/waits');
@@ -112,23 +101,13 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
         if (at.startsWith('0x')) places.set(name, at);
         else threads.set(name, [...(threads.get(name) ?? []), Number(at)]);
       }
-      dump = join(work, 'vmcore');
-      await guest.pause();
-      await guest.dump('elf', dump);
-      guest.kill();
-      const printed = await kdumpMem('blocked', '--all', '--json', '--vmcore', dump);
-      answer = blockedSchema.parse(JSON.parse(printed.stdout));
+      dump = await guest.lastDump();
+      answer = await kdumpMemJson(blockedSchema, 'blocked', '--all', '--vmcore', dump);
     }, 2 * MOST_MS);
-
-    afterAll(() => {
-      guest?.kill();
-      if (work) rmSync(work, { recursive: true, force: true });
-    });
 
     // The same guest has also leaked memory: locks.ko opens a file and drops the pointer.
     test('memory that a module leaked is unreachable, and memory that it kept is not', async () => {
-      const printed = await kdumpMem('memory', '--unreachable', '--json', '--vmcore', dump);
-      const found = unreachableSchema.parse(JSON.parse(printed.stdout));
+      const found = await kdumpMemJson(unreachableSchema, 'memory', '--unreachable', '--vmcore', dump);
       expect(found).toMatchObject({ complete: true, warnings: [] });
       expectLost(found, log, [['filp', 1]]);
     });
@@ -185,7 +164,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
 
     if (onDemand)
       test('an extract with stacks gives the dump’s answer', async () => {
-        const small = join(work, 'small.vmcore');
+        const small = guest.path('small.vmcore');
         const cut = await kdumpMem('extract', '--with-stacks', '--vmcore', dump, '-o', small);
         expect(cut.status).toBe(0);
         expect(statSync(small).size).toBeLessThan(5e6);
@@ -193,7 +172,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
         const of = await kdumpMem('blocked', '--json', '--vmcore', small);
         const without = (text: string) => ({ ...blockedSchema.parse(JSON.parse(text)), kernel: 0 });
         expect(without(of.stdout)).toEqual(without(whole.stdout));
-        const other = join(work, 'other.vmcore');
+        const other = guest.path('other.vmcore');
         await kdumpMem('extract', '--with-stacks', '--anonymize', '--vmcore', dump, '-o', other);
         const named = await kdumpMem('blocked', '--json', '--vmcore', other);
         const page = blockedSchema

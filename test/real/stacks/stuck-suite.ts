@@ -1,10 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeDisk } from '../../../scripts/lab-parts/disk.mjs';
-import { bootGuest, FOUR_LEVELS, type Guest } from '../../../scripts/lab-parts/guest.mjs';
-import { guestModule } from '../../../scripts/lab-parts/guest-module.mjs';
-import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
 import { type BlockedAnswer, blockedTasks } from '../../../src/account/blocked.js';
 import { type BlockedJson, blockedSchema } from '../../../src/answers/blocked/schema.js';
 import { listJson } from '../../../src/answers/info/lists/lists.js';
@@ -13,10 +7,11 @@ import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { perCpuAddress } from '../../../src/walk/cpus.js';
 import { taskTable } from '../../../src/walk/tasks/task-table.js';
-import { kdumpMem } from '../../support/cli.js';
+import { kdumpMem, kdumpMemJson } from '../../support/cli.js';
 import { memoryOf } from '../../support/damaged-kernel.js';
 import { drgnJson } from '../../support/drgn.js';
-import { LAB, type LabKernel } from '../../support/lab.js';
+import { FOUR_LEVELS, testGuest } from '../../support/guest.js';
+import type { LabKernel } from '../../support/lab.js';
 import { exceptWakeups } from '../info-lists.js';
 import { damageGracePeriod } from './grace-period-damage.js';
 
@@ -51,8 +46,7 @@ const pids = (tasks: readonly { pid: number }[]) => tasks.map(({ pid }) => pid).
  */
 export function stuckSuite(kernel: LabKernel, queued = true): void {
   describe(`stuck disks and CPUs in a guest of ${kernel}`, () => {
-    let work = '';
-    let guest: Guest | undefined;
+    const guest = testGuest(kernel, MOST_MS);
     let dump = '';
     let inFlight = '';
     let answer: BlockedJson;
@@ -62,32 +56,28 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
     const threads = new Map<string, number[]>();
 
     beforeAll(async () => {
-      work = mkdtempSync(join(LAB, 'stuck-'));
-      mkdirSync(join(work, 'content'));
-      writeFileSync(join(work, 'content/file'), Buffer.alloc(1 << 20, 7));
-      const disks = ['a', 'b', 'c'].map((name) => ({ path: join(work, name) }));
-      makeDisk(join(work, 'a'), 64, join(work, 'content'), true);
-      makeDisk(join(work, 'b'), 16);
-      makeDisk(join(work, 'c'), 16, undefined, true);
-      guest = await bootGuest({
-        kernel,
+      const disks = [
+        guest.disk('a', 64, [['file', Buffer.alloc(1 << 20, 7)]], true),
+        guest.disk('b', 16),
+        guest.disk('c', 16, [], true),
+      ];
+      await guest.boot({
         memoryMiB: 256,
         cpus: 4,
         ...(queued ? { cpu: `${FOUR_LEVELS},-hypervisor` } : {}),
         // Two leaves and a root in the RCU tree.
         append: 'rcutree.rcu_fanout_leaf=2 nosoftlockup',
-        files: [guestTool('stall', kernel), guestModule('locks', kernel)],
+        tools: ['stall'],
+        insmod: ['locks'],
         modules: ['virtio_blk'],
         disks,
-        limitMs: 2 * MOST_MS,
       });
-      const run = async (command: string): Promise<string> =>
-        (await guest!.run(command, { timeoutMs: MOST_MS })).output.toString();
+      const run = (command: string) => guest.output(command);
       await run(
         `mkdir -p /a /c; mount -t ext4 /dev/vda /a; mount -t ext4 /dev/vdc /c; mkdir /a/warm; echo ${TAGS} > /sys/block/vdb/queue/nr_requests; sync; sleep 1`,
       );
-      await guest.stall(0);
-      await guest.stall(1);
+      await guest.machine.stall(0);
+      await guest.machine.stall(1);
       // The first requests are still answered.
       await run(
         'dd if=/dev/vda of=/dev/null bs=4k skip=5000 count=1 & dd if=/dev/vdb of=/dev/null bs=4k count=1 & sleep 2',
@@ -102,19 +92,10 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
       for (const [, name = '', pid] of log.matchAll(/locks: thread (\S+) (\d+)/g)) threads.set(name, [Number(pid)]);
       spinlock = `0x${/locks: at lk_spinlock ([0-9a-f]+)/.exec(log)?.[1]}`;
       inFlight = await run('cat /sys/block/vda/inflight /sys/block/vdb/inflight');
-      dump = join(work, 'vmcore');
-      await guest.pause();
-      await guest.dump('elf', dump);
-      guest.kill();
-      const json = await kdumpMem('blocked', '--json', '--vmcore', dump);
-      answer = blockedSchema.parse(JSON.parse(json.stdout));
+      dump = await guest.lastDump();
+      answer = await kdumpMemJson(blockedSchema, 'blocked', '--vmcore', dump);
       drgn = drgnJson<Drgn>(dump, kernel, new URL('./stuck.py', import.meta.url), spinlock);
     }, 2 * MOST_MS);
-
-    afterAll(() => {
-      guest?.kill();
-      if (work) rmSync(work, { recursive: true, force: true });
-    });
 
     const lockOf = (name: string): Lock => {
       const pid = threads.get(name)?.at(-1);
