@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { socketsSchema } from '../src/answers/schema.js';
-import { kdumpMem } from './support/cli.js';
+import { kdumpMem, kdumpMemJson } from './support/cli.js';
 import { crashRows, wordsOf } from './support/coming-from.js';
 import { ROOT } from './support/documents.js';
 
@@ -41,8 +41,7 @@ const commands = [...new Set(rows.flatMap((row) => row.commands))];
 const values: Record<string, string> = { N: '16' };
 
 beforeAll(async () => {
-  const { stdout } = await kdumpMem('sockets', '--json', '--vmcore', DUMP);
-  const { sockets } = socketsSchema.parse(JSON.parse(stdout));
+  const { sockets } = await kdumpMemJson(socketsSchema, 'sockets', '--vmcore', DUMP);
   const held = sockets.find(({ holders }) => holders.length > 0);
   values.ADDR = `${held?.socket.sock}`;
   [values.PID, values.FD] = [`${held?.holders[0]?.pid}`, `${held?.holders[0]?.fd}`];

@@ -1,10 +1,10 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { EXIT } from '../src/app/kit/failure.js';
 import { kdumpMemIn } from './support/cli.js';
 import { commandLines, DOCUMENTS, ROOT, textOf } from './support/documents.js';
+import { scratchFolder } from './support/scratch.js';
 
 /** Placeholder in a line whose words are separated by blanks. */
 const NAME = 'DUMP';
@@ -40,8 +40,7 @@ const queries = new Map(
   }),
 );
 
-const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-documents-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('kdump-mem-documents-');
 
 test('finds command lines', () => {
   expect(queries.size).toBeGreaterThan(20);

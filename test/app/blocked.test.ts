@@ -1,13 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { blockedSchema } from '../../src/answers/blocked/schema.js';
 import { kdumpMem } from '../support/cli.js';
+import { scratchFolder } from '../support/scratch.js';
 import { snapshotFiles, writeCapture } from '../support/snapshot.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'blocked-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('blocked-');
 
 const OF_INCIDENT = ['--vmcore', 'fixtures/incident.vmcore'];
 

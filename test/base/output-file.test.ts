@@ -2,20 +2,18 @@ import fs, {
   existsSync,
   linkSync,
   lstatSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { checkOutput, OutputFile } from '../../src/base/output-file.js';
+import { scratchFolder } from '../support/scratch.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-output-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('kdump-mem-output-');
 const path = (name: string) => join(folder, name);
 
 test('creates a complete file under its name, and replaces it on request', () => {

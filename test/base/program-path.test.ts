@@ -1,17 +1,16 @@
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa } from 'execa';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { programPath, safePath, searchPath } from '../../src/base/shell.js';
 import { CAPTURE_SCRIPT } from '../../src/capture/read/script.js';
 import { commandPath } from '../support/cli.js';
 import { fixture } from '../support/fixtures.js';
+import { scratchFolder } from '../support/scratch.js';
 
 const SOURCE = fileURLToPath(new URL('../../src/', import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), 'program-path-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('program-path-');
 
 /** Names of programs that the source starts. */
 const HELPERS =

@@ -3,15 +3,14 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { StoreError } from '../../src/base/errors.js';
 import { LineStore, lockStore, storeFiles } from '../../src/base/store.js';
+import { scratchFolder } from '../support/scratch.js';
 
-const folder = fs.mkdtempSync(join(tmpdir(), 'kdump-mem-store-'));
+const folder = scratchFolder('kdump-mem-store-');
 afterEach(() => vi.restoreAllMocks());
-afterAll(() => fs.rmSync(folder, { recursive: true }));
 
 let files = 0;
 const newFile = () => join(folder, `store-${++files}`);

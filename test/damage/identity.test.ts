@@ -1,18 +1,15 @@
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { accountFd } from '../../src/account/skb.js';
 import { accountAll } from '../../src/account/sockets.js';
-import { openNative } from '../../src/kernel/native/open.js';
 import { runningTask } from '../../src/walk/cpus.js';
 import { Census } from '../../src/walk/sockets/census.js';
 import { TaskReader } from '../../src/walk/tasks/tasks.js';
 import { Warnings } from '../../src/walk/warnings.js';
-import { type Damage, damagedKernel } from '../support/damaged-kernel.js';
-import { fixture } from '../support/fixtures.js';
+import type { Damage } from '../support/damaged-kernel.js';
 import { ledgerOf } from '../support/ledger.js';
-import { littleEndian } from '../support/little-endian.js';
+import { fixtureKernel } from '../support/opened-kernel.js';
 
-const kernel = openNative({ files: [fixture('6.1').vmcore] });
-afterAll(() => kernel.close());
+const { kernel, offset, read, set, clear, damagedBy } = fixtureKernel('6.1');
 
 const truth = accountAll(kernel);
 const holders = truth.sockets.flatMap((one) =>
@@ -22,21 +19,12 @@ const [victim] = holders.toSorted((a, b) => b.pinned - a.pinned);
 const other = holders.find(({ pid }) => pid !== victim!.pid);
 const tasks = new Map([...new TaskReader(kernel).processes()].map((task) => [task.pid, task]));
 
-const member = (type: string, path: string) => kernel.struct(type)!.member(path)!;
-const at = (object: bigint, type: string, path: string) => object + BigInt(member(type, path).offset);
-const word = (address: bigint) => kernel.read(address, 8).getBigUint64(0, true);
-
-function change(object: bigint, type: string, path: string, value: bigint): Damage {
-  const bytes = littleEndian(value, member(type, path).size);
-  return { patches: [{ address: at(object, type, path), bytes }], denials: [] };
-}
-
-const all = (damage: Damage) => accountAll(damagedKernel(kernel, damage));
+const all = (damage: Damage) => accountAll(damagedBy(damage));
 const messages = ({ warnings }: { warnings: readonly { message: string }[] }) => warnings.map(({ message }) => message);
 
 describe('a process', () => {
   const task = tasks.get(victim!.pid)!.address;
-  const setPid = (pid: number) => change(task, 'task_struct', 'pid', BigInt.asUintN(32, BigInt(pid)));
+  const setPid = (pid: number) => set(task, 'task_struct.pid', pid);
 
   test('with the pid of another is reported, and identified by its struct pid', () => {
     const damage = setPid(other!.pid);
@@ -46,7 +34,7 @@ describe('a process', () => {
       expect.stringMatching(`has pid ${other!.pid}, but its struct pid has number ${victim!.pid}`),
     );
     for (const { pid, fd, comm } of [victim!, other!])
-      expect(accountFd(damagedKernel(kernel, damage), pid, fd)).toMatchObject({
+      expect(accountFd(damagedBy(damage), pid, fd)).toMatchObject({
         process: { pid, comm },
         total: { complete: false },
       });
@@ -59,7 +47,7 @@ describe('a process', () => {
     expect(messages(answer)).toContainEqual(
       `task 0x${task.toString(16)} has an invalid pid or tgid (${pid}, ${victim!.pid})`,
     );
-    const own = accountFd(damagedKernel(kernel, setPid(pid)), victim!.pid, victim!.fd);
+    const own = accountFd(damagedBy(setPid(pid)), victim!.pid, victim!.fd);
     expect([own.process?.comm, own.total.complete]).toEqual([victim!.comm, false]);
   });
 
@@ -72,17 +60,17 @@ describe('a process', () => {
   test('running on a CPU, with a negative pid, is refused', () => {
     const cpu = [0, 1].find((number) => runningTask(kernel, number).pid >= 0)!;
     const { address } = runningTask(kernel, cpu);
-    const damaged = damagedKernel(kernel, change(address, 'task_struct', 'pid', 2n ** 32n - 16n));
+    const damaged = damagedBy(set(address, 'task_struct.pid', 2n ** 32n - 16n));
     expect(() => runningTask(damaged, cpu)).toThrow(`has an invalid pid (-16)`);
   });
 });
 
 describe('a network namespace', () => {
   const { sock, netns } = truth.sockets[0]!.socket;
-  const net = word(at(sock, 'sock', '__sk_common.skc_net.net'));
+  const net = read(sock, 'sock.__sk_common.skc_net.net');
 
   test.each([0n, 1n, 2n ** 31n])('with the invalid number %i is reported', (number) => {
-    const answer = all(change(net, 'net', 'ns.inum', number));
+    const answer = all(set(net, 'net.ns.inum', number));
     const shown = answer.sockets.filter(({ socket }) => socket.netns === Number(number));
     expect([shown, answer.total.complete]).toEqual([[], false]);
     expect(messages(answer).join()).toMatch(new RegExp(`namespace at 0x\\w+ has number ${number}`));
@@ -90,16 +78,16 @@ describe('a network namespace', () => {
 
   test('with the number of another is reported', () => {
     const apart = truth.sockets.find(({ socket }) => socket.netns !== netns)!.socket;
-    const second = word(at(apart.sock, 'sock', '__sk_common.skc_net.net'));
-    const answer = all(change(second, 'net', 'ns.inum', BigInt(netns!)));
+    const second = read(apart.sock, 'sock.__sk_common.skc_net.net');
+    const answer = all(set(second, 'net.ns.inum', BigInt(netns!)));
     expect(answer.total.complete).toBe(false);
     expect(messages(answer).join()).toMatch(/has number \d+, like another one/);
   });
 });
 
 describe('a socket', () => {
-  const sockets = truth.sockets.filter(({ socket }) => word(at(socket.sock, 'sock', 'sk_socket')));
-  const socketOf = (sock: bigint) => word(at(sock, 'sock', 'sk_socket'));
+  const sockets = truth.sockets.filter(({ socket }) => read(socket.sock, 'sock.sk_socket'));
+  const socketOf = (sock: bigint) => read(sock, 'sock.sk_socket');
 
   const kinds = new Map(
     sockets
@@ -109,30 +97,28 @@ describe('a socket', () => {
 
   test.each([...kinds])('without its sock is reported: %s', (_, sock) => {
     const warnings = new Warnings();
-    const damaged = damagedKernel(kernel, change(socketOf(sock), 'socket', 'sk', 0n));
+    const damaged = damagedBy(set(socketOf(sock), 'socket.sk', 0n));
     new Census(damaged, warnings).take();
     expect(warnings.list()).toContainEqual(expect.objectContaining({ code: 'corrupt' }));
   });
 
   test('is reported if it is zeros but its file is open', () => {
     const { socket } = sockets.find(({ holders }) => holders.length > 0)!;
-    const address = socketOf(socket.sock);
-    const bytes = new Uint8Array(member('socket_alloc', 'socket').size);
-    const answer = all({ patches: [{ address, bytes }], denials: [] });
+    const answer = all(clear(socketOf(socket.sock), 'socket'));
     expect(answer.total.complete).toBe(false);
     expect(messages(answer).join()).toMatch(/has no sock, but its file 0x\w+ is open/);
   });
 
   test.each([-1n, 0n, 2n ** 62n])('with %i references of its file is reported', (count) => {
     const { socket } = sockets.find(({ holders }) => holders.length === 1)!;
-    const damage = change(socket.file, 'file', 'f_count', BigInt.asUintN(64, count));
+    const damage = set(socket.file, 'file.f_count', count);
     expect(all(damage).total.complete).toBe(false);
     expect(messages(all(damage)).join()).toMatch(/file 0x\w+ counts \d+ references/);
   });
 
   test('with fewer file references than descriptors is reported', () => {
     const { socket, holders } = sockets.find(({ holders }) => holders.length > 1)!;
-    const answer = all(change(socket.file, 'file', 'f_count', 1n));
+    const answer = all(set(socket.file, 'file.f_count', 1n));
     expect(answer.total.complete).toBe(false);
     expect(messages(answer).join()).toMatch(`counts 1 references, but ${holders.length} descriptors refer to it`);
   });
@@ -140,10 +126,8 @@ describe('a socket', () => {
 
 test('an uncounted row outside queues makes the answer incomplete', () => {
   expect(truth.complete).toBe(true);
-  const list = kernel.symbol('net_namespace_list')!;
-  const net = word(list) - BigInt(member('net', 'list').offset);
-  const address = at(net, 'net', 'dev_base_head');
-  const answer = all({ patches: [{ address, bytes: littleEndian(8n, 8) }], denials: [] });
+  const net = read('net_namespace_list') - offset('net.list');
+  const answer = all(set(net, 'net.dev_base_head', 8n));
   expect([answer.total.complete, answer.complete]).toEqual([true, false]);
   const uncounted = [...ledgerOf(answer).values()].filter(({ message }) => message.includes('not counted'));
   expect(uncounted.length).toBeGreaterThan(0);

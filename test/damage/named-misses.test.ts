@@ -1,16 +1,13 @@
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { accountFd, accountProcess } from '../../src/account/skb.js';
 import { accountAll } from '../../src/account/sockets.js';
 import { ReadError } from '../../src/base/errors.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
-import { openNative } from '../../src/kernel/native/open.js';
-import { type Denial, damagedKernel } from '../support/damaged-kernel.js';
-import { fixture } from '../support/fixtures.js';
+import { type Damage, damagedKernel, kernelWith, together } from '../support/damaged-kernel.js';
 import { ledgerOf } from '../support/ledger.js';
+import { fixtureKernel } from '../support/opened-kernel.js';
 
-const { vmcore, truth } = fixture('6.1');
-const kernel = openNative({ files: [vmcore] });
-afterAll(() => kernel.close());
+const { kernel, truth, lose } = fixtureKernel('6.1');
 
 const holder = truth.sockets.find(({ holders, total }) => holders.length === 1 && total.frags > 10)?.holders[0];
 
@@ -35,16 +32,11 @@ function* lines(of: Kernel): Generator<string> {
 }
 
 /** Removes what defines the end of memory. */
-const NO_END = ['max_pfn', 'node_data'].map(
-  (name): Denial => ({ address: kernel.symbol(name)!, length: 8, code: 'filtered' }),
-);
+const NO_END = [lose('max_pfn', 8), lose('node_data', 8)];
 
 /** Scans no page frame: that takes most of the time and adds nothing here. */
-function unscanned(denials: readonly Denial[], onRead?: (at: bigint, length: number) => void) {
-  const damage = { patches: [], denials: [...NO_END, ...denials] };
-  return new Proxy(damagedKernel(kernel, damage, onRead), {
-    get: (target, name) => (name === 'memoryEnd' ? undefined : target[name as keyof typeof target]),
-  });
+function unscanned(lost: readonly Damage[], onRead?: (at: bigint, length: number) => void) {
+  return kernelWith(damagedKernel(kernel, together(...NO_END, ...lost), onRead), { memoryEnd: undefined });
 }
 
 /** All pages that these commands read, in the order of first reads. */
@@ -67,8 +59,7 @@ test('for any missing page, lines with an address also name the object there', (
   expect(pages.length).toBeGreaterThan(30);
   const named = new Set<string>();
   for (const address of pages) {
-    const gone: Denial = { address, length: 4096, code: 'filtered' };
-    for (const line of lines(unscanned([gone]))) {
+    for (const line of lines(unscanned([lose(address, 4096)]))) {
       if (!MISSING.test(line)) continue;
       named.add(line);
       expect(line).toMatch(NAMED);

@@ -1,17 +1,12 @@
-import { fileURLToPath } from 'node:url';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { accountFd, accountProcess } from '../../src/account/skb.js';
 import { accountAll } from '../../src/account/sockets.js';
-import { openNative } from '../../src/kernel/native/open.js';
 import { findFile, openFiles } from '../../src/walk/tasks/files.js';
 import { findTask } from '../../src/walk/tasks/task-table.js';
-import { type Damage, damagedKernel } from '../support/damaged-kernel.js';
-import { littleEndian } from '../support/little-endian.js';
+import { type Damage, kernelWith, UNDAMAGED } from '../support/damaged-kernel.js';
+import { fixtureKernel } from '../support/opened-kernel.js';
 
-const kernel = openNative({
-  files: [fileURLToPath(new URL('../../fixtures/dumps/6.1.vmcore', import.meta.url))],
-});
-afterAll(() => kernel.close());
+const { kernel, addressOf, read, set, clear, lose, damagedBy } = fixtureKernel('6.1');
 
 const census = accountAll(kernel);
 
@@ -26,49 +21,26 @@ const victim = (() => {
   return { pid: holder.pid, fd: holder.fd, socket: found.socket };
 })();
 
-function memberOf(type: string, path: string) {
-  const member = kernel.struct(type)?.member(path);
-  if (!member) throw new Error(`no ${type}.${path}`);
-  return member;
-}
-
-/** A damage that changes one member of an object. */
-function change(address: bigint, type: string, path: string, value: bigint): Damage {
-  const { offset, size } = memberOf(type, path);
-  const at = address + BigInt(offset);
-  return { patches: [{ address: at, bytes: littleEndian(value, size) }], denials: [] };
-}
-
-function pointer(address: bigint, type: string, path: string): bigint {
-  return kernel.read(address + BigInt(memberOf(type, path).offset), 8).getBigUint64(0, true);
-}
-
-function number(address: bigint, type: string, path: string): number {
-  const { offset, size } = memberOf(type, path);
-  const view = kernel.read(address + BigInt(offset), size);
-  return size === 4 ? view.getUint32(0, true) : size === 2 ? view.getUint16(0, true) : view.getUint8(0);
-}
-
-const ask = (damage: Damage) => accountFd(damagedKernel(kernel, damage), victim.pid, victim.fd);
+const ask = (damage: Damage) => accountFd(damagedBy(damage), victim.pid, victim.fd);
 
 const { sock, file } = victim.socket;
-const socketAt = pointer(sock, 'sock', 'sk_socket');
+const socketAt = read(sock, 'sock.sk_socket');
 const files = findTask(kernel, victim.pid).files;
-const table = pointer(files, 'files_struct', 'fdt');
+const table = read(files, 'files_struct.fdt');
 const other = census.sockets.find((one) => one.socket.file > 0n && one.socket.file !== file);
-const otherInode = pointer(other?.socket.file ?? 0n, 'file', 'f_inode');
+const otherInode = read(other?.socket.file ?? 0n, 'file.f_inode');
 /** The first skb with frags, and its shared info. */
 const [skb, shared] = (() => {
-  const head = sock + BigInt(memberOf('sock', 'sk_receive_queue').offset);
-  for (let at = pointer(head, 'sk_buff_head', 'next'); at !== head; at = pointer(at, 'sk_buff', 'next')) {
-    const info = pointer(at, 'sk_buff', 'head') + BigInt(number(at, 'sk_buff', 'end'));
-    if (number(info, 'skb_shared_info', 'nr_frags') > 1) return [at, info] as const;
+  const head = addressOf(sock, 'sock.sk_receive_queue');
+  for (let at = read(head, 'sk_buff_head.next'); at !== head; at = read(at, 'sk_buff.next')) {
+    const info = read(at, 'sk_buff.head') + read(at, 'sk_buff.end');
+    if (read(info, 'skb_shared_info.nr_frags') > 1n) return [at, info] as const;
   }
   throw new Error('the fixture has no such skb');
 })();
 
 test('undamaged, the answer is complete', () => {
-  expect(ask({ patches: [], denials: [] })).toMatchObject({
+  expect(ask(UNDAMAGED)).toMatchObject({
     total: { complete: true },
     warnings: [],
   });
@@ -76,16 +48,16 @@ test('undamaged, the answer is complete', () => {
 
 describe('reports an impossible value, and answers the rest', () => {
   test.each([
-    ['a length that the skb has no bytes for', change(skb, 'sk_buff', 'len', 1_000_000n)],
-    ['paged bytes that no frag holds', change(skb, 'sk_buff', 'data_len', 0n)],
-    ['fewer frags than bytes need', change(shared, 'skb_shared_info', 'nr_frags', 1n)],
-    ['more frags than fit', change(shared, 'skb_shared_info', 'nr_frags', 255n)],
-    ['a frag_list that leads to the skb itself', change(shared, 'skb_shared_info', 'frag_list', skb)],
-    ['a shared info at an invalid address', change(skb, 'sk_buff', 'end', 3n)],
-    ['a family that the operations contradict', change(sock, 'sock', '__sk_common.skc_family', 16n)],
-    ['a type that the socket contradicts', change(sock, 'sock', 'sk_type', 2n)],
-    ['a protocol that the operations contradict', change(sock, 'sock', 'sk_protocol', 132n)],
-    ['an invalid state', change(sock, 'sock', '__sk_common.skc_state', 200n)],
+    ['a length that the skb has no bytes for', set(skb, 'sk_buff.len', 1_000_000n)],
+    ['paged bytes that no frag holds', set(skb, 'sk_buff.data_len', 0n)],
+    ['fewer frags than bytes need', set(shared, 'skb_shared_info.nr_frags', 1n)],
+    ['more frags than fit', set(shared, 'skb_shared_info.nr_frags', 255n)],
+    ['a frag_list that leads to the skb itself', set(shared, 'skb_shared_info.frag_list', skb)],
+    ['a shared info at an invalid address', set(skb, 'sk_buff.end', 3n)],
+    ['a family that the operations contradict', set(sock, 'sock.__sk_common.skc_family', 16n)],
+    ['a type that the socket contradicts', set(sock, 'sock.sk_type', 2n)],
+    ['a protocol that the operations contradict', set(sock, 'sock.sk_protocol', 132n)],
+    ['an invalid state', set(sock, 'sock.__sk_common.skc_state', 200n)],
   ])('%s', (_, damage) => {
     const answer = ask(damage);
     expect(answer.total.complete).toBe(false);
@@ -96,14 +68,14 @@ describe('reports an impossible value, and answers the rest', () => {
 
 describe('a broken path to the socket is one error', () => {
   test.each([
-    ['a sock of another socket', change(sock, 'sock', 'sk_socket', socketAt + 64n)],
-    ['a socket without a sock', change(socketAt, 'socket', 'sk', 0n)],
-    ['operations that hide the socket', change(file, 'file', 'f_op', 0xffffffff81000000n)],
-    ['operations outside the kernel', change(file, 'file', 'f_op', 0x3636363636363636n)],
-    ['an inode that belongs to another socket', change(file, 'file', 'f_inode', otherInode)],
-    ['an inode number of 64 bits', change(pointer(file, 'file', 'f_inode'), 'inode', 'i_ino', 2n ** 60n)],
-    ['a table that is not a multiple of words', change(table, 'fdtable', 'max_fds', 65n)],
-    ['a table of 2³² − 1', change(table, 'fdtable', 'max_fds', 2n ** 32n - 1n)],
+    ['a sock of another socket', set(sock, 'sock.sk_socket', socketAt + 64n)],
+    ['a socket without a sock', set(socketAt, 'socket.sk', 0n)],
+    ['operations that hide the socket', set(file, 'file.f_op', 0xffffffff81000000n)],
+    ['operations outside the kernel', set(file, 'file.f_op', 0x3636363636363636n)],
+    ['an inode that belongs to another socket', set(file, 'file.f_inode', otherInode)],
+    ['an inode number of 64 bits', set(read(file, 'file.f_inode'), 'inode.i_ino', 2n ** 60n)],
+    ['a table that is not a multiple of words', set(table, 'fdtable.max_fds', 65n)],
+    ['a table of 2³² − 1', set(table, 'fdtable.max_fds', 2n ** 32n - 1n)],
   ])('%s', (_, damage) => {
     expect(() => ask(damage)).toThrow(expect.objectContaining({ code: 'damaged' }));
   });
@@ -128,11 +100,9 @@ function readOrJunk(read: Read): Read {
 }
 
 test('stops soon if a table of 2³⁰ descriptors runs into unmapped memory', () => {
-  const damaged = damagedKernel(kernel, change(table, 'fdtable', 'max_fds', 2n ** 30n));
+  const damaged = damagedBy(set(table, 'fdtable.max_fds', 2n ** 30n));
   // A dump with all its memory: other data follows the table.
-  const full = new Proxy(damaged, {
-    get: (target, name) => (name === 'read' ? readOrJunk(target.read) : target[name as keyof typeof target]),
-  });
+  const full = kernelWith(damaged, { read: readOrJunk(damaged.read) });
   const answer = accountProcess(full, victim.pid);
   expect(answer.total.complete).toBe(false);
   expect(answer.sockets.length).toBeGreaterThan(0);
@@ -141,9 +111,8 @@ test('stops soon if a table of 2³⁰ descriptors runs into unmapped memory', ()
 
 test('reports a bitmap that marks open descriptors as closed', () => {
   const task = findTask(kernel, victim.pid);
-  const bitmap = pointer(table, 'fdtable', 'open_fds');
-  const damage = { patches: [{ address: bitmap, bytes: new Uint8Array(8) }], denials: [] };
-  const damaged = damagedKernel(kernel, damage);
+  const bitmap = read(table, 'fdtable.open_fds');
+  const damaged = damagedBy(clear(bitmap, 8));
   expect(() => [...openFiles(damaged, task)]).toThrow('but are not in open_fds');
   expect(findFile(damaged, task, victim.fd).file).toBe(file);
 });
@@ -154,9 +123,8 @@ test('reports an accept queue without its start by its count', () => {
   );
   const listener = child?.acceptedFrom;
   if (listener === undefined) throw new Error('the fixture has no connection to accept');
-  const head = 'icsk_accept_queue.rskq_accept_head';
-  const damage = change(listener, 'inet_connection_sock', head, 0n);
-  const answer = accountAll(damagedKernel(kernel, damage));
+  const damage = set(listener, 'inet_connection_sock.icsk_accept_queue.rskq_accept_head', 0n);
+  const answer = accountAll(damagedBy(damage));
   expect(answer.total.complete).toBe(false);
   expect(answer.warnings.map(({ message }) => message).join()).toContain('contains 0 connections, but counts 3');
 });
@@ -165,8 +133,7 @@ test('an unreadable file in a message does not hide the files of other messages'
   const carried = census.sockets.filter(({ carriedBy }) => carriedBy.length > 0);
   expect(carried.length).toBeGreaterThan(2);
   for (const { socket } of carried) {
-    const denials = [{ address: socket.file, length: 256, code: 'filtered' as const }];
-    const answer = accountAll(damagedKernel(kernel, { patches: [], denials }));
+    const answer = accountAll(damagedBy(lose(socket.file, 256)));
     const carriers = new Map(answer.sockets.map((one) => [one.socket.sock, one.carriedBy]));
     for (const other of carried)
       if (other.socket.file !== socket.file) expect(carriers.get(other.socket.sock)).toEqual(other.carriedBy);
@@ -177,18 +144,14 @@ test('an unreadable file in a message does not hide the files of other messages'
 });
 
 test('a census that missed a part is incomplete', () => {
-  const init = kernel.symbol('init_task')!;
-  const damage = change(init, 'task_struct', 'tasks', 0x1234n);
-  const answer = accountAll(damagedKernel(kernel, { ...damage }));
+  const answer = accountAll(damagedBy(set('init_task', 'task_struct.tasks', 0x1234n)));
   expect(answer.total.complete).toBe(false);
   expect(answer.warnings.length).toBeGreaterThan(0);
 });
 
 test('without the descriptor table, memory freed if killed is unknown, and that is reported', () => {
-  const address = pointer(table, 'fdtable', 'open_fds');
-  const denials = [{ address, length: 8, code: 'filtered' as const }];
-  expect(ask({ patches: [], denials: [] }).freedIfKilled).not.toBeNull();
-  const answer = ask({ patches: [], denials });
+  expect(ask(UNDAMAGED).freedIfKilled).not.toBeNull();
+  const answer = ask(lose(read(table, 'fdtable.open_fds'), 8));
   expect(answer.freedIfKilled).toBeNull();
   expect(answer.warnings.map(({ message }) => message).join()).toMatch(
     new RegExp(`files of pid ${victim.pid}: .*what a kill frees is unknown`),

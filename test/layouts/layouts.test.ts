@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { openTypesFile } from '../../src/kernel/native/foreign-types/open.js';
 import { limitsOf } from '../../src/walk/limits.js';
-import { layoutKernel } from '../support/layout-kernel.js';
+import { layoutKernel } from '../support/made-kernel.js';
 import { DECLARED, type Declarations, declaredBtf } from './declared.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));

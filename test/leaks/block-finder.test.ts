@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { CategoryName } from '../../src/account/memory/categories.js';
 import type { CensusEntry } from '../../src/account/owners.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
@@ -7,11 +7,10 @@ import { BlockFinder } from '../../src/leaks/survivors/by-kernel.js';
 import { keeperOf } from '../../src/leaks/survivors/lookup.js';
 import type { VmArea } from '../../src/walk/memory/vm-areas.js';
 import { PageReader } from '../../src/walk/pages/pages.js';
-import { type Damage, damagedKernel } from '../support/damaged-kernel.js';
-import { fixtureKernel } from '../support/fixture-kernel.js';
+import { type Damage, kernelWith, liveKernel, together } from '../support/damaged-kernel.js';
 import { FIXTURES } from '../support/fixtures.js';
-import { kernelReading } from '../support/kernel-reading.js';
 import { littleEndian } from '../support/little-endian.js';
+import { fixtureKernel, fullestQueue } from '../support/opened-kernel.js';
 import { survivor } from './made-recording.js';
 
 /** Passes the holders of a queue through unchanged. */
@@ -45,15 +44,10 @@ function finderOf(kernel: Kernel, known: Known): BlockFinder {
 }
 
 describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
-  const { kernel, truth, offset, pointer, with: change } = fixtureKernel(name);
-  afterAll(() => kernel.close());
+  const dump = fixtureKernel(name);
+  const { kernel, addressOf, offset, read, set, lose, damagedBy } = dump;
 
-  const full = truth.sockets
-    .filter(({ queues }) => queues.receive)
-    .toSorted((one, other) => other.queues.receive!.skbs - one.queues.receive!.skbs)[0]!;
-  const queue = BigInt(full.sock!) + offset('sock', 'sk_receive_queue');
-  const skbs: bigint[] = [];
-  for (let at = pointer(queue); at !== queue; at = pointer(at)) skbs.push(at);
+  const { full, skbs } = fullestQueue(dump);
   const [skb = 0n] = skbs;
   const frameOf = (address: bigint) => kernel.pages.frameOf(new Pointer().set(address));
   const bytes = kernel.struct('sk_buff')!.size;
@@ -86,7 +80,7 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
   test('reports an object in the freelist of its slab as free, even if an owner is known', () => {
     // The fixture was made by commands that read no freelists of this cache: the object is not called free.
     const isKnown = name !== 'newest';
-    const damaged = isKnown ? damagedKernel(kernel, freed()) : kernel;
+    const damaged = isKnown ? damagedBy(freed()) : kernel;
     const finder = finderOf(damaged, { ...slab, sockets: [skb] });
     expect(finder.of('slab', object(skb)).place).toBe(isKnown ? 'free' : 'socket');
     expect(finder.of('slab', object(skbs[1]!)).place).toBe('slab');
@@ -107,13 +101,7 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
     const objectAddress = known ?? skb;
     const block = new PageReader(kernel).block(kernel.pages.pageOf(objectAddress)!);
     if (block.kind !== 'slab') throw new Error('it lies in no slab');
-    const lists = ['offset', 'random'].map((member) => ({
-      address: block.cache.address + offset('kmem_cache', member),
-      length: 4,
-      code: 'unmapped' as const,
-    }));
-    const patches = [...counting(objectAddress, 1).patches];
-    const denied = finderOf(damagedKernel(kernel, { patches, denials: lists }), slab);
+    const denied = finderOf(damagedBy(counting(objectAddress, 1), noLists(block.cache.address)), slab);
     expect(denied.of('slab', object(objectAddress))).toMatchObject({
       place: 'slab',
       maybeFree: true,
@@ -125,14 +113,7 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
   });
 
   test('finds no free object in a slab without free slots, whatever its freelists are', () => {
-    const full = damagedKernel(kernel, {
-      patches: [...counting(skb, 0).patches, ...first(skb, 0n).patches],
-      denials: ['offset', 'random'].map((member) => ({
-        address: cacheOf(skb) + offset('kmem_cache', member),
-        length: 4,
-        code: 'unmapped' as const,
-      })),
-    });
+    const full = damagedBy(counting(skb, 0), first(skb, 0n), noLists(cacheOf(skb)));
     const finder = finderOf(full, slab);
     finder.of('slab', object(skb));
     // Sheaves of the newest kernel contain free objects that their slab counts as in use.
@@ -141,33 +122,22 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
 
   test('does not decide by a freelist that contradicts the counter of its slab', () => {
     if (name === 'newest') return;
-    const finder = finderOf(
-      damagedKernel(kernel, {
-        patches: [...freed().patches, ...counting(skb, 3).patches],
-        denials: [],
-      }),
-      slab,
-    );
+    const finder = finderOf(damagedBy(freed(), counting(skb, 3)), slab);
     expect(finder.of('slab', object(skb)).maybeFree).toBe(true);
   });
 
   test('reads a freelist again that changes during the read', () => {
     if (name === 'newest') return;
     const page = kernel.pages.pageOfFrame(blockOf(skb).frame);
-    const at = page + offset(slabType, 'freelist');
+    const at = addressOf(page, `${slabType}.freelist`);
     let reads = 0;
-    const moving: Kernel = Object.create(
-      kernelReading(kernel, (address, length) => {
-        const view = kernel.read(address, length);
-        if (address > at || at + 8n > address + BigInt(length) || ++reads > 2) return view;
-        const copy = new DataView(new Uint8Array(view.buffer.slice(view.byteOffset, view.byteOffset + length)).buffer);
-        // Not the address of any object.
-        copy.setBigUint64(Number(at - address), 0x10n, true);
-        return copy;
-      }),
-      { facts: { value: { ...kernel.facts, live: true } } },
-    );
-    const finder = finderOf(moving, slab);
+    // Not the address of any object.
+    const moved = damagedBy(set(at, 8, 0x10n));
+    const changing = (address: bigint, length: number) => {
+      const isFirst = address <= at && at + 8n <= address + BigInt(length) && ++reads <= 2;
+      return (isFirst ? moved : kernel).read(address, length);
+    };
+    const finder = finderOf(liveKernel(kernelWith(kernel, { read: changing })), slab);
     const known = finderOf(kernel, slab);
     known.of('slab', object(skb));
     finder.of('slab', object(skb));
@@ -183,6 +153,10 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
     return block;
   }
 
+  /** A cache whose freelists cannot be decoded. */
+  const noLists = (cache: bigint): Damage =>
+    together(lose(cache, 'kmem_cache.offset', 'unmapped'), lose(cache, 'kmem_cache.random', 'unmapped'));
+
   function cacheOf(address: bigint): bigint {
     return blockOf(address).cache.address;
   }
@@ -190,35 +164,26 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
   /** Address of the first free object in the slab of an object. */
   function first(address: bigint, object: bigint): Damage {
     const page = kernel.pages.pageOfFrame(blockOf(address).frame);
-    return change(page, slabType, 'freelist', object, 8);
+    return set(page, `${slabType}.freelist`, object);
   }
 
   /** A slab that no CPU owns, with this many free objects. */
   function counting(address: bigint, unused: number): Damage {
     const page = kernel.pages.pageOfFrame(blockOf(address).frame);
     // 16 bits of objects in use, 15 bits of objects, and one bit for a slab that a CPU owns.
-    const inUse = offset(slabType, 'inuse');
-    const objects = kernel.read(page + inUse + 2n, 2).getUint16(0, true) & 0x7fff;
-    return {
-      patches: [
-        { address: page + inUse, bytes: littleEndian(BigInt(objects - unused), 2) },
-        { address: page + inUse + 2n, bytes: littleEndian(BigInt(objects), 2) },
-      ],
-      denials: [],
-    };
+    const inUse = offset(`${slabType}.inuse`);
+    const objects = read(page + inUse + 2n, 2) & 0x7fffn;
+    return together(set(page + inUse, 2, objects - BigInt(unused)), set(page + inUse + 2n, 2, objects));
   }
 
   /** The freelist of its slab contains only the skb. */
   function freed(): Damage {
     const cache = cacheOf(skb);
     // freelist_ptr of mm/slub.c: NULL, encoded with the random number of the cache and its address.
-    const at = skb + BigInt(kernel.read(cache + offset('kmem_cache', 'offset'), 4).getUint32(0, true));
+    const at = skb + read(cache, 'kmem_cache.offset');
     const swapped = Buffer.from(littleEndian(at, 8)).readBigUInt64BE();
-    const end = pointer(cache + offset('kmem_cache', 'random')) ^ swapped;
-    return {
-      patches: [...counting(skb, 1).patches, ...first(skb, skb).patches, { address: at, bytes: littleEndian(end, 8) }],
-      denials: [],
-    };
+    const end = read(cache, 'kmem_cache.random') ^ swapped;
+    return together(counting(skb, 1), first(skb, skb), set(at, 8, end));
   }
 
   test('reports an object in a free page as free', () => {
@@ -237,10 +202,7 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
     });
     const frame = frameOf(skb);
     const page = kernel.pages.pageOfFrame(frame);
-    const denied = damagedKernel(kernel, {
-      patches: [],
-      denials: [{ address: page, length: 64, code: 'filtered' }],
-    });
+    const denied = damagedBy(lose(page, 64));
     const of = finderOf(denied, slab).of('slab', object(skb));
     expect(of).toMatchObject({ place: 'unknown', why: 'unreadable' });
     const dark = finderOf(kernel, { category: 'unread' });

@@ -1,12 +1,12 @@
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ReadError } from '../../src/base/errors.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { Pointer } from '../../src/kernel/pointer.js';
 import { lookupByKernel } from '../../src/leaks/survivors/by-kernel.js';
-import { fixtureKernel } from '../support/fixture-kernel.js';
+import { kernelWith } from '../support/damaged-kernel.js';
 import { FIXTURES } from '../support/fixtures.js';
-import { kernelReading } from '../support/kernel-reading.js';
 import { littleEndian } from '../support/little-endian.js';
+import { fixtureKernel, fullestQueue } from '../support/opened-kernel.js';
 import { survivor } from './made-recording.js';
 
 /** An address that no kernel maps. */
@@ -38,20 +38,15 @@ function withRam(kernel: Kernel, frames: readonly number[]): Kernel {
         return new DataView(bytes.buffer, Number(address - start), length);
     return kernel.read(address, length);
   };
-  return kernelReading(kernel, read);
+  return kernelWith(kernel, { read });
 }
 
 // Kernels of arm64 describe RAM by memblock.
 describe.each(FIXTURES.filter((name) => !name.includes('arm64')))('lookup in %s', (name) => {
-  const { kernel, truth, offset, pointer } = fixtureKernel(name);
-  afterAll(() => kernel.close());
+  const dump = fixtureKernel(name);
+  const { kernel } = dump;
 
-  const full = truth.sockets
-    .filter(({ queues }) => queues.receive)
-    .toSorted((one, other) => other.queues.receive!.skbs - one.queues.receive!.skbs)[0]!;
-  const queue = BigInt(full.sock!) + offset('sock', 'sk_receive_queue');
-  const skbs: bigint[] = [];
-  for (let at = pointer(queue); at !== queue; at = pointer(at)) skbs.push(at);
+  const { full, skbs } = fullestQueue(dump);
   const frameOf = (address: bigint) => kernel.pages.frameOf(new Pointer().set(address));
   const bytes = kernel.struct('sk_buff')!.size;
   const objects = skbs.map((place) => survivor('s', { place, bytes, order: null }));

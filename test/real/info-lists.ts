@@ -11,10 +11,9 @@ import { KernelError } from '../../src/base/errors.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { openDescriptors } from '../../src/walk/lists/open-descriptors.js';
 import { Warnings } from '../../src/walk/warnings.js';
-import { damagedKernel } from '../support/damaged-kernel.js';
+import { memoryOf } from '../support/damaged-kernel.js';
 import { drgnJson } from '../support/drgn.js';
 import type { LabKernel } from '../support/lab.js';
-import { littleEndian } from '../support/little-endian.js';
 
 /** The same lists from drgn. */
 interface DrgnLists {
@@ -175,11 +174,9 @@ export type ListDamage = readonly (readonly [
 
 /** Expects that each change of a single word makes its list incomplete or unreadable. */
 export function expectReported(kernel: Kernel, damage: ListDamage): void {
+  const { read, set, damagedBy } = memoryOf(kernel);
   for (const [list, what, address, bytes, change] of damage) {
-    const view = kernel.read(address, bytes);
-    const value = bytes === 8 ? view.getBigUint64(0, true) : BigInt(view.getUint32(0, true));
-    const patch = { address, bytes: littleEndian(change(value), bytes) };
-    const damaged = damagedKernel(kernel, { patches: [patch], denials: [] });
+    const damaged = damagedBy(set(address, bytes, change(read(address, bytes))));
     try {
       const { complete, warnings } = listsOf(damaged)[list];
       expect({ list, what, complete }).toEqual({ list, what, complete: false });

@@ -1,17 +1,16 @@
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { triageEndSchema, triageLineSchema } from '../../src/answers/triage/line-schema.js';
 import { commandPath } from '../support/cli.js';
 import { FIXTURES, fixture } from '../support/fixtures.js';
 import { labKdump } from '../support/lab.js';
+import { scratchFolder } from '../support/scratch.js';
 
-const work = mkdtempSync(join(tmpdir(), 'triage-'));
+const work = scratchFolder('triage-');
 const crash = join(work, 'crash');
 const some = join(work, 'some');
-afterAll(() => rmSync(work, { recursive: true, force: true }));
 
 /** As after `npm install --global`: a command on the path. */
 mkdirSync(join(work, 'bin'));

@@ -5,29 +5,27 @@ import { openNative } from '../../src/kernel/native/open.js';
 import { kernelStacks } from '../../src/walk/memory/stacks.js';
 import { Warnings } from '../../src/walk/warnings.js';
 import { kdumpMem } from '../support/cli.js';
-import { damagedKernel } from '../support/damaged-kernel.js';
+import { type Damage, memoryOf } from '../support/damaged-kernel.js';
 import { KERNELS, labDump } from '../support/lab.js';
-import { littleEndian } from '../support/little-endian.js';
 import { whatisSuite } from './whatis-suite.js';
 
 for (const name of [...KERNELS, '6.12-arm64-16k'] as const) whatisSuite(name, labDump(name).elf, 300);
 
 test('init code that the kernel freed, and a stack with two contradicting facts', () => {
   const kernel = openNative({ files: [labDump('newest').elf] });
+  const { set, damagedBy } = memoryOf(kernel);
   const areas = [...kernelStacks(kernel)].filter(({ vm }) => vm !== 0n);
   const [one, other] = [areas[0]!, areas[1]!];
-  const at = kernel.struct('task_struct')?.member('stack_vm_area')?.offset ?? -1;
-  const patches = [{ address: one.task + BigInt(at), bytes: littleEndian(other.vm, 8) }];
-  const identified = (address: bigint, ...changes: typeof patches) => {
+  const moved = set(one.task, 'task_struct.stack_vm_area', other.vm);
+  const identified = (address: bigint, ...changes: Damage[]) => {
     const warnings = new Warnings();
-    const damaged = damagedKernel(kernel, { patches: changes, denials: [] });
-    const identifier = new AddressIdentifier(damaged, kernel.symbolTable, warnings);
+    const identifier = new AddressIdentifier(damagedBy(...changes), kernel.symbolTable, warnings);
     return { ...identifier.of(address), complete: warnings.complete };
   };
   expect(identified(one.stack + 8n).object).toMatchObject({ kind: 'stack', offset: 8 });
   // The candidate whose stack is elsewhere must not be named.
   for (const { stack } of [one, other]) {
-    const { object, complete } = identified(stack + 8n, ...patches);
+    const { object, complete } = identified(stack + 8n, moved);
     const owner = object?.kind === 'stack' ? object.pid : undefined;
     const sound = identified(stack + 8n).object;
     expect(complete && owner !== (sound?.kind === 'stack' && sound.pid)).toBe(false);

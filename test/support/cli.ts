@@ -34,3 +34,9 @@ export async function kdumpMemIn(folder: string, ...args: readonly string[]): Pr
   });
   return { stdout, stderr, status: exitCode };
 }
+
+/** The answer of `kdump-mem … --json`, by its schema. */
+export async function kdumpMemJson<T>(schema: { parse(json: unknown): T }, ...args: readonly string[]): Promise<T> {
+  const { stdout } = await kdumpMem(...args, '--json');
+  return schema.parse(JSON.parse(stdout));
+}

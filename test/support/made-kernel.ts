@@ -1,7 +1,43 @@
 import { ReadError } from '../../src/base/errors.js';
-import type { Kernel } from '../../src/kernel/kernel.js';
+import type { Kernel, KernelFacts } from '../../src/kernel/kernel.js';
 import type { MemberLayout, StructLayout } from '../../src/kernel/layout.js';
+import { Btf } from '../../src/kernel/native/btf/btf.js';
+import { KernelTypes } from '../../src/kernel/native/types.js';
 import { PageMap } from '../../src/kernel/page-map.js';
+
+/** A kernel of these parts: without them it has no symbol, no type, and no memory. */
+export function partialKernel({ facts, ...parts }: PartialKernel): Kernel {
+  return {
+    facts: {
+      release: '6.1.0',
+      arch: 'x86_64',
+      pageSize: 4096,
+      source: 'vmcore',
+      engine: 'native',
+      live: false,
+      ...facts,
+    },
+    read(address) {
+      throw new ReadError('absent', address);
+    },
+    symbol: () => undefined,
+    struct: () => undefined,
+    enumerators: () => undefined,
+    // No address is in its direct map.
+    pages: new PageMap({
+      pageSize: 4096,
+      directMap: () => ({ address: 0n, length: 0, physical: 0 }),
+      pageArray: () => {
+        throw new Error('this is read without struct pages');
+      },
+    }),
+    noteReads: () => () => {},
+    close: () => {},
+    ...parts,
+  };
+}
+
+export type PartialKernel = Partial<Omit<Kernel, 'facts'>> & { readonly facts?: Partial<KernelFacts> };
 
 /** Offsets of members in bytes, their size if not 8, and the number of elements of arrays. */
 export type MadeMembers = Readonly<
@@ -45,15 +81,8 @@ export function madeKernel({
     else if (word[1] === 2) memory.setUint16(Number(at), word[0], true);
     else memory.setUint8(Number(at), word[0]);
   }
-  return {
-    facts: {
-      release: '4.18.0',
-      arch: 'x86_64',
-      pageSize: 4096,
-      source: 'vmcore',
-      engine: 'native',
-      live: false,
-    } as const,
+  return partialKernel({
+    facts: { release: '4.18.0' },
     read(address, length) {
       const at = Number(address - MADE_BASE);
       if (!(at >= 0 && at + length <= bytes)) throw new ReadError('absent', address);
@@ -67,9 +96,19 @@ export function madeKernel({
       directMap: () => ({ address: MADE_BASE, length: 1 << 30, physical: 0 }),
       pageArray: () => ({ address: MADE_PAGES, stride: PAGE_BYTES }),
     }),
-    noteReads: () => () => {},
-    close: () => {},
-  };
+  });
+}
+
+/** A kernel with types only: every symbol has an address, and nothing is readable. */
+export function layoutKernel(from: Uint8Array | Btf, arch: 'x86_64' | 'arm64'): Kernel {
+  const btf = from instanceof Btf ? from : Btf.parse(from);
+  const types = new KernelTypes(btf, () => []);
+  return partialKernel({
+    facts: { release: '', arch },
+    symbol: () => 0xffff_ffff_8100_0000n,
+    struct: (name) => types.struct(name),
+    enumerators: (name) => types.enumerators(name),
+  });
 }
 
 /** The address of an offset. */

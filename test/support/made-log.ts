@@ -1,7 +1,7 @@
 import { ReadError } from '../../src/base/errors.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { fieldsOf } from '../../src/walk/machine/fields.js';
-import { noPages } from './no-pages.js';
+import { partialKernel } from './made-kernel.js';
 
 const ID_MASK = (1n << 62n) - 1n;
 
@@ -80,27 +80,14 @@ export function kernelWithLog(lines: readonly string[], panicCpu = -1): Kernel {
     prb: LOG_AT.pointer,
     panic_cpu: LOG_AT.panicCpu,
   };
-  return {
-    facts: {
-      release: '',
-      arch: 'x86_64',
-      pageSize: 4096,
-      source: 'vmcore',
-      engine: 'native',
-      live: false,
-    },
+  return partialKernel({
     read(address, length) {
       const offset = Number(address - LOG_BASE);
       if (!(offset >= 0 && offset + length <= bytes.length)) throw new ReadError('absent', address);
       return new DataView(bytes.buffer, offset, length);
     },
     symbol: (name) => (symbols[name] === undefined ? undefined : LOG_BASE + BigInt(symbols[name])),
-    struct: () => undefined,
-    enumerators: () => undefined,
-    pages: noPages(),
-    noteReads: () => () => {},
-    close: () => {},
-  };
+  });
 }
 
 export const logFields = (kernel: Kernel) =>

@@ -1,7 +1,7 @@
 import { ReadError } from '../../src/base/errors.js';
 import { viewOf } from '../../src/kernel/bytes.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
-import { noPages } from './no-pages.js';
+import { partialKernel } from './made-kernel.js';
 
 /** A message as a test passes it to printk. */
 export interface MadeMessage {
@@ -135,15 +135,8 @@ export function kernelWithRecords(log: RecordLog, { live = false, without = [] a
   const memory = (): DataView => viewOf(recordsMemory(log, RECORDS_BASE).bytes);
   const fixed = live ? undefined : memory();
   const symbols: Readonly<Record<string, number>> = RECORDS_AT;
-  return {
-    facts: {
-      release: '4.18.0-147.el8.x86_64',
-      arch: 'x86_64',
-      pageSize: 4096,
-      source: live ? 'kcore' : 'vmcore',
-      engine: 'native',
-      live,
-    },
+  return partialKernel({
+    facts: { release: '4.18.0-147.el8.x86_64', source: live ? 'kcore' : 'vmcore', live },
     read(address, length) {
       const { buffer, byteLength } = fixed ?? memory();
       const offset = Number(address - RECORDS_BASE);
@@ -154,11 +147,6 @@ export function kernelWithRecords(log: RecordLog, { live = false, without = [] a
       name === 'buffer' || symbols[name] === undefined || without.includes(name)
         ? undefined
         : RECORDS_BASE + BigInt(symbols[name]),
-    struct: () => undefined,
-    enumerators: () => undefined,
-    pages: noPages(),
     stated: statedOf(log.form),
-    noteReads: () => () => {},
-    close: () => {},
-  };
+  });
 }

@@ -2,7 +2,7 @@ import { ReadError } from '../../src/base/errors.js';
 import { bytesOf } from '../../src/kernel/bytes.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import type { MemberLayout, StructLayout } from '../../src/kernel/layout.js';
-import { noPages } from './no-pages.js';
+import { partialKernel } from './made-kernel.js';
 
 /** An entry of an ORC table in objtool's terms. */
 export interface MadeEntry {
@@ -89,15 +89,7 @@ export function madeStack(
     __start_orc_unwind: TABLES + BigInt(entries),
     ...(hash ? { __start_orc_header: TABLES } : {}),
   };
-  return {
-    facts: {
-      release: '',
-      arch: 'x86_64',
-      pageSize: 4096,
-      source: 'vmcore',
-      engine: 'native',
-      live: false,
-    } as const,
+  return partialKernel({
     read(address, length) {
       for (const [start, bytes] of regions) {
         const offset = Number(address - start);
@@ -114,11 +106,7 @@ export function madeStack(
       return { name, offset: Number((address - TEXT) % FUNCTION_BYTES) };
     },
     struct: (name) => STRUCTS(version)[name],
-    enumerators: () => undefined,
-    pages: noPages(),
-    noteReads: () => () => {},
-    close: () => {},
-  };
+  });
 }
 
 /** The return address of the call in a function. */

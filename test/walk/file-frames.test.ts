@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { FileFrames } from '../../src/walk/memory/file-frames.js';
 import { KIND } from '../../src/walk/memory/page-kinds.js';
-import { fixtureKernel } from '../support/fixture-kernel.js';
+import { fixtureKernel } from '../support/opened-kernel.js';
 
 const { kernel } = fixtureKernel('6.1');
 const page = kernel.struct('page');

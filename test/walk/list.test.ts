@@ -1,10 +1,9 @@
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { changingListNodes, hlistNodes, listNodes, TornList } from '../../src/walk/list.js';
-import { fixtureKernel } from '../support/fixture-kernel.js';
-import { kernelReading } from '../support/kernel-reading.js';
+import { kernelWith, liveKernel } from '../support/damaged-kernel.js';
+import { fixtureKernel } from '../support/opened-kernel.js';
 
 const { kernel } = fixtureKernel('6.1');
-afterAll(() => kernel.close());
 
 const [HEAD, A, B, C, D] = [0x1000n, 0x2000n, 0x3000n, 0x4000n, 0x5000n] as const;
 
@@ -22,9 +21,7 @@ function live(nodes: readonly bigint[], changes: Readonly<Record<number, (list: 
     changes[reads++]?.(list);
     return list.read(address, length);
   };
-  return new Proxy(kernelReading(kernel, read), {
-    get: (target, name) => (name === 'facts' ? { ...kernel.facts, live: true } : Reflect.get(target, name, target)),
-  });
+  return liveKernel(kernelWith(kernel, { read }));
 }
 
 class List {
@@ -113,8 +110,8 @@ test('reports a list that ends before its last entry as torn', () => {
   const read = (address: bigint, length: number) =>
     // The entry in the middle points to the head.
     address === B ? words(HEAD, A) : nodes.read(address, length);
-  expect(() => [...listNodes(kernelReading(kernel, read), HEAD)]).toThrow(/ends at 0x3000/);
-  expect([...listNodes(kernelReading(kernel, nodes.read.bind(nodes)), HEAD)]).toEqual([A, B, C]);
+  expect(() => [...listNodes(kernelWith(kernel, { read }), HEAD)]).toThrow(/ends at 0x3000/);
+  expect([...listNodes(kernelWith(kernel, { read: nodes.read.bind(nodes) }), HEAD)]).toEqual([A, B, C]);
 });
 
 function words(next: bigint, previous: bigint): DataView {
@@ -126,6 +123,6 @@ function words(next: bigint, previous: bigint): DataView {
 
 test.each([[[HEAD]], [[HEAD, A]], [[HEAD, A, B]]])('a hash list ends where a ring of %o was taken for one', (ring) => {
   const list = new List(ring);
-  const kernelOfRing = kernelReading(kernel, (address, length) => list.read(address, length));
+  const kernelOfRing = kernelWith(kernel, { read: list.read.bind(list) });
   expect(() => [...hlistNodes(kernelOfRing, HEAD)]).toThrow(TornList);
 });

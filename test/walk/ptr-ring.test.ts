@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { ReadError } from '../../src/base/errors.js';
-import type { Kernel } from '../../src/kernel/kernel.js';
 import { PtrRingReader } from '../../src/walk/ptr-ring.js';
+import { partialKernel } from '../support/made-kernel.js';
 
 const RING = 0xffff_8880_0000_1000n;
 const QUEUE = 0xffff_8880_0000_2000n;
@@ -19,15 +19,8 @@ function ring(slots: readonly bigint[], producer: number, head: number, live = f
   slots.forEach((slot, index) => {
     queue.setBigUint64(8 * index, slot, true);
   });
-  const kernel: Pick<Kernel, 'facts' | 'struct' | 'read'> = {
-    facts: {
-      release: '6.1.0',
-      arch: 'x86_64',
-      pageSize: 4096,
-      source: 'vmcore',
-      engine: 'native',
-      live,
-    },
+  const kernel = partialKernel({
+    facts: { live },
     struct: (name) => ({
       name,
       size: 24,
@@ -47,8 +40,8 @@ function ring(slots: readonly bigint[], producer: number, head: number, live = f
       }
       throw new ReadError('absent', address);
     },
-  };
-  return [...new PtrRingReader(kernel as Kernel).entries(RING)];
+  });
+  return [...new PtrRingReader(kernel).entries(RING)];
 }
 
 const entry = (index: number) => 0xffff_8880_1000_0000n + BigInt(256 * index);

@@ -5,7 +5,7 @@ import type { MemberLayout, StructLayout } from '../../src/kernel/layout.js';
 import type { SockKind } from '../../src/walk/queues/queue.js';
 import { SkbLists } from '../../src/walk/queues/skb-lists.js';
 import { FamilyQueues } from '../../src/walk/queues.js';
-import { noPages } from '../support/no-pages.js';
+import { partialKernel } from '../support/made-kernel.js';
 
 const SOCK = 0xffff_8880_0000_1000n;
 
@@ -31,23 +31,7 @@ function kernelWith(values: Readonly<Record<string, number>>): Kernel {
     memory.setBigUint64(index * 8, BigInt(values[name] ?? 0), true);
   });
   const read = (address: bigint, length: number) => new DataView(memory.buffer, Number(address - SOCK), length);
-  return {
-    facts: {
-      release: '6.1.0',
-      arch: 'x86_64',
-      pageSize: 4096,
-      source: 'vmcore',
-      engine: 'native',
-      live: false,
-    },
-    read,
-    symbol: () => undefined,
-    struct,
-    enumerators: () => undefined,
-    pages: noPages(),
-    noteReads: () => () => {},
-    close() {},
-  };
+  return partialKernel({ read, struct });
 }
 
 function queuesOf(

@@ -1,16 +1,14 @@
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { accountProcess } from '../../../src/account/skb.js';
 import { accountAll } from '../../../src/account/sockets.js';
 import { skbProcessText } from '../../../src/answers/skb/text.js';
 import { socketsText } from '../../../src/answers/sockets/text.js';
 import { openFiles } from '../../../src/walk/tasks/files.js';
 import { findTask } from '../../../src/walk/tasks/task-table.js';
-import { damagedKernel } from '../../support/damaged-kernel.js';
-import { fixtureKernel } from '../../support/fixture-kernel.js';
+import { fixtureKernel } from '../../support/opened-kernel.js';
 
 // "No sockets" is printed only if all were read and none exists.
-const { kernel } = fixtureKernel('6.1');
-afterAll(() => kernel.close());
+const { kernel, lose, damagedBy } = fixtureKernel('6.1');
 
 const all = accountAll(kernel);
 const pid = all.sockets.flatMap(({ holders }) => holders)[0]!.pid;
@@ -33,8 +31,8 @@ test('reports that none was found if some data could not be read', () => {
 test('a process whose files could not be read may have sockets', () => {
   const files = [...openFiles(kernel, findTask(kernel, pid))].map(({ file }) => file);
   const { size } = kernel.struct('file')!;
-  const denials = files.map((address) => ({ address, length: size, code: 'filtered' as const }));
-  const unread = accountProcess(damagedKernel(kernel, { patches: [], denials }), pid);
+  const denials = files.map((address) => lose(address, size));
+  const unread = accountProcess(damagedBy(...denials), pid);
   expect(unread.sockets).toEqual([]);
   expect(skbProcessText(unread)).toMatch(/ may have sockets: none was found, but the scan is incomplete\./);
   const none = { ...unread, warnings: [], total: { ...unread.total, complete: true } };

@@ -1,20 +1,18 @@
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { readInputs } from '../../../src/app/diff/inputs.js';
 import type { HostState } from '../../../src/diff/state.js';
 import { memoryAnswerAt } from '../../answers/diff/answers.js';
+import { scratchFolder } from '../../support/scratch.js';
 import { snapshotFiles, writeCapture } from '../../support/snapshot.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'diff-inputs-'));
+const folder = scratchFolder('diff-inputs-');
 const file = (name: string) => join(folder, name);
 writeFileSync(file('a.json'), JSON.stringify(memoryAnswerAt(2)));
 writeFileSync(file('b.tar.gz'), gzipSync('no archive'));
 symlinkSync('a.json', file('link.json'));
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test('names the unreadable one of several inputs', async () => {
   await expect(readInputs([file('a.json'), file('b.tar.gz')])).rejects.toMatchObject({

@@ -1,7 +1,6 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { extractJson } from '../../../src/answers/extract/render.js';
 import { type ExtractJson, extractSchema } from '../../../src/answers/extract/schema.js';
 import { extract } from '../../../src/extract/extract.js';
@@ -12,12 +11,12 @@ import type { KeptBytes } from '../../../src/kernel/native/image/kept-bytes.js';
 import { openImage } from '../../../src/kernel/native/image/open.js';
 import { openNative, openNativeImage } from '../../../src/kernel/native/open.js';
 import { answers } from '../../support/answers.js';
-import { kdumpMem } from '../../support/cli.js';
+import { kdumpMem, kdumpMemJson } from '../../support/cli.js';
 import { rawPages } from '../../support/dump/raw-pages.js';
 import { FIXTURES, type FixtureName, fixture } from '../../support/fixtures.js';
+import { scratchFolder } from '../../support/scratch.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'extract-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('extract-');
 
 const mapOf = (file: string) => mapSchema.parse(JSON.parse(readFileSync(file, 'utf8')));
 
@@ -215,8 +214,7 @@ test('extract reports the contents, in text and in JSON', async () => {
   );
   expect(lines[2]).toContain('ports, pids, inode numbers, ');
   expect(lines[2]).toContain(truth.release);
-  const json = await kdumpMem('extract', vmcore, '-o', output, '--force', '--json');
-  const inside = extractSchema.parse(JSON.parse(json.stdout));
+  const inside = await kdumpMemJson(extractSchema, 'extract', vmcore, '-o', output, '--force');
   expect(inside).toMatchObject({ anonymized: false, map: null });
 });
 

@@ -1,16 +1,15 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { SkcheckReport } from '../../../src/answers/skcheck/schema.js';
 import { scan, statusOf } from '../../../src/app/skcheck/scan.js';
 import { readCapture } from '../../../src/capture/read/files.js';
 import { CapturedHost } from '../../../src/capture/read/host.js';
 import { captureFiles, captureTar, manifestOf, tcpRow, udpRow, unixRow } from '../../support/capture.js';
 import { type CapturedEntries, DAMAGES } from '../../support/capture-damage.js';
+import { scratchFolder } from '../../support/scratch.js';
 
-const dir = mkdtempSync(join(tmpdir(), 'skcheck-damaged-'));
-afterAll(() => rmSync(dir, { recursive: true }));
+const dir = scratchFolder('skcheck-damaged-');
 
 const OPTIONS = { interval: 2, minBytes: 1, minAge: 0 };
 

@@ -1,11 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { captureFiles, captureTar, tcpRow } from '../../support/capture.js';
 import { commandPath } from '../../support/cli.js';
 import { fixture } from '../../support/fixtures.js';
+import { scratchFolder } from '../../support/scratch.js';
 
 /** How the bug shows, and the message that it has. */
 const BREAKS = {
@@ -23,14 +23,13 @@ const fs = require('node:fs');
 const WORDS = 'x\u001b[2Jis not';
 `;
 
-const folder = mkdtempSync(join(tmpdir(), 'last-resort-'));
+const folder = scratchFolder('last-resort-');
 /** A fixed input: the sockets of this host must not decide how far skcheck runs. */
 const CAPTURE = join(folder, 'capture.tar');
 beforeAll(() => {
   const files = captureFiles({ inet: [tcpRow(500, 100, 300), tcpRow(500, 100, 300)] });
   writeFileSync(CAPTURE, captureTar(files));
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 const COMMANDS = {
   'kdump-mem': ['info', '--vmcore', fixture('6.1').vmcore],

@@ -1,10 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { kdumpMem } from '../../support/cli.js';
 import { vmcoreinfoNote, writeElf } from '../../support/dump/elf.js';
 import { syntheticKernel } from '../../support/native-kernel.js';
+import { scratchFolder } from '../../support/scratch.js';
 
 /** The dump contains the bytes of this page from FROM to TO, and no others. */
 const PAGE = 0x1b0_0000;
@@ -14,7 +14,7 @@ const [INSIDE, FIRST, LAST, BESIDE] = [0x400, FROM - 8, TO - 52, 0xa00] as const
 
 const kernel = syntheticKernel();
 const MAPPED = kernel.vmalloc + 0x10_0000n;
-const folder = mkdtempSync(join(tmpdir(), 'half-page-'));
+const folder = scratchFolder('half-page-');
 const vmcore = join(folder, 'vmcore');
 
 beforeAll(() => {
@@ -32,7 +32,6 @@ beforeAll(() => {
   });
   writeFileSync(vmcore, writeElf({ loads, notes: [vmcoreinfoNote(text)] }));
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 describe.each([
   ['the direct map', kernel.directMap + BigInt(PAGE)],

@@ -1,13 +1,13 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { closeSync, constants, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, constants, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { captureFiles, captureTar, manifestOf, udpRow } from '../../support/capture.js';
 import { commandPath } from '../../support/cli.js';
 import { fixture } from '../../support/fixtures.js';
+import { scratchFolder } from '../../support/scratch.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'output-'));
+const folder = scratchFolder('output-');
 const CAPTURE = join(folder, 'capture.tar');
 const FIFO = join(folder, 'fifo');
 beforeAll(() => {
@@ -15,7 +15,6 @@ beforeAll(() => {
   writeFileSync(CAPTURE, captureTar([...files, ['manifest', manifestOf(files)]]));
   execFileSync('mkfifo', [FIFO]);
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 /** Opens a stdout that accepts no data. */
 const REFUSING = {

@@ -1,15 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { logSchema } from '../../../src/answers/log/schema.js';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { procsSchema } from '../../../src/answers/procs/schema.js';
-import { kdumpMem } from '../../support/cli.js';
+import { kdumpMem, kdumpMemJson } from '../../support/cli.js';
+import { scratchFolder } from '../../support/scratch.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'sosreport-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('sosreport-');
 
 const REPORT = join(folder, 'sosreport-db1-2026-11-21-abcdefg');
 /** The layout of sos 4, without the output of ss. */
@@ -56,8 +55,7 @@ describe('a sosreport', () => {
     const archive = join(folder, 'sos.tar');
     execFileSync('tar', ['-cf', archive, '-C', folder, basename(REPORT)]);
     for (const from of [REPORT, archive]) {
-      const { stdout } = await kdumpMem('log', '--json', '--from', from);
-      const answer = logSchema.parse(JSON.parse(stdout));
+      const answer = await kdumpMemJson(logSchema, 'log', '--from', from);
       expect(answer).toMatchObject({ source: 'capture', captured: { host: 'db1.example' } });
       expect(answer.messages.map(({ log, text }) => [log, text])).toEqual([
         [dmesg, 'Linux version 5.14.0'],
@@ -77,8 +75,7 @@ describe('a sosreport', () => {
   });
 
   test('memory reports its counters, without output of ss', async () => {
-    const { stdout } = await kdumpMem('memory', '--json', '--from', REPORT);
-    const answer = memorySchema.parse(JSON.parse(stdout));
+    const answer = await kdumpMemJson(memorySchema, 'memory', '--from', REPORT);
     expect(answer).toMatchObject({
       source: 'counters',
       host: { release: '5.14.0-1.el9.x86_64', pageSize: 4096 },
@@ -92,8 +89,7 @@ describe('a sosreport', () => {
     const target = 'sos_commands/host/hostname';
     remake({ ...FILES, [target]: 'db2\n' });
     const hostOf = async () => {
-      const { stdout } = await kdumpMem('memory', '--json', '--from', REPORT);
-      return memorySchema.parse(JSON.parse(stdout)).captured?.host;
+      return (await kdumpMemJson(memorySchema, 'memory', '--from', REPORT)).captured?.host;
     };
     rmSync(join(REPORT, 'hostname'));
     symlinkSync(target, join(REPORT, 'hostname'));
@@ -120,8 +116,7 @@ describe('a sosreport', () => {
   });
 
   test('procs reports RSS from ps, and everything else as unknown', async () => {
-    const { stdout } = await kdumpMem('procs', '--json', '--from', REPORT);
-    const answer = procsSchema.parse(JSON.parse(stdout));
+    const answer = await kdumpMemJson(procsSchema, 'procs', '--from', REPORT);
     expect(answer).toMatchObject({ kernelThreads: 1, zombies: 1, omitted: 2, complete: false });
     expect(answer.processes.map(({ pid, comm, rssBytes }) => [pid, comm, rssBytes])).toEqual([
       [4711, 'postgres:', 104_448 * 1024],
@@ -142,8 +137,7 @@ describe('a sosreport', () => {
   });
 
   test('log prints its messages without levels', async () => {
-    const { stdout } = await kdumpMem('log', '--json', '--from', REPORT);
-    const { messages, overwritten } = logSchema.parse(JSON.parse(stdout));
+    const { messages, overwritten } = await kdumpMemJson(logSchema, 'log', '--from', REPORT);
     expect(overwritten).toBeNull();
     expect(messages).toMatchObject([
       { level: null, text: 'Linux version 5.14.0' },

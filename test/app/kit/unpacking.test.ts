@@ -1,15 +1,14 @@
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { execa } from 'execa';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { kdumpMem } from '../../support/cli.js';
 import { fixture } from '../../support/fixtures.js';
+import { scratchFolder } from '../../support/scratch.js';
 
 const { vmcore } = fixture('5.10');
-const folder = mkdtempSync(join(tmpdir(), 'unpacking-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('unpacking-');
 
 /** The printed advice for a compressed file. */
 async function advice(file: string): Promise<string> {

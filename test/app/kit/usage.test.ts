@@ -1,16 +1,15 @@
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { commandPath, kdumpMem } from '../../support/cli.js';
 import { fixture } from '../../support/fixtures.js';
+import { scratchFolder } from '../../support/scratch.js';
 
 const { vmcore, truth } = fixture('6.1');
 const starver = truth.roles.find(({ comm }) => comm === 'starver');
 const pid = String(starver?.pid);
-const folder = mkdtempSync(join(tmpdir(), 'usage-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('usage-');
 
 async function refused(status: number, line: string | RegExp, ...args: readonly string[]) {
   const ran = await kdumpMem(...args);

@@ -1,14 +1,13 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { captureTar } from '../../support/capture.js';
 import { kdumpMem } from '../../support/cli.js';
+import { scratchFolder } from '../../support/scratch.js';
 import { snapshotFiles, writeCapture } from '../../support/snapshot.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'wrong-source-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('wrong-source-');
 
 const files = snapshotFiles([]);
 const tar = captureTar(files);

@@ -1,14 +1,13 @@
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { leakMethodsSchema, leaksSchema } from '../../../src/answers/leaks/schema.js';
-import { commandPath, kdumpMem } from '../../support/cli.js';
+import { commandPath, kdumpMem, kdumpMemJson } from '../../support/cli.js';
+import { scratchFolder } from '../../support/scratch.js';
 
-const folder = fs.mkdtempSync(join(tmpdir(), 'kdump-mem-leaks-'));
-afterAll(() => fs.rmSync(folder, { recursive: true }));
+const folder = scratchFolder('kdump-mem-leaks-');
 
 test.each([
   [['--interval', '0'], 'It must be 1 second to 7 days.'],
@@ -146,8 +145,7 @@ test('the forms of one answer agree', async () => {
     .trimEnd()
     .split('\n')
     .map((line) => Number(line.split(' ').at(-1)));
-  const json = await kdumpMem('leaks', '--json', ...options);
-  const { total } = leaksSchema.parse(JSON.parse(json.stdout));
+  const { total } = await kdumpMemJson(leaksSchema, 'leaks', ...options);
   const sum = folded.reduce((all, bytes) => all + bytes, 0);
   expect(sum).toBe(total.bytes);
   expect(JSON.parse(fs.readFileSync(speedscope, 'utf8')).profiles[0].endValue).toBe(sum);

@@ -1,14 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { execa } from 'execa';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { leaksSchema } from '../../../src/answers/leaks/schema.js';
 import { commandPath } from '../../support/cli.js';
+import { scratchFolder } from '../../support/scratch.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'leaks-memory-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('leaks-memory-');
 
 /** Blocks that are followed at most, and blocks beyond that. */
 const KEPT = 500_000;

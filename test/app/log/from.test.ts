@@ -1,14 +1,12 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { logEndSchema, logSchema } from '../../../src/answers/log/schema.js';
 import { captureFiles } from '../../support/capture.js';
-import { kdumpMem } from '../../support/cli.js';
+import { kdumpMem, kdumpMemJson } from '../../support/cli.js';
+import { scratchFolder } from '../../support/scratch.js';
 import { snapshotFiles, writeCapture } from '../../support/snapshot.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'log-from-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('log-from-');
 
 /** Lines of /dev/kmsg: an escaped name, a device, a message of two lines. */
 const KMSG = [
@@ -30,8 +28,7 @@ const withLog = (log: string | undefined, errors = '') =>
     ),
   );
 const answerOf = async (path: string, ...more: string[]) => {
-  const { stdout } = await kdumpMem('log', '--json', '--from', path, ...more);
-  return logSchema.parse(JSON.parse(stdout));
+  return kdumpMemJson(logSchema, 'log', '--from', path, ...more);
 };
 
 describe('log --from', () => {

@@ -1,14 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { cksum } from '../../../src/capture/read/tar.js';
 import { kdumpMem } from '../../support/cli.js';
+import { scratchFolder } from '../../support/scratch.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'memory-from-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('memory-from-');
 
 const auxv = Buffer.alloc(32);
 auxv.writeBigUInt64LE(6n, 0);

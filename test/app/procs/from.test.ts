@@ -1,15 +1,14 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { processSchema } from '../../../src/answers/process/schema.js';
 import { procsSchema } from '../../../src/answers/procs/schema.js';
 import { captureFiles } from '../../support/capture.js';
-import { kdumpMem } from '../../support/cli.js';
+import { kdumpMem, kdumpMemJson } from '../../support/cli.js';
+import { scratchFolder } from '../../support/scratch.js';
 import { type MadeProcess, snapshotFiles, writeCapture } from '../../support/snapshot.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'procs-from-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('procs-from-');
 
 const WEB = '/kubepods/burstable/pod0b5e0f5c-0000-4000-8000-000000000001/web';
 const INIT: MadeProcess = { pid: 1, comm: 'init', anonymous: 300 };
@@ -86,8 +85,7 @@ describe('procs --from', () => {
       ['/', 1, 300 * 1024],
     ]);
     const of = async (...more: string[]) => {
-      const { stdout } = await kdumpMem('procs', '--json', '--from', path, ...more);
-      return procsSchema.parse(JSON.parse(stdout)).processes.map(({ pid }) => pid);
+      return (await kdumpMemJson(procsSchema, 'procs', '--from', path, ...more)).processes.map(({ pid }) => pid);
     };
     expect(await of('--pid', '4026532008:1')).toEqual([8]);
     const { status, stderr } = await kdumpMem('procs', '--from', path, '--pid', '99');

@@ -1,20 +1,19 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   processSampleSchema,
   procsEndSchema,
   procsGrowthSchema,
   procsSampleSchema,
 } from '../../../src/answers/growth/schema.js';
-import { commandPath, kdumpMem } from '../../support/cli.js';
+import { commandPath, kdumpMem, kdumpMemJson } from '../../support/cli.js';
+import { scratchFolder } from '../../support/scratch.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-growth-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('kdump-mem-growth-');
 
 const WATCH = ['procs', '--live', '--watch', '--interval', '0.1'];
 

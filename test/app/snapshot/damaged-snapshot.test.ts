@@ -1,17 +1,16 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { hostProcesses } from '../../../src/account/processes/host.js';
 import { capturedAt } from '../../../src/app/kit/captured-source.js';
 import { readCapture } from '../../../src/capture/read/files.js';
 import { readProcesses } from '../../../src/host/proc/process-memory.js';
 import { captureTar, manifestOf } from '../../support/capture.js';
 import { type CapturedEntries, DAMAGES } from '../../support/capture-damage.js';
+import { scratchFolder } from '../../support/scratch.js';
 import { snapshotFiles } from '../../support/snapshot.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'damaged-snapshot-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('damaged-snapshot-');
 
 const files = snapshotFiles([
   { pid: 1, comm: 'init', anonymous: 300 },

@@ -1,14 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdtempSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { snapshotDueEndSchema, snapshotDueSchema } from '../../../src/answers/snapshot/schema.js';
 import { commandPath, kdumpMem } from '../../support/cli.js';
+import { scratchFolder } from '../../support/scratch.js';
 
-const root = mkdtempSync(join(tmpdir(), 'snapshot-when-cli-'));
-afterAll(() => rmSync(root, { recursive: true }));
+const root = scratchFolder('snapshot-when-cli-');
 
 let into = '';
 beforeEach(() => {

@@ -1,14 +1,13 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { triageSchema } from '../../../src/answers/triage/schema.js';
 import { kdumpMem } from '../../support/cli.js';
 import { fixture } from '../../support/fixtures.js';
+import { scratchFolder } from '../../support/scratch.js';
 
 const { vmcore } = fixture('6.1');
-const folder = mkdtempSync(join(tmpdir(), 'rules-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('rules-');
 
 function rules(text: string): string {
   const file = join(folder, 'fleet.yaml');

@@ -1,13 +1,12 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { Watch } from '../../../src/app/watch/run.js';
 import { HostError } from '../../../src/base/errors.js';
 import { RHYTHMS, week } from '../../growth/watch/made-up-weeks.js';
+import { scratchFolder } from '../../support/scratch.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'watch-run-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('watch-run-');
 
 const [made] = week({ rhythm: RHYTHMS['a wave, and little noise']!, seed: 1, days: 1 });
 

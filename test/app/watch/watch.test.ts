@@ -2,18 +2,17 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import { get } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { watchSampleJson } from '../../../src/answers/watch/sample.js';
 import { type WatchJson, watchSampleSchema, watchSchema } from '../../../src/answers/watch/schema.js';
 import { formatJson } from '../../../src/base/util.js';
 import { RHYTHMS, type WeekOptions, week } from '../../growth/watch/made-up-weeks.js';
 import { commandPath, kdumpMem } from '../../support/cli.js';
+import { scratchFolder } from '../../support/scratch.js';
 
-const folder = fs.mkdtempSync(join(tmpdir(), 'kdump-mem-watch-'));
-afterAll(() => fs.rmSync(folder, { recursive: true }));
+const folder = scratchFolder('kdump-mem-watch-');
 
 let files = 0;
 const newFile = () => join(folder, `store-${++files}.ndjson`);

@@ -1,8 +1,7 @@
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { KernelError } from '../../../src/base/errors.js';
 import { Btf } from '../../../src/kernel/native/btf/btf.js';
 import { openNativeImage } from '../../../src/kernel/native/open.js';
@@ -12,9 +11,9 @@ import { BtfWriter } from '../../support/btf.js';
 import { buildIdNote, writeElfFile, writeSymtab } from '../../support/elf-file.js';
 import { errorOf } from '../../support/native-errors.js';
 import { someTypes, syntheticKernel } from '../../support/native-kernel.js';
+import { scratchFolder } from '../../support/scratch.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-files-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('kdump-mem-files-');
 
 let files = 0;
 function fileOf(bytes: Uint8Array | string): string {

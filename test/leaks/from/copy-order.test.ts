@@ -1,17 +1,16 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { leaksText } from '../../../src/answers/leaks/text.js';
 import { leaksAnswer } from '../../../src/leaks/answer.js';
 import { recordingFrom } from '../../../src/leaks/from/recording-from.js';
 import type { AllocationType } from '../../../src/leaks/recording.js';
 import { noLookup } from '../../../src/leaks/survivors/lookup.js';
+import { scratchFolder } from '../../support/scratch.js';
 import { CAPTURED } from '../readings/captured-source.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'leaks-order-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('leaks-order-');
 
 let files = 0;
 const of = (type: AllocationType, ...texts: readonly string[]) => {

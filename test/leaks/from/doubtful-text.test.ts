@@ -1,12 +1,11 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { recordingFrom } from '../../../src/leaks/from/recording-from.js';
 import type { FromOrder } from '../../../src/leaks/from/text-event.js';
+import { scratchFolder } from '../../support/scratch.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'leaks-doubtful-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('leaks-doubtful-');
 
 let files = 0;
 const of = (...texts: readonly string[]) => of2(texts);

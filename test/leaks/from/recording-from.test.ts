@@ -1,18 +1,17 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { afterAll, describe, expect, it, vi } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { recognise, recordingFrom } from '../../../src/leaks/from/recording-from.js';
 import type { FromOrder } from '../../../src/leaks/from/text-event.js';
 import type { Recording } from '../../../src/leaks/recording.js';
+import { scratchFolder } from '../../support/scratch.js';
 import { CAPTURED as COPIES } from '../readings/captured-source.js';
 
 const CAPTURED = new URL('captured/', import.meta.url);
-const folder = mkdtempSync(join(tmpdir(), 'leaks-from-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('leaks-from-');
 
 function file(name: string, text: string | Buffer): string {
   const path = join(folder, name);

@@ -1,13 +1,8 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { makeDisk } from '../../../scripts/lab-parts/disk.mjs';
-import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
-import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
+import { beforeAll, expect, test } from 'vitest';
 import { type BlockedJson, blockedSchema } from '../../../src/answers/blocked/schema.js';
-import { kdumpMem } from '../../support/cli.js';
+import { kdumpMemJson } from '../../support/cli.js';
 import { drgnJson } from '../../support/drgn.js';
-import { LAB } from '../../support/lab.js';
+import { testGuest } from '../../support/guest.js';
 
 const KERNEL = '6.12-arm64-16k';
 const MOST_MS = 600_000;
@@ -17,30 +12,23 @@ interface Drgn {
   readonly uninterruptible: readonly number[];
 }
 
-let work = '';
-let guest: Guest | undefined;
+const guest = testGuest(KERNEL, MOST_MS);
 let answer: BlockedJson;
 let dump = '';
 
 beforeAll(async () => {
-  work = mkdtempSync(join(LAB, 'blocked-arm64-'));
-  mkdirSync(join(work, 'content'));
-  for (const name of ['read', 'written']) writeFileSync(join(work, 'content', name), Buffer.alloc(1 << 20, 7));
-  makeDisk(join(work, 'a'), 64, join(work, 'content'), true);
-  guest = await bootGuest({
-    kernel: KERNEL,
+  const files = ['read', 'written'].map((name) => [name, Buffer.alloc(1 << 20, 7)] as const);
+  await guest.boot({
     memoryMiB: 512,
-    files: [guestTool('stall', KERNEL)],
+    tools: ['stall'],
     modules: ['virtio_blk', 'crc32c_generic', 'ext4'],
-    disks: [{ path: join(work, 'a') }],
+    disks: [guest.disk('a', 64, files, true)],
     bootMs: MOST_MS,
-    limitMs: 2 * MOST_MS,
   });
-  const run = async (command: string): Promise<string> =>
-    (await guest!.run(command, { timeoutMs: MOST_MS })).output.toString();
+  const run = (command: string) => guest.output(command);
   // Directory and inodes are in memory before the disk stalls.
   await run('mkdir -p /a; mount -t ext4 /dev/vda /a; ls -l /a/read /a/written; sync; sleep 1');
-  await guest.stall(0);
+  await guest.machine.stall(0);
   // The first request is still answered.
   await run('dd if=/dev/vda of=/dev/null bs=4k skip=5000 count=1 & sleep 3');
   // One open file of two readers: the first holds its position (a mutex), and waits for the disk. Each write of a
@@ -50,18 +38,9 @@ beforeAll(async () => {
     for one in 1 2; do dd if=/dev/zero of=/a/written conv=notrunc bs=100 count=1 & done
     stall read /a/written & sleep 5`,
   );
-  dump = join(work, 'vmcore');
-  await guest.pause();
-  await guest.dump('elf', dump);
-  guest.kill();
-  const { stdout } = await kdumpMem('blocked', '--json', '--vmcore', dump);
-  answer = blockedSchema.parse(JSON.parse(stdout));
+  dump = await guest.lastDump();
+  answer = await kdumpMemJson(blockedSchema, 'blocked', '--vmcore', dump);
 }, 2 * MOST_MS);
-
-afterAll(() => {
-  guest?.kill();
-  if (work) rmSync(work, { recursive: true, force: true });
-});
 
 test(
   'owners and waiters of a mutex and an rw_semaphore match drgn; the owners wait for the disk',

@@ -1,43 +1,45 @@
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { accountFd } from '../../../src/account/skb.js';
 import { accountAll } from '../../../src/account/sockets.js';
-import type { Kernel } from '../../../src/kernel/kernel.js';
-import { openNative } from '../../../src/kernel/native/open.js';
-import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
-import { KERNELS, labDump } from '../../support/lab.js';
-import { littleEndian } from '../../support/little-endian.js';
-
-type Patch = Damage['patches'][number];
+import type { Damage } from '../../support/damaged-kernel.js';
+import { KERNELS } from '../../support/lab.js';
+import { dumpKernel } from '../../support/opened-kernel.js';
 
 /** Queues that are trees, and the paths of their roots. */
-const TREES = {
-  retransmit: ['sock', 'tcp_rtx_queue'],
-  outOfOrder: ['tcp_sock', 'out_of_order_queue'],
-} as const;
+const TREES = { retransmit: 'sock.tcp_rtx_queue', outOfOrder: 'tcp_sock.out_of_order_queue' } as const;
 
 describe.each(KERNELS)('memory charged to a TCP sock of %s', (version) => {
-  const kernel = openNative({ files: [labDump(version).elf] });
-  afterAll(() => kernel.close());
+  const { kernel, addressOf, read, set, damagedBy } = dumpKernel(version);
+
+  /** Address of the link to a red node without children: without it every path keeps its number of black nodes. */
+  function redLeaf(root: bigint): bigint | undefined {
+    const children = (node: bigint) => [node + 8n, node + 16n];
+    for (let links = [root]; links.length > 0; ) {
+      const next: bigint[] = [];
+      for (const link of links) {
+        const node = read(link);
+        if (node === 0n) continue;
+        const isRed = (read(node) & 1n) === 0n;
+        if (isRed && children(node).every((child) => read(child) === 0n)) return link;
+        next.push(...children(node));
+      }
+      links = next;
+    }
+    return undefined;
+  }
+
   const census = accountAll(kernel);
-  const rootOf = (name: keyof typeof TREES, sock: bigint) => {
-    const [type, member] = TREES[name];
-    return sock + BigInt(kernel.struct(type)?.member(member)?.offset ?? Number.NaN);
-  };
+  const rootOf = (name: keyof typeof TREES, sock: bigint) => addressOf(sock, TREES[name]);
   const ask = (name: keyof typeof TREES) => {
     // After skbs were removed, all nodes of a tree may be black.
     const found = census.sockets.find(
       ({ holders, socket, queues }) =>
-        holders.length > 0 && (queues[name]?.skbs ?? 0) > 1 && redLeaf(kernel, rootOf(name, socket.sock)) !== undefined,
+        holders.length > 0 && (queues[name]?.skbs ?? 0) > 1 && redLeaf(rootOf(name, socket.sock)) !== undefined,
     );
     const [holder] = found?.holders ?? [];
     if (!found || !holder) throw new Error(`no sock has a ${name} queue with a red leaf`);
-    const ask = (patches: readonly Patch[]) =>
-      accountFd(damagedKernel(kernel, { patches, denials: [] }), holder.pid, holder.fd);
+    const ask = (...damages: readonly Damage[]) => accountFd(damagedBy(...damages), holder.pid, holder.fd);
     return { sock: found.socket.sock, before: found.queues[name], ask };
-  };
-  const patch = (sock: bigint, path: string, value: bigint): Patch => {
-    const { offset, size } = kernel.struct('sock')?.member(path) ?? { offset: 0, size: 0 };
-    return { address: sock + BigInt(offset), bytes: littleEndian(value, size) };
   };
   const charges = ({ warnings }: { warnings: readonly { message: string }[] }) =>
     warnings.map(({ message }) => message).filter((message) => message.includes('is charged'));
@@ -51,8 +53,8 @@ describe.each(KERNELS)('memory charged to a TCP sock of %s', (version) => {
     ['outOfOrder', 'receive'],
   ] as const)('reveals a missing branch in the %s queue that leaves a valid tree', (name, beside) => {
     const { sock, before, ask: look } = ask(name);
-    const address = redLeaf(kernel, rootOf(name, sock)) ?? 0n;
-    const answer = look([{ address, bytes: littleEndian(0n, 8) }]);
+    const address = redLeaf(rootOf(name, sock)) ?? 0n;
+    const answer = look(set(address, 8, 0n));
     expect(answer.queues[name]).toMatchObject({ skbs: (before?.skbs ?? 0) - 1, complete: false });
     expect(answer.queues[beside]?.complete).toBe(false);
     expect(answer.queues.error?.complete).toBe(true);
@@ -63,37 +65,16 @@ describe.each(KERNELS)('memory charged to a TCP sock of %s', (version) => {
 
   test('is not compared while the sock is locked or its queues are being processed', () => {
     const { sock, ask: look } = ask('retransmit');
-    const wrong = patch(sock, 'sk_wmem_queued', 12_345n);
-    expect(charges(look([wrong]))).toHaveLength(1);
-    expect(charges(look([patch(sock, 'sk_backlog.rmem_alloc.counter', 1n)]))).toHaveLength(1);
+    const wrong = set(sock, 'sock.sk_wmem_queued', 12_345n);
+    expect(charges(look(wrong))).toHaveLength(1);
+    expect(charges(look(set(sock, 'sock.sk_backlog.rmem_alloc.counter', 1n)))).toHaveLength(1);
     for (const excuse of [
-      patch(sock, 'sk_lock.owned', 1n),
-      patch(sock, 'sk_lock.slock.rlock.raw_lock.val.counter', 1n),
-      patch(sock, 'sk_user_data', sock),
+      set(sock, 'sock.sk_lock.owned', 1n),
+      set(sock, 'sock.sk_lock.slock.rlock.raw_lock.val.counter', 1n),
+      set(sock, 'sock.sk_user_data', sock),
     ]) {
-      const answer = look([wrong, excuse]);
+      const answer = look(wrong, excuse);
       expect(charges(answer)).toEqual([]);
     }
   });
 });
-
-/**
- * Address of the link to a red node without children: without it every path keeps its number of
- * black nodes.
- */
-function redLeaf(kernel: Kernel, root: bigint): bigint | undefined {
-  const pointer = (at: bigint) => kernel.read(at, 8).getBigUint64(0, true);
-  const children = (node: bigint) => [node + 8n, node + 16n];
-  for (let links = [root]; links.length > 0; ) {
-    const next: bigint[] = [];
-    for (const link of links) {
-      const node = pointer(link);
-      if (node === 0n) continue;
-      const isRed = (pointer(node) & 1n) === 0n;
-      if (isRed && children(node).every((child) => pointer(child) === 0n)) return link;
-      next.push(...children(node));
-    }
-    links = next;
-  }
-  return undefined;
-}

@@ -1,8 +1,7 @@
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { accountAll } from '../../../src/account/sockets.js';
 import { hex } from '../../../src/base/util.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
-import { openNative } from '../../../src/kernel/native/open.js';
 import { netDevices } from '../../../src/walk/network/net-devices.js';
 import { NetworkPages } from '../../../src/walk/network/network-pages.js';
 import { PageReader } from '../../../src/walk/pages/pages.js';
@@ -13,44 +12,33 @@ import { protocols } from '../../../src/walk/sockets/sock-words.js';
 import { StructReader } from '../../../src/walk/struct-reader.js';
 import { TaskReader } from '../../../src/walk/tasks/tasks.js';
 import { Warnings } from '../../../src/walk/warnings.js';
-import { damagedKernel, type Patch } from '../../support/damaged-kernel.js';
-import { KERNELS, labDump } from '../../support/lab.js';
+import type { Damage } from '../../support/damaged-kernel.js';
+import { KERNELS } from '../../support/lab.js';
 import { ledgerOf } from '../../support/ledger.js';
-import { littleEndian } from '../../support/little-endian.js';
+import { dumpKernel } from '../../support/opened-kernel.js';
 
 describe.each(KERNELS)('second facts about %s', (version) => {
-  const kernel = openNative({ files: [labDump(version).elf] });
-  afterAll(() => kernel.close());
+  const { kernel, has, addressOf, read, set, add, clear, damagedBy } = dumpKernel(version);
   const { sockets, warnings } = accountAll(kernel);
   const layout = kernel.struct('page')!;
-  const damaged = (...patches: Patch[]) => accountAll(damagedKernel(kernel, { patches, denials: [] }));
-  const ask = (...patches: Patch[]) => {
+  const damaged = (...patches: Damage[]) => accountAll(damagedBy(...patches));
+  const ask = (...patches: Damage[]) => {
     const answer = damaged(...patches);
     return answer.warnings.map(({ message }) => message).join('\n');
   };
-  const rowOf = (what: string, ...patches: Patch[]) => ledgerOf(damaged(...patches)).get(what)!;
-  /** Zeros for the pages at these addresses. */
-  const blankPages = (addresses: readonly bigint[]): Patch[] =>
-    [...new Set(addresses.map((address) => address & ~0xfffn))].map((address) => ({
-      address,
-      bytes: new Uint8Array(4096),
-    }));
+  const rowOf = (what: string, ...patches: Damage[]) => ledgerOf(damaged(...patches)).get(what)!;
   /** Socks that only slabs lead to. */
   const hidden = sockets.filter(({ foundBy }) => foundBy.length === 1 && foundBy[0] === 'slab');
-  const offsetOf = (type: string, path: string) => BigInt(kernel.struct(type)?.member(path)?.offset ?? Number.NaN);
   /** The first struct page of a queued compound page of four pages or more. */
   const compound = (() => {
     const pages = new PageReader(kernel);
     for (const { socket } of sockets) {
-      const head = socket.sock + offsetOf('sock', 'sk_receive_queue');
-      const skb = kernel.read(head, 8).getBigUint64(0, true);
+      const head = addressOf(socket.sock, 'sock.sk_receive_queue');
+      const skb = read(head);
       if (skb === head) continue;
-      const data = kernel.read(skb + offsetOf('sk_buff', 'head'), 8).getBigUint64(0, true);
-      const end = kernel.read(skb + offsetOf('sk_buff', 'end'), 4).getUint32(0, true);
-      const info = data + BigInt(end);
-      const frags = info + offsetOf('skb_shared_info', 'frags');
-      if (kernel.read(info + offsetOf('skb_shared_info', 'nr_frags'), 1).getUint8(0) === 0) continue;
-      const page = pages.block(kernel.read(frags, 8).getBigUint64(0, true));
+      const info = read(skb, 'sk_buff.head') + read(skb, 'sk_buff.end');
+      if (read(info, 'skb_shared_info.nr_frags') === 0n) continue;
+      const page = pages.block(read(info, 'skb_shared_info.frags'));
       if (page.kind === 'page' && (page.order ?? 0) >= 2) return kernel.pages.pageOfFrame(page.frame);
     }
     throw new Error('no queue has a compound page');
@@ -63,13 +51,12 @@ describe.each(KERNELS)('second facts about %s', (version) => {
 
   test.each([1, 6])('report an order of %i that contradicts the tail pages', (order) => {
     const address = compound + BigInt(orderOffset(kernel, layout));
-    expect(ask({ address, bytes: littleEndian(BigInt(order), 1) })).toContain('its tails differ');
+    expect(ask(set(address, 1, order))).toContain('its tails differ');
   });
 
   test('report a network device without its parent device', () => {
     const [card] = [...netDevices(kernel)].filter(({ parent }) => parent !== 0n);
-    const address = (card?.address ?? 0n) + offsetOf('net_device', 'dev.parent');
-    const said = [...ledgerOf(damaged({ address, bytes: new Uint8Array(8) })).values()];
+    const said = [...ledgerOf(damaged(clear(card?.address ?? 0n, 'net_device.dev.parent'))).values()];
     expect(said.map(({ message }) => message).join('\n')).toContain('has no valid parent');
   });
 
@@ -77,7 +64,7 @@ describe.each(KERNELS)('second facts about %s', (version) => {
     const page = kernel.pages.pageOf(hidden[0]!.socket.sock) ?? 0n;
     const block = new PageReader(kernel).block(page);
     const address = kernel.pages.pageOfFrame(block.frame);
-    expect(ask({ address, bytes: new Uint8Array(layout.size) })).toMatch(/counts \d+ slabs, \d+ were found/);
+    expect(ask(clear(address, 'page'))).toMatch(/counts \d+ slabs, \d+ were found/);
   });
 
   test.each([
@@ -85,75 +72,60 @@ describe.each(KERNELS)('second facts about %s', (version) => {
     ['more', () => 0x7fffn],
   ])('report a slab with %s objects than its cache has, and invent no slot', (_, claim) => {
     const block = new PageReader(kernel).block(kernel.pages.pageOf(hidden[0]!.socket.sock) ?? 0n);
-    const { offset, size, bits } = kernel.struct('slab')?.member('objects') ?? layout.member('objects')!;
-    const address = kernel.pages.pageOfFrame(block.frame) + BigInt(offset);
-    const shift = BigInt(bits?.offset ?? 0);
-    const view = kernel.read(address, size);
-    const unit =
-      size === 8 ? view.getBigUint64(0, true) : BigInt(size === 4 ? view.getUint32(0, true) : view.getUint16(0, true));
-    const objects = claim((unit >> shift) & 0x7fffn);
-    const bytes = littleEndian((unit & ~(0x7fffn << shift)) | (objects << shift), size);
-    const answer = damaged({ address, bytes });
+    const slab = kernel.pages.pageOfFrame(block.frame);
+    const count = `${has('slab.objects') ? 'slab' : 'page'}.objects`;
+    const objects = claim(read(slab, count));
+    const answer = damaged(set(slab, count, objects));
     expect(answer.warnings.map(({ message }) => message).join()).toContain(`claims ${objects} objects`);
     expect(answer.sockets.length).toBe(sockets.length);
   });
 
   test('report a sock without a descriptor that lost its protocol', () => {
-    const address = hidden[0]!.socket.sock + offsetOf('sock_common', 'skc_prot');
-    expect(ask({ address, bytes: littleEndian(0x1234n, 8) })).toContain('its protocol is 0x1234');
+    expect(ask(set(hidden[0]!.socket.sock, 'sock_common.skc_prot', 0x1234n))).toContain('its protocol is 0x1234');
   });
 
   test('report zeros in place of any sock that only slabs lead to', () => {
-    const bytes = new Uint8Array(kernel.struct('sock')!.size);
-    const silent = hidden.map(({ socket }) => socket.sock).filter((address) => damaged({ address, bytes }).complete);
+    const silent = hidden.map(({ socket }) => socket.sock).filter((sock) => damaged(clear(sock, 'sock')).complete);
     expect(silent.map(hex)).toEqual([]);
   });
 
   test('ignore a closed unix sock without references whose message is still queued', () => {
-    const family = offsetOf('sock_common', 'skc_family');
-    const isUnix = (sock: bigint) => kernel.read(sock + family, 2).getUint16(0, true) === 1;
+    const isUnix = (sock: bigint) => read(sock, 'sock_common.skc_family') === 1n;
     const closed = hidden.map(({ socket }) => socket.sock).find(isUnix)!;
-    const address = closed + offsetOf('sock_common', 'skc_refcnt');
-    const answer = damaged({ address, bytes: new Uint8Array(4) });
+    const answer = damaged(clear(closed, 'sock_common.skc_refcnt'));
     expect(answer.warnings).toEqual([]);
     expect(answer.sockets.length).toBe(sockets.length - 1);
   });
 
   test('report a page of zeros under any kernel socket', () => {
     const own = hidden.filter(({ socket }) => socket.inode);
-    const toSocket = offsetOf('sock', 'sk_socket');
-    const sockets = own.map(({ socket }) => kernel.read(socket.sock + toSocket, 8));
-    const pages = blankPages(sockets.map((socket) => socket.getBigUint64(0, true)));
-    const silent = pages.filter((page) => damaged(page).complete);
-    expect(silent.map(({ address }) => hex(address))).toEqual([]);
+    const pages = new Set(own.map(({ socket }) => read(socket.sock, 'sock.sk_socket') & ~0xfffn));
+    const silent = [...pages].filter((page) => damaged(clear(page, 4096)).complete);
+    expect(silent.map(hex)).toEqual([]);
   });
 
   test('report a freed sock with a reference', () => {
     const [one] = freedSocks(kernel);
-    const address = one! + offsetOf('sock_common', 'skc_refcnt');
-    expect(ask({ address, bytes: littleEndian(1n, 4) })).toContain('is in a free slab slot');
+    expect(ask(set(one!, 'sock_common.skc_refcnt', 1n))).toContain('is in a free slab slot');
   });
 
   test('report a slab of another cache whose struct page is zeros', () => {
     const block = new PageReader(kernel).block(taskPage(kernel));
     const address = kernel.pages.pageOfFrame(block.frame);
-    const row = rowOf('other-pages', { address, bytes: new Uint8Array(layout.size) });
+    const row = rowOf('other-pages', clear(address, 'page'));
     expect(row.message).toMatch(/counts \d+ slabs, but \d+ were found/);
   });
 
   test('report a zone whose pages differ from the count of its node', () => {
-    const zone = memoryNodes(kernel)[0]! + offsetOf('pglist_data', 'node_zones');
+    const zone = addressOf(memoryNodes(kernel)[0]!, 'pglist_data.node_zones');
     const size = BigInt(kernel.struct('zone')!.size);
-    const zones = [0n, 1n, 2n].map((index) => zone + index * size + offsetOf('zone', 'present_pages'));
-    const address = zones.find((at) => kernel.read(at, 8).getBigUint64(0, true) > 0n)!;
-    const pages = kernel.read(address, 8).getBigUint64(0, true) - 1n;
-    const row = rowOf('other-pages', { address, bytes: littleEndian(pages, 8) });
+    const zones = [0n, 1n, 2n].map((index) => addressOf(zone + index * size, 'zone.present_pages'));
+    const row = rowOf('other-pages', add(zones.find((at) => read(at) > 0n)!, 8, -1n));
     expect(row.message).toMatch(/nodes have \d+ pages, and their zones \d+/);
   });
 
   test('report huge pages that are on no node', () => {
-    const address = kernel.symbol('hstates')! + offsetOf('hstate', 'nr_huge_pages');
-    const row = rowOf('other-pages', { address, bytes: littleEndian(3n, 8) });
+    const row = rowOf('other-pages', set('hstates', 'hstate.nr_huge_pages', 3n));
     expect(row.message).toContain('3 huge pages, and 0 on the nodes');
   });
 });
@@ -177,14 +149,13 @@ function taskPage(kernel: Kernel): bigint {
   return kernel.pages.pageOf(task!.address)!;
 }
 
+const newest = dumpKernel('newest');
+
 test('report a page that lost its page pool mark', () => {
-  const kernel = openNative({ files: [labDump('newest').elf] });
+  const { kernel } = newest;
   const pages = new NetworkPages(kernel);
   for (const _ of new SlabScan(kernel, new Warnings()).slots(new Set(), undefined, pages));
-  const bytes = new Uint8Array(kernel.struct('page')!.size);
-  const patches = [{ address: pages.poolPages[0]!, bytes }];
-  const answer = accountAll(damagedKernel(kernel, { patches, denials: [] }));
-  kernel.close();
+  const answer = accountAll(newest.damagedBy(newest.clear(pages.poolPages[0]!, 'page')));
   const row = ledgerOf(answer).get('page-pools');
   expect(row?.message).toMatch(/counts 256 pages, but 255 were found/);
 });

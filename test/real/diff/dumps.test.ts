@@ -1,15 +1,14 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { type DiffJson, diffSchema } from '../../../src/answers/diff/schema.js';
 import { kdumpMem } from '../../support/cli.js';
 import { drgnJson } from '../../support/drgn.js';
 import { labDump, labVmcore } from '../../support/lab.js';
+import { scratchFolder } from '../../support/scratch.js';
 
 const { elf, kdumpZlib } = labDump('6.1');
-const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-diff-'));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const folder = scratchFolder('kdump-mem-diff-');
 
 async function differ(...inputs: readonly string[]): Promise<DiffJson> {
   const { stdout, stderr, status } = await kdumpMem('diff', '--json', ...inputs);

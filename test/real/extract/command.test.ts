@@ -1,19 +1,18 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import type { KeptBytes } from '../../../src/kernel/native/image/kept-bytes.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { answers } from '../../support/answers.js';
 import { commandPath, kdumpMem } from '../../support/cli.js';
 import { rawPages } from '../../support/dump/raw-pages.js';
 import { labDump, labKernel, labTool, role } from '../../support/lab.js';
+import { scratchFolder } from '../../support/scratch.js';
 
 const { elf, truth, oracle } = labDump('6.1');
-const folder = mkdtempSync(join(tmpdir(), 'extract-'));
+const folder = scratchFolder('extract-');
 const output = join(folder, 'small.vmcore');
-afterAll(() => rmSync(folder, { recursive: true }));
 beforeEach(() => rmSync(output, { force: true }));
 
 const cut = (...more: readonly string[]) => kdumpMem('extract', '--vmcore', elf, '-o', output, ...more);

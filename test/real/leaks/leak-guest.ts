@@ -3,8 +3,8 @@ import { bootGuest, type Guest, type GuestOptions } from '../../../scripts/lab-p
 import { guestModule } from '../../../scripts/lab-parts/guest-module.mjs';
 import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
 import { type LeaksJson, leaksSchema } from '../../../src/answers/leaks/schema.js';
+import { kdumpMemInGuest, MEMORY_MIB } from '../../support/guest.js';
 import type { GuestKernel } from '../../support/lab.js';
-import { kdumpMemInGuest, MEMORY_MIB } from '../live/live-guest.js';
 
 /** Functions of guest-modules/leak.c, in the order of its table. */
 export const KINDS = [

@@ -1,13 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { listHtml } from '../../../src/answers/html/list-page.js';
 import type { ProcsJson } from '../../../src/answers/procs/schema.js';
 import { tableBlock } from '../../../src/answers/text/blocks.js';
 import { lookAt, type Seen } from '../../support/browser.js';
 import { kdumpMem } from '../../support/cli.js';
 import { pageTests } from '../../support/page-tests.js';
+import { scratchFolder } from '../../support/scratch.js';
 
 const PAGES = ['procs', 'diff', 'leaks', 'hostile'] as const;
 type Page = (typeof PAGES)[number];
@@ -15,8 +15,7 @@ type Page = (typeof PAGES)[number];
 const COPIES = new URL('../../leaks/readings/captured/', import.meta.url).pathname;
 const INCIDENT = 'fixtures/incident.vmcore';
 
-const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-lists-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('kdump-mem-lists-');
 
 let html: Record<Page, string>;
 let seen: Record<Page, Seen>;

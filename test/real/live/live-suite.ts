@@ -5,10 +5,10 @@ import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { skbSchema, socketsSchema } from '../../../src/answers/schema.js';
 import { taskStacksSchema } from '../../../src/answers/task-stacks/schema.js';
 import { triageSchema } from '../../../src/answers/triage/schema.js';
+import { inGuest, jsonInGuest, kdumpMemInGuest, MEMORY_MIB } from '../../support/guest.js';
 import { type LabKernel, role, type Truth } from '../../support/lab.js';
 import { expectTruth } from '../../support/truth.js';
 import { frameNames, procStacks } from '../stacks/proc-stacks.js';
-import { inGuest, jsonInGuest, kdumpMemInGuest, MEMORY_MIB } from './live-guest.js';
 
 /** An emulated guest's Node needs a minute on a busy machine. */
 const MOST_MS = 240_000;

@@ -1,25 +1,20 @@
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { messages } from '../../../src/account/log.js';
-import { openNative } from '../../../src/kernel/native/open.js';
 import { openRing, slotOf } from '../../../src/walk/log/slot.js';
 import { fieldsOf } from '../../../src/walk/machine/fields.js';
-import { damagedKernel } from '../../support/damaged-kernel.js';
-import { labDump, ofRun } from '../../support/lab.js';
-import { littleEndian } from '../../support/little-endian.js';
+import { ofRun } from '../../support/lab.js';
+import { dumpKernel } from '../../support/opened-kernel.js';
 
 describe.each(ofRun(['5.10', 'newest'] as const))('%s: one wrong byte of the log', (name) => {
-  const kernel = openNative({ files: [labDump(name).elf] });
-  afterAll(() => kernel.close());
+  const { kernel, addressOf, offset, set, damagedBy } = dumpKernel(name);
   const ring = openRing(kernel, fieldsOf(kernel));
   const sound = messages(kernel, {});
-  const offset = (struct: string, path: string): number => kernel.struct(struct)?.member(path)?.offset ?? Number.NaN;
   const texts = ({ records }: typeof sound) => records.map(({ seq, timestamp, text }) => `${seq} ${timestamp} ${text}`);
 
   /** The answer with one byte at an address changed. */
   const changed = (address: bigint, change: (byte: number) => number) => {
     const byte = kernel.read(address, 1).getUint8(0);
-    const patches = [{ address, bytes: littleEndian(BigInt(change(byte) & 255), 1) }];
-    return messages(damagedKernel(kernel, { patches, denials: [] }), {});
+    return messages(damagedBy(set(address, 1, BigInt(change(byte) & 255))), {});
   };
   /** A byte of the descriptor, or of the info, of a message in the middle of the log. */
   const places = [20, 100, 200].map((back) => slotOf(ring, ring.head - BigInt(back)));
@@ -66,13 +61,12 @@ describe.each(ofRun(['5.10', 'newest'] as const))('%s: one wrong byte of the log
   });
 
   test('in the ring: its ends, sizes and parts', () => {
-    const at = (path: string) => ring.address + BigInt(offset('printk_ringbuffer', path));
     for (const path of ['desc_ring.head_id', 'desc_ring.tail_id', 'desc_ring.count_bits']) {
       const length = path.endsWith('bits') ? 4 : 8;
       for (let byte = 0; byte < length; byte++) {
         const seen = flips.flatMap((flip) => {
           try {
-            const answer = changed(at(path) + BigInt(byte), flip);
+            const answer = changed(addressOf(ring.address, `printk_ringbuffer.${path}`) + BigInt(byte), flip);
             const same = JSON.stringify(texts(answer)) === JSON.stringify(texts(sound));
             return same || !answer.complete ? [] : [`${path} ${byte} ${flip}`];
           } catch (error) {
@@ -87,7 +81,6 @@ describe.each(ofRun(['5.10', 'newest'] as const))('%s: one wrong byte of the log
 
   test('in level, facility, caller, device and text is not detectable', () => {
     const [slot = 0n] = places;
-    const level = kernel.struct('printk_info')?.member('level')?.offset ?? 0;
-    expect(changed(inInfo(slot, level), (byte) => byte ^ 0x20).complete).toBe(true);
+    expect(changed(inInfo(slot, Number(offset('printk_info.level'))), (byte) => byte ^ 0x20).complete).toBe(true);
   });
 });

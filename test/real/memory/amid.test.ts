@@ -1,21 +1,15 @@
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { accountMemory } from '../../../src/account/memory/memory.js';
-import { openNative } from '../../../src/kernel/native/open.js';
 import { memoryNodes } from '../../../src/walk/pages/vm-counters.js';
-import { damagedKernel } from '../../support/damaged-kernel.js';
-import { labDump } from '../../support/lab.js';
-import { littleEndian } from '../../support/little-endian.js';
+import { dumpKernel } from '../../support/opened-kernel.js';
 
-const kernel = openNative({ files: [labDump('6.1').elf] });
-afterAll(() => kernel.close());
+const { kernel, addressOf, add, damagedBy } = dumpKernel('6.1');
 
 /** Warnings for a list counter with a deviation. */
 function warningsFor(pages: bigint) {
-  const stat = kernel.struct('pglist_data')?.member('vm_stat')?.offset ?? Number.NaN;
   const item = kernel.enumerators('node_stat_item')?.get('NR_INACTIVE_FILE') ?? -1n;
-  const address = (memoryNodes(kernel)[0] ?? 0n) + BigInt(stat) + 8n * item;
-  const bytes = littleEndian(kernel.read(address, 8).getBigUint64(0, true) + pages, 8);
-  const damaged = damagedKernel(kernel, { patches: [{ address, bytes }], denials: [] });
+  const counter = addressOf(memoryNodes(kernel)[0] ?? 0n, 'pglist_data.vm_stat') + 8n * item;
+  const damaged = damagedBy(add(counter, 8, pages));
   const { warnings, complete } = accountMemory(damaged);
   expect(complete).toBe(false);
   return warnings.map(({ code, message }) => [code, message.replaceAll(/\d+/g, 'N')]);

@@ -6,10 +6,9 @@ import { type CategoryJson, memorySchema } from '../../../src/answers/memory/sch
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { blockRequestFrames, devicesOf } from '../../../src/walk/memory/block-requests.js';
-import { damagedKernel } from '../../support/damaged-kernel.js';
+import { memoryOf } from '../../support/damaged-kernel.js';
 import { drgnJson } from '../../support/drgn.js';
 import { KERNELS, LAB, type LabKernel, ofRun } from '../../support/lab.js';
-import { littleEndian } from '../../support/little-endian.js';
 
 // Blocks that drivers and tables allocated at boot. x86_64 guests have the same devices, and the
 // debug information of some lab kernels lacks the types of their modules.
@@ -47,7 +46,7 @@ const drgn = (dump: string, kernel: LabKernel): Blocks => {
 };
 
 /** Page frames of an owner in a category; and whether the kernel marks large kmallocs. */
-function ask(kernel: NativeKernel | ReturnType<typeof damagedKernel>) {
+function ask(kernel: NativeKernel) {
   const answer = memorySchema.parse(memoryJson(accountMemory(kernel)));
   const all: CategoryJson[] = [];
   const visit = (category: CategoryJson): void => {
@@ -97,32 +96,29 @@ test.each(KERNELS.filter((kernel) => ofRun([`${kernel}-kdump`]).length > 0))(
 test('a corrupt list of requests makes the answer incomplete', () => {
   const kernel = open('6.1-kdump');
   const [frame = 0] = blockRequestFrames(kernel);
-  const next = kernel.pages.pageOfFrame(frame) + BigInt(kernel.struct('page')?.member('lru')?.offset ?? 0);
-  const patches = [{ address: next, bytes: littleEndian(next, 8) }];
-  const { answer } = ask(damagedKernel(kernel, { patches, denials: [] }));
+  const page = kernel.pages.pageOfFrame(frame);
+  const { addressOf, set, damagedBy } = memoryOf(kernel);
+  const { answer } = ask(damagedBy(set(page, 'page.lru', addressOf(page, 'page.lru'))));
   expect(answer.complete).toBe(false);
 });
 
 test('a virtqueue of another device than its list makes the answer incomplete', () => {
   const kernel = open('newest');
   const { frames } = ask(kernel);
-  const queue = firstVirtqueue(kernel);
-  const patches = [{ address: queue, bytes: littleEndian(queue, 8) }];
-  const damaged = ask(damagedKernel(kernel, { patches, denials: [] }));
+  const device = firstVirtqueue(kernel);
+  const { set, damagedBy } = memoryOf(kernel);
+  const damaged = ask(damagedBy(set(device, 8, device)));
   expect(damaged.answer.complete).toBe(false);
   expect(damaged.frames('virtio')).toBeLessThan(frames('virtio'));
 });
 
 /** Address of `vdev` in the first virtqueue of the walk. */
 function firstVirtqueue(kernel: NativeKernel): bigint {
-  const vdev = kernel.struct('virtqueue')?.member('vdev')?.offset ?? 0;
-  const list = kernel.struct('virtqueue')?.member('list')?.offset ?? 0;
-  const vqs = kernel.struct('virtio_device')?.member('vqs')?.offset ?? 0;
-  const dev = kernel.struct('virtio_device')?.member('dev')?.offset ?? 0;
+  const { addressOf, offset, read } = memoryOf(kernel);
   for (const device of devicesOf(kernel, 'bus', 'virtio')) {
-    const head = device - BigInt(dev) + BigInt(vqs);
-    const first = kernel.read(head, 8).getBigUint64(0, true);
-    if (first !== head) return first - BigInt(list) + BigInt(vdev);
+    const head = addressOf(device - offset('virtio_device.dev'), 'virtio_device.vqs');
+    const first = read(head);
+    if (first !== head) return addressOf(first - offset('virtqueue.list'), 'virtqueue.vdev');
   }
   throw new Error('no device has a virtqueue');
 }

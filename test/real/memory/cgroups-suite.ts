@@ -1,14 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeDisk } from '../../../scripts/lab-parts/disk.mjs';
-import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
-import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { type MemoryJson, memorySchema } from '../../../src/answers/memory/schema.js';
-import { kdumpMem } from '../../support/cli.js';
+import { kdumpMem, kdumpMemJson } from '../../support/cli.js';
 import { drgnJson } from '../../support/drgn.js';
-import { LAB, type LabKernel } from '../../support/lab.js';
+import { testGuest } from '../../support/guest.js';
+import type { LabKernel } from '../../support/lab.js';
 import { bytesOf, sumOf } from './files-suite.js';
 
 const MIB = 2 ** 20;
@@ -57,33 +53,23 @@ interface Group {
 /** Two cgroups use memory, and one is removed: checks which is charged, and for which files. */
 export function cgroupsSuite(kernel: LabKernel): void {
   describe(`memory of cgroups and files of a guest: ${kernel}`, () => {
-    let guest: Guest | undefined;
+    const guest = testGuest(kernel, MOST_MS);
     let answer: MemoryJson;
     let text: string;
     let drgn: Record<string, Group>;
     let stat: ReadonlyMap<string, number>;
-    let work = '';
 
     beforeAll(async () => {
-      work = mkdtempSync(join(LAB, 'cgroups-'));
-      const folder = join(work, 'folder');
-      mkdirSync(folder);
-      writeFileSync(join(folder, 'file'), Buffer.alloc(AMOUNT, 'a file '));
-      const disk = join(work, 'disk');
-      makeDisk(disk, (2 * AMOUNT) / MIB, folder);
-      guest = await bootGuest({
-        kernel,
-        disks: [{ path: disk }],
-        files: [guestTool('takeuser', kernel), guestTool('takekernel', kernel)],
+      await guest.boot({
+        tools: ['takeuser', 'takekernel'],
+        disks: [guest.disk('disk', (2 * AMOUNT) / MIB, [['file', Buffer.alloc(AMOUNT, 'a file ')]])],
         limitMs: MOST_MS,
       });
       await guest.run(SCENE.join('\n'));
       await sleep(500);
-      const counted = (await guest.run('cat /cg/lives/memory.stat')).output.toString();
+      const counted = await guest.output('cat /cg/lives/memory.stat');
       stat = new Map(counted.split('\n').map((line) => [line.split(' ')[0] ?? '', Number(line.split(' ')[1])]));
-      const core = join(work, 'vmcore');
-      await guest.pause();
-      await guest.dump('elf', core);
+      const core = await guest.dump();
       const memoryRun = await kdumpMem('memory', '--all', '--json', '--vmcore', core);
       expect(memoryRun).toMatchObject({ stderr: '', status: 0 });
       answer = memorySchema.parse(JSON.parse(memoryRun.stdout));
@@ -91,19 +77,12 @@ export function cgroupsSuite(kernel: LabKernel): void {
       drgn = drgnJson(core, kernel, new URL('cgroups.py', import.meta.url));
     }, MOST_MS);
 
-    afterAll(async () => {
-      guest?.kill();
-      await guest?.ended;
-      if (work !== '') rmSync(work, { recursive: true, force: true });
-    });
-
     const extracted = async (...options: readonly string[]) => {
-      const small = join(work, 'small');
-      const from = ['--vmcore', join(work, 'vmcore'), '-o', small, '--force'];
+      const small = guest.path('small');
+      const from = ['--vmcore', guest.path('vmcore'), '-o', small, '--force'];
       const made = await kdumpMem('extract', '--with-memory', ...options, ...from);
       expect(made).toMatchObject({ stderr: '', status: 0 });
-      const extractRun = await kdumpMem('memory', '--all', '--json', '--vmcore', small);
-      return memorySchema.parse(JSON.parse(extractRun.stdout));
+      return kdumpMemJson(memorySchema, 'memory', '--all', '--vmcore', small);
     };
 
     const group = (path: string) => answer.cgroups?.cgroups.find((one) => one.path === path);

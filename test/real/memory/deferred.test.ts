@@ -1,24 +1,21 @@
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { accountMemory } from '../../../src/account/memory/memory.js';
 import { leaves } from '../../../src/account/memory/tree.js';
 import { kernelProcesses } from '../../../src/account/processes/kernel.js';
 import { accountAll } from '../../../src/account/sockets.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
-import { openNative } from '../../../src/kernel/native/open.js';
 import { scanFrames } from '../../../src/walk/memory/frame-scan.js';
 import { FrameMap } from '../../../src/walk/memory/page-array.js';
 import { KIND } from '../../../src/walk/memory/page-kinds.js';
 import { ramRanges } from '../../../src/walk/memory/ram.js';
 import { zones } from '../../../src/walk/memory/zones.js';
-import { memberOf, struct } from '../../../src/walk/pages/struct-page.js';
-import { damagedKernel, type Patch } from '../../support/damaged-kernel.js';
-import { labDump } from '../../support/lab.js';
-import { littleEndian } from '../../support/little-endian.js';
+import { struct } from '../../../src/walk/pages/struct-page.js';
+import { type Damage, liveKernel } from '../../support/damaged-kernel.js';
+import { dumpKernel } from '../../support/opened-kernel.js';
 
 // The kernel initializes all struct pages before kdump can dump it: a free block at the end of its
 // node is changed to an uninitialized one.
-const kernel = openNative({ files: [labDump('newest').elf] });
-afterAll(() => kernel.close());
+const { kernel, addressOf, offset, read, set, add, write, damagedBy } = dumpKernel('newest');
 
 const ORDER = 10;
 const PAGES = 2 ** ORDER;
@@ -32,43 +29,31 @@ const block = blockIn(zone);
 function blockIn({ start, spanned }: typeof zone): number {
   for (let frame = start + spanned - PAGES; frame > start; frame--) {
     if (frame % PAGES !== 0 || kinds[frames.indexOf(frame)] !== KIND.free) continue;
-    const address = kernel.pages.pageOfFrame(frame) + BigInt(memberOf(page, 'private').offset);
-    if (kernel.read(address, 8).getBigUint64(0, true) === BigInt(ORDER)) return frame;
+    if (read(kernel.pages.pageOfFrame(frame), 'page.private') === BigInt(ORDER)) return frame;
   }
   throw new Error(`no free block of order ${ORDER}`);
 }
 
-const offset = (type: string, member: string) => BigInt(memberOf(struct(kernel, type), member).offset);
-const word = (address: bigint, value: bigint): Patch => ({
-  address,
-  bytes: littleEndian(BigInt.asUintN(64, value), 8),
-});
-const less = (address: bigint, by: number) => word(address, kernel.read(address, 8).getBigInt64(0, true) - BigInt(by));
-
-const managed = less(zone.address + offset('zone', 'managed_pages'), PAGES);
-const first = (frame: bigint) => word(zone.node + offset('pglist_data', 'first_deferred_pfn'), frame);
-const started = kernel.read(zone.node + offset('pglist_data', 'node_start_pfn'), 8);
-const spanned = BigInt(block + PAGES) - started.getBigUint64(0, true);
-const area = BigInt(ORDER * struct(kernel, 'free_area').size) + offset('free_area', 'nr_free');
+const managed = add(zone.address, 'zone.managed_pages', -PAGES);
+const first = (frame: bigint) => set(zone.node, 'pglist_data.first_deferred_pfn', frame);
+const area = BigInt(ORDER * struct(kernel, 'free_area').size) + offset('free_area.nr_free');
 const free = kernel.enumerators('zone_stat_item')?.get('NR_FREE_PAGES') ?? -1n;
 const notFreed = [
-  less(zone.address + offset('zone', 'free_area') + area, 1),
-  less(zone.address + offset('zone', 'vm_stat') + 8n * free, PAGES),
+  add(addressOf(zone.address, 'zone.free_area') + area, 8, -1),
+  add(addressOf(zone.address, 'zone.vm_stat') + 8n * free, 8, -PAGES),
 ];
-const node = word(zone.node + offset('pglist_data', 'node_spanned_pages'), spanned);
+const spanned = BigInt(block + PAGES) - read(zone.node, 'pglist_data.node_start_pfn');
+const node = set(zone.node, 'pglist_data.node_spanned_pages', spanned);
 
 /** Struct pages that contain earlier data. */
-const blank = (byte: number): Patch => ({
-  address: kernel.pages.pageOfFrame(block),
-  bytes: new Uint8Array(PAGES * page.size).fill(byte),
-});
+const blank = (byte: number) => write(kernel.pages.pageOfFrame(block), new Uint8Array(PAGES * page.size).fill(byte));
 
 const answer = (of: Kernel) => {
   const { memory, warnings, complete } = accountMemory(of);
   const row = (name: string) => leaves(memory).find(({ category }) => category === name);
   return { warnings, complete, free: row('free-buddy'), row: row('free-uninitialized') };
 };
-const damaged = (...patches: readonly Patch[]) => answer(damagedKernel(kernel, { patches, denials: [] }));
+const damaged = (...damages: readonly Damage[]) => answer(damagedBy(...damages));
 const sound = answer(kernel);
 
 test('a kernel that initialized all struct pages has none', () => {
@@ -92,20 +77,11 @@ describe.each([
   ['a dump', false],
   ['a running kernel', true],
 ])('procs and sockets of %s', (_, live) => {
-  const facts = { ...kernel.facts, live };
-  const running = (of: Kernel) =>
-    new Proxy(of, {
-      get(target, name) {
-        if (name === 'facts') return facts;
-        const value: unknown = Reflect.get(target, name, target);
-        return typeof value === 'function' ? value.bind(target) : value;
-      },
-    });
+  const running = (of: Kernel) => (live ? liveKernel(of) : of);
   const deferred = [first(BigInt(block)), node, managed, ...notFreed];
 
   test.each([0, 0xff, 0x5a])('match the same kernel with all struct pages initialized: %i', (byte) => {
-    const patches = [blank(byte), ...deferred];
-    const partly = running(damagedKernel(kernel, { patches, denials: [] }));
+    const partly = running(damagedBy(blank(byte), ...deferred));
     const whole = running(kernel);
     const [procs, sockets] = [kernelProcesses(partly), accountAll(partly)];
     expect(procs.warnings).toEqual([]);

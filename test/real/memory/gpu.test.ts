@@ -1,16 +1,12 @@
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { accountMemory } from '../../../src/account/memory/memory.js';
 import { type Category, leaves } from '../../../src/account/memory/tree.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
-import { openNative } from '../../../src/kernel/native/open.js';
 import { memoryNodes } from '../../../src/walk/pages/vm-counters.js';
-import { damagedKernel } from '../../support/damaged-kernel.js';
-import { labDump } from '../../support/lab.js';
-import { littleEndian } from '../../support/little-endian.js';
+import { dumpKernel } from '../../support/opened-kernel.js';
 
 // Guests have no graphics card: the counters are patched.
-const kernel = openNative({ files: [labDump('newest').elf] });
-afterAll(() => kernel.close());
+const { kernel, addressOf, set, damagedBy } = dumpKernel('newest');
 
 const PAGES = { NR_GPU_ACTIVE: 192n, NR_GPU_RECLAIM: 64n };
 
@@ -28,12 +24,11 @@ test('a machine without graphics has no graphics memory', () => {
 
 test('reports the kernel’s counters of graphics memory, and the category that includes it', () => {
   const [node = 0n] = memoryNodes(kernel);
-  const stat = kernel.struct('pglist_data')?.member('vm_stat')?.offset ?? 0;
-  const patches = Object.entries(PAGES).map(([item, pages]) => ({
-    address: node + BigInt(stat) + 8n * (kernel.enumerators('node_stat_item')?.get(item) ?? -1n),
-    bytes: littleEndian(pages, 8),
-  }));
-  const { complete, gpu, unattributed } = categories(damagedKernel(kernel, { patches, denials: [] }));
+  const stat = addressOf(node, 'pglist_data.vm_stat');
+  const patches = Object.entries(PAGES).map(([item, pages]) =>
+    set(stat + 8n * (kernel.enumerators('node_stat_item')?.get(item) ?? -1n), 8, pages),
+  );
+  const { complete, gpu, unattributed } = categories(damagedBy(...patches));
   expect(complete).toBe(false);
   expect(gpu).toMatchObject({
     bytes: 0,

@@ -1,20 +1,13 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
-import { inGuest, kdumpMemInGuest, MEMORY_MIB } from '../live/live-guest.js';
+import { beforeAll, expect, test } from 'vitest';
+import { inGuest, testGuest } from '../../support/guest.js';
 
 const MOST_MS = 120_000;
 
-let guest: Guest;
-beforeAll(async () => {
-  guest = await bootGuest({
-    kernel: 'newest',
-    memoryMiB: MEMORY_MIB,
-    files: kdumpMemInGuest('newest'),
-    append: 'lsm=lockdown lockdown=confidentiality',
-    limitMs: 3 * MOST_MS,
-  });
-}, MOST_MS);
-afterAll(() => guest?.kill());
+const guest = testGuest('newest', MOST_MS);
+beforeAll(
+  () => guest.boot({ kdumpMem: true, append: 'lsm=lockdown lockdown=confidentiality', limitMs: 3 * MOST_MS }),
+  MOST_MS,
+);
 
 test(
   'reads page flags on a locked-down kernel, and reports the reason',

@@ -1,19 +1,14 @@
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { accountMemory } from '../../../src/account/memory/memory.js';
-import { openNative } from '../../../src/kernel/native/open.js';
 import { scanFrames } from '../../../src/walk/memory/frame-scan.js';
 import { FrameMap } from '../../../src/walk/memory/page-array.js';
 import { KIND } from '../../../src/walk/memory/page-kinds.js';
 import { ramRanges } from '../../../src/walk/memory/ram.js';
 import { cpuLists } from '../../../src/walk/memory/zones.js';
-import { StructReader } from '../../../src/walk/struct-reader.js';
 import { TaskReader } from '../../../src/walk/tasks/tasks.js';
-import { damagedKernel } from '../../support/damaged-kernel.js';
-import { labDump } from '../../support/lab.js';
-import { littleEndian } from '../../support/little-endian.js';
+import { dumpKernel } from '../../support/opened-kernel.js';
 
-const kernel = openNative({ files: [labDump('6.1').elf] });
-afterAll(() => kernel.close());
+const { kernel, read, set, damagedBy } = dumpKernel('6.1');
 
 test('a free page after the top page table of a process is not its second half', () => {
   const frames = new FrameMap(ramRanges(kernel));
@@ -24,11 +19,7 @@ test('a free page after the top page table of a process is not its second half',
   const listed = [...cpuLists(kernel)].find(({ frame, order }) => order === 0 && frame % 2 === 1 && inUse(frame - 1));
   const process = [...new TaskReader(kernel).processes()].find((one) => !one.kernelThread);
   if (!listed || !process) throw new Error('no CPU lists a page behind one that is in use');
-  const mm = new StructReader(kernel, 'task_struct', ['mm']).read(process.address).pointer('mm');
-  const memory = new StructReader(kernel, 'mm_struct', ['pgd']);
-  const address = mm + BigInt(memory.offset('pgd'));
   const moved = kernel.pages.addressOfFrame(listed.frame - 1) ?? 0n;
-  const patches = [{ address, bytes: littleEndian(moved, 8) }];
-  const answer = accountMemory(damagedKernel(kernel, { patches, denials: [] }));
+  const answer = accountMemory(damagedBy(set(read(process.address, 'task_struct.mm'), 'mm_struct.pgd', moved)));
   expect(answer.warnings.map(({ message }) => message)).not.toContain('page-tables: 1 of its pages are marked free');
 });

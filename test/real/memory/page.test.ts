@@ -6,7 +6,7 @@ import { memoryHtml } from '../../../src/answers/memory/html/page.js';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { answerWith, HOSTILE } from '../../answers/memory/hostile.js';
 import { lookAt, type Seen } from '../../support/browser.js';
-import { kdumpMem } from '../../support/cli.js';
+import { kdumpMem, kdumpMemJson } from '../../support/cli.js';
 import { labDump } from '../../support/lab.js';
 import { boxTests, pageTests } from '../../support/page-tests.js';
 
@@ -87,8 +87,7 @@ test('hostile names add no element and no attribute', () => {
 });
 
 test('the page has every category of the JSON, to the byte', async () => {
-  const { stdout } = await kdumpMem('memory', '--vmcore', elf, '--json');
-  const { memory } = memorySchema.parse(JSON.parse(stdout));
+  const { memory } = await kdumpMemJson(memorySchema, 'memory', '--vmcore', elf);
   const page = readFileSync(file, 'utf8');
   const shown = [memory, ...memory.children, ...memory.children.flatMap(({ children }) => children)]
     .filter(({ bytes }) => bytes > 0)

@@ -1,8 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { type CategoryJson, type MemoryJson, memorySchema } from '../../../src/answers/memory/schema.js';
+import { inGuest, jsonInGuest, testGuest } from '../../support/guest.js';
 import type { LabKernel } from '../../support/lab.js';
-import { inGuest, jsonInGuest, kdumpMemInGuest, MEMORY_MIB } from '../live/live-guest.js';
 
 /** Limit for an emulated guest on a busy machine. */
 const MOST_MS = 300_000;
@@ -56,7 +55,7 @@ const SCENE = [
 /** Compares page flags with kernel memory and counters, in one guest. */
 export function pageflagsSuite(kernel: LabKernel): void {
   describe(`sources of memory --live in a guest of ${kernel}`, () => {
-    let guest: Guest;
+    const guest = testGuest(kernel, MOST_MS);
     let kcore: MemoryJson;
     let flags: MemoryJson;
 
@@ -64,13 +63,7 @@ export function pageflagsSuite(kernel: LabKernel): void {
       memorySchema.parse(await jsonInGuest(guest, `memory --live ${options}`, MOST_MS));
 
     beforeAll(async () => {
-      guest = await bootGuest({
-        kernel,
-        memoryMiB: MEMORY_MIB,
-        files: kdumpMemInGuest(kernel),
-        append: 'crashkernel=64M',
-        limitMs: 6 * MOST_MS,
-      });
+      await guest.boot({ kdumpMem: true, append: 'crashkernel=64M', limitMs: 6 * MOST_MS });
       // Huge pages, and files that stay in memory.
       await guest.run('echo 3 > /proc/sys/vm/nr_hugepages');
       await guest.run(SCENE.join('\n'));
@@ -78,8 +71,6 @@ export function pageflagsSuite(kernel: LabKernel): void {
       kcore = await ask('');
       flags = await ask('--source pageflags');
     }, 3 * MOST_MS);
-
-    afterAll(() => guest?.kill());
 
     test('every frame is in a category, and rows sum to the byte', () => {
       expect(flags.source).toBe('pageflags');
@@ -155,7 +146,7 @@ export function pageflagsSuite(kernel: LabKernel): void {
 
       beforeAll(async () => {
         all = await ask('--all');
-        counted = Number((await guest.run('cat /cg/lives/memory.current')).output.toString());
+        counted = Number(await guest.output('cat /cg/lives/memory.current'));
       }, MOST_MS);
 
       test('files match kernel memory, including deleted ones', () => {

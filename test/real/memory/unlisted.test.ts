@@ -1,39 +1,29 @@
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { UnlistedPages } from '../../../src/account/memory/frame-checks.js';
 import { accountMemory } from '../../../src/account/memory/memory.js';
 import { kernelProcesses } from '../../../src/account/processes/kernel.js';
-import { openNative } from '../../../src/kernel/native/open.js';
 import { Pointer } from '../../../src/kernel/pointer.js';
-import { perCpuAddress } from '../../../src/walk/cpus.js';
+import { needSymbol, perCpuAddress } from '../../../src/walk/cpus.js';
 import { scanFrames } from '../../../src/walk/memory/frame-scan.js';
 import { FrameMap } from '../../../src/walk/memory/page-array.js';
 import { KIND } from '../../../src/walk/memory/page-kinds.js';
 import { ramRanges } from '../../../src/walk/memory/ram.js';
 import { batchedPages, cpuLists } from '../../../src/walk/memory/zones.js';
 import { XarrayReader } from '../../../src/walk/trees.js';
-import { damagedKernel, type Patch } from '../../support/damaged-kernel.js';
-import { labDump } from '../../support/lab.js';
-import { littleEndian } from '../../support/little-endian.js';
+import type { Damage } from '../../support/damaged-kernel.js';
+import { dumpKernel } from '../../support/opened-kernel.js';
 
-const kernel = openNative({ files: [labDump('newest').elf] });
-afterAll(() => kernel.close());
+const { kernel, has, addressOf, read, set, damagedBy } = dumpKernel('newest');
 const frames = new FrameMap(ramRanges(kernel));
 const scan = scanFrames(kernel, frames);
-const offset = (struct: string, path: string) => BigInt(kernel.struct(struct)?.member(path)?.offset ?? Number.NaN);
-const wordAt = (address: bigint) => kernel.read(address, 8).getBigUint64(0, true);
 
 const framesOf = (kind: number) =>
   [...scan.kinds].flatMap((own, index) => (own === kind ? [frames.frameAt(index)] : []));
 
-/** Patches that make a page the only one in a batch of CPU 0, whatever the boot left there. */
-function batchOf(page: bigint): readonly Patch[] {
-  const variable = kernel.symbol('cpu_fbatches');
-  if (variable === undefined) throw new Error('this kernel has no cpu_fbatches');
-  const batch = perCpuAddress(kernel, variable, 0) + offset('cpu_fbatches', 'lru_add');
-  return [
-    { address: batch + offset('folio_batch', 'nr'), bytes: littleEndian(1n, 1) },
-    { address: batch + offset('folio_batch', 'folios'), bytes: littleEndian(page, 8) },
-  ];
+/** Damage that makes a page the only one in a batch of CPU 0, whatever the boot left there. */
+function batchOf(page: bigint): readonly Damage[] {
+  const batch = addressOf(perCpuAddress(kernel, needSymbol(kernel, 'cpu_fbatches'), 0), 'cpu_fbatches.lru_add');
+  return [set(batch, 'folio_batch.nr', 1n), set(batch, 'folio_batch.folios', page)];
 }
 
 describe('pages on no LRU list', () => {
@@ -45,7 +35,7 @@ describe('pages on no LRU list', () => {
     // The number of missing pages depends on the batches at the time of the dump: the explanation
     // holds for all. The first member of `lru` overlaps the word with the head pointer, with bit 0
     // set, in a tail.
-    const isTail = (frame: number) => (wordAt(kernel.pages.pageOfFrame(frame) + offset('page', 'lru')) & 1n) === 1n;
+    const isTail = (frame: number) => (read(kernel.pages.pageOfFrame(frame), 'page.lru') & 1n) === 1n;
     const cached = [...framesOf(KIND.file), ...framesOf(KIND.shmem)].filter((frame) => !isTail(frame));
     expect(cached.length).toBeGreaterThan(100);
     expect(cached.filter((frame) => !unlisted.isExplained(frame))).toEqual([]);
@@ -54,19 +44,16 @@ describe('pages on no LRU list', () => {
   test('a page without a file is explained by a batch only if it has a reference', () => {
     const [frame = 0] = framesOf(KIND.held);
     const page = kernel.pages.pageOfFrame(frame);
-    const reference = { address: page + offset('page', '_refcount'), bytes: littleEndian(0n, 4) };
     expect(new UnlistedPages(kernel).isExplained(frame)).toBe(false);
-    const batched = damagedKernel(kernel, { patches: batchOf(page), denials: [] });
+    const batched = damagedBy(...batchOf(page));
     expect(new UnlistedPages(batched).isExplained(frame)).toBe(true);
-    const patches = [...batchOf(page), reference];
-    const answer = accountMemory(damagedKernel(kernel, { patches, denials: [] }));
+    const answer = accountMemory(damagedBy(...batchOf(page), set(page, 'page._refcount', 0n)));
     expect(answer.warnings.map(({ message }) => message).join('\n')).toContain('have no reference');
     expect(answer.complete).toBe(false);
   });
 
   test('an unused page with the mapping of an anonymous one makes the answer incomplete', () => {
     const anonymous = scan.kinds.indexOf(KIND.anonymous);
-    const mappingOf = (page: bigint) => page + offset('page', 'mapping');
     const page = kernel.pages.pageOfFrame(frames.frameAt(anonymous));
     const listed = new Set<number>();
     for (const { frame, order } of cpuLists(kernel)) for (let at = 0; at < 2 ** order; at++) listed.add(frame + at);
@@ -75,8 +62,7 @@ describe('pages on no LRU list', () => {
     );
     expect(unused).toBeGreaterThan(-1);
     const victim = kernel.pages.pageOfFrame(frames.frameAt(unused));
-    const patches = [{ address: mappingOf(victim), bytes: littleEndian(wordAt(mappingOf(page)), 8) }];
-    const damaged = damagedKernel(kernel, { patches, denials: [] });
+    const damaged = damagedBy(set(victim, 'page.mapping', read(page, 'page.mapping')));
     expect(accountMemory(damaged).complete).toBe(false);
     expect(kernelProcesses(damaged).complete).toBe(false);
   });
@@ -84,14 +70,14 @@ describe('pages on no LRU list', () => {
 
 test('each page of shared memory is in the xarray of its file, at its index only', () => {
   const trees = new XarrayReader(kernel);
-  const index = kernel.struct('page')?.member('index') ? 'index' : '__folio_index';
+  const index = has('page.index') ? 'index' : '__folio_index';
   let pages = 0;
   for (const [at, kind] of scan.kinds.entries()) {
     if (kind !== KIND.shmem) continue;
     const page = kernel.pages.pageOfFrame(frames.frameAt(at));
-    const mapping = wordAt(page + offset('page', 'mapping'));
-    const head = wordAt(mapping + offset('address_space', 'i_pages.xa_head'));
-    const own = wordAt(page + offset('page', index));
+    const mapping = read(page, 'page.mapping');
+    const head = read(mapping, 'address_space.i_pages.xa_head');
+    const own = read(page, `page.${index}`);
     expect(trees.load(head, own)).toBe(page);
     expect(trees.load(head, own + 1n)).not.toBe(page);
     expect(trees.load(head, 2n ** 40n)).toBe(0n);

@@ -1,27 +1,17 @@
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { accountMemory } from '../../../src/account/memory/memory.js';
 import { kernelProcesses } from '../../../src/account/processes/kernel.js';
-import type { UserPages } from '../../../src/kernel/kernel.js';
-import { openNative } from '../../../src/kernel/native/open.js';
 import { needSymbol, perCpuAddress } from '../../../src/walk/cpus.js';
 import { addressSpaces } from '../../../src/walk/processes/address-spaces.js';
 import { findInPidNamespace } from '../../../src/walk/processes/process-facts.js';
-import { damagedKernel, type Patch } from '../../support/damaged-kernel.js';
-import { labDump } from '../../support/lab.js';
-import { littleEndian } from '../../support/little-endian.js';
+import { type Damage, kernelWith } from '../../support/damaged-kernel.js';
+import { dumpKernel, pagesOnly } from '../../support/opened-kernel.js';
 
-const kernel = openNative({ files: [labDump('6.1').elf] });
-afterAll(() => kernel.close());
-
-const offset = (struct: string, path: string) => BigInt(kernel.struct(struct)?.member(path)?.offset ?? Number.NaN);
+const { kernel, addressOf, read, set, add, lose, damagedBy } = dumpKernel('6.1');
 const spaces = addressSpaces(kernel);
 const sleeper = spaces.find(({ running }) => !running)!;
 const pid = sleeper.processes[0]?.pid;
-const answerWith = (...patches: Patch[]) => kernelProcesses(damagedKernel(kernel, { patches, denials: [] }));
-const word = (address: bigint, by: bigint): Patch => ({
-  address,
-  bytes: littleEndian(kernel.read(address, 8).getBigUint64(0, true) + by, 8),
-});
+const answerWith = (...damages: Damage[]) => kernelProcesses(damagedBy(...damages));
 const messages = ({ warnings }: ReturnType<typeof answerWith>) => warnings.map(({ message }) => message).join('\n');
 
 test('a complete dump has all figures, and PSS counts each page once', () => {
@@ -30,22 +20,18 @@ test('a complete dump has all figures, and PSS counts each page once', () => {
   expect(complete).toBe(true);
   const frames = new Set<number>();
   for (const { pgd } of spaces)
-    kernel.userPages(pgd, {
-      page: (_page, pages, frame) => {
+    kernel.userPages(
+      pgd,
+      pagesOnly((_page, pages, frame) => {
         for (let index = 0; index < pages; index++) frames.add(frame + index);
-      },
-      table: () => {},
-      absent: () => {},
-      missing: () => {},
-    });
+      }),
+    );
   const pss = processes.reduce((sum, process) => sum + (process.pss ?? Number.NaN), 0);
   expect(Math.abs(pss / 4096 - frames.size)).toBeLessThan(1);
 });
 
 test('a process without its mm_struct is not listed, and all shares are unknown', () => {
-  const address = sleeper.mm + offset('mm_struct', 'pgd');
-  const denials = [{ address, length: 8, code: 'filtered' as const }];
-  const answer = kernelProcesses(damagedKernel(kernel, { patches: [], denials }));
+  const answer = kernelProcesses(damagedBy(lose(sleeper.mm, 'mm_struct.pgd')));
   expect(messages(answer)).toContain(`pid ${pid} is not listed`);
   expect(answer.complete).toBe(false);
   expect(answer.notShown).toBe(1);
@@ -70,7 +56,7 @@ test.each([
   [0, 1n],
   [3, -1n],
 ])('reports that counter %i of its pages is off by %i', (index, by) => {
-  const answer = answerWith(word(sleeper.mm + offset('mm_struct', 'rss_stat') + BigInt(8 * index), by));
+  const answer = answerWith(add(addressOf(sleeper.mm, 'mm_struct.rss_stat') + BigInt(8 * index), 8, by));
   expect(messages(answer)).toContain(`pid ${pid} counts`);
   expect(answer.complete).toBe(false);
   expect(answer.processes.find((process) => process.pid === pid)?.complete).toBe(false);
@@ -78,32 +64,28 @@ test.each([
 
 test('reports an impossible count of swapped pages of a running process', () => {
   const queue = perCpuAddress(kernel, needSymbol(kernel, 'runqueues'), 0);
-  const runs = value(queue + offset('rq', 'curr'), 8, sleeper.processes[0]!.address);
-  const swapped = sleeper.mm + offset('mm_struct', 'rss_stat') + 16n;
-  expect(messages(answerWith(runs, word(swapped, 1n)))).not.toContain('in swap');
-  const answer = answerWith(runs, word(swapped, 1_000_000n));
+  const runs = set(queue, 'rq.curr', sleeper.processes[0]!.address);
+  const swapped = addressOf(sleeper.mm, 'mm_struct.rss_stat') + 16n;
+  expect(messages(answerWith(runs, add(swapped, 8, 1n)))).not.toContain('in swap');
+  const answer = answerWith(runs, add(swapped, 8, 1_000_000n));
   expect(messages(answer)).toContain('counts 1000000 pages in swap, but its page tables have 0');
 });
 
 test('procs and memory both report a page with a wrong mapcount', () => {
   let frame = 0;
-  kernel.userPages(sleeper.pgd, {
-    page: (_page, _pages, mapped) => {
-      const first = pointed(kernel.pages.pageOfFrame(mapped) + offset('page', 'mapping'));
+  kernel.userPages(
+    sleeper.pgd,
+    pagesOnly((_page, _pages, mapped) => {
+      const first = read(kernel.pages.pageOfFrame(mapped), 'page.mapping');
       if ((first & 3n) === 1n) frame = mapped;
-    },
-    table: () => {},
-    absent: () => {},
-    missing: () => {},
-  });
-  const at = kernel.pages.pageOfFrame(frame) + offset('page', '_mapcount');
+    }),
+  );
+  const page = kernel.pages.pageOfFrame(frame);
   for (const [by, message] of [
     [1, '1 pages have fewer mappings than their _mapcount'],
     [-1, '1 pages have more mappings than their _mapcount'],
   ] as const) {
-    const count = kernel.read(at, 4).getInt32(0, true) + by;
-    const patch = value(at, 4, BigInt.asUintN(32, BigInt(count)));
-    const damaged = damagedKernel(kernel, { patches: [patch], denials: [] });
+    const damaged = damagedBy(add(page, 'page._mapcount', by));
     for (const answer of [kernelProcesses(damaged), accountMemory(damaged)]) {
       expect(answer.warnings.map((warning) => warning.message).join('\n')).toContain(message);
       expect(answer.complete).toBe(false);
@@ -112,77 +94,63 @@ test('procs and memory both report a page with a wrong mapcount', () => {
 });
 
 test('reports pages of an address space without a process by their mappings', () => {
-  const gone = ['mm', 'active_mm'].map((path) => value(task + offset('task_struct', path), 8, 0n));
+  const gone = ['mm', 'active_mm'].map((path) => set(task, `task_struct.${path}`, 0n));
   const answer = answerWith(...gone);
   expect(messages(answer)).toContain('which belongs to no known process');
   expect(answer.complete).toBe(false);
 });
 
 test('an address space during teardown or execve belongs to no process', () => {
-  const owner = pointed(sleeper.mm + offset('mm_struct', 'owner'));
-  const gone = ['mm', 'active_mm'].map((path) => value(task + offset('task_struct', path), 8, 0n));
-  const users = sleeper.mm + offset('mm_struct', 'mm_users.counter');
-  const flags = owner + offset('task_struct', 'flags');
-  for (const passing of [value(users, 4, 0n), value(flags, 4, BigInt(kernel.read(flags, 4).getUint32(0, true)) | 4n)])
+  const owner = read(sleeper.mm, 'mm_struct.owner');
+  const gone = ['mm', 'active_mm'].map((path) => set(task, `task_struct.${path}`, 0n));
+  const exiting = set(owner, 'task_struct.flags', read(owner, 'task_struct.flags') | 4n);
+  for (const passing of [set(sleeper.mm, 'mm_struct.mm_users.counter', 0n), exiting])
     expect(messages(answerWith(...gone, passing))).not.toContain('fewer mappings');
 });
 
 test('reports a pid that its struct pid does not confirm', () => {
-  const task = sleeper.processes[0]?.address ?? 0n;
-  const struct = kernel.read(task + offset('task_struct', 'thread_pid'), 8).getBigUint64(0, true);
-  const answer = answerWith(word(struct + offset('pid', 'numbers'), 1n));
+  const answer = answerWith(add(read(task, 'task_struct.thread_pid'), 'pid.numbers', 1n));
   expect(messages(answer)).toContain(`pid ${pid} is ${(pid ?? 0) + 1} in its struct pid`);
   expect(answer.complete).toBe(false);
 });
 
 test('a process with overridden credentials keeps its own uid', () => {
-  const at = (sleeper.processes[0]?.address ?? 0n) + offset('task_struct', 'cred');
   // Like override_creds, which overlayfs calls with the uid of the mounter: here of no user at all.
-  const other = answerWith({ address: at, bytes: littleEndian(0n, 8) });
+  const other = answerWith(set(task, 'task_struct.cred', 0n));
   expect(other.warnings).toEqual([]);
   expect(other.processes.find((process) => process.pid === pid)?.uid).toBe(0);
 });
 
 const task = sleeper.processes[0]?.address ?? 0n;
-const pointed = (from: bigint) => kernel.read(from, 8).getBigUint64(0, true);
-const signal = pointed(task + offset('task_struct', 'signal'));
-const cred = pointed(task + offset('task_struct', 'real_cred'));
-const value = (address: bigint, bytes: number, number: bigint): Patch => ({
-  address,
-  bytes: littleEndian(number, bytes),
-});
-const set = pointed(task + offset('task_struct', 'cgroups'));
-const group = pointed(set + offset('css_set', 'dfl_cgrp'));
-const node = pointed(group + offset('cgroup', 'kn'));
-const keeper = needSymbol(kernel, 'shadow_timekeeper');
+const signal = read(task, 'task_struct.signal');
+const cred = read(task, 'task_struct.real_cred');
+const cssSet = read(task, 'task_struct.cgroups');
+const group = read(cssSet, 'css_set.dfl_cgrp');
+const node = read(group, 'cgroup.kn');
 
-test.each<[string, Patch, string]>([
-  ['uid', value(cred + offset('cred', 'uid'), 4, 77n), `pid ${pid} has uid 77`],
-  ['threads', value(signal + offset('signal_struct', 'nr_threads'), 4, 9n), 'counts 9 threads'],
-  ['oom_score_adj', value(signal + offset('signal_struct', 'oom_score_adj'), 2, 1001n), 'an oom_score_adj of 1001'],
-  ['locked pages', value(sleeper.mm + offset('mm_struct', 'locked_vm'), 8, 2n ** 63n), 'locked pages, and it has'],
+test.each<[string, Damage, string]>([
+  ['uid', set(cred, 'cred.uid', 77n), `pid ${pid} has uid 77`],
+  ['threads', set(signal, 'signal_struct.nr_threads', 9n), 'counts 9 threads'],
+  ['oom_score_adj', set(signal, 'signal_struct.oom_score_adj', 1001n), 'an oom_score_adj of 1001'],
+  ['locked pages', set(sleeper.mm, 'mm_struct.locked_vm', 2n ** 63n), 'locked pages, and it has'],
   [
     'locked pages without a locked mapping',
-    value(sleeper.mm + offset('mm_struct', 'locked_vm'), 8, 1n),
+    set(sleeper.mm, 'mm_struct.locked_vm', 1n),
     'it counts 1 locked pages, and its mappings lock 0',
   ],
   [
     'pinned pages',
-    value(sleeper.mm + offset('mm_struct', 'pinned_vm'), 8, 2n ** 32n),
+    set(sleeper.mm, 'mm_struct.pinned_vm', 2n ** 32n),
     'it counts 4294967296 pinned pages (pinned_vm), but the machine has',
   ],
-  [
-    'a negative number of pinned pages',
-    value(sleeper.mm + offset('mm_struct', 'pinned_vm'), 8, 2n ** 63n),
-    'pinned pages (pinned_vm)',
-  ],
-  ['its css_set', word(task + offset('task_struct', 'cgroups'), 8n), 'has the css_set'],
-  ['its cgroup', word(set + offset('css_set', 'dfl_cgrp'), 8n), 'is not linked to it'],
-  ['the kernfs node of its cgroup', word(group + offset('cgroup', 'kn'), 8n), 'has the kernfs node'],
-  ['the owner of that node', word(node + offset('kernfs_node', 'priv'), 8n), 'has the kernfs node'],
-  ['the parent of its cgroup', word(group + offset('cgroup', 'self.parent'), 8n), 'has a parent'],
-  ['its start time', word(task + offset('task_struct', 'start_boottime'), -1_000_000_000n), 'began'],
-  ['the other clock', word(task + offset('task_struct', 'start_time'), 1_000_000_000n), 'began'],
+  ['a negative number of pinned pages', set(sleeper.mm, 'mm_struct.pinned_vm', 2n ** 63n), 'pinned pages (pinned_vm)'],
+  ['its css_set', add(task, 'task_struct.cgroups', 8n), 'has the css_set'],
+  ['its cgroup', add(cssSet, 'css_set.dfl_cgrp', 8n), 'is not linked to it'],
+  ['the kernfs node of its cgroup', add(group, 'cgroup.kn', 8n), 'has the kernfs node'],
+  ['the owner of that node', add(node, 'kernfs_node.priv', 8n), 'has the kernfs node'],
+  ['the parent of its cgroup', add(group, 'cgroup.self.parent', 8n), 'has a parent'],
+  ['its start time', add(task, 'task_struct.start_boottime', -1_000_000_000n), 'began'],
+  ['the other clock', add(task, 'task_struct.start_time', 1_000_000_000n), 'began'],
 ])('reports what contradicts a second fact about a process: %s', (_, patch, message) => {
   const answer = answerWith(patch);
   expect(messages(answer)).toContain(message);
@@ -199,7 +167,7 @@ test.each([
   ['tkr_mono.shift', 1n],
   ['monotonic_to_boot.tv_sec', 1n],
 ])('a clock with a wrong %s gives no age', (member, by) => {
-  const answer = answerWith(word(keeper + offset('timekeeper', member), by));
+  const answer = answerWith(add('shadow_timekeeper', `timekeeper.${member}`, by));
   expect(messages(answer)).toContain('the kernel’s clock: timekeeper contains no valid time');
   expect(answer.complete).toBe(false);
   expect(answer.processes.every(({ ageSeconds }) => ageSeconds === null)).toBe(true);
@@ -210,9 +178,7 @@ const FIRST = 0xeffffffc;
 
 test('a pid of the first namespace is the machine’s; levels that contradict it are reported', () => {
   expect(findInPidNamespace(kernel, { namespace: FIRST, pid: pid! })).toBe(pid);
-  const level = kernel.symbol('init_pid_ns')! + offset('pid_namespace', 'level');
-  const patches = [{ address: level, bytes: littleEndian(1n, 4) }];
-  const wrong = damagedKernel(kernel, { patches, denials: [] });
+  const wrong = damagedBy(set('init_pid_ns', 'pid_namespace.level', 1n));
   expect(() => findInPidNamespace(wrong, { namespace: FIRST, pid: pid! })).toThrow(
     /namespaces of pid \d+ contradict each other/,
   );
@@ -224,15 +190,11 @@ test('a swap entry of two processes is freed by neither of them alone', () => {
     [one?.pgd, [7, 9]],
     [other?.pgd, [9]],
   ]);
-  const areas: Patch = { address: needSymbol(kernel, 'nr_swapfiles'), bytes: littleEndian(1n, 4) };
   const swapping = (entries: typeof own) =>
-    new Proxy(damagedKernel(kernel, { patches: [areas], denials: [] }), {
-      get(target, name) {
-        if (name !== 'userPages') return Reflect.get(target, name, target);
-        return (pgd: bigint, visitor: UserPages) => {
-          kernel.userPages(pgd, visitor);
-          for (const offset of entries.get(pgd) ?? []) visitor.absent(offset, 1, 0, offset);
-        };
+    kernelWith(damagedBy(set('nr_swapfiles', 4, 1n)), {
+      userPages: (pgd, visitor) => {
+        kernel.userPages(pgd, visitor);
+        for (const offset of entries.get(pgd) ?? []) visitor.absent(offset, 1, 0, offset);
       },
     });
   const freed = (entries: typeof own) =>

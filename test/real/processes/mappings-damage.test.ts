@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs';
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { kernelProcesses, surveyProcesses } from '../../../src/account/processes/kernel.js';
 import { mappingsOf } from '../../../src/account/processes/mappings.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
-import { openNative } from '../../../src/kernel/native/open.js';
 import { KIND } from '../../../src/walk/memory/page-kinds.js';
 import { addressSpaces } from '../../../src/walk/processes/address-spaces.js';
 import { ProcessAreaReader } from '../../../src/walk/processes/process-areas.js';
 import { Warnings } from '../../../src/walk/warnings.js';
-import { damagedKernel, UNDAMAGED } from '../../support/damaged-kernel.js';
-import { KERNELS, labDump } from '../../support/lab.js';
+import { kernelWith, memoryOf, UNDAMAGED } from '../../support/damaged-kernel.js';
+import { KERNELS } from '../../support/lab.js';
+import { dumpKernel } from '../../support/opened-kernel.js';
 
 /**
  * Bytes without a second fact: a wrong value is reported as complete. Paths of members, with the
@@ -60,16 +60,15 @@ const words = (value: unknown): string =>
 
 /** Addresses of the nodes of a maple tree whose root has the node mark. */
 function* nodesOf(kernel: NativeKernel, mm: bigint): Generator<bigint> {
-  const offset = kernel.struct('mm_struct')?.member('mm_mt.ma_root')?.offset;
-  if (offset === undefined) return;
-  const slots = kernel.struct('maple_node')?.member('ma64.slot');
-  const next = [kernel.read(mm + BigInt(offset), 8).getBigUint64(0, true)];
+  const { has, addressOf, read } = memoryOf(kernel);
+  if (!has('mm_struct.mm_mt.ma_root')) return;
+  const next = [read(mm, 'mm_struct.mm_mt.ma_root')];
   for (let link = next.pop(); link !== undefined; link = next.pop()) {
     const node = link & ~0xffn;
     yield node;
     if (((link >> 3n) & 15n) !== 3n) continue;
     for (let index = 0; index < 10; index++) {
-      const entry = kernel.read(node + BigInt((slots?.offset ?? 0) + 8 * index), 8).getBigUint64(0, true);
+      const entry = read(addressOf(node, 'maple_node.ma64.slot') + BigInt(8 * index));
       // Old data follows the last one.
       if (entry > 4096n && (entry & 7n) === 4n && (entry & ~0xffn) !== node) next.push(entry);
     }
@@ -77,8 +76,7 @@ function* nodesOf(kernel: NativeKernel, mm: bigint): Generator<bigint> {
 }
 
 describe.each(KERNELS)('damage to the data structures of mappings: %s', (version) => {
-  const kernel = openNative({ files: [labDump(version).elf] });
-  afterAll(() => kernel.close());
+  const { kernel, set, damagedBy } = dumpKernel(version);
   const survey = surveyProcesses(kernel, () => {});
   const reader = new ProcessAreaReader(kernel);
   // The sleeping process with the most mappings: they fill more than one node.
@@ -91,8 +89,7 @@ describe.each(KERNELS)('damage to the data structures of mappings: %s', (version
 
   const answered = (address: bigint, flip: number) => {
     const byte = kernel.read(address, 1).getUint8(0) ^ flip;
-    const patches = [{ address, bytes: Uint8Array.of(byte) }];
-    const damaged = damagedKernel(kernel, { patches, denials: [] });
+    const damaged = damagedBy(set(address, 1, byte));
     const warnings = new Warnings();
     try {
       const mappings = mappingsOf(damaged, space, survey, warnings);
@@ -103,7 +100,7 @@ describe.each(KERNELS)('damage to the data structures of mappings: %s', (version
   };
   const sound = () => {
     const warnings = new Warnings();
-    const mappings = mappingsOf(damagedKernel(kernel, UNDAMAGED), space, survey, warnings);
+    const mappings = mappingsOf(damagedBy(UNDAMAGED), space, survey, warnings);
     expect(warnings.list()).toEqual([]);
     return words(mappings);
   };
@@ -156,8 +153,7 @@ test('docs/internals/processes.md lists what is undetectable', () => {
 });
 
 describe('a page table entry that points to another frame of the same kind', () => {
-  const kernel = openNative({ files: [labDump('6.1').elf] });
-  afterAll(() => kernel.close());
+  const { kernel } = dumpKernel('6.1');
 
   test('is reported by the mapcount of that frame, and by its index', () => {
     const rest = addressSpaces(kernel).filter(({ running }) => !running);
@@ -176,18 +172,13 @@ describe('a page table entry that points to another frame of the same kind', () 
     }
     const [here, other] = ends;
     if (!here || !other) throw new Error('there are no two processes with pages of their own');
-    const bent = new Proxy(kernel, {
-      get(target, name) {
-        if (name === 'userPages')
-          return (root: bigint, visitor: Parameters<typeof kernel.userPages>[1]) =>
-            target.userPages(root, {
-              ...visitor,
-              page: (page, pages, frame, marks) =>
-                visitor.page(page, pages, root === here.root && page === here.page ? other.frame : frame, marks),
-            });
-        const value: unknown = Reflect.get(target, name, target);
-        return typeof value === 'function' ? value.bind(target) : value;
-      },
+    const bent = kernelWith(kernel, {
+      userPages: (root, visitor) =>
+        kernel.userPages(root, {
+          ...visitor,
+          page: (page, pages, frame, marks) =>
+            visitor.page(page, pages, root === here.root && page === here.page ? other.frame : frame, marks),
+        }),
     });
     const answer = kernelProcesses(bent);
     expect(answer.complete).toBe(false);

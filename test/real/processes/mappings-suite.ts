@@ -1,15 +1,13 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
-import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
+import { writeFileSync } from 'node:fs';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { type ProcessAnswer, sumOfMappings } from '../../../src/account/processes/mappings.js';
 import { kernelProcess } from '../../../src/account/processes/one-process.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { MAPPING_KINDS, MAPPING_SIZES, type Mapping } from '../../../src/records/mappings.js';
 import { openDescriptors } from '../../../src/walk/lists/open-descriptors.js';
 import { Warnings } from '../../../src/walk/warnings.js';
-import { LAB, type LabKernel } from '../../support/lab.js';
+import { testGuest } from '../../support/guest.js';
+import type { LabKernel } from '../../support/lab.js';
 import { exceptWakeups, expectDrgnLists, expectReported, type ListDamage, listsOf } from '../info-lists.js';
 
 /** One mapping as reported by the guest's kernel: kB by field, and its line of /proc/PID/smaps. */
@@ -47,45 +45,35 @@ const GENERAL = new Set(['ro', 'rw', 'nosuid', 'nodev', 'noexec', 'relatime', 'n
  */
 export function mappingsSuite(version: LabKernel, lacks: readonly (keyof typeof MAPPING_SIZES)[] = ['fileHuge']): void {
   describe(`mappings of a dump match /proc/PID/smaps: ${version}`, () => {
-    let work: string;
-    let guest: Guest;
+    const guest = testGuest(version);
     const processes: { readonly reports: Told[]; readonly answer: ProcessAnswer }[] = [];
     const said: Record<string, string> = {};
     let core: string;
     let pids: number[];
 
     beforeAll(async () => {
-      work = mkdtempSync(join(LAB, 'mappings-'));
-      const disks = ['swap', 'disk'].map((name) => ({ path: join(work, name) }));
-      for (const { path } of disks) writeFileSync(path, Buffer.alloc(32 * 2 ** 20));
-      guest = await bootGuest({
-        kernel: version,
-        memoryMiB: 384,
-        files: [guestTool('takemaps', version), guestTool('spin', version)],
-        disks,
-        limitMs: 600_000,
-      });
+      const disks = ['swap', 'disk'].map((name) => guest.path(name));
+      for (const path of disks) writeFileSync(path, Buffer.alloc(32 * 2 ** 20));
+      await guest.boot({ memoryMiB: 384, tools: ['takemaps', 'spin'], disks });
       const thp = '/sys/kernel/mm/transparent_hugepage';
       await guest.run(`cd ${thp}; echo madvise > enabled; echo advise > shmem_enabled; echo 1 > use_zero_page`);
       await guest.run('echo 4 > /proc/sys/vm/nr_hugepages; mkswap /dev/vda && swapon /dev/vda');
-      const { output: ready } = await guest.run(
+      const ready = await guest.output(
         'mkdir -p /run/maps; takemaps /run/maps /dev/vdb > /tmp/ready 2>&1 & until [ -s /tmp/ready ]; do usleep 20000; done; sleep 1; cat /tmp/ready',
       );
-      pids = /^ready (\d+) (\d+)$/m.exec(ready.toString())?.slice(1).map(Number) ?? [];
-      expect(pids, ready.toString()).toHaveLength(2);
+      pids = /^ready (\d+) (\d+)$/m.exec(ready)?.slice(1).map(Number) ?? [];
+      expect(pids, ready).toHaveLength(2);
       const smaps: Told[][] = [];
-      for (const pid of pids) smaps.push(reportsOf((await guest.run(`cat /proc/${pid}/smaps`)).output.toString()));
+      for (const pid of pids) smaps.push(reportsOf(await guest.output(`cat /proc/${pid}/smaps`)));
       for (const name of ['swaps', 'mounts', 'modules', 'sysvipc/shm', `${pids[0]}/limits`])
-        said[name] = (await guest.run(`cat /proc/${name}`)).output.toString();
+        said[name] = await guest.output(`cat /proc/${name}`);
       // Name, inode and 512-byte blocks of each descriptor.
-      said.links = (
-        await guest.run(`for fd in /proc/${pids[0]}/fd/*; do echo "$(readlink $fd)|$(stat -L -c '%i|%b' $fd)"; done`)
-      ).output.toString();
+      said.links = await guest.output(
+        `for fd in /proc/${pids[0]}/fd/*; do echo "$(readlink $fd)|$(stat -L -c '%i|%b' $fd)"; done`,
+      );
       // Runnable tasks of two classes, and an unread pipe.
-      said.busy = (await guest.run('(echo unread; sleep 1000) | sleep 1000 >/dev/null 2>&1 & spin')).output.toString();
-      core = join(work, 'vmcore');
-      await guest.pause();
-      await guest.dump('elf', core);
+      said.busy = await guest.output('(echo unread; sleep 1000) | sleep 1000 >/dev/null 2>&1 & spin');
+      core = await guest.dump();
       const kernel = openNative({ files: [core] });
       try {
         for (const [index, pid] of pids.entries())
@@ -96,12 +84,6 @@ export function mappingsSuite(version: LabKernel, lacks: readonly (keyof typeof 
       } finally {
         kernel.close();
       }
-    });
-
-    afterAll(async () => {
-      guest.kill();
-      await guest.ended;
-      rmSync(work, { recursive: true, force: true });
     });
 
     test('complete, without contradictions', () => {

@@ -1,17 +1,14 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
-import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { kernelProcesses } from '../../../src/account/processes/kernel.js';
 import type { ProcsAnswer } from '../../../src/account/processes/process.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { memberOf, struct } from '../../../src/walk/pages/struct-page.js';
 import { addressSpaces } from '../../../src/walk/processes/address-spaces.js';
 import { findInPidNamespace } from '../../../src/walk/processes/process-facts.js';
-import { damagedKernel } from '../../support/damaged-kernel.js';
-import { KERNELS, LAB } from '../../support/lab.js';
-import { littleEndian } from '../../support/little-endian.js';
+import { memoryOf } from '../../support/damaged-kernel.js';
+import { testGuest } from '../../support/guest.js';
+import { KERNELS } from '../../support/lab.js';
+import { pagesOnly } from '../../support/opened-kernel.js';
 
 const AMOUNT = 8 * 2 ** 20;
 
@@ -38,8 +35,7 @@ type Told = Readonly<Record<string, number>>;
 
 // The guest's own report, read just before it is stopped and dumped.
 describe.each(KERNELS)('processes of a dump match /proc/PID/smaps: %s', (version) => {
-  let work: string;
-  let guest: Guest;
+  const guest = testGuest(version);
   const reports = new Map<number, Told>();
   const nsPids = new Map<number, readonly number[]>();
   const namespaces = new Map<number, number>();
@@ -47,13 +43,7 @@ describe.each(KERNELS)('processes of a dump match /proc/PID/smaps: %s', (version
   let answer: ProcsAnswer;
 
   beforeAll(async () => {
-    work = mkdtempSync(join(LAB, 'processes-'));
-    guest = await bootGuest({
-      kernel: version,
-      memoryMiB: 384,
-      files: ['takeuser', 'takemaps', 'merged'].map((name) => guestTool(name, version)),
-      limitMs: 600_000,
-    });
+    await guest.boot({ memoryMiB: 384, tools: ['takeuser', 'takemaps', 'merged'] });
     await guest.run('cd /sys/kernel/mm/transparent_hugepage; echo madvise > enabled; echo 1 > use_zero_page');
     // Large folios that are mapped page by page, since 6.8.
     await guest.run(
@@ -82,22 +72,13 @@ describe.each(KERNELS)('processes of a dump match /proc/PID/smaps: %s', (version
       nsPids.set(pid, (numbers ?? '').trim().split(/\s+/).map(Number));
       namespaces.set(pid, Number(/^pid:\[(\d+)\]$/m.exec(part)?.[1]));
     }
-    const core = join(work, 'vmcore');
-    await guest.pause();
-    await guest.dump('elf', core);
-    dump = core;
-    const kernel = openNative({ files: [core] });
+    dump = await guest.dump();
+    const kernel = openNative({ files: [dump] });
     try {
       answer = kernelProcesses(kernel);
     } finally {
       kernel.close();
     }
-  });
-
-  afterAll(async () => {
-    guest.kill();
-    await guest.ended;
-    rmSync(work, { recursive: true, force: true });
   });
 
   /**
@@ -198,8 +179,9 @@ describe.each(KERNELS)('processes of a dump match /proc/PID/smaps: %s', (version
       const mappedByRunning = new Set<bigint>();
       for (const { pgd, processes, running } of addressSpaces(kernel)) {
         const comm = processes[0]?.comm;
-        kernel.userPages(pgd, {
-          page: (_page, pages, frame) => {
+        kernel.userPages(
+          pgd,
+          pagesOnly((_page, pages, frame) => {
             const address = kernel.pages.pageOfFrame(frame);
             const at = address + BigInt(memberOf(page, 'mapping').offset);
             const mapping = kernel.read(at, 8).getUint8(0) & 3;
@@ -207,11 +189,8 @@ describe.each(KERNELS)('processes of a dump match /proc/PID/smaps: %s', (version
             if (running) for (const count of counts) mappedByRunning.add(count);
             if (comm === 'merged' && mapping === 3) found.set('merged', counts[0]);
             if (comm === 'takeuser' && mapping === 1 && pages > 1) found.set('large', counts[1]);
-          },
-          table: () => {},
-          absent: () => {},
-          missing: () => {},
-        });
+          }),
+        );
       }
       expect([...found.keys()].toSorted()).toEqual(['large', 'merged']);
       // A running process may be mapping a page just then, also a merged one of others: fewer
@@ -223,10 +202,8 @@ describe.each(KERNELS)('processes of a dump match /proc/PID/smaps: %s', (version
           [1, 'pages have fewer mappings than their _mapcount'],
           [-1, 'pages have more mappings than their _mapcount'],
         ] as const) {
-          const count = kernel.read(address, 4).getInt32(0, true) + by;
-          const bytes = littleEndian(BigInt.asUintN(32, BigInt(count)), 4);
-          const damaged = damagedKernel(kernel, { patches: [{ address, bytes }], denials: [] });
-          const { warnings, complete } = kernelProcesses(damaged);
+          const { add, damagedBy } = memoryOf(kernel);
+          const { warnings, complete } = kernelProcesses(damagedBy(add(address, 4, by)));
           expect(warnings.map((warning) => warning.message).join('\n')).toContain(message);
           expect(complete).toBe(false);
         }

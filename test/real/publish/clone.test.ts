@@ -1,13 +1,12 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { scratchFolder } from '../../support/scratch.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
-const home = mkdtempSync(join(tmpdir(), 'clone-'));
-afterAll(() => rmSync(home, { recursive: true, force: true }));
+const home = scratchFolder('clone-');
 
 // For npm downloads and two builds.
 const MOST_MS = 600_000;

@@ -9,10 +9,9 @@ import { socketsJson } from '../../../src/answers/sockets/json.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { StructReader } from '../../../src/walk/struct-reader.js';
 import { Warnings } from '../../../src/walk/warnings.js';
-import { damagedKernel, type Patch } from '../../support/damaged-kernel.js';
+import { type Damage, memoryOf } from '../../support/damaged-kernel.js';
 import { drgnJson } from '../../support/drgn.js';
 import { LAB, LabMissing } from '../../support/lab.js';
-import { littleEndian } from '../../support/little-endian.js';
 
 /** The guest program's report of one of its sockets; the figures depend on the role. */
 type Role = { readonly role: string; readonly pid: number; readonly fd: number } & Readonly<
@@ -290,20 +289,18 @@ describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %
     expect(data & 7n).not.toBe(0n);
     const psock = data & ~7n;
     const protocol = new StructReader(sound, 'sk_psock', ['sk_proto']).read(psock);
-    const plain = { address: user.addressOf('sk_user_data'), bytes: littleEndian(psock, 8) };
-    const account = (...patches: Patch[]) => {
+    const { set, damagedBy } = memoryOf(sound);
+    const plain = set(user.addressOf('sk_user_data'), 8, psock);
+    const account = (...damages: Damage[]) => {
       const warnings = new Warnings();
-      const kernel = damagedKernel(sound, { patches, denials: [] });
+      const kernel = damagedBy(...damages);
       const target = { file: 0n, sock, fileReferences: 0, inode: 0 };
       const { queues } = new SocketAccountant(kernel).account(target, { warnings });
       return { queues, warnings: warnings.list() };
     };
     expect(account(plain)).toMatchObject({ queues: { cork: queues.cork }, warnings: [] });
     for (const elsewhere of [0n, sock]) {
-      const other = account(plain, {
-        address: protocol.addressOf('sk_proto'),
-        bytes: littleEndian(elsewhere, 8),
-      });
+      const other = account(plain, set(protocol.addressOf('sk_proto'), 8, elsewhere));
       expect(other.queues).not.toHaveProperty('cork');
       expect(other.warnings).toEqual([
         { code: 'unsupported-layout', message: expect.stringContaining('similar to KCM') },
@@ -368,11 +365,9 @@ describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %
   test('an unknown ULP is reported', () => {
     const sound = openNative({ files: [join(folder, 'elf.vmcore')] });
     const sock = BigInt(ours('tls-sender').socket.sock);
-    const icsk = new StructReader(sound, 'inet_connection_sock', ['icsk_ulp_ops']);
-    const name = new StructReader(sound, 'tcp_ulp_ops', ['name']);
-    const address = name.read(icsk.read(sock).pointer('icsk_ulp_ops')).addressOf('name');
-    const patches = [{ address, bytes: Buffer.from('esp') }];
-    const kernel = damagedKernel(sound, { patches, denials: [] });
+    const { addressOf, read, write, damagedBy } = memoryOf(sound);
+    const name = addressOf(read(sock, 'inet_connection_sock.icsk_ulp_ops'), 'tcp_ulp_ops.name');
+    const kernel = damagedBy(write(name, Buffer.from('esp')));
     const warnings = new Warnings();
     const socket = { file: 0n, sock, fileReferences: 0, inode: 0 };
     const { total } = new SocketAccountant(kernel).account(socket, { warnings });
@@ -386,16 +381,11 @@ describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %
   test('kTLS: records of device offload are not read as software records', () => {
     const sound = openNative({ files: [join(folder, 'elf.vmcore')] });
     const sock = BigInt(ours('tls-sender').socket.sock);
-    const icsk = new StructReader(sound, 'inet_connection_sock', ['icsk_ulp_data']);
-    const context = new StructReader(sound, 'tls_context', ['tx_conf']);
-    const { offset, bits } = context.members.tx_conf;
-    const address = icsk.read(sock).pointer('icsk_ulp_data') + BigInt(offset);
-    const before = sound.read(address, 1).getUint8(0);
-    const shift = bits?.offset ?? Number.NaN;
-    expect((before >> shift) & 7).toBe(1);
-    // TLS_HW
-    const bytes = Buffer.from([(before & ~(7 << shift)) | (2 << shift)]);
-    const kernel = damagedKernel(sound, { patches: [{ address, bytes }], denials: [] });
+    const { read, set, damagedBy } = memoryOf(sound);
+    const context = read(sock, 'inet_connection_sock.icsk_ulp_data');
+    expect(read(context, 'tls_context.tx_conf')).toBe(1n);
+    const TLS_HW = 2n;
+    const kernel = damagedBy(set(context, 'tls_context.tx_conf', TLS_HW));
     const warnings = new Warnings();
     const socket = { file: 0n, sock, fileReferences: 0, inode: 0 };
     const { queues } = new SocketAccountant(kernel).account(socket, { warnings });

@@ -8,10 +8,9 @@ import { receiveBuffers, virtioNetMemory } from '../../../src/walk/network/virtq
 import type { PageBlock } from '../../../src/walk/pages/block.js';
 import { PageReader } from '../../../src/walk/pages/pages.js';
 import { StructReader } from '../../../src/walk/struct-reader.js';
-import { damagedKernel } from '../../support/damaged-kernel.js';
+import { memoryOf } from '../../support/damaged-kernel.js';
 import { LAB, ofRun } from '../../support/lab.js';
 import { ledgerOf } from '../../support/ledger.js';
-import { littleEndian } from '../../support/little-endian.js';
 import { pageMemory } from '../sockets/page-memory.js';
 
 /** Modules of the first kernel have no type information; all cut their buffers from pages. */
@@ -74,12 +73,13 @@ describe.each(ofRun(['5.10', '6.1', '6.12'] as const))('receive rings of a virti
         if (kernel.read(at, 4).getUint32(0, true) === 256) return at;
       }
     })(queue.address + BigInt(vq.size));
-    const avail = kernel.read(vring + 16n, 8).getBigUint64(0, true);
-    const desc = kernel.read(vring + 8n, 8).getBigUint64(0, true);
-    const states = kernel.read(vring + 40n, 8).getBigUint64(0, true);
+    const { read, set, damagedBy } = memoryOf(kernel);
+    const avail = read(vring + 16n);
+    const desc = read(vring + 8n);
+    const states = read(vring + 40n);
     // A returned descriptor keeps its flags: only its state shows that it holds a buffer.
     const held = Array.from({ length: 256 }, (_, entry) => entry).find(
-      (entry) => kernel.read(states + BigInt(16 * entry), 8).getBigUint64(0, true) !== 0n,
+      (entry) => read(states + BigInt(16 * entry)) !== 0n,
     );
     if (held === undefined) throw new Error('the ring holds no buffer');
     for (const [address, value, bytes, reason] of [
@@ -93,8 +93,7 @@ describe.each(ofRun(['5.10', '6.1', '6.12'] as const))('receive rings of a virti
       [avail + 2n, 0n, 2, 'no split ring'],
       [desc + BigInt(16 * held + 12), 0n, 2, 'unsupported entries'],
     ] as const) {
-      const patches = [{ address, bytes: littleEndian(value, bytes) }];
-      const damaged = damagedKernel(kernel, { patches, denials: [] });
+      const damaged = damagedBy(set(address, bytes, value));
       expect(() => receiveBuffers(damaged, device.parent), reason).toThrow(reason);
     }
   });

@@ -1,15 +1,15 @@
 import { expect, test } from 'vitest';
 import { accountFd } from '../../../src/account/skb.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { damagedKernel } from '../../support/damaged-kernel.js';
+import { memoryOf } from '../../support/damaged-kernel.js';
 import { drgnJson } from '../../support/drgn.js';
 import { labDump, oracleSocket, role } from '../../support/lab.js';
-import { littleEndian } from '../../support/little-endian.js';
 
 // CPUs remove datagrams at once: no dump of an idle guest has any there.
 test('finds per-CPU UDP datagrams where drgn finds them', () => {
   const { elf, truth, oracle } = labDump('newest');
   const sound = openNative({ files: [elf] });
+  const { set, damagedBy } = memoryOf(sound);
   const { pid, fd } = role(truth, 'udp-fed');
   const { sock } = oracleSocket(oracle, pid, fd);
   const script = new URL('udp-producers.py', import.meta.url);
@@ -23,11 +23,11 @@ test('finds per-CPU UDP datagrams where drgn finds them', () => {
   const [first, second] = accountFd(sound, other.pid, other.fd, true).skbs?.receive ?? [];
   if (!first || !second) throw new Error('the other socket has no two skbs');
   const patches = [
-    { address: BigInt(lists[0]?.[0] ?? 0), bytes: littleEndian(first.address, 8) },
-    { address: first.address, bytes: littleEndian(second.address, 8) },
-    { address: second.address, bytes: littleEndian(0n, 8) },
+    set(BigInt(lists[0]?.[0] ?? 0), 8, first.address),
+    set(first.address, 8, second.address),
+    set(second.address, 8, 0n),
   ];
-  const after = accountFd(damagedKernel(sound, { patches, denials: [] }), pid, fd);
+  const after = accountFd(damagedBy(...patches), pid, fd);
   sound.close();
   expect(after.queues.producing).toMatchObject({
     skbs: 2,

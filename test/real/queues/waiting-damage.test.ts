@@ -10,10 +10,9 @@ import { fragmentSkbs } from '../../../src/walk/network/reassembly.js';
 import { TunReader } from '../../../src/walk/network/software-rings.js';
 import { SkbLists } from '../../../src/walk/queues/skb-lists.js';
 import { RhashtableReader } from '../../../src/walk/rhashtable.js';
-import { type Damage, damagedKernel, type Patch } from '../../support/damaged-kernel.js';
+import { type Damage, memoryOf } from '../../support/damaged-kernel.js';
 import { LAB, LabMissing } from '../../support/lab.js';
 import { ledgerOf } from '../../support/ledger.js';
-import { littleEndian } from '../../support/little-endian.js';
 
 const NOT_READABLE = 0x1234n;
 
@@ -21,66 +20,48 @@ describe.each(['6.1', 'newest'] as const)('damaged queues outside sockets on %s'
   const core = join(LAB, 'dumps', `${version}-families`, 'elf.vmcore');
   if (!existsSync(core)) throw new LabMissing(core, `dump ${version}-families`);
   const kernel = openNative({ files: [core] });
+  const { addressOf, offset, read, set, write, lose, damagedBy } = memoryOf(kernel);
   const lists = new SkbLists(kernel);
   afterAll(() => kernel.close());
 
-  const rows = (damage: Damage) => {
-    const answer = accountAll(damagedKernel(kernel, damage));
-    return ledgerOf(answer);
-  };
-  const offset = (type: string, path: string): bigint => {
-    const member = kernel.struct(type)?.member(path);
-    if (!member) throw new Error(`no ${type}.${path}`);
-    return BigInt(member.offset);
-  };
-  const patch = (address: bigint, value: bigint, bytes: number): Patch => {
-    return { address, bytes: littleEndian(value, bytes) };
-  };
-  const change = (address: bigint, value: bigint, bytes: number): Damage => {
-    return { patches: [patch(address, value, bytes)], denials: [] };
-  };
-  const pointer = (address: bigint): bigint => kernel.read(address, 8).getBigUint64(0, true);
-
+  const rows = (...damages: Damage[]) => ledgerOf(accountAll(damagedBy(...damages)));
   const net = [...netNamespaces(kernel)][0] ?? 0n;
-  const directory = pointer(net + offset('net', 'ipv4.fqdir'));
-  const hash = directory + offset('fqdir', 'rhashtable');
-  const buckets = pointer(hash + offset('rhashtable', 'tbl'));
+  const directory = read(net, 'net.ipv4.fqdir');
+  const hash = addressOf(directory, 'fqdir.rhashtable');
+  const buckets = read(hash, 'rhashtable.tbl');
   const queue = [...new RhashtableReader(kernel).nodes(hash)][0] ?? 0n;
   const fragment = [...fragmentSkbs(kernel, lists)][0] ?? 0n;
-  const nextFragment = offset('sk_buff', 'cb') + offset('ipfrag_skb_cb', 'next_frag');
+  const nextFragment = addressOf(offset('sk_buff.cb'), 'ipfrag_skb_cb.next_frag');
 
   const arp = needSymbol(kernel, 'arp_tbl');
-  const neighbours = pointer(arp + offset('neigh_table', 'nht'));
+  const neighbours = read(arp, 'neigh_table.nht');
   const heads = version === 'newest' ? 'hash_heads' : 'hash_buckets';
-  const bucketCount = 2 ** kernel.read(neighbours + offset('neigh_hash_table', 'hash_shift'), 4).getUint32(0, true);
-  const neighbourHeads = pointer(neighbours + offset('neigh_hash_table', heads));
+  const bucketCount = 2 ** Number(read(neighbours, 'neigh_hash_table.hash_shift'));
+  const neighbourHeads = read(neighbours, `neigh_hash_table.${heads}`);
   const neighbour =
-    Array.from({ length: bucketCount }, (_, i) => pointer(neighbourHeads + BigInt(i * 8))).find(
-      (first) => first !== 0n,
-    ) ?? 0n;
-  const nextNeighbour = neighbour + offset('neighbour', version === 'newest' ? 'hash.next' : 'next');
+    Array.from({ length: bucketCount }, (_, i) => read(neighbourHeads + BigInt(i * 8))).find((first) => first !== 0n) ??
+    0n;
+  const nextNeighbour = addressOf(neighbour, `neighbour.${version === 'newest' ? 'hash.next' : 'next'}`);
 
   const tap = [...netDevices(kernel)].find(({ name }) => name === 'tap0');
   if (!tap) throw new Error('the guest has no tap device');
   const inRing = new TunReader(kernel, lists).ofDevice(tap).skbs;
-  const file = pointer(tap.privateData + offset('tun_struct', 'tfiles'));
-  const ring = file + offset('tun_file', 'tx_ring');
-  const entry =
-    pointer(ring + offset('ptr_ring', 'queue')) +
-    BigInt(8 * kernel.read(ring + offset('ptr_ring', 'consumer_head'), 4).getUint32(0, true));
-  const [link = 0n] = listNodes(kernel, tap.address + offset('net_device', 'napi_list'));
-  const napi = link - offset('napi_struct', 'dev_list');
+  const file = read(tap.privateData, 'tun_struct.tfiles');
+  const ring = addressOf(file, 'tun_file.tx_ring');
+  const entry = read(ring, 'ptr_ring.queue') + 8n * read(ring, 'ptr_ring.consumer_head');
+  const [link = 0n] = listNodes(kernel, addressOf(tap.address, 'net_device.napi_list'));
+  const napi = link - offset('napi_struct.dev_list');
   const gro = version === 'newest' ? 'gro.hash[0].list' : 'gro_hash[0].list';
 
-  const xdp = [...hlistNodes(kernel, net + offset('net', 'xdp.list'))];
+  const xdp = [...hlistNodes(kernel, addressOf(net, 'net.xdp.list'))];
   const bound = xdp
-    .map((node) => node - offset('sock', '__sk_common.skc_node'))
-    .find((sock) => pointer(sock + offset('xdp_sock', 'pool')) !== 0n);
+    .map((node) => node - offset('sock.__sk_common.skc_node'))
+    .find((sock) => read(sock, 'xdp_sock.pool') !== 0n);
   if (bound === undefined) throw new Error('the guest has no AF_XDP socket that is bound');
   const xsk = bound;
 
   test('without damage, all are counted', () => {
-    const whole = rows({ patches: [], denials: [] });
+    const whole = rows();
     for (const what of ['ip-fragments', 'neighbours', 'gro', 'rings tun', 'xdp-rings', 'skbs']) {
       expect(whole.get(what)?.objects, what).not.toBeNull();
       expect(whole.get(what)?.bytes, what).not.toBeNull();
@@ -91,136 +72,76 @@ describe.each(['6.1', 'newest'] as const)('damaged queues outside sockets on %s'
     [
       'ip-fragments',
       'a fragment leads back to itself',
-      change(fragment + nextFragment, fragment, 8),
+      set(fragment + nextFragment, 8, fragment),
       /loops back to skb|counts \d+ bytes, but has/,
     ],
     [
       'ip-fragments',
       'a queue counts other bytes',
-      change(queue + offset('inet_frag_queue', 'meat'), 0xffff_fff0n, 4),
+      set(queue, 'inet_frag_queue.meat', 0xffff_fff0n),
       /counts 4294967280 bytes, but has \d+/,
     ],
-    [
-      'ip-fragments',
-      'a queue of another table',
-      change(queue + offset('inet_frag_queue', 'fqdir'), hash, 8),
-      /is of another fqdir/,
-    ],
-    [
-      'ip-fragments',
-      'a table of another namespace',
-      change(directory + offset('fqdir', 'net'), hash, 8),
-      /belongs to another namespace/,
-    ],
-    [
-      'ip-fragments',
-      'a table that cannot be read',
-      { patches: [], denials: [{ address: directory, length: 64, code: 'filtered' }] },
-      /part of struct fqdir/,
-    ],
-    [
-      'ip-fragments',
-      'a table that counts one more',
-      change(hash + offset('rhashtable', 'nelems'), 41n, 4),
-      /has 40 of 41 nodes/,
-    ],
-    [
-      'ip-fragments',
-      'a table that counts fewer',
-      change(hash + offset('rhashtable', 'nelems'), 2n, 4),
-      /has more than 2 nodes/,
-    ],
-    [
-      'ip-fragments',
-      'a table of 2^32 - 1 nodes',
-      change(hash + offset('rhashtable', 'nelems'), 0xffff_ffffn, 4),
-      /4294967295 nodes/,
-    ],
+    ['ip-fragments', 'a queue of another table', set(queue, 'inet_frag_queue.fqdir', hash), /is of another fqdir/],
+    ['ip-fragments', 'a table of another namespace', set(directory, 'fqdir.net', hash), /belongs to another namespace/],
+    ['ip-fragments', 'a table that cannot be read', lose(directory, 64), /part of struct fqdir/],
+    ['ip-fragments', 'a table that counts one more', set(hash, 'rhashtable.nelems', 41n), /has 40 of 41 nodes/],
+    ['ip-fragments', 'a table that counts fewer', set(hash, 'rhashtable.nelems', 2n), /has more than 2 nodes/],
+    ['ip-fragments', 'a table of 2^32 - 1 nodes', set(hash, 'rhashtable.nelems', 0xffff_ffffn), /4294967295 nodes/],
     [
       'ip-fragments',
       'a table of 2^32 - 1 buckets',
-      change(buckets + offset('bucket_table', 'size'), 0xffff_ffffn, 4),
+      set(buckets, 'bucket_table.size', 0xffff_ffffn),
       /4294967295 buckets/,
     ],
-    ['ip-fragments', 'buckets in pieces', change(buckets + offset('bucket_table', 'nest'), 6n, 4), /nested/],
-    [
-      'ip-fragments',
-      'tables without end',
-      change(buckets + offset('bucket_table', 'future_tbl'), buckets, 8),
-      /does not terminate/,
-    ],
+    ['ip-fragments', 'buckets in pieces', set(buckets, 'bucket_table.nest', 6n), /nested/],
+    ['ip-fragments', 'tables without end', set(buckets, 'bucket_table.future_tbl', buckets), /does not terminate/],
     [
       'neighbours',
       'a neighbour that follows upon itself',
-      change(nextNeighbour, neighbour, 8),
+      set(nextNeighbour, 8, neighbour),
       /has more than \d+ neighbours/,
     ],
     [
       'neighbours',
       'a neighbour of another table',
-      change(neighbour + offset('neighbour', 'tbl'), neighbours, 8),
+      set(neighbour, 'neighbour.tbl', neighbours),
       /belongs to another table/,
     ],
     [
       'neighbours',
       'a neighbour that counts other skbs',
-      change(neighbour + offset('neighbour', 'arp_queue.qlen'), 77n, 4),
+      set(neighbour, 'neighbour.arp_queue.qlen', 77n),
       /counts 77 skbs, but has \d/,
     ],
     [
       'neighbours',
       'a table of 2^32 - 1 neighbours',
-      change(arp + offset('neigh_table', 'entries'), 0xffff_ffffn, 4),
+      set(arp, 'neigh_table.entries', 0xffff_ffffn),
       /4294967295 neighbours/,
     ],
-    [
-      'neighbours',
-      'a table of 2^31 buckets',
-      change(neighbours + offset('neigh_hash_table', 'hash_shift'), 31n, 4),
-      /2\^31 buckets/,
-    ],
-    ['gro', 'a list that is torn', change(napi + offset('napi_struct', gro), NOT_READABLE, 8), /list/],
-    [
-      'gro',
-      'an instance of another device',
-      change(napi + offset('napi_struct', 'dev'), napi, 8),
-      /belongs to another device/,
-    ],
-    [
-      'rings tun',
-      'a ring of 2^31 entries',
-      change(ring + offset('ptr_ring', 'size'), 2n ** 31n, 4),
-      /2147483648 entries/,
-    ],
+    ['neighbours', 'a table of 2^31 buckets', set(neighbours, 'neigh_hash_table.hash_shift', 31n), /2\^31 buckets/],
+    ['gro', 'a list that is torn', set(napi, `napi_struct.${gro}`, NOT_READABLE), /list/],
+    ['gro', 'an instance of another device', set(napi, 'napi_struct.dev', napi), /belongs to another device/],
+    ['rings tun', 'a ring of 2^31 entries', set(ring, 'ptr_ring.size', 2n ** 31n), /2147483648 entries/],
     [
       'rings tun',
       'a ring that is read beyond its end',
-      change(ring + offset('ptr_ring', 'consumer_head'), 0xffff_ffffn, 4),
+      set(ring, 'ptr_ring.consumer_head', 0xffff_ffffn),
       /read up to 4294967295/,
     ],
-    [
-      'rings tun',
-      'a ring that cannot be read',
-      change(ring + offset('ptr_ring', 'queue'), NOT_READABLE, 8),
-      /part of the ring/,
-    ],
+    ['rings tun', 'a ring that cannot be read', set(ring, 'ptr_ring.queue', NOT_READABLE), /part of the ring/],
     [
       'rings tun',
       'more queues than there can be',
-      change(tap.privateData + offset('tun_struct', 'numqueues'), 257n, 4),
+      set(tap.privateData, 'tun_struct.numqueues', 257n),
       /has 257 queues/,
     ],
-    [
-      'rings tun',
-      'a file of another device',
-      change(file + offset('tun_file', 'tun'), file, 8),
-      /belongs to another device/,
-    ],
-    ['xdp-rings', 'a list of sockets that is torn', change((xdp[0] ?? 0n) + 8n, NOT_READABLE, 8), /is inconsistent/],
+    ['rings tun', 'a file of another device', set(file, 'tun_file.tun', file), /belongs to another device/],
+    ['xdp-rings', 'a list of sockets that is torn', set((xdp[0] ?? 0n) + 8n, 8, NOT_READABLE), /is inconsistent/],
     [
       'xdp-rings',
       'a ring that cannot be read',
-      change(xsk + offset('xdp_sock', 'pool'), NOT_READABLE, 8),
+      set(xsk, 'xdp_sock.pool', NOT_READABLE),
       /part of struct xsk_buff_pool/,
     ],
   ];
@@ -237,22 +158,22 @@ describe.each(['6.1', 'newest'] as const)('damaged queues outside sockets on %s'
 
   if (version === 'newest')
     test('does not count a ring larger than its entries', () => {
-      const rx = pointer(xsk + offset('xdp_sock', 'rx'));
-      const damage = change(rx + offset('xsk_queue', 'ring_vmalloc_size'), 2n ** 40n, 8);
+      const rx = read(xsk, 'xdp_sock.rx');
+      const damage = set(rx, 'xsk_queue.ring_vmalloc_size', 2n ** 40n);
       expect(rows(damage).get('xdp-rings')?.message).toMatch(/1099511627776 bytes for \d+ entries/);
     });
 
   test('counts an XDP frame in a ring; the memory that it pins is unknown', () => {
-    const row = rows(change(entry, (inRing[0] ?? 0n) | 1n, 8)).get('rings tun');
+    const row = rows(set(entry, 8, (inRing[0] ?? 0n) | 1n)).get('rings tun');
     expect(row).toMatchObject({ objects: inRing.length, bytes: null });
     expect(row?.message).toMatch(/1 XDP frame queued too/);
   });
 
   test.each(['veth', 'macvtap'])('reports rings of %s devices', (kind) => {
-    const ops = pointer(tap.address + offset('net_device', 'rtnl_link_ops'));
-    const at = pointer(ops + offset('rtnl_link_ops', 'kind'));
+    const ops = read(tap.address, 'net_device.rtnl_link_ops');
+    const at = read(ops, 'rtnl_link_ops.kind');
     const bytes = new TextEncoder().encode(`${kind}\0`);
-    const found = rows({ patches: [{ address: at, bytes }], denials: [] });
+    const found = rows(write(at, bytes));
     expect(found.get('rings tun')).toBeUndefined();
     expect(found.get(`rings ${kind}`)).toEqual({
       what: `rings ${kind}`,
@@ -263,33 +184,32 @@ describe.each(['6.1', 'newest'] as const)('damaged queues outside sockets on %s'
       message: `Rings of tap0 (${kind}): not counted, because kdump-mem does not support this device.`,
     });
     // It has a NAPI instance; without one a veth has no rings.
-    const list = tap.address + offset('net_device', 'napi_list');
-    const empty = [patch(list, list, 8), patch(list + 8n, list, 8), { address: at, bytes }];
-    const without = rows({ patches: empty, denials: [] }).has(`rings ${kind}`);
+    const list = addressOf(tap.address, 'net_device.napi_list');
+    const without = rows(set(list, 8, list), set(list + 8n, 8, list), write(at, bytes)).has(`rings ${kind}`);
     expect(without).toBe(kind !== 'veth');
   });
 
   test('reports the kind of an unreadable device', () => {
-    const ops = pointer(tap.address + offset('net_device', 'rtnl_link_ops'));
-    const damaged = rows(change(ops + offset('rtnl_link_ops', 'kind'), NOT_READABLE, 8));
+    const ops = read(tap.address, 'net_device.rtnl_link_ops');
+    const damaged = rows(set(ops, 'rtnl_link_ops.kind', NOT_READABLE));
     expect(damaged.get('rings')?.message).toMatch(/not counted: .*part of the name/);
     expect(damaged.get('skbs')?.objects).toBeNull();
     expect(damaged.get('gro')?.objects).not.toBeNull();
   });
 
   test('counts driver rings and tunnel queues', () => {
-    const before = rows({ patches: [], denials: [] }).get('gro')?.objects ?? 0;
+    const before = rows().get('gro')?.objects ?? 0;
     const [filled = 0n, waiting = 0n] = inRing;
-    const cell = napi - offset('gro_cell', 'napi') + offset('gro_cell', 'napi_skbs');
+    const cell = addressOf(napi - offset('gro_cell.napi'), 'gro_cell.napi_skbs');
     const ofCell = [
-      patch(napi + offset('napi_struct', 'poll'), needSymbol(kernel, 'gro_cell_poll'), 8),
-      patch(cell, waiting, 8),
-      patch(cell + 8n, waiting, 8),
-      patch(waiting, cell, 8),
-      patch(waiting + 8n, cell, 8),
+      set(napi, 'napi_struct.poll', needSymbol(kernel, 'gro_cell_poll')),
+      set(cell, 8, waiting),
+      set(cell + 8n, 8, waiting),
+      set(waiting, 8, cell),
+      set(waiting + 8n, 8, cell),
     ];
-    const fill = patch(napi + offset('napi_struct', 'skb'), filled, 8);
-    expect(rows({ patches: [fill], denials: [] }).get('gro')?.objects).toBe(before + 1);
-    expect(rows({ patches: [fill, ...ofCell], denials: [] }).get('gro')?.objects).toBe(before + 2);
+    const fill = set(napi, 'napi_struct.skb', filled);
+    expect(rows(fill).get('gro')?.objects).toBe(before + 1);
+    expect(rows(fill, ...ofCell).get('gro')?.objects).toBe(before + 2);
   });
 });

@@ -1,15 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { allCodes } from '../../../src/answers/explain/codes.js';
 import { commandPath } from '../../support/cli.js';
 import { commandLines, DOCUMENTS, textOf } from '../../support/documents.js';
 import { fixture } from '../../support/fixtures.js';
+import { scratchFolder } from '../../support/scratch.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-jq-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('kdump-mem-jq-');
 const command = join(folder, 'kdump-mem');
 writeFileSync(command, `#!/bin/sh\nexec '${process.execPath}' '${commandPath('kdump-mem')}' "$@"\n`);
 chmodSync(command, 0o755);

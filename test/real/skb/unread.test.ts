@@ -4,9 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { accountFd, accountSock } from '../../../src/account/skb.js';
 import { skbText } from '../../../src/answers/skb/text.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { damagedKernel } from '../../support/damaged-kernel.js';
-import { KERNELS, LAB, LabMissing, labDump, role } from '../../support/lab.js';
-import { littleEndian } from '../../support/little-endian.js';
+import { memoryOf } from '../../support/damaged-kernel.js';
+import { KERNELS, LAB, LabMissing, labDump, ofRun, role } from '../../support/lab.js';
 
 const SOCK_STREAM = 1;
 
@@ -34,26 +33,22 @@ describe.each(KERNELS)('unread data of %s', (version) => {
     const kernel = openNative({ files: [elf] });
     const { pid, fd } = role(truth, name);
     const whole = accountFd(kernel, pid, fd, true);
-    const layout = kernel.struct(struct)?.member(member);
+    const { addressOf, add, lose, damagedBy } = memoryOf(kernel);
     const first = whole.skbs?.receive?.[0]?.address ?? 0n;
-    const cb = first + BigInt(kernel.struct('sk_buff')?.member('cb')?.offset ?? 0);
-    const base = struct === 'tcp_sock' ? whole.socket.sock : cb;
-    const address = base + BigInt(layout?.offset ?? 0);
-    const before = BigInt(kernel.read(address, 4).getUint32(0, true));
-    const patches = [{ address, bytes: littleEndian((before + 10n) % 2n ** 32n, 4) }];
-    const partly = accountFd(damagedKernel(kernel, { patches, denials: [] }), pid, fd);
+    const object = struct === 'tcp_sock' ? whole.socket.sock : addressOf(first, 'sk_buff.cb');
+    const consumed = `${struct}.${member}`;
+    const partly = accountFd(damagedBy(add(object, consumed, 10n)), pid, fd);
     expect(partly.unreadBytes).toBe((whole.unreadBytes ?? 0) - 10);
     expect(partly.queues).toEqual(whole.queues);
     if (struct !== 'tcp_sock') return kernel.close();
-    const denials = [{ address, length: 4, code: 'filtered' }] as const;
-    const unknown = accountFd(damagedKernel(kernel, { patches: [], denials }), pid, fd);
+    const unknown = accountFd(damagedBy(lose(object, consumed)), pid, fd);
     expect(unknown.unreadBytes).toBeNull();
     expect(skbText(unknown)).toContain('in skbs that are not fully read');
     kernel.close();
   });
 });
 
-test.each(['6.1', 'newest'] as const)('the MPTCP reader of %s has read 10 bytes', (version) => {
+test.each(ofRun(['6.1', 'newest'] as const))('the MPTCP reader of %s has read 10 bytes', (version) => {
   const folder = join(LAB, 'dumps', `${version}-families`);
   if (!existsSync(folder)) throw new LabMissing(folder, `dump ${version}-families`);
   const { roles } = JSON.parse(readFileSync(join(folder, 'truth.json'), 'utf8'));

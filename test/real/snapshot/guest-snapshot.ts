@@ -3,8 +3,8 @@ import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
 import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
 import { machineProgram } from '../../../scripts/lab-parts/programs.mjs';
 import { kdumpMem } from '../../support/cli.js';
+import { inGuest, kdumpMemInGuest, MEMORY_MIB } from '../../support/guest.js';
 import type { LabKernel } from '../../support/lab.js';
-import { inGuest, kdumpMemInGuest, MEMORY_MIB } from '../live/live-guest.js';
 
 /** Limit for one command in a guest on a busy machine. */
 export const MOST_MS = 120_000;

@@ -1,10 +1,9 @@
 import { afterAll, expect, test } from 'vitest';
 import { accountFd } from '../../../src/account/skb.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
+import { type Damage, memoryOf } from '../../support/damaged-kernel.js';
 import { drgnJson } from '../../support/drgn.js';
 import { labDump, oracleSocket, role } from '../../support/lab.js';
-import { littleEndian } from '../../support/little-endian.js';
 
 interface Pool {
   readonly pool: string;
@@ -25,17 +24,14 @@ interface Pool {
 const { elf, truth, oracle } = labDump('newest');
 const kernel = openNative({ files: [elf] });
 afterAll(() => kernel.close());
+const { set, lose, damagedBy } = memoryOf(kernel);
 const { pid, fd } = role(truth, 'starving-large');
 const { sock } = oracleSocket(oracle, pid, fd);
 const pool = drgnJson<Pool>(elf, 'newest', new URL('page_pools.py', import.meta.url), sock);
 const PAGE = 4096;
 
-function ask(damage: Partial<Damage> = {}) {
-  const { freedIfKilled, total, ownership } = accountFd(
-    damagedKernel(kernel, { patches: [], denials: [], ...damage }),
-    pid,
-    fd,
-  );
+function ask(...damages: readonly Damage[]) {
+  const { freedIfKilled, total, ownership } = accountFd(damagedBy(...damages), pid, fd);
   if (!freedIfKilled?.between) throw new Error('what a kill gives back is not known');
   const { pinnedBytes } = total;
   const { exclusiveBytes, sharedBytes } = ownership;
@@ -49,12 +45,11 @@ function ask(damage: Partial<Damage> = {}) {
 /**
  * Fills this many slots of the ring, up to the last before the producer index, and of the cache.
  */
-const filledSlots = (inRing: number, inCache: number): Damage['patches'] => [
-  ...Array.from({ length: inRing }, (_, index) => ({
-    address: BigInt(pool.queue) + BigInt(8 * ((pool.producer + pool.slots - 1 - index) % pool.slots)),
-    bytes: littleEndian(1n, 8),
-  })),
-  { address: BigInt(pool.cacheCount), bytes: littleEndian(BigInt(inCache), 4) },
+const filledSlots = (inRing: number, inCache: number): readonly Damage[] => [
+  ...Array.from({ length: inRing }, (_, index) =>
+    set(BigInt(pool.queue) + BigInt(8 * ((pool.producer + pool.slots - 1 - index) % pool.slots)), 8, 1n),
+  ),
+  set(BigInt(pool.cacheCount), 4, inCache),
 ];
 
 test('the pool has room for all of a socket’s pages, as drgn finds it: none is freed', () => {
@@ -74,8 +69,9 @@ test('the pool has room for all of a socket’s pages, as drgn finds it: none is
 
 test('frees exactly the pages that ring and cache have no room for', () => {
   const [ringRoom, cacheRoom] = [10, 5];
-  const patches = filledSlots(pool.slots - ringRoom, pool.cache - cacheRoom);
-  const { low, high, keptByPools, exclusiveBytes, pinnedBytes } = ask({ patches });
+  const { low, high, keptByPools, exclusiveBytes, pinnedBytes } = ask(
+    ...filledSlots(pool.slots - ringRoom, pool.cache - cacheRoom),
+  );
   expect(keptByPools).toEqual({ low: ringRoom * PAGE, high: (ringRoom + cacheRoom) * PAGE });
   expect(low).toBe(pinnedBytes - (ringRoom + cacheRoom) * PAGE);
   expect(high).toBe(pinnedBytes - ringRoom * PAGE);
@@ -83,11 +79,8 @@ test('frees exactly the pages that ring and cache have no room for', () => {
 });
 
 test('a full pool keeps no page, and neither does one that is being destroyed', () => {
-  for (const patches of [
-    filledSlots(pool.slots, pool.cache),
-    [{ address: BigInt(pool.destroyed), bytes: littleEndian(1n, 8) }],
-  ]) {
-    const { low, high, keptByPools, exclusiveBytes, pinnedBytes } = ask({ patches });
+  for (const damages of [filledSlots(pool.slots, pool.cache), [set(BigInt(pool.destroyed), 8, 1n)]]) {
+    const { low, high, keptByPools, exclusiveBytes, pinnedBytes } = ask(...damages);
     expect([low, high, exclusiveBytes]).toEqual([pinnedBytes, pinnedBytes, pinnedBytes]);
     expect(keptByPools).toEqual({ low: 0, high: 0 });
   }
@@ -95,11 +88,8 @@ test('a full pool keeps no page, and neither does one that is being destroyed', 
 
 test('an unreadable or inconsistent pool leaves the widest bounds', () => {
   const before = ask();
-  const claims = [pool.ringSize, pool.cacheCount].map((address) => ({
-    patches: [{ address: BigInt(address), bytes: littleEndian(0x7fff_ffffn, 4) }],
-  }));
-  const denials = [{ address: BigInt(pool.pool), length: 2048, code: 'filtered' as const }];
-  for (const damage of [...claims, { denials }]) {
+  const claims = [pool.ringSize, pool.cacheCount].map((address) => set(BigInt(address), 4, 0x7fff_ffffn));
+  for (const damage of [...claims, lose(BigInt(pool.pool), 2048)]) {
     const { low, high, keptByPools, pinnedBytes } = ask(damage);
     expect([low, high]).toEqual([before.low, pinnedBytes]);
     expect(keptByPools).toEqual({ low: 0, high: null });

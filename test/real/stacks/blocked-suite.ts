@@ -1,10 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { statSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
-import { guestModule } from '../../../scripts/lab-parts/guest-module.mjs';
-import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
 import { type BlockedAnswer, blockedTasks } from '../../../src/account/blocked.js';
 import { type BlockedJson, blockedSchema } from '../../../src/answers/blocked/schema.js';
 import { unreachableSchema } from '../../../src/answers/memory/unreachable/schema.js';
@@ -13,11 +9,11 @@ import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { type TaskPlace, TaskStacks } from '../../../src/walk/stacks/task-stacks.js';
 import { Warnings } from '../../../src/walk/warnings.js';
-import { kdumpMem } from '../../support/cli.js';
-import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
+import { kdumpMem, kdumpMemJson } from '../../support/cli.js';
+import { type Damage, memoryOf } from '../../support/damaged-kernel.js';
 import { DRGN_MS, drgnJson } from '../../support/drgn.js';
-import { LAB, type LabKernel, labKernel, labTool } from '../../support/lab.js';
-import { littleEndian } from '../../support/little-endian.js';
+import { testGuest } from '../../support/guest.js';
+import { type LabKernel, labKernel, labTool } from '../../support/lab.js';
 import { expectLost } from '../memory/lost.js';
 import { damageGracePeriod } from './grace-period-damage.js';
 
@@ -81,8 +77,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
   describe(`waits in a guest of ${kernel}`, () => {
     /** A reader of RCU can sleep with CONFIG_PREEMPT_RCU: all but 5.10. */
     const sleeps = kernel !== '5.10';
-    let work = '';
-    let guest: Guest | undefined;
+    const guest = testGuest(kernel, MOST_MS);
     let dump: string;
     let log = '';
     let answer: BlockedJson;
@@ -91,15 +86,8 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
     const threads = new Map<string, number[]>();
 
     beforeAll(async () => {
-      work = mkdtempSync(join(LAB, 'blocked-'));
-      guest = await bootGuest({
-        kernel,
-        memoryMiB: 256,
-        files: [guestTool('waits', kernel), guestModule('locks', kernel), guestModule('lost', kernel)],
-        limitMs: 2 * MOST_MS,
-      });
-      const run = async (command: string): Promise<string> =>
-        (await guest!.run(command, { timeoutMs: MOST_MS })).output.toString();
+      await guest.boot({ memoryMiB: 256, tools: ['waits'], insmod: ['locks', 'lost'] });
+      const run = (command: string) => guest.output(command);
       await run('insmod /locks.ko; insmod /lost.ko');
       log = await run('dmesg');
       const waits = await run('waits > /tmp/waits; cat /tmp/waits');
@@ -113,23 +101,13 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
         if (at.startsWith('0x')) places.set(name, at);
         else threads.set(name, [...(threads.get(name) ?? []), Number(at)]);
       }
-      dump = join(work, 'vmcore');
-      await guest.pause();
-      await guest.dump('elf', dump);
-      guest.kill();
-      const printed = await kdumpMem('blocked', '--all', '--json', '--vmcore', dump);
-      answer = blockedSchema.parse(JSON.parse(printed.stdout));
+      dump = await guest.lastDump();
+      answer = await kdumpMemJson(blockedSchema, 'blocked', '--all', '--vmcore', dump);
     }, 2 * MOST_MS);
-
-    afterAll(() => {
-      guest?.kill();
-      if (work) rmSync(work, { recursive: true, force: true });
-    });
 
     // The same guest has also leaked memory: locks.ko opens a file and drops the pointer.
     test('memory that a module leaked is unreachable, and memory that it kept is not', async () => {
-      const printed = await kdumpMem('memory', '--unreachable', '--json', '--vmcore', dump);
-      const found = unreachableSchema.parse(JSON.parse(printed.stdout));
+      const found = await kdumpMemJson(unreachableSchema, 'memory', '--unreachable', '--vmcore', dump);
       expect(found).toMatchObject({ complete: true, warnings: [] });
       expectLost(found, log, [['filp', 1]]);
     });
@@ -186,7 +164,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
 
     if (onDemand)
       test('an extract with stacks gives the dump’s answer', async () => {
-        const small = join(work, 'small.vmcore');
+        const small = guest.path('small.vmcore');
         const cut = await kdumpMem('extract', '--with-stacks', '--vmcore', dump, '-o', small);
         expect(cut.status).toBe(0);
         expect(statSync(small).size).toBeLessThan(5e6);
@@ -194,7 +172,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
         const of = await kdumpMem('blocked', '--json', '--vmcore', small);
         const without = (text: string) => ({ ...blockedSchema.parse(JSON.parse(text)), kernel: 0 });
         expect(without(of.stdout)).toEqual(without(whole.stdout));
-        const other = join(work, 'other.vmcore');
+        const other = guest.path('other.vmcore');
         await kdumpMem('extract', '--with-stacks', '--anonymize', '--vmcore', dump, '-o', other);
         const named = await kdumpMem('blocked', '--json', '--vmcore', other);
         const page = blockedSchema
@@ -316,11 +294,13 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
 
     describe('reports damage to', () => {
       let sound: NativeKernel;
+      let memory: ReturnType<typeof memoryOf<NativeKernel>>;
       let whole: BlockedAnswer;
 
       beforeAll(() => {
         sound = openNative({ files: [dump] });
         whole = blockedTasks(sound);
+        memory = memoryOf(sound);
       });
       afterAll(() => sound?.close());
 
@@ -340,31 +320,26 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
           cycles.map((one) => one.pids.toSorted()).toSorted(),
         ]);
       const words = ({ warnings }: BlockedAnswer) => warnings.map(({ code, message }) => `${code}: ${message}`);
-      const damaged = (damage: Partial<Damage>): BlockedAnswer =>
-        blockedTasks(damagedKernel(sound, { patches: [], denials: [], ...damage }));
-      const word = (address: bigint, value: bigint): Damage['patches'][number] => ({
-        address,
-        bytes: littleEndian(BigInt.asUintN(64, value), 8),
-      });
-      const offset = (type: string, path: string): bigint => BigInt(sound.struct(type)?.member(path)?.offset ?? -1);
+      const damaged = (damage: Damage): BlockedAnswer => blockedTasks(memory.damagedBy(damage));
       const at = (name: string) => BigInt(places.get(name) ?? 0);
-      const pointer = (address: bigint) => sound.read(address, 8).getBigUint64(0, true);
+      const headOf = (name: string, type: string): bigint =>
+        memory.addressOf(at(name), `${type}.${memory.has(`${type}.first_waiter`) ? 'first_waiter' : 'wait_list'}`);
       /** The first waiter of a lock. */
       const firstOf = (name: string, type: string): bigint => {
-        const first = sound.struct(type)?.member('first_waiter');
-        return pointer(at(name) + (first ? BigInt(first.offset) : offset(type, 'wait_list')));
+        return memory.read(headOf(name, type));
       };
 
       test('an owner word of 0, and one that points to no task', () => {
-        const owner = at('lk_middle') + offset('mutex', 'owner');
-        const none = damaged({ patches: [word(owner, pointer(owner) & 7n)] });
-        const lock = none.locks.find(({ address }) => address === at('lk_middle'));
+        const { read, set, add } = memory;
+        const middle = at('lk_middle');
+        const none = damaged(set(middle, 'mutex.owner', read(middle, 'mutex.owner') & 7n));
+        const lock = none.locks.find(({ address }) => address === middle);
         expect(lock).toMatchObject({ ownerState: 'none', owner: null });
         expect(words(none)).toContainEqual(
           expect.stringMatching(/^corrupt: mutex at .*: tasks wait, but it has no owner/),
         );
-        const other = damaged({ patches: [word(owner, pointer(owner) + 0x40n)] });
-        const odd = other.locks.find(({ address }) => address === at('lk_middle'));
+        const other = damaged(add(middle, 'mutex.owner', 0x40n));
+        const odd = other.locks.find(({ address }) => address === middle);
         expect(odd).toMatchObject({ ownerState: 'not-a-task', owner: null, waitsFor: null });
         expect(words(other)).toHaveLength(words(whole).length + 1);
       });
@@ -374,19 +349,18 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
         ['rw_semaphore', 'lk_written', 'rwsem_waiter', 'list'],
         ['semaphore', 'lk_semaphore', 'semaphore_waiter', 'list'],
       ])('any word of a waiter and of the list of a %s', (type, name, struct, list) => {
+        const { addressOf, read, set } = memory;
         const first = firstOf(name, type);
-        const listOf = first + offset(struct, list);
-        const next = pointer(listOf);
-        const head = sound.struct(type)?.member('first_waiter')
-          ? at(name) + offset(type, 'first_waiter')
-          : at(name) + offset(type, 'wait_list');
-        const task = first + offset(struct, 'task');
-        const others = [0n, 8n, next, listOf, at('lk_root'), pointer(task), pointer(task) + 64n];
+        const listOf = addressOf(first, `${struct}.${list}`);
+        const next = read(listOf);
+        const head = headOf(name, type);
+        const task = addressOf(first, `${struct}.task`);
+        const others = [0n, 8n, next, listOf, at('lk_root'), read(task), read(task) + 64n];
         const places = [listOf, listOf + 8n, task, head, next, next + 8n];
         for (const place of places)
           for (const value of others) {
-            if (value === pointer(place)) continue;
-            const found = damaged({ patches: [word(place, value)] });
+            if (value === read(place)) continue;
+            const found = damaged(set(place, 8, value));
             const newWarnings = words(found).filter((each) => !words(whole).includes(each));
             if (essence(found) !== essence(whole))
               expect(newWarnings, `${place.toString(16)} = ${value.toString(16)}`).not.toEqual([]);
@@ -394,6 +368,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
       });
 
       test('any word that leads to the worker of a work item', () => {
+        const { has, addressOf, read, set } = memory;
         const tasks = new Map<number, bigint>();
         const note = ({ task }: TaskPlace) => {
           tasks.set(task.pid, task.address);
@@ -402,24 +377,24 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
         for (const _ of new TaskStacks(sound, new Warnings()).all(note));
         const lock = whole.locks.find(({ kind, owner }) => kind === 'work' && owner)!;
         const [worker, other] = [lock.owner!, lock.waiters[0]!].map(({ pid }) => tasks.get(pid)!);
-        const now = offset('task_struct', 'worker_private');
-        const private_ = worker! + (now < 0n ? offset('task_struct', 'set_child_tid') : now);
-        const data = pointer(private_) + offset('kthread', 'data');
-        const own = pointer(data);
-        const scheduled = own + offset('worker', 'scheduled');
+        const member = ['worker_private', 'set_child_tid'].find((name) => has(`task_struct.${name}`));
+        const private_ = addressOf(worker!, `task_struct.${member}`);
+        const data = addressOf(read(private_), 'kthread.data');
+        const own = read(data);
+        const scheduled = addressOf(own, 'worker.scheduled');
         const places = [
-          ...['task', 'current_work', 'current_func'].map((name) => own + offset('worker', name)),
+          ...['task', 'current_work', 'current_func'].map((name) => addressOf(own, `worker.${name}`)),
           scheduled,
           scheduled + 8n,
           data,
           private_,
-          lock.address! + offset('work_struct', 'func'),
+          addressOf(lock.address!, 'work_struct.func'),
         ];
         let changed = 0;
         for (const place of places)
-          for (const value of [0n, 8n, other!, own, lock.address!, pointer(place) + 64n]) {
-            if (value === pointer(place)) continue;
-            const found = damaged({ patches: [word(place, value)] });
+          for (const value of [0n, 8n, other!, own, lock.address!, read(place) + 64n]) {
+            if (value === read(place)) continue;
+            const found = damaged(set(place, 8, value));
             if (essence(found) === essence(whole)) continue;
             changed++;
             const newWarnings = words(found).filter((each) => !words(whole).includes(each));
@@ -434,30 +409,32 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
         });
 
       test('counts and flags that contradict the waiters', () => {
+        const { addressOf, read, set } = memory;
         const cases: [bigint, bigint][] = [
-          [at('lk_middle') + offset('mutex', 'owner'), -2n],
-          [at('lk_written') + offset('rw_semaphore', 'count'), 0n],
-          [at('lk_written') + offset('rw_semaphore', 'owner'), 1n],
-          [at('lk_read') + offset('rw_semaphore', 'count'), 2n],
-          [at('lk_completion') + offset('completion', 'done'), -1n],
-          [at('lk_semaphore') + offset('semaphore', 'count') - 4n, -1n],
+          [addressOf(at('lk_middle'), 'mutex.owner'), -2n],
+          [addressOf(at('lk_written'), 'rw_semaphore.count'), 0n],
+          [addressOf(at('lk_written'), 'rw_semaphore.owner'), 1n],
+          [addressOf(at('lk_read'), 'rw_semaphore.count'), 2n],
+          [addressOf(at('lk_completion'), 'completion.done'), -1n],
+          [addressOf(at('lk_semaphore'), 'semaphore.count') - 4n, -1n],
         ];
         for (const [place, mask] of cases) {
-          const value = mask === -1n ? pointer(place) | (1n << 32n) | 1n : pointer(place) & mask;
-          const found = damaged({ patches: [word(place, value)] });
+          const value = mask === -1n ? read(place) | (1n << 32n) | 1n : read(place) & mask;
+          const found = damaged(set(place, 8, value));
           const newWarnings = words(found).filter((each) => !words(whole).includes(each));
           expect(newWarnings, place.toString(16)).not.toEqual([]);
         }
       });
 
       test('a stack, a task or a lock that the dump lacks', () => {
+        const { read, lose } = memory;
         const first = firstOf('lk_middle', 'mutex');
         for (const [address, length] of [
           [first & ~0xfffn, 4096],
           [at('lk_middle'), 8],
-          [pointer(first + offset('mutex_waiter', 'task')), 8192],
+          [read(first, 'mutex_waiter.task'), 8192],
         ] as const) {
-          const found = damaged({ denials: [{ address, length, code: 'filtered' }] });
+          const found = damaged(lose(address, length));
           expect(found.warnings.map(({ code }) => code)).toContain('unreadable');
           expect(found.complete).toBe(false);
         }

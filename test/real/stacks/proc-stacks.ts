@@ -1,10 +1,10 @@
-import type { Guest } from '../../../scripts/lab-parts/guest.mjs';
 import type { TaskStacksJson } from '../../../src/answers/task-stacks/schema.js';
+import type { Guest } from '../../support/guest.js';
 
 /**
  * `/proc/PID/stack` of every process of a guest: pid → `function+offset`, followed by its module.
  */
-export async function procStacks(guest: Guest): Promise<Map<number, string[]>> {
+export async function procStacks(guest: Pick<Guest, 'run'>): Promise<Map<number, string[]>> {
   const { output } = await guest.run('cd /proc; for p in [0-9]*; do echo "pid $p"; cat $p/stack; done 2>/dev/null');
   const stacks = new Map<number, string[]>();
   let lines: string[] = [];

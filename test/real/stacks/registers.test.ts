@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { groupedStacks, type StacksAnswer } from '../../../src/account/task-stacks.js';
+import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { damagedKernel } from '../../support/damaged-kernel.js';
+import { kernelWith, memoryOf } from '../../support/damaged-kernel.js';
 import { labDump, labKdump, ofRun } from '../../support/lab.js';
-import { littleEndian } from '../../support/little-endian.js';
 
 /** Tasks that ran: the CPU, the source of the registers, and the stack. */
 function running({ groups }: StacksAnswer): string[] {
@@ -19,7 +19,7 @@ function running({ groups }: StacksAnswer): string[] {
     .toSorted();
 }
 
-function opened<T>(files: readonly string[], ask: (kernel: ReturnType<typeof openNative>) => T): T {
+function opened<T>(files: readonly string[], ask: (kernel: NativeKernel) => T): T {
   const kernel = openNative({ files });
   try {
     return ask(kernel);
@@ -47,7 +47,7 @@ describe('after a panic', () => {
   const { formats } = labKdump('6.1');
   const sound = opened(formats['lzo-d31'], (kernel) => running(groupedStacks(kernel, {})));
 
-  test.each(ofRun(['zstd-d31', 'flattened-d31', 'elf-d31', 'split-d31', 'elf'] as const))(
+  test.each(['zstd-d31', 'flattened-d31', 'elf-d31', 'split-d31', 'elf'] as const)(
     'the registers of each CPU are in its own memory: %s',
     (format) => {
       expect(sound.filter((one) => one.includes(' crash_notes: '))).toHaveLength(2);
@@ -55,11 +55,10 @@ describe('after a panic', () => {
     },
   );
 
-  test.each(ofRun(['lzo-d31', 'elf'] as const))('the notes of the dump have the same registers: %s', (format) => {
+  test.each(['lzo-d31', 'elf'] as const)('the notes of the dump have the same registers: %s', (format) => {
     opened(formats[format], (kernel) => {
-      const address = kernel.symbol('crash_notes') ?? 0n;
-      const denials = [{ address, length: 8, code: 'filtered' as const }];
-      const answer = groupedStacks(damagedKernel(kernel, { patches: [], denials }), {});
+      const { lose, damagedBy } = memoryOf(kernel);
+      const answer = groupedStacks(damagedBy(lose('crash_notes', 8)), {});
       expect(running(answer)).toEqual(sound.map((one) => one.replace('crash_notes', 'note')));
       expect(answer.complete).toBe(true);
     });
@@ -67,13 +66,8 @@ describe('after a panic', () => {
 
   test('without either, stacks of running tasks are unknown, and that is reported', () => {
     opened(formats.elf, (kernel) => {
-      const address = kernel.symbol('crash_notes') ?? 0n;
-      const denials = [{ address, length: 8, code: 'filtered' as const }];
-      const damaged = damagedKernel(kernel, { patches: [], denials });
-      const without = new Proxy(damaged, {
-        get: (target, name) =>
-          name === 'cpuNotes' ? { by: 'kernel', notes: [] } : (Reflect.get(target, name, target) as unknown),
-      });
+      const { lose, damagedBy } = memoryOf(kernel);
+      const without = kernelWith(damagedBy(lose('crash_notes', 8)), { cpuNotes: { by: 'kernel', notes: [] } });
       const { warnings, complete } = groupedStacks(without, {});
       expect(complete).toBe(false);
       expect(warnings.map(({ message }) => message).join('\n')).toContain('the registers of its CPU were not saved');
@@ -82,13 +76,10 @@ describe('after a panic', () => {
 
   test('registers saved for another task contradict the running task', () => {
     opened(formats.elf, (kernel) => {
-      const pointer = kernel.symbol('crash_notes') ?? 0n;
-      const area = kernel.read(pointer, 8).getBigUint64(0, true);
-      const offsets = kernel.symbol('__per_cpu_offset') ?? 0n;
-      const note = BigInt.asUintN(64, area + kernel.read(offsets, 8).getBigUint64(0, true));
+      const { read, set, damagedBy } = memoryOf(kernel);
+      const note = BigInt.asUintN(64, read('crash_notes') + read('__per_cpu_offset'));
       // pr_pid, behind the note's header and its name.
-      const patches = [{ address: note + 20n + 32n, bytes: littleEndian(4321n, 4) }];
-      const { warnings } = groupedStacks(damagedKernel(kernel, { patches, denials: [] }), {});
+      const { warnings } = groupedStacks(damagedBy(set(note + 20n + 32n, 4, 4321n)), {});
       expect(warnings.map(({ message }) => message).join('\n')).toContain('those of pid 4321');
     });
   });

@@ -1,10 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeDisk } from '../../../scripts/lab-parts/disk.mjs';
-import { bootGuest, FOUR_LEVELS, type Guest } from '../../../scripts/lab-parts/guest.mjs';
-import { guestModule } from '../../../scripts/lab-parts/guest-module.mjs';
-import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
 import { type BlockedAnswer, blockedTasks } from '../../../src/account/blocked.js';
 import { type BlockedJson, blockedSchema } from '../../../src/answers/blocked/schema.js';
 import { listJson } from '../../../src/answers/info/lists/lists.js';
@@ -13,11 +7,11 @@ import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { perCpuAddress } from '../../../src/walk/cpus.js';
 import { taskTable } from '../../../src/walk/tasks/task-table.js';
-import { kdumpMem } from '../../support/cli.js';
-import { damagedKernel } from '../../support/damaged-kernel.js';
+import { kdumpMem, kdumpMemJson } from '../../support/cli.js';
+import { memoryOf } from '../../support/damaged-kernel.js';
 import { drgnJson } from '../../support/drgn.js';
-import { LAB, type LabKernel } from '../../support/lab.js';
-import { littleEndian } from '../../support/little-endian.js';
+import { FOUR_LEVELS, testGuest } from '../../support/guest.js';
+import type { LabKernel } from '../../support/lab.js';
 import { exceptWakeups } from '../info-lists.js';
 import { damageGracePeriod } from './grace-period-damage.js';
 
@@ -52,8 +46,7 @@ const pids = (tasks: readonly { pid: number }[]) => tasks.map(({ pid }) => pid).
  */
 export function stuckSuite(kernel: LabKernel, queued = true): void {
   describe(`stuck disks and CPUs in a guest of ${kernel}`, () => {
-    let work = '';
-    let guest: Guest | undefined;
+    const guest = testGuest(kernel, MOST_MS);
     let dump = '';
     let inFlight = '';
     let answer: BlockedJson;
@@ -63,32 +56,28 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
     const threads = new Map<string, number[]>();
 
     beforeAll(async () => {
-      work = mkdtempSync(join(LAB, 'stuck-'));
-      mkdirSync(join(work, 'content'));
-      writeFileSync(join(work, 'content/file'), Buffer.alloc(1 << 20, 7));
-      const disks = ['a', 'b', 'c'].map((name) => ({ path: join(work, name) }));
-      makeDisk(join(work, 'a'), 64, join(work, 'content'), true);
-      makeDisk(join(work, 'b'), 16);
-      makeDisk(join(work, 'c'), 16, undefined, true);
-      guest = await bootGuest({
-        kernel,
+      const disks = [
+        guest.disk('a', 64, [['file', Buffer.alloc(1 << 20, 7)]], true),
+        guest.disk('b', 16),
+        guest.disk('c', 16, [], true),
+      ];
+      await guest.boot({
         memoryMiB: 256,
         cpus: 4,
         ...(queued ? { cpu: `${FOUR_LEVELS},-hypervisor` } : {}),
         // Two leaves and a root in the RCU tree.
         append: 'rcutree.rcu_fanout_leaf=2 nosoftlockup',
-        files: [guestTool('stall', kernel), guestModule('locks', kernel)],
+        tools: ['stall'],
+        insmod: ['locks'],
         modules: ['virtio_blk'],
         disks,
-        limitMs: 2 * MOST_MS,
       });
-      const run = async (command: string): Promise<string> =>
-        (await guest!.run(command, { timeoutMs: MOST_MS })).output.toString();
+      const run = (command: string) => guest.output(command);
       await run(
         `mkdir -p /a /c; mount -t ext4 /dev/vda /a; mount -t ext4 /dev/vdc /c; mkdir /a/warm; echo ${TAGS} > /sys/block/vdb/queue/nr_requests; sync; sleep 1`,
       );
-      await guest.stall(0);
-      await guest.stall(1);
+      await guest.machine.stall(0);
+      await guest.machine.stall(1);
       // The first requests are still answered.
       await run(
         'dd if=/dev/vda of=/dev/null bs=4k skip=5000 count=1 & dd if=/dev/vdb of=/dev/null bs=4k count=1 & sleep 2',
@@ -103,19 +92,10 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
       for (const [, name = '', pid] of log.matchAll(/locks: thread (\S+) (\d+)/g)) threads.set(name, [Number(pid)]);
       spinlock = `0x${/locks: at lk_spinlock ([0-9a-f]+)/.exec(log)?.[1]}`;
       inFlight = await run('cat /sys/block/vda/inflight /sys/block/vdb/inflight');
-      dump = join(work, 'vmcore');
-      await guest.pause();
-      await guest.dump('elf', dump);
-      guest.kill();
-      const json = await kdumpMem('blocked', '--json', '--vmcore', dump);
-      answer = blockedSchema.parse(JSON.parse(json.stdout));
+      dump = await guest.lastDump();
+      answer = await kdumpMemJson(blockedSchema, 'blocked', '--vmcore', dump);
       drgn = drgnJson<Drgn>(dump, kernel, new URL('./stuck.py', import.meta.url), spinlock);
     }, 2 * MOST_MS);
-
-    afterAll(() => {
-      guest?.kill();
-      if (work) rmSync(work, { recursive: true, force: true });
-    });
 
     const lockOf = (name: string): Lock => {
       const pid = threads.get(name)?.at(-1);
@@ -260,8 +240,10 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
 
     describe('reports damage to', () => {
       let sound: NativeKernel;
+      let memory: ReturnType<typeof memoryOf<NativeKernel>>;
       beforeAll(() => {
         sound = openNative({ files: [dump] });
+        memory = memoryOf(sound);
       });
       afterAll(() => sound?.close());
 
@@ -271,21 +253,18 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
 
       test('a file system of flash memory has an MTD device instead of a block device', () => {
         const whole = blockedTasks(sound);
-        const pointer = (address: bigint) => sound.read(address, 8).getBigUint64(0, true);
-        const at = (path: string) =>
-          pointer(BigInt(drgn.journal.address) + offsetOf('journal_s', 'j_private')) + offsetOf('super_block', path);
-        const offsetOf = (type: string, path: string) => BigInt(sound.struct(type)?.member(path)?.offset ?? -1);
+        const { has, read, set, damagedBy } = memory;
+        const superBlock = read(BigInt(drgn.journal.address), 'journal_s.j_private');
         // Any address that can be read, of which the first word would be the number of the device.
-        const info = pointer(at('s_type'));
+        const info = read(superBlock, 'super_block.s_type');
         const changed = (number: bigint, flash: bigint) => {
-          const patches = [
-            { address: at('s_bdev'), bytes: littleEndian(0n, 8) },
-            { address: at('s_mtd'), bytes: littleEndian(flash, 8) },
-            { address: at('s_dev'), bytes: littleEndian(number, 4) },
+          const damages = [
+            set(superBlock, 'super_block.s_bdev', 0n),
+            set(superBlock, 'super_block.s_mtd', flash),
+            set(superBlock, 'super_block.s_dev', number),
           ];
-          const index = sound.struct('mtd_info')?.member('index')?.offset;
-          if (index !== undefined) patches.push({ address: info + BigInt(index), bytes: littleEndian(7n, 4) });
-          return blockedTasks(damagedKernel(sound, { patches, denials: [] }));
+          if (has('mtd_info.index')) damages.push(set(info, 'mtd_info.index', 7n));
+          return blockedTasks(damagedBy(...damages));
         };
         const found = changed((31n << 20n) | 7n, info);
         // Its journal is on the disk still.
@@ -317,48 +296,45 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
                 ])
                 .toSorted(),
             );
-          const offset = (type: string, path: string) => BigInt(sound.struct(type)?.member(path)?.offset ?? -1);
-          const pointer = (address: bigint) => sound.read(address, 8).getBigUint64(0, true);
+          const { has, addressOf, read, set, damagedBy } = memory;
           const lock = (kind: string, name: string) =>
             whole.locks.find((one) => one.kind === kind && one.device?.name === name)!;
           const queue = lock('io', 'vdb').address!;
-          const other = pointer(queue + 8n);
+          const other = read(queue + 8n);
           const places: [string, bigint][] = [];
           const add = (type: string, at: bigint, ...paths: string[]) => {
             for (const path of paths)
-              if (offset(type, path) >= 0n) places.push([`${type}.${path}`, at + offset(type, path)]);
+              if (has(`${type}.${path}`)) places.push([`${type}.${path}`, addressOf(at, `${type}.${path}`)]);
           };
           const tasks = new Map(taskTable(sound).processes.map(({ pid, address }) => [pid, address]));
           const commit = tasks.get(drgn.journal.task)!;
           const journal = BigInt(drgn.journal.address);
-          const superBlock = pointer(journal + offset('journal_s', 'j_private'));
-          const device = pointer(superBlock + offset('super_block', 's_bdev'));
-          const disk = pointer(device + offset('block_device', 'bd_disk'));
+          const superBlock = read(journal, 'journal_s.j_private');
+          const device = read(superBlock, 'super_block.s_bdev');
+          const disk = read(device, 'block_device.bd_disk');
           add('journal_s', journal, 'j_task', 'j_private', 'j_running_transaction');
           add('super_block', superBlock, 's_bdev', 's_dev', 's_type', 's_id');
           add('block_device', device, 'bd_disk', 'bd_dev');
           add('gendisk', disk, 'disk_name', 'major', 'first_minor', 'queue');
-          const now = offset('task_struct', 'worker_private');
-          const kthread = pointer(commit + (now < 0n ? offset('task_struct', 'set_child_tid') : now));
+          const member = ['worker_private', 'set_child_tid'].find((name) => has(`task_struct.${name}`));
+          const kthread = read(commit, `task_struct.${member}`);
           add('kthread', kthread, 'data');
           const frame = lock('page-lock', 'vda').address!;
-          const mapping = pointer(frame + offset('page', 'mapping'));
-          const inode = pointer(mapping + offset('address_space', 'host'));
-          places.push(['page.mapping', frame + offset('page', 'mapping')]);
+          const mapping = read(frame, 'page.mapping');
+          const inode = read(mapping, 'address_space.host');
+          places.push(['page.mapping', addressOf(frame, 'page.mapping')]);
           add('address_space', mapping, 'host');
           add('inode', inode, 'i_sb', 'i_mapping');
           // Requests of the second disk, from its first hardware queue.
           add('request_queue', queue, 'tag_set', 'nr_hw_queues', 'mq_freeze_depth');
-          const set = pointer(queue + offset('request_queue', 'tag_set'));
-          const tags = pointer(pointer(set + offset('blk_mq_tag_set', 'tags')));
+          const tags = read(read(read(queue, 'request_queue.tag_set'), 'blk_mq_tag_set.tags'));
           add('blk_mq_tags', tags, 'nr_tags', 'nr_reserved_tags', 'rqs', 'bitmap_tags.sb.map');
-          const maps = tags + offset('blk_mq_tags', 'bitmap_tags');
-          const isEmbedded = offset('blk_mq_tags', 'bitmap_tags.sb') >= 0n;
-          const map = isEmbedded ? maps : pointer(maps);
+          const maps = addressOf(tags, 'blk_mq_tags.bitmap_tags');
+          const map = has('blk_mq_tags.bitmap_tags.sb') ? maps : read(maps);
           add('sbitmap_queue', map, 'sb.shift', 'sb.map');
-          const words = pointer(map + offset('sbitmap_queue', 'sb.map'));
+          const words = read(map, 'sbitmap_queue.sb.map');
           add('sbitmap_word', words, 'word', 'cleared');
-          const request = pointer(pointer(tags + offset('blk_mq_tags', 'rqs')));
+          const request = read(read(tags, 'blk_mq_tags.rqs'));
           add('request', request, 'q', 'mq_hctx', 'tag', 'state', 'ref', 'bio');
           for (const cpu of [1, 2, 3])
             for (const at of [0n, 8n])
@@ -366,12 +342,10 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
           places.push(['spinlock', BigInt(spinlock)]);
           let changed = 0;
           for (const [name, at] of places)
-            for (const value of [0n, 8n, -1n, pointer(at) + 1n, pointer(at) + 64n, commit, other, queue]) {
+            for (const value of [0n, 8n, -1n, read(at) + 1n, read(at) + 64n, commit, other, queue]) {
               // A page may belong to no file, or to a process.
               if (name === 'page.mapping' && (value === 0n || (value & 7n) !== 0n)) continue;
-              const bytes = littleEndian(BigInt.asUintN(64, value), 8);
-              const damage = { patches: [{ address: at, bytes }], denials: [] };
-              const found = blockedTasks(damagedKernel(sound, damage));
+              const found = blockedTasks(damagedBy(set(at, 8, value)));
               if (essence(found) === essence(whole)) continue;
               changed++;
               expect(found.complete, `${name} = ${value.toString(16)}`).toBe(false);

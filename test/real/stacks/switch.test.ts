@@ -3,18 +3,16 @@ import { groupedStacks } from '../../../src/account/task-stacks.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { needSymbol, perCpuAddress, runningTask } from '../../../src/walk/cpus.js';
 import { TaskReader } from '../../../src/walk/tasks/tasks.js';
-import { damagedKernel } from '../../support/damaged-kernel.js';
-import { labDump, labKdump } from '../../support/lab.js';
-import { littleEndian } from '../../support/little-endian.js';
+import { type Damage, memoryOf } from '../../support/damaged-kernel.js';
+import { labKdump } from '../../support/lab.js';
+import { dumpKernel } from '../../support/opened-kernel.js';
 
 // A panic can stop the other CPUs anywhere, also in __schedule: written as a patch, because no
 // guest is that busy.
 const [file = ''] = labKdump('6.1').formats['lzo-d31'];
 const kernel = openNative({ files: [file] });
 afterAll(() => kernel.close());
-
-const offset = (struct: string, path: string): bigint =>
-  BigInt(kernel.struct(struct)?.member(path)?.offset ?? Number.NaN);
+const { set, damagedBy } = memoryOf(kernel);
 const sound = groupedStacks(kernel, {});
 const threads = sound.groups.flatMap((group) => group.tasks.map((task) => ({ ...task, group })));
 const ran = threads.filter(({ cpu }) => cpu !== undefined);
@@ -22,18 +20,14 @@ const ran = threads.filter(({ cpu }) => cpu !== undefined);
 const next = [...new TaskReader(kernel).processes()].find(
   ({ pid, kernelThread }) => !kernelThread && threads.some((one) => one.pid === pid && one.cpu === undefined),
 )!;
-const answerWith = (...patches: { address: bigint; bytes: Uint8Array }[]) =>
-  groupedStacks(damagedKernel(kernel, { patches, denials: [] }), {});
+const answerWith = (...damages: Damage[]) => groupedStacks(damagedBy(...damages), {});
 
 test.each(ran.map(({ cpu = -1 }) => cpu))(
   'CPU %i that selected the next task, but did not switch yet, ran the previous one',
   (cpu) => {
     const queue = perCpuAddress(kernel, needSymbol(kernel, 'runqueues'), cpu);
     const before = runningTask(kernel, cpu);
-    const answer = answerWith({
-      address: queue + offset('rq', 'curr'),
-      bytes: littleEndian(next.address, 8),
-    });
+    const answer = answerWith(set(queue, 'rq.curr', next.address));
     expect(answer.warnings).toEqual([
       {
         code: 'torn-list',
@@ -46,10 +40,7 @@ test.each(ran.map(({ cpu = -1 }) => cpu))(
 );
 
 test('a task that its CPU has not left yet is no damage', () => {
-  const { warnings, groups, complete } = answerWith({
-    address: next.address + offset('task_struct', 'on_cpu'),
-    bytes: littleEndian(1n, 4),
-  });
+  const { warnings, groups, complete } = answerWith(set(next.address, 'task_struct.on_cpu', 1n));
   expect(warnings.map(({ code }) => code)).toEqual(['torn-list']);
   expect(complete).toBe(false);
   expect(groups).toEqual(sound.groups);
@@ -58,29 +49,20 @@ test('a task that its CPU has not left yet is no damage', () => {
 test('a task with saved registers that was on no CPU is damage', () => {
   const own = ran.find(({ pid }) => pid !== 0)!;
   const { address } = runningTask(kernel, own.cpu!);
-  const { warnings } = answerWith({
-    address: address + offset('task_struct', 'on_cpu'),
-    bytes: littleEndian(0n, 4),
-  });
+  const { warnings } = answerWith(set(address, 'task_struct.on_cpu', 0n));
   expect(warnings).toEqual([{ code: 'corrupt', message: `on_cpu and the run queue are inconsistent: pid ${own.pid}` }]);
 });
 
+const qemu = dumpKernel('newest');
+
 test.each(['curr', 'idle'] as const)('two CPUs with one task as rq.%s are damage', (member) => {
-  const qemu = openNative({ files: [labDump('newest').elf] });
-  try {
-    const at = (cpu: number) =>
-      perCpuAddress(qemu, needSymbol(qemu, 'runqueues'), cpu) +
-      BigInt(qemu.struct('rq')?.member(member)?.offset ?? Number.NaN);
-    const bytes = littleEndian(qemu.read(at(0), 8).getBigUint64(0, true), 8);
-    const patches = [{ address: at(1), bytes }];
-    const { warnings } = groupedStacks(damagedKernel(qemu, { patches, denials: [] }), {});
-    expect(warnings).toContainEqual(
-      expect.objectContaining({
-        code: 'corrupt',
-        message: expect.stringMatching(/^CPUs 0 and 1 both run|^idle task of CPU 1/),
-      }),
-    );
-  } finally {
-    qemu.close();
-  }
+  const queueOf = (cpu: number) => perCpuAddress(qemu.kernel, needSymbol(qemu.kernel, 'runqueues'), cpu);
+  const shared = qemu.set(queueOf(1), `rq.${member}`, qemu.read(queueOf(0), `rq.${member}`));
+  const { warnings } = groupedStacks(qemu.damagedBy(shared), {});
+  expect(warnings).toContainEqual(
+    expect.objectContaining({
+      code: 'corrupt',
+      message: expect.stringMatching(/^CPUs 0 and 1 both run|^idle task of CPU 1/),
+    }),
+  );
 });

@@ -1,10 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bootGuest } from '../../../scripts/lab-parts/guest.mjs';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { type TaskStacksJson, taskStacksSchema } from '../../../src/answers/task-stacks/schema.js';
-import { kdumpMem } from '../../support/cli.js';
-import { LAB, type LabKernel } from '../../support/lab.js';
+import { kdumpMemJson } from '../../support/cli.js';
+import { testGuest } from '../../support/guest.js';
+import type { LabKernel } from '../../support/lab.js';
 import { frameNames, procStacks } from './proc-stacks.js';
 
 const MOST_MS = 300_000;
@@ -35,28 +33,16 @@ sleep 1
  */
 export function tracedSuite(kernel: LabKernel): void {
   describe(`traced stacks on ${kernel}`, () => {
-    let work = '';
+    const guest = testGuest(kernel, MOST_MS);
     let theirs: ReadonlyMap<number, readonly string[]>;
     let answer: TaskStacksJson;
 
     beforeAll(async () => {
-      work = mkdtempSync(join(LAB, 'traced-'));
-      const guest = await bootGuest({ kernel, memoryMiB: 256, limitMs: 2 * MOST_MS });
-      try {
-        await guest.run(TRACE, { timeoutMs: MOST_MS });
-        theirs = await procStacks(guest);
-        await guest.pause();
-        await guest.dump('elf', join(work, 'vmcore'));
-      } finally {
-        guest.kill();
-      }
-      const { stdout } = await kdumpMem('stacks', '--vmcore', join(work, 'vmcore'), '--json');
-      answer = taskStacksSchema.parse(JSON.parse(stdout));
+      await guest.boot({ memoryMiB: 256 });
+      await guest.run(TRACE);
+      theirs = await procStacks(guest);
+      answer = await kdumpMemJson(taskStacksSchema, 'stacks', '--vmcore', await guest.lastDump());
     }, 2 * MOST_MS);
-
-    afterAll(() => {
-      if (work) rmSync(work, { recursive: true, force: true });
-    });
 
     const named = (comm: string) =>
       answer.stacks.flatMap((stack) =>

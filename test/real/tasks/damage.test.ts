@@ -1,40 +1,19 @@
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { accountMemory } from '../../../src/account/memory/memory.js';
 import { kernelProcesses } from '../../../src/account/processes/kernel.js';
 import { accountFd, accountProcess } from '../../../src/account/skb.js';
 import { accountAll } from '../../../src/account/sockets.js';
 import { groupedStacks } from '../../../src/account/task-stacks.js';
-import { openNative } from '../../../src/kernel/native/open.js';
 import { triage } from '../../../src/triage/triage.js';
 import { taskTable } from '../../../src/walk/tasks/task-table.js';
 import type { Task } from '../../../src/walk/tasks/tasks.js';
-import { damagedKernel, type Patch } from '../../support/damaged-kernel.js';
-import { labDump, ofRun } from '../../support/lab.js';
-import { littleEndian } from '../../support/little-endian.js';
+import type { Damage } from '../../support/damaged-kernel.js';
+import { ofRun } from '../../support/lab.js';
+import { dumpKernel } from '../../support/opened-kernel.js';
 
 describe.each(ofRun(['6.1', '6.12'] as const))('a damaged task of %s', (version) => {
-  const kernel = openNative({ files: [labDump(version).elf] });
-  afterAll(() => kernel.close());
-
-  const member = (type: string, path: string) => {
-    const found = kernel.struct(type)?.member(path);
-    if (!found) throw new Error(`struct ${type} has no ${path}`);
-    return found;
-  };
-  const at = (object: bigint, path: string, type = 'task_struct') => object + BigInt(member(type, path).offset);
-  const pointer = (address: bigint) => kernel.read(address, 8).getBigUint64(0, true);
-  const number = (address: bigint) => kernel.read(address, 4).getUint32(0, true);
-  const word = (address: bigint, value: bigint, length = 8): Patch => ({
-    address,
-    bytes: littleEndian(value, length),
-  });
-  const set = (object: bigint, path: string, value: bigint, type = 'task_struct') =>
-    word(at(object, path, type), value, member(type, path).size);
-  const flip = (object: bigint, path: string, bit: bigint, type = 'task_struct') => {
-    const address = at(object, path, type);
-    const length = member(type, path).size;
-    return word(address, (length === 8 ? pointer(address) : BigInt(number(address))) ^ bit, length);
-  };
+  const { kernel, addressOf, read, set, add, clear, swap, unlink, damagedBy } = dumpKernel(version);
+  const flip = (object: bigint, part: string, bit: bigint) => set(object, part, read(object, part) ^ bit);
 
   const sound = taskTable(kernel);
   const census = accountAll(kernel);
@@ -61,10 +40,9 @@ describe.each(ofRun(['6.1', '6.12'] as const))('a damaged task of %s', (version)
     string,
     (damagedCopy: typeof kernel) => { complete: boolean; warnings: readonly { message: string }[] }
   >;
-  const damaged = (...patches: Patch[]) => damagedKernel(kernel, { patches, denials: [] });
   /** Expects every command to be incomplete, and to name the two facts. */
-  const expectReported = (facts: RegExp, ...patches: Patch[]) => {
-    const damagedCopy = damaged(...patches);
+  const expectReported = (facts: RegExp, ...damages: Damage[]) => {
+    const damagedCopy = damagedBy(...damages);
     for (const [command, ask] of Object.entries(COMMANDS)) {
       const { complete, warnings } = ask(damagedCopy);
       expect([command, complete]).toEqual([command, false]);
@@ -93,7 +71,7 @@ describe.each(ofRun(['6.1', '6.12'] as const))('a damaged task of %s', (version)
   test('PF_KTHREAD set in a process', () => {
     const damagedCopy = expectReported(
       new RegExp(`flags make pid ${culprit.pid} a kernel thread, but its real_parent, pid`),
-      flip(culprit.address, 'flags', 0x20_0000n),
+      flip(culprit.address, 'task_struct.flags', 0x20_0000n),
     );
     expectFound(damagedCopy);
   });
@@ -101,52 +79,51 @@ describe.each(ofRun(['6.1', '6.12'] as const))('a damaged task of %s', (version)
   test('PF_KTHREAD cleared in a kernel thread', () => {
     const damagedCopy = expectReported(
       new RegExp(`flags make pid ${kernelThread.pid} a user process, but it has no task_struct.mm`),
-      flip(kernelThread.address, 'flags', 0x20_0000n),
+      flip(kernelThread.address, 'task_struct.flags', 0x20_0000n),
     );
     expect(kernelProcesses(damagedCopy).kernelThreads).toBe(kernelProcesses(kernel).kernelThreads);
   });
 
   test.each([
     ['is 0', () => 0n],
-    ['of another process', () => pointer(at(bystander.address, 'mm'))],
-    ['off by a bit', () => pointer(at(culprit.address, 'mm')) ^ 0x1000n],
+    ['of another process', () => read(bystander.address, 'task_struct.mm')],
+    ['off by a bit', () => read(culprit.address, 'task_struct.mm') ^ 0x1000n],
   ])('task_struct.mm %s', (_, value) => {
     const damagedCopy = expectReported(
       new RegExp(`task_struct.mm of pid ${culprit.pid} is .*, but its active_mm is 0x`),
-      set(culprit.address, 'mm', value()),
+      set(culprit.address, 'task_struct.mm', value()),
     );
     expectFound(damagedCopy);
   });
 
   test('mm and active_mm of another process', () => {
-    const mm = pointer(at(bystander.address, 'mm'));
+    const mm = read(bystander.address, 'task_struct.mm');
     expectReported(
       /mm_struct.mm_users at 0x\w+ is 1, but 2 tasks use it/,
-      set(culprit.address, 'mm', mm),
-      set(culprit.address, 'active_mm', mm),
+      set(culprit.address, 'task_struct.mm', mm),
+      set(culprit.address, 'task_struct.active_mm', mm),
     );
   });
 
   test('task_struct.files of another process', () => {
     expectReported(
       /files_struct.count at 0x\w+ is 1, but 2 tasks use it/,
-      set(culprit.address, 'files', bystander.files),
+      set(culprit.address, 'task_struct.files', bystander.files),
     );
   });
 
   test('no task_struct.files', () => {
     expectReported(
       new RegExp(`pid ${culprit.pid} has no task_struct.files, but is not exiting`),
-      set(culprit.address, 'files', 0n),
+      set(culprit.address, 'task_struct.files', 0n),
     );
   });
 
   /** Its own descriptor table; or one that grew beyond its files_struct. */
   const table = (isGrown: boolean) => {
-    const inside = BigInt(member('files_struct', 'fdtab').offset);
     for (const { files, kernelThread } of sound.processes) {
-      const fdt = kernelThread || files === 0n ? 0n : pointer(at(files, 'fdt', 'files_struct'));
-      if (fdt !== 0n && (fdt !== files + inside) === isGrown) return fdt;
+      const fdt = kernelThread || files === 0n ? 0n : read(files, 'files_struct.fdt');
+      if (fdt !== 0n && (fdt !== addressOf(files, 'files_struct.fdtab')) === isGrown) return fdt;
     }
     throw new Error('no process has such a table');
   };
@@ -157,7 +134,7 @@ describe.each(ofRun(['6.1', '6.12'] as const))('a damaged task of %s', (version)
     ...[6n, 8n, 12n].map((bit) => ['max_fds', 1n << bit] as const),
   ])('fdtable.%s off by %i', (path, bit) => {
     for (const isGrown of [false, true]) {
-      const { complete } = accountAll(damaged(flip(table(isGrown), path, bit, 'fdtable')));
+      const { complete } = accountAll(damagedBy(flip(table(isGrown), `fdtable.${path}`, bit)));
       expect([isGrown, complete]).toEqual([isGrown, false]);
     }
   });
@@ -165,52 +142,48 @@ describe.each(ofRun(['6.1', '6.12'] as const))('a damaged task of %s', (version)
   test('the fdtable of another process', () => {
     expectReported(
       /files_structs 0x\w+ and 0x\w+ share the fdtable/,
-      set(culprit.files, 'fdt', table(true), 'files_struct'),
+      set(culprit.files, 'files_struct.fdt', table(true)),
     );
   });
 
   test('a task unlinked from the task list', () => {
-    const links = at(culprit.address, 'tasks');
-    const [next, previous] = [pointer(links), pointer(links + 8n)];
     const damagedCopy = expectReported(
       new RegExp(`pid table .*task list .*are inconsistent: only the first contains pid ${culprit.pid}$`, 'm'),
-      word(previous, next),
-      word(next + 8n, previous),
+      unlink(culprit.address, 'task_struct.tasks'),
     );
     expectFound(damagedCopy);
   });
 
   test('the task list closed after pid 1', () => {
-    const init = at(kernel.symbol('init_task')!, 'tasks');
-    const first = at(sound.processes[0]!.address, 'tasks');
+    const init = addressOf('init_task', 'task_struct.tasks');
+    const first = addressOf(sound.processes[0]!.address, 'task_struct.tasks');
     const damagedCopy = expectReported(
       /pid table .*task list .*are inconsistent/,
-      word(first, init),
-      word(init + 8n, first),
+      set(first, 8, init),
+      set(init + 8n, 8, first),
     );
     expectFound(damagedCopy);
     expect(taskTable(damagedCopy).processes).toHaveLength(sound.processes.length);
   });
 
   test('the task list torn in one place', () => {
-    const damagedCopy = expectReported(/is inconsistent/, set(culprit.address, 'tasks.prev', 0n));
+    const damagedCopy = expectReported(/is inconsistent/, set(culprit.address, 'task_struct.tasks.prev', 0n));
     expectFound(damagedCopy);
   });
 
   test('a struct pid missing from the table', () => {
-    const pid = pointer(at(culprit.address, 'thread_pid'));
+    const pid = read(culprit.address, 'task_struct.thread_pid');
     expectReported(
       new RegExp(`task list .*pid table .*are inconsistent: only the first contains pid ${culprit.pid}$`, 'm'),
-      word(at(pid, 'tasks', 'pid'), 0n),
+      set(pid, 'pid.tasks', 0n),
     );
   });
 
   test('two pids swapped', () => {
-    const swap = (one: Task, other: Task) => ['pid', 'tgid'].map((path) => set(one.address, path, BigInt(other.pid)));
     const damagedCopy = expectReported(
       new RegExp(`has pid ${bystander.pid}, but its struct pid has number ${culprit.pid}`),
-      ...swap(culprit, bystander),
-      ...swap(bystander, culprit),
+      swap(culprit.address, 'task_struct.pid', bystander.address),
+      swap(culprit.address, 'task_struct.tgid', bystander.address),
     );
     expectFound(damagedCopy);
     expect(accountFd(damagedCopy, culprit.pid, slot!.fd).process).toEqual({
@@ -220,27 +193,25 @@ describe.each(ofRun(['6.1', '6.12'] as const))('a damaged task of %s', (version)
   });
 
   test('two struct pids swapped', () => {
-    const pids = [culprit, bystander].map(({ address }) => pointer(at(address, 'thread_pid')));
     expectReported(
       new RegExp(`pid ${culprit.pid} has its struct pid at 0x\\w+ \\(task_struct.thread_pid\\)`),
-      set(culprit.address, 'thread_pid', pids[1]!),
-      set(bystander.address, 'thread_pid', pids[0]!),
+      swap(culprit.address, 'task_struct.thread_pid', bystander.address),
     );
   });
 
   test('two tasks on one stack', () => {
     expectReported(
       /pid \d+ and pid \d+ share a kernel stack \(task_struct.stack\)/,
-      set(kernelThread.address, 'stack', pointer(at(culprit.address, 'stack'))),
+      set(kernelThread.address, 'task_struct.stack', read(culprit.address, 'task_struct.stack')),
     );
   });
 
   test('a kernel thread whose stack ends in user space', () => {
-    const parent = pointer(at(kernelThread.address, 'real_parent'));
+    const parent = read(kernelThread.address, 'task_struct.real_parent');
     const { complete, warnings } = groupedStacks(
-      damaged(
-        set(culprit.address, 'flags', BigInt(number(at(culprit.address, 'flags')) | 0x20_0040)),
-        set(culprit.address, 'real_parent', parent),
+      damagedBy(
+        set(culprit.address, 'task_struct.flags', read(culprit.address, 'task_struct.flags') | 0x20_0040n),
+        set(culprit.address, 'task_struct.real_parent', parent),
       ),
       {},
     );
@@ -251,46 +222,37 @@ describe.each(ofRun(['6.1', '6.12'] as const))('a damaged task of %s', (version)
   });
 
   test('a counter that differs from the number of found tasks', () => {
-    const counter = kernel.symbol('nr_threads')!;
-    const threads = number(counter);
+    const threads = read('nr_threads', 4);
     expectReported(
-      new RegExp(`nr_threads counts ${threads + 2} threads, but ${threads} were found$`, 'm'),
-      word(counter, BigInt(threads + 2), 4),
+      new RegExp(`nr_threads counts ${threads + 2n} threads, but ${threads} were found$`, 'm'),
+      add('nr_threads', 4, 2n),
     );
   });
 
   test('a task lost in every way is missing in the kernel stacks', () => {
-    const links = at(kernelThread.address, 'tasks');
-    const [next, previous] = [pointer(links), pointer(links + 8n)];
-    const pid = pointer(at(kernelThread.address, 'thread_pid'));
-    const counter = kernel.symbol('nr_threads')!;
     const lost = [
-      word(previous, next),
-      word(next + 8n, previous),
-      word(at(pid, 'tasks', 'pid'), 0n),
-      word(counter, BigInt(number(counter) - 1), 4),
+      unlink(kernelThread.address, 'task_struct.tasks'),
+      set(read(kernelThread.address, 'task_struct.thread_pid'), 'pid.tasks', 0n),
+      add('nr_threads', 4, -1n),
     ];
-    const reported = (...patches: Patch[]) =>
-      accountMemory(damaged(...patches), undefined, {})
+    const reported = (...damages: Damage[]) =>
+      accountMemory(damagedBy(...damages), undefined, {})
         .warnings.map(({ message }) => message)
         .filter((message) => message.includes('kernel stacks'));
     expect(reported(...lost)).toEqual([
       expect.stringMatching(/^the kernel counts \d+ pages of kernel stacks, but \d+ were found/),
     ]);
     // A stack that fork has just cleared belongs to a new thread.
-    const top = pointer(at(kernelThread.address, 'stack')) + 16_384n;
-    expect(reported(...lost, { address: top - 4096n, bytes: new Uint8Array(4096) })).toEqual([]);
+    const top = read(kernelThread.address, 'task_struct.stack') + 16_384n;
+    expect(reported(...lost, clear(top - 4096n, 4096))).toEqual([]);
   });
 
   test('a thread of a process lost from its list', () => {
     const process = sound.processes.find((one) => sound.threads(one).length > 1)!;
     const lost = sound.threads(process).at(-1)!;
-    const links = at(lost.address, 'thread_node');
-    const [next, previous] = [pointer(links), pointer(links + 8n)];
     const damagedCopy = expectReported(
       new RegExp(`pid table .*thread lists .*are inconsistent: only the first contains pid ${lost.pid}$`, 'm'),
-      word(previous, next),
-      word(next + 8n, previous),
+      unlink(lost.address, 'task_struct.thread_node'),
     );
     const pids = taskTable(damagedCopy)
       .threads(process)

@@ -5,9 +5,8 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { extract } from '../../../src/extract/extract.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { taskTable } from '../../../src/walk/tasks/task-table.js';
-import { damagedKernel } from '../../support/damaged-kernel.js';
+import { memoryOf } from '../../support/damaged-kernel.js';
 import { labDump, ofRun } from '../../support/lab.js';
-import { littleEndian } from '../../support/little-endian.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'tasks-extract-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -25,16 +24,11 @@ const extracts = await Promise.all(
 
 describe.each(extracts)('an extract of %s', (_, kernel, whole) => {
   afterAll(() => kernel.close());
+  const { set, damagedBy } = memoryOf(kernel);
   const task = whole.processes.findLast(({ kernelThread }) => !kernelThread)!;
   const other = whole.processes[0]!;
-  const at = (path: string) => {
-    const { offset, size } = kernel.struct('task_struct')!.member(path)!;
-    return { address: task.address + BigInt(offset), size };
-  };
   const faults = (path: string, value: bigint) => {
-    const { address, size } = at(path);
-    const patches = [{ address, bytes: littleEndian(value, size) }];
-    const table = taskTable(damagedKernel(kernel, { patches, denials: [] }));
+    const table = taskTable(damagedBy(set(task.address, `task_struct.${path}`, value)));
     return table.faults.map(({ message }) => message).join('\n');
   };
 

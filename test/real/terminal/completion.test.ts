@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { commandPath } from '../../support/cli.js';
 import { fixture } from '../../support/fixtures.js';
+import { scratchFolder } from '../../support/scratch.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'completion-'));
+const folder = scratchFolder('completion-');
 const environment = {
   PATH: `${join(folder, 'bin')}:/usr/bin:/bin`,
   HOME: folder,
@@ -20,8 +20,6 @@ beforeAll(() => {
   symlinkSync(fixture('6.1').vmcore, join(folder, 'a-vmcore'));
   symlinkSync(fixture('6.1').vmcore, join(folder, 'my dump:1'));
 });
-
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** The words before a tab, and those after = if the shell treats that as a word. */
 const asBash = (line: string) => line.split(/(?<!\\) |(=)/).filter((word) => word !== undefined);

@@ -3,12 +3,11 @@ import { findingWords } from '../../../src/answers/triage/words.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { triage } from '../../../src/triage/triage.js';
-import { perCpuAddress } from '../../../src/walk/cpus.js';
+import { needSymbol, perCpuAddress } from '../../../src/walk/cpus.js';
 import { readCpuTimes } from '../../../src/walk/machine/clock.js';
-import { damagedKernel } from '../../support/damaged-kernel.js';
+import { type Damage, memoryOf } from '../../support/damaged-kernel.js';
 import { DRGN_MS, drgnJson } from '../../support/drgn.js';
 import { KERNELS, labDump, ofRun } from '../../support/lab.js';
-import { littleEndian } from '../../support/little-endian.js';
 
 const SCRIPT = new URL('./cpu-times.py', import.meta.url);
 const SECOND = 1_000_000_000;
@@ -28,21 +27,21 @@ test.each(KERNELS)(
   DRGN_MS,
 );
 
-/** Patches a word of CPU 0’s copy of a per-CPU variable. */
-function changed(kernel: Kernel, symbol: string, offset: number, value: bigint) {
-  const address = perCpuAddress(kernel, kernel.symbol(symbol) ?? 0n, 0) + BigInt(offset);
-  return { address, bytes: littleEndian(value, 8) };
+/** Another value of a word of CPU 0’s copy of a per-CPU variable. */
+function changed(kernel: Kernel, symbol: string, part: string, value: bigint, index = 0): Damage {
+  const { addressOf, set } = memoryOf(kernel);
+  const variable = perCpuAddress(kernel, needSymbol(kernel, symbol), 0);
+  return set(addressOf(variable, part) + BigInt(8 * index), 8, value);
 }
 
 describe.each(ofRun(['6.12', 'newest'] as const))('steal time in a dump of %s', (name) => {
   const stolen = (kernel: Kernel, seconds: number) => {
     const index = Number(kernel.enumerators('cpu_usage_stat')?.get('CPUTIME_STEAL'));
-    const offset = kernel.struct('kernel_cpustat')?.member('cpustat')?.offset ?? -1;
-    return changed(kernel, 'kernel_cpustat', offset + 8 * index, BigInt(seconds * SECOND));
+    return changed(kernel, 'kernel_cpustat', 'kernel_cpustat.cpustat', BigInt(seconds * SECOND), index);
   };
   const open = () => openNative({ files: [labDump(name).elf] });
-  const triaged = (kernel: Kernel, patches: ReturnType<typeof changed>[]) => {
-    const { findings, warnings, complete } = triage(damagedKernel(kernel, { patches, denials: [] }));
+  const triaged = (kernel: Kernel, damages: readonly Damage[]) => {
+    const { findings, warnings, complete } = triage(memoryOf(kernel).damagedBy(...damages));
     kernel.close();
     return {
       found: findings.filter(({ code }) => code === 'hypervisor-overcommitted'),
@@ -54,10 +53,9 @@ describe.each(ofRun(['6.12', 'newest'] as const))('steal time in a dump of %s', 
   test('is a finding if the CPU time and the scheduler agree', () => {
     const kernel = open();
     const { busySeconds } = readCpuTimes(kernel);
-    const rq = kernel.struct('rq')?.member('prev_steal_time')?.offset ?? -1;
     const { found, warnings, complete } = triaged(kernel, [
       stolen(kernel, 59),
-      changed(kernel, 'runqueues', rq, BigInt(59 * SECOND)),
+      changed(kernel, 'runqueues', 'rq.prev_steal_time', BigInt(59 * SECOND)),
     ]);
     expect({ warnings, complete }).toEqual({ warnings: [], complete: true });
     expect(found).toMatchObject([

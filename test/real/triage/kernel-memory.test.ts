@@ -3,11 +3,9 @@ import type { Category } from '../../../src/account/memory/tree.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { kernelMemory } from '../../../src/triage/kernel-memory.js';
 import { type AddressSpace, addressSpaces } from '../../../src/walk/processes/address-spaces.js';
-import { StructReader } from '../../../src/walk/struct-reader.js';
 import { Warnings } from '../../../src/walk/warnings.js';
-import { damagedKernel } from '../../support/damaged-kernel.js';
+import { memoryOf } from '../../support/damaged-kernel.js';
 import { labDump } from '../../support/lab.js';
-import { littleEndian } from '../../support/little-endian.js';
 
 const GIB = 2 ** 30;
 const leaf = (category: Category['category'], bytes: number) =>
@@ -15,17 +13,16 @@ const leaf = (category: Category['category'], bytes: number) =>
 
 test('page tables: one process cannot have more than all together', () => {
   const kernel = openNative({ files: [labDump('newest').elf] });
+  const { read, set, damagedBy } = memoryOf(kernel);
   const tables = (bytes: number | undefined) => {
-    const member = new StructReader(kernel, 'mm_struct', ['pgtables_bytes.counter']);
-    const bytesOf = ({ mm }: AddressSpace) => member.read(mm).number('pgtables_bytes.counter');
+    const bytesOf = ({ mm }: AddressSpace) => Number(read(mm, 'mm_struct.pgtables_bytes.counter'));
     // Not the process that has the most already.
     const [least] = addressSpaces(kernel).toSorted((a, b) => bytesOf(a) - bytesOf(b));
     const { mm, processes } = least!;
-    const address = member.addressOf(mm, 'pgtables_bytes.counter');
-    const patches = bytes === undefined ? [] : [{ address, bytes: littleEndian(BigInt(bytes), 8) }];
+    const damages = bytes === undefined ? [] : [set(mm, 'mm_struct.pgtables_bytes.counter', bytes)];
     const memory = { ...leaf('memory', 10 * GIB), children: [leaf('page-tables', GIB)] };
     const warnings = new Warnings();
-    const found = kernelMemory(damagedKernel(kernel, { patches, denials: [] }), { memory }, warnings);
+    const found = kernelMemory(damagedBy(...damages), { memory }, warnings);
     return { pid: processes[0]?.pid, figures: found[0]?.figures, warnings: warnings.list() };
   };
   const { pid, figures, warnings } = tables(GIB / 2);

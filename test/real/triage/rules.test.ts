@@ -1,21 +1,19 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { triageSchema } from '../../../src/answers/triage/schema.js';
-import { kdumpMem } from '../../support/cli.js';
+import { kdumpMem, kdumpMemJson } from '../../support/cli.js';
 import { labDump } from '../../support/lab.js';
+import { scratchFolder } from '../../support/scratch.js';
 
 const { elf } = labDump('6.1');
-const folder = mkdtempSync(join(tmpdir(), 'rules-real-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('rules-real-');
 
 async function answerFor(rules: readonly object[]) {
   const file = join(folder, 'rules.json');
   writeFileSync(file, JSON.stringify({ schema: 'kdump-mem.rules/1', rules }));
-  const { stdout } = await kdumpMem('triage', elf, '--rules', file, '--json');
-  return triageSchema.parse(JSON.parse(stdout));
+  return kdumpMemJson(triageSchema, 'triage', elf, '--rules', file);
 }
 
 const rule = (code: string, when: object) => ({

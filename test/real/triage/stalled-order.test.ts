@@ -4,9 +4,8 @@ import { accountAll } from '../../../src/account/sockets.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { stalledReaders } from '../../../src/triage/triage.js';
 import { Warnings } from '../../../src/walk/warnings.js';
-import { damagedKernel } from '../../support/damaged-kernel.js';
+import { memoryOf } from '../../support/damaged-kernel.js';
 import { labDump } from '../../support/lab.js';
-import { littleEndian } from '../../support/little-endian.js';
 
 /** Findings about the sockets of a dump, with some of them repeated. */
 function toldOf(choose: (closed: CensusEntry, open: CensusEntry) => readonly CensusEntry[]) {
@@ -41,13 +40,16 @@ test('an impossible time hides no reader silently', () => {
   const { sockets } = accountAll(sound);
   const [finding] = stalledReaders(sound, { sockets }, new Warnings(), 0);
   const sock = BigInt(String(finding?.figures.sock));
-  const member = sound.struct('inet_connection_sock')?.member('icsk_ack.lrcvtime')?.offset;
-  const address = sock + BigInt(member ?? Number.NaN);
-  // Its highest byte: a quarter of the 32-bit range is longer than any guest runs.
-  const high = sound.read(address + 3n, 1).getUint8(0) ^ 0x40;
-  const patches = [{ address: address + 3n, bytes: littleEndian(BigInt(high), 1) }];
+  const { read, set, damagedBy } = memoryOf(sound);
+  // A quarter of the 32-bit range is longer than any guest runs.
+  const wrong = read(sock, 'inet_connection_sock.icsk_ack.lrcvtime') ^ 0x4000_0000n;
   const warnings = new Warnings();
-  const found = stalledReaders(damagedKernel(sound, { patches, denials: [] }), { sockets }, warnings, 0);
+  const found = stalledReaders(
+    damagedBy(set(sock, 'inet_connection_sock.icsk_ack.lrcvtime', wrong)),
+    { sockets },
+    warnings,
+    0,
+  );
   sound.close();
   expect(found.map(({ figures }) => figures.sock)).not.toContain(finding?.figures.sock);
   expect(warnings.list()).toMatchObject([{ code: 'corrupt' }]);

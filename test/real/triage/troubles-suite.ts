@@ -1,12 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bootGuest, type Guest } from '../../../scripts/lab-parts/guest.mjs';
-import { guestModule } from '../../../scripts/lab-parts/guest-module.mjs';
-import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { type TriageJson, triageSchema } from '../../../src/answers/triage/schema.js';
 import { kdumpMem } from '../../support/cli.js';
-import { LAB, type LabKernel } from '../../support/lab.js';
+import { testGuest } from '../../support/guest.js';
+import type { LabKernel } from '../../support/lab.js';
 
 /** Limit for a boot and all that follows, on a busy machine. */
 const MOST_MS = 300_000;
@@ -19,8 +15,7 @@ const GROUP = '/pod,task=x,pid=1/c1';
 /** A guest is made to log known problems, and is stopped and dumped. */
 export function troublesSuite(kernel: LabKernel): void {
   describe(`findings of a guest of ${kernel} with problems`, () => {
-    let work = '';
-    let guest: Guest | undefined;
+    const guest = testGuest(kernel, MOST_MS);
     let answer: TriageJson;
     let text: string;
     let dump: string;
@@ -28,16 +23,13 @@ export function troublesSuite(kernel: LabKernel): void {
     let hung: number;
 
     beforeAll(async () => {
-      work = mkdtempSync(join(LAB, 'triage-'));
-      guest = await bootGuest({
-        kernel,
+      await guest.boot({
         memoryMiB: 256,
-        files: [guestTool('takeuser', kernel), guestModule('trouble', kernel)],
+        tools: ['takeuser'],
+        insmod: ['trouble'],
         append: 'slub_debug=FZ,kmalloc-64',
-        limitMs: 2 * MOST_MS,
       });
-      const run = async (command: string): Promise<string> =>
-        (await guest!.run(command, { mayFail: true, timeoutMs: MOST_MS })).output.toString();
+      const run = async (command: string) => (await guest.run(command, { mayFail: true })).output.toString();
       await run(
         'cd /proc/sys/kernel; echo 2 > hung_task_timeout_secs; echo 1 > hung_task_check_interval_secs; echo 3 > watchdog_thresh',
       );
@@ -54,18 +46,10 @@ export function troublesSuite(kernel: LabKernel): void {
       for (const what of ['warn', 'alloc', 'twice', 'lockup', 'hang,corrupt'])
         await run(`insmod /trouble.ko what=${what}; true`);
       hung = Number(await run('sleep 12; for p in /proc/[0-9]*; do grep -q trouble-hang $p/comm && basename $p; done'));
-      dump = join(work, 'vmcore');
-      await guest.pause();
-      await guest.dump('elf', dump);
-      guest.kill();
+      dump = await guest.lastDump();
       answer = triageSchema.parse(JSON.parse((await kdumpMem('triage', '--vmcore', dump, '--json')).stdout));
       text = (await kdumpMem('triage', '--vmcore', dump)).stdout;
     }, 2 * MOST_MS);
-
-    afterAll(() => {
-      guest?.kill();
-      if (work) rmSync(work, { recursive: true, force: true });
-    });
 
     const found = (code: string) => answer.findings.filter((finding) => finding.code === code);
 

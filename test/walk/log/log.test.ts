@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest';
 import { readLog } from '../../../src/walk/log/log.js';
 import { Warnings } from '../../../src/walk/warnings.js';
-import { damagedKernel } from '../../support/damaged-kernel.js';
-import { littleEndian } from '../../support/little-endian.js';
+import { memoryOf } from '../../support/damaged-kernel.js';
 import { blocksOf, kernelWithLog, LOG_AT, LOG_BASE, LOG_BYTES, logFields } from '../../support/made-log.js';
 
 const LINES = Array.from({ length: 60 }, (_, i) => `line ${i} ${'x'.repeat((i * 7) % 30)}`);
@@ -10,9 +9,10 @@ const LINES = Array.from({ length: 60 }, (_, i) => `line ${i} ${'x'.repeat((i * 
 /** Reads a log of this many lines, with some of its bytes changed. */
 function logOf(count: number, at?: number, value = 0n, bytes = 8) {
   const kernel = kernelWithLog(LINES.slice(0, count));
-  const patches = at === undefined ? [] : [{ address: LOG_BASE + BigInt(at), bytes: littleEndian(value, bytes) }];
+  const { set, damagedBy } = memoryOf(kernel);
+  const damages = at === undefined ? [] : [set(LOG_BASE + BigInt(at), bytes, value)];
   const warnings = new Warnings();
-  const log = readLog(damagedKernel(kernel, { patches, denials: [] }), logFields(kernel), warnings);
+  const log = readLog(damagedBy(...damages), logFields(kernel), warnings);
   const records = [];
   let rest: unknown;
   for (;;) {

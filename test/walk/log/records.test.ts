@@ -7,8 +7,7 @@ import { readPanic } from '../../../src/walk/log/panic.js';
 import { logBackwards } from '../../../src/walk/log/records.js';
 import { fieldsOf } from '../../../src/walk/machine/fields.js';
 import { Unknowns, Warnings } from '../../../src/walk/warnings.js';
-import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
-import { littleEndian } from '../../support/little-endian.js';
+import { memoryOf } from '../../support/damaged-kernel.js';
 import { madeKernel } from '../../support/made-kernel.js';
 import { kernelWithRecords, RECORDS_AT, RECORDS_BASE, type RecordForm, RecordLog } from '../../support/made-records.js';
 
@@ -115,9 +114,8 @@ test('names a CPU whose buffer is unreadable', () => {
 });
 
 function damaged(log: RecordLog, at: number, value: bigint, bytes: number) {
-  const address = RECORDS_BASE + BigInt(at);
-  const damage: Damage = { patches: [{ address, bytes: littleEndian(value, bytes) }], denials: [] };
-  return read(damagedKernel(kernelWithRecords(log), damage));
+  const { set, damagedBy } = memoryOf(kernelWithRecords(log));
+  return read(damagedBy(set(RECORDS_BASE + BigInt(at), bytes, value)));
 }
 
 describe('the log of records before 5.10', () => {
@@ -243,12 +241,8 @@ describe('damage to a log of records', () => {
   });
 
   test('reads the messages around a missing page in the middle', () => {
-    const address = RECORDS_BASE + BigInt(at(512));
-    const kernel = damagedKernel(kernelWithRecords(log), {
-      patches: [],
-      denials: [{ address, length: 64, code: 'absent' }],
-    });
-    const { records, messages } = read(kernel);
+    const { lose, damagedBy } = memoryOf(kernelWithRecords(log));
+    const { records, messages } = read(damagedBy(lose(RECORDS_BASE + BigInt(at(512)), 64, 'absent')));
     expect(messages).not.toEqual([]);
     expect(records.length).toBeGreaterThan(kept.length / 2);
     expect(records.map(({ text }) => text)).toEqual(records.map(({ seq }) => LINES[seq]));

@@ -3,18 +3,13 @@ import { cpuMask, cpusThatRan } from '../../../src/walk/cpus.js';
 import { fieldsOf } from '../../../src/walk/machine/fields.js';
 import { describeMachine } from '../../../src/walk/machine-facts.js';
 import { Unknowns } from '../../../src/walk/warnings.js';
-import { damagedKernel } from '../../support/damaged-kernel.js';
-import { fixtureKernel } from '../../support/fixture-kernel.js';
+import { fixtureKernel } from '../../support/opened-kernel.js';
+
+const { set, damagedBy } = fixtureKernel('6.1');
 
 /** A kernel with two CPUs and these masks, one bit per CPU. */
 function masked(online: number, active: number) {
-  const { kernel } = fixtureKernel('6.1');
-  const patch = (name: string, bits: number) => ({
-    address: kernel.symbol(name) ?? 0n,
-    bytes: Uint8Array.of(bits),
-  });
-  const patches = [patch('__cpu_online_mask', online), patch('__cpu_active_mask', active)];
-  return damagedKernel(kernel, { patches, denials: [] });
+  return damagedBy(set('__cpu_online_mask', 8, online), set('__cpu_active_mask', 8, active));
 }
 
 describe('CPUs that were not idle', () => {

@@ -1,14 +1,12 @@
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { type NetDevice, netDevices } from '../../../src/walk/network/net-devices.js';
 import { QdiscReader } from '../../../src/walk/network/qdisc.js';
 import { hasNapi } from '../../../src/walk/network/softnet.js';
 import { virtioNetMemory } from '../../../src/walk/network/virtqueues.js';
 import { SkbLists } from '../../../src/walk/queues/skb-lists.js';
-import { damagedKernel } from '../../support/damaged-kernel.js';
-import { fixtureKernel } from '../../support/fixture-kernel.js';
+import { fixtureKernel } from '../../support/opened-kernel.js';
 
-const { kernel, offset, with: change } = fixtureKernel('6.1');
-afterAll(() => kernel.close());
+const { kernel, addressOf, set, damagedBy } = fixtureKernel('6.1');
 
 const devices = [...netDevices(kernel)];
 const named = (name: string): NetDevice => devices.find((device) => device.name === name)!;
@@ -35,17 +33,18 @@ test('returns every qdisc once, however many queues share it', () => {
 });
 
 test('reports a torn list of devices', () => {
-  const at = card.address + offset('net_device', 'dev_list');
-  const damaged = damagedKernel(kernel, change(card.address, 'net_device', 'dev_list.next', at, 8));
+  const damaged = damagedBy(
+    set(card.address, 'net_device.dev_list.next', addressOf(card.address, 'net_device.dev_list')),
+  );
   expect(() => [...netDevices(damaged)]).toThrow(/is inconsistent/);
 });
 
 test('reports an impossible number of transmit queues as damage', () => {
-  const damaged = damagedKernel(kernel, change(card.address, 'net_device', 'num_tx_queues', 70_000n, 4));
+  const damaged = damagedBy(set(card.address, 'net_device.num_tx_queues', 70_000n));
   expect(() => [...netDevices(damaged)]).toThrow('70000 transmit queues');
 });
 
 test('refuses the memory of a card whose rings belong to another device', () => {
-  const damaged = damagedKernel(kernel, change(card.privateData, 'virtnet_info', 'dev', named('lo').address, 8));
+  const damaged = damagedBy(set(card.privateData, 'virtnet_info.dev', named('lo').address));
   expect(() => virtioNetMemory(damaged, card)).toThrow('its virtnet_info belongs to another device');
 });

@@ -1,14 +1,13 @@
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { Tally } from '../../../src/account/tally.js';
 import { PageReader } from '../../../src/walk/pages/pages.js';
 import { SkbLists } from '../../../src/walk/queues/skb-lists.js';
 import { SkbReader } from '../../../src/walk/skbs/skb.js';
 import { Warnings } from '../../../src/walk/warnings.js';
 import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
-import { fixtureKernel } from '../../support/fixture-kernel.js';
+import { fixtureKernel } from '../../support/opened-kernel.js';
 
-const { kernel, truth, offset, with: change } = fixtureKernel('6.1');
-afterAll(() => kernel.close());
+const { kernel, truth, addressOf, read, set, damagedBy } = fixtureKernel('6.1');
 
 const starving = truth.sockets.find(({ queues }) => (queues.receive?.orders[3] ?? 0) > 0)!;
 
@@ -16,7 +15,7 @@ const starving = truth.sockets.find(({ queues }) => (queues.receive?.orders[3] ?
 const heads = (() => {
   const tally = new Tally(kernel.facts.pageSize, new Warnings());
   const reader = new SkbReader(kernel, new PageReader(kernel));
-  const queue = BigInt(starving.sock) + offset('sock', 'sk_receive_queue');
+  const queue = addressOf(BigInt(starving.sock), 'sock.sk_receive_queue');
   for (const skb of new SkbLists(kernel).ring(queue)) reader.read(skb, tally);
   return [...tally.pages()].filter(({ order }) => order === 3).map(({ frame }) => frame);
 })();
@@ -34,7 +33,7 @@ test('finds as many order-3 allocations of eight pages as drgn', () => {
 });
 
 test('reports the slab of an skb with its first page and slot size', () => {
-  const skb = kernel.read(BigInt(starving.sock) + offset('sock', 'sk_receive_queue.next'), 8).getBigUint64(0, true);
+  const skb = read(BigInt(starving.sock), 'sock.sk_receive_queue.next');
   const reader = new PageReader(kernel);
   const block = reader.block(kernel.pages.pageOf(skb)!);
   if (block.kind !== 'slab') throw new Error('it lies in no slab');
@@ -49,24 +48,19 @@ describe('reports impossible values as damage:', () => {
   test.each<[string, () => Damage, number, RegExp]>([
     [
       'a tail page whose head is not a head',
-      () => change(page(head + 1), 'page', 'compound_head', page(head + 2) + 1n, 8),
+      () => set(page(head + 1), 'page.compound_head', page(head + 2) + 1n),
       1,
       /the tail page 0x[0-9a-f]+ leads to 0x[0-9a-f]+, which is not a compound head/,
     ],
-    [
-      'an order above the maximum',
-      () => change(page(head + 1), 'page', 'compound_order', 77n, 1),
-      0,
-      /claims order 77/,
-    ],
+    ['an order above the maximum', () => set(page(head + 1), 'page.compound_order', 77n), 0, /claims order 77/],
     [
       'a negative reference count',
-      () => change(page(head), 'page', '_refcount.counter', 0xffff_fff0n, 4),
+      () => set(page(head), 'page._refcount.counter', 0xffff_fff0n),
       0,
       /counts -16 references/,
     ],
   ])('%s', (_, damage, tail, message) => {
-    const reader = new PageReader(damagedKernel(kernel, damage()));
+    const reader = new PageReader(damagedBy(damage()));
     expect(() => reader.block(page(head + tail))).toThrow(
       expect.objectContaining({ code: 'damaged', message: expect.stringMatching(message) }),
     );
@@ -79,8 +73,7 @@ describe('reports impossible values as damage:', () => {
 });
 
 test('reports a page without references as free', () => {
-  const damage = change(page(head), 'page', '_refcount.counter', 0n, 4);
-  const reader = new PageReader(damagedKernel(kernel, damage));
+  const reader = new PageReader(damagedBy(set(page(head), 'page._refcount.counter', 0n)));
   expect(reader.block(page(head))).toMatchObject({ kind: 'page', free: true });
 });
 

@@ -5,6 +5,7 @@ import type { MemberLayout, StructLayout } from '../../../src/kernel/layout.js';
 import { PageMap } from '../../../src/kernel/page-map.js';
 import { SlabScan } from '../../../src/walk/pages/slab-scan.js';
 import { Warnings } from '../../../src/walk/warnings.js';
+import { partialKernel } from '../../support/made-kernel.js';
 
 const PAGES = 0xffff_fdff_ffe0_0000n;
 const MAX_PFN = 0xffff_8000_0100_0000n;
@@ -14,15 +15,8 @@ const SECTION = 2 ** 27;
 function kernelWith(pageSize: number, stride: number, sections: readonly number[], lastFrame: number): Kernel {
   const perSection = SECTION / pageSize;
   const frameOf = (address: bigint) => Math.floor(Number(address - PAGES) / stride);
-  return {
-    facts: {
-      release: '6.12.0',
-      arch: 'arm64',
-      pageSize,
-      source: 'vmcore',
-      engine: 'native',
-      live: false,
-    },
+  return partialKernel({
+    facts: { arch: 'arm64', pageSize },
     read(address, length) {
       const view = new DataView(new ArrayBuffer(length));
       if (address === MAX_PFN) {
@@ -43,9 +37,7 @@ function kernelWith(pageSize: number, stride: number, sections: readonly number[
       directMap: () => ({ address: 0n, length: 0, physical: 0 }),
       pageArray: () => ({ address: PAGES, stride }),
     }),
-    noteReads: () => () => {},
-    close() {},
-  };
+  });
 }
 
 const structs = (stride: number): Readonly<Record<string, StructLayout>> => ({

@@ -1,21 +1,20 @@
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runInNewContext } from 'node:vm';
 import { build } from 'esbuild';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { ReadError } from '../../../src/base/errors.js';
 import type { PhysicalMemory } from '../../../src/kernel/kernel.js';
 import { passOver } from '../../../src/walk/references/memory-pass.js';
 import { FORMS, PIECE_BYTES, pieceScanner } from '../../../src/walk/references/piece-scan.js';
 import { Targets } from '../../../src/walk/references/target-index.js';
 import { MADE_BASE, MADE_PAGES, made, madeKernel, madePage } from '../../support/made-kernel.js';
+import { scratchFolder } from '../../support/scratch.js';
 
 const PAGE = 4096;
 const kernel = madeKernel({ structs: { page: { size: 64, members: {} } }, words: {} });
-const folder = mkdtempSync(join(tmpdir(), 'references-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('references-');
 
 /** xorshift32: the same numbers in each run. */
 function randomNumbers(seed: number): (below: number) => number {

@@ -1,13 +1,12 @@
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ReadError } from '../../../src/base/errors.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { endsKey, type SockKey, searchSocks } from '../../../src/walk/sockets/sock-search.js';
-import { type Damage, damagedKernel } from '../../support/damaged-kernel.js';
-import { fixtureKernel } from '../../support/fixture-kernel.js';
-import { kernelReading } from '../../support/kernel-reading.js';
+import { type Damage, damagedKernel, kernelWith, together, UNDAMAGED } from '../../support/damaged-kernel.js';
+import { fixtureKernel } from '../../support/opened-kernel.js';
 
 /** The memory of a small dump. Parts of objects that the dump lacks read as zeros; no query depends on them. */
-function filled<K extends Kernel>(kernel: K, objects: readonly (readonly [bigint, number])[]): K {
+function filled(kernel: Kernel, objects: readonly (readonly [bigint, number])[]): Kernel {
   const read = (address: bigint, length: number): DataView => {
     const end = address + BigInt(length);
     const made = objects.some(([start, size]) => address >= start && end <= start + BigInt(size));
@@ -22,7 +21,7 @@ function filled<K extends Kernel>(kernel: K, objects: readonly (readonly [bigint
     }
     return new DataView(bytes.buffer);
   };
-  return kernelReading(kernel, read);
+  return kernelWith(kernel, { read });
 }
 
 const COOKIE = 0x1234_5678_9abcn;
@@ -30,8 +29,7 @@ const NOBODYS: readonly SockKey[] = ['inode 999999', `cookie ${COOKIE}`, 'ends 1
 
 // The types of socket inodes changed between these versions.
 describe.each(['6.1', 'newest'] as const)('socks of %s that no descriptor refers to', (name) => {
-  const { kernel, truth, offset, pointer, with: changed } = fixtureKernel(name);
-  afterAll(() => kernel.close());
+  const { kernel, truth, read, set, lose } = fixtureKernel(name);
 
   const known = truth.sockets.map((socket) => ({ ...socket, sock: BigInt(socket.sock) }));
   const size = (type: string) => kernel.struct(type)?.size ?? 0;
@@ -47,7 +45,7 @@ describe.each(['6.1', 'newest'] as const)('socks of %s that no descriptor refers
   const ends = (one: (typeof known)[number] | undefined): SockKey =>
     endsKey(one?.netns ?? null, one?.local ?? '', one?.peer ?? '');
   /** The socks that each key finds. */
-  const search = (keys: readonly SockKey[], damage: Damage = { patches: [], denials: [] }) => {
+  const search = (keys: readonly SockKey[], damage: Damage = UNDAMAGED) => {
     const found = searchSocks(damagedKernel(memory, damage), keys);
     return keys.map((key) => found.get(key)?.map(({ sock }) => sock));
   };
@@ -65,18 +63,15 @@ describe.each(['6.1', 'newest'] as const)('socks of %s that no descriptor refers
     const [orphan, cookie, copied, free, twin, other, lost] = established;
     if (!lost || !orphan || !cookie || !copied || !free || !twin || !other)
       throw new Error('the dump has too few connections');
-    const set = (one: { readonly sock: bigint }, path: string, value: bigint, bytes = 8) =>
-      changed(one.sock, 'sock', path, value, bytes).patches;
-    const theirs = pointer(other.sock + offset('sock', 'sk_socket'));
-    const patches = [
-      ...set(orphan, 'sk_socket', 0n),
-      ...set(cookie, '__sk_common.skc_cookie.counter', COOKIE),
-      ...set(copied, '__sk_common.skc_cookie.counter', COOKIE + 1n),
-      ...set(copied, '__sk_common.skc_prot', copied.sock),
-      ...set(free, '__sk_common.skc_refcnt', 0n, 4),
-      ...set(twin, 'sk_socket', theirs),
-    ];
-    const denials = [{ address: lost.sock, length: 64, code: 'filtered' as const }];
+    const damage = together(
+      set(orphan.sock, 'sock.sk_socket', 0n),
+      set(cookie.sock, 'sock.__sk_common.skc_cookie.counter', COOKIE),
+      set(copied.sock, 'sock.__sk_common.skc_cookie.counter', COOKIE + 1n),
+      set(copied.sock, 'sock.__sk_common.skc_prot', copied.sock),
+      set(free.sock, 'sock.__sk_common.skc_refcnt', 0n),
+      set(twin.sock, 'sock.sk_socket', read(other.sock, 'sock.sk_socket')),
+      lose(lost.sock, 64),
+    );
     const expected: readonly (readonly [SockKey, readonly { readonly sock: bigint }[]])[] = [
       // Without an inode, only its addresses identify it.
       [inode(orphan), []],
@@ -93,7 +88,7 @@ describe.each(['6.1', 'newest'] as const)('socks of %s that no descriptor refers
     ];
     const found = search(
       expected.map(([key]) => key),
-      { patches, denials },
+      damage,
     );
     const inOrder = (socks: readonly bigint[] | undefined) => socks?.toSorted((a, b) => Number(a - b));
     expect(found.map(inOrder)).toEqual(expected.map(([, socks]) => inOrder(socks.map(({ sock }) => sock))));

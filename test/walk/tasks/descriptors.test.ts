@@ -1,32 +1,26 @@
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { KernelError } from '../../../src/base/errors.js';
 import { OpenFiles, sharedTables } from '../../../src/walk/tasks/descriptors.js';
 import { FileTables } from '../../../src/walk/tasks/files.js';
 import { PF_EXITING, type Task } from '../../../src/walk/tasks/tasks.js';
 import { Warnings } from '../../../src/walk/warnings.js';
-import { type Damage, damagedKernel, UNDAMAGED } from '../../support/damaged-kernel.js';
-import { fixtureKernel } from '../../support/fixture-kernel.js';
-import { kernelReading } from '../../support/kernel-reading.js';
+import { type Damage, damagedKernel, kernelWith, liveKernel, UNDAMAGED } from '../../support/damaged-kernel.js';
+import { fixtureKernel } from '../../support/opened-kernel.js';
 
-const { kernel, offset, pointer, with: change } = fixtureKernel('6.1');
-afterAll(() => kernel.close());
+const { kernel, read, set, clear, damagedBy } = fixtureKernel('6.1');
 
 const owned = sharedTables(kernel, new Warnings());
 /** The file table of a single-threaded process that does not share it. */
 const [files, users] = [...owned.tables].find(([, { threads }]) => threads.length === 1)!;
 const [thread] = users.threads;
-const fdt = pointer(files + offset('files_struct', 'fdt'));
+const fdt = read(files, 'files_struct.fdt');
 /** Memory of a file table that was freed. */
-const noTable = change(fdt, 'fdtable', 'max_fds', 77n, 4);
-const exiting = (task: Task): Damage => change(task.address, 'task_struct', 'flags', BigInt(PF_EXITING), 4);
+const noTable = set(fdt, 'fdtable.max_fds', 77n);
+const exiting = (task: Task): Damage => set(task.address, 'task_struct.flags', BigInt(PF_EXITING));
 
 /** Reads files of a live kernel, whose memory changed after its tasks were found. */
 function opened(...changes: Damage[]) {
-  const patches = changes.flatMap((each) => each.patches);
-  const damaged = damagedKernel(kernel, { ...UNDAMAGED, patches });
-  const live = new Proxy(damaged, {
-    get: (target, name) => (name === 'facts' ? { ...kernel.facts, live: true } : Reflect.get(target, name, target)),
-  });
+  const live = liveKernel(damagedBy(...changes));
   const errors: string[] = [];
   const found = new OpenFiles(live, owned, (_, error) => errors.push((error as Error).message));
   const warnings = new Warnings();
@@ -56,7 +50,7 @@ test('reports the table of a process that still exists as damaged', () => {
 
 test('reads the new table of a process that changed its table', () => {
   const [other] = [...owned.tables.keys()].filter((table) => table !== files);
-  const moved = change(thread!.address, 'task_struct', 'files', other!, 8);
+  const moved = set(thread!.address, 'task_struct.files', other!);
   expect(opened(moved, noTable)).toMatchObject({ errors: [], has: false, warnings: [] });
 });
 
@@ -67,9 +61,7 @@ test('returns an incomplete answer if too many processes exit', () => {
       { processes: new Set([{ ...thread!, pid: at + 1 }]), threads: [thread!] },
     ]),
   );
-  const live = new Proxy(damagedKernel(kernel, exiting(thread!)), {
-    get: (target, name) => (name === 'facts' ? { ...kernel.facts, live: true } : Reflect.get(target, name, target)),
-  });
+  const live = liveKernel(damagedBy(exiting(thread!)));
   const warnings = new Warnings();
   new OpenFiles(live, { ...owned, tables: many }, () => {}).note('files', warnings);
   expect(warnings.list()).toEqual([
@@ -83,14 +75,13 @@ test('reports an unreadable file as damage while its descriptor refers to it, ot
     get: (target, name) => {
       if (name === 'facts') return { ...kernel.facts, live: true };
       const { address, isCleared } = slot;
-      const patches = isCleared ? [{ address, bytes: new Uint8Array(8) }] : [];
-      return Reflect.get(damagedKernel(target, { ...UNDAMAGED, patches }), name);
+      return Reflect.get(damagedKernel(target, isCleared ? clear(address, 8) : UNDAMAGED), name);
     },
   });
   const found = new OpenFiles(live, owned, () => {});
   const [file, { slots }] = [...found].find(([, openers]) => openers.slots.length === 1)!;
-  const table = pointer(slots[0]!.files + offset('files_struct', 'fdt'));
-  slot.address = pointer(table + offset('fdtable', 'fd')) + BigInt(8 * slots[0]!.fd);
+  const table = read(slots[0]!.files, 'files_struct.fdt');
+  slot.address = read(table, 'fdtable.fd') + BigInt(8 * slots[0]!.fd);
   let reads = 0;
   const fails = () => {
     reads++;
@@ -116,16 +107,11 @@ test('reports an unreadable file as damage while its descriptor refers to it, ot
 
 /** A live kernel in which the bitmap of open descriptors reads as zeros the first `times` times. */
 function opening(times: number) {
-  const bitmap = pointer(fdt + offset('fdtable', 'open_fds'));
+  const bitmap = read(fdt, 'fdtable.open_fds');
   let left = times;
-  const live = kernelReading(kernel, (address, length) =>
-    address === bitmap && left-- > 0 ? new DataView(new ArrayBuffer(length)) : kernel.read(address, length),
-  );
-  return new FileTables(
-    new Proxy(live, {
-      get: (target, name) => (name === 'facts' ? { ...kernel.facts, live: true } : Reflect.get(target, name)),
-    }),
-  );
+  const zerosFirst = (address: bigint, length: number) =>
+    address === bitmap && left-- > 0 ? new DataView(new ArrayBuffer(length)) : kernel.read(address, length);
+  return new FileTables(liveKernel(kernelWith(kernel, { read: zerosFirst })));
 }
 
 test('accepts a descriptor that was opened between two reads of a live kernel', () => {

@@ -1,13 +1,11 @@
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { FileTables } from '../../../src/walk/tasks/files.js';
 import { findTask } from '../../../src/walk/tasks/task-table.js';
 import { TaskReader, taskState } from '../../../src/walk/tasks/tasks.js';
-import { damagedKernel } from '../../support/damaged-kernel.js';
-import { fixtureKernel } from '../../support/fixture-kernel.js';
+import { fixtureKernel } from '../../support/opened-kernel.js';
 import { commOf } from '../../support/truth.js';
 
-const { kernel, truth, offset, with: change } = fixtureKernel('6.1');
-afterAll(() => kernel.close());
+const { kernel, truth, addressOf, read, set, damagedBy } = fixtureKernel('6.1');
 
 const holders = truth.sockets.flatMap((socket) =>
   socket.holders.map((holder) => ({ ...holder, file: BigInt(socket.file) })),
@@ -46,7 +44,7 @@ test('reports a pid that no process has', () => {
 
 test('reports a task whose pid and tgid differ, and finds it by its struct pid', () => {
   const { address } = findTask(kernel, pid);
-  const damaged = damagedKernel(kernel, change(address, 'task_struct', 'pid', 77_777n, 4));
+  const damaged = damagedBy(set(address, 'task_struct.pid', 77_777n));
   const odd = [...new TaskReader(damaged).processes()].find((task) => task.address === address);
   expect(odd?.anomaly).toMatch(`(77777, ${pid})`);
   expect(findTask(damaged, pid).address).toBe(address);
@@ -57,10 +55,7 @@ test('returns the processes before a tear in the list, and then fails', () => {
   const { address } = findTask(kernel, pid);
   const all = [...new TaskReader(kernel).processes()];
   const before = all.findIndex((task) => task.address === address);
-  const damaged = damagedKernel(
-    kernel,
-    change(address, 'task_struct', 'tasks.prev', address + offset('task_struct', 'tasks'), 8),
-  );
+  const damaged = damagedBy(set(address, 'task_struct.tasks.prev', addressOf(address, 'task_struct.tasks')));
   const found = new TaskReader(damaged).processes();
   for (let index = 0; index < before; index++) expect(found.next().value).toEqual(all[index]);
   expect(() => [...found]).toThrow(/is inconsistent/);
@@ -68,8 +63,8 @@ test('returns the processes before a tear in the list, and then fails', () => {
 
 test('reports a table with an impossible number of descriptors as damaged', () => {
   const { files } = findTask(kernel, pid);
-  const fdt = kernel.read(files + offset('files_struct', 'fdt'), 8).getBigUint64(0, true);
-  const damaged = damagedKernel(kernel, change(fdt, 'fdtable', 'max_fds', 0xffff_ffffn, 4));
+  const fdt = read(files, 'files_struct.fdt');
+  const damaged = damagedBy(set(fdt, 'fdtable.max_fds', 0xffff_ffffn));
   expect(() => [...new FileTables(damaged).open(files)]).toThrow(/invalid size \(\d+ descriptors\)/);
 });
 

@@ -1,14 +1,13 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { openTypesFile } from '../../../../src/kernel/native/foreign-types/open.js';
 import { KernelTypes } from '../../../../src/kernel/native/types.js';
 import { errorOf } from '../../../support/native-errors.js';
+import { scratchFolder } from '../../../support/scratch.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-dwarf-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('kdump-mem-dwarf-');
 
 /** Members by path; the program prints where the compiler put each. */
 const MEMBERS: Readonly<Record<string, readonly string[]>> = {

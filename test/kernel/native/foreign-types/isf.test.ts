@@ -1,17 +1,16 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { KernelError } from '../../../../src/base/errors.js';
 import { readIsf } from '../../../../src/kernel/native/foreign-types/isf.js';
 import { openTypesFile } from '../../../../src/kernel/native/foreign-types/open.js';
 import { KernelTypes } from '../../../../src/kernel/native/types.js';
 import { errorOf } from '../../../support/native-errors.js';
+import { scratchFolder } from '../../../support/scratch.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'kdump-mem-isf-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('kdump-mem-isf-');
 
 const int = { kind: 'base', name: 'int' };
 const table = {

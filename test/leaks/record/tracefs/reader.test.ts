@@ -1,13 +1,12 @@
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { TraceInstance } from '../../../../src/leaks/record/tracefs/instance.js';
 import { InstanceReader } from '../../../../src/leaks/record/tracefs/reader.js';
+import { scratchFolder } from '../../../support/scratch.js';
 import { KERNELS, pagesOf, planOf, streamOf } from './streams.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'reader-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('reader-');
 
 test('reads the last events of a CPU that goes offline, and skips it while it is offline', () => {
   const stream = streamOf(KERNELS[0]!);

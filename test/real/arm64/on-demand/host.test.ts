@@ -8,7 +8,7 @@ import { openNative } from '../../../../src/kernel/native/open.js';
 import { answers } from '../../../support/answers.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { fixture } from '../../../support/fixtures.js';
-import { kdumpMemInGuest, MEMORY_MIB } from '../../live/live-guest.js';
+import { kdumpMemInGuest, MEMORY_MIB } from '../../../support/guest.js';
 
 // An arm64 machine with 16 KiB pages gives the same answers from x86_64 dumps as this machine.
 const DUMPS = (['5.10', '6.1', 'newest'] as const).map((name) => ({ name, ...fixture(name) }));

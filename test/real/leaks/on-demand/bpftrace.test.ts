@@ -3,7 +3,7 @@ import { type BpftraceKernel, bpftraceInGuest, MOUNT } from '../../../../scripts
 import type { GuestOptions } from '../../../../scripts/lab-parts/guest.mjs';
 import { guestModule } from '../../../../scripts/lab-parts/guest-module.mjs';
 import { type LeaksJson, leaksSchema } from '../../../../src/answers/leaks/schema.js';
-import { inGuest } from '../../live/live-guest.js';
+import { inGuest } from '../../../support/guest.js';
 import { type Kind, LeakGuest, type Rates, type Truth } from '../leak-guest.js';
 import { kindOf } from '../leaks-suite.js';
 

@@ -1,10 +1,10 @@
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { leaksSchema } from '../../../../src/answers/leaks/schema.js';
 import { commandPath } from '../../../support/cli.js';
+import { scratchFolder } from '../../../support/scratch.js';
 
 const MIB = 2 ** 20;
 /** Limit of our own memory, including Node's. */
@@ -14,8 +14,7 @@ const FOLLOWED = 500_000;
 const BLOCKS = 550_000;
 const STACKS = 200;
 
-const folder = mkdtempSync(join(tmpdir(), 'leaks-memory-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = scratchFolder('leaks-memory-');
 
 const CALLERS = 'kmalloc_order tcp_sendmsg_locked tcp_sendmsg sock_sendmsg __sys_sendto do_syscall_64'.split(' ');
 const stackOf = (at: number) => ['__alloc_pages', `driver_${at % STACKS}`, ...CALLERS];

@@ -8,8 +8,8 @@ import { type MemoryJson, memorySchema } from '../../../../src/answers/memory/sc
 import { type WhatisJson, whatisSchema } from '../../../../src/answers/whatis/schema.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { DRGN_MS, drgnJson } from '../../../support/drgn.js';
+import { jsonInGuest } from '../../../support/guest.js';
 import { labKernel } from '../../../support/lab.js';
-import { jsonInGuest } from '../../live/live-guest.js';
 import type { Kind, LeakGuest, Truth } from '../leak-guest.js';
 import {
   AREAS,

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { leaksSchema } from '../../../../src/answers/leaks/schema.js';
-import { inGuest } from '../../live/live-guest.js';
+import { inGuest } from '../../../support/guest.js';
 import type { LeakGuest } from '../leak-guest.js';
 import { kindOf } from '../leaks-suite.js';
 import {

@@ -1,15 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { kdumpMem } from '../../../support/cli.js';
+import { scratchFolder } from '../../../support/scratch.js';
 
 const CAPTURED = fileURLToPath(new URL('../../../leaks/from/captured/', import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), 'pprof-'));
+const folder = scratchFolder('pprof-');
 const profile = join(folder, 'leaks.pb.gz');
-afterAll(() => rmSync(folder, { recursive: true }));
 
 /** Debian's golang-go. */
 const pprof = (...options: string[]) =>

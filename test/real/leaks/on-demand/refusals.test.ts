@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { inGuest } from '../../live/live-guest.js';
+import { inGuest } from '../../../support/guest.js';
 import { LeakGuest } from '../leak-guest.js';
 
 const MOST_MS = 300_000;

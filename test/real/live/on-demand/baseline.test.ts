@@ -1,31 +1,19 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bootGuest, type Guest } from '../../../../scripts/lab-parts/guest.mjs';
-import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { hostTriageSchema } from '../../../../src/answers/triage/schema.js';
-import { inGuest, jsonInGuest, kdumpMemInGuest, MEMORY_MIB } from '../live-guest.js';
+import { inGuest, jsonInGuest, testGuest } from '../../../support/guest.js';
 
 const OLD = '/tmp/old.tar.gz';
 const STORE = '/tmp/old.ndjson';
 
 /** A machine, its wall clock and the same machine after a reboot: the kernel, its files and its memory are the same. */
 describe.each(['6.1', 'newest'] as const)('triage --baseline in a guest of %s', (kernel) => {
-  let guest: Guest;
-  const boot = () =>
-    bootGuest({
-      kernel,
-      memoryMiB: MEMORY_MIB,
-      files: [...kdumpMemInGuest(kernel), guestTool('incident', kernel)],
-      limitMs: 3_600_000,
-    });
+  const guest = testGuest(kernel, 240_000);
+  const boot = () => guest.boot({ kdumpMem: true, tools: ['incident'], limitMs: 3_600_000 });
   beforeAll(async () => {
-    guest = await boot();
-    await guest.run(`kdump-mem snapshot -o ${OLD} --force --tmpfs`, { timeoutMs: 240_000 });
-    await guest.run(`kdump-mem watch --store ${STORE} --interval 1 --for 2 --source counters`, {
-      timeoutMs: 240_000,
-      mayFail: true,
-    });
+    await boot();
+    await guest.run(`kdump-mem snapshot -o ${OLD} --force --tmpfs`);
+    await guest.run(`kdump-mem watch --store ${STORE} --interval 1 --for 2 --source counters`, { mayFail: true });
   });
-  afterAll(() => guest?.kill());
 
   const since = async (baseline = OLD) =>
     hostTriageSchema.parse(await jsonInGuest(guest, `triage --baseline ${baseline}`, 240_000));
@@ -58,13 +46,9 @@ describe.each(['6.1', 'newest'] as const)('triage --baseline in a guest of %s', 
 
   test('the machine has booted: growth is unknown, also since a store', async () => {
     const files = await Promise.all(
-      [OLD, STORE].map(async (path) => ({
-        path,
-        text: (await guest.run(`base64 ${path}`)).output.toString(),
-      })),
+      [OLD, STORE].map(async (path) => ({ path, text: await guest.output(`base64 ${path}`) })),
     );
-    guest.kill();
-    guest = await boot();
+    await boot();
     for (const { path, text } of files) await guest.run(`base64 -d > ${path} << END\n${text}\nEND`);
     // More than what would be reported as growth.
     await guest.run(
@@ -75,7 +59,7 @@ describe.each(['6.1', 'newest'] as const)('triage --baseline in a guest of %s', 
       const answer = await since(path);
       const [boots, ...others] = found(answer, 'rebooted');
       expect(others).toEqual([]);
-      const uptime = Number((await guest.run("cut -d' ' -f1 /proc/uptime")).output.toString());
+      const uptime = Number(await guest.output("cut -d' ' -f1 /proc/uptime"));
       expect(Number(boots?.uptimeSeconds)).toBeGreaterThan(0);
       expect(Number(boots?.uptimeSeconds)).toBeLessThanOrEqual(uptime);
       expect(found(answer, 'memory-growth')).toEqual([]);

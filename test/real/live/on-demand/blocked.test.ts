@@ -1,13 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bootGuest, type Guest } from '../../../../scripts/lab-parts/guest.mjs';
-import { guestModule } from '../../../../scripts/lab-parts/guest-module.mjs';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { blockedSchema } from '../../../../src/answers/blocked/schema.js';
 import { kdumpMem } from '../../../support/cli.js';
-import { LAB } from '../../../support/lab.js';
+import { jsonInGuest, testGuest } from '../../../support/guest.js';
 import { blockedSuite, crashBlocked } from '../../stacks/blocked-suite.js';
-import { jsonInGuest, kdumpMemInGuest, MEMORY_MIB } from '../live-guest.js';
 
 // crash opens dumps of these.
 blockedSuite('5.10', true);
@@ -17,24 +12,12 @@ const MOST_MS = 480_000;
 const CROWD = 1_000;
 
 describe.each(['6.12', 'newest'] as const)('1,000 tasks wait for one mutex in a guest of %s', (kernel) => {
-  let guest: Guest;
-  let work = '';
+  const guest = testGuest(kernel, MOST_MS);
 
   beforeAll(async () => {
-    work = mkdtempSync(join(LAB, 'crowd-'));
-    guest = await bootGuest({
-      kernel,
-      memoryMiB: MEMORY_MIB,
-      files: [...kdumpMemInGuest(kernel), guestModule('locks', kernel)],
-      limitMs: 2 * MOST_MS,
-    });
-    await guest.run(`insmod /locks.ko crowd=${CROWD + 1}; sleep 2`, { timeoutMs: MOST_MS });
+    await guest.boot({ kdumpMem: true, insmod: ['locks'] });
+    await guest.run(`insmod /locks.ko crowd=${CROWD + 1}; sleep 2`);
   }, 2 * MOST_MS);
-
-  afterAll(() => {
-    guest?.kill();
-    if (work) rmSync(work, { recursive: true, force: true });
-  });
 
   const check = (answer: unknown): number[] => {
     const { locks, complete, warnings } = blockedSchema.parse(answer);
@@ -50,9 +33,7 @@ describe.each(['6.12', 'newest'] as const)('1,000 tasks wait for one mutex in a 
   test(
     'its dump; the tasks are those of crash’s `foreach UN bt`',
     async () => {
-      const dump = join(work, 'vmcore');
-      await guest.pause();
-      await guest.dump('elf', dump);
+      const dump = await guest.dump();
       const printed = await kdumpMem('blocked', '--json', '--vmcore', dump);
       const pids = check(JSON.parse(printed.stdout));
       // crash does not open dumps of the newest kernel.

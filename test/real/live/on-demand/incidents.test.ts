@@ -1,8 +1,6 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bootGuest, type Guest } from '../../../../scripts/lab-parts/guest.mjs';
-import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { hostTriageSchema, type TriageJson, triageSchema } from '../../../../src/answers/triage/schema.js';
-import { jsonInGuest, kdumpMemInGuest, MEMORY_MIB } from '../live-guest.js';
+import { jsonInGuest, testGuest } from '../../../support/guest.js';
 
 /** More than 5 % of the guest's memory, and than the smallest amount that is reported. */
 const BYTES = 70 * 2 ** 20;
@@ -56,18 +54,12 @@ const MIB = 2 ** 20;
  * test/real/triage/host/incidents.test.ts.
  */
 describe.each(['6.1', 'newest'] as const)('incidents in a guest of %s', (kernel) => {
-  let guest: Guest;
+  const guest = testGuest(kernel);
   beforeAll(async () => {
-    guest = await bootGuest({
-      kernel,
-      memoryMiB: MEMORY_MIB,
-      files: [...kdumpMemInGuest(kernel), guestTool('incident', kernel)],
-      // Each answer takes half a minute on a busy machine.
-      limitMs: 3_600_000,
-    });
+    // Each answer takes half a minute on a busy machine.
+    await guest.boot({ kdumpMem: true, tools: ['incident'], limitMs: 3_600_000 });
     await guest.run('mkdir -p /dev/shm; mount -t tmpfs none /dev/shm; ip link set lo up');
   });
-  afterAll(() => guest?.kill());
 
   const triaged = async (): Promise<TriageJson> =>
     triageSchema.parse(await jsonInGuest(guest, 'triage --live', 240_000));

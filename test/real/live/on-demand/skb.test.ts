@@ -6,9 +6,9 @@ import type { Guest } from '../../../../scripts/lab-parts/guest.mjs';
 import { toolProgram } from '../../../../scripts/lab-parts/programs.mjs';
 import { bootScenario, settledTruth } from '../../../../scripts/lab-parts/scenario.mjs';
 import { skbSchema } from '../../../../src/answers/schema.js';
+import { jsonInGuest, kdumpMemInGuest } from '../../../support/guest.js';
 import { LAB, labKernel, role } from '../../../support/lab.js';
 import { expectTruth } from '../../../support/truth.js';
-import { jsonInGuest, kdumpMemInGuest } from '../live-guest.js';
 import { liveSuite } from '../live-suite.js';
 
 // test/real/live/skb.test.ts covers the newest kernel. crash does not open 7.2.

@@ -1,12 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bootGuest, type Guest } from '../../../../scripts/lab-parts/guest.mjs';
-import { guestModule } from '../../../../scripts/lab-parts/guest-module.mjs';
-import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { memorySchema } from '../../../../src/answers/memory/schema.js';
 import { socketsSchema } from '../../../../src/answers/schema.js';
 import { triageSchema } from '../../../../src/answers/triage/schema.js';
+import { inGuest, testGuest } from '../../../support/guest.js';
 import { LAB_KERNELS } from '../../../support/lab.js';
-import { inGuest, kdumpMemInGuest, MEMORY_MIB } from '../live-guest.js';
 
 // Override for more rounds: KDUMP_MEM_TASK_ROUNDS=10.
 const ROUNDS = Number(process.env.KDUMP_MEM_TASK_ROUNDS ?? 2);
@@ -29,20 +26,13 @@ const OF_TASKS =
 for (const kernel of LAB_KERNELS)
   describe(`${kernel}: tasks of every kind come and go`, () => {
     const seconds = (ROUNDS * Object.keys(COMMANDS).length * ONE_MS) / 1000;
-    let guest: Guest;
+    const guest = testGuest(kernel);
 
     beforeAll(async () => {
-      guest = await bootGuest({
-        kernel,
-        memoryMiB: MEMORY_MIB,
-        files: [...kdumpMemInGuest(kernel), guestTool('tasks', kernel), guestModule('borrow', kernel)],
-        limitMs: seconds * 1000 + 300_000,
-      });
+      await guest.boot({ kdumpMem: true, tools: ['tasks'], insmod: ['borrow'], limitMs: seconds * 1000 + 300_000 });
       // It outlives the last command.
       await guest.run(`insmod /borrow.ko pid=$(tasks ${seconds + 120})`);
     }, 300_000);
-
-    afterAll(() => guest?.kill());
 
     test.each(Object.entries(COMMANDS))(
       '%s --live: the task table is consistent and complete',

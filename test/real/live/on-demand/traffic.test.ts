@@ -1,25 +1,14 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { bootGuest, type Guest } from '../../../../scripts/lab-parts/guest.mjs';
-import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
+import { beforeAll, expect, test } from 'vitest';
 import { socketsSchema } from '../../../../src/answers/schema.js';
-import { inGuest, kdumpMemInGuest, MEMORY_MIB } from '../live-guest.js';
+import { inGuest, testGuest } from '../../../support/guest.js';
 
 // Override for a shorter run: KDUMP_MEM_TRAFFIC_SECONDS=30.
 const SECONDS = Number(process.env.KDUMP_MEM_TRAFFIC_SECONDS ?? 300);
 const KERNEL = '6.1';
 const ONE_MS = 150_000;
-let guest: Guest;
+const guest = testGuest(KERNEL);
 
-beforeAll(async () => {
-  guest = await bootGuest({
-    kernel: KERNEL,
-    memoryMiB: MEMORY_MIB,
-    files: [...kdumpMemInGuest(), guestTool('traffic', KERNEL)],
-    limitMs: SECONDS * 1000 + 300_000,
-  });
-}, 120_000);
-
-afterAll(() => guest?.kill());
+beforeAll(() => guest.boot({ kdumpMem: true, tools: ['traffic'], limitMs: SECONDS * 1000 + 300_000 }), 120_000);
 
 test(
   'sockets --live under socket traffic: every run gives an answer or a reason',

@@ -1,14 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { makeDisk } from '../../../../scripts/lab-parts/disk.mjs';
-import { bootGuest, type Guest } from '../../../../scripts/lab-parts/guest.mjs';
-import { guestModule } from '../../../../scripts/lab-parts/guest-module.mjs';
-import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
 import { machineProgram } from '../../../../scripts/lab-parts/programs.mjs';
-import { LAB, type LabKernel } from '../../../support/lab.js';
+import { testGuest } from '../../../support/guest.js';
+import type { LabKernel } from '../../../support/lab.js';
 import { follow, McpClient, MOST_CALLS } from '../../../support/mcp.js';
-import { kdumpMemInGuest, MEMORY_MIB } from '../../live/live-guest.js';
 import { snapshotOf } from '../../snapshot/guest-snapshot.js';
 
 /** Limit for one step in a guest on a busy machine. */
@@ -159,7 +154,7 @@ interface Scenes {
   readonly kernel: LabKernel;
   readonly incidents: readonly Incident[];
   readonly modules?: readonly string[];
-  readonly memoryMiB?: number;
+  readonly isLive?: boolean;
   readonly append?: string;
 }
 const GUESTS: readonly Scenes[] = [
@@ -167,39 +162,29 @@ const GUESTS: readonly Scenes[] = [
   { kernel: '6.12', incidents: MEMORY, modules: ['leak'] },
   { kernel: '5.10', incidents: LOCKS, modules: ['locks'] },
   { kernel: 'newest', incidents: PANIC, modules: ['panics'], append: 'panic=0 oops=panic' },
-  { kernel: 'newest', incidents: LIVE, memoryMiB: MEMORY_MIB },
+  { kernel: 'newest', incidents: LIVE, isLive: true },
 ];
 
 describe.each(GUESTS)('in a guest of $kernel', ({ kernel, incidents, ...of }) => {
-  const work = mkdtempSync(join(LAB, 'mcp-incidents-'));
-  let guest: Guest;
+  const guest = testGuest(kernel, MOST_MS);
   let client: McpClient;
   let brought = 0;
   beforeAll(async () => {
-    const { modules = [], memoryMiB = 480, append = '' } = of;
-    const isLive = memoryMiB === MEMORY_MIB;
-    makeDisk(join(work, 'disk'), 160);
-    guest = await bootGuest({
-      kernel,
-      memoryMiB,
+    const { modules = [], isLive = false, append = '' } = of;
+    await guest.boot({
+      kdumpMem: isLive,
+      ...(isLive ? {} : { memoryMiB: 480 }),
       append,
-      files: [
-        guestTool('outage', kernel),
-        ...modules.map((name) => guestModule(name, kernel)),
-        ...(isLive ? kdumpMemInGuest(kernel) : []),
-        // The lab's busybox has neither, and the snapshot script uses both.
-        ...(isLive ? ['/usr/bin/cksum', '/usr/bin/printenv'].flatMap(machineProgram) : []),
-      ],
-      disks: [{ path: join(work, 'disk'), readonly: true }],
+      tools: ['outage'],
+      insmod: modules,
+      // The lab's busybox has neither, and the snapshot script uses both.
+      files: isLive ? ['/usr/bin/cksum', '/usr/bin/printenv'].flatMap(machineProgram) : [],
+      disks: [{ path: guest.disk('disk', 160), readonly: true }],
       limitMs: 5 * MOST_MS,
     });
-    client = await McpClient.connect('--root', work);
+    client = await McpClient.connect('--root', guest.path('.'));
   }, 2 * MOST_MS);
-  afterAll(async () => {
-    guest?.kill();
-    await client?.client.close();
-    rmSync(work, { recursive: true, force: true });
-  });
+  afterAll(() => client?.client.close());
 
   /**
    * Copies the evidence of an incident to this machine.
@@ -209,21 +194,21 @@ describe.each(GUESTS)('in a guest of $kernel', ({ kernel, incidents, ...of }) =>
   async function evidenceOf({ evidence }: Incident): Promise<string> {
     // A file that replaces another is refused once.
     const file = `${++brought}.${{ vmcore: 'vmcore', snapshot: 'tar.gz', log: 'log' }[evidence]}`;
-    const path = join(work, file);
-    if (evidence === 'snapshot') await snapshotOf(guest, path);
+    const path = guest.path(file);
+    if (evidence === 'snapshot') await snapshotOf(guest.machine, path);
     if (evidence === 'log') writeFileSync(path, (await guest.run('dmesg')).output);
     if (evidence !== 'vmcore') return file;
-    if (of.append?.includes('oops=panic')) await guest.waitFor(/Kernel panic - [^\n]*\n/, MOST_MS);
-    await guest.pause();
-    await guest.dump('elf', path);
-    await guest.resume();
+    if (of.append?.includes('oops=panic')) await guest.machine.waitFor(/Kernel panic - [^\n]*\n/, MOST_MS);
+    await guest.machine.pause();
+    await guest.machine.dump('elf', path);
+    await guest.machine.resume();
     return file;
   }
 
   test.each(incidents)(
     '$name',
     async (incident) => {
-      for (const line of incident.scene) await guest.run(line, { timeoutMs: MOST_MS });
+      for (const line of incident.scene) await guest.run(line);
       const source = await evidenceOf(incident);
       const { culprit, innocent } = incident;
       try {
@@ -231,7 +216,7 @@ describe.each(GUESTS)('in a guest of $kernel', ({ kernel, incidents, ...of }) =>
         expect(calls.length).toBeLessThanOrEqual(MOST_CALLS);
         console.log(`${incident.name}: ${calls.length} calls`);
       } finally {
-        rmSync(join(work, source));
+        rmSync(guest.path(source));
         if (incident.evidence !== 'vmcore' || !of.append) await guest.run(KILL, { mayFail: true });
       }
     },

@@ -1,17 +1,15 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execa } from 'execa';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { mcpAnswerSchema } from '../../../../src/answers/mcp/schema.js';
 import { commandPath } from '../../../support/cli.js';
 import { ROOT } from '../../../support/documents.js';
 import { incident } from '../../../support/fixtures.js';
+import { scratchFolder } from '../../../support/scratch.js';
 
 /** Installed by scripts/test inspector, with a Node that supports it. */
 const MODULES = join(ROOT, 'test/inspector/node_modules');
-const home = mkdtempSync(join(tmpdir(), 'kdump-mem-inspector-'));
-afterAll(() => rmSync(home, { recursive: true }));
+const home = scratchFolder('kdump-mem-inspector-');
 
 const { vmcore, truth } = incident();
 

@@ -1,16 +1,14 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
-import { bootGuest } from '../../../../scripts/lab-parts/guest.mjs';
+import { describe, expect, test } from 'vitest';
 import { findReferences } from '../../../../src/account/references/references.js';
 import { TargetFinder } from '../../../../src/account/references/search.js';
 import { AddressIdentifier } from '../../../../src/account/whatis.js';
 import { unreachableSchema } from '../../../../src/answers/memory/unreachable/schema.js';
 import { openNative } from '../../../../src/kernel/native/open.js';
 import { Warnings } from '../../../../src/walk/warnings.js';
-import { kdumpMem } from '../../../support/cli.js';
+import { kdumpMemJson } from '../../../support/cli.js';
 import { DRGN_MS, drgnJson } from '../../../support/drgn.js';
-import { LAB, LAB_KERNELS, type LabKernel, labDump } from '../../../support/lab.js';
+import { testGuest } from '../../../support/guest.js';
+import { LAB_KERNELS, type LabKernel, labDump } from '../../../support/lab.js';
 import { whatisSuite } from '../../whatis-suite.js';
 
 interface Drgn {
@@ -97,15 +95,10 @@ test.each([...LAB_KERNELS, '6.12-arm64-16k'] as const)(
   2 * DRGN_MS,
 );
 
-const folder = mkdtempSync(join(LAB, 'options-'));
-afterAll(() => rmSync(folder, { recursive: true }));
-
 for (const name of LAB_KERNELS) {
-  const elf = join(folder, name);
-  const guest = await bootGuest({ kernel: name, append: OPTIONS });
-  await guest.pause();
-  await guest.dump('elf', elf);
-  guest.kill();
+  const guest = testGuest(name);
+  await guest.boot({ append: OPTIONS });
+  const elf = await guest.lastDump();
 
   describe(`a machine of ${name} with ${OPTIONS}`, { timeout: 2 * DRGN_MS }, () => {
     whatisSuite(name, elf, 300, 40);
@@ -113,8 +106,7 @@ for (const name of LAB_KERNELS) {
     test('finds the references that a search of all memory by drgn finds', () => compareSearch(name, elf));
 
     test('each unreachable allocation has a known reason', async () => {
-      const { stdout } = await kdumpMem('memory', '--unreachable', '--json', '--vmcore', elf);
-      const found = unreachableSchema.parse(JSON.parse(stdout));
+      const found = await kdumpMemJson(unreachableSchema, 'memory', '--unreachable', '--vmcore', elf);
       expect(found).toMatchObject({ complete: true, warnings: [] });
       expect(found.groups.filter(({ reason }) => reason === null)).toEqual([]);
     });
