@@ -1,4 +1,4 @@
-import { readOrNot } from '../../src/base/errors.js';
+import { ReadError, readOrNot } from '../../src/base/errors.js';
 import { bytesOf } from '../../src/kernel/bytes.js';
 import type { NamedAddress } from '../../src/kernel/kernel.js';
 import type { NativeKernel } from '../../src/kernel/native/kernel.js';
@@ -19,46 +19,78 @@ const MADE_END = made(1 << 28);
 const REGISTERS = 'r15 r14 r13 r12 bp bx r11 r10 r9 r8 ax cx dx si di orig_ax ip cs flags sp ss'.split(' ');
 const [STATUS_BYTES, PR_PID, PR_REG] = [336, 32, 112] as const;
 
+/** A page, and which words of it are readable. */
+interface Page {
+  readonly bytes: Uint8Array;
+  readonly words: Uint8Array;
+}
+
 /** The kernel of a fixture, opened once for all tests of a file. */
-export function fixtureBase(name: FixtureName): { readonly kernel: NativeKernel; readonly table: TaskTable } {
-  const kernel = openNative({ files: [fixture(name).vmcore] });
-  return { kernel, table: taskTable(kernel) };
+export class FixtureBase {
+  readonly kernel: NativeKernel;
+  readonly table: TaskTable;
+  readonly #pages = new Map<bigint, Page>();
+
+  constructor(name: FixtureName) {
+    this.kernel = openNative({ files: [fixture(name).vmcore] });
+    this.table = taskTable(this.kernel);
+  }
+
+  /** What the fixture has of a page. */
+  page(address: bigint): Page {
+    const known = this.#pages.get(address);
+    if (known) return known;
+    const page = { bytes: new Uint8Array(PAGE), words: new Uint8Array(PAGE / 8) };
+    this.#pages.set(address, page);
+    for (let index = 0; index < PAGE / 8; index++) {
+      const word = readOrNot(() => this.kernel.read(address + BigInt(index * 8), 8));
+      if (word === undefined) continue;
+      page.bytes.set(bytesOf(word), index * 8);
+      page.words[index] = 1;
+    }
+    return page;
+  }
 }
 
 /**
- * Made-up objects beside those of a fixture's kernel, by its types. Its own words can be changed to point to them; what
- * is not in the fixture becomes zero in each page that a test writes to.
+ * Made-up objects beside those of a fixture's kernel, by its types. Its own words can be changed to point to them, also
+ * words that the fixture does not have.
  */
 export class OverlaidKernel {
   /** Symbols of other addresses. Fixtures contain a part of the ORC tables: without them, frame pointers count. */
   readonly symbols: Record<string, bigint | undefined> = { __start_orc_unwind_ip: undefined, crash_notes: undefined };
-  readonly #base;
-  readonly #pages = new Map<bigint, Uint8Array>();
+  readonly #base: FixtureBase;
+  readonly #pages = new Map<bigint, Page>();
   readonly #names: (NamedAddress & { readonly address: bigint })[] = [];
   readonly #notes: DataView[] = [];
   #next = PAGE;
 
-  constructor(base: ReturnType<typeof fixtureBase>) {
+  constructor(base: FixtureBase) {
     this.#base = base;
   }
 
-  /** The address of the `task_struct` of a process, all of which is readable. */
+  /** The address of the `task_struct` of a process. */
   task(pid: number): bigint {
-    const { address } = this.#base.table.processes.find((each) => each.pid === pid)!;
-    this.#readable(address, this.#base.kernel.struct('task_struct')!.size);
-    return address;
+    return this.#base.table.processes.find((each) => each.pid === pid)!.address;
   }
 
   /** Reserves zeroed memory for a struct or a number of bytes, and writes its members. */
   make(of: string | number, members: Readonly<Record<string, Value>> = {}, align = 64): bigint {
-    const bytes = typeof of === 'number' ? of : this.#base.kernel.struct(of)!.size;
+    const bytes = typeof of === 'number' ? of : this.size(of);
     const at = Math.ceil(this.#next / align) * align;
     this.#next = at + bytes;
-    this.#readable(made(at), bytes);
+    this.write(made(at), new Uint8Array(bytes));
     if (typeof of === 'string') this.set(of, made(at), members);
     return made(at);
   }
 
+  size(type: string): number {
+    const layout = this.#base.kernel.struct(type);
+    if (!layout) throw new Error(`no struct ${type}`);
+    return layout.size;
+  }
+
+  /** The address of a member. */
   at(type: string, address: bigint, path: string): bigint {
     const member = this.#base.kernel.struct(type)?.member(path);
     if (!member) throw new Error(`struct ${type} has no ${path}`);
@@ -76,11 +108,20 @@ export class OverlaidKernel {
   }
 
   write(address: bigint, bytes: Uint8Array): void {
-    this.#readable(address, bytes.length);
     for (const [index, byte] of bytes.entries()) {
       const at = address + BigInt(index);
-      this.#pages.get(at / BigInt(PAGE))![Number(at % BigInt(PAGE))] = byte;
+      const [page, into] = [at - (at % BigInt(PAGE)), Number(at % BigInt(PAGE))];
+      const own = this.#pages.get(page) ?? this.#copyOf(page);
+      own.bytes[into] = byte;
+      own.words[into >> 3] = 1;
     }
+  }
+
+  /** Zeros from one member to the end of another. */
+  clear(type: string, address: bigint, first: string, last = first): void {
+    const from = this.at(type, address, first);
+    const end = this.at(type, address, last) + BigInt(this.#base.kernel.struct(type)!.member(last)!.size);
+    this.write(from, new Uint8Array(Number(end - from)));
   }
 
   word(address: bigint, value: bigint | number): void {
@@ -166,46 +207,37 @@ export class OverlaidKernel {
     const { kernel } = this.#base;
     const start = this.make(STACK_BYTES, {}, STACK_BYTES);
     const returns = functions.slice(1).map((name) => this.call(name));
-    const end = start + BigInt(STACK_BYTES - kernel.struct('pt_regs')!.size);
+    const end = start + BigInt(STACK_BYTES - this.size('pt_regs'));
     const places = returns.map((_, index) => end - BigInt((returns.length - index) * 16));
     for (const [index, at] of places.entries()) {
       this.word(at, places[index + 1] ?? 0n);
       this.word(at + 8n, returns[index]!);
     }
     const sp = start + 0x1000n;
-    this.#readable(task, kernel.struct('task_struct')!.size);
     this.set('task_struct', task, { stack: start, 'thread.sp': sp });
     return { words: sp + 0x100n, sp, bp: places[0] ?? end };
   }
 
   #read(address: bigint, length: number): DataView {
-    const [first, last] = [address / BigInt(PAGE), (address + BigInt(length) - 1n) / BigInt(PAGE)];
-    const page = this.#pages.get(first);
-    if (page && first === last)
-      return new DataView(page.buffer, page.byteOffset + Number(address % BigInt(PAGE)), length);
     const bytes = new Uint8Array(length);
     for (let done = 0; done < length; ) {
       const at = address + BigInt(done);
       const into = Number(at % BigInt(PAGE));
       const part = Math.min(length - done, PAGE - into);
-      const own = this.#pages.get(at / BigInt(PAGE));
-      bytes.set(own ? own.subarray(into, into + part) : bytesOf(this.#base.kernel.read(at, part)), done);
+      const own = this.#pages.get(at - BigInt(into));
+      const lost = own?.words.subarray(into >> 3, (into + part + 7) >> 3).indexOf(0) ?? -1;
+      if (lost >= 0) throw new ReadError('filtered', at + BigInt(lost * 8));
+      bytes.set(own ? own.bytes.subarray(into, into + part) : bytesOf(this.#base.kernel.read(at, part)), done);
       done += part;
     }
     return new DataView(bytes.buffer);
   }
 
-  /** Copies what the fixture has of some memory, in words. */
-  #readable(address: bigint, length: number): void {
-    for (let at = address - (address % BigInt(PAGE)); at < address + BigInt(length); at += BigInt(PAGE)) {
-      if (this.#pages.has(at / BigInt(PAGE))) continue;
-      const page = new Uint8Array(PAGE);
-      this.#pages.set(at / BigInt(PAGE), page);
-      if (at >= made(0) && at < MADE_END) continue;
-      for (let offset = 0; offset < PAGE; offset += 8) {
-        const word = readOrNot(() => this.#base.kernel.read(at + BigInt(offset), 8));
-        if (word) page.set(bytesOf(word), offset);
-      }
-    }
+  #copyOf(page: bigint): Page {
+    const isMade = page >= made(0) && page < MADE_END;
+    const known = isMade ? { bytes: new Uint8Array(PAGE), words: new Uint8Array(PAGE / 8) } : this.#base.page(page);
+    const copy = { bytes: known.bytes.slice(), words: known.words.slice() };
+    this.#pages.set(page, copy);
+    return copy;
   }
 }

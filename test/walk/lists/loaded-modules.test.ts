@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { listJson } from '../../../src/answers/info/lists/lists.js';
-import { fixtureBase, OverlaidKernel } from '../../support/overlaid-kernel.js';
+import { FixtureBase, OverlaidKernel } from '../../support/overlaid-kernel.js';
 
-const BASE = fixtureBase('6.1');
+const BASE = new FixtureBase('6.1');
 const TEXT = 0xffff_ffff_c100_0000n;
 
 /** Two modules of 2 pages each, the second of which uses the first; each has a vmalloc area. */
@@ -85,7 +85,7 @@ test('a contradiction of a running kernel is a change meanwhile', () => {
 });
 
 test('finds parts of a module since 6.4', () => {
-  const types = fixtureBase('6.12');
+  const types = new FixtureBase('6.12');
   const one = new OverlaidKernel(types);
   one.symbols.modules = one.make(16);
   const part = (index: number) => `mem[${index}].size`;
