@@ -1,4 +1,3 @@
-import { ReadError, readOrNot } from '../../src/base/errors.js';
 import { bytesOf } from '../../src/kernel/bytes.js';
 import type { NamedAddress } from '../../src/kernel/kernel.js';
 import type { NativeKernel } from '../../src/kernel/native/kernel.js';
@@ -14,41 +13,24 @@ type Value = bigint | number | string;
 const PAGE = 4096;
 const STACK_BYTES = 0x4000;
 const FUNCTION_BYTES = 0x40n;
-const MADE_END = made(1 << 28);
 /** `pr_reg` of struct elf_prstatus, in order, and where it is. */
 const REGISTERS = 'r15 r14 r13 r12 bp bx r11 r10 r9 r8 ax cx dx si di orig_ax ip cs flags sp ss'.split(' ');
 const [STATUS_BYTES, PR_PID, PR_REG] = [336, 32, 112] as const;
 
-/** A page, and which words of it are readable. */
+/** Bytes of a page that a test wrote, and 1 for each of them. */
 interface Page {
   readonly bytes: Uint8Array;
-  readonly words: Uint8Array;
+  readonly isOwn: Uint8Array;
 }
 
 /** The kernel of a fixture, opened once for all tests of a file. */
 export class FixtureBase {
   readonly kernel: NativeKernel;
   readonly table: TaskTable;
-  readonly #pages = new Map<bigint, Page>();
 
   constructor(name: FixtureName) {
     this.kernel = openNative({ files: [fixture(name).vmcore] });
     this.table = taskTable(this.kernel);
-  }
-
-  /** What the fixture has of a page. */
-  page(address: bigint): Page {
-    const known = this.#pages.get(address);
-    if (known) return known;
-    const page = { bytes: new Uint8Array(PAGE), words: new Uint8Array(PAGE / 8) };
-    this.#pages.set(address, page);
-    for (let index = 0; index < PAGE / 8; index++) {
-      const word = readOrNot(() => this.kernel.read(address + BigInt(index * 8), 8));
-      if (word === undefined) continue;
-      page.bytes.set(bytesOf(word), index * 8);
-      page.words[index] = 1;
-    }
-    return page;
   }
 }
 
@@ -108,12 +90,16 @@ export class OverlaidKernel {
   }
 
   write(address: bigint, bytes: Uint8Array): void {
-    for (const [index, byte] of bytes.entries()) {
-      const at = address + BigInt(index);
-      const [page, into] = [at - (at % BigInt(PAGE)), Number(at % BigInt(PAGE))];
-      const own = this.#pages.get(page) ?? this.#copyOf(page);
-      own.bytes[into] = byte;
-      own.words[into >> 3] = 1;
+    for (let done = 0; done < bytes.length; ) {
+      const at = address + BigInt(done);
+      const into = Number(at % BigInt(PAGE));
+      const part = bytes.subarray(done, done + PAGE - into);
+      const number = at / BigInt(PAGE);
+      const page = this.#pages.get(number) ?? { bytes: new Uint8Array(PAGE), isOwn: new Uint8Array(PAGE) };
+      this.#pages.set(number, page);
+      page.bytes.set(part, into);
+      page.isOwn.fill(1, into, into + part.length);
+      done += part.length;
     }
   }
 
@@ -128,11 +114,33 @@ export class OverlaidKernel {
     this.write(address, littleEndian(BigInt.asUintN(64, BigInt(value)), 8));
   }
 
-  /** The address of a text. */
+  /** The address of a text, behind which there is other memory. */
   text(text: string): bigint {
-    const at = this.make(text.length + 1);
+    const at = this.make(text.length + 64);
     this.write(at, Buffer.from(text));
     return at;
+  }
+
+  /** An empty list, for a symbol. */
+  list(symbol: string): bigint {
+    const head = this.make(16);
+    this.link(head);
+    this.symbols[symbol] = head;
+    return head;
+  }
+
+  /** Moves per-CPU variables of these sizes to made-up memory. @returns their addresses for each of two CPUs */
+  perCpu<Name extends string>(sizes: Readonly<Record<Name, number>>): Readonly<Record<Name, readonly [bigint, bigint]>> {
+    const offsets = this.make(16);
+    this.symbols.__per_cpu_offset = offsets;
+    this.word(offsets + 8n, PAGE * 16);
+    return Object.fromEntries(
+      Object.entries<number>(sizes).map(([name, bytes]) => {
+        const first = this.make(PAGE * 16 + bytes);
+        this.symbols[name] = first;
+        return [name, [first, first + BigInt(PAGE * 16)]];
+      }),
+    ) as unknown as Readonly<Record<Name, readonly [bigint, bigint]>>;
   }
 
   /** Links nodes of `struct list_head`, the first of which is the head. */
@@ -223,21 +231,14 @@ export class OverlaidKernel {
     for (let done = 0; done < length; ) {
       const at = address + BigInt(done);
       const into = Number(at % BigInt(PAGE));
-      const part = Math.min(length - done, PAGE - into);
-      const own = this.#pages.get(at - BigInt(into));
-      const lost = own?.words.subarray(into >> 3, (into + part + 7) >> 3).indexOf(0) ?? -1;
-      if (lost >= 0) throw new ReadError('filtered', at + BigInt(lost * 8));
-      bytes.set(own ? own.bytes.subarray(into, into + part) : bytesOf(this.#base.kernel.read(at, part)), done);
+      const room = Math.min(length - done, PAGE - into);
+      const page = this.#pages.get(at / BigInt(PAGE));
+      const own = page?.isOwn[into] ?? 0;
+      const other = page?.isOwn.subarray(into, into + room).indexOf(1 - own) ?? -1;
+      const part = other < 0 ? room : other;
+      bytes.set(page && own ? page.bytes.subarray(into, into + part) : bytesOf(this.#base.kernel.read(at, part)), done);
       done += part;
     }
     return new DataView(bytes.buffer);
-  }
-
-  #copyOf(page: bigint): Page {
-    const isMade = page >= made(0) && page < MADE_END;
-    const known = isMade ? { bytes: new Uint8Array(PAGE), words: new Uint8Array(PAGE / 8) } : this.#base.page(page);
-    const copy = { bytes: known.bytes.slice(), words: known.words.slice() };
-    this.#pages.set(page, copy);
-    return copy;
   }
 }
