@@ -1,4 +1,4 @@
-// Preloaded into each command that scripts/golden runs. The date is fixed. If COLUMNS is set, stdout looks like a
+// Preloaded into each command that scripts/golden runs. The date and the elapsed time are fixed. If COLUMNS is set, stdout looks like a
 // terminal of that width. If the command checks whether stdout is a terminal, its answer may depend on the width, and
 // the file that GOLDEN_CHECKED names is created.
 const { writeFileSync } = require('node:fs');
@@ -12,6 +12,7 @@ globalThis.Date = class extends Date {
     return NOW;
   }
 };
+performance.now = () => 0;
 
 const { COLUMNS, GOLDEN_CHECKED } = process.env;
 let isChecked = false;

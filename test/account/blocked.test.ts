@@ -53,16 +53,33 @@ function completion(one: Waiting, done = 0, ...functions: readonly string[]): bi
 }
 
 /** Words on the stack of another task, which may hold a lock. */
-const onStack = (one: Waiting, pid: number, address: bigint) => one.word(one.stack(one.task(pid), ['__schedule', 'kthread']), address);
+const onStack = (one: Waiting, pid: number, address: bigint) =>
+  one.word(one.stack(one.task(pid), ['__schedule', 'kthread']), address);
 
 test.each<readonly [string, (one: Waiting) => void, readonly string[]]>([
   ['mutex', (one) => void one.mutex(4, 5), ['mutex pid=4 waiters=5']],
-  ['written rw_semaphore', (one) => void rwSemaphore(one, { 'count.counter': 3n, 'owner.counter': one.task(4) }), ['rw-semaphore pid=4 waiters=5']],
-  ['read rw_semaphore', (one) => void rwSemaphore(one, { 'count.counter': 0x202n, 'owner.counter': one.task(4) | 1n }), ['rw-semaphore readers readers=2 waiters=5 last=4']],
+  [
+    'written rw_semaphore',
+    (one) => void rwSemaphore(one, { 'count.counter': 3n, 'owner.counter': one.task(4) }),
+    ['rw-semaphore pid=4 waiters=5'],
+  ],
+  [
+    'read rw_semaphore',
+    (one) => void rwSemaphore(one, { 'count.counter': 0x202n, 'owner.counter': one.task(4) | 1n }),
+    ['rw-semaphore readers readers=2 waiters=5 last=4'],
+  ],
   ['semaphore', (one) => onStack(one, 6, semaphore(one)), ['semaphore not-recorded waiters=5 stack=6']],
   ['completion', (one) => void completion(one), ['completion not-recorded waiters=5']],
-  ['vfork', (one) => one.set('task_struct', one.task(4), { vfork_done: completion(one) }), ['completion pid=4 waiters=5']],
-  ['wait queue', (one) => void one.waitQueue(5, 'autoremove_wake_function', 'some_wait'), ['wait-queue not-recorded waiters=5']],
+  [
+    'vfork',
+    (one) => one.set('task_struct', one.task(4), { vfork_done: completion(one) }),
+    ['completion pid=4 waiters=5'],
+  ],
+  [
+    'wait queue',
+    (one) => void one.waitQueue(5, 'autoremove_wake_function', 'some_wait'),
+    ['wait-queue not-recorded waiters=5'],
+  ],
   ['unknown wait', (one) => void one.sleeps(5, 'some_wait'), ['unknown unknown waiters=5']],
   ['grace period of SRCU', (one) => void completion(one, 0, 'synchronize_srcu'), ['rcu not-recorded waiters=5']],
   ['frozen task', (one) => void one.sleeps(5, '__refrigerator'), []],
@@ -106,33 +123,73 @@ test('a traced task waits for its tracer', () => {
 const WRITTEN = (one: Waiting) => ({ 'count.counter': 3n, 'owner.counter': one.task(4) });
 
 test.each<readonly [string, RegExp, (one: Waiting) => void]>([
-  ['owner that is no task', /its owner, task_struct 0x\w+, is no task of this kernel/, (one) => one.set('mutex', one.mutex(4, 5), { 'owner.counter': one.task(4) + 65n })],
+  [
+    'owner that is no task',
+    /its owner, task_struct 0x\w+, is no task of this kernel/,
+    (one) => one.set('mutex', one.mutex(4, 5), { 'owner.counter': one.task(4) + 65n }),
+  ],
   ['mutex without an owner', /tasks wait, but it has no owner/, (one) => void one.mutex(undefined, 5)],
-  ['mutex without waiters', /its owner word has no flag for waiters/, (one) => one.set('mutex', one.mutex(4, 5), { 'owner.counter': one.task(4) })],
-  ['count without waiters', /its count has no flag for waiters/, (one) => void rwSemaphore(one, { ...WRITTEN(one), 'count.counter': 1n })],
-  ['count of readers', /its count names readers, but its owner word a writer/, (one) => void rwSemaphore(one, { ...WRITTEN(one), 'count.counter': 0x102n })],
-  ['writer', /its count names a writer, but its owner word does not/, (one) => void rwSemaphore(one, { 'count.counter': 3n, 'owner.counter': 0n })],
-  ['free rw_semaphore', /neither a writer nor readers hold it/, (one) => void rwSemaphore(one, { 'count.counter': 2n, 'owner.counter': 0n })],
+  [
+    'mutex without waiters',
+    /its owner word has no flag for waiters/,
+    (one) => one.set('mutex', one.mutex(4, 5), { 'owner.counter': one.task(4) }),
+  ],
+  [
+    'count without waiters',
+    /its count has no flag for waiters/,
+    (one) => void rwSemaphore(one, { ...WRITTEN(one), 'count.counter': 1n }),
+  ],
+  [
+    'count of readers',
+    /its count names readers, but its owner word a writer/,
+    (one) => void rwSemaphore(one, { ...WRITTEN(one), 'count.counter': 0x102n }),
+  ],
+  [
+    'writer',
+    /its count names a writer, but its owner word does not/,
+    (one) => void rwSemaphore(one, { 'count.counter': 3n, 'owner.counter': 0n }),
+  ],
+  [
+    'free rw_semaphore',
+    /neither a writer nor readers hold it/,
+    (one) => void rwSemaphore(one, { 'count.counter': 2n, 'owner.counter': 0n }),
+  ],
   ['count of a semaphore', /tasks wait, but its count is 1/, (one) => void semaphore(one, 1)],
   ['completion', /it is complete \(done is 1\)/, (one) => void completion(one, 1)],
-  ['waiter of another task', /its list has a waiter of 0x\w+, which is no task/, (one) => {
-    const { head, entry } = one.waitQueue(5, 'autoremove_wake_function', 'some_wait');
-    const other = one.make('wait_queue_entry', { private: one.task(4) + 8n, func: one.wakes('other_function') });
-    one.queue(one.at('wait_queue_head', head, 'head'), 'wait_queue_entry', entry, other);
-  }],
-  ['stack pointer', /the saved stack pointer 0x\w+ is outside the stack/, (one) => {
-    one.mutex(4, 5);
-    one.set('task_struct', one.task(5), { 'thread.sp': 8 });
-  }],
-  ['link of a waiter', /its stack has no waiter that is linked to a lock/, (one) => {
-    const waiter = one.waiter(5, 'mutex_waiter', '__mutex_lock');
-    one.link(one.at('mutex_waiter', waiter, 'list'), one.make(16));
-    one.set('mutex_waiter', waiter, { 'list.next': 8 });
-  }],
-  ['start of a sleep', /pid 5 last began to run after the dump/, (one) => {
-    one.mutex(4, 5);
-    one.set('task_struct', one.task(5), { 'sched_info.last_arrival': 2n ** 62n });
-  }],
+  [
+    'waiter of another task',
+    /its list has a waiter of 0x\w+, which is no task/,
+    (one) => {
+      const { head, entry } = one.waitQueue(5, 'autoremove_wake_function', 'some_wait');
+      const other = one.make('wait_queue_entry', { private: one.task(4) + 8n, func: one.wakes('other_function') });
+      one.queue(one.at('wait_queue_head', head, 'head'), 'wait_queue_entry', entry, other);
+    },
+  ],
+  [
+    'stack pointer',
+    /the saved stack pointer 0x\w+ is outside the stack/,
+    (one) => {
+      one.mutex(4, 5);
+      one.set('task_struct', one.task(5), { 'thread.sp': 8 });
+    },
+  ],
+  [
+    'link of a waiter',
+    /its stack has no waiter that is linked to a lock/,
+    (one) => {
+      const waiter = one.waiter(5, 'mutex_waiter', '__mutex_lock');
+      one.link(one.at('mutex_waiter', waiter, 'list'), one.make(16));
+      one.set('mutex_waiter', waiter, { 'list.next': 8 });
+    },
+  ],
+  [
+    'start of a sleep',
+    /pid 5 last began to run after the dump/,
+    (one) => {
+      one.mutex(4, 5);
+      one.set('task_struct', one.task(5), { 'sched_info.last_arrival': 2n ** 62n });
+    },
+  ],
 ])('reports a wrong %s', (_, message, scene) => {
   const found = blocked(scene);
   expect(found.complete).toBe(false);

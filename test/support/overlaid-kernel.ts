@@ -41,6 +41,8 @@ export class FixtureBase {
 export class OverlaidKernel {
   /** Symbols of other addresses. Fixtures contain a part of the ORC tables: without them, frame pointers count. */
   readonly symbols: Record<string, bigint | undefined> = { __start_orc_unwind_ip: undefined, crash_notes: undefined };
+  /** Other members of the kernel. */
+  readonly members: { -readonly [Name in keyof NativeKernel]?: NativeKernel[Name] } = {};
   readonly #base: FixtureBase;
   readonly #pages = new Map<bigint, Page>();
   readonly #names: (NamedAddress & { readonly address: bigint })[] = [];
@@ -84,7 +86,8 @@ export class OverlaidKernel {
     for (const [path, value] of Object.entries(members)) {
       const at = this.at(type, address, path);
       const size = Math.min(this.#base.kernel.struct(type)!.member(path)!.size, 8);
-      const bytes = typeof value === 'string' ? Buffer.from(`${value}\0`) : littleEndian(BigInt.asUintN(64, BigInt(value)), 8);
+      const bytes =
+        typeof value === 'string' ? Buffer.from(`${value}\0`) : littleEndian(BigInt.asUintN(64, BigInt(value)), 8);
       this.write(at, typeof value === 'string' ? bytes : bytes.subarray(0, size));
     }
   }
@@ -130,7 +133,9 @@ export class OverlaidKernel {
   }
 
   /** Moves per-CPU variables of these sizes to made-up memory. @returns their addresses for each of two CPUs */
-  perCpu<Name extends string>(sizes: Readonly<Record<Name, number>>): Readonly<Record<Name, readonly [bigint, bigint]>> {
+  perCpu<Name extends string>(
+    sizes: Readonly<Record<Name, number>>,
+  ): Readonly<Record<Name, readonly [bigint, bigint]>> {
     const offsets = this.make(16);
     this.symbols.__per_cpu_offset = offsets;
     this.word(offsets + 8n, PAGE * 16);
@@ -192,10 +197,11 @@ export class OverlaidKernel {
   kernel(facts: { readonly live?: boolean } = {}): NativeKernel {
     const { kernel } = this.#base;
     const changed: Readonly<Record<PropertyKey, unknown>> = {
+      ...this.members,
       facts: { ...kernel.facts, ...facts },
       fast: undefined,
       cpuNotes: { by: 'qemu', notes: this.#notes },
-      read: (address: bigint, length: number) => this.#read(address, length),
+      read: (address: bigint, length: number) => this.read(address, length),
       symbol: (name: string) => (name in this.symbols ? this.symbols[name] : kernel.symbol(name)),
       symbolAt: (address: bigint) => {
         const own = this.#names.find(({ address: at }) => address >= at && address < at + FUNCTION_BYTES);
@@ -226,7 +232,7 @@ export class OverlaidKernel {
     return { words: sp + 0x100n, sp, bp: places[0] ?? end };
   }
 
-  #read(address: bigint, length: number): DataView {
+  read(address: bigint, length: number): DataView {
     const bytes = new Uint8Array(length);
     for (let done = 0; done < length; ) {
       const at = address + BigInt(done);

@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { dumpTime, type InfoAnswer, impossibleFigures, infoJson, type KernelInfo } from '../../../src/answers/info/answer.js';
+import {
+  dumpTime,
+  type InfoAnswer,
+  impossibleFigures,
+  infoJson,
+  type KernelInfo,
+} from '../../../src/answers/info/answer.js';
 import { infoSchema } from '../../../src/answers/info/schema.js';
 import { infoText } from '../../../src/answers/info/text.js';
 
@@ -89,52 +95,124 @@ test('JSON has the figures, and null for unknown ones', () => {
   const { kernel: _, ...unknown } = KERNEL.machine as KernelInfo['machine'] & { kernel?: undefined };
   const { uts, taint, modules, processes, ram, ...rest } = unknown;
   const bare = { ...answer(), noted: {}, kernel: { ...KERNEL, machine: rest } };
-  expect(infoJson(bare).kernel).toMatchObject({ version: null, taint: null, modules: null, processes: null, ramBytes: null });
+  expect(infoJson(bare).kernel).toMatchObject({
+    version: null,
+    taint: null,
+    modules: null,
+    processes: null,
+    ramBytes: null,
+  });
 });
 
 describe('text', () => {
   test.each<readonly [string, InfoAnswer, readonly RegExp[]]>([
-    ['of a crash', answer(), [
-      /^Linux 6\.1\.0-39-amd64 panicked: sysrq\n/,
-      /^FORMAT +kdump compressed, version 6, zstd and plain pages$/m,
-      /^FILTERED +zero pages, free pages \(level 31\)$/m,
-      /^CRASHED +2025-11-20T04:19:05Z$/m,
-      /^UPTIME +01:02:03$/m,
-      /^CPUS +1 online, 2 possible \(a panic stops the other CPUs\)$/m,
-      /^TASKS +1 process, 60 kernel threads$/m,
-      /^PANIC TASK +pid 7 \(evil\\x1b\[2J\) on CPU 1$/m,
-      /^VMCOREINFO +note in the kdump header$/m,
-      /^SYMBOLS +kallsyms, 100 symbols$/m,
-      /^MODULES +2 loaded, BTF types of 1$/m,
-      /^UNSUPPORTED +nothing/m,
-    ]],
-    ['without a panic', answer({ panic: { state: 'running', logRead: true } }), [/: no panic, dumped while running/, /^RUNNING +pid 7/m]],
-    ['of unknown state', answer({ panic: { state: 'unknown', logRead: false, cause: 'a cause' } }), [/: unknown whether it panicked/, /^LOGGED +a cause$/m]],
-    ['without a message', answer({ panic: { state: 'panicked', logRead: false } }), [/^PANIC +yes \(the log cannot be read\)$/m, /^PANIC TASK +unknown/m]],
-    ['without a message in the log', answer({ panic: { state: 'panicked', logRead: true, cause: 'BUG' } }), [/panicked: BUG/, /^PRECEDED BY +BUG$/m]],
-    ['of idle CPUs', answer({ panic: { state: 'running', logRead: true }, running: [{ ...TASK, pid: 0 }] }), [/^RUNNING +every CPU was idle$/m]],
+    [
+      'of a crash',
+      answer(),
+      [
+        /^Linux 6\.1\.0-39-amd64 panicked: sysrq\n/,
+        /^FORMAT +kdump compressed, version 6, zstd and plain pages$/m,
+        /^FILTERED +zero pages, free pages \(level 31\)$/m,
+        /^CRASHED +2025-11-20T04:19:05Z$/m,
+        /^UPTIME +01:02:03$/m,
+        /^CPUS +1 online, 2 possible \(a panic stops the other CPUs\)$/m,
+        /^TASKS +1 process, 60 kernel threads$/m,
+        /^PANIC TASK +pid 7 \(evil\\x1b\[2J\) on CPU 1$/m,
+        /^VMCOREINFO +note in the kdump header$/m,
+        /^SYMBOLS +kallsyms, 100 symbols$/m,
+        /^MODULES +2 loaded, BTF types of 1$/m,
+        /^UNSUPPORTED +nothing/m,
+      ],
+    ],
+    [
+      'without a panic',
+      answer({ panic: { state: 'running', logRead: true } }),
+      [/: no panic, dumped while running/, /^RUNNING +pid 7/m],
+    ],
+    [
+      'of unknown state',
+      answer({ panic: { state: 'unknown', logRead: false, cause: 'a cause' } }),
+      [/: unknown whether it panicked/, /^LOGGED +a cause$/m],
+    ],
+    [
+      'without a message',
+      answer({ panic: { state: 'panicked', logRead: false } }),
+      [/^PANIC +yes \(the log cannot be read\)$/m, /^PANIC TASK +unknown/m],
+    ],
+    [
+      'without a message in the log',
+      answer({ panic: { state: 'panicked', logRead: true, cause: 'BUG' } }),
+      [/panicked: BUG/, /^PRECEDED BY +BUG$/m],
+    ],
+    [
+      'of idle CPUs',
+      answer({ panic: { state: 'running', logRead: true }, running: [{ ...TASK, pid: 0 }] }),
+      [/^RUNNING +every CPU was idle$/m],
+    ],
     ['of unknown tasks', answer({ panic: { state: 'running', logRead: true }, running: [] }), [/^RUNNING +unknown/m]],
-    ['of many tasks', answer({ panic: { state: 'running', logRead: true }, running: Array(10).fill(TASK) }), [/ and 2 more$/m]],
+    [
+      'of many tasks',
+      answer({ panic: { state: 'running', logRead: true }, running: Array(10).fill(TASK) }),
+      [/ and 2 more$/m],
+    ],
     ['of a clean kernel', answer({ taint: 0n }), [/^TAINT +none$/m]],
     ['of a long uptime', answer({ clock: { ...CLOCK, uptime: 90_061_000_000_000n } }), [/^UPTIME +1 day 01:01:01$/m]],
-    ['of an unreadable kernel', without(answer({}, UNKNOWN_KERNEL)), [/^Dump of Linux 6\.1\.0-39-amd64: the kernel cannot be read/, /^Unknown:\n  kernel, symbols: no page tables$/m]],
-    ['of a running kernel', answer({}, { dump: { ...DUMP, live: true } }), [/, running\n/, /^FILTERED +nothing \(running kernel\)$/m]],
-    ['of an unknown level', answer({}, { dump: { ...DUMP, dumpLevel: undefined, filtered: undefined } }), [/^FILTERED +not recorded in this format$/m]],
-    ['of an unknown filter', answer({}, { dump: { ...DUMP, filtered: undefined, description: 'ELF, filtered' } }), [/^FILTERED +yes, but the format does not record/m]],
-    ['of a complete dump', answer({}, { dump: { ...DUMP, dumpLevel: 0, filtered: [], storedExact: false, anomalies: ['odd \x07'] } }), [/^FILTERED +nothing \(level 0\)$/m, /^CONTENT +at least 4\.00 MiB/m, /^NOTE +odd \\x07$/m]],
-    ['of two files', answer({}, { dump: { ...DUMP, files: [...DUMP.files, ...DUMP.files] } }), [/^FILES +vmcore, vmcore \(2\.00 MiB\)$/m]],
+    [
+      'of an unreadable kernel',
+      without(answer({}, UNKNOWN_KERNEL)),
+      [
+        /^Dump of Linux 6\.1\.0-39-amd64: the kernel cannot be read/,
+        /^Unknown:\n {2}kernel, symbols: no page tables$/m,
+      ],
+    ],
+    [
+      'of a running kernel',
+      answer({}, { dump: { ...DUMP, live: true } }),
+      [/, running\n/, /^FILTERED +nothing \(running kernel\)$/m],
+    ],
+    [
+      'of an unknown level',
+      answer({}, { dump: { ...DUMP, dumpLevel: undefined, filtered: undefined } }),
+      [/^FILTERED +not recorded in this format$/m],
+    ],
+    [
+      'of an unknown filter',
+      answer({}, { dump: { ...DUMP, filtered: undefined, description: 'ELF, filtered' } }),
+      [/^FILTERED +yes, but the format does not record/m],
+    ],
+    [
+      'of a complete dump',
+      answer({}, { dump: { ...DUMP, dumpLevel: 0, filtered: [], storedExact: false, anomalies: ['odd \x07'] } }),
+      [/^FILTERED +nothing \(level 0\)$/m, /^CONTENT +at least 4\.00 MiB/m, /^NOTE +odd \\x07$/m],
+    ],
+    [
+      'of two files',
+      answer({}, { dump: { ...DUMP, files: [...DUMP.files, ...DUMP.files] } }),
+      [/^FILES +vmcore, vmcore \(2\.00 MiB\)$/m],
+    ],
   ])('%s', (_, one, lines) => {
     const text = infoText(one, null);
     for (const line of lines) expect(text).toMatch(line);
   });
 
   test('fits a terminal', () => {
-    expect(Math.max(...infoText(answer(), 60).split('\n').map(({ length }) => length))).toBeLessThanOrEqual(60);
+    expect(
+      Math.max(
+        ...infoText(answer(), 60)
+          .split('\n')
+          .map(({ length }) => length),
+      ),
+    ).toBeLessThanOrEqual(60);
   });
 
   test('names parts that a command omits, and sources that were not found', () => {
     const limits = [{ command: 'skb', part: 'rings', code: 'unsupported-layout', why: 'no member' }] as const;
-    const provenance = { ...KERNEL.provenance, vmcoreinfo: 'memory', types: { ...lost }, typesVerified: 'none' } as const;
+    const provenance = {
+      ...KERNEL.provenance,
+      vmcoreinfo: 'memory',
+      types: { ...lost },
+      typesVerified: 'none',
+    } as const;
     const text = infoText({ ...answer(), kernel: { ...KERNEL, limits, provenance } }, null);
     expect(text).toMatch(/^UNSUPPORTED +skb omits rings: no member$/m);
     expect(text).toMatch(/^VMCOREINFO +found in memory \(no note\)$/m);

@@ -63,13 +63,25 @@ test.each<readonly [string, RegExp, (one: Modules) => void]>([
   ['user', /a user of it is not a loaded module/, (one) => one.set('module_use', one.use, { source: one.alpha + 8n })],
   ['used', /a user of it is not a loaded module/, (one) => one.set('module_use', one.use, { target: one.beta })],
   ['users', /users of module beta/, (one) => one.word(one.at('module', one.beta, 'source_list'), 0n)],
-  ['large size', /are in no vmalloc area of that size/, (one) => one.set('module', one.alpha, { 'core_layout.size': 0x5000 })],
-  ['small size', /its vmalloc area has 12288 bytes/, (one) => one.set('module', one.alpha, { 'core_layout.size': 0x1000 })],
+  [
+    'large size',
+    /are in no vmalloc area of that size/,
+    (one) => one.set('module', one.alpha, { 'core_layout.size': 0x5000 }),
+  ],
+  [
+    'small size',
+    /its vmalloc area has 12288 bytes/,
+    (one) => one.set('module', one.alpha, { 'core_layout.size': 0x1000 }),
+  ],
   ['no size', /a part at 0x\w+ has no size/, (one) => one.set('module', one.alpha, { 'core_layout.size': 0 })],
   ['code', /12288 bytes of code in 8192/, (one) => one.set('module', one.beta, { 'core_layout.text_size': 0x3000 })],
   ['list', /list of modules/, (one) => one.set('module', one.beta, { 'list.prev': one.beta })],
   ['head', /list of modules/, (one) => one.word(one.head + 8n, one.at('module', one.beta, 'list'))],
-  ['area', /vmalloc areas, to compare sizes of modules/, (one) => one.set('vmap_area', one.area, { va_start: TEXT + 8n })],
+  [
+    'area',
+    /vmalloc areas, to compare sizes of modules/,
+    (one) => one.set('vmap_area', one.area, { va_start: TEXT + 8n }),
+  ],
 ])('reports a wrong %s', (_, message, damage) => {
   const one = new Modules();
   damage(one);

@@ -10,7 +10,12 @@ const BASE = new FixtureBase('6.1');
 class Descriptors extends Mounted {
   readonly table = this.make(8 * 64);
   readonly open = this.make(16);
-  readonly fdt = this.make('fdtable', { max_fds: 64, fd: this.table, open_fds: this.open, close_on_exec: this.open + 8n });
+  readonly fdt = this.make('fdtable', {
+    max_fds: 64,
+    fd: this.table,
+    open_fds: this.open,
+    close_on_exec: this.open + 8n,
+  });
   readonly poll = this.make('eventpoll', { 'rbr.rb_root.rb_node': this.make('rb_node', { __rb_parent_color: 1 }) });
   readonly watches = this.make('fsnotify_group');
   readonly files: readonly bigint[];
@@ -73,7 +78,11 @@ test('groups the descriptors of a process by kind', () => {
 });
 
 test.each<readonly [string, RegExp, (one: Descriptors) => void]>([
-  ['inode', /fd 0 of pid 1: file 0x\w+ has another inode than its dentry/, (one) => one.set('file', one.files[0]!, { f_inode: one.make('inode', { i_sb: one.superBlock }) })],
+  [
+    'inode',
+    /fd 0 of pid 1: file 0x\w+ has another inode than its dentry/,
+    (one) => one.set('file', one.files[0]!, { f_inode: one.make('inode', { i_sb: one.superBlock }) }),
+  ],
   ['file', /fd 1 of pid 1/, (one) => one.word(one.table + 8n, 8)],
   ['tree', /fd 2 of pid 1/, (one) => one.set('eventpoll', one.poll, { 'rbr.rb_root.rb_node': 8 })],
   ['list of watches', /fd 3 of pid 1/, (one) => one.word(one.at('fsnotify_group', one.watches, 'marks_list'), 8)],

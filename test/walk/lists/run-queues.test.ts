@@ -79,10 +79,26 @@ test('a deadline task that waits for its next period is on no queue', () => {
 });
 
 test.each<readonly [string, RegExp, (one: Queues) => void]>([
-  ['number', /CPU 0: nr_running is 5, but 4 tasks are on its run queue/, (one) => one.set('rq', one.queues, { nr_running: 5 })],
-  ['state', /on_rq of pid 1 is 0 on CPU 0, but it is on the run queue of CPU 0/, (one) => one.set('task_struct', one.task(FAIR), { on_rq: 0 })],
-  ['CPU', /on_rq of pid 1 is 1 on CPU 1, but it is on the run queue of CPU 0/, (one) => one.set('task_struct', one.task(FAIR), { 'thread_info.cpu': 1 })],
-  ['absence', /on_rq of pid 5 is 1 on CPU \d+, but it is on no run queue/, (one) => one.set('task_struct', one.task(SLEEPING), { on_rq: 1 })],
+  [
+    'number',
+    /CPU 0: nr_running is 5, but 4 tasks are on its run queue/,
+    (one) => one.set('rq', one.queues, { nr_running: 5 }),
+  ],
+  [
+    'state',
+    /on_rq of pid 1 is 0 on CPU 0, but it is on the run queue of CPU 0/,
+    (one) => one.set('task_struct', one.task(FAIR), { on_rq: 0 }),
+  ],
+  [
+    'CPU',
+    /on_rq of pid 1 is 1 on CPU 1, but it is on the run queue of CPU 0/,
+    (one) => one.set('task_struct', one.task(FAIR), { 'thread_info.cpu': 1 }),
+  ],
+  [
+    'absence',
+    /on_rq of pid 5 is 1 on CPU \d+, but it is on no run queue/,
+    (one) => one.set('task_struct', one.task(SLEEPING), { on_rq: 1 }),
+  ],
   ['stopper', /pid 1 is on two run queues/, (one) => one.set('rq', one.queues, { stop: one.task(FAIR) })],
   ['list', /run queue of CPU 0/, (one) => one.word(one.at('rq', one.queues, 'cfs_tasks') + 8n, 8)],
   ['tree', /run queue of CPU 0/, (one) => one.set('rq', one.queues, { 'dl.root.rb_root.rb_node': one.queues })],

@@ -47,7 +47,11 @@ test('lists devices in use, with slots by counter and by map', () => {
 });
 
 test.each<readonly [string, RegExp, (one: Swap) => void]>([
-  ['counter', /inuse_pages is 4, but 3 slots are in use/, (one) => one.set('swap_info_struct', one.device, { inuse_pages: 4 })],
+  [
+    'counter',
+    /inuse_pages is 4, but 3 slots are in use/,
+    (one) => one.set('swap_info_struct', one.device, { inuse_pages: 4 }),
+  ],
   ['map', /inuse_pages is 3, but 4 slots are in use/, (one) => one.write(one.map + 2n, Uint8Array.of(1))],
   ['place of the map', /map of slots/, (one) => one.set('swap_info_struct', one.device, { swap_map: 8 })],
   ['size', /3 of 17 pages in use, of 16 slots/, (one) => one.set('swap_info_struct', one.device, { pages: 17 })],

@@ -28,7 +28,14 @@ class Disk extends Waiting {
   readonly disk = this.make('gendisk', { queue: this.requestQueue, part0: this.part, disk_name: 'sda', major: 8 });
   readonly completion = this.make('completion');
   readonly bio = this.make('bio', { bi_private: this.completion, bi_bdev: this.part });
-  readonly request = this.make('request', { q: this.requestQueue, mq_hctx: this.context, tag: 2, state: 1, ref: 1, bio: this.bio });
+  readonly request = this.make('request', {
+    q: this.requestQueue,
+    mq_hctx: this.context,
+    tag: 2,
+    state: 1,
+    ref: 1,
+    bio: this.bio,
+  });
 
   constructor() {
     super(BASE);
@@ -39,7 +46,10 @@ class Disk extends Waiting {
     this.set('device', device, { 'kobj.name': this.text('sda'), devt: 8 << 20 });
     const node = this.make('device_private', { device });
     const own = this.make('subsys_private');
-    this.link(this.at('subsys_private', own, 'klist_devices.k_list'), this.at('device_private', node, 'knode_class.n_node'));
+    this.link(
+      this.at('subsys_private', own, 'klist_devices.k_list'),
+      this.at('device_private', node, 'knode_class.n_node'),
+    );
     const object = this.at('kset', this.at('subsys_private', own, 'subsys'), 'kobj');
     this.set('kobject', object, { name: this.text('block') });
     const classes = this.make('kset');
@@ -54,7 +64,13 @@ class Disk extends Waiting {
   /** A file system, in whose freeze pid 6 waits. @returns its super block */
   fileSystem(): bigint {
     const type = this.make('file_system_type', { name: this.text('ext4') });
-    const at = this.make('super_block', { s_type: type, s_dev: 8 << 20, s_bdev: this.part, s_id: 'sda', 's_writers.frozen': 2 });
+    const at = this.make('super_block', {
+      s_type: type,
+      s_dev: 8 << 20,
+      s_bdev: this.part,
+      s_id: 'sda',
+      's_writers.frozen': 2,
+    });
     const node = this.at('super_block', at, 's_instances');
     this.word(this.at('file_system_type', type, 'fs_supers'), node);
     this.word(node + 8n, this.at('file_system_type', type, 'fs_supers'));
@@ -108,25 +124,89 @@ test('a bio of another task is not waited for', () => {
 const other = (one: Disk) => one.make('gendisk', { disk_name: 'sdb' });
 
 test.each<readonly [string, RegExp, (one: Disk) => void]>([
-  ['tag', /with tag 2 of the queue at 0x\w+ is in use, but its tag is free/, (one) => one.set('sbitmap_word', one.map, { word: 0 })],
+  [
+    'tag',
+    /with tag 2 of the queue at 0x\w+ is in use, but its tag is free/,
+    (one) => one.set('sbitmap_word', one.map, { word: 0 }),
+  ],
   ['state', /is free, but its tag is in use/, (one) => one.set('request', one.request, { ref: 0 })],
-  ['request', /tag 3 of the queue at 0x\w+ is in use, but has no request/, (one) => one.set('sbitmap_word', one.map, { word: 12 })],
+  [
+    'request',
+    /tag 3 of the queue at 0x\w+ is in use, but has no request/,
+    (one) => one.set('sbitmap_word', one.map, { word: 12 }),
+  ],
   ['queue of a request', /has a tag of another queue than its own/, (one) => one.set('request', one.request, { q: 8 })],
   ['depth', /have more bits than tags/, (one) => one.set('blk_mq_tags', one.tags, { 'bitmap_tags.sb.depth': 5 })],
-  ['number of reserved tags', /are none, or all reserved/, (one) => one.set('blk_mq_tags', one.tags, { nr_reserved_tags: 4 })],
-  ['word size', /the words of a map of tags have 2\^7 bits/, (one) => one.set('blk_mq_tags', one.tags, { 'bitmap_tags.sb.shift': 7 })],
+  [
+    'number of reserved tags',
+    /are none, or all reserved/,
+    (one) => one.set('blk_mq_tags', one.tags, { nr_reserved_tags: 4 }),
+  ],
+  [
+    'word size',
+    /the words of a map of tags have 2\^7 bits/,
+    (one) => one.set('blk_mq_tags', one.tags, { 'bitmap_tags.sb.shift': 7 }),
+  ],
   ['number of tags', /a block device has 10241 tags/, (one) => one.set('blk_mq_tags', one.tags, { nr_tags: 10_241 })],
-  ['number of queues', /has fewer hardware queues than its tags/, (one) => one.set('blk_mq_tag_set', one.tagSet, { nr_hw_queues: 2 })],
-  ['kind of queue', /has tags according to one of two words/, (one) => one.set('request_queue', one.requestQueue, { mq_ops: 0 })],
-  ['freeze', /the queue of sda is frozen according to one of two words/, (one) => one.set('request_queue', one.requestQueue, { mq_freeze_depth: 1 })],
-  ['disk of a queue', /has a queue that is not its own/, (one) => one.set('request_queue', one.requestQueue, { disk: other(one) })],
-  ['name', /and its device have different names or numbers/, (one) => one.set('gendisk', one.disk, { disk_name: 'sdc' })],
-  ['state of a freeze', /is frozen according to one of two words/, (one) => one.set('super_block', one.fileSystem(), { 's_writers.frozen': 0 })],
-  ['list of file systems', /is not on the list of its file system/, (one) => one.set('super_block', one.fileSystem(), { s_type: one.make('file_system_type', { name: one.text('xfs') }) })],
-  ['device number', /names two devices, 8:1 and 8:0/, (one) => one.set('super_block', one.fileSystem(), { s_dev: (8 << 20) + 1 })],
-  ['device', /has the device number 8:0, but its s_bdev is 0x0/, (one) => one.set('super_block', one.fileSystem(), { s_bdev: 0 })],
-  ['name of a file system', /is on a disk that it does not name/, (one) => one.set('super_block', one.fileSystem(), { s_id: 'vda' })],
-  ['disk of a file system', /is on a disk that is not listed/, (one) => one.set('super_block', one.fileSystem(), { s_bdev: one.make('block_device', { bd_dev: 8 << 20, bd_disk: other(one) }) })],
+  [
+    'number of queues',
+    /has fewer hardware queues than its tags/,
+    (one) => one.set('blk_mq_tag_set', one.tagSet, { nr_hw_queues: 2 }),
+  ],
+  [
+    'kind of queue',
+    /has tags according to one of two words/,
+    (one) => one.set('request_queue', one.requestQueue, { mq_ops: 0 }),
+  ],
+  [
+    'freeze',
+    /the queue of sda is frozen according to one of two words/,
+    (one) => one.set('request_queue', one.requestQueue, { mq_freeze_depth: 1 }),
+  ],
+  [
+    'disk of a queue',
+    /has a queue that is not its own/,
+    (one) => one.set('request_queue', one.requestQueue, { disk: other(one) }),
+  ],
+  [
+    'name',
+    /and its device have different names or numbers/,
+    (one) => one.set('gendisk', one.disk, { disk_name: 'sdc' }),
+  ],
+  [
+    'state of a freeze',
+    /is frozen according to one of two words/,
+    (one) => one.set('super_block', one.fileSystem(), { 's_writers.frozen': 0 }),
+  ],
+  [
+    'list of file systems',
+    /is not on the list of its file system/,
+    (one) =>
+      one.set('super_block', one.fileSystem(), { s_type: one.make('file_system_type', { name: one.text('xfs') }) }),
+  ],
+  [
+    'device number',
+    /names two devices, 8:1 and 8:0/,
+    (one) => one.set('super_block', one.fileSystem(), { s_dev: (8 << 20) + 1 }),
+  ],
+  [
+    'device',
+    /has the device number 8:0, but its s_bdev is 0x0/,
+    (one) => one.set('super_block', one.fileSystem(), { s_bdev: 0 }),
+  ],
+  [
+    'name of a file system',
+    /is on a disk that it does not name/,
+    (one) => one.set('super_block', one.fileSystem(), { s_id: 'vda' }),
+  ],
+  [
+    'disk of a file system',
+    /is on a disk that is not listed/,
+    (one) =>
+      one.set('super_block', one.fileSystem(), {
+        s_bdev: one.make('block_device', { bd_dev: 8 << 20, bd_disk: other(one) }),
+      }),
+  ],
 ])('reports a wrong %s', (_, message, scene) => {
   const { complete, messages } = devices(scene);
   expect(complete).toBe(false);

@@ -53,8 +53,18 @@ test.each<readonly [string, readonly number[], number, (one: Spinning) => void]>
 });
 
 test.each<readonly [string, RegExp, number, (one: Spinning) => void]>([
-  ['next node', /the queue of spinning CPU 1 has 0x\w+, which no other spinning CPU is at/, tail(1), (one) => one.queued(1, one.lock)],
-  ['loop', /the queue of spinning CPU 1 has/, tail(1), (one) => one.queued(1, one.qnodes[1] + BigInt(one.size('qnode')))],
+  [
+    'next node',
+    /the queue of spinning CPU 1 has 0x\w+, which no other spinning CPU is at/,
+    tail(1),
+    (one) => one.queued(1, one.lock),
+  ],
+  [
+    'loop',
+    /the queue of spinning CPU 1 has/,
+    tail(1),
+    (one) => one.queued(1, one.qnodes[1] + BigInt(one.size('qnode'))),
+  ],
   ['tail', /no word in the registers and on the stack of CPU 1 is a spinlock/, tail(0), (one) => one.queued(1)],
   ['lock word', /CPU 1 spins for a lock, which its registers do not name/, 0, () => {}],
   ['pending bit', /has another queue than the CPUs that spin for it/, tail(1) | 0x100, (one) => one.queued(1)],

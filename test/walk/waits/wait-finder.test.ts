@@ -13,11 +13,21 @@ function waits(scene: (one: Waiting) => bigint | undefined) {
   const { locks, complete, warnings } = blockedTasks(one.kernel());
   const lock = locks.find(({ waiters }) => waiters.some(({ pid }) => pid === 5));
   const found = `${lock?.kind} ${lock?.bit ?? ''} ${lock?.owner?.pid ?? lock?.ownerState}`;
-  return { found, isObject: lock?.address === (object ?? null), complete, messages: warnings.map(({ message }) => message) };
+  return {
+    found,
+    isObject: lock?.address === (object ?? null),
+    complete,
+    messages: warnings.map(({ message }) => message),
+  };
 }
 
 /** A wait for a bit, by an entry within a larger struct on the stack. */
-function bit(one: Waiting, type: 'wait_page_queue' | 'wait_bit_queue_entry', wakes: string, members: Readonly<Record<string, bigint | number>>) {
+function bit(
+  one: Waiting,
+  type: 'wait_page_queue' | 'wait_bit_queue_entry',
+  wakes: string,
+  members: Readonly<Record<string, bigint | number>>,
+) {
   const at = one.sleeps(5, 'bit_wait_io', 'some_wait');
   one.write(at, new Uint8Array(one.size(type)));
   one.set(type, at, members);
@@ -69,7 +79,12 @@ function flush(one: Waiting, of: Readonly<Record<string, bigint>> = {}, isListed
 /** Pid 5 waits for a journal of pid 4. */
 function journal(one: Waiting, queue: string, members: Readonly<Record<string, bigint | number>> = {}): undefined {
   const device = one.make(8);
-  const at = one.make('journal_s', { j_task: one.task(4), j_fs_dev: device, j_private: one.make('super_block', { s_bdev: device }), ...members });
+  const at = one.make('journal_s', {
+    j_task: one.task(4),
+    j_fs_dev: device,
+    j_private: one.make('super_block', { s_bdev: device }),
+    ...members,
+  });
   one.set('task_struct', one.task(4), { worker_private: one.make('kthread', { data: at }) });
   const entry = one.waiter(5, 'wait_queue_entry', 'jbd2_log_wait_commit');
   one.set('wait_queue_entry', entry, { func: one.wakes('autoremove_wake_function') });
@@ -77,11 +92,35 @@ function journal(one: Waiting, queue: string, members: Readonly<Record<string, b
 }
 
 test.each<readonly [string, (one: Waiting) => bigint, string]>([
-  ['a locked page', (one) => (bit(one, 'wait_page_queue', 'wake_page_function', { folio: PAGE_OF, bit_nr: 0 }), PAGE_OF), 'page-lock 0 not-recorded'],
-  ['writeback', (one) => (bit(one, 'wait_page_queue', 'wake_page_function', { folio: PAGE_OF, bit_nr: 15 }), PAGE_OF), 'writeback 15 not-recorded'],
-  ['another bit of a page', (one) => (bit(one, 'wait_page_queue', 'wake_page_function', { folio: PAGE_OF, bit_nr: 7 }), PAGE_OF), 'page-bit 7 not-recorded'],
-  ['a bit', (one) => (bit(one, 'wait_bit_queue_entry', 'wake_bit_function', { 'key.flags': PAGE_OF, 'key.bit_nr': 3 }), PAGE_OF), 'bit 3 not-recorded'],
-  ['a variable', (one) => (bit(one, 'wait_bit_queue_entry', 'var_wake_function', { 'key.flags': PAGE_OF, 'key.bit_nr': -1 }), PAGE_OF), 'bit  not-recorded'],
+  [
+    'a locked page',
+    (one) => (bit(one, 'wait_page_queue', 'wake_page_function', { folio: PAGE_OF, bit_nr: 0 }), PAGE_OF),
+    'page-lock 0 not-recorded',
+  ],
+  [
+    'writeback',
+    (one) => (bit(one, 'wait_page_queue', 'wake_page_function', { folio: PAGE_OF, bit_nr: 15 }), PAGE_OF),
+    'writeback 15 not-recorded',
+  ],
+  [
+    'another bit of a page',
+    (one) => (bit(one, 'wait_page_queue', 'wake_page_function', { folio: PAGE_OF, bit_nr: 7 }), PAGE_OF),
+    'page-bit 7 not-recorded',
+  ],
+  [
+    'a bit',
+    (one) => (
+      bit(one, 'wait_bit_queue_entry', 'wake_bit_function', { 'key.flags': PAGE_OF, 'key.bit_nr': 3 }), PAGE_OF
+    ),
+    'bit 3 not-recorded',
+  ],
+  [
+    'a variable',
+    (one) => (
+      bit(one, 'wait_bit_queue_entry', 'var_wake_function', { 'key.flags': PAGE_OF, 'key.bit_nr': -1 }), PAGE_OF
+    ),
+    'bit  not-recorded',
+  ],
   ['a percpu_rw_semaphore, to read', percpuReader, 'percpu-rw-semaphore  not-recorded'],
   ['readers of a percpu_rw_semaphore', percpuWriter, 'percpu-rw-semaphore  not-recorded'],
   ['an rt_mutex', rtMutex, 'rt-mutex  4'],
@@ -94,12 +133,33 @@ test.each<readonly [string, (one: Waiting) => bigint, string]>([
 test.each<readonly [string, RegExp, (one: Waiting) => unknown]>([
   ['waiter of an rt_mutex', /which is another task’s/, (one) => rtMutex(one, 6)],
   ['function of a worker', /another function is recorded elsewhere/, (one) => flush(one, { current_func: 8n })],
-  ['thread of a worker', /another task is recorded elsewhere/, (one) => (flush(one), one.set('task_struct', one.task(4), { worker_private: one.make('kthread') }))],
-  ['work item', /its barrier at 0x\w+ is behind none/, (one) => one.set('work_struct', flush(one, { current_work: 0n }, false), { 'data.counter': 0 })],
-  ['file system of a journal', /j_private is not its file system/, (one) => journal(one, 'j_wait_done_commit', { j_fs_dev: 8 })],
+  [
+    'thread of a worker',
+    /another task is recorded elsewhere/,
+    (one) => (flush(one), one.set('task_struct', one.task(4), { worker_private: one.make('kthread') })),
+  ],
+  [
+    'work item',
+    /its barrier at 0x\w+ is behind none/,
+    (one) => one.set('work_struct', flush(one, { current_work: 0n }, false), { 'data.counter': 0 }),
+  ],
+  [
+    'file system of a journal',
+    /j_private is not its file system/,
+    (one) => journal(one, 'j_wait_done_commit', { j_fs_dev: 8 }),
+  ],
   ['handle of a journal', /it waits for open handles, but no task has one/, (one) => journal(one, 'j_wait_updates')],
-  ['thread of a journal', /is in none whose thread knows it/, (one) => journal(one, 'j_wait_done_commit', { j_task: 8 })],
-  ['number of handles', /count 2 open handles, but 0 tasks have one/, (one) => journal(one, 'j_wait_commit', { j_running_transaction: one.make('transaction_s', { 't_updates.counter': 2 }) })],
+  [
+    'thread of a journal',
+    /is in none whose thread knows it/,
+    (one) => journal(one, 'j_wait_done_commit', { j_task: 8 }),
+  ],
+  [
+    'number of handles',
+    /count 2 open handles, but 0 tasks have one/,
+    (one) =>
+      journal(one, 'j_wait_commit', { j_running_transaction: one.make('transaction_s', { 't_updates.counter': 2 }) }),
+  ],
 ])('reports a wrong %s', (_, message, scene) => {
   const { complete, messages } = waits((one) => void scene(one));
   expect(complete).toBe(false);
