@@ -1,0 +1,86 @@
+import { describe, expect, test } from 'vitest';
+import { listJson } from '../../../src/answers/info/lists/lists.js';
+import { FixtureBase } from '../../support/overlaid-kernel.js';
+import { Mounted } from './mounted.js';
+
+/** The root and /mnt, in the list of a namespace, or in its tree since 6.8. */
+class Mounts extends Mounted {
+  readonly folder = this.dentry('mnt', this.root);
+  readonly second = this.mounted(2, this.dentry('/'), {
+    mnt_parent: this.mount,
+    mnt_mountpoint: this.folder,
+    'mnt.mnt_flags': 0x43,
+  });
+
+  constructor(readonly isTree: boolean) {
+    super(isTree ? NEW : OLD);
+    const { namespace, second } = this;
+    this.set('task_struct', this.task(1), { nsproxy: this.make('nsproxy', { mnt_ns: namespace }) });
+    if (isTree) {
+      const [first, other] = [this.mount, second].map((at) => this.at('mount', at, 'mnt_node')) as [bigint, bigint];
+      this.set('rb_node', first, { __rb_parent_color: 1, rb_right: other });
+      this.set('rb_node', other, { __rb_parent_color: first });
+      this.set('mnt_namespace', namespace, { nr_mounts: 2, 'mounts.rb_node': first });
+    } else {
+      const nodes = [this.mount, second].map((at) => this.at('mount', at, 'mnt_list'));
+      this.link(this.at('mnt_namespace', namespace, 'list'), ...nodes);
+      this.set('mnt_namespace', namespace, { mounts: 2 });
+    }
+  }
+}
+
+const [OLD, NEW] = [new FixtureBase('6.1'), new FixtureBase('6.12')];
+
+describe.each([
+  ['list', false],
+  ['tree', true],
+])('mounts in a %s', (_, isTree) => {
+  test('are listed with paths and options', () => {
+    const { mounts, namespace, complete, warnings } = listJson('mounts', new Mounts(isTree).kernel(), 1);
+    expect([namespace, complete, warnings]).toEqual([4026531841, true, []]);
+    expect(mounts).toMatchObject([
+      { id: 1, path: '/', source: '/dev/sda1', fsType: 'ext4', device: '8:1', options: ['rw', 'sync', 'relatime'] },
+      { id: 2, path: '/mnt', options: ['ro', 'sync', 'nosuid', 'nodev'] },
+    ]);
+  });
+
+  test.each<readonly [string, RegExp, (one: Mounts) => void]>([
+    [
+      'namespace',
+      /mount 2 is listed in a mount namespace that is not its own/,
+      (one) => one.set('mount', one.second, { mnt_ns: 8 }),
+    ],
+    [
+      'number',
+      /counts 3 mounts, but 2 were found/,
+      (one) => one.set('mnt_namespace', one.namespace, { [isTree ? 'nr_mounts' : 'mounts']: 3 }),
+    ],
+    ['super block', /^mount: .*super_block at 0x8/, (one) => one.set('mount', one.second, { 'mnt.mnt_sb': 8 })],
+    ['source', /source of mount 2/, (one) => one.set('mount', one.second, { mnt_devname: 8 })],
+    ['mount point', /path of mount 2/, (one) => one.set('mount', one.second, { mnt_mountpoint: 8 })],
+    [
+      'link',
+      /^mounts: /,
+      (one) => one.set('mount', one.second, { [isTree ? 'mnt_node.__rb_parent_color' : 'mnt_list.prev']: one.second }),
+    ],
+  ])('report a wrong %s', (_, message, damage) => {
+    const one = new Mounts(isTree);
+    damage(one);
+    const { complete, warnings } = listJson('mounts', one.kernel());
+    expect(complete).toBe(false);
+    expect(warnings).toContainEqual(expect.objectContaining({ message: expect.stringMatching(message) }));
+  });
+});
+
+test('the cursor of a reader of /proc/mounts is no mount', () => {
+  const one = new Mounts(false);
+  one.set('mount', one.second, { 'mnt.mnt_flags': 0x1000_0000, 'mnt.mnt_sb': 0 });
+  one.set('mnt_namespace', one.namespace, { mounts: 1 });
+  expect(listJson('mounts', one.kernel())).toMatchObject({ complete: true, mounts: [{ id: 1 }] });
+});
+
+test('a process that exits has no mounts', () => {
+  const one = new Mounts(false);
+  one.set('task_struct', one.task(1), { nsproxy: 0 });
+  expect(() => listJson('mounts', one.kernel(), 1)).toThrow('pid 1 has no namespaces: it is exiting');
+});
