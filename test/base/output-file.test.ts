@@ -4,7 +4,6 @@ import fs, {
   lstatSync,
   readdirSync,
   readFileSync,
-  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
