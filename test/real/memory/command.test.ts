@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { kdumpMem } from '../../support/cli.js';
-import { labDump, labKdump } from '../../support/lab.js';
+import { labDump, labKdump, ofRun } from '../../support/lab.js';
 import { metricTools } from '../../support/metric-tools.js';
 
 const { elf, truth } = labDump('6.1');
@@ -55,8 +55,9 @@ test('--caches lists slab caches, largest first, with wasted memory', async () =
   expect(stdout).toMatch(/^\d+ more: --limit N lists them$/m);
 });
 
-test('a filtered dump reports incomplete categories, with status 5 for --strict', async () => {
-  const [file] = labKdump('6.1').formats['lzo-d31'];
+// makedumpfile filters out pages of slab caches that are in use.
+test.each(ofRun(['newest-kdump']))('%s reports incomplete categories, with status 5 for --strict', async () => {
+  const [file] = labKdump('newest').formats['lzo-d31'];
   const { stdout, stderr, status } = await kdumpMem('memory', '--strict', '--vmcore', file ?? '');
   expect(status).toBe(5);
   expect(stdout).toContain('Incomplete: ');
