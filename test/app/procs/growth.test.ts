@@ -10,7 +10,7 @@ import {
   procsGrowthSchema,
   procsSampleSchema,
 } from '../../../src/answers/growth/schema.js';
-import { kdumpMem } from '../../support/cli.js';
+import { commandPath, kdumpMem } from '../../support/cli.js';
 import { scratchFolder } from '../../support/scratch.js';
 
 const folder = scratchFolder('kdump-mem-growth-');
