@@ -1,11 +1,9 @@
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { snapshotVerifySchema } from '../../../src/answers/snapshot/schema.js';
-import type { HostTriageJson } from '../../../src/answers/triage/schema.js';
 import { kdumpMem } from '../../support/cli.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'snapshot-cli-'));
@@ -66,39 +64,6 @@ test('the script runs from a pipe, as documented', async () => {
     expect(snapshotVerifySchema.parse(JSON.parse(stdout)).problems, words).toEqual([]);
     rmSync(path);
   }
-});
-
-test('a process that exits while the script runs is not a missing state', async () => {
-  const folder = mkdtempSync(join('/var/tmp', 'snapshot-exit-'));
-  const child = spawn('sleep', ['300']);
-  const { pid } = child;
-  // Replaces ss: it kills the process between the lists of the second sample, and waits for its
-  // exit.
-  writeFileSync(
-    join(folder, 'ss'),
-    `#!/bin/sh
-case "$*" in *-V*) exit 0 ;; esac
-[ -d ${folder}/.snapshot.*/*/sample-2 ] || exit 0
-kill -9 ${pid} 2>/dev/null
-for each in 1 2 3 4 5 6 7 8 9; do [ ! -d /proc/${pid} ] || sleep 1; done
-`,
-    { mode: 0o755 },
-  );
-  const { stdout: script } = await kdumpMem('snapshot', '--script');
-  const path = join(folder, 'host.tar.gz');
-  const shell = spawn('sh', ['-s', '--', path, '1'], {
-    env: { ...process.env, PATH: `${folder}:${process.env.PATH}` },
-    stdio: ['pipe', 'ignore', 'ignore'],
-  });
-  shell.stdin.end(script);
-  await once(shell, 'exit');
-  expect(child.signalCode).toBe('SIGKILL');
-  const errors = execFileSync('tar', ['-xzOf', path, 'kdump-mem-snapshot/errors']).toString();
-  expect(errors).toContain(`/proc/${pid}/status\tgone\tthe process exited\n`);
-  const { stdout } = await kdumpMem('triage', '--from', path, '--json');
-  const { unread } = JSON.parse(stdout) as HostTriageJson;
-  expect(unread.filter(({ why }) => why.includes('/proc/PID/status'))).toEqual([]);
-  rmSync(folder, { recursive: true });
 });
 
 test('--verify has its own status for a damaged snapshot', async () => {

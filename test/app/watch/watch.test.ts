@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import { get } from 'node:http';
@@ -147,10 +147,13 @@ describe('a store', () => {
   });
 
   test('on a read-only or missing path is refused before the first sample', async () => {
+    // Only root may lock a file of /dev.
+    const fifo = join(folder, 'fifo');
+    execFileSync('mkfifo', [fifo]);
     for (const [path, words] of [
       [join(folder, 'none', 'x'), ': write failed (ENOENT)'],
       [folder, 'not a regular file'],
-      ['/dev/null', 'not a regular file'],
+      [fifo, 'not a regular file'],
     ] as const) {
       const { status, stderr, stdout } = await kdumpMem('watch', ...QUICK, '--store', path);
       expect({ status, stdout }).toEqual({ status: 3, stdout: '' });

@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { isUnreadForLong } from './queues.js';
 import { type Actor, CLI, NEW_NETNS, Stage, skcheck, skcheckJson, until } from './stage.js';
 
 /** One second between samples is enough for these tests. */
@@ -28,6 +29,7 @@ beforeAll(async () => {
     stage.pair({ path: join(dir, 'a 5 b.sock') }, { bytes: 7000 }),
   ]);
   [outside, inside, unix] = pairs.map(({ server }) => server) as [Actor, Actor, Actor];
+  await until(isUnreadForLong);
 });
 
 /** Entries of our three readers. */

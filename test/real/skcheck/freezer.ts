@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { until } from './stage.js';
 
@@ -21,8 +21,7 @@ export function freezers(): Freezer[] {
 
 /** Freezes a process in its own cgroup; the returned function thaws it and removes the cgroup. */
 export async function freeze({ version, mount }: Freezer, pid: number): Promise<() => void> {
-  const group = join(mount, `skcheck-test-${pid}`);
-  mkdirSync(group);
+  const group = mkdtempSync(join(mount, 'skcheck-test-'));
   const procs = join(group, 'cgroup.procs');
   writeFileSync(procs, `${pid}`);
   const [file, frozen, thawed] = version === 'v2' ? ['cgroup.freeze', '1', '0'] : ['freezer.state', 'FROZEN', 'THAWED'];

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -9,7 +10,8 @@ import { removeCgroup } from '../../skcheck/stage.js';
 const V1 = '/sys/fs/cgroup/memory';
 const isV1 = existsSync(V1);
 const root = isV1 ? V1 : '/sys/fs/cgroup';
-const parent = `${root}/kdump-mem-procs-${process.pid}`;
+// A pid of a namespace is not unique in cgroups.
+const parent = `${root}/kdump-mem-procs-${randomUUID()}`;
 const path = `${parent}/app`;
 const LIMIT = 256 * 2 ** 20;
 const HELD = 48 * 2 ** 20;

@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   mkdirSync,
   mkdtempSync,
@@ -14,6 +15,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type MemoryJson, memorySchema } from '../../../../src/answers/memory/schema.js';
 import { snapshotSchema } from '../../../../src/answers/snapshot/schema.js';
+import type { HostTriageJson } from '../../../../src/answers/triage/schema.js';
 import { UnixNames } from '../../../../src/capture/write/sockets.js';
 import { commandPath, kdumpMem } from '../../../support/cli.js';
 import { type Actor, NEW_NETNS, Stage, skcheckJson } from '../../skcheck/stage.js';
@@ -269,4 +271,37 @@ test('contains no names on request', async () => {
   const { report } = skcheckJson(['--stale', '--from', file]);
   const pids = readers.map(({ pid }) => pid);
   expect(report.sockets.filter(({ pid }) => pid !== null && pids.includes(pid)).length).toBe(3);
+});
+
+test('a process that exits while the script runs is not a missing state', async () => {
+  const folder = mkdtempSync(join('/var/tmp', 'snapshot-exit-'));
+  const child = spawn('sleep', ['300']);
+  const { pid } = child;
+  // Replaces ss: it kills the process between the lists of the second sample, and waits for its
+  // exit.
+  writeFileSync(
+    join(folder, 'ss'),
+    `#!/bin/sh
+case "$*" in *-V*) exit 0 ;; esac
+[ -d ${folder}/.snapshot.*/*/sample-2 ] || exit 0
+kill -9 ${pid} 2>/dev/null
+while [ -d /proc/${pid} ]; do sleep 0.1; done
+`,
+    { mode: 0o755 },
+  );
+  const { stdout: script } = await kdumpMem('snapshot', '--script');
+  const path = join(folder, 'host.tar.gz');
+  const shell = spawn('sh', ['-s', '--', path, '1'], {
+    env: { ...process.env, PATH: `${folder}:${process.env.PATH}` },
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
+  shell.stdin.end(script);
+  await once(shell, 'exit');
+  expect(child.signalCode).toBe('SIGKILL');
+  const errors = execFileSync('tar', ['-xzOf', path, 'kdump-mem-snapshot/errors']).toString();
+  expect(errors).toContain(`/proc/${pid}/status\tgone\tthe process exited\n`);
+  const { stdout } = await kdumpMem('triage', '--from', path, '--json');
+  const { unread } = JSON.parse(stdout) as HostTriageJson;
+  expect(unread.filter(({ why }) => why.includes('/proc/PID/status'))).toEqual([]);
+  rmSync(folder, { recursive: true });
 });

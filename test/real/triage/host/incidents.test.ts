@@ -1,17 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  accessSync,
-  constants,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, totalmem } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
 import { diffSchema } from '../../../../src/answers/diff/schema.js';
@@ -175,7 +166,7 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)(
       '-e',
       `$0 = 'innocent'; my $held = ''; vec($held, ${held}, 8) = 1; $| = 1; print "ready\\n"; sleep 3600`,
     ]);
-    const read = join(tmpdir(), `incidents-${process.pid}`);
+    const read = join(mkdtempSync(join(tmpdir(), 'incidents-')), 'read');
     beforeAll(async () => {
       await Promise.race([once(innocent.stdout, 'data'), once(innocent, 'exit')]);
       writeFileSync(read, Buffer.alloc(512 * 2 ** 20));
@@ -183,7 +174,7 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)(
       expect(innocent.exitCode).toBeNull();
     });
     afterAll(async () => {
-      rmSync(read, { force: true });
+      rmSync(dirname(read), { recursive: true });
       if (innocent.kill('SIGKILL')) await once(innocent, 'exit');
     });
 
@@ -273,8 +264,7 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)(
     });
 
     test.skipIf(!isWritable(CGROUPS))('a cgroup near its limit (needs writable cgroups)', async () => {
-      const cgroup = `${CGROUPS}/kdump-mem-incident-${process.pid}`;
-      mkdirSync(cgroup);
+      const cgroup = mkdtempSync(`${CGROUPS}/kdump-mem-incident-`);
       try {
         const limit = CGROUPS === V1 ? 'limit_in_bytes' : 'max';
         writeFileSync(`${cgroup}/memory.${limit}`, `${64 * 2 ** 20}`);
@@ -283,7 +273,7 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)(
           async (_pid, made) => {
             const { findings } = await triaged();
             const near = findings.find(
-              ({ code, figures }) => code === 'cgroup-near-limit' && String(figures.cgroup).endsWith(`${process.pid}`),
+              ({ code, figures }) => code === 'cgroup-near-limit' && String(figures.cgroup).endsWith(basename(cgroup)),
             );
             expect(near?.figures).toMatchObject({ limitBytes: 64 * 2 ** 20 });
             expect(Math.abs(Number(near?.figures.usedBytes) - made)).toBeLessThan(0.05 * made);

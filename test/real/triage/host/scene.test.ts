@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -21,9 +21,8 @@ const V1 = '/sys/fs/cgroup/memory';
 /** A cgroup with a limit; undefined: cgroups are not writable here. */
 function cgroupWithLimit(): string | undefined {
   const isV1 = existsSync(V1);
-  const path = `${isV1 ? V1 : '/sys/fs/cgroup'}/kdump-mem-triage-${process.pid}`;
   try {
-    mkdirSync(path);
+    const path = mkdtempSync(`${isV1 ? V1 : '/sys/fs/cgroup'}/kdump-mem-triage-`);
     writeFileSync(`${path}/memory.${isV1 ? 'limit_in_bytes' : 'max'}`, `${LIMIT}`);
     return path;
   } catch {
