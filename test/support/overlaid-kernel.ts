@@ -218,7 +218,6 @@ export class OverlaidKernel {
   }
 
   #stack(task: bigint, functions: readonly string[]) {
-    const { kernel } = this.#base;
     const start = this.make(STACK_BYTES, {}, STACK_BYTES);
     const returns = functions.slice(1).map((name) => this.call(name));
     const end = start + BigInt(STACK_BYTES - this.size('pt_regs'));

@@ -12,7 +12,7 @@ import { infoText } from '../../../src/answers/info/text.js';
 const found = <Source extends string>(source: Source, detail: string) => ({ found: true, source, detail }) as const;
 const lost = { found: false, code: 'filtered', why: 'filtered out of the dump' } as const;
 const TASK = { cpu: 1, address: 0xffff_8880_0000_1000n, pid: 7, comm: 'evil\x1b[2J' };
-const CLOCK = { wallClock: 1_763_612_345_000_000_000n, uptime: 3_723_000_000_000n };
+const CLOCK = { wallClock: 1_763_612_345_000_000_000n, uptime: 3_723_000_000_000n, asleep: 0n };
 
 const DUMP: InfoAnswer['dump'] = {
   files: [{ path: 'vmcore', bytes: 2 ** 20 }],

@@ -55,33 +55,26 @@ test('lists modules, last loaded first, with their users', () => {
   ]);
 });
 
+type Members = Readonly<Record<string, bigint | number | string>>;
+const alpha = (members: Members) => (one: Modules) => one.set('module', one.alpha, members);
+const beta = (members: Members) => (one: Modules) => one.set('module', one.beta, members);
+const area = (members: Members) => (one: Modules) => one.set('vmap_area', one.area, members);
+
 test.each<readonly [string, RegExp, (one: Modules) => void]>([
   ['kobject', /is not the module of its kobject/, (one) => one.set('module', one.alpha, { 'mkobj.mod': one.beta })],
-  ['state', /module alpha: state 7/, (one) => one.set('module', one.alpha, { state: 7 })],
-  ['count', /reference count 0, but 1 modules use it/, (one) => one.set('module', one.alpha, { 'refcnt.counter': 1 })],
-  ['negative count', /reference count -3/, (one) => one.set('module', one.beta, { 'refcnt.counter': -2 })],
+  ['state', /module alpha: state 7/, alpha({ state: 7 })],
+  ['count', /reference count 0, but 1 modules use it/, alpha({ 'refcnt.counter': 1 })],
+  ['negative count', /reference count -3/, beta({ 'refcnt.counter': -2 })],
   ['user', /a user of it is not a loaded module/, (one) => one.set('module_use', one.use, { source: one.alpha + 8n })],
   ['used', /a user of it is not a loaded module/, (one) => one.set('module_use', one.use, { target: one.beta })],
   ['users', /users of module beta/, (one) => one.word(one.at('module', one.beta, 'source_list'), 0n)],
-  [
-    'large size',
-    /are in no vmalloc area of that size/,
-    (one) => one.set('module', one.alpha, { 'core_layout.size': 0x5000 }),
-  ],
-  [
-    'small size',
-    /its vmalloc area has 12288 bytes/,
-    (one) => one.set('module', one.alpha, { 'core_layout.size': 0x1000 }),
-  ],
-  ['no size', /a part at 0x\w+ has no size/, (one) => one.set('module', one.alpha, { 'core_layout.size': 0 })],
-  ['code', /12288 bytes of code in 8192/, (one) => one.set('module', one.beta, { 'core_layout.text_size': 0x3000 })],
+  ['large size', /are in no vmalloc area of that size/, alpha({ 'core_layout.size': 0x5000 })],
+  ['small size', /its vmalloc area has 12288 bytes/, alpha({ 'core_layout.size': 0x1000 })],
+  ['no size', /a part at 0x\w+ has no size/, alpha({ 'core_layout.size': 0 })],
+  ['code', /12288 bytes of code in 8192/, beta({ 'core_layout.text_size': 0x3000 })],
   ['list', /list of modules/, (one) => one.set('module', one.beta, { 'list.prev': one.beta })],
   ['head', /list of modules/, (one) => one.word(one.head + 8n, one.at('module', one.beta, 'list'))],
-  [
-    'area',
-    /vmalloc areas, to compare sizes of modules/,
-    (one) => one.set('vmap_area', one.area, { va_start: TEXT + 8n }),
-  ],
+  ['area', /vmalloc areas, to compare sizes of modules/, area({ va_start: TEXT + 8n })],
 ])('reports a wrong %s', (_, message, damage) => {
   const one = new Modules();
   damage(one);

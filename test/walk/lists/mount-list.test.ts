@@ -44,20 +44,16 @@ describe.each([
     ]);
   });
 
+  type Members = Readonly<Record<string, bigint | number | string>>;
+  const second = (members: Members) => (one: Mounts) => one.set('mount', one.second, members);
+  const namespace = (members: Members) => (one: Mounts) => one.set('mnt_namespace', one.namespace, members);
+
   test.each<readonly [string, RegExp, (one: Mounts) => void]>([
-    [
-      'namespace',
-      /mount 2 is listed in a mount namespace that is not its own/,
-      (one) => one.set('mount', one.second, { mnt_ns: 8 }),
-    ],
-    [
-      'number',
-      /counts 3 mounts, but 2 were found/,
-      (one) => one.set('mnt_namespace', one.namespace, { [isTree ? 'nr_mounts' : 'mounts']: 3 }),
-    ],
-    ['super block', /^mount: .*super_block at 0x8/, (one) => one.set('mount', one.second, { 'mnt.mnt_sb': 8 })],
-    ['source', /source of mount 2/, (one) => one.set('mount', one.second, { mnt_devname: 8 })],
-    ['mount point', /path of mount 2/, (one) => one.set('mount', one.second, { mnt_mountpoint: 8 })],
+    ['namespace', /mount 2 is listed in a mount namespace that is not its own/, second({ mnt_ns: 8 })],
+    ['number', /counts 3 mounts, but 2 were found/, namespace({ [isTree ? 'nr_mounts' : 'mounts']: 3 })],
+    ['super block', /^mount: .*super_block at 0x8/, second({ 'mnt.mnt_sb': 8 })],
+    ['source', /source of mount 2/, second({ mnt_devname: 8 })],
+    ['mount point', /path of mount 2/, second({ mnt_mountpoint: 8 })],
     [
       'link',
       /^mounts: /,

@@ -78,12 +78,11 @@ test('a deadline task that waits for its next period is on no queue', () => {
   expect(listJson('run-queues', one.kernel()).complete).toBe(true);
 });
 
+type Members = Readonly<Record<string, bigint | number | string>>;
+const queues = (members: Members) => (one: Queues) => one.set('rq', one.queues, members);
+
 test.each<readonly [string, RegExp, (one: Queues) => void]>([
-  [
-    'number',
-    /CPU 0: nr_running is 5, but 4 tasks are on its run queue/,
-    (one) => one.set('rq', one.queues, { nr_running: 5 }),
-  ],
+  ['number', /CPU 0: nr_running is 5, but 4 tasks are on its run queue/, queues({ nr_running: 5 })],
   [
     'state',
     /on_rq of pid 1 is 0 on CPU 0, but it is on the run queue of CPU 0/,
@@ -102,7 +101,7 @@ test.each<readonly [string, RegExp, (one: Queues) => void]>([
   ['stopper', /pid 1 is on two run queues/, (one) => one.set('rq', one.queues, { stop: one.task(FAIR) })],
   ['list', /run queue of CPU 0/, (one) => one.word(one.at('rq', one.queues, 'cfs_tasks') + 8n, 8)],
   ['tree', /run queue of CPU 0/, (one) => one.set('rq', one.queues, { 'dl.root.rb_root.rb_node': one.queues })],
-  ['current task', /run queue of CPU 0/, (one) => one.set('rq', one.queues, { curr: 8 })],
+  ['current task', /run queue of CPU 0/, queues({ curr: 8 })],
 ])('reports a wrong %s', (_, message, damage) => {
   const one = new Queues();
   damage(one);

@@ -57,36 +57,21 @@ test('lists segments with their memory', () => {
   ]);
 });
 
+type Members = Readonly<Record<string, bigint | number | string>>;
+const ids = (members: Members) => (one: Segments) => one.set('ipc_ids', one.ids, members);
+const segment = (members: Members) => (one: Segments) => one.set('shmid_kernel', one.segment, members);
+const node = (members: Members) => (one: Segments) => one.set('rb_node', one.node, members);
+
 test.each<readonly [string, RegExp, (one: Segments) => void]>([
-  [
-    'number',
-    /in_use of shared memory is 2, but 1 segments were found/,
-    (one) => one.set('ipc_ids', one.ids, { in_use: 2 }),
-  ],
-  [
-    'last index',
-    /max_idx of shared memory is -1, but index 0 is in use/,
-    (one) => one.set('ipc_ids', one.ids, { max_idx: -1 }),
-  ],
-  [
-    'id',
-    /shared memory segment 65537: it has index 0/,
-    (one) => one.set('shmid_kernel', one.segment, { 'shm_perm.id': 65537 }),
-  ],
-  [
-    'size',
-    /shm_segsz is 8192, but its file has 12288 bytes/,
-    (one) => one.set('shmid_kernel', one.segment, { shm_segsz: 8192 }),
-  ],
+  ['number', /in_use of shared memory is 2, but 1 segments were found/, ids({ in_use: 2 })],
+  ['last index', /max_idx of shared memory is -1, but index 0 is in use/, ids({ max_idx: -1 })],
+  ['id', /shared memory segment 65537: it has index 0/, segment({ 'shm_perm.id': 65537 })],
+  ['size', /shm_segsz is 8192, but its file has 12288 bytes/, segment({ shm_segsz: 8192 })],
   ['host', /its pages belong to another file/, (one) => one.set('address_space', one.space, { host: one.node })],
-  ['attaches', /shm_nattch is 2, but 1 areas map it/, (one) => one.set('shmid_kernel', one.segment, { shm_nattch: 2 })],
-  ['tree', /shared memory segment 0x/, (one) => one.set('rb_node', one.node, { __rb_parent_color: 0x101 })],
-  ['file', /shared memory segment 0x/, (one) => one.set('shmid_kernel', one.segment, { shm_file: 8 })],
-  [
-    'table',
-    /table of shared memory segments/,
-    (one) => one.set('ipc_ids', one.ids, { 'ipcs_idr.idr_rt.xa_head': 8194 }),
-  ],
+  ['attaches', /shm_nattch is 2, but 1 areas map it/, segment({ shm_nattch: 2 })],
+  ['tree', /shared memory segment 0x/, node({ __rb_parent_color: 0x101 })],
+  ['file', /shared memory segment 0x/, segment({ shm_file: 8 })],
+  ['table', /table of shared memory segments/, ids({ 'ipcs_idr.idr_rt.xa_head': 8194 })],
 ])('reports a wrong %s', (_, message, damage) => {
   const one = new Segments();
   damage(one);

@@ -46,17 +46,16 @@ test('lists devices in use, with slots by counter and by map', () => {
   expect(devices).toMatchObject([{ path: '/swapfile', kind: 'file', sizeBytes: 15 * PAGE, priority: -2, ...used }]);
 });
 
+type Members = Readonly<Record<string, bigint | number | string>>;
+const device = (members: Members) => (one: Swap) => one.set('swap_info_struct', one.device, members);
+
 test.each<readonly [string, RegExp, (one: Swap) => void]>([
-  [
-    'counter',
-    /inuse_pages is 4, but 3 slots are in use/,
-    (one) => one.set('swap_info_struct', one.device, { inuse_pages: 4 }),
-  ],
+  ['counter', /inuse_pages is 4, but 3 slots are in use/, device({ inuse_pages: 4 })],
   ['map', /inuse_pages is 3, but 4 slots are in use/, (one) => one.write(one.map + 2n, Uint8Array.of(1))],
-  ['place of the map', /map of slots/, (one) => one.set('swap_info_struct', one.device, { swap_map: 8 })],
-  ['size', /3 of 17 pages in use, of 16 slots/, (one) => one.set('swap_info_struct', one.device, { pages: 17 })],
-  ['number of slots', /of 0 slots/, (one) => one.set('swap_info_struct', one.device, { max: 0 })],
-  ['file', /path of a swap device/, (one) => one.set('swap_info_struct', one.device, { swap_file: 8 })],
+  ['place of the map', /map of slots/, device({ swap_map: 8 })],
+  ['size', /3 of 17 pages in use, of 16 slots/, device({ pages: 17 })],
+  ['number of slots', /of 0 slots/, device({ max: 0 })],
+  ['file', /path of a swap device/, device({ swap_file: 8 })],
   ['pointer', /^swap device: /, (one) => one.word(one.table, 8)],
   ['total', /total_swap_pages is 16, but the devices have 15 pages/, (one) => one.word(one.total, 16)],
   ['number of free pages', /4 pages of swap are used by nr_swap_pages, but 3/, (one) => one.word(one.free, 11)],

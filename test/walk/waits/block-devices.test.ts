@@ -123,82 +123,43 @@ test('a bio of another task is not waited for', () => {
 
 const other = (one: Disk) => one.make('gendisk', { disk_name: 'sdb' });
 
+type Members = Readonly<Record<string, bigint | number | string>>;
+const map = (members: Members) => (one: Disk) => one.set('sbitmap_word', one.map, members);
+const request = (members: Members) => (one: Disk) => one.set('request', one.request, members);
+const tags = (members: Members) => (one: Disk) => one.set('blk_mq_tags', one.tags, members);
+const tagSet = (members: Members) => (one: Disk) => one.set('blk_mq_tag_set', one.tagSet, members);
+const requestQueue = (members: Members) => (one: Disk) => one.set('request_queue', one.requestQueue, members);
+const disk = (members: Members) => (one: Disk) => one.set('gendisk', one.disk, members);
+const fileSystem = (members: Members) => (one: Disk) => one.set('super_block', one.fileSystem(), members);
+
 test.each<readonly [string, RegExp, (one: Disk) => void]>([
-  [
-    'tag',
-    /with tag 2 of the queue at 0x\w+ is in use, but its tag is free/,
-    (one) => one.set('sbitmap_word', one.map, { word: 0 }),
-  ],
-  ['state', /is free, but its tag is in use/, (one) => one.set('request', one.request, { ref: 0 })],
-  [
-    'request',
-    /tag 3 of the queue at 0x\w+ is in use, but has no request/,
-    (one) => one.set('sbitmap_word', one.map, { word: 12 }),
-  ],
-  ['queue of a request', /has a tag of another queue than its own/, (one) => one.set('request', one.request, { q: 8 })],
-  ['depth', /have more bits than tags/, (one) => one.set('blk_mq_tags', one.tags, { 'bitmap_tags.sb.depth': 5 })],
-  [
-    'number of reserved tags',
-    /are none, or all reserved/,
-    (one) => one.set('blk_mq_tags', one.tags, { nr_reserved_tags: 4 }),
-  ],
-  [
-    'word size',
-    /the words of a map of tags have 2\^7 bits/,
-    (one) => one.set('blk_mq_tags', one.tags, { 'bitmap_tags.sb.shift': 7 }),
-  ],
-  ['number of tags', /a block device has 10241 tags/, (one) => one.set('blk_mq_tags', one.tags, { nr_tags: 10_241 })],
-  [
-    'number of queues',
-    /has fewer hardware queues than its tags/,
-    (one) => one.set('blk_mq_tag_set', one.tagSet, { nr_hw_queues: 2 }),
-  ],
-  [
-    'kind of queue',
-    /has tags according to one of two words/,
-    (one) => one.set('request_queue', one.requestQueue, { mq_ops: 0 }),
-  ],
-  [
-    'freeze',
-    /the queue of sda is frozen according to one of two words/,
-    (one) => one.set('request_queue', one.requestQueue, { mq_freeze_depth: 1 }),
-  ],
+  ['tag', /with tag 2 of the queue at 0x\w+ is in use, but its tag is free/, map({ word: 0 })],
+  ['state', /is free, but its tag is in use/, request({ ref: 0 })],
+  ['request', /tag 3 of the queue at 0x\w+ is in use, but has no request/, map({ word: 12 })],
+  ['queue of a request', /has a tag of another queue than its own/, request({ q: 8 })],
+  ['depth', /have more bits than tags/, tags({ 'bitmap_tags.sb.depth': 5 })],
+  ['number of reserved tags', /are none, or all reserved/, tags({ nr_reserved_tags: 4 })],
+  ['word size', /the words of a map of tags have 2\^7 bits/, tags({ 'bitmap_tags.sb.shift': 7 })],
+  ['number of tags', /a block device has 10241 tags/, tags({ nr_tags: 10_241 })],
+  ['number of queues', /has fewer hardware queues than its tags/, tagSet({ nr_hw_queues: 2 })],
+  ['kind of queue', /has tags according to one of two words/, requestQueue({ mq_ops: 0 })],
+  ['freeze', /the queue of sda is frozen according to one of two words/, requestQueue({ mq_freeze_depth: 1 })],
   [
     'disk of a queue',
     /has a queue that is not its own/,
     (one) => one.set('request_queue', one.requestQueue, { disk: other(one) }),
   ],
-  [
-    'name',
-    /and its device have different names or numbers/,
-    (one) => one.set('gendisk', one.disk, { disk_name: 'sdc' }),
-  ],
-  [
-    'state of a freeze',
-    /is frozen according to one of two words/,
-    (one) => one.set('super_block', one.fileSystem(), { 's_writers.frozen': 0 }),
-  ],
+  ['name', /and its device have different names or numbers/, disk({ disk_name: 'sdc' })],
+  ['state of a freeze', /is frozen according to one of two words/, fileSystem({ 's_writers.frozen': 0 })],
   [
     'list of file systems',
     /is not on the list of its file system/,
     (one) =>
       one.set('super_block', one.fileSystem(), { s_type: one.make('file_system_type', { name: one.text('xfs') }) }),
   ],
-  [
-    'device number',
-    /names two devices, 8:1 and 8:0/,
-    (one) => one.set('super_block', one.fileSystem(), { s_dev: (8 << 20) + 1 }),
-  ],
-  [
-    'device',
-    /has the device number 8:0, but its s_bdev is 0x0/,
-    (one) => one.set('super_block', one.fileSystem(), { s_bdev: 0 }),
-  ],
-  [
-    'name of a file system',
-    /is on a disk that it does not name/,
-    (one) => one.set('super_block', one.fileSystem(), { s_id: 'vda' }),
-  ],
+  ['device number', /names two devices, 8:1 and 8:0/, fileSystem({ s_dev: (8 << 20) + 1 })],
+  ['device', /has the device number 8:0, but its s_bdev is 0x0/, fileSystem({ s_bdev: 0 })],
+  ['name of a file system', /is on a disk that it does not name/, fileSystem({ s_id: 'vda' })],
   [
     'disk of a file system',
     /is on a disk that is not listed/,

@@ -49,27 +49,19 @@ test('no grace period runs', () => {
   expect(gracePeriodReaders(one.kernel(), NOT_IDLE)).toBeUndefined();
 });
 
+type Members = Readonly<Record<string, bigint | number | string>>;
+const state = (members: Members) => (one: Period) => one.set('rcu_state', one.state, members);
+const node = (members: Members) => (one: Period) => one.set('rcu_node', one.node, members);
+
 test.each<readonly [string, RegExp, (one: Period) => void]>([
-  [
-    'number of the period',
-    /gp_seq of rcu_state and of its first rcu_node differ/,
-    (one) => one.set('rcu_state', one.state, { gp_seq: PERIOD + 4 }),
-  ],
-  ['state', /gp_seq says that it runs, gp_state not/, (one) => one.set('rcu_state', one.state, { gp_state: 1 })],
-  ['mask', /it waits, but no CPU and no task holds it back/, (one) => one.set('rcu_node', one.node, { qsmask: 0 })],
-  [
-    'bit',
-    /rcu_node 0 has a bit in qsmask that no CPU of it has/,
-    (one) => one.set('rcu_node', one.node, { qsmask: 6 }),
-  ],
+  ['number of the period', /gp_seq of rcu_state and of its first rcu_node differ/, state({ gp_seq: PERIOD + 4 })],
+  ['state', /gp_seq says that it runs, gp_state not/, state({ gp_state: 1 })],
+  ['mask', /it waits, but no CPU and no task holds it back/, node({ qsmask: 0 })],
+  ['bit', /rcu_node 0 has a bit in qsmask that no CPU of it has/, node({ qsmask: 6 })],
   ['parent', /parent of rcu_node 1 is no rcu_node/, (one) => one.second(8n)],
   ['bit of the parent', /rcu_node 1 and its parent disagree/, (one) => one.second(one.node)],
   ['period of a node', /rcu_node 1 is in another grace period/, (one) => one.second(one.node, { gp_seq: 0 })],
-  [
-    'list of tasks',
-    /gp_tasks of rcu_node 0 is not on its list of tasks/,
-    (one) => one.set('rcu_node', one.node, { gp_tasks: 8 }),
-  ],
+  ['list of tasks', /gp_tasks of rcu_node 0 is not on its list of tasks/, node({ gp_tasks: 8 })],
   ['node of a CPU', /rcu_data of CPU 0 names an rcu_node that is not its own/, (one) => one.data(0, { mynode: 8 })],
   ['mask of a CPU', /rcu_data of CPU 0 names an rcu_node that is not its own/, (one) => one.data(0, { grpmask: 4 })],
   ['report', /CPU 1 has reported, but qsmask names it/, (one) => one.data(1, { core_needs_qs: 0 })],

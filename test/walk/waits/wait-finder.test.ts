@@ -34,6 +34,7 @@ function bit(
   const entry = one.at(type, at, type === 'wait_page_queue' ? 'wait' : 'wq_entry');
   one.set('wait_queue_entry', entry, { private: one.task(5), func: one.wakes(wakes) });
   one.queue(one.make(16), 'wait_queue_entry', entry);
+  return PAGE_OF;
 }
 
 function percpuReader(one: Waiting): bigint {
@@ -94,31 +95,27 @@ function journal(one: Waiting, queue: string, members: Readonly<Record<string, b
 test.each<readonly [string, (one: Waiting) => bigint, string]>([
   [
     'a locked page',
-    (one) => (bit(one, 'wait_page_queue', 'wake_page_function', { folio: PAGE_OF, bit_nr: 0 }), PAGE_OF),
+    (one) => bit(one, 'wait_page_queue', 'wake_page_function', { folio: PAGE_OF, bit_nr: 0 }),
     'page-lock 0 not-recorded',
   ],
   [
     'writeback',
-    (one) => (bit(one, 'wait_page_queue', 'wake_page_function', { folio: PAGE_OF, bit_nr: 15 }), PAGE_OF),
+    (one) => bit(one, 'wait_page_queue', 'wake_page_function', { folio: PAGE_OF, bit_nr: 15 }),
     'writeback 15 not-recorded',
   ],
   [
     'another bit of a page',
-    (one) => (bit(one, 'wait_page_queue', 'wake_page_function', { folio: PAGE_OF, bit_nr: 7 }), PAGE_OF),
+    (one) => bit(one, 'wait_page_queue', 'wake_page_function', { folio: PAGE_OF, bit_nr: 7 }),
     'page-bit 7 not-recorded',
   ],
   [
     'a bit',
-    (one) => (
-      bit(one, 'wait_bit_queue_entry', 'wake_bit_function', { 'key.flags': PAGE_OF, 'key.bit_nr': 3 }), PAGE_OF
-    ),
+    (one) => bit(one, 'wait_bit_queue_entry', 'wake_bit_function', { 'key.flags': PAGE_OF, 'key.bit_nr': 3 }),
     'bit 3 not-recorded',
   ],
   [
     'a variable',
-    (one) => (
-      bit(one, 'wait_bit_queue_entry', 'var_wake_function', { 'key.flags': PAGE_OF, 'key.bit_nr': -1 }), PAGE_OF
-    ),
+    (one) => bit(one, 'wait_bit_queue_entry', 'var_wake_function', { 'key.flags': PAGE_OF, 'key.bit_nr': -1 }),
     'bit  not-recorded',
   ],
   ['a percpu_rw_semaphore, to read', percpuReader, 'percpu-rw-semaphore  not-recorded'],
@@ -136,7 +133,10 @@ test.each<readonly [string, RegExp, (one: Waiting) => unknown]>([
   [
     'thread of a worker',
     /another task is recorded elsewhere/,
-    (one) => (flush(one), one.set('task_struct', one.task(4), { worker_private: one.make('kthread') })),
+    (one) => {
+      flush(one);
+      one.set('task_struct', one.task(4), { worker_private: one.make('kthread') });
+    },
   ],
   [
     'work item',
