@@ -10,7 +10,7 @@ import { folder, machineProgram, toolProgram } from '../../scripts/lab-parts/pro
 import { commandPath } from './cli.js';
 import { type GuestKernel, LAB } from './lab.js';
 
-export { FIVE_LEVELS, FOUR_LEVELS, type Guest } from '../../scripts/lab-parts/guest.mjs';
+export { FOUR_LEVELS, type Guest } from '../../scripts/lab-parts/guest.mjs';
 
 const REPO = fileURLToPath(new URL('../../', import.meta.url));
 const HOME = '/kdump-mem';
