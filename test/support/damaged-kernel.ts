@@ -39,7 +39,7 @@ export function kernelWith<K extends Kernel>(
 ): K {
   return new Proxy(kernel, {
     get(target, name) {
-      if (name in changed) return changed[name as keyof K];
+      if (Object.hasOwn(changed, name)) return changed[name as keyof K];
       if (name === 'fast' && 'read' in changed) return undefined;
       // Members of a class with private fields must run on the original object.
       const value: unknown = Reflect.get(target, name, target);
