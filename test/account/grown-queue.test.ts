@@ -2,23 +2,18 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { accountAll, type CensusAnswer } from '../../src/account/sockets.js';
 import { once } from '../../src/base/util.js';
-import { openNative } from '../../src/kernel/native/open.js';
 import { DumpDirectory } from '../support/dump/file.js';
 import { PAGE } from '../support/dump/grown-memory.js';
 import { writeGrownQueue } from '../support/dump/grown-queue.js';
 import { fixture } from '../support/fixtures.js';
+import { askDump } from '../support/opened-kernel.js';
 
 // scripts/bench growth does the same with a million skbs, and measures the time.
 const directory = new DumpDirectory();
 afterAll(() => directory.dispose());
 
 function census(file: string) {
-  const kernel = openNative({ files: [file] });
-  try {
-    return accountAll(kernel);
-  } finally {
-    kernel.close();
-  }
+  return askDump(file, accountAll);
 }
 
 const { vmcore, truth } = fixture('6.1');

@@ -1,10 +1,9 @@
 import { expect, test } from 'vitest';
 import { accountAll } from '../../src/account/sockets.js';
-import { openNative } from '../../src/kernel/native/open.js';
 import { memoryEnd } from '../../src/walk/pages/memory-end.js';
 import { type Damage, together } from '../support/damaged-kernel.js';
 import { FIXTURES, fixture } from '../support/fixtures.js';
-import { fixtureKernel } from '../support/opened-kernel.js';
+import { askDump, fixtureKernel } from '../support/opened-kernel.js';
 
 const { kernel, addressOf, read, set, clear, lose, damagedBy } = fixtureKernel('6.1');
 
@@ -51,9 +50,7 @@ test('without max_pfn and zones, scans the memory in the dump', () => {
 });
 
 test.each(FIXTURES)('on %s max_pfn and zones agree', (name) => {
-  const sound = openNative({ files: [fixture(name).vmcore] });
-  const end = memoryEnd(sound);
-  sound.close();
+  const end = askDump(fixture(name).vmcore, memoryEnd);
   expect(end).toEqual({ frame: end.agreed, agreed: end.frame, faults: [] });
   expect(end.frame).toBeGreaterThan(0);
 });

@@ -2,6 +2,7 @@ import { closeSync, copyFileSync, mkdtempSync, openSync, readSync, rmSync, write
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openNative } from '../../src/kernel/native/open.js';
+import type { Damage } from './damaged-kernel.js';
 
 /**
  * A copy of a lab's ELF dump whose bytes can be overwritten at kernel virtual addresses of the
@@ -34,10 +35,9 @@ export class DamagedDump {
     return bytes.readBigUInt64LE();
   }
 
-  setPointer(address: bigint, value: bigint): void {
-    const bytes = Buffer.alloc(8);
-    bytes.writeBigUInt64LE(value);
-    this.setBytes(address, bytes);
+  /** Writes damage to the file; missing memory is no part of it. */
+  apply(...damages: readonly Damage[]): void {
+    for (const { patches } of damages) for (const { address, bytes } of patches) this.setBytes(address, bytes);
   }
 
   setBytes(address: bigint, bytes: Uint8Array): void {

@@ -24,7 +24,7 @@ export interface Damage {
 
 export const UNDAMAGED: Damage = { patches: [], denials: [] };
 
-/** Several damages at once; a later one wins where two change the same byte. */
+/** Several damages at once; the last one wins where two change the same byte. */
 export function together(...damages: readonly Damage[]): Damage {
   return {
     patches: damages.flatMap(({ patches }) => patches),
@@ -39,7 +39,7 @@ export function kernelWith<K extends Kernel>(
 ): K {
   return new Proxy(kernel, {
     get(target, name) {
-      if (name in changed) return changed[name as keyof K];
+      if (Object.hasOwn(changed, name)) return changed[name as keyof K];
       if (name === 'fast' && 'read' in changed) return undefined;
       // Members of a class with private fields must run on the original object.
       const value: unknown = Reflect.get(target, name, target);
@@ -95,7 +95,7 @@ type Located = Pick<MemberLayout, 'size' | 'bits'> & { readonly address: bigint;
  * The words of a kernel's memory by member path, and the vocabulary of damage to them.
  *
  * A member of more than 8 bytes is read, set, increased and swapped by its first word: the first pointer of a list, say.
- * A damage changes no memory: `damagedBy` makes the kernel that has it.
+ * A verb returns the damage, and changes nothing: `damagedBy` returns the kernel that has it.
  */
 export function memoryOf<K extends Kernel>(kernel: K) {
   const locate = (place: Place, part: Part): Located => {
@@ -134,6 +134,7 @@ export function memoryOf<K extends Kernel>(kernel: K) {
       const value = unit(address, word);
       return bits ? BigInt.asUintN(bits.size, value >> BigInt(bits.offset)) : value;
     },
+    /** Replaces a value; the other bits of a bitfield's word stay. */
     set: (place: Place, part: Part, value: bigint | number): Damage => {
       const { address, word, bits } = locate(place, part);
       if (!bits) return patch(address, littleEndian(BigInt(value), word));
@@ -141,30 +142,31 @@ export function memoryOf<K extends Kernel>(kernel: K) {
       const others = ~(BigInt.asUintN(bits.size, -1n) << BigInt(bits.offset));
       return patch(address, littleEndian((unit(address, word) & others) | own, word));
     },
-    /** Other bytes from there. */
+    /** Replaces the bytes at a place. */
     write: (place: Place, bytes: Uint8Array): Damage => patch(locate(place, bytes.length).address, bytes),
-    /** Another number of it: more, or less by a negative amount. */
+    /** Increases a number, or decreases it by a negative amount. */
     add: (place: Place, part: Part, amount: bigint | number): Damage =>
       memory.set(place, part, memory.read(place, part) + BigInt(amount)),
-    /** Zeros, however long it is. */
+    /** Writes zeros over a whole part. */
     clear: (place: Place, part: Part): Damage => {
       const { address, size, bits } = locate(place, part);
       return bits ? memory.set(place, part, 0n) : patch(address, new Uint8Array(size));
     },
-    /** Each of two objects has the value of the other. */
+    /** Exchanges the values of a part of two objects. */
     swap: (place: Place, part: Part, other: Place): Damage =>
       together(memory.set(place, part, memory.read(other, part)), memory.set(other, part, memory.read(place, part))),
-    /** The neighbours of a `struct list_head` are linked past it; its own links stay. */
+    /** Links the neighbours of a `struct list_head` past it; its own links stay. */
     unlink: (place: Place, part: Part): Damage => {
       const { address } = locate(place, part);
       const [next, previous] = [unit(address, 8), unit(address + 8n, 8)];
       return together(memory.set(previous, 8, next), memory.set(next + 8n, 8, previous));
     },
-    /** Bytes that cannot be read. */
+    /** Makes a part unreadable. */
     lose: (place: Place, part: Part, code: ReadErrorCode = 'filtered'): Damage => {
       const { address, size } = locate(place, part);
       return { patches: [], denials: [{ address, length: size, code }] };
     },
+    /** The kernel with these damages. */
     damagedBy: (...damages: readonly Damage[]): K => damagedKernel(kernel, together(...damages)),
   };
   return memory;

@@ -10,7 +10,7 @@ import { folder, machineProgram, toolProgram } from '../../scripts/lab-parts/pro
 import { commandPath } from './cli.js';
 import { type GuestKernel, LAB } from './lab.js';
 
-export { FIVE_LEVELS, FOUR_LEVELS, type Guest } from '../../scripts/lab-parts/guest.mjs';
+export { FOUR_LEVELS, type Guest } from '../../scripts/lab-parts/guest.mjs';
 
 const REPO = fileURLToPath(new URL('../../', import.meta.url));
 const HOME = '/kdump-mem';
@@ -106,7 +106,7 @@ export class TestGuest {
     return this.#machine;
   }
 
-  /** A path in its folder, which is created for the first. */
+  /** A path in its folder, which is created when the first path is asked for. */
   path(name: string): string {
     this.#folder ??= mkdtempSync(join(LAB, 'guest-'));
     return join(this.#folder, name);
@@ -127,7 +127,7 @@ export class TestGuest {
     return this.path(name);
   }
 
-  /** Boots it, also again: its earlier self ends. */
+  /** Boots it; a guest that runs already is ended first. */
   async boot({ tools = [], insmod = [], kdumpMem = false, files = [], disks = [], ...options }: TestGuestOptions = {}) {
     const { kernel } = this;
     this.#machine?.kill();
@@ -150,7 +150,7 @@ export class TestGuest {
     return this.machine.run(command, { timeoutMs: this.#stepMs, ...options });
   }
 
-  /** What a command of its shell prints, stdout and stderr. */
+  /** Output of a command of its shell: stdout and stderr. */
   async output(command: string): Promise<string> {
     return (await this.run(command)).output.toString();
   }
@@ -162,7 +162,7 @@ export class TestGuest {
     return this.path('vmcore');
   }
 
-  /** The same, and then it is no longer needed. */
+  /** Dumps it, and ends it. */
   async lastDump(): Promise<string> {
     const dump = await this.dump();
     this.machine.kill();

@@ -1,5 +1,6 @@
 import { afterAll } from 'vitest';
 import type { UserPages } from '../../src/kernel/kernel.js';
+import type { NativeKernel } from '../../src/kernel/native/kernel.js';
 import { openNative } from '../../src/kernel/native/open.js';
 import { memoryOf } from './damaged-kernel.js';
 import { type FixtureName, fixture } from './fixtures.js';
@@ -10,6 +11,16 @@ function opened(file: string) {
   const kernel = openNative({ files: [file] });
   afterAll(() => kernel.close());
   return { kernel, ...memoryOf(kernel) };
+}
+
+/** An answer of the kernel in a dump of one file or more, which is closed afterwards. */
+export function askDump<T>(files: string | readonly string[], ask: (kernel: NativeKernel) => T): T {
+  const kernel = openNative({ files: [files].flat() });
+  try {
+    return ask(kernel);
+  } finally {
+    kernel.close();
+  }
 }
 
 /** An opened fixture dump, and what drgn and the guest know about it. */

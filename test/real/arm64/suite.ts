@@ -7,7 +7,6 @@ import { accountAll } from '../../../src/account/sockets.js';
 import { socketsSchema } from '../../../src/answers/schema.js';
 import { socketsJson } from '../../../src/answers/sockets/json.js';
 import { extract } from '../../../src/extract/extract.js';
-import type { Kernel } from '../../../src/kernel/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { listNodes } from '../../../src/walk/list.js';
 import { PageReader } from '../../../src/walk/pages/pages.js';
@@ -28,6 +27,7 @@ import {
   labVmcore,
   role,
 } from '../../support/lab.js';
+import { askDump } from '../../support/opened-kernel.js';
 import { pausedInfoSuite } from '../info-suite.js';
 import { categoriesSuite } from '../memory/categories-suite.js';
 import { filesSuite } from '../memory/files-suite.js';
@@ -68,7 +68,7 @@ function figures(name: string, files: () => readonly string[], dump: () => LabVm
   describe(name, () => {
     test('skb: every figure of every socket matches drgn and the guest', () => {
       const said = dump();
-      withKernel(files(), (kernel) => {
+      askDump(files(), (kernel) => {
         expect(kernel.facts).toMatchObject({ arch: 'arm64', release: said.truth.release });
         expect(kernel.facts.pageSize).toBe(said.truth.pageSize);
         compareWithOracle(kernel, said);
@@ -78,7 +78,7 @@ function figures(name: string, files: () => readonly string[], dump: () => LabVm
 
     test('sockets: finds all sockets that drgn finds, in descriptors and in slabs', () => {
       const { oracle, truth, elf, kernel: of } = dump();
-      const answer = withKernel(files(), (kernel) => {
+      const answer = askDump(files(), (kernel) => {
         const found = accountAll(kernel, { by: 'netns' });
         return socketsJson(found, found.sockets);
       });
@@ -106,7 +106,7 @@ function figures(name: string, files: () => readonly string[], dump: () => LabVm
 function maps(name: string, dump: () => LabVmcore): void {
   test(`${name}: read returns drgn’s bytes for all maps: linear, image, modules, stacks, pages`, () => {
     const { elf, oracle, kernel: of } = dump();
-    withKernel([elf], (kernel) => {
+    askDump([elf], (kernel) => {
       const task = kernel.struct('task_struct')!;
       const module = kernel.struct('module')!.member('list')!.offset;
       const tasks = [...new TaskReader(kernel).processes()];
@@ -167,9 +167,9 @@ function small(name: string, dump: () => LabVmcore): void {
       const again = await cut(output, 'again.vmcore');
       expect(readFileSync(again).equals(readFileSync(output))).toBe(true);
       expect(statSync(output).size).toBeLessThan(statSync(elf).size / 50);
-      const all = withKernel([elf], answers);
+      const all = askDump([elf], answers);
       expect(all.processes.length).toBeGreaterThan(50);
-      expect(withKernel([output], answers)).toEqual(all);
+      expect(askDump([output], answers)).toEqual(all);
       const queues = (file: string) =>
         execFileSync(
           labTool('drgn'),
@@ -189,7 +189,7 @@ function orders(dump: LabArm64DumpName): void {
   test(`${dump}: orders match the guest’s /proc/kpageflags`, () => {
     const { elf, oracle } = labDump(dump);
     const order = labPageOrders(dump);
-    withKernel([elf], (kernel) => {
+    askDump([elf], (kernel) => {
       const reader = new PageReader(kernel);
       const pages = oracle.sockets.flatMap((socket) => Object.values(socket.pages).flat());
       for (const { pfn } of pages) {
@@ -209,13 +209,4 @@ function socksInSlabs(elf: string, kernel: LabKernel): object {
   const socks = inSlabsOf.get(elf) ?? drgnJson<{ socks: object }>(elf, kernel, script).socks;
   inSlabsOf.set(elf, socks);
   return socks;
-}
-
-function withKernel<T>(files: readonly string[], use: (kernel: Kernel) => T): T {
-  const kernel = openNative({ files });
-  try {
-    return use(kernel);
-  } finally {
-    kernel.close();
-  }
 }

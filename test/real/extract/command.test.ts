@@ -8,6 +8,7 @@ import { answers } from '../../support/answers.js';
 import { commandPath, kdumpMem } from '../../support/cli.js';
 import { rawPages } from '../../support/dump/raw-pages.js';
 import { labDump, labKernel, labTool, role } from '../../support/lab.js';
+import { askDump } from '../../support/opened-kernel.js';
 import { scratchFolder } from '../../support/scratch.js';
 
 const { elf, truth, oracle } = labDump('6.1');
@@ -18,10 +19,7 @@ beforeEach(() => rmSync(output, { force: true }));
 const cut = (...more: readonly string[]) => kdumpMem('extract', '--vmcore', elf, '-o', output, ...more);
 
 function ask(file: string) {
-  const kernel = openNative({ files: [file] });
-  const said = answers(kernel);
-  kernel.close();
-  return said;
+  return askDump(file, answers);
 }
 
 describe('kdump-mem extract', () => {

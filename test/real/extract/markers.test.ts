@@ -9,8 +9,10 @@ import { netDevices } from '../../../src/walk/network/net-devices.js';
 import { TaskReader } from '../../../src/walk/tasks/tasks.js';
 import { answers } from '../../support/answers.js';
 import { DamagedDump } from '../../support/damaged-dump.js';
+import { memoryOf } from '../../support/damaged-kernel.js';
 import { rawPages } from '../../support/dump/raw-pages.js';
 import { labDump, role } from '../../support/lab.js';
+import { askDump } from '../../support/opened-kernel.js';
 
 const { elf, truth } = labDump('6.1');
 const folder = mkdtempSync(join(tmpdir(), 'extract-'));
@@ -32,53 +34,47 @@ function plant(what: string, address: bigint): void {
 
 beforeAll(async () => {
   const kernel = openNative({ files: [elf] });
-  const at = (struct: string, member: string): bigint => {
-    const found = kernel.struct(struct)?.member(member);
-    if (!found) throw new Error(`no ${struct}.${member}`);
-    return BigInt(found.offset);
-  };
+  const { addressOf, read, write } = memoryOf(kernel);
   const skbOf = (name: string): bigint => {
     const { pid, fd } = role(truth, name);
     const skb = accountFd(kernel, pid, fd, true).skbs?.receive?.[0];
     if (!skb) throw new Error(`${name} has no skb`);
     return skb.address;
   };
-  const directMap = kernel.symbol('page_offset_base') ?? 0n;
-  const base = kernel.read(directMap, 8).getBigUint64(0, true);
+  const base = read('page_offset_base');
 
   // Payload, in a linear head and in a page; and skb fields that are not read.
   const linear = skbOf('linear');
-  plant('payload', marked.pointer(linear + at('sk_buff', 'data')));
-  plant('control block', linear + at('sk_buff', 'cb'));
+  plant('payload', read(linear, 'sk_buff.data'));
+  plant('control block', addressOf(linear, 'sk_buff.cb'));
   const large = skbOf('loopback-large');
-  const shared =
-    marked.pointer(large + at('sk_buff', 'head')) + (marked.pointer(large + at('sk_buff', 'end')) & 0xffff_ffffn);
-  const frag = marked.pointer(shared + at('skb_shared_info', 'frags'));
+  const shared = read(large, 'sk_buff.head') + read(large, 'sk_buff.end');
+  const frag = read(shared, 'skb_shared_info.frags');
   plant('page', kernel.pages.addressOfPage(frag) ?? 0n);
   // Old data of the slab object follows the frags in use.
-  plant('stale frags', shared + at('skb_shared_info', 'frags') + 16n * 16n);
+  plant('stale frags', addressOf(shared, 'skb_shared_info.frags') + 16n * 16n);
   // A neighbour in the same slab page.
   const slot = 256n;
   const neighbour = (linear & 0xfffn) + 2n * slot < 4096n ? linear + slot : linear - slot;
-  plant('neighbour', neighbour + at('sk_buff', 'cb') + 8n);
+  plant('neighbour', addressOf(neighbour, 'sk_buff.cb') + 8n);
   // Contents of a process's kernel stack, keys and memory map.
   const { pid } = role(truth, 'linear');
   const task = [...new TaskReader(kernel).processes()].find((one) => one.pid === pid);
-  const stack = marked.pointer((task?.address ?? 0n) + at('task_struct', 'stack'));
+  const stack = read(task?.address ?? 0n, 'task_struct.stack');
   plant('stack', base + BigInt(kernel.physicalOf(stack + 8192n) ?? Number.NaN));
-  plant('canary', (task?.address ?? 0n) + at('task_struct', 'restart_block'));
+  plant('canary', addressOf(task?.address ?? 0n, 'task_struct.restart_block'));
 
   // The device is renamed wherever its name occurs, and so are threads named after it.
   const cards = [...netDevices(kernel)].filter((one) => one.name.startsWith('eth'));
   expect(cards.length).toBeGreaterThan(0);
   for (const { address } of cards) {
-    marked.setBytes(address + at('net_device', 'name'), Buffer.from(`${CARD}\0`));
-    const object = address + at('net_device', 'dev') + at('device', 'kobj');
-    marked.setBytes(marked.pointer(object + at('kobject', 'name')), Buffer.from(`${CARD}\0`));
+    const name = Buffer.from(`${CARD}\0`);
+    marked.apply(write(addressOf(address, 'net_device.name'), name));
+    marked.apply(write(read(address, 'net_device.dev.kobj.name'), name));
   }
   const thread = [...new TaskReader(kernel).processes()].find((one) => one.kernelThread);
-  const comm = (thread?.address ?? 0n) + at('task_struct', 'comm');
-  marked.setBytes(comm, Buffer.from(`irq/28-${CARD}\0`));
+  const comm = addressOf(thread?.address ?? 0n, 'task_struct.comm');
+  marked.apply(write(comm, Buffer.from(`irq/28-${CARD}\0`)));
 
   const before = openNative({ files: [marked.path] });
   await extract(before, { output: small, compression: 'zlib' });
@@ -132,10 +128,7 @@ describe('private data', () => {
 
   test('is not needed: the answers are the same', () => {
     const [all, few] = [marked.path, small].map((file) => {
-      const kernel = openNative({ files: [file] });
-      const said = answers(kernel);
-      kernel.close();
-      return said;
+      return askDump(file, answers);
     });
     expect(few).toEqual(all);
   });
@@ -143,10 +136,9 @@ describe('private data', () => {
   test('is not read by accident: omitted bytes are refused', () => {
     const kernel = openNative({ files: [small] });
     const full = openNative({ files: [elf] });
-    const init = full.symbol('init_task') ?? 0n;
-    const offset = BigInt(full.struct('task_struct')?.member('nvcsw')?.offset ?? 0);
-    expect(full.read(init + offset, 8).byteLength).toBe(8);
-    expect(() => kernel.read(init + offset, 8)).toThrow(/filtered out of the dump/);
+    const unread = memoryOf(full).addressOf('init_task', 'task_struct.nvcsw');
+    expect(full.read(unread, 8).byteLength).toBe(8);
+    expect(() => kernel.read(unread, 8)).toThrow(/filtered out of the dump/);
     kernel.close();
     full.close();
   });

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
 import { bootScenario, settledTruth } from '../../../scripts/lab-parts/scenario.mjs';
 import { accountAll, type CensusAnswer } from '../../../src/account/sockets.js';
-import { openNative } from '../../../src/kernel/native/open.js';
 import { drgnJson } from '../../support/drgn.js';
 import { LAB, type LabKernel, role, type Truth } from '../../support/lab.js';
+import { askDump } from '../../support/opened-kernel.js';
 
 /** Memory of a process's sockets, by drgn before the kill; see held.py. */
 interface Held {
@@ -109,9 +109,7 @@ export async function killProcesses(kernel: LabKernel): Promise<KillExperiment> 
     const list = join(work, 'held.json');
     writeFileSync(list, JSON.stringify(held));
     const fate = (vmcore: string) => drgnJson<After>(vmcore, kernel, script('freed.py'), list);
-    const native = openNative({ files: [before] });
-    const answer = accountAll(native);
-    native.close();
+    const answer = askDump(before, accountAll);
     return {
       truth,
       ends,

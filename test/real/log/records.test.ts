@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { messages } from '../../../src/account/log.js';
-import { openNative } from '../../../src/kernel/native/open.js';
 import { vmcoreinfoNote, writeElf } from '../../support/dump/elf.js';
 import { labTool } from '../../support/lab.js';
 import { HEADER_BYTES, RECORDS_AT, type RecordForm, RecordLog, recordsMemory } from '../../support/made-records.js';
 import { SYNTHETIC_MEMORY, SYNTHETIC_RELEASE, syntheticKernel } from '../../support/native-kernel.js';
+import { askDump } from '../../support/opened-kernel.js';
 
 /** Addresses of the log's variables in the synthetic kernel's data. */
 const AT = 0x8000n;
@@ -65,9 +65,7 @@ test.each([
     writeFileSync(dump, dumpOf(log, release));
     const printed = join(folder, 'dmesg');
     execFileSync(labTool('makedumpfile'), ['--dump-dmesg', dump, printed], { stdio: 'pipe' });
-    const kernel = openNative({ files: [dump] });
-    const answer = messages(kernel, {});
-    kernel.close();
+    const answer = askDump(dump, (kernel) => messages(kernel, {}));
     // VMCOREINFO does not name the variables with the message numbers.
     expect(answer.warnings.map(({ code }) => code)).toEqual(['unsupported-layout']);
     expect(answer.records).toHaveLength(log.nextSeq - log.firstSeq);

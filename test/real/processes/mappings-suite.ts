@@ -8,6 +8,7 @@ import { openDescriptors } from '../../../src/walk/lists/open-descriptors.js';
 import { Warnings } from '../../../src/walk/warnings.js';
 import { testGuest } from '../../support/guest.js';
 import type { LabKernel } from '../../support/lab.js';
+import { askDump } from '../../support/opened-kernel.js';
 import { exceptWakeups, expectDrgnLists, expectReported, type ListDamage, listsOf } from '../info-lists.js';
 
 /** One mapping as reported by the guest's kernel: kB by field, and its line of /proc/PID/smaps. */
@@ -162,9 +163,7 @@ export function mappingsSuite(version: LabKernel, lacks: readonly (keyof typeof 
         .map((line) => line.trim().split(/\s+/));
 
     test('lists of swap, mounts, modules and shared memory match /proc', () => {
-      const kernel = openNative({ files: [core] });
-      const { swap, mounts, modules, segments } = listsOf(kernel);
-      kernel.close();
+      const { swap, mounts, modules, segments } = askDump(core, listsOf);
       const [, ...swaps] = lists('swaps');
       expect(
         swap.devices.map(({ path, kind, sizeBytes, priority }) => [path, kind, `${sizeBytes / 1024}`, `${priority}`]),
@@ -247,9 +246,7 @@ export function mappingsSuite(version: LabKernel, lacks: readonly (keyof typeof 
     });
 
     test('runnable tasks are on the run queues, in their classes', () => {
-      const kernel = openNative({ files: [core] });
-      const { queues } = listsOf(kernel);
-      kernel.close();
+      const { queues } = askDump(core, listsOf);
       expect(exceptWakeups(queues.warnings)).toEqual([]);
       const busy = (said.busy ?? '').trim().split(/\s+/).map(Number);
       const tasks = queues.cpus.flatMap((cpu) => cpu.tasks);
@@ -300,9 +297,7 @@ export function mappingsSuite(version: LabKernel, lacks: readonly (keyof typeof 
     });
 
     test('lists match drgn, including used swap and unread pipes', () => {
-      const kernel = openNative({ files: [core] });
-      const { swap, segments, queues, descriptors } = expectDrgnLists(kernel, core, version);
-      kernel.close();
+      const { swap, segments, queues, descriptors } = askDump(core, (kernel) => expectDrgnLists(kernel, core, version));
       expect(swap).toHaveLength(1);
       expect(segments.length).toBeGreaterThan(0);
       expect(queues.flatMap(({ realtime }) => realtime)).toHaveLength(1);

@@ -5,6 +5,7 @@ import type { Kernel } from '../../../src/kernel/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { kdumpMem } from '../../support/cli.js';
 import { DamagedDump } from '../../support/damaged-dump.js';
+import { memoryOf } from '../../support/damaged-kernel.js';
 import { labDump, labKernel, labTool, role } from '../../support/lab.js';
 
 const { elf, truth, oracle } = labDump('6.1');
@@ -26,24 +27,23 @@ let dump: DamagedDump;
 beforeAll(() => {
   dump = new DamagedDump(elf);
   const kernel = openNative({ files: [elf] });
-  const offset = (type: string, member: string) => BigInt(kernel.struct(type)?.member(member)?.offset ?? Number.NaN);
-  const queueOf = (name: string) => placeOf(name).sock + offset('sock', 'sk_receive_queue');
-  const sharedOf = (skb: bigint) =>
-    dump.pointer(skb + offset('sk_buff', 'head')) + (dump.pointer(skb + offset('sk_buff', 'end')) & 0xffff_ffffn);
-
-  // A ring that never returns to its head: the third skb points to the second.
-  const second = dump.pointer(dump.pointer(queueOf('starving')));
-  dump.setPointer(dump.pointer(second), second);
-  // A list with an invalid pointer.
-  dump.setPointer(dump.pointer(queueOf('loopback')), 0xdead_0000_0000_0100n);
-  // More frags than the array has room for.
-  const skb = dump.pointer(queueOf('sent-file'));
-  dump.setBytes(sharedOf(skb) + offset('skb_shared_info', 'nr_frags'), Buffer.from([200]));
-  // A frag with an invalid page pointer.
-  const large = dump.pointer(queueOf('loopback-large'));
-  dump.setPointer(sharedOf(large) + offset('skb_shared_info', 'frags'), 0x1234_5678n);
-  // A count that differs from the list.
-  dump.setBytes(queueOf('linear') + offset('sk_buff_head', 'qlen'), Buffer.from([0xff, 0xff, 0xff, 0xff]));
+  const { addressOf, read, set } = memoryOf(kernel);
+  const queueOf = (name: string) => addressOf(placeOf(name).sock, 'sock.sk_receive_queue');
+  const firstOf = (name: string) => read(queueOf(name));
+  const sharedOf = (skb: bigint) => read(skb, 'sk_buff.head') + read(skb, 'sk_buff.end');
+  const second = read(firstOf('starving'));
+  dump.apply(
+    // A ring that never returns to its head: the third skb points to the second.
+    set(read(second), 8, second),
+    // A list with an invalid pointer.
+    set(firstOf('loopback'), 8, 0xdead_0000_0000_0100n),
+    // More frags than the array has room for.
+    set(sharedOf(firstOf('sent-file')), 'skb_shared_info.nr_frags', 200n),
+    // A frag with an invalid page pointer.
+    set(sharedOf(firstOf('loopback-large')), 'skb_shared_info.frags', 0x1234_5678n),
+    // A count that differs from the list.
+    set(queueOf('linear'), 'sk_buff_head.qlen', 0xffff_ffffn),
+  );
   kernel.close();
 });
 

@@ -1,9 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { groupedStacks, type StacksAnswer } from '../../../src/account/task-stacks.js';
-import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
-import { openNative } from '../../../src/kernel/native/open.js';
 import { kernelWith, memoryOf } from '../../support/damaged-kernel.js';
 import { labDump, labKdump, ofRun } from '../../support/lab.js';
+import { askDump } from '../../support/opened-kernel.js';
 
 /** Tasks that ran: the CPU, the source of the registers, and the stack. */
 function running({ groups }: StacksAnswer): string[] {
@@ -19,20 +18,11 @@ function running({ groups }: StacksAnswer): string[] {
     .toSorted();
 }
 
-function opened<T>(files: readonly string[], ask: (kernel: NativeKernel) => T): T {
-  const kernel = openNative({ files });
-  try {
-    return ask(kernel);
-  } finally {
-    kernel.close();
-  }
-}
-
 test.each(ofRun(['5.10', 'newest', '6.12-arm64-16k'] as const))(
   '%s: QEMU stores the same registers in both of its formats',
   (name) => {
     const { elf, kdumpZlib } = labDump(name);
-    const of = (file: string) => opened([file], (kernel) => groupedStacks(kernel, {}));
+    const of = (file: string) => askDump(file, (kernel) => groupedStacks(kernel, {}));
     const answer = of(elf);
     const found = running(answer);
     expect(found).toHaveLength(2);
@@ -45,18 +35,18 @@ test.each(ofRun(['5.10', 'newest', '6.12-arm64-16k'] as const))(
 
 describe('after a panic', () => {
   const { formats } = labKdump('6.1');
-  const sound = opened(formats['lzo-d31'], (kernel) => running(groupedStacks(kernel, {})));
+  const sound = askDump(formats['lzo-d31'], (kernel) => running(groupedStacks(kernel, {})));
 
   test.each(['zstd-d31', 'flattened-d31', 'elf-d31', 'split-d31', 'elf'] as const)(
     'the registers of each CPU are in its own memory: %s',
     (format) => {
       expect(sound.filter((one) => one.includes(' crash_notes: '))).toHaveLength(2);
-      expect(opened(formats[format], (kernel) => running(groupedStacks(kernel, {})))).toEqual(sound);
+      expect(askDump(formats[format], (kernel) => running(groupedStacks(kernel, {})))).toEqual(sound);
     },
   );
 
   test.each(['lzo-d31', 'elf'] as const)('the notes of the dump have the same registers: %s', (format) => {
-    opened(formats[format], (kernel) => {
+    askDump(formats[format], (kernel) => {
       const { lose, damagedBy } = memoryOf(kernel);
       const answer = groupedStacks(damagedBy(lose('crash_notes', 8)), {});
       expect(running(answer)).toEqual(sound.map((one) => one.replace('crash_notes', 'note')));
@@ -65,7 +55,7 @@ describe('after a panic', () => {
   });
 
   test('without either, stacks of running tasks are unknown, and that is reported', () => {
-    opened(formats.elf, (kernel) => {
+    askDump(formats.elf, (kernel) => {
       const { lose, damagedBy } = memoryOf(kernel);
       const without = kernelWith(damagedBy(lose('crash_notes', 8)), { cpuNotes: { by: 'kernel', notes: [] } });
       const { warnings, complete } = groupedStacks(without, {});
@@ -75,7 +65,7 @@ describe('after a panic', () => {
   });
 
   test('registers saved for another task contradict the running task', () => {
-    opened(formats.elf, (kernel) => {
+    askDump(formats.elf, (kernel) => {
       const { read, set, damagedBy } = memoryOf(kernel);
       const note = BigInt.asUintN(64, read('crash_notes') + read('__per_cpu_offset'));
       // pr_pid, behind the note's header and its name.
