@@ -3,21 +3,19 @@ import type { MemoryAnswer } from '../account/memory/answer.js';
 import { HostError } from '../base/errors.js';
 import { readUptime } from '../host/proc/machine-sample.js';
 import type { LogRecord } from '../records/log-records.js';
-import type { CaptureOrigin } from '../records/machine-sample.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
+import type { HostOrigin, HostTriage, LogTriage } from './answer.js';
 import { bySeverity, type Finding, withPast } from './finding.js';
 import { memoryFindings } from './findings.js';
 import { pageblocks } from './host-memory.js';
-import type { HostCheckName, HostReader, Unread } from './host-reader.js';
+import type { HostReader } from './host-reader.js';
 import { withHypervisor } from './hypervisor.js';
 import { logFindings } from './log/log-findings.js';
-import { findingsBeside, type LogTriage } from './text.js';
+import { findingsBeside } from './text.js';
 
 /** Sources of a host's findings; a string: why a source is not available. */
 export interface HostParts {
-  readonly of: HostOrigin;
-  /** '' if unknown. */
-  readonly release: string;
+  readonly of: Omit<HostOrigin, 'uptimeSeconds'>;
   readonly pageSize: number;
   readonly log: (CapturedLogWhole & { readonly records: readonly LogRecord[] }) | string;
   /** Other logs of the host, including those of other boots. */
@@ -27,30 +25,6 @@ export interface HostParts {
   readonly found: readonly Finding[];
   readonly reader: HostReader;
   readonly warnings: readonly Warning[];
-}
-
-/** The host, and when it was read. */
-export interface HostOrigin extends CaptureOrigin {
-  readonly isCaptured: boolean;
-}
-
-/** Problems of a host, live or captured. */
-export interface HostTriage {
-  readonly of: HostOrigin;
-  readonly release: string;
-  /** Undefined: unknown. */
-  readonly uptimeSeconds: number | undefined;
-  /** The most severe first. */
-  readonly findings: readonly Finding[];
-  /** Number of overwritten log messages; null: unknown. */
-  readonly overwritten: number | null;
-  readonly memory: MemoryAnswer | undefined;
-  /** Checks whose sources were all read. */
-  readonly checked: readonly HostCheckName[];
-  readonly unread: readonly Unread[];
-  readonly warnings: readonly Warning[];
-  /** Whether every check was completed, with a complete log and complete counters. */
-  readonly complete: boolean;
 }
 
 /** Commands that work without readable kernel memory. */
@@ -66,7 +40,7 @@ const HIDES = {
 };
 
 export function triageHost(parts: HostParts): HostTriage {
-  const { of, release, pageSize, log, otherLogs = [], memory, found, reader } = parts;
+  const { of, pageSize, log, otherLogs = [], memory, found, reader } = parts;
   const warnings = new Warnings();
   const logged = typeof log === 'string' ? undefined : log;
   const counted = typeof memory === 'string' ? undefined : memory;
@@ -93,15 +67,13 @@ export function triageHost(parts: HostParts): HostTriage {
   const list = warnings.list();
   const all = withHypervisor(findings, counted).map((one) => withoutKernel(one, of.isCaptured));
   return {
-    of,
+    host: { ...of, uptimeSeconds: uptime },
     checked: reader.checked,
     unread: reader.unread,
-    release,
     memory: counted,
     warnings: list,
     findings: bySeverity(all),
-    uptimeSeconds: uptime,
-    overwritten: logged?.overwritten ?? null,
+    lost: logged && { overwritten: logged.overwritten, noRoom: null },
     // A check with an unread source finds nothing there: for a program that would be an all-clear.
     complete: list.length === 0 && logged?.overwritten === 0 && reader.unread.length === 0,
   };

@@ -1,51 +1,25 @@
 import { type LogAnswer, messages } from '../account/log.js';
-import type { MemoryAnswer } from '../account/memory/answer.js';
 import { accountMemory } from '../account/memory/memory.js';
 import { attempted } from '../account/memory/missed.js';
 import type { CensusEntry, CensusHolder } from '../account/owners.js';
 import { accountAll, type CensusAnswer } from '../account/sockets.js';
 import { groupedStacks, type StackGroup } from '../account/task-stacks.js';
-import type { RulesOutcome } from '../answers/triage/schema.js';
 import { NOT_KEPT, ReadError } from '../base/errors.js';
 import { grouped, hex } from '../base/util.js';
-import type { Kernel, KernelFacts } from '../kernel/kernel.js';
+import type { Kernel } from '../kernel/kernel.js';
 import { OOM } from '../walk/log/panic.js';
 import { type CpuTimes, readCpuTimes, readTicks } from '../walk/machine/clock.js';
 import { fieldsOf } from '../walk/machine/fields.js';
 import { describeMachine, type MachineFacts } from '../walk/machine-facts.js';
 import { isTcp, type TcpWaiting, TcpWaitingReader } from '../walk/sockets/tcp.js';
-import { Unknowns, type Warning, Warnings } from '../walk/warnings.js';
+import { Unknowns, Warnings } from '../walk/warnings.js';
+import type { KernelTriage, TriageAnswer } from './answer.js';
 import { bySeverity, type Finding, type StackEvidence, withPast } from './finding.js';
 import { blockedTasks, evidenceOf, memoryFindings, stackOfCpu, waitsIn } from './findings.js';
-import type { HostReader } from './host-reader.js';
 import { steal, withHypervisor } from './hypervisor.js';
 import { kernelMemory } from './kernel-memory.js';
 import { logFindings } from './log/log-findings.js';
 import { queuedData } from './queued-data.js';
-
-/** Findings of a machine, with their sources. */
-export interface TriageAnswer {
-  readonly kernel: KernelFacts;
-  readonly machine: MachineFacts;
-  /** The most severe first. */
-  readonly findings: readonly Finding[];
-  /** Lost messages of the log, whose content is unknown. Undefined: no log could be read. */
-  readonly lost: Pick<LogAnswer, 'overwritten' | 'noRoom'> | undefined;
-  /** The log used for findings; undefined: none. */
-  readonly log: LogAnswer | undefined;
-  /** Undefined: memory could not be counted, and a warning gives the reason. */
-  readonly memory: MemoryAnswer | undefined;
-  /**
-   * All sockets by cgroup, even if page frames could not be counted. Undefined: sockets could not be counted.
-   */
-  readonly census: CensusAnswer | undefined;
-  readonly warnings: readonly Warning[];
-  readonly complete: boolean;
-  /** Checks of the running host's files; undefined: a dump, which has none. */
-  readonly host?: Pick<HostReader, 'checked' | 'unread'>;
-  /** Effects of a team's rules; undefined: none. */
-  readonly rules?: RulesOutcome;
-}
 
 /** Whether the dump contains its log, and all of it could be read. */
 export function hasWholeLog({ log }: Pick<TriageAnswer, 'log'>): boolean {
@@ -57,7 +31,7 @@ export function hasWholeLog({ log }: Pick<TriageAnswer, 'log'>): boolean {
  *
  * @param progress called repeatedly with the completed part, 0 to 1
  */
-export function triage(kernel: Kernel, progress: (part: number) => void = () => {}): TriageAnswer {
+export function triage(kernel: Kernel, progress: (part: number) => void = () => {}): KernelTriage {
   const warnings = new Warnings(kernel.doubts);
   const unknowns = new Unknowns();
   const machine = describeMachine(kernel, fieldsOf(kernel), kernel.crashed ?? false, unknowns);

@@ -3,7 +3,7 @@ import { findingWords } from '../../src/answers/triage/words.js';
 import type { Finding } from '../../src/triage/finding.js';
 import { hostFindings, pipeFindings, withHostFindings } from '../../src/triage/host-checks.js';
 import { HOST_CHECKS, HostReader } from '../../src/triage/host-reader.js';
-import type { TriageAnswer } from '../../src/triage/triage.js';
+import type { KernelTriage } from '../../src/triage/answer.js';
 import { type MadeHost, madeSource } from '../support/made-host.js';
 
 const psi = (some: number, full: number) =>
@@ -207,7 +207,7 @@ test('adds findings from files to those of kernel memory, each subject once', ()
     '/proc/vmstat': 'oom_kill 3\ncompact_stall 7\ncompact_fail 3\n',
   });
   const codes = (...findings: Finding[]) =>
-    withHostFindings({ findings } as unknown as TriageAnswer, reader).findings.map(({ code, figures }) =>
+    withHostFindings({ findings } as unknown as KernelTriage, reader).findings.map(({ code, figures }) =>
       `${code} ${figures.zone ?? ''} ${figures.freeBytes ?? ''}`.trim(),
     );
   expect(codes(zone('Normal'))).toEqual(['low-memory Normal 1', 'oom-kills']);
@@ -215,7 +215,7 @@ test('adds findings from files to those of kernel memory, each subject once', ()
 });
 
 test('kernel memory beside files: complete only if both are', () => {
-  const whole = { findings: [], complete: true } as unknown as TriageAnswer;
+  const whole = { findings: [], complete: true } as unknown as KernelTriage;
   const isComplete = (changes: Parameters<typeof triaged>[0]) =>
     withHostFindings(whole, new HostReader(triaged(changes).reader.source, 4096)).complete;
   expect(isComplete({})).toBe(true);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { snapshotVerifySchema } from '../../../src/answers/snapshot/schema.js';
-import type { HostTriageJson } from '../../../src/answers/triage/schema.js';
+import type { TriageJson } from '../../../src/answers/triage/schema.js';
 import { kdumpMem } from '../../support/cli.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'snapshot-cli-'));
@@ -96,7 +96,7 @@ for each in 1 2 3 4 5 6 7 8 9; do [ ! -d /proc/${pid} ] || sleep 1; done
   const errors = execFileSync('tar', ['-xzOf', path, 'kdump-mem-snapshot/errors']).toString();
   expect(errors).toContain(`/proc/${pid}/status\tgone\tthe process exited\n`);
   const { stdout } = await kdumpMem('triage', '--from', path, '--json');
-  const { unread } = JSON.parse(stdout) as HostTriageJson;
+  const { unread } = JSON.parse(stdout) as TriageJson;
   expect(unread.filter(({ why }) => why.includes('/proc/PID/status'))).toEqual([]);
   rmSync(folder, { recursive: true });
 });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bootGuest, type Guest } from '../../../../scripts/lab-parts/guest.mjs';
 import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
-import { hostTriageSchema } from '../../../../src/answers/triage/schema.js';
+import { triageSchema } from '../../../../src/answers/triage/schema.js';
 import { inGuest, jsonInGuest, kdumpMemInGuest, MEMORY_MIB } from '../live-guest.js';
 
 const OLD = '/tmp/old.tar.gz';
@@ -28,7 +28,7 @@ describe.each(['6.1', 'newest'] as const)('triage --baseline in a guest of %s', 
   afterAll(() => guest?.kill());
 
   const since = async (baseline = OLD) =>
-    hostTriageSchema.parse(await jsonInGuest(guest, `triage --baseline ${baseline}`, 240_000));
+    triageSchema.parse(await jsonInGuest(guest, `triage --baseline ${baseline}`, 240_000));
   const found = ({ findings }: Awaited<ReturnType<typeof since>>, code: string) =>
     findings.filter((each) => each.code === code).map(({ figures }) => figures);
   const setClock = (seconds: number) => guest.run(`date -s @$(($(date +%s) + ${seconds}))`);

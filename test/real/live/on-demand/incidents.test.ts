@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bootGuest, type Guest } from '../../../../scripts/lab-parts/guest.mjs';
 import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
-import { hostTriageSchema, type TriageJson, triageSchema } from '../../../../src/answers/triage/schema.js';
+import { type TriageJson, triageSchema } from '../../../../src/answers/triage/schema.js';
 import { jsonInGuest, kdumpMemInGuest, MEMORY_MIB } from '../live-guest.js';
 
 /** More than 5 % of the guest's memory, and than the smallest amount that is reported. */
@@ -134,7 +134,7 @@ describe.each(['6.1', 'newest'] as const)('incidents in a guest of %s', (kernel)
 
   describe('since a snapshot', () => {
     const since = async () =>
-      hostTriageSchema.parse(await jsonInGuest(guest, 'triage --baseline /tmp/old.tar.gz', 240_000));
+      triageSchema.parse(await jsonInGuest(guest, 'triage --baseline /tmp/old.tar.gz', 240_000));
     const snapshot = () => guest.run('kdump-mem snapshot -o /tmp/old.tar.gz --force --tmpfs', { timeoutMs: 240_000 });
 
     test.each(GROWTHS)('%s grows: category, owner and amount', async (kind, category, owner) => {
