@@ -9,6 +9,7 @@ import type { CaptureOrigin } from '../records/machine-sample.js';
 import type { MachineFacts } from '../walk/machine-facts.js';
 import type { Warning } from '../walk/warnings.js';
 import type { Finding } from './finding.js';
+import type { Holders } from './holders.js';
 import type { HostCheckName, Unread } from './host-reader.js';
 
 /** Findings of a machine, with their sources. A part that the source does not have is undefined. */
@@ -28,6 +29,8 @@ export interface TriageAnswer {
   readonly log?: LogAnswer | undefined;
   /** Undefined: memory could not be counted, and a warning gives the reason. */
   readonly memory: MemoryAnswer | undefined;
+  /** The largest holders of memory; undefined: unknown. */
+  readonly holders?: Holders | undefined;
   /** All sockets by cgroup, even if page frames could not be counted. */
   readonly census?: CensusAnswer | undefined;
   /** Checks of the host's files whose sources were all read. */

@@ -7,6 +7,7 @@ import { type Warning, Warnings } from '../walk/warnings.js';
 import type { HostOrigin, HostTriage, LogTriage } from './answer.js';
 import { bySeverity, type Finding, withPast } from './finding.js';
 import { memoryFindings } from './findings.js';
+import { hostHolders } from './holders.js';
 import { pageblocks } from './host-memory.js';
 import type { HostReader } from './host-reader.js';
 import { withHypervisor } from './hypervisor.js';
@@ -73,6 +74,7 @@ export function triageHost(parts: HostParts): HostTriage {
     memory: counted,
     warnings: list,
     findings: bySeverity(all),
+    holders: hostHolders(reader, all),
     lost: logged && { overwritten: logged.overwritten, noRoom: null },
     // A check with an unread source finds nothing there: for a program that would be an all-clear.
     complete: list.length === 0 && logged?.overwritten === 0 && reader.unread.length === 0,

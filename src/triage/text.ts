@@ -3,6 +3,7 @@ import type { TextRecord } from '../records/log-records.js';
 import { Warnings } from '../walk/warnings.js';
 import { type LogTriage, releaseOf, type TextTriage } from './answer.js';
 import { bySeverity, type Finding } from './finding.js';
+import type { Holders } from './holders.js';
 import { withHypervisor } from './hypervisor.js';
 import type { RuleBasis } from './rules/facts.js';
 
@@ -44,10 +45,28 @@ export function triageText(logs: readonly LogTriage[], missing: readonly string[
     logs,
     lost: undefined,
     memory: undefined,
+    holders: thenHolders(findings),
     warnings: list,
     complete: list.length === 0,
     findings: bySeverity(withHypervisor(findings, undefined).map(({ next: _, ...finding }) => finding)),
   };
+}
+
+/** Holders by the last OOM report of the logs, whose kernel lists processes; undefined: none does. */
+function thenHolders(findings: readonly Finding[]): Holders | undefined {
+  const byName = findings.findLast(({ oom }) => oom?.byName.length)?.oom?.byName ?? [];
+  if (byName.length === 0) return undefined;
+  const largest = byName.map(({ name, tasks, rssBytes }) => {
+    const isOne = tasks === 1;
+    return {
+      kind: isOne ? ('process' as const) : ('program' as const),
+      name,
+      pid: null,
+      processes: isOne ? null : tasks,
+      bytes: rssBytes ?? 0,
+    };
+  });
+  return { largest: largest.toSorted((a, b) => b.bytes - a.bytes).slice(0, 3), unreadProcesses: 0 };
 }
 
 /** Input of rules from an answer about text logs. */

@@ -16,6 +16,7 @@ import { Unknowns, Warnings } from '../walk/warnings.js';
 import type { KernelTriage, TriageAnswer } from './answer.js';
 import { bySeverity, type Finding, type StackEvidence, withPast } from './finding.js';
 import { blockedTasks, evidenceOf, memoryFindings, stackOfCpu, waitsIn } from './findings.js';
+import { holdersIn } from './holders.js';
 import { steal, withHypervisor } from './hypervisor.js';
 import { kernelMemory } from './kernel-memory.js';
 import { logFindings } from './log/log-findings.js';
@@ -69,6 +70,7 @@ export function triage(kernel: Kernel, progress: (part: number) => void = () => 
     log,
     lost: lostOf(log),
     memory,
+    holders: memory && holdersIn(memory),
     census,
     warnings: warnings.list(),
     complete: warnings.complete && memory?.complete === true,

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { findingWords } from '../../src/answers/triage/words.js';
+import type { KernelTriage } from '../../src/triage/answer.js';
 import type { Finding } from '../../src/triage/finding.js';
 import { hostFindings, pipeFindings, withHostFindings } from '../../src/triage/host-checks.js';
 import { HOST_CHECKS, HostReader } from '../../src/triage/host-reader.js';
-import type { KernelTriage } from '../../src/triage/answer.js';
 import { type MadeHost, madeSource } from '../support/made-host.js';
 
 const psi = (some: number, full: number) =>

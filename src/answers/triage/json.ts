@@ -45,7 +45,20 @@ export function withUnread(warnings: TriageAnswer['warnings'], unread: readonly 
 type FindingJson = TriageJson['findings'][number];
 
 export function triageJson(answer: TriageAnswer): TriageJson {
-  const { kernel, machine, host, logs, findings, lost, memory, complete, warnings, checked, unread = [] } = answer;
+  const {
+    kernel,
+    machine,
+    host,
+    logs,
+    findings,
+    lost,
+    memory,
+    holders,
+    complete,
+    warnings,
+    checked,
+    unread = [],
+  } = answer;
   const clock = machine?.clock;
   return {
     schema: 'kdump-mem.triage/1',
@@ -62,6 +75,7 @@ export function triageJson(answer: TriageAnswer): TriageJson {
     overwritten: lost?.overwritten ?? null,
     noRoom: lost?.noRoom ?? null,
     memory: memory ? categoriesJson(memory) : null,
+    holders: holders ?? null,
     checked: checked ?? null,
     unread,
     ...(answer.rules ? { rules: answer.rules } : {}),

@@ -136,6 +136,27 @@ export const triageSchema = z.strictObject({
       categories: z.array(z.strictObject({ category: z.string(), bytes: count })),
     })
     .nullable(),
+  /**
+   * The largest holders of memory, whether they are findings or not; of a text log those of its last OOM report.
+   * Null: unknown.
+   */
+  holders: z
+    .strictObject({
+      largest: z.array(
+        z.strictObject({
+          /** `program`: processes of one name together. `unmapped`: memory that no process maps. */
+          kind: z.string(),
+          name: z.string(),
+          pid: count.nullable(),
+          /** Of a program. */
+          processes: count.nullable(),
+          bytes: count,
+        }),
+      ),
+      /** Processes that could not be read, or only in part. */
+      unreadProcesses: count,
+    })
+    .nullable(),
   /** Checks of the host's files whose sources were all read; null: a dump or a text log, which has none. */
   checked: z.array(z.enum(HOST_CHECKS)).nullable(),
   /** Unread sources of these checks, and problems that they may hide. */
@@ -145,6 +166,8 @@ export const triageSchema = z.strictObject({
       code: z.string(),
       why: z.string(),
       hides: z.string(),
+      /** Number of processes that could not be read. */
+      processes: count.optional(),
     }),
   ),
   /** Absent: none. */

@@ -4,15 +4,17 @@ import { grouped } from '../../base/util.js';
 import type { TriageAnswer } from '../../triage/answer.js';
 import { causesOf } from '../../triage/causes.js';
 import type { Evidence, Finding } from '../../triage/finding.js';
+import type { Holders } from '../../triage/holders.js';
 import type { HostCheckName, Unread } from '../../triage/host-reader.js';
 import { CORRUPTIONS_EXPLAINED } from '../explain/findings.js';
 import { logTime, textLogWords } from '../log/render.js';
 import { headline } from '../memory/sentences.js';
+import { ownerWords } from '../memory/words.js';
 import { capturedWords } from '../origin.js';
 import { framesText } from '../task-stacks/render.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
-import { formatSize } from '../text/size.js';
+import { formatCount, formatSize } from '../text/size.js';
 import { concluded, conclusionSentences, type FindingTree } from './causes.js';
 import { causeFacts } from './json.js';
 import { oomLines } from './oom.js';
@@ -42,25 +44,24 @@ const LABELS = { critical: 'CRITICAL', warning: 'WARNING ', note: 'NOTE    ' } a
 
 /** Summary, unread sources, findings, memory, and the next command. */
 export function triageText(answer: TriageAnswer, options: TriageTextOptions): string {
-  const { host, logs, findings, memory, checked = [], unread = [] } = answer;
+  const { host, logs, findings, memory, holders, checked = [], unread = [] } = answer;
   const { width, verbose, source } = options;
   const { sentences, trees, next } = concluded(findings, causeFacts(answer));
   const missing = unreadWords(unread, verbose);
   const lines = [...summaryLines(answer, options), ...conclusionLines(sentences, options)];
   if (missing !== undefined) lines.push(...wrap(missing, width));
-  // A healthy machine is one line.
-  if (host && findings.length === 0 && !verbose) return lines.join('\n');
   lines.push('', ...treeLines(trees, options, linesIn(answer)));
   const add = (text: string) => lines.push(...wrap(text, width), '');
   if (host && verbose) add(`Checked: ${checked.join(', ')}.`);
-  if (memory) add(memoryWords(memory, findings));
+  lines.push(...wrap(memory ? memoryWords(memory, findings) : noMemoryWords(answer), width));
+  if (holders) lines.push(...wrap(holdersWords(answer, holders), width));
+  lines.push('');
   for (const line of answer.rules ? rulesLines(answer.rules) : []) lines.push(...wrap(line, width));
   if (answer.rules) lines.push('');
   for (const line of lostLines(answer)) add(line);
-  if (logs) return lines.join('\n').trimEnd();
-  const command = host ? hostCommand(next ?? 'skcheck', source) : `kdump-mem ${escapeText(next ?? 'memory')} ${source}`;
-  lines.push(`Next: ${command}`);
-  return lines.join('\n');
+  // The text of standard input cannot be read again.
+  if (!logs || source !== '-') lines.push(`Next: ${hostCommand(logs ? 'log' : (next ?? 'memory'), source)}`);
+  return lines.join('\n').trimEnd();
 }
 
 /** Summary; of several logs first their forms. */
@@ -109,6 +110,32 @@ export function memoryWords(memory: MemoryAnswer, findings: readonly Finding[]):
       ? ` ${formatSize(lists.bytes)} of the free memory is on per-CPU free lists, which watermarks do not count.`
       : '';
   return `Memory: ${headline(memory)}${more}`;
+}
+
+/** Why there is no memory breakdown. */
+function noMemoryWords({ logs, holders }: TriageAnswer): string {
+  if (!logs) return 'Memory: not available.';
+  return holders ? 'Memory: only in the OOM reports of this log.' : 'Memory: not in this log.';
+}
+
+/** The largest holders of memory, and the processes that could not be read. */
+function holdersWords({ logs }: TriageAnswer, { largest, unreadProcesses }: Holders): string {
+  const named = largest.map(({ kind, name, pid, processes, bytes }) => {
+    const shown = escapeText(name);
+    const owner =
+      kind === 'program'
+        ? `${formatCount(processes ?? 0)} processes named ${shown}`
+        : kind === 'cgroup'
+          ? `cgroup ${shown}`
+          : kind === 'unmapped'
+            ? `${shown}${pid === null ? '' : ` of pid ${pid}`}, not mapped`
+            : ownerWords({ kind, name, bytes, ...(pid === null ? {} : { pid }) });
+    return `${owner} ${formatSize(bytes)}`;
+  });
+  const noun = unreadProcesses === 1 ? 'process' : 'processes';
+  const more = unreadProcesses > 0 ? [`${formatCount(unreadProcesses)} ${noun} that could not be read`] : [];
+  const label = logs ? 'Largest holders at the last OOM kill' : 'Largest holders';
+  return `${label}: ${[...named, ...more].join(', ')}.`;
 }
 
 /** Missing parts of the log in kernel memory; those of a host are unread sources. */
@@ -168,16 +195,22 @@ export function foundWords(answer: TriageAnswer): string {
     return complete ? `${none}.` : `${none}, but ${logsWords} incomplete.`;
   }
   if (host) {
+    const hidden = hiddenProcesses(answer);
+    // Most of the machine is unknown: nothing about it is good news.
+    if (hidden > 1)
+      return `${notes === undefined ? 'Incomplete' : `${notes}, but the answer is incomplete`}: ${formatCount(hidden)} processes could not be read. Run as root. Completed: ${checkedWords(checked)}.`;
     if (notes !== undefined) return `${notes}.`;
-    return complete
-      ? `No problems found. Checked: ${checkedWords(checked)}.`
-      : `No findings, but not every check could be completed. Completed: ${checkedWords(checked)}.`;
+    if (complete) return `No problems found. Checked: ${checkedWords(checked)}.`;
+    return `No findings, but not every check could be completed. Completed: ${checkedWords(checked)}.`;
   }
   if (isAllClear(answer)) return 'No problems found.';
   return rules?.silenced.length
     ? 'No findings except those silenced by rules.'
     : 'No findings, but some data could not be read (see the warnings).';
 }
+
+/** Number of processes that could not be read. */
+const hiddenProcesses = ({ holders }: TriageAnswer) => holders?.unreadProcesses ?? 0;
 
 /** Checks that a reader looks for first. */
 const MAIN_CHECKS: readonly HostCheckName[] = ['log', 'memory', 'processes', 'cgroups', 'sockets'];

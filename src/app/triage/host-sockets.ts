@@ -34,7 +34,8 @@ export async function hostSockets(host: HostReader, all: boolean): Promise<Findi
     host.miss('sockets', SOCKETS_HIDE, error);
     return [];
   }
-  const miss = (why: string) => host.miss('sockets', SOCKETS_HIDE, new HostError('unreadable', why));
+  const miss = (why: string, processes?: number) =>
+    host.miss('sockets', SOCKETS_HIDE, new HostError('unreadable', why), processes);
   const { losses, reader, holders } = observation;
   const lines = losses.unreadable + losses.contested + losses.leftOut + losses.failed;
   if (reader === 'procfs') miss('ss is not installed: /proc/net does not report socket memory');
@@ -42,7 +43,7 @@ export async function hostSockets(host: HostReader, all: boolean): Promise<Findi
     miss(`network namespaces of sockets are not readable (${losses.closed.length + losses.hidden})`);
   if (lines > 0) miss(`socket data has missing or malformed lines (${lines})`);
   if (!all) miss('other network namespaces are not readable: permission denied');
-  if (holders.denied.length > 0) miss(deniedWords(holders.denied));
+  if (holders.denied.length > 0) miss(deniedWords(holders.denied), holders.denied.length);
   return host.run('sockets', SOCKETS_HIDE, function* () {
     const total = host.meminfo('MemTotal');
     yield* pinnedByProcess(observation, total);

@@ -3,8 +3,8 @@ import { triageJson } from '../../../src/answers/triage/json.js';
 import { oomLines } from '../../../src/answers/triage/oom.js';
 import { triageSchema } from '../../../src/answers/triage/schema.js';
 import { triageText } from '../../../src/answers/triage/text.js';
-import type { Finding } from '../../../src/triage/finding.js';
 import type { KernelTriage } from '../../../src/triage/answer.js';
+import type { Finding } from '../../../src/triage/finding.js';
 
 const HOSTILE = 'a\u001b[31m\nb';
 

@@ -95,9 +95,7 @@ describe('triage of this machine', () => {
     const exit = once(child, 'exit');
     const pieces: Buffer[] = [];
     for await (const piece of child.stdout) pieces.push(piece as Buffer);
-    const { unread, checked, complete, warnings } = triageSchema.parse(
-      JSON.parse(Buffer.concat(pieces).toString()),
-    );
+    const { unread, checked, complete, warnings } = triageSchema.parse(JSON.parse(Buffer.concat(pieces).toString()));
     expect(complete).toBe(false);
     expect(warnings).toContainEqual({
       code: 'unreadable',

@@ -6,11 +6,11 @@ import { triageJson } from '../../../src/answers/triage/json.js';
 import { triageSchema } from '../../../src/answers/triage/schema.js';
 import { triageText } from '../../../src/answers/triage/text.js';
 import { KernelError } from '../../../src/base/errors.js';
+import type { KernelTriage } from '../../../src/triage/answer.js';
 import type { Finding } from '../../../src/triage/finding.js';
 import { logFindings } from '../../../src/triage/log/log-findings.js';
 import { withRules } from '../../../src/triage/rules/apply.js';
 import { readRules } from '../../../src/triage/rules/read.js';
-import type { KernelTriage } from '../../../src/triage/answer.js';
 import { recordsOf } from '../log/records.js';
 
 const GIB = 2 ** 30;
