@@ -2,6 +2,7 @@ import type { CapturedLogWhole } from '../account/log.js';
 import type { MemoryAnswer } from '../account/memory/answer.js';
 import { HostError } from '../base/errors.js';
 import { readUptime } from '../host/proc/machine-sample.js';
+import { optionalText, statusFields } from '../host/proc/process.js';
 import type { LogRecord } from '../records/log-records.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import type { HostOrigin, HostTriage, LogTriage } from './answer.js';
@@ -9,7 +10,7 @@ import { bySeverity, type Finding, withPast } from './finding.js';
 import { memoryFindings } from './findings.js';
 import { hostHolders } from './holders.js';
 import { pageblocks } from './host-memory.js';
-import type { HostReader } from './host-reader.js';
+import { type HostReader, isAbsent } from './host-reader.js';
 import { withHypervisor } from './hypervisor.js';
 import { logFindings } from './log/log-findings.js';
 import { findingsBeside } from './text.js';
@@ -25,6 +26,8 @@ export interface HostParts {
   /** Findings from its other files and its sockets. */
   readonly found: readonly Finding[];
   readonly reader: HostReader;
+  /** Seconds from boot to a baseline: earlier events are history. */
+  readonly historyUntil?: number | undefined;
   readonly warnings: readonly Warning[];
 }
 
@@ -51,14 +54,16 @@ export function triageHost(parts: HostParts): HostTriage {
   const known = [...parts.warnings, ...(logged?.warnings ?? []), ...(counted?.warnings ?? [])];
   for (const { code, message } of known) warnings.add(code, message);
   const uptime = readUptime(reader.source) ?? undefined;
-  const own = logged ? withPast(logFindings(logged.records, pageSize), uptime) : [];
+  const running = { subjectOf: (one: Finding) => subjectIn(reader, one), historyUntil: parts.historyUntil };
+  const own = logged ? withPast(logFindings(logged.records, pageSize), uptime, running) : [];
   const findings = [
     ...own.map((one) => withPageblocks(one, reader)),
     ...findingsBeside(own, otherLogs),
     ...(counted ? memoryFindings(counted) : []),
   ];
   const zones = new Set(findings.map(zoneOf));
-  findings.push(...found.filter((one) => zoneOf(one) === null || !zones.has(zoneOf(one))));
+  const others = found.filter((one) => zoneOf(one) === null || !zones.has(zoneOf(one)));
+  findings.push(...others.flatMap((one) => (one.code === 'oom-kills' ? unloggedKills(one, own) : one)));
   if (typeof log === 'string') reader.miss('log', HIDES.log, new HostError('unreadable', log));
   else if (logged?.overwritten !== 0)
     reader.miss('log', HIDES.log, new HostError('unreadable', lostWords(logged?.overwritten)));
@@ -79,6 +84,43 @@ export function triageHost(parts: HostParts): HostTriage {
     // A check with an unread source finds nothing there: for a program that would be an all-clear.
     complete: list.length === 0 && logged?.overwritten === 0 && reader.unread.length === 0,
   };
+}
+
+/** What became of the cgroup or process of an event; null: unknown. */
+function subjectIn({ source }: HostReader, { code, figures }: Finding): string | null {
+  const { cgroup, pid, comm } = figures;
+  if (code === 'oom-kill' && figures.scope === 'cgroup' && typeof cgroup === 'string') {
+    const folders = ['/sys/fs/cgroup', '/sys/fs/cgroup/memory'].map((root) => `${root}${cgroup}`);
+    const listed = folders.map((folder) => attemptedList(source, folder));
+    if (listed.some((one) => one === true)) return 'present';
+    return listed.every((one) => one === false) ? 'gone' : null;
+  }
+  if (code !== 'hung-task' || pid == null) return null;
+  const state = /^State:\s+(\S)/m.exec(statusFields(optionalText(source, `/proc/${pid}/status`)))?.[1];
+  if (state === undefined) return attemptedList(source, '/proc/1') ? 'gone' : null;
+  // The pid may be that of another process by now.
+  if (optionalText(source, `/proc/${pid}/comm`).trimEnd() !== comm) return 'gone';
+  return state === 'D' ? 'present' : 'running';
+}
+
+/** Whether a folder exists; null: unknown, such as one that a snapshot did not capture. */
+function attemptedList(source: HostReader['source'], folder: string): boolean | null {
+  try {
+    return source.list(folder).length > 0;
+  } catch (error) {
+    if (isAbsent(error)) return false;
+    if (error instanceof HostError) return null;
+    throw error;
+  }
+}
+
+/** Kills that the log does not report: those of its findings would stand twice. They are past events. */
+function unloggedKills(finding: Finding, logged: readonly Finding[]): Finding[] {
+  const { cgroup, kills } = finding.figures;
+  const known = logged
+    .filter(({ code, figures }) => code === 'oom-kill' && (cgroup === null || figures.cgroup === cgroup))
+    .reduce((sum, { figures }) => sum + Number(figures.times ?? 1), 0);
+  return known >= Number(kills) ? [] : [{ ...finding, past: true }];
 }
 
 function lostWords(overwritten: number | null | undefined): string {

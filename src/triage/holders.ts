@@ -68,16 +68,15 @@ export function hostHolders(host: HostReader, findings: readonly Finding[]): Hol
     if (!(error instanceof HostError)) throw error;
   }
   const comm = commIn(host);
-  const processes = all.map(({ pid, rssAnonBytes, shmemBytes }): Holder & { shmemBytes: number } => {
-    const own = { kind: 'process', name: comm(pid) ?? '?', pid, processes: null } as const;
-    return { ...own, bytes: rssAnonBytes + shmemBytes, shmemBytes };
+  const shared = grouped(all, ({ pid }) => comm(pid) ?? '?');
+  const processes = all.map(({ pid, rssAnonBytes, shmemBytes }): Holder => {
+    return { kind: 'process', name: comm(pid) ?? '?', pid, processes: null, bytes: rssAnonBytes + shmemBytes };
   });
   const named = programs(processes).map((one): Holder => {
     if (one.kind !== 'program') return one;
     // Shared memory that several processes map is counted once, as that of the one that maps most.
-    const each = processes.filter(({ name }) => name === one.name);
-    const shared = each.map(({ shmemBytes }) => shmemBytes);
-    return { ...one, bytes: one.bytes - shared.reduce((a, b) => a + b, 0) + Math.max(...shared) };
+    const sizes = (shared.get(one.name) ?? []).map(({ shmemBytes }) => shmemBytes);
+    return { ...one, bytes: one.bytes - sizes.reduce((a, b) => a + b, 0) + Math.max(0, ...sizes) };
   });
   const known = [...named, ...findings.flatMap(unmapped)].filter(({ bytes }) => bytes > 0).toSorted(bySize);
   const cgroups = cgroupHolders(host).filter(

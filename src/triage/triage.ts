@@ -51,7 +51,9 @@ export function triage(kernel: Kernel, progress: (part: number) => void = () => 
   const { clock } = machine;
   // The log’s clock stands still during suspend.
   const uptime = clock && Number(clock.uptime - clock.asleep) / 1e9;
-  const logged = log ? withPast(logFindings(log.records, kernel.facts.pageSize), uptime) : [];
+  const logged = log
+    ? withPast(logFindings(log.records, kernel.facts.pageSize), uptime, kernel.facts.live ? UNKNOWN_SUBJECT : undefined)
+    : [];
   const findings = [
     ...withPanic(logged, machine, { stack: panicStack, log }),
     ...(attempted(warnings, 'stacks', () => blockedTasks(kernel, warnings)) ?? []),
@@ -76,6 +78,9 @@ export function triage(kernel: Kernel, progress: (part: number) => void = () => 
     complete: warnings.complete && memory?.complete === true,
   };
 }
+
+/** Kernel memory alone does not show what became of a cgroup or a process. */
+const UNKNOWN_SUBJECT = { subjectOf: () => null };
 
 /** Undefined: an extract of an earlier release of kdump-mem, which did not keep them. */
 function cpuTimesOf(kernel: Kernel): CpuTimes | undefined {

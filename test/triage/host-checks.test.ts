@@ -195,6 +195,42 @@ test('names files in memory, and whether a process maps that much', () => {
   expect(found(100, 700_000)).toEqual([]);
 });
 
+test('many files in memory of one process are one finding, and mapped or small ones are none', () => {
+  const MIB = 2 ** 20;
+  const found = (count: number, each: number, live = true) => {
+    const names = Array.from({ length: count }, (_, at) => `/proc/7/fd/${at + 3}`);
+    const files = {
+      ...HEALTHY,
+      '/proc/meminfo': meminfo({ Shmem: 6_000_000 }),
+      '/proc/self/mountinfo': '20 1 0:20 / /dev/shm rw - tmpfs tmpfs rw\n',
+      '/proc/7/status': status('S'),
+      '/proc/7/comm': 'worker\n',
+    };
+    const links = Object.fromEntries(names.map((name, at) => [name, `/memfd:m${at} (deleted)`]));
+    const facts = (name: string) => ({
+      device: 1,
+      inode: names.indexOf(name),
+      bytes: each * MIB,
+      isFile: true,
+      isFolder: false,
+    });
+    const source = { ...madeSource({ files, links }), isTmpfs: () => true, ...(live ? { file: facts } : {}) };
+    return hostFindings(new HostReader(source, 4096)).filter(({ code }) => code === 'shared-memory');
+  };
+  const [many, ...others] = found(600, 10);
+  expect(others).toEqual([]);
+  expect(many).toMatchObject({
+    severity: 'warning',
+    figures: { files: 600, bytes: 6000 * MIB, pid: 7, comm: 'worker', mapped: 0 },
+    next: 'procs --pid 7 --fds',
+  });
+  expect(findingWords(many!)).toMatch(
+    /^Shared memory: 600 files, the largest memfd:m0, hold 5\.86 GiB \(38 % of memory\), open in pid 7 \(worker\)\./,
+  );
+  expect(found(4, 1200)).toHaveLength(1);
+  expect(found(70, 10)).toEqual([]);
+});
+
 test('adds findings from files to those of kernel memory, each subject once', () => {
   const zone = (name: string): Finding => ({
     code: 'low-memory',

@@ -94,7 +94,7 @@ const wholeOf = (seconds: number | undefined) => (seconds === undefined ? null :
 
 /** A finding, with its words. */
 export function findingJson(finding: Finding): FindingJson {
-  const { code, severity, title, report, oom, figures, evidence, next } = finding;
+  const { code, severity, title, report, oom, figures, evidence, next, past } = finding;
   return {
     code,
     severity,
@@ -105,6 +105,7 @@ export function findingJson(finding: Finding): FindingJson {
     figures,
     ...evidenceJson(evidence),
     next: next ?? null,
+    ...(past ? { past } : {}),
     ...(finding.rule ? { advice: adviceWords(finding) ?? null } : {}),
   };
 }

@@ -52,6 +52,8 @@ export const findingSchema = z.strictObject({
   lines: z.array(z.strictObject({ seq: count, printedTime: z.string().nullable(), text: z.string() })).optional(),
   /** The command that shows more, without `kdump-mem` and the dump. */
   next: z.string().nullable(),
+  /** An event that is over, on a machine that runs on: `findings` has it below what is true now. */
+  past: z.literal(true).optional(),
   /** Advice of a team's own rule. */
   advice: z.string().nullable().optional(),
 });
@@ -122,7 +124,7 @@ export const triageSchema = z.strictObject({
     .nullable(),
   /** Text logs with kernel messages; if there are several, each finding names its own (figure `log`). */
   logs: z.array(textLogSchema).nullable(),
-  /** The most severe first. */
+  /** What is true now, then past events; of each the most severe first. */
   findings: z.array(findingSchema),
   ...causesShape,
   /** Messages of the log that newer ones have overwritten; null: unknown. */

@@ -3,7 +3,7 @@ import { leaves } from '../../account/memory/tree.js';
 import { grouped } from '../../base/util.js';
 import type { TriageAnswer } from '../../triage/answer.js';
 import { causesOf } from '../../triage/causes.js';
-import type { Evidence, Finding } from '../../triage/finding.js';
+import { type Evidence, type Finding, SEVERITIES } from '../../triage/finding.js';
 import type { Holders } from '../../triage/holders.js';
 import type { HostCheckName, Unread } from '../../triage/host-reader.js';
 import { CORRUPTIONS_EXPLAINED } from '../explain/findings.js';
@@ -46,11 +46,12 @@ const LABELS = { critical: 'CRITICAL', warning: 'WARNING ', note: 'NOTE    ' } a
 export function triageText(answer: TriageAnswer, options: TriageTextOptions): string {
   const { host, logs, findings, memory, holders, checked = [], unread = [] } = answer;
   const { width, verbose, source } = options;
-  const { sentences, trees, next } = concluded(findings, causeFacts(answer));
+  const { sentences, trees, earlier, next } = concluded(findings, causeFacts(answer));
   const missing = unreadWords(unread, verbose);
   const lines = [...summaryLines(answer, options), ...conclusionLines(sentences, options)];
   if (missing !== undefined) lines.push(...wrap(missing, width));
   lines.push('', ...treeLines(trees, options, linesIn(answer)));
+  if (earlier.length > 0) lines.push('Earlier:', ...treeLines(earlier, options, linesIn(answer)));
   const add = (text: string) => lines.push(...wrap(text, width), '');
   if (host && verbose) add(`Checked: ${checked.join(', ')}.`);
   lines.push(...wrap(memory ? memoryWords(memory, findings) : noMemoryWords(answer), width));
@@ -182,8 +183,18 @@ export function summary(answer: TriageAnswer): string {
 
 const linuxWords = (release: string) => (release === '' ? 'Linux' : `Linux ${escapeText(release)}`);
 
-/** The number of findings, in a sentence. */
-export function foundWords(answer: TriageAnswer): string {
+/** The number of findings, in a sentence; past events in another one. */
+function foundWords(answer: TriageAnswer): string {
+  const [now, then] = [false, true].map((past) => answer.findings.filter((one) => (one.past === true) === past));
+  const counts = SEVERITIES.flatMap((severity) => {
+    const count = then?.filter((one) => one.severity === severity).length ?? 0;
+    return count === 0 ? [] : [`${count} ${severity}${count === 1 || severity === 'critical' ? '' : 's'}`];
+  });
+  const earlier = counts.length === 0 ? '' : ` Earlier: ${counts.join(', ')}.`;
+  return `${presentWords({ ...answer, findings: now ?? [] })}${earlier}`;
+}
+
+function presentWords(answer: TriageAnswer): string {
   const { host, logs, findings, rules, complete, checked = [] } = answer;
   const logsWords = (logs?.length ?? 0) > 1 ? 'the logs are' : 'the log is';
   const missing = logs ? `${logsWords} incomplete` : `some data could not be read${host ? '' : ' (see the warnings)'}`;
@@ -274,7 +285,7 @@ export function findingLines(
   if (title !== undefined) lines.push(...indented(wrap(`Title for bug reports: ${title}`, room)));
   const advice = adviceWords(finding);
   if (advice !== undefined) lines.push(...indented(wrap(`Action: ${advice}`, room)));
-  if (!verbose && severity === 'note') return lines;
+  if (!verbose && (severity === 'note' || finding.past)) return lines;
   for (const one of evidence) lines.push(...indented(evidenceLines(one, room, verbose === true)));
   if (finding.oom) lines.push(...indented(oomLines(finding, room, verbose === true)));
   if (verbose && next !== undefined) lines.push(...indented([`More: kdump-mem ${escapeText(next)} ${source}`]));
@@ -384,7 +395,10 @@ export function briefText(answer: TriageAnswer): string {
     ...(conclusion ? [conclusionSentences(conclusion, findings).join(' ')].filter(Boolean) : []),
     ...findings
       .slice(0, MOST_BRIEF)
-      .map((finding) => `${finding.severity.toUpperCase()}  ${findingSentences(finding)[0]}`),
+      .map(
+        (finding) =>
+          `${finding.past ? 'EARLIER ' : ''}${finding.severity.toUpperCase()}  ${findingSentences(finding)[0]}`,
+      ),
     ...(more > 0 ? [`${more} more findings are not listed.`] : []),
   ].join('\n');
 }

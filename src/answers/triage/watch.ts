@@ -51,7 +51,7 @@ function unreadLines({ answer }: TriageSample, width: number | null): string[] {
 }
 
 function line(when: string, finding: Finding, width: number | null): string[] {
-  const severity = finding.severity.toUpperCase().padEnd(SEVERITY_WIDTH);
+  const severity = (finding.past ? 'earlier' : finding.severity).toUpperCase().padEnd(SEVERITY_WIDTH);
   const text = `${findingSentences(finding)[0]} [${finding.code}]`;
   const room = width === null ? null : Math.max(20, width - 2 * SEVERITY_WIDTH);
   return wrap(text, room).map((each, index) =>

@@ -116,28 +116,36 @@ async function triageOf(
   const reader = new HostReader(source, pageSize);
   const { memory } = parts;
   const known = typeof memory === 'string' ? [] : memoryFindings(memory);
+  const now = hostOrigin(source, parts.of.taken);
+  const baseline = since === undefined ? undefined : await readBaseline(since, now);
   const found = [
     ...hostFindings(reader),
     ...pipeFindings(reader, known),
     ...(await hostSockets(reader, sockets)),
-    ...(since === undefined ? [] : await sinceBaseline(reader, since, parts.of.taken, memory)),
+    ...(baseline ? sinceBaseline(reader, baseline, now, memory) : []),
   ];
+  const isSameBoot = baseline?.origin.bootId != null && baseline.origin.bootId === now.bootId;
   missCaptured(reader, unread);
   const release = optionalText(source, '/proc/sys/kernel/osrelease').trim();
-  return triageHost({ ...parts, of: { ...parts.of, release }, pageSize, found, reader });
+  return triageHost({
+    ...parts,
+    of: { ...parts.of, release },
+    pageSize,
+    found,
+    reader,
+    historyUntil: isSameBoot ? (baseline.origin.uptime ?? undefined) : undefined,
+  });
 }
 
-/** @throws {HostError} the baseline cannot be read */
-async function sinceBaseline(
+function sinceBaseline(
   reader: HostReader,
-  since: string,
-  at: Date | null,
+  baseline: Awaited<ReturnType<typeof readBaseline>>,
+  now: ReturnType<typeof hostOrigin>,
   memory: MemoryAnswer | string,
-): Promise<Finding[]> {
-  const baseline = await readBaseline(since, hostOrigin(reader.source, at));
+): Finding[] {
   return reader.run('baseline', 'growth since the baseline', () => {
     if (typeof memory === 'string') throw new HostError('unreadable', memory);
-    return changesSince(baseline, hostOrigin(reader.source, at), memory, reader);
+    return changesSince(baseline, now, memory, reader);
   });
 }
 

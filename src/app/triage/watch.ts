@@ -44,7 +44,7 @@ export async function watchTriage(
         const text = json ? formatJson(triageJson(answer)) : triageWatchBlock(sample, terminalWidth());
         if (text !== undefined) printAnswer(text);
       }
-      isFailed = failing !== null && answer.findings.some((one) => isFailing(failing, one));
+      isFailed = failing !== null && answer.findings.some((one) => !one.past && isFailing(failing, one));
       if (isFailed) again.stop();
     });
     if (json) printAnswer(formatJson(triageWatchEnd(again.count, again.interrupted && !isFailed)));

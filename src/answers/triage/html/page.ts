@@ -224,7 +224,7 @@ function findingSection(finding: Finding, { index, records, source }: Place): Co
   const lines = evidence.filter((one) => one.kind === 'log');
   const stacks = evidence.filter((one) => one.kind === 'stack');
   return html`<article class="${raw(`finding ${severity}`)}" aria-labelledby="${id}">
-<h3 id="${id}"><span class="severity">${LABELS[severity]}</span> <span class="name">${code}</span></h3>
+<h3 id="${id}"><span class="severity">${LABELS[severity]}${finding.past && ' (earlier)'}</span> <span class="name">${code}</span></h3>
 ${title === undefined ? undefined : html`<p><strong>${sentence(title)}</strong></p>`}
 <p>${sentence(findingWords(finding))}</p>
 ${corrupted == null ? undefined : html`<p>Corrupted report: ${CORRUPTIONS_EXPLAINED[corrupted].means}</p>`}
