@@ -89,6 +89,12 @@ describe('an OOM kill of a cgroup 5 minutes ago', () => {
     expect(json.conclusion).toBeNull();
   });
 
+  test('makes no error of lines of a file system that follow it', () => {
+    const lines = ['EXT4-fs (loop0): mounted filesystem r/w.', 'EXT4-fs (loop0): unmounting filesystem.'];
+    const after = lines.map((line) => record(701, line));
+    expect(triaged([...KILL(700), ...after]).answer.findings.map(({ code }) => code)).toEqual(['oom-kill']);
+  });
+
   test('alone has no next step of its own', () => {
     const { lines, answer } = triaged(KILL(700));
     expect(answer.findings).toHaveLength(1);

@@ -104,14 +104,15 @@ function* pinnedByProcess(observation: Observation, total: number): Generator<Fi
 }
 
 /**
- * Finds stalled readers: each large queue, and the small ones of a process together, with what the send queues
+ * Finds stalled readers: each large queue, and the small and the unaccepted ones of a process together, with what the send queues
  * of their local peers pin. In a single sample, only TCP shows the age of the newest data.
  */
 function stalledReaders(observation: Observation, total: number): Finding[] {
   const stalled = diagnose(observation)
     .findings.filter(({ verdict }) => verdict.verdict === 'stalled-reader')
     .toSorted((a, b) => b.pinned.likely - a.pinned.likely);
-  const isLarge = ({ pinned }: SocketFinding) => pinned.likely >= MIN_STALLED_BYTES;
+  // Connections that a process does not accept are one thing: its listener.
+  const isLarge = ({ pinned, acceptQueue }: SocketFinding) => pinned.likely >= MIN_STALLED_BYTES && !acceptQueue;
   const large = stalled.filter(isLarge);
   const others = large.length - MAX_FINDINGS;
   const single = large.slice(0, MAX_FINDINGS).map((each, index): Finding => {
