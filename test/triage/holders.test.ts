@@ -121,3 +121,21 @@ test('processes that could not be read are counted, and are no all-clear', () =>
     expect(text).toContain('Largest holders: 81 processes that could not be read.');
   }
 });
+
+test('one process that could not be read is named, without a doubt about the rest', () => {
+  const one = {
+    check: 'sockets',
+    code: 'denied',
+    why: 'descriptors of pid 1',
+    hides: 'sockets',
+    processes: 1,
+  } as const;
+  const first = (more: Partial<HostTriage>) =>
+    triageText(answer({ complete: false, unread: [one], ...more }), { width: null, source: '--live' }).split('\n');
+  expect(first({})[0]).toMatch(/No problems found in what could be read\. Checked: log, memory\.$/);
+  expect(first({})[1]).toBe('Not read: descriptors of pid 1 (this may hide sockets).');
+  const other = { ...one, check: 'log', why: 'the log' } as const;
+  const { processes: _, ...log } = other;
+  expect(first({ unread: [one, log] })[0]).toContain('not every check could be completed');
+  expect(first({ lost: undefined })[0]).toContain('not every check could be completed');
+});

@@ -198,7 +198,7 @@ function presentWords(answer: TriageAnswer): string {
   const { host, logs, findings, rules, complete, checked = [] } = answer;
   const logsWords = (logs?.length ?? 0) > 1 ? 'the logs are' : 'the log is';
   const missing = logs ? `${logsWords} incomplete` : `some data could not be read${host ? '' : ' (see the warnings)'}`;
-  const severe = severeWords(findings, complete, missing);
+  const severe = severeWords(findings, complete || lacksOneProcess(answer), missing);
   if (severe !== undefined) return severe;
   const notes = notesWords(findings);
   if (logs) {
@@ -212,12 +212,19 @@ function presentWords(answer: TriageAnswer): string {
       return `${notes === undefined ? 'Incomplete' : `${notes}, but the answer is incomplete`}: ${formatCount(hidden)} processes could not be read. Run as root. Completed: ${checkedWords(checked)}.`;
     if (notes !== undefined) return `${notes}.`;
     if (complete) return `No problems found. Checked: ${checkedWords(checked)}.`;
+    if (lacksOneProcess(answer)) return `No problems found in what could be read. Checked: ${checkedWords(checked)}.`;
     return `No findings, but not every check could be completed. Completed: ${checkedWords(checked)}.`;
   }
   if (isAllClear(answer)) return 'No problems found.';
   return rules?.silenced.length
     ? 'No findings except those silenced by rules.'
     : 'No findings, but some data could not be read (see the warnings).';
+}
+
+/** Whether a single process is all that could not be read: the line `Not read` says what it may hide. */
+function lacksOneProcess({ warnings, lost, unread = [] }: TriageAnswer): boolean {
+  const isRead = warnings.length === 0 && lost?.overwritten === 0;
+  return isRead && unread.length > 0 && unread.every(({ processes }) => processes === 1);
 }
 
 /** Number of processes that could not be read. */
