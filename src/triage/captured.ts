@@ -86,30 +86,49 @@ export function triageHost(parts: HostParts): HostTriage {
   };
 }
 
-/** What became of the cgroup or process of an event; null: unknown. */
+/**
+ * What became of the cgroup or process of an event; null: unknown. The log names them as the host does: in a container,
+ * or in a snapshot, one that is not there may be hidden.
+ */
 function subjectIn({ source }: HostReader, { code, figures }: Finding): string | null {
   const { cgroup, pid, comm } = figures;
   if (code === 'oom-kill' && figures.scope === 'cgroup' && typeof cgroup === 'string') {
-    const folders = ['/sys/fs/cgroup', '/sys/fs/cgroup/memory'].map((root) => `${root}${cgroup}`);
-    const listed = folders.map((folder) => attemptedList(source, folder));
-    if (listed.some((one) => one === true)) return 'present';
-    return listed.every((one) => one === false) ? 'gone' : null;
+    const root = ['/sys/fs/cgroup', '/sys/fs/cgroup/memory'].find((folder) => isRootCgroup(namesIn(source, folder)));
+    if (root === undefined || !source.file) return null;
+    const names = namesIn(source, `${root}${cgroup}`);
+    return names === undefined ? null : names.length > 0 ? 'present' : 'gone';
   }
-  if (code !== 'hung-task' || pid == null) return null;
+  if (code !== 'hung-task' || pid == null || !isInitialPids(source)) return null;
   const state = /^State:\s+(\S)/m.exec(statusFields(optionalText(source, `/proc/${pid}/status`)))?.[1];
-  if (state === undefined) return attemptedList(source, '/proc/1') ? 'gone' : null;
   // The pid may be that of another process by now.
-  if (optionalText(source, `/proc/${pid}/comm`).trimEnd() !== comm) return 'gone';
+  if (state === undefined || optionalText(source, `/proc/${pid}/comm`).trimEnd() !== comm) return 'gone';
   return state === 'D' ? 'present' : 'running';
 }
 
-/** Whether a folder exists; null: unknown, such as one that a snapshot did not capture. */
-function attemptedList(source: HostReader['source'], folder: string): boolean | null {
+type Source = HostReader['source'];
+
+/** Names in a folder, empty if it does not exist; undefined: unreadable. */
+function namesIn(source: Source, folder: string): readonly string[] | undefined {
   try {
-    return source.list(folder).length > 0;
+    return source.list(folder);
   } catch (error) {
-    if (isAbsent(error)) return false;
-    if (error instanceof HostError) return null;
+    if (isAbsent(error)) return [];
+    if (error instanceof HostError) return undefined;
+    throw error;
+  }
+}
+
+/** Only the root of all cgroups has no type (version 2), or a release agent (version 1). */
+function isRootCgroup(names: readonly string[] = []): boolean {
+  return (names.includes('cgroup.procs') && !names.includes('cgroup.type')) || names.includes('release_agent');
+}
+
+/** Whether pids are those of the host, and all are visible: PROC_PID_INIT_INO of include/linux/proc_ns.h. */
+function isInitialPids(source: Source): boolean {
+  try {
+    return source.readLink('/proc/self/ns/pid') === 'pid:[4026531836]' && source.list('/proc').includes('1');
+  } catch (error) {
+    if (error instanceof HostError) return false;
     throw error;
   }
 }

@@ -9,7 +9,7 @@ import { HostReader } from './host-reader.js';
 
 /** A holder of memory. Names are untrusted. */
 export interface Holder {
-  /** `program`: processes of one name together. `unmapped`: memory that no process maps, by the code of its finding. */
+  /** `program`: processes of one name together. `unmapped`: memory that no process maps. */
   readonly kind: Owner['kind'] | 'program' | 'cgroup' | 'unmapped';
   readonly name: string;
   readonly pid: number | null;
@@ -85,8 +85,7 @@ export function hostHolders(host: HostReader, findings: readonly Finding[]): Hol
     return { holder, parts: new Map([[`${holder.pid} ${holder.name}`, holder.bytes]]) };
   });
   const largest = disjoint([...named, ...kept, ...cgroupCandidates(host, [...named, ...kept])]);
-  const unread = host.unread.reduce((most, { processes: count = 0 }) => Math.max(most, count), 0);
-  return { largest, unreadProcesses: unread };
+  return { largest, unreadProcesses: host.unreadProcesses };
 }
 
 /** A holder, and its memory by process or by owner of unmapped memory. */

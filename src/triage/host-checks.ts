@@ -96,8 +96,9 @@ export function withHostFindings(answer: KernelTriage, host: HostReader): Kernel
   const known = new Set(kept.map(subjectOf));
   const more = ofHost.filter((finding) => !known.has(subjectOf(finding)));
   const findings = bySeverity([...kept, ...more]);
-  const { checked, unread } = host;
-  return { ...answer, findings, checked, unread, complete: answer.complete && unread.length === 0 };
+  const { checked, unread, unreadProcesses } = host;
+  const holders = answer.holders && { ...answer.holders, unreadProcesses };
+  return { ...answer, findings, holders, checked, unread, complete: answer.complete && unread.length === 0 };
 }
 
 /** Codes with one subject: the machine, or a caller of vmalloc. */

@@ -57,6 +57,11 @@ export class HostReader {
     readonly pageSize: number,
   ) {}
 
+  /** The largest number of processes that one check could not read. */
+  get unreadProcesses(): number {
+    return this.unread.reduce((most, { processes = 0 }) => Math.max(most, processes), 0);
+  }
+
   /** Runs one check. An unreadable source ends the check, and is recorded. */
   run(check: HostCheckName, hides: string, find: () => Iterable<Finding>): Finding[] {
     const found: Finding[] = [];

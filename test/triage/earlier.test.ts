@@ -45,16 +45,24 @@ interface Parts {
   readonly files?: Readonly<Record<string, string>>;
   readonly found?: readonly Finding[];
   readonly historyUntil?: number;
+  /** The pid namespace. */
+  readonly pids?: string;
+  readonly isLive?: boolean;
 }
 
-function triaged(records: readonly LogRecord[], { files = {}, found = [], historyUntil }: Parts = {}) {
+function triaged(
+  records: readonly LogRecord[],
+  { files = {}, found = [], historyUntil, pids = '4026531836', isLive = true }: Parts = {},
+) {
+  const links = { '/proc/self/ns/pid': `pid:[${pids}]` };
+  const live = isLive ? { file: () => ({}) as never } : {};
   const answer = triageHost({
     of: { name: 'web-7', taken: null, isCaptured: false, release: '6.1.0' },
     pageSize: 4096,
     log: { records, overwritten: 0, noRoom: 0, complete: true, warnings: [] } as never,
     memory: 'not counted',
     found,
-    reader: new HostReader(madeSource({ files: { ...FILES, ...files } }), 4096),
+    reader: new HostReader({ ...madeSource({ files: { ...FILES, ...files }, links }), ...live }, 4096),
     warnings: [],
     historyUntil,
   });
@@ -109,6 +117,13 @@ describe('an OOM kill of a cgroup 5 minutes ago', () => {
     expect(json.findings[0]?.past).toBeUndefined();
   });
 
+  test.each<[string, Parts]>([
+    ['a container, which shows other cgroups', { files: { '/sys/fs/cgroup/cgroup.type': 'domain\n' } }],
+    ['a snapshot, which may lack it', { isLive: false }],
+  ])('is not called gone in %s', (_, parts) => {
+    expect(triaged(KILL(700), parts).json.findings[0]?.figures.subject).toBeUndefined();
+  });
+
   test('does not stand twice: its kills are those of the counter', () => {
     const kills = (count: number, cgroup: string | null): Finding => ({
       code: 'oom-kills',
@@ -132,6 +147,12 @@ describe('a hung task', () => {
     expect(found).toMatchObject({ figures: { secondsAgo: 100, subject: 'present' } });
     expect(found?.past).toBeUndefined();
     expect(found?.words).toContain('The log reported it 100 s ago.');
+  });
+
+  test('of a container that shows other pids is not called gone', () => {
+    const [found] = triaged([HUNG(9, 'nfs')], { pids: '4026532999' }).json.findings;
+    expect(found?.figures.subject).toBeUndefined();
+    expect(found?.past).toBeUndefined();
   });
 
   test.each([

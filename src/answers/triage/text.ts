@@ -4,7 +4,6 @@ import { grouped } from '../../base/util.js';
 import type { TriageAnswer } from '../../triage/answer.js';
 import { causesOf } from '../../triage/causes.js';
 import { type Evidence, type Finding, SEVERITIES } from '../../triage/finding.js';
-import type { Holders } from '../../triage/holders.js';
 import type { HostCheckName, Unread } from '../../triage/host-reader.js';
 import { CORRUPTIONS_EXPLAINED } from '../explain/findings.js';
 import { logTime, textLogWords } from '../log/render.js';
@@ -44,7 +43,7 @@ const LABELS = { critical: 'CRITICAL', warning: 'WARNING ', note: 'NOTE    ' } a
 
 /** Summary, unread sources, findings, memory, and the next command. */
 export function triageText(answer: TriageAnswer, options: TriageTextOptions): string {
-  const { host, logs, findings, memory, holders, checked = [], unread = [] } = answer;
+  const { host, logs, findings, memory, checked = [], unread = [] } = answer;
   const { width, verbose, source } = options;
   const { sentences, trees, earlier, next } = concluded(findings, causeFacts(answer));
   const missing = unreadWords(unread, verbose);
@@ -55,7 +54,8 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   const add = (text: string) => lines.push(...wrap(text, width), '');
   if (host && verbose) add(`Checked: ${checked.join(', ')}.`);
   lines.push(...wrap(memory ? memoryWords(memory, findings) : noMemoryWords(answer), width));
-  if (holders) lines.push(...wrap(holdersWords(answer, holders), width));
+  const held = holdersWords(answer);
+  if (held !== undefined) lines.push(...wrap(held, width));
   lines.push('');
   for (const line of answer.rules ? rulesLines(answer.rules) : []) lines.push(...wrap(line, width));
   if (answer.rules) lines.push('');
@@ -119,8 +119,10 @@ function noMemoryWords({ logs, holders }: TriageAnswer): string {
   return holders ? 'Memory: only in the OOM reports of this log.' : 'Memory: not in this log.';
 }
 
-/** The largest holders of memory, and the processes that could not be read. */
-function holdersWords({ logs }: TriageAnswer, { largest, unreadProcesses }: Holders): string {
+/** The largest holders of memory, and the processes that could not be read; undefined: unknown. */
+export function holdersWords({ logs, holders }: TriageAnswer): string | undefined {
+  if (!holders) return undefined;
+  const { largest, unreadProcesses } = holders;
   const named = largest.map(({ kind, name, pid, processes, bytes }) => {
     const shown = escapeText(name);
     const owner =

@@ -20,7 +20,7 @@ import { formatCount, formatSize } from '../../text/size.js';
 import { concluded, type FindingTree } from '../causes.js';
 import { causeFacts } from '../json.js';
 import { oomLines } from '../oom.js';
-import { hostCommand, lostLines, summary, unreadWords } from '../text.js';
+import { holdersWords, hostCommand, lostLines, summary, unreadWords } from '../text.js';
 import { adviceWords, findingSentences, findingWords, rulesLines, titleWords } from '../words.js';
 
 /**
@@ -32,6 +32,7 @@ export function triageHtml(answer: TriageAnswer, detail: TriageDetail | undefine
   const { kernel, machine, host, logs, findings, memory, checked } = answer;
   const { source, version, made } = facts;
   const map = memory && drawnToScale(memory);
+  const held = holdersWords(answer);
   const release = kernel?.release ?? host?.release ?? (logs && releaseOf(logs)) ?? null;
   const body = html`<p class="headline">${sentence(summary(answer))}</p>
 ${conclusion(findings, causeFacts(answer), memory)}
@@ -47,7 +48,8 @@ ${findingsSection(findings, recordsIn(answer), source)}${
     ? undefined
     : html`
 <h2>Memory</h2>
-${memorySection(memory, map)}`
+${memorySection(memory, map)}
+${held === undefined ? undefined : html`<p>${sentence(held)}</p>`}`
 }${
   detail &&
   html`
