@@ -84,7 +84,7 @@ export function hostHolders(host: HostReader, findings: readonly Finding[]): Hol
   const kept = findings.flatMap(unmapped).map((holder): Candidate => {
     return { holder, parts: new Map([[`${holder.pid} ${holder.name}`, holder.bytes]]) };
   });
-  const largest = disjoint([...named, ...kept, ...cgroupCandidates(host, [...named, ...kept])]);
+  const largest = disjoint([...named, ...kept], cgroupCandidates(host, [...named, ...kept]));
   return { largest, unreadProcesses: host.unreadProcesses };
 }
 
@@ -94,22 +94,24 @@ interface Candidate {
   readonly parts: ReadonlyMap<string | number, number>;
 }
 
-/** The largest holders. One whose memory is mostly that of larger ones is left out: it would hide another. */
-function disjoint(candidates: readonly Candidate[]): Holder[] {
-  const covered = new Set<string | number>();
-  const restOf = ({ holder, parts }: Candidate) =>
-    [...parts].reduce((rest, [key, bytes]) => rest - (covered.has(key) ? bytes : 0), holder.bytes);
-  const found: Holder[] = [];
-  let left = candidates.filter(({ holder }) => holder.bytes > 0);
-  while (found.length < MOST) {
-    left = left.filter((one) => restOf(one) > one.holder.bytes / 2);
-    const [most, ...others] = left.toSorted((a, b) => restOf(b) - restOf(a));
-    if (!most) break;
-    found.push(most.holder);
-    for (const key of most.parts.keys()) covered.add(key);
-    left = others;
-  }
-  return found.toSorted(bySize);
+/**
+ * The largest holders. A program says more than its cgroup: a cgroup whose memory is mostly that of the largest others
+ * is left out, and ranks by the rest of its memory.
+ */
+function disjoint(named: readonly Candidate[], cgroups: readonly Candidate[]): Holder[] {
+  const ranked = (all: readonly { readonly holder: Holder; readonly rest: number }[]) =>
+    all.toSorted((one, two) => two.rest - one.rest).slice(0, MOST);
+  const known = named.filter(({ holder }) => holder.bytes > 0);
+  const top = ranked(known.map((one) => ({ ...one, rest: one.holder.bytes })));
+  const names = new Set(top.map(({ holder }) => holder));
+  const covered = new Set(known.flatMap(({ holder, parts }) => (names.has(holder) ? [...parts.keys()] : [])));
+  const others = cgroups.flatMap(({ holder, parts }) => {
+    const rest = [...parts].reduce((left, [key, bytes]) => left - (covered.has(key) ? bytes : 0), holder.bytes);
+    return rest > holder.bytes / 2 ? [{ holder, rest }] : [];
+  });
+  return ranked([...top, ...others])
+    .map(({ holder }) => holder)
+    .toSorted(bySize);
 }
 
 /** Memory that no process maps, with its owner if one is known. */
