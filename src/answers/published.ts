@@ -31,8 +31,7 @@ import { stacksSchema } from './stacks/schema.js';
 import { instanceSchema, structSchema } from './struct/schema.js';
 import { taskStacksSchema } from './task-stacks/schema.js';
 import { triageEndSchema, triageLineSchema } from './triage/line-schema.js';
-import { hostTriageEndSchema, hostTriageSchema, triageSchema } from './triage/schema.js';
-import { textTriageSchema } from './triage/text-log.js';
+import { triageSchema, triageWatchEndSchema } from './triage/schema.js';
 import { watchSampleSchema, watchSchema } from './watch/schema.js';
 import { whatisSchema } from './whatis/schema.js';
 
@@ -47,8 +46,6 @@ export const schemas = {
   'kdump-mem.explain/1': explainSchema,
   'kdump-mem.extract/1': extractSchema,
   'kdump-mem.info/1': infoSchema,
-  'kdump-mem.host-triage/1': hostTriageSchema,
-  'kdump-mem.host-triage-end/1': hostTriageEndSchema,
   'kdump-mem.leak-methods/1': leakMethodsSchema,
   'kdump-mem.leaks/1': leaksSchema,
   'kdump-mem.log/1': logSchema,
@@ -87,10 +84,10 @@ export const schemas = {
   'kdump-mem.struct-instance/1': instanceSchema,
   'kdump-mem.swap/1': swapSchema,
   'kdump-mem.task-stacks/1': taskStacksSchema,
-  'kdump-mem.text-triage/1': textTriageSchema,
   'kdump-mem.triage/1': triageSchema,
   'kdump-mem.triage-end/1': triageEndSchema,
   'kdump-mem.triage-line/1': triageLineSchema,
+  'kdump-mem.triage-watch-end/1': triageWatchEndSchema,
   'kdump-mem.verify/1': verifySchema,
   'kdump-mem.watch/1': watchSchema,
   'kdump-mem.watch-sample/1': watchSampleSchema,

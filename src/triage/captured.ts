@@ -2,22 +2,22 @@ import type { CapturedLogWhole } from '../account/log.js';
 import type { MemoryAnswer } from '../account/memory/answer.js';
 import { HostError } from '../base/errors.js';
 import { readUptime } from '../host/proc/machine-sample.js';
+import { optionalText, statusFields } from '../host/proc/process.js';
 import type { LogRecord } from '../records/log-records.js';
-import type { CaptureOrigin } from '../records/machine-sample.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
+import type { HostOrigin, HostTriage, LogTriage } from './answer.js';
 import { bySeverity, type Finding, withPast } from './finding.js';
 import { memoryFindings } from './findings.js';
+import { hostHolders } from './holders.js';
 import { pageblocks } from './host-memory.js';
-import type { HostCheckName, HostReader, Unread } from './host-reader.js';
+import { type HostReader, isAbsent } from './host-reader.js';
 import { withHypervisor } from './hypervisor.js';
 import { logFindings } from './log/log-findings.js';
-import { findingsBeside, type LogTriage } from './text.js';
+import { findingsBeside } from './text.js';
 
 /** Sources of a host's findings; a string: why a source is not available. */
 export interface HostParts {
-  readonly of: HostOrigin;
-  /** '' if unknown. */
-  readonly release: string;
+  readonly of: Omit<HostOrigin, 'uptimeSeconds'>;
   readonly pageSize: number;
   readonly log: (CapturedLogWhole & { readonly records: readonly LogRecord[] }) | string;
   /** Other logs of the host, including those of other boots. */
@@ -26,31 +26,9 @@ export interface HostParts {
   /** Findings from its other files and its sockets. */
   readonly found: readonly Finding[];
   readonly reader: HostReader;
+  /** Seconds from boot to a baseline: earlier events are history. */
+  readonly historyUntil?: number | undefined;
   readonly warnings: readonly Warning[];
-}
-
-/** The host, and when it was read. */
-export interface HostOrigin extends CaptureOrigin {
-  readonly isCaptured: boolean;
-}
-
-/** Problems of a host, live or captured. */
-export interface HostTriage {
-  readonly of: HostOrigin;
-  readonly release: string;
-  /** Undefined: unknown. */
-  readonly uptimeSeconds: number | undefined;
-  /** The most severe first. */
-  readonly findings: readonly Finding[];
-  /** Number of overwritten log messages; null: unknown. */
-  readonly overwritten: number | null;
-  readonly memory: MemoryAnswer | undefined;
-  /** Checks whose sources were all read. */
-  readonly checked: readonly HostCheckName[];
-  readonly unread: readonly Unread[];
-  readonly warnings: readonly Warning[];
-  /** Whether every check was completed, with a complete log and complete counters. */
-  readonly complete: boolean;
 }
 
 /** Commands that work without readable kernel memory. */
@@ -66,7 +44,7 @@ const HIDES = {
 };
 
 export function triageHost(parts: HostParts): HostTriage {
-  const { of, release, pageSize, log, otherLogs = [], memory, found, reader } = parts;
+  const { of, pageSize, log, otherLogs = [], memory, found, reader } = parts;
   const warnings = new Warnings();
   const logged = typeof log === 'string' ? undefined : log;
   const counted = typeof memory === 'string' ? undefined : memory;
@@ -76,14 +54,16 @@ export function triageHost(parts: HostParts): HostTriage {
   const known = [...parts.warnings, ...(logged?.warnings ?? []), ...(counted?.warnings ?? [])];
   for (const { code, message } of known) warnings.add(code, message);
   const uptime = readUptime(reader.source) ?? undefined;
-  const own = logged ? withPast(logFindings(logged.records, pageSize), uptime) : [];
+  const running = { subjectOf: (one: Finding) => subjectIn(reader, one), historyUntil: parts.historyUntil };
+  const own = logged ? withPast(logFindings(logged.records, pageSize), uptime, running) : [];
   const findings = [
     ...own.map((one) => withPageblocks(one, reader)),
     ...findingsBeside(own, otherLogs),
     ...(counted ? memoryFindings(counted) : []),
   ];
   const zones = new Set(findings.map(zoneOf));
-  findings.push(...found.filter((one) => zoneOf(one) === null || !zones.has(zoneOf(one))));
+  const others = found.filter((one) => zoneOf(one) === null || !zones.has(zoneOf(one)));
+  findings.push(...others.flatMap((one) => (one.code === 'oom-kills' ? unloggedKills(one, own) : one)));
   if (typeof log === 'string') reader.miss('log', HIDES.log, new HostError('unreadable', log));
   else if (logged?.overwritten !== 0)
     reader.miss('log', HIDES.log, new HostError('unreadable', lostWords(logged?.overwritten)));
@@ -93,18 +73,73 @@ export function triageHost(parts: HostParts): HostTriage {
   const list = warnings.list();
   const all = withHypervisor(findings, counted).map((one) => withoutKernel(one, of.isCaptured));
   return {
-    of,
+    host: { ...of, uptimeSeconds: uptime },
     checked: reader.checked,
     unread: reader.unread,
-    release,
     memory: counted,
     warnings: list,
     findings: bySeverity(all),
-    uptimeSeconds: uptime,
-    overwritten: logged?.overwritten ?? null,
+    holders: hostHolders(reader, all),
+    lost: logged && { overwritten: logged.overwritten, noRoom: null },
     // A check with an unread source finds nothing there: for a program that would be an all-clear.
     complete: list.length === 0 && logged?.overwritten === 0 && reader.unread.length === 0,
   };
+}
+
+/**
+ * What became of the cgroup or process of an event; null: unknown. The log names them as the host does: in a container,
+ * or in a snapshot, one that is not there may be hidden.
+ */
+function subjectIn({ source }: HostReader, { code, figures }: Finding): string | null {
+  const { cgroup, pid, comm } = figures;
+  if (code === 'oom-kill' && figures.scope === 'cgroup' && typeof cgroup === 'string') {
+    const root = ['/sys/fs/cgroup', '/sys/fs/cgroup/memory'].find((folder) => isRootCgroup(namesIn(source, folder)));
+    if (root === undefined || !source.file) return null;
+    const names = namesIn(source, `${root}${cgroup}`);
+    return names === undefined ? null : names.length > 0 ? 'present' : 'gone';
+  }
+  if (code !== 'hung-task' || pid == null || !isInitialPids(source)) return null;
+  const state = /^State:\s+(\S)/m.exec(statusFields(optionalText(source, `/proc/${pid}/status`)))?.[1];
+  // The pid may be that of another process by now.
+  if (state === undefined || optionalText(source, `/proc/${pid}/comm`).trimEnd() !== comm) return 'gone';
+  return state === 'D' ? 'present' : 'running';
+}
+
+type Source = HostReader['source'];
+
+/** Names in a folder, empty if it does not exist; undefined: unreadable. */
+function namesIn(source: Source, folder: string): readonly string[] | undefined {
+  try {
+    return source.list(folder);
+  } catch (error) {
+    if (isAbsent(error)) return [];
+    if (error instanceof HostError) return undefined;
+    throw error;
+  }
+}
+
+/** Only the root of all cgroups has no type (version 2), or a release agent (version 1). */
+function isRootCgroup(names: readonly string[] = []): boolean {
+  return (names.includes('cgroup.procs') && !names.includes('cgroup.type')) || names.includes('release_agent');
+}
+
+/** Whether pids are those of the host, and all are visible: PROC_PID_INIT_INO of include/linux/proc_ns.h. */
+function isInitialPids(source: Source): boolean {
+  try {
+    return source.readLink('/proc/self/ns/pid') === 'pid:[4026531836]' && source.list('/proc').includes('1');
+  } catch (error) {
+    if (error instanceof HostError) return false;
+    throw error;
+  }
+}
+
+/** Kills that the log does not report: those of its findings would stand twice. They are past events. */
+function unloggedKills(finding: Finding, logged: readonly Finding[]): Finding[] {
+  const { cgroup, kills } = finding.figures;
+  const known = logged
+    .filter(({ code, figures }) => code === 'oom-kill' && (cgroup === null || figures.cgroup === cgroup))
+    .reduce((sum, { figures }) => sum + Number(figures.times ?? 1), 0);
+  return known >= Number(kills) ? [] : [{ ...finding, past: true }];
 }
 
 function lostWords(overwritten: number | null | undefined): string {

@@ -94,10 +94,17 @@ export function causesOf(findings: readonly Finding[], facts: CauseFacts): Cause
     if (code === 'unattributed-memory' && facts.socketsUncounted) link(causeOfUnattributed(findings, index));
     if (code === 'queued-data-of-process' || code === 'queued-data') link(causeOfQueue(findings, index, figures));
   }
+  const conclusion = conclusionOf(findings, links, facts);
   return {
     links: [...links.values()].toSorted((a, b) => a.effect - b.effect),
-    conclusion: conclusionOf(findings, links, facts),
+    conclusion: isOver(findings, conclusion) ? undefined : conclusion,
   };
+}
+
+/** Whether nothing that is true now explains a past event: what was its cause then is in the event itself. */
+function isOver(findings: readonly Finding[], conclusion: Conclusion | undefined): boolean {
+  if (!conclusion || !findings[conclusion.effect]?.past) return false;
+  return conclusion.cause === null || findings[conclusion.cause]?.past === true;
 }
 
 /** Links defined by a team's rules. */
@@ -355,9 +362,12 @@ function conclusionOf(
       isGroupShortage(one) ||
       one.code === 'low-available' ||
       (links.get(index)?.relation ?? 'same-process') !== 'same-process');
-  const critical = findings.findIndex(isWorth(['critical']));
-  const effect = critical < 0 ? findings.findIndex(isWorth(['warning'])) : critical;
-  if (effect < 0) return undefined;
+  const ranks = [false, true].flatMap((past) => (['critical', 'warning'] as const).map((least) => ({ past, least })));
+  const places = ranks.map(({ past, least }) =>
+    findings.findIndex((one, index) => isWorth([least])(one, index) && (one.past === true) === past),
+  );
+  const effect = places.find((place) => place >= 0);
+  if (effect === undefined) return undefined;
   let cause = effect;
   let share: CauseLink | undefined;
   for (let at = links.get(effect); at && at.relation !== 'same-process'; at = links.get(at.cause)) {

@@ -108,6 +108,8 @@ export interface Finding {
   readonly evidence: readonly Evidence[];
   /** The command that shows more. */
   readonly next?: string;
+  /** An event that is over, on a machine that runs on: what is true now stands above it. */
+  readonly past?: true;
   /**
    * Names of the figures that are equal in all findings which this one represents. Other figures are those of
    * the last one.
@@ -122,9 +124,9 @@ export interface Finding {
   };
 }
 
-/** Sorts by severity, keeping the order within one. */
+/** Sorts by severity, keeping the order within one; past events are last. */
 export function bySeverity(findings: readonly Finding[]): Finding[] {
-  const rank = ({ severity }: Finding) => SEVERITIES.indexOf(severity);
+  const rank = ({ severity, past }: Finding) => SEVERITIES.indexOf(severity) + (past ? SEVERITIES.length : 0);
   return findings.toSorted((a, b) => rank(a) - rank(b));
 }
 
@@ -138,21 +140,45 @@ export function lastTime({ evidence }: Pick<Finding, 'evidence'>): number {
 const PASSING: readonly string[] = ['oom-kill', 'allocation-failure', 'network-memory'];
 /** Age in seconds from which such an event no longer describes the machine. */
 const PAST_SECONDS = 3600;
+/** The same on a running machine, where other checks show what is true now. */
+const OVER_SECONDS = 60;
+
+/** Facts about a running machine that tell whether an event is over. */
+export interface RunningFacts {
+  /** What became of the subject of an event; null: unknown. */
+  readonly subjectOf: (finding: Finding) => Figure;
+  /** Seconds since boot before which every event is history: the time of a baseline. */
+  readonly historyUntil?: number | undefined;
+}
 
 /**
- * Makes shortages of the log a note if the machine ran on long since: they must not hide a present problem.
+ * Marks shortages of the log that are over: they must not hide a present problem. After an hour they are notes.
  *
  * @param uptimeSeconds on the log's clock; undefined: unknown
+ * @param running undefined: a dump
  */
-export function withPast(findings: readonly Finding[], uptimeSeconds: number | null | undefined): Finding[] {
+export function withPast(
+  findings: readonly Finding[],
+  uptimeSeconds: number | null | undefined,
+  running?: RunningFacts,
+): Finding[] {
   return findings.map((one) => {
     const { code, figures } = one;
     const isFatal = ['panic', 'no-killable-process'].includes(String(figures.outcome));
     const then = lastTime(one);
-    if (uptimeSeconds == null || then < 0 || isFatal || !PASSING.includes(code)) return one;
-    const secondsAgo = Math.floor(uptimeSeconds - then);
-    if (secondsAgo < PAST_SECONDS) return one;
-    return { ...one, severity: 'note', figures: { ...figures, secondsAgo } };
+    if (uptimeSeconds == null || then < 0 || isFatal) return one;
+    const secondsAgo = Math.max(0, Math.floor(uptimeSeconds - then));
+    const isPassing = PASSING.includes(code);
+    const isLong = isPassing && secondsAgo >= PAST_SECONDS;
+    const severity = isLong ? 'note' : one.severity;
+    if (!running) return isLong ? { ...one, severity, figures: { ...figures, secondsAgo } } : one;
+    const subject = running.subjectOf(one);
+    const aged = { ...one, severity, figures: { ...figures, secondsAgo, ...(subject === null ? {} : { subject }) } };
+    const isOver =
+      (isPassing && secondsAgo >= OVER_SECONDS) ||
+      (code === 'hung-task' && ['gone', 'running'].includes(String(subject))) ||
+      (running.historyUntil !== undefined && then < running.historyUntil);
+    return isOver ? { ...aged, past: true } : aged;
   });
 }
 

@@ -90,6 +90,7 @@ function isFile(name: string): boolean {
 function usageV2(host: HostReader, folder: string, cgroup: string, names: ReadonlySet<string>): Usage {
   const kills = names.has('memory.events') ? killsOf(host, folder) : 0;
   const used = host.number(`${folder}/memory.current`);
+  host.cgroups.push({ cgroup, folder, bytes: used });
   const max = limitOf(host, `${folder}/memory.max`);
   const high = limitOf(host, `${folder}/memory.high`);
   if (max !== null || high !== null) checkUsage(host, folder, used, '');
@@ -185,6 +186,7 @@ function usageV1(host: HostReader, folder: string, cgroup: string, names: Readon
     ? Number(/^oom_kill (\d{1,15})$/m.exec(host.text(`${folder}/memory.oom_control`))?.[1] ?? 0)
     : 0;
   const used = host.number(`${folder}/memory.usage_in_bytes`);
+  host.cgroups.push({ cgroup, folder, bytes: used });
   const limit = host.number(`${folder}/memory.limit_in_bytes`);
   if (limit >= UNLIMITED) return { cgroup, kills, finding: undefined };
   checkUsage(host, folder, used, 'total_');

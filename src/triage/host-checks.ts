@@ -1,4 +1,5 @@
 import { HostError } from '../base/errors.js';
+import type { KernelTriage } from './answer.js';
 import { bySeverity, type Finding } from './finding.js';
 import { cgroups } from './host-cgroups.js';
 import { INOTIFY_HIDES, inotify, limits } from './host-limits.js';
@@ -14,7 +15,6 @@ import {
 import { lowAvailable, pipes, processes, sharedMemory, vmalloc } from './host-processes.js';
 import type { HostCheckName, HostReader } from './host-reader.js';
 import { stealSinceNow } from './hypervisor.js';
-import type { TriageAnswer } from './triage.js';
 
 export const SOCKETS_HIDE = 'memory pinned by unread sockets';
 const CGROUPS_HIDE = 'cgroups at their limits and OOM kills in cgroups';
@@ -85,7 +85,7 @@ export function missCaptured(host: HostReader, lacking: readonly HostError[]): v
  * Adds the findings from files of the running host to those from its kernel memory. If both report the same
  * subject, the finding from kernel memory is kept, unless only the other names a process.
  */
-export function withHostFindings(answer: TriageAnswer, host: HostReader): TriageAnswer {
+export function withHostFindings(answer: KernelTriage, host: HostReader): KernelTriage {
   const ofHost = hostFindings(host);
   const named = new Set(ofHost.filter(hasOwner).map(subjectOf));
   const isShared = host.checked.includes('shared-memory');
@@ -96,7 +96,9 @@ export function withHostFindings(answer: TriageAnswer, host: HostReader): Triage
   const known = new Set(kept.map(subjectOf));
   const more = ofHost.filter((finding) => !known.has(subjectOf(finding)));
   const findings = bySeverity([...kept, ...more]);
-  return { ...answer, findings, host, complete: answer.complete && host.unread.length === 0 };
+  const { checked, unread, unreadProcesses } = host;
+  const holders = answer.holders && { ...answer.holders, unreadProcesses };
+  return { ...answer, findings, holders, checked, unread, complete: answer.complete && unread.length === 0 };
 }
 
 /** Codes with one subject: the machine, or a caller of vmalloc. */

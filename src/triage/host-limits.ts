@@ -123,7 +123,8 @@ function usersOfInotify(host: HostReader): Map<number, Inotify> {
       if (!isAbsent(error)) denied.push(Number(pid));
     }
   }
-  if (denied.length > 0) host.miss('inotify', INOTIFY_HIDES, new HostError('denied', deniedWords(denied)));
+  if (denied.length > 0)
+    host.miss('inotify', INOTIFY_HIDES, new HostError('denied', deniedWords(denied)), denied.length);
   return users;
 }
 

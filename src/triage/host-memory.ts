@@ -24,7 +24,7 @@ export const SHARED_SEVERE_SHARE = 0.1;
 /** Shares of a smaller amount are not significant. Bytes. */
 export const MIN_BYTES = 256 * 2 ** 20;
 /** Unused huge pages in the pool: other allocations cannot use them. */
-const HUGE_SHARE = 0.1;
+const HUGE_SHARE = 0.05;
 const HUGE_SEVERE_SHARE = 0.25;
 /** Largest slab caches that a finding names. */
 export const MAX_CACHES = 3;

@@ -4,7 +4,7 @@ import { grouped } from '../base/util.js';
 import { readVmallocPages } from '../host/proc/details.js';
 import { listed, listedPids, optionalText, statusFields } from '../host/proc/process.js';
 import { readDescriptors } from '../host/proc/process-files.js';
-import { sharedFiles } from '../host/proc/shared-files.js';
+import { type SharedFile, sharedFiles } from '../host/proc/shared-files.js';
 import type { Finding } from './finding.js';
 import { NEAR, NOT_ALL_LISTED } from './host-limits.js';
 import { found, programFigures, SHARED_SEVERE_SHARE } from './host-memory.js';
@@ -184,10 +184,11 @@ export function* sharedMemory(host: HostReader): Generator<Finding> {
   const others = missing.length > 0 ? -swapped : sum(sizes);
   if (shared - sum(all.map(({ bytes }) => bytes)) - others >= SHARED_SHARE * total)
     for (const why of missing.length > 0 ? missing : [NO_OWNER]) missed(why);
-  const files = all.filter(({ bytes }) => bytes >= SHARED_SHARE * total);
   const mapped = Math.max(0, ...sizes);
   const commOf = (pid: number | null) => (pid === null ? null : commIn(host)(pid));
-  for (const { kind, name, pid = null, bytes, attached } of files) {
+  for (const { files, ...one } of byOwner(all)) {
+    if (one.bytes < SHARED_SHARE * total) continue;
+    const { kind, name, pid = null, bytes, attached } = one;
     const share = bytes / total;
     const isMapped = mapped >= bytes / 2;
     const figures = {
@@ -201,10 +202,24 @@ export function* sharedMemory(host: HostReader): Generator<Finding> {
       attachTime: attached?.at.toISOString() ?? null,
       attachPid: attached?.pid ?? null,
       attachComm: commOf(attached?.pid ?? null),
+      ...(files > 1 ? { files } : {}),
     };
     const severity = !isMapped && share >= SHARED_SEVERE_SHARE ? 'warning' : 'note';
-    yield found('shared-memory', severity, figures, 'memory');
+    // A snapshot lacks descriptors, and a segment none.
+    const isOfProcess = pid !== null && kind === 'file' && host.source.file !== undefined;
+    yield found('shared-memory', severity, figures, isOfProcess ? `procs --pid ${pid} --fds` : 'memory');
   }
+}
+
+/** The files of one owner together: of a process that has them open, or of a folder. The largest one names them. */
+function byOwner(all: readonly SharedFile[]): (SharedFile & { readonly files: number })[] {
+  const owner = ({ kind, name, pid }: SharedFile) =>
+    kind === 'segment' ? name : (pid ?? name.slice(0, name.lastIndexOf('/')));
+  return [...grouped(all, owner)].flatMap(([, each]) => {
+    const [largest] = each.toSorted((a, b) => b.bytes - a.bytes);
+    const bytes = each.reduce((sum, one) => sum + one.bytes, 0);
+    return largest ? [{ ...largest, bytes, files: each.length }] : [];
+  });
 }
 
 /**

@@ -34,17 +34,33 @@ export interface Unread {
   /** Reason, which names the source. Untrusted. */
   readonly why: string;
   readonly hides: string;
+  /** Number of processes that could not be read. */
+  readonly processes?: number;
+}
+
+/** Memory of a cgroup, page cache included. */
+export interface CgroupUse {
+  readonly cgroup: string;
+  readonly folder: string;
+  readonly bytes: number;
 }
 
 /** A host, live or captured, and its unreadable sources. */
 export class HostReader {
   readonly unread: Unread[] = [];
   readonly checked: HostCheckName[] = [];
+  /** Cgroups that the check of cgroups read. */
+  readonly cgroups: CgroupUse[] = [];
 
   constructor(
     readonly source: HostSource,
     readonly pageSize: number,
   ) {}
+
+  /** The largest number of processes that one check could not read. */
+  get unreadProcesses(): number {
+    return this.unread.reduce((most, { processes = 0 }) => Math.max(most, processes), 0);
+  }
 
   /** Runs one check. An unreadable source ends the check, and is recorded. */
   run(check: HostCheckName, hides: string, find: () => Iterable<Finding>): Finding[] {
@@ -62,14 +78,15 @@ export class HostReader {
    * Records an unreadable source; also one that needs more descriptors or processes than are left: the other
    * checks still count.
    *
+   * @param processes number of processes that are unreadable
    * @throws any other error
    */
-  miss(check: HostCheckName, hides: string, error: unknown): void {
+  miss(check: HostCheckName, hides: string, error: unknown, processes?: number): void {
     const at = this.checked.indexOf(check);
     if (at >= 0) this.checked.splice(at, 1);
-    if (error instanceof ExhaustedError) this.unread.push({ check, code: 'unreadable', why: error.message, hides });
-    else if (error instanceof HostError) this.unread.push({ check, code: error.code, why: error.message, hides });
-    else throw error;
+    if (!(error instanceof ExhaustedError || error instanceof HostError)) throw error;
+    const code = error instanceof HostError ? error.code : 'unreadable';
+    this.unread.push({ check, code, why: error.message, hides, ...(processes === undefined ? {} : { processes }) });
   }
 
   /** @throws {HostError} */

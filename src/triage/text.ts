@@ -1,26 +1,11 @@
-import type { RulesOutcome } from '../answers/triage/schema.js';
 import type { Boot } from '../log/boots.js';
-import type { TextLogSummary } from '../log/reader.js';
 import type { TextRecord } from '../records/log-records.js';
-import { type Warning, Warnings } from '../walk/warnings.js';
+import { Warnings } from '../walk/warnings.js';
+import { type LogTriage, releaseOf, type TextTriage } from './answer.js';
 import { bySeverity, type Finding } from './finding.js';
+import type { Holders } from './holders.js';
 import { withHypervisor } from './hypervisor.js';
 import type { RuleBasis } from './rules/facts.js';
-
-/** Findings of a text log. */
-export interface LogTriage {
-  readonly name: string;
-  /** Files of the log, the oldest first. */
-  readonly files: readonly string[];
-  readonly log: TextLogSummary;
-  /** The selected boot, from 1 on; undefined: all. */
-  readonly boot?: number | undefined;
-  readonly findings: readonly Finding[];
-  /** Parts that could not be read. */
-  readonly missing: readonly string[];
-  /** The newest messages, for the HTML page and for rules; undefined: not needed. */
-  readonly held?: HeldMessages | undefined;
-}
 
 /** Most common page size, used for text logs, which do not contain the page size. */
 export const PAGE_SIZE = 4096;
@@ -47,18 +32,6 @@ export class HeldMessages {
   }
 }
 
-/** Findings of text logs. */
-export interface TextTriage {
-  readonly logs: readonly LogTriage[];
-  /** The most severe first. */
-  readonly findings: readonly Finding[];
-  readonly warnings: readonly Warning[];
-  /** Whether each log is complete since a boot. */
-  readonly complete: boolean;
-  /** Effects of a team's rules; undefined: none. */
-  readonly rules?: RulesOutcome;
-}
-
 /** @param missing sources that could not be read */
 export function triageText(logs: readonly LogTriage[], missing: readonly string[]): TextTriage {
   const warnings = new Warnings();
@@ -70,19 +43,40 @@ export function triageText(logs: readonly LogTriage[], missing: readonly string[
   const findings = logs.length > 1 ? findingsBeside([], logs) : (logs[0]?.findings ?? []);
   return {
     logs,
+    lost: undefined,
+    memory: undefined,
+    holders: thenHolders(findings),
     warnings: list,
     complete: list.length === 0,
     findings: bySeverity(withHypervisor(findings, undefined).map(({ next: _, ...finding }) => finding)),
   };
 }
 
+/** Holders by the last OOM report of the logs, whose kernel lists processes; undefined: none does. */
+function thenHolders(findings: readonly Finding[]): Holders | undefined {
+  const byName = findings.findLast(({ oom }) => oom?.byName.length)?.oom?.byName ?? [];
+  if (byName.length === 0) return undefined;
+  const largest = byName.map(({ name, tasks, rssBytes }) => {
+    const isOne = tasks === 1;
+    return {
+      kind: isOne ? ('process' as const) : ('program' as const),
+      name,
+      pid: null,
+      processes: isOne ? null : tasks,
+      bytes: rssBytes ?? 0,
+    };
+  });
+  return { largest: largest.toSorted((a, b) => b.bytes - a.bytes).slice(0, 3), unreadProcesses: 0 };
+}
+
 /** Input of rules from an answer about text logs. */
-export function ruleBasis<A extends TextTriage>(answer: A): A & RuleBasis {
+export function ruleBasis(answer: TextTriage): RuleBasis {
   const { logs, findings, complete } = answer;
   const overwritten = logs.reduce((sum, { held }) => sum + (held?.older ?? 0), 0);
   const isPanic = findings.some(({ code }) => code === 'panic');
   return {
-    ...answer,
+    findings,
+    complete,
     kernel: { release: releaseOf(logs) ?? '' },
     machine: { panic: { state: isPanic ? 'panicked' : 'unknown', logRead: true } },
     memory: undefined,
@@ -93,16 +87,6 @@ export function ruleBasis<A extends TextTriage>(answer: A): A & RuleBasis {
       complete,
     },
   };
-}
-
-/** The release of the kernel; undefined: the logs contain none, or several. */
-export function releaseOf(logs: readonly LogTriage[]): string | undefined {
-  const releases = new Set(
-    logs.flatMap(({ log, boot }) =>
-      (boot === undefined ? log.boots : log.boots.slice(boot - 1, boot)).map((one) => one.release),
-    ),
-  );
-  return releases.size === 1 ? [...releases][0] : undefined;
 }
 
 /**

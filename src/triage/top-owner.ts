@@ -1,6 +1,6 @@
 import { leaves, type Owner } from '../account/memory/tree.js';
 import type { CensusAnswer } from '../account/sockets.js';
-import type { TriageAnswer } from './triage.js';
+import type { TriageAnswer } from './answer.js';
 
 /** The named owner of the most memory. Names are untrusted. */
 export interface TopOwner {

@@ -1,51 +1,26 @@
 import { type LogAnswer, messages } from '../account/log.js';
-import type { MemoryAnswer } from '../account/memory/answer.js';
 import { accountMemory } from '../account/memory/memory.js';
 import { attempted } from '../account/memory/missed.js';
 import type { CensusEntry, CensusHolder } from '../account/owners.js';
 import { accountAll, type CensusAnswer } from '../account/sockets.js';
 import { groupedStacks, type StackGroup } from '../account/task-stacks.js';
-import type { RulesOutcome } from '../answers/triage/schema.js';
 import { NOT_KEPT, ReadError } from '../base/errors.js';
 import { grouped, hex } from '../base/util.js';
-import type { Kernel, KernelFacts } from '../kernel/kernel.js';
+import type { Kernel } from '../kernel/kernel.js';
 import { OOM } from '../walk/log/panic.js';
 import { type CpuTimes, readCpuTimes, readTicks } from '../walk/machine/clock.js';
 import { fieldsOf } from '../walk/machine/fields.js';
 import { describeMachine, type MachineFacts } from '../walk/machine-facts.js';
 import { isTcp, type TcpWaiting, TcpWaitingReader } from '../walk/sockets/tcp.js';
-import { Unknowns, type Warning, Warnings } from '../walk/warnings.js';
+import { Unknowns, Warnings } from '../walk/warnings.js';
+import type { KernelTriage, TriageAnswer } from './answer.js';
 import { bySeverity, type Finding, type StackEvidence, withPast } from './finding.js';
 import { blockedTasks, evidenceOf, memoryFindings, stackOfCpu, waitsIn } from './findings.js';
-import type { HostReader } from './host-reader.js';
+import { holdersIn } from './holders.js';
 import { steal, withHypervisor } from './hypervisor.js';
 import { kernelMemory } from './kernel-memory.js';
 import { logFindings } from './log/log-findings.js';
 import { queuedData } from './queued-data.js';
-
-/** Findings of a machine, with their sources. */
-export interface TriageAnswer {
-  readonly kernel: KernelFacts;
-  readonly machine: MachineFacts;
-  /** The most severe first. */
-  readonly findings: readonly Finding[];
-  /** Lost messages of the log, whose content is unknown. Undefined: no log could be read. */
-  readonly lost: Pick<LogAnswer, 'overwritten' | 'noRoom'> | undefined;
-  /** The log used for findings; undefined: none. */
-  readonly log: LogAnswer | undefined;
-  /** Undefined: memory could not be counted, and a warning gives the reason. */
-  readonly memory: MemoryAnswer | undefined;
-  /**
-   * All sockets by cgroup, even if page frames could not be counted. Undefined: sockets could not be counted.
-   */
-  readonly census: CensusAnswer | undefined;
-  readonly warnings: readonly Warning[];
-  readonly complete: boolean;
-  /** Checks of the running host's files; undefined: a dump, which has none. */
-  readonly host?: Pick<HostReader, 'checked' | 'unread'>;
-  /** Effects of a team's rules; undefined: none. */
-  readonly rules?: RulesOutcome;
-}
 
 /** Whether the dump contains its log, and all of it could be read. */
 export function hasWholeLog({ log }: Pick<TriageAnswer, 'log'>): boolean {
@@ -57,7 +32,7 @@ export function hasWholeLog({ log }: Pick<TriageAnswer, 'log'>): boolean {
  *
  * @param progress called repeatedly with the completed part, 0 to 1
  */
-export function triage(kernel: Kernel, progress: (part: number) => void = () => {}): TriageAnswer {
+export function triage(kernel: Kernel, progress: (part: number) => void = () => {}): KernelTriage {
   const warnings = new Warnings(kernel.doubts);
   const unknowns = new Unknowns();
   const machine = describeMachine(kernel, fieldsOf(kernel), kernel.crashed ?? false, unknowns);
@@ -76,7 +51,9 @@ export function triage(kernel: Kernel, progress: (part: number) => void = () => 
   const { clock } = machine;
   // The log’s clock stands still during suspend.
   const uptime = clock && Number(clock.uptime - clock.asleep) / 1e9;
-  const logged = log ? withPast(logFindings(log.records, kernel.facts.pageSize), uptime) : [];
+  const logged = log
+    ? withPast(logFindings(log.records, kernel.facts.pageSize), uptime, kernel.facts.live ? UNKNOWN_SUBJECT : undefined)
+    : [];
   const findings = [
     ...withPanic(logged, machine, { stack: panicStack, log }),
     ...(attempted(warnings, 'stacks', () => blockedTasks(kernel, warnings)) ?? []),
@@ -95,11 +72,15 @@ export function triage(kernel: Kernel, progress: (part: number) => void = () => 
     log,
     lost: lostOf(log),
     memory,
+    holders: memory && holdersIn(memory),
     census,
     warnings: warnings.list(),
     complete: warnings.complete && memory?.complete === true,
   };
 }
+
+/** Kernel memory alone does not show what became of a cgroup or a process. */
+const UNKNOWN_SUBJECT = { subjectOf: () => null };
 
 /** Undefined: an extract of an earlier release of kdump-mem, which did not keep them. */
 function cpuTimesOf(kernel: Kernel): CpuTimes | undefined {

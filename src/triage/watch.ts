@@ -1,4 +1,4 @@
-import type { HostTriage } from './captured.js';
+import type { HostTriage } from './answer.js';
 import type { Finding } from './finding.js';
 import type { HostCheckName } from './host-reader.js';
 

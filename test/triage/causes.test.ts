@@ -391,9 +391,17 @@ describe('a past shortage', () => {
 });
 
 test('--brief prints the conclusion below the headline', () => {
-  const [headline, conclusion, first] = briefText('web-7.', [oom(), queued()], FACTS).split('\n');
-  expect(headline).toBe('web-7.');
+  const answer = (...findings: Finding[]) => ({
+    host: { name: 'web-7', taken: null, isCaptured: false, release: '', uptimeSeconds: FACTS.uptimeSeconds },
+    findings,
+    lost: { overwritten: 0, noRoom: null },
+    memory: undefined,
+    warnings: [],
+    complete: true,
+  });
+  const [headline, conclusion, first] = briefText(answer(oom(), queued())).split('\n');
+  expect(headline).toBe('web-7, Linux. 1 critical, 1 warning.');
   expect(conclusion).toMatch(/^Probable cause: 16 sockets of pid 177/);
   expect(first).toMatch(/^CRITICAL {2}OOM killer/);
-  expect(briefText('web-7.', [queued()], FACTS).split('\n')).toHaveLength(2);
+  expect(briefText(answer(queued())).split('\n')).toHaveLength(2);
 });

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { findingWords } from '../../src/answers/triage/words.js';
+import type { KernelTriage } from '../../src/triage/answer.js';
 import type { Finding } from '../../src/triage/finding.js';
 import { hostFindings, pipeFindings, withHostFindings } from '../../src/triage/host-checks.js';
 import { HOST_CHECKS, HostReader } from '../../src/triage/host-reader.js';
-import type { TriageAnswer } from '../../src/triage/triage.js';
 import { type MadeHost, madeSource } from '../support/made-host.js';
 
 const psi = (some: number, full: number) =>
@@ -195,6 +195,42 @@ test('names files in memory, and whether a process maps that much', () => {
   expect(found(100, 700_000)).toEqual([]);
 });
 
+test('many files in memory of one process are one finding, and mapped or small ones are none', () => {
+  const MIB = 2 ** 20;
+  const found = (count: number, each: number, live = true) => {
+    const names = Array.from({ length: count }, (_, at) => `/proc/7/fd/${at + 3}`);
+    const files = {
+      ...HEALTHY,
+      '/proc/meminfo': meminfo({ Shmem: 6_000_000 }),
+      '/proc/self/mountinfo': '20 1 0:20 / /dev/shm rw - tmpfs tmpfs rw\n',
+      '/proc/7/status': status('S'),
+      '/proc/7/comm': 'worker\n',
+    };
+    const links = Object.fromEntries(names.map((name, at) => [name, `/memfd:m${at} (deleted)`]));
+    const facts = (name: string) => ({
+      device: 1,
+      inode: names.indexOf(name),
+      bytes: each * MIB,
+      isFile: true,
+      isFolder: false,
+    });
+    const source = { ...madeSource({ files, links }), isTmpfs: () => true, ...(live ? { file: facts } : {}) };
+    return hostFindings(new HostReader(source, 4096)).filter(({ code }) => code === 'shared-memory');
+  };
+  const [many, ...others] = found(600, 10);
+  expect(others).toEqual([]);
+  expect(many).toMatchObject({
+    severity: 'warning',
+    figures: { files: 600, bytes: 6000 * MIB, pid: 7, comm: 'worker', mapped: 0 },
+    next: 'procs --pid 7 --fds',
+  });
+  expect(findingWords(many!)).toMatch(
+    /^Shared memory: 600 files, the largest memfd:m0, hold 5\.86 GiB \(38 % of memory\), open in pid 7 \(worker\)\./,
+  );
+  expect(found(4, 1200)).toHaveLength(1);
+  expect(found(70, 10)).toEqual([]);
+});
+
 test('adds findings from files to those of kernel memory, each subject once', () => {
   const zone = (name: string): Finding => ({
     code: 'low-memory',
@@ -207,7 +243,7 @@ test('adds findings from files to those of kernel memory, each subject once', ()
     '/proc/vmstat': 'oom_kill 3\ncompact_stall 7\ncompact_fail 3\n',
   });
   const codes = (...findings: Finding[]) =>
-    withHostFindings({ findings } as unknown as TriageAnswer, reader).findings.map(({ code, figures }) =>
+    withHostFindings({ findings } as unknown as KernelTriage, reader).findings.map(({ code, figures }) =>
       `${code} ${figures.zone ?? ''} ${figures.freeBytes ?? ''}`.trim(),
     );
   expect(codes(zone('Normal'))).toEqual(['low-memory Normal 1', 'oom-kills']);
@@ -215,7 +251,7 @@ test('adds findings from files to those of kernel memory, each subject once', ()
 });
 
 test('kernel memory beside files: complete only if both are', () => {
-  const whole = { findings: [], complete: true } as unknown as TriageAnswer;
+  const whole = { findings: [], complete: true } as unknown as KernelTriage;
   const isComplete = (changes: Parameters<typeof triaged>[0]) =>
     withHostFindings(whole, new HostReader(triaged(changes).reader.source, 4096)).complete;
   expect(isComplete({})).toBe(true);

@@ -1,17 +1,15 @@
 import { expect, test } from 'vitest';
 import { triageWatchBlock, triageWatchPage } from '../../src/answers/triage/watch.js';
-import type { HostTriage } from '../../src/triage/captured.js';
+import type { HostTriage } from '../../src/triage/answer.js';
 import type { Finding } from '../../src/triage/finding.js';
 import { TriageSamples } from '../../src/triage/watch.js';
 
 const at = (second: number) => new Date(Date.UTC(2026, 0, 2, 3, 4, second));
 
 const answer = (...findings: Finding[]): HostTriage => ({
-  of: { name: 'web-7', taken: at(0), isCaptured: false },
-  release: '6.1.0',
+  host: { name: 'web-7', taken: at(0), isCaptured: false, release: '6.1.0', uptimeSeconds: undefined },
   findings,
-  overwritten: 0,
-  uptimeSeconds: undefined,
+  lost: { overwritten: 0, noRoom: null },
   memory: undefined,
   checked: ['log'],
   unread: [],

@@ -251,7 +251,7 @@ export const FINDINGS: Explanations<FindingCode> = {
   },
   'shared-memory': {
     means:
-      'A memfd, a file in tmpfs or a System V segment holds at least 5 % of memory. It is a warning from 10 % on if no process maps that much: only its descriptor, its name or its id keeps it.',
+      'A memfd, a file in tmpfs or a System V segment holds at least 5 % of memory; on a host also several files together that one process has open, or that are in one folder. It is a warning from 10 % on if no process maps that much: only its descriptor, its name or its id keeps it.',
     known:
       'Descriptors in /proc/PID/fd, tmpfs mounts, and /proc/sysvipc/shm; RssShmem of /proc/PID/status. Bytes are allocated blocks, also in swap. The kernel has the process of the last attach or detach of a segment: it is named only if the attach is later. From kernel memory: the pages of each file, its tree of mappings, and the open files of processes.',
     next: 'A memfd or deleted file is freed when all processes close it, any other file when it is deleted, a segment by ipcrm.',

@@ -1,7 +1,7 @@
 import type { CapturedLogWhole, LogAnswer, LogWhole } from '../../account/log.js';
 import type { TextLogSummary } from '../../log/reader.js';
 import type { LogRecord, TextRecord } from '../../records/log-records.js';
-import type { LogTriage } from '../../triage/text.js';
+import type { LogTriage } from '../../triage/answer.js';
 import { FACILITIES, LEVELS } from '../../walk/log/record.js';
 import type { Warning } from '../../walk/warnings.js';
 import { kernelJson } from '../kernel-json.js';

@@ -28,7 +28,10 @@ export function concluded(
   facts: CauseFacts,
 ): {
   readonly sentences: readonly string[];
+  /** What is true now. */
   readonly trees: readonly FindingTree[];
+  /** Past events that nothing present explains. */
+  readonly earlier: readonly FindingTree[];
   readonly next: string | undefined;
 } {
   const { links, conclusion } = causesOf(findings, facts);
@@ -54,15 +57,20 @@ export function concluded(
       .map(([child]) => treeOf(child))
       .toSorted((a, b) => worst(a) - worst(b)),
   });
-  const trees = findings
+  const all = findings
     .flatMap((_, index) => (above.has(index) ? [] : [treeOf(index)]))
     .toSorted((a, b) => worst(a) - worst(b));
+  const trees = all.filter((tree) => !isEarlier(tree));
   return {
     sentences: conclusion ? conclusionSentences(conclusion, findings) : [],
     trees,
+    earlier: all.filter(isEarlier),
     next: (conclusion?.cause == null ? trees[0]?.finding : findings[conclusion.cause])?.next,
   };
 }
+
+/** Whether a finding and all below it are past events. */
+const isEarlier = ({ finding, below }: FindingTree): boolean => finding.past === true && below.every(isEarlier);
 
 /** Sockets that are not read: details of the memory that their process pins. */
 const DETAILS: readonly string[] = ['stalled-reader', 'unread-sockets'];

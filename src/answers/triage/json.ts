@@ -1,29 +1,39 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { leaves } from '../../account/memory/tree.js';
+import { releaseOf, type TriageAnswer } from '../../triage/answer.js';
 import type { CauseFacts } from '../../triage/causes.js';
 import type { Evidence, Finding } from '../../triage/finding.js';
 import type { Unread } from '../../triage/host-reader.js';
-import type { TriageAnswer } from '../../triage/triage.js';
 import { leavesComplete } from '../../walk/warnings.js';
 import { kernelJson } from '../kernel-json.js';
+import { textLogJson } from '../log/render.js';
+import { capturedJson } from '../origin.js';
 import { frameJson, stopJson } from '../task-stacks/render.js';
 import { causesJson } from './causes.js';
 import type { TriageJson } from './schema.js';
 import { adviceWords, findingWords } from './words.js';
 
-/** The uptime is the moment that findings about memory are of. */
-export function causeFacts({
-  machine: { clock },
-  warnings,
-  memory,
-}: Pick<TriageAnswer, 'machine' | 'warnings' | 'memory'>): CauseFacts {
-  // Unread files of the host are no part of it: causes rest on figures of kernel memory.
-  const complete = warnings.every(leavesComplete) && memory?.complete === true;
-  return { uptimeSeconds: clock && Number(clock.uptime) / 1e9, complete };
+/** Facts for causes: the uptime is the time of the findings about memory. */
+export function causeFacts({ host, machine, lost, memory, warnings, complete }: CauseSources): CauseFacts {
+  // Causes rest on figures of the log and of memory: another unread check makes none of these doubtful.
+  if (host)
+    return {
+      uptimeSeconds: host.uptimeSeconds,
+      complete: warnings.length === 0 && lost?.overwritten === 0,
+      socketsUncounted: ['counters', 'pageflags'].includes(memory?.source ?? ''),
+    };
+  if (!machine) return { uptimeSeconds: undefined, complete };
+  const { clock } = machine;
+  return {
+    uptimeSeconds: clock && Number(clock.uptime) / 1e9,
+    complete: warnings.every(leavesComplete) && memory?.complete === true,
+  };
 }
 
+type CauseSources = Pick<TriageAnswer, 'host' | 'machine' | 'lost' | 'memory' | 'warnings' | 'complete'>;
+
 /** Warnings of an answer, with one for each unread source that none of them names. */
-export function withUnread(warnings: TriageAnswer['warnings'], unread: readonly Unread[] = []): TriageJson['warnings'] {
+export function withUnread(warnings: TriageAnswer['warnings'], unread: readonly Unread[]): TriageJson['warnings'] {
   const isNew = ({ why }: Unread) => !warnings.some(({ message }) => message.includes(why));
   const more = unread.filter(isNew).map(({ check, code, why, hides }) => ({
     code,
@@ -35,33 +45,56 @@ export function withUnread(warnings: TriageAnswer['warnings'], unread: readonly 
 type FindingJson = TriageJson['findings'][number];
 
 export function triageJson(answer: TriageAnswer): TriageJson {
-  const { kernel, machine, findings, lost, memory, complete, warnings } = answer;
-  const { panic, uts, clock } = machine;
+  const {
+    kernel,
+    machine,
+    host,
+    logs,
+    findings,
+    lost,
+    memory,
+    holders,
+    complete,
+    warnings,
+    checked,
+    unread = [],
+  } = answer;
+  const clock = machine?.clock;
   return {
     schema: 'kdump-mem.triage/1',
-    kernel: kernelJson(kernel),
-    nodename: uts?.nodename ?? null,
-    uptimeSeconds: clock === undefined ? null : Number(clock.uptime / 1_000_000_000n),
-    panic: {
-      state: panic.state,
-      message: panic.message ?? null,
-      cause: panic.cause ?? null,
-    },
+    kernel: kernel ? kernelJson(kernel) : null,
+    captured: capturedJson(host?.isCaptured ? host : undefined),
+    nodename: machine?.uts?.nodename ?? host?.name ?? null,
+    takenAt: host?.taken?.toISOString() ?? null,
+    release: kernel?.release || host?.release || (logs && releaseOf(logs)) || null,
+    uptimeSeconds: clock ? Number(clock.uptime / 1_000_000_000n) : wholeOf(host?.uptimeSeconds),
+    panic: panicJson(machine),
+    logs: logs?.map(textLogJson) ?? null,
     findings: findings.map(findingJson),
     ...causesJson(findings, causeFacts(answer)),
     overwritten: lost?.overwritten ?? null,
     noRoom: lost?.noRoom ?? null,
     memory: memory ? categoriesJson(memory) : null,
-    ...(answer.host ? { checked: answer.host.checked, unread: answer.host.unread } : {}),
+    holders: holders ?? null,
+    checked: checked ?? null,
+    unread,
     ...(answer.rules ? { rules: answer.rules } : {}),
     complete,
-    warnings: withUnread(warnings, answer.host?.unread),
+    warnings: withUnread(warnings, unread),
   };
 }
 
+function panicJson(machine: TriageAnswer['machine']): TriageJson['panic'] {
+  if (!machine) return null;
+  const { state, message = null, cause = null } = machine.panic;
+  return { state, message, cause };
+}
+
+const wholeOf = (seconds: number | undefined) => (seconds === undefined ? null : Math.floor(seconds));
+
 /** A finding, with its words. */
 export function findingJson(finding: Finding): FindingJson {
-  const { code, severity, title, report, oom, figures, evidence, next } = finding;
+  const { code, severity, title, report, oom, figures, evidence, next, past } = finding;
   return {
     code,
     severity,
@@ -72,6 +105,7 @@ export function findingJson(finding: Finding): FindingJson {
     figures,
     ...evidenceJson(evidence),
     next: next ?? null,
+    ...(past ? { past } : {}),
     ...(finding.rule ? { advice: adviceWords(finding) ?? null } : {}),
   };
 }

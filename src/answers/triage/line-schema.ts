@@ -48,7 +48,7 @@ export const summarySchema = z.strictObject({
   time: z.strictObject({ at: z.iso.datetime(), from: z.enum(['crash', 'clock']) }).nullable(),
   nodename: hostile.nullable(),
   uptimeSeconds: count.nullable(),
-  panic: triageSchema.shape.panic.nullable(),
+  panic: triageSchema.shape.panic,
   /** The most severe first; null: the dump could not be read. */
   findings: z.array(findingSchema).nullable(),
   /** Messages of the log that newer ones have overwritten, or that it had no room for; null: no log was read. */

@@ -2,14 +2,13 @@ import { z } from 'zod';
 import { UNOWNED } from '../../account/owners.js';
 import type { SymbolFile } from '../../kernel/layout.js';
 import { placeOf } from '../../records/cgroups.js';
+import { type KernelTriage, releaseOf, type TextTriage } from '../../triage/answer.js';
 import type { ResumedLine } from '../../triage/batch/earlier-lines.js';
 import type { Found, FoundDump } from '../../triage/batch/search.js';
 import type { Shard } from '../../triage/batch/shard.js';
 import { type FailOn, isFailing } from '../../triage/finding.js';
 import { type Fingerprint, fingerprint } from '../../triage/fingerprint.js';
-import { releaseOf, type TextTriage } from '../../triage/text.js';
 import { topOwner } from '../../triage/top-owner.js';
-import type { TriageAnswer } from '../../triage/triage.js';
 import { dumpTime, type NotedFacts } from '../info/answer.js';
 import { textLogJson } from '../log/render.js';
 import { findingJson, triageJson } from './json.js';
@@ -27,7 +26,7 @@ const MOST_CATEGORIES = 8;
 const MOST_CGROUPS = 32;
 
 /** A line without the facts of the file system. */
-export function summaryJson(answer: TriageAnswer, noted: NotedFacts, files: readonly SymbolFile[] = []): SummaryJson {
+export function summaryJson(answer: KernelTriage, noted: NotedFacts, files: readonly SymbolFile[] = []): SummaryJson {
   const found = triageJson(answer);
   const { nodename, uptimeSeconds, panic, findings, memory, rules, complete, warnings } = found;
   const { kernel, machine } = answer;
@@ -137,7 +136,7 @@ export function lineJson(filed: Filed, summary: SummaryJson, seconds: number): T
   };
 }
 
-function cgroupsJson({ census }: TriageAnswer): SummaryJson['cgroups'] {
+function cgroupsJson({ census }: KernelTriage): SummaryJson['cgroups'] {
   if (census?.groups === undefined) return null;
   const nobody = new Set<string>(Object.values(UNOWNED));
   return census.groups

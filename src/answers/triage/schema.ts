@@ -4,6 +4,7 @@ import { CAUSE_RELATIONS, CONFIDENCES } from '../../triage/causes.js';
 import { SEVERITIES } from '../../triage/finding.js';
 import { HOST_CHECKS } from '../../triage/host-reader.js';
 import { RULE_DOUBTS } from '../../triage/rules/match.js';
+import { textLogSchema } from '../log/schema.js';
 import { capturedSchema, count, kernelSchema, warningSchema } from '../schema.js';
 import { frameSchema, stopShape } from '../task-stacks/schema.js';
 import { crashReportSchema, oomReportSchema } from './report-schema.js';
@@ -51,6 +52,8 @@ export const findingSchema = z.strictObject({
   lines: z.array(z.strictObject({ seq: count, printedTime: z.string().nullable(), text: z.string() })).optional(),
   /** The command that shows more, without `kdump-mem` and the dump. */
   next: z.string().nullable(),
+  /** An event that is over, on a machine that runs on: `findings` has it below what is true now. */
+  past: z.literal(true).optional(),
   /** Advice of a team's own rule. */
   advice: z.string().nullable().optional(),
 });
@@ -100,40 +103,31 @@ const rulesOutcome = z.strictObject({
   changed: adjusted,
 });
 
-/** Checks of a host's files, and whether all were completed. */
-const hostChecks = {
-  complete: z
-    .boolean()
-    .describe(
-      'Every check was completed: without findings, false is no all-clear. `unread` has each check that was not, or only in part; `warnings` names the same sources. False is usual without root, which the kernel log and other processes need.',
-    ),
-  /** Checks whose sources were all read. */
-  checked: z.array(z.enum(HOST_CHECKS)),
-  /** Unread sources, and problems that they may hide. */
-  unread: z.array(
-    z.strictObject({
-      check: z.enum(HOST_CHECKS),
-      code: z.string(),
-      why: z.string(),
-      hides: z.string(),
-    }),
-  ),
-};
-
+/** `triage --json`, whatever the source; a part that the source does not have is null. */
 export const triageSchema = z.strictObject({
   schema: z.literal('kdump-mem.triage/1'),
-  kernel: kernelSchema,
+  /** The dump or running kernel whose memory was read; null: only files of a host, or text logs. */
+  kernel: kernelSchema.nullable(),
+  /** Null: no snapshot. */
+  captured: capturedSchema,
   nodename: z.string().nullable(),
+  /** Time at which the files of the host were read. */
+  takenAt: z.iso.datetime().nullable(),
+  release: z.string().nullable(),
   uptimeSeconds: count.nullable(),
-  panic: z.strictObject({
-    state: z.enum(['panicked', 'running', 'unknown']),
-    message: z.string().nullable(),
-    cause: z.string().nullable(),
-  }),
-  /** The most severe first. */
+  panic: z
+    .strictObject({
+      state: z.enum(['panicked', 'running', 'unknown']),
+      message: z.string().nullable(),
+      cause: z.string().nullable(),
+    })
+    .nullable(),
+  /** Text logs with kernel messages; if there are several, each finding names its own (figure `log`). */
+  logs: z.array(textLogSchema).nullable(),
+  /** What is true now, then past events; of each the most severe first. */
   findings: z.array(findingSchema),
   ...causesShape,
-  /** Messages of the log that newer ones have overwritten; null: no log could be read. */
+  /** Messages of the log that newer ones have overwritten; null: unknown. */
   overwritten: count.nullable(),
   /** Messages for which the log had no room when they came. */
   noRoom: count.nullable(),
@@ -144,47 +138,61 @@ export const triageSchema = z.strictObject({
       categories: z.array(z.strictObject({ category: z.string(), bytes: count })),
     })
     .nullable(),
-  /** Checks of the running host's files; absent: a dump, which has none. */
-  checked: hostChecks.checked.optional(),
-  unread: hostChecks.unread.optional(),
+  /**
+   * The largest holders of memory, whether they are findings or not; of a text log those of its last OOM report.
+   * Null: unknown.
+   */
+  holders: z
+    .strictObject({
+      largest: z.array(
+        z.strictObject({
+          /** `program`: processes of one name together. `unmapped`: memory that no process maps. */
+          kind: z.string(),
+          name: z.string(),
+          pid: count.nullable(),
+          /** Of a program. */
+          processes: count.nullable(),
+          bytes: count,
+        }),
+      ),
+      /** Processes that could not be read, or only in part. */
+      unreadProcesses: count,
+    })
+    .nullable(),
+  /** Checks of the host's files whose sources were all read; null: a dump or a text log, which has none. */
+  checked: z.array(z.enum(HOST_CHECKS)).nullable(),
+  /** Unread sources of these checks, and problems that they may hide. */
+  unread: z.array(
+    z.strictObject({
+      check: z.enum(HOST_CHECKS),
+      code: z.string(),
+      why: z.string(),
+      hides: z.string(),
+      /** Number of processes that could not be read. */
+      processes: count.optional(),
+    }),
+  ),
   /** Absent: none. */
   rules: rulesOutcome.optional(),
-  complete: hostChecks.complete,
+  complete: z
+    .boolean()
+    .describe(
+      'Every check was completed: without findings, false is no all-clear. `unread` has each check of a host that was not, or only in part; `warnings` names the same sources. False is usual without root, which the kernel log and other processes need.',
+    ),
   warnings: z.array(warningSchema),
 });
 
 export type TriageJson = Immutable<z.infer<typeof triageSchema>>;
 
-/** `triage --json` and `triage --from FILE --json` of a host, version 1. */
-export const hostTriageSchema = z.strictObject({
-  schema: z.literal('kdump-mem.host-triage/1'),
-  /** Null: the answer is of this machine, at `takenAt`. */
-  captured: capturedSchema,
-  nodename: z.string().nullable(),
-  takenAt: z.iso.datetime().nullable(),
-  /** Null: unknown. */
-  release: z.string().nullable(),
-  /** The most severe first. */
-  findings: z.array(findingSchema),
-  ...causesShape,
-  /** Messages of the log that newer ones have overwritten; null: not known. */
-  overwritten: z.int().nonnegative().nullable(),
-  /** Categories of `memory` that have something, by counters; null: they could not be counted. */
-  memory: triageSchema.shape.memory,
-  ...hostChecks,
-  warnings: z.array(warningSchema),
-});
-
 /** The last line of `kdump-mem triage --watch --json`; a stream without it is truncated. */
-export const hostTriageEndSchema = z.strictObject({
-  schema: z.literal('kdump-mem.host-triage-end/1'),
+export const triageWatchEndSchema = z.strictObject({
+  schema: z.literal('kdump-mem.triage-watch-end/1'),
   samples: count,
   /** Whether a signal or a key stopped it; otherwise `--count` or a finding of `--fail-on` did. */
   interrupted: z.boolean(),
 });
 
-export type HostTriageEndJson = Immutable<z.infer<typeof hostTriageEndSchema>>;
-export type HostTriageJson = Immutable<z.infer<typeof hostTriageSchema>>;
+export type TriageWatchEndJson = Immutable<z.infer<typeof triageWatchEndSchema>>;
 
 /** A rule, by code, whose conditions could not be evaluated. */
 export type Undecided = RulesOutcome['unknown'][number];

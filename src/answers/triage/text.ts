@@ -1,16 +1,19 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { leaves } from '../../account/memory/tree.js';
 import { grouped } from '../../base/util.js';
-import { type CauseFacts, causesOf } from '../../triage/causes.js';
-import type { Evidence, Finding } from '../../triage/finding.js';
-import type { Unread } from '../../triage/host-reader.js';
-import type { TriageAnswer } from '../../triage/triage.js';
-import { logTime } from '../log/render.js';
+import type { TriageAnswer } from '../../triage/answer.js';
+import { causesOf } from '../../triage/causes.js';
+import { type Evidence, type Finding, SEVERITIES } from '../../triage/finding.js';
+import type { HostCheckName, Unread } from '../../triage/host-reader.js';
+import { CORRUPTIONS_EXPLAINED } from '../explain/findings.js';
+import { logTime, textLogWords } from '../log/render.js';
 import { headline } from '../memory/sentences.js';
+import { ownerWords } from '../memory/words.js';
+import { capturedWords } from '../origin.js';
 import { framesText } from '../task-stacks/render.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
-import { formatSize } from '../text/size.js';
+import { formatCount, formatSize } from '../text/size.js';
 import { concluded, conclusionSentences, type FindingTree } from './causes.js';
 import { causeFacts } from './json.js';
 import { oomLines } from './oom.js';
@@ -38,23 +41,65 @@ const RELATIONS = {
 } as const;
 const LABELS = { critical: 'CRITICAL', warning: 'WARNING ', note: 'NOTE    ' } as const;
 
-/** Summary, findings, memory, and the next command. */
+/** Summary, unread sources, findings, memory, and the next command. */
 export function triageText(answer: TriageAnswer, options: TriageTextOptions): string {
-  const { findings, memory } = answer;
-  const { sentences, trees, next } = concluded(findings, causeFacts(answer));
-  const missing = answer.host && unreadWords(answer.host, options.verbose);
-  const parts = [
-    ...wrap(summary(answer), options.width),
-    ...conclusionLines(sentences, options),
-    ...(missing === undefined ? [] : wrap(missing, options.width)),
-    '',
-    ...treeLines(trees, options),
-  ];
-  if (memory) parts.push(...wrap(memoryWords(memory, findings), options.width), '');
-  if (answer.rules) parts.push(...rulesLines(answer.rules).flatMap((line) => wrap(line, options.width)), '');
-  for (const line of lostLines(answer)) parts.push(...wrap(line, options.width), '');
-  parts.push(`Next: kdump-mem ${escapeText(next ?? 'memory')} ${options.source}`);
-  return parts.join('\n');
+  const { host, logs, findings, memory, checked = [], unread = [] } = answer;
+  const { width, verbose, source } = options;
+  const { sentences, trees, earlier, next } = concluded(findings, causeFacts(answer));
+  const missing = unreadWords(unread, verbose);
+  const lines = [...summaryLines(answer, options), ...conclusionLines(sentences, options)];
+  if (missing !== undefined) lines.push(...wrap(missing, width));
+  lines.push('', ...treeLines(trees, options, linesIn(answer)));
+  if (earlier.length > 0) lines.push('Earlier:', ...treeLines(earlier, options, linesIn(answer)));
+  const add = (text: string) => lines.push(...wrap(text, width), '');
+  if (host && verbose) add(`Checked: ${checked.join(', ')}.`);
+  lines.push(...wrap(memory ? memoryWords(memory, findings) : noMemoryWords(answer), width));
+  const held = holdersWords(answer);
+  if (held !== undefined) lines.push(...wrap(held, width));
+  lines.push('');
+  for (const line of answer.rules ? rulesLines(answer.rules) : []) lines.push(...wrap(line, width));
+  if (answer.rules) lines.push('');
+  for (const line of lostLines(answer)) add(line);
+  // The text of standard input cannot be read again.
+  if (!logs || source !== '-') lines.push(`Next: ${hostCommand(logs ? 'log' : (next ?? 'memory'), source)}`);
+  return lines.join('\n').trimEnd();
+}
+
+/** Summary; of several logs first their forms. */
+function summaryLines(answer: TriageAnswer, { width, source }: TriageTextOptions): string[] {
+  const { logs = [] } = answer;
+  const found = wrap(summary(answer), width);
+  const [only] = logs;
+  if (logs.length > 1)
+    return [
+      ...logs.flatMap(({ name, log }) => wrap(`${escapeText(name)}: ${textLogWords(log)}.`, width)),
+      '',
+      ...found,
+    ];
+  if (!only) return found;
+  const name = only.name === source ? '' : `${escapeText(only.name)}: `;
+  return wrap(`${name}${textLogWords(only.log)}. ${summary(answer)}`, width);
+}
+
+/** How a finding is printed: of a host with its command, of a text log with its title and what damaged it. */
+function linesIn({ host, logs }: TriageAnswer): typeof findingLines {
+  if (host)
+    return ({ next, ...rest }, options) => {
+      const lines = findingLines(rest, options);
+      return next === undefined ? lines : [...lines, ...indented([`More: ${hostCommand(next, options.source)}`])];
+    };
+  if (!logs) return findingLines;
+  return (finding, options) => {
+    const corrupted = finding.report?.corrupted;
+    const note = corrupted == null ? [] : [`Corrupted report: ${CORRUPTIONS_EXPLAINED[corrupted].means}`];
+    return [...findingLines(finding, options, true), ...note];
+  };
+}
+
+/** skcheck is a command of its own, and reads this machine without an option. */
+export function hostCommand(next: string, source: string): string {
+  if (!next.startsWith('skcheck')) return `kdump-mem ${escapeText(next)} ${source}`;
+  return source === '--live' ? escapeText(next) : `${escapeText(next)} ${source}`;
 }
 
 /** The memory breakdown; beside free blocks below a watermark, with the free memory that is no part of them. */
@@ -68,13 +113,42 @@ export function memoryWords(memory: MemoryAnswer, findings: readonly Finding[]):
   return `Memory: ${headline(memory)}${more}`;
 }
 
-/** Missing parts of the log. */
-export function lostLines({ lost }: TriageAnswer): string[] {
+/** Why there is no memory breakdown. */
+function noMemoryWords({ logs, holders }: TriageAnswer): string {
+  if (!logs) return 'Memory: not available.';
+  return holders ? 'Memory: only in the OOM reports of this log.' : 'Memory: not in this log.';
+}
+
+/** The largest holders of memory, and the processes that could not be read; undefined: unknown. */
+export function holdersWords({ logs, holders }: TriageAnswer): string | undefined {
+  if (!holders) return undefined;
+  const { largest, unreadProcesses } = holders;
+  const named = largest.map(({ kind, name, pid, processes, bytes }) => {
+    const shown = escapeText(name);
+    const owner =
+      kind === 'program'
+        ? `${formatCount(processes ?? 0)} processes named ${shown}`
+        : kind === 'cgroup'
+          ? `cgroup ${shown}`
+          : kind === 'unmapped'
+            ? `${shown}${pid === null ? '' : ` of pid ${pid}`}, not mapped`
+            : ownerWords({ kind, name, bytes, ...(pid === null ? {} : { pid }) });
+    return `${owner} ${formatSize(bytes)}`;
+  });
+  const noun = unreadProcesses === 1 ? 'process' : 'processes';
+  const more = unreadProcesses > 0 ? [`${formatCount(unreadProcesses)} ${noun} that could not be read`] : [];
+  const label = logs ? 'Largest holders at the last OOM kill' : 'Largest holders';
+  return `${label}: ${[...named, ...more].join(', ')}.`;
+}
+
+/** Missing parts of the log in kernel memory; those of a host are unread sources. */
+export function lostLines({ machine, lost }: TriageAnswer): string[] {
+  if (!machine) return [];
   if (lost === undefined) return ['The kernel log is not available: findings from it are unknown.'];
   const { overwritten, noRoom } = lost;
   return [
-    ...(overwritten > 0 ? [`The kernel log is incomplete: its oldest ${overwritten} messages were overwritten.`] : []),
-    ...(noRoom > 0 ? [`The kernel log is incomplete: it had no room for ${noRoom} messages.`] : []),
+    ...(overwritten ? [`The kernel log is incomplete: its oldest ${overwritten} messages were overwritten.`] : []),
+    ...(noRoom ? [`The kernel log is incomplete: it had no room for ${noRoom} messages.`] : []),
   ];
 }
 
@@ -82,7 +156,7 @@ export function lostLines({ lost }: TriageAnswer): string[] {
 const MOST_UNREAD = 4;
 
 /** What was not read, and what that may hide; undefined: nothing. */
-export function unreadWords({ unread }: { readonly unread: readonly Unread[] }, verbose = false): string | undefined {
+export function unreadWords(unread: readonly Unread[], verbose = false): string | undefined {
   if (unread.length === 0) return undefined;
   // One unreadable file may hide several things.
   const all = [...grouped(unread, ({ why }) => why)].map(([why, of]) => {
@@ -94,22 +168,79 @@ export function unreadWords({ unread }: { readonly unread: readonly Unread[] }, 
   return `Not read: ${listed.join('; ')}${more > 0 ? `; ${more} more (-v lists them)` : ''}.`;
 }
 
-/** Host, release, uptime, state, number of findings; escaped. */
+/** Host, kernel, state or time, and number of findings; escaped. Of text logs only the number of findings. */
 export function summary(answer: TriageAnswer): string {
-  const { kernel, machine, findings, complete } = answer;
-  const { uts, panic, clock } = machine;
+  const { kernel, machine, host, logs } = answer;
+  if (logs) return foundWords(answer);
+  if (host?.isCaptured) return `${linuxWords(host.release)}, ${capturedWords(host)}. ${foundWords(answer)}`;
   // "(none)": the kernel’s own name for a host without one.
-  const host = uts?.nodename && uts.nodename !== '(none)' ? `${escapeText(uts.nodename)}, ` : '';
-  const up = clock === undefined ? '' : `, up ${duration(clock.uptime)}`;
-  const state = { panicked: 'panicked', running: 'running', unknown: 'state unknown' }[panic.state];
-  const found =
-    severeWords(findings, complete) ??
-    (isAllClear(answer)
-      ? 'No problems found.'
-      : answer.rules?.silenced.length
-        ? 'No findings except those silenced by rules.'
-        : 'No findings, but some data could not be read (see the warnings).');
-  return `${host}Linux ${escapeText(kernel.release)}${up}, ${state}. ${found}`;
+  const nodename = machine?.uts?.nodename ?? host?.name ?? '(none)';
+  const name = nodename === '(none)' || nodename === '' ? '' : `${escapeText(nodename)}, `;
+  const at = host?.taken ? `, ${host.taken.toISOString().slice(0, 19).replace('T', ' ')} UTC` : '';
+  const up = machine?.clock ? `, up ${duration(machine.clock.uptime)}` : '';
+  const states = { panicked: ', panicked', running: ', running', unknown: ', state unknown' };
+  const state = machine ? states[machine.panic.state] : '';
+  return `${name}${linuxWords(kernel?.release ?? host?.release ?? '')}${at}${up}${state}. ${foundWords(answer)}`;
+}
+
+const linuxWords = (release: string) => (release === '' ? 'Linux' : `Linux ${escapeText(release)}`);
+
+/** The number of findings, in a sentence; past events in another one. */
+function foundWords(answer: TriageAnswer): string {
+  const [now, then] = [false, true].map((past) => answer.findings.filter((one) => (one.past === true) === past));
+  const counts = SEVERITIES.flatMap((severity) => {
+    const count = then?.filter((one) => one.severity === severity).length ?? 0;
+    return count === 0 ? [] : [`${count} ${severity}${count === 1 || severity === 'critical' ? '' : 's'}`];
+  });
+  const earlier = counts.length === 0 ? '' : ` Earlier: ${counts.join(', ')}.`;
+  return `${presentWords({ ...answer, findings: now ?? [] })}${earlier}`;
+}
+
+function presentWords(answer: TriageAnswer): string {
+  const { host, logs, findings, rules, complete, checked = [] } = answer;
+  const logsWords = (logs?.length ?? 0) > 1 ? 'the logs are' : 'the log is';
+  const missing = logs ? `${logsWords} incomplete` : `some data could not be read${host ? '' : ' (see the warnings)'}`;
+  const severe = severeWords(findings, complete || lacksOneProcess(answer), missing);
+  if (severe !== undefined) return severe;
+  const notes = notesWords(findings);
+  if (logs) {
+    const none = notes ?? `No findings${rules?.silenced.length ? ' except those silenced by rules' : ''}`;
+    return complete ? `${none}.` : `${none}, but ${logsWords} incomplete.`;
+  }
+  if (host) {
+    const hidden = hiddenProcesses(answer);
+    // Most of the machine is unknown: nothing about it is good news.
+    if (hidden > 1)
+      return `${notes === undefined ? 'Incomplete' : `${notes}, but the answer is incomplete`}: ${formatCount(hidden)} processes could not be read. Run as root. Completed: ${checkedWords(checked)}.`;
+    if (notes !== undefined) return `${notes}.`;
+    if (complete) return `No problems found. Checked: ${checkedWords(checked)}.`;
+    if (lacksOneProcess(answer)) return `No problems found in what could be read. Checked: ${checkedWords(checked)}.`;
+    return `No findings, but not every check could be completed. Completed: ${checkedWords(checked)}.`;
+  }
+  if (isAllClear(answer)) return 'No problems found.';
+  return rules?.silenced.length
+    ? 'No findings except those silenced by rules.'
+    : 'No findings, but some data could not be read (see the warnings).';
+}
+
+/** Whether a single process is all that could not be read: the line `Not read` says what it may hide. */
+function lacksOneProcess({ warnings, lost, unread = [] }: TriageAnswer): boolean {
+  const isRead = warnings.length === 0 && lost?.overwritten === 0;
+  return isRead && unread.length > 0 && unread.every(({ processes }) => processes === 1);
+}
+
+/** Number of processes that could not be read. */
+const hiddenProcesses = ({ holders }: TriageAnswer) => holders?.unreadProcesses ?? 0;
+
+/** Checks that a reader looks for first. */
+const MAIN_CHECKS: readonly HostCheckName[] = ['log', 'memory', 'processes', 'cgroups', 'sockets'];
+
+/** The main checks by name, and the number of the others. */
+function checkedWords(checked: readonly HostCheckName[]): string {
+  const main = MAIN_CHECKS.filter((name) => checked.includes(name));
+  const others = checked.length - main.length;
+  if (others <= 1) return checked.join(', ') || 'nothing';
+  return [...main, `${others} more`].join(', ');
 }
 
 /**
@@ -117,11 +248,7 @@ export function summary(answer: TriageAnswer): string {
  *
  * @param missing why there may be more, if the answer is incomplete
  */
-export function severeWords(
-  findings: readonly Finding[],
-  complete: boolean,
-  missing = 'some data could not be read (see the warnings)',
-): string | undefined {
+function severeWords(findings: readonly Finding[], complete: boolean, missing: string): string | undefined {
   const [grave, wrong] = (['critical', 'warning'] as const).map(
     (severity) => findings.filter((finding) => finding.severity === severity).length,
   );
@@ -132,7 +259,7 @@ export function severeWords(
 }
 
 /** The number of findings if none is critical or a warning; undefined: there is none at all. */
-export function notesWords(findings: readonly Finding[]): string | undefined {
+function notesWords(findings: readonly Finding[]): string | undefined {
   const count = findings.length;
   if (count === 0) return undefined;
   return `No critical findings or warnings, ${count} ${count === 1 ? 'note' : 'notes'}`;
@@ -141,7 +268,7 @@ export function notesWords(findings: readonly Finding[]): string | undefined {
 /** Nothing is silenced, unknown or missing. */
 function isAllClear(answer: TriageAnswer): boolean {
   const { complete, rules, machine } = answer;
-  const isKnown = machine.panic.state !== 'unknown';
+  const isKnown = machine !== undefined && machine.panic.state !== 'unknown';
   const isWhole = complete && isKnown && lostLines(answer).length === 0;
   return isWhole && (rules?.silenced.length ?? 0) === 0 && (rules?.unknown.length ?? 0) === 0;
 }
@@ -167,7 +294,7 @@ export function findingLines(
   if (title !== undefined) lines.push(...indented(wrap(`Title for bug reports: ${title}`, room)));
   const advice = adviceWords(finding);
   if (advice !== undefined) lines.push(...indented(wrap(`Action: ${advice}`, room)));
-  if (!verbose && severity === 'note') return lines;
+  if (!verbose && (severity === 'note' || finding.past)) return lines;
   for (const one of evidence) lines.push(...indented(evidenceLines(one, room, verbose === true)));
   if (finding.oom) lines.push(...indented(oomLines(finding, room, verbose === true)));
   if (verbose && next !== undefined) lines.push(...indented([`More: kdump-mem ${escapeText(next)} ${source}`]));
@@ -268,15 +395,19 @@ function keyOf(finding: Finding): Finding | string {
 const MOST_BRIEF = 5;
 
 /** The headline, the conclusion, and the most severe findings in a line each; nothing is wrapped. */
-export function briefText(headline: string, findings: readonly Finding[], facts: CauseFacts): string {
+export function briefText(answer: TriageAnswer): string {
+  const { findings } = answer;
   const more = findings.length - MOST_BRIEF;
-  const { conclusion } = causesOf(findings, facts);
+  const { conclusion } = causesOf(findings, causeFacts(answer));
   return [
-    headline,
+    summary(answer),
     ...(conclusion ? [conclusionSentences(conclusion, findings).join(' ')].filter(Boolean) : []),
     ...findings
       .slice(0, MOST_BRIEF)
-      .map((finding) => `${finding.severity.toUpperCase()}  ${findingSentences(finding)[0]}`),
+      .map(
+        (finding) =>
+          `${finding.past ? 'EARLIER ' : ''}${finding.severity.toUpperCase()}  ${findingSentences(finding)[0]}`,
+      ),
     ...(more > 0 ? [`${more} more findings are not listed.`] : []),
   ].join('\n');
 }

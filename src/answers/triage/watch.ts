@@ -2,30 +2,25 @@ import type { Finding } from '../../triage/finding.js';
 import type { TriageSample } from '../../triage/watch.js';
 import { wrap } from '../text/cut.js';
 import type { WatchPage } from '../text/watch-page.js';
-import { capturedFacts, hostSummary } from './captured.js';
 import { concluded } from './causes.js';
-import type { HostTriageEndJson } from './schema.js';
-import { conclusionLines, unreadWords } from './text.js';
+import { causeFacts } from './json.js';
+import type { TriageWatchEndJson } from './schema.js';
+import { conclusionLines, summary, unreadWords } from './text.js';
 import { findingSentences } from './words.js';
 
 const SEVERITY_WIDTH = 'CRITICAL  '.length;
 
 /** The last line of `--watch --json`. */
-export function triageWatchEnd(samples: number, interrupted: boolean): HostTriageEndJson {
-  return { schema: 'kdump-mem.host-triage-end/1', samples, interrupted };
+export function triageWatchEnd(samples: number, interrupted: boolean): TriageWatchEndJson {
+  return { schema: 'kdump-mem.triage-watch-end/1', samples, interrupted };
 }
 
 /** One sample on a screen: every finding, with the time since which it is known. */
 export function triageWatchPage(sample: TriageSample, width: number): WatchPage {
   const { answer, findings, unconfirmed, gone } = sample;
-  const { sentences } = concluded(answer.findings, capturedFacts(answer));
+  const { sentences } = concluded(answer.findings, causeFacts(answer));
   return {
-    top: [
-      ...wrap(hostSummary(answer), width),
-      ...conclusionLines(sentences, { width }),
-      ...unreadLines(sample, width),
-      '',
-    ],
+    top: [...wrap(summary(answer), width), ...conclusionLines(sentences, { width }), ...unreadLines(sample, width), ''],
     heading: 'SINCE     FINDING',
     rows: [
       ...findings.flatMap(({ finding, since }) => line(since.toISOString().slice(11, 19), finding, width)),
@@ -40,7 +35,7 @@ export function triageWatchPage(sample: TriageSample, width: number): WatchPage 
 export function triageWatchBlock(sample: TriageSample, width: number | null): string | undefined {
   const { answer, number, at, fresh, gone } = sample;
   if (number > 1 && fresh.length + gone.length === 0) return undefined;
-  const first = [...wrap(hostSummary(answer), width), ...unreadLines(sample, width)];
+  const first = [...wrap(summary(answer), width), ...unreadLines(sample, width)];
   return [
     `sample ${number}, ${at.toISOString().slice(0, 19)}Z`,
     ...(number === 1 ? first : []),
@@ -51,12 +46,12 @@ export function triageWatchBlock(sample: TriageSample, width: number | null): st
 }
 
 function unreadLines({ answer }: TriageSample, width: number | null): string[] {
-  const missing = unreadWords(answer, undefined);
+  const missing = unreadWords(answer.unread);
   return missing === undefined ? [] : wrap(missing, width);
 }
 
 function line(when: string, finding: Finding, width: number | null): string[] {
-  const severity = finding.severity.toUpperCase().padEnd(SEVERITY_WIDTH);
+  const severity = (finding.past ? 'earlier' : finding.severity).toUpperCase().padEnd(SEVERITY_WIDTH);
   const text = `${findingSentences(finding)[0]} [${finding.code}]`;
   const room = width === null ? null : Math.max(20, width - 2 * SEVERITY_WIDTH);
   return wrap(text, room).map((each, index) =>

@@ -135,7 +135,7 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
     ...largestWords(of),
   ],
   'shared-memory': (of) => [
-    `Shared memory: ${text(of.name)} holds ${size(of.bytes)} (${percent(of.share)} of memory)${of.pid == null ? '' : of.kind === 'segment' ? `, created by ${process(of)}` : `, open in ${process(of)}`}.`,
+    `Shared memory: ${of.files == null ? `${text(of.name)} holds` : `${text(of.files)} files, the largest ${text(of.name)}, hold`} ${size(of.bytes)} (${percent(of.share)} of memory)${of.pid == null ? '' : of.kind === 'segment' ? `, created by ${process(of)}` : `, open in ${process(of)}`}.`,
     ...(of.mapped === 0 ? ['No process maps that much shared memory, so that no RSS shows it.'] : []),
     ...(of.attachTime == null
       ? []
@@ -373,19 +373,32 @@ function figureWords(name: string, figure: Figure | undefined): string {
   return text(figure);
 }
 
+const ageWords = (seconds: number): string => {
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} d`;
+};
+
 /** A finding: its headline, which begins with its name, and further sentences. */
 export function findingSentences({
   code,
   figures,
   rule,
   title,
-}: Pick<Finding, 'code' | 'figures' | 'rule' | 'title'>): readonly [string, ...string[]] {
-  const { times, others, boot, boots, bootId, log, secondsAgo } = figures;
+  past,
+}: Pick<Finding, 'code' | 'figures' | 'rule' | 'title' | 'past'>): readonly [string, ...string[]] {
+  const { times, others, boot, boots, bootId, log, secondsAgo, subject } = figures;
   const words = rule ? filled(rule.message, figures) : WORDS[code as FindingCode](figures, title);
   const [headline, ...details] = typeof words === 'string' ? ([words] as const) : words;
   if (typeof times === 'number' && times > 1) details.push(`Seen ${times} times.`);
   if (typeof secondsAgo === 'number')
-    details.push(`That was about ${Math.round(secondsAgo / 3600)} h ago; the machine ran on.`);
+    details.push(
+      past || secondsAgo >= 3600
+        ? `That was about ${ageWords(secondsAgo)} ago; the machine ran on.`
+        : `The log reported it ${ageWords(secondsAgo)} ago.`,
+    );
+  if (subject === 'gone') details.push(code === 'oom-kill' ? 'The cgroup is gone.' : 'The process is gone.');
+  if (subject === 'running') details.push('The process is no longer in state D.');
   if (typeof others === 'number') details.push(`${others} more findings of this kind are not listed.`);
   if (boot != null)
     details.push(`Boot ${text(boot)}${bootId == null ? '' : ` (${text(bootId)})`} of ${text(boots)} in the log.`);

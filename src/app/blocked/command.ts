@@ -5,7 +5,7 @@ import { present } from '../kit/answer.js';
 import { parseNumber } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
 import { addFromOption, checkFrom, type FromOptions } from '../kit/from-argument.js';
-import { addSourceOptions, aids, openNativeSource } from '../kit/kernel-source.js';
+import { addSourceOptions, aids, liveByDefault, openNativeSource } from '../kit/kernel-source.js';
 
 interface BlockedOptions extends FromOptions {
   readonly all?: true;
@@ -34,7 +34,7 @@ Exit status: 0 answered, 2 wrong usage, 3 the dump, snapshot or kernel could not
 
 /** Registers `kdump-mem blocked`, which prints who waits for whom. */
 export function registerBlocked(program: Command): void {
-  const command = addSourceOptions(program.command('blocked'))
+  const command = liveByDefault(addSourceOptions(program.command('blocked')))
     .usage('[options] [dump...]')
     .description('find which tasks wait for which locks, their owners, and deadlocks')
     .option('--all', 'include tasks in interruptible sleep that wait for futexes or tracers')

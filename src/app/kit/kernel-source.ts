@@ -41,6 +41,18 @@ export function addSourceOptions(command: Command): Command {
   return addTypesOption(taking);
 }
 
+/** Options that name a source, or belong to one. */
+const SOURCES = ['vmcore', 'from', 'fromSamples', 'live', 'map', 'vmlinux', 'symbols', 'types', 'btf', 'crash'];
+
+/** Makes this machine the source of a command that names no other, as `triage` does. */
+export function liveByDefault(command: Command): Command {
+  return command.hook('preAction', (_, invoked) => {
+    const options: Readonly<Record<string, unknown>> = invoked.opts();
+    if (SOURCES.some((name) => options[name] !== undefined) || options.engine !== 'auto') return;
+    invoked.setOptionValueWithSource('live', true, 'implied');
+  });
+}
+
 /** Adds `--types`, and `--btf`, its former name from when it supported only BTF. */
 export function addTypesOption(command: Command): Command {
   return command
@@ -212,7 +224,12 @@ function noFile(file: string, code: string | undefined): string {
 
 function checkKcore(): void {
   if (!existsSync('/proc/kcore')) {
-    throw new KernelError('no-live-memory', '/proc/kcore: not found (the kernel lacks it, or a container hides it)');
+    const next = process.argv[2] === 'sockets' ? { next: 'Use skcheck, which reads sockets without it.' } : {};
+    throw new KernelError(
+      'no-live-memory',
+      '/proc/kcore: not found (the kernel lacks it, or a container hides it)',
+      next,
+    );
   }
   checkFile('/proc/kcore', 'not-a-dump');
 }

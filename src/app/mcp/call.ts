@@ -59,7 +59,6 @@ const MOST_OMISSIONS = 8;
 /** Tools to try when a source lacks what one of them needs, in this order. */
 const IN_ORDER = ['triage', 'memory', 'procs', 'sockets', 'stacks', 'log'];
 const MOST_OTHERS = 3;
-const TEXT_TRIAGE = 'kdump-mem.text-triage/1';
 const AT_ONCE = Math.min(4, availableParallelism());
 /** Name of the text among the lists of an answer. */
 const TEXT = 'text';
@@ -168,7 +167,7 @@ export class Calls {
     for (const words of suggestionsOf(json)) suggest(callFor(words));
     // Findings may miss the cause: a triage also has the next steps of one without findings.
     if (tool.name === 'triage')
-      for (const name of json.schema === TEXT_TRIAGE ? ['log'] : othersAfter(tool)) suggest(callFor(name));
+      for (const name of Array.isArray(json.logs) ? ['log'] : othersAfter(tool)) suggest(callFor(name));
     for (const { message, code } of itemsOf(json.warnings)) text.push(`Warning: ${message} [${code}]`);
     return { text, next: [...next.values()].slice(0, MOST_NEXT) };
   }

@@ -7,7 +7,7 @@ import { parseInterval, parseNumber } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
 import { addFromOption, LIVE_SOURCES, type LiveSource } from '../kit/from-argument.js';
 import { checkPage, type PageOptions } from '../kit/html-page.js';
-import { addSourceOptions, sourceWords } from '../kit/kernel-source.js';
+import { addSourceOptions, liveByDefault, sourceWords } from '../kit/kernel-source.js';
 import { Progress } from '../kit/terminal.js';
 import { addDepthOptions, DEPTH_NAMES, requestedDepth } from './depths.js';
 import { liveSampler, refuseWithout } from './source.js';
@@ -68,7 +68,7 @@ const NOT_OF_A_PASS = [...DEPTH_NAMES, 'from', 'source', 'prometheus', 'html', '
 
 /** Registers `kdump-mem memory`, which prints the memory breakdown of a machine. */
 export function registerMemory(program: Command): void {
-  const command = addSourceOptions(program.command('memory'))
+  const command = liveByDefault(addSourceOptions(program.command('memory')))
     .usage('[options] [dump...]')
     .description('show where all memory is: free, applications and files, kernel, unattributed');
   addFromOption(command, ['source', 'watch']);

@@ -5,7 +5,7 @@ import type { NamespacedPid } from '../../walk/processes/process-facts.js';
 import { parseNumber } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
 import { addFromOption } from '../kit/from-argument.js';
-import { addSourceOptions } from '../kit/kernel-source.js';
+import { addSourceOptions, liveByDefault } from '../kit/kernel-source.js';
 import { openProcessHost, readsHost } from './host.js';
 import { addGrowthOptions, checkProcsSource, isGrowthRequested, type ProcsOptions, SORT_WORDS } from './options.js';
 import { addStacksOptions, answerStacks, checkStacksOptions } from './stacks.js';
@@ -64,7 +64,7 @@ compare.`;
 
 /** Registers `kdump-mem procs`, which lists the memory of each process. */
 export function registerProcs(program: Command): void {
-  const command = addSourceOptions(program.command('procs'))
+  const command = liveByDefault(addSourceOptions(program.command('procs')))
     .usage('[options] [dump...]')
     .description('list processes by the memory that a kill frees: USS, PSS, swap, page tables, sockets')
     .addOption(

@@ -7,7 +7,7 @@ import { STATE_NAMES } from '../../walk/sockets/sock-words.js';
 import { type AnswerOptions, answer, streamAnswer } from '../kit/answer.js';
 import { parseNumber, parseSize } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
-import { addSourceOptions, sourceWords } from '../kit/kernel-source.js';
+import { addSourceOptions, liveByDefault, sourceWords } from '../kit/kernel-source.js';
 import { Progress } from '../kit/terminal.js';
 
 const EXAMPLES = `
@@ -31,7 +31,7 @@ network namespace not found, 5 (with --strict) incomplete answer.`;
 
 /** Registers `kdump-mem sockets`, which lists the sockets of the machine and the memory that they pin. */
 export function registerSockets(program: Command): void {
-  addSourceOptions(program.command('sockets'))
+  liveByDefault(addSourceOptions(program.command('sockets')))
     .usage('[options] [dump...]')
     .description('list sockets by the memory that they pin, with the processes that hold them')
     .addOption(

@@ -1,7 +1,5 @@
 import { eachCaptured } from '../../account/log.js';
 import type { MemoryAnswer } from '../../account/memory/answer.js';
-import { capturedFacts, hostSummary, hostTriageJson, hostTriageText } from '../../answers/triage/captured.js';
-import { briefText } from '../../answers/triage/text.js';
 import { HostError, KernelError } from '../../base/errors.js';
 import type { CapturedFiles } from '../../capture/read/files.js';
 import { capturedLog } from '../../capture/read/log.js';
@@ -11,25 +9,23 @@ import { hostOrigin } from '../../host/proc/machine-sample.js';
 import { knownPageSize, readPageSize } from '../../host/proc/memory.js';
 import { optionalText } from '../../host/proc/process.js';
 import type { LogRecord } from '../../records/log-records.js';
-import { type HostParts, type HostTriage, triageHost } from '../../triage/captured.js';
-import { type FailOn, type Finding, isFailing } from '../../triage/finding.js';
+import type { HostTriage } from '../../triage/answer.js';
+import { type HostParts, triageHost } from '../../triage/captured.js';
+import type { FailOn, Finding } from '../../triage/finding.js';
 import { memoryFindings } from '../../triage/findings.js';
 import { hostFindings, missCaptured, pipeFindings } from '../../triage/host-checks.js';
 import { HostReader } from '../../triage/host-reader.js';
-import { type AnswerOptions, present } from '../kit/answer.js';
+import type { AnswerOptions } from '../kit/answer.js';
 import { capturedAt } from '../kit/captured-source.js';
-import { EXIT } from '../kit/failure.js';
-import { checkPage, type PageOptions, writePage } from '../kit/html-page.js';
+import { checkPage } from '../kit/html-page.js';
 import { sourceWords } from '../kit/kernel-source.js';
-import { painter } from '../kit/terminal.js';
 import { memoryOfCapture } from '../memory/captured.js';
 import { changesSince, readBaseline } from './baseline.js';
 import { hostSockets } from './host-sockets.js';
+import { presentTriage, type TriagePrintOptions } from './print.js';
 import { findingsOf } from './text-log.js';
 
-interface HostTriageOptions extends AnswerOptions, PageOptions {
-  readonly verbose?: true;
-  readonly brief?: true;
+interface HostTriageOptions extends TriagePrintOptions {
   /** Earlier state of the host, to compare. */
   readonly baseline?: string;
 }
@@ -63,13 +59,13 @@ export async function printCapturedTriage(
     unread: host.unread(),
     since: options.baseline,
   });
-  await print(answer, options, failing, sourceWords({ ...options, from }));
+  presentTriage(answer, options, failing, sourceWords({ ...options, from }));
 }
 
 /** Prints the problems of this machine. @throws as hostTriage */
 export async function printHostTriage(options: HostTriageOptions, failing: FailOn | null): Promise<void> {
   checkPage(options);
-  await print(await hostTriage(options), options, failing, '--live');
+  presentTriage(await hostTriage(options), options, failing, '--live');
 }
 
 /**
@@ -109,7 +105,8 @@ async function triageOf(
     unread,
     since,
     ...parts
-  }: Omit<HostParts, 'release' | 'pageSize' | 'found' | 'reader'> & {
+  }: Omit<HostParts, 'of' | 'pageSize' | 'found' | 'reader'> & {
+    readonly of: Omit<HostParts['of'], 'release'>;
     readonly sockets: boolean;
     /** Files that a capture lacks. */
     readonly unread: readonly HostError[];
@@ -119,54 +116,37 @@ async function triageOf(
   const reader = new HostReader(source, pageSize);
   const { memory } = parts;
   const known = typeof memory === 'string' ? [] : memoryFindings(memory);
+  const now = hostOrigin(source, parts.of.taken);
+  const baseline = since === undefined ? undefined : await readBaseline(since, now);
   const found = [
     ...hostFindings(reader),
     ...pipeFindings(reader, known),
     ...(await hostSockets(reader, sockets)),
-    ...(since === undefined ? [] : await sinceBaseline(reader, since, parts.of.taken, memory)),
+    ...(baseline ? sinceBaseline(reader, baseline, now, memory) : []),
   ];
+  const isSameBoot = baseline?.origin.bootId != null && baseline.origin.bootId === now.bootId;
   missCaptured(reader, unread);
   const release = optionalText(source, '/proc/sys/kernel/osrelease').trim();
-  return triageHost({ ...parts, release, pageSize, found, reader });
+  return triageHost({
+    ...parts,
+    of: { ...parts.of, release },
+    pageSize,
+    found,
+    reader,
+    historyUntil: isSameBoot ? (baseline.origin.uptime ?? undefined) : undefined,
+  });
 }
 
-/** @throws {HostError} the baseline cannot be read */
-async function sinceBaseline(
+function sinceBaseline(
   reader: HostReader,
-  since: string,
-  at: Date | null,
+  baseline: Awaited<ReturnType<typeof readBaseline>>,
+  now: ReturnType<typeof hostOrigin>,
   memory: MemoryAnswer | string,
-): Promise<Finding[]> {
-  const baseline = await readBaseline(since, hostOrigin(reader.source, at));
+): Finding[] {
   return reader.run('baseline', 'growth since the baseline', () => {
     if (typeof memory === 'string') throw new HostError('unreadable', memory);
-    return changesSince(baseline, hostOrigin(reader.source, at), memory, reader);
+    return changesSince(baseline, now, memory, reader);
   });
-}
-
-async function print(
-  found: HostTriage,
-  options: HostTriageOptions,
-  failing: FailOn | null,
-  source: string,
-): Promise<void> {
-  const { verbose, brief, html } = options;
-  const page = html === undefined ? undefined : await import('../../answers/triage/html/page.js');
-  present(found, options, {
-    toJson: hostTriageJson,
-    toText: (answer: HostTriage, width: number | null) =>
-      page
-        ? writePage(
-            options,
-            source,
-            (facts) => page.hostTriageHtml(answer, facts),
-            () => hostSummary(answer),
-          )
-        : brief
-          ? briefText(hostSummary(answer), answer.findings, capturedFacts(answer))
-          : hostTriageText(answer, { width, verbose, source, paint: painter() }),
-  });
-  if (failing && found.findings.some((finding) => isFailing(failing, finding))) process.exitCode = EXIT.differs;
 }
 
 function logOf(read: () => { readonly text: string; readonly isCut: boolean }): HostParts['log'] {

@@ -2,16 +2,15 @@ import { closeSync, openSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { BootChoice } from '../../log/boots.js';
+import type { KernelTriage } from '../../triage/answer.js';
 import { type Finding, failOn, isFailing, type TriageDetail } from '../../triage/finding.js';
-import type { TriageAnswer } from '../../triage/triage.js';
 import { leavesComplete } from '../../walk/warnings.js';
 import { answer } from '../kit/answer.js';
 import { parseInterval, parseNumber } from '../kit/arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
 import { addBootOption, addFromOption, checkBoot, checkFrom, type FromOptions } from '../kit/from-argument.js';
 import { checkPage, type PageOptions } from '../kit/html-page.js';
-import { addSourceOptions, type SourceOptions, sourceWords } from '../kit/kernel-source.js';
-import { painter } from '../kit/terminal.js';
+import { addSourceOptions, sourceWords } from '../kit/kernel-source.js';
 import { addManyOptions, checkFailOn, type ManyTriageOptions, manyOptions, parseFailOn } from './options.js';
 import { rulesStep, rulesSum } from './rules.js';
 
@@ -165,15 +164,14 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
       return (await import('./captured.js')).printHostTriage(options, failing);
     if (!options.live) return answerTriage({ ...options, live: true }, command);
   }
-  const [{ hasWholeLog, triage }, { causeFacts, triageJson }, { summary, triageText }] = await Promise.all([
+  const [{ hasWholeLog, triage }, { triageJson }, { printedTriage }] = await Promise.all([
     import('../../triage/triage.js'),
     import('../../answers/triage/json.js'),
-    import('../../answers/triage/text.js'),
+    import('./print.js'),
   ]);
   const rules = options.rules === undefined ? undefined : await rulesStep(options.rules);
   checkPage(options);
   const page = options.html === undefined ? undefined : await pageStep();
-  const brief = options.brief && (await import('../../answers/triage/text.js')).briefText;
   let findings: readonly Finding[] = [];
   const printed = answer(options, {
     doing: 'reading page frames',
@@ -186,18 +184,10 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
       const here = options.live ? await withHost(logged) : logged;
       const found = rules ? rules(here, kernel) : here;
       findings = found.findings;
-      return page ? page.look(kernel, found) : found;
+      return page ? page.read(kernel, found) : found;
     },
     toJson: triageJson,
-    toText: (found, width) =>
-      page?.write(found, options) ??
-      (brief ? brief(summary(found), found.findings, causeFacts(found)) : undefined) ??
-      triageText(found, {
-        width,
-        verbose: options.verbose,
-        source: sourceWords(options),
-        paint: painter(),
-      }),
+    toText: (found, width) => printedTriage(found, options, { width, source: sourceWords(options), ...page?.detail() }),
   });
   try {
     await printed;
@@ -210,7 +200,7 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
 }
 
 /** With the findings of this host's files. */
-async function withHost(found: TriageAnswer): Promise<TriageAnswer> {
+async function withHost(found: KernelTriage): Promise<KernelTriage> {
   const [{ withHostFindings }, { HostReader }, { liveHost }] = await Promise.all([
     import('../../triage/host-checks.js'),
     import('../../triage/host-reader.js'),
@@ -250,24 +240,18 @@ function isKcoreReadable(): boolean {
   }
 }
 
-/**
- * Returns a step that creates a page from an answer and its details, which are read while the kernel is open.
- */
+/** Returns a step that reads the details of the page while the kernel is open. */
 async function pageStep() {
-  const [{ triageDetail }, { writeTriagePage }] = await Promise.all([
-    import('../../triage/finding.js'),
-    import('./page.js'),
-  ]);
+  const { triageDetail } = await import('../../triage/finding.js');
   let detail: TriageDetail | undefined;
   return {
-    look: (kernel: Kernel, found: TriageAnswer): TriageAnswer => {
+    read: (kernel: Kernel, found: KernelTriage): KernelTriage => {
       detail = triageDetail(kernel);
       const known = new Set(found.warnings.map(({ message }) => message));
       const more = detail.warnings.filter(({ message }) => !known.has(message));
       const complete = found.complete && more.every(leavesComplete);
       return { ...found, complete, warnings: [...found.warnings, ...more] };
     },
-    write: (found: TriageAnswer, options: PageOptions & SourceOptions) =>
-      detail && writeTriagePage(found, detail, options),
+    detail: () => (detail ? { detail } : {}),
   };
 }

@@ -34,7 +34,8 @@ export async function hostSockets(host: HostReader, all: boolean): Promise<Findi
     host.miss('sockets', SOCKETS_HIDE, error);
     return [];
   }
-  const miss = (why: string) => host.miss('sockets', SOCKETS_HIDE, new HostError('unreadable', why));
+  const miss = (why: string, processes?: number) =>
+    host.miss('sockets', SOCKETS_HIDE, new HostError('unreadable', why), processes);
   const { losses, reader, holders } = observation;
   const lines = losses.unreadable + losses.contested + losses.leftOut + losses.failed;
   if (reader === 'procfs') miss('ss is not installed: /proc/net does not report socket memory');
@@ -42,7 +43,7 @@ export async function hostSockets(host: HostReader, all: boolean): Promise<Findi
     miss(`network namespaces of sockets are not readable (${losses.closed.length + losses.hidden})`);
   if (lines > 0) miss(`socket data has missing or malformed lines (${lines})`);
   if (!all) miss('other network namespaces are not readable: permission denied');
-  if (holders.denied.length > 0) miss(deniedWords(holders.denied));
+  if (holders.denied.length > 0) miss(deniedWords(holders.denied), holders.denied.length);
   return host.run('sockets', SOCKETS_HIDE, function* () {
     const total = host.meminfo('MemTotal');
     yield* pinnedByProcess(observation, total);
@@ -103,14 +104,15 @@ function* pinnedByProcess(observation: Observation, total: number): Generator<Fi
 }
 
 /**
- * Finds stalled readers: each large queue, and the small ones of a process together, with what the send queues
+ * Finds stalled readers: each large queue, and the small and the unaccepted ones of a process together, with what the send queues
  * of their local peers pin. In a single sample, only TCP shows the age of the newest data.
  */
 function stalledReaders(observation: Observation, total: number): Finding[] {
   const stalled = diagnose(observation)
     .findings.filter(({ verdict }) => verdict.verdict === 'stalled-reader')
     .toSorted((a, b) => b.pinned.likely - a.pinned.likely);
-  const isLarge = ({ pinned }: SocketFinding) => pinned.likely >= MIN_STALLED_BYTES;
+  // Connections that a process does not accept are one thing: its listener.
+  const isLarge = ({ pinned, acceptQueue }: SocketFinding) => pinned.likely >= MIN_STALLED_BYTES && !acceptQueue;
   const large = stalled.filter(isLarge);
   const others = large.length - MAX_FINDINGS;
   const single = large.slice(0, MAX_FINDINGS).map((each, index): Finding => {

@@ -1,33 +1,23 @@
 import { escapeText } from '../../answers/text/escape.js';
-import { foundWords, textTriageJson, textTriageText } from '../../answers/triage/text-log.js';
 import { HostError } from '../../base/errors.js';
 import { logBeside } from '../../host/logs.js';
 import { type BootChoice, findBoot } from '../../log/boots.js';
 import type { MessageSink } from '../../log/reader.js';
 import type { TextRecord } from '../../records/log-records.js';
+import type { KernelTriage, LogTriage, TextTriage } from '../../triage/answer.js';
 import { findDumps } from '../../triage/batch/search.js';
-import { bySeverity, type FailOn, isFailing } from '../../triage/finding.js';
+import { bySeverity, type FailOn } from '../../triage/finding.js';
 import { LogFindings } from '../../triage/log/log-findings.js';
-import {
-  findingsBeside,
-  HeldMessages,
-  type LogTriage,
-  PAGE_SIZE,
-  ruleBasis,
-  type TextTriage,
-  triageText,
-} from '../../triage/text.js';
-import { hasWholeLog, type TriageAnswer } from '../../triage/triage.js';
-import { type AnswerOptions, present } from '../kit/answer.js';
-import { EXIT, UsageError } from '../kit/failure.js';
-import { checkPage, type PageOptions, writePage } from '../kit/html-page.js';
+import { findingsBeside, HeldMessages, PAGE_SIZE, ruleBasis, triageText } from '../../triage/text.js';
+import { hasWholeLog } from '../../triage/triage.js';
+import { UsageError } from '../kit/failure.js';
+import { checkPage } from '../kit/html-page.js';
 import { type LogInputs, noLog, readLog } from '../kit/log-inputs.js';
-import { painter } from '../kit/terminal.js';
+import { presentTriage, type TriagePrintOptions } from './print.js';
 import { rulesStep } from './rules.js';
 
-interface TextTriageOptions extends AnswerOptions, PageOptions {
+interface TextTriageOptions extends TriagePrintOptions {
   readonly rules?: string;
-  readonly verbose?: true;
   readonly boot?: BootChoice;
 }
 
@@ -45,28 +35,15 @@ export async function triageTextLog(
   const read = inputs.logs.flatMap(({ files }) => files);
   const vmcore = read.flatMap(({ content }) => (typeof content === 'string' ? [content] : []));
   checkPage({ ...options, vmcore });
-  const page = options.html === undefined ? undefined : await import('../../answers/triage/html/page.js');
-  const answer = await textTriage(inputs, { ...options, holds: page !== undefined });
-  present(answer, options, {
-    toJson: textTriageJson,
-    toText: (told, width) =>
-      page
-        ? writePage(
-            options,
-            escapeText(source),
-            (facts) => page.textTriageHtml(told, source, facts),
-            () => foundWords(told),
-          )
-        : textTriageText(told, { width, verbose: options.verbose, source, paint: painter() }),
-  });
-  if (failing && answer.findings.some((finding) => isFailing(failing, finding))) process.exitCode = EXIT.differs;
+  const answer = await textTriage(inputs, { ...options, holds: options.html !== undefined });
+  presentTriage(answer, options, failing, options.html === undefined ? source : escapeText(source));
 }
 
 /**
  * Adds findings from the log next to the dump if the dump lacks all or part of its log. Each such finding
  * names that log (figure `log`).
  */
-export async function withLogBeside(answer: TriageAnswer, vmcore: readonly string[] = []): Promise<TriageAnswer> {
+export async function withLogBeside(answer: KernelTriage, vmcore: readonly string[] = []): Promise<KernelTriage> {
   const { kernel, findings: own } = answer;
   const [dump, ...others] = hasWholeLog(answer) ? [] : findDumps(vmcore).dumps;
   const source = dump && others.length === 0 && logBeside(dump.dump);
@@ -102,7 +79,9 @@ export async function textTriage(
   const { found, failures } = await findingsOf(logs, PAGE_SIZE, needs);
   const answer = triageText(found, [...warnings, ...failures.map(({ message }) => message)]);
   if (found.length === 0) throw failures[0] ?? noLog(path);
-  return step ? step(ruleBasis(answer)) : answer;
+  if (!step) return answer;
+  const { findings, rules: outcome } = step(ruleBasis(answer));
+  return { ...answer, findings, rules: outcome };
 }
 
 /**

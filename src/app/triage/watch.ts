@@ -1,8 +1,8 @@
 import { watchPageFrame, watchWhen } from '../../answers/text/watch-page.js';
-import { hostTriageJson } from '../../answers/triage/captured.js';
+import { triageJson } from '../../answers/triage/json.js';
 import { triageWatchBlock, triageWatchEnd, triageWatchPage } from '../../answers/triage/watch.js';
 import { formatJson } from '../../base/util.js';
-import type { HostTriage } from '../../triage/captured.js';
+import type { HostTriage } from '../../triage/answer.js';
 import { type FailOn, isFailing } from '../../triage/finding.js';
 import { type TriageSample, TriageSamples } from '../../triage/watch.js';
 import { EXIT } from '../kit/failure.js';
@@ -41,10 +41,10 @@ export async function watchTriage(
       const sample = samples.next(answer, new Date());
       if (screen) screen.show(sample);
       else {
-        const text = json ? formatJson(hostTriageJson(answer)) : triageWatchBlock(sample, terminalWidth());
+        const text = json ? formatJson(triageJson(answer)) : triageWatchBlock(sample, terminalWidth());
         if (text !== undefined) printAnswer(text);
       }
-      isFailed = failing !== null && answer.findings.some((one) => isFailing(failing, one));
+      isFailed = failing !== null && answer.findings.some((one) => !one.past && isFailing(failing, one));
       if (isFailed) again.stop();
     });
     if (json) printAnswer(formatJson(triageWatchEnd(again.count, again.interrupted && !isFailed)));

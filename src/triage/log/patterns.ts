@@ -850,7 +850,7 @@ export const PATTERNS: readonly Pattern[] = [
     // Images, empty drives, and unplugged devices: no disk that the machine needs.
     code: 'file-system-error',
     severity: 'note',
-    line: /^(?:(?<system>EXT4-fs|XFS|BTRFS):? (?:error|critical)?[^(]*\((?:device )?(?:loop|nbd|ram)\d+\).*|(?:\w+: )?(?<io>I\/O error), dev (?:loop|fd|sr|nbd|ram)\d+, .*|Buffer I\/O error on dev(?:ice)? (?<device>(?:loop|fd|sr|nbd|ram)\d+), .*)$/,
+    line: /^(?:(?<system>EXT4-fs|XFS|BTRFS):? (?:(?:error|critical)[^(]*\((?:device )?(?:loop|nbd|ram)\d+\)|\((?:loop|nbd|ram)\d+\): (?:Corruption|Internal error|Metadata corruption|metadata I\/O error|log I\/O error)).*|(?:\w+: )?(?<io>I\/O error), dev (?:loop|fd|sr|nbd|ram)\d+, .*|Buffer I\/O error on dev(?:ice)? (?<device>(?:loop|fd|sr|nbd|ram)\d+), .*)$/,
     kernels: '2.6.32-',
     by: ['system', 'io', 'device'],
   },

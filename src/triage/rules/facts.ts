@@ -3,17 +3,17 @@ import type { StacksAnswer } from '../../account/task-stacks.js';
 import { KernelError, ReadError } from '../../base/errors.js';
 import type { LogRecord, TextRecord } from '../../records/log-records.js';
 import type { TaskState } from '../../records/waits.js';
+import type { KernelTriage } from '../answer.js';
 import { type LogLine, linesOf } from '../log/lines.js';
-import type { TriageAnswer } from '../triage.js';
 
 /** Reads the stacks of all tasks, or of those in a state. @throws as groupedStacks does */
 export type AskStacks = (state?: TaskState) => StacksAnswer;
 
 /** Input of rules: an answer about a kernel, or the corresponding parts from text logs. */
-export type RuleBasis = Pick<TriageAnswer, 'findings' | 'memory' | 'complete'> & {
+export type RuleBasis = Pick<KernelTriage, 'findings' | 'memory' | 'complete'> & {
   /** '' if unknown. */
-  readonly kernel: Pick<TriageAnswer['kernel'], 'release'>;
-  readonly machine: Pick<TriageAnswer['machine'], 'panic' | 'taint' | 'modules'>;
+  readonly kernel: Pick<KernelTriage['kernel'], 'release'>;
+  readonly machine: Pick<KernelTriage['machine'], 'panic' | 'taint' | 'modules'>;
   readonly log: RuleLog | undefined;
 };
 

@@ -1,13 +1,13 @@
 import type { LogAnswer } from '../../../src/account/log.js';
 import type { StackGroup } from '../../../src/account/task-stacks.js';
 import type { LogRecord } from '../../../src/records/log-records.js';
+import type { KernelTriage } from '../../../src/triage/answer.js';
 import { FINDING_CODES, type Finding, type TriageDetail } from '../../../src/triage/finding.js';
-import type { TriageAnswer } from '../../../src/triage/triage.js';
 import { answerWith } from '../memory/hostile.js';
 
 /** An answer and the other data of a page, with a name in every place that can have one. */
 export function triageWith(names: readonly string[]): {
-  readonly answer: TriageAnswer;
+  readonly answer: KernelTriage;
   readonly detail: TriageDetail;
 } {
   const [first = ''] = names;
@@ -41,7 +41,7 @@ export function triageWith(names: readonly string[]): {
         live: false,
         source: 'vmcore',
         engine: 'native',
-      } as TriageAnswer['kernel'],
+      } as KernelTriage['kernel'],
       machine: {
         uts: { nodename: first, release: first, version: first, machine: first },
         panic: { state: 'panicked', logRead: true, message: first, cause: first },

@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { BlockedTask, BlockingLock } from '../../../src/account/blocked.js';
 import { triageHtml } from '../../../src/answers/triage/html/page.js';
+import type { KernelTriage } from '../../../src/triage/answer.js';
 import { FINDING_CODES } from '../../../src/triage/finding.js';
-import type { TriageAnswer } from '../../../src/triage/triage.js';
 import { HOSTILE } from '../memory/hostile.js';
 import { triageWith } from './hostile.js';
 
 const FACTS = { source: '--vmcore vmcore', version: '0', made: new Date(0) };
-const page = (names: readonly string[], more: Partial<TriageAnswer> = {}) => {
+const page = (names: readonly string[], more: Partial<KernelTriage> = {}) => {
   const { answer, detail } = triageWith(names);
   return triageHtml({ ...answer, ...more }, detail, FACTS);
 };

@@ -3,8 +3,8 @@ import { triageJson } from '../../../src/answers/triage/json.js';
 import { oomLines } from '../../../src/answers/triage/oom.js';
 import { triageSchema } from '../../../src/answers/triage/schema.js';
 import { triageText } from '../../../src/answers/triage/text.js';
+import type { KernelTriage } from '../../../src/triage/answer.js';
 import type { Finding } from '../../../src/triage/finding.js';
-import type { TriageAnswer } from '../../../src/triage/triage.js';
 
 const HOSTILE = 'a\u001b[31m\nb';
 
@@ -52,7 +52,7 @@ const FINDINGS: readonly Finding[] = [
   { code: 'tainted', severity: 'note', figures: { mask: 4096 }, evidence: [], next: 'info' },
 ];
 
-const answer = (more: Partial<TriageAnswer> = {}): TriageAnswer => ({
+const answer = (more: Partial<KernelTriage> = {}): KernelTriage => ({
   kernel: {
     release: '6.1.0',
     arch: 'x86_64',
@@ -60,7 +60,7 @@ const answer = (more: Partial<TriageAnswer> = {}): TriageAnswer => ({
     live: false,
     source: 'vmcore',
     engine: 'native',
-  } as TriageAnswer['kernel'],
+  } as KernelTriage['kernel'],
   machine: { panic: { state: 'running', logRead: true }, running: [] },
   findings: FINDINGS,
   lost: { overwritten: 0, noRoom: 0 },

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { deflateRawSync, gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, test } from 'vitest';
 import { logEndSchema, logMessageSchema, logSchema } from '../../../src/answers/log/schema.js';
-import { textTriageSchema } from '../../../src/answers/triage/text-log.js';
+import { triageSchema } from '../../../src/answers/triage/schema.js';
 import { withLogBeside } from '../../../src/app/triage/text-log.js';
 import { triageWith } from '../../answers/triage/hostile.js';
 import { commandPath, kdumpMem } from '../../support/cli.js';
@@ -45,7 +45,7 @@ test.each([
 ])('triages a text log: %s', async (_, name, content) => {
   const { stdout, status } = await kdumpMem('triage', file(name, content), '--json');
   expect(status).toBe(0);
-  const answer = textTriageSchema.parse(JSON.parse(stdout));
+  const answer = triageSchema.parse(JSON.parse(stdout));
   expect(answer.logs).toMatchObject([
     {
       format: 'dmesg',
@@ -191,7 +191,7 @@ test('selects a boot as journalctl names it, and reports the boot of each findin
   const path = file('boots.txt', LOG + later);
   const pids = async (...words: readonly string[]) => {
     const { stdout } = await kdumpMem('triage', path, '--json', ...words);
-    return textTriageSchema.parse(JSON.parse(stdout)).findings.map(({ figures }) => [figures.boot, figures.pid]);
+    return triageSchema.parse(JSON.parse(stdout)).findings.map(({ figures }) => [figures.boot, figures.pid]);
   };
   expect(await pids()).toEqual([
     [-1, 7],
@@ -249,7 +249,7 @@ test('rules apply to a log; data that a log does not contain is unknown', async 
   );
   const log = file('rules.txt', LOG);
   const { stdout } = await kdumpMem('triage', log, '--json', '--rules', rules);
-  const answer = textTriageSchema.parse(JSON.parse(stdout));
+  const answer = triageSchema.parse(JSON.parse(stdout));
   expect(answer.findings.map(({ code, severity }) => [code, severity])).toEqual([
     ['acme/usb', 'warning'],
     ['acme/release', 'warning'],
@@ -272,7 +272,7 @@ test('rules apply to a log; data that a log does not contain is unknown', async 
     [cut, { 'acme/release': 'release-unknown', 'acme/none': 'log-incomplete' }],
   ] as const) {
     const json = JSON.parse((await kdumpMem('triage', name, '--json', '--rules', rules)).stdout);
-    const unknown = textTriageSchema.parse(json).rules?.unknown.map(({ code, reason }) => [code, reason]);
+    const unknown = triageSchema.parse(json).rules?.unknown.map(({ code, reason }) => [code, reason]);
     expect(Object.fromEntries(unknown ?? [])).toMatchObject(reasons);
   }
   const stdin = await asStdin(LOG, 'triage', '-', '--ndjson');
@@ -331,7 +331,7 @@ describe('folders', () => {
   const triaged = async (at: string, ...words: readonly string[]) => {
     const { stdout, stderr } = await kdumpMem('triage', '--json', ...words, at);
     expect(stderr).toBe('');
-    return textTriageSchema.parse(JSON.parse(stdout));
+    return triageSchema.parse(JSON.parse(stdout));
   };
   const [first = '', second = '', ...rest] = LOG.split(/(?<=\n)/);
   const third = rest.join('');
@@ -382,7 +382,7 @@ describe('folders', () => {
       'dmesg-efi-170123456702001': `Panic#1 Part2\n${first}${second}`,
     });
     const { logs, complete, warnings } = await triaged(at);
-    expect(logs.map(({ name, messages }) => [name, messages])).toEqual([
+    expect(logs?.map(({ name, messages }) => [name, messages])).toEqual([
       ['console.log', 16],
       ['dmesg-*', 2],
     ]);
@@ -410,7 +410,7 @@ describe('folders', () => {
       'b/journal.txt': LOG.replaceAll('PID: 7', 'PID: 8'),
     });
     const { logs, findings } = await triaged(at);
-    expect(logs.map(({ name }) => name)).toEqual(['a/console.txt', 'b/journal.txt']);
+    expect(logs?.map(({ name }) => name)).toEqual(['a/console.txt', 'b/journal.txt']);
     expect(findings.map(({ figures }) => figures.log)).toEqual(['a/console.txt']);
     const { stdout } = await kdumpMem('log', at);
     expect(stdout.match(/^==> .*/gm)).toEqual(['==> a/console.txt <==', '==> b/journal.txt <==']);
@@ -432,7 +432,7 @@ describe('folders', () => {
     for (const named of [at, path.join(at, 'vmcore')]) {
       const triage = await kdumpMem('triage', named, '--json');
       expect(triage.status).toBe(3);
-      expect(textTriageSchema.parse(JSON.parse(triage.stdout))).toMatchObject({
+      expect(triageSchema.parse(JSON.parse(triage.stdout))).toMatchObject({
         logs: [{ name: log }],
         findings: [{ code: 'oops' }],
         complete: false,

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { hostTriageSchema } from '../../../src/answers/triage/schema.js';
+import { triageSchema } from '../../../src/answers/triage/schema.js';
 import { kdumpMem } from '../../support/cli.js';
 import { snapshotFiles, writeCapture } from '../../support/snapshot.js';
 
@@ -54,7 +54,7 @@ describe('triage --from', () => {
     const path = snapshot();
     const { stdout, status } = await kdumpMem('triage', '--json', '--from', path);
     expect(status).toBe(0);
-    const answer = hostTriageSchema.parse(JSON.parse(stdout));
+    const answer = triageSchema.parse(JSON.parse(stdout));
     expect(answer).toMatchObject({
       release: '6.12.0-1',
       overwritten: 0,
@@ -94,7 +94,7 @@ describe('triage --from', () => {
     ['older messages', { log: KMSG.split('\n').slice(1).join('\n') }, undefined],
   ])('without %s, no findings is no all-clear', async (_, changes, words) => {
     const { stdout } = await kdumpMem('triage', '--json', '--from', snapshot(changes));
-    const { complete, warnings, unread } = hostTriageSchema.parse(JSON.parse(stdout));
+    const { complete, warnings, unread } = triageSchema.parse(JSON.parse(stdout));
     expect(complete).toBe(false);
     // Those of checks begin with the name of the check.
     const others = warnings.filter(({ message }) => !unread.some(({ check }) => message.startsWith(`${check}: `)));
@@ -121,7 +121,7 @@ describe('triage --from', () => {
         '--from',
         writeCapture(join(folder, `lacking-${++made}`), files),
       );
-      return hostTriageSchema.parse(JSON.parse(stdout));
+      return triageSchema.parse(JSON.parse(stdout));
     };
     expect((await queried('')).checked).toContain(check);
     // A process that exited is not missing.
@@ -146,7 +146,7 @@ describe('triage --from', () => {
     const blocks = (zone: string) => `${types}\nNode 0, zone   ${zone}         1500          200          300\n`;
     const failure = async (changes: Record<string, string>) => {
       const { stdout } = await kdumpMem('triage', '--json', '--from', snapshot({ log, ...changes }));
-      const { findings } = hostTriageSchema.parse(JSON.parse(stdout));
+      const { findings } = triageSchema.parse(JSON.parse(stdout));
       return findings.find(({ code }) => code === 'allocation-failure')?.figures;
     };
     const figures = {
@@ -170,7 +170,7 @@ describe('triage --from', () => {
     const grown = async (...more: string[]) => {
       const { stdout, stderr } = await kdumpMem('triage', '--json', '--from', now, ...more);
       expect(stderr).toBe('');
-      const { findings, unread } = hostTriageSchema.parse(JSON.parse(stdout));
+      const { findings, unread } = triageSchema.parse(JSON.parse(stdout));
       return {
         figures: findings.flatMap((one) => (one.code === 'memory-growth' ? [one.figures] : [])),
         unread: unread.filter(({ check }) => check === 'baseline'),
@@ -228,7 +228,7 @@ describe('logs beside the log of a capture', () => {
   const answerOf = async (files: Readonly<Record<string, string>>) => {
     const path = writeCapture(join(folder, `logs-${++made}`), new Map(Object.entries(files)));
     const { stdout } = await kdumpMem('triage', '--json', '--from', path);
-    return hostTriageSchema.parse(JSON.parse(stdout));
+    return triageSchema.parse(JSON.parse(stdout));
   };
   const kills = ({ findings }: Awaited<ReturnType<typeof answerOf>>) =>
     findings.filter(({ code }) => code === 'oom-kill').map(({ figures }) => figures);

@@ -76,6 +76,26 @@ test('many small queues of one process are one finding, with the data pinned by 
   );
 });
 
+test('large connections that a process does not accept are one finding with its listener', async () => {
+  const unread = 4 * MIB;
+  const rows = Array.from(
+    { length: 20 },
+    (_, at) =>
+      `tcp ESTAB ${unread} 0 10.0.0.1:80 10.0.0.2:${1000 + at} ino:0 sk:${at + 10} cgroup:/web <-> skmem:(r${unread * 2},rb${unread * 4},t0,tb1,f0,w0,o0,bl0,d0) ts rcvmss:536 bytes_received:${unread} lastrcv:40000`,
+  );
+  const listener =
+    'tcp LISTEN 20 128 10.0.0.1:80 0.0.0.0:* ino:5 sk:1 cgroup:/web <-> skmem:(r0,rb1,t0,tb1,f0,w0,o0,bl0,d0)';
+  const fake = new FakeHost((args) => (args.includes('-x') ? '' : [listener, ...rows].join('\n')));
+  const { files, links } = host(1);
+  for (const [path, text] of files) fake.files.set(path, text);
+  for (const [path, text] of links) fake.links.set(path, text);
+  const { findings } = await found(fake);
+  expect(findings.filter(({ code }) => code === 'stalled-reader')).toEqual([]);
+  expect(findings.filter(({ code }) => code === 'unread-sockets')).toMatchObject([
+    { figures: { pid: 7, comm: 'worker', sockets: 20, unaccepted: 20, unreadBytes: 20 * unread } },
+  ]);
+});
+
 test('counts the rings of a packet socket in full, even if its queue is empty', async () => {
   const row =
     'p_raw UNCONN 0 0 *:eth7 * ino:900 sk:9 ver:0 flags( 0 ) ring_rx(blk_size:1048576,blk_nr:60,frm_size:2048,frm_nr:30720,tmo:0,features:0x0) ring_tx(blk_size:1048576,blk_nr:10,frm_size:2048,frm_nr:5120) skmem:(r0,rb1,t0,tb1,f0,w0,o0,bl0,d0)\n';

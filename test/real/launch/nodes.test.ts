@@ -89,8 +89,8 @@ describe('one installed tree, run by several releases of Node in turn', () => {
       const { files } = snapshotSchema.parse(JSON.parse(snapshotRun.stdout));
       const verified = await run(nodeOf(other), ['snapshot', '--verify', file, '--json']);
       expect(JSON.parse(verified.stdout)).toMatchObject({ intact: true, files });
-      for (const schema of ['memory', 'procs', 'host-triage']) {
-        const args = [schema.replace('host-', ''), '--from', file, '--json'];
+      for (const schema of ['memory', 'procs', 'triage']) {
+        const args = [schema, '--from', file, '--json'];
         const first = await run(nodeOf(release), args);
         expect(first.stdout).toContain(`"schema": "kdump-mem.${schema}/1"`);
         expect(await run(nodeOf(other), args), schema).toEqual(first);

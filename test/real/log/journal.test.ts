@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { logSchema } from '../../../src/answers/log/schema.js';
-import { textTriageSchema } from '../../../src/answers/triage/text-log.js';
+import { triageSchema } from '../../../src/answers/triage/schema.js';
 import { kdumpMem } from '../../support/cli.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'journal-'));
@@ -72,7 +72,7 @@ function journalctl(...words: readonly string[]): string {
 let asPrinted: readonly { readonly title?: string | undefined }[] = [];
 beforeAll(async () => {
   const { stdout } = await kdumpMem('triage', '--json', fileURLToPath(LOG));
-  asPrinted = textTriageSchema.parse(JSON.parse(stdout)).findings;
+  asPrinted = triageSchema.parse(JSON.parse(stdout)).findings;
 });
 
 const FORMS = ['short', 'short-precise', 'short-iso', 'short-full', 'short-unix', 'with-unit'];
@@ -100,7 +100,7 @@ test.each(['json', 'export', 'short-monotonic', ...FORMS])(
           MESSAGES.map(({ time }) => time),
         );
       const triage = await kdumpMem('triage', '--json', file);
-      const { findings } = textTriageSchema.parse(JSON.parse(triage.stdout));
+      const { findings } = triageSchema.parse(JSON.parse(triage.stdout));
       expect(findings.map(({ code }) => code).sort()).toEqual(['oops', 'panic']);
       const titles = findings.map(({ title }) => title);
       expect(titles).toEqual(asPrinted.map(({ title }) => title));

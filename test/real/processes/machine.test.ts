@@ -7,7 +7,7 @@ import { blockedSchema } from '../../../src/answers/blocked/schema.js';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { procsSchema } from '../../../src/answers/procs/schema.js';
 import { skcheckSchema } from '../../../src/answers/skcheck/schema.js';
-import { hostTriageSchema } from '../../../src/answers/triage/schema.js';
+import { triageSchema } from '../../../src/answers/triage/schema.js';
 import { kdumpMem } from '../../support/cli.js';
 import { removeCgroup, skcheck, until } from '../skcheck/stage.js';
 
@@ -43,8 +43,8 @@ test('memory, sockets and findings have their schema; categories sum to their to
   expect(memory.children.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(memory.bytes);
   const { host } = skcheckSchema.parse(JSON.parse(skcheck(['--interval', '0', '--json']).stdout));
   expect(host.samples).toBe(1);
-  const { checked, unread } = hostTriageSchema.parse(JSON.parse((await kdumpMem('triage', '--json')).stdout));
-  expect(checked.length + unread.length).toBeGreaterThan(5);
+  const { checked, unread } = triageSchema.parse(JSON.parse((await kdumpMem('triage', '--json')).stdout));
+  expect(checked!.length + unread.length).toBeGreaterThan(5);
   const { complete, warnings } = blockedSchema.parse(
     JSON.parse((await kdumpMem('blocked', '--live', '--json')).stdout),
   );
@@ -64,9 +64,9 @@ test('a snapshot is intact, and has the total of memory', async () => {
       ].map(async (source) => memorySchema.parse(JSON.parse((await kdumpMem('memory', '--json', ...source)).stdout))),
     );
     expect(captured!.memory.bytes).toBe(live!.memory.bytes);
-    const triaged = hostTriageSchema.parse(JSON.parse((await kdumpMem('triage', '--json', '--from', file)).stdout));
+    const triaged = triageSchema.parse(JSON.parse((await kdumpMem('triage', '--json', '--from', file)).stdout));
     // A process that exits during a snapshot leaves a gap in it.
-    const reported = [...triaged.checked, ...triaged.unread.map(({ check }) => check)];
+    const reported = [...triaged.checked!, ...triaged.unread.map(({ check }) => check)];
     expect(reported).toEqual(expect.arrayContaining(['cgroups', 'processes', 'limits']));
   } finally {
     rmSync(folder, { recursive: true });

@@ -6,11 +6,11 @@ import { triageJson } from '../../../src/answers/triage/json.js';
 import { triageSchema } from '../../../src/answers/triage/schema.js';
 import { triageText } from '../../../src/answers/triage/text.js';
 import { KernelError } from '../../../src/base/errors.js';
+import type { KernelTriage } from '../../../src/triage/answer.js';
 import type { Finding } from '../../../src/triage/finding.js';
 import { logFindings } from '../../../src/triage/log/log-findings.js';
 import { withRules } from '../../../src/triage/rules/apply.js';
 import { readRules } from '../../../src/triage/rules/read.js';
-import type { TriageAnswer } from '../../../src/triage/triage.js';
 import { recordsOf } from '../log/records.js';
 
 const GIB = 2 ** 30;
@@ -67,7 +67,7 @@ const stacks = (complete: boolean, guess = false): StacksAnswer =>
 const WHOLE = { overwritten: 0, noRoom: 0, complete: true, warnings: [] };
 const LOG = ['mlx card0: health: hot, level 3', 'mlx card1: health: cold, level 1', 'mlx card0: health: hot, level 3'];
 
-function answer(more: Partial<TriageAnswer> = {}, lines = LOG, log: object = WHOLE): TriageAnswer {
+function answer(more: Partial<KernelTriage> = {}, lines = LOG, log: object = WHOLE): KernelTriage {
   return {
     kernel: {
       release: '6.1.0-9',
@@ -76,7 +76,7 @@ function answer(more: Partial<TriageAnswer> = {}, lines = LOG, log: object = WHO
       live: false,
       source: 'vmcore',
       engine: 'native',
-    } as TriageAnswer['kernel'],
+    } as KernelTriage['kernel'],
     machine: {
       panic: { state: 'running', logRead: true },
       running: [],
@@ -86,7 +86,7 @@ function answer(more: Partial<TriageAnswer> = {}, lines = LOG, log: object = WHO
     findings: logFindings(records(...lines), 4096),
     log: { ...log, records: records(...lines) } as unknown as LogAnswer,
     lost: { overwritten: 0, noRoom: 0 },
-    memory: { memory: MEMORY } as unknown as TriageAnswer['memory'],
+    memory: { memory: MEMORY } as unknown as KernelTriage['memory'],
     census: undefined,
     warnings: [],
     complete: true,
@@ -172,7 +172,7 @@ test.each<[string, object, object]>([
   expect(resultOf(when)).toEqual(expected);
 });
 
-test.each<[string, object, Partial<TriageAnswer>, string]>([
+test.each<[string, object, Partial<KernelTriage>, string]>([
   [
     'taint',
     { taint: 'O' },

@@ -1,12 +1,10 @@
 import type { MemoryAnswer } from '../../../account/memory/answer.js';
 import type { StackGroup } from '../../../account/task-stacks.js';
 import type { LogRecord, TextRecord } from '../../../records/log-records.js';
-import type { HostTriage } from '../../../triage/captured.js';
+import { type LogTriage, releaseOf, type TriageAnswer } from '../../../triage/answer.js';
 import type { CauseFacts } from '../../../triage/causes.js';
 import type { Figure, Finding, FindingCode, LogEvidence, TriageDetail } from '../../../triage/finding.js';
 import { messagesAround, type NearMessage } from '../../../triage/log/lines.js';
-import { releaseOf, type TextTriage } from '../../../triage/text.js';
-import type { TriageAnswer } from '../../../triage/triage.js';
 import { leavesComplete } from '../../../walk/warnings.js';
 import { forestHtml } from '../../blocked/render.js';
 import { CORRUPTIONS_EXPLAINED, FINDINGS } from '../../explain/findings.js';
@@ -19,85 +17,75 @@ import { headline } from '../../memory/sentences.js';
 import { framesText, ownersText } from '../../task-stacks/render.js';
 import { escapeText } from '../../text/escape.js';
 import { formatCount, formatSize } from '../../text/size.js';
-import { capturedFacts, hostCommand, hostSummary } from '../captured.js';
 import { concluded, type FindingTree } from '../causes.js';
 import { causeFacts } from '../json.js';
 import { oomLines } from '../oom.js';
-import { lostLines, summary, unreadWords } from '../text.js';
-import { foundWords } from '../text-log.js';
+import { holdersWords, hostCommand, lostLines, summary, unreadWords } from '../text.js';
 import { adviceWords, findingSentences, findingWords, rulesLines, titleWords } from '../words.js';
 
-/** The answer to `triage` as one file: summary and findings first, then everything that they are based on. */
-export function triageHtml(answer: TriageAnswer, detail: TriageDetail, { source, version, made }: PageFacts): string {
-  const { kernel, machine, memory } = answer;
+/**
+ * The answer to `triage` as one file: summary and findings first, then everything that they are based on.
+ *
+ * @param detail stacks; undefined: the source has none
+ */
+export function triageHtml(answer: TriageAnswer, detail: TriageDetail | undefined, facts: PageFacts): string {
+  const { kernel, machine, host, logs, findings, memory, checked } = answer;
+  const { source, version, made } = facts;
   const map = memory && drawnToScale(memory);
+  const held = holdersWords(answer);
+  const release = kernel?.release ?? host?.release ?? (logs && releaseOf(logs)) ?? null;
   const body = html`<p class="headline">${sentence(summary(answer))}</p>
-${conclusion(answer.findings, causeFacts(answer), memory)}
+${conclusion(findings, causeFacts(answer), memory)}
 ${missing(answer, detail)}
 ${rules(answer)}
 <h2>Findings</h2>
-${findingsSection(answer.findings, () => answer.log?.records ?? [], source)}
+${findingsSection(findings, recordsIn(answer), source)}${
+  checked &&
+  html`
+<p class="faint">Checked: ${checked.join(', ')}.</p>`
+}${
+  logs
+    ? undefined
+    : html`
 <h2>Memory</h2>
-${memorySection(answer.memory, map)}
+${memorySection(memory, map)}
+${held === undefined ? undefined : html`<p>${sentence(held)}</p>`}`
+}${
+  detail &&
+  html`
 <h2>Stacks</h2>
 ${runningStacks(detail)}
-${blockedStacks(detail)}
+${blockedStacks(detail)}`
+}${
+  host
+    ? undefined
+    : html`
 <h2>Log</h2>
-${lastMessages(answer.log?.records)}`;
-  const about = html`<p>kdump-mem ${version}, ${made.toISOString().replace(/\.\d+/, '')}. Kernel ${
-    kernel.release
+${logs ? textLogs(logs) : lastMessages(answer.log?.records)}`
+}`;
+  const about = html`<p>kdump-mem ${version}, ${made.toISOString().replace(/\.\d+/, '')}. ${
+    logs ? 'Log' : kernel ? `Kernel ${kernel.release}` : `Linux ${release}`
   }: <code>${sentence(source)}</code>.</p>`;
+  const at = machine?.clock ? new Date(Number(machine.clock.wallClock / 1_000_000n)) : (host?.taken ?? null);
+  const name = logs ? source : (machine?.uts?.nodename ?? host?.name ?? null);
   return pageHtml({
-    title: pageTitle('Triage', {
-      host: machine.uts?.nodename ?? null,
-      release: kernel.release,
-      at: machine.clock ? new Date(Number(machine.clock.wallClock / 1_000_000n)) : null,
-    }),
+    title: pageTitle('Triage', { host: name, release, at }),
     style: `${TRIAGE_STYLE}${map?.style ?? ''}`,
     body,
     about,
   });
 }
 
-/** The same of logs that are text. */
-export function textTriageHtml(answer: TextTriage, path: string, { source, version, made }: PageFacts): string {
-  const { logs, findings, complete, warnings } = answer;
-  const recordsOf = ({ figures }: Finding) =>
-    logs.find(({ name }) => logs.length === 1 || name === figures.log)?.held?.records ?? [];
-  const older = logs.reduce((sum, { held }) => sum + (held?.older ?? 0), 0);
-  const body = html`<p class="headline">${sentence(foundWords(answer))}</p>
-${conclusion(findings, { uptimeSeconds: undefined, complete })}
-${missingSection(
-  complete,
-  warnings.map(({ message }) => message),
-)}
-${rules(answer)}
-<h2>Findings</h2>
-${findingsSection(findings, recordsOf, source)}
-<h2>Log</h2>
-${older > 0 ? html`<p class="faint">The oldest ${formatCount(older)} messages are omitted, except those of findings.</p>` : undefined}
-${logs.map(({ name, log, held }) => html`<p>${sentence(escapeText(name))}: ${sentence(textLogWords(log))}</p>${lastMessages(held?.records)}`)}`;
-  const about = html`<p>kdump-mem ${version}, ${made.toISOString().replace(/\.\d+/, '')}. Log: <code>${sentence(source)}</code>.</p>`;
-  const title = pageTitle('Triage', { host: path, release: releaseOf(logs) ?? null, at: null });
-  return pageHtml({ title, style: TRIAGE_STYLE, body, about });
+/** The log that a finding is from; empty: not available. */
+function recordsIn({ logs, log, host }: TriageAnswer): (finding: Finding) => Records {
+  if (!logs) return () => (host ? [] : (log?.records ?? []));
+  return ({ figures }) => logs.find(({ name }) => logs.length === 1 || name === figures.log)?.held?.records ?? [];
 }
 
-/** The same of a machine or a snapshot, by files of /proc and /sys. */
-export function hostTriageHtml(answer: HostTriage, { source, version, made }: PageFacts): string {
-  const { of, release, findings, memory, checked, complete, warnings } = answer;
-  const map = memory && drawnToScale(memory);
-  const unread = unreadWords(answer, true);
-  const body = html`<p class="headline">${sentence(hostSummary(answer))}</p>
-${conclusion(findings, capturedFacts(answer), memory)}
-${missingSection(complete, [...warnings.map(({ message }) => message), ...(unread === undefined ? [] : [unread])])}
-<h2>Findings</h2>
-${findingsSection(findings, () => [], source)}
-<p class="faint">Checked: ${checked.join(', ')}.</p>
-<h2>Memory</h2>
-${memorySection(memory, map)}`;
-  const about = html`<p>kdump-mem ${version}, ${made.toISOString().replace(/\.\d+/, '')}. Linux ${release}: <code>${sentence(source)}</code>.</p>`;
-  const title = pageTitle('Triage', { host: of.name ?? null, release, at: of.taken });
-  return pageHtml({ title, style: `${TRIAGE_STYLE}${map?.style ?? ''}`, body, about });
+function textLogs(logs: readonly LogTriage[]): Content {
+  const older = logs.reduce((sum, { held }) => sum + (held?.older ?? 0), 0);
+  return html`${older > 0 ? html`<p class="faint">The oldest ${formatCount(older)} messages are omitted, except those of findings.</p>` : undefined}
+${logs.map(({ name, log, held }) => html`<p>${sentence(escapeText(name))}: ${sentence(textLogWords(log))}</p>${lastMessages(held?.records)}`)}`;
 }
 
 /** The conclusion, large figures, and the chain of causes. */
@@ -162,9 +150,10 @@ function findingsSection(
 </details>`;
 }
 
-function missing(answer: TriageAnswer, { warnings }: TriageDetail): Content {
+function missing(answer: TriageAnswer, detail: TriageDetail | undefined): Content {
+  const warnings = detail?.warnings ?? [];
   const said = new Set([...answer.warnings, ...warnings].map(({ message }) => message));
-  const unread = answer.host && unreadWords(answer.host, true);
+  const unread = unreadWords(answer.unread ?? [], true);
   if (unread !== undefined) said.add(unread);
   return missingSection(answer.complete && warnings.every(leavesComplete), [...lostLines(answer), ...said]);
 }
@@ -237,7 +226,7 @@ function findingSection(finding: Finding, { index, records, source }: Place): Co
   const lines = evidence.filter((one) => one.kind === 'log');
   const stacks = evidence.filter((one) => one.kind === 'stack');
   return html`<article class="${raw(`finding ${severity}`)}" aria-labelledby="${id}">
-<h3 id="${id}"><span class="severity">${LABELS[severity]}</span> <span class="name">${code}</span></h3>
+<h3 id="${id}"><span class="severity">${LABELS[severity]}${finding.past && ' (earlier)'}</span> <span class="name">${code}</span></h3>
 ${title === undefined ? undefined : html`<p><strong>${sentence(title)}</strong></p>`}
 <p>${sentence(findingWords(finding))}</p>
 ${corrupted == null ? undefined : html`<p>Corrupted report: ${CORRUPTIONS_EXPLAINED[corrupted].means}</p>`}

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { hostTriageSchema } from '../../../../src/answers/triage/schema.js';
+import { triageSchema } from '../../../../src/answers/triage/schema.js';
 import { inGuest, jsonInGuest, testGuest } from '../../../support/guest.js';
 
 const OLD = '/tmp/old.tar.gz';
@@ -16,7 +16,7 @@ describe.each(['6.1', 'newest'] as const)('triage --baseline in a guest of %s', 
   });
 
   const since = async (baseline = OLD) =>
-    hostTriageSchema.parse(await jsonInGuest(guest, `triage --baseline ${baseline}`, 240_000));
+    triageSchema.parse(await jsonInGuest(guest, `triage --baseline ${baseline}`, 240_000));
   const found = ({ findings }: Awaited<ReturnType<typeof since>>, code: string) =>
     findings.filter((each) => each.code === code).map(({ figures }) => figures);
   const setClock = (seconds: number) => guest.run(`date -s @$(($(date +%s) + ${seconds}))`);

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { hostTriageSchema, type TriageJson, triageSchema } from '../../../../src/answers/triage/schema.js';
+import { type TriageJson, triageSchema } from '../../../../src/answers/triage/schema.js';
 import { jsonInGuest, testGuest } from '../../../support/guest.js';
 
 /** More than 5 % of the guest's memory, and than the smallest amount that is reported. */
@@ -126,7 +126,7 @@ describe.each(['6.1', 'newest'] as const)('incidents in a guest of %s', (kernel)
 
   describe('since a snapshot', () => {
     const since = async () =>
-      hostTriageSchema.parse(await jsonInGuest(guest, 'triage --baseline /tmp/old.tar.gz', 240_000));
+      triageSchema.parse(await jsonInGuest(guest, 'triage --baseline /tmp/old.tar.gz', 240_000));
     const snapshot = () => guest.run('kdump-mem snapshot -o /tmp/old.tar.gz --force --tmpfs', { timeoutMs: 240_000 });
 
     test.each(GROWTHS)('%s grows: category, owner and amount', async (kind, category, owner) => {

@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type MemoryJson, memorySchema } from '../../../../src/answers/memory/schema.js';
 import { snapshotSchema } from '../../../../src/answers/snapshot/schema.js';
-import type { HostTriageJson } from '../../../../src/answers/triage/schema.js';
+import type { TriageJson } from '../../../../src/answers/triage/schema.js';
 import { UnixNames } from '../../../../src/capture/write/sockets.js';
 import { commandPath, kdumpMem } from '../../../support/cli.js';
 import { type Actor, NEW_NETNS, Stage, skcheckJson } from '../../skcheck/stage.js';
@@ -301,7 +301,7 @@ while [ -d /proc/${pid} ]; do sleep 0.1; done
   const errors = execFileSync('tar', ['-xzOf', path, 'kdump-mem-snapshot/errors']).toString();
   expect(errors).toContain(`/proc/${pid}/status\tgone\tthe process exited\n`);
   const { stdout } = await kdumpMem('triage', '--from', path, '--json');
-  const { unread } = JSON.parse(stdout) as HostTriageJson;
+  const { unread } = JSON.parse(stdout) as TriageJson;
   expect(unread.filter(({ why }) => why.includes('/proc/PID/status'))).toEqual([]);
   rmSync(folder, { recursive: true });
 });

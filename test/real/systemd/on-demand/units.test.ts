@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { hostTriageSchema } from '../../../../src/answers/triage/schema.js';
+import { triageSchema } from '../../../../src/answers/triage/schema.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { STALLED_READER } from '../../../support/stalled-reader.js';
 import { bring } from '../../snapshot/guest-snapshot.js';
@@ -136,7 +136,7 @@ test(
     await bring(machine.guest, `/proc/1/root${archives}`, file);
     expect((await kdumpMem('snapshot', '--verify', file)).status).toBe(0);
     const { stdout } = await kdumpMem('triage', '--from', file, '--json');
-    const killed = hostTriageSchema.parse(JSON.parse(stdout)).findings.map(({ code }) => code);
+    const killed = triageSchema.parse(JSON.parse(stdout)).findings.map(({ code }) => code);
     expect(killed).toContain('oom-kill');
     const log = await kdumpMem('log', '--from', file);
     expect(log.stdout).toMatch(/Memory cgroup out of memory: Killed process \d+ \(perl\)/);

@@ -6,7 +6,7 @@ import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
 import { diffSchema } from '../../../../src/answers/diff/schema.js';
-import type { HostTriageJson } from '../../../../src/answers/triage/schema.js';
+import type { TriageJson } from '../../../../src/answers/triage/schema.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { isUnreadForLong } from '../../skcheck/queues.js';
 import { removeCgroup, until } from '../../skcheck/stage.js';
@@ -27,7 +27,7 @@ function isWritable(path: string): boolean {
   }
 }
 
-type Found = HostTriageJson['findings'][number];
+type Found = TriageJson['findings'][number];
 
 interface Incident {
   readonly name: string;
@@ -106,13 +106,13 @@ function pinned() {
   return { code: 'queued-data-of-process', figure: 'pinnedBytes', bounds } as const;
 }
 
-async function triaged(): Promise<HostTriageJson> {
+async function triaged(): Promise<TriageJson> {
   const { stdout } = await kdumpMem('triage', '--json');
-  return JSON.parse(stdout) as HostTriageJson;
+  return JSON.parse(stdout) as TriageJson;
 }
 
 /** Severe findings except zombies: init may reap those of a killed program late. */
-const severe = ({ findings }: HostTriageJson) =>
+const severe = ({ findings }: TriageJson) =>
   findings.filter(({ severity, code }) => severity !== 'note' && code !== 'zombies').map(({ code }) => code);
 
 /** Runs the program in a separate process group, in a cgroup if given, until `use` has finished. */
@@ -159,7 +159,7 @@ const isOf = ({ figures }: Found, pid: number) =>
 describe.skipIf(hasKcore || process.geteuid?.() !== 0)(
   'incidents on this machine (needs root, and no /proc/kcore)',
   () => {
-    let before: HostTriageJson;
+    let before: TriageJson;
     // A larger process than every memory incident, and page cache: neither is a cause.
     const held = Math.ceil(1.3 * LARGE);
     const innocent = spawn('perl', [
@@ -220,7 +220,7 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)(
         expect(watchRun.status).toBe(0);
         await during(['anon', `${LARGE}`], async (pid, made) => {
           const { stdout } = await kdumpMem('triage', '--baseline', store, '--json');
-          const { findings, checked, unread } = JSON.parse(stdout) as HostTriageJson;
+          const { findings, checked, unread } = JSON.parse(stdout) as TriageJson;
           expect(checked, JSON.stringify(unread)).toContain('baseline');
           const figures = findings.find(
             ({ code, figures }) => code === 'memory-growth' && figures.category === 'anonymous',
@@ -239,7 +239,7 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)(
             kdumpMem('triage', '--from', after, '--baseline', before, '--json'),
           ]);
           for (const [index, { stdout }] of answers.entries()) {
-            const { findings, checked, unread } = JSON.parse(stdout) as HostTriageJson;
+            const { findings, checked, unread } = JSON.parse(stdout) as TriageJson;
             expect(checked, JSON.stringify(unread)).toContain('baseline');
             const growth = findings.find(
               ({ code, figures }) => code === 'memory-growth' && figures.category === category,

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { HostTriageJson } from '../../../../src/answers/triage/schema.js';
+import type { TriageJson } from '../../../../src/answers/triage/schema.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { isUnreadForLong } from '../../skcheck/queues.js';
 import { removeCgroup, until } from '../../skcheck/stage.js';
@@ -33,7 +33,7 @@ function cgroupWithLimit(): string | undefined {
 async function triaged(...args: string[]) {
   const { stdout, status } = await kdumpMem('triage', '--json', ...args);
   expect(status).toBe(0);
-  return JSON.parse(stdout) as HostTriageJson;
+  return JSON.parse(stdout) as TriageJson;
 }
 
 type Answer = Awaited<ReturnType<typeof triaged>>;
@@ -133,7 +133,7 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)('triage of this machine',
       '--json',
     ];
     const { stdout } = spawnSync(command, args, { encoding: 'utf8' });
-    const answer = JSON.parse(stdout) as HostTriageJson;
+    const answer = JSON.parse(stdout) as TriageJson;
     expect(own(answer, scene.pid ?? 0, cgroup).map(({ code }) => code)).toContain('zombies');
     expect(answer.unread.map(({ check }) => check)).toContain('sockets');
     expect(answer.checked).not.toContain('sockets');

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, describe, expect, test } from 'vitest';
-import { hostTriageEndSchema, hostTriageSchema } from '../../../../src/answers/triage/schema.js';
+import { triageSchema, triageWatchEndSchema } from '../../../../src/answers/triage/schema.js';
 import { commandPath, kdumpMem } from '../../../support/cli.js';
 import { McpClient } from '../../../support/mcp.js';
 
@@ -83,9 +83,9 @@ describe('triage of this machine', () => {
     const { stdout, status } = await kdumpMem('triage', '--watch', '--interval', '0.5', '--count', '2', '--json');
     const [first, second, end, ...others] = stdout.trimEnd().split('\n');
     expect({ status, others }).toEqual({ status: 0, others: [] });
-    for (const line of [first, second]) expect(hostTriageSchema.parse(JSON.parse(line ?? '')).captured).toBeNull();
-    expect(hostTriageEndSchema.parse(JSON.parse(end ?? ''))).toEqual({
-      schema: 'kdump-mem.host-triage-end/1',
+    for (const line of [first, second]) expect(triageSchema.parse(JSON.parse(line ?? '')).captured).toBeNull();
+    expect(triageWatchEndSchema.parse(JSON.parse(end ?? ''))).toEqual({
+      schema: 'kdump-mem.triage-watch-end/1',
       samples: 2,
       interrupted: false,
     });
@@ -98,9 +98,7 @@ describe('triage of this machine', () => {
     const exit = once(child, 'exit');
     const pieces: Buffer[] = [];
     for await (const piece of child.stdout) pieces.push(piece as Buffer);
-    const { unread, checked, complete, warnings } = hostTriageSchema.parse(
-      JSON.parse(Buffer.concat(pieces).toString()),
-    );
+    const { unread, checked, complete, warnings } = triageSchema.parse(JSON.parse(Buffer.concat(pieces).toString()));
     expect(complete).toBe(false);
     expect(warnings).toContainEqual({
       code: 'unreadable',
@@ -121,7 +119,7 @@ describe('triage of this machine', () => {
       const { stdout } = spawnSync(program[0], [...program.slice(1), cli, 'triage', '--json'], {
         encoding: 'utf8',
       });
-      const { complete, unread, checked, warnings } = hostTriageSchema.parse(JSON.parse(stdout));
+      const { complete, unread, checked, warnings } = triageSchema.parse(JSON.parse(stdout));
       const lacking = [...new Set(unread.map(({ check }) => check))];
       expect(lacking).toEqual(expect.arrayContaining(['sockets', 'inotify']));
       expect(complete).toBe(false);

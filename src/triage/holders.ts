@@ -1,0 +1,176 @@
+import type { MemoryAnswer } from '../account/memory/answer.js';
+import { leaves, type Owner } from '../account/memory/tree.js';
+import { HostError } from '../base/errors.js';
+import { grouped } from '../base/util.js';
+import { optionalText } from '../host/proc/process.js';
+import type { Finding } from './finding.js';
+import { commIn, type ProcessStatus, processesOf } from './host-processes.js';
+import { HostReader } from './host-reader.js';
+
+/** A holder of memory. Names are untrusted. */
+export interface Holder {
+  /** `program`: processes of one name together. `unmapped`: memory that no process maps. */
+  readonly kind: Owner['kind'] | 'program' | 'cgroup' | 'unmapped';
+  readonly name: string;
+  readonly pid: number | null;
+  /** Number of processes of a program; null: not a program. */
+  readonly processes: number | null;
+  readonly bytes: number;
+}
+
+/** The largest holders of memory, found or not. */
+export interface Holders {
+  readonly largest: readonly Holder[];
+  /** Number of processes that could not be read, or only in part: any of them may hold more. */
+  readonly unreadProcesses: number;
+}
+
+const MOST = 3;
+/** Cgroups whose memory.stat is read: those with the most memory, page cache included. */
+const MOST_CGROUPS = 16;
+/** A holder that has this share of another one replaces it: the process of a cgroup says more. */
+const SAME = 0.8;
+
+const bySize = (a: Holder, b: Holder) => b.bytes - a.bytes;
+
+/** Holders by the owners of memory categories. Undefined: memory was read without owners. */
+export function holdersIn({ memory }: Pick<MemoryAnswer, 'memory'>): Holders | undefined {
+  const owners = leaves(memory).flatMap((category) => category.owners);
+  if (owners.length === 0) return undefined;
+  const sums = [...grouped(owners, ({ kind, name, pid }) => JSON.stringify([kind, name, pid]))].flatMap(([, each]) => {
+    const [first] = each;
+    const bytes = each.reduce((sum, one) => sum + one.bytes, 0);
+    return first ? [{ kind: first.kind, name: first.name, pid: first.pid ?? null, processes: null, bytes }] : [];
+  });
+  const processes = sums.filter(({ kind }) => kind === 'process');
+  const others = sums.filter(({ kind }) => kind !== 'process');
+  return { largest: [...programs(processes), ...others].toSorted(bySize).slice(0, MOST), unreadProcesses: 0 };
+}
+
+/** Processes, those of one name together unless one of them has most. */
+function programs(processes: readonly Holder[]): Holder[] {
+  return [...grouped(processes, ({ name }) => name)].flatMap(([name, each]): Holder[] => {
+    const [most] = each.toSorted(bySize);
+    const bytes = each.reduce((sum, one) => sum + one.bytes, 0);
+    if (!most || most.bytes >= SAME * bytes) return most ? [most] : [];
+    return [{ kind: 'program', name, pid: most.pid, processes: each.length, bytes }];
+  });
+}
+
+/** Holders of a host by /proc/PID/status, cgroups, and findings of memory that no process maps. */
+export function hostHolders(host: HostReader, findings: readonly Finding[]): Holders {
+  // A process that is unreadable here is no reason for a check to be incomplete.
+  const reader = new HostReader(host.source, host.pageSize);
+  let all: readonly ProcessStatus[] = [];
+  try {
+    all = processesOf(reader);
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+  }
+  const comm = commIn(host);
+  const processes = all.map(({ pid, rssAnonBytes, shmemBytes }): Holder => {
+    return { kind: 'process', name: comm(pid) ?? '?', pid, processes: null, bytes: rssAnonBytes + shmemBytes };
+  });
+  const sizes = new Map(all.map((one) => [one.pid, one]));
+  const members = grouped(processes, ({ name }) => name);
+  const named = programs(processes).map((one): Candidate => {
+    if (one.kind !== 'program') return { holder: one, parts: new Map([[one.pid ?? '', one.bytes]]) };
+    const each = members.get(one.name) ?? [];
+    // Shared memory that several processes map is counted once, as that of the one that maps most.
+    const shared = each.map(({ pid }) => sizes.get(pid ?? 0)?.shmemBytes ?? 0);
+    const bytes = one.bytes - shared.reduce((a, b) => a + b, 0) + Math.max(0, ...shared);
+    return { holder: { ...one, bytes }, parts: new Map(each.map((process) => [process.pid ?? '', process.bytes])) };
+  });
+  const kept = findings.flatMap(unmapped).map((holder): Candidate => {
+    return { holder, parts: new Map([[`${holder.pid} ${holder.name}`, holder.bytes]]) };
+  });
+  const largest = disjoint([...named, ...kept], cgroupCandidates(host, [...named, ...kept]));
+  return { largest, unreadProcesses: host.unreadProcesses };
+}
+
+/** A holder, and its memory by process or by owner of unmapped memory. */
+interface Candidate {
+  readonly holder: Holder;
+  readonly parts: ReadonlyMap<string | number, number>;
+}
+
+/**
+ * The largest holders. A program says more than its cgroup: a cgroup whose memory is mostly that of the largest others
+ * is left out, and ranks by the rest of its memory.
+ */
+function disjoint(named: readonly Candidate[], cgroups: readonly Candidate[]): Holder[] {
+  const ranked = (all: readonly { readonly holder: Holder; readonly rest: number }[]) =>
+    all.toSorted((one, two) => two.rest - one.rest).slice(0, MOST);
+  const known = named.filter(({ holder }) => holder.bytes > 0);
+  const top = ranked(known.map((one) => ({ ...one, rest: one.holder.bytes })));
+  const names = new Set(top.map(({ holder }) => holder));
+  const covered = new Set(known.flatMap(({ holder, parts }) => (names.has(holder) ? [...parts.keys()] : [])));
+  const others = cgroups.flatMap(({ holder, parts }) => {
+    const rest = [...parts].reduce((left, [key, bytes]) => left - (covered.has(key) ? bytes : 0), holder.bytes);
+    return rest > holder.bytes / 2 ? [{ holder, rest }] : [];
+  });
+  return ranked([...top, ...others])
+    .map(({ holder }) => holder)
+    .toSorted(bySize);
+}
+
+/** Memory that no process maps, with its owner if one is known. */
+function unmapped({ code, figures }: Finding): Holder[] {
+  const { pid, comm, mapped } = figures;
+  const bytes = Number(figures.pinnedBytes ?? figures.mapBytes ?? figures.bytes ?? 0);
+  const isOwner =
+    (code === 'shared-memory' && mapped === 0) ||
+    code === 'queued-data-of-process' ||
+    (code === 'vmalloc' && figures.mapBytes != null) ||
+    code === 'unreclaimable-slab';
+  if (!isOwner) return [];
+  const name = figures.name ?? comm ?? figures.caches ?? null;
+  return [
+    {
+      kind: 'unmapped',
+      name: name === null ? code : String(name),
+      pid: Number(pid ?? 0) || null,
+      processes: null,
+      bytes,
+    },
+  ];
+}
+
+/** Cgroups by their own memory that reclaim cannot free, without that of the cgroups in them. */
+function cgroupHolders(host: HostReader): Holder[] {
+  const largest = host.cgroups.toSorted((a, b) => b.bytes - a.bytes).slice(0, MOST_CGROUPS);
+  const held = new Map<string, number>();
+  for (const { cgroup, folder, bytes } of largest) {
+    const stat = optionalText(host.source, `${folder}/memory.stat`);
+    const cache = [...stat.matchAll(/^(?:total_)?(?:in)?active_file (\d{1,15})$/gm)].map(([, figure]) =>
+      Number(figure),
+    );
+    // Without these lines, page cache cannot be told from other memory. Version 1 has those of the cgroup alone first.
+    if (cache.length >= 2) held.set(cgroup, Math.max(0, bytes - cache.slice(-2).reduce((a, b) => a + b, 0)));
+  }
+  return [...held].flatMap(([name, bytes]): Holder[] => {
+    const inner = host.cgroups.filter(({ cgroup }) => cgroup.slice(0, cgroup.lastIndexOf('/')) === name);
+    const others = inner.map(({ cgroup }) => held.get(cgroup));
+    if (name === '/' || others.includes(undefined)) return [];
+    const own = others.reduce<number>((rest, part = 0) => rest - part, bytes);
+    return own > 0 ? [{ kind: 'cgroup', name, pid: null, processes: null, bytes: own }] : [];
+  });
+}
+
+/** Cgroups with the parts of other holders that are in them; a cgroup with one large process yields to it. */
+function cgroupCandidates(host: HostReader, others: readonly Candidate[]): Candidate[] {
+  const cgroups = cgroupHolders(host);
+  if (cgroups.length === 0) return [];
+  const parts = new Map<string, Map<string | number, number>>(cgroups.map(({ name }) => [name, new Map()]));
+  for (const { holder, parts: each } of others)
+    for (const [key, bytes] of each) {
+      const pid = holder.kind === 'unmapped' ? holder.pid : key;
+      if (pid === null) continue;
+      for (const line of optionalText(host.source, `/proc/${pid}/cgroup`).split('\n'))
+        parts.get(line.replace(/^\d+:[^:]*:/, ''))?.set(key, bytes);
+    }
+  return cgroups.flatMap((holder): Candidate[] => {
+    const own = parts.get(holder.name) ?? new Map();
+    return Math.max(0, ...own.values()) >= SAME * holder.bytes ? [] : [{ holder, parts: own }];
+  });
+}

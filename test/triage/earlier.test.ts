@@ -1,0 +1,172 @@
+import { describe, expect, test } from 'vitest';
+import { triageJson } from '../../src/answers/triage/json.js';
+import { triageSchema } from '../../src/answers/triage/schema.js';
+import { triageText } from '../../src/answers/triage/text.js';
+import type { LogRecord } from '../../src/records/log-records.js';
+import { triageHost } from '../../src/triage/captured.js';
+import type { Finding } from '../../src/triage/finding.js';
+import { HostReader } from '../../src/triage/host-reader.js';
+import { madeSource } from '../support/made-host.js';
+
+const record = (seconds: number, text: string): LogRecord => ({
+  seq: seconds,
+  timestamp: BigInt(seconds) * 1_000_000_000n,
+  level: 3,
+  facility: 0,
+  caller: null,
+  comm: '',
+  subsystem: '',
+  device: '',
+  text,
+});
+
+const KILL = (seconds: number, group = '/batch') => [
+  record(seconds, 'sh invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0'),
+  record(
+    seconds,
+    `oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=${group},task_memcg=${group},task=job,pid=77,uid=0`,
+  ),
+  record(
+    seconds,
+    'Memory cgroup out of memory: Killed process 77 (job) total-vm:9000kB, anon-rss:8000kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:52kB oom_score_adj:0',
+  ),
+];
+const HUNG = (pid: number, comm: string) => record(900, `INFO: task ${comm}:${pid} blocked for more than 120 seconds.`);
+
+const status = (state: string) => `Name:\tx\nState:\t${state} (x)\nPPid:\t1\nFDSize:\t64\nThreads:\t1\n`;
+const FILES = {
+  '/proc/uptime': '1000.00 900.00\n',
+  '/proc/1/status': status('S'),
+  '/proc/1/comm': 'init\n',
+  '/sys/fs/cgroup/cgroup.procs': '1\n',
+};
+
+interface Parts {
+  readonly files?: Readonly<Record<string, string>>;
+  readonly found?: readonly Finding[];
+  readonly historyUntil?: number;
+  /** The pid namespace. */
+  readonly pids?: string;
+  readonly isLive?: boolean;
+}
+
+function triaged(
+  records: readonly LogRecord[],
+  { files = {}, found = [], historyUntil, pids = '4026531836', isLive = true }: Parts = {},
+) {
+  const links = { '/proc/self/ns/pid': `pid:[${pids}]` };
+  const live = isLive ? { file: () => ({}) as never } : {};
+  const answer = triageHost({
+    of: { name: 'web-7', taken: null, isCaptured: false, release: '6.1.0' },
+    pageSize: 4096,
+    log: { records, overwritten: 0, noRoom: 0, complete: true, warnings: [] } as never,
+    memory: 'not counted',
+    found,
+    reader: new HostReader({ ...madeSource({ files: { ...FILES, ...files }, links }), ...live }, 4096),
+    warnings: [],
+    historyUntil,
+  });
+  const text = triageText(answer, { width: null, source: '--live' });
+  return { answer, text, lines: text.split('\n'), json: triageSchema.parse(triageJson(answer)) };
+}
+
+const LOW: Finding = {
+  code: 'fragmentation',
+  severity: 'note',
+  figures: { zone: 'Normal', node: 0, freeBytes: 9, order: 3, compactStalls: 1, compactFails: 0 },
+  evidence: [],
+  next: 'memory --nodes',
+};
+
+describe('an OOM kill of a cgroup 5 minutes ago', () => {
+  test('stands below what is true now, with its age, and its cgroup is gone', () => {
+    const { lines, text, json } = triaged(KILL(700), { found: [LOW] });
+    expect(lines[0]).toContain('No critical findings or warnings, 1 note. Earlier: 1 warning.');
+    expect(text).not.toContain('Probable cause');
+    const [low, earlier] = ['[fragmentation]', '\nEarlier:\n'].map((part) => text.indexOf(part));
+    expect(low).toBeGreaterThan(0);
+    expect(earlier).toBeGreaterThan(low!);
+    expect(text.slice(earlier)).toContain('That was about 5 min ago; the machine ran on. The cgroup is gone.');
+    // What shows more of it is no next step.
+    expect(lines.at(-1)).toBe('Next: kdump-mem memory --nodes --live');
+    expect(json.findings.map(({ code, past }) => [code, past])).toEqual([
+      ['fragmentation', undefined],
+      ['oom-kill', true],
+    ]);
+    expect(json.findings[1]?.figures).toMatchObject({ secondsAgo: 300, subject: 'gone' });
+    expect(json.conclusion).toBeNull();
+  });
+
+  test('makes no error of lines of a file system that follow it', () => {
+    const lines = ['EXT4-fs (loop0): mounted filesystem r/w.', 'EXT4-fs (loop0): unmounting filesystem.'];
+    const after = lines.map((line) => record(701, line));
+    expect(triaged([...KILL(700), ...after]).answer.findings.map(({ code }) => code)).toEqual(['oom-kill']);
+  });
+
+  test('alone has no next step of its own', () => {
+    const { lines, answer } = triaged(KILL(700));
+    expect(answer.findings).toHaveLength(1);
+    expect(lines.at(-1)).toBe('Next: kdump-mem memory --live');
+  });
+
+  test('is present as long as it is less than a minute old', () => {
+    const { lines, json } = triaged(KILL(960), { files: { '/sys/fs/cgroup/batch/cgroup.procs': '9\n' } });
+    expect(lines[0]).toContain('1 warning, and possibly more');
+    expect(lines[0]).not.toContain('Earlier');
+    expect(json.findings[0]?.figures).toMatchObject({ secondsAgo: 40, subject: 'present' });
+    expect(json.findings[0]?.past).toBeUndefined();
+  });
+
+  test.each<[string, Parts]>([
+    ['a container, which shows other cgroups', { files: { '/sys/fs/cgroup/cgroup.type': 'domain\n' } }],
+    ['a snapshot, which may lack it', { isLive: false }],
+  ])('is not called gone in %s', (_, parts) => {
+    expect(triaged(KILL(700), parts).json.findings[0]?.figures.subject).toBeUndefined();
+  });
+
+  test('does not stand twice: its kills are those of the counter', () => {
+    const kills = (count: number, cgroup: string | null): Finding => ({
+      code: 'oom-kills',
+      severity: 'note',
+      figures: { kills: count, cgroup },
+      evidence: [],
+    });
+    const codes = (found: Finding[]) => triaged(KILL(700), { found }).answer.findings.map(({ code }) => code);
+    expect(codes([kills(1, null), kills(1, '/batch')])).toEqual(['oom-kill']);
+    // The log lacks one of these.
+    expect(codes([kills(2, null)])).toEqual(['oom-kill', 'oom-kills']);
+    expect(codes([kills(1, '/other')])).toEqual(['oom-kill', 'oom-kills']);
+  });
+});
+
+describe('a hung task', () => {
+  const finding = (files: Readonly<Record<string, string>>) => triaged([HUNG(9, 'nfs')], { files }).json.findings[0];
+
+  test('that waits still is a present problem', () => {
+    const found = finding({ '/proc/9/status': status('D'), '/proc/9/comm': 'nfs\n' });
+    expect(found).toMatchObject({ figures: { secondsAgo: 100, subject: 'present' } });
+    expect(found?.past).toBeUndefined();
+    expect(found?.words).toContain('The log reported it 100 s ago.');
+  });
+
+  test('of a container that shows other pids is not called gone', () => {
+    const [found] = triaged([HUNG(9, 'nfs')], { pids: '4026532999' }).json.findings;
+    expect(found?.figures.subject).toBeUndefined();
+    expect(found?.past).toBeUndefined();
+  });
+
+  test.each([
+    ['that runs again', 'running', { '/proc/9/status': status('S'), '/proc/9/comm': 'nfs\n' }],
+    ['whose process has exited', 'gone', {}],
+    ['whose pid another process has', 'gone', { '/proc/9/status': status('D'), '/proc/9/comm': 'other\n' }],
+  ])('%s is a past event', (_, subject, files) => {
+    expect(finding(files)).toMatchObject({ past: true, figures: { subject } });
+  });
+});
+
+test('events before a baseline are history', () => {
+  const oops = record(500, 'BUG: kernel NULL pointer dereference, address: 0000000000000010');
+  expect(triaged([oops]).answer.findings[0]?.past).toBeUndefined();
+  expect(triaged([oops], { historyUntil: 600 }).answer.findings[0]?.past).toBe(true);
+  expect(triaged([oops], { historyUntil: 400 }).answer.findings[0]?.past).toBeUndefined();
+});

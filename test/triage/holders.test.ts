@@ -1,0 +1,141 @@
+import { expect, test } from 'vitest';
+import type { MemoryAnswer } from '../../src/account/memory/answer.js';
+import { triageText } from '../../src/answers/triage/text.js';
+import type { HostTriage } from '../../src/triage/answer.js';
+import type { Finding } from '../../src/triage/finding.js';
+import { holdersIn, hostHolders } from '../../src/triage/holders.js';
+import { HostReader } from '../../src/triage/host-reader.js';
+import { madeSource } from '../support/made-host.js';
+
+const MIB = 2 ** 20;
+
+const process = (pid: number, comm: string, anon: number, shared = 0, cgroup = '/') => ({
+  [`/proc/${pid}/status`]: `Name:\tx\nState:\tS (x)\nPPid:\t1\nFDSize:\t64\nThreads:\t1\nRssAnon:\t${anon * 1024} kB\nRssShmem:\t${shared * 1024} kB\n`,
+  [`/proc/${pid}/comm`]: `${comm}\n`,
+  [`/proc/${pid}/cgroup`]: `0::${cgroup}\n`,
+});
+
+function holders(files: Readonly<Record<string, string>>, findings: Finding[] = [], cgroups: [string, number][] = []) {
+  const reader = new HostReader(madeSource({ files: { ...process(1, 'init', 1), ...files } }), 4096);
+  for (const [cgroup, size] of cgroups)
+    reader.cgroups.push({ cgroup, folder: `/sys/fs/cgroup${cgroup}`, bytes: size * MIB });
+  const { largest } = hostHolders(reader, findings);
+  return largest.map(({ kind, name, pid, processes, bytes }) => [kind, name, pid, processes, bytes / MIB]);
+}
+
+const stat = (cgroup: string, cache: number) => ({
+  [`/sys/fs/cgroup${cgroup}/memory.stat`]: `anon 5\ninactive_file ${cache * MIB}\nactive_file 0\n`,
+});
+
+test('many small processes of one name are one holder', () => {
+  const many = Object.assign({}, ...Array.from({ length: 251 }, (_, at) => process(100 + at, 'python3', 12)));
+  expect(holders({ ...many, ...process(7, 'java', 2000) })).toEqual([
+    ['program', 'python3', 100, 251, 3012],
+    ['process', 'java', 7, null, 2000],
+    ['process', 'init', 1, null, 1],
+  ]);
+});
+
+test('memory that processes of one name share is counted once', () => {
+  const all = [10, 11, 12].map((pid) => process(pid, 'postgres', 10, 500));
+  expect(holders(Object.assign({}, ...all))[0]).toEqual(['program', 'postgres', 10, 3, 530]);
+});
+
+test('memory that no process maps has its owner', () => {
+  const figures = { kind: 'file', name: 'memfd:x', bytes: 600 * MIB, pid: 7, comm: 'py', mapped: 0 };
+  const findings: Finding[] = [
+    { code: 'shared-memory', severity: 'warning', figures, evidence: [] },
+    { code: 'shared-memory', severity: 'note', figures: { ...figures, mapped: 1 }, evidence: [] },
+  ];
+  expect(holders({}, findings)).toEqual([
+    ['unmapped', 'memfd:x', 7, null, 600],
+    ['process', 'init', 1, null, 1],
+  ]);
+});
+
+test('a cgroup counts without page cache and inner cgroups, and yields to its only process', () => {
+  const files = { ...stat('/a', 100), ...stat('/a/b', 50), ...stat('/c', 0), ...process(9, 'one', 290, 0, '/c') };
+  const sizes: [string, number][] = [
+    ['/a', 1000],
+    ['/a/b', 650],
+    ['/c', 300],
+  ];
+  expect(holders(files, [], sizes)).toEqual([
+    ['cgroup', '/a/b', null, null, 600],
+    ['cgroup', '/a', null, null, 300],
+    ['process', 'one', 9, null, 290],
+  ]);
+  // Memory of an inner cgroup that is unknown is not counted as that of the outer one.
+  expect(holders({ ...stat('/a', 0) }, [], sizes).map(([kind]) => kind)).toEqual(['process']);
+});
+
+test('a dump names holders by the owners of categories, summed', () => {
+  const owner = (pid: number, name: string, bytes: number) => ({ kind: 'process' as const, name, pid, bytes });
+  const category = (name: string, owners: object[]) => ({ category: name, owners, children: [] });
+  const children = [
+    category('anonymous', [owner(7, 'a', 5), owner(8, 'b', 3), owner(9, 'b', 3)]),
+    category('network-sockets', [owner(7, 'a', 4)]),
+    category('slab-unreclaimable', [{ kind: 'cache', name: 'dentry', bytes: 2 }]),
+  ];
+  const memory = { ...category('memory', []), children } as unknown as MemoryAnswer['memory'];
+  expect(holdersIn({ memory })?.largest).toEqual([
+    { kind: 'process', name: 'a', pid: 7, processes: null, bytes: 9 },
+    { kind: 'program', name: 'b', pid: 8, processes: 2, bytes: 6 },
+    { kind: 'cache', name: 'dentry', pid: null, processes: null, bytes: 2 },
+  ]);
+});
+
+const answer = (more: Partial<HostTriage> = {}): HostTriage => ({
+  host: { name: 'web-7', taken: null, isCaptured: false, release: '6.1.0', uptimeSeconds: 90 },
+  findings: [],
+  lost: { overwritten: 0, noRoom: null },
+  memory: undefined,
+  holders: {
+    largest: [{ kind: 'program', name: 'a\u001b[31m', pid: 3, processes: 1251, bytes: 3 * 2 ** 30 }],
+    unreadProcesses: 0,
+  },
+  checked: ['log', 'memory'],
+  unread: [],
+  warnings: [],
+  complete: true,
+  ...more,
+});
+
+test('an answer without findings has memory, holders and a next command, and fits a small terminal', () => {
+  const text = triageText(answer(), { width: 80, source: '--live' });
+  expect(text.split('\n').length).toBeLessThan(24);
+  expect(text).toContain('No problems found.');
+  expect(text).toContain('\nMemory: ');
+  expect(text).toContain('Largest holders: 1,251 processes named a\\x1b[31m 3.00 GiB.');
+  expect(text.split('\n').at(-1)).toBe('Next: kdump-mem memory --live');
+});
+
+test('processes that could not be read are counted, and are no all-clear', () => {
+  const holders = { largest: [], unreadProcesses: 81 };
+  const unread = [{ check: 'sockets', code: 'denied', why: 'descriptors', hides: 'x', processes: 81 }] as const;
+  const note: Finding = { code: 'tainted', severity: 'note', figures: { mask: 1 }, evidence: [] };
+  for (const findings of [[], [note]]) {
+    const text = triageText(answer({ findings, holders, unread, complete: false }), { width: null, source: '--live' });
+    expect(text.split('\n')[0]).toMatch(/[Ii]ncomplete: 81 processes could not be read\. Run as root\./);
+    expect(text).not.toMatch(/No problems|No findings/);
+    expect(text).toContain('Largest holders: 81 processes that could not be read.');
+  }
+});
+
+test('one process that could not be read is named, without a doubt about the rest', () => {
+  const one = {
+    check: 'sockets',
+    code: 'denied',
+    why: 'descriptors of pid 1',
+    hides: 'sockets',
+    processes: 1,
+  } as const;
+  const first = (more: Partial<HostTriage>) =>
+    triageText(answer({ complete: false, unread: [one], ...more }), { width: null, source: '--live' }).split('\n');
+  expect(first({})[0]).toMatch(/No problems found in what could be read\. Checked: log, memory\.$/);
+  expect(first({})[1]).toBe('Not read: descriptors of pid 1 (this may hide sockets).');
+  const other = { ...one, check: 'log', why: 'the log' } as const;
+  const { processes: _, ...log } = other;
+  expect(first({ unread: [one, log] })[0]).toContain('not every check could be completed');
+  expect(first({ lost: undefined })[0]).toContain('not every check could be completed');
+});
