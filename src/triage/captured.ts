@@ -1,7 +1,9 @@
 import type { CapturedLogWhole } from '../account/log.js';
 import type { MemoryAnswer } from '../account/memory/answer.js';
+import { leaves } from '../account/memory/tree.js';
 import { HostError } from '../base/errors.js';
 import { readUptime } from '../host/proc/machine-sample.js';
+import { optionalText } from '../host/proc/process.js';
 import type { LogRecord } from '../records/log-records.js';
 import type { CaptureOrigin } from '../records/machine-sample.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
@@ -9,7 +11,7 @@ import { bySeverity, type Finding, withPast } from './finding.js';
 import { memoryFindings } from './findings.js';
 import { pageblocks } from './host-memory.js';
 import type { HostCheckName, HostReader, Unread } from './host-reader.js';
-import { withHypervisor } from './hypervisor.js';
+import { balloonDriver, withBalloon, withHypervisor } from './hypervisor.js';
 import { logFindings } from './log/log-findings.js';
 import { findingsBeside, type LogTriage } from './text.js';
 
@@ -48,6 +50,8 @@ export interface HostTriage {
   /** Checks whose sources were all read. */
   readonly checked: readonly HostCheckName[];
   readonly unread: readonly Unread[];
+  /** Parts that could not be read at all, in words. */
+  readonly failed: readonly string[];
   readonly warnings: readonly Warning[];
   /** Whether every check was completed, with a complete log and complete counters. */
   readonly complete: boolean;
@@ -89,13 +93,21 @@ export function triageHost(parts: HostParts): HostTriage {
     reader.miss('log', HIDES.log, new HostError('unreadable', lostWords(logged?.overwritten)));
   else reader.checked.unshift('log');
   if (typeof memory === 'string') reader.miss('memory', HIDES.memory, new HostError('unreadable', memory));
-  else reader.checked.push('memory');
+  else if (leaves(memory.memory).some(({ category, bytes }) => category === 'missing-counters' && bytes > 0)) {
+    const [why] = memory.warnings.filter(({ message }) => message.startsWith('memory is incomplete'));
+    reader.miss('memory', HIDES.memory, new HostError('unreadable', why?.message ?? 'counters are missing'));
+  } else reader.checked.push('memory');
   const list = warnings.list();
-  const all = withHypervisor(findings, counted).map((one) => withoutKernel(one, of.isCaptured));
+  const balloon = balloonDriver(optionalText(reader.source, '/proc/modules'), logged?.records ?? []);
+  const all = withBalloon(withHypervisor(findings, counted), balloon).map((one) => withoutKernel(one, of.isCaptured));
   return {
     of,
     checked: reader.checked,
     unread: reader.unread,
+    failed: [
+      ...(typeof memory === 'string' ? [`memory could not be computed: ${memory}`] : []),
+      ...(typeof log === 'string' && beside === '' ? [`the kernel log could not be read: ${log}`] : []),
+    ],
     release,
     memory: counted,
     warnings: list,

@@ -15,6 +15,7 @@ const answer = (...findings: Finding[]): HostTriage => ({
   memory: undefined,
   checked: ['log'],
   unread: [],
+  failed: [],
   warnings: [],
   complete: true,
 });

@@ -89,7 +89,8 @@ function checkedWords(checked: readonly HostCheckName[]): string {
 }
 
 /** Host, kernel, time, number of findings; escaped. */
-export function hostSummary({ of, release, findings, complete, checked }: HostTriage): string {
+export function hostSummary({ of, release, findings, complete, checked, failed }: HostTriage): string {
+  const lacks = failed.map((words) => ` ${words.charAt(0).toUpperCase()}${escapeText(words.slice(1))}.`).join('');
   const notes = notesWords(findings);
   const found =
     severeWords(findings, complete, 'some data could not be read') ??
@@ -98,8 +99,8 @@ export function hostSummary({ of, release, findings, complete, checked }: HostTr
       ? `No problems found. Checked: ${checkedWords(checked)}.`
       : `No findings, but not every check could be completed. Completed: ${checkedWords(checked)}.`);
   const linux = release === '' ? 'Linux' : `Linux ${escapeText(release)}`;
-  if (of.isCaptured) return `${linux}, ${capturedWords(of)}. ${found}`;
+  if (of.isCaptured) return `${linux}, ${capturedWords(of)}.${lacks} ${found}`;
   const host = of.name === undefined ? '' : `${escapeText(of.name)}, `;
   const at = of.taken ? `, ${of.taken.toISOString().slice(0, 19).replace('T', ' ')} UTC` : '';
-  return `${host}${linux}${at}. ${found}`;
+  return `${host}${linux}${at}.${lacks} ${found}`;
 }
