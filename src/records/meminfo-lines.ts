@@ -11,6 +11,9 @@ interface MeminfoLine {
   readonly vmstat?: string;
 }
 
+/** Of every supported kernel, if it is configured. */
+const ANY = '2.6';
+
 /** Stands for the end of a whole text: lines that are not in it are not printed by the kernel. */
 export const WHOLE = '(end)';
 
@@ -44,14 +47,14 @@ const LINES: readonly MeminfoLine[] = [
   { name: 'KernelStack' },
   { name: 'PageTables', vmstat: 'nr_page_table_pages' },
   { name: 'SecPageTables', since: '6.1', isAlways: true },
-  { name: 'NFS_Unstable', since: '2.6.18' },
-  { name: 'Bounce', since: '2.6.18' },
+  { name: 'NFS_Unstable', since: ANY },
+  { name: 'Bounce', since: ANY },
   { name: 'CommitLimit' },
   { name: 'VmallocTotal' },
   { name: 'VmallocUsed' },
   { name: 'VmallocChunk', isEnd: true },
   { name: 'Percpu', since: '4.19', isEnd: true },
-  { name: 'HardwareCorrupted', since: '2.6.32', isEnd: true },
+  { name: 'HardwareCorrupted', since: ANY, isEnd: true },
   { name: 'AnonHugePages', since: '2.6.38', isEnd: true },
   { name: 'ShmemPmdMapped', since: '4.8', isEnd: true },
   { name: 'FilePmdMapped', since: '5.4', isEnd: true },
@@ -61,11 +64,11 @@ const LINES: readonly MeminfoLine[] = [
   { name: 'Balloon', since: '6.16', isEnd: true },
   { name: 'GPUActive', since: '6.19' },
   { name: 'GPUReclaim', since: '6.19', isEnd: true },
-  { name: 'HugePages_Total', since: '2.6.0' },
-  { name: 'Hugepagesize', since: '2.6.0', isEnd: true },
+  { name: 'HugePages_Total', since: ANY },
+  { name: 'Hugepagesize', since: ANY, isEnd: true },
   { name: 'Hugetlb', since: '4.16' },
-  { name: 'DirectMap4k', since: '2.6.27' },
-  { name: 'DirectMap2M', since: '2.6.27' },
+  { name: 'DirectMap4k', since: ANY },
+  { name: 'DirectMap2M', since: ANY },
   { name: WHOLE },
 ];
 
@@ -88,10 +91,13 @@ export interface LackingLine {
 
 /** @param printed names of all lines of the text, in its order */
 export function lackingLine(name: string, printed: ReadonlySet<string>): LackingLine {
+  // Before 4.16 its size follows from these.
+  if (name === 'Hugetlb')
+    return lackingLine(printed.has('HugePages_Total') ? 'Hugepagesize' : 'HugePages_Total', printed);
   const { since, index } = PLACES.get(name) ?? { since: undefined, index: 0 };
   const isPassed = (at: number) => LINES.slice(at + 1).some((other) => printed.has(other.name));
   if (since === undefined) return { state: 'missing', why: `/proc/meminfo lacks the line ${name}` };
-  const why = `not counted by this kernel (${name}: since Linux ${since})`;
+  const why = `not counted by this kernel (${name}${since === ANY ? '' : `: since Linux ${since}`})`;
   const isOlder = LINES.some(
     (other, at) => other.isAlways && !isBefore(since, other.since) && !printed.has(other.name) && isPassed(at),
   );

@@ -199,14 +199,12 @@ const MAX_ON_LISTS = 1 / 8;
 /** Per-CPU free lists; read in another second than MemFree, they may be shorter or longer. */
 function cpuListsCounter(counted: MemoryCounters): ProcCounter {
   const { onCpus, whyNoZones, meminfo } = counted;
-  if (onCpus === undefined) {
-    const most = (meminfo.get('MemTotal') ?? 0) * MAX_ON_LISTS;
-    return unknown({ state: 'uncounted', why: whyNoZones ?? 'zoneinfo does not list all CPUs' }, { most });
-  }
+  const limit = (meminfo.get('MemTotal') ?? 0) * MAX_ON_LISTS;
+  if (onCpus === undefined)
+    return unknown({ state: 'uncounted', why: whyNoZones ?? 'zoneinfo does not list all CPUs' }, { most: limit });
   const { counted: free, inZones } = freeCounts(counted) ?? {};
-  const moved = free === undefined || inZones === undefined ? 0 : Math.abs(free - inZones);
-  const slack = Math.max(moved, counterSlack(counted));
-  return { ...exactly(onCpus), least: Math.max(0, onCpus - slack), most: onCpus + slack };
+  const moved = free === undefined || inZones === undefined ? limit : Math.abs(free - inZones);
+  return { ...exactly(onCpus), least: 0, most: onCpus + Math.max(moved, counterSlack(counted)) };
 }
 
 /** Returns the total difference between counters, in bytes. */

@@ -6,6 +6,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { cksum } from '../../../src/capture/read/tar.js';
 import { kdumpMem } from '../../support/cli.js';
+import { meminfo } from '../../support/snapshot.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'memory-from-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -14,16 +15,17 @@ const auxv = Buffer.alloc(32);
 auxv.writeBigUInt64LE(6n, 0);
 auxv.writeBigUInt64LE(16_384n, 8);
 
-const MEMINFO = `MemTotal:       1024000 kB
-MemFree:         400000 kB
-Cached:          200000 kB
-Shmem:            50000 kB
-AnonPages:       100000 kB
-KernelStack:       4096 kB
-Slab:             80000 kB
-SReclaimable:     30000 kB
-SUnreclaim:       50000 kB
-`;
+const MEMINFO = meminfo({
+  MemTotal: 1_024_000,
+  MemFree: 400_000,
+  Cached: 200_000,
+  Shmem: 50_000,
+  AnonPages: 100_000,
+  KernelStack: 4096,
+  Slab: 80_000,
+  SReclaimable: 30_000,
+  SUnreclaim: 50_000,
+});
 const ZONEINFO = `Node 0, zone   Normal
         min      100
         low      200
@@ -120,7 +122,7 @@ describe('memory --from', () => {
 
   test('reports incomplete captures', async () => {
     const cut = captured('cut', {});
-    writeFileSync(join(cut, 'proc/meminfo'), MEMINFO.replace('AnonPages:       1', 'AnonPages:       2'));
+    writeFileSync(join(cut, 'proc/meminfo'), MEMINFO.replace(/(AnonPages: +)1/, '$12'));
     expect((await answerOf(cut)).warnings).toMatchObject([
       { code: 'unreadable', message: expect.stringContaining('proc/meminfo') },
     ]);
@@ -129,13 +131,15 @@ describe('memory --from', () => {
     expect((await answerOf(bare)).warnings).toMatchObject([{ message: expect.stringContaining('no manifest') }]);
   });
 
-  test('refuses a capture without a page size', async () => {
+  test('derives a missing page size from counters, and does without one', async () => {
     const path = captured('old', {});
     rmSync(join(path, 'proc/self/auxv'));
-    const { status, stdout, stderr } = await kdumpMem('memory', '--from', path);
-    expect([status, stdout]).toEqual([3, '']);
-    expect(stderr).toContain('page size unknown');
-    expect(stderr).toContain('Capture the host again');
+    // MemTotal is in kB, present pages of zones are not.
+    expect((await answerOf(path)).host?.pageSize).toBe(16_384);
+    rmSync(join(path, 'proc/zoneinfo'));
+    const { host, memory } = await answerOf(path);
+    expect(host?.pageSize).toBeNull();
+    expect(memory.bytes).toBe(1_024_000 * 1024);
   });
 
   test.each(['none', 'empty', 'fifo'])(
