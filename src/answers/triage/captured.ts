@@ -56,7 +56,7 @@ export function hostTriageText(answer: HostTriage, options: TriageTextOptions): 
   const missing = unreadWords(answer, options.verbose);
   if (missing !== undefined) lines.push(...wrap(missing, width));
   // A healthy machine is one line.
-  if (findings.length === 0 && !options.verbose) return lines.join('\n');
+  if (findings.length === 0 && !options.verbose && (answer.complete || !memory)) return lines.join('\n');
   lines.push('', ...treeLines(trees, options, withCommand));
   if (options.verbose) lines.push(...said(`Checked: ${checked.join(', ')}.`));
   if (memory) lines.push(...said(memoryWords(memory, findings)));

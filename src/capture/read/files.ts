@@ -170,17 +170,17 @@ export async function readCapture(
   if (isDirectory(path)) readDirectory(path, '', 0, budget, add, addLink);
   else reached = await readArchive(path, new TarReader(room, add, addLink), limit);
   const { files, entries, links } = onlyHost(path, hosts);
+  // A snapshot contains no symlinks: its manifest lists files.
+  if (!files.has(MANIFEST)) {
+    followLinks(files, links);
+    unfoldSections(files);
+  }
   const stopped = reached === null ? [] : [`reading stopped after ${reached}, the remainder is missing`];
   if (files.size + logPaths.size === 0)
     throw new HostError(
       'not-a-capture',
       `${path} is neither a capture nor a sosreport${stopped.map((why) => ` (${why})`).join('')}`,
     );
-  // A snapshot contains no symlinks: its manifest lists files.
-  if (!files.has(MANIFEST)) {
-    followLinks(files, links);
-    unfoldSections(files);
-  }
   const cut = [...entries].filter(([, { read, size }]) => read < size).map(([name]) => name);
   const damage = [...stopped, ...damageOf(files, entries, innerName)];
   return new CapturedFiles(files, damage, new Set(cut), logPaths);

@@ -158,7 +158,8 @@ export function located(name: string, { mappings = false, logs = false }: Wanted
     const inner = form === undefined ? at : at.replace(form, other);
     if ((isShallow || form !== undefined || OWN.test(at)) && WANTED.test(inner))
       return mappings || !isOfMappings(inner) ? { inner, top } : null;
-    if (isShallow && BARE.test(at)) return { inner: `proc/${at}`, top: `${top}${BARE_TOP}` };
+    const isCopy = isShallow || !/(?:^|\/)(?:proc|sys|etc|var|sos_commands)\//.test(top);
+    if (isCopy && BARE.test(at)) return { inner: `proc/${at}`, top: `${top}${BARE_TOP}` };
   }
   return null;
 }
