@@ -18,7 +18,11 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
   return {
     schema: 'kdump-mem.memory/1',
     kernel: kernel === undefined ? null : kernelJson(kernel),
-    host: host && { release: host.release, pageSize: host.hasPageSize === false ? null : host.pageSize },
+    host: host && {
+      release: host.release,
+      pageSize: host.pageSize,
+      pageSizeKnown: host.hasPageSize !== false,
+    },
     origin: originJson(answer.origin),
     source,
     captured: capturedJson(answer.captured),

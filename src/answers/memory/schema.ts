@@ -194,8 +194,8 @@ export const memorySchema = z.strictObject({
   schema: z.literal('kdump-mem.memory/1'),
   /** Null if the source is page flags or counters: then `host` is set. */
   kernel: kernelSchema.nullable(),
-  /** Page size null: unknown; `frames` are then units of 4096 bytes. */
-  host: z.strictObject({ release: z.string(), pageSize: count.nullable() }).nullable(),
+  /** `pageSizeKnown` is false if a capture does not show it: `frames` are then units of 4096 bytes. */
+  host: z.strictObject({ release: z.string(), pageSize: count, pageSizeKnown: z.boolean() }).nullable(),
   origin: originSchema,
   /** Host and time of the capture read with `--from`; null: not a capture. */
   captured: capturedSchema,

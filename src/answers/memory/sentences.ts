@@ -12,7 +12,9 @@ import { categoryWords, isFromProc, ownerWords, sourceText } from './words.js';
  * @param verbose also give the reason for each category that /proc cannot identify
  */
 export function incompleteWords(answer: MemoryAnswer, verbose: boolean): string[] {
-  const incomplete = leaves(answer.memory).filter(({ why }) => why !== undefined);
+  const all = leaves(answer.memory).filter(({ why }) => why !== undefined);
+  const uncounted = all.filter(({ frames, why }) => frames === 0 && why?.startsWith(NOT_COUNTED) && !verbose);
+  const incomplete = all.filter((category) => !uncounted.includes(category));
   const isBrief = ({ frames }: Category) => !verbose && isFromProc(answer) && frames === 0;
   const names = (categories: readonly Category[]) => categories.map((one) => `“${categoryWords(one)}”`).join(', ');
   const brief = incomplete.filter(isBrief);
@@ -21,6 +23,9 @@ export function incompleteWords(answer: MemoryAnswer, verbose: boolean): string[
     ...[...grouped(detailed, ({ why = '' }) => why)].map(
       ([why, categories]) => `Incomplete: ${names(categories)}${rangeWords(categories)} (${escapeText(why)}).`,
     ),
+    ...(uncounted.length > 0
+      ? [`Not counted by this kernel: ${names(uncounted)}. Their pages are in “unattributed”; -v has the reasons.`]
+      : []),
     ...(brief.length > 0
       ? [
           `This source does not identify ${brief.length === 1 ? names(brief) : `${formatCount(brief.length)} categories, among them ${names(brief.slice(0, 2))}`}. Their pages are counted in other rows, most of them in “unattributed”; ≈ marks the totals that this makes approximate. -v lists them.`,
@@ -28,6 +33,9 @@ export function incompleteWords(answer: MemoryAnswer, verbose: boolean): string[
       : []),
   ];
 }
+
+/** Begins the reason of a row that the kernel does not count. */
+const NOT_COUNTED = 'not counted by this kernel';
 
 /** Bounds of one category, if they differ as printed. */
 function rangeWords([category, ...others]: readonly Category[]): string {

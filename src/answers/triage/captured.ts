@@ -50,7 +50,9 @@ export function hostTriageJson(answer: HostTriage): HostTriageJson {
 export function hostTriageText(answer: HostTriage, options: TriageTextOptions): string {
   const { findings, memory, checked } = answer;
   const { width } = options;
-  const { sentences, trees, next = 'skcheck' } = concluded(findings, capturedFacts(answer));
+  // A capture may lack sockets.
+  const rest = answer.of.isCaptured ? 'memory' : 'skcheck';
+  const { sentences, trees, next = rest } = concluded(findings, capturedFacts(answer));
   const said = (text: string): string[] => [...wrap(text, width), ''];
   const lines = [...wrap(hostSummary(answer), width), ...conclusionLines(sentences, options)];
   const missing = unreadWords(answer, options.verbose);

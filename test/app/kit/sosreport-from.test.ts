@@ -159,11 +159,11 @@ describe('a sosreport', () => {
     ]);
   });
 
-  test('an unknown page size is null, and a missing output of ps is refused', async () => {
+  test('an unknown page size is no obstacle, and a missing output of ps is refused', async () => {
     const { 'sos_commands/process/ps_auxwwwm': _, ...others } = FILES;
     remake({ ...others, 'sos_commands/kernel/uname_-a': 'Linux db1 5.14.0 aarch64 GNU/Linux\n' });
     const memory = await kdumpMem('memory', '--json', '--from', REPORT);
-    expect([memory.status, JSON.parse(memory.stdout).host.pageSize]).toEqual([0, null]);
+    expect([memory.status, JSON.parse(memory.stdout).host.pageSizeKnown]).toEqual([0, false]);
     const procs = await kdumpMem('procs', '--from', REPORT);
     expect([procs.status, procs.stdout]).toEqual([3, '']);
     expect(procs.stderr).toContain('has no memory figures of processes');

@@ -47,7 +47,7 @@ const SUPPORTCONFIG = {
     'USER PID PPID %CPU %MEM VSZ RSS STAT TIME CMD\nroot 1 0 0.0 0.1 9000 4000 Ss 00:00:09 /sbin/init\n\n',
 };
 
-describe('what other programs collected', () => {
+describe('files of other collectors', () => {
   test.each([
     [
       'a sosreport',

@@ -34,7 +34,7 @@ export function listOf<Item extends z.ZodType>(item: Item) {
   });
 }
 
-export const kernelPart = z.object({ release: z.string(), pageSize: count.nullable() }).nullable();
+export const kernelPart = z.object({ release: z.string(), pageSize: count }).nullable();
 
 export const warningsPart = listOf(z.object({ code: z.string().optional(), message: z.string() }));
 
