@@ -1,5 +1,5 @@
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { constants as flush, gunzipSync } from 'node:zlib';
 
 /** An archive's first member begins within this many bytes. */
@@ -8,8 +8,13 @@ const HEAD_BYTES = 16 * 1024;
 /** Upper bound on what gzip can expand that to. */
 const MAX_UNPACKED = 1100 * HEAD_BYTES;
 
-/** Names of a capture's top directory. */
-const TOP = /^(?:\.\/)?(?:kdump-mem-snapshot|skcheck-capture|sosreport-[^/]{1,200})(?:\/|$)/;
+/** Names of a capture's top directory, and of archives of other collectors. */
+const TOP =
+  /^(?:\.\/)?(?:kdump-mem-snapshot|skcheck-capture|(?:sosreport-|scc_|nts_|insights-|must-gather)[^/]{0,200})(?:\/|$)/;
+const PACKED = /\.(?:txz|tbz2?|tgz|tar\.(?:xz|bz2|zst|gz))$/;
+
+/** Files and folders that make a folder a copy of a host. */
+const OF_HOST = ['sample-1', 'proc/meminfo', 'sos_commands', 'meminfo', 'memory.txt', 'insights_commands'];
 
 /**
  * Whether a path is a capture or a sosreport, by its first bytes: a directory, or a tar archive, plain
@@ -17,8 +22,9 @@ const TOP = /^(?:\.\/)?(?:kdump-mem-snapshot|skcheck-capture|sosreport-[^/]{1,20
  */
 export function looksCaptured(path: string): boolean {
   try {
-    if (statSync(path).isDirectory()) return statSync(join(path, 'sample-1'), { throwIfNoEntry: false }) !== undefined;
-    return isCapture(headOf(path));
+    if (statSync(path).isDirectory()) return OF_HOST.some((name) => existsSync(join(path, name)));
+    const name = basename(path);
+    return isCapture(headOf(path)) || (TOP.test(name) && PACKED.test(name));
   } catch {
     // The error is reported when it is opened.
     return false;
@@ -37,11 +43,12 @@ function headOf(path: string): Buffer {
 }
 
 /** Compression format of a file, or `tar`, by its first bytes; null: neither. */
-export function archiveKind(head: Buffer): 'gzip' | 'xz' | 'zstd' | 'tar' | null {
+export function archiveKind(head: Buffer): 'gzip' | 'xz' | 'zstd' | 'bzip2' | 'tar' | null {
   const hex = head.toString('hex', 0, 4);
   if (hex.startsWith('1f8b')) return 'gzip';
   if (hex === 'fd377a58') return 'xz';
   if (hex === '28b52ffd') return 'zstd';
+  if (hex.startsWith('425a68')) return 'bzip2';
   return head.toString('latin1', 257, 262) === 'ustar' ? 'tar' : null;
 }
 

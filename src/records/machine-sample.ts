@@ -29,8 +29,10 @@ export interface MachineSample {
 /** Memory counters of /proc, in bytes. Counters that this kernel lacks are absent. */
 export interface MemoryCounters {
   readonly release: string;
-  /** Size of a base page in bytes. */
+  /** Size of a base page in bytes; 4096 if unknown. */
   readonly pageSize: number;
+  /** False: unknown, and files that count pages are not used. */
+  readonly hasPageSize: boolean;
   /** Memory present in zones, and the part managed by the buddy allocator (/proc/zoneinfo). */
   readonly present: number | undefined;
   readonly managed: number | undefined;
@@ -46,6 +48,8 @@ export interface MemoryCounters {
   readonly cpus: number;
   /** Lines of /proc/meminfo, by name. */
   readonly meminfo: ReadonlyMap<string, number>;
+  /** Names of all lines of /proc/meminfo; `WHOLE` if the text is known to be whole. */
+  readonly printed: ReadonlySet<string>;
   /** Malformed lines by name, with their content. Untrusted. */
   readonly damaged: ReadonlyMap<string, string>;
   /** Memory of zsmalloc (/proc/vmstat, nr_zspages). */

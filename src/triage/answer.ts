@@ -36,6 +36,8 @@ export interface TriageAnswer {
   /** Checks of the host's files whose sources were all read. */
   readonly checked?: readonly HostCheckName[];
   readonly unread?: readonly Unread[];
+  /** Parts of a host that could not be read at all, in words. */
+  readonly failed?: readonly string[];
   readonly warnings: readonly Warning[];
   /** Whether every check was completed, with a complete log and complete counters. */
   readonly complete: boolean;

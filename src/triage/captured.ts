@@ -1,5 +1,6 @@
 import type { CapturedLogWhole } from '../account/log.js';
 import type { MemoryAnswer } from '../account/memory/answer.js';
+import { leaves } from '../account/memory/tree.js';
 import { HostError } from '../base/errors.js';
 import { readUptime } from '../host/proc/machine-sample.js';
 import { optionalText, statusFields } from '../host/proc/process.js';
@@ -11,7 +12,7 @@ import { memoryFindings } from './findings.js';
 import { hostHolders } from './holders.js';
 import { pageblocks } from './host-memory.js';
 import { type HostReader, isAbsent } from './host-reader.js';
-import { withHypervisor } from './hypervisor.js';
+import { balloonDriver, withBalloon, withHypervisor } from './hypervisor.js';
 import { logFindings } from './log/log-findings.js';
 import { findingsBeside } from './text.js';
 
@@ -69,13 +70,21 @@ export function triageHost(parts: HostParts): HostTriage {
     reader.miss('log', HIDES.log, new HostError('unreadable', lostWords(logged?.overwritten)));
   else reader.checked.unshift('log');
   if (typeof memory === 'string') reader.miss('memory', HIDES.memory, new HostError('unreadable', memory));
-  else reader.checked.push('memory');
+  else if (leaves(memory.memory).some(({ category, bytes }) => category === 'missing-counters' && bytes > 0)) {
+    const [why] = memory.warnings.filter(({ message }) => message.startsWith('memory is incomplete'));
+    reader.miss('memory', HIDES.memory, new HostError('unreadable', why?.message ?? 'counters are missing'));
+  } else reader.checked.push('memory');
   const list = warnings.list();
-  const all = withHypervisor(findings, counted).map((one) => withoutKernel(one, of.isCaptured));
+  const balloon = balloonDriver(optionalText(reader.source, '/proc/modules'), logged?.records ?? []);
+  const all = withBalloon(withHypervisor(findings, counted), balloon).map((one) => withoutKernel(one, of.isCaptured));
   return {
     host: { ...of, uptimeSeconds: uptime },
     checked: reader.checked,
     unread: reader.unread,
+    failed: [
+      ...(typeof memory === 'string' ? [`memory could not be computed: ${memory}`] : []),
+      ...(typeof log === 'string' && beside === '' ? [`the kernel log could not be read: ${log}`] : []),
+    ],
     memory: counted,
     warnings: list,
     findings: bySeverity(all),

@@ -17,16 +17,19 @@ export function memoryFindings(answer: MemoryAnswer): Finding[] {
 
 function* unattributed({ memory, loose, freeConflict }: MemoryAnswer): Generator<Finding> {
   const category = leaves(memory).find((one) => one.category === 'unattributed');
-  const severity = severityOf(category?.bytes ?? 0, memory.bytes);
+  const { leastBytes: bytes = category?.bytes ?? 0, mostBytes = null } = category?.range ?? {};
+  // Counters that have bounds only prove their lower bound.
+  const severity = severityOf(bytes, memory.bytes) ?? (severityOf(category?.bytes ?? 0, memory.bytes) && 'note');
   // Unattributed memory may include free memory.
-  if (category === undefined || severity === undefined || freeConflict) return;
+  if (category === undefined || severity === undefined || freeConflict?.foundBy === 'pageflags') return;
   const [most] = (loose?.sizes ?? []).toSorted((a, b) => b.frames - a.frames);
   yield {
     code: 'unattributed-memory',
     severity,
     figures: {
-      bytes: category.bytes,
-      share: category.bytes / memory.bytes,
+      bytes,
+      share: bytes / memory.bytes,
+      ...(mostBytes === null ? {} : { mostBytes }),
       mostOrder: most?.order ?? null,
       mostBlocks: most?.blocks ?? null,
     },

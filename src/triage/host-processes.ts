@@ -2,9 +2,11 @@ import { largestProgram } from '../account/processes/groups.js';
 import { HostError, isHostError } from '../base/errors.js';
 import { grouped } from '../base/util.js';
 import { readVmallocPages } from '../host/proc/details.js';
+import { readHostCounts } from '../host/proc/memory.js';
 import { listed, listedPids, optionalText, statusFields } from '../host/proc/process.js';
 import { readDescriptors } from '../host/proc/process-files.js';
 import { type SharedFile, sharedFiles } from '../host/proc/shared-files.js';
+import { lackingVmalloc } from '../records/meminfo-lines.js';
 import type { Finding } from './finding.js';
 import { NEAR, NOT_ALL_LISTED } from './host-limits.js';
 import { found, programFigures, SHARED_SEVERE_SHARE } from './host-memory.js';
@@ -255,14 +257,17 @@ export function* pipes(host: HostReader, unattributedBytes: number): Generator<F
 
 /** Large vmalloc areas, with the largest caller (untrusted; null: unknown), and for BPF maps the process that has the most. @throws {HostError} */
 export function* vmalloc(host: HostReader): Generator<Finding> {
-  // Vmalloc memory in use since 5.3; 0 before. Kernel stacks are part of it (CONFIG_VMAP_STACK).
-  const used = host.meminfo('VmallocUsed');
-  if (used === 0) throw new HostError('gone', 'VmallocUsed of /proc/meminfo is 0: the kernel does not count it');
-  const bytes = used - host.meminfo('KernelStack');
-  const share = bytes / host.meminfo('MemTotal');
+  const { meminfo, printed } = readHostCounts(host.source, 'text');
+  // Only since 5.3 it counts pages; kernel stacks are part of it (CONFIG_VMAP_STACK).
+  const lacking = lackingVmalloc(meminfo, printed);
   const areas = listed(() => readVmallocPages(host.source));
   const callers = 'list' in areas ? [...areas.list] : [];
   const listedBytes = callers.reduce((sum, [, pages]) => sum + pages, 0) * host.pageSize;
+  if (lacking && 'why' in areas) throw new HostError('gone', lacking.why);
+  const used = lacking ? listedBytes : (meminfo.get('VmallocUsed') ?? 0);
+  const stacks = callers.filter(([name]) => STACKS.test(name)).reduce((sum, [, pages]) => sum + pages, 0);
+  const bytes = used - (lacking ? stacks * host.pageSize : host.meminfo('KernelStack'));
+  const share = bytes / host.meminfo('MemTotal');
   const hides = 'the size of vmalloc memory, and its callers';
   if ('list' in areas && Math.abs(listedBytes - used) > 0.2 * used + MIN_BYTES) {
     const why = 'VmallocUsed of /proc/meminfo contradicts /proc/vmallocinfo';

@@ -1,5 +1,6 @@
 import { ExhaustedError, HostError, type HostErrorCode } from '../base/errors.js';
 import type { HostSource } from '../host/host-source.js';
+import { lackingLine } from '../records/meminfo-lines.js';
 import type { Finding } from './finding.js';
 
 /** Checks of a host, including its log and memory counters. Names are stable: they are part of the JSON. */
@@ -127,7 +128,11 @@ export class HostReader {
   /** Bytes of a field of /proc/meminfo. @throws {HostError} */
   meminfo(name: string): number {
     const path = '/proc/meminfo';
-    return this.figure(path, this.text(path), new RegExp(`^${name}:\\s+(\\d{1,13}) kB$`, 'm')) * 1024;
+    const text = this.text(path);
+    const printed = new Set(Array.from(text.matchAll(/^([\w()]{1,40}):/gm), ([, line = '']) => line));
+    const { state, why } = lackingLine(name, printed);
+    if (!printed.has(name)) throw new HostError(state === 'missing' ? 'unreadable' : 'gone', why);
+    return this.figure(path, text, new RegExp(`^${name}:\\s+(\\d{1,13}) kB$`, 'm')) * 1024;
   }
 
   /** A file that contains one number. @throws {HostError} */

@@ -1,6 +1,7 @@
 import type { MemoryAnswer } from '../account/memory/answer.js';
 import { leaves } from '../account/memory/tree.js';
 import { HostError } from '../base/errors.js';
+import type { LogRecord } from '../records/log-records.js';
 import type { CpuTimes } from '../walk/machine/clock.js';
 import type { Evidence, Finding, Severity } from './finding.js';
 import { type HostReader, malformed } from './host-reader.js';
@@ -100,6 +101,30 @@ function isOfIdleCpu({ code, figures: { pid, comm }, report }: Finding): boolean
 /** Whether its stack shows that it was halted. */
 export function isHalted(finding: Finding): boolean {
   return isOfIdleCpu(finding) && (finding.report?.stack.length ?? 0) > 0;
+}
+
+/** Drivers that return memory of a guest to its hypervisor, as modules and as prefixes of messages. */
+const BALLOON =
+  /^(?:hv_vmbus: registering driver )?(hv_balloon|virtio_balloon|vmw_balloon|vmware_balloon|xen[_:]balloon)\b/;
+
+/** The balloon driver that is loaded, by /proc/modules or the log; undefined: none is known. */
+export function balloonDriver(modules: string, records: readonly Pick<LogRecord, 'text'>[]): string | undefined {
+  const lines = [...modules.split('\n'), ...records.map(({ text }) => text)];
+  return lines.map((line) => BALLOON.exec(line)?.[1]).find((name) => name !== undefined);
+}
+
+/**
+ * Names the balloon driver beside memory without a counter that no other finding explains: most drivers take pages
+ * without a counter. The hypervisor does so on purpose: no finding is critical then.
+ */
+export function withBalloon(findings: readonly Finding[], balloon: string | undefined): Finding[] {
+  const isExplained = findings.some(({ code }) => code === 'pipes' || code === 'unread-sockets');
+  if (balloon === undefined || isExplained) return [...findings];
+  return findings.map((finding): Finding => {
+    if (finding.code !== 'unattributed-memory') return finding;
+    const severity = finding.severity === 'critical' ? 'warning' : finding.severity;
+    return { ...finding, severity, figures: { ...finding.figures, balloon } };
+  });
 }
 
 function made(severity: Severity, figures: Finding['figures'], evidence: readonly Evidence[] = []): Finding {

@@ -93,7 +93,7 @@ export function snapshotFiles(processes: readonly MadeProcess[]): Map<string, st
     ['asked', smaps === '' ? '' : 'smaps\n'],
     ['left-out', 'environment\narguments\nunix-paths\n'],
     ['errors', ''],
-    ['proc/meminfo', 'MemTotal:       1024000 kB\nMemFree:         512000 kB\n'],
+    ['proc/meminfo', meminfo({ MemTotal: 1_024_000, MemFree: 512_000 })],
     ['proc/sys/kernel/hostname', 'db1\n'],
     ['proc/sys/kernel/random/boot_id', '0f5b8d34-0000-4000-8000-000000000001\n'],
     ['sample-1/began', '100.00 1.00\n'],
@@ -122,4 +122,15 @@ export function writeCapture(path: string, files: Iterable<readonly [string, str
   }
   writeFileSync(join(path, 'manifest'), `${lines.join('')}whole ${lines.length}\n`);
   return path;
+}
+
+/** Lines of /proc/meminfo that every kernel prints. */
+const EVERY_KERNEL =
+  'MemTotal MemFree Buffers Cached SwapCached AnonPages Shmem Slab SReclaimable SUnreclaim KernelStack PageTables';
+
+/** @param values in kB; other lines that every kernel prints are 0 */
+export function meminfo(values: Readonly<Record<string, number>>): string {
+  const zeros = `${EVERY_KERNEL} VmallocUsed VmallocChunk`.split(' ').map((name) => [name, 0] as const);
+  const lines = Object.entries({ ...Object.fromEntries(zeros), ...values });
+  return lines.map(([name, kib]) => `${`${name}:`.padEnd(16)}${kib} kB\n`).join('');
 }

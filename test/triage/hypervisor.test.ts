@@ -4,7 +4,8 @@ import { conclusionSentences } from '../../src/answers/triage/causes.js';
 import { findingWords } from '../../src/answers/triage/words.js';
 import { textRecords } from '../../src/log/reader.js';
 import { causesOf } from '../../src/triage/causes.js';
-import { withHypervisor } from '../../src/triage/hypervisor.js';
+import type { Finding } from '../../src/triage/finding.js';
+import { balloonDriver, withBalloon, withHypervisor } from '../../src/triage/hypervisor.js';
 import { logFindings } from '../../src/triage/log/log-findings.js';
 
 const lockup = (cpu: number, task: string) => `watchdog: BUG: soft lockup - CPU#${cpu} stuck for 23s! [${task}]`;
@@ -89,4 +90,22 @@ test('adds the balloon as a figure, but not as a finding of its own', () => {
   expect(findingWords(finding!)).toContain(
     'the log has 1 soft lockup of an idle CPU. A CPU that is halted cannot be stuck: the host did not run it in time. The balloon driver holds 1.00 GiB.',
   );
+});
+
+test('names a loaded balloon driver beside a hole that nothing else explains', () => {
+  const hole: Finding = {
+    code: 'unattributed-memory',
+    severity: 'critical',
+    figures: { bytes: 5_000_000_000, share: 0.6, mostBytes: 6_000_000_000 },
+    evidence: [],
+  };
+  const pipes: Finding = { ...hole, code: 'pipes', figures: {} };
+  expect(balloonDriver('hv_balloon 36864 0 - Live 0x0\n', [])).toBe('hv_balloon');
+  expect(balloonDriver('', [{ text: 'hv_balloon: Using Dynamic Memory protocol version 2.0' }])).toBe('hv_balloon');
+  expect(balloonDriver('ext4 1 0\n', [{ text: 'x: hv_balloon' }])).toBeUndefined();
+  expect(withBalloon([hole], 'hv_balloon')).toMatchObject([
+    { severity: 'warning', figures: { balloon: 'hv_balloon' } },
+  ]);
+  expect(withBalloon([hole], undefined)).toEqual([hole]);
+  expect(withBalloon([hole, pipes], 'hv_balloon')).toEqual([hole, pipes]);
 });

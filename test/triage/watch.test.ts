@@ -13,6 +13,7 @@ const answer = (...findings: Finding[]): HostTriage => ({
   memory: undefined,
   checked: ['log'],
   unread: [],
+  failed: [],
   warnings: [],
   complete: true,
 });

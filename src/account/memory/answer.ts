@@ -88,7 +88,7 @@ export interface SocketEstimate {
 export interface MemoryAnswer {
   /** Undefined if only counters were read: `host` describes it then. */
   readonly kernel: KernelFacts | undefined;
-  readonly host?: { readonly release: string; readonly pageSize: number };
+  readonly host?: { readonly release: string; readonly pageSize: number; readonly hasPageSize?: false };
   readonly source: MemorySource;
   /** Time and boot; undefined: not requested. */
   readonly origin?: Origin;

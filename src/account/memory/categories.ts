@@ -70,6 +70,7 @@ const TABLE = {
   'crash-kernel': { group: 'reserved', takes: ['reserved'] },
   'reserved-other': { group: 'reserved', kinds: ['reserved'] },
   unread: { group: 'unknown', kinds: ['unseen', 'unread', 'torn'] },
+  'missing-counters': { group: 'unknown' },
 } as const satisfies Record<string, CategoryFacts>;
 
 /** Category names are stable: they are part of the JSON. */

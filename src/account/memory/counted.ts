@@ -1,16 +1,9 @@
-import { damaged } from '../../base/errors.js';
 import type { MemoryCounters } from '../../records/machine-sample.js';
+import type { Warning } from '../../walk/warnings.js';
 import type { MemoryAnswer } from './answer.js';
 import type { CategoryName } from './categories.js';
 import { detailsOf, type MachineLists } from './details.js';
-import {
-  conflictWhy,
-  DEPENDS_ON_FREE,
-  freeCounts,
-  type ProcCounter,
-  procCounters,
-  zonesConflict,
-} from './proc-counters.js';
+import { counterSlack, freeCounts, type ProcCounter, procCounters, zonesConflict } from './proc-counters.js';
 import { type Category, leafTree } from './tree.js';
 
 const NO_COUNTER = 'no counter exists; counted as unattributed';
@@ -20,62 +13,64 @@ const AT_BOOT = 'no counter exists; counted as other reserved';
 /** Categories in memory that the buddy allocator never received. */
 const BOOT: ReadonlySet<CategoryName> = new Set(['image', 'memmap', 'crash-kernel']);
 
+/** Files of one capture count the same memory; more than this share of it is another machine, or another time. */
+const FOREIGN = 1 / 20;
+
 /**
  * Memory breakdown by counters, for hosts whose page frames cannot be read. Memory without a counter is
- * unattributed, so that rows sum to the total; if counters overlap, it is too small.
+ * unattributed, so that rows sum to the total; if counters overlap, it is too small. Each row has bounds. Counters
+ * that are missing from the text make one row of their own: memory of unknown use.
  *
  * @param lists lists of /proc beside counters
- * @throws {KernelError} `damaged` if the counters exceed RAM
  */
 export function countedMemory(counted: MemoryCounters, lists?: MachineLists): MemoryAnswer {
-  const { pageSize } = counted;
-  const known = procCounters(counted);
-  const conflict = zonesConflict(counted);
-  for (const [category, counter] of known) {
-    if (!('bytes' in counter) || counter.bytes >= 0) continue;
-    throw damaged(`/proc counters are inconsistent: ${counter.bytes} bytes remain for ${category}`);
-  }
-  // Memory of the buddy allocator; zones agree, except for guests whose memory was resized.
-  const total = counted.meminfo.get('MemTotal') ?? counted.managed ?? 0;
-  const boot = (counted.present ?? total) - total;
-  if (boot < 0) {
-    const message = `/proc counters are inconsistent: MemTotal is ${total} bytes, zones have ${counted.present}`;
-    throw damaged(message);
-  }
-  const rest = total - [...known.values()].reduce((all, one) => all + bytesOf(one), 0);
-  if (rest < 0) {
-    throw damaged(`/proc counters are inconsistent: their sum exceeds RAM by ${-rest} bytes`);
-  }
+  const facts = withoutForeign(counted);
+  const { pageSize, hasPageSize } = facts;
+  const total = facts.meminfo.get('MemTotal') ?? 0;
+  const { known, excess } = fitted(procCounters(facts), total);
+  const rows = [...known.values()];
+  const sum = (of: (row: ProcCounter) => number) => rows.reduce((all, row) => all + of(row), 0);
+  const conflict = zonesConflict(facts);
+  const isMissing = rows.some(({ state }) => state === 'missing');
+  const isUnsure = rows.some(({ state }) => state === 'unsure');
+  const rest = Math.max(0, total - sum(({ bytes }) => bytes));
+  const isContradictory = excess > counterSlack(facts) || rows.some((row) => row.isContradictory);
+  const leastOfAll = sum(({ least }) => least);
+  /** Pages that the kernel does not count remain in the rest; a bound of them is known only for free lists. */
+  const mostOfAll = sum(({ most, state }) => (state === 'uncounted' && !Number.isFinite(most) ? 0 : most));
+  known.set('unattributed', {
+    bytes: isMissing ? 0 : rest,
+    least: isContradictory || isUnsure ? 0 : Math.min(rest, Math.max(0, total - mostOfAll)),
+    most: Math.max(0, total - leastOfAll),
+    state: 'counted',
+  });
+  if (isMissing) known.set('missing-counters', { bytes: rest, least: 0, most: total - leastOfAll, state: 'missing' });
+  const boot = Math.max(0, (facts.present ?? total) - total);
+  known.set('reserved-other', { bytes: boot, least: boot, most: boot, state: 'counted' });
   const leaf = (category: CategoryName): Category => {
-    const counter =
-      category === 'reserved-other'
-        ? { bytes: boot }
-        : category === 'unattributed'
-          ? { bytes: rest }
-          : known.get(category);
+    const counter = known.get(category);
     // Only a source that reads frames has unreadable frames.
-    const why =
-      category === 'unread'
-        ? undefined
-        : (whyIncomplete(category, counter, known, counted) ??
-          (conflict && DEPENDS_ON_FREE.has(category) ? conflictWhy(conflict) : undefined));
-    const bytes = bytesOf(counter);
+    const why = category === 'unread' ? undefined : whyIncomplete(category, counter, known, facts);
+    const { bytes, least, state } = counter ?? { bytes: 0, least: 0, state: 'uncounted' };
+    // What other rows have at least is not in this one.
+    const most = Math.max(bytes, Math.min(counter?.most ?? 0, total + boot - leastOfAll + least));
     return {
       category,
       frames: Math.round(bytes / pageSize),
       bytes,
       known: 'counter',
-      counterBytes: counter && 'bytes' in counter ? bytes : null,
+      counterBytes: counter && state === 'counted' ? bytes : null,
       owners: [],
       children: [],
       complete: why === undefined,
       ...(why === undefined ? {} : { why }),
+      ...(counter === undefined ? {} : { range: { leastBytes: Math.floor(least), mostBytes: Math.ceil(most) } }),
       elsewhere: [],
     };
   };
   return {
     kernel: undefined,
-    host: { release: counted.release, pageSize },
+    host: { release: facts.release, pageSize, ...(hasPageSize ? {} : { hasPageSize }) },
     source: 'counters',
     memory: leafTree({ known: 'counter', leaf }),
     ...(conflict ? { freeConflict: conflict } : {}),
@@ -84,14 +79,70 @@ export function countedMemory(counted: MemoryCounters, lists?: MachineLists): Me
     queues: [],
     drift: 0,
     ...(lists ? detailsOf(lists, pageSize) : { caches: [], callers: [], zones: [] }),
-    counted: counted.meminfo,
-    warnings: conflict ? [{ code: 'corrupt', message: conflictWhy(conflict) }] : [],
+    counted: facts.meminfo,
+    warnings: warningsOf(facts, counted, rows, excess),
     complete: false,
   };
 }
 
-function bytesOf(counter: ProcCounter | undefined): number {
-  return counter && 'bytes' in counter ? counter.bytes : 0;
+/** Drops the zones of another machine, or of a time with another amount of memory. */
+function withoutForeign(counted: MemoryCounters): MemoryCounters {
+  const { meminfo, present, managed, zoneFree } = counted;
+  const total = meminfo.get('MemTotal') ?? 0;
+  const { uninitialized = 0 } = freeCounts(counted) ?? {};
+  const isOther =
+    managed !== undefined && (managed > total || zoneFree !== undefined)
+      ? Math.abs(total - managed - uninitialized) > FOREIGN * total
+      : false;
+  if (present === undefined || (present >= total && !isOther)) return counted;
+  const whyNoZones = `/proc/zoneinfo is not used: zones have ${present} bytes and manage ${managed}, but MemTotal is ${total}`;
+  return { ...counted, present: undefined, managed: undefined, zoneFree: undefined, onCpus: undefined, whyNoZones };
+}
+
+/**
+ * Rows whose sum is at most the total, if their bounds allow it: counters that overlap count the same pages twice.
+ *
+ * @returns also by how many bytes the lower bounds exceed the total
+ */
+function fitted(counters: ReadonlyMap<CategoryName, ProcCounter>, total: number) {
+  let excess = [...counters.values()].reduce((sum, { bytes }) => sum + bytes, 0) - total;
+  const known = new Map(counters);
+  for (const [category, row] of counters) {
+    const twice = Math.min(Math.max(0, excess), row.bytes - row.least);
+    if (twice > 0) known.set(category, { ...row, bytes: row.bytes - twice });
+    excess -= twice;
+  }
+  return { known, excess };
+}
+
+/** Lines that a message names. */
+const MAX_LINES = 6;
+
+/** Why the use of memory is unknown; undefined: no counter is missing. */
+function missingWhy(rows: readonly ProcCounter[]): string | undefined {
+  const absent = rows.filter(({ state }) => state === 'missing');
+  const lines = [...new Set(absent.flatMap(({ line }) => line ?? []))];
+  const more = lines.length - MAX_LINES;
+  const lack = `/proc/meminfo lacks ${lines.slice(0, MAX_LINES).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+  const others = absent.flatMap(({ line, why, isContradictory }) => (line || !why || isContradictory ? [] : [why]));
+  const whys = [...(lines.length > 0 ? [lack] : []), ...new Set(others)];
+  return whys.length > 0 ? whys.join('; ') : undefined;
+}
+
+function warningsOf(
+  facts: MemoryCounters,
+  counted: MemoryCounters,
+  rows: readonly ProcCounter[],
+  excess: number,
+): Warning[] {
+  const absent = missingWhy(rows);
+  const missing =
+    absent === undefined ? [] : [{ code: 'unreadable' as const, message: `memory is incomplete: ${absent}` }];
+  const whys = rows.flatMap(({ isContradictory, why }) => (isContradictory && why ? [why] : []));
+  if (facts !== counted && facts.whyNoZones) whys.push(facts.whyNoZones);
+  if (excess > counterSlack(facts)) whys.push(`the sum of counters exceeds MemTotal by ${excess} bytes`);
+  const wrong = whys.map((why) => ({ code: 'corrupt' as const, message: `/proc counters are inconsistent: ${why}` }));
+  return [...missing, ...wrong];
 }
 
 function whyIncomplete(
@@ -101,17 +152,23 @@ function whyIncomplete(
   counted: MemoryCounters,
 ): string | undefined {
   const { managed, whyNoZones, meminfo } = counted;
-  if (counter && 'why' in counter) return counter.why;
-  const swapped = bytesOf(known.get('swap-cache')) > 0;
-  if (swapped && (category === 'anonymous' || category === 'swap-cache'))
-    return 'mapped pages in the swap cache are counted twice';
+  if (counter?.why !== undefined) return counter.why;
   const total = meminfo.get('MemTotal');
   if (category === 'secret') return AS_FILES;
   if (category === 'reserved-other' && whyNoZones !== undefined) return whyNoZones;
   const { uninitialized = 0 } = freeCounts(counted) ?? {};
-  if (category === 'reserved-other' && total !== (managed ?? 0) + uninitialized)
+  if (category === 'reserved-other' && managed !== undefined && total !== managed + uninitialized)
     return `MemTotal is ${total} bytes, but zones manage ${managed}; other reserved may be wrong by the difference`;
-  if (category === 'unattributed' && [...known.values()].some((one) => 'why' in one))
-    return 'includes memory of unreadable counters';
-  return counter === undefined ? (BOOT.has(category) ? AT_BOOT : NO_COUNTER) : undefined;
+  const absent = missingWhy([...known.values()]);
+  if (category === 'missing-counters' && absent !== undefined) return absent;
+  if (category === 'unattributed' && absent !== undefined) return 'unknown: counters are missing';
+  const { bytes = 0, least = 0, most = 0 } = counter ?? {};
+  if (category === 'unattributed' && (least < bytes || most > bytes))
+    return 'the remainder of counters, some of which have bounds only';
+  if (counter && (least < bytes || most > bytes)) return 'counters overlap, or were read at different times';
+  return counter === undefined && category !== 'missing-counters'
+    ? BOOT.has(category)
+      ? AT_BOOT
+      : NO_COUNTER
+    : undefined;
 }

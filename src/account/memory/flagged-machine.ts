@@ -1,4 +1,5 @@
 import type { MemoryCounters } from '../../records/machine-sample.js';
+import { lackingVmalloc } from '../../records/meminfo-lines.js';
 import type { FrameNote } from './answer.js';
 import { categoryOfCaller, takesStacks } from './areas.js';
 import type { CategoryName } from './categories.js';
@@ -90,7 +91,7 @@ export function splitFrames(machine: FlaggedMachine): Split {
 function splitSlabs({ frames, after }: FlaggedMachine, split: Split): void {
   const { slab } = frames.kinds;
   const counter = procCounters(after).get('slab-reclaimable');
-  const pages = counter && 'bytes' in counter ? counter.bytes / after.pageSize : undefined;
+  const pages = counter?.state === 'counted' ? counter.bytes / after.pageSize : undefined;
   if (pages !== undefined && pages <= slab) {
     split.set('slab-reclaimable', { frames: pages, known: 'counter' });
     split.set('slab-unreclaimable', { frames: slab - pages, known: 'counter' });
@@ -99,9 +100,7 @@ function splitSlabs({ frames, after }: FlaggedMachine, split: Split): void {
   const why =
     pages !== undefined
       ? `SReclaimable counts ${pages} pages, but page flags show only ${slab} slab pages; all are counted as unreclaimable`
-      : counter && 'why' in counter
-        ? counter.why
-        : 'no counter of reclaimable slabs; all are counted as unreclaimable';
+      : (counter?.why ?? 'no counter of reclaimable slabs; all are counted as unreclaimable');
   split.set('slab-reclaimable', { frames: 0, known: 'counter', why });
   split.set('slab-unreclaimable', { frames: slab, known: 'flags', why });
 }
@@ -188,6 +187,8 @@ function initializedDuringScan({ before, after }: FlaggedMachine): Pick<Part, 'w
   };
 }
 
+const NO_SIZE = 'not counted';
+
 /** Counters of frames without flags. */
 function claimsOf(machine: FlaggedMachine): Map<CategoryName, Part> {
   const { after } = machine;
@@ -196,8 +197,9 @@ function claimsOf(machine: FlaggedMachine): Map<CategoryName, Part> {
   for (const category of ['free-cpu-lists', 'free-unaccepted', 'compressed'] as const) {
     const counter = counters.get(category);
     if (!counter) continue;
-    if ('why' in counter) claims.set(category, { frames: 0, known: 'counter', why: counter.why });
-    else claims.set(category, { frames: counter.bytes / after.pageSize, known: 'counter' });
+    const { state, bytes, why = NO_SIZE } = counter;
+    if (state === 'counted') claims.set(category, { frames: bytes / after.pageSize, known: 'counter' });
+    else claims.set(category, { frames: 0, known: 'counter', why });
   }
   const later = after.memmap?.later ?? 0;
   if (later > 0) claims.set('memmap', { frames: later / after.pageSize, known: 'counter' });
@@ -218,7 +220,8 @@ function mappedParts({ vmalloc, before, after }: FlaggedMachine): Map<CategoryNa
     pages.set(category, (pages.get(category) ?? 0) + count);
   }
   const all = [...pages.values()].reduce((sum, count) => sum + count, 0);
-  const used = after.meminfo.get('VmallocUsed');
+  // Before 5.3 it does not count pages.
+  const used = lackingVmalloc(after.meminfo, after.printed) ? undefined : after.meminfo.get('VmallocUsed');
   const earlier = before.meminfo.get('VmallocUsed') ?? used;
   if (used !== undefined && earlier !== undefined) {
     const slack = Math.abs(used - earlier) / after.pageSize + MOST_ON_CPU * after.cpus;

@@ -15,6 +15,7 @@ import {
   counterDrift,
   counterSlack,
   DEPENDS_ON_FREE,
+  exactly,
   type FreeConflict,
   freeCounts,
   procCounters,
@@ -51,7 +52,7 @@ function disagreements(
   const found: Disagreement[] = [];
   for (const { category, counts } of COMPARED) {
     const [one, other] = [earlier.get(category), later.get(category)];
-    if (!one || !other || !('bytes' in one) || !('bytes' in other)) continue;
+    if (one?.state !== 'counted' || other?.state !== 'counted') continue;
     const [from, to] = [one.bytes, other.bytes].map((bytes) => bytes / after.pageSize).sort((a, b) => a - b) as [
       number,
       number,
@@ -112,7 +113,7 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
   const counters = procCounters(after);
   // Page flags cover the first kind of page tables.
   const tables = after.meminfo.get('PageTables');
-  if (tables !== undefined) counters.set('page-tables', { bytes: tables });
+  if (tables !== undefined) counters.set('page-tables', exactly(tables));
   const unread = unreadFrames(machine, warnings);
   const details = detailsOf(machine, pageSize);
   const owners = ownersOf(details);
@@ -127,8 +128,8 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
   const large = largeKmallocs(machine);
   const leaf = (category: CategoryName): Category => {
     const part = category === 'unread' ? { ...unread, known: 'flags' as const } : split.get(category);
-    const counter = category === 'large-kmalloc' ? large : counters.get(category);
-    const counted = counter && 'bytes' in counter && ALIKE.has(category) ? counter.bytes : null;
+    const counter = category === 'large-kmalloc' && large ? exactly(large.bytes) : counters.get(category);
+    const counted = counter?.state === 'counted' && ALIKE.has(category) ? counter.bytes : null;
     const why =
       part === undefined
         ? (WHY_NO_FRAMES[category] ?? NO_FLAG)
@@ -171,10 +172,7 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
 /** @param byFlags the number of free frames by flags differs from MemFree */
 function freeConflict({ frames, after }: FlaggedMachine, split: Split, byFlags: boolean): FreeConflict | undefined {
   const counters = procCounters(after);
-  const counted = (category: CategoryName) => {
-    const counter = counters.get(category);
-    return counter && 'bytes' in counter ? counter.bytes : 0;
-  };
+  const counted = (category: CategoryName) => counters.get(category)?.bytes ?? 0;
   // MemFree includes frames whose flags mark them as in use.
   const tooFew = split.get('free-uninitialized')?.why !== undefined;
   if (!byFlags && !tooFew) return zonesConflict(after);

@@ -1,12 +1,13 @@
 import type { MemoryJson } from '../../answers/memory/schema.js';
 import type { MemoryCounters } from '../../records/machine-sample.js';
+import { type LackingLine, lackingLine, lackingVmalloc } from '../../records/meminfo-lines.js';
 import { CATEGORIES, type CategoryName } from './categories.js';
 
 /** Definition of a category by lines of /proc/meminfo, without overlapping counters. */
 interface Formula {
   /** Required lines; without them the category is not counted. */
   readonly plus?: readonly string[];
-  /** Optional lines, which count as 0 if the kernel lacks them. */
+  /** Lines that some kernels lack; they count as 0 there. */
   readonly maybe?: readonly string[];
   readonly minus?: readonly string[];
 }
@@ -26,15 +27,30 @@ const FORMULAS: Readonly<Partial<Record<CategoryName, Formula>>> = {
   'slab-unreclaimable': { plus: ['SUnreclaim'] },
   'page-tables': { plus: ['PageTables'], maybe: ['SecPageTables'] },
   'kernel-stacks': { plus: ['KernelStack'] },
-  // Stacks are in vmalloc memory.
-  vmalloc: { plus: ['VmallocUsed'], minus: ['KernelStack'] },
   percpu: { plus: ['Percpu'] },
   balloon: { maybe: ['Balloon'] },
   gpu: { maybe: ['GPUActive', 'GPUReclaim'] },
 };
 
-/** Bytes of a category, or why they are not available although a counter exists. */
-export type ProcCounter = { readonly bytes: number } | { readonly why: string };
+/** A category by counters, in bytes. */
+export interface ProcCounter {
+  /** The counted part; 0 if nothing of it is counted. */
+  readonly bytes: number;
+  /** Bounds: counters overlap, change between reads, or are missing. */
+  readonly least: number;
+  readonly most: number;
+  /**
+   * `counted`; `uncounted`: the kernel does not count it, so its pages remain in unattributed memory; `unsure`: the
+   * same, unless the text is cut; `missing`: its size is not in the text, or malformed.
+   */
+  readonly state: 'counted' | LackingLine['state'];
+  /** Why it is not known exactly. */
+  readonly why?: string;
+  /** The line that is missing. */
+  readonly line?: string;
+  /** Contradiction of counters, which is a warning. */
+  readonly isContradictory?: true;
+}
 
 /** Maximum difference of a counter on each CPU, in pages (mm/vmstat.c: threshold). */
 export const MOST_ON_CPU = 125;
@@ -78,29 +94,117 @@ export function freeCounts(counts: MemoryCounters): FreeCounts | undefined {
 
 /** Counters of categories that /proc counts. */
 export function procCounters(counted: MemoryCounters): Map<CategoryName, ProcCounter> {
-  const { meminfo, damaged, onCpus, compressed } = counted;
   const found = new Map<CategoryName, ProcCounter>();
   for (const category of CATEGORIES) {
     const formula = FORMULAS[category];
-    if (!formula) continue;
-    const { plus = [], maybe = [], minus = [] } = formula;
-    const broken = [...plus, ...maybe, ...minus].find((name) => damaged.has(name));
-    if (broken !== undefined) {
-      const why = `/proc/meminfo says “${damaged.get(broken)}” of ${broken}`;
-      found.set(category, { why });
-    } else if (plus.every((name) => meminfo.has(name))) {
-      const sum = (names: readonly string[]) => names.reduce((all, name) => all + (meminfo.get(name) ?? 0), 0);
-      found.set(category, { bytes: sum([...plus, ...maybe]) - sum(minus) });
-    }
+    const counter = formula && byFormula(formula, counted);
+    if (counter) found.set(category, counter);
+    // Older kernels accept all memory at boot.
+    else if (category === 'free-unaccepted') found.set(category, exactly(0));
   }
+  const stacks = found.get('kernel-stacks');
+  found.set('vmalloc', vmallocCounter(counted, stacks));
+  const pages = found.get('anonymous');
+  const swapped = found.get('swap-cache')?.bytes ?? 0;
+  if (pages?.state === 'counted' && swapped > 0) {
+    const why = 'mapped pages in the swap cache are counted twice';
+    const least = Math.max(0, pages.bytes - swapped);
+    found.set('anonymous', { ...pages, least, why });
+    found.set('swap-cache', { ...exactly(swapped), why });
+  }
+  setFree(found, counted);
+  found.set('free-cpu-lists', cpuListsCounter(counted));
+  if (counted.compressed !== undefined) found.set('compressed', exactly(counted.compressed));
+  return found;
+}
+
+/** A category that one counter counts. */
+export function exactly(bytes: number): ProcCounter {
+  return { bytes, least: bytes, most: bytes, state: 'counted' };
+}
+
+/** @param part bounds of the part that is known */
+function unknown({ state, why }: LackingLine, part: Partial<ProcCounter> = {}): ProcCounter {
+  const { bytes = 0, least = bytes, most = Number.POSITIVE_INFINITY } = part;
+  return { ...part, bytes, least, most, state, why };
+}
+
+function malformed(name: string, { damaged }: MemoryCounters): ProcCounter {
+  return unknown({ state: 'missing', why: `/proc/meminfo says “${damaged.get(name)}” of ${name}` });
+}
+
+/** Undefined: this kernel has no such line, and no part of the category is known. */
+function byFormula({ plus = [], maybe = [], minus = [] }: Formula, counted: MemoryCounters): ProcCounter | undefined {
+  const { meminfo, damaged, printed } = counted;
+  const lines = [...plus, ...maybe, ...minus];
+  const broken = lines.find((name) => damaged.has(name));
+  if (broken !== undefined) return malformed(broken, counted);
+  const sum = (names: readonly string[]) => names.reduce((all, name) => all + (meminfo.get(name) ?? 0), 0);
+  const lacking = (names: readonly string[]) =>
+    names.flatMap((line) => (meminfo.has(line) ? [] : [{ line, ...lackingLine(line, printed) }]));
+  const [first] = lacking(plus);
+  if (first) return unknown(first, { line: first.line });
+  const bytes = sum([...plus, ...maybe]);
+  const part = lacking(maybe).find(({ state }) => state !== 'uncounted');
+  if (part) return unknown(part, { bytes, line: part.line });
+  const overlap = lacking(minus).find(({ state }) => state !== 'uncounted');
+  if (overlap) return unknown(overlap, { bytes, least: 0, most: bytes, line: overlap.line });
+  if (plus.length === 0 && lacking(maybe).length === maybe.length) return undefined;
+  const rest = bytes - sum(minus);
+  if (rest >= 0) return exactly(rest);
+  const why = `${minus.join(' and ')} exceeds ${lines.filter((name) => !minus.includes(name)).join(' and ')} by ${-rest} bytes`;
+  // Counters of CPUs are merged at different times.
+  if (-rest <= counterSlack(counted)) return { ...exactly(0), most: counterSlack(counted), why };
+  return { ...unknown({ state: 'missing', why }), isContradictory: true };
+}
+
+/** Thread stacks are part of VmallocUsed if the kernel maps them (CONFIG_VMAP_STACK). */
+function vmallocCounter(counted: MemoryCounters, stacks: ProcCounter | undefined): ProcCounter {
+  const { meminfo, printed, damaged } = counted;
+  const broken = ['VmallocUsed', 'VmallocChunk'].find((name) => damaged.has(name));
+  if (broken !== undefined) return malformed(broken, counted);
+  const used = meminfo.get('VmallocUsed');
+  const lacking = lackingVmalloc(meminfo, printed);
+  // Without VmallocChunk, pages or address space: at most that much memory.
+  const most = used ?? Number.POSITIVE_INFINITY;
+  if (lacking) return unknown(lacking, lacking.state === 'uncounted' ? {} : { most, line: 'VmallocUsed' });
+  if (stacks?.state === 'missing') return unknown({ state: 'missing', why: stacks.why ?? '' }, { most });
+  const without = most - (stacks?.bytes ?? 0);
+  // Fewer pages than stacks: the kernel does not map stacks.
+  const bytes = without < 0 ? most : without;
+  return { ...exactly(bytes), least: Math.max(0, without), most };
+}
+
+/** Adds the free pages of zones, and memory that is not initialized yet. */
+function setFree(found: Map<CategoryName, ProcCounter>, counted: MemoryCounters): void {
   const free = freeCounts(counted);
   const buddy = found.get('free-buddy');
-  if (free && buddy && 'bytes' in buddy) found.set('free-buddy', { bytes: buddy.bytes - free.uninitialized });
-  if (free) found.set('free-uninitialized', { bytes: free.uninitialized });
-  if (onCpus !== undefined) found.set('free-cpu-lists', { bytes: onCpus });
-  else found.set('free-cpu-lists', { why: counted.whyNoZones ?? 'zoneinfo does not list all CPUs' });
-  if (compressed !== undefined) found.set('compressed', { bytes: compressed });
-  return found;
+  if (!free) return;
+  const { uninitialized, inZones } = free;
+  found.set('free-uninitialized', exactly(uninitialized));
+  if (!buddy || !counted.meminfo.has('MemFree')) return;
+  const bytes = Math.max(0, buddy.bytes - uninitialized);
+  const conflict = zonesConflict(counted);
+  // Zones count the same memory: the unaccepted part is subtracted from both.
+  const zones = conflict && inZones !== undefined ? bytes + inZones - free.counted : bytes;
+  // Whether a part of it is unaccepted may be unknown.
+  const least = buddy.state === 'counted' ? Math.max(0, Math.min(bytes, zones)) : 0;
+  const bounds = { least, most: Math.max(bytes, zones) };
+  found.set('free-buddy', { ...buddy, bytes, ...bounds, ...(conflict ? { why: conflictWhy(conflict) } : {}) });
+}
+
+/** Since 6.7 the lists may have an eighth of a zone (high_max, MIN_PERCPU_PAGELIST_HIGH_FRACTION of mm/page_alloc.c). */
+const MAX_ON_LISTS = 1 / 8;
+
+/** Per-CPU free lists; read in another second than MemFree, they may be shorter or longer. */
+function cpuListsCounter(counted: MemoryCounters): ProcCounter {
+  const { onCpus, whyNoZones, meminfo } = counted;
+  const limit = (meminfo.get('MemTotal') ?? 0) * MAX_ON_LISTS;
+  if (onCpus === undefined)
+    return unknown({ state: 'uncounted', why: whyNoZones ?? 'zoneinfo does not list all CPUs' }, { most: limit });
+  const { counted: free, inZones } = freeCounts(counted) ?? {};
+  const moved = free === undefined || inZones === undefined ? limit : Math.abs(free - inZones);
+  return { ...exactly(onCpus), least: 0, most: onCpus + Math.max(moved, counterSlack(counted)) };
 }
 
 /** Returns the total difference between counters, in bytes. */
@@ -109,7 +213,7 @@ export function counterDrift(before: MemoryCounters, after: MemoryCounters): num
   let bytes = 0;
   for (const [category, counter] of procCounters(before)) {
     const other = later.get(category);
-    if ('bytes' in counter && other && 'bytes' in other) bytes += Math.abs(other.bytes - counter.bytes);
+    if (counter.state === 'counted' && other?.state === 'counted') bytes += Math.abs(other.bytes - counter.bytes);
   }
   return bytes;
 }

@@ -120,6 +120,8 @@ export interface Category {
   readonly complete: boolean;
   /** Why it is incomplete, or not walked on such a kernel. */
   readonly why?: string;
+  /** Bounds of a category that is known by counters. */
+  readonly range?: { readonly leastBytes: number; readonly mostBytes: number };
   /** Frames that a walk for this category reached and that other categories have. */
   readonly elsewhere: readonly Elsewhere[];
 }

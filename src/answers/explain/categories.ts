@@ -208,6 +208,11 @@ export const CATEGORIES_EXPLAINED: Explanations<CategoryName> = {
     'Create a dump with less filtering (makedumpfile -d).',
     'kdump-mem info',
   ),
+  'missing-counters': category(
+    'Memory of unknown use: lines of /proc/meminfo that would show its use are missing from the text, or malformed. The row names the first of them.',
+    'The remainder: MemTotal less every counter that the text has.',
+    'Read a whole copy of /proc/meminfo.',
+  ),
 };
 
 const FLAGS = 'Page flags (/proc/kpageflags, include/uapi/linux/kernel-page-flags.h).';

@@ -14,10 +14,15 @@ import type { CategoryJson, CgroupsJson, FilesJson, MemoryEndJson, MemoryJson } 
 export function memoryJson(answer: MemoryAnswer): MemoryJson {
   const { kernel, source, memory, loose, unflagged, caches, callers, complete, warnings } = answer;
   const pageSize = pageSizeOf(answer);
+  const { host = null } = answer;
   return {
     schema: 'kdump-mem.memory/1',
     kernel: kernel === undefined ? null : kernelJson(kernel),
-    host: answer.host ?? null,
+    host: host && {
+      release: host.release,
+      pageSize: host.pageSize,
+      pageSizeKnown: host.hasPageSize !== false,
+    },
     origin: originJson(answer.origin),
     source,
     captured: capturedJson(answer.captured),
@@ -131,6 +136,7 @@ function categoryJson(category: Category, pageSize: number): CategoryJson {
     next: next === undefined ? null : `kdump-mem ${next}`,
     complete: category.complete,
     why: why ?? null,
+    range: category.range ?? null,
     elsewhere: category.elsewhere.map((one) => ({ ...one, bytes: one.frames * pageSize })),
   };
 }

@@ -180,6 +180,11 @@ export const categorySchema = z.strictObject({
   complete: z.boolean(),
   /** Why it is incomplete, or not supported for this kernel; otherwise null. */
   why: z.string().nullable(),
+  /**
+   * Bounds, if it is known by counters, which may overlap, be read at different times, or be missing. Memory that this
+   * kernel does not count is part of `unattributed`. Null: a group, or the source reads page frames.
+   */
+  range: z.strictObject({ leastBytes: count, mostBytes: count }).nullable(),
   /** Frames that belong to the subject of this category but are counted in other categories. */
   elsewhere: z.array(z.strictObject({ category: z.string(), frames: count, bytes: count })),
 });
@@ -189,7 +194,8 @@ export const memorySchema = z.strictObject({
   schema: z.literal('kdump-mem.memory/1'),
   /** Null if the source is page flags or counters: then `host` is set. */
   kernel: kernelSchema.nullable(),
-  host: z.strictObject({ release: z.string(), pageSize: count }).nullable(),
+  /** `pageSizeKnown` is false if a capture does not show it: `frames` are then units of 4096 bytes. */
+  host: z.strictObject({ release: z.string(), pageSize: count, pageSizeKnown: z.boolean() }).nullable(),
   origin: originSchema,
   /** Host and time of the capture read with `--from`; null: not a capture. */
   captured: capturedSchema,

@@ -12,21 +12,37 @@ import { categoryWords, isFromProc, ownerWords, sourceText } from './words.js';
  * @param verbose also give the reason for each category that /proc cannot identify
  */
 export function incompleteWords(answer: MemoryAnswer, verbose: boolean): string[] {
-  const incomplete = leaves(answer.memory).filter(({ why }) => why !== undefined);
+  const all = leaves(answer.memory).filter(({ why }) => why !== undefined);
+  const uncounted = all.filter(({ frames, why }) => frames === 0 && why?.startsWith(NOT_COUNTED) && !verbose);
+  const incomplete = all.filter((category) => !uncounted.includes(category));
   const isBrief = ({ frames }: Category) => !verbose && isFromProc(answer) && frames === 0;
   const names = (categories: readonly Category[]) => categories.map((one) => `“${categoryWords(one)}”`).join(', ');
   const brief = incomplete.filter(isBrief);
   const detailed = incomplete.filter((category) => !isBrief(category));
   return [
     ...[...grouped(detailed, ({ why = '' }) => why)].map(
-      ([why, categories]) => `Incomplete: ${names(categories)} (${escapeText(why)}).`,
+      ([why, categories]) => `Incomplete: ${names(categories)}${rangeWords(categories)} (${escapeText(why)}).`,
     ),
+    ...(uncounted.length > 0
+      ? [`Not counted by this kernel: ${names(uncounted)}. Their pages are in “unattributed”; -v has the reasons.`]
+      : []),
     ...(brief.length > 0
       ? [
           `This source does not identify ${brief.length === 1 ? names(brief) : `${formatCount(brief.length)} categories, among them ${names(brief.slice(0, 2))}`}. Their pages are counted in other rows, most of them in “unattributed”; ≈ marks the totals that this makes approximate. -v lists them.`,
         ]
       : []),
   ];
+}
+
+/** Begins the reason of a row that the kernel does not count. */
+const NOT_COUNTED = 'not counted by this kernel';
+
+/** Bounds of one category, if they differ as printed. */
+function rangeWords([category, ...others]: readonly Category[]): string {
+  const { leastBytes, mostBytes } = category?.range ?? { leastBytes: 0, mostBytes: 0 };
+  const [least, most] = [formatSize(leastBytes), formatSize(mostBytes)];
+  if (others.length > 0 || least === most) return '';
+  return leastBytes === 0 ? `, at most ${most}` : `, between ${least} and ${most}`;
 }
 
 function unattributed({ memory }: MemoryAnswer): number {
@@ -115,7 +131,9 @@ export function socketWords({ socketEstimate, captured }: MemoryAnswer): string[
 export function nextOfProc(answer: MemoryAnswer, from: string): string | undefined {
   const { memory, captured, freeConflict, source } = answer;
   const { likely, low } = answer.socketEstimate ?? { likely: 0, low: 0 };
-  const stale = `skcheck ${captured ? from : '--stale'}`;
+  // A capture without sockets cannot be read again.
+  const hasSockets = !captured || (answer.socketEstimate?.lost.length ?? 0) === 0;
+  const stale = hasSockets ? `skcheck ${captured ? from : '--stale'}` : undefined;
   if (freeConflict && source === 'pageflags') return 'kdump-mem memory --live --source counters';
   if ((likely ?? low) >= NOTABLE * memory.bytes) return stale;
   const [largest] = leaves(memory)
@@ -169,8 +187,11 @@ export function largestOwner({ memory }: MemoryAnswer): Owner | undefined {
 function conflictWords({ freeConflict }: MemoryAnswer): string {
   if (!freeConflict) return '';
   const { foundBy, foundBytes, countedBytes } = freeConflict;
-  const found = foundBy === 'counters' ? 'zones count' : 'page flags show';
-  const sizes = `${found} ${formatSize(foundBytes)}, MemFree counts ${formatSize(countedBytes)}`;
+  const [found, counted] = [formatSize(foundBytes), formatSize(countedBytes)];
+  // Both are right at their own time: rows have bounds.
+  if (foundBy === 'counters')
+    return `Free memory changed while it was read: zones count ${found}, MemFree ${counted}. `;
+  const sizes = `page flags show ${found}, MemFree counts ${counted}`;
   return `Free memory is contradictory: ${sizes}. Do not rely on free and unattributed memory below. `;
 }
 
@@ -192,12 +213,18 @@ function standsOut(answer: MemoryAnswer): string {
   }
   const held = leaves(memory).filter(
     ({ category }) =>
-      !category.startsWith('free') && !QUIET.has(category) && !(answer.freeConflict && DEPENDS_ON_FREE.has(category)),
+      !category.startsWith('free') &&
+      !QUIET.has(category) &&
+      !(answer.freeConflict?.foundBy === 'pageflags' && DEPENDS_ON_FREE.has(category)),
   );
   const [largest] = held.toSorted((a, b) => b.frames - a.frames);
   if (!largest || largest.frames === 0) return '';
+  if (largest.category === 'missing-counters')
+    return `The use of ${formatSize(largest.bytes)} is unknown: /proc/meminfo is incomplete.`;
+  const { leastBytes = largest.bytes, mostBytes = largest.bytes } = largest.range ?? {};
+  const bound = leastBytes === 0 ? `Up to ${formatSize(mostBytes)}` : `At least ${formatSize(leastBytes)}`;
   if (largest.category === 'unattributed')
-    return `${formatSize(largest.bytes)} is allocated but not attributed to any owner.`;
+    return `${leastBytes === mostBytes ? formatSize(largest.bytes) : bound} is allocated but not attributed to any owner.`;
   const [owner] = largest.owners;
   const queued = slabOfQueues(answer, largest);
   const most = queued ?? (owner === undefined ? '' : `, ${formatSize(owner.bytes)} of it in ${ownerWords(owner)}`);

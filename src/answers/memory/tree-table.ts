@@ -71,7 +71,7 @@ export function treeColumns(answer: MemoryAnswer, verbose: boolean): Column<Tree
       heading: 'LARGEST OWNERS',
       value: ({ category }) =>
         category.category === 'anonymous' && category.owners.length === 0 && isFromProc(answer)
-          ? '(procs --live lists them)'
+          ? `(procs ${answer.captured ? '--from' : '--live'} lists them)`
           : ownersCell(category.owners),
       shrinks: { keeps: 'items', least: 12 },
     },

@@ -46,6 +46,7 @@ const WORDS: Readonly<Record<Category['category'], string>> = {
   'crash-kernel': 'crash kernel',
   'reserved-other': 'other reserved',
   unread: 'unreadable struct pages',
+  'missing-counters': 'counters missing',
 };
 
 export function categoryWords({ category }: Pick<Category, 'category'>): string {

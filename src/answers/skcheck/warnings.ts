@@ -240,7 +240,7 @@ export function captureWarnings(capture: {
     warnings.push({
       code: 'capture',
       count: damage.length,
-      message: `the capture is incomplete: ${damage.slice(0, MOST_TOLD).join('; ')}${more > 0 ? `; and ${formatCount(more)} more` : ''}. Capture that host again`,
+      message: `the capture is incomplete: ${damage.slice(0, MOST_TOLD).join('; ')}${more > 0 ? `; and ${formatCount(more)} more` : ''}${kind === 'capture' ? '. Capture that host again' : ''}`,
     });
   for (const message of contradictions) warnings.push({ code: 'capture', count: 1, message });
   if (unproved)

@@ -170,9 +170,10 @@ export function unreadWords(unread: readonly Unread[], verbose = false): string 
 
 /** Host, kernel, state or time, and number of findings; escaped. Of text logs only the number of findings. */
 export function summary(answer: TriageAnswer): string {
-  const { kernel, machine, host, logs } = answer;
+  const { kernel, machine, host, logs, failed = [] } = answer;
   if (logs) return foundWords(answer);
-  if (host?.isCaptured) return `${linuxWords(host.release)}, ${capturedWords(host)}. ${foundWords(answer)}`;
+  const lacks = failed.map((words) => ` ${words.charAt(0).toUpperCase()}${escapeText(words.slice(1))}.`).join('');
+  if (host?.isCaptured) return `${linuxWords(host.release)}, ${capturedWords(host)}.${lacks} ${foundWords(answer)}`;
   // "(none)": the kernel’s own name for a host without one.
   const nodename = machine?.uts?.nodename ?? host?.name ?? '(none)';
   const name = nodename === '(none)' || nodename === '' ? '' : `${escapeText(nodename)}, `;
@@ -180,7 +181,7 @@ export function summary(answer: TriageAnswer): string {
   const up = machine?.clock ? `, up ${duration(machine.clock.uptime)}` : '';
   const states = { panicked: ', panicked', running: ', running', unknown: ', state unknown' };
   const state = machine ? states[machine.panic.state] : '';
-  return `${name}${linuxWords(kernel?.release ?? host?.release ?? '')}${at}${up}${state}. ${foundWords(answer)}`;
+  return `${name}${linuxWords(kernel?.release ?? host?.release ?? '')}${at}${up}${state}.${lacks} ${foundWords(answer)}`;
 }
 
 const linuxWords = (release: string) => (release === '' ? 'Linux' : `Linux ${escapeText(release)}`);

@@ -124,7 +124,19 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
     `The newest data${of.sockets === 1 ? '' : ' of each'} has been queued for at least ${text(of.ageSeconds)} s.`,
   ],
   'unattributed-memory': (of) =>
-    `Unattributed memory: ${size(of.bytes)} (${percent(of.share)} of memory) is allocated but not attributed to any owner${of.mostOrder == null ? '' : `, mostly in order-${text(of.mostOrder)} blocks`}.`,
+    of.mostBytes == null
+      ? `Unattributed memory: ${size(of.bytes)} (${percent(of.share)} of memory) is allocated but not attributed to any owner${of.mostOrder == null ? '' : `, mostly in order-${text(of.mostOrder)} blocks`}.`
+      : [
+          of.bytes === 0
+            ? `Unattributed memory: up to ${size(of.mostBytes)} has no counter.`
+            : `Unattributed memory: at least ${size(of.bytes)} (${percent(of.share)} of memory) has no counter.`,
+          ...(of.balloon == null
+            ? []
+            : [
+                `${text(of.balloon)} is loaded: the hypervisor may have taken it back.`,
+                'Compare the memory that the hypervisor gives to this guest with MemTotal.',
+              ]),
+        ],
   'low-memory': (of) => [
     // Only a host's counters come with its low watermark.
     `Low memory: zone ${text(of.zone)} of node ${text(of.node)} ${of.lowBytes == null ? `had ${size(of.freeBytes)} in free blocks when the dump was taken` : `has ${size(of.freeBytes)} in free blocks`}, below its ${lowWords(of)}.`,

@@ -37,7 +37,10 @@ function warningsOf(host: CapturedHost): Warning[] {
   const { kind, damage, unproved } = host;
   const code = 'unreadable';
   const damaged = captureWarnings({ kind, damage, unproved: false, contradictions: [] });
-  const lacks = 'the capture has no manifest: it cannot prove that nothing is missing in it';
+  const lacks =
+    kind === 'capture'
+      ? 'the capture has no manifest: it cannot prove that nothing is missing in it'
+      : 'files of this host may be missing: only a snapshot of kdump-mem lists its files';
   return [
     ...damaged.map(({ message }) => ({ code, message }) as const),
     ...(unproved ? [{ code, message: lacks } as const] : []),

@@ -41,7 +41,7 @@ export class UsageError extends KdumpMemError<'usage'> {
 /** Advice for errors of /proc. */
 const HOST_ADVICE: Readonly<Partial<Record<HostError['code'], string>>> = {
   denied: 'Run it as root; a container may need more capabilities.',
-  'not-a-capture': 'Name an archive written by kdump-mem snapshot or skcheck --capture.',
+  'not-a-capture': 'Name a snapshot, a sosreport or supportconfig, or a folder with proc/meminfo.',
 };
 const OTHER_HOST_ADVICE = 'Choose another source with --source, or read a dump.';
 

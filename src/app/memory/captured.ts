@@ -2,12 +2,12 @@ import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { countedMemory } from '../../account/memory/counted.js';
 import { type Category, leaves } from '../../account/memory/tree.js';
 import { formatSize } from '../../answers/text/size.js';
-import { HostError, KernelError } from '../../base/errors.js';
+import { HostError } from '../../base/errors.js';
 import { type CapturedFiles, readCapture } from '../../capture/read/files.js';
 import type { HostSource } from '../../host/host-source.js';
 import { readHostDetails } from '../../host/proc/details.js';
 import { hostOrigin } from '../../host/proc/machine-sample.js';
-import { knownPageSize, readHostCounts } from '../../host/proc/memory.js';
+import { readHostCounts } from '../../host/proc/memory.js';
 import { sharedFiles } from '../../host/proc/shared-files.js';
 import { capturedAt } from '../kit/captured-source.js';
 
@@ -15,8 +15,7 @@ import { capturedAt } from '../kit/captured-source.js';
  * Returns the memory breakdown of a captured host, based on its counters.
  *
  * @param withSockets whether to estimate the memory of socket queues
- * @throws {HostError} `gone`, `denied`, `not-a-capture`; `unreadable`: it lacks required files
- * @throws {KernelError} `damaged`: its counters contradict each other
+ * @throws {HostError} `gone`, `denied`, `not-a-capture`; `unreadable`: it lacks /proc/meminfo
  */
 export async function capturedMemory(path: string, withSockets: boolean): Promise<MemoryAnswer> {
   const files = await readCapture(path);
@@ -28,24 +27,30 @@ export async function capturedMemory(path: string, withSockets: boolean): Promis
 
 /** @throws as capturedMemory */
 export function memoryOfCapture(path: string, files: CapturedFiles): MemoryAnswer {
+  const last = memoryAt(path, capturedAt(files, 'last'));
+  // Files are read one after the other, so they can contradict each other if memory changes quickly.
+  const isContradictory = last.warnings.some(({ code }) => code === 'corrupt');
+  if (!isContradictory || !files.has('sample-2/proc/meminfo')) return last;
+  const first = memoryAt(path, capturedAt(files, 'first'));
+  return first.warnings.some(({ code }) => code === 'corrupt') ? last : first;
+}
+
+/** @throws {HostError} with advice that fits a capture */
+function attempted<T>(path: string, read: () => T): T {
   try {
-    return memoryAt(path, capturedAt(files, 'last'));
+    return read();
   } catch (error) {
-    // Files are read one after the other, so they can contradict each other if memory changes quickly.
-    if (!(error instanceof KernelError) || !files.has('sample-2/proc/meminfo')) throw error;
-    return memoryAt(path, capturedAt(files, 'first'));
+    if (!(error instanceof HostError)) throw error;
+    const next = `Check that ${path} contains the host’s whole proc/meminfo.`;
+    throw new HostError(error.code, error.message, { cause: error, next });
   }
 }
 
 function memoryAt(path: string, { host, of, warnings }: ReturnType<typeof capturedAt>): MemoryAnswer {
-  if (knownPageSize(host) === undefined) {
-    const message = `${path}: page size unknown (a sosreport, or a capture by an older skcheck)`;
-    throw new HostError('unreadable', message, {
-      next: 'Capture the host again with kdump-mem snapshot.',
-    });
-  }
-  const counted = countedMemory(readHostCounts(host), readHostDetails(host));
-  const answer = withSharedFiles({ ...counted, warnings }, host);
+  // Only a snapshot has whole files for certain.
+  const counts = attempted(path, () => readHostCounts(host, host.kind === 'capture' ? 'snapshot' : 'text'));
+  const counted = countedMemory(counts, readHostDetails(host));
+  const answer = withSharedFiles({ ...counted, warnings: [...warnings, ...counted.warnings] }, host);
   const at = host.timeOf('/proc/meminfo');
   const captured = { name: of.name, taken: at };
   return { ...answer, captured, origin: hostOrigin(host, at) };

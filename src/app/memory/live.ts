@@ -82,15 +82,11 @@ const LIVE_READERS: Record<LiveSource, LiveReader> = {
     }
   },
   counters: async () => {
-    for (let left = MOST_TRIES; ; left--) {
-      try {
-        return await settled(async () => countedMemory(readHostCounts(liveHost), readHostDetails(liveHost)));
-      } catch (error) {
-        // Files are read one after the other, so they can contradict each other if memory changes quickly.
-        if (error instanceof KernelError && left > 1) continue;
-        if (error instanceof HostError || error instanceof KernelError) throw new NotOpened(error);
-        throw error;
-      }
+    try {
+      return await settled(async () => countedMemory(readHostCounts(liveHost), readHostDetails(liveHost)));
+    } catch (error) {
+      if (error instanceof HostError) throw new NotOpened(error);
+      throw error;
     }
   },
 };
@@ -101,13 +97,13 @@ const LIVE_READERS: Record<LiveSource, LiveReader> = {
  */
 const MOST_SAMPLES = 3;
 
-/** Samples until free memory is consistent, at most MOST_SAMPLES times. */
+/** Samples until counters are consistent, at most MOST_SAMPLES times. */
 export async function settled(sample: () => Promise<MemoryAnswer>): Promise<MemoryAnswer> {
   for (let left = MOST_SAMPLES; ; left--) {
     const answer = await sample();
-    if (!answer.freeConflict || left === 1) return answer;
+    // A scan of page flags takes long.
+    const isQuick = answer.source === 'counters';
+    const isConsistent = !answer.freeConflict && !(isQuick && answer.warnings.some(({ code }) => code === 'corrupt'));
+    if (isConsistent || left === 1) return answer;
   }
 }
-
-/** Maximum number of attempts if the counters add up to more than the total. */
-const MOST_TRIES = 10;

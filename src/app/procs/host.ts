@@ -61,7 +61,7 @@ export function withoutMemory(from: string): HostError {
     'unreadable',
     `${from} has no memory figures of processes (an older capture, or a sosreport without ps)`,
     {
-      next: 'Take a new snapshot: kdump-mem snapshot.',
+      next: 'If the host still runs, take a snapshot: kdump-mem snapshot.',
     },
   );
 }

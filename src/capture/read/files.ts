@@ -20,15 +20,20 @@ import type { LogFile } from '../../host/logs.js';
 import { archiveKind, CAPTURE_LIMIT, LimitedStream, looksLikeDump, type UnpackLimit } from '../../host/recognise.js';
 import { MAX_PROCESS_BYTES } from './contents.js';
 import {
+  BARE_TOP,
   type CapturedFile,
   checkManifest,
   isOfLogs,
   isOfMappings,
   isOfProcesses,
+  type Located,
+  located,
   MANIFEST,
+  SUPPORTCONFIG,
   type WantedParts,
   wantedName,
 } from './manifest.js';
+import { supportconfigFiles } from './supportconfig.js';
 import { cksum, TarReader } from './tar.js';
 
 /** Maximum bytes to read of one file, and of all large ones together. */
@@ -101,7 +106,7 @@ export class CapturedFiles {
 }
 
 /**
- * Reads the files of a directory or of a tar archive (plain, gzip; xz and zstd by their own commands).
+ * Reads the files of a directory or of a tar archive (plain, gzip; xz, zstd and bzip2 by their own commands).
  * Throws `HostError`: `gone`, `denied`, `unreadable`.
  *
  * @param limit where reading an archive stops; later files are then missing, and reported as damage
@@ -112,8 +117,13 @@ export async function readCapture(
   limit: UnpackLimit = CAPTURE_LIMIT,
 ): Promise<CapturedFiles> {
   const innerName = (name: string) => wantedName(name, requested);
-  const files = new Map<string, Buffer>();
-  const entries = new Map<string, CapturedFile>();
+  const hosts = new Map<string, HostFiles>();
+  let count = 0;
+  const hostOf = ({ top }: Located): HostFiles => {
+    const known = hosts.get(top) ?? { files: new Map(), entries: new Map(), links: new Map() };
+    hosts.set(top, known);
+    return known;
+  };
   let bytesLeft = MAX_BYTES;
   let leftForSmall = MAX_SMALL_BYTES;
   let leftForMappings = MAX_MAPPINGS_BYTES;
@@ -129,10 +139,12 @@ export async function readCapture(
     return Math.max(Math.min(bytesLeft, MAX_FILE_BYTES), Math.min(leftForSmall, SMALL_BYTES));
   };
   const add = (name: string, bytes: Buffer, size: number) => {
-    const inner = innerName(name);
-    if (inner === null) return;
+    const place = located(name, requested);
+    if (place === null) return;
+    const { inner } = place;
+    const { files, entries } = hostOf(place);
     const times = (entries.get(inner)?.times ?? 0) + 1;
-    if (entries.size === MAX_ENTRIES && times === 1) throw new HostError('not-a-capture', `${path} has too many files`);
+    if (times === 1 && count++ === MAX_ENTRIES) throw new HostError('not-a-capture', `${path} has too many files`);
     entries.set(inner, { size, read: bytes.length, sum: cksum(bytes), times });
     if (isOfMappings(inner)) leftForMappings -= bytes.length;
     else if (isOfProcesses(inner)) leftForProcesses -= bytes.length;
@@ -142,10 +154,10 @@ export async function readCapture(
     files.set(inner, bytes);
   };
   let reached: string | null = null;
-  const links = new Map<string, string>();
+  let linksLeft = MAX_LINKS;
   const addLink = (name: string, target: string) => {
-    const inner = innerName(name);
-    if (inner !== null && links.size < MAX_LINKS) links.set(inner, target);
+    const place = located(name, requested);
+    if (place !== null && linksLeft-- > 0) hostOf(place).links.set(place.inner, target);
   };
   const logPaths = new Map<string, string>();
   const addPath = (name: string, at: string) => {
@@ -157,17 +169,68 @@ export async function readCapture(
   const budget = { left: MAX_ENTRIES, room, addPath };
   if (isDirectory(path)) readDirectory(path, '', 0, budget, add, addLink);
   else reached = await readArchive(path, new TarReader(room, add, addLink), limit);
+  const { files, entries, links } = onlyHost(path, hosts);
+  // A snapshot contains no symlinks: its manifest lists files.
+  if (!files.has(MANIFEST)) {
+    followLinks(files, links);
+    unfoldSections(files);
+  }
   const stopped = reached === null ? [] : [`reading stopped after ${reached}, the remainder is missing`];
   if (files.size + logPaths.size === 0)
     throw new HostError(
       'not-a-capture',
       `${path} is neither a capture nor a sosreport${stopped.map((why) => ` (${why})`).join('')}`,
     );
-  // A snapshot contains no symlinks: its manifest lists files.
-  if (!files.has(MANIFEST)) followLinks(files, links);
   const cut = [...entries].filter(([, { read, size }]) => read < size).map(([name]) => name);
   const damage = [...stopped, ...damageOf(files, entries, innerName)];
   return new CapturedFiles(files, damage, new Set(cut), logPaths);
+}
+
+/** Files of one host in an input. */
+interface HostFiles {
+  readonly files: Map<string, Buffer>;
+  readonly entries: Map<string, CapturedFile>;
+  readonly links: Map<string, string>;
+}
+
+/**
+ * Returns the files of the only host, with logs that are elsewhere in the input.
+ *
+ * @throws {HostError} `not-a-capture`: it contains several hosts
+ */
+function onlyHost(path: string, all: ReadonlyMap<string, HostFiles>): HostFiles {
+  const isHost = ({ files }: HostFiles) =>
+    [...files.keys()].some((name) => /(?:^proc\/meminfo|^memory\.txt)$/.test(name));
+  const isSnapshot = ({ files }: HostFiles) => files.has(MANIFEST) || files.has('sample-1/began');
+  const found = [...all].filter(([, host]) => isSnapshot(host) || isHost(host)).map(([top]) => top);
+  // A copy of /proc may contain the roots of containers.
+  const tops = found.filter((top) => !found.some((other) => other !== top && top.startsWith(other)));
+  if (tops.length > 1)
+    throw new HostError(
+      'not-a-capture',
+      `${path} contains ${tops.length} hosts: ${tops.slice(0, 3).join(', ')}${tops.length > 3 ? ', …' : ''}`,
+      { next: 'Unpack it, and name the folder of one host.' },
+    );
+  const kept = tops[0] === undefined ? [...all].filter(([top]) => !top.endsWith(BARE_TOP)) : [];
+  const merged: HostFiles = all.get(tops[0] ?? '') ?? { files: new Map(), entries: new Map(), links: new Map() };
+  for (const [top, { files, entries, links }] of all) {
+    const isKept = kept.some(([one]) => one === top);
+    for (const [name, bytes] of files)
+      if (!merged.files.has(name) && (isKept || isOfLogs(name))) merged.files.set(name, bytes);
+    for (const [name, entry] of entries) if (!merged.entries.has(name) && isKept) merged.entries.set(name, entry);
+    for (const [name, target] of links) if (!merged.links.has(name) && isKept) merged.links.set(name, target);
+  }
+  return merged;
+}
+
+/** Replaces files of a supportconfig by their sections, and drops files that only have the name of one. */
+function unfoldSections(files: Map<string, Buffer>): void {
+  for (const [name, bytes] of [...files]) {
+    if (!SUPPORTCONFIG.test(name)) continue;
+    files.delete(name);
+    for (const [inner, text] of supportconfigFiles(bytes.toString('utf8')))
+      if (!files.has(inner)) files.set(inner, Buffer.from(text));
+  }
 }
 
 /**
@@ -305,7 +368,7 @@ async function readArchive(path: string, reader: TarReader, limit: UnpackLimit):
   const kind = archiveKind(begin);
   try {
     if (kind === 'gzip') await pipeline(createReadStream(path), createGunzip(), sink);
-    else if (kind === 'xz' || kind === 'zstd') await unpack(kind, path, sink);
+    else if (kind === 'xz' || kind === 'zstd' || kind === 'bzip2') await unpack(kind, path, sink);
     else await pipeline(createReadStream(path), sink);
   } catch (cause) {
     if (refusal) throw refusal;
@@ -317,7 +380,7 @@ async function readArchive(path: string, reader: TarReader, limit: UnpackLimit):
 }
 
 async function unpack(
-  command: 'xz' | 'zstd',
+  command: 'xz' | 'zstd' | 'bzip2',
   path: string,
   sink: (pieces: AsyncIterable<Buffer>) => Promise<void>,
 ): Promise<void> {

@@ -7,7 +7,7 @@ import type { CapturedFiles } from './files.js';
 import { CapturedFailures, type LinesOf, PathLines } from './lines.js';
 import { MANIFEST } from './manifest.js';
 import { insidePath, linksOf, MAX_PATHS, type Moment, momentOf, outOfOrder, textOf } from './moment.js';
-import { readSosreport, type Sosreport } from './sosreport.js';
+import { auxvOf, pageSizeOf, readSosreport, type Sosreport } from './sosreport.js';
 
 /**
  * A host as recorded in a capture or a sosreport: time does not pass, except that a sleep advances to
@@ -63,7 +63,8 @@ export class CapturedHost implements HostSource {
     const damage = [...captured.damage];
     this.damage = damage;
     this.unproved = !captured.has(MANIFEST);
-    this.kind = captured.has('version') ? 'capture' : 'sosreport';
+    // A copy of /proc has a file of this name too.
+    this.kind = /^\d/.test(captured.get('version') ?? '') ? 'capture' : 'sosreport';
     this.#failures = new CapturedFailures(captured.get('errors') ?? '');
     this.#leftOut = new Set((captured.get('left-out') ?? '').split('\n'));
     const cut = new Set([...captured.cut, ...this.#failures.cut()]);
@@ -82,7 +83,6 @@ export class CapturedHost implements HostSource {
     if (this.kind === 'sosreport') {
       const report = readSosreport(captured);
       this.capturedAt = report.capturedAt;
-      auxv ??= report.auxv;
       this.psText = report.psText;
       for (const [path, text] of report.files) files.set(path, text);
       this.#links = report.links;
@@ -102,6 +102,7 @@ export class CapturedHost implements HostSource {
       this.#links = linksOf(captured, count, damage);
       this.at = momentAt(this.capturedAt, all[0], this.#moments.at(-1));
     }
+    auxv ??= auxvOf(pageSizeOf(captured));
     if (this.#moments.length === 0) throw new HostError('not-a-capture', 'the capture contains no socket sample');
     this.#files = files;
     this.filesInMemory = captured.get('files-in-memory');
@@ -178,7 +179,9 @@ export class CapturedHost implements HostSource {
     const unknown = group === 'others' ? this.#unknown : [];
     if (text === undefined) {
       if (this.kind === 'sosreport' && this.#moment.ss.size === 0)
-        throw new HostError('not-a-capture', 'the sosreport contains no output of ss');
+        throw new HostError('not-a-capture', 'the sosreport contains no output of ss', {
+          next: 'Its memory and log can be read: kdump-mem triage --from.',
+        });
       if (group === 'inet' && this.#index > 0 && !hasSockets(this.#moment))
         if (this.#moments.some(hasSockets)) throw new HostError('gone', 'sample 2 of the capture has no sockets');
       if (group !== 'inet' || this.#index > 0) return unknown;

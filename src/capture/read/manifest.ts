@@ -89,7 +89,12 @@ const MACHINE_FILES = [
   'uptime|loadavg|locks|key-users|stat|version|cmdline|iomem|allocinfo|net/(?:sockstat6?|protocols)',
   String.raw`pressure/\w+|self/(?:mountinfo|auxv)|sysvipc/shm`,
   String.raw`sys/(?:kernel|vm|fs)/(?:\w+/)?\w[\w.-]*|sys/net/(?:core|ipv4|netfilter)/\w+`,
+  // A copied tree of /proc.
+  String.raw`\d{1,10}/(?:status|comm|stat|cgroup|smaps_rollup|oom_score|oom_score_adj)`,
 ].join('|');
+
+/** Files of a supportconfig that contain sections of files and commands. */
+export const SUPPORTCONFIG = /^(?:basic-environment|basic-health-check|memory|proc|env|modules|network)\.txt$/;
 
 const WANTED = new RegExp(
   `^(?:${[
@@ -98,12 +103,26 @@ const WANTED = new RegExp(
     `slab-attributes|etc/os-release|sys/kernel/mm/(?:${NAME}/){0,4}${NAME}`,
     String.raw`sys/devices/system/node/node\d+/\w+|sys/block/zram\d+/mm_stat`,
     String.raw`sample-\d/(?:\w+|netns-\d+/(?:\w+|net/\w+))`,
-    String.raw`sos_commands/(?:networking/.*ss_-\w+|process/ps_aux\w*|date/date(?:_--utc)?|\w+/getconf_-a|host/hostname.*|kernel/(?:uname.*|sysctl_-a|dmesg)|memory/.*meminfo)`,
+    String.raw`sos_commands/(?:networking/.*ss_-\w+|process/ps_aux\w*|date/date(?:_--utc)?|\w+/getconf_-a|host/hostname.*|kernel/(?:uname.*|sysctl_-a|dmesg|lsmod)|memory/.*meminfo)`,
+    SUPPORTCONFIG.source.slice(1, -1),
   ].join('|')})$`,
 );
 
 /** Top-level directories within a capture, which cannot be its enclosing one: proc/cgroups is not its file cgroups. */
-const OWN = /^(?:proc|sys|etc|var|sample-\d|sos_commands)\//;
+const OWN = /^(?:proc|sys|etc|var|sample-\d|sos_commands|insights_commands)\//;
+
+/** Names of other collectors: insights archives, and files of /proc by names without a slash. */
+const OTHER_NAMES: readonly (readonly [form: RegExp, name: string])[] = [
+  [/^insights_commands\/(uname_-a|sysctl_-a|dmesg|lsmod)$/, 'sos_commands/kernel/$1'],
+  [/^insights_commands\/(ps_aux)\w*$/, 'sos_commands/process/$1'],
+  [/^insights_commands\/(date(?:_--utc)?)$/, 'sos_commands/date/$1'],
+  [/^insights_commands\/(hostname)$/, 'sos_commands/host/$1'],
+  [/^insights_commands\/(getconf_)(?:-a|PAGE_?SIZE)$/, 'sos_commands/libraries/$1-a'],
+  [/^proc_(meminfo|vmstat|zoneinfo|slabinfo|buddyinfo|vmallocinfo|modules|version)$/, 'proc/$1'],
+];
+
+/** Files of a folder that is itself a copy of /proc. */
+const BARE = new RegExp(`^(?!version$|cgroups$|stat$|cmdline$|locks$)(?:${MACHINE_FILES})$`);
 
 /** Parts of a capture to read. */
 export interface WantedParts {
@@ -113,18 +132,40 @@ export interface WantedParts {
   readonly logs?: boolean;
 }
 
-/** Returns the name below the top directory (`kdump-mem-snapshot/`, `sosreport-…/`); null if it is not needed. */
-export function wantedName(name: string, { mappings = false, logs = false }: WantedParts): string | null {
+/** A file of a capture. */
+export interface Located {
+  /** Name below its top directory. */
+  readonly inner: string;
+  /** The directory (`kdump-mem-snapshot/`, `sosreport-…/`, of any depth); two hosts in one input have two. */
+  readonly top: string;
+}
+
+/** Returns the name below the top directory; null if it is not needed. */
+export function wantedName(name: string, parts: WantedParts): string | null {
+  return located(name, parts)?.inner ?? null;
+}
+
+/** Finds the place of a file in a capture; null if it is not needed. */
+export function located(name: string, { mappings = false, logs = false }: WantedParts): Located | null {
   const plain = name.replace(/^(?:\.?\/)+/, '');
+  if (plain.split('/').includes('..')) return null;
   // Names in a manifest, or in an unpacked directory, lack the top directory.
-  const below = OWN.test(plain) ? plain : plain.slice(plain.indexOf('/') + 1);
-  if (plain.startsWith('../')) return null;
-  for (const inner of [plain, below]) {
-    if (logs && isOfLogs(inner)) return inner;
-    if (WANTED.test(inner)) return mappings || !isOfMappings(inner) ? inner : null;
+  const below = OWN.test(plain) ? 0 : plain.indexOf('/') + 1;
+  for (const from of [0, ...Array.from(plain.matchAll(/\//g), ({ index }) => index + 1)]) {
+    const [at, top, isShallow] = [plain.slice(from), plain.slice(0, from), from === 0 || from === below];
+    if (logs && isShallow && isOfLogs(at)) return { inner: at, top };
+    const [form, other = ''] = OTHER_NAMES.find(([one]) => one.test(at)) ?? [];
+    const inner = form === undefined ? at : at.replace(form, other);
+    if ((isShallow || form !== undefined || OWN.test(at)) && WANTED.test(inner))
+      return mappings || !isOfMappings(inner) ? { inner, top } : null;
+    const isCopy = isShallow || !/(?:^|\/)(?:proc|sys|etc|var|sos_commands)\//.test(top);
+    if (isCopy && BARE.test(at)) return { inner: `proc/${at}`, top: `${top}${BARE_TOP}` };
   }
   return null;
 }
+
+/** Ends the top of files in a copy of /proc without the folder `proc`. */
+export const BARE_TOP = '(proc)';
 
 /** Whether it is a list of all processes: potentially large. */
 export function isOfProcesses(name: string): boolean {

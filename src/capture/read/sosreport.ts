@@ -1,3 +1,4 @@
+import { IN_BOTH } from '../../records/meminfo-lines.js';
 import type { ProcessMemoryRecord, ProcessRecords } from '../../records/processes.js';
 import type { CapturedFiles } from './files.js';
 import { linesOf } from './lines.js';
@@ -8,8 +9,6 @@ export interface Sosreport {
   readonly ss: ReadonlyMap<string, string>;
   readonly files: ReadonlyMap<string, string>;
   readonly links: ReadonlyMap<string, string>;
-  /** Undefined: the page size is unknown. */
-  readonly auxv: Buffer | undefined;
   /** Output of `ps aux`. */
   readonly psText: string | undefined;
   /** Null: unknown, or not in UTC. */
@@ -45,8 +44,12 @@ export function readSosreport(captured: CapturedFiles): Sosreport {
   if (source !== undefined) for (const [group, text] of Object.entries(rows)) ss.set(`${OWN} ${group}`, text);
   const name = captured.get('hostname') ?? captured.get('sos_commands/host/hostname');
   if (name !== undefined) files.set('/proc/sys/kernel/hostname', name);
-  const release = /^\S+ \S+ (\S+)/.exec(captured.get('sos_commands/kernel/uname_-a') ?? '')?.[1];
+  const release =
+    /^\S+ \S+ (\S+)/.exec(captured.get('sos_commands/kernel/uname_-a') ?? '')?.[1] ??
+    /^Linux version (\S+)/.exec(captured.get('proc/version') ?? '')?.[1];
   if (release !== undefined) files.set('/proc/sys/kernel/osrelease', release);
+  const modules = captured.get('sos_commands/kernel/lsmod');
+  if (modules !== undefined && !captured.has('proc/modules')) files.set('/proc/modules', modules);
   const sysctls = captured.get('sos_commands/kernel/sysctl_-a') ?? '';
   for (const [, key = '', value] of sysctls.matchAll(/^(net\.(?:core|ipv4)\.\w+) = ([\d\t ]+)$/gm))
     files.set(`/proc/sys/${key.replaceAll('.', '/')}`, `${value}\n`);
@@ -55,13 +58,12 @@ export function readSosreport(captured: CapturedFiles): Sosreport {
     files,
     links,
     capturedAt: captureTimeOf(captured),
-    auxv: auxvOf(pageSizeOf(captured)),
     psText: psOf(captured),
   };
 }
 
 /** The page size as in the auxiliary vector: AT_PAGESZ. */
-function auxvOf(pageSize: number | null): Buffer | undefined {
+export function auxvOf(pageSize: number | null): Buffer | undefined {
   if (pageSize === null) return undefined;
   const auxv = Buffer.alloc(16);
   auxv.writeBigUInt64LE(6n, 0);
@@ -77,13 +79,39 @@ function psOf(captured: CapturedFiles): string | undefined {
 }
 
 /** Architectures with a single page size. */
-const ALWAYS_4K = / (?:x86_64|i[3-6]86|s390x) /;
+const ALWAYS_4K = /(?:\b|_)(?:x86_64|amd64|i[3-6]86|s390x)\b/;
 
-function pageSizeOf(captured: CapturedFiles): number | null {
+/** Base page sizes of supported architectures. */
+const PAGE_SIZES = [4096, 16_384, 65_536];
+
+/** Counters of two files may differ by this factor, and still show the page size. */
+const MOST_APART = 1.6;
+
+/**
+ * Page size of the host: reported, by its architecture, or by counters that are in kB in one file and in pages in
+ * another. Null: unknown.
+ */
+export function pageSizeOf(captured: Pick<CapturedFiles, 'get' | 'names'>): number | null {
+  const text = (name: string) => captured.get(name) ?? '';
   const [getconf = ''] = captured.names().filter((name) => name.endsWith('/getconf_-a'));
-  const reported = /^PAGE_?SIZE +(\d{4,6})$/m.exec(captured.get(getconf) ?? '')?.[1];
+  const reported = /^(?:PAGE_?SIZE +)?(\d{4,6})$/m.exec(text(getconf))?.[1];
   if (reported !== undefined) return Number(reported);
-  return ALWAYS_4K.test(captured.get('sos_commands/kernel/uname_-a') ?? '') ? 4096 : null;
+  const kernel = ['sos_commands/kernel/uname_-a', 'proc/sys/kernel/osrelease', 'proc/version'].map(text).join('\n');
+  if (ALWAYS_4K.test(kernel)) return 4096;
+  const [meminfo, vmstat, zoneinfo] = [text('proc/meminfo'), text('proc/vmstat'), text('proc/zoneinfo')];
+  const kibOf = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d{1,13}) kB`, 'm').exec(meminfo)?.[1] ?? 0);
+  let [kib, pages] = [0, 0];
+  for (const [line, name] of IN_BOTH) {
+    const counted = Number(new RegExp(`^${name} (\\d{1,13})$`, 'm').exec(vmstat)?.[1] ?? 0);
+    if (counted > 0 && kibOf(line) > 0) [kib, pages] = [kib + kibOf(line), pages + counted];
+  }
+  const present = [...zoneinfo.matchAll(/^ +present +(\d{1,13})$/gm)].reduce(
+    (sum, [, count]) => sum + Number(count),
+    0,
+  );
+  if (pages === 0) [kib, pages] = [kibOf('MemTotal'), present];
+  const size = (kib * 1024) / pages;
+  return PAGE_SIZES.find((one) => size < one * MOST_APART && one < size * MOST_APART) ?? null;
 }
 
 function captureTimeOf(captured: CapturedFiles): Date | null {

@@ -1,5 +1,6 @@
 import { HostError } from '../../base/errors.js';
 import type { MemoryCounters } from '../../records/machine-sample.js';
+import { WHOLE } from '../../records/meminfo-lines.js';
 import type { SmapsSums } from '../../records/processes.js';
 import type { HostSource } from '../host-source.js';
 
@@ -62,13 +63,21 @@ export function knownPageSize(source: HostSource): number | undefined {
 
 const PAGE_SIZES: ReadonlySet<number> = new Set([4096, 16_384, 65_536]);
 
+/** Why a file that counts pages is not used. */
+export const NO_PAGE_SIZE = 'page size unknown';
+
 /** /proc/meminfo has about 60 lines. */
 const MAX_LINES = 1000;
 
-/** @throws {HostError} `gone`, `denied`, `unreadable`: /proc/meminfo cannot be read, or lacks the amount of memory */
-export function readHostCounts(source: HostSource): MemoryCounters {
+/**
+ * @param of this machine; a snapshot, whose files are whole; or text that others copied, where lines may be missing
+ * @throws {HostError} `gone`, `denied`, `unreadable`: /proc/meminfo cannot be read, or lacks the amount of memory
+ */
+export function readHostCounts(source: HostSource, of: 'machine' | 'snapshot' | 'text' = 'machine'): MemoryCounters {
   const meminfo = new Map<string, number>();
   const damaged = new Map<string, string>();
+  const printed = new Set<string>();
+  let hugePages = Number.NaN;
   const text = source.readText('/proc/meminfo');
   // Read immediately after it: memory that moves in between is counted in neither, or in both.
   const zoneinfo = zoneText(source);
@@ -76,18 +85,24 @@ export function readHostCounts(source: HostSource): MemoryCounters {
     const parts = /^([\w()]{1,40}):(.*)$/.exec(line);
     if (!parts) continue;
     const [, name = '', rest = ''] = parts;
-    const kib = /^ *(\d{1,13}) kB *$/.exec(rest)?.[1];
+    const kib = /^\s*(\d{1,13}) kB\s*$/.exec(rest)?.[1];
+    if (name === 'HugePages_Total') hugePages = Number(/^\s*(\d{1,13})\s*$/.exec(rest)?.[1] ?? Number.NaN);
+    if (kib !== undefined || /^\s*\d{1,13}\s*$/.test(rest)) printed.add(name);
     if (kib !== undefined) meminfo.set(name, Number(kib) * 1024);
-    else if (!/^ *\d{1,13} *$/.test(rest)) damaged.set(name, rest.trim().slice(0, 40));
+    else if (!/^\s*\d{1,13}\s*$/.test(rest)) damaged.set(name, rest.trim().slice(0, 40));
   }
-  for (const name of ['MemTotal', 'MemFree']) {
-    if (meminfo.has(name)) continue;
-    const reason = damaged.get(name);
-    const words = reason === undefined ? `has no ${name}` : `says “${reason}” of ${name}`;
-    throw new HostError('unreadable', `/proc/meminfo ${words}`);
-  }
-  const pageSize = readPageSize(source);
-  const vmstat = optional(source, '/proc/vmstat');
+  if (of !== 'text') printed.add(WHOLE);
+  const reason = damaged.get('MemTotal');
+  const words = reason === undefined ? 'has no MemTotal' : `says “${reason}” of MemTotal`;
+  if (!meminfo.has('MemTotal')) throw new HostError('unreadable', `/proc/meminfo ${words}`);
+  // Before 4.16 only the pool of the default size is counted.
+  const hugePageSize = meminfo.get('Hugepagesize');
+  if (!meminfo.has('Hugetlb') && !damaged.has('Hugetlb') && hugePageSize !== undefined && hugePages >= 0)
+    meminfo.set('Hugetlb', hugePages * hugePageSize);
+  const known = knownPageSize(source);
+  const pageSize = known ?? 4096;
+  const hasPageSize = known !== undefined || of === 'machine';
+  const vmstat = hasPageSize ? optional(source, '/proc/vmstat') : '';
   const pages = (name: string) => {
     const digits = new RegExp(`^${name} (\\d{1,13})$`, 'm').exec(vmstat)?.[1];
     return digits === undefined ? undefined : Number(digits) * pageSize;
@@ -96,9 +111,11 @@ export function readHostCounts(source: HostSource): MemoryCounters {
   return {
     release: optional(source, '/proc/sys/kernel/osrelease').trim(),
     pageSize,
+    hasPageSize,
     meminfo,
+    printed,
     damaged,
-    ...zoneCounts(zoneinfo, pageSize),
+    ...zoneCounts(hasPageSize ? zoneinfo : { why: NO_PAGE_SIZE }, pageSize),
     compressed: pages('nr_zspages'),
     memmap: boot === undefined || later === undefined ? undefined : { boot, later },
   };
@@ -126,8 +143,9 @@ function zoneCounts(zoneinfo: ReturnType<typeof zoneText>, pageSize: number): Zo
     (pattern) => [...text.matchAll(pattern)].length,
   );
   const present = sum(/^ +present +(\d{1,13})$/gm);
-  const managed = sum(/^ +managed +(\d{1,13})$/gm);
-  if (present === 0 || managed > present || presents !== zones)
+  // Since 3.8.
+  const managed = / managed +\d/.test(text) ? sum(/^ +managed +(\d{1,13})$/gm) : undefined;
+  if (present === 0 || (managed ?? 0) > present || presents !== zones)
     return { ...none, cpus: 0, whyNoZones: 'malformed /proc/zoneinfo (present pages)' };
   const cpus = new Set([...text.matchAll(/^ +cpu: +(\d{1,5})$/gm)].map(([, cpu]) => cpu)).size;
   const [lists, counts] = [/^ +cpu: /gm, /^ +count: +(\d{1,13})$/gm].map(

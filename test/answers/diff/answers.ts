@@ -35,6 +35,7 @@ function category(name: string, frames: number, children: readonly Category[] = 
     next: null,
     complete: true,
     why: null,
+    range: null,
     elsewhere: [],
   };
 }

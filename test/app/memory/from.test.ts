@@ -6,6 +6,7 @@ import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { cksum } from '../../../src/capture/read/tar.js';
 import { kdumpMem } from '../../support/cli.js';
 import { scratchFolder } from '../../support/scratch.js';
+import { meminfo } from '../../support/snapshot.js';
 
 const folder = scratchFolder('memory-from-');
 
@@ -13,16 +14,18 @@ const auxv = Buffer.alloc(32);
 auxv.writeBigUInt64LE(6n, 0);
 auxv.writeBigUInt64LE(16_384n, 8);
 
-const MEMINFO = `MemTotal:       1024000 kB
-MemFree:         400000 kB
-Cached:          200000 kB
-Shmem:            50000 kB
-AnonPages:       100000 kB
-KernelStack:       4096 kB
-Slab:             80000 kB
-SReclaimable:     30000 kB
-SUnreclaim:       50000 kB
-`;
+const MEMINFO = meminfo({
+  MemTotal: 1_024_000,
+  MemFree: 400_000,
+  Cached: 200_000,
+  Shmem: 50_000,
+  AnonPages: 100_000,
+  KernelStack: 4096,
+  Slab: 80_000,
+  SReclaimable: 30_000,
+  SUnreclaim: 50_000,
+});
+const GROWN = MEMINFO.replace(/(AnonPages: +)100000/, '$1300000');
 const ZONEINFO = `Node 0, zone   Normal
         min      100
         low      200
@@ -92,11 +95,14 @@ describe('memory --from', () => {
     expect(categories.get('free-cpu-lists')).toBe(10 * 16_384);
   });
 
-  test('reports its host and time, and the next command', async () => {
+  test('reports its host and time, and the next command if the capture can answer it', async () => {
     const path = captured('words', {});
     const { stdout } = await kdumpMem('memory', '--from', path);
     expect(stdout).toContain('Source: counters in /proc only, captured on a\\x1b[31mhost at 2026-01-02 03:04:05 UTC.');
-    expect(stdout).toContain(`Next: skcheck --from ${path}`);
+    // Without sockets in the capture, skcheck has nothing to read.
+    expect(stdout).not.toContain('Next: ');
+    const { stdout: files } = await kdumpMem('memory', '--from', captured('anonymous', { 'proc/meminfo': GROWN }));
+    expect(files).toContain(`Next: kdump-mem procs --from ${join(folder, 'anonymous')}`);
   });
 
   test.each([
@@ -119,7 +125,7 @@ describe('memory --from', () => {
 
   test('reports incomplete captures', async () => {
     const cut = captured('cut', {});
-    writeFileSync(join(cut, 'proc/meminfo'), MEMINFO.replace('AnonPages:       1', 'AnonPages:       2'));
+    writeFileSync(join(cut, 'proc/meminfo'), MEMINFO.replace(/(AnonPages: +)1/, '$12'));
     expect((await answerOf(cut)).warnings).toMatchObject([
       { code: 'unreadable', message: expect.stringContaining('proc/meminfo') },
     ]);
@@ -128,13 +134,15 @@ describe('memory --from', () => {
     expect((await answerOf(bare)).warnings).toMatchObject([{ message: expect.stringContaining('no manifest') }]);
   });
 
-  test('refuses a capture without a page size', async () => {
+  test('derives a missing page size from counters, and does without one', async () => {
     const path = captured('old', {});
     rmSync(join(path, 'proc/self/auxv'));
-    const { status, stdout, stderr } = await kdumpMem('memory', '--from', path);
-    expect([status, stdout]).toEqual([3, '']);
-    expect(stderr).toContain('page size unknown');
-    expect(stderr).toContain('Capture the host again');
+    // MemTotal is in kB, present pages of zones are not.
+    expect((await answerOf(path)).host?.pageSize).toBe(16_384);
+    rmSync(join(path, 'proc/zoneinfo'));
+    const { host, memory } = await answerOf(path);
+    expect(host).toMatchObject({ pageSize: 4096, pageSizeKnown: false });
+    expect(memory.bytes).toBe(1_024_000 * 1024);
   });
 
   test.each(['none', 'empty', 'fifo'])(
@@ -145,7 +153,9 @@ describe('memory --from', () => {
       if (name === 'fifo') execFileSync('mkfifo', [path]);
       const { status, stdout, stderr } = await kdumpMem('memory', '--from', path);
       expect([status, stdout]).toEqual([3, '']);
-      expect(stderr).toMatch(/^kdump-mem: .*Name an archive written by kdump-mem snapshot or skcheck --capture\.\n$/);
+      expect(stderr).toMatch(
+        /^kdump-mem: .*Name a snapshot, a sosreport or supportconfig, or a folder with proc\/meminfo\.\n$/,
+      );
       // No source of this machine describes another machine.
       expect(stderr).not.toContain('--source');
     },

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { triageSchema } from '../../../src/answers/triage/schema.js';
 import { kdumpMem } from '../../support/cli.js';
-import { snapshotFiles, writeCapture } from '../../support/snapshot.js';
+import { meminfo, snapshotFiles, writeCapture } from '../../support/snapshot.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'triage-from-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -90,7 +90,8 @@ describe('triage --from', () => {
 
   test.each([
     ['the log', { log: null }, 'log was not captured'],
-    ['the page size', { 'proc/self/auxv': null }, 'page size unknown'],
+    ['/proc/meminfo', { 'proc/meminfo': '' }, '/proc/meminfo has no MemTotal'],
+    ['a counter', { 'proc/meminfo': 'MemTotal: 1024000 kB\n' }, 'memory is incomplete: /proc/meminfo lacks '],
     ['older messages', { log: KMSG.split('\n').slice(1).join('\n') }, undefined],
   ])('without %s, no findings is no all-clear', async (_, changes, words) => {
     const { stdout } = await kdumpMem('triage', '--json', '--from', snapshot(changes));
@@ -114,7 +115,8 @@ describe('triage --from', () => {
       }
       files.set('errors', errors);
       files.set('proc/loadavg', '0.00 0.00 0.00 1/1 1\n');
-      files.set('proc/meminfo', `${files.get('proc/meminfo')}KernelStack: 64 kB\nPageTables: 64 kB\n`);
+      const kib = { MemTotal: 1_024_000, MemFree: 512_000, KernelStack: 64, PageTables: 64 };
+      files.set('proc/meminfo', meminfo(kib));
       const { stdout } = await kdumpMem(
         'triage',
         '--json',
@@ -161,10 +163,9 @@ describe('triage --from', () => {
   });
 
   test('--baseline reports growth since a snapshot, and without it none is reported', async () => {
-    const meminfo = (kB: number) =>
-      `MemTotal:       1024000 kB\nMemFree:         512000 kB\nSlab:  ${kB} kB\nSReclaimable: 0 kB\nSUnreclaim: ${kB} kB\n`;
-    const before = snapshot({ 'proc/meminfo': meminfo(1000) });
-    const changes = { 'proc/meminfo': meminfo(201_000), 'sample-1/began': '200.00 1.00\n' };
+    const slab = (kib: number) => meminfo({ MemTotal: 1_024_000, MemFree: 512_000, Slab: kib, SUnreclaim: kib });
+    const before = snapshot({ 'proc/meminfo': slab(1000) });
+    const changes = { 'proc/meminfo': slab(201_000), 'sample-1/began': '200.00 1.00\n' };
     const ended = { 'sample-2/began': '202.50 1.00\n', 'sample-2/ended': '203.00 1.00\n' };
     const now = snapshot({ ...changes, 'sample-1/ended': '200.50 1.00\n', ...ended });
     const grown = async (...more: string[]) => {

@@ -76,7 +76,7 @@ test.each([
   '../proc/meminfo',
   'x/proc/../../etc/passwd',
   'x/sample-2/../log',
-  'x/y/proc/meminfo',
+  'x/y/proc/../meminfo',
   'x/sys/kernel/mm/../../../etc/shadow',
   'x/proc/sys/kernel/..',
 ])('ignores %s, which is no file of a capture', (name) => {

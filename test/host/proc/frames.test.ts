@@ -43,7 +43,7 @@ const WORD = {
 /** A machine with 64 frames: RAM from 16 to 79, of which the last 8 are behind a hole. */
 function machine(words: readonly bigint[], meminfo: Record<string, number | string> = {}): FakeHost {
   const host = new FakeHost();
-  const lines = { MemTotal: 60, MemFree: 0, Slab: 0, SReclaimable: 0, VmallocUsed: 0, ...meminfo };
+  const lines = { MemTotal: 60, MemFree: 0, Slab: 0, SReclaimable: 0, VmallocUsed: 0, VmallocChunk: 0, ...meminfo };
   host.files.set(
     '/proc/meminfo',
     Object.entries(lines)
