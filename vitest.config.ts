@@ -23,6 +23,9 @@ const UNIT = [
 /** A thousand weeks on a clock that is made up. */
 const WEEKS = 'test/growth/watch/on-demand/**/*.test.ts';
 
+/** Every log of other machines, with every prefix. */
+const LOGS = 'test/triage/on-demand/**/*.test.ts';
+
 // `unit` takes less than a minute. `quick` needs Node alone, too. `real` needs the lab (scripts/lab), `machine` the lab and, for sockets and
 // namespaces, root. On demand: `arm64` needs more guests; `live`, `memory` and `panics` ask much of the
 // machine's time (`scripts/test arm64`, `scripts/test live`, …).
@@ -37,7 +40,7 @@ export default defineConfig({
           hookTimeout: 240_000,
           maxWorkers: 2,
           include: UNIT,
-          exclude: [WEEKS],
+          exclude: [WEEKS, LOGS],
         },
       },
       {
@@ -49,7 +52,7 @@ export default defineConfig({
           hookTimeout: 240_000,
           include: ['test/**/*.test.ts'],
           // Packages that tests need bring tests of their own.
-          exclude: ['test/real/**', ...UNIT, WEEKS, '**/node_modules/**'],
+          exclude: ['test/real/**', ...UNIT, WEEKS, LOGS, '**/node_modules/**'],
         },
       },
       {
@@ -107,6 +110,7 @@ export default defineConfig({
         },
       },
       { test: { name: 'weeks', include: [WEEKS], ...ALONE } },
+      { test: { name: 'logs', include: [LOGS], ...ALONE } },
       {
         test: {
           name: 'snapshots',

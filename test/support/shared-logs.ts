@@ -12,3 +12,11 @@ export function sharedLogs(folder: string): { name: string; text: string }[] | u
     return { name, text: text.replace(/^# source: .*\n/, '') };
   });
 }
+
+const CASES = ['../../../shared/cases/', '../../../../shared/cases/'].map((path) => new URL(path, import.meta.url));
+
+/** Text of a file of a public case, such as `dmesg-decode/dmesg-x.txt`; undefined if it does not exist. */
+export function sharedCase(file: string): string | undefined {
+  const place = CASES.find((url) => existsSync(new URL(file, url)));
+  return place && readFileSync(new URL(file, place), 'utf8');
+}

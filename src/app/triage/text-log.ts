@@ -11,6 +11,7 @@ import { LogFindings } from '../../triage/log/log-findings.js';
 import {
   findingsBeside,
   HeldMessages,
+  isNoLog,
   type LogTriage,
   PAGE_SIZE,
   ruleBasis,
@@ -129,7 +130,7 @@ export async function findingsOf(
       const { summary, missing } = await readLog(source, held ? bothOf(findings, held) : findings);
       const boot = choice && findBoot(choice, summary);
       const list = findings.finish(summary, boot);
-      if (summary.messages === 0 || (summary.format === undefined && list.length === 0)) continue;
+      if (isNoLog(summary, list)) continue;
       if (held && boot !== undefined) held.choose(boot);
       if (choice && boot === undefined) lacksBoot = true;
       else
