@@ -230,8 +230,7 @@ function entryOf(
   if (IS_KERNEL.test(tag)) return { length: found[0].length, printedTime: timeIn(`${head}${words}`) };
   // `dmesg --time-format iso` prints no tags.
   if (/,\d{6}[+-]\d\d:\d\d$/.test(head)) return undefined;
-  const isStrict = SYSLOG_TIME.test(head) && words !== '';
-  return hasTags || pid !== undefined || isStrict ? 'other' : undefined;
+  return hasTags || pid !== undefined || (words !== '' && SYSLOG_TIME.test(head)) ? 'other' : undefined;
 }
 
 /** The time that a prefix contains; '' if none. */

@@ -130,3 +130,25 @@ test("counts lines that look like a kernel's in an unknown format", () => {
   expect(read(`Kernel panic - not syncing: x\nMem-Info:\n`)).toMatchObject({ format: undefined, unknownLines: 2 });
   expect(read('dear diary,\n')).toMatchObject({ format: undefined, unknownLines: 0 });
 });
+
+test.each([
+  '[ ',
+  '[',
+  '11:11:11 ',
+  'a ',
+  'a: ',
+  '\x1b[1;',
+  '=3D',
+  '&lt;1&lt',
+  '<pre ',
+  '{"log":"',
+  '1,1,1,',
+  '\0',
+  '> ',
+  '([',
+])('a line of 1 MiB of %j is read in linear time, alone and in short lines', (part) => {
+  const line = part.repeat(Math.ceil((1 << 20) / part.length));
+  const kernel = '[    1.000000] -&gt; <1> a=3D\n';
+  const lines = `${part.repeat(200)}\n`.repeat(500);
+  expect(read(`${kernel}${line}\n${kernel}${lines}${kernel}`).texts.length).toBeGreaterThanOrEqual(3);
+});
