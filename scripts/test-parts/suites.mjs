@@ -24,6 +24,8 @@ const UNIT = [
   'test/{records,skcheck,triage,walk}/**/*.test.ts',
 ];
 const WEEKS = ['test/growth/watch/on-demand/**/*.test.ts'];
+/** Every log of other machines, with every prefix. */
+const LOGS = ['test/triage/on-demand/**/*.test.ts'];
 const REAL = ['test/real/**/*.test.ts'];
 const ON_DEMAND = 'test/real/*/on-demand/**';
 /** This machine: its sockets, processes, memory. A leak is steady only where no other guest takes the CPU. */
@@ -48,7 +50,7 @@ export const SUITES = [
     time: '1 min',
     ci: true,
     files: UNIT,
-    exclude: WEEKS,
+    exclude: [...WEEKS, ...LOGS],
     workers: 2,
   },
   {
@@ -57,7 +59,7 @@ export const SUITES = [
     time: '4 min',
     ci: true,
     files: ['test/**/*.test.ts'],
-    exclude: ['test/real/**', ...UNIT, ...WEEKS],
+    exclude: ['test/real/**', ...UNIT, ...WEEKS, ...LOGS],
     workers: 2,
     folders: ['test/nodes', 'test/browser', 'test/publish'],
   },
@@ -192,5 +194,11 @@ export const SUITES = [
     covers: '`kdump-mem watch` over a thousand weeks of simulated time; needs no lab',
     time: '5 min',
     files: WEEKS,
+  },
+  {
+    name: 'logs',
+    covers: 'every log of shared/logs behind sixty prefixes; needs no lab',
+    time: '2 min',
+    files: LOGS,
   },
 ];

@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { HostError } from '../base/errors.js';
-import { LogFormat } from '../log/format.js';
+import { LogFormat, SNIFFED } from '../log/format.js';
 import { pstoreText } from '../log/pstore.js';
 import { isText, openText } from './text-input.js';
 
@@ -24,8 +24,6 @@ export interface LogSource {
 /** Maximum depth of nested folders, and maximum number of entries, in a search for logs. */
 const MAX_DEPTH = 8;
 const MAX_ENTRIES = 20_000;
-/** Bytes to read to determine whether a file is a log. */
-const SNIFF_BYTES = 1 << 18;
 
 /** A pstore record: `dmesg-efi-170123456700001`, `dmesg-ramoops-0`, `.enc.z` if compressed. */
 const RECORD = /(?:^|\/)dmesg-[a-z_]+-\d{1,20}(?:\.enc\.z)?$/;
@@ -145,17 +143,16 @@ function listed(folder: string): string[] {
   }
 }
 
-/** Whether a file is text in a log format. */
+/** Whether a file is text in a log format, or with lines that look like a kernel's. */
 export async function isLog(path: string): Promise<boolean> {
-  const format = new LogFormat();
   if (!(await isText(path))) return false;
   let head = '';
   for await (const part of openText(path)) {
     head += part.toString('latin1');
-    if (head.length >= SNIFF_BYTES) break;
+    if (head.length >= SNIFFED) break;
   }
-  format.sniff(head.slice(0, SNIFF_BYTES));
-  return format.form !== undefined;
+  const { form, looksLikeKernel } = new LogFormat().sniff(head.slice(0, SNIFFED));
+  return form !== undefined || looksLikeKernel;
 }
 
 /**

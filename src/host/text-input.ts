@@ -6,8 +6,8 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { HostError } from '../base/errors.js';
 import { programPath, safePath } from '../base/shell.js';
-import { exportedLines, JOURNAL_EXPORT } from '../log/journal-export.js';
-import { splitPrefix } from '../log/prefix.js';
+import { LogFormat } from '../log/format.js';
+import { ENTRY_HEAD, entryLines } from '../log/journal-export.js';
 import { CAPTURE_LIMIT, LimitedStream, looksLikeDump, type UnpackLimit } from './recognise.js';
 
 /** Name that stands for standard input. */
@@ -20,7 +20,6 @@ const COMPRESSED = [
   { magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00], program: 'xz' },
   { magic: [0x42, 0x5a, 0x68], program: 'bzip2' },
 ] as const;
-const LONGEST_MAGIC = JOURNAL_EXPORT.length;
 
 const HEAD = 4096;
 const PART = 1 << 20;
@@ -41,8 +40,7 @@ export async function isText(path: string): Promise<boolean> {
 function looksLikeText(head: Buffer): boolean {
   if (!head.includes(0)) return true;
   if (looksLikeDump(head)) return false;
-  const lines = head.toString('latin1').split('\n');
-  return lines.some((line) => splitPrefix(line)?.bare === false);
+  return new LogFormat().sniff(head.toString('latin1')).form !== undefined;
 }
 
 /**
@@ -77,10 +75,10 @@ export async function* openText(
   }
 }
 
-/** Converts a journal export to lines of JSON; passes everything else through. */
+/** Converts entries over several lines to lines of JSON; passes everything else through. */
 async function* asLines(text: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
   const { head, all } = await peeked(text);
-  yield* head.toString('latin1').startsWith(JOURNAL_EXPORT) ? exportedLines(all) : all;
+  yield* entryLines(head.toString('latin1', 0, ENTRY_HEAD), all) ?? all;
 }
 
 /** Returns the first bytes of a stream, and the whole stream. */
@@ -89,7 +87,7 @@ async function peeked(
 ): Promise<{ readonly head: Buffer; readonly all: AsyncGenerator<Buffer> }> {
   const parts = (stream as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
   let head: Buffer = Buffer.alloc(0);
-  while (head.length < LONGEST_MAGIC) {
+  while (head.length < ENTRY_HEAD) {
     const { done, value } = await parts.next();
     if (done) break;
     head = Buffer.concat([head, value]);

@@ -83,7 +83,8 @@ export class BootCounter {
       this.#release = found.groups?.release;
     }
     if (this.#messages === 0 && timestamp === 0n) this.#fromStart = true;
-    this.#messages++;
+    // Other output may precede a log.
+    if (!bare) this.#messages++;
     if (timestamp !== null && timestamp >= (this.#newest ?? 0n)) this.#newest = timestamp;
     return this.#number;
   }

@@ -1,4 +1,16 @@
-import { type LineForm, monotonicHost, splitPrefix } from './prefix.js';
+import { decoderOf, type TextDecoder } from './encoding.js';
+import {
+  anchorOf,
+  type LearntPrefix,
+  type LineForm,
+  MONOTONIC,
+  MOST_HEAD,
+  PRINTERS,
+  type Prefixed,
+  splitPrefix,
+  splitRemainder,
+} from './prefix.js';
+import { ShapeCounter } from './shapes.js';
 
 /** Common names of logs with lines of each form. */
 const NAMES: Readonly<Record<LineForm, string>> = {
@@ -13,38 +25,70 @@ const NAMES: Readonly<Record<LineForm, string>> = {
  * one.
  */
 const MIXED = 10;
-/** Maximum number of first lines that determine the form of a text. */
-const MOST_LINES = 4000;
-const BRACKET = '['.charCodeAt(0);
-const LESS = '<'.charCodeAt(0);
+/** Maximum number of lines that determine the form of a text. */
+const MOST_LINES = 2000;
+/** Number of lines of each further part of a text that show whether its form is still known. */
+const CHECKED = 16;
+/** Number of bytes at the start of a text, or of a part of it, that determine its form. */
+export const SNIFFED = 1 << 18;
+/** Maximum number of prefixes that are learnt. */
+const MOST_HEADS = 32;
 
-/** Determines the form of a text's lines, and counts its kernel messages. */
+/**
+ * Messages that only a kernel prints. A line with one is a kernel's, whatever precedes it, if that does not end within
+ * a word or a sentence.
+ */
+const KNOWN =
+  /(?<![^\s:|>\])#])(?:Linux version \d|Kernel command line: |BIOS-e820: |Out of memory: Kill|Memory cgroup out of memory: |Killed process \d|[^\s:|>\]]{1,15} invoked oom-killer: |oom-kill:constraint=|Mem-Info:|Node \d+ (?:DMA|Normal|active_anon)|active_anon:\d|lowmem_reserve\[\]: |\d+ total pagecache pages|Free swap {1,2}= |CPU: \d+ (?:UID: \d+ )?PID: \d+ Comm: |Hardware name: |Call [Tt]race:|Modules linked in: |RIP: 00|pc : [\w.]+\+0x|Kernel panic - not syncing|BUG: (?:unable to handle|kernel NULL|soft lockup|Bad |scheduling while|sleeping function|K[AM]SAN: )|WARNING: (?:CPU: \d|possible |at \w)|INFO: task \S|rcu: INFO: |watchdog: BUG: |Oops: |Internal error: Oops|Unable to handle kernel|general protection fault|-+\[ (?:cut here|end trace)|[^\s:|>\]]{1,15}: page allocation (?:failure|stalls)|EXT4-fs \(|XFS \(|BTRFS (?:info|error|warning) |usb \d-\d)/;
+
+/** Tag of the kernel in a journal. */
+const TAG = ' kernel: ';
+const IS_TAG = /^(?:kernel|klogd|vmunix|crashlog)(?:\[\d{0,9}\])?:/;
+const JOURNAL_KERNEL = '"_TRANSPORT":"kernel"';
+/** An unknown vendor's CPU and task: brackets with letters, digits and a separator. */
+const OTHER_PRINTER =
+  /^ ?[A-Z]?[[(](?!<)(?=[^\])]{0,60}\d)(?=[^\])]{0,60}[A-Za-z])[^\])]{0,60}[:,@][^\])]{0,60}[\])] ?/;
+/** The usual prefix, without anything that would need a closer look. */
+const PLAIN = /(?:<\d{1,3}>)?\[ *\d{1,9}\.\d{6}\] (?![[( -]|[A-Z]\[)/y;
+
+/** Learns the form of a text's lines; splits them, and counts its kernel messages. */
 export class LogFormat {
   readonly #seen = new Map<LineForm, number>();
+  #form: LineForm | undefined;
+  readonly #heads = new Set<string>();
   #bare = 0;
-  messages = 0;
+  #learnt: LearntPrefix = {};
+  #decode: TextDecoder | undefined;
+  #isFirst = true;
+  #hasOtherTags = false;
+  /** Where the tag of the newest line of syslog begins, and the colons before it. */
+  #tagAt = -1;
+  #colons: readonly number[] = [];
+  #messages = 0;
+  #others = 0;
+  /** Number of lines that look like a kernel's without a prefix that is known. */
+  unknown = 0;
+  /** Whether the first lines contain one that looks like a kernel's, in whatever format. */
+  looksLikeKernel = false;
 
-  /**
-   * Detects the form from the first lines of a text.
-   *
-   * @returns the host of the journal, if lines begin with the kernel's clock
-   */
-  sniff(text: string): string | undefined {
-    const lines = text.split('\n', MOST_LINES);
-    const host = lines.map(monotonicHost).find((one) => one !== undefined);
-    for (const line of lines) {
-      const split = splitPrefix(line, host);
-      // A log that begins with lines of other programs may contain kernel messages further on.
-      const form = split ? split.form : line.startsWith('{"') ? 'json' : 'syslog';
-      if (form) this.#seen.set(form, (this.#seen.get(form) ?? 0) + 1);
-      else if (split && split.text.trim() !== '') this.#bare++;
-    }
-    return host;
+  /** Learns the form of a text from its first lines. @param text one character per byte */
+  sniff(text: string): this {
+    this.#decode = decoderOf(text);
+    this.#learn(this.#decode(text));
+    return this;
+  }
+
+  /** Removes what carried the log; learns from a further part of the text whose lines are not known yet. */
+  decode(text: string): string {
+    const decoded = this.#decode?.(text) ?? text;
+    const unknown = this.#isFirst ? undefined : this.#unknownAt(decoded);
+    if (unknown !== undefined) this.#learn(decoded.slice(unknown, unknown + SNIFFED));
+    return decoded;
   }
 
   /** Undefined if no line so far has a known form. */
   get form(): LineForm | undefined {
-    return [...this.#seen].sort(([, a], [, b]) => b - a)[0]?.[0];
+    return this.#form;
   }
 
   get name(): string | undefined {
@@ -53,24 +97,190 @@ export class LogFormat {
     return form && (isMixed ? 'console output' : NAMES[form]);
   }
 
-  /** Counts the messages in complete lines. */
+  /** Number of messages so far; a text without any known form has messages without a prefix, if it has any. */
+  get messages(): number {
+    return this.#messages + (this.form === undefined ? this.#others : 0);
+  }
+
+  /**
+   * Splits a line; undefined if another program wrote it.
+   *
+   * @param isFirst whether it is the first of the text, which may have lost its beginning
+   */
+  split(line: string, isFirst: boolean): Prefixed | undefined {
+    const split = splitPrefix(line, this.#learnt);
+    const isCut = isFirst && split?.bare && this.form !== undefined && this.form !== 'json';
+    return (isCut && splitRemainder(line, this.#learnt)) || split;
+  }
+
+  /** Counts the messages in complete lines. @param text one character per byte */
   count(text: string): void {
     const { form } = this;
-    if (form === 'syslog' || form === 'json') {
-      const mark = form === 'syslog' ? ' kernel: ' : '"_TRANSPORT":"kernel"';
-      for (let at = text.indexOf(mark); at >= 0; ) {
-        this.messages++;
-        // A message may contain the mark more than once.
-        const next = text.indexOf('\n', at);
-        at = next < 0 ? -1 : text.indexOf(mark, next);
-      }
+    let at = this.#isFirst ? this.#countLine(text, 0) : 0;
+    this.#isFirst = false;
+    if (
+      form !== 'syslog' ||
+      this.#seen.size > 1 ||
+      this.#hasOtherTags ||
+      this.#heads.size > 0 ||
+      this.#learnt.host !== undefined
+    ) {
+      while (at < text.length) at = this.#countLine(text, at);
       return;
     }
-    for (let at = 0; at >= 0 && at < text.length; ) {
-      const letter = text.charCodeAt(at);
-      if (form !== 'dmesg' || letter === BRACKET || letter === LESS) this.messages++;
-      at = text.indexOf('\n', at);
-      if (at >= 0) at++;
+    // Most lines of a journal are those of other programs, and the others begin alike.
+    let [tag, bracket, level] = [-2, -2, -2];
+    const next = (mark: string, known: number, from: number) =>
+      known === -1 || known >= from ? known : text.indexOf(mark, from);
+    while (at < text.length) {
+      tag = next(TAG, tag, at);
+      bracket = next('\n[', bracket, at - 1);
+      level = next('\n<', level, at - 1);
+      const tagged = tag < 0 ? text.length : text.lastIndexOf('\n', tag) + 1;
+      let start = tagged;
+      if (bracket >= 0 && bracket < start) start = bracket + 1;
+      if (level >= 0 && level < start) start = level + 1;
+      if (start === text.length) return;
+      at = start === tagged ? this.#countEntry(text, start, tag) : this.#countLine(text, start);
     }
   }
+
+  /** Counts a line of syslog like the one before it, if it begins like that. @returns the start of the next line */
+  #countEntry(text: string, start: number, tag: number): number {
+    let isAlike = tag - start === this.#tagAt;
+    for (let index = 0, from = start; isAlike && index < this.#colons.length; index++) {
+      const colon = start + (this.#colons[index] ?? 0);
+      isAlike = text.indexOf(':', from) === colon;
+      from = colon + 1;
+    }
+    if (isAlike) {
+      this.#messages++;
+      const end = text.indexOf('\n', tag);
+      return end < 0 ? text.length : end + 1;
+    }
+    const before = this.#messages;
+    const next = this.#countLine(text, start);
+    this.#remember(this.#messages > before ? text.slice(start, tag + TAG.length) : '');
+    return next;
+  }
+
+  #remember(head: string): void {
+    this.#tagAt = head.endsWith(TAG) ? head.length - TAG.length : -1;
+    this.#colons = [...head.matchAll(/:/g)].map(({ index }) => index);
+  }
+
+  /** @returns the start of the next line */
+  #countLine(text: string, start: number): number {
+    const stop = text.indexOf('\n', start);
+    const end = stop < 0 ? text.length : stop;
+    const { form } = this;
+    PLAIN.lastIndex = start;
+    if (this.#heads.size === 0 && this.#learnt.host === undefined && PLAIN.test(text)) this.#messages++;
+    else {
+      const line = text.slice(start, end);
+      const split = form === 'json' && line.includes(JOURNAL_KERNEL) ? KERNEL_ENTRY : this.split(line, this.#isFirst);
+      if (split?.bare === false) this.#messages++;
+      else if (split) this.#others++;
+      if (split?.bare && looksLikeKernel(line, form === undefined)) this.unknown++;
+    }
+    return end + 1;
+  }
+
+  /** Where a further part of the text has lines of an unknown form that can be learnt. */
+  #unknownAt(text: string): number | undefined {
+    return [0, text.indexOf('\n', text.length >> 1) + 1].find((from) => {
+      const lines = text.slice(from, from + SNIFFED).split('\n', CHECKED);
+      const unread = lines.filter((line) => line.trim() !== '' && splitPrefix(line, this.#learnt)?.bare);
+      return unread.length > lines.length / 2 && unread.some((line) => looksLikeKernel(line, true));
+    });
+  }
+
+  #learn(text: string): void {
+    const whole = Buffer.from(text, 'latin1').toString('utf8');
+    const lines = whole
+      .split('\n', MOST_LINES)
+      .map((line) => line.replace(/\r+$/, ''))
+      .filter((line) => line.trim() !== '');
+    this.#learnt = { ...this.#learnt, host: this.#learnt.host ?? hostOf(lines) };
+    const plain = lines.map((line) => splitPrefix(line, { host: this.#learnt.host }));
+    this.#learnHeads(lines, plain);
+    const splits = this.#heads.size === 0 ? plain : lines.map((line) => splitPrefix(line, this.#learnt));
+    this.#learnt = { ...this.#learnt, printer: this.#learnt.printer ?? printerOf(splits) };
+    for (const [index, split] of splits.entries()) {
+      // A log that begins with lines of other programs may contain kernel messages further on.
+      const form = split ? split.form : lines[index]?.startsWith('{"') ? 'json' : 'syslog';
+      if (form) this.#seen.set(form, (this.#seen.get(form) ?? 0) + 1);
+      else this.#bare++;
+    }
+    this.#form = [...this.#seen].sort(([, one], [, other]) => other - one)[0]?.[0];
+    this.looksLikeKernel ||= this.#form === undefined && lines.some((line) => looksLikeKernel(line, true));
+  }
+
+  /** @param splits the lines, as they are without any prefix that is learnt */
+  #learnHeads(lines: readonly string[], splits: readonly (Prefixed | undefined)[]): void {
+    const shapes = new ShapeCounter();
+    let [tagged, untagged] = [0, 0];
+    for (const [index, line] of lines.entries()) {
+      const split = splits[index];
+      if (split === undefined) continue;
+      const start = line.slice(0, MOST_HEAD);
+      if (!split.bare) {
+        if (split.form === 'syslog') {
+          tagged++;
+          this.#hasOtherTags ||= !line.includes(TAG);
+        } else untagged++;
+        shapes.add('', 'clock');
+        continue;
+      }
+      const at = anchorOf(start);
+      const known = at === undefined ? KNOWN.exec(start) : null;
+      if (at !== undefined) {
+        const isTag = IS_TAG.test(start.slice(at));
+        if (isTag) tagged++;
+        else untagged++;
+        shapes.add(start.slice(0, at), isTag ? 'tag' : 'clock');
+      } else if (known) shapes.add(start.slice(0, known.index), { message: known[0].replace(/\d+/g, '') });
+    }
+    const hasTags = this.#learnt.hasTags ?? tagged > untagged;
+    if (tagged + untagged > 0) this.#learnt = { ...this.#learnt, hasTags };
+    for (const pattern of shapes.patterns(lines, tagged > untagged / 10)) this.#heads.add(pattern);
+    if (this.#heads.size === 0) return;
+    // The longest first: one may begin like another.
+    const heads = [...this.#heads].sort((a, b) => b.length - a.length).slice(0, MOST_HEADS);
+    this.#learnt = { ...this.#learnt, heads: new RegExp(`(?:${heads.join('|')})`, 'y') };
+  }
+}
+
+/** A message of the journal, for counting. */
+const KERNEL_ENTRY = { bare: false } as const;
+
+/** Host of a journal whose lines begin with the kernel's clock; '' if it prints none. */
+function hostOf(lines: readonly string[]): string | undefined {
+  let [clocked, hostless] = [0, 0];
+  for (const line of lines) {
+    const { tag, host = '' } = MONOTONIC.exec(line)?.groups ?? {};
+    if (tag !== undefined || line.startsWith('[')) clocked++;
+    if (tag === undefined || !IS_TAG.test(`${tag}:`)) continue;
+    if (host !== '') return host;
+    hostless++;
+  }
+  return hostless >= 2 && hostless >= clocked / 5 ? '' : undefined;
+}
+
+/** What a vendor's kernel prints between its clock and the messages. */
+function printerOf(splits: readonly (Prefixed | undefined)[]): RegExp | undefined {
+  const texts = splits.flatMap((split) => (split && split.timestamp !== null ? [split.text] : []));
+  const has = (pattern: RegExp) => texts.filter((text) => text.search(pattern) === 0);
+  if (has(PRINTERS).length >= Math.max(2, texts.length / 3)) return new RegExp(PRINTERS.source, 'y');
+  const others = has(OTHER_PRINTER);
+  const isUsual = others.length >= 8 && others.length >= texts.length * 0.9;
+  return isUsual && new Set(others.map((text) => OTHER_PRINTER.exec(text)?.[0])).size > 1
+    ? new RegExp(OTHER_PRINTER.source, 'y')
+    : undefined;
+}
+
+/** Whether a line without a known prefix looks like a kernel's. @param isAlone whether no other line has a known one */
+function looksLikeKernel(line: string, isAlone: boolean): boolean {
+  const start = line.slice(0, MOST_HEAD);
+  return (anchorOf(start) ?? 0) > 0 || (isAlone && KNOWN.test(start));
 }

@@ -1,7 +1,7 @@
 import type { TextRecord } from '../records/log-records.js';
 import { BOOT_TRIGGERS, type Boot, BootCounter } from './boots.js';
-import { LogFormat } from './format.js';
-import { splitPrefix, unescapeBytes } from './prefix.js';
+import { LogFormat, SNIFFED } from './format.js';
+import { unescapeBytes } from './prefix.js';
 
 /** Receives the messages of a text. */
 export interface MessageSink {
@@ -23,6 +23,8 @@ export interface TextLogSummary {
   readonly boots: readonly Boot[];
   /** Number of lines longer than any message: only their first part was read. */
   readonly cutLines: number;
+  /** Number of lines that look like a kernel's, but have no known prefix. */
+  readonly unknownLines: number;
 }
 
 const UNKNOWN = { comm: '', subsystem: '', device: '' };
@@ -30,8 +32,6 @@ const LINE_END = 10;
 const BLANK = 32;
 /** Maximum length of a line, bytes. */
 const MOST_LINE = 1 << 20;
-/** Number of bytes at the start of a text that determine its form. */
-const SNIFFED = 1 << 18;
 const NOT_ASCII = /[^\0-\x7f]/;
 /** One line per this many skipped bytes is parsed, to detect a clock that goes back. */
 const SAMPLED = 1 << 12;
@@ -48,7 +48,6 @@ export class TextLogReader {
   readonly #format = new LogFormat();
   readonly #boots = new BootCounter();
   #rest: Buffer = Buffer.alloc(0);
-  #host: string | undefined;
   #isFirst = true;
   /** Whether the input is within the rest of a line that is too long. */
   #isSkipping = false;
@@ -92,13 +91,14 @@ export class TextLogReader {
   end(): TextLogSummary {
     if (this.#rest.length > 0) this.#read(this.#rest);
     this.#rest = Buffer.alloc(0);
-    const { name: format, messages } = this.#format;
+    const { name: format, messages, unknown: unknownLines } = this.#format;
     return {
       format,
       messages,
       lines: this.#lines,
       bytes: this.#bytes,
       cutLines: this.#cutLines,
+      unknownLines,
       bootCount: this.#boots.number,
       boots: this.#boots.list(),
     };
@@ -122,9 +122,11 @@ export class TextLogReader {
 
   /** @param data complete lines */
   #read(data: Buffer): void {
-    // One character per byte, so offsets in the text equal those in the data.
-    const text = data.toString('latin1');
-    if (this.#isFirst) this.#sniff(text);
+    // One character per byte: most of it is never read as UTF-8.
+    const bytes = data.toString('latin1');
+    if (this.#isFirst) this.#format.sniff(bytes.slice(0, SNIFFED));
+    this.#isFirst = false;
+    const text = this.#format.decode(bytes);
     this.#format.count(text);
     for (let at = 0; at < text.length; ) {
       let start = at;
@@ -139,10 +141,8 @@ export class TextLogReader {
         const stop = text.indexOf('\n', from);
         at = stop < 0 ? text.length : stop + 1;
         const letters = text.slice(from, stop < 0 ? text.length : stop);
-        const line = NOT_ASCII.test(letters) ? data.toString('utf8', from, from + letters.length) : letters;
-        // A file has blocks of zeros if a crash of the machine left its last pages unwritten.
-        const whole = line.includes('\0') ? line.replaceAll('\0', '') : line;
-        return whole.endsWith('\r') ? whole.replace(/\r+$/, '') : whole;
+        const line = NOT_ASCII.test(letters) ? Buffer.from(letters, 'latin1').toString('utf8') : letters;
+        return line.endsWith('\r') ? line.replace(/\r+$/, '') : line;
       };
       const line = lineOf(start);
       const properties: string[] = [];
@@ -159,7 +159,7 @@ export class TextLogReader {
       const start = text.indexOf('\n', at) + 1;
       const stop = text.indexOf('\n', start);
       if (start === 0 || stop < 0 || stop > to) return;
-      const split = splitPrefix(text.slice(start, stop), this.#host);
+      const split = this.#format.split(text.slice(start, stop), false);
       if (split && !split.bare) this.#boots.take(split);
     }
   }
@@ -168,18 +168,12 @@ export class TextLogReader {
     const seq = this.#lines++;
     this.#lines += properties.length;
     if (this.#boots.mark(line)) return;
-    const split = splitPrefix(line, this.#host);
+    const split = this.#format.split(line, seq === 0);
     if (!split || (split.text === '' && split.bare)) return;
     const boot = this.#boots.take(split);
-    const { bootId = this.#boots.id ?? '', form: _, ...message } = split;
+    const { bootId = this.#boots.id ?? '', form: _, printer, ...message } = split;
     const about = properties.length === 0 ? UNKNOWN : { ...UNKNOWN, ...deviceOf(properties) };
-    this.#sink.take({ seq, ...about, ...message, boot, bootId });
-  }
-
-  /** Detects the format from the first lines. */
-  #sniff(text: string): void {
-    this.#isFirst = false;
-    this.#host = this.#format.sniff(text.slice(0, SNIFFED));
+    this.#sink.take({ seq, ...about, ...message, boot, bootId, ...(printer && { comm: printer.comm, printer }) });
   }
 }
 

@@ -25,6 +25,14 @@ export interface LogRecord {
   readonly text: string;
 }
 
+/** CPU and task that printed a message, where a vendor's kernel prints them in each line. */
+export interface Printer {
+  readonly cpu: number | null;
+  readonly pid: number;
+  /** '' if not printed. Untrusted. */
+  readonly comm: string;
+}
+
 /** A message of a text log (src/log): null if the text lacks it. */
 export interface TextRecord extends Omit<LogRecord, 'timestamp'> {
   readonly timestamp: bigint | null;
@@ -36,4 +44,5 @@ export interface TextRecord extends Omit<LogRecord, 'timestamp'> {
   readonly boot: number;
   /** Boot id of the journal; '' if the text has none. */
   readonly bootId: string;
+  readonly printer?: Printer;
 }

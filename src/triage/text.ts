@@ -1,4 +1,5 @@
 import type { Boot } from '../log/boots.js';
+import type { TextLogSummary } from '../log/reader.js';
 import type { TextRecord } from '../records/log-records.js';
 import { Warnings } from '../walk/warnings.js';
 import { type LogTriage, releaseOf, type TextTriage } from './answer.js';
@@ -107,12 +108,22 @@ export function findingsBeside(own: readonly Finding[], logs: readonly LogTriage
   return found;
 }
 
+/** Fewer lines of unknown format than one per this many messages are other output of a console. */
+const FEW = 50;
+
+/** Whether a text has no kernel message: neither a known format nor lines that look like a kernel's. */
+export function isNoLog({ format, messages, unknownLines }: TextLogSummary, findings: readonly Finding[]): boolean {
+  return unknownLines === 0 && (messages === 0 || (format === undefined && findings.length === 0));
+}
+
 /** Why a log, or its selected boot, is incomplete. */
 export function incompleteness({ log, boot, missing }: Pick<LogTriage, 'log' | 'boot' | 'missing'>): string[] {
-  const { format, boots, bootCount, cutLines } = log;
+  const { format, boots, bootCount, cutLines, messages, unknownLines } = log;
   const why = [...missing];
   if (format === undefined) why.push('unknown log format: every line is read as a kernel message');
   else why.push(...unknownBeginnings(boots, bootCount, boot));
+  if (format !== undefined && unknownLines > messages / FEW)
+    why.push(`${unknownLines} lines look like kernel messages, but their prefix is unknown`);
   if (cutLines > 0) why.push(`${cutLines} lines were truncated to 1 MiB`);
   return why;
 }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { exportedLines } from '../../src/log/journal-export.js';
+import { entryLines, exportedLines } from '../../src/log/journal-export.js';
+import { textRecords } from '../../src/log/reader.js';
 
 /** A binary field: its name, its length, and its bytes. */
 const bytes = (name: string, content: Buffer) => {
@@ -56,4 +57,60 @@ test('refuses an export that ends within an entry, and a line without end', asyn
     await expect(read(ENTRIES.subarray(0, ENTRIES.length - cut))).rejects.toThrow('truncated within');
   const parts = Array<Buffer>(40).fill(Buffer.alloc(1 << 20, 'x'));
   await expect(read(...parts)).rejects.toThrow('malformed');
+});
+
+/** The messages of a text, by the fields that its format has. */
+async function messagesOf(text: string, size = 7) {
+  const data = Buffer.from(text);
+  const parts = Array.from({ length: Math.ceil(data.length / size) }, (_, at) =>
+    data.subarray(at * size, at * size + size),
+  );
+  const feed = async function* () {
+    yield* parts;
+  };
+  let lines = '';
+  for await (const part of entryLines(text, feed()) ?? feed()) lines += part.toString('latin1');
+  return textRecords(Buffer.from(lines, 'latin1').toString());
+}
+
+const KERNEL = { level: 4, facility: 0, timestamp: 1_771_244_287_000n, bare: false };
+
+test.each([
+  [
+    'dmesg -J',
+    '{\n   "dmesg": [\n      {\n         "pri": 4,\n         "time":  1771.244287,\n         "msg": "a: b"\n      },{\n         "pri": 30,\n         "time":  1772.000000,\n         "msg": "c"\n      }\n   ]\n}\n',
+    [
+      { ...KERNEL, text: 'a: b' },
+      { facility: 3, level: 6, text: 'c' },
+    ],
+  ],
+  [
+    'dmesg -J -x',
+    '{\n   "dmesg": [\n      {\n         "fac": "kern",\n         "pri": "warn",\n         "time":  1771.244287,\n         "caller": "T7",\n         "msg": "a"\n      }\n   ]\n}\n',
+    [{ ...KERNEL, text: 'a', caller: { kind: 'task', id: 7 } }],
+  ],
+  [
+    'json-pretty',
+    '{\n\t"MESSAGE" : "a",\n\t"_TRANSPORT" : "kernel",\n\t"PRIORITY" : "4",\n\t"_SOURCE_MONOTONIC_TIMESTAMP" : "1771244287"\n}\n{\n\t"MESSAGE" : "b",\n\t"_TRANSPORT" : "journal"\n}\n',
+    [{ ...KERNEL, text: 'a' }],
+  ],
+  [
+    'json-sse, json-seq',
+    'data: {"MESSAGE":"a","_TRANSPORT":"kernel","PRIORITY":"4","__MONOTONIC_TIMESTAMP":"1771244287"}\n\n\x1e{"MESSAGE":"b","_TRANSPORT":"kernel"}\n',
+    [{ ...KERNEL, text: 'a' }, { text: 'b' }],
+  ],
+  [
+    'verbose',
+    `Sun 2026-11-22 11:04:52.123456 CET [s=ab;i=1;b=${'c'.repeat(32)};m=69930aff;t=5f;x=1]\n    _TRANSPORT=kernel\n    PRIORITY=4\n    MESSAGE=a\n            ä\nSun 2026-11-22 11:04:52.123456 CET [s=ab;i=2;b=${'c'.repeat(32)};m=2;t=5f;x=1]\n    _TRANSPORT=syslog\n    MESSAGE=b\n`,
+    [{ ...KERNEL, text: 'a\nä', bootId: 'c'.repeat(32) }],
+  ],
+  ['a log of Docker', '{"log":"<4>[ 1771.244287] a\\n","stream":"stdout","time":"x"}\n', [{ ...KERNEL, text: 'a' }]],
+])('reads %s', async (_, text, expected) => {
+  expect(await messagesOf(text)).toMatchObject(expected);
+});
+
+test('keeps what is no entry, and bounds what is never complete', async () => {
+  expect(await messagesOf('{\nno: json\n}\n')).toMatchObject([{ bare: true }]);
+  const endless = await messagesOf(`{\n${'"a": 1,\n'.repeat(200_000)}`, 1 << 16);
+  expect(endless.length).toBeLessThanOrEqual(1);
 });

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { TextLogReader, textRecords } from '../../src/log/reader.js';
+import type { TextRecord } from '../../src/records/log-records.js';
 import { logFindings } from '../../src/triage/log/log-findings.js';
 
 const OOM = `Nov 22 11:04:51 web1 sshd[9]: Out of memory: Killed process 1 (x) total-vm:1kB, anon-rss:1kB, file-rss:1kB
@@ -40,4 +41,114 @@ test('reads the device from properties below a message of /dev/kmsg, and unescap
     { text: 'usb 1-1: ä', subsystem: 'usb', device: 'c189:1', caller: { kind: 'task', id: 7 } },
     { text: 'b', subsystem: '', level: 3 },
   ]);
+});
+
+const KILL = 'Out of memory: Killed process 7 (x) total-vm:1kB, anon-rss:1kB, file-rss:1kB';
+
+/** Messages, how many are counted, and the format. */
+function read(text: string | Buffer, size = 1 << 20) {
+  const data = Buffer.from(text);
+  const texts: string[] = [];
+  const times: (bigint | null)[] = [];
+  const take = ({ text: one, timestamp, bare }: TextRecord) => {
+    if (bare) return;
+    texts.push(one);
+    times.push(timestamp);
+  };
+  const reader = new TextLogReader({ take, isOpen: true, triggers: /^/ });
+  for (let at = 0; at < data.length; at += size) reader.push(data.subarray(at, at + size));
+  const { messages, format, unknownLines } = reader.end();
+  return { texts, times, messages, format, unknownLines };
+}
+
+test.each([
+  [
+    'short-monotonic --no-hostname',
+    '[    1.000000] kernel: a\n[    2.000000] systemd[1]: b\n[    3.000000] kernel: x[9]: c\n',
+    ['a', 'x[9]: c'],
+  ],
+  [
+    'short-delta',
+    '[    1.000000                ] web1 kernel: a\n[    2.000000 <    1.000000 >] web1 kernel: b\n[    2.5 <    0.500000*>] web1 init[1]: c\n',
+    ['a', 'b'],
+  ],
+  ['--no-hostname', 'Nov 22 11:04:51 sshd[9]: a\nNov 22 11:04:52 kernel: b\nNov 22 11:04:52 java: c\n', ['b']],
+  [
+    'months',
+    'févr. 22 11:04:51 h sshd[9]: a\nfévr. 22 11:04:52 h kernel: b\nmars 01 11:04:52 h sudo: c\nmars 01 11:04:52 h kernel: d\n',
+    ['b', 'd'],
+  ],
+  [
+    'svlogd with other programs',
+    `2025-06-04_17:51:20.1 kern.warn: [    1.000000] a\n2025-06-04_17:51:20.2 daemon.info: b\n2025-06-04_17:51:20.3 kern.err: [    2.000000] c\n`,
+    ['a', 'c'],
+  ],
+  ['Huawei', '[    1.000000s][pid:1,cpu0,init]a\n[    2.000000s][pid:20,cpu3,kworker/3:1]b\n', ['a', 'b']],
+  [
+    'an unknown vendor',
+    Array.from({ length: 9 }, (_, n) => `[    ${n}.000000] [T${n}@C${n % 4}:x] m${n}\n`).join(''),
+    Array.from({ length: 9 }, (_, n) => `m${n}`),
+  ],
+  ['a lost beginning', '4:52 web1 kernel: a\nNov 22 11:04:52 web1 kernel: b\n', ['a', 'b']],
+  [
+    'a table of tasks',
+    Array.from({ length: 9 }, (_, n) => `[    1.000000] [  ${n}]     0     ${n}\n`).join(''),
+    Array.from({ length: 9 }, (_, n) => `[  ${n}]     0     ${n}`),
+  ],
+  ['messages that begin alike', 'INFO: task a blocked\nINFO: task b blocked\nINFO: task c blocked\n', []],
+])('%s', (_, text, expected) => {
+  const { texts, messages, format } = read(text);
+  expect(texts).toEqual(expected);
+  if (format !== undefined) expect(messages).toBe(expected.length);
+});
+
+test('a program cannot write a line of the kernel', () => {
+  const spoofs = ['web1 sshd[9]:', 'web1 sshd:', 'web1 sshd[9]: at 11:04:52 kernel:', 'web1 x kernel[:'];
+  const lines = spoofs.map((tag) => `Nov 22 11:04:51 ${tag} [    1.000000] ${KILL}\n`);
+  const { texts } = read(`Nov 22 11:04:51 web1 kernel: [    1.000000] a\n${lines.join('')}`);
+  expect(texts).toEqual(['a']);
+});
+
+test('one line of many MiB does not hide the form of the others', () => {
+  const others = Array.from({ length: 4 }, (_, n) => `host-1| [    ${n}.000000] m${n}\n`).join('');
+  const { times, messages } = read(`${'a'.repeat(5 << 20)}\n${others}`, 1 << 16);
+  expect([messages, times]).toEqual([4, [0n, 1_000_000_000n, 2_000_000_000n, 3_000_000_000n]]);
+});
+
+test('learns a prefix that begins far behind the start of a text', () => {
+  const before = 'some other output\n'.repeat(1 << 16);
+  const { texts, messages } = read(
+    `${before}${Array.from({ length: 90 }, (_, n) => `|| x${n} -- [    1.000000] m\n`)
+      .join('')
+      .repeat(400)}`,
+  );
+  expect([texts.length, messages]).toEqual([36_000, 36_000]);
+});
+
+test("counts lines that look like a kernel's in an unknown format", () => {
+  expect(read(`one day ${KILL}\nthe end\n`)).toMatchObject({ format: undefined, unknownLines: 1 });
+  expect(read(`Kernel panic - not syncing: x\nMem-Info:\n`)).toMatchObject({ format: undefined, unknownLines: 2 });
+  expect(read('dear diary,\n')).toMatchObject({ format: undefined, unknownLines: 0 });
+});
+
+test.each([
+  '[ ',
+  '[',
+  '11:11:11 ',
+  'a ',
+  'a: ',
+  '\x1b[1;',
+  '=3D',
+  '&lt;1&lt',
+  '<pre ',
+  '{"log":"',
+  '1,1,1,',
+  '\0',
+  '> ',
+  '([',
+])('a line of 1 MiB of %j is read in linear time, alone and in short lines', (part) => {
+  const line = part.repeat(Math.ceil((1 << 20) / part.length));
+  const kernel = '[    1.000000] -&gt; <1> a=3D\n';
+  const lines = `${part.repeat(200)}\n`.repeat(500);
+  expect(read(`${kernel}${line}\n${kernel}${lines}${kernel}`).texts.length).toBeGreaterThanOrEqual(3);
 });

@@ -10,6 +10,12 @@ export function sharedCase(name: string): string | undefined {
   return places.find((path) => existsSync(path));
 }
 
+/** Text of a file of such a case, `dmesg-decode/dmesg-x.txt`; undefined if it does not exist. */
+export function sharedCaseText(file: string): string | undefined {
+  const path = sharedCase(file);
+  return path && readFileSync(path, 'utf8');
+}
+
 /** Files of one of its folders, without the lines about their source; undefined if it does not exist. */
 export function sharedLogs(folder: string): { name: string; text: string }[] | undefined {
   const place = PLACES.find((url) => existsSync(new URL(folder, url)));

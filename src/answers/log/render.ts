@@ -91,7 +91,7 @@ export function textLogJson({
   readonly files: readonly string[];
   readonly log: TextLogSummary;
 }): TextLogJson {
-  const { format = null, messages, lines, bytes, bootCount, boots } = log;
+  const { format = null, messages, lines, bytes, unknownLines, bootCount, boots } = log;
   return {
     name,
     files,
@@ -99,6 +99,7 @@ export function textLogJson({
     messages,
     lines,
     bytes,
+    unknownLines,
     bootCount,
     boots: boots
       .map(({ id: bootId = null, release = null, fromStart }, index) => ({
@@ -161,11 +162,14 @@ export function escapeLine(line: string): string {
 }
 
 /** Returns `dmesg, 1,204 messages, from boot, Linux 6.12.0`. */
-export function textLogWords({ format, messages, boots, bootCount }: TextLogSummary): string {
+export function textLogWords({ format, messages, boots, bootCount, unknownLines }: TextLogSummary): string {
   const release = boots.at(-1)?.release;
+  const unknown =
+    unknownLines === 0 ? '' : ` (${unknownLines.toLocaleString('en-US')} lines look like kernel messages)`;
+  const noun = format === undefined ? 'line' : 'message';
   const parts = [
-    format ?? 'text without timestamps',
-    `${messages.toLocaleString('en-US')} ${messages === 1 ? 'message' : 'messages'}`,
+    format ?? `unknown log format${unknown}`,
+    `${messages.toLocaleString('en-US')} ${noun}${messages === 1 ? '' : 's'}`,
     ...(boots[0]?.fromStart ? ['from boot'] : []),
     ...(bootCount > 1 ? [`${bootCount} boots`] : []),
     ...(release === undefined ? [] : [`Linux ${escapeText(release)}`]),

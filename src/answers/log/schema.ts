@@ -17,6 +17,8 @@ export const textLogSchema = z.strictObject({
   messages: count,
   lines: count,
   bytes: count,
+  /** Lines that look like kernel messages, but have no known prefix. */
+  unknownLines: count,
   /** Maximum number of distinct boots. */
   bootCount: count.min(1),
   /** The newest 100 boots, oldest first. */

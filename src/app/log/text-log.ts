@@ -19,7 +19,7 @@ import type { TextLogSummary } from '../../log/reader.js';
 import type { LogRecord, TextRecord } from '../../records/log-records.js';
 import type { CaptureOrigin } from '../../records/machine-sample.js';
 import { logFindings } from '../../triage/log/log-findings.js';
-import { HeldMessages, incompleteness, PAGE_SIZE } from '../../triage/text.js';
+import { HeldMessages, incompleteness, isNoLog, PAGE_SIZE } from '../../triage/text.js';
 import { Warnings } from '../../walk/warnings.js';
 import { capturedAt } from '../kit/captured-source.js';
 import { EXIT, UsageError } from '../kit/failure.js';
@@ -173,10 +173,10 @@ export async function printTextLog(
     const { summary, missing: parts } = await readLog(source, { take, isOpen: true, triggers: /^/ }, () =>
       printer.print(),
     );
-    // Lines without a known format count as kernel messages if one of them begins a finding.
-    if (summary.format === undefined && logFindings(bare.records, PAGE_SIZE).length > 0)
-      for (const record of bare.records) print(record);
-    else if (summary.format === undefined || summary.messages === 0) return;
+    // Lines without a known format count as kernel messages if one of them is known, or begins a finding.
+    const isUnknown = summary.format === undefined;
+    if (isNoLog(summary, isUnknown ? logFindings(bare.records, PAGE_SIZE) : [])) return;
+    if (isUnknown) for (const record of bare.records) print(record);
     for (const message of incompleteness({ log: summary, boot, missing: parts }))
       warnings.add('unreadable', logs.length > 1 ? `${name}: ${message}` : message);
     if (!isTimed && (choice.since || choice.until)) warnings.add('unreadable', `${name}: ${UNTIMED}`);

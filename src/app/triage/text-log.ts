@@ -8,7 +8,7 @@ import type { KernelTriage, LogTriage, TextTriage } from '../../triage/answer.js
 import { findDumps } from '../../triage/batch/search.js';
 import { bySeverity, type FailOn } from '../../triage/finding.js';
 import { LogFindings } from '../../triage/log/log-findings.js';
-import { findingsBeside, HeldMessages, PAGE_SIZE, ruleBasis, triageText } from '../../triage/text.js';
+import { findingsBeside, HeldMessages, isNoLog, PAGE_SIZE, ruleBasis, triageText } from '../../triage/text.js';
 import { hasWholeLog } from '../../triage/triage.js';
 import { UsageError } from '../kit/failure.js';
 import { checkPage } from '../kit/html-page.js';
@@ -108,7 +108,7 @@ export async function findingsOf(
       const { summary, missing } = await readLog(source, held ? bothOf(findings, held) : findings);
       const boot = choice && findBoot(choice, summary);
       const list = findings.finish(summary, boot);
-      if (summary.messages === 0 || (summary.format === undefined && list.length === 0)) continue;
+      if (isNoLog(summary, list)) continue;
       if (held && boot !== undefined) held.choose(boot);
       if (choice && boot === undefined) lacksBoot = true;
       else

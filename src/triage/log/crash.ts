@@ -1,4 +1,5 @@
 import type { Corruption, CrashReport } from '../../answers/triage/report-schema.js';
+import type { Printer } from '../../records/log-records.js';
 import type { Figure, Finding } from '../finding.js';
 import { blame, brokenTrace } from './blame.js';
 import { crashFields, demangled, plainTitle } from './crash-fields.js';
@@ -38,6 +39,8 @@ interface Open extends Start {
    * one.
    */
   readonly interrupted: Open | undefined;
+  /** CPU and task that printed its first line. */
+  readonly printer: Printer | undefined;
 }
 
 /** Maximum number of lines of a report: registers, held locks, stack traces of all CPUs. */
@@ -116,6 +119,7 @@ export class CrashReader {
       allCpus: false,
       mixed: false,
       interrupted,
+      printer: message.printer,
     };
     this.#open.set(key, open);
     yield* this.#add(key, open, message);
@@ -210,7 +214,9 @@ function reported(open: Open, later: boolean): Found {
   const { pattern, groups, lines, evidence } = open;
   const { code, severity, by, next } = pattern;
   const { title, name, corrupted } = titled(open, later);
-  const fields = crashFields(lines);
+  const { printer } = open;
+  const printed = crashFields(lines);
+  const fields = printer && printed.pid === null ? { ...printed, ...printer, comm: printer.comm || null } : printed;
   const report: CrashReport = { function: name, corrupted, ...fields };
   const figures = { ...figuresOf(pattern, groups), ...open.figures };
   for (const field of ['cpu', 'pid', 'comm'] as const) if (fields.pid !== null) figures[field] ??= fields[field];

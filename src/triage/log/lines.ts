@@ -1,4 +1,4 @@
-import type { LogCaller, LogRecord, TextRecord } from '../../records/log-records.js';
+import type { LogCaller, LogRecord, Printer, TextRecord } from '../../records/log-records.js';
 import { beginsWithCommand, isOfKernel } from '../../walk/log/record.js';
 import type { Finding, LogEvidence } from '../finding.js';
 
@@ -23,6 +23,7 @@ export interface LogMessage extends LogLine {
   readonly ofCommand: boolean;
   /** Whether it is text without a printk prefix. */
   readonly bare: boolean;
+  readonly printer?: Printer | undefined;
 }
 
 /** Maximum length of a line: nothing relevant follows. */
@@ -56,6 +57,7 @@ export function messageOf(record: LogRecord | TextRecord): LogMessage | undefine
     further: further.map((line) => line.trim()),
     ofCommand: beginsWithCommand(whole),
     bare: ofText && record.bare,
+    ...(ofText ? { printer: record.printer } : {}),
   };
 }
 

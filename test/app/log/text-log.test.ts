@@ -113,6 +113,14 @@ test('refuses text without a kernel log', async () => {
   expect(status).toBe(3);
 });
 
+test('an unknown format is no all-clear', async () => {
+  const unknown = file('unknown.txt', 'a week of Mem-Info: and of\nKernel command line: quiet\nwords\n');
+  const { stdout, stderr, status } = await kdumpMem('triage', unknown, '--strict');
+  expect(stdout).toMatch(/^unknown log format \(2 lines look like kernel messages\), 3 lines\./);
+  expect(stdout).toContain('No findings, but the log is incomplete.');
+  expect([stderr, status]).toEqual([expect.stringContaining('every line is read as a kernel message'), 5]);
+});
+
 test('reads standard input', async () => {
   const stdout = await new Promise<string>((resolve) => {
     const child = execFile(commandPath('kdump-mem'), ['triage', '-'], (_, out) => resolve(out));

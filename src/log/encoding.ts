@@ -1,0 +1,44 @@
+/** Undoes what carried a log: colours, HTML, quoted-printable mail. Text has one character per byte. */
+export type TextDecoder = (text: string) => string;
+
+const ESC = '\x1b';
+const COLOUR = new RegExp(`${ESC}\\[[\\d;:?]{0,32}[A-Za-z]`, 'g');
+/** Colours at the beginning of a line, or of a message: those of `dmesg --color` and journalctl. */
+const COLOURED = new RegExp(`(?:^|\\] |: )${ESC}\\[[\\d;]{0,32}m`, 'm');
+
+const ENTITIES: Readonly<Record<string, string>> = { lt: '<', gt: '>', amp: '&', quot: '"', apos: "'", nbsp: ' ' };
+const ENTITY = /&(?:(lt|gt|amp|quot|apos|nbsp)|#(\d{2,3})|#x([0-9a-fA-F]{2}));/g;
+const HTML_LIKE = /&lt;(?:\d|IRQ|TASK|NMI|\/|\w+&gt;)|-&gt;|&(?:quot|nbsp|#39|#x27|#34);|\] &lt;/;
+/** Elements of HTML. The kernel's own (`<IRQ>`, `<TASK>`) have capitals. */
+const ELEMENT = /<\/?(?:pre|code|span|div|p|br|b|i|u|font|a|td|tr|li)(?: [^<>\n]{0,200})?\/?>/g;
+
+/** A header of a mail, or `=` that occurs only as quoted-printable writes it. */
+const IS_QUOTED = /^Content-Transfer-Encoding: quoted-printable/im;
+const NOT_QUOTED = /=(?![0-9A-F]{2}|\r?\n|$)/;
+
+function withoutColours(text: string): string {
+  return text.includes(ESC) && COLOURED.test(text) ? text.replace(COLOUR, '') : text;
+}
+
+function withoutHtml(text: string): string {
+  return text.replace(ELEMENT, '').replace(ENTITY, (all, name: string, decimal: string, hex: string) => {
+    const code = decimal ? Number(decimal) : Number.parseInt(hex, 16);
+    return name ? (ENTITIES[name] ?? all) : code >= 32 && code < 127 ? String.fromCharCode(code) : all;
+  });
+}
+
+function withoutQuoting(text: string): string {
+  return text
+    .replace(/=\r?\n/g, '')
+    .replace(/=([0-9A-F]{2})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
+}
+
+/** The decoder of a text, by its beginning. */
+export function decoderOf(sample: string): TextDecoder {
+  const steps: TextDecoder[] = [(text) => (text.includes('\0') ? text.replaceAll('\0', '') : text)];
+  const isQuoted = /=(?:3D|\r?\n)/.test(sample) && (IS_QUOTED.test(sample) || !NOT_QUOTED.test(sample));
+  if (isQuoted) steps.push(withoutQuoting);
+  if (HTML_LIKE.test(sample)) steps.push(withoutHtml);
+  steps.push(withoutColours);
+  return (text) => steps.reduce((done, step) => step(done), text);
+}

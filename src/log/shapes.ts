@@ -1,0 +1,126 @@
+/** A prefix is a sequence of blanks, words, and single other characters. */
+const PARTS = /[ \t]+|[^ \t[\](){}<>|:,;=]+|[\s\S]/g;
+const WORD = '[^ \\t[\\](){}<>|:,;=]+';
+const IS_BLANK = /^[ \t]/;
+const IS_WORD = new RegExp(`^${WORD}$`);
+const MOST_PARTS = 48;
+const MOST_SHAPES = 500;
+/** Maximum number of values of a part that are told apart: levels, hosts. */
+const FEW = 16;
+/** Maximum number of forms of a prefix that are used at a time. */
+const MOST_USED = 16;
+
+const TIME = /\d:\d\d|\d{4}-\d\d-\d\d|(?<!\d)\d{9,10}\.\d{6}/;
+/** The tag of a program after a time. `kern.warn` is that of socklog. */
+const PROGRAM = /[ \]](?!kern\.)[^ :[\]]{1,64}(?:\[\d{1,9}\])?: ?$/;
+/** What no sentence has before a message: a time, a number, a quotation mark, the path of a file, brackets. */
+const MARKED = /\d:\d\d|^[ \t]*(?:[>|#*]|\d+[ \t:)]|$)|^[^ ]*[./][^ ]*:|\] ?$/;
+
+interface Shape {
+  /** The beginning of the first line that has it. */
+  readonly head: string;
+  readonly parts: readonly string[];
+  /** Values of each part; undefined: more than a few. */
+  readonly values: (Set<string> | undefined)[];
+  /** Number of lines that have it before the kernel's clock or tag. */
+  anchored: number;
+  /** Whether the kernel's tag follows it in one of them. */
+  isTagged: boolean;
+  /** Number of lines that have it before a message that only a kernel prints, and such messages. */
+  known: number;
+  readonly kinds: Set<string>;
+}
+
+/** Learns what lines have in common before the kernel's own prefix, or before messages that only a kernel prints. */
+export class ShapeCounter {
+  readonly #shapes = new Map<string, Shape>();
+  #anchored = 0;
+  #known = 0;
+
+  /** @param next what follows: the kernel's clock or tag, or a known message */
+  add(head: string, next: 'clock' | 'tag' | { readonly message: string }): void {
+    const isMessage = typeof next === 'object';
+    if (!isMessage) this.#anchored++;
+    else this.#known++;
+    const parts = head.match(PARTS) ?? [];
+    if (parts.length === 0 || parts.length > MOST_PARTS) return;
+    const key = parts.map((part) => (IS_BLANK.test(part) ? ' ' : IS_WORD.test(part) ? 'w' : part)).join('');
+    const shape = this.#shapes.get(key) ?? {
+      head,
+      parts,
+      values: parts.map((part) => new Set([part])),
+      anchored: 0,
+      isTagged: false,
+      known: 0,
+      kinds: new Set(),
+    };
+    if (!this.#shapes.has(key) && this.#shapes.size >= MOST_SHAPES) return;
+    this.#shapes.set(key, shape);
+    for (const [index, part] of parts.entries()) {
+      const values = shape.values[index]?.add(part);
+      if (values && values.size > FEW) shape.values[index] = undefined;
+    }
+    shape.isTagged ||= next === 'tag';
+    if (isMessage) {
+      shape.known++;
+      shape.kinds.add(next.message);
+    } else shape.anchored++;
+  }
+
+  /**
+   * Patterns of the prefixes that enough lines have.
+   *
+   * @param lines of the text, without empty ones
+   * @param hasTags whether the kernel's lines have its tag: those of other programs have theirs
+   */
+  patterns(lines: readonly string[], hasTags: boolean): string[] {
+    const shapes = [...this.#shapes.values()].sort((a, b) => b.anchored + b.known - a.anchored - a.known);
+    return shapes
+      .filter((shape) => this.#isPrefix(shape, lines, hasTags))
+      .slice(0, MOST_USED)
+      .map(patternOf);
+  }
+
+  #isPrefix(shape: Shape, lines: readonly string[], hasTags: boolean): boolean {
+    const { head, anchored, isTagged, known, kinds } = shape;
+    const isOfMost = () => {
+      const pattern = new RegExp(`^${patternOf(shape)}`);
+      return lines.filter((line) => pattern.test(line)).length >= lines.length / 2;
+    };
+    if (TIME.test(head) && (hasTags ? !isTagged : PROGRAM.test(head))) return !hasTags && isOfMost();
+    if (anchored > 0) return anchored >= this.#anchored / 2 || (anchored >= 2 && anchored >= this.#anchored / 50);
+    if (!MARKED.test(head) && kinds.size < 3) return false;
+    return (known >= 2 && known >= (this.#anchored + this.#known) / 20) || isOfMost();
+  }
+}
+
+function patternOf({ head, parts, values, anchored }: Shape): string {
+  const isTimed = TIME.test(head);
+  const last = parts.length - 1;
+  let isLoose = false;
+  const patterns = parts.map((part, index) => {
+    const all = [...(values[index] ?? [])];
+    if (IS_BLANK.test(part)) {
+      // Numbers are aligned, and a line without a message has no blank at its end.
+      if (index === 0 && last > 0) return '[ \\t]*';
+      return all.length === 1 ? `${part}${index === last ? '?' : ''}` : '[ \\t]+';
+    }
+    if (!IS_WORD.test(part)) return escaped(part);
+    if (part.startsWith('kern.')) return 'kern\\.\\w+';
+    if (/\d/.test(part)) return `(?=[^ \\t]*\\d)${WORD}`;
+    // Further on, hosts and months may differ; the tag of a program does not.
+    const isFixed = all.length > 0 && all.every((value) => Buffer.byteLength(value) === value.length);
+    if (isFixed && (!isTimed || (all.length === 1 && parts[index + 1] === ':')))
+      return `(?:${all.map(escaped).join('|')})`;
+    isLoose ||= !isTimed;
+    return WORD;
+  });
+  // Words that vary, without a time among them, may also begin a message.
+  const follows = isLoose && anchored > 0 ? '(?=(?:<\\d+>)?\\[ *\\d|\\d+,\\d+,\\d|[a-z]{3,8} *:[a-z]{3,6} *:|[{])' : '';
+  return patterns.join('') + follows;
+}
+
+/** A pattern that matches a text. */
+function escaped(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&');
+}
