@@ -28,10 +28,7 @@ interface FilePatch {
 
 export type Change =
   | { readonly kind: 'cut'; readonly at: number }
-  | {
-      readonly kind: 'patch';
-      readonly patch: (read: (at: number, size: number) => Uint8Array) => FilePatch;
-    };
+  | { readonly kind: 'patch'; readonly patch: (read: (at: number, size: number) => Uint8Array) => FilePatch };
 
 /** Some changes to a file of this size. */
 export function changes(random: Random, length: number): Change[] {

@@ -5,12 +5,7 @@ import { Broken } from './rules.js';
 
 /** Messages of a child process, one line of JSON each. */
 export type Told =
-  | {
-      readonly type: 'broken';
-      readonly index: number;
-      readonly rule: string;
-      readonly message: string;
-    }
+  | { readonly type: 'broken'; readonly index: number; readonly rule: string; readonly message: string }
   | { readonly type: 'case'; readonly index: number; readonly told: readonly string[] }
   | {
       readonly type: 'end';

@@ -24,9 +24,7 @@ const STATUSES: readonly number[] = [0, 3, 4, 5];
  * @throws {Broken}
  */
 export async function runCommand(args: readonly string[]): Promise<Ran> {
-  const program = new Command('kdump-mem').exitOverride().configureOutput({
-    outputError: () => {},
-  });
+  const program = new Command('kdump-mem').exitOverride().configureOutput({ outputError: () => {} });
   for (const register of [registerExtract, registerInfo, registerRead, registerSkb, registerSockets, registerStruct])
     register(program);
   const out: Buffer[] = [];

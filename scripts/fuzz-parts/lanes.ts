@@ -88,10 +88,7 @@ const CHOICES = {
 export async function openLane({ kind, dump = '' }: Lane): Promise<Runner> {
   if (kind === 'synthetic') {
     const cases = new SyntheticCases();
-    return {
-      run: (seed, index) => cases.run(new Random(seed, index)),
-      dispose: () => cases.dispose(),
-    };
+    return { run: (seed, index) => cases.run(new Random(seed, index)), dispose: () => cases.dispose() };
   }
   if (kind === 'arm64') {
     const cases = new Arm64Cases();
@@ -99,25 +96,16 @@ export async function openLane({ kind, dump = '' }: Lane): Promise<Runner> {
   }
   if (kind === 'opening') {
     const cases = new OpeningCases(dump);
-    return {
-      run: async (seed, index) => cases.run(new Random(seed, index)),
-      dispose: () => cases.dispose(),
-    };
+    return { run: async (seed, index) => cases.run(new Random(seed, index)), dispose: () => cases.dispose() };
   }
   if (kind === 'file') {
     const cases = await FileCases.open(dump);
-    return {
-      run: (seed, index) => cases.run(new Random(seed, index)),
-      dispose: () => cases.dispose(),
-    };
+    return { run: (seed, index) => cases.run(new Random(seed, index)), dispose: () => cases.dispose() };
   }
   const kernel = openNative({ files: [dump] });
   if (kind !== 'walk') {
     const cases = new MeaningCases(kernel, CHOICES[kind]);
-    return {
-      run: async (seed, index) => cases.run(seed, index),
-      dispose: () => kernel.close(),
-    };
+    return { run: async (seed, index) => cases.run(seed, index), dispose: () => kernel.close() };
   }
   const cases = new WalkCases(kernel);
   return {

@@ -134,19 +134,9 @@ function info(clean: NativeKernel): Question {
       const told = { facts, provenance, machine };
       const missing = [...impossibleFigures(told), ...unknowns.list()];
       const { crashTime } = vmcoreinfo;
-      const answer: InfoAnswer = {
-        dump,
-        noted: crashTime === undefined ? {} : { crashTime },
-        kernel: told,
-        missing,
-      };
+      const answer: InfoAnswer = { dump, noted: crashTime === undefined ? {} : { crashTime }, kernel: told, missing };
       const json = infoSchema.parse(infoJson(answer));
-      return {
-        kind: 'answered',
-        text: infoText(answer, null),
-        json,
-        complete: missing.length === 0,
-      };
+      return { kind: 'answered', text: infoText(answer, null), json, complete: missing.length === 0 };
     },
   };
 }

@@ -28,19 +28,10 @@ const ISF = JSON.stringify({
       kind: 'struct',
       fields: {
         flags: { offset: 0, type: { kind: 'base', name: 'int' } },
-        unnamed_field_8: {
-          offset: 8,
-          anonymous: true,
-          type: { kind: 'union', name: 'unnamed_1' },
-        },
+        unnamed_field_8: { offset: 8, anonymous: true, type: { kind: 'union', name: 'unnamed_1' } },
         bits: {
           offset: 48,
-          type: {
-            kind: 'bitfield',
-            bit_position: 3,
-            bit_length: 2,
-            type: { kind: 'base', name: 'int' },
-          },
+          type: { kind: 'bitfield', bit_position: 3, bit_length: 2, type: { kind: 'base', name: 'int' } },
         },
       },
     },
@@ -49,10 +40,7 @@ const ISF = JSON.stringify({
       kind: 'union',
       fields: {
         lru: { offset: 0, type: { kind: 'pointer', subtype: { kind: 'struct', name: 'page' } } },
-        order: {
-          offset: 0,
-          type: { kind: 'array', count: 2, subtype: { kind: 'enum', name: 'mode' } },
-        },
+        order: { offset: 0, type: { kind: 'array', count: 2, subtype: { kind: 'enum', name: 'mode' } } },
       },
     },
   },

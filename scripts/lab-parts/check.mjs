@@ -17,11 +17,7 @@ const oracle = JSON.parse(readFileSync(join(folder, 'oracle.json'), 'utf8'));
  *
  * @type {Record<string, string[]>}
  */
-const RESTLESS = {
-  'stuffed-reader': ['drops'],
-  'orphan-reader': ['drops'],
-  unacknowledged: ['wmemAlloc', 'fwdAlloc'],
-};
+const RESTLESS = { 'stuffed-reader': ['drops'], 'orphan-reader': ['drops'], unacknowledged: ['wmemAlloc', 'fwdAlloc'] };
 
 /** @type {string[]} */
 const complaints = [];

@@ -64,9 +64,7 @@ export async function bootGuest(options) {
     return guest;
   } catch (error) {
     guest.kill();
-    throw new Error(`the ${options.kernel} guest did not boot; ${guest.lastWords()}`, {
-      cause: error,
-    });
+    throw new Error(`the ${options.kernel} guest did not boot; ${guest.lastWords()}`, { cause: error });
   }
 }
 
@@ -184,9 +182,7 @@ export class Guest {
     this.#shell = new GuestShell(await Promise.race([shell.connection, failed]));
     failed.catch(() => {});
     await this.#qmp.execute('qmp_capabilities');
-    const network = await this.#qmp.execute('human-monitor-command', {
-      'command-line': 'info usernet',
-    });
+    const network = await this.#qmp.execute('human-monitor-command', { 'command-line': 'info usernet' });
     takePorts(String(network), 'TCP', tcpPorts, this.tcpPorts);
     takePorts(String(network), 'UDP', udpPorts, this.udpPorts);
     await Promise.race([this.#shell.run('true', bootMs), failed]);

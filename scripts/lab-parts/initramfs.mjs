@@ -28,11 +28,7 @@ export function initramfs(moduleFolder, { files = [], modules = [], busybox }) {
   return cpio([
     { path: 'init', mode: 0o100755, data: readFileSync(join(PARTS, 'guest/init')) },
     { path: 'bin/busybox', mode: 0o100755, data: readFileSync(shell) },
-    {
-      path: 'modules/order',
-      mode: 0o100644,
-      data: Buffer.from(ordered.map(({ name }) => `${name}.ko\n`).join('')),
-    },
+    { path: 'modules/order', mode: 0o100644, data: Buffer.from(ordered.map(({ name }) => `${name}.ko\n`).join('')) },
     ...ordered.map(({ name, data }) => ({ path: `modules/${name}.ko`, mode: 0o100644, data })),
     ...files
       .filter(({ path }, index) => paths.indexOf(path) === index)

@@ -15,10 +15,7 @@ export function memleakInGuest() {
   const name = basename(program);
   return [
     { path: '/memleak/ld.so', from: join(root, 'usr/lib64/ld-linux-x86-64.so.2') },
-    ...neededBy(program, join(root, LIBRARIES)).map((from) => ({
-      path: `/memleak/lib/${basename(from)}`,
-      from,
-    })),
+    ...neededBy(program, join(root, LIBRARIES)).map((from) => ({ path: `/memleak/lib/${basename(from)}`, from })),
     { path: `/memleak/${name}`, from: program },
     {
       path: `bin/${name}`,

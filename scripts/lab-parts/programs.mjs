@@ -22,10 +22,7 @@ export function toolProgram(path, kernel = '') {
   const name = basename(path);
   return [
     { path: '/tools/ld.so', from: join(root, machine.loader) },
-    ...neededBy(program, join(root, machine.libraries)).map((from) => ({
-      path: `/tools/lib/${basename(from)}`,
-      from,
-    })),
+    ...neededBy(program, join(root, machine.libraries)).map((from) => ({ path: `/tools/lib/${basename(from)}`, from })),
     { path: `/tools/${name}`, from: program },
     {
       path: `/bin/${name}`,

@@ -96,20 +96,14 @@ module.exports = {
         name: `${room}-${folder}-beside`,
         severity: 'error',
         from: { path: `^src/${room}/${folder}/` },
-        to: {
-          path: `^src/${room}/[^/]+/`,
-          pathNot: `^src/${room}/(${[folder, ...others].join('|')})/`,
-        },
+        to: { path: `^src/${room}/[^/]+/`, pathNot: `^src/${room}/(${[folder, ...others].join('|')})/` },
       }));
       return [
         ...named,
         {
           name: `${room}-beside`,
           severity: 'error',
-          from: {
-            path: `^src/${room}/([^/]+)/`,
-            pathNot: `^src/${room}/(${Object.keys(folders).join('|')})/`,
-          },
+          from: { path: `^src/${room}/([^/]+)/`, pathNot: `^src/${room}/(${Object.keys(folders).join('|')})/` },
           to: { path: `^src/${room}/[^/]+/`, pathNot: `^src/${room}/$1/` },
         },
       ];
@@ -126,12 +120,7 @@ module.exports = {
       from: { path: '^src/extract/' },
       to: { path: '^src/kernel/(native|crash)/', pathNot: '^src/kernel/native/parts\\.ts$' },
     },
-    {
-      name: 'nothing-of-tests',
-      severity: 'error',
-      from: { path: '^src/' },
-      to: { path: '^(test|scripts)/' },
-    },
+    { name: 'nothing-of-tests', severity: 'error', from: { path: '^src/' }, to: { path: '^(test|scripts)/' } },
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

@@ -30,9 +30,7 @@ export async function putInto({ main, node, program, preparedBy = node }) {
   const [config, blob] = [`${program}.json`, `${program}.blob`];
   const sea = { main, output: blob, disableExperimentalSEAWarning: true, useCodeCache: false };
   writeFileSync(config, JSON.stringify(sea));
-  execFileSync(preparedBy, ['--experimental-sea-config', config], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
+  execFileSync(preparedBy, ['--experimental-sea-config', config], { stdio: ['ignore', 'ignore', 'inherit'] });
   rmSync(program, { force: true });
   copyFileSync(node, program);
   chmodSync(program, 0o755);

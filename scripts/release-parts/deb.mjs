@@ -16,9 +16,7 @@ const MAINTAINER = 'The kdump-mem authors <kdump-mem@localhost>';
 export function makeDeb({ root, architecture, version, description, file, env }) {
   const files = filesBelow(root);
   const changes = 'usr/share/doc/kdump-mem/changelog.Debian.gz';
-  writeFileSync(join(root, changes), gzipSync(changelog(version, env), { level: 9 }), {
-    mode: 0o644,
-  });
+  writeFileSync(join(root, changes), gzipSync(changelog(version, env), { level: 9 }), { mode: 0o644 });
   files.push(join(root, changes));
   const kib = Math.ceil(files.reduce((sum, path) => sum + lstatSync(path).size, 0) / 1024);
   const [short, ...long] = description;
@@ -48,10 +46,7 @@ export function makeDeb({ root, architecture, version, description, file, env })
     writeFileSync(join(debian, 'control'), control, { mode: 0o644 });
     writeFileSync(join(debian, 'md5sums'), sums, { mode: 0o644 });
     const options = ['--root-owner-group', '-Zxz', '--threads-max=2', '--build'];
-    execFileSync('dpkg-deb', [...options, root, file], {
-      env,
-      stdio: ['ignore', 'ignore', 'inherit'],
-    });
+    execFileSync('dpkg-deb', [...options, root, file], { env, stdio: ['ignore', 'ignore', 'inherit'] });
   } finally {
     rmSync(debian, { recursive: true });
     rmSync(join(root, changes));

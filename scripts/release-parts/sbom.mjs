@@ -20,28 +20,12 @@ export function sbomOf({ version, packages, node, seconds }) {
     const found = components.find(({ name, version }) => name === one.name && version === one.version);
     if (!found) throw new Error(`npm sbom lacks ${one.name} ${one.version}`);
     const { licenses, hashes, purl } = found;
-    return {
-      type: 'library',
-      'bom-ref': purl,
-      name: one.name,
-      version: one.version,
-      hashes,
-      licenses,
-      purl,
-    };
+    return { type: 'library', 'bom-ref': purl, name: one.name, version: one.version, hashes, licenses, purl };
   });
   const purl = `pkg:npm/${node.name}@${node.version}`;
   const hashes = [{ alg: 'SHA-512', content: node.sha512 }];
   const licenses = [{ license: { id: 'MIT' } }];
-  inside.push({
-    type: 'application',
-    'bom-ref': purl,
-    name: node.name,
-    version: node.version,
-    hashes,
-    licenses,
-    purl,
-  });
+  inside.push({ type: 'application', 'bom-ref': purl, name: node.name, version: node.version, hashes, licenses, purl });
   const { description, licenses: own } = metadata.component;
   const root = `pkg:npm/kdump-mem@${version}`;
   const component = {

@@ -195,10 +195,5 @@ export const SUITES = [
     time: '5 min',
     files: WEEKS,
   },
-  {
-    name: 'logs',
-    covers: 'every log of shared/logs behind sixty prefixes; needs no lab',
-    time: '2 min',
-    files: LOGS,
-  },
+  { name: 'logs', covers: 'every log of shared/logs behind sixty prefixes; needs no lab', time: '2 min', files: LOGS },
 ];

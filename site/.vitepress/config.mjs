@@ -51,10 +51,7 @@ export default {
       },
       ...DOCS_MENU.map(({ text, items }) => ({
         text,
-        items: items.map((each) => ({
-          text: each.text,
-          link: linkOf(placeOf(`docs/${each.file}`)),
-        })),
+        items: items.map((each) => ({ text: each.text, link: linkOf(placeOf(`docs/${each.file}`)) })),
       })),
       {
         text: 'Reference',
@@ -65,10 +62,7 @@ export default {
           { text: 'Files to deploy', link: '/deploy' },
         ],
       },
-      {
-        text: 'Commands',
-        items: commands.map((name) => ({ text: name, link: `/commands/${name}` })),
-      },
+      { text: 'Commands', items: commands.map((name) => ({ text: name, link: `/commands/${name}` })) },
       {
         text: 'Project',
         items: [

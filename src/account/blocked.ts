@@ -202,11 +202,7 @@ const LOCK_KINDS: ReadonlySet<WaitKind> = new Set(['mutex', 'rw-semaphore', 'sem
 const isOwned = (kind: WaitKind): kind is OwnedKind => OWNED.has(kind);
 
 /** What an owner is, in a message. */
-const OWNERS: Partial<Record<WaitKind, string>> = {
-  work: 'worker',
-  ptrace: 'tracer',
-  journal: 'commit thread',
-};
+const OWNERS: Partial<Record<WaitKind, string>> = { work: 'worker', ptrace: 'tracer', journal: 'commit thread' };
 
 /** Kinds of waits for pages: `device` is that of the page’s file. */
 const PAGES: ReadonlySet<WaitKind> = new Set(['page-lock', 'writeback', 'page-bit'] as const);
@@ -553,10 +549,7 @@ class Forest {
     const age = oldest === null || this.#now === null ? null : Number(this.#now - oldest) / 1e9;
     if (age !== null && age < MOST_AHEAD)
       this.#contradict(`a request of ${rest.name ?? 'a block device'} began after the dump`);
-    return {
-      ...rest,
-      requests: { ...counts, oldestSeconds: age === null ? null : Math.max(0, age) },
-    };
+    return { ...rest, requests: { ...counts, oldestSeconds: age === null ? null : Math.max(0, age) } };
   }
 
   #describe(place: TaskPlace): BlockedTask {
@@ -588,10 +581,7 @@ class Forest {
       const holders = lock.holders.flatMap((task) => this.#places.get(task) ?? []);
       const known = [
         ...holders.map((place) => ({ task: this.#describe(place), by: 'handle' as const })),
-        ...(this.#spinners.get(lock) ?? []).map((place) => ({
-          task: this.#describe(place),
-          by: 'stack' as const,
-        })),
+        ...(this.#spinners.get(lock) ?? []).map((place) => ({ task: this.#describe(place), by: 'stack' as const })),
       ];
       if (known.length > 0) found.set(lock, known);
       const isHeld = lock.ownerState === 'readers' || lock.ownerState === 'not-recorded';
@@ -627,10 +617,7 @@ class Forest {
     for (const words of found?.contradictions ?? []) this.#contradict(`${what}: ${words}`);
     const all = [
       ...(found?.cpus ?? []).map((cpu) => ({ place: running.get(cpu), by: 'cpu' as const })),
-      ...(found?.tasks ?? []).map((task) => ({
-        place: this.#places.get(task),
-        by: 'reader' as const,
-      })),
+      ...(found?.tasks ?? []).map((task) => ({ place: this.#places.get(task), by: 'reader' as const })),
     ];
     return all.flatMap(({ place, by }) => {
       if (place) return [{ task: this.#describe(place), by }];

@@ -131,12 +131,7 @@ function aloneOf(kernel: Kernel, task: Task, socket: Socket, missed: Warnings): 
   if (links.accepting(socket.sock).length + links.carriedFiles(socket.sock).length > 0) {
     return undefined;
   }
-  const nothing = {
-    acceptedFrom: undefined,
-    subflowOf: undefined,
-    carriedBy: [],
-    registeredWith: [],
-  };
+  const nothing = { acceptedFrom: undefined, subflowOf: undefined, carriedBy: [], registeredWith: [] };
   return [{ ...socket, ...nothing, foundBy: ['fd'], holders, mappedBy: [] }];
 }
 

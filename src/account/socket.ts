@@ -189,10 +189,7 @@ export class SocketAccountant {
   #readPart(sock: bigint, identity: SockIdentity, first: Skb, tally: Tally): number | undefined {
     const { complete, payloadBytes } = tally.figures();
     try {
-      return this.#parts.read(identity, sock, {
-        first,
-        payloadBytes: complete ? payloadBytes : undefined,
-      });
+      return this.#parts.read(identity, sock, { first, payloadBytes: complete ? payloadBytes : undefined });
     } catch (error) {
       const code = incompleteness(error);
       const { message } = error as Error;

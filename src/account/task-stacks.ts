@@ -112,13 +112,15 @@ export function groupedStacks(kernel: Kernel, choice: StackChoice): StacksAnswer
     if (cpu !== undefined) throw new WalkError('no-such-cpu', `no matching task on CPU ${cpu}`);
   }
   const named = new Names(kernel, warnings);
-  const list = groups.list().map(({ stack, tasks: same }) => ({
-    frames: stack.frames.map((frame) => named.frame(frame)),
-    end: stack.end,
-    why: stack.why,
-    ...(stack.stop === undefined ? {} : { stop: stack.stop }),
-    tasks: same,
-  }));
+  const list = groups
+    .list()
+    .map(({ stack, tasks: same }) => ({
+      frames: stack.frames.map((frame) => named.frame(frame)),
+      end: stack.end,
+      why: stack.why,
+      ...(stack.stop === undefined ? {} : { stop: stack.stop }),
+      tasks: same,
+    }));
   list.sort((a, b) => rank(a) - rank(b));
   const { complete } = warnings;
   return { kernel: kernel.facts, groups: list, tasks, complete, warnings: warnings.list() };

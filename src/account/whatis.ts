@@ -65,12 +65,7 @@ export type Identified =
       readonly inode: bigint;
       readonly deleted: boolean;
     }
-  | {
-      readonly kind: 'process-page';
-      readonly pid: number;
-      readonly comm: string;
-      readonly address: bigint;
-    }
+  | { readonly kind: 'process-page'; readonly pid: number; readonly comm: string; readonly address: bigint }
   | {
       readonly kind: 'socket-page';
       readonly sock: bigint;
@@ -423,10 +418,7 @@ export class AddressIdentifier {
 
   #filePage(address: bigint, frame: number): Identified {
     const kernel = this.#kernel;
-    this.#files ??= {
-      reader: new MappedFileReader(kernel),
-      paths: new Paths(kernel, this.#onFileName),
-    };
+    this.#files ??= { reader: new MappedFileReader(kernel), paths: new Paths(kernel, this.#onFileName) };
     const page = new MappedPageReader(kernel);
     page.read(frame);
     if (page.index === undefined) throw damaged(`page frame ${hex(BigInt(frame))} has no file`);
@@ -471,11 +463,5 @@ export class AddressIdentifier {
 
 function socketPage({ socket, holders: [holder] }: CensusEntry): Identified {
   const { sock, protocol } = socket;
-  return {
-    kind: 'socket-page',
-    sock,
-    protocol,
-    pid: holder?.pid ?? null,
-    comm: holder?.comm ?? null,
-  };
+  return { kind: 'socket-page', sock, protocol, pid: holder?.pid ?? null, comm: holder?.comm ?? null };
 }

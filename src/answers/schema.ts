@@ -146,12 +146,7 @@ export const processSchema = z.strictObject({ pid: z.int().nonnegative(), comm: 
 export const warningSchema = z.strictObject({ code: z.string(), message: z.string() });
 
 /** A queue entry, listed by `--verbose`. */
-export const skbEntrySchema = z.strictObject({
-  address,
-  length: count,
-  truesize: count,
-  frags: count,
-});
+export const skbEntrySchema = z.strictObject({ address, length: count, truesize: count, frags: count });
 
 /** `kdump-mem skb --pid N --fd N --json`; with `--sock`, there is no process and no fd. */
 export const skbSchema = z.strictObject({
@@ -257,10 +252,7 @@ export const socketsSchema = z.strictObject({
 });
 
 /** A line of `kdump-mem sockets --ndjson`: one socket. */
-export const socketLineSchema = z.strictObject({
-  schema: z.literal('kdump-mem.socket/1'),
-  ...censusEntrySchema.shape,
-});
+export const socketLineSchema = z.strictObject({ schema: z.literal('kdump-mem.socket/1'), ...censusEntrySchema.shape });
 
 /** The last line of `kdump-mem sockets --ndjson`: totals. A stream without it is truncated. */
 export const socketsEndSchema = z.strictObject({

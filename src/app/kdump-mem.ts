@@ -72,9 +72,7 @@ export function kdumpMemCommand(...register: readonly ((program: Command) => voi
     .version(VERSION)
     .addHelpText('after', AFTER_HELP)
     .exitOverride()
-    .configureOutput({
-      outputError: (text, write) => write(`kdump-mem: ${usageSentences(escapeUsage(text))}\n`),
-    });
+    .configureOutput({ outputError: (text, write) => write(`kdump-mem: ${usageSentences(escapeUsage(text))}\n`) });
   for (const declare of register) declare(program);
   registerHelp(program);
   return program.configureHelp({ groupItems });

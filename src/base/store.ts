@@ -222,9 +222,7 @@ export async function lockStore(file: string): Promise<() => void> {
     if (folder !== undefined) fs.closeSync(folder);
     const { code } = cause as NodeJS.ErrnoException;
     if (cause instanceof StoreError || typeof code !== 'string') throw cause;
-    throw new StoreError('cannot-write', `${file}: ${server ? 'lock' : 'write'} failed (${code})`, {
-      cause,
-    });
+    throw new StoreError('cannot-write', `${file}: ${server ? 'lock' : 'write'} failed (${code})`, { cause });
   }
 }
 

@@ -130,10 +130,7 @@ function strangeCategories(categories: CategoryDiff | null): Note[] {
 function unknownTo(states: readonly HostState[]): Note[] {
   const parts = [
     { part: 'categories' as const, knows: ({ memory }: HostState) => memory !== null },
-    ...LISTS.map((part) => ({
-      part,
-      knows: (state: HostState) => state.lists[part] !== undefined,
-    })),
+    ...LISTS.map((part) => ({ part, knows: (state: HostState) => state.lists[part] !== undefined })),
   ];
   return parts.flatMap(({ part, knows }): Note[] => {
     const lacking = states.filter((state) => !knows(state)).map(({ name }) => name);

@@ -111,11 +111,7 @@ export type Who =
       readonly local: string | null;
       readonly peer: string | null;
       /** The first process that has it open; null: unknown. */
-      readonly holder: {
-        readonly pid: number;
-        readonly comm: string | null;
-        readonly fd: number;
-      } | null;
+      readonly holder: { readonly pid: number; readonly comm: string | null; readonly fd: number } | null;
     }
   | { readonly kind: 'cache'; readonly name: string; readonly category: string | null }
   | { readonly kind: 'caller'; readonly name: string; readonly category: string }
@@ -138,19 +134,11 @@ export type Note =
   /** Another host or boot: the last has this much more memory. */
   | { readonly code: 'different-memory-sizes'; readonly bytes: number }
   /** Only some inputs contain it: `categories`, or a list. */
-  | {
-      readonly code: 'missing-in-input';
-      readonly part: ListName | 'categories';
-      readonly names: readonly string[];
-    }
+  | { readonly code: 'missing-in-input'; readonly part: ListName | 'categories'; readonly names: readonly string[] }
   | { readonly code: 'list-incomplete'; readonly part: ListName }
   | { readonly code: 'missed-process'; readonly part: ListName; readonly count: number }
   | { readonly code: 'lesser-measure'; readonly part: ListName; readonly count: number }
-  | {
-      readonly code: 'change-unknown';
-      readonly part: ListName | 'categories';
-      readonly count: number;
-    }
+  | { readonly code: 'change-unknown'; readonly part: ListName | 'categories'; readonly count: number }
   | { readonly code: 'pid-reused'; readonly count: number }
   | { readonly code: 'incomplete'; readonly name: string; readonly words: string }
   | { readonly code: 'inconsistent'; readonly name: string; readonly words: string }

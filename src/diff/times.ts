@@ -49,12 +49,7 @@ export function inOrder(given: readonly HostState[]): Order {
       ...(otherBoot && !otherHost ? [{ code: 'different-boots' } as const] : []),
       ...(same === null ? [{ code: 'boot-unknown' } as const] : []),
       ...(!clock
-        ? [
-            {
-              code: 'time-unknown',
-              names: (untimed.length > 0 ? untimed : given).map(({ name }) => name),
-            } as const,
-          ]
+        ? [{ code: 'time-unknown', names: (untimed.length > 0 ? untimed : given).map(({ name }) => name) } as const]
         : []),
       ...(times && !isLater ? [{ code: 'same-time', names: states.map(({ name }) => name) } as const] : []),
       ...(Math.abs(moved) > SAME_BOOT ? [{ code: 'clock-set', seconds: Math.round(moved) } as const] : []),

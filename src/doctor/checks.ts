@@ -207,11 +207,7 @@ function namespaces(here: Machine): Check {
   if (check.state !== 'works') return check;
   const entered = here.run('nsenter', ['--net=/proc/self/ns/net', '--', 'true']);
   if (entered?.ok) return check;
-  return {
-    code,
-    state: 'refused',
-    found: `${check.found}, but cannot enter a namespace: ${entered?.line}`,
-  };
+  return { code, state: 'refused', found: `${check.found}, but cannot enter a namespace: ${entered?.line}` };
 }
 
 /** Even if it is installed, the kernel may not permit it to count. */
@@ -221,19 +217,12 @@ function perf(here: Machine): Check {
   if (check.state !== 'works') return check;
   const counted = here.run('perf', ['stat', '-x,', '-e', 'page-faults', '--', 'true']);
   if (counted?.ok && /^\d/.test(counted.line)) return check;
-  return {
-    code,
-    state: 'refused',
-    found: `${check.found}, but cannot count events: ${counted?.line}`,
-  };
+  return { code, state: 'refused', found: `${check.found}, but cannot count events: ${counted?.line}` };
 }
 
 function tracefs(here: Machine): Check {
   const code = 'tracefs';
-  const [first, second] = TRACEFS_PLACES.map((place) => ({
-    place,
-    listed: resultOf(code, () => here.list(place)),
-  }));
+  const [first, second] = TRACEFS_PLACES.map((place) => ({ place, listed: resultOf(code, () => here.list(place)) }));
   for (const each of [first, second])
     if (each && !isCheck(each.listed) && each.listed.includes('events'))
       return { code, state: 'works', found: each.place };
@@ -278,17 +267,9 @@ function bpftrace(here: Machine): Check {
   const [oldest] = TRIED_BPFTRACES;
   const listed = here.run('bpftrace', ['-l', NEEDED_PROBE]);
   if (listed?.line.trim() !== NEEDED_PROBE)
-    return {
-      code,
-      state: 'refused',
-      found: `${version}, but does not list the required tracepoint: ${listed?.line}`,
-    };
+    return { code, state: 'refused', found: `${version}, but does not list the required tracepoint: ${listed?.line}` };
   if (isOlder(version, oldest))
-    return {
-      code,
-      state: 'partly',
-      found: `${version}; versions before ${oldest} are untested`,
-    };
+    return { code, state: 'partly', found: `${version}; versions before ${oldest} are untested` };
   const untried = TRIED_BPFTRACES.some((tried) => tried === version) ? '' : `; tested: ${TRIED_BPFTRACES.join(', ')}`;
   return { code, state: 'works', found: `${version}${untried}` };
 }

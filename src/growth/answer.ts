@@ -57,11 +57,7 @@ export interface Loss {
   /** Trend of the sum of both, which processes do not change by taking available memory. */
   readonly rest: Trend | null;
   /** Seconds until MemAvailable reaches zero at this rate; null: no significant decline. */
-  readonly ends: {
-    readonly soonest: number;
-    readonly likely: number;
-    readonly latest: number;
-  } | null;
+  readonly ends: { readonly soonest: number; readonly likely: number; readonly latest: number } | null;
   /**
    * What explains the decline. `processes`: they explain at least half of it; `nothing`: nothing that grew
    * here explains half of it. Null: no significant decline, or undecided.
@@ -89,11 +85,7 @@ export function lossOf<H extends History>(series: LossSeries<H>, kind: HistoryKi
   const left = series.available.last?.value ?? 0;
   return {
     ...trends,
-    ends: {
-      soonest: left / -growth.low,
-      likely: left / -growth.perSecond,
-      latest: left / -growth.high,
-    },
+    ends: { soonest: left / -growth.low, likely: left / -growth.perSecond, latest: left / -growth.high },
     explanation: explanationOf(-growth.perSecond, rest ?? null, kind.trendOf(series.restOfSeen)),
   };
 }

@@ -126,17 +126,11 @@ export function dayTrendOf(series: DaySeries): Trend | null {
   if (!whole) return null;
   const sure = fit?.(CAUTION * more);
   const later = fitOf(laterHalf(points))?.(CAUTION * more);
-  return {
-    growth: growthOf(whole, series),
-    course: sure ? courseOf(sure, later) : 'steady',
-  };
+  return { growth: growthOf(whole, series), course: sure ? courseOf(sure, later) : 'steady' };
 }
 
 /** For samples over days. */
-export const DAY_HISTORY: HistoryKind<DaySeries> = {
-  make: () => new DaySeries(),
-  trendOf: dayTrendOf,
-};
+export const DAY_HISTORY: HistoryKind<DaySeries> = { make: () => new DaySeries(), trendOf: dayTrendOf };
 
 /** Seconds of each point: an hour, or more to limit the number of points. */
 function widthFor(seconds: number): number {

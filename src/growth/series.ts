@@ -86,10 +86,7 @@ export class Series extends Samples {
 
   /** Complete points, without the samples since the last of them. */
   points(): Points {
-    return {
-      times: this.#times.subarray(0, this.#points),
-      values: this.#values.subarray(0, this.#points),
-    };
+    return { times: this.#times.subarray(0, this.#points), values: this.#values.subarray(0, this.#points) };
   }
 
   #takeWaiting(): void {

@@ -197,11 +197,7 @@ function theilSen(points: Points, slopes: Float64Array, inflation: number): Slop
   if (rank < 0) return null;
   // Ranks count from 1: the M-th lowest, and the (N - M + 1)-th.
   const at = (index: number) => interpolated(slopes, index);
-  return {
-    slope: at((slopes.length - 1) / 2),
-    low: at(rank - 0.5),
-    high: at(slopes.length - 0.5 - rank),
-  };
+  return { slope: at((slopes.length - 1) / 2), low: at(rank - 0.5), high: at(slopes.length - 0.5 - rank) };
 }
 
 /** Variance of Kendall's S for these values; ties reduce it. */

@@ -20,11 +20,7 @@ export function startGroup(command: string, args: readonly string[], options: Sp
   let child: ChildProcess;
   try {
     const { env = process.env } = options;
-    child = spawn(command, args, {
-      ...options,
-      env: { ...env, PATH: safePath(env.PATH) },
-      detached: true,
-    });
+    child = spawn(command, args, { ...options, env: { ...env, PATH: safePath(env.PATH) }, detached: true });
   } catch (cause) {
     throw asExhausted(command, cause) ?? cause;
   }

@@ -50,13 +50,7 @@ function fileFacts(path: string): FileFacts {
   // A link of /proc/PID/fd refers to the open file, whatever its text.
   const stats = path.startsWith('/proc/') ? statSync(path) : lstatSync(path);
   const { dev: device, ino: inode, blocks } = stats;
-  return {
-    device,
-    inode,
-    bytes: blocks * 512,
-    isFile: stats.isFile(),
-    isFolder: stats.isDirectory(),
-  };
+  return { device, inode, bytes: blocks * 512, isFile: stats.isFile(), isFolder: stats.isDirectory() };
 }
 
 async function readSlowText(path: string): Promise<string> {

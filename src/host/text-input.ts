@@ -114,10 +114,7 @@ async function* decompressed(path: string, packed: AsyncGenerator<Buffer>, progr
   const command = programPath(program);
   if (command === undefined)
     throw new HostError('unreadable', `${path}: compressed file (${program} is not installed)`);
-  const child = spawn(command, ['-dc'], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-    env: { ...process.env, PATH: safePath() },
-  });
+  const child = spawn(command, ['-dc'], { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, PATH: safePath() } });
   const closed = once(child, 'close');
   let complaint = '';
   child.stderr.on('data', (part: Buffer) => {

@@ -46,36 +46,21 @@ export function storageUnit(
   }
   const offset = Math.floor(bits / 8);
   const within = bits % 8;
-  return {
-    offset,
-    size: Math.ceil((within + bitSize) / 8),
-    bits: { offset: within, size: bitSize },
-  };
+  return { offset, size: Math.ceil((within + bitSize) / 8), bits: { offset: within, size: bitSize } };
 }
 
 /** Bytes of each string in `struct new_utsname` (include/uapi/linux/utsname.h), including its NUL. */
 export const UTS_BYTES = 65;
 
 /** Indices of its strings. */
-export const UTS = {
-  sysname: 0,
-  nodename: 1,
-  release: 2,
-  version: 3,
-  machine: 4,
-  domain: 5,
-} as const;
+export const UTS = { sysname: 0, nodename: 1, release: 2, version: 3, machine: 4, domain: 5 } as const;
 
 /**
  * Everything needed to print a type or a value of it. Nested types are resolved on access, so
  * self-referential types cost nothing.
  */
 export type TypeDescription =
-  | (Described & {
-      readonly kind: 'int';
-      readonly signed: boolean;
-      readonly encoding: 'number' | 'char' | 'bool';
-    })
+  | (Described & { readonly kind: 'int'; readonly signed: boolean; readonly encoding: 'number' | 'char' | 'bool' })
   | (Described & { readonly kind: 'float' })
   | (Described & { readonly kind: 'pointer'; target(): TypeDescription })
   | (Described & {
@@ -85,11 +70,7 @@ export type TypeDescription =
       element(): TypeDescription;
     })
   | (Described & { readonly kind: 'struct' | 'union'; members(): MemberDescription[] })
-  | (Described & {
-      readonly kind: 'enum';
-      readonly signed: boolean;
-      values(): ReadonlyMap<string, bigint>;
-    })
+  | (Described & { readonly kind: 'enum'; readonly signed: boolean; values(): ReadonlyMap<string, bigint> })
   /** void, a function, or a struct that is declared but never defined. */
   | (Described & { readonly kind: 'opaque' });
 

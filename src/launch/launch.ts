@@ -27,10 +27,7 @@ function chooseBundle(folder: string, args: readonly string[]): Bundle {
   const first = args.find((argument) => argument !== '--');
   const own = first !== undefined && KDUMP_MEM_SUBCOMMANDS.includes(first);
   const name = own ? `${KDUMP_MEM_COMMAND}-${first}` : KDUMP_MEM_COMMAND;
-  return {
-    filename: join(folder, 'bundles', `${name}.js`),
-    acts: own || KDUMP_MEM_SUBCOMMANDS.length === 0,
-  };
+  return { filename: join(folder, 'bundles', `${name}.js`), acts: own || KDUMP_MEM_SUBCOMMANDS.length === 0 };
 }
 
 const args = process.argv.slice(2);
@@ -39,10 +36,7 @@ const code = readFileSync(filename);
 const cache = CodeCache.of(filename, code);
 const cachedData = cache?.read();
 // The code is pure ASCII (esbuild escapes the rest), so V8 needs one byte per character.
-const script = new Script(code.toString('latin1'), {
-  filename,
-  ...(cachedData ? { cachedData } : {}),
-});
+const script = new Script(code.toString('latin1'), { filename, ...(cachedData ? { cachedData } : {}) });
 if (cache && (cachedData === undefined || script.cachedDataRejected)) {
   // Functions are compiled on their first call: at exit all that such a run needs are compiled.
   process.on('exit', (status) => {

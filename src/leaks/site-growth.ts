@@ -55,10 +55,7 @@ export function siteGrowth(recording: Recording, site: string): SiteGrowth {
   const windows = recording.readings.length - 1;
   const last = recording.readings.at(-1);
   const held = last === undefined ? NOTHING : of(last);
-  const points = readings.map((reading) => ({
-    seconds: reading.at / 1000,
-    bytes: of(reading).bytes,
-  }));
+  const points = readings.map((reading) => ({ seconds: reading.at / 1000, bytes: of(reading).bytes }));
   if (!known) {
     // With three windows it counts anyway: nothing was followed at the beginning.
     const first = recording.readings[0];

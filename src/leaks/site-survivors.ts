@@ -96,15 +96,7 @@ class Sum {
     if (found.maybeFree) this.#maybeFree++;
     const key = `${place} ${category ?? ''} ${why ?? ''} ${cache ?? ''}`;
     const keeper = keeperOf(found);
-    const sum = this.#places.get(key) ?? {
-      place,
-      category,
-      cache,
-      why,
-      keeper,
-      blocks: 0,
-      bytes: 0,
-    };
+    const sum = this.#places.get(key) ?? { place, category, cache, why, keeper, blocks: 0, bytes: 0 };
     this.#places.set(key, sum);
     sum.blocks++;
     sum.bytes += bytes;

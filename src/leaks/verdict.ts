@@ -107,11 +107,7 @@ function grows(survivors: SiteSurvivors, shares: Shares, throughout: boolean): J
   return verdictOf(
     'growing',
     {
-      ...({
-        reclaimable: 'reclaimable',
-        process: 'process-owned',
-        kernel: 'kernel-owned',
-      } as const),
+      ...({ reclaimable: 'reclaimable', process: 'process-owned', kernel: 'kernel-owned' } as const),
       unknown: 'location-unknown' as const,
     }[most],
   );

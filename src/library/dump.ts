@@ -115,10 +115,7 @@ export class Dump implements Disposable {
 
   /** Returns the memory breakdown: every page frame in one category. */
   memory(progress?: Progress): MemoryJson {
-    return memoryJson({
-      ...accountMemory(this.kernel, progress),
-      origin: kernelOrigin(this.kernel),
-    });
+    return memoryJson({ ...accountMemory(this.kernel, progress), origin: kernelOrigin(this.kernel) });
   }
 
   /** Returns the memory use of each process, largest freed if killed first. */

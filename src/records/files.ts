@@ -100,12 +100,7 @@ export class DescriptorGroups {
   /** Adds a descriptor. @param link as /proc/PID/fd has it; untrusted */
   add(link: string): { readonly kind: DescriptorKind; readonly group: Counted } {
     const [kind, name] = kindOf(link);
-    const group = this.#kinds.get(kind) ?? {
-      count: 0,
-      items: 0,
-      bytes: new Map(),
-      names: new Map(),
-    };
+    const group = this.#kinds.get(kind) ?? { count: 0, items: 0, bytes: new Map(), names: new Map() };
     this.#kinds.set(kind, group);
     this.count++;
     group.count++;

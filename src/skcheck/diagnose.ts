@@ -32,11 +32,7 @@ export interface Diagnosis {
 export interface PinnedTogether {
   readonly pinned: PinnedEstimate;
   /** Memory pinned by the send queues of their local peers, if not included in `pinned`. */
-  readonly localPeers: {
-    readonly sockets: number;
-    readonly unsent: number;
-    readonly pinned: PinnedEstimate;
-  };
+  readonly localPeers: { readonly sockets: number; readonly unsent: number; readonly pinned: PinnedEstimate };
 }
 
 export function pinnedTogether(findings: readonly Finding[], host: Observation['host']): PinnedTogether {
@@ -48,10 +44,7 @@ export function pinnedTogether(findings: readonly Finding[], host: Observation['
     );
   const peers = localPeersOf(findings);
   const unsent = peers.reduce((sum, each) => sum + each.unsent, 0);
-  return {
-    pinned: sumOf(findings),
-    localPeers: { sockets: peers.length, unsent, pinned: sumOf(peers) },
-  };
+  return { pinned: sumOf(findings), localPeers: { sockets: peers.length, unsent, pinned: sumOf(peers) } };
 }
 
 export interface DiagnoseOptions {

@@ -146,11 +146,7 @@ function acceptQueueOf(listeners: readonly SocketRecord[], { holders, processes 
       byPid.set(holder.pid, { ...holder, fds });
     }
   const sorted = [...byPid.values()].sort((a, b) => a.pid - b.pid);
-  return {
-    listeners,
-    holders: sorted,
-    processes: sorted.flatMap(({ pid }) => processes.get(pid) ?? []),
-  };
+  return { listeners, holders: sorted, processes: sorted.flatMap(({ pid }) => processes.get(pid) ?? []) };
 }
 
 function otherEnd(inode: number, { holders, processes }: Observation): OtherEnd {

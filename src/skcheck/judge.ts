@@ -102,12 +102,7 @@ function judgeTcp(first: Moment, last: Moment): Verdict {
         verdict: 'slow-reader',
         certainty: 'proved',
         waitedMs: watchedMs,
-        evidence: {
-          kind: 'consumed-part',
-          bytes,
-          received: Math.max(0, received),
-          watchedMs,
-        },
+        evidence: { kind: 'consumed-part', bytes, received: Math.max(0, received), watchedMs },
       };
     return reading({ kind: 'consumed', bytes, watchedMs });
   }

@@ -95,10 +95,7 @@ export class SocketHistory {
 
   /** Returns the pending connections of a listener, at the first and at the newest sample. */
   waiting(first: SocketRecord, last: SocketRecord) {
-    return {
-      waitingFirst: this.#waitingFirst.of(first),
-      waitingLast: this.#waitingLast.of(last),
-    };
+    return { waitingFirst: this.#waitingFirst.of(first), waitingLast: this.#waitingLast.of(last) };
   }
 
   /** Returns the windows between the samples; none for a socket that was not watched in all of them. */

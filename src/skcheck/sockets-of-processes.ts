@@ -26,11 +26,7 @@ export interface SocketsOfProcesses {
  * @throws {HostError} as observe does
  */
 export async function socketsOfProcesses(source: HostSource, root: boolean): Promise<SocketsOfProcesses> {
-  const observation = await observe(source, {
-    intervalMs: 0,
-    netns: root ? 'all' : 'own',
-    reader: 'auto',
-  });
+  const observation = await observe(source, { intervalMs: 0, netns: root ? 'all' : 'own', reader: 'auto' });
   const estimates = estimatesOf(observation);
   const visited = new Set(openNamespaces(observation));
   return {
@@ -54,11 +50,7 @@ export async function socketsOfProcesses(source: HostSource, root: boolean): Pro
 export async function socketsTogether(source: HostSource, root: boolean): Promise<SocketEstimate> {
   let observation: Observation;
   try {
-    observation = await observe(source, {
-      intervalMs: 0,
-      netns: root ? 'all' : 'own',
-      reader: 'auto',
-    });
+    observation = await observe(source, { intervalMs: 0, netns: root ? 'all' : 'own', reader: 'auto' });
   } catch (error) {
     if (!isHostError(error) && !(error instanceof ExhaustedError)) throw error;
     return { sockets: 0, low: 0, likely: null, atMost: null, lost: [error.message] };

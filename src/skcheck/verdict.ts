@@ -69,12 +69,7 @@ export type Evidence =
   | { readonly kind: 'partly-idle'; readonly idleMs: number; readonly watchedMs: number }
   | { readonly kind: 'queue-was-read' }
   /** Less was read than was queued at the start, so the rest of that data is still unread. */
-  | {
-      readonly kind: 'consumed-part';
-      readonly bytes: number;
-      readonly received: number;
-      readonly watchedMs: number;
-    }
+  | { readonly kind: 'consumed-part'; readonly bytes: number; readonly received: number; readonly watchedMs: number }
   /** TCP: nothing acknowledged; `probing`: the peer's window is closed (persist timer). */
   | {
       readonly kind: 'acknowledged-nothing';

@@ -185,11 +185,7 @@ function causeOfShortage(findings: readonly Finding[], effect: number, facts: Ca
     effect,
     cause,
     relation: 'share-of-shortfall',
-    figures: {
-      bytes: bytesOf(finding),
-      shortfallBytes: unattributedBytes,
-      share: Math.min(1, share),
-    },
+    figures: { bytes: bytesOf(finding), shortfallBytes: unattributedBytes, share: Math.min(1, share) },
   };
 }
 
@@ -417,11 +413,7 @@ function byUse({
   useBytes,
   totalBytes,
 }: Finding['figures']): Pick<Conclusion, 'confidence' | 'figures'> {
-  const figures = {
-    useBytes: useBytes ?? null,
-    use: use ?? null,
-    managedBytes: totalBytes ?? null,
-  };
+  const figures = { useBytes: useBytes ?? null, use: use ?? null, managedBytes: totalBytes ?? null };
   const isMost = use === 'anonymous' && Number(anonBytes ?? 0) >= EXPLAINS * Number(useBytes);
   if (!isMost) return { confidence: 'unknown', figures };
   const largest = { largestPid: pid ?? null, largestComm: comm ?? null };

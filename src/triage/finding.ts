@@ -99,10 +99,7 @@ export interface Finding {
   /** For `oom-kill`: the kernel's report. */
   readonly oom?: OomReport;
   /** Locks of a deadlock, or the contended lock, and all locks of the answer that has them. */
-  readonly waits?: {
-    readonly roots: readonly BlockingLock[];
-    readonly locks: readonly BlockingLock[];
-  };
+  readonly waits?: { readonly roots: readonly BlockingLock[]; readonly locks: readonly BlockingLock[] };
   /** Figures, with fixed names for each code. */
   readonly figures: Readonly<Record<string, Figure>>;
   readonly evidence: readonly Evidence[];

@@ -46,12 +46,7 @@ function* shortZones({ zones }: MemoryAnswer, pageSize: number): Generator<Findi
     yield {
       code: 'low-memory',
       severity: 'warning',
-      figures: {
-        node: nodeId,
-        zone: name,
-        freeBytes: free * pageSize,
-        minBytes: watermarks.min * pageSize,
-      },
+      figures: { node: nodeId, zone: name, freeBytes: free * pageSize, minBytes: watermarks.min * pageSize },
       evidence: [],
       next: 'memory --nodes',
     };
@@ -80,19 +75,21 @@ export function blockedTasks(kernel: Kernel, warnings: Warnings): Finding[] {
 
 function byFunction(groups: readonly StackGroup[]): Finding[] {
   const others = groups.length - MOST;
-  return groups.slice(0, MOST).map((group, index) => ({
-    code: 'blocked-tasks',
-    severity: group.tasks.length >= CROWD ? 'warning' : 'note',
-    figures: {
-      tasks: group.tasks.length,
-      pid: group.tasks[0]?.pid ?? null,
-      comm: group.tasks[0]?.comm ?? null,
-      symbol: waitsIn(group) ?? null,
-      ...(others > 0 && index === MOST - 1 ? { others } : {}),
-    },
-    evidence: [evidenceOf(group)],
-    next: 'stacks --state D',
-  }));
+  return groups
+    .slice(0, MOST)
+    .map((group, index) => ({
+      code: 'blocked-tasks',
+      severity: group.tasks.length >= CROWD ? 'warning' : 'note',
+      figures: {
+        tasks: group.tasks.length,
+        pid: group.tasks[0]?.pid ?? null,
+        comm: group.tasks[0]?.comm ?? null,
+        symbol: waitsIn(group) ?? null,
+        ...(others > 0 && index === MOST - 1 ? { others } : {}),
+      },
+      evidence: [evidenceOf(group)],
+      next: 'stacks --state D',
+    }));
 }
 
 /** Stack of a CPU. @throws as groupedStacks */

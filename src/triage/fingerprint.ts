@@ -33,10 +33,7 @@ export function fingerprint(
   {
     findings,
     machine,
-  }: {
-    readonly findings: readonly Finding[];
-    readonly machine: Pick<MachineFacts, 'panic'> & Partial<MachineFacts>;
-  },
+  }: { readonly findings: readonly Finding[]; readonly machine: Pick<MachineFacts, 'panic'> & Partial<MachineFacts> },
   owner: TopOwner | undefined,
 ): Fingerprint | undefined {
   const grave = findings.filter(({ severity }) => severity !== 'note');

@@ -191,11 +191,7 @@ function usageV1(host: HostReader, folder: string, cgroup: string, names: Readon
   if (limit >= UNLIMITED) return { cgroup, kills, finding: undefined };
   checkUsage(host, folder, used, 'total_');
   if (used < NEAR_LIMIT * limit) return { cgroup, kills, finding: undefined };
-  return {
-    cgroup,
-    kills,
-    finding: nearLimit(host, folder, cgroup, { used, limit, prefix: 'total_' }),
-  };
+  return { cgroup, kills, finding: nearLimit(host, folder, cgroup, { used, limit, prefix: 'total_' }) };
 }
 
 /**

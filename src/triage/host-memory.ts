@@ -209,10 +209,7 @@ function largestCaches(host: HostReader): { name: string; bytes: number }[] | un
       ...host
         .text('/proc/slabinfo')
         .matchAll(/^(\S{1,100}) +\d+ +\d+ +\d+ +\d+ +(\d{1,6}) : tunables.* : slabdata +\d+ +(\d{1,12}) /gm),
-    ].map(([, name = '', pages, slabs]) => ({
-      name,
-      bytes: Number(pages) * Number(slabs) * host.pageSize,
-    }));
+    ].map(([, name = '', pages, slabs]) => ({ name, bytes: Number(pages) * Number(slabs) * host.pageSize }));
     return caches.toSorted((a, b) => b.bytes - a.bytes).slice(0, MAX_CACHES);
   } catch (error) {
     host.miss('slab', 'the largest slab caches', error);

@@ -444,14 +444,7 @@ function* descriptors(host: HostReader, all: readonly ProcessStatus[], comm: Com
       // The sockets of a snapshot are part of the descriptors.
       if (used < NEAR * most && !host.source.file) uncounted++;
       if (used < NEAR * most || ++count > MAX_FINDINGS) continue;
-      const figures = {
-        limit: 'RLIMIT_NOFILE',
-        used,
-        most,
-        share: used / most,
-        pid,
-        comm: comm(pid),
-      };
+      const figures = { limit: 'RLIMIT_NOFILE', used, most, share: used / most, pid, comm: comm(pid) };
       // A snapshot has no descriptors except sockets.
       const next = host.source.file ? `procs --pid ${pid} --fds` : `procs --pid ${pid}`;
       yield found('limit-near', 'warning', figures, next);

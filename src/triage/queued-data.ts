@@ -78,13 +78,7 @@ function ofProcess({ pid, comm, total, freedIfKilled }: Group, sockets: number, 
   return {
     code: 'queued-data-of-process',
     severity: severityOf(total.pinnedBytes, memory) ?? 'note',
-    figures: {
-      ...figuresOf(total, memory),
-      sockets,
-      pid,
-      comm,
-      freedIfKilledBytes: freedIfKilled?.low ?? null,
-    },
+    figures: { ...figuresOf(total, memory), sockets, pid, comm, freedIfKilledBytes: freedIfKilled?.low ?? null },
     evidence: [],
     next: `skb --pid ${pid}`,
   };

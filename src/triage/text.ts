@@ -81,12 +81,7 @@ export function ruleBasis(answer: TextTriage): RuleBasis {
     kernel: { release: releaseOf(logs) ?? '' },
     machine: { panic: { state: isPanic ? 'panicked' : 'unknown', logRead: true } },
     memory: undefined,
-    log: {
-      records: logs.flatMap(({ held }) => held?.records ?? []),
-      overwritten,
-      noRoom: 0,
-      complete,
-    },
+    log: { records: logs.flatMap(({ held }) => held?.records ?? []), overwritten, noRoom: 0, complete },
   };
 }
 

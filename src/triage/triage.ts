@@ -147,15 +147,7 @@ function nextOf({ cause, cpu }: MachineFacts['panic']): string {
 
 function taint({ taint: mask }: MachineFacts): Finding[] {
   if (mask === undefined || mask === 0n) return [];
-  return [
-    {
-      code: 'tainted',
-      severity: 'note',
-      figures: { mask: Number(mask) },
-      evidence: [],
-      next: 'info',
-    },
-  ];
+  return [{ code: 'tainted', severity: 'note', figures: { mask: Number(mask) }, evidence: [], next: 'info' }];
 }
 
 /** Minimum age of queued data: younger data belongs to programs that are busy. */

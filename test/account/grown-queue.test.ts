@@ -51,9 +51,6 @@ test.each([
   expect(after.sockets).toHaveLength(before().sockets.length);
   // The other halves of pairs are in no queue, and keep all memory; a page has references from four skbs.
   const owned = (answer: CensusAnswer) => socketOf(answer)?.ownership.exclusiveBytes ?? 0;
-  const own = {
-    plain: skbs % 4 ? growth.slabBytes : growth.pages * PAGE + growth.slabBytes,
-    clones: 0,
-  };
+  const own = { plain: skbs % 4 ? growth.slabBytes : growth.pages * PAGE + growth.slabBytes, clones: 0 };
   expect(owned(after) - owned(before())).toBe(own[kind]);
 });

@@ -72,10 +72,7 @@ const ring = (pid: number, fileReferences: number): CountedSocket['registeredWit
 
 describe('a kill frees, in pages,', () => {
   test('sockets that only the process has open, at any number of descriptors', () => {
-    expect(kill(7, { sock: 1n, pids: [7] }, { sock: 2n, pids: [7, 7] })).toEqual({
-      low: 2,
-      high: 2,
-    });
+    expect(kill(7, { sock: 1n, pids: [7] }, { sock: 2n, pids: [7, 7] })).toEqual({ low: 2, high: 2 });
     expect(kill(7, { sock: 1n, pids: [7, 8] })).toEqual({ low: 0, high: 0 });
     expect(kill(9, { sock: 1n, pids: [7] })).toEqual({ low: 0, high: 0 });
   });
@@ -86,10 +83,7 @@ describe('a kill frees, in pages,', () => {
     const shared = { sock: 1n, pids: [7, 8] };
     expect(killGroup(shared, { sock: 2n, pids: [9] })).toEqual({ low: 2, high: 2 });
     expect(killGroup({ sock: 1n, pids: [7, 8, 12] })).toEqual({ low: 0, high: 0 });
-    expect(killGroup(shared, { sock: 2n, references: 0, acceptedFrom: 1n })).toEqual({
-      low: 2,
-      high: 2,
-    });
+    expect(killGroup(shared, { sock: 2n, references: 0, acceptedFrom: 1n })).toEqual({ low: 2, high: 2 });
     const ringed = { sock: 2n, rings: [ring(9, 1)] };
     expect(killGroup(shared, ringed)).toEqual({ low: 2, high: 2 });
     expect(killGroup(shared, { ...ringed, rings: [ring(12, 1)] })).toEqual({ low: 1, high: 1 });
@@ -113,10 +107,7 @@ describe('a kill frees, in pages,', () => {
     const innermost = { sock: 3n, carriedBy: [2n] };
     expect(kill(7, innermost, inner, carrier)).toEqual({ low: 3, high: 3 });
     expect(kill(7, carrier, inner, { ...innermost, pids: [8] })).toEqual({ low: 2, high: 2 });
-    expect(kill(7, carrier, inner, { ...innermost, carriedBy: [2n, 9n] })).toEqual({
-      low: 2,
-      high: 2,
-    });
+    expect(kill(7, carrier, inner, { ...innermost, carriedBy: [2n, 9n] })).toEqual({ low: 2, high: 2 });
     expect(kill(7, carrier, { ...inner, references: 2 }, innermost)).toEqual({ low: 1, high: 3 });
     expect(kill(7, { ...carrier, pids: [7, 8] }, inner)).toEqual({ low: 0, high: 0 });
   });
@@ -132,10 +123,7 @@ describe('a kill frees, in pages,', () => {
   });
 
   test('sockets registered with its io_uring rings; at most, if a ring is mapped', () => {
-    const registered = (...rings: readonly CountedSocket['registeredWith'][number][]) => ({
-      sock: 1n,
-      rings,
-    });
+    const registered = (...rings: readonly CountedSocket['registeredWith'][number][]) => ({ sock: 1n, rings });
     expect(kill(7, registered(ring(7, 1)))).toEqual({ low: 1, high: 1 });
     expect(kill(7, registered(ring(7, 2)))).toEqual({ low: 0, high: 1 });
     expect(kill(7, registered(ring(7, 1), ring(8, 1)))).toEqual({ low: 0, high: 0 });

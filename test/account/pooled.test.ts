@@ -71,11 +71,7 @@ describe('a kill frees of page pool pages', () => {
   });
   test('those that exceed the room of each of several pools', () => {
     const other = { address: 9n, ringRoom: 1, room: 1 };
-    expect(kill(held(1, 10), held(101, 4, 0, other))).toEqual({
-      freed: [8, 10],
-      kept: [4, 6],
-      toPools: 2,
-    });
+    expect(kill(held(1, 10), held(101, 4, 0, other))).toEqual({ freed: [8, 10], kept: [4, 6], toPools: 2 });
   });
 });
 

@@ -21,9 +21,7 @@ const references = (which: number) => 1 + (which % 4);
 const clones = (info: number) => 2 + (info % 2);
 const addressOf = (which: number) => 0xffff_8880_0000_0000n + BigInt(which) * 0x4000_0040n;
 
-const held = fc.array(fc.record({ kind: fc.constantFrom('page', 'slot'), which: fc.nat(SOME) }), {
-  maxLength: 5,
-});
+const held = fc.array(fc.record({ kind: fc.constantFrom('page', 'slot'), which: fc.nat(SOME) }), { maxLength: 5 });
 /** The contents of each shared info, and queues of skbs. */
 const machine = fc.record({
   infos: fc.array(held, { minLength: SOME, maxLength: SOME }),

@@ -130,11 +130,7 @@ describe('a tally', () => {
     const warnings = new Warnings();
     const one = tally(warnings);
     one.page(64, undefined, 1, undefined);
-    expect(one.figures()).toMatchObject({
-      orders: { unknown: 1 },
-      pageBytes: PAGE,
-      complete: false,
-    });
+    expect(one.figures()).toMatchObject({ orders: { unknown: 1 }, pageBytes: PAGE, complete: false });
     one.page(64, 2, 1, undefined);
     expect(one.figures()).toMatchObject({ orders: { 2: 1, unknown: 0 }, pageBytes: 4 * PAGE });
     expect(warnings.list().map(({ code }) => code)).toEqual(['order-unknown']);

@@ -74,9 +74,7 @@ describe('a promise is broken', () => {
     ['by numbers below 0', before.extend({ bytes: z.int() }), ['$.bytes had minimum 0']],
     [
       'by a removed code',
-      before.extend({
-        rows: z.array(z.strictObject({ code: z.enum(['a', 'c']), at: z.iso.datetime() })),
-      }),
+      before.extend({ rows: z.array(z.strictObject({ code: z.enum(['a', 'c']), at: z.iso.datetime() })) }),
       ['$.rows[].code may be b no more'],
     ],
     ['by another name', before.extend({ schema: z.literal('x/2') }), ['$.schema was x/1']],
@@ -87,9 +85,7 @@ describe('a promise is broken', () => {
     ],
     [
       'by a value that is not a time',
-      before.extend({
-        rows: z.array(z.strictObject({ code: z.enum(['a', 'b']), at: z.string() })),
-      }),
+      before.extend({ rows: z.array(z.strictObject({ code: z.enum(['a', 'b']), at: z.string() })) }),
       ['$.rows[].at had format date-time', expect.stringContaining('$.rows[].at had pattern')],
     ],
   ])('%s', (_, after, broken) => {
@@ -101,9 +97,7 @@ describe('a promise is broken', () => {
     ['not by an additional field', before.extend({ more: z.string() })],
     [
       'not by an additional code',
-      before.extend({
-        rows: z.array(z.strictObject({ code: z.enum(['a', 'b', 'c']), at: z.iso.datetime() })),
-      }),
+      before.extend({ rows: z.array(z.strictObject({ code: z.enum(['a', 'b', 'c']), at: z.iso.datetime() })) }),
     ],
     ['not by a removed null', before.extend({ name: z.string() })],
   ])('%s', (_, after) => {

@@ -209,9 +209,7 @@ describe('the lock', () => {
     const linkedFolder = `${folder}.link`;
     fs.symlinkSync(folder, linkedFolder);
     const unlock = await lockStore(file);
-    await expect(lockStore(join(linkedFolder, basename(file)))).rejects.toMatchObject({
-      code: 'locked',
-    });
+    await expect(lockStore(join(linkedFolder, basename(file)))).rejects.toMatchObject({ code: 'locked' });
     fs.rmSync(linkedFolder);
     await expect(lockStore(join(folder, '.', basename(file)))).rejects.toThrow(file);
     unlock();
@@ -260,8 +258,6 @@ describe('the lock', () => {
   });
 
   test('reports a missing folder', async () => {
-    await expect(lockStore(join(folder, 'none', 'x'))).rejects.toMatchObject({
-      code: 'cannot-write',
-    });
+    await expect(lockStore(join(folder, 'none', 'x'))).rejects.toMatchObject({ code: 'cannot-write' });
   });
 });

@@ -22,9 +22,7 @@ test('throws the same error again, without a retry', () => {
 });
 
 test('classifies a thread that fails to start for lack of descriptors as no bug', () => {
-  const error = Object.assign(new Error('Worker initialization failure: EMFILE'), {
-    code: 'ERR_WORKER_INIT_FAILED',
-  });
+  const error = Object.assign(new Error('Worker initialization failure: EMFILE'), { code: 'ERR_WORKER_INIT_FAILED' });
   expect(exhaustionOf(error)).toMatch(/\(EMFILE\)$/);
   expect(exhaustionOf(new Error('Worker initialization failure: EIO'))).toBeUndefined();
 });

@@ -88,10 +88,7 @@ function geometry() {
   const lists = [...document.querySelectorAll('.map ul')].map((list) => ({
     bytes: Number((list.closest('li') ?? list.closest('.map')).dataset.bytes),
     box: box(list),
-    cells: [...list.children].map((cell) => ({
-      bytes: Number(cell.dataset.bytes),
-      box: box(cell),
-    })),
+    cells: [...list.children].map((cell) => ({ bytes: Number(cell.dataset.bytes), box: box(cell) })),
   }));
   const shown = [...document.querySelectorAll('.map a > span, .map .label > span')].filter(
     (line) => getComputedStyle(line).display !== 'none',
@@ -161,13 +158,7 @@ function shapeOf() {
 /** The names and roles that a screen reader uses. */
 async function accessible(tab) {
   const found = { rows: 0, headers: 0, lists: 0, links: 0, regions: 0, nameless: 0 };
-  const roles = {
-    row: 'rows',
-    rowheader: 'headers',
-    list: 'lists',
-    link: 'links',
-    region: 'regions',
-  };
+  const roles = { row: 'rows', rowheader: 'headers', list: 'lists', link: 'links', region: 'regions' };
   const visit = ({ role, name, children = [] }) => {
     if (roles[role]) found[roles[role]]++;
     if ((role === 'link' || role === 'region') && !name) found.nameless++;

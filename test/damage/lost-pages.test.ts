@@ -55,11 +55,7 @@ class CutFixture {
   }
 
   without(frames: readonly number[]): NativeKernel {
-    const gone = frames.map((frame) => ({
-      at: frame * this.#page,
-      bytes: undefined,
-      length: this.#page,
-    }));
+    const gone = frames.map((frame) => ({ at: frame * this.#page, bytes: undefined, length: this.#page }));
     return openNativeImage(damagedImage(this.image, gone));
   }
 
@@ -102,11 +98,7 @@ describe.each(['5.10', '6.1', '6.12', 'newest'] as const)('a dump of %s', (name)
     const kernel = cut.without([variable, cut.frame(address)]);
     const at = `0x${whole.symbol('vmemmap_base')!.toString(16)}`;
     const message = `${at} was filtered out of the dump (vmemmap_base and ${missing}, needed to find the struct pages)`;
-    expect(kernel.provenance.pages).toEqual({
-      found: false,
-      code: 'filtered',
-      why: message,
-    });
+    expect(kernel.provenance.pages).toEqual({ found: false, code: 'filtered', why: message });
     expect(warned(expectQueuesWhole(kernel, cut))).toEqual([message]);
     expect(() => kernel.pages.frameOfPage(new Pointer())).toThrow(message);
     const all = accountAll(kernel);

@@ -10,10 +10,7 @@ const rows = DOC.split('\n')
   .filter((line) => line.startsWith('| `'))
   .map((line) => {
     const [, members = '', , why = ''] = line.split(' | ').join('|').split('|');
-    return {
-      members: [...members.matchAll(/`([^`]+)`/g)].map(([, name]) => name),
-      why: why.trim(),
-    };
+    return { members: [...members.matchAll(/`([^`]+)`/g)].map(([, name]) => name), why: why.trim() };
   });
 
 test('the document lists exactly what the fuzzer accepts', () => {

@@ -40,10 +40,7 @@ const [skb, shared] = (() => {
 })();
 
 test('undamaged, the answer is complete', () => {
-  expect(ask(UNDAMAGED)).toMatchObject({
-    total: { complete: true },
-    warnings: [],
-  });
+  expect(ask(UNDAMAGED)).toMatchObject({ total: { complete: true }, warnings: [] });
 });
 
 describe('reports an impossible value, and answers the rest', () => {

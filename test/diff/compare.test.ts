@@ -25,10 +25,7 @@ test('attributes a loss of free memory to growing categories, to the byte', () =
     plugged: 0,
     explanation: 'categories',
   });
-  expect(loss?.categories[0]?.category).toMatchObject({
-    category: 'network-sockets',
-    change: 300 * MIB,
-  });
+  expect(loss?.categories[0]?.category).toMatchObject({ category: 'network-sockets', change: 300 * MIB });
   expect(categories).toMatchObject({ change: 0, uncompared: 0 });
   const [free] = categories?.children ?? [];
   expect(free?.perSecond).toBeCloseTo((-291 * MIB) / 2700);
@@ -56,17 +53,10 @@ test('reports no loss within the drift of counters during the inputs', () => {
 });
 
 test('reports memory that was plugged in, which completes the sum', () => {
-  const more = stateOf(60, {
-    memory: { depth: 'kcore', tree: treeOf({ anonymous: 100 }, 1200), drift: 0 },
-  });
+  const more = stateOf(60, { memory: { depth: 'kcore', tree: treeOf({ anonymous: 100 }, 1200), drift: 0 } });
   const { loss, notes } = compareStates([memoryAt(0, { anonymous: 50 }), more]);
   expect(notes).toEqual([{ code: 'memory-hotplug', bytes: 200 * MIB }]);
-  expect(loss).toMatchObject({
-    lost: -150 * MIB,
-    plugged: 200 * MIB,
-    grew: 50 * MIB,
-    uncompared: 0,
-  });
+  expect(loss).toMatchObject({ lost: -150 * MIB, plugged: 200 * MIB, grew: 50 * MIB, uncompared: 0 });
 });
 
 test('compares groups, but not single categories, of inputs of different depth', () => {
@@ -141,12 +131,7 @@ test.each([
     listing([
       [
         'dentry',
-        {
-          who: { kind: 'cache', name: 'dentry', category: null },
-          sizes: { bytes },
-          ofBoot: false,
-          began: null,
-        },
+        { who: { kind: 'cache', name: 'dentry', category: null }, sizes: { bytes }, ofBoot: false, began: null },
       ],
     ]);
   const one = processItem(1, 10, { pss: 100 });
@@ -187,12 +172,7 @@ test('notes that a category missing in the first input may have grown', () => {
   ]);
   expect(notes).toEqual([{ code: 'change-unknown', part: 'categories', count: 1 }]);
   expect(complete).toBe(false);
-  expect(loss).toMatchObject({
-    lost: 401 * MIB,
-    grew: MIB,
-    uncompared: 400 * MIB,
-    explanation: null,
-  });
+  expect(loss).toMatchObject({ lost: 401 * MIB, grew: MIB, uncompared: 400 * MIB, explanation: null });
 });
 
 test('notes another host, unless one boot id proves that it is the same', () => {

@@ -6,24 +6,14 @@ const START = Date.UTC(2026, 10, 20, 10, 2);
 
 /** One boot of one host, this many seconds after the first time. */
 export function originAt(seconds: number, other: Partial<Origin> = {}): Origin {
-  return {
-    at: new Date(START + seconds * 1000),
-    host: 'node7',
-    bootId: 'b00t',
-    uptime: 5000 + seconds,
-    ...other,
-  };
+  return { at: new Date(START + seconds * 1000), host: 'node7', bootId: 'b00t', uptime: 5000 + seconds, ...other };
 }
 
 /** Leaves in MiB, each in its group; free memory is the rest of 1,000 MiB. */
 export function treeOf(leaves: Readonly<Record<string, number>>, total = 1000): CategoryState {
   const groupOf = (category: string) =>
     ['anonymous', 'page-cache'].includes(category) ? 'applications-and-files' : 'kernel';
-  const leaf = (category: string, mib: number): CategoryState => ({
-    category,
-    bytes: mib * MIB,
-    children: [],
-  });
+  const leaf = (category: string, mib: number): CategoryState => ({ category, bytes: mib * MIB, children: [] });
   const used = Object.values(leaves).reduce((sum, mib) => sum + mib, 0);
   const group = (category: string, children: readonly CategoryState[]): CategoryState => ({
     category,
@@ -57,10 +47,7 @@ export function memoryAt(
   leaves: Readonly<Record<string, number>>,
   other: Partial<HostState> = {},
 ): HostState {
-  return stateOf(seconds, {
-    memory: { depth: 'kcore', tree: treeOf(leaves), drift: 0 },
-    ...other,
-  });
+  return stateOf(seconds, { memory: { depth: 'kcore', tree: treeOf(leaves), drift: 0 }, ...other });
 }
 
 export function processItem(

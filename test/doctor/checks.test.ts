@@ -111,12 +111,7 @@ describe('reports failures', () => {
     ],
     [
       'perf',
-      {
-        run: (_, [first]) => ({
-          line: first === 'stat' ? '<not supported>,,page-faults' : 'perf 6',
-          ok: true,
-        }),
-      },
+      { run: (_, [first]) => ({ line: first === 'stat' ? '<not supported>,,page-faults' : 'perf 6', ok: true }) },
       'refused',
       'cannot count events: <not supported>',
     ],

@@ -65,10 +65,7 @@ describe('growth that has stopped', () => {
 });
 
 test('reports a constant value as steady', () => {
-  expect(over(3, () => 7)).toMatchObject({
-    course: 'steady',
-    growth: { perSecond: 0, low: 0, high: 0 },
-  });
+  expect(over(3, () => 7)).toMatchObject({ course: 'steady', growth: { perSecond: 0, low: 0, high: 0 } });
 });
 
 test('is not misled by missing hours, the same each day or for a day', () => {

@@ -75,10 +75,7 @@ describe('growing processes', () => {
     const answer = answerOf(
       minutes(60, (at) => look(at, [held(1, at < 30 ? 10 : 100, { by: at < 30 ? 'pss' : 'rss' })])),
     );
-    expect(answer.processes[0]?.trend).toMatchObject({
-      course: 'steady',
-      growth: { perSecond: 0, samples: 30 },
-    });
+    expect(answer.processes[0]?.trend).toMatchObject({ course: 'steady', growth: { perSecond: 0, samples: 30 } });
   });
 });
 
@@ -232,9 +229,7 @@ describe('the loss of MemAvailable', () => {
         look(
           MINUTE * at,
           Array.from({ length: 4 }, (_, pid) => held(pid + 1, at / 4, { by })),
-          {
-            available: Math.round((512 - at) * MIB),
-          },
+          { available: Math.round((512 - at) * MIB) },
         ),
       ),
     );

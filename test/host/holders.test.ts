@@ -79,9 +79,7 @@ test.each([
 ])('reads a large table completely, and each descriptor once; gaps: $gaps', async ({ fdOf }) => {
   const host = new FakeHost();
   const inodes = Array.from({ length: 400 }, (_, index) => 1000 + index);
-  host.addProcess(10, {
-    fds: Object.fromEntries(inodes.map((inode, index) => [fdOf(index), inode])),
-  });
+  host.addProcess(10, { fds: Object.fromEntries(inodes.map((inode, index) => [fdOf(index), inode])) });
   const read: string[] = [];
   host.onRead = (path) => {
     if (path.startsWith('/proc/10/fd/')) read.push(path);

@@ -48,11 +48,7 @@ describe('rows of a real ss', () => {
   });
 
   test('keep the zone of an IPv6 address', () => {
-    expect(find(40)).toMatchObject({
-      family: 'AF_INET6',
-      local: '[fe80::5]%lo:46113',
-      peer: '[fe80::5]:59308',
-    });
+    expect(find(40)).toMatchObject({ family: 'AF_INET6', local: '[fe80::5]%lo:46113', peer: '[fe80::5]:59308' });
   });
 
   test('exclude v6only from the cgroup, and recognize a wildcard as IPv6', () => {
@@ -61,12 +57,7 @@ describe('rows of a real ss', () => {
   });
 
   test('have truesize in Recv-Q, and no TCP figures, for UDP', () => {
-    expect(find(4160, 'UDP')).toMatchObject({
-      type: 'SOCK_DGRAM',
-      state: 'UNCONN',
-      skmem: { rmem: 4160 },
-      tcp: null,
-    });
+    expect(find(4160, 'UDP')).toMatchObject({ type: 'SOCK_DGRAM', state: 'UNCONN', skmem: { rmem: 4160 }, tcp: null });
   });
 });
 
@@ -89,9 +80,7 @@ describe('hostile rows', () => {
     const plain = parseInetRow(row('/'));
     fc.assert(
       fc.property(
-        fc.string({
-          unit: fc.constantFrom('/', ' ', 'ino:', 'sk:', 'skmem:(r1', '<->', ':', '7', ')'),
-        }),
+        fc.string({ unit: fc.constantFrom('/', ' ', 'ino:', 'sk:', 'skmem:(r1', '<->', ':', '7', ')') }),
         (name) => {
           expect({ ...parseInetRow(row(`/${name}`)), cgroup: '/' }).toEqual(plain);
         },

@@ -104,10 +104,7 @@ test('matches ends with numbers in their names by the ends that name each other'
 test('reads any name of a listening socket, unless it imitates numbers', () => {
   fc.assert(
     fc.property(
-      fc.string({
-        unit: fc.constantFrom('a', '/', ' ', '\n', '*', '5', '\u001b', ',', '"'),
-        minLength: 1,
-      }),
+      fc.string({ unit: fc.constantFrom('a', '/', ' ', '\n', '*', '5', '\u001b', ',', '"'), minLength: 1 }),
       (name) => {
         const path = `@${name}x`;
         const { sockets, unreadable } = parseUnixRows(

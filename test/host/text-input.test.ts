@@ -6,10 +6,7 @@ test('limits and reports the expansion of a small compressed file', async () => 
   const content = gzipSync(Buffer.alloc(64 << 20));
   let bytes = 0;
   const read = async () => {
-    for await (const part of openText('bomb.gz', {
-      content,
-      limit: { bytes: 1 << 20, seconds: 60 },
-    }))
+    for await (const part of openText('bomb.gz', { content, limit: { bytes: 1 << 20, seconds: 60 } }))
       bytes += part.length;
   };
   await expect(read()).rejects.toMatchObject({

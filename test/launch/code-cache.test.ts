@@ -244,9 +244,7 @@ describe('a command answers without a message if nothing can be cached:', () => 
 
   test('a limit of the file size', async () => {
     const node = join(installed.folder, 'limited-node');
-    writeFileSync(node, `#!/bin/sh\nulimit -f 8\nexec '${process.execPath}' "$@"\n`, {
-      mode: 0o755,
-    });
+    writeFileSync(node, `#!/bin/sh\nulimit -f 8\nexec '${process.execPath}' "$@"\n`, { mode: 0o755 });
     expect([await version({ node }), await version({ node })]).toEqual(['compiled', 'compiled']);
     expect(installed.kept()).toEqual([]);
   });

@@ -51,10 +51,7 @@ function recorded(
   events: readonly Event[],
   { oneIn = 1, chosen = () => true }: { oneIn?: number; chosen?: (tid: number) => boolean } = {},
 ): Recording {
-  const follower = new FrameFollower(oneIn === 1 ? ALL : sampleOf(oneIn, 3), {
-    maxBlocks: 100_000,
-    frameBytes: PAGE,
-  });
+  const follower = new FrameFollower(oneIn === 1 ? ALL : sampleOf(oneIn, 3), { maxBlocks: 100_000, frameBytes: PAGE });
   const sink = ofThreads(follower, chosen);
   const seen = events.filter(({ at }) => at >= 0 && at < SECONDS).toSorted((one, other) => one.at - other.at);
   const readings: Reading[] = [follower.reading(0, sites)];
@@ -65,13 +62,7 @@ function recorded(
     else sink.allocated(place, 2 ** order, at * 1e9, tid, stack);
   }
   readings.push(follower.reading(SECONDS * 1000, sites));
-  const { survivors } = follower.survivors({
-    max: 100_000,
-    siteOf: sites,
-    began: 0,
-    upper: 0n,
-    commandOf: () => null,
-  });
+  const { survivors } = follower.survivors({ max: 100_000, siteOf: sites, began: 0, upper: 0n, commandOf: () => null });
   return { ...made(SITES, {}), readings, survivors, sample: follower.sample };
 }
 
@@ -102,18 +93,12 @@ test.each([1, 8])('does not call a ring leaking if its blocks outlive the record
 
 test.each([1, 8])('calls a leak leaking next to a ring of another order (one frame in %i)', (oneIn) => {
   const recording = recorded([...ring(1, 2, 400, 15), ...leak(2, 3, 200)], { oneIn });
-  expect(namesOf(recording)).toEqual({
-    fill_ring: 'unknown frees-keep-pace',
-    leak: 'leaking unreferenced',
-  });
+  expect(namesOf(recording)).toEqual({ fill_ring: 'unknown frees-keep-pace', leak: 'leaking unreferenced' });
 });
 
 test('calls of a leak and a ring of one order only the one leaking that frees cannot account for', () => {
   const large = recorded([...ring(1, 2, 10, 15), ...leak(2, 2, 100)]);
-  expect(namesOf(large)).toEqual({
-    fill_ring: 'unknown frees-keep-pace',
-    leak: 'leaking unreferenced',
-  });
+  expect(namesOf(large)).toEqual({ fill_ring: 'unknown frees-keep-pace', leak: 'leaking unreferenced' });
   const alike = recorded([...ring(1, 2, 50, 15), ...leak(2, 2, 50)]);
   expect(Object.values(namesOf(alike))).toEqual(Array(2).fill('unknown frees-keep-pace'));
 });
@@ -125,9 +110,7 @@ test('ignores frees of older blocks that stop before the second half of the reco
     place: 2 ** 30 + index,
     order: 0,
   }));
-  expect(namesOf(recorded([...older, ...leak(2, 0, 100)]))).toEqual({
-    leak: 'leaking unreferenced',
-  });
+  expect(namesOf(recorded([...older, ...leak(2, 0, 100)]))).toEqual({ leak: 'leaking unreferenced' });
 });
 
 test('keeps the verdict of a growing site with an owner', () => {
@@ -139,9 +122,7 @@ test('subtracts allocations of other threads if only some threads are recorded',
   const others = ring(3, 0, 500, 1, 2);
   const of = (events: Event[]) => namesOf(recorded(events, { chosen: (tid) => tid === 1 }));
   expect(of([...others, ...leak(2, 0, 50)])).toEqual({ leak: 'leaking unreferenced' });
-  expect(of([...others, ...ring(1, 0, 50, 15)])).toEqual({
-    fill_ring: 'unknown frees-keep-pace',
-  });
+  expect(of([...others, ...ring(1, 0, 50, 15)])).toEqual({ fill_ring: 'unknown frees-keep-pace' });
 });
 
 /** Objects that a site allocated, and the kernel's count of objects in use in their cache. */
@@ -156,13 +137,7 @@ function objects(inUse: (at: number) => number, found: Partial<Found> = {}) {
         follower.allocated((window * 100 + index) * 256, 256, (window - 0.5) * 2e9, 1, 2);
     readings.push({ ...follower.reading(window * 2000, sites), caches: caches(window) });
   }
-  const { survivors } = follower.survivors({
-    max: 10_000,
-    siteOf: sites,
-    began: 0,
-    upper: 0n,
-    commandOf: () => null,
-  });
+  const { survivors } = follower.survivors({ max: 10_000, siteOf: sites, began: 0, upper: 0n, commandOf: () => null });
   const recording = { ...made(SITES, {}), type: 'slab' as const, readings, survivors };
   const slab = { ...placed('slab', 'slab-unreclaimable'), cache: 'kmalloc-256', ...found };
   const [site] = leaksAnswer(recording, { ...nobody, of: () => slab }).sites;

@@ -33,11 +33,7 @@ function finderOf(kernel: Kernel, known: Known): BlockFinder {
     {
       ledger: { categoryOf: () => known.category },
       queues: { entryOf: (frame) => (known.queued?.includes(frame) ? ENTRY : undefined) },
-      areas: {
-        all: () => [AREA].values(),
-        isStack: () => known.isStack ?? false,
-        caller: () => known.caller ?? null,
-      },
+      areas: { all: () => [AREA].values(), isStack: () => known.isStack ?? false, caller: () => known.caller ?? null },
     } as ConstructorParameters<typeof BlockFinder>[1],
     new Map((known.sockets ?? []).map((object) => [object, ENTRY])),
   );
@@ -61,10 +57,7 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
   test('finds each skb of a queue in use, in its cache, and held by the socket if that is known', () => {
     const plain = finderOf(kernel, slab);
     for (const place of skbs)
-      expect(plain.of('slab', object(place))).toMatchObject({
-        place: 'slab',
-        category: slab.category,
-      });
+      expect(plain.of('slab', object(place))).toMatchObject({ place: 'slab', category: slab.category });
     // A fixture has no names of caches: their owner is unknown, which is not unreferenced.
     expect(keeperOf(plain.of('slab', object(skb)))).toBe('unknown');
     const placeOfQueued = finderOf(kernel, { ...slab, sockets: [skb] }).of('slab', object(skb));
@@ -102,10 +95,7 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
     const block = new PageReader(kernel).block(kernel.pages.pageOf(objectAddress)!);
     if (block.kind !== 'slab') throw new Error('it lies in no slab');
     const denied = finderOf(damagedBy(counting(objectAddress, 1), noLists(block.cache.address)), slab);
-    expect(denied.of('slab', object(objectAddress))).toMatchObject({
-      place: 'slab',
-      maybeFree: true,
-    });
+    expect(denied.of('slab', object(objectAddress))).toMatchObject({ place: 'slab', maybeFree: true });
     expect(denied.maybeFree).toBe(1);
     // Pages that are free or reused need no such lookup.
     denied.of('slab', object(objectAddress + 8n));
@@ -192,14 +182,8 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
 
   test('reports missing or unreadable memory as unknown, not as unreferenced', () => {
     const nowhere = finderOf(kernel, { category: undefined });
-    expect(nowhere.of('slab', object(skb))).toMatchObject({
-      place: 'unknown',
-      why: 'no-such-frame',
-    });
-    expect(nowhere.of('page', survivor('s', { place: 5n }))).toMatchObject({
-      place: 'unknown',
-      why: 'no-such-frame',
-    });
+    expect(nowhere.of('slab', object(skb))).toMatchObject({ place: 'unknown', why: 'no-such-frame' });
+    expect(nowhere.of('page', survivor('s', { place: 5n }))).toMatchObject({ place: 'unknown', why: 'no-such-frame' });
     const frame = frameOf(skb);
     const page = kernel.pages.pageOfFrame(frame);
     const denied = damagedBy(lose(page, 64));
@@ -213,11 +197,7 @@ describe.each(FIXTURES)('blocks of the fixture of %s', (name) => {
     const block = new PageReader(kernel).block(kernel.pages.pageOf(skb)!);
     const of = (frame: number, order: number) =>
       finderOf(kernel, slab).of('page', survivor('s', { place: BigInt(frame), order }));
-    expect(of(block.frame, 5)).toMatchObject({
-      place: 'slab',
-      category: slab.category,
-      cache: null,
-    });
+    expect(of(block.frame, 5)).toMatchObject({ place: 'slab', category: slab.category, cache: null });
     const second = frameOf(skbs.find((one) => frameOf(one) !== block.frame) ?? skb);
     const other = new PageReader(kernel).block(kernel.pages.pageOfFrame(second));
     if (other.frame !== second) expect(of(second, 0).place).toBe('reused');

@@ -15,10 +15,7 @@ function flagsOf(...words: number[]): FrameFile {
   words.forEach((word, at) => {
     all.writeBigUInt64LE(BigInt(word), 8 * (64 + at));
   });
-  return {
-    words: (first, count) => all.subarray(8 * first, 8 * (first + count)),
-    close: () => undefined,
-  };
+  return { words: (first, count) => all.subarray(8 * first, 8 * (first + count)), close: () => undefined };
 }
 
 function placeOf(words: number[], order: number | null = 0, at = 0) {

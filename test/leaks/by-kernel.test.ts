@@ -72,10 +72,7 @@ describe.each(FIXTURES.filter((name) => !name.includes('arm64')))('lookup in %s'
   test('does not mistake packets for pages', () => {
     const ram = withRam(kernel, skbs.map(frameOf));
     const lookup = lookupByKernel(ram, 'page', [], () => {});
-    expect(lookup.of(survivor('s', { place: 5n, order: 0 }))).toMatchObject({
-      place: 'unknown',
-      why: 'no-such-frame',
-    });
+    expect(lookup.of(survivor('s', { place: 5n, order: 0 }))).toMatchObject({ place: 'unknown', why: 'no-such-frame' });
   });
 
   test('refuses a lookup if RAM is unknown', () => {

@@ -77,8 +77,5 @@ test('reports null if fewer, but larger blocks are held than before', () => {
 test('reports no negative age of blocks allocated during the last reading', () => {
   const recording = made([SITE], { s: from(0, 10) }, { survivors: [survivor('s', { since: 15 * MINUTE + 700 })] });
   const answer = leaksAnswer(recording, everywhere('unreferenced'));
-  expect(leaksSchema.parse(leaksJson(answer)).sites[0]?.survivors?.ages).toEqual({
-    median: 0,
-    oldest: 0,
-  });
+  expect(leaksSchema.parse(leaksJson(answer)).sites[0]?.survivors?.ages).toEqual({ median: 0, oldest: 0 });
 });

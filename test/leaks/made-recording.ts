@@ -5,12 +5,7 @@ import type { Site, SiteFrame } from '../../src/records/allocation-sites.js';
 export function framesOf(...names: string[]): SiteFrame[] {
   return names.map((name) => {
     const [, symbol, offset, module] = /^([^+ ]+)(?:\+0x([0-9a-f]+))?(?: \[(.+)\])?$/.exec(name)!;
-    return {
-      symbol: symbol!,
-      offset: Number.parseInt(offset ?? '10', 16),
-      module: module ?? null,
-      line: null,
-    };
+    return { symbol: symbol!, offset: Number.parseInt(offset ?? '10', 16), module: module ?? null, line: null };
   });
 }
 
@@ -24,16 +19,7 @@ export function exactly(bytes: number, blocks: number | null = null): Held {
 }
 
 export function survivor(site: string, one: Partial<Survivor> = {}): Survivor {
-  return {
-    site,
-    place: 0n,
-    bytes: 4096,
-    order: 0,
-    since: 0,
-    tid: null,
-    command: null,
-    ...one,
-  };
+  return { site, place: 0n, bytes: 4096, order: 0, since: 0, tid: null, command: null, ...one };
 }
 
 /**

@@ -51,13 +51,7 @@ test('merges stacks that differ only beyond an interrupt, with their sum', () =>
     '__do_softirq',
   ]);
   expect(readings.map(({ held }) => held.get('a')?.bytes)).toEqual([undefined, 4096, 20480]);
-  expect(readings[2]?.held.get('a')).toEqual({
-    bytes: 20480,
-    blocks: 5,
-    low: 20480,
-    high: 20480,
-    sampled: null,
-  });
+  expect(readings[2]?.held.get('a')).toEqual({ bytes: 20480, blocks: 5, low: 20480, high: 20480, sampled: null });
   expect(survivors.map(({ site }) => site)).toEqual(['a', 'a', 'c']);
 });
 

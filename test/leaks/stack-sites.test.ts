@@ -36,10 +36,7 @@ describe('sites of stacks', () => {
     const sites = new StackSites(table, symbols);
     // It never returns: the address behind the call belongs to the next function.
     const id = sites.of(table.numberOf([0x2000n]));
-    expect(sites.sites.get(id)?.frames[0]).toMatchObject({
-      symbol: 'receive_mergeable',
-      offset: 0x1000,
-    });
+    expect(sites.sites.get(id)?.frames[0]).toMatchObject({ symbol: 'receive_mergeable', offset: 0x1000 });
     const unknown = [sites.of(table.numberOf([0x9999n])), sites.of(table.numberOf([0x9998n]))];
     expect(new Set([...unknown, sites.of(NO_STACK), sites.of(OTHER_STACK)]).size).toBe(4);
     expect(new StackSites(table, null).of(1)).toBe('stack-1');

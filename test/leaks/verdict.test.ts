@@ -16,10 +16,7 @@ const steadily = (windows: number, each = 10) =>
 function survivors(perMinute: readonly number[]): Survivor[] {
   return perMinute.flatMap((count, minute) =>
     Array.from({ length: count }, (_, index) =>
-      survivor('s', {
-        place: BigInt(1000 * minute + index),
-        since: MINUTE * (minute + index / count),
-      }),
+      survivor('s', { place: BigInt(1000 * minute + index), since: MINUTE * (minute + index / count) }),
     ),
   );
 }
@@ -40,10 +37,7 @@ function judged(windows: readonly number[], found: Found | Place, more: Partial<
 }
 
 test.each([3, 4, 7, 8, 15, 30])('calls unreferenced memory that grows over %i windows leaking', (windows) => {
-  expect(judged(steadily(windows), 'unreferenced')).toEqual({
-    verdict: 'leaking',
-    reason: 'unreferenced',
-  });
+  expect(judged(steadily(windows), 'unreferenced')).toEqual({ verdict: 'leaking', reason: 'unreferenced' });
 });
 
 test('reports the rate with its interval, from slopes and windows', () => {
@@ -58,10 +52,7 @@ test('reports the rate with its interval, from slopes and windows', () => {
 });
 
 test.each([1, 2])('reports nothing after %i windows', (windows) => {
-  expect(judged(steadily(windows), 'unreferenced')).toEqual({
-    verdict: 'unknown',
-    reason: 'too-few-windows',
-  });
+  expect(judged(steadily(windows), 'unreferenced')).toEqual({ verdict: 'unknown', reason: 'too-few-windows' });
 });
 
 test.each([
@@ -92,29 +83,20 @@ test('judges slab objects by their cache', () => {
 test('calls a cache that fills and then stays level transient', () => {
   const fills = [10, 20, 30, 40, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50, 50].map((n) => n * PAGE);
   const held = survivors([10, 10, 10, 10, 10, ...Array.from({ length: 10 }, () => 0)]);
-  expect(judged(fills, 'unreferenced', { survivors: held })).toEqual({
-    verdict: 'transient',
-    reason: 'slowing',
-  });
+  expect(judged(fills, 'unreferenced', { survivors: held })).toEqual({ verdict: 'transient', reason: 'slowing' });
 });
 
 test('calls memory that turns over transient, however much it holds meanwhile', () => {
   // As many blocks arrive as are freed; those held at the end are the newest.
   const level = [50, 52, 54, 55, 57, 58, 60, 61, 63, 64, 66, 67, 69, 70, 72].map((n) => n * PAGE);
   const held = survivors([...Array.from({ length: 13 }, () => 0), 2, 70]);
-  expect(judged(level, 'unreferenced', { survivors: held })).toEqual({
-    verdict: 'transient',
-    reason: 'turns-over',
-  });
+  expect(judged(level, 'unreferenced', { survivors: held })).toEqual({ verdict: 'transient', reason: 'turns-over' });
 });
 
 test('does not call a leak below a fluctuating level transient', () => {
   const level = [90, 20, 80, 60, 95, 40, 70, 99, 30, 80, 50, 90, 40, 60, 70].map((n) => n * PAGE);
   const held = survivors([...Array.from({ length: 14 }, () => 2), 42]);
-  expect(judged(level, 'unreferenced', { survivors: held })).toEqual({
-    verdict: 'unknown',
-    reason: 'inconclusive',
-  });
+  expect(judged(level, 'unreferenced', { survivors: held })).toEqual({ verdict: 'unknown', reason: 'inconclusive' });
 });
 
 test('does not call long-lived memory in balance leaking', () => {
@@ -145,10 +127,7 @@ test('does not call fluctuating memory leaking, for any windows', () => {
 
 test('reports a sample of a few blocks as too small', () => {
   const recording = made([SITE], { s: steadily(15) }, { survivors: survivors([1, 0, 1]) });
-  const scaled = {
-    ...recording,
-    sample: { oneIn: 64, mask: 63n, residue: 5n },
-  };
+  const scaled = { ...recording, sample: { oneIn: 64, mask: 63n, residue: 5n } };
   const [site] = leaksAnswer(scaled, everywhere('unreferenced')).sites;
   expect(site).toMatchObject({ verdict: 'unknown', reason: 'sample-too-small' });
 });
@@ -206,10 +185,7 @@ test('notes that a leaking cache with a limit may only be filling', () => {
   const limits = new Map([['nf_conntrack', { held: 812, most: 65_536 }]]);
   const answerOf = (cache: string, more: Partial<Lookup> = { limits }) => {
     const category = 'slab-unreclaimable' as const;
-    const { sites, notes } = leaksAnswer(recording, {
-      ...everywhere({ ...placed('slab', category), cache }),
-      ...more,
-    });
+    const { sites, notes } = leaksAnswer(recording, { ...everywhere({ ...placed('slab', category), cache }), ...more });
     return [sites[0]?.verdict, notes.filter(({ code }) => code === 'limited-cache')];
   };
   const note = { code: 'limited-cache', count: 812, why: 'nf_conntrack, 65536 at most' } as const;
@@ -298,10 +274,7 @@ test('reports losses, and does not count unknown ones as zero', () => {
   const losses = { overrun: 7, unknownFrees: 3, missedFrees: 2, withoutStack: 1, dropped: 4 };
   const unseen = { allocated: 5000, traced: 1000, low: 900, high: 1100 };
   const recording = made([SITE], { s: steadily(3) }, { losses, unseen, endedEarly: true });
-  const { notes } = leaksAnswer(recording, everywhere('unreferenced'), {
-    who: 'pid 7',
-    ended: 6,
-  });
+  const { notes } = leaksAnswer(recording, everywhere('unreferenced'), { who: 'pid 7', ended: 6 });
   expect(notes).toEqual([
     { code: 'ended-early' },
     { code: 'filtered', why: 'pid 7' },

@@ -6,10 +6,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 /** Output of a program in the clone, which imports the package by name as users do. */
 function printed(type: 'module' | 'commonjs', code: string): string {
-  return execFileSync(process.execPath, [`--input-type=${type}`, '-e', code], {
-    cwd: ROOT,
-    encoding: 'utf8',
-  });
+  return execFileSync(process.execPath, [`--input-type=${type}`, '-e', code], { cwd: ROOT, encoding: 'utf8' });
 }
 
 test('a clone after npm ci can be imported and required by the name of its package', () => {

@@ -45,10 +45,7 @@ function doubted(kernel: NativeKernel, code: KernelDoubt['code']): NativeKernel 
   });
 }
 
-type Answer = {
-  readonly warnings?: readonly { code: string }[] | undefined;
-  readonly complete?: boolean;
-};
+type Answer = { readonly warnings?: readonly { code: string }[] | undefined; readonly complete?: boolean };
 
 /** Every query, and whether its answer is complete. */
 function answers(dump: Dump): Record<string, readonly [Answer, boolean | undefined]> {
@@ -81,9 +78,7 @@ function answers(dump: Dump): Record<string, readonly [Answer, boolean | undefin
   };
 }
 
-test('warns in every answer about doubtful types from a file', {
-  timeout: 240_000,
-}, () => {
+test('warns in every answer about doubtful types from a file', { timeout: 240_000 }, () => {
   const kernel = openNative({ files: [incident().vmcore] });
   const plain = answers(new Dump(kernel));
   const unverified = answers(new Dump(doubted(kernel, 'types-not-verified')));

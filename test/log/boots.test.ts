@@ -47,12 +47,7 @@ test('reads the names of boots in a journal, between two of them or with each me
     [3, ''],
   ]);
   const json = (id: string, clock: string) =>
-    JSON.stringify({
-      _TRANSPORT: 'kernel',
-      _BOOT_ID: id,
-      MESSAGE: 'a',
-      __MONOTONIC_TIMESTAMP: clock,
-    });
+    JSON.stringify({ _TRANSPORT: 'kernel', _BOOT_ID: id, MESSAGE: 'a', __MONOTONIC_TIMESTAMP: clock });
   const other = ID.replace('d3', 'aa');
   // The clock of a message may go back within a boot: the ids decide.
   const lines = [json(ID, '90000000'), json(ID, '1'), json(other, '90000000')];

@@ -13,11 +13,7 @@ test('orders the parts of a dump: the last part is the oldest', () => {
     record('dmesg-efi-170123456703001', 'Panic#1 Part3', '<6>[ 1.0] a'),
     record('dmesg-efi-170123456702001', 'Panic#1 Part2', '<6>[ 2.0] b'),
   ]);
-  expect(found).toEqual({
-    text: '<6>[ 1.0] a\n<6>[ 2.0] b\n<0>[ 3.0] c\n',
-    missing: [],
-    unreadable: [],
-  });
+  expect(found).toEqual({ text: '<6>[ 1.0] a\n<6>[ 2.0] b\n<0>[ 3.0] c\n', missing: [], unreadable: [] });
 });
 
 test('orders dumps by time, then by count', () => {

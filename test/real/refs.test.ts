@@ -71,10 +71,7 @@ test.each([...KERNELS, '6.12-arm64-16k'] as const)(
     }
     kernel.close();
     const input = JSON.stringify(ranges.map(({ first, end }) => [first, end].map((one) => one.toString(16))));
-    const printed = execFileSync('/usr/bin/python3', ['-I', WORDS, elf], {
-      input,
-      maxBuffer: 1 << 28,
-    });
+    const printed = execFileSync('/usr/bin/python3', ['-I', WORDS, elf], { input, maxBuffer: 1 << 28 });
     const words = JSON.parse(printed.toString()) as Word[];
     const line = (target: number, physical: number, form: string) => `${target} ${physical} ${form}`;
     const expected = words.map(([range, physical, into]) => {

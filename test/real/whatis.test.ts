@@ -65,13 +65,7 @@ test('as a command: text, JSON, and missing addresses', async () => {
   const { identities, complete } = whatisSchema.parse(JSON.parse(json.stdout));
   expect(complete).toBe(true);
   expect(identities).toMatchObject([{ category: 'image', object: { name: 'init_task' } }]);
-  expect(await kdumpMem('whatis', 'no_such_symbol', ...of)).toMatchObject({
-    status: 4,
-    stdout: '',
-  });
+  expect(await kdumpMem('whatis', 'no_such_symbol', ...of)).toMatchObject({ status: 4, stdout: '' });
   expect(await kdumpMem('whatis', 'pfn:x', ...of)).toMatchObject({ status: 2, stdout: '' });
-  expect(await kdumpMem('whatis', 'pfn:99999999999', ...of)).toMatchObject({
-    status: 4,
-    stdout: '',
-  });
+  expect(await kdumpMem('whatis', 'pfn:99999999999', ...of)).toMatchObject({ status: 4, stdout: '' });
 });

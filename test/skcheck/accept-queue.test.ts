@@ -24,10 +24,7 @@ function host(listeners: readonly number[], recvQ = 2): FakeHost {
   ];
   const made = new FakeHost((args) => (args.includes('-x') ? '' : rows.join('\n')));
   listeners.forEach((inode, index) => {
-    made.addProcess(20 + index, {
-      comm: index === 0 ? HOSTILE : `worker ${index}`,
-      fds: { 7: inode },
-    });
+    made.addProcess(20 + index, { comm: index === 0 ? HOSTILE : `worker ${index}`, fds: { 7: inode } });
     made.files.set(`/proc/${20 + index}/cgroup`, '0::/system.slice/web.service\n');
   });
   made.addProcess(60, { comm: 'other', fds: { 3: 600 } });
@@ -41,10 +38,7 @@ async function reportOf(from: FakeHost, options: { pid?: number; states?: string
     accepts,
     ...(options.pid === undefined ? {} : { pid: options.pid }),
   });
-  const report = skcheckReport(observation, diagnose(observation, { accepts }), {
-    takenAt: new Date(0),
-    only: null,
-  });
+  const report = skcheckReport(observation, diagnose(observation, { accepts }), { takenAt: new Date(0), only: null });
   return { ...skcheckSchema.parse(report), text: formatSkcheckText(report, { verbose: true }) };
 }
 
@@ -69,10 +63,7 @@ describe('one listener', () => {
     expect(text).toMatch(/^ 20 .* \(7\) +tcp 10.0.0.1:80 ← 10.0.0.2:4000[12] /m);
     expect(text).toMatch(/when pid 20 \(a\\x1b\[1m\) accepts and reads its pending connections/);
     expect(totals.worstOwner).toMatchObject({ pid: 20, sockets: 2, unaccepted: 2 });
-    expect(sockets.find(({ inode }) => inode === 600)).toMatchObject({
-      pid: 60,
-      via: 'descriptor',
-    });
+    expect(sockets.find(({ inode }) => inode === 600)).toMatchObject({ pid: 60, via: 'descriptor' });
   });
 
   test('is reported in the metrics, too', async () => {

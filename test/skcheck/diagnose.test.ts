@@ -32,10 +32,7 @@ describe('TCP', () => {
       processes: [{ comm: 'feedd' }, { comm: 'child' }],
       verdict: { verdict: 'stalled-reader', certainty: 'proved', waitedMs: 6000 },
     });
-    expect(found.findings[1]).toMatchObject({
-      socket: { inode: 501 },
-      verdict: { verdict: 'reading' },
-    });
+    expect(found.findings[1]).toMatchObject({ socket: { inode: 501 }, verdict: { verdict: 'reading' } });
   });
 
   test('does not report a socket that was closed and reopened between the samples', async () => {
@@ -176,11 +173,7 @@ describe('the local peer of a stalled TCP reader', () => {
       charge: 80_000,
     });
     expect(totals.pinned.likely).toBe(reader?.pinned.likely);
-    expect(totals.localPeers).toEqual({
-      sockets: 1,
-      unsent: 70_000,
-      pinned: sender?.pinned,
-    });
+    expect(totals.localPeers).toEqual({ sockets: 1, unsent: 70_000, pinned: sender?.pinned });
   });
 
   test('is not counted separately in a deadlocked pair', async () => {
@@ -307,11 +300,7 @@ describe('unix', () => {
   test('charges its memory to its sender', async () => {
     const [finding] = diagnose(await observe(unixHost(), { intervalMs: 2000 })).findings;
     expect(finding?.pinned).toEqual({ low: 1152, likely: 2304, high: 4608, atMost: 4608 });
-    expect(finding?.otherEnd).toMatchObject({
-      inode: 601,
-      holder: { pid: 20, fds: [3] },
-      process: { comm: 'log' },
-    });
+    expect(finding?.otherEnd).toMatchObject({ inode: 601, holder: { pid: 20, fds: [3] }, process: { comm: 'log' } });
     expect(finding?.verdict).toMatchObject({ verdict: 'stalled-reader', certainty: 'proved' });
     expect(because(reasonsOf(finding!), finding!.acceptQueue)).toMatch(
       /^no process that holds it ran in 1.9 s; stopped \(SIGSTOP\)$/,
@@ -355,9 +344,7 @@ describe('unix', () => {
     let ticks = 0;
     host.onRead = (path) => {
       if (!path.endsWith('/task/10/status') && !path.endsWith('/task/20/status')) return;
-      host.addProcess(path.includes('/10/') ? 10 : 20, {
-        threads: [[path.includes('/10/') ? 10 : 20, 'S', ticks++]],
-      });
+      host.addProcess(path.includes('/10/') ? 10 : 20, { threads: [[path.includes('/10/') ? 10 : 20, 'S', ticks++]] });
     };
     const found = diagnose(await observe(host, { intervalMs: 2000 }));
     expect(found).toMatchObject({ stalled: 0, undecided: 1 });

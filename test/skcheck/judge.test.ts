@@ -39,11 +39,7 @@ const unix = (recvQ: number, type: SocketRecord['type'] = 'SOCK_STREAM'): Socket
   type,
   tcp: null,
 });
-const at = (ms: number, socket: SocketRecord): Moment => ({
-  startedMs: ms,
-  endedMs: ms + 5,
-  socket,
-});
+const at = (ms: number, socket: SocketRecord): Moment => ({ startedMs: ms, endedMs: ms + 5, socket });
 const twice = (first: SocketRecord | null, last: SocketRecord, windows: TrackWindow[] = []) =>
   judge({ first: first && at(100, first), last: at(2105, last), windows });
 const once = (socket: SocketRecord) => judge({ first: at(100, socket), last: null, windows: [] });
@@ -82,11 +78,7 @@ describe('TCP, two samples', () => {
   });
 
   test('is not slow within a short interval', () => {
-    const soon = judge({
-      first: at(0, tcp(500, 1500)),
-      last: at(600, tcp(499, 1500)),
-      windows: [],
-    });
+    const soon = judge({ first: at(0, tcp(500, 1500)), last: at(600, tcp(499, 1500)), windows: [] });
     expect(soon.verdict).toBe('reading');
   });
 
@@ -190,10 +182,7 @@ describe('UDP and unix', () => {
     });
   });
   test('an unchanged queue was not read if no writer ran', () => {
-    expect(four({ writersStill: true })).toMatchObject({
-      certainty: 'proved',
-      evidence: { side: 'writer' },
-    });
+    expect(four({ writersStill: true })).toMatchObject({ certainty: 'proved', evidence: { side: 'writer' } });
   });
   test('an idle writer proves nothing if the queue grew', () => {
     expect(four({ writersStill: true, recvQ: { from: 80, to: 90 } }).verdict).toBe('undecided');

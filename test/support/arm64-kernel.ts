@@ -140,11 +140,7 @@ export function arm64Kernel(options: Arm64KernelOptions): Arm64Kernel {
     sizes: { page: stride, mem_section: 16 },
     offsets: { 'uts_namespace.name': 0, 'mem_section.section_mem_map': 0 },
     lengths: { mem_section: 1024 },
-    numbers: {
-      VA_BITS: BigInt(built),
-      TCR_EL1_T1SZ: BigInt(64 - bits),
-      SECTION_SIZE_BITS: BigInt(sectionBits),
-    },
+    numbers: { VA_BITS: BigInt(built), TCR_EL1_T1SZ: BigInt(64 - bits), SECTION_SIZE_BITS: BigInt(sectionBits) },
   });
   const hexNumbers = {
     kimage_voffset: voffset,

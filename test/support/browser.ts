@@ -24,24 +24,12 @@ const seenSchema = z.object({
       /** Lines of visible cells, and those that overflow their cell. */
       labels: z.number(),
       clipped: z.array(z.string()),
-      lists: z.array(
-        z.object({
-          bytes: z.number(),
-          box,
-          cells: z.array(z.object({ bytes: z.number(), box })),
-        }),
-      ),
+      lists: z.array(z.object({ bytes: z.number(), box, cells: z.array(z.object({ bytes: z.number(), box })) })),
     }),
   ),
   violations: z.array(z.string()),
   stops: z.array(
-    z.object({
-      what: z.string(),
-      name: z.string(),
-      outlined: z.boolean(),
-      inView: z.boolean(),
-      told: z.boolean(),
-    }),
+    z.object({ what: z.string(), name: z.string(), outlined: z.boolean(), inView: z.boolean(), told: z.boolean() }),
   ),
   followed: z.object({ element: z.string().nullable(), id: z.string().nullable() }),
   shape: z.string(),
@@ -66,9 +54,7 @@ export async function lookAt<Name extends string>(pages: Readonly<Record<Name, s
       return file;
     });
     const pictures = process.env.KDUMP_MEM_PICTURES ?? folder;
-    const { stdout } = await execa(process.execPath, [LOOK, pictures, ...files], {
-      timeout: 240_000,
-    });
+    const { stdout } = await execa(process.execPath, [LOOK, pictures, ...files], { timeout: 240_000 });
     const seen = z.array(seenSchema).parse(JSON.parse(stdout));
     return Object.fromEntries(names.map((name, index) => [name, seen[index]])) as Record<Name, Seen>;
   } finally {

@@ -26,10 +26,7 @@ export const UNDAMAGED: Damage = { patches: [], denials: [] };
 
 /** Several damages at once; the last one wins where two change the same byte. */
 export function together(...damages: readonly Damage[]): Damage {
-  return {
-    patches: damages.flatMap(({ patches }) => patches),
-    denials: damages.flatMap(({ denials }) => denials),
-  };
+  return { patches: damages.flatMap(({ patches }) => patches), denials: damages.flatMap(({ denials }) => denials) };
 }
 
 /** A kernel of which a test replaces some members; a replaced `read` serves every read. */

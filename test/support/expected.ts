@@ -38,10 +38,7 @@ export function fromOracle(oracle: OracleSocket) {
 /** `10.0.2.15:9001`, `[::1]:80`: address and port, which other families do not have. */
 function apart(end: string | null, address: string, port: string, family: string) {
   const found = family.startsWith('AF_INET') && end !== null ? /^(.*):(\d+)$/.exec(end) : null;
-  return {
-    [address]: found ? found[1]?.replace(/^\[|\]$/g, '') : null,
-    [port]: found ? Number(found[2]) : null,
-  };
+  return { [address]: found ? found[1]?.replace(/^\[|\]$/g, '') : null, [port]: found ? Number(found[2]) : null };
 }
 
 function figures({ slabSlots: _, ...rest }: OracleFigures): FiguresJson {

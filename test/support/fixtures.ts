@@ -27,10 +27,7 @@ export interface FixtureTruth {
 const FOLDER = fileURLToPath(new URL('../../fixtures/dumps/', import.meta.url));
 
 /** A small real dump, cut by `kdump-mem extract`; `scripts/fixtures` regenerates it. */
-export function fixture(name: FixtureName): {
-  readonly vmcore: string;
-  readonly truth: FixtureTruth;
-} {
+export function fixture(name: FixtureName): { readonly vmcore: string; readonly truth: FixtureTruth } {
   const truth = JSON.parse(readFileSync(`${FOLDER}${name}.json`, 'utf8')) as FixtureTruth;
   return { vmcore: `${FOLDER}${name}.vmcore`, truth };
 }

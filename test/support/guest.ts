@@ -33,15 +33,8 @@ export function kdumpMemInGuest(kernel: GuestKernel = 'newest'): Files {
   return [
     ...(node === process.execPath ? machineProgram(node) : foreignNode(kernel)),
     ...folder(`${REPO}dist/bin`, `${HOME}/dist/bin`, scripts),
-    {
-      path: 'bin/kdump-mem',
-      data: `#!/bin/sh\nexec ${node} ${HOME}/dist/bin/kdump-mem.js "$@"\n`,
-    },
-    {
-      path: 'etc/passwd',
-      data: 'root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n',
-      mode: 0o100644,
-    },
+    { path: 'bin/kdump-mem', data: `#!/bin/sh\nexec ${node} ${HOME}/dist/bin/kdump-mem.js "$@"\n` },
+    { path: 'etc/passwd', data: 'root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n', mode: 0o100644 },
   ];
 }
 
@@ -68,10 +61,7 @@ export async function jsonInGuest(guest: Pick<Guest, 'run'>, command: string, ti
 
 /** Runs `kdump-mem` in a guest; its stderr comes last. */
 export function inGuest(guest: Pick<Guest, 'run'>, command: string, timeoutMs = 120_000): Promise<GuestAnswer> {
-  return guest.run(`kdump-mem ${command} 2>/tmp/stderr; s=$?; cat /tmp/stderr; exit $s`, {
-    timeoutMs,
-    mayFail: true,
-  });
+  return guest.run(`kdump-mem ${command} 2>/tmp/stderr; s=$?; cat /tmp/stderr; exit $s`, { timeoutMs, mayFail: true });
 }
 
 /** A file of a disk. */

@@ -61,11 +61,7 @@ export class Installed {
     { command = 'kdump-mem', env = {}, node = process.execPath, flags = [] }: RunOptions = {},
   ): Promise<Launched> {
     const program = [...flags, '--require', this.#tell, join(this.bin, `${command}.js`), ...args];
-    return launch(node, program, {
-      PATH: process.env.PATH,
-      XDG_CACHE_HOME: this.cacheHome,
-      ...env,
-    });
+    return launch(node, program, { PATH: process.env.PATH, XDG_CACHE_HOME: this.cacheHome, ...env });
   }
 }
 

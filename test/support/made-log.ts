@@ -76,10 +76,7 @@ export function kernelWithLog(lines: readonly string[], panicCpu = -1): Kernel {
   const oldest = firstId + BigInt(Math.max(0, lines.length - 8));
   word(LOG_AT.ring + 24, newest & ID_MASK);
   word(LOG_AT.ring + 32, oldest & ID_MASK);
-  const symbols: Readonly<Record<string, number>> = {
-    prb: LOG_AT.pointer,
-    panic_cpu: LOG_AT.panicCpu,
-  };
+  const symbols: Readonly<Record<string, number>> = { prb: LOG_AT.pointer, panic_cpu: LOG_AT.panicCpu };
   return partialKernel({
     read(address, length) {
       const offset = Number(address - LOG_BASE);

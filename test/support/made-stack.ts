@@ -112,17 +112,7 @@ export function madeStack(
 /** The return address of the call in a function. */
 export const after = (index: number): bigint => TEXT + BigInt(index) * FUNCTION_BYTES + CALL_END;
 
-export const REGS = {
-  r13: 16,
-  r10: 56,
-  ax: 80,
-  dx: 96,
-  di: 112,
-  bp: 32,
-  ip: 128,
-  cs: 136,
-  sp: 152,
-};
+export const REGS = { r13: 16, r10: 56, ax: 80, dx: 96, di: 112, bp: 32, ip: 128, cs: 136, sp: 152 };
 const REGS_BYTES = 168;
 
 function STRUCTS(version: Version): Readonly<Record<string, StructLayout>> {

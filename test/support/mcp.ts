@@ -24,11 +24,7 @@ export class McpClient implements AsyncDisposable {
   readonly #transport: StdioClientTransport;
 
   private constructor([command, ...first]: Program, args: readonly string[]) {
-    this.#transport = new StdioClientTransport({
-      command,
-      args: [...first, 'mcp', ...args],
-      stderr: 'pipe',
-    });
+    this.#transport = new StdioClientTransport({ command, args: [...first, 'mcp', ...args], stderr: 'pipe' });
   }
 
   static connect(...args: readonly string[]): Promise<McpClient> {

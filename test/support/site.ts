@@ -33,8 +33,6 @@ const LOOK = fileURLToPath(new URL('../browser/look-site.mjs', import.meta.url))
 export async function readSite(folder: string, query: string, pages: readonly string[]) {
   const pictures = process.env.KDUMP_MEM_PICTURES ?? `${folder}/pictures`;
   mkdirSync(pictures, { recursive: true });
-  const { stdout } = await execa(process.execPath, [LOOK, folder, pictures, query, ...pages], {
-    timeout: 240_000,
-  });
+  const { stdout } = await execa(process.execPath, [LOOK, folder, pictures, query, ...pages], { timeout: 240_000 });
   return seenSchema.parse(JSON.parse(stdout));
 }

@@ -252,13 +252,7 @@ test('attributes memory in no counter of the report to vmalloc and pipes', () =>
   expect(concluded(findings, FACTS).sentences[0]).toBe(
     'Probable cause: vmalloc: 110 MiB (22 % of memory); pid 9 (agent) has BPF maps of 100 MiB open.',
   );
-  const pipes = finding('pipes', {
-    bytes: 100 * MIB,
-    share: 0.2,
-    pid: 7,
-    comm: 'log',
-    mostBytes: MIB,
-  });
+  const pipes = finding('pipes', { bytes: 100 * MIB, share: 0.2, pid: 7, comm: 'log', mostBytes: MIB });
   expect(links(causesOf([oom(), pipes], FACTS))).toEqual([[0, 1, 'share-of-shortfall']]);
 });
 

@@ -33,11 +33,7 @@ function printOf({ cause, functions = [], codes = ['panic'], owner }: Crash, see
   );
   const stack = { kind: 'stack', frames, end: 'first', why: undefined } as const;
   const findings = codes.map((code) => finding(code, STACKS.has(code) ? [stack] : []));
-  const panic = {
-    state: 'panicked',
-    logRead: true,
-    ...(cause === undefined ? {} : { cause }),
-  } as const;
+  const panic = { state: 'panicked', logRead: true, ...(cause === undefined ? {} : { cause }) } as const;
   return fingerprint({ findings, machine: { panic, running: [] } }, owner);
 }
 
@@ -67,13 +63,7 @@ test('ignores numbers of CPUs, seconds, and the task in brackets', () => {
 });
 
 test('includes the largest process, without its pid, only for a memory shortage', () => {
-  const owner = (name: string, pid: number): TopOwner => ({
-    kind: 'process',
-    name,
-    pid,
-    bytes: 1,
-    of: 'memory',
-  });
+  const owner = (name: string, pid: number): TopOwner => ({ kind: 'process', name, pid, bytes: 1, of: 'memory' });
   const oom = (name: string, pid: number) => printOf({ codes: ['oom-kill'], owner: owner(name, pid) })?.id;
   expect(oom('java', 1)).toBe(oom('java', 2));
   expect(oom('java', 1)).not.toBe(oom('nginx', 1));
@@ -89,9 +79,6 @@ test('of a hang contains the functions of the lock owner', () => {
   const owner = ['__schedule', 'schedule', 'synchronize_net', 'unregister_netdevice_many'];
   const hung = printOf({ functions: owner, codes: ['blocked-on-lock', 'hung-task'] });
   expect(hung).toMatchObject({ kind: 'blocked-on-lock, hung-task', functions: owner });
-  const other = printOf({
-    functions: ['__schedule', 'nfs4_wait'],
-    codes: ['blocked-on-lock', 'hung-task'],
-  });
+  const other = printOf({ functions: ['__schedule', 'nfs4_wait'], codes: ['blocked-on-lock', 'hung-task'] });
   expect(other?.id).not.toBe(hung?.id);
 });

@@ -117,10 +117,7 @@ test('counts huge pages of the default size on an old kernel without Hugetlb and
   );
   const { findings } = triaged({ '/proc/meminfo': old });
   expect(findings).toMatchObject([
-    {
-      code: 'low-available',
-      figures: { use: 'huge-pages', useBytes: 4000 * 2 ** 21, pid: null, anonBytes: null },
-    },
+    { code: 'low-available', figures: { use: 'huge-pages', useBytes: 4000 * 2 ** 21, pid: null, anonBytes: null } },
   ]);
 });
 
@@ -300,10 +297,7 @@ describe.each<[code: string, severity: string, changes: Record<string, string>, 
   [
     'fragmentation',
     'warning',
-    {
-      '/proc/buddyinfo': 'Node 0, zone   Normal   9000  900  0  0  0\n',
-      '/proc/pagetypeinfo': PAGETYPES,
-    },
+    { '/proc/buddyinfo': 'Node 0, zone   Normal   9000  900  0  0  0\n', '/proc/pagetypeinfo': PAGETYPES },
     { pageblocks: 2000, unmovableBlocks: 1500, reclaimableBlocks: 300 },
     'Now 1500 of the 2000 pageblocks of that zone are unmovable, and 300 are reclaimable.',
   ],
@@ -377,9 +371,7 @@ describe.each<[code: string, severity: string, changes: Record<string, string>, 
   [
     'limit-near',
     'warning',
-    {
-      '/proc/key-users': '    0:   76 75/75 70/1000000 1540/25000000\n 1000: 190 190/190 190/200 4000/20000\n',
-    },
+    { '/proc/key-users': '    0:   76 75/75 70/1000000 1540/25000000\n 1000: 190 190/190 190/200 4000/20000\n' },
     { limit: 'keys of uid 1000', used: 190, most: 200 },
     '190 of 200 (keys of uid 1000)',
   ],
@@ -404,19 +396,14 @@ describe.each<[code: string, severity: string, changes: Record<string, string>, 
   [
     'limit-near',
     'warning',
-    {
-      '/proc/net/sockstat': 'TCP: inuse 1 orphan 0 tw 0 alloc 2 mem 295\nUDP: inuse 1 mem 1\n',
-    },
+    { '/proc/net/sockstat': 'TCP: inuse 1 orphan 0 tw 0 alloc 2 mem 295\nUDP: inuse 1 mem 1\n' },
     { limit: 'tcp_mem', used: 295 },
     '(tcp_mem)',
   ],
   [
     'limit-near',
     'warning',
-    {
-      '/proc/sys/net/netfilter/nf_conntrack_count': '99\n',
-      '/proc/sys/net/netfilter/nf_conntrack_max': '100\n',
-    },
+    { '/proc/sys/net/netfilter/nf_conntrack_count': '99\n', '/proc/sys/net/netfilter/nf_conntrack_max': '100\n' },
     { limit: 'nf_conntrack_max', used: 99 },
     '99 of 100',
   ],
@@ -449,11 +436,7 @@ describe.each<[code: string, severity: string, changes: Record<string, string>, 
   [
     'hugetlb-unused',
     'warning',
-    {
-      [`${HUGE}/nr_hugepages`]: '3000\n',
-      [`${HUGE}/free_hugepages`]: '2900\n',
-      [`${HUGE}/resv_hugepages`]: '100\n',
-    },
+    { [`${HUGE}/nr_hugepages`]: '3000\n', [`${HUGE}/free_hugepages`]: '2900\n', [`${HUGE}/resv_hugepages`]: '100\n' },
     { bytes: 2800 * 2 ** 21, pages: 3000 },
     'Unused huge pages',
   ],
@@ -684,10 +667,7 @@ test('does not report reclaimable page cache as a shortage of a cgroup', () => {
 
 test('counts OOM kills in the cgroup where they occurred, not in its ancestors', () => {
   const events = { 'memory.events': 'high 0\noom_kill 4\n' };
-  const { findings } = triaged({
-    ...cgroup('top', 1, events),
-    ...cgroup('top/below', 1, events),
-  });
+  const { findings } = triaged({ ...cgroup('top', 1, events), ...cgroup('top/below', 1, events) });
   expect(findings.map(({ figures }) => figures)).toEqual([{ kills: 4, cgroup: '/top/below' }]);
 });
 
@@ -749,10 +729,7 @@ test('reports that a process may have more descriptors than a snapshot contains'
   expect(findings).toEqual([]);
   expect(reader.checked).not.toContain('processes');
   expect(reader.unread).toMatchObject([
-    {
-      check: 'processes',
-      why: 'descriptors of 2 processes: a snapshot contains only those of sockets',
-    },
+    { check: 'processes', why: 'descriptors of 2 processes: a snapshot contains only those of sockets' },
   ]);
 });
 
@@ -786,11 +763,7 @@ describe('never reports a missing or malformed source as clean:', () => {
   });
 
   test('hidden processes', () => {
-    const { reader } = triaged({
-      '/proc/1/status': null,
-      '/proc/1/comm': null,
-      '/proc/9/status': status('S'),
-    });
+    const { reader } = triaged({ '/proc/1/status': null, '/proc/1/comm': null, '/proc/9/status': status('S') });
     expect(reader.unread).toMatchObject([{ check: 'processes', code: 'denied' }]);
   });
 

@@ -13,10 +13,7 @@ it('returns the values it has read, whatever is read later', () => {
   const first = tasks.map(({ address }) => reader.read(address));
   // Far more bytes than one read returns.
   for (let round = 0; round < 200; round++) for (const { address } of tasks) reader.read(address);
-  const known = (view: (typeof first)[number]) => ({
-    pid: view.number('pid'),
-    comm: view.text('comm'),
-  });
+  const known = (view: (typeof first)[number]) => ({ pid: view.number('pid'), comm: view.text('comm') });
   expect(tasks.length).toBeGreaterThan(5);
   expect(first.map(known)).toEqual(tasks.map(({ pid, comm }) => ({ pid, comm })));
 });

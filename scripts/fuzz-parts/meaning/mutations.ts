@@ -22,10 +22,7 @@ export const MUTATIONS: readonly Mutation[] = [
   { name: '-1', value: (old) => old - 1n },
   // The greatest positive number, which a count never reaches.
   { name: 'huge', value: (_, bits) => ones(Math.max(1, bits - 1)) },
-  {
-    name: 'large',
-    value: (_, bits) => (bits < 16 ? undefined : 1n << BigInt(Math.floor((bits * 2) / 3))),
-  },
+  { name: 'large', value: (_, bits) => (bits < 16 ? undefined : 1n << BigInt(Math.floor((bits * 2) / 3))) },
   { name: 'all ones', value: (_, bits) => ones(bits) },
   { name: 'sign flipped', value: (old, bits) => old ^ (1n << BigInt(bits - 1)) },
   { name: 'twice', value: (old, bits) => (bits > 32 ? undefined : old * 2n) },

@@ -119,12 +119,7 @@ export class OverlayKernel implements Kernel, FastReads {
     if (page?.whole || (page?.filled && length >= MANY)) return page;
     if (page && isKnown(page, from, length)) return page;
     const view = this.#beneath(joinHalves(high, low), length);
-    page ??= {
-      bytes: new Uint8Array(PAGE),
-      known: new Uint8Array(PAGE),
-      whole: false,
-      filled: false,
-    };
+    page ??= { bytes: new Uint8Array(PAGE), known: new Uint8Array(PAGE), whole: false, filled: false };
     page.bytes.set(new Uint8Array(view.buffer, view.byteOffset, length), from);
     if (this.#frozen) return page;
     page.known.fill(1, from, from + length);

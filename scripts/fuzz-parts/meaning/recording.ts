@@ -147,11 +147,7 @@ export class Recorder {
     const offset = address - this.#firstPage;
     const frame = offset < 0n ? -1 : Number(offset / this.#stride);
     if (frame >= 0 && frame < 2 ** 32 && this.#isPage(frame)) {
-      const known = this.#frames.get(frame) ?? {
-        order: false,
-        offsets: new Set(),
-        readBy: new Set(),
-      };
+      const known = this.#frames.get(frame) ?? { order: false, offsets: new Set(), readBy: new Set() };
       const within = Number(offset % this.#stride);
       if (length === 1 && within === this.#order) known.order = true;
       else known.offsets.add(within);

@@ -4,10 +4,7 @@ import type { Kernel } from '../../../src/kernel/kernel.js';
 import type { Command, Said } from './answers.js';
 
 /** `stacks`: tasks, their stacks, and the tables that lead through them. */
-export const STACKS = {
-  commands: (): Command[] => [{ name: 'stacks', ask }],
-  frames: () => new Map(),
-};
+export const STACKS = { commands: (): Command[] => [{ name: 'stacks', ask }], frames: () => new Map() };
 
 /** By thread: a group changes with each that leaves it. A frame that is a guess says so. */
 function ask(kernel: Kernel): Said {

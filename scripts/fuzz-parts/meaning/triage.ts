@@ -17,9 +17,6 @@ export const TRIAGE = {
 
 function ask(kernel: Kernel): Said {
   const { findings, ...json } = triageJson(triage(kernel));
-  const keyed = findings.map(({ words: _, ...one }, index) => ({
-    key: `${one.code} ${index}`,
-    ...one,
-  }));
+  const keyed = findings.map(({ words: _, ...one }, index) => ({ key: `${one.code} ${index}`, ...one }));
   return { json: { ...json, findings: keyed }, complete: json.complete };
 }

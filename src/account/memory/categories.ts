@@ -36,15 +36,8 @@ const TABLE = {
   modules: { group: 'kernel', takes: UNATTRIBUTED_KINDS },
   bpf: { group: 'kernel', takes: UNATTRIBUTED_KINDS },
   vmalloc: { group: 'kernel', takes: ['reserved', 'file', ...UNATTRIBUTED_KINDS] },
-  'page-tables': {
-    group: 'kernel',
-    kinds: ['page-table'],
-    takes: ['reserved', ...UNATTRIBUTED_KINDS],
-  },
-  'network-sockets': {
-    group: 'kernel',
-    takes: ['large-kmalloc', 'reserved', ...UNATTRIBUTED_KINDS],
-  },
+  'page-tables': { group: 'kernel', kinds: ['page-table'], takes: ['reserved', ...UNATTRIBUTED_KINDS] },
+  'network-sockets': { group: 'kernel', takes: ['large-kmalloc', 'reserved', ...UNATTRIBUTED_KINDS] },
   'network-other': { group: 'kernel', takes: ['large-kmalloc', 'reserved', ...UNATTRIBUTED_KINDS] },
   secret: { group: 'applications-and-files', takes: ['file'] },
   pipes: { group: 'kernel', takes: UNATTRIBUTED_KINDS },

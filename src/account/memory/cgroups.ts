@@ -92,11 +92,7 @@ export function accountCgroups(
   };
   const own = new Map<bigint, { sum: Sums; objects: number; bytes: number }>();
   const groupOf = (group: bigint) => {
-    const known = own.get(group) ?? {
-      sum: new Float64Array(CATEGORIES.length),
-      objects: 0,
-      bytes: 0,
-    };
+    const known = own.get(group) ?? { sum: new Float64Array(CATEGORIES.length), objects: 0, bytes: 0 };
     own.set(group, known);
     return known;
   };
@@ -237,10 +233,7 @@ function checkUsage(
 }
 
 function partOf(sum: Sums | undefined, pageSize: number): ChargedPart {
-  const categories = CATEGORIES.map((category, index) => ({
-    category,
-    bytes: (sum?.[index] ?? 0) * pageSize,
-  }))
+  const categories = CATEGORIES.map((category, index) => ({ category, bytes: (sum?.[index] ?? 0) * pageSize }))
     .filter(({ bytes }) => bytes > 0)
     .toSorted((a, b) => b.bytes - a.bytes);
   return { bytes: framesOf(sum) * pageSize, categories };

@@ -24,19 +24,11 @@ const buffCache = (of: (name: string) => number) => of('BuffersCached') + of('SR
 const FREE: readonly Definition[] = [
   { name: 'total', kernel: (of) => of('MemTotal') },
   { name: 'used (procps 4)', kernel: (of) => of('MemTotal') - of('MemAvailable') },
-  {
-    name: 'used (before)',
-    kernel: (of) => of('MemTotal') - of('MemFree') - buffCache(of),
-  },
+  { name: 'used (before)', kernel: (of) => of('MemTotal') - of('MemFree') - buffCache(of) },
   { name: 'free', rows: FREE_PAGES, kernel: (of) => of('MemFree') },
   { name: 'shared', rows: ['shared'], kernel: (of) => of('Shmem') },
   { name: 'buff/cache', rows: CACHE, kernel: buffCache },
-  {
-    name: 'available',
-    rows: AVAILABLE,
-    bound: 'at-most',
-    kernel: (of) => of('MemAvailable'),
-  },
+  { name: 'available', rows: AVAILABLE, bound: 'at-most', kernel: (of) => of('MemAvailable') },
 ];
 
 const MEMINFO: readonly Definition[] = [
@@ -54,11 +46,7 @@ const MEMINFO: readonly Definition[] = [
   // It counts mapped pages, which may be in the swap cache.
   { name: 'AnonPages', rows: ['anonymous', 'swap-cache'], bound: 'at-most' },
   { name: 'Shmem', rows: ['shared'] },
-  {
-    name: 'Slab',
-    bound: 'at-least',
-    rows: ['slab-reclaimable', 'slab-unreclaimable', 'large-kmalloc'],
-  },
+  { name: 'Slab', bound: 'at-least', rows: ['slab-reclaimable', 'slab-unreclaimable', 'large-kmalloc'] },
   { name: 'SReclaimable', rows: ['slab-reclaimable'] },
   { name: 'SUnreclaim', rows: ['slab-unreclaimable', 'large-kmalloc'], bound: 'at-least' },
   { name: 'KernelStack', rows: ['kernel-stacks'] },

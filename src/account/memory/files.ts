@@ -305,10 +305,7 @@ export class FileAccount {
   }
 
   #readers(): { readonly files: MappedFileReader; readonly paths: Paths } {
-    this.#opened ??= {
-      files: new MappedFileReader(this.#kernel),
-      paths: new Paths(this.#kernel, this.#onName),
-    };
+    this.#opened ??= { files: new MappedFileReader(this.#kernel), paths: new Paths(this.#kernel, this.#onName) };
     return this.#opened;
   }
 

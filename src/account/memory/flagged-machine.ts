@@ -144,11 +144,7 @@ function splitUnflagged(machine: FlaggedMachine, split: Split): void {
       const known = split.get(category);
       split.set(category, known ? { ...part, frames: known.frames + part.frames } : part);
     }
-    split.set('unattributed', {
-      frames: none - sum,
-      known: 'flags',
-      ...initializedDuringScan(machine),
-    });
+    split.set('unattributed', { frames: none - sum, known: 'flags', ...initializedDuringScan(machine) });
     return;
   }
   const why = `${none} pages have no flags, fewer than the ${sum} that the counters in /proc report for kernel memory without flags; all ${none} are counted as unattributed`;
@@ -182,9 +178,7 @@ function initializedDuringScan({ before, after }: FlaggedMachine): Pick<Part, 'w
   const [earlier, later] = [before, after].map((one) => freeCounts(one)?.uninitialized ?? 0);
   const pages = ((earlier ?? 0) - (later ?? 0)) / after.pageSize;
   if (pages <= 0) return {};
-  return {
-    why: `the kernel initialized ${pages} pages during the scan; free pages may be included`,
-  };
+  return { why: `the kernel initialized ${pages} pages during the scan; free pages may be included` };
 }
 
 const NO_SIZE = 'not counted';
@@ -253,11 +247,7 @@ function withStacks(
     : undefined;
   const found = new Map<CategoryName, Part>();
   for (const [category, frames] of pages) found.set(category, { frames, known: 'counter' });
-  found.set('kernel-stacks', {
-    frames: stacks,
-    known: 'counter',
-    ...(lacks === undefined ? {} : { why: lacks }),
-  });
+  found.set('kernel-stacks', { frames: stacks, known: 'counter', ...(lacks === undefined ? {} : { why: lacks }) });
   const vmalloc = (pages.get('vmalloc') ?? 0) + areas - stacks;
   found.set('vmalloc', { frames: vmalloc, known: 'counter' });
   return found;

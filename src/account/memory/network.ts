@@ -108,10 +108,7 @@ export class QueueFrames {
   /** Bytes of the category by socket once every frame is assigned, largest first. */
   bytes(ledger: FrameLedger, pageSize: number): QueueBytes[] {
     return [...ledger.ownersOf('network-sockets')]
-      .map(([place, frames]) => ({
-        entry: this.#entries[Number(place)]!,
-        bytes: frames * pageSize,
-      }))
+      .map(([place, frames]) => ({ entry: this.#entries[Number(place)]!, bytes: frames * pageSize }))
       .toSorted((a, b) => b.bytes - a.bytes);
   }
 }

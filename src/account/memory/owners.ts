@@ -69,13 +69,7 @@ export function ownersOf(
   const holders = (census?.processes ?? []).filter(({ total }) => total.pageBytes > 0);
   owners.set(
     'network-sockets',
-    largest(
-      holders.map(({ key, total }) => ({
-        ...processOf(key),
-        kind: 'process',
-        bytes: total.pageBytes,
-      })),
-    ),
+    largest(holders.map(({ key, total }) => ({ ...processOf(key), kind: 'process', bytes: total.pageBytes }))),
   );
   return owners;
 }
@@ -162,11 +156,7 @@ function sums(
 ): Owner[] {
   const frames = new Array<number>(spaces.length + FIRST).fill(0);
   for (let index = 0; index < owners.length; index++) if (kinds[index] === kind) frames[owners[index]!]!++;
-  const several: Owner = {
-    kind: 'process',
-    name: '(several processes)',
-    bytes: (frames[SEVERAL] ?? 0) * pageSize,
-  };
+  const several: Owner = { kind: 'process', name: '(several processes)', bytes: (frames[SEVERAL] ?? 0) * pageSize };
   const own = spaces.flatMap((space, index): Owner[] => {
     if (!space) return [];
     const [first] = space.processes;

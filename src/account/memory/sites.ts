@@ -124,12 +124,7 @@ class SiteSums {
   of(key: string, make: () => Pick<AllocationSite, 'kind' | 'frames' | 'cache'>): Sum {
     const known = this.#sites.get(key);
     if (known) return known;
-    const sum = {
-      ...make(),
-      bytes: 0,
-      allocations: 0,
-      categories: new Map<CategoryName, number>(),
-    };
+    const sum = { ...make(), bytes: 0, allocations: 0, categories: new Map<CategoryName, number>() };
     this.#sites.set(key, sum);
     return sum;
   }

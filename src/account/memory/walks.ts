@@ -176,10 +176,7 @@ export function walksAfter(
     {
       category: 'tables',
       run: () => {
-        const tables = {
-          category: 'tables',
-          besides: TABLE_KINDS,
-        } as const satisfies Partial<Claim>;
+        const tables = { category: 'tables', besides: TABLE_KINDS } as const satisfies Partial<Claim>;
         for (const { name, frames } of kernelTables(kernel)) {
           // Both UDP tables are in one allocation.
           const mayShare = name.startsWith('udp');

@@ -80,10 +80,7 @@ function run<Code extends OutsideCode>(step: Step<Code>, known: Known, unknown: 
   }
   const { figures } = found;
   if (status === 'contradicted') {
-    return {
-      row: { ...subject, status, ...none, complete: false, figures },
-      holds: undefined,
-    };
+    return { row: { ...subject, status, ...none, complete: false, figures }, holds: undefined };
   }
   const { objects, bytes, holds } = found;
   if (unknown.length === 0 || !objects) {

@@ -104,13 +104,7 @@ export class FileMappings {
 }
 
 class Walk implements MappedVisitor {
-  readonly anomalies: Anomalies = {
-    outside: 0,
-    firstOutside: 0,
-    strays: 0,
-    firstStray: '',
-    whyUnread: undefined,
-  };
+  readonly anomalies: Anomalies = { outside: 0, firstOutside: 0, strays: 0, firstStray: '', whyUnread: undefined };
   readonly #counts: MappingCounts;
   readonly #areas: readonly AreaPages[];
   readonly #read: MappedPageReader;

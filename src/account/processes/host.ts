@@ -104,12 +104,7 @@ function blockedWords(blocked: readonly ProcessMemoryRecord[]): string {
 function withSockets(process: ProcessFigures, sockets: SeenSockets): ProcessFigures {
   const networkEstimate = sockets.of(process.pid) ?? undefined;
   const network = networkEstimate?.likely ?? null;
-  return {
-    ...process,
-    network,
-    networkEstimate,
-    complete: process.complete && networkEstimate !== undefined,
-  };
+  return { ...process, network, networkEstimate, complete: process.complete && networkEstimate !== undefined };
 }
 
 /** Returns the figures of one process from /proc/PID/smaps and the other files of /proc/PID. */

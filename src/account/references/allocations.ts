@@ -34,12 +34,7 @@ export type Allocation =
       readonly name: string;
       readonly object: SlabObject;
     }
-  | {
-      readonly kind: 'pages';
-      readonly address: bigint;
-      readonly frame: number;
-      readonly bytes: number;
-    }
+  | { readonly kind: 'pages'; readonly address: bigint; readonly frame: number; readonly bytes: number }
   | {
       readonly kind: 'vmalloc-area';
       readonly address: bigint;
@@ -269,12 +264,7 @@ export class Allocations {
     if ('address' in target) {
       const area = this.#areas.get(address);
       if (!area) throw damaged(`no area at ${hex(address)}`);
-      return {
-        kind: 'vmalloc-area',
-        address,
-        name: this.#callers.caller(area) ?? null,
-        bytes: target.length,
-      };
+      return { kind: 'vmalloc-area', address, name: this.#callers.caller(area) ?? null, bytes: target.length };
     }
     const frame = Math.floor(target.start / pageSize);
     const bytes = target.length;
@@ -284,13 +274,7 @@ export class Allocations {
     const index = Math.floor(Number(address - start) / cache.slotSize);
     const slab = this.#kernel.pages.pageOfFrame(block.frame);
     const { name } = this.#names.of(cache.address);
-    return {
-      kind: 'slab-object',
-      address,
-      bytes,
-      name,
-      object: { cache: cache.address, address, slab, index },
-    };
+    return { kind: 'slab-object', address, bytes, name, object: { cache: cache.address, address, slab, index } };
   }
 
   /**

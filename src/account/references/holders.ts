@@ -218,14 +218,7 @@ export class Holders {
   }
 }
 
-const UNKNOWN: Holder = {
-  kind: 'unknown',
-  name: null,
-  offset: null,
-  member: null,
-  category: null,
-  source: 'kernel',
-};
+const UNKNOWN: Holder = { kind: 'unknown', name: null, offset: null, member: null, category: null, source: 'kernel' };
 
 function sourceOf(category: CategoryName | null): Holder['source'] {
   if (category === null) return 'kernel';

@@ -70,13 +70,7 @@ export async function describeUnattributed(
   const found = await findReferences(kernel, identifier, targets, 0, warnings, scanning);
   const contents = new Contents(kernel);
   const groups = new Map<string, Group>();
-  const sums = {
-    bytes: 0,
-    unread: 0,
-    unreferencedBlocks: 0,
-    unreferencedBytes: 0,
-    followsBlockBytes: 0,
-  };
+  const sums = { bytes: 0, unread: 0, unreferencedBlocks: 0, unreferencedBytes: 0, followsBlockBytes: 0 };
   const numbers = new Map<Holder, number>();
   const { pageSize } = kernel.facts;
   const split = new SplitBlocks((frame) => identifier.categoryOf(frame) === 'tables');

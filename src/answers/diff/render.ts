@@ -205,12 +205,7 @@ interface DiffTextOptions {
 /** Returns the columns of a figure over time. The rate column is omitted if no rate is known. */
 function courseColumns<Row extends Course>(rows: readonly Row[], several: boolean, hasRates: boolean): Column<Row>[] {
   return [
-    {
-      heading: 'BEFORE',
-      align: 'right',
-      value: ({ bytes }) => sizeOrUnknown(bytes[0]),
-      spare: 4,
-    },
+    { heading: 'BEFORE', align: 'right', value: ({ bytes }) => sizeOrUnknown(bytes[0]), spare: 4 },
     { heading: 'AFTER', align: 'right', value: ({ bytes }) => sizeOrUnknown(bytes.at(-1)) },
     { heading: 'CHANGE', align: 'right', value: ({ change }) => signedSize(change) },
     ...(hasRates && rows.some(({ perSecond }) => perSecond !== null) ? [RATE] : []),

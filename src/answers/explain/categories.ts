@@ -236,11 +236,7 @@ export const FRAME_NOTES: Explanations<FrameNote['note']> = {
     next: 'Search the log for memory errors, and replace the memory module.',
     deeper: 'kdump-mem log --level err+',
   },
-  'zero-page': {
-    means: 'The zero pages, shared by all processes.',
-    known: FLAGS,
-    next: 'None.',
-  },
+  'zero-page': { means: 'The zero pages, shared by all processes.', known: FLAGS, next: 'None.' },
 };
 
 type Unnamed = UnnamedCharges['reason'] | UnnamedFiles['reason'];

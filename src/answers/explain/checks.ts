@@ -34,11 +34,7 @@ export const DOCTOR_CHECKS = Object.fromEntries(
 
 /** Results of a check. */
 export const DOCTOR_STATES: Explanations<CheckState> = {
-  works: {
-    means: 'The feature works here.',
-    known: 'A test that changes nothing.',
-    next: 'None.',
-  },
+  works: { means: 'The feature works here.', known: 'A test that changes nothing.', next: 'None.' },
   partly: {
     means: 'The feature works in part; the answer says which.',
     known: 'A test that changes nothing.',

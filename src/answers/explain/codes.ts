@@ -46,11 +46,7 @@ const SNAPSHOT_ERRORS: Explanations<FailureCode> = {
     known: 'Another errno, a read that took two seconds, or --timeout.',
     next: 'The file "errors" in the snapshot has the errno. Take another snapshot with a longer --timeout.',
   },
-  absent: {
-    means: 'This host or kernel has no such file.',
-    known: 'ENOENT.',
-    next: 'None: no data is missing.',
-  },
+  absent: { means: 'This host or kernel has no such file.', known: 'ENOENT.', next: 'None: no data is missing.' },
   cut: {
     means: 'The file is truncated: only its beginning is in the snapshot.',
     known: 'A limit on size, entries or time.',

@@ -11,11 +11,7 @@ import type { Explanations } from './schema.js';
 
 /** Why a dump or kernel could not be opened or read. The error message ends with `next`. */
 export const KERNEL_ERRORS: Explanations<KernelErrorCode> = {
-  'no-such-file': {
-    means: 'The named file does not exist.',
-    known: 'open(2)',
-    next: 'Check the path.',
-  },
+  'no-such-file': { means: 'The named file does not exist.', known: 'open(2)', next: 'Check the path.' },
   permission: {
     means: 'Permission denied: this user cannot read the file.',
     known: 'open(2)',

@@ -538,11 +538,7 @@ export const SEVERITIES_EXPLAINED: Explanations<Severity | 'silent'> = {
 
 /** Certainty of a skcheck verdict. */
 export const CERTAINTIES: Explanations<'proved' | 'likely'> = {
-  proved: {
-    means: 'The samples have no other explanation.',
-    known: 'Counters of two samples.',
-    next: 'Act on it.',
-  },
+  proved: { means: 'The samples have no other explanation.', known: 'Counters of two samples.', next: 'Act on it.' },
   likely: {
     means: 'The most frequent cause of these samples; others are possible.',
     known: 'The samples lack a counter that would prove it.',

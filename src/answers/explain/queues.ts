@@ -106,12 +106,7 @@ export const QUEUES_EXPLAINED: Explanations<QueueName> = {
 const SOCKETS = 'kdump-mem sockets -v';
 
 /** @param means what is counted @param known its source */
-const row = (means: string, known: string, next: string): Explanation => ({
-  means,
-  known,
-  next,
-  deeper: SOCKETS,
-});
+const row = (means: string, known: string, next: string): Explanation => ({ means, known, next, deeper: SOCKETS });
 
 const slab = (what: string, cache: string): Explanation =>
   row(

@@ -49,11 +49,7 @@ export const SKCHECK_REASONS: Explanations<SkcheckReason['code']> = {
     known: 'Several samples, and the CPU time of both sides between them.',
     next: LONGER,
   },
-  'queue-was-read': {
-    means: 'The queue shrank: a process is reading.',
-    known: TWICE,
-    next: 'None.',
-  },
+  'queue-was-read': { means: 'The queue shrank: a process is reading.', known: TWICE, next: 'None.' },
   'both-ran': {
     means:
       'Both samples found unread data, but the owner ran in between, so it may be different data. The kernel does not count reads of such a socket (protocol).',

@@ -83,11 +83,7 @@ export const CAPTURE_FAULTS: Explanations<CaptureFault['code']> = {
     known: 'Its last line, which has the number of lines, and the format of each line.',
     next: AGAIN,
   },
-  'file-missing': {
-    means: 'A file that the manifest lists is not in the archive.',
-    known: SUMS,
-    next: AGAIN,
-  },
+  'file-missing': { means: 'A file that the manifest lists is not in the archive.', known: SUMS, next: AGAIN },
   'file-changed': {
     means: 'A file changed after the capture: its size or checksum differs.',
     known: SUMS,

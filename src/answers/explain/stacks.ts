@@ -8,21 +8,13 @@ const UNKNOWN_CODE = 'Code generated at run time (BPF, livepatches) can cause th
 
 /** Why a stack trace stops early; `at` is the address concerned. */
 export const STACK_STOPS: Explanations<(typeof STACK_STOP_CODES)[number]> = {
-  'comes-back': {
-    means: 'The stack trace loops (`at`): the stack is corrupt.',
-    known: TABLES,
-    next: DAMAGE,
-  },
+  'comes-back': { means: 'The stack trace loops (`at`): the stack is corrupt.', known: TABLES, next: DAMAGE },
   endless: {
     means: 'The stack trace has more frames than fit on a stack.',
     known: 'The number of frames.',
     next: DAMAGE,
   },
-  'returns-to-nothing': {
-    means: 'A return address is 0.',
-    known: 'The return address on the stack.',
-    next: DAMAGE,
-  },
+  'returns-to-nothing': { means: 'A return address is 0.', known: 'The return address on the stack.', next: DAMAGE },
   'returns-to-no-code': {
     means: 'A return address (`at`) is outside kernel code.',
     known: 'The return address on the stack.',
@@ -117,11 +109,7 @@ export const STACK_WARNINGS: Explanations<StacksWarning['code']> = {
 
 /** Why a recording or `watch` stopped. */
 export const ENDINGS: Explanations<RecordingEnd | 'signal' | 'stored'> = {
-  time: {
-    means: 'The requested time has passed.',
-    known: 'The clock.',
-    next: 'None.',
-  },
+  time: { means: 'The requested time has passed.', known: 'The clock.', next: 'None.' },
   interrupted: {
     means: 'It was interrupted (Ctrl-C). Everything recorded until then is reported.',
     known: 'The signal.',
@@ -143,9 +131,5 @@ export const ENDINGS: Explanations<RecordingEnd | 'signal' | 'stored'> = {
     known: 'SIGINT, SIGTERM or SIGHUP.',
     next: 'None: --store continues where it stopped.',
   },
-  stored: {
-    means: 'Nothing was sampled: the report covers stored samples.',
-    known: '--for 0.',
-    next: 'None.',
-  },
+  stored: { means: 'Nothing was sampled: the report covers stored samples.', known: '--for 0.', next: 'None.' },
 };

@@ -124,11 +124,7 @@ export function sampleJson(sample: ProcessSample) {
 }
 
 function heldJson(held: Held | null) {
-  return {
-    heldBytes: held?.bytes ?? null,
-    takenBytes: held?.taken ?? null,
-    heldBy: held?.by ?? null,
-  };
+  return { heldBytes: held?.bytes ?? null, takenBytes: held?.taken ?? null, heldBy: held?.by ?? null };
 }
 
 function grownJson({ trend, minorPerSecond, majorPerSecond }: GrownProcess) {

@@ -68,11 +68,7 @@ export class StoredSamples {
   cut = 0;
   /** Number of samples that are marked as not containing all processes. */
   partial = 0;
-  #look: {
-    readonly machine: MachineSample;
-    readonly most: number;
-    readonly whole: boolean;
-  } | null = null;
+  #look: { readonly machine: MachineSample; readonly most: number; readonly whole: boolean } | null = null;
   #processes: ProcessSample[] = [];
   readonly #pids = new Set<number>();
   /** Whether process lines without the first line of their sample were read. */

@@ -90,19 +90,11 @@ export function impossibleFigures({ provenance }: KernelInfo): Unknown[] {
   const { symbols, types, directMap, pages } = provenance;
   const missing: Unknown[] = [];
   if (!symbols.found) {
-    missing.push({
-      what: 'skb and sockets (no process can be found)',
-      code: symbols.code,
-      why: symbols.why,
-    });
+    missing.push({ what: 'skb and sockets (no process can be found)', code: symbols.code, why: symbols.why });
   }
   if (!types.found) missing.push({ what: 'skb, sockets and struct', code: types.code, why: types.why });
   if (!directMap.found) {
-    missing.push({
-      what: 'pages, orders and pinned bytes',
-      code: directMap.code,
-      why: directMap.why,
-    });
+    missing.push({ what: 'pages, orders and pinned bytes', code: directMap.code, why: directMap.why });
   }
   if (!pages.found) {
     missing.push({ what: 'pages, orders and pinned bytes', code: pages.code, why: pages.why });
@@ -145,13 +137,7 @@ export function infoJson(answer: InfoAnswer): InfoJson {
     },
     noted: { release: noted.release ?? null, buildId: noted.buildId ?? null },
     vendor: vendor ? { ...vendor, stream: vendor.stream ?? null } : null,
-    time: time
-      ? {
-          at: new Date(time.at).toISOString(),
-          from: time.from,
-          uptimeSeconds: time.uptime ?? null,
-        }
-      : null,
+    time: time ? { at: new Date(time.at).toISOString(), from: time.from, uptimeSeconds: time.uptime ?? null } : null,
     kernel: kernel ? kernelJson(kernel) : null,
     missing,
   };
@@ -172,10 +158,7 @@ function kernelJson(kernel: KernelInfo): InfoJson['kernel'] {
     nodename: machine.uts?.nodename ?? null,
     machine: machine.uts?.machine ?? null,
     paging: provenance.paging,
-    cpus: {
-      online: machine.online?.length ?? null,
-      possible: machine.possible?.length ?? null,
-    },
+    cpus: { online: machine.online?.length ?? null, possible: machine.possible?.length ?? null },
     ramBytes: machine.ram ?? null,
     panic: {
       state: panic.state,

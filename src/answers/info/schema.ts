@@ -74,10 +74,7 @@ export const infoSchema = z.strictObject({
       /** Running task of each online CPU; pid 0 is the idle task. */
       running: z.array(task),
       taint: z
-        .strictObject({
-          mask: address,
-          flags: z.array(z.strictObject({ letter: z.string(), words: z.string() })),
-        })
+        .strictObject({ mask: address, flags: z.array(z.strictObject({ letter: z.string(), words: z.string() })) })
         .nullable(),
       processes: z.strictObject({ user: count, kernel: count }).nullable(),
       modules: z.strictObject({ names: z.array(z.string()), withTypes: count.nullable() }).nullable(),
@@ -96,14 +93,7 @@ export const infoSchema = z.strictObject({
        * not work at all. Null without types.
        */
       limits: z
-        .array(
-          z.strictObject({
-            command: z.string(),
-            part: z.string(),
-            code: z.enum(LIMIT_CODES),
-            why: z.string(),
-          }),
-        )
+        .array(z.strictObject({ command: z.string(), part: z.string(), code: z.enum(LIMIT_CODES), why: z.string() }))
         .nullable(),
     })
     .nullable(),

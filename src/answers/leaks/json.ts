@@ -17,11 +17,7 @@ export function leaksJson(answer: LeaksAnswer, limit?: number): LeaksJson {
     method: recording.method,
     seconds: Math.round(answer.duration) / 1000,
     windows: answer.windows,
-    sample: {
-      oneIn: recording.sample.oneIn,
-      mask: hex(recording.sample.mask),
-      residue: hex(recording.sample.residue),
-    },
+    sample: { oneIn: recording.sample.oneIn, mask: hex(recording.sample.mask), residue: hex(recording.sample.residue) },
     endedEarly: recording.endedEarly,
     total: heldJson(answer.total),
     sites: listed.map(siteJson),

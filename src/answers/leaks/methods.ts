@@ -23,10 +23,7 @@ const WORDS: Readonly<Record<OfferedMethod['method'], { readonly reports: string
     reports: 'callers, for caches that are tracked; no individual objects',
     costs: 'one file per cache and reading; tracking itself slows the kernel down',
   },
-  vmallocinfo: {
-    reports: 'every vmalloc area, with its caller',
-    costs: 'one file per reading',
-  },
+  vmallocinfo: { reports: 'every vmalloc area, with its caller', costs: 'one file per reading' },
   tracefs: {
     reports: 'every block allocated during the recording, with its stack; a sample under high load',
     costs: 'up to --budget of one CPU (2%)',
@@ -76,17 +73,8 @@ export function methodsText(type: AllocationType, methods: readonly OfferedMetho
   const columns: Column<OfferedMethod>[] = [
     { heading: 'METHOD', value: ({ method }) => method },
     { heading: 'AVAILABLE', value: refusalWords, shrinks: { keeps: 'words', least: 20 } },
-    {
-      heading: 'REPORTS',
-      value: ({ method }) => WORDS[method].reports,
-      shrinks: { keeps: 'words', least: 20 },
-    },
-    {
-      heading: 'COST',
-      value: ({ method }) => WORDS[method].costs,
-      shrinks: { keeps: 'words', least: 20 },
-      spare: 1,
-    },
+    { heading: 'REPORTS', value: ({ method }) => WORDS[method].reports, shrinks: { keeps: 'words', least: 20 } },
+    { heading: 'COST', value: ({ method }) => WORDS[method].costs, shrinks: { keeps: 'words', least: 20 }, spare: 1 },
   ];
   const usable = defaultMethod(methods);
   const summary = usable

@@ -73,10 +73,7 @@ export function leaksPprof(answer: LeaksAnswer): Buffer {
     value: [Math.round(held.blocks ?? 0), Math.round(held.bytes)],
     label: [{ key: strings.dedup('verdict'), str: strings.dedup(verdict) }],
   }));
-  const unit = (type: string, of: string) => ({
-    type: strings.dedup(type),
-    unit: strings.dedup(of),
-  });
+  const unit = (type: string, of: string) => ({ type: strings.dedup(type), unit: strings.dedup(of) });
   const sampleType = [unit('inuse_objects', 'count'), unit('inuse_space', 'bytes')];
   const profile = new Profile({
     sampleType,

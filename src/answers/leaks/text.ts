@@ -86,18 +86,8 @@ function columns({ recording: { sample } }: LeaksAnswer): Column<LeakSite>[] {
     { heading: 'HELD', align: 'right', value: ({ held }) => formatSize(held.bytes) },
     ...(isSampled
       ? ([
-          {
-            heading: 'HELD MIN',
-            align: 'right',
-            value: ({ held }) => formatSize(Math.round(held.low)),
-            spare: 3,
-          },
-          {
-            heading: 'HELD MAX',
-            align: 'right',
-            value: ({ held }) => formatSize(Math.round(held.high)),
-            spare: 3,
-          },
+          { heading: 'HELD MIN', align: 'right', value: ({ held }) => formatSize(Math.round(held.low)), spare: 3 },
+          { heading: 'HELD MAX', align: 'right', value: ({ held }) => formatSize(Math.round(held.high)), spare: 3 },
         ] satisfies Column<LeakSite>[])
       : []),
     {
@@ -112,34 +102,12 @@ function columns({ recording: { sample } }: LeaksAnswer): Column<LeakSite>[] {
       value: ({ survivors }) => (survivors?.ages ? formatSeconds(survivors.ages.median / 1000) : ''),
       spare: 4,
     },
-    {
-      heading: 'RATE/MIN',
-      align: 'right',
-      value: ({ growth }) => growthCell(growth, 'perSecond'),
-    },
-    {
-      heading: 'LOW',
-      align: 'right',
-      value: ({ growth }) => growthCell(growth, 'low'),
-    },
-    {
-      heading: 'HIGH',
-      align: 'right',
-      value: ({ growth }) => growthCell(growth, 'high'),
-    },
-    {
-      heading: 'REASON',
-      value: ({ reason }) => reasonWords(reason),
-      spare: 2,
-    },
-    {
-      heading: 'HELD BY',
-      value: ({ survivors }) => heldByCell(survivors),
-    },
-    {
-      heading: 'ALLOCATION SITE',
-      value: ({ site }) => siteName(site),
-    },
+    { heading: 'RATE/MIN', align: 'right', value: ({ growth }) => growthCell(growth, 'perSecond') },
+    { heading: 'LOW', align: 'right', value: ({ growth }) => growthCell(growth, 'low') },
+    { heading: 'HIGH', align: 'right', value: ({ growth }) => growthCell(growth, 'high') },
+    { heading: 'REASON', value: ({ reason }) => reasonWords(reason), spare: 2 },
+    { heading: 'HELD BY', value: ({ survivors }) => heldByCell(survivors) },
+    { heading: 'ALLOCATION SITE', value: ({ site }) => siteName(site) },
   ];
 }
 

@@ -25,11 +25,7 @@ export interface TextLogWhole {
 type Whole = LogWhole | CapturedLogWhole | TextLogWhole;
 
 export function logJson({ records, ...whole }: LogAnswer): LogJson {
-  return {
-    schema: 'kdump-mem.log/1',
-    messages: records.map((record) => messageJson(record)),
-    ...wholeJson(whole),
-  };
+  return { schema: 'kdump-mem.log/1', messages: records.map((record) => messageJson(record)), ...wholeJson(whole) };
 }
 
 /** Returns a line of `--ndjson`. @param log the text log that contains it */

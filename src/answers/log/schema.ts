@@ -86,17 +86,10 @@ export const logSchema = z.strictObject({
 });
 
 /** A line of --ndjson. */
-export const logMessageSchema = z.strictObject({
-  schema: z.literal('kdump-mem.log-message/1'),
-  ...message,
-});
+export const logMessageSchema = z.strictObject({ schema: z.literal('kdump-mem.log-message/1'), ...message });
 
 /** The last line of --ndjson, with the number of messages. */
-export const logEndSchema = z.strictObject({
-  schema: z.literal('kdump-mem.log-end/1'),
-  listed: count,
-  ...whole,
-});
+export const logEndSchema = z.strictObject({ schema: z.literal('kdump-mem.log-end/1'), listed: count, ...whole });
 
 export type LogJson = Immutable<z.infer<typeof logSchema>>;
 export type LogMessageJson = Immutable<z.infer<typeof logMessageSchema>>;

@@ -18,11 +18,7 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
   return {
     schema: 'kdump-mem.memory/1',
     kernel: kernel === undefined ? null : kernelJson(kernel),
-    host: host && {
-      release: host.release,
-      pageSize: host.pageSize,
-      pageSizeKnown: host.hasPageSize !== false,
-    },
+    host: host && { release: host.release, pageSize: host.pageSize, pageSizeKnown: host.hasPageSize !== false },
     origin: originJson(answer.origin),
     source,
     captured: capturedJson(answer.captured),
@@ -46,11 +42,7 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
           counters: unflagged.counters,
         }
       : null,
-    notes: (answer.notes ?? []).map(({ note, category, frames }) => ({
-      note,
-      category,
-      bytes: frames * pageSize,
-    })),
+    notes: (answer.notes ?? []).map(({ note, category, frames }) => ({ note, category, bytes: frames * pageSize })),
     freeConflict: answer.freeConflict ?? null,
     driftBytes: answer.drift,
     caches,
@@ -99,10 +91,7 @@ function cachedFilesJson(answer: MemoryAnswer, cached: CachedFiles): MemoryJson[
 }
 
 function siteSourceJson({ sites, ...source }: SiteSource): NonNullable<MemoryJson['sites']>[number] {
-  return {
-    ...source,
-    sites: sites.map((site) => ({ ...site, frames: site.frames.map(siteFrameJson) })),
-  };
+  return { ...source, sites: sites.map((site) => ({ ...site, frames: site.frames.map(siteFrameJson) })) };
 }
 
 /** Returns the last line of `--watch --json`. */
@@ -186,11 +175,7 @@ function cgroupsJson(answer: CgroupsAnswer): CgroupsJson {
     })),
     uncharged: charged(answer.uncharged),
     slabs: charged(answer.slabs),
-    unnamed: answer.unnamed.map((one) => ({
-      reason: one.reason,
-      ...charged(one),
-      why: one.why ?? null,
-    })),
+    unnamed: answer.unnamed.map((one) => ({ reason: one.reason, ...charged(one), why: one.why ?? null })),
     empty: answer.empty,
   };
 }

@@ -47,11 +47,7 @@ export function memoryMetrics(answer: MemoryAnswer): string {
 
 /** Returns the bytes of each category. */
 export function categoryBytes(
-  categories: readonly {
-    readonly group: string;
-    readonly category: string;
-    readonly bytes: number;
-  }[],
+  categories: readonly { readonly group: string; readonly category: string; readonly bytes: number }[],
 ): Metric {
   return gauge(
     'kdump_mem_memory_bytes',

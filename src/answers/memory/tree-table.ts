@@ -44,11 +44,7 @@ export function treeColumns(answer: MemoryAnswer, verbose: boolean): Column<Tree
       value: ({ category }) =>
         category.counterBytes === null ? '' : counterCell(category.bytes, category.counterBytes),
     },
-    {
-      heading: 'KNOWN BY',
-      value: ({ category }) => (category.children.length > 0 ? '' : category.known),
-      spare: 1,
-    },
+    { heading: 'KNOWN BY', value: ({ category }) => (category.children.length > 0 ? '' : category.known), spare: 1 },
   ];
   return [
     {
@@ -61,11 +57,7 @@ export function treeColumns(answer: MemoryAnswer, verbose: boolean): Column<Tree
       align: 'right',
       value: ({ category }) => `${category.complete ? '' : `${bound} `}${formatSize(category.bytes)}`,
     },
-    {
-      heading: 'SHARE',
-      align: 'right',
-      value: ({ category }) => share(category.frames, memory.frames),
-    },
+    { heading: 'SHARE', align: 'right', value: ({ category }) => share(category.frames, memory.frames) },
     ...(verbose ? counted : []),
     {
       heading: 'LARGEST OWNERS',

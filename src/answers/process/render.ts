@@ -177,12 +177,7 @@ function sizeColumns<Row extends MappingSizes>(rows: readonly Row[]): Column<Row
 function groupColumns(groups: readonly MappingGroup[]): Column<MappingGroup>[] {
   return [
     ...sizeColumns(groups),
-    {
-      heading: 'MAPPINGS',
-      align: 'right',
-      value: ({ mappings }) => formatCount(mappings),
-      spare: 6,
-    },
+    { heading: 'MAPPINGS', align: 'right', value: ({ mappings }) => formatCount(mappings), spare: 6 },
     { heading: 'KIND', value: ({ kind }) => kind, spare: 7 },
     { heading: 'NAME', value: nameOf, shrinks: { keeps: 'ends', least: 16 } },
   ];
@@ -191,12 +186,7 @@ function groupColumns(groups: readonly MappingGroup[]): Column<MappingGroup>[] {
 function mappingColumns(mappings: readonly Mapping[]): Column<Mapping>[] {
   return [
     { heading: 'START', align: 'right', value: ({ start }) => hex(start).slice(2) },
-    {
-      heading: 'SIZE',
-      align: 'right',
-      value: ({ start, end }) => formatSize(Number(end - start)),
-      spare: 8,
-    },
+    { heading: 'SIZE', align: 'right', value: ({ start, end }) => formatSize(Number(end - start)), spare: 8 },
     { heading: 'MODE', value: ({ permissions }) => permissions },
     ...sizeColumns(mappings),
     { heading: 'NAME', value: nameOf, shrinks: { keeps: 'ends', least: 12 } },
@@ -229,17 +219,8 @@ export function descriptorsJson(answer: DescriptorsAnswer): ProcessFdsJson {
 const COLUMNS: readonly Column<DescriptorsAnswer['groups'][number]>[] = [
   { heading: 'KIND', value: ({ kind }) => kind },
   { heading: 'COUNT', align: 'right', value: ({ count }) => formatCount(count) },
-  {
-    heading: 'BYTES',
-    align: 'right',
-    value: ({ bytes }) => (bytes === null ? '-' : formatSize(bytes)),
-  },
-  {
-    heading: 'WATCHES',
-    align: 'right',
-    value: ({ items }) => (items === null ? '-' : formatCount(items)),
-    spare: 1,
-  },
+  { heading: 'BYTES', align: 'right', value: ({ bytes }) => (bytes === null ? '-' : formatSize(bytes)) },
+  { heading: 'WATCHES', align: 'right', value: ({ items }) => (items === null ? '-' : formatCount(items)), spare: 1 },
   {
     heading: 'MOST FREQUENT',
     value: ({ names }) => names.map(({ name, count }) => `${escapeText(name)} (${formatCount(count)})`).join(', '),

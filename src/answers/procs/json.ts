@@ -79,10 +79,7 @@ function cgroupJson(memory: CgroupMemory | null | undefined) {
 
 function pagesJson(pages: MachinePages | undefined): ProcsJson['pages'] {
   if (!pages) return null;
-  const of = ({ mapped, unmapped }: KindOfPages) => ({
-    mappedBytes: mapped,
-    unmappedBytes: unmapped,
-  });
+  const of = ({ mapped, unmapped }: KindOfPages) => ({ mappedBytes: mapped, unmappedBytes: unmapped });
   return {
     anonymous: of(pages.anonymous),
     swapCache: of(pages.swapCache),

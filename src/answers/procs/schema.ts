@@ -118,10 +118,7 @@ const group = z.strictObject({
   cgroup: cgroupMemory.nullable().optional(),
 });
 
-const kindOfPages = z.strictObject({
-  mappedBytes: z.int().nonnegative(),
-  unmappedBytes: z.int().nonnegative(),
-});
+const kindOfPages = z.strictObject({ mappedBytes: z.int().nonnegative(), unmappedBytes: z.int().nonnegative() });
 
 const machinePages = z.strictObject({
   anonymous: kindOfPages,

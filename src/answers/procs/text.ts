@@ -68,10 +68,7 @@ export function procsHeadline(answer: ChosenProcs): string {
 }
 
 /** Sizes that add up, and are small on a healthy machine. */
-const SUMMED: Partial<Record<ProcessSort, string>> = {
-  pageTables: 'page tables',
-  threads: 'threads',
-};
+const SUMMED: Partial<Record<ProcessSort, string>> = { pageTables: 'page tables', threads: 'threads' };
 
 /** Reports the program with the most of what the list is sorted by. */
 function mostWords({ processes, sort = 'freed' }: ChosenProcs): string {
@@ -279,23 +276,14 @@ function cgroupBlocks({ groups = [], cgroups }: ChosenProcs, limit: number): Blo
   });
   if (rows.length === 0) return [];
   const column = (heading: string, of: (row: CgroupRow) => string, spare?: number) =>
-    ({
-      heading,
-      align: 'right',
-      value: of,
-      ...(spare === undefined ? {} : { spare }),
-    }) as const;
+    ({ heading, align: 'right', value: of, ...(spare === undefined ? {} : { spare }) }) as const;
   const heading = 'Charged to each cgroup and those below it, with the smallest limit of it and those above it:';
   return [
     heading,
     tableBlock<CgroupRow>(
       'Memory charged to cgroups',
       [
-        {
-          heading: 'CGROUP',
-          value: ({ path }) => escapeText(path),
-          shrinks: { keeps: 'ends', least: 12 },
-        },
+        { heading: 'CGROUP', value: ({ path }) => escapeText(path), shrinks: { keeps: 'ends', least: 12 } },
         column('USED', ({ current }) => formatSize(current)),
         column('LIMIT', limitWords),
         column('RECLAIMABLE', ({ reclaimable }) => known(reclaimable), 2),
@@ -320,14 +308,7 @@ export function cgroupColumn<Row>(
   of: (row: Row) => Parameters<typeof whereOf>[0],
 ): Column<Row>[] {
   if (rows.every((row) => whereOf(of(row)) === '')) return [];
-  return [
-    {
-      heading: 'CGROUP',
-      value: (row) => whereOf(of(row)),
-      shrinks: { keeps: 'ends', least: 12 },
-      spare: 4,
-    },
-  ];
+  return [{ heading: 'CGROUP', value: (row) => whereOf(of(row)), shrinks: { keeps: 'ends', least: 12 }, spare: 4 }];
 }
 
 /** Returns the pod, container or cgroup of a process, and its pid there. */

@@ -12,10 +12,7 @@ export type ReadHead = Omit<ReadJson, 'schema' | 'pieces' | 'complete'>;
  * @param isComplete called after the last piece
  */
 export function* readJson(head: ReadHead, pieces: Iterable<MemoryPiece>, isComplete: () => boolean): Generator<string> {
-  const opening = formatJson({
-    schema: 'kdump-mem.read/1',
-    ...head,
-  } satisfies Partial<ReadJson>);
+  const opening = formatJson({ schema: 'kdump-mem.read/1', ...head } satisfies Partial<ReadJson>);
   yield `${opening.slice(0, -1)},"pieces":[`;
   let separator = '\n';
   for (const piece of pieces) {

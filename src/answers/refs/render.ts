@@ -29,10 +29,7 @@ export function refsJson(answer: RefsAnswer): RefsJson {
     targetCount,
     unreferencedTargets: unreferenced(answer),
     counts: found.counts,
-    groups: found.groups.slice(0, limit).map(({ holder, ...group }) => ({
-      holder: holderJson(holder),
-      ...group,
-    })),
+    groups: found.groups.slice(0, limit).map(({ holder, ...group }) => ({ holder: holderJson(holder), ...group })),
     groupCount: found.groups.length,
     references: found.references.map(({ address, form, source, target, holder }) => ({
       address: hex(address),
@@ -125,15 +122,8 @@ function headline(answer: RefsAnswer): string {
 
 const GROUPS: readonly Column<ReferenceGroup>[] = [
   { heading: 'REFERENCES', align: 'right', value: ({ references }) => formatCount(references) },
-  {
-    heading: 'HOLDER',
-    value: ({ holder }) => holderWords(holder),
-    shrinks: { keeps: 'ends', least: 16 },
-  },
-  {
-    heading: 'CATEGORY',
-    value: ({ holder }) => (holder.category === null ? '?' : anyCategoryWords(holder.category)),
-  },
+  { heading: 'HOLDER', value: ({ holder }) => holderWords(holder), shrinks: { keeps: 'ends', least: 16 } },
+  { heading: 'CATEGORY', value: ({ holder }) => (holder.category === null ? '?' : anyCategoryWords(holder.category)) },
   {
     heading: 'FORM',
     value: ({ forms }) =>
@@ -145,10 +135,7 @@ const GROUPS: readonly Column<ReferenceGroup>[] = [
   },
 ];
 
-const STATE: Column<ReferenceGroup> = {
-  heading: 'HOLDER STATE',
-  value: ({ source }) => STATES[source],
-};
+const STATE: Column<ReferenceGroup> = { heading: 'HOLDER STATE', value: ({ source }) => STATES[source] };
 
 /** Counts the listed holders; the headline includes only references of the kernel. */
 function moreWords(groups: readonly ReferenceGroup[], listed: number): string {

@@ -25,10 +25,7 @@ export function skbProcessJson(answer: ProcessAnswer): SkbProcessJson {
     schema: 'kdump-mem.skb-process/1',
     kernel: kernelJson(answer.kernel),
     process: answer.process,
-    sockets: answer.sockets.map((account) => ({
-      fds: account.fds,
-      ...accountJson(account),
-    })),
+    sockets: answer.sockets.map((account) => ({ fds: account.fds, ...accountJson(account) })),
     total: answer.total,
     freedIfKilled: answer.freedIfKilled,
     warnings: answer.warnings,

@@ -65,11 +65,7 @@ function processTable({ sockets, total: sum }: ProcessAnswer, width: number | nu
   const table = renderTable<ProcessSocket>(
     [
       { heading: 'FD', value: ({ fds }) => fds.join(','), align: 'right' },
-      {
-        heading: 'SOCKET (LOCAL ← PEER)',
-        value: socketText,
-        shrinks: { keeps: 'ends', least: 36 },
-      },
+      { heading: 'SOCKET (LOCAL ← PEER)', value: socketText, shrinks: { keeps: 'ends', least: 36 } },
       { heading: 'STATE', value: ({ socket }) => escapeText(socket.state), spare: 2 },
       ...figureColumns<ProcessSocket>(({ total }) => total),
       { heading: 'PINNED', value: ({ total }) => formatSize(total.pinnedBytes), align: 'right' },
@@ -229,12 +225,7 @@ function queuesTable({ queues, total }: SkbAnswer, width: number | null): string
           spare: 3,
         }),
       ),
-      {
-        heading: 'SLAB',
-        value: ([, { slabBytes }]) => formatSize(slabBytes),
-        align: 'right',
-        spare: 5,
-      },
+      { heading: 'SLAB', value: ([, { slabBytes }]) => formatSize(slabBytes), align: 'right', spare: 5 },
       { heading: 'PINNED', value: ([, one]) => formatSize(one.pinnedBytes), align: 'right' },
       ...incompleteColumn(
         rows.map(([, figures]) => figures),

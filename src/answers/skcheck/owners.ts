@@ -19,10 +19,7 @@ export function ownersOf({ holders, processes, acceptQueue }: Finding): Owners {
   if (holders.length > 0) return { via: 'descriptor', holders: entries(holders, processes) };
   if (!acceptQueue) return { via: null, holders: [] };
   const known = acceptQueue.listeners.length === 1 || acceptQueue.holders.length === 1;
-  return {
-    via: 'accept-queue',
-    holders: known ? entries(acceptQueue.holders, acceptQueue.processes) : [],
-  };
+  return { via: 'accept-queue', holders: known ? entries(acceptQueue.holders, acceptQueue.processes) : [] };
 }
 
 function entries(holders: readonly Holder[], processes: readonly ProcessRecord[]): SkcheckSocket['holders'] {

@@ -174,8 +174,5 @@ export function readHealth(text: string): Pick<ScanHealth, 'failures' | 'lastSuc
     return digits === undefined ? null : Number(digits);
   };
   const seconds = figure(LAST_SUCCESS);
-  return {
-    failures: figure(FAILURES) ?? 0,
-    lastSuccessMs: seconds === null ? null : seconds * 1000,
-  };
+  return { failures: figure(FAILURES) ?? 0, lastSuccessMs: seconds === null ? null : seconds * 1000 };
 }

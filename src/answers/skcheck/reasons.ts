@@ -168,10 +168,7 @@ export function seenReason(evidence: Evidence, protocol: string): SeenReason {
       return { code: 'did-not-run', figures: { side, watchedMs, holdersComplete } };
     }
     case 'partly-idle':
-      return {
-        code: 'partly-idle',
-        figures: { idleMs: Math.floor(evidence.idleMs), watchedMs },
-      };
+      return { code: 'partly-idle', figures: { idleMs: Math.floor(evidence.idleMs), watchedMs } };
     case 'both-ran':
       return { code: 'both-ran', figures: { protocol, watchedMs } };
     case 'acknowledged-nothing': {

@@ -88,10 +88,7 @@ export function skcheckReport(observation: Observation, diagnosis: Diagnosis, op
       mptcp: mptcpOf(observation),
       countedBy: observation.onlyInodes ? 'descriptor' : 'row',
       pinned: pinnedEntry(diagnosis.totals.pinned),
-      localPeers: {
-        ...peersEntry(diagnosis.totals.localPeers),
-        stalledSenders: diagnosis.totals.stalledSenders,
-      },
+      localPeers: { ...peersEntry(diagnosis.totals.localPeers), stalledSenders: diagnosis.totals.stalledSenders },
       listeners: diagnosis.totals.listeners,
     },
     processes: diagnosis.fdLeaks.map((leak) => {
@@ -178,22 +175,12 @@ function socketEntry(finding: Finding, netnsName: string | null): Omit<SkcheckSo
 }
 
 function endEntry({ inode, holder, process }: OtherEnd): SkcheckSocket['waiting'][number] {
-  return {
-    inode,
-    pid: holder?.pid ?? null,
-    comm: process?.comm ?? null,
-    fds: [...(holder?.fds ?? [])],
-  };
+  return { inode, pid: holder?.pid ?? null, comm: process?.comm ?? null, fds: [...(holder?.fds ?? [])] };
 }
 
 function peerEntry(peer: LocalPeer): NonNullable<SkcheckSocket['localPeer']> {
   const { socket, unsent, pinned } = peer;
-  return {
-    ...endEntry(peer),
-    netns: socket.netns,
-    unsentBytes: unsent,
-    pinned: pinnedEntry(pinned),
-  };
+  return { ...endEntry(peer), netns: socket.netns, unsentBytes: unsent, pinned: pinnedEntry(pinned) };
 }
 
 function memoryEntry(memory: SocketMemory): NonNullable<SkcheckSocket['skmem']> {

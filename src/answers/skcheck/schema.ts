@@ -299,13 +299,7 @@ export const skcheckSchema = z.strictObject({
     /** skbuff_head_cache × (MAX_SKB_FRAGS + 1) × 32 KiB: a theoretical maximum that was never observed. */
     theoreticalWorstBytes: bytes.nullable(),
   }),
-  warnings: z.array(
-    z.strictObject({
-      code: z.enum(SKCHECK_WARNING_CODES),
-      count,
-      message: z.string(),
-    }),
-  ),
+  warnings: z.array(z.strictObject({ code: z.enum(SKCHECK_WARNING_CODES), count, message: z.string() })),
 });
 
 export type SkcheckReport = Immutable<z.infer<typeof skcheckSchema>>;

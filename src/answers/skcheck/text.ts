@@ -173,10 +173,7 @@ const GROUPED: Record<SkcheckGroups['by'], Column<Group>> = {
     value: ({ cgroup }) => (cgroup === null ? '(unknown)' : escapeText(cgroup)),
     shrinks: { keeps: 'ends', least: 16 },
   },
-  pod: {
-    heading: 'POD',
-    value: ({ pod }) => (pod === null ? '(not in a pod)' : escapeText(pod)),
-  },
+  pod: { heading: 'POD', value: ({ pod }) => (pod === null ? '(not in a pod)' : escapeText(pod)) },
 };
 
 const GROUP_COLUMNS: readonly Column<Group>[] = [
@@ -190,12 +187,7 @@ const GROUP_COLUMNS: readonly Column<Group>[] = [
   },
   { heading: 'AGE', align: 'right', value: ({ forMs }) => ageWords(forMs, '?'), spare: 4 },
   { heading: 'PINNED', align: 'right', value: ({ pinned }) => sizeOrNone(pinned.likely) },
-  {
-    heading: 'IN PEERS',
-    align: 'right',
-    value: ({ localPeers }) => sizeOrNone(localPeers.pinned.likely),
-    spare: 3,
-  },
+  { heading: 'IN PEERS', align: 'right', value: ({ localPeers }) => sizeOrNone(localPeers.pinned.likely), spare: 3 },
   { heading: 'DROPS', align: 'right', value: ({ drops }) => formatCount(drops), spare: 6 },
   {
     heading: 'BOUNDS',

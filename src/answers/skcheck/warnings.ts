@@ -177,11 +177,7 @@ export function hostWarnings(limits: NetworkLimits): SkcheckWarning[] {
   const warnings: SkcheckWarning[] = [];
   const near = (code: SkcheckWarning['code'], use: Use | null, words: (used: string, limit: string) => string) => {
     if (use && use.limit > 0 && use.used >= NEAR * use.limit)
-      warnings.push({
-        code,
-        count: use.used,
-        message: words(formatCount(use.used), formatCount(use.limit)),
-      });
+      warnings.push({ code, count: use.used, message: words(formatCount(use.used), formatCount(use.limit)) });
   };
   near(
     'tcp-orphans',

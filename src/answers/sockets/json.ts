@@ -24,9 +24,7 @@ export function socketsJson(
     omitted: Math.max(0, (groups ?? entries).length - limit),
     allListed: isWhole(answer.sockets, listed),
     ...(groups
-      ? {
-          groups: groups.slice(0, limit).map(({ ownership, ...group }) => ({ ...group, ...ownership })),
-        }
+      ? { groups: groups.slice(0, limit).map(({ ownership, ...group }) => ({ ...group, ...ownership })) }
       : {}),
     ...whole,
   };

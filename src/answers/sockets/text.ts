@@ -124,12 +124,7 @@ export const SOCKET_COLUMNS: readonly Column<CensusEntry>[] = [
   },
   { heading: 'BLOCKS', value: blocksText, align: 'right', spare: 5 },
   { heading: 'PAYLOAD', value: ({ total }) => formatSize(total.payloadBytes), align: 'right' },
-  {
-    heading: 'RATIO',
-    value: ratioText,
-    align: 'right',
-    spare: 2,
-  },
+  { heading: 'RATIO', value: ratioText, align: 'right', spare: 2 },
   { heading: 'QUEUE', value: busiestQueue, spare: 3 },
   { heading: 'STATE', value: ({ socket }) => escapeText(socket.state), spare: 4 },
   { heading: 'SOCKET (LOCAL ← PEER)', value: socketText, shrinks: { keeps: 'ends', least: 37 } },
@@ -248,28 +243,15 @@ function groupsTable(groups: readonly Group[], by: Grouping | undefined, width: 
       },
       { heading: 'SOCKETS', value: ({ sockets }) => formatCount(sockets), align: 'right' },
       { heading: 'SKBS', value: ({ total }) => formatCount(total.skbs), align: 'right', spare: 2 },
-      {
-        heading: 'PAYLOAD',
-        value: ({ total }) => formatSize(total.payloadBytes),
-        align: 'right',
-        spare: 1,
-      },
+      { heading: 'PAYLOAD', value: ({ total }) => formatSize(total.payloadBytes), align: 'right', spare: 1 },
       {
         heading: 'PINNED',
         value: ({ total }) => `${total.complete ? '' : '≥ '}${formatSize(total.pinnedBytes)}`,
         align: 'right',
       },
       process
-        ? {
-            heading: 'FREED IF KILLED',
-            value: ({ freedIfKilled }) => freedCell(freedIfKilled),
-            align: 'right',
-          }
-        : {
-            heading: 'EXCLUSIVE',
-            value: ({ ownership }) => formatSize(ownership.exclusiveBytes),
-            align: 'right',
-          },
+        ? { heading: 'FREED IF KILLED', value: ({ freedIfKilled }) => freedCell(freedIfKilled), align: 'right' }
+        : { heading: 'EXCLUSIVE', value: ({ ownership }) => formatSize(ownership.exclusiveBytes), align: 'right' },
     ],
     groups,
     width,

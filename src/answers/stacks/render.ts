@@ -43,14 +43,8 @@ export function stacksJson(answer: StacksAnswer): StacksJson {
       frame: sum.frames[0] ? frameJson(sum.frames[0]) : null,
       ...kindsJson(sum),
     })),
-    stacks: answer.stacks.map((sum) => ({
-      frames: sum.frames.map(frameJson),
-      ...kindsJson(sum),
-    })),
-    addressSpace: answer.space && {
-      mmap: answer.space.mmap.map(callJson),
-      brk: answer.space.brk.map(callJson),
-    },
+    stacks: answer.stacks.map((sum) => ({ frames: sum.frames.map(frameJson), ...kindsJson(sum) })),
+    addressSpace: answer.space && { mmap: answer.space.mmap.map(callJson), brk: answer.space.brk.map(callJson) },
     complete: answer.complete,
     warnings: answer.warnings.map(({ code, message }) => ({ code, message })),
   };
@@ -233,9 +227,6 @@ export function speedscope(answer: StacksAnswer, version: string): object {
     version,
     name,
     frames,
-    stacks: stacks.map((stack) => ({
-      frames: stack.frames.toReversed().map(numberOf),
-      bytes: newBytes(stack),
-    })),
+    stacks: stacks.map((stack) => ({ frames: stack.frames.toReversed().map(numberOf), bytes: newBytes(stack) })),
   });
 }

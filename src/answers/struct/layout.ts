@@ -61,14 +61,7 @@ function layMembers(type: Aggregate, base: number, depth: number, budget: { left
     const inner = anonymous(member.type);
     const { offset, size, bits } = placeOf(member, type.size);
     const place = { offset: base + offset, size, ...(bits ? { bits } : {}), hole };
-    if (!inner)
-      return {
-        name: member.name,
-        declaration: member.declaration,
-        suffix: '',
-        ...place,
-        type: member.type,
-      };
+    if (!inner) return { name: member.name, declaration: member.declaration, suffix: '', ...place, type: member.type };
     const brace = member.declaration.indexOf('{...}');
     return {
       name: member.name,

@@ -28,9 +28,7 @@ export function structJson(
         ? { members: (members ?? layoutOf(type)).map(memberJson) }
         : {}),
       ...(type.kind === 'enum'
-        ? {
-            values: Object.fromEntries([...type.values()].map(([name, value]) => [name, integer(value)])),
-          }
+        ? { values: Object.fromEntries([...type.values()].map(([name, value]) => [name, integer(value)])) }
         : {}),
     })),
     warnings: doubts,
@@ -57,13 +55,7 @@ export function instanceJson(answer: InstanceAnswer): InstanceJson {
     ...symbol,
     ...(answer.value ? { value: valueJson(answer.value) } : {}),
     ...(answer.members
-      ? {
-          members: answer.members.map(({ path, offset, value }) => ({
-            path,
-            offset,
-            value: valueJson(value),
-          })),
-        }
+      ? { members: answer.members.map(({ path, offset, value }) => ({ path, offset, value: valueJson(value) })) }
       : {}),
     warnings: answer.warnings,
   };
@@ -101,11 +93,7 @@ function valueJson(value: Value): ValueJson {
     case 'struct':
     case 'union': {
       const members = value.members.map((one) => ({ name: one.name, value: valueJson(one.value) }));
-      return {
-        kind: value.kind,
-        members,
-        ...(value.omitted > 0 ? { omitted: value.omitted } : {}),
-      };
+      return { kind: value.kind, members, ...(value.omitted > 0 ? { omitted: value.omitted } : {}) };
     }
     case 'opaque':
       return { kind: 'opaque' };

@@ -37,11 +37,7 @@ export type ValueJson =
   | { kind: 'enum'; value: number | string; name: string | null }
   | { kind: 'text'; text: string }
   | { kind: 'array'; elements: ValueJson[]; omitted: number }
-  | {
-      kind: 'struct' | 'union';
-      members: { name: string; value: ValueJson }[];
-      omitted?: number | undefined;
-    }
+  | { kind: 'struct' | 'union'; members: { name: string; value: ValueJson }[]; omitted?: number | undefined }
   | { kind: 'opaque' }
   | { kind: 'unreadable'; reason: string };
 

@@ -20,11 +20,7 @@ export function tableBlock<Row>(
   rows: readonly Row[],
   below = '',
 ): TableBlock {
-  return {
-    caption,
-    below,
-    draw: (draw) => draw(columns, rows),
-  };
+  return { caption, below, draw: (draw) => draw(columns, rows) };
 }
 
 /** Formats blocks for a terminal. @param width its columns; null: no terminal, and nothing is cut or wrapped */

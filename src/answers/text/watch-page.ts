@@ -46,10 +46,7 @@ export function watchPageFrame(
   const lines = [...top, page.heading, ...shown, ...end].slice(0, rows - 1);
   const free = Array<string>(Math.max(0, rows - 1 - lines.length)).fill('');
   const words = keys ? ['q: quit', '↑↓: scroll', when] : ['Ctrl-C: quit', when];
-  return {
-    lines: [...lines, ...free, cutWords(words.join('  '), columns)].slice(-rows),
-    mostSkipped,
-  };
+  return { lines: [...lines, ...free, cutWords(words.join('  '), columns)].slice(-rows), mostSkipped };
 }
 
 /** The same for a pipe: a block of lines, after which comes an empty one. */

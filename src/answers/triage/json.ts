@@ -35,10 +35,9 @@ type CauseSources = Pick<TriageAnswer, 'host' | 'machine' | 'lost' | 'memory' | 
 /** Warnings of an answer, with one for each unread source that none of them names. */
 export function withUnread(warnings: TriageAnswer['warnings'], unread: readonly Unread[]): TriageJson['warnings'] {
   const isNew = ({ why }: Unread) => !warnings.some(({ message }) => message.includes(why));
-  const more = unread.filter(isNew).map(({ check, code, why, hides }) => ({
-    code,
-    message: `${check}: ${why} (this may hide ${hides})`,
-  }));
+  const more = unread
+    .filter(isNew)
+    .map(({ check, code, why, hides }) => ({ code, message: `${check}: ${why} (this may hide ${hides})` }));
   return [...warnings, ...more];
 }
 
@@ -117,13 +116,7 @@ function evidenceJson(all: readonly Evidence[]): Pick<FindingJson, 'evidence' | 
   for (const one of all) {
     if (one.kind === 'stack') {
       const { kind, frames, end, why, stop } = one;
-      evidence.push({
-        kind,
-        frames: frames.map(frameJson),
-        end,
-        why: why ?? null,
-        ...stopJson(stop),
-      });
+      evidence.push({ kind, frames: frames.map(frameJson), end, why: why ?? null, ...stopJson(stop) });
       continue;
     }
     const { kind, seq, timestamp, printedTime = null, text } = one;

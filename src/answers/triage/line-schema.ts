@@ -83,11 +83,7 @@ export const summarySchema = z.strictObject({
   logs: z.array(textLogSchema).optional(),
   /** Required files of --symbols-dir. `release`: nothing shows that it is of this very build. */
   symbolFiles: z.array(
-    z.strictObject({
-      path: hostile,
-      as: z.enum(['vmlinux', 'symbols', 'btf']),
-      by: z.enum(['build-id', 'release']),
-    }),
+    z.strictObject({ path: hostile, as: z.enum(['vmlinux', 'symbols', 'btf']), by: z.enum(['build-id', 'release']) }),
   ),
   /** Effects of custom rules: silenced, changed and undecided ones. Absent: none. */
   rules: triageSchema.shape.rules,
@@ -135,11 +131,7 @@ export const triageEndSchema = z.strictObject({
   skipped: z.strictObject({ files: count, links: count, special: count }),
   /** Folders that could not be listed. */
   unlisted: z.array(
-    z.strictObject({
-      path: hostile,
-      code: z.enum([...SEARCH_ERROR_CODES, ...KERNEL_ERROR_CODES]),
-      why: z.string(),
-    }),
+    z.strictObject({ path: hostile, code: z.enum([...SEARCH_ERROR_CODES, ...KERNEL_ERROR_CODES]), why: z.string() }),
   ),
   shard: z.strictObject({ index: count, of: count }).nullable(),
   seconds: z.number().nonnegative(),
@@ -157,31 +149,15 @@ export const earlierLineSchema = z.object({
   release: hostile.nullable(),
   nodename: hostile.nullable(),
   time: z.object({ at: z.string(), from: z.enum(['crash', 'clock']) }).nullable(),
-  panic: z
-    .object({
-      state: z.string(),
-      message: z.string().nullable(),
-      cause: z.string().nullable(),
-    })
-    .nullable(),
+  panic: z.object({ state: z.string(), message: z.string().nullable(), cause: z.string().nullable() }).nullable(),
   findings: z.array(z.object({ code: z.string(), severity: z.enum(SEVERITIES) })).nullable(),
   overwritten: triageSchema.shape.overwritten.default(null),
   noRoom: triageSchema.shape.noRoom.default(null),
   topOwner: z.object({ name: hostile, bytes: count }).nullable(),
   fingerprint: z
-    .object({
-      id: z.string(),
-      kind: hostile,
-      functions: z.array(hostile),
-      owner: hostile.nullable(),
-    })
+    .object({ id: z.string(), kind: hostile, functions: z.array(hostile), owner: hostile.nullable() })
     .nullable(),
-  rules: z
-    .object({
-      unknown: z.array(z.unknown()),
-      silenced: z.array(z.object({ findings: count })),
-    })
-    .optional(),
+  rules: z.object({ unknown: z.array(z.unknown()), silenced: z.array(z.object({ findings: count })) }).optional(),
   complete: z.boolean(),
 });
 

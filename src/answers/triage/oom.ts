@@ -117,11 +117,7 @@ function sized<Row>(heading: string, bytes: (row: Row) => number | null): Column
 }
 
 function named<Row>(heading: string, name: (row: Row) => string): Column<Row> {
-  return {
-    heading,
-    value: (row) => escapeText(name(row)),
-    shrinks: { keeps: 'ends', least: 12 },
-  };
+  return { heading, value: (row) => escapeText(name(row)), shrinks: { keeps: 'ends', least: 12 } };
 }
 
 const MEMORY: readonly Column<TaskMemory>[] = [
@@ -181,18 +177,8 @@ export function oomLines(
       ...MEMORY,
       ...(typeof ram !== 'number'
         ? []
-        : [
-            {
-              heading: 'RAM',
-              align: 'right',
-              value: (row: ListedTask) => share(row.rssBytes, ram),
-            } as const,
-          ]),
-      {
-        heading: 'OOM ADJ',
-        align: 'right',
-        value: ({ oomScoreAdj }) => String(oomScoreAdj ?? '?'),
-      },
+        : [{ heading: 'RAM', align: 'right', value: (row: ListedTask) => share(row.rssBytes, ram) } as const]),
+      { heading: 'OOM ADJ', align: 'right', value: ({ oomScoreAdj }) => String(oomScoreAdj ?? '?') },
       named('NAME', ({ name }) => name),
     ],
     oom.tasks,

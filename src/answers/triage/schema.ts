@@ -133,10 +133,7 @@ export const triageSchema = z.strictObject({
   noRoom: count.nullable(),
   /** Categories of `memory` that have something, the largest first; null: they could not be counted. */
   memory: z
-    .strictObject({
-      bytes: count,
-      categories: z.array(z.strictObject({ category: z.string(), bytes: count })),
-    })
+    .strictObject({ bytes: count, categories: z.array(z.strictObject({ category: z.string(), bytes: count })) })
     .nullable(),
   /**
    * The largest holders of memory, whether they are findings or not; of a text log those of its last OOM report.

@@ -20,21 +20,9 @@ const WIDE = 100;
 
 const columns = (narrow: boolean): readonly Column<DumpRow>[] => [
   { heading: 'DUMP', value: ({ dump }) => escapeText(dump), shrinks: { keeps: 'ends', least: 16 } },
-  {
-    heading: 'HOST',
-    value: ({ nodename }) => orDash(nodename),
-    shrinks: { keeps: 'start', least: 6 },
-    spare: 1,
-  },
-  {
-    heading: 'RELEASE',
-    value: ({ release }) => orDash(release),
-    shrinks: { keeps: 'start', least: 8 },
-  },
-  {
-    heading: narrow ? 'TIME, UTC' : 'TIME (UTC)',
-    value: ({ time }) => whenWords(time).slice(narrow ? 5 : 0) || '-',
-  },
+  { heading: 'HOST', value: ({ nodename }) => orDash(nodename), shrinks: { keeps: 'start', least: 6 }, spare: 1 },
+  { heading: 'RELEASE', value: ({ release }) => orDash(release), shrinks: { keeps: 'start', least: 8 } },
+  { heading: narrow ? 'TIME, UTC' : 'TIME (UTC)', value: ({ time }) => whenWords(time).slice(narrow ? 5 : 0) || '-' },
   { heading: 'FINDING', value: whatWords, shrinks: { keeps: 'start', least: 20 } },
   { heading: 'LARGEST OWNER', value: ownerWords, shrinks: { keeps: 'start', least: 9 } },
 ];

@@ -34,11 +34,7 @@ export interface TriageTextOptions {
 
 /** Notes have no colour. */
 const STYLES = { critical: 'red', warning: 'yellow' } as const;
-const RELATIONS = {
-  follows: 'Follows from',
-  probable: 'Probably follows from',
-  part: 'Part of',
-} as const;
+const RELATIONS = { follows: 'Follows from', probable: 'Probably follows from', part: 'Part of' } as const;
 const LABELS = { critical: 'CRITICAL', warning: 'WARNING ', note: 'NOTE    ' } as const;
 
 /** Summary, unread sources, findings, memory, and the next command. */

@@ -53,14 +53,7 @@ export function watchJson(watched: Watched): WatchJson {
 }
 
 function categoryJson({ category, group, bytes, reclaimable, trend }: GrownCategory): WatchCategoryJson {
-  return {
-    category,
-    group,
-    bytes,
-    reclaimable,
-    growth: growthJson(trend?.growth),
-    course: courseOf(trend),
-  };
+  return { category, group, bytes, reclaimable, growth: growthJson(trend?.growth), course: courseOf(trend) };
 }
 
 /** The growth: the verdict, the doubts, then tables. */
@@ -140,11 +133,7 @@ export const CATEGORY_COLUMNS: readonly Column<GrownCategory>[] = [
 
 export const processColumns = (rows: readonly GrownProcess[]): readonly Column<GrownProcess>[] => [
   { heading: 'PID', align: 'right', value: ({ sample }) => String(sample.who.pid) },
-  {
-    heading: 'HELD',
-    align: 'right',
-    value: ({ sample: { held } }) => (held === null ? '?' : formatSize(held.bytes)),
-  },
+  { heading: 'HELD', align: 'right', value: ({ sample: { held } }) => (held === null ? '?' : formatSize(held.bytes)) },
   ...RATES,
   { heading: 'COMMAND', value: ({ sample }) => escapeText(sample.who.comm) },
   ...cgroupColumn(rows, ({ sample }) => sample.who),

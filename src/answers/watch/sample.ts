@@ -73,11 +73,7 @@ export function storedWatchSample(line: string): WatchSample | null {
       machine: machineOf(found),
       processes: processes.map((one) => processOf({ ...one, cgroupPressure: null })),
       whole: found.allListed,
-      others: {
-        processes: others.processes,
-        taken: others.takenBytes,
-        seen: others.seenBytes,
-      },
+      others: { processes: others.processes, taken: others.takenBytes, seen: others.seenBytes },
     },
     ledger: source === null || categories === null ? null : { source, categories: new Map(entriesOf(categories)) },
     noCategories: found.noCategories,

@@ -94,10 +94,7 @@ export function doubtWords(doubt: WatchDoubt): string {
 export function availableWords({ growth: { machine, loss } }: WatchAnswer): string[] {
   const { available, ends, explanation } = loss;
   if (!available || !ends) return [];
-  const cause = {
-    processes: ' Growing processes account for it.',
-    nothing: ' No process accounts for it.',
-  };
+  const cause = { processes: ' Growing processes account for it.', nothing: ' No process accounts for it.' };
   return [
     `MemAvailable is ${formatSize(machine.available ?? 0)} and falls by ${rangeWords(negative(available.growth))}. At this rate it is exhausted in ${endsWords(ends)}.${explanation === null ? '' : cause[explanation]}`,
   ];
@@ -127,11 +124,7 @@ function minute(date: Date): string {
 export interface Watched {
   readonly answer: WatchAnswer;
   readonly ended: 'signal' | 'time' | 'stored';
-  readonly store: {
-    readonly file: string;
-    readonly torn: number;
-    readonly notStored: number;
-  } | null;
+  readonly store: { readonly file: string; readonly torn: number; readonly notStored: number } | null;
   readonly warnings: readonly Warning[];
 }
 

@@ -3,13 +3,7 @@ import type { SourceOptions } from '../kit/kernel-source.js';
 import { dumpsAmong } from './suggest.js';
 
 /** Options that take a file, with the file's role. If several have the same role, the last applies. */
-const FILE_OPTIONS = {
-  symbols: 'symbols',
-  btf: 'types',
-  types: 'types',
-  vmlinux: 'vmlinux',
-  map: 'map',
-} as const;
+const FILE_OPTIONS = { symbols: 'symbols', btf: 'types', types: 'types', vmlinux: 'vmlinux', map: 'map' } as const;
 
 /**
  * Returns the dump that a command line names, with the options for reading it, or this machine if it names
@@ -26,11 +20,7 @@ export function namedSource(program: Command, words: readonly string[]): SourceO
   if (words.some((word) => /^--from(?:-samples)?(?:=|$)/.test(word))) return null;
   const vmcore = [...after('vmcore'), ...dumpsAmong(program, words).map(atHome)];
   const aids = Object.entries(FILE_OPTIONS).flatMap(([name, as]) => after(name).map((file) => [as, file] as const));
-  return {
-    engine: 'auto',
-    ...Object.fromEntries(aids),
-    ...(vmcore.length > 0 ? { vmcore } : { live: true }),
-  };
+  return { engine: 'auto', ...Object.fromEntries(aids), ...(vmcore.length > 0 ? { vmcore } : { live: true }) };
 }
 
 /** Expands a leading `~/`: shells pass words as they were typed. */

@@ -33,12 +33,7 @@ const TAKES_FILES = /<(?:file|path|dir)\b/;
 const ONE_OF: Readonly<Record<string, readonly string[]>> = { shell: SHELLS };
 
 /** Arguments and options with looked-up values, by name. */
-const LOOKED_UP: Readonly<Record<string, ValueKind>> = {
-  pid: 'pid',
-  type: 'type',
-  place: 'symbol',
-  code: 'code',
-};
+const LOOKED_UP: Readonly<Record<string, ValueKind>> = { pid: 'pid', type: 'type', place: 'symbol', code: 'code' };
 
 /**
  * Returns completions of the word being typed.
@@ -214,10 +209,7 @@ async function running(typed: string): Promise<Candidate[]> {
   return listedPids(liveHost)
     .filter((name) => name.startsWith(typed))
     .slice(0, MOST)
-    .map((pid) => ({
-      value: pid,
-      description: optionalText(liveHost, `/proc/${pid}/comm`).trim(),
-    }));
+    .map((pid) => ({ value: pid, description: optionalText(liveHost, `/proc/${pid}/comm`).trim() }));
 }
 
 /**

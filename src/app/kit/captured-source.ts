@@ -26,11 +26,7 @@ export async function openCaptured(path: string, wanted: WantedParts = {}): Prom
 export function capturedAt(files: CapturedFiles, moment: 'first' | 'last'): CapturedSource {
   const host = new CapturedHost(files, moment);
   const name = optionalText(host, '/proc/sys/kernel/hostname').trim();
-  return {
-    host,
-    of: { taken: host.at, name: name === '' ? undefined : name },
-    warnings: warningsOf(host),
-  };
+  return { host, of: { taken: host.at, name: name === '' ? undefined : name }, warnings: warningsOf(host) };
 }
 
 function warningsOf(host: CapturedHost): Warning[] {

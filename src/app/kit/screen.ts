@@ -68,12 +68,7 @@ export class WatchScreen<Shown> {
       return;
     }
     const columns = terminalWidth() ?? 80;
-    const { lines, mostSkipped } = this.drawn.frame(this.#shown, {
-      columns,
-      rows,
-      skipped: this.#skipped,
-      keys,
-    });
+    const { lines, mostSkipped } = this.drawn.frame(this.#shown, { columns, rows, skipped: this.#skipped, keys });
     this.#mostSkipped = mostSkipped;
     this.#skipped = Math.min(this.#skipped, mostSkipped);
     this.#terminal.draw(lines.map((line) => fitted(line, columns)));

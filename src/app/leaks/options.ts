@@ -116,13 +116,9 @@ export function checkLeaksOptions(options: LeaksOptions): void {
   if (alone !== undefined)
     throw new UsageError(`--${alone} needs an event-based method: --method ${method} records no events`);
   if (options.engine === 'bpftrace') checkBpftrace(options);
-  const [other] = Object.entries({
-    folded,
-    pprof,
-    speedscope,
-    method,
-    engine: options.engine,
-  }).filter(([, value]) => value !== undefined);
+  const [other] = Object.entries({ folded, pprof, speedscope, method, engine: options.engine }).filter(
+    ([, value]) => value !== undefined,
+  );
   if (options.methods && other) throw new UsageError(`--methods cannot be combined with --${other[0]}`);
 }
 

@@ -83,11 +83,9 @@ async function answerLog(options: LogOptions): Promise<void> {
   };
   if (options.json || options.engine === 'verify') {
     if (ndjson) throw new UsageError('--ndjson does not support --engine verify: use --json');
-    await answer(options, {
-      ask: (kernel) => messages(kernel, choice),
-      toJson: logJson,
-      toText: () => '',
-    }).catch(byBeside);
+    await answer(options, { ask: (kernel) => messages(kernel, choice), toJson: logJson, toText: () => '' }).catch(
+      byBeside,
+    );
     return;
   }
   await streamAnswer(options, function* (kernel) {

@@ -68,12 +68,7 @@ export async function serve(options: McpOptions): Promise<void> {
 }
 
 const ANSWER = publishedForm('kdump-mem.mcp-answer/1', mcpAnswerSchema);
-const annotations = {
-  readOnlyHint: true,
-  destructiveHint: false,
-  idempotentHint: true,
-  openWorldHint: false,
-};
+const annotations = { readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false };
 
 function declaration({ name, description, inputSchema }: Tool): ToolDeclaration {
   const outputSchema = ANSWER as ToolDeclaration['outputSchema'];

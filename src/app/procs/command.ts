@@ -176,10 +176,7 @@ async function withMachinePid(given: GivenProcsOptions): Promise<ProcsOptions> {
   if (pid === undefined) return options;
   if (typeof pid === 'number') return { ...options, pid };
   if (options.container !== undefined) throw new UsageError('--pid NS:PID and --container exclude each other');
-  return {
-    ...options,
-    pid: await (readsHost(options) ? ofHost(pid, options) : inDump(pid, options)),
-  };
+  return { ...options, pid: await (readsHost(options) ? ofHost(pid, options) : inDump(pid, options)) };
 }
 
 async function inDump(wanted: NamespacedPid, options: ProcsOptions): Promise<number> {

@@ -60,9 +60,7 @@ export function withoutMemory(from: string): HostError {
   return new HostError(
     'unreadable',
     `${from} has no memory figures of processes (an older capture, or a sosreport without ps)`,
-    {
-      next: 'If the host still runs, take a snapshot: kdump-mem snapshot.',
-    },
+    { next: 'If the host still runs, take a snapshot: kdump-mem snapshot.' },
   );
 }
 

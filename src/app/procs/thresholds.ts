@@ -31,11 +31,7 @@ export function checkThresholds(
 ): { readonly status: number | undefined; readonly lines: readonly string[] } {
   const rows =
     groups?.map((one) => ({ row: one, name: escapeText(one.key ?? '?'), parts: one.members })) ??
-    processes.map((one) => ({
-      row: one,
-      name: `pid ${one.pid} (${escapeText(one.comm)})`,
-      parts: [one],
-    }));
+    processes.map((one) => ({ row: one, name: `pid ${one.pid} (${escapeText(one.comm)})`, parts: [one] }));
   const lines: string[] = [];
   let status: number | undefined;
   for (const { column, size, bytes } of thresholds) {

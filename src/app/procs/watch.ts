@@ -52,11 +52,7 @@ export async function watchProcesses(source: HostSource, options: ProcsOptions):
         if (screen) screen.show({ answer, listed, warnings, look: index });
         else {
           const rows = listed.slice(0, options.limit ?? USUAL_ROWS);
-          const page = growthPage(answer, warnings, {
-            listed: rows,
-            width: terminalWidth(),
-            verbose,
-          });
+          const page = growthPage(answer, warnings, { listed: rows, width: terminalWidth(), verbose });
           printAnswer(watchPageBlock(page, index, answer.machine.at));
         }
       }

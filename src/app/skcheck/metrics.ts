@@ -67,11 +67,7 @@ class ScanMetrics {
   }
 
   #health(failure: ScanHealth['failure']): string {
-    return formatHealth({
-      failure,
-      failures: this.#failures,
-      lastSuccessMs: this.#lastSuccessMs,
-    });
+    return formatHealth({ failure, failures: this.#failures, lastSuccessMs: this.#lastSuccessMs });
   }
 }
 

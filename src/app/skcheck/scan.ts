@@ -65,12 +65,7 @@ export async function scan(
     ...(exact ? { counted: (finding: Finding) => exact.counts.get(finding) ?? null } : {}),
     warnings: [
       ...(captured
-        ? captureWarnings({
-            kind: captured.kind,
-            damage: captured.damage,
-            unproved: captured.unproved,
-            contradictions,
-          })
+        ? captureWarnings({ kind: captured.kind, damage: captured.damage, unproved: captured.unproved, contradictions })
         : []),
       ...(exact?.warnings ?? []),
     ],

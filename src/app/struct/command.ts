@@ -114,13 +114,7 @@ async function printInstance(
   if (reader.failure && !reader.readable) throw reader.failure;
   if (json) {
     const { instanceJson } = await import('../../answers/struct/render.js');
-    const answer = {
-      kernel: kernel.facts,
-      type: type.spelling,
-      place,
-      ...(value ? { value } : { members }),
-      warnings,
-    };
+    const answer = { kernel: kernel.facts, type: type.spelling, place, ...(value ? { value } : { members }), warnings };
     printAnswer(formatJson(instanceJson(answer), 2));
   } else {
     const { instanceText, membersOfInstanceText } = await import('../../answers/struct/instance.js');

@@ -25,11 +25,7 @@ const MAX_FINDINGS = 20;
 export async function hostSockets(host: HostReader, all: boolean): Promise<Finding[]> {
   let observation: Observation;
   try {
-    observation = await observe(host.source, {
-      intervalMs: 0,
-      netns: all ? 'all' : 'own',
-      reader: 'auto',
-    });
+    observation = await observe(host.source, { intervalMs: 0, netns: all ? 'all' : 'own', reader: 'auto' });
   } catch (error) {
     host.miss('sockets', SOCKETS_HIDE, error);
     return [];

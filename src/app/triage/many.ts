@@ -174,10 +174,7 @@ class Run {
       ...(rules ? ['--rules', rules] : []),
       ...(symbolsDir ? ['--symbols-dir', symbolsDir] : []),
     ];
-    const limits = {
-      seconds: this.#options.timeout ?? TIMEOUT,
-      bytes: this.#jobs.bytes,
-    };
+    const limits = { seconds: this.#options.timeout ?? TIMEOUT, bytes: this.#jobs.bytes };
     const end = await runWorker(words, limits);
     if ('failure' in end) return failedJson(end.failure);
     return answerOf(end.text);

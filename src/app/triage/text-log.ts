@@ -112,15 +112,7 @@ export async function findingsOf(
       if (held && boot !== undefined) held.choose(boot);
       if (choice && boot === undefined) lacksBoot = true;
       else
-        found.push({
-          name,
-          files: files.map((file) => file.name),
-          log: summary,
-          boot,
-          findings: list,
-          missing,
-          held,
-        });
+        found.push({ name, files: files.map((file) => file.name), log: summary, boot, findings: list, missing, held });
     } catch (error) {
       if (!(error instanceof HostError)) throw error;
       failures.push(error);

@@ -178,12 +178,7 @@ export function reportStore(file: string): Watched {
     throw new HostError('unreadable', `${file}: contains no samples`, {
       next: 'Record some: kdump-mem watch --store FILE',
     });
-  return {
-    answer,
-    ended: 'stored',
-    store: { file, torn, notStored: 0 },
-    warnings: warnings.list(),
-  };
+  return { answer, ended: 'stored', store: { file, torn, notStored: 0 }, warnings: warnings.list() };
 }
 
 /** Contents of a store. */

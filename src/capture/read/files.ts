@@ -397,7 +397,5 @@ function asHostError(path: string, cause: unknown): unknown {
   if (cause instanceof HostError || !(cause instanceof Error) || !('code' in cause)) return cause;
   if (cause.code === 'ENOENT') return new HostError('not-a-capture', `${path}: not found`, { cause });
   if (cause.code === 'EACCES') return new HostError('denied', `${path}: permission denied`, { cause });
-  return new HostError('not-a-capture', `${path}: read failed (${String(cause.code)})`, {
-    cause,
-  });
+  return new HostError('not-a-capture', `${path}: read failed (${String(cause.code)})`, { cause });
 }

@@ -79,19 +79,9 @@ export class PathLines {
 /** Maximum number of failures to keep: one per unreadable process and file. */
 const MAX_FAILURES = 300_000;
 
-const CODES = {
-  gone: 'gone',
-  absent: 'gone',
-  denied: 'denied',
-  unreadable: 'unreadable',
-  cut: 'unreadable',
-} as const;
+const CODES = { gone: 'gone', absent: 'gone', denied: 'denied', unreadable: 'unreadable', cut: 'unreadable' } as const;
 
-const REASONS = {
-  denied: 'permission denied',
-  unreadable: 'read failed',
-  cut: 'truncated',
-} as const;
+const REASONS = { denied: 'permission denied', unreadable: 'read failed', cut: 'truncated' } as const;
 
 /** Advice for missing data: this machine's own files cannot replace another host's. */
 const ADVICE = 'Take a new snapshot of that host as root: kdump-mem snapshot.';

@@ -53,13 +53,7 @@ export function readSosreport(captured: CapturedFiles): Sosreport {
   const sysctls = captured.get('sos_commands/kernel/sysctl_-a') ?? '';
   for (const [, key = '', value] of sysctls.matchAll(/^(net\.(?:core|ipv4)\.\w+) = ([\d\t ]+)$/gm))
     files.set(`/proc/sys/${key.replaceAll('.', '/')}`, `${value}\n`);
-  return {
-    ss,
-    files,
-    links,
-    capturedAt: captureTimeOf(captured),
-    psText: psOf(captured),
-  };
+  return { ss, files, links, capturedAt: captureTimeOf(captured), psText: psOf(captured) };
 }
 
 /** The page size as in the auxiliary vector: AT_PAGESZ. */
@@ -217,12 +211,7 @@ export function processesOfPs(text: string): ProcessRecords {
     if (state === 'Z' || (size === '0' && command.endsWith('<defunct>'))) zombies++;
     else if (size === '0' && command.startsWith('[')) kernelThreads++;
     else
-      processes.push({
-        ...UNKNOWN,
-        pid,
-        comm: nameOf(command),
-        status: { ...RSS_ONLY, rss: Number(resident) * 1024 },
-      });
+      processes.push({ ...UNKNOWN, pid, comm: nameOf(command), status: { ...RSS_ONLY, rss: Number(resident) * 1024 } });
   }
   return { processes, kernelThreads, zombies, gone: 0, hidden: !visited.has(1) };
 }

@@ -64,10 +64,7 @@ export function recordLog({ source, archive, failures, parts }: Work): void {
 /** Records the files that hold shared memory: memfds, deleted files, tmpfs. */
 export function recordFilesInMemory({ source, archive, anonymizer }: Work, openFiles: OpenFiles): void {
   // Descriptors were listed already: reading a million again takes a second.
-  const known: HostSource = {
-    ...source,
-    list: (path) => openFiles.get(path) ?? source.list(path),
-  };
+  const known: HostSource = { ...source, list: (path) => openFiles.get(path) ?? source.list(path) };
   const nameOf = (name: string) => (anonymizer ? LEFT_OUT_NAME : name);
   archive.add('files-in-memory', Buffer.from(filesInMemoryLines(known, nameOf)));
 }

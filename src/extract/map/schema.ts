@@ -11,10 +11,7 @@ const replacements = z.array(z.strictObject({ made: name, real: name }));
 export const mapSchema = z.strictObject({
   schema: z.literal('kdump-mem.map/1'),
   /** The only extract that the map belongs to. */
-  extract: z.strictObject({
-    sizeBytes: z.int().nonnegative(),
-    sha256: z.string().regex(/^[0-9a-f]{64}$/),
-  }),
+  extract: z.strictObject({ sizeBytes: z.int().nonnegative(), sha256: z.string().regex(/^[0-9a-f]{64}$/) }),
   addresses: replacements,
   paths: replacements,
   commands: replacements,

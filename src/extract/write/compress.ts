@@ -22,9 +22,7 @@ export async function compressor(compression: Compression): Promise<Compressor> 
     }
     case 'zstd': {
       // The types of the oldest supported Node version lack it.
-      const { zstdCompressSync } = zlib as {
-        zstdCompressSync?: (data: Uint8Array, options?: object) => Uint8Array;
-      };
+      const { zstdCompressSync } = zlib as { zstdCompressSync?: (data: Uint8Array, options?: object) => Uint8Array };
       if (zstdCompressSync === undefined) {
         const message = `Node ${process.versions.node}: no zstd compression (requires 22.15 or later)`;
         throw new ExtractError('no-compressor', message);

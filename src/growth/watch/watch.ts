@@ -57,11 +57,7 @@ class Boot {
     if (late > LATE * usual) {
       const { count, seconds, longest } = this.gaps;
       const gap = late - usual;
-      this.gaps = {
-        count: count + 1,
-        seconds: seconds + gap,
-        longest: Math.max(longest, gap),
-      };
+      this.gaps = { count: count + 1, seconds: seconds + gap, longest: Math.max(longest, gap) };
     }
     this.lost += lost;
     this.hidden = hidden;
@@ -161,22 +157,14 @@ function judge(facts: WatchFacts): Judgement {
   if (gaps.seconds > MOST_GAPS * facts.seconds) doubts.push({ code: 'gaps', count: gaps.count, seconds: gaps.seconds });
   if (lost > 0) doubts.push({ code: 'lost-samples', count: lost });
   if (withoutLedger.count > MOST_GAPS * growth.samples || categories.length === 0)
-    doubts.push({
-      code: 'no-categories',
-      count: withoutLedger.count,
-      why: withoutLedger.why ?? '',
-    });
+    doubts.push({ code: 'no-categories', count: withoutLedger.count, why: withoutLedger.why ?? '' });
   if (sourceChanges > 0) doubts.push({ code: 'source-changed', count: sourceChanges });
   if (facts.sumChanges > 0) doubts.push({ code: 'sum-changed', count: facts.sumChanges });
   if (growth.boots > 1) doubts.push({ code: 'rebooted', count: growth.boots - 1 });
   const outOfOrder = growth.notLater + growth.restartedSeries;
   const { clockSteps } = facts;
   if (clockSteps.seconds > MOST_GAPS * facts.seconds)
-    doubts.push({
-      code: 'clock',
-      count: outOfOrder + clockSteps.count,
-      seconds: clockSteps.seconds,
-    });
+    doubts.push({ code: 'clock', count: outOfOrder + clockSteps.count, seconds: clockSteps.seconds });
   else if (outOfOrder > 0) doubts.push({ code: 'clock', count: outOfOrder });
   if (hidden) doubts.push({ code: 'hidden' });
   const grows =

@@ -81,11 +81,7 @@ export function takeCensus(source: HostSource, pageSize: number): Census {
   const unmarked = Math.max(0, Math.min(freeBefore, freePages(source)) - free);
   const single = Math.max(0, loose - unmarked);
   if (single > 0) orders.set(0, single);
-  return {
-    orders,
-    bytes: (pages + single) * pageSize,
-    durationMs: Math.max(0, source.now() - began),
-  };
+  return { orders, bytes: (pages + single) * pageSize, durationMs: Math.max(0, source.now() - began) };
 }
 
 /** Number of free pages: /proc/buddyinfo has the number of blocks of each order; no kernel has 64 orders. */

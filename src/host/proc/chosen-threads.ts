@@ -54,9 +54,7 @@ export class ThreadFilter {
     };
     // An empty cgroup may get processes later.
     if (!hasCgroup(source, path) && !isAnyOf(source, (pid) => query(pid) === 'yes'))
-      throw new HostError('gone', `no such cgroup: ${path}`, {
-        next: 'Give its path as shown in /proc/PID/cgroup.',
-      });
+      throw new HostError('gone', `no such cgroup: ${path}`, { next: 'Give its path as shown in /proc/PID/cgroup.' });
     return new ThreadFilter(source, query);
   }
 

@@ -42,12 +42,7 @@ export function parseNetlinkTable(text: string, netns: number | null): SocketRec
       recvQ: Number(rmem),
       sendQ: Number(wmem),
       cgroup: null,
-      skmem: {
-        ...NO_MEMORY,
-        rmem: Number(rmem),
-        wmem: Number(wmem),
-        drops: Number(drops),
-      },
+      skmem: { ...NO_MEMORY, rmem: Number(rmem), wmem: Number(wmem), drops: Number(drops) },
       tcp: null,
       timer: null,
     });

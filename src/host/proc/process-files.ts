@@ -108,10 +108,7 @@ export function fileSystemsOf(text: string): Map<string, string> {
 }
 
 /** Which line of fdinfo counts an item. */
-const ITEMS: Partial<Record<DescriptorKind, RegExp>> = {
-  epoll: /^tfd:/gm,
-  inotify: /^inotify wd:/gm,
-};
+const ITEMS: Partial<Record<DescriptorKind, RegExp>> = { epoll: /^tfd:/gm, inotify: /^inotify wd:/gm };
 
 /**
  * Reads the descriptors of a process: its links, and fdinfo of kinds that report memory or items. No

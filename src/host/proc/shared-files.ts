@@ -152,11 +152,7 @@ function recordedFiles(text: string | undefined, onMissing: OnMissing): SharedFi
   let isWhole = false;
   for (const line of text.split('\n', 2 * MAX_CAPTURED)) {
     const [, bytes, pid, name = ''] = /^(\d{1,15}) (-|\d{1,10}) (.*)$/.exec(line) ?? [];
-    const file = {
-      kind: 'file',
-      name: name.replaceAll('\\012', '\n'),
-      bytes: Number(bytes),
-    } as const;
+    const file = { kind: 'file', name: name.replaceAll('\\012', '\n'), bytes: Number(bytes) } as const;
     if (bytes !== undefined) files.push(pid === '-' ? file : { ...file, pid: Number(pid) });
     if (line.startsWith('missing ') && reasons.length < MAX_REASONS)
       reasons.push(/^missing ([\w ,.:()-]{1,200})$/.exec(line)?.[1] ?? 'the reason is malformed');

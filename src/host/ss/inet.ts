@@ -20,11 +20,7 @@ export function parseInetRow(line: string, netns: number | null = null): SocketR
   const figures = memoryAt < 0 ? '' : rest.slice(memoryAt);
   const cgroupAt = details.indexOf(' cgroup:');
   const ids = cgroupAt < 0 ? details : details.slice(0, cgroupAt);
-  const record = {
-    recvQ: Number(recvQ),
-    sendQ: Number(sendQ),
-    inode: Number(INODE.exec(ids)?.[1] ?? 0),
-  };
+  const record = { recvQ: Number(recvQ), sendQ: Number(sendQ), inode: Number(INODE.exec(ids)?.[1] ?? 0) };
   if (!Number.isSafeInteger(record.recvQ + record.sendQ + record.inode)) return null;
   const kind = KINDS[netid];
   if (!kind) return null;

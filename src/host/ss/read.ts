@@ -129,15 +129,7 @@ async function readNamespace(
   room: Room,
   onKept: (socket: SocketRecord) => void,
 ): Promise<Part> {
-  const part: Part = {
-    sockets: [],
-    total: 0,
-    unreadable: 0,
-    contested: 0,
-    leftOut: 0,
-    failed: 0,
-    unknown: new Set(),
-  };
+  const part: Part = { sockets: [], total: 0, unreadable: 0, contested: 0, leftOut: 0, failed: 0, unknown: new Set() };
   const path = namespace.own ? null : namespace.path;
   await Promise.all(
     ssCalls(groups).map(async ({ group, args }) => {

@@ -222,14 +222,7 @@ const SIMPLE = /^(\S+) +(\d{1,15}) +(\S+) +(\d{1,15})$/;
 function possibleSplits(names: string): Split[] {
   const simple = SIMPLE.exec(names);
   if (simple)
-    return [
-      {
-        local: simple[1] ?? '',
-        inode: Number(simple[2]),
-        peer: simple[3] ?? '',
-        peerInode: Number(simple[4]),
-      },
-    ];
+    return [{ local: simple[1] ?? '', inode: Number(simple[2]), peer: simple[3] ?? '', peerInode: Number(simple[4]) }];
   const last = /^(.*) +(\d{1,15})$/s.exec(names);
   if (!last) return [];
   const peerInode = Number(last[2]);

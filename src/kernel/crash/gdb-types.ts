@@ -269,12 +269,7 @@ export function memberNames(members: readonly PtypeMember[]): string[] {
 function parseDeclaration(declaration: string): PtypeMember | undefined {
   const callback = /\(\*+(\w+)((?:\[\d*\])*)\)\(/.exec(declaration);
   if (callback) {
-    return {
-      name: callback[1] ?? '',
-      ...arrayCount(callback[2] ?? ''),
-      type: '',
-      pointer: true,
-    };
+    return { name: callback[1] ?? '', ...arrayCount(callback[2] ?? ''), type: '', pointer: true };
   }
   const plain = /^(.*?)(\w+)((?:\[\d*\])*)(?: : (\d+))?;$/.exec(declaration);
   if (!plain) return undefined;

@@ -81,11 +81,7 @@ class CrashLayout implements StructLayout {
     }
     // The fewest bytes that contain the whole bitfield, from the first one that it touches.
     const bytes = Math.ceil((at.bit + width) / 8);
-    return {
-      offset: at.byte,
-      size: bytes <= 2 ? bytes : bytes <= 4 ? 4 : 8,
-      bits: { offset: at.bit, size: width },
-    };
+    return { offset: at.byte, size: bytes <= 2 ? bytes : bytes <= 4 ? 4 : 8, bits: { offset: at.bit, size: width } };
   }
 
   #declarations(): readonly PtypeMember[] {
@@ -157,14 +153,7 @@ export class CrashKernel implements Kernel {
         `unsupported architecture with --engine crash (${machine}, only x86_64 is supported)`,
       );
     }
-    this.facts = {
-      release,
-      arch: 'x86_64',
-      pageSize: PAGE,
-      source,
-      engine: 'crash',
-      live: source === 'kcore',
-    };
+    this.facts = { release, arch: 'x86_64', pageSize: PAGE, source, engine: 'crash', live: source === 'kcore' };
     this.#directMap = this.#variable('page_offset_base');
     this.#vmemmap = this.#variable('vmemmap_base');
     const address = this.#directMap;

@@ -188,12 +188,7 @@ function* loadedModules(kernel: ModuleSource): Generator<Module> {
     visited.add(node);
     const address = node - BigInt(link.offset);
     const text = textOf(bytesOf(kernel.read(address + BigInt(name.offset), name.size)));
-    yield {
-      name: text,
-      address,
-      ranges: rangesOf(kernel, address, CODE),
-      data: rangesOf(kernel, address, DATA),
-    };
+    yield { name: text, address, ranges: rangesOf(kernel, address, CODE), data: rangesOf(kernel, address, DATA) };
   }
 }
 

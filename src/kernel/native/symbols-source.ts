@@ -28,11 +28,7 @@ export function findSymbols(
   memory: KernelMemory,
   arch: Architecture,
   info: Vmcoreinfo,
-  files: {
-    readonly symbols?: string;
-    readonly vmlinux?: string;
-    readonly types?: string | TypesFile;
-  },
+  files: { readonly symbols?: string; readonly vmlinux?: string; readonly types?: string | TypesFile },
   search: Pick<KernelMemory, 'read'> = memory,
 ): SymbolsFound {
   const known = info.symbols();

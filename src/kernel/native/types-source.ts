@@ -69,16 +69,9 @@ export function findTypes(
   if (found) return found;
   const place = locateBtf(memory, arch, symbol, search);
   if (typeof place === 'string')
-    return {
-      load: undefined,
-      found: { found: false, code: 'no-types', why: `kernel types not found (${place})` },
-    };
+    return { load: undefined, found: { found: false, code: 'no-types', why: `kernel types not found (${place})` } };
   const detail = `${place.how} at ${hex(place.address)}, ${place.length} bytes`;
-  return {
-    load: () => readBtf(memory, place),
-    found: { found: true, source: 'dump', detail },
-    place,
-  };
+  return { load: () => readBtf(memory, place), found: { found: true, source: 'dump', detail }, place };
 }
 
 interface BtfPlace {

@@ -263,10 +263,7 @@ function sectionVariables(btf: Btf, section: string): ReadonlyMap<string, Sectio
       if (btf.kind(variable) !== Kind.VAR) continue;
       const name = btf.name(variable);
       if (variables.has(name)) ambiguous.add(name);
-      variables.set(name, {
-        offset: btf.extra(id, index * WORDS + 1),
-        size: btf.extra(id, index * WORDS + 2),
-      });
+      variables.set(name, { offset: btf.extra(id, index * WORDS + 1), size: btf.extra(id, index * WORDS + 2) });
     }
   }
   for (const name of ambiguous) variables.delete(name);

@@ -36,10 +36,7 @@ export async function recordingOfEvents(method: 'trace-text' | 'perf-script', or
   /** The same for all addresses; null if some are unknown or differ. */
   let upper: bigint | null | undefined;
   const read = () => {
-    readings.push({
-      at: (readings.length * length) / 1e6,
-      held: follower.reading(0, stacks.siteOf).held,
-    });
+    readings.push({ at: (readings.length * length) / 1e6, held: follower.reading(0, stacks.siteOf).held });
   };
   read();
   const streams = paths.map((path) => eventsOf(method, path, stacks.frameOf));

@@ -81,9 +81,7 @@ async function* unpackedBy(command: string, path: string): AsyncGenerator<Buffer
         next: `Install ${command === 'xz' ? 'xz-utils' : command}, or decompress the file first.`,
       });
     const why = 'truncated or corrupt';
-    throw new HostError('unreadable', `${path}: ${command} cannot decompress it (${why})`, {
-      cause,
-    });
+    throw new HostError('unreadable', `${path}: ${command} cannot decompress it (${why})`, { cause });
   } finally {
     child.kill();
   }

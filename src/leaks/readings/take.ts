@@ -175,8 +175,6 @@ function checkThreshold(source: ReadingSource): void {
     throw new HostError(
       'unreadable',
       `page_owner_stacks omits stacks below ${text.slice(0, 20)} pages (count_threshold)`,
-      {
-        next: `Write 0 to ${STACKS_THRESHOLD}.`,
-      },
+      { next: `Write 0 to ${STACKS_THRESHOLD}.` },
     );
 }

@@ -74,13 +74,7 @@ export class ReadingCollector {
       survivors: survivors.listsBlocks ? survivors.survivors : [],
       survivorsLeftOut: survivors.listsBlocks ? survivors.leftOut : null,
       // Without events nothing can be lost.
-      losses: {
-        overrun: 0,
-        unknownFrees: 0,
-        missedFrees: 0,
-        withoutStack: this.#withoutStack,
-        dropped: 0,
-      },
+      losses: { overrun: 0, unknownFrees: 0, missedFrees: 0, withoutStack: this.#withoutStack, dropped: 0 },
       unseen: null,
     };
   }

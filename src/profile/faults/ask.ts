@@ -195,19 +195,9 @@ function endOf({ endedItself, full }: Recording, { aborted }: AbortSignal, alive
 function early(ended: RecordingEnd, { endedItself, seconds }: Recording, requested: number): StacksWarning[] {
   const after = `after ${seconds.toFixed(1)} s of ${requested}`;
   if (ended === 'process-ended')
-    return [
-      {
-        code: 'ended-early',
-        message: `the process exited ${after}: all its faults until then are reported`,
-      },
-    ];
+    return [{ code: 'ended-early', message: `the process exited ${after}: all its faults until then are reported` }];
   if (ended === 'size-limit')
-    return [
-      {
-        code: 'ended-early',
-        message: `the recording reached its size limit ${after} (--max-size raises it)`,
-      },
-    ];
+    return [{ code: 'ended-early', message: `the recording reached its size limit ${after} (--max-size raises it)` }];
   // After Ctrl-C, the user needs no explanation.
   if (ended === 'interrupted' && endedItself)
     return [{ code: 'ended-early', message: `another program ended perf ${after}` }];
@@ -225,12 +215,7 @@ function lossMessages({ lost, unparsed }: Losses): StacksWarning[] {
         ]
       : []),
     ...(unparsed > 0
-      ? [
-          {
-            code: 'unreadable' as const,
-            message: `${unparsed} lines of perf script are malformed or unsupported`,
-          },
-        ]
+      ? [{ code: 'unreadable' as const, message: `${unparsed} lines of perf script are malformed or unsupported` }]
       : []),
   ];
 }

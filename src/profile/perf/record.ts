@@ -225,9 +225,7 @@ class Session {
     if (/No space left on device/.test(text))
       return new TraceError('no-room', 'no space left for perf.data', { cause });
     const refused = /paranoid|permission|not permitted|access to performance/i.test(text);
-    return new TraceError(refused ? 'perf-refused' : 'perf-failed', `perf record: ${reason}`, {
-      cause,
-    });
+    return new TraceError(refused ? 'perf-refused' : 'perf-failed', `perf record: ${reason}`, { cause });
   }
 }
 

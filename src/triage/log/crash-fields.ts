@@ -47,11 +47,7 @@ export function crashFields(lines: readonly string[]): Fields {
     allocatedBy: [],
     freedBy: [],
   };
-  const stacks: Record<(typeof STACKS)[number][0], PrintedFrame[]> = {
-    stack: [],
-    allocatedBy: [],
-    freedBy: [],
-  };
+  const stacks: Record<(typeof STACKS)[number][0], PrintedFrame[]> = { stack: [], allocatedBy: [], freedBy: [] };
   let into: PrintedFrame[] | undefined;
   for (const line of lines) {
     const start = STACKS.find(([, begins]) => begins.test(line));

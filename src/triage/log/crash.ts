@@ -266,11 +266,7 @@ function titled({ pattern, groups, ...open }: Pick<Open, 'pattern' | 'groups' | 
               : brokenTrace(lines);
     return { title, name, corrupted: why ?? null };
   }
-  return {
-    title: plainTitle(pattern.forms ? line : (open.lines[0] ?? '')),
-    name: null,
-    corrupted: 'lines-missing',
-  };
+  return { title: plainTitle(pattern.forms ? line : (open.lines[0] ?? '')), name: null, corrupted: 'lines-missing' };
 }
 
 /**

@@ -82,13 +82,7 @@ export function groupsIn(
 }
 
 export function evidenceOf({ seq, timestamp, printedTime, text }: LogLine): LogEvidence {
-  return {
-    kind: 'log',
-    seq,
-    timestamp,
-    ...(printedTime === undefined ? {} : { printedTime }),
-    text,
-  };
+  return { kind: 'log', seq, timestamp, ...(printedTime === undefined ? {} : { printedTime }), text };
 }
 
 /** Number of messages to include before and after each requested one. */

@@ -135,16 +135,9 @@ class Found {
       .filter(({ boot }) => only === undefined || boot === only)
       .map(({ times, others, boot, ...finding }) => {
         const id = boots[boot - 1]?.id;
-        const which = {
-          boot: boot - count,
-          boots: count,
-          ...(id === undefined ? {} : { bootId: id }),
-        };
+        const which = { boot: boot - count, boots: count, ...(id === undefined ? {} : { bootId: id }) };
         const more = others > 0 ? { others } : {};
-        return {
-          ...finding,
-          figures: { ...finding.figures, times, ...more, ...(count > 1 ? which : {}) },
-        };
+        return { ...finding, figures: { ...finding.figures, times, ...more, ...(count > 1 ? which : {}) } };
       });
   }
 }

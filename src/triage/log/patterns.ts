@@ -82,10 +82,7 @@ const LOCKDEP: readonly Form[] = [
     when: /possible circular locking dependency detected/,
     body: [/is trying to acquire lock/],
     title: 'possible deadlock in {f}',
-    search: {
-      steps: [AT, AT, 'frames'],
-      skip: /process_one_work|flush_workqueue|drain_workqueue|destroy_workqueue/,
-    },
+    search: { steps: [AT, AT, 'frames'], skip: /process_one_work|flush_workqueue|drain_workqueue|destroy_workqueue/ },
   },
   {
     when: /possible irq lock inversion dependency detected/,
@@ -102,11 +99,7 @@ const LOCKDEP: readonly Form[] = [
     body: [/is trying to acquire lock/, HELD_AT],
     title: 'possible deadlock in {f}',
   },
-  {
-    when: /INFO: inconsistent lock state/,
-    body: [/takes/, HELD_AT],
-    title: 'inconsistent lock state in {f}',
-  },
+  { when: /INFO: inconsistent lock state/, body: [/takes/, HELD_AT], title: 'inconsistent lock state in {f}' },
   {
     when: /inconsistent lock state/,
     body: [/takes/, HELD_AT],
@@ -136,26 +129,14 @@ const LOCKDEP: readonly Form[] = [
     title: '{level}: suspicious RCU usage in {f}',
     search: skipping(/rcu|kmem|slab/),
   },
-  {
-    when: /Nested lock was not taken/,
-    title: 'WARNING: nested lock was not taken in {f}',
-    search: warned(),
-  },
-  {
-    when: /Invalid wait context/,
-    title: 'WARNING: locking bug in {f}',
-    search: skipping(/lock_sock|release_sock/),
-  },
+  { when: /Nested lock was not taken/, title: 'WARNING: nested lock was not taken in {f}', search: warned() },
+  { when: /Invalid wait context/, title: 'WARNING: locking bug in {f}', search: skipping(/lock_sock|release_sock/) },
   {
     when: /trying to register non-static key/,
     title: 'INFO: trying to register non-static key in {f}',
     search: skipping(/stack|lock|IRQ/),
   },
-  {
-    when: /too low!|has not been registered|invalid subclass|key collision/,
-    title: '{line}',
-    traceless: true,
-  },
+  { when: /too low!|has not been registered|invalid subclass|key collision/, title: '{line}', traceless: true },
 ];
 
 /** Warnings by source line: the cause is a caller of the printed function. */
@@ -175,11 +156,7 @@ const WARNINGS: readonly Form[] = [
       [/mm\/.*\.c.* k?.?malloc/, 'kmalloc bug', /kmalloc|krealloc|slab|kmem/],
       [/mm\/vmalloc\.c.*__vmalloc_node/, 'zero-size vmalloc', undefined],
     ] as const
-  ).map(([when, what, skip]) => ({
-    when,
-    title: `WARNING: ${what} in {f}`,
-    search: warned(skip),
-  })),
+  ).map(([when, what, skip]) => ({ when, title: `WARNING: ${what} in {f}`, search: warned(skip) })),
   {
     when: / usb_submit_urb/,
     title: 'WARNING in {f}/usb_submit_urb',
@@ -242,11 +219,7 @@ export const PATTERNS: readonly Pattern[] = [
         when: /(?<what>Attempted to kill init!|Couldn't open N_TTY ldisc|hung_task: blocked tasks)/,
         title: 'kernel panic: {what}',
       },
-      {
-        when: /(?<what>Fatal exception|panic_on_warn set)/,
-        title: 'kernel panic: {what}',
-        corrupted: 'alone',
-      },
+      { when: /(?<what>Fatal exception|panic_on_warn set)/, title: 'kernel panic: {what}', corrupted: 'alone' },
       { title: 'kernel panic: {reason}' },
     ],
   },
@@ -293,21 +266,12 @@ export const PATTERNS: readonly Pattern[] = [
     line: /^kernel BUG at (?<place>.*)!$/,
     kernels: '2.6.32-',
     forms: [
-      {
-        when: /mm\/usercopy\.c/,
-        title: 'BUG: bad usercopy in {f}',
-        search: skipping(/usercopy|__check/),
-      },
+      { when: /mm\/usercopy\.c/, title: 'BUG: bad usercopy in {f}', search: skipping(/usercopy|__check/) },
       { when: /lib\/list_debug\.c/, title: 'BUG: corrupted list in {f}', search: TRACED },
       { title: 'kernel BUG in {f}', search: skipping(/^skb_/, FAULT) },
     ],
   },
-  {
-    ...OOPS,
-    line: /^Kernel BUG (?<place>.*)$/s,
-    kernels: '2.6.32-',
-    forms: [{ title: 'kernel BUG {place}' }],
-  },
+  { ...OOPS, line: /^Kernel BUG (?<place>.*)$/s, kernels: '2.6.32-', forms: [{ title: 'kernel BUG {place}' }] },
   {
     ...OOPS,
     line: /^(?:traps: )?PANIC: (?<trap>double fault)/,
@@ -363,11 +327,7 @@ export const PATTERNS: readonly Pattern[] = [
     inside: 'counted',
     kernels: '2.6.32-',
     forms: [
-      {
-        when: /Oops(?: - |: )(?<what>[A-Za-z][\w ,-]+)/,
-        title: 'Oops: {what} in {f}',
-        search: FAULT,
-      },
+      { when: /Oops(?: - |: )(?<what>[A-Za-z][\w ,-]+)/, title: 'Oops: {what} in {f}', search: FAULT },
       { title: 'Oops in {f}', search: FAULT },
     ],
   },
@@ -528,10 +488,7 @@ export const PATTERNS: readonly Pattern[] = [
       },
       {
         title: 'KMSAN: {kind} in {f}',
-        search: {
-          steps: KMSAN,
-          skip: /alloc_skb|netlink_ack|netlink_rcv_skb|_encrypt$|^(?:crypto|cipher|drbg|rng)_/,
-        },
+        search: { steps: KMSAN, skip: /alloc_skb|netlink_ack|netlink_rcv_skb|_encrypt$|^(?:crypto|cipher|drbg|rng)_/ },
         traceless: true,
       },
     ],
@@ -551,11 +508,7 @@ export const PATTERNS: readonly Pattern[] = [
     by: ['place'],
     kernels: '4.5-',
     forms: [
-      {
-        when: /Undefined behaviour/,
-        title: 'UBSAN: undefined-behaviour in {f}',
-        search: skipping(/ubsan|overflow/),
-      },
+      { when: /Undefined behaviour/, title: 'UBSAN: undefined-behaviour in {f}', search: skipping(/ubsan|overflow/) },
       { title: 'UBSAN: {what} in {f}', search: skipping(/ubsan|overflow/) },
     ],
   },
@@ -709,11 +662,7 @@ export const PATTERNS: readonly Pattern[] = [
     line: /^(?<what>VFS: (?:Close: file count is (?:0|zero)|Busy inodes after unmount)).*$/,
     kernels: '2.6.32-',
     forms: [
-      {
-        when: /Close/,
-        title: 'VFS: Close: file count is zero (use-after-free)',
-        traceless: true,
-      },
+      { when: /Close/, title: 'VFS: Close: file count is zero (use-after-free)', traceless: true },
       { title: 'VFS: Busy inodes after unmount (use-after-free)', traceless: true },
     ],
   },
@@ -723,12 +672,7 @@ export const PATTERNS: readonly Pattern[] = [
     line: /^BUG: Dentry .* still in use/,
     by: ['what'],
     kernels: '2.6.32-',
-    forms: [
-      {
-        when: /still in use \(\d+\) +\[(?<what>unmount) of /,
-        title: 'BUG: Dentry still in use in {what}',
-      },
-    ],
+    forms: [{ when: /still in use \(\d+\) +\[(?<what>unmount) of /, title: 'BUG: Dentry still in use in {what}' }],
   },
   {
     // net/core/dev.c

@@ -31,13 +31,7 @@ export function withRules<A extends RuleBasis>(
   return {
     ...answer,
     findings: bySeverity(kept),
-    rules: {
-      rules: rules.rules.length,
-      matched: count,
-      unknown: each([...unknown, ...unsure]),
-      silenced,
-      changed,
-    },
+    rules: { rules: rules.rules.length, matched: count, unknown: each([...unknown, ...unsure]), silenced, changed },
   };
 }
 

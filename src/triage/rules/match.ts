@@ -23,11 +23,7 @@ export type RuleDoubt = (typeof RULE_DOUBTS)[number];
 
 /** Whether a condition holds; unknown if data is missing. */
 export type Match =
-  | {
-      readonly met: true;
-      readonly figures: Readonly<Record<string, Figure>>;
-      readonly evidence: readonly Evidence[];
-    }
+  | { readonly met: true; readonly figures: Readonly<Record<string, Figure>>; readonly evidence: readonly Evidence[] }
   | { readonly met: false }
   | { readonly met: 'unknown'; readonly reason: RuleDoubt; readonly why: string };
 

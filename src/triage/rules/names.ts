@@ -32,10 +32,7 @@ export function unknownNames({ when, message, advice }: Rule): Wrong[] {
   const names = new Set<string>(conditions.flatMap((each) => keysOf(each).flatMap((key) => [...GIVEN[key]])));
   for (const name of conditions.flatMap(capturesOf)) {
     if (RESERVED.has(name))
-      wrong.push({
-        path: ['when'],
-        words: `{${name}} is the name of a figure: choose another name`,
-      });
+      wrong.push({ path: ['when'], words: `{${name}} is the name of a figure: choose another name` });
     names.add(name);
   }
   // The figures of a finding depend on its code.

@@ -24,10 +24,7 @@ const pattern = z.string().transform((source, context) => {
 const bytes = z.union([z.number(), z.string()]).transform((size, context) => {
   const found = typeof size === 'number' ? size : bytesOf(size);
   if (found !== undefined && Number.isSafeInteger(found) && found >= 0) return found;
-  context.addIssue({
-    code: 'custom',
-    message: 'must be a number of bytes, or a size such as 512 MiB',
-  });
+  context.addIssue({ code: 'custom', message: 'must be a number of bytes, or a size such as 512 MiB' });
   return z.NEVER;
 });
 
@@ -37,9 +34,7 @@ const severity = z.enum(SEVERITIES);
 const code = z.enum(FINDING_CODES);
 /** Code of a team's rule: built-in codes have no slash. */
 const OWN = /^[a-z0-9][a-z0-9-]{0,40}\/[a-z0-9][a-z0-9-]{0,60}$/;
-const ownCode = z.string().regex(OWN, {
-  error: 'must have your name before it, such as acme/bad-nic',
-});
+const ownCode = z.string().regex(OWN, { error: 'must have your name before it, such as acme/bad-nic' });
 
 const figure = z.union(
   [z.number(), pattern, z.strictObject({ atLeast: z.number().optional(), atMost: z.number().optional() })],
@@ -104,11 +99,7 @@ const rule = z.strictObject({
   code: ownCode,
   severity,
   when: z
-    .strictObject({
-      ...conditions,
-      any: z.array(condition).min(1).max(50).optional(),
-      not: condition.optional(),
-    })
+    .strictObject({ ...conditions, any: z.array(condition).min(1).max(50).optional(), not: condition.optional() })
     .refine(isAsked, NOTHING),
   /** The sentence, with `{name}` for a figure. */
   message: words,
@@ -120,9 +111,11 @@ const rule = z.strictObject({
 });
 
 const adjustment = z.strictObject({
-  finding: z.string().refine((text) => code.safeParse(text).success || OWN.test(text), {
-    error: 'must be the code of a finding, built-in or your own',
-  }),
+  finding: z
+    .string()
+    .refine((text) => code.safeParse(text).success || OWN.test(text), {
+      error: 'must be the code of a finding, built-in or your own',
+    }),
   where: z
     .strictObject({ severity: severity.optional(), figures: figures.optional() })
     .refine(isAsked, NOTHING)
@@ -142,11 +135,7 @@ export const rulesSchema = z
     const seen = new Set<string>();
     for (const [index, { code: own }] of rules.entries()) {
       if (seen.has(own))
-        context.addIssue({
-          code: 'custom',
-          path: ['rules', index, 'code'],
-          message: `duplicate code ${own}`,
-        });
+        context.addIssue({ code: 'custom', path: ['rules', index, 'code'], message: `duplicate code ${own}` });
       seen.add(own);
     }
   });

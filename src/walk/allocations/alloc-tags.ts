@@ -206,10 +206,7 @@ export class TagReferences {
       const isCompressed =
         kernel.symbol('mem_profiling_compressed') !== undefined && isKeyEnabled(kernel, 'mem_profiling_compressed');
       const extensions = isCompressed ? null : new PageExtensions(kernel);
-      this.#pages = extensions && {
-        extensions,
-        offset: extensions.offsetOf('page_alloc_tagging_ops', 8),
-      };
+      this.#pages = extensions && { extensions, offset: extensions.offsetOf('page_alloc_tagging_ops', 8) };
     }
     return this.#pages;
   }

@@ -52,14 +52,7 @@ export function openDescriptors(kernel: Kernel, pid: number, warnings: Warnings)
     addError(warnings, `limits of pid ${pid}`, error);
   }
   const { count } = groups;
-  return {
-    pid,
-    comm: task.comm,
-    count: count + unreadable,
-    limit,
-    groups: groups.list(),
-    unreadable,
-  };
+  return { pid, comm: task.comm, count: count + unreadable, limit, groups: groups.list(), unreadable };
 }
 
 /** Adds the memory or watches of a descriptor; a failure is a warning, and leaves the descriptor counted. */
@@ -159,9 +152,7 @@ class LinkReader {
     }
     if (kind === 'inotify') {
       const group = new StructReader(this.#kernel, 'fsnotify_group', ['marks_list']);
-      return {
-        items: countOf(closedListNodes(this.#kernel, group.addressOf(object, 'marks_list'))),
-      };
+      return { items: countOf(closedListNodes(this.#kernel, group.addressOf(object, 'marks_list'))) };
     }
     return {};
   }

@@ -111,10 +111,7 @@ class SegmentReader {
     let mappings = 0;
     for (const _ of treeNodes(this.#kernel, space.pointer('i_mmap.rb_root.rb_node'))) mappings++;
     if (mappings !== attaches)
-      this.problems.push({
-        id,
-        problem: `shm_nattch is ${attaches}, but ${mappings} areas map it`,
-      });
+      this.problems.push({ id, problem: `shm_nattch is ${attaches}, but ${mappings} areas map it` });
     const { pageSize } = this.#kernel.facts;
     const swapped = () => this.#shmem.read(this.#shmem.containerOf(address, 'vfs_inode')).number('swapped');
     const mode = view.number('shm_perm.mode');

@@ -173,10 +173,7 @@ function numbers(
   return seqs;
 }
 
-function whyNot(error: unknown): {
-  readonly code: ReturnType<typeof incompleteness>;
-  readonly message: string;
-} {
+function whyNot(error: unknown): { readonly code: ReturnType<typeof incompleteness>; readonly message: string } {
   return { code: incompleteness(error), message: (error as Error).message };
 }
 

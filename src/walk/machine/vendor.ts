@@ -57,13 +57,7 @@ const UBUNTU: Readonly<Record<string, string>> = {
   '5.15': '22.04',
   '6.8': '24.04',
 };
-const DEBIAN: Readonly<Record<string, string>> = {
-  '4.9': '9',
-  '4.19': '10',
-  '5.10': '11',
-  '6.1': '12',
-  '6.12': '13',
-};
+const DEBIAN: Readonly<Record<string, string>> = { '4.9': '9', '4.19': '10', '5.10': '11', '6.1': '12', '6.12': '13' };
 /** Oracle's Unbreakable Enterprise Kernels. */
 const UEK: Readonly<Record<string, string>> = {
   '4.1': 'UEK R4',

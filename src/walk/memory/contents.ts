@@ -79,10 +79,7 @@ const POISON_FREE = 0x6b;
  * Flags of an entry for a table of the next level (_PAGE_TABLE and _KERNPG_TABLE of x86, PMD_TYPE_TABLE of arm64). A
  * page with few words is a page table only if all have these: other entries could be any odd number.
  */
-const UPPER_LEVEL: Readonly<Record<MemoryFacts['arch'], readonly number[]>> = {
-  x86_64: [0x67, 0x63],
-  arm64: [0x3],
-};
+const UPPER_LEVEL: Readonly<Record<MemoryFacts['arch'], readonly number[]>> = { x86_64: [0x67, 0x63], arm64: [0x3] };
 
 /** Bits of a byte, at most 8: a page of random bytes has 7.95. */
 const HIGH_ENTROPY = 7.5;

@@ -147,13 +147,7 @@ function groLayout(kernel: Kernel): GroLayout {
   if (!hash?.count || !list || !head || list.size * hash.count !== hash.size) {
     throw unsupportedLayout('unsupported layout of the GRO lists in napi_struct');
   }
-  return {
-    hash: hash.offset,
-    lists: hash.count,
-    listBytes: list.size,
-    list: head.offset,
-    normal: normal?.offset,
-  };
+  return { hash: hash.offset, lists: hash.count, listBytes: list.size, list: head.offset, normal: normal?.offset };
 }
 
 /**

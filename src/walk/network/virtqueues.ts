@@ -126,14 +126,7 @@ export function* splitRings(kernel: Kernel, queue: bigint): Generator<SplitRing>
     const given = view.getUint16(at + AFTER_VRING.availIndex, true);
     // Flags, index and event have 2 bytes each, and an entry of the used ring has 8.
     const bytes = Number(used - desc) + 6 + 8 * entries;
-    yield {
-      entries,
-      desc,
-      avail,
-      bytes,
-      addedCount: given,
-      states: pointer(AFTER_VRING.descState),
-    };
+    yield { entries, desc, avail, bytes, addedCount: given, states: pointer(AFTER_VRING.descState) };
   }
 }
 

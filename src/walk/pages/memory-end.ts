@@ -66,11 +66,7 @@ export function memoryEnd(kernel: Kernel): MemoryEnd {
     }
   }
   if (ends.length === 0) throw unread ?? damaged('the end of memory is unknown');
-  return {
-    frame: Math.max(...ends),
-    agreed: ends.length > 1 ? Math.min(...ends) : 0,
-    faults,
-  };
+  return { frame: Math.max(...ends), agreed: ends.length > 1 ? Math.min(...ends) : 0, faults };
 }
 
 /**

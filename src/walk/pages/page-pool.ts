@@ -100,11 +100,7 @@ export interface PagePool {
 }
 
 /** Pool of a page whose pool is unknown or may not take it back. */
-export const UNKNOWN_POOL: PagePool = {
-  address: 0n,
-  ringRoom: 0,
-  room: Number.POSITIVE_INFINITY,
-};
+export const UNKNOWN_POOL: PagePool = { address: 0n, ringRoom: 0, room: Number.POSITIVE_INFINITY };
 
 /** Caches pools by number, as pages refer to them. */
 export class PagePools {

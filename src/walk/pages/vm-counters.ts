@@ -28,11 +28,7 @@ class Counters {
     this.#kernel = kernel;
     this.#owner = new StructReader(kernel, owner, ['vm_stat', member]);
     const { members } = new StructReader(kernel, type, [path]);
-    this.#diffs = {
-      pointer: BigInt(this.#owner.offset(member)),
-      type,
-      first: members[path]!.offset,
-    };
+    this.#diffs = { pointer: BigInt(this.#owner.offset(member)), type, first: members[path]!.offset };
     const named = kernel.enumerators(items);
     if (!named) throw unsupportedLayout(`this kernel has no enum ${items}`);
     this.#items = new Map([

@@ -151,10 +151,7 @@ export class FolioMapcounts {
     if (this.#double === undefined) return { pages, mappings: this.#sum(frame, pages) + pages * entire };
     if (!isAnonymous) return { pages, mappings: this.#sum(frame, pages) };
     const isDouble = (view.getUint8(stride + this.#double.offset) & this.#double.mask) !== 0;
-    return {
-      pages,
-      mappings: this.#sum(frame, pages) + pages * (entire - (isDouble ? 1 : 0)),
-    };
+    return { pages, mappings: this.#sum(frame, pages) + pages * (entire - (isDouble ? 1 : 0)) };
   }
 
   /** Sum of the mappings that each page counts by itself. */

@@ -56,10 +56,7 @@ export class ProcessFactReader {
     this.#task = new StructReader(kernel, 'task_struct', ['real_cred', 'start_time'] as const);
     // Older name, before 5.5.
     const began = kernel.struct('task_struct')?.member('start_boottime') ? 'start_boottime' : 'real_start_time';
-    this.#began = {
-      member: began,
-      reader: new StructReader(kernel, 'task_struct', [began]),
-    } as const;
+    this.#began = { member: began, reader: new StructReader(kernel, 'task_struct', [began]) } as const;
     this.#user = new StructReader(kernel, 'user_struct', ['uid.val']);
     this.#cred = new StructReader(kernel, 'cred', ['uid.val', 'user']);
     this.#signal = new StructReader(kernel, 'signal_struct', ['nr_threads', 'oom_score_adj']);
@@ -167,10 +164,7 @@ export class PidNumberReader {
       const namespace = this.#namespace.read(address);
       if (namespace.number('level') !== index)
         throw damaged(`the pid namespaces of pid ${expected} contradict each other`);
-      return {
-        namespace: namespace.number('ns.inum'),
-        pid: view.getInt32(own + this.#number.offset('nr'), true),
-      };
+      return { namespace: namespace.number('ns.inum'), pid: view.getInt32(own + this.#number.offset('nr'), true) };
     });
     if (numbers[0]?.pid !== expected && !this.#kernel.facts.live)
       throw damaged(`pid ${expected} is ${numbers[0]?.pid} in its struct pid`);

@@ -38,13 +38,7 @@ export class MptcpQueues implements QueueFinder {
     if (!layout) return [];
     const address = sock + BigInt(layout.offset);
     const ring = layout.type === 'sk_buff_head';
-    return [
-      {
-        name,
-        expected: ring ? this.#lists.length(address) : undefined,
-        entries: () => entries(address),
-      },
-    ];
+    return [{ name, expected: ring ? this.#lists.length(address) : undefined, entries: () => entries(address) }];
   }
 
   /** Unacknowledged data: each `mptcp_data_frag` is in the page that it holds. */

@@ -39,11 +39,7 @@ export class PsockQueues implements QueueFinder {
     const skbs = layout.addressOf(psock, 'ingress_skb');
     const messages = layout.addressOf(psock, 'ingress_msg');
     return [
-      {
-        name: 'ingressSkbs',
-        expected: this.#lists.length(skbs),
-        entries: () => this.#lists.ring(skbs),
-      },
+      { name: 'ingressSkbs', expected: this.#lists.length(skbs), entries: () => this.#lists.ring(skbs) },
       ...this.#singles(psock),
       { name: 'ingressMessages', expected: undefined, entries: () => this.#messages(messages) },
       { name: 'cork', expected: undefined, entries: () => this.#cork(psock) },

@@ -32,11 +32,7 @@ export class TlsQueues implements QueueFinder {
   queues(sock: bigint): Queue[] {
     const context = this.#context(sock);
     if (context === 0n) return [];
-    const queue = (name: QueueName, entries: () => Iterable<Entry>): Queue => ({
-      name,
-      expected: undefined,
-      entries,
-    });
+    const queue = (name: QueueName, entries: () => Iterable<Entry>): Queue => ({ name, expected: undefined, entries });
     return [
       queue('tlsReceive', () => this.#decrypted(context, 'rx_list')),
       queue('tlsHold', () => this.#decrypted(context, 'async_hold')),

@@ -163,10 +163,7 @@ class ThreadPool {
     const started: Thread[] = [];
     try {
       while (started.length < threads)
-        started.push({
-          worker: new Worker(THREAD, { eval: true, workerData: index }),
-          waiting: [],
-        });
+        started.push({ worker: new Worker(THREAD, { eval: true, workerData: index }), waiting: [] });
     } catch {
       for (const { worker } of started) void worker.terminate();
       return undefined;

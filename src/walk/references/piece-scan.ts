@@ -182,11 +182,6 @@ export function pieceScanner(readSync: ReadSync, index: TargetIndex, most: numbe
       targets[found] = target;
       forms[found++] = form;
     }
-    return {
-      words: places.slice(0, found),
-      targets: targets.slice(0, found),
-      forms: forms.slice(0, found),
-      lost,
-    };
+    return { words: places.slice(0, found), targets: targets.slice(0, found), forms: forms.slice(0, found), lost };
   };
 }

@@ -195,11 +195,7 @@ export class IndexedTargets {
     const { starts, ends, complete } = this.index;
     if (number >= starts.length) return this.#others[number - starts.length]!;
     const start = starts[number]!;
-    return {
-      start: this.#base + start,
-      length: ends[number]! - start,
-      complete: complete[number] === 1,
-    };
+    return { start: this.#base + start, length: ends[number]! - start, complete: complete[number] === 1 };
   }
 
   /** Address of a target, in the direct map if it is in frames. */
@@ -257,10 +253,7 @@ function signedHigh(address: bigint): number {
 }
 
 type Numbers = Int32Array | Uint32Array | Float64Array | Uint8Array;
-type Kind<T extends Numbers> = {
-  new (buffer: SharedArrayBuffer): T;
-  readonly BYTES_PER_ELEMENT: number;
-};
+type Kind<T extends Numbers> = { new (buffer: SharedArrayBuffer): T; readonly BYTES_PER_ELEMENT: number };
 
 function shared<T extends Numbers>(kind: Kind<T>, length: number): T {
   return new kind(new SharedArrayBuffer(length * kind.BYTES_PER_ELEMENT));

@@ -102,11 +102,7 @@ export class Census {
       files,
       holders,
       rings,
-    }: {
-      readonly files: OpenFiles;
-      readonly holders: readonly Holder[];
-      readonly rings: RingReader;
-    },
+    }: { readonly files: OpenFiles; readonly holders: readonly Holder[]; readonly rings: RingReader },
     finder: SocketFinder,
     owned: Belongings,
   ): void {

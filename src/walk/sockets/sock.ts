@@ -220,10 +220,7 @@ export class SockReader {
     }
     const connected = peerPort !== 0 || peer.some((byte) => byte !== 0);
     const bound = localPort !== 0 || local.some((byte) => byte !== 0);
-    return {
-      local: bound ? formatInet(local, localPort) : null,
-      peer: connected ? formatInet(peer, peerPort) : null,
-    };
+    return { local: bound ? formatInet(local, localPort) : null, peer: connected ? formatInet(peer, peerPort) : null };
   }
 
   #unixAddresses(sock: bigint) {

@@ -45,14 +45,7 @@ const BY_FRAME_POINTER: OrcEntry = {
 };
 
 /** Entry for a call of address 0 (null_orc_entry). */
-const AFTER_NULL: OrcEntry = {
-  type: 'call',
-  sp: 'sp',
-  spOffset: 8,
-  bp: 'undefined',
-  bpOffset: 0,
-  signal: false,
-};
+const AFTER_NULL: OrcEntry = { type: 'call', sp: 'sp', spOffset: 8, bp: 'undefined', bpOffset: 0, signal: false };
 
 /** Offsets in the IRET frame: rip, cs, eflags, rsp, ss. */
 const IRET_WORDS = { ip: 0n, cs: 8n, sp: 24n } as const;

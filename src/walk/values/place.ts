@@ -43,13 +43,7 @@ export function parsePlace(text: string): WrittenPlace | undefined {
   const surelyNumber = number !== undefined && (/^0x/i.test(base) || digits?.length === 16);
   if (surelyNumber && cpu !== undefined) return undefined;
   if (number === undefined && /^\d/.test(base)) return undefined;
-  return {
-    base,
-    number,
-    surelyNumber,
-    cpu: cpu === undefined ? undefined : Number(cpu),
-    offset: BigInt(offset ?? 0),
-  };
+  return { base, number, surelyNumber, cpu: cpu === undefined ? undefined : Number(cpu), offset: BigInt(offset ?? 0) };
 }
 
 /** Maximum number of listed addresses for an ambiguous symbol. */

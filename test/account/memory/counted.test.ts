@@ -99,26 +99,14 @@ describe('reports counters that contradict each other, and still answers:', () =
 });
 
 test('counts uninitialized memory as free, and drops figures below 0', () => {
-  const counts = machine({
-    MemTotal: 10_000,
-    MemFree: 9_400,
-    MemAvailable: 11_000,
-    SReclaimable: 0,
-  });
+  const counts = machine({ MemTotal: 10_000, MemFree: 9_400, MemAvailable: 11_000, SReclaimable: 0 });
   const lazy = { ...counts, present: 10_100 * MIB, zoneFree: 305 * MIB };
   const answer = countedMemory(lazy);
   checkSums(answer.memory);
   expect(bytesOf(answer.memory, 'free-uninitialized')).toBe(9_100 * MIB);
   expect(bytesOf(answer.memory, 'free-buddy')).toBe(300 * MIB);
   expect(answer.freeConflict).toBeUndefined();
-  const zone = {
-    nodeId: 0,
-    name: 'Normal',
-    start: 0,
-    spanned: 0,
-    freeBlocks: [],
-    watermarks: null,
-  };
+  const zone = { nodeId: 0, name: 'Normal', start: 0, spanned: 0, freeBlocks: [], watermarks: null };
   const managed = (900 * MIB) / 4096;
   const zones = [{ ...zone, present: managed, managed }];
   const used = (one: typeof answer) =>

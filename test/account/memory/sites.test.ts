@@ -51,11 +51,7 @@ const GOOD: Words = {
 describe('allocation sites of pages', () => {
   test("sum pages by stack, category and module, and equal the kernel's own count", () => {
     const { pages, warnings } = sitesOf(GOOD);
-    const amounts = {
-      bytes: 3 * 4096,
-      allocations: 2,
-      categories: [{ category: 'anonymous', bytes: 3 * 4096 }],
-    };
+    const amounts = { bytes: 3 * 4096, allocations: 2, categories: [{ category: 'anonymous', bytes: 3 * 4096 }] };
     expect(pages).toMatchObject({
       state: 'on',
       why: null,
@@ -114,11 +110,7 @@ describe('allocation sites of pages', () => {
 
   test('print how to enable a source that is off', () => {
     const { pages, warnings } = sitesOf({ ...GOOD, [0x600]: [0, 4] });
-    expect(pages).toMatchObject({
-      state: 'off',
-      why: expect.stringMatching(/page_owner=on/),
-      sites: [],
-    });
+    expect(pages).toMatchObject({ state: 'off', why: expect.stringMatching(/page_owner=on/), sites: [] });
     expect(warnings).toEqual([]);
   });
 });

@@ -28,16 +28,7 @@ function record(
     readAt: 50,
     minorFaults: 7,
     majorFaults: 0,
-    status: {
-      rss,
-      anonymous: rss,
-      file: 0,
-      shmem: 0,
-      swap: swap * MIB,
-      pageTables: 0,
-      locked: 0,
-      hugetlb: 0,
-    },
+    status: { rss, anonymous: rss, file: 0, shmem: 0, swap: swap * MIB, pageTables: 0, locked: 0, hugetlb: 0 },
     sums: seen
       ? {
           rss,
@@ -112,11 +103,6 @@ test('names many small processes with one name if together they exceed a large o
   ];
   expect(largestProgram(processes)).toEqual({ pid: 3, comm: 'postgres', processes: 2, amount: 6 });
   // Their sum exceeds the memory of the machine.
-  expect(largestProgram(processes, 5)).toEqual({
-    pid: 1,
-    comm: 'analytics',
-    processes: 1,
-    amount: 5,
-  });
+  expect(largestProgram(processes, 5)).toEqual({ pid: 1, comm: 'analytics', processes: 1, amount: 5 });
   expect(largestProgram([{ pid: 1, comm: 'idle', amount: 0 }])).toBeUndefined();
 });

@@ -31,14 +31,7 @@ const lock = (id: number, owner: BlockedTask | null, waiters: readonly BlockedTa
 });
 
 const answer = (locks: readonly BlockingLock[], more: Partial<BlockedAnswer> = {}): BlockedAnswer => ({
-  kernel: {
-    release: '6.12.0',
-    arch: 'x86_64',
-    pageSize: 4096,
-    source: 'vmcore',
-    engine: 'native',
-    live: false,
-  },
+  kernel: { release: '6.12.0', arch: 'x86_64', pageSize: 4096, source: 'vmcore', engine: 'native', live: false },
   locks,
   cycles: [],
   blocked: locks.reduce((sum, { waiters }) => sum + waiters.length, 0),
@@ -114,12 +107,7 @@ test('devices: escapes names, limits counts and hardware queues', () => {
     hardwareQueues: Array.from({ length: 20 }, (_, queue) => queue),
   };
   const device = { fileSystem: 'ext4', name: 'v\u001bda', number: '254:0', frozen: true, requests };
-  const io = {
-    ...lock(0, null, [task(1)]),
-    kind: 'io' as const,
-    ownerState: 'not-recorded' as const,
-    device,
-  };
+  const io = { ...lock(0, null, [task(1)]), kind: 'io' as const, ownerState: 'not-recorded' as const, device };
   const journal = {
     ...lock(1, null, [task(2)]),
     kind: 'journal' as const,

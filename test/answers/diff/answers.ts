@@ -2,13 +2,7 @@ import { type MemoryJson, memorySchema } from '../../../src/answers/memory/schem
 import { type ProcsJson, procsSchema } from '../../../src/answers/procs/schema.js';
 import { type SocketsJson, socketsSchema } from '../../../src/answers/schema.js';
 
-const KERNEL = {
-  release: '6.1.0',
-  arch: 'x86_64',
-  pageSize: 4096,
-  source: 'vmcore',
-  engine: 'native',
-} as const;
+const KERNEL = { release: '6.1.0', arch: 'x86_64', pageSize: 4096, source: 'vmcore', engine: 'native' } as const;
 const PAGE = 4096;
 
 export function takenAt(minute: number) {

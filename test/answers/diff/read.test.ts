@@ -112,12 +112,7 @@ test('sockets that share pages sum to more than the total; omitted sockets are s
 describe('answer of skcheck', () => {
   const answer = {
     schema: 'skcheck/1',
-    host: {
-      name: 'node7',
-      release: '6.1.0',
-      takenAt: '2026-11-20T10:02:00.000Z',
-      takenAtKnown: true,
-    },
+    host: { name: 'node7', release: '6.1.0', takenAt: '2026-11-20T10:02:00.000Z', takenAtKnown: true },
     sockets: [
       {
         pid: 4711,
@@ -149,10 +144,7 @@ describe('answer of skcheck', () => {
   });
 
   test('has no host or release if the machine’s name and kernel are unknown', () => {
-    const { origin, release } = state({
-      ...answer,
-      host: { ...answer.host, name: '', release: '' },
-    });
+    const { origin, release } = state({ ...answer, host: { ...answer.host, name: '', release: '' } });
     expect([origin.host, release]).toEqual([null, null]);
   });
 
@@ -226,10 +218,7 @@ test.each([
   const aged = other.processes.map((one) => ({ ...one, ageSeconds: null }));
   const origin = { ...other.origin, ...differs };
   const { flaws } = state(memoryAnswerAt(5), { ...other, processes: aged, origin });
-  expect(flaws[0]).toMatchObject({
-    code: 'inconsistent',
-    words: expect.stringContaining(words),
-  });
+  expect(flaws[0]).toMatchObject({ code: 'inconsistent', words: expect.stringContaining(words) });
 });
 
 test('a container’s host name is not a different host: the boot id is the same', () => {

@@ -82,11 +82,7 @@ test('reports categories that cannot be compared and those that can', () => {
 });
 
 test('does not crash on very many categories in a file', () => {
-  const children = Array.from({ length: 130_000 }, (_, at) => ({
-    category: `d${at}`,
-    bytes: 4096,
-    children: [],
-  }));
+  const children = Array.from({ length: 130_000 }, (_, at) => ({ category: `d${at}`, bytes: 4096, children: [] }));
   const tree = { category: 'memory', bytes: 4096 * children.length, children };
   expect(text(categoryBlock(diffCategories([tree, tree], true, null), false, OPTIONS))).toMatch(/^CATEGORY/);
 });
@@ -192,11 +188,7 @@ test('-v shows all categories; --limit shortens a list', () => {
 test('JSON conforms to its schema and has a message for each note', () => {
   const answer = compared(...LOOKS);
   const json = diffSchema.parse(diffJson(answer));
-  expect(json).toMatchObject({
-    seconds: 2700,
-    sameBoot: true,
-    loss: { explanation: 'categories' },
-  });
+  expect(json).toMatchObject({ seconds: 2700, sameBoot: true, loss: { explanation: 'categories' } });
   expect(json.inputs.map(({ source }) => source)).toEqual(['vmcore', 'vmcore', 'vmcore']);
   expect(json.processes?.items[0]).toMatchObject({
     pid: 812,

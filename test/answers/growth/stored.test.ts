@@ -89,10 +89,7 @@ test('reads its own output back without loss, and without turning null into a nu
   const { looks, torn, cut } = stored(written(LOOKS));
   expect({ torn, cut }).toEqual({ torn: 0, cut: 0 });
   const inOrder = (all: readonly ProcessesAtTime[]) =>
-    all.map(({ processes, ...rest }) => ({
-      ...rest,
-      processes: processes.toSorted((a, b) => a.who.pid - b.who.pid),
-    }));
+    all.map(({ processes, ...rest }) => ({ ...rest, processes: processes.toSorted((a, b) => a.who.pid - b.who.pid) }));
   expect(inOrder(looks)).toEqual(inOrder(LOOKS));
 });
 

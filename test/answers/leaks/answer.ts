@@ -45,11 +45,7 @@ export function recordedStarver(more: Partial<Recording> = {}): Recording {
   survivors.push(survivor('fork', { place: 7n, since: 599_000, tid: 7, command: 'make' }));
   return made(
     SITES,
-    {
-      rx: grows(10 * 32_768),
-      cache: grows(40_960),
-      fork: Array.from({ length: 10 }, () => 40_960),
-    },
+    { rx: grows(10 * 32_768), cache: grows(40_960), fork: Array.from({ length: 10 }, () => 40_960) },
     { survivors, unseen: { allocated: 5000, traced: 5000, low: 5000, high: 5000 }, ...more },
     { rx: 32_768 },
   );

@@ -34,10 +34,7 @@ test('reports the bounds of an estimate from samples', () => {
 
 test('reports the confidence of the growth interval', () => {
   const of = (values: readonly number[]) =>
-    leaksText(leaksAnswer(made(SITES, { rx: values }), noLookup('from-file')), {
-      limit: 20,
-      width: null,
-    });
+    leaksText(leaksAnswer(made(SITES, { rx: values }), noLookup('from-file')), { limit: 20, width: null });
   // Three rates all lie on one side of the median with a probability of 2 in 8.
   expect(of([1, 2, 3, 4])).toContain('RATE/MIN is between LOW and HIGH with 75 % confidence.');
   expect(of([1, 2, 3, 4, 5, 6, 7])).toContain('RATE/MIN is between LOW and HIGH with 96 % confidence.');
@@ -66,10 +63,9 @@ test('reports the number of omitted stacks', () => {
 
 test('reports "No leak" only if that is known', () => {
   const of = (values: readonly number[], more = {}) =>
-    leaksText(leaksAnswer(made(SITES, { rx: values }, more), noLookup('from-file')), {
-      limit: 20,
-      width: null,
-    }).split('\n')[0];
+    leaksText(leaksAnswer(made(SITES, { rx: values }, more), noLookup('from-file')), { limit: 20, width: null }).split(
+      '\n',
+    )[0];
   expect(of([4096, 8192])).toBe(
     'Inconclusive after 2 min: 1 unknown. Growth needs at least three windows: record with --windows 3, or give --from at least four copies.',
   );
@@ -88,10 +84,9 @@ test('reports "No leak" only if that is known', () => {
 
 test('reports no all-clear for an incomplete recording', () => {
   const of = (values: readonly number[], more: object) =>
-    leaksText(leaksAnswer(made(SITES, { rx: values }, more), noLookup('from-file')), {
-      limit: 20,
-      width: null,
-    }).split('\n')[0];
+    leaksText(leaksAnswer(made(SITES, { rx: values }, more), noLookup('from-file')), { limit: 20, width: null }).split(
+      '\n',
+    )[0];
   const losses = { overrun: 0, unknownFrees: 0, missedFrees: 0, withoutStack: 0, dropped: 0 };
   const nothing = { allocated: 10, traced: 10, low: 10, high: 10 };
   const cost = { share: 0, budget: null, events: 0, offeredPerSecond: 0 };
@@ -197,10 +192,7 @@ test('pprof reads stacks, bytes and blocks, in protocol buffer wire format', () 
   );
   const samples = (profile.get(2) ?? []).map((bytes) => {
     const one = fieldsOf(bytes as Buffer);
-    return {
-      stack: packed(one.get(1)).map((id) => locations.get(id)),
-      values: packed(one.get(2)),
-    };
+    return { stack: packed(one.get(1)).map((id) => locations.get(id)), values: packed(one.get(2)) };
   });
   expect(samples).toEqual([
     {

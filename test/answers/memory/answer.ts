@@ -26,21 +26,11 @@ export function answerOf(frames: Partial<Record<CategoryName, number>>, more: Pa
       category(name, frames[name] ?? 0, name === 'vmalloc' ? more : {}),
     );
     const sum = children.reduce((all, child) => all + child.frames, 0);
-    return category(group, sum, {
-      children,
-      complete: children.every(({ complete }) => complete),
-    });
+    return category(group, sum, { children, complete: children.every(({ complete }) => complete) });
   });
   const all = groups.reduce((sum, group) => sum + group.frames, 0);
   return {
-    kernel: {
-      release: '6.1.0',
-      arch: 'x86_64',
-      pageSize: PAGE,
-      source: 'vmcore',
-      engine: 'native',
-      live: false,
-    },
+    kernel: { release: '6.1.0', arch: 'x86_64', pageSize: PAGE, source: 'vmcore', engine: 'native', live: false },
     source: 'vmcore',
     memory: category('memory', all, { children: groups }),
     loose: undefined,

@@ -89,11 +89,7 @@ const charged = {
         charge(null, 1),
       ],
     }),
-    file(PAGE, {
-      ...path('/c'),
-      deleted: true,
-      cgroups: [charge('/pods/1', 1), charge(undefined, 8)],
-    }),
+    file(PAGE, { ...path('/c'), deleted: true, cgroups: [charge('/pods/1', 1), charge(undefined, 8)] }),
   ],
   unnamed: [],
 };

@@ -50,10 +50,7 @@ function record(pid: number, uss: number, more: Partial<ProcessMemoryRecord> = {
   };
 }
 
-const SOCKETS = {
-  of: (pid: number) => (pid === 9 ? { low: 1024, likely: 2048, atMost: null } : null),
-  lost: [],
-};
+const SOCKETS = { of: (pid: number) => (pid === 9 ? { low: 1024, likely: 2048, atMost: null } : null), lost: [] };
 const COUNTS = { kernelThreads: 2, zombies: 0, gone: 0, hidden: false };
 const ROWS = [
   record(1, 40_960),

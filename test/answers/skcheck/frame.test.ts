@@ -3,14 +3,7 @@ import { type View, WATCH_SORTS, watchFrame } from '../../../src/answers/skcheck
 import { columnsOf } from '../../../src/answers/text/cut.js';
 import { report, socket } from './samples.js';
 
-const VIEW: View = {
-  columns: 80,
-  rows: 24,
-  sort: 'worst',
-  skipped: 0,
-  when: '23:07:25 UTC, every 2 s',
-  keys: true,
-};
+const VIEW: View = { columns: 80, rows: 24, sort: 'worst', skipped: 0, when: '23:07:25 UTC, every 2 s', keys: true };
 const long = report(
   Array.from({ length: 60 }, (_, index) =>
     socket(`worker-${index}`, {

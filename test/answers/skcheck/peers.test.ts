@@ -38,12 +38,7 @@ test('the first line is about the stalled sockets and their process, the second 
   const pinned = (likely: number) => ({ low: likely, likely, high: likely, atMost: likely });
   const peer = { inode: 9, pid: 5, comm: 'curl', fds: [5], netns: 1, unsentBytes: 9 };
   const reader = (pid: number, own: number, peers: number) =>
-    socket('reader', {
-      pid,
-      comm: 'app',
-      pinned: pinned(own),
-      localPeer: { ...peer, pinned: pinned(peers) },
-    });
+    socket('reader', { pid, comm: 'app', pinned: pinned(own), localPeer: { ...peer, pinned: pinned(peers) } });
   // The largest queue is not the one with the largest peer.
   const sockets = [reader(7, 2 ** 20, 2 ** 30), reader(8, 2 ** 21, 0), reader(8, 2 ** 20, 0)];
   const whole = report(sockets);

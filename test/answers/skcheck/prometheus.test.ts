@@ -39,10 +39,7 @@ describe('metrics', () => {
   test('send queues of local peers have their own series', () => {
     const whole = report([socket('feedd')]);
     const pinned = { ...whole.totals.pinned, low: 4096, likely: 68_000_000, atMost: null };
-    const totals = {
-      ...whole.totals,
-      localPeers: { sockets: 16, unsentBytes: 60_000_000, stalledSenders: 0, pinned },
-    };
+    const totals = { ...whole.totals, localPeers: { sockets: 16, unsentBytes: 60_000_000, stalledSenders: 0, pinned } };
     const text = formatPrometheus({ ...whole, totals }, 0);
     expect(text).toContain('skcheck_stale_local_peers 16\n');
     expect(series(text, 'skcheck_stale_local_peer_pinned_bytes')).toEqual([

@@ -49,18 +49,11 @@ const QUIET = {
 };
 /** Input of reasons; other fields contain the remainder of a finding. */
 const finding = (facts: object, verdict = 'stalled-reader') =>
-  reasonsOf({
-    ...QUIET,
-    verdict: { verdict, evidence: { kind: 'raced' } },
-    ...facts,
-  } as unknown as Finding);
+  reasonsOf({ ...QUIET, verdict: { verdict, evidence: { kind: 'raced' } }, ...facts } as unknown as Finding);
 const process = (threadStates: string, waitsIn: string | null = null, comm = 'a') => ({
   processes: [{ pid: 20, comm, threadStates, waitsIn }],
 });
-const busy = (used: number, waited: number) => ({
-  ...process('R'),
-  cpuShare: { used, waited },
-});
+const busy = (used: number, waited: number) => ({ ...process('R'), cpuShare: { used, waited } });
 const listener = { protocol: 'TCP', local: '10.0.0.1:80' };
 
 const OWNERS: SkcheckReason[] = [
@@ -86,9 +79,7 @@ const OWNERS: SkcheckReason[] = [
   finding(process('D', null)),
   finding(process('')),
   finding({ ...process('', null, ''), ownerless: 'denied' }),
-  finding({
-    acceptQueue: { listeners: [listener], holders: [{ pid: 1, fds: [3] }], processes: [] },
-  }),
+  finding({ acceptQueue: { listeners: [listener], holders: [{ pid: 1, fds: [3] }], processes: [] } }),
   ...['unaccepted', 'orphan', 'none'].map((ownerless) => finding({ ownerless })),
 ].flatMap((reasons) => reasons.slice(1));
 
@@ -127,10 +118,7 @@ test.each<[SkcheckReason, string]>([
     '1 packet dropped in 0.9 s; its queue has room now (4.00 KiB of 208 KiB): it overflowed earlier, or packets were invalid',
   ],
   [
-    {
-      code: 'dropped',
-      figures: { packets: 1, queueBytes: null, limitBytes: null, watchedMs: 999 },
-    },
+    { code: 'dropped', figures: { packets: 1, queueBytes: null, limitBytes: null, watchedMs: 999 } },
     '1 packet dropped in 0.9 s',
   ],
   [
@@ -155,9 +143,6 @@ test('reports reasons of an exited process in the order of the text', () => {
 
 test('code and text contain the function that a thread sleeps in', () => {
   const [, reason] = finding(process('SS', 'do_epoll_wait'));
-  expect(reason).toEqual({
-    code: 'owner-sleeps',
-    figures: { threads: 2, waitsIn: 'do_epoll_wait' },
-  });
+  expect(reason).toEqual({ code: 'owner-sleeps', figures: { threads: 2, waitsIn: 'do_epoll_wait' } });
   expect(because([reason!], null)).toBe('its main thread is sleeping in do_epoll_wait (2 threads)');
 });

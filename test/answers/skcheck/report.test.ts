@@ -41,11 +41,7 @@ async function report(
       row(10, 0, '10.0.0.3', 10),
     ].join('\n');
   });
-  host.addProcess(4_194_304, {
-    comm: HOSTILE,
-    threads: [[4_194_304, 'T', 1]],
-    fds: { 100000: 500, 7: 500 },
-  });
+  host.addProcess(4_194_304, { comm: HOSTILE, threads: [[4_194_304, 'T', 1]], fds: { 100000: 500, 7: 500 } });
   host.addProcess(20, { comm: HOSTILE, fds: { 3: 500 } });
   host.addProcess(21, { comm: 'reader', fds: { 3: 502 } });
   host.closed.add('/proc/77/fd');
@@ -277,12 +273,7 @@ describe('text', () => {
 
   test('reports how much memory is freed if a process exits', async () => {
     const object = await report();
-    expect(object.totals.worstOwner).toMatchObject({
-      pid: 20,
-      sockets: 1,
-      shared: 1,
-      stopped: false,
-    });
+    expect(object.totals.worstOwner).toMatchObject({ pid: 20, sockets: 1, shared: 1, stopped: false });
     const { likelyPinnedBytes } = object.totals.worstOwner!;
     expect(likelyPinnedBytes).toBe(object.sockets.find(({ pid }) => pid === 20)?.pinned.likely);
     const share = `About ${formatSize(likelyPinnedBytes)} of these ${formatSize(object.totals.pinned.likely)}`;
@@ -299,11 +290,7 @@ describe('text', () => {
     const words = (host: Partial<SkcheckReport['host']>) =>
       formatSkcheckText({ ...object, host: { ...object.host, ...host } }).split('\n')[1];
     expect(words({})).toBe('');
-    const captured = {
-      source: 'capture',
-      name: 'web\u001b[1m',
-      takenAt: '2026-11-20T23:07:25.123Z',
-    } as const;
+    const captured = { source: 'capture', name: 'web\u001b[1m', takenAt: '2026-11-20T23:07:25.123Z' } as const;
     expect(words(captured)).toBe('Captured on web\\x1b[1m, 2026-11-20 23:07:25 UTC');
     expect(words({ ...captured, name: '', takenAtKnown: false })).toBe(
       'Captured on an unnamed host, at an unknown time',

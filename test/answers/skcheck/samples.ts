@@ -75,12 +75,7 @@ export function report(sockets: SkcheckSocket[]): SkcheckReport {
       unreadBytes: 5,
       unbounded: 0,
       pinned: { low: 1, likely: 2, high: 3, atMost: 3 },
-      localPeers: {
-        sockets: 0,
-        unsentBytes: 0,
-        stalledSenders: 0,
-        pinned: { low: 0, likely: 0, high: 0, atMost: 0 },
-      },
+      localPeers: { sockets: 0, unsentBytes: 0, stalledSenders: 0, pinned: { low: 0, likely: 0, high: 0, atMost: 0 } },
       listeners: 0,
       worstOwner: null,
       mptcp: 0,

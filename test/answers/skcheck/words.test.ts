@@ -120,10 +120,7 @@ test.each([
     return count;
   };
   const observation = await observe(host, { intervalMs: 2000, samples: 3 });
-  const { processes } = skcheckReport(observation, diagnose(observation), {
-    takenAt: new Date(0),
-    only: null,
-  });
+  const { processes } = skcheckReport(observation, diagnose(observation), { takenAt: new Date(0), only: null });
   expect(processes).toMatchObject([{ verdict: 'fd-leak', pid: 20, comm }]);
   expect(processes[0]?.because).toMatch(words);
 });

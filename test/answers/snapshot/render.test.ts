@@ -17,12 +17,7 @@ const FOUND: Snapshot = {
   seconds: 1,
   failureCounts: { gone: 7, denied: 0, unreadable: 0, absent: 9, cut: 0 },
 };
-const WRITTEN = {
-  file: 'x',
-  intervalSeconds: 1,
-  priority: { nice: 10, idleIo: true },
-  uncached: true,
-};
+const WRITTEN = { file: 'x', intervalSeconds: 1, priority: { nice: 10, idleIo: true }, uncached: true };
 
 test('files that vanish or never exist do not make a snapshot incomplete', () => {
   expect(snapshotJson(FOUND, WRITTEN).complete).toBe(true);

@@ -90,9 +90,7 @@ const speedscopeSchema = z.strictObject({
   exporter: z.string(),
   name: z.string(),
   activeProfileIndex: z.literal(0),
-  shared: z.strictObject({
-    frames: z.array(z.strictObject({ name: z.string(), file: z.string() })),
-  }),
+  shared: z.strictObject({ frames: z.array(z.strictObject({ name: z.string(), file: z.string() })) }),
   profiles: z.array(
     z.strictObject({
       type: z.literal('sampled'),

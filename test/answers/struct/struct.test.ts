@@ -12,13 +12,7 @@ const int = (size: number, signed = false): TypeDescription => ({
   signed,
   encoding: 'number',
 });
-const char: TypeDescription = {
-  ...int(1, true),
-  kind: 'int',
-  spelling: 'char',
-  encoding: 'char',
-  signed: true,
-};
+const char: TypeDescription = { ...int(1, true), kind: 'int', spelling: 'char', encoding: 'char', signed: true };
 const array = (element: TypeDescription, count: number): TypeDescription => ({
   kind: 'array',
   spelling: `${element.spelling}[${count}]`,

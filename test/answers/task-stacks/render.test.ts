@@ -15,12 +15,7 @@ const KERNEL: KernelFacts = {
 const GROUP: StackGroup = {
   frames: [
     { address: 0x1010n, interrupted: true, guess: false, symbol: { name: 'one', offset: 16 } },
-    {
-      address: 0x2020n,
-      interrupted: false,
-      guess: true,
-      symbol: { name: 'two', offset: 32, module: 'm\u001b[2J' },
-    },
+    { address: 0x2020n, interrupted: false, guess: true, symbol: { name: 'two', offset: 32, module: 'm\u001b[2J' } },
     { address: 0x3030n, interrupted: true, guess: false, symbol: undefined },
   ],
   end: 'stopped',

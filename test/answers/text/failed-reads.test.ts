@@ -6,10 +6,7 @@ const read = (what: string, address: number, code: ReadErrorCode = 'filtered') =
   code: 'unreadable',
   message: `${what}: ${new ReadError(code, BigInt(address), 'part of struct sock at 0x10').message}`,
 });
-const more = (count: number) => ({
-  code: 'unreadable',
-  message: `${count} more of the same kind`,
-});
+const more = (count: number) => ({ code: 'unreadable', message: `${count} more of the same kind` });
 const messages = (all: Parameters<typeof summarized>[0]) => summarized(all).map(({ message }) => message);
 
 describe('failed reads, for people', () => {

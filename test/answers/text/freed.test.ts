@@ -26,9 +26,7 @@ describe('kill impact', () => {
       'Killing pid 7 would free none of it. The driver’s page pool keeps 1.00 MiB for new packets.',
     ],
     [
-      freed(8 * MIB, 22 * MIB, {
-        between: { ...NOTHING, shared: 12 * MIB - 5, peers: 2 * MIB, unsent: 5 },
-      }),
+      freed(8 * MIB, 22 * MIB, { between: { ...NOTHING, shared: 12 * MIB - 5, peers: 2 * MIB, unsent: 5 } }),
       20 * MIB,
       'Killing pid 7 would free 8.00 MiB to 22.0 MiB of socket memory. Not certain to be freed: 12.0 MiB that other processes or the kernel also hold, 2.00 MiB of unsent data of peers on this machine.',
     ],
@@ -38,10 +36,7 @@ describe('kill impact', () => {
       'Killing pid 7 would free up to 1.00 MiB of socket memory. Not certain to be freed: 1.00 MiB of sockets with a reference of unknown origin.',
     ],
     [
-      freed(MIB, 2 * MIB, {
-        keptByPools: { low: MIB, high: 2 * MIB },
-        between: { ...NOTHING, pools: MIB },
-      }),
+      freed(MIB, 2 * MIB, { keptByPools: { low: MIB, high: 2 * MIB }, between: { ...NOTHING, pools: MIB } }),
       3 * MIB,
       'Killing pid 7 would free 1.00 MiB to 2.00 MiB of socket memory. Not certain to be freed: 1.00 MiB that the driver’s page pool may keep for new packets. The driver’s page pool keeps 1.00 MiB for new packets.',
     ],

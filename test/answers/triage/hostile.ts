@@ -6,10 +6,7 @@ import { FINDING_CODES, type Finding, type TriageDetail } from '../../../src/tri
 import { answerWith } from '../memory/hostile.js';
 
 /** An answer and the other data of a page, with a name in every place that can have one. */
-export function triageWith(names: readonly string[]): {
-  readonly answer: KernelTriage;
-  readonly detail: TriageDetail;
-} {
+export function triageWith(names: readonly string[]): { readonly answer: KernelTriage; readonly detail: TriageDetail } {
   const [first = ''] = names;
   const stacks = names.map(stackWith);
   const records: LogRecord[] = names.map((text, seq) => ({
@@ -62,11 +59,7 @@ export function triageWith(names: readonly string[]): {
         changed: [{ ...adjusted, to: 'warning' }],
       },
     },
-    detail: {
-      running: stacks,
-      blocked: stacks,
-      warnings: names.map((message) => ({ code: 'torn-list', message })),
-    },
+    detail: { running: stacks, blocked: stacks, warnings: names.map((message) => ({ code: 'torn-list', message })) },
   };
 }
 

@@ -20,11 +20,7 @@ function row(host: string, more: Partial<DumpRow> = {}): DumpRow {
     nodename: host,
     complete: true,
     time: { at: '2026-11-20T04:12:33.000Z', from: 'crash' },
-    panic: {
-      state: 'panicked',
-      message: 'Kernel panic - not syncing: Fatal exception',
-      cause: CAUSE,
-    },
+    panic: { state: 'panicked', message: 'Kernel panic - not syncing: Fatal exception', cause: CAUSE },
     topOwner: { name: 'java', bytes: 2_362_232_012 },
     overwritten: 0,
     noRoom: 0,
@@ -97,11 +93,7 @@ test('without a terminal truncates nothing and escapes everything', () => {
 test('reports directories and dumps that were not read', () => {
   const found = { dumps: [], otherFiles: 0, links: 0, special: 0 };
   const unlisted = [
-    {
-      path: '/var/crash/closed',
-      code: 'permission' as const,
-      why: '/var/crash/closed: permission denied',
-    },
+    { path: '/var/crash/closed', code: 'permission' as const, why: '/var/crash/closed: permission denied' },
   ];
   const end = endOf([], { found: { ...found, unlisted }, otherShards: 7 });
   const text = dumpsTable([], end, 80);

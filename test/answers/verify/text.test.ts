@@ -15,10 +15,7 @@ test('answers of two engines differ only in the engine’s name and words', () =
 });
 
 test('reports every figure that differs or that only one engine has', () => {
-  const { differences } = compareAnswers(answer('native', 3), {
-    ...answer('crash', 4),
-    extra: 1,
-  });
+  const { differences } = compareAnswers(answer('native', 3), { ...answer('crash', 4), extra: 1 });
   expect(differences).toEqual([
     { path: 'queues.receive.pages', native: 3, crash: 4 },
     { path: 'queues.receive.orders.0', native: 3, crash: 4 },

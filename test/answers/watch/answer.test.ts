@@ -37,10 +37,7 @@ describe('text', () => {
   });
 
   test('escapes names', () => {
-    const text = watchText(watchedFor({ leak: 1, leaks: 'anonymous', days: 3 }, HOSTILE), {
-      width: null,
-      limit: 20,
-    });
+    const text = watchText(watchedFor({ leak: 1, leaks: 'anonymous', days: 3 }, HOSTILE), { width: null, limit: 20 });
     expect(text).toContain('pid 7 (\\x1b[31m<b>"\\u{202e})');
     expect(text.includes('\u001b') || text.includes('\u202e')).toBe(false);
   });
@@ -65,11 +62,7 @@ test('JSON conforms to its schema and contains the verdict', () => {
   expect(category?.growth?.low).toBeLessThan(1e6 / 60);
   expect(category?.growth?.high).toBeGreaterThan(1e6 / 60);
   expect(watchJson(quiet)).toMatchObject({ verdict: 'nothing-grows', complete: true });
-  expect(watchJson(short)).toMatchObject({
-    verdict: 'inconclusive',
-    complete: false,
-    doubts: [{ code: 'too-short' }],
-  });
+  expect(watchJson(short)).toMatchObject({ verdict: 'inconclusive', complete: false, doubts: [{ code: 'too-short' }] });
 });
 
 describe('metrics', () => {

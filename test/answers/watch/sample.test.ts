@@ -11,10 +11,7 @@ const HOSTILE = '\u001b]0;x\u0007\u202e"\\\n{';
 
 function sample(processes = [held(1, 10), held(2, null)]): WatchSample {
   return {
-    look: {
-      ...look(600, processes),
-      others: { processes: 40, taken: null, seen: 7 },
-    },
+    look: { ...look(600, processes), others: { processes: 40, taken: null, seen: 7 } },
     ledger: {
       source: 'pageflags',
       categories: new Map([
@@ -53,11 +50,7 @@ test('a line stays below the maximum length for names of any length', () => {
     minorFaults: 1e15,
     majorFaults: 1e15,
   });
-  const who = {
-    ...worst.who,
-    cgroup: placeOf(`/${'\u202e'.repeat(39)}`),
-    nsPids: Array<number>(32).fill(2 ** 22),
-  };
+  const who = { ...worst.who, cgroup: placeOf(`/${'\u202e'.repeat(39)}`), nsPids: Array<number>(32).fill(2 ** 22) };
   const json = watchSampleJson(sample(Array(100).fill({ ...worst, who })));
   expect(json.processes[0]?.cgroup).not.toBeNull();
   expect(formatJson(json).length).toBeLessThan(64 * 1024);

@@ -16,16 +16,10 @@ test('kdump-mem doctor runs all of its checks, here', async () => {
 
 test('skcheck --doctor checks what skcheck uses', () => {
   const run = (...args: string[]) =>
-    spawnSync(process.execPath, [commandPath('skcheck'), '--doctor', ...args], {
-      encoding: 'utf8',
-    });
+    spawnSync(process.execPath, [commandPath('skcheck'), '--doctor', ...args], { encoding: 'utf8' });
   const { checks } = doctorSchema.parse(JSON.parse(run('--json').stdout));
   expect(checks.map(({ code }) => code)).toContain('ss');
   expect(checks.map(({ code }) => code)).not.toContain('perf');
-  expect(run()).toMatchObject({
-    status: 0,
-    stderr: '',
-    stdout: expect.stringMatching(/^skcheck /),
-  });
+  expect(run()).toMatchObject({ status: 0, stderr: '', stdout: expect.stringMatching(/^skcheck /) });
   expect(run('--stale')).toMatchObject({ status: 2, stdout: '' });
 });

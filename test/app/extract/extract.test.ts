@@ -195,10 +195,7 @@ describe('a map', () => {
     ];
     // The next command names the given file.
     const words = (text: string) => text.replace(/^(Next: .*?) --vmcore .*$/m, '$1');
-    expect({ ...ours, stdout: words(ours.stdout) }).toEqual({
-      ...theirs,
-      stdout: words(theirs.stdout),
-    });
+    expect({ ...ours, stdout: words(ours.stdout) }).toEqual({ ...theirs, stdout: words(theirs.stdout) });
   });
 });
 

@@ -31,10 +31,7 @@ beforeAll(() => {
   writeFileSync(CAPTURE, captureTar(files));
 });
 
-const COMMANDS = {
-  'kdump-mem': ['info', '--vmcore', fixture('6.1').vmcore],
-  skcheck: ['--from', CAPTURE],
-} as const;
+const COMMANDS = { 'kdump-mem': ['info', '--vmcore', fixture('6.1').vmcore], skcheck: ['--from', CAPTURE] } as const;
 
 async function runBroken(name: keyof typeof COMMANDS, code: string, env = {}) {
   const preload = join(folder, 'break.cjs');
@@ -55,9 +52,7 @@ describe.each(['kdump-mem', 'skcheck'] as const)('%s with a bug that', (name) =>
   });
 
   test('prints its stack trace on request', async () => {
-    const { exitCode, stderr } = await runBroken(name, BREAKS['leaves a promise rejected'], {
-      KDUMP_MEM_STACK: '1',
-    });
+    const { exitCode, stderr } = await runBroken(name, BREAKS['leaves a promise rejected'], { KDUMP_MEM_STACK: '1' });
     expect(exitCode).toBe(70);
     expect(stderr).toMatch(/^[^\n]+KDUMP_MEM_STACK=1\.\n( {4}at [^\n]+\n)+$/);
   });

@@ -41,9 +41,7 @@ async function client(text: string): Promise<Socket> {
 }
 
 const scrape = async () => {
-  const found = await fetch(`http://127.0.0.1:${port}/metrics`, {
-    signal: AbortSignal.timeout(5000),
-  });
+  const found = await fetch(`http://127.0.0.1:${port}/metrics`, { signal: AbortSignal.timeout(5000) });
   return found.text();
 };
 

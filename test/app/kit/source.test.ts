@@ -49,10 +49,7 @@ test('reads a folder whose name is not valid UTF-8', async () => {
   const script = `d=$(printf '%s/\\377' "$1") && mkdir -- "$d" && cp -- "$2" "$d/vmcore" && cd -- "$d" &&
     "$3" "$4" info vmcore`;
   const args = [folder, vmcore, process.execPath, commandPath('kdump-mem')];
-  const { stdout, stderr } = await execa('sh', ['-c', script, 'sh', ...args], {
-    reject: false,
-    stdin: 'ignore',
-  });
+  const { stdout, stderr } = await execa('sh', ['-c', script, 'sh', ...args], { reject: false, stdin: 'ignore' });
   expect(stderr).not.toContain('a bug of');
   expect(stdout).toMatch(/^Linux 6\.1\./);
 });

@@ -114,12 +114,7 @@ test('copies of kernel counters are an answer, which reports no leak', async () 
   );
   expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
   const answer = leaksSchema.parse(JSON.parse(stdout));
-  expect(answer).toMatchObject({
-    method: 'vmallocinfo',
-    seconds: 600,
-    windows: 1,
-    complete: false,
-  });
+  expect(answer).toMatchObject({ method: 'vmallocinfo', seconds: 600, windows: 1, complete: false });
   expect(answer.sites.length).toBeGreaterThan(0);
   expect(new Set(answer.sites.map(({ verdict }) => verdict))).toEqual(new Set(['unknown']));
   expect(answer.warnings.map(({ code }) => code)).toContain('too-few-windows');

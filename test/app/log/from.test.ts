@@ -47,12 +47,7 @@ describe('log --from', () => {
         device: '+pci:0000:00:01.0',
         text: 'pci 0000:00:01.0: found é and \\x',
       },
-      {
-        caller: { kind: 'cpu', id: 3 },
-        levelName: 'info',
-        facilityName: 'daemon',
-        text: 'systemd[1]: one\ntwo',
-      },
+      { caller: { kind: 'cpu', id: 3 }, levelName: 'info', facilityName: 'daemon', text: 'systemd[1]: one\ntwo' },
       { seq: 3, timestampMicroseconds: 90_000_001, levelName: 'err' },
     ]);
   });

@@ -233,12 +233,7 @@ test('the page of a log has its findings, with the log around them', async () =>
 });
 
 test('rules apply to a log; data that a log does not contain is unknown', async () => {
-  const rule = (code: string, when: object) => ({
-    code,
-    severity: 'warning',
-    when,
-    message: 'So.',
-  });
+  const rule = (code: string, when: object) => ({ code, severity: 'warning', when, message: 'So.' });
   const rules = file(
     'rules.json',
     JSON.stringify({
@@ -413,10 +408,7 @@ describe('folders', () => {
   });
 
   test('distinguishes several logs, and reports a finding of two logs once', async () => {
-    const at = filled({
-      'a/console.txt': LOG,
-      'b/journal.txt': LOG.replaceAll('PID: 7', 'PID: 8'),
-    });
+    const at = filled({ 'a/console.txt': LOG, 'b/journal.txt': LOG.replaceAll('PID: 7', 'PID: 8') });
     const { logs, findings } = await triaged(at);
     expect(logs?.map(({ name }) => name)).toEqual(['a/console.txt', 'b/journal.txt']);
     expect(findings.map(({ figures }) => figures.log)).toEqual(['a/console.txt']);

@@ -142,14 +142,8 @@ describe('tools', () => {
 test('a printed command becomes a call that conforms to the schema of its tool', () => {
   const tools = toolsFor({ type: 'string' });
   const callFor = (words: string) => callOf(tools, words)?.arguments;
-  expect(callFor("refs --cache 'a b(1:x)' --vmcore 'c --limit 5'")).toEqual({
-    command: 'refs',
-    cache: 'a b(1:x)',
-  });
-  expect(callFor('whatis 0xffff0000 --live')).toEqual({
-    command: 'whatis',
-    place: ['0xffff0000'],
-  });
+  expect(callFor("refs --cache 'a b(1:x)' --vmcore 'c --limit 5'")).toEqual({ command: 'refs', cache: 'a b(1:x)' });
+  expect(callFor('whatis 0xffff0000 --live')).toEqual({ command: 'whatis', place: ['0xffff0000'] });
   expect(callFor('procs --vmcore x --pid 7 -v')).toEqual({ pid: 7, verbose: true });
   for (const none of ['memory --live --watch', 'doctor', 'skb --html x', 'skb 7 --pid 1', ''])
     expect(callFor(none)).toBeUndefined();
@@ -561,11 +555,7 @@ describe('a connection', () => {
     const server = spawn(process.execPath, [commandPath('kdump-mem'), 'mcp', '--vmcore', vmcore], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
-    const hello = {
-      protocolVersion: '2025-06-18',
-      capabilities: {},
-      clientInfo: { name: 'x', version: '1' },
-    };
+    const hello = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'x', version: '1' } };
     server.stdin.write(request(1, 'initialize', hello));
     const call = { name: 'memory', arguments: {}, _meta: { progressToken: 1 } };
     server.stdin.write(request(2, 'tools/call', call));

@@ -26,11 +26,7 @@ test('--watch --json prints a line for each sample, and a last line', async () =
   const seen = memorySchema.parse(second);
   expect(seen.sample?.number).toBe(2);
   // The size of the machine did not change.
-  expect(seen.sample?.changes[0]).toEqual({
-    category: 'memory',
-    sinceFirstBytes: 0,
-    sinceLastBytes: 0,
-  });
+  expect(seen.sample?.changes[0]).toEqual({ category: 'memory', sinceFirstBytes: 0, sinceLastBytes: 0 });
   expect(memoryEndSchema.parse(end)).toMatchObject({ samples: 2, interrupted: false });
 });
 
@@ -51,10 +47,7 @@ describe.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s', (signal) => {
       if (lines.length === 1) child.kill(signal);
     }
     expect(await exit).toEqual([0, null]);
-    expect(memoryEndSchema.parse(JSON.parse(lines.at(-1) ?? ''))).toMatchObject({
-      samples: 1,
-      interrupted: true,
-    });
+    expect(memoryEndSchema.parse(JSON.parse(lines.at(-1) ?? ''))).toMatchObject({ samples: 1, interrupted: true });
   });
 });
 

@@ -12,20 +12,8 @@ const folder = scratchFolder('procs-from-');
 
 const WEB = '/kubepods/burstable/pod0b5e0f5c-0000-4000-8000-000000000001/web';
 const INIT: MadeProcess = { pid: 1, comm: 'init', anonymous: 300 };
-const GROWS: MadeProcess = {
-  pid: 7,
-  comm: 'grows',
-  cgroup: WEB,
-  anonymous: 900,
-  before: 500,
-};
-const LATER: MadeProcess = {
-  pid: 8,
-  comm: 'later',
-  cgroup: WEB,
-  anonymous: 40,
-  later: true,
-};
+const GROWS: MadeProcess = { pid: 7, comm: 'grows', cgroup: WEB, anonymous: 900, before: 500 };
+const LATER: MadeProcess = { pid: 8, comm: 'later', cgroup: WEB, anonymous: 40, later: true };
 
 let made = 0;
 /** A snapshot of these processes; `change` may damage it before its manifest is written. */
@@ -151,9 +139,7 @@ describe('procs --from', () => {
       expect(await answerOf(path)).toMatchObject({
         complete: false,
         warnings: expect.arrayContaining([
-          expect.objectContaining({
-            message: expect.stringContaining(`${name} is truncated in this capture`),
-          }),
+          expect.objectContaining({ message: expect.stringContaining(`${name} is truncated in this capture`) }),
         ]),
       });
     },

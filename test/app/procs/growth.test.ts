@@ -110,10 +110,7 @@ describe.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s', (signal) => {
       if (lines.length === due) child.kill(signal);
     }
     expect(await exit).toEqual([0, null]);
-    expect(procsEndSchema.parse(JSON.parse(lines.at(-1) ?? ''))).toMatchObject({
-      samples: 1,
-      interrupted: true,
-    });
+    expect(procsEndSchema.parse(JSON.parse(lines.at(-1) ?? ''))).toMatchObject({ samples: 1, interrupted: true });
   });
 });
 

@@ -15,10 +15,7 @@ const picked = (more: object = {}) =>
 
 describe('limits of --fail-on for processes', () => {
   test('fail only if exceeded, with a line for each process', () => {
-    expect(checkThresholds(picked(), parseThreshold('anon=5000'))).toEqual({
-      status: undefined,
-      lines: [],
-    });
+    expect(checkThresholds(picked(), parseThreshold('anon=5000'))).toEqual({ status: undefined, lines: [] });
     expect(checkThresholds(picked(), parseThreshold('anon=4999'))).toEqual({
       status: 1,
       lines: ['--fail-on: anon of pid 7 (a\\x1b) is 4.88 KiB (limit 4.88 KiB)'],
@@ -32,11 +29,7 @@ describe('limits of --fail-on for processes', () => {
     expect(checkThresholds(picked({ complete: false }), parseThreshold('anon=10')).status).toBe(1);
   });
   test('apply to groups as a whole; an unknown member makes a group unknown', () => {
-    const group = (key: string | null, anonymous: number, members: readonly object[]) => ({
-      key,
-      anonymous,
-      members,
-    });
+    const group = (key: string | null, anonymous: number, members: readonly object[]) => ({ key, anonymous, members });
     const groups = [group('web', 5100, [process(7, 5000), process(8, 100)]), group(null, 1, [])];
     expect(checkThresholds(picked({ groups }), parseThreshold('anon=5050'))).toMatchObject({
       status: 1,

@@ -62,10 +62,7 @@ describe('snapshot --when', () => {
     );
     const lines = stdout.trim().split('\n');
     const [first, second] = lines.slice(0, 2).map((line) => snapshotDueSchema.parse(JSON.parse(line)));
-    expect(snapshotDueEndSchema.parse(JSON.parse(lines[2] ?? ''))).toMatchObject({
-      snapshots: 2,
-      failed: 0,
-    });
+    expect(snapshotDueEndSchema.parse(JSON.parse(lines[2] ?? ''))).toMatchObject({ snapshots: 2, failed: 0 });
     expect(first).toMatchObject({ failed: null, removed: [] });
     const [reason] = first?.reasons ?? [];
     expect(reason?.condition).toBe('available');

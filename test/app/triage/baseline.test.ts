@@ -143,11 +143,7 @@ describe('changes since a baseline', () => {
   });
 
   test('names the fastest growing slab cache', () => {
-    const cache = (name: string, bytes: number, reclaimable = false) => ({
-      name,
-      bytes,
-      reclaimable,
-    });
+    const cache = (name: string, bytes: number, reclaimable = false) => ({ name, bytes, reclaimable });
     const caches = [cache('filp', GIB), cache('sock', 0.9 * GIB), cache('dentry', 9 * GIB, true)];
     const items = [
       ['filp', { sizes: { bytes: 0.9 * GIB } }],

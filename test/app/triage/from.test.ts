@@ -151,12 +151,7 @@ describe('triage --from', () => {
       const { findings } = triageSchema.parse(JSON.parse(stdout));
       return findings.find(({ code }) => code === 'allocation-failure')?.figures;
     };
-    const figures = {
-      zone: 'Normal',
-      pageblocks: 2000,
-      unmovableBlocks: 1500,
-      reclaimableBlocks: 300,
-    };
+    const figures = { zone: 'Normal', pageblocks: 2000, unmovableBlocks: 1500, reclaimableBlocks: 300 };
     expect(await failure({ 'proc/pagetypeinfo': blocks('Normal') })).toMatchObject(figures);
     // Pageblocks of another zone explain nothing.
     expect(await failure({ 'proc/pagetypeinfo': blocks('DMA32') })).not.toHaveProperty('pageblocks');
@@ -244,9 +239,7 @@ describe('logs beside the log of a capture', () => {
   });
 
   test('reports a missing part of pstore', async () => {
-    const { warnings } = await answerOf({
-      'dmesg-efi-170123456702001': `Panic#1 Part2\n${PANIC[2]}\n`,
-    });
+    const { warnings } = await answerOf({ 'dmesg-efi-170123456702001': `Panic#1 Part2\n${PANIC[2]}\n` });
     expect(warnings.map(({ message }) => message)).toContain('dmesg-*: missing Panic#1 Part1');
   });
 

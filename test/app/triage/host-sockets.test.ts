@@ -56,13 +56,7 @@ test('many small queues of one process are one finding, with the data pinned by 
   expect(unread).toMatchObject([
     {
       severity: 'note',
-      figures: {
-        pid: 7,
-        comm: 'worker',
-        sockets: count,
-        unreadBytes: bytes * count,
-        unaccepted: 0,
-      },
+      figures: { pid: 7, comm: 'worker', sockets: count, unreadBytes: bytes * count, unaccepted: 0 },
       next: 'skcheck --pid 7',
     },
   ]);

@@ -73,9 +73,7 @@ function dumpThat(has: (files: Files) => { symbols: boolean; types: boolean }) {
   const open = (files: Files) => {
     attempts.push(files);
     const { symbols, types } = has(files);
-    return {
-      provenance: { symbols: found(symbols), types: found(types) },
-    } as unknown as NativeKernel;
+    return { provenance: { symbols: found(symbols), types: found(types) } } as unknown as NativeKernel;
   };
   return { open, attempts };
 }

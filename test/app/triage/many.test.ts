@@ -189,9 +189,7 @@ test('a worker that exceeds its memory is killed, and its line reports that', as
 
 test('a worker exits with its parent', async () => {
   const words = ['triage', '--as-worker', '--vmcore', fixture('newest').vmcore];
-  const worker = spawn(process.execPath, [commandPath('kdump-mem'), ...words], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-  });
+  const worker = spawn(process.execPath, [commandPath('kdump-mem'), ...words], { stdio: ['pipe', 'ignore', 'ignore'] });
   worker.stdin.destroy();
   const signal = await new Promise((resolve) => worker.once('exit', (_, how) => resolve(how)));
   expect(signal).toBe('SIGKILL');

@@ -35,12 +35,7 @@ test('a rule matches, one on filtered data is unknown, and --fail-on counts it',
   expect(findings[0]?.words).toMatch(/^Release 6\.1\.\d+-\S+, patch \d+\.$/);
   // An extract without its log: the number of overwritten messages is unknown.
   expect(overwritten).toBeNull();
-  expect(outcome).toMatchObject({
-    rules: 2,
-    matched: 1,
-    silenced: [],
-    unknown: [{ code: 'acme/line' }],
-  });
+  expect(outcome).toMatchObject({ rules: 2, matched: 1, silenced: [], unknown: [{ code: 'acme/line' }] });
 });
 
 test('--fail-on accepts built-in codes and those of the given rules', async () => {
@@ -49,9 +44,7 @@ test('--fail-on accepts built-in codes and those of the given rules', async () =
     const ran = await kdumpMem('triage', vmcore, ...words);
     return [ran.status, ran.stderr.split('\n')[0]];
   };
-  expect(await status('--rules', file, '--fail-on', 'oom-kill,acme/old-kernel')).toMatchObject({
-    0: 1,
-  });
+  expect(await status('--rules', file, '--fail-on', 'oom-kill,acme/old-kernel')).toMatchObject({ 0: 1 });
   expect(await status('--rules', file, '--fail-on', 'oom-kill')).toMatchObject({ 0: 0 });
   expect(await status('--rules', file, '--fail-on', 'acme/odd-kernel')).toEqual([
     2,

@@ -30,10 +30,7 @@ test.each([
   const path = join(folder, 'capture');
   for (const stored of [bytes, gzipSync(bytes, { level: 0 })]) {
     writeFileSync(path, stored);
-    await expect(readCapture(path)).rejects.toMatchObject({
-      code: 'not-a-capture',
-      message: words,
-    });
+    await expect(readCapture(path)).rejects.toMatchObject({ code: 'not-a-capture', message: words });
   }
 });
 

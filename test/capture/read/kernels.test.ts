@@ -271,10 +271,7 @@ describe.each(KERNELS)('$release', (kernel) => {
     const answer = answerOf({ 'proc/meminfo': lines.join('') });
     expect(answer.host).toMatchObject({ hasPageSize: false });
     expect(answerOf({ 'proc/meminfo': lines.join(''), 'proc/vmstat': pagesOf(kernel, 300 * MIB).vmstat }).host).toEqual(
-      {
-        release: '',
-        pageSize: 4096,
-      },
+      { release: '', pageSize: 4096 },
     );
   });
 

@@ -32,10 +32,7 @@ describe('a sosreport', () => {
     ]);
     expect([captured.kind, captured.samples]).toEqual(['sosreport', 1]);
     const observation = await observe(captured, { intervalMs: captured.intervalMs });
-    expect(observation.host).toMatchObject({
-      name: 'db1.example',
-      release: '5.14.0-1.el9.x86_64',
-    });
+    expect(observation.host).toMatchObject({ name: 'db1.example', release: '5.14.0-1.el9.x86_64' });
     const { findings, examined } = diagnose(observation);
     expect(examined).toBe(3);
     expect(findings.map(({ socket, holders }) => [socket.inode, holders])).toEqual([

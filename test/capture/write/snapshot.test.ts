@@ -68,12 +68,7 @@ describe('a snapshot', () => {
     expect(host.readText('/proc/10/status')).toBe(status.replace(/.*\n/, 'Name:\n'));
     expect(host.readLink('/proc/10/fd/3')).toBe('socket:[601]');
     expect(() => host.readLink('/proc/10/fd/4')).toThrow('not captured');
-    expect(snapshot).toMatchObject({
-      processes: 1,
-      kernelThreads: 2,
-      namespaces: 2,
-      leftOut: expect.any(Array),
-    });
+    expect(snapshot).toMatchObject({ processes: 1, kernelThreads: 2, namespaces: 2, leftOut: expect.any(Array) });
   });
 
   test('has the lines of processes with memory, and of cgroups, by path', async () => {
@@ -125,12 +120,7 @@ describe('a snapshot', () => {
       for (const made of [files, links])
         for (const path of Object.keys(made)) if (path.startsWith('/proc/11/')) delete made[path];
     };
-    const { files: written, archive } = await recordSnapshot({
-      ...WEB_HOST,
-      files,
-      links,
-      duringSs,
-    });
+    const { files: written, archive } = await recordSnapshot({ ...WEB_HOST, files, links, duringSs });
     expect(written.get('sample-2/namespaces')).toContain('/proc/11/ns/net');
     expect(written.get('sample-2/after')).not.toContain('/proc/11/');
     expect(written.get('errors')).toContain('/proc/11/status\tgone\t');
@@ -160,10 +150,7 @@ describe('a snapshot', () => {
   });
 
   test('does not wait for a kernel that does not respond', async () => {
-    const { snapshot, files } = await recordSnapshot({
-      ...WEB_HOST,
-      stuck: ['/proc/10/smaps_rollup'],
-    });
+    const { snapshot, files } = await recordSnapshot({ ...WEB_HOST, stuck: ['/proc/10/smaps_rollup'] });
     expect(files.get('errors')).toContain('/proc/10/smaps_rollup\tunreadable\t');
     expect(snapshot.failureCounts.unreadable).toBe(1);
     expect(files.get('manifest')).toMatch(/\nwhole \d+\n$/);

@@ -9,10 +9,7 @@ function scanned(text: string) {
   const scan = new UnixScan(1);
   scan.push(Buffer.from(text, 'latin1'));
   const { sockets, ...rest } = scan.end();
-  return {
-    ...rest,
-    sockets: sockets.map(({ inode, peerInode, recvQ }) => [inode, peerInode, recvQ]),
-  };
+  return { ...rest, sockets: sockets.map(({ inode, peerInode, recvQ }) => [inode, peerInode, recvQ]) };
 }
 
 function nameless(text: string): string {

@@ -149,9 +149,7 @@ describe('on a simulated clock', () => {
 
   test('ignores kills before the start, and a counter that restarts', () => {
     expect(dueAt(new SnapshotTrigger(1000), 100, () => ({ kills: 9 }))).toEqual([]);
-    const again = dueAt(new SnapshotTrigger(1000), 100, (second) => ({
-      kills: second < 50 ? 9 : second < 70 ? 0 : 1,
-    }));
+    const again = dueAt(new SnapshotTrigger(1000), 100, (second) => ({ kills: second < 50 ? 9 : second < 70 ? 0 : 1 }));
     expect(again).toEqual([[70, 'oom1']]);
   });
 

@@ -128,11 +128,7 @@ describe('growth', () => {
 
   test('is not joined for a process whose pid is reused', () => {
     const answer = answerOf(
-      hours(72, (at) =>
-        sample(HOUR * at, {
-          processes: [at < 60 ? held(7, 10 + at) : held(7, 10, { started: 999 })],
-        }),
-      ),
+      hours(72, (at) => sample(HOUR * at, { processes: [at < 60 ? held(7, 10 + at) : held(7, 10, { started: 999 })] })),
     );
     expect(answer.growth.pidsReused).toBe(1);
     expect(answer.growth.processes).toHaveLength(1);
@@ -235,10 +231,7 @@ test('categories restart if the source changes', () => {
     hours(72, (at) => {
       const one = sample(HOUR * at, { slab: at < 70 ? 100 : 900 });
       const source = at < 70 ? 'counters' : 'pageflags';
-      return {
-        ...one,
-        ledger: { source, categories: one.ledger?.categories ?? new Map() },
-      } as const;
+      return { ...one, ledger: { source, categories: one.ledger?.categories ?? new Map() } } as const;
     }),
   );
   expect(codesOf(answer)).toContain('source-changed');
@@ -287,10 +280,7 @@ test('memory is limited for 100,000 samples with changing processes', () => {
         // A tenth of them are new in each sample, and samples do not list exits.
         held(index < 2 ? 10 * at + index + 100 : index, index),
       );
-      growth.add({
-        ...sample(60 * at, { interval: 60 }),
-        look: look(60 * at, processes, {}, false),
-      });
+      growth.add({ ...sample(60 * at, { interval: 60 }), look: look(60 * at, processes, {}, false) });
     }
   };
   watch(0, 20_000);

@@ -285,10 +285,7 @@ describe('counters', () => {
   });
 
   test('with text in place of a number are reported, and not treated as zero', () => {
-    const host = machine(ram([WORD.anonymous, 10]), {
-      SReclaimable: 'many kB',
-      AnonPages: '-1 kB',
-    });
+    const host = machine(ram([WORD.anonymous, 10]), { SReclaimable: 'many kB', AnonPages: '-1 kB' });
     const answer = look(host);
     expect(category(answer, 'slab-reclaimable').why).toBe('/proc/meminfo says “many kB” of SReclaimable');
     expect(category(answer, 'anonymous')).toMatchObject({ frames: 10, counterBytes: null });
@@ -346,10 +343,7 @@ describe('memory that the kernel has not initialized', () => {
     const host = deferred();
     const zoneinfo = host.files.get('/proc/zoneinfo') ?? '';
     host.files.set('/proc/zoneinfo', zoneinfo.replace('count:    2', 'count:    200'));
-    expect(pages(host)).toMatchObject({
-      'free-uninitialized': 2 ** 20 - 2048 - 48,
-      unattributed: 96,
-    });
+    expect(pages(host)).toMatchObject({ 'free-uninitialized': 2 ** 20 - 2048 - 48, unattributed: 96 });
     const before = deferred();
     const read = readHostFrames(before, () => undefined, open(before));
     const meminfo = new Map(read.before.meminfo);
@@ -367,11 +361,7 @@ describe('memory that the kernel has not initialized', () => {
 
   test('is not inferred from MemTotal alone; a contradicted MemFree leads the answer', () => {
     const answer = look(deferred({ MemFree: 500_000 }));
-    expect(answer.freeConflict).toEqual({
-      foundBy: 'pageflags',
-      foundBytes: 900 * 4096,
-      countedBytes: 500_000 * 4096,
-    });
+    expect(answer.freeConflict).toEqual({ foundBy: 'pageflags', foundBytes: 900 * 4096, countedBytes: 500_000 * 4096 });
     expect(category(answer, 'free-uninitialized')).toMatchObject({ frames: 0, complete: false });
     expect(category(answer, 'unattributed').complete).toBe(false);
     const text = memoryText(answer, { source: '--live', width: null });

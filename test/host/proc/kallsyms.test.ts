@@ -22,17 +22,9 @@ nonsense
 describe('functions of the running kernel', () => {
   it('are found by an address inside them', () => {
     const symbols = symbolsOf(TEXT);
-    expect(symbols.at(0xffffffff81000041n)).toEqual({
-      name: '__alloc_pages',
-      offset: 1,
-      module: null,
-    });
+    expect(symbols.at(0xffffffff81000041n)).toEqual({ name: '__alloc_pages', offset: 1, module: null });
     expect(symbols.at(0xffffffff81000000n)?.offset).toBe(0);
-    expect(symbols.at(0xffffffffc0201010n)).toEqual({
-      name: 'receive_buf',
-      offset: 16,
-      module: 'virtio_net',
-    });
+    expect(symbols.at(0xffffffffc0201010n)).toEqual({ name: 'receive_buf', offset: 16, module: 'virtio_net' });
     expect(symbols.at(0xffffffffc0300001n)?.module).toBe('bpf');
   });
 
@@ -57,9 +49,7 @@ describe('functions of the running kernel', () => {
       const module = place % 3 === 0 ? `\t[module_${place % 10}]` : '';
       return `${start(place).toString(16)} t ${name(place)}${module}\n`;
     });
-    const symbols = readKernelSymbols({
-      readBytes: (_, onBytes) => onBytes(Buffer.from(lines.join(''))),
-    });
+    const symbols = readKernelSymbols({ readBytes: (_, onBytes) => onBytes(Buffer.from(lines.join(''))) });
     for (let at = 0; at < many; at += 37)
       expect(symbols.at(start(at) + 63n)).toEqual({
         name: name(at),
@@ -70,10 +60,7 @@ describe('functions of the running kernel', () => {
 
   it('are rejected if addresses are hidden, and if the file is empty', () => {
     expect(() => symbolsOf('0000000000000000 T _text\n0000000000000000 t a\t[b]\n')).toThrow(
-      expect.objectContaining({
-        code: 'denied',
-        message: expect.stringContaining('kptr_restrict'),
-      }),
+      expect.objectContaining({ code: 'denied', message: expect.stringContaining('kptr_restrict') }),
     );
     expect(() => symbolsOf('')).toThrow(expect.objectContaining({ code: 'unreadable' }));
   });

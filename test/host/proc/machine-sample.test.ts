@@ -26,15 +26,9 @@ test.each(['', `${SOME}\n`, PSI.replace('0.11', 'much'), PSI.replace('avg60', 'a
 
 test('reports a kernel without PSI, without zeros', () => {
   const host = new FakeHost();
-  expect(readMachinePressure(host)).toEqual({
-    code: 'gone',
-    why: '/proc/pressure/memory: not found',
-  });
+  expect(readMachinePressure(host)).toEqual({ code: 'gone', why: '/proc/pressure/memory: not found' });
   host.files.set('/proc/pressure/memory', 'broken');
-  expect(readMachinePressure(host)).toMatchObject({
-    code: 'unreadable',
-    why: 'malformed /proc/pressure/memory',
-  });
+  expect(readMachinePressure(host)).toMatchObject({ code: 'unreadable', why: 'malformed /proc/pressure/memory' });
   host.files.set('/proc/pressure/memory', PSI);
   expect(readMachinePressure(host)).toEqual({ pressure: PARSED });
 });
@@ -161,10 +155,7 @@ test('returns null for missing or malformed values, never zero', () => {
     reclaimable: null,
   });
   const above = pod({ [`${V2}/pod/memory.max`]: '' });
-  expect(readCgroupMemory(madeSource({ files: above }), '/pod/app')).toMatchObject({
-    limit: 4000,
-    limitKnown: false,
-  });
+  expect(readCgroupMemory(madeSource({ files: above }), '/pod/app')).toMatchObject({ limit: 4000, limitKnown: false });
   const damaged = pod({ [`${V2}/pod/app/memory.current`]: '1e9\n' });
   expect(readCgroupMemory(madeSource({ files: damaged }), '/pod/app')).toBeNull();
   expect(readCgroupMemory(madeSource({ files: pod() }), '/pod/../pod/app')).toBeNull();

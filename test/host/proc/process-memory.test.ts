@@ -109,11 +109,7 @@ describe('processes of /proc', () => {
     const host = new FakeHost();
     host.files.set('/proc/uptime', '90.25 100.00\n');
     for (const pid of [1, 2])
-      add(host, pid, {
-        stat: stat(pid, 'a'),
-        status: status('a', ...MEMORY),
-        smaps_rollup: ROLLUP,
-      });
+      add(host, pid, { stat: stat(pid, 'a'), status: status('a', ...MEMORY), smaps_rollup: ROLLUP });
     let answered = Promise.resolve('');
     host.readSlowText = (path) => {
       answered = answered.then(async () => {
@@ -128,11 +124,7 @@ describe('processes of /proc', () => {
 
   test('have no memory if they are kernel threads, zombies, or exited during the scan', async () => {
     const host = new FakeHost();
-    add(host, 1, {
-      stat: stat(1, 'init'),
-      status: status('init', ...MEMORY),
-      smaps_rollup: ROLLUP,
-    });
+    add(host, 1, { stat: stat(1, 'init'), status: status('init', ...MEMORY), smaps_rollup: ROLLUP });
     add(host, 2, { stat: stat(2, 'kthreadd', 'S', 0x20_0040), status: status('kthreadd') });
     add(host, 3, { stat: stat(3, 'dead', 'Z'), status: status('dead'), smaps_rollup: '' });
     add(host, 4, { stat: stat(4, 'ending') });
@@ -151,11 +143,7 @@ describe('processes of /proc', () => {
 
   test('have a size, but no parts, without permission', async () => {
     const host = new FakeHost();
-    add(host, 1, {
-      stat: stat(1, 'init'),
-      status: status('init', ...MEMORY),
-      smaps_rollup: 'denied',
-    });
+    add(host, 1, { stat: stat(1, 'init'), status: status('init', ...MEMORY), smaps_rollup: 'denied' });
     const [process] = (await readProcesses(host)).processes;
     expect(process?.sums).toBeNull();
     expect(process?.status?.rss).toBe(104 * 1024);
@@ -180,22 +168,14 @@ describe('processes of /proc', () => {
     const host = new FakeHost();
     const mapping = (rss: number) =>
       ROLLUP.replace('Rss:                 100', `Rss: ${rss}`).replace('[rollup]', '/Pss:  9 kB');
-    add(host, 1, {
-      stat: stat(1, 'init'),
-      status: status('init', ...MEMORY),
-      smaps: mapping(100) + mapping(50),
-    });
+    add(host, 1, { stat: stat(1, 'init'), status: status('init', ...MEMORY), smaps: mapping(100) + mapping(50) });
     const [process] = (await readProcesses(host)).processes;
     expect(process?.sums).toMatchObject({ rss: 150 * 1024, pss: 120 * 1024, uss: 96 * 1024 });
   });
 
   test('are reported as hidden if /proc hides those of other users', async () => {
     const host = new FakeHost();
-    add(host, 77, {
-      stat: stat(77, 'own'),
-      status: status('own', ...MEMORY),
-      smaps_rollup: ROLLUP,
-    });
+    add(host, 77, { stat: stat(77, 'own'), status: status('own', ...MEMORY), smaps_rollup: ROLLUP });
     expect((await readProcesses(host)).hidden).toBe(true);
   });
 });

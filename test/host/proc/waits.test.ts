@@ -66,9 +66,7 @@ const HOLDER = '1: FLOCK  ADVISORY  WRITE 812 fe:00:2146337 0 EOF';
 
 function locksOf(...lines: readonly string[]) {
   const missed: HostError[] = [];
-  const source = madeSource({
-    files: { '/proc/locks': lines.map((line) => `${line}\n`).join('') },
-  });
+  const source = madeSource({ files: { '/proc/locks': lines.map((line) => `${line}\n`).join('') } });
   return { locks: readFileLocks(source, (error) => missed.push(error)), missed };
 }
 

@@ -92,10 +92,7 @@ describe('without ss', () => {
     const { findings } = diagnose(observation);
     // Not the listener: its limit is unknown, so it cannot be called full.
     expect(findings).toMatchObject([
-      {
-        socket: { inode: 55 },
-        verdict: { verdict: 'stalled-reader', evidence: { kind: 'did-not-run' } },
-      },
+      { socket: { inode: 55 }, verdict: { verdict: 'stalled-reader', evidence: { kind: 'did-not-run' } } },
     ]);
   });
 

@@ -50,12 +50,7 @@ describe('a misbehaving crash is stopped and reported if it', () => {
   test('hangs at startup with 100 % CPU', () => {
     const seconds: number[] = [];
     const error = failureOf(
-      () =>
-        new CrashProcess({
-          ...QUICK,
-          crash: fake('hang-at-start'),
-          onWait: (s) => seconds.push(s),
-        }),
+      () => new CrashProcess({ ...QUICK, crash: fake('hang-at-start'), onWait: (s) => seconds.push(s) }),
     );
     expect(error.code).toBe('crash-hung');
     expect(error.message).toMatch(/hang-at-start: no answer for 1 s \(last output: crash: r/);
@@ -76,13 +71,7 @@ describe('a misbehaving crash is stopped and reported if it', () => {
 
   test('prints without end', () => {
     const error = failureOf(
-      () =>
-        new CrashProcess({
-          ...QUICK,
-          startTimeout: 60_000,
-          crash: fake('chatter'),
-          onWait() {},
-        }),
+      () => new CrashProcess({ ...QUICK, startTimeout: 60_000, crash: fake('chatter'), onWait() {} }),
     );
     expect(error.code).toBe('crash-failed');
     expect(error.message).toContain('output does not end');

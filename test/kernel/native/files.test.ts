@@ -93,9 +93,7 @@ describe('a System.map', () => {
       message: expect.stringContaining('init_uts_ns'),
     });
     const none = '0000000000001000 T something_else\n';
-    expect(errorOf(() => openNativeImage(image, { symbols: fileOf(none) }))).toMatchObject({
-      code: 'wrong-vmlinux',
-    });
+    expect(errorOf(() => openNativeImage(image, { symbols: fileOf(none) }))).toMatchObject({ code: 'wrong-vmlinux' });
   });
 
   it('is rejected if it is too large, with the limit', () => {
@@ -164,16 +162,12 @@ describe('a vmlinux', () => {
 
   it('of another build is rejected by its symbols if the dump has no build id', () => {
     const path = vmlinux({ buildId: 'ab'.repeat(20), shift: 0x1000n });
-    expect(errorOf(() => openNativeImage(made.image, { vmlinux: path }))).toMatchObject({
-      code: 'wrong-vmlinux',
-    });
+    expect(errorOf(() => openNativeImage(made.image, { vmlinux: path }))).toMatchObject({ code: 'wrong-vmlinux' });
   });
 
   it('without symbols and types is rejected', () => {
     const path = vmlinux({ symtab: false, types: false });
-    expect(errorOf(() => openNativeImage(image, { vmlinux: path }))).toMatchObject({
-      code: 'unsupported-format',
-    });
+    expect(errorOf(() => openNativeImage(image, { vmlinux: path }))).toMatchObject({ code: 'unsupported-format' });
   });
 
   it('has different errors if it is invalid and if it is missing', () => {
@@ -230,9 +224,7 @@ describe('a BTF file', () => {
 
   it('that is invalid is rejected', () => {
     for (const bytes of ['', 'root:x:0', Buffer.alloc(4096)])
-      expect(errorOf(() => openNativeImage(image, { types: fileOf(bytes) }))).toMatchObject({
-        code: 'no-types',
-      });
+      expect(errorOf(() => openNativeImage(image, { types: fileOf(bytes) }))).toMatchObject({ code: 'no-types' });
   });
 });
 
@@ -301,9 +293,7 @@ describe('types that are not BTF', () => {
     expect(kernel.provenance.symbols).toEqual({ found: true, source: 'ISF', detail: 'types.json' });
     expect(kernel.symbol('init_uts_ns')).toBe(openNativeImage(image).symbol('init_uts_ns'));
 
-    const unplaced = without.memory.image({
-      vmcoreinfo: without.text.replace(/^KERNELOFFSET=.*\n/m, ''),
-    });
+    const unplaced = without.memory.image({ vmcoreinfo: without.text.replace(/^KERNELOFFSET=.*\n/m, '') });
     expect(provenanceOf(file({ symbols }), unplaced).symbols).toMatchObject({
       found: false,
       why: expect.stringContaining('require KERNELOFFSET'),

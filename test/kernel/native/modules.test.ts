@@ -42,10 +42,7 @@ function kernelWith(
   change: (made: SyntheticKernel, entries: readonly bigint[]) => void = () => {},
 ): ReturnType<typeof openNativeImage> {
   const base = kernelTypes();
-  const made = syntheticKernel({
-    btf: base.build(),
-    extra: [{ name: 'btf_modules', type: 'd', address: LIST }],
-  });
+  const made = syntheticKernel({ btf: base.build(), extra: [{ name: 'btf_modules', type: 'd', address: LIST }] });
   const written = modules(base);
   const entries = written.map((_, index) => LIST + 0x1000n + BigInt(index * 0x4000));
   const ring = [LIST, ...entries, LIST];
@@ -90,10 +87,7 @@ describe('types of modules', () => {
 
   it('are empty if the kernel has no list of modules', () => {
     const kernel = openNativeImage(syntheticKernel().image);
-    expect(kernel.moduleTypes).toEqual({
-      modules: [],
-      problems: ['no symbol btf_modules'],
-    });
+    expect(kernel.moduleTypes).toEqual({ modules: [], problems: ['no symbol btf_modules'] });
     expect(kernel.struct('vsock_sock')).toBeUndefined();
   });
 

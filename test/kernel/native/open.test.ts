@@ -84,11 +84,7 @@ describe('a kernel opened from its own data alone', () => {
   }
 
   it('finds default bases without variables', () => {
-    const made = syntheticKernel({
-      variables: false,
-      directMap: 0xffff888000000000n,
-      pages: 0xffffea0000000000n,
-    });
+    const made = syntheticKernel({ variables: false, directMap: 0xffff888000000000n, pages: 0xffffea0000000000n });
     const kernel = openNativeImage(made.image);
     expect(kernel.provenance.directMap).toMatchObject({
       detail: expect.stringContaining('default base, verified in the page tables'),
@@ -158,10 +154,7 @@ describe('a kernel opened from its own data alone', () => {
   it('names addresses by the symbol before them, within the image', () => {
     const { image, at, vmalloc } = syntheticKernel();
     const kernel = openNativeImage(image);
-    expect(kernel.nearestSymbol(at.text + 0x204n)).toMatchObject({
-      symbol: { name: 'do_something' },
-      offset: 4,
-    });
+    expect(kernel.nearestSymbol(at.text + 0x204n)).toMatchObject({ symbol: { name: 'do_something' }, offset: 4 });
     expect(kernel.nearestSymbol(at.text - 1n)).toBeUndefined();
     expect(kernel.nearestSymbol(vmalloc)).toBeUndefined();
     expect(kernel.nearestSymbol(at.text + 0x80_0000n)).toBeUndefined();
@@ -193,9 +186,7 @@ describe('a kernel opened from its own data alone', () => {
 
   it('refuses VMCOREINFO of another kernel', () => {
     const made = syntheticKernel();
-    const image = made.memory.image({
-      vmcoreinfo: made.text.replace(/^OSRELEASE=.*/, 'OSRELEASE=5.0'),
-    });
+    const image = made.memory.image({ vmcoreinfo: made.text.replace(/^OSRELEASE=.*/, 'OSRELEASE=5.0') });
     expect(errorOf(() => openNativeImage(image))).toMatchObject({ code: 'damaged' });
   });
 
@@ -291,9 +282,7 @@ describe('a kernel opened from its own data alone', () => {
     // A kernel has many types; a module, which must not be mistaken for it, has few.
     for (let index = 0; index < 24_000; index++) btf.struct(`filler_${index}`, 8, []);
     const made = syntheticKernel({ btf: btf.build() });
-    const image = made.memory.image({
-      vmcoreinfo: made.text.replace(/^SYMBOL\(kallsyms.*\n/gm, ''),
-    });
+    const image = made.memory.image({ vmcoreinfo: made.text.replace(/^SYMBOL\(kallsyms.*\n/gm, '') });
     // Without consecutive digits, no scan finds the token table.
     const constants = made.physical(made.at.constants);
     for (let at = 0; at < 0x10_0000; at += 4096) made.memory.pages.delete((constants + at) / 4096);

@@ -83,13 +83,7 @@ describe('frames that are followed', () => {
     follower.allocated(9, 1, 2, 11, -1);
     expect(bytesOf(follower, 's1')).toBe(3 * 4096);
     expect(bytesOf(follower, 's2')).toBe(4096);
-    expect(follower.losses).toEqual({
-      overrun: 5,
-      unknownFrees: 1,
-      missedFrees: 1,
-      withoutStack: 1,
-      dropped: 0,
-    });
+    expect(follower.losses).toEqual({ overrun: 5, unknownFrees: 1, missedFrees: 1, withoutStack: 1, dropped: 0 });
     follower.lost(null);
     follower.lost(1);
     expect(follower.losses.overrun).toBeNull();

@@ -20,15 +20,7 @@ describe('objects that are followed', () => {
     const order = { max: 5, siteOf, began: 1e6, upper: UPPER, commandOf: () => 'nginx' };
     expect(follower.survivors(order)).toEqual({
       survivors: [
-        {
-          site: 's1',
-          place: 0xffff_8880_0000_0060n,
-          bytes: 96,
-          order: null,
-          since: 5,
-          tid: 8,
-          command: 'nginx',
-        },
+        { site: 's1', place: 0xffff_8880_0000_0060n, bytes: 96, order: null, since: 5, tid: 8, command: 'nginx' },
       ],
       leftOut: 0,
     });
@@ -41,13 +33,7 @@ describe('objects that are followed', () => {
     follower.allocated(BASE, 16, 1, 1, 2);
     follower.allocated(BASE + 64, 8, 1, 1, 2);
     follower.allocated(BASE + 128, 8, 1, 1, 2);
-    expect(follower.losses).toEqual({
-      overrun: 0,
-      unknownFrees: 1,
-      missedFrees: 1,
-      withoutStack: 1,
-      dropped: 1,
-    });
+    expect(follower.losses).toEqual({ overrun: 0, unknownFrees: 1, missedFrees: 1, withoutStack: 1, dropped: 1 });
     expect(follower.reading(0, siteOf).held.get('s2')?.bytes).toBe(24);
   });
 

@@ -19,15 +19,7 @@ const of = (type: AllocationType, ...texts: readonly string[]) => {
     writeFileSync(path, text);
     return path;
   });
-  return recordingFrom({
-    type,
-    paths,
-    windows: null,
-    seconds: 60,
-    pageSize: 4096,
-    maxBlocks: 1000,
-    maxSurvivors: 100,
-  });
+  return recordingFrom({ type, paths, windows: null, seconds: 60, pageSize: 4096, maxBlocks: 1000, maxSurvivors: 100 });
 };
 
 const captured = (name: string) =>
@@ -35,10 +27,7 @@ const captured = (name: string) =>
 
 const untold = async (...asked: Parameters<typeof of>) => (await of(...asked)).unknownOrder;
 const EARLIER = { code: 'unreadable', message: expect.stringContaining('is not later than') };
-const UNRELATED = {
-  code: 'unreadable',
-  message: expect.stringMatching(/from different machines or boots/),
-};
+const UNRELATED = { code: 'unreadable', message: expect.stringMatching(/from different machines or boots/) };
 
 const count = (most: number) => Array.from({ length: most }, (_, at) => at);
 

@@ -86,13 +86,9 @@ it('assigns no allocation the stack of another thread', async () => {
 it('refuses options that do not apply: the interval of events, windows of copies', async () => {
   const refusal = (text: string, order: { seconds?: number; windows?: number | null }) =>
     expect(of2([text, text], order)).rejects;
-  await refusal(EVENTS, { seconds: 60 }).toMatchObject({
-    next: expect.stringContaining('--interval'),
-  });
+  await refusal(EVENTS, { seconds: 60 }).toMatchObject({ next: expect.stringContaining('--interval') });
   const copy = 'allocinfo - version: 1.0\n 1 1 a.c:1 func:f \n';
-  await refusal(copy, { seconds: 60 }).toMatchObject({
-    next: expect.stringContaining('--windows'),
-  });
+  await refusal(copy, { seconds: 60 }).toMatchObject({ next: expect.stringContaining('--windows') });
 });
 
 describe('output of perf script', () => {
@@ -118,9 +114,6 @@ describe('output of perf script', () => {
 
   it('has no module for inlined functions', async () => {
     const recording = await of(event(1, 'alloc', 16, 'ffffffff81000010 f+0x10 (inlined)') + event(2, 'free', 19));
-    expect([...recording.sites.values()][0]?.frames[0]).toMatchObject({
-      symbol: 'f',
-      module: null,
-    });
+    expect([...recording.sites.values()][0]?.frames[0]).toMatchObject({ symbol: 'f', module: null });
   });
 });

@@ -48,23 +48,11 @@ describe('a recording read from tracefs output', () => {
   it.each([
     [
       '5.10',
-      {
-        leak_single: 163_840,
-        leak_fifth: 393_216,
-        leak_parts: 163_840,
-        ring_split: 1_310_720,
-        ring_exact: 409_600,
-      },
+      { leak_single: 163_840, leak_fifth: 393_216, leak_parts: 163_840, ring_split: 1_310_720, ring_exact: 409_600 },
     ],
     [
       '6.1',
-      {
-        leak_single: 184_320,
-        leak_fifth: 393_216,
-        leak_parts: 180_224,
-        ring_split: 1_441_792,
-        ring_exact: 450_560,
-      },
+      { leak_single: 184_320, leak_fifth: 393_216, leak_parts: 180_224, ring_split: 1_441_792, ring_exact: 450_560 },
     ],
   ])('reads pages from allocations and frees in two files, compressed with: %s', async (kernel, truth) => {
     const recording = await of(trace(kernel, 'page'), { windows: 3 });
@@ -149,10 +137,7 @@ describe('incomplete or contradictory input is reported', () => {
     const whole = file('whole.txt', text);
     expect(await of([whole])).toMatchObject({ gaps: [], survivors: [{ order: 10 }] });
     const cut = file('cut-trace.txt', text.slice(0, text.indexOf('order=10') + 'order=1'.length));
-    expect(await of([cut])).toMatchObject({
-      gaps: [{ code: 'truncated', source: cut, count: 1 }],
-      survivors: [],
-    });
+    expect(await of([cut])).toMatchObject({ gaps: [{ code: 'truncated', source: cut, count: 1 }], survivors: [] });
   });
 
   it.each([
@@ -313,10 +298,7 @@ describe('compressed files', () => {
 
   it.each(['gzip', 'xz', 'zstd'])('are refused if they are truncated: %s', async (command) => {
     const path = file('truncated', pack(command).subarray(0, -9));
-    await expect(of([path])).rejects.toMatchObject({
-      code: 'unreadable',
-      message: expect.stringContaining(path),
-    });
+    await expect(of([path])).rejects.toMatchObject({ code: 'unreadable', message: expect.stringContaining(path) });
   });
 
   it.each([

@@ -85,11 +85,7 @@ describe("readings of the kernel's own records", () => {
       next: 'Turn it on: sysctl vm.mem_profiling=1',
     });
     const { recording } = await record('allocinfo', { ...files, [PROFILING]: ['1\n', '0\n'] });
-    expect(recording.gaps).toContainEqual({
-      code: 'truncated',
-      source: '/proc/allocinfo',
-      count: 1,
-    });
+    expect(recording.gaps).toContainEqual({ code: 'truncated', source: '/proc/allocinfo', count: 1 });
   });
 
   it('report caches that are not tracked: slub_debug=U,kmalloc-1k tracks only one', async () => {

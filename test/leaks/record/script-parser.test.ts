@@ -28,11 +28,7 @@ test('parses the mapping, page size and stack of a fault', () => {
       what: { type: 'fault', major: false, mapping: '//anon', pageBytes: 2 ** 21 },
       frames: [
         { symbol: '_int_malloc', module: '/usr/lib/libc.so.6', offset: '0xda9' },
-        {
-          symbol: 'leak::here(int, char)',
-          module: '/tmp/a (b)/leak (deleted)',
-          offset: '0x8',
-        },
+        { symbol: 'leak::here(int, char)', module: '/tmp/a (b)/leak (deleted)', offset: '0x8' },
         { symbol: null, module: '//anon', offset: '0xffff7f0012345678' },
         { symbol: 'main', module: 'inlined', offset: null },
       ],

@@ -10,21 +10,12 @@ import {
 } from '../../../src/profile/faults/stack-sums.js';
 import type { Frame, Sample } from '../../../src/profile/perf/script.js';
 
-const frame = (symbol: string | null, module = '/bin/x'): Frame => ({
-  symbol,
-  module,
-  offset: '0x8',
-});
+const frame = (symbol: string | null, module = '/bin/x'): Frame => ({ symbol, module, offset: '0x8' });
 const LIBC = '/usr/lib/x86_64-linux-gnu/libc.so.6';
 const MALLOC = [frame('_int_malloc', LIBC), frame('leak'), frame('main'), frame('_start')];
 
 function fault(mapping: string, frames: readonly Frame[] = MALLOC, more = {}): Sample {
-  return {
-    pid: 7,
-    tid: 7,
-    frames,
-    what: { type: 'fault', major: false, mapping, pageBytes: 4096, ...more },
-  };
+  return { pid: 7, tid: 7, frames, what: { type: 'fault', major: false, mapping, pageBytes: 4096, ...more } };
 }
 
 describe('sums of faults by stack', () => {

@@ -44,11 +44,7 @@ test('names a function of a module that was loaded and unloaded meanwhile', () =
   const machine = new Machine();
   machine.load('leak', PLACE);
   machine.unload('leak');
-  expect(machine.symbols.at(PLACE + 16n)).toEqual({
-    name: 'leak_take',
-    module: 'leak',
-    offset: 16,
-  });
+  expect(machine.symbols.at(PLACE + 16n)).toEqual({ name: 'leak_take', module: 'leak', offset: 16 });
   expect(machine.nameAt(0xffff_ffff_8100_0050n)).toBe('__alloc_pages');
   // Behind the end of the module.
   expect(machine.nameAt(PLACE + 16384n)).toBeUndefined();

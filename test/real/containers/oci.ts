@@ -113,11 +113,13 @@ function seccompFor(held: readonly string[]): object {
     defaultAction: profile.defaultAction,
     defaultErrnoRet: profile.defaultErrnoRet,
     architectures: ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86'],
-    syscalls: profile.syscalls.filter(applies).map(({ names, action, args, errnoRet }) => ({
-      names,
-      action,
-      ...(args?.length ? { args } : {}),
-      ...(errnoRet === undefined ? {} : { errnoRet }),
-    })),
+    syscalls: profile.syscalls
+      .filter(applies)
+      .map(({ names, action, args, errnoRet }) => ({
+        names,
+        action,
+        ...(args?.length ? { args } : {}),
+        ...(errnoRet === undefined ? {} : { errnoRet }),
+      })),
   };
 }

@@ -45,10 +45,7 @@ test('a dump and its saved answers compare equal', async () => {
     ...one,
     inputs: [],
     summary: other.summary,
-    warnings: one.warnings.map((warning) => ({
-      ...warning,
-      message: warning.message.replaceAll(elf, answers),
-    })),
+    warnings: one.warnings.map((warning) => ({ ...warning, message: warning.message.replaceAll(elf, answers) })),
   });
 });
 

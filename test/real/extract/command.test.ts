@@ -100,9 +100,7 @@ describe('kdump-mem extract', () => {
     const { execa } = await import('execa');
     const { vmlinux } = labKernel('6.1');
     const code = 'print(prog["init_uts_ns"].name.release.string_().decode())';
-    const ran = await execa(labTool('drgn'), ['-q', '-c', output, '-s', vmlinux, '-e', code], {
-      timeout: 60_000,
-    });
+    const ran = await execa(labTool('drgn'), ['-q', '-c', output, '-s', vmlinux, '-e', code], { timeout: 60_000 });
     expect(ran.stdout.trim()).toBe(oracle.release);
   });
 

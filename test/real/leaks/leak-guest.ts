@@ -160,9 +160,7 @@ export class LeakGuest {
    * later recording.
    */
   async unloaded(): Promise<void> {
-    await this.guest.run('while pidof churn traffic > /dev/null; do usleep 200000; done', {
-      timeoutMs: MOST_MS,
-    });
+    await this.guest.run('while pidof churn traffic > /dev/null; do usleep 200000; done', { timeoutMs: MOST_MS });
   }
 
   /**

@@ -51,12 +51,7 @@ export const REMEMBERS = 'page_owner=on slub_debug=U';
 
 export async function bootOwnKernel(append: string, files: GuestOptions['files'] = []): Promise<LeakGuest> {
   buildOwnKernel();
-  const guest = await LeakGuest.boot(OWN_KERNEL, {
-    append,
-    files,
-    memoryMiB: MEMORY_MIB,
-    limitMs: LIMIT_MS,
-  });
+  const guest = await LeakGuest.boot(OWN_KERNEL, { append, files, memoryMiB: MEMORY_MIB, limitMs: LIMIT_MS });
   await guest.mount();
   return guest;
 }

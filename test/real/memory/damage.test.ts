@@ -307,10 +307,7 @@ describe('one damaged word makes the answer incomplete', () => {
   test('a file of io_uring with other file operations, which would hide its registered sockets', () => {
     const damaged = damagedBy(set(ringFile(), 'file.f_op', needSymbol(kernel, 'perf_fops')));
     expect(accountAll(damaged).warnings).toEqual([
-      {
-        code: 'corrupt',
-        message: expect.stringMatching(/is \[io_uring\] by name, not by its f_op$/),
-      },
+      { code: 'corrupt', message: expect.stringMatching(/is \[io_uring\] by name, not by its f_op$/) },
     ]);
   });
 

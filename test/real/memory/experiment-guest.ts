@@ -26,10 +26,7 @@ export interface Look {
 /** `name active objects size objects-per-slab pages-per-slab … : slabdata active-slabs slabs shared` */
 const SLABS = { file: '/proc/slabinfo', each: 'NR > 2 { n += $6 * $15 }' };
 /** `start-end bytes caller pages=…` */
-const AREAS = {
-  file: '/proc/vmallocinfo',
-  each: '/ pages=/ { sub(/.* pages=/, ""); n += $1 }',
-};
+const AREAS = { file: '/proc/vmallocinfo', each: '/ pages=/ { sub(/.* pages=/, ""); n += $1 }' };
 
 /** Time until the shell that answered is idle again. */
 const SETTLE_MS = 300;

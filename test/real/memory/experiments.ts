@@ -42,11 +42,7 @@ const PIPES = AMOUNT / 2 ** 18;
 const PLANTED = { 0: 1024, 3: 128, 5: 64 };
 
 /** Changes in an experiment without allocations are subtracted from the others. */
-export const NOTHING: Experiment = {
-  name: 'nothing',
-  command: 'takeuser nothing 0',
-  category: 'anonymous',
-};
+export const NOTHING: Experiment = { name: 'nothing', command: 'takeuser nothing 0', category: 'anonymous' };
 
 export const EXPERIMENTS: readonly Experiment[] = [
   { name: 'anonymous memory', command: user('anonymous'), category: 'anonymous' },
@@ -59,12 +55,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
     category: 'hugetlb',
   },
   { name: 'a file of ext4', command: user('file', ' /disk/file'), category: 'page-cache' },
-  {
-    name: 'secret memory',
-    command: user('secret'),
-    category: 'secret',
-    lacks: ['5.10'],
-  },
+  { name: 'secret memory', command: user('secret'), category: 'secret', lacks: ['5.10'] },
   { name: 'page tables', command: user('tables'), category: 'page-tables' },
   {
     name: 'stacks of threads',
@@ -81,12 +72,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
     also: { 'slab-unreclaimable': [PIPES * 3584, PIPES * 8192] },
     slabs: true,
   },
-  {
-    name: 'messages of System V',
-    command: kernels('messages'),
-    category: 'slab-unreclaimable',
-    slabs: true,
-  },
+  { name: 'messages of System V', command: kernels('messages'), category: 'slab-unreclaimable', slabs: true },
   {
     name: 'names that are not there (dentries)',
     command: kernels('dentries', ' /disk'),
@@ -137,12 +123,7 @@ export const EXPERIMENTS: readonly Experiment[] = [
   },
   { name: 'rings of perf', command: kernels('perf'), category: 'rings' },
   { name: 'rings of io_uring', command: kernels('uring'), category: 'rings' },
-  {
-    name: 'buffers of a dma-buf heap',
-    command: kernels('dmabuf'),
-    category: 'dma-buf',
-    lacks: ['5.10', '6.1'],
-  },
+  { name: 'buffers of a dma-buf heap', command: kernels('dmabuf'), category: 'dma-buf', lacks: ['5.10', '6.1'] },
   {
     name: 'the table of a zram device',
     // /proc/vmallocinfo has the requested size.

@@ -35,10 +35,11 @@ export function filesSuite(dump: string, kernel: LabKernel): void {
       } finally {
         opened.close();
       }
-      ({ inodes, openers } = drgnJson<{
-        inodes: Record<string, Inode>;
-        openers: Record<string, readonly number[]>;
-      }>(core, kernel, new URL('files.py', import.meta.url)));
+      ({ inodes, openers } = drgnJson<{ inodes: Record<string, Inode>; openers: Record<string, readonly number[]> }>(
+        core,
+        kernel,
+        new URL('files.py', import.meta.url),
+      ));
     });
 
     test('no inode contradicts the answer', () => {

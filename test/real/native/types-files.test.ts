@@ -65,9 +65,7 @@ function structOf(types: KernelTypes, name: string): StructLayout | undefined {
 }
 
 describe.each(KERNELS)('types of %s', (version) => {
-  it('are the same from BTF, from DWARF and from a table of Volatility', {
-    timeout: 600_000,
-  }, () => {
+  it('are the same from BTF, from DWARF and from a table of Volatility', { timeout: 600_000 }, () => {
     const kernel = openNative({ files: [dumpFile(version, 'kdump-zlib')] });
     const dwarf = new KernelTypes(openTypesFile(labKernel(version).vmlinux).load(), () => []);
     const names = [...new Set(kernel.types.base.names())];
@@ -115,10 +113,7 @@ it.each(['6.1', 'newest'] as const)(
     const own = new Dump(openNative({ files }));
     const types = openTypesFile(labKernel(version).vmlinux);
     const kernel = openNative({ files, types });
-    expect(kernel.provenance).toMatchObject({
-      types: { source: 'DWARF' },
-      typesVerified: 'build-id',
-    });
+    expect(kernel.provenance).toMatchObject({ types: { source: 'DWARF' }, typesVerified: 'build-id' });
     const other = new Dump(kernel);
     expect(other.memory()).toEqual(own.memory());
     expect(other.sockets()).toEqual(own.sockets());

@@ -60,10 +60,7 @@ export const KINDS: readonly PanicKind[] = [
     run: insmod('null', 'irq'),
     stack: ['panic', 'panics_do', 'irq_work_run_list', 'panics', 'do_one_initcall'],
   }),
-  fault('bug-in-softirq', BUG, {
-    run: insmod('bug', 'softirq'),
-    stack: ['panic', 'panics_do', 'call_timer_fn'],
-  }),
+  fault('bug-in-softirq', BUG, { run: insmod('bug', 'softirq'), stack: ['panic', 'panics_do', 'call_timer_fn'] }),
   {
     name: 'panic',
     run: insmod('panic'),

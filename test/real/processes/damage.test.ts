@@ -37,12 +37,7 @@ test('a process without its mm_struct is not listed, and all shares are unknown'
   expect(answer.notShown).toBe(1);
   expect(answer.processes.length).toBe(spaces.length - 1);
   for (const { rss, pss, uss, freed, complete } of answer.processes) {
-    expect({ pss, uss, freed, complete }).toEqual({
-      pss: null,
-      uss: null,
-      freed: null,
-      complete: false,
-    });
+    expect({ pss, uss, freed, complete }).toEqual({ pss: null, uss: null, freed: null, complete: false });
     expect(rss).toBeGreaterThan(0);
   }
 });

@@ -11,9 +11,7 @@ const home = scratchFolder('clone-');
 // For npm downloads and two builds.
 const MOST_MS = 600_000;
 
-test('the README’s commands for a clone install both commands and their manual pages', {
-  timeout: MOST_MS,
-}, () => {
+test('the README’s commands for a clone install both commands and their manual pages', { timeout: MOST_MS }, () => {
   const clone = join(home, 'kdump-mem');
   execFileSync('git', ['clone', '--quiet', ROOT, clone]);
   const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');

@@ -26,9 +26,7 @@ test('there is a page for each command, and for both programs', () => {
 });
 
 test.each([...PAGES.map(([name]) => name), 'kdump-mem'])('mandoc accepts %s', (name) => {
-  const { stdout } = spawnSync('mandoc', ['-T', 'lint', '-W', 'warning', `${FOLDER}${name}.1`], {
-    encoding: 'utf8',
-  });
+  const { stdout } = spawnSync('mandoc', ['-T', 'lint', '-W', 'warning', `${FOLDER}${name}.1`], { encoding: 'utf8' });
   const complaints = stdout.split('\n').filter((line) => line !== '');
   // A page has no date, so that builds are reproducible.
   expect(complaints.filter((line) => !line.includes('missing date'))).toEqual([]);

@@ -29,10 +29,9 @@ beforeAll(() => {
   });
   // npm 12 prints an object by name, earlier versions a list.
   const packOutput = JSON.parse(made.slice(made.search(/^[[{]/m)));
-  const [{ filename, files }] = Object.values(packOutput) as {
-    filename: string;
-    files: { path: string }[];
-  }[] as [{ filename: string; files: { path: string }[] }];
+  const [{ filename, files }] = Object.values(packOutput) as { filename: string; files: { path: string }[] }[] as [
+    { filename: string; files: { path: string }[] },
+  ];
   tarball = join(home, filename);
   packed = files.map(({ path }) => path);
   writeFileSync(join(home, 'package.json'), '{ "private": true }\n');
@@ -256,10 +255,7 @@ describe('as a library', () => {
 
 test('publint reports no problem', () => {
   const { stdout, status } = run(join(TOOLS, 'publint'), ['run', tarball, '--strict']);
-  expect({ stdout, status }).toMatchObject({
-    status: 0,
-    stdout: expect.stringContaining('All good!'),
-  });
+  expect({ stdout, status }).toMatchObject({ status: 0, stdout: expect.stringContaining('All good!') });
 });
 
 test('attw reports no problem', () => {

@@ -50,11 +50,7 @@ interface Drgn {
   readonly backlog?: Skbs & { readonly charged: number };
   readonly subflowBacklog?: Skbs;
   readonly ingressPart?: Skbs;
-  readonly sctpSend?: {
-    readonly charged: number;
-    readonly waiting: number;
-    readonly chunkBytes: number;
-  };
+  readonly sctpSend?: { readonly charged: number; readonly waiting: number; readonly chunkBytes: number };
   readonly umem?: { readonly orders: Readonly<Record<string, number>>; readonly count: number };
 }
 
@@ -159,11 +155,7 @@ describe.each(['6.1', 'newest'] as const)('sockets of rare address families on %
   if (version !== 'newest')
     test('UDP-Lite: the reader queue counts too', () => {
       const { queues, total } = ours('udplite');
-      expect(total).toMatchObject({
-        skbs: said('udplite').skbs,
-        payloadBytes: said('udplite').unread,
-        complete: true,
-      });
+      expect(total).toMatchObject({ skbs: said('udplite').skbs, payloadBytes: said('udplite').unread, complete: true });
       expect(queues.reader?.skbs).toBeGreaterThan(30);
     });
 

@@ -29,10 +29,6 @@ test('finds per-CPU UDP datagrams where drgn finds them', () => {
   ];
   const after = accountFd(damagedBy(...patches), pid, fd);
   sound.close();
-  expect(after.queues.producing).toMatchObject({
-    skbs: 2,
-    payloadBytes: first.length + second.length,
-    complete: true,
-  });
+  expect(after.queues.producing).toMatchObject({ skbs: 2, payloadBytes: first.length + second.length, complete: true });
   expect(after.total.skbs).toBe(before.total.skbs + 2);
 });

@@ -31,20 +31,14 @@ const QUESTIONS = [
  * schemas.
  */
 function heldAgainst(lines: string): string[] {
-  const { status, stdout, stderr } = spawnSync('/usr/bin/python3', [VALID, FOLDER], {
-    input: lines,
-    encoding: 'utf8',
-  });
+  const { status, stdout, stderr } = spawnSync('/usr/bin/python3', [VALID, FOLDER], { input: lines, encoding: 'utf8' });
   if (status !== 0) throw new Error(stderr);
   return stdout.trimEnd().split('\n');
 }
 
 /** An answer rewritten by jq, on one line. */
 function throughJq(answer: string): string {
-  const { status, stdout, stderr } = spawnSync('jq', ['-c', '.'], {
-    input: answer,
-    encoding: 'utf8',
-  });
+  const { status, stdout, stderr } = spawnSync('jq', ['-c', '.'], { input: answer, encoding: 'utf8' });
   if (status !== 0) throw new Error(stderr);
   return stdout;
 }

@@ -43,9 +43,7 @@ if (role === 'server') {
         for (;;);
       }, 100);
     if (options.share && children++ === 0) {
-      const child = spawn('sleep', ['600'], {
-        stdio: ['ignore', 'ignore', 'ignore', socket, socket],
-      });
+      const child = spawn('sleep', ['600'], { stdio: ['ignore', 'ignore', 'ignore', socket, socket] });
       child.on('spawn', () => report({ child: child.pid }));
     }
   });

@@ -61,11 +61,7 @@ describe('a capture', () => {
     expect(ours(live.report.sockets).length).toBe(3);
     const read = skcheckJson(['--stale', '--from', file]);
     expect(ours(read.report.sockets)).toEqual(ours(live.report.sockets));
-    expect(read.report.host).toMatchObject({
-      ...live.report.host,
-      source: 'capture',
-      ...varying(read),
-    });
+    expect(read.report.host).toMatchObject({ ...live.report.host, source: 'capture', ...varying(read) });
     // Captured after the live answer, on the same clock.
     expect(read.report.host.uptimeSeconds).toBeGreaterThan(live.report.host.uptimeSeconds ?? 0);
     expect(read.report.sockets.find(({ pid }) => pid === outside.pid)?.comm).toBe(HOSTILE);

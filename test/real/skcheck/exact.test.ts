@@ -171,18 +171,8 @@ describe.each(KERNELS)('counted in the memory of %s', (name) => {
     };
     const { diagnosis: counted, counts } = withCounts(diagnosis, exact);
     const [first = 0] = each;
-    expect(counted.findings[0]?.pinned).toEqual({
-      low: first,
-      likely: first,
-      high: first,
-      atMost: first,
-    });
-    expect(counted.totals.pinned).toEqual({
-      low: total,
-      likely: total,
-      high: total,
-      atMost: total,
-    });
+    expect(counted.findings[0]?.pinned).toEqual({ low: first, likely: first, high: first, atMost: first });
+    expect(counted.totals.pinned).toEqual({ low: total, likely: total, high: total, atMost: total });
     expect(counted.totals.unbounded).toBe(0);
     // Findings with counts are new objects, which still map to their counts.
     expect(counted.findings.map((one) => counts.get(one)?.pinnedBytes)).toEqual(each);

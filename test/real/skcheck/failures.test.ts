@@ -81,10 +81,7 @@ test('--help has examples and the exit statuses, --version the version', () => {
   expect(help.stdout).toContain('skcheck --stale --interval 0');
   expect(help.stdout).toMatch(/Exit status: 0 .*1 .*2 .*\n3 /);
   expect(Math.max(...help.stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(100);
-  expect(skcheck(['--version'])).toMatchObject({
-    status: 0,
-    stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/),
-  });
+  expect(skcheck(['--version'])).toMatchObject({ status: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
 });
 
 describe('a failed scan is status 3 and one line', () => {

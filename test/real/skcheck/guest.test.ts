@@ -50,9 +50,7 @@ describe.each(['6.1'] as const)('skcheck in a live guest of %s', (kernel) => {
   afterAll(() => guest?.kill());
 
   async function skcheck(args: string): Promise<SkcheckReport> {
-    const { output } = await guest.run(`skcheck ${args} --json 2>/tmp/stderr || true`, {
-      timeoutMs: LONG_MS,
-    });
+    const { output } = await guest.run(`skcheck ${args} --json 2>/tmp/stderr || true`, { timeoutMs: LONG_MS });
     return skcheckSchema.parse(JSON.parse(output.toString()));
   }
 

@@ -37,11 +37,7 @@ function inside(args: string[]) {
   return skcheckJson(args).report.sockets.filter((socket) => socket.netns === netns);
 }
 
-const STALLED = {
-  comm: 'perl',
-  unreadBytes: 5000,
-  stalled: { verdict: 'stalled-reader' },
-};
+const STALLED = { comm: 'perl', unreadBytes: 5000, stalled: { verdict: 'stalled-reader' } };
 
 /** The capture script, with these commands hidden. */
 function captureWithout(file: string, ...commands: string[]) {

@@ -72,10 +72,7 @@ interface Older {
 /**
  * Without the machine's memory at that moment, which bounds sockets without a bound of their own.
  */
-const bounded = <P extends { atMost: number | null }>(pinned: P) => ({
-  ...pinned,
-  high: pinned.atMost,
-});
+const bounded = <P extends { atMost: number | null }>(pinned: P) => ({ ...pinned, high: pinned.atMost });
 
 /** Entries of our readers, without fields that differ between two scans. */
 function ours(env: NodeJS.ProcessEnv, ...args: string[]) {

@@ -27,10 +27,7 @@ test('a socket that a fork holds twice is one socket, with both processes and al
       { pid: child, fds: 2 },
     ].sort((a, b) => a.pid - b.pid),
   );
-  expect(socket?.holders.find(({ pid }) => pid === child)).toMatchObject({
-    comm: 'sleep',
-    fds: [3, 4],
-  });
+  expect(socket?.holders.find(({ pid }) => pid === child)).toMatchObject({ comm: 'sleep', fds: [3, 4] });
 });
 
 test('--pid of the fork finds the same socket', async () => {

@@ -16,10 +16,7 @@ afterAll(() => stage.end());
 function alone(command: string, args: string[]) {
   const environment = ['-i', 'PATH=/usr/sbin:/sbin'];
   expect(spawnSync('env', [...environment, '/bin/sh', '-c', 'command -v node']).status).not.toBe(0);
-  return spawnSync('env', [...environment, `${ROOT}dist/package/${command}`, ...args], {
-    encoding: 'utf8',
-    cwd: '/',
-  });
+  return spawnSync('env', [...environment, `${ROOT}dist/package/${command}`, ...args], { encoding: 'utf8', cwd: '/' });
 }
 
 beforeAll(() => {

@@ -32,10 +32,7 @@ describe('--prometheus', () => {
     expect(status).toBe(0);
     expect(stdout).toMatch(/^skcheck_stale_sockets [1-9]/m);
     expect(stdout).toContain('comm="a\\"b\\\\\\\\c\\\\x0a\\\\x1b{x}"');
-    const check = spawnSync(join(tools, 'promtool'), ['check', 'metrics'], {
-      input: stdout,
-      encoding: 'utf8',
-    });
+    const check = spawnSync(join(tools, 'promtool'), ['check', 'metrics'], { input: stdout, encoding: 'utf8' });
     expect(check).toMatchObject({ status: 0, stdout: '', stderr: '' });
   });
 
@@ -241,9 +238,7 @@ describe('deploy/', () => {
       writeFileSync(join(dir, unit), text.replace('/usr/local/bin/skcheck', '/bin/true'));
       return join(dir, unit);
     });
-    const check = spawnSync('systemd-analyze', ['verify', '--man=no', ...units], {
-      encoding: 'utf8',
-    });
+    const check = spawnSync('systemd-analyze', ['verify', '--man=no', ...units], { encoding: 'utf8' });
     expect(check).toMatchObject({ status: 0, stderr: '' });
   });
 
@@ -253,10 +248,7 @@ describe('deploy/', () => {
     const folder = join(dir, 'service');
     mkdirSync(folder);
     const [last = ''] = args.splice(-1);
-    expect(skcheck([...args, join(folder, basename(last))])).toMatchObject({
-      status: 0,
-      stdout: '',
-    });
+    expect(skcheck([...args, join(folder, basename(last))])).toMatchObject({ status: 0, stdout: '' });
     expect(readdirSync(folder)).toEqual(['skcheck.prom']);
     expect(readFileSync(join(folder, 'skcheck.prom'), 'utf8')).toContain('skcheck_sockets ');
   });

@@ -167,9 +167,7 @@ export function skcheckJson(
 export function together(...runs: string[][]): Promise<(Run & { report: SkcheckReport })[]> {
   return Promise.all(
     runs.map(async (args) => {
-      const child = spawn(process.execPath, [CLI, ...args, '--json'], {
-        stdio: ['ignore', 'pipe', 'pipe'],
-      });
+      const child = spawn(process.execPath, [CLI, ...args, '--json'], { stdio: ['ignore', 'pipe', 'pipe'] });
       const [stdout, stderr, [status]] = await Promise.all([
         text(child.stdout),
         text(child.stderr),

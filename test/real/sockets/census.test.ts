@@ -16,11 +16,7 @@ function census(version: LabKernel, engine: 'native' | 'crash' = 'native'): Cens
   const kernel =
     engine === 'native'
       ? openNative({ files: [elf] })
-      : openCrash({
-          vmcore: elf,
-          vmlinux: labKernel(version).vmlinux,
-          crash: labTool('crash'),
-        });
+      : openCrash({ vmcore: elf, vmlinux: labKernel(version).vmlinux, crash: labTool('crash') });
   try {
     return accountAll(kernel, { by: 'netns' });
   } finally {

@@ -24,11 +24,7 @@ interface Drgn {
   /** Requests in flight: hardware queue and start time. */
   readonly disks: Readonly<Record<string, readonly (readonly [number, number])[] | null>>;
   readonly gracePeriod: { readonly cpus: readonly number[]; readonly tasks: readonly number[] };
-  readonly journal: {
-    readonly task: number;
-    readonly holders: readonly number[];
-    readonly address: string;
-  };
+  readonly journal: { readonly task: number; readonly holders: readonly number[]; readonly address: string };
   readonly deadline: readonly number[];
   /** CPU at the end of the queue of the spinlock; -1: none. */
   readonly tail: number;
@@ -105,10 +101,7 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
     };
 
     test('complete, without contradictions', () => {
-      expect({ complete: answer.complete, warnings: answer.warnings }).toEqual({
-        complete: true,
-        warnings: [],
-      });
+      expect({ complete: answer.complete, warnings: answer.warnings }).toEqual({ complete: true, warnings: [] });
     });
 
     test('tasks wait for the file systems and devices that were stalled', () => {

@@ -29,10 +29,7 @@ test.each(ran.map(({ cpu = -1 }) => cpu))(
     const before = runningTask(kernel, cpu);
     const answer = answerWith(set(queue, 'rq.curr', next.address));
     expect(answer.warnings).toEqual([
-      {
-        code: 'torn-list',
-        message: `CPU ${cpu} was switching from pid ${before.pid} to pid ${next.pid}`,
-      },
+      { code: 'torn-list', message: `CPU ${cpu} was switching from pid ${before.pid} to pid ${next.pid}` },
     ]);
     // Running tasks, their registers and all stacks are as before the selection.
     expect(answer.groups).toEqual(sound.groups);

@@ -45,9 +45,7 @@ export async function bootSystemd(files: Readonly<Record<string, string>>): Prom
       limitMs: 12 * MOST_MS,
     });
     // Until then the shell and the first process have one root.
-    await guest.run('until [ -S /proc/1/root/run/systemd/private ]; do sleep 1; done', {
-      timeoutMs: MOST_MS,
-    });
+    await guest.run('until [ -S /proc/1/root/run/systemd/private ]; do sleep 1; done', { timeoutMs: MOST_MS });
     const inside = async (command: string, mayFail = false) => {
       const line = `chroot /proc/1/root /bin/bash -c ${shellWord(command)}`;
       const { output } = await guest.run(line, { timeoutMs: MOST_MS, mayFail });

@@ -186,10 +186,7 @@ describe.each(ofRun(['6.1', '6.12'] as const))('a damaged task of %s', (version)
       swap(culprit.address, 'task_struct.tgid', bystander.address),
     );
     expectFound(damagedCopy);
-    expect(accountFd(damagedCopy, culprit.pid, slot!.fd).process).toEqual({
-      pid: culprit.pid,
-      comm: culprit.comm,
-    });
+    expect(accountFd(damagedCopy, culprit.pid, slot!.fd).process).toEqual({ pid: culprit.pid, comm: culprit.comm });
   });
 
   test('two struct pids swapped', () => {

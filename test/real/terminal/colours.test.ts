@@ -13,15 +13,7 @@ async function shown(env: Readonly<Record<string, string>>): Promise<string> {
   const command = [process.execPath, commandPath('kdump-mem'), 'triage', LOG, '-v'];
   const { stdout } = await execa('python3', [PTY, '100', ...command], {
     timeout: 180_000,
-    env: {
-      TERM: 'xterm',
-      NO_COLOR: '',
-      LC_ALL: '',
-      LC_CTYPE: '',
-      LANG: 'en_US.UTF-8',
-      ...COERCED,
-      ...env,
-    },
+    env: { TERM: 'xterm', NO_COLOR: '', LC_ALL: '', LC_CTYPE: '', LANG: 'en_US.UTF-8', ...COERCED, ...env },
   });
   return stdout;
 }

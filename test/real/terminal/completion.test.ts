@@ -7,11 +7,7 @@ import { fixture } from '../../support/fixtures.js';
 import { scratchFolder } from '../../support/scratch.js';
 
 const folder = scratchFolder('completion-');
-const environment = {
-  PATH: `${join(folder, 'bin')}:/usr/bin:/bin`,
-  HOME: folder,
-  LC_ALL: 'C.UTF-8',
-};
+const environment = { PATH: `${join(folder, 'bin')}:/usr/bin:/bin`, HOME: folder, LC_ALL: 'C.UTF-8' };
 
 beforeAll(() => {
   mkdirSync(join(folder, 'bin'));
@@ -51,11 +47,7 @@ const SHELLS = {
 
 /** The first column of a shell's output, one word per line, without descriptions. */
 function run(shell: string, args: string[], more: NodeJS.ProcessEnv = {}): string[] {
-  return execFileSync(shell, args, {
-    env: { ...environment, ...more },
-    cwd: folder,
-    encoding: 'utf8',
-  })
+  return execFileSync(shell, args, { env: { ...environment, ...more }, cwd: folder, encoding: 'utf8' })
     .split('\n')
     .map((each) => each.replace(/[\t:].*/, ''))
     .filter((each) => each !== '');

@@ -43,11 +43,7 @@ describe.each(ofRun(['6.12', 'newest'] as const))('steal time in a dump of %s', 
   const triaged = (kernel: Kernel, damages: readonly Damage[]) => {
     const { findings, warnings, complete } = triage(memoryOf(kernel).damagedBy(...damages));
     kernel.close();
-    return {
-      found: findings.filter(({ code }) => code === 'hypervisor-overcommitted'),
-      warnings,
-      complete,
-    };
+    return { found: findings.filter(({ code }) => code === 'hypervisor-overcommitted'), warnings, complete };
   };
 
   test('is a finding if the CPU time and the scheduler agree', () => {
@@ -70,9 +66,7 @@ describe.each(ofRun(['6.12', 'newest'] as const))('steal time in a dump of %s', 
     expect(found).toEqual([]);
     expect(complete).toBe(false);
     expect(warnings).toMatchObject([
-      {
-        message: expect.stringContaining('steal time of CPU 0 is 20.0 s, but rq.prev_steal_time is 0.0 s'),
-      },
+      { message: expect.stringContaining('steal time of CPU 0 is 20.0 s, but rq.prev_steal_time is 0.0 s') },
     ]);
   });
 

@@ -26,10 +26,7 @@ test('page tables: one process cannot have more than all together', () => {
     return { pid: processes[0]?.pid, figures: found[0]?.figures, warnings: warnings.list() };
   };
   const { pid, figures, warnings } = tables(GIB / 2);
-  expect({ figures, warnings }).toMatchObject({
-    figures: { pid, mostBytes: GIB / 2 },
-    warnings: [],
-  });
+  expect({ figures, warnings }).toMatchObject({ figures: { pid, mostBytes: GIB / 2 }, warnings: [] });
   expect(tables(undefined).figures?.pid).not.toBe(pid);
   // The named process would be wrong, and is left out.
   expect(tables(2 * GIB)).toMatchObject({

@@ -16,21 +16,14 @@ async function answerFor(rules: readonly object[]) {
   return kdumpMemJson(triageSchema, 'triage', elf, '--rules', file);
 }
 
-const rule = (code: string, when: object) => ({
-  code: `test/${code}`,
-  severity: 'note',
-  message: 'x',
-  when,
-});
+const rule = (code: string, when: object) => ({ code: `test/${code}`, severity: 'note', message: 'x', when });
 
 test('rules match in a real dump exactly what its other answers contain', async () => {
   const [{ findings, rules, overwritten, noRoom }, memory, stacks, log] = await Promise.all([
     answerFor([
       rule('category', { memory: { category: 'page-tables', atLeastBytes: 1 } }),
       rule('full', { memory: { category: 'page-tables', atLeastShare: 0.9 } }),
-      rule('owner', {
-        owner: { name: 'stuffed', category: 'network-sockets', atLeastBytes: '1 MiB' },
-      }),
+      rule('owner', { owner: { name: 'stuffed', category: 'network-sockets', atLeastBytes: '1 MiB' } }),
       rule('tasks', { tasks: { state: 'S', atLeast: 1 }, stack: { symbol: '{who}', state: 'S' } }),
       rule('line', { log: 'Linux version {release} *' }),
       rule('no-line', { log: 'Linux version 1.0 *' }),

@@ -35,10 +35,7 @@ test.each(ofRun(['5.10', 'newest', '6.12-arm64-16k'] as const))(
     // Its peer writes until the buffers are full; it sleeps and never reads.
     const { pid, fd, comm } = role(truth, 'stuffed-reader');
     const stuffed = found.find(({ figures }) => figures.pid === pid && figures.fd === fd);
-    expect(stuffed).toMatchObject({
-      severity: 'warning',
-      figures: { comm, threads: 1, holders: 1 },
-    });
+    expect(stuffed).toMatchObject({ severity: 'warning', figures: { comm, threads: 1, holders: 1 } });
     // pause() in glibc is another system call on arm64.
     expect(stuffed?.figures.symbol).toMatch(/pause|poll/);
     expect(stuffed?.evidence).toEqual([expect.objectContaining({ kind: 'stack', end: 'user' })]);

@@ -102,11 +102,7 @@ export function troublesSuite(kernel: LabKernel): void {
       expect(task?.figures.seconds).toBeGreaterThanOrEqual(2);
       expect(others).toEqual([]);
       const waits = found('blocked-tasks').find(({ figures }) => figures.pid === hung);
-      expect(waits?.figures).toMatchObject({
-        comm: 'trouble-hang',
-        symbol: 'trouble_sleep',
-        tasks: 1,
-      });
+      expect(waits?.figures).toMatchObject({ comm: 'trouble-hang', symbol: 'trouble_sleep', tasks: 1 });
       const [stack] = waits?.evidence ?? [];
       const frames = stack?.kind === 'stack' ? stack.frames : [];
       const own = frames.find(({ symbol }) => symbol === 'trouble_sleep');

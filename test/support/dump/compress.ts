@@ -4,13 +4,7 @@ import snappy from 'snappyjs';
 export type Compression = 'none' | 'zlib' | 'lzo' | 'snappy' | 'zstd';
 
 /** DUMP_DH_COMPRESSED_… */
-export const FLAGS: Readonly<Record<Compression, number>> = {
-  none: 0,
-  zlib: 0x1,
-  lzo: 0x2,
-  snappy: 0x4,
-  zstd: 0x20,
-};
+export const FLAGS: Readonly<Record<Compression, number>> = { none: 0, zlib: 0x1, lzo: 0x2, snappy: 0x4, zstd: 0x20 };
 
 /**
  * A page in the format that its decoder expects. LZO and zstd are hand-written: literals, and a run

@@ -16,13 +16,7 @@ afterEach(() => {
 });
 
 const MTIME = '2026-11-20T04:12:00.000Z';
-const facts = (dump: string, size = 100) => ({
-  dump,
-  size,
-  mtime: MTIME,
-  parts: 1,
-  rulesFile: null,
-});
+const facts = (dump: string, size = 100) => ({ dump, size, mtime: MTIME, parts: 1, rulesFile: null });
 
 function line(dump: string, size = 100): string {
   const failure = failedJson({ code: 'damaged', message: 'so', signal: null });

@@ -9,17 +9,7 @@ function find(...said: readonly Said[]) {
   const records = said.map((one, seq): LogRecord => {
     const [by, text] = typeof one === 'string' ? [undefined, one] : one;
     const caller: LogCaller | null = by === undefined ? null : { kind: 'task', id: by };
-    return {
-      seq,
-      timestamp: 0n,
-      level: 4,
-      facility: 0,
-      caller,
-      comm: '',
-      subsystem: '',
-      device: '',
-      text,
-    };
+    return { seq, timestamp: 0n, level: 4, facility: 0, caller, comm: '', subsystem: '', device: '', text };
   });
   return logFindings(records, 4096);
 }

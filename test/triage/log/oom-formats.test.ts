@@ -243,10 +243,7 @@ describe('a memcg report before 5.0', () => {
   test('has its path if its two halves are separate messages', () => {
     const [, ...rest] = lines[3]?.match(/^(.*killed)( as a result.*)$/) ?? [];
     const found = only(...lines.slice(0, 3), rest[0]!, `[    1.000003]${rest[1]}`, ...lines.slice(4));
-    expect(found.figures).toMatchObject({
-      cgroup: '/kubepods/pod1',
-      victimCgroup: '/kubepods/pod1/b7',
-    });
+    expect(found.figures).toMatchObject({ cgroup: '/kubepods/pod1', victimCgroup: '/kubepods/pod1/b7' });
   });
 
   test('truncated at any line has no victim outside the text, and no other memcg', () => {
@@ -349,12 +346,7 @@ test.each([
     `oom-kill:constraint=${constraint},nodemask=0-1,cpuset=/set,mems_allowed=1,global_oom,task_memcg=/,task=x,pid=7,uid=0`,
     KILLED(7, 'x').replace('Memory cgroup out', 'Out'),
   );
-  expect(found.figures).toMatchObject({
-    reason,
-    scope: 'machine',
-    cpuset: '/set',
-    memsAllowed: '1',
-  });
+  expect(found.figures).toMatchObject({ reason, scope: 'machine', cpuset: '/set', memsAllowed: '1' });
   expect(findingWords(found)).toContain(words);
 });
 
@@ -491,13 +483,7 @@ test('lists processes by size and by name, slab caches, and allocation sites', (
   expect(found.figures).toMatchObject({ tasks: 3, largestPid: 5, tasksSwapBytes: 507 * PAGE });
   expect(found.oom?.tasks.map(({ pid }) => pid)).toEqual([6, 7, 5]);
   expect(found.oom?.byName).toEqual([
-    {
-      name: 'big swap',
-      tasks: 1,
-      rssBytes: 50 * PAGE,
-      swapBytes: 500 * PAGE,
-      pageTableBytes: 40960,
-    },
+    { name: 'big swap', tasks: 1, rssBytes: 50 * PAGE, swapBytes: 500 * PAGE, pageTableBytes: 40960 },
     { name: 'worker', tasks: 2, rssBytes: 200 * PAGE, swapBytes: 7 * PAGE, pageTableBytes: 81920 },
   ]);
   expect(found.oom?.slabs).toEqual([{ cache: 'kmalloc-4k', usedBytes: 4096 * KIB, totalBytes: 8192 * KIB }]);

@@ -12,53 +12,25 @@ const LOGS = [
     release: '5.10',
     cgroup: { pid: 111, anon: 32_400, tables: 96, usage: 32_768, largest: 8279 },
     machine: { pid: 114, anon: 97_608, tables: 224, largestPid: 116, largest: 26_429 },
-    pages: {
-      managed: 57_304,
-      free: 675,
-      anon: 51_689,
-      slab: 3323,
-      tables: 133,
-      unattributed: 1284,
-    },
+    pages: { managed: 57_304, free: 675, anon: 51_689, slab: 3323, tables: 133, unattributed: 1284 },
   },
   {
     release: '6.1',
     cgroup: { pid: 123, anon: 32_404, tables: 96, usage: 32_768, largest: 8280 },
     machine: { pid: 125, anon: 97_716, tables: 228, largestPid: 125, largest: 24_582 },
-    pages: {
-      managed: 55_847,
-      free: 729,
-      anon: 48_524,
-      slab: 4342,
-      tables: 119,
-      unattributed: 1901,
-    },
+    pages: { managed: 55_847, free: 729, anon: 48_524, slab: 4342, tables: 119, unattributed: 1901 },
   },
   {
     release: '6.12',
     cgroup: { pid: 168, anon: 32_512, tables: 100, usage: 32_720, largest: 8300 },
     machine: { pid: 175, anon: 97_664, tables: 228, largestPid: 175, largest: 24_588 },
-    pages: {
-      managed: 54_481,
-      free: 1837,
-      anon: 47_826,
-      slab: 2495,
-      tables: 209,
-      unattributed: 1842,
-    },
+    pages: { managed: 54_481, free: 1837, anon: 47_826, slab: 2495, tables: 209, unattributed: 1842 },
   },
   {
     release: '7.2',
     cgroup: { pid: 134, anon: 32_652, tables: 104, usage: 32_768, largest: 8342 },
     machine: { pid: 137, anon: 97_716, tables: 228, largestPid: 137, largest: 24_623 },
-    pages: {
-      managed: 53_561,
-      free: 1268,
-      anon: 45_711,
-      slab: 2816,
-      tables: 232,
-      unattributed: 3270,
-    },
+    pages: { managed: 53_561, free: 1268, anon: 45_711, slab: 2816, tables: 232, unattributed: 3270 },
   },
 ];
 
@@ -191,13 +163,7 @@ test('reads names of cgroups and tasks that contain separators', () => {
     '<3>[    1.000002] Memory cgroup out of memory: Killed process 7 (a), b) total-vm:8kB, anon-rss:4kB, file-rss:0kB, shmem-rss:0kB, UID:3 pgtables:4kB oom_score_adj:-5',
   ].join('\n');
   const [only] = logFindings(recordsOf(text), PAGE);
-  expect(only?.figures).toMatchObject({
-    invokedBy: 'a, b',
-    pid: 7,
-    comm: 'a), b',
-    uid: 3,
-    oomScoreAdj: -5,
-  });
+  expect(only?.figures).toMatchObject({ invokedBy: 'a, b', pid: 7, comm: 'a), b', uid: 3, oomScoreAdj: -5 });
 });
 
 test('merges repeated kills into one finding per cgroup, with their number', () => {

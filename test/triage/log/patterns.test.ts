@@ -303,13 +303,7 @@ test('counts a hardware error once, with its message', () => {
     "mce: [Hardware Error]: Run the above through 'mcelog --ascii'",
   );
   expect(found).toMatchObject([
-    {
-      severity: 'critical',
-      figures: {
-        times: 1,
-        what: 'CPU 2: Machine Check Exception: 5 Bank 5: be00000000800400',
-      },
-    },
+    { severity: 'critical', figures: { times: 1, what: 'CPU 2: Machine Check Exception: 5 Bank 5: be00000000800400' } },
   ]);
 });
 

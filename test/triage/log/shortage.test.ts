@@ -10,11 +10,7 @@ test('reads paths and names that contain commas and the following keys', () => {
     own: '/b,task=/c',
     pid: '3',
   });
-  expect(readChoice(`${START},global_oom${end}`)).toMatchObject({
-    group: undefined,
-    own: '/b,task=/c',
-    pid: '3',
-  });
+  expect(readChoice(`${START},global_oom${end}`)).toMatchObject({ group: undefined, own: '/b,task=/c', pid: '3' });
 });
 
 test('returns undefined for a line that lacks a part', () => {

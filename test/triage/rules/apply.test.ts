@@ -77,12 +77,7 @@ function answer(more: Partial<KernelTriage> = {}, lines = LOG, log: object = WHO
       source: 'vmcore',
       engine: 'native',
     } as KernelTriage['kernel'],
-    machine: {
-      panic: { state: 'running', logRead: true },
-      running: [],
-      taint: 4096n,
-      modules: ['ext4', 'mlx5_core'],
-    },
+    machine: { panic: { state: 'running', logRead: true }, running: [], taint: 4096n, modules: ['ext4', 'mlx5_core'] },
     findings: logFindings(records(...lines), 4096),
     log: { ...log, records: records(...lines) } as unknown as LogAnswer,
     lost: { overwritten: 0, noRoom: 0 },
@@ -304,12 +299,7 @@ test('silences nothing by figures that describe only the last occurrence', () =>
 });
 
 test('silences a finding that stands for others by its code only', () => {
-  const finding: Finding = {
-    code: 'oom-kill',
-    severity: 'critical',
-    evidence: [],
-    figures: { comm: 'a', others: 6 },
-  };
+  const finding: Finding = { code: 'oom-kill', severity: 'critical', evidence: [], figures: { comm: 'a', others: 6 } };
   const input = answer({ findings: [finding] });
   expect(applied(silent({ figures: { comm: 'a' } }), input).findings).toHaveLength(1);
   expect(applied(silent(), input).rules?.silenced[0]?.findings).toBe(7);
@@ -320,9 +310,7 @@ test('reports a changed severity, and sorts by it', () => {
     { code: 'oops', severity: 'critical', figures: {}, evidence: [] },
     { code: 'tainted', severity: 'note', figures: { mask: 4096 }, evidence: [] },
   ];
-  const rules = {
-    adjust: [{ finding: 'tainted', severity: 'critical', because: 'Ours are pure.' }],
-  };
+  const rules = { adjust: [{ finding: 'tainted', severity: 'critical', because: 'Ours are pure.' }] };
   const found = applied(rules, answer({ findings }));
   expect(found.findings.map(({ severity }) => severity)).toEqual(['critical', 'critical']);
   const text = triageText({ ...found, memory: undefined }, { width: null, source: 'v' });
@@ -332,9 +320,7 @@ test('reports a changed severity, and sorts by it', () => {
 test('escapes hostile log text in the sentence of a rule', () => {
   const lines = ['mlx \u001b[31m{x}: bad'];
   const found = applied(
-    {
-      rules: [{ code: 'acme/a', severity: 'note', when: { log: 'mlx {card}: bad' }, message: '{card}' }],
-    },
+    { rules: [{ code: 'acme/a', severity: 'note', when: { log: 'mlx {card}: bad' }, message: '{card}' }] },
     answer({}, lines),
   );
   const text = triageText({ ...found, memory: undefined }, { width: 80, source: 'v' });

@@ -67,10 +67,7 @@ function kernelOf(changes: Words = {}) {
         },
       },
       alloc_tag_counters: { size: 16, members: { bytes: 0, calls: 8 } },
-      codetag_type: {
-        size: 0xa0,
-        members: { count: [16, 4], 'mod_idr.idr_rt.xa_head': 32, 'desc.tag_size': 96 },
-      },
+      codetag_type: { size: 0xa0, members: { count: [16, 4], 'mod_idr.idr_rt.xa_head': 32, 'desc.tag_size': 96 } },
       codetag_module: { size: 32, members: { mod: 0, 'range.start': 8, 'range.stop': 16 } },
       xa_node: { size: 0x240, members: { shift: [0, 1], slots: [40, 512, 64] } },
       static_key: { size: 16, members: { 'enabled.counter': [0, 4] } },

@@ -4,13 +4,7 @@ import { type MadeMembers, type MadeStruct, made, madeKernel } from '../../suppo
 type Made = Parameters<typeof madeKernel>[0];
 
 /** struct page_owner of each generation (mm/page_owner.c), and the sizes of its page extensions. */
-const NAMED = {
-  ts_nsec: 16,
-  free_ts_nsec: 24,
-  comm: [32, 16],
-  pid: [48, 4],
-  tgid: [52, 4],
-} as const;
+const NAMED = { ts_nsec: 16, free_ts_nsec: 24, comm: [32, 16], pid: [48, 4], tgid: [52, 4] } as const;
 export const OWNERS: Readonly<Record<string, MadeStruct>> = {
   '5.10': owner(16, {}),
   '5.15': owner(40, { ts_nsec: 16, free_ts_nsec: 24, pid: [32, 4] }),
@@ -23,13 +17,7 @@ function owner(size: number, more: MadeMembers): MadeStruct {
   return { size, members: { ...first, handle: [8, 4], free_handle: [12, 4], ...more } };
 }
 
-export const AT = {
-  key: 0x600,
-  size: 0x608,
-  ops: 0x640,
-  section: 0x700,
-  extensions: 0x1000,
-} as const;
+export const AT = { key: 0x600, size: 0x608, ops: 0x640, section: 0x700, extensions: 0x1000 } as const;
 export const PER_SECTION = 64;
 /** Only the section of frames 64 to 127 has extensions; its entries start after 8 bytes of flags. */
 export const FIRST = 64;
@@ -62,12 +50,7 @@ export function memoryOf(
       page_ext_operations: { size: 40, members: { offset: 0, size: 8 } },
       static_key: { size: 16, members: { 'enabled.counter': [0, 4] } },
     },
-    symbols: {
-      ...more.symbols,
-      page_owner_inited: AT.key,
-      page_ext_size: AT.size,
-      page_owner_ops: AT.ops,
-    },
+    symbols: { ...more.symbols, page_owner_inited: AT.key, page_ext_size: AT.size, page_owner_ops: AT.ops },
     enums: { page_ext_flags: { PAGE_EXT_OWNER: 0n, PAGE_EXT_OWNER_ALLOCATED: 1n } },
     words: {
       [AT.key]: [1, 4],

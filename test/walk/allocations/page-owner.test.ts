@@ -44,9 +44,7 @@ describe.each(Object.entries(OWNERS))('page_owner of %s', (_, entry) => {
     const { seen, lost } = scanned(kernel, 0, FIRST + 4);
     expect([seen, lost]).toEqual([[], [[64, expect.stringContaining('no page extensions')]]]);
     // The first bit marks a section that is going offline (PAGE_EXT_INVALID).
-    const offline = memoryOf(entry, {
-      [AT.section + 32 + 16]: made(AT.extensions) - BigInt(size * FIRST) + 1n,
-    });
+    const offline = memoryOf(entry, { [AT.section + 32 + 16]: made(AT.extensions) - BigInt(size * FIRST) + 1n });
     expect(scanned(offline.kernel, FIRST, 128).lost).toEqual([[64, expect.anything()]]);
     const odd = memoryOf(entry, { [at(68) + 8]: [60, 2] });
     expect(scanned(odd.kernel, FIRST, 128)).toMatchObject({
@@ -57,10 +55,7 @@ describe.each(Object.entries(OWNERS))('page_owner of %s', (_, entry) => {
       lost: [[1, expect.stringContaining('order 60')]],
     });
     const away = memoryOf(entry, { [AT.section + 32 + 16]: made(0x1000_0000) });
-    expect(scanned(away.kernel, FIRST, 128)).toMatchObject({
-      seen: [],
-      lost: [[64, expect.any(String)]],
-    });
+    expect(scanned(away.kernel, FIRST, 128)).toMatchObject({ seen: [], lost: [[64, expect.any(String)]] });
   });
 
   test('refuses impossible sizes', () => {

@@ -94,10 +94,7 @@ describe('slab tracks', () => {
     members: { addr: 0, handle: [8, 4], cpu: [12, 4], pid: [16, 4], when: 24 },
   };
 
-  const SINGLE_TRACK: MadeStruct = {
-    size: 24,
-    members: { addr: 0, cpu: [8, 4], pid: [12, 4], when: 16 },
-  };
+  const SINGLE_TRACK: MadeStruct = { size: 24, members: { addr: 0, cpu: [8, 4], pid: [12, 4], when: 16 } };
 
   const OLD_FLAG = 0x1_0000;
 
@@ -137,12 +134,7 @@ describe('slab tracks', () => {
       '5.10',
       OLD_TRACK,
       OLD_FLAG,
-      (at: number): Words => ({
-        [at + 8]: STACK[0]!,
-        [at + 16]: STACK[1]!,
-        [at + 140]: [42, 4],
-        [at + 144]: 9n,
-      }),
+      (at: number): Words => ({ [at + 8]: STACK[0]!, [at + 16]: STACK[1]!, [at + 140]: [42, 4], [at + 144]: 9n }),
       STACK,
     ],
     [

@@ -10,30 +10,15 @@ const USAGES = ['memory.count.counter', 'memory.usage.counter'] as const;
 function kernelWith(usage: (typeof USAGES)[number], isOnline = true, objects = false) {
   return madeKernel({
     structs: {
-      mem_cgroup: {
-        size: 256,
-        members: { memory: [64, 64], [usage]: 64, 'memory.parent': 96 },
-      },
-      cgroup_subsys_state: {
-        size: 64,
-        members: { cgroup: 0, ss: 8, flags: [16, 4], parent: 24, online_cnt: [32, 4] },
-      },
+      mem_cgroup: { size: 256, members: { memory: [64, 64], [usage]: 64, 'memory.parent': 96 } },
+      cgroup_subsys_state: { size: 64, members: { cgroup: 0, ss: 8, flags: [16, 4], parent: 24, online_cnt: [32, 4] } },
       cgroup_subsys: { size: 32, members: { id: [0, 4] } },
-      cgroup: {
-        size: 128,
-        members: { subsys: [64, 24, 3], self: [0, 64], 'self.parent': 24, kn: 96 },
-      },
+      cgroup: { size: 128, members: { subsys: [64, 24, 3], self: [0, 64], 'self.parent': 24, kn: 96 } },
       ...(objects ? { obj_cgroup: { size: 32, members: { memcg: 8 } } } : {}),
       task_struct: { size: 64, members: { cgroups: 0, cg_list: [8, 16] } },
       css_set: {
         size: 96,
-        members: {
-          subsys: [0, 24, 3],
-          dfl_cgrp: 24,
-          cgrp_links: [48, 16],
-          tasks: [64, 16],
-          mg_tasks: [80, 16],
-        },
+        members: { subsys: [0, 24, 3], dfl_cgrp: 24, cgrp_links: [48, 16], tasks: [64, 16], mg_tasks: [80, 16] },
       },
       kernfs_node: { size: 64, members: { parent: 0, name: 8, hash: [16, 4], priv: 24 } },
       cgrp_cset_link: { size: 48, members: { cgrp: 0, cset: 8, cgrp_link: [16, 16] } },

@@ -17,12 +17,7 @@ const AT = new Map([
   ['facility', { offset: FACILITY_AT, size: 1, type: 'unsigned char', pointer: false }],
   ['caller_id', { offset: CALLER_AT, size: 4, type: 'unsigned int', pointer: false }],
 ]);
-const INFO = {
-  name: 'printk_info',
-  size: 88,
-  members: [],
-  member: (path: string) => AT.get(path),
-};
+const INFO = { name: 'printk_info', size: 88, members: [], member: (path: string) => AT.get(path) };
 const infoAt = (index: number) => LOG_BASE + BigInt(LOG_AT.infos + index * 88);
 /** Adds what the types of a kernel declare about its log. */
 const typed = (kernel: Kernel): Kernel => ({
@@ -142,10 +137,7 @@ describe('a panic', () => {
     expect(panicOf(['booting'])).toMatchObject({ state: 'running', unknowns: [] });
     const kernel = kernelWithLog(['booting']);
     const unknowns = new Unknowns();
-    const blind = {
-      ...kernel,
-      symbol: (name: string) => (name === 'prb' ? undefined : kernel.symbol(name)),
-    };
+    const blind = { ...kernel, symbol: (name: string) => (name === 'prb' ? undefined : kernel.symbol(name)) };
     expect(readPanic(blind, logFields(kernel), false, unknowns).state).toBe('unknown');
     const why = 'the kernel has no symbol prb';
     expect(unknowns.list()).toEqual([{ what: 'the log', code: 'no-symbols', why }]);

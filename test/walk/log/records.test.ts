@@ -46,10 +46,7 @@ function withPending(words: Readonly<Record<number, bigint | readonly [number, 4
     structs: {
       cpumask: { size: 8, members: {} },
       cont: { size: 1024, members: { buf: [0, 992], len: 992 } },
-      printk_safe_seq_buf: {
-        size: 4096,
-        members: { len: [0, 4], message_lost: [4, 4], buffer: [16, 4080] },
-      },
+      printk_safe_seq_buf: { size: 4096, members: { len: [0, 4], message_lost: [4, 4], buffer: [16, 4080] } },
     },
     symbols: {
       __cpu_possible_mask: 0,
@@ -193,10 +190,7 @@ describe('the log of records before 5.10', () => {
     log.store({ text: 'Kernel panic - not syncing: sysrq triggered crash', level: 0 });
     const kernel = kernelWithRecords(log);
     const panic = readPanic(kernel, fieldsOf(kernel), false, new Unknowns());
-    expect(panic).toMatchObject({
-      state: 'panicked',
-      message: 'Kernel panic - not syncing: sysrq triggered crash',
-    });
+    expect(panic).toMatchObject({ state: 'panicked', message: 'Kernel panic - not syncing: sysrq triggered crash' });
   });
 
   test('omits what a live log overwrites during the read, and never mixes records', () => {

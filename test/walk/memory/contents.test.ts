@@ -57,10 +57,7 @@ test('recognizes packets by their header checksum, and reports their ports', () 
     packet(bytes, 66, [9001, 57_598]);
     packet(bytes, 2048, [9001, 40_000]);
   });
-  expect(contentOf(two, FACTS)).toEqual({
-    kind: 'network-frames',
-    ports: [9001, 57_598, 40_000],
-  });
+  expect(contentOf(two, FACTS)).toEqual({ kind: 'network-frames', ports: [9001, 57_598, 40_000] });
   const wrong = page((bytes) => {
     packet(bytes, 66, [9001, 57_598]);
     bytes[66 + 14 + 8] = 63;

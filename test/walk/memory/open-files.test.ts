@@ -14,14 +14,8 @@ const SECOND = 0x400;
 
 type Members = Readonly<Record<string, readonly [offset: number, size: number]>>;
 const STRUCTS: Readonly<Record<string, { readonly size: number; readonly members: Members }>> = {
-  dma_buf: {
-    size: 120,
-    members: { size: [0, 8], ops: [32, 8], list_node: [96, 16], priv: [112, 8] },
-  },
-  system_heap_buffer: {
-    size: 96,
-    members: { len: [56, 8], 'sg_table.sgl': [64, 8], 'sg_table.orig_nents': [76, 4] },
-  },
+  dma_buf: { size: 120, members: { size: [0, 8], ops: [32, 8], list_node: [96, 16], priv: [112, 8] } },
+  system_heap_buffer: { size: 96, members: { len: [56, 8], 'sg_table.sgl': [64, 8], 'sg_table.orig_nents': [76, 4] } },
   scatterlist: { size: 32, members: { page_link: [0, 8], offset: [8, 4], length: [12, 4] } },
 };
 

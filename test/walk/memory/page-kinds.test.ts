@@ -3,13 +3,7 @@ import type { Kernel } from '../../../src/kernel/kernel.js';
 import { KINDS, kindTest } from '../../../src/walk/memory/page-kinds.js';
 import { type MadeMembers, madeKernel } from '../../support/made-kernel.js';
 
-const COMMON: MadeMembers = {
-  flags: 0,
-  mapping: 24,
-  compound_head: 8,
-  _mapcount: [48, 4],
-  _refcount: [52, 4],
-};
+const COMMON: MadeMembers = { flags: 0, mapping: 24, compound_head: 8, _mapcount: [48, 4], _refcount: [52, 4] };
 const TYPED: MadeMembers = { ...COMMON, page_type: [48, 4] };
 const FLAGS = ['PG_reserved', 'PG_swapbacked', 'PG_swapcache', 'PG_head', 'PG_slab'];
 

@@ -47,7 +47,5 @@ test.each(['ring_buffer', 'perf_buffer'])('finds pages that perf writes to: %s (
   };
   const each = files as Parameters<typeof perfRingFrames>[1];
   expect([...perfRingFrames(perfKernel(name), each)]).toEqual([5, 6, 7, 9]);
-  expect(errorOf(() => [...perfRingFrames(perfKernel(name, 3), each)])).toMatchObject({
-    code: 'damaged',
-  });
+  expect(errorOf(() => [...perfRingFrames(perfKernel(name, 3), each)])).toMatchObject({ code: 'damaged' });
 });

@@ -30,12 +30,7 @@ function traceKernel(old: boolean, counted = 2n, data?: bigint) {
       buffer_page: { size: 64, members: { list: [0, 16], page: 48 } },
       cpumask: { size: 8, members: { bits: 0 } },
     },
-    symbols: {
-      ftrace_trace_arrays: 0x40,
-      __cpu_possible_mask: 0x20,
-      __cpu_online_mask: 0x20,
-      nr_cpu_ids: 0x28,
-    },
+    symbols: { ftrace_trace_arrays: 0x40, __cpu_possible_mask: 0x20, __cpu_online_mask: 0x20, nr_cpu_ids: 0x28 },
     words: {
       [0x20]: 1n,
       [0x28]: [1, 4],

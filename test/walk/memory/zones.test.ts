@@ -35,19 +35,11 @@ function kernelWith({
       },
       free_area: { size: 24, members: { nr_free: 16 } },
       pglist_data: { size: 0x300, members: { node_zones: [0, 256, 1], node_id: [0x200, 4] } },
-      per_cpu_pageset: {
-        size: 96,
-        members: { 'pcp.count': [0, 4], 'pcp.lists': [16, 48, 3] },
-      },
+      per_cpu_pageset: { size: 96, members: { 'pcp.count': [0, 4], 'pcp.lists': [16, 48, 3] } },
       page: { size: 64, members: { lru: [8, 16] } },
       cpumask: { size: 8, members: { bits: 0 } },
     },
-    symbols: {
-      contig_page_data: ZONE,
-      __cpu_possible_mask: 0x20,
-      nr_cpu_ids: 0x28,
-      __per_cpu_offset: 0x30,
-    },
+    symbols: { contig_page_data: ZONE, __cpu_possible_mask: 0x20, nr_cpu_ids: 0x28, __per_cpu_offset: 0x30 },
     words: {
       [0x20]: 1n,
       [0x28]: [1, 4],

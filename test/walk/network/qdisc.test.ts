@@ -21,23 +21,12 @@ function putBack(members: MadeMembers, words: Readonly<Record<number, bigint>>) 
       netdev_queue: { size: 64, members: { qdisc: 8 } },
       Qdisc: {
         size: 256,
-        members: {
-          flags: [0, 4],
-          'q.qlen': [4, 4],
-          'qstats.backlog': [8, 4],
-          cpu_qstats: 16,
-          ...members,
-        },
+        members: { flags: [0, 4], 'q.qlen': [4, 4], 'qstats.backlog': [8, 4], cpu_qstats: 16, ...members },
       },
       sk_buff_head: { size: 24, members: { next: 0, prev: 8, qlen: [16, 4] } },
       sk_buff: { size: 64, members: { next: 0, prev: 8, rbnode: 0 } },
     },
-    words: {
-      [0x2008]: made(0x3000),
-      [0x3004]: [4, 4],
-      [0x3008]: [400, 4],
-      ...words,
-    },
+    words: { [0x2008]: made(0x3000), [0x3004]: [4, 4], [0x3008]: [400, 4], ...words },
   });
   return [...new QdiscReader(kernel, new SkbLists(kernel)).ofDevice(DEVICE)];
 }

@@ -13,22 +13,11 @@ function kernelWith(ring: 'tx_array.ring' | 'tx_ring') {
       tun_struct: { size: 0x100, members: { tfiles: [0, 64, 8], numqueues: [64, 4], dev: 72 } },
       tun_file: {
         size: 0x200,
-        members: {
-          'sk.sk_write_queue': 0,
-          tun: 24,
-          [ring]: at,
-          ...(ring === 'tx_ring' ? {} : { tx_array: at }),
-        },
+        members: { 'sk.sk_write_queue': 0, tun: 24, [ring]: at, ...(ring === 'tx_ring' ? {} : { tx_array: at }) },
       },
       ptr_ring: {
         size: 64,
-        members: {
-          producer: [0, 4],
-          consumer_head: [4, 4],
-          consumer_tail: [8, 4],
-          size: [12, 4],
-          queue: 16,
-        },
+        members: { producer: [0, 4], consumer_head: [4, 4], consumer_tail: [8, 4], size: [12, 4], queue: 16 },
       },
       sk_buff_head: { size: 24, members: { next: 0, prev: 8, qlen: [16, 4] } },
       sk_buff: { size: 64, members: { next: 0, rbnode: [0, 24] } },

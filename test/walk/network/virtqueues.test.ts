@@ -29,13 +29,7 @@ function buffers(
     structs: {
       virtnet_info: {
         size: 64,
-        members: {
-          dev: 0,
-          rq: 8,
-          max_queue_pairs: [16, 4],
-          mergeable_rx_bufs: [20, 1],
-          big_packets: [21, 1],
-        },
+        members: { dev: 0, rq: 8, max_queue_pairs: [16, 4], mergeable_rx_bufs: [20, 1], big_packets: [21, 1] },
       },
       receive_queue: { size: 64, members: { vq: 0 } },
       vring_virtqueue: { size: 144, members: { 'vq.num_free': [0, 4], ...members } },
@@ -43,14 +37,7 @@ function buffers(
     },
     words,
   });
-  const device = {
-    name: 'eth0',
-    net: 0n,
-    queues: 1,
-    firstQueue: 0n,
-    parent: 0n,
-    driver: undefined,
-  };
+  const device = { name: 'eth0', net: 0n, queues: 1, firstQueue: 0n, parent: 0n, driver: undefined };
   return virtioNetMemory(kernel, { ...device, address: made(DEVICE), privateData: made(OWN) }).buffers;
 }
 

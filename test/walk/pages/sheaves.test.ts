@@ -11,10 +11,7 @@ function kernelWith(form: 'node' | 'per_node', { owner = CACHE, size = 1 } = {})
     structs: {
       kmem_cache: { size: 64, members: { cpu_sheaves: 0, sheaf_capacity: [8, 4], ...ofNodes } },
       slub_percpu_sheaves: { size: 32, members: { main: 0, spare: 8, rcu_free: 16 } },
-      slab_sheaf: {
-        size: 64,
-        members: { barn_list: [0, 16], cache: 16, size: [24, 4], objects: [32, 0, 0] },
-      },
+      slab_sheaf: { size: 64, members: { barn_list: [0, 16], cache: 16, size: [24, 4], objects: [32, 0, 0] } },
       node_barn: { size: 64, members: { sheaves_full: [0, 16] } },
       kmem_cache_node: { size: 64, members: { barn: 8 } },
       kmem_cache_per_node_ptrs: { size: 16, members: { barn: 8 } },

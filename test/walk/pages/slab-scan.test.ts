@@ -64,13 +64,7 @@ test.each([
   const last = 9 * perSection - 100;
   for (const sections of [[0, 1, 2, 3, 4, 5, 6, 7, 8], [1, 3, 4, 8], [2], [8]]) {
     const seen: number[] = [];
-    const look = {
-      slab() {},
-      page: (frame: number) => seen.push(frame),
-      fetch() {},
-      missed() {},
-      ended() {},
-    };
+    const look = { slab() {}, page: (frame: number) => seen.push(frame), fetch() {}, missed() {}, ended() {} };
     const scan = new SlabScan(kernelWith(pageSize, stride, sections, last), new Warnings());
     for (const _ of scan.slots(new Set(), undefined, look));
     const expected = sections.flatMap((section) =>

@@ -9,10 +9,7 @@ function countersOf(reclaimable: string, unreclaimable: string): NodeCounters {
     ...madeKernel({
       structs: {
         cpumask: { size: 8, members: {} },
-        pglist_data: {
-          size: 256,
-          members: { vm_stat: [64, 32, 4], per_cpu_nodestats: 128, node_present_pages: 136 },
-        },
+        pglist_data: { size: 256, members: { vm_stat: [64, 32, 4], per_cpu_nodestats: 128, node_present_pages: 136 } },
         per_cpu_nodestat: { size: 8, members: { vm_node_stat_diff: [1, 4, 4] } },
       },
       symbols: { __cpu_possible_mask: 0, nr_cpu_ids: 8, __per_cpu_offset: 16 },

@@ -22,14 +22,7 @@ test.each(['thread_pid', 'pids[0].pid'])('reads the pids of a process in its nam
       [0x310]: [1, 4],
     },
   });
-  const task = {
-    address: made(0),
-    pid: 77,
-    comm: 'x',
-    files: 0n,
-    signal: 0n,
-    kernelThread: false,
-  };
+  const task = { address: made(0), pid: 77, comm: 'x', files: 0n, signal: 0n, kernelThread: false };
   expect(new PidNumberReader(kernel).read(task)).toEqual([
     { namespace: 100, pid: 77 },
     { namespace: 200, pid: 1 },

@@ -106,14 +106,7 @@ test.each([1, 2, 3, 4, 5, 6])('resolves words as their forms are defined (seed %
   const bytes = new ArrayBuffer(8 * words.length);
   const view = new DataView(bytes);
   for (const [number, word] of words.entries()) view.setBigUint64(8 * number, word, true);
-  const found = pieceScanner(
-    () => 0,
-    indexed.index,
-    PIECE_BYTES,
-  )({
-    length: bytes.byteLength,
-    bytes,
-  });
+  const found = pieceScanner(() => 0, indexed.index, PIECE_BYTES)({ length: bytes.byteLength, bytes });
   const ours = new Map(
     Array.from(found.words, (word, hit) => [
       word,

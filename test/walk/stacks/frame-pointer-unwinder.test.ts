@@ -31,10 +31,7 @@ const CHAIN: Readonly<Record<number, bigint>> = {
 
 /** @param changed replacement words of the stack by offset */
 function unwound(changed: Readonly<Record<number, bigint>> = {}, words = CHAIN) {
-  const kernel: Kernel = {
-    ...madeStack(1, FUNCTIONS, { ...words, ...changed }),
-    symbol: () => undefined,
-  };
+  const kernel: Kernel = { ...madeStack(1, FUNCTIONS, { ...words, ...changed }), symbol: () => undefined };
   const { frames, end, stop } = new FramePointerUnwinder(kernel).sleeping(AREA, at(INACTIVE));
   return {
     frames: frames.map(({ address, interrupted, guess }) => {
@@ -68,18 +65,11 @@ describe('stacks of a kernel without ORC tables', () => {
 
   test('ignore a return address that does not follow a call', () => {
     const { frames, code } = unwound({ [0x208]: after(1) + 1n });
-    expect({ frames, code }).toEqual({
-      frames: ['one', '?four', '?three', '?four'],
-      code: 'scanned',
-    });
+    expect({ frames, code }).toEqual({ frames: ['one', '?four', '?three', '?four'], code: 'scanned' });
   });
 
   test('end in user space for a task that has never run', () => {
-    const never = {
-      [INACTIVE + 40]: at(USER) | 1n,
-      [INACTIVE + 48]: TEXT,
-      [USER + REGS.cs]: 0x33n,
-    };
+    const never = { [INACTIVE + 40]: at(USER) | 1n, [INACTIVE + 48]: TEXT, [USER + REGS.cs]: 0x33n };
     expect(unwound({}, never)).toEqual({ frames: ['!one'], end: 'user', code: undefined });
   });
 });

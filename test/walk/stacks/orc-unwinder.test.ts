@@ -69,13 +69,7 @@ describe.each([1, 2, 3, 4] as Version[])('tables of version %i', (version) => {
 
   test('end at user-space registers only where the stack ends', () => {
     const end = STACK_BYTES - 168;
-    const words = {
-      ...WORDS,
-      480: 0n,
-      [INACTIVE + 40]: at(end - 16),
-      [end - 8]: after(2),
-      [end + REGS.cs]: 0x33n,
-    };
+    const words = { ...WORDS, 480: 0n, [INACTIVE + 40]: at(end - 16), [end - 8]: after(2), [end + REGS.cs]: 0x33n };
     expect(unwound(madeStack(version, FUNCTIONS, words))).toMatchObject({ end: 'user' });
     const amid = { ...WORDS, [0x1f0 + REGS.cs]: 0x33n };
     expect(unwound(madeStack(version, FUNCTIONS, amid))).toMatchObject({
@@ -112,10 +106,7 @@ describe.each([1, 2, 3, 4] as Version[])('tables of version %i', (version) => {
 
   test('refuse an unaligned stack pointer of a sleeping task', () => {
     const kernel = madeStack(version, FUNCTIONS, WORDS);
-    expect(new OrcUnwinder(kernel).sleeping(AREA, at(INACTIVE) + 4n)).toMatchObject({
-      frames: [],
-      end: 'stopped',
-    });
+    expect(new OrcUnwinder(kernel).sleeping(AREA, at(INACTIVE) + 4n)).toMatchObject({ frames: [], end: 'stopped' });
   });
 
   test('stop at a stack that loops', () => {

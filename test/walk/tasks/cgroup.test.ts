@@ -42,13 +42,7 @@ function kernelWith({ linked = LINKS }: { readonly linked?: readonly number[] } 
       task_struct: { size: 64, members: { cgroups: 0, cg_list: [8, 16] } },
       css_set: {
         size: 96,
-        members: {
-          subsys: [0, 24, 3],
-          dfl_cgrp: 24,
-          cgrp_links: [48, 16],
-          tasks: [64, 16],
-          mg_tasks: [80, 16],
-        },
+        members: { subsys: [0, 24, 3], dfl_cgrp: 24, cgrp_links: [48, 16], tasks: [64, 16], mg_tasks: [80, 16] },
       },
       cgroup_subsys_state: { size: 64, members: { cgroup: 0 } },
       cgroup: { size: 128, members: { self: [0, 64], 'self.parent': 48, kn: 64 } },

@@ -35,10 +35,7 @@ test('reports a process that exited during a live scan, not damage to its table'
     errors: [],
     has: false,
     warnings: [
-      {
-        code: 'freed-while-read',
-        message: `processes that exited while files were read: 1 of ${processes.size}`,
-      },
+      { code: 'freed-while-read', message: `processes that exited while files were read: 1 of ${processes.size}` },
     ],
   });
 });
@@ -94,10 +91,7 @@ test('reports an unreadable file as damage while its descriptor refers to it, ot
   const warnings = new Warnings();
   found.note('files', warnings);
   expect(warnings.list()).toEqual([
-    {
-      code: 'freed-while-read',
-      message: `files that were closed while files were read: 1 of ${[...found].length}`,
-    },
+    { code: 'freed-while-read', message: `files that were closed while files were read: 1 of ${[...found].length}` },
   ]);
   const fault = () => {
     throw new TypeError('a fault of this program');

@@ -75,10 +75,7 @@ const symbols = { init_task: INIT_TASK, init_pid_ns: NAMESPACE };
 const radix: Made = {
   structs: {
     ...structs,
-    pid_namespace: {
-      size: 0x100,
-      members: { 'idr.idr_rt.rnode': 8, pid_allocated: [0x40, 4] },
-    },
+    pid_namespace: { size: 0x100, members: { 'idr.idr_rt.rnode': 8, pid_allocated: [0x40, 4] } },
     radix_tree_node: { size: 576, members: { shift: [0, 1], slots: [0x28, 512] } },
   },
   symbols,
@@ -99,10 +96,7 @@ const radix: Made = {
 const chained = (pid: keyof typeof TASKS) => TASKS[pid] + PID + 0x30;
 const OTHER_UPID = 0x9000;
 const hashed: Made = {
-  structs: {
-    ...structs,
-    pid_namespace: { size: 0x100, members: { nr_hashed: [0x40, 4] } },
-  },
+  structs: { ...structs, pid_namespace: { size: 0x100, members: { nr_hashed: [0x40, 4] } } },
   symbols: { ...symbols, pid_hash: HASH, pidhash_shift: HASH + 8 },
   words: {
     ...memory,
@@ -129,12 +123,7 @@ describe.each([
     const { entries, ...table } = pidTable(madeKernel(parts));
     expect(table).toEqual({ name, allocated: 2, unread: undefined, faults: [] });
     expect(entries).toEqual(
-      tasks.map(({ pid, at }) => ({
-        index: pid,
-        number: pid,
-        pid: made(at + PID),
-        task: made(at),
-      })),
+      tasks.map(({ pid, at }) => ({ index: pid, number: pid, pid: made(at + PID), task: made(at) })),
     );
     const { processes, faults } = taskTable(madeKernel(parts));
     expect([processes.map(({ pid }) => pid), faults]).toEqual([[1, 70], []]);

@@ -31,10 +31,7 @@ const skcheckAnswer = z.object({
       pinned: z.object({ likely: count }),
     }),
   ),
-  totals: z.object({
-    verdicts: z.record(z.string(), z.unknown()),
-    countedBy: z.enum(['row', 'descriptor']),
-  }),
+  totals: z.object({ verdicts: z.record(z.string(), z.unknown()), countedBy: z.enum(['row', 'descriptor']) }),
   complete: z.boolean(),
   warnings: warningsPart,
 });
@@ -141,14 +138,7 @@ function apart(all: readonly ParsedState[]): Flaw[] {
       ? [contradiction('answers of different boots')]
       : []),
     ...(pairs.some(([one, other]) => areOfTwoHosts(one, other)) ? [contradiction('answers of different hosts')] : []),
-    ...(spread > FAR
-      ? [
-          {
-            code: 'spread' as const,
-            words: `answers captured ${Math.round(spread)} s apart`,
-          },
-        ]
-      : []),
+    ...(spread > FAR ? [{ code: 'spread' as const, words: `answers captured ${Math.round(spread)} s apart` }] : []),
   ];
 }
 

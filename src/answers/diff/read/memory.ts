@@ -22,12 +22,7 @@ interface Category {
   readonly owners?: readonly z.infer<typeof owner>[] | undefined;
 }
 
-const owner = z.object({
-  kind: z.string(),
-  name: z.string(),
-  bytes: count,
-  pid: count.optional(),
-});
+const owner = z.object({ kind: z.string(), name: z.string(), bytes: count, pid: count.optional() });
 
 const category: z.ZodType<Category> = z.object({
   category: z.string(),
@@ -55,14 +50,7 @@ export const memoryAnswer = z.object({
   callers: listOf(z.object({ caller: z.string(), bytes: count, category: z.string() })),
   cgroups: z
     .object({
-      cgroups: listOf(
-        z.object({
-          path: z.string(),
-          dying: z.boolean(),
-          bytes: count,
-          usageBytes: bytesOrNull,
-        }),
-      ),
+      cgroups: listOf(z.object({ path: z.string(), dying: z.boolean(), bytes: count, usageBytes: bytesOrNull })),
       uncharged: charged,
       slabs: charged,
       unnamed: listOf(charged),
@@ -182,11 +170,7 @@ function listsOf({ caches, callers, cgroups }: MemoryPart): ParsedState['lists']
           caches: summed(
             caches.map(({ name, reclaimable, bytes }) => ({
               key: name,
-              who: {
-                kind: 'cache' as const,
-                name,
-                category: reclaimable === null ? null : slabCategory(reclaimable),
-              },
+              who: { kind: 'cache' as const, name, category: reclaimable === null ? null : slabCategory(reclaimable) },
               sizes: { bytes },
             })),
           ),

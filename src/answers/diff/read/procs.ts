@@ -76,10 +76,7 @@ export function procsState(answer: ProcsPart): ParsedState {
     release: kernel?.release ?? null,
     pageSize: kernel?.pageSize ?? null,
     memory: null,
-    lists: {
-      processes: { items, whole: allListed && nameless === 0 },
-      ...cgroupsOf(answer),
-    },
+    lists: { processes: { items, whole: allListed && nameless === 0 }, ...cgroupsOf(answer) },
     flaws: [
       ...incompleteness(complete, warnings, `processes of ${source} are incomplete`),
       ...(nameless > 0

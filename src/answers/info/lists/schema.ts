@@ -4,11 +4,7 @@ import { address, count, kernelSchema, warningSchema } from '../../schema.js';
 
 /** Lists of `kdump-mem info`. Names and paths are copied from the kernel, and untrusted; null is unknown. */
 
-const listShape = {
-  kernel: kernelSchema,
-  complete: z.boolean(),
-  warnings: z.array(warningSchema),
-};
+const listShape = { kernel: kernelSchema, complete: z.boolean(), warnings: z.array(warningSchema) };
 
 /** `kdump-mem info --modules --json`, version 1. */
 export const modulesSchema = z.strictObject({

@@ -32,44 +32,23 @@ const MODULES: readonly Column<ListJson<'modules'>['modules'][number]>[] = [
   { heading: 'USERS', align: 'right', value: ({ references }) => `${references ?? '-'}` },
   { heading: 'STATE', value: ({ state }) => state ?? '?', spare: 3 },
   { heading: 'TAINT', value: ({ taints }) => escapeText(taints.join('')) || '-', spare: 1 },
-  {
-    heading: 'USED BY',
-    value: ({ usedBy }) => escapeText(usedBy.join(',')),
-    shrinks: { keeps: 'start', least: 12 },
-  },
+  { heading: 'USED BY', value: ({ usedBy }) => escapeText(usedBy.join(',')), shrinks: { keeps: 'start', least: 12 } },
 ];
 
 const MOUNTS: readonly Column<ListJson<'mounts'>['mounts'][number]>[] = [
-  {
-    heading: 'SOURCE',
-    value: ({ source }) => textOrUnknown(source),
-    shrinks: { keeps: 'ends', least: 8 },
-  },
-  {
-    heading: 'PATH',
-    value: ({ path }) => textOrUnknown(path),
-    shrinks: { keeps: 'ends', least: 16 },
-  },
+  { heading: 'SOURCE', value: ({ source }) => textOrUnknown(source), shrinks: { keeps: 'ends', least: 8 } },
+  { heading: 'PATH', value: ({ path }) => textOrUnknown(path), shrinks: { keeps: 'ends', least: 16 } },
   { heading: 'TYPE', value: ({ fsType }) => escapeText(fsType) },
   { heading: 'DEVICE', value: ({ device }) => device, spare: 2 },
   { heading: 'OPTIONS', value: ({ options }) => options.join(','), spare: 1 },
 ];
 
 const SWAP: readonly Column<ListJson<'swap'>['devices'][number]>[] = [
-  {
-    heading: 'PATH',
-    value: ({ path }) => textOrUnknown(path),
-    shrinks: { keeps: 'ends', least: 16 },
-  },
+  { heading: 'PATH', value: ({ path }) => textOrUnknown(path), shrinks: { keeps: 'ends', least: 16 } },
   { heading: 'TYPE', value: ({ kind }) => kind, spare: 2 },
   { heading: 'SIZE', align: 'right', value: ({ sizeBytes }) => formatSize(sizeBytes) },
   { heading: 'USED', align: 'right', value: ({ usedBytes }) => formatSize(usedBytes) },
-  {
-    heading: 'USED SLOTS',
-    align: 'right',
-    value: ({ usedSlotBytes }) => sizeOrDash(usedSlotBytes),
-    spare: 1,
-  },
+  { heading: 'USED SLOTS', align: 'right', value: ({ usedSlotBytes }) => sizeOrDash(usedSlotBytes), spare: 1 },
   { heading: 'PRIORITY', align: 'right', value: ({ priority }) => `${priority}` },
 ];
 
@@ -84,11 +63,7 @@ const SEGMENTS: readonly Column<ListJson<'shared-memory'>['segments'][number]>[]
   { heading: 'ATTACHES', align: 'right', value: ({ attaches }) => formatCount(attaches) },
   { heading: 'CREATOR PID', align: 'right', value: ({ creatorPid }) => `${creatorPid ?? '-'}` },
   { heading: 'LAST PID', align: 'right', value: ({ lastPid }) => `${lastPid ?? '-'}`, spare: 1 },
-  {
-    heading: 'LAST ATTACH',
-    value: ({ attachTime }) => attachTime?.slice(0, 19).replace('T', ' ') ?? '-',
-    spare: 5,
-  },
+  { heading: 'LAST ATTACH', value: ({ attachTime }) => attachTime?.slice(0, 19).replace('T', ' ') ?? '-', spare: 5 },
   { heading: 'STATUS', value: ({ removed }) => (removed ? 'removed' : ''), spare: 4 },
 ];
 

@@ -59,11 +59,7 @@ const COLUMNS: readonly Column<Row>[] = [
     value: ({ cgroup }) => (cgroup?.usageBytes === undefined ? '' : formatSize(cgroup.usageBytes)),
     spare: 1,
   },
-  {
-    heading: 'CATEGORIES',
-    value: ({ categories }) => wheres(categories),
-    shrinks: { keeps: 'start', least: 12 },
-  },
+  { heading: 'CATEGORIES', value: ({ categories }) => wheres(categories), shrinks: { keeps: 'start', least: 12 } },
 ];
 
 const SHOWN_CATEGORIES = 3;

@@ -118,11 +118,7 @@ const COLUMNS: readonly Column<FileFigures>[] = [
   },
   { heading: 'MAPPED', value: ({ mapped }) => (mapped ? 'yes' : ''), spare: 4 },
   { heading: 'FILE SIZE', align: 'right', value: ({ size }) => formatSize(size), spare: 5 },
-  {
-    heading: 'FILESYSTEM',
-    value: ({ fsType, device }) => `${escapeText(fsType)} ${device}`,
-    spare: 1,
-  },
+  { heading: 'FILESYSTEM', value: ({ fsType, device }) => `${escapeText(fsType)} ${device}`, spare: 1 },
 ];
 
 function marks({ deleted, path }: FileFigures): string {

@@ -32,11 +32,7 @@ export function sitesTable(answer: MemoryAnswer, options: ListOptions): string {
   return sourceTables(answer, options, ({ source, sites, omitted }, { limit, width }) => {
     const cache: Column<AllocationSite>[] = [{ heading: 'CACHE', value: (site) => escapeText(site.cache ?? '') }];
     const columns: readonly Column<AllocationSite>[] = [
-      {
-        heading: 'ALLOCATION SITE',
-        value: (site) => siteName(site),
-        shrinks: { keeps: 'start', least: 20 },
-      },
+      { heading: 'ALLOCATION SITE', value: (site) => siteName(site), shrinks: { keeps: 'start', least: 20 } },
       ...(source === 'slab-tracks' ? cache : []),
       ...amounts<AllocationSite>(source === 'vmalloc-callers' ? 'AREAS' : 'ALLOCATIONS'),
     ];
@@ -53,10 +49,7 @@ export function sitesTable(answer: MemoryAnswer, options: ListOptions): string {
 export function modulesTable(answer: MemoryAnswer, options: ListOptions): string {
   return sourceTables(answer, options, ({ modules }, { limit, width }) => {
     const columns: readonly Column<ModuleSites>[] = [
-      {
-        heading: 'MODULE',
-        value: ({ module }) => (module === null ? '(kernel image)' : escapeText(module)),
-      },
+      { heading: 'MODULE', value: ({ module }) => (module === null ? '(kernel image)' : escapeText(module)) },
       ...amounts<ModuleSites>('ALLOCATIONS'),
       { heading: 'SITES', align: 'right', value: ({ sites }) => formatCount(sites), spare: 2 },
     ];

@@ -41,11 +41,7 @@ export function cachesTable({ caches }: MemoryAnswer, { limit, width }: ListOpti
 
 /** Columns of a slab cache. */
 export const CACHE_COLUMNS: readonly Column<CacheFigures>[] = [
-  {
-    heading: 'CACHE',
-    value: ({ name }) => escapeText(name),
-    shrinks: { keeps: 'ends', least: 12 },
-  },
+  { heading: 'CACHE', value: ({ name }) => escapeText(name), shrinks: { keeps: 'ends', least: 12 } },
   { heading: 'BYTES', align: 'right', value: ({ bytes }) => formatSize(bytes) },
   { heading: 'SLABS', align: 'right', value: ({ slabs }) => formatCount(slabs) },
   { heading: 'OBJECTS', align: 'right', value: ({ used }) => formatCount(used) },
@@ -61,10 +57,7 @@ export const CACHE_COLUMNS: readonly Column<CacheFigures>[] = [
     value: ({ bytes, used, objectSize }) =>
       objectSize === null ? '?' : formatSize(Math.max(0, bytes - used * objectSize)),
   },
-  {
-    heading: 'RECLAIMABLE',
-    value: ({ reclaimable }) => (reclaimable === null ? '?' : reclaimable ? 'yes' : ''),
-  },
+  { heading: 'RECLAIMABLE', value: ({ reclaimable }) => (reclaimable === null ? '?' : reclaimable ? 'yes' : '') },
 ];
 
 /** Formats vmalloc areas by caller. */

@@ -117,11 +117,7 @@ function mapsOf(answer: MemoryAnswer): Treemap[] {
   const bytes = used.reduce((sum, group) => sum + group.bytes, 0);
   return [
     treemapHtml({ id: 'all', name: 'All memory, by group', whole: groups, shapes: STRIP }),
-    treemapHtml({
-      id: 'used',
-      name: 'Memory in use, by category and owner',
-      whole: { ...all, bytes, parts: used },
-    }),
+    treemapHtml({ id: 'used', name: 'Memory in use, by category and owner', whole: { ...all, bytes, parts: used } }),
   ];
 }
 
@@ -164,13 +160,7 @@ export function details(answer: MemoryAnswer, level: 'h2' | 'h3' = 'h2'): Conten
       columns: CALLER_COLUMNS,
       rows: callers,
     }),
-    section(level, 'Zones', {
-      id: 'zones',
-      caption: ZONES,
-      columns: zoneColumns(answer),
-      about: 'ZONE',
-      rows: zones,
-    }),
+    section(level, 'Zones', { id: 'zones', caption: ZONES, columns: zoneColumns(answer), about: 'ZONE', rows: zones }),
   ];
 }
 

@@ -30,26 +30,14 @@ export function unreachableJson({ kernel, groups, warnings, ...answer }: Unreach
 
 const COLUMNS: readonly Column<UnreachableGroup>[] = [
   { heading: 'BYTES', align: 'right', value: ({ bytes }) => formatSize(bytes) },
-  {
-    heading: 'ALLOCATIONS',
-    align: 'right',
-    value: ({ allocations }) => formatCount(allocations),
-  },
+  { heading: 'ALLOCATIONS', align: 'right', value: ({ allocations }) => formatCount(allocations) },
   { heading: 'SIZE', align: 'right', value: ({ size }) => formatSize(size) },
-  {
-    heading: 'KIND',
-    value: kindWords,
-    shrinks: { keeps: 'ends', least: 16 },
-  },
+  { heading: 'KIND', value: kindWords, shrinks: { keeps: 'ends', least: 16 } },
   {
     heading: 'REFERENCED BY',
     value: ({ referencedBy, reason }) => reason ?? (referencedBy === 'nothing' ? 'nothing' : 'unreachable memory'),
   },
-  {
-    heading: 'CONTENT',
-    value: ({ content }) => CONTENT_WORDS[content],
-    shrinks: { keeps: 'words', least: 8 },
-  },
+  { heading: 'CONTENT', value: ({ content }) => CONTENT_WORDS[content], shrinks: { keeps: 'words', least: 8 } },
   { heading: 'FIRST', value: ({ examples: [first] }) => hex(first ?? 0n), spare: 1 },
 ];
 

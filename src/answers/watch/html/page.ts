@@ -69,10 +69,7 @@ ${htmlTable<GrownProcess>({
   });
 }
 
-const OVER_TIME: HtmlColumn<GrownCategory> = {
-  heading: 'OVER TIME',
-  markup: ({ points }) => lineOverTime(points),
-};
+const OVER_TIME: HtmlColumn<GrownCategory> = { heading: 'OVER TIME', markup: ({ points }) => lineOverTime(points) };
 
 const edge = (heading: string, of: (values: Float64Array) => number): HtmlColumn<GrownCategory> => ({
   heading,

@@ -90,11 +90,7 @@ interface FlagScan {
   readonly unread: number;
   readonly whyUnread: string | undefined;
   /** Further properties: frames by note and kind. */
-  readonly notes: readonly {
-    readonly note: FlagNote;
-    readonly kind: FlagKind;
-    readonly frames: number;
-  }[];
+  readonly notes: readonly { readonly note: FlagNote; readonly kind: FlagKind; readonly frames: number }[];
   /** Frames without flags. */
   readonly unflagged: Unflagged;
 }

@@ -152,10 +152,7 @@ export class Arm64 implements Architecture {
     const probes = [this.#anchor.physical, this.#tables.root, range.physical + last];
     const places = probes
       .filter((physical) => physical >= range.physical && physical < range.physical + range.length)
-      .map((physical) => ({
-        virtual: range.address + BigInt(physical - range.physical),
-        physical,
-      }));
+      .map((physical) => ({ virtual: range.address + BigInt(physical - range.physical), physical }));
     return agrees(this.#walk, places, search);
   }
 

@@ -79,10 +79,7 @@ export class X86PageTables {
     if (typeof stretch !== 'number') this.#readEntry(stretch, (low >>> 12) & 511);
     else if (stretch < 0) return undefined;
     if ((this.#entryLow & PRESENT) === 0) return undefined;
-    return {
-      writable: (this.#entryLow & WRITABLE) !== 0,
-      executable: (this.#entryHigh & NO_EXECUTE) === 0,
-    };
+    return { writable: (this.#entryLow & WRITABLE) !== 0, executable: (this.#entryHigh & NO_EXECUTE) === 0 };
   }
 
   /**

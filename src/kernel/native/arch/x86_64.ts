@@ -150,11 +150,7 @@ export class X86_64 implements Architecture {
     }
     if (known.length > 0) return search.notFound(`${known[0]!.from} leads to unmapped memory`);
     const usual = DEFAULTS[this.#levels].pages;
-    if (mapped(usual))
-      return {
-        found: { address: usual, stride },
-        from: 'default base, verified in the page tables',
-      };
+    if (mapped(usual)) return { found: { address: usual, stride }, from: 'default base, verified in the page tables' };
     return search.notFound('no variable or page table leads to it');
   }
 }

@@ -20,11 +20,7 @@ export function describeType(btf: Btf, id: number): TypeDescription {
     case Kind.FLOAT:
       return { ...base, kind: 'float' };
     case Kind.PTR:
-      return {
-        ...base,
-        kind: 'pointer',
-        target: () => describeType(btf, btf.sizeOrType(resolved)),
-      };
+      return { ...base, kind: 'pointer', target: () => describeType(btf, btf.sizeOrType(resolved)) };
     case Kind.ARRAY:
       return {
         ...base,

@@ -32,15 +32,9 @@ function unpackCommand(file: string, { suffix, command }: Unpacking): string {
 
 const MAX_TRIED = 100;
 
-const TAR: Unpacking = {
-  suffix: '.tar',
-  command: (from, to) => `mkdir ${to} && tar -C ${to} -xf - < ${from}`,
-};
+const TAR: Unpacking = { suffix: '.tar', command: (from, to) => `mkdir ${to} && tar -C ${to} -xf - < ${from}` };
 const ZIP: Unpacking = { suffix: '.zip', command: (from, to) => `unzip -d ${to} ${from}` };
-const SEVEN_ZIP: Unpacking = {
-  suffix: '.7z',
-  command: (from, to) => `7z x -o${to} -- ${from}`,
-};
+const SEVEN_ZIP: Unpacking = { suffix: '.7z', command: (from, to) => `7z x -o${to} -- ${from}` };
 
 /** A kind of file that users pass instead of a readable dump. */
 interface Foreign {
@@ -75,13 +69,7 @@ const FOREIGN: readonly Foreign[] = [
   packed('LZIP', 'compressed with lzip', unpacker('lzip', '.lz')),
   packed('PK\x03\x04', 'zip archive', ZIP),
   packed('7z\xbc\xaf\x27\x1c', '7z archive', SEVEN_ZIP),
-  {
-    bytes: 'ustar',
-    offset: 257,
-    code: 'unsupported-format',
-    kind: 'tar archive',
-    next: TAR,
-  },
+  { bytes: 'ustar', offset: 257, code: 'unsupported-format', kind: 'tar archive', next: TAR },
   packed('QFI\xfb', 'qcow2 disk image, not a memory dump'),
   packed('KDMV', 'VMDK disk image, not a memory dump'),
   // The migration stream; libvirt's `virsh dump` writes it to a file by default.

@@ -212,10 +212,7 @@ class KeptRanges {
     text: undefined,
   };
   /** The page that was accessed last. */
-  #last: { readonly page: number; readonly ranges: readonly ByteRange[] | undefined } = {
-    page: -1,
-    ranges: undefined,
-  };
+  #last: { readonly page: number; readonly ranges: readonly ByteRange[] | undefined } = { page: -1, ranges: undefined };
 
   /** @param damaged creates the error for malformed numbers */
   constructor(pageSize: number, damaged: (how: string) => Error) {

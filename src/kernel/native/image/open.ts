@@ -124,9 +124,7 @@ class PackedImage extends WrappedImage {
       }
     }
     const { physicalRanges } = image.facts;
-    super(image, {
-      physicalRanges: { [Symbol.iterator]: () => joined(merged(physicalRanges, runs)) },
-    });
+    super(image, { physicalRanges: { [Symbol.iterator]: () => joined(merged(physicalRanges, runs)) } });
     this.#runs = runs;
   }
 

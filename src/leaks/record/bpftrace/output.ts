@@ -70,11 +70,8 @@ export class BpftraceOutput {
   readonly #bounds: OutputBounds;
   readonly #cutter: LineCutter;
   /** Target of the `@h` and `@o` entries that are being printed. */
-  #open: {
-    readonly at: number;
-    readonly frames: Map<number, number>;
-    readonly unmatched: Map<number, number>;
-  } | null = null;
+  #open: { readonly at: number; readonly frames: Map<number, number>; readonly unmatched: Map<number, number> } | null =
+    null;
   /** The stack that is being printed. */
   #stack: bigint[] | null = null;
   #shown = 0;
@@ -249,10 +246,7 @@ export class PageCounters {
   passed(): PageCounts | null {
     const [before, after] = this.#snapshots.map(({ bytes, length }) => pageCounts(bytes.toString('latin1', 0, length)));
     if (!before || !after) return null;
-    return {
-      allocated: after.allocated - before.allocated,
-      freed: after.freed - before.freed,
-    };
+    return { allocated: after.allocated - before.allocated, freed: after.freed - before.freed };
   }
 
   close(): void {

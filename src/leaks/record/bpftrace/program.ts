@@ -29,13 +29,7 @@ export const OTHER_STACKS_ID = 1;
 const ORDERS = 14;
 
 /** Fields of a block in the program: current order, order as allocated, thread, time. */
-export const META = {
-  orderBits: 4,
-  tidShift: 8,
-  tidBits: 22,
-  timeShift: 30,
-  timeUnit: 24,
-} as const;
+export const META = { orderBits: 4, tidShift: 8, tidBits: 22, timeShift: 30, timeUnit: 24 } as const;
 
 /**
  * Returns a program that follows blocks of page frames in the kernel.

@@ -204,10 +204,7 @@ export class Spending {
 
   #since(at: number, read: ReadEvents, oneIn: number) {
     const now: Moment = { at, own: ownSeconds(), ...read };
-    const passed = {
-      allocations: read.allocations - this.#last.allocations,
-      frees: read.frees - this.#last.frees,
-    };
+    const passed = { allocations: read.allocations - this.#last.allocations, frees: read.frees - this.#last.frees };
     const events = passed.allocations + passed.frees;
     const offered = events / filteredShare(this.#rates, oneIn, this.#lowBit);
     const kernel = kernelSeconds(this.#rates, offered, passed);

@@ -158,12 +158,7 @@ export class CpuStream implements PageVisitor {
     // A pending allocation of the same context has no stack.
     this.#takePending(tid, context);
     if (this.#pending.length === MOST_PENDING) this.#pending.shift();
-    this.#pending.push({
-      number: this.queue.push(kind, time, place, length, tid),
-      time,
-      tid,
-      context,
-    });
+    this.#pending.push({ number: this.queue.push(kind, time, place, length, tid), time, tid, context });
   }
 
   #stack(

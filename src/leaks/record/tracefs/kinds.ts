@@ -38,12 +38,7 @@ export interface EventNames {
   readonly frees: readonly EventName[];
 }
 
-const kmem = (name: string, kind: EventKind, needed = true): EventName => ({
-  system: 'kmem',
-  name,
-  kind,
-  needed,
-});
+const kmem = (name: string, kind: EventKind, needed = true): EventName => ({ system: 'kmem', name, kind, needed });
 
 /** Allocation types that have events; vmalloc areas have none. */
 export type TracedType = Exclude<AllocationType, 'vmalloc'>;
@@ -263,19 +258,11 @@ export function sampleOf(oneIn: number, lowBit: number): Sample {
   const bits = Math.log2(oneIn);
   if (!Number.isInteger(bits) || bits < 0 || oneIn > MOST_ONE_IN) throw new RangeError(`one in ${oneIn}`);
   const from = BigInt(lowBit);
-  return {
-    oneIn,
-    mask: BigInt(oneIn - 1) << from,
-    residue: BigInt(randomInt(oneIn)) << from,
-  };
+  return { oneIn, mask: BigInt(oneIn - 1) << from, residue: BigInt(randomInt(oneIn)) << from };
 }
 
 /** Half of a sample. */
 export function narrowed({ oneIn, mask, residue }: Sample, lowBit: number): Sample {
   const bit = mask === 0n ? 1n << BigInt(lowBit) : (mask & -mask) * BigInt(oneIn);
-  return {
-    oneIn: oneIn * 2,
-    mask: mask | bit,
-    residue: residue | (randomInt(2) === 1 ? bit : 0n),
-  };
+  return { oneIn: oneIn * 2, mask: mask | bit, residue: residue | (randomInt(2) === 1 ? bit : 0n) };
 }

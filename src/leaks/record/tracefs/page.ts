@@ -125,13 +125,7 @@ export interface PageLayout {
 }
 
 /** Required layout of an event's header (`events/header_event`): pages of another layout cannot be read. */
-const EVENT_HEADER = {
-  type_len: 5,
-  time_delta: 27,
-  padding: 29,
-  time_extend: 30,
-  time_stamp: 31,
-} as const;
+const EVENT_HEADER = { type_len: 5, time_delta: 27, padding: 29, time_extend: 30, time_stamp: 31 } as const;
 
 /** A page of a ring buffer is a page of memory, or with an option since 6.8 up to 2^7 pages. */
 const MOST_PAGE_BYTES = 64 * 1024 * 128;
@@ -196,10 +190,7 @@ export function parseEventFormat(text: string, name: string): EventFormat {
   if (id === undefined) throw unsupported(`the format of ${name} has no ID`);
   const fields = new Map<string, EventField>();
   for (const { groups } of head.matchAll(FIELD))
-    fields.set(groups?.name ?? '', {
-      offset: Number(groups?.offset),
-      size: Number(groups?.size),
-    });
+    fields.set(groups?.name ?? '', { offset: Number(groups?.offset), size: Number(groups?.size) });
   return { name, id: Number(id), fields };
 }
 

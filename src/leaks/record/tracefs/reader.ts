@@ -37,12 +37,7 @@ export class InstanceReader {
     this.#pipes = pipes;
     try {
       for (const cpu of instance.cpus)
-        pipes.push({
-          cpu,
-          descriptor: openPipe(instance, cpu),
-          stream: new CpuStream(plan),
-          isOpen: true,
-        });
+        pipes.push({ cpu, descriptor: openPipe(instance, cpu), stream: new CpuStream(plan), isOpen: true });
     } catch (error) {
       this.close();
       throw error;

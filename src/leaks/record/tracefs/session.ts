@@ -81,16 +81,7 @@ export class TraceSession {
     this.#enable(this.#allocations, this.#events.allocations);
     for (const one of this.#settings) one.keep();
     const spending = new Spending(rates, this.#lowBit, began);
-    const readings = await this.#windows({
-      rates,
-      drain,
-      follower,
-      spending,
-      read,
-      sites,
-      began,
-      now,
-    });
+    const readings = await this.#windows({ rates, drain, follower, spending, read, sites, began, now });
     this.#checkSettings();
     silence(this.#allocations);
     const ended = now();
@@ -207,11 +198,7 @@ export class TraceSession {
   #follower(sample: Sample): FrameFollower | ObjectFollower {
     const { maxBlocks } = this.#order;
     return this.#type === 'page'
-      ? new FrameFollower(sample, {
-          maxBlocks,
-          frameBytes: readPageSize(liveHost),
-          isOwn: ownThreads(),
-        })
+      ? new FrameFollower(sample, { maxBlocks, frameBytes: readPageSize(liveHost), isOwn: ownThreads() })
       : new ObjectFollower(sample, { maxBlocks });
   }
 
@@ -286,10 +273,7 @@ function pagesOf(instance: TraceInstance, pageBytes: number): number {
 }
 
 /** Time 0, and how long ago it was, in nanoseconds. */
-function clockOf(instance: TraceInstance): {
-  readonly origin: bigint;
-  readonly now: () => number;
-} {
+function clockOf(instance: TraceInstance): { readonly origin: bigint; readonly now: () => number } {
   const before = process.hrtime.bigint();
   const origin = instance.now;
   const middle = (before + process.hrtime.bigint()) / 2n;

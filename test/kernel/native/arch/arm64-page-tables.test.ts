@@ -102,10 +102,7 @@ describe.each(SHAPES)('arm64 page tables, pages of $page, $bits of $built bits',
     const frames = (1n << physicalBits(shape)) / page;
     fc.assert(
       fc.property(
-        fc.array(fc.tuple(fc.bigInt(0n, pages - 1n), fc.bigInt(0n, frames - 1n)), {
-          minLength: 1,
-          maxLength: 8,
-        }),
+        fc.array(fc.tuple(fc.bigInt(0n, pages - 1n), fc.bigInt(0n, frames - 1n)), { minLength: 1, maxLength: 8 }),
         fc.integer({ min: 0, max: shape.page - 1 }),
         (placed, into) => {
           const { writer, walk } = made(shape);
@@ -179,11 +176,7 @@ it('caches results, but not for a live kernel', () => {
   const address = lowest(shape);
   writer.map(address, 0x1000n);
   const open = (format: 'elf' | 'kcore') =>
-    new Arm64PageTables(memory.image({ format }), ROOT, {
-      pageShift: 12,
-      tableBits: 48,
-      addressBits: 48,
-    });
+    new Arm64PageTables(memory.image({ format }), ROOT, { pageShift: 12, tableBits: 48, addressBits: 48 });
   const dump = open('elf');
   const live = open('kcore');
   const walk = (tables: Arm64PageTables) => tables.translate(highHalf(address), lowHalf(address));

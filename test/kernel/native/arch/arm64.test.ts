@@ -22,11 +22,7 @@ describe.each(KERNELS)('arm64, pages of $page, $bits of $built bits, memory from
   it('is opened from its own data alone', () => {
     const made = arm64Kernel(shape);
     const kernel = openNativeImage(made.image);
-    expect(kernel.facts).toMatchObject({
-      release: SYNTHETIC_RELEASE,
-      arch: 'arm64',
-      pageSize: shape.page,
-    });
+    expect(kernel.facts).toMatchObject({ release: SYNTHETIC_RELEASE, arch: 'arm64', pageSize: shape.page });
     expect(kernel.provenance).toMatchObject({
       paging: shape.says,
       symbols: { found: true },
@@ -49,10 +45,7 @@ describe.each(KERNELS)('arm64, pages of $page, $bits of $built bits, memory from
     const across = kernel.read(made.vmalloc + BigInt(shape.page - 2), 4);
     expect([0, 1, 2, 3].map((at) => across.getUint8(at))).toEqual([1, 1, 2, 2]);
     const beyond = errorOf(() => kernel.read(made.vmalloc + BigInt(2 * shape.page - 2), 4));
-    expect(beyond).toMatchObject({
-      code: 'unmapped',
-      address: made.vmalloc + BigInt(2 * shape.page),
-    });
+    expect(beyond).toMatchObject({ code: 'unmapped', address: made.vmalloc + BigInt(2 * shape.page) });
   });
 
   it('converts between pages and the memory that they describe', () => {
@@ -108,10 +101,7 @@ it.each(['NUMBER(PHYS_OFFSET)', 'NUMBER(VMEMMAP_START)'])('reports what is unkno
   const { provenance } = openNativeImage(image);
   const { directMap, pages } = provenance;
   const missing = key === 'NUMBER(PHYS_OFFSET)' ? directMap : pages;
-  expect(missing).toMatchObject({
-    found: false,
-    why: expect.stringContaining('VMCOREINFO has no'),
-  });
+  expect(missing).toMatchObject({ found: false, why: expect.stringContaining('VMCOREINFO has no') });
 });
 
 it('rejects a PHYS_OFFSET or a VMEMMAP_START that page tables contradict', () => {

@@ -13,12 +13,7 @@ const GIB = 0x4000_0000;
 function made(
   levels: 4 | 5,
   encryption = 0n,
-): {
-  memory: SparseMemory;
-  writer: PageTableWriter;
-  walk(address: bigint): number;
-  tables: X86PageTables;
-} {
+): { memory: SparseMemory; writer: PageTableWriter; walk(address: bigint): number; tables: X86PageTables } {
   const memory = new SparseMemory();
   const writer = new PageTableWriter(memory, ROOT, levels, encryption);
   const tables = new X86PageTables(memory.image({}), ROOT, levels, encryption);
@@ -148,10 +143,7 @@ describe.each([4, 5] as const)('x86_64 page tables of %i levels', (levels) => {
     writer.map(kernelSpace + BigInt(2 * MIB2), 0x40_0000, MIB2);
     expect(protection(kernelSpace)).toEqual({ writable: false, executable: true });
     expect(protection(kernelSpace + BigInt(MIB2))).toEqual({ writable: false, executable: false });
-    expect(protection(kernelSpace + BigInt(2 * MIB2))).toEqual({
-      writable: true,
-      executable: false,
-    });
+    expect(protection(kernelSpace + BigInt(2 * MIB2))).toEqual({ writable: true, executable: false });
     expect(protection(kernelSpace + BigInt(3 * MIB2))).toBeUndefined();
   });
 });

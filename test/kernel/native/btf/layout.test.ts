@@ -137,17 +137,9 @@ describe('layouts from BTF', () => {
       pointer: false,
     });
     expect(layout.member('fclone')).toMatchObject({ offset: 1, bits: { offset: 2, size: 2 } });
-    expect(layout.member('state')).toMatchObject({
-      offset: 8,
-      size: 4,
-      bits: { offset: 7, size: 13 },
-    });
+    expect(layout.member('state')).toMatchObject({ offset: 8, size: 4, bits: { offset: 7, size: 13 } });
     expect(layout.member('plain')?.bits).toBeUndefined();
-    expect(layout.member('old')).toMatchObject({
-      offset: 20,
-      size: 4,
-      bits: { offset: 13, size: 5 },
-    });
+    expect(layout.member('old')).toMatchObject({ offset: 20, size: 4, bits: { offset: 13, size: 5 } });
     expect(layout.member('cloned[0]')).toBeUndefined();
   });
 

@@ -99,9 +99,7 @@ writeFileSync(
 function compile(...options: string[]): string {
   const out = join(folder, `out${options.join('')}`);
   const files = ['main.c', 'other.c', 'third.c'].map((name) => join(folder, name));
-  const { status, stderr } = spawnSync('gcc', [...options, '-w', '-o', out, ...files], {
-    encoding: 'utf8',
-  });
+  const { status, stderr } = spawnSync('gcc', [...options, '-w', '-o', out, ...files], { encoding: 'utf8' });
   if (status !== 0) throw new Error(stderr);
   return out;
 }

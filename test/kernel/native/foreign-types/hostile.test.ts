@@ -104,12 +104,7 @@ describe('handwritten DWARF', () => {
     const thing = typesOf({}).struct('thing')!;
     expect(thing.size).toBe(16);
     expect(thing.member('at')).toMatchObject({ offset: 4, size: 4, type: 'int' });
-    expect(thing.member('self')).toMatchObject({
-      offset: 0,
-      size: 8,
-      type: 'thing',
-      pointer: true,
-    });
+    expect(thing.member('self')).toMatchObject({ offset: 0, size: 8, type: 'thing', pointer: true });
   });
 
   it('yields a one-line error wherever it is truncated', () => {

@@ -34,15 +34,8 @@ const table = {
       kind: 'struct',
       fields: {
         list: { offset: 0, type: { kind: 'struct', name: 'list' } },
-        unnamed_field_10: {
-          offset: 16,
-          anonymous: true,
-          type: { kind: 'union', name: 'unnamed_1234' },
-        },
-        one: {
-          offset: 28,
-          type: { kind: 'bitfield', bit_position: 3, bit_length: 2, type: int },
-        },
+        unnamed_field_10: { offset: 16, anonymous: true, type: { kind: 'union', name: 'unnamed_1234' } },
+        one: { offset: 28, type: { kind: 'bitfield', bit_position: 3, bit_length: 2, type: int } },
         names: { offset: 32, type: { kind: 'array', count: 5, subtype: int } },
         call: { offset: 56, type: { kind: 'pointer', subtype: { kind: 'function' } } },
       },
@@ -54,11 +47,7 @@ const table = {
         low: { offset: 0, type: int },
         mode: { offset: 0, type: { kind: 'enum', name: 'mode' } },
         // Like `page.lru`, in an anonymous struct in an anonymous union.
-        unnamed_field_0: {
-          offset: 0,
-          anonymous: true,
-          type: { kind: 'struct', name: 'unnamed_5678' },
-        },
+        unnamed_field_0: { offset: 0, anonymous: true, type: { kind: 'struct', name: 'unnamed_5678' } },
       },
     },
     unnamed_5678: {
@@ -138,23 +127,14 @@ describe('an ISF table of Volatility', () => {
   it('is rejected if it is of another format, or has dangling or cyclic types', () => {
     const { user_types: users } = table;
     const self = {
-      page: {
-        size: 8,
-        kind: 'struct',
-        fields: { x: { offset: 0, type: { kind: 'struct', name: 'page' } } },
-      },
+      page: { size: 8, kind: 'struct', fields: { x: { offset: 0, type: { kind: 'struct', name: 'page' } } } },
     };
     const array = { kind: 'array', count: 1e300, subtype: int };
     for (const damage of [
       { metadata: { format: '4.1.0' } },
       { metadata: null },
       { user_types: self },
-      {
-        user_types: {
-          ...users,
-          x: { size: 8, kind: 'struct', fields: { y: { offset: 0, type: array } } },
-        },
-      },
+      { user_types: { ...users, x: { size: 8, kind: 'struct', fields: { y: { offset: 0, type: array } } } } },
       { user_types: { x: { size: -1, kind: 'struct', fields: {} } } },
       { base_types: {} },
       { enums: { mode: { size: 4, constants: { OFF: 'x' } } } },

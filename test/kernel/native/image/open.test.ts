@@ -10,10 +10,7 @@ import { DumpDirectory, pageOf } from '../../../support/dump/file.js';
 
 const directory = new DumpDirectory();
 afterAll(() => directory.dispose());
-const core = writeElf({
-  loads: [{ physical: 0n, data: pageOf(1) }],
-  notes: [vmcoreinfoNote('OSRELEASE=x\n')],
-});
+const core = writeElf({ loads: [{ physical: 0n, data: pageOf(1) }], notes: [vmcoreinfoNote('OSRELEASE=x\n')] });
 
 function refusal(...files: string[]): KernelError {
   try {

@@ -160,9 +160,7 @@ describe('kallsyms', () => {
       const wrong = (bytes: Uint8Array, tables: Readonly<Record<string, number>>): void => {
         bytes.fill(byte, tables.kallsyms_num_syms, tables.kallsyms_num_syms! + 4);
       };
-      expect(errorOf(() => open(symbolsNamed(NAMES), 'relative', 'new', wrong))).toMatchObject({
-        code: 'no-symbols',
-      });
+      expect(errorOf(() => open(symbolsNamed(NAMES), 'relative', 'new', wrong))).toMatchObject({ code: 'no-symbols' });
     }
   });
 

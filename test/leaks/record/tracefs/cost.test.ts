@@ -4,11 +4,7 @@ import { affordable, type EventRates, filteredShare, shareOf } from '../../../..
 const LOW_BIT = 3;
 
 function ratesOf(perSecond: number, orders: readonly number[] = [1]): EventRates {
-  return {
-    allocations: { perSecond, orders },
-    frees: { perSecond, orders },
-    markerSeconds: 1.5e-6,
-  };
+  return { allocations: { perSecond, orders }, frees: { perSecond, orders }, markerSeconds: 1.5e-6 };
 }
 
 describe('the cost limit of a recording', () => {

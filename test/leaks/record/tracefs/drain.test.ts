@@ -7,10 +7,7 @@ import { planOf, streamOf } from './streams.js';
 const MS = 1e6;
 const stream = streamOf('6.12');
 
-const allocated = (pfn: number): MadeEvent => ({
-  name: 'mm_page_alloc',
-  fields: { pfn, order: 0 },
-});
+const allocated = (pfn: number): MadeEvent => ({ name: 'mm_page_alloc', fields: { pfn, order: 0 } });
 const stack: MadeEvent = { name: 'kernel_stack', callers: [0xffff_ffff_8100_0000n] };
 
 /** Buffers of one CPU each: pages stay there until they are read. */

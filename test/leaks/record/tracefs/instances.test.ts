@@ -71,11 +71,7 @@ function hasFrameOf({ mask, residue }: Sample, start: number, order: number): bo
 
 function samples(lowBit: number, oneIn: number): Sample[] {
   const mask = BigInt(oneIn - 1) << BigInt(lowBit);
-  return Array.from({ length: oneIn }, (_, at) => ({
-    oneIn,
-    mask,
-    residue: BigInt(at) << BigInt(lowBit),
-  }));
+  return Array.from({ length: oneIn }, (_, at) => ({ oneIn, mask, residue: BigInt(at) << BigInt(lowBit) }));
 }
 
 describe.each([

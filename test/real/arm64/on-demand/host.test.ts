@@ -32,10 +32,7 @@ afterAll(() => guest?.kill());
 describe.each(DUMPS)('on arm64, a dump of x86_64 $name', ({ vmcore, truth }) => {
   const path = `/${basename(vmcore)}`;
   const inGuest = (command: string) =>
-    guest.run(`kdump-mem ${command} --vmcore ${path} 2>/dev/null`, {
-      timeoutMs: MOST_MS,
-      mayFail: true,
-    });
+    guest.run(`kdump-mem ${command} --vmcore ${path} 2>/dev/null`, { timeoutMs: MOST_MS, mayFail: true });
   const { pid, fd } = truth.roles.find(({ name }) => name === 'starving')!;
   const { sock } = truth.sockets.find(({ holders }) => holders.some((one) => one.pid === pid))!;
 
@@ -69,9 +66,7 @@ describe.each(DUMPS)('on arm64, a dump of x86_64 $name', ({ vmcore, truth }) => 
         const theirs = join(folder, 'theirs.vmcore');
         writeFileSync(theirs, output);
         const ours = join(folder, 'ours.vmcore');
-        expect(await kdumpMem('extract', '--vmcore', vmcore, '-o', ours)).toMatchObject({
-          status: 0,
-        });
+        expect(await kdumpMem('extract', '--vmcore', vmcore, '-o', ours)).toMatchObject({ status: 0 });
         expect(contentOf(theirs)).toEqual(contentOf(ours));
       } finally {
         rmSync(folder, { recursive: true });

@@ -26,9 +26,7 @@ function buildah(...args: string[]): string {
   const storage = ['--root', join(work, 'graph'), '--runroot', join(work, 'run')];
   const options = { encoding: 'utf8', cwd: ROOT, maxBuffer: 64 << 20 } as const;
   const made = spawnSync('buildah', [...storage, '--storage-driver', 'vfs', ...args], options);
-  expect({ args, status: made.status, said: made.status === 0 ? '' : made.stderr }).toMatchObject({
-    status: 0,
-  });
+  expect({ args, status: made.status, said: made.status === 0 ? '' : made.stderr }).toMatchObject({ status: 0 });
   return made.stdout.trim();
 }
 

@@ -35,11 +35,7 @@ function bpftraceOf(kernel: BpftraceKernel): Partial<GuestOptions> {
 }
 
 async function boot(kernel: BpftraceKernel): Promise<LeakGuest> {
-  const guest = await LeakGuest.boot(kernel, {
-    ...bpftraceOf(kernel),
-    memoryMiB: MEMORY_MIB,
-    limitMs: 4 * MOST_MS,
-  });
+  const guest = await LeakGuest.boot(kernel, { ...bpftraceOf(kernel), memoryMiB: MEMORY_MIB, limitMs: 4 * MOST_MS });
   await guest.mount();
   await guest.guest.run(MOUNT);
   return guest;
@@ -151,10 +147,7 @@ for (const kernel of KERNELS)
         await guest.signal('INT');
         const { status, stdout } = await guest.finish();
         expect(status).toBe(0);
-        expect(leaksSchema.parse(JSON.parse(stdout))).toMatchObject({
-          method: 'bpftrace',
-          endedEarly: true,
-        });
+        expect(leaksSchema.parse(JSON.parse(stdout))).toMatchObject({ method: 'bpftrace', endedEarly: true });
         expect(await left(guest)).toBe('');
       },
       MOST_MS,
@@ -201,10 +194,7 @@ for (const kernel of KERNELS)
       'reports missing root rights or a missing bpftrace in one line',
       async () => {
         const refused = async (command: string) => {
-          const { status, output } = await guest.guest.run(`${command} 2>&1`, {
-            mayFail: true,
-            timeoutMs: MOST_MS,
-          });
+          const { status, output } = await guest.guest.run(`${command} 2>&1`, { mayFail: true, timeoutMs: MOST_MS });
           const text = output.toString();
           expect([status, text]).toEqual([REFUSED, expect.stringMatching(/^kdump-mem: [^\n]+\n([^\n]+\n)?$/)]);
           return text;

@@ -8,10 +8,7 @@ const ROUNDS = 3;
 /** Processes that touch memory and exit, without pauses: as many events as one CPU can cause. */
 const WORK = 'work fork 60 1';
 
-const ENGINES = {
-  tracefs: '--sample 1/1',
-  bpftrace: '--engine bpftrace',
-} as const;
+const ENGINES = { tracefs: '--sample 1/1', bpftrace: '--engine bpftrace' } as const;
 
 let guest: LeakGuest;
 
@@ -43,11 +40,7 @@ const median = (times: readonly number[]) =>
 test(
   'with many events, pairing in the kernel costs less than reporting each event',
   async () => {
-    const times: Record<'alone' | keyof typeof ENGINES, number[]> = {
-      alone: [],
-      tracefs: [],
-      bpftrace: [],
-    };
+    const times: Record<'alone' | keyof typeof ENGINES, number[]> = { alone: [], tracefs: [], bpftrace: [] };
     for (let round = 0; round < ROUNDS; round++) {
       times.alone.push(await took());
       for (const engine of ['tracefs', 'bpftrace'] as const) {

@@ -80,11 +80,7 @@ async function endMemleak(): Promise<string> {
 }
 
 beforeAll(async () => {
-  guest = await LeakGuest.boot('6.12', {
-    files: memleakInGuest(),
-    memoryMiB: 1536,
-    limitMs: 2 * MOST_MS,
-  });
+  guest = await LeakGuest.boot('6.12', { files: memleakInGuest(), memoryMiB: 1536, limitMs: 2 * MOST_MS });
   await guest.mount();
   await guest.leaks(RATES);
   await startMemleak();
@@ -98,12 +94,7 @@ beforeAll(async () => {
   theirs = outstanding(await endMemleak());
   for (const kind of KINDS)
     if (kind in RATES)
-      console.log(kind, {
-        memleak: theirs[kind],
-        held: truth[kind].bytes,
-        ours: ourBytes(kind),
-        since: since(kind),
-      });
+      console.log(kind, { memleak: theirs[kind], held: truth[kind].bytes, ours: ourBytes(kind), since: since(kind) });
 }, MOST_MS);
 
 afterAll(() => guest?.end());

@@ -72,9 +72,7 @@ beforeAll(async () => {
   await guest.halt();
   await guest.unloaded();
   const copying = (at: number) => NAMES.map((name) => `cp ${COPIES[name]} /copies/${name}-${at}`).join('; ');
-  await guest.guest.run(`mkdir -p /copies; ${copying(1)}; ${copying(2)}`, {
-    timeoutMs: MOST_MS,
-  });
+  await guest.guest.run(`mkdir -p /copies; ${copying(1)}; ${copying(2)}`, { timeoutMs: MOST_MS });
   truth = await guest.truth();
   const inGuest = (command: string) => jsonInGuest(guest.guest, command, MOST_MS);
   live = memorySchema.parse(await inGuest('memory --by site --live --types /btf'));

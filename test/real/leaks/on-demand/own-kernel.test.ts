@@ -75,9 +75,7 @@ describe('a disabled method is refused in one line', () => {
   /** The line of `--methods` for one method. */
   const offered = async (from: LeakGuest, type: string, method: string) => {
     const { output } = await inGuest(from.guest, `leaks --methods --type ${type} --json`, MOST_MS);
-    const { methods } = JSON.parse(output.toString()) as {
-      methods: { method: string; refusal: string | null }[];
-    };
+    const { methods } = JSON.parse(output.toString()) as { methods: { method: string; refusal: string | null }[] };
     return methods.find((one) => one.method === method)?.refusal;
   };
   const refused = async (from: LeakGuest, type: string, method: string) => {

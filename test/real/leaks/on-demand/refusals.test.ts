@@ -117,10 +117,7 @@ test(
       await guest.guest.run('mount -t tracefs none /sys/kernel/tracing');
       const { status, output } = await inGuest(guest.guest, 'leaks --interval 3', MOST_MS);
       expect([status, output.toString()]).toEqual([REFUSED, expect.stringMatching(line(/lockdown/))]);
-      expect(await listed(guest)).toMatchObject({
-        refusal: 'not-readable',
-        why: expect.stringContaining('lockdown'),
-      });
+      expect(await listed(guest)).toMatchObject({ refusal: 'not-readable', why: expect.stringContaining('lockdown') });
     } finally {
       guest.end();
     }

@@ -35,8 +35,6 @@ test('the inspector lists tools and resources', async () => {
 test('the inspector calls a tool, and accepts its answer', async () => {
   const words = ['--method', 'tools/call', '--tool-name', 'skb', '--tool-arg', `pid=${truth.drgn.pid}`];
   const { structuredContent, content } = Object(await inspected(...words));
-  expect(mcpAnswerSchema.parse(structuredContent).answer).toMatchObject({
-    process: { comm: truth.drgn.comm },
-  });
+  expect(mcpAnswerSchema.parse(structuredContent).answer).toMatchObject({ process: { comm: truth.drgn.comm } });
   expect(content).toMatchObject([{ type: 'text', text: expect.stringContaining(truth.drgn.comm) }]);
 });

@@ -38,9 +38,7 @@ afterAll(() => {
 
 /** A file of the capture, extracted by tar. */
 const captured = (name: string, sample = '') =>
-  execFileSync('tar', ['-xzOf', file, `kdump-mem-snapshot/${sample}proc/${name}`], {
-    encoding: 'utf8',
-  });
+  execFileSync('tar', ['-xzOf', file, `kdump-mem-snapshot/${sample}proc/${name}`], { encoding: 'utf8' });
 
 const answerOf = async (...more: string[]): Promise<MemoryJson> => {
   const { stdout } = await kdumpMem('memory', '--json', '--from', file, ...more);
@@ -105,12 +103,7 @@ describe('owners of files that no process maps', () => {
   };
   const filesOf = (name: string, pid: number | undefined) => [
     { kind: 'file', name: 'memfd:captured\n5 7 x', pid, bytes: 300 * MIB },
-    {
-      kind: 'file',
-      name: `/dev/shm/${basename(folder)} ${name} (deleted)`,
-      pid,
-      bytes: 20 * MIB,
-    },
+    { kind: 'file', name: `/dev/shm/${basename(folder)} ${name} (deleted)`, pid, bytes: 20 * MIB },
   ];
   const shells: readonly [string, readonly string[]][] = [
     ['sh', ['sh', script]],

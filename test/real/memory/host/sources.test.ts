@@ -21,12 +21,7 @@ function memory(wrapper: readonly string[], ...args: string[]) {
     ...args,
   ];
   const env = { ...process.env, HOME: '/nonexistent' };
-  const { status, stdout, stderr } = spawnSync(program, words, {
-    encoding: 'utf8',
-    env,
-    cwd: '/',
-    maxBuffer: 2 ** 26,
-  });
+  const { status, stdout, stderr } = spawnSync(program, words, { encoding: 'utf8', env, cwd: '/', maxBuffer: 2 ** 26 });
   return { status, stdout, stderr };
 }
 
@@ -82,10 +77,7 @@ describe('socket queues', () => {
 rm /tmp/ready.$$; cat /proc/net/tcp >&2; "$@"; status=$?; kill $pid; exit $status`;
     const words = ['--net', 'sh', '-c', script, 'sh', ...command, process.execPath];
     const args = [commandPath('kdump-mem'), 'memory', '--live', '--json'];
-    const { stdout, stderr } = spawnSync('unshare', [...words, ...args], {
-      encoding: 'utf8',
-      maxBuffer: 2 ** 26,
-    });
+    const { stdout, stderr } = spawnSync('unshare', [...words, ...args], { encoding: 'utf8', maxBuffer: 2 ** 26 });
     const queued = [...stderr.matchAll(/ ([0-9A-F]{8}):([0-9A-F]{8}) \d\d:/g)].reduce(
       (sum, [, sent, received]) => sum + parseInt(sent ?? '', 16) + parseInt(received ?? '', 16),
       0,
@@ -120,11 +112,7 @@ describe('permissions', () => {
     const answer = answerOf(NOBODY);
     expect(answer).toMatchObject({ source: 'counters', complete: false });
     expect(answer.unavailable).toEqual([
-      {
-        source: 'kcore',
-        code: kcore ? 'permission' : 'no-live-memory',
-        why: KCORE,
-      },
+      { source: 'kcore', code: kcore ? 'permission' : 'no-live-memory', why: KCORE },
       { source: 'pageflags', code: 'denied', why: '/proc/kpageflags: permission denied' },
     ]);
   });
@@ -241,9 +229,7 @@ libc.shmctl(segment, 0, None)
 test.each(['pageflags', 'counters'] as const)(
   'shared memory that no process maps has its owners: %s',
   async (source) => {
-    const python = spawn('/usr/bin/python3', ['-c', SHARED], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
+    const python = spawn('/usr/bin/python3', ['-c', SHARED], { stdio: ['pipe', 'pipe', 'inherit'] });
     try {
       const [line] = (await once(python.stdout, 'data')) as [Buffer];
       const { memory } = answerOf([], '--source', source);

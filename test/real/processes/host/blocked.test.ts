@@ -146,9 +146,7 @@ describe('with blocked reads of the memory of two processes', () => {
   });
 
   test('a reader process exits with the command, even if that is killed', async () => {
-    const child = spawn(process.execPath, [commandPath('kdump-mem'), 'procs', '--live'], {
-      stdio: 'ignore',
-    });
+    const child = spawn(process.execPath, [commandPath('kdump-mem'), 'procs', '--live'], { stdio: 'ignore' });
     let readers: string[] = [];
     await until(() => {
       readers = childrenOf(child.pid);

@@ -28,9 +28,7 @@ describe('processes of this machine, live and from a snapshot', () => {
   beforeAll(async () => {
     const program = guestTool('takeuser', '6.1').from ?? '';
     for (const kind of KINDS) {
-      const child = spawn(program, [kind, String(AMOUNT)], {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      });
+      const child = spawn(program, [kind, String(AMOUNT)], { stdio: ['ignore', 'pipe', 'inherit'] });
       children.push(child);
       if (child.stdout) await once(child.stdout, 'data');
       child.kill('SIGSTOP');

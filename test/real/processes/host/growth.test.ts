@@ -116,9 +116,6 @@ test('promtool accepts the metrics without a message, including hostile names', 
   expect(stdout).toMatch(
     /^kdump_mem_process_held_bytes\{comm="a\\"b\\\\\\\\c\\\\x0a\\\\x1b\{x\}",container="",pod=""\} \d/m,
   );
-  const check = spawnSync(join(metricTools(), 'promtool'), ['check', 'metrics'], {
-    input: stdout,
-    encoding: 'utf8',
-  });
+  const check = spawnSync(join(metricTools(), 'promtool'), ['check', 'metrics'], { input: stdout, encoding: 'utf8' });
   expect(check).toMatchObject({ status: 0, stdout: '', stderr: '' });
 });

@@ -52,10 +52,7 @@ async function listed() {
 /** Runs a shell as an unprivileged user. */
 const NOBODY = 'setpriv --reuid=65534 --regid=65534 --clear-groups --';
 const shell = (script: string) =>
-  execa('sh', ['-c', script, process.execPath, commandPath('kdump-mem')], {
-    reject: false,
-    stripFinalNewline: false,
-  });
+  execa('sh', ['-c', script, process.execPath, commandPath('kdump-mem')], { reject: false, stripFinalNewline: false });
 const inOwnMounts = (script: string) =>
   execa('unshare', ['-m', 'sh', '-c', script, process.execPath, commandPath('kdump-mem')], {
     reject: false,

@@ -98,9 +98,7 @@ test('reports denied permission for namespaces, rather than a missing namespace'
   const { namespace, nsPids } = of('sleep 302');
   const user = ['--reuid=65534', '--regid=65534', '--clear-groups', '--', process.execPath];
   const args = ['procs', '--live', '--pid', `${namespace}:${nsPids.at(-1)}`];
-  const ran = await execa('setpriv', [...user, commandPath('kdump-mem'), ...args], {
-    reject: false,
-  });
+  const ran = await execa('setpriv', [...user, commandPath('kdump-mem'), ...args], { reject: false });
   expect(ran).toMatchObject({ exitCode: 3, stdout: '' });
   expect(ran.stderr).toMatch(
     /^kdump-mem: pid .* not found, but permission is denied for the namespaces of \d+ processes\. Run it as root/,

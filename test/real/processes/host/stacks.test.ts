@@ -44,9 +44,7 @@ afterEach(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 async function leaking(timesASecond: number, file = program): Promise<number> {
-  const child = spawn(file, [String(timesASecond), String(THREADS)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child = spawn(file, [String(timesASecond), String(THREADS)], { stdio: ['ignore', 'pipe', 'inherit'] });
   children.push(child);
   if (child.stdout) await once(child.stdout, 'data');
   return child.pid ?? Number.NaN;
@@ -80,11 +78,7 @@ describe('a program that leaks', () => {
     expect(answer.complete).toBe(true);
 
     const [first, second] = answer.functions;
-    expect(first?.frame).toMatchObject({
-      symbol: 'leaks_by_malloc',
-      module: program,
-      guess: false,
-    });
+    expect(first?.frame).toMatchObject({ symbol: 'leaks_by_malloc', module: program, guess: false });
     expect(second?.frame?.symbol).toBe('leaks_by_mmap');
     // 12 pages to 4, except for an unfinished round, and for malloc's own memory.
     const ratio = (first?.newBytes ?? 0) / (second?.newBytes ?? 0);
@@ -137,10 +131,7 @@ describe('a program that leaks', () => {
     expect(again).toMatchObject({ exitCode: 2, stdout: '' });
     expect(again.stderr).toMatch(/^kdump-mem: .*: already exists \(--force replaces it\)\n$/);
     const printed = await ask(['--pid', String(pid), '--stacks', '1', '--speedscope', '-']);
-    expect(JSON.parse(printed.stdout).shared.frames).toContainEqual({
-      name: 'leaks_by_malloc',
-      file: program,
-    });
+    expect(JSON.parse(printed.stdout).shared.frames).toContainEqual({ name: 'leaks_by_malloc', file: program });
     expect(existsSync('-')).toBe(false);
   });
 });
@@ -248,9 +239,7 @@ describe('one line, and a status', () => {
   test('without perf: the package to install', async () => {
     const pid = await leaking(1);
     const args = ['--pid', String(pid), '--stacks', '1'];
-    await refusal(3, /perf is not installed\. Install it: linux-perf/, args, {
-      env: { PATH: '/nowhere' },
-    });
+    await refusal(3, /perf is not installed\. Install it: linux-perf/, args, { env: { PATH: '/nowhere' } });
   });
 
   test('a perf for another kernel: its own message', async () => {
@@ -259,9 +248,7 @@ describe('one line, and a status', () => {
     const script = '#!/bin/sh\necho "WARNING: perf not found for kernel 9.9" >&2\nexit 2\n';
     writeFileSync(join(fake, 'perf'), script, { mode: 0o755 });
     const env = { PATH: `${fake}:${process.env.PATH}` };
-    await refusal(3, /perf not found for kernel 9\.9/, ['--pid', String(pid), '--stacks', '1'], {
-      env,
-    });
+    await refusal(3, /perf not found for kernel 9\.9/, ['--pid', String(pid), '--stacks', '1'], { env });
   });
 
   test('a process that does not exist', async () => {

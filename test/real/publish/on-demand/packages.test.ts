@@ -28,13 +28,8 @@ const rpm = (machine: string) => release(`kdump-mem-${version}-1.${machine}.rpm`
 
 /** Runs a command that must succeed. */
 function run(command: string, ...args: string[]): string {
-  const { status, stdout, stderr } = spawnSync(command, args, {
-    encoding: 'utf8',
-    maxBuffer: 64 * 1024 ** 2,
-  });
-  expect({ command, args, status, stderr: status === 0 ? '' : stderr }).toMatchObject({
-    status: 0,
-  });
+  const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8', maxBuffer: 64 * 1024 ** 2 });
+  expect({ command, args, status, stderr: status === 0 ? '' : stderr }).toMatchObject({ status: 0 });
   return stdout;
 }
 
@@ -199,9 +194,7 @@ const KNOWN = [
 ];
 
 test.each(['amd64', 'arm64'])('lintian reports no other error for the %s .deb', (architecture) => {
-  const { stdout } = spawnSync('lintian', ['--allow-root', deb(architecture)], {
-    encoding: 'utf8',
-  });
+  const { stdout } = spawnSync('lintian', ['--allow-root', deb(architecture)], { encoding: 'utf8' });
   const errors = [...stdout.matchAll(/^E: kdump-mem: (\S+)/gm)].map(([, tag = '']) => tag);
   expect(errors.filter((tag) => !KNOWN.includes(tag))).toEqual([]);
   // Shows that lintian ran.
@@ -220,9 +213,6 @@ test('the arm64 executable answers', () => {
 test('files match their listed checksums', () => {
   const sums = readFileSync(release('SHA256SUMS'), 'utf8');
   expect(sums).toContain(basename(deb('arm64')));
-  const { status, stdout } = spawnSync('sha256sum', ['--check', 'SHA256SUMS'], {
-    cwd: RELEASE,
-    encoding: 'utf8',
-  });
+  const { status, stdout } = spawnSync('sha256sum', ['--check', 'SHA256SUMS'], { cwd: RELEASE, encoding: 'utf8' });
   expect({ status, stdout }).toMatchObject({ status: 0 });
 });

@@ -88,10 +88,7 @@ describe('finds problems of a site', () => {
       mkdirSync(join(folder, name, '..'), { recursive: true });
       writeFileSync(join(folder, name), html);
     }
-    return spawnSync(process.execPath, ['site/parts/check.mjs', folder, base], {
-      cwd: ROOT,
-      encoding: 'utf8',
-    });
+    return spawnSync(process.execPath, ['site/parts/check.mjs', folder, base], { cwd: ROOT, encoding: 'utf8' });
   };
   const other = '<h2 id="there">x</h2>';
 
@@ -111,10 +108,7 @@ describe('finds problems of a site', () => {
     ['a page in a folder', '<a href="sub/">x</a>', 'sub/'],
   ])('%s', (_, html, link) => {
     const { status, stderr } = broken({ 'index.html': html, 'b.html': other });
-    expect({ status, stderr }).toEqual({
-      status: 1,
-      stderr: `index.html: ${link} leads nowhere\n`,
-    });
+    expect({ status, stderr }).toEqual({ status: 1, stderr: `index.html: ${link} leads nowhere\n` });
   });
 
   test('a link without the base path of the site', () => {

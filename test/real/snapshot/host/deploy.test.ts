@@ -72,10 +72,7 @@ describe('the DaemonSet', () => {
     expect(set).toMatchObject({ apiVersion: 'apps/v1', kind: 'DaemonSet' });
     expect(metadata.labels).toMatchObject(set.spec.selector.matchLabels);
     expect(spec).toMatchObject({ hostPID: true, automountServiceAccountToken: false });
-    expect(container.securityContext).toMatchObject({
-      readOnlyRootFilesystem: true,
-      capabilities: { drop: ['ALL'] },
-    });
+    expect(container.securityContext).toMatchObject({ readOnlyRootFilesystem: true, capabilities: { drop: ['ALL'] } });
     expect(container.securityContext.privileged).toBeUndefined();
     // The API rejects false in combination with CAP_SYS_ADMIN.
     expect(container.securityContext.allowPrivilegeEscalation).toBeUndefined();

@@ -101,9 +101,7 @@ test('without root, captures what is readable, and reports the remainder', () =>
   const said = snapshotSchema.parse(JSON.parse(stdout));
   expect(said.complete).toBe(false);
   expect(said.errorCounts.denied).toBeGreaterThan(1);
-  const errors = spawnSync('tar', ['-xzOf', file, 'kdump-mem-snapshot/errors'], {
-    encoding: 'utf8',
-  });
+  const errors = spawnSync('tar', ['-xzOf', file, 'kdump-mem-snapshot/errors'], { encoding: 'utf8' });
   expect(errors.stdout).toContain('/proc/1/fd\tdenied\t');
   expect(verified()).toBe(true);
   const from = spawnSync(process.execPath, [CLI, 'memory', '--from', file], { encoding: 'utf8' });
@@ -138,10 +136,7 @@ test('if no process can be started, reads sockets from /proc/net', () => {
 describe('to stdout', () => {
   test('writes the same archive', () => {
     const whole = ['sh', '-c', '"$@" | cat > "$0"', file];
-    expect(run(['--to-stdout', '--interval', '0.1'], whole)).toMatchObject({
-      status: 0,
-      stdout: '',
-    });
+    expect(run(['--to-stdout', '--interval', '0.1'], whole)).toMatchObject({ status: 0, stdout: '' });
     expect(verified()).toBe(true);
   });
 
@@ -153,9 +148,7 @@ describe('to stdout', () => {
 
   test('refuses a terminal', () => {
     const quoted = [process.execPath, CLI, 'snapshot', '--to-stdout'].join(' ');
-    const { stdout, status } = spawnSync('script', ['-qec', quoted, '/dev/null'], {
-      encoding: 'utf8',
-    });
+    const { stdout, status } = spawnSync('script', ['-qec', quoted, '/dev/null'], { encoding: 'utf8' });
     expect(status).toBe(2);
     expect(stdout).toMatch(/^kdump-mem: stdout is a terminal[^\n]+\n$/);
   });

@@ -212,10 +212,7 @@ mount -t tmpfs none "$4" && head -c 100000 /dev/zero > "$4/line
 break" && exec sh "$0" --tmpfs "$1" 0`;
   const places = ['covered', 'top', 'odd'].map(place);
   const words = ['-m', 'sh', '-c', scene, join(dir, 'snapshot.sh'), file, ...places];
-  expect(spawnSync('unshare', words, { encoding: 'utf8' })).toMatchObject({
-    status: 0,
-    stderr: '',
-  });
+  expect(spawnSync('unshare', words, { encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
   const { stdout: list } = spawnSync('tar', ['-xzOf', file, 'kdump-mem-snapshot/files-in-memory'], {
     encoding: 'utf8',
   });
@@ -245,9 +242,7 @@ while [ $at -le 20000 ]; do echo /sys/fs/cgroup/none$at/memory.stat; at=$((at + 
     env: { ...process.env, PATH: `${bin}:${process.env.PATH}` },
   });
   expect(run.status).toBe(0);
-  const { stdout } = spawnSync('tar', ['-xzOf', file, 'kdump-mem-snapshot/errors'], {
-    encoding: 'utf8',
-  });
+  const { stdout } = spawnSync('tar', ['-xzOf', file, 'kdump-mem-snapshot/errors'], { encoding: 'utf8' });
   expect(stdout).toContain('cgroups\tcut\tafter 20000 of them\n');
 });
 

@@ -23,9 +23,7 @@ describe('a snapshot under memory pressure', () => {
   const available = async () => (await number('/proc/meminfo', 'MemAvailable')) / 1024;
   const free = async (pids: readonly number[]) => {
     for (const pid of pids)
-      await guest.run(`kill -9 ${pid}; while [ -e /proc/${pid}/exe ]; do usleep 20000; done`, {
-        mayFail: true,
-      });
+      await guest.run(`kill -9 ${pid}; while [ -e /proc/${pid}/exe ]; do usleep 20000; done`, { mayFail: true });
   };
   /**
    * Allocates all but this many MiB, the last ones in small steps.
@@ -105,9 +103,7 @@ describe('a snapshot under memory pressure', () => {
       const { status, said } = await snapshotOf(guest, file, { group: 'limited' });
       expect([status, said]).toEqual([0, expect.stringContaining('/s.tar.gz: ')]);
       await isWhole();
-      const cgroups = execFileSync('tar', ['-xzOf', file, 'kdump-mem-snapshot/cgroups'], {
-        encoding: 'utf8',
-      });
+      const cgroups = execFileSync('tar', ['-xzOf', file, 'kdump-mem-snapshot/cgroups'], { encoding: 'utf8' });
       expect(cgroups).toContain(`/sys/fs/cgroup/limited/memory.high:${16 * MIB}\n`);
       expect(await number('/sys/fs/cgroup/limited/memory.events', 'high')).toBeGreaterThan(0);
     },
@@ -138,14 +134,10 @@ describe('a snapshot under memory pressure', () => {
     async () => {
       const waits = 'kdump-mem snapshot --when available=30%,oom --into /into --tmpfs --count 1 --json';
       await guest.run(`mkdir -p /into; ${waits} > /tmp/due 2> /tmp/waits < /dev/null &`);
-      await guest.run('until grep -q waits /tmp/waits; do usleep 50000; done', {
-        timeoutMs: MOST_MS,
-      });
+      await guest.run('until grep -q waits /tmp/waits; do usleep 50000; done', { timeoutMs: MOST_MS });
       expect(await outputOf('ls /into')).toBe('');
       const eater = await leaves(150);
-      await guest.run('until grep -q due-end /tmp/due; do usleep 50000; done', {
-        timeoutMs: MOST_MS,
-      });
+      await guest.run('until grep -q due-end /tmp/due; do usleep 50000; done', { timeoutMs: MOST_MS });
       const [due] = (await outputOf('cat /tmp/due'))
         .trim()
         .split('\n')
@@ -163,10 +155,7 @@ describe('a snapshot under memory pressure', () => {
     async () => {
       const answer = await guest.run(
         'mount -t tmpfs none /proc/pressure 2>&1; kdump-mem snapshot --when psi=20 --into /into',
-        {
-          timeoutMs: MOST_MS,
-          mayFail: true,
-        },
+        { timeoutMs: MOST_MS, mayFail: true },
       );
       expect([answer.status, answer.output.toString()]).toEqual([
         3,

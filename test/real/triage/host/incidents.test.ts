@@ -46,12 +46,7 @@ interface Incident {
 const INCIDENTS: readonly Incident[] = [
   { name: 'TCP streams that are not read', kind: 'tcp', amount: 200e6, ...small('unread-sockets') },
   { name: 'many small ones', kind: 'tcp-small', amount: 1e8, ...small('unread-sockets') },
-  {
-    name: 'a listener that does not accept',
-    kind: 'backlog',
-    amount: 128,
-    ...small('unread-sockets'),
-  },
+  { name: 'a listener that does not accept', kind: 'backlog', amount: 128, ...small('unread-sockets') },
   { name: 'a UDP socket', kind: 'udp', amount: 300e6, ...pinned() },
   { name: 'unix streams', kind: 'unix', amount: LARGE, ...pinned() },
   { name: 'unix datagrams', kind: 'unix-dgram', amount: LARGE, ...pinned() },

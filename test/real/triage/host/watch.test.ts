@@ -116,9 +116,7 @@ describe('triage of this machine', () => {
     try {
       const cli = join(home, 'dist', 'bin', 'kdump-mem.js');
       cpSync(dirname(dirname(commandPath('kdump-mem'))), join(home, 'dist'), { recursive: true });
-      const { stdout } = spawnSync(program[0], [...program.slice(1), cli, 'triage', '--json'], {
-        encoding: 'utf8',
-      });
+      const { stdout } = spawnSync(program[0], [...program.slice(1), cli, 'triage', '--json'], { encoding: 'utf8' });
       const { complete, unread, checked, warnings } = triageSchema.parse(JSON.parse(stdout));
       const lacking = [...new Set(unread.map(({ check }) => check))];
       expect(lacking).toEqual(expect.arrayContaining(['sockets', 'inotify']));

@@ -25,9 +25,7 @@ const queries = new Map(
 function ask(name: string): Record<string, unknown>[] {
   const input = `${queries.get('lines')}\n${queries.get(name)}`;
   return JSON.parse(
-    execFileSync(process.execPath, [`${ROOT}test/clusters/query.mjs`, folder.path], {
-      input,
-    }).toString(),
+    execFileSync(process.execPath, [`${ROOT}test/clusters/query.mjs`, folder.path], { input }).toString(),
   );
 }
 
@@ -47,13 +45,7 @@ function crashed(dump: string, at: string, more: Partial<SummaryJson>): string {
     panic: { state: 'panicked', message: 'Kernel panic', cause: null },
     ...more,
   };
-  const filed = {
-    dump,
-    parts: 1,
-    size: 1000,
-    mtime: '2026-11-20T04:12:00.000Z',
-    rulesFile: null,
-  };
+  const filed = { dump, parts: 1, size: 1000, mtime: '2026-11-20T04:12:00.000Z', rulesFile: null };
   return `${JSON.stringify(triageLineSchema.parse(lineJson(filed, summary, 1)))}\n`;
 }
 
@@ -77,22 +69,12 @@ beforeAll(async () => {
   const { stdout } = await kdumpMem('triage', '--ndjson', a!, b!, `${ROOT}README.md`);
   folder.write('crashes-0.ndjson', stdout);
   const lines = [
-    crashed('/a', '2026-11-16T00:00:00Z', {
-      topOwner: owner('java', 5),
-      cgroups: [pinned('x', 7)],
-    }),
+    crashed('/a', '2026-11-16T00:00:00Z', { topOwner: owner('java', 5), cgroups: [pinned('x', 7)] }),
     // Monday and Sunday of one week.
-    crashed('/b', '2026-11-22T23:59:59Z', {
-      topOwner: owner('java', 9),
-      cgroups: [pinned('x', 1), pinned('y', 2)],
-    }),
+    crashed('/b', '2026-11-22T23:59:59Z', { topOwner: owner('java', 9), cgroups: [pinned('x', 1), pinned('y', 2)] }),
     crashed('/c', '2026-11-23T00:00:00Z', { topOwner: owner('nginx', 1), cgroups: null }),
     // A copy of /b, with less readable data.
-    crashed('/copy', '2026-11-22T23:59:59Z', {
-      nodename: '/b',
-      complete: false,
-      topOwner: owner('java', 99),
-    }),
+    crashed('/copy', '2026-11-22T23:59:59Z', { nodename: '/b', complete: false, topOwner: owner('java', 99) }),
   ];
   folder.write('crashes-1.ndjson', lines.join(''));
 });

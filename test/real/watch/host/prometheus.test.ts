@@ -27,10 +27,7 @@ afterAll(() => {
 });
 
 function accepted(metrics: string): void {
-  const check = spawnSync(join(tools, 'promtool'), ['check', 'metrics'], {
-    input: metrics,
-    encoding: 'utf8',
-  });
+  const check = spawnSync(join(tools, 'promtool'), ['check', 'metrics'], { input: metrics, encoding: 'utf8' });
   expect(check).toMatchObject({ status: 0, stdout: '', stderr: '' });
 }
 

@@ -61,9 +61,7 @@ class DiskdumpImage implements MemoryImage {
       dumpLevel: qemu ? undefined : header.dumpLevel,
       files: parts.map((part) => part.source.name),
       physicalRanges: { [Symbol.iterator]: () => joined(storedRanges(parts, header.blockSize)) },
-      existingRanges: {
-        [Symbol.iterator]: () => rangesOf(this.#ram.runs(0, header.blocks), header.blockSize),
-      },
+      existingRanges: { [Symbol.iterator]: () => rangesOf(this.#ram.runs(0, header.blocks), header.blockSize) },
       live: false,
       anomalies,
     };

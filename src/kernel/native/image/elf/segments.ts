@@ -238,11 +238,7 @@ function piecesOf(segments: SegmentTable, sizes: Float64Array): Pieces {
     end = segmentEnd;
     count++;
   }
-  return {
-    starts: starts.subarray(0, count),
-    ends: ends.subarray(0, count),
-    segments: serving.subarray(0, count),
-  };
+  return { starts: starts.subarray(0, count), ends: ends.subarray(0, count), segments: serving.subarray(0, count) };
 }
 
 function pieceAt({ starts, ends }: Pieces, address: number): number {

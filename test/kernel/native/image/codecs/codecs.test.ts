@@ -47,10 +47,7 @@ describe.each(VECTORS)('$codec of $pattern', ({ codec, pattern, size, base64 }) 
 });
 
 const page = fc
-  .array(fc.tuple(fc.integer({ min: 0, max: 255 }), fc.integer({ min: 1, max: 300 })), {
-    minLength: 1,
-    maxLength: 60,
-  })
+  .array(fc.tuple(fc.integer({ min: 0, max: 255 }), fc.integer({ min: 1, max: 300 })), { minLength: 1, maxLength: 60 })
   .map((runs) => {
     const out = new Uint8Array(4096);
     let at = 0;

@@ -9,12 +9,7 @@ export const VECTORS: readonly Vector[] = [
     codec: 'lzo',
     base64: 'AgAAAAAAIAAAAAAAAAAAAAAAAAAAANoQAAwAAAAAAAAAAAAAAAAAAAARAAA=',
   },
-  {
-    pattern: 'zeros',
-    size: 4096,
-    codec: 'lzo',
-    base64: 'EgAgAAAAAAAAAOYAACAAAAAAAAAA5QAAEQAA',
-  },
+  { pattern: 'zeros', size: 4096, codec: 'lzo', base64: 'EgAgAAAAAAAAAOYAACAAAAAAAAAA5QAAEQAA' },
   {
     pattern: 'zeros',
     size: 4096,
@@ -22,12 +17,7 @@ export const VECTORS: readonly Vector[] = [
     base64:
       'gCAAAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAP4BAPoBAA==',
   },
-  {
-    pattern: 'zeros',
-    size: 4096,
-    codec: 'zstd',
-    base64: 'KLUv/WAAD00AABAAAAEA+/cBFg==',
-  },
+  { pattern: 'zeros', size: 4096, codec: 'zstd', base64: 'KLUv/WAAD00AABAAAAEA+/cBFg==' },
   {
     pattern: 'words',
     size: 4096,

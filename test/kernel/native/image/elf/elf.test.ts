@@ -26,12 +26,7 @@ describe('an ELF core of kdump', () => {
       loads: [
         { virtual: 0xffffffff81001000n, physical: 0x2000n, data: low.subarray(4096, 8192) },
         { virtual: direct + 0x1000n, physical: 0x1000n, data: low },
-        {
-          virtual: direct + 0x1_8000_0000n,
-          physical: 0x1_8000_0000n,
-          data: high,
-          memorySize: 8192,
-        },
+        { virtual: direct + 0x1_8000_0000n, physical: 0x1_8000_0000n, data: high, memorySize: 8192 },
       ],
     }),
   );
@@ -62,12 +57,7 @@ describe('an ELF core of kdump', () => {
 
   it('reports its facts', () => {
     expect(image.vmcoreinfo).toBe('OSRELEASE=6.1.0\nPAGESIZE=4096\n');
-    expect(image.facts).toMatchObject({
-      format: 'elf',
-      machine: 'x86_64',
-      live: false,
-      anomalies: [],
-    });
+    expect(image.facts).toMatchObject({ format: 'elf', machine: 'x86_64', live: false, anomalies: [] });
     expect([...image.facts.physicalRanges]).toEqual([
       { start: 0x1000, end: 0x4000 },
       { start: 0x1_8000_0000, end: 0x1_8000_1000 },
@@ -108,10 +98,7 @@ it('reads overlapping memory from the segment that starts first', () => {
 });
 
 it('reports all segments beyond physical memory in one line', () => {
-  const far = Array.from({ length: 5 }, (_, i) => ({
-    physical: 2n ** 60n + BigInt(i),
-    data: new Uint8Array(8),
-  }));
+  const far = Array.from({ length: 5 }, (_, i) => ({ physical: 2n ** 60n + BigInt(i), data: new Uint8Array(8) }));
   const loads = [{ physical: 0n, data: pageOf(1) }, ...far];
   const image = openImage([directory.write('beyond', writeElf({ loads }))]);
   expect(image.facts.anomalies).toEqual(['5 segments (first at 0x1000000000000000) beyond physical memory ignored']);

@@ -24,12 +24,7 @@ function loads(known: boolean): LoadSpec[] {
   return [
     { virtual: text, physical: physical(0x1000000n), data: pageOf(1) },
     // 32 TiB, the size of the vmalloc area; only its first page is in this file.
-    {
-      virtual: vmalloc,
-      physical: known ? nowhere : 0n,
-      data: pageOf(2),
-      memorySize: 2 ** 45,
-    },
+    { virtual: vmalloc, physical: known ? nowhere : 0n, data: pageOf(2), memorySize: 2 ** 45 },
     { virtual: direct + 0x1000n, physical: physical(0x1000n), data: pageOf(3) },
     { virtual: direct + 2n ** 33n, physical: physical(2n ** 33n), data: pageOf(4) },
     { virtual: vmemmap, physical: known ? nowhere : 0n, data: pageOf(5) },

@@ -32,10 +32,7 @@ function readAll(source: ByteSource): Buffer {
 }
 
 const anyExtents: fc.Arbitrary<Extent[]> = fc.array(
-  fc.record({
-    offset: fc.integer({ min: 0, max: 3000 }),
-    bytes: fc.uint8Array({ minLength: 1, maxLength: 400 }),
-  }),
+  fc.record({ offset: fc.integer({ min: 0, max: 3000 }), bytes: fc.uint8Array({ minLength: 1, maxLength: 400 }) }),
   { minLength: 1, maxLength: 30 },
 );
 
