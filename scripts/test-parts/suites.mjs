@@ -107,7 +107,7 @@ export const SUITES = [
   },
   {
     name: 'arm64',
-    covers: 'other arm64 kernels, kdumps and live guests',
+    covers: 'other arm64 kernels, true kdump dumps and live guests',
     time: '15 min',
     files: ['test/real/arm64/on-demand/**/*.test.ts'],
     lab: [['up', 'arm64']],
