@@ -35,6 +35,8 @@ const MACHINE = [
   'test/real/leaks/leaks.test.ts',
 ];
 
+/** The package for npm, as its users get it. */
+const PUBLISHED = 'test/real/publish/package.test.ts';
 /** They need dumps of other kernels alone. */
 const OTHER_KERNELS = ['test/real/damage/filtered.test.ts'];
 
@@ -61,7 +63,7 @@ export const SUITES = [
     files: ['test/**/*.test.ts'],
     exclude: ['test/real/**', ...UNIT, ...WEEKS, ...LOGS],
     workers: 2,
-    folders: ['test/nodes', 'test/browser', 'test/publish'],
+    folders: ['test/nodes', 'test/browser'],
   },
   {
     name: 'real',
@@ -69,10 +71,10 @@ export const SUITES = [
     time: '8 min',
     ci: true,
     files: REAL,
-    exclude: [...MACHINE, ...OTHER_KERNELS, ON_DEMAND],
+    exclude: [...MACHINE, ...OTHER_KERNELS, PUBLISHED, ON_DEMAND],
     // Each may have a guest, drgn or crash beside it.
     workers: 2,
-    folders: ['test/nodes', 'test/browser', 'test/publish'],
+    folders: ['test/nodes', 'test/browser'],
     lab: LAB,
   },
   {
@@ -91,10 +93,10 @@ export const SUITES = [
     covers: 'the tests of `real` on all kernels and dumps of the lab',
     time: '30 min',
     files: REAL,
-    exclude: [...MACHINE, ON_DEMAND],
+    exclude: [...MACHINE, PUBLISHED, ON_DEMAND],
     workers: 2,
     env: { KDUMP_MEM_TEST_KERNELS: 'all' },
-    folders: ['test/nodes', 'test/browser', 'test/publish'],
+    folders: ['test/nodes', 'test/browser'],
     lab: ALL_KERNELS,
   },
   {
@@ -159,9 +161,9 @@ export const SUITES = [
   },
   {
     name: 'packages',
-    covers: '.deb, .rpm and tar of both architectures, the container image, the site in Chromium',
+    covers: 'the npm package, .deb, .rpm and tar of both architectures, the container image, the site in Chromium',
     time: '15 min',
-    files: ['test/real/{publish,containers}/on-demand/**/*.test.ts'],
+    files: ['test/real/{publish,containers}/on-demand/**/*.test.ts', PUBLISHED],
     programs: [
       'debootstrap=debootstrap',
       'rpmbuild=rpm',
@@ -170,7 +172,7 @@ export const SUITES = [
       'crun=crun',
       'qemu-aarch64-static=qemu-user-static',
     ],
-    folders: ['test/browser'],
+    folders: ['test/browser', 'test/publish'],
     lab: [['tools-arm64'], ['root', 'bookworm'], ['root', 'trixie'], ['root', 'sid']],
     release: [],
   },
