@@ -97,7 +97,9 @@ export function withHostFindings(answer: KernelTriage, host: HostReader): Kernel
   const more = ofHost.filter((finding) => !known.has(subjectOf(finding)));
   const findings = bySeverity([...kept, ...more]);
   const { checked, unread, unreadProcesses } = host;
-  const holders = answer.holders && { ...answer.holders, unreadProcesses };
+  // Without pid 1, the number of processes is unknown.
+  const isHidden = answer.holders?.unreadProcesses === null;
+  const holders = answer.holders && { ...answer.holders, unreadProcesses: isHidden ? null : unreadProcesses };
   return { ...answer, findings, holders, checked, unread, complete: answer.complete && unread.length === 0 };
 }
 

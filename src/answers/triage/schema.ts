@@ -152,8 +152,8 @@ export const triageSchema = z.strictObject({
           bytes: count,
         }),
       ),
-      /** Processes that could not be read, or only in part. */
-      unreadProcesses: count,
+      /** Processes that could not be read, or only in part; null: /proc hides processes. */
+      unreadProcesses: count.nullable(),
     })
     .nullable(),
   /** Checks of the host's files whose sources were all read; null: a dump or a text log, which has none. */

@@ -131,10 +131,14 @@ export function holdersWords({ logs, holders }: TriageAnswer): string | undefine
             : ownerWords({ kind, name, bytes, ...(pid === null ? {} : { pid }) });
     return `${owner} ${formatSize(bytes)}`;
   });
-  const noun = unreadProcesses === 1 ? 'process' : 'processes';
-  const more = unreadProcesses > 0 ? [`${formatCount(unreadProcesses)} ${noun} that could not be read`] : [];
+  const more = unreadProcesses === 0 ? [] : [unreadHolders(unreadProcesses)];
   const label = logs ? 'Largest holders at the last OOM kill' : 'Largest holders';
   return `${label}: ${[...named, ...more].join(', ')}.`;
+}
+
+function unreadHolders(processes: number | null): string {
+  if (processes === null) return 'processes that /proc does not list';
+  return `${formatCount(processes)} ${processes === 1 ? 'process' : 'processes'} that could not be read`;
 }
 
 /** Missing parts of the log in kernel memory; those of a host are unread sources. */
