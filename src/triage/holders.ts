@@ -21,8 +21,10 @@ export interface Holder {
 /** The largest holders of memory, found or not. */
 export interface Holders {
   readonly largest: readonly Holder[];
-  /** Number of processes that could not be read, or only in part: any may hold more. Null: /proc hides processes. */
-  readonly unreadProcesses: number | null;
+  /** Number of processes that could not be read, or only in part: any of them may hold more. */
+  readonly unreadProcesses: number;
+  /** /proc does not list all processes: their number is unknown, and any of them may hold more. */
+  readonly hidden?: true;
 }
 
 /** Name of a process that exited before its name was read: such processes are no program. */
@@ -94,7 +96,7 @@ export function hostHolders(host: HostReader, findings: readonly Finding[]): Hol
   });
   const largest = disjoint([...named, ...kept], cgroupCandidates(host, [...named, ...kept]));
   const isHidden = !listedPids(host.source).includes('1');
-  return { largest, unreadProcesses: isHidden ? null : host.unreadProcesses };
+  return { largest, unreadProcesses: host.unreadProcesses, ...(isHidden ? { hidden: true } : {}) };
 }
 
 /** A holder, and its memory by process or by owner of unmapped memory. */

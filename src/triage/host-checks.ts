@@ -97,9 +97,7 @@ export function withHostFindings(answer: KernelTriage, host: HostReader): Kernel
   const more = ofHost.filter((finding) => !known.has(subjectOf(finding)));
   const findings = bySeverity([...kept, ...more]);
   const { checked, unread, unreadProcesses } = host;
-  // Without pid 1, the number of processes is unknown.
-  const isHidden = answer.holders?.unreadProcesses === null;
-  const holders = answer.holders && { ...answer.holders, unreadProcesses: isHidden ? null : unreadProcesses };
+  const holders = answer.holders && { ...answer.holders, unreadProcesses };
   return { ...answer, findings, holders, checked, unread, complete: answer.complete && unread.length === 0 };
 }
 

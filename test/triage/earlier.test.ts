@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { triageJson } from '../../src/answers/triage/json.js';
 import { triageSchema } from '../../src/answers/triage/schema.js';
 import { triageText } from '../../src/answers/triage/text.js';
+import { suggestionsOf } from '../../src/app/mcp/call.js';
 import type { LogRecord } from '../../src/records/log-records.js';
 import { triageHost } from '../../src/triage/captured.js';
 import type { Finding } from '../../src/triage/finding.js';
@@ -96,6 +97,7 @@ describe('an OOM kill of a cgroup 5 minutes ago', () => {
     ]);
     expect(json.findings[1]?.figures).toMatchObject({ secondsAgo: 300, subject: 'gone' });
     expect(json.conclusion).toBeNull();
+    expect(suggestionsOf(JSON.parse(JSON.stringify(json)))).toEqual(['memory --nodes']);
   });
 
   test('makes no error of lines of a file system that follow it', () => {

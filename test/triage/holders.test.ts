@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
 import type { MemoryAnswer } from '../../src/account/memory/answer.js';
+import { triageJson } from '../../src/answers/triage/json.js';
+import { triageSchema } from '../../src/answers/triage/schema.js';
 import { triageText } from '../../src/answers/triage/text.js';
 import type { HostTriage } from '../../src/triage/answer.js';
 import type { Finding } from '../../src/triage/finding.js';
@@ -59,7 +61,8 @@ test('without the memory of any process, no holder is called the largest', () =>
 
 test('processes that /proc hides may hold more', () => {
   const found = hostHolders(new HostReader(madeSource({ files: process(7, 'sh', 5) }), 4096), []);
-  expect(found?.unreadProcesses).toBeNull();
+  expect(found?.hidden).toBe(true);
+  expect(triageSchema.parse(triageJson(answer({ holders: found }))).holders).toMatchObject({ hidden: true });
   expect(triageText(answer({ holders: found }), { width: 80, source: '--live' })).toContain(
     'Largest holders: pid 7 (sh) 5.00 MiB, processes that /proc does not list.',
   );

@@ -261,7 +261,7 @@ function nextLine(call: ToolCall): string {
 }
 
 /** Commands that findings suggest: first that of the probable cause; none that past events suggest. */
-function suggestionsOf({ findings, conclusion }: JsonObject): string[] {
+export function suggestionsOf({ findings, conclusion }: JsonObject): string[] {
   const all = itemsOf(findings);
   const cause = all.filter((_, at) => at === Object(conclusion).cause);
   const present = all.filter(({ past }) => past !== true);

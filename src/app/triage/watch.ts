@@ -34,6 +34,7 @@ export async function watchTriage(
   const screen = takesEscapes() && !json ? triageScreen(interval, again.stop) : null;
   const samples = new TriageSamples();
   let isFailed = false;
+  const begun = performance.now();
   try {
     await again.run(interval, count, async () => {
       const answer = await look();
@@ -44,8 +45,9 @@ export async function watchTriage(
         const text = json ? formatJson(triageJson(answer)) : triageWatchBlock(sample, terminalWidth());
         if (text !== undefined) printAnswer(text);
       }
-      // An event may be over before the next sample: it still occurred while this command waited.
-      const isNew = (one: Finding) => !one.past || (sample.number > 1 && sample.fresh.includes(one));
+      // An event may be over before the next sample, and still have occurred while this command waited.
+      const waited = (performance.now() - begun) / 1000;
+      const isNew = ({ past, figures }: Finding) => !past || Number(figures.secondsAgo ?? waited) < waited;
       isFailed = failing !== null && answer.findings.some((one) => isNew(one) && isFailing(failing, one));
       if (isFailed) again.stop();
     });
