@@ -141,6 +141,12 @@ test('takes no message behind a time for that of a program, though a colon is in
   expect(read(journal)).toMatchObject({ texts: ['a', 'b'], unknownLines: 0 });
 });
 
+test('ends a line at a carriage return before the clock', () => {
+  const lines = ['[    0.000000] a', 'copied 5 %', '<2>[    0.200000] b'];
+  expect(read(lines.join('\r')).texts).toEqual(['a\rcopied 5 %', 'b']);
+  expect(read(`${lines.join('\r\n')}\r\n`).texts).toEqual(['a', 'b']);
+});
+
 test("counts lines that look like a kernel's in an unknown format", () => {
   expect(read(`one day ${KILL}\nthe end\n`)).toMatchObject({ format: undefined, unknownLines: 1 });
   expect(read(`Kernel panic - not syncing: x\nMem-Info:\n`)).toMatchObject({ format: undefined, unknownLines: 2 });
