@@ -163,14 +163,14 @@ describe('a hung task', () => {
     ['kworker/u8:2', 'kworker/u8:2+flush-259:0'],
     ['jbd2/nvme0n1p2-', 'jbd2/nvme0n1p2-8'],
     ['Web Content ', 'Web Content '],
-  ])('whose name %j /proc prints as %j is present', (logged, name) => {
+  ])('with the name %j is present, though /proc prints %j', (logged, name) => {
     const files = { '/proc/9/status': status('D'), '/proc/9/comm': `${name}\n` };
     const [found] = triaged([HUNG(9, logged)], { files }).json.findings;
     expect(found?.figures.subject).toBe('present');
     expect(found?.past).toBeUndefined();
   });
 
-  test('whose process may not be read is not called gone', () => {
+  test('is not called gone if its process may not be read', () => {
     const denied = ['/proc/9/status', '/proc/9/comm'];
     const [found] = triaged([HUNG(9, 'nfs')], { denied }).json.findings;
     expect(found?.figures.subject).toBeUndefined();
