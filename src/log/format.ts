@@ -231,6 +231,7 @@ export class LogFormat {
       const known = at === undefined ? KNOWN.exec(start) : null;
       if (at !== undefined) {
         const isTag = IS_TAG.test(start.slice(at));
+        this.#hasOtherTags ||= !isTag;
         if (isTag) tagged++;
         else untagged++;
         shapes.add(start.slice(0, at), isTag ? 'tag' : 'clock');

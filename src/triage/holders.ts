@@ -139,7 +139,7 @@ function unmapped({ code, figures }: Finding): Holder[] {
   return [
     {
       kind: 'unmapped',
-      name: name === null ? code : String(name),
+      name: name === null ? code.replaceAll('-', ' ') : String(name),
       pid: Number(pid ?? 0) || null,
       processes: null,
       bytes,

@@ -141,6 +141,12 @@ test('takes no message behind a time for that of a program, though a colon is in
   expect(read(journal)).toMatchObject({ texts: ['a', 'b'], unknownLines: 0 });
 });
 
+test('counts a line of a journal that has the clock but no tag', () => {
+  const journal = ['kernel: [    0.000000] a', 'kernel: [    0.100000] b', 'app[7]: c', '[    0.200000] d'];
+  const { messages, unknownLines } = read(journal.map((line) => `Jun  4 17:51:03 web1 ${line}\n`).join(''));
+  expect(messages + unknownLines).toBe(3);
+});
+
 test('ends a line at a carriage return before the clock', () => {
   const lines = ['[    0.000000] a', 'copied 5 %', '<2>[    0.200000] b'];
   expect(read(lines.join('\r')).texts).toEqual(['a\rcopied 5 %', 'b']);

@@ -59,6 +59,12 @@ test('without the memory of any process, no holder is called the largest', () =>
   expect(triageText(answer({ holders: undefined }), { width: 80, source: '--live' })).not.toContain('Largest holders');
 });
 
+test('slab whose caches are unknown has a name in words', () => {
+  const figures = { bytes: 600 * MIB, caches: null };
+  const slab: Finding = { code: 'unreclaimable-slab', severity: 'warning', figures, evidence: [] };
+  expect(holders({}, [slab])[0]).toEqual(['unmapped', 'unreclaimable slab', null, null, 600]);
+});
+
 test('processes that /proc hides may hold more', () => {
   const found = hostHolders(new HostReader(madeSource({ files: process(7, 'sh', 5) }), 4096), []);
   expect(found?.hidden).toBe(true);
