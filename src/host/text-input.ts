@@ -40,7 +40,8 @@ export async function isText(path: string): Promise<boolean> {
 function looksLikeText(head: Buffer): boolean {
   if (!head.includes(0)) return true;
   if (looksLikeDump(head)) return false;
-  return new LogFormat().sniff(head.toString('latin1')).form !== undefined;
+  const { form, looksLikeKernel } = new LogFormat().sniff(head.toString('latin1'));
+  return form !== undefined || looksLikeKernel;
 }
 
 /**

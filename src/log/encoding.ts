@@ -16,6 +16,10 @@ const ELEMENT = /<\/?(?:pre|code|span|div|p|br|b|i|u|font|a|td|tr|li)(?: [^<>\n]
 const IS_QUOTED = /^Content-Transfer-Encoding: quoted-printable/im;
 const NOT_QUOTED = /=(?![0-9A-F]{2}|\r?\n|$)/;
 
+/** A carriage return that ends a line alone: consoles, and programs that overwrite their line. */
+const RETURN = /\r(?=(?:<\d{1,3}>)?\[ *\d{1,9}\.\d{6}\])/;
+const RETURNS = new RegExp(RETURN, 'g');
+
 function withoutColours(text: string): string {
   return text.includes(ESC) && COLOURED.test(text) ? text.replace(COLOUR, '') : text;
 }
@@ -40,5 +44,6 @@ export function decoderOf(sample: string): TextDecoder {
   if (isQuoted) steps.push(withoutQuoting);
   if (HTML_LIKE.test(sample)) steps.push(withoutHtml);
   steps.push(withoutColours);
+  if (RETURN.test(sample)) steps.push((text) => text.replace(RETURNS, '\n'));
   return (text) => steps.reduce((done, step) => step(done), text);
 }

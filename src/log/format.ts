@@ -1,6 +1,7 @@
 import { decoderOf, type TextDecoder } from './encoding.js';
 import {
   anchorOf,
+  KNOWN,
   type LearntPrefix,
   type LineForm,
   MONOTONIC,
@@ -9,6 +10,7 @@ import {
   type Prefixed,
   splitPrefix,
   splitRemainder,
+  TIMED,
 } from './prefix.js';
 import { ShapeCounter } from './shapes.js';
 
@@ -33,13 +35,6 @@ const CHECKED = 16;
 export const SNIFFED = 1 << 18;
 /** Maximum number of prefixes that are learnt. */
 const MOST_HEADS = 32;
-
-/**
- * Messages that only a kernel prints. A line with one is a kernel's, whatever precedes it, if that does not end within
- * a word or a sentence.
- */
-const KNOWN =
-  /(?<![^\s:|>\])#])(?:Linux version \d|Kernel command line: |BIOS-e820: |Out of memory: Kill|Memory cgroup out of memory: |Killed process \d|[^\s:|>\]]{1,15} invoked oom-killer: |oom-kill:constraint=|Mem-Info:|Node \d+ (?:DMA|Normal|active_anon)|active_anon:\d|lowmem_reserve\[\]: |\d+ total pagecache pages|Free swap {1,2}= |CPU: \d+ (?:UID: \d+ )?PID: \d+ Comm: |Hardware name: |Call [Tt]race:|Modules linked in: |RIP: 00|pc : [\w.]+\+0x|Kernel panic - not syncing|BUG: (?:unable to handle|kernel NULL|soft lockup|Bad |scheduling while|sleeping function|K[AM]SAN: )|WARNING: (?:CPU: \d|possible |at \w)|INFO: task \S|rcu: INFO: |watchdog: BUG: |Oops: |Internal error: Oops|Unable to handle kernel|general protection fault|-+\[ (?:cut here|end trace)|[^\s:|>\]]{1,15}: page allocation (?:failure|stalls)|EXT4-fs \(|XFS \(|BTRFS (?:info|error|warning) |usb \d-\d)/;
 
 /** Tag of the kernel in a journal. */
 const TAG = ' kernel: ';
@@ -236,6 +231,7 @@ export class LogFormat {
       const known = at === undefined ? KNOWN.exec(start) : null;
       if (at !== undefined) {
         const isTag = IS_TAG.test(start.slice(at));
+        this.#hasOtherTags ||= !isTag;
         if (isTag) tagged++;
         else untagged++;
         shapes.add(start.slice(0, at), isTag ? 'tag' : 'clock');
@@ -282,5 +278,5 @@ function printerOf(splits: readonly (Prefixed | undefined)[]): RegExp | undefine
 /** Whether a line without a known prefix looks like a kernel's. @param isAlone whether no other line has a known one */
 function looksLikeKernel(line: string, isAlone: boolean): boolean {
   const start = line.slice(0, MOST_HEAD);
-  return (anchorOf(start) ?? 0) > 0 || (isAlone && KNOWN.test(start));
+  return (anchorOf(start) ?? 0) > 0 || TIMED.test(start) || (isAlone && KNOWN.test(start));
 }

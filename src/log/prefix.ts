@@ -52,6 +52,18 @@ const ENTRY =
 const SYSLOG_TIME =
   /^(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?|(?:[A-Z][a-z]{2} )?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[A-Z]{2,5}|[+-]\d\d:?\d\d|Z)?|\d{9,10}\.\d{6})$/;
 
+/**
+ * Messages that only a kernel prints. A line with one is a kernel's, whatever precedes it, if that does not end within
+ * a word or a sentence.
+ */
+export const KNOWN =
+  /(?<![^\s:|>\])#])(?:Linux version \d|Kernel command line: |BIOS-e820: |Out of memory: Kill|Memory cgroup out of memory: |Killed process \d|[^\s:|>\]]{1,15} invoked oom-killer: |oom-kill:constraint=|Mem-Info:|Node \d+ (?:DMA|Normal|active_anon)|active_anon:\d|lowmem_reserve\[\]: |\d+ total pagecache pages|Free swap {1,2}= |CPU: \d+ (?:UID: \d+ )?PID: \d+ Comm: |Hardware name: |Call [Tt]race:|Modules linked in: |RIP: 00|pc : [\w.]+\+0x|Kernel panic - not syncing|BUG: (?:unable to handle|kernel NULL|soft lockup|Bad |scheduling while|sleeping function|K[AM]SAN: )|WARNING: (?:CPU: \d|possible |at \w)|INFO: task \S|rcu: INFO: |watchdog: BUG: |Oops: |Internal error: Oops|Unable to handle kernel|general protection fault|-+\[ (?:cut here|end trace)|[^\s:|>\]]{1,15}: page allocation (?:failure|stalls)|EXT4-fs \(|XFS \(|BTRFS (?:info|error|warning) |usb \d-\d)/;
+
+/** Such a message behind a time and a host, without a tag. */
+export const TIMED = new RegExp(
+  `^(?:<\\d{1,3}>)?(?:${SYSLOG_TIME.source.slice(1, -1)})(?: [^ :[\\]]{1,255})? ${KNOWN.source}`,
+);
+
 /** A time in a prefix: with its date before it, in any language, and its zone or year. */
 const TIME_TEXT =
   /(?:(?:[^\s:[\]()<>|\d]+ )?\d{4}[-/]\d\d[-/]\d\d[T _]|(?:[^\s:[\]()<>|]+ +){1,3})?\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?: ?[+-]\d\d:?\d\d|Z\b| (?:[A-Z]{2,5}|\d{4})(?![^\s\]]))?|(?<!\d)\d{9,10}\.\d{6}/;
@@ -230,6 +242,8 @@ function entryOf(
   if (IS_KERNEL.test(tag)) return { length: found[0].length, printedTime: timeIn(`${head}${words}`) };
   // `dmesg --time-format iso` prints no tags.
   if (/,\d{6}[+-]\d\d:\d\d$/.test(head)) return undefined;
+  // `Out of memory:` is no tag, unless all lines have one.
+  if (!hasTags && pid === undefined && TIMED.test(line)) return undefined;
   return hasTags || pid !== undefined || (words !== '' && SYSLOG_TIME.test(head)) ? 'other' : undefined;
 }
 

@@ -41,6 +41,9 @@ const HIDES = {
   memory: 'memory that is not attributed to any owner',
 };
 
+/** The end of a suspend or hibernation (kernel/power): 2.6.32 to 4.13, and later. */
+const RESUMED = /^PM: (?:Finishing wakeup|suspend exit|(?:hibernation: )?hibernation exit)/;
+
 export function triageHost(parts: HostParts): HostTriage {
   const { of, pageSize, log, otherLogs = [], memory, found, reader } = parts;
   const warnings = new Warnings();
@@ -53,7 +56,9 @@ export function triageHost(parts: HostParts): HostTriage {
   for (const { code, message } of known) warnings.add(code, message);
   const uptime = readUptime(reader.source) ?? undefined;
   const running = { subjectOf: (one: Finding) => subjectIn(reader, one), historyUntil: parts.historyUntil };
-  const own = logged ? withPast(logFindings(logged.records, pageSize), uptime, running) : [];
+  // The log’s clock stands still during suspend, and the uptime includes it: ages are unknown.
+  const isSuspended = logged?.records.some(({ text }) => RESUMED.test(text)) ?? false;
+  const own = logged ? withPast(logFindings(logged.records, pageSize), isSuspended ? null : uptime, running) : [];
   const findings = [
     ...own.map((one) => withPageblocks(one, reader)),
     ...findingsBeside(own, otherLogs),
@@ -105,10 +110,37 @@ function subjectIn({ source }: HostReader, { code, figures }: Finding): string |
     return names === undefined ? null : names.length > 0 ? 'present' : 'gone';
   }
   if (code !== 'hung-task' || pid == null || !isInitialPids(source)) return null;
-  const state = /^State:\s+(\S)/m.exec(statusFields(optionalText(source, `/proc/${pid}/status`)))?.[1];
+  const [status, name] = ['status', 'comm'].map((file) => textOrGone(source, `/proc/${pid}/${file}`));
+  if (status === undefined || name === undefined) return null;
+  const state = /^State:\s+(\S)/m.exec(statusFields(status))?.[1];
   // The pid may be that of another process by now.
-  if (state === undefined || optionalText(source, `/proc/${pid}/comm`).trimEnd() !== comm) return 'gone';
+  if (state === undefined || !isNameOf(name.replace(/\n$/, ''), String(comm))) return 'gone';
   return state === 'D' ? 'present' : 'running';
+}
+
+/** Bytes of a name in the log: TASK_COMM_LEN without the end. */
+const LOGGED_NAME = 15;
+
+/**
+ * Whether a name of /proc is that of a task in the log. /proc prints kernel threads in full since 5.17, and workers
+ * with their workqueue since 4.18 (proc_task_name): `kworker/0:1-events`.
+ */
+function isNameOf(name: string, logged: string): boolean {
+  if (name.trimEnd() === logged.trimEnd()) return true;
+  if (logged === '' || !name.startsWith(logged)) return false;
+  const isWorker = logged.startsWith('kworker/') && /^[+-]/.test(name.slice(logged.length));
+  return isWorker || Buffer.byteLength(logged) === LOGGED_NAME;
+}
+
+/** Text of a file; '': it does not exist; undefined: unreadable. */
+function textOrGone(source: Source, path: string): string | undefined {
+  try {
+    return source.readText(path);
+  } catch (error) {
+    if (isAbsent(error)) return '';
+    if (error instanceof HostError) return undefined;
+    throw error;
+  }
 }
 
 type Source = HostReader['source'];

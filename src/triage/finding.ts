@@ -140,6 +140,9 @@ const PAST_SECONDS = 3600;
 /** The same on a running machine, where other checks show what is true now. */
 const OVER_SECONDS = 60;
 
+/** Seconds by which the log’s clock may be ahead of the uptime. */
+const CLOCK_DRIFT = 60;
+
 /** Facts about a running machine that tell whether an event is over. */
 export interface RunningFacts {
   /** What became of the subject of an event; null: unknown. */
@@ -163,7 +166,8 @@ export function withPast(
     const { code, figures } = one;
     const isFatal = ['panic', 'no-killable-process'].includes(String(figures.outcome));
     const then = lastTime(one);
-    if (uptimeSeconds == null || then < 0 || isFatal) return one;
+    // A line from the future is of another boot, or the uptime is that of a container.
+    if (uptimeSeconds == null || then < 0 || then > uptimeSeconds + CLOCK_DRIFT || isFatal) return one;
     const secondsAgo = Math.max(0, Math.floor(uptimeSeconds - then));
     const isPassing = PASSING.includes(code);
     const isLong = isPassing && secondsAgo >= PAST_SECONDS;
@@ -174,7 +178,9 @@ export function withPast(
     const isOver =
       (isPassing && secondsAgo >= OVER_SECONDS) ||
       (code === 'hung-task' && ['gone', 'running'].includes(String(subject))) ||
-      (running.historyUntil !== undefined && then < running.historyUntil);
+      (running.historyUntil !== undefined &&
+        then < running.historyUntil &&
+        !(code === 'hung-task' && subject === 'present'));
     return isOver ? { ...aged, past: true } : aged;
   });
 }

@@ -2,7 +2,7 @@ import type { MemoryAnswer } from '../account/memory/answer.js';
 import { leaves, type Owner } from '../account/memory/tree.js';
 import { HostError } from '../base/errors.js';
 import { grouped } from '../base/util.js';
-import { optionalText } from '../host/proc/process.js';
+import { listedPids, optionalText } from '../host/proc/process.js';
 import type { Finding } from './finding.js';
 import { commIn, type ProcessStatus, processesOf } from './host-processes.js';
 import { HostReader } from './host-reader.js';
@@ -23,8 +23,12 @@ export interface Holders {
   readonly largest: readonly Holder[];
   /** Number of processes that could not be read, or only in part: any of them may hold more. */
   readonly unreadProcesses: number;
+  /** /proc does not list all processes: their number is unknown, and any of them may hold more. */
+  readonly hidden?: true;
 }
 
+/** Name of a process that exited before its name was read: such processes are no program. */
+const UNKNOWN = '?';
 const MOST = 3;
 /** Cgroups whose memory.stat is read: those with the most memory, page cache included. */
 const MOST_CGROUPS = 16;
@@ -49,7 +53,9 @@ export function holdersIn({ memory }: Pick<MemoryAnswer, 'memory'>): Holders | u
 
 /** Processes, those of one name together unless one of them has most. */
 function programs(processes: readonly Holder[]): Holder[] {
-  return [...grouped(processes, ({ name }) => name)].flatMap(([name, each]): Holder[] => {
+  const byName = grouped(processes, ({ name, pid }) => (name === UNKNOWN ? pid : name));
+  return [...byName].flatMap(([, each]): Holder[] => {
+    const name = each[0]?.name ?? UNKNOWN;
     const [most] = each.toSorted(bySize);
     const bytes = each.reduce((sum, one) => sum + one.bytes, 0);
     if (!most || most.bytes >= SAME * bytes) return most ? [most] : [];
@@ -57,8 +63,11 @@ function programs(processes: readonly Holder[]): Holder[] {
   });
 }
 
-/** Holders of a host by /proc/PID/status, cgroups, and findings of memory that no process maps. */
-export function hostHolders(host: HostReader, findings: readonly Finding[]): Holders {
+/**
+ * Holders of a host by /proc/PID/status, cgroups, and findings of memory that no process maps. Undefined: no process
+ * has figures (they are printed since 4.5), and any may hold more than the others.
+ */
+export function hostHolders(host: HostReader, findings: readonly Finding[]): Holders | undefined {
   // A process that is unreadable here is no reason for a check to be incomplete.
   const reader = new HostReader(host.source, host.pageSize);
   let all: readonly ProcessStatus[] = [];
@@ -67,9 +76,10 @@ export function hostHolders(host: HostReader, findings: readonly Finding[]): Hol
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
   }
+  if (all.every(({ rssAnonBytes, shmemBytes }) => rssAnonBytes + shmemBytes === 0)) return undefined;
   const comm = commIn(host);
   const processes = all.map(({ pid, rssAnonBytes, shmemBytes }): Holder => {
-    return { kind: 'process', name: comm(pid) ?? '?', pid, processes: null, bytes: rssAnonBytes + shmemBytes };
+    return { kind: 'process', name: comm(pid) ?? UNKNOWN, pid, processes: null, bytes: rssAnonBytes + shmemBytes };
   });
   const sizes = new Map(all.map((one) => [one.pid, one]));
   const members = grouped(processes, ({ name }) => name);
@@ -85,7 +95,8 @@ export function hostHolders(host: HostReader, findings: readonly Finding[]): Hol
     return { holder, parts: new Map([[`${holder.pid} ${holder.name}`, holder.bytes]]) };
   });
   const largest = disjoint([...named, ...kept], cgroupCandidates(host, [...named, ...kept]));
-  return { largest, unreadProcesses: host.unreadProcesses };
+  const isHidden = !listedPids(host.source).includes('1');
+  return { largest, unreadProcesses: host.unreadProcesses, ...(isHidden ? { hidden: true } : {}) };
 }
 
 /** A holder, and its memory by process or by owner of unmapped memory. */
@@ -128,7 +139,7 @@ function unmapped({ code, figures }: Finding): Holder[] {
   return [
     {
       kind: 'unmapped',
-      name: name === null ? code : String(name),
+      name: name === null ? code.replaceAll('-', ' ') : String(name),
       pid: Number(pid ?? 0) || null,
       processes: null,
       bytes,

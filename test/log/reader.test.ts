@@ -125,6 +125,34 @@ test('learns a prefix that begins far behind the start of a text', () => {
   expect([texts.length, messages]).toEqual([36_000, 36_000]);
 });
 
+test('takes no message behind a time for that of a program, though a colon is in it', () => {
+  const stamp = '2025-06-04T17:51:03.123Z';
+  const memory = 'Out of memory: Killed process 7 (x)';
+  expect(read(`${stamp} eth0: up\n${stamp} ${memory}\n${stamp} Modules linked in: a\n`).texts).toEqual([
+    'eth0: up',
+    memory,
+    'Modules linked in: a',
+  ]);
+  // A single one among lines with the kernel's clock is not understood, and that is reported.
+  for (const head of [stamp, 'Jun  4 17:51:03 web1'])
+    expect(read(`[    0.000000] a\n[    0.100000] b\n${head} ${memory}\n[    0.200000] c\n`).unknownLines).toBe(1);
+  const journal =
+    'Jun  4 17:51:03 web1 kernel: a\nJun  4 17:51:03 web1 kernel: b\nJun  4 17:51:03 web1 app: Out of memory: Killed process 7\n';
+  expect(read(journal)).toMatchObject({ texts: ['a', 'b'], unknownLines: 0 });
+});
+
+test('counts a line of a journal that has the clock but no tag', () => {
+  const journal = ['kernel: [    0.000000] a', 'kernel: [    0.100000] b', 'app[7]: c', '[    0.200000] d'];
+  const { messages, unknownLines } = read(journal.map((line) => `Jun  4 17:51:03 web1 ${line}\n`).join(''));
+  expect(messages + unknownLines).toBe(3);
+});
+
+test('ends a line at a carriage return before the clock', () => {
+  const lines = ['[    0.000000] a', 'copied 5 %', '<2>[    0.200000] b'];
+  expect(read(lines.join('\r')).texts).toEqual(['a\rcopied 5 %', 'b']);
+  expect(read(`${lines.join('\r\n')}\r\n`).texts).toEqual(['a', 'b']);
+});
+
 test("counts lines that look like a kernel's in an unknown format", () => {
   expect(read(`one day ${KILL}\nthe end\n`)).toMatchObject({ format: undefined, unknownLines: 1 });
   expect(read(`Kernel panic - not syncing: x\nMem-Info:\n`)).toMatchObject({ format: undefined, unknownLines: 2 });

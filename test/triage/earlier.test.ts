@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { triageJson } from '../../src/answers/triage/json.js';
 import { triageSchema } from '../../src/answers/triage/schema.js';
 import { triageText } from '../../src/answers/triage/text.js';
+import { suggestionsOf } from '../../src/app/mcp/call.js';
 import type { LogRecord } from '../../src/records/log-records.js';
 import { triageHost } from '../../src/triage/captured.js';
 import type { Finding } from '../../src/triage/finding.js';
@@ -48,11 +49,12 @@ interface Parts {
   /** The pid namespace. */
   readonly pids?: string;
   readonly isLive?: boolean;
+  readonly denied?: readonly string[];
 }
 
 function triaged(
   records: readonly LogRecord[],
-  { files = {}, found = [], historyUntil, pids = '4026531836', isLive = true }: Parts = {},
+  { files = {}, found = [], historyUntil, pids = '4026531836', isLive = true, denied = [] }: Parts = {},
 ) {
   const links = { '/proc/self/ns/pid': `pid:[${pids}]` };
   const live = isLive ? { file: () => ({}) as never } : {};
@@ -62,7 +64,7 @@ function triaged(
     log: { records, overwritten: 0, noRoom: 0, complete: true, warnings: [] } as never,
     memory: 'not counted',
     found,
-    reader: new HostReader({ ...madeSource({ files: { ...FILES, ...files }, links }), ...live }, 4096),
+    reader: new HostReader({ ...madeSource({ files: { ...FILES, ...files }, links, denied }), ...live }, 4096),
     warnings: [],
     historyUntil,
   });
@@ -95,6 +97,7 @@ describe('an OOM kill of a cgroup 5 minutes ago', () => {
     ]);
     expect(json.findings[1]?.figures).toMatchObject({ secondsAgo: 300, subject: 'gone' });
     expect(json.conclusion).toBeNull();
+    expect(suggestionsOf(JSON.parse(JSON.stringify(json)))).toEqual(['memory --nodes']);
   });
 
   test('makes no error of lines of a file system that follow it', () => {
@@ -156,6 +159,31 @@ describe('a hung task', () => {
   });
 
   test.each([
+    ['kworker/0:1', 'kworker/0:1-events'],
+    ['kworker/u8:2', 'kworker/u8:2+flush-259:0'],
+    ['jbd2/nvme0n1p2-', 'jbd2/nvme0n1p2-8'],
+    ['Web Content ', 'Web Content '],
+  ])('with the name %j is present, though /proc prints %j', (logged, name) => {
+    const files = { '/proc/9/status': status('D'), '/proc/9/comm': `${name}\n` };
+    const [found] = triaged([HUNG(9, logged)], { files }).json.findings;
+    expect(found?.figures.subject).toBe('present');
+    expect(found?.past).toBeUndefined();
+  });
+
+  test('is not called gone if its process may not be read', () => {
+    const denied = ['/proc/9/status', '/proc/9/comm'];
+    const [found] = triaged([HUNG(9, 'nfs')], { denied }).json.findings;
+    expect(found?.figures.subject).toBeUndefined();
+    expect(found?.past).toBeUndefined();
+  });
+
+  test('that hangs since before the baseline is present', () => {
+    const files = { '/proc/9/status': status('D'), '/proc/9/comm': 'nfs\n' };
+    const [found] = triaged([HUNG(9, 'nfs')], { files, historyUntil: 950 }).json.findings;
+    expect(found?.past).toBeUndefined();
+  });
+
+  test.each([
     ['that runs again', 'running', { '/proc/9/status': status('S'), '/proc/9/comm': 'nfs\n' }],
     ['whose process has exited', 'gone', {}],
     ['whose pid another process has', 'gone', { '/proc/9/status': status('D'), '/proc/9/comm': 'other\n' }],
@@ -169,4 +197,20 @@ test('events before a baseline are history', () => {
   expect(triaged([oops]).answer.findings[0]?.past).toBeUndefined();
   expect(triaged([oops], { historyUntil: 600 }).answer.findings[0]?.past).toBe(true);
   expect(triaged([oops], { historyUntil: 400 }).answer.findings[0]?.past).toBeUndefined();
+});
+
+describe('the age of an event is unknown, and it is present', () => {
+  test.each<[string, LogRecord[], Parts]>([
+    ['without an uptime', KILL(700), { files: { '/proc/uptime': '' } }],
+    ['with an uptime far below its time', KILL(1100), {}],
+    ['after a suspend, which only the uptime counts', [record(600, 'PM: suspend exit'), ...KILL(700)], {}],
+    ['after a suspend, with a baseline', [record(600, 'PM: suspend exit'), ...KILL(700)], { historyUntil: 800 }],
+    ['after a hibernation', [...KILL(700), record(701, 'PM: hibernation: hibernation exit')], {}],
+  ])('%s', (_, records, parts) => {
+    const { lines, json } = triaged(records, parts);
+    expect(lines[0]).not.toContain('Earlier');
+    expect(json.findings[0]).toMatchObject({ code: 'oom-kill', severity: 'warning' });
+    expect(json.findings[0]?.past).toBeUndefined();
+    expect(json.findings[0]?.figures.secondsAgo).toBeUndefined();
+  });
 });

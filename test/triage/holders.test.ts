@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
 import type { MemoryAnswer } from '../../src/account/memory/answer.js';
+import { triageJson } from '../../src/answers/triage/json.js';
+import { triageSchema } from '../../src/answers/triage/schema.js';
 import { triageText } from '../../src/answers/triage/text.js';
 import type { HostTriage } from '../../src/triage/answer.js';
 import type { Finding } from '../../src/triage/finding.js';
@@ -19,7 +21,7 @@ function holders(files: Readonly<Record<string, string>>, findings: Finding[] = 
   const reader = new HostReader(madeSource({ files: { ...process(1, 'init', 1), ...files } }), 4096);
   for (const [cgroup, size] of cgroups)
     reader.cgroups.push({ cgroup, folder: `/sys/fs/cgroup${cgroup}`, bytes: size * MIB });
-  const { largest } = hostHolders(reader, findings);
+  const { largest = [] } = hostHolders(reader, findings) ?? {};
   return largest.map(({ kind, name, pid, processes, bytes }) => [kind, name, pid, processes, bytes / MIB]);
 }
 
@@ -34,6 +36,42 @@ test('many small processes of one name are one holder', () => {
     ['process', 'java', 7, null, 2000],
     ['process', 'init', 1, null, 1],
   ]);
+});
+
+test('processes that exited before their names were read are no program', () => {
+  const nameless = [20, 21].map((pid) => {
+    const { [`/proc/${pid}/comm`]: _, ...files } = process(pid, 'x', 10);
+    return files;
+  });
+  expect(holders(Object.assign({}, ...nameless))).toEqual([
+    ['process', '?', 20, null, 10],
+    ['process', '?', 21, null, 10],
+    ['process', 'init', 1, null, 1],
+  ]);
+});
+
+test('without the memory of any process, no holder is called the largest', () => {
+  const slab: Finding = { code: 'unreclaimable-slab', severity: 'warning', figures: { bytes: 1e9 }, evidence: [] };
+  const reader = (files: Readonly<Record<string, string>>) => new HostReader(madeSource({ files }), 4096);
+  expect(hostHolders(reader({ '/proc/meminfo': '' }), [slab])).toBeUndefined();
+  const old = process(1, 'init', 0);
+  expect(hostHolders(reader(old), [slab])).toBeUndefined();
+  expect(triageText(answer({ holders: undefined }), { width: 80, source: '--live' })).not.toContain('Largest holders');
+});
+
+test('slab whose caches are unknown has a name in words', () => {
+  const figures = { bytes: 600 * MIB, caches: null };
+  const slab: Finding = { code: 'unreclaimable-slab', severity: 'warning', figures, evidence: [] };
+  expect(holders({}, [slab])[0]).toEqual(['unmapped', 'unreclaimable slab', null, null, 600]);
+});
+
+test('processes that /proc hides may hold more', () => {
+  const found = hostHolders(new HostReader(madeSource({ files: process(7, 'sh', 5) }), 4096), []);
+  expect(found?.hidden).toBe(true);
+  expect(triageSchema.parse(triageJson(answer({ holders: found }))).holders).toMatchObject({ hidden: true });
+  expect(triageText(answer({ holders: found }), { width: 80, source: '--live' })).toContain(
+    'Largest holders: pid 7 (sh) 5.00 MiB, processes that /proc does not list.',
+  );
 });
 
 test('memory that processes of one name share is counted once', () => {

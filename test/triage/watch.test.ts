@@ -1,7 +1,8 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { triageWatchBlock, triageWatchPage } from '../../src/answers/triage/watch.js';
+import { watchTriage } from '../../src/app/triage/watch.js';
 import type { HostTriage } from '../../src/triage/answer.js';
-import type { Finding } from '../../src/triage/finding.js';
+import { type Finding, failOn } from '../../src/triage/finding.js';
 import { TriageSamples } from '../../src/triage/watch.js';
 
 const at = (second: number) => new Date(Date.UTC(2026, 0, 2, 3, 4, second));
@@ -92,4 +93,39 @@ test('reports no findings', () => {
   const sample = new TriageSamples().next(answer(), at(1));
   expect(triageWatchPage(sample, 80)).toMatchObject({ rows: [], end: ['none'] });
   expect(triageWatchBlock(sample, 80)).toContain('No problems found. Checked: log.');
+});
+
+describe('--fail-on', () => {
+  const kill = (secondsAgo: number): Finding => ({
+    code: 'oom-kill',
+    severity: 'critical',
+    figures: { secondsAgo, scope: 'machine' },
+    evidence: [],
+    past: true,
+  });
+  const samplesUntilFailed = async (secondsAgo: number) => {
+    let samples = 0;
+    vi.spyOn(performance, 'now').mockImplementation(() => samples * 120_000);
+    const print = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+    try {
+      await watchTriage(
+        async () => answer(...(++samples < 2 ? [] : [kill(secondsAgo)])),
+        { interval: 0, count: 3 },
+        failOn(['critical']),
+      );
+      return [samples, process.exitCode];
+    } finally {
+      process.exitCode = undefined;
+      print.mockRestore();
+      vi.restoreAllMocks();
+    }
+  };
+
+  test('reports an event that is over by the next sample', async () => {
+    expect(await samplesUntilFailed(90)).toEqual([2, 1]);
+  });
+
+  test('waits on after an event from before it began', async () => {
+    expect(await samplesUntilFailed(4000)).toEqual([3, undefined]);
+  });
 });

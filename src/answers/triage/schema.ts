@@ -154,6 +154,8 @@ export const triageSchema = z.strictObject({
       ),
       /** Processes that could not be read, or only in part. */
       unreadProcesses: count,
+      /** Present if /proc does not list all processes: any of the others may hold more. */
+      hidden: z.literal(true).optional(),
     })
     .nullable(),
   /** Checks of the host's files whose sources were all read; null: a dump or a text log, which has none. */

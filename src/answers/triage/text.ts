@@ -118,7 +118,7 @@ function noMemoryWords({ logs, holders }: TriageAnswer): string {
 /** The largest holders of memory, and the processes that could not be read; undefined: unknown. */
 export function holdersWords({ logs, holders }: TriageAnswer): string | undefined {
   if (!holders) return undefined;
-  const { largest, unreadProcesses } = holders;
+  const { largest, unreadProcesses, hidden } = holders;
   const named = largest.map(({ kind, name, pid, processes, bytes }) => {
     const shown = escapeText(name);
     const owner =
@@ -133,6 +133,7 @@ export function holdersWords({ logs, holders }: TriageAnswer): string | undefine
   });
   const noun = unreadProcesses === 1 ? 'process' : 'processes';
   const more = unreadProcesses > 0 ? [`${formatCount(unreadProcesses)} ${noun} that could not be read`] : [];
+  if (hidden) more.push('processes that /proc does not list');
   const label = logs ? 'Largest holders at the last OOM kill' : 'Largest holders';
   return `${label}: ${[...named, ...more].join(', ')}.`;
 }

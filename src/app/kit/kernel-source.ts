@@ -46,6 +46,8 @@ const SOURCES = ['vmcore', 'from', 'fromSamples', 'live', 'map', 'vmlinux', 'sym
 
 /** Makes this machine the source of a command that names no other, as `triage` does. */
 export function liveByDefault(command: Command): Command {
+  const live = command.options.find(({ long }) => long === '--live');
+  if (live) live.description = 'read this machine (default without a dump), its kernel memory as root';
   return command.hook('preAction', (_, invoked) => {
     const options: Readonly<Record<string, unknown>> = invoked.opts();
     if (SOURCES.some((name) => options[name] !== undefined) || options.engine !== 'auto') return;

@@ -260,9 +260,10 @@ function nextLine(call: ToolCall): string {
   return `Next: ${callText(call)}`;
 }
 
-/** Commands that findings suggest: first that of the probable cause. */
-function suggestionsOf({ findings, conclusion }: JsonObject): string[] {
+/** Commands that findings suggest: first that of the probable cause; none that past events suggest. */
+export function suggestionsOf({ findings, conclusion }: JsonObject): string[] {
   const all = itemsOf(findings);
   const cause = all.filter((_, at) => at === Object(conclusion).cause);
-  return [...cause, ...all].flatMap(({ next }) => (typeof next === 'string' ? next : []));
+  const present = all.filter(({ past }) => past !== true);
+  return [...cause, ...present].flatMap(({ next }) => (typeof next === 'string' ? next : []));
 }

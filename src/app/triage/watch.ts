@@ -3,7 +3,7 @@ import { triageJson } from '../../answers/triage/json.js';
 import { triageWatchBlock, triageWatchEnd, triageWatchPage } from '../../answers/triage/watch.js';
 import { formatJson } from '../../base/util.js';
 import type { HostTriage } from '../../triage/answer.js';
-import { type FailOn, isFailing } from '../../triage/finding.js';
+import { type FailOn, type Finding, isFailing } from '../../triage/finding.js';
 import { type TriageSample, TriageSamples } from '../../triage/watch.js';
 import { EXIT } from '../kit/failure.js';
 import { printAnswer } from '../kit/output.js';
@@ -34,6 +34,7 @@ export async function watchTriage(
   const screen = takesEscapes() && !json ? triageScreen(interval, again.stop) : null;
   const samples = new TriageSamples();
   let isFailed = false;
+  const begun = performance.now();
   try {
     await again.run(interval, count, async () => {
       const answer = await look();
@@ -44,7 +45,10 @@ export async function watchTriage(
         const text = json ? formatJson(triageJson(answer)) : triageWatchBlock(sample, terminalWidth());
         if (text !== undefined) printAnswer(text);
       }
-      isFailed = failing !== null && answer.findings.some((one) => !one.past && isFailing(failing, one));
+      // An event may be over before the next sample, and still have occurred while this command waited.
+      const waited = (performance.now() - begun) / 1000;
+      const isNew = ({ past, figures }: Finding) => !past || Number(figures.secondsAgo ?? waited) < waited;
+      isFailed = failing !== null && answer.findings.some((one) => isNew(one) && isFailing(failing, one));
       if (isFailed) again.stop();
     });
     if (json) printAnswer(formatJson(triageWatchEnd(again.count, again.interrupted && !isFailed)));

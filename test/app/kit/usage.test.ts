@@ -27,6 +27,22 @@ async function runPrinted(line: string, cwd: string) {
   return execa('bash', ['-c', script], { cwd, env, reject: false, stdin: 'ignore' });
 }
 
+describe('a command without a source', () => {
+  test.each(['memory', 'procs', 'blocked'])('%s reads this machine', async (command) => {
+    const { status, stdout } = await kdumpMem(command, '--json');
+    expect([status, JSON.parse(stdout).schema]).toEqual([0, `kdump-mem.${command}/1`]);
+    expect((await kdumpMem(command, '--help')).stdout).toContain('read this machine (default without a dump)');
+  });
+
+  test.each([
+    ['--vmlinux', 'vmlinux'],
+    ['--crash', 'crash'],
+    ['--engine', 'crash'],
+  ])('is refused with %s, which is of a dump', async (...options) => {
+    await refused(2, /use either --vmcore FILE or --live/, 'memory', ...options);
+  });
+});
+
 describe('a dump without --vmcore', () => {
   test.each([
     ['info', ['--json']],
