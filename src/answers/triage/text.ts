@@ -57,8 +57,16 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   if (answer.rules) lines.push('');
   for (const line of lostLines(answer)) add(line);
   // The text of standard input cannot be read again.
-  if (!logs || source !== '-') lines.push(`Next: ${hostCommand(logs ? 'log' : (next ?? 'memory'), source)}`);
+  const command = logs ? (source === '-' ? undefined : 'log') : (next ?? lastCommand(answer));
+  if (command !== undefined) lines.push(`Next: ${hostCommand(command, source)}`);
   return lines.join('\n').trimEnd();
+}
+
+/** The command after a triage whose findings name none: one that this input has data for. */
+function lastCommand({ memory, host, failed = [] }: TriageAnswer): string | undefined {
+  if (memory || !host?.isCaptured) return 'memory';
+  // Memory and the log.
+  return failed.length > 1 ? undefined : 'log';
 }
 
 /** Summary; of several logs first their forms. */
@@ -134,7 +142,8 @@ export function holdersWords({ logs, holders }: TriageAnswer): string | undefine
   const noun = unreadProcesses === 1 ? 'process' : 'processes';
   const more = unreadProcesses > 0 ? [`${formatCount(unreadProcesses)} ${noun} that could not be read`] : [];
   const label = logs ? 'Largest holders at the last OOM kill' : 'Largest holders';
-  return `${label}: ${[...named, ...more].join(', ')}.`;
+  const all = [...named, ...more];
+  return all.length === 0 ? undefined : `${label}: ${all.join(', ')}.`;
 }
 
 /** Missing parts of the log in kernel memory; those of a host are unread sources. */
