@@ -160,13 +160,18 @@ export function lostLines({ machine, lost }: TriageAnswer): string[] {
 /** Sources that the line about missing ones names. */
 const MOST_UNREAD = 4;
 
+/** Problems that it names of one source. */
+const MOST_HIDDEN = 2;
+
 /** What was not read, and what that may hide; undefined: nothing. */
 export function unreadWords(unread: readonly Unread[], verbose = false): string | undefined {
   if (unread.length === 0) return undefined;
   // One unreadable file may hide several things.
   const all = [...grouped(unread, ({ why }) => why)].map(([why, of]) => {
     const hides = [...new Set(of.map((one) => one.hides))];
-    return `${escapeText(why)} (this may hide ${hides.join(', and ')})`;
+    const listed = verbose || hides.length <= MOST_HIDDEN + 1 ? hides : hides.slice(0, MOST_HIDDEN);
+    const others = hides.length > listed.length ? [`${hides.length - listed.length} other problems`] : [];
+    return `${escapeText(why)} (this may hide ${[...listed, ...others].join(', and ')})`;
   });
   const listed = verbose ? all : all.slice(0, MOST_UNREAD);
   const more = all.length - listed.length;
