@@ -109,8 +109,9 @@ function ofAnyBoot({ items, whole }: Listing): Listing {
 /** Trees of the same memory: where an input has no zones, all are without what only zones count. */
 function comparableTrees(states: readonly HostState[]): { trees: (CategoryState | null)[]; unknown: number } {
   const trees = states.map(({ memory }) => memory?.tree ?? null);
-  const knowsZones = trees.map((tree) => tree?.children.some(({ category }) => category === 'reserved') ?? false);
-  if (knowsZones.every((knows) => knows === knowsZones[0])) return { trees, unknown: 0 };
+  const known = trees.filter((tree) => tree !== null);
+  const withZones = known.filter(({ children }) => children.some(({ category }) => category === 'reserved'));
+  if (withZones.length === 0 || withZones.length === known.length) return { trees, unknown: 0 };
   return { trees: trees.map((tree) => tree && withoutZones(tree)), unknown: 1 };
 }
 
