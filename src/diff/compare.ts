@@ -3,6 +3,7 @@ import { type Loss, lossOf, OWNERS, type OwnersOf } from './loss.js';
 import {
   CATEGORY_MEASURES,
   type CategoryMeasure,
+  type CategoryState,
   type HostState,
   isHarmless,
   LISTS,
@@ -34,14 +35,9 @@ export function compareStates(given: readonly HostState[]): DiffAnswer {
   const order = inOrder(given);
   const { states, seconds, sameBoot } = order;
   const depths = unique(states.flatMap(({ memory }) => memory?.depth ?? []));
+  const { trees, unknown } = comparableTrees(states);
   const knowCategories = states.every(({ memory }) => memory !== null);
-  const categories = knowCategories
-    ? diffCategories(
-        states.map(({ memory }) => memory?.tree ?? null),
-        depths.length === 1,
-        seconds,
-      )
-    : null;
+  const categories = knowCategories ? diffCategories(trees, depths.length === 1, seconds) : null;
   const lists = Object.fromEntries(LISTS.map((name) => [name, diffList(name, order)])) as Record<
     ListName,
     ListDiff | null
@@ -51,6 +47,7 @@ export function compareStates(given: readonly HostState[]): DiffAnswer {
     ...order.notes,
     ...differing(states),
     ...(depths.length > 1 ? [{ code: 'different-sources', depths } as const] : strangeCategories(categories)),
+    ...(unknown > 0 ? [{ code: 'change-unknown', part: 'categories', count: unknown } as const] : []),
     ...(categories?.change
       ? [
           {
@@ -107,6 +104,30 @@ function diffListBy<By extends Measure | CategoryMeasure>(
 /** Items that keep their identity over a reboot. */
 function ofAnyBoot({ items, whole }: Listing): Listing {
   return { items: new Map([...items].filter(([, item]) => !item.ofBoot)), whole };
+}
+
+/** Trees of the same memory: where an input has no zones, all are without what only zones count. */
+function comparableTrees(states: readonly HostState[]): { trees: (CategoryState | null)[]; unknown: number } {
+  const trees = states.map(({ memory }) => memory?.tree ?? null);
+  const known = trees.filter((tree) => tree !== null);
+  const withZones = known.filter(({ children }) => children.some(({ category }) => category === 'reserved'));
+  if (withZones.length === 0 || withZones.length === known.length) return { trees, unknown: 0 };
+  return { trees: trees.map((tree) => tree && withoutZones(tree)), unknown: 1 };
+}
+
+/** Without memory reserved at boot; per-CPU free lists are unattributed. */
+function withoutZones(tree: CategoryState): CategoryState {
+  const lists = tree.children.flatMap(({ children }) => children).find(({ category }) => category === 'free-cpu-lists');
+  const moved = lists?.bytes ?? 0;
+  const added = ({ category }: CategoryState) =>
+    category === 'free' ? -moved : category === 'kernel' || category === 'unattributed' ? moved : 0;
+  const part = (one: CategoryState): CategoryState => ({
+    ...one,
+    bytes: one.bytes + added(one),
+    children: one.children.filter((child) => child !== lists).map(part),
+  });
+  const children = tree.children.filter(({ category }) => category !== 'reserved').map(part);
+  return { ...tree, bytes: children.reduce((sum, { bytes }) => sum + bytes, 0), children };
 }
 
 function differing(states: readonly HostState[]): Note[] {

@@ -172,6 +172,10 @@ test('one process that could not be read is named, without a doubt about the res
     triageText(answer({ complete: false, unread: [one], ...more }), { width: null, source: '--live' }).split('\n');
   expect(first({})[0]).toMatch(/No problems found in what could be read\. Checked: log, memory\.$/);
   expect(first({})[1]).toBe('Not read: descriptors of pid 1 (this may hide sockets).');
+  const many = ['sockets', 'zombies', 'pipes', 'files'].map((hides) => ({ ...one, hides }));
+  expect(first({ unread: many })[1]).toBe(
+    'Not read: descriptors of pid 1 (this may hide sockets, and zombies, and 2 other problems).',
+  );
   const other = { ...one, check: 'log', why: 'the log' } as const;
   const { processes: _, ...log } = other;
   expect(first({ unread: [one, log] })[0]).toContain('not every check could be completed');

@@ -160,11 +160,15 @@ export function nextCommand(answer: MemoryAnswer): string {
 export function headline(answer: MemoryAnswer): string {
   const size = (name: Category['category']) => sizeWords(answer, group(answer, name) ?? { bytes: 0, complete: true });
   const unread = group(answer, 'unknown')?.bytes ?? 0;
+  const reserved = group(answer, 'reserved');
+  const isReservedKnown = reserved === undefined || reserved.bytes > 0 || reserved.complete;
   const parts = [
     `${size('free')} free`,
     `${size('applications-and-files')} applications and files`,
     `${size('kernel')} kernel${answer.source === 'pageflags' ? ' (kernel image and struct pages included)' : ''}`,
-    `${size('reserved')} reserved at boot${answer.source === 'counters' ? ' (kernel image and struct pages included)' : ''}`,
+    isReservedKnown
+      ? `${size('reserved')} reserved at boot${answer.source === 'counters' ? ' (kernel image and struct pages included)' : ''}`
+      : 'memory reserved at boot unknown',
     ...(unread > 0 ? [`${formatSize(unread)} unknown`] : []),
   ];
   return `${conflictWords(answer)}${formatSize(answer.memory.bytes)}: ${parts.join(', ')}. ${standsOut(answer)}${sourceText(answer)}`;

@@ -119,7 +119,7 @@ function largestBy(
 function residentWords(processes: ChosenProcs['processes'], rss: number): string {
   const first = largestBy(processes, ({ rss }) => rss);
   const largest = first ? ` The largest is ${processName(first)}, ${known(first.rss)}.` : '';
-  return `${formatCount(processes.length)} processes: RSS adds up to ${known(rss)}, with shared pages counted once per process. PSS is not available.${largest}`;
+  return `${formatCount(processes.length)} ${processes.length === 1 ? 'process' : 'processes'}: RSS adds up to ${known(rss)}, with shared pages counted once per process. PSS is not available.${largest}`;
 }
 
 function totalWords({ processes, hidden = false }: ChosenProcs): string {

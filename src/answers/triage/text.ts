@@ -57,8 +57,16 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   if (answer.rules) lines.push('');
   for (const line of lostLines(answer)) add(line);
   // The text of standard input cannot be read again.
-  if (!logs || source !== '-') lines.push(`Next: ${hostCommand(logs ? 'log' : (next ?? 'memory'), source)}`);
+  const command = logs ? (source === '-' ? undefined : 'log') : (next ?? lastCommand(answer));
+  if (command !== undefined) lines.push(`Next: ${hostCommand(command, source)}`);
   return lines.join('\n').trimEnd();
+}
+
+/** The command after a triage whose findings name none: one that this input has data for. */
+function lastCommand({ memory, host, failed = [] }: TriageAnswer): string | undefined {
+  if (memory || !host?.isCaptured) return 'memory';
+  // Memory and the log.
+  return failed.length > 1 ? undefined : 'log';
 }
 
 /** Summary; of several logs first their forms. */
@@ -135,7 +143,8 @@ export function holdersWords({ logs, holders }: TriageAnswer): string | undefine
   const more = unreadProcesses > 0 ? [`${formatCount(unreadProcesses)} ${noun} that could not be read`] : [];
   if (hidden) more.push('processes that /proc does not list');
   const label = logs ? 'Largest holders at the last OOM kill' : 'Largest holders';
-  return `${label}: ${[...named, ...more].join(', ')}.`;
+  const all = [...named, ...more];
+  return all.length === 0 ? undefined : `${label}: ${all.join(', ')}.`;
 }
 
 /** Missing parts of the log in kernel memory; those of a host are unread sources. */
@@ -152,13 +161,18 @@ export function lostLines({ machine, lost }: TriageAnswer): string[] {
 /** Sources that the line about missing ones names. */
 const MOST_UNREAD = 4;
 
+/** Problems that it names of one source. */
+const MOST_HIDDEN = 2;
+
 /** What was not read, and what that may hide; undefined: nothing. */
 export function unreadWords(unread: readonly Unread[], verbose = false): string | undefined {
   if (unread.length === 0) return undefined;
   // One unreadable file may hide several things.
   const all = [...grouped(unread, ({ why }) => why)].map(([why, of]) => {
     const hides = [...new Set(of.map((one) => one.hides))];
-    return `${escapeText(why)} (this may hide ${hides.join(', and ')})`;
+    const listed = verbose || hides.length <= MOST_HIDDEN + 1 ? hides : hides.slice(0, MOST_HIDDEN);
+    const others = hides.length > listed.length ? [`${hides.length - listed.length} other problems`] : [];
+    return `${escapeText(why)} (this may hide ${[...listed, ...others].join(', and ')})`;
   });
   const listed = verbose ? all : all.slice(0, MOST_UNREAD);
   const more = all.length - listed.length;

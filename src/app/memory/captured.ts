@@ -41,7 +41,7 @@ function attempted<T>(path: string, read: () => T): T {
     return read();
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
-    const next = `Check that ${path} contains the host’s whole proc/meminfo.`;
+    const next = `Its other parts can be read: kdump-mem triage --from ${path}.`;
     throw new HostError(error.code, error.message, { cause: error, next });
   }
 }

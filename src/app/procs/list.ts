@@ -143,15 +143,19 @@ const NOT_CAPTURED: Readonly<Partial<Record<HostErrorCode, string>>> = {
   unreadable: 'the capture timed out, or the kernel did not answer (see kdump-mem snapshot --timeout)',
 };
 
+/** A folder or archive that is no snapshot has what was copied into it, and records no reasons. */
+const NOT_COPIED = 'the input has no smaps_rollup of them';
+
 function whyNotShown(source: HostSource, { processes }: ProcessRecords): { whyMemory?: string } {
   const whys = new Set<string>();
+  const isCopy = 'kind' in source && source.kind === 'sosreport';
   for (const { pid, sums } of processes) {
     if (sums !== null) continue;
     try {
       source.readText(`/proc/${pid}/smaps_rollup`);
     } catch (error) {
       if (!isHostError(error)) throw error;
-      whys.add(NOT_CAPTURED[error.code] ?? error.message);
+      whys.add(isCopy && error.code === 'gone' ? NOT_COPIED : (NOT_CAPTURED[error.code] ?? error.message));
     }
   }
   return whys.size === 0 ? {} : { whyMemory: [...whys].join(', or ') };

@@ -179,7 +179,7 @@ export class CapturedHost implements HostSource {
     const unknown = group === 'others' ? this.#unknown : [];
     if (text === undefined) {
       if (this.kind === 'sosreport' && this.#moment.ss.size === 0)
-        throw new HostError('not-a-capture', 'the sosreport contains no output of ss', {
+        throw new HostError('not-a-capture', 'the capture contains no output of ss', {
           next: 'Its memory and log can be read: kdump-mem triage --from.',
         });
       if (group === 'inet' && this.#index > 0 && !hasSockets(this.#moment))

@@ -84,7 +84,7 @@ const CODES = { gone: 'gone', absent: 'gone', denied: 'denied', unreadable: 'unr
 const REASONS = { denied: 'permission denied', unreadable: 'read failed', cut: 'truncated' } as const;
 
 /** Advice for missing data: this machine's own files cannot replace another host's. */
-const ADVICE = 'Take a new snapshot of that host as root: kdump-mem snapshot.';
+const ADVICE = 'If that host still runs, take a snapshot of it as root: kdump-mem snapshot.';
 
 type CapturedFailure = keyof typeof CODES;
 

@@ -3,6 +3,8 @@ import { wantedName } from './manifest.js';
 /** Begins a section of a file or a command, which the next line names (log_cmd and conf_files of supportconfig.rc). */
 const HEADING = /^#==\[ [^\]\n]{1,40} \]=+#\n# ?/m;
 
+const CAT = /^(?:(?:\/usr)?\/bin\/)?cat (?=\/)/;
+
 /** Commands, and the file of a sosreport with the same output. */
 const COMMANDS: readonly (readonly [command: RegExp, file: string])[] = [
   [/^uname -a$/, 'sos_commands/kernel/uname_-a'],
@@ -23,7 +25,7 @@ export function supportconfigFiles(text: string): Map<string, string> {
   const found = new Map<string, string>();
   for (const section of text.split(HEADING).slice(1)) {
     const end = section.indexOf('\n');
-    const what = section.slice(0, end).trim();
+    const what = section.slice(0, end).trim().replace(CAT, '');
     const name = what.startsWith('/proc/') || what.startsWith('/sys/') ? wantedName(what, {}) : fileOf(what);
     const body = `${section.slice(end + 1).trimEnd()}\n`;
     if (end < 0 || name === null || body === '\n') continue;

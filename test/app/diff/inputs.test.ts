@@ -1,14 +1,17 @@
 import { symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { noteWords } from '../../../src/answers/diff/words.js';
 import { readInputs } from '../../../src/app/diff/inputs.js';
+import { compareStates } from '../../../src/diff/compare.js';
 import type { HostState } from '../../../src/diff/state.js';
 import { memoryAnswerAt } from '../../answers/diff/answers.js';
 import { scratchFolder } from '../../support/scratch.js';
-import { snapshotFiles, writeCapture } from '../../support/snapshot.js';
+import { meminfo, snapshotFiles, writeCapture } from '../../support/snapshot.js';
 
 const folder = scratchFolder('diff-inputs-');
+let made = 0;
 const file = (name: string) => join(folder, name);
 writeFileSync(file('a.json'), JSON.stringify(memoryAnswerAt(2)));
 writeFileSync(file('b.tar.gz'), gzipSync('no archive'));
@@ -57,4 +60,49 @@ test.each([
   ]);
   expect(words(whole!)).not.toContain(said);
   expect(words(damaged!)).toContain(said);
+});
+
+describe('folders of /proc of one machine', () => {
+  const zoneinfo = (free: number) =>
+    `Node 0, zone   Normal\n  pages free     ${free}\n        min      100\n        low      200\n        high     300\n` +
+    '        spanned  270000\n        present  270000\n        managed  262144\n  pagesets\n    cpu: 0\n' +
+    '              count: 9000\n  start_pfn:           4096\n';
+  const compared = async (one: Readonly<Record<string, string>>, other: Readonly<Record<string, string>>) => {
+    const paths = [one, other].map((files, at) =>
+      writeCapture(join(folder, `proc-${at}-${++made}`), new Map(Object.entries(files))),
+    );
+    return compareStates(await readInputs(paths));
+  };
+  const free = 100_000;
+  const text = meminfo({ MemTotal: 1_048_576, MemFree: free * 4, AnonPages: 300_000 });
+
+  test('zones that one input lacks are neither removed memory nor a loss', async () => {
+    const whole = { 'proc/meminfo': text, 'proc/zoneinfo': zoneinfo(free), 'proc/vmstat': `nr_free_pages ${free}\n` };
+    const { categories, loss, notes } = await compared(whole, { 'proc/meminfo': text });
+    expect(categories?.change).toBe(0);
+    expect(categories?.children.map(({ category }) => category)).not.toContain('reserved');
+    expect(loss?.explanation).toBeNull();
+    expect(notes.map(({ code }) => code)).toContain('change-unknown');
+    expect(notes.map(({ code }) => code)).not.toContain('memory-hotplug');
+  });
+
+  test('a kernel that is unknown is no other boot', async () => {
+    const { sameBoot, notes } = await compared(
+      { 'proc/meminfo': text, 'proc/version': 'Linux version 4.14.180 (x)\n' },
+      { 'proc/meminfo': text },
+    );
+    expect(sameBoot).toBeNull();
+    expect(notes.map(({ code }) => code)).not.toContain('different-kernels');
+  });
+
+  test('zones of another time are not damage', async () => {
+    const files = (moved: number) => ({
+      'proc/meminfo': text,
+      'proc/zoneinfo': zoneinfo(free - moved),
+      'proc/vmstat': `nr_free_pages ${free}\n`,
+    });
+    const { notes } = await compared(files(30_000), files(0));
+    expect(notes.map(({ code }) => code)).not.toContain('inconsistent');
+    expect(notes.map(noteWords).join()).toMatch(/free memory changed while it was read: zones count \S+ MiB, MemFree/);
+  });
 });

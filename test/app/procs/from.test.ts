@@ -6,7 +6,7 @@ import { procsSchema } from '../../../src/answers/procs/schema.js';
 import { captureFiles } from '../../support/capture.js';
 import { kdumpMem, kdumpMemJson } from '../../support/cli.js';
 import { scratchFolder } from '../../support/scratch.js';
-import { type MadeProcess, snapshotFiles, writeCapture } from '../../support/snapshot.js';
+import { type MadeProcess, meminfo, snapshotFiles, writeCapture } from '../../support/snapshot.js';
 
 const folder = scratchFolder('procs-from-');
 
@@ -113,6 +113,20 @@ describe('procs --from', () => {
     );
     const { warnings } = await answerOf(path);
     expect(warnings).toMatchObject([{ code: 'unreadable', message: expect.stringMatching(words) }]);
+  });
+
+  test('a process in a copy of /proc has not exited', async () => {
+    const files = new Map([
+      ['proc/meminfo', meminfo({ MemTotal: 60_000 })],
+      [
+        'proc/1/status',
+        'Name:\tprocd\nState:\tS (sleeping)\nTgid:\t1\nPid:\t1\nPPid:\t0\nUid:\t0\t0\t0\t0\nVmRSS:\t1200 kB\n',
+      ],
+      ['proc/1/stat', `1 (procd) S 0 1 1 0 -1 256 1 1 1 1 1 1 1 1 20 0 1 0 3 1200000 300 ${'0 '.repeat(28)}0\n`],
+    ]);
+    const { stdout, stderr } = await kdumpMem('procs', '--from', writeCapture(join(folder, 'copy'), files));
+    expect(stdout).toMatch(/^1 process: RSS adds up to 1\.17 MiB/);
+    expect(stderr).toContain('pid 1 (procd) were not captured: the input has no smaps_rollup of them');
   });
 
   test('a process whose status was not readable has not exited', async () => {

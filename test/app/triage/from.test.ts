@@ -214,6 +214,30 @@ describe('triage --from', () => {
   });
 });
 
+describe('a capture that lacks files', () => {
+  const textOf = async (files: Readonly<Record<string, string>>) => {
+    const path = writeCapture(join(folder, `lacks-${++made}`), new Map(Object.entries(files)));
+    return { path, text: (await kdumpMem('triage', '--from', path)).stdout };
+  };
+  const dmesg = '[    1.000000] Linux version 4.14.180 (x)\n';
+
+  test('names a command that has data, and no holders where none are known', async () => {
+    const uname = { 'proc/vmstat': 'nr_free_pages 5\n', 'proc/version': 'Linux version 4.14.180 (x)\n' };
+    const withLog = await textOf({ ...uname, 'sos_commands/kernel/dmesg': dmesg });
+    expect(withLog.text).toContain(`Next: kdump-mem log --from ${withLog.path}`);
+    const { text } = await textOf(uname);
+    expect(text).toMatch(/Memory could not be computed: .*\. The kernel log could not be read: /);
+    expect(text).not.toContain('Next:');
+    expect(text).not.toContain('Largest holders');
+  });
+
+  test('does not state memory reserved at boot without zones', async () => {
+    const { text } = await textOf({ 'proc/meminfo': meminfo({}), 'sos_commands/kernel/dmesg': dmesg });
+    expect(text).toContain('kernel, memory reserved at boot unknown.');
+    expect(text).not.toContain('Largest holders');
+  });
+});
+
 describe('logs beside the log of a capture', () => {
   const PANIC = [
     '<6>[    0.000000] Linux version 6.12.0 (x@y) #1 SMP',

@@ -66,6 +66,15 @@ describe('files of other collectors', () => {
     ['a copy of /proc in a folder', { 'phone/meminfo': MEMINFO, 'phone/vmstat': VMSTAT }, '', 16_384],
     ['a supportconfig', SUPPORTCONFIG, '4.12.14-122-default', 4096],
     [
+      'a supportconfig with printed files',
+      {
+        ...SUPPORTCONFIG,
+        'memory.txt': SUPPORTCONFIG['memory.txt'].replace('# /proc/meminfo', '# /bin/cat /proc/meminfo'),
+      },
+      '4.12.14-122-default',
+      4096,
+    ],
+    [
       'an insights archive',
       { 'data/proc/meminfo': MEMINFO, 'data/insights_commands/uname_-a': 'Linux h 5.14.0 x86_64\n' },
       '5.14.0',

@@ -57,7 +57,7 @@ describe('a sosreport', () => {
     );
     await expect(observe(captured, { intervalMs: 0 })).rejects.toMatchObject({
       code: 'not-a-capture',
-      message: 'the sosreport contains no output of ss',
+      message: 'the capture contains no output of ss',
     });
   });
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { CategoryState, Flaw, Item, Listing } from '../../../diff/state.js';
+import { formatSize } from '../../text/size.js';
 import {
   bytesOrNull,
   contradiction,
@@ -74,24 +75,34 @@ export function memoryState(answer: MemoryPart): ParsedState {
       bootId,
       uptime,
     },
-    release: facts?.release ?? null,
+    // A capture may lack it.
+    release: facts?.release || null,
     pageSize: facts?.pageSize ?? null,
-    memory: { depth: source, tree: treeOf(memory), drift: driftBytes },
+    memory: { depth: source, tree: treeOf(knownOf(memory)), drift: driftBytes },
     lists: listsOf(answer),
     flaws: [
       ...incompleteness(complete, warnings, sourceWords(source, captured != null)),
       ...faultsOf(memory, facts?.pageSize ?? 0),
       ...(complete && !isWhole(memory) ? [contradiction('the answer is complete, but a category is not')] : []),
-      ...(freeConflict
-        ? [
-            contradiction(
-              `page flags or zones show ${freeConflict.foundBytes} free bytes, MemFree ${freeConflict.countedBytes}`,
-            ),
-          ]
-        : []),
+      ...(freeConflict ? [conflictFlaw(freeConflict, source)] : []),
       ...(source === 'vmcore' && complete ? faultsOfLists(answer) : []),
     ],
   };
+}
+
+/** Files of one /proc are read at different times; page flags and MemFree are compared within one read. */
+function conflictFlaw({ foundBytes, countedBytes }: NonNullable<MemoryPart['freeConflict']>, source: string): Flaw {
+  if (source !== 'counters') return contradiction(`page flags show ${foundBytes} free bytes, MemFree ${countedBytes}`);
+  const words = `free memory changed while it was read: zones count ${formatSize(foundBytes)}, MemFree ${formatSize(countedBytes)}`;
+  return { code: 'incomplete', words };
+}
+
+/** Memory without what was reserved at boot, where the source does not count it: /proc/zoneinfo is missing. */
+function knownOf(memory: Category): Category {
+  const children = memory.children.filter(
+    ({ category: name, bytes, complete }) => name !== 'reserved' || bytes > 0 || complete,
+  );
+  return { ...memory, children };
 }
 
 /** Returns the reason why an answer from this source is incomplete. */
