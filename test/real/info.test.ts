@@ -5,7 +5,16 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { kdumpMem } from '../support/cli.js';
 import { drgnJson } from '../support/drgn.js';
-import { KDUMP_FORMATS, type KdumpFormat, KERNELS, labDump, labKdump, labKernel, labTool } from '../support/lab.js';
+import {
+  KDUMP_FORMATS,
+  type KdumpFormat,
+  KERNELS,
+  labDump,
+  labKdump,
+  labKernel,
+  labTool,
+  PANICKED_KERNELS,
+} from '../support/lab.js';
 import { asDrgn, type Drgn, fromDrgn, info, pausedInfoSuite, SCRIPT } from './info-suite.js';
 
 for (const version of KERNELS) pausedInfoSuite(version);
@@ -21,7 +30,7 @@ const LEVELS: Partial<Record<KdumpFormat, number>> = {
   'lzo-d0': 0,
 };
 
-describe.each(KERNELS)('info about a kernel that panicked, %s', (version) => {
+describe.each(PANICKED_KERNELS)('info about a kernel that panicked, %s', (version) => {
   const kdump = () => labKdump(version);
   const truth = () => drgnJson<Drgn>(kdump().formats.elf[0]!, version, SCRIPT);
 

@@ -17,6 +17,8 @@ export const ofRun = <Name extends string>(names: readonly Name[]): readonly Nam
 
 /** Kernels that this run tests. */
 export const KERNELS = ofRun(LAB_KERNELS);
+/** Those of which it reads a dump after a panic. */
+export const PANICKED_KERNELS = KERNELS.filter((kernel) => ofRun([`${kernel}-kdump`]).length > 0);
 
 /** Kernels for arm64, with 4 KiB or 16 KiB pages. */
 export const LAB_ARM64_KERNELS = ['6.12-arm64-16k', '6.12-arm64', '6.1-arm64', 'newest-arm64'] as const;

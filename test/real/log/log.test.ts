@@ -11,7 +11,7 @@ import type { LogRecord, TextRecord } from '../../../src/records/log-records.js'
 import { logFindings } from '../../../src/triage/log/log-findings.js';
 import { kdumpMem } from '../../support/cli.js';
 import { drgnJson } from '../../support/drgn.js';
-import { DUMPS, KERNELS, labDump, labKdump, labKernel, labTool, labVmcore, ofRun } from '../../support/lab.js';
+import { DUMPS, labDump, labKdump, labKernel, labTool, labVmcore, ofRun, PANICKED_KERNELS } from '../../support/lab.js';
 
 interface DrgnMessage {
   readonly seq: number;
@@ -137,9 +137,7 @@ test('a dump without its log is reported, with status 5 for --strict', async () 
 
 test.each([
   ...DUMPS.map((name) => [name, 'left running', () => labDump(name).elf, []] as const),
-  ...KERNELS.filter((name) => ofRun([`${name}-kdump`]).length > 0).map(
-    (name) => [name, 'after a panic', () => labVmcore(name).elf, ['panic']] as const,
-  ),
+  ...PANICKED_KERNELS.map((name) => [name, 'after a panic', () => labVmcore(name).elf, ['panic']] as const),
 ])('%s %s: the printed log, read as text, has the findings of the dump', async (...row) => {
   const [, , file, codes] = row;
   const elf = file();

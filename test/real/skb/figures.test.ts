@@ -8,7 +8,6 @@ import {
   DUMPS,
   KDUMP_FORMATS,
   type KdumpFormat,
-  KERNELS,
   kernelOf,
   type LabDump,
   type LabKernel,
@@ -19,6 +18,7 @@ import {
   labPageOrders,
   labRecompressed,
   labTool,
+  PANICKED_KERNELS,
 } from '../../support/lab.js';
 
 interface Case {
@@ -46,7 +46,7 @@ const BY_QEMU: Case[] = DUMPS.flatMap((dump) =>
 );
 
 /** Real kdumps, by makedumpfile in a capture kernel, in all its formats. */
-const BY_MAKEDUMPFILE: Case[] = KERNELS.flatMap((kernel) =>
+const BY_MAKEDUMPFILE: Case[] = PANICKED_KERNELS.flatMap((kernel) =>
   (Object.keys(KDUMP_FORMATS) as KdumpFormat[]).map((format) => ({
     name: `${kernel}, kdump, ${format}, through native`,
     kernel,

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { DUMPS, labDump, labVmcore, ofRun } from '../../support/lab.js';
+import { DUMPS, labDump, labVmcore, PANICKED_KERNELS } from '../../support/lab.js';
 import { drgnDifferences } from './drgn-stacks.js';
 
 const CPUS = 2;
@@ -45,10 +45,7 @@ test.each([...DUMPS, '6.12-arm64-16k'] as const)('%s: the stack of every task ma
   check(drgnDifferences(elf, kernel));
 });
 
-test.each(ofRun(['5.10', '6.1', '6.12', 'newest'] as const))(
-  '%s after a panic: the stack of every task matches drgn, frame by frame',
-  (name) => {
-    const { elf, kernel } = labVmcore(name);
-    check(drgnDifferences(elf, kernel));
-  },
-);
+test.each(PANICKED_KERNELS)('%s after a panic: the stack of every task matches drgn, frame by frame', (name) => {
+  const { elf, kernel } = labVmcore(name);
+  check(drgnDifferences(elf, kernel));
+});

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { triage } from '../../../src/triage/triage.js';
-import { DUMPS, labDump, labVmcore, ofRun } from '../../support/lab.js';
+import { DUMPS, labDump, labVmcore, PANICKED_KERNELS } from '../../support/lab.js';
 
 /** Codes above a note, without those of the stalled readers in the scenario, which are correct. */
 function grave(file: string, roles: readonly { pid: number; fd: number; bytes: number | null }[]) {
@@ -24,10 +24,7 @@ test.each([...DUMPS, '6.12-arm64-16k'] as const)('%s: a guest without problems h
   expect(grave(elf, truth.roles)).toEqual([]);
 });
 
-test.each(ofRun(['5.10', '6.1', '6.12', 'newest'] as const))(
-  '%s: a guest that panicked has the panic as its only finding',
-  (name) => {
-    const { elf, truth } = labVmcore(name);
-    expect(grave(elf, truth.roles).map(({ code }) => code)).toEqual(['panic']);
-  },
-);
+test.each(PANICKED_KERNELS)('%s: a guest that panicked has the panic as its only finding', (name) => {
+  const { elf, truth } = labVmcore(name);
+  expect(grave(elf, truth.roles).map(({ code }) => code)).toEqual(['panic']);
+});
