@@ -145,12 +145,12 @@ function byFormula({ plus = [], maybe = [], minus = [] }: Formula, counted: Memo
   const [first] = lacking(plus);
   if (first) return unknown(first, { line: first.line });
   const bytes = sum([...plus, ...maybe]);
+  const rest = bytes - sum(minus);
   const part = lacking(maybe).find(({ state }) => state !== 'uncounted');
-  if (part) return unknown(part, { bytes, line: part.line });
   const overlap = lacking(minus).find(({ state }) => state !== 'uncounted');
+  if (part) return unknown(part, { bytes: Math.max(0, rest), ...(overlap ? { least: 0 } : {}), line: part.line });
   if (overlap) return unknown(overlap, { bytes, least: 0, most: bytes, line: overlap.line });
   if (plus.length === 0 && lacking(maybe).length === maybe.length) return undefined;
-  const rest = bytes - sum(minus);
   if (rest >= 0) return exactly(rest);
   const why = `${minus.join(' and ')} exceeds ${lines.filter((name) => !minus.includes(name)).join(' and ')} by ${-rest} bytes`;
   // Counters of CPUs are merged at different times.

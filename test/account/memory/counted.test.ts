@@ -73,6 +73,18 @@ test('counts overlaps once: shared memory in Cached, stacks in vmalloc', () => {
   expect(bytesOf(memory, 'vmalloc')).toBe(20 * MIB);
 });
 
+test('a missing line of page cache leaves a lower bound without shared memory', () => {
+  const counted = machine({});
+  const without = (...names: string[]) => {
+    const lines = [...counted.meminfo].filter(([name]) => !names.includes(name));
+    const meminfo = new Map(lines);
+    const { memory } = countedMemory({ ...counted, meminfo, printed: new Set(meminfo.keys()) });
+    return leaves(memory).find(({ category }) => category === 'page-cache');
+  };
+  expect(without('Buffers')).toMatchObject({ bytes: 150 * MIB, range: { leastBytes: 150 * MIB }, complete: false });
+  expect(without('Buffers', 'Shmem')).toMatchObject({ range: { leastBytes: 0 }, complete: false });
+});
+
 test('reports an incomplete answer, and each row without a counter', () => {
   const answer = countedMemory(machine({}));
   expect(answer.complete).toBe(false);
