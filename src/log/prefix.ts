@@ -52,12 +52,16 @@ const ENTRY =
 const SYSLOG_TIME =
   /^(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?|(?:[A-Z][a-z]{2} )?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[A-Z]{2,5}|[+-]\d\d:?\d\d|Z)?|\d{9,10}\.\d{6})$/;
 
+/** First lines of reports that only a kernel prints, without those that begin with a program's name. */
+export const REPORTS = String.raw`Out of memory: Kill|Memory cgroup out of memory: |Kernel panic - not syncing|BUG: (?:unable to handle|kernel NULL|soft lockup|Bad |scheduling while|sleeping function|K[AM]SAN: )|kernel BUG at \S+:\d+!|WARNING: (?:CPU: \d|possible |at \w)|INFO: task \S|rcu: INFO: |watchdog: BUG: |Oops: |Internal error: Oops|Unable to handle kernel|general protection fault[,:] |-+\[ cut here`;
+
 /**
  * Messages that only a kernel prints. A line with one is a kernel's, whatever precedes it, if that does not end within
  * a word or a sentence.
  */
-export const KNOWN =
-  /(?<![^\s:|>\])#])(?:Linux version \d|Kernel command line: |BIOS-e820: |Out of memory: Kill|Memory cgroup out of memory: |Killed process \d|[^\s:|>\]]{1,15} invoked oom-killer: |oom-kill:constraint=|Mem-Info:|Node \d+ (?:DMA|Normal|active_anon)|active_anon:\d|lowmem_reserve\[\]: |\d+ total pagecache pages|Free swap {1,2}= |CPU: \d+ (?:UID: \d+ )?PID: \d+ Comm: |Hardware name: |Call [Tt]race:|Modules linked in: |RIP: 00|pc : [\w.]+\+0x|Kernel panic - not syncing|BUG: (?:unable to handle|kernel NULL|soft lockup|Bad |scheduling while|sleeping function|K[AM]SAN: )|WARNING: (?:CPU: \d|possible |at \w)|INFO: task \S|rcu: INFO: |watchdog: BUG: |Oops: |Internal error: Oops|Unable to handle kernel|general protection fault|-+\[ (?:cut here|end trace)|[^\s:|>\]]{1,15}: page allocation (?:failure|stalls)|EXT4-fs \(|XFS \(|BTRFS (?:info|error|warning) |usb \d-\d)/;
+export const KNOWN = new RegExp(
+  String.raw`(?<![^\s:|>\])#])(?:${REPORTS}|Linux version \d|Kernel command line: |BIOS-e820: |Killed process \d|general protection fault|[^\s:|>\]]{1,15} invoked oom-killer: |oom-kill:constraint=|Mem-Info:|Node \d+ (?:DMA|Normal|active_anon)|active_anon:\d|lowmem_reserve\[\]: |\d+ total pagecache pages|Free swap {1,2}= |CPU: \d+ (?:UID: \d+ )?PID: \d+ Comm: |Hardware name: |Call [Tt]race:|Modules linked in: |RIP: 00|pc : [\w.]+\+0x|-+\[ end trace|[^\s:|>\]]{1,15}: page allocation (?:failure|stalls)|EXT4-fs \(|XFS \(|BTRFS (?:info|error|warning) |usb \d-\d)`,
+);
 
 /** Such a message behind a time and a host, without a tag. */
 export const TIMED = new RegExp(
@@ -124,7 +128,7 @@ export function splitPrefix(line: string, { heads, hasTags, host, printer }: Lea
   let printedTime = '';
   let bare = true;
   let form: LineForm | undefined;
-  const head = matchedAt(heads, rest);
+  const head = headOf(rest, { heads });
   if (head !== '') {
     printedTime = timeIn(head);
     rest = rest.slice(head.length);
@@ -239,7 +243,11 @@ function entryOf(
   const found = ENTRY.exec(line);
   if (found === null) return undefined;
   const { head = '', words = '', tag = '', pid } = found.groups ?? {};
-  if (IS_KERNEL.test(tag)) return { length: found[0].length, printedTime: timeIn(`${head}${words}`) };
+  if (IS_KERNEL.test(tag)) {
+    // On a console, it is a line that grep found in a file.
+    if (hasTags === false && /^[^ ]*\/[^ ]*:/.test(head)) return undefined;
+    return { length: found[0].length, printedTime: timeIn(`${head}${words}`) };
+  }
   // `dmesg --time-format iso` prints no tags.
   if (/,\d{6}[+-]\d\d:\d\d$/.test(head)) return undefined;
   // `Out of memory:` is no tag, unless all lines have one.
@@ -250,6 +258,11 @@ function entryOf(
 /** The time that a prefix contains; '' if none. */
 function timeIn(head: string): string {
   return TIME_TEXT.exec(head)?.[0].trim() ?? '';
+}
+
+/** What precedes the kernel's own prefix in a line. */
+export function headOf(line: string, { heads }: LearntPrefix): string {
+  return matchedAt(heads, line);
 }
 
 function matchedAt(pattern: RegExp | undefined, text: string): string {
