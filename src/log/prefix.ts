@@ -16,6 +16,8 @@ export interface Prefixed {
   readonly printedTime: string;
   readonly caller: LogCaller | null;
   readonly printer?: Printer;
+  /** Sequence number of /dev/kmsg. */
+  readonly number?: number;
   /** Whether the line has neither a known prefix nor that of its file. */
   readonly bare: boolean;
   /** Form of the prefix; undefined if there is none. */
@@ -108,7 +110,7 @@ export const PRINTERS =
 /**
  * `PRIORITY,SEQ,MICROSECONDS,FLAGS;TEXT`: /dev/kmsg, and netconsole, which may print the release before it.
  */
-const KMSG = /^(?:[\w.+-]+,)?(\d{1,5}),\d{1,15},(\d{1,15}),([^;]{0,200});(.*)$/s;
+const KMSG = /^(?:[\w.+-]+,)?(\d{1,5}),(\d{1,15}),(\d{1,15}),([^;]{0,200});(.*)$/s;
 
 /** Rest of a clock whose beginning was lost. */
 const CUT_CLOCK = /^[ \d]{0,12}\.?\d{1,6}\](?:\[ *[TC]\d{1,9}\])? /;
@@ -344,11 +346,12 @@ function ofJson(line: string, learnt: LearntPrefix): Prefixed | undefined {
   };
 }
 
-function ofKmsg([, number, microseconds, flags = '', text = '']: RegExpExecArray): Prefixed {
+function ofKmsg([, both, number, microseconds, flags = '', text = '']: RegExpExecArray): Prefixed {
   const [, kind, id] = /(?:^|,)caller=([TC])(\d{1,9})(?:,|$)/.exec(flags) ?? [];
   return {
     ...NOTHING,
-    ...priority(Number(number)),
+    ...priority(Number(both)),
+    number: Number(number),
     bare: false,
     form: 'kmsg',
     timestamp: BigInt(microseconds ?? 0) * 1000n,

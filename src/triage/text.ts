@@ -1,4 +1,5 @@
 import type { Boot } from '../log/boots.js';
+import { UNKNOWN_FORMAT } from '../log/format.js';
 import type { TextLogSummary } from '../log/reader.js';
 import type { TextRecord } from '../records/log-records.js';
 import { Warnings } from '../walk/warnings.js';
@@ -123,8 +124,7 @@ type Incomplete = Pick<LogTriage, 'log' | 'boot' | 'missing'> & Partial<Pick<Log
 export function incompleteness({ log, boot, missing, findings }: Incomplete): string[] {
   const { format, boots, bootCount, cutLines, messages, unknownLines, unconfirmedLines } = log;
   const why = [...missing];
-  if (format === undefined)
-    why.push('unknown log format: every line without the tag of a program is read as a kernel message');
+  if (format === undefined) why.push(UNKNOWN_FORMAT);
   else why.push(...unknownBeginnings(boots, bootCount, boot));
   if (format !== undefined && unknownLines > messages / FEW)
     why.push(`${unknownLines} lines look like kernel messages, but their prefix is unknown`);
