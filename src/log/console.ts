@@ -12,7 +12,10 @@ const MOST_BEFORE = 200;
  * What precedes a message that a program quotes: a mark of quotation or redirection, the file that grep names, the tag
  * of another log; or a part of the message itself.
  */
-const NO_OUTPUT = /(?:['"`<>(|=\\/] ?|(?:^|\s)[^\s]*[./][^\s]*:|kernel: ?|^(?:NMI|CPU \d{1,4}|\[) )$/;
+const NO_OUTPUT =
+  /(?:['"`<>(|=\\/] ?|(?:^|\s)[^\s]*[./][^\s]*:|kernel: ?|^(?:NMI|CPU \d{1,4}|\[|(?:BUG|Oops|INFO|WARNING|Internal error|kasan|traps):) )$/;
+/** The name of a header, whose value names a report: the subject of a mail. */
+const HEADER = /^\s*[\w-]+: $/;
 const PANIC = /^Kernel panic - not syncing: \S/;
 
 /** Further lines of such reports. */
@@ -57,6 +60,7 @@ export function behindOutput(line: string, start: number, around: Around): Behin
     if (before.trim() === '' || NO_OUTPUT.test(before)) continue;
     const { clock, timed, report } = groups ?? {};
     isLike ||= (timed ?? report) !== undefined;
+    if (HEADER.test(before)) continue;
     if (clock === undefined ? isFollowed(line.slice(index), around) : isBetween(clockIn(text), around))
       return { at: index };
     if (--left === 0) break;

@@ -2,6 +2,7 @@ import { type Behind, behindOutput, type NearLine } from './console.js';
 import { decoderOf, type TextDecoder } from './encoding.js';
 import {
   anchorOf,
+  FRAME,
   headOf,
   KNOWN,
   type LearntPrefix,
@@ -302,14 +303,20 @@ export class LogFormat {
         continue;
       }
       const at = anchorOf(start);
-      const known = at === undefined ? KNOWN.exec(start) : null;
-      if (at !== undefined) {
-        const isTag = IS_TAG.test(start.slice(at));
+      const isTag = at !== undefined && IS_TAG.test(start.slice(at));
+      const first = at === undefined || isTag ? KNOWN.exec(start) : null;
+      // A message may contain the word.
+      const known = first && first.index < (at ?? Number.POSITIVE_INFINITY) ? first : null;
+      if (at !== undefined && !known) {
         this.#hasOtherTags ||= !isTag;
         if (isTag) tagged++;
         else untagged++;
         shapes.add(start.slice(0, at), isTag ? 'tag' : 'clock');
       } else if (known) shapes.add(start.slice(0, known.index), { message: known[0].replace(/\d+/g, '') });
+      else {
+        const frame = FRAME.exec(start);
+        if (frame) shapes.add(start.slice(0, frame.index), 'frame');
+      }
     }
     const hasTags = this.#learnt.hasTags ?? tagged > untagged;
     if (tagged + untagged > 0) this.#learnt = { ...this.#learnt, hasTags };

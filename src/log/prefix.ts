@@ -62,12 +62,16 @@ export const REPORTS = String.raw`Out of memory: Kill|Memory cgroup out of memor
  * a word or a sentence.
  */
 export const KNOWN = new RegExp(
-  String.raw`(?<![^\s:|>\])#])(?:${REPORTS}|Linux version \d|Kernel command line: |BIOS-e820: |Killed process \d|general protection fault|[^\s:|>\]]{1,15} invoked oom-killer: |oom-kill:constraint=|Mem-Info:|Node \d+ (?:DMA|Normal|active_anon)|active_anon:\d|lowmem_reserve\[\]: |\d+ total pagecache pages|Free swap {1,2}= |CPU: \d+ (?:UID: \d+ )?PID: \d+ Comm: |Hardware name: |Call [Tt]race:|Modules linked in: |RIP: 00|pc : [\w.]+\+0x|-+\[ end trace|[^\s:|>\]]{1,15}: page allocation (?:failure|stalls)|EXT4-fs \(|XFS \(|BTRFS (?:info|error|warning) |usb \d-\d)`,
+  String.raw`(?<![^\s:|>\])#])(?:${REPORTS}|Linux version \d|Kernel command line: |BIOS-e820: |Killed process \d|general protection fault|[^\s:|>\]]{1,15} invoked oom-killer: |oom-kill:constraint=|Mem-Info:|Node \d+ (?:DMA|Normal|active_anon)|active_anon:\d|lowmem_reserve\[\]: |\d+ total pagecache pages|Free swap {1,2}= |CPU: \d+ (?:UID: \d+ )?PID: \d+ Comm: |Hardware name: |Call [Tt]race:|Modules linked in: |RIP: 00|pc : [\w.]+\+0x|-+\[ end trace|[^\s:|>\]]{1,15}: page allocation (?:failure|stalls)|EXT4-fs \(|XFS \(|BTRFS (?:info|error|warning) |usb \d-\d|\[ (?:BUG|INFO): |INFO: (?:possible |suspicious |rcu_|trying to register)|BUG: (?:memory leak|bad unlock|spinlock|using )|unreferenced object 0x|VFS: Close: )`,
 );
 
-/** Such a message behind a time and a host, without a tag. */
+/** A line of a stack trace, by the address or the offset in a function: not one that names a lock or an event. */
+export const FRAME =
+  /(?<![^\s:|>\])#])(?<!\): |(?:\bat|from|in|by|is):? )(?:\? )?(?:\[<?[0-9a-f]{8,16}>?\] |\w[\w.]{0,100}\+0x[0-9a-f]{1,8}\/0x[0-9a-f])/;
+
+/** Such a message behind a time, a host or other words, without a tag. */
 export const TIMED = new RegExp(
-  `^(?:<\\d{1,3}>)?(?:${SYSLOG_TIME.source.slice(1, -1)})(?: [^ :[\\]]{1,255})? ${KNOWN.source}`,
+  `^(?:<\\d{1,3}>)?(?:${SYSLOG_TIME.source.slice(1, -1)})(?: [^ :[\\]]{1,255}){0,3}? ${KNOWN.source}`,
 );
 
 /** A time in a prefix: with its date before it, in any language, and its zone or year. */
