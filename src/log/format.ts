@@ -52,9 +52,6 @@ const OTHER_PRINTER =
 /** The usual prefix, without anything that would need a closer look. */
 const PLAIN = /(?:<\d{1,3}>)?\[ *\d{1,9}\.\d{6}\] (?![[( -]|[A-Z]\[)/y;
 
-/** What a log without a known prefix means to its reader. */
-export const UNKNOWN_FORMAT = 'unknown log format: every line without the tag of a program is read as a kernel message';
-
 /** Learns the form of a text's lines; splits them, and counts its kernel messages. */
 export class LogFormat {
   readonly #seen = new Map<LineForm, number>();

@@ -1,6 +1,6 @@
 import type { Boot } from '../log/boots.js';
-import { UNKNOWN_FORMAT } from '../log/format.js';
 import type { TextLogSummary } from '../log/reader.js';
+import { linesLike, UNKNOWN_FORMAT } from '../log/words.js';
 import type { TextRecord } from '../records/log-records.js';
 import { Warnings } from '../walk/warnings.js';
 import { type LogTriage, releaseOf, type TextTriage } from './answer.js';
@@ -127,11 +127,11 @@ export function incompleteness({ log, boot, missing, findings }: Incomplete): st
   if (format === undefined) why.push(UNKNOWN_FORMAT);
   else why.push(...unknownBeginnings(boots, bootCount, boot));
   if (format !== undefined && unknownLines > messages / FEW)
-    why.push(`${unknownLines} lines look like kernel messages, but their prefix is unknown`);
+    why.push(`${linesLike(unknownLines)}, but ${unknownLines === 1 ? 'its' : 'their'} prefix is unknown`);
   // Mails name what they report; without a finding it may be one that was not recognized.
   if (unconfirmedLines > 0 && findings?.length === 0)
     why.push(
-      `${unconfirmedLines} lines contain a kernel report behind other text: whether this kernel printed it is unknown`,
+      `${unconfirmedLines} ${unconfirmedLines === 1 ? 'line contains' : 'lines contain'} a kernel report behind other text: whether this kernel printed it is unknown`,
     );
   if (cutLines > 0) why.push(`${cutLines} lines were truncated to 1 MiB`);
   return why;

@@ -1,5 +1,5 @@
-import { UNKNOWN_FORMAT } from '../../log/format.js';
 import { TextLogReader } from '../../log/reader.js';
+import { UNKNOWN_FORMAT } from '../../log/words.js';
 import type { CapturedLogRest, LogRecord, TextRecord } from '../../records/log-records.js';
 
 /** Maximum number of messages: a log of 48 MB has no more. */
