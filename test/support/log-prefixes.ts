@@ -224,8 +224,9 @@ export function isOfPrintk(text: string): boolean {
 
 /** Expects that a carrier changes neither the findings of a log nor the number of its messages. */
 export function expectAlike(text: string, carrier: Carrier): void {
+  // A prefix is before each message, also before those behind other output on a console.
+  const lines = text.split('\n').flatMap((line) => line.split(/(?<=[^\s>\]])(?=\[ *\d+\.\d{6}\] )/));
   // Only the first line of a text may have lost its beginning.
-  const lines = text.split('\n');
   const first = lines.findIndex((line) => PRINTK.test(line));
   const { plain, text: changed } = carried(lines.slice(first).join('\n'), carrier);
   const isTimed = carrier.on !== 'instead';
