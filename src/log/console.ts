@@ -5,6 +5,20 @@ const CANDIDATE = new RegExp(
   String.raw`(?<clock>(?:<\d{1,3}>)?\[ *\d{1,9}\.\d{6}\](?=[ [])(?:\[ *[TC]\d{1,9}\])? ?(?<timed>${REPORTS})?)|(?<report>${REPORTS})`,
   'g',
 );
+/** Words of all of these: most lines have none, and are not searched. */
+const WORDS = [
+  '] ',
+  'emory: ',
+  'panic',
+  'BUG',
+  'WARNING: ',
+  'INFO: ',
+  'Oops: ',
+  'nternal error',
+  'nable to',
+  'protection',
+  'cut here',
+];
 /** Maximum number of candidates in a line, and of characters before one that show whether it is quoted. */
 const MOST_CANDIDATES = 4;
 const MOST_BEFORE = 200;
@@ -53,6 +67,7 @@ export interface Around {
  * @returns undefined if the line contains nothing like a message, or quotes it
  */
 export function behindOutput(line: string, start: number, around: Around): Behind | undefined {
+  if (!WORDS.some((word) => line.includes(word))) return undefined;
   let isLike = false;
   let left = MOST_CANDIDATES;
   for (const { index, groups, 0: text } of line.matchAll(CANDIDATE)) {
