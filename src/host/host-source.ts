@@ -11,6 +11,12 @@ export interface FileFacts {
   readonly isFolder: boolean;
 }
 
+/** Bytes of a tmpfs in use, including swapped pages, and its size limit; nulls: it has no limit, and reports no use. */
+export interface TmpfsUse {
+  readonly used: number | null;
+  readonly limit: number | null;
+}
+
 /**
  * Access to a host: the live host, or a substitute (a capture, a test). Paths are absolute, as on the host.
  *
@@ -49,10 +55,15 @@ export interface HostSource {
   /** Returns identity and kind of a file. Follows only links of /proc. Not available for captures. */
   file?(path: string): FileFacts;
   /**
-   * Returns whether a file is in tmpfs. Blocks if the path's file system does not respond: only for memfds.
-   * Not available for captures.
+   * Returns the use of the tmpfs that contains a path; null: another file system. Blocks if that does not respond:
+   * only for memfds and mounts of tmpfs. Not available for captures.
    */
-  isTmpfs?(path: string): boolean;
+  tmpfs?(path: string): TmpfsUse | null;
+  /**
+   * Identity of a file that a process maps (`/proc/PID/map_files/…`), and whether it is in tmpfs: `blocked` while
+   * another task holds its mmap_lock. Not available for captures.
+   */
+  mappedFile?(path: string): Promise<FileFacts & { readonly isTmpfs: boolean }>;
   /** Files in memory that a capture lists (shared-files.ts), in place of `file`. */
   readonly filesInMemory?: string | undefined;
   /** Returns the inode of a file (`st_ino`). Not available in a capture: `denied`. */

@@ -14,7 +14,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { attempt, HostError } from '../base/errors.js';
 import { searchPath } from '../base/shell.js';
 import { asExhausted } from './child.js';
-import type { FileFacts, HostSource, OnBytes } from './host-source.js';
+import type { FileFacts, HostSource, OnBytes, TmpfsUse } from './host-source.js';
 import { MemoryFiles } from './proc/memory-files.js';
 import { runSs } from './ss/run.js';
 
@@ -35,7 +35,11 @@ export const liveHost: HostSource = {
   list: (path) => attempt(path, () => readdirSync(path)),
   size: (path) => attempt(path, () => statSync(path).size),
   file: (path) => attempt(path, () => fileFacts(path)),
-  isTmpfs: (path) => attempt(path, () => statfsSync(path).type === TMPFS),
+  tmpfs: (path) => attempt(path, () => tmpfsUse(path)),
+  mappedFile: async (path) => {
+    const { type, ...facts } = await memoryFiles.facts(path);
+    return { ...facts, isTmpfs: type === TMPFS };
+  },
   inode: (path) => attempt(path, () => statSync(path).ino),
   now: () => performance.now(),
   sleep: async (ms) => {
@@ -46,9 +50,16 @@ export const liveHost: HostSource = {
 /** TMPFS_MAGIC (include/uapi/linux/magic.h). */
 const TMPFS = 0x01021994;
 
+function tmpfsUse(path: string): TmpfsUse | null {
+  const { type, bsize, blocks, bfree } = statfsSync(path);
+  if (type !== TMPFS) return null;
+  // shmem_statfs (mm/shmem.c) reports neither without a limit.
+  return blocks === 0 ? { used: null, limit: null } : { used: (blocks - bfree) * bsize, limit: blocks * bsize };
+}
+
 function fileFacts(path: string): FileFacts {
   // A link of /proc/PID/fd refers to the open file, whatever its text.
-  const stats = path.startsWith('/proc/') ? statSync(path) : lstatSync(path);
+  const stats = /^\/proc\/\d+\/fd\/\d+$/.test(path) ? statSync(path) : lstatSync(path);
   const { dev: device, ino: inode, blocks } = stats;
   return { device, inode, bytes: blocks * 512, isFile: stats.isFile(), isFolder: stats.isDirectory() };
 }

@@ -32,7 +32,7 @@ const UNKNOWN = '?';
 const MOST = 3;
 /** Cgroups whose memory.stat is read: those with the most memory, page cache included. */
 const MOST_CGROUPS = 16;
-/** A holder that has this share of another one replaces it: the process of a cgroup says more. */
+/** A holder that has this share of another one replaces it: the process of a cgroup, or of a program, says more. */
 const SAME = 0.8;
 
 const bySize = (a: Holder, b: Holder) => b.bytes - a.bytes;
@@ -51,14 +51,23 @@ export function holdersIn({ memory }: Pick<MemoryAnswer, 'memory'>): Holders | u
   return { largest: [...programs(processes), ...others].toSorted(bySize).slice(0, MOST), unreadProcesses: 0 };
 }
 
-/** Processes, those of one name together unless one of them has most. */
-function programs(processes: readonly Holder[]): Holder[] {
+/**
+ * Processes, those of one name together unless one of them has most.
+ *
+ * @param sumOf their memory, each page counted once
+ */
+function programs(
+  processes: readonly Holder[],
+  sumOf = (all: readonly Holder[]) => all.reduce((sum, { bytes }) => sum + bytes, 0),
+): Holder[] {
   const byName = grouped(processes, ({ name, pid }) => (name === UNKNOWN ? pid : name));
   return [...byName].flatMap(([, each]): Holder[] => {
     const name = each[0]?.name ?? UNKNOWN;
     const [most] = each.toSorted(bySize);
-    const bytes = each.reduce((sum, one) => sum + one.bytes, 0);
-    if (!most || most.bytes >= SAME * bytes) return most ? [most] : [];
+    const bytes = sumOf(each);
+    // What the others have without it: memory that they share is no part of one process.
+    const rest = sumOf(each.filter((one) => one !== most));
+    if (!most || rest <= (1 - SAME) * bytes) return most ? [most] : [];
     return [{ kind: 'program', name, pid: most.pid, processes: each.length, bytes }];
   });
 }
@@ -83,20 +92,45 @@ export function hostHolders(host: HostReader, findings: readonly Finding[]): Hol
   });
   const sizes = new Map(all.map((one) => [one.pid, one]));
   const members = grouped(processes, ({ name }) => name);
-  const named = programs(processes).map((one): Candidate => {
+  const named = programs(processes, (each) => together(each, sizes, host)).map((one): Candidate => {
     if (one.kind !== 'program') return { holder: one, parts: new Map([[one.pid ?? '', one.bytes]]) };
     const each = members.get(one.name) ?? [];
-    // Shared memory that several processes map is counted once, as that of the one that maps most.
-    const shared = each.map(({ pid }) => sizes.get(pid ?? 0)?.shmemBytes ?? 0);
-    const bytes = one.bytes - shared.reduce((a, b) => a + b, 0) + Math.max(0, ...shared);
-    return { holder: { ...one, bytes }, parts: new Map(each.map((process) => [process.pid ?? '', process.bytes])) };
+    return { holder: one, parts: new Map(each.map((process) => [process.pid ?? '', process.bytes])) };
   });
-  const kept = findings.flatMap(unmapped).map((holder): Candidate => {
+  const shared = host.unmapped.map(({ name, pid, inside, bytes }): Holder => {
+    return { kind: 'unmapped', name, pid: pid ?? inside ?? null, processes: null, bytes };
+  });
+  const kept = [...shared, ...findings.flatMap(unmapped)].map((holder): Candidate => {
     return { holder, parts: new Map([[`${holder.pid} ${holder.name}`, holder.bytes]]) };
   });
   const largest = disjoint([...named, ...kept], cgroupCandidates(host, [...named, ...kept]));
   const isHidden = !listedPids(host.source).includes('1');
   return { largest, unreadProcesses: host.unreadProcesses, ...(isHidden ? { hidden: true } : {}) };
+}
+
+/**
+ * Memory of processes of one name, shared memory once: at least that of the process with most of it, and at most what is
+ * allocated of the files that they map, if that is known.
+ */
+function together(
+  each: readonly Holder[],
+  sizes: ReadonlyMap<number, ProcessStatus>,
+  { mappings }: HostReader,
+): number {
+  const all = each.flatMap(({ pid }) => sizes.get(pid ?? 0) ?? []);
+  const sum = (of: (one: ProcessStatus) => number) => all.reduce((bytes, one) => bytes + of(one), 0);
+  const least = Math.max(0, ...all.map(({ shmemBytes }) => shmemBytes));
+  const mapped = mappings?.bytesOf(new Set(all.map(({ pid }) => pid))) ?? least;
+  return (
+    sum(({ rssAnonBytes }) => rssAnonBytes) +
+    Math.max(
+      least,
+      Math.min(
+        mapped,
+        sum(({ shmemBytes }) => shmemBytes),
+      ),
+    )
+  );
 }
 
 /** A holder, and its memory by process or by owner of unmapped memory. */
@@ -125,12 +159,11 @@ function disjoint(named: readonly Candidate[], cgroups: readonly Candidate[]): H
     .toSorted(bySize);
 }
 
-/** Memory that no process maps, with its owner if one is known. */
+/** Other memory that no process maps, with its owner if one is known. */
 function unmapped({ code, figures }: Finding): Holder[] {
-  const { pid, comm, mapped } = figures;
+  const { pid, comm } = figures;
   const bytes = Number(figures.pinnedBytes ?? figures.mapBytes ?? figures.bytes ?? 0);
   const isOwner =
-    (code === 'shared-memory' && mapped === 0) ||
     code === 'queued-data-of-process' ||
     (code === 'vmalloc' && figures.mapBytes != null) ||
     code === 'unreclaimable-slab';

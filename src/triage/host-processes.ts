@@ -5,7 +5,8 @@ import { readVmallocPages } from '../host/proc/details.js';
 import { readHostCounts } from '../host/proc/memory.js';
 import { listed, listedPids, optionalText, statusFields } from '../host/proc/process.js';
 import { readDescriptors } from '../host/proc/process-files.js';
-import { type SharedFile, sharedFiles } from '../host/proc/shared-files.js';
+import { sharedFiles } from '../host/proc/shared-files.js';
+import { type SharedOwner, sharedOwners } from '../host/proc/shared-owners.js';
 import { lackingVmalloc } from '../records/meminfo-lines.js';
 import type { Finding } from './finding.js';
 import { NEAR, NOT_ALL_LISTED } from './host-limits.js';
@@ -176,52 +177,61 @@ export function* sharedMemory(host: HostReader): Generator<Finding> {
   const onLists = sumOfMeminfo(host, /^(?:Active|Inactive)\(anon\):/);
   if (onLists > sumOfMeminfo(host, /^(?:AnonPages|Shmem|SwapCached):/) + SHARED_SHARE * total)
     missed('AnonPages and Shmem contradict Active(anon) and Inactive(anon) (/proc/meminfo)');
-  if (shared < SHARED_SHARE * total || shared < MIN_BYTES) return;
+  if (shared < MIN_BYTES) return;
   const missing: string[] = [];
-  const all = sharedFiles(host.source, (why) => missing.push(why));
+  const all = sharedFiles(host.source, (why) => missing.push(why), host.mappings);
   const sizes = processesOf(host, 'shared-memory').map(({ shmemBytes }) => shmemBytes);
   const sum = (each: readonly number[]) => each.reduce((a, b) => a + b, 0);
-  // Files include swapped pages. Processes may map a part that was not found, or the same memory many times.
+  // Files include swapped pages. Processes may map a part that was not found, or the same memory many times: Mapped
+  // counts it once.
   const swapped = host.meminfo('SwapTotal') - host.meminfo('SwapFree');
-  const others = missing.length > 0 ? -swapped : sum(sizes);
-  if (shared - sum(all.map(({ bytes }) => bytes)) - others >= SHARED_SHARE * total)
-    for (const why of missing.length > 0 ? missing : [NO_OWNER]) missed(why);
-  const mapped = Math.max(0, ...sizes);
-  const commOf = (pid: number | null) => (pid === null ? null : commIn(host)(pid));
-  for (const { files, ...one } of byOwner(all)) {
-    if (one.bytes < SHARED_SHARE * total) continue;
-    const { kind, name, pid = null, bytes, attached } = one;
-    const share = bytes / total;
-    const isMapped = mapped >= bytes / 2;
-    const figures = {
-      kind,
-      name,
-      bytes,
-      share,
-      pid,
-      comm: commOf(pid),
-      mapped: isMapped ? 1 : 0,
-      attachTime: attached?.at.toISOString() ?? null,
-      attachPid: attached?.pid ?? null,
-      attachComm: commOf(attached?.pid ?? null),
-      ...(files > 1 ? { files } : {}),
-    };
-    const severity = !isMapped && share >= SHARED_SEVERE_SHARE ? 'warning' : 'note';
-    // A snapshot lacks descriptors, and a segment none.
-    const isOfProcess = pid !== null && kind === 'file' && host.source.file !== undefined;
-    yield found('shared-memory', severity, figures, isOfProcess ? `procs --pid ${pid} --fds` : 'memory');
-  }
+  const others = Math.min(host.mappings?.unknownBytes ?? sum(sizes), sumOfMeminfo(host, /^Mapped:/));
+  const unowned = shared - sum(all.map(({ bytes }) => bytes)) - others + (missing.length > 0 ? swapped : 0);
+  if (unowned >= SHARED_SHARE * total) missed(missing.length > 0 ? `${NO_OWNER} (${missing.join('; ')})` : NO_OWNER);
+  const largest = Math.max(0, ...sizes);
+  const owners = sharedOwners(host.source, all, SHARED_SHARE * total).map((one) => ({
+    ...one,
+    // Where no mappings were read, a process may map a file that is not larger than its RSS.
+    isMapped: one.mapped ?? (one.kind !== 'tmpfs' && largest >= one.bytes / 2 ? null : false),
+  }));
+  host.unmapped.push(...owners.filter(({ isMapped }) => isMapped === false));
+  // Mapped memory is in the RSS of its processes: it is a fact, and no fault.
+  for (const one of owners)
+    if (one.bytes >= SHARED_SHARE * total && one.isMapped !== true) yield ofShared(host, one, one.isMapped, total);
 }
 
-/** The files of one owner together: of a process that has them open, or of a folder. The largest one names them. */
-function byOwner(all: readonly SharedFile[]): (SharedFile & { readonly files: number })[] {
-  const owner = ({ kind, name, pid }: SharedFile) =>
-    kind === 'segment' ? name : (pid ?? name.slice(0, name.lastIndexOf('/')));
-  return [...grouped(all, owner)].flatMap(([, each]) => {
-    const [largest] = each.toSorted((a, b) => b.bytes - a.bytes);
-    const bytes = each.reduce((sum, one) => sum + one.bytes, 0);
-    return largest ? [{ ...largest, bytes, files: each.length }] : [];
-  });
+/** Share of the size limit of a tmpfs from which writes to it soon fail. */
+const NEARLY_FULL = 0.9;
+
+/** A finding of shared memory that no process maps; null: unknown whether one does. */
+function ofShared(host: HostReader, owner: SharedOwner, isMapped: false | null, total: number): Finding {
+  const { kind, name, bytes, files, processes, isHidden, mount, inside, cgroup, limit, attached } = owner;
+  const share = bytes / total;
+  const pid = owner.pid ?? inside ?? null;
+  const commOf = (of: number | null) => (of === null ? null : commIn(host)(of));
+  const isNearLimit = limit !== undefined && bytes >= NEARLY_FULL * limit;
+  const figures = {
+    kind,
+    name,
+    bytes,
+    share,
+    pid,
+    comm: owner.comm,
+    mapped: isMapped === null ? 1 : 0,
+    attachTime: attached?.at.toISOString() ?? null,
+    attachPid: attached?.pid ?? null,
+    attachComm: commOf(attached?.pid ?? null),
+    ...(files > 1 ? { files } : {}),
+    ...(processes > 1 ? { processes } : {}),
+    ...(mount === undefined ? {} : { mount }),
+    ...(inside === undefined ? {} : { inside, cgroup }),
+    ...(isNearLimit ? { limitBytes: limit } : {}),
+  };
+  const isFault = isNearLimit || kind === 'segment' || isHidden;
+  const severity = isFault && isMapped === false && share >= SHARED_SEVERE_SHARE ? 'warning' : 'note';
+  // A snapshot lacks descriptors, and only memfds are listed with their sizes.
+  const isListed = kind === 'file' && name.startsWith('memfd:') && processes === 1 && host.source.file !== undefined;
+  return found('shared-memory', severity, figures, isListed ? `procs --pid ${pid} --fds` : 'memory');
 }
 
 /**

@@ -1,5 +1,7 @@
 import { ExhaustedError, HostError, type HostErrorCode } from '../base/errors.js';
 import type { HostSource } from '../host/host-source.js';
+import { SharedMappings } from '../host/proc/shared-mappings.js';
+import type { SharedOwner } from '../host/proc/shared-owners.js';
 import { lackingLine } from '../records/meminfo-lines.js';
 import type { Finding } from './finding.js';
 
@@ -52,11 +54,21 @@ export class HostReader {
   readonly checked: HostCheckName[] = [];
   /** Cgroups that the check of cgroups read. */
   readonly cgroups: CgroupUse[] = [];
+  /** Owners of shared memory that no process maps, as the check of shared memory found them. */
+  readonly unmapped: SharedOwner[] = [];
+  /** Files in memory that processes map; undefined: not read, or not of this machine. */
+  mappings: SharedMappings | undefined;
 
   constructor(
     readonly source: HostSource,
     readonly pageSize: number,
   ) {}
+
+  /** Reads the mappings of processes, which checks of a running host need. */
+  async readMappings(): Promise<this> {
+    if (this.source.file) this.mappings = await SharedMappings.read(this.source);
+    return this;
+  }
 
   /** The largest number of processes that one check could not read. */
   get unreadProcesses(): number {

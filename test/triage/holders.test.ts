@@ -79,15 +79,49 @@ test('memory that processes of one name share is counted once', () => {
   expect(holders(Object.assign({}, ...all))[0]).toEqual(['program', 'postgres', 10, 3, 530]);
 });
 
+test('a process with nearly all memory of its program is named alone, unless the others share it', () => {
+  const large = (shared: number) => ({
+    ...process(10, 'postgres', 900, shared),
+    ...process(11, 'postgres', 5, shared),
+    ...process(12, 'postgres', 5, shared),
+  });
+  expect(holders(large(0))[0]).toEqual(['process', 'postgres', 10, null, 900]);
+  expect(holders(large(3000))[0]).toEqual(['program', 'postgres', 10, 3, 3910]);
+  // Counted three times, the shared memory would hide that one process has the most by far.
+  expect(holders(large(100))[0]).toEqual(['process', 'postgres', 10, null, 1000]);
+});
+
+test('shared memory of which each process has touched another part is the size of the mapped file', async () => {
+  const touched = [10, 11, 12].map((pid) => process(pid, 'postgres', 10, 500));
+  const files = { ...process(1, 'init', 1), ...Object.assign({}, ...touched) };
+  const line = '7f0000000000-7f0080000000 rw-s 00000000 00:01 5 /dev/zero (deleted)\n';
+  for (const pid of [10, 11, 12]) files[`/proc/${pid}/maps`] = line;
+  const largest = async (blocks: number | undefined) => {
+    const facts = { device: 1, inode: 5, isFile: true, isFolder: false, isTmpfs: true };
+    const source = {
+      ...madeSource({ files }),
+      file: () => ({}) as never,
+      ...(blocks === undefined ? {} : { mappedFile: async () => ({ ...facts, bytes: blocks * MIB }) }),
+    };
+    const found = hostHolders(await new HostReader(source, 4096).readMappings(), []);
+    return found?.largest.map(({ bytes }) => bytes / MIB)[0];
+  };
+  expect(await largest(1300)).toBe(1330);
+  // Never less than one process maps, never more than all of them together.
+  expect(await largest(1)).toBe(530);
+  expect(await largest(9000)).toBe(1530);
+  expect(await largest(undefined)).toBe(530);
+});
+
 test('memory that no process maps has its owner', () => {
-  const figures = { kind: 'file', name: 'memfd:x', bytes: 600 * MIB, pid: 7, comm: 'py', mapped: 0 };
-  const findings: Finding[] = [
-    { code: 'shared-memory', severity: 'warning', figures, evidence: [] },
-    { code: 'shared-memory', severity: 'note', figures: { ...figures, mapped: 1 }, evidence: [] },
-  ];
-  expect(holders({}, findings)).toEqual([
-    ['unmapped', 'memfd:x', 7, null, 600],
-    ['process', 'init', 1, null, 1],
+  const reader = new HostReader(madeSource({ files: process(1, 'init', 1) }), 4096);
+  const common = { files: 1, comm: 'py', processes: 1, isHidden: true, cgroup: null, bytes: 600 * MIB };
+  reader.unmapped.push({ ...common, kind: 'file', name: 'memfd:x', pid: 7 });
+  reader.unmapped.push({ ...common, kind: 'tmpfs', name: 'tmpfs /data', inside: 8, bytes: 500 * MIB });
+  expect(hostHolders(reader, [])?.largest.map(({ kind, name, pid }) => [kind, name, pid])).toEqual([
+    ['unmapped', 'memfd:x', 7],
+    ['unmapped', 'tmpfs /data', 8],
+    ['process', 'init', 1],
   ]);
 });
 

@@ -96,10 +96,12 @@ export function leaves(category: Category): Category[] {
 
 /** Holder of memory. Names are untrusted. */
 export interface Owner {
-  readonly kind: 'process' | 'cache' | 'caller' | 'table' | 'row' | 'file' | 'segment' | 'device';
+  readonly kind: 'process' | 'cache' | 'caller' | 'table' | 'row' | 'file' | 'segment' | 'mapping' | 'tmpfs' | 'device';
   readonly name: string;
-  /** Of a process; for a file, one that has it open; for a System V segment, its creator. */
+  /** Of a process; for a file, one that has it open; for a System V segment, its creator; for a tmpfs, one inside. */
   readonly pid?: number;
+  /** Number of files in memory, named by the largest; undefined: one. */
+  readonly files?: number;
   readonly bytes: number;
 }
 

@@ -12,10 +12,15 @@ import {
 } from '../schema.js';
 
 const owner = z.strictObject({
-  kind: z.enum(['process', 'cache', 'caller', 'table', 'row', 'file', 'segment', 'device']),
+  kind: z.enum(['process', 'cache', 'caller', 'table', 'row', 'file', 'segment', 'mapping', 'tmpfs', 'device']),
   name: z.string(),
-  /** Pid of a process. For a file, a process that has it open; for a System V segment, its creator. */
+  /**
+   * Pid of a process. For files and mappings, a process that has them open or maps them; for a System V segment, its
+   * creator; for a tmpfs, a process of its mount namespace, absent for ours.
+   */
   pid: count.optional(),
+  /** Number of files in memory of this owner, named by the largest; absent: one. */
+  files: count.optional(),
   bytes: count,
 });
 

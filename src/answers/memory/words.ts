@@ -63,8 +63,12 @@ export function anyCategoryWords(name: string): string {
   return Object.hasOwn(WORDS, name) ? WORDS[name as Category['category']] : escapeText(name);
 }
 
-export function ownerWords({ kind, name, pid }: Owner): string {
-  if (kind === 'file') return pid === undefined ? `file ${escapeText(name)}` : `${escapeText(name)} (pid ${pid})`;
+export function ownerWords({ kind, name, pid, files = 1 }: Owner): string {
+  const more = files > 1 ? ` and ${files - 1} more` : '';
+  if (kind === 'file')
+    return pid === undefined ? `file ${escapeText(name)}${more}` : `${escapeText(name)}${more} (pid ${pid})`;
+  if (kind === 'tmpfs') return `${escapeText(name)}${pid === undefined ? '' : ` (mount namespace of pid ${pid})`}`;
+  if (kind === 'mapping') return `${escapeText(name)}${more} (pid ${pid})`;
   if (kind === 'segment') return `${escapeText(name)} (created by pid ${pid})`;
   // It allocates a pointer for each word of a chunk: memory beside the chunks, which are per-CPU memory.
   if (name === 'pcpu_create_chunk') return `${name} (bookkeeping of per-CPU memory)`;

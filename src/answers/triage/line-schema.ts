@@ -23,7 +23,7 @@ export const lineErrorSchema = z.strictObject({
 });
 
 const ownerSchema = z.strictObject({
-  kind: z.enum(['process', 'cache', 'caller', 'table', 'row', 'file', 'segment', 'device']),
+  kind: z.enum(['process', 'cache', 'caller', 'table', 'row', 'file', 'segment', 'mapping', 'tmpfs', 'device']),
   name: hostile,
   /** Process id. */
   pid: count.nullable(),

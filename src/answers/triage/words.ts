@@ -147,7 +147,8 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
     ...largestWords(of),
   ],
   'shared-memory': (of) => [
-    `Shared memory: ${of.files == null ? `${text(of.name)} holds` : `${text(of.files)} files, the largest ${text(of.name)}, hold`} ${size(of.bytes)} (${percent(of.share)} of memory)${of.pid == null ? '' : of.kind === 'segment' ? `, created by ${process(of)}` : `, open in ${process(of)}`}.`,
+    `Shared memory: ${sharedWords(of)} ${size(of.bytes)} (${percent(of.share)} of memory)${sharedOwnerWords(of)}.`,
+    ...(of.limitBytes == null ? [] : [`The size limit of the tmpfs is ${size(of.limitBytes)}.`]),
     ...(of.mapped === 0 ? ['No process maps that much shared memory, so that no RSS shows it.'] : []),
     ...(of.attachTime == null
       ? []
@@ -230,6 +231,19 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
     `Tainted kernel: ${taintFlags(BigInt(of.mask ?? 0))
       .map(({ words }) => words)
       .join(', ')}.`,
+};
+
+const sharedWords = ({ kind, name, files }: Figures): string => {
+  if (kind === 'tmpfs') return `${text(name)} holds`;
+  return files == null ? `${text(name)} holds` : `${text(files)} files, the largest ${text(name)}, hold`;
+};
+
+const sharedOwnerWords = (of: Figures): string => {
+  if (of.pid == null) return '';
+  if (of.inside === of.pid)
+    return `, in the mount namespace of ${process(of)}${of.cgroup == null ? '' : `, cgroup ${text(of.cgroup)}`}`;
+  if (of.processes != null) return `, open in ${text(of.processes)} processes named ${text(of.comm)}`;
+  return of.kind === 'segment' ? `, created by ${process(of)}` : `, open in ${process(of)}`;
 };
 
 export const USE_WORDS: Readonly<Record<string, string>> = {

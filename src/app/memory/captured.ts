@@ -1,6 +1,6 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { countedMemory } from '../../account/memory/counted.js';
-import { type Category, leaves } from '../../account/memory/tree.js';
+import { type Category, leaves, type Owner } from '../../account/memory/tree.js';
 import { formatSize } from '../../answers/text/size.js';
 import { HostError } from '../../base/errors.js';
 import { type CapturedFiles, readCapture } from '../../capture/read/files.js';
@@ -9,6 +9,8 @@ import { readHostDetails } from '../../host/proc/details.js';
 import { hostOrigin } from '../../host/proc/machine-sample.js';
 import { readHostCounts } from '../../host/proc/memory.js';
 import { sharedFiles } from '../../host/proc/shared-files.js';
+import type { SharedMappings } from '../../host/proc/shared-mappings.js';
+import { sharedOwners } from '../../host/proc/shared-owners.js';
 import { capturedAt } from '../kit/captured-source.js';
 
 /**
@@ -66,11 +68,15 @@ const NOTABLE_BYTES = 64 * 2 ** 20;
  * Adds the files in tmpfs. Page flags and counters do not name them; descriptors and mounts do. If some are
  * unreadable and much shared memory has no known owner, the answer is incomplete.
  */
-export function withSharedFiles(answer: MemoryAnswer, host: HostSource): MemoryAnswer {
+export function withSharedFiles(answer: MemoryAnswer, host: HostSource, mappings?: SharedMappings): MemoryAnswer {
   const missing: string[] = [];
-  const files = sharedFiles(host, (why) => missing.push(why));
-  // The last attach of a segment is no part of this answer.
-  const owners = files.slice(0, MAX_OWNERS).map(({ attached: _, ...owner }) => owner);
+  const files = sharedFiles(host, (why) => missing.push(why), mappings);
+  const owners = sharedOwners(host, files, 0)
+    .slice(0, MAX_OWNERS)
+    .map(({ kind, name, bytes, files, pid, inside }): Owner => {
+      const process = pid ?? inside;
+      return { kind, name, ...(process === undefined ? {} : { pid: process }), ...(files > 1 ? { files } : {}), bytes };
+    });
   const named = (category: Category): Category => ({
     ...category,
     ...(category.category === 'shared' ? { owners } : {}),
@@ -81,7 +87,7 @@ export function withSharedFiles(answer: MemoryAnswer, host: HostSource): MemoryA
   // Files include swapped pages.
   const counted = (name: string) => answer.counted?.get(name) ?? 0;
   const swapped = counted('SwapTotal') - counted('SwapFree');
-  const owned = files.reduce((sum, { bytes }) => sum + bytes, 0);
+  const owned = files.reduce((sum, { bytes }) => sum + bytes, mappings?.unknownBytes ?? 0);
   const unowned = Math.min(shared, shared - owned + swapped);
   if (missing.length === 0 || unowned < Math.min(NOTABLE_BYTES, NOTABLE_SHARE * memory.bytes))
     return { ...answer, memory };

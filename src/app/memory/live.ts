@@ -8,6 +8,7 @@ import { readHostDetails } from '../../host/proc/details.js';
 import { readHostFrames } from '../../host/proc/frames/machine.js';
 import { hostOrigin } from '../../host/proc/machine-sample.js';
 import { readHostCounts } from '../../host/proc/memory.js';
+import { SharedMappings } from '../../host/proc/shared-mappings.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { LIVE_SOURCES, type LiveOptions, type LiveSource } from '../kit/from-argument.js';
 import { aids, openSource } from '../kit/kernel-source.js';
@@ -36,7 +37,8 @@ export async function liveMemory(
     try {
       const origin = hostOrigin(liveHost, new Date());
       const answer = await LIVE_READERS[source](options, progress, more);
-      const named = source === 'kcore' ? answer : withSharedFiles(answer, liveHost);
+      const named =
+        source === 'kcore' ? answer : withSharedFiles(answer, liveHost, await SharedMappings.read(liveHost));
       return { ...named, origin, unavailable };
     } catch (error) {
       if (!(error instanceof NotOpened)) throw error;

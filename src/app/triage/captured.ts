@@ -113,7 +113,7 @@ async function triageOf(
     readonly since: string | undefined;
   },
 ): Promise<HostTriage> {
-  const reader = new HostReader(source, pageSize);
+  const reader = await new HostReader(source, pageSize).readMappings();
   const { memory } = parts;
   const known = typeof memory === 'string' ? [] : memoryFindings(memory);
   const now = hostOrigin(source, parts.of.taken);

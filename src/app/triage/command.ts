@@ -206,7 +206,7 @@ async function withHost(found: KernelTriage): Promise<KernelTriage> {
     import('../../triage/host-reader.js'),
     import('../../host/live.js'),
   ]);
-  return withHostFindings(found, new HostReader(liveHost, found.kernel.pageSize));
+  return withHostFindings(found, await new HostReader(liveHost, found.kernel.pageSize).readMappings());
 }
 
 /** Options that name a kernel, or need its memory. */

@@ -1,6 +1,7 @@
 import { isHostError } from '../../base/errors.js';
 import type { HostSource } from '../../host/host-source.js';
 import { filesInMemoryLines } from '../../host/proc/shared-files.js';
+import { SharedMappings } from '../../host/proc/shared-mappings.js';
 import { CommandLineMask } from '../read/command-line.js';
 import {
   CGROUP_FILES,
@@ -62,11 +63,12 @@ export function recordLog({ source, archive, failures, parts }: Work): void {
 }
 
 /** Records the files that hold shared memory: memfds, deleted files, tmpfs. */
-export function recordFilesInMemory({ source, archive, anonymizer }: Work, openFiles: OpenFiles): void {
+export async function recordFilesInMemory({ source, archive, anonymizer }: Work, openFiles: OpenFiles): Promise<void> {
   // Descriptors were listed already: reading a million again takes a second.
   const known: HostSource = { ...source, list: (path) => openFiles.get(path) ?? source.list(path) };
   const nameOf = (name: string) => (anonymizer ? LEFT_OUT_NAME : name);
-  archive.add('files-in-memory', Buffer.from(filesInMemoryLines(known, nameOf)));
+  const mappings = await SharedMappings.read(source);
+  archive.add('files-in-memory', Buffer.from(filesInMemoryLines(known, nameOf, mappings)));
 }
 
 /** Records SLUB's attributes of each cache, in lines `PATH:LINE`. */

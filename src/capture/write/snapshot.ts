@@ -100,7 +100,7 @@ export async function takeSnapshot(source: SnapshotSource, sink: Sink, options: 
     const first = await takeSample(work, 1);
     await source.sleep(Math.min(options.intervalMs, deadline.timeLeft));
     const second = await takeSample(work, 2);
-    recordFilesInMemory(work, second.openFiles);
+    await recordFilesInMemory(work, second.openFiles);
     await recordMemory(work, 'sample-2/', second.withMemory);
     if (options.parts.has('stacks')) await recordStacks(work, 'sample-2/', second.pids);
     const unknown = [...new Set([...first.unknown, ...second.unknown])];

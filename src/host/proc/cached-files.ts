@@ -136,7 +136,7 @@ class FileFinder {
       const id = /^mnt_id:\s*(\d+)$/m.exec(info)?.[1] ?? '';
       const type = !isMemfd
         ? this.#mountsOf(pid).get(id)?.type
-        : attempted(() => this.#host.isTmpfs?.(at))
+        : attempted(() => this.#host.tmpfs?.(at))
           ? 'tmpfs'
           : 'hugetlbfs';
       this.#add({ at, link, pid, mapped: false, type });

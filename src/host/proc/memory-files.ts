@@ -5,6 +5,7 @@ import { isSea } from 'node:sea';
 import { runInThisContext } from 'node:vm';
 import { attempt, HostError } from '../../base/errors.js';
 import { asExhausted, endGroup, READER_VARIABLE, startGroup } from '../child.js';
+import type { FileFacts } from '../host-source.js';
 import { statFields } from './process.js';
 
 /** The beginning of a file. */
@@ -18,12 +19,16 @@ const HEADER_BYTES = 32;
 
 /**
  * Program of a reader process. For each line of stdin, `MOST FROM PATH`, it writes a header (`CODE CUT
- * LENGTH`, padded) and that many bytes of the file; CODE is `-` or an error code. It exits at the end
- * of stdin.
+ * LENGTH`, padded) and that many bytes of the file, or its facts if FROM is negative; CODE is `-` or an error code. It
+ * exits at the end of stdin.
  */
 const READER = `
 const fs = process.getBuiltinModule('node:fs');
 function take(path, most, from) {
+  if (from < 0) {
+    const { dev, ino, blocks } = fs.statSync(path);
+    return Buffer.from([dev, ino, blocks, fs.statfsSync(path).type].join(' '));
+  }
   const fd = fs.openSync(path, 'r');
   try {
     const pieces = [];
@@ -111,6 +116,13 @@ export class MemoryFiles {
    */
   read(path: string, limit: number, from = 0): Promise<Piece> {
     return new Promise((resolve, reject) => this.#send({ path, limit, from, resolve, reject }));
+  }
+
+  /** Identity, size and file system type (statfs(2)) of a file, such as one of /proc/PID/map_files. @throws as read */
+  async facts(path: string): Promise<FileFacts & { readonly type: number }> {
+    const { bytes } = await this.read(path, HEADER_BYTES * 4, -1);
+    const [device = 0, inode = 0, blocks = 0, type = 0] = bytes.toString('latin1').split(' ').map(Number);
+    return { device, inode, bytes: blocks * 512, isFile: true, isFolder: false, type };
   }
 
   #send(request: Request): void {

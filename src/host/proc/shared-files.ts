@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { isHostError } from '../../base/errors.js';
-import type { HostSource } from '../host-source.js';
+import type { FileFacts, HostSource } from '../host-source.js';
 import { listedPids } from './process.js';
+import type { SharedMappings } from './shared-mappings.js';
 
 /** Maximum number of files in a snapshot, largest first. */
 export const MAX_CAPTURED = 1000;
@@ -17,16 +18,34 @@ const MAX_DEPTH = 16;
 /** Suffix of the link of an unlinked file (d_path, fs/d_path.c). */
 export const DELETED = ' (deleted)';
 
-/** A file in tmpfs, a memfd or a System V segment. */
+/** File systems that answer without another machine or process: the path to a tmpfs leads through no other. */
+const LOCAL: ReadonlySet<string> = new Set(
+  'autofs bcachefs btrfs cgroup cgroup2 devtmpfs erofs ext2 ext3 ext4 f2fs overlay proc ramfs rootfs squashfs sysfs tmpfs vfat xfs zfs'.split(
+    ' ',
+  ),
+);
+/** Maximum number of mount namespaces. */
+const MAX_NAMESPACES = 512;
+
+/** A file in tmpfs, a memfd, a System V segment, a shared anonymous mapping, or the rest of a tmpfs. */
 export interface SharedFile {
-  readonly kind: 'file' | 'segment';
+  /** `tmpfs`: what is in no listed file of the tmpfs `mount`. `mapping`: a shared anonymous mapping. */
+  readonly kind: 'file' | 'segment' | 'mapping' | 'tmpfs';
   /** Hostile. */
   readonly name: string;
-  /** For a file, a process that has it open; for a segment, its creator. */
+  /** A process that has the file open, or maps it; for a segment, its creator. */
   readonly pid?: number;
   /** Of a segment; undefined: it was never attached. */
   readonly attached?: LastAttach;
   readonly bytes: number;
+  /** Whether a process maps it; undefined: unknown. */
+  readonly mapped?: boolean;
+  /** Mount point of its tmpfs, hostile; undefined: a memfd, a segment or a mapping, or unknown. */
+  readonly mount?: string;
+  /** A process of the mount namespace that has this mount; undefined: that of kdump-mem. */
+  readonly inside?: number;
+  /** Size limit of the tmpfs; undefined: none, or unknown. */
+  readonly limit?: number;
 }
 
 interface LastAttach {
@@ -39,22 +58,70 @@ interface LastAttach {
 type OnMissing = (why: string) => void;
 
 /**
- * Files in memory (memfd, tmpfs) and System V segments, largest first, mapped or not. A memfd or deleted file
- * exists only as long as a process has it open; `pid` is one of these. Bytes are allocated pages, including
- * swapped ones.
+ * Files in memory (memfd, tmpfs of all mount namespaces), System V segments and shared anonymous mappings, largest
+ * first, mapped or not. A memfd or deleted file exists only as long as a process has it open or maps it; `pid` is one
+ * of these. Bytes are allocated pages, including swapped ones.
  *
  * @param onMissing called with each reason why files may be missing
+ * @param mappings of processes; undefined: files that are only mapped are not listed
  */
-export function sharedFiles(host: HostSource, onMissing: OnMissing): SharedFile[] {
-  return [...filesInMemory(host, onMissing), ...segments(host)].toSorted((a, b) => b.bytes - a.bytes);
+export function sharedFiles(host: HostSource, onMissing: OnMissing, mappings?: SharedMappings): SharedFile[] {
+  return [...filesInMemory(host, onMissing, mappings), ...segments(host)].toSorted((a, b) => b.bytes - a.bytes);
 }
 
-function filesInMemory(host: HostSource, onMissing: OnMissing): SharedFile[] {
+/** A mounted tmpfs that can be reached. */
+interface Tmpfs extends Mount {
+  readonly inside: number | undefined;
+  /** Path that leads to it from here. */
+  readonly at: string;
+  /** Paths below it that lead to other mounts. */
+  readonly inner: ReadonlySet<string>;
+}
+
+/** Decimal `major:minor` of `st_dev` (new_encode_dev, include/linux/kdev_t.h). */
+export function deviceNumber(device: number): string {
+  return `${(device >>> 8) & 0xfff}:${(device & 0xff) | ((device >>> 12) & 0xfff00)}`;
+}
+
+/** Candidates for the name of a tmpfs: whole before parts of it, our mount namespace before others, then the shortest. */
+function isBetter(one: Tmpfs, other: Tmpfs): boolean {
+  const rank = ({ root, inside, point }: Tmpfs) =>
+    (root === '/' ? 0 : 2e6) + (inside === undefined ? 0 : 1e6) + Math.min(point.length, 1e5);
+  return rank(one) < rank(other);
+}
+
+/** Mounted tmpfs of one mount namespace, by device. @param onForeign called if the path leads through another machine or process */
+function addTmpfs(found: Map<string, Tmpfs>, mounts: Mounts, inside: number | undefined, onForeign: () => void): void {
+  // A later mount covers an earlier one at the same place.
+  const top = new Map([...mounts.values()].map((mount) => [mount.point, mount]));
+  const prefix = inside === undefined ? '' : `/proc/${inside}/root`;
+  const inner = new Set([...top.keys()].map((point) => `${prefix}${point}`));
+  for (const mount of top.values()) {
+    if (!mount.isTmpfs) continue;
+    const isOnPath = ({ point }: Mount) => mount.point.startsWith(point === '/' ? point : `${point}/`);
+    // Programs of this machine are on its own root.
+    const above = [...top.values()].filter((one) => one !== mount && isOnPath(one));
+    const isSafe = above.every(({ type, point }) => LOCAL.has(type) || (inside === undefined && point === '/'));
+    const known = found.get(mount.device);
+    if (!isSafe) {
+      if (!known) onForeign();
+      continue;
+    }
+    const tmpfs = { ...mount, inside, at: `${prefix}${mount.point}`, inner };
+    if (!known || isBetter(tmpfs, known)) found.set(mount.device, tmpfs);
+  }
+}
+
+interface FoundFile extends SharedFile {
+  readonly device: string;
+}
+
+function filesInMemory(host: HostSource, onMissing: OnMissing, mappings?: SharedMappings): SharedFile[] {
   const { file } = host;
   if (!file) return recordedFiles(host.filesInMemory, onMissing);
   let [until, isLate] = [host.now() + MAX_MS, false];
   const isOver = () => (isLate = isLate || host.now() > until);
-  const found = new Map<string, SharedFile>();
+  const found = new Map<string, FoundFile>();
   const denied = { processes: new Set<string>(), folders: new Set<string>() };
   const readOf = <T>(kind: keyof typeof denied, name: string, read: () => T): T | undefined => {
     try {
@@ -65,79 +132,160 @@ function filesInMemory(host: HostSource, onMissing: OnMissing): SharedFile[] {
       return undefined;
     }
   };
-  const take = (path: string, name: string, pid?: number): void => {
-    const facts = attempted(() => file(path));
+  const take = (facts: FileFacts | undefined, name: string, pid: number | undefined, of?: Tmpfs): void => {
     if (!facts?.isFile || facts.bytes < MIN_BYTES) return;
-    const key = `${facts.device}:${facts.inode}`;
+    const device = deviceNumber(facts.device);
+    const key = `${device} ${facts.inode}`;
     const holder = found.get(key)?.pid ?? pid;
-    const owner = { kind: 'file', name, bytes: facts.bytes } as const;
-    found.set(key, holder === undefined ? owner : { ...owner, pid: holder });
+    const mapped = mappings?.isMapped(key, facts.bytes);
+    found.set(key, {
+      kind: 'file',
+      name: found.get(key)?.name ?? name,
+      bytes: facts.bytes,
+      device,
+      ...(holder === undefined ? {} : { pid: holder }),
+      ...(mapped === undefined ? {} : { mapped }),
+      ...(of ? { mount: of.point } : {}),
+      ...(of?.inside === undefined ? {} : { inside: of.inside }),
+    });
   };
-  const mounts = mountsOf(host, 'self');
+  const own = mountsOf(host, 'self');
   const pids = attempted(() => listedPids(host)) ?? [];
-  // A later mount covers an earlier one at the same place.
-  const top = new Map([...mounts.values()].map((mount) => [mount.point, mount]));
-  const points = [...top.values()].flatMap(({ point, isTmpfs }) => (isTmpfs ? [point] : []));
+  const tmpfs = new Map<string, Tmpfs>();
+  let foreign = 0;
+  addTmpfs(tmpfs, own, undefined, () => foreign++);
+  const namespaces = new Map<string, Mounts>();
+  const ownNamespace = attempted(() => host.readLink('/proc/self/ns/mnt'));
+  if (ownNamespace !== undefined) namespaces.set(ownNamespace, own);
+  const mountsIn = (pid: string): Mounts => {
+    const namespace = readOf('processes', pid, () => host.readLink(`/proc/${pid}/ns/mnt`));
+    if (namespace === undefined) return own;
+    const known = namespaces.get(namespace) ?? mountsOf(host, pid);
+    if (!namespaces.has(namespace)) {
+      namespaces.set(namespace, known);
+      addTmpfs(tmpfs, known, Number(pid), () => foreign++);
+    }
+    return known;
+  };
+  const pointsOf = (mounts: Mounts) => new Set([...mounts.values()].flatMap((one) => (one.isTmpfs ? [one.point] : [])));
+  const ownPoints = pointsOf(own);
+  const points = new Map<Mounts, ReadonlySet<string>>([[own, ownPoints]]);
+  const pointsIn = (pid: string) => {
+    const mounts = mountsIn(pid);
+    const known = points.get(mounts) ?? pointsOf(mounts);
+    points.set(mounts, known);
+    return known;
+  };
   for (const pid of pids) {
     if (isLate) break;
     const descriptors = `/proc/${pid}/fd`;
-    let own: Mounts | undefined;
+    if (namespaces.size < MAX_NAMESPACES) mountsIn(pid);
     for (const fd of readOf('processes', pid, () => host.list(descriptors)) ?? []) {
       if (isOver()) break;
       const path = `${descriptors}/${fd}`;
       const link = readOf('processes', pid, () => host.readLink(path)) ?? '';
-      const isMemfd = link.startsWith('/memfd:');
-      if (isMemfd) {
+      if (link.startsWith('/memfd:')) {
         // memfds with hugetlb pages are in another file system.
-        if (attempted(() => host.isTmpfs?.(path)))
-          take(path, link.replace(/^\/(.*?)(?: \(deleted\))?$/s, '$1'), Number(pid));
-      } else if (link.endsWith(DELETED) || points.some((point) => link.startsWith(`${point}/`))) {
+        if (attempted(() => host.tmpfs?.(path)))
+          take(
+            attempted(() => file(path)),
+            link.replace(/^\/(.*?)(?: \(deleted\))?$/s, '$1'),
+            Number(pid),
+          );
+      } else if (link.endsWith(DELETED) || isBelow(link, pointsIn(pid)) || isBelow(link, ownPoints)) {
         // Not by stat: it would block on an unresponsive file system.
         const info = attempted(() => host.readText(`/proc/${pid}/fdinfo/${fd}`)) ?? '';
-        own ??= mountsOf(host, pid);
-        if (own.get(/^mnt_id:\s*(\d+)$/m.exec(info)?.[1] ?? '')?.isTmpfs) take(path, link, Number(pid));
+        const mount = mountsIn(pid).get(/^mnt_id:\s*(\d+)$/m.exec(info)?.[1] ?? '');
+        if (!mount?.isTmpfs) continue;
+        const of = tmpfs.get(mount.device);
+        // A process in another root has the path within that root: ours may have the same tmpfs elsewhere.
+        const inner =
+          link.startsWith(`${mount.point}/`) && of?.root === mount.root ? link.slice(mount.point.length) : '';
+        const facts = attempted(() => file(path));
+        take(facts, inner !== '' && of ? `${of.point === '/' ? '' : of.point}${inner}` : link, Number(pid), of);
       }
     }
   }
-  const isMount = new Set([...mounts.values()].map(({ point }) => point));
   const wasLate = isLate;
   // Descriptors of many processes must not hide a file that no process has open.
   [until, isLate] = [host.now() + MAX_MS, false];
   let entries = 0;
-  const walk = (folder: string, depth: number): void => {
+  const walk = (folder: string, depth: number, of: Tmpfs): void => {
     for (const name of readOf('folders', folder, () => host.list(folder)) ?? []) {
       if (isOver() || ++entries > MAX_ENTRIES) return;
       const path = join(folder, name);
-      const facts = isMount.has(path) ? undefined : readOf('folders', folder, () => file(path));
-      if (facts?.isFolder && depth < MAX_DEPTH) walk(path, depth + 1);
-      else if (facts?.isFile) take(path, path);
+      const facts = of.inner.has(path) ? undefined : readOf('folders', folder, () => file(path));
+      if (facts?.isFolder && depth < MAX_DEPTH) walk(path, depth + 1, of);
+      else take(facts, path.slice(of.at.length - of.point.length), undefined, of);
     }
   };
-  for (const point of points) walk(point, 0);
+  const reached = [...tmpfs.values()].flatMap((of) => {
+    // Where a mount is covered, its path leads elsewhere.
+    const facts = attempted(() => file(of.at));
+    const size = facts && deviceNumber(facts.device) === of.device ? attempted(() => host.tmpfs?.(of.at)) : undefined;
+    return size ? [{ of, size }] : [];
+  });
+  for (const { of } of reached.toSorted((a, b) => (b.size.used ?? MAX) - (a.size.used ?? MAX))) walk(of.at, 0, of);
+  const files = [...found.values()];
+  const sums = new Map<string, number>();
+  for (const { device, bytes } of files) sums.set(device, (sums.get(device) ?? 0) + bytes);
+  const rests = reached.flatMap(({ of, size: { used, limit } }): SharedFile[] => {
+    const bytes = Math.max(0, (used ?? 0) - (sums.get(of.device) ?? 0));
+    const inside = of.inside === undefined ? {} : { inside: of.inside };
+    const common = { kind: 'tmpfs', name: `tmpfs ${of.point}`, mount: of.point, bytes, ...inside } as const;
+    return used !== null && used >= MIN_BYTES ? [limit === null ? common : { ...common, limit }] : [];
+  });
   if (wasLate || isLate || entries > MAX_ENTRIES)
     onMissing('descriptors and tmpfs mounts: only a part was read in 1 s');
   const [processes, folders] = [denied.processes.size, denied.folders.size];
   if (processes > 0)
     onMissing(`descriptors of ${processes} ${processes === 1 ? 'process' : 'processes'}: permission denied`);
   if (folders > 0) onMissing(`${folders} ${folders === 1 ? 'folder' : 'folders'} of tmpfs: permission denied`);
-  if (mounts.size === 0) onMissing('tmpfs mounts: mountinfo is not readable');
+  if (foreign > 0) onMissing(`${foreign} tmpfs behind a network or FUSE file system`);
+  if (namespaces.size >= MAX_NAMESPACES) onMissing(`only ${MAX_NAMESPACES} mount namespaces were read`);
+  if (own.size === 0) onMissing('tmpfs mounts: mountinfo is not readable');
   if (!pids.includes('1')) onMissing('not all processes are visible (hidepid, or a pid namespace)');
-  return [...found.values()].toSorted((a, b) => b.bytes - a.bytes);
+  const all = [
+    ...files.map(({ device: _, ...one }) => one),
+    ...rests,
+    ...(mappings?.unopened(new Set(found.keys())) ?? []),
+  ];
+  return all.toSorted((a, b) => b.bytes - a.bytes);
 }
 
+/** Whether a path is below one of these mount points. */
+function isBelow(path: string, points: ReadonlySet<string>): boolean {
+  if (!path.startsWith('/')) return false;
+  if (points.has('/')) return true;
+  for (let at = path.indexOf('/', 1); at > 0; at = path.indexOf('/', at + 1))
+    if (points.has(path.slice(0, at))) return true;
+  return false;
+}
+
+/** Sorts a tmpfs of unknown use first. */
+const MAX = Number.MAX_SAFE_INTEGER;
+
 /**
- * Formats the files for a snapshot: `BYTES PID PATH`, PID `-` if unknown, a line for each reason why files may be
- * missing, and the number of files at the end (docs/internals/snapshot.md).
+ * Formats the files for a snapshot: `BYTES PID PATH` (docs/internals/snapshot.md), a line for each reason why files may
+ * be missing, and the number of files at the end.
  *
  * @param nameOf changes names; they may contain anything
  */
-export function filesInMemoryLines(host: HostSource, nameOf: (name: string) => string): string {
+export function filesInMemoryLines(
+  host: HostSource,
+  nameOf: (name: string) => string,
+  mappings?: SharedMappings,
+): string {
   const missing: string[] = [];
-  const files = filesInMemory(host, (why) => missing.push(`missing ${why}\n`));
+  const files = filesInMemory(host, (why) => missing.push(`missing ${why}\n`), mappings);
   const shown = files.slice(0, MAX_CAPTURED);
-  const lines = shown.map(
-    ({ bytes, pid, name }) => `${bytes} ${pid ?? '-'} ${nameOf(name).replaceAll('\n', '\\012')}\n`,
-  );
+  const lines = shown.map(({ kind, bytes, pid, name, mapped, inside, limit, mount }) => {
+    const flag = mapped === undefined ? '' : mapped ? 'm' : 'u';
+    const owner = `${pid ?? '-'}${inside === undefined ? '' : `@${inside}`}${flag}`;
+    const before = kind === 'file' ? '' : `${kind} `;
+    const text = nameOf(kind === 'tmpfs' && mount !== undefined ? mount : name).replaceAll('\n', '\\012');
+    return `${before}${bytes} ${owner} ${kind === 'tmpfs' ? `${limit ?? '-'} ` : ''}${text}\n`;
+  });
   return [...lines, ...missing, `end ${shown.length}\n`].join('');
 }
 
@@ -151,16 +299,48 @@ function recordedFiles(text: string | undefined, onMissing: OnMissing): SharedFi
   const reasons: string[] = [];
   let isWhole = false;
   for (const line of text.split('\n', 2 * MAX_CAPTURED)) {
-    const [, bytes, pid, name = ''] = /^(\d{1,15}) (-|\d{1,10}) (.*)$/.exec(line) ?? [];
-    const file = { kind: 'file', name: name.replaceAll('\\012', '\n'), bytes: Number(bytes) } as const;
-    if (bytes !== undefined) files.push(pid === '-' ? file : { ...file, pid: Number(pid) });
+    const file = recordedFile(line);
+    if (file) files.push(file);
     if (line.startsWith('missing ') && reasons.length < MAX_REASONS)
       reasons.push(/^missing ([\w ,.:()-]{1,200})$/.exec(line)?.[1] ?? 'the reason is malformed');
     if (line !== '') isWhole = line === `end ${files.length}`;
   }
   if (!isWhole) reasons.push('the list of files in memory is malformed or truncated');
   for (const why of reasons) onMissing(why);
-  return files;
+  const mounts = files.filter(({ kind }) => kind === 'tmpfs');
+  return files.map((one) => (one.kind === 'file' ? { ...one, ...mountOf(one, mounts) } : one));
+}
+
+function recordedFile(line: string): SharedFile | undefined {
+  const form = /^(?:(mapping|tmpfs) )?(\d{1,15}) (-|\d{1,10})(?:@(\d{1,10}))?([mu]?) (.*)$/;
+  const [, kind = 'file', bytes, pid, inside, flag, rest = ''] = form.exec(line) ?? [];
+  if (bytes === undefined) return undefined;
+  const text = rest.replaceAll('\\012', '\n');
+  const common = {
+    bytes: Number(bytes),
+    ...(pid === '-' ? {} : { pid: Number(pid) }),
+    ...(flag ? { mapped: flag === 'm' } : {}),
+    ...(inside === undefined ? {} : { inside: Number(inside) }),
+  };
+  if (kind !== 'tmpfs') return { kind: kind === 'mapping' ? kind : 'file', name: text, ...common };
+  const [, limit, mount] = /^(-|\d{1,19}) (.*)$/s.exec(text) ?? [];
+  if (mount === undefined) return undefined;
+  return {
+    kind: 'tmpfs',
+    name: `tmpfs ${mount}`,
+    mount,
+    ...common,
+    ...(limit === '-' ? {} : { limit: Number(limit) }),
+  };
+}
+
+/** The mount that has a file, by its name. */
+function mountOf({ name, inside }: SharedFile, mounts: readonly SharedFile[]): Pick<SharedFile, 'mount'> {
+  const all = mounts.flatMap(({ mount = '', inside: other }) =>
+    other === inside && name.startsWith(mount === '/' ? mount : `${mount}/`) ? [mount] : [],
+  );
+  const [mount] = all.toSorted((a, b) => b.length - a.length);
+  return mount === undefined ? {} : { mount };
 }
 
 /** Files may disappear or require permission: the owner of an unreadable file is unknown. */
@@ -178,6 +358,8 @@ export type Mounts = ReadonlyMap<string, Mount>;
 
 interface Mount {
   readonly point: string;
+  /** The folder of the file system that is mounted. */
+  readonly root: string;
   /** Such as `ext4`; untrusted. */
   readonly type: string;
   /** `major:minor`. */
@@ -190,12 +372,13 @@ export function mountsOf(host: HostSource, pid: string): Mounts {
   const mounts = new Map<string, Mount>();
   const text = attempted(() => host.readText(`/proc/${pid}/mountinfo`)) ?? '';
   for (const line of text.split('\n')) {
-    const [, id, device = '', point, type = ''] = /^(\d+) \d+ (\d+:\d+) \S+ (\S+) .*? - (\S+) /.exec(line) ?? [];
+    const [, id, device = '', root = '', point, type = ''] =
+      /^(\d+) \d+ (\d+:\d+) (\S+) (\S+) .*? - (\S+) /.exec(line) ?? [];
     if (id === undefined || point === undefined) continue;
     const plain = point.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(parseInt(octal, 8)));
     // The first root is a tmpfs or ramfs (init/do_mounts.c); files of ramfs report no blocks.
     const isTmpfs = type === 'tmpfs' || type === 'rootfs';
-    mounts.set(id, { point: plain, type, device, isTmpfs });
+    mounts.set(id, { point: plain, root, type, device, isTmpfs });
   }
   return mounts;
 }
@@ -211,10 +394,11 @@ function segments(host: HostSource): SharedFile[] {
     .slice(1, MAX_ENTRIES)
     .flatMap((line): SharedFile[] => {
       const columns = line.trim().split(/ +/);
-      const [, id, , , pid, last, , , , , , attachedAt, detachedAt, , rss, swap] = columns.map(Number);
+      const [, id, , , pid, last, attaches, , , , , attachedAt, detachedAt, , rss, swap] = columns.map(Number);
       const bytes = rss! + swap!;
       if (columns.length !== 16 || !Number.isSafeInteger(bytes) || bytes < MIN_BYTES) return [];
-      const segment = { kind: 'segment', name: `SysV segment ${id}`, pid: pid!, bytes } as const;
+      const mapped = attaches! > 0;
+      const segment = { kind: 'segment', name: `SysV segment ${id}`, pid: pid!, bytes, mapped } as const;
       const at = new Date(1000 * attachedAt!);
       if (attachedAt === 0 || Number.isNaN(at.getTime())) return [segment];
       return [{ ...segment, attached: { at, pid: attachedAt! > detachedAt! ? last! : null } }];

@@ -2,7 +2,7 @@ import { closeSync, mkdtempSync, openSync, rmSync, unlinkSync, writeFileSync, wr
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { HostError } from '../../../src/base/errors.js';
-import type { HostSource } from '../../../src/host/host-source.js';
+import type { HostSource, TmpfsUse } from '../../../src/host/host-source.js';
 import { liveHost } from '../../../src/host/live.js';
 import { filesInMemoryLines, sharedFiles as listed } from '../../../src/host/proc/shared-files.js';
 
@@ -33,7 +33,7 @@ describe('on this machine', () => {
       const at = name.indexOf(`/${own}/`);
       return at < 0 ? [] : [{ ...file, name: name.slice(at) }];
     });
-    expect(found).toEqual([
+    expect(found).toMatchObject([
       { kind: 'file', name: `/${own}/gone (deleted)`, pid: process.pid, bytes: 7 * MIB },
       { kind: 'file', name: `/${own}/closed`, bytes: 5 * MIB },
     ]);
@@ -45,12 +45,19 @@ function host(parts: {
   readonly links?: Readonly<Record<string, string>>;
   readonly texts?: Readonly<Record<string, string>>;
   readonly files?: Readonly<
-    Record<string, { inode: number; bytes: number; isTmpfs?: boolean; isFile?: boolean; isFolder?: boolean }>
+    Record<
+      string,
+      { inode: number; bytes: number; device?: number; isTmpfs?: boolean; isFile?: boolean; isFolder?: boolean }
+    >
   >;
+  /** Use of each tmpfs by the path of its mount point. */
+  readonly mounted?: Readonly<Record<string, TmpfsUse & { readonly device?: number }>>;
+  readonly denied?: readonly string[];
   readonly now?: () => number;
 }): HostSource {
-  const { links = {}, texts = {}, files = {}, now = () => 0 } = parts;
+  const { links = {}, texts = {}, files = {}, mounted = {}, denied = [], now = () => 0 } = parts;
   const of = <T>(all: Readonly<Record<string, T>>, path: string): T => {
+    if (denied.includes(path)) throw new HostError('denied', path);
     const found = all[path];
     if (found === undefined) throw new HostError('gone', `${path}: not found`);
     return found;
@@ -66,12 +73,16 @@ function host(parts: {
     list: names,
     readLink: (path: string) => of(links, path),
     readText: (path: string) => of(texts, path),
-    isTmpfs: (path: string) => of(files, path).isTmpfs === true,
-    file: (path: string) => ({ device: 1, isFile: true, isFolder: false, ...of(files, path) }),
+    tmpfs: (path: string) => mounted[path] ?? (of(files, path).isTmpfs ? { used: null, limit: null } : null),
+    file: (path: string) =>
+      mounted[path]
+        ? { device: mounted[path].device ?? 1, inode: 1, bytes: 0, isFile: false, isFolder: true }
+        : { device: 1, isFile: true, isFolder: false, ...of(files, path) },
   } as unknown as HostSource;
 }
 
-const MOUNTS = '20 1 0:20 / /dev/shm rw - tmpfs tmpfs rw\n21 1 0:21 / /nfs rw - nfs server:/ rw\n';
+const MOUNTS = '20 1 0:1 / /dev/shm rw - tmpfs tmpfs rw\n21 1 0:21 / /nfs rw - nfs server:/ rw\n';
+const UNLIMITED = { used: null, limit: null };
 
 test('counts a memfd once, with one of its processes', () => {
   const memfd = { inode: 5, bytes: 400 * MIB, isTmpfs: true };
@@ -94,7 +105,7 @@ test('does not access a file system that may not respond', () => {
   const source = host({
     links: { '/proc/7/fd/3': '/nfs/x (deleted)', '/proc/7/fd/4': '/dev/shm/y (deleted)' },
     texts: {
-      '/proc/7/mountinfo': MOUNTS,
+      '/proc/self/mountinfo': MOUNTS,
       '/proc/7/fdinfo/3': 'pos:\t0\nmnt_id:\t21\n',
       '/proc/7/fdinfo/4': 'pos:\t0\nmnt_id:\t20\n',
     },
@@ -105,9 +116,9 @@ test('does not access a file system that may not respond', () => {
     return source.file!(path);
   };
   expect(sharedFiles({ ...source, file })).toEqual([
-    { kind: 'file', name: '/dev/shm/y (deleted)', pid: 7, bytes: 2 * MIB },
+    { kind: 'file', name: '/dev/shm/y (deleted)', pid: 7, bytes: 2 * MIB, mount: '/dev/shm' },
   ]);
-  expect(paths).toEqual(['/proc/7/fd/4']);
+  expect(paths).toEqual(['/proc/7/fd/4', '/dev/shm']);
 });
 
 test('attributes a System V segment to its creator, and skips damaged lines', () => {
@@ -116,7 +127,7 @@ test('attributes a System V segment to its creator, and skips damaged lines', ()
   const damaged = ['', '0 5 600 1', line.replace('8388608', '-'), `${line} 1`];
   const texts = { '/proc/sysvipc/shm': [heading, line, ...damaged].join('\n') };
   expect(sharedFiles(host({ texts }))).toEqual([
-    { kind: 'segment', name: 'SysV segment 32769', pid: 77, bytes: 9 * MIB },
+    { kind: 'segment', name: 'SysV segment 32769', pid: 77, bytes: 9 * MIB, mapped: false },
   ]);
 });
 
@@ -151,7 +162,7 @@ test('lists files of a first root in memory, without its mounts', () => {
   const found = sharedFiles(
     host({
       texts: {
-        '/proc/self/mountinfo': '1 1 0:2 / / rw - rootfs rootfs rw\n21 1 0:21 / /nfs rw - nfs server:/ rw\n',
+        '/proc/self/mountinfo': '1 1 0:1 / / rw - rootfs rootfs rw\n21 1 0:21 / /nfs rw - nfs server:/ rw\n',
         '/bin/program': '',
         '/nfs/x': '',
       },
@@ -161,9 +172,10 @@ test('lists files of a first root in memory, without its mounts', () => {
         '/nfs': { inode: 7, bytes: 0, isFile: false, isFolder: true },
         '/nfs/x': { inode: 8, bytes: 4 * MIB },
       },
+      mounted: { '/': UNLIMITED },
     }),
   );
-  expect(found).toEqual([{ kind: 'file', name: '/bin/program', bytes: 2 * MIB }]);
+  expect(found).toEqual([{ kind: 'file', name: '/bin/program', bytes: 2 * MIB, mount: '/' }]);
 });
 
 test('a mount that another covers is not listed', () => {
@@ -210,7 +222,7 @@ test('reports what may not be listed: descriptors, folders, mounts and other pro
   const denied = ['/proc/7/fd', '/proc/9/fd', '/dev/shm/private'];
   const missingIn = (texts: Readonly<Record<string, string>>): string[] => {
     const files = { '/dev/shm/private': { inode: 5, bytes: 0, isFile: false, isFolder: true } };
-    const source = host({ texts, files });
+    const source = host({ texts, files, mounted: { '/dev/shm': UNLIMITED } });
     const list = (path: string) => {
       if (denied.includes(path)) throw new HostError('denied', path);
       return source.list(path);

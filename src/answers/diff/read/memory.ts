@@ -121,7 +121,7 @@ function sourceWords(source: string, captured: boolean): string {
 
 function treeOf({ category: name, bytes, children, owners = [], counterBytes, range }: Category): CategoryState {
   const [file] = owners
-    .filter(({ kind }) => name === 'shared' && (kind === 'file' || kind === 'segment'))
+    .filter(({ kind }) => name === 'shared' && ['file', 'segment', 'mapping', 'tmpfs'].includes(kind))
     .toSorted((a, b) => b.bytes - a.bytes);
   return {
     category: name,
