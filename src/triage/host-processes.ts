@@ -341,7 +341,9 @@ export function processesOf(host: HostReader, check: HostCheckName = 'processes'
       // Only a process that has exited has no descriptor table; one that is about to exit, for a moment.
       const isExited = state === 'Z' || state === 'X';
       const hasTable = !/^FDSize:\s+0$/m.test(status) || isExited;
-      if (state === undefined || !(hasTable || isExiting(host, pid))) damaged++;
+      const parts = ['RssAnon', 'RssFile', 'RssShmem'].reduce((sum, name) => sum + bytes(name), 0);
+      const adds = !/^RssAnon:/m.test(status) || !/^VmRSS:/m.test(status) || bytes('VmRSS') === parts;
+      if (state === undefined || !adds || !(hasTable || isExiting(host, pid))) damaged++;
       else
         all.push({
           pid: Number(pid),

@@ -323,7 +323,7 @@ function recordedFile(line: string): SharedFile | undefined {
     ...(inside === undefined ? {} : { inside: Number(inside) }),
   };
   if (kind !== 'tmpfs') return { kind: kind === 'mapping' ? kind : 'file', name: text, ...common };
-  const [, limit, mount] = /^(-|\d{1,19}) (.*)$/s.exec(text) ?? [];
+  const [, limit, mount] = /^(-|\d{1,19}) (.+)$/s.exec(text) ?? [];
   if (mount === undefined) return undefined;
   return {
     kind: 'tmpfs',

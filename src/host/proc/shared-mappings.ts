@@ -78,7 +78,11 @@ export class SharedMappings {
     const until = host.now() + MAX_MS;
     const processes = (attempted(() => listedPids(host)) ?? []).flatMap((name) => {
       const status = statusFields(optionalText(host, `/proc/${name}/status`));
-      const bytes = Number(/^RssShmem:\s+(\d{1,12}) kB$/m.exec(status)?.[1] ?? 0) * 1024;
+      const [all, anon, file, shared] = ['VmRSS', 'RssAnon', 'RssFile', 'RssShmem'].map(
+        (line) => Number(new RegExp(`^${line}:\\s+(\\d{1,12}) kB$`, 'm').exec(status)?.[1] ?? 0) * 1024,
+      ) as [number, number, number, number];
+      // The parts are printed since 4.5, and add up (task_mem, fs/proc/task_mmu.c): the larger figure is no underestimate.
+      const bytes = Math.max(shared, all - anon - file);
       return bytes >= MIN_RSS ? [{ pid: Number(name), bytes }] : [];
     });
     for (const { pid, bytes } of processes) this.#unread.set(pid, bytes);

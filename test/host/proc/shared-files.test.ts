@@ -242,3 +242,103 @@ test('reports what may not be listed: descriptors, folders, mounts and other pro
     'not all processes are visible (hidepid, or a pid namespace)',
   ]);
 });
+
+describe('tmpfs of other mount namespaces', () => {
+  const links = { '/proc/self/ns/mnt': 'mnt:[1]', '/proc/1/ns/mnt': 'mnt:[1]', '/proc/40/ns/mnt': 'mnt:[2]' };
+  const texts = {
+    '/proc/1/comm': 'init\n',
+    '/proc/self/mountinfo':
+      '20 1 0:1 / /srv/root/dev/shm rw - tmpfs tmpfs rw\n21 1 0:1 / /dev/shm rw - tmpfs tmpfs rw\n',
+    '/proc/40/mountinfo':
+      '30 1 0:50 / / rw - overlay overlay rw\n31 30 0:2 / /data rw - tmpfs tmpfs rw\n32 30 0:1 / /x rw - tmpfs t rw\n',
+  };
+  const data = { used: 500 * MIB, limit: 600 * MIB, device: 2 };
+  const mounted = { '/dev/shm': UNLIMITED, '/srv/root/dev/shm': UNLIMITED, '/proc/40/root/data': data };
+  const files = { '/proc/40/root/data/big': { inode: 9, bytes: 300 * MIB, device: 2 } };
+  const rest = { kind: 'tmpfs', name: 'tmpfs /data', mount: '/data', inside: 40, limit: 600 * MIB };
+
+  test('are sized once for each device: the files that are listed, and the rest', () => {
+    expect(sharedFiles(host({ links, texts, files, mounted }))).toEqual([
+      { kind: 'file', name: '/data/big', bytes: 300 * MIB, mount: '/data', inside: 40 },
+      { ...rest, bytes: 200 * MIB },
+    ]);
+  });
+
+  test('whose folders may not be read have their size all the same', () => {
+    const missing: string[] = [];
+    const found = sharedFiles(host({ links, texts, mounted, denied: [] }), (why) => missing.push(why));
+    expect(found).toEqual([{ ...rest, bytes: 500 * MIB }]);
+  });
+
+  test('are the same in a snapshot', () => {
+    const source = host({ links, texts, files, mounted });
+    const text = filesInMemoryLines(source, (name) => name);
+    expect(recorded(text)).toEqual({ files: sharedFiles(source), missing: [] });
+  });
+
+  test.each([
+    ['behind FUSE', '30 1 0:50 / / rw - fuse.fuse-overlayfs x rw\n', '1 tmpfs behind a network or FUSE file system'],
+    ['below NFS', '30 1 0:50 / / rw - ext4 x rw\n33 30 0:51 / /data rw - nfs4 x rw\n', '1 tmpfs behind'],
+  ])('%s are not touched, and reported', (_, mounts, why) => {
+    const paths: string[] = [];
+    const point = mounts.includes('nfs') ? '/data/in' : '/data';
+    const mountinfo = `${mounts}31 30 0:2 / ${point} rw - tmpfs tmpfs rw\n`;
+    const source = host({ links, texts: { ...texts, '/proc/40/mountinfo': mountinfo }, files, mounted });
+    const seen =
+      <T>(of: (path: string) => T) =>
+      (path: string) => {
+        paths.push(path);
+        return of(path);
+      };
+    const missing: string[] = [];
+    const spied = { ...source, file: seen(source.file!), tmpfs: seen(source.tmpfs!), list: seen(source.list) };
+    expect(sharedFiles(spied, (words) => missing.push(words))).toEqual([]);
+    expect(missing).toEqual([expect.stringContaining(why)]);
+    expect(paths.filter((path) => path.startsWith('/proc/40/root'))).toEqual([]);
+  });
+
+  test('that another mount covers are not taken for it', () => {
+    const covered = { ...mounted, '/proc/40/root/data': { ...data, device: 3 } };
+    expect(sharedFiles(host({ links, texts, files, mounted: covered }))).toEqual([]);
+  });
+
+  test('in several places are named by the shortest path in our own root', () => {
+    const shm = { '/dev/shm/x': { inode: 4, bytes: 2 * MIB }, '/srv/root/dev/shm/x': { inode: 4, bytes: 2 * MIB } };
+    expect(sharedFiles(host({ links, texts, files: shm, mounted }))).toMatchObject([
+      { name: 'tmpfs /data' },
+      { name: '/dev/shm/x', mount: '/dev/shm', bytes: 2 * MIB },
+    ]);
+    // A process in a chroot, or in a container, has it open under another name.
+    for (const [pid, link, id] of [
+      ['1', '/srv/root/dev/shm/x', 20],
+      ['40', '/x/x', 32],
+    ] as const) {
+      const opened = host({
+        links: { ...links, [`/proc/${pid}/fd/3`]: `${link} (deleted)` },
+        texts: { ...texts, [`/proc/${pid}/fdinfo/3`]: `mnt_id:\t${id}\n` },
+        files: { [`/proc/${pid}/fd/3`]: { inode: 4, bytes: 2 * MIB } },
+        mounted,
+      });
+      expect(sharedFiles(opened).at(-1)).toMatchObject({
+        name: '/dev/shm/x (deleted)',
+        pid: Number(pid),
+        mount: '/dev/shm',
+      });
+    }
+  });
+});
+
+test.each([
+  ['tmpfs 10 -@40 - ', 0],
+  ['tmpfs 10 -@40 - /data', 1],
+  ['tmpfs 10 -@40 x /data', 0],
+  ['tmpfs 10 -@40 /data', 0],
+  ['mapping 10 7m shared anonymous mapping', 1],
+  ['mapping 10 7z x', 0],
+  ['10 7u memfd:a', 1],
+  ['10 7@x memfd:a', 0],
+])('a damaged line of a snapshot is no file: %s', (line, count) => {
+  const { files, missing } = recorded(`${line}\nend 1\n`);
+  expect(files).toHaveLength(count);
+  expect(missing).toHaveLength(1 - count);
+});
