@@ -1,18 +1,12 @@
+import type { MemoryAnswer } from '../account/memory/answer.js';
+import { leaves } from '../account/memory/tree.js';
 import { HostError } from '../base/errors.js';
 import type { KernelTriage } from './answer.js';
 import { bySeverity, type Finding } from './finding.js';
 import { cgroups } from './host-cgroups.js';
 import { INOTIFY_HIDES, inotify, limits } from './host-limits.js';
-import {
-  fragmentation,
-  lowMemory,
-  memoryPressure,
-  oomKills,
-  unreclaimableSlab,
-  unusedHugePages,
-  writeback,
-} from './host-memory.js';
-import { lowAvailable, pipes, processes, sharedMemory, vmalloc } from './host-processes.js';
+import { fragmentation, lowMemory, memoryPressure, oomKills, unreclaimableSlab, writeback } from './host-memory.js';
+import { lowAvailable, pipes, processes, sharedMemory, unusedHugePages, vmalloc } from './host-processes.js';
 import type { HostCheckName, HostReader } from './host-reader.js';
 import { stealSinceNow } from './hypervisor.js';
 
@@ -41,11 +35,11 @@ const CHECKS: readonly (readonly [
   ['huge-pages', 'unused huge pages', unusedHugePages],
 ];
 
-/** Checks pipes only if memory is unattributed: no counter includes their memory. */
-export function pipeFindings(host: HostReader, known: readonly Finding[]): Finding[] {
-  const unattributed = known.find(({ code }) => code === 'unattributed-memory');
-  const bytes = Number(unattributed?.figures.bytes ?? 0);
-  if (bytes === 0 || !host.source.file) return [];
+/** Checks pipes only if memory is in no counter: theirs is in none. */
+export function pipeFindings(host: HostReader, { memory }: Pick<MemoryAnswer, 'memory'>): Finding[] {
+  const unattributed = leaves(memory).find(({ category }) => category === 'unattributed');
+  const bytes = unattributed?.range?.leastBytes ?? unattributed?.bytes ?? 0;
+  if (!host.source.file) return [];
   return host.run('pipes', 'pipes that hold much memory', () => pipes(host, bytes));
 }
 

@@ -3,7 +3,7 @@ import { parsePressure } from '../host/proc/machine-sample.js';
 import { optionalText } from '../host/proc/process.js';
 import type { Pressure } from '../records/machine-sample.js';
 import type { Figure, Finding, Severity } from './finding.js';
-import { type HostReader, isAbsent, malformed } from './host-reader.js';
+import { type HostReader, malformed } from './host-reader.js';
 
 /** Order of kernel buffers and stacks: without free blocks of this order, their allocations fail or stall. */
 const NEEDED_ORDER = 3;
@@ -23,9 +23,6 @@ export const SLAB_SHARE = 0.1;
 export const SHARED_SEVERE_SHARE = 0.1;
 /** Shares of a smaller amount are not significant. Bytes. */
 export const MIN_BYTES = 256 * 2 ** 20;
-/** Unused huge pages in the pool: other allocations cannot use them. */
-const HUGE_SHARE = 0.05;
-const HUGE_SEVERE_SHARE = 0.25;
 /** Largest slab caches that a finding names. */
 export const MAX_CACHES = 3;
 
@@ -214,32 +211,5 @@ function largestCaches(host: HostReader): { name: string; bytes: number }[] | un
   } catch (error) {
     host.miss('slab', 'the largest slab caches', error);
     return undefined;
-  }
-}
-
-/** Huge pages in the pool that are neither used nor reserved. @throws {HostError} */
-export function* unusedHugePages(host: HostReader): Generator<Finding> {
-  const root = '/sys/kernel/mm/hugepages';
-  const total = host.meminfo('MemTotal');
-  let sizes: readonly string[];
-  try {
-    sizes = host.source.list(root);
-  } catch (error) {
-    // The kernel lacks CONFIG_HUGETLBFS.
-    if (isAbsent(error)) return;
-    throw error;
-  }
-  for (const size of sizes) {
-    const [, kib] = /^hugepages-(\d{1,12})kB$/.exec(size) ?? [];
-    if (kib === undefined) continue;
-    const pages = (name: string) => host.number(`${root}/${size}/${name}`);
-    // Pages that a mapping reserved count as free until they are touched.
-    const unused = pages('free_hugepages') - pages('resv_hugepages');
-    const bytes = unused * Number(kib) * 1024;
-    const share = bytes / total;
-    if (share < HUGE_SHARE) continue;
-    const figures = { pageBytes: Number(kib) * 1024, pages: pages('nr_hugepages'), bytes, share };
-    const severity = share >= HUGE_SEVERE_SHARE ? 'warning' : 'note';
-    yield found('hugetlb-unused', severity, figures, 'memory');
   }
 }

@@ -9,7 +9,7 @@ import { sharedFiles } from '../host/proc/shared-files.js';
 import { type SharedOwner, sharedOwners } from '../host/proc/shared-owners.js';
 import { lackingVmalloc } from '../records/meminfo-lines.js';
 import type { Finding } from './finding.js';
-import { NEAR, NOT_ALL_LISTED } from './host-limits.js';
+import { MAX_DESCRIPTORS, NEAR, NOT_ALL_LISTED } from './host-limits.js';
 import { found, programFigures, SHARED_SEVERE_SHARE } from './host-memory.js';
 import { type HostCheckName, type HostReader, isAbsent } from './host-reader.js';
 
@@ -30,8 +30,6 @@ const MIN_BYTES = 64 * 2 ** 20;
 const MIN_TABLE = 256;
 const MAX_PROCESSES = 50_000;
 const MAX_FINDINGS = 10;
-/** Maximum number of descriptor tables to read for pipes. */
-const MAX_TABLES = 100;
 /** Shares of MemAvailable below which there is a note, and a warning: reclaim has little left to free. */
 const LITTLE_AVAILABLE = 0.1;
 const TOO_LITTLE_AVAILABLE = 0.05;
@@ -43,6 +41,9 @@ const BPF_MAP = /^(?:bpf_map_area_alloc|__bpf_map_area_alloc|\w+_map_alloc)$/;
 const STACKS = /^(?:kernel_clone|copy_process|dup_task_struct|alloc_thread_stack_node)$/;
 /** A smaller process is not named as the largest. */
 const LARGE_SHARE = 0.05;
+/** Huge pages that no process uses: other allocations cannot use them either. */
+const HUGE_SHARE = 0.05;
+const HUGE_SEVERE_SHARE = 0.1;
 /** Minimum share of MemTotal for a file in memory. */
 const SHARED_SHARE = 0.05;
 const HIDES = 'zombies, blocked tasks and descriptor limits of these processes';
@@ -64,6 +65,8 @@ export interface ProcessStatus {
   /** The same without swap. */
   readonly rssAnonBytes: number;
   readonly shmemBytes: number;
+  /** Huge pages of hugetlb; null: not shown (before 4.4, kernel threads). */
+  readonly hugetlbBytes: number | null;
 }
 
 /** Zombies, blocked tasks, kernel stacks, page tables, descriptors. @throws {HostError} */
@@ -234,35 +237,65 @@ function ofShared(host: HostReader, owner: SharedOwner, isMapped: false | null, 
   return found('shared-memory', severity, figures, isListed ? `procs --pid ${pid} --fds` : 'memory');
 }
 
+/** Share of memory in no counter from which pipes are counted; none smaller is an incident. */
+const PIPES_SHARE = 0.02;
+const PIPES_SEVERE_SHARE = 0.05;
+
 /**
- * Processes whose pipes can hold at least half of the unattributed memory. The kernel reports neither
- * the size of a pipe nor its contents to others: the maximum is that of fcntl(F_SETPIPE_SZ).
+ * Programs whose pipes can hold at least half of the memory that is in no counter. The kernel reports neither the size of
+ * a pipe nor its contents to others: the maximum is that of fcntl(F_SETPIPE_SZ) without CAP_SYS_RESOURCE.
  *
+ * @param unattributedBytes lower bound
  * @throws {HostError}
  */
 export function* pipes(host: HostReader, unattributedBytes: number): Generator<Finding> {
+  const share = unattributedBytes / host.meminfo('MemTotal');
+  if (share < PIPES_SHARE || unattributedBytes < MIN_BYTES) return;
   const most = host.number('/proc/sys/fs/pipe-max-size');
-  const needed = Math.max(2, unattributedBytes / 2 / most);
-  // A smaller table cannot hold that many pipes.
-  const large = processesOf(host, 'pipes').filter(({ fdTable }) => fdTable >= needed);
-  const seen = new Set<string>();
-  for (const { pid } of large.slice(0, MAX_TABLES)) {
+  const comm = commIn(host);
+  const counted = pipesOf(host).map(({ pid, pipes }) => ({ pid, comm: comm(pid), pipes }));
+  const programs = [...grouped(counted, (one) => one.comm ?? one.pid)].map(([, each]) => ({
+    each,
+    count: each.reduce((sum, one) => sum + one.pipes, 0),
+  }));
+  for (const { each, count } of programs.toSorted((a, b) => b.count - a.count).slice(0, MAX_FINDINGS)) {
+    const [largest] = each.toSorted((a, b) => b.pipes - a.pipes);
+    if (!largest || count * most < unattributedBytes / 2) continue;
+    const { pid } = largest;
+    const processes = each.length > 1 ? { processes: each.length } : {};
+    const figures = { pid, comm: largest.comm, pipes: count, mostBytes: count * most, unattributedBytes, ...processes };
+    const severity = share >= PIPES_SEVERE_SHARE ? 'warning' : 'note';
+    yield found('pipes', severity, figures, `procs --pid ${pid} --fds`);
+  }
+}
+
+/** Number of pipes of each process, a pipe once: of the process that has most of them. */
+function pipesOf(host: HostReader): { readonly pid: number; readonly pipes: number }[] {
+  let left = MAX_DESCRIPTORS;
+  const found: { readonly pid: number; readonly inodes: ReadonlySet<string> }[] = [];
+  // The largest tables first: they are read, whatever the limit.
+  for (const { pid } of processesOf(host, 'pipes').toSorted((a, b) => b.fdTable - a.fdTable)) {
     const inodes = new Set<string>();
     try {
       for (const fd of host.source.list(`/proc/${pid}/fd`)) {
+        if (left-- <= 0) throw new HostError('unreadable', `only ${MAX_DESCRIPTORS} descriptors were read`);
         const link = host.link(`/proc/${pid}/fd/${fd}`);
-        if (link.startsWith('pipe:') && !seen.has(link)) inodes.add(link);
+        if (link.startsWith('pipe:')) inodes.add(link);
       }
     } catch (error) {
       if (!isAbsent(error)) host.miss('pipes', 'pipes that hold much memory', error);
-      continue;
     }
-    if (inodes.size < needed) continue;
-    for (const inode of inodes) seen.add(inode);
-    const [count, comm] = [inodes.size, commIn(host)(pid)];
-    const figures = { pid, comm, pipes: count, mostBytes: count * most, unattributedBytes };
-    yield found('pipes', 'warning', figures, `procs --pid ${pid} --fds`);
+    if (inodes.size > 0) found.push({ pid, inodes });
+    if (left < 0) break;
   }
+  const seen = new Set<string>();
+  return found
+    .toSorted((a, b) => b.inodes.size - a.inodes.size)
+    .map(({ pid, inodes }) => {
+      const own = [...inodes].filter((inode) => !seen.has(inode));
+      for (const inode of own) seen.add(inode);
+      return { pid, pipes: own.length };
+    });
 }
 
 /** Large vmalloc areas, with the largest caller (untrusted; null: unknown), and for BPF maps the process that has the most. @throws {HostError} */
@@ -317,6 +350,54 @@ function largestMaps(host: HostReader) {
   return most;
 }
 
+/** Huge pages that are neither used nor reserved, or in files that no process maps; of all sizes. @throws {HostError} */
+export function* unusedHugePages(host: HostReader): Generator<Finding> {
+  const root = '/sys/kernel/mm/hugepages';
+  const total = host.meminfo('MemTotal');
+  let sizes: readonly string[];
+  try {
+    sizes = host.source.list(root);
+  } catch (error) {
+    // The kernel lacks CONFIG_HUGETLBFS.
+    if (isAbsent(error)) return;
+    throw error;
+  }
+  const pools = sizes.flatMap((size) => {
+    const [, kib] = /^hugepages-(\d{1,12})kB$/.exec(size) ?? [];
+    if (kib === undefined) return [];
+    const pageBytes = Number(kib) * 1024;
+    const [pages, free, reserved] = ['nr_hugepages', 'free_hugepages', 'resv_hugepages'].map((name) =>
+      host.number(`${root}/${size}/${name}`),
+    ) as [number, number, number];
+    // Pages that a mapping reserved count as free until they are touched.
+    return [{ pageBytes, pages, unused: (free - reserved) * pageBytes, used: (pages - free) * pageBytes }];
+  });
+  const sum = (of: (pool: (typeof pools)[number]) => number) => pools.reduce((all, pool) => all + of(pool), 0);
+  const counted = hugePages(host);
+  if (Math.abs(sum((pool) => pool.pages * pool.pageBytes) - counted) >= HUGE_SHARE * total)
+    throw new HostError('unreadable', `Hugetlb of /proc/meminfo contradicts ${root}`);
+  const used = sum((pool) => pool.used);
+  const inFilesBytes = used >= HUGE_SHARE * total ? unmappedHugePages(host, used) : 0;
+  const bytes = sum(({ unused }) => unused) + inFilesBytes;
+  const share = bytes / total;
+  const [largest] = pools.toSorted((a, b) => b.unused - a.unused || b.used - a.used);
+  if (!largest || share < HUGE_SHARE) return;
+  const { pageBytes, pages } = largest;
+  const figures = { pageBytes, pages, bytes, share, ...(inFilesBytes > 0 ? { inFilesBytes } : {}) };
+  yield found('hugetlb-unused', share >= HUGE_SEVERE_SHARE ? 'warning' : 'note', figures, 'memory');
+}
+
+/** Lower bound of huge pages in use that no process maps: processes that map the same page count it each. */
+function unmappedHugePages(host: HostReader, used: number): number {
+  const missed = host.unread.length;
+  const all = processesOf(host, 'huge-pages');
+  const sizes = all.flatMap(({ hugetlbBytes }) => hugetlbBytes ?? []);
+  // Every process with memory has the line: where it is missing, or a process is hidden, more may be mapped.
+  const isWhole = all.every(({ hugetlbBytes, anonBytes }) => hugetlbBytes !== null || anonBytes === 0);
+  if (!isWhole || sizes.length === 0 || host.unread.length > missed) return 0;
+  return Math.max(0, used - sizes.reduce((sum, bytes) => sum + bytes, 0));
+}
+
 type CommOf = (pid: number) => string | null;
 
 export const commIn =
@@ -355,6 +436,7 @@ export function processesOf(host: HostReader, check: HostCheckName = 'processes'
           anonBytes: /^RssAnon:/m.test(status) ? bytes('RssAnon') + bytes('VmSwap') : 0,
           rssAnonBytes: bytes('RssAnon'),
           shmemBytes: bytes('RssShmem'),
+          hugetlbBytes: /^HugetlbPages:/m.test(status) ? bytes('HugetlbPages') : null,
         });
     } catch (error) {
       if (!(error instanceof HostError)) throw error;

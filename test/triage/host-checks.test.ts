@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { findingWords } from '../../src/answers/triage/words.js';
 import type { KernelTriage } from '../../src/triage/answer.js';
+import type { Category } from '../../src/account/memory/tree.js';
 import type { Finding } from '../../src/triage/finding.js';
 import { hostFindings, pipeFindings, withHostFindings } from '../../src/triage/host-checks.js';
 import { HOST_CHECKS, HostReader } from '../../src/triage/host-reader.js';
@@ -130,7 +131,7 @@ test('reports memory in no counter as the largest use, and omits a small process
   expect(findingWords(findings[0]!)).toContain('memory in no counter of /proc/meminfo');
 });
 
-test('counts pipes once each, and only if memory is unattributed', () => {
+test('counts pipes once each, by program, and only if memory is in no counter', () => {
   const links = Object.fromEntries(
     Array.from({ length: 4000 }, (_, fd) => [
       `/proc/${fd < 3000 ? 7 : 8}/fd/${fd}`,
@@ -146,16 +147,17 @@ test('counts pipes once each, and only if memory is unattributed', () => {
   };
   const source = { ...madeSource({ files, links }), file: () => ({}) as never };
   const found = (bytes: number) => {
-    const reader = new HostReader(source, 4096);
-    const figures = { bytes };
-    const code = 'unattributed-memory' as const;
-    const known = bytes > 0 ? [{ code, severity: 'warning' as const, figures, evidence: [] }] : [];
-    return pipeFindings(reader, known);
+    const range = { leastBytes: bytes, mostBytes: 2 * bytes };
+    const unattributed = { category: 'unattributed', bytes, range, children: [] };
+    const memory = { category: 'memory', children: [unattributed] } as unknown as Category;
+    return pipeFindings(new HostReader(source, 4096), { memory });
   };
   // The pipes of pid 8 are those of pid 7.
   expect(found(2 ** 30)).toMatchObject([
-    { code: 'pipes', figures: { pid: 7, comm: 'pipes', pipes: 1500, mostBytes: 1500 * 2 ** 20 } },
+    { code: 'pipes', severity: 'warning', figures: { pid: 7, comm: 'pipes', pipes: 1500, mostBytes: 1500 * 2 ** 20 } },
   ]);
+  expect(found(2 ** 29)).toMatchObject([{ severity: 'note', figures: { pipes: 1500 } }]);
+  expect(found(2 ** 28)).toEqual([]);
   expect(found(4 * 2 ** 30)).toEqual([]);
   expect(found(0)).toEqual([]);
 });
@@ -262,6 +264,24 @@ const many = (count: number, of: (pid: number) => readonly [string, string][]) =
   Object.fromEntries(Array.from({ length: count }, (_, index) => of(1000 + index)).flat());
 
 const HUGE = '/sys/kernel/mm/hugepages/hugepages-2048kB';
+const hugePages = (pages: number, free: number, reserved: number, counted = pages) => ({
+  [`${HUGE}/nr_hugepages`]: `${pages}\n`,
+  [`${HUGE}/free_hugepages`]: `${free}\n`,
+  [`${HUGE}/resv_hugepages`]: `${reserved}\n`,
+  '/proc/meminfo': meminfo({ Hugetlb: 2048 * counted }),
+});
+
+test.each([
+  ['a process that maps them', { '/proc/9/status': status('S', 1, `HugetlbPages:\t ${3000 * 2048} kB\n`) }, 0],
+  ['a process without the line', { '/proc/9/status': status('S', 1, 'RssAnon:\t 9 kB\n') }, 0],
+  ['a process that cannot be read', { '/proc/9/status': 'x' }, 1],
+  ['a pool that contradicts Hugetlb', hugePages(30, 0, 0, 3000), 1],
+])('used huge pages are no finding: %s', (_, changes, unread) => {
+  const own = { '/proc/1/status': status('S', 1, 'HugetlbPages:\t 0 kB\n') };
+  const { findings, reader } = triaged({ ...hugePages(3000, 0, 0), ...own, ...changes });
+  expect(findings.filter(({ code }) => code === 'hugetlb-unused')).toEqual([]);
+  expect(reader.unread.filter(({ check }) => check === 'huge-pages')).toHaveLength(unread);
+});
 
 describe.each<[code: string, severity: string, changes: Record<string, string>, figures: object, words: string]>([
   [
@@ -438,9 +458,21 @@ describe.each<[code: string, severity: string, changes: Record<string, string>, 
   [
     'hugetlb-unused',
     'warning',
-    { [`${HUGE}/nr_hugepages`]: '3000\n', [`${HUGE}/free_hugepages`]: '2900\n', [`${HUGE}/resv_hugepages`]: '100\n' },
+    hugePages(3000, 2900, 100),
     { bytes: 2800 * 2 ** 21, pages: 3000 },
     'Unused huge pages',
+  ],
+  ['hugetlb-unused', 'note', hugePages(700, 650, 0), { bytes: 650 * 2 ** 21 }, 'Unused huge pages'],
+  [
+    'hugetlb-unused',
+    'warning',
+    {
+      ...hugePages(3000, 600, 0),
+      '/proc/1/status': status('S', 1, 'HugetlbPages:\t 0 kB\n'),
+      '/proc/9/status': status('S', 1, `HugetlbPages:\t ${1000 * 2048} kB\n`),
+    },
+    { bytes: 2000 * 2 ** 21, inFilesBytes: 1400 * 2 ** 21 },
+    '2.73 GiB of it is in files of hugetlbfs or segments that no process maps.',
   ],
   [
     'zombies',

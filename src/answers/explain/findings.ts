@@ -251,15 +251,15 @@ export const FINDINGS: Explanations<FindingCode> = {
   },
   'shared-memory': {
     means:
-      'A memfd, a file in tmpfs or a System V segment holds at least 5 % of memory; on a host also several files together that one process has open, or that are in one folder. It is a warning from 10 % on if no process maps that much: only its descriptor, its name or its id keeps it.',
+      'Memfds, files in tmpfs or a System V segment hold at least 5 % of memory, and no process maps them: only a descriptor, a name or an id keeps them. On a host all files of one owner count together: of a process or program that has them open, or of one tmpfs. It is a warning from 10 % on for memfds, deleted files and segments, which have no path, and for a tmpfs that is nearly full.',
     known:
-      'Descriptors in /proc/PID/fd, tmpfs mounts, and /proc/sysvipc/shm; RssShmem of /proc/PID/status. Bytes are allocated blocks, also in swap. The kernel has the process of the last attach or detach of a segment: it is named only if the attach is later. From kernel memory: the pages of each file, its tree of mappings, and the open files of processes.',
+      'Descriptors in /proc/PID/fd, the tmpfs mounts of every mount namespace (statfs, once for each device), /proc/sysvipc/shm, and what the largest processes map (/proc/PID/maps). Bytes are allocated blocks, also in swap. Where no mappings can be read, RssShmem of /proc/PID/status decides. The kernel has the process of the last attach or detach of a segment: it is named only if the attach is later. From kernel memory: the pages of each file, its tree of mappings, and the open files of processes.',
     next: 'A memfd or deleted file is freed when all processes close it, any other file when it is deleted, a segment by ipcrm.',
     deeper: 'kdump-mem memory --live',
   },
   pipes: {
     means:
-      'Data in pipes uses at least 5 % of memory. Or, without kernel memory: memory is unattributed, and the pipes of a process can hold at least half of it. No counter includes data that is written to a pipe and not read.',
+      'Data in pipes uses at least 5 % of memory. Or, without kernel memory: at least 2 % of memory is in no counter, and the pipes of a program can hold at least half of that. No counter includes data that is written to a pipe and not read.',
     known:
       'Links in /proc/PID/fd, each pipe counted once, multiplied by /proc/sys/fs/pipe-max-size (pipe_resize_ring, fs/pipe.c): the contents of a pipe are not visible from outside. In a dump and with /proc/kcore: the pages of each pipe_inode_info, once, and a process that has its read end open.',
     next: 'Find out who reads these pipes. Their memory is freed when both ends are closed, or when the data is read.',
@@ -352,8 +352,9 @@ export const FINDINGS: Explanations<FindingCode> = {
   },
   'hugetlb-unused': {
     means:
-      'Huge pages are reserved, but no process uses or has reserved them. No other allocation can use that memory.',
-    known: 'nr_hugepages, free_hugepages and resv_hugepages in /sys/kernel/mm/hugepages.',
+      'Huge pages are reserved, but no process uses or has reserved them, or they are in files that no process maps. No other allocation can use that memory.',
+    known:
+      'nr_hugepages, free_hugepages and resv_hugepages of each size in /sys/kernel/mm/hugepages; HugetlbPages of /proc/PID/status for those in use.',
     next: 'Reduce vm.nr_hugepages, or start the program that they are for.',
     deeper: 'kdump-mem memory --live',
   },

@@ -159,8 +159,8 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
   pipes: (of) =>
     of.bytes == null
       ? [
-          `Pipes: ${process(of)} has ${text(of.pipes)} pipes open, which can hold up to ${size(of.mostBytes)}.`,
-          'The kernel does not report how much they hold, and no counter includes it.',
+          `Pipes: ${program(of)} ${text(of.pipes)} pipes open, which can hold up to ${size(of.mostBytes)}.`,
+          `The kernel does not report how much they hold, and no counter includes it. At least ${size(of.unattributedBytes)} of memory is in no counter.`,
         ]
       : `Pipes: ${size(of.bytes)} (${percent(of.share)} of memory) is in pipes${of.pid == null ? '' : `, ${size(of.mostBytes)} of it in those that ${process(of)} reads or has open`}.`,
   vmalloc: (of) => [
@@ -209,8 +209,12 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
     `Page tables: ${size(of.bytes)} (${percent(of.share)} of memory). ${program(of)} the most (${size(of.mostBytes)}).`,
   'limit-near': (of) =>
     `Limit nearly reached: ${of.pid == null ? '' : `${process(of)} uses `}${text(of.used)} of ${text(of.most)} ${of.limit === 'RLIMIT_NOFILE' ? 'file descriptors ' : ''}(${text(of.limit)})${of.mostPid == null ? '' : `; pid ${text(of.mostPid)} (${text(of.mostComm)}) has the most`}.`,
-  'hugetlb-unused': (of) =>
+  'hugetlb-unused': (of) => [
     `Unused huge pages: ${size(of.bytes)} (${percent(of.share)} of memory) is reserved in ${size(of.pageBytes)} pages that no process uses.`,
+    ...(of.inFilesBytes == null
+      ? []
+      : [`${size(of.inFilesBytes)} of it is in files of hugetlbfs or segments that no process maps.`]),
+  ],
   zombies: (of) => `Zombies: ${text(of.zombies)} exited children of ${process(of)} are not reaped.`,
   'hypervisor-overcommitted': hypervisorWords,
   'clock-unstable': (of) => [

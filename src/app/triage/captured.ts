@@ -12,7 +12,6 @@ import type { LogRecord, TextRecord } from '../../records/log-records.js';
 import type { HostTriage } from '../../triage/answer.js';
 import { type HostParts, triageHost } from '../../triage/captured.js';
 import type { FailOn, Finding } from '../../triage/finding.js';
-import { memoryFindings } from '../../triage/findings.js';
 import { hostFindings, missCaptured, pipeFindings } from '../../triage/host-checks.js';
 import { HostReader } from '../../triage/host-reader.js';
 import type { AnswerOptions } from '../kit/answer.js';
@@ -115,12 +114,11 @@ async function triageOf(
 ): Promise<HostTriage> {
   const reader = await new HostReader(source, pageSize).readMappings();
   const { memory } = parts;
-  const known = typeof memory === 'string' ? [] : memoryFindings(memory);
   const now = hostOrigin(source, parts.of.taken);
   const baseline = since === undefined ? undefined : await readBaseline(since, now);
   const found = [
     ...hostFindings(reader),
-    ...pipeFindings(reader, known),
+    ...(typeof memory === 'string' ? [] : pipeFindings(reader, memory)),
     ...(await hostSockets(reader, sockets)),
     ...(baseline ? sinceBaseline(reader, baseline, now, memory) : []),
   ];
