@@ -149,6 +149,14 @@ export const SUITES = [
     lab: ALL_KERNELS,
   },
   {
+    name: 'live-incidents',
+    covers: 'incidents and healthy programs on this machine: owner, amount and next command of `triage`; needs root',
+    time: '5 min',
+    files: ['test/real/incidents/on-demand/**/*.test.ts'],
+    isolated: true,
+    lab: LAB,
+  },
+  {
     name: 'systemd',
     covers: 'units of deploy/systemd under systemd as pid 1 of a guest',
     time: '8 min',

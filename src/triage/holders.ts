@@ -88,7 +88,8 @@ export function hostHolders(host: HostReader, findings: readonly Finding[]): Hol
   if (all.every(({ rssAnonBytes, shmemBytes }) => rssAnonBytes + shmemBytes === 0)) return undefined;
   const comm = commIn(host);
   const processes = all.map(({ pid, rssAnonBytes, shmemBytes }): Holder => {
-    return { kind: 'process', name: comm(pid) ?? UNKNOWN, pid, processes: null, bytes: rssAnonBytes + shmemBytes };
+    const bytes = rssAnonBytes + (host.mappings?.distinctOf(pid, shmemBytes) ?? shmemBytes);
+    return { kind: 'process', name: comm(pid) ?? UNKNOWN, pid, processes: null, bytes };
   });
   const sizes = new Map(all.map((one) => [one.pid, one]));
   const members = grouped(processes, ({ name }) => name);
@@ -119,7 +120,7 @@ function together(
 ): number {
   const all = each.flatMap(({ pid }) => sizes.get(pid ?? 0) ?? []);
   const sum = (of: (one: ProcessStatus) => number) => all.reduce((bytes, one) => bytes + of(one), 0);
-  const least = Math.max(0, ...all.map(({ shmemBytes }) => shmemBytes));
+  const least = Math.max(0, ...all.map(({ pid, shmemBytes }) => mappings?.distinctOf(pid, shmemBytes) ?? shmemBytes));
   const mapped = mappings?.bytesOf(new Set(all.map(({ pid }) => pid))) ?? least;
   return (
     sum(({ rssAnonBytes }) => rssAnonBytes) +

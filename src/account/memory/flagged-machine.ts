@@ -4,7 +4,7 @@ import type { FrameNote } from './answer.js';
 import { categoryOfCaller, takesStacks } from './areas.js';
 import type { CategoryName } from './categories.js';
 import type { MachineLists } from './details.js';
-import { freeCounts, MOST_ON_CPU, procCounters } from './proc-counters.js';
+import { counterSlack, freeCounts, MOST_ON_CPU, procCounters } from './proc-counters.js';
 
 /** Page flags of all frames (/proc/kpageflags), counted; all in frames. */
 export interface FlaggedFrames {
@@ -79,7 +79,9 @@ export function splitFrames(machine: FlaggedMachine): Split {
   flags('hugetlb', kinds.hugetlb);
   flags('swap-cache', kinds['swap-cache']);
   flags('anonymous', kinds.anonymous);
-  flags('page-cache', kinds.file);
+  const zspages = zspagesAmongFiles(machine);
+  const why = `${zspages} pages with the flags of files are compressed memory: the kernel counts both`;
+  split.set('page-cache', { frames: kinds.file - zspages, known: 'flags', ...(zspages > 0 ? { why } : {}) });
   flags('shared', kinds.shmem);
   splitSlabs(machine, split);
   splitReserved(machine, split);
@@ -135,10 +137,36 @@ function splitReserved(machine: FlaggedMachine, split: Split): void {
   split.set('reserved-other', { frames: rest - memmap, known: 'flags' });
 }
 
+/**
+ * Frames by which page flags exceed the counter of page cache, up to the counter of zsmalloc: flags do not tell whose
+ * pages those of zsmalloc are. Less than both counters moved during the scan is no such difference.
+ */
+function zspagesAmongFiles({ frames, before, after }: FlaggedMachine): number {
+  const [earlier, later] = [before, after].map((counts) => {
+    const counters = procCounters(counts);
+    return ['page-cache' as const, 'compressed' as const].map((name) => {
+      const counter = counters.get(name);
+      return counter?.state === 'counted' ? counter.bytes / after.pageSize : undefined;
+    });
+  });
+  const [[cacheBefore, zBefore] = [], [cacheAfter, zAfter] = []] = [earlier, later];
+  if (cacheBefore === undefined || cacheAfter === undefined || zBefore === undefined || zAfter === undefined) return 0;
+  const drift = Math.abs(cacheAfter - cacheBefore) + Math.abs(zAfter - zBefore) + counterSlack(after) / after.pageSize;
+  const excess = frames.kinds.file - Math.max(cacheBefore, cacheAfter);
+  return excess > drift ? Math.min(Math.round(excess), zAfter) : 0;
+}
+
 function splitUnflagged(machine: FlaggedMachine, split: Split): void {
-  const none = splitUninitialized(machine, split);
+  const none = splitUninitialized(machine, split) + zspagesAmongFiles(machine);
   const claims = claimsOf(machine);
-  const sum = [...claims.values()].reduce((all, { frames }) => all + frames, 0);
+  const all = () => [...claims.values()].reduce((sum, { frames }) => sum + frames, 0);
+  // Flags do not tell the pages of per-CPU lists, whose number may have changed during the scan.
+  const { before, after } = machine;
+  const moved = Math.abs((after.onCpus ?? 0) - (before.onCpus ?? 0)) / after.pageSize;
+  const [over, lists] = [all() - none, claims.get('free-cpu-lists')];
+  if (lists && over > 0 && over <= Math.min(lists.frames, moved))
+    claims.set('free-cpu-lists', { ...lists, frames: lists.frames - over });
+  const sum = all();
   if (sum <= none) {
     for (const [category, part] of claims) {
       const known = split.get(category);

@@ -60,6 +60,8 @@ function memoryAt(path: string, { host, of, warnings }: ReturnType<typeof captur
 
 /** Maximum number of owners, largest first. */
 const MAX_OWNERS = 10;
+/** Processes with less are one owner with others of their name, as in triage. */
+const PROGRAM_SHARE = 0.05;
 /** Shared memory without a known owner is mentioned from this share of memory on, or this many bytes. */
 const NOTABLE_SHARE = 0.01;
 const NOTABLE_BYTES = 64 * 2 ** 20;
@@ -71,7 +73,7 @@ const NOTABLE_BYTES = 64 * 2 ** 20;
 export function withSharedFiles(answer: MemoryAnswer, host: HostSource, mappings?: SharedMappings): MemoryAnswer {
   const missing: string[] = [];
   const files = sharedFiles(host, (why) => missing.push(why), mappings);
-  const owners = sharedOwners(host, files, 0)
+  const owners = sharedOwners(host, files, PROGRAM_SHARE * answer.memory.bytes)
     .slice(0, MAX_OWNERS)
     .map(({ kind, name, bytes, files, pid, inside }): Owner => {
       const process = pid ?? inside;

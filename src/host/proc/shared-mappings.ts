@@ -36,6 +36,9 @@ export class SharedMappings {
   /** The same of those that map a file of unknown size. */
   readonly #unsized = new Map<number, number>();
 
+  /** Processes that map a file several times. */
+  readonly #repeated = new Set<number>();
+
   /** Upper bound of mapped memory whose size is unknown: it counts a page once for each process. */
   get unknownBytes(): number {
     return [...this.#unread.values(), ...this.#unsized.values()].reduce((sum, bytes) => sum + bytes, 0);
@@ -54,6 +57,12 @@ export class SharedMappings {
     for (const { bytes, size, pids: own } of this.#objects.values())
       if ([...own].some((pid) => pids.has(pid))) sum += bytes ?? size;
     return sum;
+  }
+
+  /** Shared memory in RSS of a process, without pages that it maps several times, as garbage collectors do. */
+  distinctOf(pid: number, bytes: number): number {
+    const once = this.#repeated.has(pid) ? this.bytesOf(new Set([pid])) : undefined;
+    return Math.min(bytes, once ?? bytes);
   }
 
   /** Files in memory that are mapped, and that no process has open. @param opened keys of files with descriptors */
@@ -112,6 +121,7 @@ export class SharedMappings {
       const known = this.#objects.get(key);
       const [from = 0, to = 0] = range.split('-').map((digits) => Number.parseInt(digits, 16));
       const isSmall = to - from < MIN_MAPPED;
+      if (known?.pids.has(pid)) this.#repeated.add(pid);
       known?.pids.add(pid);
       if (known) {
         if (known.bytes === undefined && !isSmall) isSized = false;

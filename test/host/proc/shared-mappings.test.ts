@@ -53,6 +53,17 @@ test('reads what the largest processes map: names, sizes, and not the files of d
   expect(found.bytesOf(new Set([8]))).toBe(0);
 });
 
+test('pages that a process maps several times are in its memory once', async () => {
+  const again = line('7f4000000000-7f4040000000', '00:01', 5, '/memfd:a b (deleted)');
+  const rss = 3000 * MIB;
+  const once = await SharedMappings.read(machine());
+  const found = await SharedMappings.read(machine({ '/proc/7/maps': MAPS + again }));
+  expect(found.distinctOf(7, rss)).toBe(1800 * MIB);
+  expect(found.distinctOf(7, 5 * MIB)).toBe(5 * MIB);
+  // RSS that no repeated mapping accounts for contradicts the sizes of the files: it is not reduced.
+  expect(once.distinctOf(7, rss)).toBe(rss);
+});
+
 test.each([
   ['permission denied', () => null],
   ['the range is of another file by now', () => ({ inode: 99 })],

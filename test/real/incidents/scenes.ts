@@ -1,0 +1,288 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { totalmem } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
+import { triageSchema } from '../../../src/answers/triage/schema.js';
+import { kdumpMem } from '../../support/cli.js';
+import { isUnreadForLong } from '../skcheck/queues.js';
+import { until } from '../skcheck/stage.js';
+
+const MIB = 2 ** 20;
+/** Above the 5 % of memory from which an owner is a finding. */
+const LARGE = Math.ceil((totalmem() * 0.054) / MIB) * MIB;
+/** A share of memory that is a note. */
+const PIPES = Math.ceil((totalmem() * 0.042) / (8 * MIB)) * 8 * MIB;
+/** Lines that a tired engineer reads. */
+const FIRST_LINES = 6;
+
+type Answer = ReturnType<typeof triageSchema.parse>;
+type Found = Answer['findings'][number];
+
+/** An incident on this machine, or a healthy host. */
+export interface Scene {
+  readonly name: string;
+  /** A function of scene.py; `incident KIND`: of the program incident.c. */
+  readonly program: string;
+  readonly amount: number;
+  /** Finding of the owner, and its figure; undefined: a healthy host, whose owner is among the holders. */
+  readonly finding?: { readonly code: string; readonly figure: string; readonly isOwn?: (found: Found) => boolean };
+  /** The owner in the text; by default its pid. */
+  readonly owner?: string;
+  /** The printed command does not show the amount. */
+  readonly withoutNext?: true;
+}
+
+const shared = (isOwn?: (found: Found) => boolean) => ({
+  code: 'shared-memory',
+  figure: 'bytes',
+  ...(isOwn ? { isOwn } : {}),
+});
+const named =
+  (name: string) =>
+  ({ figures }: Found) =>
+    figures.name === name;
+
+/** Those in `npm test`. */
+export const SOME_SCENES: readonly Scene[] = [
+  { name: '200 memfds of one process', program: 'hoard_many', amount: LARGE, finding: shared() },
+  {
+    name: 'a tmpfs in another mount namespace',
+    program: 'container',
+    amount: LARGE,
+    finding: shared(named('/run/container/data/cache')),
+  },
+  {
+    name: 'full pipes, 4 % of memory',
+    program: 'full_pipes',
+    amount: PIPES,
+    finding: { code: 'pipes', figure: 'mostBytes' },
+    withoutNext: true,
+  },
+  { name: 'healthy: PostgreSQL', program: 'postgres', amount: LARGE, owner: '11 processes named sc-postgres' },
+  { name: 'healthy: a heap in a memfd', program: 'zgc', amount: LARGE },
+  { name: 'healthy: a build root in tmpfs', program: 'build_root', amount: LARGE, owner: 'tmpfs /dev/shm' },
+];
+
+export const OTHER_SCENES: readonly Scene[] = [
+  { name: '4 memfds of one process', program: 'hoard_four', amount: LARGE, finding: shared() },
+  {
+    name: 'memfds of many processes of one name',
+    program: 'hoard_program',
+    amount: LARGE,
+    finding: shared(({ figures }) => figures.comm === 'sc-hoard_progra' && figures.processes === 16),
+    owner: '16 processes named sc-hoard_progra',
+  },
+  { name: 'a deleted file', program: 'deleted', amount: LARGE, finding: shared() },
+  {
+    name: 'a file that no process has open',
+    program: 'left_over',
+    amount: LARGE,
+    finding: shared(named('/dev/shm/left-over')),
+    owner: '/dev/shm/left-over',
+  },
+  {
+    name: 'files that are too small to be listed',
+    program: 'small_files',
+    amount: LARGE,
+    finding: shared(named('tmpfs /dev/shm')),
+    owner: 'tmpfs /dev/shm',
+  },
+  {
+    name: 'small files in another mount namespace',
+    program: 'container_small',
+    amount: LARGE,
+    finding: shared(named('tmpfs /run/container/data')),
+  },
+  {
+    name: 'a tmpfs of another mount namespace at its size limit',
+    program: 'container_full',
+    amount: LARGE,
+    finding: shared(({ figures }) => figures.limitBytes === LARGE && figures.name === '/run/container/data/cache'),
+  },
+  {
+    name: 'a tmpfs that a chroot sees elsewhere',
+    program: 'chroot',
+    amount: LARGE,
+    finding: shared(named('/dev/shm/inside')),
+    owner: '/dev/shm/inside',
+  },
+  { name: 'a System V segment that no process has attached', program: 'detached', amount: LARGE, finding: shared() },
+  {
+    name: 'pipes of many processes of one name',
+    program: 'pipes_of_program',
+    amount: PIPES,
+    finding: {
+      code: 'pipes',
+      figure: 'mostBytes',
+      // The first process has the pipes that it waits with.
+      isOwn: ({ figures }) => figures.comm === 'sc-pipes_of_pro' && figures.processes === 9,
+    },
+    owner: '9 processes named sc-pipes_of_pro',
+    withoutNext: true,
+  },
+  {
+    name: 'a packet ring',
+    program: 'incident ring',
+    amount: LARGE,
+    finding: { code: 'queued-data-of-process', figure: 'pinnedBytes' },
+    withoutNext: true,
+  },
+  {
+    name: 'unix streams that are not read',
+    program: 'incident unix',
+    amount: LARGE,
+    finding: { code: 'queued-data-of-process', figure: 'pinnedBytes' },
+    withoutNext: true,
+  },
+  {
+    name: 'sparse mappings with large page tables',
+    program: 'incident tables',
+    amount: LARGE,
+    finding: { code: 'page-tables', figure: 'mostBytes' },
+  },
+  { name: 'large BPF maps', program: 'incident bpf', amount: LARGE, finding: { code: 'vmalloc', figure: 'mapBytes' } },
+  {
+    name: 'zombies',
+    program: 'incident zombies',
+    amount: 120,
+    finding: { code: 'zombies', figure: 'zombies' },
+    withoutNext: true,
+  },
+  {
+    name: 'processes that wait for vfork children',
+    program: 'incident vforks',
+    amount: 60,
+    finding: { code: 'blocked-tasks', figure: 'tasks', isOwn: ({ figures }) => figures.comm === 'incident' },
+    owner: '(incident)',
+    withoutNext: true,
+  },
+  {
+    name: 'a process near its limit of open files',
+    program: 'incident fds',
+    amount: 1000,
+    finding: { code: 'limit-near', figure: 'used' },
+    withoutNext: true,
+  },
+  { name: 'healthy: a JVM', program: 'java', amount: LARGE },
+  { name: 'healthy: Chromium', program: 'chromium', amount: LARGE, owner: '9 processes named sc-chromium' },
+  {
+    name: 'healthy: a database in tmpfs',
+    program: 'tmpfs_database',
+    amount: LARGE,
+    owner: '2 processes named sc-tmpfs_databa',
+  },
+  { name: 'healthy: a System V segment in use', program: 'attached', amount: LARGE },
+];
+
+async function triaged(): Promise<Answer> {
+  const { stdout } = await kdumpMem('triage', '--json');
+  return triageSchema.parse(JSON.parse(stdout));
+}
+
+/** Runs the scene until `use` has finished, and waits until all of its processes have exited. */
+async function during(scene: Scene, use: (pid: number, comm: string) => Promise<void>): Promise<void> {
+  const [program = '', kind] = scene.program.split(' ');
+  const command =
+    kind === undefined
+      ? ['python3', join(import.meta.dirname, 'scene.py'), program]
+      : [guestTool('incident', 'newest').from ?? '', kind];
+  const child: ChildProcess = spawn(command[0]!, [...command.slice(1), `${scene.amount}`], {
+    detached: true,
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const { pid = 0 } = child;
+  try {
+    const [line] = await Promise.race([once(child.stdout!, 'data'), once(child, 'exit')]);
+    expect(String(line)).toMatch(/^ready \d+$/m);
+    if (kind !== undefined) await until(isUnreadForLong);
+    await use(pid, readFileSync(`/proc/${pid}/comm`, 'utf8').trim());
+  } finally {
+    process.kill(-pid, 'SIGKILL');
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    await until(() => membersOf(pid).length === 0);
+    for (const name of readdirSync('/dev/shm')) rmSync(join('/dev/shm', name), { recursive: true, force: true });
+    for (const id of segments()) spawn('ipcrm', ['-m', id]);
+    await until(() => segments().length === 0);
+  }
+}
+
+/** Processes of a process group that have not exited. */
+function membersOf(group: number): string[] {
+  return readdirSync('/proc').filter((name) => {
+    try {
+      const fields = readFileSync(`/proc/${name}/stat`, 'utf8')
+        .replace(/^.*\) /s, '')
+        .split(' ');
+      return /^\d+$/.test(name) && fields[0] !== 'Z' && Number(fields[2]) === group;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** Ids of System V segments of this IPC namespace. */
+function segments(): string[] {
+  const [, ...lines] = readFileSync('/proc/sysvipc/shm', 'utf8').trim().split('\n');
+  return lines.map((line) => line.trim().split(/ +/)[1] ?? '');
+}
+
+const isNear = (value: unknown, amount: number) =>
+  typeof value === 'number' && Math.abs(value - amount) <= 0.1 * amount;
+
+/** Whether a value has the owner and the amount in one object. */
+function shows(value: unknown, isOwner: (leaf: unknown) => boolean, amount: number): boolean {
+  if (value === null || typeof value !== 'object') return false;
+  const parts = Object.values(value);
+  if (parts.some(isOwner) && leavesOf(value).some((leaf) => isNear(leaf, amount))) return true;
+  return parts.some((part) => shows(part, isOwner, amount));
+}
+
+function leavesOf(value: unknown): unknown[] {
+  return value !== null && typeof value === 'object' ? Object.values(value).flatMap(leavesOf) : [value];
+}
+
+/** Findings above a note that are of this scene: other programs of this machine may have problems. */
+const severe = ({ findings }: Answer, pid: number, comm: string) =>
+  findings.filter(
+    ({ severity, figures }) =>
+      severity !== 'note' && (figures.pid === pid || figures.comm === comm || figures.mostPid === pid),
+  );
+
+/** Checks the answers of triage while the scene is there, and afterwards. */
+export async function checkScene(scene: Scene): Promise<void> {
+  const { amount, finding, withoutNext } = scene;
+  let [own, name] = [0, ''];
+  await during(scene, async (pid, comm) => {
+    [own, name] = [pid, comm];
+    const owner = scene.owner ?? `pid ${pid} (`;
+    const { stdout } = await kdumpMem('triage');
+    const answer = await triaged();
+    const shownText = () => `${owner}:\n${stdout}`;
+    if (!finding) {
+      expect(severe(answer, pid, comm), shownText()).toEqual([]);
+      // Other programs of this machine may hold more.
+      const largest = answer.holders?.largest ?? [];
+      const held = largest.find((one) => one.pid === pid || owner.endsWith(` ${one.name}`) || one.name === owner);
+      if (held) expect(isNear(held.bytes, amount), JSON.stringify(held)).toBe(true);
+      else expect(largest.map(({ bytes }) => bytes > amount)).toEqual([true, true, true]);
+      return;
+    }
+    const isOwn = finding.isOwn ?? (({ figures }: Found) => figures.pid === pid || figures.mostPid === pid);
+    const [found, ...others] = answer.findings.filter((one) => one.code === finding.code && isOwn(one));
+    expect(others).toEqual([]);
+    expect(found, shownText()).toBeDefined();
+    expect(isNear(found?.figures[finding.figure], amount), JSON.stringify(found)).toBe(true);
+    // Findings that are worse stand above it; a warning of another program is none of this scene.
+    const worse = answer.findings.filter(({ severity }) => severity !== 'note').filter((one) => one !== found);
+    if (worse.length === 0) expect(stdout.split('\n').slice(0, FIRST_LINES).join('\n')).toContain(owner);
+    if (withoutNext) return;
+    const next = await kdumpMem(...(found?.next ?? '').split(' '), '--live', '--json');
+    const { name: file, pid: holder } = found?.figures ?? {};
+    const isOwner = (leaf: unknown) => leaf === holder || leaf === file;
+    expect(shows(JSON.parse(next.stdout), isOwner, amount), `${found?.next}: ${next.stdout.slice(0, 2000)}`).toBe(true);
+  });
+  expect(severe(await triaged(), own, name)).toEqual([]);
+}
