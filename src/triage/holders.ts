@@ -67,7 +67,7 @@ function programs(
     const bytes = sumOf(each);
     // What the others have without it: memory that they share is no part of one process.
     const rest = sumOf(each.filter((one) => one !== most));
-    if (!most || rest <= (1 - SAME) * bytes) return most ? [most] : [];
+    if (!most || (most.bytes >= SAME * bytes && rest <= (1 - SAME) * bytes)) return most ? [most] : [];
     return [{ kind: 'program', name, pid: most.pid, processes: each.length, bytes }];
   });
 }
@@ -79,24 +79,33 @@ function programs(
 export function hostHolders(host: HostReader, findings: readonly Finding[]): Holders | undefined {
   // A process that is unreadable here is no reason for a check to be incomplete.
   const reader = new HostReader(host.source, host.pageSize);
+  // RSS counts a page once for each mapping: a process cannot have more than there is.
+  const [, kilobytes] = /^Shmem:\s+(\d{1,13}) kB$/m.exec(optionalText(host.source, '/proc/meminfo')) ?? [];
+  const most = kilobytes === undefined ? Number.POSITIVE_INFINITY : Number(kilobytes) * 1024;
   let all: readonly ProcessStatus[] = [];
   try {
-    all = processesOf(reader);
+    all = processesOf(reader).map((one) => {
+      const { pid, shmemBytes } = one;
+      return { ...one, shmemBytes: Math.min(most, host.mappings?.distinctOf(pid, shmemBytes) ?? shmemBytes) };
+    });
   } catch (error) {
     if (!(error instanceof HostError)) throw error;
   }
   if (all.every(({ rssAnonBytes, shmemBytes }) => rssAnonBytes + shmemBytes === 0)) return undefined;
   const comm = commIn(host);
   const processes = all.map(({ pid, rssAnonBytes, shmemBytes }): Holder => {
-    const bytes = rssAnonBytes + (host.mappings?.distinctOf(pid, shmemBytes) ?? shmemBytes);
-    return { kind: 'process', name: comm(pid) ?? UNKNOWN, pid, processes: null, bytes };
+    return { kind: 'process', name: comm(pid) ?? UNKNOWN, pid, processes: null, bytes: rssAnonBytes + shmemBytes };
   });
   const sizes = new Map(all.map((one) => [one.pid, one]));
   const members = grouped(processes, ({ name }) => name);
   const named = programs(processes, (each) => together(each, sizes, host)).map((one): Candidate => {
     if (one.kind !== 'program') return { holder: one, parts: new Map([[one.pid ?? '', one.bytes]]) };
-    const each = members.get(one.name) ?? [];
-    return { holder: one, parts: new Map(each.map((process) => [process.pid ?? '', process.bytes])) };
+    const parts = new Map(
+      (members.get(one.name) ?? []).map(({ pid }) => [pid ?? 0, sizes.get(pid ?? 0)?.rssAnonBytes ?? 0]),
+    );
+    // What they share is that of the largest.
+    const shared = [...parts.values()].reduce((rest, bytes) => rest - bytes, one.bytes);
+    return { holder: one, parts: parts.set(one.pid ?? 0, (parts.get(one.pid ?? 0) ?? 0) + shared) };
   });
   const shared = host.unmapped.map(({ name, pid, inside, bytes }): Holder => {
     return { kind: 'unmapped', name, pid: pid ?? inside ?? null, processes: null, bytes };
@@ -116,22 +125,17 @@ export function hostHolders(host: HostReader, findings: readonly Finding[]): Hol
 function together(
   each: readonly Holder[],
   sizes: ReadonlyMap<number, ProcessStatus>,
-  { mappings }: HostReader,
+  { mappings, mapped: files }: HostReader,
 ): number {
   const all = each.flatMap(({ pid }) => sizes.get(pid ?? 0) ?? []);
   const sum = (of: (one: ProcessStatus) => number) => all.reduce((bytes, one) => bytes + of(one), 0);
-  const least = Math.max(0, ...all.map(({ pid, shmemBytes }) => mappings?.distinctOf(pid, shmemBytes) ?? shmemBytes));
-  const mapped = mappings?.bytesOf(new Set(all.map(({ pid }) => pid))) ?? least;
-  return (
-    sum(({ rssAnonBytes }) => rssAnonBytes) +
-    Math.max(
-      least,
-      Math.min(
-        mapped,
-        sum(({ shmemBytes }) => shmemBytes),
-      ),
-    )
-  );
+  const least = Math.max(0, ...all.map(({ shmemBytes }) => shmemBytes));
+  const pids = new Set(all.map(({ pid }) => pid));
+  // A snapshot names one process of each file.
+  const recorded = files.reduce((bytes, one) => bytes + (pids.has(one.pid ?? 0) ? one.bytes : 0), 0);
+  const mapped = mappings ? (mappings.bytesOf(pids) ?? least) : recorded;
+  const most = sum(({ shmemBytes }) => shmemBytes);
+  return sum(({ rssAnonBytes }) => rssAnonBytes) + Math.max(least, Math.min(mapped, most));
 }
 
 /** A holder, and its memory by process or by owner of unmapped memory. */

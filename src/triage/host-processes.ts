@@ -197,6 +197,7 @@ export function* sharedMemory(host: HostReader): Generator<Finding> {
     // Where no mappings were read, a process may map a file that is not larger than its RSS.
     isMapped: one.mapped ?? (one.kind !== 'tmpfs' && largest >= one.bytes / 2 ? null : false),
   }));
+  host.mapped.push(...all.filter(({ mapped }) => mapped === true));
   host.unmapped.push(...owners.filter(({ isMapped }) => isMapped === false));
   // Mapped memory is in the RSS of its processes: it is a fact, and no fault.
   for (const one of owners)

@@ -1,6 +1,7 @@
 import { ExhaustedError, HostError, type HostErrorCode } from '../base/errors.js';
 import type { HostSource } from '../host/host-source.js';
 import { SharedMappings } from '../host/proc/shared-mappings.js';
+import type { SharedFile } from '../host/proc/shared-files.js';
 import type { SharedOwner } from '../host/proc/shared-owners.js';
 import { lackingLine } from '../records/meminfo-lines.js';
 import type { Finding } from './finding.js';
@@ -56,7 +57,9 @@ export class HostReader {
   readonly cgroups: CgroupUse[] = [];
   /** Owners of shared memory that no process maps, as the check of shared memory found them. */
   readonly unmapped: SharedOwner[] = [];
-  /** Files in memory that processes map; undefined: not read, or not of this machine. */
+  /** Files in memory that processes map, as that check found them. */
+  readonly mapped: SharedFile[] = [];
+  /** What the largest processes map; undefined: not read, or not of this machine. */
   mappings: SharedMappings | undefined;
 
   constructor(

@@ -111,6 +111,17 @@ test('shared memory of which each process has touched another part is the size o
   expect(await largest(1)).toBe(530);
   expect(await largest(9000)).toBe(1530);
   expect(await largest(undefined)).toBe(530);
+  // A snapshot lists the file with one of its processes.
+  for (const pid of [10, 11]) {
+    const reader = new HostReader(madeSource({ files }), 4096);
+    reader.mapped.push({ kind: 'mapping', name: 'shared anonymous mapping', pid, bytes: 1300 * MIB, mapped: true });
+    expect(hostHolders(reader, [])?.largest[0]).toMatchObject({ kind: 'program', bytes: 1330 * MIB });
+  }
+});
+
+test('a heap that is mapped several times is no larger than all shared memory', () => {
+  const files = { ...process(7, 'java', 10, 3000), '/proc/meminfo': `Shmem:   ${1000 * 1024} kB\n` };
+  expect(holders(files)[0]).toEqual(['process', 'java', 7, null, 1010]);
 });
 
 test('memory that no process maps has its owner', () => {

@@ -178,12 +178,17 @@ function reasonWords({ lost, explanation, grew, unattributed, uncompared, catego
     return ` Loss not attributed: categories with an owner grew by only ${formatSize(grew)} in total${rest}.`;
   }
   const [first, second] = categories;
-  const parts = [
-    ...(first ? [increaseWords(first)] : []),
-    ...(second && (second.category.change ?? 0) >= lost / 10 ? [increaseWords(second)] : []),
-    ...((unattributed ?? 0) >= lost / 10 ? [`unattributed ${signedSize(unattributed)}`] : []),
-    ...((uncompared ?? 0) >= lost / 10 ? [`categories that cannot be compared ${signedSize(uncompared)}`] : []),
-  ];
+  const named = [first, second].flatMap((one) =>
+    one ? [[one.category.change ?? 0, increaseWords(one)] as const] : [],
+  );
+  const others = [
+    [unattributed ?? 0, `unattributed ${signedSize(unattributed)}`],
+    [uncompared ?? 0, `categories that cannot be compared ${signedSize(uncompared)}`],
+  ] as const;
+  const parts = [...named, ...others]
+    .filter(([change], index) => change >= lost / 10 || (index === 0 && first))
+    .toSorted(([a], [b]) => b - a)
+    .map(([, words]) => words);
   if (parts.length === 0) return '';
   const isCache = categories
     .slice(0, 2)

@@ -112,6 +112,8 @@ test('reports unattributed memory together with attributed memory', () => {
   const before = memoryAnswerAt(2, { dentries: 300_000 });
   const after = memoryAnswerAt(47, { dentries: 44_000, anonymous: 456_000, unattributed: 256_100 });
   expect(headOf([before], [after])).toMatch(/ Largest increases: anonymous \+1000 MiB, unattributed \+1000 MiB\.$/);
+  const more = memoryAnswerAt(47, { dentries: 44_000, anonymous: 406_000, unattributed: 306_100 });
+  expect(headOf([before], [more])).toMatch(/ Largest increases: unattributed \+\S+ GiB, anonymous \+\d+ MiB\.$/);
 });
 
 test('reports an unchanged, a rising and an unknown amount of free memory', () => {
