@@ -1,6 +1,8 @@
 import type { MemoryAnswer } from '../account/memory/answer.js';
 import { leaves } from '../account/memory/tree.js';
 import { HostError } from '../base/errors.js';
+import { listedPids } from '../host/proc/process.js';
+import { attempted } from '../host/proc/shared-files.js';
 import type { KernelTriage } from './answer.js';
 import { bySeverity, type Finding } from './finding.js';
 import { cgroups } from './host-cgroups.js';
@@ -39,8 +41,20 @@ const CHECKS: readonly (readonly [
 export function pipeFindings(host: HostReader, { memory }: Pick<MemoryAnswer, 'memory'>): Finding[] {
   const unattributed = leaves(memory).find(({ category }) => category === 'unattributed');
   const bytes = unattributed?.range?.leastBytes ?? unattributed?.bytes ?? 0;
-  if (!host.source.file) return [];
+  // Other captures than snapshots, and older ones, have no descriptors of pipes.
+  if (!host.source.file && !hasPipes(host)) return [];
   return host.run('pipes', 'pipes that hold much memory', () => pipes(host, bytes));
+}
+
+/** Whether a capture has any descriptor of a pipe. */
+function hasPipes({ source }: HostReader): boolean {
+  const links = (pid: string) =>
+    (attempted(() => source.list(`/proc/${pid}/fd`)) ?? []).map((fd) =>
+      attempted(() => source.readLink(`/proc/${pid}/fd/${fd}`)),
+    );
+  return (attempted(() => listedPids(source)) ?? []).some((pid) =>
+    links(pid).some((link) => link?.startsWith('pipe:')),
+  );
 }
 
 /** Runs all checks of host files. They do not wait, and take no lock of a process. */

@@ -252,22 +252,37 @@ const PIPES_SEVERE_SHARE = 0.05;
 export function* pipes(host: HostReader, unattributedBytes: number): Generator<Finding> {
   const share = unattributedBytes / host.meminfo('MemTotal');
   if (share < PIPES_SHARE || unattributedBytes < MIN_BYTES) return;
+  for (const program of pipesByProgram(host, unattributedBytes / 2).slice(0, MAX_FINDINGS)) {
+    const severity = share >= PIPES_SEVERE_SHARE ? 'warning' : 'note';
+    // A snapshot lacks other descriptors.
+    const next = host.source.file ? `procs --pid ${program.pid} --fds` : 'memory -v';
+    yield found('pipes', severity, { ...program, unattributedBytes }, next);
+  }
+}
+
+/** Pipes of a program, and what they can hold. */
+export interface ProgramPipes {
+  /** The process of it with most pipes. */
+  readonly pid: number;
+  readonly comm: string | null;
+  readonly pipes: number;
+  readonly mostBytes: number;
+  /** Number of its processes; absent: one. */
+  readonly processes?: number;
+}
+
+/** Programs whose pipes can hold so much, the largest first. @throws {HostError} */
+export function pipesByProgram(host: HostReader, leastBytes: number): ProgramPipes[] {
   const most = host.number('/proc/sys/fs/pipe-max-size');
   const comm = commIn(host);
   const counted = pipesOf(host).map(({ pid, pipes }) => ({ pid, comm: comm(pid), pipes }));
-  const programs = [...grouped(counted, (one) => one.comm ?? one.pid)].map(([, each]) => ({
-    each,
-    count: each.reduce((sum, one) => sum + one.pipes, 0),
-  }));
-  for (const { each, count } of programs.toSorted((a, b) => b.count - a.count).slice(0, MAX_FINDINGS)) {
+  const programs = [...grouped(counted, (one) => one.comm ?? one.pid)].flatMap(([, each]): ProgramPipes[] => {
     const [largest] = each.toSorted((a, b) => b.pipes - a.pipes);
-    if (!largest || count * most < unattributedBytes / 2) continue;
-    const { pid } = largest;
-    const processes = each.length > 1 ? { processes: each.length } : {};
-    const figures = { pid, comm: largest.comm, pipes: count, mostBytes: count * most, unattributedBytes, ...processes };
-    const severity = share >= PIPES_SEVERE_SHARE ? 'warning' : 'note';
-    yield found('pipes', severity, figures, `procs --pid ${pid} --fds`);
-  }
+    const sum = each.reduce((all, one) => all + one.pipes, 0);
+    if (!largest || sum * most < leastBytes) return [];
+    return [{ ...largest, pipes: sum, mostBytes: sum * most, ...(each.length > 1 ? { processes: each.length } : {}) }];
+  });
+  return programs.toSorted((a, b) => b.pipes - a.pipes);
 }
 
 /** Number of pipes of each process, a pipe once: of the process that has most of them. */
@@ -536,7 +551,7 @@ function* descriptors(host: HostReader, all: readonly ProcessStatus[], comm: Com
       const most = Number(/^Max open files +(\d{1,15}) /m.exec(text)?.[1] ?? Number.NaN);
       if (!(most > 0) || fdTable < NEAR * most) continue;
       const used = descriptorsOf(host, pid);
-      // The sockets of a snapshot are part of the descriptors.
+      // The sockets and pipes of a snapshot are part of the descriptors.
       if (used < NEAR * most && !host.source.file) uncounted++;
       if (used < NEAR * most || ++count > MAX_FINDINGS) continue;
       const figures = { limit: 'RLIMIT_NOFILE', used, most, share: used / most, pid, comm: comm(pid) };
@@ -554,15 +569,15 @@ function* descriptors(host: HostReader, all: readonly ProcessStatus[], comm: Com
     if (processes > 0) host.miss('processes', hides, new HostError(code, `${subject}: ${why}`));
   };
   miss(denied, 'denied', 'permission denied');
-  miss(uncounted, 'gone', 'a snapshot contains only those of sockets');
+  miss(uncounted, 'gone', 'a snapshot contains only those of sockets and pipes');
 }
 
-/** Number of descriptors; in a snapshot, of sockets. @throws {HostError} */
+/** Number of descriptors; in a snapshot, of sockets and pipes. @throws {HostError} */
 function descriptorsOf({ source }: HostReader, pid: number): number {
   try {
     return source.list(`/proc/${pid}/fd`).length;
   } catch (error) {
-    // A snapshot does not list a process without sockets.
+    // A snapshot does not list a process without sockets and pipes.
     if (!source.file && isHostError(error, 'gone')) return 0;
     throw error;
   }

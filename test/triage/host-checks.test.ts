@@ -146,11 +146,13 @@ test('counts pipes once each, by program, and only if memory is in no counter', 
     '/proc/7/comm': 'pipes\n',
   };
   const source = { ...madeSource({ files, links }), file: () => ({}) as never };
-  const found = (bytes: number) => {
+  const counted = (bytes: number) => {
     const range = { leastBytes: bytes, mostBytes: 2 * bytes };
     const unattributed = { category: 'unattributed', bytes, range, children: [] };
-    const memory = { category: 'memory', children: [unattributed] } as unknown as Category;
-    return pipeFindings(new HostReader(source, 4096), { memory });
+    return { memory: { category: 'memory', children: [unattributed] } as unknown as Category };
+  };
+  const found = (bytes: number) => {
+    return pipeFindings(new HostReader(source, 4096), counted(bytes));
   };
   // The pipes of pid 8 are those of pid 7.
   expect(found(2 ** 30)).toMatchObject([
@@ -160,6 +162,13 @@ test('counts pipes once each, by program, and only if memory is in no counter', 
   expect(found(2 ** 28)).toEqual([]);
   expect(found(4 * 2 ** 30)).toEqual([]);
   expect(found(0)).toEqual([]);
+  const { file: _, ...captured } = source;
+  const memory = counted(2 ** 30);
+  const reader = new HostReader(captured, 4096);
+  expect(pipeFindings(reader, memory)).toMatchObject([{ figures: { pid: 7, pipes: 1500 }, next: 'memory -v' }]);
+  // Of an older snapshot it is unknown whether there are pipes.
+  const older = new HostReader(madeSource({ files }), 4096);
+  expect([pipeFindings(older, memory), older.checked]).toEqual([[], []]);
 });
 
 test('names files in memory, and whether a process maps that much', () => {
@@ -763,7 +772,7 @@ test('reports that a process may have more descriptors than a snapshot contains'
   expect(findings).toEqual([]);
   expect(reader.checked).not.toContain('processes');
   expect(reader.unread).toMatchObject([
-    { check: 'processes', why: 'descriptors of 2 processes: a snapshot contains only those of sockets' },
+    { check: 'processes', why: 'descriptors of 2 processes: a snapshot contains only those of sockets and pipes' },
   ]);
 });
 

@@ -228,6 +228,9 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
     ...(of.ownerBytes == null
       ? []
       : [`Largest growth: ${of.cache == null ? process(of) : text(of.cache)}, ${size(of.ownerBytes)}.`]),
+    ...(of.pipes == null
+      ? []
+      : [`${program(of)} ${text(of.pipes)} pipes open, which can hold up to ${size(of.mostBytes)}.`]),
   ],
   rebooted: (of) =>
     `Reboot since the baseline: this boot began ${of.uptimeSeconds == null ? 'at an unknown time' : `${text(Math.round(Number(of.uptimeSeconds)))} s ago`}. Growth since the baseline is unknown.`,

@@ -57,7 +57,7 @@ function waitsOf(source: HostSource, given: Partial<HostWaits>): HostWaits {
     warnings,
     nameOf: ({ pid, process }) => name(`/proc/${process}/task/${pid}/comm`) || name(`/proc/${process}/comm`),
     functionOf: (process) => /^[A-Za-z_][\w.]{0,63}$/.exec(name(`/proc/${process}/wchan`))?.[0] ?? null,
-    // A snapshot has descriptors of sockets only.
+    // A snapshot has descriptors of sockets and pipes only.
     holdersOf: (lock) => (source.file ? lockHolders(source, lock) : null),
   };
 }

@@ -9,7 +9,13 @@ import type { Origin } from '../../records/machine-sample.js';
 import { USER_HZ } from '../../records/processes.js';
 import { type Finding, severityOf } from '../../triage/finding.js';
 import { found } from '../../triage/host-memory.js';
-import { commIn, type ProcessStatus, processesOf } from '../../triage/host-processes.js';
+import {
+  commIn,
+  type ProcessStatus,
+  type ProgramPipes,
+  pipesByProgram,
+  processesOf,
+} from '../../triage/host-processes.js';
 import type { HostReader } from '../../triage/host-reader.js';
 import { Warnings } from '../../walk/warnings.js';
 
@@ -79,11 +85,23 @@ export function changesSince(
       bytes,
       share: grownBytes / memory.bytes,
       ...ownerOf(category, grownBytes, before, caches, reader),
+      ...(category === 'unattributed' ? pipesOf(reader, grownBytes) : {}),
       seconds: seconds!,
     };
     return [found('memory-growth', isNote ? 'note' : 'warning', figures, 'memory -v')];
   });
   return Math.abs(step) > CLOCK_SLACK ? [clock, ...growth] : growth;
+}
+
+/** The program whose pipes can hold at least half of memory in no counter; nothing: none, or unknown. */
+function pipesOf(reader: HostReader, grownBytes: number): Partial<ProgramPipes> {
+  if (!reader.source.file) return {};
+  try {
+    return pipesByProgram(reader, grownBytes / 2)[0] ?? {};
+  } catch (error) {
+    reader.miss('baseline', 'pipes that hold the growth', error);
+    return {};
+  }
 }
 
 /** Minimum share of the growth of a named owner, and where owners may be missing: it is the largest even so. */

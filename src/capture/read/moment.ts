@@ -110,7 +110,7 @@ export function textOf({ lines }: Moment, path: string): string | undefined {
   return undefined;
 }
 
-/** Maximum number of socket descriptors to read. */
+/** Maximum number of descriptors to read. */
 const MAX_LINKS = 300_000;
 
 /** pid (or `self`) → the inode of its network namespace, from `ls -l`. */
@@ -124,7 +124,7 @@ function namespacesOf(captured: CapturedFiles, prefix: string): Map<string, stri
 }
 
 /**
- * The links of a sample: namespaces of each captured kind, and socket descriptors from `ls -l`.
+ * The links of a sample: namespaces of each captured kind, and descriptors of sockets and pipes from `ls -l`.
  *
  * @param damage receives a message for each problem
  */
@@ -142,12 +142,12 @@ export function linksOf(captured: CapturedFiles, sample: number, damage: string[
   let directory = '';
   for (const line of linesOf(captured.get(`${prefix}descriptors`) ?? '')) {
     if (links.size >= limit) {
-      damage.push(`it has more than ${MAX_LINKS} socket descriptors`);
+      damage.push(`it has more than ${MAX_LINKS} descriptors of sockets and pipes`);
       break;
     }
     const heading = /^(\/proc\/\d{1,10}\/fd):$/.exec(line)?.[1];
     if (heading) directory = heading;
-    const link = / (\d{1,10}) -> (socket:\[\d{1,15}\])$/.exec(line);
+    const link = / (\d{1,10}) -> ((?:socket|pipe):\[\d{1,15}\])$/.exec(line);
     if (link && directory !== '') links.set(`${directory}/${link[1]}`, link[2] ?? '');
   }
   return links;

@@ -118,7 +118,7 @@ const MAX_DESCRIPTORS = 2_000_000;
 /** Descriptors of files, by folder (`/proc/PID/fd`). */
 export type OpenFiles = ReadonlyMap<string, readonly string[]>;
 
-/** Records the socket descriptors of each process in the format of `ls -l`. Returns those of files. */
+/** Records the descriptors of sockets and pipes of each process in the format of `ls -l`. Returns those of files. */
 export async function recordDescriptors(work: Work, at: string, pids: readonly string[]): Promise<OpenFiles> {
   const openFiles = new Map<string, string[]>();
   const { source, archive, failures, deadline } = work;
@@ -136,7 +136,8 @@ export async function recordDescriptors(work: Work, at: string, pids: readonly s
       for (const name of source.list(folder)) {
         budget--;
         const target = linkOf(work, `${folder}/${name}`);
-        if (target?.startsWith('socket:[')) text += `lrwx------ 1 0 0 64 Jan 1 00:00 ${name} -> ${target}\n`;
+        if (target?.startsWith('socket:[') || target?.startsWith('pipe:['))
+          text += `lrwx------ 1 0 0 64 Jan 1 00:00 ${name} -> ${target}\n`;
         else if (target?.startsWith('/')) files.push(name);
         await deadline.breathe();
       }

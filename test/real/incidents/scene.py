@@ -41,7 +41,7 @@ def workers(count, work):
 
 
 def memfds(count, each):
-    resource.setrlimit(resource.RLIMIT_NOFILE, (count + 64, count + 64))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2 * count + 64, 2 * count + 64))
     fds = [os.memfd_create('part') for _ in range(count)]
     for fd in fds:
         os.posix_fallocate(fd, 0, each)
@@ -61,7 +61,7 @@ def touched(mapping, begin, end):
 
 def pipes(count):
     """Full pipes of 1 MiB."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, (2 * count + 64, 2 * count + 64))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4 * count + 64, 4 * count + 64))
     data = bytes(MIB)
     held = []
     for _ in range(count):

@@ -37,7 +37,7 @@ open_files() {
   over 'ls -ln /dev/null' /proc/[0-9]*/fd | grep -aF -f "$dir/wanted"
 }
 descriptors() {
-  grep -aE '^/proc/|socket:\[' "$dir/open"
+  grep -aE '^/proc/|(socket|pipe):\[' "$dir/open"
 }
 lines_of_each() {
   over 'grep -aH ^' $(each "$1") | head -c ${MAX_BYTES}
@@ -345,7 +345,7 @@ tmpfs_points() {
 }
 # What is kept of the lists of descriptors.
 wanted() {
-  printf '%s\n' '/fd:' 'socket:[' ' -> /memfd:' ' (deleted)'
+  printf '%s\n' '/fd:' 'socket:[' 'pipe:[' ' -> /memfd:' ' (deleted)'
   sed 's|.*| -> &/|' "$dir/points"
 }
 # Descriptors of files that may be in memory: path and target.
