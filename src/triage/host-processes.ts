@@ -239,7 +239,7 @@ function ofShared(host: HostReader, owner: SharedOwner, isMapped: false | null, 
 }
 
 /** Share of memory in no counter from which pipes are counted; none smaller is an incident. */
-const PIPES_SHARE = 0.02;
+export const PIPES_SHARE = 0.02;
 const PIPES_SEVERE_SHARE = 0.05;
 
 /**

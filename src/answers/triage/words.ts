@@ -228,6 +228,11 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
     ...(of.ownerBytes == null
       ? []
       : [`Largest growth: ${of.cache == null ? process(of) : text(of.cache)}, ${size(of.ownerBytes)}.`]),
+    ...(of.file == null
+      ? []
+      : [
+          `Largest now, mapped by no process: ${text(of.file)}${of.pid == null ? '' : ` of ${process(of)}`}, ${size(of.fileBytes)}.`,
+        ]),
     ...(of.pipes == null
       ? []
       : [`${program(of)} ${text(of.pipes)} pipes open, which can hold up to ${size(of.mostBytes)}.`]),

@@ -11,6 +11,8 @@ import { readHostCounts } from '../../host/proc/memory.js';
 import { sharedFiles } from '../../host/proc/shared-files.js';
 import type { SharedMappings } from '../../host/proc/shared-mappings.js';
 import { sharedOwners } from '../../host/proc/shared-owners.js';
+import { PIPES_SHARE, type ProgramPipes, pipesByProgram } from '../../triage/host-processes.js';
+import { HostReader } from '../../triage/host-reader.js';
 import { capturedAt } from '../kit/captured-source.js';
 
 /**
@@ -67,6 +69,31 @@ const NOTABLE_SHARE = 0.01;
 const NOTABLE_BYTES = 64 * 2 ** 20;
 
 /**
+ * What pipes can hold, where much memory is in no counter: theirs is in none. Empty: nothing is known of them.
+ */
+function pipesOf({ memory, host: machine }: MemoryAnswer, host: HostSource): Partial<Category> {
+  const unattributed = leaves(memory).find(({ category }) => category === 'unattributed');
+  const { leastBytes = unattributed?.bytes ?? 0, mostBytes = leastBytes } = unattributed?.range ?? {};
+  if (leastBytes < PIPES_SHARE * memory.bytes) return {};
+  try {
+    const programs = pipesByProgram(new HostReader(host, machine?.pageSize ?? 4096), 0);
+    const [largest] = programs;
+    if (!largest) return {};
+    const sum = (of: (one: ProgramPipes) => number) => programs.reduce((all, one) => all + of(one), 0);
+    const most = sum((one) => one.mostBytes);
+    const owner = `pid ${largest.pid}${largest.comm === null ? '' : ` (${largest.comm})`}`;
+    return {
+      // CAP_SYS_RESOURCE allows larger pipes: only uncounted memory is a bound.
+      range: { leastBytes: 0, mostBytes },
+      why: `${sum((one) => one.pipes)} pipes can hold up to ${formatSize(most)}, those of ${owner} ${formatSize(largest.mostBytes)}; no counter exists; counted as unattributed`,
+    };
+  } catch (error) {
+    if (error instanceof HostError) return {};
+    throw error;
+  }
+}
+
+/**
  * Adds the files in tmpfs. Page flags and counters do not name them; descriptors and mounts do. If some are
  * unreadable and much shared memory has no known owner, the answer is incomplete.
  */
@@ -79,9 +106,11 @@ export function withSharedFiles(answer: MemoryAnswer, host: HostSource, mappings
       const process = pid ?? inside;
       return { kind, name, ...(process === undefined ? {} : { pid: process }), ...(files > 1 ? { files } : {}), bytes };
     });
+  const pipes = pipesOf(answer, host);
   const named = (category: Category): Category => ({
     ...category,
     ...(category.category === 'shared' ? { owners } : {}),
+    ...(category.category === 'pipes' ? pipes : {}),
     children: category.children.map(named),
   });
   const memory = named(answer.memory);

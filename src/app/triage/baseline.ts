@@ -78,19 +78,28 @@ export function changesSince(
     const grownBytes = bytes - beforeBytes;
     if (grownBytes < least) return [];
     const isNote = category in MEASURES || severityOf(grownBytes, memory.bytes) === undefined;
+    const owner = ownerOf(category, grownBytes, before, caches, reader);
     const figures = {
       category,
       grownBytes,
       beforeBytes,
       bytes,
       share: grownBytes / memory.bytes,
-      ...ownerOf(category, grownBytes, before, caches, reader),
+      ...owner,
+      ...(category === 'shared' && owner.ownerBytes === null ? unmappedOf(reader, grownBytes) : {}),
       ...(category === 'unattributed' ? pipesOf(reader, grownBytes) : {}),
       seconds: seconds!,
     };
     return [found('memory-growth', isNote ? 'note' : 'warning', figures, 'memory -v')];
   });
   return Math.abs(step) > CLOCK_SLACK ? [clock, ...growth] : growth;
+}
+
+/** The largest owner of shared memory that no process maps; its size before is unknown. Nothing: none is large enough. */
+function unmappedOf({ unmapped: [largest] }: HostReader, grownBytes: number) {
+  if (!largest || largest.bytes < OWNER_SHARE * grownBytes) return {};
+  const { name, bytes, comm, pid = null, inside = null } = largest;
+  return { pid: pid ?? inside, comm, file: name, fileBytes: bytes };
 }
 
 /** The program whose pipes can hold at least half of memory in no counter; nothing: none, or unknown. */

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
-import { totalmem } from 'node:os';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
@@ -250,6 +250,50 @@ const severe = ({ findings }: Answer, pid: number, comm: string) =>
     ({ severity, figures }) =>
       severity !== 'note' && (figures.pid === pid || figures.comm === comm || figures.mostPid === pid),
   );
+
+/** Checks that a snapshot of the scene has the same owner and amount as the live answer. */
+export async function checkSnapshot(scene: Scene): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'scene-'));
+  const file = join(folder, 'scene.tar.gz');
+  const shown = ({ findings, holders }: Answer, comm: string) => ({
+    findings: findings
+      .filter(({ code, figures }) => code === scene.finding?.code && figures.comm === comm)
+      .map(({ severity, figures: { name, pid, bytes, pipes, inside, mount } }) =>
+        // Python may open and close a pipe.
+        [severity, name, pid, bytes, Number(pipes ?? 0) > 100, inside, mount],
+      ),
+    holders: holders?.largest.filter(({ name }) => name === comm).map(({ kind, processes }) => [kind, processes]),
+  });
+  try {
+    await during(scene, async (_, comm) => {
+      expect((await kdumpMem('snapshot', '--force', '-o', file)).status).toBe(0);
+      const { stdout } = await kdumpMem('triage', '--from', file, '--json');
+      const [live, captured] = [await triaged(), triageSchema.parse(JSON.parse(stdout))];
+      expect(shown(captured, comm)).toEqual(shown(live, comm));
+      if (scene.finding) expect(shown(live, comm).findings).toHaveLength(1);
+    });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Checks that growth since a snapshot names its owner. */
+export async function checkGrowth(scene: Scene, category: string, figure: string): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), 'growth-'));
+  const file = join(folder, 'before.tar.gz');
+  try {
+    expect((await kdumpMem('snapshot', '--force', '-o', file)).status).toBe(0);
+    await during(scene, async (pid, comm) => {
+      const { stdout } = await kdumpMem('triage', '--baseline', file, '--json');
+      const { findings } = triageSchema.parse(JSON.parse(stdout));
+      const found = findings.find(({ code, figures }) => code === 'memory-growth' && figures.category === category);
+      expect(found?.figures, stdout).toMatchObject({ pid, comm });
+      expect(isNear(found?.figures[figure], scene.amount), JSON.stringify(found)).toBe(true);
+    });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
 
 /** Checks the answers of triage while the scene is there, and afterwards. */
 export async function checkScene(scene: Scene): Promise<void> {

@@ -1,10 +1,29 @@
 import { existsSync } from 'node:fs';
 import { describe, test } from 'vitest';
-import { checkScene, OTHER_SCENES, SOME_SCENES } from '../scenes.js';
+import { checkGrowth, checkScene, checkSnapshot, OTHER_SCENES, SOME_SCENES } from '../scenes.js';
+
+const ALL = [...SOME_SCENES, ...OTHER_SCENES];
+const scenes = (...programs: readonly string[]) => ALL.filter(({ program }) => programs.includes(program));
+/** Growth of a scene: its category, and the figure with the amount. */
+const GROWTHS = [
+  ['full_pipes', 'unattributed', 'mostBytes'],
+  ['java', 'anonymous', 'ownerBytes'],
+  ['zgc', 'shared', 'grownBytes'],
+  ['container', 'shared', 'fileBytes'],
+] as const;
 
 describe.skipIf(existsSync('/proc/kcore') || process.geteuid?.() !== 0)(
   'live incidents (needs root, and no /proc/kcore)',
   () => {
-    test.each([...SOME_SCENES, ...OTHER_SCENES])('$name: owner, amount and next command', checkScene);
+    test.each(ALL)('$name: owner, amount and next command', checkScene);
+
+    test.each(scenes('hoard_many', 'container', 'full_pipes', 'deleted', 'chroot'))(
+      '$name: a snapshot has the same owner',
+      checkSnapshot,
+    );
+
+    test.each(GROWTHS)('growth of %s since a snapshot: category %s and owner', async (program, category, figure) => {
+      for (const scene of scenes(program)) await checkGrowth(scene, category, figure);
+    });
   },
 );
