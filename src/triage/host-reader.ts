@@ -1,7 +1,7 @@
 import { ExhaustedError, HostError, type HostErrorCode } from '../base/errors.js';
 import type { HostSource } from '../host/host-source.js';
-import { SharedMappings } from '../host/proc/shared-mappings.js';
 import type { SharedFile } from '../host/proc/shared-files.js';
+import { SharedMappings } from '../host/proc/shared-mappings.js';
 import type { SharedOwner } from '../host/proc/shared-owners.js';
 import { lackingLine } from '../records/meminfo-lines.js';
 import type { Finding } from './finding.js';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import type { Category } from '../../src/account/memory/tree.js';
 import { findingWords } from '../../src/answers/triage/words.js';
 import type { KernelTriage } from '../../src/triage/answer.js';
-import type { Category } from '../../src/account/memory/tree.js';
 import type { Finding } from '../../src/triage/finding.js';
 import { hostFindings, pipeFindings, withHostFindings } from '../../src/triage/host-checks.js';
 import { HOST_CHECKS, HostReader } from '../../src/triage/host-reader.js';

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { flaggedMemory } from '../../../src/account/memory/flagged.js';
-import { FRAME_KINDS, type FlaggedMachine, type FrameKind } from '../../../src/account/memory/flagged-machine.js';
+import { type FlaggedMachine, FRAME_KINDS, type FrameKind } from '../../../src/account/memory/flagged-machine.js';
 import { leaves } from '../../../src/account/memory/tree.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
 import { memorySchema } from '../../../src/answers/memory/schema.js';

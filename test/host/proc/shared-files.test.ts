@@ -264,7 +264,7 @@ describe('tmpfs of other mount namespaces', () => {
     ]);
   });
 
-  test('whose folders may not be read have their size all the same', () => {
+  test('have their size even if no folder of them can be listed', () => {
     const missing: string[] = [];
     const found = sharedFiles(host({ links, texts, mounted, denied: [] }), (why) => missing.push(why));
     expect(found).toEqual([{ ...rest, bytes: 500 * MIB }]);
