@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import { isHostError } from '../../base/errors.js';
 import type { FileFacts, HostSource } from '../host-source.js';
 import { listedPids } from './process.js';
-import type { SharedMappings } from './shared-mappings.js';
 
 /** Maximum number of files in a snapshot, largest first. */
 export const MAX_CAPTURED = 1000;
@@ -54,6 +53,13 @@ interface LastAttach {
   readonly pid: number | null;
 }
 
+/** What processes map, as shared-mappings.ts reads it. Keys are `DEVICE INODE`. */
+interface MappedFiles {
+  isMapped(key: string, bytes: number): boolean | undefined;
+  /** Files that no process has open. @param opened keys of those that one has */
+  unopened(opened: ReadonlySet<string>): readonly SharedFile[];
+}
+
 /** Called with a reason why files may be missing. */
 type OnMissing = (why: string) => void;
 
@@ -65,7 +71,7 @@ type OnMissing = (why: string) => void;
  * @param onMissing called with each reason why files may be missing
  * @param mappings of processes; undefined: files that are only mapped are not listed
  */
-export function sharedFiles(host: HostSource, onMissing: OnMissing, mappings?: SharedMappings): SharedFile[] {
+export function sharedFiles(host: HostSource, onMissing: OnMissing, mappings?: MappedFiles): SharedFile[] {
   return [...filesInMemory(host, onMissing, mappings), ...segments(host)].toSorted((a, b) => b.bytes - a.bytes);
 }
 
@@ -116,7 +122,7 @@ interface FoundFile extends SharedFile {
   readonly device: string;
 }
 
-function filesInMemory(host: HostSource, onMissing: OnMissing, mappings?: SharedMappings): SharedFile[] {
+function filesInMemory(host: HostSource, onMissing: OnMissing, mappings?: MappedFiles): SharedFile[] {
   const { file } = host;
   if (!file) return recordedFiles(host.filesInMemory, onMissing);
   let [until, isLate] = [host.now() + MAX_MS, false];
@@ -271,11 +277,7 @@ const MAX = Number.MAX_SAFE_INTEGER;
  *
  * @param nameOf changes names; they may contain anything
  */
-export function filesInMemoryLines(
-  host: HostSource,
-  nameOf: (name: string) => string,
-  mappings?: SharedMappings,
-): string {
+export function filesInMemoryLines(host: HostSource, nameOf: (name: string) => string, mappings?: MappedFiles): string {
   const missing: string[] = [];
   const files = filesInMemory(host, (why) => missing.push(`missing ${why}\n`), mappings);
   const shown = files.slice(0, MAX_CAPTURED);

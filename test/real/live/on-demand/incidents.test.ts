@@ -29,7 +29,6 @@ const INCIDENTS: readonly Incident[] = [
   ['pipes', BYTES, 'pipes', 'mostBytes'],
   ['memfd', BYTES, 'shared-memory', 'bytes'],
   ['deleted', BYTES, 'shared-memory', 'bytes'],
-  ['sysv', BYTES, 'shared-memory', 'bytes'],
   ['tables', BYTES, 'page-tables', 'mostBytes'],
   ['bpf', BYTES, 'vmalloc', 'mapBytes'],
   ['threads', 4500, 'kernel-stacks', 'threads'],

@@ -70,7 +70,6 @@ const INCIDENTS: readonly Incident[] = [
     figure: 'bytes',
     isOwn: ({ name, pid }) => name === `/dev/shm/kept-${process.pid}` && pid === null,
   },
-  { name: 'a SysV segment', kind: 'sysv', amount: LARGE, code: 'shared-memory', figure: 'bytes' },
   { name: 'page tables', kind: 'tables', amount: LARGE, code: 'page-tables', figure: 'mostBytes' },
   { name: 'BPF maps', kind: 'bpf', amount: LARGE, code: 'vmalloc', figure: 'mapBytes' },
   { name: 'zombies', kind: 'zombies', amount: 120, code: 'zombies', figure: 'zombies' },
