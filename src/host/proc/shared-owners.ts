@@ -24,7 +24,7 @@ export interface SharedOwner extends SharedFile {
 /**
  * Files in memory by owner, largest first. Files that processes map are apart from others of the same owner.
  *
- * @param leastBytes processes below it are one owner with others of their name
+ * @param leastBytes processes below it are one owner with others of their name, if these have so much together
  */
 export function sharedOwners(host: HostSource, files: readonly SharedFile[], leastBytes: number): SharedOwner[] {
   const commOf = (pid: number | undefined) =>
@@ -34,18 +34,15 @@ export function sharedOwners(host: HostSource, files: readonly SharedFile[], lea
   const owners = [...grouped(files, keyOf)].map(([, each]) => ownerOf(host, each, commOf));
   const isSmall = ({ pid, kind, bytes, comm }: SharedOwner) =>
     pid !== undefined && kind !== 'segment' && bytes < leastBytes && comm !== null;
-  const programs = [...grouped(owners.filter(isSmall), ({ comm, mapped }) => JSON.stringify([comm, mapped]))].map(
-    ([, each]): SharedOwner => {
+  const programs = [...grouped(owners.filter(isSmall), ({ comm, mapped }) => JSON.stringify([comm, mapped]))].flatMap(
+    ([, each]): readonly SharedOwner[] => {
       const [largest, ...others] = each.toSorted((a, b) => b.bytes - a.bytes) as [SharedOwner, ...SharedOwner[]];
-      if (others.length === 0) return largest;
       const sum = (of: (one: SharedOwner) => number) => each.reduce((all, one) => all + of(one), 0);
-      return {
-        ...largest,
-        bytes: sum(({ bytes }) => bytes),
-        files: sum((one) => one.files),
-        processes: each.length,
-        isHidden: 2 * sum(({ isHidden, bytes }) => (isHidden ? bytes : 0)) >= sum(({ bytes }) => bytes),
-      };
+      const bytes = sum((one) => one.bytes);
+      if (others.length === 0 || bytes < leastBytes) return each;
+      const files = sum((one) => one.files);
+      const isHidden = 2 * sum((one) => (one.isHidden ? one.bytes : 0)) >= bytes;
+      return [{ ...largest, bytes, files, processes: each.length, isHidden }];
     },
   );
   return [...owners.filter((one) => !isSmall(one)), ...programs]
