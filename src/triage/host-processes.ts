@@ -195,7 +195,7 @@ export function* sharedMemory(host: HostReader): Generator<Finding> {
   const owners = sharedOwners(host.source, all, SHARED_SHARE * total).map((one) => ({
     ...one,
     // Where no mappings were read, a process may map a file that is not larger than its RSS.
-    isMapped: one.mapped ?? (one.kind !== 'tmpfs' && largest >= one.bytes / 2 ? null : false),
+    isMapped: one.mapped ?? (largest >= one.bytes / 2 ? null : false),
   }));
   host.mapped.push(...all.filter(({ mapped }) => mapped === true));
   host.unmapped.push(...owners.filter(({ isMapped }) => isMapped === false));

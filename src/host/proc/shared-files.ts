@@ -57,7 +57,9 @@ interface LastAttach {
 interface MappedFiles {
   isMapped(key: string, bytes: number): boolean | undefined;
   /** Files that no process has open. @param opened keys of those that one has */
-  unopened(opened: ReadonlySet<string>): readonly SharedFile[];
+  unopened(opened: ReadonlySet<string>): readonly FoundFile[];
+  /** Whether processes whose mappings are unknown may map so much. */
+  mayMap(bytes: number): boolean;
 }
 
 /** Called with a reason why files may be missing. */
@@ -118,7 +120,8 @@ function addTmpfs(found: Map<string, Tmpfs>, mounts: Mounts, inside: number | un
   }
 }
 
-interface FoundFile extends SharedFile {
+/** A file, and the device of its file system. */
+export interface FoundFile extends SharedFile {
   readonly device: string;
 }
 
@@ -232,13 +235,15 @@ function filesInMemory(host: HostSource, onMissing: OnMissing, mappings?: Mapped
     return size ? [{ of, size }] : [];
   });
   for (const { of } of reached.toSorted((a, b) => (b.size.used ?? MAX) - (a.size.used ?? MAX))) walk(of.at, 0, of);
-  const files = [...found.values()];
+  // A deleted file that is only mapped is a part of its tmpfs, and in none of its folders.
+  const files = [...found.values(), ...(mappings?.unopened(new Set(found.keys())) ?? [])];
   const sums = new Map<string, number>();
   for (const { device, bytes } of files) sums.set(device, (sums.get(device) ?? 0) + bytes);
   const rests = reached.flatMap(({ of, size: { used, limit } }): SharedFile[] => {
     const bytes = Math.max(0, (used ?? 0) - (sums.get(of.device) ?? 0));
     const inside = of.inside === undefined ? {} : { inside: of.inside };
-    const common = { kind: 'tmpfs', name: `tmpfs ${of.point}`, mount: of.point, bytes, ...inside } as const;
+    const mapped = mappings && !mappings.mayMap(bytes) ? { mapped: false } : {};
+    const common = { kind: 'tmpfs', name: `tmpfs ${of.point}`, mount: of.point, bytes, ...inside, ...mapped } as const;
     return used !== null && used >= MIN_BYTES ? [limit === null ? common : { ...common, limit }] : [];
   });
   if (wasLate || isLate || entries > MAX_ENTRIES)
@@ -251,11 +256,7 @@ function filesInMemory(host: HostSource, onMissing: OnMissing, mappings?: Mapped
   if (namespaces.size >= MAX_NAMESPACES) onMissing(`only ${MAX_NAMESPACES} mount namespaces were read`);
   if (own.size === 0) onMissing('tmpfs mounts: mountinfo is not readable');
   if (!pids.includes('1')) onMissing('not all processes are visible (hidepid, or a pid namespace)');
-  const all = [
-    ...files.map(({ device: _, ...one }) => one),
-    ...rests,
-    ...(mappings?.unopened(new Set(found.keys())) ?? []),
-  ];
+  const all = [...files.map(({ device: _, ...one }) => one), ...rests];
   return all.toSorted((a, b) => b.bytes - a.bytes);
 }
 

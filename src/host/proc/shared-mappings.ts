@@ -1,7 +1,7 @@
-import { HostError, isHostError } from '../../base/errors.js';
+import { ExhaustedError, HostError, isHostError } from '../../base/errors.js';
 import type { HostSource } from '../host-source.js';
 import { listedPids, optionalText, statusFields } from './process.js';
-import { attempted, deviceNumber, mountsOf, type SharedFile } from './shared-files.js';
+import { attempted, deviceNumber, type FoundFile, mountsOf } from './shared-files.js';
 
 /** Smaller parts of RSS are ignored. Bytes. */
 const MIN_RSS = 16 * 2 ** 20;
@@ -50,6 +50,10 @@ export class SharedMappings {
     return Math.max(0, ...this.#unread.values()) >= bytes / 2 ? undefined : false;
   }
 
+  mayMap(bytes: number): boolean {
+    return this.unknownBytes >= bytes / 2;
+  }
+
   /** Bytes of the files that any of these processes maps; undefined: unknown for one of them. */
   bytesOf(pids: ReadonlySet<number>): number | undefined {
     let sum = 0;
@@ -66,13 +70,14 @@ export class SharedMappings {
   }
 
   /** Files in memory that are mapped, and that no process has open. @param opened keys of files with descriptors */
-  unopened(opened: ReadonlySet<string>): SharedFile[] {
-    return [...this.#objects].flatMap(([key, { name, pid, bytes }]): SharedFile[] => {
+  unopened(opened: ReadonlySet<string>): FoundFile[] {
+    return [...this.#objects].flatMap(([key, { name, pid, bytes }]): FoundFile[] => {
       // A segment of our IPC namespace is listed by itself.
       if (bytes === undefined || opened.has(key) || name.startsWith('/SYSV')) return [];
       const isAnonymous = name.startsWith('/dev/zero');
       const plain = isAnonymous ? 'shared anonymous mapping' : name.replace(/^\/(memfd:.*) \(deleted\)$/s, '$1');
-      return [{ kind: isAnonymous ? 'mapping' : 'file', name: plain, pid, bytes, mapped: true }];
+      const device = key.slice(0, key.indexOf(' '));
+      return [{ kind: isAnonymous ? 'mapping' : 'file', name: plain, pid, bytes, mapped: true, device }];
     });
   }
 
@@ -102,6 +107,8 @@ export class SharedMappings {
         if (!isSized) this.#unsized.set(pid, this.#unread.get(pid) ?? 0);
         this.#unread.delete(pid);
       } catch (error) {
+        // Without a descriptor or process left, the mappings of the others are unknown too.
+        if (error instanceof ExhaustedError) break;
         if (!(error instanceof HostError)) throw error;
         if (isHostError(error, 'gone')) this.#unread.delete(pid);
       }

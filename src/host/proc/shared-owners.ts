@@ -30,7 +30,13 @@ export function sharedOwners(host: HostSource, files: readonly SharedFile[], lea
   const commOf = (pid: number | undefined) =>
     pid === undefined ? null : optionalText(host, `/proc/${pid}/comm`).trimEnd() || null;
   const keyOf = ({ kind, name, pid, mount, inside, mapped }: SharedFile) =>
-    JSON.stringify(kind === 'segment' ? [name] : pid !== undefined ? [pid, mapped] : [mount ?? folderOf(name), inside]);
+    JSON.stringify(
+      kind === 'segment'
+        ? [name]
+        : pid !== undefined
+          ? [pid, mapped]
+          : [mount ?? folderOf(name), inside, mapped === true],
+    );
   const owners = [...grouped(files, keyOf)].map(([, each]) => ownerOf(host, each, commOf));
   const isSmall = ({ pid, kind, bytes, comm }: SharedOwner) =>
     pid !== undefined && kind !== 'segment' && bytes < leastBytes && comm !== null;

@@ -270,6 +270,22 @@ describe('tmpfs of other mount namespaces', () => {
     expect(found).toEqual([{ ...rest, bytes: 500 * MIB }]);
   });
 
+  test('do not contain files that are only mapped: these have their process', () => {
+    const gone = { kind: 'file', name: '/data/gone (deleted)', pid: 41, bytes: 150 * MIB, mapped: true } as const;
+    const mappings = (unknown: number) => ({
+      isMapped: (key: string) => key === '0:2 9',
+      unopened: () => [{ ...gone, device: '0:2' }],
+      mayMap: (bytes: number) => unknown >= bytes,
+    });
+    const found = (unknown: number) => listed(host({ links, texts, files, mounted }), () => {}, mappings(unknown));
+    expect(found(0)).toEqual([
+      { kind: 'file', name: '/data/big', bytes: 300 * MIB, mount: '/data', inside: 40, mapped: true },
+      gone,
+      { ...rest, bytes: 50 * MIB, mapped: false },
+    ]);
+    expect(found(50 * MIB)).toContainEqual({ ...rest, bytes: 50 * MIB });
+  });
+
   test('are the same in a snapshot', () => {
     const source = host({ links, texts, files, mounted });
     const text = filesInMemoryLines(source, (name) => name);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { HostError } from '../../../src/base/errors.js';
+import { ExhaustedError, HostError } from '../../../src/base/errors.js';
 import { SharedMappings } from '../../../src/host/proc/shared-mappings.js';
 import { madeSource } from '../../support/made-host.js';
 
@@ -41,9 +41,9 @@ function machine(changes: Readonly<Record<string, string>> = {}, facts: (path: s
 test('reads what the largest processes map: names, sizes, and not the files of disks', async () => {
   const found = await SharedMappings.read(machine());
   expect(found.unopened(new Set())).toEqual([
-    { kind: 'file', name: 'memfd:a b', pid: 7, bytes: 500 * MIB, mapped: true },
-    { kind: 'mapping', name: 'shared anonymous mapping', pid: 7, bytes: 600 * MIB, mapped: true },
-    { kind: 'file', name: '/dev/shm/y', pid: 7, bytes: 700 * MIB, mapped: true },
+    { kind: 'file', name: 'memfd:a b', pid: 7, bytes: 500 * MIB, mapped: true, device: '0:1' },
+    { kind: 'mapping', name: 'shared anonymous mapping', pid: 7, bytes: 600 * MIB, mapped: true, device: '0:1' },
+    { kind: 'file', name: '/dev/shm/y', pid: 7, bytes: 700 * MIB, mapped: true, device: '0:20' },
   ]);
   expect(found.unopened(new Set([MEMFD!, ZERO!])).map(({ name }) => name)).toEqual(['/dev/shm/y']);
   for (const key of [MEMFD, ZERO, SHM]) expect(found.isMapped(key!, MIB)).toBe(true);
@@ -89,6 +89,10 @@ test('where maps are not readable, it is unknown whether a file is mapped, unles
   expect(found.isMapped(MEMFD!, 500 * MIB)).toBeUndefined();
   expect(found.isMapped(MEMFD!, 5000 * MIB)).toBe(false);
   expect(found.unknownBytes).toBe(900_000 * 1024);
+  const exhausted = async () => {
+    throw new ExhaustedError('no descriptor is left');
+  };
+  expect((await SharedMappings.read({ ...source, readSlowText: exhausted })).unknownBytes).toBe(900_000 * 1024);
 });
 
 test.each([
