@@ -151,7 +151,7 @@ export const SUITES = [
   {
     name: 'live-incidents',
     covers: 'incidents and healthy programs on this machine: owner, amount and next command of `triage`; needs root',
-    time: '5 min',
+    time: '2 min',
     files: ['test/real/incidents/on-demand/**/*.test.ts'],
     isolated: true,
     lab: LAB,
