@@ -69,6 +69,8 @@ export interface StatusSizes {
   readonly swap: number | null;
   readonly pageTables: number | null;
   readonly locked: number | null;
+  /** VmPin (mm->pinned_vm, since 3.2). */
+  readonly pinned: number | null;
   readonly hugetlb: number | null;
 }
 

@@ -7,7 +7,7 @@ import { listed, listedPids, optionalText, statusFields } from '../host/proc/pro
 import { readDescriptors } from '../host/proc/process-files.js';
 import { type SharedFile, sharedFiles } from '../host/proc/shared-files.js';
 import { lackingVmalloc } from '../records/meminfo-lines.js';
-import type { Finding } from './finding.js';
+import { type Finding, severityOf } from './finding.js';
 import { NEAR, NOT_ALL_LISTED } from './host-limits.js';
 import { found, programFigures, SHARED_SEVERE_SHARE } from './host-memory.js';
 import { type HostCheckName, type HostReader, isAbsent } from './host-reader.js';
@@ -63,6 +63,8 @@ export interface ProcessStatus {
   /** The same without swap. */
   readonly rssAnonBytes: number;
   readonly shmemBytes: number;
+  /** Pages pinned for io_uring, RDMA or vdpa. */
+  readonly pinnedBytes: number;
 }
 
 /** Zombies, blocked tasks, kernel stacks, page tables, descriptors. @throws {HostError} */
@@ -84,6 +86,7 @@ export function* processes(host: HostReader): Generator<Finding> {
     const most = largest('tableBytes', bytes);
     return ['page-tables', { bytes, share, ...programFigures(most, 'mostBytes') }];
   });
+  yield* pinnedPages(host, all, comm);
   yield* descriptors(host, all, comm);
 }
 
@@ -343,6 +346,7 @@ export function processesOf(host: HostReader, check: HostCheckName = 'processes'
           anonBytes: /^RssAnon:/m.test(status) ? bytes('RssAnon') + bytes('VmSwap') : 0,
           rssAnonBytes: bytes('RssAnon'),
           shmemBytes: bytes('RssShmem'),
+          pinnedBytes: bytes('VmPin'),
         });
     } catch (error) {
       if (!(error instanceof HostError)) throw error;
@@ -361,6 +365,17 @@ function isExiting(host: HostReader, pid: string): boolean {
 /** Snapshots lack the Name line. */
 function withoutName(status: string): string {
   return status.startsWith('Name:') ? statusFields(status) : status;
+}
+
+/** Processes whose pinned pages are a large part of memory: reclaim and compaction cannot move them. */
+function* pinnedPages(host: HostReader, all: readonly ProcessStatus[], comm: CommOf): Generator<Finding> {
+  const total = host.meminfo('MemTotal');
+  const large = all.filter(({ pinnedBytes }) => severityOf(pinnedBytes, total) !== undefined);
+  for (const { pid, pinnedBytes } of large.toSorted((a, b) => b.pinnedBytes - a.pinnedBytes).slice(0, MAX_FINDINGS)) {
+    const severity = severityOf(pinnedBytes, total) === 'critical' ? 'warning' : 'note';
+    const figures = { pid, comm: comm(pid), pinnedBytes, share: pinnedBytes / total };
+    yield found('pinned-pages', severity, figures, `procs --pid ${pid} --sort pinned`);
+  }
 }
 
 function* zombies(all: readonly ProcessStatus[], comm: CommOf): Generator<Finding> {

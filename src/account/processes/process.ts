@@ -21,6 +21,8 @@ export const SIZES = [
   'hugetlb',
   'pageTables',
   'locked',
+  /** Pages that the kernel pinned for a device or io_uring: they can neither be reclaimed nor moved. */
+  'pinned',
   /** Network memory pinned by its sockets, including shared parts. */
   'network',
   /**

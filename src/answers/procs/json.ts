@@ -137,6 +137,7 @@ function sizesJson(sizes: ProcessSizes) {
     hugetlbBytes: sizes.hugetlb,
     pageTableBytes: sizes.pageTables,
     lockedBytes: sizes.locked,
+    pinnedBytes: sizes.pinned,
     networkPinnedBytes: sizes.network,
     freedIfKilledBytes: sizes.freed,
   };

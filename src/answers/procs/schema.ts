@@ -24,6 +24,11 @@ const sizes = {
   hugetlbBytes: bytes,
   pageTableBytes: bytes,
   lockedBytes: bytes,
+  /**
+   * Pages that the kernel pinned for io_uring, RDMA, vdpa or VFIO (VmPin; VmLck if no mapping is mlocked). Null: not
+   * available from this source.
+   */
+  pinnedBytes: bytes,
   /** Network memory that its sockets pin. Null: not available from this source. */
   networkPinnedBytes: bytes,
   /** USS, swap, page tables, and memory that only its sockets hold. */

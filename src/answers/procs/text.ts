@@ -211,6 +211,7 @@ const DETAILS: readonly (readonly [ProcessSort, Column<ProcessFigures>])[] = [
   ['shmem', sizeColumn('SHMEM', 'shmem', 6)],
   ['pageTables', sizeColumn('TABLES', 'pageTables', 7)],
   ['locked', sizeColumn('LOCKED', 'locked', 7)],
+  ['pinned', sizeColumn('PINNED', 'pinned', 7)],
   ['threads', numberColumn('THREADS', ({ threads }) => threads)],
   ['ageSeconds', numberColumn('AGE S', ({ ageSeconds }) => ageSeconds)],
   ['oomScore', numberColumn('OOM', ({ oomScore }) => oomScore)],

@@ -293,7 +293,7 @@ export function findingLines(
 ): string[] {
   const { severity, code, evidence, next } = finding;
   const room = roomIn({ width });
-  const [headline, ...sentences] = findingSentences(finding);
+  const [headline, ...sentences] = findingSentences(finding, verbose);
   const details = [...(relation === undefined ? [] : [relation]), ...sentences];
   const [first = '', ...rest] = wrap(`${headline.replace(/\.$/, '')} [${code}]`, room);
   const label = LABELS[severity];

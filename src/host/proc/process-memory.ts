@@ -220,6 +220,7 @@ function statusOf(text: string): {
             swap: bytes('VmSwap'),
             pageTables: bytes('VmPTE'),
             locked: bytes('VmLck'),
+            pinned: bytes('VmPin'),
             hugetlb: bytes('HugetlbPages'),
           },
   };

@@ -16,6 +16,7 @@ import { observe } from '../../../src/host/observe.js';
 import { diagnose } from '../../../src/skcheck/diagnose.js';
 import { STALE_CODES, VERDICT_CODES } from '../../../src/skcheck/verdict.js';
 import { FakeHost } from '../../host/fake-host.js';
+import { NO_BOUNDS } from './samples.js';
 
 const HOSTILE = '\u001b[31m,"\n\u009b2J\u202e';
 const LONG = '[2001:db8:1111:2222:3333:4444:5555:6666]%wlan0';
@@ -338,8 +339,9 @@ describe('text', () => {
         countedBy: 'row',
       },
       complete: true,
+      owners: [],
       processes: [],
-      bounds: { unplacedBytes: 0, census: null, theoreticalWorstBytes: null },
+      bounds: NO_BOUNDS,
       warnings: [],
     };
     expect(formatSkcheckText(quiet)).toBe('No stalled socket among 1,341 sockets');

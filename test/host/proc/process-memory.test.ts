@@ -68,6 +68,7 @@ describe('processes of /proc', () => {
           swap: 12 * 1024,
           pageTables: 44 * 1024,
           locked: 4096,
+          pinned: null,
           hugetlb: null,
         },
         sums: {
