@@ -111,7 +111,10 @@ function filterOf({ state, sport, dport, address }: SkcheckOptions) {
 const USUAL_ROWS = 50;
 
 /** Returns the layout of the answer for stdout. A single socket is shown in full. */
-export function textOptions({ verbose = false, top = USUAL_ROWS }: SkcheckOptions): Required<TextOptions> {
+export function textOptions({
+  verbose = false,
+  top = USUAL_ROWS,
+}: SkcheckOptions): Required<Omit<TextOptions, 'keepsOrder'>> {
   return {
     paint: painter(),
     width: terminalWidth(),
