@@ -8,6 +8,7 @@ import { readDescriptors } from '../host/proc/process-files.js';
 import { type SharedFile, sharedFiles } from '../host/proc/shared-files.js';
 import { lackingVmalloc } from '../records/meminfo-lines.js';
 import { type Finding, severityOf } from './finding.js';
+import { blocked } from './host-blocked.js';
 import { NEAR, NOT_ALL_LISTED } from './host-limits.js';
 import { found, programFigures, SHARED_SEVERE_SHARE } from './host-memory.js';
 import { type HostCheckName, type HostReader, isAbsent } from './host-reader.js';
@@ -15,10 +16,6 @@ import { type HostCheckName, type HostReader, isAbsent } from './host-reader.js'
 /** Each zombie uses a pid. A few are normal; many mean that their parent does not call wait(). */
 const SOME_ZOMBIES = 10;
 const MANY_ZOMBIES = 100;
-/** One or two tasks that wait for a disk are normal. */
-const SOME_BLOCKED = 3;
-/** This many tasks in one function wait for each other, not for a disk. */
-const MANY_BLOCKED = 8;
 /** Stacks of 16 KiB: 5 % is 3,200 threads per GiB. */
 const STACKS_SHARE = 0.05;
 /** An entry of 8 bytes maps 4 KiB (0.2 %). More means sparse mappings, or many mappings of the same pages. */
@@ -310,7 +307,7 @@ function largestMaps(host: HostReader) {
   return most;
 }
 
-type CommOf = (pid: number) => string | null;
+export type CommOf = (pid: number) => string | null;
 
 export const commIn =
   (host: HostReader): CommOf =>
@@ -388,45 +385,6 @@ function* zombies(all: readonly ProcessStatus[], comm: CommOf): Generator<Findin
     const severity = children.length >= MANY_ZOMBIES ? 'warning' : 'note';
     yield found('zombies', severity, { zombies: children.length, pid, comm: comm(pid) }, 'procs');
   }
-}
-
-/** Processes whose main thread is in state D, by the function that it waits in. */
-function* blocked(host: HostReader, all: readonly ProcessStatus[], comm: CommOf): Generator<Finding> {
-  const byPlace = grouped(
-    all.filter(({ state }) => state === 'D'),
-    ({ pid }) => placeOf(optionalText(host.source, `/proc/${pid}/wchan`).trim()),
-  );
-  for (const [symbol, group] of [...byPlace].toSorted((a, b) => b[1].length - a[1].length).slice(0, MAX_FINDINGS)) {
-    const [first] = group;
-    if (!first || group.length < SOME_BLOCKED) continue;
-    const severity = group.length >= MANY_BLOCKED ? 'warning' : 'note';
-    const stack = stackOf(host, first.pid);
-    const figures = {
-      tasks: group.length,
-      pid: first.pid,
-      comm: comm(first.pid),
-      symbol: symbol ?? stack[0] ?? null,
-      ...(stack.length > 0 ? { stack: stack.join(' ← ') } : {}),
-    };
-    yield found('blocked-tasks', severity, figures, 'blocked -v');
-  }
-}
-
-/** Functions that a finding shows of a stack. */
-const MAX_FRAMES = 6;
-
-/** The innermost functions of the main thread; empty: not readable (root), or not part of a snapshot. */
-function stackOf(host: HostReader, pid: number): string[] {
-  // Lines such as `[<0>] rpc_wait_bit_killable+0x11/0x70 [sunrpc]` (proc_pid_stack, fs/proc/base.c).
-  const text = optionalText(host.source, `/proc/${pid}/task/${pid}/stack`);
-  return [...text.matchAll(/^\[<\w+>\] ([A-Za-z_][\w.]{0,63})\+/gm)]
-    .map(([, symbol = '']) => symbol)
-    .slice(0, MAX_FRAMES);
-}
-
-/** Null: the kernel does not show it. */
-function placeOf(wchan: string): string | null {
-  return /^[A-Za-z_][\w.]{0,63}$/.test(wchan) ? wchan : null;
 }
 
 function* shareOf(

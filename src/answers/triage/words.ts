@@ -56,9 +56,15 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
     ...(of.seconds == null ? [] : [`Longest wait: ${text(of.seconds)} s.`]),
   ],
   'blocked-tasks': (of) => [
-    of.tasks === 1
-      ? `Blocked task: ${process(of)} is in uninterruptible sleep (state D)${place(of)}.`
-      : `Blocked tasks: ${text(of.tasks)}, including ${process(of)}, are in uninterruptible sleep (state D)${place(of)}.`,
+    of.cause != null
+      ? `Blocked tasks: ${waitCause(of)}; ${of.tasks === 1 ? `${process(of)} waits for it` : `${text(of.tasks)} tasks wait for it, including ${process(of)}`} (state D).`
+      : of.tasks === 1
+        ? `Blocked task: ${process(of)} is in uninterruptible sleep (state D)${place(of)}.`
+        : `Blocked tasks: ${text(of.tasks)}, including ${process(of)}, are in uninterruptible sleep (state D)${place(of)}.`,
+    ...(of.behind == null ? [] : [`${text(of.behind)} of them wait for a lock or lookup, probably behind the others.`]),
+    ...(of.cause === 'frozen' ? ['A snapshot or fsfreeze froze it: fsfreeze -u thaws it.'] : []),
+    ...(of.file == null ? [] : [`Its file: ${text(of.file)}.`]),
+    ...(of.commands == null ? [] : [`Commands: ${text(of.commands)}.`]),
     ...(of.stack == null ? [] : [`Its stack: ${text(of.stack)}.`]),
   ],
   'oom-kill': oomWords,
@@ -261,6 +267,19 @@ export const USE_WORDS: Readonly<Record<string, string>> = {
 
 const largestWords = (of: Figures): string[] =>
   of.pid == null ? [] : [`Largest process: ${process(of)}, ${size(of.anonBytes)} of anonymous memory.`];
+
+/** What tasks in state D wait for. */
+function waitCause(of: Figures): string {
+  const where = of.path == null ? '' : ` at ${text(of.path)}`;
+  const server =
+    of.serverPid == null
+      ? 'the FUSE server'
+      : `the FUSE server ${process({ pid: of.serverPid, comm: of.serverComm ?? null })}`;
+  if (of.cause === 'frozen') return of.path == null ? 'a file system is frozen' : `the file system${where} is frozen`;
+  if (of.cause === 'fuse') return `${server}${of.path == null ? '' : ` of ${text(of.path)}`} does not answer`;
+  const name = of.source == null ? '' : ` ${text(String(of.source).replace(/:[^:]*$/, ''))}`;
+  return `the NFS server${name}${of.path == null ? '' : ` of ${text(of.path)}`} does not answer`;
+}
 
 const place = ({ symbol }: Figures): string => (symbol == null ? '' : ` in ${text(symbol)}`);
 
