@@ -371,7 +371,7 @@ function* pinnedPages(host: HostReader, all: readonly ProcessStatus[], comm: Com
   for (const { pid, pinnedBytes } of large.toSorted((a, b) => b.pinnedBytes - a.pinnedBytes).slice(0, MAX_FINDINGS)) {
     const severity = severityOf(pinnedBytes, total) === 'critical' ? 'warning' : 'note';
     const figures = { pid, comm: comm(pid), pinnedBytes, share: pinnedBytes / total };
-    yield found('pinned-pages', severity, figures, `procs --pid ${pid} --sort pinned`);
+    yield found('pinned-pages', severity, figures, 'procs --sort pinned');
   }
 }
 

@@ -84,6 +84,7 @@ export function hostProcesses(
     processes,
     kernelThreads,
     zombies,
+    zombieParents: host.zombieParents,
     gone,
     notShown,
     hidden,

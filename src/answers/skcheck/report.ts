@@ -29,6 +29,8 @@ export interface ReportOptions {
   readonly root?: boolean;
   /** Capabilities that root lacks: `CAP_SYS_PTRACE`, … */
   readonly lacking?: readonly string[];
+  /** Security modules: `apparmor`, `selinux`, … */
+  readonly modules?: readonly string[];
   readonly census?: SkcheckBounds['census'];
   readonly theoreticalWorstBytes?: number | null;
   /** With --exact: returns the count of a finding from kernel memory. */
@@ -57,6 +59,7 @@ export function skcheckReport(observation: Observation, diagnosis: Diagnosis, op
       captured: options.captured ?? false,
       root: options.root ?? false,
       lacking: options.lacking ?? [],
+      modules: options.modules ?? [],
     }),
     ...hostWarnings(host.limits),
     ...(options.warnings ?? []),

@@ -164,6 +164,7 @@ export function procsAnswerAt(minute: number, made: readonly MadeProcess[]): Pro
     },
     kernelThreads: 0,
     zombies: 0,
+    zombieParents: null,
     exited: 0,
     omitted: 0,
     pages: null,

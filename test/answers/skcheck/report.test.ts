@@ -137,7 +137,9 @@ describe('JSON', () => {
   test('does not advise root to run as root', async () => {
     const words = async (root: boolean) => (await report('stalled', 2000, root)).warnings[0]?.message;
     expect(await words(false)).toMatch(/not visible to this user\. Run as root to see them$/);
-    expect(await words(true)).toMatch(/not visible to this user\. Already root: a security /);
+    expect(await words(true)).toMatch(
+      /not visible to this user\. Already root: a user namespace or seccomp hides them/,
+    );
     const [warning] = (await report('stalled', 2000, true, ['CAP_NET_ADMIN', 'CAP_SYS_PTRACE'])).warnings;
     expect(warning?.message).toMatch(/Already root, but without CAP_SYS_PTRACE, as in a container$/);
   });
