@@ -496,9 +496,14 @@ export const CAUSE_RELATIONS_EXPLAINED: Explanations<CauseRelation> = {
     deeper: 'kdump-mem triage',
   },
   'same-cgroup': {
-    means: 'The log has a report of the OOM killer for this cgroup.',
+    means: 'The same cgroup is near its limit, or the log has a report of the OOM killer for it.',
     known: 'The path of the cgroup in the log, and in /sys/fs/cgroup.',
-    next: 'Investigate the report: it has the processes and counters of the cgroup.',
+    next: 'Investigate the cause: its limit, or the report with its processes and counters.',
+  },
+  'local-peer': {
+    means: 'The send queues belong to connections that another process of this machine does not read.',
+    known: 'Both ends of each TCP connection in ss, their owners, and the charge of the send queues (skmem).',
+    next: 'Find out what the reading process waits for: its sockets free the memory of both.',
   },
   'same-moment': {
     means: 'Both were measured at the same time, and one is a symptom of the other.',

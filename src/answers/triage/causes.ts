@@ -69,6 +69,13 @@ export function concluded(
   };
 }
 
+/** Findings in the order of the text: causes before what follows from them, past events last. */
+export function inTextOrder(findings: readonly Finding[], facts: CauseFacts): readonly Finding[] {
+  const { trees, earlier } = concluded(findings, facts);
+  const flat = ({ finding, below }: FindingTree): Finding[] => [finding, ...below.flatMap(flat)];
+  return [...trees, ...earlier].flatMap(flat);
+}
+
 /** Whether a finding and all below it are past events. */
 const isEarlier = ({ finding, below }: FindingTree): boolean => finding.past === true && below.every(isEarlier);
 

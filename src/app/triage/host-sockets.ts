@@ -152,6 +152,7 @@ function unreadTogether(each: readonly SocketFinding[], { host }: Observation, t
     pinnedBytes: own,
     mostBytes: atMost,
     peersBytes: ofPeers,
+    peerPid: peers[0]?.holder?.pid ?? null,
     ageSeconds: waited.length === 0 ? null : Math.round(Math.min(...waited) / 1000),
   };
   const severity = severityOf(own + ofPeers, total) ?? 'note';
