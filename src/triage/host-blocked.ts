@@ -4,7 +4,6 @@ import { WaitCauseReader } from '../host/proc/wait-causes.js';
 import type { WaitCause } from '../records/waits.js';
 import type { Finding } from './finding.js';
 import { found } from './host-memory.js';
-import type { CommOf, ProcessStatus } from './host-processes.js';
 import type { HostReader } from './host-reader.js';
 
 /** One or two tasks that wait for a disk are normal. */
@@ -31,7 +30,11 @@ interface Waiter {
 }
 
 /** Processes whose main thread is in state D, by what it waits for: one cause is one finding. */
-export function* blocked(host: HostReader, all: readonly ProcessStatus[], comm: CommOf): Generator<Finding> {
+export function* blocked(
+  host: HostReader,
+  all: readonly { readonly pid: number; readonly state: string }[],
+  comm: (pid: number) => string | null,
+): Generator<Finding> {
   const causes = new WaitCauseReader(host.source);
   const waiters = all
     .filter(({ state }) => state === 'D')

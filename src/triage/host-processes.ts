@@ -307,7 +307,7 @@ function largestMaps(host: HostReader) {
   return most;
 }
 
-export type CommOf = (pid: number) => string | null;
+type CommOf = (pid: number) => string | null;
 
 export const commIn =
   (host: HostReader): CommOf =>
