@@ -3,7 +3,7 @@ import { hex } from '../base/util.js';
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
 import { Pointer } from '../kernel/pointer.js';
 import type { CaptureOrigin } from '../records/machine-sample.js';
-import type { FileLock, TaskState, TraceFrame } from '../records/waits.js';
+import type { FileLock, TaskState, TraceFrame, WaitCause } from '../records/waits.js';
 import type { NamePlace } from '../walk/files/paths.js';
 import { monotonicNow } from '../walk/machine/clock.js';
 import { findOrNot } from '../walk/named-read.js';
@@ -104,6 +104,8 @@ export interface BlockingLock {
   waitsFor: number | null;
   /** Of a file lock. */
   readonly file?: LockedFile;
+  /** The file system or server that the waiters wait for, by /proc. */
+  readonly cause?: WaitCause;
   /** Where the waiters wait, by /proc/PID/stack; null: not readable. */
   readonly trace?: readonly TraceFrame[] | null;
 }

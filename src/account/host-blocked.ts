@@ -1,6 +1,6 @@
 import { grouped } from '../base/util.js';
 import type { CaptureOrigin } from '../records/machine-sample.js';
-import type { FileLock, HostThread, ThreadWait } from '../records/waits.js';
+import type { FileLock, HostThread, ThreadWait, WaitCause } from '../records/waits.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import { type BlockedAnswer, type BlockedTask, type BlockingLock, cyclesOf, FROZEN } from './blocked.js';
 
@@ -19,8 +19,44 @@ export interface HostWaits {
   nameOf(thread: HostThread): string;
   /** Function in which the first thread of a process waits; null: unknown, or it runs. */
   functionOf(process: number): string | null;
+  /** What a thread in state D waits for; null: unknown. */
+  causeOf?(thread: ThreadWait): WaitCause | null;
   /** Processes with a descriptor that has a lock, and the path of its file; null: not readable. */
   holdersOf(lock: FileLock): readonly { readonly process: number; readonly path: string | null }[] | null;
+}
+
+/** A group of waiters with one cause, or in one place; `behind` wait for a lock of the file system of the others. */
+export interface WaitGroup<Waiter> {
+  readonly waiters: readonly Waiter[];
+  readonly cause: WaitCause | null;
+  readonly behind: number;
+}
+
+/** Waits for a lock of an inode or directory, or for a lookup of the same name. */
+const OF_LOCKS =
+  /^(?:d_alloc_parallel|d_wait_lookup|rwsem_down_\w+|__mutex_lock\w*|mutex_lock\w*|__wait_on_freeing_inode)/;
+
+/**
+ * Groups waiters by cause, and those without a known one by place. If only one cause is known, a waiter for a lock
+ * of an inode belongs to it: the task that holds the lock waits for the file system.
+ */
+export function waitGroups<Waiter extends { readonly cause: WaitCause | null; readonly function: string | null }>(
+  waiters: readonly Waiter[],
+  placeOf: (waiter: Waiter) => string,
+): WaitGroup<Waiter>[] {
+  const causeKey = ({ kind, device }: WaitCause) => `${kind} ${device}`;
+  const keys = new Set(waiters.flatMap(({ cause }) => (cause === null ? [] : causeKey(cause))));
+  const [only] = keys.size === 1 ? keys : [];
+  const isBehind = (one: Waiter) =>
+    only !== undefined && one.cause === null && one.function !== null && OF_LOCKS.test(one.function);
+  const keyOf = (one: Waiter) => {
+    if (one.cause !== null) return causeKey(one.cause);
+    return isBehind(one) ? (only ?? '') : placeOf(one);
+  };
+  const known = waiters.toSorted((a, b) => Number(a.cause === null) - Number(b.cause === null));
+  return [...grouped(known, keyOf).values()].map((group) => {
+    return { waiters: group, cause: group[0]?.cause ?? null, behind: group.filter(isBehind).length };
+  });
 }
 
 /**
@@ -58,17 +94,22 @@ export function hostBlocked(host: HostWaits): BlockedAnswer {
   const base = { id: 0, address: null, bit: null, object: null, readers: null, waitsFor: null };
   const locks: BlockingLock[] = [];
   const isBlocked = (thread: ThreadWait) => thread.state === 'D' && thread.function !== FROZEN;
-  const places = grouped(host.threads.filter(isBlocked), ({ function: where, trace }) =>
-    JSON.stringify([where, trace]),
-  );
-  for (const threads of places.values()) {
+  const blocked = host.threads
+    .filter(isBlocked)
+    .map((thread) => ({ ...thread, cause: host.causeOf?.(thread) ?? null }));
+  const groups = waitGroups(blocked, ({ function: where, trace }) => JSON.stringify([where, trace]));
+  for (const { waiters: threads, cause } of groups) {
     const { function: where = null, trace = null } = threads[0] ?? {};
-    const waiters = threads.map((thread) => describe(thread, where ?? trace?.[0]?.symbol ?? null));
+    const waiters = threads.map((thread) => describe(thread, thread.function ?? thread.trace?.[0]?.symbol ?? null));
     if (where === null && trace === null)
       for (const { pid } of waiters)
         warnings.add('unreadable', `pid ${pid} is in state D; where it waits is not readable, or it ran meanwhile`);
-    const unknown = { kind: 'unknown', ownerState: 'unknown', owner: null } as const;
-    locks.push({ ...base, ...unknown, candidates: [], device: null, waiters, trace });
+    const server = cause?.server == null ? undefined : processOf(cause.server);
+    const owner = server
+      ? ({ ownerState: 'task', owner: server } as const)
+      : ({ ownerState: 'unknown', owner: null } as const);
+    const of = { ...base, kind: 'unknown', ...owner, candidates: [], device: null, waiters, trace } as const;
+    locks.push(cause === null ? of : { ...of, cause });
   }
   for (const lock of host.fileLocks) {
     const { waiters: requests, ...file } = lock;

@@ -35,6 +35,17 @@ export interface Observation {
   readonly descriptors: readonly ReadonlyMap<number, number>[];
   /** Sockets (inodes) of the one requested process, or null for all. */
   readonly onlyInodes: ReadonlySet<number> | null;
+  /** Unix sockets whose queues contain descriptors, if any socket has no known holder. */
+  readonly scmFds: readonly InFlight[];
+}
+
+/** Descriptors in SCM_RIGHTS messages that a process has not received from its unix socket. */
+export interface InFlight {
+  readonly pid: number;
+  /** Untrusted. */
+  readonly comm: string | null;
+  readonly fd: number;
+  readonly descriptors: number;
 }
 
 export interface Window {

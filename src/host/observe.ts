@@ -3,6 +3,7 @@ import type { HostSource } from './host-source.js';
 import { findNamespaces, type Namespace, type NetnsChoice } from './namespaces.js';
 import {
   drops,
+  type InFlight,
   inodesWanted,
   lacksFigures,
   lossesOf,
@@ -15,6 +16,7 @@ import { countAllDescriptors, DescriptorScan, type HolderScan, socketFds, withLa
 import {
   type CpuTime,
   findProcess,
+  optionalText,
   type ProcessRecord,
   readCpuTime,
   readProcess,
@@ -110,7 +112,36 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
     ...cpu.since(new Set([...pidsOf(holders), ...grown(descriptors)])),
     descriptors,
     onlyInodes,
+    scmFds: onlyInodes === null && wanted.some(isHeldByNone(holders)) ? readInFlight(source, wanted, holders) : [],
   };
+}
+
+const isHeldByNone =
+  ({ byInode }: HolderScan) =>
+  ({ inode }: SocketRecord): boolean =>
+    inode !== 0 && !byInode.has(inode);
+
+/** Maximum number of unix sockets that are searched for descriptors in flight. */
+const MAX_UNIX_SEARCHED = 10_000;
+
+/** Reads `scm_fds` of /proc/PID/fdinfo (sock_show_fdinfo, 5.6): descriptors in the queue of a unix socket. */
+function readInFlight(source: HostSource, sockets: readonly SocketRecord[], { byInode }: HolderScan): InFlight[] {
+  const inodes = new Set(
+    sockets.flatMap(({ protocol, recvQ, inode }) => (protocol === 'UNIX' && recvQ > 0 ? inode : [])),
+  );
+  return [...inodes].slice(0, MAX_UNIX_SEARCHED).flatMap((inode) => {
+    const [
+      {
+        pid,
+        fds: [fd = 0],
+      } = { pid: 0, fds: [] },
+    ] = byInode.get(inode) ?? [];
+    if (pid === 0) return [];
+    const text = optionalText(source, `/proc/${pid}/fdinfo/${fd}`);
+    const descriptors = Number(/^scm_fds:\s*(\d{1,9})$/m.exec(text)?.[1] ?? 0);
+    const comm = optionalText(source, `/proc/${pid}/comm`).trimEnd() || null;
+    return descriptors > 0 ? [{ pid, comm, fd, descriptors }] : [];
+  });
 }
 
 /** The first sample determines how all others are read. */

@@ -69,6 +69,8 @@ export interface StatusSizes {
   readonly swap: number | null;
   readonly pageTables: number | null;
   readonly locked: number | null;
+  /** VmPin (mm->pinned_vm, since 3.2). */
+  readonly pinned: number | null;
   readonly hugetlb: number | null;
 }
 
@@ -78,12 +80,20 @@ export interface ReaderRights {
   readonly capabilities: readonly string[];
 }
 
+/** A process that has not waited for children that exited. */
+export interface ZombieParent {
+  readonly pid: number;
+  readonly zombies: number;
+}
+
 /** All processes of a host that have memory of their own. */
 export interface ProcessRecords {
   readonly processes: readonly ProcessMemoryRecord[];
   readonly kernelThreads: number;
   /** They have exited, and their parents have not waited for them. */
   readonly zombies: number;
+  /** Processes that have not waited for their children; absent: unknown. */
+  readonly zombieParents?: readonly ZombieParent[];
   /** They exited during the scan. */
   readonly gone: number;
   /** Whether /proc hides an unknown number of processes of other users (hidepid). */

@@ -28,6 +28,20 @@ export interface ThreadWait extends HostThread {
   readonly trace: readonly TraceFrame[] | null;
 }
 
+/** What a thread in state D waits for: a frozen file system, a FUSE server, or an NFS server. Null: unknown. Text is untrusted. */
+export interface WaitCause {
+  readonly kind: 'frozen' | 'fuse' | 'nfs';
+  /** Of the file system, `major:minor`. */
+  readonly device: string | null;
+  /** Mount point, file system type and source of the mount. */
+  readonly path: string | null;
+  readonly fileSystem: string | null;
+  readonly source: string | null;
+  readonly file: string | null;
+  /** Process of the FUSE server. */
+  readonly server: number | null;
+}
+
 /** A lock of /proc/locks (lock_get_status, fs/locks.c). */
 export interface FileLock {
   /** As printed: FLOCK, POSIX, OFDLCK, LEASE, DELEG, …. */

@@ -33,7 +33,10 @@ export interface HostParts {
 }
 
 /** Commands that work without readable kernel memory. */
-const ANSWERED = { live: /^(?:memory|procs|skcheck)(?: |$)/, captured: /^(?:log|memory|procs|skcheck)(?: |$)/ };
+const ANSWERED = {
+  live: /^(?:blocked|memory|procs|skcheck)(?: |$)/,
+  captured: /^(?:blocked|log|memory|procs|skcheck)(?: |$)/,
+};
 
 /** Problems that stay hidden without the log, or without the memory counters. */
 const HIDES = {

@@ -8,6 +8,7 @@ export const CAUSE_RELATIONS = [
   'same-process',
   'same-zone',
   'same-cgroup',
+  'local-peer',
   'same-moment',
   'frees-enough',
   'idle-cpu',
@@ -90,7 +91,9 @@ export function causesOf(findings: readonly Finding[], facts: CauseFacts): Cause
     if (code === 'low-memory') link(causeOfLowZone(findings, index, links));
     if (code === 'cgroup-near-limit' || code === 'oom-kills') link(causeInCgroup(findings, index));
     if (code === 'low-available') link(causeOfLittle(findings, index));
+    if (code === 'memory-pressure') link(causeOfPressure(findings, index));
     if (code === 'low-memory' || code === 'memory-pressure') link(causeNow(findings, index));
+    if (WRITERS.has(code)) link(causeOfWriter(findings, index));
     if (code === 'unattributed-memory' && facts.socketsUncounted) link(causeOfUnattributed(findings, index));
     if (code === 'queued-data-of-process' || code === 'queued-data') link(causeOfQueue(findings, index, figures));
   }
@@ -158,6 +161,8 @@ const UNCOUNTED: ReadonlySet<string> = new Set([
   'queued-data',
   'queued-data-of-process',
   'queued-data-of-machine',
+  'orphaned-sockets',
+  'sockets-in-flight',
   'unattributed-memory',
   'pipes',
   'vmalloc',
@@ -248,6 +253,8 @@ const EXCESSIVE: ReadonlySet<string> = new Set([
   'queued-data',
   'queued-data-of-process',
   'queued-data-of-machine',
+  'orphaned-sockets',
+  'sockets-in-flight',
   'unattributed-memory',
   'pipes',
   'vmalloc',
@@ -272,6 +279,30 @@ function causeOfLittle(findings: readonly Finding[], effect: number): CauseLink 
   if (!(share >= ENOUGH)) return undefined;
   const figures = { freeBytes: available + bytesOf(finding), share, availableBytes: available };
   return { effect, cause, relation: 'frees-enough', figures };
+}
+
+/** Links the pressure of a cgroup to its limit. */
+function causeOfPressure(findings: readonly Finding[], effect: number): CauseLink | undefined {
+  const { cgroup = null } = findings[effect]!.figures;
+  const cause = findings.findIndex((one) => one.code === 'cgroup-near-limit' && one.figures.cgroup === cgroup);
+  return cause < 0 || cgroup === null ? undefined : { effect, cause, relation: 'same-cgroup', figures: { cgroup } };
+}
+
+/** Memory of sockets that may be send queues. */
+const WRITERS: ReadonlySet<string> = new Set(['queued-data-of-process', 'orphaned-sockets']);
+
+/** Links send queues to the local process that does not read them, if they are the larger part. */
+function causeOfWriter(findings: readonly Finding[], effect: number): CauseLink | undefined {
+  const { pid = null, pinnedBytes } = findings[effect]!.figures;
+  const cause = findings.findIndex(
+    ({ code, figures }) =>
+      code === 'unread-sockets' &&
+      (figures.peerPid ?? null) === pid &&
+      figures.pid !== pid &&
+      Number(figures.peersBytes ?? 0) >= EXPLAINS * Number(pinnedBytes),
+  );
+  if (cause < 0) return undefined;
+  return { effect, cause, relation: 'local-peer', figures: { pid: findings[cause]!.figures.pid ?? null } };
 }
 
 /** Links a symptom of the machine to little available memory, or else to a cgroup that stalls. */

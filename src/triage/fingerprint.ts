@@ -24,6 +24,8 @@ const OF_MEMORY: ReadonlySet<string> = new Set([
   'queued-data',
   'queued-data-of-process',
   'queued-data-of-machine',
+  'orphaned-sockets',
+  'sockets-in-flight',
   'unattributed-memory',
   'low-memory',
 ]);

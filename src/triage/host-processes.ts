@@ -8,7 +8,8 @@ import { readDescriptors } from '../host/proc/process-files.js';
 import { sharedFiles } from '../host/proc/shared-files.js';
 import { type SharedOwner, sharedOwners } from '../host/proc/shared-owners.js';
 import { lackingVmalloc } from '../records/meminfo-lines.js';
-import type { Finding } from './finding.js';
+import { type Finding, severityOf } from './finding.js';
+import { blocked } from './host-blocked.js';
 import { MAX_DESCRIPTORS, NEAR, NOT_ALL_LISTED } from './host-limits.js';
 import { found, programFigures, SHARED_SEVERE_SHARE } from './host-memory.js';
 import { type HostCheckName, type HostReader, isAbsent } from './host-reader.js';
@@ -16,10 +17,6 @@ import { type HostCheckName, type HostReader, isAbsent } from './host-reader.js'
 /** Each zombie uses a pid. A few are normal; many mean that their parent does not call wait(). */
 const SOME_ZOMBIES = 10;
 const MANY_ZOMBIES = 100;
-/** One or two tasks that wait for a disk are normal. */
-const SOME_BLOCKED = 3;
-/** This many tasks in one function wait for each other, not for a disk. */
-const MANY_BLOCKED = 8;
 /** Stacks of 16 KiB: 5 % is 3,200 threads per GiB. */
 const STACKS_SHARE = 0.05;
 /** An entry of 8 bytes maps 4 KiB (0.2 %). More means sparse mappings, or many mappings of the same pages. */
@@ -67,6 +64,8 @@ export interface ProcessStatus {
   readonly shmemBytes: number;
   /** Huge pages of hugetlb; null: not shown (before 4.4, kernel threads). */
   readonly hugetlbBytes: number | null;
+  /** Pages pinned for io_uring, RDMA or vdpa. */
+  readonly pinnedBytes: number;
 }
 
 /** Zombies, blocked tasks, kernel stacks, page tables, descriptors. @throws {HostError} */
@@ -88,6 +87,7 @@ export function* processes(host: HostReader): Generator<Finding> {
     const most = largest('tableBytes', bytes);
     return ['page-tables', { bytes, share, ...programFigures(most, 'mostBytes') }];
   });
+  yield* pinnedPages(host, all, comm);
   yield* descriptors(host, all, comm);
 }
 
@@ -453,6 +453,7 @@ export function processesOf(host: HostReader, check: HostCheckName = 'processes'
           rssAnonBytes: bytes('RssAnon'),
           shmemBytes: bytes('RssShmem'),
           hugetlbBytes: /^HugetlbPages:/m.test(status) ? bytes('HugetlbPages') : null,
+          pinnedBytes: bytes('VmPin'),
         });
     } catch (error) {
       if (!(error instanceof HostError)) throw error;
@@ -473,6 +474,17 @@ function withoutName(status: string): string {
   return status.startsWith('Name:') ? statusFields(status) : status;
 }
 
+/** Processes whose pinned pages are a large part of memory: reclaim and compaction cannot move them. */
+function* pinnedPages(host: HostReader, all: readonly ProcessStatus[], comm: CommOf): Generator<Finding> {
+  const total = host.meminfo('MemTotal');
+  const large = all.filter(({ pinnedBytes }) => severityOf(pinnedBytes, total) !== undefined);
+  for (const { pid, pinnedBytes } of large.toSorted((a, b) => b.pinnedBytes - a.pinnedBytes).slice(0, MAX_FINDINGS)) {
+    const severity = severityOf(pinnedBytes, total) === 'critical' ? 'warning' : 'note';
+    const figures = { pid, comm: comm(pid), pinnedBytes, share: pinnedBytes / total };
+    yield found('pinned-pages', severity, figures, 'procs --sort pinned');
+  }
+}
+
 function* zombies(all: readonly ProcessStatus[], comm: CommOf): Generator<Finding> {
   const byParent = grouped(
     all.filter(({ state }) => state === 'Z'),
@@ -483,45 +495,6 @@ function* zombies(all: readonly ProcessStatus[], comm: CommOf): Generator<Findin
     const severity = children.length >= MANY_ZOMBIES ? 'warning' : 'note';
     yield found('zombies', severity, { zombies: children.length, pid, comm: comm(pid) }, 'procs');
   }
-}
-
-/** Processes whose main thread is in state D, by the function that it waits in. */
-function* blocked(host: HostReader, all: readonly ProcessStatus[], comm: CommOf): Generator<Finding> {
-  const byPlace = grouped(
-    all.filter(({ state }) => state === 'D'),
-    ({ pid }) => placeOf(optionalText(host.source, `/proc/${pid}/wchan`).trim()),
-  );
-  for (const [symbol, group] of [...byPlace].toSorted((a, b) => b[1].length - a[1].length).slice(0, MAX_FINDINGS)) {
-    const [first] = group;
-    if (!first || group.length < SOME_BLOCKED) continue;
-    const severity = group.length >= MANY_BLOCKED ? 'warning' : 'note';
-    const stack = stackOf(host, first.pid);
-    const figures = {
-      tasks: group.length,
-      pid: first.pid,
-      comm: comm(first.pid),
-      symbol: symbol ?? stack[0] ?? null,
-      ...(stack.length > 0 ? { stack: stack.join(' ← ') } : {}),
-    };
-    yield found('blocked-tasks', severity, figures, 'blocked -v');
-  }
-}
-
-/** Functions that a finding shows of a stack. */
-const MAX_FRAMES = 6;
-
-/** The innermost functions of the main thread; empty: not readable (root), or not part of a snapshot. */
-function stackOf(host: HostReader, pid: number): string[] {
-  // Lines such as `[<0>] rpc_wait_bit_killable+0x11/0x70 [sunrpc]` (proc_pid_stack, fs/proc/base.c).
-  const text = optionalText(host.source, `/proc/${pid}/task/${pid}/stack`);
-  return [...text.matchAll(/^\[<\w+>\] ([A-Za-z_][\w.]{0,63})\+/gm)]
-    .map(([, symbol = '']) => symbol)
-    .slice(0, MAX_FRAMES);
-}
-
-/** Null: the kernel does not show it. */
-function placeOf(wchan: string): string | null {
-  return /^[A-Za-z_][\w.]{0,63}$/.test(wchan) ? wchan : null;
 }
 
 function* shareOf(

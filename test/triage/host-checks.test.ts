@@ -503,7 +503,49 @@ describe.each<[code: string, severity: string, changes: Record<string, string>, 
       [`/proc/${pid}/comm`, 'nfs\n'],
     ]),
     { tasks: 9, symbol: 'rpc_wait_bit_killable' },
-    'in uninterruptible sleep (state D) in rpc_wait_bit_killable',
+    'Blocked tasks: the NFS server does not answer; 9 tasks wait for it, including pid 1000 (nfs) (state D).',
+  ],
+  [
+    'blocked-tasks',
+    'warning',
+    many(9, (pid) => [
+      [`/proc/${pid}/status`, status('D')],
+      [`/proc/${pid}/wchan`, 'io_schedule'],
+      [`/proc/${pid}/comm`, 'dd\n'],
+    ]),
+    { tasks: 9, symbol: 'io_schedule' },
+    'in uninterruptible sleep (state D) in io_schedule',
+  ],
+  // A writer by its descriptor, and others that wait for the directory that another one has locked.
+  [
+    'blocked-tasks',
+    'warning',
+    many(9, (pid) => [
+      [`/proc/${pid}/status`, status('D')],
+      [`/proc/${pid}/wchan`, pid === 1000 ? 'percpu_rwsem_wait' : 'rwsem_down_write_slowpath'],
+      [
+        `/proc/${pid}/task/${pid}/stack`,
+        pid === 1000 ? '[<0>] percpu_rwsem_wait+0x1/0x2\n[<0>] vfs_write+0x3/0x4\n' : '',
+      ],
+      [
+        `/proc/${pid}/task/${pid}/syscall`,
+        `${process.arch === 'x64' ? 1 : 64} 0x4 0x7ff 0x10 0x0 0x0 0x0 0x7ff 0x7ff\n`,
+      ],
+      [`/proc/${pid}/fdinfo/4`, 'pos:\t0\nflags:\t01\nmnt_id:\t31\n'],
+      [`/proc/${pid}/mountinfo`, '31 20 8:1 / /srv\\040data rw - ext4 /dev/sda1 rw\n'],
+      [`/proc/${pid}/cmdline`, 'postgres\0-D\0/srv data\0'],
+      [`/proc/${pid}/comm`, 'postgres\n'],
+    ]),
+    {
+      tasks: 9,
+      cause: 'frozen',
+      path: '/srv data',
+      fileSystem: 'ext4',
+      source: '/dev/sda1',
+      behind: 8,
+      commands: 'postgres -D /srv data',
+    },
+    'Blocked tasks: the file system at /srv data is frozen; 9 tasks wait for it, including pid 1000 (postgres) (state D). 8 of them wait for a lock or lookup, probably behind the others. A snapshot or fsfreeze froze it: fsfreeze -u thaws it.',
   ],
   [
     'blocked-tasks',
@@ -835,7 +877,7 @@ describe('steal time', () => {
       figures: { recentShare: 1 / 3 },
     });
     expect(findingWords(finding!)).toBe(
-      'The hypervisor may be overcommitted: it took away part of the CPU time that was needed (0 % since boot, 33 % during this check). Confirm on the host: its CPU load, and ready or steal time of this guest.',
+      'The hypervisor may be overcommitted: it took away part of the CPU time that was needed (< 1 % since boot, 33 % during this check). Confirm on the host: its CPU load, and ready or steal time of this guest.',
     );
   });
 

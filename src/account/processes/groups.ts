@@ -245,6 +245,7 @@ const PARTS_OF_RSS: ReadonlySet<ProcessSort> = new Set<ProcessSort>([
   'file',
   'shmem',
   'locked',
+  'pinned',
 ]);
 
 /**

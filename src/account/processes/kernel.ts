@@ -207,6 +207,7 @@ class Reader {
       hugetlb: bytes(mapped?.hugetlb),
       pageTables: bytes(mapped?.tables),
       locked: bytes(locked),
+      pinned: null,
       network: pinned ?? null,
     };
     const own = ownBytes(sizes, bytes(counted && swapAlone));

@@ -1,7 +1,7 @@
 import { WalkError } from '../../base/errors.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
 import type { CaptureOrigin, Origin, Pressure } from '../../records/machine-sample.js';
-import type { ProcessIdentity, ProcessMemoryRecord } from '../../records/processes.js';
+import type { ProcessIdentity, ProcessMemoryRecord, ZombieParent } from '../../records/processes.js';
 import { KIND } from '../../walk/memory/page-kinds.js';
 import type { Warning } from '../../walk/warnings.js';
 
@@ -21,6 +21,8 @@ export const SIZES = [
   'hugetlb',
   'pageTables',
   'locked',
+  /** Pages that the kernel pinned for a device or io_uring: they can neither be reclaimed nor moved. */
+  'pinned',
   /** Network memory pinned by its sockets, including shared parts. */
   'network',
   /**
@@ -107,6 +109,8 @@ export interface ProcsAnswer {
   readonly kernelThreads: number;
   /** They have exited, and have no memory. */
   readonly zombies: number;
+  /** Their parents, those of most first; undefined: unknown. */
+  readonly zombieParents?: readonly ZombieParent[] | undefined;
   /** Processes that exited during the scan. */
   readonly gone: number;
   /** Whether /proc hides an unknown number of other processes (hidepid). */

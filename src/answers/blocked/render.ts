@@ -7,6 +7,7 @@ import type {
   LockedFile,
 } from '../../account/blocked.js';
 import { hex } from '../../base/util.js';
+import type { WaitCause } from '../../records/waits.js';
 import type { WaitKind } from '../../walk/waits/lock-state.js';
 import { type Content, html, raw, sentence } from '../html/html.js';
 import { kernelJson } from '../kernel-json.js';
@@ -66,6 +67,7 @@ export function blockedJson(answer: BlockedAnswer): BlockedJson {
       },
     },
     file: one.file ?? null,
+    cause: one.cause ? { ...one.cause } : null,
     trace: one.trace ? [...one.trace] : null,
     waiters: one.waiters.map(task),
     waitsFor: one.waitsFor,
@@ -323,7 +325,11 @@ function periodWords(where: string): string {
 }
 
 function ownerWords(lock: BlockingLock): string {
-  const { owner, ownerState, readers, kind, candidates, waiters } = lock;
+  const { owner, ownerState, readers, kind, candidates, waiters, cause } = lock;
+  if (cause)
+    return cause.kind === 'frozen'
+      ? 'waits until it is thawed'
+      : `its server does not answer${owner ? `: ${taskWords(owner)}, ${stateWords(owner)}` : ''}`;
   if (owner) return `${EVENTS.has(kind) ? 'waits for' : 'owner'} ${taskWords(owner)}, ${stateWords(owner)}`;
   switch (ownerState) {
     case 'readers':
@@ -375,9 +381,12 @@ function cycleWords({ locks: ids, pids }: DeadlockCycle, locks: readonly Blockin
 }
 
 /** A lock with its name, or the object that it is part of. */
-function lockWords(lock: Pick<BlockingLock, 'kind' | 'address' | 'bit' | 'object' | 'waiters' | 'file'>): string {
+function lockWords(
+  lock: Pick<BlockingLock, 'kind' | 'address' | 'bit' | 'object' | 'waiters' | 'file' | 'cause'>,
+): string {
   const { kind, address, bit, object, waiters } = lock;
   if (lock.file) return fileWords(lock.file);
+  if (lock.cause) return causeWords(lock.cause);
   if (address === null) {
     const where = waiters[0]?.function ?? null;
     if (kind === 'rcu' && where?.includes('srcu')) return `SRCU grace period (in ${escapeText(where)})`;
@@ -387,6 +396,14 @@ function lockWords(lock: Pick<BlockingLock, 'kind' | 'address' | 'bit' | 'object
   if (object?.kind === 'symbol') return `${KINDS[kind]}${which} ${objectWords(object)}`;
   const part = object === null ? '' : ` (${objectWords(object)})`;
   return `${KINDS[kind]}${which} ${hex(address)}${part}`;
+}
+
+function causeWords({ kind, path, source, file }: WaitCause): string {
+  const at = path === null ? '' : ` ${escapeText(path)}`;
+  const of = file === null ? '' : `, file ${escapeText(file)}`;
+  if (kind === 'frozen') return `frozen file system${at}${of}`;
+  if (kind === 'fuse') return `FUSE file system${at}${of}`;
+  return `NFS file system${at}${source === null ? '' : ` of ${escapeText(source)}`}${of}`;
 }
 
 function fileWords({ type, exclusive, path, device, inode, from, to }: LockedFile): string {

@@ -104,6 +104,24 @@ const lock = z.strictObject({
       unnamedWaiters: count,
     })
     .nullable(),
+  /**
+   * The file system or server that the waiters wait for, from /proc; the owner is the FUSE server. Null: a lock, a device,
+   * or unknown. Text is untrusted.
+   */
+  cause: z
+    .strictObject({
+      kind: z.enum(['frozen', 'fuse', 'nfs']),
+      /** Device `major:minor`, mount point, type and source of the mount; null: unknown. */
+      device: z.string().nullable(),
+      path: z.string().nullable(),
+      fileSystem: z.string().nullable(),
+      source: z.string().nullable(),
+      /** File of the first waiter. */
+      file: z.string().nullable(),
+      /** Process of the FUSE server. */
+      server: count.nullable(),
+    })
+    .nullable(),
   /** Stack of the waiters according to /proc/PID/stack, innermost first; null: not readable, or from kernel memory. */
   trace: z.array(z.strictObject({ symbol: z.string(), offset: count, module: z.string().nullable() })).nullable(),
   /** Longest wait first; from /proc by pid. */

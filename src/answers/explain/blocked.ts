@@ -1,4 +1,5 @@
 import type { OwnerState } from '../../account/blocked.js';
+import type { WaitCause } from '../../records/waits.js';
 import type { WaitKind } from '../../walk/waits/lock-state.js';
 import type { Explanations } from './schema.js';
 
@@ -132,6 +133,30 @@ export const WAITS: Explanations<WaitKind> = {
     means: 'Only the function that waits is known, not what it waits for. One entry has all tasks in it.',
     known: 'The stack of the task. No waiter on it is linked to a lock.',
     next: 'Read the stack of the waiter.',
+    deeper,
+  },
+};
+
+/** What tasks in state D wait for, by /proc. */
+export const WAIT_CAUSES: Explanations<WaitCause['kind']> = {
+  frozen: {
+    means:
+      'The file system is frozen: every write waits until it is thawed. fsfreeze, a snapshot of LVM, or the agent of a hypervisor froze it.',
+    known: 'A stack with a write that waits for a percpu_rw_semaphore (sb_start_write, include/linux/fs.h).',
+    next: 'fsfreeze -u PATH thaws it. Find out which backup or snapshot did not.',
+    deeper,
+  },
+  fuse: {
+    means: 'The process that serves a FUSE file system does not answer requests.',
+    known:
+      'A stack in fs/fuse, the mount of the file or the only FUSE mount, and the process that has its connection open (fuse_connection of fdinfo, 6.17; otherwise the only process with /dev/fuse).',
+    next: 'Find out what the server waits for. Writing to /sys/fs/fuse/connections/N/abort ends all requests with an error.',
+    deeper,
+  },
+  nfs: {
+    means: 'Tasks wait for an NFS server. It is slow, not reachable, or the network loses its answers.',
+    known: 'A stack in fs/nfs or net/sunrpc, and the mount of the file or the only NFS mount.',
+    next: 'Check whether the server is reachable, and nfsstat -rc for retransmissions.',
     deeper,
   },
 };

@@ -3,7 +3,7 @@ import type { LeakVerdict } from '../../leaks/verdict.js';
 import type { SearchErrorCode } from '../../triage/batch/search.js';
 import { categoryOf } from '../memory/words.js';
 import { wrap } from '../text/cut.js';
-import { OWNER_STATES, WAITS } from './blocked.js';
+import { OWNER_STATES, WAIT_CAUSES, WAITS } from './blocked.js';
 import { CACHED_LEFT_OUT, CATEGORIES_EXPLAINED, FRAME_NOTES, UNNAMED } from './categories.js';
 import { DOCTOR_CHECKS, DOCTOR_STATES, HOST_CHECKS_EXPLAINED } from './checks.js';
 import { DIFF_MEASURES, DIFF_NOTES, DIFF_STATUSES } from './diff.js';
@@ -129,6 +129,7 @@ export const KINDS: readonly Kind[] = [
   kindOf('capture-fault', 'Faults of a snapshot', CAPTURE_FAULTS),
   kindOf('stack-stop', 'Why a stack trace is incomplete', STACK_STOPS),
   kindOf('wait', 'What tasks wait for', WAITS),
+  kindOf('wait-cause', 'Why tasks in state D wait, by /proc', WAIT_CAUSES),
   kindOf('unreachable-reason', 'Why no reference leads to an allocation in use', UNREACHABLE_REASONS_EXPLAINED),
   kindOf('owner-state', 'Owner of a lock', OWNER_STATES),
   kindOf('rule-doubt', 'Why a custom rule could not be evaluated', RULE_DOUBTS_EXPLAINED),

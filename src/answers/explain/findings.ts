@@ -210,6 +210,22 @@ export const FINDINGS: Explanations<FindingCode> = {
     next: 'List the sockets by process, cgroup or port. Many workers of one program have one cause.',
     deeper: 'kdump-mem sockets --by cgroup',
   },
+  'orphaned-sockets': {
+    means:
+      'TCP sockets that their process closed, or that outlived it, keep data that the peer has not acknowledged. The kernel sends it on without any process. If the peer is silent, it gives up after `retries` retransmissions (tcp_orphan_retries, where 0 means 8), which takes minutes.',
+    known:
+      'Rows of ss without an inode whose state is closed on this side (FIN-WAIT-1, LAST-ACK, CLOSING), and their skmem. `peer` is that of the socket that pins most. `maxOrphans` is tcp_max_orphans: null where it is not readable.',
+    next: 'ss -K dst ADDRESS frees them now (as root, with CONFIG_INET_DIAG_DESTROY). Lower tcp_orphan_retries if silent peers are common; find out why the program closes connections that its peers do not read.',
+    deeper: 'skcheck',
+  },
+  'sockets-in-flight': {
+    means:
+      'No process has these sockets open, and a process has not received descriptors that were passed to its unix socket (SCM_RIGHTS). The sockets live in that message, with all data that arrives for them, and no tool lists their owner.',
+    known:
+      'Sockets of ss whose inode is in no /proc/PID/fd, and scm_fds of /proc/PID/fdinfo of unix sockets with unread data (5.6). `descriptors` counts all that wait in that one socket: not each must be a socket.',
+    next: 'Find out why the process does not receive from this unix socket. Killing it frees the message and the sockets in it.',
+    deeper: 'skcheck',
+  },
   'stalled-reader': {
     means:
       'A process does not read the data of a TCP connection. No data arrived for 10 s or longer, and either the receive window is 0 or much memory is pinned. `ageSeconds` is the age of the newest unread data; the rest is older. The fields `doing` and `symbol` describe the thread that is closest to reading: where it waits, not why.',
@@ -342,6 +358,14 @@ export const FINDINGS: Explanations<FindingCode> = {
     next: 'Use huge pages for large shared memory, or fewer processes.',
     deeper: 'kdump-mem procs --live --sort page-tables',
   },
+  'pinned-pages': {
+    means:
+      'The kernel holds pages of a process in place for a device or for io_uring. It can neither swap, reclaim nor move them, so that they also fragment memory. A warning from 25 % of memory on.',
+    known:
+      'VmPin of /proc/PID/status (mm->pinned_vm): registered buffers of io_uring, RDMA, vdpa. VFIO counts its pages in VmLck, iommufd in either, and AF_XDP in neither.',
+    next: 'Check whether the program normally registers that much. kdump-mem procs --sort pinned also adds VmLck where smaps shows no mlocked page (VFIO).',
+    deeper: 'kdump-mem procs --sort pinned',
+  },
   'limit-near': {
     means:
       'A limit of the machine or of a process is used to at least 90 %. Above it, calls fail: new processes, files, connections, keys, or socket memory.',
@@ -473,9 +497,14 @@ export const CAUSE_RELATIONS_EXPLAINED: Explanations<CauseRelation> = {
     deeper: 'kdump-mem triage',
   },
   'same-cgroup': {
-    means: 'The log has a report of the OOM killer for this cgroup.',
+    means: 'The same cgroup is near its limit, or the log has a report of the OOM killer for it.',
     known: 'The path of the cgroup in the log, and in /sys/fs/cgroup.',
-    next: 'Investigate the report: it has the processes and counters of the cgroup.',
+    next: 'Investigate the cause: its limit, or the report with its processes and counters.',
+  },
+  'local-peer': {
+    means: 'The send queues belong to connections that another process of this machine does not read.',
+    known: 'Both ends of each TCP connection in ss, their owners, and the charge of the send queues (skmem).',
+    next: 'Find out what the reading process waits for: its sockets free the memory of both.',
   },
   'same-moment': {
     means: 'Both were measured at the same time, and one is a symptom of the other.',

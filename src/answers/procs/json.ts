@@ -40,6 +40,7 @@ export function procsJson(answer: ChosenProcs): ProcsJson {
         }),
     kernelThreads,
     zombies,
+    zombieParents: zombieParentsJson(answer),
     exited: gone,
     omitted: notShown,
     pages: pagesJson(answer.pages),
@@ -47,6 +48,15 @@ export function procsJson(answer: ChosenProcs): ProcsJson {
     warnings: answer.warnings,
   };
 }
+
+/** Parents of zombies, with their names. */
+export function zombieParentsJson({ processes, zombieParents }: Pick<ChosenProcs, 'processes' | 'zombieParents'>) {
+  if (zombieParents === undefined) return null;
+  const names = new Map(processes.map(({ pid, comm }) => [pid, comm]));
+  return zombieParents.slice(0, MOST_PARENTS).map((one) => ({ ...one, comm: names.get(one.pid) ?? null }));
+}
+
+const MOST_PARENTS = 20;
 
 function cgroupJson(memory: CgroupMemory | null | undefined) {
   if (!memory) return null;
@@ -137,6 +147,7 @@ function sizesJson(sizes: ProcessSizes) {
     hugetlbBytes: sizes.hugetlb,
     pageTableBytes: sizes.pageTables,
     lockedBytes: sizes.locked,
+    pinnedBytes: sizes.pinned,
     networkPinnedBytes: sizes.network,
     freedIfKilledBytes: sizes.freed,
   };

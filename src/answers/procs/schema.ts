@@ -24,6 +24,11 @@ const sizes = {
   hugetlbBytes: bytes,
   pageTableBytes: bytes,
   lockedBytes: bytes,
+  /**
+   * Pages that the kernel pinned for io_uring, RDMA, vdpa or VFIO (VmPin; VmLck if no mapping is mlocked). Null: not
+   * available from this source.
+   */
+  pinnedBytes: bytes,
   /** Network memory that its sockets pin. Null: not available from this source. */
   networkPinnedBytes: bytes,
   /** USS, swap, page tables, and memory that only its sockets hold. */
@@ -143,6 +148,10 @@ export const procsSchema = z.strictObject({
   groups: z.array(group).optional(),
   kernelThreads: z.int().nonnegative(),
   zombies: z.int().nonnegative(),
+  /** Processes that have not waited for their zombies, those with most first; null: not available from this source. */
+  zombieParents: z
+    .array(z.strictObject({ pid: z.int().nonnegative(), comm: z.string().nullable(), zombies: z.int() }))
+    .nullable(),
   /** Processes that exited during the scan. */
   exited: z.int().nonnegative(),
   /** Number of processes with a figure that could not be read. */

@@ -13,6 +13,7 @@ import { type Block, blockTexts, tableBlock } from '../text/blocks.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
 import type { Column } from '../text/table.js';
+import { zombieParentsJson } from './json.js';
 
 export interface ProcsTextOptions {
   /** Maximum number of rows. */
@@ -64,7 +65,18 @@ export function procsHeadline(answer: ChosenProcs): string {
   if (pss === null && rss !== null) return `${residentWords(processes, rss)}${mostWords(answer)}${from}`;
   const least = complete && !hidden ? '' : 'at least ';
   const sockets = network === null || networkEstimated ? '' : `, ${formatSize(network)} in their socket queues`;
-  return `${formatCount(processes.length)} processes use ${least}${known(pss)} of memory (PSS)${sockets}, ${known(swap)} of swap and ${known(pageTables)} of page tables.${mostWords(answer)}${mostFreedWords(processes)}${from}`;
+  return `${formatCount(processes.length)} processes use ${least}${known(pss)} of memory (PSS)${sockets}, ${known(swap)} of swap and ${known(pageTables)} of page tables.${mostWords(answer)}${mostFreedWords(processes)}${zombieWords(answer)}${from}`;
+}
+
+/** A few zombies are normal. */
+const MANY_ZOMBIES = 10;
+
+/** Names the process that has not waited for most zombies. */
+function zombieWords(answer: ChosenProcs): string {
+  const [most] = zombieParentsJson(answer) ?? [];
+  if (!most || most.zombies < MANY_ZOMBIES) return '';
+  const name = most.comm === null ? '' : ` (${escapeText(most.comm)})`;
+  return ` Most zombies: ${formatCount(most.zombies)} children of pid ${most.pid}${name}.`;
 }
 
 /** Sizes that add up, and are small on a healthy machine. */
@@ -211,6 +223,7 @@ const DETAILS: readonly (readonly [ProcessSort, Column<ProcessFigures>])[] = [
   ['shmem', sizeColumn('SHMEM', 'shmem', 6)],
   ['pageTables', sizeColumn('TABLES', 'pageTables', 7)],
   ['locked', sizeColumn('LOCKED', 'locked', 7)],
+  ['pinned', sizeColumn('PINNED', 'pinned', 7)],
   ['threads', numberColumn('THREADS', ({ threads }) => threads)],
   ['ageSeconds', numberColumn('AGE S', ({ ageSeconds }) => ageSeconds)],
   ['oomScore', numberColumn('OOM', ({ oomScore }) => oomScore)],

@@ -28,7 +28,10 @@ export interface View extends ScreenView {
 export function watchFrame(report: SkcheckReport, view: View, options: TextOptions): ScreenFrame {
   const { columns, rows, sort } = view;
   const sockets = sort === 'worst' ? report.sockets : [...report.sockets].sort((a, b) => KEY[sort](b) - KEY[sort](a));
-  const page = skcheckPage({ ...report, sockets }, { ...options, width: columns, limit: Number.POSITIVE_INFINITY });
+  const page = skcheckPage(
+    { ...report, sockets },
+    { ...options, width: columns, limit: Number.POSITIVE_INFINITY, keepsOrder: true },
+  );
   const heading = page.heading === null ? [] : [page.heading];
   // The footer, the heading and one row are reserved; the headline gets the remaining lines.
   const least = 1 + heading.length + Math.min(1, page.rows.length);

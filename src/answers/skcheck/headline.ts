@@ -9,7 +9,13 @@ import { formatSpan, peerWords, processWords, socketWords } from './words.js';
 /** Returns the lines above the table: the most important fact first, then the basis of the verdicts. */
 export function headlinesOf(report: SkcheckReport): [string, ...string[]] {
   const { host, totals, processes, bounds } = report;
-  const lines: [string, ...string[]] = [headlineOf(report), ...peersOf(report)];
+  const [first = '', ...more] = [
+    ...unreadableOf(report, (bytes) => bytes > totals.pinned.likely),
+    headlineOf(report),
+    ...peersOf(report),
+    ...unreadableOf(report, (bytes) => bytes <= totals.pinned.likely),
+  ];
+  const lines: [string, ...string[]] = [first, ...more];
   if (host.source === 'capture') lines.push(captureWords(host));
   const others = othersOf(report);
   if (others !== '') lines.push(others);
@@ -22,6 +28,62 @@ export function headlinesOf(report: SkcheckReport): [string, ...string[]] {
   for (const { pid, comm, because } of processes)
     lines.push(`Possible descriptor leak in ${processWords(pid, comm)}: ${because}`);
   return lines;
+}
+
+/**
+ * Describes memory of sockets that no process can read: rings, orphans, and sockets without a known process.
+ *
+ * @param isListed by bytes
+ */
+function unreadableOf({ owners, bounds }: SkcheckReport, isListed: (bytes: number) => boolean): string[] {
+  return owners.flatMap((owner) => {
+    const isRing = owner.ringBytes >= MIN_RING_BYTES;
+    if (owner.kind === 'process' && !isRing) return [];
+    if (!isListed(isRing ? owner.ringBytes : owner.pinned.likely)) return [];
+    if (owner.kind === 'orphans') return orphansWords(owner, bounds);
+    const who = owner.pid === null ? 'an unknown process' : processWords(owner.pid, owner.comm);
+    const rings = isRing
+      ? [
+          `Packet rings of ${who} occupy ${formatSize(owner.ringBytes)}. The kernel allocates a ring (PACKET_RX_RING, PACKET_TX_RING of an AF_PACKET socket) in full, and frees it when its socket is closed.`,
+        ]
+      : [];
+    return owner.kind === 'unknown' &&
+      (owner.inFlight !== null || owner.pinned.likely - owner.ringBytes >= MIN_UNKNOWN_BYTES)
+      ? [...rings, unknownWords(owner)]
+      : rings;
+  });
+}
+
+const MIN_RING_BYTES = 2 ** 20;
+/** Without root, every socket of another user has an unknown owner. */
+const MIN_UNKNOWN_BYTES = 64 * 2 ** 20;
+
+type Owner = SkcheckReport['owners'][number];
+
+/** Says what orphans are, why they stay, and how to free them. */
+function orphansWords({ sockets, pinned, largest }: Owner, { orphanRetries, maxOrphans }: SkcheckReport['bounds']) {
+  const isOne = sockets === 1;
+  const retries =
+    orphanRetries === null
+      ? 'tcp_orphan_retries retransmissions'
+      : `${orphanRetries} retransmissions (tcp_orphan_retries)`;
+  const limit =
+    maxOrphans === null ? '' : ` Above ${formatCount(maxOrphans)} orphans (tcp_max_orphans) it resets new ones.`;
+  const host = largest.peer.slice(0, Math.max(0, largest.peer.lastIndexOf(':')));
+  return [
+    `${formatCount(sockets)} orphaned TCP ${isOne ? 'socket' : 'sockets'} (no process) ${pinnedWords(isOne ? 'pins' : 'pin', pinned)}: closed here with data that the peer has not acknowledged.`,
+    `The kernel frees an orphan after ${retries} without an answer, which takes minutes, or when the peer answers.${limit} To free them now: ss -K state ${escapeText(largest.state.toLowerCase())} dst ${escapeText(host)} (as root; this resets the connections).`,
+  ];
+}
+
+/** Sockets that no process has open, and the process in whose queue they may be. */
+function unknownWords({ sockets, pinned, inFlight }: Owner): string {
+  const isOne = sockets === 1;
+  const held = `No process has ${isOne ? '1 socket' : `${formatCount(sockets)} sockets`} open that ${pinnedWords(isOne ? 'pins' : 'pin', pinned)}.`;
+  if (inFlight === null)
+    return `${held} ${isOne ? 'It is' : 'They are'} in a message (SCM_RIGHTS), of the kernel, or of a process that is not readable.`;
+  const { pid, comm, fd, descriptors } = inFlight;
+  return `${held} ${processWords(pid, comm)} has not received ${formatCount(descriptors)} passed ${descriptors === 1 ? 'descriptor' : 'descriptors'} (SCM_RIGHTS) from its unix socket fd ${fd}: these sockets are probably in flight there.`;
 }
 
 function headlineOf({ totals, host, complete, sockets: listed }: SkcheckReport): string {

@@ -5,6 +5,7 @@ import type { Origin } from '../../records/machine-sample.js';
 import { socketEnds } from '../../records/socket-ends.js';
 import type { Diagnosis } from '../../skcheck/diagnose.js';
 import type { Finding, LocalPeer, OtherEnd } from '../../skcheck/finding.js';
+import { type SocketMemoryOf, socketMemory } from '../../skcheck/socket-memory.js';
 import type { VerdictCode } from '../../skcheck/verdict.js';
 import { groupsOf, ownersOf, peersEntry, pinnedEntry, worstOwnerOf } from './owners.js';
 import { leakReasons, reasonsOf, seenReason } from './reasons.js';
@@ -28,6 +29,8 @@ export interface ReportOptions {
   readonly root?: boolean;
   /** Capabilities that root lacks: `CAP_SYS_PTRACE`, … */
   readonly lacking?: readonly string[];
+  /** Security modules: `apparmor`, `selinux`, … */
+  readonly modules?: readonly string[];
   readonly census?: SkcheckBounds['census'];
   readonly theoreticalWorstBytes?: number | null;
   /** With --exact: returns the count of a finding from kernel memory. */
@@ -56,6 +59,7 @@ export function skcheckReport(observation: Observation, diagnosis: Diagnosis, op
       captured: options.captured ?? false,
       root: options.root ?? false,
       lacking: options.lacking ?? [],
+      modules: options.modules ?? [],
     }),
     ...hostWarnings(host.limits),
     ...(options.warnings ?? []),
@@ -91,6 +95,10 @@ export function skcheckReport(observation: Observation, diagnosis: Diagnosis, op
       localPeers: { ...peersEntry(diagnosis.totals.localPeers), stalledSenders: diagnosis.totals.stalledSenders },
       listeners: diagnosis.totals.listeners,
     },
+    owners: socketMemory(observation)
+      .filter((owner) => owner.pinned.likely >= MIN_OWNED_BYTES)
+      .slice(0, MAX_OWNERS)
+      .map(ownerEntry),
     processes: diagnosis.fdLeaks.map((leak) => {
       const process = observation.processes.get(leak.pid);
       const reasons = leakReasons(leak, process !== undefined);
@@ -108,9 +116,32 @@ export function skcheckReport(observation: Observation, diagnosis: Diagnosis, op
       unplacedBytes: Math.ceil(host.unplacedMemory),
       census: options.census ?? null,
       theoreticalWorstBytes: options.theoreticalWorstBytes ?? null,
+      orphanRetries: host.limits.orphanRetries,
+      maxOrphans: host.limits.orphans?.limit ?? null,
     },
     complete: warnings.every(({ code }) => !LEAVES_OUT.has(code)),
     warnings,
+  };
+}
+
+/** Smaller queues are common in healthy programs. Bytes. */
+const MIN_OWNED_BYTES = 2 ** 20;
+const MAX_OWNERS = 20;
+
+function ownerEntry(owner: SocketMemoryOf): SkcheckReport['owners'][number] {
+  const { kind, pid, comm, sockets, inFlight, largest } = owner;
+  const { protocol, state, local, peer } = largest;
+  return {
+    kind,
+    pid,
+    comm,
+    sockets,
+    pinned: pinnedEntry(owner.pinned),
+    payloadBytes: owner.payload,
+    chargedBytes: owner.charged,
+    ringBytes: owner.rings,
+    largest: { protocol, state, local, peer },
+    inFlight: inFlight && { ...inFlight },
   };
 }
 

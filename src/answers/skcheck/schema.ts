@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/util.js';
 import { SOCKET_FAMILIES, SOCKET_PROTOCOLS, SOCKET_TYPES } from '../../host/socket.js';
+import { SOCKET_OWNERS } from '../../skcheck/socket-memory.js';
 import { VERDICT_CODES } from '../../skcheck/verdict.js';
 import { socketEndsShape } from '../schema.js';
 import { SKCHECK_REASON_CODES } from './reasons.js';
@@ -270,6 +271,30 @@ export const skcheckSchema = z.strictObject({
     /** Unit of `sockets`. */
     countedBy: z.enum(['row', 'descriptor']),
   }),
+  /**
+   * Memory in the queues and rings of all sockets, stalled or not, by owner: those with 1 MiB or more, the largest
+   * first.
+   */
+  owners: z.array(
+    z.strictObject({
+      /** `orphans`: TCP sockets closed here with unacknowledged data. `unknown`: no process with it was found. */
+      kind: z.enum(SOCKET_OWNERS),
+      pid: count.nullable(),
+      comm: z.string().nullable(),
+      sockets: count,
+      pinned,
+      /** Data in queues whose payload the kernel reports. */
+      payloadBytes: bytes,
+      /** Charge of the other queues (UDP, raw, packet, netlink, MPTCP, SCTP), overhead included. */
+      chargedBytes: bytes,
+      /** Part of `pinned`: rings of packet sockets (PACKET_RX_RING, PACKET_TX_RING). */
+      ringBytes: bytes,
+      /** Address of the peer of the largest socket, and its state. */
+      largest: z.strictObject({ protocol: z.string(), state: z.string(), local: z.string(), peer: z.string() }),
+      /** For `unknown`: the unix socket with the most descriptors in flight (SCM_RIGHTS), which may be these sockets. */
+      inFlight: z.strictObject({ pid: count, comm: z.string().nullable(), fd: count, descriptors: count }).nullable(),
+    }),
+  ),
   /** Processes with problems that do not concern a single socket. */
   processes: z.array(
     z.strictObject({
@@ -298,6 +323,9 @@ export const skcheckSchema = z.strictObject({
       .nullable(),
     /** skbuff_head_cache × (MAX_SKB_FRAGS + 1) × 32 KiB: a theoretical maximum that was never observed. */
     theoreticalWorstBytes: bytes.nullable(),
+    /** Retransmissions after which the kernel frees an orphan (tcp_orphan_retries), and tcp_max_orphans. */
+    orphanRetries: count.nullable(),
+    maxOrphans: count.nullable(),
   }),
   warnings: z.array(z.strictObject({ code: z.enum(SKCHECK_WARNING_CODES), count, message: z.string() })),
 });

@@ -1,3 +1,5 @@
+import { grouped } from '../../base/util.js';
+import { isProblem } from '../../skcheck/verdict.js';
 import { columnsOf, wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
 import { formatCount, formatSize } from '../text/size.js';
@@ -19,6 +21,8 @@ export interface TextOptions {
   readonly kcore?: boolean;
   /** Maximum number of rows (default: all). A line below the table then counts the others. */
   readonly limit?: number;
+  /** Keep the order of the report; by default, rows are ordered by bytes. */
+  readonly keepsOrder?: boolean;
 }
 
 /** The text answer in parts, each a list of lines that fit, for a screen that shows only some of them. */
@@ -50,6 +54,7 @@ export function skcheckPage(
     verbose = false,
     kcore = true,
     limit = Number.POSITIVE_INFINITY,
+    keepsOrder = false,
   }: TextOptions = {},
 ): SkcheckPage {
   const [headline, ...others] = headlinesOf(report);
@@ -69,8 +74,9 @@ export function skcheckPage(
     return { top, heading: paint('bold', heading), rows: rows.map((row) => [row]), end };
   }
   const { shown, read } = verbose ? { shown: report.sockets, read: [] } : withoutRead(report);
-  const listed = shown.slice(0, limit);
-  const { table, isNamed } = tableOf(listed, width);
+  const alike: readonly Row[] = verbose ? shown : groupedRows(shown);
+  const listed = (keepsOrder ? alike : byBytes(alike)).slice(0, limit);
+  const { table, isNamed } = tableOf(listed, width, verbose);
   const indented = (words: string) =>
     wrap(words, width === null ? null : Math.max(1, width - INDENT)).map((line) => `${' '.repeat(INDENT)}${line}`);
   const rows = listed.map((socket, index) => [
@@ -81,7 +87,11 @@ export function skcheckPage(
   const end = fit([
     ...adviceOf(report),
     ...doubtsOf(report, { verbose, kcore }),
-    ...restOf(shown.length, listed.length, 'sockets'),
+    ...restOf(
+      shown.length,
+      listed.reduce((sum, { count = 1 }) => sum + count, 0),
+      'sockets',
+    ),
     ...readWords(read),
     ...legendOf({ ...report, sockets: listed }, { verbose, heading: table.heading }),
     ...(table.note === undefined ? [] : [table.note]),
@@ -93,17 +103,19 @@ export function skcheckPage(
  * Formats each socket as one line. If the line is too long, the addresses move to a second line and are never
  * cut.
  */
-function tableOf(sockets: readonly SkcheckSocket[], width: number | null) {
-  const table = tableLines(COLUMNS, sockets, null);
+function tableOf(sockets: readonly Row[], width: number | null, verbose: boolean) {
+  const columns = verbose ? COLUMNS : narrowColumns(sockets);
+  const table = tableLines(columns, sockets, null);
   const isNamed = width === null || [table.heading, ...table.rows].every((line) => columnsOf(line) <= width);
   if (isNamed) return { table, isNamed };
-  const others = COLUMNS.filter(({ heading }) => heading !== SOCKET);
+  const others = columns.filter(({ heading }) => heading !== SOCKET);
   return { table: tableLines(others, sockets, width), isNamed };
 }
 
+const BOUNDS = 'BOUNDS';
 const SOCKET = 'SOCKET (LOCAL ← PEER)';
 
-const COLUMNS: readonly Column<SkcheckSocket>[] = [
+const COLUMNS: readonly Column<Row>[] = [
   { heading: 'PID', align: 'right', value: ({ pid }) => (pid === null ? '-' : String(pid)) },
   {
     heading: 'COMM',
@@ -121,13 +133,85 @@ const COLUMNS: readonly Column<SkcheckSocket>[] = [
   },
   { heading: 'AGE', align: 'right', value: forWords, spare: 3 },
   { heading: 'PINNED', align: 'right', value: pinnedWords },
-  { heading: 'BOUNDS', value: boundsWords, spare: 4 },
+  { heading: BOUNDS, value: boundsWords, spare: 4 },
 ];
 
+/** Without wide bounds, and without a column for none. */
+function narrowColumns(sockets: readonly Row[]): Column<Row>[] {
+  const hasBounds = sockets.some((row) => narrowBounds.value(row) !== '');
+  return [...COLUMNS.filter(({ heading }) => heading !== BOUNDS), ...(hasBounds ? [narrowBounds] : [])];
+}
+
 /** The addresses; the arrow of a sender points to its peer. */
-function directedWords(socket: SkcheckSocket): string {
+function directedWords(socket: Row): string {
   const words = socketWords(socket);
-  return socket.stalled.verdict === 'stalled-sender' ? words.replace(' ← ', ' → ') : words;
+  const directed = socket.stalled.verdict === 'stalled-sender' ? words.replace(' ← ', ' → ') : words;
+  return socket.count === undefined ? directed : `${directed} × ${formatCount(socket.count)}`;
+}
+
+/** A socket, or several of one process that differ only in a port and little in their bytes: then the figures are sums. */
+type Row = SkcheckSocket & { readonly count?: number };
+
+/** Fewer sockets are listed one by one. */
+const MIN_ALIKE = 3;
+
+/** Groups sockets that are alike, in the order of the first of each group. */
+function groupedRows(sockets: readonly SkcheckSocket[]): Row[] {
+  const uses = new Map<string, number>();
+  for (const end of sockets.flatMap(({ local, peer }) => [local, peer])) uses.set(end, (uses.get(end) ?? 0) + 1);
+  const endsOf = (socket: SkcheckSocket) => commonEnds(socket, uses);
+  return [...grouped(sockets, (socket) => groupKey(socket, endsOf(socket))).values()].flatMap((group) =>
+    group.length < MIN_ALIKE ? group : [{ ...sumOf(group), ...endsOf(group[0]!) }],
+  );
+}
+
+type Ends = Pick<SkcheckSocket, 'local' | 'peer'>;
+
+/** Equal for sockets with the same owner, verdict and one common end, whose bytes differ by less than a factor of two. */
+function groupKey(socket: SkcheckSocket, { local, peer }: Ends): string {
+  const { pid, via, protocol, type, stalled, unreadBytes, unsentBytes, pinned, counted, also, netns } = socket;
+  const size = Math.round(Math.log2(Math.max(1, unreadBytes + unsentBytes)));
+  const verdicts = [stalled.verdict, stalled.certainty, also.map(({ verdict }) => verdict)];
+  const bytes = [size, pinned.atMost === null, counted?.complete];
+  return JSON.stringify([pid, via, protocol, type, netns, local, peer, verdicts, bytes]);
+}
+
+/** The ends of a TCP socket: of the one that fewer sockets have, only the address. */
+function commonEnds({ protocol, local, peer }: SkcheckSocket, uses: ReadonlyMap<string, number>): Ends {
+  if (protocol !== 'TCP') return { local, peer };
+  const address = (end: string) => end.slice(0, Math.max(0, end.lastIndexOf(':')));
+  return (uses.get(local) ?? 0) > (uses.get(peer) ?? 0)
+    ? { local, peer: address(peer) }
+    : { local: address(local), peer };
+}
+
+function sumOf(group: readonly SkcheckSocket[]): Row {
+  const first = group[0]!;
+  const sum = (of: (socket: SkcheckSocket) => number) => group.reduce((all, each) => all + of(each), 0);
+  const ages = group.flatMap(({ stalled }) => stalled.forMs ?? []);
+  const pinned = {
+    low: sum((each) => each.pinned.low),
+    likely: sum((each) => each.pinned.likely),
+    high: sum((each) => each.pinned.high),
+    atMost: first.pinned.atMost === null ? null : sum((each) => each.pinned.atMost ?? 0),
+  };
+  return {
+    ...first,
+    count: group.length,
+    fds: [...new Set(group.flatMap(({ fds }) => fds))],
+    unreadBytes: sum(({ unreadBytes }) => unreadBytes),
+    unsentBytes: sum(({ unsentBytes }) => unsentBytes),
+    stalled: { ...first.stalled, forMs: ages.length < group.length ? null : Math.min(...ages) },
+    pinned,
+    counted: first.counted && { ...first.counted, pinnedBytes: sum(({ counted }) => counted?.pinnedBytes ?? 0) },
+  };
+}
+
+/** Problems first, then the rows that pin most. */
+function byBytes(rows: readonly Row[]): Row[] {
+  const isGood = ({ stalled }: Row) => Number(!isProblem(stalled.verdict));
+  const bytes = ({ pinned, counted }: Row) => (counted?.complete ? counted.pinnedBytes : pinned.likely);
+  return rows.toSorted((a, b) => isGood(a) - isGood(b) || bytes(b) - bytes(a));
 }
 
 /** Sockets that are being read are not listed beside others. */
@@ -230,6 +314,17 @@ function boundsWords({ pinned, counted }: SkcheckSocket): string {
   if (counted?.complete) return 'counted';
   return pinned.high === 0 ? '' : formatRange(pinned.low, pinned.atMost);
 }
+
+/** Bounds that are further apart say little: only -v shows them. */
+const WIDE = 4;
+const narrowBounds: Column<Row> = {
+  heading: BOUNDS,
+  value: (row) => {
+    const { low, likely, atMost } = row.pinned;
+    return row.counted?.complete || (atMost ?? likely) <= WIDE * low ? boundsWords(row) : '';
+  },
+  spare: 4,
+};
 
 /**
  * Returns `0.84-2.9 MiB` with the unit once if both ends share it; `0.84 MiB-?`: the upper bound is unknown.

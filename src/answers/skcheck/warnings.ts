@@ -27,6 +27,8 @@ interface Access {
   readonly captured: boolean;
   readonly root: boolean;
   readonly lacking: readonly string[];
+  /** Security modules of this kernel that can hide a process from root. */
+  readonly modules: readonly string[];
 }
 
 /**
@@ -144,13 +146,13 @@ function namespacesWords(all: readonly Namespace[]): string {
   return `${named.join(', ')}${rest > 0 ? ` and ${formatCount(rest)} more` : ''}`;
 }
 
-function seeMore({ captured, root, lacking }: Access): string {
+function seeMore({ captured, root, lacking, modules }: Access): string {
   if (captured) return 'Capture as root to see them';
   if (!root) return 'Run as root to see them';
   const rights = TO_SEE.filter((right) => lacking.includes(right));
   return rights.length > 0
     ? `Already root, but without ${rights.join(' and ')}, as in a container`
-    : 'Already root: a security module (AppArmor, SELinux) hides them';
+    : `Already root: ${modules.length > 0 ? `a security module (${modules.join(', ')})` : 'a user namespace or seccomp'} hides them`;
 }
 
 function enterMore({ captured, root, lacking }: Access): string {

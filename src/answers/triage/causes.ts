@@ -3,7 +3,7 @@ import { type Finding, SEVERITIES } from '../../triage/finding.js';
 import { escapeText } from '../text/escape.js';
 import { formatSize } from '../text/size.js';
 import type { TriageJson } from './schema.js';
-import { findingSentences, USE_WORDS } from './words.js';
+import { findingSentences, percentWords, USE_WORDS } from './words.js';
 
 /** Links between findings, and the cause of the most severe one. */
 export function causesJson(findings: readonly Finding[], facts: CauseFacts): Pick<TriageJson, 'causes' | 'conclusion'> {
@@ -69,6 +69,13 @@ export function concluded(
   };
 }
 
+/** Findings in the order of the text: causes before what follows from them, past events last. */
+export function inTextOrder(findings: readonly Finding[], facts: CauseFacts): readonly Finding[] {
+  const { trees, earlier } = concluded(findings, facts);
+  const flat = ({ finding, below }: FindingTree): Finding[] => [finding, ...below.flatMap(flat)];
+  return [...trees, ...earlier].flatMap(flat);
+}
+
 /** Whether a finding and all below it are past events. */
 const isEarlier = ({ finding, below }: FindingTree): boolean => finding.past === true && below.every(isEarlier);
 
@@ -85,7 +92,7 @@ function worst({ finding, below }: FindingTree): number {
 
 const size = (figure: unknown): string => (typeof figure === 'number' ? formatSize(figure) : '?');
 const percent = (part: unknown, whole: unknown): string =>
-  typeof part === 'number' && typeof whole === 'number' && whole > 0 ? `${Math.round((100 * part) / whole)} %` : '?';
+  typeof part === 'number' && typeof whole === 'number' && whole > 0 ? percentWords((100 * part) / whole) : '?';
 
 /** The probable cause, how sure it is, and what would make it wrong. */
 export function conclusionSentences(

@@ -29,7 +29,7 @@ export interface TriageTextOptions {
   /** Why the finding is below another one: `Follows from [oom-kill].` */
   readonly relation?: string | undefined;
   /** Colours of severities; undefined: none. */
-  readonly paint?: ((style: 'red' | 'yellow', text: string) => string) | undefined;
+  readonly paint?: ((style: 'red' | 'yellow' | 'dim', text: string) => string) | undefined;
 }
 
 /** Notes have no colour. */
@@ -44,7 +44,10 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   const { sentences, trees, earlier, next } = concluded(findings, causeFacts(answer));
   const missing = unreadWords(unread, verbose);
   const lines = [...summaryLines(answer, options), ...conclusionLines(sentences, options)];
-  if (missing !== undefined) lines.push(...wrap(missing, width));
+  if (missing !== undefined) {
+    const isMinor = lacksOneProcess(answer);
+    lines.push(...wrap(missing, width).map((line) => (isMinor && options.paint ? options.paint('dim', line) : line)));
+  }
   lines.push('', ...treeLines(trees, options, linesIn(answer)));
   if (earlier.length > 0) lines.push('Earlier:', ...treeLines(earlier, options, linesIn(answer)));
   const add = (text: string) => lines.push(...wrap(text, width), '');
@@ -236,7 +239,7 @@ function presentWords(answer: TriageAnswer): string {
 }
 
 /** Whether a single process is all that could not be read: the line `Not read` says what it may hide. */
-function lacksOneProcess({ warnings, lost, unread = [] }: TriageAnswer): boolean {
+export function lacksOneProcess({ warnings, lost, unread = [] }: TriageAnswer): boolean {
   const isRead = warnings.length === 0 && lost?.overwritten === 0;
   return isRead && unread.length > 0 && unread.every(({ processes }) => processes === 1);
 }
@@ -293,7 +296,7 @@ export function findingLines(
 ): string[] {
   const { severity, code, evidence, next } = finding;
   const room = roomIn({ width });
-  const [headline, ...sentences] = findingSentences(finding);
+  const [headline, ...sentences] = findingSentences(finding, verbose);
   const details = [...(relation === undefined ? [] : [relation]), ...sentences];
   const [first = '', ...rest] = wrap(`${headline.replace(/\.$/, '')} [${code}]`, room);
   const label = LABELS[severity];

@@ -12,8 +12,9 @@ type Figures = Readonly<Record<string, Figure>>;
 
 const text = (figure: Figure | undefined): string => (figure == null ? '?' : escapeText(String(figure)));
 const size = (figure: Figure | undefined): string => (typeof figure === 'number' ? formatSize(figure) : '?');
-const percent = (figure: Figure | undefined): string =>
-  typeof figure === 'number' ? `${Math.round(100 * figure)} %` : '?';
+const percent = (figure: Figure | undefined): string => (typeof figure === 'number' ? percentWords(100 * figure) : '?');
+/** Something is more than nothing: `< 1 %`. */
+export const percentWords = (value: number): string => (value > 0 && value < 0.5 ? '< 1 %' : `${Math.round(value)} %`);
 const process = ({ pid, comm }: Figures): string => `pid ${text(pid)} (${text(comm)})`;
 const program = (of: Figures): string =>
   Number(of.processes ?? 1) > 1 ? `${text(of.processes)} processes named ${text(of.comm)} have` : `${process(of)} has`;
@@ -55,9 +56,15 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
     ...(of.seconds == null ? [] : [`Longest wait: ${text(of.seconds)} s.`]),
   ],
   'blocked-tasks': (of) => [
-    of.tasks === 1
-      ? `Blocked task: ${process(of)} is in uninterruptible sleep (state D)${place(of)}.`
-      : `Blocked tasks: ${text(of.tasks)}, including ${process(of)}, are in uninterruptible sleep (state D)${place(of)}.`,
+    of.cause != null
+      ? `Blocked tasks: ${waitCause(of)}; ${of.tasks === 1 ? `${process(of)} waits for it` : `${text(of.tasks)} tasks wait for it, including ${process(of)}`} (state D).`
+      : of.tasks === 1
+        ? `Blocked task: ${process(of)} is in uninterruptible sleep (state D)${place(of)}.`
+        : `Blocked tasks: ${text(of.tasks)}, including ${process(of)}, are in uninterruptible sleep (state D)${place(of)}.`,
+    ...(of.behind == null ? [] : [`${text(of.behind)} of them wait for a lock or lookup, probably behind the others.`]),
+    ...(of.cause === 'frozen' ? ['A snapshot or fsfreeze froze it: fsfreeze -u thaws it.'] : []),
+    ...(of.file == null ? [] : [`Its file: ${text(of.file)}.`]),
+    ...(of.commands == null ? [] : [`Commands: ${text(of.commands)}.`]),
     ...(of.stack == null ? [] : [`Its stack: ${text(of.stack)}.`]),
   ],
   'oom-kill': oomWords,
@@ -85,12 +92,14 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
       : `File system or disk error: ${said(of, 'system', 'io', 'device', 'journal', 'journalErrors', 'shutdown', 'swap', 'controller')}${of.readOnly == null ? '' : `${text(of.readOnly)} is now read-only`}.`,
   'queued-data': (of) => [
     `Memory pinned by a socket: fd ${text(of.fd)} of ${process(of)} pins ${pinned(of)}.`,
-    `${queued(of)}, most in its ${text(of.queue)} queue.`,
+    `${skbsWords(of)}, most in its ${text(of.queue)} queue.`,
   ],
   'queued-data-of-process': (of) => [
-    `Memory pinned by sockets: ${socketsWords(of)} of ${process(of)} ${of.sockets === 1 ? 'pins' : 'pin'} ${pinned(of)}.`,
-    `${queued(of)}.`,
-    ...(of.ringBytes ? [`Packet rings are ${size(of.ringBytes)} of it.`] : []),
+    isMostlyRings(of)
+      ? `Memory pinned by sockets: packet rings of ${process(of)} occupy ${size(of.ringBytes)} (${percent(of.share)} of memory).`
+      : `Memory pinned by sockets: ${socketsWords(of)} of ${process(of)} ${of.sockets === 1 ? 'pins' : 'pin'} ${pinned(of)}.`,
+    ...queued(of),
+    ...(of.ringBytes && !isMostlyRings(of) ? [`Packet rings are ${size(of.ringBytes)} of it.`] : []),
     ...(of.leastBytes !== undefined
       ? []
       : [
@@ -104,9 +113,19 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
       ? `Memory pinned by sockets: ${text(of.sockets)} sockets without a known process pin ${pinned(of)}.`
       : [
           `Memory pinned by sockets: the ${text(of.sockets)} sockets of the machine pin ${pinned(of)}.`,
-          `${queued(of)}.`,
+          ...queued(of),
           `The largest part, ${size(of.mostBytes)}, is ${of.pid === null ? 'in sockets without a process' : `held by ${process(of)}`}.`,
         ],
+  'orphaned-sockets': (of) => [
+    `Orphaned TCP sockets: ${socketsWords(of)} without a process ${of.sockets === 1 ? 'pins' : 'pin'} ${pinned(of)}.`,
+    `${of.sockets === 1 ? 'It was' : 'They were'} closed here with data that ${text(of.peer)} has not acknowledged.`,
+    `The kernel frees an orphan after ${of.retries == null ? 'tcp_orphan_retries retransmissions' : `${text(of.retries)} retransmissions (tcp_orphan_retries)`} without an answer${of.maxOrphans == null ? '' : `, and allows ${text(of.maxOrphans)} (tcp_max_orphans)`}; ss -K frees it now.`,
+  ],
+  'sockets-in-flight': (of) => [
+    `Sockets in flight: ${socketsWords(of)} that no process has open ${of.sockets === 1 ? 'pins' : 'pin'} ${pinned(of)}.`,
+    `${process(of)} has not received ${text(of.descriptors)} passed descriptors (SCM_RIGHTS) from its unix socket fd ${text(of.fd)}.`,
+    ...queued(of),
+  ],
   'stalled-reader': stalledWords,
   'unread-sockets': (of) => [
     `Unread sockets: ${of.pid == null ? 'an unknown process' : process(of)} is not reading ${socketsWords(of)}. ${of.sockets === 1 ? 'It pins' : 'They pin'} ${of.peersBytes == null ? '' : 'about '}${size(of.pinnedBytes)}${of.mostBytes == null ? '' : ` by the kernel’s accounting, at most ${size(of.mostBytes)}`}.`,
@@ -207,6 +226,10 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
     `Kernel stacks: ${size(of.bytes)} (${percent(of.share)} of memory). ${program(of)} the most threads (${text(of.threads)}).`,
   'page-tables': (of) =>
     `Page tables: ${size(of.bytes)} (${percent(of.share)} of memory). ${program(of)} the most (${size(of.mostBytes)}).`,
+  'pinned-pages': (of) => [
+    `Pinned pages: the kernel pinned ${size(of.pinnedBytes)} (${percent(of.share)} of memory) for ${process(of)} (VmPin).`,
+    'It can neither reclaim nor move them until the process or its device frees them (io_uring, RDMA, vdpa).',
+  ],
   'limit-near': (of) =>
     `Limit nearly reached: ${of.pid == null ? '' : `${process(of)} uses `}${text(of.used)} of ${text(of.most)} ${of.limit === 'RLIMIT_NOFILE' ? 'file descriptors ' : ''}(${text(of.limit)})${of.mostPid == null ? '' : `; pid ${text(of.mostPid)} (${text(of.mostComm)}) has the most`}.`,
   'hugetlb-unused': (of) => [
@@ -271,6 +294,19 @@ export const USE_WORDS: Readonly<Record<string, string>> = {
 const largestWords = (of: Figures): string[] =>
   of.pid == null ? [] : [`Largest process: ${process(of)}, ${size(of.anonBytes)} of anonymous memory.`];
 
+/** What tasks in state D wait for. */
+function waitCause(of: Figures): string {
+  const where = of.path == null ? '' : ` at ${text(of.path)}`;
+  const server =
+    of.serverPid == null
+      ? 'the FUSE server'
+      : `the FUSE server ${process({ pid: of.serverPid, comm: of.serverComm ?? null })}`;
+  if (of.cause === 'frozen') return of.path == null ? 'a file system is frozen' : `the file system${where} is frozen`;
+  if (of.cause === 'fuse') return `${server}${of.path == null ? '' : ` of ${text(of.path)}`} does not answer`;
+  const name = of.source == null ? '' : ` ${text(String(of.source).replace(/:[^:]*$/, ''))}`;
+  return `the NFS server${name}${of.path == null ? '' : ` of ${text(of.path)}`} does not answer`;
+}
+
 const place = ({ symbol }: Figures): string => (symbol == null ? '' : ` in ${text(symbol)}`);
 
 const lowWords = ({ freeBytes, minBytes, lowBytes }: Figures): string =>
@@ -284,9 +320,37 @@ const socketsWords = ({ sockets }: Figures): string => `${text(sockets)} ${socke
 const pinned = (of: Figures): string =>
   of.leastBytes === undefined
     ? `${size(of.pinnedBytes)} (${percent(of.share)} of memory)`
-    : `about ${size(of.pinnedBytes)} (${percent(of.share)} of memory; at least ${size(of.leastBytes)}${of.mostBytes == null ? '' : `, at most ${size(of.mostBytes)}`})`;
-const queued = (of: Figures): string =>
-  of.leastBytes === undefined ? skbsWords(of) : `Their queues contain ${size(of.payloadBytes)} of data`;
+    : `about ${size(of.pinnedBytes)} (${percent(of.share)} of memory${boundsWords(of)})`;
+const boundsWords = ({ leastBytes, mostBytes }: Figures): string =>
+  leastBytes == null || leastBytes === mostBytes
+    ? ''
+    : `; at least ${size(leastBytes)}${mostBytes == null ? '' : `, at most ${size(mostBytes)}`}`;
+
+/** Bounds that differ by more say little: only -v shows them. */
+const WIDE = 4;
+
+/** Figures without an upper bound that is far above the lower one, and without a lower one that is far below the estimate. */
+function withoutWideBounds(of: Figures): Figures {
+  const { leastBytes, mostBytes, pinnedBytes } = of;
+  if (leastBytes == null) return of;
+  const isWide = Number(mostBytes ?? pinnedBytes) > WIDE * Number(leastBytes);
+  return isWide ? { ...of, leastBytes: null, mostBytes: null } : of;
+}
+/** For protocols whose payload the kernel does not report, what it charges. */
+function queued(of: Figures): string[] {
+  if (of.leastBytes === undefined) return [`${skbsWords(of)}.`];
+  return [
+    ...(of.payloadBytes ? [`Their queues contain ${size(of.payloadBytes)} of data.`] : []),
+    ...(of.chargedBytes
+      ? [
+          `${of.payloadBytes ? 'Other queues' : 'Their queues'} are charged ${size(of.chargedBytes)}, data and overhead.`,
+        ]
+      : []),
+  ];
+}
+/** Whether rings, not queues, are most of what a process pins. */
+const isMostlyRings = ({ ringBytes, pinnedBytes }: Figures): boolean =>
+  Number(ringBytes ?? 0) > Number(pinnedBytes) / 2;
 const skbsWords = (of: Figures): string =>
   `${of.sockets === undefined ? 'Its' : 'Their'} queues contain ${text(of.skbs)} skbs with ${size(of.payloadBytes)} of data${timesWords(of)}`;
 
@@ -418,15 +482,14 @@ const ageWords = (seconds: number): string => {
 };
 
 /** A finding: its headline, which begins with its name, and further sentences. */
-export function findingSentences({
-  code,
-  figures,
-  rule,
-  title,
-  past,
-}: Pick<Finding, 'code' | 'figures' | 'rule' | 'title' | 'past'>): readonly [string, ...string[]] {
+export function findingSentences(
+  { code, figures, rule, title, past }: Pick<Finding, 'code' | 'figures' | 'rule' | 'title' | 'past'>,
+  verbose = false,
+): readonly [string, ...string[]] {
   const { times, others, boot, boots, bootId, log, secondsAgo, subject } = figures;
-  const words = rule ? filled(rule.message, figures) : WORDS[code as FindingCode](figures, title);
+  const words = rule
+    ? filled(rule.message, figures)
+    : WORDS[code as FindingCode](verbose ? figures : withoutWideBounds(figures), title);
   const [headline, ...details] = typeof words === 'string' ? ([words] as const) : words;
   if (typeof times === 'number' && times > 1) details.push(`Seen ${times} times.`);
   if (typeof secondsAgo === 'number')

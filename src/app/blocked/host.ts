@@ -5,6 +5,7 @@ import { readCapture } from '../../capture/read/files.js';
 import type { HostSource } from '../../host/host-source.js';
 import { liveHost } from '../../host/live.js';
 import { isKernelThread, listedPids, optionalText, statFields } from '../../host/proc/process.js';
+import { WaitCauseReader } from '../../host/proc/wait-causes.js';
 import { lockHolders, readFileLocks, readThreads } from '../../host/proc/waits.js';
 import type { Warning } from '../../walk/warnings.js';
 import { capturedAt } from '../kit/captured-source.js';
@@ -49,8 +50,14 @@ function waitsOf(source: HostSource, given: Partial<HostWaits>): HostWaits {
     missed(error);
   }
   const name = (path: string) => optionalText(source, path).replace(/\n$/, '');
+  const causes = new WaitCauseReader(source);
   return {
     threads,
+    causeOf: (thread) =>
+      causes.read(
+        thread,
+        [thread.function, ...(thread.trace ?? []).map(({ symbol }) => symbol)].filter((one) => one !== null),
+      ),
     fileLocks,
     before: given.before,
     captured: given.captured,

@@ -42,6 +42,7 @@ export const SORT_WORDS = {
   hugetlb: 'hugetlb',
   'page-tables': 'pageTables',
   locked: 'locked',
+  pinned: 'pinned',
   sockets: 'network',
   threads: 'threads',
   age: 'ageSeconds',

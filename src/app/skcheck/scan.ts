@@ -10,6 +10,7 @@ import { observe } from '../../host/observe.js';
 import { takeCensus, theoreticalWorst } from '../../host/proc/census.js';
 import { hostOrigin } from '../../host/proc/machine-sample.js';
 import { readPageSize } from '../../host/proc/memory.js';
+import { optionalText } from '../../host/proc/process.js';
 import type { Sample } from '../../host/ss/read.js';
 import { lackingRights } from '../../records/processes.js';
 import { type Diagnosis, diagnose } from '../../skcheck/diagnose.js';
@@ -62,6 +63,7 @@ export async function scan(
     captured: captured !== null,
     root,
     lacking: root && !captured ? lackingRights(source.readText('/proc/self/status')) : [],
+    modules: captured ? [] : securityModules(source),
     ...(exact ? { counted: (finding: Finding) => exact.counts.get(finding) ?? null } : {}),
     warnings: [
       ...(captured
@@ -80,6 +82,12 @@ export async function scan(
     ...(options.by === undefined ? {} : { by: options.by }),
   });
   return { report, observation };
+}
+
+/** Security modules of this kernel that can hide processes from root (Documentation/admin-guide/LSM). */
+function securityModules(source: HostSource): string[] {
+  const names = optionalText(source, '/sys/kernel/security/lsm').trim().split(',');
+  return names.filter((name) => ['apparmor', 'selinux', 'smack', 'tomoyo'].includes(name));
 }
 
 /** Limits the memory that packets can occupy to what the census found. */
@@ -111,7 +119,10 @@ function filterOf({ state, sport, dport, address }: SkcheckOptions) {
 const USUAL_ROWS = 50;
 
 /** Returns the layout of the answer for stdout. A single socket is shown in full. */
-export function textOptions({ verbose = false, top = USUAL_ROWS }: SkcheckOptions): Required<TextOptions> {
+export function textOptions({
+  verbose = false,
+  top = USUAL_ROWS,
+}: SkcheckOptions): Required<Omit<TextOptions, 'keepsOrder'>> {
   return {
     paint: painter(),
     width: terminalWidth(),

@@ -4,8 +4,8 @@ import type { Observation } from '../../host/observation.js';
 import { observe } from '../../host/observe.js';
 import { diagnose } from '../../skcheck/diagnose.js';
 import { localPeersOf, type Finding as SocketFinding } from '../../skcheck/finding.js';
-import { type PinnedEstimate, pinnedBy, sumPinned } from '../../skcheck/pinned.js';
-import { SocketHistory } from '../../skcheck/socket-history.js';
+import { sumPinned } from '../../skcheck/pinned.js';
+import { socketMemory } from '../../skcheck/socket-memory.js';
 import { type Finding, severityOf } from '../../triage/finding.js';
 import { SOCKETS_HIDE } from '../../triage/host-checks.js';
 import { deniedWords } from '../../triage/host-limits.js';
@@ -42,60 +42,48 @@ export async function hostSockets(host: HostReader, all: boolean): Promise<Findi
   if (holders.denied.length > 0) miss(deniedWords(holders.denied), holders.denied.length);
   return host.run('sockets', SOCKETS_HIDE, function* () {
     const total = host.meminfo('MemTotal');
-    yield* pinnedByProcess(observation, total);
+    yield* pinnedByOwner(observation, total);
     yield* stalledReaders(observation, total);
   });
 }
 
-interface Queues {
-  readonly comm: string | null;
-  readonly each: PinnedEstimate[];
-  charge: number;
-  payload: number;
-  rings: number;
-}
-
-/** A socket with several holders counts for the one with the lowest pid. */
-function* pinnedByProcess(observation: Observation, total: number): Generator<Finding> {
-  const { host, holders, processes, first } = observation;
-  const history = new SocketHistory(observation);
-  const byPid = new Map<number | null, Queues>();
-  for (const socket of first.sockets) {
-    const { pinned, charge } = pinnedBy(socket, true, host, history);
-    const { ringBytes: rings = 0 } = socket;
-    if (pinned.high === 0 && rings === 0) continue;
-    const inodes = [socket, ...history.listeners(socket)].map(({ inode }) => inode);
-    const pids = inodes.flatMap((inode) => (holders.byInode.get(inode) ?? []).map(({ pid }) => pid));
-    const pid = pids.length === 0 ? null : pids.reduce((a, b) => Math.min(a, b));
-    const comm = pid === null ? null : (processes.get(pid)?.comm ?? null);
-    const own = byPid.get(pid) ?? { comm, each: [], charge: 0, payload: 0, rings: 0 };
-    byPid.set(pid, own);
-    own.each.push(pinned);
-    own.charge += charge;
-    own.rings += rings;
-    own.payload += socket.state === 'LISTEN' ? 0 : socket.recvQ + socket.sendQ;
-  }
-  for (const [pid, { comm, each, charge, payload, rings }] of byPid) {
-    const queued = sumPinned(each, charge, host);
-    // Rings are allocated completely, and no queue contains them.
-    const [low, likely] = [queued.low + rings, queued.likely + rings];
-    const atMost = queued.atMost === null ? null : queued.atMost + rings;
+function* pinnedByOwner(observation: Observation, total: number): Generator<Finding> {
+  const { orphans, orphanRetries } = observation.host.limits;
+  for (const { kind, inFlight, pinned, ...owner } of socketMemory(observation)) {
+    const { low, likely, atMost } = pinned;
     const severity = severityOf(likely, total) ?? (likely >= MIN_NOTED_BYTES ? 'note' : undefined);
     if (severity === undefined) continue;
+    const { pid, comm, sockets, payload, charged, rings, largest } = owner;
     const figures = {
       pid,
       comm,
-      sockets: each.length,
+      sockets,
       pinnedBytes: likely,
       leastBytes: low,
       mostBytes: atMost,
       payloadBytes: payload,
       share: likely / total,
+      ...(charged > 0 ? { chargedBytes: charged } : {}),
       ...(rings > 0 ? { ringBytes: rings } : {}),
     };
     const next = pid === null ? 'skcheck' : `skcheck --pid ${pid}`;
-    const code = pid === null ? 'queued-data-of-machine' : 'queued-data-of-process';
-    yield { code, severity, figures, evidence: [], next };
+    if (kind === 'orphans') {
+      const limits = { retries: orphanRetries, maxOrphans: orphans?.limit ?? null };
+      yield {
+        code: 'orphaned-sockets',
+        severity,
+        figures: { ...figures, ...limits, peer: largest.peer },
+        evidence: [],
+        next,
+      };
+    } else if (inFlight === null) {
+      const code = pid === null ? 'queued-data-of-machine' : 'queued-data-of-process';
+      yield { code, severity, figures, evidence: [], next };
+    } else {
+      const { descriptors, fd } = inFlight;
+      const holder = { pid: inFlight.pid, comm: inFlight.comm, fd, descriptors };
+      yield { code: 'sockets-in-flight', severity, figures: { ...figures, ...holder }, evidence: [], next };
+    }
   }
 }
 
@@ -164,6 +152,7 @@ function unreadTogether(each: readonly SocketFinding[], { host }: Observation, t
     pinnedBytes: own,
     mostBytes: atMost,
     peersBytes: ofPeers,
+    peerPid: peers[0]?.holder?.pid ?? null,
     ageSeconds: waited.length === 0 ? null : Math.round(Math.min(...waited) / 1000),
   };
   const severity = severityOf(own + ofPeers, total) ?? 'note';

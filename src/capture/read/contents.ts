@@ -23,7 +23,8 @@ const VM = [
 ].join(' ');
 const FS = 'file-nr file-max nr_open inode-nr dentry-state pipe-max-size pipe-user-pages-soft';
 const NET_CORE = 'max_skb_frags rmem_max rmem_default wmem_max wmem_default optmem_max somaxconn';
-const NET_IPV4 = 'tcp_mem tcp_rmem tcp_wmem udp_mem tcp_max_orphans tcp_max_tw_buckets tcp_moderate_rcvbuf';
+const NET_IPV4 =
+  'tcp_mem tcp_rmem tcp_wmem udp_mem tcp_max_orphans tcp_orphan_retries tcp_max_tw_buckets tcp_moderate_rcvbuf';
 
 /** Returns these paths below a directory. */
 const under = (directory: string, names: string): string[] => names.split(' ').map((name) => `${directory}/${name}`);

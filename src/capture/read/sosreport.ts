@@ -194,6 +194,7 @@ const RSS_ONLY = {
   swap: null,
   pageTables: null,
   locked: null,
+  pinned: null,
   hugetlb: null,
 } as const;
 

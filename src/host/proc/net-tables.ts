@@ -79,6 +79,8 @@ export function readNetTable(source: HostSource, { pid, path }: Namespace, name:
 export interface NetworkLimits {
   /** Machine-wide, like the pages: net.ipv4.tcp_max_orphans. */
   readonly orphans: Use | null;
+  /** Retransmissions after which an orphan is freed: net.ipv4.tcp_orphan_retries of our own network namespace, whose 0 means 8. */
+  readonly orphanRetries: number | null;
   /** For each readable network namespace: net.ipv4.tcp_max_tw_buckets is per namespace. */
   readonly timeWait: readonly NamespaceUse[];
   /** Pages of memory charged to TCP, against tcp_mem's pressure and maximum. */
@@ -95,6 +97,8 @@ interface NamespaceUse extends Use {
   readonly netns: Namespace;
 }
 
+/** tcp_orphan_retries() of net/ipv4/tcp_timer.c. */
+const DEFAULT_ORPHAN_RETRIES = 8;
 const SOCKSTAT = '/proc/net/sockstat';
 const SYSCTL = '/proc/sys/net/ipv4';
 
@@ -116,8 +120,10 @@ export function readNetworkLimits(source: HostSource, namespaces: readonly Names
     const of = use(figure(sockstat, line, 'mem'), limit);
     return of && pressure != null ? { ...of, pressure } : null;
   };
+  const [retries = null] = sysctl('tcp_orphan_retries');
   return {
     orphans: use(figure(sockstat, 'TCP', 'orphan'), sysctl('tcp_max_orphans')[0]),
+    orphanRetries: retries === null ? null : retries || DEFAULT_ORPHAN_RETRIES,
     timeWait: namespaces.flatMap((netns) => {
       const of = timeWaitOf(source, netns);
       return of ? [{ ...of, netns }] : [];

@@ -31,6 +31,8 @@ interface ReadOptions {
   readonly sumsOf?: SumsOf;
   /** Receives the start of a process's stack (`start_stack`). */
   readonly onStack?: (pid: number, address: number) => void;
+  /** Receives the parent of each zombie. */
+  readonly onZombie?: (parent: number) => void;
 }
 
 /**
@@ -46,11 +48,13 @@ export async function readProcesses(source: HostSource, options: ReadOptions = {
   const processes: ProcessMemoryRecord[] = [];
   const stacks = new Map<number, number>();
   const onStack = (pid: number, address: number) => void stacks.set(pid, address);
+  const parents = new Map<number, number>();
+  const onZombie = (parent: number) => void parents.set(parent, (parents.get(parent) ?? 0) + 1);
   let [kernelThreads, zombies, exited, closed] = [0, 0, 0, 0];
   const names = listedPids(source);
   for (let at = 0; at < names.length; at += BATCH) {
     const batch = names.slice(at, at + BATCH);
-    const found = batch.map((name) => readListed(source, Number(name), clock, { ...options, onStack }));
+    const found = batch.map((name) => readListed(source, Number(name), clock, { ...options, onStack, onZombie }));
     for (const read of await Promise.all(found)) {
       if (read === 'kernel thread') kernelThreads++;
       else if (read === 'zombie') zombies++;
@@ -64,7 +68,9 @@ export async function readProcesses(source: HostSource, options: ReadOptions = {
   const hidden = closed > 0 || !names.includes('1');
   const reader = rightsOf(optionalText(source, '/proc/self/status'));
   const rows = await mergeShared(source, processes, stacks);
-  return { processes: rows, kernelThreads, zombies, gone: exited, hidden, reader };
+  const zombieParents = [...parents].map(([pid, count]) => ({ pid, zombies: count }));
+  zombieParents.sort((a, b) => b.zombies - a.zombies);
+  return { processes: rows, kernelThreads, zombies, zombieParents, gone: exited, hidden, reader };
 }
 
 /** With hidepid=1, /proc lists processes but denies access to their files. */
@@ -104,7 +110,7 @@ async function readOne(
   source: HostSource,
   pid: number,
   clock: () => number | null,
-  { sumsOf = smapsOf, withoutOom = false, onStack }: ReadOptions,
+  { sumsOf = smapsOf, withoutOom = false, onStack, onZombie }: ReadOptions,
 ): Promise<ProcessMemoryRecord | WithoutMemory> {
   const folder = `/proc/${pid}`;
   try {
@@ -125,7 +131,10 @@ async function readOne(
     const unread = read !== undefined && read !== 'blocked' && 'unread' in read ? read.unread : undefined;
     const sums = read === 'blocked' || read === undefined || 'unread' in read ? null : read;
     // A zombie has freed its memory; so has, briefly, a process that exits while it is read.
-    if (!sums && read !== 'blocked' && !sizes) return state === 'Z' ? 'zombie' : 'gone';
+    if (!sums && read !== 'blocked' && !sizes) {
+      if (state === 'Z') onZombie?.(Number(fields[1]));
+      return state === 'Z' ? 'zombie' : 'gone';
+    }
     const uptime = clock();
     return {
       pid,
@@ -220,6 +229,7 @@ function statusOf(text: string): {
             swap: bytes('VmSwap'),
             pageTables: bytes('VmPTE'),
             locked: bytes('VmLck'),
+            pinned: bytes('VmPin'),
             hugetlb: bytes('HugetlbPages'),
           },
   };

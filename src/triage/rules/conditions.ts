@@ -153,6 +153,8 @@ const NOT_OF_LOG: readonly string[] = [
   'queued-data',
   'queued-data-of-process',
   'queued-data-of-machine',
+  'orphaned-sockets',
+  'sockets-in-flight',
   'stalled-reader',
   'unattributed-memory',
   'low-memory',
@@ -165,6 +167,7 @@ const NOT_OF_LOG: readonly string[] = [
   'vmalloc',
   'kernel-stacks',
   'page-tables',
+  'pinned-pages',
   'unreclaimable-slab',
 ];
 

@@ -28,7 +28,17 @@ function record(
     readAt: 50,
     minorFaults: 7,
     majorFaults: 0,
-    status: { rss, anonymous: rss, file: 0, shmem: 0, swap: swap * MIB, pageTables: 0, locked: 0, hugetlb: 0 },
+    status: {
+      rss,
+      anonymous: rss,
+      file: 0,
+      shmem: 0,
+      swap: swap * MIB,
+      pageTables: 0,
+      locked: 0,
+      pinned: 0,
+      hugetlb: 0,
+    },
     sums: seen
       ? {
           rss,

@@ -121,6 +121,7 @@ export function procsAnswerAt(minute: number, made: readonly MadeProcess[]): Pro
     hugetlbBytes: 0,
     pageTableBytes: 0,
     lockedBytes: 0,
+    pinnedBytes: 0,
     networkPinnedBytes: null,
     freedIfKilledBytes: 0,
   });
@@ -163,6 +164,7 @@ export function procsAnswerAt(minute: number, made: readonly MadeProcess[]): Pro
     },
     kernelThreads: 0,
     zombies: 0,
+    zombieParents: null,
     exited: 0,
     omitted: 0,
     pages: null,

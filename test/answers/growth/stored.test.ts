@@ -29,6 +29,7 @@ const NO_SIZES = {
   hugetlb: 0,
   pageTables: 1,
   locked: 0,
+  pinned: 0,
   network: null,
   freed: 2,
 };

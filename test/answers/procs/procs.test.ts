@@ -32,6 +32,7 @@ function record(pid: number, uss: number, more: Partial<ProcessMemoryRecord> = {
       swap: 4096,
       pageTables: 8192,
       locked: 0,
+      pinned: 0,
       hugetlb: 0,
     },
     sums: {

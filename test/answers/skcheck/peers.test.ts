@@ -66,7 +66,7 @@ test('names network namespaces that could not be entered, with the missing privi
   };
   for (const pid of [20, 21, 22, 23, 24]) host.links.set(`/proc/${pid}/ns/net`, `net:[${pid}]`);
   const observation = await observe(host, { intervalMs: 2000, netns: 'all' });
-  const access = { captured: false, root: false, lacking: [] };
+  const access = { captured: false, root: false, lacking: [], modules: [] };
   const warnings = scanWarnings(observation, diagnose(observation), access);
   expect(warnings.find(({ code }) => code === 'netns-closed')).toMatchObject({
     message: expect.stringMatching(

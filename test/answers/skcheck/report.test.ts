@@ -16,6 +16,7 @@ import { observe } from '../../../src/host/observe.js';
 import { diagnose } from '../../../src/skcheck/diagnose.js';
 import { STALE_CODES, VERDICT_CODES } from '../../../src/skcheck/verdict.js';
 import { FakeHost } from '../../host/fake-host.js';
+import { NO_BOUNDS } from './samples.js';
 
 const HOSTILE = '\u001b[31m,"\n\u009b2J\u202e';
 const LONG = '[2001:db8:1111:2222:3333:4444:5555:6666]%wlan0';
@@ -136,7 +137,9 @@ describe('JSON', () => {
   test('does not advise root to run as root', async () => {
     const words = async (root: boolean) => (await report('stalled', 2000, root)).warnings[0]?.message;
     expect(await words(false)).toMatch(/not visible to this user\. Run as root to see them$/);
-    expect(await words(true)).toMatch(/not visible to this user\. Already root: a security /);
+    expect(await words(true)).toMatch(
+      /not visible to this user\. Already root: a user namespace or seccomp hides them/,
+    );
     const [warning] = (await report('stalled', 2000, true, ['CAP_NET_ADMIN', 'CAP_SYS_PTRACE'])).warnings;
     expect(warning?.message).toMatch(/Already root, but without CAP_SYS_PTRACE, as in a container$/);
   });
@@ -338,8 +341,9 @@ describe('text', () => {
         countedBy: 'row',
       },
       complete: true,
+      owners: [],
       processes: [],
-      bounds: { unplacedBytes: 0, census: null, theoreticalWorstBytes: null },
+      bounds: NO_BOUNDS,
       warnings: [],
     };
     expect(formatSkcheckText(quiet)).toBe('No stalled socket among 1,341 sockets');

@@ -1,6 +1,15 @@
 import type { SkcheckReport, SkcheckSocket } from '../../../src/answers/skcheck/schema.js';
 import { VERDICT_CODES } from '../../../src/skcheck/verdict.js';
 
+/** Bounds of a host that reports none. */
+export const NO_BOUNDS = {
+  unplacedBytes: 0,
+  census: null,
+  theoreticalWorstBytes: null,
+  orphanRetries: null,
+  maxOrphans: null,
+};
+
 /** A stalled socket of a process. */
 export function socket(comm: string, over: Partial<SkcheckSocket> = {}): SkcheckSocket {
   return {
@@ -81,8 +90,9 @@ export function report(sockets: SkcheckSocket[]): SkcheckReport {
       mptcp: 0,
       countedBy: 'row',
     },
+    owners: [],
     processes: [],
-    bounds: { unplacedBytes: 0, census: null, theoreticalWorstBytes: null },
+    bounds: NO_BOUNDS,
     complete: true,
     warnings: [{ code: 'undecided', count: 3, message: '' }],
   };

@@ -48,7 +48,7 @@ describe('processes of /proc', () => {
       oom_score_adj: '-500\n',
     });
     const { processes, ...rest } = await readProcesses(host);
-    expect(rest).toEqual({ kernelThreads: 0, zombies: 0, gone: 0, hidden: false });
+    expect(rest).toEqual({ kernelThreads: 0, zombies: 0, zombieParents: [], gone: 0, hidden: false });
     expect(processes).toEqual([
       {
         pid: 1,
@@ -68,6 +68,7 @@ describe('processes of /proc', () => {
           swap: 12 * 1024,
           pageTables: 44 * 1024,
           locked: 4096,
+          pinned: null,
           hugetlb: null,
         },
         sums: {
@@ -131,7 +132,13 @@ describe('processes of /proc', () => {
     add(host, 5, { stat: stat(5, 'ending'), status: status('ending'), smaps_rollup: '' });
     const { processes, ...rest } = await readProcesses(host);
     expect(processes.map(({ pid }) => pid)).toEqual([1]);
-    expect(rest).toEqual({ kernelThreads: 1, zombies: 1, gone: 2, hidden: false });
+    expect(rest).toEqual({
+      kernelThreads: 1,
+      zombies: 1,
+      zombieParents: [{ pid: 1, zombies: 1 }],
+      gone: 2,
+      hidden: false,
+    });
   });
 
   test('are not changed by a name that looks like a field of status', async () => {

@@ -17,10 +17,10 @@ import { headline } from '../../memory/sentences.js';
 import { framesText, ownersText } from '../../task-stacks/render.js';
 import { escapeText } from '../../text/escape.js';
 import { formatCount, formatSize } from '../../text/size.js';
-import { concluded, type FindingTree } from '../causes.js';
+import { concluded, type FindingTree, inTextOrder } from '../causes.js';
 import { causeFacts } from '../json.js';
 import { oomLines } from '../oom.js';
-import { holdersWords, hostCommand, lostLines, summary, unreadWords } from '../text.js';
+import { holdersWords, hostCommand, lacksOneProcess, lostLines, summary, unreadWords } from '../text.js';
 import { adviceWords, findingSentences, findingWords, rulesLines, titleWords } from '../words.js';
 
 /**
@@ -29,7 +29,8 @@ import { adviceWords, findingSentences, findingWords, rulesLines, titleWords } f
  * @param detail stacks; undefined: the source has none
  */
 export function triageHtml(answer: TriageAnswer, detail: TriageDetail | undefined, facts: PageFacts): string {
-  const { kernel, machine, host, logs, findings, memory, checked } = answer;
+  const { kernel, machine, host, logs, memory, checked } = answer;
+  const findings = inTextOrder(answer.findings, causeFacts(answer));
   const { source, version, made } = facts;
   const map = memory && drawnToScale(memory);
   const held = holdersWords(answer);
@@ -130,8 +131,10 @@ function findingsSection(
   source: string,
 ): Content {
   if (findings.length === 0) return html`<p>None.</p>`;
+  let left = MOST_WITH_LOG;
   const whole = findings.slice(0, MOST_WHOLE).map((finding, index) => {
-    const records = index < MOST_WITH_LOG ? recordsOf(finding) : [];
+    const records = left > 0 ? recordsOf(finding) : [];
+    if (records.length > 0) left--;
     return findingSection(finding, { index, records, source });
   });
   const others = findings.slice(MOST_WHOLE);
@@ -143,9 +146,9 @@ function findingsSection(
   const said = others
     .slice(0, MOST_SAID)
     .map((finding) => html`<li>${finding.severity} ${finding.code}: ${sentence(findingWords(finding))}</li>\n`);
-  const left = others.length - said.length;
-  const more = left > 0 ? html`<p>and ${formatCount(left)} more</p>` : undefined;
-  return html`${without}${whole}<details><summary><h3>${formatCount(others.length)} more findings, none more severe</h3></summary>
+  const unsaid = others.length - said.length;
+  const more = unsaid > 0 ? html`<p>and ${formatCount(unsaid)} more</p>` : undefined;
+  return html`${without}${whole}<details><summary><h3>${formatCount(others.length)} more findings</h3></summary>
 <ul>${said}</ul>${more}
 </details>`;
 }
@@ -154,6 +157,9 @@ function missing(answer: TriageAnswer, detail: TriageDetail | undefined): Conten
   const warnings = detail?.warnings ?? [];
   const said = new Set([...answer.warnings, ...warnings].map(({ message }) => message));
   const unread = unreadWords(answer.unread ?? [], true);
+  // A single process cannot change the answer: no alarm.
+  if (unread !== undefined && lacksOneProcess(answer))
+    return html`<p class="faint">${sentence(unread)}</p>${missingSection(true, [...lostLines(answer), ...said])}`;
   if (unread !== undefined) said.add(unread);
   return missingSection(answer.complete && warnings.every(leavesComplete), [...lostLines(answer), ...said]);
 }

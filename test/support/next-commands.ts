@@ -1,0 +1,67 @@
+import { execa } from 'execa';
+import { commandPath } from './cli.js';
+
+/** The owner that a finding names; null: none, such as for orphaned sockets. */
+export interface NamedOwner {
+  readonly pid: number | null;
+  readonly comm: string | number | null;
+}
+
+const TOLERANCE = 0.05;
+/** Lines of an answer about everything in which the owner has to be. */
+const FIRST_LINES = 10;
+
+/**
+ * Runs a printed next command on this machine, or on a source, and looks for the owner and the amount in one object of
+ * its JSON.
+ *
+ * @returns `owner and amount`, or what is missing
+ */
+export async function shows(
+  next: string,
+  owner: NamedOwner,
+  amount: number,
+  source: readonly string[] = ['--live'],
+): Promise<string> {
+  const [program, ...words] = next.startsWith('skcheck') ? next.split(' ') : ['kdump-mem', ...next.split(' ')];
+  const of = program === 'skcheck' ? source.filter((word) => word !== '--live') : source;
+  const run = async (...more: readonly string[]) => {
+    const args = [commandPath(program as 'kdump-mem' | 'skcheck'), ...words, ...of, ...more];
+    return (await execa(process.execPath, args, { reject: false, stdin: 'ignore', timeout: 180_000 })).stdout;
+  };
+  const json: unknown = JSON.parse(await run('--json'));
+  const objects = [...objectsIn(json)];
+  const owners = objects.filter((one) => isOwner(one, owner));
+  if (owners.length === 0) return `no owner in: ${next}`;
+  const amounts = owners.flatMap((one) => [...numbersIn(one, 2)]);
+  if (!amounts.some((each) => Math.abs(each - amount) <= TOLERANCE * amount))
+    return `not ${amount} in: ${next} (${amounts.join(', ')})`;
+  if (owner.pid === null || words.includes(`${owner.pid}`)) return 'owner and amount';
+  const top = (await run()).split('\n').slice(0, FIRST_LINES);
+  return top.some((line) => new RegExp(`\\b${owner.pid}\\b`).test(line))
+    ? 'owner and amount'
+    : `not in the first lines of: ${next}`;
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+function* objectsIn(value: unknown): Generator<Json> {
+  if (typeof value !== 'object' || value === null) return;
+  if (!Array.isArray(value)) yield value as Json;
+  for (const each of Object.values(value)) yield* objectsIn(each);
+}
+
+/** Whether an object is about this process: its own pid, or that of a waiter or of a holder in it. */
+function isOwner(one: Json, { pid, comm }: NamedOwner): boolean {
+  if (pid === null) return comm === null ? one.kind === 'orphans' : one.comm === comm || one.name === comm;
+  const related = [one.waiters, one.inFlight].flat();
+  return [one, ...related].some((each) => typeof each === 'object' && each !== null && (each as Json).pid === pid);
+}
+
+/** Numbers of an object, lengths of its lists, and numbers of the objects in it. */
+function* numbersIn(value: unknown, depth: number): Generator<number> {
+  if (typeof value === 'number') yield value;
+  if (typeof value !== 'object' || value === null || depth < 0) return;
+  if (Array.isArray(value)) yield value.length;
+  for (const each of Object.values(value)) yield* numbersIn(each, depth - 1);
+}
