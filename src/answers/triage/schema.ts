@@ -110,6 +110,24 @@ export const triageSchema = z.strictObject({
   kernel: kernelSchema.nullable(),
   /** Null: no snapshot. */
   captured: capturedSchema,
+  /** A text that people pasted: its outputs of commands, and commands that print what it lacks. */
+  pasted: z
+    .strictObject({
+      parts: z.array(
+        z.strictObject({
+          kind: z.string(),
+          file: z.string(),
+          /** Its first line, from 1 on. */
+          line: count,
+          lines: count,
+          /** Why it is not used. */
+          why: z.string().nullable(),
+        }),
+      ),
+      unknownLines: count,
+      lacks: z.array(z.string()),
+    })
+    .nullable(),
   nodename: z.string().nullable(),
   /** Time at which the files of the host were read. */
   takenAt: z.iso.datetime().nullable(),

@@ -148,7 +148,7 @@ const NOT_COPIED = 'the input has no smaps_rollup of them';
 
 function whyNotShown(source: HostSource, { processes }: ProcessRecords): { whyMemory?: string } {
   const whys = new Set<string>();
-  const isCopy = 'kind' in source && source.kind === 'sosreport';
+  const isCopy = 'kind' in source && source.kind !== 'capture';
   for (const { pid, sums } of processes) {
     if (sums !== null) continue;
     try {

@@ -136,7 +136,11 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
   }
   const { inputsAmong, inputsBeside, inputsFrom } = await import('../kit/log-inputs.js');
   const isOfMany = options.ndjson || options.similar;
-  const inputs = await (from !== undefined ? inputsFrom(from) : isOfMany ? undefined : inputsAmong(options.vmcore));
+  const inputs = await (from !== undefined
+    ? inputsFrom(from)
+    : isOfMany
+      ? undefined
+      : inputsAmong(options.vmcore, { pasted: true }));
   if (inputs) {
     await checkFailOn(options.failOn, options.rules);
     const severe = options.failOn === undefined ? null : failOn(options.failOn);

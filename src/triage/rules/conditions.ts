@@ -166,6 +166,7 @@ const NOT_OF_LOG: readonly string[] = [
   'kernel-stacks',
   'page-tables',
   'unreclaimable-slab',
+  'per-cpu-memory',
 ];
 
 function OF_LOG(code: string): boolean {
