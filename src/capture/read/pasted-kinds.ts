@@ -32,15 +32,17 @@ const SMAPS_LINE =
   /^(?:(?:Size|Rss|Pss(?:_\w+)?|(?:Shared|Private)_\w+|Referenced|Anonymous|KSM|LazyFree|\w*Huge\w*|\w+PmdMapped|Swap|SwapPss|KernelPageSize|MMUPageSize|Locked|ProtectionKey|THPeligible): *\d+(?: kB)?|VmFlags:.*)$/;
 const MAPPING = String.raw`[0-9a-f]{8,16}-[0-9a-f]{8,16} [r-][w-][x-][ps-] [0-9a-f]{8,16} \w{2,6}:\w{2,6} \d+(?: .*)?`;
 const STATUS_LINE =
-  /^(?:(?:Name|Umask|State|[TNP]+s?g?id|Pid|PPid|TracerPid|[UG]id|FDSize|Groups|Kthread|Threads|Sig\w+|Shd\w+|Cap\w+|NoNewPrivs|Seccomp\w*|Spec\w+|Cpus_\w+|Mems_\w+|\w*ctxt_switches|CoreDumping|THP_enabled|untag_mask|x86_\w+):.*|(?:Vm\w+|Rss\w+|HugetlbPages):\s*\d+ kB)$/;
+  /^(?:(?:Name|Umask|State|(?:T|N|NS)\w{0,3}[gis]d|NSpid|Pid|PPid|TracerPid|[UG]id|FDSize|Groups|Kthread|Threads|Sig\w+|Shd\w+|Cap\w+|NoNewPrivs|Seccomp\w*|Spec\w+|Cpus_\w+|Mems_\w+|\w*ctxt_switches|CoreDumping|THP_enabled|untag_mask|x86_\w+):.*|(?:Vm\w+|Rss\w+|HugetlbPages):\s*\d+ kB)$/;
 
 /** `12,345` and `12.345` of some locales. */
 const NUMBER = String.raw`\d{1,3}(?:[,.]\d{3})+|\d{1,15}`;
 const plain = (digits: string) => digits.replace(/[,.](?=\d{3})/g, '');
 
-const MEMINFO = new RegExp(String.raw`^([A-Z]\w{1,38}(?:\(\w{1,10}\))?):\s*(${NUMBER})(?: ?(?:kB|KB|kb|KiB|K))?$`);
+const MEMINFO = new RegExp(
+  String.raw`^(?!Vm(?!alloc)|Rss|Pss|Hugetlb_?Pages)([A-Z]\w{1,38}(?:\(\w{1,10}\))?):\s*(${NUMBER})(?: ?(?:kB|KB|kb|KiB|K)|(?<=^HugePages_.*))$`,
+);
 const VMSTAT =
-  /^((?:nr|pg|ps|allocstall|kswapd|slabs|drop|oom|numa|thp|compact|workingset|unevictable|balloon|zswp|swap|htlb|zone|kcompactd|cow|direct|vma|ksm|memmap)_?\w{0,40}) (-?\d{1,19})$/;
+  /^((?:nr|pg|pageoutrun|swp|ps|allocstall|kswapd|slabs|drop|oom|numa|thp|compact|workingset|unevictable|balloon|zswp|swap|htlb|zone|kcompactd|cow|direct|vma|ksm|memmap)_?\w{0,40}) (-?\d{1,19})$/;
 
 const SLABTOP = /^(\d+) +(\d+) +\d+% +([\d.,]+)K +(\d+) +(\d+) +(\d+)K +(\S{1,100})$/;
 
@@ -63,7 +65,6 @@ const meminfo = (rows: readonly (readonly [name: string, bytes: number | undefin
 
 /** Total and free memory of `free`; its other columns are sums of several counters. */
 function freeFiles(lines: readonly string[], { words }: Command): Map<string, string> | string {
-  const option = /\bfree\b.* (?:-\w*([bkmgt])\w*|--(kibi|mebi|gibi|bytes))/.exec(words);
   const heads = (lines[0] ?? '').split(/\s+/);
   const row = (name: string) =>
     lines
@@ -71,12 +72,8 @@ function freeFiles(lines: readonly string[], { words }: Command): Map<string, st
       ?.split(/\s+/)
       .slice(1) ?? [];
   const [memory, swap] = [row('Mem'), row('Swap')];
-  const printed = [...memory, ...swap].some((cell) => /[KMGTBi]/.test(cell));
-  const letter = option?.[1] ?? option?.[2]?.[0] ?? (/\bfree\b/.test(words) ? 'k' : undefined);
-  const total = Number(memory[0]);
-  // Without a unit, only amounts that no machine has in another unit are certain.
-  const unit = printed ? 1 : (unitOf(letter) ?? (total >= MOST_MIB ? 1024 : undefined));
-  if (unit === undefined) return 'its unit is unknown (the text lacks the command with -m or -g)';
+  const unit = freeUnit(memory, words);
+  if (unit === undefined) return 'its unit is unknown (the text lacks the command, such as free -m)';
   const bytes = (cells: readonly string[], head: string) => sized(cells[heads.indexOf(head)], unit);
   return meminfo([
     ['MemTotal', bytes(memory, 'total')],
@@ -89,8 +86,19 @@ function freeFiles(lines: readonly string[], { words }: Command): Map<string, st
   ]);
 }
 
-/** More MiB than a machine with 32 TiB has. */
-const MOST_MIB = 2 ** 25;
+/** Bytes of a figure: as the command asks or each figure shows. KiB are multiples of a page; all by chance are not. */
+function freeUnit(cells: readonly string[], words: string): number | undefined {
+  if (cells.some((cell) => /[KMGTB]/i.test(cell))) return 1;
+  const option = /\bfree\b.* (?:-\w*([bkmgt])|--([kmg])(?:ibi|ega|iga|ilo)|--(bytes))/.exec(words);
+  if (/\bfree\b/.test(words)) return unitOf(option?.[1] ?? option?.[2] ?? (option?.[3] ? 'b' : 'k'));
+  const figures = cells.map(Number).filter((figure) => figure > 0);
+  const total = figures[0] ?? 0;
+  if (figures.length >= 4 && figures.every((figure) => figure % 4 === 0)) return total >= MIN_KIB ? 1024 : undefined;
+  return total >= MIN_MIB && total < MOST_MIB ? 2 ** 20 : undefined;
+}
+
+/** 32 MiB; and amounts that are MiB, because nobody has them in GiB, nor a page that is no multiple of 4 KiB. */
+const [MIN_KIB, MIN_MIB, MOST_MIB] = [2 ** 15, 2 ** 11, 2 ** 25];
 
 function sized(cell: string | undefined, unit: number): number | undefined {
   const [, digits = '', letter] = /^(\d+(?:[.,]\d+)?)([KMGTB])?i?B?$/i.exec(cell ?? '') ?? [];
@@ -118,10 +126,12 @@ function topFiles(lines: readonly string[]): Map<string, string> {
   }
   const rows = lines.flatMap((line) => {
     const [, pid, user, size, resident, state, cpu, share, command] = TOP_PROCESS.exec(line) ?? [];
+    // As ps prints the name of a kernel thread.
+    const shown = size === '0' ? `[${command}]` : command;
     const kib = (cell: string | undefined) => Math.round((sized(cell, 1024) ?? 0) / 1024);
     return pid === undefined
       ? []
-      : `${user} ${pid} ${cpu} ${share} ${kib(size)} ${kib(resident)} ? ${state} - - ${command}\n`;
+      : `${user} ${pid} ${cpu} ${share} ${kib(size)} ${kib(resident)} ? ${state} - - ${shown}\n`;
   });
   if (rows.length > 0) made.set(PS, rows.join(''));
   return made;
@@ -152,7 +162,9 @@ function ssFiles(lines: readonly string[]): Map<string, string> {
     rows.push(isNamed ? line : `${line.startsWith('UNCONN') ? 'udp' : 'tcp'} ${line}`);
   }
   const numbered = rows.map((row) =>
-    / ino:\d/.test(row) || !/^(?:tcp|udp|raw)/.test(row) ? row : `${row} ino:${inode++}`,
+    / ino:\d/.test(row) || !/^(?:tcp|udp|raw)/.test(row)
+      ? row
+      : row.replace(/^(?:\S+\s+){5}\S+/, (ends) => `${ends} ino:${inode++}`),
   );
   return new Map([[SS, `Netid State Recv-Q Send-Q Local Address:Port Peer Address:Port\n${numbered.join('\n')}\n`]]);
 }
@@ -163,12 +175,12 @@ function pidOf({ path = '', words }: Command, lines: readonly string[]): string 
   return named ?? lines.map((line) => /^Pid:\s*(\d{1,10})$/.exec(line)?.[1]).find((pid) => pid !== undefined);
 }
 
-const NO_PID = 'the text does not name the process (cat /proc/PID/…)';
+/** Stands for the process of a text that does not name it: above the kernel's PID_MAX_LIMIT. */
+const NO_PID = '4194305';
 
 /** Sums of all mappings, as in smaps_rollup. */
 function smapsFiles(lines: readonly string[], command: Command): Map<string, string> | string {
-  const pid = pidOf(command, lines);
-  if (pid === undefined) return NO_PID;
+  const pid = pidOf(command, lines) ?? NO_PID;
   const sums = new Map<string, number>();
   for (const line of lines) {
     const [, name = '', kib] = /^(\w+): *(\d{1,13}) kB$/.exec(line) ?? [];
@@ -180,14 +192,8 @@ function smapsFiles(lines: readonly string[], command: Command): Map<string, str
 }
 
 function statusFiles(lines: readonly string[], command: Command): Map<string, string> | string {
-  const pid = pidOf(command, lines);
-  if (pid === undefined) return NO_PID;
-  const name = lines.map((line) => /^Name:\s*(.*)$/.exec(line)?.[1]).find((one) => one !== undefined);
-  const text = lines.map((line) => line.replace(/:\s*/, ':\t')).join('\n');
-  return new Map([
-    [`proc/${pid}/status`, `${text}\n`],
-    ...(name === undefined ? [] : ([[`proc/${pid}/comm`, `${name}\n`]] as const)),
-  ]);
+  const pid = pidOf(command, lines) ?? NO_PID;
+  return new Map([[`proc/${pid}/status`, `${lines.map((line) => line.replace(/:\s*/, ':\t')).join('\n')}\n`]]);
 }
 
 /** Objects of one size and slabs of one size: the same figures as /proc/slabinfo, the object's size rounded. */
@@ -261,7 +267,7 @@ export const KINDS: readonly Kind[] = [
   {
     name: '/proc/zoneinfo',
     head: /^Node \d+, zone +\w+$/,
-    line: /^(?:Node \d+, zone +\w+|per-node stats|pages free +\d+|(?:boost|min|low|high|promo|spanned|present|managed|cma|protection:|nr_\w+|numa_\w+|workingset_\w+|pgpromote_\w+|pgdemote_\w+|pagesets|cpu:|count:|batch:|high_min|high_max|vm stats threshold:|node_unreclaimable:|all_unreclaimable:|start_pfn:|inactive_ratio:|kswapd_\w+|thp_\w+|pg\w+)\b.*)$/,
+    line: /^(?:Node \d+, zone +\w+|per-node stats|pages free +\d+|pagesets|(?:boost|min|low|high|promo|spanned|present|managed|cma|protection|nr_\w+|numa_\w+|workingset_\w+|\w+mote_\w+|cpu|count|batch|high_m\w+|vm stats threshold|\w*unreclaimable|start_pfn|inactive_ratio|kswapd_\w+|thp_\w+|pg\w+):? +[\d(-].*)$/,
     files: (lines) =>
       new Map([
         ['proc/zoneinfo', lines.map((line) => (line.startsWith('Node ') ? `${line}\n` : `        ${line}\n`)).join('')],

@@ -55,6 +55,12 @@ const PROMPT =
 const HEADING =
   /^(?:={2,3}>?|-{2,}|\*{2,}|#{1,4})?\s*(?:cat\s+)?(\/proc\/[\w./-]{1,80})\s*(?:<?={2,3}|-{2,}|\*{2,}|:)?$/;
 
+/** Lines of a log, which are no output of a command: most lines of a long text. */
+const LOGGED =
+  /^(?:<\d{1,3}>)?(?:\[ *\d{1,9}\.\d{6}\]|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d |\d{4}-\d\d-\d\d[T ]\d\d:\d\d:)/;
+/** The end of a line that was not cut. */
+const WHOLE = /(?:kB|\))$/;
+
 interface Part {
   readonly kind: Kind;
   readonly command: Command;
@@ -70,25 +76,26 @@ interface Part {
  * @returns undefined: there are none, or only outputs that are not used, beside a log
  */
 export function readPasted(texts: readonly PastedText[]): Pasted | undefined {
-  const parts: Part[] = [];
+  const read = texts.map((text) => ({ name: text.name, ...partsOf(text) }));
+  const parts = read.flatMap(({ found }) => found);
+  if (parts.length === 0) return undefined;
   const logs = new Map<string, string>();
   let unknownLines = 0;
-  for (const text of texts) {
-    const { found, others } = partsOf(text);
-    parts.push(...found);
+  for (const { name, others } of read) {
     const log = others.join('\n');
     const { form, looksLikeKernel } = new LogFormat().sniff(log.slice(0, SNIFFED));
-    if (form !== undefined || looksLikeKernel) logs.set(text.name, `${log}\n`);
+    if (form !== undefined || looksLikeKernel) logs.set(name, `${log}\n`);
     else unknownLines += others.length;
   }
   const isUsed = parts.some(({ kind }) => kind.files !== undefined);
-  if (parts.length === 0 || (logs.size > 0 && !isUsed)) return undefined;
+  if (logs.size > 0 && !isUsed) return undefined;
   const files = new Map<string, string>();
   const machine: Machine = { total: undefined, place: '' };
   // Rounded figures yield to others, which show the page size.
   const isRounded = ({ kind }: Part) => kind.isRounded ?? false;
   const ordered = [...parts.filter((part) => !isRounded(part)), ...parts.filter(isRounded)];
   const told = new Map(ordered.map((part) => [part, used(part, files, machine)]));
+  addProcesses(files);
   return { files, logs, parts: parts.flatMap((part) => told.get(part) ?? []), unknownLines };
 }
 
@@ -98,11 +105,17 @@ function partsOf({ name, bytes }: PastedText): { readonly found: readonly Part[]
   let command: Command = { words: '' };
   let verbatim: Part | undefined;
   let current: Part | undefined;
-  for (const [index, raw] of decoded(bytes).split('\n').entries()) {
+  const lines = decoded(bytes).split('\n');
+  for (const [index, raw] of lines.entries()) {
+    if (LOGGED.test(raw)) {
+      others.push(raw);
+      continue;
+    }
     const unquoted = raw.replace(QUOTE, '');
     const plain = unquoted.trim();
     if (plain === '' || FENCE.test(plain)) continue;
-    if (plain.length > MAX_LINE) others.push(unquoted);
+    const isCut = index === lines.length - 1 && !WHOLE.test(plain);
+    if (plain.length > MAX_LINE || isCut) others.push(unquoted);
     else if (current?.kind.line.test(plain)) current.lines.push(plain);
     else {
       const place = { file: name, line: index + 1 };
@@ -159,6 +172,16 @@ function used({ kind, command, file, line, lines }: Part, files: Map<string, str
     files.set(name, text);
   }
   return part;
+}
+
+/** Adds the files by which processes are listed to those with their memory. Only the name of a process is known. */
+function addProcesses(files: Map<string, string>): void {
+  for (const [, folder = ''] of [...files.keys()].join('\n').matchAll(/^(proc\/\d+)\/(?:smaps_rollup|status)$/gm)) {
+    const name = /^Name:\t(.{1,64})$/m.exec(files.get(`${folder}/status`) ?? '')?.[1] ?? '?';
+    const added = { comm: `${name}\n`, status: '', stat: `${folder.slice(5)} (${name}) S\n` };
+    for (const [file, text] of Object.entries(added))
+      if (!files.has(`${folder}/${file}`)) files.set(`${folder}/${file}`, text);
+  }
 }
 
 /** Whether slab caches cannot be those of the counters. */
