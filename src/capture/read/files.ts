@@ -202,18 +202,16 @@ export async function readCapture(
 export async function pastedFiles(paths: readonly string[], stdin?: Buffer): Promise<CapturedFiles | undefined> {
   const texts: PastedText[] = [];
   const logs = new Map<string, string>();
-  const cut = new Set<string>();
   for (const name of paths) {
     if (!stdin && !(await isText(name))) return undefined;
     const bytes = stdin ?? (await firstBytes(openText(name), PASTED));
     if (bytes === undefined) logs.set(name, name);
     else texts.push({ name, bytes });
-    if (bytes && bytes.length >= PASTED.most) cut.add(name);
   }
   const pasted = readPasted(texts);
-  const damage = [...cut].map((name) => `${name} is too large: only its first ${PASTED.most} bytes were read`);
+  const damage = (pasted?.cut ?? []).map((name) => `${name} is too large: only its beginning was read`);
   if (pasted && pasted.files.size + pasted.logs.size === 0) throw unusedText(paths.join(' '), pasted.parts);
-  return pasted && new CapturedFiles(pasted.files, damage, cut, logs, pasted);
+  return pasted && new CapturedFiles(pasted.files, damage, new Set(pasted.cut), logs, pasted);
 }
 
 /** Outputs of commands that cannot answer anything. */

@@ -13,6 +13,10 @@ export interface Kind {
   readonly line: RegExp;
   /** Without a head: number of lines that show the kind. */
   readonly least?: number;
+  /** The last line of a section: only a head may follow it. */
+  readonly end?: RegExp;
+  /** Its lines have no name of their own: a line like the first one begins no other output. */
+  readonly repeats?: true;
   /** Its figures are rounded, and yield to those of the kernel. */
   readonly isRounded?: true;
   /** Files of a sosreport with the same content; a string: why there are none. Absent: the kind is not used. */
@@ -161,7 +165,7 @@ function ssFiles(lines: readonly string[]): Map<string, string> {
     const isNamed = /^(?:tcp|udp|raw|mptcp|sctp|u_|nl|p_|v_)/.test(line);
     rows.push(isNamed ? line : `${line.startsWith('UNCONN') ? 'udp' : 'tcp'} ${line}`);
   }
-  const numbered = rows.map((row) =>
+  const numbered = [...new Set(rows)].map((row) =>
     / ino:\d/.test(row) || !/^(?:tcp|udp|raw)/.test(row)
       ? row
       : row.replace(/^(?:\S+\s+){5}\S+/, (ends) => `${ends} ino:${inode++}`),
@@ -198,15 +202,17 @@ function statusFiles(lines: readonly string[], command: Command): Map<string, st
 
 /** Objects of one size and slabs of one size: the same figures as /proc/slabinfo, the object's size rounded. */
 function slabtopFiles(lines: readonly string[], _: Command, pageSize: number): Map<string, string> | string {
-  const rows = lines.flatMap((line) => {
+  const rows = new Map<string, string>();
+  for (const line of lines) {
     const [, slots, used, size = '', slabs, perSlab, kib, name] = SLABTOP.exec(line) ?? [];
-    if (name === undefined) return [];
+    if (name === undefined) continue;
     const pages = Number(slabs) === 0 ? 0 : (Number(kib) * 1024) / Number(slabs) / pageSize;
+    if (!Number.isInteger(pages)) return `its slabs are not whole pages of ${pageSize} bytes`;
     const bytes = Math.round(Number(size.replace(',', '.')) * 1024);
-    return `${name} ${used} ${slots} ${bytes} ${perSlab} ${pages} : tunables 0 0 0 : slabdata ${slabs} ${slabs} 0\n`;
-  });
-  if (/ \d+\.\d+ : tunables/.test(rows.join(''))) return `its slabs are not whole pages of ${pageSize} bytes`;
-  return new Map([['proc/slabinfo', `slabinfo - version: 2.1\n${rows.join('')}`]]);
+    const figures = `${used} ${slots} ${bytes} ${perSlab} ${pages} : tunables 0 0 0 : slabdata ${slabs} ${slabs} 0`;
+    rows.set(name, `${name} ${figures}\n`);
+  }
+  return new Map([['proc/slabinfo', `slabinfo - version: 2.1\n${[...rows.values()].join('')}`]]);
 }
 
 /** In the order in which they are tried: an output with a heading before lines that other files have too. */
@@ -218,7 +224,7 @@ export const KINDS: readonly Kind[] = [
     isRounded: true,
     files: slabtopFiles,
   },
-  { name: 'slabtop', line: SLABTOP, least: 2, isRounded: true, files: slabtopFiles },
+  { name: 'slabtop', line: SLABTOP, least: 2, repeats: true, isRounded: true, files: slabtopFiles },
   {
     name: '/proc/slabinfo',
     head: /^(?:slabinfo - version|# ?name +<active_objs>|\S{1,100} +\d+ +\d+ +\d+ +\d+ +\d+ : tunables)/,
@@ -251,7 +257,7 @@ export const KINDS: readonly Kind[] = [
     line: new RegExp(`${SS_ROW.source}|${SS_DETAIL.source}`),
     files: ssFiles,
   },
-  { name: 'ss', line: new RegExp(`${SS_ROW.source}|${SS_DETAIL.source}`), least: 2, files: ssFiles },
+  { name: 'ss', line: new RegExp(`${SS_ROW.source}|${SS_DETAIL.source}`), least: 2, repeats: true, files: ssFiles },
   {
     name: 'ss -s',
     head: /^Total: \d+(?: \(kernel \d+\))?$/,
@@ -267,6 +273,7 @@ export const KINDS: readonly Kind[] = [
   {
     name: '/proc/zoneinfo',
     head: /^Node \d+, zone +\w+$/,
+    end: /^start_pfn:/,
     line: /^(?:Node \d+, zone +\w+|per-node stats|pages free +\d+|pagesets|(?:boost|min|low|high|promo|spanned|present|managed|cma|protection|nr_\w+|numa_\w+|workingset_\w+|\w+mote_\w+|cpu|count|batch|high_m\w+|vm stats threshold|\w*unreclaimable|start_pfn|inactive_ratio|kswapd_\w+|thp_\w+|pg\w+):? +[\d(-].*)$/,
     files: (lines) =>
       new Map([

@@ -14,6 +14,8 @@ export interface Pasted {
   readonly parts: readonly PastedPart[];
   /** Lines of no known kind, without blank ones. */
   readonly unknownLines: number;
+  /** Files of which only the beginning was read. */
+  readonly cut: readonly string[];
 }
 
 /** Output of one command. */
@@ -42,6 +44,7 @@ export const PASTED: HeldText = {
   most: 64 << 20,
 };
 const MAX_LINE = 4096;
+const MAX_LINES = 500_000;
 
 const [ESC, BEL] = ['\x1b', '\x07'];
 const ESCAPES = new RegExp(`${ESC}(?:\\[[\\d;:?]*[A-Za-z]|\\][^${BEL}${ESC}]*(?:${BEL}|${ESC}\\\\))`, 'g');
@@ -96,16 +99,19 @@ export function readPasted(texts: readonly PastedText[]): Pasted | undefined {
   const ordered = [...parts.filter((part) => !isRounded(part)), ...parts.filter(isRounded)];
   const told = new Map(ordered.map((part) => [part, used(part, files, machine)]));
   addProcesses(files);
-  return { files, logs, parts: parts.flatMap((part) => told.get(part) ?? []), unknownLines };
+  const cut = read.flatMap(({ name, isCut }) => (isCut ? name : []));
+  return { files, logs, parts: parts.flatMap((part) => told.get(part) ?? []), unknownLines, cut };
 }
 
-function partsOf({ name, bytes }: PastedText): { readonly found: readonly Part[]; readonly others: readonly string[] } {
+/** Outputs of commands in one text, and its other lines. */
+function partsOf({ name, bytes }: PastedText) {
   const parts: Part[] = [];
   const others: string[] = [];
   let command: Command = { words: '' };
   let verbatim: Part | undefined;
   let current: Part | undefined;
-  const lines = decoded(bytes).split('\n');
+  const lines = decoded(bytes.subarray(0, PASTED.most)).split('\n', MAX_LINES + 1);
+  const isCut = lines.length > MAX_LINES || bytes.length >= PASTED.most;
   for (const [index, raw] of lines.entries()) {
     if (LOGGED.test(raw)) {
       others.push(raw);
@@ -114,9 +120,9 @@ function partsOf({ name, bytes }: PastedText): { readonly found: readonly Part[]
     const unquoted = raw.replace(QUOTE, '');
     const plain = unquoted.trim();
     if (plain === '' || FENCE.test(plain)) continue;
-    const isCut = index === lines.length - 1 && !WHOLE.test(plain);
-    if (plain.length > MAX_LINE || isCut) others.push(unquoted);
-    else if (current?.kind.line.test(plain)) current.lines.push(plain);
+    const isLast = index === lines.length - 1 && !WHOLE.test(plain);
+    if (plain.length > MAX_LINE || isLast) others.push(unquoted);
+    else if (current && continues(current, plain)) current.lines.push(plain);
     else {
       const place = { file: name, line: index + 1 };
       const kind = KINDS.find(({ head, line, least }) =>
@@ -134,11 +140,22 @@ function partsOf({ name, bytes }: PastedText): { readonly found: readonly Part[]
       } else (verbatim?.lines ?? others).push(verbatim ? plain : unquoted);
     }
   }
-  const isFound = ({ lines, kind }: Part) => lines.length >= (kind.least ?? 1);
-  return {
-    found: parts.filter(isFound),
-    others: [...others, ...parts.filter((part) => !isFound(part)).flatMap(({ lines }) => lines)],
-  };
+  const isFound = ({ lines: of, kind }: Part) => of.length >= (kind.least ?? 1);
+  const lost = parts.filter((part) => !isFound(part)).flatMap((part) => part.lines);
+  return { found: parts.filter(isFound), others: [...others, ...lost], isCut };
+}
+
+/** Whether a line is one of an output, and not the first one of the next. */
+function continues({ kind, lines }: Part, line: string): boolean {
+  const { head, end, repeats } = kind;
+  const isHead = head?.test(line) ?? !repeats;
+  if (isHead && nameIn(line) === nameIn(lines[0] ?? '')) return false;
+  return kind.line.test(line) && (isHead || !end?.test(lines.at(-1) ?? ''));
+}
+
+/** What a line is about: a zone, an area, or the words before its figures. */
+function nameIn(line: string): string | undefined {
+  return /^(?:Node \d+, zone +\w+|0x\S+|[A-Za-z]\S*(?= +\d)|[^\d:]{4,}|\S+)/.exec(line)?.[0];
 }
 
 interface Machine {
@@ -166,12 +183,10 @@ function used({ kind, command, file, line, lines }: Part, files: Map<string, str
   const slab = made.get('proc/slabinfo');
   if (slab !== undefined && isOtherSlab(slab, files.get('proc/meminfo') ?? '', pageSize))
     return { ...part, why: 'its caches have more memory than Slab of /proc/meminfo: another machine, or another time' };
-  for (const [name, text] of made) {
-    // Rounded figures do not replace those of the kernel.
-    if (kind.isRounded && files.has(name)) return { ...part, why: `the text contains ${name} too` };
-    files.set(name, text);
-  }
-  return part;
+  // Rounded figures do not replace those of the kernel.
+  const kept = [...made].filter(([name]) => !(kind.isRounded && files.has(name)));
+  for (const [name, text] of kept) files.set(name, text);
+  return kept.length > 0 ? part : { ...part, why: `the text contains ${[...made.keys()].join(' and ')} too` };
 }
 
 /** Adds the files by which processes are listed to those with their memory. Only the name of a process is known. */
