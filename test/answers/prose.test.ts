@@ -105,6 +105,8 @@ const NAMES = [
   // Agents: files, tools, and paths of lists.
   'sources',
   'schema',
+  // Commands that print what a text lacks.
+  'lacks',
   'tool',
   'list',
   // `leaks` and tracefs: names of instances and of settings.

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/util.js';
+import { PASTED_STATES } from '../../capture/read/pasted.js';
 import { CAUSE_RELATIONS, CONFIDENCES } from '../../triage/causes.js';
 import { SEVERITIES } from '../../triage/finding.js';
 import { HOST_CHECKS } from '../../triage/host-reader.js';
@@ -120,6 +121,7 @@ export const triageSchema = z.strictObject({
           /** Its first line, from 1 on. */
           line: count,
           lines: count,
+          state: z.enum(PASTED_STATES),
           /** Why it is not used. */
           why: z.string().nullable(),
         }),

@@ -92,7 +92,8 @@ function isFolder(path: string): boolean {
 
 /** Creates the error for a text without a kernel message. */
 export function noLog(path: string): HostError {
-  const next = 'Name a dump, a snapshot, a kernel log (dmesg, journal, syslog), or a folder with logs.';
+  const next =
+    'Name a dump, a snapshot, a kernel log (dmesg, journal, syslog), a folder with logs, or text of docs/pasted.md.';
   return new HostError('unreadable', `${path}: contains no kernel log`, { next });
 }
 

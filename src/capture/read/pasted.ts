@@ -18,6 +18,13 @@ export interface Pasted {
   readonly cut: readonly string[];
 }
 
+/**
+ * Whether an output is used: `unsupported`: its kind never is; `unclear`: it lacks a unit, or is damaged; `foreign`: of
+ * another machine or time; `covered`: the text contains better figures.
+ */
+export const PASTED_STATES = ['used', 'unsupported', 'unclear', 'foreign', 'covered'] as const;
+type PastedState = (typeof PASTED_STATES)[number];
+
 /** Output of one command. */
 export interface PastedPart {
   readonly kind: string;
@@ -27,6 +34,7 @@ export interface PastedPart {
   readonly line: number;
   /** Number of its lines. */
   readonly lines: number;
+  readonly state: PastedState;
   /** Why it is not used; null: it is. */
   readonly why: string | null;
 }
@@ -165,28 +173,33 @@ interface Machine {
 
 /** Adds the files of a part. Of two outputs of one command the last one is used, if they are of one machine. */
 function used({ kind, command, file, line, lines }: Part, files: Map<string, string>, machine: Machine): PastedPart {
-  const part = { kind: kind.name, file, line, lines: lines.length, why: null };
-  if (!kind.files) return { ...part, why: kind.why ?? 'not used' };
+  const part = { kind: kind.name, file, line, lines: lines.length, state: 'used', why: null } as const;
+  if (!kind.files) return { ...part, state: 'unsupported', why: kind.why ?? 'not used' };
   const captured = { get: (name: string) => files.get(name), names: () => [...files.keys()] };
   const pageSize = pageSizeOf(captured) ?? 4096;
   const made = kind.files(lines, command, pageSize);
-  if (typeof made === 'string') return { ...part, why: made };
+  if (typeof made === 'string') return { ...part, state: 'unclear', why: made };
   const meminfo = made.get('proc/meminfo');
   const total = Number(/^MemTotal: +(\d+) kB$/m.exec(meminfo ?? '')?.[1] ?? Number.NaN);
   if (Number.isFinite(total)) {
     const { total: known, place } = machine;
     if (known !== undefined && Math.abs(known - total) > SAME_MACHINE * Math.max(known, total))
-      return { ...part, why: `its MemTotal differs from that ${place}: another machine` };
+      return { ...part, state: 'foreign', why: `its MemTotal differs from that ${place}: another machine` };
     machine.total ??= total;
     machine.place ||= `at line ${line}`;
   }
   const slab = made.get('proc/slabinfo');
   if (slab !== undefined && isOtherSlab(slab, files.get('proc/meminfo') ?? '', pageSize))
-    return { ...part, why: 'its caches have more memory than Slab of /proc/meminfo: another machine, or another time' };
+    return {
+      ...part,
+      state: 'foreign',
+      why: 'its caches have more memory than Slab of /proc/meminfo: another machine, or another time',
+    };
   // Rounded figures do not replace those of the kernel.
   const kept = [...made].filter(([name]) => !(kind.isRounded && files.has(name)));
   for (const [name, text] of kept) files.set(name, text);
-  return kept.length > 0 ? part : { ...part, why: `the text contains ${[...made.keys()].join(' and ')} too` };
+  const why = `the text contains ${[...made.keys()].join(' and ')} too`;
+  return kept.length > 0 ? part : { ...part, state: 'covered', why };
 }
 
 /** Adds the files by which processes are listed to those with their memory. Only the name of a process is known. */
