@@ -1,5 +1,5 @@
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
-import type { LogRecord, TextRecord } from '../records/log-records.js';
+import type { CapturedLogRest, LogRecord, TextRecord } from '../records/log-records.js';
 import type { CaptureOrigin } from '../records/machine-sample.js';
 import { readLog } from '../walk/log/log.js';
 import { fieldsOf } from '../walk/machine/fields.js';
@@ -52,10 +52,10 @@ export function* eachMessage(kernel: Kernel, choice: LogChoice): Generator<LogRe
 }
 
 /** Yields the selected messages of a log. */
-export function* chosenMessages<Rest>(
-  log: Generator<LogRecord, Rest>,
+export function* chosenMessages<Message extends LogRecord | TextRecord, Rest>(
+  log: Generator<Message, Rest>,
   choice: LogChoice,
-): Generator<LogRecord, ChosenRest<Rest>> {
+): Generator<Message, ChosenRest<Rest>> {
   // A time relative to the newest message requires reading the complete log first.
   const relative = [choice.since, choice.until].some((moment) => moment?.from === 'end');
   const held = relative ? bufferLog(log) : undefined;
@@ -64,10 +64,12 @@ export function* chosenMessages<Rest>(
   const left = held?.log ?? log;
   let omitted = 0;
   let first: number | undefined;
+  let isTimed = false;
   for (;;) {
     const { done, value } = left.next();
-    if (done) return { rest: value, omitted, first };
+    if (done) return { rest: value, omitted, first, isTimed };
     first ??= value.seq;
+    isTimed ||= value.timestamp !== null;
     if (meant(value)) yield value;
     else omitted++;
   }
@@ -79,6 +81,8 @@ interface ChosenRest<Rest> {
   readonly omitted: number;
   /** Sequence number of the first message. */
   readonly first: number | undefined;
+  /** Whether a message has the kernel's time. */
+  readonly isTimed: boolean;
 }
 
 /** Returns the selected messages at once. @throws as readLog does */
@@ -93,11 +97,10 @@ export function messages(kernel: Kernel, choice: LogChoice): LogAnswer {
 }
 
 /** Reads a log to its end; returns a generator that replays it from the start. */
-function bufferLog<Rest>(log: Generator<LogRecord, Rest>): {
-  readonly end: bigint;
-  readonly log: Generator<LogRecord, Rest>;
-} {
-  const records: LogRecord[] = [];
+function bufferLog<Message extends LogRecord | TextRecord, Rest>(
+  log: Generator<Message, Rest>,
+): { readonly end: bigint; readonly log: Generator<Message, Rest> } {
+  const records: Message[] = [];
   let end = 0n;
   for (;;) {
     const { done, value } = log.next();
@@ -109,7 +112,7 @@ function bufferLog<Rest>(log: Generator<LogRecord, Rest>): {
       return { end, log: again };
     }
     records.push(value);
-    if (value.timestamp > end) end = value.timestamp;
+    if (value.timestamp !== null && value.timestamp > end) end = value.timestamp;
   }
 }
 
@@ -136,17 +139,13 @@ function moment(requested: LogMoment | undefined, end: bigint): bigint | undefin
   return requested.from === 'boot' ? requested.nanoseconds : end - requested.nanoseconds;
 }
 
-/** Properties of a captured log beside its messages. */
-export interface CapturedRest {
-  readonly overwritten: number | null;
-  readonly missing: number;
-  readonly foreign: number;
-}
+/** Warning about a selection by time that had no effect. */
+export const UNTIMED = 'no kernel timestamps, so --since and --until were ignored';
 
 /** A captured log. */
 export interface CapturedLog {
   readonly of: CaptureOrigin;
-  readonly log: Generator<LogRecord, CapturedRest>;
+  readonly log: Generator<LogRecord | TextRecord, CapturedLogRest>;
   /** Whether its end is missing. */
   readonly cut: boolean;
   /** Reasons why messages may be missing in the capture. */
@@ -168,14 +167,16 @@ export interface CapturedLogWhole {
 export function* eachCaptured(
   { of, log, cut, warnings: damage }: CapturedLog,
   choice: LogChoice,
-): Generator<LogRecord, CapturedLogWhole> {
+): Generator<LogRecord | TextRecord, CapturedLogWhole> {
   const warnings = new Warnings();
   for (const { code, message } of damage) warnings.add(code, message);
-  const { rest, omitted, first } = yield* chosenMessages(log, choice);
-  const { overwritten, missing, foreign } = rest;
+  const { rest, omitted, first, isTimed } = yield* chosenMessages(log, choice);
+  const { overwritten, missing, foreign, doubts } = rest;
   const say = (message: string): void => warnings.add('unreadable', message);
   if (first === undefined) say('the captured log contains no messages');
   else if (overwritten === null) say('the log was captured with dmesg: older messages may have been overwritten');
+  for (const doubt of doubts) say(doubt);
+  if (first !== undefined && !isTimed && (choice.since || choice.until)) say(UNTIMED);
   if (missing > 0) say(`${missing} messages in the middle are missing`);
   if (foreign > 0) say(`${foreign} lines of the captured log are malformed or out of order`);
   if (cut) say('the captured log is truncated: the newest messages are missing');

@@ -106,28 +106,49 @@ function ofAnyBoot({ items, whole }: Listing): Listing {
   return { items: new Map([...items].filter(([, item]) => !item.ofBoot)), whole };
 }
 
-/** Trees of the same memory: where an input has no zones, all are without what only zones count. */
+/** Trees of the same memory: what one input does not count by itself is where its pages are in all of them. */
 function comparableTrees(states: readonly HostState[]): { trees: (CategoryState | null)[]; unknown: number } {
-  const trees = states.map(({ memory }) => memory?.tree ?? null);
-  const known = trees.filter((tree) => tree !== null);
+  const known = states.flatMap(({ memory }) => memory?.tree ?? []);
   const withZones = known.filter(({ children }) => children.some(({ category }) => category === 'reserved'));
-  if (withZones.length === 0 || withZones.length === known.length) return { trees, unknown: 0 };
-  return { trees: trees.map((tree) => tree && withoutZones(tree)), unknown: 1 };
+  const lacksZones = withZones.length > 0 && withZones.length < known.length;
+  const rows = known.flatMap(leaves);
+  // Where lines are missing from a text, the rest of its memory is of unknown use.
+  const isMissing = rows.some(({ category, bytes }) => category === MISSING && bytes > 0);
+  const moved = new Set(rows.flatMap(({ category, isUnknown }) => (isUnknown ? category : [])));
+  moved.delete(MISSING);
+  if (isMissing) moved.add('unattributed');
+  if (lacksZones) moved.add('free-cpu-lists');
+  const trees = states.map(({ memory }) => memory?.tree ?? null);
+  if (moved.size === 0 && !lacksZones) return { trees, unknown: 0 };
+  const changed = [...moved].filter((name) => rows.some(({ category, bytes }) => category === name && bytes > 0));
+  const into = isMissing ? MISSING : 'unattributed';
+  const parts = { moved: new Set(changed), into, lacksZones };
+  return {
+    trees: trees.map((tree) => tree && withoutRows(tree, parts)),
+    unknown: lacksZones ? changed.length || 1 : changed.length,
+  };
 }
 
-/** Without memory reserved at boot; per-CPU free lists are unattributed. */
-function withoutZones(tree: CategoryState): CategoryState {
-  const lists = tree.children.flatMap(({ children }) => children).find(({ category }) => category === 'free-cpu-lists');
-  const moved = lists?.bytes ?? 0;
-  const added = ({ category }: CategoryState) =>
-    category === 'free' ? -moved : category === 'kernel' || category === 'unattributed' ? moved : 0;
-  const part = (one: CategoryState): CategoryState => ({
-    ...one,
-    bytes: one.bytes + added(one),
-    children: one.children.filter((child) => child !== lists).map(part),
-  });
-  const children = tree.children.filter(({ category }) => category !== 'reserved').map(part);
-  return { ...tree, bytes: children.reduce((sum, { bytes }) => sum + bytes, 0), children };
+const MISSING = 'missing-counters';
+
+function leaves(tree: CategoryState): CategoryState[] {
+  return tree.children.length === 0 ? [tree] : tree.children.flatMap(leaves);
+}
+
+/** The pages of some rows are in another one, and memory that was reserved at boot is not counted. */
+function withoutRows(
+  tree: CategoryState,
+  { moved, into, lacksZones }: { moved: ReadonlySet<string>; into: string; lacksZones: boolean },
+): CategoryState {
+  const bytes = leaves(tree).reduce((sum, row) => sum + (moved.has(row.category) ? row.bytes : 0), 0);
+  const part = (one: CategoryState): CategoryState => {
+    if (one.children.length === 0) return one.category === into ? { ...one, bytes: one.bytes + bytes } : one;
+    const children = one.children
+      .filter(({ category }) => !moved.has(category) && !(lacksZones && category === 'reserved'))
+      .map(part);
+    return { ...one, bytes: children.reduce((sum, child) => sum + child.bytes, 0), children };
+  };
+  return part(tree);
 }
 
 function differing(states: readonly HostState[]): Note[] {

@@ -35,6 +35,8 @@ export interface MemoryState {
 export interface CategoryState {
   readonly category: string;
   readonly bytes: number;
+  /** Its counter is missing from the text, or the kernel has none: another category contains its pages. */
+  readonly isUnknown?: true;
   readonly children: readonly CategoryState[];
   /** The largest file or System V segment in it; absent or null: none is known. */
   readonly file?: FileInMemory | null;

@@ -6,8 +6,8 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { HostError } from '../base/errors.js';
 import { programPath, safePath } from '../base/shell.js';
+import { ENTRY_HEAD, entryLines } from '../log/entries.js';
 import { LogFormat } from '../log/format.js';
-import { ENTRY_HEAD, entryLines } from '../log/journal-export.js';
 import { CAPTURE_LIMIT, LimitedStream, looksLikeDump, type UnpackLimit } from './recognise.js';
 
 /** Name that stands for standard input. */

@@ -1,6 +1,9 @@
+import { type Behind, behindOutput, type NearLine } from './console.js';
 import { decoderOf, type TextDecoder } from './encoding.js';
 import {
   anchorOf,
+  FRAME,
+  headOf,
   KNOWN,
   type LearntPrefix,
   type LineForm,
@@ -33,6 +36,9 @@ const MOST_LINES = 2000;
 const CHECKED = 16;
 /** Number of bytes at the start of a text, or of a part of it, that determine its form. */
 export const SNIFFED = 1 << 18;
+/** Number of lines around a line that show what it contains, and their maximum length together. */
+const AROUND = 8;
+const MOST_AROUND = 4096;
 /** Maximum number of prefixes that are learnt. */
 const MOST_HEADS = 32;
 
@@ -63,6 +69,8 @@ export class LogFormat {
   #others = 0;
   /** Number of lines that look like a kernel's without a prefix that is known. */
   unknown = 0;
+  /** Number of lines with the beginning of a kernel's report behind other output, which nothing confirms. */
+  unconfirmed = 0;
   /** Whether the first lines contain one that looks like a kernel's, in whatever format. */
   looksLikeKernel = false;
 
@@ -106,6 +114,58 @@ export class LogFormat {
     const split = splitPrefix(line, this.#learnt);
     const isCut = isFirst && split?.bare && this.form !== undefined && this.form !== 'json';
     return (isCut && splitRemainder(line, this.#learnt)) || split;
+  }
+
+  /**
+   * Splits a line; two parts if a kernel's message is behind other output on a console.
+   *
+   * @param text one character per byte; the line is from start to end
+   * @param decode of its characters
+   */
+  splitAt(text: string, start: number, end: number, isFirst: boolean, decode: (line: string) => string): Prefixed[] {
+    return this.#partsAt(text, start, end, isFirst, decode).parts;
+  }
+
+  #partsAt(text: string, start: number, end: number, isFirst: boolean, decode: (line: string) => string): Parts {
+    const line = text.slice(start, end);
+    const split = this.split(decode(line), isFirst);
+    if (split === undefined) return { parts: [] };
+    const behind = this.#behind(line, split, text, start, end);
+    if (behind?.at === undefined) return { parts: [split], behind };
+    const message = splitPrefix(decode(line.slice(behind.at)), { printer: this.#learnt.printer });
+    const before = this.split(decode(line.slice(0, behind.at)).trimEnd(), false);
+    const printedTime = message?.printedTime || split.printedTime;
+    return { parts: [before, message && { ...message, printedTime }].filter((part) => part !== undefined), behind };
+  }
+
+  /** What a line of a console contains behind a program's output. */
+  #behind(line: string, split: Prefixed, text: string, start: number, end: number): Behind | undefined {
+    const isOfConsole = this.form === undefined || (this.form === 'dmesg' && !this.#learnt.hasTags);
+    if (!isOfConsole || !this.#isPlain(line, split)) return undefined;
+    const near = function* (this: LogFormat, lines: readonly string[]): Generator<NearLine> {
+      for (const one of lines) {
+        const parts = one.trim() === '' ? undefined : splitPrefix(one.replace(/\r+$/, ''), this.#learnt);
+        if (parts) yield { ...parts, isPlain: this.#isPlain(one, parts) };
+      }
+    };
+    return behindOutput(line, headOf(line, this.#learnt).length, {
+      before: () =>
+        near.call(
+          this,
+          text
+            .slice(Math.max(0, start - MOST_AROUND), start)
+            .split('\n')
+            .slice(-AROUND)
+            .reverse(),
+        ),
+      after: () => near.call(this, text.slice(end + 1, end + MOST_AROUND).split('\n', AROUND)),
+    });
+  }
+
+  /** Whether a line has nothing of the kernel's own prefix. */
+  #isPlain(line: string, { bare, level, timestamp, text }: Prefixed): boolean {
+    if (bare || this.#heads.size === 0) return bare;
+    return level === null && timestamp === null && headOf(line, this.#learnt).length + text.length >= line.length;
   }
 
   /** Counts the messages in complete lines. @param text one character per byte */
@@ -170,13 +230,23 @@ export class LogFormat {
     const end = stop < 0 ? text.length : stop;
     const { form } = this;
     PLAIN.lastIndex = start;
-    if (this.#heads.size === 0 && this.#learnt.host === undefined && PLAIN.test(text)) this.#messages++;
-    else {
+    if (this.#heads.size === 0 && this.#learnt.host === undefined && PLAIN.test(text)) {
+      this.#messages++;
+      this.#form ??= 'dmesg';
+    } else {
       const line = text.slice(start, end);
-      const split = form === 'json' && line.includes(JOURNAL_KERNEL) ? KERNEL_ENTRY : this.split(line, this.#isFirst);
-      if (split?.bare === false) this.#messages++;
-      else if (split) this.#others++;
-      if (split?.bare && looksLikeKernel(line, form === undefined)) this.unknown++;
+      const isEntry = form === 'json' && line.includes(JOURNAL_KERNEL);
+      const { parts, behind } = isEntry
+        ? KERNEL_ENTRY
+        : this.#partsAt(text, start, end, this.#isFirst, (bytes) => bytes);
+      for (const { bare, form: own } of parts)
+        if (bare) this.#others++;
+        else {
+          this.#messages++;
+          this.#form ??= own;
+        }
+      if (behind && behind.at === undefined) this.unconfirmed++;
+      if (behind?.at === undefined && parts[0]?.bare && looksLikeKernel(line, form === undefined)) this.unknown++;
     }
     return end + 1;
   }
@@ -201,12 +271,14 @@ export class LogFormat {
     this.#learnHeads(lines, plain);
     const splits = this.#heads.size === 0 ? plain : lines.map((line) => splitPrefix(line, this.#learnt));
     this.#learnt = { ...this.#learnt, printer: this.#learnt.printer ?? printerOf(splits) };
-    for (const [index, split] of splits.entries()) {
-      // A log that begins with lines of other programs may contain kernel messages further on.
-      const form = split ? split.form : lines[index]?.startsWith('{"') ? 'json' : 'syslog';
-      if (form) this.#seen.set(form, (this.#seen.get(form) ?? 0) + 1);
-      else this.#bare++;
-    }
+    for (const split of splits)
+      if (split?.form) this.#seen.set(split.form, (this.#seen.get(split.form) ?? 0) + 1);
+      else if (split) this.#bare++;
+    const other = lines.find((_, index) => splits[index] === undefined);
+    // A log that begins with lines of other programs may contain kernel messages further on, unless they are between.
+    const hasKnown = splits.some((split) => split && KNOWN.exec(split.text)?.index === 0);
+    if (this.#seen.size === 0 && other !== undefined && !hasKnown)
+      this.#seen.set(other.startsWith('{"') ? 'json' : 'syslog', 1);
     this.#form = [...this.#seen].sort(([, one], [, other]) => other - one)[0]?.[0];
     this.looksLikeKernel ||= this.#form === undefined && lines.some((line) => looksLikeKernel(line, true));
   }
@@ -228,14 +300,20 @@ export class LogFormat {
         continue;
       }
       const at = anchorOf(start);
-      const known = at === undefined ? KNOWN.exec(start) : null;
-      if (at !== undefined) {
-        const isTag = IS_TAG.test(start.slice(at));
+      const isTag = at !== undefined && IS_TAG.test(start.slice(at));
+      const first = at === undefined || isTag ? KNOWN.exec(start) : null;
+      // A message may contain the word.
+      const known = first && first.index < (at ?? Number.POSITIVE_INFINITY) ? first : null;
+      if (at !== undefined && !known) {
         this.#hasOtherTags ||= !isTag;
         if (isTag) tagged++;
         else untagged++;
         shapes.add(start.slice(0, at), isTag ? 'tag' : 'clock');
       } else if (known) shapes.add(start.slice(0, known.index), { message: known[0].replace(/\d+/g, '') });
+      else {
+        const frame = FRAME.exec(start);
+        if (frame) shapes.add(start.slice(0, frame.index), 'frame');
+      }
     }
     const hasTags = this.#learnt.hasTags ?? tagged > untagged;
     if (tagged + untagged > 0) this.#learnt = { ...this.#learnt, hasTags };
@@ -247,8 +325,14 @@ export class LogFormat {
   }
 }
 
+/** The messages in a line, and what is behind other output in it. */
+interface Parts<Part = Prefixed> {
+  readonly parts: Part[];
+  readonly behind?: Behind | undefined;
+}
+
 /** A message of the journal, for counting. */
-const KERNEL_ENTRY = { bare: false } as const;
+const KERNEL_ENTRY: Parts<Pick<Prefixed, 'bare' | 'form'>> = { parts: [{ bare: false, form: 'json' }] };
 
 /** Host of a journal whose lines begin with the kernel's clock; '' if it prints none. */
 function hostOf(lines: readonly string[]): string | undefined {

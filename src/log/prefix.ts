@@ -16,6 +16,8 @@ export interface Prefixed {
   readonly printedTime: string;
   readonly caller: LogCaller | null;
   readonly printer?: Printer;
+  /** Sequence number of /dev/kmsg. */
+  readonly number?: number;
   /** Whether the line has neither a known prefix nor that of its file. */
   readonly bare: boolean;
   /** Form of the prefix; undefined if there is none. */
@@ -52,16 +54,24 @@ const ENTRY =
 const SYSLOG_TIME =
   /^(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?|(?:[A-Z][a-z]{2} )?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[A-Z]{2,5}|[+-]\d\d:?\d\d|Z)?|\d{9,10}\.\d{6})$/;
 
+/** First lines of reports that only a kernel prints, without those that begin with a program's name. */
+export const REPORTS = String.raw`Out of memory: Kill|Memory cgroup out of memory: |Kernel panic - not syncing|BUG: (?:unable to handle|kernel NULL|soft lockup|Bad |scheduling while|sleeping function|K[AM]SAN: )|kernel BUG at \S+:\d+!|WARNING: (?:CPU: \d|possible |at \w)|INFO: task \S|rcu: INFO: |watchdog: BUG: |Oops: |Internal error: Oops|Unable to handle kernel|general protection fault[,:] |-+\[ cut here`;
+
 /**
  * Messages that only a kernel prints. A line with one is a kernel's, whatever precedes it, if that does not end within
  * a word or a sentence.
  */
-export const KNOWN =
-  /(?<![^\s:|>\])#])(?:Linux version \d|Kernel command line: |BIOS-e820: |Out of memory: Kill|Memory cgroup out of memory: |Killed process \d|[^\s:|>\]]{1,15} invoked oom-killer: |oom-kill:constraint=|Mem-Info:|Node \d+ (?:DMA|Normal|active_anon)|active_anon:\d|lowmem_reserve\[\]: |\d+ total pagecache pages|Free swap {1,2}= |CPU: \d+ (?:UID: \d+ )?PID: \d+ Comm: |Hardware name: |Call [Tt]race:|Modules linked in: |RIP: 00|pc : [\w.]+\+0x|Kernel panic - not syncing|BUG: (?:unable to handle|kernel NULL|soft lockup|Bad |scheduling while|sleeping function|K[AM]SAN: )|WARNING: (?:CPU: \d|possible |at \w)|INFO: task \S|rcu: INFO: |watchdog: BUG: |Oops: |Internal error: Oops|Unable to handle kernel|general protection fault|-+\[ (?:cut here|end trace)|[^\s:|>\]]{1,15}: page allocation (?:failure|stalls)|EXT4-fs \(|XFS \(|BTRFS (?:info|error|warning) |usb \d-\d)/;
+export const KNOWN = new RegExp(
+  String.raw`(?<![^\s:|>\])#])(?:${REPORTS}|Linux version \d|Kernel command line: |BIOS-e820: |Killed process \d|general protection fault|[^\s:|>\]]{1,15} invoked oom-killer: |oom-kill:constraint=|Mem-Info:|Node \d+ (?:DMA|Normal|active_anon)|active_anon:\d|lowmem_reserve\[\]: |\d+ total pagecache pages|Free swap {1,2}= |CPU: \d+ (?:UID: \d+ )?PID: \d+ Comm: |Hardware name: |Call [Tt]race:|Modules linked in: |RIP: 00|pc : [\w.]+\+0x|-+\[ end trace|[^\s:|>\]]{1,15}: page allocation (?:failure|stalls)|EXT4-fs \(|XFS \(|BTRFS (?:info|error|warning) |usb \d-\d|\[ (?:BUG|INFO): |INFO: (?:possible |suspicious |rcu_|trying to register)|BUG: (?:memory leak|bad unlock|spinlock|using )|unreferenced object 0x|VFS: Close: )`,
+);
 
-/** Such a message behind a time and a host, without a tag. */
+/** A line of a stack trace, by the address or the offset in a function: not one that names a lock or an event. */
+export const FRAME =
+  /(?<![^\s:|>\])#])(?<!\): |(?:\bat|from|in|by|is):? )(?:\? )?(?:\[<?[0-9a-f]{8,16}>?\] |\w[\w.]{0,100}\+0x[0-9a-f]{1,8}\/0x[0-9a-f])/;
+
+/** Such a message behind a time, a host or other words, without a tag. */
 export const TIMED = new RegExp(
-  `^(?:<\\d{1,3}>)?(?:${SYSLOG_TIME.source.slice(1, -1)})(?: [^ :[\\]]{1,255})? ${KNOWN.source}`,
+  `^(?:<\\d{1,3}>)?(?:${SYSLOG_TIME.source.slice(1, -1)})(?: [^ :[\\]]{1,255}){0,3}? ${KNOWN.source}`,
 );
 
 /** A time in a prefix: with its date before it, in any language, and its zone or year. */
@@ -104,7 +114,7 @@ export const PRINTERS =
 /**
  * `PRIORITY,SEQ,MICROSECONDS,FLAGS;TEXT`: /dev/kmsg, and netconsole, which may print the release before it.
  */
-const KMSG = /^(?:[\w.+-]+,)?(\d{1,5}),\d{1,15},(\d{1,15}),([^;]{0,200});(.*)$/s;
+const KMSG = /^(?:[\w.+-]+,)?(\d{1,5}),(\d{1,15}),(\d{1,15}),([^;]{0,200});(.*)$/s;
 
 /** Rest of a clock whose beginning was lost. */
 const CUT_CLOCK = /^[ \d]{0,12}\.?\d{1,6}\](?:\[ *[TC]\d{1,9}\])? /;
@@ -124,7 +134,7 @@ export function splitPrefix(line: string, { heads, hasTags, host, printer }: Lea
   let printedTime = '';
   let bare = true;
   let form: LineForm | undefined;
-  const head = matchedAt(heads, rest);
+  const head = headOf(rest, { heads });
   if (head !== '') {
     printedTime = timeIn(head);
     rest = rest.slice(head.length);
@@ -239,7 +249,11 @@ function entryOf(
   const found = ENTRY.exec(line);
   if (found === null) return undefined;
   const { head = '', words = '', tag = '', pid } = found.groups ?? {};
-  if (IS_KERNEL.test(tag)) return { length: found[0].length, printedTime: timeIn(`${head}${words}`) };
+  if (IS_KERNEL.test(tag)) {
+    // On a console, it is a line that grep found in a file.
+    if (hasTags === false && /^[^ ]*\/[^ ]*:/.test(head)) return undefined;
+    return { length: found[0].length, printedTime: timeIn(`${head}${words}`) };
+  }
   // `dmesg --time-format iso` prints no tags.
   if (/,\d{6}[+-]\d\d:\d\d$/.test(head)) return undefined;
   // `Out of memory:` is no tag, unless all lines have one.
@@ -250,6 +264,11 @@ function entryOf(
 /** The time that a prefix contains; '' if none. */
 function timeIn(head: string): string {
   return TIME_TEXT.exec(head)?.[0].trim() ?? '';
+}
+
+/** What precedes the kernel's own prefix in a line. */
+export function headOf(line: string, { heads }: LearntPrefix): string {
+  return matchedAt(heads, line);
 }
 
 function matchedAt(pattern: RegExp | undefined, text: string): string {
@@ -331,11 +350,12 @@ function ofJson(line: string, learnt: LearntPrefix): Prefixed | undefined {
   };
 }
 
-function ofKmsg([, number, microseconds, flags = '', text = '']: RegExpExecArray): Prefixed {
+function ofKmsg([, both, number, microseconds, flags = '', text = '']: RegExpExecArray): Prefixed {
   const [, kind, id] = /(?:^|,)caller=([TC])(\d{1,9})(?:,|$)/.exec(flags) ?? [];
   return {
     ...NOTHING,
-    ...priority(Number(number)),
+    ...priority(Number(both)),
+    number: Number(number),
     bare: false,
     form: 'kmsg',
     timestamp: BigInt(microseconds ?? 0) * 1000n,

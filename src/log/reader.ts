@@ -25,6 +25,8 @@ export interface TextLogSummary {
   readonly cutLines: number;
   /** Number of lines that look like a kernel's, but have no known prefix. */
   readonly unknownLines: number;
+  /** Number of lines with the beginning of a kernel's report behind other output, which the lines around do not confirm. */
+  readonly unconfirmedLines: number;
 }
 
 const UNKNOWN = { comm: '', subsystem: '', device: '' };
@@ -35,6 +37,8 @@ const MOST_LINE = 1 << 20;
 const NOT_ASCII = /[^\0-\x7f]/;
 /** One line per this many skipped bytes is parsed, to detect a clock that goes back. */
 const SAMPLED = 1 << 12;
+/** Maximum length of a separator between boots. */
+const MOST_MARK = 64;
 /** A property line, which /dev/kmsg prints below a message. */
 const PROPERTY = /^ (?<key>[A-Z]\w{0,40})=(?<value>.*)$/;
 
@@ -91,7 +95,7 @@ export class TextLogReader {
   end(): TextLogSummary {
     if (this.#rest.length > 0) this.#read(this.#rest);
     this.#rest = Buffer.alloc(0);
-    const { name: format, messages, unknown: unknownLines } = this.#format;
+    const { name: format, messages, unknown: unknownLines, unconfirmed: unconfirmedLines } = this.#format;
     return {
       format,
       messages,
@@ -99,6 +103,7 @@ export class TextLogReader {
       bytes: this.#bytes,
       cutLines: this.#cutLines,
       unknownLines,
+      unconfirmedLines,
       bootCount: this.#boots.number,
       boots: this.#boots.list(),
     };
@@ -137,17 +142,16 @@ export class TextLogReader {
         this.#pass(text, at, start);
         if (!found) return;
       }
-      const lineOf = (from: number): string => {
+      const endOf = (from: number): number => {
         const stop = text.indexOf('\n', from);
         at = stop < 0 ? text.length : stop + 1;
-        const letters = text.slice(from, stop < 0 ? text.length : stop);
-        const line = NOT_ASCII.test(letters) ? Buffer.from(letters, 'latin1').toString('utf8') : letters;
-        return line.endsWith('\r') ? line.replace(/\r+$/, '') : line;
+        return stop < 0 ? text.length : stop;
       };
-      const line = lineOf(start);
+      const end = endOf(start);
       const properties: string[] = [];
-      while (this.#format.form === 'kmsg' && text.charCodeAt(at) === BLANK) properties.push(lineOf(at));
-      this.#take(line, properties);
+      while (this.#format.form === 'kmsg' && text.charCodeAt(at) === BLANK)
+        properties.push(lineOf(text.slice(at, endOf(at))));
+      this.#take(text, start, end, properties);
     }
   }
 
@@ -164,17 +168,24 @@ export class TextLogReader {
     }
   }
 
-  #take(line: string, properties: readonly string[]): void {
+  #take(text: string, start: number, end: number, properties: readonly string[]): void {
     const seq = this.#lines++;
     this.#lines += properties.length;
-    if (this.#boots.mark(line)) return;
-    const split = this.#format.split(line, seq === 0);
-    if (!split || (split.text === '' && split.bare)) return;
-    const boot = this.#boots.take(split);
-    const { bootId = this.#boots.id ?? '', form: _, printer, ...message } = split;
+    if (this.#boots.mark(lineOf(text.slice(start, Math.min(end, start + MOST_MARK))))) return;
     const about = properties.length === 0 ? UNKNOWN : { ...UNKNOWN, ...deviceOf(properties) };
-    this.#sink.take({ seq, ...about, ...message, boot, bootId, ...(printer && { comm: printer.comm, printer }) });
+    for (const split of this.#format.splitAt(text, start, end, seq === 0, lineOf)) {
+      if (split.text === '' && split.bare) continue;
+      const boot = this.#boots.take(split);
+      const { bootId = this.#boots.id ?? '', form: _, printer, ...message } = split;
+      this.#sink.take({ seq, ...about, ...message, boot, bootId, ...(printer && { comm: printer.comm, printer }) });
+    }
   }
+}
+
+/** Decodes a line of one character per byte. */
+function lineOf(bytes: string): string {
+  const line = NOT_ASCII.test(bytes) ? Buffer.from(bytes, 'latin1').toString('utf8') : bytes;
+  return line.endsWith('\r') ? line.replace(/\r+$/, '') : line;
 }
 
 function deviceOf(properties: readonly string[]): { subsystem?: string; device?: string } {

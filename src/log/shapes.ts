@@ -29,6 +29,8 @@ interface Shape {
   /** Number of lines that have it before a message that only a kernel prints, and such messages. */
   known: number;
   readonly kinds: Set<string>;
+  /** Number of lines that have it before a line of a stack trace. */
+  frames: number;
 }
 
 /** Learns what lines have in common before the kernel's own prefix, or before messages that only a kernel prints. */
@@ -36,14 +38,16 @@ export class ShapeCounter {
   readonly #shapes = new Map<string, Shape>();
   #anchored = 0;
   #known = 0;
+  #frames = 0;
 
-  /** @param next what follows: the kernel's clock or tag, or a known message */
-  add(head: string, next: 'clock' | 'tag' | { readonly message: string }): void {
-    const isMessage = typeof next === 'object';
-    if (!isMessage) this.#anchored++;
-    else this.#known++;
+  /** @param next what follows: the kernel's clock or tag, a line of a stack trace, or a known message */
+  add(head: string, next: 'clock' | 'tag' | 'frame' | { readonly message: string }): void {
+    if (next === 'frame') this.#frames++;
+    else if (typeof next === 'object') this.#known++;
+    else this.#anchored++;
     const parts = head.match(PARTS) ?? [];
-    if (parts.length === 0 || parts.length > MOST_PARTS) return;
+    // Traces are indented.
+    if (parts.length > MOST_PARTS || head === '' || (next === 'frame' && head.trim() === '')) return;
     const key = parts.map((part) => (IS_BLANK.test(part) ? ' ' : IS_WORD.test(part) ? 'w' : part)).join('');
     const shape = this.#shapes.get(key) ?? {
       head,
@@ -53,6 +57,7 @@ export class ShapeCounter {
       isTagged: false,
       known: 0,
       kinds: new Set(),
+      frames: 0,
     };
     if (!this.#shapes.has(key) && this.#shapes.size >= MOST_SHAPES) return;
     this.#shapes.set(key, shape);
@@ -61,7 +66,8 @@ export class ShapeCounter {
       if (values && values.size > FEW) shape.values[index] = undefined;
     }
     shape.isTagged ||= next === 'tag';
-    if (isMessage) {
+    if (next === 'frame') shape.frames++;
+    else if (typeof next === 'object') {
       shape.known++;
       shape.kinds.add(next.message);
     } else shape.anchored++;
@@ -74,7 +80,7 @@ export class ShapeCounter {
    * @param hasTags whether the kernel's lines have its tag: those of other programs have theirs
    */
   patterns(lines: readonly string[], hasTags: boolean): string[] {
-    const shapes = [...this.#shapes.values()].sort((a, b) => b.anchored + b.known - a.anchored - a.known);
+    const shapes = [...this.#shapes.values()].sort((a, b) => timesOf(b) - timesOf(a));
     return shapes
       .filter((shape) => this.#isPrefix(shape, lines, hasTags))
       .slice(0, MOST_USED)
@@ -82,16 +88,22 @@ export class ShapeCounter {
   }
 
   #isPrefix(shape: Shape, lines: readonly string[], hasTags: boolean): boolean {
-    const { head, anchored, isTagged, known, kinds } = shape;
+    const { head, anchored, isTagged, known, kinds, frames } = shape;
     const isOfMost = () => {
       const pattern = new RegExp(`^${patternOf(shape)}`);
       return lines.filter((line) => pattern.test(line)).length >= lines.length / 2;
     };
     if (TIME.test(head) && (hasTags ? !isTagged : PROGRAM.test(head))) return !hasTags && isOfMost();
     if (anchored > 0) return anchored >= this.#anchored / 2 || (anchored >= 2 && anchored >= this.#anchored / 50);
-    if (!MARKED.test(head) && kinds.size < 3) return false;
+    // Lines of a trace begin alike; other messages with a function are fewer.
+    if (frames >= 3 && frames > this.#frames / 2) return true;
+    if (known === 0 || (!MARKED.test(head) && kinds.size < 3)) return false;
     return (known >= 2 && known >= (this.#anchored + this.#known) / 20) || isOfMost();
   }
+}
+
+function timesOf({ anchored, known, frames }: Shape): number {
+  return anchored + known + frames;
 }
 
 function patternOf({ head, parts, values, anchored }: Shape): string {

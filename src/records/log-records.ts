@@ -25,6 +25,18 @@ export interface LogRecord {
   readonly text: string;
 }
 
+/** Properties of the own log of a capture besides its messages. */
+export interface CapturedLogRest {
+  /** Messages before the first one that were overwritten; null: unknown from `dmesg`. */
+  readonly overwritten: number | null;
+  /** Missing messages between others. */
+  readonly missing: number;
+  /** Lines that are not messages. */
+  readonly foreign: number;
+  /** Further reasons why messages may be misread. */
+  readonly doubts: readonly string[];
+}
+
 /** CPU and task that printed a message, where a vendor's kernel prints them in each line. */
 export interface Printer {
   readonly cpu: number | null;
@@ -45,4 +57,6 @@ export interface TextRecord extends Omit<LogRecord, 'timestamp'> {
   /** Boot id of the journal; '' if the text has none. */
   readonly bootId: string;
   readonly printer?: Printer;
+  /** Sequence number since boot; undefined: the text has none. */
+  readonly number?: number;
 }

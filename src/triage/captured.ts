@@ -4,7 +4,7 @@ import { leaves } from '../account/memory/tree.js';
 import { HostError } from '../base/errors.js';
 import { readUptime } from '../host/proc/machine-sample.js';
 import { optionalText, statusFields } from '../host/proc/process.js';
-import type { LogRecord } from '../records/log-records.js';
+import type { LogRecord, TextRecord } from '../records/log-records.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import type { HostOrigin, HostTriage, LogTriage } from './answer.js';
 import { bySeverity, type Finding, withPast } from './finding.js';
@@ -20,7 +20,7 @@ import { findingsBeside } from './text.js';
 export interface HostParts {
   readonly of: Omit<HostOrigin, 'uptimeSeconds'>;
   readonly pageSize: number;
-  readonly log: (CapturedLogWhole & { readonly records: readonly LogRecord[] }) | string;
+  readonly log: (CapturedLogWhole & { readonly records: readonly (LogRecord | TextRecord)[] }) | string;
   /** Other logs of the host, including those of other boots. */
   readonly otherLogs?: readonly LogTriage[];
   readonly memory: MemoryAnswer | string;

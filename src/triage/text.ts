@@ -1,5 +1,6 @@
 import type { Boot } from '../log/boots.js';
 import type { TextLogSummary } from '../log/reader.js';
+import { linesLike, UNKNOWN_FORMAT } from '../log/words.js';
 import type { TextRecord } from '../records/log-records.js';
 import { Warnings } from '../walk/warnings.js';
 import { type LogTriage, releaseOf, type TextTriage } from './answer.js';
@@ -107,18 +108,31 @@ export function findingsBeside(own: readonly Finding[], logs: readonly LogTriage
 const FEW = 50;
 
 /** Whether a text has no kernel message: neither a known format nor lines that look like a kernel's. */
-export function isNoLog({ format, messages, unknownLines }: TextLogSummary, findings: readonly Finding[]): boolean {
-  return unknownLines === 0 && (messages === 0 || (format === undefined && findings.length === 0));
+export function isNoLog(log: TextLogSummary, findings: readonly Finding[]): boolean {
+  const { format, messages, unknownLines, unconfirmedLines } = log;
+  const looksLikeOne = unknownLines + unconfirmedLines > 0 || findings.length > 0;
+  return !looksLikeOne && (messages === 0 || format === undefined);
 }
 
-/** Why a log, or its selected boot, is incomplete. */
-export function incompleteness({ log, boot, missing }: Pick<LogTriage, 'log' | 'boot' | 'missing'>): string[] {
-  const { format, boots, bootCount, cutLines, messages, unknownLines } = log;
+type Incomplete = Pick<LogTriage, 'log' | 'boot' | 'missing'> & Partial<Pick<LogTriage, 'findings'>>;
+
+/**
+ * Why a log, or its selected boot, is incomplete.
+ *
+ * @param one.findings undefined: not searched for
+ */
+export function incompleteness({ log, boot, missing, findings }: Incomplete): string[] {
+  const { format, boots, bootCount, cutLines, messages, unknownLines, unconfirmedLines } = log;
   const why = [...missing];
-  if (format === undefined) why.push('unknown log format: every line is read as a kernel message');
+  if (format === undefined) why.push(UNKNOWN_FORMAT);
   else why.push(...unknownBeginnings(boots, bootCount, boot));
   if (format !== undefined && unknownLines > messages / FEW)
-    why.push(`${unknownLines} lines look like kernel messages, but their prefix is unknown`);
+    why.push(`${linesLike(unknownLines)}, but ${unknownLines === 1 ? 'its' : 'their'} prefix is unknown`);
+  // Mails name what they report; without a finding it may be one that was not recognized.
+  if (unconfirmedLines > 0 && findings?.length === 0)
+    why.push(
+      `${unconfirmedLines} ${unconfirmedLines === 1 ? 'line contains' : 'lines contain'} a kernel report behind other text: whether this kernel printed it is unknown`,
+    );
   if (cutLines > 0) why.push(`${cutLines} lines were truncated to 1 MiB`);
   return why;
 }

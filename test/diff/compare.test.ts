@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { compareStates } from '../../src/diff/compare.js';
-import type { HostState } from '../../src/diff/state.js';
+import { leavesOf } from '../../src/diff/lists.js';
+import type { CategoryState, HostState } from '../../src/diff/state.js';
 import { listing, MIB, memoryAt, originAt, processItem, stateOf, treeOf } from './made-up.js';
 
 const codes = (...states: HostState[]) => compareStates(states).notes.map(({ code }) => code);
@@ -191,4 +192,41 @@ test.each([
   const { notes, complete } = compareStates([memoryAt(0, {}), memoryAt(60, {}, other)]);
   expect(notes.map((note) => note.code)).toEqual([code]);
   expect(complete).toBe(false);
+});
+
+/** A tree by counters whose rows of these names have no counter; memory of unknown use is 0 MiB if there is none. */
+function countersOf(
+  leaves: Readonly<Record<string, number>>,
+  uncounted: readonly string[],
+  missing = 0,
+): CategoryState {
+  const tree = treeOf(leaves, 1000 - missing);
+  const part = (one: CategoryState): CategoryState => ({
+    ...one,
+    ...(uncounted.includes(one.category) ? { isUnknown: true } : {}),
+    children: one.children.map(part),
+  });
+  const unknown = { category: 'missing-counters', bytes: missing * MIB, children: [] };
+  return { ...tree, children: [...tree.children.map(part), { ...unknown, category: 'unknown', children: [unknown] }] };
+}
+
+test.each([
+  ['a kernel lacks it', ['vmalloc'], { vmalloc: 0, unattributed: 70 }, 0],
+  ['its line is missing', ['vmalloc', 'page-tables'], { vmalloc: 0, 'page-tables': 0, unattributed: 0 }, 80],
+])('a counter that only one input has is neither growth nor zero: %s', (_, uncounted, other, missing) => {
+  const used = { anonymous: 100, vmalloc: 50, 'page-tables': 10, unattributed: 20 };
+  const counted = { depth: 'counters', tree: countersOf(used, []), drift: 0 };
+  const lacking = { ...counted, tree: countersOf({ ...used, anonymous: 130, ...other }, uncounted, missing) };
+  for (const [first, last, sign] of [
+    [counted, lacking, 1],
+    [lacking, counted, -1],
+  ] as const) {
+    const { categories, notes } = compareStates([stateOf(0, { memory: first }), stateOf(60, { memory: last })]);
+    const changes = leavesOf(categories!).filter(({ change }) => change !== 0);
+    const found = changes.map(({ category, change }) => [category, (change ?? Number.NaN) / MIB]);
+    expect(found.find(([category]) => category === 'anonymous')).toEqual(['anonymous', 30 * sign]);
+    for (const name of [...uncounted, 'unattributed', 'missing-counters'])
+      expect(found.map(([category]) => category)).not.toContain(name);
+    expect(notes.map(({ code }) => code)).toContain('change-unknown');
+  }
 });

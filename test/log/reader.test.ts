@@ -174,6 +174,8 @@ test.each([
   '\0',
   '> ',
   '([',
+  'x Oops: ',
+  'x [    1.000000] ',
 ])('a line of 1 MiB of %j is read in linear time, alone and in short lines', (part) => {
   const line = part.repeat(Math.ceil((1 << 20) / part.length));
   const kernel = '[    1.000000] -&gt; <1> a=3D\n';

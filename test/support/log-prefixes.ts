@@ -1,5 +1,6 @@
+import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'vitest';
-import { TextLogReader, textRecords } from '../../src/log/reader.js';
+import { TextLogReader, type TextLogSummary, textRecords } from '../../src/log/reader.js';
 import type { TextRecord } from '../../src/records/log-records.js';
 import type { Finding } from '../../src/triage/finding.js';
 import { logFindings } from '../../src/triage/log/log-findings.js';
@@ -223,21 +224,44 @@ export function isOfPrintk(text: string): boolean {
 
 /** Expects that a carrier changes neither the findings of a log nor the number of its messages. */
 export function expectAlike(text: string, carrier: Carrier): void {
+  // A prefix is before each message, also before those behind other output on a console.
+  const lines = text.split('\n').flatMap((line) => line.split(/(?<=[^\s>\]])(?=\[ *\d+\.\d{6}\] )/));
   // Only the first line of a text may have lost its beginning.
-  const lines = text.split('\n');
   const first = lines.findIndex((line) => PRINTK.test(line));
   const { plain, text: changed } = carried(lines.slice(first).join('\n'), carrier);
   const isTimed = carrier.on !== 'instead';
   const read = readLog(changed);
   expect(said(logFindings(read.records, 4096), isTimed)).toEqual(said(plainFindings(plain), isTimed));
   // Lines are counted as messages by the code that splits them.
-  expect(read.messages).toBe(read.records.filter(({ bare }) => !bare).length);
+  expect(read.summary.messages).toBe(read.records.filter(({ bare }) => !bare).length);
 }
 
-/** The messages of a text, and how many the reader counts. */
-function readLog(text: string): { readonly records: TextRecord[]; readonly messages: number } {
+/** The messages of a text, and what the reader says of it. */
+function readLog(text: string): { readonly records: TextRecord[]; readonly summary: TextLogSummary } {
   const records: TextRecord[] = [];
   const reader = new TextLogReader({ take: (record) => void records.push(record), isOpen: true, triggers: /^/ });
   reader.push(Buffer.from(text));
-  return { records, messages: reader.end().messages };
+  return { records, summary: reader.end() };
+}
+
+/** How a log whose lines have no prefix of printk reads behind a prefix on each line. */
+export type Reading = 'alike' | 'incomplete' | 'silent';
+
+/** Reads a log with the prefix of each carrier that it can have. */
+export function readingsOf(raw: string): Map<string, Reading> {
+  const text = raw.replaceAll('\r', '');
+  const plain = readLog(text);
+  const findings = plainFindings(text);
+  const isUnknown = plain.summary.format === undefined;
+  // The tag of the kernel before each line would also claim lines that have none.
+  const able = CARRIERS.filter(({ on, name }) => name !== 'colours' && (on === 'all' || isUnknown));
+  return new Map(
+    able.map((carrier) => {
+      const { records, summary } = readLog(carried(text, { ...carrier, on: 'all' }).text);
+      const found = logFindings(records, 4096);
+      const isAlike = isDeepStrictEqual(said(found, false), said(findings, false));
+      const isSaid = summary.unknownLines + summary.unconfirmedLines > 0 || found.length >= findings.length;
+      return [carrier.name, isAlike ? 'alike' : isSaid ? 'incomplete' : 'silent'];
+    }),
+  );
 }

@@ -1,5 +1,6 @@
 import type { CapturedLogWhole, LogAnswer, LogWhole } from '../../account/log.js';
 import type { TextLogSummary } from '../../log/reader.js';
+import { linesLike } from '../../log/words.js';
 import type { LogRecord, TextRecord } from '../../records/log-records.js';
 import type { LogTriage } from '../../triage/answer.js';
 import { FACILITIES, LEVELS } from '../../walk/log/record.js';
@@ -160,8 +161,7 @@ export function escapeLine(line: string): string {
 /** Returns `dmesg, 1,204 messages, from boot, Linux 6.12.0`. */
 export function textLogWords({ format, messages, boots, bootCount, unknownLines }: TextLogSummary): string {
   const release = boots.at(-1)?.release;
-  const unknown =
-    unknownLines === 0 ? '' : ` (${unknownLines.toLocaleString('en-US')} lines look like kernel messages)`;
+  const unknown = unknownLines === 0 ? '' : ` (${linesLike(unknownLines)})`;
   const noun = format === undefined ? 'line' : 'message';
   const parts = [
     format ?? `unknown log format${unknown}`,

@@ -1,4 +1,4 @@
-import { chosenBy, eachCaptured, type LogChoice } from '../../account/log.js';
+import { chosenBy, eachCaptured, type LogChoice, UNTIMED } from '../../account/log.js';
 import {
   type LogTextOptions,
   logEnd,
@@ -104,8 +104,8 @@ export async function printCapturedLog(
   if (others.length > 0) {
     const missing = warnings.map(({ message }) => message);
     try {
-      const log = { name: OWN_LOG, content: Buffer.from(host.logText()) };
-      others.unshift({ name: OWN_LOG, files: [log], isPstore: false });
+      const log = { name: host.logName, content: Buffer.from(host.logText()) };
+      others.unshift({ name: host.logName, files: [log], isPstore: false });
     } catch (error) {
       if (!(error instanceof HostError)) throw error;
       missing.push(error.message);
@@ -201,11 +201,6 @@ export async function printTextLog(
   const whole = { logs: read, omitted, complete: list.length === 0, warnings: list };
   await printer.end(captured ? { ...whole, captured } : whole, notes);
 }
-
-/** Path of dmesg output in a sosreport. */
-const OWN_LOG = 'sos_commands/kernel/dmesg';
-
-const UNTIMED = 'no kernel timestamps, so --since and --until were ignored';
 
 /** Returns a filter for the messages of a log; undefined if the log lacks the boot. */
 async function chosenOf(

@@ -128,8 +128,8 @@ function ownerOf(
   return most && most.ownerBytes! >= share * grownBytes ? most : none;
 }
 
-function leavesOf({ category, bytes, children }: CategoryState): [string, number][] {
-  return children.length === 0 ? [[category, bytes]] : children.flatMap(leavesOf);
+function leavesOf({ category, bytes, children, isUnknown }: CategoryState): [string, number][] {
+  return isUnknown ? [] : children.length === 0 ? [[category, bytes]] : children.flatMap(leavesOf);
 }
 
 /** A store begins with a sample. */

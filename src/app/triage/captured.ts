@@ -9,7 +9,7 @@ import { hostOrigin } from '../../host/proc/machine-sample.js';
 import { knownPageSize, readPageSize } from '../../host/proc/memory.js';
 import { optionalText } from '../../host/proc/process.js';
 import { STDIN } from '../../host/text-input.js';
-import type { LogRecord } from '../../records/log-records.js';
+import type { LogRecord, TextRecord } from '../../records/log-records.js';
 import type { HostTriage } from '../../triage/answer.js';
 import { type HostParts, triageHost } from '../../triage/captured.js';
 import type { FailOn, Finding } from '../../triage/finding.js';
@@ -155,7 +155,7 @@ function logOf(read: () => { readonly text: string; readonly isCut: boolean }): 
     const { text, isCut } = read();
     const of = { name: undefined, taken: null };
     const each = eachCaptured({ of, log: capturedLog(text), cut: isCut, warnings: [] }, {});
-    const records: LogRecord[] = [];
+    const records: (LogRecord | TextRecord)[] = [];
     for (;;) {
       const { done, value } = each.next();
       if (done) return { ...value, records };

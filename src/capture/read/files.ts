@@ -30,6 +30,8 @@ import {
   type Located,
   located,
   MANIFEST,
+  NODE,
+  NODE_LOG,
   SUPPORTCONFIG,
   type WantedParts,
   wantedName,
@@ -87,7 +89,7 @@ export class CapturedFiles {
 
   /** Logs besides the capture's own. */
   logs(): LogFile[] {
-    const read = this.names().filter(isOfLogs);
+    const read = this.names().filter((name) => isOfLogs(name) || (name === NODE_LOG && this.hasLogsAlone));
     return [
       ...read.map((name) => ({ name, content: this.#bytes.get(name) ?? '' })),
       ...[...this.logPaths].map(([name, content]) => ({ name, content })),
@@ -97,7 +99,7 @@ export class CapturedFiles {
 
   /** Whether the capture contains only logs. */
   get hasLogsAlone(): boolean {
-    return this.names().every(isOfLogs);
+    return this.names().every((name) => isOfLogs(name) || name === NODE_LOG);
   }
 
   bytes(name: string): Buffer | undefined {
@@ -235,10 +237,10 @@ interface HostFiles {
  * @throws {HostError} `not-a-capture`: it contains several hosts
  */
 function onlyHost(path: string, all: ReadonlyMap<string, HostFiles>): HostFiles {
-  const isHost = ({ files }: HostFiles) =>
-    [...files.keys()].some((name) => /(?:^proc\/meminfo|^memory\.txt)$/.test(name));
+  const isHost = (top: string, { files }: HostFiles) =>
+    ['proc/meminfo', 'memory.txt'].some((name) => files.has(name)) || (NODE.test(top) && files.has(NODE_LOG));
   const isSnapshot = ({ files }: HostFiles) => files.has(MANIFEST) || files.has('sample-1/began');
-  const found = [...all].filter(([, host]) => isSnapshot(host) || isHost(host)).map(([top]) => top);
+  const found = [...all].filter(([top, host]) => isSnapshot(host) || isHost(top, host)).map(([top]) => top);
   // A copy of /proc may contain the roots of containers.
   const tops = found.filter((top) => !found.some((other) => other !== top && top.startsWith(other)));
   if (tops.length > 1)

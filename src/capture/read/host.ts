@@ -5,7 +5,7 @@ import { LAYOUT_VERSION } from './contents.js';
 import { contradictionsOf, type MomentFiles } from './contradictions.js';
 import type { CapturedFiles } from './files.js';
 import { CapturedFailures, type LinesOf, PathLines } from './lines.js';
-import { MANIFEST } from './manifest.js';
+import { MANIFEST, OWN_LOGS } from './manifest.js';
 import { insidePath, linksOf, MAX_PATHS, type Moment, momentOf, outOfOrder, textOf } from './moment.js';
 import type { Pasted } from './pasted.js';
 import { auxvOf, pageSizeOf, readSosreport, type Sosreport } from './sosreport.js';
@@ -35,6 +35,8 @@ export class CapturedHost implements HostSource {
   readonly #log: string | undefined;
   /** Parts left out on purpose. */
   readonly #leftOut: ReadonlySet<string>;
+  /** Name of its own log. */
+  readonly logName: string;
   /** Only the beginning of the log was captured. */
   readonly logCut: boolean;
   #hasCgroups = false;
@@ -77,8 +79,9 @@ export class CapturedHost implements HostSource {
     // Files that are truncated here are already listed as damage.
     for (const path of this.#failures.cut())
       if (!OPTIONAL_FILES.test(path)) damage.push(`${path} is truncated in this capture`);
-    this.#log = captured.get('log') || captured.get('sos_commands/kernel/dmesg');
-    this.logCut = ['log', 'sos_commands/kernel/dmesg'].some((name) => cut.has(name));
+    this.logName = OWN_LOGS.find((name) => captured.bytes(name)?.length) ?? 'log';
+    this.#log = captured.get(this.logName) || undefined;
+    this.logCut = cut.has(this.logName);
     this.#isPartial = captured.cut.size > 0;
     const files = new Map<string, string>();
     for (const name of captured.names())

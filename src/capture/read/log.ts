@@ -1,114 +1,54 @@
-import { unescapeBytes } from '../../log/prefix.js';
-import type { LogRecord } from '../../records/log-records.js';
-import { linesOf } from './lines.js';
+import { TextLogReader } from '../../log/reader.js';
+import { UNKNOWN_FORMAT } from '../../log/words.js';
+import type { CapturedLogRest, LogRecord, TextRecord } from '../../records/log-records.js';
 
-/** Maximum number of records, one per line: a log of 48 MB has no more. */
+/** Maximum number of messages: a log of 48 MB has no more. */
 const MAX_RECORDS = 2_000_000;
-
-/** Properties of a captured log besides its messages. */
-export interface CapturedLogRest {
-  /** Messages before the first one that were overwritten; null: unknown from `dmesg`. */
-  readonly overwritten: number | null;
-  /** Missing messages between others. */
-  readonly missing: number;
-  /** Lines that are not messages. */
-  readonly foreign: number;
-}
-
-/** `PRIORITY,SEQ,MICROSECONDS,FLAGS[,caller=T1];TEXT` (Documentation/ABI/testing/dev-kmsg). */
-const KMSG_LINE = /^(\d{1,10}),(\d{1,15}),(\d{1,15}),([^;]{0,200});(.*)$/;
-
-/** `<PRIORITY>[ SECONDS.MICROSECONDS][ CALLER] TEXT`, as printed by `dmesg -r`; a plain dmesg lacks the first field. */
-const DMESG_LINE = /^(?:<(\d{1,10})>)?\[ *(\d{1,9})\.(\d{6})\](?:\[ *([TC])(\d{1,9})\])? ?(.*)$/;
+/** Number of bytes that are read at once. */
+const PART = 1 << 20;
 
 /**
- * Parses the kernel log of a capture, in the format of /dev/kmsg or dmesg, oldest message first.
+ * Yields the messages of a capture's own log, oldest first: as /dev/kmsg prints them, or any dmesg.
  *
  * @param text is hostile
  */
-export function* capturedLog(text: string): Generator<LogRecord, CapturedLogRest> {
-  let [next, missing, foreign, used] = [0, 0, 0, 0];
-  let first: number | null = null;
-  let pending: PendingRecord | undefined;
-  for (const line of linesOf(text)) {
-    const record = parseKmsg(line) ?? parseDmesg(line, used);
-    if (record) {
-      if (pending) yield finished(pending);
-      if (++used > MAX_RECORDS) return { overwritten: first, missing, foreign: foreign + 1 };
-      if (used === 1) first = record.numbered ? record.seq : null;
-      else if (record.seq < next) foreign++;
-      else missing += record.seq - next;
-      next = record.seq + 1;
-      pending = record;
-    } else if (!(pending && continues(pending, line))) foreign++;
+export function* capturedLog(text: string): Generator<LogRecord | TextRecord, CapturedLogRest> {
+  const lines: TextRecord[] = [];
+  let tooMany = 0;
+  const take = (line: TextRecord) => void (lines.length < MAX_RECORDS ? lines.push(line) : tooMany++);
+  const reader = new TextLogReader({ take, isOpen: true, triggers: /^/ });
+  const bytes = Buffer.from(text);
+  for (let at = 0; at < bytes.length; at += PART) reader.push(bytes.subarray(at, at + PART));
+  const { format, unknownLines } = reader.end();
+  if (format === undefined && unknownLines > 0) {
+    yield* lines;
+    return { overwritten: null, missing: 0, foreign: tooMany, doubts: [UNKNOWN_FORMAT] };
   }
-  if (pending) yield finished(pending);
-  return { overwritten: first, missing, foreign };
-}
-
-type PendingRecord = Omit<LogRecord, 'text'> & {
-  /** Whether the record is from /dev/kmsg, which escapes special characters. */
-  readonly numbered: boolean;
-  subsystem: string;
-  device: string;
-  text: string;
-};
-
-const UNKNOWN = { comm: '', subsystem: '', device: '' };
-
-function parseKmsg(line: string): PendingRecord | undefined {
-  const [, priority, seq, microseconds, flags = '', text = ''] = KMSG_LINE.exec(line) ?? [];
-  if (priority === undefined) return undefined;
-  const [, kind, id] = /(?:^|,)caller=([TC])(\d{1,9})(?:,|$)/.exec(flags) ?? [];
-  return {
-    seq: Number(seq),
-    timestamp: BigInt(microseconds ?? 0) * 1000n,
-    ...UNKNOWN,
-    ...ofPriority(priority),
-    caller: callerOf(kind, id),
-    numbered: true,
-    text,
-  };
-}
-
-function parseDmesg(line: string, seq: number): PendingRecord | undefined {
-  const [, priority, seconds, microseconds, kind, id, text = ''] = DMESG_LINE.exec(line) ?? [];
-  if (seconds === undefined) return undefined;
-  const time = BigInt(seconds) * 1_000_000n + BigInt(microseconds ?? 0);
-  return {
-    seq,
-    timestamp: time * 1000n,
-    ...UNKNOWN,
-    ...ofPriority(priority),
-    caller: callerOf(kind, id),
-    numbered: false,
-    text,
-  };
-}
-
-/** Eight levels per facility (include/linux/kern_levels.h). */
-function ofPriority(priority: string | undefined): Pick<LogRecord, 'level' | 'facility'> {
-  if (priority === undefined) return { level: null, facility: null };
-  const number = Number(priority);
-  return { level: number % 8, facility: Math.floor(number / 8) % 256 };
-}
-
-function callerOf(kind: string | undefined, id: string | undefined): LogRecord['caller'] {
-  return kind === undefined ? null : { kind: kind === 'C' ? 'cpu' : 'task', id: Number(id) };
-}
-
-/** Whether a line continues the previous message: its device, or in dmesg more of its text. */
-function continues(pending: PendingRecord, line: string): boolean {
-  if (!pending.numbered) {
-    pending.text += `\n${line}`;
-    return true;
+  let [next, missing, foreign, used] = [0, 0, tooMany, 0];
+  let first: number | undefined;
+  let pending: TextRecord | undefined;
+  for (const line of lines) {
+    if (line.bare) {
+      // More text of the message; /dev/kmsg escapes line feeds.
+      if (pending && pending.number === undefined) pending = { ...pending, text: `${pending.text}\n${line.text}` };
+      else foreign++;
+      continue;
+    }
+    if (pending) yield recordOf(pending);
+    const seq: number = line.number ?? used;
+    first ??= line.number;
+    if (used++ === 0) next = seq;
+    if (seq < next) foreign++;
+    else missing += seq - next;
+    next = seq + 1;
+    pending = { ...line, seq };
   }
-  const [, key, value = ''] = /^ ([A-Z]\w{0,40})=(.*)$/.exec(line) ?? [];
-  if (key === 'SUBSYSTEM') pending.subsystem = unescapeBytes(value);
-  if (key === 'DEVICE') pending.device = unescapeBytes(value);
-  return key !== undefined;
+  if (pending) yield recordOf(pending);
+  return { overwritten: first ?? null, missing, foreign, doubts: [] };
 }
 
-function finished({ numbered, ...record }: PendingRecord): LogRecord {
-  return numbered ? { ...record, text: unescapeBytes(record.text) } : record;
+/** A message with the kernel's time is like one of a dump. */
+function recordOf(line: TextRecord): LogRecord | TextRecord {
+  const { seq, timestamp, level, facility, caller, comm, subsystem, device, text } = line;
+  return timestamp === null ? line : { seq, timestamp, level, facility, caller, comm, subsystem, device, text };
 }

@@ -98,12 +98,12 @@ export const SUPPORTCONFIG = /^(?:basic-environment|basic-health-check|memory|pr
 
 const WANTED = new RegExp(
   `^(?:${[
-    'version|taken|taken-by|asked|left-out|errors|log|cgroups|files-in-memory|unknown-tables|manifest|hostname',
+    'version|taken|taken-by|asked|left-out|errors|log|cgroups|files-in-memory|unknown-tables|manifest|hostname|dmesg',
     `(?:sample-\\d/)?proc/(?:${MACHINE_FILES})`,
     `slab-attributes|etc/os-release|sys/kernel/mm/(?:${NAME}/){0,4}${NAME}`,
     String.raw`sys/devices/system/node/node\d+/\w+|sys/block/zram\d+/mm_stat`,
     String.raw`sample-\d/(?:\w+|netns-\d+/(?:\w+|net/\w+))`,
-    String.raw`sos_commands/(?:networking/.*ss_-\w+|process/ps_aux\w*|date/date(?:_--utc)?|\w+/getconf_-a|host/hostname.*|kernel/(?:uname.*|sysctl_-a|dmesg|lsmod)|memory/.*meminfo)`,
+    String.raw`sos_commands/(?:networking/.*ss_-\w+|process/ps_aux\w*|date/date(?:_--utc)?|\w+/getconf_-a|host/hostname.*|kernel/(?:uname.*|sysctl_-a|dmesg(?:_-T)?|lsmod)|memory/.*meminfo)`,
     SUPPORTCONFIG.source.slice(1, -1),
   ].join('|')})$`,
 );
@@ -113,7 +113,7 @@ const OWN = /^(?:proc|sys|etc|var|sample-\d|sos_commands|insights_commands)\//;
 
 /** Names of other collectors: insights archives, and files of /proc by names without a slash. */
 const OTHER_NAMES: readonly (readonly [form: RegExp, name: string])[] = [
-  [/^insights_commands\/(uname_-a|sysctl_-a|dmesg|lsmod)$/, 'sos_commands/kernel/$1'],
+  [/^insights_commands\/(uname_-a|sysctl_-a|dmesg(?:_-T)?|lsmod)$/, 'sos_commands/kernel/$1'],
   [/^insights_commands\/(ps_aux)\w*$/, 'sos_commands/process/$1'],
   [/^insights_commands\/(date(?:_--utc)?)$/, 'sos_commands/date/$1'],
   [/^insights_commands\/(hostname)$/, 'sos_commands/host/$1'],
@@ -158,13 +158,20 @@ export function located(name: string, { mappings = false, logs = false }: Wanted
     if (logs && isShallow && isOfLogs(at)) return { inner: at, top };
     const [form, other = ''] = OTHER_NAMES.find(([one]) => one.test(at)) ?? [];
     const inner = form === undefined ? at : at.replace(form, other);
-    if ((isShallow || form !== undefined || OWN.test(at)) && WANTED.test(inner))
+    if ((isShallow || form !== undefined || OWN.test(at) || (at === NODE_LOG && NODE.test(top))) && WANTED.test(inner))
       return mappings || !isOfMappings(inner) ? { inner, top } : null;
     const isCopy = isShallow || !/(?:^|\/)(?:proc|sys|etc|var|sos_commands)\//.test(top);
     if (isCopy && BARE.test(at)) return { inner: `proc/${at}`, top: `${top}${BARE_TOP}` };
   }
   return null;
 }
+
+/** Folder of a node in a must-gather, and its log there. Elsewhere, such as in var/log, it is one of many logs. */
+export const NODE = /(?:^|\/)nodes\/[^/]+\/$/;
+export const NODE_LOG = 'dmesg';
+
+/** The own log of a capture: of a snapshot, of sos, of a must-gather's node. */
+export const OWN_LOGS = ['log', 'sos_commands/kernel/dmesg', 'sos_commands/kernel/dmesg_-T', NODE_LOG] as const;
 
 /** Ends the top of files in a copy of /proc without the folder `proc`. */
 export const BARE_TOP = '(proc)';
@@ -187,7 +194,7 @@ const LOGS = [
   /^(?:sys\/fs\/pstore\/|var\/lib\/systemd\/pstore\/(?:\d+\/){1,2})?dmesg(?:-[a-z_]+-\d{1,20}(?:\.enc\.z)?|\.txt)$/,
   // sos: its dmesg is the capture's own log.
   /^sos_commands\/logs\/journalctl_--no-pager(?:_--catalog)?(?:_--boot(?:_-\d+)?)?$/,
-  /^var\/log\/(?:messages|kern\.log|syslog)(?:[.-]\d{1,8}(?:-\d{1,10})?)?(?:\.(?:gz|xz|bz2|zst))?$/,
+  /^var\/log\/(?:messages|kern\.log|syslog|dmesg)(?:[.-]\d{1,8}(?:-\d{1,10})?)?(?:\.(?:gz|xz|bz2|zst))?$/,
   // supportconfig.
   /^(?:boot|messages|crash)\.txt$/,
 ] as const;

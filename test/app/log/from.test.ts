@@ -99,6 +99,18 @@ describe('log --from', () => {
   });
 
   test.each([
+    ['dmesg without times', 'Linux version 6.1.0\nMem-Info:\n', [null, null], 'unknown log format'],
+    ['dmesg -T', '[Sun Nov 22 11:00:01 2026] one\n[Sun Nov 22 11:00:02 2026] two\n', [null, null], 'with dmesg'],
+    ['dmesg -x', 'kern  :info  : [    1.000000] one\nkern  :err   : [    2.000000] two\n', [1e6, 2e6], 'with dmesg'],
+  ])('reads every text that contains a log: %s', async (_, log, times, words) => {
+    const { messages, warnings } = await answerOf(withLog(log));
+    expect(messages.map(({ timestampMicroseconds }) => timestampMicroseconds)).toEqual(times);
+    expect(warnings.map(({ message }) => message).join()).toContain(words);
+    const late = await answerOf(withLog(log), '--since', '-1s');
+    expect(late.warnings.some(({ message }) => message.includes('--since'))).toBe(times[0] === null);
+  });
+
+  test.each([
     ['leading noise', `noise\n${KMSG}`, '1 lines of the captured log are malformed'],
     ['a repeated message', `${KMSG}${KMSG}`, 'lines of the captured log'],
     ['only noise', 'noise\n', 'the captured log contains no messages'],

@@ -16,6 +16,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const MIB = 2 ** 20;
 const MEMINFO = meminfo({ MemTotal: 1_024_000, MemFree: 400_000, AnonPages: 300_000 });
+const KERNEL_LOG = '[    0.000000] Linux version 5.14.0\n[    9.000000] Kernel panic - not syncing: x\n';
 /** A page size of 16 KiB. */
 const VMSTAT = 'nr_free_pages 25000\nnr_shmem 0\n';
 
@@ -27,6 +28,11 @@ function written(files: Readonly<Record<string, string>>): string {
     writeFileSync(join(path, name), text);
   }
   return path;
+}
+
+function packed(path: string): string {
+  execFileSync('tar', ['-cf', `${path}.tar`, '-C', dirname(path), path.slice(path.lastIndexOf('/') + 1)]);
+  return `${path}.tar`;
 }
 
 async function answerOf(path: string) {
@@ -83,9 +89,7 @@ describe('files of other collectors', () => {
     ['a must-gather', { 'quay-io/nodes/n1/proc_meminfo': MEMINFO, 'quay-io/nodes/n1/proc_vmstat': VMSTAT }, '', 16_384],
   ])('%s is read as a folder, and packed', async (_, files, release, pageSize) => {
     const path = written(files);
-    const packed = `${path}.tar`;
-    execFileSync('tar', ['-cf', packed, '-C', dirname(path), path.slice(path.lastIndexOf('/') + 1)]);
-    for (const input of [path, packed]) {
+    for (const input of [path, packed(path)]) {
       const { answer, rows, host } = await answerOf(input);
       expect(answer.host).toEqual({ release, pageSize });
       expect(rows.get('anonymous')?.bytes).toBe(300_000 * 1024);
@@ -120,6 +124,30 @@ describe('files of other collectors', () => {
       written({ 'proc/meminfo': MEMINFO, 'proc/9/root/proc/meminfo': 'MemTotal: 1 kB\n' }),
     );
     expect(rows.get('anonymous')?.bytes).toBe(300_000 * 1024);
+  });
+
+  test.each([
+    ['nodes/n1/dmesg', 'mg/quay/nodes/n1/proc_meminfo', 'mg/quay/nodes/n1/dmesg'],
+    ['dmesg beside proc', 'proc/meminfo', 'dmesg'],
+    ['sos', 'sosreport-x/proc/meminfo', 'sosreport-x/sos_commands/kernel/dmesg'],
+    ['dmesg -T of sos', 'sosreport-x/proc/meminfo', 'sosreport-x/sos_commands/kernel/dmesg_-T'],
+    ['insights', 'data/proc/meminfo', 'data/insights_commands/dmesg'],
+  ])('%s is the log of its host', async (_, meminfo, log) => {
+    // Logs of programs and of containers belong to no second host.
+    const others = Object.fromEntries(['var/log/dmesg', 'var/lib/x/dmesg'].map((name) => [name, 'other\n']));
+    const path = written({ ...others, [meminfo]: MEMINFO, [log]: KERNEL_LOG });
+    for (const input of [path, packed(path)]) {
+      const { host } = await answerOf(input);
+      expect(host.logText()).toBe(KERNEL_LOG);
+      expect(host.contradictions()).toEqual([]);
+    }
+  });
+
+  test('each node of a must-gather has its own log', async () => {
+    const path = written({ 'mg/nodes/a/dmesg': KERNEL_LOG, 'mg/nodes/b/dmesg': KERNEL_LOG });
+    await expect(readCapture(packed(path))).rejects.toMatchObject({ message: expect.stringContaining('2 hosts: ') });
+    const found = await readCapture(join(path, 'mg/nodes/a'), { logs: true });
+    expect([found.hasLogsAlone, found.logs().map(({ name }) => name)]).toEqual([true, ['dmesg']]);
   });
 
   test('files that only have the name of a supportconfig are no host', async () => {

@@ -19,6 +19,9 @@ interface Category {
   readonly bytes: number;
   readonly frames: number;
   readonly complete: boolean;
+  readonly counterBytes?: number | null | undefined;
+  /** Bounds, if counters alone are the source. */
+  readonly range?: unknown;
   readonly children: readonly Category[];
   readonly owners?: readonly z.infer<typeof owner>[] | undefined;
 }
@@ -30,6 +33,8 @@ const category: z.ZodType<Category> = z.object({
   bytes: count,
   frames: count,
   complete: z.boolean(),
+  counterBytes: bytesOrNull.optional(),
+  range: z.unknown(),
   children: z.lazy(() => listOf(category)),
   owners: listOf(owner).optional(),
 });
@@ -114,13 +119,14 @@ function sourceWords(source: string, captured: boolean): string {
     : 'some page frames could not be read';
 }
 
-function treeOf({ category: name, bytes, children, owners = [] }: Category): CategoryState {
+function treeOf({ category: name, bytes, children, owners = [], counterBytes, range }: Category): CategoryState {
   const [file] = owners
     .filter(({ kind }) => name === 'shared' && (kind === 'file' || kind === 'segment'))
     .toSorted((a, b) => b.bytes - a.bytes);
   return {
     category: name,
     bytes,
+    ...(children.length === 0 && range && counterBytes === null && bytes === 0 ? { isUnknown: true } : {}),
     children: children.map(treeOf),
     file: file ? { name: file.name, bytes: file.bytes, pid: file.pid ?? null } : null,
   };

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { entryLines, exportedLines } from '../../src/log/journal-export.js';
+import { entryLines, exportedLines } from '../../src/log/entries.js';
 import { textRecords } from '../../src/log/reader.js';
 
 /** A binary field: its name, its length, and its bytes. */

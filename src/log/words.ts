@@ -1,0 +1,9 @@
+/** What a log without a known prefix means to its reader. */
+export const UNKNOWN_FORMAT = 'unknown log format: every line without the tag of a program is read as a kernel message';
+
+/** Words for lines that look like a kernel's without a known prefix. */
+export function linesLike(count: number): string {
+  return count === 1
+    ? '1 line looks like a kernel message'
+    : `${count.toLocaleString('en-US')} lines look like kernel messages`;
+}
