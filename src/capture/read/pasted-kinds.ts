@@ -207,7 +207,7 @@ function slabtopFiles(lines: readonly string[], _: Command, pageSize: number): M
     const [, slots, used, size = '', slabs, perSlab, kib, name] = SLABTOP.exec(line) ?? [];
     if (name === undefined) continue;
     const pages = Number(slabs) === 0 ? 0 : (Number(kib) * 1024) / Number(slabs) / pageSize;
-    if (!Number.isInteger(pages)) return `its slabs are not whole pages of ${pageSize} bytes`;
+    if (!Number.isInteger(pages)) return `its slabs are no multiples of ${pageSize} bytes`;
     const bytes = Math.round(Number(size.replace(',', '.')) * 1024);
     const figures = `${used} ${slots} ${bytes} ${perSlab} ${pages} : tunables 0 0 0 : slabdata ${slabs} ${slabs} 0`;
     rows.set(name, `${name} ${figures}\n`);

@@ -246,7 +246,7 @@ describe('a text of several machines', () => {
   });
 });
 
-describe('what is no pasted text', () => {
+describe('logs and prose are no pasted text', () => {
   const logs = readdirSync('fixtures/logs', { recursive: true, encoding: 'utf8', withFileTypes: true }).filter(
     (entry) => entry.isFile(),
   );
