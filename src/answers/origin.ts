@@ -1,6 +1,8 @@
+import { lackedBy, type Pasted } from '../capture/read/pasted.js';
 import type { CaptureOrigin, Origin } from '../records/machine-sample.js';
 import type { CapturedJson, OriginJson } from './schema.js';
 import { escapeText } from './text/escape.js';
+import { formatCount } from './text/size.js';
 
 /**
  * Returns the origin of an answer as JSON. This file loads no schema, so that commands that print text start
@@ -22,4 +24,32 @@ export function capturedJson(captured: CaptureOrigin | undefined): CapturedJson 
 export function capturedWords({ name, taken }: CaptureOrigin): string {
   const host = name === undefined ? '' : ` on ${escapeText(name)}`;
   return `captured${host}${taken ? ` at ${taken.toISOString().slice(0, 19).replace('T', ' ')} UTC` : ' at an unknown time'}`;
+}
+
+/** Most outputs that are named. */
+const MOST_PARTS = 12;
+
+/** What a text contains, what of it is not used, and which commands print what it lacks; clauses, escaped. */
+export function pastedWords(pasted: Pasted): string[] {
+  const { parts, logs, unknownLines } = pasted;
+  const lines = (count: number) => `${formatCount(count)} ${count === 1 ? 'line' : 'lines'}`;
+  const used = parts.filter(({ why }) => why === null).map((part) => `${part.kind} (${lines(part.lines)})`);
+  const named = [...used, ...(logs.size > 0 ? ['a kernel log'] : [])];
+  const more = named.length - MOST_PARTS;
+  const unused = parts.flatMap(({ kind, line, why }) =>
+    why === null ? [] : `${kind} at line ${line} (${escapeText(why)})`,
+  );
+  const lacked = lackedBy(pasted);
+  return [
+    `the text contains ${named.slice(0, MOST_PARTS).join(', ') || 'nothing that is used'}${more > 0 ? `, and ${more} more` : ''}`,
+    ...(unused.length > 0 ? [`not used: ${unused.slice(0, MOST_PARTS).join(', ')}`] : []),
+    ...(unknownLines > 0 ? [`not recognized: ${lines(unknownLines)}`] : []),
+    ...(lacked.length > 0 ? [`not in the text: the output of ${lacked.join(', ')}`] : []),
+  ];
+}
+
+export function pastedJson(pasted: Pasted | undefined) {
+  if (!pasted) return null;
+  const { parts, unknownLines } = pasted;
+  return { parts: [...parts], unknownLines, lacks: lackedBy(pasted) };
 }

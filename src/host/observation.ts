@@ -1,4 +1,4 @@
-import { hostOrNull } from '../base/errors.js';
+import { hostOrNull, isHostError } from '../base/errors.js';
 import type { HostSource } from './host-source.js';
 import type { Namespace } from './namespaces.js';
 import type { HolderScan } from './proc/holders.js';
@@ -131,13 +131,26 @@ export interface HostFacts {
   readonly limits: NetworkLimits;
 }
 
+/** More than a machine has: 64 TiB, what x86_64 addresses with four levels. Stands for an unknown amount. */
+export const MOST_MEMORY = 2 ** 46;
+
+/** A text or a capture may lack a file. */
+function unlessGone(read: () => number): number | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (isHostError(error, 'gone')) return undefined;
+    throw error;
+  }
+}
+
 /** Throws `unreadable` if /proc/meminfo lacks the amount of memory. */
 export function readHostFacts(source: HostSource, namespaces: readonly Namespace[]): HostFacts {
   return {
     name: optionalText(source, '/proc/sys/kernel/hostname') ?? '',
     release: optionalText(source, '/proc/sys/kernel/osrelease') ?? '',
     netns: readNetns(source),
-    unplacedMemory: readUnplacedMemory(source),
+    unplacedMemory: unlessGone(() => readUnplacedMemory(source)) ?? MOST_MEMORY,
     unplacedIsCounted: false,
     maxSkbFrags: readMaxSkbFrags(source),
     limits: readNetworkLimits(source, namespaces),

@@ -76,6 +76,47 @@ export async function* openText(
   }
 }
 
+/** How much of a text to read into memory. */
+export interface HeldText {
+  /** A text that is longer than this is judged by its beginning. */
+  readonly judged: number;
+  readonly isOther: (head: Buffer) => boolean;
+  readonly most: number;
+}
+
+/** Bytes of a text up to a maximum; undefined: it is one that is read in pieces. */
+export async function firstBytes(
+  text: AsyncIterable<Buffer>,
+  { judged, isOther, most }: HeldText,
+): Promise<Buffer | undefined> {
+  const parts: Buffer[] = [];
+  let [read, isJudged] = [0, false];
+  for await (const part of text) {
+    parts.push(part);
+    read += part.length;
+    if (!isJudged && read > judged) {
+      isJudged = true;
+      if (isOther(Buffer.concat(parts))) return undefined;
+    }
+    if (read >= most) break;
+  }
+  return Buffer.concat(parts).subarray(0, most);
+}
+
+/** Returns standard input as {@link firstBytes} does; undefined: {@link STDIN} can be read from its beginning on. */
+export async function heldInput(held: HeldText): Promise<Buffer | undefined> {
+  const parts: Buffer[] = [];
+  const each = async function* () {
+    for await (const part of process.stdin.iterator({ destroyOnReturn: false })) {
+      parts.push(part);
+      yield part as Buffer;
+    }
+  };
+  const bytes = await firstBytes(each(), held);
+  if (bytes === undefined) process.stdin.unshift(Buffer.concat(parts));
+  return bytes;
+}
+
 /** Converts entries over several lines to lines of JSON; passes everything else through. */
 async function* asLines(text: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
   const { head, all } = await peeked(text);

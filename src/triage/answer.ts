@@ -2,6 +2,7 @@ import type { LogAnswer } from '../account/log.js';
 import type { MemoryAnswer } from '../account/memory/answer.js';
 import type { CensusAnswer } from '../account/sockets.js';
 import type { RulesOutcome } from '../answers/triage/schema.js';
+import type { Pasted } from '../capture/read/pasted.js';
 import type { KernelFacts } from '../kernel/kernel.js';
 import type { TextLogSummary } from '../log/reader.js';
 import type { TextRecord } from '../records/log-records.js';
@@ -62,6 +63,8 @@ interface LostMessages {
 /** The host, and when it was read. */
 export interface HostOrigin extends CaptureOrigin {
   readonly isCaptured: boolean;
+  /** The text that the files are from; undefined: they are whole files. */
+  readonly pasted?: Pasted | undefined;
   /** '' if unknown. */
   readonly release: string;
   /** Undefined: unknown. */

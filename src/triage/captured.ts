@@ -53,8 +53,12 @@ export function triageHost(parts: HostParts): HostTriage {
   const logged = typeof log === 'string' ? undefined : log;
   const counted = typeof memory === 'string' ? undefined : memory;
   const beside = otherLogs.map(({ name }) => name).join(', ');
-  if (typeof log === 'string') warnings.add('unreadable', beside === '' ? log : `${log}: findings rest on ${beside}`);
-  if (typeof memory === 'string') warnings.add('unreadable', memory);
+  // The list of what a text contains says what it lacks.
+  const lacksLog = of.pasted !== undefined;
+  const lacksMemory = of.pasted !== undefined && !of.pasted.files.has('proc/meminfo');
+  if (typeof log === 'string' && !lacksLog)
+    warnings.add('unreadable', beside === '' ? log : `${log}: findings rest on ${beside}`);
+  if (typeof memory === 'string' && !lacksMemory) warnings.add('unreadable', memory);
   const known = [...parts.warnings, ...(logged?.warnings ?? []), ...(counted?.warnings ?? [])];
   for (const { code, message } of known) warnings.add(code, message);
   const uptime = readUptime(reader.source) ?? undefined;
@@ -87,8 +91,8 @@ export function triageHost(parts: HostParts): HostTriage {
     checked: reader.checked,
     unread: reader.unread,
     failed: [
-      ...(typeof memory === 'string' ? [`memory could not be computed: ${memory}`] : []),
-      ...(typeof log === 'string' && beside === '' ? [`the kernel log could not be read: ${log}`] : []),
+      ...(typeof memory === 'string' && !lacksMemory ? [`memory could not be computed: ${memory}`] : []),
+      ...(typeof log === 'string' && beside === '' && !lacksLog ? [`the kernel log could not be read: ${log}`] : []),
     ],
     memory: counted,
     warnings: list,

@@ -260,6 +260,7 @@ const EXCESSIVE: ReadonlySet<string> = new Set([
   'vmalloc',
   'shared-memory',
   'unreclaimable-slab',
+  'per-cpu-memory',
   'kernel-stacks',
   'page-tables',
   'hugetlb-unused',

@@ -55,6 +55,7 @@ export const FINDING_CODES = [
   'oom-kills',
   'writeback-stuck',
   'unreclaimable-slab',
+  'per-cpu-memory',
   'kernel-stacks',
   'page-tables',
   'pinned-pages',

@@ -4,6 +4,7 @@ import { groupedStacks, type StackGroup } from '../account/task-stacks.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { Warnings } from '../walk/warnings.js';
 import { type Finding, type StackEvidence, severityOf } from './finding.js';
+import { MIN_BYTES, SLAB_SHARE } from './host-memory.js';
 import { lockFindings } from './locks.js';
 import { queuedData } from './queued-data.js';
 
@@ -12,7 +13,7 @@ export function memoryFindings(answer: MemoryAnswer): Finding[] {
   const pageSize = answer.kernel?.pageSize ?? answer.host?.pageSize ?? 0;
   const { census, memory } = answer;
   const waiting = census ? queuedData(census, memory.bytes) : [];
-  return [...waiting, ...unattributed(answer), ...shortZones(answer, pageSize)];
+  return [...waiting, ...unattributed(answer), ...perCpu(answer), ...shortZones(answer, pageSize)];
 }
 
 function* unattributed({ memory, loose, freeConflict }: MemoryAnswer): Generator<Finding> {
@@ -36,6 +37,15 @@ function* unattributed({ memory, loose, freeConflict }: MemoryAnswer): Generator
     evidence: [],
     next: 'memory -v',
   };
+}
+
+/** Per-CPU memory that is as large as slab that is a finding. */
+function* perCpu({ memory }: MemoryAnswer): Generator<Finding> {
+  const category = leaves(memory).find((one) => one.category === 'percpu');
+  const { leastBytes: bytes = category?.bytes ?? 0 } = category?.range ?? {};
+  const share = bytes / memory.bytes;
+  if (share < SLAB_SHARE || bytes < MIN_BYTES) return;
+  yield { code: 'per-cpu-memory', severity: 'warning', figures: { bytes, share }, evidence: [], next: 'memory -v' };
 }
 
 /** Zones whose free blocks are below the min watermark. */

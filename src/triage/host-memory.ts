@@ -186,6 +186,7 @@ export function* writeback(host: HostReader): Generator<Finding> {
 
 /** Slab that the kernel cannot reclaim, with its largest caches. @throws {HostError} */
 export function* unreclaimableSlab(host: HostReader): Generator<Finding> {
+  yield* slabAlone(host);
   const bytes = host.meminfo('SUnreclaim');
   const share = bytes / host.meminfo('MemTotal');
   if (share < SLAB_SHARE || bytes < MIN_BYTES) return;
@@ -199,17 +200,33 @@ export function* unreclaimableSlab(host: HostReader): Generator<Finding> {
   yield found('unreclaimable-slab', 'warning', figures, 'memory -v');
 }
 
+/** Slab caches of a text without /proc/meminfo: their share of memory is unknown. */
+function* slabAlone(host: HostReader): Generator<Finding> {
+  if (optionalText(host.source, '/proc/meminfo') !== '' || optionalText(host.source, '/proc/slabinfo') === '') return;
+  const all = cachesOf(host);
+  const [most] = all;
+  const bytes = all.reduce((sum, cache) => sum + cache.bytes, 0);
+  if (!most || bytes < MIN_BYTES) return;
+  const names = all.slice(0, MAX_CACHES).map(({ name }) => name);
+  const figures = { bytes, share: null, caches: names.join(', '), mostBytes: most.bytes };
+  yield found('unreclaimable-slab', most.bytes >= bytes / 2 ? 'warning' : 'note', figures, 'memory --caches');
+}
+
 /** Undefined: unreadable, which is recorded. */
 function largestCaches(host: HostReader): { name: string; bytes: number }[] | undefined {
   try {
-    const caches = [
-      ...host
-        .text('/proc/slabinfo')
-        .matchAll(/^(\S{1,100}) +\d+ +\d+ +\d+ +\d+ +(\d{1,6}) : tunables.* : slabdata +\d+ +(\d{1,12}) /gm),
-    ].map(([, name = '', pages, slabs]) => ({ name, bytes: Number(pages) * Number(slabs) * host.pageSize }));
-    return caches.toSorted((a, b) => b.bytes - a.bytes).slice(0, MAX_CACHES);
+    return cachesOf(host).slice(0, MAX_CACHES);
   } catch (error) {
     host.miss('slab', 'the largest slab caches', error);
     return undefined;
   }
+}
+
+/** Slab caches, the largest first. @throws {HostError} */
+function cachesOf(host: HostReader): { name: string; bytes: number }[] {
+  const form = /^(\S{1,100}) +\d+ +\d+ +\d+ +\d+ +(\d{1,6}) : tunables.* : slabdata +\d+ +(\d{1,12}) /gm;
+  const caches = Array.from(host.text('/proc/slabinfo').matchAll(form), ([, name = '', pages, slabs]) => {
+    return { name, bytes: Number(pages) * Number(slabs) * host.pageSize };
+  });
+  return caches.toSorted((a, b) => b.bytes - a.bytes);
 }

@@ -105,6 +105,8 @@ const NAMES = [
   // Agents: files, tools, and paths of lists.
   'sources',
   'schema',
+  // Commands that print what a text lacks.
+  'lacks',
   'tool',
   'list',
   // `leaks` and tracefs: names of instances and of settings.
@@ -142,6 +144,7 @@ const WITHOUT: Readonly<Record<string, string>> = {
   'sockets-1.outsideQueues[].message': 'made of `what`, its code, and of the figures beside it',
   'sockets-end-1.outsideQueues[].message': 'the same',
   'explain-1.codes[].means': 'this answer is the words of a code',
+  'triage-1.pasted.parts[].why': 'why an output is not used: `state` is its code',
   'memory-1.sites[].why': 'why a source has no sites: `state` is its code',
 };
 

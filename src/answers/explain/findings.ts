@@ -343,6 +343,13 @@ export const FINDINGS: Explanations<FindingCode> = {
     next: 'Check whether the largest cache grows, and record its call sites. In a dump, kdump-mem refs --cache NAME finds what refers to its objects.',
     deeper: 'kdump-mem leaks',
   },
+  'per-cpu-memory': {
+    means:
+      'Per-CPU memory has at least 10 % of memory. Each object in it takes a part for each possible CPU: many memory cgroups, also removed ones that memory is still charged to, per-CPU BPF maps, or network devices.',
+    known: 'Percpu of /proc/meminfo (since 4.19); in a dump the category percpu.',
+    next: 'Compare nr_dying_descendants of /sys/fs/cgroup/cgroup.stat and num_cgroups of /proc/cgroups with the number of cgroups in use. bpftool map lists BPF maps.',
+    deeper: 'kdump-mem memory --cgroups',
+  },
   'kernel-stacks': {
     means: 'The stacks of threads use at least 5 % of memory (16 KiB for each thread).',
     known:

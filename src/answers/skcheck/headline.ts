@@ -314,9 +314,10 @@ export function doubtsOf(
       : kcore
         ? 'skcheck --exact counts the pinned pages (as root).'
         : 'This machine has no /proc/kcore, by which skcheck --exact counts the pinned pages.';
-  const bound = verbose
-    ? ` The upper bound is the ${formatSize(bounds.unplacedBytes)} of this machine that no kernel counter includes, per-CPU free lists among them.`
-    : '';
+  const bound =
+    verbose && bounds.unplacedBytes !== null
+      ? ` The upper bound is the ${formatSize(bounds.unplacedBytes)} of this machine that no kernel counter includes, per-CPU free lists among them.`
+      : '';
   return [
     `A packet can pin a larger block of memory than the kernel charges, up to the upper bound, and no counter in /proc includes that.${bound} ${counts}`,
   ];

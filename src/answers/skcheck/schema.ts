@@ -311,7 +311,7 @@ export const skcheckSchema = z.strictObject({
   /** Host-wide bounds of pinned memory; null if unknown or not requested. */
   bounds: z.strictObject({
     /** Memory outside all counters of /proc/meminfo; it includes the pages of packets. */
-    unplacedBytes: bytes,
+    unplacedBytes: bytes.nullable(),
     /** Allocations that are neither slab, file, anonymous nor page tables, from /proc/kpageflags. */
     census: z
       .strictObject({

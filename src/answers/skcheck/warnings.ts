@@ -1,3 +1,4 @@
+import type { CapturedKind } from '../../capture/read/host.js';
 import type { Namespace } from '../../host/namespaces.js';
 import type { Observation } from '../../host/observation.js';
 import type { NetworkLimits, Use } from '../../host/proc/net-tables.js';
@@ -224,7 +225,7 @@ const MOST_TOLD = 3;
 
 /** Warns about possibly missing data in a capture. */
 export function captureWarnings(capture: {
-  readonly kind: 'capture' | 'sosreport';
+  readonly kind: CapturedKind;
   readonly damage: readonly string[];
   /** Contradictions between facts in the capture. */
   readonly contradictions: readonly string[];
@@ -245,10 +246,13 @@ export function captureWarnings(capture: {
     warnings.push({
       code: 'capture',
       count: 1,
-      message:
-        kind === 'sosreport'
-          ? 'a sosreport covers one network namespace and has no manifest: no stalled socket found does not prove there is none'
-          : 'the capture has no manifest (older skcheck, or truncated): no stalled socket found does not prove there is none',
+      message: `${UNPROVED[kind]}: no stalled socket found does not prove there is none`,
     });
   return warnings;
 }
+
+const UNPROVED: Record<CapturedKind, string> = {
+  sosreport: 'a sosreport covers one network namespace and has no manifest',
+  pasted: 'a pasted text may lack sockets, and has one sample',
+  capture: 'the capture has no manifest (older skcheck, or truncated)',
+};

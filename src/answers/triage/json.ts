@@ -7,7 +7,7 @@ import type { Unread } from '../../triage/host-reader.js';
 import { leavesComplete } from '../../walk/warnings.js';
 import { kernelJson } from '../kernel-json.js';
 import { textLogJson } from '../log/render.js';
-import { capturedJson } from '../origin.js';
+import { capturedJson, pastedJson } from '../origin.js';
 import { frameJson, stopJson } from '../task-stacks/render.js';
 import { causesJson } from './causes.js';
 import type { TriageJson } from './schema.js';
@@ -63,6 +63,7 @@ export function triageJson(answer: TriageAnswer): TriageJson {
     schema: 'kdump-mem.triage/1',
     kernel: kernel ? kernelJson(kernel) : null,
     captured: capturedJson(host?.isCaptured ? host : undefined),
+    pasted: pastedJson(host?.pasted),
     nodename: machine?.uts?.nodename ?? host?.name ?? null,
     takenAt: host?.taken?.toISOString() ?? null,
     release: kernel?.release || host?.release || (logs && releaseOf(logs)) || null,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/util.js';
+import { PASTED_STATES } from '../../capture/read/pasted.js';
 import { CAUSE_RELATIONS, CONFIDENCES } from '../../triage/causes.js';
 import { SEVERITIES } from '../../triage/finding.js';
 import { HOST_CHECKS } from '../../triage/host-reader.js';
@@ -110,6 +111,25 @@ export const triageSchema = z.strictObject({
   kernel: kernelSchema.nullable(),
   /** Null: no snapshot. */
   captured: capturedSchema,
+  /** A text that people pasted: its outputs of commands, and commands that print what it lacks. */
+  pasted: z
+    .strictObject({
+      parts: z.array(
+        z.strictObject({
+          kind: z.string(),
+          file: z.string(),
+          /** Its first line, from 1 on. */
+          line: count,
+          lines: count,
+          state: z.enum(PASTED_STATES),
+          /** Why it is not used. */
+          why: z.string().nullable(),
+        }),
+      ),
+      unknownLines: count,
+      lacks: z.array(z.string()),
+    })
+    .nullable(),
   nodename: z.string().nullable(),
   /** Time at which the files of the host were read. */
   takenAt: z.iso.datetime().nullable(),

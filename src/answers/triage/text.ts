@@ -1,6 +1,7 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { leaves } from '../../account/memory/tree.js';
 import { grouped } from '../../base/util.js';
+import type { Pasted } from '../../capture/read/pasted.js';
 import type { TriageAnswer } from '../../triage/answer.js';
 import { causesOf } from '../../triage/causes.js';
 import { type Evidence, type Finding, SEVERITIES } from '../../triage/finding.js';
@@ -9,7 +10,7 @@ import { CORRUPTIONS_EXPLAINED } from '../explain/findings.js';
 import { logTime, textLogWords } from '../log/render.js';
 import { headline } from '../memory/sentences.js';
 import { ownerWords } from '../memory/words.js';
-import { capturedWords } from '../origin.js';
+import { capturedWords, pastedWords } from '../origin.js';
 import { framesText } from '../task-stacks/render.js';
 import { wrap } from '../text/cut.js';
 import { escapeText } from '../text/escape.js';
@@ -42,7 +43,7 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   const { host, logs, findings, memory, checked = [], unread = [] } = answer;
   const { width, verbose, source } = options;
   const { sentences, trees, earlier, next } = concluded(findings, causeFacts(answer));
-  const missing = unreadWords(unread, verbose);
+  const missing = host?.pasted && !verbose ? pastedText(host.pasted) : unreadWords(unread, verbose);
   const lines = [...summaryLines(answer, options), ...conclusionLines(sentences, options)];
   if (missing !== undefined) {
     const isMinor = lacksOneProcess(answer);
@@ -60,17 +61,31 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   if (answer.rules) lines.push('');
   for (const line of lostLines(answer)) add(line);
   // The text of standard input cannot be read again.
-  const command = logs ? (source === '-' ? undefined : 'log') : (next ?? lastCommand(answer));
+  const command = source === '-' ? undefined : logs ? 'log' : (next ?? lastCommand(answer));
   if (command !== undefined) lines.push(`Next: ${hostCommand(command, source)}`);
   return lines.join('\n').trimEnd();
 }
 
+const pastedText = (pasted: Pasted) =>
+  pastedWords(pasted)
+    .map((clause) => `${clause.charAt(0).toUpperCase()}${clause.slice(1)}.`)
+    .join(' ');
+
 /** The command after a triage whose findings name none: one that this input has data for. */
 function lastCommand({ memory, host, failed = [] }: TriageAnswer): string | undefined {
   if (memory || !host?.isCaptured) return 'memory';
+  const names = [...(host.pasted?.files.keys() ?? [])];
+  if (host.pasted) return PASTED_COMMANDS.find(([file]) => names.some((name) => file.test(name)))?.[1];
   // Memory and the log.
   return failed.length > 1 ? undefined : 'log';
 }
+
+/** Commands that answer from a text without /proc/meminfo. */
+const PASTED_COMMANDS: readonly (readonly [file: RegExp, command: string])[] = [
+  [/ss_-\w+$/, 'skcheck'],
+  [/^proc\/slabinfo$/, 'memory --caches'],
+  [/ps_aux$|smaps_rollup$|status$/, 'procs'],
+];
 
 /** Summary; of several logs first their forms. */
 function summaryLines(answer: TriageAnswer, { width, source }: TriageTextOptions): string[] {
@@ -93,7 +108,9 @@ function linesIn({ host, logs }: TriageAnswer): typeof findingLines {
   if (host)
     return ({ next, ...rest }, options) => {
       const lines = findingLines(rest, options);
-      return next === undefined ? lines : [...lines, ...indented([`More: ${hostCommand(next, options.source)}`])];
+      return next === undefined || options.source === '-'
+        ? lines
+        : [...lines, ...indented([`More: ${hostCommand(next, options.source)}`])];
     };
   if (!logs) return findingLines;
   return (finding, options) => {
@@ -187,7 +204,9 @@ export function summary(answer: TriageAnswer): string {
   const { kernel, machine, host, logs, failed = [] } = answer;
   if (logs) return foundWords(answer);
   const lacks = failed.map((words) => ` ${words.charAt(0).toUpperCase()}${escapeText(words.slice(1))}.`).join('');
-  if (host?.isCaptured) return `${linuxWords(host.release)}, ${capturedWords(host)}.${lacks} ${foundWords(answer)}`;
+  const from = host?.pasted ? 'Pasted text of ' : '';
+  if (host?.isCaptured)
+    return `${from}${linuxWords(host.release)}, ${capturedWords(host)}.${lacks} ${foundWords(answer)}`;
   // "(none)": the kernel’s own name for a host without one.
   const nodename = machine?.uts?.nodename ?? host?.name ?? '(none)';
   const name = nodename === '(none)' || nodename === '' ? '' : `${escapeText(nodename)}, `;

@@ -217,10 +217,16 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
     `All tasks stalled for I/O in ${text(of.ioFullAvg60)} % of the last 60 s.`,
   ],
   'unreclaimable-slab': (of) => [
-    `Unreclaimable slab: ${size(of.bytes)} (${percent(of.share)} of memory).`,
+    of.share == null
+      ? `Slab: ${size(of.bytes)}. Total memory is unknown.`
+      : `Unreclaimable slab: ${size(of.bytes)} (${percent(of.share)} of memory).`,
     of.caches == null
       ? 'The largest caches are unknown.'
       : `Largest caches: ${text(of.caches)} (the first has ${size(of.mostBytes)}).`,
+  ],
+  'per-cpu-memory': (of) => [
+    `Per-CPU memory: ${size(of.bytes)} (${percent(of.share)} of memory).`,
+    'Memory cgroups (also removed ones that are still charged), BPF maps and network devices have a part per CPU.',
   ],
   'kernel-stacks': (of) =>
     `Kernel stacks: ${size(of.bytes)} (${percent(of.share)} of memory). ${program(of)} the most threads (${text(of.threads)}).`,

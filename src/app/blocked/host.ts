@@ -25,7 +25,7 @@ export async function blockedHere(): Promise<BlockedAnswer> {
 export async function blockedIn(path: string): Promise<BlockedAnswer> {
   const files = await readCapture(path);
   const [first, last] = (['first', 'last'] as const).map((moment) => capturedAt(files, moment));
-  if (!first || !last || last.host.kind === 'sosreport')
+  if (!first || !last || last.host.kind !== 'capture')
     throw new HostError('unreadable', `${path}: a sosreport has no states of threads`);
   // From the end of the first sample to that of the last: states were read before and after.
   const ms = Number(last.host.at ?? 0) - Number(first.host.at ?? 0);

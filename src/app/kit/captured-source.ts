@@ -1,3 +1,4 @@
+import { pastedWords } from '../../answers/origin.js';
 import { captureWarnings } from '../../answers/skcheck/warnings.js';
 import { type CapturedFiles, readCapture } from '../../capture/read/files.js';
 import { CapturedHost } from '../../capture/read/host.js';
@@ -30,11 +31,12 @@ export function capturedAt(files: CapturedFiles, moment: 'first' | 'last'): Capt
 }
 
 function warningsOf(host: CapturedHost): Warning[] {
-  const { kind, damage, unproved } = host;
+  const { kind, damage, unproved, pasted } = host;
   const code = 'unreadable';
   const damaged = captureWarnings({ kind, damage, unproved: false, contradictions: [] });
-  const lacks =
-    kind === 'capture'
+  const lacks = pasted
+    ? pastedWords(pasted).join('; ')
+    : kind === 'capture'
       ? 'the capture has no manifest: it cannot prove that nothing is missing in it'
       : 'files of this host may be missing: only a snapshot of kdump-mem lists its files';
   return [

@@ -1,8 +1,10 @@
 import { statSync } from 'node:fs';
 import { HostError, isHostError, KernelError, ReadError } from '../../base/errors.js';
-import { type CapturedFiles, readCapture } from '../../capture/read/files.js';
+import { type CapturedFiles, pastedFiles, readCapture } from '../../capture/read/files.js';
+import type { WantedParts } from '../../capture/read/manifest.js';
+import { PASTED } from '../../capture/read/pasted.js';
 import { findLogs, groupLogs, type LogSource, logBeside, openLog } from '../../host/logs.js';
-import { isText, STDIN } from '../../host/text-input.js';
+import { heldInput, isText, STDIN } from '../../host/text-input.js';
 import { type MessageSink, TextLogReader, type TextLogSummary } from '../../log/reader.js';
 import { findDumps } from '../../triage/batch/search.js';
 import { UsageError } from './failure.js';
@@ -27,7 +29,10 @@ export interface CaptureInputs {
 }
 
 /** Returns the input that the arguments name, unless it is a dump: text, or a directory without a dump. */
-export async function inputsAmong(words: readonly string[] | undefined): Promise<Inputs> {
+export async function inputsAmong(
+  words: readonly string[] | undefined,
+  { pasted = false }: { readonly pasted?: boolean } = {},
+): Promise<Inputs> {
   const [first, ...others] = words ?? [];
   if (first === undefined) return undefined;
   if (words?.includes(STDIN) && others.length > 0)
@@ -35,9 +40,13 @@ export async function inputsAmong(words: readonly string[] | undefined): Promise
   if (others.length === 0 && isFolder(first))
     return findDumps([first]).dumps.length > 0 ? undefined : inputsFrom(first);
   const logs: LogSource[] = [];
+  const held = pasted && first === STDIN ? await heldInput(PASTED) : undefined;
+  const isWhole = first !== STDIN || held !== undefined;
+  const files = pasted && isWhole ? await pastedFiles(words ?? [], held) : undefined;
+  if (files) return { from: words?.join(' ') ?? '', files };
   for (const word of words ?? []) {
     if (!(await isText(word))) return undefined;
-    logs.push({ name: word, files: [{ name: word, content: word }], isPstore: false });
+    logs.push({ name: word, files: [{ name: word, content: held ?? word }], isPstore: false });
   }
   return { path: words?.join(' ') ?? '', logs, warnings: [] };
 }
@@ -62,10 +71,10 @@ export function inputsBeside(error: unknown, { vmcore, live, engine }: SourceOpt
  *
  * @throws {HostError} neither
  */
-export async function inputsFrom(path: string): Promise<NonNullable<Inputs>> {
+export async function inputsFrom(path: string, wanted: WantedParts = {}): Promise<NonNullable<Inputs>> {
   let files: CapturedFiles | undefined;
   try {
-    files = await readCapture(path, { logs: true });
+    files = await readCapture(path, { ...wanted, logs: true });
   } catch (error) {
     if (!(isHostError(error, 'not-a-capture') && isFolder(path))) throw error;
   }
@@ -83,7 +92,8 @@ function isFolder(path: string): boolean {
 
 /** Creates the error for a text without a kernel message. */
 export function noLog(path: string): HostError {
-  const next = 'Name a dump, a snapshot, a kernel log (dmesg, journal, syslog), or a folder with logs.';
+  const next =
+    'Name a dump, a snapshot, a kernel log (dmesg, journal, syslog), a folder with logs, or text of docs/pasted.md.';
   return new HostError('unreadable', `${path}: contains no kernel log`, { next });
 }
 

@@ -67,7 +67,7 @@ async function answerLog(options: LogOptions): Promise<void> {
   const choice: LogChoice = { levels: level, facilities: facility, since, until };
   checkFrom(options);
   const { inputsAmong, inputsBeside, inputsFrom } = await import('../kit/log-inputs.js');
-  const inputs = await (from === undefined ? inputsAmong(options.vmcore) : inputsFrom(from));
+  const inputs = await (from === undefined ? inputsAmong(options.vmcore) : inputsFrom(from, { pasted: false }));
   if (inputs) {
     const { printCapturedLog, printTextLog } = await import('./text-log.js');
     if ('logs' in inputs) return printTextLog(inputs, choice, options);

@@ -1,5 +1,6 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { countedMemory } from '../../account/memory/counted.js';
+import { detailsOf } from '../../account/memory/details.js';
 import { type Category, leaves, type Owner } from '../../account/memory/tree.js';
 import { formatSize } from '../../answers/text/size.js';
 import { HostError } from '../../base/errors.js';
@@ -7,7 +8,8 @@ import { type CapturedFiles, readCapture } from '../../capture/read/files.js';
 import type { HostSource } from '../../host/host-source.js';
 import { readHostDetails } from '../../host/proc/details.js';
 import { hostOrigin } from '../../host/proc/machine-sample.js';
-import { readHostCounts } from '../../host/proc/memory.js';
+import { readHostCounts, readPageSize } from '../../host/proc/memory.js';
+import { optionalText } from '../../host/proc/process.js';
 import { sharedFiles } from '../../host/proc/shared-files.js';
 import type { SharedMappings } from '../../host/proc/shared-mappings.js';
 import { sharedOwners } from '../../host/proc/shared-owners.js';
@@ -23,6 +25,7 @@ import { capturedAt } from '../kit/captured-source.js';
  */
 export async function capturedMemory(path: string, withSockets: boolean): Promise<MemoryAnswer> {
   const files = await readCapture(path);
+  if (files.pasted && !withSockets && !files.has('proc/meminfo')) return listsAlone(capturedAt(files, 'last'));
   const found = memoryOfCapture(path, files);
   if (!withSockets) return found;
   const { socketsTogether } = await import('../../skcheck/sockets-of-processes.js');
@@ -48,6 +51,41 @@ function attempted<T>(path: string, read: () => T): T {
     const next = `Its other parts can be read: kdump-mem triage --from ${path}.`;
     throw new HostError(error.code, error.message, { cause: error, next });
   }
+}
+
+/** Lists of a text that lacks the amount of memory; the only known bytes are those of its slab caches. */
+function listsAlone({ host, of, warnings }: ReturnType<typeof capturedAt>): MemoryAnswer {
+  const pageSize = readPageSize(host);
+  const lists = detailsOf(readHostDetails(host), pageSize);
+  const bytes = lists.caches.reduce((sum, cache) => sum + cache.bytes, 0);
+  const why = 'the amount of memory is unknown: the text has no /proc/meminfo';
+  const memory: Category = {
+    category: 'memory',
+    frames: bytes / pageSize,
+    bytes,
+    known: 'counter',
+    counterBytes: null,
+    owners: [],
+    children: [],
+    complete: false,
+    why,
+    elsewhere: [],
+  };
+  return {
+    kernel: undefined,
+    host: { release: optionalText(host, '/proc/sys/kernel/osrelease').trim(), pageSize },
+    source: 'counters',
+    memory,
+    loose: undefined,
+    census: undefined,
+    queues: [],
+    drift: 0,
+    ...lists,
+    captured: { name: of.name, taken: null },
+    origin: hostOrigin(host, null),
+    warnings: [...warnings, { code: 'unreadable', message: why }],
+    complete: false,
+  };
 }
 
 function memoryAt(path: string, { host, of, warnings }: ReturnType<typeof capturedAt>): MemoryAnswer {

@@ -59,7 +59,7 @@ export async function openProcessHost(
 export function withoutMemory(from: string): HostError {
   return new HostError(
     'unreadable',
-    `${from} has no memory figures of processes (an older capture, or a sosreport without ps)`,
+    `${from} has no memory figures of processes (an older capture, or a sosreport or text without ps)`,
     { next: 'If the host still runs, take a snapshot: kdump-mem snapshot.' },
   );
 }

@@ -98,10 +98,20 @@ async function ofHost(
       ? await readProcesses(source, { withoutOom: !showsOom(options) })
       : (await import('../../capture/read/sosreport.js')).processesOfPs(psText);
   if (captured && records.processes.length === 0) throw withoutMemory(options.from ?? '');
+  // A text has the processes that were copied into it.
+  const isPasted = 'kind' in source && source.kind === 'pasted';
   const sockets = options.sockets && (await readSockets(source, captured !== undefined));
   const byPs = psText === undefined ? {} : { why: 'a sosreport contains RSS only' };
   const lacks = captured && psText === undefined ? whyNotShown(source, records) : {};
-  return { ...hostProcesses(records, sockets, { captured, warnings, ...byPs, ...lacks }), origin };
+  return {
+    ...hostProcesses(isPasted ? { ...records, hidden: false } : records, sockets, {
+      captured,
+      warnings,
+      ...byPs,
+      ...lacks,
+    }),
+    origin,
+  };
 }
 
 /** Memory that the kernel charges to the cgroup of each group. */
@@ -148,7 +158,7 @@ const NOT_COPIED = 'the input has no smaps_rollup of them';
 
 function whyNotShown(source: HostSource, { processes }: ProcessRecords): { whyMemory?: string } {
   const whys = new Set<string>();
-  const isCopy = 'kind' in source && source.kind === 'sosreport';
+  const isCopy = 'kind' in source && source.kind !== 'capture';
   for (const { pid, sums } of processes) {
     if (sums !== null) continue;
     try {

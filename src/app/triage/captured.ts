@@ -8,6 +8,7 @@ import { groupLogs } from '../../host/logs.js';
 import { hostOrigin } from '../../host/proc/machine-sample.js';
 import { knownPageSize, readPageSize } from '../../host/proc/memory.js';
 import { optionalText } from '../../host/proc/process.js';
+import { STDIN } from '../../host/text-input.js';
 import type { LogRecord, TextRecord } from '../../records/log-records.js';
 import type { HostTriage } from '../../triage/answer.js';
 import { type HostParts, triageHost } from '../../triage/captured.js';
@@ -48,7 +49,7 @@ export async function printCapturedTriage(
   const missing = [...failures.map(({ message }) => message), ...logs.flatMap((log) => log.missing)];
   const warnings = missing.map((message) => ({ code: 'unreadable', message }) as const);
   const answer = await triageOf(host, pageSize, {
-    of: { ...of, isCaptured: true },
+    of: { ...of, isCaptured: true, pasted: files.pasted },
     warnings: [...source.warnings, ...warnings],
     log: logOf(() => ({ text: host.logText(), isCut: host.logCut })),
     otherLogs: logs,
@@ -58,7 +59,7 @@ export async function printCapturedTriage(
     unread: host.unread(),
     since: options.baseline,
   });
-  presentTriage(answer, options, failing, sourceWords({ ...options, from }));
+  presentTriage(answer, options, failing, from === STDIN ? from : sourceWords({ ...options, from }));
 }
 
 /** Prints the problems of this machine. @throws as hostTriage */

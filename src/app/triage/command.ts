@@ -47,6 +47,7 @@ Examples:
   kdump-mem triage --vmcore vmcore --rules fleet.yaml  with your own rules
   kdump-mem triage dmesg.txt                           a text log (dmesg, journal, syslog, console; also
                                                        compressed)
+  kdump-mem triage ticket.txt                          text that people paste: meminfo, slabtop, ss, ps, log lines
   journalctl -k -o short-monotonic | kdump-mem triage - the same from standard input
   kdump-mem triage --from host.tar.gz                  the same findings of a snapshot
   kdump-mem triage /var/crash                          a table, if the folder contains several dumps
@@ -136,7 +137,11 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
   }
   const { inputsAmong, inputsBeside, inputsFrom } = await import('../kit/log-inputs.js');
   const isOfMany = options.ndjson || options.similar;
-  const inputs = await (from !== undefined ? inputsFrom(from) : isOfMany ? undefined : inputsAmong(options.vmcore));
+  const inputs = await (from !== undefined
+    ? inputsFrom(from)
+    : isOfMany
+      ? undefined
+      : inputsAmong(options.vmcore, { pasted: true }));
   if (inputs) {
     await checkFailOn(options.failOn, options.rules);
     const severe = options.failOn === undefined ? null : failOn(options.failOn);

@@ -18,6 +18,7 @@ import { shellPath } from '../../base/shell.js';
 import { asExhausted, startGroup } from '../../host/child.js';
 import type { LogFile } from '../../host/logs.js';
 import { archiveKind, CAPTURE_LIMIT, LimitedStream, looksLikeDump, type UnpackLimit } from '../../host/recognise.js';
+import { firstBytes, isText, openText } from '../../host/text-input.js';
 import { MAX_PROCESS_BYTES } from './contents.js';
 import {
   BARE_TOP,
@@ -35,6 +36,7 @@ import {
   type WantedParts,
   wantedName,
 } from './manifest.js';
+import { PASTED, type Pasted, type PastedPart, type PastedText, readPasted } from './pasted.js';
 import { supportconfigFiles } from './supportconfig.js';
 import { cksum, TarReader } from './tar.js';
 
@@ -69,6 +71,8 @@ export class CapturedFiles {
     readonly cut: ReadonlySet<string> = new Set(),
     /** Logs in a folder, by path: read in pieces later. */
     private readonly logPaths: ReadonlyMap<string, string> = new Map(),
+    /** What the text of these files was copied from; undefined: they are whole files. */
+    readonly pasted?: Pasted,
   ) {
     this.#bytes = new Map(
       [...files].map(([name, content]) => [name, typeof content === 'string' ? Buffer.from(content) : content]),
@@ -89,6 +93,7 @@ export class CapturedFiles {
     return [
       ...read.map((name) => ({ name, content: this.#bytes.get(name) ?? '' })),
       ...[...this.logPaths].map(([name, content]) => ({ name, content })),
+      ...[...(this.pasted?.logs ?? [])].map(([name, text]) => ({ name, content: Buffer.from(text) })),
     ];
   }
 
@@ -118,6 +123,8 @@ export async function readCapture(
   requested: WantedParts = {},
   limit: UnpackLimit = CAPTURE_LIMIT,
 ): Promise<CapturedFiles> {
+  const pasted = requested.pasted === false ? undefined : await pastedFiles([path]);
+  if (pasted) return pasted;
   const innerName = (name: string) => wantedName(name, requested);
   const hosts = new Map<string, HostFiles>();
   let count = 0;
@@ -186,6 +193,35 @@ export async function readCapture(
   const cut = [...entries].filter(([, { read, size }]) => read < size).map(([name]) => name);
   const damage = [...stopped, ...damageOf(files, entries, innerName)];
   return new CapturedFiles(files, damage, new Set(cut), logPaths);
+}
+
+/**
+ * Files in texts that people pasted together; long logs are read later. Undefined: the texts are something else.
+ *
+ * @param stdin what standard input contained
+ * @throws {HostError} `denied`, `unreadable`
+ */
+export async function pastedFiles(paths: readonly string[], stdin?: Buffer): Promise<CapturedFiles | undefined> {
+  const texts: PastedText[] = [];
+  const logs = new Map<string, string>();
+  for (const name of paths) {
+    if (!stdin && !(await isText(name))) return undefined;
+    const bytes = stdin ?? (await firstBytes(openText(name), PASTED));
+    if (bytes === undefined) logs.set(name, name);
+    else texts.push({ name, bytes });
+  }
+  const pasted = readPasted(texts);
+  const damage = (pasted?.cut ?? []).map((name) => `${name} is too large: only its beginning was read`);
+  if (pasted && pasted.files.size + pasted.logs.size === 0) throw unusedText(paths.join(' '), pasted.parts);
+  return pasted && new CapturedFiles(pasted.files, damage, new Set(pasted.cut), logs, pasted);
+}
+
+/** Outputs of commands that cannot answer anything. */
+function unusedText(path: string, parts: readonly PastedPart[]): HostError {
+  const [first] = parts;
+  const why = `it contains ${[...new Set(parts.map(({ kind }) => kind))].join(', ')}: ${first?.why ?? ''}`;
+  const next = 'See docs/pasted.md for outputs that are used.';
+  return new HostError('unreadable', `${path}: no part of the text is used (${why})`, { next });
 }
 
 /** Files of one host in an input. */

@@ -7,7 +7,11 @@ import type { CapturedFiles } from './files.js';
 import { CapturedFailures, type LinesOf, PathLines } from './lines.js';
 import { MANIFEST, OWN_LOGS } from './manifest.js';
 import { insidePath, linksOf, MAX_PATHS, type Moment, momentOf, outOfOrder, textOf } from './moment.js';
+import type { Pasted } from './pasted.js';
 import { auxvOf, pageSizeOf, readSosreport, type Sosreport } from './sosreport.js';
+
+/** What a captured host was read from. */
+export type CapturedKind = 'capture' | 'sosreport' | 'pasted';
 
 /**
  * A host as recorded in a capture or a sosreport: time does not pass, except that a sleep advances to
@@ -47,8 +51,9 @@ export class CapturedHost implements HostSource {
   readonly filesInMemory: string | undefined;
   /** Output of `ps aux` in a sosreport. Undefined: it has none, or is a capture. */
   readonly psText: string | undefined;
-  /** `capture`: a snapshot of kdump-mem; `sosreport`. */
-  readonly kind: 'capture' | 'sosreport';
+  /** `capture`: a snapshot of kdump-mem; `sosreport`; `pasted`: outputs of commands in a text. */
+  readonly kind: CapturedKind;
+  readonly pasted: Pasted | undefined;
 
   /**
    * Missing or damaged parts, in words: no problem may then be ruled out. A capture without a manifest
@@ -66,7 +71,8 @@ export class CapturedHost implements HostSource {
     this.damage = damage;
     this.unproved = !captured.has(MANIFEST);
     // A copy of /proc has a file of this name too.
-    this.kind = /^\d/.test(captured.get('version') ?? '') ? 'capture' : 'sosreport';
+    this.pasted = captured.pasted;
+    this.kind = this.pasted ? 'pasted' : /^\d/.test(captured.get('version') ?? '') ? 'capture' : 'sosreport';
     this.#failures = new CapturedFailures(captured.get('errors') ?? '');
     this.#leftOut = new Set((captured.get('left-out') ?? '').split('\n'));
     const cut = new Set([...captured.cut, ...this.#failures.cut()]);
@@ -83,7 +89,7 @@ export class CapturedHost implements HostSource {
     let auxv = captured.bytes(AUXV.slice(1));
     const date = new Date(captured.get('taken')?.trim() ?? Number.NaN);
     this.capturedAt = Number.isNaN(date.getTime()) ? null : date;
-    if (this.kind === 'sosreport') {
+    if (this.kind !== 'capture') {
       const report = readSosreport(captured);
       this.capturedAt = report.capturedAt;
       this.psText = report.psText;
@@ -141,7 +147,7 @@ export class CapturedHost implements HostSource {
       firstBegan: this.#earliest ? this.#earliest.beganMs / 1000 : null,
       isExcused: (pid) => isPartial || EACH_PROCESS.some((file) => this.#failures.has(`/proc/${pid}${file}`)),
       isExited: (pid) => this.#failures.isGone(`/proc/${pid}/status`),
-      pageSize: this.kind === 'sosreport' ? null : this.#pageSize(),
+      pageSize: this.kind === 'capture' ? this.#pageSize() : null,
     });
   }
 
@@ -181,8 +187,8 @@ export class CapturedHost implements HostSource {
     const text = this.#moment.ss.get(`${inode} ${group}`);
     const unknown = group === 'others' ? this.#unknown : [];
     if (text === undefined) {
-      if (this.kind === 'sosreport' && this.#moment.ss.size === 0)
-        throw new HostError('not-a-capture', 'the capture contains no output of ss', {
+      if (this.kind !== 'capture' && this.#moment.ss.size === 0)
+        throw new HostError('not-a-capture', `the ${this.pasted ? 'text' : 'capture'} contains no output of ss`, {
           next: 'Its memory and log can be read: kdump-mem triage --from.',
         });
       if (group === 'inet' && this.#index > 0 && !hasSockets(this.#moment))

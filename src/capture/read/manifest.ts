@@ -130,6 +130,8 @@ export interface WantedParts {
   readonly mappings?: boolean;
   /** Logs besides the capture's own. */
   readonly logs?: boolean;
+  /** Outputs of commands in a text. */
+  readonly pasted?: false;
 }
 
 /** A file of a capture. */

@@ -169,6 +169,7 @@ const NOT_OF_LOG: readonly string[] = [
   'page-tables',
   'pinned-pages',
   'unreclaimable-slab',
+  'per-cpu-memory',
 ];
 
 function OF_LOG(code: string): boolean {

@@ -42,6 +42,8 @@ const NAMES = [
   'evidence[].end',
   'stacks[].end',
   'sites[].kind',
+  // An output in a text, and what its sentence says.
+  'pasted.parts[].state',
   'owners[].kind',
   'topOwner.kind',
   'topOwner.of',

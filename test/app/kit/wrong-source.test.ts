@@ -57,7 +57,7 @@ test('a file of an unknown type is reported with what triage accepts', async () 
   const { status, stderr } = await kdumpMem('triage', path);
   expect(status).toBe(3);
   expect(stderr).toBe(
-    `kdump-mem: ${path}: contains no kernel log. Name a dump, a snapshot, a kernel log (dmesg, journal, syslog), or a folder with logs.\n`,
+    `kdump-mem: ${path}: contains no kernel log. Name a dump, a snapshot, a kernel log (dmesg, journal, syslog), a folder with logs, or text of docs/pasted.md.\n`,
   );
 });
 

@@ -183,7 +183,7 @@ describe('procs --from', () => {
       const { status, stdout, stderr } = await kdumpMem('procs', '--from', path, ...more);
       expect([status, stdout]).toEqual([3, '']);
       expect(stderr).toContain(
-        'has no memory figures of processes (an older capture, or a sosreport without ps). If the host still runs, take a snapshot: kdump-mem snapshot.',
+        'has no memory figures of processes (an older capture, or a sosreport or text without ps). If the host still runs, take a snapshot: kdump-mem snapshot.',
       );
     },
   );

@@ -133,6 +133,7 @@ const PROOFS: Readonly<Record<FindingCode, 'scene' | 'not here'>> = {
   'oom-kills': 'not here',
   'writeback-stuck': 'not here',
   'unreclaimable-slab': 'not here',
+  'per-cpu-memory': 'not here',
   'kernel-stacks': 'not here',
   'page-tables': 'scene',
   'pinned-pages': 'not here',

@@ -1,0 +1,396 @@
+/** What printed an output: the words behind a prompt, and the file of /proc that they name. */
+export interface Command {
+  readonly words: string;
+  readonly path?: string;
+}
+
+/** An output of a command, recognized by its lines without indentation. */
+export interface Kind {
+  readonly name: string;
+  /** Begins an output, even in the middle of one of another kind. */
+  readonly head?: RegExp;
+  /** A line of it. */
+  readonly line: RegExp;
+  /** Without a head: number of lines that show the kind. */
+  readonly least?: number;
+  /** The last line of a section: only a head may follow it. */
+  readonly end?: RegExp;
+  /** Its lines have no name of their own: a line like the first one begins no other output. */
+  readonly repeats?: true;
+  /** Its figures are rounded, and yield to those of the kernel. */
+  readonly isRounded?: true;
+  /** Files of a sosreport with the same content; a string: why there are none. Absent: the kind is not used. */
+  readonly files?: (lines: readonly string[], command: Command, pageSize: number) => Map<string, string> | string;
+  /** Why the kind is not used, and what to run instead. */
+  readonly why?: string;
+}
+
+/** A file of /proc with the lines as they are; numbers lose their separators. */
+const file =
+  (name: string, indent = '') =>
+  (lines: readonly string[]) =>
+    new Map([[name, lines.map((line) => `${indent}${line}\n`).join('')]]);
+
+/** Lines of smaps that /proc/meminfo and /proc/PID/status do not have. */
+const SMAPS_LINE =
+  /^(?:(?:Size|Rss|Pss(?:_\w+)?|(?:Shared|Private)_\w+|Referenced|Anonymous|KSM|LazyFree|\w*Huge\w*|\w+PmdMapped|Swap|SwapPss|KernelPageSize|MMUPageSize|Locked|ProtectionKey|THPeligible): *\d+(?: kB)?|VmFlags:.*)$/;
+const MAPPING = String.raw`[0-9a-f]{8,16}-[0-9a-f]{8,16} [r-][w-][x-][ps-] [0-9a-f]{8,16} \w{2,6}:\w{2,6} \d+(?: .*)?`;
+const STATUS_LINE =
+  /^(?:(?:Name|Umask|State|(?:T|N|NS)\w{0,3}[gis]d|NSpid|Pid|PPid|TracerPid|[UG]id|FDSize|Groups|Kthread|Threads|Sig\w+|Shd\w+|Cap\w+|NoNewPrivs|Seccomp\w*|Spec\w+|Cpus_\w+|Mems_\w+|\w*ctxt_switches|CoreDumping|THP_enabled|untag_mask|x86_\w+):.*|(?:Vm\w+|Rss\w+|HugetlbPages):\s*\d+ kB)$/;
+
+/** `12,345` and `12.345` of some locales. */
+const NUMBER = String.raw`\d{1,3}(?:[,.]\d{3})+|\d{1,15}`;
+const plain = (digits: string) => digits.replace(/[,.](?=\d{3})/g, '');
+
+const MEMINFO = new RegExp(
+  String.raw`^(?!Vm(?!alloc)|Rss|Pss|Hugetlb_?Pages)([A-Z]\w{1,38}(?:\(\w{1,10}\))?):\s*(${NUMBER})(?: ?(?:kB|KB|kb|KiB|K)|(?<=^HugePages_.*))$`,
+);
+const VMSTAT =
+  /^((?:nr|pg|pageoutrun|swp|ps|allocstall|kswapd|slabs|drop|oom|numa|thp|compact|workingset|unevictable|balloon|zswp|swap|htlb|zone|kcompactd|cow|direct|vma|ksm|memmap)_?\w{0,40}) (-?\d{1,19})$/;
+
+const SLABTOP = /^(\d+) +(\d+) +\d+% +([\d.,]+)K +(\d+) +(\d+) +(\d+)K +(\S{1,100})$/;
+
+/** Bytes of one unit of `free` and `top`. */
+const UNITS: Readonly<Record<string, number>> = { b: 1, k: 1024, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
+
+function unitOf(letter = ''): number | undefined {
+  return UNITS[letter.toLowerCase()];
+}
+
+const meminfo = (rows: readonly (readonly [name: string, bytes: number | undefined])[]) =>
+  new Map([
+    [
+      'proc/meminfo',
+      rows
+        .flatMap(([name, bytes]) => (bytes === undefined ? [] : `${name}: ${Math.round(bytes / 1024)} kB\n`))
+        .join(''),
+    ],
+  ]);
+
+/** Total and free memory of `free`; its other columns are sums of several counters. */
+function freeFiles(lines: readonly string[], { words }: Command): Map<string, string> | string {
+  const heads = (lines[0] ?? '').split(/\s+/);
+  const row = (name: string) =>
+    lines
+      .find((line) => line.startsWith(name))
+      ?.split(/\s+/)
+      .slice(1) ?? [];
+  const [memory, swap] = [row('Mem'), row('Swap')];
+  const unit = freeUnit(memory, words);
+  if (unit === undefined) return 'its unit is unknown (the text lacks the command, such as free -m)';
+  const bytes = (cells: readonly string[], head: string) => sized(cells[heads.indexOf(head)], unit);
+  return meminfo([
+    ['MemTotal', bytes(memory, 'total')],
+    ['MemFree', bytes(memory, 'free')],
+    ['MemAvailable', bytes(memory, 'available')],
+    ['Buffers', bytes(memory, 'buffers')],
+    ['Shmem', bytes(memory, 'shared')],
+    ['SwapTotal', bytes(swap, 'total')],
+    ['SwapFree', bytes(swap, 'free')],
+  ]);
+}
+
+/** Bytes of a figure: as the command asks or each figure shows. KiB are multiples of a page; all by chance are not. */
+function freeUnit(cells: readonly string[], words: string): number | undefined {
+  if (cells.some((cell) => /[KMGTB]/i.test(cell))) return 1;
+  const option = /\bfree\b.* (?:-\w*([bkmgt])|--([kmg])(?:ibi|ega|iga|ilo)|--(bytes))/.exec(words);
+  if (/\bfree\b/.test(words)) return unitOf(option?.[1] ?? option?.[2] ?? (option?.[3] ? 'b' : 'k'));
+  const figures = cells.map(Number).filter((figure) => figure > 0);
+  const total = figures[0] ?? 0;
+  if (figures.length >= 4 && figures.every((figure) => figure % 4 === 0)) return total >= MIN_KIB ? 1024 : undefined;
+  return total >= MIN_MIB && total < MOST_MIB ? 2 ** 20 : undefined;
+}
+
+/** 32 MiB; and amounts that are MiB, because nobody has them in GiB, nor a page that is no multiple of 4 KiB. */
+const [MIN_KIB, MIN_MIB, MOST_MIB] = [2 ** 15, 2 ** 11, 2 ** 25];
+
+function sized(cell: string | undefined, unit: number): number | undefined {
+  const [, digits = '', letter] = /^(\d+(?:[.,]\d+)?)([KMGTB])?i?B?$/i.exec(cell ?? '') ?? [];
+  const size = letter === undefined ? unit : unitOf(letter);
+  return digits === '' || size === undefined ? undefined : Number(digits.replace(',', '.')) * size;
+}
+
+const TOP_MEMORY = /^(?:([KMGT])i?B )?Mem ?:\s*([\d.,]+)(k?)\+? total,\s*(.*)$/;
+const TOP_PROCESS =
+  /^(\d+) (\S+) +\S+ +-?\d+ +([\d.]+[kmgt]?) +([\d.]+[kmgt]?) +[\d.]+[kmgt]? +([A-Z]) +([\d.,]+) +([\d.,]+) +[\d:.]+ (.+)$/;
+
+function topFiles(lines: readonly string[]): Map<string, string> {
+  const made = new Map<string, string>();
+  for (const line of lines) {
+    const [, letter, total = '', kilo, rest = ''] = TOP_MEMORY.exec(line) ?? [];
+    if (total === '') continue;
+    const unit = unitOf(letter ?? kilo);
+    const free = /([\d.,]+)k?\+? free/.exec(rest)?.[1];
+    if (unit === undefined) continue;
+    const rows = meminfo([
+      ['MemTotal', sized(total, unit)],
+      ['MemFree', sized(free, unit)],
+    ]);
+    for (const [name, text] of rows) made.set(name, text);
+  }
+  const rows = lines.flatMap((line) => {
+    const [, pid, user, size, resident, state, cpu, share, command] = TOP_PROCESS.exec(line) ?? [];
+    // As ps prints the name of a kernel thread.
+    const shown = size === '0' ? `[${command}]` : command;
+    const kib = (cell: string | undefined) => Math.round((sized(cell, 1024) ?? 0) / 1024);
+    return pid === undefined
+      ? []
+      : `${user} ${pid} ${cpu} ${share} ${kib(size)} ${kib(resident)} ? ${state} - - ${shown}\n`;
+  });
+  if (rows.length > 0) made.set(PS, rows.join(''));
+  return made;
+}
+
+const PS = 'sos_commands/process/ps_aux';
+const SS = 'sos_commands/networking/ss_-peaonmi';
+
+/** Sockets get an inode that no kernel gives, where ss printed none: their owners are found by it. */
+const FIRST_INODE = 4_000_000_000;
+
+const SS_STATE = 'ESTAB|LISTEN|UNCONN|CLOSE-WAIT|FIN-WAIT-[12]|SYN-(?:SENT|RECV)|LAST-ACK|CLOSING|TIME-WAIT|CLOSED';
+const SS_ROW = new RegExp(
+  String.raw`^(?:(?:tcp|udp|raw|mptcp|sctp|u_\w+|nl|p_\w+|v_\w+)\s+)?(?:${SS_STATE})\s+\d+\s+\d+\s+\S`,
+);
+const SS_DETAIL =
+  /^(?:users:\(|skmem:\(|timer:\(|ino:\d|uid:\d|sk:[0-9a-f]|<->|-->|cgroup:|(?:ts |sack |cubic|bbr|reno|westwood|mptcp|wscale:|rto:|rcv_space|cwnd:|peers:))/;
+
+function ssFiles(lines: readonly string[]): Map<string, string> {
+  let inode = FIRST_INODE;
+  const rows: string[] = [];
+  for (const line of lines) {
+    if (!SS_ROW.test(line)) {
+      if (rows.length > 0 && SS_DETAIL.test(line)) rows.push(`${rows.pop()} ${line}`);
+      continue;
+    }
+    const isNamed = /^(?:tcp|udp|raw|mptcp|sctp|u_|nl|p_|v_)/.test(line);
+    rows.push(isNamed ? line : `${line.startsWith('UNCONN') ? 'udp' : 'tcp'} ${line}`);
+  }
+  const numbered = [...new Set(rows)].map((row) =>
+    / ino:\d/.test(row) || !/^(?:tcp|udp|raw)/.test(row)
+      ? row
+      : row.replace(/^(?:\S+\s+){5}\S+/, (ends) => `${ends} ino:${inode++}`),
+  );
+  return new Map([[SS, `Netid State Recv-Q Send-Q Local Address:Port Peer Address:Port\n${numbered.join('\n')}\n`]]);
+}
+
+/** The process of an output: by its command, or by its own lines. */
+function pidOf({ path = '', words }: Command, lines: readonly string[]): string | undefined {
+  const named = /^\/proc\/(\d{1,10})\//.exec(path)?.[1] ?? /\bpmap\b.* (\d{1,10})\b/.exec(words)?.[1];
+  return named ?? lines.map((line) => /^Pid:\s*(\d{1,10})$/.exec(line)?.[1]).find((pid) => pid !== undefined);
+}
+
+/** Stands for the process of a text that does not name it: above the kernel's PID_MAX_LIMIT. */
+const NO_PID = '4194305';
+
+/** Sums of all mappings, as in smaps_rollup. */
+function smapsFiles(lines: readonly string[], command: Command): Map<string, string> | string {
+  const pid = pidOf(command, lines) ?? NO_PID;
+  const sums = new Map<string, number>();
+  for (const line of lines) {
+    const [, name = '', kib] = /^(\w+): *(\d{1,13}) kB$/.exec(line) ?? [];
+    if (kib !== undefined && !name.endsWith('PageSize') && name !== 'Size')
+      sums.set(name, (sums.get(name) ?? 0) + Number(kib));
+  }
+  const text = [...sums].map(([name, kib]) => `${name}: ${kib} kB\n`).join('');
+  return new Map([[`proc/${pid}/smaps_rollup`, `00400000-7fffffff ---p 00000000 00:00 0 [rollup]\n${text}`]]);
+}
+
+function statusFiles(lines: readonly string[], command: Command): Map<string, string> | string {
+  const pid = pidOf(command, lines) ?? NO_PID;
+  return new Map([[`proc/${pid}/status`, `${lines.map((line) => line.replace(/:\s*/, ':\t')).join('\n')}\n`]]);
+}
+
+/** Objects of one size and slabs of one size: the same figures as /proc/slabinfo, the object's size rounded. */
+function slabtopFiles(lines: readonly string[], _: Command, pageSize: number): Map<string, string> | string {
+  const rows = new Map<string, string>();
+  for (const line of lines) {
+    const [, slots, used, size = '', slabs, perSlab, kib, name] = SLABTOP.exec(line) ?? [];
+    if (name === undefined) continue;
+    const pages = Number(slabs) === 0 ? 0 : (Number(kib) * 1024) / Number(slabs) / pageSize;
+    if (!Number.isInteger(pages)) return `its slabs are no multiples of ${pageSize} bytes`;
+    const bytes = Math.round(Number(size.replace(',', '.')) * 1024);
+    const figures = `${used} ${slots} ${bytes} ${perSlab} ${pages} : tunables 0 0 0 : slabdata ${slabs} ${slabs} 0`;
+    rows.set(name, `${name} ${figures}\n`);
+  }
+  return new Map([['proc/slabinfo', `slabinfo - version: 2.1\n${[...rows.values()].join('')}`]]);
+}
+
+/** In the order in which they are tried: an output with a heading before lines that other files have too. */
+export const KINDS: readonly Kind[] = [
+  {
+    name: 'slabtop',
+    head: /^(?:Active \/ Total (?:Objects|Slabs|Caches|Size)|Minimum \/ Average \/ Maximum Object|OBJS ACTIVE +USE OBJ)/,
+    line: new RegExp(`${SLABTOP.source}|^(?:Active / Total|Minimum / Average)|^OBJS ACTIVE`),
+    isRounded: true,
+    files: slabtopFiles,
+  },
+  { name: 'slabtop', line: SLABTOP, least: 2, repeats: true, isRounded: true, files: slabtopFiles },
+  {
+    name: '/proc/slabinfo',
+    head: /^(?:slabinfo - version|# ?name +<active_objs>|\S{1,100} +\d+ +\d+ +\d+ +\d+ +\d+ : tunables)/,
+    line: /^(?:# ?name\b.*|\S{1,100} +\d+ +\d+ +\d+ +\d+ +\d+ : tunables.*)$/,
+    files: file('proc/slabinfo'),
+  },
+  {
+    name: 'free',
+    head: /^total\s+used\s+free\b/,
+    line: /^(?:Mem|Swap|Total|-\/\+ buffers\/cache|Low|High):/,
+    isRounded: true,
+    files: freeFiles,
+  },
+  {
+    name: 'top',
+    head: /^top - \d\d:\d\d:\d\d up /,
+    line: new RegExp(`^(?:Tasks:|Threads:|%?Cpu|[KMGT]i?B (?:Mem|Swap)|Mem:|Swap:|PID USER)|${TOP_PROCESS.source}`),
+    isRounded: true,
+    files: topFiles,
+  },
+  {
+    name: 'ps aux',
+    head: /^USER\s+PID\s+%CPU\s+%MEM\s+VSZ\s+RSS/,
+    line: /^\S{1,64} +\d{1,10} +\d[\d.]* +\d[\d.]* +\d{1,15} +\d{1,15} +\S+ +[A-Zt-]\S* +\S+ +\S+ /,
+    files: file(PS),
+  },
+  {
+    name: 'ss',
+    head: /^(?:Netid\s+)?State\s+Recv-Q\s+Send-Q\b/,
+    line: new RegExp(`${SS_ROW.source}|${SS_DETAIL.source}`),
+    files: ssFiles,
+  },
+  { name: 'ss', line: new RegExp(`${SS_ROW.source}|${SS_DETAIL.source}`), least: 2, repeats: true, files: ssFiles },
+  {
+    name: 'ss -s',
+    head: /^Total: \d+(?: \(kernel \d+\))?$/,
+    line: /^(?:TCP: +\d+ \(estab|Transport\s+Total|\*|RAW|UDP|TCP|INET|FRAG)\b/,
+    why: 'it has counts only: ss -tuxnemp lists the sockets',
+  },
+  {
+    name: 'lsmod',
+    head: /^Module +Size +Used by/,
+    line: /^\w{1,64} +\d+ +-?\d+(?: [\w,[\]-]*)*$/,
+    files: file('sos_commands/kernel/lsmod'),
+  },
+  {
+    name: '/proc/zoneinfo',
+    head: /^Node \d+, zone +\w+$/,
+    end: /^start_pfn:/,
+    line: /^(?:Node \d+, zone +\w+|per-node stats|pages free +\d+|pagesets|(?:boost|min|low|high|promo|spanned|present|managed|cma|protection|nr_\w+|numa_\w+|workingset_\w+|\w+mote_\w+|cpu|count|batch|high_m\w+|vm stats threshold|\w*unreclaimable|start_pfn|inactive_ratio|kswapd_\w+|thp_\w+|pg\w+):? +[\d(-].*)$/,
+    files: (lines) =>
+      new Map([
+        ['proc/zoneinfo', lines.map((line) => (line.startsWith('Node ') ? `${line}\n` : `        ${line}\n`)).join('')],
+      ]),
+  },
+  {
+    name: '/proc/pagetypeinfo',
+    head: /^(?:Page block order: \d+|Free pages count per migrate type|Number of blocks type)/,
+    line: /^(?:Pages per block:|Free pages count|Number of blocks|Node +\d+, zone +\w+,? .*\d$)/,
+    files: file('proc/pagetypeinfo'),
+  },
+  { name: '/proc/buddyinfo', line: /^Node \d+, zone +\w+(?: +\d+){8,20}$/, least: 1, files: file('proc/buddyinfo') },
+  {
+    name: '/proc/vmallocinfo',
+    line: /^0x[0-9a-f]{8,16}-0x[0-9a-f]{8,16} +\d+ /,
+    least: 1,
+    files: file('proc/vmallocinfo'),
+  },
+  {
+    name: '/proc/net/sockstat',
+    head: /^sockets: used \d+$/,
+    line: /^(?:TCP|UDP|UDPLITE|RAW|FRAG)6?: inuse \d+/,
+    files: file('proc/net/sockstat'),
+  },
+  {
+    name: '/proc/PID/smaps_rollup',
+    head: /^[0-9a-f]{8,16}-[0-9a-f]{8,16} ---p .*\[rollup\]$/,
+    line: SMAPS_LINE,
+    files: smapsFiles,
+  },
+  {
+    name: '/proc/PID/smaps',
+    head: new RegExp(`^${MAPPING}$`),
+    line: new RegExp(`${SMAPS_LINE.source}|^${MAPPING}$`),
+    files: (lines, command) =>
+      lines.some((line) => line.startsWith('Rss:'))
+        ? smapsFiles(lines, command)
+        : 'it has addresses only: cat /proc/PID/smaps_rollup has the memory',
+  },
+  { name: '/proc/PID/status', head: /^Name:\s*\S.*$/, line: STATUS_LINE, files: statusFiles },
+  {
+    name: '/proc/meminfo',
+    line: MEMINFO,
+    least: 2,
+    files: (lines) =>
+      new Map([
+        [
+          'proc/meminfo',
+          lines
+            .flatMap((line) => {
+              const [, name = '', digits = ''] = MEMINFO.exec(line) ?? [];
+              return `${name}: ${plain(digits)}${name.startsWith('HugePages_') ? '' : ' kB'}\n`;
+            })
+            .join(''),
+        ],
+      ]),
+  },
+  { name: '/proc/vmstat', line: VMSTAT, least: 3, files: file('proc/vmstat') },
+  {
+    name: 'memleak of bcc',
+    head: /^\[\d\d:\d\d:\d\d\] Top \d+ stacks with outstanding allocations:/,
+    line: /^(?:\d+ bytes in \d+ allocations from stack|\S+\+0x[0-9a-f]+|0x[0-9a-f]+|\[unknown\])/,
+    why: 'its blocks may be in use: kdump-mem leaks records how long they stay',
+  },
+  {
+    name: 'pmap',
+    head: /^Address +Kbytes +(?:RSS|Mode)/i,
+    line: /^(?:[0-9a-f]{8,16} +\d+|total kB|-{8,})/,
+    why: 'cat /proc/PID/smaps_rollup has the memory of the process',
+  },
+  {
+    name: 'vmstat',
+    head: /^(?:procs -+memory-+|r +b +swpd +free)/,
+    line: /^(?:r +b +swpd|\d+(?: +\d+){15,18}$)/,
+    why: 'it has no memory of owners: cat /proc/meminfo, ps aux',
+  },
+  {
+    name: 'smem',
+    head: /^PID User +Command +Swap +USS +PSS +RSS/,
+    line: /^\d+ \S+ .*\d$/,
+    why: 'kdump-mem procs has the same figures on that machine',
+  },
+  {
+    name: 'netstat',
+    head: /^(?:Active (?:Internet|UNIX)|Proto +(?:RefCnt|Recv-Q))/,
+    line: /^(?:Active |Proto |(?:tcp|udp|raw|unix)6? +\d)/,
+    why: 'ss -tuxnemp has the memory and the process of each socket',
+  },
+  {
+    name: 'page_owner',
+    head: /^(?:Page allocated via order \d+|\d+ times:$|PFN \d+ type \w+)/,
+    line: /^(?:PFN \d+|Page allocated|\d+ times|[\w.]+\+0x[0-9a-f]+\/0x|Charged to memcg)/,
+    why: 'kdump-mem memory --by site reads it on that machine',
+  },
+  {
+    name: 'memory.stat of a cgroup',
+    line: /^(?:(?:in)?active_(?:anon|file)|anon|file|kernel_stack|percpu|sock|slab(?:_\w+)?|rss|cache|mapped_file|hierarchical_\w+|total_\w+|unevictable|shmem|vmalloc|sec_pagetables|pagetables|file_\w+) \d+$/,
+    least: 3,
+    why: 'the text lacks the limit: memory.max and memory.current',
+  },
+  {
+    name: 'kmem -i of crash',
+    head: /^PAGES +TOTAL +PERCENTAGE$/,
+    line: /^(?:TOTAL|FREE|USED|SHARED|BUFFERS|CACHED|SLAB|COMMIT|HUGE|SWAP)\b.*\d/,
+    why: 'kdump-mem memory reads the dump itself',
+  },
+  {
+    name: 'kmem -s of crash',
+    head: /^CACHE +(?:NAME +)?OBJSIZE +ALLOCATED/,
+    line: /^[0-9a-f]{8,16} +\S.* \d+[km]?\b.*$/,
+    why: 'kdump-mem memory --caches reads the dump itself',
+  },
+  {
+    name: 'ps of crash',
+    head: /^PID +PPID +CPU +TASK +ST +%MEM +VSZ +RSS +COMM$/,
+    line: /^>? *\d+ +\d+ +\d+ +[0-9a-f]{8,16} +[A-Z]{2} /,
+    why: 'kdump-mem procs reads the dump itself',
+  },
+];

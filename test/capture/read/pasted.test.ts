@@ -1,0 +1,317 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { leaves } from '../../../src/account/memory/tree.js';
+import { memoryOfCapture } from '../../../src/app/memory/captured.js';
+import { pastedFiles, readCapture } from '../../../src/capture/read/files.js';
+import { CapturedHost } from '../../../src/capture/read/host.js';
+import { type Pasted, readPasted } from '../../../src/capture/read/pasted.js';
+import { processesOfPs } from '../../../src/capture/read/sosreport.js';
+import { slabLines } from '../../../src/host/proc/details.js';
+import { sharedCase } from '../../support/shared-logs.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'pasted-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const readText = (text: string | Buffer): Pasted | undefined =>
+  readPasted([{ name: 'text', bytes: Buffer.isBuffer(text) ? text : Buffer.from(text) }]);
+
+/** Outputs in the form of each program, with figures of no real machine. */
+const OUTPUTS: Readonly<Record<string, string>> = {
+  '/proc/meminfo':
+    'MemTotal:        8000000 kB\nMemFree:         1234568 kB\nMemAvailable:    3000000 kB\nBuffers:           20000 kB\n' +
+    'Cached:          1500000 kB\nSwapCached:            0 kB\nActive(anon):    4000000 kB\nAnonPages:       3900000 kB\n' +
+    'Shmem:            100000 kB\nSlab:            1000000 kB\nSReclaimable:     200000 kB\nSUnreclaim:       800000 kB\n' +
+    'HugePages_Total:       0\nHugepagesize:       2048 kB\n',
+  '/proc/vmstat':
+    'nr_free_pages 308642\nnr_zone_inactive_anon 12\npgpgin 99\noom_kill 2\nthp_fault_alloc 5\nworkingset_refault_file 7\n',
+  '/proc/zoneinfo':
+    'Node 0, zone   Normal\n  per-node stats\n      nr_inactive_anon 17\n  pages free     308642\n        min      4096\n' +
+    '        low      5120\n        high     6144\n        spanned  2097152\n        present  2097152\n        managed  2000000\n' +
+    '        protection: (0, 0, 0)\n  pagesets\n    cpu: 0\n              count: 12\n              high:  378\n              batch: 63\n' +
+    '  vm stats threshold: 36\n  start_pfn:           1048576\n',
+  '/proc/slabinfo':
+    'slabinfo - version: 2.1\n# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables\n' +
+    'dentry            100000 105000    192   21    1 : tunables    0    0    0 : slabdata   5000   5000      0\n' +
+    'kmalloc-512         6000   6400    512   32    4 : tunables    0    0    0 : slabdata    200    200      0\n',
+  slabtop:
+    ' Active / Total Objects (% used)    : 106000 / 111400 (95.2%)\n Active / Total Size (% used)       : 20000.00K / 23200.00K (86.2%)\n\n' +
+    '  OBJS ACTIVE  USE OBJ SIZE  SLABS OBJ/SLAB CACHE SIZE NAME                   \n' +
+    '105000 100000  95%    0.19K   5000       21     20000K dentry                 \n' +
+    '  6400   6000  93%    0.50K    200       32      3200K kmalloc-512            \n',
+  '/proc/buddyinfo': `Node 0, zone   Normal ${'    9'.repeat(11)} \nNode 0, zone    DMA32 ${'    7'.repeat(11)} \n`,
+  '/proc/vmallocinfo':
+    '0xffffa00000000000-0xffffa00000005000   20480 alloc_large+0x1/0x2 pages=4 vmalloc N0=4\n' +
+    '0xffffa00000006000-0xffffa0000000b000   20480 dup_task_struct+0x1/0x2 pages=4 vmalloc\n',
+  '/proc/net/sockstat':
+    'sockets: used 300\nTCP: inuse 20 orphan 3 tw 1 alloc 40 mem 5000\nUDP: inuse 4 mem 2\nRAW: inuse 0\n',
+  free:
+    '               total        used        free      shared  buff/cache   available\n' +
+    'Mem:         8000000     4265432     1234568      100000     2500000     3000000\nSwap:              0           0           0\n',
+  'ps aux':
+    'USER         PID %CPU %MEM    VSZ   RSS TTY      STAT START   TIME COMMAND\n' +
+    'root           1  0.0  0.1 168000 12000 ?        Ss   09:00   0:01 /sbin/init\n' +
+    'www         4711 99.0 40.0 9000000 3200000 ?     Sl   09:01  10:00 /usr/bin/app --serve (x)\n',
+  top:
+    'top - 09:00:00 up 3 days,  1:02,  1 user,  load average: 0.00, 0.01, 0.05\n' +
+    'Tasks: 100 total,   1 running,  99 sleeping,   0 stopped,   0 zombie\n' +
+    '%Cpu(s):  1.0 us,  0.0 sy,  0.0 ni, 99.0 id,  0.0 wa,  0.0 hi,  0.0 si,  0.0 st\n' +
+    'MiB Mem :   7812.5 total,   1205.6 free,   4000.0 used,   2441.4 buff/cache\n' +
+    'MiB Swap:      0.0 total,      0.0 free,      0.0 used.   2929.7 avail Mem\n\n' +
+    '    PID USER      PR  NI    VIRT    RES    SHR S  %CPU  %MEM     TIME+ COMMAND\n' +
+    '   4711 www       20   0    8.6g   3.1g  20480 S  99.0  40.0  10:00.00 app\n' +
+    '      2 root      20   0       0      0      0 S   0.0   0.0   0:00.01 kthreadd\n',
+  ss:
+    'Netid State  Recv-Q Send-Q Local Address:Port Peer Address:Port Process\n' +
+    'tcp   ESTAB  4194304 0      10.0.0.5:8443    10.0.0.9:51514 users:(("app",pid=4711,fd=33))\n' +
+    '\t skmem:(r6291456,rb6291456,t0,tb87040,f0,w0,o0,bl0,d12)\n' +
+    'udp   UNCONN 0      0      0.0.0.0:53        0.0.0.0:*      users:(("dns",pid=50,fd=4))\n' +
+    '\t skmem:(r0,rb212992,t0,tb212992,f0,w0,o0,bl0,d0)\n',
+  lsmod:
+    'Module                  Size  Used by\nhv_balloon             36864  0\nhv_vmbus              143360  2 hv_balloon,hv_netvsc\n',
+  '/proc/PID/smaps_rollup':
+    '555555554000-7ffffffff000 ---p 00000000 00:00 0                          [rollup]\nRss:              204800 kB\n' +
+    'Pss:              102400 kB\nShared_Clean:          0 kB\nPrivate_Clean:      1024 kB\nPrivate_Dirty:     98304 kB\nSwap:                  0 kB\n',
+  '/proc/PID/status':
+    'Name:\tapp\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t4711\nPid:\t4711\nVmPeak:\t 9000000 kB\nVmRSS:\t 3200000 kB\nRssAnon:\t 3100000 kB\nThreads:\t7\n',
+};
+/** Stands for a process that the text does not name. */
+const NO_PID = '4194305';
+const NAMES = Object.keys(OUTPUTS);
+const of = (name: string): string => OUTPUTS[name] ?? '';
+
+/** Kinds found, and the files made of them. */
+function content(text: string | Buffer) {
+  const found = readText(text);
+  return { kinds: found?.parts.map(({ kind }) => kind), files: new Map(found?.files), unknown: found?.unknownLines };
+}
+
+const quoted = (mark: string) => (text: string) => text.replace(/^/gm, mark);
+const MUTILATIONS: readonly (readonly [name: string, change: (text: string) => string | Buffer])[] = [
+  ['is indented', quoted('    ')],
+  ['is indented by a tab', quoted('\t')],
+  ['is quoted twice', quoted('> > ')],
+  ['is in a fenced block', (text) => `\`\`\`console\n${text}\`\`\`\n`],
+  ['has carriage returns', (text) => text.replaceAll('\n', '\r\n')],
+  ['is UTF-16 of PowerShell', (text) => Buffer.from(`\ufeff${text}`, 'utf16le')],
+  ['is UTF-16, big-endian', (text) => Buffer.from(`\ufeff${text}`, 'utf16le').swap16()],
+  ['has NUL bytes', (text) => text.replaceAll('\n', '\0\n')],
+  ['is coloured', (text) => text.replace(/^\S+/gm, (word) => `\x1b[1;32m${word}\x1b[0m`)],
+  ['has no-break spaces', (text) => text.replaceAll(' ', '\u00a0')],
+  ['lost its tabs', (text) => text.replaceAll('\t', ' ')],
+  ['stands twice', (text) => text + text],
+  [
+    'is between sentences',
+    (text) => `Hi all,\nmy server has no memory left. This is what I see:\n\n${text}\nAny ideas?\n`,
+  ],
+  ['has a prompt', (text) => `[root@web-7 ~]# uptime\n${text}[root@web-7 ~]# \n`],
+];
+
+describe.each(NAMES)('%s', (name) => {
+  const plain = content(of(name));
+
+  test('is recognized, whole', () => {
+    expect(plain.kinds).toEqual([name]);
+    expect(plain.unknown).toBe(0);
+    expect(plain.files.size).toBeGreaterThan(0);
+  });
+
+  test.each(MUTILATIONS)('that %s has the same figures', (_, change) => {
+    const { kinds = [], files } = content(change(of(name)));
+    expect(new Set(kinds)).toEqual(new Set([name]));
+    expect(files).toEqual(plain.files);
+  });
+
+  test('cut off at each byte contains no other figure', () => {
+    const all = [...plain.files.values()].join('');
+    const known = new Set(all.split('\n').flatMap((line) => line.match(/\d+/g) ?? []));
+    for (let end = 1; end < of(name).length; end++) {
+      const { files } = content(of(name).slice(0, end));
+      // Sums of smaps_rollup have a heading of their own; sockets are numbered.
+      for (const line of [...files.values()].join('').split('\n'))
+        for (const figure of line.match(/\d+/g) ?? [])
+          if (figure !== NO_PID) expect(known, `${end}: ${line}`).toContain(figure);
+    }
+  });
+
+  test.each(NAMES.filter((other) => other !== name))('beside %s: each is read as alone', (other) => {
+    const { kinds, files } = content(of(name) + of(other));
+    expect(kinds).toEqual([name, other]);
+    // Rounded figures yield to those of the kernel.
+    const [first, second] = isRounded(other) ? [other, name] : [name, other];
+    if (isRounded(name) && isRounded(other)) return;
+    const together = new Map([...content(of(first)).files, ...content(of(second)).files]);
+    for (const [file, text] of together)
+      if (!file.endsWith('/comm') && !file.endsWith('/stat')) expect(files.get(file), file).toBe(text);
+  });
+});
+
+const isRounded = (name: string) => ['slabtop', 'free', 'top'].includes(name);
+
+describe('figures', () => {
+  const inFolder = async (text: string) => {
+    const path = join(folder, `${Math.random()}.txt`);
+    writeFileSync(path, text);
+    return { path, files: await readCapture(path) };
+  };
+
+  test('meminfo becomes a breakdown with unknown rows', async () => {
+    const { path, files } = await inFolder(of('/proc/meminfo'));
+    const { memory, complete } = memoryOfCapture(path, files);
+    const bytes = (name: string) => leaves(memory).find(({ category }) => category === name)?.bytes;
+    expect([memory.bytes, bytes('slab-unreclaimable'), complete]).toEqual([8_000_000 * 1024, 800_000 * 1024, false]);
+  });
+
+  test('slabtop has the bytes of slabinfo', () => {
+    const [slabtop, slabinfo] = ['slabtop', '/proc/slabinfo'].map((name) => {
+      const text = content(of(name)).files.get('proc/slabinfo') ?? '';
+      return slabLines({ readText: () => text }).map(({ name: cache, used, slots, pagesPerSlab, slabs }) => [
+        cache,
+        used,
+        slots,
+        pagesPerSlab * slabs,
+      ]);
+    });
+    expect(slabtop).toEqual(slabinfo);
+  });
+
+  test('ps and top list the same process', () => {
+    const [ps, top] = ['ps aux', 'top'].map((name) =>
+      processesOfPs(content(of(name)).files.get('sos_commands/process/ps_aux') ?? ''),
+    );
+    expect(ps?.processes.map(({ pid, comm, status }) => [pid, comm, status?.rss])).toEqual([
+      [1, 'init', 12_000 * 1024],
+      [4711, 'app', 3_200_000 * 1024],
+    ]);
+    expect(top?.processes.map(({ pid, comm, status }) => [pid, comm, status?.rss])).toEqual([
+      [4711, 'app', Math.round(3.1 * 2 ** 20) * 1024],
+    ]);
+    expect(top?.kernelThreads).toBe(1);
+  });
+
+  test('ss without inodes keeps the owner of each socket', async () => {
+    const { files } = await inFolder(
+      of('ss')
+        .replace(/^Netid /, '')
+        .replace(/^tcp +/m, ''),
+    );
+    const host = new CapturedHost(files);
+    let rows = '';
+    await host.ss(['-H'], null, (bytes) => (rows += String(bytes)));
+    const inode = / ino:(\d+) .*skmem:\(r6291456/.exec(rows)?.[1];
+    expect(host.readLink('/proc/4711/fd/33')).toBe(`socket:[${inode}]`);
+    expect(host.readText('/proc/4711/comm')).toBe('app\n');
+  });
+
+  test.each([
+    ['free', 8_000_000 * 1024, ''],
+    ['free -m', 7812 * 2 ** 20, ''],
+    ['free -h', 7.6 * 2 ** 30, ''],
+    ['free -g', 7 * 2 ** 30, '$ free -g\n'],
+  ])('the unit of %s', (command, bytes, prompt) => {
+    const cells: Readonly<Record<string, string>> = {
+      free: '8000000 4265432 1234568 100000 2500000 3000000',
+      'free -m': '7812 4165 1205 97 2441 2929',
+      'free -h': '7.6Gi 4.1Gi 1.2Gi 97Mi 2.4Gi 2.9Gi',
+      'free -g': '7 4 1 0 2 2',
+    };
+    const text = `${prompt} total used free shared buff/cache available\nMem: ${cells[command]}\nSwap: 0 0 0\n`;
+    const total = /^MemTotal: (\d+) kB$/m.exec(content(text).files.get('proc/meminfo') ?? '')?.[1];
+    expect(Number(total)).toBe(Math.round(bytes / 1024));
+  });
+
+  test('free with an unknown unit is not used', () => {
+    const text = ' total used free shared buff/cache available\nMem: 503 101 300 7 102 399\nSwap: 0 0 0\n';
+    expect(readText(text)?.parts[0]?.why).toMatch(/^its unit is unknown/);
+  });
+});
+
+describe('a text of several machines', () => {
+  test('with two amounts of memory: the second one is not used, and said', () => {
+    const other = of('/proc/meminfo').replace('8000000', '16000000');
+    const found = readText(`${of('/proc/meminfo')}$ ssh other cat /proc/meminfo\n${other}`);
+    expect(found?.parts.map(({ why }) => why)).toEqual([
+      null,
+      'its MemTotal differs from that at line 1: another machine',
+    ]);
+    expect(found?.files.get('proc/meminfo')).toContain('MemTotal: 8000000 kB');
+  });
+
+  test('with caches larger than the slab counter: they are not used', () => {
+    const slabtop = of('slabtop').replace('20000K dentry', '9000000K dentry').replace('5000       21', '2250000    21');
+    const found = readText(of('/proc/meminfo') + slabtop);
+    expect(found?.parts[1]?.why).toMatch(/^its caches have more memory than Slab/);
+    expect(found?.files.has('proc/slabinfo')).toBe(false);
+  });
+});
+
+describe('logs and prose are no pasted text', () => {
+  const logs = readdirSync('fixtures/logs', { recursive: true, encoding: 'utf8', withFileTypes: true }).filter(
+    (entry) => entry.isFile(),
+  );
+
+  test.each(logs.map(({ parentPath, path, name }) => join(parentPath ?? path, name)))('%s', (path) => {
+    expect(readPasted([{ name: path, bytes: readFileSync(path) }])).toBeUndefined();
+  });
+
+  test('prose, an empty text, and a program', () => {
+    for (const text of [
+      '',
+      '\n\n',
+      'MemTotal is high.\nWhat now?\n',
+      '#include <stdio.h>\nint main(void) { return 0; }\n',
+    ])
+      expect(readText(text)).toBeUndefined();
+  });
+});
+
+test('a kernel log between outputs stays a log', () => {
+  const log = '[  100.000001] Out of memory: Killed process 4711 (app) total-vm:9000000kB, anon-rss:3100000kB\n';
+  const found = readText(of('/proc/meminfo') + log + of('ps aux'));
+  expect(found?.parts.map(({ kind }) => kind)).toEqual(['/proc/meminfo', 'ps aux']);
+  expect([...(found?.logs ?? [])]).toEqual([['text', log]]);
+});
+
+test('a log with an output that is not used is a log', () => {
+  const log = '[  100.000001] Linux version 6.1.0\n[  100.000002] x: y\n';
+  expect(readText(`${log} PAGES        TOTAL      PERCENTAGE\n TOTAL MEM  1000  3.9 GB  ----\n`)).toBeUndefined();
+});
+
+test('several files are one text', async () => {
+  const paths = ['/proc/meminfo', 'ps aux'].map((name, index) => {
+    const path = join(folder, `part-${index}`);
+    writeFileSync(path, of(name));
+    return path;
+  });
+  const files = await pastedFiles(paths);
+  expect(files?.pasted?.parts.map(({ kind, file }) => [kind, file])).toEqual([
+    ['/proc/meminfo', paths[0]],
+    ['ps aux', paths[1]],
+  ]);
+});
+
+test('an output without use is refused by name', async () => {
+  const path = join(folder, 'memleak.txt');
+  writeFileSync(
+    path,
+    '[11:00:13] Top 10 stacks with outstanding allocations:\n\t4096 bytes in 1 allocations from stack\n\t\tmain+0x1 [app]\n',
+  );
+  await expect(readCapture(path)).rejects.toThrow('no part of the text is used (it contains memleak of bcc');
+});
+
+test('ten million lines are bounded', () => {
+  const bytes = Buffer.from(of('/proc/vmstat') + 'pgfree 1\npgalloc 2\n'.repeat(5_000_000));
+  const found = readPasted([{ name: 'text', bytes }]);
+  expect([found?.cut, found?.parts.map(({ lines }) => lines)]).toEqual([['text'], [500_000]]);
+});
+
+test.runIf(sharedCase('what-people-paste'))('the shared case', async () => {
+  const path = (name: string) => join(sharedCase('what-people-paste') ?? '', name);
+  const slab = (await readCapture(path('slabtop.txt'))).get('proc/slabinfo') ?? '';
+  const [most] = slabLines({ readText: () => slab });
+  expect([most?.name, (most?.slabs ?? 0) * (most?.pagesPerSlab ?? 0) * 4096]).toEqual([
+    'ebitmap_node',
+    45_906_648 * 1024,
+  ]);
+});
