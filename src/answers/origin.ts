@@ -1,5 +1,6 @@
-import { lackedBy, type Pasted } from '../capture/read/pasted.js';
+import { lackedBy } from '../capture/read/pasted.js';
 import type { CaptureOrigin, Origin } from '../records/machine-sample.js';
+import type { Pasted } from '../records/pasted.js';
 import type { CapturedJson, OriginJson } from './schema.js';
 import { escapeText } from './text/escape.js';
 import { formatCount } from './text/size.js';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/util.js';
-import { PASTED_STATES } from '../../capture/read/pasted.js';
+import { PASTED_STATES } from '../../records/pasted.js';
 import { CAUSE_RELATIONS, CONFIDENCES } from '../../triage/causes.js';
 import { SEVERITIES } from '../../triage/finding.js';
 import { HOST_CHECKS } from '../../triage/host-reader.js';

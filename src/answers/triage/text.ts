@@ -1,7 +1,7 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { leaves } from '../../account/memory/tree.js';
 import { grouped } from '../../base/util.js';
-import type { Pasted } from '../../capture/read/pasted.js';
+import type { Pasted } from '../../records/pasted.js';
 import type { TriageAnswer } from '../../triage/answer.js';
 import { causesOf } from '../../triage/causes.js';
 import { type Evidence, type Finding, SEVERITIES } from '../../triage/finding.js';

@@ -19,6 +19,7 @@ import { asExhausted, startGroup } from '../../host/child.js';
 import type { LogFile } from '../../host/logs.js';
 import { archiveKind, CAPTURE_LIMIT, LimitedStream, looksLikeDump, type UnpackLimit } from '../../host/recognise.js';
 import { firstBytes, isText, openText } from '../../host/text-input.js';
+import type { Pasted, PastedPart } from '../../records/pasted.js';
 import { MAX_PROCESS_BYTES } from './contents.js';
 import {
   BARE_TOP,
@@ -36,7 +37,7 @@ import {
   type WantedParts,
   wantedName,
 } from './manifest.js';
-import { PASTED, type Pasted, type PastedPart, type PastedText, readPasted } from './pasted.js';
+import { PASTED, type PastedText, readPasted } from './pasted.js';
 import { supportconfigFiles } from './supportconfig.js';
 import { cksum, TarReader } from './tar.js';
 

@@ -1,14 +1,15 @@
 import { HostError, hostOrNull } from '../../base/errors.js';
 import type { HostSource, OnBytes } from '../../host/host-source.js';
 import { readPageSize } from '../../host/proc/memory.js';
+import type { Pasted } from '../../records/pasted.js';
 import { LAYOUT_VERSION } from './contents.js';
 import { contradictionsOf, type MomentFiles } from './contradictions.js';
 import type { CapturedFiles } from './files.js';
 import { CapturedFailures, type LinesOf, PathLines } from './lines.js';
 import { MANIFEST, OWN_LOGS } from './manifest.js';
 import { insidePath, linksOf, MAX_PATHS, type Moment, momentOf, outOfOrder, textOf } from './moment.js';
-import type { Pasted } from './pasted.js';
-import { auxvOf, pageSizeOf, readSosreport, type Sosreport } from './sosreport.js';
+import { auxvOf, pageSizeOf } from './page-size.js';
+import { readSosreport, type Sosreport } from './sosreport.js';
 
 /** What a captured host was read from. */
 export type CapturedKind = 'capture' | 'sosreport' | 'pasted';

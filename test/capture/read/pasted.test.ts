@@ -6,9 +6,10 @@ import { leaves } from '../../../src/account/memory/tree.js';
 import { memoryOfCapture } from '../../../src/app/memory/captured.js';
 import { pastedFiles, readCapture } from '../../../src/capture/read/files.js';
 import { CapturedHost } from '../../../src/capture/read/host.js';
-import { type Pasted, readPasted } from '../../../src/capture/read/pasted.js';
+import { readPasted } from '../../../src/capture/read/pasted.js';
 import { processesOfPs } from '../../../src/capture/read/sosreport.js';
 import { slabLines } from '../../../src/host/proc/details.js';
+import type { Pasted } from '../../../src/records/pasted.js';
 import { sharedCase } from '../../support/shared-logs.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'pasted-'));

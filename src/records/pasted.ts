@@ -1,0 +1,33 @@
+/** Text that people copied from a terminal, a ticket or a mail: outputs of commands, in any order. */
+export interface Pasted {
+  /** Files of a sosreport with the same content. */
+  readonly files: ReadonlyMap<string, string>;
+  /** Kernel logs between them, by file. */
+  readonly logs: ReadonlyMap<string, string>;
+  readonly parts: readonly PastedPart[];
+  /** Lines of no known kind, without blank ones. */
+  readonly unknownLines: number;
+  /** Files of which only the beginning was read. */
+  readonly cut: readonly string[];
+}
+
+/**
+ * Whether an output is used: `unsupported`: its kind never is; `unclear`: it lacks a unit, or is damaged; `foreign`: of
+ * another machine or time; `covered`: the text contains better figures.
+ */
+export const PASTED_STATES = ['used', 'unsupported', 'unclear', 'foreign', 'covered'] as const;
+type PastedState = (typeof PASTED_STATES)[number];
+
+/** Output of one command. */
+export interface PastedPart {
+  readonly kind: string;
+  /** The name of its file. Untrusted. */
+  readonly file: string;
+  /** Its first line, from 1 on. */
+  readonly line: number;
+  /** Number of its lines. */
+  readonly lines: number;
+  readonly state: PastedState;
+  /** Why it is not used; null: it is. */
+  readonly why: string | null;
+}
