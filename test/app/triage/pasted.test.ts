@@ -1,0 +1,75 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { execa } from 'execa';
+import { afterAll, describe, expect, test } from 'vitest';
+import { triageSchema } from '../../../src/answers/triage/schema.js';
+import { commandPath, kdumpMem, kdumpMemJson } from '../../support/cli.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'pasted-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+const written = (name: string, text: string) => {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+};
+
+const MEMINFO =
+  'MemTotal: 8000000 kB\nMemFree: 1000000 kB\nSlab: 100000 kB\nSReclaimable: 50000 kB\nSUnreclaim: 50000 kB\nPercpu: 2000000 kB\n';
+const SLABTOP =
+  'OBJS ACTIVE  USE OBJ SIZE  SLABS OBJ/SLAB CACHE SIZE NAME\n7000000 7000000 100%    0.06K 109375       64    437500K ebitmap_node\n';
+const KILLED = '[  100.000001] Out of memory: Killed process 4711 (app) total-vm:9000000kB, anon-rss:3100000kB\n';
+
+const fromStdin = (text: string) =>
+  execa(process.execPath, [commandPath('kdump-mem'), 'triage', '-', '--json'], { input: text, reject: false });
+
+test('meminfo between sentences: findings, parts, and what the text lacks', async () => {
+  const path = written('ticket.txt', `Hi,\n> ${MEMINFO.replaceAll('\n', '\n> ')}\nAny ideas?\n`);
+  const answer = await kdumpMemJson(triageSchema, 'triage', path);
+  expect(answer.findings.map(({ code, figures }) => [code, figures.bytes])).toEqual([
+    ['per-cpu-memory', 2_000_000 * 1024],
+  ]);
+  expect(answer.pasted).toMatchObject({
+    parts: [{ kind: '/proc/meminfo', line: 2, lines: 6, state: 'used', why: null }],
+    unknownLines: 2,
+  });
+  expect(answer.pasted?.lacks).toContain('ps aux');
+  expect(answer.complete).toBe(false);
+});
+
+test('slabtop alone: its largest cache is a finding, and its list an answer', async () => {
+  const path = written('slabtop.txt', SLABTOP);
+  const [finding] = (await kdumpMemJson(triageSchema, 'triage', path)).findings;
+  expect(finding).toMatchObject({
+    code: 'unreclaimable-slab',
+    figures: { bytes: 437_500 * 1024, share: null, caches: 'ebitmap_node' },
+  });
+  const { stdout, status } = await kdumpMem('memory', '--caches', '--from', path);
+  expect([status, stdout]).toEqual([0, expect.stringContaining('Largest cache: ebitmap_node, 427 MiB.')]);
+});
+
+test('a kill in a line between outputs is found', async () => {
+  const answer = await kdumpMemJson(triageSchema, 'triage', written('mixed.txt', MEMINFO + KILLED));
+  expect(answer.findings.map(({ code }) => code)).toContain('oom-kill');
+});
+
+describe('standard input', () => {
+  test('with outputs is pasted text, and names no command that reads it again', async () => {
+    const { stdout } = await execa(process.execPath, [commandPath('kdump-mem'), 'triage', '-'], { input: MEMINFO });
+    expect(stdout).toContain('The text contains /proc/meminfo (6 lines).');
+    expect(stdout).not.toMatch(/^(?:Next| +More):/m);
+  });
+
+  test.each([10, 40_000])('with a log of %i lines is read from its first line on', async (count) => {
+    const lines = Array.from({ length: count }, (_, at) => `[${at}.000001] usb 1-1: message ${at} about nothing`);
+    const { stdout } = await fromStdin(`${lines.join('\n')}\n${KILLED.replace('100', '90000')}`);
+    const answer = triageSchema.parse(JSON.parse(stdout));
+    expect(answer.pasted).toBeNull();
+    expect(answer.logs?.map(({ messages }) => messages)).toEqual([count + 1]);
+    expect(answer.findings.map(({ code }) => code)).toEqual(['oom-kill']);
+  });
+
+  test('that is empty is refused', async () => {
+    expect((await fromStdin('')).stderr).toContain('-: contains no kernel log');
+  });
+});
