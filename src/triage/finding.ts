@@ -189,6 +189,17 @@ export function withPast(
   });
 }
 
+/**
+ * How long before the end of a text log such an event was: later messages show that the machine ran on.
+ *
+ * @param newest the latest timestamp of its boot; null: unknown
+ */
+export function beforeEnd(finding: Finding, newest: bigint | null): { readonly secondsBeforeEnd?: number } {
+  const then = lastTime(finding);
+  const seconds = newest === null || then < 0 ? 0 : Math.floor(Number(newest) / 1e9 - then);
+  return PASSING.includes(finding.code) && seconds >= OVER_SECONDS ? { secondsBeforeEnd: seconds } : {};
+}
+
 /** Details of the HTML page. Undefined: unreadable, and a warning gives the reason. */
 export interface TriageDetail {
   /** Stack of each CPU. */

@@ -2,11 +2,14 @@ import { describe, expect, test } from 'vitest';
 import { triageJson } from '../../src/answers/triage/json.js';
 import { triageSchema } from '../../src/answers/triage/schema.js';
 import { triageText } from '../../src/answers/triage/text.js';
+import { findingWords } from '../../src/answers/triage/words.js';
 import { suggestionsOf } from '../../src/app/mcp/call.js';
+import { TextLogReader } from '../../src/log/reader.js';
 import type { LogRecord } from '../../src/records/log-records.js';
 import { triageHost } from '../../src/triage/captured.js';
 import type { Finding } from '../../src/triage/finding.js';
 import { HostReader } from '../../src/triage/host-reader.js';
+import { LogFindings } from '../../src/triage/log/log-findings.js';
 import { madeSource } from '../support/made-host.js';
 
 const record = (seconds: number, text: string): LogRecord => ({
@@ -212,5 +215,34 @@ describe('the age of an event is unknown, and it is present', () => {
     expect(json.findings[0]).toMatchObject({ code: 'oom-kill', severity: 'warning' });
     expect(json.findings[0]?.past).toBeUndefined();
     expect(json.findings[0]?.figures.secondsAgo).toBeUndefined();
+  });
+});
+
+describe('a log read alone', () => {
+  const read = (after: readonly number[]) => {
+    const findings = new LogFindings(4096);
+    const reader = new TextLogReader(findings);
+    const others = after.map((seconds) => record(seconds, 'usb 1-1: new device'));
+    const lines = [...KILL(1000), ...others].map(({ seq, text }) => `[${String(seq).padStart(5)}.000000] ${text}\n`);
+    reader.push(Buffer.from(lines.join('')));
+    return findings.finish(reader.end()).find(({ code }) => code === 'oom-kill');
+  };
+
+  test('says how long before its end a kill was', () => {
+    const finding = read([1001, 2800]);
+    expect(finding?.figures.secondsBeforeEnd).toBe(1800);
+    expect(finding && findingWords(finding)).toContain(
+      'That was about 30 min before the end of the log; the machine ran on.',
+    );
+  });
+
+  test.each([[[]], [[1059]]])('with %j after it shows nothing of what followed', (after) => {
+    const finding = read(after);
+    expect(finding?.figures.secondsBeforeEnd).toBeUndefined();
+    expect(finding && findingWords(finding)).not.toContain('before the end');
+  });
+
+  test('of several boots: the end of its own', () => {
+    expect(read([1500, 3, 9000])?.figures.secondsBeforeEnd).toBe(500);
   });
 });

@@ -492,7 +492,7 @@ export function findingSentences(
   { code, figures, rule, title, past }: Pick<Finding, 'code' | 'figures' | 'rule' | 'title' | 'past'>,
   verbose = false,
 ): readonly [string, ...string[]] {
-  const { times, others, boot, boots, bootId, log, secondsAgo, subject } = figures;
+  const { times, others, boot, boots, bootId, log, secondsAgo, secondsBeforeEnd, subject } = figures;
   const words = rule
     ? filled(rule.message, figures)
     : WORDS[code as FindingCode](verbose ? figures : withoutWideBounds(figures), title);
@@ -504,6 +504,8 @@ export function findingSentences(
         ? `That was about ${ageWords(secondsAgo)} ago; the machine ran on.`
         : `The log reported it ${ageWords(secondsAgo)} ago.`,
     );
+  if (typeof secondsBeforeEnd === 'number' && secondsAgo === undefined)
+    details.push(`That was about ${ageWords(secondsBeforeEnd)} before the end of the log; the machine ran on.`);
   if (subject === 'gone') details.push(code === 'oom-kill' ? 'The cgroup is gone.' : 'The process is gone.');
   if (subject === 'running') details.push('The process is no longer in state D.');
   if (typeof others === 'number') details.push(`${others} more findings of this kind are not listed.`);

@@ -1,7 +1,7 @@
 import type { Boot } from '../../log/boots.js';
 import type { TextLogSummary } from '../../log/reader.js';
 import type { LogRecord, TextRecord } from '../../records/log-records.js';
-import type { Finding } from '../finding.js';
+import { beforeEnd, type Finding } from '../finding.js';
 import { CrashReader } from './crash.js';
 import { gfpNames } from './gfp.js';
 import {
@@ -134,10 +134,11 @@ class Found {
     return [...this.#byKey.values()]
       .filter(({ boot }) => only === undefined || boot === only)
       .map(({ times, others, boot, ...finding }) => {
-        const id = boots[boot - 1]?.id;
+        const { id, newest = null } = boots[boot - 1] ?? {};
         const which = { boot: boot - count, boots: count, ...(id === undefined ? {} : { bootId: id }) };
         const more = others > 0 ? { others } : {};
-        return { ...finding, figures: { ...finding.figures, times, ...more, ...(count > 1 ? which : {}) } };
+        const aged = beforeEnd(finding, newest);
+        return { ...finding, figures: { ...finding.figures, times, ...more, ...aged, ...(count > 1 ? which : {}) } };
       });
   }
 }
