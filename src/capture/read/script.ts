@@ -72,6 +72,8 @@ asked() {
 }
 out=$1 wait=2
 [ $# = 1 ] || wait=$2
+# Without a number there would be no interval between the samples.
+case $wait in '' | *[!0-9]* | ?????*) usage "SECONDS is a number up to 9999, not $wait" ;; esac
 case $out in - | /*) ;; *) out=$PWD/$out ;; esac
 [ ! -d "$out" ] || fail "$out is a directory"
 # Under memory pressure whatever is written to a tmpfs makes things worse.
@@ -95,6 +97,7 @@ part=
 trap 'rm -rf "$dir"; [ -z "$part" ] || rm -f "$part"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
+trap 'exit 141' PIPE
 trap 'exit 143' TERM
 # A limit on file sizes is to be an error of the write.
 trap '' XFSZ

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -64,6 +64,36 @@ test('the script runs from a pipe, as documented', async () => {
     expect(snapshotVerifySchema.parse(JSON.parse(stdout)).problems, words).toEqual([]);
     rmSync(path);
   }
+});
+
+test.each(['', '--force', '1s', '-1', '10000'])(
+  'the script refuses %j as interval, and leaves nothing',
+  async (seconds) => {
+    const { stdout: script } = await kdumpMem('snapshot', '--script');
+    const folder = mkdtempSync(join(tmpdir(), 'script-'));
+    const run = spawnSync('sh', ['-s', '--', '--tmpfs', join(folder, 'x.tar.gz'), seconds], {
+      input: script,
+      encoding: 'utf8',
+    });
+    expect([run.status, run.stdout, readdirSync(folder)]).toEqual([2, '', []]);
+    expect(run.stderr).toBe(`snapshot: SECONDS is a number up to 9999, not ${seconds}\n`);
+    rmSync(folder, { recursive: true });
+  },
+);
+
+test('the script removes its folder when its reader is gone', async () => {
+  const { stdout: script } = await kdumpMem('snapshot', '--script');
+  const folder = mkdtempSync(join(tmpdir(), 'script-'));
+  writeFileSync(join(folder, 'snapshot.sh'), script);
+  // Node ignores SIGPIPE, and a shell keeps ignored signals: env resets it.
+  const command = 'env --default-signal=PIPE sh snapshot.sh - 0 | true; ls -A';
+  const run = spawnSync('sh', ['-c', command], {
+    cwd: folder,
+    env: { ...process.env, TMPDIR: folder },
+    encoding: 'utf8',
+  });
+  expect(run.stdout).toBe('snapshot.sh\n');
+  rmSync(folder, { recursive: true });
 });
 
 test('--verify has its own status for a damaged snapshot', async () => {
