@@ -86,7 +86,7 @@ test('the script removes its folder when its reader is gone', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'script-'));
   writeFileSync(join(folder, 'snapshot.sh'), script);
   // Node ignores SIGPIPE, and a shell keeps ignored signals: env resets it.
-  const command = 'env --default-signal=PIPE sh snapshot.sh - 0 | true; ls -A';
+  const command = 'env --default-signal=PIPE sh snapshot.sh - 0 2>&1 | true; ls -A';
   const run = spawnSync('sh', ['-c', command], {
     cwd: folder,
     env: { ...process.env, TMPDIR: folder },
