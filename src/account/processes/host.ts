@@ -60,17 +60,15 @@ export function hostProcesses(
   const unread = captured ? [] : host.processes.filter((process) => process.unread !== undefined);
   const [first] = unread;
   if (first?.unread !== undefined)
-    warnings.add(
-      'unreadable',
-      `PSS and USS of ${unread.length === 1 ? `pid ${first.pid} (${first.comm})` : `${unread.length} processes`} ${lacks}: ${first.unread}`,
-    );
+    warnings.add('unreadable', `PSS and USS of ${which(unread)} ${lacks}: ${first.unread}`);
   const others = new Set([...blocked, ...unread].map(({ pid }) => pid));
-  const refused = notShown - others.size;
-  if (refused > 0) {
-    const [one] = figures.filter(({ complete, pid }) => !complete && !others.has(pid));
-    const which = one && refused === 1 ? `pid ${one.pid} (${one.comm})` : `${refused} processes`;
-    warnings.add('unreadable', `PSS and USS of ${which} ${lacks}: ${whyMemory ?? advice}`);
-  }
+  const rest = figures.filter(({ complete, pid }) => !complete && !others.has(pid));
+  const partial = rest.filter(({ pss }) => pss !== null);
+  const refused = rest.filter(({ pss }) => pss === null);
+  if (refused.length > 0)
+    warnings.add('unreadable', `PSS and USS of ${which(refused)} ${lacks}: ${whyMemory ?? advice}`);
+  if (partial.length > 0)
+    warnings.add('unreadable', `page tables of ${which(partial)} ${lacks}: no memory in /proc/PID/status`);
   if (hidden) warnings.add('unreadable', `/proc hides processes of other users (hidepid): ${advice}`);
   const processes = sockets ? figures.map((process) => withSockets(process, sockets)) : figures;
   const unseen = sockets ? processes.filter(({ network }) => network === null).length : 0;
@@ -91,6 +89,12 @@ export function hostProcesses(
     warnings: warnings.list(),
     complete: all && !hidden,
   };
+}
+
+/** One process by its name, several by their number. */
+function which(all: readonly Pick<ProcessFigures, 'pid' | 'comm'>[]): string {
+  const [first] = all;
+  return first && all.length === 1 ? `pid ${first.pid} (${first.comm})` : `${all.length} processes`;
 }
 
 const MOST_NAMED = 5;

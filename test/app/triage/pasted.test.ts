@@ -53,6 +53,17 @@ test('a kill in a line between outputs is found', async () => {
   expect(answer.findings.map(({ code }) => code)).toContain('oom-kill');
 });
 
+test('smaps is a process, without pid and page tables', async () => {
+  const area = (kib: number) =>
+    `5555${kib}000000-7ffffffff000 rw-p 00000000 00:00 0\nSize: 9000 kB\nRss: ${kib} kB\nPss: ${kib} kB\nPrivate_Clean: 0 kB\nPrivate_Dirty: ${kib} kB\n`;
+  const { stdout } = await kdumpMem('procs', '--from', written('smaps.txt', area(1024) + area(2048)), '--json');
+  const { processes, warnings } = JSON.parse(stdout);
+  expect(processes).toMatchObject([{ comm: '?', pssBytes: 3072 * 1024, ussBytes: 3072 * 1024 }]);
+  const messages = warnings.map(({ message }: { message: string }) => message).join('\n');
+  expect(messages).toContain('page tables of pid 4194305 (?) were not captured');
+  expect(messages).not.toMatch(/PSS|hidepid/);
+});
+
 describe('standard input', () => {
   test('with outputs is pasted text, and names no command that reads it again', async () => {
     const { stdout } = await execa(process.execPath, [commandPath('kdump-mem'), 'triage', '-'], { input: MEMINFO });
