@@ -73,7 +73,7 @@ asked() {
 out=$1 wait=2
 [ $# = 1 ] || wait=$2
 # Without a number there would be no interval between the samples.
-case $wait in '' | *[!0-9]* | ?????*) usage "SECONDS is a number up to 9999, not $wait" ;; esac
+case $wait in '' | . | *[!0-9.]* | *.*.* | ???????*) usage "SECONDS is a number, not $wait" ;; esac
 case $out in - | /*) ;; *) out=$PWD/$out ;; esac
 [ ! -d "$out" ] || fail "$out is a directory"
 # Under memory pressure whatever is written to a tmpfs makes things worse.

@@ -66,7 +66,7 @@ test('the script runs from a pipe, as documented', async () => {
   }
 });
 
-test.each(['', '--force', '1s', '-1', '10000'])(
+test.each(['', '.', '--force', '1s', '-1', '1.2.3', '1234567'])(
   'the script refuses %j as interval, and leaves nothing',
   async (seconds) => {
     const { stdout: script } = await kdumpMem('snapshot', '--script');
@@ -76,7 +76,7 @@ test.each(['', '--force', '1s', '-1', '10000'])(
       encoding: 'utf8',
     });
     expect([run.status, run.stdout, readdirSync(folder)]).toEqual([2, '', []]);
-    expect(run.stderr).toBe(`snapshot: SECONDS is a number up to 9999, not ${seconds}\n`);
+    expect(run.stderr).toBe(`snapshot: SECONDS is a number, not ${seconds}\n`);
     rmSync(folder, { recursive: true });
   },
 );

@@ -100,10 +100,8 @@ describe('a capture', () => {
     writeFileSync(join(bare, 'version'), '1\n');
     writeFileSync(join(bare, 'sample-1', 'began'), '1.00 1.00\n');
     const blind = skcheck(['--from', bare]);
-    expect(blind).toMatchObject({
-      status: 3,
-      stderr: 'skcheck: /proc/meminfo was not captured. Capture that host again.\n',
-    });
+    expect(blind.status).toBe(3);
+    expect(blind.stderr).toContain('the samples have no timestamps; sample 2 is missing. Capture that host again.');
   });
 
   test('is readable as a directory too', () => {

@@ -70,8 +70,8 @@ const isRow = (line: string) => line.trimStart().startsWith(`${pid} `);
 const ours = () => `--pid ${pid}`;
 
 describe('the answer', () => {
-  test.each([80, 160])('has one unbroken line per socket in %d columns', async (columns) => {
-    const terminal = new Terminal(columns, 50, `--interval 1 ${ours()}`);
+  test.each([80, 160])('with -v has one unbroken line per socket in %d columns', async (columns) => {
+    const terminal = new Terminal(columns, 90, `-v --interval 1 ${ours()}`);
     const lines = await terminal.shows(/status 1/);
     const rows = lines.filter(isRow);
     expect(rows.length).toBe(COUNT);
@@ -82,9 +82,15 @@ describe('the answer', () => {
   });
 
   test('is not truncated in a pipe', () => {
-    const { stdout } = skcheck(['--interval', '1', '--pid', `${pid}`], [], { COLUMNS: '40' });
+    const { stdout } = skcheck(['-v', '--interval', '1', '--pid', `${pid}`], [], { COLUMNS: '40' });
     expect(stdout).not.toContain('…');
     expect(stdout.split('\n').filter((line) => /\d ← /.test(line)).length).toBe(COUNT);
+  });
+
+  test('has one line for sockets that are alike, with their number and sums', () => {
+    const { stdout } = skcheck(['--interval', '1', '--pid', `${pid}`]);
+    const rows = stdout.split('\n').filter(isRow);
+    expect(rows).toEqual([expect.stringMatching(/ × 12 .* 11\.8 KiB /)]);
   });
 
   test('explains verdicts with -v, and for a single socket', () => {
@@ -114,7 +120,7 @@ describe('--watch', () => {
   });
 
   test('scrolls and sorts by keys', async () => {
-    const terminal = new Terminal(80, 12, `--watch --interval 1 ${ours()}`);
+    const terminal = new Terminal(80, 12, `--watch -v --interval 1 ${ours()}`);
     await terminal.shows(/ 1-\d+ of 12/);
     terminal.press('Down');
     await terminal.shows(/ 2-\d+ of 12/);

@@ -79,8 +79,11 @@ describe.each(OLD.map((kernel) => [kernel.release, kernel] as const))('counters 
   test('says live what it says of a copy', async () => {
     const { answer } = answerOf(live(now, 'memory', '--live', '--source', 'counters', '--json').stdout);
     const copied = await kdumpMemJson(memorySchema, 'memory', '--from', now);
+    // A copy has no descriptors, and so no bound of pipes.
     const figures = ({ memory }: MemoryJson) =>
-      rowsOf(memory).map(({ category, bytes, range }) => ({ category, bytes, range }));
+      rowsOf(memory)
+        .filter(({ category }) => category !== 'pipes')
+        .map(({ category, bytes, range }) => ({ category, bytes, range }));
     expect(figures(answer)).toEqual(figures(copied));
     const text = live(now, 'memory', '--live', '--source', 'counters').stdout;
     expect(text).toMatch(/^Not counted by this kernel: .*“vmalloc”/m);
