@@ -6,8 +6,9 @@ import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
 import { diffSchema } from '../../../../src/answers/diff/schema.js';
+import { memorySchema } from '../../../../src/answers/memory/schema.js';
 import type { TriageJson } from '../../../../src/answers/triage/schema.js';
-import { kdumpMem } from '../../../support/cli.js';
+import { kdumpMem, kdumpMemJson } from '../../../support/cli.js';
 import { isUnreadForLong } from '../../skcheck/queues.js';
 import { removeCgroup, until } from '../../skcheck/stage.js';
 
@@ -224,7 +225,19 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)(
         });
       });
 
+      /** The kernel frees maps of a process after its exit; meanwhile their pages are vmalloc, then in no counter. */
+      const freed = async () => {
+        const held = async () => {
+          const { memory } = await kdumpMemJson(memorySchema, 'memory', '--live', '--source', 'counters');
+          const rows = memory.children.flatMap(({ children }) => children);
+          const ofScenes = rows.filter(({ category }) => ['vmalloc', 'unattributed'].includes(category));
+          return ofScenes.reduce((sum, { bytes }) => sum + bytes, 0);
+        };
+        for (let [last, now] = [Infinity, await held()]; now < last - 4 * 2 ** 20; ) [last, now] = [now, await held()];
+      };
+
       test.each(GROWTHS)('%s: category, owner and amount, to 5 %%', async (kind, amount, category, owner) => {
+        await freed();
         expect((await snapshot(before)).status).toBe(0);
         await during([kind, `${amount}`], async (pid, made) => {
           expect((await snapshot(after)).status).toBe(0);
