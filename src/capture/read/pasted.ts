@@ -72,10 +72,10 @@ export function readPasted(texts: readonly PastedText[]): Pasted | undefined {
   // Rounded figures yield to others, which show the page size.
   const isRounded = ({ kind }: Part) => kind.isRounded ?? false;
   const ordered = [...parts.filter((part) => !isRounded(part)), ...parts.filter(isRounded)];
-  const told = new Map(ordered.map((part) => [part, used(part, files, machine)]));
+  const outcomes = new Map(ordered.map((part) => [part, used(part, files, machine)]));
   addProcesses(files);
   const cut = read.flatMap(({ name, isCut }) => (isCut ? name : []));
-  return { files, logs, parts: parts.flatMap((part) => told.get(part) ?? []), unknownLines, cut };
+  return { files, logs, parts: parts.flatMap((part) => outcomes.get(part) ?? []), unknownLines, cut };
 }
 
 /** Outputs of commands in one text, and its other lines. */

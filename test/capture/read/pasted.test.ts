@@ -307,7 +307,7 @@ test('ten million lines are bounded', () => {
   expect([found?.cut, found?.parts.map(({ lines }) => lines)]).toEqual([['text'], [500_000]]);
 });
 
-test.runIf(sharedCase('what-people-paste'))('the shared case', async () => {
+test.runIf(sharedCase('what-people-paste'))('slabtop of a public report (skipped without shared cases)', async () => {
   const path = (name: string) => join(sharedCase('what-people-paste') ?? '', name);
   const slab = (await readCapture(path('slabtop.txt'))).get('proc/slabinfo') ?? '';
   const [most] = slabLines({ readText: () => slab });
