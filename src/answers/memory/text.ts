@@ -1,8 +1,8 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { type CategoryChange, leaves, type MemorySample } from '../../account/memory/tree.js';
+import { escapeText } from '../../base/escape.js';
+import { formatSize } from '../../base/size.js';
 import { wrap } from '../text/cut.js';
-import { escapeText } from '../text/escape.js';
-import { formatSize } from '../text/size.js';
 import { type Column, tableLines } from '../text/table.js';
 import { type WatchPage, watchPageBlock } from '../text/watch-page.js';
 import {

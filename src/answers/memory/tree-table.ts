@@ -1,6 +1,6 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import type { Category, Owner } from '../../account/memory/tree.js';
-import { formatSize } from '../text/size.js';
+import { formatSize } from '../../base/size.js';
 import { type Column, renderTable } from '../text/table.js';
 import { categoryWords, isFromProc, ownerWords } from './words.js';
 

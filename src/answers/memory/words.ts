@@ -1,7 +1,7 @@
 import type { MemoryAnswer, MemorySource } from '../../account/memory/answer.js';
 import type { Category, Owner } from '../../account/memory/tree.js';
+import { escapeText } from '../../base/escape.js';
 import { capturedWords } from '../origin.js';
-import { escapeText } from '../text/escape.js';
 
 /** Printed names of categories. */
 const WORDS: Readonly<Record<Category['category'], string>> = {

@@ -1,7 +1,7 @@
+import { escapeText } from '../../base/escape.js';
+import { formatSize } from '../../base/size.js';
 import { type CauseFacts, type CauseRelation, type Conclusion, causesOf } from '../../triage/causes.js';
 import { type Finding, SEVERITIES } from '../../triage/finding.js';
-import { escapeText } from '../text/escape.js';
-import { formatSize } from '../text/size.js';
 import type { TriageJson } from './schema.js';
 import { findingSentences, percentWords, USE_WORDS } from './words.js';
 

@@ -1,7 +1,7 @@
+import { escapeText } from '../../base/escape.js';
+import { formatSize } from '../../base/size.js';
 import type { Figure, Finding } from '../../triage/finding.js';
 import { cutMiddle, wrap } from '../text/cut.js';
-import { escapeText } from '../text/escape.js';
-import { formatSize } from '../text/size.js';
 import { type Column, renderTable } from '../text/table.js';
 import type { ListedTask, OomReport, SiteShown, SlabShown, TaskGroup, TaskMemory, ZoneShown } from './report-schema.js';
 

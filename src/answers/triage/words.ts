@@ -1,10 +1,10 @@
+import { escapeText } from '../../base/escape.js';
+import { formatSize } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
 import type { Figure, Finding, FindingCode } from '../../triage/finding.js';
 import { PLACE } from '../../triage/rules/names.js';
 import { taintFlags } from '../../walk/machine-facts.js';
 import { anyCategoryWords } from '../memory/words.js';
-import { escapeText } from '../text/escape.js';
-import { formatSize } from '../text/size.js';
 import { oomWords } from './oom.js';
 import type { Adjusted, RulesOutcome } from './schema.js';
 

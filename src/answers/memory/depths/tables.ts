@@ -6,9 +6,9 @@ import {
   pageSizeOf,
   type ZoneFigures,
 } from '../../../account/memory/answer.js';
+import { escapeText } from '../../../base/escape.js';
+import { formatCount, formatSize } from '../../../base/size.js';
 import { wrap } from '../../text/cut.js';
-import { escapeText } from '../../text/escape.js';
-import { formatCount, formatSize } from '../../text/size.js';
 import { type Column, type ListOptions, renderTable } from '../../text/table.js';
 import { categoryWords } from '../words.js';
 

@@ -1,5 +1,6 @@
 import type { MemoryAnswer } from '../../../account/memory/answer.js';
 import { leaves, type Owner } from '../../../account/memory/tree.js';
+import { formatCount, formatSize } from '../../../base/size.js';
 import {
   type Content,
   type Html,
@@ -13,7 +14,6 @@ import {
 import { missingSection, type PageFacts, pageHtml, pageTitle } from '../../html/page.js';
 import { STRIP, TREEMAP_STYLE, type Treemap, treemapHtml } from '../../html/treemap.js';
 import { SOCKET_COLUMNS } from '../../sockets/text.js';
-import { formatCount, formatSize } from '../../text/size.js';
 import { CACHE_COLUMNS, CALLER_COLUMNS, ZONES, zoneColumns } from '../depths/tables.js';
 import {
   elsewhereWords,

@@ -1,5 +1,7 @@
 import type { MemoryAnswer } from '../../../account/memory/answer.js';
 import type { StackGroup } from '../../../account/task-stacks.js';
+import { escapeText } from '../../../base/escape.js';
+import { formatCount, formatSize } from '../../../base/size.js';
 import type { LogRecord, TextRecord } from '../../../records/log-records.js';
 import { type LogTriage, releaseOf, type TriageAnswer } from '../../../triage/answer.js';
 import type { CauseFacts } from '../../../triage/causes.js';
@@ -15,8 +17,6 @@ import { escapeLine, logTime, textLogWords } from '../../log/render.js';
 import { categoriesTable, details, drawnToScale, largeFigures } from '../../memory/html/page.js';
 import { headline } from '../../memory/sentences.js';
 import { framesText, ownersText } from '../../task-stacks/render.js';
-import { escapeText } from '../../text/escape.js';
-import { formatCount, formatSize } from '../../text/size.js';
 import { concluded, type FindingTree, inTextOrder } from '../causes.js';
 import { causeFacts } from '../json.js';
 import { oomLines } from '../oom.js';
