@@ -1,3 +1,4 @@
+import { anyCategoryWords } from '../../account/memory/category-names.js';
 import type { Holder } from '../../account/references/holders.js';
 import type { ReferenceGroup } from '../../account/references/references.js';
 import type { RefsAnswer } from '../../account/references/search.js';
@@ -6,7 +7,6 @@ import { formatCount, formatSize } from '../../base/size.js';
 import { hex } from '../../base/util.js';
 import type { Form } from '../../walk/references/piece-scan.js';
 import { kernelJson } from '../kernel-json.js';
-import { anyCategoryWords } from '../memory/words.js';
 import { wrap } from '../text/cut.js';
 import { type Column, renderTable } from '../text/table.js';
 import { identityJson, identityWords } from '../whatis/render.js';

@@ -1,3 +1,4 @@
+import { categoryWords } from '../../account/memory/category-names.js';
 import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize } from '../../base/size.js';
 import type { GrownProcess } from '../../growth/answer.js';
@@ -6,7 +7,6 @@ import { courseOf, endedJson, grownProcessJson, growthJson, lossJson, machineJso
 import { boundsOf, processMetrics } from '../growth/prometheus.js';
 import { endedGrowingWords, formatSeconds } from '../growth/words.js';
 import { categoryBytes, sourceMetric } from '../memory/prometheus.js';
-import { categoryWords } from '../memory/words.js';
 import { cgroupColumn } from '../procs/text.js';
 import { wrap } from '../text/cut.js';
 import { counter, formatMetric, gauge, type Metric } from '../text/prometheus.js';

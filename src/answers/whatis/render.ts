@@ -1,4 +1,5 @@
 import type { AllocationRecord } from '../../account/allocation-record.js';
+import { anyCategoryWords } from '../../account/memory/category-names.js';
 import type { Identified, Identity } from '../../account/whatis.js';
 import { escapeText } from '../../base/escape.js';
 import { formatCount } from '../../base/size.js';
@@ -7,7 +8,6 @@ import type { KernelFacts } from '../../kernel/kernel.js';
 import type { Warning } from '../../walk/warnings.js';
 import { kernelJson } from '../kernel-json.js';
 import { siteFrameJson, siteName } from '../leaks/site-words.js';
-import { anyCategoryWords } from '../memory/words.js';
 import { wrap } from '../text/cut.js';
 import type { WhatisJson } from './schema.js';
 

@@ -1,7 +1,7 @@
 import type { Boot } from '../../log/boots.js';
 import type { TextLogSummary } from '../../log/reader.js';
 import type { LogRecord, TextRecord } from '../../records/log-records.js';
-import { beforeEnd, type Finding } from '../finding.js';
+import { beforeEnd, type Finding, found } from '../finding.js';
 import { CrashReader } from './crash.js';
 import { gfpNames } from './gfp.js';
 import {
@@ -196,32 +196,30 @@ class AllocationFailureReader implements ReportReader {
     const pageSize = shown?.pageSize ?? this.#pageSize;
     const large = shown?.freeBlocks?.filter((block) => block.order >= Number(order ?? 0));
     const what = milliseconds === undefined ? 'failure' : 'stall';
-    return {
-      code: 'allocation-failure',
-      // No machine of this size can satisfy such a request.
-      severity: vmalloc?.includes('exceeds total pages') ? 'note' : 'warning',
-      title: vmalloc === undefined ? `page allocation ${what}: order:${order}` : 'vmalloc allocation failure',
-      figures: {
-        comm: comm ?? null,
-        order: order === undefined ? null : Number(order),
-        ...(milliseconds === undefined ? {} : { milliseconds: Number(milliseconds) }),
-        ...(vmalloc === undefined ? {} : { vmalloc }),
-        gfp: flags ?? (mask === undefined ? null : gfpNames(Number(mask))),
-        /** Free bytes of all zones in blocks of at least the requested order. */
-        freeInLargeBlocksBytes:
-          large?.reduce((sum, block) => sum + block.count * 2 ** block.order * pageSize, 0) ?? null,
-        ...(shown === undefined ? {} : memoryThen(shown, pageSize)),
-        ...(order === undefined || mask === undefined
-          ? {}
-          : shortageFigures(shown?.zones ?? [], {
-              order: Number(order),
-              mask: Number(mask),
-              pageSize,
-              mark: 'minBytes',
-            })),
-      },
-      evidence: [evidenceOf(report.line)],
-      next: 'memory --nodes',
+    const figures = {
+      comm: comm ?? null,
+      order: order === undefined ? null : Number(order),
+      ...(milliseconds === undefined ? {} : { milliseconds: Number(milliseconds) }),
+      ...(vmalloc === undefined ? {} : { vmalloc }),
+      gfp: flags ?? (mask === undefined ? null : gfpNames(Number(mask))),
+      /** Free bytes of all zones in blocks of at least the requested order. */
+      freeInLargeBlocksBytes: large?.reduce((sum, block) => sum + block.count * 2 ** block.order * pageSize, 0) ?? null,
+      ...(shown === undefined ? {} : memoryThen(shown, pageSize)),
+      ...(order === undefined || mask === undefined
+        ? {}
+        : shortageFigures(shown?.zones ?? [], {
+            order: Number(order),
+            mask: Number(mask),
+            pageSize,
+            mark: 'minBytes',
+          })),
     };
+    // No machine of this size can satisfy such a request.
+    const severity = vmalloc?.includes('exceeds total pages') ? 'note' : 'warning';
+    const title = vmalloc === undefined ? `page allocation ${what}: order:${order}` : 'vmalloc allocation failure';
+    return found('allocation-failure', severity, figures, 'memory --nodes', {
+      title,
+      evidence: [evidenceOf(report.line)],
+    });
   }
 }

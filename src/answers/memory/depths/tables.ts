@@ -6,11 +6,11 @@ import {
   pageSizeOf,
   type ZoneFigures,
 } from '../../../account/memory/answer.js';
+import { categoryWords } from '../../../account/memory/category-names.js';
 import { escapeText } from '../../../base/escape.js';
 import { formatCount, formatSize } from '../../../base/size.js';
 import { wrap } from '../../text/cut.js';
 import { type Column, type ListOptions, renderTable } from '../../text/table.js';
-import { categoryWords } from '../words.js';
 
 /** Formats one part of the answer to `memory` in more detail. */
 export type DepthText = (answer: MemoryAnswer, options: ListOptions) => string;

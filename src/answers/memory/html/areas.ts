@@ -1,4 +1,5 @@
 import type { MemoryAnswer, QueueBytes } from '../../../account/memory/answer.js';
+import { categoryWords } from '../../../account/memory/category-names.js';
 import type { Category, Owner } from '../../../account/memory/tree.js';
 import { escapeText } from '../../../base/escape.js';
 import { formatCount, formatSize } from '../../../base/size.js';
@@ -7,7 +8,7 @@ import type { Area } from '../../html/treemap.js';
 import { socketText } from '../../skb/text.js';
 import { holdersText } from '../../sockets/text.js';
 import { share } from '../tree-table.js';
-import { categoryWords, ownerWords } from '../words.js';
+import { ownerWords } from '../words.js';
 
 /** Returns all memory by groups, categories and owners. */
 export function memoryArea(answer: MemoryAnswer): Area {

@@ -1,4 +1,5 @@
 import type { MemoryAnswer } from '../../../account/memory/answer.js';
+import { categoryWords } from '../../../account/memory/category-names.js';
 import { leaves, type Owner } from '../../../account/memory/tree.js';
 import { formatCount, formatSize } from '../../../base/size.js';
 import {
@@ -28,7 +29,7 @@ import {
   unflaggedWords,
 } from '../sentences.js';
 import { share, type TreeRow, treeColumns, treeRows } from '../tree-table.js';
-import { categoryWords, isFromProc, ownerWords } from '../words.js';
+import { isFromProc, ownerWords } from '../words.js';
 import { anchorOf, memoryArea } from './areas.js';
 
 /** Returns the memory breakdown as one HTML file. */

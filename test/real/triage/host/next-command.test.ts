@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
 import type { TriageJson } from '../../../../src/answers/triage/schema.js';
-import { FINDING_CODES, type FindingCode } from '../../../../src/triage/finding.js';
+import { FINDING_CODES, type FindingCode } from '../../../../src/triage/findings/all.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { shows } from '../../../support/next-commands.js';
 import { isUnreadForLong } from '../../skcheck/queues.js';
