@@ -15,12 +15,12 @@ export type Amount = Readonly<Record<'bytes' | 'share', number>>;
 export type Reported = Partial<Of<'cpu' | 'pid'> & Of<'comm' | 'symbol', string>>;
 
 /**
- * Properties of a finding that other code depends on. `beyond-log`: not from the log, at any source. `excessive`: memory
- * that is large only if something is wrong. `uncounted`: memory in no counter of an OOM report. `shortage`: the largest
- * owner of memory belongs to the problem. `single`: one subject, the machine or a caller of vmalloc. `passing`: a
- * shortage that the kernel survives. `unread`: a detail of the memory that its process pins.
+ * Properties of a finding that other code depends on. `excessive`: memory that is large only if something is wrong.
+ * `uncounted`: memory in no counter of an OOM report. `shortage`: the largest owner of memory belongs to the problem.
+ * `single`: one subject, the machine or a caller of vmalloc. `passing`: a shortage that the kernel survives. `unread`: a
+ * detail of the memory that its process pins.
  */
-export type Trait = 'beyond-log' | 'excessive' | 'uncounted' | 'shortage' | 'single' | 'passing' | 'unread';
+export type Trait = 'excessive' | 'uncounted' | 'shortage' | 'single' | 'passing' | 'unread';
 
 /** Headline and further sentences. A string is only a headline. */
 export type Words = string | readonly [headline: string, ...details: string[]];

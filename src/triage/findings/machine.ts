@@ -16,7 +16,6 @@ export const MACHINE = {
       `Tainted kernel: ${taintFlags(BigInt(of.mask ?? 0))
         .map(({ words }) => words)
         .join(', ')}.`,
-    traits: ['beyond-log'],
     means:
       'The kernel has out-of-tree or proprietary modules, or a failure occurred before. Taint alone is not a problem.',
     known: 'The bits of tainted_mask (Documentation/admin-guide/tainted-kernels.rst).',
@@ -111,7 +110,7 @@ export const MACHINE = {
         ? 'The largest caches are unknown.'
         : `Largest caches: ${text(of.caches)} (the first has ${size(of.mostBytes)}).`,
     ],
-    traits: ['beyond-log', 'excessive', 'single'],
+    traits: ['excessive', 'single'],
     means:
       'Slab caches that cannot be reclaimed use a large share of memory. Often one cache leaks, or a program makes the kernel hold many objects.',
     known:
@@ -124,7 +123,7 @@ export const MACHINE = {
       `Per-CPU memory: ${size(of.bytes)} (${percent(of.share)} of memory).`,
       'Memory cgroups (also removed ones that are still charged), BPF maps and network devices have a part per CPU.',
     ],
-    traits: ['beyond-log', 'excessive'],
+    traits: ['excessive'],
     means:
       'Per-CPU memory has at least 10 % of memory. Each object in it takes a part for each possible CPU: many memory cgroups, also removed ones that memory is still charged to, per-CPU BPF maps, or network devices.',
     known: 'Percpu of /proc/meminfo (since 4.19); in a dump the category percpu.',
@@ -134,7 +133,7 @@ export const MACHINE = {
   'kernel-stacks': {
     words: (of: Amount & OfProcess & Of<'threads'> & Partial<Of<'processes'>>) =>
       `Kernel stacks: ${size(of.bytes)} (${percent(of.share)} of memory). ${program(of)} the most threads (${text(of.threads)}).`,
-    traits: ['beyond-log', 'excessive', 'single'],
+    traits: ['excessive', 'single'],
     means: 'The stacks of threads use at least 5 % of memory (16 KiB for each thread).',
     known:
       'KernelStack of /proc/meminfo, and Threads of /proc/PID/status; in a dump the category kernel-stacks, and signal_struct.nr_threads.',
@@ -144,7 +143,7 @@ export const MACHINE = {
   'page-tables': {
     words: (of: Amount & OfProcess & Of<'mostBytes'> & Partial<Of<'processes'>>) =>
       `Page tables: ${size(of.bytes)} (${percent(of.share)} of memory). ${program(of)} the most (${size(of.mostBytes)}).`,
-    traits: ['beyond-log', 'excessive', 'single'],
+    traits: ['excessive', 'single'],
     means:
       'Page tables use at least 5 % of memory. Many processes that map one large shared area without huge pages are the usual cause.',
     known:
@@ -157,7 +156,6 @@ export const MACHINE = {
       `Pinned pages: the kernel pinned ${size(of.pinnedBytes)} (${percent(of.share)} of memory) for ${process(of)} (VmPin).`,
       'It can neither reclaim nor move them until the process or its device frees them (io_uring, RDMA, vdpa).',
     ],
-    traits: ['beyond-log'],
     means:
       'The kernel holds pages of a process in place for a device or for io_uring. It can neither swap, reclaim nor move them, so that they also fragment memory. A warning from 25 % of memory on.',
     known:

@@ -55,7 +55,7 @@ export const MEMORY = {
                   'Compare the memory that the hypervisor gives to this guest with MemTotal.',
                 ]),
           ],
-    traits: ['beyond-log', 'excessive', 'uncounted', 'shortage'],
+    traits: ['excessive', 'uncounted', 'shortage'],
     means:
       'Pages are allocated but not attributed to any owner by a walk, a flag or a counter. Most were allocated by a driver with alloc_pages(), such as one for graphics, storage or a hypervisor.',
     known:
@@ -68,7 +68,7 @@ export const MEMORY = {
       // Only a host's counters come with its low watermark.
       `Low memory: zone ${text(of.zone)} of node ${text(of.node)} ${of.lowBytes == null ? `had ${size(of.freeBytes)} in free blocks when the dump was taken` : `has ${size(of.freeBytes)} in free blocks`}, below its ${lowWords(of)}.`,
     ],
-    traits: ['beyond-log', 'shortage'],
+    traits: ['shortage'],
     means: 'A zone has less free memory than its min watermark: allocations from it must reclaim memory or wait.',
     known:
       'Free blocks of each zone beside zone._watermark (mm/page_alloc.c; Documentation/admin-guide/sysctl/vm.rst).',
@@ -117,7 +117,7 @@ export const MEMORY = {
             `The kernel does not report how much they hold, and no counter includes it. At least ${size(of.unattributedBytes)} of memory is in no counter.`,
           ]
         : `Pipes: ${size(of.bytes)} (${percent(of.share)} of memory) is in pipes${of.pid == null ? '' : `, ${size(of.mostBytes)} of it in those that ${process(of)} reads or has open`}.`,
-    traits: ['beyond-log', 'excessive', 'uncounted', 'single'],
+    traits: ['excessive', 'uncounted', 'single'],
     means:
       'Data in pipes uses at least 5 % of memory. Or, without kernel memory: at least 2 % of memory is in no counter, and the pipes of a program can hold at least half of that. No counter includes data that is written to a pipe and not read.',
     known:
@@ -132,7 +132,7 @@ export const MEMORY = {
         ? 'The largest caller is unknown.'
         : `Largest caller: ${text(of.caller)}, ${size(of.callerBytes)}.`,
     ],
-    traits: ['beyond-log', 'excessive', 'uncounted', 'single'],
+    traits: ['excessive', 'uncounted', 'single'],
     means:
       'Areas of vmalloc use at least 5 % of memory. Typical users are BPF maps, modules, file systems and hash tables.',
     known:

@@ -30,7 +30,7 @@ export const SOCKETS = {
       `Memory pinned by a socket: fd ${text(of.fd)} of ${process(of)} pins ${pinned(of)}.`,
       `${skbsWords(of)}, most in its ${text(of.queue)} queue.`,
     ],
-    traits: ['beyond-log', 'excessive', 'uncounted', 'shortage'],
+    traits: ['excessive', 'uncounted', 'shortage'],
     means:
       'One socket pins at least 5 % of memory: its process does not read the received data, or its peer does not accept the data to send.',
     known:
@@ -53,7 +53,7 @@ export const SOCKETS = {
               : `Killing the process would have freed at least ${size(of.freedIfKilledBytes)}, and lost the unread data.`,
           ]),
     ],
-    traits: ['beyond-log', 'excessive', 'uncounted', 'shortage'],
+    traits: ['excessive', 'uncounted', 'shortage'],
     means:
       'The queues of one process’s sockets pin at least 5 % of memory together, though none of them does alone. Small unread messages pin complete pages of the driver.',
     known:
@@ -70,7 +70,7 @@ export const SOCKETS = {
             ...queued(of),
             `The largest part, ${size(of.mostBytes)}, is ${of.pid === null ? 'in sockets without a process' : `held by ${process(of)}`}.`,
           ],
-    traits: ['beyond-log', 'excessive', 'uncounted', 'shortage'],
+    traits: ['excessive', 'uncounted', 'shortage'],
     means:
       'All sockets together pin at least 5 % of memory, though no single socket or process does. Many workers do not read, or no process has these sockets open (unaccepted, orphaned, in a message).',
     known:
@@ -84,7 +84,7 @@ export const SOCKETS = {
       `${of.sockets === 1 ? 'It was' : 'They were'} closed here with data that ${text(of.peer)} has not acknowledged.`,
       `The kernel frees an orphan after ${of.retries == null ? 'tcp_orphan_retries retransmissions' : `${text(of.retries)} retransmissions (tcp_orphan_retries)`} without an answer${of.maxOrphans == null ? '' : `, and allows ${text(of.maxOrphans)} (tcp_max_orphans)`}; ss -K frees it now.`,
     ],
-    traits: ['beyond-log', 'excessive', 'uncounted', 'shortage'],
+    traits: ['excessive', 'uncounted', 'shortage'],
     means:
       'TCP sockets that their process closed, or that outlived it, keep data that the peer has not acknowledged. The kernel sends it on without any process. If the peer is silent, it gives up after `retries` retransmissions (tcp_orphan_retries, where 0 means 8), which takes minutes.',
     known:
@@ -98,7 +98,7 @@ export const SOCKETS = {
       `${process(of)} has not received ${text(of.descriptors)} passed descriptors (SCM_RIGHTS) from its unix socket fd ${text(of.fd)}.`,
       ...queued(of),
     ],
-    traits: ['beyond-log', 'excessive', 'uncounted', 'shortage'],
+    traits: ['excessive', 'uncounted', 'shortage'],
     means:
       'No process has these sockets open, and a process has not received descriptors that were passed to its unix socket (SCM_RIGHTS). The sockets live in that message, with all data that arrives for them, and no tool lists their owner.',
     known:
@@ -108,7 +108,7 @@ export const SOCKETS = {
   },
   'stalled-reader': {
     words: stalledWords,
-    traits: ['beyond-log', 'unread'],
+    traits: ['unread'],
     means:
       'A process does not read the data of a TCP connection. No data arrived for 10 s or longer, and either the receive window is 0 or much memory is pinned. `ageSeconds` is the age of the newest unread data; the rest is older. The fields `doing` and `symbol` describe the thread that is closest to reading: where it waits, not why.',
     known:
@@ -132,7 +132,7 @@ export const SOCKETS = {
         : []),
       `The newest data${of.sockets === 1 ? '' : ' of each'} has been queued for at least ${text(of.ageSeconds)} s.`,
     ],
-    traits: ['beyond-log', 'unread'],
+    traits: ['unread'],
     means:
       'A process does not read several sockets, or one that holds little. Together with the send queues of peers on the same machine they pin at least 1 MiB. A warning from 5 % of memory on.',
     known:

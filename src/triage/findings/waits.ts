@@ -15,7 +15,6 @@ export const WAITS = {
       `Deadlock: ${process(of)} owns ${text(of.kind)} ${text(of.lock)} and waits for ${of.owners === 2 ? `${process({ pid: of.otherPid ?? null, comm: of.otherComm ?? null })}, which waits for it` : `a lock in a cycle of ${text(of.owners)} owners`}.`,
       `${text(of.tasks)} tasks wait for these locks.`,
     ],
-    traits: ['beyond-log'],
     means:
       'Tasks wait for each other: each owns a lock that the next one waits for. They never continue, and neither do tasks that wait for these locks. Only a restart ends it.',
     known:
@@ -29,7 +28,6 @@ export const WAITS = {
       ...(of.pid == null ? [] : [`Its owner is in state ${text(of.state)}${place(of)}.`]),
       ...(of.seconds == null ? [] : [`Longest wait: ${text(of.seconds)} s.`]),
     ],
-    traits: ['beyond-log'],
     means:
       'Tasks in uninterruptible sleep (state D) wait for one lock, or for a lock whose owner waits for it. The figure tasks counts them, with interruptible tasks on the list of the lock.',
     known:
@@ -52,7 +50,7 @@ export const WAITS = {
       ...(of.commands == null ? [] : [`Commands: ${text(of.commands)}.`]),
       ...(of.stack == null ? [] : [`Its stack: ${text(of.stack)}.`]),
     ],
-    traits: ['beyond-log', 'single'],
+    traits: ['single'],
     means:
       'Tasks in uninterruptible sleep (state D) in one function. One or two that wait for a disk are normal. Many in one function wait for each other, or for something that does not respond.',
     known:

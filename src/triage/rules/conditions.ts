@@ -2,8 +2,8 @@ import { type Category, leaves, type Owner } from '../../account/memory/tree.js'
 import type { StackGroup } from '../../account/task-stacks.js';
 import { taintFlags } from '../../walk/machine-facts.js';
 import type { Finding } from '../finding.js';
-import { hasTrait } from '../findings/all.js';
 import { evidenceOf } from '../kernel-findings.js';
+import { LOG_CODES } from '../log/log-findings.js';
 import type { RuleFacts } from './facts.js';
 import { all, any, isMeant, type Match, met, NOT_MET, unknown } from './match.js';
 import type { Condition } from './schema.js';
@@ -73,7 +73,7 @@ const TESTS: Tests = {
     if (verdict.met !== false) return verdict;
     const folded = own.some(({ figures: { others } }) => typeof others === 'number' && others > 0);
     if (folded) return unknown('findings-folded', `not all ${asked.code} findings are listed`);
-    const lacks = hasTrait(asked, 'beyond-log') ? undefined : logLacks;
+    const lacks = LOG_CODES.has(asked.code) ? logLacks : undefined;
     if (lacks !== undefined) return unknown('log-incomplete', lacks);
     return answer.complete ? NOT_MET : unknown('answer-incomplete', 'the answer is incomplete');
   },
