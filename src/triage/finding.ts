@@ -93,6 +93,19 @@ export function lastTime({ evidence }: Pick<Finding, 'evidence'>): number {
   return Math.max(-1, ...evidence.map(timeOf));
 }
 
+/**
+ * A finding with a next command: by default the log from its first line on; none if that log has no clock, or is one of
+ * several.
+ */
+export function withNext({ next: _, ...finding }: Finding, next?: string): Finding {
+  const { evidence, figures } = finding;
+  const [first] = evidence;
+  if (next !== undefined) return { ...finding, next };
+  if (first?.kind !== 'log' || first.timestamp === null || figures.log != null) return finding;
+  const of = figures.boots == null ? '' : ` --boot ${figures.boot}`;
+  return { ...finding, next: `log --since ${Number(first.timestamp / 1000n) / 1e6}${of}` };
+}
+
 /** Age in seconds from which such an event no longer describes the machine. */
 const PAST_SECONDS = 3600;
 /** The same on a running machine, where other checks show what is true now. */

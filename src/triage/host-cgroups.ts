@@ -268,5 +268,5 @@ function* killsByCgroup(usages: readonly Usage[], isV2: boolean): Generator<Find
     }
   const some = [...own].filter(([, kills]) => kills > 0).toSorted((a, b) => b[1] - a[1]);
   for (const [cgroup, kills] of some.slice(0, MAX_FINDINGS))
-    yield found('oom-kills', 'note', { kills, cgroup }, 'procs');
+    yield found('oom-kills', 'note', { kills, cgroup }, 'procs --by cgroup');
 }

@@ -1,7 +1,7 @@
 import type { LargestProgram } from '../account/processes/groups.js';
 import { parsePressure } from '../host/proc/machine-sample.js';
 import { optionalText } from '../host/proc/process.js';
-import type { Pressure } from '../records/machine-sample.js';
+import { freePages, type Pressure } from '../records/machine-sample.js';
 import { type Finding, found } from './finding.js';
 import type { Figure, Of } from './findings/declared.js';
 import { type HostReader, malformed } from './host-reader.js';
@@ -96,7 +96,7 @@ export function* fragmentation(host: HostReader): Generator<Finding> {
     const blocks = counts.trim().split(/ +/).map(Number);
     const zone = zones.get(`${node} ${name}`);
     if (!zone || zone.managed * host.pageSize < MIN_ZONE_BYTES) continue;
-    const free = blocks.reduce((sum, count, order) => sum + count * 2 ** order, 0);
+    const free = freePages(blocks);
     const large = blocks.slice(NEEDED_ORDER).some((count) => count > 0);
     if (large || free < zone.low) continue;
     const failed = counter('compact_fail');

@@ -2,6 +2,7 @@ import type { MemoryAnswer } from '../account/memory/answer.js';
 import { leaves } from '../account/memory/tree.js';
 import { groupedStacks, type StackGroup } from '../account/task-stacks.js';
 import type { Kernel } from '../kernel/kernel.js';
+import { freePages } from '../records/machine-sample.js';
 import type { Warnings } from '../walk/warnings.js';
 import { type Finding, found, type StackEvidence, severityOf } from './finding.js';
 import { MIN_BYTES, SLAB_SHARE } from './host-memory.js';
@@ -46,7 +47,7 @@ function* perCpu({ memory }: MemoryAnswer): Generator<Finding> {
 /** Zones whose free blocks are below the min watermark. */
 function* shortZones({ zones }: MemoryAnswer, pageSize: number): Generator<Finding> {
   for (const { nodeId, name, freeBlocks, watermarks, managed } of zones) {
-    const free = freeBlocks.reduce((sum, blocks, order) => sum + blocks * 2 ** order, 0);
+    const free = freePages(freeBlocks);
     if (watermarks === null || managed === 0 || free >= watermarks.min) continue;
     const figures = { node: nodeId, zone: name, freeBytes: free * pageSize, minBytes: watermarks.min * pageSize };
     yield found('low-memory', 'warning', figures, 'memory --nodes');

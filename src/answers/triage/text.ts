@@ -61,7 +61,7 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   if (answer.rules) lines.push('');
   for (const line of lostLines(answer)) add(line);
   // The text of standard input cannot be read again.
-  const command = source === '-' ? undefined : logs ? 'log' : (next ?? lastCommand(answer));
+  const command = source === '-' ? undefined : (next ?? (logs ? 'log' : lastCommand(answer)));
   if (command !== undefined) lines.push(`Next: ${hostCommand(command, source)}`);
   return lines.join('\n').trimEnd();
 }

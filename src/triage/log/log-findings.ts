@@ -1,7 +1,7 @@
 import type { Boot } from '../../log/boots.js';
 import type { TextLogSummary } from '../../log/reader.js';
 import type { LogRecord, TextRecord } from '../../records/log-records.js';
-import { beforeEnd, type Finding, found } from '../finding.js';
+import { beforeEnd, type Finding, found, withNext } from '../finding.js';
 import type { FindingCode } from '../findings/all.js';
 import { CrashReader } from './crash.js';
 import { gfpNames } from './gfp.js';
@@ -144,7 +144,8 @@ class Found {
         const which = { boot: boot - count, boots: count, ...(id === undefined ? {} : { bootId: id }) };
         const more = others > 0 ? { others } : {};
         const aged = beforeEnd(finding, newest);
-        return { ...finding, figures: { ...finding.figures, times, ...more, ...aged, ...(count > 1 ? which : {}) } };
+        const figures = { ...finding.figures, times, ...more, ...aged, ...(count > 1 ? which : {}) };
+        return withNext({ ...finding, figures }, finding.next);
       });
   }
 }

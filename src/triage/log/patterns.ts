@@ -180,7 +180,6 @@ const OOPS = {
   code: 'oops',
   severity: 'critical',
   by: ['address', 'place', 'kind', 'trap', 'error', 'symbol'],
-  next: 'log',
 } as const;
 const CORRUPTION = {
   code: 'memory-corruption',
