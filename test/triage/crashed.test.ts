@@ -19,7 +19,7 @@ test('reports a panic if the kernel recorded a crash, even without other evidenc
   }
 });
 
-test('what the log and the panic show is known before memory is read, and is no conclusion', () => {
+test('reports log and panic before memory is read, without a conclusion', () => {
   const kernel = openNative({ files: [incident().vmcore] });
   try {
     const steps: (number | KernelTriage)[] = [];
