@@ -11,6 +11,7 @@ import {
   MOST_HEAD,
   PRINTERS,
   type Prefixed,
+  REST,
   splitPrefix,
   splitRemainder,
   TIMED,
@@ -49,6 +50,7 @@ const JOURNAL_KERNEL = '"_TRANSPORT":"kernel"';
 /** An unknown vendor's CPU and task: brackets with letters, digits and a separator. */
 const OTHER_PRINTER =
   /^ ?[A-Z]?[[(](?!<)(?=[^\])]{0,60}\d)(?=[^\])]{0,60}[A-Za-z])[^\])]{0,60}[:,@][^\])]{0,60}[\])] ?/;
+const FURTHER_LINE = new RegExp(`^([ \\t]*[^ \\t].*?)${REST}`);
 /** The usual prefix, without anything that would need a closer look. */
 const PLAIN = /(?:<\d{1,3}>)?\[ *\d{1,9}\.\d{6}\] (?![[( -]|[A-Z]\[)/y;
 
@@ -294,6 +296,7 @@ export class LogFormat {
       if (!split.bare) {
         if (split.form === 'syslog') {
           tagged++;
+          shapes.addEntry(start.slice(0, anchorOf(start)));
           this.#hasOtherTags ||= !line.includes(TAG);
         } else untagged++;
         shapes.add('', 'clock');
@@ -312,7 +315,9 @@ export class LogFormat {
       } else if (known) shapes.add(start.slice(0, known.index), { message: known[0].replace(/\d+/g, '') });
       else {
         const frame = FRAME.exec(start);
+        const rest = frame ? null : FURTHER_LINE.exec(start);
         if (frame) shapes.add(start.slice(0, frame.index), 'frame');
+        else if (rest?.[1] !== undefined) shapes.add(rest[1], 'rest');
       }
     }
     const hasTags = this.#learnt.hasTags ?? tagged > untagged;

@@ -55,7 +55,7 @@ const SYSLOG_TIME =
   /^(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?|(?:[A-Z][a-z]{2} )?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[A-Z]{2,5}|[+-]\d\d:?\d\d|Z)?|\d{9,10}\.\d{6})$/;
 
 /** First lines of reports that only a kernel prints, without those that begin with a program's name. */
-export const REPORTS = String.raw`Out of memory: Kill|Memory cgroup out of memory: |Kernel panic - not syncing|BUG: (?:unable to handle|kernel NULL|soft lockup|Bad |scheduling while|sleeping function|K[AM]SAN: )|kernel BUG at \S+:\d+!|WARNING: (?:CPU: \d|possible |at \w)|INFO: task \S|rcu: INFO: |watchdog: BUG: |Oops: |Internal error: Oops|Unable to handle kernel|general protection fault[,:] |-+\[ cut here`;
+export const REPORTS = String.raw`Out of memory: Kill|Memory cgroup out of memory: |Kernel panic - not syncing|BUG: (?:[Uu]nable to handle|kernel NULL|soft lockup|Bad |scheduling while|sleeping function|K[AM]SAN: )|kernel BUG at \S+:\d+!|WARNING: (?:CPU: \d|possible |at \w)|INFO: task \S|rcu: INFO: |watchdog: BUG: |Oops: |Internal error: Oops|Unable to handle kernel|general protection fault[,:] |-+\[ cut here`;
 
 /**
  * Messages that only a kernel prints. A line with one is a kernel's, whatever precedes it, if that does not end within
@@ -119,6 +119,9 @@ const KMSG = /^(?:[\w.+-]+,)?(\d{1,5}),(\d{1,15}),(\d{1,15}),([^;]{0,200});(.*)$
 /** Rest of a clock whose beginning was lost. */
 const CUT_CLOCK = /^[ \d]{0,12}\.?\d{1,6}\](?:\[ *[TC]\d{1,9}\])? /;
 
+/** What a further line of an entry of the journal has in place of a prefix, at least. */
+export const REST = ' '.repeat(16);
+
 /** Splits a priority into facility and level (include/linux/kern_levels.h). */
 function priority(number: number): Pick<Prefixed, 'facility' | 'level'> {
   return { facility: number >> 3, level: number & 7 };
@@ -139,10 +142,10 @@ export function splitPrefix(line: string, { heads, hasTags, host, printer }: Lea
     printedTime = timeIn(head);
     rest = rest.slice(head.length);
     // Where the others have the kernel's clock, a line without it is not printk's, whatever precedes it.
-    bare = hasTags === false;
+    bare = hasTags === false || rest.startsWith(REST);
     if (hasTags && matchedAt(KERNEL_TAG, rest) === '' && matchedAt(OTHER_TAG, rest) !== '') return undefined;
   }
-  if (rest.startsWith('{"')) return ofJson(rest, { host, printer });
+  if (rest.startsWith('{"')) return ofJson(rest);
   const kmsg = KMSG.exec(rest);
   if (kmsg) return ofKmsg(kmsg);
   const tag = head !== '' || hasTags ? matchedAt(KERNEL_TAG, rest) : '';
@@ -296,10 +299,10 @@ function printerOf(pattern: RegExp, text: string): (Printer & { readonly length:
 const NOTHING = { level: null, facility: null, timestamp: null, printedTime: '', caller: null };
 
 /**
- * Splits an object on one line: `journalctl -o json`, `dmesg -J`, or a container's log, whose messages have prefixes
- * of their own. The journal's kernel timestamp is the time of the printk call.
+ * Splits an object on one line: `journalctl -o json`, `dmesg -J`. The journal's kernel timestamp is the time of the
+ * printk call.
  */
-function ofJson(line: string, learnt: LearntPrefix): Prefixed | undefined {
+function ofJson(line: string): Prefixed | undefined {
   const bare = { ...NOTHING, bare: true, form: undefined, text: line };
   let entry: unknown;
   try {
@@ -308,8 +311,6 @@ function ofJson(line: string, learnt: LearntPrefix): Prefixed | undefined {
     return bare;
   }
   const fields = new Map<string, unknown>(Object.entries(entry ?? {}));
-  const wrapped = fields.get('log') ?? (fields.has('MESSAGE') ? undefined : fields.get('message'));
-  if (typeof wrapped === 'string' && !wrapped.startsWith('{')) return splitPrefix(wrapped.trimEnd(), learnt);
   const message = fields.get('MESSAGE') ?? fields.get('msg');
   if (message === undefined && !fields.has('MESSAGE')) return bare;
   const isJournal = fields.has('MESSAGE');

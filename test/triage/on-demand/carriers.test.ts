@@ -12,14 +12,12 @@ describe.skipIf(logs.length === 0)('all logs of other machines (skipped without 
     },
   );
 
-  // Some have a single line that only a kernel prints, too few to learn a prefix from.
-  test('logs without the prefix of printk are read alike behind any prefix, or reported as incomplete', () => {
+  test('logs without the prefix of printk are read alike behind any prefix', () => {
     const odd = logs.filter(({ text }) => !isOfPrintk(text));
-    const readings = odd.flatMap(({ name, text }) =>
-      [...readingsOf(text)].map(([carrier, reading]) => ({ name, carrier, reading })),
+    const others = odd.flatMap(({ name, text }) =>
+      [...readingsOf(text)].filter(([, reading]) => reading !== 'alike').map((reading) => [name, ...reading]),
     );
-    expect(readings.filter(({ reading }) => reading === 'silent')).toEqual([]);
-    expect(readings.filter(({ reading }) => reading === 'alike').length / readings.length).toBeGreaterThan(0.97);
+    expect(others).toEqual([]);
     expect(odd.length).toBeGreaterThan(70);
   });
 });
