@@ -156,7 +156,7 @@ export function splitPrefix(line: string, { heads, hasTags, host, printer }: Lea
     if (entry) printedTime = entry.printedTime;
     bare = false;
     form = 'syslog';
-  } else rest = rest.replace(BEFORE, '');
+  } else if (rest.includes(']')) rest = rest.replace(BEFORE, '');
   let level: number | null = null;
   let facility: number | null = null;
   let timestamp: bigint | null = null;
