@@ -818,6 +818,13 @@ test('reports that a process may have more descriptors than a snapshot contains'
   ]);
 });
 
+test('names a limit that other network namespaces than the initial one lack', () => {
+  const { reader } = triaged({ '/proc/sys/net/ipv4/tcp_mem': null });
+  expect(reader.unread).toMatchObject([
+    { check: 'limits', code: 'gone', why: '/proc/sys/net/ipv4/tcp_mem is not available in this network namespace' },
+  ]);
+});
+
 describe('never reports a missing or malformed source as clean:', () => {
   const optional = new Set(['/proc/slabinfo', '/proc/1/comm']);
   const paths = Object.keys(HEALTHY).filter((path) => !optional.has(path) && !path.startsWith('/sys/fs/cgroup/'));
