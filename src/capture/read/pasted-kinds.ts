@@ -335,9 +335,9 @@ export const KINDS: readonly Kind[] = [
   { name: '/proc/vmstat', line: VMSTAT, least: 3, files: file('proc/vmstat') },
   {
     name: 'memleak of bcc',
-    head: /^\[\d\d:\d\d:\d\d\] Top \d+ stacks with outstanding allocations:/,
-    line: /^(?:\d+ bytes in \d+ allocations from stack|\S+\+0x[0-9a-f]+|0x[0-9a-f]+|\[unknown\])/,
-    why: 'its blocks may be in use: kdump-mem leaks records how long they stay',
+    head: /^\[\d{1,2}:\d{1,2}:\d{1,2}\] Top \d+ stacks with outstanding allocations:/,
+    line: /^(?:\d+ bytes in \d+ allocations from stack|addr = |\S+\+0x[0-9a-f]+|0x[0-9a-f]+|\d+ \[<|\[unknown\])/,
+    why: 'kdump-mem leaks --from reads several reports of the kernel',
   },
   {
     name: 'pmap',
@@ -365,9 +365,9 @@ export const KINDS: readonly Kind[] = [
   },
   {
     name: 'page_owner',
-    head: /^(?:Page allocated via order \d+|\d+ times:$|PFN \d+ type \w+)/,
+    head: /^(?:Page allocated via order \d+|\d+ times(?:, \d+ pages.*)?:?$|PFN \d+ type \w+)/,
     line: /^(?:PFN \d+|Page allocated|\d+ times|[\w.]+\+0x[0-9a-f]+\/0x|Charged to memcg)/,
-    why: 'kdump-mem memory --by site reads it on that machine',
+    why: 'kdump-mem leaks --from reads two copies',
   },
   {
     name: 'memory.stat of a cgroup',
