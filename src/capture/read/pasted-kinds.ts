@@ -48,7 +48,8 @@ const MEMINFO = new RegExp(
 const VMSTAT =
   /^((?:nr|pg|pageoutrun|swp|ps|allocstall|kswapd|slabs|drop|oom|numa|thp|compact|workingset|unevictable|balloon|zswp|swap|htlb|zone|kcompactd|cow|direct|vma|ksm|memmap)_?\w{0,40}) (-?\d{1,19})$/;
 
-const SLABTOP = /^(\d+) +(\d+) +\d+% +([\d.,]+)K +(\d+) +(\d+) +(\d+)K +(\S{1,100})$/;
+/** Since procps 4.0.5 the size of a cache has no unit. */
+const SLABTOP = /^(\d+) +(\d+) +\d+% +([\d.,]+)K +(\d+) +(\d+) +(\d+)K? +(\S{1,100})$/;
 
 /** Bytes of one unit of `free` and `top`. */
 const UNITS: Readonly<Record<string, number>> = { b: 1, k: 1024, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
@@ -93,16 +94,20 @@ function freeFiles(lines: readonly string[], { words }: Command): Map<string, st
 /** Bytes of a figure: as the command asks or each figure shows. KiB are multiples of a page; all by chance are not. */
 function freeUnit(cells: readonly string[], words: string): number | undefined {
   if (cells.some((cell) => /[KMGTB]/i.test(cell))) return 1;
-  const option = /\bfree\b.* (?:-\w*([bkmgt])|--([kmg])(?:ibi|ega|iga|ilo)|--(bytes))/.exec(words);
-  if (/\bfree\b/.test(words)) return unitOf(option?.[1] ?? option?.[2] ?? (option?.[3] ? 'b' : 'k'));
+  if (/\bfree\b/.test(words)) {
+    const [, short, binary, decimal] =
+      / (?:-\w*([bkmgt])|--([kmgt])[ie]bi|--([kmgt])(?:ilo|ega|iga|era)|--bytes)(?: |$)/.exec(words) ?? [];
+    const unit = unitOf(short ?? binary ?? decimal ?? (/ --bytes/.test(words) ? 'b' : 'k')) ?? 1024;
+    return decimal || / --si\b/.test(words) ? 1000 ** (Math.log2(unit) / 10) : unit;
+  }
   const figures = cells.map(Number).filter((figure) => figure > 0);
   const total = figures[0] ?? 0;
   if (figures.length >= 4 && figures.every((figure) => figure % 4 === 0)) return total >= MIN_KIB ? 1024 : undefined;
   return total >= MIN_MIB && total < MOST_MIB ? 2 ** 20 : undefined;
 }
 
-/** 32 MiB; and amounts that are MiB, because nobody has them in GiB, nor a page that is no multiple of 4 KiB. */
-const [MIN_KIB, MIN_MIB, MOST_MIB] = [2 ** 15, 2 ** 11, 2 ** 25];
+/** 32 MiB; and amounts that are MiB: more than machines have in GiB, and less than they have in kB (--si). */
+const [MIN_KIB, MIN_MIB, MOST_MIB] = [2 ** 15, 2 ** 11, 2 ** 21];
 
 function sized(cell: string | undefined, unit: number): number | undefined {
   const [, digits = '', letter] = /^(\d+(?:[.,]\d+)?)([KMGTB])?i?B?$/i.exec(cell ?? '') ?? [];
@@ -141,7 +146,52 @@ function topFiles(lines: readonly string[]): Map<string, string> {
   return made;
 }
 
+/** BusyBox counts the page cache as used. */
+const BUSYBOX_MEMORY =
+  /^Mem: (\d{1,13})K used, (\d{1,13})K free, (\d{1,13})K shrd, (\d{1,13})K buff, (\d{1,13})K cached$/;
+
+function busyboxTopFiles(lines: readonly string[]): Map<string, string> {
+  const [used = 0, free = 0, shared, buffers, cached] = (BUSYBOX_MEMORY.exec(lines[0] ?? '') ?? [])
+    .slice(1)
+    .map((kib) => Number(kib) * 1024);
+  return meminfo([
+    ['MemTotal', used + free],
+    ['MemFree', free],
+    ['Buffers', buffers],
+    ['Cached', cached],
+    ['Shmem', shared],
+  ]);
+}
+
 const PS = 'sos_commands/process/ps_aux';
+
+/** A row of ps begins with the pid, or with a user before it. */
+const PS_ROW = /^(?:\d{1,10}|[a-z_][\w.+-]{0,31} +\d{1,10}) +\S+(?: +\S.*)?$(?<!: tunables.*)/;
+
+/** `ps -o` with the columns that are read, in any order; the last one may contain blanks. */
+function psFiles(lines: readonly string[]): Map<string, string> {
+  const [head = '', ...rows] = lines;
+  const columns = head.split(/ +/);
+  const form = new RegExp(
+    `^${columns
+      .slice(1)
+      .map(() => String.raw`(\S+) +`)
+      .join('')}(.+)$`,
+  );
+  const named = columns.at(-1);
+  const found = rows.flatMap((row) => {
+    const cells = form.exec(row)?.slice(1) ?? [];
+    const cell = (...names: readonly string[]) => cells[columns.findIndex((column) => names.includes(column))];
+    const [pid, command] = [cell('PID'), cells.at(-1) ?? ''];
+    const bytes = sized(cell('RSS', 'RSZ'), 1024);
+    if (pid === undefined || !/^\d{1,10}$/.test(pid) || bytes === undefined) return [];
+    const kib = Math.round(bytes / 1024);
+    // Kernel threads have none; `comm` has no brackets around their names.
+    const shown = kib === 0 && named !== 'CMD' && !/^\[/.test(command) ? `[${command}]` : command;
+    return `${cell('USER', 'RUSER') ?? '?'} ${pid} 0 0 ${kib} ${kib} ? ${cell('STAT', 'S') ?? 'S'} - - ${shown}\n`;
+  });
+  return new Map([[PS, found.join('')]]);
+}
 const SS = 'sos_commands/networking/ss_-peaonmi';
 
 /** Sockets get an inode that no kernel gives, where ss printed none: their owners are found by it. */
@@ -234,22 +284,41 @@ export const KINDS: readonly Kind[] = [
   {
     name: 'free',
     head: /^total\s+used\s+free\b/,
-    line: /^(?:Mem|Swap|Total|-\/\+ buffers\/cache|Low|High):/,
+    line: /^(?:Mem|Swap|Total|-\/\+ buffers\/cache|Low|High):(?!.* used,)/,
     isRounded: true,
     files: freeFiles,
   },
   {
     name: 'top',
-    head: /^top - \d\d:\d\d:\d\d up /,
+    head: /^top - \d{1,2}:\d\d:\d\d up /,
     line: new RegExp(`^(?:Tasks:|Threads:|%?Cpu|[KMGT]i?B (?:Mem|Swap)|Mem:|Swap:|PID USER)|${TOP_PROCESS.source}`),
     isRounded: true,
     files: topFiles,
+  },
+  {
+    name: 'top',
+    head: BUSYBOX_MEMORY,
+    line: /^(?:CPU: |Load average: |PID +PPID +USER +STAT|\d+ +\d+ \S+ +[A-Z])/,
+    isRounded: true,
+    files: busyboxTopFiles,
   },
   {
     name: 'ps aux',
     head: /^USER\s+PID\s+%CPU\s+%MEM\s+VSZ\s+RSS/,
     line: /^\S{1,64} +\d{1,10} +\d[\d.]* +\d[\d.]* +\d{1,15} +\d{1,15} +\S+ +[A-Zt-]\S* +\S+ +\S+ /,
     files: file(PS),
+  },
+  {
+    name: 'ps',
+    head: /^(?=.*\bPID\b)(?=.*\bRS[SZ]\b)(?!.*\bTASK\b)[A-Z%+ ]+ (?:COMMAND|CMD|COMM)$/,
+    line: PS_ROW,
+    files: psFiles,
+  },
+  {
+    name: 'ps',
+    head: /^(?=.*\bPID\b)(?!.*\b(?:TASK|RES)\b)[A-Z%+ ]+ (?:COMMAND|CMD|COMM)$/,
+    line: PS_ROW,
+    why: 'it has no memory of processes: ps aux',
   },
   {
     name: 'ss',
