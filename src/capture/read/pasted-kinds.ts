@@ -1,4 +1,6 @@
-/** What printed an output: the words behind a prompt, and the file of /proc that they name. */
+import type { PastedPart } from '../../records/pasted.js';
+
+/** What printed an output: the words behind a prompt, and the file of /proc or of a cgroup that they name. */
 export interface Command {
   readonly words: string;
   readonly path?: string;
@@ -7,6 +9,8 @@ export interface Command {
 /** An output of a command, recognized by its lines without indentation. */
 export interface Kind {
   readonly name: string;
+  /** Its name, if its lines show another one. */
+  readonly nameOf?: (lines: readonly string[]) => string;
   /** Begins an output, even in the middle of one of another kind. */
   readonly head?: RegExp;
   /** A line of it. */
@@ -21,6 +25,8 @@ export interface Kind {
   readonly isRounded?: true;
   /** Files of a sosreport with the same content; a string: why there are none. Absent: the kind is not used. */
   readonly files?: (lines: readonly string[], command: Command, pageSize: number) => Map<string, string> | string;
+  /** What it shows besides files. */
+  readonly figures?: (lines: readonly string[]) => PastedPart['figures'];
   /** Why the kind is not used, and what to run instead. */
   readonly why?: string;
 }
@@ -245,6 +251,8 @@ function smapsFiles(lines: readonly string[], command: Command): Map<string, str
   return new Map([[`proc/${pid}/smaps_rollup`, `00400000-7fffffff ---p 00000000 00:00 0 [rollup]\n${text}`]]);
 }
 
+const hasSizes = (lines: readonly string[]) => lines.some((line) => line.startsWith('Rss:'));
+
 function statusFiles(lines: readonly string[], command: Command): Map<string, string> | string {
   const pid = pidOf(command, lines) ?? NO_PID;
   return new Map([[`proc/${pid}/status`, `${lines.map((line) => line.replace(/:\s*/, ':\t')).join('\n')}\n`]]);
@@ -264,6 +272,40 @@ function slabtopFiles(lines: readonly string[], _: Command, pageSize: number): M
   }
   return new Map([['proc/slabinfo', `slabinfo - version: 2.1\n${[...rows.values()].join('')}`]]);
 }
+
+/** A file that is one of several alike: only its path says which. */
+const fileAt =
+  (why: string | Map<string, string>) =>
+  (lines: readonly string[], { path }: Command): Map<string, string> | string =>
+    path === undefined ? why : new Map([[path.slice(1), lines.map((line) => `${line}\n`).join('')]]);
+
+/** Lines of memory.stat that are shown: of version 2 (bytes), or the sums of version 1. */
+const CGROUP_LINES: Readonly<Record<keyof NonNullable<PastedPart['figures']>, readonly string[]>> = {
+  limitBytes: ['hierarchical_memory_limit'],
+  anonBytes: ['anon', 'total_rss', 'rss'],
+  fileBytes: ['file', 'total_cache', 'cache'],
+  shmemBytes: ['shmem', 'total_shmem'],
+  slabReclaimableBytes: ['slab_reclaimable'],
+  slabUnreclaimableBytes: ['slab_unreclaimable'],
+  kernelStackBytes: ['kernel_stack'],
+  pageTableBytes: ['pagetables'],
+  percpuBytes: ['percpu'],
+  socketBytes: ['sock'],
+};
+/** cgroup v1 prints PAGE_COUNTER_MAX where there is no limit. */
+const UNLIMITED = 2 ** 60;
+
+function cgroupFigures(lines: readonly string[]): PastedPart['figures'] {
+  const values = new Map(lines.map((line) => line.split(' ') as [string, string]));
+  return Object.fromEntries(
+    Object.entries(CGROUP_LINES).flatMap(([figure, names]) => {
+      const value = Number(names.map((name) => values.get(name)).find((digits) => digits !== undefined) ?? Number.NaN);
+      return value < UNLIMITED ? [[figure, value]] : [];
+    }),
+  );
+}
+
+const isCgroupStat = ([first = '']: readonly string[]) => /^(?:anon|cache) /.test(first);
 
 /** In the order in which they are tried: an output with a heading before lines that other files have too. */
 export const KINDS: readonly Kind[] = [
@@ -376,12 +418,11 @@ export const KINDS: readonly Kind[] = [
   },
   {
     name: '/proc/PID/smaps',
+    nameOf: (lines) => (hasSizes(lines) ? '/proc/PID/smaps' : '/proc/PID/maps'),
     head: new RegExp(`^${MAPPING}$`),
     line: new RegExp(`${SMAPS_LINE.source}|^${MAPPING}$`),
     files: (lines, command) =>
-      lines.some((line) => line.startsWith('Rss:'))
-        ? smapsFiles(lines, command)
-        : 'it has addresses only: cat /proc/PID/smaps_rollup has the memory',
+      hasSizes(lines) ? smapsFiles(lines, command) : 'it has addresses only: cat /proc/PID/smaps_rollup has the memory',
   },
   { name: '/proc/PID/status', head: /^Name:\s*\S.*$/, line: STATUS_LINE, files: statusFiles },
   {
@@ -400,6 +441,46 @@ export const KINDS: readonly Kind[] = [
             .join(''),
         ],
       ]),
+  },
+  {
+    name: 'memory.stat of a cgroup',
+    head: /^(?:(?:in)?active_(?:anon|file)|anon|cache|file|kernel_stack|percpu|sock|slab(?:_\w+)?|rss|mapped_file|hierarchical_\w+|total_\w+|unevictable|shmem|vmalloc|(?:sec_)?pagetables|file_\w+) \d{1,19}$/,
+    line: /^(?!nr_)[a-z]\w{1,60} \d{1,19}$/,
+    least: 3,
+    files: (lines, command) =>
+      isCgroupStat(lines) ? fileAt(new Map())(lines, command) : 'its first lines are missing',
+    figures: (lines) => (isCgroupStat(lines) ? cgroupFigures(lines) : null),
+  },
+  {
+    name: 'memory.events of a cgroup',
+    head: /^low \d{1,19}$/,
+    line: /^(?:high|max|oom|oom_kill|oom_group_kill|sock_throttled) \d{1,19}$/,
+    files: fileAt('its cgroup is unknown: cat /sys/fs/cgroup/NAME/memory.events names it'),
+  },
+  {
+    name: 'files of cgroups',
+    line: /^\/sys\/fs\/cgroup\/[^:\s]{1,300}\/(?:memory|pids|cgroup)\.\w+(?:\.\w+)*:/,
+    least: 1,
+    files: (lines) => {
+      const texts = new Map<string, string>();
+      for (const line of lines) {
+        const [, path = '', text = ''] = /^\/([^:]+):(.*)$/.exec(line) ?? [];
+        texts.set(path, `${texts.get(path) ?? ''}${text}\n`);
+      }
+      return texts;
+    },
+  },
+  {
+    name: 'pressure of memory, I/O or CPUs',
+    head: /^some avg10=\d/,
+    line: /^full avg10=\d/,
+    files: fileAt('it does not say of what: cat /proc/pressure/memory does, with its command'),
+  },
+  {
+    name: 'numastat',
+    head: /^(?:node0(?: +node\d+)*|Per-node (?:system|process|numastat) .*)$/,
+    line: /^(?:numa_\w+|interleave_hit|\w+_node|[A-Z]\w+(?:\(\w+\))?|PID|\d+ \(.*\)) +[\d.]+(?: +[\d.]+)*$|^(?:Node \d+ *)+(?:Total)?$|^-[- ]+$/,
+    why: 'cat /proc/zoneinfo has the zones of each node',
   },
   { name: '/proc/vmstat', line: VMSTAT, least: 3, files: file('proc/vmstat') },
   {
@@ -437,12 +518,6 @@ export const KINDS: readonly Kind[] = [
     head: /^(?:Page allocated via order \d+|\d+ times(?:, \d+ pages.*)?:?$|PFN \d+ type \w+)/,
     line: /^(?:PFN \d+|Page allocated|\d+ times|[\w.]+\+0x[0-9a-f]+\/0x|Charged to memcg)/,
     why: 'kdump-mem leaks --from reads two copies',
-  },
-  {
-    name: 'memory.stat of a cgroup',
-    line: /^(?:(?:in)?active_(?:anon|file)|anon|file|kernel_stack|percpu|sock|slab(?:_\w+)?|rss|cache|mapped_file|hierarchical_\w+|total_\w+|unevictable|shmem|vmalloc|sec_pagetables|pagetables|file_\w+) \d+$/,
-    least: 3,
-    why: 'the text lacks the limit: memory.max and memory.current',
   },
   {
     name: 'kmem -i of crash',

@@ -438,3 +438,109 @@ describe('other versions', () => {
     expect(ofText(old).length).toBe(2);
   });
 });
+
+describe('cgroups', () => {
+  const PATH = '/sys/fs/cgroup/system.slice/web.service';
+  const STAT = `anon 4000000000\nfile 20000000\nkernel_stack 1000000\nsock 0\nshmem 8192\ninactive_file 10000000\nslab_unreclaimable 140000000\npgscan 100\npgsteal 9\noom_kill 3\n`;
+  const V1 =
+    'cache 4096\nrss 0\nhierarchical_memory_limit 1048576\ntotal_cache 20000000\ntotal_rss 4000000000\ntotal_pgpgin 7\n';
+  const EVENTS = 'low 0\nhigh 0\nmax 12\noom 3\noom_kill 3\noom_group_kill 0\n';
+
+  test.each([
+    [
+      'version 2',
+      STAT,
+      {
+        anonBytes: 4_000_000_000,
+        fileBytes: 20_000_000,
+        kernelStackBytes: 1_000_000,
+        socketBytes: 0,
+        shmemBytes: 8192,
+        slabUnreclaimableBytes: 140_000_000,
+      },
+    ],
+    ['version 1', V1, { limitBytes: 1_048_576, anonBytes: 4_000_000_000, fileBytes: 20_000_000 }],
+    [
+      'version 1 without a limit',
+      V1.replace('1048576', '9223372036854771712'),
+      { anonBytes: 4_000_000_000, fileBytes: 20_000_000 },
+    ],
+  ])('memory.stat of %s shows the memory of its cgroup, and none of the machine', (_, text, figures) => {
+    for (const beside of ['', of('/proc/vmstat')]) {
+      const found = readText(text + beside);
+      expect(found?.parts[0]).toMatchObject({ kind: 'memory.stat of a cgroup', state: 'used', figures });
+      expect(found?.files.get('proc/vmstat')).toBe(content(beside).files.get('proc/vmstat'));
+    }
+    const cut = readText(text.slice(text.indexOf('\n') + 1));
+    expect(cut?.parts.every(({ figures: none }) => none === null)).toBe(true);
+    expect(cut?.files.has('proc/vmstat')).toBe(false);
+  });
+
+  test('memory.events without its cgroup are no events of the machine', () => {
+    const found = readText(EVENTS + of('/proc/meminfo'));
+    expect(found?.parts.map(({ kind, state }) => [kind, state])).toEqual([
+      ['memory.events of a cgroup', 'unclear'],
+      ['/proc/meminfo', 'used'],
+    ]);
+    expect(found?.files.has('proc/vmstat')).toBe(false);
+  });
+
+  test.each([
+    [
+      'behind prompts',
+      `# cat ${PATH}/memory.max\n4294967296\n# cat ${PATH}/memory.current\n4290000000\n# cat ${PATH}/memory.events\n${EVENTS}# cat ${PATH}/memory.stat\n${STAT}`,
+    ],
+    [
+      'below their paths',
+      `==> ${PATH}/memory.max <==\n4294967296\n\n==> ${PATH}/memory.current <==\n4290000000\n\n==> ${PATH}/memory.events <==\n${EVENTS}\n==> ${PATH}/memory.stat <==\n${STAT}`,
+    ],
+    [
+      'as grep prints them',
+      `memory.max:4294967296\nmemory.current:4290000000\n${EVENTS.replace(/^(?=.)/gm, 'memory.events:')}${STAT.replace(/^(?=.)/gm, 'memory.stat:')}`.replace(
+        /^(?=.)/gm,
+        `${PATH}/`,
+      ),
+    ],
+  ])('files of cgroups %s', (_, text) => {
+    const host = new CapturedHost(new CapturedFiles(content(text).files));
+    expect(['max', 'current', 'events', 'stat'].map((file) => host.readText(`${PATH}/memory.${file}`))).toEqual([
+      '4294967296\n',
+      '4290000000\n',
+      EVENTS,
+      STAT,
+    ]);
+    expect(content(text).unknown).toBe(0);
+  });
+});
+
+test('pressure is read if its file is known', () => {
+  const text =
+    'some avg10=12.00 avg60=30.00 avg300=9.00 total=285767\nfull avg10=11.00 avg60=25.00 avg300=8.00 total=242194\n';
+  expect(readText(text)?.parts).toMatchObject([{ state: 'unclear' }]);
+  for (const head of ['$ cat /proc/pressure/memory\n', '==> /proc/pressure/memory <==\n'])
+    expect(content(head + text).files).toEqual(new Map([['proc/pressure/memory', text]]));
+});
+
+test.each([
+  [
+    '/proc/PID/maps',
+    '55a0b2c00000-55a0b2c21000 rw-p 00000000 00:00 0 [heap]\n7f0000000000-7f0000021000 r-xp 00000000 08:01 12 /usr/lib/libc.so.6\n',
+  ],
+  [
+    'numastat',
+    '                           node0           node1\nnuma_hit              76557759        92126519\nnuma_miss                30772           30827\ninterleave_hit          106507          103832\nlocal_node            76502227        92086995\n',
+  ],
+  [
+    'numastat',
+    'Per-node process memory usage (in MBs) for PID 4711 (app)\n                           Node 0          Node 1           Total\n                  --------------- --------------- ---------------\nHuge                         0.00            0.00            0.00\nPrivate                   1250.31         3401.75         4652.06\n----------------  --------------- --------------- ---------------\nTotal                     1250.31         3401.75         4652.06\n',
+  ],
+])('%s is named, and not used', (kind, text) => {
+  for (const beside of ['/proc/meminfo', 'ss', '/proc/vmstat']) {
+    const found = readText(text + of(beside));
+    expect(found?.parts.map((part) => [part.kind, part.state === 'used'])).toEqual([
+      [kind, false],
+      [beside, true],
+    ]);
+    expect(found?.unknownLines).toBe(0);
+  }
+});
