@@ -55,7 +55,7 @@ const SYSLOG_TIME =
   /^(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?|(?:[A-Z][a-z]{2} )?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[A-Z]{2,5}|[+-]\d\d:?\d\d|Z)?|\d{9,10}\.\d{6})$/;
 
 /** First lines of reports that only a kernel prints, without those that begin with a program's name. */
-export const REPORTS = String.raw`Out of memory: Kill|Memory cgroup out of memory: |Kernel panic - not syncing|BUG: (?:[Uu]nable to handle|kernel NULL|soft lockup|Bad |scheduling while|sleeping function|K[AM]SAN: )|kernel BUG at \S+:\d+!|WARNING: (?:CPU: \d|possible |at \w)|INFO: task \S|rcu: INFO: |watchdog: BUG: |Oops: |Internal error: Oops|Unable to handle kernel|general protection fault[,:] |-+\[ cut here`;
+export const REPORTS = String.raw`Out of memory: Kill|Memory cgroup out of memory: |Kernel panic - not syncing|BUG: (?:unable to handle|Unable to handle|kernel NULL|soft lockup|Bad |scheduling while|sleeping function|K[AM]SAN: )|kernel BUG at \S+:\d+!|WARNING: (?:CPU: \d|possible |at \w)|INFO: task \S|rcu: INFO: |watchdog: BUG: |Oops: |Internal error: Oops|Unable to handle kernel|general protection fault[,:] |-+\[ cut here`;
 
 /**
  * Messages that only a kernel prints. A line with one is a kernel's, whatever precedes it, if that does not end within

@@ -353,8 +353,8 @@ describe('a text that a call passes', () => {
       names.push(...(structured.sources ?? []));
     }
     expect(new Set(names).size).toBe(9);
-    expect((await server.call('memory', { source: names[0] })).text).toContain('not a source');
-    expect((await server.call('memory', { source: names[1] })).failed).toBe(false);
+    expect((await server.call('memory', { source: names[0] ?? '' })).text).toContain('not a source');
+    expect((await server.call('memory', { source: names[1] ?? '' })).failed).toBe(false);
   });
 });
 

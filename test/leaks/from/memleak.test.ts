@@ -74,7 +74,11 @@ describe.each(Object.entries(FORMS))('%s', (_, form) => {
 
   test('quoted, and with line ends of a mail, it reads alike', async () => {
     const plain = await answerOf([text(form)]);
-    const quoted = await answerOf([text(form).replace(/^(?=.)/gm, '> ').replaceAll('\n', '\r\n')]);
+    const quoted = await answerOf([
+      text(form)
+        .replace(/^(?=.)/gm, '> ')
+        .replaceAll('\n', '\r\n'),
+    ]);
     expect(quoted.sites.map(({ held }) => held)).toEqual(plain.sites.map(({ held }) => held));
   });
 
