@@ -12,6 +12,7 @@ import {
   PRINTERS,
   type Prefixed,
   REST,
+  STARTS_WITH_TAG,
   splitPrefix,
   splitRemainder,
   TIMED,
@@ -45,7 +46,6 @@ const MOST_HEADS = 32;
 
 /** Tag of the kernel in a journal. */
 const TAG = ' kernel: ';
-const IS_TAG = /^(?:kernel|klogd|vmunix|crashlog)(?:\[\d{0,9}\])?:/;
 const JOURNAL_KERNEL = '"_TRANSPORT":"kernel"';
 /** An unknown vendor's CPU and task: brackets with letters, digits and a separator. */
 const OTHER_PRINTER =
@@ -303,7 +303,7 @@ export class LogFormat {
         continue;
       }
       const at = anchorOf(start);
-      const isTag = at !== undefined && IS_TAG.test(start.slice(at));
+      const isTag = at !== undefined && STARTS_WITH_TAG.test(start.slice(at));
       const first = at === undefined || isTag ? KNOWN.exec(start) : null;
       // A message may contain the word.
       const known = first && first.index < (at ?? Number.POSITIVE_INFINITY) ? first : null;
@@ -345,7 +345,7 @@ function hostOf(lines: readonly string[]): string | undefined {
   for (const line of lines) {
     const { tag, host = '' } = MONOTONIC.exec(line)?.groups ?? {};
     if (tag !== undefined || line.startsWith('[')) clocked++;
-    if (tag === undefined || !IS_TAG.test(`${tag}:`)) continue;
+    if (tag === undefined || !STARTS_WITH_TAG.test(`${tag}:`)) continue;
     if (host !== '') return host;
     hostless++;
   }

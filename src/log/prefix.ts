@@ -79,8 +79,10 @@ const TIME_TEXT =
   /(?:(?:[^\s:[\]()<>|\d]+ )?\d{4}[-/]\d\d[-/]\d\d[T _]|(?:[^\s:[\]()<>|]+ +){1,3})?\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?: ?[+-]\d\d:?\d\d|Z\b| (?:[A-Z]{2,5}|\d{4})(?![^\s\]]))?|(?<!\d)\d{9,10}\.\d{6}/;
 
 /** Tag that syslog and the journal use for the kernel; OpenWrt has one for the log before a crash. */
-const KERNEL_TAG = /(?:kernel|klogd|vmunix|crashlog)(?:\[\d{0,9}\])?: ?/y;
-const IS_KERNEL = /^(?:kernel|klogd|vmunix|crashlog)$/;
+const NAMES = '(?:kernel|klogd|vmunix|crashlog)';
+const KERNEL_TAG = new RegExp(`${NAMES}(?:\\[\\d{0,9}\\])?: ?`, 'y');
+const IS_KERNEL = new RegExp(`^${NAMES}$`);
+export const STARTS_WITH_TAG = new RegExp(`^${KERNEL_TAG.source}`);
 const OTHER_TAG = /[^ :[\]]{1,64}(?:\[\d{1,9}\])?: /y;
 
 /** `journalctl -o short-monotonic`, `short-delta`: like printk's output, with host and tag. */
@@ -221,10 +223,9 @@ export function splitRemainder(line: string, learnt: LearntPrefix): Prefixed | u
   const clock = CUT_CLOCK.exec(line)?.[0];
   const start = clock?.length ?? anchorOf(line.slice(0, MOST_HEAD));
   if (start === undefined) return undefined;
-  const split = splitPrefix(line.slice(start).replace(KERNEL_TAG_START, ''), { ...learnt, heads: undefined });
+  const split = splitPrefix(line.slice(start).replace(STARTS_WITH_TAG, ''), { ...learnt, heads: undefined });
   return split && { ...split, bare: false, form: split.form ?? 'dmesg' };
 }
-const KERNEL_TAG_START = new RegExp(`^${KERNEL_TAG.source}`);
 
 /** Maximum length of a prefix. */
 export const MOST_HEAD = 200;
@@ -384,7 +385,8 @@ function namedKind(facilityName: string, levelName: string): Pick<Prefixed, 'fac
   return facility < 0 || level < 0 ? undefined : { facility, level };
 }
 
-function clockOf(seconds: string, microseconds: string): bigint {
+/** Nanoseconds of a clock. */
+export function clockOf(seconds: string, microseconds: string): bigint {
   return BigInt(seconds) * 1_000_000_000n + BigInt(microseconds) * 1000n;
 }
 
