@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/util.js';
-import { CGROUP_FIGURES, PASTED_STATES } from '../../records/pasted.js';
+import { PASTED_STATES } from '../../records/pasted.js';
 import { CAUSE_RELATIONS, CONFIDENCES } from '../../triage/causes.js';
 import { SEVERITIES } from '../../triage/finding.js';
 import { HOST_CHECKS } from '../../triage/host-reader.js';
@@ -125,7 +125,7 @@ export const triageSchema = z.strictObject({
           /** Why it is not used. */
           why: z.string().nullable(),
           /** Memory of a cgroup; absent: not in the text. */
-          figures: z.partialRecord(z.enum(CGROUP_FIGURES), count).nullable(),
+          figures: z.record(z.string(), count).nullable(),
         }),
       ),
       unknownLines: count,

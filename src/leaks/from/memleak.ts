@@ -19,6 +19,9 @@ const MOST_FRAMES = 128;
 /** Maximum number of stacks in all reports together. */
 const MOST_STACKS = 500_000;
 
+/** Maximum number of amounts in all readings together. */
+const MOST_AMOUNTS = 250_000;
+
 interface Stack {
   readonly bytes: number;
   readonly blocks: number;
@@ -60,13 +63,16 @@ export async function recordingOfMemleak({ type, paths, pageSize }: FromOrder): 
   const isFull = reports.some(({ most, stacks }) => stacks.length >= most);
   const keyOf = ({ frames }: Stack) => frames.join('\n');
   for (const { stacks } of reports) for (const stack of stacks) known.add(keyOf(stack));
-  for (const [index, { seconds, most, stacks }] of reports.entries())
+  // All stacks are in each reading: of very many, only some readings are used.
+  const step = Math.ceil((reports.length * known.size) / MOST_AMOUNTS);
+  const used = reports.filter((_, index) => index % step === 0 || index === reports.length - 1);
+  for (const [index, { seconds, most, stacks }] of used.entries())
     await takes.one((seconds - began) * 1000, async (tally) => {
       tally.strange += strange;
       tally.cut += isCut ? 1 : 0;
       const idOf = (frames: readonly string[]) => tally.known.idOfStack(frames, 'stack', frameOf);
       for (const { bytes, blocks, frames } of stacks) tally.add(idOf(frames), bytes, blocks);
-      if (stacks.length < most || index === reports.length - 1) return 0;
+      if (stacks.length < most || index === used.length - 1) return 0;
       const smallest = Math.min(...stacks.map(({ bytes }) => bytes));
       const printed = new Set(stacks.map(keyOf));
       for (const key of known) if (!printed.has(key)) tally.add(idOf(key.split('\n')), smallest, null);
