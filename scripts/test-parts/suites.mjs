@@ -57,6 +57,8 @@ const ON_ALL_KERNELS = [
 /** What `scripts/lab up` makes for `npm test`, and what it makes for all kernels. */
 const LAB = [['up']];
 const ALL_KERNELS = [['up', 'kernels']];
+/** Versions of programs, besides those of this machine, whose output tests read. */
+const PASTED_PROGRAMS = ['sid', 'trixie'].map((suite) => ['programs', suite]);
 
 /** @type {readonly Suite[]} */
 export const SUITES = [
@@ -112,7 +114,7 @@ export const SUITES = [
     exclude: [ON_DEMAND],
     isolated: true,
     folders: ['test/browser'],
-    lab: LAB,
+    lab: [...LAB, ...PASTED_PROGRAMS],
   },
   {
     name: 'kernels',

@@ -1,8 +1,8 @@
 import { escapeText } from '../base/escape.js';
-import { formatCount } from '../base/size.js';
+import { formatCount, formatSize } from '../base/size.js';
 import { lackedBy } from '../capture/read/pasted.js';
 import type { CaptureOrigin, Origin } from '../records/machine-sample.js';
-import type { Pasted } from '../records/pasted.js';
+import { CGROUP_FIGURES, type Pasted, type PastedPart } from '../records/pasted.js';
 import type { CapturedJson, OriginJson } from './schema.js';
 
 /**
@@ -30,11 +30,34 @@ export function capturedWords({ name, taken }: CaptureOrigin): string {
 /** Most outputs that are named. */
 const MOST_PARTS = 12;
 
+const FIGURE_WORDS: Readonly<Record<(typeof CGROUP_FIGURES)[number], string>> = {
+  limitBytes: 'limit',
+  anonBytes: 'anonymous',
+  fileBytes: 'page cache',
+  shmemBytes: 'shared memory in it',
+  slabReclaimableBytes: 'reclaimable slab',
+  slabUnreclaimableBytes: 'unreclaimable slab',
+  kernelStackBytes: 'kernel stacks',
+  pageTableBytes: 'page tables',
+  percpuBytes: 'per-CPU memory',
+  socketBytes: 'sockets',
+};
+
+/** Memory of a cgroup, without what it has none of. */
+function figureWords({ figures }: PastedPart): string[] {
+  return CGROUP_FIGURES.flatMap((figure) => {
+    const bytes = figures?.[figure] ?? 0;
+    return bytes === 0 ? [] : `${FIGURE_WORDS[figure]} ${formatSize(bytes)}`;
+  });
+}
+
 /** What a text contains, what of it is not used, and which commands print what it lacks; clauses, escaped. */
 export function pastedWords(pasted: Pasted): string[] {
   const { parts, logs, unknownLines } = pasted;
   const lines = (count: number) => `${formatCount(count)} ${count === 1 ? 'line' : 'lines'}`;
-  const used = parts.filter(({ why }) => why === null).map((part) => `${part.kind} (${lines(part.lines)})`);
+  const used = parts
+    .filter(({ why }) => why === null)
+    .map((part) => `${part.kind} (${[lines(part.lines), ...figureWords(part)].join(', ')})`);
   const named = [...used, ...(logs.size > 0 ? ['a kernel log'] : [])];
   const more = named.length - MOST_PARTS;
   const unused = parts.flatMap(({ kind, line, why }) =>

@@ -218,7 +218,7 @@ function cacheOf({ cache }: SiteSurvivors['places'][number]): string | null {
 
 /** Whether allocations are known by events, which may be lost or may not fire. */
 function followsEvents(method: Recording['method']): boolean {
-  return ['tracefs', 'bpftrace', 'perf-script', 'trace-text'].includes(method);
+  return ['tracefs', 'bpftrace', 'perf-script', 'trace-text', 'memleak'].includes(method);
 }
 
 function unseenNotes({ type, method }: Recording, unseen: Recording['unseen']): LeakNote[] {

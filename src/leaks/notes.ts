@@ -65,6 +65,8 @@ export const LEAK_NOTE_CODES = [
   'source-sites',
   'source-inaccurate',
   'source-order',
+  /** A source lists the largest sites only. */
+  'source-largest',
   /** The order of the copies is unknown. */
   'unknown-order',
 ] as const;
@@ -97,6 +99,7 @@ const HIDES: readonly LeakNoteCode[] = [
   'source-sites',
   'source-inaccurate',
   'source-order',
+  'source-largest',
   'unknown-order',
 ];
 

@@ -123,10 +123,10 @@ export interface Gap {
   /**
    * `truncated`: it ends early, or reports itself as incomplete. `malformed`: lines of unknown format, or
    * that contradict themselves. `unreadable`: a part could not be read. `sites`: allocations of sites that
-   * found no room, summed as one. `inaccurate`: sites with allocations that the kernel did not count.
+   * found no room, summed as one. `largest`: it lists the largest sites only. `inaccurate`: sites with allocations that the kernel did not count.
    * `order`: times of events or files are out of order.
    */
-  readonly code: 'truncated' | 'malformed' | 'unreadable' | 'sites' | 'inaccurate' | 'order';
+  readonly code: 'truncated' | 'malformed' | 'unreadable' | 'sites' | 'inaccurate' | 'order' | 'largest';
   /** A file; untrusted if given by the user. */
   readonly source: string;
   readonly count: number;
@@ -142,7 +142,8 @@ export type MethodCode =
   | 'tracefs'
   | 'bpftrace'
   | 'perf-script'
-  | 'trace-text';
+  | 'trace-text'
+  | 'memleak';
 
 /**
  * A recording by any method: at least two readings, the first at the beginning. Methods that follow events

@@ -1,4 +1,4 @@
-import { REPORTS } from './prefix.js';
+import { clockOf, REPORTS } from './prefix.js';
 
 /** What a kernel's message may begin with: printk's clock, or the first line of a report. */
 const CANDIDATE = new RegExp(
@@ -85,7 +85,7 @@ export function behindOutput(line: string, start: number, around: Around): Behin
 
 function clockIn(text: string): bigint {
   const [, seconds = '0', microseconds = '0'] = /(\d+)\.(\d{6})/.exec(text) ?? [];
-  return BigInt(seconds) * 1_000_000_000n + BigInt(microseconds) * 1000n;
+  return clockOf(seconds, microseconds);
 }
 
 function isBetween(clock: bigint, around: Around): boolean {

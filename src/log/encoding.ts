@@ -1,4 +1,4 @@
-/** Undoes what carried a log: colours, HTML, quoted-printable mail. Text has one character per byte. */
+/** Undoes what carried a log: objects of containers, colours, HTML, quoted-printable mail. Text has one character per byte. */
 export type TextDecoder = (text: string) => string;
 
 const ESC = '\x1b';
@@ -15,6 +15,10 @@ const ELEMENT = /<\/?(?:pre|code|span|div|p|br|b|i|u|font|a|td|tr|li)(?: [^<>\n]
 /** A header of a mail, or `=` that occurs only as quoted-printable writes it. */
 const IS_QUOTED = /^Content-Transfer-Encoding: quoted-printable/im;
 const NOT_QUOTED = /=(?![0-9A-F]{2}|\r?\n|$)/;
+
+/** A line of a container's log, whose messages have prefixes of their own. The journal's have another name. */
+const OBJECT = /^\{(?!.{0,4096}"MESSAGE":).{0,4096}?"(?:log|message)":/m;
+const OBJECTS = /^\{".*\}\r?$/gm;
 
 /** A carriage return that ends a line alone: consoles, and programs that overwrite their line. */
 const RETURN = /\r(?=(?:<\d{1,3}>)?\[ *\d{1,9}\.\d{6}\])/;
@@ -37,9 +41,26 @@ function withoutQuoting(text: string): string {
     .replace(/=([0-9A-F]{2})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)));
 }
 
+/** Messages in place of objects. A line feed in one is escaped as rsyslog does. */
+function withoutObjects(text: string): string {
+  return text.replace(OBJECTS, (line) => {
+    let entry: unknown;
+    try {
+      entry = JSON.parse(Buffer.from(line, 'latin1').toString('utf8'));
+    } catch {
+      return line;
+    }
+    const fields = new Map<string, unknown>(Object.entries(entry ?? {}));
+    const message = fields.get('log') ?? (fields.has('MESSAGE') ? undefined : fields.get('message'));
+    if (typeof message !== 'string' || message.startsWith('{')) return line;
+    return Buffer.from(message.trimEnd().replaceAll('\n', '#012')).toString('latin1');
+  });
+}
+
 /** The decoder of a text, by its beginning. */
 export function decoderOf(sample: string): TextDecoder {
   const steps: TextDecoder[] = [(text) => (text.includes('\0') ? text.replaceAll('\0', '') : text)];
+  if (OBJECT.test(sample)) steps.push(withoutObjects);
   const isQuoted = /=(?:3D|\r?\n)/.test(sample) && (IS_QUOTED.test(sample) || !NOT_QUOTED.test(sample));
   if (isQuoted) steps.push(withoutQuoting);
   if (HTML_LIKE.test(sample)) steps.push(withoutHtml);

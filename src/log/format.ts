@@ -11,6 +11,8 @@ import {
   MOST_HEAD,
   PRINTERS,
   type Prefixed,
+  REST,
+  STARTS_WITH_TAG,
   splitPrefix,
   splitRemainder,
   TIMED,
@@ -44,11 +46,11 @@ const MOST_HEADS = 32;
 
 /** Tag of the kernel in a journal. */
 const TAG = ' kernel: ';
-const IS_TAG = /^(?:kernel|klogd|vmunix|crashlog)(?:\[\d{0,9}\])?:/;
 const JOURNAL_KERNEL = '"_TRANSPORT":"kernel"';
 /** An unknown vendor's CPU and task: brackets with letters, digits and a separator. */
 const OTHER_PRINTER =
   /^ ?[A-Z]?[[(](?!<)(?=[^\])]{0,60}\d)(?=[^\])]{0,60}[A-Za-z])[^\])]{0,60}[:,@][^\])]{0,60}[\])] ?/;
+const FURTHER_LINE = new RegExp(`^([ \\t]*[^ \\t].*?)${REST}`);
 /** The usual prefix, without anything that would need a closer look. */
 const PLAIN = /(?:<\d{1,3}>)?\[ *\d{1,9}\.\d{6}\] (?![[( -]|[A-Z]\[)/y;
 
@@ -294,13 +296,14 @@ export class LogFormat {
       if (!split.bare) {
         if (split.form === 'syslog') {
           tagged++;
+          shapes.addEntry(start.slice(0, anchorOf(start)));
           this.#hasOtherTags ||= !line.includes(TAG);
         } else untagged++;
         shapes.add('', 'clock');
         continue;
       }
       const at = anchorOf(start);
-      const isTag = at !== undefined && IS_TAG.test(start.slice(at));
+      const isTag = at !== undefined && STARTS_WITH_TAG.test(start.slice(at));
       const first = at === undefined || isTag ? KNOWN.exec(start) : null;
       // A message may contain the word.
       const known = first && first.index < (at ?? Number.POSITIVE_INFINITY) ? first : null;
@@ -312,7 +315,9 @@ export class LogFormat {
       } else if (known) shapes.add(start.slice(0, known.index), { message: known[0].replace(/\d+/g, '') });
       else {
         const frame = FRAME.exec(start);
+        const rest = frame ? null : FURTHER_LINE.exec(start);
         if (frame) shapes.add(start.slice(0, frame.index), 'frame');
+        else if (rest?.[1] !== undefined) shapes.add(rest[1], 'rest');
       }
     }
     const hasTags = this.#learnt.hasTags ?? tagged > untagged;
@@ -340,7 +345,7 @@ function hostOf(lines: readonly string[]): string | undefined {
   for (const line of lines) {
     const { tag, host = '' } = MONOTONIC.exec(line)?.groups ?? {};
     if (tag !== undefined || line.startsWith('[')) clocked++;
-    if (tag === undefined || !IS_TAG.test(`${tag}:`)) continue;
+    if (tag === undefined || !STARTS_WITH_TAG.test(`${tag}:`)) continue;
     if (host !== '') return host;
     hostless++;
   }

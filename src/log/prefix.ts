@@ -55,7 +55,7 @@ const SYSLOG_TIME =
   /^(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?|(?:[A-Z][a-z]{2} )?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[A-Z]{2,5}|[+-]\d\d:?\d\d|Z)?|\d{9,10}\.\d{6})$/;
 
 /** First lines of reports that only a kernel prints, without those that begin with a program's name. */
-export const REPORTS = String.raw`Out of memory: Kill|Memory cgroup out of memory: |Kernel panic - not syncing|BUG: (?:unable to handle|kernel NULL|soft lockup|Bad |scheduling while|sleeping function|K[AM]SAN: )|kernel BUG at \S+:\d+!|WARNING: (?:CPU: \d|possible |at \w)|INFO: task \S|rcu: INFO: |watchdog: BUG: |Oops: |Internal error: Oops|Unable to handle kernel|general protection fault[,:] |-+\[ cut here`;
+export const REPORTS = String.raw`Out of memory: Kill|Memory cgroup out of memory: |Kernel panic - not syncing|BUG: (?:unable to handle|Unable to handle|kernel NULL|soft lockup|Bad |scheduling while|sleeping function|K[AM]SAN: )|kernel BUG at \S+:\d+!|WARNING: (?:CPU: \d|possible |at \w)|INFO: task \S|rcu: INFO: |watchdog: BUG: |Oops: |Internal error: Oops|Unable to handle kernel|general protection fault[,:] |-+\[ cut here`;
 
 /**
  * Messages that only a kernel prints. A line with one is a kernel's, whatever precedes it, if that does not end within
@@ -79,8 +79,10 @@ const TIME_TEXT =
   /(?:(?:[^\s:[\]()<>|\d]+ )?\d{4}[-/]\d\d[-/]\d\d[T _]|(?:[^\s:[\]()<>|]+ +){1,3})?\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?: ?[+-]\d\d:?\d\d|Z\b| (?:[A-Z]{2,5}|\d{4})(?![^\s\]]))?|(?<!\d)\d{9,10}\.\d{6}/;
 
 /** Tag that syslog and the journal use for the kernel; OpenWrt has one for the log before a crash. */
-const KERNEL_TAG = /(?:kernel|klogd|vmunix|crashlog)(?:\[\d{0,9}\])?: ?/y;
-const IS_KERNEL = /^(?:kernel|klogd|vmunix|crashlog)$/;
+const NAMES = '(?:kernel|klogd|vmunix|crashlog)';
+const KERNEL_TAG = new RegExp(`${NAMES}(?:\\[\\d{0,9}\\])?: ?`, 'y');
+const IS_KERNEL = new RegExp(`^${NAMES}$`);
+export const STARTS_WITH_TAG = new RegExp(`^${KERNEL_TAG.source}`);
 const OTHER_TAG = /[^ :[\]]{1,64}(?:\[\d{1,9}\])?: /y;
 
 /** `journalctl -o short-monotonic`, `short-delta`: like printk's output, with host and tag. */
@@ -119,6 +121,9 @@ const KMSG = /^(?:[\w.+-]+,)?(\d{1,5}),(\d{1,15}),(\d{1,15}),([^;]{0,200});(.*)$
 /** Rest of a clock whose beginning was lost. */
 const CUT_CLOCK = /^[ \d]{0,12}\.?\d{1,6}\](?:\[ *[TC]\d{1,9}\])? /;
 
+/** What a further line of an entry of the journal has in place of a prefix, at least. */
+export const REST = ' '.repeat(16);
+
 /** Splits a priority into facility and level (include/linux/kern_levels.h). */
 function priority(number: number): Pick<Prefixed, 'facility' | 'level'> {
   return { facility: number >> 3, level: number & 7 };
@@ -139,10 +144,10 @@ export function splitPrefix(line: string, { heads, hasTags, host, printer }: Lea
     printedTime = timeIn(head);
     rest = rest.slice(head.length);
     // Where the others have the kernel's clock, a line without it is not printk's, whatever precedes it.
-    bare = hasTags === false;
+    bare = hasTags === false || rest.startsWith(REST);
     if (hasTags && matchedAt(KERNEL_TAG, rest) === '' && matchedAt(OTHER_TAG, rest) !== '') return undefined;
   }
-  if (rest.startsWith('{"')) return ofJson(rest, { host, printer });
+  if (rest.startsWith('{"')) return ofJson(rest);
   const kmsg = KMSG.exec(rest);
   if (kmsg) return ofKmsg(kmsg);
   const tag = head !== '' || hasTags ? matchedAt(KERNEL_TAG, rest) : '';
@@ -153,7 +158,7 @@ export function splitPrefix(line: string, { heads, hasTags, host, printer }: Lea
     if (entry) printedTime = entry.printedTime;
     bare = false;
     form = 'syslog';
-  } else rest = rest.replace(BEFORE, '');
+  } else if (rest.includes(']')) rest = rest.replace(BEFORE, '');
   let level: number | null = null;
   let facility: number | null = null;
   let timestamp: bigint | null = null;
@@ -218,10 +223,9 @@ export function splitRemainder(line: string, learnt: LearntPrefix): Prefixed | u
   const clock = CUT_CLOCK.exec(line)?.[0];
   const start = clock?.length ?? anchorOf(line.slice(0, MOST_HEAD));
   if (start === undefined) return undefined;
-  const split = splitPrefix(line.slice(start).replace(KERNEL_TAG_START, ''), { ...learnt, heads: undefined });
+  const split = splitPrefix(line.slice(start).replace(STARTS_WITH_TAG, ''), { ...learnt, heads: undefined });
   return split && { ...split, bare: false, form: split.form ?? 'dmesg' };
 }
-const KERNEL_TAG_START = new RegExp(`^${KERNEL_TAG.source}`);
 
 /** Maximum length of a prefix. */
 export const MOST_HEAD = 200;
@@ -296,10 +300,10 @@ function printerOf(pattern: RegExp, text: string): (Printer & { readonly length:
 const NOTHING = { level: null, facility: null, timestamp: null, printedTime: '', caller: null };
 
 /**
- * Splits an object on one line: `journalctl -o json`, `dmesg -J`, or a container's log, whose messages have prefixes
- * of their own. The journal's kernel timestamp is the time of the printk call.
+ * Splits an object on one line: `journalctl -o json`, `dmesg -J`. The journal's kernel timestamp is the time of the
+ * printk call.
  */
-function ofJson(line: string, learnt: LearntPrefix): Prefixed | undefined {
+function ofJson(line: string): Prefixed | undefined {
   const bare = { ...NOTHING, bare: true, form: undefined, text: line };
   let entry: unknown;
   try {
@@ -308,8 +312,6 @@ function ofJson(line: string, learnt: LearntPrefix): Prefixed | undefined {
     return bare;
   }
   const fields = new Map<string, unknown>(Object.entries(entry ?? {}));
-  const wrapped = fields.get('log') ?? (fields.has('MESSAGE') ? undefined : fields.get('message'));
-  if (typeof wrapped === 'string' && !wrapped.startsWith('{')) return splitPrefix(wrapped.trimEnd(), learnt);
   const message = fields.get('MESSAGE') ?? fields.get('msg');
   if (message === undefined && !fields.has('MESSAGE')) return bare;
   const isJournal = fields.has('MESSAGE');
@@ -383,7 +385,8 @@ function namedKind(facilityName: string, levelName: string): Pick<Prefixed, 'fac
   return facility < 0 || level < 0 ? undefined : { facility, level };
 }
 
-function clockOf(seconds: string, microseconds: string): bigint {
+/** Nanoseconds of a clock. */
+export function clockOf(seconds: string, microseconds: string): bigint {
   return BigInt(seconds) * 1_000_000_000n + BigInt(microseconds) * 1000n;
 }
 

@@ -1,3 +1,5 @@
+import { REST } from './prefix.js';
+
 /** A prefix is a sequence of blanks, words, and single other characters. */
 const PARTS = /[ \t]+|[^ \t[\](){}<>|:,;=]+|[\s\S]/g;
 const WORD = '[^ \\t[\\](){}<>|:,;=]+';
@@ -17,6 +19,8 @@ const PROGRAM = /[ \]](?!kern\.)[^ :[\]]{1,64}(?:\[\d{1,9}\])?: ?$/;
 const MARKED = /\d:\d\d|^[ \t]*(?:[>|#*]|\d+[ \t:)]|$)|^[^ ]*[./][^ ]*:|\] ?$/;
 
 interface Shape {
+  /** Kinds of its parts. */
+  readonly key: string;
   /** The beginning of the first line that has it. */
   readonly head: string;
   readonly parts: readonly string[];
@@ -31,25 +35,32 @@ interface Shape {
   readonly kinds: Set<string>;
   /** Number of lines that have it before a line of a stack trace. */
   frames: number;
+  /** Number of lines that have it before blanks as wide as a prefix: further lines of an entry of the journal. */
+  rests: number;
 }
+
+/** What follows a prefix: the kernel's clock or tag, a line of a trace, the rest of an entry, or a known message. */
+type Next = 'clock' | 'tag' | 'frame' | 'rest' | { readonly message: string };
 
 /** Learns what lines have in common before the kernel's own prefix, or before messages that only a kernel prints. */
 export class ShapeCounter {
   readonly #shapes = new Map<string, Shape>();
+  readonly #entries = new Set<string>();
   #anchored = 0;
   #known = 0;
   #frames = 0;
 
-  /** @param next what follows: the kernel's clock or tag, a line of a stack trace, or a known message */
-  add(head: string, next: 'clock' | 'tag' | 'frame' | { readonly message: string }): void {
+  add(head: string, next: Next): void {
     if (next === 'frame') this.#frames++;
     else if (typeof next === 'object') this.#known++;
-    else this.#anchored++;
+    else if (next !== 'rest') this.#anchored++;
     const parts = head.match(PARTS) ?? [];
     // Traces are indented.
     if (parts.length > MOST_PARTS || head === '' || (next === 'frame' && head.trim() === '')) return;
-    const key = parts.map((part) => (IS_BLANK.test(part) ? ' ' : IS_WORD.test(part) ? 'w' : part)).join('');
+    const key = keyOf(parts);
+    if (next === 'tag') this.addEntry(head);
     const shape = this.#shapes.get(key) ?? {
+      key,
       head,
       parts,
       values: parts.map((part) => new Set([part])),
@@ -58,19 +69,23 @@ export class ShapeCounter {
       known: 0,
       kinds: new Set(),
       frames: 0,
+      rests: 0,
     };
     if (!this.#shapes.has(key) && this.#shapes.size >= MOST_SHAPES) return;
     this.#shapes.set(key, shape);
-    for (const [index, part] of parts.entries()) {
-      const values = shape.values[index]?.add(part);
-      if (values && values.size > FEW) shape.values[index] = undefined;
-    }
+    addValues(shape, parts);
     shape.isTagged ||= next === 'tag';
     if (next === 'frame') shape.frames++;
+    else if (next === 'rest') shape.rests++;
     else if (typeof next === 'object') {
       shape.known++;
       shape.kinds.add(next.message);
     } else shape.anchored++;
+  }
+
+  /** @param head of an entry of syslog or the journal, up to the kernel's tag */
+  addEntry(head: string): void {
+    if (this.#entries.size < MOST_SHAPES) this.#entries.add(keyOf(head.match(PARTS) ?? []));
   }
 
   /**
@@ -88,7 +103,9 @@ export class ShapeCounter {
   }
 
   #isPrefix(shape: Shape, lines: readonly string[], hasTags: boolean): boolean {
-    const { head, anchored, isTagged, known, kinds, frames } = shape;
+    const { key, head, anchored, isTagged, known, kinds, frames } = shape;
+    if (isRest(shape)) return [...this.#entries].some((entry) => entry.startsWith(key.trimEnd()));
+    const isOfAll = addAll(shape, lines);
     const isOfMost = () => {
       const pattern = new RegExp(`^${patternOf(shape)}`);
       return lines.filter((line) => pattern.test(line)).length >= lines.length / 2;
@@ -97,16 +114,60 @@ export class ShapeCounter {
     if (anchored > 0) return anchored >= this.#anchored / 2 || (anchored >= 2 && anchored >= this.#anchored / 50);
     // Lines of a trace begin alike; other messages with a function are fewer.
     if (frames >= 3 && frames > this.#frames / 2) return true;
-    if (known === 0 || (!MARKED.test(head) && kinds.size < 3)) return false;
+    if (known === 0 || (!MARKED.test(head) && kinds.size < 3 && !isOfAll)) return false;
     return (known >= 2 && known >= (this.#anchored + this.#known) / 20) || isOfMost();
   }
 }
 
-function timesOf({ anchored, known, frames }: Shape): number {
-  return anchored + known + frames;
+function keyOf(parts: readonly string[]): string {
+  return parts.map((part) => (IS_BLANK.test(part) ? ' ' : IS_WORD.test(part) ? 'w' : part)).join('');
 }
 
-function patternOf({ head, parts, values, anchored }: Shape): string {
+/** Whether a shape is only that of further lines of entries. */
+function isRest(shape: Shape): boolean {
+  return shape.rests > 0 && shape.rests === timesOf(shape);
+}
+
+function timesOf({ anchored, known, frames, rests }: Shape): number {
+  return anchored + known + frames + rests;
+}
+
+function addValues({ values }: Shape, parts: readonly string[]): void {
+  for (const [index, part] of parts.entries()) {
+    const all = values[index]?.add(part);
+    if (all && all.size > FEW) values[index] = undefined;
+  }
+}
+
+/**
+ * Adds the values of all lines to a shape that all of them have. Its words vary little, unless they are times or
+ * numbers: sentences and lists of names also begin alike.
+ */
+function addAll(shape: Shape, lines: readonly string[]): boolean {
+  const like = new RegExp(`^${shape.parts.map(likePart).join('')}`);
+  const heads: string[][] = [];
+  for (const line of lines) {
+    const head = like.exec(line)?.slice(1);
+    if (head === undefined) return false;
+    // Messages begin with blanks too.
+    heads.push(head.map((part, index) => part.trim() || shape.parts[index] || ''));
+  }
+  const most = Math.max(2, lines.length / ALL);
+  const variety = (index: number) => new Set(heads.map((head) => head[index]?.replace(/^.*\d.*$/, '0'))).size;
+  if (lines.length < ALL || shape.parts.some((_, index) => variety(index) > most)) return false;
+  for (const head of heads) addValues(shape, head);
+  return true;
+}
+/** Minimum number of lines that show what all lines have. */
+const ALL = 4;
+
+function likePart(part: string, index: number, { length }: readonly string[]): string {
+  if (IS_BLANK.test(part)) return index === 0 || index === length - 1 ? '([ \\t]*)' : '([ \\t]+)';
+  return IS_WORD.test(part) ? `(${WORD})` : `(${escaped(part)})`;
+}
+
+function patternOf(shape: Shape): string {
+  const { head, parts, values, anchored } = shape;
   const isTimed = TIME.test(head);
   const last = parts.length - 1;
   let isLoose = false;
@@ -115,7 +176,7 @@ function patternOf({ head, parts, values, anchored }: Shape): string {
     if (IS_BLANK.test(part)) {
       // Numbers are aligned, and a line without a message has no blank at its end.
       if (index === 0 && last > 0) return '[ \\t]*';
-      return all.length === 1 ? `${part}${index === last ? '?' : ''}` : '[ \\t]+';
+      return all.length === 1 ? `${part}${index === last && last > 0 ? '?' : ''}` : '[ \\t]+';
     }
     if (!IS_WORD.test(part)) return escaped(part);
     if (part.startsWith('kern.')) return 'kern\\.\\w+';
@@ -129,7 +190,7 @@ function patternOf({ head, parts, values, anchored }: Shape): string {
   });
   // Words that vary, without a time among them, may also begin a message.
   const follows = isLoose && anchored > 0 ? '(?=(?:<\\d+>)?\\[ *\\d|\\d+,\\d+,\\d|[a-z]{3,8} *:[a-z]{3,6} *:|[{])' : '';
-  return patterns.join('') + follows;
+  return patterns.join('') + (isRest(shape) ? `(?=${REST})` : follows);
 }
 
 /** A pattern that matches a text. */

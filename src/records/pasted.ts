@@ -18,6 +18,21 @@ export interface Pasted {
 export const PASTED_STATES = ['used', 'unsupported', 'unclear', 'foreign', 'covered'] as const;
 type PastedState = (typeof PASTED_STATES)[number];
 
+/** Memory of one cgroup, by its memory.stat; absent: not in it. */
+export const CGROUP_FIGURES = [
+  'limitBytes',
+  'anonBytes',
+  'fileBytes',
+  'shmemBytes',
+  'slabReclaimableBytes',
+  'slabUnreclaimableBytes',
+  'kernelStackBytes',
+  'pageTableBytes',
+  'percpuBytes',
+  'socketBytes',
+] as const;
+type CgroupFigures = Readonly<Partial<Record<(typeof CGROUP_FIGURES)[number], number>>>;
+
 /** Output of one command. */
 export interface PastedPart {
   readonly kind: string;
@@ -30,4 +45,6 @@ export interface PastedPart {
   readonly state: PastedState;
   /** Why it is not used; null: it is. */
   readonly why: string | null;
+  /** What it shows that no other part of an answer has, in bytes; null: nothing. */
+  readonly figures: CgroupFigures | null;
 }

@@ -24,10 +24,19 @@ export function* limits(host: HostReader): Generator<Finding> {
     ['udp_mem', udpPages],
   ] as const) {
     if (use) yield* near(name, use.used, use.limit);
-    // Only the initial network namespace has these limits.
-    else host.miss('limits', `memory use near ${name}`, malformed(`/proc/sys/net/ipv4/${name}`));
+    else host.miss('limits', `memory use near ${name}`, withoutLimit(host, `/proc/sys/net/ipv4/${name}`));
   }
   yield* keys(host);
+}
+
+/** Why a limit of the network is unknown: only the initial network namespace has it. */
+function withoutLimit(host: HostReader, path: string): unknown {
+  try {
+    host.text(path);
+    return malformed(path);
+  } catch (error) {
+    return isAbsent(error) ? new HostError('gone', `${path} is not available in this network namespace`) : error;
+  }
 }
 
 /** Without the module nf_conntrack there is no such limit. */

@@ -1,4 +1,5 @@
 import type { LargestProgram } from '../account/processes/groups.js';
+import { HostError } from '../base/errors.js';
 import { parsePressure } from '../host/proc/machine-sample.js';
 import { optionalText } from '../host/proc/process.js';
 import { freePages, type Pressure } from '../records/machine-sample.js';
@@ -158,9 +159,19 @@ export function* memoryPressure(host: HostReader): Generator<Finding> {
     fullAvg60: full.avg60,
     someAvg10: some.avg10,
     someAvg60: some.avg60,
-    swapUsedBytes: host.meminfo('SwapTotal') - host.meminfo('SwapFree'),
+    swapUsedBytes: swapUsed(host),
   };
   yield found('memory-pressure', 'warning', figures, 'procs --sort anon');
+}
+
+/** Null: /proc/meminfo is not available, as in a text that has other files. */
+function swapUsed(host: HostReader): number | null {
+  try {
+    return host.meminfo('SwapTotal') - host.meminfo('SwapFree');
+  } catch (error) {
+    if (error instanceof HostError) return null;
+    throw error;
+  }
 }
 
 /** Kills by the OOM killer since boot. @throws {HostError} */

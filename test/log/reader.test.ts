@@ -182,3 +182,54 @@ test.each([
   const lines = `${part.repeat(200)}\n`.repeat(500);
   expect(read(`${kernel}${line}\n${kernel}${lines}${kernel}`).texts.length).toBeGreaterThanOrEqual(3);
 });
+
+/** journalctl aligns further lines of a message below its first one. */
+const FURTHER = `Dec 12 16:07:34 web1 kernel: active_anon:1 inactive_anon:2
+                              active_file:3 inactive_file:4
+                              free:5 free_pcp:6
+Dec 12 16:07:34 web1 app[7]: x
+`;
+
+test.each([
+  ['a program', 'vm-1  | '],
+  ['the name of a file', '/var/log/kern.log:'],
+  ['a time', '2025-06-04T17:51:20.123456789Z stdout F '],
+  ['a line number', '    12\t'],
+])('reads further lines of a message behind %s', (_, prefix) => {
+  const texts = textRecords(FURTHER.replace(/^(?=.)/gm, prefix)).map(({ text }) => text.trim());
+  expect(texts).toEqual(textRecords(FURTHER).map(({ text }) => text.trim()));
+});
+
+test.each([
+  [
+    'one message behind what all lines have',
+    'vm-1  | VFS: Close: file count is 0\nvm-1  | a\nvm-1  | b\nvm-1  | \n',
+    ['VFS: Close: file count is 0'],
+  ],
+  [
+    'levels before each line',
+    ['INFO', 'WARN', 'INFO', 'WARN', 'INFO', 'WARN']
+      .map((level, index) => `<${level}> ${level}: usb 5-1: ${index}\n`)
+      .join(''),
+    ['usb 5-1: 0'],
+  ],
+  [
+    'names before messages of few lines',
+    'TITLE: BUG: Unable to handle kernel data access at 0x1\nTYPE: DoS\nALT: c\n',
+    [],
+  ],
+  [
+    'names before messages of more lines',
+    ['TITLE', 'TYPE', 'ALT', 'FRAME', 'EXECUTOR'].map((name) => `${name}: KASAN\n`).join('') +
+      'x: Kernel panic - not syncing: y\n',
+    [],
+  ],
+])('%s', (_, text, expected) => {
+  expect(read(text).texts.slice(0, 1)).toEqual(expected);
+});
+
+test("finds a message behind output in a container's log", () => {
+  const lines = ['[    1.000000] a', 'root@vm:~# [    2.000000] BUG: unable to handle page fault', '[    3.000000] b'];
+  const text = lines.map((log) => `${JSON.stringify({ log: `${log}\n`, stream: 'stdout' })}\n`).join('');
+  expect(read(text)).toMatchObject({ texts: ['a', 'BUG: unable to handle page fault', 'b'], messages: 3 });
+});

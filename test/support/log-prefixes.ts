@@ -244,24 +244,17 @@ function readLog(text: string): { readonly records: TextRecord[]; readonly summa
   return { records, summary: reader.end() };
 }
 
-/** How a log whose lines have no prefix of printk reads behind a prefix on each line. */
-export type Reading = 'alike' | 'incomplete' | 'silent';
-
-/** Reads a log with the prefix of each carrier that it can have. */
-export function readingsOf(raw: string): Map<string, Reading> {
+/** Carriers that change the findings of a log whose lines have no prefix of printk, if they are on each line. */
+export function changedBy(raw: string): string[] {
   const text = raw.replaceAll('\r', '');
   const plain = readLog(text);
   const findings = plainFindings(text);
   const isUnknown = plain.summary.format === undefined;
   // The tag of the kernel before each line would also claim lines that have none.
   const able = CARRIERS.filter(({ on, name }) => name !== 'colours' && (on === 'all' || isUnknown));
-  return new Map(
-    able.map((carrier) => {
-      const { records, summary } = readLog(carried(text, { ...carrier, on: 'all' }).text);
-      const found = logFindings(records, 4096);
-      const isAlike = isDeepStrictEqual(said(found, false), said(findings, false));
-      const isSaid = summary.unknownLines + summary.unconfirmedLines > 0 || found.length >= findings.length;
-      return [carrier.name, isAlike ? 'alike' : isSaid ? 'incomplete' : 'silent'];
-    }),
-  );
+  const isChanged = (carrier: Carrier) => {
+    const found = logFindings(textRecords(carried(text, { ...carrier, on: 'all' }).text), 4096);
+    return !isDeepStrictEqual(said(found, false), said(findings, false));
+  };
+  return able.filter(isChanged).map(({ name }) => name);
 }

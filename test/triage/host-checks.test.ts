@@ -818,6 +818,18 @@ test('reports that a process may have more descriptors than a snapshot contains'
   ]);
 });
 
+test('reports stalls of a text that has only their file', () => {
+  const { findings } = triaged({ '/proc/meminfo': null, '/proc/pressure/memory': psi(30, 20) });
+  expect(findings).toMatchObject([{ code: 'memory-pressure', figures: { fullAvg60: 20, swapUsedBytes: null } }]);
+});
+
+test('names a limit that other network namespaces than the initial one lack', () => {
+  const { reader } = triaged({ '/proc/sys/net/ipv4/tcp_mem': null });
+  expect(reader.unread).toMatchObject([
+    { check: 'limits', code: 'gone', why: '/proc/sys/net/ipv4/tcp_mem is not available in this network namespace' },
+  ]);
+});
+
 describe('never reports a missing or malformed source as clean:', () => {
   const optional = new Set(['/proc/slabinfo', '/proc/1/comm']);
   const paths = Object.keys(HEALTHY).filter((path) => !optional.has(path) && !path.startsWith('/sys/fs/cgroup/'));

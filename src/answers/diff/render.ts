@@ -167,7 +167,7 @@ function sumWords(
     // Sockets that hold no data are not listed.
     return name === 'sockets'
       ? `No socket${whole ? '' : ' that could be read'} held memory in the first or last input.`
-      : `No ${PARTS[name]}.`;
+      : `No ${PARTS[name]}${whole ? '' : ' that can be compared'}.`;
   if (grew === 0 && shrank === 0)
     return `${all}: ${unknown > 0 ? `no known change (unknown for ${formatCount(unknown)})` : 'unchanged'}.`;
   return `${all}: increases ${signedSize(grew)}, decreases ${signedSize(shrank)}.${more}${grownWords(name, items, limit)}`;

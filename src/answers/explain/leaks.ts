@@ -205,6 +205,12 @@ export const LEAK_NOTES_EXPLAINED: Explanations<LeakNoteCode> = {
     known: 'The event timestamps, in the order of each file.',
     next: 'Give the files of one recording; for per-CPU buffers, one file each.',
   },
+  'source-largest': {
+    means:
+      'memleak prints only its largest stacks. One that is missing at a time counts with the smallest that was printed, so that it grows at least as fast as stated; others never appear.',
+    known: 'The number in the first line of each report.',
+    next: 'Print more stacks: memleak --top 1000 60 10.',
+  },
   'unknown-order': {
     means:
       'The copies do not show which is older. In the wrong order, a leak seems to shrink, and freed memory seems to leak.',

@@ -116,6 +116,7 @@ export const leaksSchema = z.strictObject({
     'bpftrace',
     'perf-script',
     'trace-text',
+    'memleak',
   ]),
   seconds: z.number().nonnegative(),
   windows: count,

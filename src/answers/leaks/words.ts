@@ -48,6 +48,7 @@ const METHOD_WORDS: Readonly<Record<MethodCode, string>> = {
   bpftrace: 'bpftrace',
   'perf-script': 'perf script output',
   'trace-text': 'trace text',
+  memleak: 'memleak output',
 };
 
 export function methodWords(method: MethodCode): string {
@@ -284,6 +285,8 @@ const NOTES: Readonly<Record<LeakNoteCode, (note: LeakNote, type: AllocationType
     `${escapeText(why)}: ${many(count, 'part')} could not be read, or ${count === 1 ? 'is' : 'are'} not tracked.`,
   'source-sites': ({ count, why = '' }) =>
     `${escapeText(why)}: too many allocation sites; ${many(count, 'allocation')} are counted as one site.`,
+  'source-largest': ({ count = 0, why = '' }) =>
+    `${escapeText(why)} lists only the ${formatCount(count)} largest stacks of each time: smaller ones are missing, and growth may be larger than stated.`,
   'source-order': ({ count, why = '' }) =>
     `${escapeText(why)}: timestamps go backwards in ${many(count, 'place')} (several recordings, or a corrupt file).`,
   'unknown-order': ({ bytes }) =>

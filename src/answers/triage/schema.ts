@@ -124,6 +124,8 @@ export const triageSchema = z.strictObject({
           state: z.enum(PASTED_STATES),
           /** Why it is not used. */
           why: z.string().nullable(),
+          /** Memory of a cgroup; absent: not in the text. */
+          figures: z.record(z.string(), count).nullable(),
         }),
       ),
       unknownLines: count,

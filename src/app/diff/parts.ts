@@ -12,13 +12,12 @@ import { type CapturedFiles, readCapture } from '../../capture/read/files.js';
 import { CapturedHost } from '../../capture/read/host.js';
 import type { HostState } from '../../diff/state.js';
 import { hostOrigin } from '../../host/proc/machine-sample.js';
-import { readProcesses } from '../../host/proc/process-memory.js';
 import { kernelOrigin } from '../../walk/machine/origin.js';
 import { capturedAt } from '../kit/captured-source.js';
 import { openNativeSource } from '../kit/kernel-source.js';
 import { Progress } from '../kit/terminal.js';
 import { memoryOfCapture } from '../memory/captured.js';
-import { withoutMemory } from '../procs/host.js';
+import { recordsOf } from '../procs/host.js';
 import { scan } from '../skcheck/scan.js';
 
 /** Queries of an input, by the name of the part that each returns. */
@@ -73,8 +72,8 @@ export async function queryCapture(path: string): Promise<HostState> {
 
 async function processesOf(path: string, files: CapturedFiles) {
   const { host, of, warnings } = capturedAt(files, 'last');
-  const records = await readProcesses(host);
-  if (records.processes.length === 0) throw withoutMemory(path);
+  const { psText } = host;
+  const records = await recordsOf({ source: host, captured: of, warnings, ...(psText && { psText }) }, path);
   const found = hostProcesses(records, undefined, { captured: of, warnings });
   return procsJson(chosen({ ...found, origin: hostOrigin(host, of.taken) }, {}, String));
 }

@@ -25,7 +25,7 @@ export function addFromOption(command: Command, others: readonly string[] = []):
 }
 
 /**
- * Accepts a snapshot among the arguments as if it followed `--from`.
+ * Accepts a snapshot, or text that people pasted, among the arguments as if it followed `--from`.
  *
  * @throws {UsageError} combined with an option that --from excludes
  */
@@ -33,7 +33,7 @@ async function takeSnapshot(invoked: Command, excluded: readonly string[]): Prom
   const [file, ...others] = invoked.opts<SourceOptions>().vmcore ?? [];
   if (file === undefined || others.length > 0 || file !== invoked.args[0]) return;
   const { looksCaptured } = await import('../../host/recognise.js');
-  if (!looksCaptured(file)) return;
+  if (!looksCaptured(file) && !(await isPasted(file, invoked))) return;
   const other = invoked.options.find((option) => {
     const name = option.attributeName();
     return name !== 'vmcore' && excluded.includes(name) && invoked.getOptionValueSource(name) === 'cli';
@@ -41,6 +41,13 @@ async function takeSnapshot(invoked: Command, excluded: readonly string[]): Prom
   if (other) throw new UsageError(`${other.long} does not apply to the snapshot ${file}`);
   invoked.setOptionValue('vmcore', undefined);
   invoked.setOptionValueWithSource('from', file, 'cli');
+}
+
+/** Whether a file is pasted text. Commands with `--boot` read texts themselves. @throws {HostError} no part is used */
+async function isPasted(file: string, { options }: Command): Promise<boolean> {
+  if (options.some(({ long }) => long === '--boot')) return false;
+  const { pastedFiles } = await import('../../capture/read/files.js');
+  return (await pastedFiles([file])) !== undefined;
 }
 
 function parseFrom(file: string): string {

@@ -79,7 +79,7 @@ export function addLeaksOptions(command: Command): Command {
     )
     .option('--methods', 'list the available methods and their cost')
     .addOption(
-      new Option('--from <file...>', 'earlier recordings: perf script output, trace text, or copies, oldest first')
+      new Option('--from <file...>', 'earlier recordings: perf script, memleak or trace text, or copies, oldest first')
         .argParser(collectFiles)
         .conflicts(['order', 'sample', 'budget', 'pid', 'cgroup', 'method', 'engine', 'methods']),
     )

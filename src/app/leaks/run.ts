@@ -84,7 +84,7 @@ export async function runLeaks(options: LeaksOptions): Promise<void> {
 async function answerFrom(options: LeaksOptions, paths: readonly string[]): Promise<void> {
   const { type = 'page', interval, windows } = options;
   const recording = await advised(
-    'Give perf script or tracefs output with kmem events, or copies of page_owner, allocinfo, alloc_traces or vmallocinfo.',
+    'Give perf script or tracefs output with kmem events, output of memleak, or copies of page_owner, allocinfo, alloc_traces or vmallocinfo.',
     () =>
       recordingFrom({
         type,

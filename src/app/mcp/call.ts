@@ -74,8 +74,10 @@ export class Calls {
   }
 
   /** Answers a call, or says why there is no answer. @throws anything that is a bug */
-  async answer(call: Call): Promise<CallToolResult> {
+  async answer(asked: Call): Promise<CallToolResult> {
+    let call = asked;
     try {
+      call = { ...asked, given: this.#of.sources.withText(asked.tool, asked.given) };
       const names = this.#of.sources.namesFor(call.tool, call.given);
       const part = partOf(call.given);
       const work = (files: Files) => this.#found(call, names, files, part);
@@ -167,7 +169,9 @@ export class Calls {
     for (const words of suggestionsOf(json)) suggest(callFor(words));
     // Findings may miss the cause: a triage also has the next steps of one without findings.
     if (tool.name === 'triage')
-      for (const name of Array.isArray(json.logs) ? ['log'] : othersAfter(tool)) suggest(callFor(name));
+      // Of a text, the text of the answer names the command that its outputs are enough for.
+      for (const name of Array.isArray(json.logs) ? ['log'] : json.pasted ? [] : othersAfter(tool))
+        suggest(callFor(name));
     for (const { message, code } of itemsOf(json.warnings)) text.push(`Warning: ${message} [${code}]`);
     return { text, next: [...next.values()].slice(0, MOST_NEXT) };
   }

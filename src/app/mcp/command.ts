@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { sizeFrom, timeWithin } from '../kit/arguments.js';
-import { UsageError } from '../kit/failure.js';
 import { collectFiles } from '../kit/kernel-source.js';
 import type { McpOptions } from './sources.js';
 
@@ -11,11 +10,12 @@ Examples:
                                                     serve snapshots, logs or recordings
   kdump-mem mcp --root /var/crash                   serve every file below a folder
   kdump-mem mcp --live                              serve this machine, as root
+  kdump-mem mcp                                     serve only text that calls contain
   claude mcp add kdump-mem -- kdump-mem mcp --root /var/crash
 
 An agent’s program starts this command and writes requests to its standard input. Tools are triage, memory,
-procs, sockets, skb, stacks, blocked, log, whatis, inspect, leaks and diff. The server runs no shell, writes no file,
-and opens no file that is not named here. Docs: docs/mcp.md.
+procs, sockets, skb, stacks, blocked, log, whatis, inspect, leaks and diff. The server runs no shell, writes no file
+with a name, and opens no file that is not named here. Docs: docs/mcp.md.
 
 Exit status: 0 the client closed the connection, 2 usage error, 3 a file could not be opened.`;
 
@@ -37,9 +37,6 @@ export function registerMcp(program: Command): void {
     .option('--worker-memory <size>', 'memory limit of a call (default 2G)', parseMemory, 2 ** 31)
     .addHelpText('after', EXAMPLES)
     .action(async (options: McpOptions) => {
-      const { vmcore, from, root, live } = options;
-      if (!vmcore && !from && root === undefined && !live)
-        throw new UsageError('nothing to serve: use --vmcore, --from, --root or --live');
       const { serve } = await import('./server.js');
       await serve(options);
     });

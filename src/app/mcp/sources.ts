@@ -1,9 +1,11 @@
+import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { KernelError, openError } from '../../base/errors.js';
 import { escapeText } from '../../base/escape.js';
 import { UsageError } from '../kit/failure.js';
-import { type Given, MOST_FILES, type Tool } from './tools.js';
+import { type Given, MOST_FILES, MOST_TEXT, type Tool } from './tools.js';
 
 /** What the server may read, and its limits. */
 export interface McpOptions {
@@ -31,13 +33,18 @@ export const LIVE = 'live';
 /** Maximum number of files, and of folders, of a listing. */
 const MOST_LISTED = 200;
 
-/** The files that a client may read: those named at start, and those below one folder. */
+/** Maximum number of texts that are kept: the oldest is dropped. */
+const MOST_TEXTS = 8;
+
+/** What a client may read: files named at start, those below one folder, and texts that its calls passed. */
 export class Sources {
   /** Paths by name, links resolved. */
   readonly #named: ReadonlyMap<string, string>;
   /** With a slash at its end. */
   readonly #root: string | undefined;
   readonly #live: boolean;
+  /** Unnamed files with texts, by name. */
+  readonly #texts = new Map<string, number>();
   /** Identity of each file when it was opened last, by path. */
   readonly #known = new Map<string, string>();
 
@@ -51,9 +58,9 @@ export class Sources {
     if (root !== undefined) orRefuse(root, () => fs.readdirSync(root));
   }
 
-  /** Names of the sources: first those given at start, then files below the root, to a limit. */
+  /** Names of the sources: first those given at start, then files below the root, to a limit; texts. */
   get names(): readonly string[] {
-    return [...this.#given, ...this.#listed()];
+    return [...this.#given, ...this.#listed(), ...this.#texts.keys()];
   }
 
   get #given(): readonly string[] {
@@ -77,10 +84,30 @@ export class Sources {
   /** Declaration of the argument that names a source. */
   get schema(): Readonly<Record<string, unknown>> {
     const named = this.#given;
-    if (this.#root === undefined)
-      return { type: 'string', enum: named, description: 'what to read (default: the only one)' };
-    const others = named.map((name) => `, or ${name}`).join('');
-    return { type: 'string', description: `file to read: a path below ${this.#root}${others}` };
+    const files = this.#root === undefined ? [] : [`a path below ${this.#root}`];
+    const all = [...named, ...files, 'the name of a text in an answer'];
+    const rest = files.length + named.length > 0 ? ' (default: the only one)' : '';
+    return { type: 'string', description: `what to read${rest}: ${all.join(', or ')}` };
+  }
+
+  /** A call with the name of a text in place of the text, which later calls use. @throws {UsageError} */
+  withText({ inputSchema }: Tool, given: Given): Given {
+    const { text, ...others } = given;
+    if (text === undefined || !('text' in inputSchema.properties)) return given;
+    if (typeof text !== 'string' || text === '') throw new UsageError('text: missing or malformed value');
+    if (others.source !== undefined) throw new UsageError('text and source cannot be combined');
+    const bytes = Buffer.from(text);
+    if (bytes.length > MOST_TEXT)
+      throw new UsageError(`text: at most ${MOST_TEXT} bytes`, 'Save it as a file that the server may read.');
+    const name = `text-${createHash('sha256').update(bytes).digest('hex').slice(0, 8)}`;
+    const known = this.#texts.get(name);
+    this.#texts.delete(name);
+    this.#texts.set(name, known ?? unnamedFile(bytes));
+    for (const [old, fd] of [...this.#texts].slice(0, -MOST_TEXTS)) {
+      this.#texts.delete(old);
+      fs.closeSync(fd);
+    }
+    return { ...others, source: name };
   }
 
   /** Returns the sources that a call names: the only one, if it names none. @throws {UsageError} */
@@ -96,7 +123,8 @@ export class Sources {
   }
 
   #only(): string {
-    const [only, ...others] = this.names;
+    const named = [...this.#given, ...this.#listed()];
+    const [only, ...others] = named.length > 0 ? named : this.names;
     if (only !== undefined && others.length === 0) return only;
     throw this.#refusal('source: missing argument');
   }
@@ -125,6 +153,11 @@ export class Sources {
 
   /** Opens a regular file at the path that was allowed, also if links were changed since. */
   #open(name: string): OpenFile {
+    const text = this.#texts.get(name);
+    if (text !== undefined) {
+      const fd = fs.openSync(`/proc/self/fd/${text}`, fs.constants.O_RDONLY);
+      return { name, fd, identity: identityOf(fd) };
+    }
     const path = this.#named.get(name) ?? this.#below(name);
     // O_NONBLOCK: opening a fifo does not wait for a writer.
     const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
@@ -161,6 +194,30 @@ export class Sources {
     if (real.startsWith(root)) return real;
     throw new UsageError(`${name}: a link leads outside of the folder of --root`);
   }
+}
+
+/** O_TMPFILE without O_DIRECTORY (include/uapi/asm-generic/fcntl.h). */
+const TEMPORARY = 0o20000000;
+
+/** A file without a name, in memory if possible: workers read it, and it ends with the server. @throws {UsageError} */
+function unnamedFile(bytes: Buffer): number {
+  let why: unknown;
+  for (const folder of ['/dev/shm', tmpdir()])
+    try {
+      const { O_DIRECTORY, O_RDWR } = fs.constants;
+      const fd = fs.openSync(folder, TEMPORARY | O_DIRECTORY | O_RDWR, 0o600);
+      try {
+        for (let at = 0; at < bytes.length; ) at += fs.writeSync(fd, bytes, at);
+        return fd;
+      } catch (error) {
+        fs.closeSync(fd);
+        throw error;
+      }
+    } catch (error) {
+      why ??= error;
+    }
+  const words = why instanceof Error ? why.message : String(why);
+  throw new UsageError(`text: it cannot be kept (${words})`, 'Save it as a file that the server may read.');
 }
 
 /** Empty if the folder cannot be read: its files are not sources then. */

@@ -41,6 +41,8 @@ export interface Tool {
 }
 
 export const MOST_FILES = 16;
+/** Maximum length of a text that a call passes. */
+export const MOST_TEXT = 2 ** 20;
 
 /** Returns the tools. @param source declaration of the argument that names a file */
 export function toolsFor(source: Schema): readonly Tool[] {
@@ -63,6 +65,9 @@ export function toolsFor(source: Schema): readonly Tool[] {
       ...(names.length > 1 ? { command: { type: 'string', enum: names } } : {}),
       ...Object.fromEntries(parameters.map(([key, one]) => [key, schemaOf(one)])),
       ...(readsFiles ? { sources: listOf(source) } : { source }),
+      ...(!readsFiles && found.some(({ options }) => options.some(({ long }) => long === '--from'))
+        ? { text: TEXT }
+        : {}),
       list: { type: 'string', description: 'list of a long answer to continue, or text' },
       from: { type: 'integer', minimum: 0, description: 'first item of list to return' },
     };
@@ -77,6 +82,13 @@ export function toolsFor(source: Schema): readonly Tool[] {
     };
   });
 }
+
+const TEXT: Schema = {
+  type: 'string',
+  maxLength: MOST_TEXT,
+  description:
+    'pasted text to read instead of a source: output of free, ss, ps aux, cat /proc/meminfo and others, log lines',
+};
 
 function keyOf(one: Parameter): string {
   return one instanceof Option ? one.attributeName() : one.name();

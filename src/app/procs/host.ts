@@ -7,9 +7,10 @@ import type { GrownProcess, GrowthAnswer } from '../../growth/answer.js';
 import type { ProcessesAtTime } from '../../growth/processes.js';
 import type { HostSource } from '../../host/host-source.js';
 import { readCgroupPressure, readMachine } from '../../host/proc/machine-sample.js';
-import { readProcesses } from '../../host/proc/process-memory.js';
+import { listedPids } from '../../host/proc/process.js';
+import { type ReadOptions, readProcesses } from '../../host/proc/process-memory.js';
 import type { CaptureOrigin, Pressure } from '../../records/machine-sample.js';
-import type { ProcessMemoryRecord } from '../../records/processes.js';
+import type { ProcessMemoryRecord, ProcessRecords } from '../../records/processes.js';
 import type { Warning } from '../../walk/warnings.js';
 import { UsageError } from '../kit/failure.js';
 import { type ProcsOptions, selection } from './options.js';
@@ -51,6 +52,26 @@ export async function openProcessHost(
   const { host, of, warnings } = await openCaptured(from, { mappings });
   const { psText } = host;
   return { source: host, captured: of, warnings, ...(psText === undefined ? {} : { psText }) };
+}
+
+/**
+ * Reads the processes of a host; those of a sosreport are in its output of ps.
+ *
+ * @param from name of the capture
+ * @throws {HostError} a capture contains none
+ */
+export async function recordsOf(
+  { source, captured, psText }: ProcessHost,
+  from: string,
+  options: ReadOptions = {},
+): Promise<ProcessRecords> {
+  if (captured && psText === undefined && listedPids(source).length === 0) throw withoutMemory(from);
+  const records =
+    psText === undefined
+      ? await readProcesses(source, options)
+      : (await import('../../capture/read/sosreport.js')).processesOfPs(psText);
+  if (captured && records.processes.length === 0) throw withoutMemory(from);
+  return records;
 }
 
 /**

@@ -8,7 +8,7 @@ import type { Warning } from '../../walk/warnings.js';
 import { answer, present } from '../kit/answer.js';
 import { checkPage } from '../kit/html-page.js';
 import { sourceWords } from '../kit/kernel-source.js';
-import { openProcessHost, type ProcessHost, readSockets, readsHost, withoutMemory } from './host.js';
+import { openProcessHost, type ProcessHost, readSockets, readsHost, recordsOf } from './host.js';
 import { type ProcsOptions, SORT_WORDS, selection } from './options.js';
 import { checkThresholds } from './thresholds.js';
 
@@ -81,23 +81,14 @@ function fail(picked: ChosenProcs, { failOn }: ProcsOptions): void {
  *
  * @throws {HostError}; `unreadable`: a capture contains none
  */
-async function ofHost(
-  { source, captured, warnings, psText }: ProcessHost,
-  options: ProcsOptions,
-): Promise<ProcsAnswer> {
-  const [{ hostOrigin }, { listedPids }, { readProcesses }, { hostProcesses }] = await Promise.all([
+async function ofHost(host: ProcessHost, options: ProcsOptions): Promise<ProcsAnswer> {
+  const { source, captured, warnings, psText } = host;
+  const [{ hostOrigin }, { hostProcesses }] = await Promise.all([
     import('../../host/proc/machine-sample.js'),
-    import('../../host/proc/process.js'),
-    import('../../host/proc/process-memory.js'),
     import('../../account/processes/host.js'),
   ]);
   const origin = hostOrigin(source, captured ? captured.taken : new Date());
-  if (captured && psText === undefined && listedPids(source).length === 0) throw withoutMemory(options.from ?? '');
-  const records =
-    psText === undefined
-      ? await readProcesses(source, { withoutOom: !showsOom(options) })
-      : (await import('../../capture/read/sosreport.js')).processesOfPs(psText);
-  if (captured && records.processes.length === 0) throw withoutMemory(options.from ?? '');
+  const records = await recordsOf(host, options.from ?? '', { withoutOom: !showsOom(options) });
   // A text has the processes that were copied into it.
   const isPasted = 'kind' in source && source.kind === 'pasted';
   const sockets = options.sockets && (await readSockets(source, captured !== undefined));

@@ -213,7 +213,8 @@ export async function pastedFiles(paths: readonly string[], stdin?: Buffer): Pro
   }
   const pasted = readPasted(texts);
   const damage = (pasted?.cut ?? []).map((name) => `${name} is too large: only its beginning was read`);
-  if (pasted && pasted.files.size + pasted.logs.size === 0) throw unusedText(paths.join(' '), pasted.parts);
+  const isUsed = pasted?.parts.some(({ state }) => state === 'used');
+  if (pasted && !isUsed && pasted.logs.size === 0) throw unusedText(paths.join(' '), pasted.parts);
   return pasted && new CapturedFiles(pasted.files, damage, new Set(pasted.cut), logs, pasted);
 }
 

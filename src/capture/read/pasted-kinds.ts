@@ -1,4 +1,6 @@
-/** What printed an output: the words behind a prompt, and the file of /proc that they name. */
+import type { PastedPart } from '../../records/pasted.js';
+
+/** What printed an output: the words behind a prompt, and the file of /proc or of a cgroup that they name. */
 export interface Command {
   readonly words: string;
   readonly path?: string;
@@ -7,6 +9,8 @@ export interface Command {
 /** An output of a command, recognized by its lines without indentation. */
 export interface Kind {
   readonly name: string;
+  /** Its name, if its lines show another one. */
+  readonly nameOf?: (lines: readonly string[]) => string;
   /** Begins an output, even in the middle of one of another kind. */
   readonly head?: RegExp;
   /** A line of it. */
@@ -21,6 +25,8 @@ export interface Kind {
   readonly isRounded?: true;
   /** Files of a sosreport with the same content; a string: why there are none. Absent: the kind is not used. */
   readonly files?: (lines: readonly string[], command: Command, pageSize: number) => Map<string, string> | string;
+  /** What it shows besides files. */
+  readonly figures?: (lines: readonly string[]) => PastedPart['figures'];
   /** Why the kind is not used, and what to run instead. */
   readonly why?: string;
 }
@@ -48,7 +54,8 @@ const MEMINFO = new RegExp(
 const VMSTAT =
   /^((?:nr|pg|pageoutrun|swp|ps|allocstall|kswapd|slabs|drop|oom|numa|thp|compact|workingset|unevictable|balloon|zswp|swap|htlb|zone|kcompactd|cow|direct|vma|ksm|memmap)_?\w{0,40}) (-?\d{1,19})$/;
 
-const SLABTOP = /^(\d+) +(\d+) +\d+% +([\d.,]+)K +(\d+) +(\d+) +(\d+)K +(\S{1,100})$/;
+/** Since procps 4.0.5 the size of a cache has no unit. */
+const SLABTOP = /^(\d+) +(\d+) +\d+% +([\d.,]+)K +(\d+) +(\d+) +(\d+)K? +(\S{1,100})$/;
 
 /** Bytes of one unit of `free` and `top`. */
 const UNITS: Readonly<Record<string, number>> = { b: 1, k: 1024, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
@@ -93,16 +100,20 @@ function freeFiles(lines: readonly string[], { words }: Command): Map<string, st
 /** Bytes of a figure: as the command asks or each figure shows. KiB are multiples of a page; all by chance are not. */
 function freeUnit(cells: readonly string[], words: string): number | undefined {
   if (cells.some((cell) => /[KMGTB]/i.test(cell))) return 1;
-  const option = /\bfree\b.* (?:-\w*([bkmgt])|--([kmg])(?:ibi|ega|iga|ilo)|--(bytes))/.exec(words);
-  if (/\bfree\b/.test(words)) return unitOf(option?.[1] ?? option?.[2] ?? (option?.[3] ? 'b' : 'k'));
+  if (/\bfree\b/.test(words)) {
+    const [, short, binary, decimal] =
+      / (?:-\w*([bkmgt])|--([kmgt])[ie]bi|--([kmgt])(?:ilo|ega|iga|era)|--bytes)(?: |$)/.exec(words) ?? [];
+    const unit = unitOf(short ?? binary ?? decimal ?? (/ --bytes/.test(words) ? 'b' : 'k')) ?? 1024;
+    return decimal || / --si\b/.test(words) ? 1000 ** (Math.log2(unit) / 10) : unit;
+  }
   const figures = cells.map(Number).filter((figure) => figure > 0);
   const total = figures[0] ?? 0;
   if (figures.length >= 4 && figures.every((figure) => figure % 4 === 0)) return total >= MIN_KIB ? 1024 : undefined;
   return total >= MIN_MIB && total < MOST_MIB ? 2 ** 20 : undefined;
 }
 
-/** 32 MiB; and amounts that are MiB, because nobody has them in GiB, nor a page that is no multiple of 4 KiB. */
-const [MIN_KIB, MIN_MIB, MOST_MIB] = [2 ** 15, 2 ** 11, 2 ** 25];
+/** 32 MiB; and amounts that are MiB: more than machines have in GiB, and less than they have in kB (--si). */
+const [MIN_KIB, MIN_MIB, MOST_MIB] = [2 ** 15, 2 ** 11, 2 ** 21];
 
 function sized(cell: string | undefined, unit: number): number | undefined {
   const [, digits = '', letter] = /^(\d+(?:[.,]\d+)?)([KMGTB])?i?B?$/i.exec(cell ?? '') ?? [];
@@ -141,7 +152,52 @@ function topFiles(lines: readonly string[]): Map<string, string> {
   return made;
 }
 
+/** BusyBox counts the page cache as used. */
+const BUSYBOX_MEMORY =
+  /^Mem: (\d{1,13})K used, (\d{1,13})K free, (\d{1,13})K shrd, (\d{1,13})K buff, (\d{1,13})K cached$/;
+
+function busyboxTopFiles(lines: readonly string[]): Map<string, string> {
+  const [used = 0, free = 0, shared, buffers, cached] = (BUSYBOX_MEMORY.exec(lines[0] ?? '') ?? [])
+    .slice(1)
+    .map((kib) => Number(kib) * 1024);
+  return meminfo([
+    ['MemTotal', used + free],
+    ['MemFree', free],
+    ['Buffers', buffers],
+    ['Cached', cached],
+    ['Shmem', shared],
+  ]);
+}
+
 const PS = 'sos_commands/process/ps_aux';
+
+/** A row of ps begins with the pid, or with a user before it. */
+const PS_ROW = /^(?:\d{1,10}|[a-z_][\w.+-]{0,31} +\d{1,10}) +\S+(?: +\S.*)?$(?<!: tunables.*)/;
+
+/** `ps -o` with the columns that are read, in any order; the last one may contain blanks. */
+function psFiles(lines: readonly string[]): Map<string, string> {
+  const [head = '', ...rows] = lines;
+  const columns = head.split(/ +/);
+  const form = new RegExp(
+    `^${columns
+      .slice(1)
+      .map(() => String.raw`(\S+) +`)
+      .join('')}(.+)$`,
+  );
+  const named = columns.at(-1);
+  const found = rows.flatMap((row) => {
+    const cells = form.exec(row)?.slice(1) ?? [];
+    const cell = (...names: readonly string[]) => cells[columns.findIndex((column) => names.includes(column))];
+    const [pid, command] = [cell('PID'), cells.at(-1) ?? ''];
+    const bytes = sized(cell('RSS', 'RSZ'), 1024);
+    if (pid === undefined || !/^\d{1,10}$/.test(pid) || bytes === undefined) return [];
+    const kib = Math.round(bytes / 1024);
+    // Kernel threads have none; `comm` has no brackets around their names.
+    const shown = kib === 0 && named !== 'CMD' && !/^\[/.test(command) ? `[${command}]` : command;
+    return `${cell('USER', 'RUSER') ?? '?'} ${pid} 0 0 ${kib} ${kib} ? ${cell('STAT', 'S') ?? 'S'} - - ${shown}\n`;
+  });
+  return new Map([[PS, found.join('')]]);
+}
 const SS = 'sos_commands/networking/ss_-peaonmi';
 
 /** Sockets get an inode that no kernel gives, where ss printed none: their owners are found by it. */
@@ -195,6 +251,8 @@ function smapsFiles(lines: readonly string[], command: Command): Map<string, str
   return new Map([[`proc/${pid}/smaps_rollup`, `00400000-7fffffff ---p 00000000 00:00 0 [rollup]\n${text}`]]);
 }
 
+const hasSizes = (lines: readonly string[]) => lines.some((line) => line.startsWith('Rss:'));
+
 function statusFiles(lines: readonly string[], command: Command): Map<string, string> | string {
   const pid = pidOf(command, lines) ?? NO_PID;
   return new Map([[`proc/${pid}/status`, `${lines.map((line) => line.replace(/:\s*/, ':\t')).join('\n')}\n`]]);
@@ -215,6 +273,40 @@ function slabtopFiles(lines: readonly string[], _: Command, pageSize: number): M
   return new Map([['proc/slabinfo', `slabinfo - version: 2.1\n${[...rows.values()].join('')}`]]);
 }
 
+/** A file that is one of several alike: only its path says which. */
+const fileAt =
+  (why: string | Map<string, string>) =>
+  (lines: readonly string[], { path }: Command): Map<string, string> | string =>
+    path === undefined ? why : new Map([[path.slice(1), lines.map((line) => `${line}\n`).join('')]]);
+
+/** Lines of memory.stat that are shown: of version 2 (bytes), or the sums of version 1. */
+const CGROUP_LINES: Readonly<Record<keyof NonNullable<PastedPart['figures']>, readonly string[]>> = {
+  limitBytes: ['hierarchical_memory_limit'],
+  anonBytes: ['anon', 'total_rss', 'rss'],
+  fileBytes: ['file', 'total_cache', 'cache'],
+  shmemBytes: ['shmem', 'total_shmem'],
+  slabReclaimableBytes: ['slab_reclaimable'],
+  slabUnreclaimableBytes: ['slab_unreclaimable'],
+  kernelStackBytes: ['kernel_stack'],
+  pageTableBytes: ['pagetables'],
+  percpuBytes: ['percpu'],
+  socketBytes: ['sock'],
+};
+/** cgroup v1 prints PAGE_COUNTER_MAX where there is no limit. */
+const UNLIMITED = 2 ** 60;
+
+function cgroupFigures(lines: readonly string[]): PastedPart['figures'] {
+  const values = new Map(lines.map((line) => line.split(' ') as [string, string]));
+  return Object.fromEntries(
+    Object.entries(CGROUP_LINES).flatMap(([figure, names]) => {
+      const value = Number(names.map((name) => values.get(name)).find((digits) => digits !== undefined) ?? Number.NaN);
+      return value < UNLIMITED ? [[figure, value]] : [];
+    }),
+  );
+}
+
+const isCgroupStat = ([first = '']: readonly string[]) => /^(?:anon|cache) /.test(first);
+
 /** In the order in which they are tried: an output with a heading before lines that other files have too. */
 export const KINDS: readonly Kind[] = [
   {
@@ -234,22 +326,41 @@ export const KINDS: readonly Kind[] = [
   {
     name: 'free',
     head: /^total\s+used\s+free\b/,
-    line: /^(?:Mem|Swap|Total|-\/\+ buffers\/cache|Low|High):/,
+    line: /^(?:Mem|Swap|Total|-\/\+ buffers\/cache|Low|High):(?!.* used,)/,
     isRounded: true,
     files: freeFiles,
   },
   {
     name: 'top',
-    head: /^top - \d\d:\d\d:\d\d up /,
+    head: /^top - \d{1,2}:\d\d:\d\d up /,
     line: new RegExp(`^(?:Tasks:|Threads:|%?Cpu|[KMGT]i?B (?:Mem|Swap)|Mem:|Swap:|PID USER)|${TOP_PROCESS.source}`),
     isRounded: true,
     files: topFiles,
+  },
+  {
+    name: 'top',
+    head: BUSYBOX_MEMORY,
+    line: /^(?:CPU: |Load average: |PID +PPID +USER +STAT|\d+ +\d+ \S+ +[A-Z])/,
+    isRounded: true,
+    files: busyboxTopFiles,
   },
   {
     name: 'ps aux',
     head: /^USER\s+PID\s+%CPU\s+%MEM\s+VSZ\s+RSS/,
     line: /^\S{1,64} +\d{1,10} +\d[\d.]* +\d[\d.]* +\d{1,15} +\d{1,15} +\S+ +[A-Zt-]\S* +\S+ +\S+ /,
     files: file(PS),
+  },
+  {
+    name: 'ps',
+    head: /^(?=.*\bPID\b)(?=.*\bRS[SZ]\b)(?!.*\bTASK\b)[A-Z%+ ]+ (?:COMMAND|CMD|COMM)$/,
+    line: PS_ROW,
+    files: psFiles,
+  },
+  {
+    name: 'ps',
+    head: /^(?=.*\bPID\b)(?!.*\b(?:TASK|RES)\b)[A-Z%+ ]+ (?:COMMAND|CMD|COMM)$/,
+    line: PS_ROW,
+    why: 'it has no memory of processes: ps aux',
   },
   {
     name: 'ss',
@@ -307,12 +418,11 @@ export const KINDS: readonly Kind[] = [
   },
   {
     name: '/proc/PID/smaps',
+    nameOf: (lines) => (hasSizes(lines) ? '/proc/PID/smaps' : '/proc/PID/maps'),
     head: new RegExp(`^${MAPPING}$`),
     line: new RegExp(`${SMAPS_LINE.source}|^${MAPPING}$`),
     files: (lines, command) =>
-      lines.some((line) => line.startsWith('Rss:'))
-        ? smapsFiles(lines, command)
-        : 'it has addresses only: cat /proc/PID/smaps_rollup has the memory',
+      hasSizes(lines) ? smapsFiles(lines, command) : 'it has addresses only: cat /proc/PID/smaps_rollup has the memory',
   },
   { name: '/proc/PID/status', head: /^Name:\s*\S.*$/, line: STATUS_LINE, files: statusFiles },
   {
@@ -332,12 +442,52 @@ export const KINDS: readonly Kind[] = [
         ],
       ]),
   },
+  {
+    name: 'memory.stat of a cgroup',
+    head: /^(?:(?:in)?active_(?:anon|file)|anon|cache|file|kernel_stack|percpu|sock|slab(?:_\w+)?|rss|mapped_file|hierarchical_\w+|total_\w+|unevictable|shmem|vmalloc|(?:sec_)?pagetables|file_\w+) \d{1,19}$/,
+    line: /^(?!nr_)[a-z]\w{1,60} \d{1,19}$/,
+    least: 3,
+    files: (lines, command) =>
+      isCgroupStat(lines) ? fileAt(new Map())(lines, command) : 'its first lines are missing',
+    figures: (lines) => (isCgroupStat(lines) ? cgroupFigures(lines) : null),
+  },
+  {
+    name: 'memory.events of a cgroup',
+    head: /^low \d{1,19}$/,
+    line: /^(?:high|max|oom|oom_kill|oom_group_kill|sock_throttled) \d{1,19}$/,
+    files: fileAt('its cgroup is unknown: cat /sys/fs/cgroup/NAME/memory.events names it'),
+  },
+  {
+    name: 'files of cgroups',
+    line: /^\/sys\/fs\/cgroup\/[^:\s]{1,300}\/(?:memory|pids|cgroup)\.\w+(?:\.\w+)*:/,
+    least: 1,
+    files: (lines) => {
+      const texts = new Map<string, string>();
+      for (const line of lines) {
+        const [, path = '', text = ''] = /^\/([^:]+):(.*)$/.exec(line) ?? [];
+        texts.set(path, `${texts.get(path) ?? ''}${text}\n`);
+      }
+      return texts;
+    },
+  },
+  {
+    name: 'pressure of memory, I/O or CPUs',
+    head: /^some avg10=\d/,
+    line: /^full avg10=\d/,
+    files: fileAt('it does not say of what: cat /proc/pressure/memory does, with its command'),
+  },
+  {
+    name: 'numastat',
+    head: /^(?:node0(?: +node\d+)*|Per-node (?:system|process|numastat) .*)$/,
+    line: /^(?:numa_\w+|interleave_hit|\w+_node|[A-Z]\w+(?:\(\w+\))?|PID|\d+ \(.*\)) +[\d.]+(?: +[\d.]+)*$|^(?:Node \d+ *)+(?:Total)?$|^-[- ]+$/,
+    why: 'cat /proc/zoneinfo has the zones of each node',
+  },
   { name: '/proc/vmstat', line: VMSTAT, least: 3, files: file('proc/vmstat') },
   {
     name: 'memleak of bcc',
-    head: /^\[\d\d:\d\d:\d\d\] Top \d+ stacks with outstanding allocations:/,
-    line: /^(?:\d+ bytes in \d+ allocations from stack|\S+\+0x[0-9a-f]+|0x[0-9a-f]+|\[unknown\])/,
-    why: 'its blocks may be in use: kdump-mem leaks records how long they stay',
+    head: /^\[\d{1,2}:\d{1,2}:\d{1,2}\] Top \d+ stacks with outstanding allocations:/,
+    line: /^(?:\d+ bytes in \d+ allocations from stack|addr = |\S+\+0x[0-9a-f]+|0x[0-9a-f]+|\d+ \[<|\[unknown\])/,
+    why: 'kdump-mem leaks --from reads several reports of the kernel',
   },
   {
     name: 'pmap',
@@ -365,15 +515,9 @@ export const KINDS: readonly Kind[] = [
   },
   {
     name: 'page_owner',
-    head: /^(?:Page allocated via order \d+|\d+ times:$|PFN \d+ type \w+)/,
+    head: /^(?:Page allocated via order \d+|\d+ times(?:, \d+ pages.*)?:?$|PFN \d+ type \w+)/,
     line: /^(?:PFN \d+|Page allocated|\d+ times|[\w.]+\+0x[0-9a-f]+\/0x|Charged to memcg)/,
-    why: 'kdump-mem memory --by site reads it on that machine',
-  },
-  {
-    name: 'memory.stat of a cgroup',
-    line: /^(?:(?:in)?active_(?:anon|file)|anon|file|kernel_stack|percpu|sock|slab(?:_\w+)?|rss|cache|mapped_file|hierarchical_\w+|total_\w+|unevictable|shmem|vmalloc|sec_pagetables|pagetables|file_\w+) \d+$/,
-    least: 3,
-    why: 'the text lacks the limit: memory.max and memory.current',
+    why: 'kdump-mem leaks --from reads two copies',
   },
   {
     name: 'kmem -i of crash',

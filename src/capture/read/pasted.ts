@@ -31,7 +31,7 @@ const PROMPT =
   /^(?:(?:\[[^\]\n]{1,80}\]|[\w.-]{1,64}@[\w.-]{1,64}[^#$%\n]{0,120}|(?:ba|da|z)?sh-?[\d.]*)\s?)?(?:[#$%]|\+{1,3})\s*(?:sudo\s+)?([a-z/][^|;]{0,300})/;
 /** `==> /proc/meminfo <==`, `--- /proc/meminfo ---`, `/proc/meminfo:`. */
 const HEADING =
-  /^(?:={2,3}>?|-{2,}|\*{2,}|#{1,4})?\s*(?:cat\s+)?(\/proc\/[\w./-]{1,80})\s*(?:<?={2,3}|-{2,}|\*{2,}|:)?$/;
+  /^(?:={2,3}>?|-{2,}|\*{2,}|#{1,4})?\s*(?:cat\s+)?((?:\/proc|\/sys\/fs\/cgroup)\/[\w./@-]{1,200})\s*(?:<?={2,3}|-{2,}|\*{2,}|:)?$/;
 
 /** Lines of a log, which are no output of a command: most lines of a long text. */
 const LOGGED =
@@ -74,6 +74,7 @@ export function readPasted(texts: readonly PastedText[]): Pasted | undefined {
   const ordered = [...parts.filter((part) => !isRounded(part)), ...parts.filter(isRounded)];
   const outcomes = new Map(ordered.map((part) => [part, used(part, files, machine)]));
   addProcesses(files);
+  addCgroups(files);
   const cut = read.flatMap(({ name, isCut }) => (isCut ? name : []));
   return { files, logs, parts: parts.flatMap((part) => outcomes.get(part) ?? []), unknownLines, cut };
 }
@@ -140,7 +141,16 @@ interface Machine {
 
 /** Adds the files of a part. Of two outputs of one command the last one is used, if they are of one machine. */
 function used({ kind, command, file, line, lines }: Part, files: Map<string, string>, machine: Machine): PastedPart {
-  const part = { kind: kind.name, file, line, lines: lines.length, state: 'used', why: null } as const;
+  const figures = kind.figures?.(lines) ?? null;
+  const part = {
+    kind: kind.nameOf?.(lines) ?? kind.name,
+    file,
+    line,
+    lines: lines.length,
+    state: 'used',
+    why: null,
+    figures,
+  } as const;
   if (!kind.files) return { ...part, state: 'unsupported', why: kind.why ?? 'not used' };
   const captured = { get: (name: string) => files.get(name), names: () => [...files.keys()] };
   const pageSize = pageSizeOf(captured) ?? 4096;
@@ -166,7 +176,7 @@ function used({ kind, command, file, line, lines }: Part, files: Map<string, str
   const kept = [...made].filter(([name]) => !(kind.isRounded && files.has(name)));
   for (const [name, text] of kept) files.set(name, text);
   const why = `the text contains ${[...made.keys()].join(' and ')} too`;
-  return kept.length > 0 ? part : { ...part, state: 'covered', why };
+  return kept.length > 0 || figures !== null ? part : { ...part, state: 'covered', why };
 }
 
 /** Adds the files by which processes are listed to those with their memory. Only the name of a process is known. */
@@ -177,6 +187,20 @@ function addProcesses(files: Map<string, string>): void {
     for (const [file, text] of Object.entries(added))
       if (!files.has(`${folder}/${file}`)) files.set(`${folder}/${file}`, text);
   }
+}
+
+const CGROUPS = '/sys/fs/cgroup/';
+
+/** Joins the files of cgroups as in a snapshot: each line behind the path. */
+function addCgroups(files: Map<string, string>): void {
+  const found = [...files].filter(([name]) => `/${name}`.startsWith(CGROUPS));
+  if (found.length === 0) return;
+  const lines = found.flatMap(([name, text]) =>
+    text.split('\n').flatMap((line) => (line === '' ? [] : `/${name}:${line}\n`)),
+  );
+  for (const [name] of found) files.delete(name);
+  const isFirst = found.some(([name]) => name.startsWith('sys/fs/cgroup/memory/'));
+  files.set('cgroups', `${isFirst ? '' : `${CGROUPS}cgroup.procs:\n`}${lines.join('')}`);
 }
 
 /** Whether slab caches cannot be those of the counters. */
@@ -196,13 +220,13 @@ const OTHER_TIME = 2;
 const SAME_MACHINE = 0.01;
 
 function commandOf(words: string): Command {
-  const [, path] = /(\/proc\/[\w./-]{1,80})/.exec(words) ?? [];
+  const [, path] = /((?:\/proc|\/sys\/fs\/cgroup)\/[\w./@:-]{1,200})/.exec(words) ?? [];
   return path === undefined ? { words } : { words, path };
 }
 
 /** A file that a command or a heading names, and whose lines no kind knows. */
 function wholeFile({ words, path }: Command, place: Pick<Part, 'file' | 'line'>): Part | undefined {
-  const name = path === undefined ? null : wantedName(path, {});
+  const name = path?.startsWith(CGROUPS) ? path.slice(1) : path === undefined ? null : wantedName(path, {});
   if (name === null || path === undefined) return undefined;
   const kind: Kind = { name: path, line: /(?!)/, files: (lines) => new Map([[name, `${lines.join('\n')}\n`]]) };
   return { kind, command: { words, path }, ...place, lines: [] };

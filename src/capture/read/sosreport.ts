@@ -98,14 +98,14 @@ interface Owner {
 }
 
 /**
- * ` users:(("comm",pid=1,fd=2),…)`. A comm is up to 15 arbitrary bytes, so it may imitate the end of an
+ * ` users:(("comm",pid=1,fd=2),…)`, and without the names before iproute2 3.19. A comm is up to 15 arbitrary bytes, so it may imitate the end of an
  * owner, but not a complete additional owner: the longest comm that fits is the real one.
  */
 function withoutOwners(row: string): { text: string; owners: Owner[] } {
   const at = row.indexOf(START);
   if (at < 0) return { text: row, owners: [] };
   const owners: Owner[] = [];
-  const pattern = /\("([\s\S]{0,15})",pid=(\d{1,10}),fd=(\d{1,10})\)([,)])/y;
+  const pattern = /\("([\s\S]{0,15})",(?:pid=)?(\d{1,10}),(?:fd=)?(\d{1,10})\)([,)])/y;
   pattern.lastIndex = at + START.length;
   for (let found = pattern.exec(row); found; found = pattern.exec(row)) {
     owners.push({ comm: found[1] ?? '', pid: Number(found[2]), fd: Number(found[3]) });

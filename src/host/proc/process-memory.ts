@@ -24,7 +24,7 @@ type SumsOf = (
 const BATCH = 16;
 
 /** How processes are read. */
-interface ReadOptions {
+export interface ReadOptions {
   /** Skips oom_score and oom_score_adj: two files fewer per process. */
   readonly withoutOom?: boolean;
   /** Reads the sums of a process's mappings. */

@@ -1,12 +1,13 @@
 import { statSync } from 'node:fs';
 import { attempt, HostError } from '../../base/errors.js';
-import { SlabTracesParser } from '../readings/page-owner.js';
+import { PageOwnerSortParser, SlabTracesParser } from '../readings/page-owner.js';
 import { parserOf, type ReadingMethod } from '../readings/take.js';
 import { ReadingCollector } from '../readings/takes.js';
 import type { Tally, TallyParser } from '../readings/tally.js';
 import type { Recording } from '../recording.js';
 import { type CopyOrder, factsOf } from './copy-order.js';
 import { recordingOfEvents } from './events.js';
+import { MEMLEAK, recordingOfMemleak } from './memleak.js';
 import { packedLines } from './packed-lines.js';
 import type { FromOrder } from './text-event.js';
 
@@ -29,6 +30,7 @@ export async function recordingFrom(order: FromOrder): Promise<Recording> {
       `${order.paths[0]} is ${form} and ${order.paths[other]} is ${forms[other]}: they cannot be combined`,
     );
   checkMeant(form, order);
+  if (form === 'memleak') return recordingOfMemleak(order);
   return form === 'trace-text' || form === 'perf-script'
     ? recordingOfEvents(form, order)
     : recordingOfCopies(form, order);
@@ -55,21 +57,23 @@ function checkDifferent(paths: readonly string[]): void {
 /** Refuses options that would be ignored. @throws {HostError} */
 function checkMeant(form: FileForm, { paths, seconds, windows }: FromOrder): void {
   const areEvents = form === 'trace-text' || form === 'perf-script';
-  if (areEvents && seconds !== null)
-    throw new HostError('unreadable', `${paths[0]} is ${form}: its events have timestamps`, {
+  if ((areEvents || form === 'memleak') && seconds !== null)
+    throw new HostError('unreadable', `${paths[0]} is ${form}: it has timestamps`, {
       next: 'Remove --interval, which applies to copies.',
     });
   if (!areEvents && windows !== null)
-    throw new HostError('unreadable', `${paths[0]} is ${form}: each copy ends a window`, {
+    throw new HostError('unreadable', `${paths[0]} is ${form}: each copy or report ends a window`, {
       next: 'Remove --windows, which applies to events.',
     });
 }
 
 /** Format of a file. */
-type FileForm = ReadingMethod | 'trace-text' | 'perf-script';
+type FileForm = ReadingMethod | 'page-owner-sort' | 'memleak' | 'trace-text' | 'perf-script';
 
 const FORMS: readonly (readonly [FileForm, RegExp])[] = [
   ['allocinfo', /^allocinfo - version: \d/],
+  ['page-owner-sort', /^\d+ times, \d+ pages/],
+  ['memleak', MEMLEAK],
   ['page-owner', /^Page allocated via order \d/],
   ['page-owner-stacks', /^nr_base_pages: \d/],
   ['slab-traces', /^ {0,6}\d+ \S+.* age=\d/],
@@ -93,15 +97,16 @@ export async function recognise(path: string): Promise<FileForm> {
     if (seen >= MOST_LINES) break;
   }
   throw new HostError('unreadable', `${path}: unsupported format`, {
-    next: 'Give perf script or tracefs output with kmem events, or two copies of page_owner, show_stacks, allocinfo, alloc_traces or vmallocinfo.',
+    next: 'Give perf script or tracefs output with kmem events, output of memleak, or two copies of page_owner, show_stacks, allocinfo, alloc_traces or vmallocinfo.',
   });
 }
 
 /** Copies of the kernel's own records, each a reading. @throws {HostError} */
-async function recordingOfCopies(method: ReadingMethod, order: FromOrder): Promise<Recording> {
+async function recordingOfCopies(form: ReadingMethod | 'page-owner-sort', order: FromOrder): Promise<Recording> {
+  const method = form === 'page-owner-sort' ? 'page-owner-stacks' : form;
   const { type, paths, pageSize, maxSurvivors } = order;
   if (paths.length < 2)
-    throw new HostError('unreadable', `one copy of ${method} does not show growth`, {
+    throw new HostError('unreadable', `one copy of ${form} does not show growth`, {
       next: 'Give two copies or more, oldest first.',
     });
   const moments = momentsOf(order);
@@ -111,7 +116,7 @@ async function recordingOfCopies(method: ReadingMethod, order: FromOrder): Promi
   for (const [at, path] of paths.entries()) {
     const facts = factsOf(method);
     await takes.one(moments[at] ?? 0, async (tally) => {
-      const parser = copyParser(method, path, tally);
+      const parser = copyParser(form, path, tally);
       const pieces = packedLines(path, () => tally.cut++);
       for await (const lines of pieces)
         for (const line of lines) {
@@ -147,7 +152,8 @@ function checkOrder(order: CopyOrder, before: string, path: string): void {
     });
 }
 
-function copyParser(method: ReadingMethod, path: string, tally: Tally): TallyParser {
+function copyParser(method: ReadingMethod | 'page-owner-sort', path: string, tally: Tally): TallyParser {
+  if (method === 'page-owner-sort') return new PageOwnerSortParser(tally);
   if (method !== 'slab-traces') return parserOf(method, tally);
   // The file does not contain the object size, but the name of the cache may.
   const size = /(?:^|[^a-z0-9])kmalloc-(?:[a-z]+-)*(\d{1,5})(k?)(?![0-9a-z])/.exec(path);

@@ -122,6 +122,39 @@ export class PageOwnerStacksParser implements TallyParser {
   }
 }
 
+const TIMES = /^(?<times>\d{1,10}) times, (?<pages>\d{1,12}) pages/;
+
+/**
+ * Output of page_owner_sort (tools/mm), in the forms of 2.6.37 to 7.2: equal blocks as one, with their number, the pages
+ * of all, and the lines of one of them.
+ */
+export class PageOwnerSortParser implements TallyParser {
+  readonly #tally: Tally;
+  #open: { readonly times: number; readonly pages: number; readonly stack: string[] } | undefined;
+
+  constructor(tally: Tally) {
+    this.#tally = tally;
+  }
+
+  line(text: string): void {
+    const { times, pages } = TIMES.exec(text)?.groups ?? {};
+    if (pages !== undefined) {
+      this.end();
+      this.#open = { times: Number(times), pages: Number(pages), stack: [] };
+    } else if (text.startsWith(' ') && this.#open) {
+      if (this.#open.stack.length < MOST_FRAMES) this.#open.stack.push(text);
+    } else if (text !== '' && !HEAD.test(text) && !PLACE.test(text) && !OTHER.test(text)) this.#tally.strange++;
+  }
+
+  end(): void {
+    if (!this.#open) return;
+    const { times, pages, stack } = this.#open;
+    this.#open = undefined;
+    if (stack.length === 0) this.#tally.withoutStack += times;
+    this.#tally.add(this.#tally.known.idOfStack(stack), pages * this.#tally.pageSize, times);
+  }
+}
+
 /** Number of objects and allocation site, then ages, pids and CPUs (slab_debugfs_show of mm/slub.c). */
 const TRACE_HEAD =
   /^ {0,6}(?<count>\d{1,15}) (?<caller><not-available>|\S+(?: \[[^\]]+\])?)(?: +(?:waste|age|pid|cpus|nodes)=.*)?$/;

@@ -53,7 +53,7 @@ export class ReadingCollector {
     this.#unreadable = Math.max(this.#unreadable, unreadable);
   }
 
-  recording(type: AllocationType, method: Recording['method'] & ReadingMethod, endedEarly: boolean): Recording {
+  recording(type: AllocationType, method: Recording['method'], endedEarly: boolean): Recording {
     const survivors = this.#survivors;
     const { source } = this.#order;
     const gaps: readonly Gap[] = [

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { logSchema } from '../../../src/answers/log/schema.js';
@@ -142,6 +142,14 @@ describe('a sosreport', () => {
       });
     const { stderr } = await kdumpMem('procs', '--from', REPORT);
     expect(stderr).toContain('PSS and USS of 2 processes were not captured: a sosreport contains RSS only');
+  });
+
+  test('diff says why it matches no process of ps', async () => {
+    const earlier = join(folder, 'earlier');
+    cpSync(REPORT, earlier, { recursive: true });
+    const { stdout, stderr } = await kdumpMem('diff', earlier, REPORT);
+    expect(stderr).toContain('start times of 2 processes are missing, so they cannot be matched');
+    expect(stdout).toContain('No processes that can be compared.');
   });
 
   test('log prints its messages without levels', async () => {

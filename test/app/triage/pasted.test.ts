@@ -84,3 +84,30 @@ describe('standard input', () => {
     expect((await fromStdin('')).stderr).toContain('-: contains no kernel log');
   });
 });
+
+test('memory and procs accept a text among their arguments', async () => {
+  const path = written(
+    'plain.txt',
+    `${MEMINFO}USER PID %CPU %MEM VSZ RSS TTY STAT START TIME COMMAND\nroot 1 0.0 0.1 168000 12000 ? Ss 09:00 0:01 /sbin/init\n`,
+  );
+  for (const command of ['memory', 'procs']) {
+    const [plain, named] = [await kdumpMem(command, path), await kdumpMem(command, '--from', path)];
+    expect([plain.status, plain.stdout]).toEqual([0, named.stdout]);
+  }
+  const { status, stderr } = await kdumpMem(
+    'memory',
+    written('maps.txt', '55a0b2c00000-55a0b2c21000 rw-p 00000000 00:00 0 [heap]\n\n'),
+  );
+  expect([status, stderr]).toEqual([
+    3,
+    expect.stringContaining('no part of the text is used (it contains /proc/PID/maps'),
+  ]);
+});
+
+test('memory.stat alone shows what its cgroup holds', async () => {
+  const path = written('stat.txt', 'anon 4000000000\nfile 20000000\nsock 0\nslab_unreclaimable 140000000\n');
+  const { pasted, findings } = await kdumpMemJson(triageSchema, 'triage', path);
+  expect([pasted?.parts.map(({ figures }) => figures?.anonBytes), findings]).toEqual([[4_000_000_000], []]);
+  const { stdout } = await kdumpMem('triage', path);
+  expect(stdout).toContain('(4 lines, anonymous 3.73 GiB, page cache 19.1 MiB, unreclaimable slab 134 MiB)');
+});

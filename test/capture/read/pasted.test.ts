@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { leaves } from '../../../src/account/memory/tree.js';
 import { memoryOfCapture } from '../../../src/app/memory/captured.js';
-import { pastedFiles, readCapture } from '../../../src/capture/read/files.js';
+import { CapturedFiles, pastedFiles, readCapture } from '../../../src/capture/read/files.js';
 import { CapturedHost } from '../../../src/capture/read/host.js';
 import { readPasted } from '../../../src/capture/read/pasted.js';
-import { processesOfPs } from '../../../src/capture/read/sosreport.js';
+import { processesOfPs, readSosreport } from '../../../src/capture/read/sosreport.js';
 import { slabLines } from '../../../src/host/proc/details.js';
 import type { Pasted } from '../../../src/records/pasted.js';
 import { sharedCase } from '../../support/shared-logs.js';
@@ -315,4 +315,232 @@ test.runIf(sharedCase('what-people-paste'))('slabtop of a public report (skipped
     'ebitmap_node',
     45_906_648 * 1024,
   ]);
+});
+
+/** What other versions of the programs print, by what is read of it. */
+describe('other versions', () => {
+  const PS_FILE = 'sos_commands/process/ps_aux';
+  const FREE = 'total used free shared buffers cached\n';
+  const processes = (text: string) =>
+    processesOfPs(content(text).files.get(PS_FILE) ?? '').processes.map(({ pid, comm, status }) => [
+      pid,
+      comm,
+      (status?.rss ?? 0) / 1024,
+    ]);
+  const memory = (text: string) => content(text).files.get('proc/meminfo')?.split('\n').slice(0, 2);
+
+  test.each([
+    [
+      'free of procps 3.2',
+      `             ${FREE}Mem:       8000000    7000000    1000000          0     100000    2000000\n-/+ buffers/cache:    4900000    3100000\nSwap:      2000000          0    2000000\n`,
+      8_000_000,
+      1_000_000,
+    ],
+    [
+      'free of BusyBox',
+      '              total        used        free      shared  buff/cache   available\nMem:        8000000     4000000     1000000       10000     3000000     3500000\nSwap:             0           0           0\n',
+      8_000_000,
+      1_000_000,
+    ],
+    [
+      'free -h of BusyBox',
+      'total used free shared buff/cache available\nMem: 7.5G 855.7M 2.0G 8.7M 4.5G 6.3G\nSwap: 0 0 0\n',
+      7.5 * 2 ** 20,
+      2 * 2 ** 20,
+    ],
+    [
+      'free --si with its command',
+      `$ free --si\n${FREE}Mem: 8192000 7168000 1024000 0 102400 2048000\n`,
+      8_000_000,
+      1_000_000,
+    ],
+    ['free --mega with its command', `$ free --mega\n${FREE}Mem: 8192 7168 1024 0 102 2048\n`, 8_000_000, 1_000_000],
+    ['free --mebi with its command', `$ free --mebi\n${FREE}Mem: 8192 7168 1024 0 102 2048\n`, 2 ** 23, 2 ** 20],
+    [
+      'top of procps 3.2',
+      'top - 09:00:00 up 3 days\nMem:   8000000k total,  7000000k used,  1000000k free,   100000k buffers\nSwap:  2000000k total,        0k used\n',
+      8_000_000,
+      1_000_000,
+    ],
+    [
+      'top of procps 3.3.0',
+      'top - 9:00:00 up 3 days\nKiB Mem:   8000000 total,  7000000 used,  1000000 free,   100000 buffers\n',
+      8_000_000,
+      1_000_000,
+    ],
+    [
+      'top of procps 4.0.6',
+      'top - 09:00:00 up 3 days,  0 users\nTasks: 96 total, 3 running, 93 sleep, 0 d-sleep, 0 stopped, 0 zombie\nMiB Mem :   7812.5 total,    976.6 free,   1214.2 used,   1483.0 buff/cache     \n',
+      8_000_000,
+      1_000_038,
+    ],
+    [
+      'top of BusyBox',
+      'Mem: 7000000K used, 1000000K free, 10000K shrd, 100000K buff, 2000000K cached\nCPU:  95% usr   5% sys   0% nic   0% idle   0% io   0% irq   0% sirq\nLoad average: 6.95 7.89 7.67 7/154 1619\n  PID  PPID USER     STAT   VSZ %VSZ %CPU COMMAND\n 1290  1289 root     R     436m   2%  50% node x\n',
+      8_000_000,
+      1_000_000,
+    ],
+  ])('%s', (_, text, total, free) => {
+    expect(content(text).unknown).toBe(0);
+    expect(memory(text)).toEqual([`MemTotal: ${Math.round(total)} kB`, `MemFree: ${Math.round(free)} kB`]);
+  });
+
+  test.each([
+    ['kilobytes of 1000 or 1024 bytes', '8192002 7168000 1024000 0 102400 2048000'],
+    ['mebibytes of a small machine, or gibibytes', '503 101 300 7 102 399'],
+  ])('free without its command and unit: %s', (_, cells) => {
+    expect(readText(`${FREE}Mem: ${cells}\n`)?.parts[0]?.state).toBe('unclear');
+  });
+
+  test('slabtop of procps 4.0.6, whose sizes have no unit', () => {
+    const newest = of('slabtop').replace('20000K dentry', ' 20000 dentry').replace('3200K kmalloc', ' 3200 kmalloc');
+    expect(content(newest).files).toEqual(content(of('slabtop')).files);
+  });
+
+  test.each([
+    ['ps -eo pid,rss,comm', '  PID   RSS COMMAND\n    1 12000 systemd\n    2     0 kthreadd\n 4711 3200000 my app\n'],
+    [
+      'ps -eo user,pid,ppid,rss,args',
+      'USER       PID  PPID   RSS COMMAND\nroot         1     0 12000 /sbin/systemd --x\nroot 2 0 0 [kthreadd]\nwww 4711 1 3200000 /usr/bin/my app\n',
+    ],
+    ['ps -eo rss,pid,cmd', '  RSS   PID CMD\n12000     1 /sbin/systemd\n3200000  4711 /usr/bin/my app\n'],
+    [
+      'ps -o pid,user,vsz,rss,args of BusyBox',
+      'PID   USER     VSZ  RSS  COMMAND\n    1 root      46m 12000 systemd\n    2 root        0    0 [kthreadd]\n 4711 www      9g 3125m my app\n',
+    ],
+  ])('%s', (_, text) => {
+    expect(content(text)).toMatchObject({ kinds: ['ps'], unknown: 0 });
+    expect(processes(text)).toEqual([
+      [1, 'systemd', 12_000],
+      [4711, 'my', 3_200_000],
+    ]);
+    const beside = content(text + of('/proc/meminfo') + of('/proc/vmstat') + of('ss'));
+    expect(beside.kinds).toEqual(['ps', '/proc/meminfo', '/proc/vmstat', 'ss']);
+  });
+
+  test.each([
+    ['ps', 'PID TTY TIME CMD\n1 ? 00:00:01 init\n'],
+    ['ps -ef', 'UID PID PPID C STIME TTY TIME CMD\nroot 1 0 0 04:01 ? 00:03:03 /sbin/init\n'],
+    ['ps of BusyBox', 'PID   USER     TIME  COMMAND\n    1 root      0:01 /sbin/init\n'],
+  ])('%s has no memory, and says so', (_, text) => {
+    const parts = readText(text + of('/proc/meminfo'))?.parts;
+    expect(parts?.map(({ kind, state }) => [kind, state])).toEqual([
+      ['ps', 'unsupported'],
+      ['/proc/meminfo', 'used'],
+    ]);
+  });
+
+  test('ss before iproute2 3.19 names the same owners', () => {
+    const old = of('ss').replace(/pid=(\d+),fd=(\d+)/g, '$1,$2');
+    const ofText = (text: string) =>
+      [...readSosreport(new CapturedFiles(content(text).files)).links].filter(([path]) => path.includes('/fd/'));
+    expect(ofText(old)).toEqual(ofText(of('ss')));
+    expect(ofText(old).length).toBe(2);
+  });
+});
+
+describe('cgroups', () => {
+  const PATH = '/sys/fs/cgroup/system.slice/web.service';
+  const STAT = `anon 4000000000\nfile 20000000\nkernel_stack 1000000\nsock 0\nshmem 8192\ninactive_file 10000000\nslab_unreclaimable 140000000\npgscan 100\npgsteal 9\noom_kill 3\n`;
+  const V1 =
+    'cache 4096\nrss 0\nhierarchical_memory_limit 1048576\ntotal_cache 20000000\ntotal_rss 4000000000\ntotal_pgpgin 7\n';
+  const EVENTS = 'low 0\nhigh 0\nmax 12\noom 3\noom_kill 3\noom_group_kill 0\n';
+
+  test.each([
+    [
+      'version 2',
+      STAT,
+      {
+        anonBytes: 4_000_000_000,
+        fileBytes: 20_000_000,
+        kernelStackBytes: 1_000_000,
+        socketBytes: 0,
+        shmemBytes: 8192,
+        slabUnreclaimableBytes: 140_000_000,
+      },
+    ],
+    ['version 1', V1, { limitBytes: 1_048_576, anonBytes: 4_000_000_000, fileBytes: 20_000_000 }],
+    [
+      'version 1 without a limit',
+      V1.replace('1048576', '9223372036854771712'),
+      { anonBytes: 4_000_000_000, fileBytes: 20_000_000 },
+    ],
+  ])('memory.stat of %s shows the memory of its cgroup, and none of the machine', (_, text, figures) => {
+    for (const beside of ['', of('/proc/vmstat')]) {
+      const found = readText(text + beside);
+      expect(found?.parts[0]).toMatchObject({ kind: 'memory.stat of a cgroup', state: 'used', figures });
+      expect(found?.files.get('proc/vmstat')).toBe(content(beside).files.get('proc/vmstat'));
+    }
+    const cut = readText(text.slice(text.indexOf('\n') + 1));
+    expect(cut?.parts.every(({ figures: none }) => none === null)).toBe(true);
+    expect(cut?.files.has('proc/vmstat')).toBe(false);
+  });
+
+  test('memory.events without its cgroup are no events of the machine', () => {
+    const found = readText(EVENTS + of('/proc/meminfo'));
+    expect(found?.parts.map(({ kind, state }) => [kind, state])).toEqual([
+      ['memory.events of a cgroup', 'unclear'],
+      ['/proc/meminfo', 'used'],
+    ]);
+    expect(found?.files.has('proc/vmstat')).toBe(false);
+  });
+
+  test.each([
+    [
+      'behind prompts',
+      `# cat ${PATH}/memory.max\n4294967296\n# cat ${PATH}/memory.current\n4290000000\n# cat ${PATH}/memory.events\n${EVENTS}# cat ${PATH}/memory.stat\n${STAT}`,
+    ],
+    [
+      'below their paths',
+      `==> ${PATH}/memory.max <==\n4294967296\n\n==> ${PATH}/memory.current <==\n4290000000\n\n==> ${PATH}/memory.events <==\n${EVENTS}\n==> ${PATH}/memory.stat <==\n${STAT}`,
+    ],
+    [
+      'as grep prints them',
+      `memory.max:4294967296\nmemory.current:4290000000\n${EVENTS.replace(/^(?=.)/gm, 'memory.events:')}${STAT.replace(/^(?=.)/gm, 'memory.stat:')}`.replace(
+        /^(?=.)/gm,
+        `${PATH}/`,
+      ),
+    ],
+  ])('files of cgroups %s', (_, text) => {
+    const host = new CapturedHost(new CapturedFiles(content(text).files));
+    expect(['max', 'current', 'events', 'stat'].map((file) => host.readText(`${PATH}/memory.${file}`))).toEqual([
+      '4294967296\n',
+      '4290000000\n',
+      EVENTS,
+      STAT,
+    ]);
+    expect(content(text).unknown).toBe(0);
+  });
+});
+
+test('pressure is read if its file is known', () => {
+  const text =
+    'some avg10=12.00 avg60=30.00 avg300=9.00 total=285767\nfull avg10=11.00 avg60=25.00 avg300=8.00 total=242194\n';
+  expect(readText(text)?.parts).toMatchObject([{ state: 'unclear' }]);
+  for (const head of ['$ cat /proc/pressure/memory\n', '==> /proc/pressure/memory <==\n'])
+    expect(content(head + text).files).toEqual(new Map([['proc/pressure/memory', text]]));
+});
+
+test.each([
+  [
+    '/proc/PID/maps',
+    '55a0b2c00000-55a0b2c21000 rw-p 00000000 00:00 0 [heap]\n7f0000000000-7f0000021000 r-xp 00000000 08:01 12 /usr/lib/libc.so.6\n',
+  ],
+  [
+    'numastat',
+    '                           node0           node1\nnuma_hit              76557759        92126519\nnuma_miss                30772           30827\ninterleave_hit          106507          103832\nlocal_node            76502227        92086995\n',
+  ],
+  [
+    'numastat',
+    'Per-node process memory usage (in MBs) for PID 4711 (app)\n                           Node 0          Node 1           Total\n                  --------------- --------------- ---------------\nHuge                         0.00            0.00            0.00\nPrivate                   1250.31         3401.75         4652.06\n----------------  --------------- --------------- ---------------\nTotal                     1250.31         3401.75         4652.06\n',
+  ],
+])('%s is named, and not used', (kind, text) => {
+  for (const beside of ['/proc/meminfo', 'ss', '/proc/vmstat']) {
+    const found = readText(text + of(beside));
+    expect(found?.parts.map((part) => [part.kind, part.state === 'used'])).toEqual([
+      [kind, false],
+      [beside, true],
+    ]);
+    expect(found?.unknownLines).toBe(0);
+  }
 });
