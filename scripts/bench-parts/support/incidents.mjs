@@ -126,7 +126,15 @@ function verdict({ categories, owners }, stdout, stderr) {
   if (!isRight) return { outcome: severe.length === 0 ? 'silent' : 'wrong', said };
   const { function: place, comm } = first?.report ?? {};
   const named = `${titled} ${said} ${place} ${comm} ${JSON.stringify(first?.figures)}`;
-  return { outcome: owners.length === 0 || owners.some((one) => named.includes(one)) ? 'right' : 'no owner', said };
+  return { outcome: owners.length === 0 || owners.some((one) => isNamed(one, named)) ? 'right' : 'no owner', said };
+}
+
+/** Whether a text has a name as a word, or as the beginning of one such as `ath10k_pci`. */
+function isNamed(name, text) {
+  const at = text.indexOf(name);
+  if (at < 0) return false;
+  const isApart = !/[A-Za-z0-9]/.test(`${text[at - 1] ?? ''}${text[at + name.length] ?? ''}`);
+  return isApart || isNamed(name, text.slice(at + 1));
 }
 
 const OUTCOMES = ['false cause', 'refused', 'silent', 'wrong'];
