@@ -34,6 +34,9 @@ export const FINDING_CODES = [
   'data-race',
   'undefined-behavior',
   'network-memory',
+  'page-pool-stalled',
+  'resource-exhausted',
+  'user-space-kill',
   'file-system-error',
   'queued-data',
   'queued-data-of-process',
@@ -138,7 +141,14 @@ export function lastTime({ evidence }: Pick<Finding, 'evidence'>): number {
 }
 
 /** Shortages that the kernel survives. */
-const PASSING: readonly string[] = ['oom-kill', 'allocation-failure', 'network-memory'];
+const PASSING: readonly string[] = [
+  'oom-kill',
+  'allocation-failure',
+  'network-memory',
+  'page-pool-stalled',
+  'resource-exhausted',
+  'user-space-kill',
+];
 /** Age in seconds from which such an event no longer describes the machine. */
 const PAST_SECONDS = 3600;
 /** The same on a running machine, where other checks show what is true now. */

@@ -179,6 +179,28 @@ export const FINDINGS: Explanations<FindingCode> = {
     next: 'Find the sockets that hold the memory before you raise a limit: unread sockets fill any limit.',
     deeper: 'kdump-mem sockets',
   },
+  'page-pool-stalled': {
+    means:
+      'A network driver shut down its page pool, such as after a change of the MTU, an XDP program or a namespace, while pages of it were in use. Each pool repeats the message every minute until all its pages are back.',
+    known: 'Lines of page_pool_release_retry (net/core/page_pool.c); the newest line of each pool counts.',
+    next: 'A socket whose process does not read it holds such pages. With empty receive queues, report it to the driver.',
+    deeper: 'skcheck --stale',
+  },
+  'resource-exhausted': {
+    means:
+      'A pool or a limit of the kernel was used up: tasks of a cgroup, the audit backlog, CMA, the bounce buffer of DMA, huge pages, memory of a GPU, or the balloon of a guest.',
+    known:
+      'Lines of kernel/cgroup/pids.c, kernel/audit.c, mm/cma.c, kernel/dma/swiotlb.c, mm/hugetlb.c, drivers/gpu/drm and the balloon drivers.',
+    next: 'Find what holds the resource before you raise the limit: a leak fills any limit.',
+    deeper: 'kdump-mem log --level warn+',
+  },
+  'user-space-kill': {
+    means:
+      'A program killed a process, a cgroup or a pod for lack of memory: systemd-oomd, earlyoom, nohang, kubelet, or the low memory killer of Android. The OOM killer of the kernel did not run.',
+    known: 'The line of the program in the journal or syslog, with its limit and the size of the victim as it printed them.',
+    next: 'The victim is not always the cause: look for the largest process and for growth before the kill.',
+    deeper: 'kdump-mem procs --live',
+  },
   'file-system-error': {
     means: 'A file system is damaged, or a disk request failed. Tasks that wait for the disk hang; files may be lost.',
     known:

@@ -85,7 +85,14 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
   'data-race': named,
   'undefined-behavior': named,
   'network-memory': (of) =>
-    `Network resource exhausted: ${said(of, 'protocol', 'what', 'table', 'neighbours', 'routes', 'files')}.`,
+    `Network resource exhausted: ${said(of, 'protocol', 'what', 'sockets', 'table', 'neighbours', 'routes', 'files')}.`,
+  'page-pool-stalled': (of) => [
+    `Stalled page pools: ${of.pools == null ? 'at least 1 page pool of a network driver was' : of.pools === 1 ? '1 page pool of a network driver was' : `${text(of.pools)} page pools of network drivers were`} shut down up to ${text(of.seconds)} s ago${of.pages == null ? '' : `, but ${text(of.pages)} pages (at least ${size(of.leastBytes)}) are still in use`}.`,
+    ...(Number(of.firstPages ?? 0) > Number(of.pages) ? [`Their number falls: it was ${text(of.firstPages)}.`] : []),
+    'A process that does not read its sockets holds such pages; with empty receive queues, suspect the driver.',
+  ],
+  'resource-exhausted': exhaustedWords,
+  'user-space-kill': killWords,
   'file-system-error': (of) =>
     of.server != null
       ? `NFS server ${text(of.server)} is not responding.`
@@ -364,6 +371,70 @@ const skbsWords = (of: Figures): string =>
 function timesWords({ pinnedBytes, payloadBytes }: Figures): string {
   const times = Math.round(Number(pinnedBytes) / Number(payloadBytes));
   return Number.isFinite(times) && times >= 4 ? `; the pages that hold it are ${times} times as large` : '';
+}
+
+/** A pool or limit that was used up, by the subsystem that reports it. */
+function exhaustedWords(of: Figures): Words {
+  switch (String(of.resource ?? '').toLowerCase()) {
+    case 'pids':
+      return `Task limit reached: the pids controller rejected a fork in cgroup ${text(of.cgroup)} (pids.max).`;
+    case 'audit':
+      return [
+        'Audit backlog full: the kernel discards audit records.',
+        ...(of.lost == null ? [] : [`${text(of.lost)} records were lost since boot.`]),
+        'Its reader (auditd, or another program with the audit socket) is too slow, or audit_backlog_limit is too small.',
+      ];
+    case 'swiotlb':
+      return [
+        `Bounce buffer full (swiotlb): no room${of.requestedBytes == null ? '' : ` for ${text(of.requestedBytes)} bytes`} of ${text(of.device)}${of.used == null ? '' : `; ${text(of.used)} of ${text(of.slots)} slots are in use`}.`,
+        'Its driver does not unmap its buffers, or the buffer (swiotlb=) is too small.',
+      ];
+    case 'hugepage':
+      return `Huge page pool empty: pid ${text(of.pid)} was killed (SIGBUS), because no huge page was free.`;
+    case 'hugetlb':
+      return `Huge pages not allocated: the kernel found ${text(of.got)} of ${text(of.wanted)} requested huge pages.`;
+    case 'balloon':
+      return [
+        `Memory balloon failed: ${text(of.what)}.`,
+        'The hypervisor takes or returns memory of this guest, and the guest could not follow.',
+      ];
+    case 'ttm':
+    case '':
+      return of.error == null
+        ? `GPU memory exhausted: ${text(of.what)}${of.device == null ? '' : ` (${text(of.device)})`}.`
+        : cmaWords(of);
+    default:
+      return cmaWords(of);
+  }
+}
+
+const EBUSY = -16;
+
+function cmaWords(of: Figures): Words {
+  const pages = of.pages == null ? '' : ` of ${text(of.pages)} pages`;
+  const why = of.error === EBUSY ? 'its pages are busy' : 'the area is too small, or in use';
+  return `CMA allocation${pages} failed${of.device == null ? '' : ` for ${text(of.device)}`}: ${why}.`;
+}
+
+/** A kill that the kernel's OOM killer did not make. */
+function killWords(of: Figures): Words {
+  const killer = text(of.killer);
+  const target = of.pod != null ? `pod ${text(of.pod)}` : of.cgroup != null ? `cgroup ${text(of.cgroup)}` : process(of);
+  const held = of.rssBytes == null ? '' : `, RSS ${size(of.rssBytes)}`;
+  return [
+    of.pod != null || of.cgroup != null || of.pid != null
+      ? `Killed for lack of memory by ${killer}: ${target}${held}.`
+      : `Killed for lack of memory by ${killer}; the line does not name the process.`,
+    ...(of.pressure == null
+      ? []
+      : [
+          `Memory pressure of ${text(of.pressureOf)} was ${text(of.pressure)} % (limit ${text(of.pressureLimit)} %) for ${text(of.duration)}.`,
+        ]),
+    ...(of.usedBytes == null ? [] : [`Memory in use: ${size(of.usedBytes)} of ${size(of.totalBytes)}.`]),
+    ...(of.swapUsedBytes == null ? [] : [`Swap in use: ${size(of.swapUsedBytes)} of ${size(of.swapTotalBytes)}.`]),
+    ...(of.reason == null ? [] : [`Reason: ${text(of.reason)}.`]),
+    'The OOM killer of the kernel did not choose it.',
+  ];
 }
 
 function hypervisorWords({ stealShare, recentShare, idleLockups, balloonBytes }: Figures): Words {

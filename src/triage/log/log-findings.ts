@@ -4,6 +4,7 @@ import type { LogRecord, TextRecord } from '../../records/log-records.js';
 import { beforeEnd, type Finding } from '../finding.js';
 import { CrashReader } from './crash.js';
 import { gfpNames } from './gfp.js';
+import { KILLED_BY, KillerReader } from './killers.js';
 import {
   ByCaller,
   evidenceOf,
@@ -15,6 +16,7 @@ import {
 } from './lines.js';
 import { MemInfoReader, memoryThen } from './mem-info.js';
 import { OomReader, Reaper } from './oom.js';
+import { PagePoolReader } from './page-pools.js';
 import { shortageFigures } from './shortage.js';
 
 /**
@@ -33,7 +35,7 @@ const MOST_EVIDENCE = 4;
  * Matches each message that begins a finding; a test checks it against all messages that the patterns know.
  */
 const TRIGGERS =
-  /BUG|WARNING:|INFO: |nable to handle|Kernel panic|PANIC: double|Oops|Internal error|Unhandled fault|Alignment trap|Insufficient stack|\[#|general protection|divide.error|stack segment|invalid opcode: |int3: |LOCKUP|rust_kernel|UBSAN|unreferenced object|kmemleak: |slab error|orruption|refcount_t|VFS: |unregister_netdevice|trusty: panic|Hardware Error|EDAC |ut of memory|orphaned sockets|table full|table overflow|(?:EXT4-fs|XFS|BTRFS):? [ec]|rror, dev|I\/O error|oom-killer|Kill|allocation failure|oom-kill|killable|Badness|emory failure|MCE 0x|SError|NMI: |Bus Error|rror received|not responding|Aborting journal|IO errors|hutdown|hutting down|hut down|ead-only|rror on swap|timeout, |is down; |cache (?:overflow|is full)|wap (?:file|offset) entry|vmap alloc|vmalloc|percpu: alloc|allocate memory|allocation deadlock|allocating memory|enough memory|allocation stalls|nobody cared|locksource|NETDEV WATCHDOG|hogged|Task in \/|emory: usage|emory cgroup|\[ *pid *\]/;
+  /oomd\[|earlyoom|VmRSS|lowmemorykiller|nohang|viction manager|page_pool_release|rejected by pids|audit_|backlog limit|cma_alloc|from CMA|swiotlb|hugepage pool|HugeTLB: |Out of puff|balloon: |socket memory|TTM|command submission|NVRM: Xid|BUG|WARNING:|INFO: |nable to handle|Kernel panic|PANIC: double|Oops|Internal error|Unhandled fault|Alignment trap|Insufficient stack|\[#|general protection|divide.error|stack segment|invalid opcode: |int3: |LOCKUP|rust_kernel|UBSAN|unreferenced object|kmemleak: |slab error|orruption|refcount_t|VFS: |unregister_netdevice|trusty: panic|Hardware Error|EDAC |ut of memory|orphaned sockets|table full|table overflow|(?:EXT4-fs|XFS|BTRFS):? [ec]|rror, dev|I\/O error|oom-killer|Kill|allocation failure|oom-kill|killable|Badness|emory failure|MCE 0x|SError|NMI: |Bus Error|rror received|not responding|Aborting journal|IO errors|hutdown|hutting down|hut down|ead-only|rror on swap|timeout, |is down; |cache (?:overflow|is full)|wap (?:file|offset) entry|vmap alloc|vmalloc|percpu: alloc|allocate memory|allocation deadlock|allocating memory|enough memory|allocation stalls|nobody cared|locksource|NETDEV WATCHDOG|hogged|Task in \/|emory: usage|emory cgroup|\[ *pid *\]/;
 
 /** Findings of a kernel's log, in the order of their first lines. */
 export function logFindings(records: Iterable<LogRecord | TextRecord>, pageSize: number): Finding[] {
@@ -47,10 +49,13 @@ export class LogFindings {
   readonly #found = new Found();
   #boot = 1;
   readonly #crashes = new CrashReader();
+  readonly #killers = new KillerReader();
+  readonly #pools: PagePoolReader;
   readonly #readers: readonly { readonly reader: ByCaller; readonly by: readonly string[] }[];
 
   constructor(pageSize: number) {
     const reaper = new Reaper();
+    this.#pools = new PagePoolReader(pageSize);
     this.#readers = [
       { reader: new ByCaller(() => new OomReader(pageSize, reaper)), by: SAME },
       { reader: new ByCaller(() => new AllocationFailureReader(pageSize)), by: SAME },
@@ -66,6 +71,15 @@ export class LogFindings {
     for (const { reader, by } of this.#readers)
       for (const finding of reader.take(message)) this.#found.add(finding, by, boot);
     for (const { finding, by } of this.#crashes.take(message)) this.#found.add(finding, by, boot);
+    this.#pools.take(message);
+    const kill = this.#killers.take(message.whole, () => evidenceOf(message));
+    this.#found.add(kill, KILLED_BY, boot);
+  }
+
+  /** A line that another program wrote, with its tag. */
+  takeProgram(text: string, seq: number): void {
+    const kill = this.#killers.take(text, () => ({ kind: 'log', seq, timestamp: null, text: text.trim() }));
+    this.#found.add(kill, KILLED_BY, this.#boot);
   }
 
   /**
@@ -93,6 +107,7 @@ export class LogFindings {
     for (const { reader, by } of this.#readers)
       for (const finding of reader.end()) this.#found.add(finding, by, this.#boot);
     for (const { finding, by } of this.#crashes.end()) this.#found.add(finding, by, this.#boot);
+    this.#found.add(this.#pools.end(), [], this.#boot);
   }
 }
 

@@ -178,6 +178,7 @@ const OOPS = {
   by: ['address', 'place', 'kind', 'trap', 'error', 'symbol'],
   next: 'log',
 } as const;
+const EXHAUSTED = { code: 'resource-exhausted', severity: 'warning' } as const;
 const CORRUPTION = {
   code: 'memory-corruption',
   severity: 'critical',
@@ -786,9 +787,77 @@ export const PATTERNS: readonly Pattern[] = [
   {
     code: 'network-memory',
     severity: 'warning',
-    line: /^(?:(?<protocol>TCP): (?<what>out of memory|too many orphaned sockets).*|nf_conntrack: (?:nf_conntrack: )?(?<table>table full).*|(?:neighbour|Neighbour): (?<neighbours>.* table overflow).*|(?:IPv4: )?(?<routes>dst cache overflow|Route cache is full).*|(?<files>VFS: file-max limit) .*)$/s,
+    line: /^(?:(?<protocol>TCP): (?<what>out of memory|too many orphaned sockets).*|(?<sockets>Out of socket memory)|nf_conntrack: (?:nf_conntrack: )?(?<table>table full).*|(?:(?:neighbour|Neighbour|[Ii][Pp]v4): )?(?<neighbours>(?:.* table|Neighbour table) overflow).*|(?:IPv4: )?(?<routes>dst cache overflow|Route cache is full).*|(?<files>VFS: file-max limit) .*)$/s,
     kernels: '2.6.32-',
-    by: ['protocol', 'what', 'table', 'neighbours', 'routes', 'files'],
+    by: ['protocol', 'what', 'sockets', 'table', 'neighbours', 'routes', 'files'],
+  },
+  // Pools and limits: kernel/cgroup/pids.c, kernel/audit.c, mm/cma.c, drivers/gpu/drm, kernel/dma/swiotlb.c, mm/hugetlb.c
+  {
+    ...EXHAUSTED,
+    line: /^cgroup: fork rejected by (?<resource>pids) controller in (?<cgroup>.*)$/s,
+    by: ['resource', 'cgroup'],
+    kernels: '4.5-',
+  },
+  {
+    ...EXHAUSTED,
+    line: /^(?<resource>audit): (?:backlog limit exceeded|audit_backlog=\d+ > audit_backlog_limit=(?<limit>\d+)|audit_lost=(?<lost>\d+) )/,
+    numbers: ['limit', 'lost'],
+    by: ['resource'],
+    kernels: '2.6.32-',
+  },
+  {
+    ...EXHAUSTED,
+    line: /^(?:(?<resource>cma)|cma_alloc)(?:: cma_alloc)?: .*alloc failed, req-size: (?<pages>\d+) pages, ret: (?<error>-\d+)/,
+    numbers: ['pages', 'error'],
+    by: ['error'],
+    kernels: '3.5-',
+  },
+  {
+    ...EXHAUSTED,
+    line: /^\[drm(?::\w+ \[(?<device>\w+)\])?\] \*ERROR\* Failed to allocate from (?<resource>CMA)/,
+    by: ['resource', 'device'],
+    kernels: '4.4-',
+  },
+  {
+    ...EXHAUSTED,
+    line: /^(?<device>\S+ \S+): (?<resource>swiotlb) buffer is full(?: \(sz: (?<requestedBytes>\d+) bytes\))?(?:, total (?<slots>\d+) \(slots\), used (?<used>\d+) \(slots\))?/,
+    numbers: ['requestedBytes', 'slots', 'used'],
+    by: ['resource', 'device'],
+    kernels: '2.6.32-',
+  },
+  {
+    ...EXHAUSTED,
+    line: /^PID (?<pid>\d+) killed due to inadequate (?<resource>hugepage) pool/,
+    numbers: ['pid'],
+    by: ['resource'],
+    kernels: '2.6.32-',
+  },
+  {
+    ...EXHAUSTED,
+    line: /^(?<resource>HugeTLB): allocating (?<wanted>\d+) of page size .* failed.*Only allocated (?<got>\d+) /,
+    numbers: ['wanted', 'got'],
+    by: ['resource', 'wanted'],
+    kernels: '4.16-',
+  },
+  {
+    ...EXHAUSTED,
+    line: /^(?:virtio_|xen[:_]|hv_|vmw_)(?<resource>balloon)(?: \S+)?: (?<what>Out of puff!.*|Cannot add additional memory.*|.*add_memory.* failed.*|.*partially fulfilled.*)$/,
+    by: ['resource', 'what'],
+    kernels: '2.6.32-',
+  },
+  {
+    ...EXHAUSTED,
+    line: /^\[(?:(?<resource>TTM)|drm:\w+ \[(?<device>\w+)\])\] (?:\*ERROR\* )?(?<what>Buffer eviction failed|Out of kernel memory|Not enough memory for command submission)/,
+    by: ['what', 'device'],
+    kernels: '3.0-',
+  },
+  {
+    // The driver of NVIDIA, outside the kernel: some numbers are faults of a program.
+    code: 'hardware-error',
+    severity: 'warning',
+    line: /^NVRM: (?<what>Xid) \((?<device>[^)]*)\): (?<kind>\d+), (?<error>.*)$/s,
+    by: ['what', 'device', 'kind'],
+    kernels: '2.6.32-',
   },
   {
     // Images, empty drives, and unplugged devices: no disk that the machine needs.
