@@ -41,9 +41,15 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
     ...(of.cause == null ? [] : [`Preceded by: ${text(of.cause).replace(/\.$/, '')}.`]),
   ],
   oops: oopsWords,
-  'soft-lockup': (of) => `Soft lockup: CPU ${text(of.cpu)} stuck for ${text(of.seconds)} s in ${process(of)}.`,
+  'soft-lockup': (of) => [
+    `Soft lockup: CPU ${text(of.cpu)} stuck for ${text(of.seconds)} s in ${process(of)}.`,
+    ...(/^smp_call_function|^csd_lock/.test(String(of.symbol))
+      ? ['It waits for another CPU to answer: that CPU is stuck, or the hypervisor does not run it.']
+      : []),
+  ],
   'hard-lockup': (of) => `Hard lockup: CPU ${text(of.cpu)} stopped servicing interrupts.`,
-  'rcu-stall': (of) => `RCU stall: a CPU reported no quiescent state in time (${text(of.flavour)}).`,
+  'rcu-stall': (of) =>
+    `RCU stall: ${of.cpus == null ? 'a CPU' : `CPU ${text(of.cpus).trim().replaceAll(' ', ', ')}`} reported no quiescent state in time (${text(of.flavour)}).`,
   'hung-task': (of) =>
     `Hung task: ${process(of)} was in uninterruptible sleep (state D) for more than ${text(of.seconds)} s.`,
   deadlock: (of) => [
@@ -70,7 +76,7 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
   'oom-kill': oomWords,
   'allocation-failure': allocationWords,
   'memory-corruption': (of) =>
-    `Memory corruption detected: ${said(of, 'cache', 'what', 'list', 'kasan', 'slab', 'saturated')}.`,
+    `Memory corruption detected${place(of)}: ${said(of.what === 'state' || of.what === 'cache' ? { ...of, what: null } : of, 'cache', 'what', 'list', 'kasan', 'slab', 'saturated')}.`,
   'hardware-error': (of) => `Hardware error: ${said(of, 'what', 'error', 'device', 'kind')}.`,
   'kernel-warning': (of, title) =>
     of.place == null
@@ -80,7 +86,13 @@ const WORDS: Readonly<Record<FindingCode, (figures: Figures, title?: string) => 
   'atomic-sleep': named,
   'spinlock-bug': named,
   'workqueue-lockup': named,
-  'memory-leak': named,
+  'memory-leak': (of, title) =>
+    of.cache == null
+      ? named(of, title)
+      : [
+          `Objects remaining: slab cache ${text(of.cache)} was destroyed while objects of it were in use.`,
+          'They are leaked, not corrupt.',
+        ],
   'uninitialized-value': named,
   'data-race': named,
   'undefined-behavior': named,
@@ -454,9 +466,12 @@ function hypervisorWords({ stealShare, recentShare, idleLockups, balloonBytes }:
   ];
 }
 
-function allocationWords(of: Figures): Words {
-  if (of.comm === undefined)
-    return `Allocation failure: ${said(of, 'what', 'percpu', 'slab', 'xfs', 'zram', 'overcommit')}.`;
+function allocationWords(of: Figures, title?: string): Words {
+  if (of.order === undefined) {
+    const task = of.spl == null || of.pid == null ? '' : ` in ${process(of)}${place(of)}`;
+    const cache = title?.startsWith('SLUB: no memory') ? ` (${title.replace(/^.* for /, '')})` : '';
+    return `Allocation failure: ${said(of, 'what', 'percpu', 'slab', 'spl', 'xfs', 'zram', 'overcommit')}${escapeText(cache)}${task}.`;
+  }
   const what = of.milliseconds == null ? 'failure' : 'stall';
   const name =
     of.order == null
@@ -464,7 +479,7 @@ function allocationWords(of: Figures): Words {
       : `Page allocation ${what}: order ${text(of.order)}`;
   const time = of.milliseconds == null ? '' : `, ${text(of.milliseconds)} ms`;
   return [
-    `${name} (${text(of.gfp)}) in ${text(of.comm)}${time}.`,
+    `${name} (${text(of.gfp)}) in ${text(of.comm)}${of.symbol == null ? '' : `, requested by ${text(of.symbol)}${of.module == null ? '' : ` [${text(of.module)}]`}`}${time}.`,
     of.freeBytes == null
       ? 'The log does not show how much memory was free.'
       : `${size(of.freeBytes)} was free, ${size(of.freeInLargeBlocksBytes)} of it in large enough blocks.`,
@@ -528,7 +543,9 @@ function stalledWords(of: Figures): Words {
   ];
 }
 
-function oopsWords(of: Figures): Words {
+function oopsWords(of: Figures, title?: string): Words {
+  if (/\.rs:\d+:\d+$/.test(String(of.place)))
+    return [`Rust panic at ${text(of.place)}: ${text(title?.replace(/ in \w+$/, ''))}.`, ...running(of)];
   const module = of.module == null ? '' : ` [${text(of.module)}]`;
   const where = of.symbol == null ? '' : ` in ${text(of.symbol)}${module}`;
   const what =

@@ -2,7 +2,9 @@ import type { Boot } from '../../log/boots.js';
 import type { TextLogSummary } from '../../log/reader.js';
 import type { LogRecord, TextRecord } from '../../records/log-records.js';
 import { beforeEnd, type Finding } from '../finding.js';
+import { blame, TRACE } from './blame.js';
 import { CrashReader } from './crash.js';
+import { crashFields } from './crash-fields.js';
 import { gfpNames } from './gfp.js';
 import { KILLED_BY, KillerReader } from './killers.js';
 import {
@@ -146,21 +148,33 @@ class Found {
    * the last).
    */
   list(boots: readonly Boot[], count: number, only?: number): Finding[] {
-    return [...this.#byKey.values()]
-      .filter(({ boot }) => only === undefined || boot === only)
-      .map(({ times, others, boot, ...finding }) => {
-        const { id, newest = null } = boots[boot - 1] ?? {};
-        const which = { boot: boot - count, boots: count, ...(id === undefined ? {} : { bootId: id }) };
-        const more = others > 0 ? { others } : {};
-        const aged = beforeEnd(finding, newest);
-        return { ...finding, figures: { ...finding.figures, times, ...more, ...aged, ...(count > 1 ? which : {}) } };
-      });
+    const all = [...this.#byKey.values()];
+    const hasRequest = all.some(({ figures }) => figures.vmalloc !== undefined);
+    return (
+      all
+        .filter(({ boot }) => only === undefined || boot === only)
+        // The same failure, before the line that has the task.
+        .filter(({ figures }) => !hasRequest || !String(figures.what).startsWith('vmap allocation'))
+        .map(({ times, others, boot, ...finding }) => {
+          const { id, newest = null } = boots[boot - 1] ?? {};
+          const which = { boot: boot - count, boots: count, ...(id === undefined ? {} : { bootId: id }) };
+          const more = others > 0 ? { others } : {};
+          const aged = beforeEnd(finding, newest);
+          return { ...finding, figures: { ...finding.figures, times, ...more, ...aged, ...(count > 1 ? which : {}) } };
+        })
+    );
   }
 }
 
 /** `page allocation stalls` is printed by 4.10 to 4.14. */
 const FAILED =
-  /^(?<comm>.*): (?:page allocation (?:failure[.:]|stalls for (?<milliseconds>\d+)ms,) order:(?<order>\d+)|vmalloc(?: error)?: (?:allocation failure[,:] )?(?<vmalloc>.*?)), mode:(?<mask>0x[0-9a-f]+)(?:\((?<flags>[^)]*)\))?/s;
+  /^(?<comm>.*): (?:page allocation (?:failure[.:]|stalls for (?<milliseconds>\d+)ms,) order:(?<order>\d+)|vmalloc(?: error)?: (?:allocation failure[,:] )?(?<vmalloc>.*?))(?:, mode:(?<mask>0x[0-9a-f]+)(?:\((?<flags>[^)]*)\))?|$)/s;
+
+/** Functions between the page allocator and the code that needs the memory, besides those of every report. */
+const ALLOCATORS =
+  /^_*(?:dma_|page_frag_|alloc_|get_free_pages?|get_zeroed_page|vmalloc|vzalloc|new_slab|cache_grow|kvm?alloc|module_alloc|rmqueue)/;
+/** Maximum number of lines of a report before its memory figures. */
+const MOST_HEADER = 100;
 
 /** Maximum number of lines of a report: registers, a stack trace, and memory figures. */
 const MOST_LINES = 400;
@@ -173,6 +187,8 @@ class AllocationFailureReader implements ReportReader {
         readonly line: LogLine;
         readonly groups: Readonly<Record<string, string | undefined>>;
         readonly memory: MemInfoReader;
+        /** Task and stack trace. */
+        readonly header: string[];
         lines: number;
       }
     | undefined;
@@ -190,14 +206,16 @@ class AllocationFailureReader implements ReportReader {
     const groups = groupsIn(line, FAILED);
     if (groups) {
       const before = this.end();
-      this.#report = { line, groups, memory: new MemInfoReader(), lines: 0 };
+      this.#report = { line, groups, memory: new MemInfoReader(), header: [], lines: 0 };
       return before;
     }
     const report = this.#report;
     if (!report) return undefined;
     // This line belongs to the next report: the last line of this one was not printed.
     if (line.text === 'Mem-Info:' && report.memory.shown()) return this.end();
-    report.memory.takeMessage(line);
+    const isOfMemory = report.memory.takeMessage(line);
+    if (!isOfMemory && report.header.length < MOST_HEADER && !/^(?:<\w+> *)?(?:\[<\w+>\] )?\? /.test(line.text))
+      report.header.push(line.text);
     const isLast = /^\d+ pages (?:hwpoisoned|non-shared)$/.test(line.text) || ++report.lines >= MOST_LINES;
     return isLast ? this.end() : undefined;
   }
@@ -207,6 +225,8 @@ class AllocationFailureReader implements ReportReader {
     this.#report = undefined;
     if (!report) return undefined;
     const { comm, order, mask, flags, milliseconds, vmalloc } = report.groups;
+    const [symbol = null] = blame(report.header, { steps: [TRACE, 'frames'], skip: ALLOCATORS }) ?? [];
+    const frame = crashFields(report.header).stack.find((one) => one.symbol === symbol);
     const shown = report.memory.shown();
     const pageSize = shown?.pageSize ?? this.#pageSize;
     const large = shown?.freeBlocks?.filter((block) => block.order >= Number(order ?? 0));
@@ -217,7 +237,10 @@ class AllocationFailureReader implements ReportReader {
       severity: vmalloc?.includes('exceeds total pages') ? 'note' : 'warning',
       title: vmalloc === undefined ? `page allocation ${what}: order:${order}` : 'vmalloc allocation failure',
       figures: {
-        comm: comm ?? null,
+        // The idle tasks of all CPUs are one object: interrupts.
+        comm: comm?.replace(/^swapper\/\d+$/, 'swapper') ?? null,
+        symbol,
+        module: frame?.module ?? null,
         order: order === undefined ? null : Number(order),
         ...(milliseconds === undefined ? {} : { milliseconds: Number(milliseconds) }),
         ...(vmalloc === undefined ? {} : { vmalloc }),

@@ -39,6 +39,8 @@ export interface Pattern {
   readonly inside?: 'counted' | 'apart' | 'part';
   /** For `counted`: it also occurs in reports other than faults. */
   readonly anywhere?: true;
+  /** Its text continues on a line without a prefix. */
+  readonly continues?: true;
   /** Releases that print it. */
   readonly kernels: string;
 }
@@ -263,6 +265,14 @@ export const PATTERNS: readonly Pattern[] = [
     forms: fault('kernel stack overflow in {f}', { ...TRACED, skip: /bad_stack/, pick: stalled }),
   },
   {
+    // Every panic of Rust ends with it.
+    ...OOPS,
+    line: /^kernel BUG at (?<place>rust\/helpers.*)!$/,
+    inside: 'part',
+    kernels: '6.1-',
+    forms: [{ title: 'kernel BUG in {f}', search: skipping(/^skb_/, FAULT) }],
+  },
+  {
     ...OOPS,
     line: /^kernel BUG at (?<place>.*)!$/,
     kernels: '2.6.32-',
@@ -337,6 +347,7 @@ export const PATTERNS: readonly Pattern[] = [
     ...OOPS,
     line: /^rust_kernel: panicked at (?<place>[^\n]*?):?$/s,
     kernels: '6.1-',
+    continues: true,
     forms: [
       {
         body: [/^(?<what>.+)$/],
@@ -390,7 +401,7 @@ export const PATTERNS: readonly Pattern[] = [
   {
     code: 'rcu-stall',
     severity: 'critical',
-    line: /^(?:rcu: )?INFO: (?<flavour>rcu_\w+) (?:self-)?detected (?:expedited )?stalls? on/,
+    line: /^(?:rcu: )?INFO: (?<flavour>rcu_\w+) (?:self-)?detected (?:expedited )?stalls? on(?: [^{]*\{(?<cpus>[\d ]+)\})?/,
     by: ['flavour'],
     kernels: '2.6.32-',
     forms: [
@@ -543,10 +554,32 @@ export const PATTERNS: readonly Pattern[] = [
   {
     code: 'allocation-failure',
     severity: 'warning',
-    line: /^(?:(?<what>vmap allocation for size \d+ failed)|(?<percpu>percpu: allocation failed, size=\d+ .*)|(?<slab>SLUB: Unable to allocate memory on .*)|(?<xfs>XFS.* possible memory allocation deadlock .*)|(?<zram>zram: Error allocating memory for compressed page.*)|(?<overcommit>__vm_enough_memory: pid: \d+, comm: .*not enough memory for the allocation))/s,
-    by: ['what', 'percpu', 'slab', 'xfs', 'zram', 'overcommit'],
+    line: /^(?:(?<what>vmap allocation for size \d+ failed)|(?<percpu>percpu: allocation failed, size=\d+ .*)|(?<xfs>XFS.* possible memory allocation deadlock .*)|(?<zram>zram: Error allocating memory for compressed page.*)|(?<overcommit>__vm_enough_memory: pid: \d+, comm: .*not enough memory for the allocation))/s,
+    by: ['what', 'percpu', 'xfs', 'zram', 'overcommit'],
     next: 'memory --nodes',
     kernels: '2.6.32-',
+  },
+  {
+    code: 'allocation-failure',
+    severity: 'warning',
+    line: /^(?<slab>SLUB: Unable to allocate memory on .*)/s,
+    by: ['slab'],
+    next: 'memory --nodes',
+    kernels: '2.6.32-',
+    forms: [
+      { body: [/^cache: (?<cache>[^,(]+)/], title: 'SLUB: no memory for cache {cache}', traceless: true },
+      { title: '{line}', traceless: true },
+    ],
+  },
+  {
+    // The SPL of ZFS, outside the kernel
+    code: 'allocation-failure',
+    severity: 'warning',
+    line: /^(?<spl>Possible memory allocation deadlock: size=\d+)/,
+    by: ['spl', 'symbol'],
+    next: 'memory --nodes',
+    kernels: '2.6.32-',
+    forms: fault('memory allocation deadlock in {f}', skipping(/^spl_|alloc/)),
   },
   // kernel/time/clocksource.c; before 4.0: `Clocksource tsc unstable (delta = …)`
   {
@@ -615,6 +648,15 @@ export const PATTERNS: readonly Pattern[] = [
   },
   // mm/slub.c, mm/page_alloc.c, mm/memory.c, fs/dcache.c
   {
+    // The cache was destroyed by a module or cgroup that did not free all objects: they are intact.
+    code: 'memory-leak',
+    severity: 'warning',
+    line: /^BUG (?<cache>[^ ]+) \(.*\): (?<what>Objects remaining ).*$/s,
+    by: ['cache'],
+    kernels: '2.6.32-',
+    forms: [{ title: 'BUG: Objects remaining in {cache}', traceless: true }],
+  },
+  {
     ...CORRUPTION,
     line: /^BUG (?<cache>[^ ]+) \(.*\): (?<what>.*)$/s,
     kernels: '2.6.32-',
@@ -629,7 +671,8 @@ export const PATTERNS: readonly Pattern[] = [
         title: 'BUG: Bad page {what} in {f}',
         search: {
           steps: [/page last allocated/, 'frames'],
-          skip: /(?:free|put|get|update|release)_page|free_unref|^_*folio|truncate_inode_pages|page_frag_free|alloc|vmap|page_owner/,
+          otherwise: [TRACE, 'frames'],
+          skip: /bad_page|(?:check|prep)_new_page|get_page_from|rmqueue|free_\w*page|(?:free|put|get|update|release)_page|free_unref|^_*folio|truncate_inode_pages|page_frag_free|alloc|vmap|page_owner/,
         },
       },
     ],
@@ -772,10 +815,19 @@ export const PATTERNS: readonly Pattern[] = [
   {
     code: 'hardware-error',
     severity: 'critical',
-    line: /^(?:(?<what>SError Interrupt) on CPU(?<cpu>\d+), code (?<kind>\S+)|NMI: (?<error>(?:PCI system error \(SERR\)|IOCK error|memory parity error).*) for reason \w+ on CPU (?<on>\d+)\.?)/,
-    numbers: ['cpu', 'on'],
+    line: /^(?<what>SError Interrupt) on CPU(?<cpu>\d+), code (?<kind>\S+)/,
+    numbers: ['cpu'],
+    kernels: '4.10-',
+    by: ['what'],
+    forms: fault('SError Interrupt in {f}'),
+  },
+  {
+    code: 'hardware-error',
+    severity: 'critical',
+    line: /^NMI: (?<error>(?:PCI system error \(SERR\)|IOCK error|memory parity error).*) for reason \w+ on CPU (?<on>\d+)\.?/,
+    numbers: ['on'],
     kernels: '2.6.37-',
-    by: ['what', 'error'],
+    by: ['error'],
   },
   {
     code: 'hardware-error',
