@@ -12,6 +12,7 @@ export const CAUSE_RELATIONS = [
   'same-moment',
   'frees-enough',
   'idle-cpu',
+  'waits-for-cpu',
   'rule',
 ] as const;
 export type CauseRelation = (typeof CAUSE_RELATIONS)[number];
@@ -87,7 +88,7 @@ export function causesOf(findings: readonly Finding[], facts: CauseFacts): Cause
     if (isShortage(finding)) link(causeOfShortage(findings, index, facts));
   }
   for (const [index, { code, figures }] of findings.entries()) {
-    if (code === 'soft-lockup') link(causeOfLockup(findings, index));
+    if (code === 'soft-lockup' || code === 'rcu-stall') link(causeOfLockup(findings, index));
     if (code === 'low-memory') link(causeOfLowZone(findings, index, links));
     if (code === 'cgroup-near-limit' || code === 'oom-kills') link(causeInCgroup(findings, index));
     if (code === 'low-available') link(causeOfLittle(findings, index));
@@ -217,9 +218,24 @@ function wasThere(findings: readonly Finding[], { figures }: Finding, since: num
   );
 }
 
-/** Links a CPU that was stuck while it halted to the hypervisor, which did not run it. */
+/** Functions in which a CPU waits until another one answers an interrupt. */
+const WAITS_FOR_CPU = /^(?:smp_call_function|csd_lock)/;
+
+/** Links a CPU that waits for a stuck one to that one, and a CPU that was stuck while it halted to the hypervisor, which did not run it. */
 function causeOfLockup(findings: readonly Finding[], effect: number): CauseLink | undefined {
   const lockup = findings[effect]!;
+  const { code, figures } = lockup;
+  const stuck = findings.findIndex(
+    (one) =>
+      one.code === 'hard-lockup' &&
+      typeof one.figures.cpu === 'number' &&
+      (code === 'rcu-stall'
+        ? String(figures.cpus).trim().split(' ').includes(`${one.figures.cpu}`)
+        : one.figures.cpu !== figures.cpu && WAITS_FOR_CPU.test(String(figures.symbol))),
+  );
+  if (stuck >= 0)
+    return { effect, cause: stuck, relation: 'waits-for-cpu', figures: { cpu: findings[stuck]!.figures.cpu ?? null } };
+  if (code === 'rcu-stall') return undefined;
   const cause = findings.findIndex(({ code }) => code === 'hypervisor-overcommitted');
   if (cause < 0 || !isHalted(lockup)) return undefined;
   return { effect, cause, relation: 'idle-cpu', figures: { cpu: lockup.figures.cpu ?? null } };
@@ -271,13 +287,15 @@ const ENOUGH = 0.1;
 /** Links little available memory to the largest excess, if there would be enough without it. */
 function causeOfLittle(findings: readonly Finding[], effect: number): CauseLink | undefined {
   const [available, total] = ['availableBytes', 'totalBytes'].map((name) => Number(findings[effect]!.figures[name]));
+  const { use, useBytes } = findings[effect]!.figures;
+  const isUncounted = (bytes: number) => use === 'uncounted' && Number(useBytes) > bytes;
   const [largest] = [...findings.entries()]
     .filter(([, { code, severity }]) => EXCESSIVE.has(code) && severity !== 'note')
     .toSorted(([, a], [, b]) => bytesOf(b) - bytesOf(a));
   if (!largest || available === undefined || total === undefined) return undefined;
   const [cause, finding] = largest;
   const share = (available + bytesOf(finding)) / total;
-  if (!(share >= ENOUGH)) return undefined;
+  if (!(share >= ENOUGH) || (finding.code !== 'unattributed-memory' && isUncounted(bytesOf(finding)))) return undefined;
   const figures = { freeBytes: available + bytesOf(finding), share, availableBytes: available };
   return { effect, cause, relation: 'frees-enough', figures };
 }
@@ -494,14 +512,21 @@ function byGroup({ figures, oom }: Finding): Pick<Conclusion, 'confidence' | 'fi
 
 /** Without a finding, the report's own counters show the largest kind of memory, and its process. */
 function byCounters(figures: Finding['figures']): Pick<Conclusion, 'confidence' | 'figures'> {
-  const { managedBytes, largestPid, largestComm, largestRssBytes } = figures;
+  const { managedBytes, largestPid, largestComm, largestRssBytes, slabCache = null, slabCacheBytes = null } = figures;
+  const known = { managedBytes: managedBytes ?? null };
+  const { shortage, unusable, unusableFreeBytes, freeBytes } = figures;
+  const isElsewhere =
+    Number(unusableFreeBytes) >= Math.max(EXPLAINS * Number(freeBytes), NOTABLE * Number(managedBytes));
+  if (shortage != null && isElsewhere && typeof unusableFreeBytes === 'number')
+    return { confidence: 'possible', figures: { ...known, bytes: unusableFreeBytes, unusable: unusable ?? null } };
   const held = Object.entries(HELD).flatMap(([name, what]) => {
-    const bytes = figures[name];
-    return typeof bytes === 'number' ? [{ what, bytes }] : [];
+    // Shared memory is on the anonymous lists.
+    const bytes = name === 'anonBytes' ? Number(figures[name]) - Number(figures.sharedBytes ?? 0) : figures[name];
+    return typeof bytes === 'number' && figures[name] != null ? [{ what, bytes }] : [];
   });
   const [most] = held.toSorted((a, b) => b.bytes - a.bytes);
-  const known = { managedBytes: managedBytes ?? null };
-  if (!most || typeof managedBytes !== 'number' || most.bytes < EXPLAINS * managedBytes) {
+  if (typeof managedBytes !== 'number') return byScore(figures);
+  if (!most || most.bytes < EXPLAINS * managedBytes) {
     const { unattributedBytes } = figures;
     return { confidence: 'unknown', figures: { ...known, bytes: unattributedBytes ?? null } };
   }
@@ -515,6 +540,30 @@ function byCounters(figures: Finding['figures']): Pick<Conclusion, 'confidence' 
       counter: most.what,
       bytes: most.bytes,
       ...(isOfOne ? { largestPid: largestPid ?? null, largestComm: largestComm ?? null, largestRssBytes } : {}),
+      ...(most.what === HELD.slabUnreclaimableBytes ? { slabCache, slabCacheBytes } : {}),
     },
   };
+}
+
+/** Scores are thousandths of memory and swap (oom_badness, mm/oom_kill.c); before 2.6.36 they are no amount. */
+const MOST_SCORE = 1000;
+
+/** A report without counters: its list of slab caches, or the score of the process that was chosen. */
+function byScore({
+  slabCache,
+  slabCacheBytes,
+  score,
+  oomScoreAdj,
+  chosenPid,
+  chosenComm,
+}: Finding['figures']): Pick<Conclusion, 'confidence' | 'figures'> {
+  if (slabCache != null)
+    return { confidence: 'possible', figures: { slabCache, slabCacheBytes: slabCacheBytes ?? null } };
+  const isShare = typeof score === 'number' && score <= MOST_SCORE && (oomScoreAdj ?? 0) === 0;
+  if (isShare && score >= EXPLAINS * MOST_SCORE)
+    return {
+      confidence: 'possible',
+      figures: { score, largestPid: chosenPid ?? null, largestComm: chosenComm ?? null },
+    };
+  return { confidence: 'unknown', figures: { managedBytes: null, bytes: null } };
 }

@@ -197,7 +197,8 @@ export const FINDINGS: Explanations<FindingCode> = {
   'user-space-kill': {
     means:
       'A program killed a process, a cgroup or a pod for lack of memory: systemd-oomd, earlyoom, nohang, kubelet, or the low memory killer of Android. The OOM killer of the kernel did not run.',
-    known: 'The line of the program in the journal or syslog, with its limit and the size of the victim as it printed them.',
+    known:
+      'The line of the program in the journal or syslog, with its limit and the size of the victim as it printed them.',
     next: 'The victim is not always the cause: look for the largest process and for growth before the kill.',
     deeper: 'kdump-mem procs --live',
   },
@@ -517,6 +518,12 @@ export const CAUSE_RELATIONS_EXPLAINED: Explanations<CauseRelation> = {
     means: 'The zone that was short when memory ran out is still short.',
     known: 'The zone of the OOM report, and the watermarks of the dump.',
     next: 'Investigate the cause of the shortage.',
+  },
+  'waits-for-cpu': {
+    means: 'The CPU waits until another one answers an interrupt, or the stall names that one, and it is locked up.',
+    known: 'The function of the soft lockup (smp_call_function_*), or the CPU in the lines of the RCU stall.',
+    next: 'Look at the stack trace of the CPU that is locked up: the waiting ones are its victims.',
+    deeper: 'kdump-mem stacks',
   },
   'idle-cpu': {
     means:

@@ -66,6 +66,10 @@ function cause(of: Figures): string[] {
       ? ['Its memory cgroup was at its limit.']
       : [`Memory cgroup ${text(of.cgroup)} was at its limit of ${figureSize(of.limitBytes)}.`];
   const nodes = { cpuset: of.memsAllowed, mempolicy: of.nodemask }[String(of.reason)];
+  if (of.reason === 'page-fault')
+    return [
+      'A page fault was refused by the limit of a cgroup or by a driver (pagefault_out_of_memory): the machine need not have been short of memory.',
+    ];
   if (of.reason === 'sysrq') return ['The kill was requested by hand (SysRq-f): memory need not have been short.'];
   if (nodes !== undefined) return [`The memory nodes of its ${text(of.reason)} (${text(nodes)}) were out of memory.`];
   return of.scope === 'machine' ? ['The whole machine was out of memory.'] : [];
@@ -80,6 +84,9 @@ function shortage(of: Figures): string[] {
   if (of.shortage === 'watermark')
     return [
       `At that time ${zone} had ${figureSize(of.zoneFreeBytes)} free (watermarks: min ${figureSize(of.zoneMinBytes)}, high ${figureSize(of.zoneHighBytes)}).`,
+      ...(typeof of.zoneCmaFreeBytes === 'number' && of.zoneCmaFreeBytes > 0
+        ? [`Of that, ${formatSize(of.zoneCmaFreeBytes)} is CMA, which only movable memory may use.`]
+        : []),
     ];
   return [];
 }
