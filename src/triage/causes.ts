@@ -284,19 +284,28 @@ const EXCESSIVE: ReadonlySet<string> = new Set([
 /** Share of memory that is available on a machine without a shortage. */
 const ENOUGH = 0.1;
 
-/** Links little available memory to the largest excess, if there would be enough without it. */
+/**
+ * Links little available memory to the largest excess, if there would be enough without it. Where the largest use is in
+ * no counter, a smaller excess is no cause.
+ */
 function causeOfLittle(findings: readonly Finding[], effect: number): CauseLink | undefined {
-  const [available, total] = ['availableBytes', 'totalBytes'].map((name) => Number(findings[effect]!.figures[name]));
-  const { use, useBytes } = findings[effect]!.figures;
-  const isUncounted = (bytes: number) => use === 'uncounted' && Number(useBytes) > bytes;
+  const { use, useBytes, availableBytes, totalBytes } = findings[effect]!.figures;
+  const [available, total] = [Number(availableBytes), Number(totalBytes)];
+  const isUncounted = use === 'uncounted';
+  // By counters alone there is only an upper bound.
+  const amount = (one: Finding) => bytesOf(one) || Number(one.figures.mostBytes ?? 0);
   const [largest] = [...findings.entries()]
-    .filter(([, { code, severity }]) => EXCESSIVE.has(code) && severity !== 'note')
-    .toSorted(([, a], [, b]) => bytesOf(b) - bytesOf(a));
-  if (!largest || available === undefined || total === undefined) return undefined;
+    .filter(([, { code, severity }]) =>
+      code === 'unattributed-memory' && isUncounted ? true : EXCESSIVE.has(code) && severity !== 'note',
+    )
+    .toSorted(([, a], [, b]) => amount(b) - amount(a));
+  if (!largest) return undefined;
   const [cause, finding] = largest;
-  const share = (available + bytesOf(finding)) / total;
-  if (!(share >= ENOUGH) || (finding.code !== 'unattributed-memory' && isUncounted(bytesOf(finding)))) return undefined;
-  const figures = { freeBytes: available + bytesOf(finding), share, availableBytes: available };
+  const bytes = amount(finding);
+  const share = (available + bytes) / total;
+  const isSmaller = isUncounted && bytes < EXPLAINS * Number(useBytes);
+  if (!(share >= ENOUGH) || isSmaller) return undefined;
+  const figures = { freeBytes: available + bytes, share, availableBytes: available };
   return { effect, cause, relation: 'frees-enough', figures };
 }
 
@@ -444,7 +453,8 @@ function conclusionOf(
   if (little) {
     const { pid = null, comm = null, anonBytes = null } = findings[little.effect]!.figures;
     const largest = { largestPid: pid, largestComm: comm, largestRssBytes: anonBytes };
-    return { confidence: 'likely', effect, cause, figures: { ...little.figures, ...largest } };
+    const confidence = group.severity === 'note' ? 'possible' : 'likely';
+    return { confidence, effect, cause, figures: { ...little.figures, ...largest } };
   }
   if (group.code === 'low-available') return { effect, cause: null, ...byUse(group.figures) };
   if (shortage === undefined) {

@@ -264,8 +264,7 @@ export function memoryThen(shown: MemInfoShown | undefined, pageSize: number) {
     sum('kernel_misc_reclaimable'),
     sum('bounce'),
   ];
-  const counted =
-    [...parts, ...others].reduce<number>((all, part) => all + (part ?? 0), 0) + (shown?.hugePages ?? 0);
+  const counted = [...parts, ...others].reduce<number>((all, part) => all + (part ?? 0), 0) + (shown?.hugePages ?? 0);
   const [largest] = shown?.slabs.toSorted((a, b) => b.totalBytes - a.totalBytes) ?? [];
   const [swapTotal, swapFree] = [shown?.swapTotal ?? null, shown?.swapFree ?? null];
   const swapCache = total('pages in swap cache');
