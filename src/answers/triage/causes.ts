@@ -137,7 +137,7 @@ export function conclusionSentences(
     ];
   if (cause === null && figures.unusable != null)
     return [
-      `${label}: ${when}, ${size(bytes)} (${ofTotal}) was free in ${escapeText(String(figures.unusable))}, which this request cannot use.`,
+      `${label}: ${when}, ${size(bytes)}${managedBytes == null ? '' : ` (${ofTotal})`} was free in ${escapeText(String(figures.unusable))}, which this request cannot use.`,
       figures.unusable === 'CMA'
         ? 'A smaller CMA area helps.'
         : 'The kernel needs memory below the higher zones (lowmem): a 64-bit kernel has no such limit.',
