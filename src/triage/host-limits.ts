@@ -10,6 +10,7 @@ export const NEAR = 0.9;
 
 /** Limits of the machine that are nearly reached. @throws {HostError} */
 export function* limits(host: HostReader): Generator<Finding> {
+  yield* orphans(host);
   const tasks = host.figure('/proc/loadavg', host.text('/proc/loadavg'), /^[\d. ]+ \d+\/(\d{1,10}) /);
   yield* near('threads-max', tasks, host.number('/proc/sys/kernel/threads-max'));
   // Each thread has a pid.
@@ -29,6 +30,13 @@ export function* limits(host: HostReader): Generator<Finding> {
     else host.miss('limits', `memory use near ${name}`, malformed(`/proc/sys/net/ipv4/${name}`));
   }
   yield* keys(host);
+}
+
+/** TCP sockets without a process: beyond the limit the kernel resets them (tcp_check_oom). A namespace may lack the limit. */
+function* orphans(host: HostReader): Generator<Finding> {
+  const most = Number(host.optional('/proc/sys/net/ipv4/tcp_max_orphans'));
+  const [, used] = /^TCP: .*\borphan (\d{1,10})\b/m.exec(host.optional('/proc/net/sockstat')) ?? [];
+  if (most > 0 && used !== undefined) yield* near('tcp_max_orphans', Number(used), most);
 }
 
 /** Without the module nf_conntrack there is no such limit. */

@@ -434,6 +434,16 @@ describe.each<[code: string, severity: string, changes: Record<string, string>, 
   [
     'limit-near',
     'warning',
+    {
+      '/proc/sys/net/ipv4/tcp_max_orphans': '60\n',
+      '/proc/net/sockstat': 'TCP: inuse 1 orphan 61 tw 0 alloc 2 mem 1\nUDP: inuse 1 mem 1\n',
+    },
+    { limit: 'tcp_max_orphans', used: 61, most: 60 },
+    '61 of 60 (tcp_max_orphans)',
+  ],
+  [
+    'limit-near',
+    'warning',
     { '/proc/sys/net/netfilter/nf_conntrack_count': '99\n', '/proc/sys/net/netfilter/nf_conntrack_max': '100\n' },
     { limit: 'nf_conntrack_max', used: 99 },
     '99 of 100',
