@@ -139,6 +139,11 @@ function usersOfInotify(host: HostReader): Map<number, Inotify> {
 export function* near(limit: string, used: number, most: number, of: Finding['figures'] = {}): Generator<Finding> {
   if (most === 0 || used < NEAR * most) return;
   const figures = { limit, used, most, share: used / most, pid: null, comm: null, ...of };
-  const next = of.mostPid == null ? 'procs --sort threads' : `procs --pid ${of.mostPid} --fds`;
+  const isOfSockets = limit === 'tcp_max_orphans';
+  const next = isOfSockets
+    ? 'skcheck'
+    : of.mostPid == null
+      ? 'procs --sort threads'
+      : `procs --pid ${of.mostPid} --fds`;
   yield found('limit-near', 'warning', figures, next);
 }

@@ -116,6 +116,7 @@ function* contradictions(host: HostReader, all: readonly ProcessStatus[]): Gener
 export function* lowAvailable(host: HostReader): Generator<Finding> {
   // Since 3.14.
   const [availableBytes, totalBytes] = [host.meminfo('MemAvailable'), host.meminfo('MemTotal')];
+  if (availableBytes > totalBytes) throw new HostError('unreadable', 'MemAvailable exceeds MemTotal (/proc/meminfo)');
   const share = availableBytes / totalBytes;
   if (share >= LITTLE_AVAILABLE) return;
   const uses = Object.entries(USES).map(([use, names]) => ({

@@ -373,6 +373,15 @@ describe('low available memory', () => {
       'Cause not found: 300 MiB (60 % of MemTotal) is anonymous memory, and no finding explains it.',
     ]);
   });
+  test('is attributed to memory in no counter, if most memory is, and not to a smaller excess', () => {
+    const uncounted = little({ use: 'uncounted', useBytes: 400 * MIB });
+    const slab = finding('unreclaimable-slab', { bytes: 60 * MIB, share: 0.12 });
+    const missing = finding('unattributed-memory', { bytes: 0, mostBytes: 380 * MIB, share: 0 }, { severity: 'note' });
+    expect(links(causesOf([uncounted, slab], FACTS))).toEqual([]);
+    const { conclusion } = causesOf([uncounted, slab, missing], FACTS);
+    expect(conclusion).toMatchObject({ confidence: 'possible', cause: 2 });
+    expect(links(causesOf([little(), slab, missing], FACTS))).toEqual([[0, 1, 'frees-enough']]);
+  });
   test('explains low zones and stalled tasks; otherwise a stalled cgroup does', () => {
     const stalls = (cgroup: string | null, fullAvg60: number) =>
       finding('memory-pressure', { cgroup, fullAvg10: 30, fullAvg60 });

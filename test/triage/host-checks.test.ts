@@ -122,6 +122,20 @@ test('counts huge pages of the default size on an old kernel without Hugetlb and
   ]);
 });
 
+test('names shared memory apart from page cache; a pool without pages needs no page size', () => {
+  const cut = meminfo({ MemFree: 400_000, MemAvailable: 500_000, Shmem: 9_000_000, Cached: 9_500_000 })
+    .replace(/^Hugetlb:.*\n/m, 'HugePages_Total:    0\n')
+    .replace(/^Hugepagesize:.*\n/m, '');
+  const { findings } = triaged({ '/proc/meminfo': cut });
+  expect(findings).toMatchObject([{ code: 'low-available', figures: { use: 'shared', useBytes: 9_000_000 * 1024 } }]);
+});
+
+test('an impossible counter is unread, and no all-clear', () => {
+  const { reader } = triaged({ '/proc/meminfo': meminfo({ MemAvailable: 99_000_000_000 }) });
+  expect(reader.unread).toMatchObject([{ check: 'available', why: expect.stringContaining('exceeds MemTotal') }]);
+  expect(reader.checked).not.toContain('available');
+});
+
 test('reports memory in no counter as the largest use, and omits a small process', () => {
   const { findings } = triaged({
     '/proc/meminfo': meminfo({ MemFree: 900_000, MemAvailable: 1_000_000, Cached: 90_000 }),
