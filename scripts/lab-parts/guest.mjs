@@ -36,6 +36,8 @@ import { GuestShell } from './shell.mjs';
 export { FIVE_LEVELS, FOUR_LEVELS } from './machines.mjs';
 
 /** Programs end in milliseconds, also in a guest that shares its CPU. */
+/** From this size on memory is not reserved. */
+const UNRESERVED_MIB = 8192;
 const COME_TO_REST_MS = 1_000;
 
 /** @type {Set<Guest>} */
@@ -117,6 +119,10 @@ export class Guest {
       '-smp',
       String(options.cpus ?? 2),
       ...(options.numa ? numaMachine(memoryMiB) : ['-m', String(memoryMiB)]),
+      // More than this machine may have: pages that the guest never touched take no memory here.
+      ...(memoryMiB > UNRESERVED_MIB
+        ? ['-object', `memory-backend-ram,id=ram,size=${memoryMiB}M,reserve=off`, '-machine', 'memory-backend=ram']
+        : []),
       '-display',
       'none',
       '-serial',

@@ -65,7 +65,7 @@ const SIBLINGS = {
   },
   host: { procnet: ['proc', 'ss'], ss: ['proc'] },
   leaks: { from: ['follow', 'readings'], record: ['follow'] },
-  triage: { rules: ['log'] },
+  triage: { findings: [], log: ['findings'], rules: ['findings', 'log'] },
 };
 
 /** The only declaration of an answer: lower rooms import its types, and never load it. */

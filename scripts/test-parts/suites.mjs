@@ -28,15 +28,31 @@ const WEEKS = ['test/growth/watch/on-demand/**/*.test.ts'];
 const LOGS = ['test/triage/on-demand/**/*.test.ts'];
 const REAL = ['test/real/**/*.test.ts'];
 const ON_DEMAND = 'test/real/*/on-demand/**';
-/** This machine: its sockets, processes, memory. */
-const MACHINE = ['test/real/skcheck/!(guest).test.ts', 'test/real/*/host/**/*.test.ts'];
+/** Sockets and processes of this machine: in namespaces of their own, so that two files can run at a time. */
+const NAMESPACES = ['test/real/skcheck/!(guest).test.ts', 'test/real/{processes,watch}/host/**/*.test.ts'];
+/** Memory of this machine, which has no namespaces: one file at a time. */
+const MEMORY = ['test/real/{diff,incidents,memory,snapshot,triage}/host/**/*.test.ts'];
+const MACHINE = [...NAMESPACES, ...MEMORY];
 /** A leak is steady only where no other guest takes the CPU. */
 const TIMED = 'test/real/leaks/leaks.test.ts';
 
-/** The package for npm, as its users get it. */
-const PUBLISHED = 'test/real/publish/package.test.ts';
-/** They need dumps of other kernels alone. */
-const OTHER_KERNELS = ['test/real/damage/filtered.test.ts'];
+/** The package for npm as its users get it, a clone, and both on other releases of Node. */
+const PUBLISHED = ['test/real/publish/{package,clone}.test.ts', 'test/real/launch/nodes.test.ts'];
+/** They need dumps of other kernels, or minutes: `kernels` has them. */
+const ON_ALL_KERNELS = [
+  'test/real/arm64/blocked.test.ts',
+  'test/real/crash/{elsewhere,layouts}.test.ts',
+  'test/real/damage/filtered.test.ts',
+  'test/real/extract/answers.test.ts',
+  'test/real/live/kill.test.ts',
+  'test/real/memory/{cgroups,experiments,extract,lockdown,pageflags}.test.ts',
+  'test/real/native/types-files.test.ts',
+  'test/real/processes/{extract,mappings-damage}.test.ts',
+  'test/real/skb/refusals.test.ts',
+  'test/real/skcheck/guest.test.ts',
+  'test/real/stacks/traced.test.ts',
+  'test/real/triage/{many,troubles}.test.ts',
+];
 
 /** What `scripts/lab up` makes for `npm test`, and what it makes for all kernels. */
 const LAB = [['up']];
@@ -69,18 +85,30 @@ export const SUITES = [
     time: '8 min',
     ci: true,
     files: REAL,
-    exclude: [...MACHINE, ...OTHER_KERNELS, TIMED, PUBLISHED, ON_DEMAND],
+    exclude: [...MACHINE, ...ON_ALL_KERNELS, TIMED, ...PUBLISHED, ON_DEMAND],
     // Each may have a guest, drgn or crash beside it.
     workers: 2,
     folders: ['test/nodes', 'test/browser'],
     lab: LAB,
   },
   {
-    name: 'machine',
-    covers: 'sockets, processes and memory of this machine; needs root',
-    time: '5 min',
+    name: 'namespaces',
+    covers: 'sockets and processes of this machine, in namespaces of their own; needs root',
+    time: '4 min',
     ci: true,
-    files: MACHINE,
+    files: NAMESPACES,
+    exclude: [ON_DEMAND],
+    workers: 2,
+    isolated: true,
+    folders: ['test/browser'],
+    lab: LAB,
+  },
+  {
+    name: 'machine',
+    covers: 'memory of this machine; needs root',
+    time: '4 min',
+    ci: true,
+    files: MEMORY,
     exclude: [ON_DEMAND],
     isolated: true,
     folders: ['test/browser'],
@@ -91,7 +119,7 @@ export const SUITES = [
     covers: 'the tests of `real` on all kernels and dumps of the lab',
     time: '30 min',
     files: REAL,
-    exclude: [...MACHINE, TIMED, PUBLISHED, ON_DEMAND],
+    exclude: [...MACHINE, TIMED, ...PUBLISHED, ON_DEMAND],
     workers: 2,
     env: { KDUMP_MEM_TEST_KERNELS: 'all' },
     folders: ['test/nodes', 'test/browser'],
@@ -169,7 +197,7 @@ export const SUITES = [
     name: 'packages',
     covers: 'the npm package, .deb, .rpm and tar of both architectures, the container image, the site in Chromium',
     time: '15 min',
-    files: ['test/real/{publish,containers}/on-demand/**/*.test.ts', PUBLISHED],
+    files: ['test/real/{publish,containers}/on-demand/**/*.test.ts', ...PUBLISHED],
     programs: [
       'debootstrap=debootstrap',
       'rpmbuild=rpm',
@@ -178,7 +206,7 @@ export const SUITES = [
       'crun=crun',
       'qemu-aarch64-static=qemu-user-static',
     ],
-    folders: ['test/browser', 'test/publish'],
+    folders: ['test/browser', 'test/nodes', 'test/publish'],
     lab: [['tools-arm64'], ['root', 'bookworm'], ['root', 'trixie'], ['root', 'sid']],
     release: [],
   },

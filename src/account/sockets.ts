@@ -2,6 +2,7 @@ import { hex } from '../base/util.js';
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
 import type { Origin } from '../records/machine-sample.js';
 import { NetworkPages } from '../walk/network/network-pages.js';
+import type { FramesTest } from '../walk/pages/slab-scan.js';
 import { Census } from '../walk/sockets/census.js';
 import type { CountedSocket } from '../walk/sockets/found-sockets.js';
 import { CgroupReader } from '../walk/tasks/cgroup.js';
@@ -48,7 +49,9 @@ export interface CensusOptions {
   /** Group that is killed together, for `freedIfKilled`; undefined: each process alone. */
   readonly killedWith?: KilledWith | undefined;
   /** Called now and then with the completed part of the search, 0 to 1. */
-  readonly progress?: (part: number) => void;
+  readonly progress?: ((part: number) => void) | undefined;
+  /** Frames that an earlier scan found to be neither slabs nor pages of the network. */
+  readonly isKnown?: FramesTest | undefined;
   /** Whether `onSocket` receives the address of every slot. */
   readonly keepsSlots?: boolean | undefined;
   /** Receives the holdings of each socket as they are found. */
@@ -64,7 +67,7 @@ export interface CensusOptions {
  */
 export function accountAll(
   kernel: Kernel,
-  { by, select, killedWith, progress, keepsSlots, onSocket, onHeld }: CensusOptions = {},
+  { by, select, killedWith, progress, isKnown, keepsSlots, onSocket, onHeld }: CensusOptions = {},
 ): CensusAnswer {
   const newTally = () => new Tally(kernel.facts.pageSize, new Warnings());
   const processes = new Owners('process', newTally);
@@ -72,7 +75,7 @@ export function accountAll(
   const chosen = by === undefined || isSame ? undefined : new Owners(by, newTally);
   const impact = new KillImpact(newTally, killedWith);
   const sockets: CensusEntry[] = [];
-  const census = new AccountedCensus(kernel, progress);
+  const census = new AccountedCensus(kernel, { progress, isKnown });
   for (const { entry, found, held } of census.accounts(keepsSlots)) {
     sockets.push(entry);
     onSocket?.(entry, held.all);
@@ -102,7 +105,7 @@ export function accountAll(
  * @throws as {@link accountAll}
  */
 export function* accountEach(kernel: Kernel, progress?: (part: number) => void): Generator<CensusEntry, CensusWhole> {
-  const census = new AccountedCensus(kernel, progress);
+  const census = new AccountedCensus(kernel, { progress });
   for (const { entry } of census.accounts()) yield entry;
   return census.whole();
 }
@@ -123,12 +126,12 @@ class AccountedCensus {
   readonly #sum: Tally;
   #count = 0;
 
-  constructor(kernel: Kernel, progress: ((part: number) => void) | undefined) {
+  constructor(kernel: Kernel, scan: Pick<CensusOptions, 'progress' | 'isKnown'>) {
     this.#kernel = kernel;
     this.#missed = new Warnings(kernel.doubts);
     this.#sum = new Tally(kernel.facts.pageSize, this.#warnings);
     this.#seen = new NetworkPages(kernel);
-    this.#all = new Census(kernel, this.#missed).take(progress, this.#seen);
+    this.#all = new Census(kernel, this.#missed).take({ ...scan, look: this.#seen });
     // Sockets that were not found are missing from every sum.
     this.#sum.without(this.#missed);
   }

@@ -1,9 +1,9 @@
+import { escapeText } from '../base/escape.js';
+import { formatCount } from '../base/size.js';
 import { lackedBy } from '../capture/read/pasted.js';
 import type { CaptureOrigin, Origin } from '../records/machine-sample.js';
 import type { Pasted } from '../records/pasted.js';
 import type { CapturedJson, OriginJson } from './schema.js';
-import { escapeText } from './text/escape.js';
-import { formatCount } from './text/size.js';
 
 /**
  * Returns the origin of an answer as JSON. This file loads no schema, so that commands that print text start

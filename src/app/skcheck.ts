@@ -1,8 +1,8 @@
 import { CommanderError } from 'commander';
 import type { SkcheckReport } from '../answers/skcheck/schema.js';
 import { formatSkcheckText } from '../answers/skcheck/text.js';
-import { escapeText } from '../answers/text/escape.js';
 import { EXHAUSTION_ADVICE, ExhaustedError, HostError } from '../base/errors.js';
+import { escapeText } from '../base/escape.js';
 import { OutputError } from '../base/output-file.js';
 import { formatJson } from '../base/util.js';
 import { endAll, READER_VARIABLE } from '../host/child.js';

@@ -98,3 +98,7 @@ export interface ZoneRecord {
    */
   readonly watermarks: { readonly min: number; readonly low: number; readonly high: number } | null;
 }
+
+/** Pages in free blocks, by order. */
+export const freePages = (blocks: readonly number[]): number =>
+  blocks.reduce((sum, count, order) => sum + count * 2 ** order, 0);

@@ -8,11 +8,11 @@ import type { LogRecord, TextRecord } from '../records/log-records.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import type { HostOrigin, HostTriage, LogTriage } from './answer.js';
 import { bySeverity, type Finding, withPast } from './finding.js';
-import { memoryFindings } from './findings.js';
 import { hostHolders } from './holders.js';
 import { pageblocks } from './host-memory.js';
 import { type HostReader, isAbsent } from './host-reader.js';
 import { balloonDriver, withBalloon, withHypervisor } from './hypervisor.js';
+import { memoryFindings } from './kernel-findings.js';
 import { logFindings } from './log/log-findings.js';
 import { findingsBeside } from './text.js';
 

@@ -1,4 +1,6 @@
-import { type Figure, type Finding, lastTime } from './finding.js';
+import { type Finding, lastTime } from './finding.js';
+import { type FindingCode, hasTrait } from './findings/all.js';
+import type { Figures } from './findings/declared.js';
 import { isHalted } from './hypervisor.js';
 
 /** Reasons to link a finding to its cause: the fact that both share. */
@@ -23,7 +25,7 @@ export interface CauseLink {
   readonly cause: number;
   readonly relation: CauseRelation;
   /** Figures that support the link, with fixed names for each relation. */
-  readonly figures: Readonly<Record<string, Figure>>;
+  readonly figures: Figures;
 }
 
 /** How well the figures support a cause. `unknown`: no finding and no counter explains the effect. */
@@ -37,7 +39,7 @@ export interface Conclusion {
   readonly effect: number;
   /** Index of the finding that explains it; null: a figure of the effect explains it, or nothing. */
   readonly cause: number | null;
-  readonly figures: Readonly<Record<string, Figure>>;
+  readonly figures: Figures;
 }
 
 export interface Causes {
@@ -90,9 +92,8 @@ export function causesOf(findings: readonly Finding[], facts: CauseFacts): Cause
   for (const [index, { code, figures }] of findings.entries()) {
     if (code === 'soft-lockup' || code === 'rcu-stall') link(causeOfLockup(findings, index));
     if (code === 'low-memory') link(causeOfLowZone(findings, index, links));
-    if (code === 'cgroup-near-limit' || code === 'oom-kills') link(causeInCgroup(findings, index));
+    if (['cgroup-near-limit', 'oom-kills', 'memory-pressure'].includes(code)) link(causeInCgroup(findings, index));
     if (code === 'low-available') link(causeOfLittle(findings, index));
-    if (code === 'memory-pressure') link(causeOfPressure(findings, index));
     if (code === 'low-memory' || code === 'memory-pressure') link(causeNow(findings, index));
     if (WRITERS.has(code)) link(causeOfWriter(findings, index));
     if (code === 'unattributed-memory' && facts.socketsUncounted) link(causeOfUnattributed(findings, index));
@@ -121,7 +122,7 @@ function* byRule(findings: readonly Finding[]): Generator<CauseLink> {
 }
 
 /** Reasons in the message of a panic (kernel/panic.c and its callers), with the finding's code. */
-const PANIC_REASONS: readonly (readonly [RegExp, Finding['code']])[] = [
+const PANIC_REASONS: readonly (readonly [RegExp, FindingCode])[] = [
   [/out of memory/i, 'oom-kill'],
   [/fatal exception|Oops/i, 'oops'],
   [/hung_task/, 'hung-task'],
@@ -157,19 +158,11 @@ function isGroupShortage({ code, figures }: Finding): boolean {
   return code === 'oom-kill' && figures.scope === 'cgroup';
 }
 
-/** Findings about memory that no counter of the report includes. */
-const UNCOUNTED: ReadonlySet<string> = new Set([
-  'queued-data',
-  'queued-data-of-process',
-  'queued-data-of-machine',
-  'orphaned-sockets',
-  'sockets-in-flight',
-  'unattributed-memory',
-  'pipes',
-  'vmalloc',
-]);
-
 const bytesOf = ({ figures }: Finding): number => Number(figures.pinnedBytes ?? figures.bytes ?? 0);
+
+/** The largest finding of some, with its index. */
+const largestOf = (findings: readonly Finding[], isMeant: (one: Finding) => boolean) =>
+  [...findings.entries()].filter(([, one]) => isMeant(one)).toSorted(([, a], [, b]) => bytesOf(b) - bytesOf(a))[0];
 
 /**
  * Links a shortage to the largest owner of memory outside the report's counters, if it already held that
@@ -180,9 +173,7 @@ function causeOfShortage(findings: readonly Finding[], effect: number, facts: Ca
   if (typeof unattributedBytes !== 'number' || typeof managedBytes !== 'number') return undefined;
   if (unattributedBytes < NOTABLE * managedBytes) return undefined;
   const since = secondsSince(findings[effect]!, facts);
-  const [largest] = [...findings.entries()]
-    .filter(([, one]) => UNCOUNTED.has(one.code) && wasThere(findings, one, since))
-    .toSorted(([, a], [, b]) => bytesOf(b) - bytesOf(a));
+  const largest = largestOf(findings, (one) => hasTrait(one, 'uncounted') && wasThere(findings, one, since));
   if (!largest) return undefined;
   const [cause, finding] = largest;
   const share = bytesOf(finding) / unattributedBytes;
@@ -256,31 +247,15 @@ function causeOfLowZone(
   return undefined;
 }
 
-/** Links what a cgroup shows now to the report of its OOM kill. */
+/** Links what a cgroup shows now to the report of its OOM kill, and its pressure to its limit. */
 function causeInCgroup(findings: readonly Finding[], effect: number): CauseLink | undefined {
-  const { cgroup } = findings[effect]!.figures;
-  const cause = findings.findIndex((one) => isGroupShortage(one) && cgroup != null && one.figures.cgroup === cgroup);
-  if (cause < 0) return undefined;
-  return { effect, cause, relation: 'same-cgroup', figures: { cgroup: cgroup ?? null } };
+  const { code, figures } = findings[effect]!;
+  const { cgroup = null } = figures;
+  const isCause = code === 'memory-pressure' ? (one: Finding) => one.code === 'cgroup-near-limit' : isGroupShortage;
+  const cause = findings.findIndex((one) => isCause(one) && one.figures.cgroup === cgroup);
+  return cause < 0 || cgroup === null ? undefined : { effect, cause, relation: 'same-cgroup', figures: { cgroup } };
 }
 
-/** Memory that is large only if something is wrong, by its finding. */
-const EXCESSIVE: ReadonlySet<string> = new Set([
-  'queued-data',
-  'queued-data-of-process',
-  'queued-data-of-machine',
-  'orphaned-sockets',
-  'sockets-in-flight',
-  'unattributed-memory',
-  'pipes',
-  'vmalloc',
-  'shared-memory',
-  'unreclaimable-slab',
-  'per-cpu-memory',
-  'kernel-stacks',
-  'page-tables',
-  'hugetlb-unused',
-]);
 /** Share of memory that is available on a machine without a shortage. */
 const ENOUGH = 0.1;
 
@@ -295,8 +270,8 @@ function causeOfLittle(findings: readonly Finding[], effect: number): CauseLink 
   // By counters alone there is only an upper bound.
   const amount = (one: Finding) => bytesOf(one) || Number(one.figures.mostBytes ?? 0);
   const [largest] = [...findings.entries()]
-    .filter(([, { code, severity }]) =>
-      code === 'unattributed-memory' && isUncounted ? true : EXCESSIVE.has(code) && severity !== 'note',
+    .filter(([, one]) =>
+      one.code === 'unattributed-memory' && isUncounted ? true : hasTrait(one, 'excessive') && one.severity !== 'note',
     )
     .toSorted(([, a], [, b]) => amount(b) - amount(a));
   if (!largest) return undefined;
@@ -307,13 +282,6 @@ function causeOfLittle(findings: readonly Finding[], effect: number): CauseLink 
   if (!(share >= ENOUGH) || isSmaller) return undefined;
   const figures = { freeBytes: available + bytes, share, availableBytes: available };
   return { effect, cause, relation: 'frees-enough', figures };
-}
-
-/** Links the pressure of a cgroup to its limit. */
-function causeOfPressure(findings: readonly Finding[], effect: number): CauseLink | undefined {
-  const { cgroup = null } = findings[effect]!.figures;
-  const cause = findings.findIndex((one) => one.code === 'cgroup-near-limit' && one.figures.cgroup === cgroup);
-  return cause < 0 || cgroup === null ? undefined : { effect, cause, relation: 'same-cgroup', figures: { cgroup } };
 }
 
 /** Memory of sockets that may be send queues. */
@@ -348,9 +316,7 @@ function causeNow(findings: readonly Finding[], effect: number): CauseLink | und
 /** Links unattributed memory to sockets: without kernel memory, the memory that they pin is unattributed. */
 function causeOfUnattributed(findings: readonly Finding[], effect: number): CauseLink | undefined {
   const shortfallBytes = bytesOf(findings[effect]!);
-  const [largest] = [...findings.entries()]
-    .filter(([, { code }]) => UNCOUNTED.has(code) && code !== 'unattributed-memory')
-    .toSorted(([, a], [, b]) => bytesOf(b) - bytesOf(a));
+  const largest = largestOf(findings, (one) => hasTrait(one, 'uncounted') && one.code !== 'unattributed-memory');
   if (!largest || shortfallBytes === 0) return undefined;
   const [cause, finding] = largest;
   const share = bytesOf(finding) / shortfallBytes;
@@ -369,9 +335,7 @@ function causeOfQueue(
   if (pid == null) return undefined;
   const stalled = [...findings.entries()].filter(
     ([, { code, figures }]) =>
-      ['stalled-reader', 'unread-sockets'].includes(code) &&
-      figures.pid === pid &&
-      (sock === undefined || figures.sock === sock),
+      hasTrait({ code }, 'unread') && figures.pid === pid && (sock === undefined || figures.sock === sock),
   );
   const bytes = stalled.reduce((sum, [, one]) => sum + bytesOf(one), 0);
   const [first] = stalled;

@@ -4,74 +4,12 @@ import { groupedStacks, type StackGroup } from '../account/task-stacks.js';
 import type { CrashReport, OomReport } from '../answers/triage/report-schema.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
+import { type FiguresOf, type FindingCode, hasTrait } from './findings/all.js';
+import type { Figure, Figures } from './findings/declared.js';
 
 /** Severities from high to low: a failure, a problem, a remark. */
 export const SEVERITIES = ['critical', 'warning', 'note'] as const;
 export type Severity = (typeof SEVERITIES)[number];
-
-/** Codes of findings. They are stable: they are part of the JSON. */
-export const FINDING_CODES = [
-  'panic',
-  'oops',
-  'soft-lockup',
-  'hard-lockup',
-  'rcu-stall',
-  'hung-task',
-  'deadlock',
-  'blocked-on-lock',
-  'blocked-tasks',
-  'oom-kill',
-  'allocation-failure',
-  'memory-corruption',
-  'hardware-error',
-  'kernel-warning',
-  'lockdep',
-  'atomic-sleep',
-  'spinlock-bug',
-  'workqueue-lockup',
-  'memory-leak',
-  'uninitialized-value',
-  'data-race',
-  'undefined-behavior',
-  'network-memory',
-  'page-pool-stalled',
-  'resource-exhausted',
-  'user-space-kill',
-  'file-system-error',
-  'queued-data',
-  'queued-data-of-process',
-  'queued-data-of-machine',
-  'orphaned-sockets',
-  'sockets-in-flight',
-  'stalled-reader',
-  'unread-sockets',
-  'unattributed-memory',
-  'low-memory',
-  'low-available',
-  'shared-memory',
-  'pipes',
-  'vmalloc',
-  'tainted',
-  'fragmentation',
-  'memory-pressure',
-  'cgroup-near-limit',
-  'oom-kills',
-  'writeback-stuck',
-  'unreclaimable-slab',
-  'per-cpu-memory',
-  'kernel-stacks',
-  'page-tables',
-  'pinned-pages',
-  'limit-near',
-  'hugetlb-unused',
-  'zombies',
-  'hypervisor-overcommitted',
-  'clock-unstable',
-  'clock-step',
-  'memory-growth',
-  'rebooted',
-] as const;
-export type FindingCode = (typeof FINDING_CODES)[number];
 
 /** Code of a team's rule: built-in codes have no slash. */
 export type RuleCode = `${string}/${string}`;
@@ -93,9 +31,6 @@ export type StackEvidence = { readonly kind: 'stack' } & Pick<StackGroup, 'frame
 
 export type Evidence = LogEvidence | StackEvidence;
 
-/** A figure that supports a finding, or a name: untrusted. */
-export type Figure = number | string | null;
-
 /** A problem, with its evidence. */
 export interface Finding {
   readonly code: FindingCode | RuleCode;
@@ -108,7 +43,7 @@ export interface Finding {
   /** Locks of a deadlock, or the contended lock, and all locks of the answer that has them. */
   readonly waits?: { readonly roots: readonly BlockingLock[]; readonly locks: readonly BlockingLock[] };
   /** Figures, with fixed names for each code. */
-  readonly figures: Readonly<Record<string, Figure>>;
+  readonly figures: Figures;
   readonly evidence: readonly Evidence[];
   /** The command that shows more. */
   readonly next?: string;
@@ -128,6 +63,24 @@ export interface Finding {
   };
 }
 
+/** A finding whose figures are those of its code. @param more evidence, a title, … */
+export function found<Code extends FindingCode>(
+  code: Code,
+  severity: Severity,
+  figures: FiguresOf<Code>,
+  next?: string,
+  more?: Partial<Finding>,
+): Finding {
+  return {
+    code,
+    severity,
+    figures: figures as Figures,
+    evidence: [],
+    ...(next === undefined ? {} : { next }),
+    ...more,
+  };
+}
+
 /** Sorts by severity, keeping the order within one; past events are last. */
 export function bySeverity(findings: readonly Finding[]): Finding[] {
   const rank = ({ severity, past }: Finding) => SEVERITIES.indexOf(severity) + (past ? SEVERITIES.length : 0);
@@ -140,15 +93,19 @@ export function lastTime({ evidence }: Pick<Finding, 'evidence'>): number {
   return Math.max(-1, ...evidence.map(timeOf));
 }
 
-/** Shortages that the kernel survives. */
-const PASSING: readonly string[] = [
-  'oom-kill',
-  'allocation-failure',
-  'network-memory',
-  'page-pool-stalled',
-  'resource-exhausted',
-  'user-space-kill',
-];
+/**
+ * A finding with a next command: by default the log from its first line on; none if that log has no clock, or is one of
+ * several.
+ */
+export function withNext({ next: _, ...finding }: Finding, next?: string): Finding {
+  const { evidence, figures } = finding;
+  const [first] = evidence;
+  if (next !== undefined) return { ...finding, next };
+  if (first?.kind !== 'log' || first.timestamp === null || figures.log != null) return finding;
+  const of = figures.boots == null ? '' : ` --boot ${figures.boot}`;
+  return { ...finding, next: `log --since ${Number(first.timestamp / 1000n) / 1e6}${of}` };
+}
+
 /** Age in seconds from which such an event no longer describes the machine. */
 const PAST_SECONDS = 3600;
 /** The same on a running machine, where other checks show what is true now. */
@@ -183,7 +140,7 @@ export function withPast(
     // A line from the future is of another boot, or the uptime is that of a container.
     if (uptimeSeconds == null || then < 0 || then > uptimeSeconds + CLOCK_DRIFT || isFatal) return one;
     const secondsAgo = Math.max(0, Math.floor(uptimeSeconds - then));
-    const isPassing = PASSING.includes(code);
+    const isPassing = hasTrait(one, 'passing');
     const isLong = isPassing && secondsAgo >= PAST_SECONDS;
     const severity = isLong ? 'note' : one.severity;
     if (!running) return isLong ? { ...one, severity, figures: { ...figures, secondsAgo } } : one;
@@ -207,7 +164,7 @@ export function withPast(
 export function beforeEnd(finding: Finding, newest: bigint | null): { readonly secondsBeforeEnd?: number } {
   const then = lastTime(finding);
   const seconds = newest === null || then < 0 ? 0 : Math.floor(Number(newest) / 1e9 - then);
-  return PASSING.includes(finding.code) && seconds >= OVER_SECONDS ? { secondsBeforeEnd: seconds } : {};
+  return hasTrait(finding, 'passing') && seconds >= OVER_SECONDS ? { secondsBeforeEnd: seconds } : {};
 }
 
 /** Details of the HTML page. Undefined: unreadable, and a warning gives the reason. */

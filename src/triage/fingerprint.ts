@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { MachineFacts } from '../walk/machine-facts.js';
 import type { Finding, StackEvidence } from './finding.js';
+import { hasTrait } from './findings/all.js';
 import type { TopOwner } from './top-owner.js';
 
 /** Features that dumps with the same problem share. Text is from the dump: untrusted. */
@@ -17,18 +18,6 @@ export interface Fingerprint {
 
 /** Number of functions to compare: outer callers are the same for many problems. */
 const MOST_FUNCTIONS = 12;
-
-const OF_MEMORY: ReadonlySet<string> = new Set([
-  'oom-kill',
-  'allocation-failure',
-  'queued-data',
-  'queued-data-of-process',
-  'queued-data-of-machine',
-  'orphaned-sockets',
-  'sockets-in-flight',
-  'unattributed-memory',
-  'low-memory',
-]);
 
 /** Undefined if no finding is more severe than a note. */
 export function fingerprint(
@@ -52,7 +41,7 @@ export function fingerprint(
   const root = grave.find(({ code }) => code === 'deadlock' || code === 'blocked-on-lock');
   if (functions.length === 0 && root) functions.push(...functionsOf(root));
   if (functions.length === 0) functions.push(...printedFunctions(grave));
-  const starved = grave.some(({ code }) => OF_MEMORY.has(code));
+  const starved = grave.some((one) => hasTrait(one, 'shortage'));
   const who = starved && owner ? `${owner.kind} ${owner.name}` : undefined;
   const id = createHash('sha256').update(JSON.stringify([kind, functions, who ?? null]));
   return { id: id.digest('hex').slice(0, 16), kind, functions, owner: who };

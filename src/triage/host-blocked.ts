@@ -2,8 +2,7 @@ import { waitGroups } from '../account/host-blocked.js';
 import { optionalText } from '../host/proc/process.js';
 import { WaitCauseReader } from '../host/proc/wait-causes.js';
 import type { WaitCause } from '../records/waits.js';
-import type { Finding } from './finding.js';
-import { found } from './host-memory.js';
+import { type Finding, found } from './finding.js';
 import type { HostReader } from './host-reader.js';
 
 /** One or two tasks that wait for a disk are normal. */

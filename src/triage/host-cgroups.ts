@@ -2,9 +2,9 @@ import { HostError } from '../base/errors.js';
 import { parsePressure } from '../host/proc/machine-sample.js';
 import { optionalText } from '../host/proc/process.js';
 import type { Pressure } from '../records/machine-sample.js';
-import type { Finding } from './finding.js';
+import { type Finding, found } from './finding.js';
 import { near } from './host-limits.js';
-import { FULL_PRESSURE, found, isStalled } from './host-memory.js';
+import { FULL_PRESSURE, isStalled } from './host-memory.js';
 import { commIn, type ProcessStatus, processesOf } from './host-processes.js';
 import { HostReader, isAbsent, malformed } from './host-reader.js';
 
@@ -268,5 +268,5 @@ function* killsByCgroup(usages: readonly Usage[], isV2: boolean): Generator<Find
     }
   const some = [...own].filter(([, kills]) => kills > 0).toSorted((a, b) => b[1] - a[1]);
   for (const [cgroup, kills] of some.slice(0, MAX_FINDINGS))
-    yield found('oom-kills', 'note', { kills, cgroup }, 'procs');
+    yield found('oom-kills', 'note', { kills, cgroup }, 'procs --by cgroup');
 }

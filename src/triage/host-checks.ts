@@ -5,6 +5,7 @@ import { listedPids } from '../host/proc/process.js';
 import { attempted } from '../host/proc/shared-files.js';
 import type { KernelTriage } from './answer.js';
 import { bySeverity, type Finding } from './finding.js';
+import { hasTrait } from './findings/all.js';
 import { cgroups } from './host-cgroups.js';
 import { INOTIFY_HIDES, inotify, limits } from './host-limits.js';
 import { fragmentation, lowMemory, memoryPressure, oomKills, unreclaimableSlab, writeback } from './host-memory.js';
@@ -109,21 +110,12 @@ export function withHostFindings(answer: KernelTriage, host: HostReader): Kernel
   return { ...answer, findings, holders, checked, unread, complete: answer.complete && unread.length === 0 };
 }
 
-/** Codes with one subject: the machine, or a caller of vmalloc. */
-const ONE_SUBJECT: readonly string[] = [
-  'blocked-tasks',
-  'kernel-stacks',
-  'page-tables',
-  'unreclaimable-slab',
-  'vmalloc',
-  'pipes',
-];
-
-const hasOwner = ({ code, figures }: Finding): boolean => !ONE_SUBJECT.includes(code) || figures.pid != null;
+const hasOwner = (finding: Finding): boolean => !hasTrait(finding, 'single') || finding.figures.pid != null;
 
 /** Key of a finding, to recognize duplicates. Zones, cgroups, processes and limits are separate findings. */
-function subjectOf({ code, figures }: Finding): string {
+function subjectOf(finding: Finding): string {
+  const { code, figures } = finding;
   const { node, zone, cgroup, pid, limit, caller } = figures;
-  if (ONE_SUBJECT.includes(code)) return `${code} ${caller}`;
+  if (hasTrait(finding, 'single')) return `${code} ${caller}`;
   return [code, node, zone, cgroup, pid, limit].join(' ');
 }

@@ -1,8 +1,7 @@
 import { HostError } from '../base/errors.js';
 import { readNetworkLimits } from '../host/proc/net-tables.js';
 import { listedPids, optionalText, statusFields } from '../host/proc/process.js';
-import type { Finding } from './finding.js';
-import { found } from './host-memory.js';
+import { type Finding, found } from './finding.js';
 import { type HostReader, isAbsent, malformed } from './host-reader.js';
 
 /** Share of a limit that is reported. At the limit requests fail immediately: this leaves time to react. */

@@ -1,8 +1,9 @@
 import type { LargestProgram } from '../account/processes/groups.js';
 import { parsePressure } from '../host/proc/machine-sample.js';
 import { optionalText } from '../host/proc/process.js';
-import type { Pressure } from '../records/machine-sample.js';
-import type { Figure, Finding, Severity } from './finding.js';
+import { freePages, type Pressure } from '../records/machine-sample.js';
+import { type Finding, found } from './finding.js';
+import type { Figure, Of } from './findings/declared.js';
 import { type HostReader, malformed } from './host-reader.js';
 
 /** Order of kernel buffers and stacks: without free blocks of this order, their allocations fail or stall. */
@@ -26,15 +27,11 @@ export const MIN_BYTES = 256 * 2 ** 20;
 /** Largest slab caches that a finding names. */
 export const MAX_CACHES = 3;
 
-/** A finding without evidence other than its figures. */
-export function found(code: Finding['code'], severity: Severity, figures: Finding['figures'], next: string): Finding {
-  return { code, severity, figures, evidence: [], next };
-}
-
 /** Figures of a program; null: unknown. @param name of the amount */
-export function programFigures(most: LargestProgram | undefined, name: string): Readonly<Record<string, Figure>> {
+export function programFigures<Name extends string>(most: LargestProgram | undefined, name: Name) {
   const { pid = null, comm = null, amount = null, processes = 1 } = most ?? {};
-  return { pid, comm, [name]: amount, ...(processes > 1 ? { processes } : {}) };
+  const figure = { [name]: amount } as Of<Name>;
+  return { pid, comm, ...figure, ...(processes > 1 ? { processes } : {}) };
 }
 
 interface Zone {
@@ -99,7 +96,7 @@ export function* fragmentation(host: HostReader): Generator<Finding> {
     const blocks = counts.trim().split(/ +/).map(Number);
     const zone = zones.get(`${node} ${name}`);
     if (!zone || zone.managed * host.pageSize < MIN_ZONE_BYTES) continue;
-    const free = blocks.reduce((sum, count, order) => sum + count * 2 ** order, 0);
+    const free = freePages(blocks);
     const large = blocks.slice(NEEDED_ORDER).some((count) => count > 0);
     if (large || free < zone.low) continue;
     const failed = counter('compact_fail');

@@ -8,10 +8,11 @@ import { readDescriptors } from '../host/proc/process-files.js';
 import { sharedFiles } from '../host/proc/shared-files.js';
 import { type SharedOwner, sharedOwners } from '../host/proc/shared-owners.js';
 import { lackingVmalloc } from '../records/meminfo-lines.js';
-import { type Finding, severityOf } from './finding.js';
+import { type Finding, found, severityOf } from './finding.js';
+import type { Amount } from './findings/declared.js';
 import { blocked } from './host-blocked.js';
 import { MAX_DESCRIPTORS, NEAR, NOT_ALL_LISTED } from './host-limits.js';
-import { found, programFigures, SHARED_SEVERE_SHARE } from './host-memory.js';
+import { programFigures, SHARED_SEVERE_SHARE } from './host-memory.js';
 import { type HostCheckName, type HostReader, isAbsent } from './host-reader.js';
 
 /** Each zombie uses a pid. A few are normal; many mean that their parent does not call wait(). */
@@ -80,13 +81,14 @@ export function* processes(host: HostReader): Generator<Finding> {
       most,
     );
   for (const why of contradictions(host, all)) host.miss('processes', OWNERS_HIDE, new HostError('unreadable', why));
-  yield* shareOf(host, 'KernelStack', STACKS_SHARE, (bytes, share) => {
-    return ['kernel-stacks', { bytes, share, ...programFigures(largest('threads'), 'threads') }];
-  });
-  yield* shareOf(host, 'PageTables', TABLES_SHARE, (bytes, share) => {
-    const most = largest('tableBytes', bytes);
-    return ['page-tables', { bytes, share, ...programFigures(most, 'mostBytes') }];
-  });
+  for (const amount of largePart(host, 'KernelStack', STACKS_SHARE)) {
+    const figures = { ...amount, ...programFigures(largest('threads'), 'threads') };
+    yield found('kernel-stacks', 'warning', figures, 'procs --sort threads');
+  }
+  for (const amount of largePart(host, 'PageTables', TABLES_SHARE)) {
+    const figures = { ...amount, ...programFigures(largest('tableBytes', amount.bytes), 'mostBytes') };
+    yield found('page-tables', 'warning', figures, 'procs --sort page-tables');
+  }
   yield* pinnedPages(host, all, comm);
   yield* descriptors(host, all, comm);
 }
@@ -500,18 +502,11 @@ function* zombies(all: readonly ProcessStatus[], comm: CommOf): Generator<Findin
   }
 }
 
-function* shareOf(
-  host: HostReader,
-  name: string,
-  least: number,
-  of: (bytes: number, share: number) => [Finding['code'], Finding['figures']],
-): Generator<Finding> {
+/** A counter and its share of memory; empty: it is small. @throws {HostError} */
+function largePart(host: HostReader, name: string, least: number): Amount[] {
   const bytes = host.meminfo(name);
   const share = bytes / host.meminfo('MemTotal');
-  if (share < least || bytes < MIN_BYTES) return;
-  const [code, figures] = of(bytes, share);
-  const column = code === 'page-tables' ? 'page-tables' : 'threads';
-  yield found(code, 'warning', figures, `procs --sort ${column}`);
+  return share < least || bytes < MIN_BYTES ? [] : [{ bytes, share }];
 }
 
 /**

@@ -3,7 +3,7 @@ import { leaves } from '../account/memory/tree.js';
 import { HostError } from '../base/errors.js';
 import type { LogRecord } from '../records/log-records.js';
 import type { CpuTimes } from '../walk/machine/clock.js';
-import type { Evidence, Finding, Severity } from './finding.js';
+import { type Finding, found } from './finding.js';
 import { type HostReader, malformed } from './host-reader.js';
 
 /** Minimum shares of the needed CPU time that the hypervisor took, for a note and for a warning. */
@@ -56,7 +56,7 @@ export function* steal(now: CpuTimes, before: CpuTimes = now): Generator<Finding
   const share = Math.max(stealShare ?? 0, recentShare ?? 0);
   if (share < NOTE_SHARE) return;
   const { stealSeconds } = now;
-  yield made(share < WARNING_SHARE ? 'note' : 'warning', { stealShare, stealSeconds, recentShare });
+  yield found(CODE, share < WARNING_SHARE ? 'note' : 'warning', { stealShare, stealSeconds, recentShare });
 }
 
 /** Share of the needed CPU time; null: too little time was needed, or a counter went back. */
@@ -82,7 +82,7 @@ export function withHypervisor(findings: readonly Finding[], memory: MemoryAnswe
   // Without a stack, interrupts could have kept the CPU busy.
   const severity = lockups.some(isHalted) ? 'warning' : (known?.severity ?? 'note');
   const evidence = lockups.slice(0, MAX_EVIDENCE).flatMap((one) => one.evidence.slice(0, 1));
-  return [...findings.filter((one) => one !== known), made(severity, figures, evidence)];
+  return [...findings.filter((one) => one !== known), found(CODE, severity, figures, undefined, { evidence })];
 }
 
 /** Functions in which an idle CPU halts; of older kernels and of arm64 too. */
@@ -125,8 +125,4 @@ export function withBalloon(findings: readonly Finding[], balloon: string | unde
     const severity = finding.severity === 'critical' ? 'warning' : finding.severity;
     return { ...finding, severity, figures: { ...finding.figures, balloon } };
   });
-}
-
-function made(severity: Severity, figures: Finding['figures'], evidence: readonly Evidence[] = []): Finding {
-  return { code: CODE, severity, figures, evidence };
 }

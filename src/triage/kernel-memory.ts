@@ -8,67 +8,60 @@ import { addressSpaces } from '../walk/processes/address-spaces.js';
 import { StructReader } from '../walk/struct-reader.js';
 import { taskTable } from '../walk/tasks/task-table.js';
 import type { Warnings } from '../walk/warnings.js';
-import { type Figure, type Finding, type FindingCode, severityOf } from './finding.js';
+import { type Finding, found, type Severity, severityOf } from './finding.js';
 import { MAX_CACHES, MIN_BYTES, programFigures, SHARED_SEVERE_SHARE, SLAB_SHARE } from './host-memory.js';
 
-interface Subject {
-  readonly code: FindingCode;
-  readonly next: string | ((figures: Figures) => string);
-  readonly figures: (kernel: Kernel, category: Category, warnings: Warnings) => Figures;
+/** A large category. */
+interface Large {
+  readonly kernel: Kernel;
+  readonly category: Category;
+  readonly severity: Severity;
+  readonly share: number;
+  readonly warnings: Warnings;
 }
-type Figures = Readonly<Record<string, Figure>>;
 
 /** Memory of the kernel that is small on a healthy machine, and the figures that name its owner. */
-const SUBJECTS: Readonly<Record<string, Subject>> = {
-  'kernel-stacks': {
-    code: 'kernel-stacks',
-    next: 'procs --sort threads',
-    figures: (kernel, _, warnings) => largest(warnings, ['threads', 'threads'], () => threadsOf(kernel)),
+const SUBJECTS: Readonly<Record<string, (large: Large) => Finding>> = {
+  'kernel-stacks': ({ kernel, category: { bytes }, severity, share, warnings }) => {
+    const most = largest(warnings, 'threads', () => threadsOf(kernel));
+    return found(
+      'kernel-stacks',
+      severity,
+      { bytes, share, ...programFigures(most, 'threads') },
+      'procs --sort threads',
+    );
   },
-  'page-tables': {
-    code: 'page-tables',
-    next: 'procs --sort page-tables',
-    figures: (kernel, { bytes }, warnings) =>
-      largest(warnings, ['page tables', 'mostBytes'], () => tablesOf(kernel, bytes), bytes),
+  'page-tables': ({ kernel, category: { bytes }, severity, share, warnings }) => {
+    const most = largest(warnings, 'page tables', () => tablesOf(kernel, bytes), bytes);
+    const figures = { bytes, share, ...programFigures(most, 'mostBytes') };
+    return found('page-tables', severity, figures, 'procs --sort page-tables');
   },
-  'slab-unreclaimable': {
-    code: 'unreclaimable-slab',
-    next: 'memory --caches',
-    figures: (_, { owners }) => ({
-      caches:
-        owners
-          .slice(0, MAX_CACHES)
-          .map(({ name }) => name)
-          .join(', ') || null,
-      mostBytes: owners[0]?.bytes ?? null,
-    }),
+  'slab-unreclaimable': ({ category: { bytes, owners }, severity, share }) => {
+    const caches = owners.slice(0, MAX_CACHES).map(({ name }) => name);
+    const figures = { bytes, share, caches: caches.join(', ') || null, mostBytes: owners[0]?.bytes ?? null };
+    return found('unreclaimable-slab', severity, figures, 'memory --caches');
   },
-  vmalloc: ofAreas(),
-  bpf: ofAreas(),
-  modules: ofAreas(),
-  pipes: {
-    code: 'pipes',
-    next: ({ pid }) => (pid === null ? 'memory -v' : `procs --pid ${pid} --fds`),
-    figures: (_, { owners: [most] }) => ({
-      pid: most?.pid ?? null,
-      comm: most?.pid === undefined ? null : most.name,
+  vmalloc: ofAreas,
+  bpf: ofAreas,
+  modules: ofAreas,
+  pipes: ({ category: { bytes, owners }, severity, share }) => {
+    const [most] = owners;
+    const { pid = null } = most ?? {};
+    const figures = {
+      bytes,
+      share,
+      pid,
+      comm: pid === null ? null : (most?.name ?? null),
       mostBytes: most?.bytes ?? null,
-    }),
+    };
+    return found('pipes', severity, figures, pid === null ? 'memory -v' : `procs --pid ${pid} --fds`);
   },
 };
 
-function ofAreas(): Subject {
-  return {
-    code: 'vmalloc',
-    next: 'memory --vmalloc',
-    figures: (_, { owners: [most] }) => ({
-      caller: most?.name ?? null,
-      callerBytes: most?.bytes ?? null,
-      pid: null,
-      comm: null,
-      mapBytes: null,
-    }),
-  };
+function ofAreas({ category: { bytes, owners }, severity, share }: Large): Finding {
+  const [most] = owners;
+  const figures = { bytes, share, caller: most?.name ?? null, callerBytes: most?.bytes ?? null };
+  return found('vmalloc', severity, { ...figures, pid: null, comm: null, mapBytes: null }, 'memory --vmalloc');
 }
 
 /** Kernel memory out of proportion, with its largest owner. */
@@ -83,39 +76,28 @@ export function kernelMemory(
     const { pid = null, comm = null } = opener ?? {};
     const figures = { kind: 'file', name, bytes, share, pid, comm, mapped: mapped ? 1 : 0 };
     const severity = !mapped && share >= SHARED_SEVERE_SHARE ? 'warning' : 'note';
-    return [{ code: 'shared-memory', severity, figures, evidence: [], next: 'memory --files' }];
+    return [found('shared-memory', severity, figures, 'memory --files')];
   });
-  const found = leaves(memory).flatMap((category): Finding[] => {
+  const large = leaves(memory).flatMap((category): Finding[] => {
     const { category: name, bytes } = category;
-    const subject = SUBJECTS[name];
     const share = bytes / memory.bytes;
     const isLittle = name.startsWith('slab') && (share < SLAB_SHARE || bytes < MIN_BYTES);
     const severity = severityOf(bytes, memory.bytes);
-    if (!subject || severity === undefined || isLittle) return [];
-    const { code, next } = subject;
-    const figures = { bytes, share, ...subject.figures(kernel, category, warnings) };
-    const shown = typeof next === 'string' ? next : next(figures);
-    return [{ code, severity, figures, evidence: [], next: shown }];
+    if (severity === undefined || isLittle) return [];
+    return SUBJECTS[name] ? [SUBJECTS[name]({ kernel, category, severity, share, warnings })] : [];
   });
-  return [...found, ...shared];
+  return [...large, ...shared];
 }
 
 type Amount = Omit<LargestProgram, 'processes'>;
 
 /**
- * The program with the largest amount; null: unreadable, which is a warning.
+ * The program with the largest amount; undefined: unreadable, which is a warning.
  *
- * @param names of the amount, in words and as a figure
  * @param all the sum of all amounts, if it is known
  */
-function largest(
-  warnings: Warnings,
-  [what, name]: readonly [what: string, name: string],
-  amounts: () => Iterable<Amount>,
-  all?: number,
-): Figures {
-  const most = attempted(warnings, `${what} of processes`, () => largestProgram(amounts(), all));
-  return programFigures(most, name);
+function largest(warnings: Warnings, what: string, amounts: () => Iterable<Amount>, all?: number) {
+  return attempted(warnings, `${what} of processes`, () => largestProgram(amounts(), all));
 }
 
 /** Number of threads of each process, by its list of threads. */

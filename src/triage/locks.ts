@@ -5,7 +5,7 @@ import { hex } from '../base/util.js';
 import type { Kernel } from '../kernel/kernel.js';
 import type { WaitKind } from '../walk/waits/lock-state.js';
 import { leavesComplete, Warnings } from '../walk/warnings.js';
-import type { Evidence, Finding } from './finding.js';
+import { type Evidence, type Finding, found } from './finding.js';
 
 /** Findings of locks, and the tasks that they describe. */
 export interface LockFindings {
@@ -25,31 +25,31 @@ const MOST = 5;
 /** Deadlocks, and the locks for which most tasks wait, directly or for a lock that its owner holds. */
 export function lockFindings(kernel: Kernel, warnings: Warnings): LockFindings {
   const own = new Warnings();
-  const found = attempted(own, 'locks', () => blockedTasks(kernel, { uninterruptible: true }));
-  const messages = [...own.list(), ...(found?.warnings ?? [])];
+  const answer = attempted(own, 'locks', () => blockedTasks(kernel, { uninterruptible: true }));
+  const messages = [...own.list(), ...(answer?.warnings ?? [])];
   // An extract of an earlier release of kdump-mem did not keep locks.
   const lost = messages.filter((warning) => !leavesComplete(warning));
   if (lost.length > 0 && lost.every(({ message }) => message.includes(NOT_KEPT)))
     return { findings: [], pids: new Set() };
   for (const { code, message } of messages) warnings.add(code, message);
-  if (found === undefined) return { findings: [], pids: new Set() };
-  const cycles = found.cycles.slice(0, MOST);
-  const inCycle = new Set(found.cycles.flatMap(({ locks }) => locks));
-  const trees = found.locks
+  if (answer === undefined) return { findings: [], pids: new Set() };
+  const cycles = answer.cycles.slice(0, MOST);
+  const inCycle = new Set(answer.cycles.flatMap(({ locks }) => locks));
+  const trees = answer.locks
     .filter(({ id, kind, address, waitsFor }) => {
-      const isRoot = waitsFor === null || !LOCKS.has(found.locks[waitsFor]?.kind ?? 'unknown');
+      const isRoot = waitsFor === null || !LOCKS.has(answer.locks[waitsFor]?.kind ?? 'unknown');
       return isRoot && !inCycle.has(id) && LOCKS.has(kind) && address !== null;
     })
-    .map((root) => ({ root, locks: below(found, [root]) }))
+    .map((root) => ({ root, locks: below(answer, [root]) }))
     .toSorted((a, b) => waitersOf(b.locks).length - waitersOf(a.locks).length)
     .slice(0, MOST);
   const deadlocks = cycles.map(({ locks: ids }) => {
-    const cycle = ids.flatMap((id) => found.locks[id] ?? []);
-    return { cycle, locks: below(found, cycle) };
+    const cycle = ids.flatMap((id) => answer.locks[id] ?? []);
+    return { cycle, locks: below(answer, cycle) };
   });
   const findings = [
-    ...deadlocks.map(({ cycle, locks }) => deadlock(cycle, locks, found)),
-    ...trees.map(({ root, locks }) => contention(root, locks, found)),
+    ...deadlocks.map(({ cycle, locks }) => deadlock(cycle, locks, answer)),
+    ...trees.map(({ root, locks }) => contention(root, locks, answer)),
   ];
   const waiters = waitersOf([...deadlocks, ...trees].flatMap(({ locks }) => locks));
   return { findings, pids: new Set(waiters.map(({ pid }) => pid)) };
@@ -73,44 +73,35 @@ function deadlock(
   { locks: all }: BlockedAnswer,
 ): Finding {
   const [first] = cycle;
-  return {
-    code: 'deadlock',
-    severity: 'critical',
-    figures: {
-      tasks: waitersOf(locks).length,
-      owners: cycle.length,
-      ...owned(first),
-      ...lockFigures(first),
-      otherPid: cycle[1]?.owner?.pid ?? null,
-      otherComm: cycle[1]?.owner?.comm ?? null,
-      otherLock: cycle[1] ? nameOf(cycle[1]) : null,
-    },
-    evidence: cycle.flatMap(({ owner }) => stackOf(owner)),
-    waits: { roots: cycle, locks: all },
-    next: 'blocked',
+  const figures = {
+    tasks: waitersOf(locks).length,
+    owners: cycle.length,
+    ...owned(first),
+    ...lockFigures(first),
+    otherPid: cycle[1]?.owner?.pid ?? null,
+    otherComm: cycle[1]?.owner?.comm ?? null,
+    otherLock: cycle[1] ? nameOf(cycle[1]) : null,
   };
+  const evidence = cycle.flatMap(({ owner }) => stackOf(owner));
+  return found('deadlock', 'critical', figures, 'blocked', { evidence, waits: { roots: cycle, locks: all } });
 }
 
 function contention(root: BlockingLock, locks: readonly BlockingLock[], { locks: all }: BlockedAnswer): Finding {
   const waiters = waitersOf(locks);
   const seconds = waiters.flatMap(({ seconds: each }) => each ?? []);
   const on = root.waitsFor === null ? undefined : all[root.waitsFor];
-  return {
-    code: 'blocked-on-lock',
-    severity: waiters.length >= CROWD ? 'warning' : 'note',
-    figures: {
-      tasks: waiters.length,
-      ...lockFigures(root),
-      readers: root.readers,
-      seconds: seconds.length > 0 ? Math.floor(Math.max(...seconds)) : null,
-      ...owned(root),
-      symbol: root.owner?.function ?? null,
-      waitsFor: on?.kind ?? null,
-    },
-    evidence: stackOf(root.owner ?? root.waiters[0] ?? null),
-    waits: { roots: [root], locks: all },
-    next: 'blocked',
+  const figures = {
+    tasks: waiters.length,
+    ...lockFigures(root),
+    readers: root.readers,
+    seconds: seconds.length > 0 ? Math.floor(Math.max(...seconds)) : null,
+    ...owned(root),
+    symbol: root.owner?.function ?? null,
+    waitsFor: on?.kind ?? null,
   };
+  const evidence = stackOf(root.owner ?? root.waiters[0] ?? null);
+  const severity = waiters.length >= CROWD ? 'warning' : 'note';
+  return found('blocked-on-lock', severity, figures, 'blocked', { evidence, waits: { roots: [root], locks: all } });
 }
 
 const owned = (lock: BlockingLock | undefined) => ({

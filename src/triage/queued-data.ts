@@ -1,7 +1,7 @@
 import { type CensusEntry, type Group, ownersOf } from '../account/owners.js';
 import type { CensusAnswer } from '../account/sockets.js';
 import { hex } from '../base/util.js';
-import { type Finding, severityOf } from './finding.js';
+import { type Finding, found, severityOf } from './finding.js';
 
 /**
  * Owners of a large part of the memory in socket queues: a single socket, otherwise a process with many,
@@ -55,33 +55,25 @@ function figuresOf({ pinnedBytes, payloadBytes, skbs }: Sum, memory: number) {
 function ofSocket({ socket, holders, total, queues }: CensusEntry, memory: number): Finding {
   const [holder] = holders;
   const [queue] = Object.entries(queues).toSorted(([, a], [, b]) => b.pinnedBytes - a.pinnedBytes);
-  return {
-    code: 'queued-data',
-    severity: severityOf(total.pinnedBytes, memory) ?? 'note',
-    figures: {
-      ...figuresOf(total, memory),
-      queue: queue?.[0] ?? null,
-      sock: hex(socket.sock),
-      family: socket.family,
-      protocol: socket.protocol,
-      pid: holder?.pid ?? null,
-      comm: holder?.comm ?? null,
-      fd: holder?.fd ?? null,
-    },
-    evidence: [],
-    next: holder ? `skb --pid ${holder.pid} --fd ${holder.fd}` : `skb --sock ${hex(socket.sock)}`,
+  const figures = {
+    ...figuresOf(total, memory),
+    queue: queue?.[0] ?? null,
+    sock: hex(socket.sock),
+    family: socket.family,
+    protocol: socket.protocol,
+    pid: holder?.pid ?? null,
+    comm: holder?.comm ?? null,
+    fd: holder?.fd ?? null,
   };
+  const next = holder ? `skb --pid ${holder.pid} --fd ${holder.fd}` : `skb --sock ${hex(socket.sock)}`;
+  return found('queued-data', severityOf(total.pinnedBytes, memory) ?? 'note', figures, next);
 }
 
 /** @param sockets number of its sockets that pin memory */
 function ofProcess({ pid, comm, total, freedIfKilled }: Group, sockets: number, memory: number): Finding {
-  return {
-    code: 'queued-data-of-process',
-    severity: severityOf(total.pinnedBytes, memory) ?? 'note',
-    figures: { ...figuresOf(total, memory), sockets, pid, comm, freedIfKilledBytes: freedIfKilled?.low ?? null },
-    evidence: [],
-    next: `skb --pid ${pid}`,
-  };
+  const freedIfKilledBytes = freedIfKilled?.low ?? null;
+  const figures = { ...figuresOf(total, memory), sockets, pid, comm, freedIfKilledBytes };
+  return found('queued-data-of-process', severityOf(total.pinnedBytes, memory) ?? 'note', figures, `skb --pid ${pid}`);
 }
 
 function ofMachine(
@@ -89,17 +81,13 @@ function ofMachine(
   memory: number,
 ): Finding {
   const [most] = processes;
-  return {
-    code: 'queued-data-of-machine',
-    severity: severityOf(total.pinnedBytes, memory) ?? 'note',
-    figures: {
-      ...figuresOf(total, memory),
-      sockets: count,
-      pid: most?.pid ?? null,
-      comm: most?.comm ?? null,
-      mostBytes: most?.total.pinnedBytes ?? null,
-    },
-    evidence: [],
-    next: 'sockets --by process',
+  const figures = {
+    ...figuresOf(total, memory),
+    sockets: count,
+    pid: most?.pid ?? null,
+    comm: most?.comm ?? null,
+    mostBytes: most?.total.pinnedBytes ?? null,
   };
+  const severity = severityOf(total.pinnedBytes, memory) ?? 'note';
+  return found('queued-data-of-machine', severity, figures, 'sockets --by process');
 }

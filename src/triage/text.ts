@@ -4,7 +4,7 @@ import { linesLike, UNKNOWN_FORMAT } from '../log/words.js';
 import type { TextRecord } from '../records/log-records.js';
 import { Warnings } from '../walk/warnings.js';
 import { type LogTriage, releaseOf, type TextTriage } from './answer.js';
-import { bySeverity, type Finding } from './finding.js';
+import { bySeverity, type Finding, withNext } from './finding.js';
 import type { Holders } from './holders.js';
 import { withHypervisor } from './hypervisor.js';
 import type { RuleBasis } from './rules/facts.js';
@@ -50,7 +50,7 @@ export function triageText(logs: readonly LogTriage[], missing: readonly string[
     holders: thenHolders(findings),
     warnings: list,
     complete: list.length === 0,
-    findings: bySeverity(withHypervisor(findings, undefined).map(({ next: _, ...finding }) => finding)),
+    findings: bySeverity(withHypervisor(findings, undefined).map((finding) => withNext(finding))),
   };
 }
 

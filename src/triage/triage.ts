@@ -14,10 +14,10 @@ import { describeMachine, type MachineFacts } from '../walk/machine-facts.js';
 import { isTcp, type TcpWaiting, TcpWaitingReader } from '../walk/sockets/tcp.js';
 import { Unknowns, Warnings } from '../walk/warnings.js';
 import type { KernelTriage, TriageAnswer } from './answer.js';
-import { bySeverity, type Finding, type StackEvidence, withPast } from './finding.js';
-import { blockedTasks, evidenceOf, memoryFindings, stackOfCpu, waitsIn } from './findings.js';
+import { bySeverity, type Finding, found, type StackEvidence, withPast } from './finding.js';
 import { holdersIn } from './holders.js';
 import { steal, withHypervisor } from './hypervisor.js';
+import { blockedTasks, evidenceOf, memoryFindings, stackOfCpu, waitsIn } from './kernel-findings.js';
 import { kernelMemory } from './kernel-memory.js';
 import { logFindings } from './log/log-findings.js';
 import { queuedData } from './queued-data.js';
@@ -121,22 +121,17 @@ function withPanic(
   const others = known.filter(({ code }) => code !== 'panic');
   const logged = known.find(({ code }) => code === 'panic');
   if (panic.state !== 'panicked') return [...known];
-  const found: Finding = {
-    code: 'panic',
-    severity: 'critical',
-    figures: {
-      reason: null,
-      ...logged?.figures,
-      logMessages: lostOf(log) === undefined ? null : (log?.records.length ?? null),
-      cause: panic.cause ?? null,
-      cpu: panic.cpu ?? null,
-      pid: panic.task?.pid ?? null,
-      comm: panic.task?.comm ?? null,
-    },
-    evidence: [...(logged?.evidence ?? []), ...(stack ? [stack] : [])],
-    next: nextOf(panic),
+  const figures = {
+    reason: null,
+    ...logged?.figures,
+    logMessages: lostOf(log) === undefined ? null : (log?.records.length ?? null),
+    cause: panic.cause ?? null,
+    cpu: panic.cpu ?? null,
+    pid: panic.task?.pid ?? null,
+    comm: panic.task?.comm ?? null,
   };
-  return [found, ...others];
+  const evidence = [...(logged?.evidence ?? []), ...(stack ? [stack] : [])];
+  return [found('panic', 'critical', figures, nextOf(panic), { evidence }), ...others];
 }
 
 /** Command that shows more about a panic. The task that ran out of memory is seldom the one that uses it. */
@@ -147,7 +142,7 @@ function nextOf({ cause, cpu }: MachineFacts['panic']): string {
 
 function taint({ taint: mask }: MachineFacts): Finding[] {
   if (mask === undefined || mask === 0n) return [];
-  return [{ code: 'tainted', severity: 'note', figures: { mask: Number(mask) }, evidence: [], next: 'info' }];
+  return [found('tainted', 'note', { mask: Number(mask) }, 'info')];
 }
 
 /** Minimum age of queued data: younger data belongs to programs that are busy. */
@@ -244,7 +239,7 @@ function unaccepted(kernel: Kernel, { sockets }: Pick<CensusAnswer, 'sockets'>, 
       ageSeconds: Math.floor(Math.min(...each.map(({ waiting }) => waiting.ageSeconds ?? 0))),
     };
     const next = holder ? `stacks --pid ${holder.pid}` : 'sockets';
-    return { code: 'unread-sockets', severity: 'note', figures, evidence: [], next };
+    return found('unread-sockets', 'note', figures, next);
   });
   return findings
     .filter(({ figures }) => Number(figures.pinnedBytes) >= LEAST_BYTES)
@@ -261,29 +256,25 @@ function findingOf(
 ): Finding {
   const [holder] = holders;
   const reader = holder && readerOf(kernel, holder, warnings);
-  return {
-    code: 'stalled-reader',
-    severity: closed ? 'warning' : 'note',
-    figures: {
-      ageSeconds: ageSeconds === null ? null : Math.floor(ageSeconds),
-      pinnedBytes: total.pinnedBytes,
-      unreadBytes,
-      windowBytes,
-      pid: holder?.pid ?? null,
-      comm: holder?.comm ?? null,
-      fd: holder?.fd ?? null,
-      holders: new Set(holders.map(({ pid }) => pid)).size,
-      threads: reader?.threads ?? null,
-      doing: reader?.doing ?? null,
-      symbol: reader?.symbol ?? null,
-      sock: hex(socket.sock),
-      local: socket.local,
-      peer: socket.peer,
-      ...(others > 0 ? { others } : {}),
-    },
-    evidence: reader ? [reader.stack] : [],
-    next: `stacks --pid ${holder?.pid}`,
+  const figures = {
+    ageSeconds: ageSeconds === null ? null : Math.floor(ageSeconds),
+    pinnedBytes: total.pinnedBytes,
+    unreadBytes,
+    windowBytes,
+    pid: holder?.pid ?? null,
+    comm: holder?.comm ?? null,
+    fd: holder?.fd ?? null,
+    holders: new Set(holders.map(({ pid }) => pid)).size,
+    threads: reader?.threads ?? null,
+    doing: reader?.doing ?? null,
+    symbol: reader?.symbol ?? null,
+    sock: hex(socket.sock),
+    local: socket.local,
+    peer: socket.peer,
+    ...(others > 0 ? { others } : {}),
   };
+  const evidence = reader ? [reader.stack] : [];
+  return found('stalled-reader', closed ? 'warning' : 'note', figures, `stacks --pid ${holder?.pid}`, { evidence });
 }
 
 interface Reader {

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { escapeText } from '../../src/answers/text/escape.js';
+import { escapeText } from '../../src/base/escape.js';
 import { shellPath, shellWord } from '../../src/base/shell.js';
 
 const ODD = [

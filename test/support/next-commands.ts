@@ -1,4 +1,5 @@
 import { execa } from 'execa';
+import type { FindingCode } from '../../src/triage/findings/all.js';
 import { commandPath } from './cli.js';
 
 /** The owner that a finding names; null: none, such as for orphaned sockets. */
@@ -6,6 +7,72 @@ export interface NamedOwner {
   readonly pid: number | null;
   readonly comm: string | number | null;
 }
+
+/**
+ * Where the next command of each finding is proved: `log`, `snapshot` and `dump` in test/app/triage, `scene` on this
+ * machine. `not here`: it needs a guest, or is not proved yet. A new code needs a row.
+ */
+export const PROOFS: Readonly<Record<FindingCode, 'log' | 'snapshot' | 'dump' | 'scene' | 'not here'>> = {
+  panic: 'log',
+  oops: 'log',
+  'soft-lockup': 'log',
+  'hard-lockup': 'log',
+  'rcu-stall': 'log',
+  'hung-task': 'log',
+  deadlock: 'not here',
+  'blocked-on-lock': 'not here',
+  'blocked-tasks': 'scene',
+  'oom-kill': 'log',
+  'allocation-failure': 'log',
+  'memory-corruption': 'log',
+  'hardware-error': 'log',
+  'kernel-warning': 'log',
+  lockdep: 'log',
+  'atomic-sleep': 'log',
+  'spinlock-bug': 'log',
+  'workqueue-lockup': 'log',
+  'memory-leak': 'log',
+  'uninitialized-value': 'log',
+  'data-race': 'log',
+  'undefined-behavior': 'log',
+  'network-memory': 'log',
+  'page-pool-stalled': 'log',
+  'resource-exhausted': 'log',
+  'user-space-kill': 'log',
+  'file-system-error': 'log',
+  'queued-data': 'not here',
+  'queued-data-of-process': 'scene',
+  'queued-data-of-machine': 'not here',
+  'orphaned-sockets': 'scene',
+  'sockets-in-flight': 'scene',
+  'stalled-reader': 'dump',
+  'unread-sockets': 'scene',
+  'unattributed-memory': 'snapshot',
+  'low-memory': 'snapshot',
+  'low-available': 'snapshot',
+  'shared-memory': 'not here',
+  pipes: 'not here',
+  vmalloc: 'scene',
+  tainted: 'not here',
+  fragmentation: 'snapshot',
+  'memory-pressure': 'snapshot',
+  'cgroup-near-limit': 'snapshot',
+  'oom-kills': 'snapshot',
+  'writeback-stuck': 'not here',
+  'unreclaimable-slab': 'snapshot',
+  'per-cpu-memory': 'snapshot',
+  'kernel-stacks': 'snapshot',
+  'page-tables': 'scene',
+  'pinned-pages': 'snapshot',
+  'limit-near': 'scene',
+  'hugetlb-unused': 'snapshot',
+  zombies: 'scene',
+  'hypervisor-overcommitted': 'not here',
+  'clock-unstable': 'log',
+  'clock-step': 'not here',
+  'memory-growth': 'not here',
+  rebooted: 'not here',
+};
 
 const TOLERANCE = 0.05;
 /** Lines of an answer about everything in which the owner has to be. */
@@ -33,10 +100,12 @@ export async function shows(
   const objects = [...objectsIn(json)];
   const owners = objects.filter((one) => isOwner(one, owner));
   if (owners.length === 0) return `no owner in: ${next}`;
-  const amounts = owners.flatMap((one) => [...numbersIn(one, 2)]);
+  // An answer about one process is all about it.
+  const isOfOne = owner.pid !== null && words.includes(`${owner.pid}`);
+  const amounts = isOfOne ? [...numbersIn(json, 3)] : owners.flatMap((one) => [...numbersIn(one, 2)]);
   if (!amounts.some((each) => Math.abs(each - amount) <= TOLERANCE * amount))
     return `not ${amount} in: ${next} (${amounts.join(', ')})`;
-  if (owner.pid === null || words.includes(`${owner.pid}`)) return 'owner and amount';
+  if (owner.pid === null || isOfOne) return 'owner and amount';
   const top = (await run()).split('\n').slice(0, FIRST_LINES);
   return top.some((line) => new RegExp(`\\b${owner.pid}\\b`).test(line))
     ? 'owner and amount'
@@ -53,7 +122,10 @@ function* objectsIn(value: unknown): Generator<Json> {
 
 /** Whether an object is about this process: its own pid, or that of a waiter or of a holder in it. */
 function isOwner(one: Json, { pid, comm }: NamedOwner): boolean {
-  if (pid === null) return comm === null ? one.kind === 'orphans' : one.comm === comm || one.name === comm;
+  if (pid === null)
+    return comm === null
+      ? one.kind === 'orphans'
+      : [one.comm, one.name, one.category, one.key, one.zone].includes(comm);
   const related = [one.waiters, one.inFlight].flat();
   return [one, ...related].some((each) => typeof each === 'object' && each !== null && (each as Json).pid === pid);
 }

@@ -14,6 +14,8 @@ export interface MadeProcess {
   readonly pss?: number | null;
   /** Its entries in smaps, if requested. */
   readonly smaps?: string;
+  /** Lines of its status, in addition or instead. */
+  readonly status?: Readonly<Record<string, string>>;
   /** It does not exist in the first sample. */
   readonly later?: true;
 }
@@ -25,9 +27,9 @@ function statesOf(processes: readonly MadeProcess[], sample: 1 | 2): string {
   return processes
     .filter(({ later }) => sample === 2 || !later)
     .flatMap((made) => {
-      const { pid, comm, anonymous, before = anonymous, cgroup = '/' } = made;
+      const { pid, comm, anonymous, before = anonymous, cgroup = '/', status = {} } = made;
       const own = sample === 1 ? before : anonymous;
-      return [
+      const usual = [
         'State:\tS (sleeping)',
         `Tgid:\t${pid}`,
         'Uid:\t33\t33\t33\t33',
@@ -40,7 +42,9 @@ function statesOf(processes: readonly MadeProcess[], sample: 1 | 2): string {
         'VmPTE:\t      44 kB',
         'VmSwap:\t       0 kB',
         'Threads:\t1',
-      ]
+      ].filter((line) => !(line.split(':')[0]! in status));
+      const more = Object.entries(status).map(([name, value]) => `${name}:\t${value}`);
+      return [...usual, ...more]
         .map((line) => `/proc/${pid}/status:${line}`)
         .concat(
           `/proc/${pid}/task/${pid}/status:State:\tS (sleeping)`,

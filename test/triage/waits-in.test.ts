@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { waitsIn } from '../../src/triage/findings.js';
+import { waitsIn } from '../../src/triage/kernel-findings.js';
 
 type Frame = Parameters<typeof waitsIn>[0]['frames'][number];
 

@@ -2,7 +2,7 @@ import { KernelError, ReadError } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { NamePlace } from '../../walk/files/paths.js';
-import { type FrameScan, scanFrames } from '../../walk/memory/frame-scan.js';
+import { type FrameScan, scanFrames, withoutKernelPages } from '../../walk/memory/frame-scan.js';
 import { FilesOfProcesses, secretFrames } from '../../walk/memory/open-files.js';
 import { FrameMap } from '../../walk/memory/page-array.js';
 import { tablesHaveType } from '../../walk/memory/page-kinds.js';
@@ -60,8 +60,11 @@ export function accountMemory(
   };
   const areas = new Areas(kernel);
   run(walksBefore(kernel, ram, ledger, areas));
-  const secondHalf = (part: number) => progress((1 + part) / 2);
-  const census = claimNetwork(kernel, { ledger, queues, missed }, secondHalf, more);
+  const rest = {
+    progress: (part: number) => progress((1 + part) / 2),
+    isKnown: withoutKernelPages(kernel, frames, scan),
+  };
+  const census = claimNetwork(kernel, { ledger, queues, missed }, rest, more);
   const files = new FilesOfProcesses(kernel);
   const secret = () => secretFrames(kernel, frames, scan);
   run(walksAfter(kernel, ram, ledger, areas, { secret, files }));

@@ -2,7 +2,7 @@ import { KernelError, ReadError } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { type OutsideRow, rowName } from '../outside-queues/row.js';
 import type { CensusEntry, Grouping } from '../owners.js';
-import { accountAll, type CensusAnswer } from '../sockets.js';
+import { accountAll, type CensusAnswer, type CensusOptions } from '../sockets.js';
 import type { Tally } from '../tally.js';
 import type { QueueBytes } from './answer.js';
 import type { CategoryName } from './categories.js';
@@ -24,22 +24,18 @@ export interface SocketsQuery {
   readonly keepsSlots?: boolean | undefined;
 }
 
-/**
- * Puts network memory into categories; the census runs once.
- *
- * @param progress called with the completed part, 0 to 1
- */
+/** Puts network memory into categories; the census runs once. */
 export function claimNetwork(
   kernel: Kernel,
   { ledger, queues, missed }: NetworkSinks,
-  progress: (part: number) => void,
+  scan: Pick<CensusOptions, 'progress' | 'isKnown'>,
   { socketsBy, keepsSlots }: SocketsQuery,
 ): CensusAnswer | undefined {
   let census: CensusAnswer;
   try {
     census = accountAll(kernel, {
       by: socketsBy,
-      progress,
+      ...scan,
       keepsSlots,
       onSocket: (entry, tally) => queues.add(entry, tally),
       onHeld: (by, tally) => {

@@ -2,7 +2,7 @@ import { readOrNot, unsupportedLayout } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { placeOf } from '../../records/cgroups.js';
 import { type ClockFacts, readClock } from '../../walk/machine/clock.js';
-import { scanFrames } from '../../walk/memory/frame-scan.js';
+import { scanFrames, withoutKernelPages } from '../../walk/memory/frame-scan.js';
 import { FrameMap } from '../../walk/memory/page-array.js';
 import { onlineRanges, ramRanges } from '../../walk/memory/ram.js';
 import { zones } from '../../walk/memory/zones.js';
@@ -22,7 +22,7 @@ import type { KilledWith } from '../kill-impact.js';
 import { kernelCounts } from '../memory/counters.js';
 import { checkFrames } from '../memory/frame-checks.js';
 import { codeOf } from '../memory/missed.js';
-import { accountAll } from '../sockets.js';
+import { accountAll, type CensusOptions } from '../sockets.js';
 import { type KillBounds, type KilledTogether, killedByShares } from './groups.js';
 import { checkMapcounts, countsAgree } from './map-checks.js';
 import { type MappedPages, MappingCounts, type ResidentPages } from './mapped-pages.js';
@@ -78,7 +78,10 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
   // If one process is missing or unreadable, shares of the others are unknown.
   const shares = whole.size === spaces.length && missing === 0 && lostTasks === undefined;
   checkMapcounts(kernel, counts, shares ? spaces : undefined, warnings);
-  const network = networkOf(kernel, warnings, (part) => progress((1 + part) / 2));
+  const network = networkOf(kernel, warnings, {
+    progress: (part) => progress((1 + part) / 2),
+    isKnown: withoutKernelPages(kernel, frames, scan),
+  });
   const reader = new Reader(kernel, (counted.get('all-locked') ?? 0) > 0, warnings);
   // Shared entries are freed with their last user: this needs one more pass over all page tables.
   const numbers = new Map(spaces.map((space, at) => [space, at]));
@@ -130,7 +133,7 @@ function togetherBounds(
     // Negative numbers cannot collide with pids.
     return group === undefined ? pid : -1 - group;
   };
-  const network = networkOf(kernel, new Warnings(), () => {}, killedWith);
+  const network = networkOf(kernel, new Warnings(), { killedWith });
   return groups.map((members, group): KillBounds => {
     const { least, most, swapped } = pages[group]!;
     const known = members.filter(({ freed }) => freed !== null);
@@ -267,11 +270,10 @@ function pssByKind(mapped: MappedPages, pageSize: number): PssByKind {
 function networkOf(
   kernel: Kernel,
   warnings: Warnings,
-  progress: (part: number) => void,
-  killedWith?: KilledWith,
+  options: CensusOptions,
 ): ReadonlyMap<number, { pinned: number; freed: number; most: number | null }> | undefined {
   try {
-    const census = accountAll(kernel, { progress, killedWith });
+    const census = accountAll(kernel, options);
     for (const { code, message } of census.warnings) warnings.add(code, message);
     const known = new Map<number, { pinned: number; freed: number; most: number | null }>();
     for (const { key, total, freedIfKilled } of census.processes) {

@@ -465,7 +465,7 @@ function addObjects(
   const use = new SlotUse(kernel, scanned);
   const unknown: number[] = [];
   const at = new Pointer();
-  for (const slot of new SlabScan(kernel, scanned).slots(new Set(caches.keys()), progress)) {
+  for (const slot of new SlabScan(kernel, scanned).slots(new Set(caches.keys()), { progress })) {
     const isInUse = use.isInUse(slot);
     if (isInUse === false) continue;
     const { objectSize, slotSize } = caches.get(slot.cache)!;

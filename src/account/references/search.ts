@@ -209,7 +209,7 @@ export class TargetFinder {
     const use = new SlotUse(kernel, this.#warnings);
     const [cache] = caches;
     const { objectSize } = names.of(cache!);
-    for (const slot of new SlabScan(kernel, this.#warnings).slots(caches, progress))
+    for (const slot of new SlabScan(kernel, this.#warnings).slots(caches, { progress }))
       if (use.isInUse(slot) !== false) this.#addBytes(slot.object, objectSize);
   }
 

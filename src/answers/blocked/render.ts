@@ -6,6 +6,8 @@ import type {
   DeadlockCycle,
   LockedFile,
 } from '../../account/blocked.js';
+import { escapeText } from '../../base/escape.js';
+import { formatCount } from '../../base/size.js';
 import { hex } from '../../base/util.js';
 import type { WaitCause } from '../../records/waits.js';
 import type { WaitKind } from '../../walk/waits/lock-state.js';
@@ -14,8 +16,6 @@ import { kernelJson } from '../kernel-json.js';
 import { capturedJson, capturedWords } from '../origin.js';
 import { frameJson, framesText, stopJson } from '../task-stacks/render.js';
 import { wrap } from '../text/cut.js';
-import { escapeText } from '../text/escape.js';
-import { formatCount } from '../text/size.js';
 import { objectJson, objectWords } from '../whatis/render.js';
 import type { BlockedJson } from './schema.js';
 

@@ -1,12 +1,12 @@
+import { anyCategoryWords } from '../../account/memory/category-names.js';
+import { formatCount } from '../../base/size.js';
 import type { DiffAnswer } from '../../diff/compare.js';
 import type { CategoryDiff, Course, ItemDiff, ListDiff, Status } from '../../diff/lists.js';
 import type { Loss } from '../../diff/loss.js';
 import { type HostState, LISTS, type ListName, type Who } from '../../diff/state.js';
 import { socketEnds } from '../../records/socket-ends.js';
 import { perMinute } from '../growth/words.js';
-import { anyCategoryWords } from '../memory/words.js';
 import { type Block, blockTexts, tableBlock } from '../text/blocks.js';
-import { formatCount } from '../text/size.js';
 import type { Column } from '../text/table.js';
 import type { CategoryDiffJson, DiffJson } from './schema.js';
 import { headline, LEAST_RATED, measureWords, noteWords, PARTS, signedSize, sizeOrUnknown, whoWords } from './words.js';

@@ -1,10 +1,10 @@
+import { anyCategoryWords } from '../../account/memory/category-names.js';
+import { escapeText } from '../../base/escape.js';
+import { formatCount, formatSize } from '../../base/size.js';
 import type { DiffAnswer } from '../../diff/compare.js';
 import { GOOD_PART, type GrownCategory, LEAST_LOSS, type Loss } from '../../diff/loss.js';
 import { type CategoryMeasure, LISTS, type ListName, type Measure, type Note, type Who } from '../../diff/state.js';
 import { formatSeconds, perMinute } from '../growth/words.js';
-import { anyCategoryWords } from '../memory/words.js';
-import { escapeText } from '../text/escape.js';
-import { formatCount, formatSize } from '../text/size.js';
 
 /** Returns the name of an owner, escaped: `pid 4711 (nginx)`. */
 export function whoWords(who: Who): string {

@@ -1,6 +1,6 @@
+import { escapeText } from '../../base/escape.js';
 import type { Check, CheckCode } from '../../doctor/checks.js';
 import { wrap } from '../text/cut.js';
-import { escapeText } from '../text/escape.js';
 import type { DoctorJson } from './schema.js';
 
 /** @param version of the program */

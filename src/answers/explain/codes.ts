@@ -1,7 +1,8 @@
+import { categoryOf } from '../../account/memory/category-names.js';
 import type { FailureCode } from '../../capture/write/failures.js';
 import type { LeakVerdict } from '../../leaks/verdict.js';
 import type { SearchErrorCode } from '../../triage/batch/search.js';
-import { categoryOf } from '../memory/words.js';
+import { FINDINGS } from '../../triage/findings/all.js';
 import { wrap } from '../text/cut.js';
 import { OWNER_STATES, WAIT_CAUSES, WAITS } from './blocked.js';
 import { CACHED_LEFT_OUT, CATEGORIES_EXPLAINED, FRAME_NOTES, UNNAMED } from './categories.js';
@@ -13,7 +14,6 @@ import {
   CERTAINTIES,
   CONFIDENCES_EXPLAINED,
   CORRUPTIONS_EXPLAINED,
-  FINDINGS,
   PANIC_STATES,
   RULE_DOUBTS_EXPLAINED,
   SEVERITIES_EXPLAINED,

@@ -1,8 +1,8 @@
+import { escapeText } from '../../base/escape.js';
+import { formatCount, formatSize } from '../../base/size.js';
 import { NAME_KINDS } from '../../extract/anonymize/replacements.js';
 import type { Extracted } from '../../extract/extract.js';
 import type { Warning } from '../../walk/warnings.js';
-import { escapeText } from '../text/escape.js';
-import { formatCount, formatSize } from '../text/size.js';
 import { type ExtractJson, extractSchema } from './schema.js';
 
 /** Returns the facts about an extract for `--json`. */

@@ -1,9 +1,9 @@
+import { escapeText } from '../../base/escape.js';
+import { formatCount, formatSize } from '../../base/size.js';
 import type { GrownProcess, GrowthAnswer } from '../../growth/answer.js';
 import type { Warning } from '../../walk/warnings.js';
 import { cgroupColumn } from '../procs/text.js';
 import { wrap } from '../text/cut.js';
-import { escapeText } from '../text/escape.js';
-import { formatCount, formatSize } from '../text/size.js';
 import { type Column, renderTable, tableLines } from '../text/table.js';
 import type { WatchPage } from '../text/watch-page.js';
 import { endedGrowingWords, endedWords, formatSeconds, growthWords, perMinute } from './words.js';

@@ -1,7 +1,7 @@
+import { escapeText } from '../../base/escape.js';
+import { formatCount, formatSize } from '../../base/size.js';
 import type { EndedProcess, GrownProcess, GrowthAnswer, Loss } from '../../growth/answer.js';
 import { type Growth, LEAST_POINTS, LEAST_TO_GROW } from '../../growth/trend.js';
-import { escapeText } from '../text/escape.js';
-import { formatCount, formatSize } from '../text/size.js';
 
 /** Returns the headline of one sample or of stored samples: growing processes, MemAvailable, pressure. */
 export function growthWords(answer: GrowthAnswer): string[] {

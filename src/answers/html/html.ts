@@ -1,4 +1,4 @@
-import { escapeText } from '../text/escape.js';
+import { escapeText } from '../../base/escape.js';
 import type { Column } from '../text/table.js';
 
 /** Markup that is safe to print; only functions of this file create it. */

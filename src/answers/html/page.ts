@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { formatCount } from '../text/size.js';
+import { formatCount } from '../../base/size.js';
 import { type Content, html, raw } from './html.js';
 
 /** Facts for the footer of a page. */

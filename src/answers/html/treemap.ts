@@ -1,6 +1,6 @@
 import { type HierarchyRectangularNode, hierarchy, treemap } from 'd3-hierarchy';
+import { formatCount } from '../../base/size.js';
 import { columnsOf, cutMiddle } from '../text/cut.js';
-import { formatCount } from '../text/size.js';
 import { type Html, html, raw, sentence } from './html.js';
 
 /** Treemap: markup and style rules. */

@@ -1,11 +1,11 @@
+import { escapeText } from '../../base/escape.js';
+import { formatCount, formatSize } from '../../base/size.js';
 import type { TypesVerified } from '../../kernel/layout.js';
 import type { FilteredKind } from '../../kernel/native/image/image.js';
 import type { Found, Provenance } from '../../kernel/native/provenance.js';
 import type { RunningTask } from '../../walk/cpus.js';
 import { taintFlags } from '../../walk/machine-facts.js';
 import { wrap } from '../text/cut.js';
-import { escapeText } from '../text/escape.js';
-import { formatCount, formatSize } from '../text/size.js';
 import { dumpTime, type InfoAnswer, infoVendor, type KernelInfo } from './answer.js';
 
 const UNKNOWN = 'unknown (see below)';

@@ -1,7 +1,7 @@
+import { escapeText } from '../../base/escape.js';
 import { defaultMethod, type MethodRefusal, type OfferedMethod } from '../../leaks/readings/methods.js';
 import type { AllocationType } from '../../leaks/recording.js';
 import { wrap } from '../text/cut.js';
-import { escapeText } from '../text/escape.js';
 import { type Column, renderTable } from '../text/table.js';
 import type { LeakMethodsJson } from './schema.js';
 

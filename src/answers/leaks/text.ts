@@ -1,9 +1,9 @@
+import { formatCount, formatSize } from '../../base/size.js';
 import type { LeakSite, LeaksAnswer } from '../../leaks/answer.js';
 import type { LeakNote } from '../../leaks/notes.js';
 import { formatSeconds } from '../growth/words.js';
 import { type Block, tableBlock } from '../text/blocks.js';
 import { columnsOf, wrap } from '../text/cut.js';
-import { formatCount, formatSize } from '../text/size.js';
 import { type Column, type ListOptions, tableLines } from '../text/table.js';
 import { siteName } from './site-words.js';
 import {

@@ -1,3 +1,6 @@
+import { categoryWords } from '../../account/memory/category-names.js';
+import { escapeText } from '../../base/escape.js';
+import { formatCount, formatSize } from '../../base/size.js';
 import type { Growth } from '../../growth/trend.js';
 import type { LeakSite, LeaksAnswer } from '../../leaks/answer.js';
 import { mostUnmet } from '../../leaks/follow/estimate.js';
@@ -7,9 +10,6 @@ import type { PlaceSum, SiteSurvivors } from '../../leaks/site-survivors.js';
 import type { Place } from '../../leaks/survivors/lookup.js';
 import { LEAK_VERDICTS, type LeakReason, type LeakVerdict } from '../../leaks/verdict.js';
 import { formatSeconds, perMinute } from '../growth/words.js';
-import { categoryWords } from '../memory/words.js';
-import { escapeText } from '../text/escape.js';
-import { formatCount, formatSize } from '../text/size.js';
 import { siteName, socketOwner } from './site-words.js';
 
 const PLACE_WORDS: Readonly<Record<Place, string>> = {

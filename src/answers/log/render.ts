@@ -1,4 +1,5 @@
 import type { CapturedLogWhole, LogAnswer, LogWhole } from '../../account/log.js';
+import { escapeText } from '../../base/escape.js';
 import type { TextLogSummary } from '../../log/reader.js';
 import { linesLike } from '../../log/words.js';
 import type { LogRecord, TextRecord } from '../../records/log-records.js';
@@ -7,7 +8,6 @@ import { FACILITIES, LEVELS } from '../../walk/log/record.js';
 import type { Warning } from '../../walk/warnings.js';
 import { kernelJson } from '../kernel-json.js';
 import { capturedJson } from '../origin.js';
-import { escapeText } from '../text/escape.js';
 import type { LogEndJson, LogJson, LogMessageJson, TextLogJson } from './schema.js';
 
 /** Maximum number of boots that are listed, newest first. */

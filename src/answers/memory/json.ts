@@ -5,6 +5,7 @@ import type { FilesAnswer } from '../../account/memory/files.js';
 import type { SiteSource } from '../../account/memory/sites.js';
 import type { Category, MemorySample } from '../../account/memory/tree.js';
 import type { CachedFiles } from '../../records/files.js';
+import { freePages } from '../../records/machine-sample.js';
 import { kernelJson } from '../kernel-json.js';
 import { siteFrameJson } from '../leaks/site-words.js';
 import { capturedJson, originJson } from '../origin.js';
@@ -52,6 +53,7 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
       zone: zone.name,
       presentPages: zone.present,
       managedPages: zone.managed,
+      freePages: zone.freeBlocks.length === 0 ? null : freePages(zone.freeBlocks),
       freeBlocks: zone.freeBlocks,
       watermarks: zone.watermarks,
     })),

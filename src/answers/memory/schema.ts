@@ -285,6 +285,8 @@ export const memorySchema = z.strictObject({
       zone: z.string(),
       presentPages: count,
       managedPages: count,
+      /** Pages in its free blocks; null: not available. */
+      freePages: count.nullable(),
       /** Free blocks by order, according to the free lists. */
       freeBlocks: z.array(count),
       /**

@@ -1,10 +1,11 @@
 import { type FrameNote, type LooseSize, type MemoryAnswer, pageSizeOf } from '../../account/memory/answer.js';
+import { categoryWords } from '../../account/memory/category-names.js';
 import { DEPENDS_ON_FREE } from '../../account/memory/proc-counters.js';
 import { type Category, leaves, type Owner } from '../../account/memory/tree.js';
+import { escapeText } from '../../base/escape.js';
+import { formatCount, formatSize } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
-import { escapeText } from '../text/escape.js';
-import { formatCount, formatSize } from '../text/size.js';
-import { categoryWords, isFromProc, ownerWords, sourceText } from './words.js';
+import { isFromProc, ownerWords, sourceText } from './words.js';
 
 /**
  * Lists incomplete categories by reason.

@@ -1,8 +1,9 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
+import { categoryWords } from '../../account/memory/category-names.js';
 import { type CategoryChange, leaves, type MemorySample } from '../../account/memory/tree.js';
+import { escapeText } from '../../base/escape.js';
+import { formatSize } from '../../base/size.js';
 import { wrap } from '../text/cut.js';
-import { escapeText } from '../text/escape.js';
-import { formatSize } from '../text/size.js';
 import { type Column, tableLines } from '../text/table.js';
 import { type WatchPage, watchPageBlock } from '../text/watch-page.js';
 import {
@@ -19,7 +20,7 @@ import {
   uninitializedWords,
 } from './sentences.js';
 import { type TreeRow, treeColumns, treeRows, treeTable } from './tree-table.js';
-import { categoryWords, isFromProc } from './words.js';
+import { isFromProc } from './words.js';
 
 export interface MemoryTextOptions {
   /** Show the kernel's counters, the source of each row, and all reasons and notes. */

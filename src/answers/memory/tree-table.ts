@@ -1,8 +1,9 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
+import { categoryWords } from '../../account/memory/category-names.js';
 import type { Category, Owner } from '../../account/memory/tree.js';
-import { formatSize } from '../text/size.js';
+import { formatSize } from '../../base/size.js';
 import { type Column, renderTable } from '../text/table.js';
-import { categoryWords, isFromProc, ownerWords } from './words.js';
+import { isFromProc, ownerWords } from './words.js';
 
 /** Formats the tree of all categories that contain memory. */
 export function treeTable(answer: MemoryAnswer, verbose: boolean, width: number | null): string {

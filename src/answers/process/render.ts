@@ -4,6 +4,8 @@ import {
   type ProcessAnswer,
   totalOfMappings,
 } from '../../account/processes/mappings.js';
+import { escapeText } from '../../base/escape.js';
+import { formatCount, formatSize } from '../../base/size.js';
 import { hex } from '../../base/util.js';
 import type { Descriptors } from '../../records/files.js';
 import type { Mapping, MappingKind, MappingSizes } from '../../records/mappings.js';
@@ -12,8 +14,6 @@ import { kernelJson } from '../kernel-json.js';
 import { capturedJson, capturedWords } from '../origin.js';
 import { processJson as recordJson } from '../procs/json.js';
 import { wrap } from '../text/cut.js';
-import { escapeText } from '../text/escape.js';
-import { formatCount, formatSize } from '../text/size.js';
 import { type Column, renderTable } from '../text/table.js';
 import type { ProcessFdsJson, ProcessJson } from './schema.js';
 

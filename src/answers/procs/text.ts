@@ -6,12 +6,12 @@ import {
   totalOf,
 } from '../../account/processes/groups.js';
 import type { ProcessFigures, ProcessSizes } from '../../account/processes/process.js';
+import { escapeText } from '../../base/escape.js';
+import { formatCount, formatSize } from '../../base/size.js';
 import type { CgroupMemory } from '../../records/cgroups.js';
 import type { ProcessIdentity } from '../../records/processes.js';
 import { capturedWords } from '../origin.js';
 import { type Block, blockTexts, tableBlock } from '../text/blocks.js';
-import { escapeText } from '../text/escape.js';
-import { formatCount, formatSize } from '../text/size.js';
 import type { Column } from '../text/table.js';
 import { zombieParentsJson } from './json.js';
 

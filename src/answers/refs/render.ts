@@ -1,13 +1,13 @@
+import { anyCategoryWords } from '../../account/memory/category-names.js';
 import type { Holder } from '../../account/references/holders.js';
 import type { ReferenceGroup } from '../../account/references/references.js';
 import type { RefsAnswer } from '../../account/references/search.js';
+import { escapeText } from '../../base/escape.js';
+import { formatCount, formatSize } from '../../base/size.js';
 import { hex } from '../../base/util.js';
 import type { Form } from '../../walk/references/piece-scan.js';
 import { kernelJson } from '../kernel-json.js';
-import { anyCategoryWords } from '../memory/words.js';
 import { wrap } from '../text/cut.js';
-import { escapeText } from '../text/escape.js';
-import { formatCount, formatSize } from '../text/size.js';
 import { type Column, renderTable } from '../text/table.js';
 import { identityJson, identityWords } from '../whatis/render.js';
 import type { RefsJson } from './schema.js';

@@ -1,12 +1,12 @@
 import type { ProcessAnswer, SkbAnswer } from '../../account/skb.js';
 import { payloadOf, type SocketAccount } from '../../account/socket.js';
 import type { Figures } from '../../account/tally.js';
+import { escapeText } from '../../base/escape.js';
+import { formatCount, formatSize } from '../../base/size.js';
 import { hex } from '../../base/util.js';
 import type { Skb } from '../../walk/skbs/skb.js';
 import { wrap } from '../text/cut.js';
-import { escapeText } from '../text/escape.js';
 import { killingText } from '../text/freed.js';
-import { formatCount, formatSize } from '../text/size.js';
 import { type Column, renderTable } from '../text/table.js';
 
 /**

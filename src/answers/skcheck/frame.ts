@@ -1,5 +1,5 @@
+import { formatCount } from '../../base/size.js';
 import { cutWords } from '../text/cut.js';
-import { formatCount } from '../text/size.js';
 import type { ScreenFrame, ScreenView } from '../text/watch-page.js';
 import type { SkcheckReport, SkcheckSocket } from './schema.js';
 import { skcheckPage, type TextOptions } from './text.js';

@@ -1,7 +1,7 @@
+import { escapeText } from '../../base/escape.js';
+import { formatCount, formatSize } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
 import { STALE_CODES } from '../../skcheck/verdict.js';
-import { escapeText } from '../text/escape.js';
-import { formatCount, formatSize } from '../text/size.js';
 import { comesBack } from './owners.js';
 import type { SkcheckReport, SkcheckSocket } from './schema.js';
 import { formatSpan, peerWords, processWords, socketWords } from './words.js';

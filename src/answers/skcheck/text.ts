@@ -1,8 +1,8 @@
+import { escapeText } from '../../base/escape.js';
+import { formatCount, formatSize } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
 import { isProblem } from '../../skcheck/verdict.js';
 import { columnsOf, wrap } from '../text/cut.js';
-import { escapeText } from '../text/escape.js';
-import { formatCount, formatSize } from '../text/size.js';
 import { type Column, tableLines } from '../text/table.js';
 import { adviceOf, doubtsOf, groupLegendOf, headlinesOf, legendOf } from './headline.js';
 import type { SkcheckGroups, SkcheckReport, SkcheckSocket } from './schema.js';

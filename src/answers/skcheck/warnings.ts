@@ -1,3 +1,5 @@
+import { escapeText } from '../../base/escape.js';
+import { formatCount } from '../../base/size.js';
 import type { CapturedKind } from '../../capture/read/host.js';
 import type { Namespace } from '../../host/namespaces.js';
 import type { Observation } from '../../host/observation.js';
@@ -5,8 +7,6 @@ import type { NetworkLimits, Use } from '../../host/proc/net-tables.js';
 import { dropsAreLosses } from '../../host/socket.js';
 import { MAX_SOCKETS } from '../../host/ss/inet.js';
 import type { Diagnosis } from '../../skcheck/diagnose.js';
-import { escapeText } from '../text/escape.js';
-import { formatCount } from '../text/size.js';
 import type { SkcheckWarning } from './schema.js';
 
 /** Warnings about sockets that were not checked: without findings the answer is no all-clear. */

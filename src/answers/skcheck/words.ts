@@ -1,6 +1,6 @@
+import { escapeText } from '../../base/escape.js';
+import { formatCount, formatSize } from '../../base/size.js';
 import type { AcceptQueue } from '../../skcheck/finding.js';
-import { escapeText } from '../text/escape.js';
-import { formatCount, formatSize } from '../text/size.js';
 import type { SkcheckReason } from './reasons.js';
 import type { SkcheckSocket } from './schema.js';
 

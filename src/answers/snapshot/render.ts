@@ -1,10 +1,10 @@
+import { escapeText } from '../../base/escape.js';
 import { shellWord } from '../../base/shell.js';
+import { formatCount, formatSize } from '../../base/size.js';
 import type { Snapshot } from '../../capture/write/snapshot.js';
 import type { Verified } from '../../capture/write/verify.js';
 import type { Condition, Reading, Reason } from '../../capture/write/when/trigger.js';
 import type { Priority } from '../../capture/write/work.js';
-import { escapeText } from '../text/escape.js';
-import { formatCount, formatSize } from '../text/size.js';
 import type { SnapshotJson, SnapshotVerifyJson } from './schema.js';
 
 /** Maximum number of listed errors and faults. */

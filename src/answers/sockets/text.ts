@@ -9,12 +9,12 @@ import {
   UNOWNED,
 } from '../../account/owners.js';
 import type { CensusAnswer } from '../../account/sockets.js';
+import { escapeText } from '../../base/escape.js';
+import { formatCount, formatSize } from '../../base/size.js';
 import { hex } from '../../base/util.js';
 import { amplificationText, atLeast, sharedText, socketText } from '../skb/text.js';
 import { wrap } from '../text/cut.js';
-import { escapeText } from '../text/escape.js';
 import { freedCell, freedLegend } from '../text/freed.js';
-import { formatCount, formatSize } from '../text/size.js';
 import { type Column, renderTable, tableLines } from '../text/table.js';
 import { outsideQueuesWords } from './outside-queues.js';
 

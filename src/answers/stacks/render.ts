@@ -1,10 +1,10 @@
+import { escapeText } from '../../base/escape.js';
+import { formatCount, formatSize } from '../../base/size.js';
 import type { StacksAnswer } from '../../profile/faults/counts.js';
 import { newBytes, type SpaceSum, type StackSum } from '../../profile/faults/stack-sums.js';
 import type { Frame } from '../../profile/perf/script.js';
 import { speedscopeFile } from '../speedscope-file.js';
 import { wrap } from '../text/cut.js';
-import { escapeText } from '../text/escape.js';
-import { formatCount, formatSize } from '../text/size.js';
 import { type Column, type ListOptions, renderTable } from '../text/table.js';
 import type { StacksJson } from './schema.js';
 import { baseName, callTree, frameName, type TreeLine } from './tree.js';

@@ -1,6 +1,6 @@
+import { escapeText } from '../../base/escape.js';
 import { newBytes, type StackSum } from '../../profile/faults/stack-sums.js';
 import type { Frame } from '../../profile/perf/script.js';
-import { escapeText } from '../text/escape.js';
 
 /** A function, and the new memory of it and of all that it called. Its callees are found when it is shown. */
 interface Node {

@@ -1,6 +1,6 @@
+import { escapeText } from '../../base/escape.js';
 import { hex } from '../../base/util.js';
 import type { Value } from '../../walk/values/instance.js';
-import { escapeText } from '../text/escape.js';
 
 /** How values are written. */
 export interface InstanceStyle {

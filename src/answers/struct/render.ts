@@ -1,3 +1,4 @@
+import { escapeText } from '../../base/escape.js';
 import { hex } from '../../base/util.js';
 import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
 import type { NamedType, TypeDescription } from '../../kernel/layout.js';
@@ -5,7 +6,6 @@ import type { Value } from '../../walk/values/instance.js';
 import type { Place } from '../../walk/values/place.js';
 import type { Warning } from '../../walk/warnings.js';
 import { kernelJson } from '../kernel-json.js';
-import { escapeText } from '../text/escape.js';
 import { type Aggregate, type Hole, type LayoutMember, layoutOf, paddingOf } from './layout.js';
 import type { InstanceJson, LayoutMemberJson, StructJson, ValueJson } from './schema.js';
 

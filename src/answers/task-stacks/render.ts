@@ -1,9 +1,9 @@
 import type { NamedFrame, StackGroup, StackOwner, StacksAnswer } from '../../account/task-stacks.js';
+import { escapeText } from '../../base/escape.js';
+import { formatCount } from '../../base/size.js';
 import { hex } from '../../base/util.js';
 import { kernelJson } from '../kernel-json.js';
 import { wrap } from '../text/cut.js';
-import { escapeText } from '../text/escape.js';
-import { formatCount } from '../text/size.js';
 import type { TaskStacksJson } from './schema.js';
 
 export function taskStacksJson({ kernel, groups, tasks, complete, warnings }: StacksAnswer): TaskStacksJson {

@@ -1,6 +1,6 @@
+import { anyCategoryWords } from '../../account/memory/category-names.js';
 import { NOT_KEPT, READ_ERROR_WORDS } from '../../base/errors.js';
-import { anyCategoryWords } from '../memory/words.js';
-import { formatCount } from './size.js';
+import { formatCount } from '../../base/size.js';
 
 /** What several failed reads have in common, by the words of one: NOT_KEPT is a kind of `filtered`. */
 const FAILED_READS: readonly (readonly [one: string, several: string])[] = [

@@ -1,4 +1,4 @@
-import { escapeText } from './escape.js';
+import { escapeText } from '../../base/escape.js';
 
 /** Label values are cut to this: a comm has 15 bytes, a container's id 64, a pod's uid 36. */
 const MAX_LABEL = 64;

@@ -1,9 +1,11 @@
+import { escapeText } from '../../base/escape.js';
 import { type CauseFacts, type CauseRelation, type Conclusion, causesOf } from '../../triage/causes.js';
 import { type Finding, SEVERITIES } from '../../triage/finding.js';
-import { escapeText } from '../text/escape.js';
-import { formatSize } from '../text/size.js';
+import { hasTrait } from '../../triage/findings/all.js';
+import { percentWords, size } from '../../triage/findings/declared.js';
+import { USE_WORDS } from '../../triage/findings/memory.js';
 import type { TriageJson } from './schema.js';
-import { findingSentences, percentWords, USE_WORDS } from './words.js';
+import { findingSentences } from './words.js';
 
 /** Links between findings, and the cause of the most severe one. */
 export function causesJson(findings: readonly Finding[], facts: CauseFacts): Pick<TriageJson, 'causes' | 'conclusion'> {
@@ -39,13 +41,13 @@ export function concluded(
   for (const { effect, cause, relation } of links) {
     if (relation === 'same-process')
       for (const [index, one] of findings.entries()) {
-        const isSame = DETAILS.includes(one.code) && one.figures.pid === findings[cause]!.figures.pid;
+        const isSame = hasTrait(one, 'unread') && one.figures.pid === findings[cause]!.figures.pid;
         if (isSame && !above.has(index)) above.set(index, effect);
       }
     else above.set(effect, cause);
   }
   const relationOf = (index: number) => {
-    if (DETAILS.includes(findings[index]!.code)) return 'part';
+    if (hasTrait(findings[index]!, 'unread')) return 'part';
     const link = links.find(({ effect, relation }) => effect === index && relation !== 'same-process');
     return link && CERTAIN.includes(link.relation) ? 'follows' : 'probable';
   };
@@ -79,9 +81,6 @@ export function inTextOrder(findings: readonly Finding[], facts: CauseFacts): re
 /** Whether a finding and all below it are past events. */
 const isEarlier = ({ finding, below }: FindingTree): boolean => finding.past === true && below.every(isEarlier);
 
-/** Sockets that are not read: details of the memory that their process pins. */
-const DETAILS: readonly string[] = ['stalled-reader', 'unread-sockets'];
-
 /** Links that a message of the kernel, or a rule, states; figures support the others. */
 const CERTAIN: readonly CauseRelation[] = ['panic-message', 'rule'];
 
@@ -90,7 +89,6 @@ function worst({ finding, below }: FindingTree): number {
   return Math.min(SEVERITIES.indexOf(finding.severity), ...below.map(worst));
 }
 
-const size = (figure: unknown): string => (typeof figure === 'number' ? formatSize(figure) : '?');
 const percent = (part: unknown, whole: unknown): string =>
   typeof part === 'number' && typeof whole === 'number' && whole > 0 ? percentWords((100 * part) / whole) : '?';
 

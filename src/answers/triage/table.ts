@@ -1,7 +1,7 @@
+import { escapeText } from '../../base/escape.js';
+import { formatCount, formatSize } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
 import { wrap } from '../text/cut.js';
-import { escapeText } from '../text/escape.js';
-import { formatCount, formatSize } from '../text/size.js';
 import { type Column, renderTable } from '../text/table.js';
 import type { EarlierLine, TriageEndJson } from './line-schema.js';
 

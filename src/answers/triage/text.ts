@@ -1,5 +1,7 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { leaves } from '../../account/memory/tree.js';
+import { escapeText } from '../../base/escape.js';
+import { formatCount, formatSize } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
 import type { Pasted } from '../../records/pasted.js';
 import type { TriageAnswer } from '../../triage/answer.js';
@@ -13,8 +15,6 @@ import { ownerWords } from '../memory/words.js';
 import { capturedWords, pastedWords } from '../origin.js';
 import { framesText } from '../task-stacks/render.js';
 import { wrap } from '../text/cut.js';
-import { escapeText } from '../text/escape.js';
-import { formatCount, formatSize } from '../text/size.js';
 import { concluded, conclusionSentences, type FindingTree } from './causes.js';
 import { causeFacts } from './json.js';
 import { oomLines } from './oom.js';
@@ -61,7 +61,7 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   if (answer.rules) lines.push('');
   for (const line of lostLines(answer)) add(line);
   // The text of standard input cannot be read again.
-  const command = source === '-' ? undefined : logs ? 'log' : (next ?? lastCommand(answer));
+  const command = source === '-' ? undefined : (next ?? (logs ? 'log' : lastCommand(answer)));
   if (command !== undefined) lines.push(`Next: ${hostCommand(command, source)}`);
   return lines.join('\n').trimEnd();
 }

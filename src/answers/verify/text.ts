@@ -1,5 +1,5 @@
-import { escapeText } from '../text/escape.js';
-import { formatCount } from '../text/size.js';
+import { escapeText } from '../../base/escape.js';
+import { formatCount } from '../../base/size.js';
 import { renderTable } from '../text/table.js';
 
 /** Result of `--engine verify`: a sentence, then every figure that differs. */

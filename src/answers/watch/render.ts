@@ -1,15 +1,15 @@
+import { categoryWords } from '../../account/memory/category-names.js';
+import { escapeText } from '../../base/escape.js';
+import { formatCount, formatSize } from '../../base/size.js';
 import type { GrownProcess } from '../../growth/answer.js';
 import type { GrownCategory, WatchAnswer } from '../../growth/watch/answer.js';
 import { courseOf, endedJson, grownProcessJson, growthJson, lossJson, machineJson } from '../growth/json.js';
 import { boundsOf, processMetrics } from '../growth/prometheus.js';
 import { endedGrowingWords, formatSeconds } from '../growth/words.js';
 import { categoryBytes, sourceMetric } from '../memory/prometheus.js';
-import { categoryWords } from '../memory/words.js';
 import { cgroupColumn } from '../procs/text.js';
 import { wrap } from '../text/cut.js';
-import { escapeText } from '../text/escape.js';
 import { counter, formatMetric, gauge, type Metric } from '../text/prometheus.js';
-import { formatCount, formatSize } from '../text/size.js';
 import { type Column, type ListOptions, renderTable } from '../text/table.js';
 import type { WatchCategoryJson, WatchJson } from './schema.js';
 import { availableWords, doubtWords, earlierWords, isComplete, perDay, verdictWords, type Watched } from './words.js';

@@ -1,11 +1,11 @@
+import { categoryWords } from '../../account/memory/category-names.js';
+import { escapeText } from '../../base/escape.js';
+import { formatCount, formatSize } from '../../base/size.js';
 import { DAY, LEAST_SECONDS } from '../../growth/day-trend.js';
 import type { Growth } from '../../growth/trend.js';
 import type { EarlierBoot, WatchAnswer, WatchDoubt, WatchDoubtCode } from '../../growth/watch/answer.js';
 import type { Warning } from '../../walk/warnings.js';
 import { endsWords, formatSeconds, negative } from '../growth/words.js';
-import { categoryWords } from '../memory/words.js';
-import { escapeText } from '../text/escape.js';
-import { formatCount, formatSize } from '../text/size.js';
 
 /** Bytes per second as bytes per day, the scale of slow leaks: `+1.34 GiB`. */
 export function perDay(bytesPerSecond: number): string {

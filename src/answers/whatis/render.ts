@@ -1,14 +1,14 @@
 import type { AllocationRecord } from '../../account/allocation-record.js';
+import { anyCategoryWords } from '../../account/memory/category-names.js';
 import type { Identified, Identity } from '../../account/whatis.js';
+import { escapeText } from '../../base/escape.js';
+import { formatCount } from '../../base/size.js';
 import { hex } from '../../base/util.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
 import type { Warning } from '../../walk/warnings.js';
 import { kernelJson } from '../kernel-json.js';
 import { siteFrameJson, siteName } from '../leaks/site-words.js';
-import { anyCategoryWords } from '../memory/words.js';
 import { wrap } from '../text/cut.js';
-import { escapeText } from '../text/escape.js';
-import { formatCount } from '../text/size.js';
 import type { WhatisJson } from './schema.js';
 
 /** Identities of addresses of one kernel. */

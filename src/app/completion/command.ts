@@ -49,7 +49,7 @@ async function suggestWords(of: string, words: readonly string[], line?: string)
     import('./suggest.js'),
     import('./command-line.js'),
     import('./command-line.js'),
-    import('../../answers/text/escape.js'),
+    import('../../base/escape.js'),
   ]);
   const program = await declared(of);
   const { candidates, files, values: more } = suggest(program, words);

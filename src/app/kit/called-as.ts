@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { escapeText } from '../../answers/text/escape.js';
+import { escapeText } from '../../base/escape.js';
 import { programPath, shellPath } from '../../base/shell.js';
 import { nearestNames } from '../../walk/values/place.js';
 

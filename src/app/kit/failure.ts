@@ -1,6 +1,5 @@
 import { writeSync } from 'node:fs';
 import { KERNEL_ERRORS, READ_ERRORS, STORE_ERRORS, TRACE_ERRORS } from '../../answers/explain/errors.js';
-import { escapeText } from '../../answers/text/escape.js';
 import {
   EXHAUSTION_ADVICE,
   ExhaustedError,
@@ -14,6 +13,7 @@ import {
   TraceError,
   WalkError,
 } from '../../base/errors.js';
+import { escapeText } from '../../base/escape.js';
 import { OutputError } from '../../base/output-file.js';
 import { asCalled } from './called-as.js';
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
-import { escapeText } from '../../answers/text/escape.js';
 import { summarized } from '../../answers/text/failed-reads.js';
+import { escapeText } from '../../base/escape.js';
 import { OutputFile } from '../../base/output-file.js';
 import { isNote } from '../../walk/warnings.js';
 import { asCalled } from './called-as.js';

@@ -1,9 +1,9 @@
 import { methodsJson, methodsText } from '../../answers/leaks/methods.js';
 import { methodWords } from '../../answers/leaks/words.js';
-import { formatCount } from '../../answers/text/size.js';
 import { collectNow, staySmall } from '../../base/collect-garbage.js';
 import { HostError, WalkError } from '../../base/errors.js';
 import { checkOutput, OutputFile } from '../../base/output-file.js';
+import { formatCount } from '../../base/size.js';
 import { formatJson } from '../../base/util.js';
 import { liveHost } from '../../host/live.js';
 import { ThreadFilter } from '../../host/proc/chosen-threads.js';

@@ -8,8 +8,8 @@ import {
   textLogWords,
   wholeJson,
 } from '../../answers/log/render.js';
-import { escapeText } from '../../answers/text/escape.js';
 import { HostError } from '../../base/errors.js';
+import { escapeText } from '../../base/escape.js';
 import { formatJson } from '../../base/util.js';
 import { capturedLog } from '../../capture/read/log.js';
 import { groupLogs, type LogSource } from '../../host/logs.js';

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
 import type { McpAnswerJson, ToolCall } from '../../answers/mcp/schema.js';
-import { escapeText } from '../../answers/text/escape.js';
+import { escapeText } from '../../base/escape.js';
 import { formatJson } from '../../base/util.js';
 import { runWorker, type WorkerProgress } from '../../triage/batch/worker.js';
 import { EXIT, explainFailure, UsageError } from '../kit/failure.js';

@@ -14,7 +14,7 @@ import { explained, explainText, listText } from '../../answers/explain/codes.js
 import { mcpAnswerSchema } from '../../answers/mcp/schema.js';
 import { schemas } from '../../answers/published.js';
 import { publishedForm, publishedName } from '../../answers/published-form.js';
-import { escapeText } from '../../answers/text/escape.js';
+import { escapeText } from '../../base/escape.js';
 import type { WorkerProgress } from '../../triage/batch/worker.js';
 import { VERSION } from '../kit/version.js';
 import { Calls } from './call.js';

@@ -1,7 +1,7 @@
 import * as fs from 'node:fs';
 import { join, relative, resolve } from 'node:path';
-import { escapeText } from '../../answers/text/escape.js';
 import { KernelError, openError } from '../../base/errors.js';
+import { escapeText } from '../../base/escape.js';
 import { UsageError } from '../kit/failure.js';
 import { type Given, MOST_FILES, type Tool } from './tools.js';
 

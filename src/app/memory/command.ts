@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { FigureFormat, MemoryAnswer } from '../../account/memory/answer.js';
-import { escapeText } from '../../answers/text/escape.js';
 import { HostError } from '../../base/errors.js';
+import { escapeText } from '../../base/escape.js';
 import { type AnswerOptions, answer, present } from '../kit/answer.js';
 import { parseInterval, parseNumber } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';

@@ -1,7 +1,7 @@
 import type { ChosenProcs } from '../../account/processes/groups.js';
 import { listHtml } from '../../answers/html/list-page.js';
 import { procsBlocks, procsHeadline } from '../../answers/procs/text.js';
-import { escapeText } from '../../answers/text/escape.js';
+import { escapeText } from '../../base/escape.js';
 import { writePage } from '../kit/html-page.js';
 import { sourceWords } from '../kit/kernel-source.js';
 import type { ProcsOptions } from './options.js';

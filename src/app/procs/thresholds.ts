@@ -1,8 +1,8 @@
 import { InvalidArgumentError } from 'commander';
 import type { ChosenProcs } from '../../account/processes/groups.js';
 import { type ProcessSizes, SIZES } from '../../account/processes/process.js';
-import { escapeText } from '../../answers/text/escape.js';
-import { formatSize } from '../../answers/text/size.js';
+import { escapeText } from '../../base/escape.js';
+import { formatSize } from '../../base/size.js';
 import { parseSize } from '../kit/arguments.js';
 import { EXIT } from '../kit/failure.js';
 import { type ProcessThreshold, SORT_WORDS } from './options.js';

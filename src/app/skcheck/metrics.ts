@@ -2,9 +2,9 @@ import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { memoryMetrics } from '../../answers/memory/prometheus.js';
 import { formatHealth, formatPrometheus, readHealth, type ScanHealth } from '../../answers/skcheck/prometheus.js';
-import { escapeText } from '../../answers/text/escape.js';
 import { formatMetric, gauge } from '../../answers/text/prometheus.js';
 import { EXHAUSTION_ADVICE, ExhaustedError, isHostError, KdumpMemError } from '../../base/errors.js';
+import { escapeText } from '../../base/escape.js';
 import type { HostSource } from '../../host/host-source.js';
 import type { ListenAddress } from '../kit/arguments.js';
 import type { LiveSource } from '../kit/from-argument.js';

@@ -9,9 +9,9 @@ import {
   waitingWords,
 } from '../../answers/snapshot/render.js';
 import type { SnapshotDueJson, SnapshotJson } from '../../answers/snapshot/schema.js';
-import { escapeText } from '../../answers/text/escape.js';
 import { staySmall } from '../../base/collect-garbage.js';
 import { exhaustionOf, KdumpMemError } from '../../base/errors.js';
+import { escapeText } from '../../base/escape.js';
 import { OutputFile } from '../../base/output-file.js';
 import { formatJson } from '../../base/util.js';
 import { checkRoom, roomNeeded } from '../../capture/write/archive.js';

@@ -7,8 +7,7 @@ import type { WatchSample } from '../../growth/watch/answer.js';
 import { startTicks } from '../../host/proc/process.js';
 import type { Origin } from '../../records/machine-sample.js';
 import { USER_HZ } from '../../records/processes.js';
-import { type Finding, severityOf } from '../../triage/finding.js';
-import { found } from '../../triage/host-memory.js';
+import { type Finding, found, severityOf } from '../../triage/finding.js';
 import {
   commIn,
   type ProcessStatus,

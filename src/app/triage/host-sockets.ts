@@ -6,7 +6,7 @@ import { diagnose } from '../../skcheck/diagnose.js';
 import { localPeersOf, type Finding as SocketFinding } from '../../skcheck/finding.js';
 import { sumPinned } from '../../skcheck/pinned.js';
 import { socketMemory } from '../../skcheck/socket-memory.js';
-import { type Finding, severityOf } from '../../triage/finding.js';
+import { type Finding, found, severityOf } from '../../triage/finding.js';
 import { SOCKETS_HIDE } from '../../triage/host-checks.js';
 import { deniedWords } from '../../triage/host-limits.js';
 import type { HostReader } from '../../triage/host-reader.js';
@@ -68,21 +68,15 @@ function* pinnedByOwner(observation: Observation, total: number): Generator<Find
     };
     const next = pid === null ? 'skcheck' : `skcheck --pid ${pid}`;
     if (kind === 'orphans') {
-      const limits = { retries: orphanRetries, maxOrphans: orphans?.limit ?? null };
-      yield {
-        code: 'orphaned-sockets',
-        severity,
-        figures: { ...figures, ...limits, peer: largest.peer },
-        evidence: [],
-        next,
-      };
+      const limits = { retries: orphanRetries, maxOrphans: orphans?.limit ?? null, peer: largest.peer };
+      yield found('orphaned-sockets', severity, { ...figures, ...limits }, next);
     } else if (inFlight === null) {
       const code = pid === null ? 'queued-data-of-machine' : 'queued-data-of-process';
-      yield { code, severity, figures, evidence: [], next };
+      yield found(code, severity, figures, next);
     } else {
       const { descriptors, fd } = inFlight;
       const holder = { pid: inFlight.pid, comm: inFlight.comm, fd, descriptors };
-      yield { code: 'sockets-in-flight', severity, figures: { ...figures, ...holder }, evidence: [], next };
+      yield found('sockets-in-flight', severity, { ...figures, ...holder }, next);
     }
   }
 }
@@ -118,7 +112,7 @@ function stalledReaders(observation: Observation, total: number): Finding[] {
       symbol: process?.waitsIn ?? null,
       ...(others > 0 && index === MAX_FINDINGS - 1 ? { others } : {}),
     };
-    return { code: 'stalled-reader', severity: 'note', figures, evidence: [], next: nextOf(each) };
+    return found('stalled-reader', 'note', figures, nextOf(each));
   });
   const small = grouped(
     stalled.filter((each) => !isLarge(each)),
@@ -156,7 +150,7 @@ function unreadTogether(each: readonly SocketFinding[], { host }: Observation, t
     ageSeconds: waited.length === 0 ? null : Math.round(Math.min(...waited) / 1000),
   };
   const severity = severityOf(own + ofPeers, total) ?? 'note';
-  return [{ code: 'unread-sockets', severity, figures, evidence: [], next: nextOf(first) }];
+  return [found('unread-sockets', severity, figures, nextOf(first))];
 }
 
 /** The process that should read it, or accept it first. */

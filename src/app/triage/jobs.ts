@@ -1,5 +1,5 @@
 import { availableParallelism, totalmem } from 'node:os';
-import { formatSize } from '../../answers/text/size.js';
+import { formatSize } from '../../base/size.js';
 import { UsageError } from '../kit/failure.js';
 
 /** Minimum memory of a worker: node itself needs about 60 MiB. */

@@ -1,5 +1,5 @@
-import { escapeText } from '../../answers/text/escape.js';
 import { HostError } from '../../base/errors.js';
+import { escapeText } from '../../base/escape.js';
 import { logBeside } from '../../host/logs.js';
 import { type BootChoice, findBoot } from '../../log/boots.js';
 import type { MessageSink } from '../../log/reader.js';

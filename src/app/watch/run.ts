@@ -1,10 +1,10 @@
 import { StoredError } from '../../answers/growth/stored.js';
-import { escapeText } from '../../answers/text/escape.js';
 import { watchHtml } from '../../answers/watch/html/page.js';
 import { watchJson, watchMetrics, watchText } from '../../answers/watch/render.js';
 import { storedWatchSample } from '../../answers/watch/sample.js';
 import { isComplete, verdictWords, type Watched } from '../../answers/watch/words.js';
 import { HostError, KdumpMemError } from '../../base/errors.js';
+import { escapeText } from '../../base/escape.js';
 import { shellPath } from '../../base/shell.js';
 import { storeFiles } from '../../base/store.js';
 import { formatJson } from '../../base/util.js';

@@ -24,6 +24,10 @@ const HEADER_BYTES = 32;
  */
 const READER = `
 const fs = process.getBuiltinModule('node:fs');
+// A reader that waits for a CPU while it holds the lock makes the process wait too.
+try {
+  process.getBuiltinModule('node:os').setPriority(0);
+} catch {}
 function take(path, most, from) {
   if (from < 0) {
     const { dev, ino, blocks } = fs.statSync(path);

@@ -1,6 +1,7 @@
 import type { Corruption, CrashReport } from '../../answers/triage/report-schema.js';
 import type { Printer } from '../../records/log-records.js';
-import type { Figure, Finding } from '../finding.js';
+import type { Finding } from '../finding.js';
+import type { Figure } from '../findings/declared.js';
 import { blame, brokenTrace } from './blame.js';
 import { crashFields, demangled, plainTitle } from './crash-fields.js';
 import { evidenceOf, groupsIn, type LogLine, type LogMessage } from './lines.js';
@@ -222,7 +223,7 @@ function single({ pattern, groups }: Start, message: LogMessage): Found {
   return { finding: { ...finding, evidence, ...(next === undefined ? {} : { next }) }, by };
 }
 
-function figuresOf({ numbers }: Pattern, groups: Groups): Record<string, Figure> {
+function figuresOf({ numbers }: { readonly numbers?: readonly string[] }, groups: Groups): Record<string, Figure> {
   const figures: Record<string, Figure> = {};
   for (const [name, text] of Object.entries(groups))
     if (text !== undefined) figures[name] = numbers?.includes(name) ? Number(text) : text;

@@ -1,4 +1,4 @@
-import type { Figure, Finding, LogEvidence } from '../finding.js';
+import { type Finding, found, type LogEvidence } from '../finding.js';
 
 /** Lines of programs that kill processes for lack of memory, and of Android's killer in the kernel. */
 const KILLS: readonly { readonly killer: string; readonly line: RegExp }[] = [
@@ -40,30 +40,27 @@ export class KillerReader {
 }
 
 function killed(killer: string, of: Readonly<Record<string, string | undefined>>, evidence: LogEvidence): Finding {
-  const number = (text: string | undefined, unit = 1): Figure => (text === undefined ? null : Number(text) * unit);
-  return {
-    code: 'user-space-kill',
-    severity: 'warning',
-    figures: {
-      killer,
-      pid: number(of.pid),
-      comm: of.comm ?? null,
-      cgroup: of.cgroup ?? null,
-      pod: of.pod ?? null,
-      rssBytes: number(of.rssMib, 2 ** 20) ?? number(of.rssKib, 1024),
-      swapBytes: number(of.swapKib, 1024),
-      pressureOf: of.pressureOf ?? null,
-      pressure: number(of.pressure),
-      pressureLimit: number(of.pressureLimit),
-      duration: of.duration ?? null,
-      usedBytes: number(of.used),
-      totalBytes: number(of.total),
-      swapUsedBytes: number(of.swapUsed),
-      swapTotalBytes: number(of.swapTotal),
-      reason: of.reason ?? null,
-    },
-    evidence: [evidence],
+  const number = (text: string | undefined, unit = 1): number | null =>
+    text === undefined ? null : Number(text) * unit;
+  const figures = {
+    killer,
+    pid: number(of.pid),
+    comm: of.comm ?? null,
+    cgroup: of.cgroup ?? null,
+    pod: of.pod ?? null,
+    rssBytes: number(of.rssMib, 2 ** 20) ?? number(of.rssKib, 1024),
+    swapBytes: number(of.swapKib, 1024),
+    pressureOf: of.pressureOf ?? null,
+    pressure: number(of.pressure),
+    pressureLimit: number(of.pressureLimit),
+    duration: of.duration ?? null,
+    usedBytes: number(of.used),
+    totalBytes: number(of.total),
+    swapUsedBytes: number(of.swapUsed),
+    swapTotalBytes: number(of.swapTotal),
+    reason: of.reason ?? null,
   };
+  return found('user-space-kill', 'warning', figures, undefined, { evidence: [evidence] });
 }
 
 /** Figures that identify a kill. */

@@ -1,7 +1,8 @@
 import type { Boot } from '../../log/boots.js';
 import type { TextLogSummary } from '../../log/reader.js';
 import type { LogRecord, TextRecord } from '../../records/log-records.js';
-import { beforeEnd, type Finding } from '../finding.js';
+import { beforeEnd, type Finding, found, withNext } from '../finding.js';
+import type { FindingCode } from '../findings/all.js';
 import { blame, TRACE } from './blame.js';
 import { CrashReader } from './crash.js';
 import { crashFields } from './crash-fields.js';
@@ -19,6 +20,7 @@ import {
 import { MemInfoReader, memoryThen } from './mem-info.js';
 import { OomReader, Reaper } from './oom.js';
 import { PagePoolReader } from './page-pools.js';
+import { PATTERNS } from './patterns.js';
 import { shortageFigures } from './shortage.js';
 
 /**
@@ -38,6 +40,16 @@ const MOST_EVIDENCE = 4;
  */
 const TRIGGERS =
   /oomd\[|earlyoom|VmRSS|lowmemorykiller|nohang|viction manager|page_pool_release|rejected by pids|audit_|backlog limit|cma_alloc|from CMA|swiotlb|hugepage pool|HugeTLB: |Out of puff|balloon: |socket memory|TTM|command submission|NVRM: Xid|BUG|WARNING:|INFO: |nable to handle|Kernel panic|PANIC: double|Oops|Internal error|Unhandled fault|Alignment trap|Insufficient stack|\[#|general protection|divide.error|stack segment|invalid opcode: |int3: |LOCKUP|rust_kernel|UBSAN|unreferenced object|kmemleak: |slab error|orruption|refcount_t|VFS: |unregister_netdevice|trusty: panic|Hardware Error|EDAC |ut of memory|orphaned sockets|table full|table overflow|(?:EXT4-fs|XFS|BTRFS):? [ec]|rror, dev|I\/O error|oom-killer|Kill|allocation failure|oom-kill|killable|Badness|emory failure|MCE 0x|SError|NMI: |Bus Error|rror received|not responding|Aborting journal|IO errors|hutdown|hutting down|hut down|ead-only|rror on swap|timeout, |is down; |cache (?:overflow|is full)|wap (?:file|offset) entry|vmap alloc|vmalloc|percpu: alloc|allocate memory|allocation deadlock|allocating memory|enough memory|allocation stalls|nobody cared|locksource|NETDEV WATCHDOG|hogged|Task in \/|emory: usage|emory cgroup|\[ *pid *\]/;
+
+/** Codes of findings that a missing message may hide. */
+const ASSEMBLED = [
+  'oom-kill',
+  'allocation-failure',
+  'hypervisor-overcommitted',
+  'page-pool-stalled',
+  'user-space-kill',
+] as const satisfies FindingCode[];
+export const LOG_CODES: ReadonlySet<string> = new Set([...PATTERNS.map(({ code }) => code), ...ASSEMBLED]);
 
 /** Findings of a kernel's log, in the order of their first lines. */
 export function logFindings(records: Iterable<LogRecord | TextRecord>, pageSize: number): Finding[] {
@@ -160,7 +172,8 @@ class Found {
           const which = { boot: boot - count, boots: count, ...(id === undefined ? {} : { bootId: id }) };
           const more = others > 0 ? { others } : {};
           const aged = beforeEnd(finding, newest);
-          return { ...finding, figures: { ...finding.figures, times, ...more, ...aged, ...(count > 1 ? which : {}) } };
+          const figures = { ...finding.figures, times, ...more, ...aged, ...(count > 1 ? which : {}) };
+          return withNext({ ...finding, figures }, finding.next);
         })
     );
   }
@@ -231,35 +244,27 @@ class AllocationFailureReader implements ReportReader {
     const pageSize = shown?.pageSize ?? this.#pageSize;
     const large = shown?.freeBlocks?.filter((block) => block.order >= Number(order ?? 0));
     const what = milliseconds === undefined ? 'failure' : 'stall';
-    return {
-      code: 'allocation-failure',
-      // No machine of this size can satisfy such a request.
-      severity: vmalloc?.includes('exceeds total pages') ? 'note' : 'warning',
-      title: vmalloc === undefined ? `page allocation ${what}: order:${order}` : 'vmalloc allocation failure',
-      figures: {
-        // The idle tasks of all CPUs are one object: interrupts.
-        comm: comm?.replace(/^swapper\/\d+$/, 'swapper') ?? null,
-        symbol,
-        module: frame?.module ?? null,
-        order: order === undefined ? null : Number(order),
-        ...(milliseconds === undefined ? {} : { milliseconds: Number(milliseconds) }),
-        ...(vmalloc === undefined ? {} : { vmalloc }),
-        gfp: flags ?? (mask === undefined ? null : gfpNames(Number(mask))),
-        /** Free bytes of all zones in blocks of at least the requested order. */
-        freeInLargeBlocksBytes:
-          large?.reduce((sum, block) => sum + block.count * 2 ** block.order * pageSize, 0) ?? null,
-        ...(shown === undefined ? {} : memoryThen(shown, pageSize)),
-        ...(order === undefined || mask === undefined
-          ? {}
-          : shortageFigures(shown?.zones ?? [], {
-              order: Number(order),
-              mask: Number(mask),
-              pageSize,
-              mark: 'minBytes',
-            })),
-      },
-      evidence: [evidenceOf(report.line)],
-      next: 'memory --nodes',
+    const request = { order: Number(order), mask: Number(mask), pageSize, mark: 'minBytes' } as const;
+    const figures = {
+      // The idle tasks of all CPUs are one object: interrupts.
+      comm: comm?.replace(/^swapper\/\d+$/, 'swapper') ?? null,
+      symbol,
+      module: frame?.module ?? null,
+      order: order === undefined ? null : Number(order),
+      ...(milliseconds === undefined ? {} : { milliseconds: Number(milliseconds) }),
+      ...(vmalloc === undefined ? {} : { vmalloc }),
+      gfp: flags ?? (mask === undefined ? null : gfpNames(Number(mask))),
+      /** Free bytes of all zones in blocks of at least the requested order. */
+      freeInLargeBlocksBytes: large?.reduce((sum, block) => sum + block.count * 2 ** block.order * pageSize, 0) ?? null,
+      ...(shown === undefined ? {} : memoryThen(shown, pageSize)),
+      ...(order === undefined || mask === undefined ? {} : shortageFigures(shown?.zones ?? [], request)),
     };
+    // No machine of this size can satisfy such a request.
+    const severity = vmalloc?.includes('exceeds total pages') ? 'note' : 'warning';
+    const title = vmalloc === undefined ? `page allocation ${what}: order:${order}` : 'vmalloc allocation failure';
+    return found('allocation-failure', severity, figures, 'memory --nodes', {
+      title,
+      evidence: [evidenceOf(report.line)],
+    });
   }
 }

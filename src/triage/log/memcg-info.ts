@@ -1,5 +1,5 @@
 import type { MemcgCounters } from '../../answers/triage/report-schema.js';
-import type { Figure } from '../finding.js';
+import type { Figure, Figures } from '../findings/declared.js';
 import type { LogMessage } from './lines.js';
 
 const CHARGES = /^(memory|swap|memory\+swap|kmem): usage (\d+)kB, limit (\d+)kB, failcnt (\d+)$/;
@@ -90,7 +90,7 @@ export class MemcgReader {
   }
 
   /** Null: not printed. Limits: `unlimited` if there is none. */
-  figures(): Readonly<Record<string, Figure>> {
+  figures(): Figures {
     const figures: Record<string, Figure> = { limitBytes: null, usageBytes: null, failures: null };
     for (const [name, prefix] of [
       ['memory', ''],

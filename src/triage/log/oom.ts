@@ -1,5 +1,6 @@
 import type { CrashReport, OomReport, OomVictim } from '../../answers/triage/report-schema.js';
-import type { Figure, Finding } from '../finding.js';
+import { type Finding, found } from '../finding.js';
+import type { Figures } from '../findings/declared.js';
 import { crashFields } from './crash-fields.js';
 import { gfpNames } from './gfp.js';
 import { evidenceOf, groupsIn, type LogLine, type LogMessage, type ReportReader } from './lines.js';
@@ -202,16 +203,10 @@ class Report {
       slabs: shown?.slabs ?? [],
       sites: shown?.sites ?? [],
     };
-    return {
-      code: 'oom-kill',
-      title: titleOf(figures),
-      // A cgroup that reaches its limit is normal, and the machine continues.
-      severity: figures.scope === 'cgroup' || figures.reason === 'sysrq' ? 'warning' : 'critical',
-      figures: { ...figures, ...this.#shortage(pageSize), ...memory },
-      oom,
-      evidence: this.#lines.map(evidenceOf),
-      next: 'procs',
-    };
+    // A cgroup that reaches its limit is normal, and the machine continues.
+    const severity = figures.scope === 'cgroup' || figures.reason === 'sysrq' ? 'warning' : 'critical';
+    const more = { title: titleOf(figures), oom, evidence: this.#lines.map(evidenceOf) };
+    return found('oom-kill', severity, { ...figures, ...this.#shortage(pageSize), ...memory }, 'procs', more);
   }
 
   /**
@@ -228,7 +223,7 @@ class Report {
     victim: OomVictim | undefined,
     task: Omit<CrashReport, 'function' | 'corrupted' | 'stack'>,
     pageSize: number,
-  ): Readonly<Record<string, Figure>> {
+  ) {
     const [first] = this.#kills;
     const old = this.#old;
     // Lines of two reports may be mixed: the selected process is the victim or its parent.
@@ -319,7 +314,7 @@ class Report {
     return scope === null || isBound ? null : 'global';
   }
 
-  #shortage(pageSize: number): Readonly<Record<string, Figure>> {
+  #shortage(pageSize: number) {
     const { order, mask } = this.#invoked ?? {};
     const zones = this.#memory.shown()?.zones ?? [];
     if (mask === undefined || order === undefined || zones.length === 0) return {};
@@ -357,7 +352,7 @@ function residentOf({ anonBytes, fileBytes, shmemBytes }: OomVictim): number | n
 }
 
 /** The kernel's own words, without the variable parts. */
-function titleOf(figures: Readonly<Record<string, Figure>>): string {
+function titleOf(figures: Figures): string {
   const { outcome, scope, comm, invokedBy, panicOnOom } = figures;
   const memory = `${scope === 'cgroup' ? 'Memory cgroup out' : 'Out'} of memory`;
   if (outcome === 'panic') return `${memory}: ${panicOnOom} panic_on_oom is enabled`;

@@ -1,4 +1,4 @@
-import type { Finding } from '../finding.js';
+import { type Finding, found } from '../finding.js';
 import { evidenceOf, type LogLine } from './lines.js';
 
 /** net/core/page_pool.c, every minute until all pages are back; ids since 6.7. */
@@ -48,6 +48,6 @@ export class PagePoolReader {
     };
     this.#pools.clear();
     this.#before = undefined;
-    return { code: 'page-pool-stalled', severity: 'warning', figures, evidence: [evidenceOf(newest.line)] };
+    return found('page-pool-stalled', 'warning', figures, undefined, { evidence: [evidenceOf(newest.line)] });
   }
 }

@@ -1,4 +1,5 @@
-import type { FindingCode, Severity } from '../finding.js';
+import type { Severity } from '../finding.js';
+import type { FiguresOf, FindingCode } from '../findings/all.js';
 import { ADDRESSED, AT, hung, PROGRAM_COUNTER, type Search, type Step, stalled, TRACE } from './blame.js';
 
 /** A title for reports of one family; the first form that fits is used. */
@@ -17,17 +18,17 @@ export interface Form {
 }
 
 /** A kernel message about a problem: one line, or the first line of a report. */
-export interface Pattern {
-  readonly code: FindingCode;
+interface PatternOf<Code extends FindingCode> {
+  readonly code: Code;
   readonly severity: Severity;
   /** Pattern of the first line. Its named groups are figures; those in `numbers` are numbers. */
   readonly line: RegExp;
-  readonly numbers?: readonly string[];
+  readonly numbers?: readonly NumbersOf<FiguresOf<Code>>[];
   /**
    * Findings of one code with equal values of these figures are merged: the last one is reported, with the
    * number of occurrences.
    */
-  readonly by: readonly string[];
+  readonly by: readonly (keyof FiguresOf<Code> & string)[];
   /** The command that shows more. */
   readonly next?: string;
   /** Forms of a report of several lines. */
@@ -44,6 +45,9 @@ export interface Pattern {
   /** Releases that print it. */
   readonly kernels: string;
 }
+/** Names of figures that are numbers. */
+type NumbersOf<Of> = { [Name in keyof Of]-?: number extends Of[Name] ? Name : never }[keyof Of & string];
+export type Pattern = { readonly [Code in FindingCode]: PatternOf<Code> }[FindingCode];
 
 const PC = String.raw`(?:\[<?(?:0x)?[0-9a-f]+>?\] +)?`;
 const F = String.raw`(?<f>[A-Za-z0-9_]+)[.+]`;
@@ -178,7 +182,6 @@ const OOPS = {
   code: 'oops',
   severity: 'critical',
   by: ['address', 'place', 'kind', 'trap', 'error', 'symbol'],
-  next: 'log',
 } as const;
 const EXHAUSTED = { code: 'resource-exhausted', severity: 'warning' } as const;
 const CORRUPTION = {

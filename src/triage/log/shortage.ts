@@ -1,5 +1,4 @@
 import type { FreeBlocks, ZoneShown } from '../../answers/triage/report-schema.js';
-import type { Figure } from '../finding.js';
 
 /** Zones in the kernel's order (include/linux/mmzone.h); pages of `Device` are never free. */
 const ZONES = ['DMA', 'DMA32', 'Normal', 'HighMem', 'Movable'];
@@ -88,7 +87,7 @@ function highestOf(zones: readonly ZoneShown[], node: number): ZoneShown | undef
 }
 
 /** Why a request was refused, in figures; none: not printed. */
-export function shortageFigures(zones: readonly ZoneShown[], request: Request): Readonly<Record<string, Figure>> {
+export function shortageFigures(zones: readonly ZoneShown[], request: Request) {
   const found = shortageOf(zones, request);
   if (found === undefined) return {};
   const { cause, zone, largestOrder, unusable } = found;

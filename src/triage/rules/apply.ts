@@ -1,5 +1,6 @@
 import type { Adjusted, RulesOutcome, Undecided } from '../../answers/triage/schema.js';
-import { bySeverity, type Figure, type Finding, type RuleCode } from '../finding.js';
+import { bySeverity, type Finding, type RuleCode } from '../finding.js';
+import type { Figures } from '../findings/declared.js';
 import { evidenceOf } from '../log/lines.js';
 import { matchOf } from './conditions.js';
 import { type AskStacks, type RuleBasis, RuleFacts } from './facts.js';
@@ -114,7 +115,7 @@ const MOST_DIFFERENT = 50;
 const MOST_EVIDENCE = 4;
 
 interface Group {
-  readonly captures: Readonly<Record<string, Figure>>;
+  readonly captures: Figures;
   readonly evidence: ReturnType<typeof evidenceOf>[];
   times: number;
 }

@@ -2,7 +2,8 @@ import { type Category, leaves, type Owner } from '../../account/memory/tree.js'
 import type { StackGroup } from '../../account/task-stacks.js';
 import { taintFlags } from '../../walk/machine-facts.js';
 import type { Finding } from '../finding.js';
-import { evidenceOf } from '../findings.js';
+import { evidenceOf } from '../kernel-findings.js';
+import { LOG_CODES } from '../log/log-findings.js';
 import type { RuleFacts } from './facts.js';
 import { all, any, isMeant, type Match, met, NOT_MET, unknown } from './match.js';
 import type { Condition } from './schema.js';
@@ -72,7 +73,7 @@ const TESTS: Tests = {
     if (verdict.met !== false) return verdict;
     const folded = own.some(({ figures: { others } }) => typeof others === 'number' && others > 0);
     if (folded) return unknown('findings-folded', `not all ${asked.code} findings are listed`);
-    const lacks = OF_LOG(asked.code) ? logLacks : undefined;
+    const lacks = LOG_CODES.has(asked.code) ? logLacks : undefined;
     if (lacks !== undefined) return unknown('log-incomplete', lacks);
     return answer.complete ? NOT_MET : unknown('answer-incomplete', 'the answer is incomplete');
   },
@@ -146,34 +147,6 @@ function meant(finding: Finding, asked: Operand<'finding'>): Match {
   if (is === 'unknown') return unknown('figures-unknown', `some figures of ${asked.code} are unknown`);
   const { times: _, others: __, ...figures } = finding.figures;
   return is ? met(figures, finding.evidence) : NOT_MET;
-}
-
-/** Findings that do not come from the log. */
-const NOT_OF_LOG: readonly string[] = [
-  'queued-data',
-  'queued-data-of-process',
-  'queued-data-of-machine',
-  'orphaned-sockets',
-  'sockets-in-flight',
-  'stalled-reader',
-  'unattributed-memory',
-  'low-memory',
-  'blocked-tasks',
-  'tainted',
-  'unread-sockets',
-  'deadlock',
-  'blocked-on-lock',
-  'pipes',
-  'vmalloc',
-  'kernel-stacks',
-  'page-tables',
-  'pinned-pages',
-  'unreclaimable-slab',
-  'per-cpu-memory',
-];
-
-function OF_LOG(code: string): boolean {
-  return !NOT_OF_LOG.includes(code);
 }
 
 function onStack(group: StackGroup, symbol: Operand<'stack'>['symbol']): Match {

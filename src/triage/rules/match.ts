@@ -1,4 +1,5 @@
-import type { Evidence, Figure, Finding, Severity } from '../finding.js';
+import type { Evidence, Finding, Severity } from '../finding.js';
+import type { Figure, Figures } from '../findings/declared.js';
 import { Pattern } from './pattern.js';
 import type { FigureTests } from './schema.js';
 
@@ -23,13 +24,13 @@ export type RuleDoubt = (typeof RULE_DOUBTS)[number];
 
 /** Whether a condition holds; unknown if data is missing. */
 export type Match =
-  | { readonly met: true; readonly figures: Readonly<Record<string, Figure>>; readonly evidence: readonly Evidence[] }
+  | { readonly met: true; readonly figures: Figures; readonly evidence: readonly Evidence[] }
   | { readonly met: false }
   | { readonly met: 'unknown'; readonly reason: RuleDoubt; readonly why: string };
 
 export const NOT_MET: Match = { met: false };
 
-export function met(figures: Readonly<Record<string, Figure>> = {}, evidence: readonly Evidence[] = []): Match {
+export function met(figures: Figures = {}, evidence: readonly Evidence[] = []): Match {
   return { met: true, figures, evidence };
 }
 

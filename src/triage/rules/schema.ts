@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { CATEGORIES } from '../../account/memory/categories.js';
 import { bytesOf } from '../../base/quantity.js';
 import { TASK_STATES } from '../../records/waits.js';
-import { FINDING_CODES, SEVERITIES } from '../finding.js';
+import { SEVERITIES } from '../finding.js';
+import { FINDING_CODES } from '../findings/all.js';
 import { Pattern } from './pattern.js';
 
 /** A file of custom rules, version 1. Docs: docs/rules.md. */

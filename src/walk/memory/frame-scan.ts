@@ -5,6 +5,7 @@ import type { MemberLayout } from '../../kernel/layout.js';
 import { Pointer } from '../../kernel/pointer.js';
 import { Cursor } from '../cursor.js';
 import { reclaimTest } from '../pages/slab-caches.js';
+import type { FramesTest } from '../pages/slab-scan.js';
 import {
   flagPlace,
   type HeadFinder,
@@ -18,7 +19,7 @@ import {
 import { readUnsigned } from '../struct-reader.js';
 import { FileFrames } from './file-frames.js';
 import { eachChunk, type FrameMap } from './page-array.js';
-import { KIND, type KindTest, kindTest } from './page-kinds.js';
+import { KIND, KINDS, type KindTest, kindTest, type PageKind } from './page-kinds.js';
 import type { FrameRange } from './ram.js';
 import { deferredRanges } from './zones.js';
 
@@ -94,6 +95,34 @@ const MOST_TORN = 2 ** 12;
  */
 export function scanFrames(kernel: Kernel, frames: FrameMap, progress: (part: number) => void = () => {}): FrameScan {
   return new Scan(kernel, frames).run(progress);
+}
+
+/** Kinds of frames that are neither in a slab nor in a page pool. */
+const NOT_OF_KERNEL: ReadonlySet<PageKind> = new Set([
+  'free',
+  'uninitialized',
+  'hugetlb',
+  'reserved',
+  'anonymous',
+  'swap-cache',
+  'file',
+  'shmem',
+]);
+
+/**
+ * Returns a test for frames whose struct pages a scan of slabs need not read again: most of a large machine. Undefined for
+ * a running kernel, whose pages change.
+ */
+export function withoutKernelPages(kernel: Kernel, frames: FrameMap, { kinds }: FrameScan): FramesTest | undefined {
+  if (kernel.facts.live) return undefined;
+  const isOther = Uint8Array.from(KINDS, (kind) => (NOT_OF_KERNEL.has(kind) ? 1 : 0));
+  return (frame, count) => {
+    const first = frames.indexOf(frame);
+    // Both ends in one range of RAM: no frame between them is outside.
+    if (first < 0 || frames.indexOf(frame + count - 1) !== first + count - 1) return false;
+    for (let index = first; index < first + count; index++) if (isOther[kinds[index]!] === 0) return false;
+    return true;
+  };
 }
 
 class Scan {

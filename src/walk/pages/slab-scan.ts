@@ -55,6 +55,18 @@ export interface PageVisitor {
   ended(): void;
 }
 
+/** Whether consecutive page frames need not be visited: an earlier scan found that none is of interest. */
+export type FramesTest = (frame: number, count: number) => boolean;
+
+/** Options of a scan. */
+export interface SlotsOptions {
+  /** Called with the completed fraction of all frames, 0 to 1. */
+  readonly progress?: ((part: number) => void) | undefined;
+  /** Receives each page frame as well, so that one scan serves both purposes. */
+  readonly look?: PageVisitor | undefined;
+  readonly isKnown?: FramesTest | undefined;
+}
+
 /**
  * Maximum number of sections without an array that are skipped if only one source says that memory continues:
  * 16 TiB. A damaged word may claim millions of times as much.
@@ -101,16 +113,8 @@ export class SlabScan {
       this.#orders = new StructReader(kernel, 'kmem_cache', ['oo.x', 'min.x']);
   }
 
-  /**
-   * @param progress called with the completed fraction of all frames, 0 to 1
-   * @param look receives each page frame as well, so that one scan serves both purposes
-   * @throws as {@link memoryEnd}
-   */
-  *slots(
-    caches: ReadonlySet<bigint>,
-    progress: (part: number) => void = () => {},
-    look?: PageVisitor,
-  ): Generator<Slot> {
+  /** @throws as {@link memoryEnd} */
+  *slots(caches: ReadonlySet<bigint>, { progress, look, isKnown }: SlotsOptions = {}): Generator<Slot> {
     const shapes = new Map<bigint, Shape>();
     const children = new ChildCaches(this.#kernel);
     for (const cache of caches) {
@@ -127,7 +131,11 @@ export class SlabScan {
     for (let frame = 0; frame < last; ) {
       // Does not cross the end of a section: the next one may be missing.
       const count = Math.min(perChunk, last - frame, perSection - (frame % perSection));
-      progress(frame / last);
+      progress?.(frame / last);
+      if (isKnown?.(frame, count)) {
+        frame += count;
+        continue;
+      }
       const first = this.#kernel.pages.pageOfFrame(frame);
       let window: Readonly<ByteWindow>;
       try {

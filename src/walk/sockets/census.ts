@@ -1,7 +1,7 @@
 import { KernelError } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import type { PageVisitor } from '../pages/slab-scan.js';
+import type { SlotsOptions } from '../pages/slab-scan.js';
 import { StructReader } from '../struct-reader.js';
 import { type Belongings, type Holder, MappingReader, OpenFiles, sharedTables } from '../tasks/descriptors.js';
 import { RingReader } from '../tasks/io-uring.js';
@@ -31,14 +31,10 @@ export class Census {
     this.#warnings = warnings;
   }
 
-  /**
-   * @param progress called with the completed fraction of the slabs, 0 to 1
-   * @param look receives every scanned page frame
-   */
-  take(progress?: (part: number) => void, look?: PageVisitor): CountedSocket[] {
+  take(options?: SlotsOptions): CountedSocket[] {
     const owned = sharedTables(this.#kernel, this.#warnings);
     this.#part('descriptors', () => this.#descriptors(owned));
-    this.#part('slabs', () => findInSlabs(this.#kernel, this.#found, this.#warnings, progress, look));
+    this.#part('slabs', () => findInSlabs(this.#kernel, this.#found, this.#warnings, options));
     return this.#follow(owned);
   }
 

@@ -2,7 +2,7 @@ import { damaged, ReadError, readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 
-import { type PageVisitor, SlabScan, type Slot } from '../pages/slab-scan.js';
+import { SlabScan, type Slot, type SlotsOptions } from '../pages/slab-scan.js';
 import { SlotUse } from '../pages/slot-use.js';
 import { StructReader } from '../struct-reader.js';
 import { addError, type Warnings } from '../warnings.js';
@@ -16,17 +16,8 @@ import { type Protocol, ProtocolCopies, protocols } from './sock-words.js';
  * Slots are recognized by content, in use or free: a free sock has reference count 0, and a closed socket has
  * neither operations nor a sock that points back. Caches are shared by types of similar size, so a slot may
  * contain another type.
- *
- * @param progress called with the completed fraction of the slabs, 0 to 1
- * @param look receives every scanned page frame
  */
-export function findInSlabs(
-  kernel: Kernel,
-  found: FoundSockets,
-  warnings: Warnings,
-  progress?: (part: number) => void,
-  look?: PageVisitor,
-): void {
+export function findInSlabs(kernel: Kernel, found: FoundSockets, warnings: Warnings, options?: SlotsOptions): void {
   const registered = protocols(kernel);
   const witness = new CacheWitness(kernel, registered, found.socks());
   const use = new SlotUse(kernel, warnings);
@@ -34,7 +25,7 @@ export function findInSlabs(
   const socks = new SockSlots(kernel, registered, use);
   const caches = new Set(socks.caches);
   if (inodes) caches.add(inodes.cache);
-  for (const slot of new SlabScan(kernel, warnings).slots(caches, progress, look)) {
+  for (const slot of new SlabScan(kernel, warnings).slots(caches, options)) {
     const { cache, object } = slot;
     try {
       if (cache === inodes?.cache) {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { html, htmlTable, raw, sentence } from '../../../src/answers/html/html.js';
-import { escapeText } from '../../../src/answers/text/escape.js';
+import { escapeText } from '../../../src/base/escape.js';
 
 test('escapes text within markup, in elements and in attributes', () => {
   const name = `<b onclick='x' class="y">&amp;</b>`;

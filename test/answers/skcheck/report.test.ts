@@ -10,7 +10,7 @@ import {
 import { formatRange, formatSkcheckText } from '../../../src/answers/skcheck/text.js';
 import { formatSpan } from '../../../src/answers/skcheck/words.js';
 import { columnsOf } from '../../../src/answers/text/cut.js';
-import { formatSize } from '../../../src/answers/text/size.js';
+import { formatSize } from '../../../src/base/size.js';
 import { formatJson } from '../../../src/base/util.js';
 import { observe } from '../../../src/host/observe.js';
 import { diagnose } from '../../../src/skcheck/diagnose.js';

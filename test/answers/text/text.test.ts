@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { cutWords } from '../../../src/answers/text/cut.js';
-import { escapeText } from '../../../src/answers/text/escape.js';
-import { formatSize } from '../../../src/answers/text/size.js';
+import { escapeText } from '../../../src/base/escape.js';
+import { formatSize } from '../../../src/base/size.js';
 
 describe('escapeText', () => {
   test('keeps plain text of any script', () => {

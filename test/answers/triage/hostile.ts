@@ -2,7 +2,8 @@ import type { LogAnswer } from '../../../src/account/log.js';
 import type { StackGroup } from '../../../src/account/task-stacks.js';
 import type { LogRecord } from '../../../src/records/log-records.js';
 import type { KernelTriage } from '../../../src/triage/answer.js';
-import { FINDING_CODES, type Finding, type TriageDetail } from '../../../src/triage/finding.js';
+import type { Finding, TriageDetail } from '../../../src/triage/finding.js';
+import { FINDING_CODES } from '../../../src/triage/findings/all.js';
 import { answerWith } from '../memory/hostile.js';
 
 /** An answer and the other data of a page, with a name in every place that can have one. */

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import type { BlockedTask, BlockingLock } from '../../../src/account/blocked.js';
 import { triageHtml } from '../../../src/answers/triage/html/page.js';
 import type { KernelTriage } from '../../../src/triage/answer.js';
-import { FINDING_CODES } from '../../../src/triage/finding.js';
+import { FINDING_CODES } from '../../../src/triage/findings/all.js';
 import { HOSTILE } from '../memory/hostile.js';
 import { triageWith } from './hostile.js';
 

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { getPriority, setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { MemoryFiles } from '../../../src/host/proc/memory-files.js';
@@ -36,6 +36,20 @@ describe('files are read', () => {
   test('from this process', async () => {
     const { bytes } = await whole(`/proc/${process.pid}/cmdline`);
     expect(bytes).toEqual(readFileSync('/proc/self/cmdline'));
+  });
+
+  test.skipIf(process.geteuid?.() !== 0)('at normal priority, whatever that of this process (needs root)', async () => {
+    const nice = async () => {
+      const stat = (await whole('/proc/self/stat')).bytes.toString();
+      return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16];
+    };
+    const own = getPriority();
+    setPriority(10);
+    try {
+      await expect(nice()).resolves.toBe('0');
+    } finally {
+      setPriority(own);
+    }
   });
 
   test('up to a limit, and longer files are truncated', async () => {

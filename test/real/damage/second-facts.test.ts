@@ -154,7 +154,7 @@ const newest = dumpKernel('newest');
 test('report a page that lost its page pool mark', () => {
   const { kernel } = newest;
   const pages = new NetworkPages(kernel);
-  for (const _ of new SlabScan(kernel, new Warnings()).slots(new Set(), undefined, pages));
+  for (const _ of new SlabScan(kernel, new Warnings()).slots(new Set(), { look: pages }));
   const answer = accountAll(newest.damagedBy(newest.clear(pages.poolPages[0]!, 'page')));
   const row = ledgerOf(answer).get('page-pools');
   expect(row?.message).toMatch(/counts 256 pages, but 255 were found/);

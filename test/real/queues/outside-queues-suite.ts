@@ -57,7 +57,7 @@ export function outsideQueuesSuite(dump: string, version: LabKernel, core: () =>
         missed: () => {},
         ended: () => {},
       };
-      for (const _ of new SlabScan(kernel, new Warnings()).slots(new Set(), undefined, look));
+      for (const _ of new SlabScan(kernel, new Warnings()).slots(new Set(), { look }));
       for (const [name, cache] of caches) {
         const used = (usage.count(cache)?.inUse ?? 0) - freeInCaches(kernel, cache);
         expect(used, name).toBe(drgn.objects[name]?.allocated);

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { SkcheckReport } from '../../../src/answers/skcheck/schema.js';
 import { formatSkcheckText } from '../../../src/answers/skcheck/text.js';
-import { formatSize } from '../../../src/answers/text/size.js';
+import { formatSize } from '../../../src/base/size.js';
 import { Stage, skcheckJson, until } from './stage.js';
 
 const CONNECTIONS = 16;

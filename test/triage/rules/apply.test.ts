@@ -214,6 +214,7 @@ test('treats a line that may be missing as unknown, but finds one that exists', 
     UNKNOWN('the oldest 9 messages of the log are missing'),
   );
   expect(resultOf({ finding: { code: 'low-memory' } }, torn)).toEqual(NOT);
+  expect(resultOf({ finding: { code: 'memory-pressure' } }, torn)).toEqual(NOT);
 });
 
 test('treats unreadable or guessed stacks as unknown', () => {

@@ -66,7 +66,7 @@ test.each([
     const seen: number[] = [];
     const look = { slab() {}, page: (frame: number) => seen.push(frame), fetch() {}, missed() {}, ended() {} };
     const scan = new SlabScan(kernelWith(pageSize, stride, sections, last), new Warnings());
-    for (const _ of scan.slots(new Set(), undefined, look));
+    for (const _ of scan.slots(new Set(), { look }));
     const expected = sections.flatMap((section) =>
       Array.from({ length: perSection }, (_, index) => section * perSection + index),
     );

@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { formatSize } from '../../../base/size.js';
 import type { CategoryState, Flaw, Item, Listing } from '../../../diff/state.js';
-import { formatSize } from '../../text/size.js';
 import {
   bytesOrNull,
   contradiction,

@@ -1,6 +1,6 @@
+import { escapeText } from '../../../base/escape.js';
+import { formatCount, formatSize } from '../../../base/size.js';
 import { wrap } from '../../text/cut.js';
-import { escapeText } from '../../text/escape.js';
-import { formatCount, formatSize } from '../../text/size.js';
 import { type Column, renderTable } from '../../text/table.js';
 import type { ListJson, ListName } from './schema.js';
 

@@ -1,11 +1,11 @@
 import type { MemoryAnswer } from '../../../account/memory/answer.js';
+import { categoryWords } from '../../../account/memory/category-names.js';
 import type { CgroupFigures, ChargedPart, UnnamedCharges } from '../../../account/memory/cgroups.js';
 import { chargedBytes, fileName } from '../../../account/memory/files.js';
+import { escapeText } from '../../../base/escape.js';
+import { formatCount, formatSize } from '../../../base/size.js';
 import { wrap } from '../../text/cut.js';
-import { escapeText } from '../../text/escape.js';
-import { formatCount, formatSize } from '../../text/size.js';
 import { type Column, type ListOptions, renderTable } from '../../text/table.js';
-import { categoryWords } from '../words.js';
 
 interface Row extends ChargedPart {
   readonly label: string;

@@ -7,10 +7,10 @@ import {
   fileName,
   type UnnamedFiles,
 } from '../../../account/memory/files.js';
+import { escapeText } from '../../../base/escape.js';
+import { formatCount, formatSize } from '../../../base/size.js';
 import type { CachedFile, CachedFiles, LeftOutReason } from '../../../records/files.js';
 import { wrap } from '../../text/cut.js';
-import { escapeText } from '../../text/escape.js';
-import { formatCount, formatSize } from '../../text/size.js';
 import { type Column, type ListOptions, renderTable } from '../../text/table.js';
 import { largest } from './tables.js';
 

@@ -1,11 +1,11 @@
 import type { MemoryAnswer } from '../../../account/memory/answer.js';
+import { categoryWords } from '../../../account/memory/category-names.js';
 import type { AllocationSite, ModuleSites, SiteSource } from '../../../account/memory/sites.js';
+import { escapeText } from '../../../base/escape.js';
+import { formatCount, formatSize } from '../../../base/size.js';
 import { siteName } from '../../leaks/site-words.js';
 import { wrap } from '../../text/cut.js';
-import { escapeText } from '../../text/escape.js';
-import { formatCount, formatSize } from '../../text/size.js';
 import { type Column, type ListOptions, renderTable } from '../../text/table.js';
-import { categoryWords } from '../words.js';
 
 const SHOWN_CATEGORIES = 2;
 

@@ -6,11 +6,12 @@ import {
   pageSizeOf,
   type ZoneFigures,
 } from '../../../account/memory/answer.js';
+import { categoryWords } from '../../../account/memory/category-names.js';
+import { escapeText } from '../../../base/escape.js';
+import { formatCount, formatSize } from '../../../base/size.js';
+import { freePages } from '../../../records/machine-sample.js';
 import { wrap } from '../../text/cut.js';
-import { escapeText } from '../../text/escape.js';
-import { formatCount, formatSize } from '../../text/size.js';
 import { type Column, type ListOptions, renderTable } from '../../text/table.js';
-import { categoryWords } from '../words.js';
 
 /** Formats one part of the answer to `memory` in more detail. */
 export type DepthText = (answer: MemoryAnswer, options: ListOptions) => string;
@@ -88,7 +89,7 @@ export function zoneColumns(answer: MemoryAnswer): Column<ZoneFigures>[] {
   const { zones } = answer;
   const pageSize = pageSizeOf(answer);
   const size = (pages: number) => formatSize(pages * pageSize);
-  const free = ({ freeBlocks }: ZoneFigures) => freeBlocks.reduce((sum, blocks, order) => sum + blocks * 2 ** order, 0);
+  const free = ({ freeBlocks }: ZoneFigures) => freePages(freeBlocks);
   const mark = (zone: ZoneFigures, name: 'min' | 'low') =>
     zone.watermarks === null ? '?' : size(zone.watermarks[name]);
   const orders = Math.max(0, ...zones.map(({ freeBlocks }) => freeBlocks.length));

@@ -1,13 +1,14 @@
 import type { MemoryAnswer, QueueBytes } from '../../../account/memory/answer.js';
+import { categoryWords } from '../../../account/memory/category-names.js';
 import type { Category, Owner } from '../../../account/memory/tree.js';
+import { escapeText } from '../../../base/escape.js';
+import { formatCount, formatSize } from '../../../base/size.js';
 import { grouped } from '../../../base/util.js';
 import type { Area } from '../../html/treemap.js';
 import { socketText } from '../../skb/text.js';
 import { holdersText } from '../../sockets/text.js';
-import { escapeText } from '../../text/escape.js';
-import { formatCount, formatSize } from '../../text/size.js';
 import { share } from '../tree-table.js';
-import { categoryWords, ownerWords } from '../words.js';
+import { ownerWords } from '../words.js';
 
 /** Returns all memory by groups, categories and owners. */
 export function memoryArea(answer: MemoryAnswer): Area {

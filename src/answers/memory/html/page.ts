@@ -1,5 +1,7 @@
 import type { MemoryAnswer } from '../../../account/memory/answer.js';
+import { categoryWords } from '../../../account/memory/category-names.js';
 import { leaves, type Owner } from '../../../account/memory/tree.js';
+import { formatCount, formatSize } from '../../../base/size.js';
 import {
   type Content,
   type Html,
@@ -13,7 +15,6 @@ import {
 import { missingSection, type PageFacts, pageHtml, pageTitle } from '../../html/page.js';
 import { STRIP, TREEMAP_STYLE, type Treemap, treemapHtml } from '../../html/treemap.js';
 import { SOCKET_COLUMNS } from '../../sockets/text.js';
-import { formatCount, formatSize } from '../../text/size.js';
 import { CACHE_COLUMNS, CALLER_COLUMNS, ZONES, zoneColumns } from '../depths/tables.js';
 import {
   elsewhereWords,
@@ -28,7 +29,7 @@ import {
   unflaggedWords,
 } from '../sentences.js';
 import { share, type TreeRow, treeColumns, treeRows } from '../tree-table.js';
-import { categoryWords, isFromProc, ownerWords } from '../words.js';
+import { isFromProc, ownerWords } from '../words.js';
 import { anchorOf, memoryArea } from './areas.js';
 
 /** Returns the memory breakdown as one HTML file. */

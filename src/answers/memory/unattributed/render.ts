@@ -1,10 +1,10 @@
 import type { UnattributedAnswer, UnattributedGroup } from '../../../account/references/unattributed.js';
+import { formatCount, formatSize } from '../../../base/size.js';
 import { hex } from '../../../base/util.js';
 import type { ContentKind } from '../../../walk/memory/contents.js';
 import { kernelJson } from '../../kernel-json.js';
 import { holderJson, holderWords } from '../../refs/render.js';
 import { wrap } from '../../text/cut.js';
-import { formatCount, formatSize } from '../../text/size.js';
 import { type Column, type ListOptions, renderTable } from '../../text/table.js';
 import { share } from '../tree-table.js';
 import type { UnattributedJson } from './schema.js';

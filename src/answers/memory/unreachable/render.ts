@@ -3,12 +3,12 @@ import {
   type UnreachableAnswer,
   type UnreachableGroup,
 } from '../../../account/references/unreachable.js';
+import { escapeText } from '../../../base/escape.js';
+import { formatCount, formatSize } from '../../../base/size.js';
 import { hex } from '../../../base/util.js';
 import { kernelJson } from '../../kernel-json.js';
 import { siteName } from '../../leaks/site-words.js';
 import { wrap } from '../../text/cut.js';
-import { escapeText } from '../../text/escape.js';
-import { formatCount, formatSize } from '../../text/size.js';
 import { type Column, type ListOptions, renderTable } from '../../text/table.js';
 import { siteJson } from '../../whatis/render.js';
 import { CONTENT_WORDS } from '../unattributed/render.js';

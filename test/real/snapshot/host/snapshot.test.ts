@@ -223,6 +223,28 @@ break" && exec sh "$0" --tmpfs "$1" 0`;
   expect(lines.at(-1)).toBe(`end ${lines.filter((line) => /^\d/.test(line)).length}`);
 });
 
+test('the script reads sums of mappings at normal priority: a reader that waits for a CPU has the mmap_lock', () => {
+  const bin = join(dir, 'nice');
+  mkdirSync(bin);
+  const { stdout: grep } = spawnSync('sh', ['-c', 'command -v grep'], { encoding: 'utf8' });
+  writeFileSync(
+    join(bin, 'grep'),
+    `#!/bin/sh
+case "$*" in */smaps_rollup*) nice >> ${bin}/of-sums ;; *) nice >> ${bin}/of-others ;; esac
+exec ${grep.trim()} "$@"
+`,
+    { mode: 0o755 },
+  );
+  const run = spawnSync('sh', [join(dir, 'snapshot.sh'), '--tmpfs', join(dir, 'nice.tar.gz'), '0'], {
+    encoding: 'utf8',
+    env: { ...process.env, PATH: `${bin}:${process.env.PATH}` },
+  });
+  expect(run.status).toBe(0);
+  const nices = (name: string) => new Set(readFileSync(join(bin, name), 'utf8').trim().split('\n'));
+  expect(nices('of-sums')).toEqual(new Set(['0']));
+  expect(nices('of-others')).toEqual(new Set(['10']));
+});
+
 test('the script reports that it does not capture all cgroups', () => {
   const bin = join(dir, 'many');
   mkdirSync(bin);

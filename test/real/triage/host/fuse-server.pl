@@ -18,11 +18,12 @@ my $unique = substr $request, 8, 8;
 my $init = pack 'LLLLSSLLSSL8', 7, 31, 0, 0, 0, 0, 4096, 1, 0, 0, (0) x 8;
 my $answer = pack('Ll', 16 + length $init, 0) . $unique . $init;
 syswrite $fuse, $answer or die "FUSE_INIT: $!";
+# Before the forks: a signal that comes before a child's own handler would end it.
+$SIG{USR1} = sub { };
 my @pids = map {
     my $pid = fork // die "fork: $!";
     if ($pid == 0) {
         close $fuse;
-        $SIG{USR1} = sub { };
         $0 = "waiter $_ of $dir";
         # Half of them wait behind the lookup of the first.
         stat($_ % 2 ? "$dir/file" : "$dir/file-$_");
@@ -33,7 +34,9 @@ my @pids = map {
 for my $pid (@pids) {
     for (;;) {
         open my $status, '<', "/proc/$pid/status" or die "status: $!";
-        last if grep { /^State:\s+D/ } <$status>;
+        my ($state) = grep { /^State:/ } <$status>;
+        last if $state =~ /D/;
+        die "waiter $pid exited" if $state =~ /[ZX]/;
         kill 'USR1', $pid;
         select undef, undef, undef, 0.02;
     }

@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
 import type { TriageJson } from '../../../../src/answers/triage/schema.js';
-import { FINDING_CODES, type FindingCode } from '../../../../src/triage/finding.js';
+import { FINDING_CODES, type FindingCode } from '../../../../src/triage/findings/all.js';
 import { kdumpMem } from '../../../support/cli.js';
-import { shows } from '../../../support/next-commands.js';
+import { PROOFS, shows } from '../../../support/next-commands.js';
 import { isUnreadForLong } from '../../skcheck/queues.js';
 import { until } from '../../skcheck/stage.js';
 
@@ -83,72 +83,6 @@ const SCENES: readonly Scene[] = [
   { name: 'open files', args: ['incident', 'fds', '1000'], code: 'limit-near', figure: 'used' },
   { name: 'BPF maps', args: ['incident', 'bpf', `${LARGE}`], code: 'vmalloc', figure: 'mapBytes' },
 ];
-
-/**
- * How the next command of each finding is proved: `scene` above, or `not here`: it needs kernel memory, a log, a state of
- * the whole machine, or is not proved yet. A new code needs a row.
- */
-const PROOFS: Readonly<Record<FindingCode, 'scene' | 'not here'>> = {
-  panic: 'not here',
-  oops: 'not here',
-  'soft-lockup': 'not here',
-  'hard-lockup': 'not here',
-  'rcu-stall': 'not here',
-  'hung-task': 'not here',
-  deadlock: 'not here',
-  'blocked-on-lock': 'not here',
-  'blocked-tasks': 'scene',
-  'oom-kill': 'not here',
-  'allocation-failure': 'not here',
-  'memory-corruption': 'not here',
-  'hardware-error': 'not here',
-  'kernel-warning': 'not here',
-  lockdep: 'not here',
-  'atomic-sleep': 'not here',
-  'spinlock-bug': 'not here',
-  'workqueue-lockup': 'not here',
-  'memory-leak': 'not here',
-  'uninitialized-value': 'not here',
-  'data-race': 'not here',
-  'undefined-behavior': 'not here',
-  'network-memory': 'not here',
-  'page-pool-stalled': 'not here',
-  'resource-exhausted': 'not here',
-  'user-space-kill': 'not here',
-  'file-system-error': 'not here',
-  'queued-data': 'not here',
-  'queued-data-of-process': 'scene',
-  'queued-data-of-machine': 'not here',
-  'orphaned-sockets': 'scene',
-  'sockets-in-flight': 'scene',
-  'stalled-reader': 'not here',
-  'unread-sockets': 'scene',
-  'unattributed-memory': 'not here',
-  'low-memory': 'not here',
-  'low-available': 'not here',
-  'shared-memory': 'not here',
-  pipes: 'not here',
-  vmalloc: 'scene',
-  tainted: 'not here',
-  fragmentation: 'not here',
-  'memory-pressure': 'not here',
-  'cgroup-near-limit': 'not here',
-  'oom-kills': 'not here',
-  'writeback-stuck': 'not here',
-  'unreclaimable-slab': 'not here',
-  'per-cpu-memory': 'not here',
-  'kernel-stacks': 'not here',
-  'page-tables': 'scene',
-  'pinned-pages': 'not here',
-  'limit-near': 'scene',
-  'hugetlb-unused': 'not here',
-  zombies: 'scene',
-  'hypervisor-overcommitted': 'not here',
-  'clock-unstable': 'not here',
-  'clock-step': 'not here',
-  'memory-growth': 'not here',
-  rebooted: 'not here',
-};
 
 test('each finding has a row, and each scene its finding', () => {
   const proved = FINDING_CODES.filter((code) => PROOFS[code] === 'scene');

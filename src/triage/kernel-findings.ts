@@ -2,8 +2,9 @@ import type { MemoryAnswer } from '../account/memory/answer.js';
 import { leaves } from '../account/memory/tree.js';
 import { groupedStacks, type StackGroup } from '../account/task-stacks.js';
 import type { Kernel } from '../kernel/kernel.js';
+import { freePages } from '../records/machine-sample.js';
 import type { Warnings } from '../walk/warnings.js';
-import { type Finding, type StackEvidence, severityOf } from './finding.js';
+import { type Finding, found, type StackEvidence, severityOf } from './finding.js';
 import { MIN_BYTES, SLAB_SHARE } from './host-memory.js';
 import { lockFindings } from './locks.js';
 import { queuedData } from './queued-data.js';
@@ -24,19 +25,14 @@ function* unattributed({ memory, loose, freeConflict }: MemoryAnswer): Generator
   // Unattributed memory may include free memory.
   if (category === undefined || severity === undefined || freeConflict?.foundBy === 'pageflags') return;
   const [most] = (loose?.sizes ?? []).toSorted((a, b) => b.frames - a.frames);
-  yield {
-    code: 'unattributed-memory',
-    severity,
-    figures: {
-      bytes,
-      share: bytes / memory.bytes,
-      ...(mostBytes === null ? {} : { mostBytes }),
-      mostOrder: most?.order ?? null,
-      mostBlocks: most?.blocks ?? null,
-    },
-    evidence: [],
-    next: 'memory -v',
+  const figures = {
+    bytes,
+    share: bytes / memory.bytes,
+    ...(mostBytes === null ? {} : { mostBytes }),
+    mostOrder: most?.order ?? null,
+    mostBlocks: most?.blocks ?? null,
   };
+  yield found('unattributed-memory', severity, figures, 'memory -v');
 }
 
 /** Per-CPU memory that is as large as slab that is a finding. */
@@ -45,21 +41,16 @@ function* perCpu({ memory }: MemoryAnswer): Generator<Finding> {
   const { leastBytes: bytes = category?.bytes ?? 0 } = category?.range ?? {};
   const share = bytes / memory.bytes;
   if (share < SLAB_SHARE || bytes < MIN_BYTES) return;
-  yield { code: 'per-cpu-memory', severity: 'warning', figures: { bytes, share }, evidence: [], next: 'memory -v' };
+  yield found('per-cpu-memory', 'warning', { bytes, share }, 'memory -v');
 }
 
 /** Zones whose free blocks are below the min watermark. */
 function* shortZones({ zones }: MemoryAnswer, pageSize: number): Generator<Finding> {
   for (const { nodeId, name, freeBlocks, watermarks, managed } of zones) {
-    const free = freeBlocks.reduce((sum, blocks, order) => sum + blocks * 2 ** order, 0);
+    const free = freePages(freeBlocks);
     if (watermarks === null || managed === 0 || free >= watermarks.min) continue;
-    yield {
-      code: 'low-memory',
-      severity: 'warning',
-      figures: { node: nodeId, zone: name, freeBytes: free * pageSize, minBytes: watermarks.min * pageSize },
-      evidence: [],
-      next: 'memory --nodes',
-    };
+    const figures = { node: nodeId, zone: name, freeBytes: free * pageSize, minBytes: watermarks.min * pageSize };
+    yield found('low-memory', 'warning', figures, 'memory --nodes');
   }
 }
 
@@ -71,12 +62,12 @@ const CROWD = 8;
 
 /** Tasks in uninterruptible sleep by lock or by function, largest groups first. @throws as groupedStacks */
 export function blockedTasks(kernel: Kernel, warnings: Warnings): Finding[] {
-  const found = groupedStacks(kernel, { states: new Set(['D']) });
-  for (const { code, message } of found.warnings) warnings.add(code, message);
-  if (found.groups.length === 0) return [];
+  const grouped = groupedStacks(kernel, { states: new Set(['D']) });
+  for (const { code, message } of grouped.warnings) warnings.add(code, message);
+  if (grouped.groups.length === 0) return [];
   const { findings, pids } = lockFindings(kernel, warnings);
   // Frozen tasks (suspend, the freezer of cgroups) are not blocked.
-  const groups = found.groups
+  const groups = grouped.groups
     .filter(({ frames }) => !frames.some(({ symbol }) => symbol?.name === '__refrigerator'))
     .map((group) => ({ ...group, tasks: group.tasks.filter(({ pid }) => !pids.has(pid)) }))
     .filter(({ tasks }) => tasks.length > 0);
@@ -85,21 +76,17 @@ export function blockedTasks(kernel: Kernel, warnings: Warnings): Finding[] {
 
 function byFunction(groups: readonly StackGroup[]): Finding[] {
   const others = groups.length - MOST;
-  return groups
-    .slice(0, MOST)
-    .map((group, index) => ({
-      code: 'blocked-tasks',
-      severity: group.tasks.length >= CROWD ? 'warning' : 'note',
-      figures: {
-        tasks: group.tasks.length,
-        pid: group.tasks[0]?.pid ?? null,
-        comm: group.tasks[0]?.comm ?? null,
-        symbol: waitsIn(group) ?? null,
-        ...(others > 0 && index === MOST - 1 ? { others } : {}),
-      },
-      evidence: [evidenceOf(group)],
-      next: 'stacks --state D',
-    }));
+  return groups.slice(0, MOST).map((group, index) => {
+    const figures = {
+      tasks: group.tasks.length,
+      pid: group.tasks[0]?.pid ?? null,
+      comm: group.tasks[0]?.comm ?? null,
+      symbol: waitsIn(group) ?? null,
+      ...(others > 0 && index === MOST - 1 ? { others } : {}),
+    };
+    const severity = group.tasks.length >= CROWD ? 'warning' : 'note';
+    return found('blocked-tasks', severity, figures, 'stacks --state D', { evidence: [evidenceOf(group)] });
+  });
 }
 
 /** Stack of a CPU. @throws as groupedStacks */

@@ -1,0 +1,86 @@
+import { type Declarations, type Of, process, type Reported, running, said, text, type Words } from './declared.js';
+
+type Oops = Reported & Partial<Of<'address' | 'trap' | 'place' | 'kind' | 'error' | 'module', string> & Of<'number'>>;
+
+/** Why the reason of a panic is unknown. */
+const unloggedWords = ({ logMessages }: Partial<Of<'logMessages'>>): string =>
+  logMessages === null
+    ? 'the reason is unknown, because the log is not available'
+    : 'the log does not contain the reason';
+
+export const CRASHES = {
+  panic: {
+    words: (of: Reported & Partial<Of<'reason' | 'cause', string> & Of<'logMessages'>>) => [
+      `Kernel panic: ${of.reason == null ? unloggedWords(of) : text(of.reason)}.`,
+      ...running(of),
+      ...(of.cause == null ? [] : [`Preceded by: ${text(of.cause).replace(/\.$/, '')}.`]),
+    ],
+    means:
+      'The kernel stopped itself with panic(), because it could not continue or because a setting requests it (panic_on_oops, softlockup_panic, hung_task_panic, vm.panic_on_oom). `reason` is the message of the panic. `cause` is the event before it in the log, and usually the one to investigate.',
+    known:
+      'The line "Kernel panic - not syncing" (kernel/panic.c), and kernel variables: panic_cpu, crashing_cpu and the task running there.',
+    next: 'Read the stack trace from the top: the first function that does not handle the fault is the place to investigate. Then read the log before the panic.',
+    deeper: 'kdump-mem stacks --cpu N',
+  },
+  oops: {
+    words: oopsWords,
+    means:
+      'Kernel code used an invalid pointer, divided by zero or reached a BUG(). The running task was killed, and its locks are never released: later hangs may be a consequence.',
+    known:
+      'Lines of arch/x86/mm/fault.c, arch/x86/kernel/dumpstack.c, arch/arm64/mm/fault.c, and lib/bug.c. An address below 4096 is a member of a structure accessed through a NULL pointer.',
+    next: 'Check the function and offset at RIP or pc in the log, and out-of-tree modules in the stack trace. Search the fixes of newer kernels for this function.',
+    deeper: 'kdump-mem log --since -1m',
+  },
+  'soft-lockup': {
+    words: (of: Reported & Partial<Of<'seconds'>>) => [
+      `Soft lockup: CPU ${text(of.cpu)} stuck for ${text(of.seconds)} s in ${process(of)}.`,
+      ...(/^smp_call_function|^csd_lock/.test(String(of.symbol))
+        ? ['It waits for another CPU to answer: that CPU is stuck, or the hypervisor does not run it.']
+        : []),
+    ],
+    means:
+      'A CPU ran kernel code for longer than 2 × watchdog_thresh (20 s) and scheduled no other task. Interrupts were still serviced. Causes: a loop, a contended spinlock, or a host that does not run the virtual CPU.',
+    known: 'The watchdog’s line (kernel/watchdog.c; Documentation/admin-guide/lockup-watchdogs.rst).',
+    next: 'Read the stack traces of that task and of the other CPUs: often one of them holds the lock. In a virtual machine check the steal time.',
+    deeper: 'kdump-mem stacks',
+  },
+  'hard-lockup': {
+    words: (of: Reported) => `Hard lockup: CPU ${text(of.cpu)} stopped servicing interrupts.`,
+    means:
+      'A CPU serviced no interrupt for longer than watchdog_thresh (10 s): it looped with interrupts disabled, or is stuck in firmware or hardware.',
+    known:
+      'The NMI watchdog or the buddy CPU’s watchdog (kernel/watchdog_perf.c, kernel/watchdog_buddy.c; Documentation/admin-guide/lockup-watchdogs.rst).',
+    next: 'Read the stack trace of that CPU. If it shows no cause, check firmware (SMIs) and the hardware log.',
+    deeper: 'kdump-mem stacks --cpu N',
+  },
+  'rcu-stall': {
+    words: (of: Reported & Partial<Of<'flavour' | 'cpus', string>>) =>
+      `RCU stall: ${of.cpus == null ? 'a CPU' : `CPU ${text(of.cpus).trim().replaceAll(' ', ', ')}`} reported no quiescent state in time (${text(of.flavour)}).`,
+    means:
+      'A CPU or a task reported no RCU quiescent state in time (default 21 s), so memory queued for RCU is not freed. Causes: a loop in kernel code, a starved CPU, or an RCU kthread that does not run.',
+    known: 'The line of kernel/rcu/tree_stall.h (Documentation/RCU/stallwarn.rst).',
+    next: 'The lines after it name the CPUs or tasks: read their stacks. If memory grows, check how much is queued for RCU.',
+    deeper: 'kdump-mem stacks',
+  },
+  'hung-task': {
+    words: (of: Reported & Partial<Of<'seconds'>>) =>
+      `Hung task: ${process(of)} was in uninterruptible sleep (state D) for more than ${text(of.seconds)} s.`,
+    means:
+      'A task was in uninterruptible sleep (state D) for longer than hung_task_timeout_secs (120 s). It waits for a disk, an NFS server, or a lock that another task holds.',
+    known: 'khungtaskd’s line (kernel/hung_task.c; Documentation/admin-guide/sysctl/kernel.rst).',
+    next: 'kdump-mem blocked names the lock and its owner. If the lock has no recorded owner, the one task with a different stack often holds it.',
+    deeper: 'kdump-mem blocked -v',
+  },
+} satisfies Declarations;
+
+function oopsWords(of: Oops, title?: string): Words {
+  if (/\.rs:\d+:\d+$/.test(String(of.place)))
+    return [`Rust panic at ${text(of.place)}: ${text(title?.replace(/ in \w+$/, ''))}.`, ...running(of)];
+  const module = of.module == null ? '' : ` [${text(of.module)}]`;
+  const where = of.symbol == null ? '' : ` in ${text(of.symbol)}${module}`;
+  const what =
+    of.address == null
+      ? `Kernel oops${where}: ${said(of, 'trap', 'place', 'kind', 'error')}.`
+      : `Kernel oops: invalid memory access at 0x${text(of.address)}${where}.`;
+  return [what, ...running(of)];
+}

@@ -1,0 +1,280 @@
+import { anyCategoryWords } from '../../account/memory/category-names.js';
+import { taintFlags } from '../../walk/machine-facts.js';
+import type { Amount, Declarations, Of, OfProcess, Reported, Words } from './declared.js';
+import { blocksWords, largestWords, percent, process, program, size, text } from './declared.js';
+
+type Hypervisor = Partial<Of<'stealShare' | 'stealSeconds' | 'recentShare' | 'idleLockups' | 'balloonBytes'>>;
+type Growth = Amount &
+  OfProcess &
+  Of<'category' | 'cache', string> &
+  Of<'grownBytes' | 'beforeBytes' | 'seconds' | 'ownerBytes'> &
+  Partial<Of<'file', string> & Of<'fileBytes' | 'pipes' | 'mostBytes' | 'processes'>>;
+
+export const MACHINE = {
+  tainted: {
+    words: (of: Of<'mask'>) =>
+      `Tainted kernel: ${taintFlags(BigInt(of.mask ?? 0))
+        .map(({ words }) => words)
+        .join(', ')}.`,
+    means:
+      'The kernel has out-of-tree or proprietary modules, or a failure occurred before. Taint alone is not a problem.',
+    known: 'The bits of tainted_mask (Documentation/admin-guide/tainted-kernels.rst).',
+    next: 'If a stack of the failure contains a third-party module, contact its vendor first.',
+    deeper: 'kdump-mem info',
+  },
+  fragmentation: {
+    words: (
+      of: Of<'node' | 'order' | 'freeBytes' | 'compactStalls' | 'compactFails'> &
+        Of<'zone', string> &
+        Parameters<typeof blocksWords>[0],
+    ) => [
+      `Fragmented memory: zone ${text(of.zone)} of node ${text(of.node)} has ${size(of.freeBytes)} free, but no free block of order ${text(of.order)} or larger.`,
+      `Since boot, allocations waited for compaction ${text(of.compactStalls)} times, and it failed ${text(of.compactFails)} times.`,
+      ...blocksWords(of),
+    ],
+    means:
+      'A zone has free memory, but no free block of order 3 or larger. Network buffers and many drivers need such blocks. Allocations then wait for compaction, or fail.',
+    known:
+      '/proc/buddyinfo, the zone in /proc/zoneinfo, and compact_stall and compact_fail of /proc/vmstat (mm/vmstat.c).',
+    next: 'Check for page allocation failures in the log. Unmovable memory (slab, queued packets) prevents compaction: find its owner.',
+    deeper: 'kdump-mem memory --nodes',
+  },
+  'memory-pressure': {
+    words: (
+      of: Of<'fullAvg10' | 'fullAvg60' | 'someAvg10' | 'someAvg60'> &
+        Of<'cgroup', string> &
+        Partial<OfProcess & Of<'usedBytes' | 'anonBytes' | 'swapUsedBytes'>>,
+    ) => [
+      `Memory pressure${of.cgroup == null ? '' : ` in cgroup ${text(of.cgroup)}`}: all tasks stalled for memory in ${text(of.fullAvg10)} % of the last 10 s (some tasks: ${text(of.someAvg10)} %).`,
+      `In the last 60 s: ${text(of.fullAvg60)} % (some tasks: ${text(of.someAvg60)} %).`,
+      ...(of.usedBytes == null ? [] : [`The cgroup uses ${size(of.usedBytes)}.`]),
+      ...largestWords(of),
+      ...(of.swapUsedBytes ? [`${size(of.swapUsedBytes)} of swap is in use.`] : []),
+    ],
+    means:
+      'Tasks of the machine or of a cgroup wait for memory: for reclaim, compaction, or pages that were evicted and are read again. `full` is the time in which no task could run. A cgroup at its limit stalls also if all of its page cache could be reclaimed: it needs these pages.',
+    known:
+      '/proc/pressure/memory and memory.pressure of each cgroup of version 2 (Documentation/accounting/psi.rst), and SwapFree of /proc/meminfo.',
+    next: 'Find the processes and cgroups that use the most memory, and those that grow.',
+    deeper: 'kdump-mem procs --live --watch 5s',
+  },
+  'cgroup-near-limit': {
+    words: (
+      of: Of<'cgroup' | 'limit', string> &
+        Of<'usedBytes' | 'limitBytes' | 'share' | 'reclaimableBytes' | 'fullAvg60'> &
+        Partial<OfProcess & Of<'anonBytes'>>,
+    ) => [
+      `Cgroup ${of.reclaimableBytes == null ? 'throttled' : 'near its limit'}: ${text(of.cgroup)} uses ${size(of.usedBytes)} of ${size(of.limitBytes)} (${text(of.limit)}).`,
+      ...(of.reclaimableBytes == null
+        ? []
+        : [
+            `${of.reclaimableBytes === 0 ? 'None' : `Only ${size(of.reclaimableBytes)}`} of that is page cache, which the kernel can reclaim.`,
+          ]),
+      ...(of.fullAvg60 ? [`All its tasks stalled for memory in ${text(of.fullAvg60)} % of the last 60 s.`] : []),
+      ...largestWords(of),
+    ],
+    means:
+      'A cgroup uses at least 90 % of its memory limit, page cache that can be reclaimed not counted. Or its tasks are throttled because it exceeds memory.high. At memory.max the OOM killer kills one of its processes.',
+    known:
+      'memory.current, memory.max, memory.high, memory.stat, memory.events and memory.pressure (Documentation/admin-guide/cgroup-v2.rst); of version 1 memory.usage_in_bytes, memory.limit_in_bytes and memory.stat.',
+    next: 'Find the process of the cgroup that grows. If its need is normal, raise the limit.',
+    deeper: 'kdump-mem procs --live --by cgroup',
+  },
+  'oom-kills': {
+    words: (of: Of<'kills'> & Of<'cgroup', string>) =>
+      `OOM kills since boot: ${text(of.kills)}${of.cgroup == null ? ' on this machine' : ` in cgroup ${text(of.cgroup)}`}.`,
+    means:
+      'The OOM killer has killed processes since boot. The counters do not show when: an `oom-kill` finding of the log does.',
+    known:
+      'oom_kill of /proc/vmstat (since 4.13), and of memory.events or memory.oom_control by cgroup. Kills in a cgroup count for the machine too.',
+    next: 'Read the kernel log, or the journal, for the reports.',
+    deeper: 'kdump-mem triage',
+  },
+  'writeback-stuck': {
+    words: (of: Of<'dirtyBytes' | 'writebackBytes' | 'share' | 'ioFullAvg60'>) => [
+      `Writeback stuck: ${percent(of.share)} of memory is dirty (${size(of.dirtyBytes)}) or under writeback (${size(of.writebackBytes)}).`,
+      `All tasks stalled for I/O in ${text(of.ioFullAvg60)} % of the last 60 s.`,
+    ],
+    means:
+      'Much memory is dirty or under writeback, and all tasks wait for I/O. Writers are throttled until the disk or the server responds.',
+    known: 'Dirty and Writeback of /proc/meminfo, and /proc/pressure/io.',
+    next: 'Check the disks and network file systems, and errors in the log.',
+    deeper: 'kdump-mem triage',
+  },
+  'unreclaimable-slab': {
+    words: (of: Of<'bytes' | 'share' | 'mostBytes'> & Of<'caches', string>) => [
+      of.share == null
+        ? `Slab: ${size(of.bytes)}. Total memory is unknown.`
+        : `Unreclaimable slab: ${size(of.bytes)} (${percent(of.share)} of memory).`,
+      of.caches == null
+        ? 'The largest caches are unknown.'
+        : `Largest caches: ${text(of.caches)} (the first has ${size(of.mostBytes)}).`,
+    ],
+    traits: ['excessive', 'single'],
+    means:
+      'Slab caches that cannot be reclaimed use a large share of memory. Often one cache leaks, or a program makes the kernel hold many objects.',
+    known:
+      'SUnreclaim of /proc/meminfo, and /proc/slabinfo for the largest caches; in a dump the category slab-unreclaimable.',
+    next: 'Check whether the largest cache grows, and record its call sites. In a dump, kdump-mem refs --cache NAME finds what refers to its objects.',
+    deeper: 'kdump-mem leaks',
+  },
+  'per-cpu-memory': {
+    words: (of: Amount) => [
+      `Per-CPU memory: ${size(of.bytes)} (${percent(of.share)} of memory).`,
+      'Memory cgroups (also removed ones that are still charged), BPF maps and network devices have a part per CPU.',
+    ],
+    traits: ['excessive'],
+    means:
+      'Per-CPU memory has at least 10 % of memory. Each object in it takes a part for each possible CPU: many memory cgroups, also removed ones that memory is still charged to, per-CPU BPF maps, or network devices.',
+    known: 'Percpu of /proc/meminfo (since 4.19); in a dump the category percpu.',
+    next: 'Compare nr_dying_descendants of /sys/fs/cgroup/cgroup.stat and num_cgroups of /proc/cgroups with the number of cgroups in use. bpftool map lists BPF maps.',
+    deeper: 'kdump-mem memory --cgroups',
+  },
+  'kernel-stacks': {
+    words: (of: Amount & OfProcess & Of<'threads'> & Partial<Of<'processes'>>) =>
+      `Kernel stacks: ${size(of.bytes)} (${percent(of.share)} of memory). ${program(of)} the most threads (${text(of.threads)}).`,
+    traits: ['excessive', 'single'],
+    means: 'The stacks of threads use at least 5 % of memory (16 KiB for each thread).',
+    known:
+      'KernelStack of /proc/meminfo, and Threads of /proc/PID/status; in a dump the category kernel-stacks, and signal_struct.nr_threads.',
+    next: 'Check why the named process has so many threads.',
+    deeper: 'kdump-mem procs --live --sort threads',
+  },
+  'page-tables': {
+    words: (of: Amount & OfProcess & Of<'mostBytes'> & Partial<Of<'processes'>>) =>
+      `Page tables: ${size(of.bytes)} (${percent(of.share)} of memory). ${program(of)} the most (${size(of.mostBytes)}).`,
+    traits: ['excessive', 'single'],
+    means:
+      'Page tables use at least 5 % of memory. Many processes that map one large shared area without huge pages are the usual cause.',
+    known:
+      'PageTables of /proc/meminfo, and VmPTE of /proc/PID/status; in a dump the category page-tables, and mm_struct.pgtables_bytes.',
+    next: 'Use huge pages for large shared memory, or fewer processes.',
+    deeper: 'kdump-mem procs --live --sort page-tables',
+  },
+  'pinned-pages': {
+    words: (of: OfProcess & Of<'pinnedBytes' | 'share'>) => [
+      `Pinned pages: the kernel pinned ${size(of.pinnedBytes)} (${percent(of.share)} of memory) for ${process(of)} (VmPin).`,
+      'It can neither reclaim nor move them until the process or its device frees them (io_uring, RDMA, vdpa).',
+    ],
+    means:
+      'The kernel holds pages of a process in place for a device or for io_uring. It can neither swap, reclaim nor move them, so that they also fragment memory. A warning from 25 % of memory on.',
+    known:
+      'VmPin of /proc/PID/status (mm->pinned_vm): registered buffers of io_uring, RDMA, vdpa. VFIO counts its pages in VmLck, iommufd in either, and AF_XDP in neither.',
+    next: 'Check whether the program normally registers that much. kdump-mem procs --sort pinned also adds VmLck where smaps shows no mlocked page (VFIO).',
+    deeper: 'kdump-mem procs --sort pinned',
+  },
+  'limit-near': {
+    words: (
+      of: Of<'used' | 'most' | 'share'> &
+        Of<'limit', string> &
+        Partial<OfProcess & Of<'mostPid'> & Of<'mostComm', string>>,
+    ) =>
+      `Limit nearly reached: ${of.pid == null ? '' : `${process(of)} uses `}${text(of.used)} of ${text(of.most)} ${of.limit === 'RLIMIT_NOFILE' ? 'file descriptors ' : ''}(${text(of.limit)})${of.mostPid == null ? '' : `; pid ${text(of.mostPid)} (${text(of.mostComm)}) has the most`}.`,
+    means:
+      'A limit of the machine or of a process is used to at least 90 %. Above it, calls fail: new processes, files, connections, keys, or socket memory.',
+    known:
+      '/proc/loadavg, threads-max, pid_max, file-nr, nf_conntrack_count, sockstat with tcp_mem and udp_mem, key-users, inotify descriptors by user (one inherited by fork counts for each process), /proc/PID/limits, and pids.max of cgroups (version 2).',
+    next: 'Find what uses it, then decide whether to raise the limit.',
+    deeper: 'kdump-mem procs --live',
+  },
+  'hugetlb-unused': {
+    words: (of: Amount & Of<'pageBytes' | 'pages'> & Partial<Of<'inFilesBytes'>>) => [
+      `Unused huge pages: ${size(of.bytes)} (${percent(of.share)} of memory) is reserved in ${size(of.pageBytes)} pages that no process uses.`,
+      ...(of.inFilesBytes == null
+        ? []
+        : [`${size(of.inFilesBytes)} of it is in files of hugetlbfs or segments that no process maps.`]),
+    ],
+    traits: ['excessive'],
+    means:
+      'Huge pages are reserved, but no process uses or has reserved them, or they are in files that no process maps. No other allocation can use that memory.',
+    known:
+      'nr_hugepages, free_hugepages and resv_hugepages of each size in /sys/kernel/mm/hugepages; HugetlbPages of /proc/PID/status for those in use.',
+    next: 'Reduce vm.nr_hugepages, or start the program that they are for.',
+    deeper: 'kdump-mem memory --live',
+  },
+  zombies: {
+    words: (of: OfProcess & Of<'zombies'>) =>
+      `Zombies: ${text(of.zombies)} exited children of ${process(of)} are not reaped.`,
+    means: 'A process does not wait for its children that exited. Each zombie keeps its pid.',
+    known: 'State and PPid of /proc/PID/status.',
+    next: 'Restart or repair the parent. When the parent exits, the zombies are reaped.',
+    deeper: 'kdump-mem procs --live',
+  },
+  'hypervisor-overcommitted': {
+    words: hypervisorWords,
+    means:
+      'The host did not run this guest while it had work to do: the host has more guests than CPUs, or this guest was paused (live migration, snapshot). Timeouts, soft lockups, RCU stalls and slow I/O then have their cause outside of the guest.',
+    known:
+      'Steal time, as a share of the CPU time that the guest needed (busy and steal): since boot, and live also during the check. From 10 % on it is a note, from 25 % on a warning. In /proc/stat, or in a dump kernel_cpustat, which must agree with rq.prev_steal_time. Soft lockups of idle CPUs (swapper) in the log whose stack begins in a halt: such a CPU runs nothing that could be stuck. If the log has no stack, it is a note, because interrupts can loop on an idle CPU. Memory that the balloon holds is shown beside it. A hypervisor that reports no steal time can hide this.',
+    next: 'Confirm it on the host: CPU contention of this guest (ready or steal time), overcommitted memory, and whether it was migrated at that time.',
+    deeper: 'kdump-mem triage',
+  },
+  'clock-unstable': {
+    words: (of: Reported & Partial<Of<'clocksource' | 'old', string>>) => [
+      `Unstable clock: the kernel stopped using clocksource ${text(of.clocksource ?? of.old)}.`,
+      'Times before and after may be wrong. In a guest, the hypervisor may have paused it.',
+    ],
+    means:
+      'The kernel compared its clock with another one, and stopped using it because they differed. Until then times in the log, timeouts and measured durations may be wrong.',
+    known:
+      'The message of the clocksource watchdog (kernel/time/clocksource.c). The other clock may be the wrong one, for example after a hypervisor paused the guest.',
+    next: 'Check whether the guest was paused or migrated, and whether time synchronization reports a step.',
+    deeper: 'kdump-mem log',
+  },
+  'clock-step': {
+    words: (of: Of<'stepSeconds' | 'seconds'>) =>
+      `Clock step: the wall clock was set ${text(Math.abs(Number(of.stepSeconds)))} s ${Number(of.stepSeconds) < 0 ? 'back' : 'forward'} within ${text(of.seconds)} s since the baseline.`,
+    means:
+      'The wall clock was set, by more than 10 s, since the baseline of --baseline. Times in logs before and after cannot be compared.',
+    known: 'The wall clock and the uptime, which cannot be set, of the baseline and now. A positive step is forward.',
+    next: 'Check time synchronization, and whether the guest was restored from a snapshot.',
+    deeper: 'kdump-mem log',
+  },
+  'memory-growth': {
+    words: (of: Growth) => [
+      `Memory growth: ${anyCategoryWords(String(of.category))} grew by ${size(of.grownBytes)} (${percent(of.share)} of memory) in ${text(of.seconds)} s, from ${size(of.beforeBytes)} to ${size(of.bytes)}.`,
+      ...(of.ownerBytes == null
+        ? []
+        : [`Largest growth: ${of.cache == null ? process(of) : text(of.cache)}, ${size(of.ownerBytes)}.`]),
+      ...(of.file == null
+        ? []
+        : [
+            `Largest now, mapped by no process: ${text(of.file)}${of.pid == null ? '' : ` of ${process(of)}`}, ${size(of.fileBytes)}.`,
+          ]),
+      ...(of.pipes == null
+        ? []
+        : [`${program(of)} ${text(of.pipes)} pipes open, which can hold up to ${size(of.mostBytes)}.`]),
+    ],
+    means:
+      'A category of kernel memory other than reclaimable slab grew since the baseline of --baseline by at least 64 MiB and 1 % of memory; from 5 % on it is a warning. The kernel cannot reclaim it: it may be a leak. Growth of anonymous and shared memory and of page tables is a note.',
+    known:
+      'The memory breakdowns of the baseline and now, of the same boot and from the same source. The owner is the process or slab cache that grew most; it has at least a quarter of the growth, or half if the baseline lacks some owners.',
+    next: 'Find out whether it continues to grow, and where it is allocated: kdump-mem watch, kdump-mem leaks.',
+    deeper: 'kdump-mem memory -v',
+  },
+  rebooted: {
+    words: (of: Of<'uptimeSeconds'>) =>
+      `Reboot since the baseline: this boot began ${of.uptimeSeconds == null ? 'at an unknown time' : `${text(Math.round(Number(of.uptimeSeconds)))} s ago`}. Growth since the baseline is unknown.`,
+    means: 'The machine booted since the baseline of --baseline. Memory of the earlier boot is gone.',
+    known: '/proc/sys/kernel/random/boot_id, which each boot chooses anew; otherwise the time of boot.',
+    next: 'Find out why: read the log of the earlier boot, and a dump if there is one.',
+    deeper: 'kdump-mem log',
+  },
+} satisfies Declarations;
+
+function hypervisorWords({ stealShare, recentShare, idleLockups, balloonBytes }: Hypervisor): Words {
+  const shares = [
+    ...(stealShare == null ? [] : [`${percent(stealShare)} since boot`]),
+    ...(recentShare == null ? [] : [`${percent(recentShare)} during this check`]),
+  ].join(', ');
+  const lockups = idleLockups === 1 ? '1 soft lockup of an idle CPU' : `${text(idleLockups)} soft lockups of idle CPUs`;
+  return [
+    `The hypervisor may be overcommitted: ${[
+      ...(shares === '' ? [] : [`it took away part of the CPU time that was needed (${shares})`]),
+      ...(idleLockups ? [`the log has ${lockups}`] : []),
+    ].join(', and ')}.`,
+    ...(idleLockups ? ['A CPU that is halted cannot be stuck: the host did not run it in time.'] : []),
+    ...(balloonBytes == null ? [] : [`The balloon driver holds ${size(balloonBytes)}.`]),
+    'Confirm on the host: its CPU load, and ready or steal time of this guest.',
+  ];
+}

@@ -1,0 +1,139 @@
+import type { Amount, Declarations, Of, OfProcess } from './declared.js';
+import { largestWords, percent, process, program, size, text } from './declared.js';
+
+type Zone = Of<'node' | 'freeBytes' | 'minBytes'> & Of<'zone', string> & Partial<Of<'lowBytes'>>;
+type Shared = Amount &
+  OfProcess &
+  Of<'kind' | 'name', string> &
+  Of<'mapped'> &
+  Partial<
+    Of<'attachTime' | 'attachComm' | 'mount' | 'cgroup', string> &
+      Of<'attachPid' | 'files' | 'processes' | 'inside' | 'limitBytes'>
+  >;
+
+const sharedWords = ({ kind, name, files }: Shared): string => {
+  if (kind === 'tmpfs') return `${text(name)} holds`;
+  return files == null ? `${text(name)} holds` : `${text(files)} files, the largest ${text(name)}, hold`;
+};
+
+const sharedOwnerWords = (of: Shared): string => {
+  if (of.pid == null) return '';
+  if (of.inside === of.pid)
+    return `, in the mount namespace of ${process(of)}${of.cgroup == null ? '' : `, cgroup ${text(of.cgroup)}`}`;
+  if (of.processes != null) return `, open in ${text(of.processes)} processes named ${text(of.comm)}`;
+  return of.kind === 'segment' ? `, created by ${process(of)}` : `, open in ${process(of)}`;
+};
+
+export const USE_WORDS: Readonly<Record<string, string>> = {
+  anonymous: 'anonymous memory',
+  'page-cache': 'page cache',
+  shared: 'shared memory and tmpfs',
+  slab: 'slab',
+  'kernel-stacks': 'kernel stacks',
+  'page-tables': 'page tables',
+  'huge-pages': 'huge pages',
+  uncounted: 'memory in no counter of /proc/meminfo',
+};
+
+const lowWords = ({ freeBytes, minBytes, lowBytes }: Zone): string =>
+  lowBytes != null && Number(freeBytes) >= Number(minBytes)
+    ? `low watermark (${size(lowBytes)})`
+    : `min watermark (${size(minBytes)})`;
+
+export const MEMORY = {
+  'unattributed-memory': {
+    words: (of: Amount & Partial<Of<'mostBytes' | 'mostOrder' | 'mostBlocks'> & Of<'balloon', string>>) =>
+      of.mostBytes == null
+        ? `Unattributed memory: ${size(of.bytes)} (${percent(of.share)} of memory) is allocated but not attributed to any owner${of.mostOrder == null ? '' : `, mostly in order-${text(of.mostOrder)} blocks`}.`
+        : [
+            `Unattributed memory: ${of.bytes === 0 ? `up to ${size(of.mostBytes)}` : `at least ${size(of.bytes)} (${percent(of.share)} of memory)`} has no counter${of.balloon == null ? '' : `; ${text(of.balloon)} may have returned it to the hypervisor`}.`,
+            ...(of.balloon == null
+              ? []
+              : ['Compare the memory that the hypervisor gives to this guest with MemTotal.']),
+          ],
+    traits: ['excessive', 'uncounted', 'shortage'],
+    means:
+      'Pages are allocated but not attributed to any owner by a walk, a flag or a counter. Most were allocated by a driver with alloc_pages(), such as one for graphics, storage or a hypervisor.',
+    known:
+      'Every page frame is in one category. For these the struct page names no owner, and no kernel data structure that kdump-mem reads references them (docs/memory.md). By counters of /proc: MemTotal less all counters; `bytes` is the lower bound, `mostBytes` the upper one. `balloon` is a balloon driver that is loaded: most of them have no counter.',
+    next: 'In a dump, list what refers to the pages, and what is in them: kdump-mem memory --unattributed. On a running machine boot with page_owner=on: kdump-mem memory --by site then lists the allocation sites.',
+    deeper: 'kdump-mem memory --unattributed',
+  },
+  'low-memory': {
+    words: (of: Zone) => [
+      // Only a host's counters come with its low watermark.
+      `Low memory: zone ${text(of.zone)} of node ${text(of.node)} ${of.lowBytes == null ? `had ${size(of.freeBytes)} in free blocks when the dump was taken` : `has ${size(of.freeBytes)} in free blocks`}, below its ${lowWords(of)}.`,
+    ],
+    traits: ['shortage'],
+    means: 'A zone has less free memory than its min watermark: allocations from it must reclaim memory or wait.',
+    known:
+      'Free blocks of each zone beside zone._watermark (mm/page_alloc.c; Documentation/admin-guide/sysctl/vm.rst).',
+    next: 'Find where the memory is. If only one node is short, check which processes are bound to it.',
+    deeper: 'kdump-mem memory --nodes',
+  },
+  'low-available': {
+    words: (
+      of: OfProcess & Of<'availableBytes' | 'totalBytes' | 'share' | 'useBytes' | 'anonBytes'> & Of<'use', string>,
+    ) => [
+      `Little memory available: ${size(of.availableBytes)} of ${size(of.totalBytes)} (${percent(of.share)}).`,
+      `Largest use: ${USE_WORDS[text(of.use)] ?? text(of.use)}, ${size(of.useBytes)}.`,
+      ...largestWords(of),
+    ],
+    means:
+      'Less than 10 % of memory is available to applications: MemAvailable is free memory and what the kernel can reclaim without swapping. A warning below 5 %.',
+    known:
+      'MemAvailable of /proc/meminfo (si_mem_available, mm/show_mem.c). The largest use is the largest of its counters, or what none of them contains. The largest process is by RssAnon and VmSwap of /proc/PID/status.',
+    next: 'Check whether the largest use is normal. Page cache is reclaimed when needed; anonymous memory, slab and uncounted memory are not.',
+    deeper: 'kdump-mem memory --live',
+  },
+  'shared-memory': {
+    words: (of: Shared) => [
+      `Shared memory: ${sharedWords(of)} ${size(of.bytes)} (${percent(of.share)} of memory)${sharedOwnerWords(of)}.`,
+      ...(of.limitBytes == null ? [] : [`The size limit of the tmpfs is ${size(of.limitBytes)}.`]),
+      ...(of.mapped === 0 ? ['No process maps that much shared memory, so that no RSS shows it.'] : []),
+      ...(of.attachTime == null
+        ? []
+        : [
+            `Last attach: ${text(of.attachTime).slice(0, 19).replace('T', ' ')} UTC${of.attachPid == null ? '' : `, by ${process({ pid: of.attachPid, comm: of.attachComm ?? null })}`}.`,
+          ]),
+    ],
+    traits: ['excessive'],
+    means:
+      'Memfds, files in tmpfs or a System V segment hold at least 5 % of memory, and no process maps them: only a descriptor, a name or an id keeps them. On a host all files of one owner count together: of a process or program that has them open, or of one tmpfs. It is a warning from 10 % on for memfds, deleted files and segments, which have no path, and for a tmpfs that is nearly full.',
+    known:
+      'Descriptors in /proc/PID/fd, the tmpfs mounts of every mount namespace (statfs, once for each device), /proc/sysvipc/shm, and what the largest processes map (/proc/PID/maps). Bytes are allocated blocks, also in swap. Where no mappings can be read, RssShmem of /proc/PID/status decides. The kernel has the process of the last attach or detach of a segment: it is named only if the attach is later. From kernel memory: the pages of each file, its tree of mappings, and the open files of processes.',
+    next: 'A memfd or deleted file is freed when all processes close it, any other file when it is deleted, a segment by ipcrm.',
+    deeper: 'kdump-mem memory --live',
+  },
+  pipes: {
+    words: (of: OfProcess & Of<'mostBytes'> & Partial<Amount & Of<'pipes' | 'processes' | 'unattributedBytes'>>) =>
+      of.bytes == null
+        ? [
+            `Pipes: ${program(of)} ${text(of.pipes)} pipes open, which can hold up to ${size(of.mostBytes)}.`,
+            `The kernel does not report how much they hold, and no counter includes it. At least ${size(of.unattributedBytes)} of memory is in no counter.`,
+          ]
+        : `Pipes: ${size(of.bytes)} (${percent(of.share)} of memory) is in pipes${of.pid == null ? '' : `, ${size(of.mostBytes)} of it in those that ${process(of)} reads or has open`}.`,
+    traits: ['excessive', 'uncounted', 'single'],
+    means:
+      'Data in pipes uses at least 5 % of memory. Or, without kernel memory: at least 2 % of memory is in no counter, and the pipes of a program can hold at least half of that. No counter includes data that is written to a pipe and not read.',
+    known:
+      'Links in /proc/PID/fd, each pipe counted once, multiplied by /proc/sys/fs/pipe-max-size (pipe_resize_ring, fs/pipe.c): the contents of a pipe are not visible from outside. In a dump and with /proc/kcore: the pages of each pipe_inode_info, once, and a process that has its read end open.',
+    next: 'Find out who reads these pipes. Their memory is freed when both ends are closed, or when the data is read.',
+    deeper: 'kdump-mem procs --pid N',
+  },
+  vmalloc: {
+    words: (of: Amount & OfProcess & Of<'callerBytes' | 'mapBytes'> & Of<'caller', string>) => [
+      `vmalloc: ${size(of.bytes)} (${percent(of.share)} of memory)${of.pid == null ? '' : `; ${process(of)} has BPF maps of ${size(of.mapBytes)} open`}.`,
+      of.caller == null
+        ? 'The largest caller is unknown.'
+        : `Largest caller: ${text(of.caller)}, ${size(of.callerBytes)}.`,
+    ],
+    traits: ['excessive', 'uncounted', 'single'],
+    means:
+      'Areas of vmalloc use at least 5 % of memory. Typical users are BPF maps, modules, file systems and hash tables.',
+    known:
+      'VmallocUsed without KernelStack of /proc/meminfo (5.3 and later), pages by caller in /proc/vmallocinfo, and `memlock` in the fdinfo of BPF maps. A map that is pinned in bpffs and open in no process has no owner here. In a dump: each of the categories vmalloc, bpf and modules, by caller.',
+    next: 'Check the caller. If it allocates BPF maps, the named process holds the largest: `bpftool map` shows their sizes.',
+    deeper: 'kdump-mem memory -v',
+  },
+} satisfies Declarations;

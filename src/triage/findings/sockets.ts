@@ -1,0 +1,187 @@
+import { type Declarations, type Of, type OfProcess, percent, process, size, text, type Words } from './declared.js';
+
+/** What sockets pin. From a host an estimate with bounds, and what queues without a payload are charged. */
+type Pinned = Of<'pinnedBytes' | 'share'> & Partial<Of<'leastBytes' | 'mostBytes'>>;
+type Queued = OfProcess & Pinned & Of<'payloadBytes'> & Partial<Of<'sockets' | 'skbs' | 'chargedBytes' | 'ringBytes'>>;
+type Stalled = OfProcess &
+  Of<'ageSeconds' | 'pinnedBytes' | 'unreadBytes' | 'windowBytes' | 'fd' | 'holders'> &
+  Of<'doing' | 'symbol', string> &
+  Partial<Of<'leastBytes' | 'mostBytes' | 'threads' | 'others'> & Of<'sock' | 'local' | 'peer', string>>;
+type Unread = OfProcess &
+  Of<'sockets' | 'unaccepted' | 'unreadBytes' | 'pinnedBytes' | 'peersBytes' | 'ageSeconds'> &
+  Partial<Of<'mostBytes' | 'peerPid'>>;
+
+const socketsWords = ({ sockets }: Partial<Of<'sockets'>>): string =>
+  `${text(sockets)} ${sockets === 1 ? 'socket' : 'sockets'}`;
+
+/** On a host the amount is an estimate with bounds. */
+const pinned = (of: Pinned): string =>
+  of.leastBytes === undefined
+    ? `${size(of.pinnedBytes)} (${percent(of.share)} of memory)`
+    : `about ${size(of.pinnedBytes)} (${percent(of.share)} of memory${boundsWords(of)})`;
+const boundsWords = ({ leastBytes, mostBytes }: Pinned): string =>
+  leastBytes == null || leastBytes === mostBytes
+    ? ''
+    : `; at least ${size(leastBytes)}${mostBytes == null ? '' : `, at most ${size(mostBytes)}`}`;
+
+export const SOCKETS = {
+  'queued-data': {
+    words: (of: Queued & Of<'fd'> & Of<'queue' | 'sock' | 'family' | 'protocol', string>) => [
+      `Memory pinned by a socket: fd ${text(of.fd)} of ${process(of)} pins ${pinned(of)}.`,
+      `${skbsWords(of)}, most in its ${text(of.queue)} queue.`,
+    ],
+    traits: ['excessive', 'uncounted', 'shortage'],
+    means:
+      'One socket pins at least 5 % of memory: its process does not read the received data, or its peer does not accept the data to send.',
+    known:
+      'Every skb of its queues and the pages behind them, counted once (docs/glossary.md, "pinned"). The share is of all RAM.',
+    next: 'Find out what its process waits for. Killing it frees the memory, unless other processes hold the same socket.',
+    deeper: 'kdump-mem skb --sock ADDRESS',
+  },
+  'queued-data-of-process': {
+    words: (of: Queued & Of<'sockets'> & Partial<Of<'freedIfKilledBytes' | 'ringBytes'>>) => [
+      isMostlyRings(of)
+        ? `Memory pinned by sockets: packet rings of ${process(of)} occupy ${size(of.ringBytes)} (${percent(of.share)} of memory).`
+        : `Memory pinned by sockets: ${socketsWords(of)} of ${process(of)} ${of.sockets === 1 ? 'pins' : 'pin'} ${pinned(of)}.`,
+      ...queued(of),
+      ...(of.ringBytes && !isMostlyRings(of) ? [`Packet rings are ${size(of.ringBytes)} of it.`] : []),
+      ...(of.leastBytes !== undefined
+        ? []
+        : [
+            of.freedIfKilledBytes === null
+              ? 'What killing the process would have freed is unknown.'
+              : `Killing the process would have freed at least ${size(of.freedIfKilledBytes)}, and lost the unread data.`,
+          ]),
+    ],
+    traits: ['excessive', 'uncounted', 'shortage'],
+    means:
+      'The queues of one process’s sockets pin at least 5 % of memory together, though none of them does alone. Small unread messages pin complete pages of the driver.',
+    known:
+      'Every skb of their queues and the pages behind them, counted once for all of them (docs/glossary.md, "pinned"). The share is of all RAM.',
+    next: 'Find out what the process waits for, and why it does not read. Killing it frees at least the size in the finding.',
+    deeper: 'kdump-mem skb --pid N',
+  },
+  'queued-data-of-machine': {
+    words: (of: Queued & Of<'sockets'>) =>
+      of.leastBytes !== undefined
+        ? `Memory pinned by sockets: ${text(of.sockets)} sockets without a known process pin ${pinned(of)}.`
+        : [
+            `Memory pinned by sockets: the ${text(of.sockets)} sockets of the machine pin ${pinned(of)}.`,
+            ...queued(of),
+            `The largest part, ${size(of.mostBytes)}, is ${of.pid === null ? 'in sockets without a process' : `held by ${process(of)}`}.`,
+          ],
+    traits: ['excessive', 'uncounted', 'shortage'],
+    means:
+      'All sockets together pin at least 5 % of memory, though no single socket or process does. Many workers do not read, or no process has these sockets open (unaccepted, orphaned, in a message).',
+    known:
+      'Every skb of every queue and the pages behind them, counted once. The share is of all RAM; memory reported for single sockets and processes is subtracted first.',
+    next: 'List the sockets by process, cgroup or port. Many workers of one program have one cause.',
+    deeper: 'kdump-mem sockets --by cgroup',
+  },
+  'orphaned-sockets': {
+    words: (of: Queued & Of<'sockets' | 'retries' | 'maxOrphans'> & Of<'peer', string>) => [
+      `Orphaned TCP sockets: ${socketsWords(of)} without a process ${of.sockets === 1 ? 'pins' : 'pin'} ${pinned(of)}.`,
+      `${of.sockets === 1 ? 'It was' : 'They were'} closed here with data that ${text(of.peer)} has not acknowledged.`,
+      `The kernel frees an orphan after ${of.retries == null ? 'tcp_orphan_retries retransmissions' : `${text(of.retries)} retransmissions (tcp_orphan_retries)`} without an answer${of.maxOrphans == null ? '' : `, and allows ${text(of.maxOrphans)} (tcp_max_orphans)`}; ss -K frees it now.`,
+    ],
+    traits: ['excessive', 'uncounted', 'shortage'],
+    means:
+      'TCP sockets that their process closed, or that outlived it, keep data that the peer has not acknowledged. The kernel sends it on without any process. If the peer is silent, it gives up after `retries` retransmissions (tcp_orphan_retries, where 0 means 8), which takes minutes.',
+    known:
+      'Rows of ss without an inode whose state is closed on this side (FIN-WAIT-1, LAST-ACK, CLOSING), and their skmem. `peer` is that of the socket that pins most. `maxOrphans` is tcp_max_orphans: null where it is not readable.',
+    next: 'ss -K dst ADDRESS frees them now (as root, with CONFIG_INET_DIAG_DESTROY). Lower tcp_orphan_retries if silent peers are common; find out why the program closes connections that its peers do not read.',
+    deeper: 'skcheck',
+  },
+  'sockets-in-flight': {
+    words: (of: Queued & Of<'sockets' | 'fd' | 'descriptors'>) => [
+      `Sockets in flight: ${socketsWords(of)} that no process has open ${of.sockets === 1 ? 'pins' : 'pin'} ${pinned(of)}.`,
+      `${process(of)} has not received ${text(of.descriptors)} passed descriptors (SCM_RIGHTS) from its unix socket fd ${text(of.fd)}.`,
+      ...queued(of),
+    ],
+    traits: ['excessive', 'uncounted', 'shortage'],
+    means:
+      'No process has these sockets open, and a process has not received descriptors that were passed to its unix socket (SCM_RIGHTS). The sockets live in that message, with all data that arrives for them, and no tool lists their owner.',
+    known:
+      'Sockets of ss whose inode is in no /proc/PID/fd, and scm_fds of /proc/PID/fdinfo of unix sockets with unread data (5.6). `descriptors` counts all that wait in that one socket: not each must be a socket.',
+    next: 'Find out why the process does not receive from this unix socket. Killing it frees the message and the sockets in it.',
+    deeper: 'skcheck',
+  },
+  'stalled-reader': {
+    words: stalledWords,
+    traits: ['unread'],
+    means:
+      'A process does not read the data of a TCP connection. No data arrived for 10 s or longer, and either the receive window is 0 or much memory is pinned. `ageSeconds` is the age of the newest unread data; the rest is older. The fields `doing` and `symbol` describe the thread that is closest to reading: where it waits, not why.',
+    known:
+      'icsk_ack.lrcvtime of the connection against jiffies, rcv_wup + rcv_wnd − rcv_nxt (tcp_receive_window, include/net/tcp.h), and the stacks of all threads of the process. The length of a tick: clocksource_jiffies.',
+    next: 'Find out what the process waits for: a lock, a disk, another process. If it is stopped (state T), find out who stopped it; kill -CONT PID resumes it. If it waits for events, it may have failed to add this socket to its poll set.',
+    deeper: 'kdump-mem stacks --pid N',
+  },
+  'unread-sockets': {
+    words: (of: Unread) => [
+      `Unread sockets: ${of.pid == null ? 'an unknown process' : process(of)} is not reading ${socketsWords(of)}. ${of.sockets === 1 ? 'It pins' : 'They pin'} ${of.peersBytes == null ? '' : 'about '}${size(of.pinnedBytes)}${of.mostBytes == null ? '' : ` by the kernel’s accounting, at most ${size(of.mostBytes)}`}.`,
+      ...(of.unaccepted
+        ? [
+            `${of.unaccepted === of.sockets ? 'The process has accepted none of them' : `${text(of.unaccepted)} of them ${of.unaccepted === 1 ? 'is' : 'are'} not accepted`}.`,
+          ]
+        : []),
+      `${size(of.unreadBytes)} of unread data is queued.`,
+      ...(of.peersBytes
+        ? [
+            `The send ${of.sockets === 1 ? 'queue of its local peer pins' : 'queues of their local peers pin'} another ${size(of.peersBytes)} or so.`,
+          ]
+        : []),
+      `The newest data${of.sockets === 1 ? '' : ' of each'} has been queued for at least ${text(of.ageSeconds)} s.`,
+    ],
+    traits: ['unread'],
+    means:
+      'A process does not read several sockets, or one that holds little. Together with the send queues of peers on the same machine they pin at least 1 MiB. A warning from 5 % of memory on.',
+    known:
+      'One sample of ss: the age of the newest data of each TCP connection, and skmem of both ends. `sockets` counts those that are not read, `peersBytes` the send queues of their local peers. `mostBytes` is the upper bound of what the sockets themselves pin; null: unknown.',
+    next: 'List them, and find out what the process waits for. Small queues add up when a program opens many connections.',
+    deeper: 'skcheck --stale -v',
+  },
+} satisfies Declarations;
+
+/** For protocols whose payload the kernel does not report, what it charges. */
+function queued(of: Queued): string[] {
+  if (of.leastBytes === undefined) return [`${skbsWords(of)}.`];
+  return [
+    ...(of.payloadBytes ? [`Their queues contain ${size(of.payloadBytes)} of data.`] : []),
+    ...(of.chargedBytes
+      ? [
+          `${of.payloadBytes ? 'Other queues' : 'Their queues'} are charged ${size(of.chargedBytes)}, data and overhead.`,
+        ]
+      : []),
+  ];
+}
+/** Whether rings, not queues, are most of what a process pins. */
+const isMostlyRings = ({ ringBytes, pinnedBytes }: Queued): boolean => Number(ringBytes ?? 0) > Number(pinnedBytes) / 2;
+const skbsWords = (of: Queued): string =>
+  `${of.sockets === undefined ? 'Its' : 'Their'} queues contain ${text(of.skbs)} skbs with ${size(of.payloadBytes)} of data${timesWords(of)}`;
+
+/** Small packets keep whole blocks allocated. */
+function timesWords({ pinnedBytes, payloadBytes }: Queued): string {
+  const times = Math.round(Number(pinnedBytes) / Number(payloadBytes));
+  return Number.isFinite(times) && times >= 4 ? `; the pages that hold it are ${times} times as large` : '';
+}
+
+/** State of the thread that is nearest to reading. */
+const DOING: Readonly<Record<string, (of: Stalled) => string>> = {
+  stopped: () => 'All its threads are stopped.',
+  running: () => 'One of its threads is running.',
+  receiving: () =>
+    'According to its stack trace, one of its threads waits in a receive call, for this socket or another.',
+  polling: () =>
+    'According to its stack trace, one of its threads waits for events: it is not stuck in the kernel, but does not read this socket.',
+  elsewhere: (of) => `According to its stack trace, it waits in ${text(of.symbol)}.`,
+};
+
+function stalledWords(of: Stalled): Words {
+  return [
+    `Stalled reader: ${process(of)} is not reading fd ${text(of.fd)}.`,
+    `${size(of.unreadBytes)} is queued and pins ${of.leastBytes === undefined ? '' : 'about '}${size(of.pinnedBytes)}.`,
+    `The newest data has been queued for ${text(of.ageSeconds)} s.`,
+    ...(of.windowBytes === 0 ? ['The receive window is 0: the peer cannot send more.'] : []),
+    DOING[String(of.doing)]?.(of) ?? 'The state of its threads is unknown.',
+  ];
+}

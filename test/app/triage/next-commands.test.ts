@@ -1,0 +1,243 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { taskStacksSchema } from '../../../src/answers/task-stacks/schema.js';
+import { type TriageJson, triageSchema } from '../../../src/answers/triage/schema.js';
+import { FINDING_CODES, type FindingCode } from '../../../src/triage/findings/all.js';
+import { kdumpMem } from '../../support/cli.js';
+import { PROOFS, shows } from '../../support/next-commands.js';
+import { type MadeProcess, meminfo, snapshotFiles, writeCapture } from '../../support/snapshot.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'next-commands-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+async function findingsIn(...source: readonly string[]): Promise<TriageJson['findings']> {
+  const { stdout } = await kdumpMem('triage', '--json', ...source);
+  return triageSchema.parse(JSON.parse(stdout)).findings;
+}
+
+/** First lines of reports of which no fixture has a log. */
+const LINES = [
+  'NMI watchdog: Watchdog detected hard LOCKUP on cpu 3',
+  'BUG: KASAN: slab-out-of-bounds in kmalloc_oob_right+0xa8/0xbc [test_kasan]',
+  'BUG: KMSAN: uninit-value in tcp_recvmsg+0x6cf/0xb60',
+  'BUG: KCSAN: data-race in do_exit / do_wait',
+  'UBSAN: array-index-out-of-bounds in drivers/net/x.c:77:9',
+  'unreferenced object 0xffff888100a2c000 (size 128):',
+  'WARNING: possible circular locking dependency detected',
+  'BUG: spinlock bad magic on CPU#1, insmod/184',
+  'BUG: sleeping function called from invalid context at mm/slab.h:421',
+  'BUG: workqueue lockup - pool cpus=0 node=0 flags=0x0 nice=0 stuck for 33s!',
+  'mce: [Hardware Error]: CPU 1: Machine Check: 0 Bank 5: be00000000800400',
+  'TCP: out of memory -- consider tuning tcp_mem',
+  'blk_update_request: I/O error, dev sda, sector 77 op 0x0:(READ) flags 0x0',
+  "clocksource: timekeeping watchdog on CPU1: Marking clocksource 'tsc' as unstable because the skew is too large:",
+  'x: page allocation failure: order:3, mode:0xcc0(GFP_KERNEL), nodemask=(null)',
+];
+
+describe('the next command of a finding of a log prints the log from its first line on', () => {
+  const made = join(folder, 'made.log');
+  writeFileSync(made, LINES.map((line, index) => `[${String(100 + index).padStart(5)}.000000] ${line}\n`).join(''));
+  const fixtures = join(import.meta.dirname, '../../../fixtures/logs');
+  const logs = [made, ...readdirSync(fixtures).map((name) => join(fixtures, name))];
+  const proved = new Set<string>();
+
+  test.each(logs)('%s', async (path) => {
+    for (const { code, next, evidence } of await findingsIn(path)) {
+      expect(next, code).toMatch(/^log --since [\d.]+$/);
+      const { stdout } = await kdumpMem(...(next ?? '').split(' '), '--json', path);
+      const { messages } = JSON.parse(stdout) as { messages: { text: string; timestampMicroseconds: number }[] };
+      const [line] = evidence;
+      // Several lines may have one time.
+      const first = messages.filter(({ timestampMicroseconds: at }) => at === messages[0]?.timestampMicroseconds);
+      expect(
+        first.map(({ text }) => text),
+        code,
+      ).toContain(line?.kind === 'log' ? line.text : undefined);
+      proved.add(code);
+    }
+  });
+
+  test('each finding that a log alone has is proved', () => {
+    const declared = FINDING_CODES.filter((code) => PROOFS[code] === 'log');
+    expect([...proved].toSorted()).toEqual(declared.toSorted());
+  });
+});
+
+interface Captured {
+  readonly code: FindingCode;
+  /** KiB of /proc/meminfo. */
+  readonly kib?: Readonly<Record<string, number>>;
+  readonly files?: Readonly<Record<string, string>>;
+  readonly process?: Partial<MadeProcess>;
+  /** Name of the owner, where it is no process. */
+  readonly owner?: string;
+  readonly figure: string;
+  /** Unit of the amount in the JSON. */
+  readonly unit?: number;
+}
+
+const MIB = 1024;
+const ZONES = (free: number) =>
+  `Node 0, zone   Normal\n  pages free     ${free}\n        min      5000\n        low      6000\n        high     7000\n        spanned  4194304\n        present  4194304\n        managed  4000000\n  start_pfn:           4096\n`;
+/** One at its limit, with kills, and one that stalls. */
+const CGROUPS = [
+  'cgroup.procs:1',
+  'web.slice/cgroup.procs:77',
+  `web.slice/memory.current:${990 * 2 ** 20}`,
+  `web.slice/memory.max:${1000 * 2 ** 20}`,
+  'web.slice/memory.high:max',
+  `web.slice/memory.stat:anon ${900 * 2 ** 20}`,
+  'web.slice/memory.stat:inactive_file 1000',
+  'web.slice/memory.stat:active_file 1000',
+  'web.slice/memory.events:oom_kill 7',
+  'slow.slice/cgroup.procs:78',
+  `slow.slice/memory.current:${500 * 2 ** 20}`,
+  'slow.slice/memory.max:max',
+  'slow.slice/memory.high:max',
+  'slow.slice/memory.pressure:some avg10=40.00 avg60=40.00 avg300=0.00 total=5',
+  'slow.slice/memory.pressure:full avg10=30.00 avg60=30.00 avg300=0.00 total=5',
+]
+  .map((line) => `/sys/fs/cgroup/${line}\n`)
+  .join('');
+const CAPTURES: readonly Captured[] = [
+  {
+    code: 'low-available',
+    kib: { MemFree: 100 * MIB, MemAvailable: 300 * MIB, AnonPages: 15_000 * MIB },
+    process: { anonymous: 14_000 * MIB },
+    figure: 'anonBytes',
+  },
+  {
+    code: 'unreclaimable-slab',
+    kib: { Slab: 3000 * MIB, SUnreclaim: 3000 * MIB },
+    files: {
+      'proc/slabinfo': `slabinfo - version: 2.1\n# name\nleaky 700000 700000 4096 8 8 : tunables 0 0 0 : slabdata 90000 90000 0\n`,
+    },
+    owner: 'leaky',
+    figure: 'mostBytes',
+  },
+  { code: 'per-cpu-memory', kib: { Percpu: 2000 * MIB }, owner: 'percpu', figure: 'bytes' },
+  {
+    code: 'kernel-stacks',
+    kib: { KernelStack: 1000 * MIB },
+    process: { status: { Threads: '60000' } },
+    files: { 'proc/loadavg': '0.00 0.00 0.00 1/60001 99\n' },
+    figure: 'threads',
+  },
+  { code: 'pinned-pages', process: { status: { VmPin: `${5000 * MIB} kB` } }, figure: 'pinnedBytes' },
+  {
+    code: 'low-memory',
+    files: { 'proc/zoneinfo': ZONES(4000), 'proc/buddyinfo': 'Node 0, zone   Normal   4000 0 0 0 0\n' },
+    owner: 'Normal',
+    figure: 'freeBytes',
+    unit: 4096,
+  },
+  {
+    code: 'fragmentation',
+    files: {
+      'proc/zoneinfo': ZONES(90_000),
+      'proc/buddyinfo': 'Node 0, zone   Normal   90000 0 0 0 0\n',
+      'proc/vmstat': 'oom_kill 0\ncompact_stall 7\ncompact_fail 3\n',
+    },
+    owner: 'Normal',
+    figure: 'freeBytes',
+    unit: 4096,
+  },
+  { code: 'unattributed-memory', kib: { MemFree: 1000 * MIB }, owner: 'unattributed', figure: 'bytes' },
+  {
+    code: 'hugetlb-unused',
+    kib: { Hugetlb: 4000 * MIB },
+    files: {
+      'sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages': '2000\n',
+      'sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages': '2000\n',
+      'sys/kernel/mm/hugepages/hugepages-2048kB/resv_hugepages': '0\n',
+    },
+    owner: 'hugetlb',
+    figure: 'bytes',
+  },
+  {
+    code: 'cgroup-near-limit',
+    files: { cgroups: CGROUPS },
+    process: { anonymous: 900 * MIB, cgroup: '/web.slice' },
+    owner: '/web.slice',
+    figure: 'usedBytes',
+  },
+  {
+    code: 'oom-kills',
+    files: { cgroups: CGROUPS },
+    process: { cgroup: '/web.slice' },
+    owner: '/web.slice',
+    figure: 'kills',
+  },
+  {
+    code: 'memory-pressure',
+    files: { cgroups: CGROUPS },
+    process: { anonymous: 400 * MIB, cgroup: '/slow.slice' },
+    owner: '/slow.slice',
+    figure: 'usedBytes',
+  },
+];
+
+describe('the next command shows what the finding of a snapshot said', () => {
+  test.each(CAPTURES)('$code', async ({ code, kib = {}, files = {}, process = {}, owner, figure, unit = 1 }) => {
+    const pid = 77;
+    const all = [
+      { pid: 1, comm: 'init', anonymous: 300 },
+      { pid, comm: 'large', anonymous: 300, ...process },
+    ];
+    const made = new Map([
+      ...snapshotFiles(all),
+      [
+        'proc/meminfo',
+        meminfo({ MemTotal: 16_000 * MIB, MemFree: 15_800 * MIB, MemAvailable: 15_000 * MIB, ...kib }),
+      ] as const,
+      ...Object.entries(files),
+    ]);
+    const path = writeCapture(join(folder, code), made);
+    const finding = (await findingsIn('--from', path)).find((one) => one.code === code);
+    expect(finding).toBeDefined();
+    const named = owner === undefined ? { pid, comm: 'large' } : { pid: null, comm: owner };
+    const amount = Number(finding?.figures[figure]) / unit;
+    expect(amount).toBeGreaterThan(1);
+    await expect(shows(finding?.next ?? '', named, amount, ['--from', path])).resolves.toBe('owner and amount');
+  });
+});
+
+describe('the next command shows what the finding of a dump said', () => {
+  const source = ['--vmcore', join(import.meta.dirname, '../../../fixtures/incident.vmcore')];
+
+  test('owners and bytes', async () => {
+    const findings = await findingsIn(...source);
+    const of = (code: FindingCode) => findings.find((one) => one.code === code)!;
+    const { figures: kill, next: afterKill } = of('oom-kill');
+    const largest = { pid: Number(kill.largestPid), comm: kill.largestComm ?? null };
+    await expect(shows(afterKill ?? '', largest, Number(kill.largestRssBytes), source)).resolves.toBe(
+      'owner and amount',
+    );
+    const { figures: queued, next: afterQueued } = of('queued-data-of-process');
+    const holder = { pid: Number(queued.pid), comm: queued.comm ?? null };
+    await expect(shows(afterQueued ?? '', holder, Number(queued.pinnedBytes), source)).resolves.toBe(
+      'owner and amount',
+    );
+    const { figures: low, next: afterLow } = of('low-memory');
+    const zone = { pid: null, comm: low.zone ?? null };
+    const amount = Number(low.freeBytes) / 4096;
+    await expect(shows(afterLow ?? '', zone, amount, source)).resolves.toBe('owner and amount');
+  });
+
+  test('where a reader waits', async () => {
+    const { figures, next } = (await findingsIn(...source)).find(({ code }) => code === 'stalled-reader')!;
+    const { stdout } = await kdumpMem(...(next ?? '').split(' '), '--json', ...source);
+    const { stacks } = taskStacksSchema.parse(JSON.parse(stdout));
+    expect(stacks.flatMap(({ tasks }) => tasks.map(({ pid }) => pid))).toContain(figures.pid);
+    const functions = stacks.flatMap(({ frames }) => frames.map(({ symbol }) => symbol));
+    expect(functions).toContain(figures.symbol);
+  });
+});
+
+test('each proof that is declared is here', () => {
+  const declared = FINDING_CODES.filter((code) => PROOFS[code] === 'snapshot');
+  expect(CAPTURES.map(({ code }) => code).toSorted()).toEqual(declared.toSorted());
+  expect(FINDING_CODES.filter((code) => PROOFS[code] === 'dump')).toEqual(['stalled-reader']);
+});
