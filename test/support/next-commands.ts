@@ -60,6 +60,7 @@ export const PROOFS: Readonly<Record<FindingCode, 'log' | 'snapshot' | 'dump' | 
   'oom-kills': 'snapshot',
   'writeback-stuck': 'not here',
   'unreclaimable-slab': 'snapshot',
+  'reclaimable-slab': 'snapshot',
   'per-cpu-memory': 'snapshot',
   'kernel-stacks': 'snapshot',
   'page-tables': 'scene',

@@ -368,6 +368,16 @@ describe.each<[code: string, severity: string, changes: Record<string, string>, 
     'Writeback stuck',
   ],
   [
+    'reclaimable-slab',
+    'note',
+    {
+      '/proc/meminfo': meminfo({ SReclaimable: 9_000_000 }),
+      '/proc/slabinfo': 'dentry 1 2 192 21 1 : tunables 0 0 0 : slabdata 9 99 0\n',
+    },
+    { caches: 'dentry', mostBytes: 99 * 4096 },
+    'Reclaimable slab: 8.58 GiB',
+  ],
+  [
     'unreclaimable-slab',
     'warning',
     {
