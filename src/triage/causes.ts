@@ -363,6 +363,7 @@ const HELD = {
   pageTableBytes: 'page tables',
   kernelStackBytes: 'kernel stacks',
   hugePageBytes: 'huge pages (hugetlb)',
+  unevictableBytes: 'unevictable memory (ramfs, an unpacked initramfs, or mlock)',
   unattributedBytes: 'memory in no kernel counter',
 } as const;
 

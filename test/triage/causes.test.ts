@@ -219,6 +219,11 @@ describe('without a finding, the largest counter of the report is the cause:', (
       /was shared memory and tmpfs/,
     );
   });
+  test('unevictable memory', () => {
+    expect(sentences(oom({ unattributedBytes: 0, anonBytes: 0, unevictableBytes: 900 * MIB }))).toMatch(
+      /was unevictable memory \(ramfs, /,
+    );
+  });
   test('free memory that the request could not use', () => {
     const figures = { shortage: 'watermark', freeBytes: 510 * MIB, unusable: 'CMA', unusableFreeBytes: 500 * MIB };
     expect(sentences(oom({ unattributedBytes: 0, ...figures }))).toMatch(
