@@ -28,9 +28,9 @@ known_dump() {
   kernel="$(kernel_of "$1")"
   kernel_suites "$kernel" >/dev/null
   case "$(kernel_architecture "$kernel")${1#"$kernel"}" in
-    amd64 | amd64-la57 | amd64-numa | amd64-4g | amd64-large | amd64-incident | amd64-kdump | amd64-families | \
+    amd64 | amd64-la57 | amd64-numa | amd64-[0-9]*g | amd64-large | amd64-incident | amd64-kdump | amd64-families | \
       arm64 | arm64-max | arm64-4g | arm64-kdump) ;;
-    *) die "no dump called \"$1\"; there are KERNEL, KERNEL-la57, KERNEL-numa, KERNEL-4g, KERNEL-large, KERNEL-incident," \
+    *) die "no dump called \"$1\"; there are KERNEL, KERNEL-la57, KERNEL-numa, KERNEL-4g (-16g, -64g), KERNEL-large, KERNEL-incident," \
       "KERNEL-kdump, KERNEL-families, and KERNEL-max, KERNEL-4g and KERNEL-kdump of arm64" ;;
   esac
 }

@@ -15,11 +15,11 @@ export function variant(name) {
     else if (feature === 'max' && isArm64(kernel)) made.cpu = ARM64_MAX;
     // Two nodes, and memory that was plugged in.
     else if (feature === 'numa' && !isArm64(kernel)) made.numa = true;
-    // Part of 4 GiB lies above the hole for devices: physical addresses beyond 32 bits.
-    else if (feature === '4g') made.memoryMiB = 4096;
+    // GiB. Part of 4 lies above the hole for devices: physical addresses beyond 32 bits.
+    else if (/^\d+g$/.test(feature)) made.memoryMiB = 1024 * Number.parseInt(feature, 10);
     else {
       throw new Error(
-        `a dump called ${name}? There are KERNEL, KERNEL-la57, KERNEL-numa, KERNEL-4g and, of arm64, KERNEL-max`,
+        `a dump called ${name}? There are KERNEL, KERNEL-la57, KERNEL-numa, KERNEL-4g, -16g, -64g and, of arm64, KERNEL-max`,
       );
     }
   }

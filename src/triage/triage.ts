@@ -31,16 +31,18 @@ export function hasWholeLog({ log }: Pick<TriageAnswer, 'log'>): boolean {
  * Checks the log, the panic, the memory breakdown, tasks and sockets.
  *
  * @param progress called repeatedly with the completed part, 0 to 1
+ * @param early receives what the log and the panic show, before memory is read, which takes minutes for a terabyte
  */
-export function triage(kernel: Kernel, progress: (part: number) => void = () => {}): KernelTriage {
+export function triage(
+  kernel: Kernel,
+  progress: (part: number) => void = () => {},
+  early: (answer: KernelTriage) => void = () => {},
+): KernelTriage {
   const warnings = new Warnings(kernel.doubts);
   const unknowns = new Unknowns();
   const machine = describeMachine(kernel, fieldsOf(kernel), kernel.crashed ?? false, unknowns);
   for (const { what, why } of unknowns.list()) warnings.add('unreadable', `${what}: ${why}`);
   const log = attempted(warnings, 'the log', () => messages(kernel, {}));
-  const memory = attempted(warnings, 'memory', () => accountMemory(kernel, progress, { socketsBy: 'cgroup' }));
-  for (const { code, message } of [...(log?.warnings ?? []), ...(memory?.warnings ?? [])]) warnings.add(code, message);
-  const census = memory ? memory.census : socketsAlone(kernel, warnings);
   const { panic } = machine;
   const { cpu } = panic;
   const panicStack =
@@ -54,8 +56,14 @@ export function triage(kernel: Kernel, progress: (part: number) => void = () => 
   const logged = log
     ? withPast(logFindings(log.records, kernel.facts.pageSize), uptime, kernel.facts.live ? UNKNOWN_SUBJECT : undefined)
     : [];
+  const first = withPanic(logged, machine, { stack: panicStack, log });
+  const answer = { kernel: kernel.facts, machine, log, lost: lostOf(log) };
+  early({ ...answer, findings: bySeverity(first), memory: undefined, warnings: [], complete: false });
+  const memory = attempted(warnings, 'memory', () => accountMemory(kernel, progress, { socketsBy: 'cgroup' }));
+  for (const { code, message } of [...(log?.warnings ?? []), ...(memory?.warnings ?? [])]) warnings.add(code, message);
+  const census = memory ? memory.census : socketsAlone(kernel, warnings);
   const findings = [
-    ...withPanic(logged, machine, { stack: panicStack, log }),
+    ...first,
     ...(attempted(warnings, 'stacks', () => blockedTasks(kernel, warnings)) ?? []),
     ...(memory
       ? [...memoryFindings(memory), ...kernelMemory(kernel, memory, warnings)]
@@ -66,11 +74,8 @@ export function triage(kernel: Kernel, progress: (part: number) => void = () => 
     ...(times ? steal(times) : []),
   ];
   return {
-    kernel: kernel.facts,
-    machine,
+    ...answer,
     findings: bySeverity(withHypervisor(findings, memory)),
-    log,
-    lost: lostOf(log),
     memory,
     holders: memory && holdersIn(memory),
     census,

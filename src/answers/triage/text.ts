@@ -201,12 +201,17 @@ export function unreadWords(unread: readonly Unread[], verbose = false): string 
 
 /** Host, kernel, state or time, and number of findings; escaped. Of text logs only the number of findings. */
 export function summary(answer: TriageAnswer): string {
-  const { kernel, machine, host, logs, failed = [] } = answer;
+  const { host, logs, failed = [] } = answer;
   if (logs) return foundWords(answer);
   const lacks = failed.map((words) => ` ${words.charAt(0).toUpperCase()}${escapeText(words.slice(1))}.`).join('');
   const from = host?.pasted ? 'Pasted text of ' : '';
   if (host?.isCaptured)
     return `${from}${linuxWords(host.release)}, ${capturedWords(host)}.${lacks} ${foundWords(answer)}`;
+  return `${machineWords(answer)}.${lacks} ${foundWords(answer)}`;
+}
+
+/** Host, kernel, time and state; escaped. */
+function machineWords({ kernel, machine, host }: TriageAnswer): string {
   // "(none)": the kernel’s own name for a host without one.
   const nodename = machine?.uts?.nodename ?? host?.name ?? '(none)';
   const name = nodename === '(none)' || nodename === '' ? '' : `${escapeText(nodename)}, `;
@@ -214,7 +219,7 @@ export function summary(answer: TriageAnswer): string {
   const up = machine?.clock ? `, up ${duration(machine.clock.uptime)}` : '';
   const states = { panicked: ', panicked', running: ', running', unknown: ', state unknown' };
   const state = machine ? states[machine.panic.state] : '';
-  return `${name}${linuxWords(kernel?.release ?? host?.release ?? '')}${at}${up}${state}.${lacks} ${foundWords(answer)}`;
+  return `${name}${linuxWords(kernel?.release ?? host?.release ?? '')}${at}${up}${state}`;
 }
 
 const linuxWords = (release: string) => (release === '' ? 'Linux' : `Linux ${escapeText(release)}`);
@@ -436,12 +441,25 @@ export function briefText(answer: TriageAnswer): string {
   return [
     summary(answer),
     ...(conclusion ? [conclusionSentences(conclusion, findings).join(' ')].filter(Boolean) : []),
-    ...findings
-      .slice(0, MOST_BRIEF)
-      .map(
-        (finding) =>
-          `${finding.past ? 'EARLIER ' : ''}${finding.severity.toUpperCase()}  ${findingSentences(finding)[0]}`,
-      ),
+    ...findings.slice(0, MOST_BRIEF).map(briefFinding),
     ...(more > 0 ? [`${more} more findings are not listed.`] : []),
   ].join('\n');
+}
+
+function briefFinding(finding: Finding): string {
+  return `${finding.past ? 'EARLIER ' : ''}${finding.severity.toUpperCase()}  ${findingSentences(finding)[0]}`;
+}
+
+/** Functions of the stack of a panic that one row has room for. */
+const MOST_CALLS = 6;
+
+/** What is known of a dump before its memory is read: the headline, what the log reports, the stack of the panic. */
+export function earlyLines(answer: TriageAnswer): string[] {
+  const stack = answer.findings.flatMap(({ evidence }) => evidence).find(({ kind }) => kind === 'stack');
+  const calls = stack?.kind === 'stack' ? stack.frames.flatMap(({ symbol }) => symbol?.name ?? []) : [];
+  return [
+    machineWords(answer),
+    ...answer.findings.slice(0, MOST_BRIEF).map(briefFinding),
+    ...(calls.length > 0 ? [`stack of the panic: ${calls.slice(0, MOST_CALLS).map(escapeText).join(' < ')}`] : []),
+  ];
 }

@@ -24,8 +24,11 @@ export interface AnswerOptions extends SourceOptions {
 export interface Question<A extends Answer> extends Words<A> {
   /** Description of a slow computation, for the progress line. */
   readonly doing?: string;
-  /** @param progress called with the completed part, 0 to 1 */
-  ask(kernel: Kernel, progress: (part: number) => void): A | Promise<A>;
+  /**
+   * @param progress called with the completed part, 0 to 1
+   * @param soFar shows what is known before the answer is complete, on a terminal
+   */
+  ask(kernel: Kernel, progress: (part: number) => void, soFar: (lines: readonly string[]) => void): A | Promise<A>;
 }
 
 /** Output formats of an answer. */
@@ -113,7 +116,7 @@ async function answerOnce<A extends Answer>(
   const kernel = await openSource(options, engine);
   const progress = new Progress();
   try {
-    return await question.ask(kernel, progress.of(question.doing ?? ''));
+    return await question.ask(kernel, progress.of(question.doing ?? ''), (lines) => progress.soFar(lines));
   } finally {
     progress.clear();
     kernel.close();

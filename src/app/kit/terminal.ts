@@ -81,6 +81,8 @@ const TELLS_LEFT_MS = 2_000;
  */
 export class Progress {
   #drawn = false;
+  /** Rows above the line that are removed with it. */
+  #above = 0;
   #last = Number.NEGATIVE_INFINITY;
 
   /** Shows `text`, which must be plain, unless the line was redrawn very recently. */
@@ -119,9 +121,18 @@ export class Progress {
     return true;
   }
 
-  /** Removes the line. */
+  /** Shows lines above the line until the end. Each is cut to one row. */
+  soFar(lines: readonly string[]): void {
+    if (!takesEscapes(process.stderr)) return;
+    const room = (terminalWidth(process.stderr) ?? Number.POSITIVE_INFINITY) - 1;
+    process.stderr.write(`\r\x1b[K${lines.map((line) => `${cutWords(`so far: ${line}`, room)}\n`).join('')}`);
+    this.#above += lines.length;
+  }
+
+  /** Removes the line, and those above it. */
   clear(): void {
-    if (this.#drawn) process.stderr.write('\r\x1b[K');
-    this.#drawn = false;
+    if (this.#above > 0) process.stderr.write(`\r\x1b[${this.#above}A\x1b[J`);
+    else if (this.#drawn) process.stderr.write('\r\x1b[K');
+    [this.#drawn, this.#above] = [false, 0];
   }
 }

@@ -169,7 +169,7 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
       return (await import('./captured.js')).printHostTriage(options, failing);
     if (!options.live) return answerTriage({ ...options, live: true }, command);
   }
-  const [{ hasWholeLog, triage }, { triageJson }, { printedTriage }] = await Promise.all([
+  const [{ hasWholeLog, triage }, { triageJson }, { earlyLines, printedTriage }] = await Promise.all([
     import('../../triage/triage.js'),
     import('../../answers/triage/json.js'),
     import('./print.js'),
@@ -180,8 +180,8 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
   let findings: readonly Finding[] = [];
   const printed = answer(options, {
     doing: 'reading page frames',
-    ask: async (kernel, progress) => {
-      const whole = triage(kernel, progress);
+    ask: async (kernel, progress, soFar) => {
+      const whole = triage(kernel, progress, (early) => soFar(earlyLines(early)));
       const logged =
         options.live || hasWholeLog(whole)
           ? whole

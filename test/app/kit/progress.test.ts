@@ -38,6 +38,23 @@ test('reports the share that is done and, once known, the remaining time', () =>
   ]);
 });
 
+test('rows above the line are removed with it', () => {
+  const progress = new Progress();
+  const show = progress.of('looking');
+  show(0);
+  progress.soFar(['Linux 6.1, panicked', 'CRITICAL  Panic']);
+  now += 1_000;
+  show(0.5);
+  progress.clear();
+  progress.clear();
+  expect(written).toEqual([
+    '\r\x1b[Klooking … 0 %',
+    '\r\x1b[Kso far: Linux 6.1, panicked\nso far: CRITICAL  Panic\n',
+    '\r\x1b[Klooking … 50 %',
+    '\r\x1b[2A\x1b[J',
+  ]);
+});
+
 test.each([
   ['without a terminal', false, 'xterm'],
   ['on a dumb terminal', true, 'dumb'],
@@ -46,6 +63,7 @@ test.each([
   vi.stubEnv('TERM', term);
   const progress = new Progress();
   progress.of('looking')(0.5);
+  progress.soFar(['Linux 6.1']);
   progress.clear();
   expect(written).toEqual([]);
 });
@@ -55,7 +73,11 @@ test('no line is wider than the terminal, which would wrap it and keep its remai
   process.stderr.columns = 40;
   try {
     new Progress().show('110 of 200 dumps, 2 not readable, about 5 min left');
-    expect(written).toEqual(['\r\x1b[K110 of 200 dumps, 2 not readable, …']);
+    new Progress().soFar(['CRITICAL  Kernel panic: Fatal exception in interrupt']);
+    expect(written).toEqual([
+      '\r\x1b[K110 of 200 dumps, 2 not readable, …',
+      '\r\x1b[Kso far: CRITICAL  Kernel panic: Fatal …\n',
+    ]);
   } finally {
     process.stderr.columns = before;
   }
