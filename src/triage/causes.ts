@@ -212,7 +212,10 @@ function wasThere(findings: readonly Finding[], { figures }: Finding, since: num
 /** Functions in which a CPU waits until another one answers an interrupt. */
 const WAITS_FOR_CPU = /^(?:smp_call_function|csd_lock)/;
 
-/** Links a CPU that waits for a stuck one to that one, and a CPU that was stuck while it halted to the hypervisor, which did not run it. */
+/**
+ * Links a CPU that waits for a stuck one to that one, and a CPU that was stuck while it halted to the hypervisor, which
+ * did not run it.
+ */
 function causeOfLockup(findings: readonly Finding[], effect: number): CauseLink | undefined {
   const lockup = findings[effect]!;
   const { code, figures } = lockup;

@@ -31,7 +31,10 @@ export function* limits(host: HostReader): Generator<Finding> {
   yield* keys(host);
 }
 
-/** TCP sockets without a process: beyond the limit the kernel resets them (tcp_check_oom). A namespace may lack the limit. */
+/**
+ * TCP sockets without a process: beyond the limit the kernel resets them (tcp_check_oom). A namespace may lack the
+ * limit.
+ */
 function* orphans(host: HostReader): Generator<Finding> {
   const most = Number(host.optional('/proc/sys/net/ipv4/tcp_max_orphans'));
   const [, used] = /^TCP: .*\borphan (\d{1,10})\b/m.exec(host.optional('/proc/net/sockstat')) ?? [];

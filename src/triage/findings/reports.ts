@@ -14,7 +14,7 @@ export const REPORTS = {
     words: (
       of: Reported & Partial<Of<'cache' | 'what' | 'list' | 'kasan' | 'slab' | 'saturated' | 'process', string>>,
     ) =>
-      // Of a bad page, the message has the word.
+      // The message of a bad page has the word.
       `Memory corruption detected${place(of)}: ${said(of.kasan == null ? of : { ...of, what: null }, 'cache', 'what', 'list', 'kasan', 'slab', 'saturated')}.`,
     means:
       'The kernel detected an invalid write, a double free or a use after free. Later failures may be consequences, and other answers from this dump may be wrong.',
