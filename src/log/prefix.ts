@@ -154,7 +154,8 @@ export function splitPrefix(line: string, { heads, hasTags, host, printer }: Lea
   const entry = tag === '' ? entryOf(rest, hasTags) : undefined;
   if (entry === 'other') return undefined;
   if (tag !== '' || entry) {
-    rest = rest.slice(entry?.length ?? tag.length);
+    // Some templates of rsyslog print the colon of the tag twice.
+    rest = rest.slice(entry?.length ?? tag.length).replace(/^: (?=\[ *\d)/, '');
     if (entry) printedTime = entry.printedTime;
     bare = false;
     form = 'syslog';

@@ -6,6 +6,8 @@ import { unescapeBytes } from './prefix.js';
 /** Receives the messages of a text. */
 export interface MessageSink {
   take(record: TextRecord): void;
+  /** Receives a line that another program wrote. */
+  takeProgram?(line: string, seq: number): void;
   /** Whether it needs every following message; otherwise only lines that match `triggers`. */
   readonly isOpen: boolean;
   readonly triggers: RegExp;
@@ -173,7 +175,9 @@ export class TextLogReader {
     this.#lines += properties.length;
     if (this.#boots.mark(lineOf(text.slice(start, Math.min(end, start + MOST_MARK))))) return;
     const about = properties.length === 0 ? UNKNOWN : { ...UNKNOWN, ...deviceOf(properties) };
-    for (const split of this.#format.splitAt(text, start, end, seq === 0, lineOf)) {
+    const parts = this.#format.splitAt(text, start, end, seq === 0, lineOf);
+    if (parts.length === 0) this.#sink.takeProgram?.(lineOf(text.slice(start, Math.min(end, start + MOST_LINE))), seq);
+    for (const split of parts) {
       if (split.text === '' && split.bare) continue;
       const boot = this.#boots.take(split);
       const { bootId = this.#boots.id ?? '', form: _, printer, ...message } = split;

@@ -14,6 +14,7 @@ export const CAUSE_RELATIONS = [
   'same-moment',
   'frees-enough',
   'idle-cpu',
+  'waits-for-cpu',
   'rule',
 ] as const;
 export type CauseRelation = (typeof CAUSE_RELATIONS)[number];
@@ -89,7 +90,7 @@ export function causesOf(findings: readonly Finding[], facts: CauseFacts): Cause
     if (isShortage(finding)) link(causeOfShortage(findings, index, facts));
   }
   for (const [index, { code, figures }] of findings.entries()) {
-    if (code === 'soft-lockup') link(causeOfLockup(findings, index));
+    if (code === 'soft-lockup' || code === 'rcu-stall') link(causeOfLockup(findings, index));
     if (code === 'low-memory') link(causeOfLowZone(findings, index, links));
     if (['cgroup-near-limit', 'oom-kills', 'memory-pressure'].includes(code)) link(causeInCgroup(findings, index));
     if (code === 'low-available') link(causeOfLittle(findings, index));
@@ -208,9 +209,27 @@ function wasThere(findings: readonly Finding[], { figures }: Finding, since: num
   );
 }
 
-/** Links a CPU that was stuck while it halted to the hypervisor, which did not run it. */
+/** Functions in which a CPU waits until another one answers an interrupt. */
+const WAITS_FOR_CPU = /^(?:smp_call_function|csd_lock)/;
+
+/**
+ * Links a CPU that waits for a stuck one to that one, and a CPU that was stuck while it halted to the hypervisor, which
+ * did not run it.
+ */
 function causeOfLockup(findings: readonly Finding[], effect: number): CauseLink | undefined {
   const lockup = findings[effect]!;
+  const { code, figures } = lockup;
+  const stuck = findings.findIndex(
+    (one) =>
+      one.code === 'hard-lockup' &&
+      typeof one.figures.cpu === 'number' &&
+      (code === 'rcu-stall'
+        ? String(figures.cpus).trim().split(' ').includes(`${one.figures.cpu}`)
+        : one.figures.cpu !== figures.cpu && WAITS_FOR_CPU.test(String(figures.symbol))),
+  );
+  if (stuck >= 0)
+    return { effect, cause: stuck, relation: 'waits-for-cpu', figures: { cpu: findings[stuck]!.figures.cpu ?? null } };
+  if (code === 'rcu-stall') return undefined;
   const cause = findings.findIndex(({ code }) => code === 'hypervisor-overcommitted');
   if (cause < 0 || !isHalted(lockup)) return undefined;
   return { effect, cause, relation: 'idle-cpu', figures: { cpu: lockup.figures.cpu ?? null } };
@@ -243,15 +262,28 @@ function causeInCgroup(findings: readonly Finding[], effect: number): CauseLink 
 /** Share of memory that is available on a machine without a shortage. */
 const ENOUGH = 0.1;
 
-/** Links little available memory to the largest excess, if there would be enough without it. */
+/**
+ * Links little available memory to the largest excess, if there would be enough without it. Where the largest use is in
+ * no counter, a smaller excess is no cause.
+ */
 function causeOfLittle(findings: readonly Finding[], effect: number): CauseLink | undefined {
-  const [available, total] = ['availableBytes', 'totalBytes'].map((name) => Number(findings[effect]!.figures[name]));
-  const largest = largestOf(findings, (one) => hasTrait(one, 'excessive') && one.severity !== 'note');
-  if (!largest || available === undefined || total === undefined) return undefined;
+  const { use, useBytes, availableBytes, totalBytes } = findings[effect]!.figures;
+  const [available, total] = [Number(availableBytes), Number(totalBytes)];
+  const isUncounted = use === 'uncounted';
+  // By counters alone there is only an upper bound.
+  const amount = (one: Finding) => bytesOf(one) || Number(one.figures.mostBytes ?? 0);
+  const [largest] = [...findings.entries()]
+    .filter(([, one]) =>
+      one.code === 'unattributed-memory' && isUncounted ? true : hasTrait(one, 'excessive') && one.severity !== 'note',
+    )
+    .toSorted(([, a], [, b]) => amount(b) - amount(a));
+  if (!largest) return undefined;
   const [cause, finding] = largest;
-  const share = (available + bytesOf(finding)) / total;
-  if (!(share >= ENOUGH)) return undefined;
-  const figures = { freeBytes: available + bytesOf(finding), share, availableBytes: available };
+  const bytes = amount(finding);
+  const share = (available + bytes) / total;
+  const isSmaller = isUncounted && bytes < EXPLAINS * Number(useBytes);
+  if (!(share >= ENOUGH) || isSmaller) return undefined;
+  const figures = { freeBytes: available + bytes, share, availableBytes: available };
   return { effect, cause, relation: 'frees-enough', figures };
 }
 
@@ -334,6 +366,7 @@ const HELD = {
   pageTableBytes: 'page tables',
   kernelStackBytes: 'kernel stacks',
   hugePageBytes: 'huge pages (hugetlb)',
+  unevictableBytes: 'unevictable memory (ramfs, an unpacked initramfs, or mlock)',
   unattributedBytes: 'memory in no kernel counter',
 } as const;
 
@@ -388,7 +421,8 @@ function conclusionOf(
   if (little) {
     const { pid = null, comm = null, anonBytes = null } = findings[little.effect]!.figures;
     const largest = { largestPid: pid, largestComm: comm, largestRssBytes: anonBytes };
-    return { confidence: 'likely', effect, cause, figures: { ...little.figures, ...largest } };
+    const confidence = group.severity === 'note' ? 'possible' : 'likely';
+    return { confidence, effect, cause, figures: { ...little.figures, ...largest } };
   }
   if (group.code === 'low-available') return { effect, cause: null, ...byUse(group.figures) };
   if (shortage === undefined) {
@@ -456,14 +490,21 @@ function byGroup({ figures, oom }: Finding): Pick<Conclusion, 'confidence' | 'fi
 
 /** Without a finding, the report's own counters show the largest kind of memory, and its process. */
 function byCounters(figures: Finding['figures']): Pick<Conclusion, 'confidence' | 'figures'> {
-  const { managedBytes, largestPid, largestComm, largestRssBytes } = figures;
+  const { managedBytes, largestPid, largestComm, largestRssBytes, slabCache = null, slabCacheBytes = null } = figures;
+  const known = { managedBytes: managedBytes ?? null };
+  const { shortage, unusable, unusableFreeBytes, freeBytes } = figures;
+  const isElsewhere =
+    Number(unusableFreeBytes) >= Math.max(EXPLAINS * Number(freeBytes), NOTABLE * Number(managedBytes));
+  if (shortage != null && isElsewhere && typeof unusableFreeBytes === 'number')
+    return { confidence: 'possible', figures: { ...known, bytes: unusableFreeBytes, unusable: unusable ?? null } };
   const held = Object.entries(HELD).flatMap(([name, what]) => {
-    const bytes = figures[name];
-    return typeof bytes === 'number' ? [{ what, bytes }] : [];
+    // Shared memory is on the anonymous lists.
+    const bytes = name === 'anonBytes' ? Number(figures[name]) - Number(figures.sharedBytes ?? 0) : figures[name];
+    return typeof bytes === 'number' && figures[name] != null ? [{ what, bytes }] : [];
   });
   const [most] = held.toSorted((a, b) => b.bytes - a.bytes);
-  const known = { managedBytes: managedBytes ?? null };
-  if (!most || typeof managedBytes !== 'number' || most.bytes < EXPLAINS * managedBytes) {
+  if (typeof managedBytes !== 'number') return byScore(figures);
+  if (!most || most.bytes < EXPLAINS * managedBytes) {
     const { unattributedBytes } = figures;
     return { confidence: 'unknown', figures: { ...known, bytes: unattributedBytes ?? null } };
   }
@@ -477,6 +518,30 @@ function byCounters(figures: Finding['figures']): Pick<Conclusion, 'confidence' 
       counter: most.what,
       bytes: most.bytes,
       ...(isOfOne ? { largestPid: largestPid ?? null, largestComm: largestComm ?? null, largestRssBytes } : {}),
+      ...(most.what === HELD.slabUnreclaimableBytes ? { slabCache, slabCacheBytes } : {}),
     },
   };
+}
+
+/** Scores are thousandths of memory and swap (oom_badness, mm/oom_kill.c); before 2.6.36 they are no amount. */
+const MOST_SCORE = 1000;
+
+/** A report without counters: its list of slab caches, or the score of the process that was chosen. */
+function byScore({
+  slabCache,
+  slabCacheBytes,
+  score,
+  oomScoreAdj,
+  chosenPid,
+  chosenComm,
+}: Finding['figures']): Pick<Conclusion, 'confidence' | 'figures'> {
+  if (slabCache != null)
+    return { confidence: 'possible', figures: { slabCache, slabCacheBytes: slabCacheBytes ?? null } };
+  const isShare = typeof score === 'number' && score <= MOST_SCORE && (oomScoreAdj ?? 0) === 0;
+  if (isShare && score >= EXPLAINS * MOST_SCORE)
+    return {
+      confidence: 'possible',
+      figures: { score, largestPid: chosenPid ?? null, largestComm: chosenComm ?? null },
+    };
+  return { confidence: 'unknown', figures: { managedBytes: null, bytes: null } };
 }

@@ -8,7 +8,7 @@ import { bySeverity, type Finding } from './finding.js';
 import { hasTrait } from './findings/all.js';
 import { cgroups } from './host-cgroups.js';
 import { INOTIFY_HIDES, inotify, limits } from './host-limits.js';
-import { fragmentation, lowMemory, memoryPressure, oomKills, unreclaimableSlab, writeback } from './host-memory.js';
+import { fragmentation, largeSlab, lowMemory, memoryPressure, oomKills, writeback } from './host-memory.js';
 import { lowAvailable, pipes, processes, sharedMemory, unusedHugePages, vmalloc } from './host-processes.js';
 import type { HostCheckName, HostReader } from './host-reader.js';
 import { stealSinceNow } from './hypervisor.js';
@@ -31,7 +31,7 @@ const CHECKS: readonly (readonly [
   ['cgroups', CGROUPS_HIDE, cgroups],
   ['oom-kills', 'OOM kills since boot', oomKills],
   ['writeback', 'writeback that makes no progress', writeback],
-  ['slab', 'large unreclaimable slab caches', unreclaimableSlab],
+  ['slab', 'large unreclaimable slab caches', largeSlab],
   ['vmalloc', 'large vmalloc areas', vmalloc],
   ['processes', PROCESSES_HIDE, processes],
   ['limits', 'limits that are nearly reached', limits],

@@ -9,6 +9,7 @@ export const NEAR = 0.9;
 
 /** Limits of the machine that are nearly reached. @throws {HostError} */
 export function* limits(host: HostReader): Generator<Finding> {
+  yield* orphans(host);
   const tasks = host.figure('/proc/loadavg', host.text('/proc/loadavg'), /^[\d. ]+ \d+\/(\d{1,10}) /);
   yield* near('threads-max', tasks, host.number('/proc/sys/kernel/threads-max'));
   // Each thread has a pid.
@@ -37,6 +38,16 @@ function withoutLimit(host: HostReader, path: string): unknown {
   } catch (error) {
     return isAbsent(error) ? new HostError('gone', `${path} is not available in this network namespace`) : error;
   }
+}
+
+/**
+ * TCP sockets without a process: beyond the limit the kernel resets them (tcp_check_oom). A namespace may lack the
+ * limit.
+ */
+function* orphans(host: HostReader): Generator<Finding> {
+  const most = Number(host.optional('/proc/sys/net/ipv4/tcp_max_orphans'));
+  const [, used] = /^TCP: .*\borphan (\d{1,10})\b/m.exec(host.optional('/proc/net/sockstat')) ?? [];
+  if (most > 0 && used !== undefined) yield* near('tcp_max_orphans', Number(used), most);
 }
 
 /** Without the module nf_conntrack there is no such limit. */
@@ -139,6 +150,11 @@ function usersOfInotify(host: HostReader): Map<number, Inotify> {
 export function* near(limit: string, used: number, most: number, of: Finding['figures'] = {}): Generator<Finding> {
   if (most === 0 || used < NEAR * most) return;
   const figures = { limit, used, most, share: used / most, pid: null, comm: null, ...of };
-  const next = of.mostPid == null ? 'procs --sort threads' : `procs --pid ${of.mostPid} --fds`;
+  const isOfSockets = limit === 'tcp_max_orphans';
+  const next = isOfSockets
+    ? 'skcheck'
+    : of.mostPid == null
+      ? 'procs --sort threads'
+      : `procs --pid ${of.mostPid} --fds`;
   yield found('limit-near', 'warning', figures, next);
 }

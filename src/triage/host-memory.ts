@@ -21,6 +21,7 @@ const DIRTY_SHARE = 0.1;
 const IO_PRESSURE = 20;
 /** A healthy machine has a few percent of unreclaimable slab. */
 export const SLAB_SHARE = 0.1;
+const RECLAIMABLE_SHARE = 0.25;
 /** Share of MemTotal from which a file in memory that no process maps is a warning. */
 export const SHARED_SEVERE_SHARE = 0.1;
 /** Shares of a smaller amount are not significant. Bytes. */
@@ -192,12 +193,24 @@ export function* writeback(host: HostReader): Generator<Finding> {
   yield found('writeback-stuck', 'warning', figures, 'memory');
 }
 
-/** Slab that the kernel cannot reclaim, with its largest caches. @throws {HostError} */
-export function* unreclaimableSlab(host: HostReader): Generator<Finding> {
+/** Much slab, with its largest caches: a fact, if the kernel can reclaim it. @throws {HostError} */
+export function* largeSlab(host: HostReader): Generator<Finding> {
   yield* slabAlone(host);
-  const bytes = host.meminfo('SUnreclaim');
+  yield* slabOf(host, 'SUnreclaim', SLAB_SHARE, 'unreclaimable-slab');
+  // No problem is missed without it.
+  if (host.text('/proc/meminfo').includes('\nSReclaimable:'))
+    yield* slabOf(host, 'SReclaimable', RECLAIMABLE_SHARE, 'reclaimable-slab');
+}
+
+function* slabOf(
+  host: HostReader,
+  counter: string,
+  least: number,
+  code: 'unreclaimable-slab' | 'reclaimable-slab',
+): Generator<Finding> {
+  const bytes = host.meminfo(counter);
   const share = bytes / host.meminfo('MemTotal');
-  if (share < SLAB_SHARE || bytes < MIN_BYTES) return;
+  if (share < least || bytes < MIN_BYTES) return;
   const caches = largestCaches(host);
   const figures = {
     bytes,
@@ -205,7 +218,7 @@ export function* unreclaimableSlab(host: HostReader): Generator<Finding> {
     caches: caches?.map(({ name }) => name).join(', ') ?? null,
     mostBytes: caches?.[0]?.bytes ?? null,
   };
-  yield found('unreclaimable-slab', 'warning', figures, 'memory -v');
+  yield found(code, code === 'reclaimable-slab' ? 'note' : 'warning', figures, 'memory -v');
 }
 
 /** Slab caches of a text without /proc/meminfo: their share of memory is unknown. */

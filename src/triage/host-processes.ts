@@ -118,13 +118,16 @@ function* contradictions(host: HostReader, all: readonly ProcessStatus[]): Gener
 export function* lowAvailable(host: HostReader): Generator<Finding> {
   // Since 3.14.
   const [availableBytes, totalBytes] = [host.meminfo('MemAvailable'), host.meminfo('MemTotal')];
+  if (availableBytes > totalBytes) throw new HostError('unreadable', 'MemAvailable exceeds MemTotal (/proc/meminfo)');
   const share = availableBytes / totalBytes;
   if (share >= LITTLE_AVAILABLE) return;
   const uses = Object.entries(USES).map(([use, names]) => ({
     use,
     bytes: names.reduce((sum, name) => sum + host.meminfo(name), 0),
   }));
-  uses.push({ use: 'huge-pages', bytes: hugePages(host) });
+  const shared = sumOfMeminfo(host, /^Shmem:/);
+  uses.push({ use: 'huge-pages', bytes: hugePages(host) }, { use: 'shared', bytes: shared });
+  for (const one of uses) if (one.use === 'page-cache') one.bytes -= shared;
   const counted = uses.reduce((sum, { bytes }) => sum + bytes, 0);
   uses.push({ use: 'uncounted', bytes: totalBytes - host.meminfo('MemFree') - counted });
   const [most] = uses.toSorted((a, b) => b.bytes - a.bytes);
@@ -158,7 +161,7 @@ function hugePages(host: HostReader): number {
   if (/^Hugetlb:/m.test(text)) return host.meminfo('Hugetlb');
   if (!/^HugePages_Total:/m.test(text)) return 0;
   const pages = host.figure('/proc/meminfo', text, /^HugePages_Total: +(\d{1,13})$/m);
-  return pages * host.meminfo('Hugepagesize');
+  return pages === 0 ? 0 : pages * host.meminfo('Hugepagesize');
 }
 
 const NEXT_BY_USE: Readonly<Record<string, string>> = { anonymous: 'procs --sort anon' };

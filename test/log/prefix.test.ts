@@ -28,6 +28,7 @@ test.each([
   ['1795345492.123456 web1 kernel: x', { text: 'x' }],
   ['[   12.345678] usb 1-1: x', { timestamp: CLOCK, text: 'usb 1-1: x' }],
   ['[   12.345678] active_anon:1 inactive_anon:2', { text: 'active_anon:1 inactive_anon:2' }],
+  ['Dec 27 09:19:05 web1 kernel: : [    7.359064] x', { text: 'x', timestamp: 7_359_064_000n }],
   ['Nov 22 11:04:52 web1 kernel: x:1#012 y:2', { text: 'x:1\n y:2' }],
   ['web1 login: [   12.345678] x', { timestamp: CLOCK, text: 'x' }],
   ['** 12 printk messages dropped ** [   12.345678] x', { timestamp: CLOCK, text: 'x' }],

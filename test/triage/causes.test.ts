@@ -211,7 +211,35 @@ describe('without a finding, the largest counter of the report is the cause:', (
   });
   test('a report that lacks its counters', () => {
     expect(sentences(oom({ managedBytes: null, unattributedBytes: null }))).toBe(
-      'Cause not found: no finding and no counter explains the shortage.',
+      'Cause unknown: the log contains no memory counters of that time.',
+    );
+  });
+  test('shared memory, which is on the anonymous lists, is not anonymous', () => {
+    expect(sentences(oom({ unattributedBytes: 0, anonBytes: 900 * MIB, sharedBytes: 880 * MIB }))).toMatch(
+      /was shared memory and tmpfs/,
+    );
+  });
+  test('unevictable memory', () => {
+    expect(sentences(oom({ unattributedBytes: 0, anonBytes: 0, unevictableBytes: 900 * MIB }))).toMatch(
+      /was unevictable memory \(ramfs, /,
+    );
+  });
+  test('free memory that the request could not use', () => {
+    const figures = { shortage: 'watermark', freeBytes: 510 * MIB, unusable: 'CMA', unusableFreeBytes: 500 * MIB };
+    expect(sentences(oom({ unattributedBytes: 0, ...figures }))).toMatch(
+      /^Possible cause: when memory ran out, 500 MiB \(.*\) was free in CMA, which this request cannot use\. A smaller CMA/,
+    );
+    expect(sentences(oom({ unattributedBytes: 0, ...figures, shortage: null }))).not.toMatch(/CMA/);
+  });
+  test('without counters, the score of the chosen process or the largest slab cache', () => {
+    const bare = { managedBytes: null, unattributedBytes: null, chosenPid: 7, chosenComm: 'node', score: 786 };
+    expect(sentences(oom(bare))).toBe(
+      'Possible cause: pid 7 (node) used about 79 % of memory and swap, by its OOM score of 786.',
+    );
+    expect(sentences(oom({ ...bare, oomScoreAdj: 500 }))).toMatch(/^Cause unknown/);
+    expect(sentences(oom({ ...bare, score: 71_000 }))).toMatch(/^Cause unknown/);
+    expect(sentences(oom({ ...bare, slabCache: 'btrfs_extent_map', slabCacheBytes: 3 * MIB }))).toMatch(
+      /^Possible cause: slab cache btrfs_extent_map had 3.00 MiB\./,
     );
   });
 });
@@ -349,6 +377,15 @@ describe('low available memory', () => {
     expect(concluded([little({ anonBytes: 20 * MIB })], FACTS).sentences).toEqual([
       'Cause not found: 300 MiB (60 % of MemTotal) is anonymous memory, and no finding explains it.',
     ]);
+  });
+  test('is attributed to memory in no counter, if most memory is, and not to a smaller excess', () => {
+    const uncounted = little({ use: 'uncounted', useBytes: 400 * MIB });
+    const slab = finding('unreclaimable-slab', { bytes: 60 * MIB, share: 0.12 });
+    const missing = finding('unattributed-memory', { bytes: 0, mostBytes: 380 * MIB, share: 0 }, { severity: 'note' });
+    expect(links(causesOf([uncounted, slab], FACTS))).toEqual([]);
+    const { conclusion } = causesOf([uncounted, slab, missing], FACTS);
+    expect(conclusion).toMatchObject({ confidence: 'possible', cause: 2 });
+    expect(links(causesOf([little(), slab, missing], FACTS))).toEqual([[0, 1, 'frees-enough']]);
   });
   test('explains low zones and stalled tasks; otherwise a stalled cgroup does', () => {
     const stalls = (cgroup: string | null, fullAvg60: number) =>

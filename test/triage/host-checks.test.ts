@@ -122,6 +122,20 @@ test('counts huge pages of the default size on an old kernel without Hugetlb and
   ]);
 });
 
+test('names shared memory apart from page cache; a pool without pages needs no page size', () => {
+  const cut = meminfo({ MemFree: 400_000, MemAvailable: 500_000, Shmem: 9_000_000, Cached: 9_500_000 })
+    .replace(/^Hugetlb:.*\n/m, 'HugePages_Total:    0\n')
+    .replace(/^Hugepagesize:.*\n/m, '');
+  const { findings } = triaged({ '/proc/meminfo': cut });
+  expect(findings).toMatchObject([{ code: 'low-available', figures: { use: 'shared', useBytes: 9_000_000 * 1024 } }]);
+});
+
+test('an impossible counter is unread, and no all-clear', () => {
+  const { reader } = triaged({ '/proc/meminfo': meminfo({ MemAvailable: 99_000_000_000 }) });
+  expect(reader.unread).toMatchObject([{ check: 'available', why: expect.stringContaining('exceeds MemTotal') }]);
+  expect(reader.checked).not.toContain('available');
+});
+
 test('reports memory in no counter as the largest use, and omits a small process', () => {
   const { findings } = triaged({
     '/proc/meminfo': meminfo({ MemFree: 900_000, MemAvailable: 1_000_000, Cached: 90_000 }),
@@ -354,6 +368,16 @@ describe.each<[code: string, severity: string, changes: Record<string, string>, 
     'Writeback stuck',
   ],
   [
+    'reclaimable-slab',
+    'note',
+    {
+      '/proc/meminfo': meminfo({ SReclaimable: 9_000_000 }),
+      '/proc/slabinfo': 'dentry 1 2 192 21 1 : tunables 0 0 0 : slabdata 9 99 0\n',
+    },
+    { caches: 'dentry', mostBytes: 99 * 4096 },
+    'Reclaimable slab: 8.58 GiB',
+  ],
+  [
     'unreclaimable-slab',
     'warning',
     {
@@ -430,6 +454,16 @@ describe.each<[code: string, severity: string, changes: Record<string, string>, 
     { '/proc/net/sockstat': 'TCP: inuse 1 orphan 0 tw 0 alloc 2 mem 295\nUDP: inuse 1 mem 1\n' },
     { limit: 'tcp_mem', used: 295 },
     '(tcp_mem)',
+  ],
+  [
+    'limit-near',
+    'warning',
+    {
+      '/proc/sys/net/ipv4/tcp_max_orphans': '60\n',
+      '/proc/net/sockstat': 'TCP: inuse 1 orphan 61 tw 0 alloc 2 mem 1\nUDP: inuse 1 mem 1\n',
+    },
+    { limit: 'tcp_max_orphans', used: 61, most: 60 },
+    '61 of 60 (tcp_max_orphans)',
   ],
   [
     'limit-near',

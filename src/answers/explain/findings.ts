@@ -67,6 +67,12 @@ export const CAUSE_RELATIONS_EXPLAINED: Explanations<CauseRelation> = {
     known: 'The zone of the OOM report, and the watermarks of the dump.',
     next: 'Investigate the cause of the shortage.',
   },
+  'waits-for-cpu': {
+    means: 'The CPU waits until another one answers an interrupt, or the stall names that one, and it is locked up.',
+    known: 'The function of the soft lockup (smp_call_function_*), or the CPU in the lines of the RCU stall.',
+    next: 'Look at the stack trace of the CPU that is locked up: the waiting ones are its victims.',
+    deeper: 'kdump-mem stacks',
+  },
   'idle-cpu': {
     means:
       'The CPU of a soft lockup was halted, with nothing to run. It could not be stuck by itself: the hypervisor did not run it, or the guest was paused.',

@@ -109,17 +109,40 @@ export function conclusionSentences(
     ];
   if (confidence === 'unknown')
     return [
-      bytes == null
-        ? 'Cause not found: no finding and no counter explains the shortage.'
-        : `Cause not found: when memory ran out, ${size(bytes)} (${ofTotal}) was in no kernel counter, and no finding explains it.`,
+      bytes == null && managedBytes == null && cgroup == null
+        ? 'Cause unknown: the log contains no memory counters of that time.'
+        : bytes == null
+          ? 'Cause not found: no finding and no counter explains the shortage.'
+          : `Cause not found: when memory ran out, ${size(bytes)} (${ofTotal}) was in no kernel counter, and no finding explains it.`,
     ];
   const label = confidence === 'likely' ? 'Probable cause' : 'Possible cause';
   if (cause === null && useBytes != null)
     return [
       `${label}: ${process} has ${size(bytes)} of anonymous memory (${ofTotal}). If it normally needs that much, the machine is too small.`,
     ];
+  if (cause === null && figures.score != null)
+    return [
+      `${label}: ${process} used about ${Math.round(Number(figures.score) / 10)} % of memory and swap, by its OOM score of ${figures.score}.`,
+    ];
+  const cache =
+    figures.slabCache == null
+      ? ''
+      : `slab cache ${escapeText(String(figures.slabCache))} had ${size(figures.slabCacheBytes)}`;
+  if (cause === null && bytes == null && cache !== '')
+    return [
+      `${label}: ${cache}.`,
+      'The kernel lists slab caches only if unreclaimable slab exceeds the memory of all processes.',
+    ];
+  if (cause === null && figures.unusable != null)
+    return [
+      `${label}: ${when}, ${size(bytes)}${managedBytes == null ? '' : ` (${ofTotal})`} was free in ${escapeText(String(figures.unusable))}, which this request cannot use.`,
+      figures.unusable === 'CMA'
+        ? 'A smaller CMA area helps.'
+        : 'The kernel needs memory below the higher zones (lowmem): a 64-bit kernel has no such limit.',
+    ];
   if (cause === null) {
     const held = `${label}: ${when}, ${size(bytes)} (${ofTotal}) was ${escapeText(String(counter))}`;
+    if (cache !== '') return [`${held}; ${cache}.`];
     return largestPid == null
       ? [`${held}.`]
       : [`${held}.`, `Largest process: ${process}, RSS ${size(largestRssBytes)}.`];

@@ -91,6 +91,8 @@ export const oomReportSchema = z.strictObject({
       highBytes: bytes,
       presentBytes: bytes,
       managedBytes: bytes,
+      /** Part of the free memory, which only movable memory may use. */
+      cmaFreeBytes: bytes,
       /** Pages that an allocation for a higher zone has to leave, by index of that zone (`lowmem_reserve`). */
       reserves: z.array(count),
       /** Letters of migrate types as printed (`UME`); '' where none are. */

@@ -129,5 +129,6 @@ function bothOf(findings: LogFindings, held: HeldMessages): MessageSink {
     findings.take(record);
     held.take(record);
   };
-  return { take, isOpen: true, triggers: findings.triggers };
+  const takeProgram = (line: string, seq: number) => findings.takeProgram(line, seq);
+  return { take, takeProgram, isOpen: true, triggers: findings.triggers };
 }

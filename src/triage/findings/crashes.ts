@@ -32,8 +32,12 @@ export const CRASHES = {
     deeper: 'kdump-mem log --since -1m',
   },
   'soft-lockup': {
-    words: (of: Reported & Partial<Of<'seconds'>>) =>
+    words: (of: Reported & Partial<Of<'seconds'>>) => [
       `Soft lockup: CPU ${text(of.cpu)} stuck for ${text(of.seconds)} s in ${process(of)}.`,
+      ...(/^smp_call_function|^csd_lock/.test(String(of.symbol))
+        ? ['It waits for another CPU to answer: that CPU is stuck, or the hypervisor does not run it.']
+        : []),
+    ],
     means:
       'A CPU ran kernel code for longer than 2 × watchdog_thresh (20 s) and scheduled no other task. Interrupts were still serviced. Causes: a loop, a contended spinlock, or a host that does not run the virtual CPU.',
     known: 'The watchdog’s line (kernel/watchdog.c; Documentation/admin-guide/lockup-watchdogs.rst).',
@@ -50,8 +54,8 @@ export const CRASHES = {
     deeper: 'kdump-mem stacks --cpu N',
   },
   'rcu-stall': {
-    words: (of: Reported & Partial<Of<'flavour', string>>) =>
-      `RCU stall: a CPU reported no quiescent state in time (${text(of.flavour)}).`,
+    words: (of: Reported & Partial<Of<'flavour' | 'cpus', string>>) =>
+      `RCU stall: ${of.cpus == null ? 'a CPU' : `CPU ${text(of.cpus).trim().replaceAll(' ', ', ')}`} reported no quiescent state in time (${text(of.flavour)}).`,
     means:
       'A CPU or a task reported no RCU quiescent state in time (default 21 s), so memory queued for RCU is not freed. Causes: a loop in kernel code, a starved CPU, or an RCU kthread that does not run.',
     known: 'The line of kernel/rcu/tree_stall.h (Documentation/RCU/stallwarn.rst).',
@@ -69,7 +73,9 @@ export const CRASHES = {
   },
 } satisfies Declarations;
 
-function oopsWords(of: Oops): Words {
+function oopsWords(of: Oops, title?: string): Words {
+  if (/\.rs:\d+:\d+$/.test(String(of.place)))
+    return [`Rust panic at ${text(of.place)}: ${text(title?.replace(/ in \w+$/, ''))}.`, ...running(of)];
   const module = of.module == null ? '' : ` [${text(of.module)}]`;
   const where = of.symbol == null ? '' : ` in ${text(of.symbol)}${module}`;
   const what =

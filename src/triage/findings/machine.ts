@@ -106,9 +106,7 @@ export const MACHINE = {
       of.share == null
         ? `Slab: ${size(of.bytes)}. Total memory is unknown.`
         : `Unreclaimable slab: ${size(of.bytes)} (${percent(of.share)} of memory).`,
-      of.caches == null
-        ? 'The largest caches are unknown.'
-        : `Largest caches: ${text(of.caches)} (the first has ${size(of.mostBytes)}).`,
+      cachesWords(of),
     ],
     traits: ['excessive', 'single'],
     means:
@@ -117,6 +115,19 @@ export const MACHINE = {
       'SUnreclaim of /proc/meminfo, and /proc/slabinfo for the largest caches; in a dump the category slab-unreclaimable.',
     next: 'Check whether the largest cache grows, and record its call sites. In a dump, kdump-mem refs --cache NAME finds what refers to its objects.',
     deeper: 'kdump-mem leaks',
+  },
+  'reclaimable-slab': {
+    words: (of: Amount & Of<'mostBytes'> & Of<'caches', string>) => [
+      `Reclaimable slab: ${size(of.bytes)} (${percent(of.share)} of memory).`,
+      cachesWords(of),
+      'The kernel frees it when memory is short.',
+    ],
+    traits: ['single'],
+    means:
+      'Slab caches that can be reclaimed, mostly dentries and inodes, use a quarter of memory. A program that looks up many files, also files that do not exist, fills them; less page cache is left.',
+    known: 'SReclaimable of /proc/meminfo, and /proc/slabinfo for the largest caches.',
+    next: 'It is no problem by itself. If page cache is missing, find the program that looks up files.',
+    deeper: 'kdump-mem memory --live --caches',
   },
   'per-cpu-memory': {
     words: (of: Amount) => [
@@ -277,4 +288,10 @@ function hypervisorWords({ stealShare, recentShare, idleLockups, balloonBytes }:
     ...(balloonBytes == null ? [] : [`The balloon driver holds ${size(balloonBytes)}.`]),
     'Confirm on the host: its CPU load, and ready or steal time of this guest.',
   ];
+}
+
+function cachesWords(of: Of<'mostBytes'> & Of<'caches', string>): string {
+  return of.caches == null
+    ? 'The largest caches are unknown.'
+    : `Largest caches: ${text(of.caches)} (the first has ${size(of.mostBytes)}).`;
 }

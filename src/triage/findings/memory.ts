@@ -26,7 +26,8 @@ const sharedOwnerWords = (of: Shared): string => {
 
 export const USE_WORDS: Readonly<Record<string, string>> = {
   anonymous: 'anonymous memory',
-  'page-cache': 'page cache and shared memory',
+  'page-cache': 'page cache',
+  shared: 'shared memory and tmpfs',
   slab: 'slab',
   'kernel-stacks': 'kernel stacks',
   'page-tables': 'page tables',
@@ -45,15 +46,10 @@ export const MEMORY = {
       of.mostBytes == null
         ? `Unattributed memory: ${size(of.bytes)} (${percent(of.share)} of memory) is allocated but not attributed to any owner${of.mostOrder == null ? '' : `, mostly in order-${text(of.mostOrder)} blocks`}.`
         : [
-            of.bytes === 0
-              ? `Unattributed memory: up to ${size(of.mostBytes)} has no counter.`
-              : `Unattributed memory: at least ${size(of.bytes)} (${percent(of.share)} of memory) has no counter.`,
+            `Unattributed memory: ${of.bytes === 0 ? `up to ${size(of.mostBytes)}` : `at least ${size(of.bytes)} (${percent(of.share)} of memory)`} has no counter${of.balloon == null ? '' : `; ${text(of.balloon)} may have returned it to the hypervisor`}.`,
             ...(of.balloon == null
               ? []
-              : [
-                  `${text(of.balloon)} is loaded: the hypervisor may have taken it back.`,
-                  'Compare the memory that the hypervisor gives to this guest with MemTotal.',
-                ]),
+              : ['Compare the memory that the hypervisor gives to this guest with MemTotal.']),
           ],
     traits: ['excessive', 'uncounted', 'shortage'],
     means:

@@ -1,4 +1,4 @@
-import { type Declarations, type Of, process, type Reported, said, text } from './declared.js';
+import { type Declarations, type Of, place, process, type Reported, said, text } from './declared.js';
 
 /** A report that is named by its title. */
 type Report = Reported &
@@ -13,7 +13,9 @@ export const REPORTS = {
   'memory-corruption': {
     words: (
       of: Reported & Partial<Of<'cache' | 'what' | 'list' | 'kasan' | 'slab' | 'saturated' | 'process', string>>,
-    ) => `Memory corruption detected: ${said(of, 'cache', 'what', 'list', 'kasan', 'slab', 'saturated')}.`,
+    ) =>
+      // The message of a bad page has the word.
+      `Memory corruption detected${place(of)}: ${said(of.kasan == null ? of : { ...of, what: null }, 'cache', 'what', 'list', 'kasan', 'slab', 'saturated')}.`,
     means:
       'The kernel detected an invalid write, a double free or a use after free. Later failures may be consequences, and other answers from this dump may be wrong.',
     known:
@@ -77,8 +79,15 @@ export const REPORTS = {
     deeper: 'kdump-mem stacks',
   },
   'memory-leak': {
-    words: named,
-    means: 'kmemleak found memory that was allocated and that no pointer references any more.',
+    words: (of: Report & Partial<Of<'cache', string>>, title?: string) =>
+      of.cache == null
+        ? named(of, title)
+        : [
+            `Objects remaining: slab cache ${text(of.cache)} was destroyed while objects of it were in use.`,
+            'They are leaked, not corrupt.',
+          ],
+    means:
+      'kmemleak found memory that was allocated and that no pointer references any more, or a slab cache was destroyed while objects of it were in use.',
     known:
       'Reports of mm/kmemleak.c (Documentation/dev-tools/kmemleak.rst). A few are false positives: pointers stored in another form.',
     next: 'The backtrace of the report is that of the allocation. `kdump-mem leaks` measures allocations that are not freed, by call site; `kdump-mem memory --unreachable` lists them in a dump.',
@@ -108,8 +117,10 @@ export const REPORTS = {
     deeper: 'kdump-mem log --level err+',
   },
   'network-memory': {
-    words: (of: Reported & Partial<Of<'protocol' | 'what' | 'table' | 'neighbours' | 'routes' | 'files', string>>) =>
-      `Network resource exhausted: ${said(of, 'protocol', 'what', 'table', 'neighbours', 'routes', 'files')}.`,
+    words: (
+      of: Reported & Partial<Of<'protocol' | 'what' | 'sockets' | 'table' | 'neighbours' | 'routes' | 'files', string>>,
+    ) =>
+      `Network resource exhausted: ${said(of, 'protocol', 'what', 'sockets', 'table', 'neighbours', 'routes', 'files')}.`,
     traits: ['passing'],
     means:
       'The network stack ran out of a resource: tcp_mem was exhausted, the connection (conntrack) or neighbour table was full, or the limit of open files was reached.',

@@ -1,17 +1,52 @@
 import { formatSize } from '../../base/size.js';
-import { blocksWords, type Declarations, type Of, type OfProcess, said, size, text, type Words } from './declared.js';
+import {
+  blocksWords,
+  type Declarations,
+  type Of,
+  type OfProcess,
+  place,
+  process,
+  said,
+  size,
+  text,
+  type Words,
+} from './declared.js';
 
 /** Which zone refused a request, and why. */
 type Refusal = Partial<
   Of<'shortage' | 'zone', string> &
-    Of<'node' | 'largestFreeOrder' | 'zoneFreeBytes' | 'zoneMinBytes' | 'zoneLowBytes' | 'zoneHighBytes'>
+    Of<
+      | 'node'
+      | 'largestFreeOrder'
+      | 'zoneFreeBytes'
+      | 'zoneMinBytes'
+      | 'zoneLowBytes'
+      | 'zoneHighBytes'
+      | 'zoneCmaFreeBytes'
+      | 'unusableFreeBytes'
+    > &
+    Of<'unusable', string>
 >;
 /** Without `comm`: a line without a report. */
 type Failure = Refusal &
   Parameters<typeof blocksWords>[0] &
   Partial<
-    Of<'comm' | 'gfp' | 'vmalloc' | 'what' | 'percpu' | 'slab' | 'xfs' | 'zram' | 'overcommit', string> &
-      Of<'order' | 'milliseconds' | 'freeBytes' | 'freeInLargeBlocksBytes'>
+    Of<
+      | 'comm'
+      | 'symbol'
+      | 'module'
+      | 'gfp'
+      | 'vmalloc'
+      | 'what'
+      | 'percpu'
+      | 'slab'
+      | 'spl'
+      | 'xfs'
+      | 'zram'
+      | 'overcommit',
+      string
+    > &
+      Of<'order' | 'pid' | 'milliseconds' | 'freeBytes' | 'freeInLargeBlocksBytes'>
   >;
 type Kill = Refusal &
   OfProcess &
@@ -21,6 +56,15 @@ type Kill = Refusal &
   Of<'victimAnonBytes' | 'victimRssBytes' | 'victimSwapBytes'> &
   Partial<Of<'managedBytes' | 'unattributedBytes' | 'swapTotalBytes' | 'swapFreeBytes'>> &
   Partial<Of<'limitBytes', number | string>>;
+
+type Exhausted = Partial<
+  Of<'resource' | 'cgroup' | 'device' | 'what', string> &
+    Of<'lost' | 'limit' | 'pages' | 'error' | 'requestedBytes' | 'slots' | 'used' | 'pid' | 'wanted' | 'got'>
+>;
+type UserSpaceKill = OfProcess &
+  Of<'killer' | 'cgroup' | 'pod' | 'pressureOf' | 'duration' | 'reason', string> &
+  Of<'rssBytes' | 'swapBytes' | 'pressure' | 'pressureLimit'> &
+  Of<'usedBytes' | 'totalBytes' | 'swapUsedBytes' | 'swapTotalBytes'>;
 
 export const SHORTAGES = {
   'oom-kill': {
@@ -43,11 +87,47 @@ export const SHORTAGES = {
     next: 'Order 0 to 3: memory was short; find where it is. Order 4 and above: the caller should fall back to smaller orders; compaction and min_free_kbytes help.',
     deeper: 'kdump-mem memory --nodes',
   },
+  'page-pool-stalled': {
+    words: (of: Of<'pools' | 'pages' | 'leastBytes' | 'firstPages' | 'seconds'>) => [
+      `Stalled page pools: ${of.pools == null ? 'at least 1 page pool of a network driver was' : of.pools === 1 ? '1 page pool of a network driver was' : `${text(of.pools)} page pools of network drivers were`} shut down up to ${text(of.seconds)} s ago${of.pages == null ? '' : `, but ${of.pages === 1 ? '1 page' : `${text(of.pages)} pages`} (at least ${size(of.leastBytes)}) ${of.pages === 1 ? 'is' : 'are'} still in use`}.`,
+      ...(Number(of.firstPages ?? 0) > Number(of.pages) ? [`Their number falls: it was ${text(of.firstPages)}.`] : []),
+      'A process that does not read its sockets holds such pages; with empty receive queues, suspect the driver.',
+    ],
+    traits: ['passing'],
+    means:
+      'A network driver shut down its page pool, such as after a change of the MTU, an XDP program or a namespace, while pages of it were in use. Each pool repeats the message every minute until all its pages are back.',
+    known: 'Lines of page_pool_release_retry (net/core/page_pool.c); the newest line of each pool counts.',
+    next: 'A socket whose process does not read it holds such pages. With empty receive queues, report it to the driver.',
+    deeper: 'skcheck --stale',
+  },
+  'resource-exhausted': {
+    words: exhaustedWords,
+    traits: ['passing'],
+    means:
+      'A pool or a limit of the kernel was used up: tasks of a cgroup, the audit backlog, CMA, the bounce buffer of DMA, huge pages, memory of a GPU, or the balloon of a guest.',
+    known:
+      'Lines of kernel/cgroup/pids.c, kernel/audit.c, mm/cma.c, kernel/dma/swiotlb.c, mm/hugetlb.c, drivers/gpu/drm and the balloon drivers.',
+    next: 'Find what holds the resource before you raise the limit: a leak fills any limit.',
+    deeper: 'kdump-mem log --level warn+',
+  },
+  'user-space-kill': {
+    words: killWords,
+    traits: ['passing'],
+    means:
+      'A program killed a process, a cgroup or a pod for lack of memory: systemd-oomd, earlyoom, nohang, kubelet, or the low memory killer of Android. The OOM killer of the kernel did not run.',
+    known:
+      'The line of the program in the journal or syslog, with its limit and the size of the victim as it printed them.',
+    next: 'The victim is not always the cause: look for the largest process and for growth before the kill.',
+    deeper: 'kdump-mem procs --live',
+  },
 } satisfies Declarations;
 
-function allocationWords(of: Failure): Words {
-  if (of.comm === undefined)
-    return `Allocation failure: ${said(of, 'what', 'percpu', 'slab', 'xfs', 'zram', 'overcommit')}.`;
+function allocationWords(of: Failure, title?: string): Words {
+  if (of.order === undefined) {
+    const task = of.spl == null || of.pid == null ? '' : ` in ${process(of)}${place(of)}`;
+    const cache = title?.startsWith('SLUB: no memory') ? ` (${text(title.replace(/^.* for /, ''))})` : '';
+    return `Allocation failure: ${said(of, 'what', 'percpu', 'slab', 'spl', 'xfs', 'zram', 'overcommit')}${cache}${task}.`;
+  }
   const what = of.milliseconds == null ? 'failure' : 'stall';
   const name =
     of.order == null
@@ -55,7 +135,7 @@ function allocationWords(of: Failure): Words {
       : `Page allocation ${what}: order ${text(of.order)}`;
   const time = of.milliseconds == null ? '' : `, ${text(of.milliseconds)} ms`;
   return [
-    `${name} (${text(of.gfp)}) in ${text(of.comm)}${time}.`,
+    `${name} (${text(of.gfp)}) in ${text(of.comm)}${of.symbol == null ? '' : `, requested by ${text(of.symbol)}${of.module == null ? '' : ` [${text(of.module)}]`}`}${time}.`,
     of.freeBytes == null
       ? 'The log does not show how much memory was free.'
       : `${size(of.freeBytes)} was free, ${size(of.freeInLargeBlocksBytes)} of it in large enough blocks.`,
@@ -133,6 +213,10 @@ function cause(of: Kill): string[] {
           `Memory cgroup ${text(of.cgroup)} was at its limit of ${typeof of.limitBytes === 'string' ? text(of.limitBytes) : size(of.limitBytes)}.`,
         ];
   const nodes = { cpuset: of.memsAllowed, mempolicy: of.nodemask }[String(of.reason)];
+  if (of.reason === 'page-fault')
+    return [
+      'A page fault was refused by the limit of a cgroup or by a driver (pagefault_out_of_memory): the machine need not have been short of memory.',
+    ];
   if (of.reason === 'sysrq') return ['The kill was requested by hand (SysRq-f): memory need not have been short.'];
   if (nodes !== undefined) return [`The memory nodes of its ${text(of.reason)} (${text(nodes)}) were out of memory.`];
   return of.scope === 'machine' ? ['The whole machine was out of memory.'] : [];
@@ -147,6 +231,9 @@ function shortage(of: Kill): string[] {
   if (of.shortage === 'watermark')
     return [
       `At that time ${zone} had ${size(of.zoneFreeBytes)} free (watermarks: min ${size(of.zoneMinBytes)}, high ${size(of.zoneHighBytes)}).`,
+      ...(of.zoneCmaFreeBytes
+        ? [`Of that, ${size(of.zoneCmaFreeBytes)} is CMA, which only movable memory may use.`]
+        : []),
     ];
   return [];
 }
@@ -163,5 +250,69 @@ function rest(of: Kill): string[] {
           `${size(hidden)} was in no counter of the report, which does not count socket buffers and driver pages; no RSS includes them either.`,
         ]
       : []),
+  ];
+}
+
+/** A pool or limit that was used up, by the subsystem that reports it. */
+function exhaustedWords(of: Exhausted): Words {
+  switch (String(of.resource ?? '').toLowerCase()) {
+    case 'pids':
+      return `Task limit reached: the pids controller rejected a fork in cgroup ${text(of.cgroup)} (pids.max).`;
+    case 'audit':
+      return [
+        'Audit backlog full: the kernel discards audit records.',
+        ...(of.lost == null ? [] : [`${text(of.lost)} records were lost since boot.`]),
+        'Its reader (auditd, or another program with the audit socket) is too slow, or audit_backlog_limit is too small.',
+      ];
+    case 'swiotlb':
+      return [
+        `Bounce buffer full (swiotlb): no room${of.requestedBytes == null ? '' : ` for ${text(of.requestedBytes)} bytes`} of ${text(of.device)}${of.used == null ? '' : `; ${text(of.used)} of ${text(of.slots)} slots are in use`}.`,
+        'Its driver does not unmap its buffers, or the buffer (swiotlb=) is too small.',
+      ];
+    case 'hugepage':
+      return `Huge page pool empty: pid ${text(of.pid)} was killed (SIGBUS), because no huge page was free.`;
+    case 'hugetlb':
+      return `Huge pages not allocated: the kernel found ${text(of.got)} of ${text(of.wanted)} requested huge pages.`;
+    case 'balloon':
+      return [
+        `Memory balloon failed: ${text(of.what)}.`,
+        'The hypervisor takes or returns memory of this guest, and the guest could not follow.',
+      ];
+    case 'ttm':
+    case '':
+      return of.error == null
+        ? `GPU memory exhausted: ${text(of.what)}${of.device == null ? '' : ` (${text(of.device)})`}.`
+        : cmaWords(of);
+    default:
+      return cmaWords(of);
+  }
+}
+
+const EBUSY = -16;
+
+function cmaWords(of: Exhausted): Words {
+  const pages = of.pages == null ? '' : ` of ${text(of.pages)} pages`;
+  const why = of.error === EBUSY ? 'its pages are busy' : 'the area is too small, or in use';
+  return `CMA allocation${pages} failed${of.device == null ? '' : ` for ${text(of.device)}`}: ${why}.`;
+}
+
+/** A kill that the kernel's OOM killer did not make. */
+function killWords(of: UserSpaceKill): Words {
+  const killer = text(of.killer);
+  const target = of.pod != null ? `pod ${text(of.pod)}` : of.cgroup != null ? `cgroup ${text(of.cgroup)}` : process(of);
+  const held = of.rssBytes == null ? '' : `, RSS ${size(of.rssBytes)}`;
+  return [
+    of.pod != null || of.cgroup != null || of.pid != null
+      ? `Killed for lack of memory by ${killer}: ${target}${held}.`
+      : `Killed for lack of memory by ${killer}; the line does not name the process.`,
+    ...(of.pressure == null
+      ? []
+      : [
+          `Memory pressure of ${text(of.pressureOf)} was ${text(of.pressure)} % (limit ${text(of.pressureLimit)} %) for ${text(of.duration)}.`,
+        ]),
+    ...(of.usedBytes == null ? [] : [`Memory in use: ${size(of.usedBytes)} of ${size(of.totalBytes)}.`]),
+    ...(of.swapUsedBytes == null ? [] : [`Swap in use: ${size(of.swapUsedBytes)} of ${size(of.swapTotalBytes)}.`]),
+    ...(of.reason == null ? [] : [`Reason: ${text(of.reason)}.`]),
+    'The OOM killer of the kernel did not choose it.',
   ];
 }

@@ -61,6 +61,10 @@ const PLACE =
   /^(?:RIP: 0010:|pc : )(?:\[<[0-9a-f]+>\] +){0,2}(?:(?<symbol>[^+ ]+)\+0x[0-9a-f]+\/0x[0-9a-f]+(?: \[(?<module>[^ \]]+).*\])?|(?:0x)?[0-9a-f]+$)/;
 /** Stack traces outside reports: further lines cannot be distinguished from those of a report around them. */
 const OTHER_TRACE = /vmalloc: allocation failure:|FAULT_INJECTION: forcing a failure|FAULT_FLAG_ALLOW_RETRY missing/;
+/** A CPU that stalls RCU (print_cpu_stall_info): `2-...0: (0 ticks this GP) …`. */
+const STALLED = /^(?:rcu: )?[ \t]*(\d+)-[-.?!A-Za-z0-9]{2,6}: \(/;
+/** Maximum length of their list. */
+const MOST_CPUS = 64;
 const REPLAYED = /\*\* replaying previous printk message \*\*/;
 
 /** Assembles reports from messages, separately for each task or interrupt if the log records the caller. */
@@ -76,7 +80,7 @@ export class CrashReader {
 
   *take(message: LogMessage): Generator<Found> {
     if (++this.#messages % MOST_OTHERS === 0) yield* this.#endOld();
-    const key = contextOf(message);
+    const key = this.#continues(message) ? 'printk' : contextOf(message);
     const open = this.#open.get(key);
     if (open?.lines.length === 1 && REPLAYED.test(message.text)) this.#open.delete(key);
     const start = message.ofCommand ? undefined : startOf(message);
@@ -85,7 +89,7 @@ export class CrashReader {
       if (message.caller?.kind === 'cpu')
         for (const [other, report] of this.#open)
           if (other !== key && report.allCpus) yield* this.#add(other, report, message);
-    } else if (open && (start.pattern.inside === 'apart' || start.pattern.forms === undefined)) {
+    } else if (open && isWithin(open, start.pattern)) {
       open.after.push(single(start, message));
       if (open.lines.length > WHOLE_LINES) yield* this.#close(key, open);
       else yield* this.#add(key, open, message);
@@ -96,6 +100,12 @@ export class CrashReader {
       if (start.pattern.forms === undefined) yield single(start, message);
       else yield* this.#begin(key, start, message, isCut ? open : undefined);
     }
+  }
+
+  /** Whether a line without a prefix is the second line of a message. */
+  #continues({ caller, bare }: LogMessage): boolean {
+    const open = this.#open.get('printk');
+    return caller === null && bare && open?.pattern.continues === true && open.lines.length === 1;
   }
 
   *end(): Generator<Found> {
@@ -177,9 +187,19 @@ function belongs({ pattern: { code }, lines, counted }: Open, start: Pattern): b
   return start.inside === 'part';
 }
 
+/** Whether a separate finding is within the report. The panic that follows an SError has the stack trace. */
+function isWithin({ pattern }: Open, { inside, forms, code }: Pattern): boolean {
+  return (inside === 'apart' || forms === undefined) && !(pattern.code === 'hardware-error' && code === 'panic');
+}
+
 /** Records the key lines of a fault: the one with its number, and the one with the program counter. */
 function note(open: Open, message: LogMessage): void {
   const { figures, evidence, pattern } = open;
+  const stalled = pattern.code === 'rcu-stall' ? STALLED.exec(message.text)?.[1] : undefined;
+  if (stalled !== undefined && !message.text.includes('detected')) {
+    figures.cpus = figures.cpus === undefined ? stalled : `${figures.cpus} ${stalled}`.slice(0, MOST_CPUS);
+    figures.cpu ??= Number(stalled);
+  }
   if (pattern.code !== 'oops') return;
   const number = COUNT.exec(message.text)?.[1];
   if (number !== undefined && figures.number === undefined) {

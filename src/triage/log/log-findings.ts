@@ -3,8 +3,11 @@ import type { TextLogSummary } from '../../log/reader.js';
 import type { LogRecord, TextRecord } from '../../records/log-records.js';
 import { beforeEnd, type Finding, found, withNext } from '../finding.js';
 import type { FindingCode } from '../findings/all.js';
+import { blame, TRACE } from './blame.js';
 import { CrashReader } from './crash.js';
+import { crashFields } from './crash-fields.js';
 import { gfpNames } from './gfp.js';
+import { KILLED_BY, KillerReader } from './killers.js';
 import {
   ByCaller,
   evidenceOf,
@@ -16,6 +19,7 @@ import {
 } from './lines.js';
 import { MemInfoReader, memoryThen } from './mem-info.js';
 import { OomReader, Reaper } from './oom.js';
+import { PagePoolReader } from './page-pools.js';
 import { PATTERNS } from './patterns.js';
 import { shortageFigures } from './shortage.js';
 
@@ -35,10 +39,16 @@ const MOST_EVIDENCE = 4;
  * Matches each message that begins a finding; a test checks it against all messages that the patterns know.
  */
 const TRIGGERS =
-  /BUG|WARNING:|INFO: |nable to handle|Kernel panic|PANIC: double|Oops|Internal error|Unhandled fault|Alignment trap|Insufficient stack|\[#|general protection|divide.error|stack segment|invalid opcode: |int3: |LOCKUP|rust_kernel|UBSAN|unreferenced object|kmemleak: |slab error|orruption|refcount_t|VFS: |unregister_netdevice|trusty: panic|Hardware Error|EDAC |ut of memory|orphaned sockets|table full|table overflow|(?:EXT4-fs|XFS|BTRFS):? [ec]|rror, dev|I\/O error|oom-killer|Kill|allocation failure|oom-kill|killable|Badness|emory failure|MCE 0x|SError|NMI: |Bus Error|rror received|not responding|Aborting journal|IO errors|hutdown|hutting down|hut down|ead-only|rror on swap|timeout, |is down; |cache (?:overflow|is full)|wap (?:file|offset) entry|vmap alloc|vmalloc|percpu: alloc|allocate memory|allocation deadlock|allocating memory|enough memory|allocation stalls|nobody cared|locksource|NETDEV WATCHDOG|hogged|Task in \/|emory: usage|emory cgroup|\[ *pid *\]/;
+  /oomd\[|earlyoom|VmRSS|lowmemorykiller|nohang|viction manager|page_pool_release|rejected by pids|audit_|backlog limit|cma_alloc|from CMA|swiotlb|hugepage pool|HugeTLB: |Out of puff|balloon: |socket memory|TTM|command submission|NVRM: Xid|BUG|WARNING:|INFO: |nable to handle|Kernel panic|PANIC: double|Oops|Internal error|Unhandled fault|Alignment trap|Insufficient stack|\[#|general protection|divide.error|stack segment|invalid opcode: |int3: |LOCKUP|rust_kernel|UBSAN|unreferenced object|kmemleak: |slab error|orruption|refcount_t|VFS: |unregister_netdevice|trusty: panic|Hardware Error|EDAC |ut of memory|orphaned sockets|table full|table overflow|(?:EXT4-fs|XFS|BTRFS):? [ec]|rror, dev|I\/O error|oom-killer|Kill|allocation failure|oom-kill|killable|Badness|emory failure|MCE 0x|SError|NMI: |Bus Error|rror received|not responding|Aborting journal|IO errors|hutdown|hutting down|hut down|ead-only|rror on swap|timeout, |is down; |cache (?:overflow|is full)|wap (?:file|offset) entry|vmap alloc|vmalloc|percpu: alloc|allocate memory|allocation deadlock|allocating memory|enough memory|allocation stalls|nobody cared|locksource|NETDEV WATCHDOG|hogged|Task in \/|emory: usage|emory cgroup|\[ *pid *\]/;
 
 /** Codes of findings that a missing message may hide. */
-const ASSEMBLED = ['oom-kill', 'allocation-failure', 'hypervisor-overcommitted'] as const satisfies FindingCode[];
+const ASSEMBLED = [
+  'oom-kill',
+  'allocation-failure',
+  'hypervisor-overcommitted',
+  'page-pool-stalled',
+  'user-space-kill',
+] as const satisfies FindingCode[];
 export const LOG_CODES: ReadonlySet<string> = new Set([...PATTERNS.map(({ code }) => code), ...ASSEMBLED]);
 
 /** Findings of a kernel's log, in the order of their first lines. */
@@ -53,10 +63,13 @@ export class LogFindings {
   readonly #found = new Found();
   #boot = 1;
   readonly #crashes = new CrashReader();
+  readonly #killers = new KillerReader();
+  readonly #pools: PagePoolReader;
   readonly #readers: readonly { readonly reader: ByCaller; readonly by: readonly string[] }[];
 
   constructor(pageSize: number) {
     const reaper = new Reaper();
+    this.#pools = new PagePoolReader(pageSize);
     this.#readers = [
       { reader: new ByCaller(() => new OomReader(pageSize, reaper)), by: SAME },
       { reader: new ByCaller(() => new AllocationFailureReader(pageSize)), by: SAME },
@@ -72,6 +85,15 @@ export class LogFindings {
     for (const { reader, by } of this.#readers)
       for (const finding of reader.take(message)) this.#found.add(finding, by, boot);
     for (const { finding, by } of this.#crashes.take(message)) this.#found.add(finding, by, boot);
+    this.#pools.take(message);
+    const kill = this.#killers.take(message.whole, () => evidenceOf(message));
+    this.#found.add(kill, KILLED_BY, boot);
+  }
+
+  /** A line that another program wrote, with its tag. */
+  takeProgram(text: string, seq: number): void {
+    const kill = this.#killers.take(text, () => ({ kind: 'log', seq, timestamp: null, text: text.trim() }));
+    this.#found.add(kill, KILLED_BY, this.#boot);
   }
 
   /**
@@ -99,6 +121,7 @@ export class LogFindings {
     for (const { reader, by } of this.#readers)
       for (const finding of reader.end()) this.#found.add(finding, by, this.#boot);
     for (const { finding, by } of this.#crashes.end()) this.#found.add(finding, by, this.#boot);
+    this.#found.add(this.#pools.end(), [], this.#boot);
   }
 }
 
@@ -137,22 +160,34 @@ class Found {
    * the last).
    */
   list(boots: readonly Boot[], count: number, only?: number): Finding[] {
-    return [...this.#byKey.values()]
-      .filter(({ boot }) => only === undefined || boot === only)
-      .map(({ times, others, boot, ...finding }) => {
-        const { id, newest = null } = boots[boot - 1] ?? {};
-        const which = { boot: boot - count, boots: count, ...(id === undefined ? {} : { bootId: id }) };
-        const more = others > 0 ? { others } : {};
-        const aged = beforeEnd(finding, newest);
-        const figures = { ...finding.figures, times, ...more, ...aged, ...(count > 1 ? which : {}) };
-        return withNext({ ...finding, figures }, finding.next);
-      });
+    const all = [...this.#byKey.values()];
+    const hasRequest = all.some(({ figures }) => figures.vmalloc !== undefined);
+    return (
+      all
+        .filter(({ boot }) => only === undefined || boot === only)
+        // The same failure, before the line that has the task.
+        .filter(({ figures }) => !hasRequest || !String(figures.what).startsWith('vmap allocation'))
+        .map(({ times, others, boot, ...finding }) => {
+          const { id, newest = null } = boots[boot - 1] ?? {};
+          const which = { boot: boot - count, boots: count, ...(id === undefined ? {} : { bootId: id }) };
+          const more = others > 0 ? { others } : {};
+          const aged = beforeEnd(finding, newest);
+          const figures = { ...finding.figures, times, ...more, ...aged, ...(count > 1 ? which : {}) };
+          return withNext({ ...finding, figures }, finding.next);
+        })
+    );
   }
 }
 
 /** `page allocation stalls` is printed by 4.10 to 4.14. */
 const FAILED =
-  /^(?<comm>.*): (?:page allocation (?:failure[.:]|stalls for (?<milliseconds>\d+)ms,) order:(?<order>\d+)|vmalloc(?: error)?: (?:allocation failure[,:] )?(?<vmalloc>.*?)), mode:(?<mask>0x[0-9a-f]+)(?:\((?<flags>[^)]*)\))?/s;
+  /^(?<comm>.*): (?:page allocation (?:failure[.:]|stalls for (?<milliseconds>\d+)ms,) order:(?<order>\d+)|vmalloc(?: error)?: (?:allocation failure[,:] )?(?<vmalloc>.*?))(?:, mode:(?<mask>0x[0-9a-f]+)(?:\((?<flags>[^)]*)\))?|$)/s;
+
+/** Functions between the page allocator and the code that needs the memory, besides those of every report. */
+const ALLOCATORS =
+  /^_*(?:dma_|page_frag_|alloc_|get_free_pages?|get_zeroed_page|vmalloc|vzalloc|new_slab|cache_grow|kvm?alloc|module_alloc|rmqueue)/;
+/** Maximum number of lines of a report before its memory figures. */
+const MOST_HEADER = 100;
 
 /** Maximum number of lines of a report: registers, a stack trace, and memory figures. */
 const MOST_LINES = 400;
@@ -165,6 +200,8 @@ class AllocationFailureReader implements ReportReader {
         readonly line: LogLine;
         readonly groups: Readonly<Record<string, string | undefined>>;
         readonly memory: MemInfoReader;
+        /** Task and stack trace. */
+        readonly header: string[];
         lines: number;
       }
     | undefined;
@@ -182,14 +219,16 @@ class AllocationFailureReader implements ReportReader {
     const groups = groupsIn(line, FAILED);
     if (groups) {
       const before = this.end();
-      this.#report = { line, groups, memory: new MemInfoReader(), lines: 0 };
+      this.#report = { line, groups, memory: new MemInfoReader(), header: [], lines: 0 };
       return before;
     }
     const report = this.#report;
     if (!report) return undefined;
     // This line belongs to the next report: the last line of this one was not printed.
     if (line.text === 'Mem-Info:' && report.memory.shown()) return this.end();
-    report.memory.takeMessage(line);
+    const isOfMemory = report.memory.takeMessage(line);
+    if (!isOfMemory && report.header.length < MOST_HEADER && !/^(?:<\w+> *)?(?:\[<\w+>\] )?\? /.test(line.text))
+      report.header.push(line.text);
     const isLast = /^\d+ pages (?:hwpoisoned|non-shared)$/.test(line.text) || ++report.lines >= MOST_LINES;
     return isLast ? this.end() : undefined;
   }
@@ -199,13 +238,18 @@ class AllocationFailureReader implements ReportReader {
     this.#report = undefined;
     if (!report) return undefined;
     const { comm, order, mask, flags, milliseconds, vmalloc } = report.groups;
+    const [symbol = null] = blame(report.header, { steps: [TRACE, 'frames'], skip: ALLOCATORS }) ?? [];
+    const frame = crashFields(report.header).stack.find((one) => one.symbol === symbol);
     const shown = report.memory.shown();
     const pageSize = shown?.pageSize ?? this.#pageSize;
     const large = shown?.freeBlocks?.filter((block) => block.order >= Number(order ?? 0));
     const what = milliseconds === undefined ? 'failure' : 'stall';
     const request = { order: Number(order), mask: Number(mask), pageSize, mark: 'minBytes' } as const;
     const figures = {
-      comm: comm ?? null,
+      // The idle tasks of all CPUs are one object: interrupts.
+      comm: comm?.replace(/^swapper\/\d+$/, 'swapper') ?? null,
+      symbol,
+      module: frame?.module ?? null,
       order: order === undefined ? null : Number(order),
       ...(milliseconds === undefined ? {} : { milliseconds: Number(milliseconds) }),
       ...(vmalloc === undefined ? {} : { vmalloc }),

@@ -107,6 +107,7 @@ export class MemInfoReader {
         highBytes: high === undefined ? null : Number(high) * 1024,
         presentBytes: fields.get('present') ?? null,
         managedBytes: fields.get('managed') ?? null,
+        cmaFreeBytes: fields.get('free_cma') ?? null,
         reserves: [],
         freeBlocks: null,
       };
@@ -188,7 +189,7 @@ export class MemInfoReader {
 
   /** Returns the memory report; undefined: none was printed. */
   shown(): MemInfoShown | undefined {
-    if (this.#pages.size === 0 && this.#zones.size === 0) return undefined;
+    if (this.#pages.size === 0 && this.#zones.size === 0 && this.#slabs.length === 0) return undefined;
     const zones = [...this.#zones.values()];
     const isCut = zones.some(({ freeBlocks }) => freeBlocks === null);
     return {
@@ -264,6 +265,7 @@ export function memoryThen(shown: MemInfoShown | undefined, pageSize: number) {
     sum('bounce'),
   ];
   const counted = [...parts, ...others].reduce<number>((all, part) => all + (part ?? 0), 0) + (shown?.hugePages ?? 0);
+  const [largest] = shown?.slabs.toSorted((a, b) => b.totalBytes - a.totalBytes) ?? [];
   const [swapTotal, swapFree] = [shown?.swapTotal ?? null, shown?.swapFree ?? null];
   const swapCache = total('pages in swap cache');
   return {
@@ -293,6 +295,8 @@ export function memoryThen(shown: MemInfoShown | undefined, pageSize: number) {
     cmaBytes: total('pages cma reserved'),
     cmaFreeBytes: sum('free_cma'),
     hardwarePoisonedBytes: total('pages hwpoisoned'),
+    slabCache: largest?.cache ?? null,
+    slabCacheBytes: largest?.totalBytes ?? null,
     /** Memory in no printed counter: vmalloc, per-CPU memory, and memory that drivers allocated. */
     unattributedBytes: managed === null || parts.includes(null) ? null : managed - counted,
     swapTotalBytes: swapTotal,

@@ -293,13 +293,16 @@ class Report {
   #scope(choice: Choice | undefined, why: string | undefined, memcg: MemcgReader) {
     if (choice) return choice.constraint === 'MEMCG' ? 'cgroup' : 'machine';
     if (why !== undefined) return /^Memory cgroup/.test(why) ? 'cgroup' : 'machine';
-    if (memcg.isPrinted) return 'cgroup';
+    if (memcg.isPrinted || this.#header.some((line) => /\bmem_cgroup_out_of_memory\b/.test(line))) return 'cgroup';
     return this.outcome === 'panic' || this.#memory.shown() ? 'machine' : null;
   }
 
   #reason(choice: Choice | undefined, scope: string | null): string | null {
     if (scope === 'cgroup') return 'memcg';
     if (this.#isManual || this.#invoked?.order === '-1') return 'sysrq';
+    // A charge or a driver refused the memory of a page fault: the page allocator was not asked.
+    if (Number(this.#invoked?.mask) === 0 && this.#header.some((line) => /\bpagefault_out_of_memory\b/.test(line)))
+      return 'page-fault';
     if (choice?.constraint === 'CPUSET') return 'cpuset';
     if (choice?.constraint === 'MEMORY_POLICY') return 'mempolicy';
     const why = this.#kills[0]?.groups.why ?? this.#old?.why ?? '';

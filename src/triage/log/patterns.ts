@@ -40,6 +40,8 @@ interface PatternOf<Code extends FindingCode> {
   readonly inside?: 'counted' | 'apart' | 'part';
   /** For `counted`: it also occurs in reports other than faults. */
   readonly anywhere?: true;
+  /** Its text continues on a line without a prefix. */
+  readonly continues?: true;
   /** Releases that print it. */
   readonly kernels: string;
 }
@@ -181,6 +183,7 @@ const OOPS = {
   severity: 'critical',
   by: ['address', 'place', 'kind', 'trap', 'error', 'symbol'],
 } as const;
+const EXHAUSTED = { code: 'resource-exhausted', severity: 'warning' } as const;
 const CORRUPTION = {
   code: 'memory-corruption',
   severity: 'critical',
@@ -265,6 +268,14 @@ export const PATTERNS: readonly Pattern[] = [
     forms: fault('kernel stack overflow in {f}', { ...TRACED, skip: /bad_stack/, pick: stalled }),
   },
   {
+    // Every panic of Rust ends with it.
+    ...OOPS,
+    line: /^kernel BUG at (?<place>rust\/helpers.*)!$/,
+    inside: 'part',
+    kernels: '6.1-',
+    forms: [{ title: 'kernel BUG in {f}', search: skipping(/^skb_/, FAULT) }],
+  },
+  {
     ...OOPS,
     line: /^kernel BUG at (?<place>.*)!$/,
     kernels: '2.6.32-',
@@ -339,6 +350,7 @@ export const PATTERNS: readonly Pattern[] = [
     ...OOPS,
     line: /^rust_kernel: panicked at (?<place>[^\n]*?):?$/s,
     kernels: '6.1-',
+    continues: true,
     forms: [
       {
         body: [/^(?<what>.+)$/],
@@ -392,7 +404,7 @@ export const PATTERNS: readonly Pattern[] = [
   {
     code: 'rcu-stall',
     severity: 'critical',
-    line: /^(?:rcu: )?INFO: (?<flavour>rcu_\w+) (?:self-)?detected (?:expedited )?stalls? on/,
+    line: /^(?:rcu: )?INFO: (?<flavour>rcu_\w+) (?:self-)?detected (?:expedited )?stalls? on(?: [^{]*\{(?<cpus>[\d ]+)\})?/,
     by: ['flavour'],
     kernels: '2.6.32-',
     forms: [
@@ -545,10 +557,32 @@ export const PATTERNS: readonly Pattern[] = [
   {
     code: 'allocation-failure',
     severity: 'warning',
-    line: /^(?:(?<what>vmap allocation for size \d+ failed)|(?<percpu>percpu: allocation failed, size=\d+ .*)|(?<slab>SLUB: Unable to allocate memory on .*)|(?<xfs>XFS.* possible memory allocation deadlock .*)|(?<zram>zram: Error allocating memory for compressed page.*)|(?<overcommit>__vm_enough_memory: pid: \d+, comm: .*not enough memory for the allocation))/s,
-    by: ['what', 'percpu', 'slab', 'xfs', 'zram', 'overcommit'],
+    line: /^(?:(?<what>vmap allocation for size \d+ failed)|(?<percpu>percpu: allocation failed, size=\d+ .*)|(?<xfs>XFS.* possible memory allocation deadlock .*)|(?<zram>zram: Error allocating memory for compressed page.*)|(?<overcommit>__vm_enough_memory: pid: \d+, comm: .*not enough memory for the allocation))/s,
+    by: ['what', 'percpu', 'xfs', 'zram', 'overcommit'],
     next: 'memory --nodes',
     kernels: '2.6.32-',
+  },
+  {
+    code: 'allocation-failure',
+    severity: 'warning',
+    line: /^(?<slab>SLUB: Unable to allocate memory on .*)/s,
+    by: ['slab'],
+    next: 'memory --nodes',
+    kernels: '2.6.32-',
+    forms: [
+      { body: [/^cache: (?<cache>[^,(]+)/], title: 'SLUB: no memory for cache {cache}', traceless: true },
+      { title: '{line}', traceless: true },
+    ],
+  },
+  {
+    // The SPL of ZFS, outside the kernel
+    code: 'allocation-failure',
+    severity: 'warning',
+    line: /^(?<spl>Possible memory allocation deadlock: size=\d+)/,
+    by: ['spl', 'symbol'],
+    next: 'memory --nodes',
+    kernels: '2.6.32-',
+    forms: fault('memory allocation deadlock in {f}', skipping(/^spl_|alloc/)),
   },
   // kernel/time/clocksource.c; before 4.0: `Clocksource tsc unstable (delta = …)`
   {
@@ -617,6 +651,15 @@ export const PATTERNS: readonly Pattern[] = [
   },
   // mm/slub.c, mm/page_alloc.c, mm/memory.c, fs/dcache.c
   {
+    // The cache was destroyed by a module or cgroup that did not free all objects: they are intact.
+    code: 'memory-leak',
+    severity: 'warning',
+    line: /^BUG (?<cache>[^ ]+) \(.*\): (?<what>Objects remaining ).*$/s,
+    by: ['cache'],
+    kernels: '2.6.32-',
+    forms: [{ title: 'BUG: Objects remaining in {cache}', traceless: true }],
+  },
+  {
     ...CORRUPTION,
     line: /^BUG (?<cache>[^ ]+) \(.*\): (?<what>.*)$/s,
     kernels: '2.6.32-',
@@ -631,7 +674,8 @@ export const PATTERNS: readonly Pattern[] = [
         title: 'BUG: Bad page {what} in {f}',
         search: {
           steps: [/page last allocated/, 'frames'],
-          skip: /(?:free|put|get|update|release)_page|free_unref|^_*folio|truncate_inode_pages|page_frag_free|alloc|vmap|page_owner/,
+          otherwise: [TRACE, 'frames'],
+          skip: /bad_page|(?:check|prep)_new_page|get_page_from|rmqueue|free_\w*page|(?:free|put|get|update|release)_page|free_unref|^_*folio|truncate_inode_pages|page_frag_free|alloc|vmap|page_owner/,
         },
       },
     ],
@@ -774,10 +818,19 @@ export const PATTERNS: readonly Pattern[] = [
   {
     code: 'hardware-error',
     severity: 'critical',
-    line: /^(?:(?<what>SError Interrupt) on CPU(?<cpu>\d+), code (?<kind>\S+)|NMI: (?<error>(?:PCI system error \(SERR\)|IOCK error|memory parity error).*) for reason \w+ on CPU (?<on>\d+)\.?)/,
-    numbers: ['cpu', 'on'],
+    line: /^(?<what>SError Interrupt) on CPU(?<cpu>\d+), code (?<kind>\S+)/,
+    numbers: ['cpu'],
+    kernels: '4.10-',
+    by: ['what'],
+    forms: fault('SError Interrupt in {f}'),
+  },
+  {
+    code: 'hardware-error',
+    severity: 'critical',
+    line: /^NMI: (?<error>(?:PCI system error \(SERR\)|IOCK error|memory parity error).*) for reason \w+ on CPU (?<on>\d+)\.?/,
+    numbers: ['on'],
     kernels: '2.6.37-',
-    by: ['what', 'error'],
+    by: ['error'],
   },
   {
     code: 'hardware-error',
@@ -789,9 +842,77 @@ export const PATTERNS: readonly Pattern[] = [
   {
     code: 'network-memory',
     severity: 'warning',
-    line: /^(?:(?<protocol>TCP): (?<what>out of memory|too many orphaned sockets).*|nf_conntrack: (?:nf_conntrack: )?(?<table>table full).*|(?:neighbour|Neighbour): (?<neighbours>.* table overflow).*|(?:IPv4: )?(?<routes>dst cache overflow|Route cache is full).*|(?<files>VFS: file-max limit) .*)$/s,
+    line: /^(?:(?<protocol>TCP): (?<what>out of memory|too many orphaned sockets).*|(?<sockets>Out of socket memory)|nf_conntrack: (?:nf_conntrack: )?(?<table>table full).*|(?:(?:neighbour|Neighbour|[Ii][Pp]v4): )?(?<neighbours>(?:.* table|Neighbour table) overflow).*|(?:IPv4: )?(?<routes>dst cache overflow|Route cache is full).*|(?<files>VFS: file-max limit) .*)$/s,
     kernels: '2.6.32-',
-    by: ['protocol', 'what', 'table', 'neighbours', 'routes', 'files'],
+    by: ['protocol', 'what', 'sockets', 'table', 'neighbours', 'routes', 'files'],
+  },
+  // Pools and limits: kernel/cgroup/pids.c, kernel/audit.c, mm/cma.c, drivers/gpu/drm, kernel/dma/swiotlb.c, mm/hugetlb.c
+  {
+    ...EXHAUSTED,
+    line: /^cgroup: fork rejected by (?<resource>pids) controller in (?<cgroup>.*)$/s,
+    by: ['resource', 'cgroup'],
+    kernels: '4.5-',
+  },
+  {
+    ...EXHAUSTED,
+    line: /^(?<resource>audit): (?:backlog limit exceeded|audit_backlog=\d+ > audit_backlog_limit=(?<limit>\d+)|audit_lost=(?<lost>\d+) )/,
+    numbers: ['limit', 'lost'],
+    by: ['resource'],
+    kernels: '2.6.32-',
+  },
+  {
+    ...EXHAUSTED,
+    line: /^(?:(?<resource>cma)|cma_alloc)(?:: cma_alloc)?: .*alloc failed, req-size: (?<pages>\d+) pages, ret: (?<error>-\d+)/,
+    numbers: ['pages', 'error'],
+    by: ['error'],
+    kernels: '3.5-',
+  },
+  {
+    ...EXHAUSTED,
+    line: /^\[drm(?::\w+ \[(?<device>\w+)\])?\] \*ERROR\* Failed to allocate from (?<resource>CMA)/,
+    by: ['resource', 'device'],
+    kernels: '4.4-',
+  },
+  {
+    ...EXHAUSTED,
+    line: /^(?<device>\S+ \S+): (?<resource>swiotlb) buffer is full(?: \(sz: (?<requestedBytes>\d+) bytes\))?(?:, total (?<slots>\d+) \(slots\), used (?<used>\d+) \(slots\))?/,
+    numbers: ['requestedBytes', 'slots', 'used'],
+    by: ['resource', 'device'],
+    kernels: '2.6.32-',
+  },
+  {
+    ...EXHAUSTED,
+    line: /^PID (?<pid>\d+) killed due to inadequate (?<resource>hugepage) pool/,
+    numbers: ['pid'],
+    by: ['resource'],
+    kernels: '2.6.32-',
+  },
+  {
+    ...EXHAUSTED,
+    line: /^(?<resource>HugeTLB): allocating (?<wanted>\d+) of page size .* failed.*Only allocated (?<got>\d+) /,
+    numbers: ['wanted', 'got'],
+    by: ['resource', 'wanted'],
+    kernels: '4.16-',
+  },
+  {
+    ...EXHAUSTED,
+    line: /^(?:virtio_|xen[:_]|hv_|vmw_)(?<resource>balloon)(?: \S+)?: (?<what>Out of puff!.*|Cannot add additional memory.*|.*add_memory.* failed.*|.*partially fulfilled.*)$/,
+    by: ['resource', 'what'],
+    kernels: '2.6.32-',
+  },
+  {
+    ...EXHAUSTED,
+    line: /^\[(?:(?<resource>TTM)|drm:\w+ \[(?<device>\w+)\])\] (?:\*ERROR\* )?(?<what>Buffer eviction failed|Out of kernel memory|Not enough memory for command submission)/,
+    by: ['what', 'device'],
+    kernels: '3.0-',
+  },
+  {
+    // The driver of NVIDIA, outside the kernel: some numbers are faults of a program.
+    code: 'hardware-error',
+    severity: 'warning',
+    line: /^NVRM: (?<what>Xid) \((?<device>[^)]*)\): (?<kind>\d+), (?<error>.*)$/s,
+    by: ['what', 'device', 'kind'],
+    kernels: '2.6.32-',
   },
   {
     // Images, empty drives, and unplugged devices: no disk that the machine needs.

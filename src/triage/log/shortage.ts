@@ -18,6 +18,8 @@ export interface Shortage {
   readonly zone: ZoneShown;
   /** The largest order of a free block that the request could use; null: none, or not printed. */
   readonly largestOrder: number | null;
+  /** Free memory that the request could not use: that of higher zones, and CMA. */
+  readonly unusable: { readonly names: readonly string[]; readonly bytes: number };
 }
 
 /** A request of the page allocator. */
@@ -49,6 +51,9 @@ function shortageOf(
     (a, b) => a.freeBytes / (a.highBytes ?? 1) - b.freeBytes / (b.highBytes ?? 1),
   )[0];
   if (best === undefined || order < 0) return undefined;
+  const higher = zones.filter(({ zone }) => rank(zone) > highest);
+  const cma = (zone: ZoneShown) => (isMovable ? 0 : (zone.cmaFreeBytes ?? 0));
+  const cmaBytes = usable.reduce((sum, zone) => sum + cma(zone), 0);
   const orders = usable.map(({ freeBlocks }) => largest(freeBlocks, isMovable));
   const isShort = usable.map((zone) => {
     const isUrgent = mark === 'minBytes' && (mask & HIGH) !== 0;
@@ -56,7 +61,7 @@ function shortageOf(
     const bound = level === null ? null : level * (isUrgent ? LEFT_BY_HIGH : 1);
     const reserve = reserveFor(zone, highestOf(usable, zone.node), zones);
     if (bound === null || reserve === undefined) return undefined;
-    return zone.freeBytes - (2 ** order - 1) * pageSize <= bound + reserve * pageSize;
+    return zone.freeBytes - cma(zone) - (2 ** order - 1) * pageSize <= bound + reserve * pageSize;
   });
   const has = usable.map((_, at) => orders[at] !== undefined && orders[at] >= order);
   const isFragmented = usable.every((_, at) => isShort[at] === true || (orders[at] !== undefined && !has[at]));
@@ -68,6 +73,10 @@ function shortageOf(
         : null,
     zone: best,
     largestOrder: orders.includes(undefined) ? null : maximum(orders as number[]),
+    unusable: {
+      names: [...new Set(higher.map(({ zone }) => `zone ${zone}`)), ...(cmaBytes > 0 ? ['CMA'] : [])],
+      bytes: higher.reduce((sum, { freeBytes }) => sum + freeBytes, cmaBytes),
+    },
   };
 }
 
@@ -81,7 +90,7 @@ function highestOf(zones: readonly ZoneShown[], node: number): ZoneShown | undef
 export function shortageFigures(zones: readonly ZoneShown[], request: Request) {
   const found = shortageOf(zones, request);
   if (found === undefined) return {};
-  const { cause, zone, largestOrder } = found;
+  const { cause, zone, largestOrder, unusable } = found;
   return {
     shortage: cause,
     zone: zone.zone,
@@ -91,6 +100,9 @@ export function shortageFigures(zones: readonly ZoneShown[], request: Request) {
     zoneMinBytes: zone.minBytes,
     zoneLowBytes: zone.lowBytes,
     zoneHighBytes: zone.highBytes,
+    zoneCmaFreeBytes: zone.cmaFreeBytes,
+    unusable: unusable.names.join(', ') || null,
+    unusableFreeBytes: unusable.bytes,
   };
 }
 

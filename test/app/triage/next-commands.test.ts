@@ -33,6 +33,9 @@ const LINES = [
   'TCP: out of memory -- consider tuning tcp_mem',
   'blk_update_request: I/O error, dev sda, sector 77 op 0x0:(READ) flags 0x0',
   "clocksource: timekeeping watchdog on CPU1: Marking clocksource 'tsc' as unstable because the skew is too large:",
+  'page_pool_release_retry() stalled pool shutdown: id 9, 1 inflight 60 sec',
+  'cgroup: fork rejected by pids controller in /system.slice/x.service',
+  "lowmemorykiller: Killing 'x' (7), adj 900,",
   'x: page allocation failure: order:3, mode:0xcc0(GFP_KERNEL), nodemask=(null)',
 ];
 
@@ -115,6 +118,15 @@ const CAPTURES: readonly Captured[] = [
       'proc/slabinfo': `slabinfo - version: 2.1\n# name\nleaky 700000 700000 4096 8 8 : tunables 0 0 0 : slabdata 90000 90000 0\n`,
     },
     owner: 'leaky',
+    figure: 'mostBytes',
+  },
+  {
+    code: 'reclaimable-slab',
+    kib: { Slab: 8000 * MIB, SReclaimable: 8000 * MIB },
+    files: {
+      'proc/slabinfo': `slabinfo - version: 2.1\n# name\ndentry 40000000 40000000 192 21 1 : tunables 0 0 0 : slabdata 1900000 1900000 0\n`,
+    },
+    owner: 'dentry',
     figure: 'mostBytes',
   },
   { code: 'per-cpu-memory', kib: { Percpu: 2000 * MIB }, owner: 'percpu', figure: 'bytes' },

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { TextLogReader } from '../../../src/log/reader.js';
+import { causesOf } from '../../../src/triage/causes.js';
 import { LogFindings } from '../../../src/triage/log/log-findings.js';
 import { sharedCaseText } from '../../support/shared-logs.js';
 
@@ -52,6 +53,68 @@ describe.skipIf(sharedCaseText('dmesg-decode/dmesg-x.txt') === undefined)(
         { code: 'hung-task', severity: 'warning', figures: { pid: 963 } },
       ]);
       expect(about(Number(findings[0]?.figures.victimAnonBytes), GIB, 2)).toBe(3.43);
+    });
+
+    test('page-pool-stalled', () => {
+      expect(read('page-pool-stalled/since-6.7.txt').findings).toMatchObject([
+        { code: 'page-pool-stalled', severity: 'warning', figures: { pools: 3, pages: 12_096, seconds: 26_885 } },
+      ]);
+      expect(read('page-pool-stalled/before-6.7.txt').findings).toMatchObject([
+        { figures: { pools: null, pages: 170, firstPages: 199, seconds: 241 } },
+      ]);
+    });
+
+    test('kernel-says-memory-is-short', () => {
+      const { findings } = read('kernel-says-memory-is-short/log.txt');
+      expect(findings.map(({ code, figures }) => figures.resource ?? figures.killer ?? code)).toEqual([
+        'cma',
+        'resource-exhausted',
+        'network-memory',
+        'network-memory',
+        'pids',
+        'balloon',
+        'lowmemorykiller',
+      ]);
+    });
+
+    test('killed-by-systemd-oomd', () => {
+      expect(read('killed-by-systemd-oomd/journal.txt').findings).toMatchObject([
+        { code: 'user-space-kill', severity: 'warning', figures: { killer: 'systemd-oomd', pressure: 51.07 } },
+      ]);
+    });
+
+    test('slab-objects-remaining, rust-panic-is-one-fault, same-failure-on-every-cpu', () => {
+      expect(read('slab-objects-remaining/log.txt').findings).toMatchObject([{ code: 'memory-leak' }]);
+      const rust = read('rust-panic-is-one-fault/log.txt').findings;
+      expect(rust).toMatchObject([{ code: 'oops', title: expect.stringContaining('called `Option::unwrap()`') }]);
+      expect(read('same-failure-on-every-cpu/log.txt').findings).toMatchObject([
+        { code: 'allocation-failure', figures: { comm: 'swapper', symbol: '__napi_alloc_skb', times: 60 } },
+      ]);
+    });
+
+    test('scope-from-the-stack', () => {
+      expect(read('scope-from-the-stack/memcg.txt').findings).toMatchObject([
+        { severity: 'warning', figures: { scope: 'cgroup', cgroup: null } },
+      ]);
+      expect(read('scope-from-the-stack/pagefault.txt').findings).toMatchObject([
+        { figures: { scope: null, reason: 'page-fault' } },
+      ]);
+    });
+
+    test('oom-with-slab-list-only, oom-lowmem-and-cma', () => {
+      const [slab] = read('oom-with-slab-list-only/log.txt').findings;
+      expect(slab).toMatchObject({ code: 'oom-kill', figures: { slabCache: 'btrfs_extent_map', scope: 'machine' } });
+      const [lowmem] = read('oom-lowmem-and-cma/log.txt').findings;
+      expect(lowmem?.figures).toMatchObject({ shortage: 'watermark', zone: 'DMA', unusable: 'zone HighMem, CMA' });
+    });
+
+    test('soft-lockups-wait-for-one-cpu', () => {
+      const { findings } = read('soft-lockups-wait-for-one-cpu/log.txt');
+      const { links, conclusion } = causesOf(findings, { uptimeSeconds: undefined, complete: false });
+      const hard = findings.findIndex(({ code }) => code === 'hard-lockup');
+      expect(links).toHaveLength(3);
+      for (const link of links) expect(link).toMatchObject({ cause: hard, relation: 'waits-for-cpu' });
+      expect(conclusion).toMatchObject({ confidence: 'likely', cause: hard });
     });
 
     test('printk-with-cpu-and-task/samsung', () => {

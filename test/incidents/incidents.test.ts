@@ -1,0 +1,28 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+import { judgeIncidents, scoreTable } from '../../scripts/bench-parts/support/incidents.mjs';
+
+/** Incidents that are judged wrong: one that becomes right is removed here, and none may be added silently. */
+const NOT_RIGHT: Readonly<Record<string, string>> = {
+  'gpu-without-xid': 'silent',
+  'hugetlb-inadequate-pool': 'no owner',
+  'oom-arc-one-line': 'wrong',
+  'oom-openvz-container': 'silent',
+  'paste-arc-meminfo': 'no owner',
+  'paste-df-shm': 'refused',
+  'paste-meminfo-tmpfs': 'no owner',
+  'paste-memory-stat-slab': 'refused',
+  'paste-missing-memory': 'no owner',
+  'paste-netstat-raw': 'refused',
+  'paste-netstat-sip': 'refused',
+  'pids-cut-prefix': 'no owner',
+};
+
+test('public incidents are judged as docs/internals/judgement.md says', { timeout: 120_000 }, async () => {
+  const judged = await judgeIncidents();
+  const notRight = judged.filter(({ outcome }) => outcome !== 'right').map(({ name, outcome }) => [name, outcome]);
+  expect(Object.fromEntries(notRight)).toEqual(NOT_RIGHT);
+  const page = readFileSync(fileURLToPath(new URL('../../docs/internals/judgement.md', import.meta.url)), 'utf8');
+  for (const row of scoreTable(judged)) expect(page).toContain(`| ${row.join(' | ')} |`);
+});
