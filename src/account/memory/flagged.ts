@@ -142,6 +142,7 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
       bytes,
       known: part?.known ?? 'flags',
       counterBytes: counted,
+      ...(part?.flagFrames === undefined ? {} : { flagBytes: part.flagFrames * pageSize }),
       owners: owners.get(category) ?? [],
       children: [],
       ...(next === undefined ? {} : { next }),

@@ -79,7 +79,8 @@ function answered(of: FlaggedMachine) {
   expect(answer.memory.bytes).toBe(16_000 * MIB);
   const row = (name: string) => {
     const found = leaves(answer.memory).find(({ category }) => category === name)!;
-    return { mib: found.bytes / MIB, counter: (found.counterBytes ?? Number.NaN) / MIB, why: found.why };
+    const { bytes, counterBytes, flagBytes = Number.NaN, known, why } = found;
+    return { mib: bytes / MIB, counter: (counterBytes ?? Number.NaN) / MIB, flags: flagBytes / MIB, known, why };
   };
   return { cache: row('page-cache'), compressed: row('compressed'), rest: row('unattributed'), answer };
 }
@@ -87,7 +88,7 @@ function answered(of: FlaggedMachine) {
 describe('pages of zsmalloc', () => {
   test('with the flags of files are no page cache: both counters are right, and the row says so', () => {
     const { cache, compressed, rest } = answered(machine({ ...KINDS, file: 3900, none: 2100 }));
-    expect(cache).toMatchObject({ mib: 3000, counter: 3000 });
+    expect(cache).toMatchObject({ mib: 3000, counter: 3000, flags: 3900, known: 'counter' });
     expect(cache.why).toBe('230400 pages with the flags of files are compressed memory: the kernel counts both');
     expect(compressed).toMatchObject({ mib: 900, counter: 900 });
     expect(rest.mib).toBe(2100 - 10);
@@ -95,7 +96,7 @@ describe('pages of zsmalloc', () => {
 
   test('without flags are taken from the frames without flags', () => {
     const { cache, compressed, rest } = answered(machine({ ...KINDS, file: 3000, none: 3000 }));
-    expect(cache).toMatchObject({ mib: 3000, why: undefined });
+    expect(cache).toMatchObject({ mib: 3000, flags: Number.NaN, known: 'flags', why: undefined });
     expect(compressed.mib).toBe(900);
     expect(rest.mib).toBe(3000 - 900 - 10);
   });
