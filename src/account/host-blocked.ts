@@ -19,6 +19,8 @@ export interface HostWaits {
   nameOf(thread: HostThread): string;
   /** Function in which the first thread of a process waits; null: unknown, or it runs. */
   functionOf(process: number): string | null;
+  /** Least time for which a thread that sleeps has not run; null: unknown. */
+  secondsSinceRun?(thread: HostThread): number | null;
   /** What a thread in state D waits for; null: unknown. */
   causeOf?(thread: ThreadWait): WaitCause | null;
   /** Processes with a descriptor that has a lock, and the path of its file; null: not readable. */
@@ -78,7 +80,7 @@ export function hostBlocked(host: HostWaits): BlockedAnswer {
       state: thread.state,
       cpu: undefined,
       seconds: null,
-      leastSeconds: hasStayed ? (host.before?.seconds ?? null) : null,
+      leastSeconds: hasStayed ? Math.max(host.before?.seconds ?? 0, host.secondsSinceRun?.(thread) ?? 0) : null,
       nsPids: thread.nsPids,
       function: where,
       stack: undefined,

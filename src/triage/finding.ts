@@ -47,7 +47,7 @@ export interface Finding {
   readonly evidence: readonly Evidence[];
   /** The command that shows more. */
   readonly next?: string;
-  /** An event that is over, on a machine that runs on: what is true now stands above it. */
+  /** An event that is over: what is true now, or at the time of the dump, stands above it. */
   readonly past?: true;
   /**
    * Names of the figures that are equal in all findings which this one represents. Other figures are those of
@@ -106,9 +106,9 @@ export function withNext({ next: _, ...finding }: Finding, next?: string): Findi
   return { ...finding, next: `log --since ${Number(first.timestamp / 1000n) / 1e6}${of}` };
 }
 
-/** Age in seconds from which such an event no longer describes the machine. */
+/** Age in seconds from which such an event is a note. */
 const PAST_SECONDS = 3600;
-/** The same on a running machine, where other checks show what is true now. */
+/** Age from which it is over: what is true now, on the machine or in the dump, stands above it. */
 const OVER_SECONDS = 60;
 
 /** Seconds by which the log’s clock may be ahead of the uptime. */
@@ -141,13 +141,13 @@ export function withPast(
     if (uptimeSeconds == null || then < 0 || then > uptimeSeconds + CLOCK_DRIFT || isFatal) return one;
     const secondsAgo = Math.max(0, Math.floor(uptimeSeconds - then));
     const isPassing = hasTrait(one, 'passing');
-    const isLong = isPassing && secondsAgo >= PAST_SECONDS;
-    const severity = isLong ? 'note' : one.severity;
-    if (!running) return isLong ? { ...one, severity, figures: { ...figures, secondsAgo } } : one;
+    const isOld = isPassing && secondsAgo >= OVER_SECONDS;
+    const severity = isPassing && secondsAgo >= PAST_SECONDS ? 'note' : one.severity;
+    if (!running) return isOld ? { ...one, severity, figures: { ...figures, secondsAgo }, past: true } : one;
     const subject = running.subjectOf(one);
     const aged = { ...one, severity, figures: { ...figures, secondsAgo, ...(subject === null ? {} : { subject }) } };
     const isOver =
-      (isPassing && secondsAgo >= OVER_SECONDS) ||
+      isOld ||
       (code === 'hung-task' && ['gone', 'running'].includes(String(subject))) ||
       (running.historyUntil !== undefined &&
         then < running.historyUntil &&

@@ -61,11 +61,20 @@ function hasPipes({ source }: HostReader): boolean {
 /** Runs all checks of host files. They do not wait, and take no lock of a process. */
 export function hostFindings(host: HostReader): Finding[] {
   const stolen = stealSinceNow(host);
-  const findings = CHECKS.flatMap(([check, hides, find]) => host.run(check, hides, () => find(host)));
+  const findings = withoutCountedKills(
+    CHECKS.flatMap(([check, hides, find]) => host.run(check, hides, () => find(host))),
+  );
   findings.push(...host.run('cpu-steal', 'a hypervisor that does not run this guest', stolen));
   // Descriptors are not part of a snapshot.
   if (!host.source.file) return findings;
   return [...findings, ...host.run('inotify', INOTIFY_HIDES, () => inotify(host))];
+}
+
+/** Kills in cgroups count for the machine too: its finding remains if it has others. */
+function withoutCountedKills(findings: readonly Finding[]): Finding[] {
+  const isOfCgroup = ({ code, figures }: Finding) => code === 'oom-kills' && figures.cgroup !== null;
+  const counted = findings.filter(isOfCgroup).reduce((sum, { figures }) => sum + Number(figures.kills), 0);
+  return findings.filter((one) => one.code !== 'oom-kills' || isOfCgroup(one) || Number(one.figures.kills) > counted);
 }
 
 /** Files that a capture may lack, by the check that reads them on a running host. */

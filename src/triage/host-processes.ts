@@ -7,6 +7,7 @@ import { listed, listedPids, optionalText, statusFields } from '../host/proc/pro
 import { readDescriptors } from '../host/proc/process-files.js';
 import { sharedFiles } from '../host/proc/shared-files.js';
 import { type SharedOwner, sharedOwners } from '../host/proc/shared-owners.js';
+import { placeOf } from '../records/cgroups.js';
 import { lackingVmalloc } from '../records/meminfo-lines.js';
 import { type Finding, found, severityOf } from './finding.js';
 import type { Amount } from './findings/declared.js';
@@ -233,7 +234,7 @@ function ofShared(host: HostReader, owner: SharedOwner, isMapped: false | null, 
     ...(files > 1 ? { files } : {}),
     ...(processes > 1 ? { processes } : {}),
     ...(mount === undefined ? {} : { mount }),
-    ...(inside === undefined ? {} : { inside, cgroup }),
+    ...(inside === undefined ? {} : { inside, ...placeFigures(cgroup) }),
     ...(isNearLimit ? { limitBytes: limit } : {}),
   };
   const isFault = isNearLimit || kind === 'segment' || isHidden;
@@ -241,6 +242,13 @@ function ofShared(host: HostReader, owner: SharedOwner, isMapped: false | null, 
   // A snapshot lacks descriptors, and only memfds are listed with their sizes.
   const isListed = kind === 'file' && name.startsWith('memfd:') && processes === 1 && host.source.file !== undefined;
   return found('shared-memory', severity, figures, isListed ? `procs --pid ${pid} --fds` : 'memory');
+}
+
+/** The cgroup of a process, and the container and pod that its path names. */
+function placeFigures(cgroup: string | null) {
+  if (cgroup === null) return { cgroup };
+  const { container, pod } = placeOf(cgroup);
+  return { cgroup, ...(container === null ? {} : { container }), ...(pod === null ? {} : { pod }) };
 }
 
 /** Share of memory in no counter from which pipes are counted; none smaller is an incident. */

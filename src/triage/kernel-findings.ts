@@ -14,7 +14,8 @@ export function memoryFindings(answer: MemoryAnswer): Finding[] {
   const pageSize = answer.kernel?.pageSize ?? answer.host?.pageSize ?? 0;
   const { census, memory } = answer;
   const waiting = census ? queuedData(census, memory.bytes) : [];
-  return [...waiting, ...unattributed(answer), ...perCpu(answer), ...shortZones(answer, pageSize)];
+  const ofZones = [...shortZones(answer, pageSize), ...contradicted(answer)];
+  return [...waiting, ...unattributed(answer), ...perCpu(answer), ...ofZones];
 }
 
 function* unattributed({ memory, loose, freeConflict }: MemoryAnswer): Generator<Finding> {
@@ -42,6 +43,16 @@ function* perCpu({ memory }: MemoryAnswer): Generator<Finding> {
   const share = bytes / memory.bytes;
   if (share < SLAB_SHARE || bytes < MIN_BYTES) return;
   yield found('per-cpu-memory', 'warning', { bytes, share }, 'memory -v');
+}
+
+/** Counters that contradict what they count: tools that rely on them are wrong. */
+function* contradicted({ memory, contradictions = [] }: MemoryAnswer): Generator<Finding> {
+  for (const { category, foundBytes = 0, countedBytes = 0 } of contradictions) {
+    const bytes = Math.abs(foundBytes - countedBytes);
+    if (category === undefined || bytes < MIN_BYTES) continue;
+    const figures = { category, foundBytes, countedBytes, bytes, share: bytes / memory.bytes };
+    yield found('counter-mismatch', severityOf(bytes, memory.bytes) ? 'warning' : 'note', figures, 'memory -v');
+  }
 }
 
 /** Zones whose free blocks are below the min watermark. */

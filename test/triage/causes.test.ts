@@ -3,7 +3,7 @@ import { concluded, conclusionSentences } from '../../src/answers/triage/causes.
 import { briefText } from '../../src/answers/triage/text.js';
 import { findingSentences } from '../../src/answers/triage/words.js';
 import { type Causes, causesOf } from '../../src/triage/causes.js';
-import { type Finding, withPast } from '../../src/triage/finding.js';
+import { bySeverity, type Finding, withPast } from '../../src/triage/finding.js';
 
 const MIB = 2 ** 20;
 
@@ -341,6 +341,17 @@ describe('a cgroup that reached its limit', () => {
   });
 });
 
+test('send queues follow from the local process that does not read them, if they are the larger part', () => {
+  const unread = (peersBytes: number, peerPid: number | null) =>
+    finding('unread-sockets', { pid: 5, comm: 'reader', sockets: 3, peersBytes, peerPid, pinnedBytes: MIB });
+  const writer = queued({ leastBytes: 0 });
+  expect(links(causesOf([writer, unread(60 * MIB, 177)], FACTS))).toEqual([[0, 1, 'local-peer']]);
+  expect(links(causesOf([writer, unread(50 * MIB, 177)], FACTS))).toEqual([]);
+  expect(links(causesOf([writer, unread(60 * MIB, 178)], FACTS))).toEqual([]);
+  const orphans = finding('orphaned-sockets', { pid: null, comm: null, pinnedBytes: 115 * MIB, sockets: 3 });
+  expect(links(causesOf([orphans, unread(60 * MIB, null)], FACTS))).toEqual([[0, 1, 'local-peer']]);
+});
+
 describe('low available memory', () => {
   const little = (figures: Finding['figures'] = {}) =>
     finding('low-available', {
@@ -396,6 +407,8 @@ describe('low available memory', () => {
     ]);
     expect(links(causesOf([stalls(null, 20), stalls('/web', 18)], FACTS))).toEqual([[0, 1, 'same-moment']]);
     expect(links(causesOf([stalls(null, 20), stalls('/web', 6)], FACTS))).toEqual([]);
+    const limit = finding('cgroup-near-limit', { cgroup: '/web', limit: 'memory.max' });
+    expect(links(causesOf([stalls('/web', 18), stalls('/db', 18), limit], FACTS))).toEqual([[0, 2, 'same-cgroup']]);
   });
 });
 
@@ -408,11 +421,21 @@ describe('a past shortage', () => {
     const unread = finding('shared-memory', { bytes: 200 * MIB });
     expect(causesOf([unread, past!], FACTS).conclusion).toBeUndefined();
   });
+  test('stands below what a dump shows, without a lower severity for an hour', () => {
+    const found = withPast([oom({ outcome: 'killed' }, now - 3000), lowZone()], now);
+    expect(found[0]).toMatchObject({ severity: 'critical', past: true, figures: { secondsAgo: 3000 } });
+    expect(bySeverity(found).map(({ code }) => code)).toEqual(['low-memory', 'oom-kill']);
+    const { trees, earlier } = concluded(found, FACTS);
+    expect([trees, earlier].map((each) => each.map((tree) => tree.finding.code))).toEqual([
+      ['low-memory'],
+      ['oom-kill'],
+    ]);
+  });
   test('stays if it was fatal, is recent, or has an unknown time', () => {
     const untimed = finding('oom-kill', { outcome: 'killed' }, { severity: 'critical' });
     for (const [one, uptime] of [
       [oom({}, 64), now],
-      [oom({ outcome: 'killed' }, now - 3000), now],
+      [oom({ outcome: 'killed' }, now - 30), now],
       [oom({ outcome: 'killed' }, 64), undefined],
       [untimed, now],
       [finding('oops', {}, { severity: 'critical', at: 64 }), now],

@@ -837,6 +837,20 @@ test('reports limits and kills of version 1 cgroups', () => {
   ]);
 });
 
+test('kills in cgroups are not reported again for the machine', () => {
+  const kills = (all: number) =>
+    triaged({
+      '/proc/vmstat': `oom_kill ${all}\ncompact_stall 7\ncompact_fail 3\n`,
+      ...cgroup('web.slice', 500, { 'memory.events': 'oom_kill 2\n' }),
+    }).findings.map(({ figures }) => figures);
+  expect(kills(2)).toEqual([{ kills: 2, cgroup: '/web.slice' }]);
+  // A cgroup that is gone had others.
+  expect(kills(5)).toEqual([
+    { kills: 2, cgroup: '/web.slice' },
+    { kills: 5, cgroup: null },
+  ]);
+});
+
 test('reports that a process may have more descriptors than a snapshot contains', () => {
   const { findings, reader } = triaged({
     '/proc/9/status': status('S').replace('FDSize:\t64', 'FDSize:\t256'),

@@ -14,6 +14,15 @@ import type { FreeConflict } from './proc-counters.js';
 import type { SiteSource } from './sites.js';
 import type { Category, MemorySample, Owner } from './tree.js';
 
+/** A category that page flags and the kernel's counter measure differently; without a category, why they may. */
+export interface Contradiction {
+  readonly category: CategoryName | undefined;
+  readonly message: string;
+  readonly foundBytes?: number;
+  /** At the time of the scan that is closest to what was found. */
+  readonly countedBytes?: number;
+}
+
 /** Unattributed blocks of one size. */
 export type LooseSize = NonNullable<MemoryJson['unflagged']>['sizes'][number];
 
@@ -99,6 +108,8 @@ export interface MemoryAnswer {
   readonly memory: Category;
   /** Two contradicting amounts of free memory; undefined: they agree. */
   readonly freeConflict?: FreeConflict;
+  /** Counters that the page flags of their category contradict. */
+  readonly contradictions?: readonly Contradiction[];
   readonly loose: Loose | undefined;
   readonly unflagged?: UnflaggedFrames;
   /** Notes on frames, in addition to their categories. */

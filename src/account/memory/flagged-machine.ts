@@ -59,6 +59,8 @@ export interface Part {
   readonly known: 'flags' | 'counter';
   /** Why it is incomplete. */
   readonly why?: string;
+  /** Frames that flags alone show, where a counter corrects them. */
+  readonly flagFrames?: number;
 }
 
 /** Frames by category; frames that neither flags nor counters identify are left out. */
@@ -81,7 +83,8 @@ export function splitFrames(machine: FlaggedMachine): Split {
   flags('anonymous', kinds.anonymous);
   const zspages = zspagesAmongFiles(machine);
   const why = `${zspages} pages with the flags of files are compressed memory: the kernel counts both`;
-  split.set('page-cache', { frames: kinds.file - zspages, known: 'flags', ...(zspages > 0 ? { why } : {}) });
+  if (zspages === 0) flags('page-cache', kinds.file);
+  else split.set('page-cache', { frames: kinds.file - zspages, known: 'counter', flagFrames: kinds.file, why });
   flags('shared', kinds.shmem);
   splitSlabs(machine, split);
   splitReserved(machine, split);

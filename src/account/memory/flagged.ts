@@ -1,5 +1,5 @@
 import { Warnings } from '../../walk/warnings.js';
-import type { FrameNote, MemoryAnswer, UnflaggedFrames } from './answer.js';
+import type { Contradiction, FrameNote, MemoryAnswer, UnflaggedFrames } from './answer.js';
 import type { CategoryName } from './categories.js';
 import { detailsOf } from './details.js';
 import {
@@ -34,22 +34,16 @@ const COMPARED: readonly { readonly category: CategoryName; readonly counts: 'al
   { category: 'page-cache', counts: 'some' },
 ];
 
-/** A category that page flags and the kernel's counter measure differently. */
-interface Disagreement {
-  readonly category: CategoryName | undefined;
-  readonly message: string;
-}
-
 /**
  * Returns the categories that differ from their counters by more than changes during the scan account for.
  */
 function disagreements(
   machine: FlaggedMachine,
   frames: ReadonlyMap<CategoryName, { readonly frames: number }>,
-): Disagreement[] {
+): Contradiction[] {
   const { before, after } = machine;
   const [earlier, later] = [procCounters(before), procCounters(after)];
-  const found: Disagreement[] = [];
+  const found: Contradiction[] = [];
   for (const { category, counts } of COMPARED) {
     const [one, other] = [earlier.get(category), later.get(category)];
     if (one?.state !== 'counted' || other?.state !== 'counted') continue;
@@ -62,6 +56,8 @@ function disagreements(
     if (ours < from - slack || (counts === 'all' && ours > to + slack))
       found.push({
         category,
+        foundBytes: ours * after.pageSize,
+        countedBytes: (ours < from ? from : to) * after.pageSize,
         message: `${category}: page flags show ${ours} pages, but the kernel counts ${from === to ? to : `${from} to ${to}`}`,
       });
   }
@@ -142,6 +138,7 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
       bytes,
       known: part?.known ?? 'flags',
       counterBytes: counted,
+      ...(part?.flagFrames === undefined ? {} : { flagBytes: part.flagFrames * pageSize }),
       owners: owners.get(category) ?? [],
       children: [],
       ...(next === undefined ? {} : { next }),
@@ -156,6 +153,7 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
     source: 'pageflags',
     memory: leafTree({ known: 'flags', leaf }),
     ...(conflict ? { freeConflict: conflict } : {}),
+    ...(found.length > 0 ? { contradictions: found } : {}),
     loose: undefined,
     census: undefined,
     queues: [],

@@ -113,6 +113,8 @@ export interface Category {
   readonly known: Known;
   /** The kernel's own counter; null: it has none. */
   readonly counterBytes: number | null;
+  /** What page flags alone show, where a counter corrects it. */
+  readonly flagBytes?: number;
   /** Largest known owners. */
   readonly owners: readonly Owner[];
   readonly children: readonly Category[];

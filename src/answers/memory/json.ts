@@ -122,6 +122,7 @@ function categoryJson(category: Category, pageSize: number): CategoryJson {
     known: category.known,
     counterBytes,
     differenceBytes: counterBytes === null ? null : bytes - counterBytes,
+    ...(category.flagBytes === undefined ? {} : { flagBytes: category.flagBytes }),
     owners: category.owners,
     children: category.children.map((child) => categoryJson(child, pageSize)),
     next: next === undefined ? null : `kdump-mem ${next}`,

@@ -175,6 +175,8 @@ export const categorySchema = z.strictObject({
   counterBytes: z.int().nullable(),
   /** `bytes` minus `counterBytes`; null if there is no counter. */
   differenceBytes: z.int().nullable(),
+  /** What page flags alone show, where they cannot tell some pages and `bytes` follows the counter. */
+  flagBytes: count.optional(),
   /** The largest known owners. */
   owners: z.array(owner),
   get children() {

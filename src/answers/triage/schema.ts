@@ -53,7 +53,7 @@ export const findingSchema = z.strictObject({
   lines: z.array(z.strictObject({ seq: count, printedTime: z.string().nullable(), text: z.string() })).optional(),
   /** The command that shows more, without `kdump-mem` and the dump. */
   next: z.string().nullable(),
-  /** An event that is over, on a machine that runs on: `findings` has it below what is true now. */
+  /** An event that is over: `findings` has it below what is true now, or at the time of the dump. */
   past: z.literal(true).optional(),
   /** Advice of a team's own rule. */
   advice: z.string().nullable().optional(),

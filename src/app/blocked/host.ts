@@ -6,7 +6,7 @@ import type { HostSource } from '../../host/host-source.js';
 import { liveHost } from '../../host/live.js';
 import { isKernelThread, listedPids, optionalText, statFields } from '../../host/proc/process.js';
 import { WaitCauseReader } from '../../host/proc/wait-causes.js';
-import { lockHolders, readFileLocks, readThreads } from '../../host/proc/waits.js';
+import { LastRuns, lockHolders, readFileLocks, readThreads } from '../../host/proc/waits.js';
 import type { Warning } from '../../walk/warnings.js';
 import { capturedAt } from '../kit/captured-source.js';
 
@@ -51,8 +51,11 @@ function waitsOf(source: HostSource, given: Partial<HostWaits>): HostWaits {
   }
   const name = (path: string) => optionalText(source, path).replace(/\n$/, '');
   const causes = new WaitCauseReader(source);
+  const runs = new LastRuns(source);
   return {
     threads,
+    // Not part of a snapshot.
+    ...(source.file ? { secondsSinceRun: (thread) => runs.secondsSince(thread) } : {}),
     causeOf: (thread) =>
       causes.read(
         thread,

@@ -1,7 +1,7 @@
 import { HostError, hostOrNull } from '../../base/errors.js';
 import { type FileLock, type HostThread, TASK_STATES, type ThreadWait, type TraceFrame } from '../../records/waits.js';
 import type { HostSource } from '../host-source.js';
-import { isPid, listedPids, nsPidsOf, optionalText, statusFields } from './process.js';
+import { isPid, listedPids, nsPidsOf, optionalText, statFields, statusFields } from './process.js';
 
 /** Maximum number of threads that are read. */
 const MOST_THREADS = 500_000;
@@ -190,4 +190,59 @@ export function lockHolders(source: HostSource, lock: FileLock): LockHolder[] | 
   const own = isListed ? ofProcess(`/proc/${lock.pid}`) : [];
   if (own?.length !== 0) return own;
   return pids.flatMap((pid) => ofProcess(`/proc/${pid}`) ?? []);
+}
+
+/** Processes whose last run is compared; each takes three small reads. */
+const MAX_COMPARED = 2000;
+
+interface LastRun {
+  readonly cpu: string;
+  /** Milliseconds on the clock of that CPU. */
+  readonly at: number;
+}
+
+/**
+ * Lower bounds for how long threads have not run: the start of their last run (se.exec_start of /proc/PID/sched,
+ * kernel/sched/debug.c) beside the latest one of processes that sleep on the same CPU. The clock of a CPU lacks the time of
+ * interrupts and of the hypervisor (rq_clock_task), so that those of two CPUs cannot be compared.
+ */
+export class LastRuns {
+  readonly #source: HostSource;
+  #clocks: Map<string, number> | undefined;
+
+  constructor(source: HostSource) {
+    this.#source = source;
+  }
+
+  /** Null: unknown, such as without CONFIG_SCHED_DEBUG. */
+  secondsSince({ pid, process }: { readonly pid: number; readonly process: number }): number | null {
+    const run = this.#lastRun(`/proc/${process}/task/${pid}`);
+    if (run === null) return null;
+    const clock = this.#clocksNow().get(run.cpu) ?? run.at;
+    return clock > run.at ? (clock - run.at) / 1000 : null;
+  }
+
+  /** The latest run of each CPU. */
+  #clocksNow(): Map<string, number> {
+    if (this.#clocks) return this.#clocks;
+    this.#clocks = new Map();
+    for (const pid of listedPids(this.#source).slice(0, MAX_COMPARED)) {
+      const run = this.#lastRun(`/proc/${pid}`);
+      if (run) this.#clocks.set(run.cpu, Math.max(run.at, this.#clocks.get(run.cpu) ?? 0));
+    }
+    return this.#clocks;
+  }
+
+  /** Null: it runs, or has moved to another CPU, whose clock is another one. */
+  #lastRun(folder: string): LastRun | null {
+    const placeOf = () => {
+      const fields = statFields(optionalText(this.#source, `${folder}/stat`));
+      return /^[SDI]$/.test(fields[0] ?? '') ? (fields[36] ?? null) : null;
+    };
+    const cpu = placeOf();
+    if (cpu === null) return null;
+    const [, at] =
+      /^se\.exec_start +: +(\d{1,15}\.\d{1,9})$/m.exec(optionalText(this.#source, `${folder}/sched`)) ?? [];
+    return at !== undefined && Number(at) > 0 && placeOf() === cpu ? { cpu, at: Number(at) } : null;
+  }
 }

@@ -271,6 +271,16 @@ export const MACHINE = {
     next: 'Find out why: read the log of the earlier boot, and a dump if there is one.',
     deeper: 'kdump-mem log',
   },
+  'counter-mismatch': {
+    words: (of: Amount & Of<'category', string> & Of<'foundBytes' | 'countedBytes'>) =>
+      `Counter contradicts memory: the kernel counts ${size(of.countedBytes)} of ${anyCategoryWords(String(of.category))}, but page flags show ${size(of.foundBytes)}.`,
+    means:
+      'A counter of the kernel differs from the page frames that it counts, by at least 256 MiB and more than both changed during the scan. From 5 % of memory on it is a warning. Tools that read the counter are wrong.',
+    known:
+      '/proc/kpageflags beside /proc/meminfo and /proc/vmstat, which are read before and after the scan. Only counters of exactly the same pages are compared. Anonymous memory and page cache may exceed their counter.',
+    next: 'Repeat it on an idle machine. If it persists, a driver or a fault of this kernel changes the counter without the pages: search its fixes.',
+    deeper: 'kdump-mem memory -v',
+  },
 } satisfies Declarations;
 
 function hypervisorWords({ stealShare, recentShare, idleLockups, balloonBytes }: Hypervisor): Words {

@@ -7,7 +7,7 @@ type Shared = Amount &
   Of<'kind' | 'name', string> &
   Of<'mapped'> &
   Partial<
-    Of<'attachTime' | 'attachComm' | 'mount' | 'cgroup', string> &
+    Of<'attachTime' | 'attachComm' | 'mount' | 'cgroup' | 'pod' | 'container', string> &
       Of<'attachPid' | 'files' | 'processes' | 'inside' | 'limitBytes'>
   >;
 
@@ -16,10 +16,17 @@ const sharedWords = ({ kind, name, files }: Shared): string => {
   return files == null ? `${text(name)} holds` : `${text(files)} files, the largest ${text(name)}, hold`;
 };
 
+const placeWords = ({ pod, container, cgroup }: Shared): string => {
+  const words = [
+    ...(pod == null ? [] : [`, pod ${text(pod)}`]),
+    ...(container == null ? [] : [`, container ${text(String(container).slice(0, 12))}`]),
+  ];
+  return words.length > 0 || cgroup == null ? words.join('') : `, cgroup ${text(cgroup)}`;
+};
+
 const sharedOwnerWords = (of: Shared): string => {
   if (of.pid == null) return '';
-  if (of.inside === of.pid)
-    return `, in the mount namespace of ${process(of)}${of.cgroup == null ? '' : `, cgroup ${text(of.cgroup)}`}`;
+  if (of.inside === of.pid) return `, in the mount namespace of ${process(of)}${placeWords(of)}`;
   if (of.processes != null) return `, open in ${text(of.processes)} processes named ${text(of.comm)}`;
   return of.kind === 'segment' ? `, created by ${process(of)}` : `, open in ${process(of)}`;
 };

@@ -4,8 +4,10 @@ import { type FlaggedMachine, FRAME_KINDS, type FrameKind } from '../../../src/a
 import { leaves } from '../../../src/account/memory/tree.js';
 import { memoryJson } from '../../../src/answers/memory/json.js';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
+import { findingWords } from '../../../src/answers/triage/words.js';
 import type { MemoryCounters } from '../../../src/records/machine-sample.js';
 import { WHOLE } from '../../../src/records/meminfo-lines.js';
+import { memoryFindings } from '../../../src/triage/kernel-findings.js';
 
 /** Pages of a MiB: the amounts of these tests are in MiB. */
 const PAGES = 256;
@@ -79,7 +81,8 @@ function answered(of: FlaggedMachine) {
   expect(answer.memory.bytes).toBe(16_000 * MIB);
   const row = (name: string) => {
     const found = leaves(answer.memory).find(({ category }) => category === name)!;
-    return { mib: found.bytes / MIB, counter: (found.counterBytes ?? Number.NaN) / MIB, why: found.why };
+    const { bytes, counterBytes, flagBytes = Number.NaN, known, why } = found;
+    return { mib: bytes / MIB, counter: (counterBytes ?? Number.NaN) / MIB, flags: flagBytes / MIB, known, why };
   };
   return { cache: row('page-cache'), compressed: row('compressed'), rest: row('unattributed'), answer };
 }
@@ -87,7 +90,7 @@ function answered(of: FlaggedMachine) {
 describe('pages of zsmalloc', () => {
   test('with the flags of files are no page cache: both counters are right, and the row says so', () => {
     const { cache, compressed, rest } = answered(machine({ ...KINDS, file: 3900, none: 2100 }));
-    expect(cache).toMatchObject({ mib: 3000, counter: 3000 });
+    expect(cache).toMatchObject({ mib: 3000, counter: 3000, flags: 3900, known: 'counter' });
     expect(cache.why).toBe('230400 pages with the flags of files are compressed memory: the kernel counts both');
     expect(compressed).toMatchObject({ mib: 900, counter: 900 });
     expect(rest.mib).toBe(2100 - 10);
@@ -95,7 +98,7 @@ describe('pages of zsmalloc', () => {
 
   test('without flags are taken from the frames without flags', () => {
     const { cache, compressed, rest } = answered(machine({ ...KINDS, file: 3000, none: 3000 }));
-    expect(cache).toMatchObject({ mib: 3000, why: undefined });
+    expect(cache).toMatchObject({ mib: 3000, flags: Number.NaN, known: 'flags', why: undefined });
     expect(compressed.mib).toBe(900);
     expect(rest.mib).toBe(3000 - 900 - 10);
   });
@@ -141,4 +144,32 @@ test('per-CPU lists that changed during the scan do not make all frames without 
   // Counters that stand still and exceed the frames are a contradiction, which the row reports.
   expect(of(10, 10).compressed.mib).toBe(0);
   expect(of(10, 10).rest.why).toContain('fewer than the');
+});
+
+describe('a counter that page flags contradict', () => {
+  const found = (kinds: Partial<Record<FrameKind, number>>, before: MemoryCounters, after = before) =>
+    memoryFindings(flaggedMemory(machine({ ...KINDS, ...kinds }, { before, after }))).filter(
+      ({ code }) => code === 'counter-mismatch',
+    );
+
+  test('is a finding, with both figures', () => {
+    const [only, ...others] = found({ shmem: 1000, file: 3000, none: 2000 }, counters({ Shmem: 3000, Cached: 6000 }));
+    expect(others).toEqual([]);
+    expect(only).toMatchObject({
+      severity: 'warning',
+      figures: { category: 'shared', foundBytes: 1000 * MIB, countedBytes: 3000 * MIB, bytes: 2000 * MIB },
+    });
+    expect(findingWords(only!)).toBe(
+      'Counter contradicts memory: the kernel counts 2.93 GiB of shared memory and tmpfs, but page flags show 1000 MiB.',
+    );
+  });
+
+  test.each([
+    ['agrees', { shmem: 3000, file: 3000 }, counters({ Shmem: 3000, Cached: 6000 }), undefined],
+    ['moved during the scan', { shmem: 1000, file: 3000 }, counters({ Shmem: 900, Cached: 3900 }), 3000],
+    ['differs by little', { shmem: 2900, file: 3000 }, counters({ Shmem: 3000, Cached: 6000 }), undefined],
+  ])('is none if it %s', (_, kinds, before, later) => {
+    const after = later === undefined ? before : counters({ Shmem: later, Cached: 3000 + later });
+    expect(found({ ...kinds, none: 3000 }, before, after)).toEqual([]);
+  });
 });

@@ -201,3 +201,14 @@ test.each([
   expect(warnings.map(({ message }) => message)).toEqual([expect.stringMatching(words)]);
   if (reader.root) expect(warnings[0]?.message).not.toContain('requires root');
 });
+
+test('pinned pages are a column of the list that is sorted by them, and of -v', () => {
+  const { status } = record(9, 81_920);
+  const pinning = record(9, 81_920, { status: { ...status!, pinned: 5 * 2 ** 30 } });
+  const rows = [record(1, 40_960), pinning];
+  const table = (sort: 'pinned' | undefined, verbose = false) =>
+    procsText(chosen(answer(rows), sort ? { sort } : {}, named), { ...TEXT, verbose });
+  expect(table('pinned')).toMatch(/ PINNED .*\n *9 .* 5\.00 GiB /);
+  expect(table(undefined, true)).toMatch(/ PINNED /);
+  expect(table(undefined)).not.toMatch(/ PINNED /);
+});

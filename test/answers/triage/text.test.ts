@@ -119,6 +119,20 @@ test('reports missing data', () => {
   expect(gone).not.toContain('No problems found.');
 });
 
+test('one process that could not be read is a dim line, two are not', () => {
+  const lines = (processes: number) => {
+    const unread = [{ check: 'processes', code: 'denied', why: 'permission denied', hides: 'zombies', processes }];
+    const host = { name: 'web', taken: null, isCaptured: false, release: '', uptimeSeconds: 9 };
+    const paint = (style: string, words: string) => `<${style}>${words}</>`;
+    const more = { kernel: undefined, machine: undefined, host, findings: [], complete: false, unread, checked: [] };
+    return text({ width: null, paint }, more).split('\n');
+  };
+  expect(lines(1)[0]).toMatch(/No problems found in what could be read\./);
+  expect(lines(1)[1]).toBe('<dim>Not read: permission denied (this may hide zombies).</>');
+  expect(lines(2)[0]).toMatch(/No findings, but not every check could be completed\./);
+  expect(lines(2).join('\n')).not.toContain('<dim>');
+});
+
 test('an OOM kill names the largest remaining process of the same name', () => {
   const task = (pid: number, rssBytes: number, name = 'worker') => ({ pid, rssBytes, name });
   const tasks = [task(7, 9 << 20), task(8, 1 << 20), task(9, 2 << 20), task(5, 8 << 20, 'x')];

@@ -1,6 +1,6 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { HostError } from '../../../src/base/errors.js';
-import { lockHolders, readFileLocks, readThreads } from '../../../src/host/proc/waits.js';
+import { LastRuns, lockHolders, readFileLocks, readThreads } from '../../../src/host/proc/waits.js';
 import { madeSource } from '../../support/made-host.js';
 
 const status = (letter: string, switches = 5) =>
@@ -115,4 +115,44 @@ test('the holder of a lock is a process that has it, not the pid that requested 
     });
   expect(lockHolders(host(lines), lock!)).toEqual([{ process: 812, path: '/run/own' }]);
   expect(lockHolders(host('pos:\t0\n'), lock!)).toEqual([{ process: 813, path: '/run/a\nb' }]);
+});
+
+describe('how long a thread has not run, at least', () => {
+  const place = (letter: string, cpu: number) => `7 (a b) ${letter} ${'0 '.repeat(35)}${cpu} 0 0\n`;
+  const sched = (at: string) => `x (7, #threads: 1)\n---\nse.exec_start   :   ${at}\nse.vruntime  : 9999999.000000\n`;
+  const since = (more: Readonly<Record<string, string>>) =>
+    new LastRuns(
+      madeSource({
+        files: {
+          '/proc/7/task/7/stat': place('D', 1),
+          '/proc/7/task/7/sched': sched('5000.250000'),
+          '/proc/7/stat': place('D', 1),
+          '/proc/7/sched': sched('5000.250000'),
+          ...more,
+        },
+      }),
+    ).secondsSince({ pid: 7, process: 7 });
+
+  test('is the time to the latest run on its CPU', () => {
+    const others = {
+      '/proc/8/stat': place('S', 1),
+      '/proc/8/sched': sched('17000.250000'),
+      '/proc/9/stat': place('I', 1),
+      '/proc/9/sched': sched('6000.000000'),
+    };
+    expect(since(others)).toBe(12);
+  });
+
+  test.each([
+    ['of another CPU', { '/proc/8/stat': place('S', 0), '/proc/8/sched': sched('90000.000000') }],
+    ['of a thread that runs', { '/proc/8/stat': place('R', 1), '/proc/8/sched': sched('90000.000000') }],
+    ['without a run', { '/proc/8/stat': place('S', 1), '/proc/8/sched': sched('0.000000') }],
+    ['without /proc/PID/sched', { '/proc/8/stat': place('S', 1) }],
+  ])('is unknown with the clock %s alone', (_, more) => {
+    expect(since(more)).toBeNull();
+  });
+
+  test('is unknown on a kernel that does not show it', () => {
+    expect(since({ '/proc/7/task/7/sched': '' })).toBeNull();
+  });
 });

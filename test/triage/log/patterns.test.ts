@@ -303,11 +303,22 @@ describe('harmless lines', () => {
     'list_sort_test: ok',
     'TCP: request_sock_TCP: Possible SYN flooding on port 80. Sending cookies.',
     'EXT4-fs (vda): mounted filesystem with ordered data mode',
+    'EXT4-fs (loop0): unmounting filesystem.',
+    'EXT4-fs (loop0): unmounting filesystem 1d0ac0f0-8f9e-4cb8-9a0b-5a2b1f5a0c11.',
+    'XFS (loop0): Unmounting Filesystem 1d0ac0f0-8f9e-4cb8-9a0b-5a2b1f5a0c11',
+    'BTRFS info (device loop0): last unmount of filesystem 1d0ac0f0-8f9e-4cb8-9a0b-5a2b1f5a0c11',
     'rcu: Hierarchical SRCU implementation.',
     'Freeing unused kernel image (initmem) memory: 3948K',
   ])('%s', (line) => {
     expect(find(line)).toEqual([]);
   });
+});
+
+test('a file system that is unmounted after an OOM kill has no error', () => {
+  const kill =
+    'Out of memory: Killed process 7 (grows) total-vm:4000kB, anon-rss:900kB, file-rss:0kB, shmem-rss:0kB, UID:33 pgtables:44kB oom_score_adj:0';
+  const found = find(kill, 'EXT4-fs (loop0): unmounting filesystem 1d0ac0f0-8f9e-4cb8-9a0b-5a2b1f5a0c11.');
+  expect(found.map(({ code }) => code)).toEqual(['oom-kill']);
 });
 
 test('merges reports of a hung task into one finding with its last time', () => {
