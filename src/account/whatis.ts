@@ -411,7 +411,8 @@ export class AddressIdentifier {
     const page = { kind: 'page', order } as const;
     if (category === 'page-cache' || category === 'shared' || category === 'secret')
       return this.#tried('the file', () => this.#filePage(address, frame)) ?? page;
-    if (category === 'anonymous') return this.#tried('page tables', () => this.#processPage(address, frame)) ?? page;
+    if (category === 'anonymous' || category === 'driver-mapped')
+      return this.#tried('page tables', () => this.#processPage(address, frame)) ?? page;
     const entry = category === 'network-sockets' ? this.#places?.queues.entryOf(block.frame) : null;
     return entry ? socketPage(entry) : page;
   }

@@ -1,11 +1,13 @@
 /*
  * `insmod lost.ko [count=N]`: allocates memory and keeps or loses the pointers to it, each in a function of its own. The
  * log has a line for each: `lost: NAME ALLOCATIONS BYTES`. Names that begin with `lost` have no reference from memory in
- * use; those that begin with `kept` have one.
+ * use; those that begin with `kept` have one. Pages that a process maps from /dev/lost have only the reference of its page
+ * table.
  */
 #include <asm/io.h>
 #include <linux/gfp.h>
 #include <linux/list.h>
+#include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -27,6 +29,7 @@ struct node {
 static LIST_HEAD(kept_nodes);
 static struct page **kept_pages;
 static unsigned long kept_tagged;
+static void *kept_area;
 static DEFINE_XARRAY(kept_entries);
 
 /* As a driver keeps its receive buffers. */
@@ -163,6 +166,48 @@ static noinline void keep_tagged(void)
 	note("kept_tagged", count + 1, count * 600UL + 7 * PAGE_SIZE);
 }
 
+/* Only the page tables of the area have its pages. */
+static noinline void keep_vmap(void)
+{
+	struct page **pages = kcalloc(count, sizeof(*pages), GFP_KERNEL);
+	unsigned int i;
+
+	for (i = 0; pages && i < count; i++)
+		pages[i] = alloc_pages(GFP_KERNEL | __GFP_ZERO, 0);
+	kept_area = vmap(pages, count, VM_MAP, PAGE_KERNEL);
+	/* kfree leaves most of it as it is. */
+	memset(pages, 0, count * sizeof(*pages));
+	kfree(pages);
+	note("kept_vmap", count, count * PAGE_SIZE);
+}
+
+static int map_pages(struct file *file, struct vm_area_struct *vma)
+{
+	unsigned long at;
+	int failed = 0;
+
+	for (at = vma->vm_start; at < vma->vm_end && !failed; at += PAGE_SIZE) {
+		struct page *page = alloc_pages(GFP_KERNEL | __GFP_ZERO, 0);
+
+		if (!page)
+			return -ENOMEM;
+		failed = vm_insert_page(vma, at, page);
+		put_page(page);
+	}
+	return failed;
+}
+
+static const struct file_operations mapping = {
+	.owner = THIS_MODULE,
+	.mmap = map_pages,
+};
+
+static struct miscdevice device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "lost",
+	.fops = &mapping,
+};
+
 /* The next thread that gets this stack would have the pointers that are left on it. */
 static noinline void wipe_stack(unsigned int depth)
 {
@@ -188,7 +233,8 @@ static int __init lost(void)
 	keep_array();
 	keep_ring();
 	keep_tagged();
-	return 0;
+	keep_vmap();
+	return misc_register(&device);
 }
 
 module_init(lost);

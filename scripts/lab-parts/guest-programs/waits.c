@@ -1,8 +1,9 @@
 /*
  * `waits`: goes into the background, and has processes that wait for each other: a parent in vfork, threads in futexes
- * (with and without priority inheritance), a traced child. Prints `NAME PID` of each, and the user-space address of
- * the futexes.
+ * (with and without priority inheritance), a traced child; and one that maps pages of /dev/lost, if that exists. Prints
+ * `NAME PID` of each, and the user-space address of the futexes and the pages.
  */
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +13,9 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* Bytes of the pages of a driver. */
+#define MAPPED (48 * 4096)
 
 static pthread_mutex_t plain = PTHREAD_MUTEX_INITIALIZER, inheriting;
 
@@ -88,11 +92,21 @@ static void traced(void)
 	stay();
 }
 
+static void mapper(void)
+{
+	int fd = open("/dev/lost", O_RDWR);
+
+	report("mapper");
+	if (fd >= 0)
+		printf("mapped %p\n", mmap(NULL, MAPPED, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+	fflush(stdout);
+}
+
 int main(void)
 {
-	void (*const kinds[])(void) = { futexes, child_of_vfork, traced };
+	void (*const kinds[])(void) = { futexes, child_of_vfork, traced, mapper };
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		if (fork() == 0) {
 			setsid();
 			kinds[i]();

@@ -45,6 +45,7 @@ const TABLE = {
   'dma-buf': { group: 'kernel', takes: UNATTRIBUTED_KINDS },
   gpu: { group: 'kernel', takes: UNATTRIBUTED_KINDS },
   tables: { group: 'kernel', takes: UNATTRIBUTED_KINDS },
+  'driver-mapped': { group: 'kernel', takes: ['held'] },
   'free-buddy': { group: 'free', kinds: ['free'] },
   'free-unaccepted': { group: 'free', kinds: ['unaccepted'] },
   'free-uninitialized': { group: 'free', kinds: ['uninitialized'] },

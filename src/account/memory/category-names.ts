@@ -39,6 +39,7 @@ const WORDS: Readonly<Record<Category['category'], string>> = {
   'dma-buf': 'dma-buf heaps',
   gpu: 'graphics drivers',
   tables: 'kernel hash tables and pools',
+  'driver-mapped': 'driver pages in processes',
   balloon: 'balloon and offline pages',
   unattributed: 'unattributed',
   'crash-kernel': 'crash kernel',

@@ -68,6 +68,7 @@ export function accountMemory(
   const files = new FilesOfProcesses(kernel);
   const secret = () => secretFrames(kernel, frames, scan);
   run(walksAfter(kernel, ram, ledger, areas, { secret, files }));
+  const processes = processOwners(kernel, frames, scan, ledger, warnings);
   files.note(warnings);
   areas.note(warnings);
   ledger.close();
@@ -86,7 +87,6 @@ export function accountMemory(
   const { pageSize } = kernel.facts;
   const caches = cachesOf(kernel, scan, warnings);
   const account = new FileAccount(kernel, scan, ledger, counts.get('active-file'), files.each, more.onFileName);
-  const processes = processOwners(kernel, frames, scan, warnings);
   const owners = ownersOf(pageSize, ledger, { caches, census, files: account, processes }, warnings);
   const memory = categoryTree(pageSize, { ledger, counts, missed, owners });
   for (const warning of census?.warnings ?? []) warnings.add(warning.code, warning.message);

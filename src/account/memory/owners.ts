@@ -4,6 +4,7 @@ import type { FrameMap } from '../../walk/memory/page-array.js';
 import { KIND } from '../../walk/memory/page-kinds.js';
 import type { Zone } from '../../walk/memory/zones.js';
 import { looseBlocks } from '../../walk/pages/block.js';
+import { PageReader } from '../../walk/pages/pages.js';
 import {
   type AddressSpace,
   addressSpaces,
@@ -53,10 +54,12 @@ export function ownersOf(
     );
     owners.set(category, largest(named));
   }
-  const readers = [...ledger.ownersOf('pipes')].map(
-    ([key, frames]): Owner => ({ ...processOf(key), kind: 'process', bytes: frames * pageSize }),
-  );
-  owners.set('pipes', largest(readers));
+  for (const category of ['pipes', 'driver-mapped'] as const) {
+    const users = [...ledger.ownersOf(category)].map(
+      ([key, frames]): Owner => ({ ...processOf(key), kind: 'process', bytes: frames * pageSize }),
+    );
+    owners.set(category, largest(users));
+  }
   for (const category of ['page-cache', 'shared'] as const)
     owners.set(category, files.owners(category, MOST_OWNERS, warnings));
   for (const reclaimable of [true, false]) {
@@ -96,8 +99,15 @@ const FIRST = 2;
  * processes after fork belong to none of them alone.
  *
  * @param scan result for each frame
+ * @param ledger receives driver pages that only page tables of processes refer to
  */
-export function processOwners(kernel: Kernel, frames: FrameMap, scan: FrameScan, warnings: Warnings): ProcessOwners {
+export function processOwners(
+  kernel: Kernel,
+  frames: FrameMap,
+  scan: FrameScan,
+  ledger: FrameLedger,
+  warnings: Warnings,
+): ProcessOwners {
   const none: ProcessOwners = { anonymous: [], hugetlb: [] };
   if (!kernel.userPages) return none;
   try {
@@ -137,6 +147,7 @@ export function processOwners(kernel: Kernel, frames: FrameMap, scan: FrameScan,
     checkMapcounts(kernel, counts, whole ? spaces : undefined, warnings);
     const { pageSize } = kernel.facts;
     const known = spaces.map((space, index) => (freed.has(index) ? undefined : space));
+    claimDriverPages(kernel, frames, { scan, owners, known }, ledger);
     return {
       anonymous: sums(known, owners, scan.kinds, KIND.anonymous, pageSize),
       hugetlb: sums(known, owners, scan.kinds, KIND.hugetlb, pageSize),
@@ -147,6 +158,41 @@ export function processOwners(kernel: Kernel, frames: FrameMap, scan: FrameScan,
   }
 }
 
+/** What page tables show: the number of each frame's owner, and the address spaces by number. */
+interface Mapped {
+  readonly scan: FrameScan;
+  readonly owners: Uint32Array;
+  readonly known: readonly (AddressSpace | undefined)[];
+}
+
+/**
+ * Claims pages that a driver inserted into the memory of a process (vm_insert_page in mm/memory.c), and that no walk
+ * found: the page table entry has a reference to each, so the driver may keep no pointer. A single page counts its
+ * mappings, too. Of a compound page one mapped page keeps all.
+ *
+ * @throws {ReadError}
+ */
+function claimDriverPages(
+  kernel: Kernel,
+  frames: FrameMap,
+  { scan, owners, known }: Mapped,
+  ledger: FrameLedger,
+): void {
+  const pages = new PageReader(kernel);
+  for (let index = 0; index < owners.length; index++) {
+    const own = owners[index]!;
+    if (own === NOBODY || scan.kinds[index] !== KIND.held || scan.mappings[index] === 0) continue;
+    const frame = frames.frameAt(index);
+    const [process] = known[own - FIRST]?.processes ?? [];
+    if (ledger.categoryOf(frame) !== undefined || (own !== SEVERAL && !process)) continue;
+    const block = pages.block(kernel.pages.pageOfFrame(frame));
+    const owner = process ? `${process.pid} ${process.comm}` : SEVERAL_PROCESSES;
+    ledger.claimBlock('driver-mapped', block.frame, (block.kind === 'page' ? block.order : undefined) ?? 0, owner);
+  }
+}
+
+const SEVERAL_PROCESSES = '(several processes)';
+
 function sums(
   spaces: readonly (AddressSpace | undefined)[],
   owners: Uint32Array,
@@ -156,7 +202,7 @@ function sums(
 ): Owner[] {
   const frames = new Array<number>(spaces.length + FIRST).fill(0);
   for (let index = 0; index < owners.length; index++) if (kinds[index] === kind) frames[owners[index]!]!++;
-  const several: Owner = { kind: 'process', name: '(several processes)', bytes: (frames[SEVERAL] ?? 0) * pageSize };
+  const several: Owner = { kind: 'process', name: SEVERAL_PROCESSES, bytes: (frames[SEVERAL] ?? 0) * pageSize };
   const own = spaces.flatMap((space, index): Owner[] => {
     if (!space) return [];
     const [first] = space.processes;

@@ -358,6 +358,23 @@ interface AreasAdded {
   readonly pending: readonly bigint[];
 }
 
+/**
+ * Page frames that an area owns, or only maps (vmap): they are in use as long as the area is. None for stacks of threads
+ * and modules, which are no allocations of a caller.
+ */
+export function framesOfArea(
+  kernel: Kernel,
+  areas: Areas,
+  area: VmArea,
+  warnings: Warnings,
+): readonly number[] | undefined {
+  if (areas.isStack(area) || categoryOfCaller(areas.caller(area)) === 'modules') return undefined;
+  const { owns, pages, count } = area;
+  return attempted(warnings, 'a vmalloc area', () => [
+    ...(owns ? framesOfPages(kernel, 'an area', pages, count) : mappedFrames(kernel, area)),
+  ]);
+}
+
 /** Adds areas with their pages, and areas that only map page blocks. */
 function addAreas(
   kernel: Kernel,
@@ -380,14 +397,11 @@ function addAreas(
       const { address, bytes, pages, count, owns, vm } = area;
       if (address < end) throw damaged(`the area at ${hex(address)} overlaps another`);
       end = address + BigInt(bytes);
-      const category = categoryOfCaller(areas.caller(area));
-      if (areas.isStack(area) || category === 'modules') continue;
+      const found = framesOfArea(kernel, areas, area, warnings);
+      if (!found) continue;
       // CPUs cache stacks of threads that have exited: nothing uses what is in them.
       const isFreeStack = takesStacks(areas.caller(area) ?? '');
-      const found = attempted(warnings, 'a vmalloc area', () => [
-        ...(owns ? framesOfPages(kernel, 'an area', pages, count) : mappedFrames(kernel, area)),
-      ]);
-      const own = (found ?? []).filter((frame) => {
+      const own = found.filter((frame) => {
         const index = frames.indexOf(frame);
         return roles[index] === (owns ? ROLE.area : ROLE.block);
       });

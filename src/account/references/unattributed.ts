@@ -2,7 +2,9 @@ import { ReadError } from '../../base/errors.js';
 import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
 import { CONTENT_KINDS, type ContentKind, contentOf, type MemoryFacts } from '../../walk/memory/contents.js';
 import { type Warning, Warnings } from '../../walk/warnings.js';
+import { attempted } from '../memory/missed.js';
 import { AddressIdentifier, type SymbolsByAddress } from '../whatis.js';
+import { framesOfArea } from './allocations.js';
 import type { Holder } from './holders.js';
 import { findReferences, NO_GROUP } from './references.js';
 import { needDump, type ProgressOf, SplitBlocks, TargetFinder } from './search.js';
@@ -68,6 +70,7 @@ export async function describeUnattributed(
   const targets = finder.targets.index(kernel);
   const scanning = progress('scanning memory');
   const found = await findReferences(kernel, identifier, targets, 0, warnings, scanning);
+  const mapped = mappedByAreas(kernel, identifier, warnings);
   const contents = new Contents(kernel);
   const groups = new Map<string, Group>();
   const sums = { bytes: 0, unread: 0, unreferencedBlocks: 0, unreferencedBytes: 0, followsBlockBytes: 0 };
@@ -83,10 +86,12 @@ export async function describeUnattributed(
     const { kind, ports, unread } = contents.of(address, length);
     const at = found.holderOf[number]!;
     const referring = at === NO_GROUP ? null : found.groups[at]!;
-    const holder = referring?.holder ?? null;
-    const frame = 'start' in target && length === pageSize ? target.start / pageSize : -1;
+    const first = 'start' in target ? target.start / pageSize : -1;
+    const mapping = referring ? undefined : mapped.get(first);
+    const holder = referring?.holder ?? mapping ?? null;
+    const frame = length === pageSize ? first : -1;
     if (frame >= 0 && referring) split.referenced(frame, referring.forms.pointer > 0);
-    const followsBlock = frame >= 0 && !referring && split.follows(frame);
+    const followsBlock = frame >= 0 && !holder && split.follows(frame);
     if (holder !== null && !numbers.has(holder)) numbers.set(holder, numbers.size);
     const order = Math.ceil(Math.log2(length / pageSize));
     const key = `${order} ${kind} ${holder === null ? followsBlock : numbers.get(holder)}`;
@@ -104,7 +109,7 @@ export async function describeUnattributed(
     groups.set(key, group);
     group.blocks++;
     group.bytes += length;
-    group.references += found.perTarget[number]!;
+    group.references += mapping ? 1 : found.perTarget[number]!;
     for (const port of ports) group.ports.set(port, (group.ports.get(port) ?? 0) + 1);
     sums.bytes += length;
     sums.unread += unread;
@@ -129,6 +134,31 @@ export async function describeUnattributed(
     complete: warnings.complete,
     warnings: warnings.list(),
   };
+}
+
+/** The holder of each page frame that only a vmalloc area maps (vmap): no word has the address of such a page. */
+function mappedByAreas(kernel: Kernel, identifier: AddressIdentifier, warnings: Warnings): Map<number, Holder> {
+  const mapped = new Map<number, Holder>();
+  const holders = new Map<string | null, Holder>();
+  attempted(warnings, 'vmalloc areas', () => {
+    const areas = identifier.places()?.areas;
+    for (const area of areas?.all() ?? []) {
+      if (!areas || area.owns) continue;
+      const name = areas.caller(area) ?? null;
+      const alike = {
+        kind: 'vmalloc-area',
+        name,
+        offset: null,
+        member: null,
+        category: null,
+        source: 'kernel',
+      } as const;
+      const holder = holders.get(name) ?? alike;
+      holders.set(name, holder);
+      for (const frame of framesOfArea(kernel, areas, area, warnings) ?? []) mapped.set(frame, holder);
+    }
+  });
+  return mapped;
 }
 
 function mostFrequent(counts: ReadonlyMap<number, number>): number[] {

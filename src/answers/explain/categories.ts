@@ -111,6 +111,12 @@ export const CATEGORIES_EXPLAINED: Explanations<CategoryName> = {
     'Kernel symbols of the tables and their sizes; block requests by the tags of all disks.',
     NOTHING,
   ),
+  'driver-mapped': category(
+    'Pages of drivers that a process maps, and that nothing else refers to.',
+    'Page tables of processes (vm_insert_page). Each page table entry has a reference to its page.',
+    'Find the process and the device that it has open (/proc/PID/fd). The pages are freed when it unmaps them.',
+    PROCESSES,
+  ),
   'free-buddy': category(
     'Free blocks of the page allocator.',
     'The page type, checked against the free lists.',

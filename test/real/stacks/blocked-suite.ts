@@ -2,7 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type BlockedAnswer, blockedTasks } from '../../../src/account/blocked.js';
+import { AddressIdentifier } from '../../../src/account/whatis.js';
 import { type BlockedJson, blockedSchema } from '../../../src/answers/blocked/schema.js';
+import { memorySchema } from '../../../src/answers/memory/schema.js';
+import { unattributedSchema } from '../../../src/answers/memory/unattributed/schema.js';
 import { unreachableSchema } from '../../../src/answers/memory/unreachable/schema.js';
 import { triageSchema } from '../../../src/answers/triage/schema.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
@@ -14,6 +17,7 @@ import { type Damage, memoryOf } from '../../support/damaged-kernel.js';
 import { DRGN_MS, drgnJson } from '../../support/drgn.js';
 import { testGuest } from '../../support/guest.js';
 import { type LabKernel, labKernel, labTool } from '../../support/lab.js';
+import { askDump } from '../../support/opened-kernel.js';
 import { expectLost } from '../memory/lost.js';
 import { damageGracePeriod } from './grace-period-damage.js';
 
@@ -41,6 +45,9 @@ const BUILT: readonly (readonly [string, string, string | null, readonly string[
   ['writeback', '*lk_page', null, ['lk-wback']],
   ['work', 'lk_later', null, ['lk-flushl']],
 ];
+
+/** Pages that the process `mapper` of waits.c maps. */
+const MAPPED = 48;
 
 /** All of its threads in state D, and the parent in vfork. */
 const IN_STATE_D = 29;
@@ -110,6 +117,35 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
       const found = await kdumpMemJson(unreachableSchema, 'memory', '--unreachable', '--vmcore', dump);
       expect(found).toMatchObject({ complete: true, warnings: [] });
       expectLost(found, log, [['filp', 1]]);
+    });
+
+    test('pages that page tables of a process or of a kept area refer to are in use', async () => {
+      const [at] = places.get('mapped') === undefined ? [] : [BigInt(places.get('mapped')!)];
+      const [pid] = threads.get('mapper') ?? [];
+      const memory = await kdumpMemJson(memorySchema, 'memory', '--vmcore', dump);
+      expect(memory).toMatchObject({ complete: true, warnings: [] });
+      const found = memory.memory.children
+        .flatMap(({ children }) => children)
+        .find(({ category }) => category === 'driver-mapped');
+      expect(found).toMatchObject({ bytes: MAPPED * 4096, owners: [{ kind: 'process', pid, bytes: MAPPED * 4096 }] });
+
+      const objects = askDump(dump, (kernel) => {
+        const identifier = new AddressIdentifier(kernel, kernel.symbolTable, new Warnings());
+        const frames = [...(identifier.places()?.ledger.framesOf('driver-mapped') ?? [])];
+        return frames.map((frame) => identifier.of(kernel.pages.addressOfFrame(frame)!).object);
+      });
+      const mapped = objects.map((object) => (object?.kind === 'process-page' ? [object.pid, object.address] : object));
+      expect(new Set(mapped)).toEqual(
+        new Set(Array.from({ length: MAPPED }, (_, page) => [pid, at! + BigInt(page * 4096)])),
+      );
+
+      const lines = [...log.matchAll(/lost: (lost_(?:pages|blocks|large)|kept_vmap) \d+ (\d+)/g)];
+      const bytes = new Map(lines.map(([, name, count]) => [name, Number(count)]));
+      const loose = await kdumpMemJson(unattributedSchema, 'memory', '--unattributed', '--vmcore', dump);
+      const kept = loose.groups.filter(({ holder }) => holder?.name === 'keep_vmap [lost]');
+      expect(kept.reduce((sum, group) => sum + group.bytes, 0)).toBe(bytes.get('kept_vmap'));
+      const lost = loose.unreferencedBytes - loose.followsBlockBytes;
+      expect(lost).toBeLessThanOrEqual(bytes.get('lost_pages')! + bytes.get('lost_blocks')! + bytes.get('lost_large')!);
     });
 
     const lockAt = (kind: string, address: string | undefined): Lock => {
