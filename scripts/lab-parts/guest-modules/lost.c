@@ -174,7 +174,7 @@ static noinline void keep_vmap(void)
 
 	for (i = 0; pages && i < count; i++)
 		pages[i] = alloc_pages(GFP_KERNEL | __GFP_ZERO, 0);
-	kept_area = vmap(pages, count, VM_MAP, PAGE_KERNEL);
+	WRITE_ONCE(kept_area, vmap(pages, count, VM_MAP, PAGE_KERNEL));
 	/* kfree leaves most of it as it is. */
 	memset(pages, 0, count * sizeof(*pages));
 	kfree(pages);

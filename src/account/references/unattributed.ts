@@ -1,13 +1,16 @@
-import { ReadError } from '../../base/errors.js';
 import type { Kernel, KernelFacts } from '../../kernel/kernel.js';
-import { CONTENT_KINDS, type ContentKind, contentOf, type MemoryFacts } from '../../walk/memory/contents.js';
+import type { ContentKind } from '../../walk/memory/contents.js';
+import { REACHED } from '../../walk/references/reach.js';
+import type { IndexedTargets } from '../../walk/references/target-index.js';
 import { type Warning, Warnings } from '../../walk/warnings.js';
 import { attempted } from '../memory/missed.js';
 import { AddressIdentifier, type SymbolsByAddress } from '../whatis.js';
 import { framesOfArea } from './allocations.js';
+import { Contents } from './contents.js';
 import type { Holder } from './holders.js';
-import { findReferences, NO_GROUP } from './references.js';
+import { findReferences, NO_GROUP, type ReferencesFound } from './references.js';
 import { needDump, type ProgressOf, SplitBlocks, TargetFinder } from './search.js';
+import { markReached } from './unreachable.js';
 
 /** Unattributed blocks of pages that are alike. */
 export interface UnattributedGroup {
@@ -70,7 +73,7 @@ export async function describeUnattributed(
   const targets = finder.targets.index(kernel);
   const scanning = progress('scanning memory');
   const found = await findReferences(kernel, identifier, targets, 0, warnings, scanning);
-  const mapped = mappedByAreas(kernel, identifier, warnings);
+  const mapped = await keptByAreas(kernel, identifier, { targets, found }, warnings, progress);
   const contents = new Contents(kernel);
   const groups = new Map<string, Group>();
   const sums = { bytes: 0, unread: 0, unreferencedBlocks: 0, unreferencedBytes: 0, followsBlockBytes: 0 };
@@ -87,7 +90,7 @@ export async function describeUnattributed(
     const at = found.holderOf[number]!;
     const referring = at === NO_GROUP ? null : found.groups[at]!;
     const first = 'start' in target ? target.start / pageSize : -1;
-    const mapping = referring ? undefined : mapped.get(first);
+    const mapping = referring ? undefined : mapped.get(number);
     const holder = referring?.holder ?? mapping ?? null;
     const frame = length === pageSize ? first : -1;
     if (frame >= 0 && referring) split.referenced(frame, referring.forms.pointer > 0);
@@ -136,71 +139,44 @@ export async function describeUnattributed(
   };
 }
 
-/** The holder of each page frame that only a vmalloc area maps (vmap): no word has the address of such a page. */
-function mappedByAreas(kernel: Kernel, identifier: AddressIdentifier, warnings: Warnings): Map<number, Holder> {
+/**
+ * The holder of each block that only vmalloc areas map (vmap), by its number: no word has the address of such a page. It
+ * is in use as long as something refers to an area that maps it.
+ */
+async function keptByAreas(
+  kernel: Kernel,
+  identifier: AddressIdentifier,
+  { targets, found }: { readonly targets: IndexedTargets; readonly found: ReferencesFound },
+  warnings: Warnings,
+  progress: ProgressOf,
+): Promise<ReadonlyMap<number, Holder>> {
   const mapped = new Map<number, Holder>();
   const holders = new Map<string | null, Holder>();
+  const areas = identifier.places()?.areas;
+  const { pageSize } = kernel.facts;
   attempted(warnings, 'vmalloc areas', () => {
-    const areas = identifier.places()?.areas;
     for (const area of areas?.all() ?? []) {
       if (!areas || area.owns) continue;
       const name = areas.caller(area) ?? null;
-      const alike = {
-        kind: 'vmalloc-area',
-        name,
-        offset: null,
-        member: null,
-        category: null,
-        source: 'kernel',
-      } as const;
-      const holder = holders.get(name) ?? alike;
+      const unknown = { kind: 'vmalloc-area', name, offset: null, member: null, category: null } as const;
+      const holder = holders.get(name) ?? { ...unknown, source: 'kernel' };
       holders.set(name, holder);
-      for (const frame of framesOfArea(kernel, areas, area, warnings) ?? []) mapped.set(frame, holder);
+      for (const frame of framesOfArea(kernel, areas, area, warnings) ?? []) {
+        const number = targets.numberAt(frame * pageSize);
+        if (number >= 0 && found.holderOf[number] === NO_GROUP) mapped.set(number, holder);
+      }
     }
   });
+  if (mapped.size === 0) return mapped;
+  const { all, graph } = await markReached(kernel, identifier, warnings, progress);
+  for (const number of mapped.keys()) {
+    const same = all.numberOf(targets.addressOf(kernel, number));
+    if (same < 0 || graph.states[same] !== REACHED) mapped.delete(number);
+  }
   return mapped;
 }
 
 function mostFrequent(counts: ReadonlyMap<number, number>): number[] {
   const order = [...counts].toSorted(([a, many], [b, more]) => more - many || a - b);
   return order.slice(0, MOST_PORTS).map(([port]) => port);
-}
-
-/** Judges allocations by their pages. */
-export class Contents {
-  readonly #kernel: Kernel;
-  readonly #facts: MemoryFacts;
-
-  constructor(kernel: Kernel) {
-    this.#kernel = kernel;
-    const { arch, pageSize } = kernel.facts;
-    const memoryEnd = kernel.memoryEnd?.() ?? Number.POSITIVE_INFINITY;
-    this.#facts = { arch, pageSize, memoryEnd };
-  }
-
-  /** The most frequent kind of the pages that are not zero, and the ports in all pages. */
-  of(address: bigint, length: number): { kind: ContentKind; ports: Set<number>; unread: number } {
-    const { pageSize } = this.#facts;
-    const pages = new Map<ContentKind, number>();
-    const ports = new Set<number>();
-    let unread = 0;
-    for (let at = 0; at < length; at += pageSize) {
-      let kind: ContentKind = 'unreadable';
-      try {
-        const view = this.#kernel.read(address + BigInt(at), Math.min(pageSize, length - at));
-        const page = contentOf(view, this.#facts);
-        ({ kind } = page);
-        for (const port of page.ports) ports.add(port);
-      } catch (error) {
-        if (!(error instanceof ReadError)) throw error;
-        unread += Math.min(pageSize, length - at);
-      }
-      pages.set(kind, (pages.get(kind) ?? 0) + 1);
-    }
-    const many = (kind: ContentKind) => pages.get(kind) ?? 0;
-    // Only a block whose pages were all read and are all zero is zero.
-    const kinds = CONTENT_KINDS.filter((kind) => kind !== 'zero' && many(kind) > 0);
-    const [kind = 'zero'] = kinds.toSorted((a, b) => many(b) - many(a));
-    return { kind, ports, unread };
-  }
 }

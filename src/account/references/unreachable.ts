@@ -14,9 +14,9 @@ import { type AllocationRecord, AllocationRecords } from '../allocation-record.j
 import { attempted } from '../memory/missed.js';
 import { AddressIdentifier, type SymbolsByAddress } from '../whatis.js';
 import { type Allocation, Allocations, NO_SOURCE, ROOT, STACK } from './allocations.js';
+import { Contents } from './contents.js';
 import { Unread } from './references.js';
 import { needDump, type ProgressOf, SplitBlocks } from './search.js';
-import { Contents } from './unattributed.js';
 
 /**
  * Known reason why nothing refers to an allocation in use. `split-block`: a page behind one that is reached may be
@@ -95,35 +95,10 @@ export async function describeUnreachable(
   progress: ProgressOf,
 ): Promise<UnreachableAnswer> {
   needDump(kernel, 'memory --unreachable');
-  const { physical } = kernel;
-  if (!physical) throw unsupportedLayout('this engine does not read physical memory');
   const warnings = new Warnings(kernel.doubts);
   const passing = progress('scanning page frames');
   const identifier = new AddressIdentifier(kernel, symbols, warnings, passing);
-  const places = identifier.places();
-  if (!places) throw unsupportedLayout('page frames have no known categories');
-  const note = (message: string) => warnings.add('unreadable', message);
-  const ram = onlineRanges(kernel, ramRanges(kernel, note), note);
-  const all = new Allocations(kernel, places, ram, warnings, progress('searching slabs'));
-  const marking = new Marking(kernel, all);
-  for (const one of [...all.undecided, ...all.pending.map((address) => all.numberOf(address))])
-    if (one >= 0) marking.graph.root(one);
-  if (all.undecided.length > 0)
-    note(`${all.undecided.length} slab objects may be allocated or free: they are not listed`);
-  marking.addRegisters();
-  attempted(warnings, 'page extensions', () => marking.addExtensions(ram));
-  const unread = new Unread(identifier, kernel.facts.pageSize);
-  const visitor = {
-    hits: marking.add.bind(marking),
-    missing(start: number, end: number, why: 'not-stored' | 'unreadable') {
-      let from = start;
-      while (from < end && isLowMemory(kernel, identifier, from)) from += kernel.facts.pageSize;
-      if (from < end) unread.add(from, end, why);
-    },
-  };
-  await passOver(physical, all.ranges, all.targets.index, visitor, progress('scanning memory'));
-  unread.note(warnings);
-  const split = marking.finish();
+  const { all, graph, split, unread } = await markReached(kernel, identifier, warnings, progress);
   const grouping = new Grouping(kernel, all, warnings);
   const searched = { allocations: 0, bytes: 0 };
   const reading = progress('reading unreachable memory');
@@ -132,7 +107,7 @@ export async function describeUnreachable(
     if (all.allocationOf(number) !== number || !all.isCandidate(number)) continue;
     searched.allocations++;
     searched.bytes += all.targets.at(number).length;
-    const state = marking.graph.states[number]!;
+    const state = graph.states[number]!;
     if (state === REACHED && !split.has(number)) continue;
     grouping.add(number, split.has(number), state !== 0);
   }
@@ -159,6 +134,55 @@ export async function describeUnreachable(
     complete: warnings.complete,
     warnings: warnings.list(),
   };
+}
+
+/** Allocations of a kernel, and what marks them as in use. */
+interface Reached {
+  readonly all: Allocations;
+  readonly graph: ReferenceGraph;
+  /** Pages that may be part of the allocation of the page before them. */
+  readonly split: ReadonlySet<number>;
+  /** Memory that may contain references and could not be read. */
+  readonly unread: Unread;
+}
+
+/**
+ * Marks allocations that references from memory in use lead to, directly or through others.
+ *
+ * @throws {KernelError} `unsupported-layout`; {@link WalkError} `too-many-targets`
+ */
+export async function markReached(
+  kernel: Kernel,
+  identifier: AddressIdentifier,
+  warnings: Warnings,
+  progress: ProgressOf,
+): Promise<Reached> {
+  const { physical } = kernel;
+  if (!physical) throw unsupportedLayout('this engine does not read physical memory');
+  const places = identifier.places();
+  if (!places) throw unsupportedLayout('page frames have no known categories');
+  const note = (message: string) => warnings.add('unreadable', message);
+  const ram = onlineRanges(kernel, ramRanges(kernel, note), note);
+  const all = new Allocations(kernel, places, ram, warnings, progress('searching slabs'));
+  const marking = new Marking(kernel, all);
+  for (const one of [...all.undecided, ...all.pending.map((address) => all.numberOf(address))])
+    if (one >= 0) marking.graph.root(one);
+  if (all.undecided.length > 0)
+    note(`${all.undecided.length} slab objects may be allocated or free: they are not listed`);
+  marking.addRegisters();
+  attempted(warnings, 'page extensions', () => marking.addExtensions(ram));
+  const unread = new Unread(identifier, kernel.facts.pageSize);
+  const visitor = {
+    hits: marking.add.bind(marking),
+    missing(start: number, end: number, why: 'not-stored' | 'unreadable') {
+      let from = start;
+      while (from < end && isLowMemory(kernel, identifier, from)) from += kernel.facts.pageSize;
+      if (from < end) unread.add(from, end, why);
+    },
+  };
+  await passOver(physical, all.ranges, all.targets.index, visitor, progress('scanning memory'));
+  unread.note(warnings);
+  return { all, graph: marking.graph, split: marking.finish(), unread };
 }
 
 /**
