@@ -171,6 +171,8 @@ export class ModuleSymbols {
 
 interface ModuleSymbol {
   readonly address: bigint;
+  /** It has no size: the variable or function at its address is another one. */
+  readonly isEmpty: boolean;
   readonly nameAt: bigint;
 }
 
@@ -242,10 +244,13 @@ function readSymbols(kernel: ModuleSource, { name, address }: Module, ranges: re
     const section = view.getUint16(at + 6, true);
     // Undefined symbols belong to other modules; an empty name is a section symbol.
     if (section === 0 || !isIn(ranges, value) || view.getUint32(at, true) === 0) continue;
-    symbols.push({ address: value, nameAt: strtab + BigInt(view.getUint32(at, true)) });
+    const isEmpty = view.getBigUint64(at + 16, true) === 0n;
+    symbols.push({ address: value, isEmpty, nameAt: strtab + BigInt(view.getUint32(at, true)) });
   }
-  // Of several symbols at one address, the first in the table is used, as in the kernel.
-  return symbols.sort((a, b) => (a.address < b.address ? 1 : a.address > b.address ? -1 : 0));
+  // Of several symbols at one address, the first in the table that has a size is used, otherwise the first.
+  return symbols.sort((a, b) =>
+    a.address === b.address ? Number(a.isEmpty) - Number(b.isEmpty) : a.address < b.address ? 1 : -1,
+  );
 }
 
 function textAt(kernel: ModuleSource, address: bigint): string {

@@ -16,10 +16,30 @@ export interface SymbolTable {
   find(name: string): readonly KernelSymbol[];
   /** Returns the last symbol at or before an address, or undefined if all are after it. */
   before(address: bigint): KernelSymbol | undefined;
-  /** Like `before`, but of several symbols at one address returns the first in the table, as the kernel does. */
+  /**
+   * Like `before`, but of several symbols at one address returns the first in the table, as the kernel does, that is no
+   * key of lockdep.
+   */
   namedAt(address: bigint): KernelSymbol | undefined;
   /** All symbols in table order. */
   all(): Iterable<KernelSymbol>;
+}
+
+/**
+ * Names of lockdep's keys, of C and Rust, the most certain last: without lockdep they have no size, and share their address
+ * with the next variable.
+ */
+const LOCK_KEYS = [/(_key(\.\d+)?|^_R.*5CLASS)$/, /^__key(\.\d+)?$/];
+
+/** Returns the index of the symbol that names an address, of those from one index to another at that address. */
+export function naming(first: number, last: number, nameAt: (index: number) => string): number {
+  const rank = (index: number) => LOCK_KEYS.findLastIndex((key) => key.test(nameAt(index)));
+  let [best, least] = [first, rank(first)];
+  for (let index = first + 1; index <= last && least >= 0; index++) {
+    const own = rank(index);
+    if (own < least) [best, least] = [index, own];
+  }
+  return best;
 }
 
 /**
@@ -76,11 +96,12 @@ export class ListedSymbols implements SymbolTable {
   }
 
   namedAt(address: bigint): KernelSymbol | undefined {
-    let place = this.#placeBefore(address);
-    if (place < 0) return undefined;
+    const last = this.#placeBefore(address);
+    if (last < 0) return undefined;
     const rows = this.#byAddress!;
+    let place = last;
     while (place > 0 && this.#addresses[rows[place - 1]!] === this.#addresses[rows[place]!]) place--;
-    return this.#at(rows[place]!);
+    return this.#at(rows[naming(place, last, (at) => this.#at(rows[at]!).name)]!);
   }
 
   /** Index among the symbols sorted by address; -1 before the first. */

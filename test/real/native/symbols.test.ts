@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { MemoryImage } from '../../../src/kernel/native/image/image.js';
@@ -87,6 +88,31 @@ describe.each(KERNELS)('symbol tables of %s', (version) => {
       kernel.close();
     }
     own.close();
+  });
+
+  it('name variables, not keys of lockdep at the same address', () => {
+    const { vmlinux, systemMap } = labKernel(version);
+    // ADDRESS SIZE TYPE NAME, or without SIZE if it is 0.
+    const lines = execFileSync('nm', ['-S', vmlinux], { maxBuffer: 1 << 26 })
+      .toString('latin1')
+      .split('\n');
+    const variables = new Map<string, string[]>();
+    const keys = new Set<string>();
+    for (const [at = '', ...words] of lines.map((line) => line.split(' '))) {
+      const name = words.at(-1) ?? '';
+      if (/^__key(\.|$)/.test(name)) keys.add(at);
+      else if (words.length === 3 && /^[bdr]$/i.test(words[1]!))
+        variables.set(at, [...(variables.get(at) ?? []), name]);
+    }
+    const shared = [...keys].filter((at) => variables.has(at));
+    expect(shared.length).toBeGreaterThan(100);
+    for (const options of [{}, { symbols: systemMap }]) {
+      const kernel = openNative({ files: [dumpFile(version, 'elf')], ...options });
+      const named = shared.map((at) => kernel.symbolAt(BigInt(`0x${at}`) + kernel.vmcoreinfo.kernelOffset)?.name);
+      kernel.close();
+      const wrong = shared.flatMap((at, index) => (variables.get(at)!.includes(named[index]!) ? [] : [named[index]]));
+      expect(wrong).toEqual([]);
+    }
   });
 
   it('are refused from another kernel', () => {

@@ -1,6 +1,6 @@
 import { KernelError, ReadError } from '../../../base/errors.js';
 import { LazyBytes } from '../memory.js';
-import type { KernelSymbol, SymbolTable } from '../symbols.js';
+import { type KernelSymbol, naming, type SymbolTable } from '../symbols.js';
 import { KallsymsNames, NAMES_PER_MARKER, nextName, ORDER_KEYS, SEQUENCE_BYTES } from './names.js';
 import { type AddressEncoding, entryBytes, KallsymsAddresses, TOKEN_INDEX_BYTES, Tokens } from './tables.js';
 
@@ -131,11 +131,12 @@ export class Kallsyms implements SymbolTable {
   }
 
   namedAt(address: bigint): KernelSymbol | undefined {
-    let index = this.#indexBefore(address);
-    if (index < 0) return undefined;
-    const start = this.#addresses.at(index);
+    const last = this.#indexBefore(address);
+    if (last < 0) return undefined;
+    const start = this.#addresses.at(last);
+    let index = last;
     while (index > 0 && this.#addresses.at(index - 1) === start) index--;
-    return this.#at(index);
+    return this.#at(naming(index, last, (at) => this.#at(at).name));
   }
 
   #indexBefore(address: bigint): number {
