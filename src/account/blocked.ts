@@ -200,6 +200,8 @@ const OWNED: ReadonlySet<WaitKind> = new Set<OwnedKind>([
 
 /** Locks that also block tasks in interruptible sleep. */
 const LOCK_KINDS: ReadonlySet<WaitKind> = new Set(['mutex', 'rw-semaphore', 'semaphore', 'rt-mutex']);
+/** The same with `--all`: what looks like a futex_q on a stack may be another struct. */
+const ALL_KINDS: ReadonlySet<WaitKind> = new Set([...LOCK_KINDS, 'futex', 'ptrace']);
 
 const isOwned = (kind: WaitKind): kind is OwnedKind => OWNED.has(kind);
 
@@ -266,7 +268,8 @@ class Forest {
     const kernel = this.#kernel;
     this.#readPlaces();
     const blocked = [...this.#places.values()].filter((place) => this.#isBlocked(place));
-    for (const place of blocked) this.#addWait(place, !this.#choice.all && place.state !== 'D');
+    const queued = this.#choice.all ? ALL_KINDS : LOCK_KINDS;
+    for (const place of blocked) this.#addWait(place, place.state === 'D' ? undefined : queued);
     const waiting = [...this.#locks.values()].reduce((sum, { waiters }) => sum + waiters.size, 0);
     this.#addListed();
     this.#followOwners();
@@ -325,14 +328,14 @@ class Forest {
   /**
    * Finds what a task waits for; null: nothing known, or it is frozen.
    *
-   * @param locksOnly whether to ignore events, for which tasks in interruptible sleep are not blocked
+   * @param kinds waits to add: a task in interruptible sleep is not blocked by an event
    */
-  #addWait(place: TaskPlace, locksOnly = false): Lock | null {
+  #addWait(place: TaskPlace, kinds?: ReadonlySet<WaitKind>): Lock | null {
     const { task } = place;
     const known = this.#waits.get(task.address);
     if (known !== undefined) return known;
     const wait = this.#waitOf(place);
-    if (wait && locksOnly && !LOCK_KINDS.has(wait.kind)) return null;
+    if (wait && kinds?.has(wait.kind) === false) return null;
     const found = wait && this.#lockOf(wait, this.#describe(place));
     this.#waits.set(task.address, found);
     found?.waiters.set(task.address, place);

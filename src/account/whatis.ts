@@ -14,6 +14,7 @@ import { SlotUse } from '../walk/pages/slot-use.js';
 import { flagTest, struct } from '../walk/pages/struct-page.js';
 import { addressSpaces } from '../walk/processes/address-spaces.js';
 import { MappedPageReader } from '../walk/processes/mapped-page.js';
+import { stackSize } from '../walk/stacks/task-stacks.js';
 import { StructReader } from '../walk/struct-reader.js';
 import type { Warnings } from '../walk/warnings.js';
 import { type AllocationRecord, AllocationRecords, type SlabObject } from './allocation-record.js';
@@ -95,6 +96,9 @@ export interface SymbolsByAddress {
   namedAt(address: bigint): { readonly name: string; readonly address: bigint } | undefined;
 }
 
+/** The stack of CPU 0’s idle task, in the image (init/init_task.c). */
+const BOOT_STACK = /^init_(stack|thread_union)$/;
+
 /** Caches whose objects have one type that is not named like the cache, if nothing is merged into them. */
 const TYPES: ReadonlyMap<string, string> = new Map(
   Object.entries({
@@ -137,6 +141,7 @@ export class AddressIdentifier {
   /** The last slab object: its slot may begin with a red zone. */
   #object: SlabObject = { cache: 0n, address: 0n, slab: 0n, index: 0 };
   #stacks: ReadonlyMap<bigint, KernelStack> | undefined;
+  readonly #direct: KernelStack[] = [];
   #perCpu: { readonly start: bigint; readonly end: bigint; readonly shifts: readonly bigint[] } | undefined;
   #places: MemoryPlaces | null | undefined;
   #files: { readonly reader: MappedFileReader; readonly paths: Paths } | undefined;
@@ -173,10 +178,8 @@ export class AddressIdentifier {
 
   /** The record of a slab object, or of the page. */
   #siteOf({ frame, category, object }: Omit<Identity, 'site'>): AllocationRecord | null {
-    if (frame === null || category?.startsWith('free-')) return null;
-    // Device memory, which an area may map, has no struct page.
+    if (frame === null || category?.startsWith('free-') || !this.#hasPage(frame)) return null;
     const { pages } = this.#kernel;
-    if (pages.addressOfPage(pages.pageOfFrame(frame)) === undefined) return null;
     if (object?.kind === 'slab-object') {
       // The record of a free object is that of its last allocation.
       if (object.state !== 'allocated') return null;
@@ -187,6 +190,12 @@ export class AddressIdentifier {
     return this.#records.ofPage(frame, block?.frame ?? frame);
   }
 
+  /** Memory of a device, which an area may map, has no `struct page`. */
+  #hasPage(frame: number): boolean {
+    const { pages } = this.#kernel;
+    return pages.addressOfPage(pages.pageOfFrame(frame)) !== undefined;
+  }
+
   #identify(address: bigint): Omit<Identity, 'site'> {
     const physical = this.#tried('the page tables', () => this.#physicalOf(address)) ?? null;
     const frame = physical === null ? null : Math.floor(physical / this.#kernel.facts.pageSize);
@@ -194,9 +203,11 @@ export class AddressIdentifier {
     const fixed = this.#tried('the address', () => this.#fixed(address, frame));
     if (fixed) return { ...base, ...fixed };
     const inArea = this.#tried('vmalloc areas', () => this.#inArea(address));
-    // A guard page is in the area, and has no page.
-    if (inArea) return { ...base, ...inArea, ...(frame === null ? { category: null } : {}) };
-    if (frame === null) return { ...base, category: null, object: null };
+    // A guard page is in the area, and has no page. An area that only maps pages does not decide their category.
+    const mapped = frame === null || !this.#hasPage(frame) ? null : frame;
+    if (inArea)
+      return { ...base, ...inArea, category: mapped === null ? null : (inArea.category ?? this.categoryOf(mapped)) };
+    if (frame === null || mapped === null) return { ...base, category: null, object: null };
     const page = this.#tried('the page', () => this.#page(address, frame));
     return { ...base, ...(page ?? { category: null, object: null }) };
   }
@@ -264,7 +275,8 @@ export class AddressIdentifier {
     const named = this.#kernel.symbolAt?.(address) ?? this.#kernel.variableAt?.(address);
     if (named === undefined) return undefined;
     const { name, offset, module = null } = named;
-    const object = { kind: 'symbol', name, offset, module, cpu: null } as const;
+    const stack = module === null && BOOT_STACK.test(name) ? this.#directStack(address) : undefined;
+    const object = stack ?? ({ kind: 'symbol', name, offset, module, cpu: null } as const);
     if (module !== null) return { category: 'modules', object };
     const isReserved = this.#tried('the page', () => frame !== null && this.#isReserved(frame));
     // The kernel frees parts of its image after boot, such as init code: its symbols are no longer there.
@@ -312,17 +324,25 @@ export class AddressIdentifier {
     const bytes = area.count * this.#kernel.facts.pageSize;
     const stack = this.#stackAreas().get(area.vm);
     // Behind it is a guard page.
-    if (stack?.stack === area.address && offset < bytes) {
-      const view = new StructReader(this.#kernel, 'task_struct', ['pid', 'comm']).read(stack.task);
-      const [pid, comm] = [view.number('pid'), view.text('comm')];
-      const object = { kind: 'stack', pid, comm, offset, size: bytes } as const;
-      return { category: 'kernel-stacks', object };
-    }
+    if (stack?.stack === area.address && offset < bytes)
+      return { category: 'kernel-stacks', object: this.#stack(stack, offset, bytes) };
     const caller = this.#areas.caller(area) ?? null;
     const { address: start, bytes: size } = area;
     const object = { kind: 'vmalloc-area', start, size, offset, caller } as const;
-    // An area that only maps pages does not decide their category.
     return { category: area.owns ? categoryOfCaller(caller ?? '') : null, object };
+  }
+
+  #stack({ task }: KernelStack, offset: number, size: number): Identified {
+    const view = new StructReader(this.#kernel, 'task_struct', ['pid', 'comm']).read(task);
+    return { kind: 'stack', pid: view.number('pid'), comm: view.text('comm'), offset, size };
+  }
+
+  /** A stack that is in no area, as that of the first idle task. */
+  #directStack(address: bigint): Identified | undefined {
+    const size = Number(stackSize(this.#kernel));
+    this.#stackAreas();
+    const own = this.#direct.find(({ stack }) => address >= stack && address < stack + BigInt(size));
+    return own && this.#stack(own, Number(address - own.stack), size);
   }
 
   /** Stacks of threads by their `struct vm_struct`. */
@@ -331,7 +351,9 @@ export class AddressIdentifier {
     const found = new Map<bigint, KernelStack>();
     this.#stacks = found;
     this.#tried('stacks of threads', () => {
-      for (const one of kernelStacks(this.#kernel)) if (one.vm !== 0n) found.set(one.vm, one);
+      for (const one of kernelStacks(this.#kernel))
+        if (one.vm !== 0n) found.set(one.vm, one);
+        else if (one.stack !== 0n) this.#direct.push(one);
       this.#areas.checkStacks();
     });
     return found;

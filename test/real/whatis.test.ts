@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { Areas } from '../../src/account/memory/areas.js';
 import { AddressIdentifier } from '../../src/account/whatis.js';
 import { whatisSchema } from '../../src/answers/whatis/schema.js';
 import { openNative } from '../../src/kernel/native/open.js';
@@ -31,6 +32,25 @@ test('init code that the kernel freed, and a stack with two contradicting facts'
     expect(complete && owner !== (sound?.kind === 'stack' && sound.pid)).toBe(false);
   }
   expect(identified(kernel.symbol('__init_begin') ?? 0n).object?.kind).not.toBe('symbol');
+  kernel.close();
+});
+
+test.each(KERNELS)('stacks of interrupts and of the first idle task, and memory of a device: %s', (name) => {
+  const kernel = openNative({ files: [labDump(name).elf] });
+  const warnings = new Warnings();
+  const identifier = new AddressIdentifier(kernel, kernel.symbolTable, warnings);
+  const own = identifier.of(kernel.symbol('init_stack')! + 16n);
+  expect(own).toMatchObject({ category: 'image', object: { kind: 'stack', pid: 0, comm: 'swapper/0', offset: 16 } });
+  const areas = new Areas(kernel);
+  const [mapping, device] = [/^irq_init_percpu_irqstack/, /^hpet_enable/].map((caller) =>
+    [...areas.all()].find((area) => !area.owns && caller.test(areas.caller(area) ?? '')),
+  );
+  const stack = identifier.of(mapping!.address);
+  const byFrame = identifier.of(kernel.pages.addressOfFrame(stack.frame!)!);
+  expect(stack).toMatchObject({ category: 'percpu', object: { kind: 'vmalloc-area' } });
+  expect(stack.category).toBe(byFrame.category);
+  expect(identifier.of(device!.address)).toMatchObject({ category: null, object: { kind: 'vmalloc-area' } });
+  expect(warnings.list()).toEqual([]);
   kernel.close();
 });
 

@@ -18,6 +18,7 @@ import { uringBlocks } from '../../walk/memory/uring-rings.js';
 import type { VmArea } from '../../walk/memory/vm-areas.js';
 import { cpuLists, type ListedBlock } from '../../walk/memory/zones.js';
 
+import { stackSize } from '../../walk/stacks/task-stacks.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import { type Areas, categoryOfCaller } from './areas.js';
 import type { CategoryName } from './categories.js';
@@ -75,9 +76,8 @@ export function walksBefore(kernel: Kernel, ram: readonly FrameRange[], ledger: 
     each('memmap', () => memmapFrames(kernel, ram)),
     each('kernel-stacks', function* () {
       for (const { frame } of areas.frames('a stack', (area) => areas.isStack(area))) yield frame;
-      const bytes = kernel.struct('thread_union')?.size;
-      for (const stack of areas.directStacks())
-        if (bytes !== undefined) yield* mappedFrames(kernel, { address: stack, bytes });
+      const bytes = Number(stackSize(kernel));
+      for (const stack of areas.directStacks()) yield* mappedFrames(kernel, { address: stack, bytes });
       areas.checkStacks();
     }),
     mapped('modules', (caller) => categoryOfCaller(caller) === 'modules'),

@@ -127,7 +127,7 @@ const KINDS: Record<WaitKind, string> = {
 
 /** The number of waiting tasks and deadlocks, then the forest: each lock below the one that its owner waits for. */
 export function blockedText(
-  { kernel, captured, locks, cycles, blocked, tasks, complete }: BlockedAnswer,
+  { kernel, captured, locks, cycles, blocked, tasks, complete, warnings }: BlockedAnswer,
   { limit, all = false, verbose = false, width }: BlockedTextOptions,
 ): string {
   const least = complete ? '' : 'at least ';
@@ -144,7 +144,7 @@ export function blockedText(
   if (locks.length === 0)
     return complete
       ? `No task is blocked: none of ${formatCount(tasks)} threads is in uninterruptible sleep (state D) or waits for a kernel lock${all ? ', a futex or a tracer' : '. Waits for futexes are listed with --all'}.`
-      : `Unknown whether any of the ${formatCount(tasks)} threads is blocked: stacks could not be read (see the warnings).`;
+      : `Unknown whether any of the ${formatCount(tasks)} threads is blocked: ${warnings.every(({ code }) => code === 'unsupported-layout') ? 'some locks of this kernel are unsupported' : 'stacks could not be read'} (see the warnings).`;
   const [first] = locks;
   const longest = first?.waiters[0]?.seconds ?? null;
   const head = `${least}${formatCount(blocked)} of ${formatCount(tasks)} threads wait for ${formatCount(locks.length)} ${locks.length === 1 ? 'lock or event' : 'locks and events'}.`;

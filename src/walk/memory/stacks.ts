@@ -1,6 +1,7 @@
 import { damaged } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpuMask, needSymbol, perCpuAddress } from '../cpus.js';
+import { stackSize } from '../stacks/task-stacks.js';
 import { StructReader } from '../struct-reader.js';
 import { taskTable } from '../tasks/task-table.js';
 
@@ -68,12 +69,12 @@ export class UnusedStacks {
   /** Saved stack pointers by the lowest address of the stack. */
   readonly #pointers = new Map<bigint, bigint>();
 
-  /** @throws as kernelStacks does */
+  /** @throws as kernelStacks and stackSize do */
   constructor(kernel: Kernel) {
-    this.#bytes = kernel.struct('thread_union')?.size ?? 0;
+    this.#bytes = Number(stackSize(kernel));
     const saved = kernel.facts.arch === 'arm64' ? 'thread.cpu_context.sp' : 'thread.sp';
     const reader = StructReader.ifPresent(kernel, 'task_struct', ['on_cpu', saved]);
-    if (!reader || this.#bytes === 0) return;
+    if (!reader) return;
     for (const { task, stack } of kernelStacks(kernel)) {
       const view = reader.read(task);
       const pointer = view.pointer(saved);
@@ -84,7 +85,6 @@ export class UnusedStacks {
 
   /** Whether an address is in such a part: stacks are aligned to their size. */
   has(address: bigint): boolean {
-    if (this.#bytes === 0) return false;
     const pointer = this.#pointers.get(address - (address % BigInt(this.#bytes)));
     return pointer !== undefined && address < pointer;
   }

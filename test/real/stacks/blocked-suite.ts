@@ -87,6 +87,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
     const guest = testGuest(kernel, MOST_MS);
     let dump: string;
     let log = '';
+    let listed = '';
     let answer: BlockedJson;
     /** Addresses of the locks, and pids of the programs’ threads. */
     const places = new Map<string, string>();
@@ -98,6 +99,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
       // Threads of locks.ko leave words in their stacks that refer to what lost.ko would reuse.
       await run('insmod /lost.ko; insmod /locks.ko');
       log = await run('dmesg');
+      listed = await run(`grep '\\[locks\\]' /proc/kallsyms`);
       const waits = await run('waits > /tmp/waits; cat /tmp/waits');
       // Earlier grace periods end first.
       await run(
@@ -180,6 +182,16 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
         kind: 'file-page',
         path: '/locks.ko',
         offset: '4096',
+      });
+    });
+
+    test('a variable has its own name, not that of a key of lockdep at its address', () => {
+      const [, at = ''] = /^(\S+) b lk_spinlock\t/m.exec(listed) ?? [];
+      expect(listed).toMatch(new RegExp(`^${at} b rwsem_key\\.\\d+\t`, 'm'));
+      expect(askDump(dump, (kernel) => kernel.variableAt(BigInt(`0x${at}`)))).toEqual({
+        name: 'lk_spinlock',
+        offset: 0,
+        module: 'locks',
       });
     });
 
