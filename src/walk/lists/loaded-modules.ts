@@ -1,10 +1,12 @@
 import type { ModulesJson } from '../../answers/info/lists/schema.js';
+import { readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../cpus.js';
 import { closedListNodes } from '../list.js';
 import { taintFlags } from '../machine-facts.js';
 import { type VmArea, vmAreas } from '../memory/vm-areas.js';
+import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
 import { addError, type Warnings } from '../warnings.js';
 
@@ -56,6 +58,9 @@ export function loadedModules(kernel: Kernel, warnings: Warnings): Pick<ModulesJ
   const users = StructReader.ifPresent(kernel, 'module', ['source_list']);
   const use = StructReader.ifPresent(kernel, 'module_use', ['source_list', 'source', 'target']);
   const partsIn = partsOf(kernel);
+  // Each taint of a module taints the kernel, too (add_taint_module).
+  const mask = kernel.symbol('tainted_mask');
+  const tainted = mask && readOrNot(() => pointerPartOf(kernel, 'tainted_mask', mask, mask));
   const areas = areasByAddress(kernel, warnings);
   const contradiction = kernel.facts.live ? 'torn-list' : 'corrupt';
 
@@ -115,7 +120,10 @@ export function loadedModules(kernel: Kernel, warnings: Warnings): Pick<ModulesJ
         );
       const size = parts.reduce((sum, part) => sum + part.size, 0);
       if (text > size) warnings.add(contradiction, `module ${name}: ${text} bytes of code in ${size} bytes`);
-      const taints = taintFlags(view.pointer('taints')).map(({ letter }) => letter);
+      const own = view.pointer('taints');
+      if (tainted !== undefined && (own & ~tainted) !== 0n)
+        warnings.add(contradiction, `module ${name}: taints ${hex(own)}, but tainted_mask is ${hex(tainted)}`);
+      const taints = taintFlags(own).map(({ letter }) => letter);
       modules.push({
         address: hex(address),
         name,

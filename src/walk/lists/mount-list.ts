@@ -63,6 +63,9 @@ export function mountList(
   const code = kernel.facts.live ? 'torn-list' : 'corrupt';
   const mounts: MountsJson['mounts'][number][] = [];
   let found = 0;
+  const ids = new Set<number>();
+  /** Super blocks by the device number, which no other one has. */
+  const devices = new Map<string, bigint>();
   /** Reads a text; null: unknown, and a warning says so. */
   const textOf = (what: string, read: () => string) => {
     try {
@@ -85,8 +88,18 @@ export function mountList(
         const id = view.number('mnt_id');
         if (view.pointer('mnt_ns') !== address)
           warnings.add(code, `mount ${id} is listed in a mount namespace that is not its own`);
+        if (ids.has(id)) warnings.add(code, `two mounts have the id ${id}`);
+        ids.add(id);
         const root = view.pointer('mnt.mnt_root');
         const sb = view.pointer('mnt.mnt_sb');
+        const system = systems.of(sb);
+        const other = devices.get(system.device) ?? sb;
+        if (other !== sb)
+          warnings.add(
+            code,
+            `mount ${id}: the file systems at ${hex(other)} and ${hex(sb)} have the device ${system.device}`,
+          );
+        devices.set(system.device, other);
         const own = superBlock.read(sb).number('s_flags');
         const isReadOnly = (own & READ_ONLY_SUPER_BLOCK) | (flags & READ_ONLY_MOUNT);
         const named = ([bit]: readonly [number, string], of: number) => (of & bit) !== 0;
@@ -94,7 +107,7 @@ export function mountList(
           address: hex(at),
           id,
           superBlock: hex(sb),
-          ...systems.of(sb),
+          ...system,
           source: textOf(`source of mount ${id}`, () =>
             textAt(kernel, 'the source of a mount', view.pointer('mnt_devname'), MOST_SOURCE),
           ),

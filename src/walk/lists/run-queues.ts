@@ -32,6 +32,7 @@ export function runQueues(kernel: Kernel, warnings: Warnings): Pick<RunQueuesJso
   const code = kernel.facts.live ? 'torn-list' : 'corrupt';
   const cpus: Cpu[] = [];
   const seen = new Map<bigint, number>();
+  const placeOf = cpuOfTask(kernel);
   let whole = true;
   for (const cpu of cpusThatRan(kernel)) {
     let isLost = false;
@@ -42,6 +43,9 @@ export function runQueues(kernel: Kernel, warnings: Warnings): Pick<RunQueuesJso
     };
     try {
       const { queue, servers, addresses } = read(cpu, lost);
+      const at = placeOf(BigInt(queue.current.address));
+      if (at !== cpu && !kernel.facts.live)
+        warnings.add(code, `CPU ${cpu} runs pid ${queue.current.pid}, but this task is on CPU ${at}`);
       const counted = queue.tasks.filter(({ throttled }) => !throttled).length;
       // Deadline servers that are queued for fair tasks (6.8): until they were excluded, `nr_running` counted them.
       if (![counted, counted + servers].includes(queue.running) && !isLost)
@@ -59,12 +63,18 @@ export function runQueues(kernel: Kernel, warnings: Warnings): Pick<RunQueuesJso
   return { cpus };
 }
 
-/** Compares `on_rq` and CPU of each task with the run queues. @param seen CPU by task */
-function checkTasks(kernel: Kernel, warnings: Warnings, seen: ReadonlyMap<bigint, number>): void {
-  const task = new StructReader(kernel, 'task_struct', ['on_rq', 'policy']);
+/** Returns the reader of the CPU that a task is on, as it records it itself. */
+function cpuOfTask(kernel: Kernel): (task: bigint) => number {
   // In the task itself without CONFIG_THREAD_INFO_IN_TASK.
   const path = kernel.struct('task_struct')?.member('thread_info.cpu') ? 'thread_info.cpu' : 'cpu';
   const place = new StructReader(kernel, 'task_struct', [path]);
+  return (task) => place.read(task).number(path);
+}
+
+/** Compares `on_rq` and CPU of each task with the run queues. @param seen CPU by task */
+function checkTasks(kernel: Kernel, warnings: Warnings, seen: ReadonlyMap<bigint, number>): void {
+  const task = new StructReader(kernel, 'task_struct', ['on_rq', 'policy']);
+  const placeOf = cpuOfTask(kernel);
   const throttled = StructReader.ifPresent(kernel, 'task_struct', ['throttled']);
   const table = reportedTasks(kernel, warnings);
   const code = kernel.facts.live ? 'torn-list' : 'corrupt';
@@ -75,7 +85,7 @@ function checkTasks(kernel: Kernel, warnings: Warnings, seen: ReadonlyMap<bigint
         const isQueued = view.number('on_rq') === QUEUED;
         const cpu = seen.get(address);
         if (!isQueued && cpu === undefined) continue;
-        const at = place.read(address).number(path);
+        const at = placeOf(address);
         if (isQueued && cpu === at) continue;
         // A throttled task waits elsewhere for its next period.
         const waits = view.number('policy') === SCHED_DEADLINE || throttled?.read(address).number('throttled') === 1;

@@ -19,6 +19,8 @@ class Modules extends OverlaidKernel {
     this.symbols.modules = this.head;
     this.link(this.head, ...[this.beta, this.alpha].map(of('module', 'list')));
     this.link(this.at('module', this.alpha, 'source_list'), this.at('module_use', this.use, 'source_list'));
+    this.symbols.tainted_mask = this.make(8);
+    this.word(this.symbols.tainted_mask, 1n << 12n);
     this.symbols.vmap_area_list = this.make(16);
     const other = this.#area(TEXT + 0x10000n);
     this.link(this.symbols.vmap_area_list, ...[this.area, other].map(of('vmap_area', 'list')));
@@ -72,6 +74,7 @@ test.each<readonly [string, RegExp, (one: Modules) => void]>([
   ['small size', /its vmalloc area has 12288 bytes/, alpha({ 'core_layout.size': 0x1000 })],
   ['no size', /a part at 0x\w+ has no size/, alpha({ 'core_layout.size': 0 })],
   ['code', /12288 bytes of code in 8192/, beta({ 'core_layout.text_size': 0x3000 })],
+  ['taint', /module alpha: taints 0x1, but tainted_mask is 0x1000/, alpha({ taints: 1 })],
   ['list', /list of modules/, (one) => one.set('module', one.beta, { 'list.prev': one.beta })],
   ['head', /list of modules/, (one) => one.word(one.head + 8n, one.at('module', one.beta, 'list'))],
   ['area', /vmalloc areas, to compare sizes of modules/, area({ va_start: TEXT + 8n })],

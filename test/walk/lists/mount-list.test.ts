@@ -52,6 +52,12 @@ describe.each([
     ['namespace', /mount 2 is listed in a mount namespace that is not its own/, second({ mnt_ns: 8 })],
     ['number', /counts 3 mounts, but 2 were found/, namespace({ [isTree ? 'nr_mounts' : 'mounts']: 3 })],
     ['super block', /^mount: .*super_block at 0x8/, second({ 'mnt.mnt_sb': 8 })],
+    ['id', /two mounts have the id 1$/, second({ mnt_id: 1 })],
+    [
+      'device',
+      /^mount 2: the file systems at 0x\w+ and 0x\w+ have the device 8:1$/,
+      (one) => second({ 'mnt.mnt_sb': one.make('super_block', { s_type: one.type, s_dev: (8 << 20) | 1 }) })(one),
+    ],
     ['source', /source of mount 2/, second({ mnt_devname: 8 })],
     ['mount point', /path of mount 2/, second({ mnt_mountpoint: 8 })],
     [

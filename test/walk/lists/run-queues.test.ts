@@ -16,6 +16,7 @@ class Queues extends OverlaidKernel {
     this.symbols.runqueues = this.queues;
     this.symbols.__per_cpu_offset = this.make(64 * 8);
     this.word(this.symbols.__per_cpu_offset + 8n, this.size('rq'));
+    this.set('task_struct', BASE.kernel.symbol('init_task')!, { 'thread_info.cpu': 1 });
     for (const at of [this.queues, this.queues + BigInt(this.size('rq'))]) {
       this.set('rq', at, { curr: BASE.kernel.symbol('init_task')! });
       this.link(this.at('rq', at, 'cfs_tasks'));
@@ -102,6 +103,11 @@ test.each<readonly [string, RegExp, (one: Queues) => void]>([
   ['list', /run queue of CPU 0/, (one) => one.word(one.at('rq', one.queues, 'cfs_tasks') + 8n, 8)],
   ['tree', /run queue of CPU 0/, (one) => one.set('rq', one.queues, { 'dl.root.rb_root.rb_node': one.queues })],
   ['current task', /run queue of CPU 0/, queues({ curr: 8 })],
+  [
+    'current task of another CPU',
+    /^CPU 1 runs pid 1, but this task is on CPU 0$/,
+    (one) => one.set('rq', one.queues + BigInt(one.size('rq')), { curr: one.task(FAIR) }),
+  ],
 ])('reports a wrong %s', (_, message, damage) => {
   const one = new Queues();
   damage(one);
