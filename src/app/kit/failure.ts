@@ -16,6 +16,7 @@ import {
 import { escapeText } from '../../base/escape.js';
 import { OutputError } from '../../base/output-file.js';
 import { asCalled } from './called-as.js';
+import { isServed } from './served.js';
 
 /** Exit statuses of kdump-mem. */
 export const EXIT = {
@@ -85,9 +86,12 @@ export function explainFailure(error: unknown): { line: string; status: number }
   return { line: errorLine(exhausted, EXHAUSTION_ADVICE), status: EXIT.unreadable };
 }
 
-/** Formats an error line. Messages can quote paths and bytes of a dump, so they are escaped. */
+/**
+ * Formats an error line. Messages can quote paths and bytes of a dump, so they are escaped. An agent has no shell for an
+ * advice that names commands.
+ */
 function errorLine(message: string, advice?: string): string {
-  return `kdump-mem: ${escapeText(message)}${advice ? `. ${asCalled(advice)}` : ''}`;
+  return `kdump-mem: ${escapeText(message)}${advice && !isServed ? `. ${asCalled(advice)}` : ''}`;
 }
 
 /** Exit status after an uncaught error: EX_SOFTWARE of sysexits.h. No answer has this status. */

@@ -18,7 +18,7 @@ import {
   shorten,
   sizeOf,
 } from './cut.js';
-import { LIVE, type McpOptions, type OpenFile, type Sources } from './sources.js';
+import { LIVE, type McpOptions, nameOf, type OpenFile, type Sources, shortName } from './sources.js';
 import { callOf, type Given, type Tool, wordsFor } from './tools.js';
 
 type Arguments = ToolCall['arguments'];
@@ -93,9 +93,10 @@ export class Calls {
     const line = failed?.message ?? explainFailure(error).line.replace(PROGRAM, '');
     const message = shorten(line, this.#of.limits.budget / 4);
     const others = failed?.cause === EXIT.unreadable ? othersAfter(tool) : [];
-    const own: Arguments = typeof source === 'string' ? { source } : {};
+    const own: Arguments = typeof source === 'string' ? { source: this.#of.sources.listed(source) } : {};
     const next = others.map((name) => ({ tool: name, arguments: own }));
-    const text = [message, ...next.map(nextLine)].join('\n');
+    const head = `${tool.name} failed. ${DATA_NOTE}`;
+    const text = [head, ...message.split('\n').map(quoted), ...next.map(nextLine)].join('\n');
     const answer = { schema: 'error', message };
     return { isError: true, ...resultOf(text, { ...NOTHING_CUT, answer, next }) };
   }
@@ -137,7 +138,7 @@ export class Calls {
     const environment = { [SERVED_VARIABLE]: '1' };
     const served = { files: files.map(({ fd }) => fd), environment, signal, onProgress };
     const named = (text: string) =>
-      text.replaceAll(INHERITED, (path, fd) => escapeText(files[fd - FIRST_FD]?.name ?? path));
+      text.replaceAll(INHERITED, (path, fd) => nameOf(files[fd - FIRST_FD]?.name ?? path));
     const run = async (...more: readonly string[]): Promise<string> => {
       const end = await runWorker([name, ...more, ...words], { seconds, bytes, served });
       if ('text' in end) return end.text;
@@ -148,7 +149,7 @@ export class Calls {
     const [printed = '', beside = ''] = (await run('--json')).split(FORMS_SEPARATOR);
     const json = parseJson(printed, (text) => named(escapeText(shorten(text))));
     const lines = (beside.trim() === '' ? await run() : beside).trimEnd().split('\n');
-    const { text, next } = this.#withCalls(tool, json, lines, tool.readsFiles ? {} : { source });
+    const { text, next } = this.#withCalls(tool, json, lines, tool.readsFiles ? {} : { source: nameOf(source) });
     return { json, text: text.map((line) => shorten(named(line))), next };
   }
 
@@ -179,9 +180,11 @@ export class Calls {
   /** Cuts an answer to the budget. Text may use half of it or a little more, or most if it is what continues. */
   #cut({ tool, given }: Call, names: Names, found: Answer, part?: Part): CallToolResult {
     const { budget } = this.#of.limits;
+    const listed = names.map(nameOf);
+    const source = tool.readsFiles ? { sources: listed } : given.source === undefined ? {} : { source: listed[0]! };
     const more = ({ list, from, shown }: Omission): ToolCall => ({
       tool: tool.name,
-      arguments: { ...(given as Arguments), list, from: from + shown },
+      arguments: { ...(given as Arguments), ...source, list, from: from + shown },
     });
     const next = [...found.next];
     // Long names of files leave room for the answer.
@@ -189,7 +192,7 @@ export class Calls {
     const isText = part?.list === TEXT;
     const ofJson = isText ? undefined : part;
     const doubt = isComplete(found.json) ? '' : INCOMPLETE;
-    const head = `${tool.name} of ${names.map(escapeText).join(', ')}. ${DATA_NOTE}${doubt}`;
+    const head = `${tool.name} of ${names.map(shortName).join(', ')}. ${DATA_NOTE}${doubt}`;
     const tail = next.map(nextLine);
     const room = budget * (isText ? 0.85 : 0.55) - sizeOf([head, ...tail]) - 200;
     const body = ofJson
@@ -197,7 +200,7 @@ export class Calls {
       : textOf(cutJson({ text: found.text }, room, isText ? part : undefined), more);
     const text = [head, ...body, ...tail].join('\n');
 
-    const frame = { ...NOTHING_CUT, sources: [...names], part: part ?? null, next };
+    const frame = { ...NOTHING_CUT, sources: listed, part: part ?? null, next };
     let free = budget - sizeOf(text) - sizeOf(frame) - 60;
     const cut = cutJson(found.json, free - Math.min(1200, free / 4), ofJson);
     if (ofJson && !cut.hasPart) throw new UsageError(`list: the answer has no ${ofJson.list}`);
@@ -212,11 +215,14 @@ export class Calls {
 
 /** Lines of a text that was cut, and the call that returns more. */
 function textOf({ answer: { text }, omitted }: Cut, more: (one: Omission) => ToolCall): string[] {
-  const lines = Array.isArray(text) ? text.map((line) => `| ${line}`) : [];
+  const lines = Array.isArray(text) ? text.map((line) => quoted(String(line))) : [];
   for (const one of omitted)
     lines.push(`Left out: ${one.total - one.from - one.shown} lines. More: ${callText(more(one))}`);
   return lines;
 }
+
+/** A line of what the source contains. */
+const quoted = (line: string) => `| ${line}`;
 
 /** A cut may leave out the warnings: the lack of findings would look like health. */
 const INCOMPLETE =

@@ -1,3 +1,4 @@
+import { Transform } from 'node:stream';
 import { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
 import {
@@ -18,7 +19,7 @@ import { escapeText } from '../../base/escape.js';
 import type { WorkerProgress } from '../../triage/batch/worker.js';
 import { VERSION } from '../kit/version.js';
 import { Calls } from './call.js';
-import { type McpOptions, Sources } from './sources.js';
+import { type McpOptions, nameOf, Sources } from './sources.js';
 import { type Tool, toolsFor } from './tools.js';
 
 const INSTRUCTIONS = `kdump-mem finds where the memory of a Linux machine is, and why it crashed or hangs: from dumps, snapshots, logs and pasted text. All tools only read.
@@ -64,8 +65,47 @@ export async function serve(options: McpOptions): Promise<void> {
   server.onclose = () => process.exit(0);
   // The transport does not notice that the client is gone.
   process.stdin.once('end', () => process.exit(0));
-  const limits = { maxBufferSize: MOST_REQUEST };
-  await server.connect(new StdioServerTransport(process.stdin, process.stdout, limits));
+  const limits = { maxBufferSize: 2 * MOST_REQUEST };
+  const refuse = () => process.stdout.write(`${JSON.stringify(TOO_LONG)}\n`);
+  await server.connect(new StdioServerTransport(process.stdin.pipe(new Lines(refuse)), process.stdout, limits));
+}
+
+/** JSON-RPC's answer to a message whose id was not read. */
+const TOO_LONG = {
+  jsonrpc: '2.0',
+  id: null,
+  error: { code: ErrorCode.InvalidRequest, message: `message too long (maximum ${MOST_REQUEST} bytes)` },
+};
+
+/** Passes lines on, and drops those that are too long: the transport would end with one. */
+class Lines extends Transform {
+  #held: Buffer[] = [];
+  #length = 0;
+  readonly #refuse: () => void;
+
+  constructor(refuse: () => void) {
+    super();
+    this.#refuse = refuse;
+  }
+
+  override _transform(chunk: Buffer, _: BufferEncoding, done: () => void): void {
+    let from = 0;
+    for (let end = chunk.indexOf('\n'); end >= 0; end = chunk.indexOf('\n', from)) {
+      this.#hold(chunk.subarray(from, end + 1));
+      from = end + 1;
+      if (this.#length > MOST_REQUEST) this.#refuse();
+      else this.push(Buffer.concat(this.#held));
+      [this.#held, this.#length] = [[], 0];
+    }
+    this.#hold(chunk.subarray(from));
+    done();
+  }
+
+  #hold(part: Buffer): void {
+    this.#length += part.length;
+    if (this.#length > MOST_REQUEST) this.#held = [];
+    else this.#held.push(part);
+  }
 }
 
 const ANSWER = publishedForm('kdump-mem.mcp-answer/1', mcpAnswerSchema);
@@ -87,7 +127,7 @@ function resourcesOf(sources: Sources) {
     return { uri: `kdump-mem://schema/${name}`, name, description, mimeType, text };
   });
   return [
-    words('sources', 'files that tools can read', () => sources.names.map(escapeText).join('\n')),
+    words('sources', 'files that tools can read', () => sources.names.map(nameOf).join('\n')),
     words('explain', 'all codes, one line each', () => listText(explained(undefined), null)),
     ...ofSchemas,
   ];

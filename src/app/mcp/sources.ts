@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
+import { cutWords } from '../../answers/text/cut.js';
 import { KernelError, openError } from '../../base/errors.js';
 import { escapeText } from '../../base/escape.js';
 import { UsageError } from '../kit/failure.js';
@@ -29,6 +30,19 @@ export interface OpenFile {
 
 /** Name of the running kernel among the sources. */
 export const LIVE = 'live';
+
+/** Longest name in lines of the server's own. */
+const MOST_LETTERS = 100;
+
+/** The name of a file as clients get it, and may give it back: without spaces, it can hold no sentence. */
+export function nameOf(name: string): string {
+  return escapeText(name).replaceAll(' ', '\\x20');
+}
+
+/** The same for a line of text: cut. */
+export function shortName(name: string): string {
+  return cutWords(nameOf(name), MOST_LETTERS);
+}
 
 /** Maximum number of files, and of folders, of a listing. */
 const MOST_LISTED = 200;
@@ -119,7 +133,18 @@ export class Sources {
     const isLive = names.includes(LIVE);
     if (isLive && readsFiles) throw new UsageError(`${name} reads only files`);
     if (isLive && !this.#live) throw new UsageError('live: the server was started without --live');
-    return names;
+    return names.map((one) => this.#asListed(one));
+  }
+
+  /** The real name of a source that a client knows in the form of {@link nameOf}. */
+  #asListed(name: string): string {
+    if (this.#named.has(name) || !name.includes('\\')) return name;
+    return this.names.find((one) => nameOf(one) === name || escapeText(one) === name) ?? name;
+  }
+
+  /** The name of a source as clients get it. */
+  listed(name: string): string {
+    return nameOf(this.#asListed(name));
   }
 
   #only(): string {
@@ -130,7 +155,7 @@ export class Sources {
   }
 
   #refusal(message: string): UsageError {
-    return new UsageError(message, `Sources: ${this.names.map(escapeText).join(', ')}`);
+    return new UsageError(message, `Sources: ${this.names.map(nameOf).join(', ')}`);
   }
 
   /**
@@ -165,9 +190,7 @@ export class Sources {
     try {
       const stat = fs.fstatSync(fd);
       if (stat.isDirectory())
-        throw new KernelError('not-a-dump', `${name}: not a file (a folder)`, {
-          next: 'Name a file in it, or make an archive of it with tar.',
-        });
+        throw new KernelError('not-a-dump', `${name}: not a file (a folder)`, { next: 'Name a file in it.' });
       if (!stat.isFile()) throw new KernelError('not-a-dump', `${name}: not a regular file`);
       // A link that appeared since leads elsewhere.
       if (fs.readlinkSync(`/proc/self/fd/${fd}`) !== path) throw changed(name, 'while it was opened');
@@ -186,9 +209,7 @@ export class Sources {
   #below(name: string): string {
     const root = this.#root;
     if (root === undefined || name.includes('\0')) throw this.#refusal(`${name}: not a source`);
-    // The client may know a name only as it is listed.
-    const listed = name.includes('\\') && this.#listed().find((one) => escapeText(one) === name);
-    const path = resolve(root, listed || name);
+    const path = resolve(root, name);
     if (!path.startsWith(root)) throw new UsageError(`${name}: outside of the folder of --root`);
     const real = realPath(path, name);
     if (real.startsWith(root)) return real;

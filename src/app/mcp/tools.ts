@@ -130,6 +130,8 @@ export function wordsFor(tool: Tool, given: Given, paths: readonly string[] | nu
   const unknown = Object.keys(given).find((key) => !usable.includes(key));
   if (unknown !== undefined)
     throw new UsageError(`${unknown}: unknown argument of ${name}`, `Use ${usable.join(', ')}.`);
+  for (const [key, schema] of Object.entries(inputSchema.properties))
+    if (given[key] !== undefined && !conforms(schema, given[key])) throw new UsageError(`${key}: malformed value`);
   const words = [String(name)];
   const places: string[] = [];
   for (const [key, one] of parameters) {
@@ -142,6 +144,14 @@ export function wordsFor(tool: Tool, given: Given, paths: readonly string[] | nu
   else if (fileOption === undefined) places.push(...paths);
   else words.push(...paths.map((path) => `${fileOption}=${path}`));
   return [...words, '--', ...places];
+}
+
+/** Whether a value is of its declared type. */
+function conforms({ type, items, enum: choices }: Schema, value: unknown): boolean {
+  if (type === 'array')
+    return Array.isArray(value) && value.length > 0 && value.every((one) => conforms(items as Schema, one));
+  if (Array.isArray(choices)) return choices.includes(value);
+  return type === 'integer' ? Number.isSafeInteger(value) : typeof value === type;
 }
 
 const MOST_LETTERS = 1000;
