@@ -52,7 +52,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'sock.__sk_common.skc_v6_rcv_saddr',
     ],
     differs: [...ADDRESSES, 'freedIfKilled'],
-    why: 'The kernel stores a connection’s ports and addresses once. Its place in the hash tables depends on a secret key.',
+    why: 'The kernel stores the peer of a connection once; its place in the hash tables depends on a secret key. A sock without a peer has no source address that could be compared with its own address, and a closed one keeps its old source port.',
   },
   {
     members: ['unix_sock.addr', 'unix_sock.peer', 'unix_address.name', 'unix_address.len'],

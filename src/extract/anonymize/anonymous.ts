@@ -113,10 +113,22 @@ function padded(name: Uint8Array, length: number): Uint8Array {
 }
 
 function patchSock({ kernel, patcher, names }: Work, addresses: Addresses, sock: bigint, family: string): void {
+  const v4 = (bytes: Uint8Array) => addresses.v4(bytes);
+  const v6 = (bytes: Uint8Array) => addresses.v6(bytes);
+  const info = StructReader.ifPresent(kernel, 'inet_sock', ['pinet6']);
+  // Source addresses, with which a sock's own are compared.
+  const put = (type: string, at: bigint, path: string, make: (bytes: Uint8Array) => Uint8Array) => {
+    const member = kernel.struct(type)?.member(path);
+    if (member === undefined || at === 0n) return;
+    const address = at + BigInt(member.offset);
+    attempt(() => patcher.put(address, make(bytesOf(kernel.read(address, member.size), 0, member.size))));
+  };
+  if (family === 'AF_INET' || family === 'AF_INET6') put('inet_sock', sock, 'inet_saddr', v4);
+  if (family === 'AF_INET6') attempt(() => put('ipv6_pinfo', info?.read(sock).pointer('pinet6') ?? 0n, 'saddr', v6));
   const layout = kernel.struct('sock');
   for (const [members, make] of [
-    [['__sk_common.skc_daddr', '__sk_common.skc_rcv_saddr'], (bytes: Uint8Array) => addresses.v4(bytes)],
-    [['__sk_common.skc_v6_daddr', '__sk_common.skc_v6_rcv_saddr'], (bytes: Uint8Array) => addresses.v6(bytes)],
+    [['__sk_common.skc_daddr', '__sk_common.skc_rcv_saddr'], v4],
+    [['__sk_common.skc_v6_daddr', '__sk_common.skc_v6_rcv_saddr'], v6],
     // A hash of the addresses and ports, or of a path.
     [['__sk_common.skc_hash'], (bytes: Uint8Array) => new Uint8Array(bytes.length)],
   ] as const) {

@@ -1,4 +1,4 @@
-import { damaged } from '../../base/errors.js';
+import { damaged, readOrNot } from '../../base/errors.js';
 import { hex, once } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { readPartOf } from '../named-read.js';
@@ -60,6 +60,14 @@ const SOCK_FIELDS = [
   'sk_socket',
 ] as const;
 
+/** Where an inet sock has its own port and address a second time (include/net/inet_sock.h). */
+const INET_FIELDS = ['inet_sport', 'inet_saddr'] as const;
+/** TCP, UDP, SCTP, UDP-Lite and MPTCP: the number of others is no port. */
+const WITH_PORTS: ReadonlySet<number> = new Set([6, 17, 132, 136, 262]);
+const TCP = 6;
+/** TCP_LISTEN (include/net/tcp_states.h). */
+const LISTEN = 10;
+
 const INET6_FIELDS = ['__sk_common.skc_v6_rcv_saddr', '__sk_common.skc_v6_daddr'] as const;
 
 /** Reads the identity of a sock: family, protocol, state, addresses, namespace. */
@@ -70,6 +78,11 @@ export class SockReader {
   readonly #socket;
   readonly #operations;
   readonly #inet6;
+  readonly #inet;
+  readonly #inet6Pointer;
+  readonly #inet6Info;
+  readonly #bound;
+  readonly #bucket;
   readonly #unix;
   readonly #unixName;
   readonly #proto;
@@ -88,6 +101,11 @@ export class SockReader {
     this.#net = new StructReader(kernel, 'net', ['ns.inum']);
     this.#proto = once(() => new StructReader(kernel, 'proto', ['name']));
     this.#inet6 = once(() => new StructReader(kernel, 'sock', INET6_FIELDS));
+    this.#inet = StructReader.ifPresent(kernel, 'inet_sock', INET_FIELDS);
+    this.#inet6Pointer = StructReader.ifPresent(kernel, 'inet_sock', ['pinet6']);
+    this.#inet6Info = StructReader.ifPresent(kernel, 'ipv6_pinfo', ['saddr']);
+    this.#bound = StructReader.ifPresent(kernel, 'inet_connection_sock', ['icsk_bind_hash']);
+    this.#bucket = StructReader.ifPresent(kernel, 'inet_bind_bucket', ['port']);
     this.#unix = once(() => new StructReader(kernel, 'unix_sock', ['addr', 'peer']));
     this.#unixName = once(() => new StructReader(kernel, 'unix_address', ['len', 'name']));
   }
@@ -114,6 +132,9 @@ export class SockReader {
     };
     const nowhere = { local: null, peer: null };
     const familyName = FAMILIES[family] ?? `AF_${family}`;
+    // Earlier extracts lack the other members.
+    const odd = inet ? readOrNot(() => this.#inetContradiction(sock)) : undefined;
+    if (odd !== undefined && !this.#kernel.facts.live) incomplete('corrupt', `sock ${hex(address)}: ${odd}`);
     return {
       family: familyName,
       type: TYPES[type] ?? `SOCK_${type}`,
@@ -221,6 +242,40 @@ export class SockReader {
     const connected = peerPort !== 0 || peer.some((byte) => byte !== 0);
     const bound = localPort !== 0 || local.some((byte) => byte !== 0);
     return { local: bound ? formatInet(local, localPort) : null, peer: connected ? formatInet(peer, peerPort) : null };
+  }
+
+  /** How the own port and address of an inet sock differ from those in its other members; undefined: they agree. */
+  #inetContradiction(sock: StructView<(typeof SOCK_FIELDS)[number]>): string | undefined {
+    const protocol = sock.number('sk_protocol');
+    // The number of a raw socket is a protocol.
+    if (TYPES[sock.number('sk_type')] === 'SOCK_RAW') return this.#addressContradiction(sock);
+    const port = sock.number('__sk_common.skc_num');
+    const own = this.#inet?.read(sock.address);
+    if (own && port !== 0 && WITH_PORTS.has(protocol)) {
+      const [high = 0, low = 0] = own.bytes('inet_sport');
+      const source = (high << 8) | low;
+      if (source !== port) return `its port is ${port}, but it sends from port ${source}`;
+    }
+    if (protocol !== TCP) return this.#addressContradiction(sock);
+    const bucket = this.#bound?.read(sock.address).pointer('icsk_bind_hash') ?? 0n;
+    const bound = bucket === 0n ? port : (this.#bucket?.read(bucket).number('port') ?? port);
+    if (bound !== port) return `its port is ${port}, but it is bound to port ${bound}`;
+    const peerPort = sock.number('__sk_common.skc_dport');
+    if (sock.number('__sk_common.skc_state') === LISTEN && peerPort !== 0) return 'it listens, but has a peer';
+    return this.#addressContradiction(sock);
+  }
+
+  /** The source address is unset before a sock is connected, and for multicast. */
+  #addressContradiction(sock: StructView<(typeof SOCK_FIELDS)[number]>): string | undefined {
+    let received = sock.bytes('__sk_common.skc_rcv_saddr');
+    let source = this.#inet?.read(sock.address).bytes('inet_saddr');
+    if (sock.number('__sk_common.skc_family') === AF_INET6) {
+      received = this.#inet6().read(sock.address).bytes('__sk_common.skc_v6_rcv_saddr');
+      const info = this.#inet6Pointer?.read(sock.address).pointer('pinet6') ?? 0n;
+      source = info === 0n ? undefined : this.#inet6Info?.read(info).bytes('saddr');
+    }
+    if (!source?.some((byte) => byte !== 0) || Buffer.compare(source, received) === 0) return undefined;
+    return `it receives at ${formatInet(received, 0)}, but sends from ${formatInet(source, 0)}`;
   }
 
   #unixAddresses(sock: bigint) {

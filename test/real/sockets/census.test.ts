@@ -10,6 +10,7 @@ import { openCrash } from '../../../src/kernel/crash/open.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { asOracle, fromOracle } from '../../support/expected.js';
 import { KERNELS, type LabKernel, labDump, labKernel, labTool, ofRun, role } from '../../support/lab.js';
+import { dumpKernel } from '../../support/opened-kernel.js';
 
 function census(version: LabKernel, engine: 'native' | 'crash' = 'native'): CensusAnswer {
   const { elf } = labDump(version);
@@ -110,4 +111,38 @@ test.each(ofRun(['5.10', '6.1', '6.12'] as const))('the census of %s is the same
   const { compared, differences } = compareAnswers(toJson(census(version)), toJson(census(version, 'crash')));
   expect(differences).toEqual([]);
   expect(compared).toBeGreaterThan(5000);
+});
+
+describe.each(KERNELS)('ports and addresses of sockets of %s', (version) => {
+  const { kernel, set, read, damagedBy } = dumpKernel(version);
+  const socks = accountAll(kernel).sockets.map(({ socket }) => socket);
+  type Sock = (typeof socks)[number];
+  const isTcp = ({ protocol, state, peer }: Sock) => protocol === 'TCP' && state === 'ESTABLISHED' && peer !== null;
+  const tcp = socks.find((one) => isTcp(one) && one.family === 'AF_INET')!;
+  const tcp6 = socks.find((one) => isTcp(one) && one.family === 'AF_INET6')!;
+  const udp = socks.find(({ protocol, local }) => protocol === 'UDP' && local !== null)!;
+  const listener = socks.find(({ protocol, state }) => protocol === 'TCP' && state === 'LISTEN')!;
+
+  test.each<readonly [string, Sock, string, bigint, RegExp]>([
+    ['a port of UDP', udp, 'sock.__sk_common.skc_num', 7n, /: its port is 7, but it sends from port \d+$/],
+    ['a source port', tcp, 'inet_sock.inet_sport', 0x0700n, /: its port is \d+, but it sends from port 7$/],
+    ['a port of a listener', listener, 'sock.__sk_common.skc_num', 0n, /: its port is 0, but it is bound to port \d+$/],
+    ['a peer of a listener', listener, 'sock.__sk_common.skc_dport', 0x0700n, /: it listens, but has a peer$/],
+    ['an address', tcp, 'sock.__sk_common.skc_rcv_saddr', 0x0700_000an, /receives at 10\.0\.0\.7:0, but sends from /],
+    ['a source address', tcp, 'inet_sock.inet_saddr', 0x0700_000an, /, but sends from 10\.0\.0\.7:0$/],
+    ['an address of IPv6', tcp6, 'sock.__sk_common.skc_v6_rcv_saddr', 1n, /receives at \[100:.*\]:0, but sends from /],
+  ])('%s that another member contradicts', (_, { sock }, member, value, message) => {
+    const { sockets, complete, warnings } = accountAll(damagedBy(set(sock, member, value)));
+    expect(sockets).toHaveLength(socks.length);
+    expect(complete).toBe(false);
+    const found = warnings.filter(({ code, message: text }) => code === 'corrupt' && message.test(text));
+    expect(found.map(({ message: text }) => text.includes(`0x${sock.toString(16)}`))).toEqual([true]);
+  });
+
+  test('a port that the bind table contradicts', () => {
+    const bucket = read(listener.sock, 'inet_connection_sock.icsk_bind_hash');
+    const { warnings } = accountAll(damagedBy(set(bucket, 'inet_bind_bucket.port', 7n)));
+    const found = warnings.filter(({ message }) => /its port is \d+, but it is bound to port 7$/.test(message));
+    expect(found.length).toBeGreaterThan(0);
+  });
 });
