@@ -20,13 +20,15 @@ const FLAGS = O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
 
 const NO_FILE = 'not a regular file';
 
+const OPEN = 'accessible to other users';
+
 /** Why a file must not be appended to: it names processes of all users, so only its owner may read it. */
 function problemOf(found: fs.Stats): string | null {
   if (!found.isFile()) return NO_FILE;
   if (found.uid !== process.geteuid?.()) return `owned by another user (uid ${found.uid})`;
   if (found.nlink > 1) return 'has more than one hard link';
   const mode = found.mode & 0o777;
-  if ((mode & 0o077) !== 0) return `accessible to other users (mode ${mode.toString(8)}, must be 600)`;
+  if ((mode & 0o077) !== 0) return `${OPEN} (mode ${mode.toString(8)}, must be 600)`;
   return null;
 }
 
@@ -112,7 +114,10 @@ export class LineStore {
       try {
         const found = fs.fstatSync(fd);
         const problem = problemOf(found) ?? this.#unexpected(fd);
-        if (problem !== null) throw new StoreError('cannot-write', `${this.file}: ${problem}`);
+        const advice = problem?.startsWith(OPEN)
+          ? { next: 'If its contents can be trusted, run chmod 600 on it.' }
+          : {};
+        if (problem !== null) throw new StoreError('cannot-write', `${this.file}: ${problem}`, advice);
         return [fd, found.size, this.#isTorn(fd, found.size)];
       } catch (error) {
         fs.closeSync(fd);

@@ -177,6 +177,9 @@ describe('only a file of its owner is accepted as the store', () => {
     fs.writeFileSync(file, '');
     fs.chmodSync(file, mode);
     expect(refusal(file)).toContain(`mode ${mode.toString(8)}`);
+    expect(() => new LineStore(file, ROOMY)).toThrow(
+      expect.objectContaining({ next: expect.stringContaining('chmod 600') }),
+    );
     expect(fs.statSync(file).mode & 0o777).toBe(mode);
   });
 

@@ -57,7 +57,7 @@ export function explainFailure(error: unknown): { line: string; status: number }
     return { line: errorLine(error.message), status };
   }
   if (error instanceof StoreError)
-    return { line: errorLine(error.message, STORE_ERRORS[error.code].next), status: EXIT.unreadable };
+    return { line: errorLine(error.message, error.next ?? STORE_ERRORS[error.code].next), status: EXIT.unreadable };
   if (error instanceof WalkError) return { line: errorLine(error.message), status: EXIT.notFound };
   if (error instanceof KernelError) {
     const { cause, code, message } = error;

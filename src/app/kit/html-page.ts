@@ -45,8 +45,7 @@ export function writePage(
 ): string {
   const page = render({ source, version: VERSION, made: new Date() });
   if (file === STDOUT) return page;
-  // Permissions follow the umask, as for redirected output.
-  const output = new OutputFile(file, force ?? false, 0o666 & ~process.umask());
+  const output = new OutputFile(file, force ?? false);
   try {
     output.write(0, Buffer.from(`${page}\n`));
     output.finish();

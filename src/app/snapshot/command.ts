@@ -26,8 +26,8 @@ The file "errors" in the archive lists everything that could not be read.
 
 Never included: the environment of processes. Included only with --with: process arguments, unix socket
 names. Parts: ${OPTIONAL_PARTS.join(', ')} (docs/snapshot.md).
---anonymize replaces addresses (consistently) and the names of processes, cgroups, interfaces and the
-host, and excludes the log.
+--anonymize replaces addresses (consistently; those of loopback stay) and the names of processes,
+cgroups, interfaces and the host, and excludes the log.
 
 Exit status: 0 written, or intact (--verify); 1 not intact (--verify); 2 wrong usage; 3 cannot write the
 file, or cannot read /proc or the archive; 5 (with --strict) the snapshot is incomplete.`;

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -195,6 +195,7 @@ describe('triage --from', () => {
     const page = join(folder, 'page.html');
     const { stdout, status } = await kdumpMem('triage', '--from', path, '--html', page);
     expect([status, stdout]).toEqual([0, expect.stringContaining('open it in a browser')]);
+    expect(statSync(page).mode & 0o777).toBe(0o600);
     const text = readFileSync(page, 'utf8');
     const { findings } = JSON.parse((await kdumpMem('triage', '--json', '--from', path)).stdout);
     for (const { code } of findings) expect(text).toContain(`<span class="name">${code}</span>`);
