@@ -72,6 +72,21 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     why: 'A thread’s name is free text, and its state is stored once.',
   },
   {
+    members: ['task_struct.__state', 'task_struct.state'],
+    differs: ['locks', 'locks gone', 'locks new', 'blocked', 'cycles'],
+    why: 'Only the state of a sleeping task shows whether it sleeps uninterruptibly (D). A runnable one must be on a run queue.',
+  },
+  {
+    members: ['mount.mnt.mnt_flags', 'super_block.s_flags', 'mount.mnt_devname'],
+    differs: ['mount.options', 'mount.source'],
+    why: 'Options and source of a mount are settings of an administrator, stored once.',
+  },
+  {
+    members: ['kmem_cache.refcount'],
+    differs: ['object.member', 'holder.member'],
+    why: 'Only this count shows that caches were merged: the kernel keeps no struct of a cache that it merged into another.',
+  },
+  {
     members: ['net.ns.inum'],
     differs: ['socket.netns'],
     why: 'A namespace number comes from a counter and is stored once.',

@@ -63,6 +63,7 @@ export function fieldOf(path: string): string {
     )
     .replace(/^files\.files\.\*/, 'file')
     .replace(/^messages\.\*/, 'message')
+    .replace(/^mounts\.\*/, 'mount')
     .replace(/^threads\.\*/, 'thread')
     .replace(/^queues\.\w+/, 'queue')
     .replace(/^skbs\.\w+\.\*/, 'skb')

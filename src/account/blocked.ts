@@ -230,6 +230,7 @@ class Forest {
   readonly #names: Names;
   readonly #saved: SavedStacks;
   readonly #states: LockStates;
+  readonly #queued: StructReader<'on_rq'> | undefined;
   readonly #times: WaitTimes;
   readonly #places = new Map<bigint, TaskPlace>();
   readonly #stacks = new Map<bigint, SavedStack | undefined>();
@@ -255,6 +256,7 @@ class Forest {
     this.#names = new Names(kernel, this.#warnings);
     this.#saved = new SavedStacks(kernel, choice.readStack);
     this.#states = new LockStates(kernel);
+    this.#queued = StructReader.ifPresent(kernel, 'task_struct', ['on_rq']);
     this.#times = new WaitTimes(kernel, this.#warnings);
     this.#devices = new BlockDevices(kernel, (words) => this.#contradict(words));
   }
@@ -318,11 +320,21 @@ class Forest {
   #isBlocked(place: TaskPlace): boolean {
     const { all = false, uninterruptible } = this.#choice;
     if (place.state === 'D') return place.cpu === undefined;
+    if (place.state === 'R') this.#checkRunnable(place);
     // Idle tasks (pid 0) never wait.
     if (uninterruptible || place.task.pid === 0) return false;
     const stack = this.#stackOf(place);
     if (stack === undefined) return false;
     return (all && place.state === 't') || this.#finder.isQueued(stack, place.task, all);
+  }
+
+  /** A task that neither runs nor is on a run queue waits: its state is wrong. */
+  #checkRunnable({ task, cpu }: TaskPlace): void {
+    if (cpu !== undefined || task.pid === 0 || this.#kernel.facts.live) return;
+    // Earlier extracts lack it.
+    const queued = readOrNot(() => this.#queued?.read(task.address));
+    if (queued?.number('on_rq') === 0)
+      this.#contradict(`pid ${task.pid} is runnable by its state, but it is on no run queue`);
   }
 
   /**

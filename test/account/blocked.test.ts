@@ -206,3 +206,10 @@ test('owners that wait for each other form a cycle, those before it do not belon
   const locks = [1, 2, 3, 2, null].map((waitsFor, id) => ({ id, waitsFor, owner: { pid: 10 + id } }));
   expect(cyclesOf(locks as unknown as BlockingLock[])).toEqual([{ locks: [2, 3], pids: [12, 13] }]);
 });
+
+test('a task that is runnable, but on no run queue, has a wrong state', () => {
+  const scene = (rq: number) => (one: Waiting) => one.set('task_struct', one.task(6), { __state: 0, on_rq: rq });
+  const message = 'pid 6 is runnable by its state, but it is on no run queue';
+  expect(blocked(scene(0))).toMatchObject({ complete: false, warnings: [message] });
+  expect(blocked(scene(1))).toEqual(sound(0));
+});
