@@ -21,9 +21,9 @@ export interface KernelFacts {
   readonly signatureMask?: bigint;
 }
 
-/** Why every result from this kernel is uncertain: its types come from a file. */
+/** Why every result from this kernel is uncertain: its types come from a file, or the file contradicts itself. */
 export interface KernelDoubt {
-  readonly code: 'types-not-verified' | 'types-incomplete';
+  readonly code: 'types-not-verified' | 'types-incomplete' | 'corrupt';
   readonly message: string;
 }
 

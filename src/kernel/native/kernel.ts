@@ -70,7 +70,9 @@ export class NativeKernel implements Kernel {
     this.image = parts.image;
     this.vmcoreinfo = parts.info;
     this.provenance = parts.provenance;
-    this.doubts = doubtsOf(parts.provenance);
+    const { contradiction } = parts.image.facts;
+    const ofFile = contradiction === undefined ? [] : [{ code: 'corrupt', message: contradiction } as const];
+    this.doubts = [...doubtsOf(parts.provenance), ...ofFile];
     this.fast = parts.memory;
     this.pages = new PageMap({
       pageSize: parts.facts.pageSize,

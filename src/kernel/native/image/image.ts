@@ -96,6 +96,8 @@ export interface ImageFacts {
   readonly live: boolean;
   /** Problems of the file that do not prevent reading it (such as truncation), one line each. */
   readonly anomalies: readonly string[];
+  /** The one of them by which any memory may be wrong. */
+  readonly contradiction?: string | undefined;
 }
 
 /** Kinds of pages that makedumpfile can exclude, by their bit in its dump level (makedumpfile(8), -d). */

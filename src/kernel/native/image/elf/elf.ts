@@ -58,6 +58,10 @@ class ElfImage implements MemoryImage {
     noteCutEnd(source, segments, anomalies);
     const memory = new SegmentMemory(source, segments, cache);
     this.#memory = memory;
+    const odd = this.#live ? undefined : memory.contradiction();
+    const contradiction =
+      odd === undefined ? undefined : `two segments contain different bytes of physical memory at ${hex(BigInt(odd))}`;
+    if (contradiction !== undefined) anomalies.push(contradiction);
     this.virtualRanges = { [Symbol.iterator]: () => memory.virtualRanges() };
     const { descriptor } = source;
     this.inFile = descriptor === undefined ? undefined : { [Symbol.iterator]: () => memory.fileRanges(descriptor) };
@@ -71,6 +75,7 @@ class ElfImage implements MemoryImage {
       physicalRanges: { [Symbol.iterator]: () => memory.physicalRanges() },
       live: this.#live,
       anomalies,
+      contradiction,
     };
   }
 

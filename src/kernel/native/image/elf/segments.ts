@@ -1,4 +1,4 @@
-import { KernelError, ReadError } from '../../../../base/errors.js';
+import { KernelError, ReadError, readOrNot } from '../../../../base/errors.js';
 import { type ByteWindow, bytesOf } from '../../../bytes.js';
 import type { FileRange } from '../../../kernel.js';
 import { ascending, numberKeys } from '../../symbols.js';
@@ -89,6 +89,36 @@ export class SegmentMemory {
       done += part;
     }
     return new DataView(buffer.buffer);
+  }
+
+  /**
+   * Address of physical memory that two segments have with different bytes; undefined: none was found in the first
+   * {@link MOST_COMPARED} chunks that they share. Memory past the end of a truncated file is not compared.
+   */
+  contradiction(): number | undefined {
+    let compared = 0;
+    for (let segment = 0; segment < this.#segments.length; segment++) {
+      const start = this.#segments.physical(segment);
+      const bytes = this.#segments.stored[segment]!;
+      for (let done = 0; start !== undefined && done < bytes; ) {
+        if (compared === MOST_COMPARED) return undefined;
+        const piece = pieceAt(this.#stored, start + done);
+        const end = Math.min(start + bytes, this.#stored.ends[piece]!);
+        const length = Math.min(end - start - done, CHUNK);
+        if (this.#stored.segments[piece] === segment) {
+          done = end - start;
+          continue;
+        }
+        const [own, other] = [
+          readOrNot(() => this.#read(segment, done, length, start + done)),
+          readOrNot(() => this.readPhysical(start + done, length)),
+        ];
+        if (own && other && Buffer.compare(bytesOf(own), bytesOf(other)) !== 0) return start + done;
+        done += length;
+        compared++;
+      }
+    }
+    return undefined;
   }
 
   /** See MemoryImage. */
@@ -188,6 +218,9 @@ export class SegmentMemory {
     return new ReadError(described ? 'filtered' : 'absent', BigInt(address));
   }
 }
+
+/** A kdump’s kernel image, which is also in RAM, has some tens of MiB. */
+const MOST_COMPARED = 2 ** 28 / CHUNK;
 
 /** Cache keys of chunks: segments have consecutive key ranges and never share a cache line. */
 function firstChunks({ name }: ByteSource, segments: SegmentTable): Float64Array {

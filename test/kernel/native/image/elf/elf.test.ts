@@ -97,6 +97,21 @@ it('reads overlapping memory from the segment that starts first', () => {
   );
 });
 
+it.each<readonly [string, number, string[]]>([
+  ['the same bytes twice', 1, []],
+  ['different bytes', 2, ['two segments contain different bytes of physical memory at 0x2000']],
+])('reports segments with %s', (_, byte, anomalies) => {
+  const data = Buffer.concat([pageOf(1), pageOf(1), pageOf(3)]);
+  const loads = [
+    { physical: 0x1000n, data },
+    { physical: 0x2000n, virtual: 0xffffffff81000000n, data: pageOf(byte) },
+  ];
+  const image = openImage([directory.write(`twice-${byte}`, writeElf({ loads }))]);
+  expect(image.facts.anomalies).toEqual(anomalies);
+  expect(image.facts.contradiction).toBe(anomalies[0]);
+  image.close();
+});
+
 it('reports all segments beyond physical memory in one line', () => {
   const far = Array.from({ length: 5 }, (_, i) => ({ physical: 2n ** 60n + BigInt(i), data: new Uint8Array(8) }));
   const loads = [{ physical: 0n, data: pageOf(1) }, ...far];
