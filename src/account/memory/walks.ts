@@ -17,9 +17,8 @@ import { perfRingFrames, traceRingFrames, virtioRings } from '../../walk/memory/
 import { uringBlocks } from '../../walk/memory/uring-rings.js';
 import type { VmArea } from '../../walk/memory/vm-areas.js';
 import { cpuLists, type ListedBlock } from '../../walk/memory/zones.js';
-
-import { stackSize } from '../../walk/stacks/task-stacks.js';
 import { StructReader } from '../../walk/struct-reader.js';
+import { stackSize } from '../../walk/tasks/stack-size.js';
 import { type Areas, categoryOfCaller } from './areas.js';
 import type { CategoryName } from './categories.js';
 import type { FrameLedger } from './frame-ledger.js';

@@ -1,8 +1,8 @@
 import { damaged } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpuMask, needSymbol, perCpuAddress } from '../cpus.js';
-import { stackSize } from '../stacks/task-stacks.js';
 import { StructReader } from '../struct-reader.js';
+import { stackSize } from '../tasks/stack-size.js';
 import { taskTable } from '../tasks/task-table.js';
 
 /** Position of a thread's kernel stack. */

@@ -2,8 +2,8 @@ import { damaged, NOT_KEPT, ReadError, readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { readPartOf } from '../named-read.js';
-import { stackSize } from '../stacks/task-stacks.js';
 import { StructReader } from '../struct-reader.js';
+import { stackSize } from '../tasks/stack-size.js';
 
 /** The used part of the stack of a task that is not running. */
 export interface SavedStack {
