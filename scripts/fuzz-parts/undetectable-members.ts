@@ -74,7 +74,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   {
     members: ['task_struct.__state', 'task_struct.state'],
     differs: ['locks', 'locks gone', 'locks new', 'blocked', 'cycles'],
-    why: 'Only the state of a sleeping task shows whether it sleeps uninterruptibly (D). A runnable one must be on a run queue.',
+    why: 'Only the state of a sleeping task shows whether its sleep is uninterruptible (D). A runnable one must be on a run queue.',
   },
   {
     members: ['mount.mnt.mnt_flags', 'super_block.s_flags', 'mount.mnt_devname'],
