@@ -101,11 +101,11 @@ export class SockReader {
     this.#net = new StructReader(kernel, 'net', ['ns.inum']);
     this.#proto = once(() => new StructReader(kernel, 'proto', ['name']));
     this.#inet6 = once(() => new StructReader(kernel, 'sock', INET6_FIELDS));
-    this.#inet = StructReader.ifPresent(kernel, 'inet_sock', INET_FIELDS);
-    this.#inet6Pointer = StructReader.ifPresent(kernel, 'inet_sock', ['pinet6']);
-    this.#inet6Info = StructReader.ifPresent(kernel, 'ipv6_pinfo', ['saddr']);
-    this.#bound = StructReader.ifPresent(kernel, 'inet_connection_sock', ['icsk_bind_hash']);
-    this.#bucket = StructReader.ifPresent(kernel, 'inet_bind_bucket', ['port']);
+    this.#inet = once(() => StructReader.ifPresent(kernel, 'inet_sock', INET_FIELDS));
+    this.#inet6Pointer = once(() => StructReader.ifPresent(kernel, 'inet_sock', ['pinet6']));
+    this.#inet6Info = once(() => StructReader.ifPresent(kernel, 'ipv6_pinfo', ['saddr']));
+    this.#bound = once(() => StructReader.ifPresent(kernel, 'inet_connection_sock', ['icsk_bind_hash']));
+    this.#bucket = once(() => StructReader.ifPresent(kernel, 'inet_bind_bucket', ['port']));
     this.#unix = once(() => new StructReader(kernel, 'unix_sock', ['addr', 'peer']));
     this.#unixName = once(() => new StructReader(kernel, 'unix_address', ['len', 'name']));
   }
@@ -250,15 +250,15 @@ export class SockReader {
     // The number of a raw socket is a protocol.
     if (TYPES[sock.number('sk_type')] === 'SOCK_RAW') return this.#addressContradiction(sock);
     const port = sock.number('__sk_common.skc_num');
-    const own = this.#inet?.read(sock.address);
+    const own = this.#inet()?.read(sock.address);
     if (own && port !== 0 && WITH_PORTS.has(protocol)) {
       const [high = 0, low = 0] = own.bytes('inet_sport');
       const source = (high << 8) | low;
       if (source !== port) return `its port is ${port}, but it sends from port ${source}`;
     }
     if (protocol !== TCP) return this.#addressContradiction(sock);
-    const bucket = this.#bound?.read(sock.address).pointer('icsk_bind_hash') ?? 0n;
-    const bound = bucket === 0n ? port : (this.#bucket?.read(bucket).number('port') ?? port);
+    const bucket = this.#bound()?.read(sock.address).pointer('icsk_bind_hash') ?? 0n;
+    const bound = bucket === 0n ? port : (this.#bucket()?.read(bucket).number('port') ?? port);
     if (bound !== port) return `its port is ${port}, but it is bound to port ${bound}`;
     const peerPort = sock.number('__sk_common.skc_dport');
     if (sock.number('__sk_common.skc_state') === LISTEN && peerPort !== 0) return 'it listens, but has a peer';
@@ -268,11 +268,11 @@ export class SockReader {
   /** The source address is unset before a sock is connected, and for multicast. */
   #addressContradiction(sock: StructView<(typeof SOCK_FIELDS)[number]>): string | undefined {
     let received = sock.bytes('__sk_common.skc_rcv_saddr');
-    let source = this.#inet?.read(sock.address).bytes('inet_saddr');
+    let source = this.#inet()?.read(sock.address).bytes('inet_saddr');
     if (sock.number('__sk_common.skc_family') === AF_INET6) {
       received = this.#inet6().read(sock.address).bytes('__sk_common.skc_v6_rcv_saddr');
-      const info = this.#inet6Pointer?.read(sock.address).pointer('pinet6') ?? 0n;
-      source = info === 0n ? undefined : this.#inet6Info?.read(info).bytes('saddr');
+      const info = this.#inet6Pointer()?.read(sock.address).pointer('pinet6') ?? 0n;
+      source = info === 0n ? undefined : this.#inet6Info()?.read(info).bytes('saddr');
     }
     if (!source?.some((byte) => byte !== 0) || Buffer.compare(source, received) === 0) return undefined;
     return `it receives at ${formatInet(received, 0)}, but sends from ${formatInet(source, 0)}`;
