@@ -144,7 +144,7 @@ export function blockedText(
   if (locks.length === 0)
     return complete
       ? `No task is blocked: none of ${formatCount(tasks)} threads is in uninterruptible sleep (state D) or waits for a kernel lock${all ? ', a futex or a tracer' : '. Waits for futexes are listed with --all'}.`
-      : `Unknown whether any of the ${formatCount(tasks)} threads is blocked: ${warnings.every(({ code }) => code === 'unsupported-layout') ? 'some locks of this kernel are unsupported' : 'stacks could not be read'} (see the warnings).`;
+      : `Unknown whether any of the ${formatCount(tasks)} threads is blocked: ${warnings.length > 0 && warnings.every(({ code }) => code === 'unsupported-layout') ? 'some locks of this kernel are unsupported' : 'stacks could not be read'} (see the warnings).`;
   const [first] = locks;
   const longest = first?.waiters[0]?.seconds ?? null;
   const head = `${least}${formatCount(blocked)} of ${formatCount(tasks)} threads wait for ${formatCount(locks.length)} ${locks.length === 1 ? 'lock or event' : 'locks and events'}.`;

@@ -50,6 +50,10 @@ test('a healthy machine prints one line; an incomplete answer reports no all-cle
   expect(text(answer([], { complete: false }))).toBe(
     'Unknown whether any of the 100 threads is blocked: stacks could not be read (see the warnings).',
   );
+  const warnings = [{ code: 'unsupported-layout', message: 'types of this kernel lack struct mutex_waiter' }] as const;
+  expect(text(answer([], { complete: false, warnings }))).toBe(
+    'Unknown whether any of the 100 threads is blocked: some locks of this kernel are unsupported (see the warnings).',
+  );
 });
 
 test('a lock owner that is not blocked comes first, and names are escaped and limited', () => {
