@@ -65,7 +65,7 @@ export const SUITES = [
   {
     name: 'unit',
     covers: 'single folders, on fixtures and memory that is made up; needs Node alone',
-    time: '1 min',
+    time: '2 min',
     ci: true,
     files: UNIT,
     exclude: [...WEEKS, ...LOGS],
@@ -74,11 +74,11 @@ export const SUITES = [
   {
     name: 'quick',
     covers: 'commands, documents and deployment on fixtures; needs Node alone',
-    time: '4 min',
+    time: '6 min',
     ci: true,
     files: ['test/**/*.test.ts'],
     exclude: ['test/real/**', ...UNIT, ...WEEKS, ...LOGS],
-    workers: 2,
+    workers: 3,
     folders: ['test/nodes', 'test/browser'],
   },
   {
@@ -88,8 +88,8 @@ export const SUITES = [
     ci: true,
     files: REAL,
     exclude: [...MACHINE, ...ON_ALL_KERNELS, TIMED, ...PUBLISHED, ON_DEMAND],
-    // Each may have a guest, drgn or crash beside it.
-    workers: 2,
+    // Each may have a guest, drgn or crash beside it, and waits for it.
+    workers: 3,
     folders: ['test/nodes', 'test/browser'],
     lab: LAB,
   },
@@ -100,7 +100,7 @@ export const SUITES = [
     ci: true,
     files: NAMESPACES,
     exclude: [ON_DEMAND],
-    workers: 2,
+    workers: 3,
     isolated: true,
     folders: ['test/browser'],
     lab: LAB,
