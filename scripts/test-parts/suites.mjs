@@ -78,7 +78,7 @@ export const SUITES = [
     ci: true,
     files: ['test/**/*.test.ts'],
     exclude: ['test/real/**', ...UNIT, ...WEEKS, ...LOGS],
-    workers: 3,
+    workers: 2,
     folders: ['test/nodes', 'test/browser'],
   },
   {
@@ -88,8 +88,8 @@ export const SUITES = [
     ci: true,
     files: REAL,
     exclude: [...MACHINE, ...ON_ALL_KERNELS, TIMED, ...PUBLISHED, ON_DEMAND],
-    // Each may have a guest, drgn or crash beside it, and waits for it.
-    workers: 3,
+    // Each may have a guest, drgn or crash beside it.
+    workers: 2,
     folders: ['test/nodes', 'test/browser'],
     lab: LAB,
   },
@@ -100,7 +100,7 @@ export const SUITES = [
     ci: true,
     files: NAMESPACES,
     exclude: [ON_DEMAND],
-    workers: 3,
+    workers: 2,
     isolated: true,
     folders: ['test/browser'],
     lab: LAB,

@@ -2,6 +2,7 @@ import { viewOf } from '../../kernel/bytes.js';
 import { type Architecture, type NativeKernel, walkTables } from '../../kernel/native/parts.js';
 import { cpuMask, perCpuAddress } from '../../walk/cpus.js';
 import { listNodes } from '../../walk/list.js';
+import { partsOf } from '../../walk/lists/loaded-modules.js';
 import { addressSpaces, ResidentCountReader } from '../../walk/processes/address-spaces.js';
 import { decodeText, StructReader } from '../../walk/struct-reader.js';
 import { attempt } from '../questions.js';
@@ -58,17 +59,30 @@ const MOST_MODULES = 4096;
 /** Maximum number of exported symbols of a module. */
 const MOST_EXPORTS = 65_536;
 
-/** Reads the loaded modules: their names, addresses and exported symbols. */
+/**
+ * Reads the loaded modules: their names, addresses and exported symbols, and the page tables of their memory: crash warns
+ * of a page that is left out, but exits where the page table is.
+ */
 function readModules(kernel: NativeKernel): void {
   const head = kernel.symbol('modules');
   const symbol = kernel.struct('kernel_symbol')?.size ?? 0;
   if (head === undefined) return;
   const module = new StructReader(kernel, 'module', ['list']);
   const exports = present(kernel, 'module', ['syms', 'num_syms', 'gpl_syms', 'num_gpl_syms']);
+  let partsIn: ReturnType<typeof partsOf> | undefined;
+  // Memory that a page of page table entries maps.
+  const span = (kernel.facts.pageSize / 8) * kernel.facts.pageSize;
   let modules = 0;
   for (const node of listNodes(kernel, head)) {
     if (++modules > MOST_MODULES) return;
     const address = module.containerOf(node, 'list');
+    attempt(() => {
+      partsIn ??= partsOf(kernel);
+      for (const { base, size } of partsIn(address).parts) {
+        for (let at = 0; at < size; at += span) kernel.physicalOf(base + BigInt(at));
+        if (size > 0) kernel.physicalOf(base + BigInt(size - 1));
+      }
+    });
     attempt(() => {
       kernel.read(address, module.size);
       const view = exports.read(address);

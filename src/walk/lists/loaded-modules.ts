@@ -20,7 +20,7 @@ const MOST_MODULES = 4096;
 const REFERENCE_BASE = 1;
 
 /** Parts of a module that stay: `mem[MOD_TEXT]` to `mem[MOD_RO_AFTER_INIT]` since 6.4, `core_layout` before. */
-function partsOf(kernel: Kernel) {
+export function partsOf(kernel: Kernel) {
   const single = StructReader.ifPresent(kernel, 'module', [
     'core_layout.base',
     'core_layout.size',

@@ -12,6 +12,9 @@ import { extract } from '../../../src/extract/extract.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { triage } from '../../../src/triage/triage.js';
+import { listNodes } from '../../../src/walk/list.js';
+import { partsOf } from '../../../src/walk/lists/loaded-modules.js';
+import { StructReader } from '../../../src/walk/struct-reader.js';
 import { TaskReader } from '../../../src/walk/tasks/tasks.js';
 import { kdumpMem } from '../../support/cli.js';
 import { DamagedDump } from '../../support/damaged-dump.js';
@@ -124,6 +127,24 @@ test('crash opens it, and finds the same log, tasks and functions of the panic',
   // Data between the first functions is left out, and crash starts at the next one.
   expect(whole.panic.slice(-small.panic.length)).toEqual(small.panic);
   expect(small.panic.length).toBeGreaterThan(5);
+});
+
+test('has the page tables of all memory of modules: crash exits without one', () => {
+  const [whole, small] = [panicked(), panickedAll].map((file) => openNative({ files: [file] }));
+  if (!whole || !small) throw new Error('two dumps');
+  try {
+    const partsIn = partsOf(whole);
+    const link = new StructReader(whole, 'module', ['list']);
+    let pages = 0;
+    for (const node of listNodes(whole, whole.symbol('modules') ?? 0n))
+      for (const { base, size } of partsIn(link.containerOf(node, 'list')).parts)
+        for (let at = 0; at < size; at += 4096, pages++)
+          expect(small.physicalOf(base + BigInt(at))).toBe(whole.physicalOf(base + BigInt(at)));
+    expect(pages).toBeGreaterThan(50);
+  } finally {
+    whole.close();
+    small.close();
+  }
 });
 
 test('keeps only the unwinding data of a stack; an anonymous one has other names', async () => {
