@@ -22,7 +22,7 @@ const PC = String.raw`\[<?(?:0x)?[0-9a-f]+>?\]`;
  * A function as printed by the kernel or by `scripts/decode_stacktrace.sh`; the first ppc64 ABI adds a dot
  * before it.
  */
-const NAME = String.raw`\.?([A-Za-z0-9_]+)(?:[.+]| \((?:[\w./-]+:\d+|\?\?:))`;
+const NAME = String.raw`\.?([A-Za-z_]\w*)(?:[.+]| \((?:[\w./-]+:\d+|\?\?:))`;
 
 /** `at: f+0x1/0x2`, with an address before it up to 4.10. */
 export const AT = new RegExp(`\\bat: +(?:${PC} +)?${NAME}`);

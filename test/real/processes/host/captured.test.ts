@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { guestTool } from '../../../../scripts/lab-parts/guest-program.mjs';
@@ -26,7 +26,9 @@ describe('processes of this machine, live and from a snapshot', () => {
   };
 
   beforeAll(async () => {
-    const program = guestTool('takeuser', '6.1').from ?? '';
+    // Not the program itself: pages of its text are shared with processes that other tests start from it.
+    const program = join(folder, 'takeuser');
+    copyFileSync(guestTool('takeuser', '6.1').from ?? '', program);
     for (const kind of KINDS) {
       const child = spawn(program, [kind, String(AMOUNT)], { stdio: ['ignore', 'pipe', 'inherit'] });
       children.push(child);
