@@ -1,6 +1,7 @@
 import { hex } from '../base/util.js';
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
 import type { Origin } from '../records/machine-sample.js';
+import { FreeLists } from '../walk/memory/zones.js';
 import { NetworkPages } from '../walk/network/network-pages.js';
 import type { FramesTest } from '../walk/pages/slab-scan.js';
 import { Census } from '../walk/sockets/census.js';
@@ -131,7 +132,9 @@ class AccountedCensus {
     this.#missed = new Warnings(kernel.doubts);
     this.#sum = new Tally(kernel.facts.pageSize, this.#warnings);
     this.#seen = new NetworkPages(kernel);
-    this.#all = new Census(kernel, this.#missed).take({ ...scan, look: this.#seen });
+    const free = scan.isKnown ? undefined : FreeLists.of(kernel);
+    const isKnown = scan.isKnown ?? (free && ((frame, count) => free.around(frame, count).length > 0));
+    this.#all = new Census(kernel, this.#missed).take({ ...scan, isKnown, look: this.#seen });
     // Sockets that were not found are missing from every sum.
     this.#sum.without(this.#missed);
   }

@@ -5,7 +5,7 @@ import { type ClockFacts, readClock } from '../../walk/machine/clock.js';
 import { scanFrames, withoutKernelPages } from '../../walk/memory/frame-scan.js';
 import { FrameMap } from '../../walk/memory/page-array.js';
 import { onlineRanges, ramRanges } from '../../walk/memory/ram.js';
-import { zones } from '../../walk/memory/zones.js';
+import { FreeLists, zones } from '../../walk/memory/zones.js';
 
 import {
   type AddressSpace,
@@ -54,7 +54,7 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
   const lost = (message: string) => warnings.add('unreadable', message);
   const ram = ramRanges(kernel, lost);
   const frames = new FrameMap(onlineRanges(kernel, ram, lost));
-  const scan = scanFrames(kernel, frames, (part) => progress(part / 2));
+  const scan = scanFrames(kernel, frames, (part) => progress(part / 2), FreeLists.of(kernel));
   if (scan.unread + scan.torn > 0)
     lost(`the struct pages of ${scan.unread + scan.torn} page frames are unreadable or inconsistent`);
   const places = readOrNot(() => zones(kernel)) ?? [];

@@ -21,7 +21,7 @@ import { FileFrames } from './file-frames.js';
 import { eachChunk, type FrameMap } from './page-array.js';
 import { KIND, KINDS, type KindTest, kindTest, type PageKind } from './page-kinds.js';
 import type { FrameRange } from './ram.js';
-import { deferredRanges } from './zones.js';
+import { deferredRanges, type FreeLists } from './zones.js';
 
 /** Content of all `struct page`s, from one pass. */
 export interface FrameScan {
@@ -90,11 +90,17 @@ const MOST_TORN = 2 ** 12;
  * and frames of a free block have the kind of its first frame. All tails must point to the same head.
  *
  * @param progress called with the completed fraction, 0 to 1
+ * @param free blocks whose struct pages after the first need not be read: no tail of them is compared then
  * @throws {KernelError} `unsupported-layout`, `damaged`; {@link ReadError} if the array of struct pages
  * cannot be found
  */
-export function scanFrames(kernel: Kernel, frames: FrameMap, progress: (part: number) => void = () => {}): FrameScan {
-  return new Scan(kernel, frames).run(progress);
+export function scanFrames(
+  kernel: Kernel,
+  frames: FrameMap,
+  progress: (part: number) => void = () => {},
+  free?: FreeLists,
+): FrameScan {
+  return new Scan(kernel, frames, free).run(progress);
 }
 
 /** Kinds of frames that are neither in a slab nor in a page pool. */
@@ -128,6 +134,7 @@ export function withoutKernelPages(kernel: Kernel, frames: FrameMap, { kinds }: 
 class Scan {
   readonly #kernel: Kernel;
   readonly #frames: FrameMap;
+  readonly #free: FreeLists | undefined;
   readonly #deferred: readonly FrameRange[] = [];
   readonly #whyDeferred: KernelError | undefined;
   readonly #stride: number;
@@ -159,9 +166,10 @@ class Scan {
   #torn = 0;
   #whyTorn: string | undefined;
 
-  constructor(kernel: Kernel, frames: FrameMap) {
+  constructor(kernel: Kernel, frames: FrameMap, free: FreeLists | undefined) {
     const page = struct(kernel, 'page');
     this.#kernel = kernel;
+    this.#free = free;
     this.#frames = frames;
     try {
       this.#deferred = deferredRanges(kernel);
@@ -193,6 +201,7 @@ class Scan {
   run(progress: (part: number) => void): FrameScan {
     const visitor = {
       gap: () => this.#endBlock(),
+      isKnown: this.#isFree.bind(this),
       look: this.#scan.bind(this),
       lost: (error: ReadError, index: number, count: number) => {
         this.#endBlock();
@@ -270,6 +279,18 @@ class Scan {
       }
       kinds[index + at] = this.#begin(view, base, frame, index + at);
     }
+  }
+
+  /** Whether all of some frames are in blocks on the free lists, and not in a compound page that is read already. */
+  #isFree(first: number, index: number, count: number): boolean {
+    const blocks = this.#free?.around(first, count) ?? [];
+    if (blocks.length === 0 || (first < this.#until && this.#compound)) return false;
+    for (const { frame, order } of blocks) {
+      if (frame >= first) this.#freeBlocks[order] = this.#freeBlocks[order]! + 1;
+      [this.#kind, this.#until, this.#compound] = [KIND.free, frame + 2 ** order, false];
+    }
+    this.#kinds.fill(KIND.free, index, index + count);
+    return true;
   }
 
   /** Contradiction between a page and the block that it is in. */

@@ -36,6 +36,8 @@ export function* framesOfPages(kernel: Kernel, what: string, pages: bigint, coun
 export interface ChunkVisitor {
   /** The following frames are not adjacent to the previous ones. */
   gap(): void;
+  /** Whether these frames need not be read. */
+  isKnown?(firstFrame: number, index: number, count: number): boolean;
   look(view: DataView, base: number, firstFrame: number, index: number, count: number): void;
   lost(error: ReadError, index: number, count: number): void;
 }
@@ -78,7 +80,7 @@ export function eachChunk(
       const count = Math.min(toEven, end - frame, perSection - (frame % perSection));
       const index = done + frame - start;
       progress(index / frames.size);
-      if (attempt(frame, index, count)) {
+      if (!visitor.isKnown?.(frame, index, count) && attempt(frame, index, count)) {
         for (let at = 0; at < count; at += 2) {
           const many = Math.min(2, count - at);
           const error = attempt(frame + at, index + at, many);

@@ -1,14 +1,17 @@
-import { damaged, readOrNot, unsupportedLayout } from '../../base/errors.js';
+import { damaged, KernelError, ReadError, readOrNot, unsupportedLayout } from '../../base/errors.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Pointer } from '../../kernel/pointer.js';
 import type { ZoneRecord } from '../../records/machine-sample.js';
 import { cpuMask, needSymbol, perCpuAddress } from '../cpus.js';
-import { changingListNodes } from '../list.js';
+import { Cursor } from '../cursor.js';
+import { changingListNodes, listNodes } from '../list.js';
 import { readUntilConsistent } from '../live-reads.js';
 import { readPartOf } from '../named-read.js';
-import { memberOf, struct } from '../pages/struct-page.js';
+import { memberOf, pagesPerChunk, struct } from '../pages/struct-page.js';
 import { long, memoryNodes, NodeCounters, numberedNodes, ZoneCounters } from '../pages/vm-counters.js';
 import { StructReader } from '../struct-reader.js';
+import { KIND, kindTest } from './page-kinds.js';
 
 /** A zone with memory. */
 export interface Zone extends ZoneRecord {
@@ -217,6 +220,87 @@ export function* cpuLists(kernel: Kernel): Generator<ListedBlock> {
       }
     }
   }
+}
+
+/** Free blocks on the lists of the buddy allocator, in ascending order, with no list or block that contradicts another. */
+export class FreeLists {
+  readonly blocks: readonly ListedBlock[];
+
+  /**
+   * Follows the lists of blocks of at least an order (`zone.free_area`). The kernel must not be running. Each block is
+   * free by two facts: the order of its list, and type and order in its `struct page`; each list has its count.
+   *
+   * @throws {KernelError} `damaged` if they differ, `no-symbols`, `unsupported-layout`; {@link TornList};
+   * {@link ReadError}
+   */
+  constructor(kernel: Kernel, atLeast: number) {
+    const zone = new StructReader(kernel, 'zone', ['free_area']).members.free_area;
+    const area = new StructReader(kernel, 'free_area', ['free_list']);
+    const lists = area.members.free_list;
+    const page = struct(kernel, 'page');
+    const node = BigInt((page.member('buddy_list') ?? memberOf(page, 'lru')).offset);
+    const orderAt = memberOf(page, 'private').offset;
+    const kindOf = kindTest(kernel);
+    const pages = new Cursor(kernel, 'struct page');
+    const at = new Pointer();
+    const blocks: ListedBlock[] = [];
+    for (const { address, start, spanned, freeBlocks } of zones(kernel))
+      for (let order = atLeast; order < freeBlocks.length; order++) {
+        const heads = address + BigInt(zone.offset + order * area.size + lists.offset);
+        let found = 0;
+        for (let type = 0; type < (lists.count ?? 0); type++)
+          for (const link of listNodes(kernel, heads + BigInt(type * 16))) {
+            const first = link - node;
+            const frame = kernel.pages.frameOfPage(at.set(first));
+            const isInZone = frame >= start && frame + 2 ** order <= start + spanned && frame % 2 ** order === 0;
+            const { view, base } = pages.to(first).look(0, page.size);
+            if (!isInZone || kindOf(view, base) !== KIND.free || view.getUint32(base + orderAt, true) !== order)
+              throw damaged(`the struct page at ${hex(first)} is listed as a free block of order ${order}`);
+            blocks.push({ frame, order });
+            if (++found > freeBlocks[order]!) break;
+          }
+        if (found !== freeBlocks[order])
+          throw damaged(`a zone counts ${freeBlocks[order]} free blocks of order ${order}, and ${found} are listed`);
+      }
+    this.blocks = blocks.sort((a, b) => a.frame - b.frame);
+    const overlaps = this.blocks.some(({ frame }, index) => frame < endOf(this.blocks[index - 1]));
+    if (overlaps) throw damaged('free blocks overlap');
+  }
+
+  /**
+   * The lists of blocks as large as a scan of struct pages reads at a time. Undefined for a running kernel, and where lists
+   * or blocks contradict each other: then every struct page has to be read.
+   */
+  static of(kernel: Kernel): FreeLists | undefined {
+    if (kernel.facts.live) return undefined;
+    try {
+      return new FreeLists(kernel, Math.ceil(Math.log2(pagesPerChunk(struct(kernel, 'page').size))));
+    } catch (error) {
+      if (error instanceof KernelError || error instanceof ReadError) return undefined;
+      throw error;
+    }
+  }
+
+  /** The blocks that contain some consecutive frames; none if one of these is outside. */
+  around(frame: number, count: number): readonly ListedBlock[] {
+    let [low, high] = [0, this.blocks.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (endOf(this.blocks[middle]) > frame) high = middle;
+      else low = middle + 1;
+    }
+    let last = low;
+    for (let next = frame; next < frame + count; last++) {
+      const block = this.blocks[last];
+      if (block === undefined || block.frame > next) return [];
+      next = endOf(block);
+    }
+    return this.blocks.slice(low, last);
+  }
+}
+
+function endOf(block: ListedBlock | undefined): number {
+  return block === undefined ? 0 : block.frame + 2 ** block.order;
 }
 
 /** Maximum number of base pages on the lists of one CPU: 64 GiB. */

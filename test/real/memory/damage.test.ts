@@ -10,14 +10,14 @@ import { KIND, type PageKind } from '../../../src/walk/memory/page-kinds.js';
 import { ramRanges } from '../../../src/walk/memory/ram.js';
 import { kernelStacks } from '../../../src/walk/memory/stacks.js';
 import { vmAreas } from '../../../src/walk/memory/vm-areas.js';
-import { cpuLists, zones } from '../../../src/walk/memory/zones.js';
+import { cpuLists, FreeLists, zones } from '../../../src/walk/memory/zones.js';
 import { addressSpaces } from '../../../src/walk/processes/address-spaces.js';
 import { TaskReader } from '../../../src/walk/tasks/tasks.js';
 import { type Damage, together } from '../../support/damaged-kernel.js';
 import { dumpKernel, pagesOnly } from '../../support/opened-kernel.js';
 
 // One wrong byte in a dump must not give a wrong breakdown that is complete.
-const { kernel, addressOf, offset, read, set, add, clear, lose, damagedBy } = dumpKernel('6.1');
+const { kernel, addressOf, offset, size, read, set, add, clear, lose, damagedBy } = dumpKernel('6.1');
 const frames = new FrameMap(ramRanges(kernel));
 const scan = scanFrames(kernel, frames);
 const { kinds } = scan;
@@ -215,6 +215,55 @@ test('a scan for sockets that leaves out known frames finds the same', () => {
   expect(left).toBeGreaterThan(frames.size / 2);
   // Beyond RAM nothing is known.
   expect(isKnown(frames.frameAt(frames.size - 1), 2)).toBe(false);
+});
+
+describe('free lists', () => {
+  const ORDER = 8;
+  const lists = new FreeLists(kernel, ORDER);
+  const { blocks } = lists;
+  const [block = { frame: 0, order: 0 }] = blocks;
+  const head = pageOf(block.frame);
+  const zoneOf = zones(kernel).find(({ start, spanned }) => block.frame >= start && block.frame < start + spanned);
+  const area = addressOf(zoneOf?.address ?? 0n, 'zone.free_area') + BigInt(block.order * size('free_area'));
+
+  test('have the blocks that a scan of all struct pages finds, and no frame of another kind', () => {
+    const free = new Set(
+      blocks.flatMap(({ frame, order }) => Array.from({ length: 2 ** order }, (_, at) => frame + at)),
+    );
+    expect(blocks.length).toBe(scan.freeBlocks.slice(ORDER).reduce((sum, count) => sum + count, 0));
+    for (const frame of free) expect(kinds[frames.indexOf(frame)]).toBe(KIND.free);
+  });
+
+  test('a scan that leaves their blocks out finds the same', () => {
+    const { files: _, ...whole } = scan;
+    const { files, ...quick } = scanFrames(kernel, frames, undefined, lists);
+    expect(quick).toEqual(whole);
+  });
+
+  /** The first list of the block's order with an entry. */
+  const list = () => {
+    const at = addressOf(area, 'free_area.free_list');
+    const heads = Array.from({ length: size('free_area.free_list') / 16 }, (_, type) => at + BigInt(16 * type));
+    return heads.find((head) => read(head) !== head) ?? 0n;
+  };
+  const damages: [string, () => Damage][] = [
+    ['the order of a block', () => add(head, 'page.private', 1n)],
+    ['the type of a block', () => set(head, 'page.page_type', -1n)],
+    ['the count of a list', () => add(area, 'free_area.nr_free', 1n)],
+    ['a list that goes on in the page before', () => add(head, 'page.lru.next', -64n)],
+    ['a list that is empty', () => set(list(), 8, list())],
+  ];
+  test.each(damages)('%s: nothing is left out', (_, damage) => {
+    const damaged = damagedBy(damage());
+    expect(() => new FreeLists(damaged, ORDER)).toThrow();
+    expect(FreeLists.of(damaged)).toBeUndefined();
+  });
+
+  test('blocks that are not whole leave nothing out', () => {
+    const { frame, order } = block;
+    expect(lists.around(frame, 2 ** order)).toEqual([block]);
+    expect(lists.around(frame - 1, 2)).toEqual([]);
+  });
 });
 
 describe('one damaged word makes the answer incomplete', () => {
