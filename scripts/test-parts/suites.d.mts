@@ -5,6 +5,7 @@ export interface Suite {
   readonly ci?: boolean;
   readonly files: readonly string[];
   readonly exclude?: readonly string[];
+  readonly first?: readonly string[];
   readonly workers?: number;
   readonly isolated?: boolean;
   readonly env?: Readonly<Record<string, string>>;

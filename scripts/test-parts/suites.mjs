@@ -9,6 +9,7 @@
  * @property {boolean} [ci] part of `npm test`
  * @property {string[]} files
  * @property {string[]} [exclude]
+ * @property {string[]} [first] its longest files, which start first
  * @property {number} [workers] files at a time (default 1)
  * @property {boolean} [isolated] its tests see no process, socket or mount of others (test/support/isolated.ts)
  * @property {Record<string, string>} [env]
@@ -78,6 +79,7 @@ export const SUITES = [
     ci: true,
     files: ['test/**/*.test.ts'],
     exclude: ['test/real/**', ...UNIT, ...WEEKS, ...LOGS],
+    first: ['test/app/mcp/server.test.ts', 'test/app/triage/many.test.ts', 'test/damage/fuzz.test.ts'],
     workers: 2,
     folders: ['test/nodes', 'test/browser'],
   },
@@ -88,6 +90,7 @@ export const SUITES = [
     ci: true,
     files: REAL,
     exclude: [...MACHINE, ...ON_ALL_KERNELS, TIMED, ...PUBLISHED, ON_DEMAND],
+    first: ['test/real/live/skb.test.ts', 'test/real/stacks/blocked.test.ts', 'test/real/extract/command.test.ts'],
     // Each may have a guest, drgn or crash beside it.
     workers: 2,
     folders: ['test/nodes', 'test/browser'],
@@ -100,6 +103,7 @@ export const SUITES = [
     ci: true,
     files: NAMESPACES,
     exclude: [ON_DEMAND],
+    first: ['test/real/processes/host/stacks.test.ts', 'test/real/skcheck/verdicts.test.ts'],
     workers: 2,
     isolated: true,
     folders: ['test/browser'],
