@@ -6,6 +6,7 @@ export interface Suite {
   readonly files: readonly string[];
   readonly exclude?: readonly string[];
   readonly first?: readonly string[];
+  readonly beside?: string;
   readonly workers?: number;
   readonly isolated?: boolean;
   readonly env?: Readonly<Record<string, string>>;

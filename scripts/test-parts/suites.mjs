@@ -10,6 +10,7 @@
  * @property {string[]} files
  * @property {string[]} [exclude]
  * @property {string[]} [first] its longest files, which start first
+ * @property {string} [beside] runs while this suite runs: its tests mostly wait
  * @property {number} [workers] files at a time (default 1)
  * @property {boolean} [isolated] its tests see no process, socket or mount of others (test/support/isolated.ts)
  * @property {Record<string, string>} [env]
@@ -104,6 +105,7 @@ export const SUITES = [
     files: NAMESPACES,
     exclude: [ON_DEMAND],
     first: ['test/real/processes/host/stacks.test.ts', 'test/real/skcheck/verdicts.test.ts'],
+    beside: 'real',
     workers: 2,
     isolated: true,
     folders: ['test/browser'],

@@ -11,6 +11,7 @@ import type { TriageJson } from '../../../../src/answers/triage/schema.js';
 import { kdumpMem, kdumpMemJson } from '../../../support/cli.js';
 import { isUnreadForLong } from '../../skcheck/queues.js';
 import { removeCgroup, until } from '../../skcheck/stage.js';
+import { severeCodes } from './severe.js';
 
 const hasKcore = existsSync('/proc/kcore');
 /** Above the 5 % of memory from which the owner of memory is a finding. */
@@ -106,16 +107,8 @@ async function triaged(): Promise<TriageJson> {
   return JSON.parse(stdout) as TriageJson;
 }
 
-/** No namespace has a log, a pressure and free memory of its own: other programs of the machine change these findings. */
-const isOfMachine = ({ code, evidence }: Found) =>
-  evidence.some(({ kind }) => kind === 'log') ||
-  ['memory-pressure', 'low-memory', 'low-available', 'fragmentation', 'unattributed-memory'].includes(code);
-
-/** Severe findings except zombies: init may reap those of a killed program late. */
-const severe = ({ findings }: TriageJson) =>
-  findings
-    .filter((each) => each.severity !== 'note' && each.code !== 'zombies' && !isOfMachine(each))
-    .map(({ code }) => code);
+/** Without zombies: init may reap those of a killed program late. */
+const severe = (answer: TriageJson) => severeCodes(answer).filter((code) => code !== 'zombies');
 
 /** Runs the program in a separate process group, in a cgroup if given, until `use` has finished. */
 async function during(
@@ -213,7 +206,7 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)(
       const folder = mkdtempSync(join(tmpdir(), 'growth-'));
       const [before, after] = ['before', 'after'].map((name) => join(folder, `${name}.tar.gz`)) as [string, string];
       afterAll(() => rmSync(folder, { recursive: true }));
-      const snapshot = (file: string) => kdumpMem('snapshot', '-o', file, '--force');
+      const snapshot = (file: string) => kdumpMem('snapshot', '-o', file, '--force', '--interval', '0.1');
 
       test('since the first sample of a store of watch', async () => {
         const store = join(folder, 'watch.ndjson');
