@@ -49,11 +49,11 @@ describe('the table of suites', () => {
   });
 });
 
-/** The globs of the table: braces, `**`, `*`, and `!(name)`. */
+/** The globs of the table: braces, `**`, `*`, and `!(name|name)`. */
 function matchesGlob(file: string, glob: string): boolean {
   const pattern = glob
-    .replaceAll(/[.+^$|\\]/g, '\\$&')
-    .replaceAll(/!\(([^)]*)\)/g, '(?!$1\\b)[^/]*')
+    .replaceAll(/[.+^$\\]/g, '\\$&')
+    .replaceAll(/!\(([^)]*)\)/g, '(?!(?:$1)\\b)[^/]*')
     .replaceAll(/\{([^}]*)\}/g, (_, names: string) => `(?:${names.replaceAll(',', '|')})`)
     .replaceAll(/\*\*\/|\*\*|(?<!\])\*/g, (stars) => ({ '**/': '(?:.*/)?', '**': '.*' })[stars] ?? '[^/]*');
   return new RegExp(`^${pattern}$`).test(file);

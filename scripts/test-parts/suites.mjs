@@ -31,9 +31,13 @@ const LOGS = ['test/triage/on-demand/**/*.test.ts'];
 const REAL = ['test/real/**/*.test.ts'];
 const ON_DEMAND = 'test/real/*/on-demand/**';
 /** Sockets and processes of this machine: in namespaces of their own, so that two files can run at a time. */
-const NAMESPACES = ['test/real/skcheck/!(guest).test.ts', 'test/real/{processes,watch}/host/**/*.test.ts'];
+const NAMESPACES = ['test/real/skcheck/!(guest|local-peers).test.ts', 'test/real/{processes,watch}/host/**/*.test.ts'];
 /** Memory of this machine, which has no namespaces: one file at a time. */
-const MEMORY = ['test/real/{diff,incidents,memory,snapshot,triage}/host/**/*.test.ts'];
+const MEMORY = [
+  'test/real/{diff,incidents,memory,snapshot,triage}/host/**/*.test.ts',
+  // What a kill frees is read from a counter of all network namespaces.
+  'test/real/skcheck/local-peers.test.ts',
+];
 const MACHINE = [...NAMESPACES, ...MEMORY];
 /** A leak is steady only where no other guest takes the CPU. */
 const TIMED = 'test/real/leaks/leaks.test.ts';
