@@ -14,18 +14,21 @@ export default defineConfig({
   test: {
     reporters: ['default', './test/support/summary-reporter.ts'],
     ...(!isShuffled && { sequence: { sequencer: LongestFirst } }),
-    projects: SUITES.map(({ name, files, exclude = [], workers = 1, env = {}, isolated = false }, groupOrder) => ({
-      test: {
-        name,
-        include: [...files],
-        // Packages that tests need bring tests of their own.
-        exclude: [...exclude, '**/node_modules/**'],
-        ...LIMITS,
-        maxWorkers: workers,
-        env: { ...env },
-        ...(isolated && { pool: isolatedPool }),
-        sequence: { groupOrder },
-      },
-    })),
+    projects: SUITES.map(
+      ({ name, files, exclude = [], workers = 1, env = {}, shared = false, isolated = false }, groupOrder) => ({
+        test: {
+          name,
+          include: [...files],
+          // Packages that tests need bring tests of their own.
+          exclude: [...exclude, '**/node_modules/**'],
+          ...LIMITS,
+          maxWorkers: workers,
+          isolate: !shared,
+          env: { ...env },
+          ...(isolated && { pool: isolatedPool }),
+          sequence: { groupOrder },
+        },
+      }),
+    ),
   },
 });

@@ -8,6 +8,7 @@ export interface Suite {
   readonly first?: readonly string[];
   readonly beside?: string;
   readonly workers?: number;
+  readonly shared?: boolean;
   readonly isolated?: boolean;
   readonly env?: Readonly<Record<string, string>>;
 }

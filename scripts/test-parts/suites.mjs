@@ -12,6 +12,7 @@
  * @property {string[]} [first] its longest files, which start first
  * @property {string} [beside] runs while this suite runs: its tests mostly wait
  * @property {number} [workers] files at a time (default 1)
+ * @property {boolean} [shared] files share a process: code is loaded and compiled once, and no test may leave anything behind
  * @property {boolean} [isolated] its tests see no process, socket or mount of others (test/support/isolated.ts)
  * @property {Record<string, string>} [env]
  * @property {string[]} [programs] as programs.mjs checks them, besides those of every suite
@@ -76,6 +77,7 @@ export const SUITES = [
     files: UNIT,
     exclude: [...WEEKS, ...LOGS],
     workers: 2,
+    shared: true,
   },
   {
     name: 'quick',
