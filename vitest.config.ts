@@ -1,26 +1,34 @@
 import { defineConfig } from 'vitest/config';
 import { SUITES } from './scripts/test-parts/suites.mjs';
 import { isolated as isolatedPool } from './test/support/isolated.js';
+import { LongestFirst } from './test/support/longest-first.js';
 
 // Bounds end what hangs; on a machine that is busy with something else, a test can take ten times as long.
 const LIMITS = { testTimeout: 300_000, hookTimeout: 600_000 };
+
+/** `scripts/test repeat` runs files in other orders. */
+const isShuffled = process.argv.some((arg) => arg.startsWith('--sequence.shuffle'));
 
 // A project for each suite, one after the other.
 export default defineConfig({
   test: {
     reporters: ['default', './test/support/summary-reporter.ts'],
-    projects: SUITES.map(({ name, files, exclude = [], workers = 1, env = {}, isolated = false }, groupOrder) => ({
-      test: {
-        name,
-        include: [...files],
-        // Packages that tests need bring tests of their own.
-        exclude: [...exclude, '**/node_modules/**'],
-        ...LIMITS,
-        maxWorkers: workers,
-        env: { ...env },
-        ...(isolated && { pool: isolatedPool }),
-        sequence: { groupOrder },
-      },
-    })),
+    ...(!isShuffled && { sequence: { sequencer: LongestFirst } }),
+    projects: SUITES.map(
+      ({ name, files, exclude = [], workers = 1, env = {}, shared = false, isolated = false }, groupOrder) => ({
+        test: {
+          name,
+          include: [...files],
+          // Packages that tests need bring tests of their own.
+          exclude: [...exclude, '**/node_modules/**'],
+          ...LIMITS,
+          maxWorkers: workers,
+          isolate: !shared,
+          env: { ...env },
+          ...(isolated && { pool: isolatedPool }),
+          sequence: { groupOrder },
+        },
+      }),
+    ),
   },
 });

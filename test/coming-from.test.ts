@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { socketsSchema } from '../src/answers/schema.js';
-import { kdumpMem, kdumpMemJson } from './support/cli.js';
 import { crashRows, wordsOf } from './support/coming-from.js';
 import { ROOT } from './support/documents.js';
+import { kdumpMem, kdumpMemJson } from './support/in-process.js';
 
 /** Commands that vendors' scripts run in crash for a support case. */
 const SUPPORT = [

@@ -2,8 +2,8 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { EXIT } from '../src/app/kit/failure.js';
-import { kdumpMemIn } from './support/cli.js';
 import { commandLines, DOCUMENTS, ROOT, textOf } from './support/documents.js';
+import { kdumpMemIn } from './support/in-process.js';
 import { scratchFolder } from './support/scratch.js';
 
 /** Placeholder in a line whose words are separated by blanks. */

@@ -4,9 +4,9 @@ import { memorySchema } from '../src/answers/memory/schema.js';
 import { procsSchema } from '../src/answers/procs/schema.js';
 import { triageSchema } from '../src/answers/triage/schema.js';
 import { formatSize } from '../src/base/size.js';
-import { kdumpMem } from './support/cli.js';
 import { textOf } from './support/documents.js';
 import { incident } from './support/fixtures.js';
+import { kdumpMem } from './support/in-process.js';
 
 const { vmcore, truth } = incident();
 const { drgn, slabBytes, tcpMemBytes } = truth;

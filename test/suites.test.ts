@@ -41,14 +41,19 @@ describe('the table of suites', () => {
       expect(names.length === 1 || `${names}` === 'real,kernels', `${file}: ${names}`).toBe(true);
     }
     expect(files.length).toBeGreaterThan(400);
+    const names = SUITES.map(({ name }) => name);
+    for (const { beside } of SUITES) if (beside !== undefined) expect(names).toContain(beside);
+    for (const { name, first = [], files: globs, exclude } of SUITES)
+      for (const file of first)
+        expect(files.includes(file) && matches(file, globs) && !matches(file, exclude), `${name}: ${file}`).toBe(true);
   });
 });
 
-/** The globs of the table: braces, `**`, `*`, and `!(name)`. */
+/** The globs of the table: braces, `**`, `*`, and `!(name|name)`. */
 function matchesGlob(file: string, glob: string): boolean {
   const pattern = glob
-    .replaceAll(/[.+^$|\\]/g, '\\$&')
-    .replaceAll(/!\(([^)]*)\)/g, '(?!$1\\b)[^/]*')
+    .replaceAll(/[.+^$\\]/g, '\\$&')
+    .replaceAll(/!\(([^)]*)\)/g, '(?!(?:$1)\\b)[^/]*')
     .replaceAll(/\{([^}]*)\}/g, (_, names: string) => `(?:${names.replaceAll(',', '|')})`)
     .replaceAll(/\*\*\/|\*\*|(?<!\])\*/g, (stars) => ({ '**/': '(?:.*/)?', '**': '.*' })[stars] ?? '[^/]*');
   return new RegExp(`^${pattern}$`).test(file);

@@ -5,7 +5,10 @@ export interface Suite {
   readonly ci?: boolean;
   readonly files: readonly string[];
   readonly exclude?: readonly string[];
+  readonly first?: readonly string[];
+  readonly beside?: string;
   readonly workers?: number;
+  readonly shared?: boolean;
   readonly isolated?: boolean;
   readonly env?: Readonly<Record<string, string>>;
 }

@@ -9,7 +9,10 @@
  * @property {boolean} [ci] part of `npm test`
  * @property {string[]} files
  * @property {string[]} [exclude]
+ * @property {string[]} [first] its longest files, which start first
+ * @property {string} [beside] runs while this suite runs: its tests mostly wait
  * @property {number} [workers] files at a time (default 1)
+ * @property {boolean} [shared] files share a process: code is loaded and compiled once, and no test may leave anything behind
  * @property {boolean} [isolated] its tests see no process, socket or mount of others (test/support/isolated.ts)
  * @property {Record<string, string>} [env]
  * @property {string[]} [programs] as programs.mjs checks them, besides those of every suite
@@ -29,9 +32,13 @@ const LOGS = ['test/triage/on-demand/**/*.test.ts'];
 const REAL = ['test/real/**/*.test.ts'];
 const ON_DEMAND = 'test/real/*/on-demand/**';
 /** Sockets and processes of this machine: in namespaces of their own, so that two files can run at a time. */
-const NAMESPACES = ['test/real/skcheck/!(guest).test.ts', 'test/real/{processes,watch}/host/**/*.test.ts'];
+const NAMESPACES = ['test/real/skcheck/!(guest|local-peers).test.ts', 'test/real/{processes,watch}/host/**/*.test.ts'];
 /** Memory of this machine, which has no namespaces: one file at a time. */
-const MEMORY = ['test/real/{diff,incidents,memory,snapshot,triage}/host/**/*.test.ts'];
+const MEMORY = [
+  'test/real/{diff,incidents,memory,snapshot,triage}/host/**/*.test.ts',
+  // What a kill frees is read from a counter of all network namespaces.
+  'test/real/skcheck/local-peers.test.ts',
+];
 const MACHINE = [...NAMESPACES, ...MEMORY];
 /** A leak is steady only where no other guest takes the CPU. */
 const TIMED = 'test/real/leaks/leaks.test.ts';
@@ -70,6 +77,7 @@ export const SUITES = [
     files: UNIT,
     exclude: [...WEEKS, ...LOGS],
     workers: 2,
+    shared: true,
   },
   {
     name: 'quick',
@@ -78,6 +86,7 @@ export const SUITES = [
     ci: true,
     files: ['test/**/*.test.ts'],
     exclude: ['test/real/**', ...UNIT, ...WEEKS, ...LOGS],
+    first: ['test/app/mcp/server.test.ts', 'test/app/triage/many.test.ts', 'test/damage/fuzz.test.ts'],
     workers: 2,
     folders: ['test/nodes', 'test/browser'],
   },
@@ -88,6 +97,7 @@ export const SUITES = [
     ci: true,
     files: REAL,
     exclude: [...MACHINE, ...ON_ALL_KERNELS, TIMED, ...PUBLISHED, ON_DEMAND],
+    first: ['test/real/live/skb.test.ts', 'test/real/stacks/blocked.test.ts', 'test/real/extract/command.test.ts'],
     // Each may have a guest, drgn or crash beside it.
     workers: 2,
     folders: ['test/nodes', 'test/browser'],
@@ -100,6 +110,8 @@ export const SUITES = [
     ci: true,
     files: NAMESPACES,
     exclude: [ON_DEMAND],
+    first: ['test/real/processes/host/stacks.test.ts', 'test/real/skcheck/verdicts.test.ts'],
+    beside: 'real',
     workers: 2,
     isolated: true,
     folders: ['test/browser'],

@@ -46,9 +46,18 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
 export async function main(...register: readonly ((program: Command) => void)[]): Promise<void> {
   if (process.env[READER_VARIABLE]) return (await import('../host/proc/memory-files.js')).runReader();
   reportBugs('kdump-mem');
+  endWithReader('kdump-mem', EXIT.unreadable);
+  await runCommandLine(...register);
+}
+
+/**
+ * Runs the command line of process.argv: prints its answer or its error, and sets the exit status.
+ *
+ * @param register functions that register the commands
+ */
+export async function runCommandLine(...register: readonly ((program: Command) => void)[]): Promise<void> {
   const program = kdumpMemCommand(...register);
   refuseFrom(program);
-  endWithReader('kdump-mem', EXIT.unreadable);
   try {
     if (isServed) (await import('../triage/batch/worker.js')).endWithParent();
     refuseWithoutCommand(program, process.argv.slice(2));

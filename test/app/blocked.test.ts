@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { blockedSchema } from '../../src/answers/blocked/schema.js';
-import { kdumpMem } from '../support/cli.js';
+import { kdumpMem } from '../support/in-process.js';
 import { scratchFolder } from '../support/scratch.js';
 import { snapshotFiles, writeCapture } from '../support/snapshot.js';
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { infoSchema } from '../../src/answers/info/schema.js';
-import { kdumpMem } from '../support/cli.js';
 import { drgnJson } from '../support/drgn.js';
+import { kdumpMem } from '../support/in-process.js';
 import { kernelOf, type LabDumpName, labDump } from '../support/lab.js';
 
 export interface Drgn {

@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { kdumpMem } from '../support/cli.js';
 import { drgnJson } from '../support/drgn.js';
+import { kdumpMem } from '../support/in-process.js';
 import {
   KDUMP_FORMATS,
   type KdumpFormat,

@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type ReadJson, readSchema } from '../../src/answers/read/schema.js';
-import { commandPath, kdumpMem } from '../support/cli.js';
+import { commandPath } from '../support/cli.js';
 import { drgnJson } from '../support/drgn.js';
+import { kdumpMem } from '../support/in-process.js';
 import { KERNELS, labDump, labKdump, labKernel, labTool } from '../support/lab.js';
 
 const SCRIPT = new URL('./read.py', import.meta.url);

@@ -14,9 +14,9 @@ import { openNative, openNativeImage } from '../../src/kernel/native/open.js';
 import { openDump } from '../../src/library/index.js';
 import { kernelStacks } from '../../src/walk/memory/stacks.js';
 import { Warnings } from '../../src/walk/warnings.js';
-import { kdumpMem } from '../support/cli.js';
 import { damagedImage } from '../support/damaged-image.js';
 import { fixture } from '../support/fixtures.js';
+import { kdumpMem } from '../support/in-process.js';
 import { KERNELS, labDump } from '../support/lab.js';
 
 /** Number of the range, physical address of the word, bytes from the start of the range. */

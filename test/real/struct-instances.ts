@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { instanceSchema, type ValueJson } from '../../src/answers/struct/schema.js';
-import { kdumpMem } from '../support/cli.js';
 import { drgnJson } from '../support/drgn.js';
+import { kdumpMem } from '../support/in-process.js';
 import { kernelOf, type LabDumpName, labDump } from '../support/lab.js';
 
 /** Every leaf of a value by its path, as test/real/struct-values.py names them. */

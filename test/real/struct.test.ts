@@ -5,7 +5,7 @@ import { structSchema } from '../../src/answers/struct/schema.js';
 import type { NativeKernel } from '../../src/kernel/native/kernel.js';
 import { namedTypes } from '../../src/kernel/native/named-types.js';
 import { openNative } from '../../src/kernel/native/open.js';
-import { kdumpMem } from '../support/cli.js';
+import { kdumpMem } from '../support/in-process.js';
 import { KERNELS, labDump, labKdump, labKernel, labTool, ofRun } from '../support/lab.js';
 import { structInstancesSuite } from './struct-instances.js';
 

@@ -5,8 +5,8 @@ import { whatisSchema } from '../../src/answers/whatis/schema.js';
 import { openNative } from '../../src/kernel/native/open.js';
 import { kernelStacks } from '../../src/walk/memory/stacks.js';
 import { Warnings } from '../../src/walk/warnings.js';
-import { kdumpMem } from '../support/cli.js';
 import { type Damage, memoryOf } from '../support/damaged-kernel.js';
+import { kdumpMem } from '../support/in-process.js';
 import { KERNELS, labDump } from '../support/lab.js';
 import { whatisSuite } from './whatis-suite.js';
 

@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 export const LAB_KERNELS = ['5.10', '6.1', '6.12', 'newest'] as const;
 
 /** The suite `kernels` runs every test on all kernels and dumps of the lab, `npm test` on those below. */
-const ALL_KERNELS = process.env.KDUMP_MEM_TEST_KERNELS === 'all';
+/** Whether this run tests all kernels, in the suite `kernels`. */
+export const ALL_KERNELS = process.env.KDUMP_MEM_TEST_KERNELS === 'all';
 const BRIEF: ReadonlySet<string> = new Set(
   '6.1 newest 6.12-arm64-16k 6.1-kdump 6.1-families newest-families'.split(' '),
 );

@@ -11,9 +11,9 @@ import type { KeptBytes } from '../../../src/kernel/native/image/kept-bytes.js';
 import { openImage } from '../../../src/kernel/native/image/open.js';
 import { openNative, openNativeImage } from '../../../src/kernel/native/open.js';
 import { answers } from '../../support/answers.js';
-import { kdumpMem, kdumpMemJson } from '../../support/cli.js';
 import { rawPages } from '../../support/dump/raw-pages.js';
 import { FIXTURES, type FixtureName, fixture } from '../../support/fixtures.js';
+import { kdumpMem, kdumpMemJson } from '../../support/in-process.js';
 import { scratchFolder } from '../../support/scratch.js';
 
 const folder = scratchFolder('extract-');

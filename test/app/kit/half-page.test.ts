@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { kdumpMem } from '../../support/cli.js';
 import { vmcoreinfoNote, writeElf } from '../../support/dump/elf.js';
+import { kdumpMem } from '../../support/in-process.js';
 import { syntheticKernel } from '../../support/native-kernel.js';
 import { scratchFolder } from '../../support/scratch.js';
 

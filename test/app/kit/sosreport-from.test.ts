@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { logSchema } from '../../../src/answers/log/schema.js';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { procsSchema } from '../../../src/answers/procs/schema.js';
-import { kdumpMem, kdumpMemJson } from '../../support/cli.js';
+import { kdumpMem, kdumpMemJson } from '../../support/in-process.js';
 import { scratchFolder } from '../../support/scratch.js';
 import { meminfo } from '../../support/snapshot.js';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { captureTar } from '../../support/capture.js';
-import { kdumpMem } from '../../support/cli.js';
+import { kdumpMem } from '../../support/in-process.js';
 import { scratchFolder } from '../../support/scratch.js';
 import { snapshotFiles, writeCapture } from '../../support/snapshot.js';
 

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { leakMethodsSchema, leaksSchema } from '../../../src/answers/leaks/schema.js';
-import { commandPath, kdumpMem, kdumpMemJson } from '../../support/cli.js';
+import { commandPath } from '../../support/cli.js';
+import { kdumpMem, kdumpMemJson } from '../../support/in-process.js';
 import { scratchFolder } from '../../support/scratch.js';
 
 const folder = scratchFolder('kdump-mem-leaks-');

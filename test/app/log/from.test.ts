@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { logEndSchema, logSchema } from '../../../src/answers/log/schema.js';
 import { captureFiles } from '../../support/capture.js';
-import { kdumpMem, kdumpMemJson } from '../../support/cli.js';
+import { kdumpMem, kdumpMemJson } from '../../support/in-process.js';
 import { scratchFolder } from '../../support/scratch.js';
 import { snapshotFiles, writeCapture } from '../../support/snapshot.js';
 

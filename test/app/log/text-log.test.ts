@@ -8,8 +8,9 @@ import { logEndSchema, logMessageSchema, logSchema } from '../../../src/answers/
 import { triageSchema } from '../../../src/answers/triage/schema.js';
 import { withLogBeside } from '../../../src/app/triage/text-log.js';
 import { triageWith } from '../../answers/triage/hostile.js';
-import { commandPath, kdumpMem } from '../../support/cli.js';
+import { commandPath } from '../../support/cli.js';
 import { fixture } from '../../support/fixtures.js';
+import { kdumpMem } from '../../support/in-process.js';
 import { parseRun } from '../../support/triage-run.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'text-log-'));

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { cksum } from '../../../src/capture/read/tar.js';
-import { kdumpMem } from '../../support/cli.js';
+import { kdumpMem } from '../../support/in-process.js';
 import { scratchFolder } from '../../support/scratch.js';
 import { meminfo } from '../../support/snapshot.js';
 

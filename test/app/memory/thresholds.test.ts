@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { leafTree } from '../../../src/account/memory/tree.js';
 import { checkThresholds, parseThreshold } from '../../../src/app/memory/thresholds.js';
-import { kdumpMem } from '../../support/cli.js';
+import { kdumpMem } from '../../support/in-process.js';
 
 const memory = (complete = true) =>
   leafTree({

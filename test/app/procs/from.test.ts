@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { processSchema } from '../../../src/answers/process/schema.js';
 import { procsSchema } from '../../../src/answers/procs/schema.js';
 import { captureFiles } from '../../support/capture.js';
-import { kdumpMem, kdumpMemJson } from '../../support/cli.js';
+import { kdumpMem, kdumpMemJson } from '../../support/in-process.js';
 import { scratchFolder } from '../../support/scratch.js';
 import { type MadeProcess, meminfo, snapshotFiles, writeCapture } from '../../support/snapshot.js';
 

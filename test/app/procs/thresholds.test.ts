@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { ChosenProcs } from '../../../src/account/processes/groups.js';
 import { checkThresholds, parseThreshold } from '../../../src/app/procs/thresholds.js';
-import { kdumpMem } from '../../support/cli.js';
+import { kdumpMem } from '../../support/in-process.js';
 
 const INCIDENT = 'fixtures/incident.vmcore';
 const process = (pid: number, anonymous: number | null) => ({ pid, comm: 'a\x1b', anonymous });

@@ -7,8 +7,8 @@ import {
   socketsEndSchema,
   socketsSchema,
 } from '../../../src/answers/schema.js';
-import { kdumpMem } from '../../support/cli.js';
 import { fixture } from '../../support/fixtures.js';
+import { kdumpMem } from '../../support/in-process.js';
 
 const { vmcore, truth } = fixture('6.1');
 const run = (...options: string[]) => kdumpMem('sockets', '--vmcore', vmcore, ...options);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { triageSchema } from '../../../src/answers/triage/schema.js';
-import { kdumpMem } from '../../support/cli.js';
+import { kdumpMem } from '../../support/in-process.js';
 import { meminfo, snapshotFiles, writeCapture } from '../../support/snapshot.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'triage-from-'));

@@ -140,16 +140,19 @@ test('a team’s own rules apply to each dump', async () => {
 test('a killed worker and one that exceeds its time have their lines', async () => {
   const words = ['whole-000', 'whole-001'].map((name) => join(tree.path, name, 'vmcore'));
   const run = new TriageRun('--ndjson', '--jobs', '2', '--timeout', '5', ...words);
-  const [killed, stopped] = await Promise.all([run.workerOn('whole-000'), run.workerOn('whole-001')]);
+  const signal = async (part: string, name: NodeJS.Signals) => {
+    const worker = (await run.workerOn(part))!;
+    process.kill(worker, name);
+    return worker;
+  };
   // A stopped worker never finishes.
-  process.kill(stopped!, 'SIGSTOP');
-  process.kill(killed!, 'SIGKILL');
+  const [, stopped] = await Promise.all([signal('whole-000', 'SIGKILL'), signal('whole-001', 'SIGSTOP')]);
   expect(await run.ended).toMatchObject({ status: 3 });
   const { lines, end } = parseRun(run.stdout);
   expect(lines.map(({ error }) => error?.code)).toEqual(['killed', 'timed-out']);
   expect(lines.map(({ error }) => error?.signal)).toEqual(['SIGKILL', 'SIGKILL']);
   expect(end).toMatchObject({ dumps: 2, read: 0, failed: 2 });
-  expect(isRunning(stopped!)).toBe(false);
+  expect(isRunning(stopped)).toBe(false);
 });
 
 test('time during which the whole run was stopped does not count for a dump', async () => {

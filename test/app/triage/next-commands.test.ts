@@ -5,7 +5,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { taskStacksSchema } from '../../../src/answers/task-stacks/schema.js';
 import { type TriageJson, triageSchema } from '../../../src/answers/triage/schema.js';
 import { FINDING_CODES, type FindingCode } from '../../../src/triage/findings/all.js';
-import { kdumpMem } from '../../support/cli.js';
+import { kdumpMem } from '../../support/in-process.js';
 import { PROOFS, shows } from '../../support/next-commands.js';
 import { type MadeProcess, meminfo, snapshotFiles, writeCapture } from '../../support/snapshot.js';
 

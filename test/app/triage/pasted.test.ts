@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { afterAll, describe, expect, test } from 'vitest';
 import { triageSchema } from '../../../src/answers/triage/schema.js';
-import { commandPath, kdumpMem, kdumpMemJson } from '../../support/cli.js';
+import { commandPath } from '../../support/cli.js';
+import { kdumpMem, kdumpMemJson } from '../../support/in-process.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'pasted-'));
 afterAll(() => rmSync(folder, { recursive: true }));

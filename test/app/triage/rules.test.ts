@@ -2,8 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { triageSchema } from '../../../src/answers/triage/schema.js';
-import { kdumpMem } from '../../support/cli.js';
 import { fixture } from '../../support/fixtures.js';
+import { kdumpMem } from '../../support/in-process.js';
 import { scratchFolder } from '../../support/scratch.js';
 
 const { vmcore } = fixture('6.1');

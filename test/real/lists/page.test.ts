@@ -5,7 +5,7 @@ import { listHtml } from '../../../src/answers/html/list-page.js';
 import type { ProcsJson } from '../../../src/answers/procs/schema.js';
 import { tableBlock } from '../../../src/answers/text/blocks.js';
 import { lookAt, type Seen } from '../../support/browser.js';
-import { kdumpMem } from '../../support/cli.js';
+import { kdumpMem } from '../../support/in-process.js';
 import { pageTests } from '../../support/page-tests.js';
 import { scratchFolder } from '../../support/scratch.js';
 

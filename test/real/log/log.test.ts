@@ -9,8 +9,8 @@ import { openNative } from '../../../src/kernel/native/open.js';
 import { textRecords } from '../../../src/log/reader.js';
 import type { LogRecord, TextRecord } from '../../../src/records/log-records.js';
 import { logFindings } from '../../../src/triage/log/log-findings.js';
-import { kdumpMem } from '../../support/cli.js';
 import { drgnJson } from '../../support/drgn.js';
+import { kdumpMem } from '../../support/in-process.js';
 import { DUMPS, labDump, labKdump, labKernel, labTool, labVmcore, ofRun, PANICKED_KERNELS } from '../../support/lab.js';
 
 interface DrgnMessage {

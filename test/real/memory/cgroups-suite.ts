@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type MemoryJson, memorySchema } from '../../../src/answers/memory/schema.js';
-import { kdumpMem, kdumpMemJson } from '../../support/cli.js';
 import { drgnJson } from '../../support/drgn.js';
 import { testGuest } from '../../support/guest.js';
+import { kdumpMem, kdumpMemJson } from '../../support/in-process.js';
 import type { LabKernel } from '../../support/lab.js';
 import { bytesOf, sumOf } from './files-suite.js';
 

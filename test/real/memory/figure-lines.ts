@@ -1,5 +1,5 @@
 import { memorySchema } from '../../../src/answers/memory/schema.js';
-import { kdumpMemJson } from '../../support/cli.js';
+import { kdumpMemJson } from '../../support/in-process.js';
 
 /** Output of `memory --as WHICH` for a source, by the names of its lines. */
 export const asked = async (which: string, ...source: string[]) => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { kdumpMem } from '../../support/cli.js';
 import { drgnJson } from '../../support/drgn.js';
+import { kdumpMem } from '../../support/in-process.js';
 import { labDump, ofRun } from '../../support/lab.js';
 import { asked } from './figure-lines.js';
 

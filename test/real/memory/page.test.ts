@@ -6,7 +6,7 @@ import { memoryHtml } from '../../../src/answers/memory/html/page.js';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { answerWith, HOSTILE } from '../../answers/memory/hostile.js';
 import { lookAt, type Seen } from '../../support/browser.js';
-import { kdumpMem, kdumpMemJson } from '../../support/cli.js';
+import { kdumpMem, kdumpMemJson } from '../../support/in-process.js';
 import { labDump } from '../../support/lab.js';
 import { boxTests, pageTests } from '../../support/page-tests.js';
 

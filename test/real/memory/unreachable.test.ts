@@ -12,9 +12,9 @@ import { openNative, openNativeImage } from '../../../src/kernel/native/open.js'
 import { SlabCacheNames } from '../../../src/walk/pages/slab-caches.js';
 import { StructReader } from '../../../src/walk/struct-reader.js';
 import { Warnings } from '../../../src/walk/warnings.js';
-import { kdumpMem } from '../../support/cli.js';
 import { damagedImage, type PhysicalPatch } from '../../support/damaged-image.js';
 import { fixture } from '../../support/fixtures.js';
+import { kdumpMem } from '../../support/in-process.js';
 import { KERNELS, labDump, labKdump, PANICKED_KERNELS } from '../../support/lab.js';
 
 const WORDS = fileURLToPath(new URL('../refs.py', import.meta.url));

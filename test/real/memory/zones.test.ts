@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
-import { kdumpMem } from '../../support/cli.js';
+import { kdumpMem } from '../../support/in-process.js';
 import { KERNELS, LAB, ofRun } from '../../support/lab.js';
 
 const NUMA = ofRun(['6.1-numa', 'newest-numa']);

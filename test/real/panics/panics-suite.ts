@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type TriageJson, triageSchema } from '../../../src/answers/triage/schema.js';
-import { kdumpMem } from '../../support/cli.js';
+import { kdumpMem } from '../../support/in-process.js';
 import { LAB, type LabKernel, labKernel, labTool } from '../../support/lab.js';
 import { DRGN_LOST, drgnDifferences, UNSEEN_EXCEPTION } from '../stacks/drgn-stacks.js';
 import type { PanicKind } from './kinds.js';

@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
-import { kdumpMem } from '../../support/cli.js';
 import { fixture } from '../../support/fixtures.js';
+import { kdumpMem } from '../../support/in-process.js';
 
 const FOLDER = fileURLToPath(new URL('../../../schemas', import.meta.url));
 const VALID = fileURLToPath(new URL('valid.py', import.meta.url));

@@ -3,9 +3,9 @@ import { accountFd } from '../../../src/account/skb.js';
 import { openCrash } from '../../../src/kernel/crash/open.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
-import { kdumpMem } from '../../support/cli.js';
 import { DamagedDump } from '../../support/damaged-dump.js';
 import { memoryOf } from '../../support/damaged-kernel.js';
+import { kdumpMem } from '../../support/in-process.js';
 import { labDump, labKernel, labTool, role } from '../../support/lab.js';
 
 const { elf, truth, oracle } = labDump('6.1');

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { verifySchema } from '../../../src/answers/schema.js';
-import { kdumpMem } from '../../support/cli.js';
+import { kdumpMem } from '../../support/in-process.js';
 import { labDump, labKernel, labTool, role } from '../../support/lab.js';
 
 const { kdumpZlib, truth } = labDump('6.1');

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { skcheckSchema } from '../../../src/answers/skcheck/schema.js';
-import { Stage, skcheck } from './stage.js';
+import { Stage, skcheck, until } from './stage.js';
 
 const stage = new Stage();
 const dir = mkdtempSync(join(tmpdir(), 'skcheck-'));
@@ -46,15 +46,13 @@ test('few and many give one outcome each', () => {
 describe('processes of ss exit with it', () => {
   test('a grandchild that keeps its pipe', async () => {
     const mark = `skcheck-test-${process.pid}`;
-    writeFileSync(join(dir, 'ss'), `#!/bin/sh\nsh -c 'sleep 60; :' ${mark} &\necho x\nwait\n`);
+    writeFileSync(join(dir, 'ss'), `#!/bin/sh\nsh -c 'sleep 600; :' ${mark} &\necho x\nwait\n`);
     chmodSync(join(dir, 'ss'), 0o755);
     const env = { PATH: `${dir}:${process.env.PATH}` };
     // It is interrupted long before ss times out.
     const run = skcheck(['--netns', 'own'], ['timeout', '-s', 'INT', '3'], env);
     expect(run.stdout).toBe('');
-    // A killed process is visible until the kernel has reaped it; otherwise it sleeps for 60 s.
-    const left = () => spawnSync('pgrep', ['-f', mark], { encoding: 'utf8' }).stdout;
-    for (let tries = 0; tries < 50 && left() !== ''; tries++) await new Promise((resolve) => setTimeout(resolve, 100));
-    expect(left()).toBe('');
+    // A killed process is visible until the kernel has reaped it; otherwise it sleeps for 600 s.
+    await until(() => spawnSync('pgrep', ['-f', mark], { encoding: 'utf8' }).stdout === '');
   });
 });

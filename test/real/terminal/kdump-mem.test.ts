@@ -3,8 +3,9 @@ import { stripVTControlCharacters } from 'node:util';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
 import { columnsOf } from '../../../src/answers/text/cut.js';
-import { commandPath, kdumpMem } from '../../support/cli.js';
+import { commandPath } from '../../support/cli.js';
 import { fixture } from '../../support/fixtures.js';
+import { kdumpMem, kdumpMemOn } from '../../support/in-process.js';
 import { labDump } from '../../support/lab.js';
 
 const PTY = fileURLToPath(new URL('on_terminal.py', import.meta.url));
@@ -80,7 +81,7 @@ const DEPTHS = [[], ['-v'], ['--caches'], ['--vmalloc'], ['--nodes'], ['--as', '
 test.each(SOURCES.flatMap((source) => DEPTHS.map((depth) => [[...depth, ...source]] as const)))(
   'memory %j fits a terminal of 80 columns, and truncates no figure',
   async (args) => {
-    const lines = await linesOnTerminal(80, 'memory', ...args);
+    const lines = (await kdumpMemOn(80, 'memory', ...args)).stdout.split('\n');
     expect(lines.length).toBeGreaterThan(3);
     expect(widest(lines)).toBeLessThanOrEqual(80);
     for (const line of lines) expect(line).not.toMatch(/\d…(?: |$)/);

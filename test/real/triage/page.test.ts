@@ -7,7 +7,7 @@ import { triageSchema } from '../../../src/answers/triage/schema.js';
 import { HOSTILE } from '../../answers/memory/hostile.js';
 import { triageWith } from '../../answers/triage/hostile.js';
 import { lookAt, type Seen } from '../../support/browser.js';
-import { kdumpMem } from '../../support/cli.js';
+import { kdumpMem } from '../../support/in-process.js';
 import { labKdump } from '../../support/lab.js';
 import { boxTests, pageTests } from '../../support/page-tests.js';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { triageSchema } from '../../../src/answers/triage/schema.js';
-import { kdumpMem, kdumpMemJson } from '../../support/cli.js';
+import { kdumpMem, kdumpMemJson } from '../../support/in-process.js';
 import { labDump } from '../../support/lab.js';
 import { scratchFolder } from '../../support/scratch.js';
 

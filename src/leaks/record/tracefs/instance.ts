@@ -160,9 +160,18 @@ const MOST_OF_CPU = { allocations: 4096, frees: 1024 } as const;
 /** Minimum per CPU, KiB: two pages, the smallest ring buffer. */
 const LEAST_OF_CPU = 8;
 
-/** Sets the buffer sizes of an instance. @throws {TraceError} `trace-failed` */
-export function sizeBuffers(instance: TraceInstance, purpose: keyof typeof SHARES): void {
-  const all = Math.min(MOST_KILOBYTES, (freemem() / 1024) * SHARE_OF_FREE);
+/**
+ * Sets the buffer sizes of an instance.
+ *
+ * @param freeBytes free memory of the machine
+ * @throws {TraceError} `trace-failed`
+ */
+export function sizeBuffers(
+  instance: TraceInstance,
+  purpose: keyof typeof SHARES,
+  freeBytes: number = freemem(),
+): void {
+  const all = Math.min(MOST_KILOBYTES, (freeBytes / 1024) * SHARE_OF_FREE);
   const each = Math.floor((all * SHARES[purpose]) / Math.max(1, instance.cpus.length));
   const kilobytes = Math.max(LEAST_OF_CPU, Math.min(MOST_OF_CPU[purpose], each));
   instance.write('buffer_size_kb', String(kilobytes));

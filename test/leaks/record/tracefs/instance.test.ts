@@ -1,15 +1,10 @@
-import { freemem } from 'node:os';
-import { afterEach, expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { sizeBuffers, type TraceInstance } from '../../../../src/leaks/record/tracefs/instance.js';
-
-vi.mock('node:os', { spy: true });
-afterEach(() => vi.mocked(freemem).mockReset());
 
 const MEBIBYTE = 1024 * 1024;
 
 /** Bytes of all buffers in both instances of a recording. */
 function allBuffers(cpus: number, free: number): number {
-  vi.mocked(freemem).mockReturnValue(free);
   let bytes = 0;
   for (const purpose of ['allocations', 'frees'] as const) {
     const written: [string, string][] = [];
@@ -17,7 +12,7 @@ function allBuffers(cpus: number, free: number): number {
       cpus: Array.from({ length: cpus }, (_, at) => at),
       write: (file: string, text: string) => written.push([file, text]),
     } as unknown as TraceInstance;
-    sizeBuffers(instance, purpose);
+    sizeBuffers(instance, purpose, free);
     expect(written).toEqual([['buffer_size_kb', expect.stringMatching(/^\d+$/)]]);
     bytes += cpus * Number(written[0]![1]) * 1024;
   }

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -15,7 +15,9 @@ describe('mappings of a process of this machine', () => {
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'maps-'));
-    const program = guestTool('takemaps', '6.1').from ?? '';
+    // A copy: its pages are shared with no process that another test starts.
+    const program = join(folder, 'takemaps');
+    copyFileSync(guestTool('takemaps', '6.1').from ?? '', program);
     child = spawn(program, [folder], { stdio: ['ignore', 'pipe', 'inherit'] });
     const [words] = child.stdout ? await once(child.stdout, 'data') : [''];
     pids = String(words).trim().split(' ').slice(1).map(Number);
@@ -32,18 +34,29 @@ describe('mappings of a process of this machine', () => {
     return processSchema.parse(JSON.parse(stdout));
   };
 
+  /** The answer, and /proc/PID/smaps: as it was before and after, since reclaim and write-back change it. */
+  const steady = async (pid: number) => {
+    const read = () => readFileSync(`/proc/${pid}/smaps`, 'utf8');
+    for (;;) {
+      const before = read();
+      const answer = await answerOf(pid);
+      const pmap = execFileSync('pmap', ['-x', String(pid)], { encoding: 'utf8' });
+      if (read() === before) return { answer, smaps: before, pmap };
+    }
+  };
+
   /** Sums of all mappings in /proc/PID/smaps, kB. */
-  const sumOf = (pid: number, field: string) =>
-    readFileSync(`/proc/${pid}/smaps`, 'utf8')
+  const sumOf = (smaps: string, field: string) =>
+    smaps
       .split('\n')
       .filter((line) => line.startsWith(`${field}:`))
       .reduce((sum, line) => sum + Number(line.split(/\s+/)[1]), 0);
 
   test('match pmap -x, with resident and dirty bytes of each', async () => {
     for (const pid of pids) {
-      const { mappings } = await answerOf(pid);
-      const lines = execFileSync('pmap', ['-x', String(pid)], { encoding: 'utf8' }).split('\n');
-      const theirs = lines
+      const { answer, pmap } = await steady(pid);
+      const theirs = pmap
+        .split('\n')
         .map((line) => line.trim().split(/\s+/))
         .filter(([address = '', size]) => /^[0-9a-f]{16}$/.test(address) && size !== undefined)
         .map(([address = '', ...figures]) => [
@@ -51,7 +64,7 @@ describe('mappings of a process of this machine', () => {
           ...figures.slice(0, 3).map(Number),
           figures[3]?.slice(0, 3),
         ]);
-      const ours = mappings.map((mapping) => [
+      const ours = answer.mappings.map((mapping) => [
         BigInt(mapping.start),
         mapping.sizeBytes / 1024,
         (mapping.rssBytes ?? 0) / 1024,
@@ -65,7 +78,7 @@ describe('mappings of a process of this machine', () => {
 
   test('sums match smaps, for groups and the process', async () => {
     for (const pid of pids) {
-      const answer = await answerOf(pid);
+      const { answer, smaps } = await steady(pid);
       for (const [field, bytes] of [
         ['Rss', answer.mapped.rssBytes],
         ['Pss', answer.mapped.pssBytes],
@@ -75,7 +88,7 @@ describe('mappings of a process of this machine', () => {
         ['Locked', answer.mapped.lockedBytes],
         ['Referenced', answer.mapped.referencedBytes],
       ] as const)
-        expect((bytes ?? 0) / 1024, field).toBe(sumOf(pid, field));
+        expect((bytes ?? 0) / 1024, field).toBe(sumOf(smaps, field));
       const { groups, mapped } = answer;
       expect(answer.rssBytes).toBe(mapped.rssBytes);
       expect(answer.pssBytes).toBe(mapped.pssBytes);

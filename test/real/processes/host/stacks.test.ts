@@ -221,9 +221,13 @@ describe('ends early', () => {
 
   test('reports a full file', async () => {
     const pid = await leaking(800);
-    const args = ['--pid', String(pid), '--stacks', '20', '--max-size', '1M', '--json'];
-    const answer = stacksSchema.parse(JSON.parse((await ask(args)).stdout));
-    expect(answer).toMatchObject({ ended: 'size-limit', complete: false });
+    // It is stopped while its rate is measured: nothing is sampled then.
+    process.kill(pid, 'SIGSTOP');
+    const run = ask(['--pid', String(pid), '--stacks', '600', '--max-size', '1M', '--json']);
+    await attached(pid);
+    process.kill(pid, 'SIGCONT');
+    const answer = stacksSchema.parse(JSON.parse((await run).stdout));
+    expect(answer).toMatchObject({ ended: 'size-limit', complete: false, period: 1 });
   });
 });
 
@@ -308,12 +312,15 @@ function perfsOf(pid: number): string[] {
 /** Page faults of all threads of the process. */
 const faultsOf = (pid: number) => Number(statFields(readFileSync(`/proc/${pid}/stat`, 'latin1'))[7]);
 
-/**
- * Waits until perf has started (its file has no name any more) and follows the process, which has leaked some memory since.
- */
-async function recording(pid: number): Promise<void> {
+/** Waits until perf has started (its file has no name any more) and follows the process. */
+async function attached(pid: number): Promise<void> {
   await until(() => perfsOf(pid).length > 0 && leftOver().length === 0);
   await until(() => perfsOf(pid).every((perf) => readFileSync(`/proc/${perf}/maps`, 'utf8').includes('[perf_event]')));
+}
+
+/** Waits until perf follows the process, which has leaked some memory since. */
+async function recording(pid: number): Promise<void> {
+  await attached(pid);
   const before = faultsOf(pid);
   await until(() => faultsOf(pid) > before + 3000);
 }

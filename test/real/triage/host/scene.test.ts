@@ -8,6 +8,7 @@ import type { TriageJson } from '../../../../src/answers/triage/schema.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { isUnreadForLong } from '../../skcheck/queues.js';
 import { removeCgroup, until } from '../../skcheck/stage.js';
+import { severeCodes } from './severe.js';
 
 /** Kernel memory would be read instead. */
 const hasKcore = existsSync('/proc/kcore');
@@ -45,7 +46,6 @@ const own = ({ findings }: Answer, pid: number, cgroup: string | undefined) =>
       figures.pid === pid ||
       (cgroup !== undefined && String(figures.cgroup).endsWith(cgroup.slice(cgroup.lastIndexOf('/')))),
   );
-const severe = ({ findings }: Answer) => findings.filter(({ severity }) => severity !== 'note').map(({ code }) => code);
 
 // The last test ends the scene.
 describe.skipIf(hasKcore || process.geteuid?.() !== 0)('triage of this machine', { shuffle: false }, () => {
@@ -89,9 +89,9 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)('triage of this machine',
         figures: { name: 'memfd:hoard', bytes: MEMFD, comm: 'scene', mapped: 0 },
       },
     ]);
-    const others = severe(answer).filter((code) => !['cgroup-near-limit', 'zombies'].includes(code));
+    const others = severeCodes(answer).filter((code) => !['cgroup-near-limit', 'zombies'].includes(code));
     // Problems of other programs may have ended since.
-    expect(severe(before)).toEqual(expect.arrayContaining(others));
+    expect(severeCodes(before)).toEqual(expect.arrayContaining(others));
   });
 
   test('a snapshot of it has the same findings', async () => {
