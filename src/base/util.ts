@@ -49,3 +49,11 @@ export function missingFile(path: string): string {
 
 /** A deeply read-only version of a type. */
 export type Immutable<T> = T extends object ? { readonly [Key in keyof T]: Immutable<T[Key]> } : T;
+
+/** How often each value is among many bytes. */
+export function bytesByValue(bytes: Uint8Array): Float64Array {
+  const counts = new Float64Array(256);
+  // By index: an iterator takes ten times as long.
+  for (let index = 0; index < bytes.length; index++) counts[bytes[index]!]!++;
+  return counts;
+}

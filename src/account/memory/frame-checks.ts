@@ -1,10 +1,10 @@
 import { KernelError, ReadError, readOrNot } from '../../base/errors.js';
-import { hex } from '../../base/util.js';
+import { bytesByValue, hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpuMask } from '../../walk/cpus.js';
 import { listNodes } from '../../walk/list.js';
 import type { FrameScan } from '../../walk/memory/frame-scan.js';
-import { KIND, KINDS, type PageKind, tablesHaveType } from '../../walk/memory/page-kinds.js';
+import { KIND, type PageKind, tablesHaveType } from '../../walk/memory/page-kinds.js';
 import { batchedPages, cpuLists, type Zone } from '../../walk/memory/zones.js';
 
 import { slabsCounted } from '../../walk/pages/slab-caches.js';
@@ -174,8 +174,7 @@ export function checkFrames(
   const report = (message: string) => warnings.add('corrupt', message);
   const compare = comparison(kernel, counts, warnings);
   compare('memory', frames, 'memory');
-  const kinds = new Array<number>(KINDS.length).fill(0);
-  for (const kind of scan.kinds) kinds[kind]!++;
+  const kinds = bytesByValue(scan.kinds);
   const ofKind = (kind: PageKind) => kinds[KIND[kind]] ?? 0;
   compare('reserved memory', ofKind('reserved'), 'all-reserved');
   if (scan.whyDeferred) report(scan.whyDeferred.message);

@@ -1,3 +1,4 @@
+import { bytesByValue } from '../../base/util.js';
 import type { FrameMap } from '../../walk/memory/page-array.js';
 import { KIND, KINDS, type PageKind } from '../../walk/memory/page-kinds.js';
 import { alignedBlock } from '../../walk/pages/block.js';
@@ -130,8 +131,7 @@ export class FrameLedger {
   }
 
   #count(): Map<CategoryName, number> {
-    const counts = new Array<number>(CATEGORIES.length + 1).fill(0);
-    for (const category of this.#categories) counts[category]!++;
+    const counts = bytesByValue(this.#categories);
     return new Map(CATEGORIES.map((category, index) => [category, counts[index + 1]!]));
   }
 

@@ -3,7 +3,7 @@ import { readOrNot } from '../../base/errors.js';
 import type { Kernel, UserPages } from '../../kernel/kernel.js';
 import { type FrameScan, MAPPINGS } from '../../walk/memory/frame-scan.js';
 import type { FrameMap } from '../../walk/memory/page-array.js';
-import { KIND } from '../../walk/memory/page-kinds.js';
+import { KIND, KINDS } from '../../walk/memory/page-kinds.js';
 
 import type { AddressSpace } from '../../walk/processes/address-spaces.js';
 import { FolioMapcounts, hugeZeroFrame } from '../../walk/processes/mapped-page.js';
@@ -52,7 +52,7 @@ export interface MappedVisitor {
 }
 
 /** Kinds whose `struct page` counts mappings in `_mapcount`, which is -1 for none. */
-const COUNTED: ReadonlySet<number> = new Set([KIND.anonymous, KIND['swap-cache'], KIND.file, KIND.shmem]);
+const COUNTED = Uint8Array.from(KINDS, (kind) => Number(['anonymous', 'swap-cache', 'file', 'shmem'].includes(kind)));
 
 /** Bit of a count: a process that was running maps the frame. */
 const RUNNING = 2 ** 31;
@@ -140,7 +140,7 @@ export class MappingCounts {
     const counts = this.#counts;
     const folios = new FolioMapcounts(this.#kernel);
     for (let index = 0; index < counts.length; index++) {
-      if (!COUNTED.has(this.#kinds[index]!)) continue;
+      if (COUNTED[this.#kinds[index]!] === 0) continue;
       const [found, mapped] = [counts[index]!, this.#mappings[index]!];
       const frame = this.#frames.frameAt(index);
       if (mapped !== MAPPINGS.unknown) {

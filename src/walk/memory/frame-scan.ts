@@ -299,6 +299,8 @@ class Scan {
     if (this.#compound)
       return this.#agrees(view, base, isTail) ? undefined : 'is no tail of the compound page before it';
     if (isTail) return 'is a tail within a free block';
+    // No page type: most pages of a large machine.
+    if (view.getInt32(base + this.#mapcount, true) === -1) return undefined;
     return this.#kindOf(view, base) === KIND.free ? 'begins a free block within another' : undefined;
   }
 
