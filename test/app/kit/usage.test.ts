@@ -2,8 +2,9 @@ import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { describe, expect, test } from 'vitest';
-import { commandPath, kdumpMem } from '../../support/cli.js';
+import { commandPath } from '../../support/cli.js';
 import { fixture } from '../../support/fixtures.js';
+import { kdumpMem } from '../../support/in-process.js';
 import { scratchFolder } from '../../support/scratch.js';
 
 const { vmcore, truth } = fixture('6.1');
