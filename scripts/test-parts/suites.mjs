@@ -72,7 +72,7 @@ export const SUITES = [
   {
     name: 'unit',
     covers: 'single folders, on fixtures and memory that is made up; needs Node alone',
-    time: '2 min',
+    time: '1 min',
     ci: true,
     files: UNIT,
     exclude: [...WEEKS, ...LOGS],
