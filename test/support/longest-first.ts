@@ -9,9 +9,11 @@ export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files);
     return SUITES.flatMap(({ name, first = [] }) => {
-      const own = sorted.filter(({ project }) => project.name === name);
-      const isFirst = ({ moduleId }: TestSpecification) => first.some((file) => moduleId.endsWith(`/${file}`));
-      return [...own.filter(isFirst), ...own.filter((each) => !isFirst(each))];
+      const rank = ({ moduleId }: TestSpecification) => {
+        const index = first.findIndex((file) => moduleId.endsWith(`/${file}`));
+        return index < 0 ? first.length : index;
+      };
+      return sorted.filter(({ project }) => project.name === name).toSorted((a, b) => rank(a) - rank(b));
     });
   }
 }
