@@ -424,7 +424,7 @@ export const KINDS: readonly Kind[] = [
     files: (lines, command) =>
       hasSizes(lines) ? smapsFiles(lines, command) : 'it has addresses only: cat /proc/PID/smaps_rollup has the memory',
   },
-  { name: '/proc/PID/status', head: /^Name:\s*\S.*$/, line: STATUS_LINE, files: statusFiles },
+  { name: '/proc/PID/status', head: /^Name:\s*\S.*$/, line: STATUS_LINE, least: 3, files: statusFiles },
   {
     name: '/proc/meminfo',
     line: MEMINFO,

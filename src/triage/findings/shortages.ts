@@ -140,7 +140,7 @@ function allocationWords(of: Failure, title?: string): Words {
     `${name} (${text(of.gfp)}) in ${text(of.comm)}${of.symbol == null ? '' : `, requested by ${text(of.symbol)}${of.module == null ? '' : ` [${text(of.module)}]`}`}${time}.`,
     of.freeBytes == null
       ? 'The log does not show how much memory was free.'
-      : `${size(of.freeBytes)} was free, ${size(of.freeInLargeBlocksBytes)} of it in large enough blocks.`,
+      : `${size(of.freeBytes)} was free${of.freeInLargeBlocksBytes == null ? '' : `, ${size(of.freeInLargeBlocksBytes)} of it in large enough blocks`}.`,
     ...(of.zone == null ? [] : refusedWords(of)),
     ...blocksWords(of),
   ];
@@ -180,7 +180,7 @@ function verdict(of: Kill): string {
     case 'unknown':
       return `${killer}; the log does not name the victim.`;
     default:
-      return `OOM killer killed ${victim}, which had ${size(of.victimAnonBytes)} of anonymous memory${
+      return `OOM killer killed ${victim}${of.victimAnonBytes == null ? '' : `, which had ${size(of.victimAnonBytes)} of anonymous memory`}${
         typeof of.victimRssBytes === 'number' && typeof of.managedBytes === 'number'
           ? ` (RSS ${formatSize(of.victimRssBytes)}, ${share(of.victimRssBytes, of.managedBytes)} of MemTotal)`
           : ''
@@ -212,7 +212,7 @@ function cause(of: Kill): string[] {
     return of.cgroup == null
       ? ['Its memory cgroup was at its limit.']
       : [
-          `Memory cgroup ${text(of.cgroup)} was at its limit of ${typeof of.limitBytes === 'string' ? text(of.limitBytes) : size(of.limitBytes)}.`,
+          `Memory cgroup ${text(of.cgroup)} was at its limit${of.limitBytes == null ? '' : ` of ${typeof of.limitBytes === 'string' ? text(of.limitBytes) : size(of.limitBytes)}`}.`,
         ];
   const nodes = { cpuset: of.memsAllowed, mempolicy: of.nodemask }[String(of.reason)];
   if (of.reason === 'page-fault')

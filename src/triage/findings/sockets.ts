@@ -148,7 +148,7 @@ export const SOCKETS = {
 /** By netstat, which shows neither memory nor age. */
 const queueWords = (of: Unread): Words => [
   `Unread sockets: ${size(of.unreadBytes)} of unread data is queued in ${socketsWords(of)} of ${of.pid == null ? 'an unknown process' : process(of)}${of.local == null ? '' : `, most in ${text(of.local)}`}.`,
-  'One sample does not show how long it has been queued: look at the same socket again.',
+  'One sample does not show how long it has been queued: sample the same socket again.',
 ];
 
 /** For protocols whose payload the kernel does not report, what it charges. */

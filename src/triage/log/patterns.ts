@@ -385,7 +385,7 @@ export const PATTERNS: readonly Pattern[] = [
     code: 'hard-lockup',
     severity: 'critical',
     // arch/powerpc/kernel/watchdog.c; arch/x86/kernel/nmi_watchdog of 2.6.32
-    line: /^(?:[Ww]atchdog:? (?:CPU[ :]\d+ detected [Hh]ard LOCKUP (?:on )?other CPU[sS]:?|CPU|BUG: NMI Watchdog detected LOCKUP on CPU)[ :]?(?<cpu>\d+)(?: self-detected hard LOCKUP| Hard LOCKUP)?(?! \w+ Watchdog)|BUG: NMI Watchdog detected LOCKUP)/,
+    line: /^(?:[Ww]atchdog:? (?:CPU[ :]\d+ detected [Hh]ard LOCKUP (?:on )?other CPU[sS]:? ?|BUG: NMI Watchdog detected LOCKUP on CPU ?|CPU[ :](?=\d+ (?:self-detected hard|Hard) LOCKUP))(?<cpu>\d+)(?! \w+ Watchdog)|BUG: NMI Watchdog detected LOCKUP)/,
     numbers: ['cpu'],
     by: ['cpu'],
     kernels: '2.6.32-',
