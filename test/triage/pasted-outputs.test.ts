@@ -33,7 +33,8 @@ raw6  213120      0 :::58                   :::*                    7           
   const full = 'raw   37749184      0 0.0.0.0:112             0.0.0.0:*               7           16418/vrrp\n';
   expect(found(full)).toMatchObject([{ severity: 'warning', figures: { pid: 16_418, comm: 'vrrp' } }]);
   // `netstat -neopa`: user, inode and timer.
-  const timed = 'tcp   99999      0 10.0.0.2:22 10.0.0.9:4 ESTABLISHED 0          8912       77/sshd: a  off (0.00/0/0)\n';
+  const timed =
+    'tcp   99999      0 10.0.0.2:22 10.0.0.9:4 ESTABLISHED 0          8912       77/sshd: a  off (0.00/0/0)\n';
   expect(found(timed)).toMatchObject([{ figures: { pid: 77, comm: 'sshd: a' } }]);
 });
 
@@ -53,7 +54,8 @@ test('df shows a full tmpfs, in each of its units', () => {
   expect(others).toEqual([]);
   expect(shm).toMatchObject({ ...full, figures: { name: '/dev/shm', bytes: 6 * 2 ** 30, limitBytes: 6 * 2 ** 30 } });
   expect(findingWords(shm!)).toContain('Shared memory: /dev/shm holds 6.00 GiB.');
-  const blocks = 'Filesystem     Type  1K-blocks   Used Available Use% Mounted on\nrun            tmpfs     24576  24576         0 100% /run\n';
+  const blocks =
+    'Filesystem     Type  1K-blocks   Used Available Use% Mounted on\nrun            tmpfs     24576  24576         0 100% /run\n';
   expect(found(blocks)).toMatchObject([{ ...full, figures: { name: '/run', bytes: 24 * 2 ** 20 } }]);
 });
 

@@ -161,5 +161,6 @@ export function scoreTable(judged) {
     cells(['all', judged]),
     cells(['of these held out', judged.filter(({ heldOut }) => heldOut === 'yes')]),
     cells(['of these held out, second set', judged.filter(({ heldOut }) => heldOut === 'second')]),
+    cells(['of these held out, third set', judged.filter(({ heldOut }) => heldOut === 'third')]),
   ];
 }

@@ -62,12 +62,15 @@ describe('kills of programs', () => {
   });
 
   test('nohang without a signal kills nothing, and a signal without nohang is none of its', () => {
-    expect(read(VICTIM, 'victim (PID: 903300, Name: mysqld) badness (12) < min_badness (20); nothing to do')).toEqual([]);
+    expect(read(VICTIM, 'victim (PID: 903300, Name: mysqld) badness (12) < min_badness (20); nothing to do')).toEqual(
+      [],
+    );
     expect(read('a test: Sending SIGTERM to the victim')).toEqual([]);
   });
 
   test('a journal in JSON has the killers of the other forms', () => {
-    const killed = 'Killed /user.slice/app.scope due to memory pressure for /user.slice being 51.07% > 50.00% for > 20s';
+    const killed =
+      'Killed /user.slice/app.scope due to memory pressure for /user.slice being 51.07% > 50.00% for > 20s';
     const entry = (identifier: string) =>
       JSON.stringify({ _TRANSPORT: 'syslog', SYSLOG_IDENTIFIER: identifier, _PID: '735', MESSAGE: killed });
     expect(read(entry('systemd-oomd'))).toMatchObject([{ figures: { killer: 'systemd-oomd', pressure: 51.07 } }]);
