@@ -54,6 +54,24 @@ const FURTHER_LINE = new RegExp(`^([ \\t]*[^ \\t].*?)${REST}`);
 /** The usual prefix, without anything that would need a closer look. */
 const PLAIN = /(?:<\d{1,3}>)?\[ *\d{1,9}\.\d{6}\] (?![[( -]|[A-Z]\[)/y;
 
+const CLOCK_IN = String.raw`\[ *(\d{1,9}\.\d{6})\] `;
+/** Messages that a terminal or a web page joined: padded, or all in one line. */
+const JOINED = new RegExp(`^(?:<\\d{1,3}>)?${CLOCK_IN}.*\\S(?: {8,}${CLOCK_IN}|(?: +${CLOCK_IN}.*\\S){3})`, 'm');
+const JOINT = new RegExp(`(\\S) +(?=${CLOCK_IN})`, 'g');
+
+/** Begins a line at each clock that does not go back: a message may quote the clock of another processor. */
+function separated(text: string): string {
+  const lines = text.split('\n').map((line) => {
+    let last = Number(new RegExp(`^(?:<\\d{1,3}>)?${CLOCK_IN}`).exec(line)?.[1] ?? Number.NaN);
+    return line.replace(JOINT, (all, before: string, clock: string) => {
+      if (!(Number(clock) >= last)) return all;
+      last = Number(clock);
+      return `${before}\n`;
+    });
+  });
+  return lines.join('\n');
+}
+
 /** Learns the form of a text's lines; splits them, and counts its kernel messages. */
 export class LogFormat {
   readonly #seen = new Map<LineForm, number>();
@@ -63,6 +81,7 @@ export class LogFormat {
   #learnt: LearntPrefix = {};
   #decode: TextDecoder | undefined;
   #isFirst = true;
+  #isJoined = false;
   #hasOtherTags = false;
   /** Where the tag of the newest line of syslog begins, and the colons before it. */
   #tagAt = -1;
@@ -79,13 +98,16 @@ export class LogFormat {
   /** Learns the form of a text from its first lines. @param text one character per byte */
   sniff(text: string): this {
     this.#decode = decoderOf(text);
-    this.#learn(this.#decode(text));
+    const decoded = this.#decode(text);
+    this.#isJoined = JOINED.test(decoded);
+    this.#learn(this.#isJoined ? separated(decoded) : decoded);
     return this;
   }
 
   /** Removes what carried the log; learns from a further part of the text whose lines are not known yet. */
   decode(text: string): string {
-    const decoded = this.#decode?.(text) ?? text;
+    const whole = this.#decode?.(text) ?? text;
+    const decoded = this.#isJoined ? separated(whole) : whole;
     const unknown = this.#isFirst ? undefined : this.#unknownAt(decoded);
     if (unknown !== undefined) this.#learn(decoded.slice(unknown, unknown + SNIFFED));
     return decoded;

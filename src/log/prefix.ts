@@ -50,6 +50,9 @@ const LEVELS = 'emerg alert crit err warn notice info debug'.split(' ');
 const ENTRY =
   /^(?:<\d{1,3}>)?(?<head>(?:[^:\]]|:(?! )|\](?!:)){0,80}?(?:\d\d:\d\d:\d\d[^ \t]{0,40}|(?<!\d)\d{9,10}\.\d{6}))(?<words>(?: [^ :[\]]{1,255}){0,3}?) (?<tag>[^ :[\]]{1,64})(?<pid>\[\d{0,9}\])?:(?: |$|(?=[[<]))/;
 
+/** printk's own form, with level and clock, which other programs do not print. */
+const RAW = /^<\d{1,3}>\[ *\d{1,9}\.\d{6}\] /;
+
 /** Time of an entry without a pid: RFC 3164, RFC 3339, `journalctl -o short-full`, `short-unix`. */
 const SYSLOG_TIME =
   /^(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?|(?:[A-Z][a-z]{2} )?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[A-Z]{2,5}|[+-]\d\d:?\d\d|Z)?|\d{9,10}\.\d{6})$/;
@@ -158,7 +161,7 @@ export function splitPrefix(line: string, { heads, hasTags, host, printer }: Lea
     rest = rest.slice(entry?.length ?? tag.length).replace(/^: (?=\[ *\d)/, '');
     if (entry) printedTime = entry.printedTime;
     bare = false;
-    form = 'syslog';
+    form = entry?.isConsole ? 'dmesg' : 'syslog';
   } else if (rest.includes(']')) rest = rest.replace(BEFORE, '');
   let level: number | null = null;
   let facility: number | null = null;
@@ -250,10 +253,13 @@ export function anchorOf(line: string): number | undefined {
 function entryOf(
   line: string,
   hasTags: boolean | undefined,
-): { readonly length: number; readonly printedTime: string } | 'other' | undefined {
+): { readonly length: number; readonly printedTime: string; readonly isConsole?: true } | 'other' | undefined {
   const found = ENTRY.exec(line);
   if (found === null) return undefined;
   const { head = '', words = '', tag = '', pid } = found.groups ?? {};
+  // The log of a virtual machine has the console of its guest (vmware.log: `Guest: <6>[…]`).
+  if (!hasTags && RAW.test(line.slice(found[0].length)))
+    return { length: found[0].length, printedTime: timeIn(`${head}${words}`), isConsole: true };
   if (IS_KERNEL.test(tag)) {
     // On a console, it is a line that grep found in a file.
     if (hasTags === false && /^[^ ]*\/[^ ]*:/.test(head)) return undefined;
@@ -269,6 +275,17 @@ function entryOf(
 /** The time that a prefix contains; '' if none. */
 function timeIn(head: string): string {
   return TIME_TEXT.exec(head)?.[0].trim() ?? '';
+}
+
+/** A line that another program wrote, with its tag; an entry of a journal in JSON as other forms print it. */
+export function programLine(line: string): string {
+  if (!line.startsWith('{"')) return line;
+  try {
+    const fields: Readonly<Record<string, unknown>> = JSON.parse(line);
+    return `${fields.SYSLOG_IDENTIFIER}[${fields._PID ?? 0}]: ${fields.MESSAGE}`;
+  } catch {
+    return line;
+  }
 }
 
 /** What precedes the kernel's own prefix in a line. */

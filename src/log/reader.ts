@@ -1,7 +1,7 @@
 import type { TextRecord } from '../records/log-records.js';
 import { BOOT_TRIGGERS, type Boot, BootCounter } from './boots.js';
 import { LogFormat, SNIFFED } from './format.js';
-import { unescapeBytes } from './prefix.js';
+import { programLine, unescapeBytes } from './prefix.js';
 
 /** Receives the messages of a text. */
 export interface MessageSink {
@@ -176,7 +176,8 @@ export class TextLogReader {
     if (this.#boots.mark(lineOf(text.slice(start, Math.min(end, start + MOST_MARK))))) return;
     const about = properties.length === 0 ? UNKNOWN : { ...UNKNOWN, ...deviceOf(properties) };
     const parts = this.#format.splitAt(text, start, end, seq === 0, lineOf);
-    if (parts.length === 0) this.#sink.takeProgram?.(lineOf(text.slice(start, Math.min(end, start + MOST_LINE))), seq);
+    if (parts.length === 0)
+      this.#sink.takeProgram?.(programLine(lineOf(text.slice(start, Math.min(end, start + MOST_LINE)))), seq);
     for (const split of parts) {
       if (split.text === '' && split.bare) continue;
       const boot = this.#boots.take(split);

@@ -11,6 +11,10 @@ export interface Pasted {
   readonly cut: readonly string[];
 }
 
+/** Outputs that no file of /proc replaces, by their names in a sosreport. */
+export const NETSTAT = 'sos_commands/networking/netstat_-W_-neopa';
+export const DF = 'sos_commands/filesys/df_-al_-x_autofs';
+
 /**
  * Whether an output is used: `unsupported`: its kind never is; `unclear`: it lacks a unit, or is damaged; `foreign`: of
  * another machine or time; `covered`: the text contains better figures.

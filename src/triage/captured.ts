@@ -66,14 +66,17 @@ export function triageHost(parts: HostParts): HostTriage {
   // The log’s clock stands still during suspend, and the uptime includes it: ages are unknown.
   const isSuspended = logged?.records.some(({ text }) => RESUMED.test(text)) ?? false;
   const own = logged ? withPast(logFindings(logged.records, pageSize), isSuspended ? null : uptime, running) : [];
+  const counters = counted ? memoryFindings(counted) : [];
   const findings = [
     ...own.map((one) => withPageblocks(one, reader)),
     ...findingsBeside(own, otherLogs),
-    ...(counted ? memoryFindings(counted) : []),
+    ...counters.filter(({ figures }) => figures.bytes !== 0),
   ];
   const zones = new Set(findings.map(zoneOf));
   const others = found.filter((one) => zoneOf(one) === null || !zones.has(zoneOf(one)));
   findings.push(...others.flatMap((one) => (one.code === 'oom-kills' ? unloggedKills(one, own) : one)));
+  // What may be in no counter comes after what is.
+  findings.push(...counters.filter(({ figures }) => figures.bytes === 0));
   if (typeof log === 'string') reader.miss('log', HIDES.log, new HostError('unreadable', log));
   else if (logged?.overwritten !== 0)
     reader.miss('log', HIDES.log, new HostError('unreadable', lostWords(logged?.overwritten)));

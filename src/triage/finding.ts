@@ -2,6 +2,7 @@ import type { BlockingLock } from '../account/blocked.js';
 import { attempted } from '../account/memory/missed.js';
 import { groupedStacks, type StackGroup } from '../account/task-stacks.js';
 import type { CrashReport, OomReport } from '../answers/triage/report-schema.js';
+import { grouped } from '../base/util.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import { type FiguresOf, type FindingCode, hasTrait } from './findings/all.js';
@@ -81,10 +82,23 @@ export function found<Code extends FindingCode>(
   };
 }
 
-/** Sorts by severity, keeping the order within one; past events are last. */
+/** Sorts by severity, keeping the order within one; past events are last, and a cut report follows whole ones of its code. */
 export function bySeverity(findings: readonly Finding[]): Finding[] {
   const rank = ({ severity, past }: Finding) => SEVERITIES.indexOf(severity) + (past ? SEVERITIES.length : 0);
-  return findings.toSorted((a, b) => rank(a) - rank(b));
+  const groups = grouped(findings, (one) => `${one.code} ${rank(one)}`);
+  const wholeFirst = new Map(
+    [...groups].map(([key, of]) => [key, of.toSorted((a, b) => Number(isCut(a)) - Number(isCut(b)))]),
+  );
+  return findings
+    .map((one) => wholeFirst.get(`${one.code} ${rank(one)}`)!.shift()!)
+    .toSorted((a, b) => rank(a) - rank(b));
+}
+
+/** Whether a report of the log lacks its beginning, its end, or its middle. */
+function isCut({ code, report, figures, oom }: Finding): boolean {
+  if (code === 'oom-kill')
+    return figures.outcome === 'unknown' || (figures.invokedBy == null && oom?.zones.length === 0);
+  return report !== undefined && report.corrupted !== null;
 }
 
 /** Seconds since boot of a finding's last line; −1: the log has no timestamps. */

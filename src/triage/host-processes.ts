@@ -32,6 +32,8 @@ const MAX_FINDINGS = 10;
 /** Shares of MemAvailable below which there is a note, and a warning: reclaim has little left to free. */
 const LITTLE_AVAILABLE = 0.1;
 const TOO_LITTLE_AVAILABLE = 0.05;
+/** With less free swap than this share, less than twice as much is little. */
+const SWAP_USED_UP = 0.1;
 /** A few modules and large tables use less. */
 const VMALLOC_SHARE = 0.05;
 /** Callers of vmalloc that allocate BPF maps (kernel/bpf): array_map_alloc, htab_map_alloc, … */
@@ -121,7 +123,9 @@ export function* lowAvailable(host: HostReader): Generator<Finding> {
   const [availableBytes, totalBytes] = [host.meminfo('MemAvailable'), host.meminfo('MemTotal')];
   if (availableBytes > totalBytes) throw new HostError('unreadable', 'MemAvailable exceeds MemTotal (/proc/meminfo)');
   const share = availableBytes / totalBytes;
-  if (share >= LITTLE_AVAILABLE) return;
+  const [swap, swapFreeBytes] = [sumOfMeminfo(host, /^SwapTotal:/), sumOfMeminfo(host, /^SwapFree:/)];
+  const isSwapUsed = swapFreeBytes < SWAP_USED_UP * swap;
+  if (share >= (isSwapUsed ? 2 : 1) * LITTLE_AVAILABLE) return;
   const uses = Object.entries(USES).map(([use, names]) => ({
     use,
     bytes: names.reduce((sum, name) => sum + host.meminfo(name), 0),
@@ -143,6 +147,7 @@ export function* lowAvailable(host: HostReader): Generator<Finding> {
     pid: large?.pid ?? null,
     comm: large ? commIn(host)(large.pid) : null,
     anonBytes: large?.anonBytes ?? null,
+    ...(isSwapUsed ? { swapFreeBytes } : {}),
   };
   const severity = share < TOO_LITTLE_AVAILABLE ? 'warning' : 'note';
   yield found('low-available', severity, figures, NEXT_BY_USE[most?.use ?? ''] ?? 'memory');

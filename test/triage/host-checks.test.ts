@@ -122,6 +122,17 @@ test('counts huge pages of the default size on an old kernel without Hugetlb and
   ]);
 });
 
+test.each([
+  [{ MemAvailable: 2_000_000, SwapFree: 100 }, ['low-available']],
+  [{ MemAvailable: 2_000_000, SwapFree: 1900 }, []],
+  [{ MemAvailable: 4_000_000, SwapFree: 0 }, []],
+  [{ MemAvailable: 2_000_000, SwapTotal: 0, SwapFree: 0 }, []],
+])('while swap is nearly used up, less than 20 % available is little: %j', (changes, codes) => {
+  const { findings } = triaged({ '/proc/meminfo': meminfo(changes) });
+  expect(findings.map(({ code }) => code)).toEqual(codes);
+  for (const one of findings) expect(findingWords(one)).toContain('Swap is nearly used up: 100 KiB is free.');
+});
+
 test('names shared memory apart from page cache; a pool without pages needs no page size', () => {
   const cut = meminfo({ MemFree: 400_000, MemAvailable: 500_000, Shmem: 9_000_000, Cached: 9_500_000 })
     .replace(/^Hugetlb:.*\n/m, 'HugePages_Total:    0\n')

@@ -3,8 +3,8 @@ import { incidents, judgeIncidents, scoreTable } from './incidents.mjs';
 
 const names = process.argv.slice(2).filter((word) => !word.startsWith('--'));
 const judged = await judgeIncidents(incidents().filter(({ name }) => names.length === 0 || names.includes(name)));
-for (const { name, outcome, said, seconds, isHeldOut } of judged)
-  if (names.length > 0 || (process.argv.includes('--all') && !isHeldOut))
+for (const { name, outcome, said, seconds, heldOut } of judged)
+  if (names.length > 0 || (process.argv.includes('--all') && heldOut !== 'yes'))
     console.log(`${outcome.padEnd(12)} ${name} (${seconds.toFixed(2)} s)\n    ${said.slice(0, 400)}`);
 const table = scoreTable(judged);
 if (process.argv.includes('--markdown'))

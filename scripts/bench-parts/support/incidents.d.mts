@@ -5,8 +5,8 @@ export interface Incident {
   readonly categories: readonly string[];
   /** Names, any of which is right; empty: the thread names none. */
   readonly owners: readonly string[];
-  /** Looked at once, after all changes. */
-  readonly isHeldOut: boolean;
+  /** Set that is held out: looked at once, after all changes (yes), before any (second), or never mended (third). */
+  readonly heldOut: 'yes' | 'second' | 'third' | null;
   readonly input: string;
 }
 

@@ -51,7 +51,7 @@ export function incidents() {
         kind: fields.kind,
         categories: fields.category.split('|'),
         owners: fields.owner?.split('|') ?? [],
-        isHeldOut: fields['held-out'] === 'yes',
+        heldOut: fields['held-out'] ?? null,
         input: text.slice(end + 5),
       };
     });
@@ -159,6 +159,8 @@ export function scoreTable(judged) {
     ['kind', 'incidents', 'right category', 'right owner', ...OUTCOMES],
     ...rows.map(cells),
     cells(['all', judged]),
-    cells(['of these held out', judged.filter(({ isHeldOut }) => isHeldOut)]),
+    cells(['of these held out', judged.filter(({ heldOut }) => heldOut === 'yes')]),
+    cells(['of these held out, second set', judged.filter(({ heldOut }) => heldOut === 'second')]),
+    cells(['of these held out, third set', judged.filter(({ heldOut }) => heldOut === 'third')]),
   ];
 }

@@ -7,6 +7,8 @@ import type { Pasted } from '../../records/pasted.js';
 import type { TriageAnswer } from '../../triage/answer.js';
 import { causesOf } from '../../triage/causes.js';
 import { type Evidence, type Finding, SEVERITIES } from '../../triage/finding.js';
+import { FINDINGS } from '../../triage/findings/all.js';
+import type { Declarations } from '../../triage/findings/declared.js';
 import type { HostCheckName, Unread } from '../../triage/host-reader.js';
 import { CORRUPTIONS_EXPLAINED } from '../explain/findings.js';
 import { logTime, textLogWords } from '../log/render.js';
@@ -63,7 +65,22 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   // The text of standard input cannot be read again.
   const command = source === '-' ? undefined : (next ?? (logs ? 'log' : lastCommand(answer)));
   if (command !== undefined) lines.push(`Next: ${hostCommand(command, source)}`);
+  if (logs) lines.push(...thereLines(trees[0]?.finding));
   return lines.join('\n').trimEnd();
+}
+
+/** What to look at where a log is from: the module in the report, and the command that shows what the log cannot. */
+function thereLines(first: Finding | undefined): string[] {
+  if (!first) return [];
+  const { code, figures, report } = first;
+  const module = figures.module ?? report?.stack.find((frame) => frame.module !== null && !frame.guess)?.module;
+  const { deeper = '' } = (FINDINGS as Declarations)[code] ?? {};
+  const live = deeper.replace(/^kdump-mem (memory|procs)(?!.* --live)/, 'kdump-mem $1 --live');
+  const isLive = /^skcheck|^kdump-mem leaks| --live/.test(live);
+  return [
+    ...(module == null ? [] : [`Module in the report: ${escapeText(String(module))}`]),
+    ...(isLive ? [`On that machine: ${live}`] : []),
+  ];
 }
 
 const pastedText = (pasted: Pasted) =>

@@ -15,6 +15,7 @@ import { type HostParts, triageHost } from '../../triage/captured.js';
 import type { FailOn, Finding } from '../../triage/finding.js';
 import { hostFindings, missCaptured, pipeFindings } from '../../triage/host-checks.js';
 import { HostReader } from '../../triage/host-reader.js';
+import { pastedFindings } from '../../triage/pasted-outputs.js';
 import type { AnswerOptions } from '../kit/answer.js';
 import { capturedAt } from '../kit/captured-source.js';
 import { checkPage } from '../kit/html-page.js';
@@ -119,6 +120,7 @@ async function triageOf(
   const baseline = since === undefined ? undefined : await readBaseline(since, now);
   const found = [
     ...hostFindings(reader),
+    ...(parts.of.pasted ? pastedFindings(parts.of.pasted) : []),
     ...(typeof memory === 'string' ? [] : pipeFindings(reader, memory)),
     ...(await hostSockets(reader, sockets)),
     ...(baseline ? sinceBaseline(reader, baseline, now, memory) : []),

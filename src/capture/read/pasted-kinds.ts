@@ -1,4 +1,4 @@
-import type { PastedPart } from '../../records/pasted.js';
+import { DF, NETSTAT, type PastedPart } from '../../records/pasted.js';
 
 /** What printed an output: the words behind a prompt, and the file of /proc or of a cgroup that they name. */
 export interface Command {
@@ -424,7 +424,7 @@ export const KINDS: readonly Kind[] = [
     files: (lines, command) =>
       hasSizes(lines) ? smapsFiles(lines, command) : 'it has addresses only: cat /proc/PID/smaps_rollup has the memory',
   },
-  { name: '/proc/PID/status', head: /^Name:\s*\S.*$/, line: STATUS_LINE, files: statusFiles },
+  { name: '/proc/PID/status', head: /^Name:\s*\S.*$/, line: STATUS_LINE, least: 3, files: statusFiles },
   {
     name: '/proc/meminfo',
     line: MEMINFO,
@@ -509,9 +509,16 @@ export const KINDS: readonly Kind[] = [
   },
   {
     name: 'netstat',
-    head: /^(?:Active (?:Internet|UNIX)|Proto +(?:RefCnt|Recv-Q))/,
-    line: /^(?:Active |Proto |(?:tcp|udp|raw|unix)6? +\d)/,
-    why: 'ss -tuxnemp has the memory and the process of each socket',
+    line: /^(?:Active (?:Internet|UNIX)|Proto +(?:RefCnt|Recv-Q)|(?:tcp|udp|raw)6? +\d+ +\d+ +\S+:\S+ +\S+:\S+|unix +\d+ +\[)/,
+    least: 1,
+    repeats: true,
+    files: file(NETSTAT),
+  },
+  {
+    name: 'df',
+    head: /^Filesystem +(?:Type +)?(?:Size|\d+[KM]?-blocks) +Used +Avail/,
+    line: /^\S+(?: +[a-z]\w+)? +[\d.]+[KMGT]? +[\d.]+[KMGT]? +-?[\d.]+[KMGT]? +(?:\d+%|-) +\//,
+    files: file(DF),
   },
   {
     name: 'page_owner',

@@ -102,10 +102,10 @@ export const MACHINE = {
     deeper: 'kdump-mem triage',
   },
   'unreclaimable-slab': {
-    words: (of: Of<'bytes' | 'share' | 'mostBytes'> & Of<'caches', string>) => [
+    words: (of: Slab) => [
       of.share == null
         ? `Slab: ${size(of.bytes)}. Total memory is unknown.`
-        : `Unreclaimable slab: ${size(of.bytes)} (${percent(of.share)} of memory).`,
+        : `Unreclaimable slab: ${size(of.bytes)} (${percent(of.share)} of ${wholeWords(of)}).`,
       cachesWords(of),
     ],
     traits: ['excessive', 'single'],
@@ -117,8 +117,8 @@ export const MACHINE = {
     deeper: 'kdump-mem leaks',
   },
   'reclaimable-slab': {
-    words: (of: Amount & Of<'mostBytes'> & Of<'caches', string>) => [
-      `Reclaimable slab: ${size(of.bytes)} (${percent(of.share)} of memory).`,
+    words: (of: Slab) => [
+      `Reclaimable slab: ${size(of.bytes)} (${percent(of.share)} of ${wholeWords(of)}).`,
       cachesWords(of),
       'The kernel frees it when memory is short.',
     ],
@@ -300,7 +300,13 @@ function hypervisorWords({ stealShare, recentShare, idleLockups, balloonBytes }:
   ];
 }
 
-function cachesWords(of: Of<'mostBytes'> & Of<'caches', string>): string {
+type Slab = Of<'bytes' | 'share' | 'mostBytes'> & Of<'caches', string> & Partial<Of<'counter', string>>;
+
+/** What a share is of: the memory of the machine, or of the cgroup whose memory.stat has the counter. */
+const wholeWords = ({ counter }: Slab): string =>
+  counter == null ? 'memory' : `the cgroup’s memory, ${text(counter)} of memory.stat`;
+
+function cachesWords(of: Slab): string {
   return of.caches == null
     ? 'The largest caches are unknown.'
     : `Largest caches: ${text(of.caches)} (the first has ${size(of.mostBytes)}).`;

@@ -2,7 +2,7 @@ import type { Amount, Declarations, Of, OfProcess } from './declared.js';
 import { largestWords, percent, process, program, size, text } from './declared.js';
 
 type Zone = Of<'node' | 'freeBytes' | 'minBytes'> & Of<'zone', string> & Partial<Of<'lowBytes'>>;
-type Shared = Amount &
+type Shared = Of<'bytes' | 'share'> &
   OfProcess &
   Of<'kind' | 'name', string> &
   Of<'mapped'> &
@@ -80,14 +80,18 @@ export const MEMORY = {
   },
   'low-available': {
     words: (
-      of: OfProcess & Of<'availableBytes' | 'totalBytes' | 'share' | 'useBytes' | 'anonBytes'> & Of<'use', string>,
+      of: OfProcess &
+        Of<'availableBytes' | 'totalBytes' | 'share' | 'useBytes' | 'anonBytes'> &
+        Of<'use', string> &
+        Partial<Of<'swapFreeBytes'>>,
     ) => [
       `Little memory available: ${size(of.availableBytes)} of ${size(of.totalBytes)} (${percent(of.share)}).`,
       `Largest use: ${USE_WORDS[text(of.use)] ?? text(of.use)}, ${size(of.useBytes)}.`,
+      ...(of.swapFreeBytes == null ? [] : [`Swap is nearly used up: ${size(of.swapFreeBytes)} is free.`]),
       ...largestWords(of),
     ],
     means:
-      'Less than 10 % of memory is available to applications: MemAvailable is free memory and what the kernel can reclaim without swapping. A warning below 5 %.',
+      'Less than 10 % of memory is available to applications, or less than 20 % while swap is nearly used up: MemAvailable is free memory and what the kernel can reclaim without swapping. A warning below 5 %.',
     known:
       'MemAvailable of /proc/meminfo (si_mem_available, mm/show_mem.c). The largest use is the largest of its counters, or what none of them contains. The largest process is by RssAnon and VmSwap of /proc/PID/status.',
     next: 'Check whether the largest use is normal. Page cache is reclaimed when needed; anonymous memory, slab and uncounted memory are not.',
@@ -95,7 +99,7 @@ export const MEMORY = {
   },
   'shared-memory': {
     words: (of: Shared) => [
-      `Shared memory: ${sharedWords(of)} ${size(of.bytes)} (${percent(of.share)} of memory)${sharedOwnerWords(of)}.`,
+      `Shared memory: ${sharedWords(of)} ${size(of.bytes)}${of.share == null ? '' : ` (${percent(of.share)} of memory)`}${sharedOwnerWords(of)}.`,
       ...(of.limitBytes == null ? [] : [`The size limit of the tmpfs is ${size(of.limitBytes)}.`]),
       ...(of.mapped === 0 ? ['No process maps that much shared memory, so that no RSS shows it.'] : []),
       ...(of.attachTime == null

@@ -24,8 +24,10 @@ export const REPORTS = {
     deeper: 'kdump-mem log',
   },
   'hardware-error': {
-    words: (of: Reported & Partial<Of<'what' | 'error' | 'device' | 'kind' | 'frame', string> & Of<'count' | 'on'>>) =>
-      `Hardware error: ${said(of, 'what', 'error', 'device', 'kind')}.`,
+    words: (
+      of: Reported &
+        Partial<Of<'driver' | 'what' | 'error' | 'device' | 'kind' | 'frame', string> & Of<'count' | 'on'>>,
+    ) => `Hardware error: ${said(of, 'driver', 'what', 'error', 'device', 'kind')}.`,
     means:
       'The processor, the memory controller or a PCIe device reported an error. UE: an uncorrected error; data is lost. CE: a corrected error; many of them often precede a failure.',
     known:

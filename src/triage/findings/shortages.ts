@@ -55,11 +55,13 @@ type Kill = Refusal &
   Of<'victims' | 'chosenPid' | 'order' | 'largestPid' | 'largestRssBytes'> &
   Of<'victimAnonBytes' | 'victimRssBytes' | 'victimSwapBytes'> &
   Partial<Of<'managedBytes' | 'unattributedBytes' | 'swapTotalBytes' | 'swapFreeBytes'>> &
-  Partial<Of<'limitBytes', number | string>>;
+  Partial<Of<'limitBytes', number | string> & Of<'hardware', string>>;
 
 type Exhausted = Partial<
-  Of<'resource' | 'cgroup' | 'device' | 'what', string> &
-    Of<'lost' | 'limit' | 'pages' | 'error' | 'requestedBytes' | 'slots' | 'used' | 'pid' | 'wanted' | 'got'>
+  Of<'resource' | 'cgroup' | 'device' | 'card' | 'what', string> &
+    Of<
+      'poolKib' | 'lost' | 'limit' | 'pages' | 'error' | 'requestedBytes' | 'slots' | 'used' | 'pid' | 'wanted' | 'got'
+    >
 >;
 type UserSpaceKill = OfProcess &
   Of<'killer' | 'cgroup' | 'pod' | 'pressureOf' | 'duration' | 'reason', string> &
@@ -104,7 +106,7 @@ export const SHORTAGES = {
     words: exhaustedWords,
     traits: ['passing'],
     means:
-      'A pool or a limit of the kernel was used up: tasks of a cgroup, the audit backlog, CMA, the bounce buffer of DMA, huge pages, memory of a GPU, or the balloon of a guest.',
+      'A pool or a limit of the kernel was used up: tasks of a cgroup, the audit backlog, CMA, the bounce buffer or the atomic pool of DMA, huge pages, memory of a GPU, or the balloon of a guest.',
     known:
       'Lines of kernel/cgroup/pids.c, kernel/audit.c, mm/cma.c, kernel/dma/swiotlb.c, mm/hugetlb.c, drivers/gpu/drm and the balloon drivers.',
     next: 'Find what holds the resource before you raise the limit: a leak fills any limit.',
@@ -138,7 +140,7 @@ function allocationWords(of: Failure, title?: string): Words {
     `${name} (${text(of.gfp)}) in ${text(of.comm)}${of.symbol == null ? '' : `, requested by ${text(of.symbol)}${of.module == null ? '' : ` [${text(of.module)}]`}`}${time}.`,
     of.freeBytes == null
       ? 'The log does not show how much memory was free.'
-      : `${size(of.freeBytes)} was free, ${size(of.freeInLargeBlocksBytes)} of it in large enough blocks.`,
+      : `${size(of.freeBytes)} was free${of.freeInLargeBlocksBytes == null ? '' : `, ${size(of.freeInLargeBlocksBytes)} of it in large enough blocks`}.`,
     ...(of.zone == null ? [] : refusedWords(of)),
     ...blocksWords(of),
   ];
@@ -178,7 +180,7 @@ function verdict(of: Kill): string {
     case 'unknown':
       return `${killer}; the log does not name the victim.`;
     default:
-      return `OOM killer killed ${victim}, which had ${size(of.victimAnonBytes)} of anonymous memory${
+      return `OOM killer killed ${victim}${of.victimAnonBytes == null ? '' : `, which had ${size(of.victimAnonBytes)} of anonymous memory`}${
         typeof of.victimRssBytes === 'number' && typeof of.managedBytes === 'number'
           ? ` (RSS ${formatSize(of.victimRssBytes)}, ${share(of.victimRssBytes, of.managedBytes)} of MemTotal)`
           : ''
@@ -210,7 +212,7 @@ function cause(of: Kill): string[] {
     return of.cgroup == null
       ? ['Its memory cgroup was at its limit.']
       : [
-          `Memory cgroup ${text(of.cgroup)} was at its limit of ${typeof of.limitBytes === 'string' ? text(of.limitBytes) : size(of.limitBytes)}.`,
+          `Memory cgroup ${text(of.cgroup)} was at its limit${of.limitBytes == null ? '' : ` of ${typeof of.limitBytes === 'string' ? text(of.limitBytes) : size(of.limitBytes)}`}.`,
         ];
   const nodes = { cpuset: of.memsAllowed, mempolicy: of.nodemask }[String(of.reason)];
   if (of.reason === 'page-fault')
@@ -248,10 +250,21 @@ function rest(of: Kill): string[] {
     ...(typeof hidden === 'number' && typeof managed === 'number' && hidden > managed / 10
       ? [
           `${size(hidden)} was in no counter of the report, which does not count socket buffers and driver pages; no RSS includes them either.`,
+          ...HYPERVISORS.filter(([, name]) => hidden > managed / 4 && name.test(String(of.hardware ?? ''))).map(
+            ([hypervisor]) => `The machine is a guest of ${hypervisor}, whose balloon may hold that memory.`,
+          ),
         ]
       : []),
   ];
 }
+
+/** Hypervisors by the name of the machine (DMI) that a report prints. */
+const HYPERVISORS: readonly (readonly [hypervisor: string, hardware: RegExp])[] = [
+  ['Hyper-V', /^Microsoft Corporation Virtual Machine/],
+  ['VMware', /^VMware/],
+  ['Xen', /^Xen /],
+  ['KVM', /^(?:QEMU|Red Hat KVM|oVirt|RDO OpenStack)/],
+];
 
 /** A pool or limit that was used up, by the subsystem that reports it. */
 function exhaustedWords(of: Exhausted): Words {
@@ -269,6 +282,11 @@ function exhaustedWords(of: Exhausted): Words {
         `Bounce buffer full (swiotlb): no room${of.requestedBytes == null ? '' : ` for ${text(of.requestedBytes)} bytes`} of ${text(of.device)}${of.used == null ? '' : `; ${text(of.used)} of ${text(of.slots)} slots are in use`}.`,
         'Its driver does not unmap its buffers, or the buffer (swiotlb=) is too small.',
       ];
+    case 'atomic dma coherent pool':
+      return [
+        `DMA pool exhausted: the atomic DMA coherent pool of ${text(of.poolKib)} KiB is too small.`,
+        'A driver could not allocate its buffers; boot with a larger coherent_pool=.',
+      ];
     case 'hugepage':
       return `Huge page pool empty: pid ${text(of.pid)} was killed (SIGBUS), because no huge page was free.`;
     case 'hugetlb':
@@ -281,7 +299,7 @@ function exhaustedWords(of: Exhausted): Words {
     case 'ttm':
     case '':
       return of.error == null
-        ? `GPU memory exhausted: ${text(of.what)}${of.device == null ? '' : ` (${text(of.device)})`}.`
+        ? `GPU memory exhausted: ${text(of.what)}${(of.card ?? of.device) == null ? '' : ` (${text(of.card ?? of.device)})`}.`
         : cmaWords(of);
     default:
       return cmaWords(of);

@@ -9,7 +9,7 @@ type Stalled = OfProcess &
   Partial<Of<'leastBytes' | 'mostBytes' | 'threads' | 'others'> & Of<'sock' | 'local' | 'peer', string>>;
 type Unread = OfProcess &
   Of<'sockets' | 'unaccepted' | 'unreadBytes' | 'pinnedBytes' | 'peersBytes' | 'ageSeconds'> &
-  Partial<Of<'mostBytes' | 'peerPid'>>;
+  Partial<Of<'mostBytes' | 'peerPid'> & Of<'local', string>>;
 
 const socketsWords = ({ sockets }: Partial<Of<'sockets'>>): string =>
   `${text(sockets)} ${sockets === 1 ? 'socket' : 'sockets'}`;
@@ -117,21 +117,24 @@ export const SOCKETS = {
     deeper: 'kdump-mem stacks --pid N',
   },
   'unread-sockets': {
-    words: (of: Unread) => [
-      `Unread sockets: ${of.pid == null ? 'an unknown process' : process(of)} is not reading ${socketsWords(of)}. ${of.sockets === 1 ? 'It pins' : 'They pin'} ${of.peersBytes == null ? '' : 'about '}${size(of.pinnedBytes)}${of.mostBytes == null ? '' : ` by the kernel’s accounting, at most ${size(of.mostBytes)}`}.`,
-      ...(of.unaccepted
-        ? [
-            `${of.unaccepted === of.sockets ? 'The process has accepted none of them' : `${text(of.unaccepted)} of them ${of.unaccepted === 1 ? 'is' : 'are'} not accepted`}.`,
-          ]
-        : []),
-      `${size(of.unreadBytes)} of unread data is queued.`,
-      ...(of.peersBytes
-        ? [
-            `The send ${of.sockets === 1 ? 'queue of its local peer pins' : 'queues of their local peers pin'} another ${size(of.peersBytes)} or so.`,
-          ]
-        : []),
-      `The newest data${of.sockets === 1 ? '' : ' of each'} has been queued for at least ${text(of.ageSeconds)} s.`,
-    ],
+    words: (of: Unread) =>
+      of.pinnedBytes == null
+        ? queueWords(of)
+        : [
+            `Unread sockets: ${of.pid == null ? 'an unknown process' : process(of)} is not reading ${socketsWords(of)}. ${of.sockets === 1 ? 'It pins' : 'They pin'} ${of.peersBytes == null ? '' : 'about '}${size(of.pinnedBytes)}${of.mostBytes == null ? '' : ` by the kernel’s accounting, at most ${size(of.mostBytes)}`}.`,
+            ...(of.unaccepted
+              ? [
+                  `${of.unaccepted === of.sockets ? 'The process has accepted none of them' : `${text(of.unaccepted)} of them ${of.unaccepted === 1 ? 'is' : 'are'} not accepted`}.`,
+                ]
+              : []),
+            `${size(of.unreadBytes)} of unread data is queued.`,
+            ...(of.peersBytes
+              ? [
+                  `The send ${of.sockets === 1 ? 'queue of its local peer pins' : 'queues of their local peers pin'} another ${size(of.peersBytes)} or so.`,
+                ]
+              : []),
+            `The newest data${of.sockets === 1 ? '' : ' of each'} has been queued for at least ${text(of.ageSeconds)} s.`,
+          ],
     traits: ['unread'],
     means:
       'A process does not read several sockets, or one that holds little. Together with the send queues of peers on the same machine they pin at least 1 MiB. A warning from 5 % of memory on.',
@@ -141,6 +144,12 @@ export const SOCKETS = {
     deeper: 'skcheck --stale -v',
   },
 } satisfies Declarations;
+
+/** By netstat, which shows neither memory nor age. */
+const queueWords = (of: Unread): Words => [
+  `Unread sockets: ${size(of.unreadBytes)} of unread data is queued in ${socketsWords(of)} of ${of.pid == null ? 'an unknown process' : process(of)}${of.local == null ? '' : `, most in ${text(of.local)}`}.`,
+  'One sample does not show how long it has been queued: sample the same socket again.',
+];
 
 /** For protocols whose payload the kernel does not report, what it charges. */
 function queued(of: Queued): string[] {

@@ -35,7 +35,7 @@ const UNANNOUNCED: readonly RegExp[] = [/stack backtrace:/, /^(?:\[<[0-9a-f]+>\]
 /** Program counter of the CPU: x86, ppc, arm, arm64, mips, riscv, s390, sparc. */
 export const PROGRAM_COUNTER = new RegExp(
   [
-    `(?:IP|NIP|pc |PC is at|EIP is at|epc *|badaddr|I7):? (?:\\d+:)?(?:(?:${PC}|[0-9a-f]{8,16}|<[0-9a-f]{8,16}>) +){0,2}<?${NAME}`,
+    `(?:IP|NIP|pc |PC is at|EIP is at|epc *|ERA|badaddr|I7):? (?:\\d+:)?(?:(?:${PC}|[0-9a-f]{8,16}|<[0-9a-f]{8,16}>) +){0,2}<?${NAME}`,
     `Krnl PSW : [0-9a-f]+ [0-9a-f]+ \\(${NAME}`,
     String.raw`(?:IP|NIP|pc |PC is at):? (?:(?:\d+:)?0x[0-9a-f]+|(?:\d+:)?${PC} +\[< *\(null\)>\] +\(null\)|\d+: +\(null\))`,
   ].join('|'),

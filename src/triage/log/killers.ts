@@ -14,8 +14,14 @@ const KILLS: readonly { readonly killer: string; readonly line: RegExp }[] = [
     killer: 'lowmemorykiller',
     line: /\blowmemorykiller *: Kill(?:ing)? '(?<comm>[^']*)' \((?<pid>\d+)\)(?:, uid \d+)?, (?:oom_score_)?adj -?\d+(?: to free (?<rssKib>\d+)kB(?: rss)?(?:, (?<swapKib>\d+)kB swap)?)?(?:; reason: (?<reason>.*))?/,
   },
-  { killer: 'nohang', line: /\bnohang(?:-desktop)?\[\d+\]: .*\bsending SIG\w+ to (?:the )?victim/i },
 ];
+
+/** nohang names its victim in lines before the signal. */
+const NOHANG = {
+  victim: /\bPID: (?<pid>\d+), name: (?<comm>.+), badness: \d+/i,
+  size: /^.{0,99}\bVmRSS: +(?<rssMib>\d+) MiB /,
+  kill: /(?<tag>\bnohang(?:-desktop)?\[\d+\]: .*)?\bsend(?:ing)? SIG\w+ to (?:the )?victim/i,
+};
 
 /** Kubelet names the resource in one line, and the pods in later ones. */
 const RECLAIMS =
@@ -26,8 +32,17 @@ const EVICTED =
 /** Kills for lack of memory that the kernel's OOM killer did not make. */
 export class KillerReader {
   #reclaims: string | undefined;
+  #victim: Readonly<Record<string, string | undefined>> | undefined;
 
   take(text: string, evidence: () => LogEvidence): Finding | undefined {
+    this.#victim = NOHANG.victim.exec(text)?.groups ?? this.#victim;
+    if (this.#victim) this.#victim = { ...this.#victim, ...NOHANG.size.exec(text)?.groups };
+    const sent = NOHANG.kill.exec(text);
+    if (sent && (this.#victim ?? sent.groups?.tag) !== undefined) {
+      const victim = this.#victim ?? {};
+      this.#victim = undefined;
+      return killed('nohang', victim, evidence());
+    }
     for (const { killer, line } of KILLS) {
       const groups = line.exec(text)?.groups;
       if (groups) return killed(killer, groups, evidence());

@@ -39,7 +39,7 @@ const MOST_EVIDENCE = 4;
  * Matches each message that begins a finding; a test checks it against all messages that the patterns know.
  */
 const TRIGGERS =
-  /oomd\[|earlyoom|VmRSS|lowmemorykiller|nohang|viction manager|page_pool_release|rejected by pids|audit_|backlog limit|cma_alloc|from CMA|swiotlb|hugepage pool|HugeTLB: |Out of puff|balloon: |socket memory|TTM|command submission|NVRM: Xid|BUG|WARNING:|INFO: |nable to handle|Kernel panic|PANIC: double|Oops|Internal error|Unhandled fault|Alignment trap|Insufficient stack|\[#|general protection|divide.error|stack segment|invalid opcode: |int3: |LOCKUP|rust_kernel|UBSAN|unreferenced object|kmemleak: |slab error|orruption|refcount_t|VFS: |unregister_netdevice|trusty: panic|Hardware Error|EDAC |ut of memory|orphaned sockets|table full|table overflow|(?:EXT4-fs|XFS|BTRFS):? [ec]|rror, dev|I\/O error|oom-killer|Kill|allocation failure|oom-kill|killable|Badness|emory failure|MCE 0x|SError|NMI: |Bus Error|rror received|not responding|Aborting journal|IO errors|hutdown|hutting down|hut down|ead-only|rror on swap|timeout, |is down; |cache (?:overflow|is full)|wap (?:file|offset) entry|vmap alloc|vmalloc|percpu: alloc|allocate memory|allocation deadlock|allocating memory|enough memory|allocation stalls|nobody cared|locksource|NETDEV WATCHDOG|hogged|Task in \/|emory: usage|emory cgroup|\[ *pid *\]/;
+  /oomd(?:\[|")|earlyoom|VmRSS|lowmemorykiller|nohang|viction manager|page_pool_release|rejected by pids|audit_|backlog limit|cma_alloc|from CMA|swiotlb|hugepage pool|HugeTLB: |Out of puff|balloon: |DMA coherent pool|socket memory|TTM|command submission|NVRM: Xid|fallen off|to the victim|, badness: |OOM killed|BUG|WARNING:|INFO: |nable to handle|Kernel panic|PANIC: double|Oops|Internal error|Unhandled fault|Alignment trap|Insufficient stack|\[#|general protection|divide.error|stack segment|invalid opcode: |int3: |LOCKUP|rust_kernel|UBSAN|unreferenced object|kmemleak: |slab error|orruption|refcount_t|VFS: |unregister_netdevice|trusty: panic|Hardware Error|EDAC |ut of memory|orphaned sockets|table full|table overflow|(?:EXT4-fs|XFS|BTRFS):? [ec]|rror, dev|I\/O error|oom-killer|Kill|allocation failure|oom-kill|killable|Badness|emory failure|MCE 0x|SError|NMI: |Bus Error|rror received|not responding|Aborting journal|IO errors|hutdown|hutting down|hut down|ead-only|rror on swap|timeout, |is down; |cache (?:overflow|is full)|wap (?:file|offset) entry|vmap alloc|vmalloc|percpu: alloc|allocate memory|allocation deadlock|allocating memory|enough memory|allocation stalls|nobody cared|locksource|NETDEV WATCHDOG|hogged|Task in \/|emory: usage|emory cgroup|\[ *pid *\]/;
 
 /** Codes of findings that a missing message may hide. */
 const ASSEMBLED = [
@@ -183,6 +183,9 @@ class Found {
 const FAILED =
   /^(?<comm>.*): (?:page allocation (?:failure[.:]|stalls for (?<milliseconds>\d+)ms,) order:(?<order>\d+)|vmalloc(?: error)?: (?:allocation failure[,:] )?(?<vmalloc>.*?))(?:, mode:(?<mask>0x[0-9a-f]+)(?:\((?<flags>[^)]*)\))?|$)/s;
 
+/** Before 4.11 the size stands in a line of its own, and the report of the task is that of a page. */
+const VMALLOC_SIZE = /^vmalloc: allocation failure: (?<size>(?:allocated \d+ of )?\d+ bytes)$/;
+
 /** Functions between the page allocator and the code that needs the memory, besides those of every report. */
 const ALLOCATORS =
   /^_*(?:dma_|page_frag_|alloc_|get_free_pages?|get_zeroed_page|vmalloc|vzalloc|new_slab|cache_grow|kvm?alloc|module_alloc|rmqueue)/;
@@ -195,6 +198,7 @@ const MOST_LINES = 400;
 /** Recognizes failures of the page allocator in the log, line by line (`warn_alloc`, mm/page_alloc.c). */
 class AllocationFailureReader implements ReportReader {
   readonly #pageSize: number;
+  #vmalloc: string | undefined;
   #report:
     | {
         readonly line: LogLine;
@@ -216,9 +220,13 @@ class AllocationFailureReader implements ReportReader {
 
   /** @returns a finding after its last line, or at the first line of the next one */
   take(line: LogMessage): Finding | undefined {
-    const groups = groupsIn(line, FAILED);
-    if (groups) {
+    this.#vmalloc = VMALLOC_SIZE.exec(line.text)?.groups?.size ?? this.#vmalloc;
+    const found = groupsIn(line, FAILED);
+    if (found) {
       const before = this.end();
+      const ofVmalloc = this.#vmalloc === undefined ? {} : { vmalloc: this.#vmalloc, order: undefined };
+      const groups = { ...found, ...ofVmalloc };
+      this.#vmalloc = undefined;
       this.#report = { line, groups, memory: new MemInfoReader(), header: [], lines: 0 };
       return before;
     }

@@ -31,6 +31,9 @@ const SHARING = /^Kill(?:ed)? process (?<pid>\d+) \((?<comm>.*)\) sharing same m
 const NOBODY = /^(?:Kernel panic - not syncing: )?(?:Memory cgroup )?[Oo]ut of memory and no killable processes/;
 const PANICKED =
   /^Kernel panic - not syncing: [Oo]ut of memory[:.] (?:(?<which>compulsory|system-wide|Compulsory)? ?panic_on_oom is )/;
+/** Container or beancounter of OpenVZ at its limit, each victim in one line. */
+const OPENVZ =
+  /^(?:Out of memory in (?<ub>UB \S+): )?OOM killed process (?:(?<pid>\d+) \((?<comm>.*)\) score |(?<name>.*) \(pid=(?<id>\d+), (?<ve>ve=\S+)\) exited)/s;
 const REAPED = /^oom_reaper: (?:reaped process (?<pid>\d+) |unable to reap pid:(?<failed>\d+) )/;
 
 /** Lines within a report whose first line may have been overwritten: no other report has them. */
@@ -117,6 +120,14 @@ class Report {
   takesKill(groups: Groups): boolean {
     if (this.outcome === undefined) return true;
     return this.#together !== undefined && /^Memory cgroup/.test(groups.why ?? '');
+  }
+
+  /** A victim of OpenVZ: one line is the whole report. */
+  killIn(line: LogLine, { ub, ve, pid, id, comm, name }: Groups): void {
+    const victim = { pid: pid ?? id ?? '', comm: comm ?? name ?? '' };
+    const none = { nodemask: null, cpuset: null, memsAllowed: null, own: undefined, uid: null };
+    this.#choice = { ...none, ...victim, constraint: 'MEMCG', group: ub ?? ve };
+    this.kill(line, victim);
   }
 
   kill(line: LogLine, groups: Groups): void {
@@ -263,7 +274,7 @@ class Report {
       invokedByOomScoreAdj: number(invoked?.adjusted),
       pid: named === undefined ? null : Number(named.pid),
       comm: named?.comm ?? null,
-      uid: victim?.uid ?? (choice ? Number(choice.uid) : null),
+      uid: victim?.uid ?? number(choice?.uid ?? undefined),
       victims: this.#killed,
       victimTotalVmBytes: victim?.totalVmBytes ?? null,
       victimRssBytes: victim ? residentOf(victim) : null,
@@ -402,6 +413,13 @@ export class OomReader implements ReportReader {
       const before = this.end();
       this.#report = new Report();
       this.#report.invoke(line, invoked);
+      return before;
+    }
+    const ofContainer = hasHint && !line.ofCommand ? groupsIn(line, OPENVZ) : undefined;
+    if (ofContainer) {
+      const before = this.end();
+      this.#report = new Report();
+      this.#report.killIn(line, ofContainer);
       return before;
     }
     const killed = hasHint && !line.ofCommand ? groupsIn(line, KILLED) : undefined;

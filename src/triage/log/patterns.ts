@@ -385,7 +385,7 @@ export const PATTERNS: readonly Pattern[] = [
     code: 'hard-lockup',
     severity: 'critical',
     // arch/powerpc/kernel/watchdog.c; arch/x86/kernel/nmi_watchdog of 2.6.32
-    line: /^(?:watchdog: (?:CPU \d+ detected hard LOCKUP on other CPUs|CPU|BUG: NMI Watchdog detected LOCKUP on CPU) ?(?<cpu>\d+)(?: self-detected hard LOCKUP| Hard LOCKUP)?(?! \w+ Watchdog)|BUG: NMI Watchdog detected LOCKUP)/,
+    line: /^(?:[Ww]atchdog:? (?:CPU[ :]\d+ detected [Hh]ard LOCKUP (?:on )?other CPU[sS]:? ?|BUG: NMI Watchdog detected LOCKUP on CPU ?|CPU[ :](?=\d+ (?:self-detected hard|Hard) LOCKUP))(?<cpu>\d+)(?! \w+ Watchdog)|BUG: NMI Watchdog detected LOCKUP)/,
     numbers: ['cpu'],
     by: ['cpu'],
     kernels: '2.6.32-',
@@ -881,6 +881,14 @@ export const PATTERNS: readonly Pattern[] = [
     kernels: '2.6.32-',
   },
   {
+    // arch/arm/mm/dma-mapping.c, arch/arm64/mm/dma-mapping.c
+    ...EXHAUSTED,
+    line: /^ERROR: (?<poolKib>\d+) KiB (?<resource>atomic DMA coherent pool) is too small!/,
+    numbers: ['poolKib'],
+    by: ['resource'],
+    kernels: '3.6-5.7',
+  },
+  {
     ...EXHAUSTED,
     line: /^PID (?<pid>\d+) killed due to inadequate (?<resource>hugepage) pool/,
     numbers: ['pid'],
@@ -896,14 +904,15 @@ export const PATTERNS: readonly Pattern[] = [
   },
   {
     ...EXHAUSTED,
-    line: /^(?:virtio_|xen[:_]|hv_|vmw_)(?<resource>balloon)(?: \S+)?: (?<what>Out of puff!.*|Cannot add additional memory.*|.*add_memory.* failed.*|.*partially fulfilled.*)$/,
+    line: /^(?:virtio_|xen[:_]|hv_|vmw_)(?<resource>balloon)(?: \S+)?: (?<what>Out of puff!.*|Cannot add additional memory.*|.*add_memory.* failed.*|(?:Memory hot add|hot_add memory) failed.*|.*partially fulfilled.*)$/,
     by: ['resource', 'what'],
     kernels: '2.6.32-',
   },
   {
     ...EXHAUSTED,
-    line: /^\[(?:(?<resource>TTM)|drm:\w+ \[(?<device>\w+)\])\] (?:\*ERROR\* )?(?<what>Buffer eviction failed|Out of kernel memory|Not enough memory for command submission)/,
-    by: ['what', 'device'],
+    // Since 6.13 the device precedes it.
+    line: /^(?:(?<card>\w+ [\da-f.:]{7,16}): (?:\w+: )?)?\[(?:(?<resource>TTM)|drm(?::\w+ \[(?<device>\w+)\])?)\] (?:\*ERROR\* )?(?<what>Buffer eviction failed|Out of kernel memory|Not enough memory for command submission)/,
+    by: ['what', 'device', 'card'],
     kernels: '3.0-',
   },
   {
@@ -912,6 +921,14 @@ export const PATTERNS: readonly Pattern[] = [
     severity: 'warning',
     line: /^NVRM: (?<what>Xid) \((?<device>[^)]*)\): (?<kind>\d+), (?<error>.*)$/s,
     by: ['what', 'device', 'kind'],
+    kernels: '2.6.32-',
+  },
+  {
+    // Without a GPU that answers there is no Xid.
+    code: 'hardware-error',
+    severity: 'critical',
+    line: /^(?<driver>NVRM): (?:.*\bNVRM: )?(?:GPU (?:at PCI:)?(?<device>[\da-f]{4,8}:[\da-f:.]+): )?(?:GPU has )?(?<what>fallen off the bus)/s,
+    by: ['what', 'device'],
     kernels: '2.6.32-',
   },
   {

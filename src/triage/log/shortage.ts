@@ -145,7 +145,8 @@ export interface Choice {
   /** Pid of the victim, in decimal. */
   readonly pid: string;
   readonly comm: string;
-  readonly uid: string;
+  /** Null: not printed. */
+  readonly uid: string | null;
 }
 
 const START = /^oom-kill:constraint=CONSTRAINT_(\w+),/;

@@ -3,8 +3,11 @@ import { triageJson } from '../../../src/answers/triage/json.js';
 import { oomLines } from '../../../src/answers/triage/oom.js';
 import { triageSchema } from '../../../src/answers/triage/schema.js';
 import { triageText } from '../../../src/answers/triage/text.js';
+import { textRecords } from '../../../src/log/reader.js';
 import type { KernelTriage } from '../../../src/triage/answer.js';
 import type { Finding } from '../../../src/triage/finding.js';
+import { logFindings } from '../../../src/triage/log/log-findings.js';
+import { triageText as triageLogs } from '../../../src/triage/text.js';
 
 const HOSTILE = 'a\u001b[31m\nb';
 
@@ -206,4 +209,21 @@ test('without a log, reports the panic reason as unknown', () => {
   const words = (logMessages: number | null) => text({ width: null }, { findings: [of(logMessages)] });
   expect(words(null)).toContain('the reason is unknown, because the log is not available [panic]');
   expect(words(12)).toContain('the log does not contain the reason [panic]');
+});
+
+test('an answer from a log names the module of its report, and the command for that machine', () => {
+  const textOf = (log: string) => {
+    const [records, findings] = [textRecords(log), logFindings(textRecords(log), 4096)];
+    const boots = { boots: [], bootCount: 1, cutLines: 0, unknownLines: 0, unconfirmedLines: 0 };
+    const summary = { ...boots, format: 'dmesg', messages: records.length, lines: records.length, bytes: log.length };
+    const logs = [{ name: 'l', log: summary, boot: undefined, missing: [], files: [], findings, held: undefined }];
+    return triageText(triageLogs(logs, []), { width: null, source: 'dmesg.txt' });
+  };
+  const stalled = textOf('[ 7.000000] page_pool_release_retry() stalled pool shutdown 6 inflight 60 sec\n');
+  expect(stalled).toMatch(/Next: kdump-mem log --since \S+ dmesg.txt\nOn that machine: skcheck --stale$/);
+  const failed = textOf(
+    '[ 1.000000] khubd: page allocation failure: order:5, mode:0x20\n[ 1.000001] Call Trace:\n[ 1.000002]  ring_alloc+0x1/0x2 [wifi]\n[ 1.000003] 5 pages hwpoisoned\n',
+  );
+  expect(failed).toMatch(/\nModule in the report: wifi\nOn that machine: kdump-mem memory --live --nodes$/);
+  expect(textOf('[ 1.000000] eth0: link up\n')).not.toMatch(/On that machine|Module/);
 });

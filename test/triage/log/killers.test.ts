@@ -49,6 +49,34 @@ describe('kills of programs', () => {
     expect(read(`${EVICTION} ephemeral-storage`, POD)).toEqual([]);
   });
 
+  const VICTIM = 'TOP printed in 1ms; process with highest badness:\n  PID: 903300, name: mysqld, badness: 849';
+  const SENT = 'Implementing a corrective action:\n  Sending SIGTERM to the victim';
+
+  test('nohang names its victim before the signal, in the journal and in a log of its own', () => {
+    const figures = { killer: 'nohang', pid: 903_300, comm: 'mysqld' };
+    expect(read(VICTIM, SENT)).toMatchObject([{ code: 'user-space-kill', figures }]);
+    const tagged = [VICTIM, '  VmRSS:     6510 MiB  (Anon: 6490 MiB)', SENT]
+      .flatMap((text) => text.split('\n'))
+      .map((text) => `Aug 10 16:53:26 db nohang[530]: ${text}`);
+    expect(read(KERNEL, ...tagged)).toMatchObject([{ figures: { ...figures, rssBytes: 6510 * 2 ** 20 } }]);
+  });
+
+  test('nohang without a signal kills nothing, and a signal without nohang is none of its', () => {
+    expect(read(VICTIM, 'victim (PID: 903300, Name: mysqld) badness (12) < min_badness (20); nothing to do')).toEqual(
+      [],
+    );
+    expect(read('a test: Sending SIGTERM to the victim')).toEqual([]);
+  });
+
+  test('a journal in JSON has the killers of the other forms', () => {
+    const killed =
+      'Killed /user.slice/app.scope due to memory pressure for /user.slice being 51.07% > 50.00% for > 20s';
+    const entry = (identifier: string) =>
+      JSON.stringify({ _TRANSPORT: 'syslog', SYSLOG_IDENTIFIER: identifier, _PID: '735', MESSAGE: killed });
+    expect(read(entry('systemd-oomd'))).toMatchObject([{ figures: { killer: 'systemd-oomd', pressure: 51.07 } }]);
+    expect(read(entry('app'))).toEqual([]);
+  });
+
   test('a program that quotes such a line is not a killer', () => {
     expect(read(KERNEL, 'Mar  4 09:30:43 host app[9]: see "sending SIGTERM to process 7 by earlyoom"')).toEqual([]);
   });

@@ -173,6 +173,19 @@ const LINES: readonly (readonly [line: string, code: string, figures: object])[]
     'hardware-error',
     { what: 'Xid', device: 'PCI:0000:01:00', kind: '79' },
   ],
+  ['NVRM: GPU 0000:01:00.0: GPU has fallen off the bus.', 'hardware-error', { device: '0000:01:00.0' }],
+  ['NVRM: fallen off the bus and is not responding to commands.', 'hardware-error', { driver: 'NVRM' }],
+  [
+    'amdgpu 0000:04:00.0: amdgpu: [drm] *ERROR* Not enough memory for command submission!',
+    'resource-exhausted',
+    { card: 'amdgpu 0000:04:00.0' },
+  ],
+  ['hv_balloon: Memory hot add failed', 'resource-exhausted', { resource: 'balloon', what: 'Memory hot add failed' }],
+  ['hv_balloon: hot_add memory failed error is -17', 'resource-exhausted', { resource: 'balloon' }],
+  ['ERROR: 256 KiB atomic DMA coherent pool is too small!', 'resource-exhausted', { poolKib: 256 }],
+  ['Watchdog CPU:71 detected Hard LOCKUP other CPUS:42', 'hard-lockup', { cpu: 42 }],
+  ['Watchdog CPU:42 Hard LOCKUP', 'hard-lockup', { cpu: 42 }],
+  ['watchdog: CPU 3 self-detected hard LOCKUP @ f+0x1/0x2', 'hard-lockup', { cpu: 3 }],
   ['VFS: file-max limit 1024 reached', 'network-memory', { files: 'VFS: file-max limit' }],
   [
     'EXT4-fs error (device vda): ext4_lookup:1785: inode #2: comm ls: deleted inode referenced: 12',
@@ -259,6 +272,19 @@ test.each(LINES)('%s', (line, code, figures) => {
   expect(findings[0]?.evidence).toMatchObject([{ kind: 'log', text: line }]);
   // Every code has a sentence that contains all of its figures.
   expect(findingWords(findings[0]!)).not.toMatch(/\?|undefined|null/);
+});
+
+test.each([
+  'NVRM: loading NVIDIA UNIX Open Kernel Module for x86_64  570.158.01  Release Build',
+  'NVRM: The NVIDIA GPU 0000:01:00.0 (PCI ID: 10de:1180) installed in this system is not supported by this driver.',
+  'amdgpu 0000:04:00.0: amdgpu: VRAM: 4096M 0x0000008000000000 - 0x00000080FFFFFFFF (4096M used)',
+  '[drm] amdgpu: 4096M of VRAM memory ready',
+  'hv_balloon: Max. dynamic memory size: 16384 MB',
+  'DMA: preallocated 256 KiB GFP_KERNEL pool for atomic allocations',
+  'watchdog: CPU 42 became unstuck TB:123456789',
+  'OOM killer disabled.',
+])('a healthy kernel prints: %s', (line) => {
+  expect(find(line)).toEqual([]);
 });
 
 test.each(LINES)('finds in a long text: %s', (line, code) => {
