@@ -1,3 +1,4 @@
+import type { ProgramPipes } from '../account/memory/answer.js';
 import { largestProgram } from '../account/processes/groups.js';
 import { HostError, isHostError } from '../base/errors.js';
 import { grouped } from '../base/util.js';
@@ -267,21 +268,8 @@ export function* pipes(host: HostReader, unattributedBytes: number): Generator<F
   if (share < PIPES_SHARE || unattributedBytes < MIN_BYTES) return;
   for (const program of pipesByProgram(host, unattributedBytes / 2).slice(0, MAX_FINDINGS)) {
     const severity = share >= PIPES_SEVERE_SHARE ? 'warning' : 'note';
-    // A snapshot lacks other descriptors.
-    const next = host.source.file ? `procs --pid ${program.pid} --fds` : 'memory -v';
-    yield found('pipes', severity, { ...program, unattributedBytes }, next);
+    yield found('pipes', severity, { ...program, unattributedBytes }, 'memory');
   }
-}
-
-/** Pipes of a program, and what they can hold. */
-export interface ProgramPipes {
-  /** The process of it with most pipes. */
-  readonly pid: number;
-  readonly comm: string | null;
-  readonly pipes: number;
-  readonly mostBytes: number;
-  /** Number of its processes; absent: one. */
-  readonly processes?: number;
 }
 
 /** Programs whose pipes can hold so much, the largest first. @throws {HostError} */
@@ -312,7 +300,9 @@ function pipesOf(host: HostReader): { readonly pid: number; readonly pipes: numb
         if (link.startsWith('pipe:')) inodes.add(link);
       }
     } catch (error) {
-      if (!isAbsent(error)) host.miss('pipes', 'pipes that hold much memory', error);
+      // A snapshot lists no process without sockets and pipes.
+      const isEmpty = !host.source.file && isHostError(error, 'gone');
+      if (!isEmpty && !isAbsent(error)) host.miss('pipes', 'pipes that hold much memory', error);
     }
     if (inodes.size > 0) found.push({ pid, inodes });
     if (left < 0) break;

@@ -179,7 +179,7 @@ test('counts pipes once each, by program, and only if memory is in no counter', 
   const { file: _, ...captured } = source;
   const memory = counted(2 ** 30);
   const reader = new HostReader(captured, 4096);
-  expect(pipeFindings(reader, memory)).toMatchObject([{ figures: { pid: 7, pipes: 1500 }, next: 'memory -v' }]);
+  expect(pipeFindings(reader, memory)).toMatchObject([{ figures: { pid: 7, pipes: 1500 }, next: 'memory' }]);
   // Of an older snapshot it is unknown whether there are pipes.
   const older = new HostReader(madeSource({ files }), 4096);
   expect([pipeFindings(older, memory), older.checked]).toEqual([[], []]);

@@ -108,6 +108,17 @@ export function elsewhereWords(answer: MemoryAnswer): string[] {
   ];
 }
 
+/** Reports the program whose pipes can hold most, which no row shows. */
+export function pipeWords({ pipes: [largest] = [] }: Pick<MemoryAnswer, 'pipes'>): string[] {
+  if (!largest) return [];
+  const { pid, comm, pipes, mostBytes, processes = 1 } = largest;
+  const name = escapeText(comm ?? '?');
+  const who = processes > 1 ? `${formatCount(processes)} processes named ${name} have` : `pid ${pid} (${name}) has`;
+  return [
+    `Pipes: ${who} ${formatCount(pipes)} open, which can hold up to ${formatSize(mostBytes)} (counted as unattributed).`,
+  ];
+}
+
 /** Reports the estimated memory of socket queues, which no row shows. */
 export function socketWords({ socketEstimate, captured }: MemoryAnswer): string[] {
   if (!socketEstimate) return [];
@@ -281,9 +292,11 @@ const NOTES: Readonly<Record<FrameNote['note'], string>> = {
   mlocked: 'mlocked',
   hwpoison: 'poisoned by hardware errors (hwpoison)',
   'zero-page': 'zero pages',
+  dirty: 'dirty',
+  writeback: 'under writeback',
 };
 
-/** Lists notes of page flags on frames in categories. */
+/** Lists notes on frames in categories. */
 export function noteWords(answer: MemoryAnswer): string[] {
   const notes = (answer.notes ?? []).filter(({ frames }) => frames > 0);
   if (notes.length === 0) return [];
