@@ -170,17 +170,22 @@ export function nextCommand(answer: MemoryAnswer): string {
 
 /** Returns total memory, its groups, and the largest consumer. */
 export function headline(answer: MemoryAnswer): string {
+  const { bytes = 0, complete = true } = group(answer, 'kernel') ?? {};
   const size = (name: Category['category']) => sizeWords(answer, group(answer, name) ?? { bytes: 0, complete: true });
   const unread = group(answer, 'unknown')?.bytes ?? 0;
   const reserved = group(answer, 'reserved');
   const isReservedKnown = reserved === undefined || reserved.bytes > 0 || reserved.complete;
+  // Sources of /proc disagree on which of both the kernel image and struct pages belong to: together they are one figure.
+  const both = { bytes: bytes + (reserved?.bytes ?? 0), complete: complete && reserved?.complete !== false };
+  const ofKernel = isReservedKnown
+    ? isFromProc(answer)
+      ? [`${sizeWords(answer, both)} kernel (memory reserved at boot included)`]
+      : [`${size('kernel')} kernel`, `${size('reserved')} reserved at boot`]
+    : [`${size('kernel')} kernel`, 'memory reserved at boot unknown'];
   const parts = [
     `${size('free')} free`,
     `${size('applications-and-files')} applications and files`,
-    `${size('kernel')} kernel${answer.source === 'pageflags' ? ' (kernel image and struct pages included)' : ''}`,
-    isReservedKnown
-      ? `${size('reserved')} reserved at boot${answer.source === 'counters' ? ' (kernel image and struct pages included)' : ''}`
-      : 'memory reserved at boot unknown',
+    ...ofKernel,
     ...(unread > 0 ? [`${formatSize(unread)} unknown`] : []),
   ];
   return `${conflictWords(answer)}${formatSize(answer.memory.bytes)}: ${parts.join(', ')}. ${standsOut(answer)}${sourceText(answer)}`;
