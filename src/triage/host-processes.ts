@@ -6,7 +6,7 @@ import { readVmallocPages } from '../host/proc/details.js';
 import { readHostCounts } from '../host/proc/memory.js';
 import { listed, listedPids, optionalText, statusFields } from '../host/proc/process.js';
 import { readDescriptors } from '../host/proc/process-files.js';
-import { sharedFiles } from '../host/proc/shared-files.js';
+import { attempted, sharedFiles } from '../host/proc/shared-files.js';
 import { type SharedOwner, sharedOwners } from '../host/proc/shared-owners.js';
 import { placeOf } from '../records/cgroups.js';
 import { lackingVmalloc } from '../records/meminfo-lines.js';
@@ -197,7 +197,8 @@ export function* sharedMemory(host: HostReader): Generator<Finding> {
   const swapped = host.meminfo('SwapTotal') - host.meminfo('SwapFree');
   const others = Math.min(host.mappings?.unknownBytes ?? sum(sizes), sumOfMeminfo(host, /^Mapped:/));
   const unowned = shared - sum(all.map(({ bytes }) => bytes)) - others + (missing.length > 0 ? swapped : 0);
-  if (unowned >= SHARED_SHARE * total) missed(missing.length > 0 ? `${NO_OWNER} (${missing.join('; ')})` : NO_OWNER);
+  const isUnowned = unowned >= SHARED_SHARE * total;
+  if (isUnowned) missed(missing.length > 0 ? `${NO_OWNER} (${missing.join('; ')})` : NO_OWNER);
   const largest = Math.max(0, ...sizes);
   const owners = sharedOwners(host.source, all, SHARED_SHARE * total).map((one) => ({
     ...one,
@@ -209,6 +210,30 @@ export function* sharedMemory(host: HostReader): Generator<Finding> {
   // Mapped memory is in the RSS of its processes: it is a fact, and no fault.
   for (const one of owners)
     if (one.bytes >= SHARED_SHARE * total && one.isMapped !== true) yield ofShared(host, one, one.isMapped, total);
+  const passed = isUnowned ? passedDescriptors(host) : undefined;
+  if (passed) {
+    const amount = { bytes: unowned, share: unowned / total };
+    yield found('shared-memory', 'note', { kind: 'passed', name: null, ...amount, ...passed, mapped: 0 });
+  }
+}
+
+/** The process with most descriptors in messages that it has not received: no process has their files open. */
+function passedDescriptors(host: HostReader) {
+  let most: { readonly pid: number; readonly comm: string | null; readonly descriptors: number } | undefined;
+  if (!host.source.file) return most;
+  let left = MAX_DESCRIPTORS;
+  for (const pid of listedPids(host.source)) {
+    let descriptors = 0;
+    for (const fd of attempted(() => host.source.list(`/proc/${pid}/fd`)) ?? []) {
+      if (left-- <= 0) return most;
+      if (!attempted(() => host.source.readLink(`/proc/${pid}/fd/${fd}`))?.startsWith('socket:')) continue;
+      const info = optionalText(host.source, `/proc/${pid}/fdinfo/${fd}`);
+      descriptors += Number(/^scm_fds:\s*(\d{1,9})$/m.exec(info)?.[1] ?? 0);
+    }
+    if (descriptors > (most?.descriptors ?? 0))
+      most = { pid: Number(pid), comm: commIn(host)(Number(pid)), descriptors };
+  }
+  return most;
 }
 
 /** Share of the size limit of a tmpfs from which writes to it soon fail. */

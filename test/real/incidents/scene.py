@@ -293,7 +293,9 @@ def unlinked_mapping(size):
 def small_heaps(size):
     """Many processes with a small heap each."""
     private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-    workers(40, lambda _: touched(mmap.mmap(-1, size // 40, flags=private), 0, size // 40))
+    # Python itself has 8 MiB in each.
+    heap = size // 41 - 8 * MIB
+    workers(40, lambda _: touched(mmap.mmap(-1, heap, flags=private), 0, heap))
 
 
 def many_udp(size):
