@@ -1,6 +1,15 @@
 import { Series } from '../growth/series.js';
 import { type Trend, trendOf } from '../growth/trend.js';
-import type { CategoryMeasure, CategoryState, FileInMemory, Item, Listing, Measure, Who } from './state.js';
+import type {
+  CategoryMeasure,
+  CategoryState,
+  FileInMemory,
+  Item,
+  Listing,
+  Measure,
+  PipesInMemory,
+  Who,
+} from './state.js';
 
 /**
  * `new`: absent at first. `gone`: absent at last. `was-empty`, `is-empty`: without memory then, or absent.
@@ -130,6 +139,8 @@ export interface CategoryDiff extends Course {
   readonly uncompared: number | null;
   /** The largest file in memory of the last input. */
   readonly file: FileInMemory | null;
+  /** The pipes that can hold most of it, in the last input. */
+  readonly pipes: PipesInMemory | null;
 }
 
 /**
@@ -162,6 +173,7 @@ export function diffCategories(
     children,
     uncompared: course.change === null ? null : children.length === 0 ? 0 : course.change - sum,
     file: trees.at(-1)?.file ?? null,
+    pipes: trees.at(-1)?.pipes ?? null,
   };
 }
 

@@ -1,5 +1,5 @@
 import { type CategoryDiff, type ItemDiff, type ListDiff, leavesOf } from './lists.js';
-import type { CategoryMeasure, ListName, Measure, Who } from './state.js';
+import type { CategoryMeasure, ListName, Measure, PipesInMemory, Who } from './state.js';
 
 /** Change of free memory, and the categories that account for it. Bytes; negative: decrease. */
 export interface Loss {
@@ -20,6 +20,8 @@ export interface Loss {
    * or undecided.
    */
   readonly explanation: 'categories' | 'nothing' | null;
+  /** The pipes that can hold a large part of what grew without an owner; null: none are known. */
+  readonly pipes: PipesInMemory | null;
   /** Growth by category, largest first, each with the owner that may account for most of it. */
   readonly categories: readonly GrownCategory[];
 }
@@ -78,10 +80,9 @@ export function lossOf(memory: CategoryDiff, ownersOf: OwnersOf, drift: number |
     of.reduce((all, { change }) => all + pick(change ?? 0), 0);
   const grew = sum(named, (change) => Math.max(0, change));
   const shrank = sum(named, (change) => Math.min(0, change));
-  const unattributed = sum(
-    leaves.filter(({ category }) => OWNERLESS.has(category)),
-    (change) => change,
-  );
+  const ownerless = leaves.filter(({ category }) => OWNERLESS.has(category));
+  const unattributed = sum(ownerless, (change) => change);
+  const pipes = ownerless.find((one) => one.pipes)?.pipes ?? null;
   const uncompared = lost + memory.change - grew - shrank - unattributed;
   const isLost = drift !== null && lost >= Math.max(LEAST_LOSS, drift);
   return {
@@ -90,6 +91,7 @@ export function lossOf(memory: CategoryDiff, ownersOf: OwnersOf, drift: number |
     ...(isTold
       ? { grew, shrank, unattributed, uncompared }
       : { grew: null, shrank: null, unattributed: null, uncompared: null }),
+    pipes: isTold && pipes && unattributed > 0 && pipes.mostBytes >= GOOD_PART * unattributed ? pipes : null,
     explanation: isLost && isTold ? explanationOf(lost, grew, uncompared) : null,
     categories: named
       .filter(({ change }) => (change ?? 0) > 0)

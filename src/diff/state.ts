@@ -40,6 +40,16 @@ export interface CategoryState {
   readonly children: readonly CategoryState[];
   /** The largest file or System V segment in it; absent or null: none is known. */
   readonly file?: FileInMemory | null;
+  /** The program whose pipes can hold most of it; absent: none is known. */
+  readonly pipes?: PipesInMemory;
+}
+
+/** Pipes of a program: the process with most of them, and an upper bound of what they hold. */
+export interface PipesInMemory {
+  readonly pid: number;
+  /** Untrusted; null: unknown. */
+  readonly comm: string | null;
+  readonly mostBytes: number;
 }
 
 export interface FileInMemory {

@@ -9,11 +9,11 @@ import { HostReader } from './host-reader.js';
 
 /** A holder of memory. Names are untrusted. */
 export interface Holder {
-  /** `program`: processes of one name together. `unmapped`: memory that no process maps. */
-  readonly kind: Owner['kind'] | 'program' | 'cgroup' | 'unmapped';
+  /** `program`: processes of one name together. `unmapped`: memory that no process maps. `pipes`: an upper bound. */
+  readonly kind: Owner['kind'] | 'program' | 'cgroup' | 'unmapped' | 'pipes';
   readonly name: string;
   readonly pid: number | null;
-  /** Number of processes of a program; null: not a program. */
+  /** Number of processes of a program or of those that have the pipes; null: neither. */
   readonly processes: number | null;
   readonly bytes: number;
 }
@@ -167,6 +167,12 @@ function disjoint(named: readonly Candidate[], cgroups: readonly Candidate[]): H
 /** Other memory that no process maps, with its owner if one is known. */
 function unmapped({ code, figures }: Finding): Holder[] {
   const { pid, comm } = figures;
+  if (code === 'pipes') {
+    // They hold no more than what is in no counter.
+    const most = Math.min(Number(figures.mostBytes), Number(figures.unattributedBytes));
+    const processes = Number(figures.processes ?? 1);
+    return [{ kind: 'pipes', name: String(comm ?? UNKNOWN), pid: Number(pid), processes, bytes: most }];
+  }
   const bytes = Number(figures.pinnedBytes ?? figures.mapBytes ?? figures.bytes ?? 0);
   const isOwner =
     code === 'queued-data-of-process' ||
@@ -213,7 +219,7 @@ function cgroupCandidates(host: HostReader, others: readonly Candidate[]): Candi
   const parts = new Map<string, Map<string | number, number>>(cgroups.map(({ name }) => [name, new Map()]));
   for (const { holder, parts: each } of others)
     for (const [key, bytes] of each) {
-      const pid = holder.kind === 'unmapped' ? holder.pid : key;
+      const pid = ['unmapped', 'pipes'].includes(holder.kind) ? holder.pid : key;
       if (pid === null) continue;
       for (const line of optionalText(host.source, `/proc/${pid}/cgroup`).split('\n'))
         parts.get(line.replace(/^\d+:[^:]*:/, ''))?.set(key, bytes);

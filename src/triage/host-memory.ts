@@ -190,7 +190,7 @@ export function* writeback(host: HostReader): Generator<Finding> {
   const { full } = pressureOf(host, 'io');
   if (share < DIRTY_SHARE || full.avg60 < IO_PRESSURE) return;
   const figures = { dirtyBytes, writebackBytes, share, ioFullAvg60: full.avg60 };
-  yield found('writeback-stuck', 'warning', figures, 'memory');
+  yield found('writeback-stuck', 'warning', figures, 'memory -v');
 }
 
 /** Much slab, with its largest caches: a fact, if the kernel can reclaim it. @throws {HostError} */

@@ -1,3 +1,4 @@
+import type { ProgramPipes } from '../account/memory/answer.js';
 import { largestProgram } from '../account/processes/groups.js';
 import { HostError, isHostError } from '../base/errors.js';
 import { grouped } from '../base/util.js';
@@ -5,7 +6,7 @@ import { readVmallocPages } from '../host/proc/details.js';
 import { readHostCounts } from '../host/proc/memory.js';
 import { listed, listedPids, optionalText, statusFields } from '../host/proc/process.js';
 import { readDescriptors } from '../host/proc/process-files.js';
-import { sharedFiles } from '../host/proc/shared-files.js';
+import { attempted, sharedFiles } from '../host/proc/shared-files.js';
 import { type SharedOwner, sharedOwners } from '../host/proc/shared-owners.js';
 import { placeOf } from '../records/cgroups.js';
 import { lackingVmalloc } from '../records/meminfo-lines.js';
@@ -201,7 +202,8 @@ export function* sharedMemory(host: HostReader): Generator<Finding> {
   const swapped = host.meminfo('SwapTotal') - host.meminfo('SwapFree');
   const others = Math.min(host.mappings?.unknownBytes ?? sum(sizes), sumOfMeminfo(host, /^Mapped:/));
   const unowned = shared - sum(all.map(({ bytes }) => bytes)) - others + (missing.length > 0 ? swapped : 0);
-  if (unowned >= SHARED_SHARE * total) missed(missing.length > 0 ? `${NO_OWNER} (${missing.join('; ')})` : NO_OWNER);
+  const isUnowned = unowned >= SHARED_SHARE * total;
+  if (isUnowned) missed(missing.length > 0 ? `${NO_OWNER} (${missing.join('; ')})` : NO_OWNER);
   const largest = Math.max(0, ...sizes);
   const owners = sharedOwners(host.source, all, SHARED_SHARE * total).map((one) => ({
     ...one,
@@ -213,6 +215,30 @@ export function* sharedMemory(host: HostReader): Generator<Finding> {
   // Mapped memory is in the RSS of its processes: it is a fact, and no fault.
   for (const one of owners)
     if (one.bytes >= SHARED_SHARE * total && one.isMapped !== true) yield ofShared(host, one, one.isMapped, total);
+  const passed = isUnowned ? passedDescriptors(host) : undefined;
+  if (passed) {
+    const amount = { bytes: unowned, share: unowned / total };
+    yield found('shared-memory', 'note', { kind: 'passed', name: null, ...amount, ...passed, mapped: 0 });
+  }
+}
+
+/** The process with most descriptors in messages that it has not received: no process has their files open. */
+function passedDescriptors(host: HostReader) {
+  let most: { readonly pid: number; readonly comm: string | null; readonly descriptors: number } | undefined;
+  if (!host.source.file) return most;
+  let left = MAX_DESCRIPTORS;
+  for (const pid of listedPids(host.source)) {
+    let descriptors = 0;
+    for (const fd of attempted(() => host.source.list(`/proc/${pid}/fd`)) ?? []) {
+      if (left-- <= 0) return most;
+      if (!attempted(() => host.source.readLink(`/proc/${pid}/fd/${fd}`))?.startsWith('socket:')) continue;
+      const info = optionalText(host.source, `/proc/${pid}/fdinfo/${fd}`);
+      descriptors += Number(/^scm_fds:\s*(\d{1,9})$/m.exec(info)?.[1] ?? 0);
+    }
+    if (descriptors > (most?.descriptors ?? 0))
+      most = { pid: Number(pid), comm: commIn(host)(Number(pid)), descriptors };
+  }
+  return most;
 }
 
 /** Share of the size limit of a tmpfs from which writes to it soon fail. */
@@ -272,21 +298,8 @@ export function* pipes(host: HostReader, unattributedBytes: number): Generator<F
   if (share < PIPES_SHARE || unattributedBytes < MIN_BYTES) return;
   for (const program of pipesByProgram(host, unattributedBytes / 2).slice(0, MAX_FINDINGS)) {
     const severity = share >= PIPES_SEVERE_SHARE ? 'warning' : 'note';
-    // A snapshot lacks other descriptors.
-    const next = host.source.file ? `procs --pid ${program.pid} --fds` : 'memory -v';
-    yield found('pipes', severity, { ...program, unattributedBytes }, next);
+    yield found('pipes', severity, { ...program, unattributedBytes }, 'memory');
   }
-}
-
-/** Pipes of a program, and what they can hold. */
-export interface ProgramPipes {
-  /** The process of it with most pipes. */
-  readonly pid: number;
-  readonly comm: string | null;
-  readonly pipes: number;
-  readonly mostBytes: number;
-  /** Number of its processes; absent: one. */
-  readonly processes?: number;
 }
 
 /** Programs whose pipes can hold so much, the largest first. @throws {HostError} */
@@ -317,7 +330,9 @@ function pipesOf(host: HostReader): { readonly pid: number; readonly pipes: numb
         if (link.startsWith('pipe:')) inodes.add(link);
       }
     } catch (error) {
-      if (!isAbsent(error)) host.miss('pipes', 'pipes that hold much memory', error);
+      // A snapshot lists no process without sockets and pipes.
+      const isEmpty = !host.source.file && isHostError(error, 'gone');
+      if (!isEmpty && !isAbsent(error)) host.miss('pipes', 'pipes that hold much memory', error);
     }
     if (inodes.size > 0) found.push({ pid, inodes });
     if (left < 0) break;

@@ -9,18 +9,21 @@ export interface NamedOwner {
 }
 
 /**
- * Where the next command of each finding is proved: `log`, `snapshot` and `dump` in test/app/triage, `scene` on this
- * machine. `not here`: it needs a guest, or is not proved yet. A new code needs a row.
+ * Where the next command of each finding is proved: `log`, `snapshot`, `baseline` and `dump` in test/app/triage, `scene`
+ * on this machine, `guest` in blocked-suite.ts, `page flags` in flagged.test.ts. `none`: it has no command, since no
+ * other one shows it. A new code needs a row.
  */
-export const PROOFS: Readonly<Record<FindingCode, 'log' | 'snapshot' | 'dump' | 'scene' | 'not here'>> = {
+export const PROOFS: Readonly<
+  Record<FindingCode, 'log' | 'snapshot' | 'baseline' | 'dump' | 'scene' | 'guest' | 'page flags' | 'none'>
+> = {
   panic: 'log',
   oops: 'log',
   'soft-lockup': 'log',
   'hard-lockup': 'log',
   'rcu-stall': 'log',
   'hung-task': 'log',
-  deadlock: 'not here',
-  'blocked-on-lock': 'not here',
+  deadlock: 'guest',
+  'blocked-on-lock': 'guest',
   'blocked-tasks': 'scene',
   'oom-kill': 'log',
   'allocation-failure': 'log',
@@ -40,9 +43,9 @@ export const PROOFS: Readonly<Record<FindingCode, 'log' | 'snapshot' | 'dump' | 
   'resource-exhausted': 'log',
   'user-space-kill': 'log',
   'file-system-error': 'log',
-  'queued-data': 'not here',
+  'queued-data': 'dump',
   'queued-data-of-process': 'scene',
-  'queued-data-of-machine': 'not here',
+  'queued-data-of-machine': 'dump',
   'orphaned-sockets': 'scene',
   'sockets-in-flight': 'scene',
   'stalled-reader': 'dump',
@@ -50,15 +53,15 @@ export const PROOFS: Readonly<Record<FindingCode, 'log' | 'snapshot' | 'dump' | 
   'unattributed-memory': 'snapshot',
   'low-memory': 'snapshot',
   'low-available': 'snapshot',
-  'shared-memory': 'not here',
-  pipes: 'not here',
+  'shared-memory': 'snapshot',
+  pipes: 'snapshot',
   vmalloc: 'scene',
-  tainted: 'not here',
+  tainted: 'guest',
   fragmentation: 'snapshot',
   'memory-pressure': 'snapshot',
   'cgroup-near-limit': 'snapshot',
   'oom-kills': 'snapshot',
-  'writeback-stuck': 'not here',
+  'writeback-stuck': 'snapshot',
   'unreclaimable-slab': 'snapshot',
   'reclaimable-slab': 'snapshot',
   'per-cpu-memory': 'snapshot',
@@ -68,12 +71,12 @@ export const PROOFS: Readonly<Record<FindingCode, 'log' | 'snapshot' | 'dump' | 
   'limit-near': 'scene',
   'hugetlb-unused': 'snapshot',
   zombies: 'scene',
-  'hypervisor-overcommitted': 'not here',
+  'hypervisor-overcommitted': 'none',
   'clock-unstable': 'log',
-  'clock-step': 'not here',
-  'memory-growth': 'not here',
-  rebooted: 'not here',
-  'counter-mismatch': 'not here',
+  'clock-step': 'none',
+  'memory-growth': 'baseline',
+  rebooted: 'baseline',
+  'counter-mismatch': 'page flags',
 };
 
 const TOLERANCE = 0.05;
@@ -127,7 +130,7 @@ function isOwner(one: Json, { pid, comm }: NamedOwner): boolean {
   if (pid === null)
     return comm === null
       ? one.kind === 'orphans'
-      : [one.comm, one.name, one.category, one.key, one.zone].includes(comm);
+      : [one.comm, one.name, one.category, one.key, one.zone, one.host].includes(comm);
   const related = [one.waiters, one.inFlight].flat();
   return [one, ...related].some((each) => typeof each === 'object' && each !== null && (each as Json).pid === pid);
 }

@@ -38,6 +38,20 @@ test('many small processes of one name are one holder', () => {
   ]);
 });
 
+test('pipes hold no more than what is in no counter', () => {
+  const pipes = (figures: Finding['figures']): Finding => ({ code: 'pipes', severity: 'note', figures, evidence: [] });
+  const figures = { pid: 7, comm: 'hoard', pipes: 900, mostBytes: 900 * MIB, unattributedBytes: 700 * MIB };
+  const files = process(7, 'hoard', 5);
+  const [, ...others] = holders(files);
+  expect(holders(files, [pipes(figures)])).toEqual([
+    ['pipes', 'hoard', 7, 1, 700],
+    ['process', 'hoard', 7, null, 5],
+    ...others,
+  ]);
+  const [most] = holders(files, [pipes({ ...figures, unattributedBytes: 950 * MIB, processes: 3 })]);
+  expect(most).toEqual(['pipes', 'hoard', 7, 3, 900]);
+});
+
 test('processes that exited before their names were read are no program', () => {
   const nameless = [20, 21].map((pid) => {
     const { [`/proc/${pid}/comm`]: _, ...files } = process(pid, 'x', 10);

@@ -156,6 +156,30 @@ test('reports memory in no counter as the largest use, and omits a small process
   expect(findingWords(findings[0]!)).toContain('memory in no counter of /proc/meminfo');
 });
 
+test('names the process that was passed the descriptors of shared memory without an owner', () => {
+  const shared = meminfo({ Shmem: 4_000_000, Cached: 7_000_000, Mapped: 9000 } as never);
+  const passed = {
+    ...HEALTHY,
+    '/proc/meminfo': shared,
+    '/proc/7/status': status('S'),
+    '/proc/7/comm': 'receiver\n',
+    '/proc/7/fdinfo/4': 'pos:\t0\nscm_fds: 20\n',
+    '/proc/7/fdinfo/5': 'pos:\t0\nscm_fds: 0\n',
+  };
+  const links = { '/proc/7/fd/4': 'socket:[9]', '/proc/7/fd/5': 'socket:[10]', '/proc/7/fd/6': '/dev/null' };
+  const found = (files: Readonly<Record<string, string>>) => {
+    const source = { ...madeSource({ files, links }), file: () => ({}) as never };
+    return hostFindings(new HostReader(source, 4096)).filter(({ code }) => code === 'shared-memory');
+  };
+  const [only, ...others] = found(passed);
+  expect(others).toEqual([]);
+  expect(only).toMatchObject({ severity: 'note', figures: { pid: 7, comm: 'receiver', descriptors: 20 } });
+  expect(findingWords(only!)).toMatch(
+    /^Shared memory: 3\.\d+ GiB \(25 % of memory\) is open in no process, and pid 7 \(receiver\) has not received 20 passed descriptors, which may hold it\./,
+  );
+  expect(found({ ...passed, '/proc/7/fdinfo/4': 'pos:\t0\n' })).toEqual([]);
+});
+
 test('counts pipes once each, by program, and only if memory is in no counter', () => {
   const links = Object.fromEntries(
     Array.from({ length: 4000 }, (_, fd) => [
@@ -190,7 +214,7 @@ test('counts pipes once each, by program, and only if memory is in no counter', 
   const { file: _, ...captured } = source;
   const memory = counted(2 ** 30);
   const reader = new HostReader(captured, 4096);
-  expect(pipeFindings(reader, memory)).toMatchObject([{ figures: { pid: 7, pipes: 1500 }, next: 'memory -v' }]);
+  expect(pipeFindings(reader, memory)).toMatchObject([{ figures: { pid: 7, pipes: 1500 }, next: 'memory' }]);
   // Of an older snapshot it is unknown whether there are pipes.
   const older = new HostReader(madeSource({ files }), 4096);
   expect([pipeFindings(older, memory), older.checked]).toEqual([[], []]);

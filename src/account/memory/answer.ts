@@ -80,6 +80,20 @@ export type ZoneFigures = Omit<Zone, 'address' | 'node'>;
 export type NoDetails = Partial<Record<'caches' | 'callers' | 'zones', string>>;
 export type NoDetailCodes = Partial<Record<keyof NoDetails, UnavailableCode>>;
 
+/** Pipes of a program, and what they can hold. */
+export interface ProgramPipes {
+  /** The process of it with most pipes. */
+  readonly pid: number;
+  /** Untrusted; null: unknown. */
+  readonly comm: string | null;
+  /** Each pipe counts once, for the process that has most. */
+  readonly pipes: number;
+  /** Upper bound without CAP_SYS_RESOURCE, which allows larger pipes. */
+  readonly mostBytes: number;
+  /** Number of its processes; absent: one. */
+  readonly processes?: number;
+}
+
 /** Estimated memory of socket queues, where page frames do not show it. Bytes. */
 export interface SocketEstimate {
   /** Number of sockets with data in a queue, or a packet ring. */
@@ -145,6 +159,8 @@ export interface MemoryAnswer {
   readonly queues: readonly QueueBytes[];
   /** Lines of /proc/meminfo, in bytes; computed for a dump (`BuffersCached` is the sum of both). */
   readonly counted?: ReadonlyMap<string, number>;
+  /** Programs whose pipes can hold most of the memory in no counter; undefined: little is, or they are unknown. */
+  readonly pipes?: readonly ProgramPipes[];
   /** Undefined: not requested, or page frames show them. */
   readonly socketEstimate?: SocketEstimate;
   /** How figures of other tools follow from categories; undefined: not requested. */
@@ -164,8 +180,11 @@ export function pageSizeOf({ kernel, host }: Pick<MemoryAnswer, 'kernel' | 'host
 
 /** Further properties of frames by flags. */
 export interface FrameNote {
-  /** Part of a transparent huge page or large folio, mlocked, damaged memory, or the zero page. */
-  readonly note: 'thp' | 'mlocked' | 'hwpoison' | 'zero-page';
+  /**
+   * Part of a transparent huge page or large folio, mlocked, damaged memory, or the zero page; by counters dirty, or
+   * under writeback.
+   */
+  readonly note: 'thp' | 'mlocked' | 'hwpoison' | 'zero-page' | 'dirty' | 'writeback';
   readonly category: CategoryName;
   readonly frames: number;
 }

@@ -3,7 +3,14 @@ import type { Warning } from '../../walk/warnings.js';
 import type { MemoryAnswer } from './answer.js';
 import type { CategoryName } from './categories.js';
 import { detailsOf, type MachineLists } from './details.js';
-import { counterSlack, freeCounts, type ProcCounter, procCounters, zonesConflict } from './proc-counters.js';
+import {
+  counterSlack,
+  dirtyNotes,
+  freeCounts,
+  type ProcCounter,
+  procCounters,
+  zonesConflict,
+} from './proc-counters.js';
 import { type Category, leafTree } from './tree.js';
 
 const NO_COUNTER = 'no counter exists; counted as unattributed';
@@ -77,6 +84,7 @@ export function countedMemory(counted: MemoryCounters, lists?: MachineLists): Me
     loose: undefined,
     census: undefined,
     queues: [],
+    notes: dirtyNotes(facts),
     drift: 0,
     ...(lists ? detailsOf(lists, pageSize) : { caches: [], callers: [], zones: [] }),
     counted: facts.meminfo,

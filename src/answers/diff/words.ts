@@ -171,10 +171,14 @@ function rateWords({ seconds, loss }: DiffAnswer): string {
   return took < LEAST_RATED || !loss ? '' : ` (${perMinute(-loss.lost / took)}/min)`;
 }
 
-function reasonWords({ lost, explanation, grew, unattributed, uncompared, categories }: Loss): string {
+function reasonWords({ lost, explanation, grew, unattributed, uncompared, categories, pipes }: Loss): string {
+  const inPipes = pipes
+    ? ` (pipes of pid ${pipes.pid} (${escapeText(pipes.comm ?? '?')}) can hold up to ${formatSize(pipes.mostBytes)})`
+    : '';
   if (grew === null) return ' Categories cannot be compared, so what grew is unknown.';
   if (explanation === 'nothing') {
-    const rest = (unattributed ?? 0) > 0 ? `; unattributed memory grew by ${formatSize(unattributed ?? 0)}` : '';
+    const rest =
+      (unattributed ?? 0) > 0 ? `; unattributed memory grew by ${formatSize(unattributed ?? 0)}${inPipes}` : '';
     return ` Loss not attributed: categories with an owner grew by only ${formatSize(grew)} in total${rest}.`;
   }
   const [first, second] = categories;
@@ -182,7 +186,7 @@ function reasonWords({ lost, explanation, grew, unattributed, uncompared, catego
     one ? [[one.category.change ?? 0, increaseWords(one)] as const] : [],
   );
   const others = [
-    [unattributed ?? 0, `unattributed ${signedSize(unattributed)}`],
+    [unattributed ?? 0, `unattributed ${signedSize(unattributed)}${inPipes}`],
     [uncompared ?? 0, `categories that cannot be compared ${signedSize(uncompared)}`],
   ] as const;
   const parts = [...named, ...others]

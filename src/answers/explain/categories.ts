@@ -223,7 +223,7 @@ export const CATEGORIES_EXPLAINED: Explanations<CategoryName> = {
 
 const FLAGS = 'Page flags (/proc/kpageflags, include/uapi/linux/kernel-page-flags.h).';
 
-/** Additional properties of frames in a category, from page flags. */
+/** Additional properties of frames in a category. */
 export const FRAME_NOTES: Explanations<FrameNote['note']> = {
   thp: {
     means: 'The pages are part of transparent huge pages or large folios.',
@@ -243,6 +243,17 @@ export const FRAME_NOTES: Explanations<FrameNote['note']> = {
     deeper: 'kdump-mem log --level err+',
   },
   'zero-page': { means: 'The zero pages, shared by all processes.', known: FLAGS, next: 'None.' },
+  dirty: {
+    means: 'The pages have changed since they were read, and are not yet written to disk: the kernel cannot free them.',
+    known: 'Dirty of /proc/meminfo.',
+    next: 'If large: see whether the disk or the file server accepts writes (/proc/pressure/io).',
+  },
+  writeback: {
+    means: 'The kernel is writing the pages to disk or to swap.',
+    known: 'Writeback of /proc/meminfo.',
+    next: 'If large and constant: see the tasks that wait for it.',
+    deeper: 'kdump-mem blocked',
+  },
 };
 
 type Unnamed = UnnamedCharges['reason'] | UnnamedFiles['reason'];

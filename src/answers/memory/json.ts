@@ -58,6 +58,7 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
       watermarks: zone.watermarks,
     })),
     files: answer.files === undefined ? null : filesJson(answer.files),
+    pipes: answer.pipes?.map((program) => ({ ...program, processes: program.processes ?? 1 })) ?? null,
     socketEstimate: answer.socketEstimate ? socketEstimateJson(answer.socketEstimate) : null,
     cachedFiles: answer.cachedFiles ? cachedFilesJson(answer, answer.cachedFiles) : null,
     figures: answer.figures ?? null,

@@ -240,11 +240,11 @@ export const memorySchema = z.strictObject({
       counters: z.array(z.strictObject({ name: z.string(), bytes: z.int() })),
     })
     .nullable(),
-  /** For `pageflags`: further properties of frames in these categories. */
+  /** Further properties of frames in these categories: by page flags, and by the counters Dirty and Writeback. */
   notes: z.array(
     z.strictObject({
-      /** Transparent huge page or large folio, mlocked, hardware-poisoned, or zero page. */
-      note: z.enum(['thp', 'mlocked', 'hwpoison', 'zero-page']),
+      /** Transparent huge page or large folio, mlocked, hardware-poisoned, zero page, dirty, under writeback. */
+      note: z.enum(['thp', 'mlocked', 'hwpoison', 'zero-page', 'dirty', 'writeback']),
       category: z.string(),
       bytes: count,
     }),
@@ -300,6 +300,23 @@ export const memorySchema = z.strictObject({
   ),
   /** Null: not requested (`--files`, `--cgroups`, `--all`), or unknown. */
   files: files.nullable(),
+  /**
+   * Programs whose pipes can hold most of the memory in no counter, largest first; null: little is in no counter, pipes
+   * are unknown, or the category `pipes` has them.
+   */
+  pipes: z
+    .array(
+      z.strictObject({
+        /** The process with most of them. */
+        pid: count,
+        comm: z.string().nullable(),
+        processes: count,
+        pipes: count,
+        /** Upper bound: 1 MiB for each pipe by default (pipe-max-size). */
+        mostBytes: count,
+      }),
+    )
+    .nullable(),
   /**
    * Estimated memory of socket queues (`ss`), which is part of other categories, mainly unattributed memory and
    * slab; null: not requested, or the category `network-sockets` has it.

@@ -108,6 +108,17 @@ export function elsewhereWords(answer: MemoryAnswer): string[] {
   ];
 }
 
+/** Reports the program whose pipes can hold most, which no row shows. */
+export function pipeWords({ pipes: [largest] = [] }: Pick<MemoryAnswer, 'pipes'>): string[] {
+  if (!largest) return [];
+  const { pid, comm, pipes, mostBytes, processes = 1 } = largest;
+  const name = escapeText(comm ?? '?');
+  const who = processes > 1 ? `${formatCount(processes)} processes named ${name} have` : `pid ${pid} (${name}) has`;
+  return [
+    `Pipes: ${who} ${formatCount(pipes)} open, which can hold up to ${formatSize(mostBytes)} (counted as unattributed).`,
+  ];
+}
+
 /** Reports the estimated memory of socket queues, which no row shows. */
 export function socketWords({ socketEstimate, captured }: MemoryAnswer): string[] {
   if (!socketEstimate) return [];
@@ -159,17 +170,22 @@ export function nextCommand(answer: MemoryAnswer): string {
 
 /** Returns total memory, its groups, and the largest consumer. */
 export function headline(answer: MemoryAnswer): string {
+  const { bytes = 0, complete = true } = group(answer, 'kernel') ?? {};
   const size = (name: Category['category']) => sizeWords(answer, group(answer, name) ?? { bytes: 0, complete: true });
   const unread = group(answer, 'unknown')?.bytes ?? 0;
   const reserved = group(answer, 'reserved');
   const isReservedKnown = reserved === undefined || reserved.bytes > 0 || reserved.complete;
+  // Sources of /proc disagree on which of both the kernel image and struct pages belong to: together they are one figure.
+  const both = { bytes: bytes + (reserved?.bytes ?? 0), complete: complete && reserved?.complete !== false };
+  const ofKernel = isReservedKnown
+    ? isFromProc(answer)
+      ? [`${sizeWords(answer, both)} kernel (memory reserved at boot included)`]
+      : [`${size('kernel')} kernel`, `${size('reserved')} reserved at boot`]
+    : [`${size('kernel')} kernel`, 'memory reserved at boot unknown'];
   const parts = [
     `${size('free')} free`,
     `${size('applications-and-files')} applications and files`,
-    `${size('kernel')} kernel${answer.source === 'pageflags' ? ' (kernel image and struct pages included)' : ''}`,
-    isReservedKnown
-      ? `${size('reserved')} reserved at boot${answer.source === 'counters' ? ' (kernel image and struct pages included)' : ''}`
-      : 'memory reserved at boot unknown',
+    ...ofKernel,
     ...(unread > 0 ? [`${formatSize(unread)} unknown`] : []),
   ];
   return `${conflictWords(answer)}${formatSize(answer.memory.bytes)}: ${parts.join(', ')}. ${standsOut(answer)}${sourceText(answer)}`;
@@ -281,9 +297,11 @@ const NOTES: Readonly<Record<FrameNote['note'], string>> = {
   mlocked: 'mlocked',
   hwpoison: 'poisoned by hardware errors (hwpoison)',
   'zero-page': 'zero pages',
+  dirty: 'dirty',
+  writeback: 'under writeback',
 };
 
-/** Lists notes of page flags on frames in categories. */
+/** Lists notes on frames in categories. */
 export function noteWords(answer: MemoryAnswer): string[] {
   const notes = (answer.notes ?? []).filter(({ frames }) => frames > 0);
   if (notes.length === 0) return [];

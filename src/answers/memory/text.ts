@@ -15,6 +15,7 @@ import {
   nextCommand,
   nextOfProc,
   noteWords,
+  pipeWords,
   socketWords,
   unflaggedWords,
   uninitializedWords,
@@ -39,6 +40,7 @@ export function memoryText(answer: MemoryAnswer, options: MemoryTextOptions): st
   const empty = leaves(answer.memory).filter(({ frames, complete }) => frames === 0 && complete);
   return [
     said(headline(answer)),
+    ...pipeWords(answer).map(said),
     treeTable(answer, verbose, width),
     ...incompleteWords(answer, verbose).map(said),
     ...uninitializedWords(answer).map(said),

@@ -165,11 +165,11 @@ export const triageSchema = z.strictObject({
     .strictObject({
       largest: z.array(
         z.strictObject({
-          /** `program`: processes of one name together. `unmapped`: memory that no process maps. */
+          /** `program`: processes of one name together. `unmapped`: memory that no process maps. `pipes`: an upper bound. */
           kind: z.string(),
           name: z.string(),
           pid: count.nullable(),
-          /** Of a program. */
+          /** Of a program, and of pipes. */
           processes: count.nullable(),
           bytes: count,
         }),

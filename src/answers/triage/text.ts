@@ -173,7 +173,9 @@ export function holdersWords({ logs, holders }: TriageAnswer): string | undefine
           ? `cgroup ${shown}`
           : kind === 'unmapped'
             ? `${shown}${pid === null ? '' : ` of pid ${pid}`}, not mapped`
-            : ownerWords({ kind, name, bytes, ...(pid === null ? {} : { pid }) });
+            : kind === 'pipes'
+              ? `pipes of ${(processes ?? 1) > 1 ? `${formatCount(processes ?? 0)} processes named ${shown}` : `pid ${pid} (${shown})`}, at most`
+              : ownerWords({ kind, name, bytes, ...(pid === null ? {} : { pid }) });
     return `${owner} ${formatSize(bytes)}`;
   });
   const noun = unreadProcesses === 1 ? 'process' : 'processes';

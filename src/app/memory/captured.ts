@@ -13,7 +13,7 @@ import { optionalText } from '../../host/proc/process.js';
 import { sharedFiles } from '../../host/proc/shared-files.js';
 import type { SharedMappings } from '../../host/proc/shared-mappings.js';
 import { sharedOwners } from '../../host/proc/shared-owners.js';
-import { PIPES_SHARE, type ProgramPipes, pipesByProgram } from '../../triage/host-processes.js';
+import { PIPES_SHARE, pipesByProgram } from '../../triage/host-processes.js';
 import { HostReader } from '../../triage/host-reader.js';
 import { capturedAt } from '../kit/captured-source.js';
 
@@ -107,26 +107,16 @@ const NOTABLE_SHARE = 0.01;
 const NOTABLE_BYTES = 64 * 2 ** 20;
 
 /**
- * What pipes can hold, where much memory is in no counter: theirs is in none. Empty: nothing is known of them.
+ * Programs whose pipes can hold most of the memory in no counter: that of pipes is in none. Undefined: little is in no
+ * counter, or pipes are unknown.
  */
-function pipesOf({ memory, host: machine }: MemoryAnswer, host: HostSource): Partial<Category> {
-  const unattributed = leaves(memory).find(({ category }) => category === 'unattributed');
-  const { leastBytes = unattributed?.bytes ?? 0, mostBytes = leastBytes } = unattributed?.range ?? {};
-  if (leastBytes < PIPES_SHARE * memory.bytes) return {};
+function pipesOf(unattributed: Category | undefined, answer: MemoryAnswer, host: HostSource) {
+  const { leastBytes = unattributed?.bytes ?? 0 } = unattributed?.range ?? {};
+  if (leastBytes < PIPES_SHARE * answer.memory.bytes) return undefined;
   try {
-    const programs = pipesByProgram(new HostReader(host, machine?.pageSize ?? 4096), 0);
-    const [largest] = programs;
-    if (!largest) return {};
-    const sum = (of: (one: ProgramPipes) => number) => programs.reduce((all, one) => all + of(one), 0);
-    const most = sum((one) => one.mostBytes);
-    const owner = `pid ${largest.pid}${largest.comm === null ? '' : ` (${largest.comm})`}`;
-    return {
-      // CAP_SYS_RESOURCE allows larger pipes: only uncounted memory is a bound.
-      range: { leastBytes: 0, mostBytes },
-      why: `${sum((one) => one.pipes)} pipes can hold up to ${formatSize(most)}, those of ${owner} ${formatSize(largest.mostBytes)}; no counter exists; counted as unattributed`,
-    };
+    return pipesByProgram(new HostReader(host, answer.host?.pageSize ?? 4096), 0);
   } catch (error) {
-    if (error instanceof HostError) return {};
+    if (error instanceof HostError) return undefined;
     throw error;
   }
 }
@@ -144,23 +134,26 @@ export function withSharedFiles(answer: MemoryAnswer, host: HostSource, mappings
       const process = pid ?? inside;
       return { kind, name, ...(process === undefined ? {} : { pid: process }), ...(files > 1 ? { files } : {}), bytes };
     });
-  const pipes = pipesOf(answer, host);
+  const unattributed = leaves(answer.memory).find(({ category }) => category === 'unattributed');
+  const pipes = pipesOf(unattributed, answer, host)?.slice(0, MAX_OWNERS);
+  // CAP_SYS_RESOURCE allows larger pipes: only uncounted memory is a bound.
+  const mostBytes = unattributed?.range?.mostBytes ?? unattributed?.bytes ?? 0;
   const named = (category: Category): Category => ({
     ...category,
     ...(category.category === 'shared' ? { owners } : {}),
-    ...(category.category === 'pipes' ? pipes : {}),
+    ...(category.category === 'pipes' && pipes?.length ? { range: { leastBytes: 0, mostBytes } } : {}),
     children: category.children.map(named),
   });
   const memory = named(answer.memory);
+  const found = { ...answer, memory, ...(pipes ? { pipes } : {}) };
   const shared = leaves(memory).find(({ category }) => category === 'shared')?.bytes ?? 0;
   // Files include swapped pages.
   const counted = (name: string) => answer.counted?.get(name) ?? 0;
   const swapped = counted('SwapTotal') - counted('SwapFree');
   const owned = files.reduce((sum, { bytes }) => sum + bytes, mappings?.unknownBytes ?? 0);
   const unowned = Math.min(shared, shared - owned + swapped);
-  if (missing.length === 0 || unowned < Math.min(NOTABLE_BYTES, NOTABLE_SHARE * memory.bytes))
-    return { ...answer, memory };
+  if (missing.length === 0 || unowned < Math.min(NOTABLE_BYTES, NOTABLE_SHARE * memory.bytes)) return found;
   const message = `up to ${formatSize(unowned)} of shared memory has no known owner (${missing.join('; ')})`;
   const warnings = [...answer.warnings, { code: 'unreadable', message } as const];
-  return { ...answer, memory, warnings, complete: false };
+  return { ...found, warnings, complete: false };
 }

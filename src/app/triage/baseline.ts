@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import type { MemoryAnswer } from '../../account/memory/answer.js';
+import type { MemoryAnswer, ProgramPipes } from '../../account/memory/answer.js';
 import { HostError } from '../../base/errors.js';
 import type { CategoryMeasure, CategoryState, HostState } from '../../diff/state.js';
 import { inOrder } from '../../diff/times.js';
@@ -8,21 +8,17 @@ import { startTicks } from '../../host/proc/process.js';
 import type { Origin } from '../../records/machine-sample.js';
 import { USER_HZ } from '../../records/processes.js';
 import { type Finding, found, severityOf } from '../../triage/finding.js';
-import {
-  commIn,
-  type ProcessStatus,
-  type ProgramPipes,
-  pipesByProgram,
-  processesOf,
-} from '../../triage/host-processes.js';
+import { commIn, type ProcessStatus, pipesByProgram, processesOf } from '../../triage/host-processes.js';
 import type { HostReader } from '../../triage/host-reader.js';
 import { Warnings } from '../../walk/warnings.js';
 
 /** Categories of processes, whose growth is often intended: a note. How the growth of one is measured. */
-const MEASURES: Readonly<Record<string, { before: CategoryMeasure; now: (of: ProcessStatus) => number }>> = {
-  anonymous: { before: 'rssAnon', now: ({ rssAnonBytes }) => rssAnonBytes },
-  shared: { before: 'rssShmem', now: ({ shmemBytes }) => shmemBytes },
-  'page-tables': { before: 'pageTables', now: ({ tableBytes }) => tableBytes },
+const MEASURES: Readonly<
+  Record<string, { before: CategoryMeasure; now: (of: ProcessStatus) => number; sort: string }>
+> = {
+  anonymous: { before: 'rssAnon', now: ({ rssAnonBytes }) => rssAnonBytes, sort: 'anon' },
+  shared: { before: 'rssShmem', now: ({ shmemBytes }) => shmemBytes, sort: 'shmem' },
+  'page-tables': { before: 'pageTables', now: ({ tableBytes }) => tableBytes, sort: 'page-tables' },
 };
 /** Smaller growth is common. Bytes, and share of memory. */
 const MIN_GROWTH = 64 * 2 ** 20;
@@ -55,7 +51,7 @@ export function changesSince(
     if (uptime >= 0 && !hasIds) throw why('the boot of the baseline is unknown');
     if (uptime >= 0 && wall !== null && Math.abs(wall - uptime) <= CLOCK_SLACK)
       throw why('its boot id contradicts its uptime and time');
-    return [found('rebooted', 'note', { uptimeSeconds: origin.uptime }, 'triage')];
+    return [found('rebooted', 'note', { uptimeSeconds: origin.uptime }, 'memory')];
   }
   if (sameBoot === null || first === null || origin.uptime === null) throw why('the boot of the baseline is unknown');
   if (uptime <= 0) throw why('the baseline is not older');
@@ -63,7 +59,7 @@ export function changesSince(
     throw why(`its categories are from ${before.memory?.depth ?? 'nowhere'}, not from ${source}`);
   const step = (wall ?? uptime) - uptime;
   const [stepSeconds, seconds] = [step, uptime].map(Math.round);
-  const clock = found('clock-step', 'note', { stepSeconds: stepSeconds!, seconds: seconds! }, 'triage');
+  const clock = found('clock-step', 'note', { stepSeconds: stepSeconds!, seconds: seconds! });
   const [then, now] = [before.memory.tree, memory].map((tree) => new Map(leavesOf(tree)));
   // The kernel cannot reclaim its own memory: it grows in a leak.
   const ofKernel = memory.children.filter(({ category }) => category === 'kernel').flatMap(leavesOf);
@@ -89,9 +85,15 @@ export function changesSince(
       ...(category === 'unattributed' ? pipesOf(reader, grownBytes) : {}),
       seconds: seconds!,
     };
-    return [found('memory-growth', isNote ? 'note' : 'warning', figures, 'memory -v')];
+    return [found('memory-growth', isNote ? 'note' : 'warning', figures, nextOf(category, figures))];
   });
   return Math.abs(step) > CLOCK_SLACK ? [clock, ...growth] : growth;
+}
+
+/** The command that shows the owner of a growth, or else its category. */
+function nextOf(category: string, { ownerBytes, pid }: Pick<Grown, 'ownerBytes' | 'pid'>): string {
+  const sort = pid === null || ownerBytes === null ? undefined : MEASURES[category]?.sort;
+  return sort === undefined ? 'memory -v' : `procs --sort ${sort}`;
 }
 
 /** The largest owner of shared memory that no process maps; its size before is unknown. Nothing: none is large enough. */

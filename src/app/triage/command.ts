@@ -169,9 +169,10 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
       return (await import('./captured.js')).printHostTriage(options, failing);
     if (!options.live) return answerTriage({ ...options, live: true }, command);
   }
-  const [{ hasWholeLog, triage }, { triageJson }, { earlyLines, printedTriage }] = await Promise.all([
+  const [{ hasWholeLog, triage }, { triageJson }, { earlyLines }, { printedTriage }] = await Promise.all([
     import('../../triage/triage.js'),
     import('../../answers/triage/json.js'),
+    import('../../answers/triage/text.js'),
     import('./print.js'),
   ]);
   const rules = options.rules === undefined ? undefined : await rulesStep(options.rules);

@@ -1,14 +1,12 @@
 import { triageHtml } from '../../answers/triage/html/page.js';
 import { triageJson } from '../../answers/triage/json.js';
-import { briefText, earlyLines, summary, triageText } from '../../answers/triage/text.js';
+import { briefText, summary, triageText } from '../../answers/triage/text.js';
 import type { TriageAnswer } from '../../triage/answer.js';
 import { type FailOn, isFailing, type TriageDetail } from '../../triage/finding.js';
 import { type AnswerOptions, present } from '../kit/answer.js';
 import { EXIT } from '../kit/failure.js';
 import { type PageOptions, writePage } from '../kit/html-page.js';
 import { painter } from '../kit/terminal.js';
-
-export { earlyLines };
 
 export interface TriagePrintOptions extends AnswerOptions, PageOptions {
   readonly verbose?: true;

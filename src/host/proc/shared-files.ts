@@ -18,13 +18,13 @@ const MAX_DEPTH = 16;
 export const DELETED = ' (deleted)';
 
 /** File systems that answer without another machine or process: the path to a tmpfs leads through no other. */
-const LOCAL: ReadonlySet<string> = new Set(
+export const LOCAL: ReadonlySet<string> = new Set(
   'autofs bcachefs btrfs cgroup cgroup2 devtmpfs erofs ext2 ext3 ext4 f2fs overlay proc ramfs rootfs squashfs sysfs tmpfs vfat xfs zfs'.split(
     ' ',
   ),
 );
 /** Maximum number of mount namespaces. */
-const MAX_NAMESPACES = 512;
+export const MAX_NAMESPACES = 512;
 
 /** A file in tmpfs, a memfd, a System V segment, a shared anonymous mapping, or the rest of a tmpfs. */
 export interface SharedFile {

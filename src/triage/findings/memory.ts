@@ -8,7 +8,7 @@ type Shared = Of<'bytes' | 'share'> &
   Of<'mapped'> &
   Partial<
     Of<'attachTime' | 'attachComm' | 'mount' | 'cgroup' | 'pod' | 'container', string> &
-      Of<'attachPid' | 'files' | 'processes' | 'inside' | 'limitBytes'>
+      Of<'attachPid' | 'files' | 'processes' | 'inside' | 'limitBytes' | 'descriptors'>
   >;
 
 const sharedWords = ({ kind, name, files }: Shared): string => {
@@ -99,7 +99,9 @@ export const MEMORY = {
   },
   'shared-memory': {
     words: (of: Shared) => [
-      `Shared memory: ${sharedWords(of)} ${size(of.bytes)}${of.share == null ? '' : ` (${percent(of.share)} of memory)`}${sharedOwnerWords(of)}.`,
+      of.descriptors == null
+        ? `Shared memory: ${sharedWords(of)} ${size(of.bytes)}${of.share == null ? '' : ` (${percent(of.share)} of memory)`}${sharedOwnerWords(of)}.`
+        : `Shared memory: ${size(of.bytes)} (${percent(of.share)} of memory) is open in no process, and ${process(of)} has not received ${text(of.descriptors)} passed descriptors, which may hold it.`,
       ...(of.limitBytes == null ? [] : [`The size limit of the tmpfs is ${size(of.limitBytes)}.`]),
       ...(of.mapped === 0 ? ['No process maps that much shared memory, so that no RSS shows it.'] : []),
       ...(of.attachTime == null
@@ -112,7 +114,7 @@ export const MEMORY = {
     means:
       'Memfds, files in tmpfs or a System V segment hold at least 5 % of memory, and no process maps them: only a descriptor, a name or an id keeps them. On a host all files of one owner count together: of a process or program that has them open, or of one tmpfs. It is a warning from 10 % on for memfds, deleted files and segments, which have no path, and for a tmpfs that is nearly full.',
     known:
-      'Descriptors in /proc/PID/fd, the tmpfs mounts of every mount namespace (statfs, once for each device), /proc/sysvipc/shm, and what the largest processes map (/proc/PID/maps). Bytes are allocated blocks, also in swap. Where no mappings can be read, RssShmem of /proc/PID/status decides. The kernel has the process of the last attach or detach of a segment: it is named only if the attach is later. From kernel memory: the pages of each file, its tree of mappings, and the open files of processes.',
+      'Descriptors in /proc/PID/fd, the tmpfs mounts of every mount namespace (statfs, once for each device), /proc/sysvipc/shm, and what the largest processes map (/proc/PID/maps). Bytes are allocated blocks, also in swap. Where no mappings can be read, RssShmem of /proc/PID/status decides. The kernel has the process of the last attach or detach of a segment: it is named only if the attach is later. Where Shmem of /proc/meminfo has no owner, `scm_fds` of fdinfo (5.6) shows descriptors that a process was passed and has not received. From kernel memory: the pages of each file, its tree of mappings, and the open files of processes.',
     next: 'A memfd or deleted file is freed when all processes close it, any other file when it is deleted, a segment by ipcrm.',
     deeper: 'kdump-mem memory --live',
   },

@@ -7,7 +7,9 @@ import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { findingWords } from '../../../src/answers/triage/words.js';
 import type { MemoryCounters } from '../../../src/records/machine-sample.js';
 import { WHOLE } from '../../../src/records/meminfo-lines.js';
+import { FINDING_CODES } from '../../../src/triage/findings/all.js';
 import { memoryFindings } from '../../../src/triage/kernel-findings.js';
+import { PROOFS } from '../../support/next-commands.js';
 
 /** Pages of a MiB: the amounts of these tests are in MiB. */
 const PAGES = 256;
@@ -147,10 +149,10 @@ test('per-CPU lists that changed during the scan do not make all frames without 
 });
 
 describe('a counter that page flags contradict', () => {
-  const found = (kinds: Partial<Record<FrameKind, number>>, before: MemoryCounters, after = before) =>
-    memoryFindings(flaggedMemory(machine({ ...KINDS, ...kinds }, { before, after }))).filter(
-      ({ code }) => code === 'counter-mismatch',
-    );
+  const counted = (kinds: Partial<Record<FrameKind, number>>, before: MemoryCounters, after = before) =>
+    flaggedMemory(machine({ ...KINDS, ...kinds }, { before, after }));
+  const found = (...of: Parameters<typeof counted>) =>
+    memoryFindings(counted(...of)).filter(({ code }) => code === 'counter-mismatch');
 
   test('is a finding, with both figures', () => {
     const [only, ...others] = found({ shmem: 1000, file: 3000, none: 2000 }, counters({ Shmem: 3000, Cached: 6000 }));
@@ -162,6 +164,16 @@ describe('a counter that page flags contradict', () => {
     expect(findingWords(only!)).toBe(
       'Counter contradicts memory: the kernel counts 2.93 GiB of shared memory and tmpfs, but page flags show 1000 MiB.',
     );
+  });
+
+  test('has both figures in the answer of its next command', () => {
+    const of = [{ shmem: 1000, file: 3000, none: 2000 }, counters({ Shmem: 3000, Cached: 6000 })] as const;
+    expect(found(...of).map(({ next }) => next)).toEqual(['memory -v']);
+    const { memory } = memoryJson(counted(...of));
+    const row = memory.children.flatMap(({ children }) => children).find(({ category }) => category === 'shared');
+    expect(row).toMatchObject({ bytes: 1000 * MIB, counterBytes: 3000 * MIB });
+    const declared = FINDING_CODES.filter((code) => PROOFS[code] === 'page flags');
+    expect(declared).toEqual(['counter-mismatch']);
   });
 
   test.each([

@@ -76,6 +76,7 @@ export function memoryAnswerAt(
     notes: [],
     driftBytes: 0,
     freeConflict: null,
+    pipes: null,
     socketEstimate: null,
     cachedFiles: null,
     zones: [],

@@ -69,6 +69,16 @@ test('reports a loss that no category explains', () => {
   );
 });
 
+test('names the pipes that can hold what no category explains', () => {
+  const pipes = [{ pid: 7, comm: 'hoard', processes: 1, pipes: 1000, mostBytes: 1000 * 2 ** 20 }];
+  const after = memoryAnswerAt(47, { unattributed: 256_100 });
+  expect(headOf([memoryAnswerAt(2)], [{ ...after, pipes }])).toContain(
+    'unattributed memory grew by 1000 MiB (pipes of pid 7 (hoard) can hold up to 1000 MiB).',
+  );
+  const small = [{ ...pipes[0]!, mostBytes: 2 ** 20 }];
+  expect(headOf([memoryAnswerAt(2)], [{ ...after, pipes: small }])).toContain('memory grew by 1000 MiB.');
+});
+
 test('reports categories that cannot be compared and those that can', () => {
   const [before, after] = [memoryAnswerAt(2), memoryAnswerAt(47, { sockets: 257_000 })];
   const text = JSON.stringify(after).replaceAll('network-sockets', 'of-later');

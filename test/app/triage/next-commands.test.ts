@@ -2,13 +2,17 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { accountAll } from '../../../src/account/sockets.js';
 import { taskStacksSchema } from '../../../src/answers/task-stacks/schema.js';
 import { type TriageJson, triageSchema } from '../../../src/answers/triage/schema.js';
 import { FINDING_CODES, type FindingCode } from '../../../src/triage/findings/all.js';
+import { queuedData } from '../../../src/triage/queued-data.js';
 import { kdumpMem } from '../../support/in-process.js';
 import { PROOFS, shows } from '../../support/next-commands.js';
+import { askDump } from '../../support/opened-kernel.js';
 import { type MadeProcess, meminfo, snapshotFiles, writeCapture } from '../../support/snapshot.js';
 
+const FIXTURES = join(import.meta.dirname, '../../../fixtures');
 const folder = mkdtempSync(join(tmpdir(), 'next-commands-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -42,7 +46,7 @@ const LINES = [
 describe('the next command of a finding of a log prints the log from its first line on', () => {
   const made = join(folder, 'made.log');
   writeFileSync(made, LINES.map((line, index) => `[${String(100 + index).padStart(5)}.000000] ${line}\n`).join(''));
-  const fixtures = join(import.meta.dirname, '../../../fixtures/logs');
+  const fixtures = join(FIXTURES, 'logs');
   const logs = [made, ...readdirSync(fixtures).map((name) => join(fixtures, name))];
   const proved = new Set<string>();
 
@@ -82,8 +86,8 @@ interface Captured {
 }
 
 const MIB = 1024;
-const ZONES = (free: number) =>
-  `Node 0, zone   Normal\n  pages free     ${free}\n        min      5000\n        low      6000\n        high     7000\n        spanned  4194304\n        present  4194304\n        managed  4000000\n  start_pfn:           4096\n`;
+const ZONES = (free: number, managed = 4_000_000) =>
+  `Node 0, zone   Normal\n  pages free     ${free}\n        min      5000\n        low      6000\n        high     7000\n        spanned  4194304\n        present  4194304\n        managed  ${managed}\n  start_pfn:           4096\n`;
 /** One at its limit, with kills, and one that stalls. */
 const CGROUPS = [
   'cgroup.procs:1',
@@ -104,7 +108,38 @@ const CGROUPS = [
 ]
   .map((line) => `/sys/fs/cgroup/${line}\n`)
   .join('');
+/** A segment that no process has attached. */
+const SEGMENTS = `header\n 0 5 1600 ${3e9} 77 77 0 0 0 0 0 0 0 0 ${3e9} 0\n`;
+const PIPES = `/proc/77/fd:\n${Array.from({ length: 2000 }, (_, fd) => `l 1 0 0 64 Jan 1 00:00 ${fd} -> pipe:[${fd}]\n`).join('')}`;
 const CAPTURES: readonly Captured[] = [
+  {
+    code: 'shared-memory',
+    kib: { MemFree: 12_000 * MIB, Cached: 3000 * MIB, Shmem: 3000 * MIB, SwapTotal: 0, SwapFree: 0 },
+    files: { 'proc/sysvipc/shm': SEGMENTS },
+    figure: 'bytes',
+  },
+  {
+    code: 'pipes',
+    kib: { MemFree: 14_000 * MIB, Percpu: 0 },
+    files: {
+      'proc/sys/kernel/osrelease': '6.1.0\n',
+      'proc/zoneinfo': ZONES(14_000 * 256, 16_000 * 256),
+      'proc/sys/fs/pipe-max-size': '1048576\n',
+      'sample-1/descriptors': PIPES,
+      'sample-2/descriptors': PIPES,
+    },
+    figure: 'mostBytes',
+  },
+  {
+    code: 'writeback-stuck',
+    kib: { MemFree: 9000 * MIB, Cached: 6000 * MIB, Dirty: 3000 * MIB, Writeback: 100 * MIB },
+    files: {
+      'proc/pressure/io':
+        'some avg10=9.00 avg60=90.00 avg300=9.00 total=5\nfull avg10=9.00 avg60=80.00 avg300=9.00 total=5\n',
+    },
+    owner: 'page-cache',
+    figure: 'dirtyBytes',
+  },
   {
     code: 'low-available',
     kib: { MemFree: 100 * MIB, MemAvailable: 300 * MIB, AnonPages: 15_000 * MIB },
@@ -191,33 +226,65 @@ const CAPTURES: readonly Captured[] = [
   },
 ];
 
+/** A snapshot of a host whose process 77 is `large`. */
+function captured(name: string, { kib = {}, files = {}, process = {} }: Partial<Captured>): string {
+  const all = [
+    { pid: 1, comm: 'init', anonymous: 300 },
+    { pid: 77, comm: 'large', anonymous: 300, ...process },
+  ];
+  const memory = { MemTotal: 16_000 * MIB, MemFree: 15_800 * MIB, MemAvailable: 15_000 * MIB, ...kib };
+  const made = new Map([...snapshotFiles(all), ['proc/meminfo', meminfo(memory)] as const, ...Object.entries(files)]);
+  return writeCapture(join(folder, name), made);
+}
+
 describe('the next command shows what the finding of a snapshot said', () => {
-  test.each(CAPTURES)('$code', async ({ code, kib = {}, files = {}, process = {}, owner, figure, unit = 1 }) => {
-    const pid = 77;
-    const all = [
-      { pid: 1, comm: 'init', anonymous: 300 },
-      { pid, comm: 'large', anonymous: 300, ...process },
-    ];
-    const made = new Map([
-      ...snapshotFiles(all),
-      [
-        'proc/meminfo',
-        meminfo({ MemTotal: 16_000 * MIB, MemFree: 15_800 * MIB, MemAvailable: 15_000 * MIB, ...kib }),
-      ] as const,
-      ...Object.entries(files),
-    ]);
-    const path = writeCapture(join(folder, code), made);
-    const finding = (await findingsIn('--from', path)).find((one) => one.code === code);
+  test.each(CAPTURES)('$code', async ({ owner, figure, unit = 1, ...made }) => {
+    const path = captured(made.code, made);
+    const finding = (await findingsIn('--from', path)).find((one) => one.code === made.code);
     expect(finding).toBeDefined();
-    const named = owner === undefined ? { pid, comm: 'large' } : { pid: null, comm: owner };
+    const named = owner === undefined ? { pid: 77, comm: 'large' } : { pid: null, comm: owner };
     const amount = Number(finding?.figures[figure]) / unit;
     expect(amount).toBeGreaterThan(1);
     await expect(shows(finding?.next ?? '', named, amount, ['--from', path])).resolves.toBe('owner and amount');
   });
 });
 
+describe('the next command shows what has changed since a baseline', () => {
+  const boot = (id: string, uptime: number, taken = '04:04:05') => ({
+    taken: `2026-01-02T${taken}Z\n`,
+    'proc/sys/kernel/random/boot_id': `0f5b8d34-0000-4000-8000-00000000000${id}\n`,
+    'sample-1/began': `${uptime}.00 1.00\n`,
+    'sample-1/ended': `${uptime}.50 1.00\n`,
+    'sample-2/began': `${uptime + 2}.50 1.00\n`,
+    'sample-2/ended': `${uptime + 3}.00 1.00\n`,
+  });
+  const SLABS = { kib: { MemFree: 11_000 * MIB, Slab: 4800 * MIB, SUnreclaim: 4800 * MIB } };
+  const ANONYMOUS = { kib: { MemFree: 11_000 * MIB, AnonPages: 4800 * MIB }, process: { anonymous: 4800 * MIB } };
+
+  test.each([
+    ['growth of a process', 'memory-growth', { pid: 77, comm: 'large' }, 'ownerBytes', boot('1', 3700), ANONYMOUS],
+    ['growth', 'memory-growth', { pid: null, comm: 'slab-unreclaimable' }, 'bytes', boot('1', 3700), SLABS],
+    ['a reboot', 'rebooted', { pid: null, comm: 'db1' }, 'uptimeSeconds', boot('2', 300), {}],
+  ] as const)('%s', async (name, code, owner, figure, files, made) => {
+    const before = captured(`${name}, before`, { files: boot('1', 100, '03:04:05') });
+    const after = captured(`${name}, after`, { files, ...made });
+    const found = await findingsIn('--from', after, '--baseline', before);
+    const finding = found.find((one) => one.code === code);
+    expect(finding, JSON.stringify(found)).toBeDefined();
+    const amount = Number(finding?.figures[figure]);
+    await expect(shows(finding?.next ?? '', owner, amount, ['--from', after])).resolves.toBe('owner and amount');
+  });
+
+  test('a clock that was set has no next command', async () => {
+    const before = captured('clock, before', { files: boot('1', 100, '03:04:05') });
+    const after = captured('clock, after', { files: boot('1', 3700, '05:04:05') });
+    const found = await findingsIn('--from', after, '--baseline', before);
+    expect(found.map(({ code, next }) => [code, next])).toEqual([['clock-step', null]]);
+  });
+});
+
 describe('the next command shows what the finding of a dump said', () => {
-  const source = ['--vmcore', join(import.meta.dirname, '../../../fixtures/incident.vmcore')];
+  const source = ['--vmcore', join(FIXTURES, 'incident.vmcore')];
 
   test('owners and bytes', async () => {
     const findings = await findingsIn(...source);
@@ -238,6 +305,28 @@ describe('the next command shows what the finding of a dump said', () => {
     await expect(shows(afterLow ?? '', zone, amount, source)).resolves.toBe('owner and amount');
   });
 
+  test.each([
+    ['queued-data', 'pinnedBytes', 'incident.vmcore'],
+    ['queued-data-of-machine', 'mostBytes', 'dumps/6.1.vmcore'],
+  ] as const)('%s', async (code, figure, dump) => {
+    const path = join(FIXTURES, dump);
+    const census = askDump(path, (kernel) => accountAll(kernel, { by: 'cgroup' }));
+    // No queue of the small machine has 32 MiB: the finding is that of queues that are larger by this factor.
+    const factor = 100;
+    const larger = <T extends { total: { pinnedBytes: number } }>(one: T): T => ({
+      ...one,
+      total: { ...one.total, pinnedBytes: factor * one.total.pinnedBytes },
+    });
+    const scaled = larger({ ...census, sockets: census.sockets.map(larger), processes: census.processes.map(larger) });
+    const sizes = scaled.sockets.map(({ total }) => total.pinnedBytes).toSorted((a, b) => b - a);
+    // A machine on which only a socket, or only all sockets together, have 5 % of memory.
+    const memory = 20 * (code === 'queued-data' ? sizes[0]! : scaled.total.pinnedBytes);
+    const { figures, next } = queuedData(scaled, memory).find((one) => one.code === code)!;
+    const owner = { pid: Number(figures.pid), comm: figures.comm ?? null };
+    const amount = Number(figures[figure]) / factor;
+    await expect(shows(next ?? '', owner, amount, ['--vmcore', path])).resolves.toBe('owner and amount');
+  });
+
   test('where a reader waits', async () => {
     const { figures, next } = (await findingsIn(...source)).find(({ code }) => code === 'stalled-reader')!;
     const { stdout } = await kdumpMem(...(next ?? '').split(' '), '--json', ...source);
@@ -249,7 +338,9 @@ describe('the next command shows what the finding of a dump said', () => {
 });
 
 test('each proof that is declared is here', () => {
-  const declared = FINDING_CODES.filter((code) => PROOFS[code] === 'snapshot');
-  expect(CAPTURES.map(({ code }) => code).toSorted()).toEqual(declared.toSorted());
-  expect(FINDING_CODES.filter((code) => PROOFS[code] === 'dump')).toEqual(['stalled-reader']);
+  const declared = (where: string) => FINDING_CODES.filter((code) => PROOFS[code] === where);
+  expect(CAPTURES.map(({ code }) => code).toSorted()).toEqual(declared('snapshot').toSorted());
+  expect(declared('baseline')).toEqual(['memory-growth', 'rebooted']);
+  expect(declared('dump')).toEqual(['queued-data', 'queued-data-of-machine', 'stalled-reader']);
+  expect(declared('none')).toEqual(['hypervisor-overcommitted', 'clock-step']);
 });

@@ -5,6 +5,7 @@ import fcntl
 import mmap
 import os
 import resource
+import socket
 import sys
 import tempfile
 
@@ -214,6 +215,116 @@ def tmpfs_database(size):
 
 def attached(size):
     segment(size, True)
+
+
+def passed_memfds(size):
+    """memfds in a message that no process has received; no process has them open."""
+    global held
+    held = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    fds = memfds(20, size // 20)
+    socket.send_fds(held[0], [b'x'], fds)
+    for fd in fds:
+        os.close(fd)
+
+
+def unmounted(size):
+    """A tmpfs that was unmounted lazily, and of which a process has a folder open."""
+    mounts()
+    tmpfs('/run/unmounted')
+    file('/run/unmounted/cache', size)
+    os.open('/run/unmounted', os.O_RDONLY | os.O_DIRECTORY)
+    must(LIBC.umount2(b'/run/unmounted', 2))
+
+
+def nested_pids(size):
+    """memfds of a process in a pid namespace of its own."""
+    must(LIBC.unshare(0x20000000))
+    workers(1, lambda _: memfds(4, size // 4))
+
+
+def stopped_reader(size):
+    """TCP streams whose reader is stopped."""
+    global held
+    listener = socket.create_server(('127.0.0.1', 0), backlog=128)
+    ready, done = os.pipe()
+    reader = os.fork()
+    if reader == 0:
+        call('sc-reader')
+        accepted = [listener.accept() for _ in range(60)]
+        os.write(done, b'.')
+        while accepted:
+            os.kill(os.getpid(), 19)
+    held = [socket.create_connection(listener.getsockname()) for _ in range(60)]
+    listener.close()
+    os.read(ready, 1)
+    left = size
+    for writer in held:
+        writer.setblocking(False)
+        try:
+            while left > 0:
+                left -= writer.send(bytes(65536))
+        except BlockingIOError:
+            pass
+    return size - left
+
+
+def uring_buffers(size):
+    """Buffers that io_uring pins."""
+    global held
+    ring = must(LIBC.syscall(425, 8, ctypes.create_string_buffer(120)))
+    held = touched(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS), 0, size)
+    at = ctypes.addressof(ctypes.c_char.from_buffer(held))
+    part = size // 2 // mmap.PAGESIZE * mmap.PAGESIZE
+    vectors = (ctypes.c_size_t * 4)(at, part, at + part, size - part)
+    must(LIBC.syscall(427, ring, 0, vectors, 2))
+
+
+def unlinked_mapping(size):
+    """A deleted file of a tmpfs that is mapped, and that no process has open."""
+    global held
+    path = tempfile.mktemp(dir=SHM)
+    fd = os.open(path, os.O_CREAT | os.O_RDWR)
+    os.ftruncate(fd, size)
+    held = touched(mmap.mmap(fd, size), 0, size)
+    os.close(fd)
+    os.unlink(path)
+
+
+def small_heaps(size):
+    """Many processes with a small heap each."""
+    private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    # Python itself has 8 MiB in each.
+    heap = size // 41 - 8 * MIB
+    workers(40, lambda _: touched(mmap.mmap(-1, heap, flags=private), 0, heap))
+
+
+def many_udp(size):
+    """80 UDP sockets that are not read."""
+    global held
+    held = []
+    writer = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    for _ in range(80):
+        reader = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        reader.setsockopt(socket.SOL_SOCKET, 33, size // 160)  # SO_RCVBUFFORCE, which the kernel doubles
+        reader.bind(('127.0.0.1', 0))
+        for _ in range(size // 80 // 1024):
+            writer.sendto(bytes(1000), reader.getsockname())
+        held.append(reader)
+
+
+def left_behind(size):
+    """memfds of processes whose parent has exited."""
+    between = os.fork()
+    if between == 0:
+        workers(8, lambda _: memfds(4, size // 32))
+        os._exit(0)
+    os.waitpid(between, 0)
+
+
+def shared_pipes(size):
+    """Full pipes that several processes have open."""
+    pipes(size // MIB)
+    workers(3, lambda _: None)
 
 
 if __name__ == '__main__':

@@ -45,6 +45,9 @@ const named =
   ({ figures }: Found) =>
     figures.name === name;
 
+const queued = () => ({ code: 'queued-data-of-process', figure: 'pinnedBytes' });
+const unread = () => ({ code: 'unread-sockets', figure: 'pinnedBytes' });
+
 /** Those in `npm test`. */
 export const SOME_SCENES: readonly Scene[] = [
   { name: '200 memfds of one process', program: 'hoard_many', amount: LARGE, finding: shared() },
@@ -59,7 +62,6 @@ export const SOME_SCENES: readonly Scene[] = [
     program: 'full_pipes',
     amount: PIPES,
     finding: { code: 'pipes', figure: 'mostBytes' },
-    withoutNext: true,
   },
   { name: 'healthy: PostgreSQL', program: 'postgres', amount: LARGE, owner: '11 processes named sc-postgres' },
   { name: 'healthy: a heap in a memfd', program: 'zgc', amount: LARGE },
@@ -121,20 +123,13 @@ export const OTHER_SCENES: readonly Scene[] = [
       isOwn: ({ figures }) => figures.comm === 'sc-pipes_of_pro' && figures.processes === 9,
     },
     owner: '9 processes named sc-pipes_of_pro',
-    withoutNext: true,
   },
-  {
-    name: 'a packet ring',
-    program: 'incident ring',
-    amount: LARGE,
-    finding: { code: 'queued-data-of-process', figure: 'pinnedBytes' },
-    withoutNext: true,
-  },
+  { name: 'a packet ring', program: 'incident ring', amount: LARGE, finding: queued(), withoutNext: true },
   {
     name: 'unix streams that are not read',
     program: 'incident unix',
     amount: LARGE,
-    finding: { code: 'queued-data-of-process', figure: 'pinnedBytes' },
+    finding: queued(),
     withoutNext: true,
   },
   {
@@ -166,6 +161,24 @@ export const OTHER_SCENES: readonly Scene[] = [
     finding: { code: 'limit-near', figure: 'used' },
     withoutNext: true,
   },
+  { name: 'small TCP queues', program: 'incident tcp-small', amount: 1e8, finding: unread() },
+  { name: 'large TCP queues', program: 'incident tcp', amount: 2e8, finding: unread() },
+  { name: 'unix datagrams', program: 'incident unix-dgram', amount: LARGE, finding: queued(), withoutNext: true },
+  {
+    name: 'keys of a user',
+    program: 'incident keys',
+    amount: 190,
+    finding: { code: 'limit-near', figure: 'used', isOwn: ({ figures }) => figures.limit === 'keys of uid 12345' },
+    owner: 'keys of uid 12345',
+    withoutNext: true,
+  },
+  {
+    name: 'a listener that does not accept',
+    program: 'incident backlog',
+    amount: 128,
+    finding: { code: 'unread-sockets', figure: 'unaccepted' },
+    withoutNext: true,
+  },
   { name: 'healthy: a JVM', program: 'java', amount: LARGE },
   { name: 'healthy: Chromium', program: 'chromium', amount: LARGE, owner: '9 processes named sc-chromium' },
   {
@@ -175,6 +188,59 @@ export const OTHER_SCENES: readonly Scene[] = [
     owner: '2 processes named sc-tmpfs_databa',
   },
   { name: 'healthy: a System V segment in use', program: 'attached', amount: LARGE },
+];
+
+/**
+ * Written before their first run: 6 of 10 were right then. Two had no owner, memfds in a message and a tmpfs that was
+ * unmounted lazily; two named another amount than expected, of a send queue and of a charge.
+ */
+export const UNSEEN_SCENES: readonly Scene[] = [
+  { name: 'memfds in a message', program: 'passed_memfds', amount: LARGE, finding: shared() },
+  { name: 'a tmpfs that was unmounted lazily', program: 'unmounted', amount: LARGE, finding: shared() },
+  {
+    name: 'memfds in another pid namespace',
+    program: 'nested_pids',
+    amount: LARGE,
+    finding: shared(({ figures }) => figures.comm === 'sc-nested_pids'),
+    owner: '(sc-nested_pids)',
+  },
+  {
+    name: 'a stopped reader of TCP',
+    program: 'stopped_reader',
+    amount: 100e6,
+    // Most of it waits in the send queues of the writer.
+    finding: { code: 'unread-sockets', figure: 'peersBytes', isOwn: ({ figures }) => figures.comm === 'sc-reader' },
+    owner: '(sc-reader)',
+  },
+  {
+    name: 'buffers of io_uring',
+    program: 'uring_buffers',
+    amount: LARGE,
+    finding: { code: 'pinned-pages', figure: 'pinnedBytes' },
+  },
+  { name: 'healthy: a deleted file that is mapped', program: 'unlinked_mapping', amount: LARGE },
+  { name: 'healthy: small heaps', program: 'small_heaps', amount: LARGE, owner: '41 processes named sc-small_heaps' },
+  {
+    name: 'many UDP sockets',
+    program: 'many_udp',
+    amount: 200e6,
+    // What it pins is an estimate; the charge is exact.
+    finding: { code: 'queued-data-of-process', figure: 'chargedBytes' },
+  },
+  {
+    name: 'memfds of processes without their parent',
+    program: 'left_behind',
+    amount: LARGE,
+    finding: shared(({ figures }) => figures.comm === 'sc-left_behind' && figures.processes === 8),
+    owner: '8 processes named sc-left_behind',
+  },
+  {
+    name: 'pipes that several processes have open',
+    program: 'shared_pipes',
+    amount: PIPES,
+    finding: { code: 'pipes', figure: 'mostBytes', isOwn: ({ figures }) => figures.comm === 'sc-shared_pipes' },
+    owner: '(sc-shared_pipes)',
+  },
 ];
 
 async function triaged(): Promise<Answer> {

@@ -4,12 +4,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type BlockedAnswer, blockedTasks } from '../../../src/account/blocked.js';
 import { AddressIdentifier } from '../../../src/account/whatis.js';
 import { type BlockedJson, blockedSchema } from '../../../src/answers/blocked/schema.js';
+import { infoSchema } from '../../../src/answers/info/schema.js';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { unattributedSchema } from '../../../src/answers/memory/unattributed/schema.js';
 import { unreachableSchema } from '../../../src/answers/memory/unreachable/schema.js';
 import { triageSchema } from '../../../src/answers/triage/schema.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
+import { FINDING_CODES, type FindingCode } from '../../../src/triage/findings/all.js';
 import { type TaskPlace, TaskStacks } from '../../../src/walk/stacks/task-stacks.js';
 import { Warnings } from '../../../src/walk/warnings.js';
 import { type Damage, memoryOf } from '../../support/damaged-kernel.js';
@@ -17,6 +19,7 @@ import { DRGN_MS, drgnJson } from '../../support/drgn.js';
 import { testGuest } from '../../support/guest.js';
 import { kdumpMem, kdumpMemJson } from '../../support/in-process.js';
 import { type LabKernel, labKernel, labTool } from '../../support/lab.js';
+import { PROOFS } from '../../support/next-commands.js';
 import { askDump } from '../../support/opened-kernel.js';
 import { expectLost } from '../memory/lost.js';
 import { damageGracePeriod } from './grace-period-damage.js';
@@ -339,6 +342,36 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
       expect(alone).not.toContain('lk-middle');
       expect(alone).not.toContain('lk-one');
       expect(alone).toContain('lk-bit');
+    });
+
+    test('the next commands of triage show the locks, their owners and waiters, and the taint', async () => {
+      const { findings } = await kdumpMemJson(triageSchema, 'triage', '--vmcore', dump);
+      const proved = new Set<string>();
+      for (const { code, next, figures } of findings.filter((one) => PROOFS[one.code as FindingCode] === 'guest')) {
+        const { stdout } = await kdumpMem(...(next ?? '').split(' '), '--json', '--vmcore', dump);
+        if (code === 'tainted') {
+          expect(BigInt(infoSchema.parse(JSON.parse(stdout)).kernel?.taint?.mask ?? 0)).toBe(
+            BigInt(Number(figures.mask)),
+          );
+        } else {
+          const { locks } = blockedSchema.parse(JSON.parse(stdout));
+          const root = locks.find(({ object, address }) =>
+            [object?.kind === 'symbol' ? object.name : null, address].includes(String(figures.lock)),
+          );
+          expect(root?.owner?.pid ?? null).toBe(figures.pid);
+          // The owner of a lock above another one waits for that one.
+          const ids = new Set([root?.id]);
+          for (let size = 0; size < ids.size; ) {
+            size = ids.size;
+            for (const { id, waitsFor } of locks) if (ids.has(waitsFor ?? undefined)) ids.add(id);
+          }
+          const waiters = locks.flatMap(({ id, waiters: own }) => (ids.has(id) ? own : []));
+          expect(waiters).toHaveLength(Number(figures.tasks));
+        }
+        proved.add(code);
+      }
+      const declared = FINDING_CODES.filter((code) => PROOFS[code] === 'guest');
+      expect([...proved].toSorted()).toEqual(declared.toSorted());
     });
 
     describe('reports damage to', () => {

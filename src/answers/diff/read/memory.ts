@@ -54,6 +54,8 @@ export const memoryAnswer = z.object({
   freeConflict: z.object({ foundBytes: count, countedBytes: z.int() }).nullish(),
   caches: listOf(z.object({ name: z.string(), reclaimable: z.boolean().nullable(), bytes: count })),
   callers: listOf(z.object({ caller: z.string(), bytes: count, category: z.string() })),
+  /** Absent from answers of an earlier release. */
+  pipes: listOf(z.object({ pid: count, comm: z.string().nullable(), mostBytes: count })).nullish(),
   cgroups: z
     .object({
       cgroups: listOf(z.object({ path: z.string(), dying: z.boolean(), bytes: count, usageBytes: bytesOrNull })),
@@ -83,7 +85,7 @@ export function memoryState(answer: MemoryPart): ParsedState {
     // A capture may lack it.
     release: facts?.release || null,
     pageSize: facts?.pageSize ?? null,
-    memory: { depth: source, tree: treeOf(knownOf(memory)), drift: driftBytes },
+    memory: { depth: source, tree: treeOf(knownOf(memory), answer.pipes ?? []), drift: driftBytes },
     lists: listsOf(answer),
     flaws: [
       ...incompleteness(complete, warnings, sourceWords(source, captured != null)),
@@ -119,7 +121,10 @@ function sourceWords(source: string, captured: boolean): string {
     : 'some page frames could not be read';
 }
 
-function treeOf({ category: name, bytes, children, owners = [], counterBytes, range }: Category): CategoryState {
+function treeOf(
+  { category: name, bytes, children, owners = [], counterBytes, range }: Category,
+  pipes: NonNullable<MemoryPart['pipes']>,
+): CategoryState {
   const [file] = owners
     .filter(({ kind }) => name === 'shared' && ['file', 'segment', 'mapping', 'tmpfs'].includes(kind))
     .toSorted((a, b) => b.bytes - a.bytes);
@@ -127,8 +132,9 @@ function treeOf({ category: name, bytes, children, owners = [], counterBytes, ra
     category: name,
     bytes,
     ...(children.length === 0 && range && counterBytes === null && bytes === 0 ? { isUnknown: true } : {}),
-    children: children.map(treeOf),
+    children: children.map((child) => treeOf(child, pipes)),
     file: file ? { name: file.name, bytes: file.bytes, pid: file.pid ?? null } : null,
+    ...(name === 'unattributed' && pipes[0] ? { pipes: pipes[0] } : {}),
   };
 }
 

@@ -24,6 +24,7 @@ import {
   looseWords,
   nextCommand,
   nextOfProc,
+  pipeWords,
   sizeWords,
   socketWords,
   unflaggedWords,
@@ -44,7 +45,7 @@ ${missing(answer)}
 ${map.markup}
 <h2>Categories</h2>
 ${categoriesTable(answer)}
-${[...looseWords(answer), ...unflaggedWords(answer), ...elsewhereWords(answer), ...socketWords(answer)].map((words) => html`<p>${sentence(words)}</p>`)}
+${[...looseWords(answer), ...unflaggedWords(answer), ...elsewhereWords(answer), ...pipeWords(answer), ...socketWords(answer)].map((words) => html`<p>${sentence(words)}</p>`)}
 ${
   next === undefined
     ? ''

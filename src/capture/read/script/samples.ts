@@ -1,4 +1,4 @@
-import { MAX_CAPTURED, MIN_BYTES } from '../../../host/proc/shared-files.js';
+import { LOCAL, MAX_CAPTURED, MAX_NAMESPACES, MIN_BYTES } from '../../../host/proc/shared-files.js';
 import {
   LEFT_OUT_NAME,
   MAX_BYTES,
@@ -331,7 +331,7 @@ const MAX_SECONDS = 2;
 const NO_PID = '9999999999';
 
 /**
- * Lists memfds, deleted files and files of tmpfs, as shared-files.ts does. Names of descriptors, as ls prints
+ * Lists memfds, deleted files and files of tmpfs, and the rest of each tmpfs, as shared-files.ts does. Names of descriptors, as ls prints
  * them, select candidates; fdinfo and mountinfo tell which are in a tmpfs, since stat would block on a file
  * system that does not respond.
  */
@@ -388,7 +388,43 @@ sizes() {
   } 2>> "$dir/unlisted" | sort -k1,1 -k2,2n |
     sed -e ': next' -e '$!N' -e 's/^\([^ ]*\)\( [^\n]*\)\n\1 [^\n]*$/\1\2/' -e 't next' -e P -e D | sort -k3,3nr
 }
+# What is in no listed file of each tmpfs of all mount namespaces: BYTES, pid of the namespace, size limit, mount point.
+# Left out: paths through another machine or process, which might block, and a tmpfs without a limit, which reports no use.
+tmpfs_rests() {
+  true > "$dir/devices"
+  {
+    echo 'own self'
+    ls -ln /proc/[0-9]*/ns/mnt 2>/dev/null | sed -n 's|.* /proc/\([0-9]*\)/ns/mnt -> \(mnt:.*\)$|\2 \1|p' |
+      sort -u -k1,1 | head -n ${MAX_NAMESPACES}
+  } | while read -r namespace pid; do
+    root=/proc/$pid/root inside=@$pid
+    [ "$pid" != self ] || root= inside=
+    sed -n 's/^[0-9]* [0-9]* \([^ ]*\) \([^ ]*\) \([^ ]*\) .* - \([^ ]*\) .*/\4 \1 \2 \3/p' "/proc/$pid/mountinfo" \
+      > "$dir/mounts" 2>/dev/null
+    # Programs of this machine are on its own root.
+    grep -vE '^(${[...LOCAL].join('|')}) ' "$dir/mounts" | cut -d ' ' -f 4 | grep -vx "${'$'}{inside:+-}/" > "$dir/foreign"
+    sed -n -e '/\\012/d' -e 's|^tmpfs 0:\([0-9]*\) / |\1 |p' "$dir/mounts" |
+      sed -e 's/\\040/ /g' -e 's/\\011/	/g' -e 's/\\134/\\/g' | while read -r minor point; do
+      ! grep -qx "$minor" "$dir/devices" || continue
+      while read -r above; do
+        case $point/ in "${'$'}{above%/}"/*) continue 2 ;; esac
+      done < "$dir/foreign"
+      number=$(((minor & 255) | ((minor >> 8) << 20)))
+      # Where a mount is covered, its path leads elsewhere.
+      [ "$(stat -c %d "$root$point" 2>/dev/null)" = $number ] || continue
+      echo "$minor" >> "$dir/devices"
+      size=$(stat -f -c '%S %b %f' "$root$point" 2>/dev/null) || continue
+      block=${'$'}{size%% *} free=${'$'}{size##* } all=${'$'}{size#* } all=${'$'}{all% *}
+      used=$(((all - free) * block))
+      [ "$used" -ge ${MIN_BYTES} ] || continue
+      for bytes in $(sed -n "s/^$number:[0-9]* //p" "$dir/shown"); do used=$((used - bytes)); done
+      [ "$used" -ge 0 ] || used=0
+      echo "tmpfs $used -$inside $((all * block)) $point"
+    done
+  done
+}
 files_in_memory() {
+  true > "$dir/shown"
   until=$(($(date +%s) + ${MAX_SECONDS})) shown=0 part=
   ! grep -acH '' "$dir/candidates" "$dir/entries" | grep -q ':${MAX_FILES + 1}$' || part=yes
   while read -r key pid blocks path; do
@@ -403,8 +439,12 @@ files_in_memory() {
     case $name in *'
 '*) name=$(printf '%s\n' "$name" | sed '$!s/$/\\012/' | tr -d '\n') ;; esac
     printf '%s %s %s\n' $((blocks * 512)) "$pid" "$name"
+    echo "$key $((blocks * 512))" >> "$dir/shown"
     shown=$((shown + 1))
   done < "$dir/sizes"
+  tmpfs_rests > "$dir/rests"
+  cat "$dir/rests"
+  shown=$((shown + $(grep -c '' "$dir/rests")))
   [ -z "$part" ] || echo 'missing descriptors and tmpfs mounts: only a part was read'
   command -v stat >/dev/null || echo 'missing sizes of files: stat is not available'
   ! grep -aq '^odd$' "$dir/entries" || echo 'missing files of tmpfs with a line break in their names'

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import { describe, test } from 'vitest';
-import { checkGrowth, checkScene, checkSnapshot, OTHER_SCENES, SOME_SCENES } from '../scenes.js';
+import { checkGrowth, checkScene, checkSnapshot, OTHER_SCENES, SOME_SCENES, UNSEEN_SCENES } from '../scenes.js';
 
-const ALL = [...SOME_SCENES, ...OTHER_SCENES];
+const ALL = [...SOME_SCENES, ...OTHER_SCENES, ...UNSEEN_SCENES];
 const scenes = (...programs: readonly string[]) => ALL.filter(({ program }) => programs.includes(program));
 /** Growth of a scene: its category, and the figure with the amount. */
 const GROWTHS = [

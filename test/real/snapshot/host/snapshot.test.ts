@@ -205,22 +205,36 @@ test('the script needs the documented commands, and no other', () => {
 test('the script lists files of tmpfs by their visible mount, and reports what it leaves out', () => {
   const file = join(dir, 'mounts.tar.gz');
   const place = (name: string) => join(dir, `mount ${name}`);
-  for (const name of ['covered', 'top', 'odd']) mkdirSync(place(name));
+  for (const name of ['covered', 'top', 'odd', 'inner']) mkdirSync(place(name));
   const scene = `mount -t tmpfs none "$2" && head -c 300000 /dev/zero > "$2/below" && mount -t ramfs none "$2" &&
 mount -t tmpfs none "$3" && mkdir "$3/a b" && head -c 200000 /dev/zero > "$3/a b/file %s" &&
 mount -t tmpfs none "$4" && head -c 100000 /dev/zero > "$4/line
-break" && exec sh "$0" --tmpfs "$1" 0`;
-  const places = ['covered', 'top', 'odd'].map(place);
+break" &&
+unshare -m sh -c 'mount -t tmpfs none "$0" && head -c 90000 /dev/zero > "$0/file" && echo $$ && exec sleep 1000' "$5" | {
+  read -r pid && sh "$0" --tmpfs "$1" 0
+  status=$?
+  kill "$pid"
+  exit $status
+}`;
+  const places = ['covered', 'top', 'odd', 'inner'].map(place);
   const words = ['-m', 'sh', '-c', scene, join(dir, 'snapshot.sh'), file, ...places];
   expect(spawnSync('unshare', words, { encoding: 'utf8' })).toMatchObject({ status: 0, stderr: '' });
   const { stdout: list } = spawnSync('tar', ['-xzOf', file, 'kdump-mem-snapshot/files-in-memory'], {
     encoding: 'utf8',
   });
   const own = list.split('\n').filter((line) => line.includes(dir));
-  expect(own).toEqual([`200704 - ${place('top')}/a b/file %s`]);
+  // A name with a line break, and files of another mount namespace, are in the rest of their tmpfs.
+  const rest = (bytes: number, pid: string, name: string) =>
+    expect.stringMatching(new RegExp(`^tmpfs ${bytes} -${pid} \\d+ ${place(name)}$`));
+  expect(own).toEqual([
+    `200704 - ${place('top')}/a b/file %s`,
+    rest(0, '', 'top'),
+    rest(102_400, '', 'odd'),
+    rest(90_112, '@\\d+', 'inner'),
+  ]);
   expect(list).toContain('missing files of tmpfs with a line break in their names\n');
   const lines = list.trimEnd().split('\n');
-  expect(lines.at(-1)).toBe(`end ${lines.filter((line) => /^\d/.test(line)).length}`);
+  expect(lines.at(-1)).toBe(`end ${lines.filter((line) => /^(?:tmpfs )?\d/.test(line)).length}`);
 });
 
 test('the script reads sums of mappings at normal priority: a reader that waits for a CPU has the mmap_lock', () => {
