@@ -114,7 +114,7 @@ test.each(ofRun(['5.10', '6.1', '6.12'] as const))('the census of %s is the same
 });
 
 describe.each(KERNELS)('ports and addresses of sockets of %s', (version) => {
-  const { kernel, addressOf, offset, set, read, damagedBy } = dumpKernel(version);
+  const { kernel, addressOf, set, read, damagedBy } = dumpKernel(version);
   const { sockets: entries } = accountAll(kernel);
   const socks = entries.map(({ socket }) => socket);
   type Sock = (typeof socks)[number];
@@ -150,9 +150,9 @@ describe.each(KERNELS)('ports and addresses of sockets of %s', (version) => {
   test('a file of a message that its edges contradict, since 6.10', () => {
     const carrier = entries.find(({ carriedBy }) => carriedBy.length > 0)?.carriedBy[0] ?? 0n;
     const skb = read(carrier, 'sock.sk_receive_queue');
-    const list = read(skb, addressOf(offset('sk_buff.cb'), 'unix_skb_parms.fp'));
+    const list = read(addressOf(addressOf(skb, 'sk_buff.cb'), 'unix_skb_parms.fp'));
     const { complete, warnings } = accountAll(damagedBy(set(list, 'scm_fp_list.fp', listener.file)));
-    expect(complete).toBe(false);
+    if (kernel.struct('unix_edge')) expect(complete).toBe(false);
     const found = warnings.filter(({ message }) => /lacks the file 0x\w+, which its edges have$/.test(message));
     expect(found).toHaveLength(kernel.struct('unix_edge') ? 1 : 0);
   });
