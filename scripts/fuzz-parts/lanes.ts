@@ -2,6 +2,7 @@ import { basename, dirname } from 'node:path';
 import { openNative } from '../../src/kernel/native/open.js';
 import { Arm64Cases } from './arm64-cases.js';
 import { FileCases } from './file-cases.js';
+import { LISTS } from './meaning/lists.js';
 import { LOG } from './meaning/log.js';
 import { MeaningCases } from './meaning/meaning-cases.js';
 import { MEMORY } from './meaning/memory.js';
@@ -27,6 +28,7 @@ export const KINDS = [
   'log',
   'stacks',
   'triage',
+  'lists',
   'structures',
 ] as const;
 
@@ -64,7 +66,7 @@ export function lanesOf(
     }
   }
   for (const dump of whole)
-    for (const kind of ['memory', 'procs', 'log', 'stacks', 'triage', 'structures'] as const)
+    for (const kind of ['memory', 'procs', 'log', 'stacks', 'triage', 'lists', 'structures'] as const)
       lanes.push({ name: `${kind}:${nameOf(dump)}`, kind, dump });
   return lanes.filter(({ kind }) => kinds.includes(kind));
 }
@@ -82,6 +84,7 @@ const CHOICES = {
   log: LOG,
   stacks: STACKS,
   triage: TRIAGE,
+  lists: LISTS,
   structures: STRUCTURES_OF_ALL,
 };
 

@@ -52,7 +52,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'sock.__sk_common.skc_v6_rcv_saddr',
     ],
     differs: [...ADDRESSES, 'freedIfKilled'],
-    why: 'The kernel stores the peer of a connection once; its place in the hash tables depends on a secret key. A sock without a peer has no source address that could be compared with its own address, and a closed one keeps its old source port.',
+    why: 'The kernel stores the peer of a connection once, unless both ends are on this machine; its place in the hash tables depends on a secret key. A sock without a peer has no source address that could be compared with its own address, and a closed one keeps its old source port.',
   },
   {
     members: ['unix_sock.addr', 'unix_sock.peer', 'unix_address.name', 'unix_address.len'],
@@ -77,9 +77,34 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     why: 'Only the state of a sleeping task shows whether its sleep is uninterruptible (D). A runnable one must be on a run queue.',
   },
   {
-    members: ['mount.mnt.mnt_flags', 'super_block.s_flags', 'mount.mnt_devname'],
+    members: ['mount.mnt.mnt_flags', 'super_block.s_flags', 'mount.mnt_devname', '*mount.mnt_devname'],
     differs: ['mount.options', 'mount.source'],
     why: 'Options and source of a mount are settings of an administrator, stored once.',
+  },
+  {
+    members: ['scm_fp_list.fp', 'sk_buff.cb', 'unix_skb_parms.fp'],
+    differs: ['carriedBy', 'freedIfKilled'],
+    why: 'Before 6.10, only a message names the files that it carries. Later kernels have edges between its unix sockets.',
+  },
+  {
+    members: ['mount.mnt_id'],
+    differs: ['mount.id'],
+    why: 'The kernel records which ids are in use, but only the mount has its own. That no other mount has it is checked.',
+  },
+  {
+    members: ['super_block.s_dev'],
+    differs: ['mount.device'],
+    why: 'The device number of a file system without a disk is stored once. That no other file system has it is checked.',
+  },
+  {
+    members: ['module.refcnt.counter'],
+    differs: ['module.references'],
+    why: 'Devices, files and mounts use a module without a record of it. Fewer references than modules that use it are reported.',
+  },
+  {
+    members: ['module.core_layout.text_size'],
+    differs: ['module.textBytes'],
+    why: 'Before 6.4, only this size separates code from data. Page permissions do not show it where rodata is off.',
   },
   {
     members: ['kmem_cache.refcount'],
@@ -87,8 +112,8 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     why: 'Only this count shows that caches were merged: the kernel keeps no struct of a cache that it merged into another.',
   },
   {
-    members: ['net.ns.inum'],
-    differs: ['socket.netns'],
+    members: ['net.ns.inum', 'mnt_namespace.ns.inum'],
+    differs: ['socket.netns', 'namespace'],
     why: 'A namespace number comes from a counter and is stored once.',
   },
   {
@@ -108,7 +133,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   },
   {
     members: ['task_struct.comm'],
-    differs: ['holders', 'mappedBy', 'registeredWith', 'process.comm', 'comm'],
+    differs: ['holders', 'mappedBy', 'registeredWith', 'process.comm', 'comm', 'cpu.current.comm', 'cpu.tasks'],
     why: 'A process’s name is free text, stored once.',
   },
   {

@@ -21,7 +21,7 @@ make_dump() {
 }
 
 # The kernel of a dump: 6.1-la57 is of 6.1, 6.12-arm64-max of 6.12-arm64.
-kernel_of() { sed -E 's/^([^-]+(-arm64(-16k)?)?).*/\1/' <<<"$1"; }
+kernel_of() { sed -E 's/^([^-]+(-arm64(-16k)?|-rt)?).*/\1/' <<<"$1"; }
 
 known_dump() {
   local kernel

@@ -8,13 +8,13 @@ LAB_ARM64_KERNELS=(6.1-arm64 6.12-arm64 6.12-arm64-16k newest-arm64)
 kernel_suites() {
   case "$1" in
     5.10) echo bullseye-security ;;
-    6.1) echo bookworm-security ;;
+    6.1 | 6.1-rt) echo bookworm-security ;;
     6.12) echo trixie-security trixie ;;
     # Security suites have no busybox for the guest.
     6.1-arm64) echo bookworm-security bookworm ;;
     6.12-arm64 | 6.12-arm64-16k) echo trixie-security trixie ;;
     newest | newest-arm64) echo sid ;;
-    *) die "no kernel called \"$1\"; there are: ${LAB_KERNELS[*]} ${LAB_ARM64_KERNELS[*]}" ;;
+    *) die "no kernel called \"$1\"; there are: ${LAB_KERNELS[*]} 6.1-rt ${LAB_ARM64_KERNELS[*]}" ;;
   esac
 }
 
@@ -23,6 +23,7 @@ kernel_flavour() {
   case "$1" in
     *-arm64-16k) echo arm64-16k ;;
     *-arm64) echo cloud-arm64 ;;
+    *-rt) echo rt-amd64 ;;
     *) echo cloud-amd64 ;;
   esac
 }
@@ -100,7 +101,7 @@ make_kernel() {
   done
   said="$(tail -n 5 "$work/apt.log" 2>/dev/null)" || true
   rm -rf -- "$work"
-  die "no $version cloud kernel in $suites whose image and -dbg package both download: $said"
+  die "no kernel $version in $suites whose image and -dbg package both download: $said"
 }
 
 unpack_kernel() {

@@ -5,7 +5,7 @@ import { ARM64_MAX, FIVE_LEVELS, isArm64, machineOf } from './machines.mjs';
 
 /** @param {string} name for example 6.1, 6.1-la57, 6.1-numa, 6.12-4g, 6.12-arm64-max @returns {Variant} */
 export function variant(name) {
-  const kernel = /^[^-]+(-arm64(-16k)?)?/.exec(name)?.[0] ?? '';
+  const kernel = /^[^-]+(-arm64(-16k)?|-rt)?/.exec(name)?.[0] ?? '';
   const features = name.slice(kernel.length).split('-').slice(1);
   /** @type {Variant} */
   const made = { kernel, cpu: machineOf(kernel).cpu, memoryMiB: 512 };

@@ -6,6 +6,7 @@ import { NetworkPages } from '../walk/network/network-pages.js';
 import type { FramesTest } from '../walk/pages/slab-scan.js';
 import { Census } from '../walk/sockets/census.js';
 import type { CountedSocket } from '../walk/sockets/found-sockets.js';
+import { LoopbackConnections } from '../walk/sockets/loopback.js';
 import { CgroupReader } from '../walk/tasks/cgroup.js';
 import type { Holder } from '../walk/tasks/descriptors.js';
 import type { Task } from '../walk/tasks/tasks.js';
@@ -125,6 +126,7 @@ class AccountedCensus {
   readonly #missed: Warnings;
   readonly #warnings = new Warnings();
   readonly #sum: Tally;
+  readonly #loopback = new LoopbackConnections();
   #count = 0;
 
   constructor(kernel: Kernel, scan: Pick<CensusOptions, 'progress' | 'isKnown'>) {
@@ -183,6 +185,7 @@ class AccountedCensus {
         continue;
       }
       this.#count++;
+      this.#loopback.add(found.sock, accounted.entry.socket);
       yield accounted;
     }
   }
@@ -190,7 +193,10 @@ class AccountedCensus {
   /** Returns the totals; complete only after the last socket was accounted for. */
   whole(onHeld?: CensusOptions['onHeld']): CensusWhole {
     // The pages of a live kernel are read at other times than the skbs that reference them.
-    if (!this.#kernel.facts.live) this.#sum.checkReferences();
+    if (!this.#kernel.facts.live) {
+      this.#sum.checkReferences();
+      for (const message of this.#loopback.contradictions(this.#kernel)) this.#sum.incomplete('corrupt', message);
+    }
     const socks = this.#all.map(({ sock }) => sock);
     const total = this.#sum.figures();
     onHeld?.('sockets', this.#sum);

@@ -3,6 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { HostError } from '../base/errors.js';
 import { LogFormat, SNIFFED } from '../log/format.js';
 import { pstoreText } from '../log/pstore.js';
+import { FOLDER_SECONDS, LimitedStream } from './recognise.js';
 import { isText, openText } from './text-input.js';
 
 /** A file that contains a log, or a part of one. */
@@ -11,6 +12,8 @@ export interface LogFile {
   readonly name: string;
   /** Its path, or its bytes if it is a member of an archive. */
   readonly content: string | Buffer;
+  /** Limit of all files of a folder. */
+  readonly within?: LimitedStream;
 }
 
 /** A log: one file, or several consecutive ones. */
@@ -31,6 +34,11 @@ const RECORD = /(?:^|\/)dmesg-[a-z_]+-\d{1,20}(?:\.enc\.z)?$/;
 /** A rotated log: logrotate appends a number (the largest is the oldest) or a date. */
 const ROTATED =
   /^(?<base>(?:.*\/)?(?:messages|syslog|dmesg|[^/]*\.log))(?:\.(?<number>\d{1,3})|-(?<date>\d{8}(?:-\d{1,10})?))(?:\.(?:gz|xz|bz2|zst))?$/;
+
+/** A limit on the time to read the files of a folder, from now on. */
+export function folderLimit(seconds = FOLDER_SECONDS): LimitedStream {
+  return new LimitedStream({ bytes: Number.POSITIVE_INFINITY, seconds });
+}
 
 /** Groups files that belong to one log: rotated ones in order, all pstore records in a folder. */
 export function groupLogs(files: readonly LogFile[]): LogSource[] {
@@ -80,13 +88,13 @@ export interface FoundLogs {
  *
  * @throws {HostError} the folder cannot be listed
  */
-export async function findLogs(folder: string): Promise<FoundLogs> {
+export async function findLogs(folder: string, within = folderLimit()): Promise<FoundLogs> {
   const files: LogFile[] = [];
   const warnings: string[] = [];
   let budget = MAX_ENTRIES;
   const walk = async (inside: string, depth: number): Promise<void> => {
     for (const name of listed(join(folder, inside))) {
-      if (--budget < 0) return;
+      if (--budget < 0 || within.isOver) return;
       const below = inside === '' ? name : `${inside}/${name}`;
       const content = join(folder, below);
       try {
@@ -96,7 +104,8 @@ export async function findLogs(folder: string): Promise<FoundLogs> {
           else warnings.push(`${below}: not searched (${MAX_DEPTH} folders deep)`);
         } else if (/\.journal~?$/.test(name))
           warnings.push(`${below}: unsupported (export it with journalctl -k -o json --file)`);
-        else if (stat.isFile() && (RECORD.test(below) || (await isLog(content)))) files.push({ name: below, content });
+        else if (stat.isFile() && (RECORD.test(below) || (await isLog(content))))
+          files.push({ name: below, content, within });
       } catch (error) {
         warnings.push(`${below}: ${error instanceof Error ? error.message : String(error)}`);
       }
@@ -106,6 +115,7 @@ export async function findLogs(folder: string): Promise<FoundLogs> {
   listed(folder);
   await walk('', 0);
   if (budget < 0) warnings.push(`only the first ${MAX_ENTRIES} files were searched`);
+  if (within.exceeded !== null) warnings.push(`the search stopped after ${within.exceeded}: logs may be missing`);
   return { logs: groupLogs(files), warnings };
 }
 
@@ -189,8 +199,14 @@ export async function* openLog(
   if (isEmpty && failure) throw failure;
 }
 
-function partsOf({ name, content }: LogFile): AsyncGenerator<Buffer> {
-  return typeof content === 'string' ? openText(content) : openText(name, { content });
+/** @throws {HostError} `unreadable`: not all of it could be read */
+async function* partsOf({ name, content, within }: LogFile): AsyncGenerator<Buffer> {
+  const parts = typeof content === 'string' ? openText(content) : openText(name, { content });
+  if (!within) return yield* parts;
+  if (!within.isOver) yield* within.of(parts);
+  if (within.exceeded === null) return;
+  const next = 'Name the log alone: a file has no limit.';
+  throw new HostError('unreadable', `${name}: incomplete (reading stopped after ${within.exceeded})`, { next });
 }
 
 async function openRecords(

@@ -76,6 +76,9 @@ export interface UnpackLimit {
 /** No snapshot or sosreport is larger. */
 export const CAPTURE_LIMIT: UnpackLimit = { bytes: 8 * 2 ** 30, seconds: 300 };
 
+/** Limit on reading a folder, and on each dump of many. */
+export const FOLDER_SECONDS = 600;
+
 /** Passes pieces on until the limit is reached. */
 export class LimitedStream {
   /** The limit that was reached; null: none. */
@@ -89,14 +92,19 @@ export class LimitedStream {
     this.#end = performance.now() + limit.seconds * 1000;
   }
 
+  /** Whether the limit is reached. */
+  get isOver(): boolean {
+    if (this.#bytes >= this.#limit.bytes)
+      this.exceeded = `${(this.#limit.bytes / 2 ** 30).toFixed(1)} GiB were unpacked`;
+    else if (performance.now() >= this.#end) this.exceeded = `${this.#limit.seconds} seconds`;
+    return this.exceeded !== null;
+  }
+
   async *of(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     for await (const piece of pieces) {
       yield piece;
       this.#bytes += piece.length;
-      if (this.#bytes >= this.#limit.bytes)
-        this.exceeded = `${(this.#limit.bytes / 2 ** 30).toFixed(1)} GiB were unpacked`;
-      else if (performance.now() >= this.#end) this.exceeded = `${this.#limit.seconds} seconds`;
-      if (this.exceeded !== null) return;
+      if (this.isOver) return;
     }
   }
 }

@@ -23,6 +23,7 @@ const COMPRESSED = [
 
 const HEAD = 4096;
 const PART = 1 << 20;
+const ZEROS = Buffer.alloc(PART);
 
 /** Whether a file is text, compressed or not; a dump is not. Errors are reported when it is opened. */
 export async function isText(path: string): Promise<boolean> {
@@ -48,15 +49,14 @@ function looksLikeText(head: Buffer): boolean {
  * The bytes of a text, decompressed, in pieces.
  *
  * @param content bytes of a file that is a member of an archive
- * @param limit limit on decompression
+ * @param limit limit on decompression, and on holes of a sparse file, which may have terabytes
  * @throws {HostError} `denied`, `unreadable`
  */
 export async function* openText(
   path: string,
   { content, limit = CAPTURE_LIMIT }: { content?: Buffer | undefined; limit?: UnpackLimit } = {},
 ): AsyncGenerator<Buffer> {
-  const file = () => createReadStream(path, { highWaterMark: PART });
-  const input = content ? Readable.from([content]) : path === STDIN ? process.stdin : file();
+  const input = content ? Readable.from([content]) : path === STDIN ? process.stdin : withoutZeros(path, limit.bytes);
   try {
     const { head, all } = await peeked(input);
     const kind = COMPRESSED.find(({ magic }) => magic.every((byte, at) => head[at] === byte));
@@ -73,6 +73,22 @@ export async function* openText(
     const why = error instanceof Error ? error.message : String(error);
     const code = /EACCES|EPERM/.test(why) ? 'denied' : 'unreadable';
     throw new HostError(code, `${path}: cannot be read (${why})`);
+  }
+}
+
+/** The pieces of a file, the first and those that are not zero. @throws {HostError} `unreadable`: too many holes */
+async function* withoutZeros(path: string, most: number): AsyncGenerator<Buffer> {
+  let [read, zeros] = [0, 0];
+  for await (const part of createReadStream(path, { highWaterMark: PART }) as AsyncIterable<Buffer>) {
+    const isZero = read > 0 && part.equals(ZEROS.subarray(0, part.length));
+    read += part.length;
+    if (!isZero) yield part;
+    else zeros += part.length;
+    if (zeros <= most) continue;
+    const { size, blocks } = statSync(path);
+    if (blocks * 512 >= size) continue;
+    const why = `${path}: incomplete (reading stopped after ${(zeros / 2 ** 30).toFixed(1)} GiB of holes)`;
+    throw new HostError('unreadable', why, { next: 'It is a sparse file: copy what it contains.' });
   }
 }
 

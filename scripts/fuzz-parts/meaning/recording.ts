@@ -234,11 +234,10 @@ const MOST_TEXT = 32n;
 
 /** Reads of walkers through no struct. */
 const RAW: Readonly<Record<string, string>> = {
-  'walk/pages/napi-reserve': 'napi_alloc_cache.skb_count',
+  'walk/network/network-pages': 'napi_alloc_cache.skb_count',
   'walk/pages/vm-counters': 'vm_stat_diff',
   'walk/pages/page-frag-cache': 'page_frag_cache',
-  'walk/pages/skb-caches': 'variable net_hotdata',
-  'walk/network/ptr-ring': 'slot of ptr_ring.queue',
+  'walk/ptr-ring': 'slot of ptr_ring.queue',
 };
 
 /** The current walker, by its file (`read by walk/queues/skb-lists`), or its subject. */

@@ -3,6 +3,7 @@ import type { SummaryJson, TriageEndJson, TriageLineJson } from '../../answers/t
 import { type DumpRow, dumpRow, dumpsTable, similarText } from '../../answers/triage/table.js';
 import { formatJson } from '../../base/util.js';
 import { endAll } from '../../host/child.js';
+import { FOLDER_SECONDS } from '../../host/recognise.js';
 import { EarlierLines, type ResumedLine } from '../../triage/batch/earlier-lines.js';
 import { FiledLines, type LineOutput, StreamedLines } from '../../triage/batch/output.js';
 import type { Found, FoundDump } from '../../triage/batch/search.js';
@@ -37,8 +38,6 @@ export interface ManyOptions {
   /** Directory with symbols and types that dumps may lack. */
   readonly symbolsDir?: string;
 }
-
-const TIMEOUT = 600;
 
 /**
  * Reads each dump in a separate process, and writes a line for each dump and a final one, or a table. The
@@ -174,7 +173,7 @@ class Run {
       ...(rules ? ['--rules', rules] : []),
       ...(symbolsDir ? ['--symbols-dir', symbolsDir] : []),
     ];
-    const limits = { seconds: this.#options.timeout ?? TIMEOUT, bytes: this.#jobs.bytes };
+    const limits = { seconds: this.#options.timeout ?? FOLDER_SECONDS, bytes: this.#jobs.bytes };
     const end = await runWorker(words, limits);
     if ('failure' in end) return failedJson(end.failure);
     return answerOf(end.text);

@@ -16,7 +16,7 @@ import { createGunzip } from 'node:zlib';
 import { HostError } from '../../base/errors.js';
 import { shellPath } from '../../base/shell.js';
 import { asExhausted, startGroup } from '../../host/child.js';
-import type { LogFile } from '../../host/logs.js';
+import { folderLimit, type LogFile } from '../../host/logs.js';
 import { archiveKind, CAPTURE_LIMIT, LimitedStream, looksLikeDump, type UnpackLimit } from '../../host/recognise.js';
 import { firstBytes, isText, openText } from '../../host/text-input.js';
 import type { Pasted, PastedPart } from '../../records/pasted.js';
@@ -89,11 +89,11 @@ export class CapturedFiles {
   }
 
   /** Logs besides the capture's own. */
-  logs(): LogFile[] {
+  logs(within = folderLimit()): LogFile[] {
     const read = this.names().filter((name) => isOfLogs(name) || (name === NODE_LOG && this.hasLogsAlone));
     return [
       ...read.map((name) => ({ name, content: this.#bytes.get(name) ?? '' })),
-      ...[...this.logPaths].map(([name, content]) => ({ name, content })),
+      ...[...this.logPaths].map(([name, content]) => ({ name, content, within })),
       ...[...(this.pasted?.logs ?? [])].map(([name, text]) => ({ name, content: Buffer.from(text) })),
     ];
   }

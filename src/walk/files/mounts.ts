@@ -152,27 +152,59 @@ export class FileSystems {
   readonly #kernel: Kernel;
   readonly #superBlock;
   readonly #type;
+  readonly #instance: StructReader<'s_instances.next' | 's_instances.pprev'> | undefined;
+  readonly #list: StructReader<'fs_supers.first'> | undefined;
   readonly #known = new Map<bigint, FileSystemFacts>();
+  /** Super blocks by type; undefined: the list cannot be read. */
+  readonly #supers = new Map<bigint, ReadonlySet<bigint> | undefined>();
 
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#superBlock = new StructReader(kernel, 'super_block', ['s_type', 's_dev']);
     this.#type = new StructReader(kernel, 'file_system_type', ['name']);
+    this.#instance = StructReader.ifPresent(kernel, 'super_block', ['s_instances.next', 's_instances.pprev']);
+    this.#list = StructReader.ifPresent(kernel, 'file_system_type', ['fs_supers.first']);
   }
 
-  /** @throws {ReadError} */
+  /** @throws {ReadError}; {@link KernelError} `damaged`: it has no type, or is not a file system of its type */
   of(superBlock: bigint): FileSystemFacts {
     const known = this.#known.get(superBlock);
     if (known) return known;
     const view = this.#superBlock.read(superBlock);
-    const name = this.#type.read(view.pointer('s_type')).pointer('name');
-    const facts = {
-      fsType: textAt(this.#kernel, 'the name of a file system', name, MOST_NAME),
-      device: deviceNumber(view.number('s_dev')),
-    };
+    const type = view.pointer('s_type');
+    const fsType = textAt(this.#kernel, 'the name of a file system', this.#type.read(type).pointer('name'), MOST_NAME);
+    if (fsType === '') throw damaged(`the type of the super block ${hex(superBlock)} has no name`);
+    if (!this.#isListed(superBlock, type))
+      throw damaged(`the super block ${hex(superBlock)} is not one of its type ${JSON.stringify(fsType)}`);
+    const facts = { fsType, device: deviceNumber(view.number('s_dev')) };
     this.#known.set(superBlock, facts);
     return facts;
+  }
+
+  /** Whether the list of a type has a super block. One without links is being freed. */
+  #isListed(superBlock: bigint, type: bigint): boolean {
+    if (this.#kernel.facts.live || (this.#instance?.read(superBlock).pointer('s_instances.pprev') ?? 0n) === 0n)
+      return true;
+    if (!this.#supers.has(type))
+      this.#supers.set(
+        type,
+        readOrNot(() => this.#superBlocks(type)),
+      );
+    return this.#supers.get(type)?.has(superBlock) ?? true;
+  }
+
+  #superBlocks(type: bigint): Set<bigint> | undefined {
+    const [instance, list] = [this.#instance, this.#list];
+    if (!instance || !list) return undefined;
+    const found = new Set<bigint>();
+    for (let node = list.read(type).pointer('fs_supers.first'); node !== 0n; ) {
+      const view = instance.readContainer(node, 's_instances.next');
+      if (found.has(view.address) || found.size >= MOST_MOUNTS) return found;
+      found.add(view.address);
+      node = view.pointer('s_instances.next');
+    }
+    return found;
   }
 }
 

@@ -7,7 +7,7 @@ import { closedListNodes } from '../list.js';
 import { taintFlags } from '../machine-facts.js';
 import { type VmArea, vmAreas } from '../memory/vm-areas.js';
 import { pointerPartOf } from '../named-read.js';
-import { StructReader } from '../struct-reader.js';
+import { StructReader, textAt } from '../struct-reader.js';
 import { addError, type Warnings } from '../warnings.js';
 
 /** By number. */
@@ -16,6 +16,8 @@ const STATES = ['live', 'coming', 'going', 'unformed'] as const satisfies Loaded
 type LoadedModule = ModulesJson['modules'][number];
 
 const MOST_MODULES = 4096;
+/** MODULE_NAME_LEN. */
+const MOST_NAME = 64;
 /** MODULE_REF_BASE (kernel/module/main.c): the count of a module that nothing uses. */
 const REFERENCE_BASE = 1;
 
@@ -53,10 +55,12 @@ export function partsOf(kernel: Kernel) {
  */
 export function loadedModules(kernel: Kernel, warnings: Warnings): Pick<ModulesJson, 'modules'> {
   const reader = new StructReader(kernel, 'module', ['state', 'list', 'name', 'taints']);
-  const self = new StructReader(kernel, 'module', ['mkobj.mod']);
+  const self = new StructReader(kernel, 'module', ['mkobj.mod', 'mkobj.kobj.name']);
+  const hasInit = initTest(kernel);
   const count = StructReader.ifPresent(kernel, 'module', ['refcnt.counter']);
   const users = StructReader.ifPresent(kernel, 'module', ['source_list']);
-  const use = StructReader.ifPresent(kernel, 'module_use', ['source_list', 'source', 'target']);
+  const uses = StructReader.ifPresent(kernel, 'module', ['target_list']);
+  const use = StructReader.ifPresent(kernel, 'module_use', ['source_list', 'target_list', 'source', 'target']);
   const partsIn = partsOf(kernel);
   // Each taint of a module taints the kernel, too (add_taint_module).
   const mask = kernel.symbol('tainted_mask');
@@ -77,6 +81,21 @@ export function loadedModules(kernel: Kernel, warnings: Warnings): Pick<ModulesJ
     addError(warnings, 'list of modules', error);
   }
 
+  // Each use is also in a list of the module that uses another.
+  const sources = new Map<bigint, string>();
+  for (const [address, name] of names)
+    try {
+      for (const node of uses && use ? closedListNodes(kernel, uses.addressOf(address, 'target_list')) : [])
+        sources.set(use?.containerOf(node, 'target_list') ?? 0n, name);
+    } catch (error) {
+      addError(warnings, `modules that module ${name} uses`, error);
+    }
+
+  const isWhole = (size: number) => size % kernel.facts.pageSize === 0;
+  // With CONFIG_STRICT_MODULE_RWX each part has pages of its own.
+  const aligned = [...names.keys()].filter((address) => readOrNot(() => isWhole(partsIn(address).text)));
+  const hasPages = 2 * aligned.length > names.size;
+
   const usersOf = (address: bigint, name: string): string[] => {
     const usedBy: string[] = [];
     if (!users || !use) return usedBy;
@@ -84,7 +103,7 @@ export function loadedModules(kernel: Kernel, warnings: Warnings): Pick<ModulesJ
       for (const node of closedListNodes(kernel, users.addressOf(address, 'source_list'))) {
         const one = use.readContainer(node, 'source_list');
         const user = names.get(one.pointer('source'));
-        if (user === undefined || one.pointer('target') !== address) {
+        if (user === undefined || one.pointer('target') !== address || sources.get(one.address) !== user) {
           warnings.add(contradiction, `module ${name}: a user of it is not a loaded module`);
           break;
         }
@@ -99,18 +118,27 @@ export function loadedModules(kernel: Kernel, warnings: Warnings): Pick<ModulesJ
   const modules: LoadedModule[] = [];
   for (const [address, name] of names) {
     try {
-      if (self.read(address).pointer('mkobj.mod') !== address)
+      const own = self.read(address);
+      if (own.pointer('mkobj.mod') !== address)
         warnings.add(contradiction, `module ${name} at ${hex(address)} is not the module of its kobject`);
+      const known = own.pointer('mkobj.kobj.name');
+      const title = known === 0n ? name : textAt(kernel, 'the name of a kobject', known, MOST_NAME);
+      if (title !== name) warnings.add(contradiction, `module ${name} is ${JSON.stringify(title)} in sysfs`);
       const view = reader.read(address);
       const { parts, text } = partsIn(address);
       for (const part of parts) {
         const problem = areas && misfit(part, areas, kernel.facts.pageSize);
         if (problem !== undefined) warnings.add(contradiction, `module ${name}: ${problem}`);
       }
+      for (const size of hasPages ? [text, ...parts.map((part) => part.size)] : [])
+        if (!isWhole(size)) warnings.add(contradiction, `module ${name}: ${size} bytes are no whole pages`);
       const usedBy = usersOf(address, name);
       const state = STATES[view.number('state')];
       if (state === undefined) warnings.add(contradiction, `module ${name}: state ${view.number('state')}`);
       const counted = count && count.read(address).number('refcnt.counter') | 0;
+      // Until it is live, a module has init memory; when it goes, nothing refers to it.
+      if (state !== undefined && state !== 'live' && (counted ?? 0) > 0 && !hasInit(address))
+        warnings.add(contradiction, `module ${name} is ${state}, but has references and no init memory`);
       // The count of a module that is being unloaded is 0.
       const references = counted && Math.max(0, counted - REFERENCE_BASE);
       if (counted !== undefined && (counted < 0 || (references ?? 0) < usedBy.length))
@@ -120,10 +148,10 @@ export function loadedModules(kernel: Kernel, warnings: Warnings): Pick<ModulesJ
         );
       const size = parts.reduce((sum, part) => sum + part.size, 0);
       if (text > size) warnings.add(contradiction, `module ${name}: ${text} bytes of code in ${size} bytes`);
-      const own = view.pointer('taints');
-      if (tainted !== undefined && (own & ~tainted) !== 0n)
-        warnings.add(contradiction, `module ${name}: taints ${hex(own)}, but tainted_mask is ${hex(tainted)}`);
-      const taints = taintFlags(own).map(({ letter }) => letter);
+      const bits = view.pointer('taints');
+      if (tainted !== undefined && (bits & ~tainted) !== 0n)
+        warnings.add(contradiction, `module ${name}: taints ${hex(bits)}, but tainted_mask is ${hex(tainted)}`);
+      const taints = taintFlags(bits).map(({ letter }) => letter);
       modules.push({
         address: hex(address),
         name,
@@ -139,6 +167,16 @@ export function loadedModules(kernel: Kernel, warnings: Warnings): Pick<ModulesJ
     }
   }
   return { modules };
+}
+
+/** Returns the test for memory of a module that is freed once it is live; from 6.4 on `mem[MOD_INIT_TEXT]` and two more. */
+function initTest(kernel: Kernel): (module: bigint) => boolean {
+  const paths = ['init_layout.base', 'mem[4].base', 'mem[5].base', 'mem[6].base'] as const;
+  const readers = paths.flatMap((path) => {
+    const reader = StructReader.ifPresent(kernel, 'module', [path]);
+    return reader ? [(module: bigint) => reader.read(module).pointer(path)] : [];
+  });
+  return (module) => readers.length === 0 || readers.some((base) => base(module) !== 0n);
 }
 
 type Areas = readonly VmArea[];

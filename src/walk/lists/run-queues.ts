@@ -42,10 +42,12 @@ export function runQueues(kernel: Kernel, warnings: Warnings): Pick<RunQueuesJso
       addError(warnings, `run queue of CPU ${cpu}`, error);
     };
     try {
-      const { queue, servers, addresses } = read(cpu, lost);
+      const { queue, servers, addresses, isIdle } = read(cpu, lost);
       const at = placeOf(BigInt(queue.current.address));
       if (at !== cpu && !kernel.facts.live)
         warnings.add(code, `CPU ${cpu} runs pid ${queue.current.pid}, but this task is on CPU ${at}`);
+      if (isIdle && queue.current.pid !== 0)
+        warnings.add(code, `CPU ${cpu} runs its idle task, but that has pid ${queue.current.pid}`);
       const counted = queue.tasks.filter(({ throttled }) => !throttled).length;
       // Deadline servers that are queued for fair tasks (6.8): until they were excluded, `nr_running` counted them.
       if (![counted, counted + servers].includes(queue.running) && !isLost)
@@ -102,6 +104,7 @@ function checkTasks(kernel: Kernel, warnings: Warnings, seen: ReadonlyMap<bigint
 function queueReader(kernel: Kernel) {
   const rq = new StructReader(kernel, 'rq', [
     'nr_running',
+    'idle',
     'stop',
     'cfs_tasks',
     'rt.active.queue',
@@ -213,6 +216,6 @@ function queueReader(kernel: Kernel) {
       running: view.number('nr_running'),
       tasks,
     };
-    return { queue, servers, addresses };
+    return { queue, servers, addresses, isIdle: current === view.pointer('idle') };
   };
 }

@@ -1,3 +1,4 @@
+import { readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Cursor } from '../cursor.js';
@@ -162,9 +163,31 @@ export class SocketLinks {
         this.#warnings.add('corrupt', message);
         continue;
       }
-      files.push(...pointersPartOf(this.#kernel, 'struct scm_fp_list', fp, fp + first, count));
+      const own = pointersPartOf(this.#kernel, 'struct scm_fp_list', fp, fp + first, count);
+      const { live, engine } = this.#kernel.facts;
+      // crash looks types up one by one, and only verifies answers.
+      const isCompared = !live && engine === 'native';
+      const lost = isCompared ? readOrNot(() => this.#inFlight(fp).find((file) => !own.includes(file))) : undefined;
+      if (lost !== undefined)
+        this.#warnings.add('corrupt', `message ${hex(skb)} lacks the file ${hex(lost)}, which its edges have`);
+      files.push(...own);
     }
     return files;
+  }
+
+  /** Files of the unix sockets in a list, by the edges of the garbage collector (since 6.10). @throws {ReadError} */
+  #inFlight(list: bigint): bigint[] {
+    const view = StructReader.ifPresent(this.#kernel, 'scm_fp_list', ['edges', 'count_unix'])?.read(list);
+    const edges = view?.pointer('edges') ?? 0n;
+    if (!view || edges === 0n) return [];
+    const edge = new StructReader(this.#kernel, 'unix_edge', ['predecessor']);
+    const sock = new StructReader(this.#kernel, 'sock', ['sk_socket']);
+    const socket = new StructReader(this.#kernel, 'socket', ['file']);
+    const count = Math.min(view.number('count_unix'), SCM_MAX_FD);
+    return Array.from({ length: count }, (_, index) => {
+      const at = edge.read(edges + BigInt(index * (this.#kernel.struct('unix_edge')?.size ?? 0)));
+      return socket.read(sock.read(at.pointer('predecessor')).pointer('sk_socket')).pointer('file');
+    });
   }
 
   /**

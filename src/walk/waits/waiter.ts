@@ -38,18 +38,20 @@ export interface Waiter {
 export class Waiters {
   readonly #kernel: Kernel;
   readonly #layouts = new Map<WaiterShape, ShapeLayout>();
-  /** Structs that the types of this kernel lack. */
+  /** Structs that the types of this kernel lack, though its locks need them. */
   readonly missing: readonly string[];
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     const missing: string[] = [];
+    // With PREEMPT_RT both contain an rt_mutex, and tasks wait for that.
+    const rt = kernel.struct('mutex')?.member('rtmutex') ? ['mutex_waiter', 'rwsem_waiter'] : [];
     for (const shape of Object.keys(SHAPES) as WaiterShape[]) {
       const { struct, task, list } = SHAPES[shape];
       const layout = kernel.struct(struct);
       const [taskAt, listAt] = [layout?.member(task), layout?.member(list)];
       if (taskAt && listAt) this.#layouts.set(shape, { task: BigInt(taskAt.offset), list: BigInt(listAt.offset) });
-      else missing.push(struct);
+      else if (!rt.includes(struct)) missing.push(struct);
     }
     this.missing = missing;
   }

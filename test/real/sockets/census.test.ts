@@ -123,8 +123,9 @@ test.each(ofRun(['5.10', '6.1', '6.12'] as const))('the census of %s is the same
 });
 
 describe.each(KERNELS)('ports and addresses of sockets of %s', (version) => {
-  const { kernel, set, read, damagedBy } = dumpKernel(version);
-  const socks = accountAll(kernel).sockets.map(({ socket }) => socket);
+  const { kernel, addressOf, set, read, damagedBy } = dumpKernel(version);
+  const { sockets: entries } = accountAll(kernel);
+  const socks = entries.map(({ socket }) => socket);
   type Sock = (typeof socks)[number];
   const isTcp = ({ protocol, state, peer }: Sock) => protocol === 'TCP' && state === 'ESTABLISHED' && peer !== null;
   const tcp = socks.find((one) => isTcp(one) && one.family === 'AF_INET')!;
@@ -153,5 +154,15 @@ describe.each(KERNELS)('ports and addresses of sockets of %s', (version) => {
     const { warnings } = accountAll(damagedBy(set(bucket, 'inet_bind_bucket.port', 7n)));
     const found = warnings.filter(({ message }) => /its port is \d+, but it is bound to port 7$/.test(message));
     expect(found.length).toBeGreaterThan(0);
+  });
+
+  test('a file of a message that its edges contradict, since 6.10', () => {
+    const carrier = entries.find(({ carriedBy }) => carriedBy.length > 0)?.carriedBy[0] ?? 0n;
+    const skb = read(carrier, 'sock.sk_receive_queue');
+    const list = read(addressOf(addressOf(skb, 'sk_buff.cb'), 'unix_skb_parms.fp'));
+    const { complete, warnings } = accountAll(damagedBy(set(list, 'scm_fp_list.fp', listener.file)));
+    if (kernel.struct('unix_edge')) expect(complete).toBe(false);
+    const found = warnings.filter(({ message }) => /lacks the file 0x\w+, which its edges have$/.test(message));
+    expect(found).toHaveLength(kernel.struct('unix_edge') ? 1 : 0);
   });
 });

@@ -19,6 +19,7 @@ class Modules extends OverlaidKernel {
     this.symbols.modules = this.head;
     this.link(this.head, ...[this.beta, this.alpha].map(of('module', 'list')));
     this.link(this.at('module', this.alpha, 'source_list'), this.at('module_use', this.use, 'source_list'));
+    this.link(this.at('module', this.beta, 'target_list'), this.at('module_use', this.use, 'target_list'));
     this.symbols.tainted_mask = this.make(8);
     this.word(this.symbols.tainted_mask, 1n << 12n);
     this.symbols.vmap_area_list = this.make(16);
@@ -35,9 +36,8 @@ class Modules extends OverlaidKernel {
       'core_layout.size': 0x2000,
       'core_layout.text_size': 0x1000,
     });
-    this.set('module', at, { 'mkobj.mod': at });
-    const users = this.at('module', at, 'source_list');
-    this.link(users);
+    this.set('module', at, { 'mkobj.mod': at, 'mkobj.kobj.name': this.text(name) });
+    for (const list of ['source_list', 'target_list']) this.link(this.at('module', at, list));
     return at;
   }
 
@@ -68,6 +68,11 @@ test.each<readonly [string, RegExp, (one: Modules) => void]>([
   ['count', /reference count 0, but 1 modules use it/, alpha({ 'refcnt.counter': 1 })],
   ['negative count', /reference count -3/, beta({ 'refcnt.counter': -2 })],
   ['user', /a user of it is not a loaded module/, (one) => one.set('module_use', one.use, { source: one.alpha + 8n })],
+  ['source', /a user of it is not a loaded module/, (one) => one.set('module_use', one.use, { source: one.alpha })],
+  ['uses', /modules that module beta uses/, (one) => one.word(one.at('module', one.beta, 'target_list'), 0n)],
+  ['name', /module gamma is "alpha" in sysfs/, alpha({ name: 'gamma' })],
+  ['state of a module in use', /is coming, but has references and no init memory/, alpha({ state: 1 })],
+  ['page', /module beta: 8191 bytes are no whole pages/, beta({ 'core_layout.size': 0x1fff })],
   ['used', /a user of it is not a loaded module/, (one) => one.set('module_use', one.use, { target: one.beta })],
   ['users', /users of module beta/, (one) => one.word(one.at('module', one.beta, 'source_list'), 0n)],
   ['large size', /are in no vmalloc area of that size/, alpha({ 'core_layout.size': 0x5000 })],
@@ -86,6 +91,19 @@ test.each<readonly [string, RegExp, (one: Modules) => void]>([
   expect(warnings).toContainEqual(expect.objectContaining({ message: expect.stringMatching(message) }));
 });
 
+test('a module that initializes itself has init memory', () => {
+  const one = new Modules();
+  one.set('module', one.alpha, { state: 1, 'init_layout.base': TEXT + 0x20000n });
+  expect(listJson('modules', one.kernel())).toMatchObject({ complete: true, warnings: [] });
+});
+
+test('modules of a kernel without strict permissions have no whole pages', () => {
+  const one = new Modules();
+  for (const at of [one.alpha, one.beta]) one.set('module', at, { 'core_layout.text_size': 0xff0 });
+  one.set('module', one.beta, { 'core_layout.size': 0x1ff0 });
+  expect(listJson('modules', one.kernel())).toMatchObject({ complete: true, warnings: [] });
+});
+
 test('a contradiction of a running kernel is a change meanwhile', () => {
   const one = new Modules();
   one.set('module', one.alpha, { state: 7 });
@@ -100,7 +118,7 @@ test('finds parts of a module since 6.4', () => {
   const at = one.make('module', { name: 'gamma', 'refcnt.counter': 1, [part(0)]: 0x1000, [part(1)]: 0x2000 });
   one.set('module', at, { 'mkobj.mod': at, 'mem[0].base': TEXT, 'mem[1].base': TEXT + 0x4000n });
   one.link(one.symbols.modules, one.at('module', at, 'list'));
-  one.link(one.at('module', at, 'source_list'));
+  for (const list of ['source_list', 'target_list']) one.link(one.at('module', at, list));
   const { modules, warnings } = listJson('modules', one.kernel());
   expect(modules).toMatchObject([{ name: 'gamma', sizeBytes: 0x3000, textBytes: 0x1000 }]);
   expect(warnings).toMatchObject([{ code: 'unreadable', message: expect.stringContaining('vmalloc areas') }]);

@@ -58,6 +58,12 @@ describe.each([
       /^mount 2: the file systems at 0x\w+ and 0x\w+ have the device 8:1$/,
       (one) => second({ 'mnt.mnt_sb': one.make('super_block', { s_type: one.type, s_dev: (8 << 20) | 1 }) })(one),
     ],
+    ['type', /super block 0x\w+ has no name/, (one) => one.set('file_system_type', one.type, { name: one.text('') })],
+    [
+      'list of the type',
+      /the super block 0x\w+ is not one of its type "ext4"/,
+      (one) => one.set('super_block', one.superBlock, { 's_instances.pprev': one.type }),
+    ],
     ['source', /source of mount 2/, second({ mnt_devname: 8 })],
     ['mount point', /path of mount 2/, second({ mnt_mountpoint: 8 })],
     [

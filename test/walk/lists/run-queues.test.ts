@@ -64,6 +64,14 @@ test('lists the tasks of each CPU, highest class first', () => {
   ]);
 });
 
+test('an idle task with a pid is reported', () => {
+  const one = new Queues();
+  one.set('rq', one.queues, { idle: one.task(FAIR) });
+  const { complete, warnings } = listJson('run-queues', one.kernel());
+  expect(complete).toBe(false);
+  expect(warnings).toMatchObject([{ message: 'CPU 0 runs its idle task, but that has pid 1' }]);
+});
+
 test('throttled tasks are not counted as running', () => {
   const one = new Queues();
   one.set('rq', one.queues, { nr_running: 1, 'rt.rt_queued': 0 });

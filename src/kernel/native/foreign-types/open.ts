@@ -8,10 +8,13 @@ import type { TypesFile } from '../provenance.js';
 import { readDwarf } from './dwarf.js';
 import { readIsf } from './isf.js';
 
-/** Maximum JSON size: tables of current kernels have 30 MB. */
-const MAX_TEXT = 256 << 20;
+/** Maximum JSON size, and number of its values: tables of current kernels have 30 MB and 2 million. */
+const MAX_TEXT = 128 << 20;
+const MAX_VALUES = 1 << 23;
+/** Characters that precede a value of JSON. */
+const STRUCTURE = Uint8Array.from({ length: 256 }, (_, byte) => ('{[,:'.includes(String.fromCharCode(byte)) ? 1 : 0));
 const XZ = Uint8Array.of(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0);
-const UNPACK_MS = 60_000;
+const UNPACK_MS = 30_000;
 
 /**
  * Opens a vmlinux or .debug file with DWARF, or a Volatility symbol table (.json, .json.xz).
@@ -72,6 +75,14 @@ function named<T>(path: string, read: () => T): T {
 
 function textOf(path: string, packed: boolean): string {
   const bytes = packed ? unpacked(path) : readFullFile(path, MAX_TEXT);
+  let values = 0;
+  // Before it is parsed, which takes minutes and gigabytes otherwise.
+  for (const byte of bytes) if (STRUCTURE[byte] === 1) values++;
+  if (values > MAX_VALUES)
+    throw new KernelError(
+      'unsupported-format',
+      `${path}: over ${MAX_VALUES} values, far more than types of any kernel`,
+    );
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 }
 

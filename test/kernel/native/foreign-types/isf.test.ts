@@ -160,4 +160,24 @@ describe('an ISF table of Volatility', () => {
       { numRuns: 600 },
     );
   });
+
+  it.each([
+    ['a million structs', 'million.json', 'far more than types of any kernel', million],
+    ['a compressed file of zeros', 'bomb.json.xz', 'corrupt (over', bomb],
+  ])('is rejected before it is parsed: %s', (_, name, why, write) => {
+    const path = join(scratchFolder('isf-'), name);
+    write(path);
+    const error = errorOf(() => openTypesFile(path));
+    expect(error).toMatchObject({ code: 'unsupported-format', message: expect.stringContaining(why) });
+    expect(String(error)).not.toContain('\n');
+  });
 });
+
+function million(path: string): void {
+  const struct = '"s":{"kind":"struct","fields":{"a":{},"b":{}}},';
+  writeFileSync(path, `{"user_types":{${struct.repeat(1_000_000)}"t":{}}}`);
+}
+
+function bomb(path: string): void {
+  writeFileSync(path, execFileSync('xz', ['-0', '-c'], { input: Buffer.alloc(129 << 20) }));
+}
