@@ -251,10 +251,9 @@ describe.skipIf(hasKcore || process.geteuid?.() !== 0)(
               ({ code, figures }) => code === 'memory-growth' && figures.category === category,
             );
             const figures: Found['figures'] = growth?.figures ?? {};
-            console.log(kind, made, JSON.stringify(figures));
             const isProcess = owner === 'incident';
             const found = Number(isProcess ? figures.ownerBytes : figures.grownBytes);
-            expect(Math.abs(found - made)).toBeLessThanOrEqual(0.05 * made);
+            expect(Math.abs(found - made), JSON.stringify(figures)).toBeLessThanOrEqual(0.05 * made);
             if (isProcess) expect(figures).toMatchObject({ pid, comm: 'incident' });
             else if (owner) expect(String(figures.cache)).toMatch(owner);
             // A snapshot does not contain descriptors.
