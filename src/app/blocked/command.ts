@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { BlockedAnswer } from '../../account/blocked.js';
 import { present } from '../kit/answer.js';
@@ -64,7 +64,8 @@ async function blocked(options: BlockedOptions): Promise<BlockedAnswer> {
   const { from, live, all } = options;
   const needsKernel = all || Object.keys(aids(options)).length > 0;
   if (from !== undefined) return (await import('./host.js')).blockedIn(from);
-  if (live && !needsKernel && !existsSync('/proc/kcore')) return (await import('./host.js')).blockedHere();
+  if (live && !needsKernel && !statSync('/proc/kcore', { throwIfNoEntry: false })?.isFile())
+    return (await import('./host.js')).blockedHere();
   const kernel = await openNativeSource(options);
   try {
     return (await import('../../account/blocked.js')).blockedTasks(kernel, { all });

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { skcheckReport } from '../../answers/skcheck/report.js';
 import type { SkcheckReport, SkcheckWarning } from '../../answers/skcheck/schema.js';
 import type { TextOptions } from '../../answers/skcheck/text.js';
@@ -127,7 +127,7 @@ export function textOptions({
     paint: painter(),
     width: terminalWidth(),
     verbose: verbose || top === 1,
-    kcore: existsSync('/proc/kcore'),
+    kcore: statSync('/proc/kcore', { throwIfNoEntry: false })?.isFile() === true,
     limit: top,
   };
 }

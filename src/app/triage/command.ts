@@ -1,4 +1,4 @@
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, openSync, statSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { BootChoice } from '../../log/boots.js';
@@ -236,11 +236,14 @@ function readsThisHost(options: TriageOptions, words: readonly string[]): boolea
   return words.length === 0 && options.engine === 'auto' && OF_KERNEL.every((name) => given[name] === undefined);
 }
 
-/** Tests by opening /proc/kcore, which fails under lockdown or without the required capabilities. */
+/**
+ * Tests by opening /proc/kcore, which fails under lockdown or without the required capabilities. Containers mount
+ * /dev/null there.
+ */
 function isKcoreReadable(): boolean {
   try {
     closeSync(openSync('/proc/kcore', 'r'));
-    return true;
+    return statSync('/proc/kcore').isFile();
   } catch {
     return false;
   }

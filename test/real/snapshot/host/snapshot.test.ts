@@ -213,7 +213,7 @@ break" &&
 unshare -m sh -c 'mount -t tmpfs none "$0" && head -c 90000 /dev/zero > "$0/file" && echo $$ && exec sleep 1000' "$5" | {
   read -r pid && sh "$0" --tmpfs "$1" 0
   status=$?
-  kill "$pid"
+  kill -PIPE "$pid"
   exit $status
 }`;
   const places = ['covered', 'top', 'odd', 'inner'].map(place);
