@@ -57,12 +57,13 @@ const PLAIN = /(?:<\d{1,3}>)?\[ *\d{1,9}\.\d{6}\] (?![[( -]|[A-Z]\[)/y;
 const CLOCK_IN = String.raw`\[ *(\d{1,9}\.\d{6})\] `;
 /** Messages that a terminal or a web page joined: padded, or all in one line. */
 const JOINED = new RegExp(`^(?:<\\d{1,3}>)?${CLOCK_IN}.*\\S(?: {8,}${CLOCK_IN}|(?: +${CLOCK_IN}.*\\S){3})`, 'm');
+const FIRST_CLOCK = new RegExp(`^(?:<\\d{1,3}>)?${CLOCK_IN}`);
 const JOINT = new RegExp(`(\\S) +(?=${CLOCK_IN})`, 'g');
 
 /** Begins a line at each clock that does not go back: a message may quote the clock of another processor. */
 function separated(text: string): string {
   const lines = text.split('\n').map((line) => {
-    let last = Number(new RegExp(`^(?:<\\d{1,3}>)?${CLOCK_IN}`).exec(line)?.[1] ?? Number.NaN);
+    let last = Number(FIRST_CLOCK.exec(line)?.[1] ?? Number.NaN);
     return line.replace(JOINT, (all, before: string, clock: string) => {
       if (!(Number(clock) >= last)) return all;
       last = Number(clock);

@@ -257,9 +257,6 @@ function entryOf(
   const found = ENTRY.exec(line);
   if (found === null) return undefined;
   const { head = '', words = '', tag = '', pid } = found.groups ?? {};
-  // The log of a virtual machine has the console of its guest (vmware.log: `Guest: <6>[…]`).
-  if (!hasTags && RAW.test(line.slice(found[0].length)))
-    return { length: found[0].length, printedTime: timeIn(`${head}${words}`), isConsole: true };
   if (IS_KERNEL.test(tag)) {
     // On a console, it is a line that grep found in a file.
     if (hasTags === false && /^[^ ]*\/[^ ]*:/.test(head)) return undefined;
@@ -269,7 +266,10 @@ function entryOf(
   if (/,\d{6}[+-]\d\d:\d\d$/.test(head)) return undefined;
   // `Out of memory:` is no tag, unless all lines have one.
   if (!hasTags && pid === undefined && TIMED.test(line)) return undefined;
-  return hasTags || pid !== undefined || (words !== '' && SYSLOG_TIME.test(head)) ? 'other' : undefined;
+  if (!hasTags && pid === undefined && (words === '' || !SYSLOG_TIME.test(head))) return undefined;
+  // The log of a virtual machine has the console of its guest (vmware.log: `Guest: <6>[…]`).
+  if (hasTags || !RAW.test(line.slice(found[0].length))) return 'other';
+  return { length: found[0].length, printedTime: timeIn(`${head}${words}`), isConsole: true };
 }
 
 /** The time that a prefix contains; '' if none. */

@@ -11,12 +11,13 @@ const MIN_TMPFS = 16 * 2 ** 20;
 /** A kind of memory that is most of a cgroup, which is not small. */
 const MOST = 0.5;
 const MIN_BYTES = 64 * 2 ** 20;
+const MAX_FINDINGS = 20;
 
 /** Findings from outputs that show no total of the machine: netstat, df, and memory.stat of a cgroup. */
 export function pastedFindings({ files, parts }: Pasted): Finding[] {
   return [
-    ...unreadQueues(files.get(NETSTAT) ?? ''),
-    ...fullTmpfs(files.get(DF) ?? ''),
+    ...[...unreadQueues(files.get(NETSTAT) ?? '')].slice(0, MAX_FINDINGS),
+    ...[...fullTmpfs(files.get(DF) ?? '')].slice(0, MAX_FINDINGS),
     ...parts.flatMap((part) => [...largeInCgroup(part.figures ?? {})]),
   ];
 }
@@ -32,8 +33,9 @@ function* unreadQueues(text: string): Generator<Finding> {
     pid: pid === undefined ? null : Number(pid),
     comm: comm?.trim() ?? null,
   })).filter(({ bytes }) => bytes > 0);
-  for (const each of grouped(rows, ({ pid, name }) => pid ?? name).values()) {
-    const [largest] = each.toSorted((a, b) => b.bytes - a.bytes);
+  const largestFirst = rows.toSorted((a, b) => b.bytes - a.bytes);
+  for (const each of grouped(largestFirst, ({ pid, name }) => pid ?? name).values()) {
+    const [largest] = each;
     const unreadBytes = each.reduce((sum, { bytes }) => sum + bytes, 0);
     if (!largest || unreadBytes < NOTED_QUEUE) continue;
     const { name: local, pid, comm } = largest;

@@ -19,7 +19,7 @@ tcp    87520      0 10.0.0.2:5060           10.0.0.8:5062           ESTABLISHED 
 raw6  213120      0 :::58                   :::*                    7           -
 `;
   for (const text of [NETSTAT + rows, rows]) {
-    const [first, second, ...others] = found(text) ?? [];
+    const [second, first, ...others] = found(text) ?? []; // the largest queue first
     expect(others).toEqual([]);
     expect(first).toMatchObject({
       code: 'unread-sockets',
