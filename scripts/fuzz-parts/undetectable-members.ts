@@ -109,7 +109,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   {
     members: ['module.core_layout.text_size'],
     differs: ['module.textBytes'],
-    why: 'Before 6.4, only this size separates code from data. Page permissions do not show it where rodata is off.',
+    why: 'Before 6.4, only this size separates code from data. Page permissions show it only where they are strict.',
   },
   {
     members: ['kmem_cache.refcount'],
