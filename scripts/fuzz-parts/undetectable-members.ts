@@ -67,6 +67,11 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     why: 'The text of a log message is free. Its level, facility, caller and device are stored once.',
   },
   {
+    members: ['read by walk/log/slot'],
+    differs: ['message.timestampMicroseconds'],
+    why: 'Any time between those of its neighbours is valid for a log message.',
+  },
+  {
     members: ['task_struct.comm', 'task_struct.__state', 'task_struct.state', 'task_struct.exit_state'],
     differs: ['thread.comm', 'thread.state'],
     why: 'A thread’s name is free text, and its state is stored once.',
@@ -104,7 +109,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   {
     members: ['module.core_layout.text_size'],
     differs: ['module.textBytes'],
-    why: 'Before 6.4, only this size separates code from data. Page permissions do not show it where rodata is off.',
+    why: 'Before 6.4, only this size separates code from data. Page permissions show it only where they are strict.',
   },
   {
     members: ['kmem_cache.refcount'],
@@ -262,7 +267,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       '*file_system_type.name',
       'super_block.s_type',
     ],
-    differs: ['categories.shared.owners', 'categories.page-cache.owners', 'file.path', 'file.fsType'],
+    differs: ['mount.fsType', 'categories.shared.owners', 'categories.page-cache.owners', 'file.path', 'file.fsType'],
     why: 'Names of file system types, and of files in no directory (memfd, System V), are free text, stored once. The owner of the pages does not change.',
   },
   {

@@ -9,7 +9,7 @@ import { type KernelStack, kernelStacks } from '../walk/memory/stacks.js';
 import type { VmArea } from '../walk/memory/vm-areas.js';
 import type { Block, SlabBlock } from '../walk/pages/block.js';
 import { PageReader } from '../walk/pages/pages.js';
-import { reclaimTest, SlabCacheNames } from '../walk/pages/slab-caches.js';
+import { isMerged, reclaimTest, SlabCacheNames } from '../walk/pages/slab-caches.js';
 import { SlotUse } from '../walk/pages/slot-use.js';
 import { flagTest, struct } from '../walk/pages/struct-page.js';
 import { addressSpaces } from '../walk/processes/address-spaces.js';
@@ -410,8 +410,7 @@ export class AddressIdentifier {
   #memberAt(cache: bigint, name: string, size: number, offset: number): string | null {
     const type = TYPES.get(name) ?? name;
     const layout = this.#kernel.struct(type);
-    const counted = StructReader.ifPresent(this.#kernel, 'kmem_cache', ['refcount']);
-    if (!layout || !counted || counted.read(cache).number('refcount') !== 1) return null;
+    if (!layout || isMerged(this.#kernel, cache) !== false) return null;
     // A task_struct ends with as much FPU state as the CPU has (fpu__init_task_struct_size in
     // arch/x86/kernel/fpu/init.c), so that its objects may be smaller than the type.
     if (layout.size > size && type !== 'task_struct') return null;

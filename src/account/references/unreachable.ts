@@ -5,6 +5,7 @@ import { PageExtensions } from '../../walk/allocations/page-owner.js';
 import type { ContentKind } from '../../walk/memory/contents.js';
 import { type FrameRange, onlineRanges, ramRanges } from '../../walk/memory/ram.js';
 
+import { isMerged } from '../../walk/pages/slab-caches.js';
 import { passOver } from '../../walk/references/memory-pass.js';
 import { FORMS, PIECE_BYTES, type PieceHits, pieceScanner } from '../../walk/references/piece-scan.js';
 import { REACHED, ReferenceGraph } from '../../walk/references/reach.js';
@@ -32,6 +33,8 @@ export interface UnreachableGroup {
   readonly kind: Allocation['kind'];
   /** Slab cache, or function that allocated the areas; null: pages, or unknown. Untrusted. */
   readonly name: string | null;
+  /** Whether the kernel merged several caches into this one; null: no slab object, or unknown. */
+  readonly merged: boolean | null;
   /** Bytes of one allocation. */
   readonly size: number;
   allocations: number;
@@ -324,6 +327,7 @@ class Grouping {
     const group: Group = this.#groups.get(key) ?? {
       kind,
       name,
+      merged: one.kind === 'slab-object' ? (readOrNot(() => isMerged(this.#kernel, one.object.cache)) ?? null) : null,
       size: bytes,
       allocations: 0,
       bytes: 0,

@@ -96,6 +96,8 @@ export function loadedModules(kernel: Kernel, warnings: Warnings): Pick<ModulesJ
   const aligned = [...names.keys()].filter((address) => readOrNot(() => isWhole(partsIn(address).text)));
   const hasPages = 2 * aligned.length > names.size;
 
+  const placesOf = (address: bigint, name: string) =>
+    readOrNot(() => partsIn(address).parts.map((part) => ({ ...part, name }))) ?? [];
   const usersOf = (address: bigint, name: string): string[] => {
     const usedBy: string[] = [];
     if (!users || !use) return usedBy;
@@ -115,6 +117,8 @@ export function loadedModules(kernel: Kernel, warnings: Warnings): Pick<ModulesJ
     return usedBy;
   };
 
+  for (const problem of overlaps([...names].flatMap(([address, name]) => placesOf(address, name))))
+    warnings.add(contradiction, problem);
   const modules: LoadedModule[] = [];
   for (const [address, name] of names) {
     try {
@@ -177,6 +181,16 @@ function initTest(kernel: Kernel): (module: bigint) => boolean {
     return reader ? [(module: bigint) => reader.read(module).pointer(path)] : [];
   });
   return (module) => readers.length === 0 || readers.some((base) => base(module) !== 0n);
+}
+
+/** Parts of modules that share memory, in sentences. */
+function overlaps(parts: readonly { readonly base: bigint; readonly size: number; readonly name: string }[]): string[] {
+  const sorted = parts.filter(({ size }) => size > 0).toSorted((a, b) => (a.base < b.base ? -1 : 1));
+  return sorted.flatMap(({ base, name }, index) => {
+    const before = sorted[index - 1];
+    if (!before || before.base + BigInt(before.size) <= base) return [];
+    return [`modules ${before.name} and ${name} both have memory at ${hex(base)}`];
+  });
 }
 
 type Areas = readonly VmArea[];

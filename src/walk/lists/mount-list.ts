@@ -1,4 +1,5 @@
 import type { MountsJson } from '../../answers/info/lists/schema.js';
+import { readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { FileSystems, namespaceOf } from '../files/mounts.js';
@@ -58,6 +59,7 @@ export function mountList(
   ]);
   const inside = new StructReader(kernel, 'mount', ['mnt']);
   const superBlock = new StructReader(kernel, 'super_block', ['s_flags']);
+  const dentry = new StructReader(kernel, 'dentry', ['d_sb']);
   const systems = new FileSystems(kernel);
   const paths = new Paths(kernel);
   const code = kernel.facts.live ? 'torn-list' : 'corrupt';
@@ -92,6 +94,9 @@ export function mountList(
         ids.add(id);
         const root = view.pointer('mnt.mnt_root');
         const sb = view.pointer('mnt.mnt_sb');
+        const known = readOrNot(() => dentry.read(root).pointer('d_sb')) ?? sb;
+        if (known !== sb)
+          warnings.add(code, `mount ${id} has the file system at ${hex(sb)}, but its root that at ${hex(known)}`);
         const system = systems.of(sb);
         const other = devices.get(system.device) ?? sb;
         if (other !== sb)
@@ -125,7 +130,9 @@ export function mountList(
   } catch (error) {
     addError(warnings, 'mounts', error);
   }
-  if (found !== count) warnings.add(code, `the mount namespace counts ${count} mounts, but ${found} were found`);
+  // Each namespace has a root.
+  if (found !== count || found === 0)
+    warnings.add(code, `the mount namespace counts ${count} mounts, but ${found} were found`);
   return { namespace: namespace.read(address).number('ns.inum'), mounts };
 }
 

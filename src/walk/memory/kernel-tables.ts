@@ -263,13 +263,14 @@ export function* pageDirectories(kernel: Kernel): Generator<PageDirectory> {
 /** Address spaces that no task has: for patching code (a pointer; older and newer name), and for EFI. */
 const PRIVATE_SPACES = ['poking_mm', 'text_poke_mm', 'efi_mm'] as const;
 
-/** Address of a top table; 0: there is none, or an extract did not keep it (its pages are then unattributed). */
+/** Address of a top table, set at boot; 0: there is none, or an extract did not keep it (its pages are then unattributed). */
 function privateSpace(kernel: Kernel, name: (typeof PRIVATE_SPACES)[number], memory: StructReader<'pgd'>): bigint {
   const symbol = kernel.symbol(name);
   if (symbol === undefined) return 0n;
   try {
     const mm = name === 'efi_mm' ? symbol : kernel.read(symbol, 8).getBigUint64(0, true);
-    return mm === 0n ? 0n : memory.read(mm).pointer('pgd');
+    if (mm === 0n) throw damaged(`${name} is NULL`);
+    return memory.read(mm).pointer('pgd');
   } catch (error) {
     if (isFiltered(kernel, error)) return 0n;
     throw error;

@@ -259,6 +259,17 @@ export function skbCaches(kernel: Kernel): SkbCache[] {
   return caches;
 }
 
+/**
+ * Whether the allocator merged a cache with others, whose objects are of any type then; undefined: unknown.
+ *
+ * @throws {ReadError}
+ */
+export function isMerged(kernel: Kernel, cache: bigint): boolean | undefined {
+  const count = StructReader.ifPresent(kernel, 'kmem_cache', ['refcount'])?.read(cache).number('refcount');
+  // -1: it is never merged.
+  return count === undefined ? undefined : (count | 0) > 1;
+}
+
 /** Address of the pointer to a cache, and the variable that is or contains this pointer. */
 function pointerAt(kernel: Kernel, name: string) {
   const hot = kernel.symbol('net_hotdata');

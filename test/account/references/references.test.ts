@@ -91,10 +91,10 @@ class Memory extends OverlaidKernel {
   }
 
   /** A slab cache with 16 objects of 256 bytes in one page, all in use. */
-  cache(): void {
+  cache(refcount = 1): void {
     const node = this.make('kmem_cache_node', { 'nr_slabs.counter': 1, 'total_objects.counter': 16 });
     this.link(this.at('kmem_cache_node', node, 'partial'));
-    const sizes = { size: 256, object_size: 256, inuse: 256, offset: 128, 'oo.x': 16 };
+    const sizes = { size: 256, object_size: 256, inuse: 256, offset: 128, 'oo.x': 16, refcount };
     const division = { 'reciprocal_size.m': 1, 'reciprocal_size.sh1': 1, 'reciprocal_size.sh2': 7 };
     const at = this.make('kmem_cache', { name: this.text('made'), 'node[0]': node, ...sizes, ...division });
     this.link(this.symbols.slab_caches!, this.at('kmem_cache', at, 'list'));
@@ -185,6 +185,19 @@ async function unreachable(change: (one: Memory) => void = () => {}) {
   });
   return { ...rest, groups: described.toSorted(), messages: warnings.map(({ message }) => message) };
 }
+
+test.each([
+  [1, false],
+  [2, true],
+  [0xffff_ffff, false],
+])('a slab cache with the count %s is merged: %s', async (refcount, merged) => {
+  const one = new Memory();
+  one.cache(refcount);
+  const { groups } = await describeUnreachable(one.kernel(), SYMBOLS, silent);
+  expect(new Set(groups.map((group) => `${group.kind} ${group.merged}`))).toEqual(
+    new Set(['pages null', `slab-object ${merged}`]),
+  );
+});
 
 test('finds allocations that nothing in use refers to', async () => {
   const { groups, searched, undecided } = await unreachable();

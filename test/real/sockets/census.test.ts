@@ -157,7 +157,8 @@ describe.each(KERNELS)('ports and addresses of sockets of %s', (version) => {
   });
 
   test('a file of a message that its edges contradict, since 6.10', () => {
-    const carrier = entries.find(({ carriedBy }) => carriedBy.length > 0)?.carriedBy[0] ?? 0n;
+    const carried = entries.find(({ carriedBy, socket }) => carriedBy.length > 0 && socket.family === 'AF_UNIX');
+    const carrier = carried?.carriedBy[0] ?? 0n;
     const skb = read(carrier, 'sock.sk_receive_queue');
     const list = read(addressOf(addressOf(skb, 'sk_buff.cb'), 'unix_skb_parms.fp'));
     const { complete, warnings } = accountAll(damagedBy(set(list, 'scm_fp_list.fp', listener.file)));

@@ -70,6 +70,7 @@ test.each<readonly [string, RegExp, (one: Modules) => void]>([
   ['user', /a user of it is not a loaded module/, (one) => one.set('module_use', one.use, { source: one.alpha + 8n })],
   ['source', /a user of it is not a loaded module/, (one) => one.set('module_use', one.use, { source: one.alpha })],
   ['uses', /modules that module beta uses/, (one) => one.word(one.at('module', one.beta, 'target_list'), 0n)],
+  ['place', /modules \w+ and \w+ both have memory at/, alpha({ 'core_layout.base': TEXT + 0x10000n })],
   ['name', /module gamma is "alpha" in sysfs/, alpha({ name: 'gamma' })],
   ['state of a module in use', /is coming, but has references and no init memory/, alpha({ state: 1 })],
   ['page', /module beta: 8191 bytes are no whole pages/, beta({ 'core_layout.size': 0x1fff })],

@@ -6,7 +6,8 @@ import { Mounted } from './mounted.js';
 /** The root and /mnt, in the list of a namespace, or in its tree since 6.8. */
 class Mounts extends Mounted {
   readonly folder = this.dentry('mnt', this.root);
-  readonly second = this.mounted(2, this.dentry('/'), {
+  readonly root2 = this.dentry('/');
+  readonly second = this.mounted(2, this.root2, {
     mnt_parent: this.mount,
     mnt_mountpoint: this.folder,
     'mnt.mnt_flags': 0x43,
@@ -26,6 +27,13 @@ class Mounts extends Mounted {
       this.link(this.at('mnt_namespace', namespace, 'list'), ...nodes);
       this.set('mnt_namespace', namespace, { mounts: 2 });
     }
+  }
+
+  /** Leaves the namespace without mounts. */
+  empty(): void {
+    if (!this.isTree) this.link(this.at('mnt_namespace', this.namespace, 'list'));
+    const tree = { nr_mounts: 0, 'mounts.rb_node': 0 };
+    this.set('mnt_namespace', this.namespace, this.isTree ? tree : { mounts: 0 });
   }
 }
 
@@ -58,6 +66,12 @@ describe.each([
       /^mount 2: the file systems at 0x\w+ and 0x\w+ have the device 8:1$/,
       (one) => second({ 'mnt.mnt_sb': one.make('super_block', { s_type: one.type, s_dev: (8 << 20) | 1 }) })(one),
     ],
+    [
+      'root',
+      /mount 2 has the file system at 0x\w+, but its root that at 0x8$/,
+      (one) => one.set('dentry', one.root2, { d_sb: 8 }),
+    ],
+    ['empty tree', /counts 0 mounts, but 0 were found/, (one) => one.empty()],
     ['type', /super block 0x\w+ has no name/, (one) => one.set('file_system_type', one.type, { name: one.text('') })],
     [
       'list of the type',

@@ -16,7 +16,12 @@ export class Mounted extends OverlaidKernel {
   /** A name in a directory (default: the root itself); without a hash, which is not compared then. */
   dentry(name: string, parent?: bigint, inode = 0n): bigint {
     const text = this.text(name);
-    const at = this.make('dentry', { 'd_name.len': name.length, 'd_name.name': text, d_inode: inode });
+    const at = this.make('dentry', {
+      'd_name.len': name.length,
+      'd_name.name': text,
+      d_inode: inode,
+      d_sb: this.superBlock,
+    });
     this.set('dentry', at, { d_parent: parent ?? at, 'd_hash.pprev': at });
     return at;
   }

@@ -47,9 +47,9 @@ const SITE: Column<UnreachableGroup> = {
   shrinks: { keeps: 'ends', least: 16 },
 };
 
-function kindWords({ kind, name }: UnreachableGroup): string {
+function kindWords({ kind, name, merged }: UnreachableGroup): string {
   if (kind === 'pages') return 'pages';
-  if (kind === 'slab-object') return escapeText(name ?? '?');
+  if (kind === 'slab-object') return `${escapeText(name ?? '?')}${merged === true ? ' (merged)' : ''}`;
   return `area of ${name === null ? '?' : escapeText(name)}`;
 }
 
@@ -71,11 +71,14 @@ export function unreachableText(
     const known = `${formatCount(explained.allocations)} (${formatSize(explained.bytes)}) are unreachable, but not suspected: ${reasonWords(answer)}.${verbose ? '' : ' -v lists them.'}`;
     parts.push(wrap(known, width).join('\n'));
   }
+  if (shown.some(({ merged }) => merged === true)) parts.push(wrap(MERGED, width).join('\n'));
   if (open.length > 0 || !complete) parts.push(wrap(CAUTION, width).join('\n'));
   const first = open[0]?.examples[0];
   if (first !== undefined) parts.push(`Next: kdump-mem whatis ${hex(first)} ${source}`);
   return parts.join('\n\n');
 }
+
+const MERGED = 'A merged cache has the objects of several caches of one size: the name of one of them stands for all.';
 
 const CAUTION =
   'An unreachable allocation may be in use: references by frame number, physical address or offset are not found.';

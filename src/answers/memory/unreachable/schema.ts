@@ -30,6 +30,8 @@ export const unreachableSchema = z.strictObject({
       kind: z.enum(['slab-object', 'pages', 'vmalloc-area']),
       /** Slab cache, or function that allocated the areas; null: pages, or unknown. Untrusted. */
       name: z.string().nullable(),
+      /** Whether the kernel merged several caches into this one. Null: no slab object, or unknown. */
+      merged: z.boolean().nullable(),
       /** Bytes of one allocation. */
       size: count,
       allocations: count,
