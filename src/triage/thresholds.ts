@@ -2,7 +2,7 @@ import type { FindingCode } from './findings/all.js';
 
 const MIB = 2 ** 20;
 
-interface Threshold {
+export interface Threshold {
   /** `share`: of memory, or of a limit. `percent`: of the time. */
   readonly unit: 'share' | 'percent' | 'bytes' | 'count' | 'seconds';
   readonly note?: number;

@@ -1,6 +1,7 @@
 import type { Explanation } from '../../answers/explain/schema.js';
 import { escapeText } from '../../base/escape.js';
 import { formatSize } from '../../base/size.js';
+import { placeOf } from '../../records/cgroups.js';
 
 /** A figure that supports a finding, or a name: untrusted. */
 export type Figure = number | string | null;
@@ -45,6 +46,20 @@ export const place = ({ symbol }: Partial<Of<'symbol', string>>): string =>
   symbol == null ? '' : ` in ${text(symbol)}`;
 export const largestWords = (of: Partial<OfProcess & Of<'anonBytes'>>): string[] =>
   of.pid == null ? [] : [`Largest process: ${process(of)}, ${size(of.anonBytes)} of anonymous memory.`];
+
+/** A cgroup: its pod and container, whose path is long, or its path. */
+export const cgroupName = (path: Figure | undefined): string => {
+  if (typeof path !== 'string') return text(path);
+  const { pod, container } = placeOf(path);
+  const parts = [
+    ...(pod === null ? [] : [`pod ${pod}`]),
+    ...(container === null ? [] : [`container ${container.slice(0, 12)}`]),
+  ];
+  return parts.length === 0 ? text(path) : escapeText(parts.join(', '));
+};
+/** The path of a cgroup that is named by its pod or container. */
+export const cgroupPath = (path: Figure | undefined): string[] =>
+  path == null || cgroupName(path) === text(path) ? [] : [`Cgroup path: ${text(path)}.`];
 
 /** The figures that a line of the log had, whichever of its forms it has. */
 export const said = <Names extends string>(

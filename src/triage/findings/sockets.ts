@@ -89,7 +89,7 @@ export const SOCKETS = {
       'TCP sockets that their process closed, or that outlived it, keep data that the peer has not acknowledged. The kernel sends it on without any process. If the peer is silent, it gives up after `retries` retransmissions (tcp_orphan_retries, where 0 means 8), which takes minutes.',
     known:
       'Rows of ss without an inode whose state is closed on this side (FIN-WAIT-1, LAST-ACK, CLOSING), and their skmem. `peer` is that of the socket that pins most. `maxOrphans` is tcp_max_orphans: null where it is not readable.',
-    next: 'ss -K dst ADDRESS frees them now (as root, with CONFIG_INET_DIAG_DESTROY). Lower tcp_orphan_retries if silent peers are common; find out why the program closes connections that its peers do not read.',
+    next: 'ss -K dst ADDRESS frees them now (as root, with CONFIG_INET_DIAG_DESTROY). Find out why the program closes connections that its peers do not read.',
     deeper: 'skcheck',
   },
   'sockets-in-flight': {
