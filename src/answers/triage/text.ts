@@ -8,7 +8,7 @@ import type { TriageAnswer } from '../../triage/answer.js';
 import { causesOf } from '../../triage/causes.js';
 import { type Evidence, type Finding, SEVERITIES } from '../../triage/finding.js';
 import { FINDINGS } from '../../triage/findings/all.js';
-import { cgroupName, type Declarations } from '../../triage/findings/declared.js';
+import { cgroupWords, type Declarations } from '../../triage/findings/declared.js';
 import type { HostCheckName, Unread } from '../../triage/host-reader.js';
 import { CORRUPTIONS_EXPLAINED } from '../explain/findings.js';
 import { logTime, textLogWords } from '../log/render.js';
@@ -170,7 +170,7 @@ export function holdersWords({ logs, holders }: TriageAnswer): string | undefine
       kind === 'program'
         ? `${formatCount(processes ?? 0)} processes named ${shown}`
         : kind === 'cgroup'
-          ? `cgroup ${cgroupName(name)}`
+          ? cgroupWords(name)
           : kind === 'unmapped'
             ? `memory outside of processes, of ${pid === null ? shown : `pid ${pid} (${shown})`}`
             : kind === 'pipes'

@@ -47,19 +47,26 @@ export const place = ({ symbol }: Partial<Of<'symbol', string>>): string =>
 export const largestWords = (of: Partial<OfProcess & Of<'anonBytes'>>): string[] =>
   of.pid == null ? [] : [`Largest process: ${process(of)}, ${size(of.anonBytes)} of anonymous memory.`];
 
-/** A cgroup: its pod and container, whose path is long, or its path. */
-export const cgroupName = (path: Figure | undefined): string => {
-  if (typeof path !== 'string') return text(path);
+/** The pod and container of a cgroup, whose path is long; undefined: the path names none. */
+const podOf = (path: Figure | undefined): string | undefined => {
+  if (typeof path !== 'string') return undefined;
   const { pod, container } = placeOf(path);
   const parts = [
     ...(pod === null ? [] : [`pod ${pod}`]),
     ...(container === null ? [] : [`container ${container.slice(0, 12)}`]),
   ];
-  return parts.length === 0 ? text(path) : escapeText(parts.join(', '));
+  return parts.length === 0 ? undefined : escapeText(parts.join(', '));
 };
+/** `cgroup /web`, or `the cgroup of pod 7, container 3f2a`. */
+export const cgroupWords = (path: Figure | undefined): string => {
+  const pod = podOf(path);
+  return pod === undefined ? `cgroup ${text(path)}` : `the cgroup of ${pod}`;
+};
+/** The same without its noun. */
+export const cgroupName = (path: Figure | undefined): string => podOf(path) ?? text(path);
 /** The path of a cgroup that is named by its pod or container. */
 export const cgroupPath = (path: Figure | undefined): string[] =>
-  path == null || cgroupName(path) === text(path) ? [] : [`Cgroup path: ${text(path)}.`];
+  podOf(path) === undefined ? [] : [`Cgroup path: ${text(path)}.`];
 
 /** The figures that a line of the log had, whichever of its forms it has. */
 export const said = <Names extends string>(

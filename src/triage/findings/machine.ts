@@ -5,6 +5,7 @@ import {
   blocksWords,
   cgroupName,
   cgroupPath,
+  cgroupWords,
   largestWords,
   percent,
   process,
@@ -55,7 +56,7 @@ export const MACHINE = {
         Of<'cgroup', string> &
         Partial<OfProcess & Of<'usedBytes' | 'anonBytes' | 'swapUsedBytes'>>,
     ) => [
-      `Memory pressure${of.cgroup == null ? '' : ` in cgroup ${cgroupName(of.cgroup)}`}: all tasks stalled for memory in ${text(of.fullAvg10)} % of the last 10 s (some tasks: ${text(of.someAvg10)} %).`,
+      `Memory pressure${of.cgroup == null ? '' : ` in ${cgroupWords(of.cgroup)}`}: all tasks stalled for memory in ${text(of.fullAvg10)} % of the last 10 s (some tasks: ${text(of.someAvg10)} %).`,
       `In the last 60 s: ${text(of.fullAvg60)} % (some tasks: ${text(of.someAvg60)} %).`,
       ...(of.usedBytes == null ? [] : [`The cgroup uses ${size(of.usedBytes)}.`]),
       ...largestWords(of),
@@ -94,7 +95,7 @@ export const MACHINE = {
   },
   'oom-kills': {
     words: (of: Of<'kills'> & Of<'cgroup', string>) =>
-      `OOM kills since boot: ${text(of.kills)}${of.cgroup == null ? ' on this machine' : ` in cgroup ${cgroupName(of.cgroup)}`}.`,
+      `OOM kills since boot: ${text(of.kills)}${of.cgroup == null ? ' on this machine' : ` in ${cgroupWords(of.cgroup)}`}.`,
     means:
       'The OOM killer has killed processes since boot. The counters do not show when: an `oom-kill` finding of the log does.',
     known:

@@ -1,8 +1,8 @@
 import { formatSize } from '../../base/size.js';
 import {
   blocksWords,
-  cgroupName,
   cgroupPath,
+  cgroupWords,
   type Declarations,
   type Of,
   type OfProcess,
@@ -203,7 +203,7 @@ function kill(of: Kill): string[] {
       : []),
     ...(of.outcome === 'killed' && of.invokedBy != null ? [`Invoked by ${text(of.invokedBy)}.`] : []),
     ...(of.scope === 'machine' && of.victimCgroup != null && of.victimCgroup !== '/'
-      ? [`The victim’s memory cgroup was ${cgroupName(of.victimCgroup)}.`]
+      ? [`The victim was in ${cgroupWords(of.victimCgroup)}.`]
       : []),
     ...(of.reaper === 'failed' ? ['The OOM reaper could not free its memory.'] : []),
   ];
@@ -214,7 +214,7 @@ function cause(of: Kill): string[] {
     return of.cgroup == null
       ? ['Its memory cgroup was at its limit.']
       : [
-          `Memory cgroup ${cgroupName(of.cgroup)} was at its limit${of.limitBytes == null ? '' : ` of ${typeof of.limitBytes === 'string' ? text(of.limitBytes) : size(of.limitBytes)}`}.`,
+          `Memory ${cgroupWords(of.cgroup).replace(/^the /, '')} was at its limit${of.limitBytes == null ? '' : ` of ${typeof of.limitBytes === 'string' ? text(of.limitBytes) : size(of.limitBytes)}`}.`,
           ...cgroupPath(of.cgroup),
         ];
   const nodes = { cpuset: of.memsAllowed, mempolicy: of.nodemask }[String(of.reason)];
