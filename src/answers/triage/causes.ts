@@ -158,7 +158,7 @@ export function conclusionSentences(
         ? [`Check ${process} too: it has ${size(largestRssBytes)} of anonymous memory.`]
         : []),
     ];
-  const bare = explaining.code === 'unread-sockets' ? named.replace(/^[^:]*: /, '') : named;
+  const bare = ['unread-sockets', 'hard-lockup'].includes(explaining.code) ? named.replace(/^[^:]*: /, '') : named;
   if (bytes == null) {
     const of = findings[effect]?.code === 'panic' ? ' of the panic' : '';
     return cause === effect ? [] : [`${label}${of}: ${bare}.`];

@@ -464,14 +464,22 @@ const MOST_BRIEF = 5;
 /** The headline, the conclusion, and the most severe findings in a line each; nothing is wrapped. */
 export function briefText(answer: TriageAnswer): string {
   const { findings } = answer;
-  const more = findings.length - MOST_BRIEF;
+  // Many alike must not hide another problem.
+  const kinds = [...grouped(findings, ({ code, severity, past }) => `${code} ${severity} ${past}`)];
+  const more = kinds.slice(MOST_BRIEF).reduce((sum, [, each]) => sum + each.length, 0);
   const { conclusion } = causesOf(findings, causeFacts(answer));
   return [
     summary(answer),
     ...(conclusion ? [conclusionSentences(conclusion, findings).join(' ')].filter(Boolean) : []),
-    ...findings.slice(0, MOST_BRIEF).map(briefFinding),
+    ...kinds.slice(0, MOST_BRIEF).flatMap(([, each]) => briefKind(each)),
     ...(more > 0 ? [`${more} more findings are not listed.`] : []),
   ].join('\n');
+}
+
+/** The first finding of a kind, and how many there are of it. */
+function briefKind([first, ...others]: readonly Finding[]): string[] {
+  if (first === undefined) return [];
+  return [`${briefFinding(first)}${others.length === 0 ? '' : ` ${others.length} more of this kind.`}`];
 }
 
 function briefFinding(finding: Finding): string {

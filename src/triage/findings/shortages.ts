@@ -6,6 +6,7 @@ import {
   type Declarations,
   type Of,
   type OfProcess,
+  percent,
   place,
   process,
   said,
@@ -160,7 +161,7 @@ function refusedWords(of: Refusal): string[] {
 
 /** The sentences of a report of the OOM killer; a figure that an older report lacks has none. */
 /** Of MemTotal, as people read it. */
-const share = (bytes: number, ram: number): string => `${Math.round((100 * bytes) / ram)} %`;
+const share = (bytes: number, ram: number): string => percent(bytes / ram);
 
 function oomWords(of: Kill): Words {
   return [verdict(of), ...kill(of), ...cause(of), ...shortage(of), ...rest(of)];
