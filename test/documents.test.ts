@@ -7,6 +7,8 @@ import { registerCompletion } from '../src/app/completion/command.js';
 import { kdumpMemCommand } from '../src/app/kdump-mem.js';
 import { registerMcp } from '../src/app/mcp/command.js';
 import { skcheckCommand } from '../src/app/skcheck/options.js';
+import { FINDINGS } from '../src/triage/findings/all.js';
+import { THRESHOLDS, type Threshold } from '../src/triage/thresholds.js';
 import { kdumpMem } from './support/cli.js';
 import { commandLines, DOCUMENTS, ROOT, textOf } from './support/documents.js';
 
@@ -108,4 +110,47 @@ test('docs/README.md lists every page, as the menu of the site', () => {
     (name) => name.endsWith('.md') && name !== 'README.md',
   );
   expect(listed.toSorted()).toEqual(pages.toSorted());
+});
+
+/** Rows of a table, by the name of its first column. */
+const rowsOf = (path: string, heading: string) =>
+  textOf(path)
+    .split(`\n| ${heading} | `)[1]
+    ?.split('\n\n')[0]
+    ?.split('\n')
+    .slice(2)
+    .map((row) => row.split(/ ?\| ?/).slice(1, -1)) ?? [];
+const codesIn = (cell = '') => Array.from(cell.matchAll(/`([^`]+)`/g), ([, code = '']) => code);
+
+test('docs/findings.md has the thresholds of the source', () => {
+  const inWords = (unit: string, value: number | undefined) => {
+    if (value === undefined) return '';
+    if (unit === 'share') return `${Math.round(value * 100)} %`;
+    if (unit === 'bytes') return `${value / 2 ** 20} MiB`;
+    return `${value}${{ percent: ' %', seconds: ' s' }[unit] ?? ''}`;
+  };
+  const expected = Object.entries<Threshold>(THRESHOLDS).map(([code, threshold]) => {
+    const { unit, note, warning, critical, leastBytes, leastSeconds } = threshold;
+    const from = [note, warning, critical].map((value) => inWords(unit, value));
+    return [code, ...from, inWords('bytes', leastBytes) || inWords('seconds', leastSeconds)];
+  });
+  const rows = rowsOf('docs/findings.md', 'finding');
+  expect(rows.map(([codes, , ...cells]) => [codesIn(codes)[0], ...cells])).toEqual(expected);
+  const stalls = Object.entries<Threshold>(THRESHOLDS).filter(([, threshold]) => threshold.stalls !== undefined);
+  expect(stalls.length).toBe(2);
+  for (const [code, threshold] of stalls)
+    expect(rows.find(([codes]) => codesIn(codes)[0] === code)?.[1]).toContain(`${threshold.stalls} %`);
+});
+
+test('docs/findings.md lists every finding once', () => {
+  const listed = rowsOf('docs/findings.md', 'code').flatMap(([codes]) => codesIn(codes));
+  expect(listed.toSorted()).toEqual(Object.keys(FINDINGS).toSorted());
+});
+
+test('docs/answers.md lists every schema once', () => {
+  const listed = rowsOf('docs/answers.md', 'command').flatMap(([, names]) =>
+    codesIn(names).filter((name) => name.includes('/')),
+  );
+  const files = readdirSync(join(ROOT, 'schemas')).map((file) => file.replace(/-(\d+)\.json$/, '/$1'));
+  expect(listed.toSorted()).toEqual(files.toSorted());
 });

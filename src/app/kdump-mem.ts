@@ -10,9 +10,9 @@ import { VERSION } from './kit/version.js';
 
 const AFTER_HELP = `
 Examples:
+  kdump-mem snapshot -o before.tar.gz      save the state of this machine, before a restart
+  kdump-mem triage                         what is wrong here, the most severe problem first
   kdump-mem memory --live                  where the memory of this machine is
-  kdump-mem triage --vmcore vmcore         findings in a dump, most severe first
-  kdump-mem snapshot -o before.tar.gz      save the state of this machine
 
 Exit status: 0 success, 1 a requested check failed (triage --fail-on,
 snapshot --verify, --engine verify), 2 usage error, 3 the dump or kernel could
@@ -21,19 +21,9 @@ not be read, 4 the requested object does not exist, 5 the answer is incomplete
 
 /** Commands by help heading, in the order of the help. */
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
-  'Investigate a running machine or a dump:': [
-    'triage',
-    'memory',
-    'procs',
-    'sockets',
-    'skb',
-    'stacks',
-    'blocked',
-    'log',
-  ],
-  'Examine a dump in detail:': ['info', 'whatis', 'refs', 'read', 'struct'],
-  'Capture:': ['snapshot', 'extract'],
-  'Compare over time:': ['diff', 'watch', 'leaks'],
+  'Start here (for sockets that are not read: skcheck):': ['triage', 'memory', 'procs', 'snapshot', 'diff'],
+  'Deeper:': ['sockets', 'skb', 'stacks', 'blocked', 'log', 'watch', 'leaks'],
+  'Examine a dump in detail:': ['info', 'whatis', 'refs', 'read', 'struct', 'extract'],
   'Set up and look up:': ['doctor', 'explain', 'mcp', 'completion', 'help'],
 };
 

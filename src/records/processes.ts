@@ -162,7 +162,7 @@ export function refusalWords(reader: ReaderRights | undefined, right: Right): st
   const name = `CAP_${right.toUpperCase()}`;
   if (reader === undefined) return `requires ${name}`;
   if (reader.capabilities.includes(right))
-    return `permission denied despite ${name} (a process in another user namespace, or a security module)`;
+    return `permission denied, also to ${name} (the process is in another user namespace, or a security module protects it)`;
   if (reader.root) return `root lacks ${name} here, as in a container`;
   return `requires root, or ${name}`;
 }

@@ -7,6 +7,7 @@ import type { Kernel } from '../kernel/kernel.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import { type FiguresOf, type FindingCode, hasTrait } from './findings/all.js';
 import type { Figure, Figures } from './findings/declared.js';
+import { THRESHOLDS } from './thresholds.js';
 
 /** Severities from high to low: a failure, a problem, a remark. */
 export const SEVERITIES = ['critical', 'warning', 'note'] as const;
@@ -205,17 +206,11 @@ export function triageDetail(kernel: Kernel): TriageDetail {
   };
 }
 
-/** Minimum shares of the machine's memory for a warning, and for a critical finding. */
-const TOLD = 0.05;
-const SEVERE = 0.25;
-
-/** Smaller amounts are no problem, however small the machine is. */
-const LEAST_BYTES = 32 * 2 ** 20;
-
 /** Severity of memory that one owner holds; undefined: not a finding. */
 export function severityOf(bytes: number, whole: number): Severity | undefined {
-  if (bytes < LEAST_BYTES || bytes < TOLD * whole) return undefined;
-  return bytes >= SEVERE * whole ? 'critical' : 'warning';
+  const { leastBytes, warning, critical } = THRESHOLDS['queued-data'];
+  if (bytes < leastBytes || bytes < warning * whole) return undefined;
+  return bytes >= critical * whole ? 'critical' : 'warning';
 }
 
 /** Criteria that make a run fail: a minimum severity, or one of these codes. */

@@ -4,11 +4,8 @@ import { WaitCauseReader } from '../host/proc/wait-causes.js';
 import type { WaitCause } from '../records/waits.js';
 import { type Finding, found } from './finding.js';
 import type { HostReader } from './host-reader.js';
+import { THRESHOLDS } from './thresholds.js';
 
-/** One or two tasks that wait for a disk are normal. */
-const SOME_BLOCKED = 3;
-/** This many tasks in one function wait for each other, not for a disk. */
-const MANY_BLOCKED = 8;
 const MAX_FINDINGS = 10;
 /** Functions that a finding shows of a stack. */
 const MAX_FRAMES = 6;
@@ -49,7 +46,7 @@ export function* blocked(
     const { cause, behind } = group;
     const [first] = group.waiters;
     const tasks = group.waiters.length;
-    if (!first || tasks < SOME_BLOCKED) continue;
+    if (!first || tasks < THRESHOLDS['blocked-tasks'].note) continue;
     const { pid, stack } = first;
     const { path, fileSystem, source, file, server } = cause ?? {};
     const commands = new Set(group.waiters.map((one) => commandOf(host, one.pid)).filter((words) => words !== ''));
@@ -72,7 +69,7 @@ export function* blocked(
       ...Object.fromEntries(Object.entries(known).flatMap(([name, value]) => (value == null ? [] : [[name, value]]))),
       ...(commands.size === 0 ? {} : { commands: [...commands].slice(0, MAX_COMMANDS).join('; ') }),
     };
-    const severity = tasks >= MANY_BLOCKED ? 'warning' : 'note';
+    const severity = tasks >= THRESHOLDS['blocked-tasks'].warning ? 'warning' : 'note';
     yield found('blocked-tasks', severity, figures, 'blocked -v');
   }
 }

@@ -4,13 +4,12 @@ import { optionalText } from '../host/proc/process.js';
 import type { Pressure } from '../records/machine-sample.js';
 import { type Finding, found } from './finding.js';
 import { near } from './host-limits.js';
-import { FULL_PRESSURE, isStalled } from './host-memory.js';
+import { isStalled } from './host-memory.js';
 import { commIn, type ProcessStatus, processesOf } from './host-processes.js';
 import { HostReader, isAbsent, malformed } from './host-reader.js';
+import { THRESHOLDS } from './thresholds.js';
 
 const ROOT = '/sys/fs/cgroup';
-/** At the limit a charge reclaims memory, and then invokes the OOM killer. */
-const NEAR_LIMIT = 0.9;
 /** Maximum number of cgroups to read: a machine with 500 pods has about 3,000. */
 const MAX_CGROUPS = 5000;
 const MAX_DEPTH = 32;
@@ -100,14 +99,15 @@ function usageV2(host: HostReader, folder: string, cgroup: string, names: Readon
   if (text !== '' && !pressure) throw malformed(`${folder}/memory.pressure`);
   const stalled = pressure && isStalled(pressure) ? stalls(cgroup, pressure, used) : undefined;
   const own = { cgroup, kills, stalled };
-  if (max !== null && used >= NEAR_LIMIT * max) {
+  if (max !== null && used >= THRESHOLDS['cgroup-near-limit'].warning * max) {
     const finding = nearLimit(host, folder, cgroup, { used, limit: max, prefix: '', pressure });
     if (finding) return { ...own, finding };
   }
-  if (high === null || used < NEAR_LIMIT * high) return { ...own, finding: undefined };
+  if (high === null || used < THRESHOLDS['cgroup-near-limit'].warning * high) return { ...own, finding: undefined };
   const events = host.text(`${folder}/memory.events`);
   const times = host.figure(`${folder}/memory.events`, events, /^high (\d{1,15})$/m);
-  if (times === 0 || (pressure?.full.avg60 ?? 0) < FULL_PRESSURE) return { ...own, finding: undefined };
+  if (times === 0 || (pressure?.full.avg60 ?? 0) < THRESHOLDS['memory-pressure'].warning)
+    return { ...own, finding: undefined };
   const figures = {
     cgroup,
     limit: 'memory.high',
@@ -190,7 +190,7 @@ function usageV1(host: HostReader, folder: string, cgroup: string, names: Readon
   const limit = host.number(`${folder}/memory.limit_in_bytes`);
   if (limit >= UNLIMITED) return { cgroup, kills, finding: undefined };
   checkUsage(host, folder, used, 'total_');
-  if (used < NEAR_LIMIT * limit) return { cgroup, kills, finding: undefined };
+  if (used < THRESHOLDS['cgroup-near-limit'].warning * limit) return { cgroup, kills, finding: undefined };
   return { cgroup, kills, finding: nearLimit(host, folder, cgroup, { used, limit, prefix: 'total_' }) };
 }
 
@@ -226,7 +226,7 @@ function nearLimit(
   const line = (name: string) => host.figure(path, stat, new RegExp(`^${prefix}${name} (\\d{1,19})$`, 'm'));
   const cache = line('inactive_file') + line('active_file');
   const kept = used - cache;
-  if (kept < NEAR_LIMIT * limit) return undefined;
+  if (kept < THRESHOLDS['cgroup-near-limit'].warning * limit) return undefined;
   const figures = {
     cgroup,
     limit: prefix === '' ? 'memory.max' : 'memory.limit_in_bytes',

@@ -3,9 +3,7 @@ import { readNetworkLimits } from '../host/proc/net-tables.js';
 import { listedPids, optionalText, statusFields } from '../host/proc/process.js';
 import { type Finding, found } from './finding.js';
 import { type HostReader, isAbsent, malformed } from './host-reader.js';
-
-/** Share of a limit that is reported. At the limit requests fail immediately: this leaves time to react. */
-export const NEAR = 0.9;
+import { THRESHOLDS } from './thresholds.js';
 
 /** Limits of the machine that are nearly reached. @throws {HostError} */
 export function* limits(host: HostReader): Generator<Finding> {
@@ -148,7 +146,7 @@ function usersOfInotify(host: HostReader): Map<number, Inotify> {
 }
 
 export function* near(limit: string, used: number, most: number, of: Finding['figures'] = {}): Generator<Finding> {
-  if (most === 0 || used < NEAR * most) return;
+  if (most === 0 || used < THRESHOLDS['limit-near'].warning * most) return;
   const figures = { limit, used, most, share: used / most, pid: null, comm: null, ...of };
   const isOfSockets = limit === 'tcp_max_orphans';
   const next = isOfSockets

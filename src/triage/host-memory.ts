@@ -6,26 +6,12 @@ import { freePages, type Pressure } from '../records/machine-sample.js';
 import { type Finding, found } from './finding.js';
 import type { Figure, Of } from './findings/declared.js';
 import { type HostReader, malformed } from './host-reader.js';
+import { isLargePart, THRESHOLDS } from './thresholds.js';
 
 /** Order of kernel buffers and stacks: without free blocks of this order, their allocations fail or stall. */
 const NEEDED_ORDER = 3;
 /** Smaller zones (DMA) serve few allocations. Bytes. */
 const MIN_ZONE_BYTES = 64 * 2 ** 20;
-/** Percentage of the time in which all tasks stall: throughput is visibly reduced. */
-export const FULL_PRESSURE = 5;
-/** Percentage of the time in which some task stalls. */
-const SOME_PRESSURE = 20;
-/** The default of vm.dirty_ratio is 20 % of available memory: writers are throttled above it. */
-const DIRTY_SHARE = 0.1;
-/** I/O stalls that accompany writeback without progress. Percent. */
-const IO_PRESSURE = 20;
-/** A healthy machine has a few percent of unreclaimable slab. */
-export const SLAB_SHARE = 0.1;
-const RECLAIMABLE_SHARE = 0.25;
-/** Share of MemTotal from which a file in memory that no process maps is a warning. */
-export const SHARED_SEVERE_SHARE = 0.1;
-/** Shares of a smaller amount are not significant. Bytes. */
-export const MIN_BYTES = 256 * 2 ** 20;
 /** Largest slab caches that a finding names. */
 export const MAX_CACHES = 3;
 
@@ -145,8 +131,9 @@ function pressureOf(host: HostReader, resource: 'memory' | 'io'): Pressure {
 
 /** Both averages must be high: a past spike is no longer a problem, and the last 10 s alone may be a spike. */
 export function isStalled({ some, full }: Pressure): boolean {
-  const isFull = full.avg10 >= FULL_PRESSURE && full.avg60 >= FULL_PRESSURE / 5;
-  return isFull || (some.avg10 >= SOME_PRESSURE && some.avg60 >= SOME_PRESSURE / 5);
+  const { warning, stalls } = THRESHOLDS['memory-pressure'];
+  const isFull = full.avg10 >= warning && full.avg60 >= warning / 5;
+  return isFull || (some.avg10 >= stalls && some.avg60 >= stalls / 5);
 }
 
 /** Tasks that stall on memory. @throws {HostError} */
@@ -188,7 +175,8 @@ export function* writeback(host: HostReader): Generator<Finding> {
   const [dirtyBytes, writebackBytes] = [host.meminfo('Dirty'), host.meminfo('Writeback')];
   const share = (dirtyBytes + writebackBytes) / host.meminfo('MemTotal');
   const { full } = pressureOf(host, 'io');
-  if (share < DIRTY_SHARE || full.avg60 < IO_PRESSURE) return;
+  const least = THRESHOLDS['writeback-stuck'];
+  if (share < least.warning || full.avg60 < least.stalls) return;
   const figures = { dirtyBytes, writebackBytes, share, ioFullAvg60: full.avg60 };
   yield found('writeback-stuck', 'warning', figures, 'memory -v');
 }
@@ -196,21 +184,19 @@ export function* writeback(host: HostReader): Generator<Finding> {
 /** Much slab, with its largest caches: a fact, if the kernel can reclaim it. @throws {HostError} */
 export function* largeSlab(host: HostReader): Generator<Finding> {
   yield* slabAlone(host);
-  yield* slabOf(host, 'SUnreclaim', SLAB_SHARE, 'unreclaimable-slab');
+  yield* slabOf(host, 'SUnreclaim', 'unreclaimable-slab');
   // No problem is missed without it.
-  if (host.text('/proc/meminfo').includes('\nSReclaimable:'))
-    yield* slabOf(host, 'SReclaimable', RECLAIMABLE_SHARE, 'reclaimable-slab');
+  if (host.text('/proc/meminfo').includes('\nSReclaimable:')) yield* slabOf(host, 'SReclaimable', 'reclaimable-slab');
 }
 
 function* slabOf(
   host: HostReader,
   counter: string,
-  least: number,
   code: 'unreclaimable-slab' | 'reclaimable-slab',
 ): Generator<Finding> {
   const bytes = host.meminfo(counter);
   const share = bytes / host.meminfo('MemTotal');
-  if (share < least || bytes < MIN_BYTES) return;
+  if (!isLargePart(code, bytes, share)) return;
   const caches = largestCaches(host);
   const figures = {
     bytes,
@@ -227,7 +213,7 @@ function* slabAlone(host: HostReader): Generator<Finding> {
   const all = cachesOf(host);
   const [most] = all;
   const bytes = all.reduce((sum, cache) => sum + cache.bytes, 0);
-  if (!most || bytes < MIN_BYTES) return;
+  if (!most || bytes < THRESHOLDS['unreclaimable-slab'].leastBytes) return;
   const names = all.slice(0, MAX_CACHES).map(({ name }) => name);
   const figures = { bytes, share: null, caches: names.join(', '), mostBytes: most.bytes };
   yield found('unreclaimable-slab', most.bytes >= bytes / 2 ? 'warning' : 'note', figures, 'memory --caches');

@@ -13,41 +13,25 @@ import { lackingVmalloc } from '../records/meminfo-lines.js';
 import { type Finding, found, severityOf } from './finding.js';
 import type { Amount } from './findings/declared.js';
 import { blocked } from './host-blocked.js';
-import { MAX_DESCRIPTORS, NEAR, NOT_ALL_LISTED } from './host-limits.js';
-import { programFigures, SHARED_SEVERE_SHARE } from './host-memory.js';
+import { MAX_DESCRIPTORS, NOT_ALL_LISTED } from './host-limits.js';
+import { programFigures } from './host-memory.js';
 import { type HostCheckName, type HostReader, isAbsent } from './host-reader.js';
+import { isLargePart, THRESHOLDS } from './thresholds.js';
 
-/** Each zombie uses a pid. A few are normal; many mean that their parent does not call wait(). */
-const SOME_ZOMBIES = 10;
-const MANY_ZOMBIES = 100;
-/** Stacks of 16 KiB: 5 % is 3,200 threads per GiB. */
-const STACKS_SHARE = 0.05;
-/** An entry of 8 bytes maps 4 KiB (0.2 %). More means sparse mappings, or many mappings of the same pages. */
-const TABLES_SHARE = 0.05;
 /** Shares of a smaller amount are not significant. Bytes. */
 const MIN_BYTES = 64 * 2 ** 20;
 /** Minimum descriptor table for which the limits of a process are read; tables grow in steps. */
 const MIN_TABLE = 256;
 const MAX_PROCESSES = 50_000;
 const MAX_FINDINGS = 10;
-/** Shares of MemAvailable below which there is a note, and a warning: reclaim has little left to free. */
-const LITTLE_AVAILABLE = 0.1;
-const TOO_LITTLE_AVAILABLE = 0.05;
 /** With less free swap than this share, less than twice as much is little. */
 const SWAP_USED_UP = 0.1;
-/** A few modules and large tables use less. */
-const VMALLOC_SHARE = 0.05;
 /** Callers of vmalloc that allocate BPF maps (kernel/bpf): array_map_alloc, htab_map_alloc, … */
 const BPF_MAP = /^(?:bpf_map_area_alloc|__bpf_map_area_alloc|\w+_map_alloc)$/;
 /** Callers that allocate kernel stacks (dup_task_struct of kernel/fork.c, inlined). */
 const STACKS = /^(?:kernel_clone|copy_process|dup_task_struct|alloc_thread_stack_node)$/;
 /** A smaller process is not named as the largest. */
 const LARGE_SHARE = 0.05;
-/** Huge pages that no process uses: other allocations cannot use them either. */
-const HUGE_SHARE = 0.05;
-const HUGE_SEVERE_SHARE = 0.1;
-/** Minimum share of MemTotal for a file in memory. */
-const SHARED_SHARE = 0.05;
 const HIDES = 'zombies, blocked tasks and descriptor limits of these processes';
 /** THREAD_SIZE is 16 KiB or more on x86_64 and arm64, where it may be a single page. */
 const LEAST_STACK = 8192;
@@ -85,11 +69,11 @@ export function* processes(host: HostReader): Generator<Finding> {
       most,
     );
   for (const why of contradictions(host, all)) host.miss('processes', OWNERS_HIDE, new HostError('unreadable', why));
-  for (const amount of largePart(host, 'KernelStack', STACKS_SHARE)) {
+  for (const amount of largePart(host, 'KernelStack', 'kernel-stacks')) {
     const figures = { ...amount, ...programFigures(largest('threads'), 'threads') };
     yield found('kernel-stacks', 'warning', figures, 'procs --sort threads');
   }
-  for (const amount of largePart(host, 'PageTables', TABLES_SHARE)) {
+  for (const amount of largePart(host, 'PageTables', 'page-tables')) {
     const figures = { ...amount, ...programFigures(largest('tableBytes', amount.bytes), 'mostBytes') };
     yield found('page-tables', 'warning', figures, 'procs --sort page-tables');
   }
@@ -126,7 +110,7 @@ export function* lowAvailable(host: HostReader): Generator<Finding> {
   const share = availableBytes / totalBytes;
   const [swap, swapFreeBytes] = [sumOfMeminfo(host, /^SwapTotal:/), sumOfMeminfo(host, /^SwapFree:/)];
   const isSwapUsed = swapFreeBytes < SWAP_USED_UP * swap;
-  if (share >= (isSwapUsed ? 2 : 1) * LITTLE_AVAILABLE) return;
+  if (share >= (isSwapUsed ? 2 : 1) * THRESHOLDS['low-available'].note) return;
   const uses = Object.entries(USES).map(([use, names]) => ({
     use,
     bytes: names.reduce((sum, name) => sum + host.meminfo(name), 0),
@@ -150,7 +134,7 @@ export function* lowAvailable(host: HostReader): Generator<Finding> {
     anonBytes: large?.anonBytes ?? null,
     ...(isSwapUsed ? { swapFreeBytes } : {}),
   };
-  const severity = share < TOO_LITTLE_AVAILABLE ? 'warning' : 'note';
+  const severity = share < THRESHOLDS['low-available'].warning ? 'warning' : 'note';
   yield found('low-available', severity, figures, NEXT_BY_USE[most?.use ?? ''] ?? 'memory');
 }
 
@@ -190,7 +174,7 @@ export function* sharedMemory(host: HostReader): Generator<Finding> {
   const missed = (why: string) => host.miss('shared-memory', hides, new HostError('unreadable', why));
   // Both kinds are on the lists of anonymous memory, unless they are locked.
   const onLists = sumOfMeminfo(host, /^(?:Active|Inactive)\(anon\):/);
-  if (onLists > sumOfMeminfo(host, /^(?:AnonPages|Shmem|SwapCached):/) + SHARED_SHARE * total)
+  if (onLists > sumOfMeminfo(host, /^(?:AnonPages|Shmem|SwapCached):/) + THRESHOLDS['shared-memory'].note * total)
     missed('AnonPages and Shmem contradict Active(anon) and Inactive(anon) (/proc/meminfo)');
   if (shared < MIN_BYTES) return;
   const missing: string[] = [];
@@ -202,10 +186,10 @@ export function* sharedMemory(host: HostReader): Generator<Finding> {
   const swapped = host.meminfo('SwapTotal') - host.meminfo('SwapFree');
   const others = Math.min(host.mappings?.unknownBytes ?? sum(sizes), sumOfMeminfo(host, /^Mapped:/));
   const unowned = shared - sum(all.map(({ bytes }) => bytes)) - others + (missing.length > 0 ? swapped : 0);
-  const isUnowned = unowned >= SHARED_SHARE * total;
+  const isUnowned = unowned >= THRESHOLDS['shared-memory'].note * total;
   if (isUnowned) missed(missing.length > 0 ? `${NO_OWNER} (${missing.join('; ')})` : NO_OWNER);
   const largest = Math.max(0, ...sizes);
-  const owners = sharedOwners(host.source, all, SHARED_SHARE * total).map((one) => ({
+  const owners = sharedOwners(host.source, all, THRESHOLDS['shared-memory'].note * total).map((one) => ({
     ...one,
     // Where no mappings were read, a process may map a file that is not larger than its RSS.
     isMapped: one.mapped ?? (largest >= one.bytes / 2 ? null : false),
@@ -214,7 +198,8 @@ export function* sharedMemory(host: HostReader): Generator<Finding> {
   host.unmapped.push(...owners.filter(({ isMapped }) => isMapped === false));
   // Mapped memory is in the RSS of its processes: it is a fact, and no fault.
   for (const one of owners)
-    if (one.bytes >= SHARED_SHARE * total && one.isMapped !== true) yield ofShared(host, one, one.isMapped, total);
+    if (one.bytes >= THRESHOLDS['shared-memory'].note * total && one.isMapped !== true)
+      yield ofShared(host, one, one.isMapped, total);
   const passed = isUnowned ? passedDescriptors(host) : undefined;
   if (passed) {
     const amount = { bytes: unowned, share: unowned / total };
@@ -269,7 +254,7 @@ function ofShared(host: HostReader, owner: SharedOwner, isMapped: false | null, 
     ...(isNearLimit ? { limitBytes: limit } : {}),
   };
   const isFault = isNearLimit || kind === 'segment' || isHidden;
-  const severity = isFault && isMapped === false && share >= SHARED_SEVERE_SHARE ? 'warning' : 'note';
+  const severity = isFault && isMapped === false && share >= THRESHOLDS['shared-memory'].warning ? 'warning' : 'note';
   // A snapshot lacks descriptors, and only memfds are listed with their sizes.
   const isListed = kind === 'file' && name.startsWith('memfd:') && processes === 1 && host.source.file !== undefined;
   return found('shared-memory', severity, figures, isListed ? `procs --pid ${pid} --fds` : 'memory');
@@ -282,10 +267,6 @@ function placeFigures(cgroup: string | null) {
   return { cgroup, ...(container === null ? {} : { container }), ...(pod === null ? {} : { pod }) };
 }
 
-/** Share of memory in no counter from which pipes are counted; none smaller is an incident. */
-export const PIPES_SHARE = 0.02;
-const PIPES_SEVERE_SHARE = 0.05;
-
 /**
  * Programs whose pipes can hold at least half of the memory that is in no counter. The kernel reports neither the size of
  * a pipe nor its contents to others: the maximum is that of fcntl(F_SETPIPE_SZ) without CAP_SYS_RESOURCE.
@@ -295,9 +276,9 @@ const PIPES_SEVERE_SHARE = 0.05;
  */
 export function* pipes(host: HostReader, unattributedBytes: number): Generator<Finding> {
   const share = unattributedBytes / host.meminfo('MemTotal');
-  if (share < PIPES_SHARE || unattributedBytes < MIN_BYTES) return;
+  if (share < THRESHOLDS.pipes.note || unattributedBytes < THRESHOLDS.pipes.leastBytes) return;
   for (const program of pipesByProgram(host, unattributedBytes / 2).slice(0, MAX_FINDINGS)) {
-    const severity = share >= PIPES_SEVERE_SHARE ? 'warning' : 'note';
+    const severity = share >= THRESHOLDS.pipes.warning ? 'warning' : 'note';
     yield found('pipes', severity, { ...program, unattributedBytes }, 'memory');
   }
 }
@@ -365,7 +346,7 @@ export function* vmalloc(host: HostReader): Generator<Finding> {
     const why = 'VmallocUsed of /proc/meminfo contradicts /proc/vmallocinfo';
     host.miss('vmalloc', hides, new HostError('unreadable', why));
   }
-  if (share < VMALLOC_SHARE || bytes < MIN_BYTES) return;
+  if (!isLargePart('vmalloc', bytes, share)) return;
   if ('why' in areas) host.miss('vmalloc', hides, new HostError(areas.code, areas.why));
   const [most] = callers.filter(([name]) => !STACKS.test(name)).toSorted((a, b) => b[1] - a[1]);
   const caller = most?.[0] ?? null;
@@ -423,17 +404,17 @@ export function* unusedHugePages(host: HostReader): Generator<Finding> {
   });
   const sum = (of: (pool: (typeof pools)[number]) => number) => pools.reduce((all, pool) => all + of(pool), 0);
   const counted = hugePages(host);
-  if (Math.abs(sum((pool) => pool.pages * pool.pageBytes) - counted) >= HUGE_SHARE * total)
+  if (Math.abs(sum((pool) => pool.pages * pool.pageBytes) - counted) >= THRESHOLDS['hugetlb-unused'].note * total)
     throw new HostError('unreadable', `Hugetlb of /proc/meminfo contradicts ${root}`);
   const used = sum((pool) => pool.used);
-  const inFilesBytes = used >= HUGE_SHARE * total ? unmappedHugePages(host, used) : 0;
+  const inFilesBytes = used >= THRESHOLDS['hugetlb-unused'].note * total ? unmappedHugePages(host, used) : 0;
   const bytes = sum(({ unused }) => unused) + inFilesBytes;
   const share = bytes / total;
   const [largest] = pools.toSorted((a, b) => b.unused - a.unused || b.used - a.used);
-  if (!largest || share < HUGE_SHARE) return;
+  if (!largest || share < THRESHOLDS['hugetlb-unused'].note) return;
   const { pageBytes, pages } = largest;
   const figures = { pageBytes, pages, bytes, share, ...(inFilesBytes > 0 ? { inFilesBytes } : {}) };
-  yield found('hugetlb-unused', share >= HUGE_SEVERE_SHARE ? 'warning' : 'note', figures, 'memory');
+  yield found('hugetlb-unused', share >= THRESHOLDS['hugetlb-unused'].warning ? 'warning' : 'note', figures, 'memory');
 }
 
 /** Lower bound of huge pages in use that no process maps: processes that map the same page count it each. */
@@ -523,18 +504,18 @@ function* zombies(all: readonly ProcessStatus[], comm: CommOf): Generator<Findin
     all.filter(({ state }) => state === 'Z'),
     ({ parent }) => parent,
   );
-  const piles = [...byParent].filter(([, children]) => children.length >= SOME_ZOMBIES);
+  const piles = [...byParent].filter(([, children]) => children.length >= THRESHOLDS.zombies.note);
   for (const [pid, children] of piles.toSorted((a, b) => b[1].length - a[1].length).slice(0, MAX_FINDINGS)) {
-    const severity = children.length >= MANY_ZOMBIES ? 'warning' : 'note';
+    const severity = children.length >= THRESHOLDS.zombies.warning ? 'warning' : 'note';
     yield found('zombies', severity, { zombies: children.length, pid, comm: comm(pid) }, 'procs');
   }
 }
 
 /** A counter and its share of memory; empty: it is small. @throws {HostError} */
-function largePart(host: HostReader, name: string, least: number): Amount[] {
+function largePart(host: HostReader, name: string, code: 'kernel-stacks' | 'page-tables'): Amount[] {
   const bytes = host.meminfo(name);
   const share = bytes / host.meminfo('MemTotal');
-  return share < least || bytes < MIN_BYTES ? [] : [{ bytes, share }];
+  return isLargePart(code, bytes, share) ? [{ bytes, share }] : [];
 }
 
 /**
@@ -548,11 +529,11 @@ function* descriptors(host: HostReader, all: readonly ProcessStatus[], comm: Com
     try {
       const text = host.text(`/proc/${pid}/limits`);
       const most = Number(/^Max open files +(\d{1,15}) /m.exec(text)?.[1] ?? Number.NaN);
-      if (!(most > 0) || fdTable < NEAR * most) continue;
+      if (!(most > 0) || fdTable < THRESHOLDS['limit-near'].warning * most) continue;
       const used = descriptorsOf(host, pid);
       // The sockets and pipes of a snapshot are part of the descriptors.
-      if (used < NEAR * most && !host.source.file) uncounted++;
-      if (used < NEAR * most || ++count > MAX_FINDINGS) continue;
+      if (used < THRESHOLDS['limit-near'].warning * most && !host.source.file) uncounted++;
+      if (used < THRESHOLDS['limit-near'].warning * most || ++count > MAX_FINDINGS) continue;
       const figures = { limit: 'RLIMIT_NOFILE', used, most, share: used / most, pid, comm: comm(pid) };
       // A snapshot has no descriptors except sockets.
       const next = host.source.file ? `procs --pid ${pid} --fds` : `procs --pid ${pid}`;

@@ -5,10 +5,8 @@ import type { LogRecord } from '../records/log-records.js';
 import type { CpuTimes } from '../walk/machine/clock.js';
 import { type Finding, found } from './finding.js';
 import { type HostReader, malformed } from './host-reader.js';
+import { THRESHOLDS } from './thresholds.js';
 
-/** Minimum shares of the needed CPU time that the hypervisor took, for a note and for a warning. */
-const NOTE_SHARE = 0.1;
-const WARNING_SHARE = 0.25;
 /** Needed CPU time below which a share is noise. Seconds: since boot, and in the time of one run. */
 const MIN_SINCE_BOOT = 60;
 const MIN_RECENT = 1;
@@ -54,9 +52,9 @@ export function* steal(now: CpuTimes, before: CpuTimes = now): Generator<Finding
   };
   const [stealShare, recentShare] = [shareOf(now, MIN_SINCE_BOOT), shareOf(recent, MIN_RECENT)];
   const share = Math.max(stealShare ?? 0, recentShare ?? 0);
-  if (share < NOTE_SHARE) return;
+  if (share < THRESHOLDS[CODE].note) return;
   const { stealSeconds } = now;
-  yield found(CODE, share < WARNING_SHARE ? 'note' : 'warning', { stealShare, stealSeconds, recentShare });
+  yield found(CODE, share < THRESHOLDS[CODE].warning ? 'note' : 'warning', { stealShare, stealSeconds, recentShare });
 }
 
 /** Share of the needed CPU time; null: too little time was needed, or a counter went back. */

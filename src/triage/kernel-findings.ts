@@ -5,9 +5,9 @@ import type { Kernel } from '../kernel/kernel.js';
 import { freePages } from '../records/machine-sample.js';
 import type { Warnings } from '../walk/warnings.js';
 import { type Finding, found, type StackEvidence, severityOf } from './finding.js';
-import { MIN_BYTES, SLAB_SHARE } from './host-memory.js';
 import { lockFindings } from './locks.js';
 import { queuedData } from './queued-data.js';
+import { isLargePart, THRESHOLDS } from './thresholds.js';
 
 /** Findings of the memory breakdown and the sockets. */
 export function memoryFindings(answer: MemoryAnswer): Finding[] {
@@ -41,7 +41,7 @@ function* perCpu({ memory }: MemoryAnswer): Generator<Finding> {
   const category = leaves(memory).find((one) => one.category === 'percpu');
   const { leastBytes: bytes = category?.bytes ?? 0 } = category?.range ?? {};
   const share = bytes / memory.bytes;
-  if (share < SLAB_SHARE || bytes < MIN_BYTES) return;
+  if (!isLargePart('per-cpu-memory', bytes, share)) return;
   yield found('per-cpu-memory', 'warning', { bytes, share }, 'memory -v');
 }
 
@@ -49,7 +49,7 @@ function* perCpu({ memory }: MemoryAnswer): Generator<Finding> {
 function* contradicted({ memory, contradictions = [] }: MemoryAnswer): Generator<Finding> {
   for (const { category, foundBytes = 0, countedBytes = 0 } of contradictions) {
     const bytes = Math.abs(foundBytes - countedBytes);
-    if (category === undefined || bytes < MIN_BYTES) continue;
+    if (category === undefined || bytes < THRESHOLDS['counter-mismatch'].note) continue;
     const figures = { category, foundBytes, countedBytes, bytes, share: bytes / memory.bytes };
     yield found('counter-mismatch', severityOf(bytes, memory.bytes) ? 'warning' : 'note', figures, 'memory -v');
   }
@@ -67,9 +67,6 @@ function* shortZones({ zones }: MemoryAnswer, pageSize: number): Generator<Findi
 
 /** Maximum number of different stacks of blocked tasks. */
 const MOST = 10;
-
-/** This many tasks in one function wait for each other, not for a disk. */
-const CROWD = 8;
 
 /** Tasks in uninterruptible sleep by lock or by function, largest groups first. @throws as groupedStacks */
 export function blockedTasks(kernel: Kernel, warnings: Warnings): Finding[] {
@@ -95,7 +92,7 @@ function byFunction(groups: readonly StackGroup[]): Finding[] {
       symbol: waitsIn(group) ?? null,
       ...(others > 0 && index === MOST - 1 ? { others } : {}),
     };
-    const severity = group.tasks.length >= CROWD ? 'warning' : 'note';
+    const severity = group.tasks.length >= THRESHOLDS['blocked-tasks'].warning ? 'warning' : 'note';
     return found('blocked-tasks', severity, figures, 'stacks --state D', { evidence: [evidenceOf(group)] });
   });
 }

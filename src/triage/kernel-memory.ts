@@ -9,7 +9,8 @@ import { StructReader } from '../walk/struct-reader.js';
 import { taskTable } from '../walk/tasks/task-table.js';
 import type { Warnings } from '../walk/warnings.js';
 import { type Finding, found, type Severity, severityOf } from './finding.js';
-import { MAX_CACHES, MIN_BYTES, programFigures, SHARED_SEVERE_SHARE, SLAB_SHARE } from './host-memory.js';
+import { MAX_CACHES, programFigures } from './host-memory.js';
+import { isLargePart, THRESHOLDS } from './thresholds.js';
 
 /** A large category. */
 interface Large {
@@ -75,13 +76,13 @@ export function kernelMemory(
     if (severityOf(bytes, memory.bytes) === undefined) return [];
     const { pid = null, comm = null } = opener ?? {};
     const figures = { kind: 'file', name, bytes, share, pid, comm, mapped: mapped ? 1 : 0 };
-    const severity = !mapped && share >= SHARED_SEVERE_SHARE ? 'warning' : 'note';
+    const severity = !mapped && share >= THRESHOLDS['shared-memory'].warning ? 'warning' : 'note';
     return [found('shared-memory', severity, figures, 'memory --files')];
   });
   const large = leaves(memory).flatMap((category): Finding[] => {
     const { category: name, bytes } = category;
     const share = bytes / memory.bytes;
-    const isLittle = name.startsWith('slab') && (share < SLAB_SHARE || bytes < MIN_BYTES);
+    const isLittle = name.startsWith('slab') && !isLargePart('unreclaimable-slab', bytes, share);
     const severity = severityOf(bytes, memory.bytes);
     if (severity === undefined || isLittle) return [];
     return SUBJECTS[name] ? [SUBJECTS[name]({ kernel, category, severity, share, warnings })] : [];

@@ -6,6 +6,7 @@ import type { Kernel } from '../kernel/kernel.js';
 import type { WaitKind } from '../walk/waits/lock-state.js';
 import { leavesComplete, Warnings } from '../walk/warnings.js';
 import { type Evidence, type Finding, found } from './finding.js';
+import { THRESHOLDS } from './thresholds.js';
 
 /** Findings of locks, and the tasks that they describe. */
 export interface LockFindings {
@@ -17,8 +18,6 @@ export interface LockFindings {
 /** Locks that other tasks release: an event, such as the end of I/O, has no owner. */
 const LOCKS: ReadonlySet<WaitKind> = new Set(['mutex', 'rw-semaphore', 'semaphore', 'percpu-rw-semaphore']);
 
-/** This many tasks that wait for one lock are a problem of the machine. */
-const CROWD = 8;
 /** Maximum number of findings of each kind. */
 const MOST = 5;
 
@@ -100,7 +99,7 @@ function contention(root: BlockingLock, locks: readonly BlockingLock[], { locks:
     waitsFor: on?.kind ?? null,
   };
   const evidence = stackOf(root.owner ?? root.waiters[0] ?? null);
-  const severity = waiters.length >= CROWD ? 'warning' : 'note';
+  const severity = waiters.length >= THRESHOLDS['blocked-tasks'].warning ? 'warning' : 'note';
   return found('blocked-on-lock', severity, figures, 'blocked', { evidence, waits: { roots: [root], locks: all } });
 }
 

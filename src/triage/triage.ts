@@ -21,6 +21,7 @@ import { blockedTasks, evidenceOf, memoryFindings, stackOfCpu, waitsIn } from '.
 import { kernelMemory } from './kernel-memory.js';
 import { logFindings } from './log/log-findings.js';
 import { queuedData } from './queued-data.js';
+import { THRESHOLDS } from './thresholds.js';
 
 /** Whether the dump contains its log, and all of it could be read. */
 export function hasWholeLog({ log }: Pick<TriageAnswer, 'log'>): boolean {
@@ -150,12 +151,6 @@ function taint({ taint: mask }: MachineFacts): Finding[] {
   return [found('tainted', 'note', { mask: Number(mask) }, 'info')];
 }
 
-/** Minimum age of queued data: younger data belongs to programs that are busy. */
-const LEAST_SECONDS = 10;
-
-/** Minimum queued data to report if the peer may still send. */
-const LEAST_BYTES = 2 ** 20;
-
 /** Maximum number of sockets: first those with a closed receive window, then those that pin most. */
 const MOST = 20;
 
@@ -176,7 +171,7 @@ export function stalledReaders(
   kernel: Kernel,
   { sockets }: Pick<CensusAnswer, 'sockets'>,
   warnings: Warnings,
-  leastSeconds = LEAST_SECONDS,
+  leastSeconds: number = THRESHOLDS['stalled-reader'].leastSeconds,
 ): Finding[] {
   const candidates = sockets.filter(
     ({ socket, unreadBytes, holders, subflowOf }) =>
@@ -185,7 +180,9 @@ export function stalledReaders(
   const stalled = waitingOf(kernel, candidates, warnings)
     .filter(
       ({ entry, waiting: { ageSeconds, closed } }) =>
-        ageSeconds !== null && ageSeconds >= leastSeconds && (closed || entry.total.pinnedBytes >= LEAST_BYTES),
+        ageSeconds !== null &&
+        ageSeconds >= leastSeconds &&
+        (closed || entry.total.pinnedBytes >= THRESHOLDS['stalled-reader'].note),
     )
     // The last one represents the others, which must not be more severe.
     .toSorted((a, b) => Number(b.waiting.closed) - Number(a.waiting.closed));
@@ -227,7 +224,7 @@ function unaccepted(kernel: Kernel, { sockets }: Pick<CensusAnswer, 'sockets'>, 
       acceptedFrom !== undefined && isTcp(socket.protocol) && (unreadBytes ?? 0) > 0,
   );
   const old = waitingOf(kernel, queued, warnings).filter(
-    ({ waiting: { ageSeconds } }) => ageSeconds !== null && ageSeconds >= LEAST_SECONDS,
+    ({ waiting: { ageSeconds } }) => ageSeconds !== null && ageSeconds >= THRESHOLDS['stalled-reader'].leastSeconds,
   );
   const listeners = new Map(sockets.map((entry) => [entry.socket.sock, entry]));
   const findings = [...grouped(old, ({ entry }) => entry.acceptedFrom)].map(([sock, each]): Finding => {
@@ -247,7 +244,7 @@ function unaccepted(kernel: Kernel, { sockets }: Pick<CensusAnswer, 'sockets'>, 
     return found('unread-sockets', 'note', figures, next);
   });
   return findings
-    .filter(({ figures }) => Number(figures.pinnedBytes) >= LEAST_BYTES)
+    .filter(({ figures }) => Number(figures.pinnedBytes) >= THRESHOLDS['stalled-reader'].note)
     .toSorted((a, b) => Number(b.figures.pinnedBytes) - Number(a.figures.pinnedBytes))
     .slice(0, MOST);
 }

@@ -14,7 +14,7 @@ const corruption = (means: string, known: string): Explanation => ({
 /** Why a report of the kernel log cannot be trusted. */
 export const CORRUPTIONS_EXPLAINED: Explanations<Corruption> = {
   'no-function': corruption(
-    'The stack trace contains no function of the kernel that could be blamed.',
+    'The stack trace names no function of the kernel that could be at fault.',
     'The frames of the trace, less helpers that check, allocate, lock or print for others.',
   ),
   'no-first-lines': corruption(
@@ -38,7 +38,7 @@ export const CORRUPTIONS_EXPLAINED: Explanations<Corruption> = {
     'The lines after the one that begins the trace.',
   ),
   'no-trace': corruption(
-    'The report contains no stack trace, and such a report always does.',
+    'The stack trace of this report is missing in the log.',
     'No line that begins a trace, or none with a frame.',
   ),
 };

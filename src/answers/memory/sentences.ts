@@ -29,7 +29,7 @@ export function incompleteWords(answer: MemoryAnswer, verbose: boolean): string[
       : []),
     ...(brief.length > 0
       ? [
-          `This source does not identify ${brief.length === 1 ? names(brief) : `${formatCount(brief.length)} categories, among them ${names(brief.slice(0, 2))}`}. Their pages are counted in other rows, most of them in “unattributed”; ≈ marks the totals that this makes approximate. -v lists them.`,
+          `Totals with ≈ are approximate: this source does not show ${brief.length === 1 ? names(brief) : `${formatCount(brief.length)} categories`}. Their pages are in other rows, most in “unattributed” (-v lists them).`,
         ]
       : []),
   ];
@@ -232,6 +232,9 @@ function standsOut(answer: MemoryAnswer): string {
     const most = process === undefined ? '' : `; largest owner: ${ownerWords(process)}`;
     return `All socket queues hold ${formatSize(queues.bytes)}${most}.`;
   }
+  const estimated = answer.socketEstimate?.likely ?? answer.socketEstimate?.low ?? 0;
+  if (estimated >= NOTABLE * memory.bytes)
+    return `Socket queues hold about ${formatSize(estimated)} of it, in “unattributed” and slab.`;
   const held = leaves(memory).filter(
     ({ category }) =>
       !category.startsWith('free') &&
@@ -249,8 +252,11 @@ function standsOut(answer: MemoryAnswer): string {
   const [owner] = largest.owners;
   const queued = slabOfQueues(answer, largest);
   const most = queued ?? (owner === undefined ? '' : `, ${formatSize(owner.bytes)} of it in ${ownerWords(owner)}`);
-  const isLargest = leaves(memory).every(({ category, frames }) => !QUIET.has(category) || frames <= largest.frames);
-  return `Largest ${isLargest ? '' : 'application or kernel '}category: ${categoryWords(largest)}, ${formatSize(largest.bytes)}${most}.`;
+  const larger = leaves(memory).filter(
+    ({ category, frames }) => frames > largest.frames && !category.startsWith('free'),
+  );
+  const apart = larger.length === 0 ? '' : ` apart from ${larger.map(categoryWords).join(' and ')}`;
+  return `Largest category in use${apart}: ${categoryWords(largest)}, ${formatSize(largest.bytes)}${most}.`;
 }
 
 /** Small skbs are objects of slab caches, whose names do not identify an owner. Undefined: most slabs are of others. */

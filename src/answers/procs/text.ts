@@ -178,7 +178,7 @@ function excludedWords({ processes, pages, captured }: ChosenProcs): string[] {
   const sockets = network === null ? 'sockets (--sockets estimates them)' : 'SOCKETS';
   const lists = captured ? '' : ' (memory --live lists them)';
   return [
-    `FREED IF KILLED: USS and page tables (not shown). It does not include ${sockets}, nor files in memory that the process does not map, such as memfds${lists}.`,
+    `FREED IF KILLED, at least: USS and page tables (not shown). A kill also frees its ${sockets}, and memfds that only it has open${lists}; unread data is lost.`,
   ];
 }
 

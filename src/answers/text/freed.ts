@@ -17,9 +17,10 @@ export function killingText(
 ): string | undefined {
   const { low, high, keptByPools } = freed;
   const what = ofSocket ? 'the memory of this socket' : 'socket memory';
+  const loss = live ? ' and lose its unread data' : '';
   const killing = `Killing pid ${pid} would ${live ? 'free' : 'have freed'}`;
   if (high === null) {
-    if (low > 0) return `${killing} at least ${formatSize(low)} of ${what}.`;
+    if (low > 0) return `${killing} at least ${formatSize(low)} of ${what}${loss}.`;
     return `How much killing pid ${pid} would ${live ? 'free' : 'have freed'} is unknown.`;
   }
   const kept =
@@ -32,7 +33,7 @@ export function killingText(
   const why = reasonsOf(freed, ofSocket ? pid : undefined).join(', ');
   const about = low < high && formatSize(low) === formatSize(high) ? 'about ' : '';
   const range = low === 0 ? `up to ${formatSize(high)}` : `${about}${rangeOf(low, high)}`;
-  return `${killing} ${range} of ${what}.${why === '' ? '' : ` Not certain to be freed: ${why}.`}${kept}`;
+  return `${killing} ${range} of ${what}${loss}.${why === '' ? '' : ` Not certain to be freed: ${why}.`}${kept}`;
 }
 
 /** A cell of the table of processes. */

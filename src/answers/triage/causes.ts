@@ -2,7 +2,7 @@ import { escapeText } from '../../base/escape.js';
 import { type CauseFacts, type CauseRelation, type Conclusion, causesOf } from '../../triage/causes.js';
 import { type Finding, SEVERITIES } from '../../triage/finding.js';
 import { hasTrait } from '../../triage/findings/all.js';
-import { percentWords, size } from '../../triage/findings/declared.js';
+import { cgroupWords, percentWords, size } from '../../triage/findings/declared.js';
 import { USE_WORDS } from '../../triage/findings/memory.js';
 import type { TriageJson } from './schema.js';
 import { findingSentences } from './words.js';
@@ -102,7 +102,7 @@ export function conclusionSentences(
   const process = `pid ${largestPid} (${escapeText(String(largestComm))})`;
   const { cgroup, useBytes, freeBytes } = figures;
   const ofTotal = `${percent(bytes, managedBytes)} of ${cgroup == null ? 'MemTotal' : 'its limit'}`;
-  const when = cgroup == null ? 'when memory ran out' : `when cgroup ${escapeText(String(cgroup))} reached its limit`;
+  const when = cgroup == null ? 'when memory ran out' : `when ${cgroupWords(cgroup)} reached its limit`;
   if (confidence === 'unknown' && useBytes != null)
     return [
       `Cause not found: ${size(useBytes)} (${percent(useBytes, managedBytes)} of MemTotal) is ${USE_WORDS[String(figures.use)] ?? '?'}, and no finding explains it.`,
@@ -158,9 +158,10 @@ export function conclusionSentences(
         ? [`Check ${process} too: it has ${size(largestRssBytes)} of anonymous memory.`]
         : []),
     ];
+  const bare = ['unread-sockets', 'hard-lockup'].includes(explaining.code) ? named.replace(/^[^:]*: /, '') : named;
   if (bytes == null) {
     const of = findings[effect]?.code === 'panic' ? ' of the panic' : '';
-    return cause === effect ? [] : [`${label}${of}: ${named}.`];
+    return cause === effect ? [] : [`${label}${of}: ${bare}.`];
   }
   // Its name adds nothing here: "Memory pinned by sockets: 16 sockets …".
   const pinned = explaining.code === 'vmalloc' ? named : named.replace(/^[^:]*: /, '');

@@ -1,7 +1,7 @@
 import { escapeText } from '../../base/escape.js';
 import { formatSize } from '../../base/size.js';
 import type { Finding } from '../../triage/finding.js';
-import type { Figure, Figures } from '../../triage/findings/declared.js';
+import { cgroupName, type Figure, type Figures } from '../../triage/findings/declared.js';
 import { cutMiddle, wrap } from '../text/cut.js';
 import { type Column, renderTable } from '../text/table.js';
 import type { ListedTask, OomReport, SiteShown, SlabShown, TaskGroup, TaskMemory, ZoneShown } from './report-schema.js';
@@ -54,7 +54,7 @@ export function oomLines(
     ],
     oom.byName,
   );
-  if (oom.byName.length > 0)
+  if (verbose && oom.byName.length > 0)
     lines.push(...wrap('RSS here is the kernel’s counter, which may lag by some pages per CPU.', width));
   lines.push(...survivorLines(oom, figures, width));
   for (const { path, counters } of oom.memcgs.slice(0, verbose ? MANY : 1))
@@ -178,7 +178,7 @@ function memcgLine(path: string, counters: Readonly<Record<string, number>>, wid
     .sort(([, a], [, b]) => b - a)
     .slice(0, COUNTERS);
   if (parts.length === 0) return [];
-  const name = escapeText(path);
+  const name = cgroupName(path);
   const shown = width === null ? name : cutMiddle(name, Math.max(20, width - 40));
   return [`Memory cgroup ${shown}: ${parts.map(([part, bytes]) => `${part} ${formatSize(bytes)}`).join(', ')}`];
 }

@@ -8,7 +8,7 @@ import type { TriageAnswer } from '../../triage/answer.js';
 import { causesOf } from '../../triage/causes.js';
 import { type Evidence, type Finding, SEVERITIES } from '../../triage/finding.js';
 import { FINDINGS } from '../../triage/findings/all.js';
-import type { Declarations } from '../../triage/findings/declared.js';
+import { cgroupWords, type Declarations } from '../../triage/findings/declared.js';
 import type { HostCheckName, Unread } from '../../triage/host-reader.js';
 import { CORRUPTIONS_EXPLAINED } from '../explain/findings.js';
 import { logTime, textLogWords } from '../log/render.js';
@@ -37,7 +37,7 @@ export interface TriageTextOptions {
 
 /** Notes have no colour. */
 const STYLES = { critical: 'red', warning: 'yellow' } as const;
-const RELATIONS = { follows: 'Follows from', probable: 'Probably follows from', part: 'Part of' } as const;
+const RELATIONS = { follows: 'Follows from', probable: 'Probably follows from' } as const;
 const LABELS = { critical: 'CRITICAL', warning: 'WARNING ', note: 'NOTE    ' } as const;
 
 /** Summary, unread sources, findings, memory, and the next command. */
@@ -132,8 +132,8 @@ function linesIn({ host, logs }: TriageAnswer): typeof findingLines {
   if (!logs) return findingLines;
   return (finding, options) => {
     const corrupted = finding.report?.corrupted;
-    const note = corrupted == null ? [] : [`Corrupted report: ${CORRUPTIONS_EXPLAINED[corrupted].means}`];
-    return [...findingLines(finding, options, true), ...note];
+    const note = corrupted == null ? [] : wrap(CORRUPTIONS_EXPLAINED[corrupted].means, roomIn(options));
+    return [...findingLines(finding, options, true), ...indented(note)];
   };
 }
 
@@ -170,9 +170,9 @@ export function holdersWords({ logs, holders }: TriageAnswer): string | undefine
       kind === 'program'
         ? `${formatCount(processes ?? 0)} processes named ${shown}`
         : kind === 'cgroup'
-          ? `cgroup ${shown}`
+          ? cgroupWords(name)
           : kind === 'unmapped'
-            ? `${shown}${pid === null ? '' : ` of pid ${pid}`}, not mapped`
+            ? `memory outside of processes, of ${pid === null ? shown : `pid ${pid} (${shown})`}`
             : kind === 'pipes'
               ? `pipes of ${(processes ?? 1) > 1 ? `${formatCount(processes ?? 0)} processes named ${shown}` : `pid ${pid} (${shown})`}, at most`
               : ownerWords({ kind, name, bytes, ...(pid === null ? {} : { pid }) });
@@ -395,7 +395,7 @@ export function treeLines(
   above?: Finding,
 ): string[] {
   return alike(trees).flatMap(({ tree, others }) => {
-    const relation = tree.relation && above ? `${RELATIONS[tree.relation]} [${above.code}].` : causeWords(tree);
+    const relation = relationWords(tree, above);
     const lines = linesOf(tree.finding, { ...options, relation });
     if (options.verbose) for (const { finding } of others) lines.push('', ...linesOf(finding, options));
     else if (others.length > 0) {
@@ -408,12 +408,21 @@ export function treeLines(
   });
 }
 
+/** Why a finding is below another one; a part of the one above needs no words. */
+function relationWords(tree: FindingTree, above: Finding | undefined): string | undefined {
+  if (tree.relation === 'part') return undefined;
+  return tree.relation && above ? `${RELATIONS[tree.relation]} [${above.code}].` : causeWords(tree);
+}
+
 /** Says of a finding without one above it that it is the cause of those below it; undefined: there are none. */
-function causeWords({ below }: FindingTree): string | undefined {
+function causeWords({ finding, below }: FindingTree): string | undefined {
   const effects = below.flatMap(({ relation }) => (relation === 'part' ? [] : [relation]));
   if (effects.length === 0) return undefined;
   const cause = effects.includes('follows') ? 'Cause' : 'Probable cause';
-  return `${cause} of the findings indented below.`;
+  const isBelowWorse = below.some(
+    (one) => SEVERITIES.indexOf(one.finding.severity) < SEVERITIES.indexOf(finding.severity),
+  );
+  return `${cause} of the ${isBelowWorse ? 'more severe findings' : 'findings'} indented below.`;
 }
 
 /** The conclusion below the summary: no line without one. */
@@ -455,14 +464,22 @@ const MOST_BRIEF = 5;
 /** The headline, the conclusion, and the most severe findings in a line each; nothing is wrapped. */
 export function briefText(answer: TriageAnswer): string {
   const { findings } = answer;
-  const more = findings.length - MOST_BRIEF;
+  // Many alike must not hide another problem.
+  const kinds = [...grouped(findings, ({ code, severity, past }) => `${code} ${severity} ${past}`)];
+  const more = kinds.slice(MOST_BRIEF).reduce((sum, [, each]) => sum + each.length, 0);
   const { conclusion } = causesOf(findings, causeFacts(answer));
   return [
     summary(answer),
     ...(conclusion ? [conclusionSentences(conclusion, findings).join(' ')].filter(Boolean) : []),
-    ...findings.slice(0, MOST_BRIEF).map(briefFinding),
+    ...kinds.slice(0, MOST_BRIEF).flatMap(([, each]) => briefKind(each)),
     ...(more > 0 ? [`${more} more findings are not listed.`] : []),
   ].join('\n');
+}
+
+/** The first finding of a kind, and how many there are of it. */
+function briefKind([first, ...others]: readonly Finding[]): string[] {
+  if (first === undefined) return [];
+  return [`${briefFinding(first)}${others.length === 0 ? '' : ` ${others.length} more of this kind.`}`];
 }
 
 function briefFinding(finding: Finding): string {

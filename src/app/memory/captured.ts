@@ -13,8 +13,9 @@ import { optionalText } from '../../host/proc/process.js';
 import { sharedFiles } from '../../host/proc/shared-files.js';
 import type { SharedMappings } from '../../host/proc/shared-mappings.js';
 import { sharedOwners } from '../../host/proc/shared-owners.js';
-import { PIPES_SHARE, pipesByProgram } from '../../triage/host-processes.js';
+import { pipesByProgram } from '../../triage/host-processes.js';
 import { HostReader } from '../../triage/host-reader.js';
+import { THRESHOLDS } from '../../triage/thresholds.js';
 import { capturedAt } from '../kit/captured-source.js';
 
 /**
@@ -112,7 +113,7 @@ const NOTABLE_BYTES = 64 * 2 ** 20;
  */
 function pipesOf(unattributed: Category | undefined, answer: MemoryAnswer, host: HostSource) {
   const { leastBytes = unattributed?.bytes ?? 0 } = unattributed?.range ?? {};
-  if (leastBytes < PIPES_SHARE * answer.memory.bytes) return undefined;
+  if (leastBytes < THRESHOLDS.pipes.note * answer.memory.bytes) return undefined;
   try {
     return pipesByProgram(new HostReader(host, answer.host?.pageSize ?? 4096), 0);
   } catch (error) {

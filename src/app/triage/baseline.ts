@@ -10,6 +10,7 @@ import { USER_HZ } from '../../records/processes.js';
 import { type Finding, found, severityOf } from '../../triage/finding.js';
 import { commIn, type ProcessStatus, pipesByProgram, processesOf } from '../../triage/host-processes.js';
 import type { HostReader } from '../../triage/host-reader.js';
+import { THRESHOLDS } from '../../triage/thresholds.js';
 import { Warnings } from '../../walk/warnings.js';
 
 /** Categories of processes, whose growth is often intended: a note. How the growth of one is measured. */
@@ -20,11 +21,6 @@ const MEASURES: Readonly<
   shared: { before: 'rssShmem', now: ({ shmemBytes }) => shmemBytes, sort: 'shmem' },
   'page-tables': { before: 'pageTables', now: ({ tableBytes }) => tableBytes, sort: 'page-tables' },
 };
-/** Smaller growth is common. Bytes, and share of memory. */
-const MIN_GROWTH = 64 * 2 ** 20;
-const GROWTH_SHARE = 0.01;
-/** Seconds: a snapshot has its time in whole seconds, and NTP adjusts the clock. */
-const CLOCK_SLACK = 10;
 
 /**
  * Findings from the changes since a baseline: growth of memory that cannot be reclaimed, another boot, and steps
@@ -49,7 +45,7 @@ export function changesSince(
   if (sameBoot === false) {
     const hasIds = bootId !== null && origin.bootId !== null;
     if (uptime >= 0 && !hasIds) throw why('the boot of the baseline is unknown');
-    if (uptime >= 0 && wall !== null && Math.abs(wall - uptime) <= CLOCK_SLACK)
+    if (uptime >= 0 && wall !== null && Math.abs(wall - uptime) <= THRESHOLDS['clock-step'].note)
       throw why('its boot id contradicts its uptime and time');
     return [found('rebooted', 'note', { uptimeSeconds: origin.uptime }, 'memory')];
   }
@@ -66,7 +62,8 @@ export function changesSince(
   const names = ofKernel.map(([name]) => name).filter((name) => name !== 'slab-reclaimable');
   const growth = [...new Set([...names, ...Object.keys(MEASURES)])].flatMap((category) => {
     const [beforeBytes, bytes = 0] = [then?.get(category), now?.get(category)];
-    const least = Math.max(MIN_GROWTH, GROWTH_SHARE * memory.bytes);
+    const { leastBytes, note } = THRESHOLDS['memory-growth'];
+    const least = Math.max(leastBytes, note * memory.bytes);
     // A store leaves out unknown categories.
     if (bytes < least) return [];
     if (beforeBytes === undefined) throw why(`${category} is not in the breakdown of the baseline`);
@@ -87,7 +84,7 @@ export function changesSince(
     };
     return [found('memory-growth', isNote ? 'note' : 'warning', figures, nextOf(category, figures))];
   });
-  return Math.abs(step) > CLOCK_SLACK ? [clock, ...growth] : growth;
+  return Math.abs(step) > THRESHOLDS['clock-step'].note ? [clock, ...growth] : growth;
 }
 
 /** The command that shows the owner of a growth, or else its category. */

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { eachCaptured } from '../../account/log.js';
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { HostError, KernelError } from '../../base/errors.js';
@@ -43,6 +44,7 @@ export async function printCapturedTriage(
   failing: FailOn | null,
 ): Promise<void> {
   checkPage({ ...options, vmcore: [from] });
+  const isOne = from !== STDIN && existsSync(from);
   const source = capturedAt(files, 'last');
   const { host, of } = source;
   const pageSize = readPageSize(host);
@@ -60,7 +62,8 @@ export async function printCapturedTriage(
     unread: host.unread(),
     since: options.baseline,
   });
-  presentTriage(answer, options, failing, from === STDIN ? from : sourceWords({ ...options, from }));
+  // No command reads several texts again.
+  presentTriage(answer, options, failing, isOne ? sourceWords({ ...options, from }) : STDIN);
 }
 
 /** Prints the problems of this machine. @throws as hostTriage */

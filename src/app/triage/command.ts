@@ -58,7 +58,7 @@ Examples:
 
 triage checks the kernel log (panics, oopses, lockups, hung tasks, the OOM killer, allocation failures,
 warnings, disk and hardware errors), the panic itself, the memory breakdown, and sockets that are not read.
-Docs: docs/triage.md.
+Docs: docs/triage.md, docs/findings.md, docs/causes.md, docs/many-dumps.md.
 
 Exit status: 0 success, 1 a finding of --fail-on, 2 usage error, 3 the dump or kernel could not be read (with
 --ndjson: some of them), 5 (with --strict) the answer is incomplete.`;

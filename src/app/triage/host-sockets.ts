@@ -10,11 +10,8 @@ import { type Finding, found, severityOf } from '../../triage/finding.js';
 import { SOCKETS_HIDE } from '../../triage/host-checks.js';
 import { deniedWords } from '../../triage/host-limits.js';
 import type { HostReader } from '../../triage/host-reader.js';
+import { THRESHOLDS } from '../../triage/thresholds.js';
 
-/** Minimum size of a reported queue in bytes, as in a dump: smaller ones are common in healthy programs. */
-const MIN_STALLED_BYTES = 2 ** 20;
-/** Minimum for a process below 5 % of memory: this much in queues is a note. Bytes. */
-const MIN_NOTED_BYTES = 64 * 2 ** 20;
 const MAX_FINDINGS = 20;
 
 /**
@@ -51,7 +48,8 @@ function* pinnedByOwner(observation: Observation, total: number): Generator<Find
   const { orphans, orphanRetries } = observation.host.limits;
   for (const { kind, inFlight, pinned, ...owner } of socketMemory(observation)) {
     const { low, likely, atMost } = pinned;
-    const severity = severityOf(likely, total) ?? (likely >= MIN_NOTED_BYTES ? 'note' : undefined);
+    const severity =
+      severityOf(likely, total) ?? (likely >= THRESHOLDS['queued-data-of-process'].note ? 'note' : undefined);
     if (severity === undefined) continue;
     const { pid, comm, sockets, payload, charged, rings, largest } = owner;
     const figures = {
@@ -90,7 +88,8 @@ function stalledReaders(observation: Observation, total: number): Finding[] {
     .findings.filter(({ verdict }) => verdict.verdict === 'stalled-reader')
     .toSorted((a, b) => b.pinned.likely - a.pinned.likely);
   // Connections that a process does not accept are one thing: its listener.
-  const isLarge = ({ pinned, acceptQueue }: SocketFinding) => pinned.likely >= MIN_STALLED_BYTES && !acceptQueue;
+  const isLarge = ({ pinned, acceptQueue }: SocketFinding) =>
+    pinned.likely >= THRESHOLDS['stalled-reader'].note && !acceptQueue;
   const large = stalled.filter(isLarge);
   const others = large.length - MAX_FINDINGS;
   const single = large.slice(0, MAX_FINDINGS).map((each, index): Finding => {
@@ -136,7 +135,7 @@ function unreadTogether(each: readonly SocketFinding[], { host }: Observation, t
   const ownCharges = each.reduce((sum, { charge }) => sum + charge, 0);
   const held = each.map(({ pinned }) => pinned);
   const { likely: own, atMost } = sumPinned(held, ownCharges, host);
-  if (own + ofPeers < MIN_STALLED_BYTES) return [];
+  if (own + ofPeers < THRESHOLDS['stalled-reader'].note) return [];
   const waited = each.flatMap(({ verdict }) => verdict.waitedMs ?? []);
   const figures = {
     sockets: each.length,

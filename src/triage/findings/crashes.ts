@@ -13,6 +13,9 @@ export const CRASHES = {
     words: (of: Reported & Partial<Of<'reason' | 'cause', string> & Of<'logMessages'>>) => [
       `Kernel panic: ${of.reason == null ? unloggedWords(of) : text(of.reason)}.`,
       ...running(of),
+      ...(/^sysrq triggered crash/i.test(String(of.reason))
+        ? ['A user or a program requested this crash (SysRq-c): the kernel reported no fault.']
+        : []),
       ...(of.cause == null ? [] : [`Preceded by: ${text(of.cause).replace(/\.$/, '')}.`]),
     ],
     means:

@@ -1,6 +1,7 @@
 import type { Explanation } from '../../answers/explain/schema.js';
 import { escapeText } from '../../base/escape.js';
 import { formatSize } from '../../base/size.js';
+import { placeOf } from '../../records/cgroups.js';
 
 /** A figure that supports a finding, or a name: untrusted. */
 export type Figure = number | string | null;
@@ -45,6 +46,27 @@ export const place = ({ symbol }: Partial<Of<'symbol', string>>): string =>
   symbol == null ? '' : ` in ${text(symbol)}`;
 export const largestWords = (of: Partial<OfProcess & Of<'anonBytes'>>): string[] =>
   of.pid == null ? [] : [`Largest process: ${process(of)}, ${size(of.anonBytes)} of anonymous memory.`];
+
+/** The pod and container of a cgroup, whose path is long; undefined: the path names none. */
+const podOf = (path: Figure | undefined): string | undefined => {
+  if (typeof path !== 'string') return undefined;
+  const { pod, container } = placeOf(path);
+  const parts = [
+    ...(pod === null ? [] : [`pod ${pod}`]),
+    ...(container === null ? [] : [`container ${container.slice(0, 12)}`]),
+  ];
+  return parts.length === 0 ? undefined : escapeText(parts.join(', '));
+};
+/** `cgroup /web`, or `the cgroup of pod 7, container 3f2a`. */
+export const cgroupWords = (path: Figure | undefined): string => {
+  const pod = podOf(path);
+  return pod === undefined ? `cgroup ${text(path)}` : `the cgroup of ${pod}`;
+};
+/** The same without its noun. */
+export const cgroupName = (path: Figure | undefined): string => podOf(path) ?? text(path);
+/** The path of a cgroup that is named by its pod or container. */
+export const cgroupPath = (path: Figure | undefined): string[] =>
+  podOf(path) === undefined ? [] : [`Cgroup path: ${text(path)}.`];
 
 /** The figures that a line of the log had, whichever of its forms it has. */
 export const said = <Names extends string>(

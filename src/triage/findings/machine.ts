@@ -1,7 +1,18 @@
 import { anyCategoryWords } from '../../account/memory/category-names.js';
 import { taintFlags } from '../../walk/machine-facts.js';
 import type { Amount, Declarations, Of, OfProcess, Reported, Words } from './declared.js';
-import { blocksWords, largestWords, percent, process, program, size, text } from './declared.js';
+import {
+  blocksWords,
+  cgroupName,
+  cgroupPath,
+  cgroupWords,
+  largestWords,
+  percent,
+  process,
+  program,
+  size,
+  text,
+} from './declared.js';
 
 type Hypervisor = Partial<Of<'stealShare' | 'stealSeconds' | 'recentShare' | 'idleLockups' | 'balloonBytes'>>;
 type Growth = Amount &
@@ -45,10 +56,11 @@ export const MACHINE = {
         Of<'cgroup', string> &
         Partial<OfProcess & Of<'usedBytes' | 'anonBytes' | 'swapUsedBytes'>>,
     ) => [
-      `Memory pressure${of.cgroup == null ? '' : ` in cgroup ${text(of.cgroup)}`}: all tasks stalled for memory in ${text(of.fullAvg10)} % of the last 10 s (some tasks: ${text(of.someAvg10)} %).`,
+      `Memory pressure${of.cgroup == null ? '' : ` in ${cgroupWords(of.cgroup)}`}: all tasks stalled for memory in ${text(of.fullAvg10)} % of the last 10 s (some tasks: ${text(of.someAvg10)} %).`,
       `In the last 60 s: ${text(of.fullAvg60)} % (some tasks: ${text(of.someAvg60)} %).`,
       ...(of.usedBytes == null ? [] : [`The cgroup uses ${size(of.usedBytes)}.`]),
       ...largestWords(of),
+      ...cgroupPath(of.cgroup),
       ...(of.swapUsedBytes ? [`${size(of.swapUsedBytes)} of swap is in use.`] : []),
     ],
     means:
@@ -64,7 +76,7 @@ export const MACHINE = {
         Of<'usedBytes' | 'limitBytes' | 'share' | 'reclaimableBytes' | 'fullAvg60'> &
         Partial<OfProcess & Of<'anonBytes'>>,
     ) => [
-      `Cgroup ${of.reclaimableBytes == null ? 'throttled' : 'near its limit'}: ${text(of.cgroup)} uses ${size(of.usedBytes)} of ${size(of.limitBytes)} (${text(of.limit)}).`,
+      `Cgroup ${of.reclaimableBytes == null ? 'throttled' : 'near its limit'}: ${cgroupName(of.cgroup)} uses ${size(of.usedBytes)} of ${size(of.limitBytes)} (${text(of.limit)}).`,
       ...(of.reclaimableBytes == null
         ? []
         : [
@@ -72,6 +84,7 @@ export const MACHINE = {
           ]),
       ...(of.fullAvg60 ? [`All its tasks stalled for memory in ${text(of.fullAvg60)} % of the last 60 s.`] : []),
       ...largestWords(of),
+      ...cgroupPath(of.cgroup),
     ],
     means:
       'A cgroup uses at least 90 % of its memory limit, page cache that can be reclaimed not counted. Or its tasks are throttled because it exceeds memory.high. At memory.max the OOM killer kills one of its processes.',
@@ -82,7 +95,7 @@ export const MACHINE = {
   },
   'oom-kills': {
     words: (of: Of<'kills'> & Of<'cgroup', string>) =>
-      `OOM kills since boot: ${text(of.kills)}${of.cgroup == null ? ' on this machine' : ` in cgroup ${text(of.cgroup)}`}.`,
+      `OOM kills since boot: ${text(of.kills)}${of.cgroup == null ? ' on this machine' : ` in ${cgroupWords(of.cgroup)}`}.`,
     means:
       'The OOM killer has killed processes since boot. The counters do not show when: an `oom-kill` finding of the log does.',
     known:
@@ -180,7 +193,7 @@ export const MACHINE = {
         Of<'limit', string> &
         Partial<OfProcess & Of<'mostPid'> & Of<'mostComm', string>>,
     ) =>
-      `Limit nearly reached: ${of.pid == null ? '' : `${process(of)} uses `}${text(of.used)} of ${text(of.most)} ${of.limit === 'RLIMIT_NOFILE' ? 'file descriptors ' : ''}(${text(of.limit)})${of.mostPid == null ? '' : `; pid ${text(of.mostPid)} (${text(of.mostComm)}) has the most`}.`,
+      `Limit ${Number(of.used) >= Number(of.most) ? 'reached' : 'nearly reached'}: ${of.pid == null ? '' : `${process(of)} uses `}${text(of.used)} of ${text(of.most)} ${of.limit === 'RLIMIT_NOFILE' ? 'file descriptors ' : ''}(${text(of.limit)})${of.mostPid == null ? '' : `; pid ${text(of.mostPid)} (${text(of.mostComm)}) has the most`}.`,
     means:
       'A limit of the machine or of a process is used to at least 90 %. Above it, calls fail: new processes, files, connections, keys, or socket memory.',
     known:

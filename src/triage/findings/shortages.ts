@@ -1,9 +1,12 @@
 import { formatSize } from '../../base/size.js';
 import {
   blocksWords,
+  cgroupPath,
+  cgroupWords,
   type Declarations,
   type Of,
   type OfProcess,
+  percent,
   place,
   process,
   said,
@@ -158,7 +161,7 @@ function refusedWords(of: Refusal): string[] {
 
 /** The sentences of a report of the OOM killer; a figure that an older report lacks has none. */
 /** Of MemTotal, as people read it. */
-const share = (bytes: number, ram: number): string => `${Math.round((100 * bytes) / ram)} %`;
+const share = (bytes: number, ram: number): string => percent(bytes / ram);
 
 function oomWords(of: Kill): Words {
   return [verdict(of), ...kill(of), ...cause(of), ...shortage(of), ...rest(of)];
@@ -201,7 +204,7 @@ function kill(of: Kill): string[] {
       : []),
     ...(of.outcome === 'killed' && of.invokedBy != null ? [`Invoked by ${text(of.invokedBy)}.`] : []),
     ...(of.scope === 'machine' && of.victimCgroup != null && of.victimCgroup !== '/'
-      ? [`The victim’s memory cgroup was ${text(of.victimCgroup)}.`]
+      ? [`The victim was in ${cgroupWords(of.victimCgroup)}.`]
       : []),
     ...(of.reaper === 'failed' ? ['The OOM reaper could not free its memory.'] : []),
   ];
@@ -212,7 +215,8 @@ function cause(of: Kill): string[] {
     return of.cgroup == null
       ? ['Its memory cgroup was at its limit.']
       : [
-          `Memory cgroup ${text(of.cgroup)} was at its limit${of.limitBytes == null ? '' : ` of ${typeof of.limitBytes === 'string' ? text(of.limitBytes) : size(of.limitBytes)}`}.`,
+          `Memory ${cgroupWords(of.cgroup).replace(/^the /, '')} was at its limit${of.limitBytes == null ? '' : ` of ${typeof of.limitBytes === 'string' ? text(of.limitBytes) : size(of.limitBytes)}`}.`,
+          ...cgroupPath(of.cgroup),
         ];
   const nodes = { cpuset: of.memsAllowed, mempolicy: of.nodemask }[String(of.reason)];
   if (of.reason === 'page-fault')

@@ -89,7 +89,7 @@ export const SOCKETS = {
       'TCP sockets that their process closed, or that outlived it, keep data that the peer has not acknowledged. The kernel sends it on without any process. If the peer is silent, it gives up after `retries` retransmissions (tcp_orphan_retries, where 0 means 8), which takes minutes.',
     known:
       'Rows of ss without an inode whose state is closed on this side (FIN-WAIT-1, LAST-ACK, CLOSING), and their skmem. `peer` is that of the socket that pins most. `maxOrphans` is tcp_max_orphans: null where it is not readable.',
-    next: 'ss -K dst ADDRESS frees them now (as root, with CONFIG_INET_DIAG_DESTROY). Lower tcp_orphan_retries if silent peers are common; find out why the program closes connections that its peers do not read.',
+    next: 'ss -K dst ADDRESS frees them now (as root, with CONFIG_INET_DIAG_DESTROY). Find out why the program closes connections that its peers do not read.',
     deeper: 'skcheck',
   },
   'sockets-in-flight': {
@@ -121,18 +121,13 @@ export const SOCKETS = {
       of.pinnedBytes == null
         ? queueWords(of)
         : [
-            `Unread sockets: ${of.pid == null ? 'an unknown process' : process(of)} is not reading ${socketsWords(of)}. ${of.sockets === 1 ? 'It pins' : 'They pin'} ${of.peersBytes == null ? '' : 'about '}${size(of.pinnedBytes)}${of.mostBytes == null ? '' : ` by the kernel’s accounting, at most ${size(of.mostBytes)}`}.`,
+            `Unread sockets: ${of.pid == null ? 'an unknown process' : process(of)} is not reading ${socketsWords(of)}. ${unreadTogether(of)}.`,
             ...(of.unaccepted
               ? [
                   `${of.unaccepted === of.sockets ? 'The process has accepted none of them' : `${text(of.unaccepted)} of them ${of.unaccepted === 1 ? 'is' : 'are'} not accepted`}.`,
                 ]
               : []),
-            `${size(of.unreadBytes)} of unread data is queued.`,
-            ...(of.peersBytes
-              ? [
-                  `The send ${of.sockets === 1 ? 'queue of its local peer pins' : 'queues of their local peers pin'} another ${size(of.peersBytes)} or so.`,
-                ]
-              : []),
+            `${size(of.unreadBytes)} of unread data is queued in ${of.sockets === 1 ? 'it' : 'them'}${of.mostBytes == null ? '' : `, which pins at most ${size(of.mostBytes)}`}.`,
             `The newest data${of.sockets === 1 ? '' : ' of each'} has been queued for at least ${text(of.ageSeconds)} s.`,
           ],
     traits: ['unread'],
@@ -150,6 +145,14 @@ const queueWords = (of: Unread): Words => [
   `Unread sockets: ${size(of.unreadBytes)} of unread data is queued in ${socketsWords(of)} of ${of.pid == null ? 'an unknown process' : process(of)}${of.local == null ? '' : `, most in ${text(of.local)}`}.`,
   'One sample does not show how long it has been queued: sample the same socket again.',
 ];
+
+/** What the sockets pin, and the send queues of their local peers: not added, since another process may own the peers. */
+function unreadTogether({ sockets, pinnedBytes, peersBytes }: Unread): string {
+  const it = sockets === 1 ? 'It pins' : 'They pin';
+  const own = `${it} ${peersBytes == null ? '' : 'about '}${size(pinnedBytes)}`;
+  const queues = sockets === 1 ? 'the send queue of its local peer' : 'the send queues of their local peers';
+  return peersBytes ? `${own}, and ${queues} about ${size(peersBytes)}` : own;
+}
 
 /** For protocols whose payload the kernel does not report, what it charges. */
 function queued(of: Queued): string[] {

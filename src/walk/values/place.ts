@@ -46,6 +46,10 @@ export function parsePlace(text: string): WrittenPlace | undefined {
   return { base, number, surelyNumber, cpu: cpu === undefined ? undefined : Number(cpu), offset: BigInt(offset ?? 0) };
 }
 
+/** What a place can be. Processes are no places. */
+const FORMS =
+  ': a place is an address, SYMBOL, SYMBOL:CPU or (whatis, refs) pfn:N; kdump-mem procs --pid N shows a process';
+
 /** Maximum number of listed addresses for an ambiguous symbol. */
 const MOST_CANDIDATES = 12;
 
@@ -63,7 +67,8 @@ export function findPlace(kernel: SymbolSource, written: WrittenPlace): Place {
     const candidates = kernel.symbols?.(base) ?? [];
     if (candidates.length > 0) throw ambiguous(base, candidates);
     if (number !== undefined && cpu === undefined) return { address: add(number) };
-    const near = didYouMean(nearestNames(base, namesOf(kernel)));
+    // pid:1, fd:4: forms of other programs, not a variable of one CPU.
+    const near = cpu === undefined ? didYouMean(nearestNames(base, namesOf(kernel))) : FORMS;
     throw new WalkError('no-such-symbol', `the kernel has no symbol ${base}${near}`);
   }
   const perCpu = isPerCpu(kernel, found);

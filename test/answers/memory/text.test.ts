@@ -13,7 +13,7 @@ const options = { source: '--vmcore dump', width: null };
 test('the first line reports the total, the groups and the largest category', () => {
   const text = memoryText(answerOf({ 'free-buddy': 256, anonymous: 512, vmalloc: 768 }), options);
   expect(text.split('\n')[0]).toBe(
-    '6.00 MiB: 1.00 MiB free, 2.00 MiB applications and files, 3.00 MiB kernel, 0 reserved at boot. Largest category: vmalloc, 3.00 MiB.',
+    '6.00 MiB: 1.00 MiB free, 2.00 MiB applications and files, 3.00 MiB kernel, 0 reserved at boot. Largest category in use: vmalloc, 3.00 MiB.',
   );
 });
 
@@ -111,7 +111,7 @@ test('calls only a small unattributed amount normal, on a machine of any size', 
   expect(of(MIB)).toContain('The dump of an idle machine of any size has about 1 MiB');
   expect(of(MIB, PAGE)).toContain('That is normal: the dump of an idle machine of any size');
   expect(of(MIB)).not.toContain('Next: ');
-  expect(of(MIB, PAGE)).toContain('1 block (4.00 KiB) is without a reference of their own');
+  expect(of(MIB, PAGE)).toContain('1 block (4.00 KiB) is probably in use');
   expect(of(MIB, PAGE)).not.toContain('leaked');
   expect(of(GIB)).not.toContain('idle machine');
   expect(of(GIB)).toContain('Next: kdump-mem whatis 0xffff888000001000 --vmcore dump');

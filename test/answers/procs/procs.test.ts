@@ -110,12 +110,12 @@ test('an unreadable process makes the answer incomplete, and is not zero', () =>
 });
 
 test('names memory that the figure excludes: sockets, files that are not mapped', () => {
-  const excluded = 'FREED IF KILLED: USS and page tables (not shown). It does not include';
+  const excluded = 'FREED IF KILLED, at least: USS and page tables (not shown). A kill also frees its';
   expect(procsText(chosen(answer(), {}, named), TEXT)).toContain(
-    `${excluded} sockets (--sockets estimates them), nor files in memory`,
+    `${excluded} sockets (--sockets estimates them), and memfds`,
   );
   const withSockets = hostProcesses({ processes: ROWS, ...COUNTS }, SOCKETS);
-  expect(procsText(chosen(withSockets, {}, named), TEXT)).toContain(`${excluded} SOCKETS, nor files in memory`);
+  expect(procsText(chosen(withSockets, {}, named), TEXT)).toContain(`${excluded} SOCKETS, and memfds`);
   // Of these processes: memory and sockets also count sockets of other processes and of no process.
   expect(procsText(chosen(withSockets, {}, named), TEXT)).toMatch(/, sockets of these processes ~/);
   const captured = { name: 'db1', taken: null };
@@ -195,7 +195,7 @@ test('memory pinned by sockets is an estimate from ss, and unknown without it', 
 test.each([
   ['user without it', { root: false, capabilities: [] }, /: requires root, or CAP_SYS_PTRACE$/],
   ['root without it', { root: true, capabilities: ['syslog'] }, /: root lacks CAP_SYS_PTRACE here/],
-  ['root with it', { root: true, capabilities: ['sys_ptrace'] }, /: permission denied despite/],
+  ['root with it', { root: true, capabilities: ['sys_ptrace'] }, /: permission denied, also to CAP_SYS_PTRACE/],
 ])('names what hides PSS from a user that is %s', (_who, reader, words) => {
   const { warnings } = hostProcesses({ processes: ROWS, ...COUNTS, reader });
   expect(warnings.map(({ message }) => message)).toEqual([expect.stringMatching(words)]);

@@ -330,7 +330,7 @@ describe('memory that the kernel has not initialized', () => {
     const answer = look(deferred());
     expect(answer.warnings).toEqual([]);
     const [first] = memoryText(answer, { source: '--live', width: null }).split('\n');
-    expect(first).toMatch(/^4.00 GiB: 4.00 GiB free, .* Largest category: anonymous/);
+    expect(first).toMatch(/^4.00 GiB: 4.00 GiB free, .* Largest category in use: anonymous/);
     expect(memoryMetrics(answer)).toContain(
       `{group="free",category="free-uninitialized"} ${(2 ** 20 - 2048 - 48) * 4096}`,
     );
@@ -366,7 +366,7 @@ describe('memory that the kernel has not initialized', () => {
     expect(category(answer, 'unattributed').complete).toBe(false);
     const text = memoryText(answer, { source: '--live', width: null });
     expect(text).toMatch(/^Free memory is contradictory: page flags show 3.52 MiB, MemFree counts 1/);
-    expect(text.split('\n')[0]).toContain('Largest category: anonymous');
+    expect(text.split('\n')[0]).toContain('Largest category in use apart from unattributed: anonymous');
     expect(text).toMatch(/Next: kdump-mem memory --live --source counters$/);
     const metrics = memoryMetrics(answer);
     expect(metrics).toContain('kdump_mem_memory_bytes{group="applications-and-files",category="anonymous"}');

@@ -259,7 +259,7 @@ describe('free lists', () => {
     expect(FreeLists.of(damaged)).toBeUndefined();
   });
 
-  test('blocks that are not whole leave nothing out', () => {
+  test('blocks that are read in part leave nothing out', () => {
     const { frame, order } = block;
     expect(lists.around(frame, 2 ** order)).toEqual([block]);
     expect(lists.around(frame - 1, 2)).toEqual([]);

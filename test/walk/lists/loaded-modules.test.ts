@@ -73,7 +73,7 @@ test.each<readonly [string, RegExp, (one: Modules) => void]>([
   ['place', /modules \w+ and \w+ both have memory at/, alpha({ 'core_layout.base': TEXT + 0x10000n })],
   ['name', /module gamma is "alpha" in sysfs/, alpha({ name: 'gamma' })],
   ['state of a module in use', /is coming, but has references and no init memory/, alpha({ state: 1 })],
-  ['page', /module beta: 8191 bytes are no whole pages/, beta({ 'core_layout.size': 0x1fff })],
+  ['page', /module beta: 8191 bytes are not a multiple of the page size/, beta({ 'core_layout.size': 0x1fff })],
   ['used', /a user of it is not a loaded module/, (one) => one.set('module_use', one.use, { target: one.beta })],
   ['users', /users of module beta/, (one) => one.word(one.at('module', one.beta, 'source_list'), 0n)],
   ['large size', /are in no vmalloc area of that size/, alpha({ 'core_layout.size': 0x5000 })],
@@ -98,7 +98,7 @@ test('a module that initializes itself has init memory', () => {
   expect(listJson('modules', one.kernel())).toMatchObject({ complete: true, warnings: [] });
 });
 
-test('modules of a kernel without strict permissions have no whole pages', () => {
+test('modules of a kernel without strict permissions have parts of any size', () => {
   const one = new Modules();
   for (const at of [one.alpha, one.beta]) one.set('module', at, { 'core_layout.text_size': 0xff0 });
   one.set('module', one.beta, { 'core_layout.size': 0x1ff0 });

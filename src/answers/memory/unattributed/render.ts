@@ -25,14 +25,14 @@ export function unattributedJson({ kernel, groups, warnings, ...answer }: Unattr
 }
 
 export const CONTENT_WORDS: Readonly<Record<ContentKind, string>> = {
-  zero: 'zero',
+  zero: 'zeros only',
   'repeated-word': 'one repeated word',
   text: 'text',
   'network-frames': 'network packets',
   'page-table': 'resembles a page table',
   pointers: 'pointers',
   poison: 'freed objects (poison)',
-  'high-entropy': 'high entropy',
+  'high-entropy': 'random or compressed',
   data: 'data',
   unreadable: 'unreadable',
 };
@@ -76,7 +76,7 @@ function usesWords(answer: UnattributedAnswer): string[] {
           part(
             following,
             followsBlockBytes,
-            'without a reference of their own: each directly follows a page in use, and may be part of that page’s allocation.',
+            'probably in use: each directly follows a page in use, and is probably part of its allocation.',
           ),
         ]
       : []),

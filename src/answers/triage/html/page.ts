@@ -237,7 +237,7 @@ function findingSection(finding: Finding, { index, records, source }: Place): Co
 <h3 id="${id}"><span class="severity">${LABELS[severity]}${finding.past && ' (earlier)'}</span> <span class="name">${code}</span></h3>
 ${title === undefined ? undefined : html`<p><strong>${sentence(title)}</strong></p>`}
 <p>${sentence(findingWords(finding))}</p>
-${corrupted == null ? undefined : html`<p>Corrupted report: ${CORRUPTIONS_EXPLAINED[corrupted].means}</p>`}
+${corrupted == null ? undefined : html`<p>${CORRUPTIONS_EXPLAINED[corrupted].means}</p>`}
 ${advice === undefined ? undefined : html`<p><strong>Do:</strong> ${sentence(advice)}</p>`}
 ${lines.length > 0 ? html`<pre>${lines.map(logLine)}</pre>` : undefined}
 ${finding.waits && forestHtml(finding.waits.roots, finding.waits.locks)}

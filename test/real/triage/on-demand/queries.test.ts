@@ -15,9 +15,9 @@ const POD = '11111111-2222-3333-4444-555555555555';
 const folder = new DumpDirectory();
 afterAll(() => folder.dispose());
 
-/** The SQL blocks in docs/triage-queries.md, by their leading comments. */
+/** The SQL blocks in docs/many-dumps.md, by their leading comments. */
 const queries = new Map(
-  [...readFileSync(`${ROOT}docs/triage-queries.md`, 'utf8').matchAll(/```sql\n-- (.*)\n([^`]*)```/g)].map(
+  [...readFileSync(`${ROOT}docs/many-dumps.md`, 'utf8').matchAll(/```sql\n-- (.*)\n([^`]*)```/g)].map(
     ([, name = '', sql = '']) => [name, sql] as const,
   ),
 );
