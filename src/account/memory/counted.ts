@@ -1,16 +1,9 @@
 import type { MemoryCounters } from '../../records/machine-sample.js';
 import type { Warning } from '../../walk/warnings.js';
-import type { MemoryAnswer } from './answer.js';
+import type { FrameNote, MemoryAnswer } from './answer.js';
 import type { CategoryName } from './categories.js';
 import { detailsOf, type MachineLists } from './details.js';
-import {
-  counterSlack,
-  dirtyNotes,
-  freeCounts,
-  type ProcCounter,
-  procCounters,
-  zonesConflict,
-} from './proc-counters.js';
+import { counterSlack, freeCounts, type ProcCounter, procCounters, zonesConflict } from './proc-counters.js';
 import { type Category, leafTree } from './tree.js';
 
 const NO_COUNTER = 'no counter exists; counted as unattributed';
@@ -91,6 +84,14 @@ export function countedMemory(counted: MemoryCounters, lists?: MachineLists): Me
     warnings: warningsOf(facts, counted, rows, excess),
     complete: false,
   };
+}
+
+/** Pages of the page cache that are not on disk: reclaim has to wait for them. */
+export function dirtyNotes({ meminfo, pageSize }: MemoryCounters): FrameNote[] {
+  return (['dirty', 'writeback'] as const).flatMap((note): FrameNote[] => {
+    const bytes = meminfo.get(note === 'dirty' ? 'Dirty' : 'Writeback') ?? 0;
+    return bytes === 0 ? [] : [{ note, category: 'page-cache', frames: Math.round(bytes / pageSize) }];
+  });
 }
 
 /** Drops the zones of another machine, or of a time with another amount of memory. */

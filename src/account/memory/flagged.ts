@@ -1,6 +1,7 @@
 import { Warnings } from '../../walk/warnings.js';
 import type { Contradiction, FrameNote, MemoryAnswer, UnflaggedFrames } from './answer.js';
 import type { CategoryName } from './categories.js';
+import { dirtyNotes } from './counted.js';
 import { detailsOf } from './details.js';
 import {
   type FlaggedFrames,
@@ -15,7 +16,6 @@ import {
   counterDrift,
   counterSlack,
   DEPENDS_ON_FREE,
-  dirtyNotes,
   exactly,
   type FreeConflict,
   freeCounts,

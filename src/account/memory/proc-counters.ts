@@ -1,7 +1,6 @@
 import type { MemoryJson } from '../../answers/memory/schema.js';
 import type { MemoryCounters } from '../../records/machine-sample.js';
 import { type LackingLine, lackingLine, lackingVmalloc } from '../../records/meminfo-lines.js';
-import type { FrameNote } from './answer.js';
 import { CATEGORIES, type CategoryName } from './categories.js';
 
 /** Definition of a category by lines of /proc/meminfo, without overlapping counters. */
@@ -32,14 +31,6 @@ const FORMULAS: Readonly<Partial<Record<CategoryName, Formula>>> = {
   balloon: { maybe: ['Balloon'] },
   gpu: { maybe: ['GPUActive', 'GPUReclaim'] },
 };
-
-/** Pages of the page cache that are not on disk: reclaim has to wait for them. */
-export function dirtyNotes({ meminfo, pageSize }: MemoryCounters): FrameNote[] {
-  return (['dirty', 'writeback'] as const).flatMap((note): FrameNote[] => {
-    const bytes = meminfo.get(note === 'dirty' ? 'Dirty' : 'Writeback') ?? 0;
-    return bytes === 0 ? [] : [{ note, category: 'page-cache', frames: Math.round(bytes / pageSize) }];
-  });
-}
 
 /** A category by counters, in bytes. */
 export interface ProcCounter {
