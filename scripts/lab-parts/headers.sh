@@ -3,20 +3,21 @@
 
 # .lab/headers/VER/: a kernel's linux-headers as packages have them; release, which they are of
 make_headers() {
-  local version="$1" home release suites work package kbuild
+  local version="$1" home release suites work package needs
   home="$LAB_DIR/headers/$version"
   release="$(cat "$LAB_DIR/kernels/$version/release")"
   if [[ "$(cat "$home/release" 2>/dev/null)" == "$release" ]]; then return 0; fi
   suites="$(kernel_suites "$version")"
   # shellcheck disable=SC2086
   APT_ARCH="$(kernel_architecture "$version")" apt_for "kernel-$version" $suites
-  kbuild="$(apt-cache show "linux-headers-$release" |
-    sed -nE 's/^Depends:.*(linux-kbuild-[^ ,]+).*/\1/p' | head -n 1)"
+  needs="$(apt-cache show "linux-headers-$release" |
+    sed -nE 's/^Depends: //p' | head -n 1 | grep -oE 'linux-(kbuild-|headers-[^ ,]*-common)[^ ,]*')"
   rm -rf -- "$LAB_DIR/headers/.$version".*
   work="$LAB_DIR/headers/.$version.$$"
   mkdir -p "$work/debs"
-  download "$work/debs" "linux-headers-$release" \
-    "linux-headers-${release%"-$(kernel_flavour "$version")"}-common" "$kbuild" ||
+  # Unquoted on purpose: two package names.
+  # shellcheck disable=SC2086
+  download "$work/debs" "linux-headers-$release" $needs ||
     die "no headers of $release: $(tail -n 3 "$work/apt.log")"
   for package in "$work"/debs/*.deb; do dpkg-deb -x "$package" "$work"; done
   rm -rf -- "$work/debs" "$work/apt.log"
