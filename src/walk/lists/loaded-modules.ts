@@ -135,7 +135,8 @@ export function loadedModules(kernel: Kernel, warnings: Warnings): Pick<ModulesJ
         if (problem !== undefined) warnings.add(contradiction, `module ${name}: ${problem}`);
       }
       for (const size of hasPages ? [text, ...parts.map((part) => part.size)] : [])
-        if (!isWhole(size)) warnings.add(contradiction, `module ${name}: ${size} bytes are not a multiple of the page size`);
+        if (!isWhole(size))
+          warnings.add(contradiction, `module ${name}: ${size} bytes are not a multiple of the page size`);
       const usedBy = usersOf(address, name);
       const state = STATES[view.number('state')];
       if (state === undefined) warnings.add(contradiction, `module ${name}: state ${view.number('state')}`);
