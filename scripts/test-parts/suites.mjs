@@ -193,7 +193,7 @@ export const SUITES = [
   {
     name: 'live-incidents',
     covers: 'incidents and healthy programs on this machine: owner, amount and next command of `triage`; needs root',
-    time: '2 min',
+    time: '10 min',
     files: ['test/real/incidents/on-demand/**/*.test.ts'],
     isolated: true,
     lab: LAB,
