@@ -184,8 +184,9 @@ export class FileSystems {
 
   /** Whether the list of a type has a super block. One without links is being freed. */
   #isListed(superBlock: bigint, type: bigint): boolean {
-    if (this.#kernel.facts.live || (this.#instance?.read(superBlock).pointer('s_instances.pprev') ?? 0n) === 0n)
-      return true;
+    // Extracts of earlier versions lack these links, as others lack the list.
+    const links = readOrNot(() => this.#instance?.read(superBlock).pointer('s_instances.pprev')) ?? 0n;
+    if (this.#kernel.facts.live || links === 0n) return true;
     if (!this.#supers.has(type))
       this.#supers.set(
         type,
