@@ -94,7 +94,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   {
     members: ['mount.mnt_id'],
     differs: ['mount.id'],
-    why: 'The kernel records which ids are in use, but only the mount has its own. That no other mount has it is checked.',
+    why: 'The kernel records which ids are in use (`mnt_id_ida`, not read), but only the mount has its own. That no other mount has it is checked.',
   },
   {
     members: ['super_block.s_dev'],
