@@ -29,6 +29,8 @@ const { pid, fd } = role(truth, 'starving-large');
 const { sock } = oracleSocket(oracle, pid, fd);
 const pool = drgnJson<Pool>(elf, 'newest', new URL('page_pools.py', import.meta.url), sock);
 const PAGE = 4096;
+/** Slots that are left free. */
+const ROOM = { ring: 10, cache: 5 } as const;
 
 function ask(...damages: readonly Damage[]) {
   const { freedIfKilled, total, ownership } = accountFd(damagedBy(...damages), pid, fd);
@@ -53,7 +55,8 @@ const filledSlots = (inRing: number, inCache: number): readonly Damage[] => [
 ];
 
 test('the pool has room for all of a socket’s pages, as drgn finds it: none is freed', () => {
-  expect(pool.pages).toBeGreaterThan(50);
+  // How many there are depends on how the sender's data was cut into packets: more than the tests below leave room for.
+  expect(pool.pages).toBeGreaterThan(ROOM.ring + ROOM.cache);
   expect(pool.sole).toBe(pool.pages);
   expect(pool.ringRoom).toBeGreaterThanOrEqual(pool.pages);
   const { low, high, keptByPools, exclusiveBytes, pinnedBytes } = ask();
@@ -68,7 +71,7 @@ test('the pool has room for all of a socket’s pages, as drgn finds it: none is
 });
 
 test('frees exactly the pages that ring and cache have no room for', () => {
-  const [ringRoom, cacheRoom] = [10, 5];
+  const [ringRoom, cacheRoom] = [ROOM.ring, ROOM.cache];
   const { low, high, keptByPools, exclusiveBytes, pinnedBytes } = ask(
     ...filledSlots(pool.slots - ringRoom, pool.cache - cacheRoom),
   );

@@ -53,10 +53,12 @@ slow_lines() {
     done > "$dir/paths"
     rm -f "$dir/reader" "$dir/read"
     slow_reader &
-    progress= since=0
+    run=$! progress= since=$(date +%s)
     while [ ! -e "$dir/read" ]; do
       sleep 0.1 || sleep 1
-      reader=$(cat "$dir/reader")
+      # On a busy machine it may not have begun yet.
+      reader=$(cat "$dir/reader" 2>/dev/null)
+      [ -n "$reader" ] || continue
       now=$(sed 's/.*) //' "/proc/$reader/stat" | cut -d ' ' -f 1,12,13)
       case $now in
         "$progress") [ $(($(date +%s) - since)) -lt 3 ] || break ;;
@@ -67,6 +69,8 @@ slow_lines() {
     [ ! -e "$dir/read" ] || break
     path=$(ls -l "/proc/$reader/fd" | sed -n 's/.* -> \(\/proc\/[0-9]*\)\/.*/\1/p')
     kill -9 "$reader"
+    # Its end must not pass for that of the next one.
+    wait "$run"
     note "${'$'}{path:-sample}/$1" unreadable 'the read is blocked (mmap_lock held)'
     [ -n "$path" ] || break
     echo "$path" >> "$dir/blocked"

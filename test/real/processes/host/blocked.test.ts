@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -106,7 +106,19 @@ describe('with blocked reads of the memory of two processes', () => {
     expect(stdout.trim().split('\n').at(-1)).toContain('-end/1"');
   });
 
-  test.each(['native', 'script'])(
+  /** Programs of the script that begin or end late, as on a busy machine: for the readers of such files alone. */
+  const lateAt = (path: string) => {
+    mkdirSync(path);
+    const late = {
+      xargs: 'case "$*" in "-0 sh -c"*) sleep 1 ;; esac; exec /usr/bin/xargs "$@"',
+      head: '/usr/bin/head "$@"; case $1 in -c) sleep 1 ;; esac',
+    };
+    for (const [name, text] of Object.entries(late))
+      writeFileSync(join(path, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
+    return path;
+  };
+
+  test.each(['native', 'script', 'late script'])(
     'a snapshot (%s) contains all others',
     async (kind) => {
       const file = join(folder, `${kind}.tar.gz`);
@@ -119,6 +131,9 @@ describe('with blocked reads of the memory of two processes', () => {
         const run = spawnSync('sh', ['-s', '--', ...PARTS, file, '1'], {
           input: script,
           encoding: 'utf8',
+          ...(kind === 'script'
+            ? {}
+            : { env: { ...process.env, PATH: `${lateAt(join(folder, 'late'))}:${process.env.PATH}` } }),
           timeout: 240_000,
           killSignal: 'SIGKILL',
         });
