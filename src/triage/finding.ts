@@ -172,7 +172,7 @@ export function withPast(
 }
 
 /**
- * How long before the end of a text log such an event was: later messages show that the machine ran on.
+ * How long before the end of a text log such an event was: later messages show that the machine continued to run.
  *
  * @param newest the latest timestamp of its boot; null: unknown
  */

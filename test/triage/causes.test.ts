@@ -417,7 +417,7 @@ describe('a past shortage', () => {
   test('becomes a note, without a conclusion', () => {
     const [past] = withPast([oom({ outcome: 'killed' }, 64)], now);
     expect(past).toMatchObject({ severity: 'note', figures: { secondsAgo: 3 * 3600 } });
-    expect(findingSentences(past!)).toContain('That was about 3 h ago; the machine ran on.');
+    expect(findingSentences(past!)).toContain('That was about 3 h ago; the machine continued to run.');
     const unread = finding('shared-memory', { bytes: 200 * MIB });
     expect(causesOf([unread, past!], FACTS).conclusion).toBeUndefined();
   });

@@ -91,7 +91,9 @@ describe('an OOM kill of a cgroup 5 minutes ago', () => {
     const [low, earlier] = ['[fragmentation]', '\nEarlier:\n'].map((part) => text.indexOf(part));
     expect(low).toBeGreaterThan(0);
     expect(earlier).toBeGreaterThan(low!);
-    expect(text.slice(earlier)).toContain('That was about 5 min ago; the machine ran on. The cgroup is gone.');
+    expect(text.slice(earlier)).toContain(
+      'That was about 5 min ago; the machine continued to run. The cgroup is gone.',
+    );
     // What shows more of it is no next step.
     expect(lines.at(-1)).toBe('Next: kdump-mem memory --nodes --live');
     expect(json.findings.map(({ code, past }) => [code, past])).toEqual([
@@ -193,6 +195,13 @@ describe('a hung task', () => {
   ])('%s is a past event', (_, subject, files) => {
     expect(finding(files)).toMatchObject({ past: true, figures: { subject } });
   });
+
+  test('that is over has one line with the others of its kind; the JSON has each', () => {
+    const { text, json } = triaged([8, 9, 10].map((pid) => HUNG(pid, 'nfs')));
+    expect(text.match(/Hung task: /g)).toHaveLength(1);
+    expect(text).toContain('2 more of this kind. -v lists them.');
+    expect(json.findings).toHaveLength(3);
+  });
 });
 
 test('events before a baseline are history', () => {
@@ -232,7 +241,7 @@ describe('a log read alone', () => {
     const finding = read([1001, 2800]);
     expect(finding?.figures.secondsBeforeEnd).toBe(1800);
     expect(finding && findingWords(finding)).toContain(
-      'That was about 30 min before the end of the log; the machine ran on.',
+      'That was about 30 min before the end of the log; the machine continued to run.',
     );
   });
 

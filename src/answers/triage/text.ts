@@ -432,13 +432,13 @@ export function conclusionLines(sentences: readonly string[], { width }: Pick<Tr
 
 const STEP = '  ';
 
-/** A finding, and others that differ from it only in their socket. */
+/** A finding, and others that differ from it only in their socket; tasks that no longer hang. */
 interface Alike {
   readonly tree: FindingTree;
   readonly others: readonly FindingTree[];
 }
 
-/** Groups the unread sockets of one process, in the order of the first of each. */
+/** Groups the unread sockets of one process, and tasks that no longer hang, in the order of the first of each. */
 function alike(trees: readonly FindingTree[]): Alike[] {
   const groups = new Map<Finding | string, [FindingTree, ...FindingTree[]]>();
   for (const tree of trees) {
@@ -451,9 +451,11 @@ function alike(trees: readonly FindingTree[]): Alike[] {
 }
 
 function keyOf(finding: Finding): Finding | string {
-  const { code, severity, figures } = finding;
+  const { code, severity, figures, past } = finding;
   // A finding that represents others is not merged.
-  if (code !== 'stalled-reader' || typeof figures.others === 'number' || figures.pid === null) return finding;
+  if (typeof figures.others === 'number') return finding;
+  if (code === 'hung-task' && past) return JSON.stringify([code, severity, figures.log]);
+  if (code !== 'stalled-reader' || figures.pid === null) return finding;
   const { pid, doing, symbol } = figures;
   return JSON.stringify([code, severity, pid, doing, symbol]);
 }

@@ -19,6 +19,7 @@ function withoutWideBounds(of: Figures): Figures {
 
 /** Further unread sockets of one process, without a sum: they may share pinned memory. */
 export function othersWords(others: readonly Finding[]): string {
+  if (others.some(({ past }) => past)) return `${others.length} more of this kind.`;
   const fds = others.slice(0, 3).map(({ figures }) => text(figures.fd));
   const more = others.length > fds.length ? ', …' : '';
   const sockets = others.length === 1 ? 'socket' : 'sockets';
@@ -62,11 +63,13 @@ export function findingSentences(
   if (typeof secondsAgo === 'number')
     details.push(
       past || secondsAgo >= 3600
-        ? `That was about ${ageWords(secondsAgo)} ago; the machine ran on.`
+        ? `That was about ${ageWords(secondsAgo)} ago; the machine continued to run.`
         : `The log reported it ${ageWords(secondsAgo)} ago.`,
     );
   if (typeof secondsBeforeEnd === 'number' && secondsAgo === undefined)
-    details.push(`That was about ${ageWords(secondsBeforeEnd)} before the end of the log; the machine ran on.`);
+    details.push(
+      `That was about ${ageWords(secondsBeforeEnd)} before the end of the log; the machine continued to run.`,
+    );
   if (subject === 'gone') details.push(code === 'oom-kill' ? 'The cgroup is gone.' : 'The process is gone.');
   if (subject === 'running') details.push('The process is no longer in state D.');
   if (typeof others === 'number') details.push(`${others} more findings of this kind are not listed.`);

@@ -54,9 +54,9 @@ export const MEMORY = {
         ? `Unattributed memory: ${size(of.bytes)} (${percent(of.share)} of memory) is allocated but not attributed to any owner${of.mostOrder == null ? '' : `, mostly in order-${text(of.mostOrder)} blocks`}.`
         : [
             `Unattributed memory: ${of.bytes === 0 ? `up to ${size(of.mostBytes)}` : `at least ${size(of.bytes)} (${percent(of.share)} of memory)`} has no counter${of.balloon == null ? '' : `; ${text(of.balloon)} may have returned it to the hypervisor`}.`,
-            ...(of.balloon == null
-              ? []
-              : ['Compare the memory that the hypervisor gives to this guest with MemTotal.']),
+            of.balloon == null
+              ? 'No process, file or slab cache has it: usual are pages of a driver, unread sockets, and a balloon of the hypervisor.'
+              : 'Compare the memory that the hypervisor gives to this guest with MemTotal.',
           ],
     traits: ['excessive', 'uncounted', 'shortage'],
     means:

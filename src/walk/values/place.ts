@@ -48,7 +48,7 @@ export function parsePlace(text: string): WrittenPlace | undefined {
 
 /** What a place can be. Processes are no places. */
 const FORMS =
-  ': a place is an address, SYMBOL, SYMBOL:CPU or (whatis, refs) pfn:N; kdump-mem procs --pid N shows a process';
+  ' (a place is an address, a symbol, or SYMBOL:CPU; for whatis and refs also pfn:N). For a process: kdump-mem procs --pid N';
 
 /** Maximum number of listed addresses for an ambiguous symbol. */
 const MOST_CANDIDATES = 12;

@@ -90,7 +90,9 @@ describe('a sosreport', () => {
       captured: { host: 'db1.example', takenAt: '2026-11-21T18:05:01.000Z' },
     });
     expect(answer.memory.bytes).toBe(1_024_000 * 1024);
-    expect(answer.warnings).toMatchObject([{ message: expect.stringContaining('files of this host may be missing') }]);
+    expect(answer.warnings).toMatchObject([
+      { message: expect.stringContaining('nothing lists what this capture should contain') },
+    ]);
   });
 
   test('follows links within the report for the host name', async () => {
