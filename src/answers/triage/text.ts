@@ -432,13 +432,13 @@ export function conclusionLines(sentences: readonly string[], { width }: Pick<Tr
 
 const STEP = '  ';
 
-/** A finding, and others that differ from it only in their socket; tasks that no longer hang. */
+/** A finding, and others that differ from it only in their socket; tasks that hung long ago. */
 interface Alike {
   readonly tree: FindingTree;
   readonly others: readonly FindingTree[];
 }
 
-/** Groups the unread sockets of one process, and tasks that no longer hang, in the order of the first of each. */
+/** Groups the unread sockets of one process, and tasks that hung long ago, in the order of the first of each. */
 function alike(trees: readonly FindingTree[]): Alike[] {
   const groups = new Map<Finding | string, [FindingTree, ...FindingTree[]]>();
   for (const tree of trees) {
@@ -454,7 +454,8 @@ function keyOf(finding: Finding): Finding | string {
   const { code, severity, figures, past } = finding;
   // A finding that represents others is not merged.
   if (typeof figures.others === 'number') return finding;
-  if (code === 'hung-task' && past) return JSON.stringify([code, severity, figures.log]);
+  const isOld = past || (typeof figures.secondsAgo === 'number' && figures.secondsAgo >= 3600);
+  if (code === 'hung-task' && isOld) return JSON.stringify([code, severity, past, figures.log]);
   if (code !== 'stalled-reader' || figures.pid === null) return finding;
   const { pid, doing, symbol } = figures;
   return JSON.stringify([code, severity, pid, doing, symbol]);

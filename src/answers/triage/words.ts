@@ -19,7 +19,7 @@ function withoutWideBounds(of: Figures): Figures {
 
 /** Further unread sockets of one process, without a sum: they may share pinned memory. */
 export function othersWords(others: readonly Finding[]): string {
-  if (others.some(({ past }) => past)) return `${others.length} more of this kind.`;
+  if (others.every(({ code }) => code === 'hung-task')) return `${others.length} more of this kind.`;
   const fds = others.slice(0, 3).map(({ figures }) => text(figures.fd));
   const more = others.length > fds.length ? ', …' : '';
   const sockets = others.length === 1 ? 'socket' : 'sockets';

@@ -280,7 +280,7 @@ async function during(scene: Scene, use: (pid: number, comm: string) => Promise<
   try {
     const [line] = await Promise.race([once(child.stdout!, 'data'), once(child, 'exit')]);
     expect(String(line)).toMatch(/^ready \d+$/m);
-    if (kind !== undefined) await until(isUnreadForLong);
+    if (kind !== undefined || scene.finding?.code === 'unread-sockets') await until(isUnreadForLong);
     await use(pid, readFileSync(`/proc/${pid}/comm`, 'utf8').trim());
   } finally {
     process.kill(-pid, 'SIGKILL');
