@@ -95,7 +95,10 @@ describe.each(['5.10', '6.12'] as const)('live answers and those of a snapshot: 
     // The live log lacks the caller unless the kernel was built to print it.
     for (const { caller, comm, ...message } of messages) {
       const { caller: _, comm: __, ...kernels } = known.get(message.seq) ?? {};
-      expect.soft(message).toEqual(kernels);
+      // A snapshot leaves out the kernel's command line, which may contain secrets.
+      const [, kept] = /^((?:Kernel c|C)ommand line: | {4})\(left-out\)$/.exec(message.text) ?? [];
+      const text = kept !== undefined && kernels.text?.startsWith(kept) ? message.text : kernels.text;
+      expect.soft(message).toEqual({ ...kernels, text });
     }
     expect(overwritten).toBe(after!.log.overwritten);
   });
