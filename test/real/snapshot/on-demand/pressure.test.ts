@@ -134,7 +134,7 @@ describe('a snapshot under memory pressure', () => {
     async () => {
       const waits = 'kdump-mem snapshot --when available=30%,oom --into /into --tmpfs --count 1 --json';
       await guest.run(`mkdir -p /into; ${waits} > /tmp/due 2> /tmp/waits < /dev/null &`);
-      await guest.run('until grep -q 'waiting for' /tmp/waits; do usleep 50000; done', { timeoutMs: MOST_MS });
+      await guest.run('until grep -q waiting /tmp/waits; do usleep 50000; done', { timeoutMs: MOST_MS });
       expect(await outputOf('ls /into')).toBe('');
       const eater = await leaves(150);
       await guest.run('until grep -q due-end /tmp/due; do usleep 50000; done', { timeoutMs: MOST_MS });
