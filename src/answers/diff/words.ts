@@ -232,7 +232,8 @@ function withSpace(words: string): string {
 /** The headline where the change of free memory is unknown. */
 function listSentence({ lists }: DiffAnswer): string {
   const all = LISTS.flatMap((name) => lists[name]?.items ?? []);
-  if (LISTS.every((name) => lists[name] === null)) return 'No list is in both inputs (the warnings say why): nothing can be compared';
+  if (LISTS.every((name) => lists[name] === null))
+    return 'No list is in both inputs (the warnings say why): nothing can be compared';
   const grown = all.filter(({ change }) => (change ?? 0) > 0);
   const [most] = grown.toSorted((a, b) => (b.change ?? 0) - (a.change ?? 0));
   const unknown = all.filter(({ change }) => change === null).length;

@@ -136,7 +136,9 @@ test('reports an unchanged, a rising and an unknown amount of free memory', () =
   expect(headOf([procsAnswerAt(2, [java(MIB)])], [procsAnswerAt(3, [java(3 * MIB)])])).toContain(
     'Change of free memory unknown. Largest increase: pid 812 (java), +2.00 MiB PSS between',
   );
-  expect(headOf([memoryAnswerAt(2)], [procsAnswerAt(3, [])])).toContain('No list is in both inputs (the warnings say why): nothing can be compared');
+  expect(headOf([memoryAnswerAt(2)], [procsAnswerAt(3, [])])).toContain(
+    'No list is in both inputs (the warnings say why): nothing can be compared',
+  );
 });
 
 test('does not report a different boot as growth', () => {
