@@ -72,7 +72,7 @@ export const SUITES = [
   {
     name: 'unit',
     covers: 'single folders, on fixtures and memory that is made up; needs Node alone',
-    time: '1 min',
+    time: '2 min',
     ci: true,
     files: UNIT,
     exclude: [...WEEKS, ...LOGS],
@@ -82,7 +82,7 @@ export const SUITES = [
   {
     name: 'quick',
     covers: 'commands, documents and deployment on fixtures; needs Node alone',
-    time: '6 min',
+    time: '5 min',
     ci: true,
     files: ['test/**/*.test.ts'],
     exclude: ['test/real/**', ...UNIT, ...WEEKS, ...LOGS],
@@ -93,7 +93,7 @@ export const SUITES = [
   {
     name: 'real',
     covers: 'real dumps of two kernels, a kdump and an arm64 dump beside drgn and crash, and a guest',
-    time: '8 min',
+    time: '9 min',
     ci: true,
     files: REAL,
     exclude: [...MACHINE, ...ON_ALL_KERNELS, TIMED, ...PUBLISHED, ON_DEMAND],
@@ -106,7 +106,7 @@ export const SUITES = [
   {
     name: 'namespaces',
     covers: 'sockets and processes of this machine, in namespaces of their own; needs root',
-    time: '4 min',
+    time: '5 min',
     ci: true,
     files: NAMESPACES,
     exclude: [ON_DEMAND],
@@ -131,7 +131,7 @@ export const SUITES = [
   {
     name: 'kernels',
     covers: 'the tests of `real` on all kernels and dumps of the lab',
-    time: '30 min',
+    time: '25 min',
     files: REAL,
     exclude: [...MACHINE, TIMED, ...PUBLISHED, ON_DEMAND],
     workers: 2,
@@ -171,7 +171,7 @@ export const SUITES = [
   {
     name: 'snapshots',
     covers: 'live answers of guests beside those of a snapshot, also with little free memory',
-    time: '8 min',
+    time: '6 min',
     files: ['test/real/snapshot/on-demand/**/*.test.ts'],
     lab: ALL_KERNELS,
   },
@@ -193,7 +193,7 @@ export const SUITES = [
   {
     name: 'live-incidents',
     covers: 'incidents and healthy programs on this machine: owner, amount and next command of `triage`; needs root',
-    time: '10 min',
+    time: '6 min',
     files: ['test/real/incidents/on-demand/**/*.test.ts'],
     isolated: true,
     lab: LAB,
