@@ -171,7 +171,7 @@ export const SUITES = [
   {
     name: 'snapshots',
     covers: 'live answers of guests beside those of a snapshot, also with little free memory',
-    time: '6 min',
+    time: '3 min',
     files: ['test/real/snapshot/on-demand/**/*.test.ts'],
     lab: ALL_KERNELS,
   },
