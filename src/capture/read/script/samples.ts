@@ -392,6 +392,10 @@ sizes() {
   } 2>> "$dir/unlisted" | sort -k1,1 -k2,2n |
     sed -e ': next' -e '$!N' -e 's/^\([^ ]*\)\( [^\n]*\)\n\1 [^\n]*$/\1\2/' -e 't next' -e P -e D | sort -k3,3nr
 }
+# Paths of mountinfo without its escapes, but for line breaks.
+plain_paths() {
+  sed -e 's/\\040/ /g' -e 's/\\011/	/g' -e 's/\\134/\\/g'
+}
 # What is in no listed file of each tmpfs of all mount namespaces: BYTES, pid of the namespace, size limit, mount point.
 # Left out: paths through another machine or process, which might block, and a tmpfs without a limit, which reports no use.
 tmpfs_rests() {
@@ -406,11 +410,12 @@ tmpfs_rests() {
     sed -n 's/^[0-9]* [0-9]* \([^ ]*\) \([^ ]*\) \([^ ]*\) .* - \([^ ]*\) .*/\4 \1 \2 \3/p' "/proc/$pid/mountinfo" \
       > "$dir/mounts" 2>/dev/null
     # Programs of this machine are on its own root.
-    grep -vE '^(${[...LOCAL].join('|')}) ' "$dir/mounts" | cut -d ' ' -f 4 | grep -vx "${'$'}{inside:+-}/" > "$dir/foreign"
+    grep -vE '^(${[...LOCAL].join('|')}) ' "$dir/mounts" | cut -d ' ' -f 4 | plain_paths |
+      grep -vxe "${'$'}{inside:+-}/" > "$dir/foreign"
     sed -n -e '/\\012/d' -e 's|^tmpfs 0:\([0-9]*\) / |\1 |p' "$dir/mounts" |
-      sed -e 's/\\040/ /g' -e 's/\\011/	/g' -e 's/\\134/\\/g' | while read -r minor point; do
+      plain_paths | while read -r minor point; do
       ! grep -qx "$minor" "$dir/devices" || continue
-      while read -r above; do
+      while IFS= read -r above; do
         case $point/ in "${'$'}{above%/}"/*) continue 2 ;; esac
       done < "$dir/foreign"
       number=$(((minor & 255) | ((minor >> 8) << 20)))
