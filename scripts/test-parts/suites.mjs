@@ -10,7 +10,7 @@
  * @property {string[]} files
  * @property {string[]} [exclude]
  * @property {string[]} [first] its longest files, which start first
- * @property {string} [beside] runs while this suite runs: its tests mostly wait
+ * @property {string} [beside] runs while this suite runs, whose tests mostly wait; several run one after the other
  * @property {number} [workers] files at a time (default 1)
  * @property {boolean} [shared] files share a process: code is loaded and compiled once, and no test may leave anything behind
  * @property {boolean} [isolated] its tests see no process, socket or mount of others (test/support/isolated.ts)
@@ -124,6 +124,7 @@ export const SUITES = [
     ci: true,
     files: MEMORY,
     exclude: [ON_DEMAND],
+    beside: 'real',
     isolated: true,
     folders: ['test/browser'],
     lab: [...LAB, ...PASTED_PROGRAMS],
