@@ -42,21 +42,43 @@ function headOf(path: string): Buffer {
   }
 }
 
-/** Compression format of a file, or `tar`, by its first bytes; null: neither. */
-export function archiveKind(head: Buffer): 'gzip' | 'xz' | 'zstd' | 'bzip2' | 'tar' | null {
+/** Compression formats by their first bytes in hexadecimal. lz4 has two. */
+const COMPRESSIONS = {
+  '1f8b': 'gzip',
+  fd377a58: 'xz',
+  '28b52ffd': 'zstd',
+  '425a68': 'bzip2',
+  '04224d18': 'lz4',
+  '02214c18': 'lz4',
+} as const;
+
+export type Compression = (typeof COMPRESSIONS)[keyof typeof COMPRESSIONS];
+
+/** Compression format of a file by its first bytes; null: it is not compressed, or in another format. */
+export function compressionOf(head: Buffer): Compression | null {
   const hex = head.toString('hex', 0, 4);
-  if (hex.startsWith('1f8b')) return 'gzip';
-  if (hex === 'fd377a58') return 'xz';
-  if (hex === '28b52ffd') return 'zstd';
-  if (hex.startsWith('425a68')) return 'bzip2';
-  return head.toString('latin1', 257, 262) === 'ustar' ? 'tar' : null;
+  return Object.entries(COMPRESSIONS).find(([magic]) => hex.startsWith(magic))?.[1] ?? null;
+}
+
+/** Whether these first bytes are those of a tar archive. */
+export function isTar(head: Buffer): boolean {
+  return head.toString('latin1', 257, 262) === 'ustar';
+}
+
+/** Whether a file is compressed or a tar archive, by its first bytes. False if it cannot be read. */
+export function isPacked(path: string): boolean {
+  try {
+    const head = headOf(path);
+    return compressionOf(head) !== null || isTar(head);
+  } catch {
+    return false;
+  }
 }
 
 function isCapture(head: Buffer): boolean {
-  const kind = archiveKind(head);
-  if (kind === 'gzip')
+  if (compressionOf(head) === 'gzip')
     return isCapture(gunzipSync(head, { finishFlush: flush.Z_SYNC_FLUSH, maxOutputLength: MAX_UNPACKED }));
-  if (kind !== 'tar') return false;
+  if (!isTar(head)) return false;
   return TOP.test(head.toString('latin1', 0, 100).replace(/\0.*$/s, ''));
 }
 

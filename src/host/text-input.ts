@@ -1,25 +1,13 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { createReadStream, statSync } from 'node:fs';
 import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
 import { HostError } from '../base/errors.js';
-import { programPath, safePath } from '../base/shell.js';
 import { ENTRY_HEAD, entryLines } from '../log/entries.js';
 import { LogFormat } from '../log/format.js';
-import { CAPTURE_LIMIT, LimitedStream, looksLikeDump, type UnpackLimit } from './recognise.js';
+import { decompressed, peeked } from './decompress.js';
+import { CAPTURE_LIMIT, compressionOf, LimitedStream, looksLikeDump, type UnpackLimit } from './recognise.js';
 
 /** Name that stands for standard input. */
 export const STDIN = '-';
-
-/** Magic numbers of compressed files, and the program that decompresses them if Node cannot. */
-const COMPRESSED = [
-  { magic: [0x1f, 0x8b], program: undefined },
-  { magic: [0x28, 0xb5, 0x2f, 0xfd], program: 'zstd' },
-  { magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00], program: 'xz' },
-  { magic: [0x42, 0x5a, 0x68], program: 'bzip2' },
-] as const;
 
 const HEAD = 4096;
 const PART = 1 << 20;
@@ -58,12 +46,11 @@ export async function* openText(
 ): AsyncGenerator<Buffer> {
   const input = content ? Readable.from([content]) : path === STDIN ? process.stdin : withoutZeros(path, limit.bytes);
   try {
-    const { head, all } = await peeked(input);
-    const kind = COMPRESSED.find(({ magic }) => magic.every((byte, at) => head[at] === byte));
-    if (kind === undefined) return yield* asLines(all);
+    const { head, all } = await peeked(input, ENTRY_HEAD);
+    const compression = compressionOf(head);
+    if (compression === null) return yield* asLines(all);
     const limited = new LimitedStream(limit);
-    const unpacked = kind.program ? decompressed(path, all, kind.program) : gunzipped(all);
-    yield* asLines(limited.of(unpacked));
+    yield* asLines(limited.of(decompressed(path, all, compression)));
     if (limited.exceeded === null) return;
     const next = 'Decompress it first: a plain file has no limit.';
     const why = `${path}: incomplete (reading stopped after ${limited.exceeded})`;
@@ -135,62 +122,6 @@ export async function heldInput(held: HeldText): Promise<Buffer | undefined> {
 
 /** Converts entries over several lines to lines of JSON; passes everything else through. */
 async function* asLines(text: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
-  const { head, all } = await peeked(text);
+  const { head, all } = await peeked(text, ENTRY_HEAD);
   yield* entryLines(head.toString('latin1', 0, ENTRY_HEAD), all) ?? all;
-}
-
-/** Returns the first bytes of a stream, and the whole stream. */
-async function peeked(
-  stream: Readable | AsyncGenerator<Buffer>,
-): Promise<{ readonly head: Buffer; readonly all: AsyncGenerator<Buffer> }> {
-  const parts = (stream as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
-  let head: Buffer = Buffer.alloc(0);
-  while (head.length < ENTRY_HEAD) {
-    const { done, value } = await parts.next();
-    if (done) break;
-    head = Buffer.concat([head, value]);
-  }
-  const all = async function* () {
-    try {
-      if (head.length > 0) yield head;
-      yield* { [Symbol.asyncIterator]: () => parts };
-    } finally {
-      if (stream instanceof Readable) stream.destroy();
-    }
-  };
-  return { head, all: all() };
-}
-
-async function* gunzipped(packed: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
-  const unpack = createGunzip({ chunkSize: PART });
-  const fed = pipeline(packed, unpack).catch(() => undefined);
-  yield* unpack;
-  await fed;
-}
-
-async function* decompressed(path: string, packed: AsyncGenerator<Buffer>, program: string): AsyncGenerator<Buffer> {
-  const command = programPath(program);
-  if (command === undefined)
-    throw new HostError('unreadable', `${path}: compressed file (${program} is not installed)`);
-  const child = spawn(command, ['-dc'], { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, PATH: safePath() } });
-  const closed = once(child, 'close');
-  let complaint = '';
-  child.stderr.on('data', (part: Buffer) => {
-    if (complaint.length < HEAD) complaint += part.toString();
-  });
-  child.on('error', (error) => child.stdout.destroy(error));
-  let fault: unknown;
-  // A program that exits early reports its own error.
-  const fed = pipeline(packed, child.stdin).catch((error: unknown) => {
-    fault = error;
-  });
-  try {
-    yield* child.stdout as AsyncIterable<Buffer>;
-    const [status] = await closed;
-    await fed;
-    if (fault instanceof HostError) throw fault;
-    if (status !== 0) throw new HostError('unreadable', `${path}: corrupt (${complaint.trim()})`);
-  } finally {
-    child.kill();
-  }
 }

@@ -108,9 +108,9 @@ export const KERNEL_ERRORS: Explanations<KernelErrorCode> = {
     next: 'Start crash in the same root and mount namespace, or share these paths with its container.',
   },
   'no-room': {
-    means: 'There is no space for the temporary files of crash.',
-    known: 'TMPDIR.',
-    next: 'Set TMPDIR to a writable directory with 40 MiB of free space.',
+    means: 'There is no space for temporary files: those of crash, or an unpacked dump.',
+    known: 'TMPDIR, and the free space of the folder.',
+    next: 'Set TMPDIR to a writable directory with more free space.',
   },
   exhausted: {
     means: 'kdump-mem ran out of file descriptors, processes or memory. The dump is not the cause.',

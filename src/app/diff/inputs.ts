@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { AnswersError, stateOfAnswers } from '../../answers/diff/read/answers.js';
 import { attempt as attemptAt, HostError, isHostError } from '../../base/errors.js';
 import type { HostState } from '../../diff/state.js';
-import { archiveKind } from '../../host/recognise.js';
+import { compressionOf, isTar, looksCaptured } from '../../host/recognise.js';
 import { UsageError } from '../kit/failure.js';
 
 /** Maximum size of a file with answers: twice the size for a host with 50,000 sockets. */
@@ -64,9 +64,12 @@ function kindOf(path: string): 'answers' | 'capture' | 'dump' {
   const head = headOf(path);
   // Some editors and shells write a byte order mark at the start of a text.
   if (/^(?:\xef\xbb\xbf)?\s*\{/.test(head.toString('latin1')) || stat.size === 0) return 'answers';
-  return archiveKind(head) === null ? 'dump' : 'capture';
+  // A compressed dump is a dump; archives are named as such, or begin with the folder of a capture.
+  const isArchive = isTar(head) || (compressionOf(head) !== null && (ARCHIVE.test(path) || looksCaptured(path)));
+  return isArchive ? 'capture' : 'dump';
 }
 
+const ARCHIVE = /\.(?:t[gx]z|tbz2?|tar\.\w+)$/;
 const HEAD_BYTES = 512;
 
 /** The first bytes of a file. @throws {HostError} */

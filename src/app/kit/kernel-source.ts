@@ -1,9 +1,10 @@
 import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { KernelError } from '../../base/errors.js';
+import { escapeText } from '../../base/escape.js';
 import { shellPath } from '../../base/shell.js';
 import { missingFile } from '../../base/util.js';
-import { looksCaptured } from '../../host/recognise.js';
+import { isPacked, looksCaptured } from '../../host/recognise.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { MemoryImage } from '../../kernel/native/image/image.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
@@ -91,7 +92,7 @@ export async function openSource(
  * @throws as openSource does
  */
 export async function openNativeSource(options: SourceOptions): Promise<NativeKernel> {
-  const files = checkSource(options);
+  const files = await sourceFiles(options);
   const { openNative, openNativeImage } = await import('../../kernel/native/open.js');
   const found = await openedAids(options);
   if (options.map === undefined) return openNative({ files, live: options.live ?? false, ...found });
@@ -110,7 +111,7 @@ export async function openNativeSource(options: SourceOptions): Promise<NativeKe
  * @throws as openSource does
  */
 export async function openSourceImage(options: SourceOptions): Promise<MemoryImage> {
-  const files = checkSource(options);
+  const files = await sourceFiles(options);
   const { openImage } = await import('../../kernel/native/image/open.js');
   const image = openImage(options.live ? ['/proc/kcore'] : files);
   if (options.map === undefined) return image;
@@ -155,6 +156,26 @@ export async function openedAids(options: Aids): Promise<Files> {
  */
 const typesFiles = new Map<string, TypesFile>();
 
+/** Returns the files of the dump, and unpacks those that are compressed, or in an archive. */
+async function sourceFiles(options: SourceOptions): Promise<readonly string[]> {
+  const [{ dumpIn }, { isUnpacked, readUnpacked }] = await Promise.all([
+    import('../../kernel/native/image/foreign.js'),
+    import('../../kernel/native/image/byte-source.js'),
+  ]);
+  const files = checkSource(options).map(dumpIn);
+  for (const file of files) {
+    if (isUnpacked(file) || !isPacked(file)) continue;
+    const { unpackedDump } = await import('../../capture/read/unpacked-dump.js');
+    const progress = new Progress();
+    try {
+      readUnpacked(file, await unpackedDump(file, progress.of(`unpacking ${escapeText(file)}`)));
+    } finally {
+      progress.clear();
+    }
+  }
+  return files;
+}
+
 function checkSource(options: SourceOptions): readonly string[] {
   const files = options.vmcore ?? [];
   if ((files.length === 0) === (options.live === undefined)) {
@@ -180,16 +201,19 @@ function checkMap({ live, engine }: SourceOptions, map: string): void {
 }
 
 async function openThroughCrash(options: SourceOptions): Promise<Kernel> {
-  const files = checkSource(options);
+  const files = await sourceFiles(options);
   const { vmlinux, crash } = options;
   if (files.length > 1) {
     throw new UsageError('crash reads one file only. Join the parts: makedumpfile --reassemble');
   }
   const progress = new Progress();
-  const { openCrash } = await import('../../kernel/crash/open.js');
+  const [{ openCrash }, { bytesPath }] = await Promise.all([
+    import('../../kernel/crash/open.js'),
+    import('../../kernel/native/image/byte-source.js'),
+  ]);
   try {
     return openCrash({
-      vmcore: files[0],
+      vmcore: files[0] === undefined ? undefined : bytesPath(files[0]),
       vmlinux,
       crash,
       onWait: (seconds) => progress.show(`starting crash … ${seconds.toFixed(0)} s`),

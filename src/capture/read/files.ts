@@ -17,7 +17,14 @@ import { HostError } from '../../base/errors.js';
 import { shellPath } from '../../base/shell.js';
 import { asExhausted, startGroup } from '../../host/child.js';
 import { folderLimit, type LogFile } from '../../host/logs.js';
-import { archiveKind, CAPTURE_LIMIT, LimitedStream, looksLikeDump, type UnpackLimit } from '../../host/recognise.js';
+import {
+  CAPTURE_LIMIT,
+  type Compression,
+  compressionOf,
+  LimitedStream,
+  looksLikeDump,
+  type UnpackLimit,
+} from '../../host/recognise.js';
 import { firstBytes, isText, openText } from '../../host/text-input.js';
 import type { Pasted, PastedPart } from '../../records/pasted.js';
 import { MAX_PROCESS_BYTES } from './contents.js';
@@ -405,10 +412,10 @@ async function readArchive(path: string, reader: TarReader, limit: UnpackLimit):
     throw new HostError('not-a-capture', `${path} is a kernel dump, not a capture`, {
       next: `Read it with: kdump-mem memory --vmcore ${shellPath(path)}`,
     });
-  const kind = archiveKind(begin);
+  const compression = compressionOf(begin);
   try {
-    if (kind === 'gzip') await pipeline(createReadStream(path), createGunzip(), sink);
-    else if (kind === 'xz' || kind === 'zstd' || kind === 'bzip2') await unpack(kind, path, sink);
+    if (compression === 'gzip') await pipeline(createReadStream(path), createGunzip(), sink);
+    else if (compression !== null) await unpack(compression, path, sink);
     else await pipeline(createReadStream(path), sink);
   } catch (cause) {
     if (refusal) throw refusal;
@@ -420,7 +427,7 @@ async function readArchive(path: string, reader: TarReader, limit: UnpackLimit):
 }
 
 async function unpack(
-  command: 'xz' | 'zstd' | 'bzip2',
+  command: Compression,
   path: string,
   sink: (pieces: AsyncIterable<Buffer>) => Promise<void>,
 ): Promise<void> {

@@ -25,6 +25,8 @@ export class TarReader {
     readonly onFile: (name: string, bytes: Buffer, size: number) => void,
     /** Receives a symbolic link and its target, as stored in the archive. */
     readonly onLink: (name: string, target: string) => void = () => undefined,
+    /** Returns a function that receives a file in pieces, if none of it was requested otherwise; undefined: skip it. */
+    readonly streamed: (name: string) => ((piece: Buffer) => void) | undefined = () => undefined,
   ) {}
 
   push(piece: Buffer): void {
@@ -69,6 +71,7 @@ export class TarReader {
       type,
       data: limit === null ? null : Buffer.allocUnsafe(Math.min(size, limit)),
       filled: 0,
+      onPiece: file && limit === null ? this.streamed(name) : undefined,
       size,
       left: size,
       padding: (BLOCK - (size % BLOCK)) % BLOCK,
@@ -82,6 +85,7 @@ export class TarReader {
       const bytes = this.#take(Math.min(entry.left, this.#pendingBytes));
       entry.left -= bytes.length;
       entry.filled += entry.data ? bytes.copy(entry.data, entry.filled) : 0;
+      entry.onPiece?.(bytes);
       return true;
     }
     if (this.#pendingBytes < entry.padding) return false;
@@ -114,6 +118,7 @@ interface Entry {
   /** Data to keep, null if the entry is skipped. */
   readonly data: Buffer | null;
   filled: number;
+  readonly onPiece: ((piece: Buffer) => void) | undefined;
   readonly size: number;
   left: number;
   readonly padding: number;

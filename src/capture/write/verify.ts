@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { attempt, HostError, isHostError } from '../../base/errors.js';
-import { archiveKind, CAPTURE_LIMIT, LimitedStream, type UnpackLimit } from '../../host/recognise.js';
+import { CAPTURE_LIMIT, compressionOf, LimitedStream, type UnpackLimit } from '../../host/recognise.js';
 import { MAX_PROCESS_BYTES } from '../read/contents.js';
 import { type CapturedFile, type CaptureFault, checkManifest, fault, MANIFEST } from '../read/manifest.js';
 import { cksum, TarReader } from '../read/tar.js';
@@ -88,7 +88,7 @@ async function beginsAsGzip(path: string): Promise<boolean> {
     try {
       if (!(await file.stat()).isFile()) throw new HostError('unreadable', `${path}: not a regular file`);
       const { buffer } = await file.read(Buffer.alloc(4), 0, 4, 0);
-      return archiveKind(buffer) === 'gzip';
+      return compressionOf(buffer) === 'gzip';
     } finally {
       await file.close();
     }

@@ -5,7 +5,7 @@ import { ExecaError, execa } from 'execa';
 import { attempt, HostError } from '../../base/errors.js';
 import { safePath } from '../../base/shell.js';
 import { LineCutter } from '../../host/lines.js';
-import { archiveKind, LimitedStream, type UnpackLimit } from '../../host/recognise.js';
+import { compressionOf, LimitedStream, type UnpackLimit } from '../../host/recognise.js';
 
 /**
  * Limit of a compressed file: events of one hour of a busy machine. An uncompressed file is limited by its
@@ -54,9 +54,9 @@ export async function* packedLines(
 }
 
 async function* unpacked(path: string, limited: LimitedStream): AsyncGenerator<Buffer> {
-  const kind = archiveKind(beginning(path));
-  if (kind === 'gzip') yield* limited.of(createReadStream(path).pipe(createGunzip()) as AsyncIterable<Buffer>);
-  else if (kind === 'xz' || kind === 'zstd') yield* limited.of(unpackedBy(kind, path));
+  const compression = compressionOf(beginning(path));
+  if (compression === 'gzip') yield* limited.of(createReadStream(path).pipe(createGunzip()) as AsyncIterable<Buffer>);
+  else if (compression !== null) yield* limited.of(unpackedBy(compression, path));
   else yield* createReadStream(path, { highWaterMark: PIECE_BYTES });
 }
 

@@ -99,10 +99,27 @@ export function readHead(source: ByteSource, position: number, length: number): 
   return new DataView(bytes.buffer, 0, source.pread(bytes, wanted, position));
 }
 
+/** Descriptors of unpacked dumps by the path of the packed file. */
+const unpacked = new Map<string, number>();
+
+/** Makes later reads of a compressed file read its unpacked bytes. The descriptor stays open until the process exits. */
+export function readUnpacked(path: string, descriptor: number): void {
+  unpacked.set(path, descriptor);
+}
+
+/** Whether the unpacked bytes of a file are known. */
+export const isUnpacked = (path: string): boolean => unpacked.has(path);
+
+/** Returns the path of a file's bytes, unpacked if it is compressed, also for other processes of this user. */
+export function bytesPath(path: string): string {
+  const descriptor = unpacked.get(path);
+  return descriptor === undefined ? path : `/proc/${process.pid}/fd/${descriptor}`;
+}
+
 function open(path: string, unfit: KernelErrorCode): number {
   try {
     // O_NONBLOCK: opening a fifo does not wait for a writer.
-    return openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    return openSync(bytesPath(path), constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (cause) {
     if (path === KCORE && errorCode(cause) === 'ENOENT')
       throw new KernelError('no-live-memory', `${KCORE}: not found`, { cause });

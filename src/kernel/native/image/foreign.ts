@@ -213,7 +213,7 @@ const MAX_NAMED = 6;
 /** Description of the names that {@link DUMP} matches. */
 const NAMES = 'no vmcore, vmcore.*, *.vmcore or dump.YYYYMMDDHHMM there or one directory below';
 /** Names that kdump and similar tools give to dumps. */
-const DUMP = /^(vmcore|vmcore\.(?!log$|txt$).*|.*\.vmcore|dump\.\d{8,14})$/;
+const DUMP = /^(vmcore|vmcore\.(?!log$|txt$).*|(?:.*\.vmcore|dump\.\d{8,14})(?:\.(?:gz|xz|zst|bz2|lz4))?)$/;
 
 /** A plain `vmcore` takes precedence over copies next to it (`vmcore.flat`, `vmcore.zst`). */
 function candidates(directory: string): string[] {
