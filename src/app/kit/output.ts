@@ -60,10 +60,14 @@ export async function printStream(pieces: Iterable<string | Uint8Array>): Promis
 export function printWarnings(
   warnings: readonly { readonly code?: string | undefined; readonly message: string }[],
 ): void {
-  for (const warning of summarized(warnings)) {
-    const kind = isNote(warning) ? 'note' : 'warning';
-    process.stderr.write(`kdump-mem: ${kind}: ${asCalled(escapeText(warning.message))}\n`);
-  }
+  for (const line of warningLines(warnings)) process.stderr.write(`kdump-mem: ${line}\n`);
+}
+
+/** Returns a line for each warning. */
+export function warningLines(warnings: Parameters<typeof printWarnings>[0]): readonly string[] {
+  return summarized(warnings).map(
+    (warning) => `${isNote(warning) ? 'note' : 'warning'}: ${asCalled(escapeText(warning.message))}`,
+  );
 }
 
 /**

@@ -55,6 +55,7 @@ Examples:
   kdump-mem triage /var/crash --ndjson --output all.ndjson
                                                        one JSON line per dump; an interrupted run continues
   kdump-mem triage /nfs/crash --ndjson --shard 0/8     the first of eight parts, for eight machines
+  kdump-mem triage /var/crash --beside                 answers beside each new dump (deploy/kdump runs it)
 
 triage checks the kernel log (panics, oopses, lockups, hung tasks, the OOM killer, allocation failures,
 warnings, disk and hardware errors), the panic itself, the memory breakdown, and sockets that are not read.
@@ -76,6 +77,11 @@ const NOT_OF_CAPTURES = [
   'symbolsDir',
   'retry',
   'shard',
+  'beside',
+  'anonymize',
+  'keep',
+  'keepBytes',
+  'notify',
 ];
 
 /** Registers `kdump-mem triage`, which reports findings of a machine. */
@@ -119,6 +125,7 @@ export function registerTriage(program: Command): void {
     .option('--count <n>', 'number of checks, then exit', parseNumber)
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addOption(new Option('--as-worker').hideHelp())
+    .addOption(new Option('--beside-prefix <path>').hideHelp())
     .addHelpText('after', EXAMPLES)
     .action(answerTriage);
   addBootOption(addFromOption(addManyOptions(triage), NOT_OF_CAPTURES));
@@ -136,7 +143,7 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
     return watchTriage(() => hostTriage(options), options, severe);
   }
   const { inputsAmong, inputsBeside, inputsFrom } = await import('../kit/log-inputs.js');
-  const isOfMany = options.ndjson || options.similar;
+  const isOfMany = options.ndjson || options.similar || options.beside;
   const inputs = await (from !== undefined
     ? inputsFrom(from)
     : isOfMany

@@ -5,14 +5,21 @@ import { isLog } from '../../host/logs.js';
 import type { SymbolFile } from '../../kernel/layout.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
 import { symbolFiles } from '../../kernel/native/provenance.js';
+import type { TriageAnswer } from '../../triage/answer.js';
 import { endWithParent } from '../../triage/batch/worker.js';
+import type { TriageDetail } from '../../triage/finding.js';
 import { explainFailure } from '../kit/failure.js';
 import { type aids, openSourceImage, type SourceOptions } from '../kit/kernel-source.js';
 import type { LogInputs } from '../kit/log-inputs.js';
 import { printAnswer } from '../kit/output.js';
 import { rulesStep } from './rules.js';
 
-type LineOptions = SourceOptions & { readonly rules?: string; readonly symbolsDir?: string };
+type LineOptions = SourceOptions & {
+  readonly rules?: string;
+  readonly symbolsDir?: string;
+  /** Path of the answers to write, without their suffix. */
+  readonly besidePrefix?: string;
+};
 
 /**
  * Reads one dump for a run over many (`many.ts`), and prints the part of the dump's line between its name and
@@ -35,7 +42,15 @@ async function summaryOf(options: LineOptions): Promise<SummaryJson> {
   const { textTriage, withLogBeside } = await import('./text-log.js');
   const { inputsBeside } = await import('../kit/log-inputs.js');
   const { vmcore = [] } = options;
-  const textOf = async (inputs: LogInputs) => textSummaryJson(await textTriage(inputs, options));
+  const { besidePrefix } = options;
+  const written = async (answer: TriageAnswer, detail?: TriageDetail): Promise<void> => {
+    if (besidePrefix !== undefined) (await import('./beside.js')).writeAnswers(besidePrefix, answer, vmcore, detail);
+  };
+  const textOf = async (inputs: LogInputs) => {
+    const answer = await textTriage(inputs, options);
+    await written(answer);
+    return textSummaryJson(answer);
+  };
   const [path = ''] = vmcore;
   const rules = options.rules === undefined ? undefined : await rulesStep(options.rules);
   let noted: NotedFacts = {};
@@ -52,7 +67,10 @@ async function summaryOf(options: LineOptions): Promise<SummaryJson> {
       noted = notedIn(image, kernel.vmcoreinfo);
       needTables(kernel);
       const answer = await withLogBeside(triage(kernel), vmcore);
-      return summaryJson(rules ? rules(answer, kernel) : answer, noted, used);
+      const found = rules ? rules(answer, kernel) : answer;
+      if (besidePrefix !== undefined)
+        await written(found, (await import('../../triage/finding.js')).triageDetail(kernel));
+      return summaryJson(found, noted, used);
     } finally {
       image.close();
     }

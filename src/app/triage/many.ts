@@ -8,15 +8,16 @@ import { EarlierLines, type ResumedLine } from '../../triage/batch/earlier-lines
 import { FiledLines, type LineOutput, StreamedLines } from '../../triage/batch/output.js';
 import type { Found, FoundDump } from '../../triage/batch/search.js';
 import { isOfShard, type Shard } from '../../triage/batch/shard.js';
-import { inTurns, runWorker } from '../../triage/batch/worker.js';
+import { inTurns, runWorker, type WorkerLimits } from '../../triage/batch/worker.js';
 import type { FailOn } from '../../triage/finding.js';
 import { EXIT } from '../kit/failure.js';
-import { printText } from '../kit/output.js';
+import { printText, printWarnings } from '../kit/output.js';
 import { Progress, terminalWidth } from '../kit/terminal.js';
+import { BesideLines, type BesideOptions, isAnswered, removeOldExtracts, writeBeside } from './beside.js';
 import { type Jobs, shareOut } from './jobs.js';
 
-/** Number of dumps. */
-export interface ManyOptions {
+/** Options of a run over many dumps. */
+export interface ManyOptions extends BesideOptions {
   readonly jobs?: number;
   /** Seconds for each dump. */
   readonly timeout?: number;
@@ -31,6 +32,8 @@ export interface ManyOptions {
   /** Groups the table by kind of problem. */
   readonly similar?: true;
   readonly strict?: true;
+  /** Writes the answer beside each dump that has none. */
+  readonly beside?: true;
   /** File of custom rules, read by each process. */
   readonly rules?: string;
   /** SHA-256 of that file. */
@@ -52,9 +55,13 @@ export async function triageMany(search: () => Found, options: ManyOptions, fail
   const begun = performance.now();
   const jobs = shareOut(options);
   const found = search();
-  const table = options.ndjson ? undefined : new TableLines(options.similar === true);
+  const { beside = false } = options;
+  const lines = beside ? new BesideLines() : new TableLines(options.similar === true);
+  const table = options.ndjson ? undefined : lines;
   const { shard } = options;
-  const mine = found.dumps.filter(({ place }) => shard === undefined || isOfShard(place, shard));
+  const mine = found.dumps.filter(
+    (dump) => (shard === undefined || isOfShard(dump.place, shard)) && !(beside && isAnswered(dump)),
+  );
   const earlier = new EarlierLines(parseLine);
   for (const file of options.resume ?? []) earlier.take(file, false);
   const output: LineOutput =
@@ -62,11 +69,12 @@ export async function triageMany(search: () => Found, options: ManyOptions, fail
   try {
     const run = new Run(mine, earlier, output, options, jobs);
     await run.all();
+    if (beside) removeOldExtracts(found.dumps, options);
     const isMine = new Set(mine.map(({ dump }) => dump));
     const kept = earlier.own().filter(({ dump }) => !isMine.has(dump));
-    const lines = [...run.lines, ...kept];
+    const all = [...run.lines, ...kept];
     const seconds = (performance.now() - begun) / 1000;
-    const end = endJson(lines, {
+    const end = endJson(all, {
       found,
       failing,
       seconds,
@@ -76,10 +84,10 @@ export async function triageMany(search: () => Found, options: ManyOptions, fail
       otherShards: found.dumps.length - mine.length,
     });
     output.finish(
-      lines.map(({ dump }) => dump),
+      all.map(({ dump }) => dump),
       formatJson(end),
     );
-    process.exitCode = statusOf(end, found, options);
+    process.exitCode = run.problems > 0 ? EXIT.unreadable : statusOf(end, found, options);
   } finally {
     output.close();
     earlier.close();
@@ -101,6 +109,8 @@ class Run {
   /** Parsed lines of the dumps. */
   readonly lines: ResumedLine[] = [];
   resumed = 0;
+  /** Answers that could not be written. */
+  problems = 0;
   readonly #dumps: readonly FoundDump[];
   readonly #earlier: EarlierLines;
   readonly #output: LineOutput;
@@ -148,7 +158,7 @@ class Run {
       return;
     }
     const begun = performance.now();
-    const answer = await this.#read(dump);
+    const answer = await (this.#options.beside ? this.#answerBeside(dump) : this.#read(dump));
     const line = lineJson(facts, answer, (performance.now() - begun) / 1000);
     this.#write(index, line);
     this.#progress.done(line.ok);
@@ -162,7 +172,20 @@ class Run {
     this.#output.write(index, line.dump, text, parsed);
   }
 
-  async #read({ files, unfit }: FoundDump): Promise<SummaryJson> {
+  #answerBeside(dump: FoundDump): Promise<SummaryJson> {
+    const onProblem = (message: string): void => {
+      this.problems++;
+      this.#progress.clear();
+      printWarnings([{ message }]);
+    };
+    return writeBeside(dump, this.#options, this.#limits(), (words) => this.#read(dump, words), onProblem);
+  }
+
+  #limits(): WorkerLimits {
+    return { seconds: this.#options.timeout ?? FOLDER_SECONDS, bytes: this.#jobs.bytes };
+  }
+
+  async #read({ files, unfit }: FoundDump, more: readonly string[] = []): Promise<SummaryJson> {
     if (unfit) return failedJson({ ...unfit, signal: null });
     const { rules, symbolsDir } = this.#options;
     const named = files.flatMap((file) => ['--vmcore', file]);
@@ -172,9 +195,9 @@ class Run {
       ...named,
       ...(rules ? ['--rules', rules] : []),
       ...(symbolsDir ? ['--symbols-dir', symbolsDir] : []),
+      ...more,
     ];
-    const limits = { seconds: this.#options.timeout ?? FOLDER_SECONDS, bytes: this.#jobs.bytes };
-    const end = await runWorker(words, limits);
+    const end = await runWorker(words, this.#limits());
     if ('failure' in end) return failedJson(end.failure);
     return answerOf(end.text);
   }

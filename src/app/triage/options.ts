@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { once } from '../../base/util.js';
 import { STDIN } from '../../host/text-input.js';
 import { type Found, findDumps } from '../../triage/batch/search.js';
@@ -38,10 +38,31 @@ export function addManyOptions(command: Command): Command {
     .option('--resume <file>', 'several dumps: reuse lines of an earlier run (repeatable)', collectFiles)
     .option('--symbols-dir <dir>', 'several dumps: folder with vmlinux or System.map files for dumps without symbols')
     .option('--retry', 'with --output or --resume: read unreadable dumps again')
+    .addOption(
+      new Option(
+        '--beside',
+        'write kdump-mem.txt, .html, .json and .extract beside each dump that has none, for a service',
+      ).conflicts(['json', 'html', 'verbose', 'brief', 'similar', 'output', 'resume', 'live', 'engine']),
+    )
+    .option('--anonymize', 'with --beside: anonymize extracts (see extract)')
+    .option('--keep <n>', 'with --beside: number of extracts to keep, the newest (default: all)', parseWhole(0, 1e6))
+    .option('--keep-bytes <size>', 'with --beside: size of extracts to keep, such as 1G', sizeFrom(0, 'a size'))
+    .option('--notify <program>', 'with --beside: program to run for each new answer, with its text on stdin')
     .option('--shard <i/n>', 'several dumps: read one part of them, such as 0/8; or slurm, kubernetes/N', shardOf);
 }
 
-const OF_MANY = ['ndjson', 'similar', 'jobs', 'timeout', 'workerMemory', 'resume', 'shard', 'symbolsDir'] as const;
+const OF_MANY = [
+  'ndjson',
+  'similar',
+  'jobs',
+  'timeout',
+  'workerMemory',
+  'resume',
+  'shard',
+  'symbolsDir',
+  'beside',
+] as const;
+const OF_BESIDE = ['anonymize', 'keep', 'keepBytes', 'notify'] as const;
 /** Options that apply only to one kernel or one dump. */
 const OF_ONE = ['live', 'json', 'vmlinux', 'symbols', 'types', 'crash', 'map', 'verbose', 'html'] as const;
 
@@ -59,6 +80,8 @@ export function manyOptions(
   const { engine, vmcore, output, resume, retry, ndjson, similar, symbolsDir } = options;
   const option = OF_MANY.find((name) => options[name] !== undefined);
   if (output !== undefined && !ndjson) throw new UsageError('--output needs --ndjson');
+  const lacking = OF_BESIDE.find((name) => options[name] !== undefined && !options.beside);
+  if (lacking !== undefined) throw new UsageError(`${optionOf(lacking)} needs --beside`);
   if (retry && output === undefined && resume === undefined) throw new UsageError('--retry needs --output or --resume');
   const one = OF_ONE.find((name) => options[name] !== undefined);
   const crash = engine === 'crash' || engine === 'verify';

@@ -55,6 +55,9 @@ export interface Found {
 /** Maximum directory depth; a path has at most 4096 bytes. */
 const DEEPEST = 256;
 
+/** Extracts that `triage --beside` writes: another dump is their subject. */
+const OWN_EXTRACT = /(?:^|\.)kdump-mem\.extract$/;
+
 interface Sighted extends FoundDump {
   /** Key that all parts of a split dump in a directory share. */
   readonly partOf?: string;
@@ -127,6 +130,7 @@ class Search {
     for (const entry of entries) {
       const [at, below] = [join(path, entry.name), join(place, entry.name)];
       if (entry.isDirectory()) this.#folder(at, join(real, entry.name), below, depth + 1);
+      else if (entry.isFile() && OWN_EXTRACT.test(entry.name)) this.#otherFiles++;
       else if (entry.isFile()) this.#file(at, join(real, entry.name), below, false);
       else if (entry.isSymbolicLink()) this.#links++;
       else this.#special++;

@@ -1,0 +1,213 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chownSync, closeSync, lstatSync, openSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { uptime } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import type { PageFacts } from '../../answers/html/page.js';
+import { triageHtml } from '../../answers/triage/html/page.js';
+import { triageJson } from '../../answers/triage/json.js';
+import type { SummaryJson, TriageLineJson } from '../../answers/triage/line-schema.js';
+import { triageText } from '../../answers/triage/text.js';
+import { errorCode } from '../../base/errors.js';
+import { escapeText } from '../../base/escape.js';
+import { OutputError, OutputFile } from '../../base/output-file.js';
+import { safePath, shellPath } from '../../base/shell.js';
+import { formatJson } from '../../base/util.js';
+import { endGroup } from '../../host/child.js';
+import type { TriageAnswer } from '../../triage/answer.js';
+import type { LineOutput } from '../../triage/batch/output.js';
+import type { FoundDump } from '../../triage/batch/search.js';
+import { runWorker, type WorkerLimits } from '../../triage/batch/worker.js';
+import type { TriageDetail } from '../../triage/finding.js';
+import { printText, warningLines } from '../kit/output.js';
+import { VERSION } from '../kit/version.js';
+
+/** What to write beside dumps. */
+export interface BesideOptions {
+  /** Replaces names and addresses in extracts, and leaves the log out. */
+  readonly anonymize?: true;
+  /** Number of extracts to keep, the newest; all by default. */
+  readonly keep?: number;
+  /** Bytes of extracts to keep. */
+  readonly keepBytes?: number;
+  /** A program that receives the text of each new answer on stdin. */
+  readonly notify?: string;
+}
+
+/** A file that changed more recently may still be written: by a copy, or, with this name, by kdump. */
+const SETTLED_MS = 30_000;
+const INCOMPLETE = /-incomplete$/;
+const INCOMPLETE_MS = 3_600_000;
+const NOTIFY_MS = 60_000;
+
+/** The answer that is written last: where it exists and is newer, the dump was read. */
+const LAST = 'json';
+
+/** Names that kdump gives to the only dump of a folder. Other dumps share one. */
+const ALONE = /^(?:vmcore|dump\.\d{8,14})(?:[.-]|$)/;
+
+/** Returns the path of the answers of a dump, without their suffix. */
+function prefixOf({ dump }: FoundDump): string {
+  const name = basename(dump);
+  return join(dirname(dump), ALONE.test(name) ? 'kdump-mem' : `${name}.kdump-mem`);
+}
+
+/** Whether a dump has its answers, or is not complete yet. */
+export function isAnswered(dump: FoundDump, now = Date.now()): boolean {
+  const { mtime = 0 } = dump;
+  if (now - mtime < (INCOMPLETE.test(dump.dump) ? INCOMPLETE_MS : SETTLED_MS)) return true;
+  const last = statSync(`${prefixOf(dump)}.${LAST}`, { throwIfNoEntry: false });
+  return last !== undefined && last.mtimeMs >= mtime;
+}
+
+/** Removes files that a run before this boot began to write and did not finish. */
+function removePartial(prefix: string): void {
+  const boot = Date.now() - uptime() * 1000;
+  const begin = `.${basename(prefix)}.`;
+  for (const name of readdirSync(dirname(prefix))) {
+    if (!name.startsWith(begin) || !/\.(?:txt|html|json|extract)\.[0-9a-f]{12}\.partial$/.test(name)) continue;
+    const path = join(dirname(prefix), name);
+    if ((lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? boot) < boot) rmSync(path, { force: true });
+  }
+}
+
+/**
+ * Writes an extract and the answers of one dump beside it. The JSON is written last, so an interrupted run is repeated.
+ *
+ * @param read reads the dump in a worker process, with more words for its command line
+ * @param onProblem receives what could not be written
+ */
+export async function writeBeside(
+  found: FoundDump,
+  options: BesideOptions,
+  limits: WorkerLimits,
+  read: (words: readonly string[]) => Promise<SummaryJson>,
+  onProblem: (message: string) => void,
+): Promise<SummaryJson> {
+  const prefix = prefixOf(found);
+  removePartial(prefix);
+  let noExtract: string | undefined;
+  if (found.unfit === undefined) {
+    const what = options.anonymize ? ['--anonymize', '--with-memory', '--with-stacks'] : ['--with-triage'];
+    const named = found.files.flatMap((file) => ['--vmcore', file]);
+    const words = ['extract', ...what, '--force', '--output', `${prefix}.extract`, ...named];
+    const end = await runWorker(words, limits);
+    if ('failure' in end) noExtract = end.failure.message;
+  }
+  const answer = await read(['--beside-prefix', prefix]);
+  if (noExtract !== undefined && answer.ok) onProblem(`${found.dump}: no extract (${noExtract})`);
+  if (answer.findings === null) {
+    const { code, message } = answer.error ?? { code: '', message: 'unknown' };
+    // Repeated by the next run.
+    if (PASSING.includes(code)) {
+      onProblem(message);
+      return answer;
+    }
+    try {
+      write(`${prefix}.txt`, `${escapeText(message)}\n`);
+      write(`${prefix}.${LAST}`, formatJson(answer, 2));
+    } catch (error) {
+      if (!(error instanceof OutputError)) throw error;
+      onProblem(error.message);
+      return answer;
+    }
+  }
+  giveAway(found, prefix);
+  if (options.notify !== undefined) {
+    const failure = await notified(options.notify, `${prefix}.txt`);
+    if (failure !== undefined) onProblem(failure);
+  }
+  return answer;
+}
+
+/** Writes the answers of a dump that was read. @throws {OutputError} */
+export function writeAnswers(
+  prefix: string,
+  answer: TriageAnswer,
+  vmcore: readonly string[],
+  detail: TriageDetail | undefined,
+): void {
+  const source = vmcore.map((file) => `--vmcore ${shellPath(file)}`).join(' ');
+  const facts: PageFacts = { source, version: VERSION, made: new Date() };
+  const text = triageText(answer, { width: null, source });
+  write(`${prefix}.txt`, [text, ...warningLines(answer.warnings)].join('\n'));
+  write(`${prefix}.html`, `${triageHtml(answer, detail, facts)}\n`);
+  write(`${prefix}.${LAST}`, formatJson(triageJson(answer), 2));
+}
+
+function write(path: string, text: string): void {
+  const file = new OutputFile(path, true);
+  try {
+    file.write(0, Buffer.from(text.endsWith('\n') ? text : `${text}\n`));
+    file.finish();
+  } finally {
+    file.discard();
+  }
+}
+
+/** Why a dump has no answer now, and may have one later. */
+const PASSING: readonly string[] = ['cannot-write', 'killed', 'exhausted', 'worker-failed'];
+
+/** Gives the answers the owner of the dump, as far as this process may. */
+function giveAway({ dump }: FoundDump, prefix: string): void {
+  const { uid, gid } = statSync(dump, { throwIfNoEntry: false }) ?? {};
+  if (uid === undefined || gid === undefined) return;
+  for (const suffix of ['txt', 'html', 'json', 'extract']) {
+    try {
+      chownSync(`${prefix}.${suffix}`, uid, gid);
+    } catch {
+      // They keep the owner of this process.
+    }
+  }
+}
+
+/** Runs a program with a text on stdin; its output is discarded. Returns why it failed. */
+async function notified(program: string, text: string): Promise<string | undefined> {
+  let input: number;
+  try {
+    input = openSync(text, 'r');
+  } catch (error) {
+    return `${text}: cannot be read (${errorCode(error)})`;
+  }
+  const child = spawn(program, [], { stdio: [input, 'ignore', 'ignore'], env: { PATH: safePath() }, detached: true });
+  const timer = setTimeout(() => endGroup(child), NOTIFY_MS);
+  try {
+    const [status, signal] = await once(child, 'exit');
+    return status === 0 ? undefined : `${program} ended with ${signal === null ? `status ${status}` : signal}`;
+  } catch (error) {
+    return `${program} cannot be started (${errorCode(error)})`;
+  } finally {
+    clearTimeout(timer);
+    closeSync(input);
+  }
+}
+
+/** Removes the oldest extracts beside these dumps, until the rest is within the limits. */
+export function removeOldExtracts(dumps: readonly FoundDump[], { keep, keepBytes }: BesideOptions): void {
+  if (keep === undefined && keepBytes === undefined) return;
+  const paths = new Set(dumps.map((dump) => `${prefixOf(dump)}.extract`));
+  const extracts = [...paths].flatMap((path) => {
+    const stat = lstatSync(path, { throwIfNoEntry: false });
+    return stat?.isFile() ? [{ path, size: stat.size, at: stat.mtimeMs }] : [];
+  });
+  let bytes = 0;
+  for (const [index, { path, size }] of extracts.sort((one, other) => other.at - one.at).entries()) {
+    bytes += size;
+    if (index >= (keep ?? Number.POSITIVE_INFINITY) || bytes > (keepBytes ?? Number.POSITIVE_INFINITY))
+      rmSync(path, { force: true });
+  }
+}
+
+/** Prints a line for each dump as soon as it was read. */
+export class BesideLines implements LineOutput {
+  write(_index: number, dump: string, text: string): void {
+    const { error, findings }: Pick<TriageLineJson, 'error' | 'findings'> = JSON.parse(text);
+    const why = error?.message.replace(`${dump}: `, '');
+    const what = findings?.[0]?.words ?? (error ? undefined : 'no findings');
+    printText(escapeText(`${dump}: ${[why, what].filter((part) => part !== undefined).join(' ')}`));
+  }
+
+  finish(): void {}
+
+  close(): void {}
+}

@@ -1,0 +1,206 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { execa } from 'execa';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { triageSchema } from '../../../src/answers/triage/schema.js';
+import { commandPath, kdumpMem } from '../../support/cli.js';
+import { fixture } from '../../support/fixtures.js';
+import { scratchFolder } from '../../support/scratch.js';
+
+const folder = scratchFolder('beside-');
+const crash = join(folder, 'crash');
+const at = (path: string) => join(crash, path);
+const dump = readFileSync(fixture('6.1').vmcore);
+const HOUR = 3600;
+
+/** Writes a dump as kdump does, an hour ago. */
+function kdump(path: string, bytes: Uint8Array = dump, seconds = HOUR): void {
+  mkdirSync(join(crash, path, '..'), { recursive: true });
+  writeFileSync(at(path), bytes);
+  const then = Date.now() / 1000 - seconds;
+  utimesSync(at(path), then, then);
+}
+
+const beside = (...words: readonly string[]) => kdumpMem('triage', '--beside', '--jobs', '1', ...words, crash);
+/** Whether a process reads or writes in the folder. */
+const isWorking = () =>
+  readdirSync('/proc').some((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(crash);
+    } catch {
+      return false;
+    }
+  });
+const ANSWERS = ['kdump-mem.extract', 'kdump-mem.html', 'kdump-mem.json', 'kdump-mem.txt'];
+
+beforeEach(() => {
+  rmSync(crash, { recursive: true, force: true });
+  mkdirSync(crash);
+});
+
+describe('triage --beside', () => {
+  test('writes four answers beside a dump of each distribution, once', async () => {
+    kdump('202611200412/dump.202611200412');
+    kdump('127.0.0.1-2026-11-20-04:12:00/vmcore');
+    kdump('compressed/vmcore.gz', gzipSync(dump, { level: 1 }));
+    kdump('vm1.vmcore');
+    kdump('202611200500/dump-incomplete', dump, HOUR / 2);
+    kdump('127.0.0.1-2026-11-20-05:00:00/vmcore-incomplete', dump, HOUR / 2);
+    kdump('copying/vmcore', dump, -HOUR);
+    const first = await beside();
+    expect(first).toMatchObject({ status: 0, stderr: '' });
+    const read = [at('127.0.0.1-2026-11-20-04:12:00/vmcore'), at('202611200412/dump.202611200412')];
+    const lines = first.stdout.trimEnd().split('\n');
+    expect(lines.map((line) => line.split(': ')[0])).toEqual([...read, at('compressed/vmcore.gz'), at('vm1.vmcore')]);
+    expect(readdirSync(at('202611200412'))).toEqual(['dump.202611200412', ...ANSWERS]);
+    expect(readdirSync(at('127.0.0.1-2026-11-20-04:12:00'))).toEqual([...ANSWERS, 'vmcore']);
+    expect(readdirSync(at('compressed'))).toEqual([...ANSWERS, 'vmcore.gz']);
+    for (const name of ANSWERS) expect(existsSync(at(`vm1.vmcore.${name}`))).toBe(true);
+    expect(readdirSync(at('202611200500'))).toEqual(['dump-incomplete']);
+    expect(readdirSync(at('copying'))).toEqual(['vmcore']);
+
+    const alone = await kdumpMem('triage', at('vm1.vmcore'));
+    expect(readFileSync(at('vm1.vmcore.kdump-mem.txt'), 'utf8')).toBe(
+      alone.stdout + alone.stderr.replaceAll('kdump-mem: warning: ', 'warning: '),
+    );
+    const json = triageSchema.parse(JSON.parse(readFileSync(at('vm1.vmcore.kdump-mem.json'), 'utf8')));
+    expect(json).toEqual(JSON.parse((await kdumpMem('triage', '--json', at('vm1.vmcore'))).stdout));
+    expect(readFileSync(at('vm1.vmcore.kdump-mem.html'), 'utf8')).toMatch(/^<!doctype html>[\s\S]*<\/html>\n$/i);
+    const kept = await kdumpMem('triage', '--json', at('vm1.vmcore.kdump-mem.extract'));
+    expect(JSON.parse(kept.stdout).findings).toEqual(json.findings);
+    for (const name of ANSWERS) expect(statSync(at(`vm1.vmcore.${name}`)).mode & 0o777).toBe(0o600);
+
+    // Neither the dumps nor the extracts are read again.
+    expect(await beside()).toMatchObject({ status: 0, stdout: '', stderr: '' });
+    const all = await kdumpMem('triage', '--ndjson', crash);
+    expect(all.stdout).not.toContain('kdump-mem.extract');
+    // A dump that was replaced is another one.
+    kdump('vm1.vmcore', dump, -1);
+    utimesSync(at('vm1.vmcore.kdump-mem.json'), 1, 1);
+    kdump('vm1.vmcore');
+    expect((await beside()).stdout).toContain(`${at('vm1.vmcore')}: `);
+  });
+
+  test('a dump that cannot be read gets the reason, once', async () => {
+    kdump('a/vmcore', dump.subarray(0, 100_000));
+    const first = await beside();
+    expect(first.status).toBe(3);
+    expect(first.stdout).toMatch(/vmcore: truncated [^\n]+\n$/);
+    expect(readFileSync(at('a/kdump-mem.txt'), 'utf8')).toBe(first.stdout);
+    expect(readdirSync(at('a'))).toEqual(['kdump-mem.json', 'kdump-mem.txt', 'vmcore']);
+    expect(await beside()).toMatchObject({ status: 0, stdout: '' });
+  });
+
+  test('a dump that kdump did not complete is read after an hour', async () => {
+    kdump('a/vmcore-incomplete', dump.subarray(0, 100_000), HOUR + 60);
+    kdump('a/vmcore-dmesg.txt', Buffer.from('[    1.000000] Kernel panic - not syncing: sysrq triggered crash\n'));
+    expect((await beside()).stdout).toContain('sysrq triggered crash');
+    expect(readFileSync(at('a/kdump-mem.txt'), 'utf8')).toMatch(/truncated/);
+  });
+
+  test('the log that kdump saved without a dump is read', async () => {
+    kdump('a/vmcore-dmesg.txt', Buffer.from('[    1.000000] Kernel panic - not syncing: sysrq triggered crash\n'));
+    expect((await beside()).stdout).toContain('sysrq triggered crash');
+    expect(readFileSync(at('a/kdump-mem.txt'), 'utf8')).toContain('sysrq triggered crash');
+  });
+
+  test('only the newest extracts are kept', async () => {
+    for (const name of ['a', 'b', 'c']) kdump(`${name}/vmcore`);
+    await beside('--keep', '2');
+    expect(['a', 'b', 'c'].filter((name) => existsSync(at(`${name}/kdump-mem.extract`)))).toEqual(['b', 'c']);
+    expect(['a', 'b', 'c'].every((name) => existsSync(at(`${name}/kdump-mem.json`)))).toBe(true);
+    await beside('--keep-bytes', '1K');
+    expect(['a', 'b', 'c'].filter((name) => existsSync(at(`${name}/kdump-mem.extract`)))).toEqual([]);
+    expect(await beside()).toMatchObject({ stdout: '' });
+  });
+
+  test('an extract can be anonymized', async () => {
+    kdump('a/vmcore');
+    expect(await beside('--anonymize')).toMatchObject({ status: 0, stderr: '' });
+    const { stdout } = await kdumpMem('log', at('a/kdump-mem.extract'));
+    expect(stdout).toBe('');
+  });
+
+  test('a program gets the text on stdin, and nothing of the dump otherwise', async () => {
+    const program = join(folder, 'notify');
+    writeFileSync(program, `#!/bin/sh\n{ cat; echo "arguments: $#"; env; } > ${folder}/message\n`);
+    chmodSync(program, 0o755);
+    kdump('a/vmcore');
+    expect(await beside('--notify', program)).toMatchObject({ status: 0, stderr: '' });
+    const message = readFileSync(join(folder, 'message'), 'utf8');
+    expect(message).toContain(readFileSync(at('a/kdump-mem.txt'), 'utf8'));
+    expect(message.split('arguments: ')[1]).toMatch(/^0\n(?:(?:PATH|PWD|SHLVL|_)=[^\n]*\n)*$/);
+  });
+
+  test.each([
+    ['/nonexistent', 'cannot be started (ENOENT)'],
+    ['/bin/false', 'ended with status 1'],
+  ])('the failure of %s does not change the answers', async (program, why) => {
+    kdump('a/vmcore');
+    const { status, stderr } = await beside('--notify', program);
+    expect([status, stderr]).toEqual([3, `kdump-mem: warning: ${program} ${why}\n`]);
+    expect(readdirSync(at('a'))).toEqual([...ANSWERS, 'vmcore']);
+  });
+
+  test('a full disk loses nothing that was there, and the next run completes', async () => {
+    kdump('a/vmcore');
+    await beside();
+    const before = readFileSync(at('a/kdump-mem.extract'));
+    kdump('a/vmcore', dump, HOUR / 2);
+    utimesSync(at('a/kdump-mem.json'), 1, 1);
+    // No file can have more than 4 KiB: the text and the page fail, too.
+    const ran = await execa(
+      'bash',
+      ['-c', 'ulimit -f 4; exec "$0" "$@"', process.execPath, commandPath('kdump-mem'), 'triage', '--beside', crash],
+      { reject: false },
+    );
+    expect(ran.exitCode).toBe(3);
+    expect(ran.stderr).toContain('EFBIG');
+    expect(readFileSync(at('a/kdump-mem.extract')).equals(before)).toBe(true);
+    expect(readdirSync(at('a'))).toEqual([...ANSWERS, 'vmcore']);
+    expect(await beside()).toMatchObject({ status: 0 });
+    expect(statSync(at('a/kdump-mem.json')).mtimeMs).toBeGreaterThan(statSync(at('a/vmcore')).mtimeMs);
+  });
+
+  test.each(['kdump-mem.extract', 'kdump-mem.txt', 'kdump-mem.html'])(
+    'a run that is killed when it has written %s leaves whole files, and is repeated',
+    async (last) => {
+      kdump('a/vmcore');
+      const run = execa(process.execPath, [commandPath('kdump-mem'), 'triage', '--beside', crash], { reject: false });
+      await vi.waitFor(() => expect(existsSync(at(`a/${last}`))).toBe(true), { timeout: 120_000, interval: 1 });
+      run.kill('SIGKILL');
+      await run;
+      // Its worker exits with it. What that was writing has another name.
+      await vi.waitFor(() => expect(isWorking()).toBe(false), { timeout: 120_000 });
+      const partial = readdirSync(at('a')).filter((name) => name.endsWith('.partial'));
+      for (const name of partial) utimesSync(at(`a/${name}`), 1, 1);
+      if (existsSync(at('a/kdump-mem.html')))
+        expect(readFileSync(at('a/kdump-mem.html'), 'utf8')).toMatch(/<\/html>\n$/i);
+      rmSync(at('a/kdump-mem.json'), { force: true });
+      expect(await beside()).toMatchObject({ status: 0, stderr: '' });
+      expect(readdirSync(at('a'))).toEqual([...ANSWERS, 'vmcore']);
+    },
+  );
+
+  test.each([
+    [['--keep', '3'], /--keep needs --beside/],
+    [['--beside', '--json'], /'--beside' cannot be used with option '--json'/],
+    [['--beside'], /no input: name dumps/],
+  ])('%j is refused', async (words, message) => {
+    kdump('a/vmcore');
+    const { status, stderr } = await kdumpMem('triage', ...words, ...(words.length > 1 ? [crash] : []));
+    expect(status).toBe(2);
+    expect(stderr).toMatch(message);
+  });
+});
