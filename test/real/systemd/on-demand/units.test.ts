@@ -21,7 +21,8 @@ const EATS = {
 };
 const COLLECTOR = '/var/lib/prometheus/node-exporter';
 const STORE = '/var/lib/kdump-mem/watch.ndjson';
-const OURS = ['skcheck.service', 'kdump-mem-watch.service', 'kdump-mem-snapshot.service'];
+const OURS = ['skcheck.service', 'kdump-mem-watch.service', 'kdump-mem-snapshot.service', 'kdump-mem-triage.service'];
+const EXAMPLE = '/usr/share/doc/kdump-mem/examples/incident.vmcore';
 
 let machine: SystemdGuest;
 beforeAll(async () => {
@@ -147,6 +148,34 @@ test(
     expect(said[0]).toMatch(/^kdump-mem: waiting for memory pressure/);
     expect(said[1]).toMatch(/^\S+Z the OOM killer has killed 1 process$/);
     expect(said.slice(2)).toEqual([expect.stringContaining(`${archives}: `)]);
+  },
+  3 * MOST_MS,
+);
+
+test(
+  'dumps get their answers after the boot, and when they arrive',
+  async () => {
+    const crash = '/var/crash';
+    const arrives = (folder: string) =>
+      machine.inside(`mkdir -p /tmp/new && cp ${EXAMPLE} /tmp/new/vmcore && touch -d '1 hour ago' /tmp/new/vmcore &&
+        mkdir -p ${crash} && mv /tmp/new ${crash}/${folder}`);
+    await arrives('127.0.0.1-2026-11-20-04:12:00');
+    await machine.inside('systemctl enable --now kdump-mem-triage.path kdump-mem-triage.timer 2>&1');
+    await machine.inside('systemctl start kdump-mem-triage.service');
+    await arrives('127.0.0.1-2026-11-21-04:12:00');
+    await machine.until(`test -e ${crash}/127.0.0.1-2026-11-21-04:12:00/kdump-mem.json`);
+    const listed = 'kdump-mem.extract kdump-mem.html kdump-mem.json kdump-mem.txt vmcore';
+    for (const day of [20, 21]) {
+      const folder = `${crash}/127.0.0.1-2026-11-${day}-04:12:00`;
+      expect((await machine.inside(`cd ${folder}; echo *`)).trim()).toBe(listed);
+      expect(await machine.inside(`cat ${folder}/kdump-mem.txt`)).toContain('pid 177 (report-worker)');
+    }
+    await machine.until('systemctl show kdump-mem-triage -p ActiveState | grep -qx ActiveState=inactive');
+    expect(await machine.inside('systemctl show kdump-mem-triage -p Result')).toBe('Result=success\n');
+    const lines = await wrote('kdump-mem-triage');
+    expect(lines.map((line) => line.split('/vmcore: ')[0])).toEqual(
+      [20, 21].map((day) => `${crash}/127.0.0.1-2026-11-${day}-04:12:00`),
+    );
   },
   3 * MOST_MS,
 );
