@@ -128,7 +128,7 @@ export async function findLogs(folder: string, within = folderLimit()): Promise<
 export function logBeside(dump: string): LogSource | undefined {
   const base = basename(dump);
   if (!/^(?:vmcore|dump)\b/.test(base)) return undefined;
-  const [date] = /\d{12}$/.exec(base) ?? [];
+  const [date] = /\d{12}(?=\.|$)/.exec(base) ?? [];
   const names = listed(dirname(dump)).filter((name) => KDUMP_LOG.test(name));
   const name =
     names.find((name) => date !== undefined && name.endsWith(`.${date}`)) ??
