@@ -92,6 +92,8 @@ export const HOST_ERROR_CODES = [
   'denied',
   'unreadable',
   'blocked',
+  /** A capture does not contain the mappings of a large process, which blocks while they are read. */
+  'large',
   'no-such-process',
   'no-such-netns',
   'netns-closed',

@@ -147,8 +147,11 @@ export class ProcessGrowth<H extends History = History> {
       this.#tracks.set(key, track);
     }
     if (held) {
-      // Values that were measured differently are not comparable.
-      if (track.by !== undefined && track.by !== held.by) track.series = this.kind.make();
+      // Values that were measured differently are not comparable, nor are sums with them.
+      if (track.by !== undefined && track.by !== held.by) {
+        track.series = this.kind.make();
+        this.#restartSums();
+      }
       track.by = held.by;
       if (!track.series.add(at, held.bytes)) {
         // Either its time or an earlier one is wrong; it is unknown which.
@@ -167,6 +170,11 @@ export class ProcessGrowth<H extends History = History> {
     if (this.faultsSince === 'last' || !track.faults) track.faults = faults;
     track.sample = sample;
     track.seenAt = at;
+  }
+
+  #restartSums(): void {
+    const { make } = this.kind;
+    this.#loss = { ...this.#loss, held: make(), rest: make(), restOfSeen: make() };
   }
 
   /** Removes exited processes: in partial samples those whose pid belongs to another process. */

@@ -22,6 +22,16 @@ export interface SmapsSums {
   readonly locked: number | null;
 }
 
+/** Choices of `--pss`: processes whose PSS is read. */
+export const PSS_CHOICES = ['small', 'all'] as const;
+export type PssChoice = (typeof PSS_CHOICES)[number];
+
+/**
+ * A process is large if it has more than this in memory, or in swap. The kernel generates smaps_rollup under the
+ * process's mmap_lock, about 14 ms per GiB of 4 KiB pages, during which it can map and unmap nothing.
+ */
+export const LARGE_BYTES = 512 * 2 ** 20;
+
 /** Identity and properties of a process beside its memory; null: not readable. Text is untrusted. */
 export interface ProcessIdentity {
   readonly pid: number;
@@ -40,8 +50,10 @@ export interface ProcessIdentity {
 export interface ProcessMemoryRecord extends ProcessIdentity {
   /** VmRSS and its parts, which every user can read in /proc/PID/status. */
   readonly status: StatusSizes | null;
-  /** Null: permission denied, `blocked`, or `unread`. */
+  /** Null: permission denied, `isLarge`, `blocked`, or `unread`. */
   readonly sums: SmapsSums | null;
+  /** Whether its smaps was not read because it is large. */
+  readonly isLarge?: boolean;
   /** Whether its smaps could not be read because its mmap_lock was held. */
   readonly blocked?: boolean;
   /** Why smaps was not read, unless permission was denied or it is `blocked`. */

@@ -34,6 +34,8 @@ export const WARNING_CODES = [
    * missing.
    */
   'freed-while-read',
+  /** PSS of large processes was not requested (--pss all). */
+  'pss-not-read',
 ] as const;
 export type WarningCode = (typeof WARNING_CODES)[number];
 

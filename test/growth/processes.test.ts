@@ -76,6 +76,8 @@ describe('growing processes', () => {
       minutes(60, (at) => look(at, [held(1, at < 30 ? 10 : 100, { by: at < 30 ? 'pss' : 'rss' })])),
     );
     expect(answer.processes[0]?.trend).toMatchObject({ course: 'steady', growth: { perSecond: 0, samples: 30 } });
+    // The sums change with it, too.
+    expect(answer.loss.held?.growth).toMatchObject({ perSecond: 0, samples: 30 });
   });
 });
 

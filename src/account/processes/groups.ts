@@ -15,6 +15,8 @@ export interface ProcessGroup extends ProcessSizes {
   /** Upper bound of the memory freed if all of them are killed; null: unknown. `freed` is the lower bound. */
   readonly freedMost: number | null;
   readonly processes: number;
+  /** Processes whose PSS is unknown, and the sum of their RSS in bytes. */
+  readonly withoutPss: { readonly processes: number; readonly rss: number };
   /** The memory pinned by sockets is an estimate. */
   readonly networkEstimated: boolean;
   /** Every figure of every process is known; otherwise sums are of known ones. */
@@ -75,9 +77,15 @@ export function totalOf(processes: readonly ProcessFigures[]): Omit<ProcessGroup
   return {
     ...(sums as unknown as ProcessSizes),
     processes: processes.length,
+    withoutPss: withoutPss(processes),
     networkEstimated: processes.some(({ networkEstimate }) => networkEstimate !== undefined),
     complete: processes.every(({ complete }) => complete),
   };
+}
+
+function withoutPss(processes: readonly ProcessFigures[]): ProcessGroup['withoutPss'] {
+  const lacking = processes.filter(({ pss }) => pss === null);
+  return { processes: lacking.length, rss: lacking.reduce((sum, { rss }) => sum + (rss ?? 0), 0) };
 }
 
 /** Returns the sum of the known sizes; null if none is known. */

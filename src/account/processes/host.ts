@@ -1,6 +1,8 @@
+import { formatSize } from '../../base/size.js';
 import type { CaptureOrigin } from '../../records/machine-sample.js';
 import type { Mapping } from '../../records/mappings.js';
 import {
+  LARGE_BYTES,
   type ProcessMemoryRecord,
   type ProcessRecords,
   refusalWords,
@@ -61,7 +63,9 @@ export function hostProcesses(
   const [first] = unread;
   if (first?.unread !== undefined)
     warnings.add('unreadable', `PSS and USS of ${which(unread)} ${lacks}: ${first.unread}`);
-  const others = new Set([...blocked, ...unread].map(({ pid }) => pid));
+  const large = figures.filter(({ pssUnknown }) => pssUnknown === 'large');
+  if (large.length > 0) warnings.add('pss-not-read', largeWords(large, captured !== undefined));
+  const others = new Set([...blocked, ...unread, ...large].map(({ pid }) => pid));
   const rest = figures.filter(({ complete, pid }) => !complete && !others.has(pid));
   const partial = rest.filter(({ pss }) => pss !== null);
   const refused = rest.filter(({ pss }) => pss === null);
@@ -104,6 +108,12 @@ function blockedWords(blocked: readonly ProcessMemoryRecord[]): string {
   const more = blocked.length - named.length;
   const list = `${named.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
   return `PSS and USS of ${list}: reads of smaps are blocked (mmap_lock held)`;
+}
+
+function largeWords(large: readonly ProcessFigures[], isCaptured: boolean): string {
+  const rss = large.reduce((sum, one) => sum + (one.rss ?? 0), 0);
+  const how = isCaptured ? 'kdump-mem snapshot --pss all' : '--pss all';
+  return `PSS and USS of ${which(large)} not read (more than ${formatSize(LARGE_BYTES)}; RSS ${formatSize(rss)}): ${how} reads them, and blocks the process meanwhile`;
 }
 
 function withSockets(process: ProcessFigures, sockets: SeenSockets): ProcessFigures {
@@ -194,6 +204,7 @@ function figuresOf(found: ProcessMemoryRecord): ProcessFigures {
     oomScoreAdj: found.oomScoreAdj,
     ...sizes,
     pssByKind: sums === null ? undefined : pssByKindOf(sums),
+    pssUnknown: sums !== null ? undefined : found.isLarge ? 'large' : found.blocked ? 'blocked' : 'unreadable',
     freed: ownBytes(sizes, ownSwap(sizes)),
     sharedWith: found.sharedWith ?? [],
     complete: sums !== null && status !== null,

@@ -49,6 +49,13 @@ export interface PssByKind {
   readonly file: number;
 }
 
+/**
+ * Why a process has no PSS. `large`: it was not requested for large processes; `unreadable`: also no permission, and not
+ * in the input.
+ */
+export const PSS_UNKNOWN = ['large', 'blocked', 'unreadable'] as const;
+export type PssUnknown = (typeof PSS_UNKNOWN)[number];
+
 /** A process, or several processes that share their memory. */
 export interface ProcessFigures extends ProcessIdentity, ProcessSizes {
   /** Start time in ticks of USER_HZ since boot: with the pid, it identifies a process. */
@@ -57,6 +64,8 @@ export interface ProcessFigures extends ProcessIdentity, ProcessSizes {
   readonly sharedWith: readonly number[];
   /** Parts of `pss`; absent: unknown, or not reported by the kernel (smaps_rollup since 5.4). */
   readonly pssByKind?: PssByKind | undefined;
+  /** Why `pss` is null; absent: unreadable. */
+  readonly pssUnknown?: PssUnknown | undefined;
   /** Present if `network` is only an estimate within these bounds. */
   readonly networkEstimate?: NetworkEstimate | undefined;
   /** Whether all figures that this source has for a process were readable. */

@@ -52,6 +52,11 @@ const SNAPSHOT_ERRORS: Explanations<FailureCode> = {
     known: 'A limit on size, entries or time.',
     next: 'Read the rest on the host itself.',
   },
+  large: {
+    means: 'The mappings of a large process were not read: it can map no memory meanwhile. Its RSS and swap are there.',
+    known: 'VmRSS and VmSwap of its status: more than 512 MiB.',
+    next: 'Take a snapshot with --pss all if the process may wait for 15 ms per GiB.',
+  },
 };
 
 /** Verdicts of `kdump-mem leaks` on a stack trace. */

@@ -276,6 +276,11 @@ export const HOST_ERRORS: Explanations<HostErrorCode> = {
     known: 'The process that read was asleep, and used no CPU time, for up to 2 s.',
     next: 'Read wchan and stack of the threads of that process: cat /proc/PID/task/*/stack.',
   },
+  large: {
+    means: 'The mappings of a large process were not summed up: it can map no memory meanwhile.',
+    known: 'VmRSS and VmSwap of /proc/PID/status.',
+    next: 'Use --pss all, with procs or snapshot, if the process may wait for 15 ms per GiB.',
+  },
   'no-such-process': {
     means: 'There is no process with this pid.',
     known: '/proc.',

@@ -82,6 +82,13 @@ export const WARNINGS: Explanations<WarningCode> = {
     next: 'None. For a consistent moment, take a dump.',
     deeper: 'kdump-mem memory --live',
   },
+  'pss-not-read': {
+    means:
+      'PSS and USS of large processes were not read: the kernel blocks a process that maps memory while it sums up its mappings. Their RSS, swap and page tables are known.',
+    known: 'VmRSS and VmSwap of /proc/PID/status: more than 512 MiB.',
+    next: 'Use --pss all if these processes may wait for 15 ms per GiB.',
+    deeper: 'kdump-mem procs --live --pss all',
+  },
 };
 
 const FIT = 'None: a file from another kernel is refused.';

@@ -79,7 +79,7 @@ function notesOf(listed: readonly GrownProcess[]): string[] {
     ...(rough === 0
       ? []
       : [
-          `HELD of ${rough === 1 ? '1 process' : `${formatCount(rough)} processes`} is RSS, which counts shared memory in full for each process: PSS was not readable.`,
+          `HELD of ${rough === 1 ? '1 process' : `${formatCount(rough)} processes`} is RSS, which counts shared memory in full for each process: its PSS was not read (it is large, or permission is denied).`,
         ]),
   ];
 }

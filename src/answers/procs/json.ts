@@ -1,4 +1,4 @@
-import { type ChosenProcs, totalOf } from '../../account/processes/groups.js';
+import { type ChosenProcs, type ProcessGroup, totalOf } from '../../account/processes/groups.js';
 import type {
   KindOfPages,
   MachinePages,
@@ -15,7 +15,7 @@ import type { ProcsJson } from './schema.js';
 
 export function procsJson(answer: ChosenProcs): ProcsJson {
   const { kernel, processes, groups, cgroups, kernelThreads, zombies, gone, notShown } = answer;
-  const { processes: many, complete: summed, networkEstimated, ...total } = totalOf(processes);
+  const { processes: many, complete: summed, networkEstimated, withoutPss, ...total } = totalOf(processes);
   return {
     schema: 'kdump-mem.procs/1',
     kernel: kernel === undefined ? null : kernelJson(kernel),
@@ -24,7 +24,13 @@ export function procsJson(answer: ChosenProcs): ProcsJson {
     origin: originJson(answer.origin),
     allListed: answer.whole,
     processes: processes.map(processJson),
-    total: { processes: many, ...sizesJson(total), networkEstimated, complete: summed },
+    total: {
+      processes: many,
+      ...sizesJson(total),
+      withoutPss: withoutPssJson(withoutPss),
+      networkEstimated,
+      complete: summed,
+    },
     ...(groups === undefined
       ? {}
       : {
@@ -32,6 +38,7 @@ export function procsJson(answer: ChosenProcs): ProcsJson {
             key: group.key,
             processes: group.processes,
             ...sizesJson(group),
+            withoutPss: withoutPssJson(group.withoutPss),
             freedIfKilledMostBytes: group.freedMost,
             networkEstimated: group.networkEstimated,
             complete: group.complete,
@@ -112,6 +119,7 @@ export function processJson(process: ProcessFigures): ProcsJson['processes'][num
     pod: cgroup?.pod ?? null,
     container: cgroup?.container ?? null,
     ...sizesJson(process),
+    pssUnknown: process.pss === null ? (process.pssUnknown ?? 'unreadable') : null,
     pssByKind: pssByKindJson(process.pssByKind),
     networkEstimate: estimateJson(process.networkEstimate),
     threads,
@@ -127,6 +135,10 @@ export function processJson(process: ProcessFigures): ProcsJson['processes'][num
 function pssByKindJson(kinds: PssByKind | undefined) {
   if (!kinds) return null;
   return { anonBytes: kinds.anonymous, shmemBytes: kinds.shmem, fileBytes: kinds.file };
+}
+
+function withoutPssJson({ processes, rss }: ProcessGroup['withoutPss']) {
+  return { processes, rssBytes: rss };
 }
 
 function estimateJson(estimate: NetworkEstimate | undefined) {

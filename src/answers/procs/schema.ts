@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PSS_UNKNOWN } from '../../account/processes/process.js';
 import type { Immutable } from '../../base/util.js';
 import { capturedSchema, kernelSchema, originSchema, warningSchema } from '../schema.js';
 
@@ -46,6 +47,8 @@ export const processShape = {
   pod: z.string().nullable(),
   container: z.string().nullable(),
   ...sizes,
+  /** Why pssBytes and ussBytes are null; null: they are known. */
+  pssUnknown: z.enum(PSS_UNKNOWN).nullable(),
   /** Parts of pssBytes by kind of page; null: unknown. */
   pssByKind: z
     .strictObject({
@@ -111,6 +114,8 @@ const group = z.strictObject({
   key: z.string().nullable(),
   processes: z.int().nonnegative(),
   ...sizes,
+  /** Processes that are not in pssBytes and ussBytes, because theirs are unknown, and the sum of their RSS. */
+  withoutPss: z.strictObject({ processes: z.int().nonnegative(), rssBytes: z.int().nonnegative() }),
   /**
    * Upper bound of the memory freed if the complete group is killed. It includes memory shared only within
    * the group; freedIfKilledBytes is the lower bound. Live, neither includes sockets. Null: no upper bound.

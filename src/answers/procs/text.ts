@@ -60,12 +60,18 @@ export function procsBlocks(
 
 export function procsHeadline(answer: ChosenProcs): string {
   const { processes, captured, hidden = false } = answer;
-  const { pss, rss, swap, pageTables, network, networkEstimated, complete } = totalOf(processes);
+  const { pss, rss, swap, pageTables, network, networkEstimated, complete, withoutPss } = totalOf(processes);
   const from = captured ? ` As ${capturedWords(captured)}.` : '';
   if (pss === null && rss !== null) return `${residentWords(processes, rss)}${mostWords(answer)}${from}`;
   const least = complete && !hidden ? '' : 'at least ';
   const sockets = network === null || networkEstimated ? '' : `, ${formatSize(network)} in their socket queues`;
-  return `${formatCount(processes.length)} processes use ${least}${known(pss)} of memory (PSS)${sockets}, ${known(swap)} of swap and ${known(pageTables)} of page tables.${mostWords(answer)}${mostFreedWords(processes)}${zombieWords(answer)}${from}`;
+  return `${formatCount(processes.length)} processes use ${least}${known(pss)} of memory (PSS)${largeWords(withoutPss)}${sockets}, ${known(swap)} of swap and ${known(pageTables)} of page tables.${mostWords(answer)}${mostFreedWords(processes)}${zombieWords(answer)}${from}`;
+}
+
+/** What a sum of PSS lacks. */
+function largeWords({ processes, rss }: ProcessGroup['withoutPss']): string {
+  if (processes === 0) return '';
+  return `, without ${formatCount(processes)} ${processes === 1 ? 'process' : 'processes'} whose RSS is ${formatSize(rss)}`;
 }
 
 /** A few zombies are normal. */
@@ -99,12 +105,17 @@ function mostWords({ processes, sort = 'freed' }: ChosenProcs): string {
  */
 function mostFreedWords(processes: ChosenProcs['processes']): string {
   const most = largestBy(processes, ({ pid, freed }) => (pid === 1 ? null : freed));
-  if (most === undefined) return '';
   const unknown = processes.filter(({ freed }) => freed === null);
   const larger = largestBy(unknown, ({ rss }) => rss);
-  if ((larger?.rss ?? 0) <= (most.freed ?? 0))
-    return ` Largest by memory freed if killed: ${processName(most)}, at least ${known(most.freed)}${secondWords(processes, most)}.`;
-  return ` Killing ${processName(most)} frees at least ${known(most.freed)}, the largest known figure. ${processName(larger!)} has RSS ${known(larger!.rss)}; the amount that killing it frees is unknown.`;
+  if (larger && (larger.rss ?? 0) > (most?.freed ?? 0)) {
+    const first = most
+      ? ` Killing ${processName(most)} frees at least ${known(most.freed)}, the largest known figure.`
+      : '';
+    const how = larger.pssUnknown === 'large' ? ' without --pss all' : '';
+    return `${first} ${processName(larger)} has RSS ${known(larger.rss)}; the amount that killing it frees is unknown${how}.`;
+  }
+  if (most === undefined) return '';
+  return ` Largest by memory freed if killed: ${processName(most)}, at least ${known(most.freed)}${secondWords(processes, most)}.`;
 }
 
 /** The process whose kill frees second most, if it is at least a third of the first. */
@@ -135,11 +146,11 @@ function residentWords(processes: ChosenProcs['processes'], rss: number): string
 }
 
 function totalWords({ processes, hidden = false }: ChosenProcs): string {
-  const { uss, pss, rss, swap, network, networkEstimated, complete } = totalOf(processes);
+  const { uss, pss, rss, swap, network, networkEstimated, complete, withoutPss } = totalOf(processes);
   const part = complete && !hidden ? '' : ' of all readable figures';
   const sockets =
     network === null ? '' : `, sockets of these processes ${networkEstimated ? '~' : ''}${formatSize(network)}`;
-  return `Total${part}: USS ${known(uss)}, PSS ${known(pss)}, RSS ${known(rss)} (RSS counts shared pages in every process), swap ${known(swap)}${sockets}.`;
+  return `Total${part}: USS ${known(uss)}, PSS ${known(pss)}${largeWords(withoutPss)}, RSS ${known(rss)} (RSS counts shared pages in every process), swap ${known(swap)}${sockets}.`;
 }
 
 function othersWords({ kernelThreads, zombies, gone }: ChosenProcs): string[] {
@@ -204,8 +215,8 @@ function columnsOf({ processes, sort }: ChosenProcs, verbose: boolean): Column<P
       // The kernel panics if init exits.
       value: ({ pid, freed }) => (pid === 1 ? '-' : known(freed)),
     },
-    sizeColumn('USS', 'uss', 1),
-    sizeColumn('PSS', 'pss', 3),
+    readColumn('USS', 'uss', 1),
+    readColumn('PSS', 'pss', 3),
     sizeColumn('RSS', 'rss', 2),
     ...(any('swap') ? [sizeColumn<ProcessFigures>('SWAP', 'swap', 1)] : []),
     ...(any('network') || processes.some(({ networkEstimate }) => networkEstimate) ? [socketsColumn] : []),
@@ -214,6 +225,12 @@ function columnsOf({ processes, sort }: ChosenProcs, verbose: boolean): Column<P
     { heading: 'COMMAND', value: commandOf },
     ...cgroupColumn(processes, (process) => process),
   ];
+}
+
+/** A size that is not read of large processes. */
+function readColumn(heading: string, size: 'uss' | 'pss', spare: number): Column<ProcessFigures> {
+  const value = (row: ProcessFigures) => (row.pssUnknown === 'large' ? 'not read' : known(row[size]));
+  return { ...sizeColumn<ProcessFigures>(heading, size, spare), value };
 }
 
 /** Columns of --verbose, and of the size that the list is sorted by. */

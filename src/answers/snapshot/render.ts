@@ -20,7 +20,7 @@ interface Written {
 
 export function snapshotJson(found: Snapshot, written: Written): SnapshotJson {
   const { denied, unreadable, cut } = found.failureCounts;
-  const bad = found.failures.filter(({ code }) => code !== 'gone' && code !== 'absent');
+  const bad = found.failures.filter(({ code }) => code === 'denied' || code === 'unreadable' || code === 'cut');
   return {
     schema: 'kdump-mem.snapshot/1',
     file: written.file,

@@ -31,7 +31,7 @@ export async function answerCapturedGrowth(from: string, options: ProcsOptions):
   for (const [index, sample] of samples.entries()) {
     const { host, of, warnings } = capturedAt(files, sample);
     if (host.at === null) throw new HostError('unreadable', `${from}: time of capture is missing`);
-    const found = await sampleProcesses(host, host.at, { captured: of, warnings });
+    const found = await sampleProcesses(host, host.at, { capture: { captured: of, warnings } });
     if (found.answer.processes.length === 0) throw withoutMemory(from);
     if (growth.add(found.look) === 'mixed') throw new HostError('unreadable', `${from}: samples of several boots`);
     const answer = growth.answer();

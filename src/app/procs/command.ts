@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { GROUPINGS } from '../../account/processes/groups.js';
 import { HostError } from '../../base/errors.js';
+import { PSS_CHOICES } from '../../records/processes.js';
 import type { NamespacedPid } from '../../walk/processes/process-facts.js';
 import { parseNumber } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
@@ -52,7 +53,9 @@ PSS              each page divided by the number of processes that map it, so
 RSS              all pages that the process maps; shared pages count for each
 SOCKETS          network memory that the sockets pin: counted in a dump; with
                  --live --sockets an estimate (~), not part of FREED IF KILLED
-≥, at least      permission is denied for some of the figures
+≥, at least      some of the figures could not be read
+not read         PSS and USS of a process of more than 512 MiB in memory or in
+                 swap: reading blocks it, so only --pss all does
 
 --live reads /proc. PSS and USS of other users’ processes require root; without,
 the answer says how many processes lack them. Docs: docs/procs.md.
@@ -92,6 +95,14 @@ export function registerProcs(program: Command): void {
         .default('freed'),
     )
     .option('--limit <n>', 'maximum number of rows (default 20; JSON: all)', parseNumber)
+    .addOption(
+      new Option(
+        '--pss <which>',
+        'with --live: read PSS and USS of processes up to 512 MiB (small, the default), or of all: a process can map no memory while it is read',
+      )
+        .choices(PSS_CHOICES)
+        .conflicts(['pid', 'fromSamples']),
+    )
     .option('--sockets', 'with --live or --from: estimate the memory that sockets pin, by ss')
     .option('-v, --verbose', 'show all columns; with --pid all mappings')
     .option('--json', 'print the answer as JSON')

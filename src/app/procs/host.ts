@@ -68,7 +68,7 @@ export async function recordsOf(
   if (captured && psText === undefined && listedPids(source).length === 0) throw withoutMemory(from);
   const records =
     psText === undefined
-      ? await readProcesses(source, options)
+      ? await readProcesses(source, captured ? { ...options, pss: 'all' } : options)
       : (await import('../../capture/read/sosreport.js')).processesOfPs(psText);
   if (captured && records.processes.length === 0) throw withoutMemory(from);
   return records;
@@ -98,9 +98,13 @@ interface LiveSample {
  * @param capture the capture, if it is the source
  * @throws {HostError} /proc lacks the processes or the time
  */
-export async function sampleProcesses(source: HostSource, at: Date, capture?: Capture): Promise<LiveSample> {
+export async function sampleProcesses(
+  source: HostSource,
+  at: Date,
+  { capture, ...options }: Pick<ReadOptions, 'pss' | 'large'> & { readonly capture?: Capture } = {},
+): Promise<LiveSample> {
   const machine = readMachine(source, at);
-  const records = await readProcesses(source);
+  const records = await readProcesses(source, capture ? { pss: 'all' } : options);
   const known = new Map<string, Pressure | null>();
   const pressureOf = (path: string | undefined): Pressure | null => {
     if (path === undefined) return null;

@@ -88,7 +88,7 @@ async function ofHost(host: ProcessHost, options: ProcsOptions): Promise<ProcsAn
     import('../../account/processes/host.js'),
   ]);
   const origin = hostOrigin(source, captured ? captured.taken : new Date());
-  const records = await recordsOf(host, options.from ?? '', { withoutOom: !showsOom(options) });
+  const records = await recordsOf(host, options.from ?? '', { withoutOom: !showsOom(options), pss: options.pss });
   // A text has the processes that were copied into it.
   const isPasted = 'kind' in source && source.kind === 'pasted';
   const sockets = options.sockets && (await readSockets(source, captured !== undefined));
@@ -150,8 +150,8 @@ const NOT_COPIED = 'the input has no smaps_rollup of them';
 function whyNotShown(source: HostSource, { processes }: ProcessRecords): { whyMemory?: string } {
   const whys = new Set<string>();
   const isCopy = 'kind' in source && source.kind !== 'capture';
-  for (const { pid, sums } of processes) {
-    if (sums !== null) continue;
+  for (const { pid, sums, isLarge } of processes) {
+    if (sums !== null || isLarge) continue;
     try {
       source.readText(`/proc/${pid}/smaps_rollup`);
     } catch (error) {

@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander';
 import type { ProcessGrouping } from '../../account/processes/groups.js';
 import type { ProcessFigures, ProcessSizes } from '../../account/processes/process.js';
 import type { HostSource } from '../../host/host-source.js';
+import type { PssChoice } from '../../records/processes.js';
 import type { AnswerOptions } from '../kit/answer.js';
 import { parseNumber, parseShortInterval } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
@@ -18,6 +19,7 @@ export interface ProcsOptions extends AnswerOptions, FromOptions, GrowthOptions,
   readonly limit?: number;
   readonly verbose?: true;
   readonly sockets?: true;
+  readonly pss?: PssChoice;
   readonly fds?: true;
   readonly failOn?: readonly ProcessThreshold[];
 }
@@ -60,14 +62,23 @@ const OF_DUMPS = ['vmlinux', 'symbols', 'types', 'crash', 'map'] as const;
 export function checkProcsSource(
   options: Pick<
     ProcsOptions,
-    'live' | 'from' | 'engine' | 'vmcore' | 'container' | 'prometheus' | 'speedscope' | (typeof OF_DUMPS)[number]
+    | 'live'
+    | 'from'
+    | 'engine'
+    | 'vmcore'
+    | 'container'
+    | 'pss'
+    | 'prometheus'
+    | 'speedscope'
+    | (typeof OF_DUMPS)[number]
   >,
 ): void {
-  const { live, vmcore, container, prometheus, speedscope } = options;
+  const { live, vmcore, container, prometheus, speedscope, pss } = options;
   // An empty id, typically from an unset variable in a script, would select every container.
   if (container === '') throw new UsageError('--container: the id is empty');
   if (prometheus === '' || speedscope === '') throw new UsageError('a file’s name is empty');
   checkFrom(options);
+  if (pss !== undefined && !live) throw new UsageError('--pss requires --live: other inputs contain what they contain');
   if (!live) return;
   if (vmcore !== undefined) throw new UsageError('--live and --vmcore exclude each other');
   const idle = OF_DUMPS.find((name) => options[name] !== undefined);
@@ -169,5 +180,8 @@ export async function onePid(options: ProcsOptions, source: HostSource): Promise
     import('../../account/processes/host.js'),
     import('../../account/processes/process.js'),
   ]);
-  return onlyOne(hostProcesses(await readProcesses(source, { withoutOom: true })).processes, selection(options)).pid;
+  return onlyOne(
+    hostProcesses(await readProcesses(source, { withoutOom: true, pss: 'none' })).processes,
+    selection(options),
+  ).pid;
 }

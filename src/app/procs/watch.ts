@@ -33,9 +33,10 @@ export async function watchProcesses(source: HostSource, options: ProcsOptions):
   const onScreen = takesEscapes() && !ndjson && prometheus === undefined;
   const screen = onScreen ? growthScreen(interval, verbose, again.stop) : null;
   const growth = new ProcessGrowth('last', SAMPLE_HISTORY);
+  const large = new Set<string>();
   try {
     await again.run(interval, count, async () => {
-      const found = await sampleProcesses(source, new Date());
+      const found = await sampleProcesses(source, new Date(), { pss: options.pss, large });
       if (strict && !found.answer.complete) process.exitCode = EXIT.incomplete;
       if (growth.add(found.look) === 'mixed')
         throw new HostError('unreadable', '/proc: boot ids alternate between samples');

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import { formatJson } from '../../base/util.js';
 import { OPTIONAL_PARTS } from '../../capture/read/contents.js';
+import { PSS_CHOICES } from '../../records/processes.js';
 import { parseShortInterval, timeWithin } from '../kit/arguments.js';
 import { EXIT, UsageError } from '../kit/failure.js';
 import { printAnswer, printText } from '../kit/output.js';
@@ -42,11 +43,18 @@ export function registerSnapshot(program: Command): void {
     .addOption(new Option('-o, --output <file>', 'archive to write (tar.gz, mode 600); - is stdout'))
     .addOption(new Option('--to-stdout', 'write the archive to stdout, for ssh and kubectl exec').conflicts('output'))
     .addOption(
+      new Option(
+        '--pss <which>',
+        'read PSS and USS of processes up to 512 MiB (small, the default), or of all: a process can map no memory while it is read',
+      ).choices(PSS_CHOICES),
+    )
+    .addOption(
       new Option('--verify <file>', 'check an archive against its manifest').conflicts([
         'output',
         'toStdout',
         'script',
         'with',
+        'pss',
         'anonymize',
         'force',
         'tmpfs',
@@ -58,6 +66,7 @@ export function registerSnapshot(program: Command): void {
         'output',
         'toStdout',
         'with',
+        'pss',
         'anonymize',
         'force',
         'tmpfs',

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { OPTIONAL_PARTS, type OptionalPart } from '../../capture/read/contents.js';
 import { CONDITION_FORMS, type Condition, parseConditions } from '../../capture/write/when/trigger.js';
+import type { PssChoice } from '../../records/processes.js';
 import { parseNumber, parseShortInterval, timeWithin } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
 
@@ -16,6 +17,7 @@ export interface SnapshotCommandOptions extends WhenOptions {
   readonly timeout: number;
   readonly with?: readonly OptionalPart[];
   readonly anonymize?: true;
+  readonly pss?: PssChoice;
   readonly force?: true;
   readonly tmpfs?: true;
   readonly json?: true;

@@ -60,7 +60,7 @@ export async function takeHere(options: SnapshotCommandOptions): Promise<void> {
 }
 
 const takeWith = (
-  { interval, timeout, with: parts = [], anonymize }: SnapshotCommandOptions,
+  { interval, timeout, with: parts = [], anonymize, pss }: SnapshotCommandOptions,
   sink: (bytes: Buffer) => void,
 ): Promise<Snapshot> =>
   takeSnapshot(liveSnapshot, sink, {
@@ -68,6 +68,7 @@ const takeWith = (
     intervalMs: interval * 1000,
     timeoutSeconds: timeout,
     anonymize: anonymize ?? false,
+    ...(pss ? { pss } : {}),
     program: `kdump-mem ${VERSION}`,
   });
 

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { MAX_KEPT } from '../../base/store.js';
+import { PSS_CHOICES, type PssChoice } from '../../records/processes.js';
 import {
   type ListenAddress,
   parseListen,
@@ -20,7 +21,7 @@ export interface WatchOptions {
   readonly rotate: number;
   readonly keep: number;
   readonly source: LiveSource;
-  readonly pss?: true;
+  readonly pss?: PssChoice;
   readonly limit: number;
   readonly json?: true;
   readonly html?: string;
@@ -48,7 +49,14 @@ export function addWatchOptions(command: Command): Command {
     .addOption(
       new Option('--source <source>', 'source of the memory breakdown').choices(LIVE_SOURCES).default('counters'),
     )
-    .option('--pss', 'divide shared memory among processes (slower; default: RSS)')
+    .addOption(
+      new Option(
+        '--pss [which]',
+        'divide shared memory among processes (slower; default: RSS); all: also those of more than 512 MiB',
+      )
+        .choices(PSS_CHOICES)
+        .preset('small'),
+    )
     .option('--limit <n>', 'maximum number of categories and of processes', parseNumber, 20)
     .option('--json', 'print the answer as JSON')
     .addOption(

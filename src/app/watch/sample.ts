@@ -21,11 +21,12 @@ import type { HostSource } from '../../host/host-source.js';
 import { readMachine } from '../../host/proc/machine-sample.js';
 import { readProcesses } from '../../host/proc/process-memory.js';
 import type { MachineSample } from '../../records/machine-sample.js';
+import type { PssChoice } from '../../records/processes.js';
 
 export interface SampleOptions {
   readonly interval: number;
-  /** Whether process memory is read from smaps_rollup, which divides shared memory, but costs much more. */
-  readonly pss?: true;
+  /** Processes whose memory is read from smaps_rollup, which divides shared memory, but costs much more; default: none. */
+  readonly pss?: PssChoice;
 }
 
 /**
@@ -34,6 +35,7 @@ export interface SampleOptions {
  */
 export class Sampler {
   #before: ReadonlySet<string> = new Set();
+  readonly #large = new Set<string>();
   /** Whether the memory breakdown has succeeded before. */
   #answered = false;
 
@@ -56,9 +58,8 @@ export class Sampler {
    */
   async take(at: Date, lost: number): Promise<WatchSample> {
     const machine = readMachine(this.source, at);
-    const { interval, pss } = this.options;
-    const cheap = { withoutOom: true, sumsOf: async () => undefined };
-    const records = await readProcesses(this.source, pss ? { withoutOom: true } : cheap);
+    const { interval, pss = 'none' } = this.options;
+    const records = await readProcesses(this.source, { withoutOom: true, pss, large: this.#large });
     // A watch that has just started grows, so kdump-mem would report itself.
     const others = records.processes.filter(({ pid }) => pid !== process.pid);
     const chosen = choose(

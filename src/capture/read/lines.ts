@@ -79,9 +79,26 @@ export class PathLines {
 /** Maximum number of failures to keep: one per unreadable process and file. */
 const MAX_FAILURES = 300_000;
 
-const CODES = { gone: 'gone', absent: 'gone', denied: 'denied', unreadable: 'unreadable', cut: 'unreadable' } as const;
+const CODES = {
+  gone: 'gone',
+  absent: 'gone',
+  denied: 'denied',
+  unreadable: 'unreadable',
+  cut: 'unreadable',
+  large: 'large',
+} as const;
 
-const REASONS = { denied: 'permission denied', unreadable: 'read failed', cut: 'truncated' } as const;
+const REASONS = {
+  gone: 'not found',
+  absent: 'not found',
+  denied: 'permission denied',
+  unreadable: 'read failed',
+  cut: 'truncated',
+  large: 'not requested for large processes',
+} as const;
+
+/** Failures that leave a capture complete. */
+const HARMLESS: ReadonlySet<CapturedFailure> = new Set(['gone', 'absent', 'large']);
 
 /** Advice for missing data: this machine's own files cannot replace another host's. */
 const ADVICE = 'If that host still runs, take a snapshot of it as root: kdump-mem snapshot.';
@@ -94,7 +111,7 @@ export class CapturedFailures {
 
   constructor(text: string) {
     for (const [, path = '', why, words = ''] of text.matchAll(
-      /^([^\t\n]{1,4096})\t(gone|absent|denied|unreadable|cut)(?:\t(.{0,500}))?.*$/gm,
+      /^([^\t\n]{1,4096})\t(gone|absent|denied|unreadable|cut|large)(?:\t(.{0,500}))?.*$/gm,
     )) {
       if (this.#failures.size >= MAX_FAILURES) break;
       this.#failures.set(path, { why: why as CapturedFailure, words });
@@ -114,7 +131,7 @@ export class CapturedFailures {
   /** Files that existed but could not be read completely; the message is `PATH: REASON`. */
   unread(): readonly HostError[] {
     return [...this.#failures].flatMap(([path, { why }]) =>
-      why === 'gone' || why === 'absent' ? [] : [new HostError(CODES[why], `${path}: ${REASONS[why]}`)],
+      HARMLESS.has(why) ? [] : [new HostError(CODES[why], `${path}: ${REASONS[why]}`)],
     );
   }
 
@@ -138,8 +155,7 @@ export class CapturedFailures {
     const failure = this.#failures.get(path) ?? this.#failures.get(status);
     if (!failure) return new HostError('gone', `${path} was not captured`, { next: ADVICE });
     const { why, words } = failure;
-    const cause = why === 'gone' || why === 'absent' ? 'not found' : REASONS[why];
-    return new HostError(CODES[why], `${path} was not captured: ${cause}${words ? ` (${words})` : ''}`, {
+    return new HostError(CODES[why], `${path} was not captured: ${REASONS[why]}${words ? ` (${words})` : ''}`, {
       next: ADVICE,
     });
   }

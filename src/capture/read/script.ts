@@ -24,7 +24,7 @@ import { FILES_IN_MEMORY, SAMPLES, SOCKETS } from './script/samples.js';
  */
 const SETUP = String.raw`#!/bin/sh
 # A snapshot of this host, for: kdump-mem --from FILE.tar.gz, skcheck --from FILE.tar.gz
-# Usage: sh snapshot.sh [--with PART,...] [--tmpfs] FILE.tar.gz [SECONDS]
+# Usage: sh snapshot.sh [--with PART,...] [--pss all] [--tmpfs] FILE.tar.gz [SECONDS]
 #   (as root, for all processes and namespaces; with - as the file the archive goes to stdout)
 # Parts: ${SCRIPT_PARTS.join(' ')}
 # TMPDIR names a directory for what is collected; without it that is the file's own.
@@ -47,13 +47,16 @@ usage() {
   echo "snapshot: $1" >&2
   exit 2
 }
-USAGE='usage: sh snapshot.sh [--with PART,...] [--tmpfs] FILE.tar.gz [SECONDS]'
-parts= memory_too=
+USAGE='usage: sh snapshot.sh [--with PART,...] [--pss all] [--tmpfs] FILE.tar.gz [SECONDS]'
+parts= memory_too= all_pss=
 while [ $# -gt 0 ]; do
   case $1 in
     --with)
       [ $# -gt 1 ] || usage "$USAGE"
       parts=$(echo "$2" | tr , ' ')
+      shift 2 ;;
+    --pss)
+      case ${'$'}{2-} in all) all_pss=yes ;; small) ;; *) usage "$USAGE" ;; esac
       shift 2 ;;
     --tmpfs) memory_too=yes; shift ;;
     --*) usage "$USAGE" ;;
@@ -89,8 +92,9 @@ place=${'$'}{TMPDIR:-$place}
 full() {
   fail "$place cannot be written: the disk may be full. Set TMPDIR to a directory with enough space"
 }
-# It shall not be in the way of others. Where these are missing it goes on without.
-renice -n 10 -p $$ >/dev/null 2>&1
+# It shall not be in the way of others. Where these are missing it goes on without. Who may not go back stays: a reader
+# that waits for a CPU while it has the mmap_lock of a process makes that wait too.
+sh -c 'renice -n 10 -p $$ && renice -n 0 -p $$' >/dev/null 2>&1 && renice -n 10 -p $$ >/dev/null 2>&1
 ionice -c3 -p $$ >/dev/null 2>&1
 dir=$(mktemp -d "$place/.snapshot.XXXXXX" 2>/dev/null) || full
 part=

@@ -3,9 +3,10 @@ import { MAX_ERRORS } from '../read/contents.js';
 
 /**
  * Why data is missing in a snapshot. `absent`: this host or kernel does not have it; `gone`: it
- * disappeared meanwhile; `cut`: only its beginning is included.
+ * disappeared meanwhile; `cut`: only its beginning is included; `large`: reading the mappings of a large process blocks
+ * it, and was not requested.
  */
-export const FAILURE_CODES = ['gone', 'denied', 'unreadable', 'absent', 'cut'] as const;
+export const FAILURE_CODES = ['gone', 'denied', 'unreadable', 'absent', 'cut', 'large'] as const;
 export type FailureCode = (typeof FAILURE_CODES)[number];
 
 export interface Failure {
@@ -54,7 +55,7 @@ export class Failures {
 
   /** Number of failures by code. */
   counts(): Readonly<Record<FailureCode, number>> {
-    const counts = { gone: 0, denied: 0, unreadable: this.#more, absent: 0, cut: 0 };
+    const counts = { gone: 0, denied: 0, unreadable: this.#more, absent: 0, cut: 0, large: 0 };
     for (const { code } of this.#all.values()) counts[code]++;
     return counts;
   }

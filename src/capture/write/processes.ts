@@ -1,5 +1,6 @@
 import { isHostError } from '../../base/errors.js';
 import { isKernelThread, isPid, listedPids, statFields } from '../../host/proc/process.js';
+import { LARGE_BYTES } from '../../records/processes.js';
 import { MAX_PROCESS_BYTES, NAMESPACES, PROCESS_FILES, THREAD_STATUS, WAIT_FILES } from '../read/contents.js';
 import type { Member } from './archive.js';
 import { linesOf, SMALL_FILE, type Work } from './work.js';
@@ -9,6 +10,8 @@ export interface ListedProcesses {
   readonly pids: readonly string[];
   /** Those with memory of their own. */
   readonly withMemory: readonly string[];
+  /** Those of them that are large. */
+  readonly large: ReadonlySet<string>;
   readonly kernelThreads: number;
 }
 
@@ -23,6 +26,7 @@ export async function recordStates(work: Work, name: string): Promise<ListedProc
   const member = archive.member(name);
   const pids = listedPids(source);
   const withMemory: string[] = [];
+  const large = new Set<string>();
   let kernelThreads = 0;
   for (const [index, pid] of pids.entries()) {
     await deadline.breathe();
@@ -35,15 +39,16 @@ export async function recordStates(work: Work, name: string): Promise<ListedProc
       break;
     }
     const kind = recordState(work, member, pid);
-    if (kind === 'process') withMemory.push(pid);
+    if (kind === 'process' || kind === 'large') withMemory.push(pid);
+    if (kind === 'large') large.add(pid);
     else if (kind === 'kernel thread') kernelThreads++;
   }
   member.end();
-  return { pids, withMemory, kernelThreads };
+  return { pids, withMemory, large, kernelThreads };
 }
 
-/** @returns its kind; a `process` has memory of its own; undefined: a zombie, or it exited */
-function recordState(work: Work, member: Member, pid: string): 'process' | 'kernel thread' | undefined {
+/** @returns its kind; a `process` has memory of its own, and may be `large`; undefined: a zombie, or it exited */
+function recordState(work: Work, member: Member, pid: string): 'process' | 'large' | 'kernel thread' | undefined {
   const folder = `/proc/${pid}`;
   const status = linesIn(work, `${folder}/status`);
   // The process exited after it was listed.
@@ -73,8 +78,13 @@ function recordState(work: Work, member: Member, pid: string): 'process' | 'kern
     const lines = file === 'stat' ? stat : (linesIn(work, path) ?? []);
     putFile(path, work.anonymizer?.processLines(file, lines, stat) ?? lines);
   }
-  if (status.some((line) => line.startsWith('VmRSS:'))) return 'process';
+  if (status.some((line) => line.startsWith('VmRSS:'))) return status.some(isLargeLine) ? 'large' : 'process';
   return isKernelThread(statFields(stat.join('\n'))) ? 'kernel thread' : undefined;
+}
+
+function isLargeLine(line: string): boolean {
+  const kilobytes = /^(?:VmRSS|VmSwap):\s+(\d{1,15}) kB$/.exec(line)?.[1];
+  return Number(kilobytes ?? 0) * 1024 > LARGE_BYTES;
 }
 
 function threadsOf({ source, failures }: Work, folder: string): readonly string[] {

@@ -2,6 +2,7 @@ import { isHostError } from '../../base/errors.js';
 import { endAll } from '../../host/child.js';
 import { findNamespaces } from '../../host/namespaces.js';
 import { listedPids } from '../../host/proc/process.js';
+import type { PssChoice } from '../../records/processes.js';
 import {
   LAYOUT_VERSION,
   type LeftOut,
@@ -41,6 +42,8 @@ export interface SnapshotOptions {
   /** Parts that are not finished by then are reported as missing. */
   readonly timeoutSeconds: number;
   readonly anonymize: boolean;
+  /** Processes whose mappings are read (default `small`). */
+  readonly pss?: PssChoice;
   /** Program and version, for the file `taken-by`. */
   readonly program: string;
 }
@@ -101,7 +104,7 @@ export async function takeSnapshot(source: SnapshotSource, sink: Sink, options: 
     await source.sleep(Math.min(options.intervalMs, deadline.timeLeft));
     const second = await takeSample(work, 2);
     await recordFilesInMemory(work, second.openFiles);
-    await recordMemory(work, 'sample-2/', second.withMemory);
+    await recordMemory(work, 'sample-2/', second, options.pss ?? 'small');
     if (options.parts.has('stacks')) await recordStacks(work, 'sample-2/', second.pids);
     const unknown = [...new Set([...first.unknown, ...second.unknown])];
     if (unknown.length > 0) archive.add('unknown-tables', `${unknown.join(' ')}\n`);
@@ -216,11 +219,20 @@ const SLOW_PARTS: readonly SlowPart[] = [
 ];
 
 /** Records each process's memory, summed up and (if requested) per mapping; its arguments. */
-async function recordMemory(work: Work, at: string, withMemory: readonly string[]): Promise<void> {
+async function recordMemory(
+  work: Work,
+  at: string,
+  { withMemory, large }: ListedProcesses,
+  pss: PssChoice,
+): Promise<void> {
   for (const part of SLOW_PARTS) {
     if (part.option !== null && !work.parts.has(part.option)) continue;
     const member = work.archive.member(`${at}${part.name}`);
-    for (const pid of withMemory) await recordSlow(work, part, member, `/proc/${pid}/${part.file}`);
+    for (const pid of withMemory) {
+      const path = `/proc/${pid}/${part.file}`;
+      if (part.name === 'arguments' || pss === 'all' || !large.has(pid)) await recordSlow(work, part, member, path);
+      else work.failures.add(path, 'large', 'reading it blocks the process: --pss all');
+    }
     member.end();
   }
 }

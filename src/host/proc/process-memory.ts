@@ -2,8 +2,10 @@ import { HostError, isHostError } from '../../base/errors.js';
 import { grouped } from '../../base/util.js';
 import { parseCgroups } from '../../records/cgroups.js';
 import {
+  LARGE_BYTES,
   type ProcessMemoryRecord,
   type ProcessRecords,
+  type PssChoice,
   rightsOf,
   type SmapsSums,
   type StatusSizes,
@@ -14,11 +16,14 @@ import { readUptime } from './machine-sample.js';
 import { kilobytesOf, readPageSize, sumSmaps } from './memory.js';
 import { isKernelThread, listedPids, nsPidsOf, optionalText, statFields, statusFields } from './process.js';
 
-/** Undefined: no memory of its own, or permission denied. `blocked`: its mmap_lock is held. `unread`: another error. */
+/**
+ * Undefined: no memory of its own, permission denied, or not requested. `blocked`: its mmap_lock is held. `unread`:
+ * another error.
+ */
 type SumsOf = (
   source: HostSource,
   folder: string,
-) => Promise<SmapsSums | 'blocked' | { readonly unread: string } | undefined>;
+) => Promise<SmapsSums | 'blocked' | 'large' | { readonly unread: string } | undefined>;
 
 /** Number of processes to read at a time: a child process reads their smaps. */
 const BATCH = 16;
@@ -27,8 +32,10 @@ const BATCH = 16;
 export interface ReadOptions {
   /** Skips oom_score and oom_score_adj: two files fewer per process. */
   readonly withoutOom?: boolean;
-  /** Reads the sums of a process's mappings. */
-  readonly sumsOf?: SumsOf;
+  /** Processes whose mappings are summed up (default `small`); the others have the figures of their status. */
+  readonly pss?: PssChoice | 'none' | undefined;
+  /** Pid and start of large processes: they stay large in later samples, since figures of two kinds are not comparable. */
+  readonly large?: Set<string> | undefined;
   /** Receives the start of a process's stack (`start_stack`). */
   readonly onStack?: (pid: number, address: number) => void;
   /** Receives the parent of each zombie. */
@@ -103,14 +110,15 @@ export function readProcess(
   pid: number,
   sumsOf: SumsOf,
 ): Promise<ProcessMemoryRecord | WithoutMemory> {
-  return readOne(source, pid, () => readUptime(source), { sumsOf });
+  return readOne(source, pid, () => readUptime(source), { pss: 'all' }, sumsOf);
 }
 
 async function readOne(
   source: HostSource,
   pid: number,
   clock: () => number | null,
-  { sumsOf = smapsOf, withoutOom = false, onStack, onZombie }: ReadOptions,
+  { pss = 'small', withoutOom = false, large, onStack, onZombie }: ReadOptions,
+  sumsIn: SumsOf = smapsOf,
 ): Promise<ProcessMemoryRecord | WithoutMemory> {
   const folder = `/proc/${pid}`;
   try {
@@ -121,15 +129,22 @@ async function readOne(
     const fields = statFields(stat);
     const [state = ''] = fields;
     const started = countIn(fields[19]);
+    const key = `${pid} ${started}`;
+    const sumsOf = async (own: string, sizes: StatusSizes | null) => {
+      if (pss === 'none') return undefined;
+      if (pss === 'all' || !(isLarge(sizes) || large?.has(key))) return sumsIn(source, own);
+      large?.add(key);
+      return 'large';
+    };
     onStack?.(pid, Number(fields[25]));
     if (isKernelThread(fields)) return 'kernel thread';
     const status = statusOf(source.readText(`${folder}/status`));
     const { sizes, sums: read } =
       state === 'Z' && (status.threads ?? 1) > 1
         ? await readOtherThread(source, folder, sumsOf)
-        : { sizes: status.sizes, sums: await sumsOf(source, folder) };
-    const unread = read !== undefined && read !== 'blocked' && 'unread' in read ? read.unread : undefined;
-    const sums = read === 'blocked' || read === undefined || 'unread' in read ? null : read;
+        : { sizes: status.sizes, sums: await sumsOf(folder, status.sizes) };
+    const unread = typeof read === 'object' && 'unread' in read ? read.unread : undefined;
+    const sums = typeof read === 'object' && !('unread' in read) ? read : null;
     // A zombie has freed its memory; so has, briefly, a process that exits while it is read.
     if (!sums && read !== 'blocked' && !sizes) {
       if (state === 'Z') onZombie?.(Number(fields[1]));
@@ -149,6 +164,7 @@ async function readOne(
       status: sizes,
       sums,
       ...(read === 'blocked' ? { blocked: true } : {}),
+      ...(read === 'large' ? { isLarge: true } : {}),
       ...(unread === undefined ? {} : { unread }),
       started,
       readAt: uptime,
@@ -171,17 +187,21 @@ function ageOf(uptime: number | null, started: number | null): number | null {
   return age < -1 ? null : Math.round(Math.max(0, age));
 }
 
+function isLarge(sizes: StatusSizes | null): boolean {
+  return sizes !== null && (sizes.rss > LARGE_BYTES || (sizes.swap ?? 0) > LARGE_BYTES);
+}
+
 /** After the main thread exits, its status lacks the memory that the other threads still use. */
 async function readOtherThread(
   source: HostSource,
   folder: string,
-  sumsOf: SumsOf,
+  sumsOf: (folder: string, sizes: StatusSizes | null) => ReturnType<SumsOf>,
 ): Promise<{ sizes: StatusSizes | null; sums: Awaited<ReturnType<SumsOf>> }> {
   try {
     for (const name of source.list(`${folder}/task`)) {
       const own = `${folder}/task/${name}`;
       const { sizes } = statusOf(optionalText(source, `${own}/status`));
-      if (sizes) return { sizes, sums: await sumsOf(source, own) };
+      if (sizes) return { sizes, sums: await sumsOf(own, sizes) };
     }
   } catch (error) {
     if (!isHostError(error, 'gone')) throw error;
@@ -197,7 +217,7 @@ async function smapsOf(source: HostSource, folder: string): ReturnType<SumsOf> {
       if (sums) return sums;
     } catch (error) {
       if (!(error instanceof HostError)) throw error;
-      if (error.code === 'blocked') return 'blocked';
+      if (error.code === 'blocked' || error.code === 'large') return error.code;
       if (error.code === 'denied') return undefined;
       if (error.code !== 'gone') unread = error.message;
     }
@@ -275,7 +295,7 @@ export async function mergeShared(
 ): Promise<ProcessMemoryRecord[]> {
   if (!source.readSlowBytes) return records;
   const candidates = records.filter(
-    ({ pid, blocked, sums }) => !blocked && sums !== null && (stacks.get(pid) ?? 0) > PAGES,
+    ({ pid, blocked, sums, isLarge: large }) => !blocked && (sums !== null || large) && (stacks.get(pid) ?? 0) > PAGES,
   );
   const families = [...grouped(candidates, ({ pid }) => stacks.get(pid))].filter(([, members]) => members.length > 1);
   if (families.length === 0) return records;

@@ -15,7 +15,7 @@ const FOUND: Snapshot = {
   anonymized: false,
   failures: [],
   seconds: 1,
-  failureCounts: { gone: 7, denied: 0, unreadable: 0, absent: 9, cut: 0 },
+  failureCounts: { gone: 7, denied: 0, unreadable: 0, absent: 9, cut: 0, large: 0 },
 };
 const WRITTEN = { file: 'x', intervalSeconds: 1, priority: { nice: 10, idleIo: true }, uncached: true };
 

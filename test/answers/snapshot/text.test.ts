@@ -18,7 +18,7 @@ const FOUND: SnapshotJson = {
   leftOut: [],
   anonymized: false,
   complete: false,
-  errorCounts: { gone: 9, denied: 3, unreadable: 1, absent: 9, cut: 0 },
+  errorCounts: { gone: 9, denied: 3, unreadable: 1, absent: 9, cut: 0, large: 0 },
   errors: [{ path: '/proc/1/\u001b[31m', code: 'denied', words: '' }],
   priority: { nice: 10, idleIo: true },
   uncached: true,

@@ -33,6 +33,25 @@ const answerOf = async (path: string, ...more: string[]) => {
 };
 
 describe('procs --from', () => {
+  test('reports a large process whose mappings were not requested by its RSS', async () => {
+    const path = snapshot([INIT, { ...GROWS, pss: null }], (files) =>
+      files.set('errors', '/proc/7/smaps_rollup\tlarge\treading it blocks the process: --pss all\n'),
+    );
+    const { stdout, stderr, status } = await kdumpMem('procs', '--json', '--from', path);
+    const answer = procsSchema.parse(JSON.parse(stdout));
+    expect([status, stderr]).toEqual([0, '']);
+    expect(answer.processes[0]).toMatchObject({ pid: 7, pssBytes: null, pssUnknown: 'large', rssBytes: 1000 * 1024 });
+    expect(answer.total.withoutPss).toEqual({ processes: 1, rssBytes: 1000 * 1024 });
+    expect(answer.warnings.map(({ code, message }) => [code, message])).toEqual([
+      ['pss-not-read', expect.stringContaining('kdump-mem snapshot --pss all reads them')],
+    ]);
+  });
+
+  test('rejects --pss, since a capture contains what it contains', async () => {
+    const { status, stderr } = await kdumpMem('procs', '--pss', 'all', '--from', snapshot([INIT]));
+    expect([status, stderr]).toEqual([2, expect.stringContaining('--pss requires --live')]);
+  });
+
   test('reports the processes of the last sample, from their captured files', async () => {
     const answer = await answerOf(snapshot([INIT, GROWS, LATER]));
     expect(answer).toMatchObject({

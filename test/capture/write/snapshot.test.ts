@@ -9,6 +9,7 @@ import { CapturedHost } from '../../../src/capture/read/host.js';
 import { TarReader } from '../../../src/capture/read/tar.js';
 import { takeSnapshot } from '../../../src/capture/write/snapshot.js';
 import { readProcesses } from '../../../src/host/proc/process-memory.js';
+import type { PssChoice } from '../../../src/records/processes.js';
 import { processesOf } from '../../../src/triage/host-processes.js';
 import { HostReader } from '../../../src/triage/host-reader.js';
 import { type MadeHost, madeSource, WEB_HOST } from '../../support/made-host.js';
@@ -20,14 +21,19 @@ interface Asked {
   readonly parts?: readonly OptionalPart[];
   readonly anonymize?: boolean;
   readonly timeoutSeconds?: number;
+  readonly pss?: PssChoice;
 }
 
-async function recordSnapshot(host: MadeHost, { parts = [], anonymize = false, timeoutSeconds = 30 }: Asked = {}) {
+async function recordSnapshot(
+  host: MadeHost,
+  { parts = [], anonymize = false, timeoutSeconds = 30, pss = 'small' }: Asked = {},
+) {
   const pieces: Buffer[] = [];
   const source = madeSource(host);
   const snapshot = await takeSnapshot(source, (bytes) => pieces.push(bytes), {
     parts: new Set(parts),
     anonymize,
+    pss,
     timeoutSeconds,
     intervalMs: 1000,
     program: 'test 1',
@@ -95,6 +101,23 @@ describe('a snapshot', () => {
     expect([...files.values()].join('')).not.toContain('s3cret');
     const whole = await recordSnapshot(host, { parts: ['arguments'] });
     expect(whole.files.get('log')).toBe(log);
+  });
+
+  test('reads no mappings of a large process unless requested, and says so', async () => {
+    const status = WEB_HOST.files['/proc/10/status'] ?? '';
+    const grown = status.replace(/^VmRSS:.*/m, 'VmRSS:\t  524292 kB');
+    expect(grown).not.toBe(status);
+    const host = { ...WEB_HOST, files: { ...WEB_HOST.files, '/proc/10/status': grown } };
+    const { snapshot, files, archive, asked } = await recordSnapshot(host, { parts: ['arguments'] });
+    expect(files.get('sample-2/memory')).toBe('');
+    expect(files.get('sample-2/arguments')).toContain('/proc/10/cmdline:');
+    expect(files.get('errors')).toMatch(/^\/proc\/10\/smaps_rollup\tlarge\t/m);
+    expect(snapshot.failureCounts).toMatchObject({ large: 1, unreadable: 0 });
+    expect([...asked].join(' ')).not.toContain('smaps_rollup');
+    const { processes } = await readProcesses(await readBack(archive), { pss: 'all' });
+    expect(processes).toMatchObject([{ pid: 10, sums: null, isLarge: true }]);
+    const all = await recordSnapshot(host, { pss: 'all' });
+    expect(all.files.get('sample-2/memory')).toContain('/proc/10/smaps_rollup:Rss:  4096 kB\n');
   });
 
   test('reports unreadable and missing files, and records the rest', async () => {

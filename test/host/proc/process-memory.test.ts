@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { chosen } from '../../../src/account/processes/groups.js';
 import { hostProcesses } from '../../../src/account/processes/host.js';
+import { procsJson } from '../../../src/answers/procs/json.js';
+import { procsText } from '../../../src/answers/procs/text.js';
 import { HostError } from '../../../src/base/errors.js';
 import { sumSmaps } from '../../../src/host/proc/memory.js';
 import { readProcesses } from '../../../src/host/proc/process-memory.js';
@@ -169,6 +172,66 @@ describe('processes of /proc', () => {
       'PSS and USS of pid 1 (init) are not available: the process that reads /proc exited (2)',
     ]);
     expect(complete).toBe(false);
+  });
+
+  test.each([
+    ['RSS', ['VmRSS:\t  524292 kB', 'VmSwap:\t       0 kB']],
+    ['swap', ['VmRSS:\t       8 kB', 'VmSwap:\t  524292 kB']],
+  ])('have no PSS if their %s is above 512 MiB, unless it is requested', async (_, sizes) => {
+    const host = new FakeHost();
+    add(host, 1, { stat: stat(1, 'db'), status: status('db', ...sizes), smaps_rollup: ROLLUP });
+    add(host, 2, { stat: stat(2, 'a'), status: status('a', 'VmRSS:\t  524288 kB'), smaps_rollup: ROLLUP });
+    const { processes } = await readProcesses(host);
+    expect(processes).toMatchObject([{ sums: null, isLarge: true }, { sums: { pss: 60 * 1024 } }]);
+    const all = await readProcesses(host, { pss: 'all' });
+    expect(all.processes.map(({ sums }) => sums?.pss)).toEqual([60 * 1024, 60 * 1024]);
+    const none = await readProcesses(host, { pss: 'none' });
+    expect(none.processes.map(({ sums, isLarge }) => [sums, isLarge])).toEqual([
+      [null, undefined],
+      [null, undefined],
+    ]);
+  });
+
+  test('stay large in later samples: figures of two kinds are not compared', async () => {
+    const host = new FakeHost();
+    const large = new Set<string>();
+    const sample = async (kilobytes: number, began = 5000) => {
+      const files = { stat: stat(1, 'db', 'S', 4194304, began), status: status('db', `VmRSS:\t ${kilobytes} kB`) };
+      add(host, 1, { ...files, smaps_rollup: ROLLUP });
+      return (await readProcesses(host, { large })).processes.map(({ isLarge }) => isLarge);
+    };
+    expect(await sample(524_292)).toEqual([true]);
+    expect(await sample(100)).toEqual([true]);
+    expect(await sample(100, 6000)).toEqual([undefined]);
+  });
+
+  test('are in no sum of PSS if they are large; the answer says how many, and their RSS', async () => {
+    const host = new FakeHost();
+    const big = ['VmRSS:\t 2097152 kB', 'RssAnon:\t 2000000 kB', 'VmPTE:\t 44 kB', 'VmSwap:\t 0 kB'];
+    add(host, 1, { stat: stat(1, 'init'), status: status('init', ...MEMORY, ...FILES), smaps_rollup: ROLLUP });
+    add(host, 7, { stat: stat(7, 'db'), status: status('db', ...big), smaps_rollup: ROLLUP });
+    const answer = chosen(hostProcesses(await readProcesses(host)), { by: 'command' }, String);
+    const json = procsJson(answer);
+    const gib = 2 * 2 ** 30;
+    expect(json.processes[0]).toMatchObject({
+      pid: 7,
+      rssBytes: gib,
+      pssBytes: null,
+      ussBytes: null,
+      pssUnknown: 'large',
+      freedIfKilledBytes: null,
+      complete: false,
+    });
+    expect(json.processes[1]).toMatchObject({ pid: 1, pssBytes: 60 * 1024, pssUnknown: null });
+    const withoutPss = { processes: 1, rssBytes: gib };
+    expect(json.total).toMatchObject({ pssBytes: 60 * 1024, withoutPss, complete: false });
+    expect(json.groups?.[0]).toMatchObject({ key: 'db', pssBytes: null, withoutPss, freedIfKilledMostBytes: null });
+    expect(json).toMatchObject({ complete: false, warnings: [{ code: 'pss-not-read' }] });
+    const { groups: _, ...list } = answer;
+    const text = procsText({ ...list, groups: undefined }, { limit: 5, source: '--live', width: null });
+    expect(text).toContain('without 1 process whose RSS is 2.00 GiB');
+    expect(text).toMatch(/^ *7 +\? +not read +not read +2\.00 GiB/m);
+    expect(text).toContain('unknown without --pss all');
   });
 
   test('have the sum of all mappings in smaps if smaps_rollup does not exist', async () => {

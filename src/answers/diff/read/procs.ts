@@ -78,7 +78,7 @@ export function procsState(answer: ProcsPart): ParsedState {
     memory: null,
     lists: { processes: { items, whole: allListed && nameless === 0 }, ...cgroupsOf(answer) },
     flaws: [
-      ...incompleteness(complete, warnings, `processes of ${source} are incomplete`),
+      ...incompleteness(complete || isLargeOnly(warnings), warnings, `processes of ${source} are incomplete`),
       ...(nameless > 0
         ? [
             {
@@ -91,6 +91,10 @@ export function procsState(answer: ProcsPart): ParsedState {
     ],
   };
 }
+
+/** Large processes without PSS are compared by RSS in all inputs. */
+const isLargeOnly = (warnings: ProcsPart['warnings']) =>
+  warnings.length > 0 && warnings.every(({ code }) => code === 'pss-not-read');
 
 /** Maximum duration of a scan in seconds: a machine with very many processes takes time to read. */
 const READ_WITHIN = 60;

@@ -1,4 +1,5 @@
 import { LOCAL, MAX_CAPTURED, MAX_NAMESPACES, MIN_BYTES } from '../../../host/proc/shared-files.js';
+import { LARGE_BYTES } from '../../../records/processes.js';
 import {
   LEFT_OUT_NAME,
   MAX_BYTES,
@@ -49,7 +50,7 @@ slow_lines() {
   while :; do
     left_out=" $(tr '\n' ' ' < "$dir/blocked")"
     for path in $processes; do
-      case $left_out in *" $path "*) ;; *) printf '%s\0' "$path/$1" ;; esac
+      case $left_out$large in *" $path "*) ;; *) printf '%s\0' "$path/$1" ;; esac
     done > "$dir/paths"
     rm -f "$dir/reader" "$dir/read"
     slow_reader &
@@ -77,12 +78,26 @@ slow_lines() {
   done
   cat "$dir/slow"
 }
+# Large processes: they can map no memory while the kernel sums up their mappings.
+large() {
+  [ -z "$all_pss" ] || return 0
+  sed -n 's/^\(\/proc\/[0-9]*\)\/status:Vm\(RSS\|Swap\):[^0-9]*\([0-9]\{6,\}\) kB$/\1 \3/p' "$at/after" |
+    while read -r path kilobytes; do
+      [ "$kilobytes" -le ${LARGE_BYTES / 1024} ] || echo "$path"
+    done | sort -u
+}
+tell_large() {
+  for path in $large; do
+    note "$path/$1" large 'reading it blocks the process: --pss all'
+  done
+}
 slow_reader() {
   xargs -0 sh -c 'echo $$ > "$0/reader"; renice 0 -p $$ >/dev/null 2>&1; exec grep -aH ^ "$@" 2>> "$0/complaints"' "$dir" < "$dir/paths" |
     head -c "$most" > "$dir/slow"
   true > "$dir/read"
 }
 arguments() {
+  large=
   slow_lines cmdline | tr '\0' ' '
 }
 # An inode of a file below /proc/PID/net is one for each namespace, and takes no right to see.
@@ -170,9 +185,13 @@ keep "$dir/entries" entries
 keep "$dir/sizes" sizes
 keep "$top/files-in-memory" files_in_memory
 keep "$dir/blocked" true
+keep "$dir/large" large
+large=" $(tr '\n' ' ' < "$dir/large")"
 keep "$at/memory" slow_lines smaps_rollup ${MAX_PROCESS_BYTES}
 bounded sample-2/memory ${MAX_PROCESS_BYTES}
+tell_large smaps_rollup
 part_of_processes smaps 'slow_lines smaps'
+! asked smaps || tell_large smaps
 part_of_processes stacks 'lines_of_each task/[0-9]*/stack'
 ! asked arguments || keep "$at/arguments" arguments
 tell_complaints
