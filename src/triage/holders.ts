@@ -4,8 +4,8 @@ import { HostError } from '../base/errors.js';
 import { grouped } from '../base/util.js';
 import { listedPids, optionalText } from '../host/proc/process.js';
 import type { Finding } from './finding.js';
-import { commIn, type ProcessStatus, processesOf } from './host-processes.js';
-import { HostReader } from './host-reader.js';
+import { commIn, readProcesses } from './host-processes.js';
+import type { HostReader, ProcessStatus } from './host-reader.js';
 
 /** A holder of memory. Names are untrusted. */
 export interface Holder {
@@ -77,14 +77,13 @@ function programs(
  * has figures (they are printed since 4.5), and any may hold more than the others.
  */
 export function hostHolders(host: HostReader, findings: readonly Finding[]): Holders | undefined {
-  // A process that is unreadable here is no reason for a check to be incomplete.
-  const reader = new HostReader(host.source, host.pageSize);
   // RSS counts a page once for each mapping: a process cannot have more than there is.
   const [, kilobytes] = /^Shmem:\s+(\d{1,13}) kB$/m.exec(optionalText(host.source, '/proc/meminfo')) ?? [];
   const most = kilobytes === undefined ? Number.POSITIVE_INFINITY : Number(kilobytes) * 1024;
   let all: readonly ProcessStatus[] = [];
   try {
-    all = processesOf(reader).map((one) => {
+    // A process that is unreadable here is no reason for a check to be incomplete.
+    all = readProcesses(host).all.map((one) => {
       const { pid, shmemBytes } = one;
       return { ...one, shmemBytes: Math.min(most, host.mappings?.distinctOf(pid, shmemBytes) ?? shmemBytes) };
     });
@@ -93,8 +92,14 @@ export function hostHolders(host: HostReader, findings: readonly Finding[]): Hol
   }
   if (all.every(({ rssAnonBytes, shmemBytes }) => rssAnonBytes + shmemBytes === 0)) return undefined;
   const comm = commIn(host);
-  const processes = all.map(({ pid, rssAnonBytes, shmemBytes }): Holder => {
-    return { kind: 'process', name: comm(pid) ?? UNKNOWN, pid, processes: null, bytes: rssAnonBytes + shmemBytes };
+  const processes = all.map(({ pid, name, rssAnonBytes, shmemBytes }): Holder => {
+    return {
+      kind: 'process',
+      name: name ?? comm(pid) ?? UNKNOWN,
+      pid,
+      processes: null,
+      bytes: rssAnonBytes + shmemBytes,
+    };
   });
   const sizes = new Map(all.map((one) => [one.pid, one]));
   const members = grouped(processes, ({ name }) => name);

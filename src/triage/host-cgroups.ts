@@ -5,8 +5,8 @@ import type { Pressure } from '../records/machine-sample.js';
 import { type Finding, found } from './finding.js';
 import { near } from './host-limits.js';
 import { isStalled } from './host-memory.js';
-import { commIn, type ProcessStatus, processesOf } from './host-processes.js';
-import { HostReader, isAbsent, malformed } from './host-reader.js';
+import { commIn, readProcesses } from './host-processes.js';
+import { type HostReader, isAbsent, malformed, type ProcessStatus } from './host-reader.js';
 import { THRESHOLDS } from './thresholds.js';
 
 const ROOT = '/sys/fs/cgroup';
@@ -148,21 +148,18 @@ function* stalledGroups(usages: readonly Usage[], processes: CgroupProcesses): G
 /** The processes of the host by cgroup, read once they are needed. */
 class CgroupProcesses {
   #all: readonly (ProcessStatus & { readonly cgroup: string })[] | undefined;
-  /** A process that is unreadable hides no cgroup at its limit: it is no part of what the check misses. */
-  readonly #reader: HostReader;
 
   constructor(
     readonly host: HostReader,
     readonly isV2: boolean,
-  ) {
-    this.#reader = new HostReader(host.source, host.pageSize);
-  }
+  ) {}
 
   /** The finding of a cgroup, with its process that has the most anonymous memory. */
   named(finding: Finding): Finding {
     const { source } = this.host;
     const form = this.isV2 ? /^0::(.*)$/m : /^\d+:(?:[\w=]+,)*memory(?:,[\w=]+)*:(.*)$/m;
-    this.#all ??= processesOf(this.#reader, 'cgroups').flatMap((each) => {
+    // A process that is unreadable hides no cgroup at its limit: it is no part of what the check misses.
+    this.#all ??= readProcesses(this.host).all.flatMap((each) => {
       const cgroup = form.exec(optionalText(source, `/proc/${each.pid}/cgroup`))?.[1];
       return cgroup === undefined ? [] : [{ ...each, cgroup }];
     });
@@ -171,7 +168,7 @@ class CgroupProcesses {
       .filter(({ cgroup }) => cgroup === own || cgroup.startsWith(`${own}/`))
       .toSorted((a, b) => b.anonBytes - a.anonBytes);
     // If a process is unreadable, only one with most of the memory is the largest for sure.
-    const isWhole = this.#reader.unread.length === 0;
+    const isWhole = readProcesses(this.host).missing.length === 0;
     const least = isWhole ? 1 : Number(finding.figures.usedBytes) / 2;
     const process =
       most && most.anonBytes >= least

@@ -15,7 +15,13 @@ import type { Amount } from './findings/declared.js';
 import { blocked } from './host-blocked.js';
 import { MAX_DESCRIPTORS, NOT_ALL_LISTED } from './host-limits.js';
 import { programFigures } from './host-memory.js';
-import { type HostCheckName, type HostReader, isAbsent } from './host-reader.js';
+import {
+  type HostCheckName,
+  type HostReader,
+  isAbsent,
+  type ProcessStatus,
+  type ReadProcesses,
+} from './host-reader.js';
 import { isLargePart, THRESHOLDS } from './thresholds.js';
 
 /** Shares of a smaller amount are not significant. Bytes. */
@@ -37,25 +43,6 @@ const HIDES = 'zombies, blocked tasks and descriptor limits of these processes';
 const LEAST_STACK = 8192;
 const NO_OWNER = 'a large part of Shmem (/proc/meminfo) has no visible owner';
 const OWNERS_HIDE = 'zombies and blocked tasks, large page tables and kernel stacks, and their owners';
-
-/** A process by /proc/PID/status. */
-export interface ProcessStatus {
-  readonly pid: number;
-  readonly state: string;
-  readonly parent: number;
-  readonly threads: number;
-  readonly tableBytes: number;
-  readonly fdTable: number;
-  /** Anonymous memory, including swap; 0 if not shown (before 4.5). */
-  readonly anonBytes: number;
-  /** The same without swap. */
-  readonly rssAnonBytes: number;
-  readonly shmemBytes: number;
-  /** Huge pages of hugetlb; null: not shown (before 4.4, kernel threads). */
-  readonly hugetlbBytes: number | null;
-  /** Pages pinned for io_uring, RDMA or vdpa. */
-  readonly pinnedBytes: number;
-}
 
 /** Zombies, blocked tasks, kernel stacks, page tables, descriptors. @throws {HostError} */
 export function* processes(host: HostReader): Generator<Finding> {
@@ -435,17 +422,31 @@ export const commIn =
   (pid) =>
     optionalText(host.source, `/proc/${pid}/comm`).trimEnd() || null;
 
-/** Reads /proc/PID/status, which needs no mmap_lock. A process that exits meanwhile is left out. */
-export function processesOf(host: HostReader, check: HostCheckName = 'processes'): ProcessStatus[] {
+/** Processes by their status; those that are missing are recorded. @throws {HostError} */
+export function processesOf(host: HostReader, check: HostCheckName = 'processes'): readonly ProcessStatus[] {
+  const { all, missing } = readProcesses(host);
+  for (const why of missing) host.miss(check, HIDES, why);
+  return all;
+}
+
+/** Reads /proc/PID/status once, which needs no mmap_lock. A process that exits meanwhile is left out. @throws {HostError} */
+export function readProcesses(host: HostReader): ReadProcesses {
+  host.processes ??= readStatuses(host);
+  return host.processes;
+}
+
+function readStatuses(host: HostReader): ReadProcesses {
   const pids = listedPids(host.source);
-  const miss = (why: string) => host.miss(check, HIDES, new HostError('denied', why));
+  const missing: HostError[] = [];
+  const miss = (why: string) => missing.push(new HostError('denied', why));
   if (!pids.includes('1')) miss(NOT_ALL_LISTED);
   if (pids.length > MAX_PROCESSES) miss(`only ${MAX_PROCESSES} processes were read`);
   const all: ProcessStatus[] = [];
   let damaged = 0;
   for (const pid of pids.slice(0, MAX_PROCESSES)) {
     try {
-      const status = statusFields(`Name:\n${withoutName(host.text(`/proc/${pid}/status`))}`);
+      const text = host.text(`/proc/${pid}/status`);
+      const status = statusFields(`Name:\n${withoutName(text)}`);
       const figure = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d{1,12})\\b`, 'm').exec(status)?.[1] ?? 0);
       const bytes = (name: string) => figure(name) * 1024;
       const state = /^State:\s+(\S)/m.exec(status)?.[1];
@@ -458,6 +459,7 @@ export function processesOf(host: HostReader, check: HostCheckName = 'processes'
       else
         all.push({
           pid: Number(pid),
+          name: nameIn(text),
           state,
           parent: figure('PPid'),
           threads: figure('Threads'),
@@ -475,7 +477,13 @@ export function processesOf(host: HostReader, check: HostCheckName = 'processes'
     }
   }
   if (damaged > 0) miss(`/proc/PID/status of ${damaged} processes is not readable or malformed`);
-  return all;
+  return { all, missing };
+}
+
+/** The name as in comm: the kernel escapes line breaks and backslashes (proc_task_name, fs/proc/array.c). */
+function nameIn(status: string): string | null {
+  const name = /^Name:\t(.+)\n/.exec(status)?.[1];
+  return name?.replaceAll(/\\([n\\])/g, (_, escaped) => (escaped === 'n' ? '\n' : '\\')) ?? null;
 }
 
 /** Whether a process without a descriptor table has exited by now. @throws {HostError} */

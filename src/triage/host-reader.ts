@@ -49,6 +49,33 @@ export interface CgroupUse {
   readonly bytes: number;
 }
 
+/** A process by /proc/PID/status. */
+export interface ProcessStatus {
+  readonly pid: number;
+  /** Untrusted; null: not shown, as in a snapshot. */
+  readonly name: string | null;
+  readonly state: string;
+  readonly parent: number;
+  readonly threads: number;
+  readonly tableBytes: number;
+  readonly fdTable: number;
+  /** Anonymous memory, including swap; 0 if not shown (before 4.5). */
+  readonly anonBytes: number;
+  /** The same without swap. */
+  readonly rssAnonBytes: number;
+  readonly shmemBytes: number;
+  /** Huge pages of hugetlb; null: not shown (before 4.4, kernel threads). */
+  readonly hugetlbBytes: number | null;
+  /** Pages pinned for io_uring, RDMA or vdpa. */
+  readonly pinnedBytes: number;
+}
+
+/** Processes, and why some are missing. */
+export interface ReadProcesses {
+  readonly all: readonly ProcessStatus[];
+  readonly missing: readonly HostError[];
+}
+
 /** A host, live or captured, and its unreadable sources. */
 export class HostReader {
   readonly unread: Unread[] = [];
@@ -59,6 +86,8 @@ export class HostReader {
   readonly unmapped: SharedOwner[] = [];
   /** Files in memory that processes map, as that check found them. */
   readonly mapped: SharedFile[] = [];
+  /** Processes, read once for all checks: with many of them it is what takes most time. */
+  processes: ReadProcesses | undefined;
   /** What the largest processes map; undefined: not read, or not of this machine. */
   mappings: SharedMappings | undefined;
 

@@ -12,7 +12,7 @@ import { madeSource } from '../support/made-host.js';
 const MIB = 2 ** 20;
 
 const process = (pid: number, comm: string, anon: number, shared = 0, cgroup = '/') => ({
-  [`/proc/${pid}/status`]: `Name:\tx\nState:\tS (x)\nPPid:\t1\nFDSize:\t64\nThreads:\t1\nRssAnon:\t${anon * 1024} kB\nRssShmem:\t${shared * 1024} kB\n`,
+  [`/proc/${pid}/status`]: `Name:\t${comm}\nState:\tS (x)\nPPid:\t1\nFDSize:\t64\nThreads:\t1\nRssAnon:\t${anon * 1024} kB\nRssShmem:\t${shared * 1024} kB\n`,
   [`/proc/${pid}/comm`]: `${comm}\n`,
   [`/proc/${pid}/cgroup`]: `0::${cgroup}\n`,
 });
@@ -54,7 +54,7 @@ test('pipes hold no more than what is in no counter', () => {
 
 test('processes that exited before their names were read are no program', () => {
   const nameless = [20, 21].map((pid) => {
-    const { [`/proc/${pid}/comm`]: _, ...files } = process(pid, 'x', 10);
+    const { [`/proc/${pid}/comm`]: _, ...files } = process(pid, '', 10);
     return files;
   });
   expect(holders(Object.assign({}, ...nameless))).toEqual([

@@ -8,8 +8,8 @@ import { startTicks } from '../../host/proc/process.js';
 import type { Origin } from '../../records/machine-sample.js';
 import { USER_HZ } from '../../records/processes.js';
 import { type Finding, found, severityOf } from '../../triage/finding.js';
-import { commIn, type ProcessStatus, pipesByProgram, processesOf } from '../../triage/host-processes.js';
-import type { HostReader } from '../../triage/host-reader.js';
+import { commIn, pipesByProgram, processesOf } from '../../triage/host-processes.js';
+import type { HostReader, ProcessStatus } from '../../triage/host-reader.js';
 import { THRESHOLDS } from '../../triage/thresholds.js';
 import { Warnings } from '../../walk/warnings.js';
 

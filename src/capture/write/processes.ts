@@ -60,10 +60,12 @@ function recordState(work: Work, member: Member, pid: string): 'process' | 'larg
     `${folder}/status`,
     status.filter((line) => !line.startsWith('Name:')),
   );
-  for (const thread of threadsOf(work, folder)) {
+  // The status of a process is that of its main thread, with the same lines.
+  const isAlone = status.includes('Threads:\t1');
+  for (const thread of isAlone ? [pid] : threadsOf(work, folder)) {
     const path = `${folder}/task/${thread}/status`;
     const state = () => (linesIn(work, path) ?? []).filter((line) => THREAD_STATUS.test(line));
-    const lines = state();
+    const lines = isAlone ? status.filter((line) => THREAD_STATUS.test(line)) : state();
     putFile(path, lines);
     if (!lines.some((line) => /^State:\sD/.test(line))) continue;
     for (const file of WAIT_FILES) {
