@@ -9,6 +9,7 @@ import { liveHost } from '../../../src/host/live.js';
 import { readHostCounts } from '../../../src/host/proc/memory.js';
 import type { MemoryCounters } from '../../../src/records/machine-sample.js';
 import { WHOLE } from '../../../src/records/meminfo-lines.js';
+import { FakeHost } from '../../host/fake-host.js';
 
 const MIB = 1 << 20;
 
@@ -160,4 +161,48 @@ test('accepts the counters of this host', () => {
   expect(memorySchema.parse(json)).toEqual(json);
   expect(json).toMatchObject({ source: 'counters', kernel: null });
   expect(bytesOf(answer.memory, 'anonymous')).toBeGreaterThan(MIB);
+});
+
+test('counts zones and per-CPU lists of a machine with 8 nodes and 64 CPUs', () => {
+  const [nodes, cpus] = [8, 64];
+  const [presentOf, freeOf, countOf] = [
+    (node: number) => 4_000_000 + node,
+    (node: number) => 100_000 + 7 * node,
+    (node: number, cpu: number) => 10 * node + cpu,
+  ];
+  const zone = (node: number, name: string, present: number, free: number) =>
+    [
+      `Node ${node}, zone ${name}`,
+      `  pages free     ${free}`,
+      '        min      10',
+      `        present  ${present}`,
+      `        managed  ${present - Math.min(present, 1000)}`,
+      '  pagesets',
+      ...Array.from({ length: cpus }, (_, cpu) => [
+        `    cpu: ${cpu}`,
+        `              count: ${present && countOf(node, cpu)}`,
+      ]),
+    ]
+      .flat()
+      .join('\n');
+  const zoneinfo = Array.from({ length: nodes }, (_, node) =>
+    // Only the first node has memory for old devices.
+    [
+      zone(node, 'DMA', node === 0 ? 3999 : 0, node === 0 ? 2000 : 0),
+      zone(node, 'Normal', presentOf(node), freeOf(node)),
+    ],
+  )
+    .flat()
+    .join('\n');
+  const host = new FakeHost();
+  host.files.set('/proc/zoneinfo', `${zoneinfo}\n`);
+  const sum = (of: (node: number) => number) =>
+    Array.from({ length: nodes }, (_, node) => of(node)).reduce((a, b) => a + b);
+  const lists = (node: number) => Array.from({ length: cpus }, (_, cpu) => countOf(node, cpu)).reduce((a, b) => a + b);
+  const counts = readHostCounts(host);
+  expect([counts.cpus, counts.whyNoZones]).toEqual([cpus, undefined]);
+  expect(counts.present).toBe((3999 + sum(presentOf)) * 4096);
+  expect(counts.managed).toBe((3999 - 1000 + sum((node) => presentOf(node) - 1000)) * 4096);
+  expect(counts.zoneFree).toBe((2000 + sum(freeOf)) * 4096);
+  expect(counts.onCpus).toBe((lists(0) + sum(lists)) * 4096);
 });

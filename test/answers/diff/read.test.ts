@@ -202,6 +202,24 @@ test('an incomplete answer reports its first reason', () => {
   expect(flaws).toEqual([{ code: 'incomplete', words: 'one, and 1 more' }]);
 });
 
+test('a large process whose PSS one input lacks has not grown by its RSS, and the answer stays complete', () => {
+  const warnings = [{ code: 'pss-not-read', message: 'PSS and USS of pid 1 not read' }];
+  const [read, other] = [1, 2].map((minute) => procsAnswerAt(minute, [{ pid: 1, start: 10, pss: 4096 }]));
+  const lacking = other!.processes.map((one) => ({ ...one, pssBytes: null, pssByKind: null, pssUnknown: 'large' }));
+  const large = { ...other, processes: lacking, total: { ...other!.total, pssBytes: null }, complete: false, warnings };
+  for (const inputs of [
+    [state(read), state(large)],
+    [state(large), state(read)],
+  ]) {
+    const answer = compareStates(inputs);
+    expect(answer.lists.processes?.items).toMatchObject([{ by: 'rss', change: 0 }]);
+    expect(answer.notes.map(({ code }) => code)).not.toContain('incomplete');
+    expect(answer.complete).toBe(true);
+  }
+  const denied = { ...large, warnings: [...warnings, { code: 'unreadable', message: 'denied' }] };
+  expect(state(denied).flaws).toMatchObject([{ code: 'incomplete' }]);
+});
+
 test('answers of different boots in one file are inconsistent; one minute apart is reported', () => {
   const other = procsAnswerAt(5, WORKERS);
   expect(state(memoryAnswerAt(1), other).flaws.map(({ code }) => code)).toEqual(['spread']);
