@@ -22,16 +22,6 @@ export interface SmapsSums {
   readonly locked: number | null;
 }
 
-/** Choices of `--pss`: processes whose PSS is read. */
-export const PSS_CHOICES = ['small', 'all'] as const;
-export type PssChoice = (typeof PSS_CHOICES)[number];
-
-/**
- * A process is large if it has more than this in memory, or in swap. The kernel generates smaps_rollup under the
- * process's mmap_lock, about 14 ms per GiB of 4 KiB pages, during which it can map and unmap nothing.
- */
-export const LARGE_BYTES = 512 * 2 ** 20;
-
 /** Identity and properties of a process beside its memory; null: not readable. Text is untrusted. */
 export interface ProcessIdentity {
   readonly pid: number;

@@ -2,12 +2,12 @@ import { formatSize } from '../../base/size.js';
 import type { CaptureOrigin } from '../../records/machine-sample.js';
 import type { Mapping } from '../../records/mappings.js';
 import {
-  LARGE_BYTES,
   type ProcessMemoryRecord,
   type ProcessRecords,
   refusalWords,
   type SmapsSums,
 } from '../../records/processes.js';
+import { LARGE_BYTES } from '../../records/pss.js';
 import { type Warning, Warnings } from '../../walk/warnings.js';
 import { type ProcessAnswer, sumOfMappings } from './mappings.js';
 import {

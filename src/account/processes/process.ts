@@ -2,6 +2,7 @@ import { WalkError } from '../../base/errors.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
 import type { CaptureOrigin, Origin, Pressure } from '../../records/machine-sample.js';
 import type { ProcessIdentity, ProcessMemoryRecord, ZombieParent } from '../../records/processes.js';
+import type { PssUnknown } from '../../records/pss.js';
 import { KIND } from '../../walk/memory/page-kinds.js';
 import type { Warning } from '../../walk/warnings.js';
 
@@ -48,13 +49,6 @@ export interface PssByKind {
   readonly shmem: number;
   readonly file: number;
 }
-
-/**
- * Why a process has no PSS. `large`: it was not requested for large processes; `unreadable`: also no permission, and not
- * in the input.
- */
-export const PSS_UNKNOWN = ['large', 'blocked', 'unreadable'] as const;
-export type PssUnknown = (typeof PSS_UNKNOWN)[number];
 
 /** A process, or several processes that share their memory. */
 export interface ProcessFigures extends ProcessIdentity, ProcessSizes {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { PSS_UNKNOWN } from '../../account/processes/process.js';
 import type { Immutable } from '../../base/util.js';
+import { PSS_UNKNOWN } from '../../records/pss.js';
 import { capturedSchema, kernelSchema, originSchema, warningSchema } from '../schema.js';
 
 /**

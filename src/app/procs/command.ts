@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { GROUPINGS } from '../../account/processes/groups.js';
 import { HostError } from '../../base/errors.js';
-import { PSS_CHOICES } from '../../records/processes.js';
+import { PSS_CHOICES } from '../../records/pss.js';
 import type { NamespacedPid } from '../../walk/processes/process-facts.js';
 import { parseNumber } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander';
 import type { ProcessGrouping } from '../../account/processes/groups.js';
 import type { ProcessFigures, ProcessSizes } from '../../account/processes/process.js';
 import type { HostSource } from '../../host/host-source.js';
-import type { PssChoice } from '../../records/processes.js';
+import type { PssChoice } from '../../records/pss.js';
 import type { AnswerOptions } from '../kit/answer.js';
 import { parseNumber, parseShortInterval } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';

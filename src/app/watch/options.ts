@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { MAX_KEPT } from '../../base/store.js';
-import { PSS_CHOICES, type PssChoice } from '../../records/processes.js';
+import { PSS_CHOICES, type PssChoice } from '../../records/pss.js';
 import {
   type ListenAddress,
   parseListen,

@@ -21,7 +21,7 @@ import type { HostSource } from '../../host/host-source.js';
 import { readMachine } from '../../host/proc/machine-sample.js';
 import { readProcesses } from '../../host/proc/process-memory.js';
 import type { MachineSample } from '../../records/machine-sample.js';
-import type { PssChoice } from '../../records/processes.js';
+import type { PssChoice } from '../../records/pss.js';
 
 export interface SampleOptions {
   readonly interval: number;

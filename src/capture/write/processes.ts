@@ -1,6 +1,6 @@
 import { isHostError } from '../../base/errors.js';
 import { isKernelThread, isPid, listedPids, statFields } from '../../host/proc/process.js';
-import { LARGE_BYTES } from '../../records/processes.js';
+import { LARGE_BYTES } from '../../records/pss.js';
 import { MAX_PROCESS_BYTES, NAMESPACES, PROCESS_FILES, THREAD_STATUS, WAIT_FILES } from '../read/contents.js';
 import type { Member } from './archive.js';
 import { linesOf, SMALL_FILE, type Work } from './work.js';

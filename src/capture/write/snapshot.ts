@@ -2,7 +2,7 @@ import { isHostError } from '../../base/errors.js';
 import { endAll } from '../../host/child.js';
 import { findNamespaces } from '../../host/namespaces.js';
 import { listedPids } from '../../host/proc/process.js';
-import type { PssChoice } from '../../records/processes.js';
+import type { PssChoice } from '../../records/pss.js';
 import {
   LAYOUT_VERSION,
   type LeftOut,

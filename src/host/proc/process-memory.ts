@@ -2,15 +2,14 @@ import { HostError, isHostError } from '../../base/errors.js';
 import { grouped } from '../../base/util.js';
 import { parseCgroups } from '../../records/cgroups.js';
 import {
-  LARGE_BYTES,
   type ProcessMemoryRecord,
   type ProcessRecords,
-  type PssChoice,
   rightsOf,
   type SmapsSums,
   type StatusSizes,
   USER_HZ,
 } from '../../records/processes.js';
+import { LARGE_BYTES, type PssChoice } from '../../records/pss.js';
 import type { HostSource } from '../host-source.js';
 import { readUptime } from './machine-sample.js';
 import { kilobytesOf, readPageSize, sumSmaps } from './memory.js';

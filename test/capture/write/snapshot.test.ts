@@ -9,7 +9,7 @@ import { CapturedHost } from '../../../src/capture/read/host.js';
 import { TarReader } from '../../../src/capture/read/tar.js';
 import { takeSnapshot } from '../../../src/capture/write/snapshot.js';
 import { readProcesses } from '../../../src/host/proc/process-memory.js';
-import type { PssChoice } from '../../../src/records/processes.js';
+import type { PssChoice } from '../../../src/records/pss.js';
 import { processesOf } from '../../../src/triage/host-processes.js';
 import { HostReader } from '../../../src/triage/host-reader.js';
 import { type MadeHost, madeSource, WEB_HOST } from '../../support/made-host.js';

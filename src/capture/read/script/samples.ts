@@ -1,5 +1,5 @@
 import { LOCAL, MAX_CAPTURED, MAX_NAMESPACES, MIN_BYTES } from '../../../host/proc/shared-files.js';
-import { LARGE_BYTES } from '../../../records/processes.js';
+import { LARGE_BYTES } from '../../../records/pss.js';
 import {
   LEFT_OUT_NAME,
   MAX_BYTES,
