@@ -94,7 +94,7 @@ full() {
 }
 # It shall not be in the way of others. Where these are missing it goes on without. Who may not go back stays: a reader
 # that waits for a CPU while it has the mmap_lock of a process makes that wait too.
-sh -c 'renice -n 10 -p $$ && renice -n 0 -p $$' >/dev/null 2>&1 && renice -n 10 -p $$ >/dev/null 2>&1
+sh -c 'renice -n 10 -p $$ && renice 0 -p $$' >/dev/null 2>&1 && renice -n 10 -p $$ >/dev/null 2>&1
 ionice -c3 -p $$ >/dev/null 2>&1
 dir=$(mktemp -d "$place/.snapshot.XXXXXX" 2>/dev/null) || full
 part=
