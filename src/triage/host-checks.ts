@@ -8,7 +8,7 @@ import { subjectIn } from './captured.js';
 import { bySeverity, type Finding, withSubject } from './finding.js';
 import { hasTrait } from './findings/all.js';
 import { cgroups } from './host-cgroups.js';
-import { INOTIFY_HIDES, inotify, limits } from './host-limits.js';
+import { deniedWords, INOTIFY_HIDES, inotify, limits } from './host-limits.js';
 import { fragmentation, largeSlab, lowMemory, memoryPressure, oomKills, writeback } from './host-memory.js';
 import { lowAvailable, pipes, processes, sharedMemory, unusedHugePages, vmalloc } from './host-processes.js';
 import type { HostCheckName, HostReader } from './host-reader.js';
@@ -86,17 +86,23 @@ const LACKING: readonly (readonly [check: HostCheckName, file: RegExp, hides: st
 ];
 
 /**
- * Reports files that a capture lacks and that no check has missed: a check does not read what it has no reason
- * to read.
+ * Reports files that a capture lacks and that no check has missed, or processes that it did not count: a check does not
+ * read what it has no reason to read.
  *
  * @param lacking their messages are `PATH: REASON`
  */
 export function missCaptured(host: HostReader, lacking: readonly HostError[]): void {
   for (const [check, file, hides] of LACKING) {
-    const [first, ...others] = lacking.filter(({ message }) => file.test(message));
-    if (first === undefined || host.unread.some((one) => one.check === check)) continue;
+    const lost = lacking.filter(({ message }) => file.test(message));
+    const [first, ...others] = lost;
+    if (first === undefined) continue;
+    const pids = new Set(lost.flatMap(({ message }) => /^\/proc\/(\d+)\//.exec(message)?.[1] ?? []));
+    const known = host.unread.filter((one) => one.check === check);
+    if (known.some(({ processes }) => processes !== undefined || pids.size === 0)) continue;
+    const isDenied = check === 'sockets' && lost.every(({ code }) => code === 'denied');
     const more = others.length === 0 ? '' : `, and ${others.length} more`;
-    host.miss(check, hides, new HostError(first.code, `${first.message}${more}`));
+    const why = isDenied ? deniedWords([...pids].map(Number)) : `${first.message}${more}`;
+    host.miss(check, hides, new HostError(first.code, why), pids.size || undefined);
   }
 }
 

@@ -35,7 +35,8 @@ const KILL = (seconds: number, group = '/batch') => [
     'Memory cgroup out of memory: Killed process 77 (job) total-vm:9000kB, anon-rss:8000kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:52kB oom_score_adj:0',
   ),
 ];
-const HUNG = (pid: number, comm: string, at = 900) => record(at, `INFO: task ${comm}:${pid} blocked for more than 120 seconds.`);
+const HUNG = (pid: number, comm: string, at = 900) =>
+  record(at, `INFO: task ${comm}:${pid} blocked for more than 120 seconds.`);
 
 const status = (state: string) => `Name:\tx\nState:\t${state} (x)\nPPid:\t1\nFDSize:\t64\nThreads:\t1\n`;
 const FILES = {
@@ -208,7 +209,9 @@ describe('a hung task', () => {
     test('is over if the kernel would have reported it again', () => {
       const { text, json } = elsewhere(settings(120, 2));
       expect(json.findings).toMatchObject([{ past: true, severity: 'warning', figures: { subject: 'unrepeated' } }]);
-      expect(text).toContain('That was about 2 h ago; the machine continued to run. The kernel has not reported it again.');
+      expect(text).toContain(
+        'That was about 2 h ago; the machine continued to run. The kernel has not reported it again.',
+      );
       expect(elsewhere(settings(120, -1)).json.findings[0]?.past).toBe(true);
     });
 
