@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { isHostError } from '../../base/errors.js';
 import type { FileFacts, HostSource } from '../host-source.js';
+import { detachedTmpfs } from './detached-tmpfs.js';
 import { listedPids } from './process.js';
 
 /** Maximum number of files in a snapshot, largest first. */
@@ -32,7 +33,7 @@ export interface SharedFile {
   readonly kind: 'file' | 'segment' | 'mapping' | 'tmpfs';
   /** Hostile. */
   readonly name: string;
-  /** A process that has the file open, or maps it; for a segment, its creator. */
+  /** A process that has the file open, or maps it; for a segment, its creator; of a tmpfs, if it is not mounted. */
   readonly pid?: number;
   /** Of a segment; undefined: it was never attached. */
   readonly attached?: LastAttach;
@@ -257,6 +258,9 @@ function filesInMemory(host: HostSource, onMissing: OnMissing, mappings?: Mapped
   if (own.size === 0) onMissing('tmpfs mounts: mountinfo is not readable');
   if (!pids.includes('1')) onMissing('not all processes are visible (hidepid, or a pid namespace)');
   const all = [...files.map(({ device: _, ...one }) => one), ...rests];
+  const owned = [...all, ...segments(host)].reduce((sum, { bytes }) => sum + bytes, 0);
+  [until, isLate] = [host.now() + MAX_MS, false];
+  all.push(...detachedTmpfs(host, pids, owned, [...namespaces.values(), own], isOver));
   return all.toSorted((a, b) => b.bytes - a.bytes);
 }
 
