@@ -4,7 +4,7 @@ import { attempted, deviceNumber, LOCAL, type Mounts, type SharedFile } from './
 /** Without a path: its mount is in no namespace. */
 const UNMOUNTED = '(unmounted)';
 /** A smaller part of Shmem without an owner is not searched for. Bytes. */
-const LEAST_BYTES = 64 * 2 ** 20;
+export const LEAST_BYTES = 64 * 2 ** 20;
 /** A block device in /sys/class/bdi, by number. */
 const BLOCK = /^[1-9]\d*:\d+$/;
 

@@ -20,9 +20,10 @@ export const DELETED = ' (deleted)';
 
 /** File systems that answer without another machine or process: the path to a tmpfs leads through no other. */
 export const LOCAL: ReadonlySet<string> = new Set(
-  'autofs bcachefs btrfs cgroup cgroup2 devtmpfs erofs ext2 ext3 ext4 f2fs overlay proc ramfs rootfs squashfs sysfs tmpfs vfat xfs zfs'.split(
-    ' ',
-  ),
+  [
+    'autofs bcachefs btrfs cgroup cgroup2 devtmpfs erofs ext2 ext3 ext4 f2fs overlay proc ramfs rootfs squashfs sysfs tmpfs',
+    'vfat xfs zfs binfmt_misc bpf configfs debugfs devpts efivarfs fusectl mqueue nsfs pstore securityfs selinuxfs tracefs',
+  ].flatMap((names) => names.split(' ')),
 );
 /** Maximum number of mount namespaces. */
 export const MAX_NAMESPACES = 512;

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
+import { execa } from 'execa';
 import { expect } from 'vitest';
 import { guestTool } from '../../../scripts/lab-parts/guest-program.mjs';
 import { triageSchema } from '../../../src/answers/triage/schema.js';
@@ -332,8 +333,18 @@ const severe = ({ findings }: Answer, pid: number, comm: string) =>
       severity !== 'note' && (figures.pid === pid || figures.comm === comm || figures.mostPid === pid),
   );
 
+/** Programs that take a snapshot into a file. */
+const WRITERS = {
+  'kdump-mem': async (file: string) => expect((await kdumpMem('snapshot', '--force', '-o', file)).status).toBe(0),
+  'the script': async (file: string) => {
+    const script = await kdumpMem('snapshot', '--script');
+    await execa('sh', ['-s', '--', '--tmpfs', file, '0.2'], { input: script.stdout });
+  },
+};
+export const SNAPSHOT_WRITERS = Object.keys(WRITERS) as (keyof typeof WRITERS)[];
+
 /** Checks that a snapshot of the scene has the same owner and amount as the live answer. */
-export async function checkSnapshot(scene: Scene): Promise<void> {
+export async function checkSnapshot(scene: Scene, writer: keyof typeof WRITERS): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'scene-'));
   const file = join(folder, 'scene.tar.gz');
   const shown = ({ findings, holders }: Answer, comm: string) => ({
@@ -347,11 +358,12 @@ export async function checkSnapshot(scene: Scene): Promise<void> {
   });
   try {
     await during(scene, async (_, comm) => {
-      expect((await kdumpMem('snapshot', '--force', '-o', file)).status).toBe(0);
+      await WRITERS[writer](file);
       const { stdout } = await kdumpMem('triage', '--from', file, '--json');
       const [live, captured] = [await triaged(), triageSchema.parse(JSON.parse(stdout))];
       expect(shown(captured, comm)).toEqual(shown(live, comm));
       if (scene.finding) expect(shown(live, comm).findings).toHaveLength(1);
+      else expect(shown(live, comm).findings).toEqual([]);
     });
   } finally {
     rmSync(folder, { recursive: true });
