@@ -5,7 +5,7 @@ import { grouped } from '../base/util.js';
 import { readVmallocPages } from '../host/proc/details.js';
 import { readHostCounts } from '../host/proc/memory.js';
 import { listed, listedPids, optionalText, statusFields } from '../host/proc/process.js';
-import { readDescriptors } from '../host/proc/process-files.js';
+import { passedDescriptors, readDescriptors } from '../host/proc/process-files.js';
 import { attempted, sharedFiles } from '../host/proc/shared-files.js';
 import { type SharedOwner, sharedOwners } from '../host/proc/shared-owners.js';
 import { placeOf } from '../records/cgroups.js';
@@ -200,15 +200,16 @@ export function* sharedMemory(host: HostReader): Generator<Finding> {
   for (const one of owners)
     if (one.bytes >= THRESHOLDS['shared-memory'].note * total && one.isMapped !== true)
       yield ofShared(host, one, one.isMapped, total);
-  const passed = isUnowned ? passedDescriptors(host) : undefined;
+  const passed = isUnowned ? mostPassed(host) : undefined;
   if (passed) {
     const amount = { bytes: unowned, share: unowned / total };
-    yield found('shared-memory', 'note', { kind: 'passed', name: null, ...amount, ...passed, mapped: 0 });
+    const figures = { kind: 'passed', name: null, ...amount, ...passed, mapped: 0 };
+    yield found('shared-memory', 'note', figures, `procs --pid ${passed.pid} --fds`);
   }
 }
 
 /** The process with most descriptors in messages that it has not received: no process has their files open. */
-function passedDescriptors(host: HostReader) {
+function mostPassed(host: HostReader) {
   let most: { readonly pid: number; readonly comm: string | null; readonly descriptors: number } | undefined;
   if (!host.source.file) return most;
   let left = MAX_DESCRIPTORS;
@@ -217,8 +218,7 @@ function passedDescriptors(host: HostReader) {
     for (const fd of attempted(() => host.source.list(`/proc/${pid}/fd`)) ?? []) {
       if (left-- <= 0) return most;
       if (!attempted(() => host.source.readLink(`/proc/${pid}/fd/${fd}`))?.startsWith('socket:')) continue;
-      const info = optionalText(host.source, `/proc/${pid}/fdinfo/${fd}`);
-      descriptors += Number(/^scm_fds:\s*(\d{1,9})$/m.exec(info)?.[1] ?? 0);
+      descriptors += passedDescriptors(host.source, pid, fd) ?? 0;
     }
     if (descriptors > (most?.descriptors ?? 0))
       most = { pid: Number(pid), comm: commIn(host)(Number(pid)), descriptors };

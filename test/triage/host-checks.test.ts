@@ -4,6 +4,7 @@ import { findingWords } from '../../src/answers/triage/words.js';
 import type { KernelTriage } from '../../src/triage/answer.js';
 import type { Finding } from '../../src/triage/finding.js';
 import { hostFindings, pipeFindings, withHostFindings } from '../../src/triage/host-checks.js';
+import { near } from '../../src/triage/host-limits.js';
 import { HOST_CHECKS, HostReader } from '../../src/triage/host-reader.js';
 import { type MadeHost, madeSource } from '../support/made-host.js';
 
@@ -316,6 +317,14 @@ test('kernel memory beside files: complete only if both are', () => {
     withHostFindings(whole, new HostReader(triaged(changes).reader.source, 4096)).complete;
   expect(isComplete({})).toBe(true);
   expect(isComplete({ '/proc/pressure/io': 'x' })).toBe(false);
+});
+
+test('the next command of a limit lists what uses it; none lists keys', () => {
+  const next = (limit: string, of = {}) => [...near(limit, 95, 100, of)].map((one) => one.next);
+  expect(next('tcp_mem')).toEqual(['skcheck']);
+  expect(next('pids.max of /a\nb')).toEqual(['procs --sort threads']);
+  expect(next('max_user_instances of uid 0', { mostPid: 7, mostComm: 'x' })).toEqual(['procs --pid 7 --fds']);
+  for (const limit of ['keys of uid 7', 'nf_conntrack_max', 'file-max']) expect(next(limit)).toEqual([undefined]);
 });
 
 const many = (count: number, of: (pid: number) => readonly [string, string][]) =>
@@ -675,7 +684,9 @@ describe.each<[code: string, severity: string, changes: Record<string, string>, 
     const [finding] = findings;
     expect(finding && findingWords(finding)).toContain(words);
     // The next step runs on the host of the hypervisor.
-    expect(finding?.next === undefined).toBe(code === 'hypervisor-overcommitted');
+    const isOfKeys = /^keys of/.test(String(finding?.figures.limit));
+    const hasNone = code === 'hypervisor-overcommitted' || isOfKeys || finding?.figures.limit === 'nf_conntrack_max';
+    expect(finding?.next === undefined).toBe(hasNone);
     expect(reader.unread).toEqual([]);
   });
 });

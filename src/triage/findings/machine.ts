@@ -192,8 +192,10 @@ export const MACHINE = {
       of: Of<'used' | 'most' | 'share'> &
         Of<'limit', string> &
         Partial<OfProcess & Of<'mostPid'> & Of<'mostComm', string>>,
-    ) =>
+    ) => [
       `Limit ${Number(of.used) >= Number(of.most) ? 'reached' : 'nearly reached'}: ${of.pid == null ? '' : `${process(of)} uses `}${text(of.used)} of ${text(of.most)} ${of.limit === 'RLIMIT_NOFILE' ? 'file descriptors ' : ''}(${text(of.limit)})${of.mostPid == null ? '' : `; pid ${text(of.mostPid)} (${text(of.mostComm)}) has the most`}.`,
+      ...(/^key/.test(String(of.limit)) ? ['/proc/keys lists the keys, read as that user.'] : []),
+    ],
     means:
       'A limit of the machine or of a process is used to at least 90 %. Above it, calls fail: new processes, files, connections, keys, or socket memory.',
     known:
