@@ -11,7 +11,7 @@ import { cgroups } from './host-cgroups.js';
 import { deniedWords, INOTIFY_HIDES, inotify, limits } from './host-limits.js';
 import { fragmentation, largeSlab, lowMemory, memoryPressure, oomKills, writeback } from './host-memory.js';
 import { lowAvailable, pipes, processes, sharedMemory, unusedHugePages, vmalloc } from './host-processes.js';
-import type { HostCheckName, HostReader } from './host-reader.js';
+import { HOST_CHECKS, type HostCheckName, type HostReader } from './host-reader.js';
 import { stealSinceNow } from './hypervisor.js';
 
 export const SOCKETS_HIDE = 'memory pinned by unread sockets';
@@ -121,7 +121,10 @@ export function withHostFindings(answer: KernelTriage, host: HostReader): Kernel
   const known = new Set(kept.map(subjectOf));
   const more = ofHost.filter((finding) => !known.has(subjectOf(finding)));
   const findings = bySeverity([...kept, ...more].map((one) => withSubjectHere(one, host)));
-  const { checked, unread, unreadProcesses } = host;
+  const { unread, unreadProcesses } = host;
+  const missed = new Set(unread.map(({ check }) => check));
+  const all = new Set([...(answer.checked ?? []), ...host.checked]);
+  const checked = HOST_CHECKS.filter((name) => all.has(name) && !missed.has(name));
   const holders = answer.holders && { ...answer.holders, unreadProcesses };
   return { ...answer, findings, holders, checked, unread, complete: answer.complete && unread.length === 0 };
 }

@@ -54,7 +54,7 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   lines.push('', ...treeLines(trees, options, linesIn(answer)));
   if (earlier.length > 0) lines.push('Earlier:', ...treeLines(earlier, options, linesIn(answer)));
   const add = (text: string) => lines.push(...wrap(text, width), '');
-  if (host && verbose) add(`Checked: ${checked.join(', ')}.`);
+  if (!logs && verbose) add(`Checked: ${checked.join(', ')}.`);
   lines.push(...wrap(memory ? memoryWords(memory, findings) : noMemoryWords(answer), width));
   const held = holdersWords(answer);
   if (held !== undefined) lines.push(...wrap(held, width));
@@ -275,7 +275,7 @@ function presentWords(answer: TriageAnswer): string {
     if (lacksOneProcess(answer)) return `No problems found in what could be read. Checked: ${checkedWords(checked)}.`;
     return `No findings, but not every check could be completed. Completed: ${checkedWords(checked)}.`;
   }
-  if (isAllClear(answer)) return 'No problems found.';
+  if (isAllClear(answer)) return `No problems found. Checked: ${checkedWords(checked)}.`;
   return rules?.silenced.length
     ? 'No findings except those silenced by rules.'
     : 'No findings, but some data could not be read (see the warnings).';
