@@ -76,7 +76,11 @@ export function triageHost(parts: HostParts): HostTriage {
     ...counters.filter(({ figures }) => figures.bytes !== 0),
   ];
   const zones = new Set(findings.map(zoneOf));
-  const others = found.filter((one) => zoneOf(one) === null || !zones.has(zoneOf(one)));
+  const receivers = new Set(found.flatMap(({ code, figures }) => (code === 'sockets-in-flight' ? [figures.pid] : [])));
+  // Passed descriptors of sockets are no pipes.
+  const isOfSockets = ({ code, figures }: Finding) =>
+    code === 'pipes' && figures.descriptors != null && receivers.has(figures.pid);
+  const others = found.filter((one) => (zoneOf(one) === null || !zones.has(zoneOf(one))) && !isOfSockets(one));
   findings.push(...others.flatMap((one) => (one.code === 'oom-kills' ? unloggedKills(one, own) : one)));
   // What may be in no counter comes after what is.
   findings.push(...counters.filter(({ figures }) => figures.bytes === 0));

@@ -277,15 +277,23 @@ function placeFigures(cgroup: string | null) {
 export function* pipes(host: HostReader, unattributedBytes: number): Generator<Finding> {
   const share = unattributedBytes / host.meminfo('MemTotal');
   if (share < THRESHOLDS.pipes.note || unattributedBytes < THRESHOLDS.pipes.leastBytes) return;
-  for (const program of pipesByProgram(host, unattributedBytes / 2).slice(0, MAX_FINDINGS)) {
+  const programs = pipesByProgram(host, unattributedBytes / 2).slice(0, MAX_FINDINGS);
+  for (const program of programs) {
     const severity = share >= THRESHOLDS.pipes.warning ? 'warning' : 'note';
     yield found('pipes', severity, { ...program, unattributedBytes }, 'memory');
   }
+  const passed = programs.length === 0 ? mostPassed(host) : undefined;
+  const mostBytes = (passed?.descriptors ?? 0) * host.number(PIPE_MAX_SIZE);
+  // They may be of other files: what they hold is unknown.
+  if (passed && mostBytes >= unattributedBytes / 2)
+    yield found('pipes', 'note', { ...passed, mostBytes, unattributedBytes }, `procs --pid ${passed.pid} --fds`);
 }
+
+const PIPE_MAX_SIZE = '/proc/sys/fs/pipe-max-size';
 
 /** Programs whose pipes can hold so much, the largest first. @throws {HostError} */
 export function pipesByProgram(host: HostReader, leastBytes: number): ProgramPipes[] {
-  const most = host.number('/proc/sys/fs/pipe-max-size');
+  const most = host.number(PIPE_MAX_SIZE);
   const comm = commIn(host);
   const counted = pipesOf(host).map(({ pid, pipes }) => ({ pid, comm: comm(pid), pipes }));
   const programs = [...grouped(counted, (one) => one.comm ?? one.pid)].flatMap(([, each]): ProgramPipes[] => {

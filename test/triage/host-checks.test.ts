@@ -216,6 +216,16 @@ test('counts pipes once each, by program, and only if memory is in no counter', 
   const memory = counted(2 ** 30);
   const reader = new HostReader(captured, 4096);
   expect(pipeFindings(reader, memory)).toMatchObject([{ figures: { pid: 7, pipes: 1500 }, next: 'memory' }]);
+  // Pipes in messages: no process has them open.
+  const passed = { ...files, '/proc/8/fdinfo/4': 'pos:\t0\nscm_fds: 1906\n' };
+  const inFlight = {
+    ...madeSource({ files: passed, links: { '/proc/8/fd/4': 'socket:[9]' } }),
+    file: () => ({}) as never,
+  };
+  const [only, ...others] = pipeFindings(new HostReader(inFlight, 4096), memory);
+  expect(others).toEqual([]);
+  expect(only).toMatchObject({ severity: 'note', figures: { pid: 8, descriptors: 1906 }, next: 'procs --pid 8 --fds' });
+  expect(findingWords(only!)).toMatch(/^Pipes in flight: pid 8 \S+ has not received 1906 passed descriptors\./);
   // Of an older snapshot it is unknown whether there are pipes.
   const older = new HostReader(madeSource({ files }), 4096);
   expect([pipeFindings(older, memory), older.checked]).toEqual([[], []]);
