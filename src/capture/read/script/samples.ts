@@ -1,5 +1,4 @@
-import { LEAST_BYTES as DETACHED_BYTES } from '../../../host/proc/detached-tmpfs.js';
-import { LOCAL, MAX_CAPTURED, MAX_NAMESPACES, MIN_BYTES } from '../../../host/proc/shared-files.js';
+import { DETACHED_BYTES, LOCAL, MAX_CAPTURED, MAX_NAMESPACES, MIN_BYTES } from '../../../host/proc/shared-files.js';
 import {
   LEFT_OUT_NAME,
   MAX_BYTES,
@@ -506,7 +505,7 @@ tmpfs_rests() {
     echo "tmpfs $used -${'$'}{inside#-}$unmapped $limit $point"
   done < "$dir/tmpfs"
 }
-# Tmpfs that were unmounted lazily, by a descriptor or working folder (detached-tmpfs.ts): a mount id that is in no mountinfo.
+# Tmpfs that were unmounted lazily, by a descriptor or working folder (shared-files.ts): a mount id that is in no mountinfo.
 # An unmounted file system of another machine or process might block; each has its bdi.
 detached() {
   shmem=$(sed -n 's/^Shmem: *\([0-9]*\) kB$/\1/p' /proc/meminfo)
