@@ -404,6 +404,7 @@ entries() {
 # What the processes with most shared memory in RSS map, largest first: /proc/PID/maps as slow_lines prints it.
 shared_maps() {
   sed -n 's|^/proc/\([0-9]*\)/status:RssShmem:[^0-9]*\([0-9]*\) kB$|\2 \1|p' "$at/after" | sort -nr > "$dir/sharing"
+  true > "$dir/mapped-names"
   largest=$(sed -n '${MAX_SHARING},$d;s/^[0-9]\{5,\} /\/proc\//p' "$dir/sharing")
   if [ -n "$largest" ]; then
     processes=$largest
@@ -412,8 +413,11 @@ shared_maps() {
 }
 # Whether all of these were read: what none of them maps is unmapped.
 all_maps() {
-  command -v timeout >/dev/null && [ ! -s "$dir/blocked" ] && ! grep -q '/maps: ' "$complaints" &&
-    [ "$(grep -cE '^[0-9]{5}' "$dir/sharing")" -lt ${MAX_SHARING} ]
+  names=$(grep -c '' "$dir/mapped-names")
+  # Before 4.5 there is no RssShmem.
+  command -v timeout >/dev/null && [ -s "$dir/sharing" ] && [ ! -s "$dir/blocked" ] && ! grep -q '/maps: ' "$complaints" &&
+    [ "$(grep -cE '^[0-9]{5}' "$dir/sharing")" -lt ${MAX_SHARING} ] &&
+    [ "$names" -lt ${MAX_CAPTURED} ] && [ "$names" = "$(grep -c '' "$dir/mapped")" ]
 }
 # Mapped files in memory: device and inode, pid, blocks of 512 bytes, path in map_files, flag, name. The kernel looks them up
 # under the mmap_lock.
