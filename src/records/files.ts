@@ -45,7 +45,9 @@ export interface Descriptors {
   readonly limit: number | null;
   /** Most descriptors first. */
   readonly groups: readonly DescriptorGroup[];
-  /** Of these, not readable; those that were closed meanwhile are left out. */
+  /** Descriptors that its unix sockets were passed (SCM_RIGHTS) and it has not received; null: unknown (before 5.6, a dump). */
+  readonly passed: number | null;
+  /** Of all, not readable; those that were closed meanwhile are left out. */
   readonly unreadable: number;
 }
 

@@ -34,7 +34,7 @@ export interface TriageAnswer {
   readonly holders?: Holders | undefined;
   /** All sockets by cgroup, even if page frames could not be counted. */
   readonly census?: CensusAnswer | undefined;
-  /** Checks of the host's files whose sources were all read. */
+  /** Checks whose sources were all read; undefined: text logs, which have none. */
   readonly checked?: readonly HostCheckName[];
   readonly unread?: readonly Unread[];
   /** Parts of a host that could not be read at all, in words. */

@@ -7,7 +7,7 @@ import { optionalText, statusFields } from '../host/proc/process.js';
 import type { LogRecord, TextRecord } from '../records/log-records.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import type { HostOrigin, HostTriage, LogTriage } from './answer.js';
-import { bySeverity, type Finding, withPast } from './finding.js';
+import { bySeverity, type Finding, type RunningFacts, type Subject, withPast } from './finding.js';
 import { hostHolders } from './holders.js';
 import { pageblocks } from './host-memory.js';
 import { type HostReader, isAbsent } from './host-reader.js';
@@ -62,7 +62,10 @@ export function triageHost(parts: HostParts): HostTriage {
   const known = [...parts.warnings, ...(logged?.warnings ?? []), ...(counted?.warnings ?? [])];
   for (const { code, message } of known) warnings.add(code, message);
   const uptime = readUptime(reader.source) ?? undefined;
-  const running = { subjectOf: (one: Finding) => subjectIn(reader, one), historyUntil: parts.historyUntil };
+  const running: RunningFacts = {
+    subjectOf: (one, secondsAgo) => subjectIn(reader, one, secondsAgo),
+    historyUntil: parts.historyUntil,
+  };
   // The log’s clock stands still during suspend, and the uptime includes it: ages are unknown.
   const isSuspended = logged?.records.some(({ text }) => RESUMED.test(text)) ?? false;
   const own = logged ? withPast(logFindings(logged.records, pageSize), isSuspended ? null : uptime, running) : [];
@@ -73,7 +76,11 @@ export function triageHost(parts: HostParts): HostTriage {
     ...counters.filter(({ figures }) => figures.bytes !== 0),
   ];
   const zones = new Set(findings.map(zoneOf));
-  const others = found.filter((one) => zoneOf(one) === null || !zones.has(zoneOf(one)));
+  const receivers = new Set(found.flatMap(({ code, figures }) => (code === 'sockets-in-flight' ? [figures.pid] : [])));
+  // Passed descriptors of sockets are no pipes.
+  const isOfSockets = ({ code, figures }: Finding) =>
+    code === 'pipes' && figures.descriptors != null && receivers.has(figures.pid);
+  const others = found.filter((one) => (zoneOf(one) === null || !zones.has(zoneOf(one))) && !isOfSockets(one));
   findings.push(...others.flatMap((one) => (one.code === 'oom-kills' ? unloggedKills(one, own) : one)));
   // What may be in no counter comes after what is.
   findings.push(...counters.filter(({ figures }) => figures.bytes === 0));
@@ -108,10 +115,10 @@ export function triageHost(parts: HostParts): HostTriage {
 }
 
 /**
- * What became of the cgroup or process of an event; null: unknown. The log names them as the host does: in a container,
- * or in a snapshot, one that is not there may be hidden.
+ * What became of the cgroup or process of an event. The log names them as the host does: in a container, or in a snapshot,
+ * one that is not there may be hidden.
  */
-function subjectIn({ source }: HostReader, { code, figures }: Finding): string | null {
+export function subjectIn({ source }: HostReader, { code, figures }: Finding, secondsAgo: number): Subject {
   const { cgroup, pid, comm } = figures;
   if (code === 'oom-kill' && figures.scope === 'cgroup' && typeof cgroup === 'string') {
     const root = ['/sys/fs/cgroup', '/sys/fs/cgroup/memory'].find((folder) => isRootCgroup(namesIn(source, folder)));
@@ -119,13 +126,31 @@ function subjectIn({ source }: HostReader, { code, figures }: Finding): string |
     const names = namesIn(source, `${root}${cgroup}`);
     return names === undefined ? null : names.length > 0 ? 'present' : 'gone';
   }
-  if (code !== 'hung-task' || pid == null || !isInitialPids(source)) return null;
+  if (code !== 'hung-task') return null;
+  const unknown = () => unrepeated(source, secondsAgo);
+  if (pid == null || !isInitialPids(source)) return unknown();
   const [status, name] = ['status', 'comm'].map((file) => textOrGone(source, `/proc/${pid}/${file}`));
-  if (status === undefined || name === undefined) return null;
+  if (status === undefined || name === undefined) return unknown();
   const state = /^State:\s+(\S)/m.exec(statusFields(status))?.[1];
   // The pid may be that of another process by now.
   if (state === undefined || !isNameOf(name.replace(/\n$/, ''), String(comm))) return 'gone';
   return state === 'D' ? 'present' : 'running';
+}
+
+/** Default of hung_task_timeout_secs (CONFIG_DEFAULT_HUNG_TASK_TIMEOUT). */
+const HUNG_SECONDS = 120;
+
+/**
+ * Whether khungtaskd should have reported a task again: it reports tasks that hang at least once in each timeout, until
+ * no warnings are left (kernel/hung_task.c). No namespace hides these settings.
+ */
+function unrepeated(source: Source, secondsAgo: number): Subject {
+  const [timeout, warnings] = ['timeout_secs', 'warnings'].map((name) => {
+    const [figure] = /^-?\d{1,10}(?=\s*$)/.exec(optionalText(source, `/proc/sys/kernel/hung_task_${name}`)) ?? [];
+    return figure === undefined ? undefined : Number(figure);
+  });
+  if (secondsAgo <= 2 * Math.max(timeout ?? 0, HUNG_SECONDS)) return null;
+  return timeout && warnings ? 'unrepeated' : 'unknown';
 }
 
 /** Bytes of a name in the log: TASK_COMM_LEN without the end. */

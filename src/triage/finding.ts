@@ -6,7 +6,7 @@ import { grouped } from '../base/util.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import { type FiguresOf, type FindingCode, hasTrait } from './findings/all.js';
-import type { Figure, Figures } from './findings/declared.js';
+import type { Figures } from './findings/declared.js';
 import { THRESHOLDS } from './thresholds.js';
 
 /** Severities from high to low: a failure, a problem, a remark. */
@@ -83,9 +83,13 @@ export function found<Code extends FindingCode>(
   };
 }
 
-/** Sorts by severity, keeping the order within one; past events are last, and a cut report follows whole ones of its code. */
+/**
+ * Sorts by severity, keeping the order within one; past events are last, and a cut report follows whole ones of its
+ * code. What may be over follows what is true now.
+ */
 export function bySeverity(findings: readonly Finding[]): Finding[] {
-  const rank = ({ severity, past }: Finding) => SEVERITIES.indexOf(severity) + (past ? SEVERITIES.length : 0);
+  const rank = (one: Finding) =>
+    SEVERITIES.indexOf(one.severity) + (one.past ? SEVERITIES.length : 0) + (isOfUnknownSubject(one) ? 0.5 : 0);
   const groups = grouped(findings, (one) => `${one.code} ${rank(one)}`);
   const wholeFirst = new Map(
     [...groups].map(([key, of]) => [key, of.toSorted((a, b) => Number(isCut(a)) - Number(isCut(b)))]),
@@ -94,6 +98,9 @@ export function bySeverity(findings: readonly Finding[]): Finding[] {
     .map((one) => wholeFirst.get(`${one.code} ${rank(one)}`)!.shift()!)
     .toSorted((a, b) => rank(a) - rank(b));
 }
+
+/** Whether an old event may be over, which nothing tells. */
+const isOfUnknownSubject = ({ figures, past }: Finding) => figures.subject === 'unknown' && !past;
 
 /** Whether a report of the log lacks its beginning, its end, or its middle. */
 function isCut({ code, report, figures, oom }: Finding): boolean {
@@ -129,10 +136,15 @@ const OVER_SECONDS = 60;
 /** Seconds by which the log’s clock may be ahead of the uptime. */
 const CLOCK_DRIFT = 60;
 
+/**
+ * What became of the subject of an event. `unrepeated`: the kernel would have reported it again if it still hung.
+ * `unknown`: the kernel may not have; null: unknown, or there is none.
+ */
+export type Subject = 'present' | 'gone' | 'running' | 'unrepeated' | 'unknown' | null;
+
 /** Facts about a running machine that tell whether an event is over. */
 export interface RunningFacts {
-  /** What became of the subject of an event; null: unknown. */
-  readonly subjectOf: (finding: Finding) => Figure;
+  readonly subjectOf: (finding: Finding, secondsAgo: number) => Subject;
   /** Seconds since boot before which every event is history: the time of a baseline. */
   readonly historyUntil?: number | undefined;
 }
@@ -159,16 +171,20 @@ export function withPast(
     const isOld = isPassing && secondsAgo >= OVER_SECONDS;
     const severity = isPassing && secondsAgo >= PAST_SECONDS ? 'note' : one.severity;
     if (!running) return isOld ? { ...one, severity, figures: { ...figures, secondsAgo }, past: true } : one;
-    const subject = running.subjectOf(one);
-    const aged = { ...one, severity, figures: { ...figures, secondsAgo, ...(subject === null ? {} : { subject }) } };
-    const isOver =
-      isOld ||
-      (code === 'hung-task' && ['gone', 'running'].includes(String(subject))) ||
-      (running.historyUntil !== undefined &&
-        then < running.historyUntil &&
-        !(code === 'hung-task' && subject === 'present'));
+    const subject = running.subjectOf(one, secondsAgo);
+    const aged = withSubject({ ...one, severity, figures: { ...figures, secondsAgo } }, subject);
+    const isHistory = running.historyUntil !== undefined && then < running.historyUntil;
+    const isOver = isOld || (isHistory && !(code === 'hung-task' && subject === 'present'));
     return isOver ? { ...aged, past: true } : aged;
   });
+}
+
+/** An event with what became of its subject: one that may be over must not hide what is true now. */
+export function withSubject(finding: Finding, subject: Subject): Finding {
+  if (subject === null) return finding;
+  const known = { ...finding, figures: { ...finding.figures, subject } };
+  if (finding.code !== 'hung-task' || subject === 'present') return known;
+  return subject === 'unknown' ? { ...known, severity: 'note' } : { ...known, past: true };
 }
 
 /**

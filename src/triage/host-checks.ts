@@ -4,13 +4,14 @@ import { HostError } from '../base/errors.js';
 import { listedPids } from '../host/proc/process.js';
 import { attempted } from '../host/proc/shared-files.js';
 import type { KernelTriage } from './answer.js';
-import { bySeverity, type Finding } from './finding.js';
+import { subjectIn } from './captured.js';
+import { bySeverity, type Finding, withSubject } from './finding.js';
 import { hasTrait } from './findings/all.js';
 import { cgroups } from './host-cgroups.js';
-import { INOTIFY_HIDES, inotify, limits } from './host-limits.js';
+import { deniedWords, INOTIFY_HIDES, inotify, limits } from './host-limits.js';
 import { fragmentation, largeSlab, lowMemory, memoryPressure, oomKills, writeback } from './host-memory.js';
 import { lowAvailable, pipes, processes, sharedMemory, unusedHugePages, vmalloc } from './host-processes.js';
-import type { HostCheckName, HostReader } from './host-reader.js';
+import { HOST_CHECKS, type HostCheckName, type HostReader } from './host-reader.js';
 import { stealSinceNow } from './hypervisor.js';
 
 export const SOCKETS_HIDE = 'memory pinned by unread sockets';
@@ -85,17 +86,23 @@ const LACKING: readonly (readonly [check: HostCheckName, file: RegExp, hides: st
 ];
 
 /**
- * Reports files that a capture lacks and that no check has missed: a check does not read what it has no reason
- * to read.
+ * Reports files that a capture lacks and that no check has missed, or processes that it did not count: a check does not
+ * read what it has no reason to read.
  *
  * @param lacking their messages are `PATH: REASON`
  */
 export function missCaptured(host: HostReader, lacking: readonly HostError[]): void {
   for (const [check, file, hides] of LACKING) {
-    const [first, ...others] = lacking.filter(({ message }) => file.test(message));
-    if (first === undefined || host.unread.some((one) => one.check === check)) continue;
+    const lost = lacking.filter(({ message }) => file.test(message));
+    const [first, ...others] = lost;
+    if (first === undefined) continue;
+    const pids = new Set(lost.flatMap(({ message }) => /^\/proc\/(\d+)\//.exec(message)?.[1] ?? []));
+    const known = host.unread.filter((one) => one.check === check);
+    if (known.some(({ processes }) => processes !== undefined || pids.size === 0)) continue;
+    const isDenied = check === 'sockets' && lost.every(({ code }) => code === 'denied');
     const more = others.length === 0 ? '' : `, and ${others.length} more`;
-    host.miss(check, hides, new HostError(first.code, `${first.message}${more}`));
+    const why = isDenied ? deniedWords([...pids].map(Number)) : `${first.message}${more}`;
+    host.miss(check, hides, new HostError(first.code, why), pids.size || undefined);
   }
 }
 
@@ -113,10 +120,20 @@ export function withHostFindings(answer: KernelTriage, host: HostReader): Kernel
   );
   const known = new Set(kept.map(subjectOf));
   const more = ofHost.filter((finding) => !known.has(subjectOf(finding)));
-  const findings = bySeverity([...kept, ...more]);
-  const { checked, unread, unreadProcesses } = host;
+  const findings = bySeverity([...kept, ...more].map((one) => withSubjectHere(one, host)));
+  const { unread, unreadProcesses } = host;
+  const missed = new Set(unread.map(({ check }) => check));
+  const all = new Set([...(answer.checked ?? []), ...host.checked]);
+  const checked = HOST_CHECKS.filter((name) => all.has(name) && !missed.has(name));
   const holders = answer.holders && { ...answer.holders, unreadProcesses };
   return { ...answer, findings, holders, checked, unread, complete: answer.complete && unread.length === 0 };
+}
+
+/** An event of the log, with what became of its subject on this machine. */
+function withSubjectHere(finding: Finding, host: HostReader): Finding {
+  const { secondsAgo, subject } = finding.figures;
+  if (typeof secondsAgo !== 'number' || subject != null) return finding;
+  return withSubject(finding, subjectIn(host, finding, secondsAgo));
 }
 
 const hasOwner = (finding: Finding): boolean => !hasTrait(finding, 'single') || finding.figures.pid != null;

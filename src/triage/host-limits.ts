@@ -145,14 +145,16 @@ function usersOfInotify(host: HostReader): Map<number, Inotify> {
   return users;
 }
 
+/** Commands that list what uses a limit. None lists keys, tracked connections or the open files of all processes. */
+const NEXT_OF_LIMITS: readonly (readonly [limit: RegExp, next: string])[] = [
+  [/^(?:tcp_max_orphans|tcp_mem|udp_mem)$/, 'skcheck'],
+  [/^(?:threads-max|pid_max|pids\.max .*)$/s, 'procs --sort threads'],
+];
+
 export function* near(limit: string, used: number, most: number, of: Finding['figures'] = {}): Generator<Finding> {
   if (most === 0 || used < THRESHOLDS['limit-near'].warning * most) return;
   const figures = { limit, used, most, share: used / most, pid: null, comm: null, ...of };
-  const isOfSockets = limit === 'tcp_max_orphans';
-  const next = isOfSockets
-    ? 'skcheck'
-    : of.mostPid == null
-      ? 'procs --sort threads'
-      : `procs --pid ${of.mostPid} --fds`;
+  const next =
+    of.mostPid == null ? NEXT_OF_LIMITS.find(([name]) => name.test(limit))?.[1] : `procs --pid ${of.mostPid} --fds`;
   yield found('limit-near', 'warning', figures, next);
 }

@@ -5,7 +5,7 @@ import { grouped } from '../base/util.js';
 import { readVmallocPages } from '../host/proc/details.js';
 import { readHostCounts } from '../host/proc/memory.js';
 import { listed, listedPids, optionalText, statusFields } from '../host/proc/process.js';
-import { readDescriptors } from '../host/proc/process-files.js';
+import { passedDescriptors, readDescriptors } from '../host/proc/process-files.js';
 import { attempted, sharedFiles } from '../host/proc/shared-files.js';
 import { type SharedOwner, sharedOwners } from '../host/proc/shared-owners.js';
 import { placeOf } from '../records/cgroups.js';
@@ -187,15 +187,16 @@ export function* sharedMemory(host: HostReader): Generator<Finding> {
   for (const one of owners)
     if (one.bytes >= THRESHOLDS['shared-memory'].note * total && one.isMapped !== true)
       yield ofShared(host, one, one.isMapped, total);
-  const passed = isUnowned ? passedDescriptors(host) : undefined;
+  const passed = isUnowned ? mostPassed(host) : undefined;
   if (passed) {
     const amount = { bytes: unowned, share: unowned / total };
-    yield found('shared-memory', 'note', { kind: 'passed', name: null, ...amount, ...passed, mapped: 0 });
+    const figures = { kind: 'passed', name: null, ...amount, ...passed, mapped: 0 };
+    yield found('shared-memory', 'note', figures, `procs --pid ${passed.pid} --fds`);
   }
 }
 
 /** The process with most descriptors in messages that it has not received: no process has their files open. */
-function passedDescriptors(host: HostReader) {
+function mostPassed(host: HostReader) {
   let most: { readonly pid: number; readonly comm: string | null; readonly descriptors: number } | undefined;
   if (!host.source.file) return most;
   let left = MAX_DESCRIPTORS;
@@ -204,8 +205,7 @@ function passedDescriptors(host: HostReader) {
     for (const fd of attempted(() => host.source.list(`/proc/${pid}/fd`)) ?? []) {
       if (left-- <= 0) return most;
       if (!attempted(() => host.source.readLink(`/proc/${pid}/fd/${fd}`))?.startsWith('socket:')) continue;
-      const info = optionalText(host.source, `/proc/${pid}/fdinfo/${fd}`);
-      descriptors += Number(/^scm_fds:\s*(\d{1,9})$/m.exec(info)?.[1] ?? 0);
+      descriptors += passedDescriptors(host.source, pid, fd) ?? 0;
     }
     if (descriptors > (most?.descriptors ?? 0))
       most = { pid: Number(pid), comm: commIn(host)(Number(pid)), descriptors };
@@ -264,15 +264,23 @@ function placeFigures(cgroup: string | null) {
 export function* pipes(host: HostReader, unattributedBytes: number): Generator<Finding> {
   const share = unattributedBytes / host.meminfo('MemTotal');
   if (share < THRESHOLDS.pipes.note || unattributedBytes < THRESHOLDS.pipes.leastBytes) return;
-  for (const program of pipesByProgram(host, unattributedBytes / 2).slice(0, MAX_FINDINGS)) {
+  const programs = pipesByProgram(host, unattributedBytes / 2).slice(0, MAX_FINDINGS);
+  for (const program of programs) {
     const severity = share >= THRESHOLDS.pipes.warning ? 'warning' : 'note';
     yield found('pipes', severity, { ...program, unattributedBytes }, 'memory');
   }
+  const passed = programs.length === 0 ? mostPassed(host) : undefined;
+  const mostBytes = (passed?.descriptors ?? 0) * host.number(PIPE_MAX_SIZE);
+  // They may be of other files: what they hold is unknown.
+  if (passed && mostBytes >= unattributedBytes / 2)
+    yield found('pipes', 'note', { ...passed, mostBytes, unattributedBytes }, `procs --pid ${passed.pid} --fds`);
 }
+
+const PIPE_MAX_SIZE = '/proc/sys/fs/pipe-max-size';
 
 /** Programs whose pipes can hold so much, the largest first. @throws {HostError} */
 export function pipesByProgram(host: HostReader, leastBytes: number): ProgramPipes[] {
-  const most = host.number('/proc/sys/fs/pipe-max-size');
+  const most = host.number(PIPE_MAX_SIZE);
   const comm = commIn(host);
   const counted = pipesOf(host).map(({ pid, pipes }) => ({ pid, comm: comm(pid), pipes }));
   const programs = [...grouped(counted, (one) => one.comm ?? one.pid)].flatMap(([, each]): ProgramPipes[] => {

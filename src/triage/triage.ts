@@ -16,6 +16,7 @@ import { Unknowns, Warnings } from '../walk/warnings.js';
 import type { KernelTriage, TriageAnswer } from './answer.js';
 import { bySeverity, type Finding, found, type StackEvidence, withPast } from './finding.js';
 import { holdersIn } from './holders.js';
+import { HOST_CHECKS } from './host-reader.js';
 import { steal, withHypervisor } from './hypervisor.js';
 import { blockedTasks, evidenceOf, memoryFindings, stackOfCpu, waitsIn } from './kernel-findings.js';
 import { kernelMemory } from './kernel-memory.js';
@@ -63,9 +64,10 @@ export function triage(
   const memory = attempted(warnings, 'memory', () => accountMemory(kernel, progress, { socketsBy: 'cgroup' }));
   for (const { code, message } of [...(log?.warnings ?? []), ...(memory?.warnings ?? [])]) warnings.add(code, message);
   const census = memory ? memory.census : socketsAlone(kernel, warnings);
+  const blocked = attempted(warnings, 'stacks', () => blockedTasks(kernel, warnings));
   const findings = [
     ...first,
-    ...(attempted(warnings, 'stacks', () => blockedTasks(kernel, warnings)) ?? []),
+    ...(blocked ?? []),
     ...(memory
       ? [...memoryFindings(memory), ...kernelMemory(kernel, memory, warnings)]
       : socketFindings(machine, census)),
@@ -74,8 +76,10 @@ export function triage(
     ...taint(machine),
     ...(times ? steal(times) : []),
   ];
+  const checks = { log: log?.complete, memory, processes: blocked, sockets: census, 'cpu-steal': times };
   return {
     ...answer,
+    checked: HOST_CHECKS.filter((name) => checks[name as keyof typeof checks]),
     findings: bySeverity(withHypervisor(findings, memory)),
     memory,
     holders: memory && holdersIn(memory),

@@ -35,7 +35,8 @@ const KILL = (seconds: number, group = '/batch') => [
     'Memory cgroup out of memory: Killed process 77 (job) total-vm:9000kB, anon-rss:8000kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:52kB oom_score_adj:0',
   ),
 ];
-const HUNG = (pid: number, comm: string) => record(900, `INFO: task ${comm}:${pid} blocked for more than 120 seconds.`);
+const HUNG = (pid: number, comm: string, at = 900) =>
+  record(at, `INFO: task ${comm}:${pid} blocked for more than 120 seconds.`);
 
 const status = (state: string) => `Name:\tx\nState:\t${state} (x)\nPPid:\t1\nFDSize:\t64\nThreads:\t1\n`;
 const FILES = {
@@ -194,6 +195,47 @@ describe('a hung task', () => {
     ['whose pid another process has', 'gone', { '/proc/9/status': status('D'), '/proc/9/comm': 'other\n' }],
   ])('%s is a past event', (_, subject, files) => {
     expect(finding(files)).toMatchObject({ past: true, figures: { subject } });
+  });
+
+  describe('of hours ago, of a process that is not visible', () => {
+    const settings = (timeout: number, warnings: number) => ({
+      '/proc/uptime': '9000.00 900.00\n',
+      '/proc/sys/kernel/hung_task_timeout_secs': `${timeout}\n`,
+      '/proc/sys/kernel/hung_task_warnings': `${warnings}\n`,
+    });
+    const elsewhere = (files: Readonly<Record<string, string>>, at = 900, found: readonly Finding[] = []) =>
+      triaged([HUNG(9, 'nfs', at)], { files, found, pids: '4026532999' });
+
+    test('is over if the kernel would have reported it again', () => {
+      const { text, json } = elsewhere(settings(120, 2));
+      expect(json.findings).toMatchObject([{ past: true, severity: 'warning', figures: { subject: 'unrepeated' } }]);
+      expect(text).toContain(
+        'That was about 2 h ago; the machine continued to run. The kernel has not reported it again.',
+      );
+      expect(elsewhere(settings(120, -1)).json.findings[0]?.past).toBe(true);
+    });
+
+    test.each([
+      ['without warnings left', settings(120, 0)],
+      ['with the detector turned off', settings(0, 2)],
+      ['without these settings', { '/proc/uptime': '9000.00 900.00\n' }],
+    ])('may still hang %s, and follows what is true now', (_, files) => {
+      const { lines, text, json } = elsewhere(files, 900, [LOW]);
+      expect(json.findings.map(({ code, severity, past }) => [code, severity, past])).toEqual([
+        ['fragmentation', 'note', undefined],
+        ['hung-task', 'note', undefined],
+      ]);
+      expect(lines[0]).toContain('No critical findings or warnings, 2 notes.');
+      expect(text.indexOf('[fragmentation]')).toBeLessThan(text.indexOf('[hung-task]'));
+      expect(text).toContain('The log reported it 2 h ago. Whether the task still hangs is unknown.');
+      expect(lines.at(-1)).toBe('Next: kdump-mem memory --nodes --live');
+    });
+
+    test('is present as long as a report may follow', () => {
+      const [found] = elsewhere(settings(3600, 2), 2000).json.findings;
+      expect(found).toMatchObject({ severity: 'warning', figures: { secondsAgo: 7000 } });
+      expect([found?.past, found?.figures.subject]).toEqual([undefined, undefined]);
+    });
   });
 
   test('that is over has one line with the others of its kind; the JSON has each', () => {

@@ -219,6 +219,17 @@ test('processes that could not be read are counted, and are no all-clear', () =>
   }
 });
 
+test.each([
+  ['live', false, /Incomplete: \/proc does not list all processes\. Run as root\./],
+  ['in a snapshot', true, /Incomplete: \/proc does not list all processes\. Take the snapshot as root\./],
+])('hidden processes are no all-clear %s', (_, isCaptured, words) => {
+  const holders = { largest: [], unreadProcesses: 0, hidden: true } as const;
+  const host = { ...answer().host, isCaptured };
+  const text = triageText(answer({ host, holders, complete: false }), { width: null, source: '--live' });
+  expect(text.split('\n')[0]).toMatch(words);
+  expect(text).not.toMatch(/No problems|No findings/);
+});
+
 test('one process that could not be read is named, without a doubt about the rest', () => {
   const one = {
     check: 'sockets',

@@ -4,6 +4,7 @@ import { findingWords } from '../../src/answers/triage/words.js';
 import type { KernelTriage } from '../../src/triage/answer.js';
 import type { Finding } from '../../src/triage/finding.js';
 import { hostFindings, pipeFindings, withHostFindings } from '../../src/triage/host-checks.js';
+import { near } from '../../src/triage/host-limits.js';
 import { HOST_CHECKS, HostReader } from '../../src/triage/host-reader.js';
 import { type MadeHost, madeSource } from '../support/made-host.js';
 
@@ -215,6 +216,16 @@ test('counts pipes once each, by program, and only if memory is in no counter', 
   const memory = counted(2 ** 30);
   const reader = new HostReader(captured, 4096);
   expect(pipeFindings(reader, memory)).toMatchObject([{ figures: { pid: 7, pipes: 1500 }, next: 'memory' }]);
+  // Pipes in messages: no process has them open.
+  const passed = { ...files, '/proc/8/fdinfo/4': 'pos:\t0\nscm_fds: 1906\n' };
+  const inFlight = {
+    ...madeSource({ files: passed, links: { '/proc/8/fd/4': 'socket:[9]' } }),
+    file: () => ({}) as never,
+  };
+  const [only, ...others] = pipeFindings(new HostReader(inFlight, 4096), memory);
+  expect(others).toEqual([]);
+  expect(only).toMatchObject({ severity: 'note', figures: { pid: 8, descriptors: 1906 }, next: 'procs --pid 8 --fds' });
+  expect(findingWords(only!)).toMatch(/^Pipes in flight: pid 8 \S+ has not received 1906 passed descriptors\./);
   // Of an older snapshot it is unknown whether there are pipes.
   const older = new HostReader(madeSource({ files }), 4096);
   expect([pipeFindings(older, memory), older.checked]).toEqual([[], []]);
@@ -316,6 +327,14 @@ test('kernel memory beside files: complete only if both are', () => {
     withHostFindings(whole, new HostReader(triaged(changes).reader.source, 4096)).complete;
   expect(isComplete({})).toBe(true);
   expect(isComplete({ '/proc/pressure/io': 'x' })).toBe(false);
+});
+
+test('the next command of a limit lists what uses it; none lists keys', () => {
+  const next = (limit: string, of = {}) => [...near(limit, 95, 100, of)].map((one) => one.next);
+  expect(next('tcp_mem')).toEqual(['skcheck']);
+  expect(next('pids.max of /a\nb')).toEqual(['procs --sort threads']);
+  expect(next('max_user_instances of uid 0', { mostPid: 7, mostComm: 'x' })).toEqual(['procs --pid 7 --fds']);
+  for (const limit of ['keys of uid 7', 'nf_conntrack_max', 'file-max']) expect(next(limit)).toEqual([undefined]);
 });
 
 const many = (count: number, of: (pid: number) => readonly [string, string][]) =>
@@ -675,7 +694,9 @@ describe.each<[code: string, severity: string, changes: Record<string, string>, 
     const [finding] = findings;
     expect(finding && findingWords(finding)).toContain(words);
     // The next step runs on the host of the hypervisor.
-    expect(finding?.next === undefined).toBe(code === 'hypervisor-overcommitted');
+    const isOfKeys = /^keys of/.test(String(finding?.figures.limit));
+    const hasNone = code === 'hypervisor-overcommitted' || isOfKeys || finding?.figures.limit === 'nf_conntrack_max';
+    expect(finding?.next === undefined).toBe(hasNone);
     expect(reader.unread).toEqual([]);
   });
 });

@@ -212,8 +212,8 @@ export function descriptorsAnswer(found: Descriptors, known: readonly Warning[] 
 
 /** `kdump-mem.process-fds/1`. */
 export function descriptorsJson(answer: DescriptorsAnswer): ProcessFdsJson {
-  const { pid, comm, count, limit, groups, warnings, complete } = answer;
-  return { schema: 'kdump-mem.process-fds/1', pid, comm, count, limit, groups, complete, warnings };
+  const { pid, comm, count, limit, groups, passed, warnings, complete } = answer;
+  return { schema: 'kdump-mem.process-fds/1', pid, comm, count, limit, groups, passed, complete, warnings };
 }
 
 const COLUMNS: readonly Column<DescriptorsAnswer['groups'][number]>[] = [
@@ -230,7 +230,7 @@ const COLUMNS: readonly Column<DescriptorsAnswer['groups'][number]>[] = [
 
 /** A sentence, and a table by kind. @param width columns of the terminal; null: no terminal */
 export function descriptorsText(answer: DescriptorsAnswer, width: number | null): string {
-  const { pid, comm, count, limit, groups } = answer;
+  const { pid, comm, count, limit, groups, passed } = answer;
   const name = comm === null ? '' : ` (${escapeText(comm)})`;
   const of = limit === null ? '' : `, of at most ${formatCount(limit)} (RLIMIT_NOFILE)`;
   const near = limit !== null && count >= NEAR * limit ? ' The limit is nearly reached.' : '';
@@ -238,7 +238,10 @@ export function descriptorsText(answer: DescriptorsAnswer, width: number | null)
   const mostly = most ? ` Most frequent kind: ${most.kind}, ${formatCount(most.count)}.` : '';
   const [large] = groups.toSorted((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
   const largest = large?.bytes ? ` Largest kind: ${large.kind}, ${formatSize(large.bytes)}.` : '';
-  const head = `pid ${pid}${name} has ${formatCount(count)} descriptors open${of}.${near}${mostly}${largest}`;
+  const more = passed
+    ? ` It has not received ${formatCount(passed)} passed descriptors (SCM_RIGHTS): their files stay open.`
+    : '';
+  const head = `pid ${pid}${name} has ${formatCount(count)} descriptors open${of}.${near}${mostly}${largest}${more}`;
   const parts = [wrap(head, width).join('\n')];
   if (groups.length > 0) parts.push(renderTable(COLUMNS, groups, width));
   parts.push(

@@ -100,6 +100,8 @@ export const processFdsSchema = z.strictObject({
       names: z.array(z.strictObject({ name: z.string(), count: z.int().positive() })),
     }),
   ),
+  /** Descriptors in messages (SCM_RIGHTS) that its unix sockets have not received; null: unknown. */
+  passed: bytes,
   complete: z.boolean(),
   warnings: z.array(warningSchema),
 });

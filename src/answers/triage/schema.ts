@@ -180,7 +180,7 @@ export const triageSchema = z.strictObject({
       hidden: z.literal(true).optional(),
     })
     .nullable(),
-  /** Checks of the host's files whose sources were all read; null: a dump or a text log, which has none. */
+  /** Checks whose sources were all read; null: a text log, which has none. */
   checked: z.array(z.enum(HOST_CHECKS)).nullable(),
   /** Unread sources of these checks, and problems that they may hide. */
   unread: z.array(

@@ -54,7 +54,7 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   lines.push('', ...treeLines(trees, options, linesIn(answer)));
   if (earlier.length > 0) lines.push('Earlier:', ...treeLines(earlier, options, linesIn(answer)));
   const add = (text: string) => lines.push(...wrap(text, width), '');
-  if (host && verbose) add(`Checked: ${checked.join(', ')}.`);
+  if (!logs && verbose) add(`Checked: ${checked.join(', ')}.`);
   lines.push(...wrap(memory ? memoryWords(memory, findings) : noMemoryWords(answer), width));
   const held = holdersWords(answer);
   if (held !== undefined) lines.push(...wrap(held, width));
@@ -266,16 +266,16 @@ function presentWords(answer: TriageAnswer): string {
     return complete ? `${none}.` : `${none}, but ${logsWords} incomplete.`;
   }
   if (host) {
-    const hidden = hiddenProcesses(answer);
+    const hidden = hiddenWords(answer);
     // Most of the machine is unknown: nothing about it is good news.
-    if (hidden > 1)
-      return `${notes === undefined ? 'Incomplete' : `${notes}, but the answer is incomplete`}: ${formatCount(hidden)} processes could not be read. Run as root. Completed: ${checkedWords(checked)}.`;
+    if (hidden !== undefined)
+      return `${notes === undefined ? 'Incomplete' : `${notes}, but the answer is incomplete`}: ${hidden}. ${host.isCaptured ? 'Take the snapshot as root' : 'Run as root'}. Completed: ${checkedWords(checked)}.`;
     if (notes !== undefined) return `${notes}.`;
     if (complete) return `No problems found. Checked: ${checkedWords(checked)}.`;
     if (lacksOneProcess(answer)) return `No problems found in what could be read. Checked: ${checkedWords(checked)}.`;
     return `No findings, but not every check could be completed. Completed: ${checkedWords(checked)}.`;
   }
-  if (isAllClear(answer)) return 'No problems found.';
+  if (isAllClear(answer)) return `No problems found. Checked: ${checkedWords(checked)}.`;
   return rules?.silenced.length
     ? 'No findings except those silenced by rules.'
     : 'No findings, but some data could not be read (see the warnings).';
@@ -287,8 +287,12 @@ export function lacksOneProcess({ warnings, lost, unread = [] }: TriageAnswer): 
   return isRead && unread.length > 0 && unread.every(({ processes }) => processes === 1);
 }
 
-/** Number of processes that could not be read. */
-const hiddenProcesses = ({ holders }: TriageAnswer) => holders?.unreadProcesses ?? 0;
+/** Says that several processes could not be read, or that their number is unknown; undefined: at most one was not. */
+function hiddenWords({ unread = [], holders }: TriageAnswer): string | undefined {
+  const most = Math.max(0, ...unread.map(({ processes = 0 }) => processes));
+  if (most > 1) return `${formatCount(most)} processes could not be read`;
+  return holders?.hidden ? '/proc does not list all processes' : undefined;
+}
 
 /** Checks that a reader looks for first. */
 const MAIN_CHECKS: readonly HostCheckName[] = ['log', 'memory', 'processes', 'cgroups', 'sockets'];

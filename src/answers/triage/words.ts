@@ -62,7 +62,7 @@ export function findingSentences(
   if (typeof times === 'number' && times > 1) details.push(`Seen ${times} times.`);
   if (typeof secondsAgo === 'number')
     details.push(
-      past || secondsAgo >= 3600
+      past || (secondsAgo >= 3600 && subject !== 'unknown')
         ? `That was about ${ageWords(secondsAgo)} ago; the machine continued to run.`
         : `The log reported it ${ageWords(secondsAgo)} ago.`,
     );
@@ -71,6 +71,8 @@ export function findingSentences(
       `That was about ${ageWords(secondsBeforeEnd)} before the end of the log; the machine continued to run.`,
     );
   if (subject === 'gone') details.push(code === 'oom-kill' ? 'The cgroup is gone.' : 'The process is gone.');
+  if (subject === 'unrepeated') details.push('The kernel has not reported it again.');
+  if (subject === 'unknown') details.push('Whether the task still hangs is unknown.');
   if (subject === 'running') details.push('The process is no longer in state D.');
   if (typeof others === 'number') details.push(`${others} more findings of this kind are not listed.`);
   if (boot != null)

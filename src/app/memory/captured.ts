@@ -133,7 +133,15 @@ export function withSharedFiles(answer: MemoryAnswer, host: HostSource, mappings
     .slice(0, MAX_OWNERS)
     .map(({ kind, name, bytes, files, pid, inside }): Owner => {
       const process = pid ?? inside;
-      return { kind, name, ...(process === undefined ? {} : { pid: process }), ...(files > 1 ? { files } : {}), bytes };
+      // A tmpfs that is in no mount namespace has a holder, as a file has.
+      const of = kind === 'tmpfs' && pid !== undefined ? 'file' : kind;
+      return {
+        kind: of,
+        name,
+        ...(process === undefined ? {} : { pid: process }),
+        ...(files > 1 ? { files } : {}),
+        bytes,
+      };
     });
   const unattributed = leaves(answer.memory).find(({ category }) => category === 'unattributed');
   const pipes = pipesOf(unattributed, answer, host)?.slice(0, MAX_OWNERS);

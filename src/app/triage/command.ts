@@ -170,6 +170,11 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
     const { triageMany: tellMany } = await import('./many.js');
     return tellMany(many, { ...options, ...(rulesFile ? { rulesFile } : {}) }, failing);
   }
+  const { rules: rulesName, ...withoutRules } = options;
+  if (rulesName !== undefined && readsThisHost(withoutRules, args)) {
+    if (!isKcoreReadable()) throw new UsageError('--rules needs a dump, a log, or a readable /proc/kcore');
+    if (!options.live) return answerTriage({ ...options, live: true }, command);
+  }
   if (readsThisHost(options, args)) {
     // A snapshot contains counters: those of now are compared with them.
     if (options.baseline !== undefined || !isKcoreReadable())

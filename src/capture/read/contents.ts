@@ -12,6 +12,7 @@ export const TOP_DIRECTORY = 'kdump-mem-snapshot';
 const KERNEL = 'hostname osrelease version ostype tainted pid_max threads-max random/boot_id';
 const SHARED_MEMORY = 'shmmax shmall shmmni msgmax sem';
 const SHOWN = 'dmesg_restrict kptr_restrict perf_event_paranoid';
+const HUNG_TASKS = 'hung_task_timeout_secs hung_task_warnings';
 const VM = [
   'overcommit_memory overcommit_ratio overcommit_kbytes admin_reserve_kbytes user_reserve_kbytes',
   'min_free_kbytes watermark_scale_factor watermark_boost_factor lowmem_reserve_ratio',
@@ -37,7 +38,7 @@ export const HOST_FILES: readonly string[] = [
   ),
   ...under('/proc', 'self/auxv self/mountinfo sysvipc/shm net/sockstat net/sockstat6 net/protocols allocinfo'),
   ...under('/proc/pressure', 'memory cpu io'),
-  ...under('/proc/sys/kernel', `${KERNEL} ${SHARED_MEMORY} ${SHOWN}`),
+  ...under('/proc/sys/kernel', `${KERNEL} ${SHARED_MEMORY} ${SHOWN} ${HUNG_TASKS}`),
   ...under('/proc/sys/vm', VM),
   ...under('/proc/sys/fs', FS),
   ...under('/proc/sys/net/core', NET_CORE),

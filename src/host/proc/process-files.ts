@@ -120,11 +120,14 @@ export function readDescriptors(source: HostSource, pid: number): Descriptors {
   const directory = `/proc/${pid}/fd`;
   const groups = new DescriptorGroups();
   let unreadable = 0;
+  let passed: number | null = null;
   for (const fd of source.list(directory)) {
     try {
       const link = source.readLink(`${directory}/${fd}`);
       const { kind, group } = groups.add(link);
       readDetails(source, { pid, fd, kind, link }, group);
+      const held = kind === 'socket' ? passedDescriptors(source, pid, fd) : null;
+      if (held !== null) passed = (passed ?? 0) + held;
     } catch (error) {
       if (!isHostError(error)) throw error;
       if (error.code !== 'gone') unreadable++;
@@ -137,8 +140,16 @@ export function readDescriptors(source: HostSource, pid: number): Descriptors {
     count: groups.count + unreadable,
     limit: limit === undefined ? null : Number(limit),
     groups: groups.list(),
+    passed,
     unreadable,
   };
+}
+
+/** Descriptors in messages that a unix socket has not received (unix_show_fdinfo, 5.6); null: another socket, or unknown. */
+export function passedDescriptors(source: HostSource, pid: number | string, fd: string): number | null {
+  const text = optionalText(source, `/proc/${pid}/fdinfo/${fd}`);
+  const [, count] = /^scm_fds:\s*(\d{1,9})$/m.exec(text) ?? [];
+  return count === undefined ? null : Number(count);
 }
 
 interface Opened {

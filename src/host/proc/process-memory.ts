@@ -121,7 +121,7 @@ async function readOne(
 ): Promise<ProcessMemoryRecord | WithoutMemory> {
   const folder = `/proc/${pid}`;
   try {
-    const stat = source.readText(`${folder}/stat`);
+    const stat = statOf(source, folder);
     // The name may contain anything: fields are counted from its last parenthesis.
     const end = stat.lastIndexOf(')');
     const comm = stat.slice(stat.indexOf('(') + 1, end);
@@ -173,6 +173,21 @@ async function readOne(
   } catch (error) {
     if (isHostError(error, 'gone')) return 'gone';
     throw error;
+  }
+}
+
+/** Text of /proc/PID/stat; of a copy of /proc that has only status, what that contains of it. */
+function statOf(source: HostSource, folder: string): string {
+  try {
+    return source.readText(`${folder}/stat`);
+  } catch (error) {
+    const isCopy = 'kind' in source && source.kind !== 'capture';
+    if (!isHostError(error, 'gone') || !isCopy) throw error;
+    const status = source.readText(`${folder}/status`);
+    const [name = '', state = '', parent = ''] = ['Name', 'State', 'PPid'].map(
+      (field) => new RegExp(`^${field}:\t(.*)$`, 'm').exec(status)?.[1],
+    );
+    return `0 (${name}) ${state.charAt(0)} ${parent}`;
   }
 }
 

@@ -19,9 +19,10 @@ export const DELETED = ' (deleted)';
 
 /** File systems that answer without another machine or process: the path to a tmpfs leads through no other. */
 export const LOCAL: ReadonlySet<string> = new Set(
-  'autofs bcachefs btrfs cgroup cgroup2 devtmpfs erofs ext2 ext3 ext4 f2fs overlay proc ramfs rootfs squashfs sysfs tmpfs vfat xfs zfs'.split(
-    ' ',
-  ),
+  [
+    'autofs bcachefs btrfs cgroup cgroup2 devtmpfs erofs ext2 ext3 ext4 f2fs overlay proc ramfs rootfs squashfs sysfs tmpfs',
+    'vfat xfs zfs binfmt_misc bpf configfs debugfs devpts efivarfs fusectl mqueue nsfs pstore securityfs selinuxfs tracefs',
+  ].flatMap((names) => names.split(' ')),
 );
 /** Maximum number of mount namespaces. */
 export const MAX_NAMESPACES = 512;
@@ -32,7 +33,7 @@ export interface SharedFile {
   readonly kind: 'file' | 'segment' | 'mapping' | 'tmpfs';
   /** Hostile. */
   readonly name: string;
-  /** A process that has the file open, or maps it; for a segment, its creator. */
+  /** A process that has the file open, or maps it; for a segment, its creator; of a tmpfs, if it is not mounted. */
   readonly pid?: number;
   /** Of a segment; undefined: it was never attached. */
   readonly attached?: LastAttach;
@@ -257,7 +258,78 @@ function filesInMemory(host: HostSource, onMissing: OnMissing, mappings?: Mapped
   if (own.size === 0) onMissing('tmpfs mounts: mountinfo is not readable');
   if (!pids.includes('1')) onMissing('not all processes are visible (hidepid, or a pid namespace)');
   const all = [...files.map(({ device: _, ...one }) => one), ...rests];
+  const owned = [...all, ...segments(host)].reduce((sum, { bytes }) => sum + bytes, 0);
+  [until, isLate] = [host.now() + MAX_MS, false];
+  all.push(...detachedTmpfs(host, pids, owned, [...namespaces.values(), own], isOver));
   return all.toSorted((a, b) => b.bytes - a.bytes);
+}
+
+/** Without a path: its mount is in no namespace. */
+const UNMOUNTED = '(unmounted)';
+/** A smaller part of Shmem without an owner is not searched for. Bytes. */
+export const DETACHED_BYTES = 64 * 2 ** 20;
+/** A block device in /sys/class/bdi, by number. */
+const BLOCK = /^[1-9]\d*:\d+$/;
+
+/**
+ * Tmpfs that were unmounted lazily (umount -l) while a process has a file or folder of them open, or as its working
+ * folder: no mount namespace has them, and Shmem counts them.
+ *
+ * @param ownedBytes what is known of Shmem
+ * @param namespaces mounts of all mount namespaces
+ * @param isOver whether the time has run out
+ */
+function detachedTmpfs(
+  host: HostSource,
+  pids: readonly string[],
+  ownedBytes: number,
+  namespaces: readonly Mounts[],
+  isOver: () => boolean,
+): SharedFile[] {
+  const [, shmem] = /^Shmem:\s+(\d{1,13}) kB$/m.exec(attempted(() => host.readText('/proc/meminfo')) ?? '') ?? [];
+  if (shmem === undefined || Number(shmem) * 1024 < ownedBytes + DETACHED_BYTES) return [];
+  const devices = new Set(namespaces.flatMap((each) => [...each.values()].map(({ device }) => device)));
+  const ids = new Set(namespaces.flatMap((each) => [...each.keys()]));
+  const foreign = foreignFileSystems(host);
+  // An unmounted one of another machine or process might block.
+  if (!foreign?.every((device) => devices.has(device))) return [];
+  const found = new Map<string, SharedFile>();
+  const take = (path: string, pid: string): void => {
+    const use = attempted(() => host.tmpfs?.(path));
+    const facts = use?.used ? attempted(() => host.file?.(path)) : undefined;
+    const device = facts && deviceNumber(facts.device);
+    if (!use?.used || device === undefined || devices.has(device) || found.has(device)) return;
+    const limit = use.limit === null ? {} : { limit: use.limit };
+    const name = `tmpfs ${UNMOUNTED}`;
+    found.set(device, { kind: 'tmpfs', name, mount: UNMOUNTED, pid: Number(pid), bytes: use.used, ...limit });
+  };
+  for (const pid of pids) {
+    // Nothing but its file system tells the mount of a working folder.
+    if (foreign.length === 0) take(`/proc/${pid}/cwd`, pid);
+    for (const fd of attempted(() => host.list(`/proc/${pid}/fd`)) ?? []) {
+      if (isOver()) return [...found.values()];
+      const path = `/proc/${pid}/fd/${fd}`;
+      const link = attempted(() => host.readLink(path)) ?? '';
+      if (!link.startsWith('/') || link.startsWith('/memfd:')) continue;
+      const info = attempted(() => host.readText(`/proc/${pid}/fdinfo/${fd}`)) ?? '';
+      const id = /^mnt_id:\s*(\d+)$/m.exec(info)?.[1];
+      if (id !== undefined && !ids.has(id)) take(path, pid);
+    }
+  }
+  return [...found.values()];
+}
+
+/**
+ * Devices of the file systems that answer through another machine or process, mounted or not: each has its own
+ * bdi (super_setup_bdi of fs/super.c: `0:52` for NFS, `0:52-fuseblk`, `cifs-1`), and tmpfs has none. Undefined: unknown.
+ */
+function foreignFileSystems(host: HostSource): readonly string[] | undefined {
+  const names = attempted(() => host.list('/sys/class/bdi'));
+  if (!names?.length) return undefined;
+  return names.flatMap((name) => {
+    if (BLOCK.test(name) || LOCAL.has(name.replace(/-.*$/, ''))) return [];
+    return [/^0:\d+/.exec(name)?.[0] ?? name];
+  });
 }
 
 /** Whether a path is below one of these mount points. */

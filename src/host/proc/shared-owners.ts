@@ -15,7 +15,7 @@ export interface SharedOwner extends SharedFile {
   readonly comm: string | null;
   /** Number of processes of a program; 1: one process, or none. */
   readonly processes: number;
-  /** No path leads to most of it: memfds and deleted files. */
+  /** No path leads to most of it: memfds, deleted files, and what was unmounted. */
   readonly isHidden: boolean;
   /** Cgroup of the mount namespace that has the tmpfs; null: ours, or unknown. Untrusted. */
   readonly cgroup: string | null;
@@ -73,7 +73,9 @@ function ownerOf(
   // One file names a tmpfs only if little else is in it.
   const isOfMount = rest !== undefined && largest.pid === undefined && largest.bytes < MOST_OF * bytes;
   const { limit } = rest ?? largest;
-  const hidden = sum(files.filter(({ name }) => name.startsWith('memfd:') || name.endsWith(DELETED)));
+  const isNowhere = ({ kind, name, pid }: SharedFile) =>
+    kind === 'tmpfs' ? pid !== undefined : name.startsWith('memfd:') || name.endsWith(DELETED);
+  const hidden = sum(each.filter(isNowhere));
   const { inside } = largest;
   return {
     ...(isOfMount ? { ...largest, kind: 'tmpfs', name: rest.name } : largest),

@@ -178,12 +178,12 @@ export const MACHINE = {
   'pinned-pages': {
     words: (of: OfProcess & Of<'pinnedBytes' | 'share'>) => [
       `Pinned pages: the kernel pinned ${size(of.pinnedBytes)} (${percent(of.share)} of memory) for ${process(of)} (VmPin).`,
-      'It can neither reclaim nor move them until the process or its device frees them (io_uring, RDMA, vdpa).',
+      'It can neither reclaim nor move them until the process or its device frees them (io_uring, RDMA, vdpa, rings of perf).',
     ],
     means:
       'The kernel holds pages of a process in place for a device or for io_uring. It can neither swap, reclaim nor move them, so that they also fragment memory. A warning from 25 % of memory on.',
     known:
-      'VmPin of /proc/PID/status (mm->pinned_vm): registered buffers of io_uring, RDMA, vdpa. VFIO counts its pages in VmLck, iommufd in either, and AF_XDP in neither.',
+      'VmPin of /proc/PID/status (mm->pinned_vm): registered buffers of io_uring, RDMA, vdpa, and ring buffers of perf events beyond perf_event_mlock_kb. VFIO counts its pages in VmLck, iommufd in either, and AF_XDP in neither.',
     next: 'Check whether the program normally registers that much. kdump-mem procs --sort pinned also adds VmLck where smaps shows no mlocked page (VFIO).',
     deeper: 'kdump-mem procs --sort pinned',
   },
@@ -192,8 +192,10 @@ export const MACHINE = {
       of: Of<'used' | 'most' | 'share'> &
         Of<'limit', string> &
         Partial<OfProcess & Of<'mostPid'> & Of<'mostComm', string>>,
-    ) =>
+    ) => [
       `Limit ${Number(of.used) >= Number(of.most) ? 'reached' : 'nearly reached'}: ${of.pid == null ? '' : `${process(of)} uses `}${text(of.used)} of ${text(of.most)} ${of.limit === 'RLIMIT_NOFILE' ? 'file descriptors ' : ''}(${text(of.limit)})${of.mostPid == null ? '' : `; pid ${text(of.mostPid)} (${text(of.mostComm)}) has the most`}.`,
+      ...(/^key/.test(String(of.limit)) ? ['/proc/keys lists the keys, read as that user.'] : []),
+    ],
     means:
       'A limit of the machine or of a process is used to at least 90 %. Above it, calls fail: new processes, files, connections, keys, or socket memory.',
     known:

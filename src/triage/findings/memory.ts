@@ -119,10 +119,16 @@ export const MEMORY = {
     deeper: 'kdump-mem memory --live',
   },
   pipes: {
-    words: (of: OfProcess & Of<'mostBytes'> & Partial<Amount & Of<'pipes' | 'processes' | 'unattributedBytes'>>) =>
+    words: (
+      of: OfProcess &
+        Of<'mostBytes'> &
+        Partial<Amount & Of<'pipes' | 'processes' | 'unattributedBytes' | 'descriptors'>>,
+    ) =>
       of.bytes == null
         ? [
-            `Pipes: ${program(of)} ${text(of.pipes)} pipes open, which can hold up to ${size(of.mostBytes)}.`,
+            of.descriptors == null
+              ? `Pipes: ${program(of)} ${text(of.pipes)} pipes open, which can hold up to ${size(of.mostBytes)}.`
+              : `Pipes in flight: ${process(of)} has not received ${text(of.descriptors)} passed descriptors. If they are pipes, they can hold up to ${size(of.mostBytes)}.`,
             `The kernel does not report how much they hold, and no counter includes it. At least ${size(of.unattributedBytes)} of memory is in no counter.`,
           ]
         : `Pipes: ${size(of.bytes)} (${percent(of.share)} of memory) is in pipes${of.pid == null ? '' : `, ${size(of.mostBytes)} of it in those that ${process(of)} reads or has open`}.`,

@@ -52,7 +52,8 @@ export function openDescriptors(kernel: Kernel, pid: number, warnings: Warnings)
     addError(warnings, `limits of pid ${pid}`, error);
   }
   const { count } = groups;
-  return { pid, comm: task.comm, count: count + unreadable, limit, groups: groups.list(), unreadable };
+  const all = { count: count + unreadable, limit, groups: groups.list(), passed: null, unreadable };
+  return { pid, comm: task.comm, ...all };
 }
 
 /** Adds the memory or watches of a descriptor; a failure is a warning, and leaves the descriptor counted. */

@@ -107,7 +107,8 @@ test('truncates a long stack with a note, and prints all of it with -v', () => {
 });
 
 test('reports missing data', () => {
-  expect(text({}, { findings: [] })).toContain('No problems found.');
+  expect(text({}, { findings: [], checked: ['log', 'memory'] })).toContain('No problems found. Checked: log, memory.');
+  expect(text({ verbose: true }, { checked: ['log', 'memory'] })).toContain('\nChecked: log, memory.\n');
   expect(text({}, { findings: [], complete: false })).toContain('No findings, but some data could not be read');
   const machine = { panic: { state: 'unknown', logRead: true }, running: [] };
   expect(text({}, { findings: [], machine })).toContain('unknown. No findings, but');
@@ -132,7 +133,7 @@ test('one process that could not be read is a dim line, two are not', () => {
   };
   expect(lines(1)[0]).toMatch(/No problems found in what could be read\./);
   expect(lines(1)[1]).toBe('<dim>Not read: permission denied (this may hide zombies).</>');
-  expect(lines(2)[0]).toMatch(/No findings, but not every check could be completed\./);
+  expect(lines(2)[0]).toMatch(/Incomplete: 2 processes could not be read\. Run as root\./);
   expect(lines(2).join('\n')).not.toContain('<dim>');
 });
 

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { processSchema } from '../../../src/answers/process/schema.js';
@@ -206,6 +206,15 @@ describe('procs --from', () => {
       );
     },
   );
+});
+
+test('a copy of /proc that has only status of its processes gives RSS', async () => {
+  const copy = join(folder, `status-${made++}`);
+  mkdirSync(join(copy, 'proc/7'), { recursive: true });
+  const status = 'Name:\tweb server\nState:\tS (sleeping)\nTgid:\t7\nPPid:\t1\nVmRSS:\t 2048 kB\nThreads:\t1\n';
+  writeFileSync(join(copy, 'proc/7/status'), status);
+  const { processes } = await answerOf(copy);
+  expect(processes).toMatchObject([{ pid: 7, comm: 'web server', rssBytes: 2048 * 1024, pssBytes: null }]);
 });
 
 describe('procs --from --pid', () => {

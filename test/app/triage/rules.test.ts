@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { triageSchema } from '../../../src/answers/triage/schema.js';
@@ -36,6 +36,13 @@ test('a rule matches, one on filtered data is unknown, and --fail-on counts it',
   // An extract without its log: the number of overwritten messages is unknown.
   expect(overwritten).toBeNull();
   expect(outcome).toMatchObject({ rules: 2, matched: 1, silenced: [], unknown: [{ code: 'acme/line' }] });
+});
+
+test.skipIf(existsSync('/proc/kcore'))('rules about this machine need its kernel memory', async () => {
+  for (const words of [[], ['--live']]) {
+    const { status, stderr } = await kdumpMem('triage', ...words, '--rules', rules(RULE));
+    expect([status, stderr]).toEqual([2, 'kdump-mem: --rules needs a dump, a log, or a readable /proc/kcore\n']);
+  }
 });
 
 test('--fail-on accepts built-in codes and those of the given rules', async () => {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { hostProcess } from '../../../src/account/processes/host.js';
+import { descriptorsAnswer, descriptorsText } from '../../../src/answers/process/render.js';
 import type { ProcessFdsJson } from '../../../src/answers/process/schema.js';
 import { fileSystemsOf, parseSmaps, readDescriptors, readMappings } from '../../../src/host/proc/process-files.js';
 import { kdumpMem } from '../../support/cli.js';
@@ -137,6 +138,7 @@ test('counts descriptors by kind, the bytes of each object once, and watches', (
   const files = {
     '/proc/7/comm': 'app\n',
     '/proc/7/limits': 'Max open files            1024     4096     files\n',
+    '/proc/7/fdinfo/3': 'pos:\t0\nscm_fds: 20\n',
     '/proc/7/fdinfo/5': 'pos:\t0\ntfd:  3 events: 19\ntfd:  4 events: 19\n',
     '/proc/7/fdinfo/6': 'inotify wd:1 ino:2\n',
     '/proc/7/fdinfo/7': 'map_type:\t1\nmemlock:\t8192\nmap_id:\t5\n',
@@ -144,7 +146,11 @@ test('counts descriptors by kind, the bytes of each object once, and watches', (
     '/proc/7/fdinfo/9': 'size:\t65536\ncount:\t2\n',
   };
   const found = readDescriptors(madeSource({ files, links }), 7);
-  expect(found).toMatchObject({ pid: 7, comm: 'app', count: 12, limit: 1024, unreadable: 0 });
+  expect(found).toMatchObject({ pid: 7, comm: 'app', count: 12, limit: 1024, passed: 20, unreadable: 0 });
+  const text = descriptorsText(descriptorsAnswer(found), null);
+  expect(text).toContain('It has not received 20 passed descriptors (SCM_RIGHTS): their files stay open.');
+  const older = readDescriptors(madeSource({ files: { ...files, '/proc/7/fdinfo/3': 'pos:\t0\n' }, links }), 7);
+  expect(older.passed).toBeNull();
   const by = Object.fromEntries(found.groups.map(({ kind, ...rest }) => [kind, rest]));
   expect(by).toMatchObject({
     bpf: { count: 2, bytes: 8192 },

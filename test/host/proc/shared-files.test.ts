@@ -358,3 +358,62 @@ test.each([
   expect(files).toHaveLength(count);
   expect(missing).toHaveLength(1 - count);
 });
+
+describe('a tmpfs that was unmounted lazily', () => {
+  const use = { used: 500 * MIB, limit: 600 * MIB, device: 50 };
+  const found = {
+    kind: 'tmpfs',
+    name: 'tmpfs (unmounted)',
+    mount: '(unmounted)',
+    pid: 7,
+    bytes: 500 * MIB,
+    limit: 600 * MIB,
+  };
+  const texts = (bdis: readonly string[], shmem = 500) => ({
+    '/proc/1/comm': 'init\n',
+    '/proc/self/mountinfo': MOUNTS,
+    '/proc/meminfo': `Shmem: ${shmem * 1024} kB\n`,
+    '/proc/7/fdinfo/3': 'mnt_id:\t99\n',
+    '/proc/7/fdinfo/4': 'mnt_id:\t21\n',
+    ...Object.fromEntries(bdis.map((name) => [`/sys/class/bdi/${name}/read_ahead_kb`, '128\n'])),
+  });
+  const links = { '/proc/7/fd/3': '/', '/proc/7/fd/4': '/nfs/x', '/proc/7/fd/5': 'pipe:[5]', '/proc/7/cwd': '/' };
+  const seen = (parts: Parameters<typeof host>[0]) => {
+    const paths: string[] = [];
+    const source = host({ links, ...parts });
+    const tmpfs = (path: string) => {
+      paths.push(path);
+      return source.tmpfs!(path);
+    };
+    return { files: sharedFiles({ ...source, tmpfs }), paths: paths.filter((path) => path.startsWith('/proc/7')) };
+  };
+
+  test.each([
+    ['an open folder', ['253:0', 'btrfs-1'], '/proc/7/fd/3', ['/proc/7/cwd', '/proc/7/fd/3']],
+    ['an open folder, beside a mounted NFS', ['0:21'], '/proc/7/fd/3', ['/proc/7/fd/3']],
+    ['a working folder', ['253:0'], '/proc/7/cwd', ['/proc/7/cwd', '/proc/7/fd/3']],
+  ])('has its holder: %s', (_, bdis, at, touched) => {
+    const { files, paths } = seen({ texts: texts(bdis), mounted: { [at]: use } });
+    expect(files).toEqual([found]);
+    expect(paths).toEqual(touched);
+    const source = host({ links, texts: texts(bdis), mounted: { [at]: use } });
+    expect(recorded(filesInMemoryLines(source, (name) => name)).files).toEqual([found]);
+  });
+
+  test.each([
+    ['an NFS that is mounted nowhere might block', texts(['0:22']), use],
+    ['an SMB share might', texts(['cifs-1']), use],
+    ['the file systems are unknown', texts([]), use],
+    ['Shmem is explained', texts(['253:0'], 10), use],
+  ])('is not searched for if %s', (_, files, mounted) => {
+    expect(seen({ texts: files, mounted: { '/proc/7/fd/3': mounted } })).toEqual({ files: [], paths: [] });
+  });
+
+  test('is not a mounted one, nor the kernel’s own, which has no limit', () => {
+    for (const other of [
+      { ...use, device: 1 },
+      { ...UNLIMITED, device: 50 },
+    ])
+      expect(seen({ texts: texts(['253:0']), mounted: { '/proc/7/fd/3': other } }).files).toEqual([]);
+  });
+});

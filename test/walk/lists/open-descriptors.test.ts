@@ -67,7 +67,16 @@ function descriptors(damage: (one: Descriptors) => void = () => {}) {
 
 test('groups the descriptors of a process by kind', () => {
   const { groups, ...rest } = descriptors();
-  expect(rest).toEqual({ pid: 1, comm: 'init', count: 5, limit: 1024, unreadable: 0, complete: true, warnings: [] });
+  expect(rest).toEqual({
+    pid: 1,
+    comm: 'init',
+    count: 5,
+    limit: 1024,
+    passed: null,
+    unreadable: 0,
+    complete: true,
+    warnings: [],
+  });
   expect(groups.map(({ kind, items, bytes, names }) => [kind, items, bytes, names[0]?.name])).toEqual([
     ['file', null, null, '/data'],
     ['socket', null, null, 'socket'],

@@ -1,4 +1,4 @@
-import { LOCAL, MAX_CAPTURED, MAX_NAMESPACES, MIN_BYTES } from '../../../host/proc/shared-files.js';
+import { DETACHED_BYTES, LOCAL, MAX_CAPTURED, MAX_NAMESPACES, MIN_BYTES } from '../../../host/proc/shared-files.js';
 import { LARGE_BYTES } from '../../../records/pss.js';
 import {
   LEFT_OUT_NAME,
@@ -45,8 +45,12 @@ lines_of_each() {
 }
 # The kernel answers these files under the mmap_lock of the process: while another task holds it, a read sleeps. A
 # reader that makes no progress for 2 s is killed, its process left out, and all is read again.
+BLOCKED='the read is blocked (mmap_lock held)'
 slow_lines() {
   most=${'$'}{2:-${MAX_BYTES}}
+  while read -r path; do
+    note "$path/$1" unreadable "$BLOCKED"
+  done < "$dir/blocked"
   while :; do
     left_out=" $(tr '\n' ' ' < "$dir/blocked")"
     for path in $processes; do
@@ -72,7 +76,7 @@ slow_lines() {
     kill -9 "$reader"
     # Its end must not pass for that of the next one.
     wait "$run"
-    note "${'$'}{path:-sample}/$1" unreadable 'the read is blocked (mmap_lock held)'
+    note "${'$'}{path:-sample}/$1" unreadable "$BLOCKED"
     [ -n "$path" ] || break
     echo "$path" >> "$dir/blocked"
   done
@@ -176,15 +180,18 @@ take_cgroups
 keep "$top/slab-attributes" attributes
 keep "$top/taken" date -u +%Y-%m-%dT%H:%M:%SZ || fail 'date failed'
 keep "$dir/points" tmpfs_points
+keep "$dir/tmpfs" tmpfs_mounts
 keep "$dir/wanted" wanted
 sample 1
 sleep "$wait"
 sample 2
 keep "$dir/candidates" candidates
 keep "$dir/entries" entries
+keep "$dir/blocked" true
+keep "$dir/maps" shared_maps
+keep "$dir/mapped" mapped_files
 keep "$dir/sizes" sizes
 keep "$top/files-in-memory" files_in_memory
-keep "$dir/blocked" true
 keep "$dir/large" large
 large=" $(tr '\n' ' ' < "$dir/large")"
 keep "$at/memory" slow_lines smaps_rollup ${MAX_PROCESS_BYTES}
@@ -350,7 +357,10 @@ const MAX_FILES = 20_000;
 /** Time limit for names, each of which needs a process. Seconds. */
 const MAX_SECONDS = 2;
 
-/** Sorts behind each pid: a file that no process has open. */
+/** Maximum number of processes whose mappings are read. */
+const MAX_SHARING = 64;
+
+/** Sorts behind each pid: a file that no process has open; with a further 0 and a pid: one that is only mapped. */
 const NO_PID = '9999999999';
 
 /**
@@ -369,7 +379,10 @@ tmpfs_points() {
 # What is kept of the lists of descriptors.
 wanted() {
   printf '%s\n' '/fd:' 'socket:[' 'pipe:[' ' -> /memfd:' ' (deleted)'
-  sed 's|.*| -> &/|' "$dir/points"
+  {
+    cat "$dir/points"
+    sed -n 's/^[0-9]* @[0-9]* . //p' "$dir/tmpfs"
+  } | sed -e 's|/*$|/|' -e 's|^| -> |'
 }
 # Descriptors of files that may be in memory: path and target.
 candidates() {
@@ -398,26 +411,76 @@ in_tmpfs() {
 # Files of tmpfs, also those that no process has open. Names with a line break are left out.
 entries() {
   true > "$dir/unlisted"
-  [ ! -s "$dir/points" ] || tr '\n' '\0' < "$dir/points" | xargs -0 sh -c 'exec find "$@" -xdev -name "*
+  {
+    while IFS= read -r point; do
+      [ "$(walk_of "$point" "$dir/foreign-self")" = n ] || printf '%s\n' "$point"
+    done < "$dir/points"
+    sed -n 's|^[0-9]* @\([0-9]*\) w |/proc/\1/root|p' "$dir/tmpfs"
+  } > "$dir/folders"
+  [ ! -s "$dir/folders" ] || tr '\n' '\0' < "$dir/folders" | xargs -0 sh -c 'exec find "$@" -xdev -name "*
 *" -prune -exec sh -c "echo odd" {} + -o -print 2>> "$0"' "$dir/unlisted" | head -n ${MAX_FILES + 1}
 }
-# Of each file: device and inode, pid, blocks of 512 bytes, path.
+# What the processes with most shared memory in RSS map, largest first: /proc/PID/maps as slow_lines prints it.
+shared_maps() {
+  sed -n 's|^/proc/\([0-9]*\)/status:RssShmem:[^0-9]*\([0-9]*\) kB$|\2 \1|p' "$at/after" | sort -nr > "$dir/sharing"
+  true > "$dir/mapped-names"
+  largest=$(sed -n '${MAX_SHARING},$d;s/^[0-9]\{5,\} /\/proc\//p' "$dir/sharing")
+  if [ -n "$largest" ]; then
+    processes=$largest
+    slow_lines maps
+  fi
+}
+# Whether all of these were read: what none of them maps is unmapped.
+all_maps() {
+  names=$(grep -c '' "$dir/mapped-names")
+  # Before 4.5 there is no RssShmem.
+  command -v timeout >/dev/null && [ -s "$dir/sharing" ] && [ ! -s "$dir/blocked" ] && ! grep -q '/maps: ' "$complaints" &&
+    [ "$(grep -cE '^[0-9]{5}' "$dir/sharing")" -lt ${MAX_SHARING} ] &&
+    [ "$names" -lt ${MAX_CAPTURED} ] && [ "$names" = "$(grep -c '' "$dir/mapped")" ]
+}
+# Mapped files in memory: device and inode, pid, blocks of 512 bytes, path in map_files, flag, name. The kernel looks them up
+# under the mmap_lock.
+mapped_files() {
+  minors=$(sed -n 's/^\([0-9]*\) .*/\1/p' "$dir/tmpfs" | while read -r number; do
+    printf '%02x|' $(((number & 255) | ((number >> 12) & 1048320)))
+  done)
+  command -v timeout >/dev/null || return
+  sed -n -E "s#^(/proc/[0-9]*)/maps:([0-9a-f]*-[0-9a-f]*) ...s [0-9a-f]* 00:([0-9a-f]*) ([0-9]*) +(/.*)\$#\3 \4 \1/map_files/\2 \5#p" "$dir/maps" |
+    grep -aE "^(${'$'}{minors}-) |^[0-9a-f]+ [0-9]+ [^ ]+ /(memfd:.*|dev/zero) \(deleted\)\$" |
+    sort -s -u -k1,2 | head -n ${MAX_CAPTURED} > "$dir/mapped-names"
+  sed 's/^[^ ]* [^ ]* \([^ ]*\) .*/\1/' "$dir/mapped-names" |
+    timeout -s KILL 5 xargs stat -L -c '%d:%i %f %b %n' /dev/null |
+    sed -n 's/^\([0-9:]*\) 8... \([0-9]*\) \(\/proc\/\([0-9]*\)\/map_files\/.*\)$/\1 \4 \2 \3/p'
+}
+# Of each file: device and inode, pid, blocks of 512 bytes, path. One that is open has the path of its folder, if there is one: a
+# process in another root sees another path.
 sizes() {
   {
     in_tmpfs | xargs stat -L -c '%d:%i %f %b %n' /dev/null |
       sed -n 's/^\([0-9:]*\) 8... \([0-9]*\) \(\/proc\/\([0-9]*\)\/fd\/[0-9]*\)$/\1 \4 \2 \3/p'
     grep -av '^odd$' "$dir/entries" | tr '\n' '\0' | xargs -0 stat -c '%d:%i %f %b %n' /dev/null |
       sed -n 's/^\([0-9:]*\) 8... \([0-9]*\) \//\1 ${NO_PID} \2 \//p'
+    # Only what no process has open and no folder contains.
+    sed 's/^\([^ ]*\) /\1 ${NO_PID}0/' "$dir/mapped"
   } 2>> "$dir/unlisted" | sort -k1,1 -k2,2n |
-    sed -e ': next' -e '$!N' -e 's/^\([^ ]*\)\( [^\n]*\)\n\1 [^\n]*$/\1\2/' -e 't next' -e P -e D | sort -k3,3nr
+    sed -e ': next' -e '$!N' \
+      -e 's/^\([^ ]*\) \([0-9]* [0-9]*\) \/proc\/[0-9]*\/fd\/[0-9]*\n\1 ${NO_PID} [0-9]* \(\/[^\n]*\)$/\1 \2 \3/' -e 't next' \
+      -e 's/^\([^ ]*\)\( [^\n]*\)\n\1 [^\n]*$/\1\2/' -e 't next' -e P -e D | sort -k3,3nr
 }
 # Paths of mountinfo without its escapes, but for line breaks.
 plain_paths() {
   sed -e 's/\\040/ /g' -e 's/\\011/	/g' -e 's/\\134/\\/g'
 }
-# What is in no listed file of each tmpfs of all mount namespaces: BYTES, pid of the namespace, size limit, mount point.
-# Left out: paths through another machine or process, which might block, and a tmpfs without a limit, which reports no use.
-tmpfs_rests() {
+# Whether find may walk a folder: w, or n, since it asks for each mount in it, also with -xdev.
+walk_of() {
+  while IFS= read -r inner; do
+    case $inner in "${'$'}{1%/}"/*) echo n; return ;; esac
+  done < "$2"
+  echo w
+}
+# Tmpfs of all mount namespaces: device number, @PID of another namespace than this one, w or n (walk_of), mount point.
+# Left out: paths through another machine or process, which might block.
+tmpfs_mounts() {
   true > "$dir/devices"
   {
     echo 'own self'
@@ -425,54 +488,114 @@ tmpfs_rests() {
       sort -u -k1,1 | head -n ${MAX_NAMESPACES}
   } | while read -r namespace pid; do
     root=/proc/$pid/root inside=@$pid
-    [ "$pid" != self ] || root= inside=
+    [ "$pid" != self ] || root= inside=-
     sed -n 's/^[0-9]* [0-9]* \([^ ]*\) \([^ ]*\) \([^ ]*\) .* - \([^ ]*\) .*/\4 \1 \2 \3/p' "/proc/$pid/mountinfo" \
       > "$dir/mounts" 2>/dev/null
     # Programs of this machine are on its own root.
     grep -vE '^(${[...LOCAL].join('|')}) ' "$dir/mounts" | cut -d ' ' -f 4 | plain_paths |
-      grep -vxe "${'$'}{inside:+-}/" > "$dir/foreign"
+      grep -vxe "${'$'}{root:+-}/" > "$dir/foreign-$pid"
     sed -n -e '/\\012/d' -e 's|^tmpfs 0:\([0-9]*\) / |\1 |p' "$dir/mounts" |
       plain_paths | while read -r minor point; do
       ! grep -qx "$minor" "$dir/devices" || continue
       while IFS= read -r above; do
         case $point/ in "${'$'}{above%/}"/*) continue 2 ;; esac
-      done < "$dir/foreign"
+      done < "$dir/foreign-$pid"
       number=$(((minor & 255) | ((minor >> 8) << 20)))
       # Where a mount is covered, its path leads elsewhere.
       [ "$(stat -c %d "$root$point" 2>/dev/null)" = $number ] || continue
       echo "$minor" >> "$dir/devices"
-      size=$(stat -f -c '%S %b %f' "$root$point" 2>/dev/null) || continue
-      block=${'$'}{size%% *} free=${'$'}{size##* } all=${'$'}{size#* } all=${'$'}{all% *}
-      used=$(((all - free) * block))
-      [ "$used" -ge ${MIN_BYTES} ] || continue
-      for bytes in $(sed -n "s/^$number:[0-9]* //p" "$dir/shown"); do used=$((used - bytes)); done
-      [ "$used" -ge 0 ] || used=0
-      echo "tmpfs $used -$inside $((all * block)) $point"
+      echo "$number $inside $(walk_of "$point" "$dir/foreign-$pid") $point"
     done
+  done
+}
+# Bytes of a tmpfs in use, and its size limit; nothing of one without a limit, which reports no use.
+use_of() {
+  size=$(stat -L -f -c '%T %S %b %f' "$1" 2>/dev/null) || return
+  case $size in tmpfs*) ;; *) return 1 ;; esac
+  size=${'$'}{size#* } block=${'$'}{size%% *} free=${'$'}{size##* } all=${'$'}{size#* } all=${'$'}{all% *}
+  [ "$all" -gt 0 ] && echo $(((all - free) * block)) $((all * block))
+}
+# What is in no listed file of each tmpfs: BYTES, pid of the namespace, size limit, mount point.
+tmpfs_rests() {
+  while read -r number inside _ point; do
+    root=
+    [ "$inside" = - ] || root=/proc/${'$'}{inside#@}/root
+    size=$(use_of "$root$point") || continue
+    used=${'$'}{size% *} limit=${'$'}{size#* }
+    [ "$used" -ge ${MIN_BYTES} ] || continue
+    for bytes in $(sed -n "s/^$number:[0-9]* //p" "$dir/shown"); do used=$((used - bytes)); done
+    [ "$used" -ge 0 ] || used=0
+    echo "tmpfs $used -${'$'}{inside#-}$unmapped $limit $point"
+  done < "$dir/tmpfs"
+}
+# Tmpfs that were unmounted lazily, by a descriptor or working folder (shared-files.ts): a mount id that is in no mountinfo.
+# An unmounted file system of another machine or process might block; each has its bdi.
+detached() {
+  shmem=$(sed -n 's/^Shmem: *\([0-9]*\) kB$/\1/p' /proc/meminfo)
+  known=$(sed 's/.* //' "$dir/shown" | { sum=0; while read -r bytes; do sum=$((sum + bytes)); done; echo $sum; })
+  known=$((known + $(sed 's/^tmpfs //;s/ .*//' "$dir/rests" | { sum=0; while read -r bytes; do sum=$((sum + bytes)); done; echo $sum; })))
+  [ $((shmem * 1024)) -ge $((known + ${DETACHED_BYTES})) ] || return
+  [ -d /sys/class/bdi ] || return
+  cat /proc/[0-9]*/mountinfo 2>/dev/null | cut -d ' ' -f 1,3 | sort -u > "$dir/all-mounts"
+  bdis=$(ls /sys/class/bdi | grep -vE '^([1-9][0-9]*:[0-9]+|(${[...LOCAL].join('|')})(-.*)?)$')
+  for bdi in $bdis; do
+    grep -q " ${'$'}{bdi%%-*}$" "$dir/all-mounts" || return
+  done
+  ids=" $(cut -d ' ' -f 1 "$dir/all-mounts" | tr '\n' ' ')"
+  {
+    [ -n "$bdis" ] || over 'stat -L -c x%d@%n' /proc/[0-9]*/cwd | tr @ ' ' | sort -s -u -k1,1
+    over 'ls -ln /dev/null' /proc/[0-9]*/fd | sed -n -e '/:$/{s/:$//;h;d' -e '}' \
+      -e '/ -> \/memfd:/d' -e 's/^l[^>]* \([0-9]*\) -> \/.*/\1/' -e 't found' -e d -e ': found' -e G \
+      -e 's/^\(.*\)\n\(.*\)$/\2info\/\1/p' | head -n ${MAX_FILES} | xargs grep -H '^mnt_id:' /dev/null |
+      sed 's/^\(.*\)info\(.*\):mnt_id:[^0-9]*\([0-9]*\)$/\3 \1\2/' | sort -s -u -k1,1
+  } | while read -r id path; do
+    case $ids in *" $id "*) continue ;; esac
+    size=$(use_of "$path") || continue
+    used=${'$'}{size% *} number=$(stat -L -c %d "$path" 2>/dev/null) || continue
+    minor=$(((number & 255) | ((number >> 12) & 1048320)))
+    ! grep -qx "$minor" "$dir/devices" && ! grep -q " 0:$minor$" "$dir/all-mounts" || continue
+    echo "$minor" >> "$dir/devices"
+    pid=${'$'}{path#/proc/}
+    [ "$used" -lt ${MIN_BYTES} ] || echo "tmpfs $used ${'$'}{pid%%/*}$unmapped ${'$'}{size#* } (unmounted)"
   done
 }
 files_in_memory() {
   true > "$dir/shown"
   until=$(($(date +%s) + ${MAX_SECONDS})) shown=0 part=
   ! grep -acH '' "$dir/candidates" "$dir/entries" | grep -q ':${MAX_FILES + 1}$' || part=yes
+  inner=" $(sed -n 's/^\([0-9]*\) \(@[0-9]*\) .*/\1\2/p' "$dir/tmpfs" | tr '\n' ' ')"
+  mapped=" $(cut -d ' ' -f 1 "$dir/mapped" | tr '\n' ' ')" unmapped=
+  ! all_maps || unmapped=u
   while read -r key pid blocks path; do
     [ "$blocks" -ge ${MIN_BYTES / 512} ] && [ "$shown" -lt ${MAX_CAPTURED} ] || break
     [ "$(date +%s)" -le "$until" ] || { part=yes; break; }
-    if [ "$pid" = ${NO_PID} ]; then pid=- name=$path
-    else
-      name=$(ls -ln "$path" 2>/dev/null) || continue
-      name=${'$'}{name#* -> }
-    fi
+    kind= inside=${'$'}{inner#*" ${'$'}{key%:*}@"} flag=$unmapped
+    if [ "$inside" = "$inner" ]; then inside=; else inside=@${'$'}{inside%% *}; fi
+    case $mapped in *" $key "*) flag=m ;; esac
+    name=$path
+    case $path in
+      /proc/[0-9]*/root/*) name=${'$'}{path#/proc/[0-9]*/root} ;;
+      /proc/*/map_files/*)
+        pid=${'$'}{pid#${NO_PID}0}
+        name=$(grep -aF " $path " "$dir/mapped-names") || continue
+        name=${'$'}{name#* * * }
+        [ "$name" != '/dev/zero (deleted)' ] || kind='mapping ' name='shared anonymous mapping' inside= ;;
+      /proc/*/fd/*)
+        name=$(ls -ln "$path" 2>/dev/null) || continue
+        name=${'$'}{name#* -> } ;;
+    esac
+    [ "$pid" != ${NO_PID} ] || pid=-
     case $name in /memfd:*) name=${'$'}{name#/} name=${'$'}{name%' (deleted)'} ;; esac
     case $name in *'
 '*) name=$(printf '%s\n' "$name" | sed '$!s/$/\\012/' | tr -d '\n') ;; esac
-    printf '%s %s %s\n' $((blocks * 512)) "$pid" "$name"
+    printf '%s%s %s%s%s %s\n' "$kind" $((blocks * 512)) "$pid" "$inside" "$flag" "$name"
     echo "$key $((blocks * 512))" >> "$dir/shown"
     shown=$((shown + 1))
   done < "$dir/sizes"
   tmpfs_rests > "$dir/rests"
-  cat "$dir/rests"
-  shown=$((shown + $(grep -c '' "$dir/rests")))
+  detached > "$dir/detached"
+  cat "$dir/rests" "$dir/detached"
+  shown=$((shown + $(cat "$dir/rests" "$dir/detached" | grep -c '')))
   [ -z "$part" ] || echo 'missing descriptors and tmpfs mounts: only a part was read'
   command -v stat >/dev/null || echo 'missing sizes of files: stat is not available'
   ! grep -aq '^odd$' "$dir/entries" || echo 'missing files of tmpfs with a line break in their names'

@@ -1,6 +1,14 @@
 import { existsSync } from 'node:fs';
 import { describe, test } from 'vitest';
-import { checkGrowth, checkScene, checkSnapshot, OTHER_SCENES, SOME_SCENES, UNSEEN_SCENES } from '../scenes.js';
+import {
+  checkGrowth,
+  checkScene,
+  checkSnapshot,
+  OTHER_SCENES,
+  SNAPSHOT_WRITERS,
+  SOME_SCENES,
+  UNSEEN_SCENES,
+} from '../scenes.js';
 
 const ALL = [...SOME_SCENES, ...OTHER_SCENES, ...UNSEEN_SCENES];
 const scenes = (...programs: readonly string[]) => ALL.filter(({ program }) => programs.includes(program));
@@ -17,10 +25,10 @@ describe.skipIf(existsSync('/proc/kcore') || process.geteuid?.() !== 0)(
   () => {
     test.each(ALL)('$name: owner, amount and next command', checkScene);
 
-    test.each(scenes('hoard_many', 'container', 'full_pipes', 'deleted', 'chroot'))(
-      '$name: a snapshot has the same owner',
-      checkSnapshot,
-    );
+    const captured = ['hoard_many', 'container', 'full_pipes', 'deleted', 'chroot', 'unmounted', 'postgres', 'zgc'];
+    describe.each(SNAPSHOT_WRITERS)('in a snapshot of %s', (writer) => {
+      test.each(scenes(...captured))('$name: the same owner', (scene) => checkSnapshot(scene, writer));
+    });
 
     test.each(GROWTHS)('growth of %s since a snapshot: category %s and owner', async (program, category, figure) => {
       for (const scene of scenes(program)) await checkGrowth(scene, category, figure);

@@ -106,6 +106,9 @@ test('without root, captures what is readable, and reports the remainder', () =>
   expect(verified()).toBe(true);
   const from = spawnSync(process.execPath, [CLI, 'memory', '--from', file], { encoding: 'utf8' });
   expect([from.status, from.stderr]).toEqual([0, '']);
+  const { stdout: triaged } = spawnSync(process.execPath, [CLI, 'triage', '--from', file], { encoding: 'utf8' });
+  expect(triaged).toMatch(/ncomplete: \d+ processes could not be read\. Take the snapshot as root\./);
+  expect(triaged).not.toMatch(/No problems|No findings/);
 });
 
 test('if no process can be started, reads sockets from /proc/net', () => {
