@@ -4,7 +4,8 @@ import { HostError } from '../base/errors.js';
 import { listedPids } from '../host/proc/process.js';
 import { attempted } from '../host/proc/shared-files.js';
 import type { KernelTriage } from './answer.js';
-import { bySeverity, type Finding } from './finding.js';
+import { ranked } from './causes.js';
+import type { Finding } from './finding.js';
 import { hasTrait } from './findings/all.js';
 import { cgroups } from './host-cgroups.js';
 import { INOTIFY_HIDES, inotify, limits } from './host-limits.js';
@@ -113,10 +114,10 @@ export function withHostFindings(answer: KernelTriage, host: HostReader): Kernel
   );
   const known = new Set(kept.map(subjectOf));
   const more = ofHost.filter((finding) => !known.has(subjectOf(finding)));
-  const findings = bySeverity([...kept, ...more]);
+  const findings = [...kept, ...more];
   const { checked, unread, unreadProcesses } = host;
   const holders = answer.holders && { ...answer.holders, unreadProcesses };
-  return { ...answer, findings, holders, checked, unread, complete: answer.complete && unread.length === 0 };
+  return ranked({ ...answer, findings, holders, checked, unread, complete: answer.complete && unread.length === 0 });
 }
 
 const hasOwner = (finding: Finding): boolean => !hasTrait(finding, 'single') || finding.figures.pid != null;

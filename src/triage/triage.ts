@@ -14,6 +14,7 @@ import { describeMachine, type MachineFacts } from '../walk/machine-facts.js';
 import { isTcp, type TcpWaiting, TcpWaitingReader } from '../walk/sockets/tcp.js';
 import { Unknowns, Warnings } from '../walk/warnings.js';
 import type { KernelTriage, TriageAnswer } from './answer.js';
+import { ranked } from './causes.js';
 import { bySeverity, type Finding, found, type StackEvidence, withPast } from './finding.js';
 import { holdersIn } from './holders.js';
 import { steal, withHypervisor } from './hypervisor.js';
@@ -74,15 +75,15 @@ export function triage(
     ...taint(machine),
     ...(times ? steal(times) : []),
   ];
-  return {
+  return ranked({
     ...answer,
-    findings: bySeverity(withHypervisor(findings, memory)),
+    findings: withHypervisor(findings, memory),
     memory,
     holders: memory && holdersIn(memory),
     census,
     warnings: warnings.list(),
     complete: warnings.complete && memory?.complete === true,
-  };
+  });
 }
 
 /** Kernel memory alone does not show what became of a cgroup or a process. */

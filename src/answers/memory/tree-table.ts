@@ -3,7 +3,7 @@ import { categoryWords } from '../../account/memory/category-names.js';
 import type { Category, Owner } from '../../account/memory/tree.js';
 import { formatSize } from '../../base/size.js';
 import { type Column, renderTable } from '../text/table.js';
-import { isFromProc, ownerWords } from './words.js';
+import { isFromProc, ownerWords, share } from './words.js';
 
 /** Formats the tree of all categories that contain memory. */
 export function treeTable(answer: MemoryAnswer, verbose: boolean, width: number | null): string {
@@ -73,12 +73,6 @@ export function treeColumns(answer: MemoryAnswer, verbose: boolean): Column<Tree
 
 function counterCell(bytes: number, counted: number): string {
   return counted === bytes ? 'equal' : formatSize(counted);
-}
-
-/** Formats a percentage, with a decimal below 1. */
-export function share(frames: number, all: number): string {
-  const percent = (100 * frames) / all;
-  return `${percent > 0 && percent < 0.95 ? percent.toFixed(1) : Math.round(percent)} %`;
 }
 
 const SHOWN_OWNERS = 3;

@@ -90,13 +90,16 @@ function headline(answer: CensusAnswer): string {
   if (sockets.length === 0 && !(total.complete && answer.complete))
     return 'No sockets found: the structures that lead to them could not be read.';
   const holding = sockets.filter((entry) => entry.total.pinnedBytes > 0).length;
-  const pinned = `${formatCount(holding)} of ${formatCount(sockets.length)} sockets pin ${atLeast(total)}${formatSize(total.pinnedBytes)} for ${formatSize(total.payloadBytes)} of payload.`;
+  const amount = `${atLeast(total)}${formatSize(total.pinnedBytes)} of memory for ${formatSize(total.payloadBytes)} of data`;
+  const count = `${formatCount(holding)} of ${formatCount(sockets.length)} sockets`;
+  const isSmall = total.complete && answer.complete && total.pinnedBytes < SMALL_BYTES;
+  const pinned = isSmall ? `No socket pins much memory: ${count} pin ${amount}.` : `${count} pin ${amount}.`;
   const [top] = processes;
   if (!top || top.total.pinnedBytes === 0) return pinned;
   const share = Math.round((top.total.pinnedBytes / total.pinnedBytes) * 100);
   const held = share === 100 ? 'almost all' : `${share} %`;
   const part = top.total.pinnedBytes === total.pinnedBytes ? 'all' : held;
-  return `${pinned} ${ownerText(top.key)} holds ${part} of the pinned memory.`;
+  return isSmall ? pinned : `${pinned} ${ownerText(top.key)} holds ${part} of it.`;
 }
 
 function ownerText(key: string): string {
@@ -104,7 +107,8 @@ function ownerText(key: string): string {
 }
 
 function socketsTable(entries: readonly CensusEntry[], verbose: boolean, width: number | null): string {
-  const { heading, rows, note } = tableLines(SOCKET_COLUMNS, entries, width);
+  const columns = SOCKET_COLUMNS.filter(({ heading }) => verbose || heading !== BLOCKS);
+  const { heading, rows, note } = tableLines(columns, entries, width);
   const lines = [heading];
   rows.forEach((row, index) => {
     lines.push(row);
@@ -115,6 +119,9 @@ function socketsTable(entries: readonly CensusEntry[], verbose: boolean, width: 
   return lines.join('\n');
 }
 
+/** Allocations by order: a detail. */
+const BLOCKS = 'BLOCKS';
+
 /** A line for each socket. */
 export const SOCKET_COLUMNS: readonly Column<CensusEntry>[] = [
   {
@@ -122,7 +129,7 @@ export const SOCKET_COLUMNS: readonly Column<CensusEntry>[] = [
     value: ({ total }) => `${total.complete ? '' : '≥ '}${formatSize(total.pinnedBytes)}`,
     align: 'right',
   },
-  { heading: 'BLOCKS', value: blocksText, align: 'right', spare: 5 },
+  { heading: BLOCKS, value: blocksText, align: 'right', spare: 5 },
   { heading: 'PAYLOAD', value: ({ total }) => formatSize(total.payloadBytes), align: 'right' },
   { heading: 'RATIO', value: ratioText, align: 'right', spare: 2 },
   { heading: 'QUEUE', value: busiestQueue, spare: 3 },
@@ -288,7 +295,7 @@ function outsideQueuesText({ outsideQueues }: CensusAnswer, verbose: boolean, wi
       (line, at) => `  ${(at === 0 ? (sizes[index] ?? '') : '').padStart(column)}  ${line}`,
     ),
   );
-  if (small.length > 0) lines.push(...wrap(smallText(small, rows.length > 0), width));
+  if (small.length > 0 && (verbose || rows.length > 0)) lines.push(...wrap(smallText(small, rows.length > 0), width));
   if (verbose && empty.length > 0) lines.push(...wrap(`${empty.length} other places hold none.`, width));
   const parts = rows.length > 0 ? ['Network memory outside socket queues:', ...lines] : lines;
   if (apart?.status === 'counted' && apart.code === 'other-pages') {

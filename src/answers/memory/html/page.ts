@@ -29,8 +29,8 @@ import {
   socketWords,
   unflaggedWords,
 } from '../sentences.js';
-import { share, type TreeRow, treeColumns, treeRows } from '../tree-table.js';
-import { isFromProc, ownerWords } from '../words.js';
+import { type TreeRow, treeColumns, treeRows } from '../tree-table.js';
+import { isFromProc, ownerWords, share } from '../words.js';
 import { anchorOf, memoryArea } from './areas.js';
 
 /** Returns the memory breakdown as one HTML file. */

@@ -5,6 +5,7 @@ import { formatCount, formatSize } from '../../../base/size.js';
 import type { LogRecord, TextRecord } from '../../../records/log-records.js';
 import { type LogTriage, releaseOf, type TriageAnswer } from '../../../triage/answer.js';
 import type { CauseFacts } from '../../../triage/causes.js';
+import { causeFacts } from '../../../triage/causes.js';
 import type { Finding, LogEvidence, TriageDetail } from '../../../triage/finding.js';
 import { FINDINGS, type FindingCode } from '../../../triage/findings/all.js';
 import type { Declaration, Figure } from '../../../triage/findings/declared.js';
@@ -20,7 +21,6 @@ import { categoriesTable, details, drawnToScale, largeFigures } from '../../memo
 import { headline } from '../../memory/sentences.js';
 import { framesText, ownersText } from '../../task-stacks/render.js';
 import { concluded, type FindingTree, inTextOrder } from '../causes.js';
-import { causeFacts } from '../json.js';
 import { oomLines } from '../oom.js';
 import { holdersWords, hostCommand, lacksOneProcess, lostLines, summary, unreadWords } from '../text.js';
 import { adviceWords, findingSentences, findingWords, rulesLines, titleWords } from '../words.js';
