@@ -122,7 +122,7 @@ const KINDS: Record<WaitKind, string> = {
   rcu: 'RCU grace period',
   ptrace: 'tracer',
   'file-lock': 'file lock',
-  unknown: 'lock unknown',
+  unknown: 'unknown lock or event',
 };
 
 /** The number of waiting tasks and deadlocks, then the forest: each lock below the one that its owner waits for. */
@@ -153,7 +153,9 @@ export function blockedText(
     capital(head) +
       (first && longest !== null
         ? ` Longest wait: ${duration(longest)}, for ${lockWords(first)}${first.owner ? `, owned by ${taskWords(first.owner)}` : ''}.`
-        : ''),
+        : first?.waiters[0]
+          ? ` First: ${taskWords(first.waiters[0])}${waitWords(first.waiters[0]).replace(/^ /, ', ')}, for ${lockWords(first)}.`
+          : ''),
   ].flatMap((line) => wrap(line, width));
   const inCycle = new Set(cycles.flatMap((cycle) => cycle.locks));
   const starts = locks.toSorted((a, b) => Number(inCycle.has(b.id)) - Number(inCycle.has(a.id)));

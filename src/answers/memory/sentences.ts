@@ -15,29 +15,19 @@ import { isFromProc, ownerWords, share, sourceText } from './words.js';
  */
 export function incompleteWords(answer: MemoryAnswer, verbose: boolean): string[] {
   const all = leaves(answer.memory).filter(({ why }) => why !== undefined);
-  const uncounted = all.filter(({ frames, why }) => frames === 0 && why?.startsWith(NOT_COUNTED) && !verbose);
-  const incomplete = all.filter((category) => !uncounted.includes(category));
-  const isBrief = ({ frames }: Category) => !verbose && isFromProc(answer) && frames === 0;
   const names = (categories: readonly Category[]) => categories.map((one) => `“${categoryWords(one)}”`).join(', ');
-  const brief = incomplete.filter(isBrief);
-  const detailed = incomplete.filter((category) => !isBrief(category));
-  return [
-    ...[...grouped(detailed, ({ why = '' }) => why)].map(
-      ([why, categories]) => `Incomplete: ${names(categories)}${rangeWords(categories)} (${escapeText(why)}).`,
-    ),
-    ...(uncounted.length > 0
-      ? [`Not counted by this kernel: ${names(uncounted)}. Their pages are in “unattributed”; -v has the reasons.`]
-      : []),
-    ...(brief.length > 0
-      ? [
-          `Totals with ≈ are approximate: this source does not show ${brief.length === 1 ? names(brief) : `${formatCount(brief.length)} categories`}. Their pages are in other rows, most in “unattributed” (-v lists them).`,
-        ]
-      : []),
-  ];
+  if (!verbose && isFromProc(answer)) {
+    const what = all.length === 1 ? names(all) : `${formatCount(all.length)} categories`;
+    return all.length === 0
+      ? []
+      : [
+          `≈: about. This source does not separate ${what}: their memory is in other rows, most in “unattributed” (-v has the reasons).`,
+        ];
+  }
+  return [...grouped(all, ({ why = '' }) => why)].map(
+    ([why, categories]) => `Incomplete: ${names(categories)}${rangeWords(categories)} (${escapeText(why)}).`,
+  );
 }
-
-/** Begins the reason of a row that the kernel does not count. */
-const NOT_COUNTED = 'not counted by this kernel';
 
 /** Bounds of one category, if they differ as printed. */
 function rangeWords([category, ...others]: readonly Category[]): string {
@@ -125,7 +115,7 @@ export function socketWords({ socketEstimate, captured }: MemoryAnswer): string[
   if (!socketEstimate) return [];
   const { sockets, low, likely, atMost, lost } = socketEstimate;
   const missing = lost.length === 0 ? '' : ` Not all sockets are readable: ${lost.join(', ')}.`;
-  if (low === 0 && lost.length > 0) return [`Socket queues: unknown.${escapeText(missing)}`];
+  if (low === 0 && lost.length > 0) return [`Not checked: socket queues (${escapeText(lost.join(', '))}).`];
   if (sockets === 0) return [];
   const about = likely === null ? '' : `about ${formatSize(likely)}, `;
   const bounds =
@@ -133,7 +123,7 @@ export function socketWords({ socketEstimate, captured }: MemoryAnswer): string[
   const noun = sockets === 1 ? 'socket' : 'sockets';
   const list = captured ? 'skcheck --from' : 'skcheck';
   return [
-    `Socket queues (an estimate from ss, counted in “unattributed” and slab above): ${about}${bounds}, in ${formatCount(sockets)} ${noun}. ${list} lists unread ones.${escapeText(missing)}`,
+    `Part of “unattributed” and slab: queues of ${formatCount(sockets)} ${noun}, ${about}${bounds} (${list} lists unread ones).${escapeText(missing)}`,
   ];
 }
 
@@ -190,7 +180,7 @@ export function groupsWords(answer: MemoryAnswer, verbose: boolean): string {
 /** Returns whether memory is short, what is unusual, and the largest use. */
 export function headline(answer: MemoryAnswer): string {
   const parts = [freeWords(answer), ...unusualWords(answer), largestWords(answer)];
-  return `${parts.filter(Boolean).join(' ')}${sourceText(answer)}`;
+  return parts.filter(Boolean).join(' ');
 }
 
 /**

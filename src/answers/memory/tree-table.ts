@@ -5,15 +5,55 @@ import { formatSize } from '../../base/size.js';
 import { type Column, renderTable } from '../text/table.js';
 import { isFromProc, ownerWords, share } from './words.js';
 
-/** Formats the tree of all categories that contain memory. */
+/** Formats the tree of all categories that contain memory; without -v, small ones of a group are one row. */
 export function treeTable(answer: MemoryAnswer, verbose: boolean, width: number | null): string {
-  return renderTable(treeColumns(answer, verbose), treeRows(answer), width);
+  const rows = treeRows(answer);
+  return renderTable(treeColumns(answer, verbose), verbose ? rows : withoutSmall(rows, answer.memory.frames), width);
 }
 
 /** A category and its depth in the tree. */
 export interface TreeRow {
   readonly category: Category;
   readonly depth: number;
+  /** Number of categories that this row sums. */
+  readonly sums?: number;
+}
+
+/** Smaller shares of memory are no row of their own. */
+const SMALL = 0.01;
+
+/** Rows of categories whose parts matter; small parts of a group are summed, so that its rows add up. */
+function withoutSmall(rows: readonly TreeRow[], all: number): TreeRow[] {
+  return rows
+    .filter(({ depth }) => depth === 0)
+    .flatMap((row) => {
+      const { category } = row;
+      // Its parts are the same memory by another name.
+      if (category.category === 'free' || category.children.length <= 1) return [row];
+      const parts = rows.filter((one) => one.depth > 0 && category.children.includes(one.category));
+      const small = parts.filter(
+        (one) => one.category.frames < SMALL * all && one.category.category !== 'unattributed',
+      );
+      if (small.length < 2) return [row, ...parts];
+      return [row, ...parts.filter((one) => !small.includes(one)), sumOf(small)];
+    });
+}
+
+function sumOf(rows: readonly TreeRow[]): TreeRow {
+  const { category, depth } = rows[0]!;
+  const sum = (of: (one: Category) => number) => rows.reduce((all, row) => all + of(row.category), 0);
+  const { range: _, ...whole } = category;
+  return {
+    depth,
+    sums: rows.length,
+    category: {
+      ...whole,
+      bytes: sum(({ bytes }) => bytes),
+      frames: sum(({ frames }) => frames),
+      complete: rows.every((row) => row.category.complete),
+      owners: [],
+    },
+  };
 }
 
 /** Returns the categories that contain memory, each before its children. */
@@ -50,7 +90,8 @@ export function treeColumns(answer: MemoryAnswer, verbose: boolean): Column<Tree
   return [
     {
       heading: 'CATEGORY',
-      value: ({ category, depth }) => `${'  '.repeat(depth)}${categoryWords(category)}`,
+      value: ({ category, depth, sums }) =>
+        `${'  '.repeat(depth)}${sums === undefined ? categoryWords(category) : `${sums} smaller categories (-v)`}`,
       shrinks: { keeps: 'words', least: 28 },
     },
     {
@@ -62,8 +103,8 @@ export function treeColumns(answer: MemoryAnswer, verbose: boolean): Column<Tree
     ...(verbose ? counted : []),
     {
       heading: 'LARGEST OWNERS',
-      value: ({ category }) =>
-        category.category === 'anonymous' && category.owners.length === 0 && isFromProc(answer)
+      value: ({ category, sums }) =>
+        sums === undefined && category.category === 'anonymous' && category.owners.length === 0 && isFromProc(answer)
           ? `(procs ${answer.captured ? '--from' : '--live'} lists them)`
           : ownersCell(category.owners),
       shrinks: { keeps: 'items', least: 12 },

@@ -48,7 +48,7 @@ export function socketsText(
   } else if (groups) {
     parts.push(groupsTable(groups.slice(0, limit), by, width));
   } else {
-    parts.push(socketsTable(entries.slice(0, limit), verbose, width));
+    parts.push(socketsTable(entries.slice(0, limit), verbose, width), said(MEANS, width));
   }
   if (all > limit) {
     const what = groups ? 'groups' : 'sockets';
@@ -74,7 +74,8 @@ function nextSubject(entries: readonly CensusEntry[], processes: readonly Group[
   const [entry] = entries;
   if (!entry || entry.total.pinnedBytes === 0) return undefined;
   const [holder] = entry.holders;
-  if (holder) return `--pid ${holder.pid} --fd ${holder.fd}`;
+  const isOne = entries.filter(({ holders: [one] }) => one?.pid === holder?.pid).length === 1;
+  if (holder) return isOne ? `--pid ${holder.pid} --fd ${holder.fd}` : `--pid ${holder.pid}`;
   return `--sock ${hex(entry.socket.sock)}`;
 }
 
@@ -82,6 +83,8 @@ function nextSubject(entries: readonly CensusEntry[], processes: readonly Group[
 function said(text: string, width: number | null): string {
   return wrap(text, width).join('\n');
 }
+
+const MEANS = 'PINNED: memory that stays in use until the data is read. RATIO: PINNED divided by PAYLOAD, the data.';
 
 const NOTHING = 'No sockets to list. Sockets that pin no memory are listed with --all.';
 

@@ -180,8 +180,8 @@ export function conclusionSentences(
   const said = `${label}: ${pinned}${figures.unreadSockets == null ? '' : ', because the process does not read them'}.`;
   const counted =
     managedBytes == null
-      ? `These sockets have ${percent(bytes, shortfallBytes)} of the ${size(shortfallBytes)} that no kernel counter includes.`
-      : `These sockets have ${percent(bytes, shortfallBytes)} of the ${size(shortfallBytes)} that was missing from the OOM report.`;
+      ? `That is ${percent(bytes, shortfallBytes)} of the ${size(shortfallBytes)} that no kernel counter includes.`
+      : `That is ${percent(bytes, shortfallBytes)} of the ${size(shortfallBytes)} that was missing from the OOM report.`;
   const wrong =
     largestPid == null || Number(largestRssBytes) < Number(bytes)
       ? []

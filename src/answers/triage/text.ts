@@ -49,7 +49,10 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   const lines = [...summaryLines(answer, options), ...conclusionLines(sentences, options), ''];
   const add = (text: string) => lines.push(...wrap(text, width), '');
   // The source of standard input cannot be read again.
-  const command = source === '-' ? undefined : (next ?? (logs ? 'log' : lastCommand(answer)));
+  const command =
+    source === '-'
+      ? undefined
+      : (next ?? (logs ? 'log' : (trees.find(({ finding }) => finding.next)?.finding.next ?? lastCommand(answer))));
   const linesOf = linesIn(answer, command);
   lines.push(...treeLines(trees, options, linesOf));
   if (earlier.length > 0) lines.push('Earlier:', ...treeLines(earlier, options, linesOf));
@@ -284,7 +287,7 @@ function presentWords(answer: TriageAnswer): string {
     if (lacksOneProcess(answer)) return `No problems found in what could be read. Checked: ${checkedWords(checked)}.`;
     return `No findings, but not every check could be completed. Completed: ${checkedWords(checked)}.`;
   }
-  if (isAllClear(answer)) return 'No problems found.';
+  if (isAllClear(answer)) return notes === undefined ? 'No problems found.' : `${notes}.`;
   return rules?.silenced.length
     ? 'No findings except those silenced by rules.'
     : 'No findings, but some data could not be read (see the warnings).';
@@ -366,7 +369,7 @@ export function findingLines(
   if (advice !== undefined) lines.push(...indented(wrap(`Action: ${advice}`, room)));
   if (!verbose && (severity === 'note' || finding.past || isEffect)) return lines;
   // The sentences of an OOM report have all of its lines that people read.
-  const isSaid = !verbose && finding.oom && finding.figures.outcome !== 'unknown';
+  const isSaid = !verbose && ((finding.oom && finding.figures.outcome !== 'unknown') || code === 'hung-task');
   for (const one of isSaid ? [] : evidence) lines.push(...indented(evidenceLines(one, room, verbose === true)));
   if (finding.oom) lines.push(...indented(oomLines(finding, room, verbose === true)));
   if (verbose && next !== undefined) lines.push(...indented([`More: kdump-mem ${escapeText(next)} ${source}`]));

@@ -202,7 +202,7 @@ function kill(of: Kill): string[] {
     ...(of.chosenPid != null && of.chosenPid !== of.pid
       ? [`It was killed in place of its parent, pid ${text(of.chosenPid)} (${text(of.chosenComm)}).`]
       : []),
-    ...(of.invokedBy == null
+    ...(of.invokedBy == null || of.outcome === 'unknown'
       ? []
       : [
           of.outcome === 'killed' && of.invokedBy === of.comm

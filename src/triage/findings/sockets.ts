@@ -179,15 +179,15 @@ function timesWords({ pinnedBytes, payloadBytes }: Queued): string {
 
 /** What a thread does in a function in which many threads wait. */
 const WAITS: readonly (readonly [symbol: RegExp, words: string])[] = [
-  [/nanosleep/, 'it sleeps'],
-  [/^futex_/, 'for a lock of the program, futex'],
-  [/^(?:do_wait|kernel_wait4)/, 'for a child process'],
-  [/^pipe_(?:read|write|wait)|^anon_pipe_/, 'for a pipe'],
+  [/nanosleep/, 'sleeps'],
+  [/^futex_/, 'waits for a futex, a lock of the program'],
+  [/^(?:do_wait|kernel_wait4)/, 'waits for a child process'],
+  [/^pipe_(?:read|write|wait)|^anon_pipe_/, 'waits for a pipe'],
 ];
 
 function waitsWords({ symbol }: Stalled): string {
   const [, words] = WAITS.find(([name]) => name.test(String(symbol))) ?? [];
-  return ` (${words === undefined ? '' : `${words}: `}${text(symbol)})`;
+  return words === undefined ? `waits in ${text(symbol)}` : `${words} (${text(symbol)})`;
 }
 
 /** State of the thread that is nearest to reading. */
@@ -197,7 +197,7 @@ const DOING: Readonly<Record<string, (of: Stalled) => string>> = {
   receiving: () => 'One of its threads waits in a receive call, for this socket or another.',
   polling: () =>
     'One of its threads waits for events (poll or epoll): the program is not blocked, but does not read this socket.',
-  elsewhere: (of) => `Its threads wait elsewhere${waitsWords(of)}.`,
+  elsewhere: (of) => `The process ${waitsWords(of)}.`,
 };
 
 function stalledWords(of: Stalled): Words {

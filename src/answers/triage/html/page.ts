@@ -19,6 +19,7 @@ import type { Treemap } from '../../html/treemap.js';
 import { escapeLine, logTime, textLogWords } from '../../log/render.js';
 import { categoriesTable, details, drawnToScale, largeFigures } from '../../memory/html/page.js';
 import { headline } from '../../memory/sentences.js';
+import { sourceText } from '../../memory/words.js';
 import { framesText, ownersText } from '../../task-stacks/render.js';
 import { concluded, type FindingTree, inTextOrder } from '../causes.js';
 import { oomLines } from '../oom.js';
@@ -175,7 +176,7 @@ function rules({ rules: outcome }: Pick<TriageAnswer, 'rules'>): Content {
 
 function memorySection(memory: TriageAnswer['memory'], map: Treemap | undefined): Content {
   if (!memory || !map) return html`<p>Not available: the reason is in the list above.</p>`;
-  return html`<p>${sentence(headline(memory))}</p>
+  return html`<p>${sentence(`${headline(memory)}${sourceText(memory)}`)}</p>
 <p><a class="skip" href="#categories">Go to the table of categories</a></p>
 ${map.markup}
 <details open><summary><h3>Categories, with their owners</h3></summary>
