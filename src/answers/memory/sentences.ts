@@ -278,8 +278,10 @@ function unusualCategory(answer: MemoryAnswer, one: Category, leastBytes: number
 }
 
 /** The owner of most of a category; empty: unknown. */
-function ownerPart({ owners: [owner] }: Category): string {
-  return owner === undefined ? '' : `, ${formatSize(owner.bytes)} of it in ${ownerWords(owner)}`;
+function ownerPart({ bytes, owners: [owner] }: Category): string {
+  if (owner === undefined) return '';
+  const part = owner.bytes === bytes ? 'all' : formatSize(owner.bytes);
+  return `, ${part} of it in ${ownerWords(owner)}`;
 }
 
 function socketsUnusual(answer: MemoryAnswer): string[] {

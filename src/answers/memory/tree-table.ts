@@ -29,8 +29,8 @@ function withoutSmall(rows: readonly TreeRow[], all: number): TreeRow[] {
     .flatMap((row) => {
       const { category } = row;
       // Its parts are the same memory by another name.
-      if (category.category === 'free' || category.children.length <= 1) return [row];
       const parts = rows.filter((one) => one.depth > 0 && category.children.includes(one.category));
+      if (category.category === 'free' || (category.category === 'reserved' && parts.length === 1)) return [row];
       const small = parts.filter(
         (one) => one.category.frames < SMALL * all && one.category.category !== 'unattributed',
       );
@@ -105,7 +105,7 @@ export function treeColumns(answer: MemoryAnswer, verbose: boolean): Column<Tree
       heading: 'LARGEST OWNERS',
       value: ({ category, sums }) =>
         sums === undefined && category.category === 'anonymous' && category.owners.length === 0 && isFromProc(answer)
-          ? `(procs ${answer.captured ? '--from' : '--live'} lists them)`
+          ? '(see kdump-mem procs)'
           : ownersCell(category.owners),
       shrinks: { keeps: 'items', least: 12 },
     },

@@ -110,7 +110,7 @@ function ownerText(key: string): string {
 }
 
 function socketsTable(entries: readonly CensusEntry[], verbose: boolean, width: number | null): string {
-  const columns = SOCKET_COLUMNS.filter(({ heading }) => verbose || heading !== BLOCKS);
+  const columns = SOCKET_COLUMNS.filter(({ heading }) => heading !== BLOCKS);
   const { heading, rows, note } = tableLines(columns, entries, width);
   const lines = [heading];
   rows.forEach((row, index) => {
@@ -122,7 +122,7 @@ function socketsTable(entries: readonly CensusEntry[], verbose: boolean, width: 
   return lines.join('\n');
 }
 
-/** Allocations by order: a detail. */
+/** Allocations by order: a detail, which -v has below each row. */
 const BLOCKS = 'BLOCKS';
 
 /** A line for each socket. */
@@ -298,7 +298,7 @@ function outsideQueuesText({ outsideQueues }: CensusAnswer, verbose: boolean, wi
       (line, at) => `  ${(at === 0 ? (sizes[index] ?? '') : '').padStart(column)}  ${line}`,
     ),
   );
-  if (small.length > 0 && (verbose || rows.length > 0)) lines.push(...wrap(smallText(small, rows.length > 0), width));
+  if (small.length > 0 && rows.length > 0) lines.push(...wrap(smallText(small), width));
   if (verbose && empty.length > 0) lines.push(...wrap(`${empty.length} other places hold none.`, width));
   const parts = rows.length > 0 ? ['Network memory outside socket queues:', ...lines] : lines;
   if (apart?.status === 'counted' && apart.code === 'other-pages') {
@@ -311,10 +311,9 @@ function outsideQueuesText({ outsideQueues }: CensusAnswer, verbose: boolean, wi
   return parts.join('\n');
 }
 
-function smallText(rows: readonly OutsideRow[], hasOthers: boolean): string {
+function smallText(rows: readonly OutsideRow[]): string {
   const bytes = rows.reduce((sum, row) => sum + (row.bytes ?? 0), 0);
   const known = rows.every((row) => row.bytes !== null) ? '' : 'at least ';
-  const places = `${rows.length}${hasOthers ? ' other' : ''} ${rows.length === 1 ? 'place' : 'places'}`;
-  const what = hasOthers ? 'Small amounts' : 'Network memory outside socket queues: small amounts';
-  return `${what} in ${places}, ${known}${formatSize(bytes)} in total (-v lists them).`;
+  const places = `${rows.length} other ${rows.length === 1 ? 'place' : 'places'}`;
+  return `Small amounts in ${places}, ${known}${formatSize(bytes)} in total (-v lists them).`;
 }
