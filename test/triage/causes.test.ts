@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { concluded, conclusionSentences } from '../../src/answers/triage/causes.js';
 import { briefText } from '../../src/answers/triage/text.js';
 import { findingSentences } from '../../src/answers/triage/words.js';
-import { type Causes, causesOf } from '../../src/triage/causes.js';
+import { type Causes, causesOf, ranked } from '../../src/triage/causes.js';
 import { bySeverity, type Finding, withPast } from '../../src/triage/finding.js';
 
 const MIB = 2 ** 20;
@@ -137,6 +137,24 @@ describe('links nothing without a supporting figure:', () => {
     const earlier = oom({ outcome: 'killed' }, 60);
     expect(links(causesOf([panic(), earlier], FACTS))).toEqual([]);
   });
+});
+
+test('a cause is as severe as what follows from it; a stalled reader keeps its own severity', () => {
+  const host = { name: 'web', taken: null, isCaptured: true, release: '', uptimeSeconds: FACTS.uptimeSeconds };
+  const findings = [panic(), oom(), queued(), stalled(), lowZone()];
+  const lost = { overwritten: 0, noRoom: null };
+  const answer = { host, findings, lost, memory: undefined, warnings: [], complete: true };
+  expect(ranked(answer).findings.map(({ code, severity }) => `${severity} ${code}`)).toEqual([
+    'critical panic',
+    'critical oom-kill',
+    'critical queued-data-of-process',
+    'warning low-memory',
+    'note stalled-reader',
+  ]);
+  // Without a link nothing is raised.
+  expect(ranked({ ...answer, findings: [oom({ unattributedBytes: 0 }), queued()] }).findings[1]?.severity).toBe(
+    'warning',
+  );
 });
 
 test('attributes unattributed memory to sockets if kernel memory is not available', () => {

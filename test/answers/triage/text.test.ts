@@ -191,9 +191,7 @@ test('reports the unread sockets of a process once, and all of them with -v', ()
   const cut = [...many.slice(0, 2), { ...stalled(9, 7), figures: { ...stalled(9, 7).figures, others: 30 } }];
   const shortened = text({ width: null }, { findings: cut });
   expect(shortened.match(/stalled-reader/g)).toHaveLength(2);
-  expect(shortened).toContain(
-    'It is not reading 1 more socket (fd 5). -v lists them.',
-  );
+  expect(shortened).toContain('It is not reading 1 more socket (fd 5). -v lists them.');
 });
 
 test('without a log, reports the panic reason as unknown', () => {
