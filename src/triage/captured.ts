@@ -7,7 +7,7 @@ import { optionalText, statusFields } from '../host/proc/process.js';
 import type { LogRecord, TextRecord } from '../records/log-records.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import type { HostOrigin, HostTriage, LogTriage } from './answer.js';
-import { ranked } from './causes.js';
+import { ranked } from './answer.js';
 import { type Finding, withPast } from './finding.js';
 import { hostHolders } from './holders.js';
 import { pageblocks } from './host-memory.js';

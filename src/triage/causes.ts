@@ -1,6 +1,4 @@
-import { leavesComplete } from '../walk/warnings.js';
-import type { TriageAnswer } from './answer.js';
-import { bySeverity, type Finding, lastTime, SEVERITIES } from './finding.js';
+import { type Finding, lastTime } from './finding.js';
 import { type FindingCode, hasTrait } from './findings/all.js';
 import type { Figures } from './findings/declared.js';
 import { isHalted } from './hypervisor.js';
@@ -59,43 +57,6 @@ export interface CauseFacts {
   readonly complete: boolean;
   /** Memory was read from counters or page flags, which attribute no page to a socket. */
   readonly socketsUncounted?: boolean;
-}
-
-/** Facts for causes: the uptime is the time of the findings about memory. */
-export function causeFacts({ host, machine, lost, memory, warnings, complete }: CauseSources): CauseFacts {
-  // Causes rest on figures of the log and of memory: another unread check makes none of these doubtful.
-  if (host)
-    return {
-      uptimeSeconds: host.uptimeSeconds,
-      complete: warnings.length === 0 && lost?.overwritten === 0,
-      socketsUncounted: ['counters', 'pageflags'].includes(memory?.source ?? ''),
-    };
-  if (!machine) return { uptimeSeconds: undefined, complete };
-  const { clock } = machine;
-  return {
-    uptimeSeconds: clock && Number(clock.uptime) / 1e9,
-    complete: warnings.every(leavesComplete) && memory?.complete === true,
-  };
-}
-
-type CauseSources = Pick<TriageAnswer, 'findings' | 'host' | 'machine' | 'lost' | 'memory' | 'warnings' | 'complete'>;
-
-/** An answer whose findings are sorted by severity. A cause is at least as severe as what follows from it. */
-export function ranked<A extends CauseSources>(answer: A): A {
-  const { findings } = answer;
-  const severities = findings.map(({ severity }) => SEVERITIES.indexOf(severity));
-  const links = causesOf(findings, causeFacts(answer)).links.filter(({ relation }) => relation !== 'same-process');
-  for (const { effect } of links)
-    for (let link = links.find((one) => one.effect === effect); link; ) {
-      const { cause } = link;
-      severities[cause] = Math.min(severities[cause]!, severities[effect]!);
-      link = links.find((one) => one.effect === cause);
-    }
-  const all = findings.map((finding, index) => {
-    const severity = SEVERITIES[severities[index]!]!;
-    return severity === finding.severity ? finding : { ...finding, severity };
-  });
-  return { ...answer, findings: bySeverity(all) };
 }
 
 /** A shortfall below this share of memory is noise: per-CPU pages, pages that are being freed. */

@@ -4,7 +4,7 @@ import { HostError } from '../base/errors.js';
 import { listedPids } from '../host/proc/process.js';
 import { attempted } from '../host/proc/shared-files.js';
 import type { KernelTriage } from './answer.js';
-import { ranked } from './causes.js';
+import { ranked } from './answer.js';
 import type { Finding } from './finding.js';
 import { hasTrait } from './findings/all.js';
 import { cgroups } from './host-cgroups.js';

@@ -14,7 +14,7 @@ import { describeMachine, type MachineFacts } from '../walk/machine-facts.js';
 import { isTcp, type TcpWaiting, TcpWaitingReader } from '../walk/sockets/tcp.js';
 import { Unknowns, Warnings } from '../walk/warnings.js';
 import type { KernelTriage, TriageAnswer } from './answer.js';
-import { ranked } from './causes.js';
+import { ranked } from './answer.js';
 import { bySeverity, type Finding, found, type StackEvidence, withPast } from './finding.js';
 import { holdersIn } from './holders.js';
 import { steal, withHypervisor } from './hypervisor.js';

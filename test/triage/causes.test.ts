@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { concluded, conclusionSentences } from '../../src/answers/triage/causes.js';
 import { briefText } from '../../src/answers/triage/text.js';
 import { findingSentences } from '../../src/answers/triage/words.js';
-import { type Causes, causesOf, ranked } from '../../src/triage/causes.js';
+import { ranked } from '../../src/triage/answer.js';
+import { type Causes, causesOf } from '../../src/triage/causes.js';
 import { bySeverity, type Finding, withPast } from '../../src/triage/finding.js';
 
 const MIB = 2 ** 20;

@@ -1,7 +1,6 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { leaves } from '../../account/memory/tree.js';
-import { releaseOf, type TriageAnswer } from '../../triage/answer.js';
-import { causeFacts } from '../../triage/causes.js';
+import { causeFacts, releaseOf, type TriageAnswer } from '../../triage/answer.js';
 import type { Evidence, Finding } from '../../triage/finding.js';
 import type { Unread } from '../../triage/host-reader.js';
 import { kernelJson } from '../kernel-json.js';

@@ -1,4 +1,4 @@
-import { causeFacts } from '../../triage/causes.js';
+import { causeFacts } from '../../triage/answer.js';
 import type { Finding } from '../../triage/finding.js';
 import type { TriageSample } from '../../triage/watch.js';
 import { wrap } from '../text/cut.js';

@@ -89,7 +89,7 @@ test.each(SOURCES.flatMap((source) => DEPTHS.map((depth) => [[...depth, ...sourc
 );
 
 test.each([
-  [['memory', '--live', '--source', 'counters'], /^[\d.]+ [GM]iB: /],
+  [['memory', '--live', '--source', 'counters'], /^(?:Memory is |About |[\d.]+ [GM]iB of )/],
   [['procs', '--live', '-v'], /^Sample \d+: RATE\/MIN is shown from/],
 ])('%j --watch fits the screen, and restores the terminal', async (args, first) => {
   const text = (await linesOnTerminal(80, ...args, '--watch', '--count', '1')).join('\n');
