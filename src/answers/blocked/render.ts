@@ -171,7 +171,8 @@ export function blockedText(
 /** What /proc cannot name: an answer from it is no all-clear for locks of the kernel. */
 function sourceWords(captured: BlockedAnswer['captured']): string[] {
   return [
-    `Source: /proc${captured ? `, ${capturedWords(captured)}` : ''}, which names only file locks and their owners. Of other locks it shows at most the function in which a task waits; a dump names them: kdump-mem blocked --vmcore FILE.`,
+    `Source: /proc${captured ? `, ${capturedWords(captured)}` : ''}, which names only file locks and their owners. Of other locks it shows at most the function in which a task waits. If a dump of this moment exists, kdump-mem blocked --vmcore FILE names them.`,
+    'A wait of a few seconds can be normal: run the command again before you act.',
   ];
 }
 

@@ -139,9 +139,10 @@ export function nextOfProc(answer: MemoryAnswer, from: string): string | undefin
   const stale = hasSockets ? `skcheck ${captured ? from : '--stale'}` : undefined;
   if (freeConflict && source === 'pageflags') return 'kdump-mem memory --live --source counters';
   if ((likely ?? low) >= NOTABLE * memory.bytes) return stale;
-  const [largest] = leaves(memory)
+  const all = leaves(memory)
     .filter(({ category }) => !category.startsWith('free') && !QUIET.has(category))
     .toSorted((a, b) => b.frames - a.frames);
+  const largest = all.find((one) => isUnusual(answer, one)) ?? all[0];
   if (largest?.next !== undefined) return `kdump-mem ${largest.next} ${from}`;
   const isFromProcesses = ['anonymous', 'shared'].includes(largest?.category ?? '');
   if (isFromProcesses) return `kdump-mem procs ${from}`;
@@ -177,9 +178,12 @@ export function groupsWords(answer: MemoryAnswer, verbose: boolean): string {
   return `${parts.join(', ')}.${verbose ? sourceText(answer) : ''}`;
 }
 
-/** Returns whether memory is short, what is unusual, and the largest use. */
+/** Returns whether memory is short, and what is unusual, or else the largest use. */
 export function headline(answer: MemoryAnswer): string {
-  const parts = [freeWords(answer), ...unusualWords(answer), largestWords(answer)];
+  const [free, unusual] = [freeWords(answer), unusualWords(answer)];
+  const but = free.startsWith(NOT_SHORT) && unusual.length > 0 ? 'But unusual: ' : 'Unusual: ';
+  const large = unusual.length === 0 ? [largestWords(answer)] : [`${but}${unusual.join('; ')}.`];
+  const parts = [free, ...large];
   return parts.filter(Boolean).join(' ');
 }
 
@@ -204,7 +208,7 @@ function freeWords(answer: MemoryAnswer): string {
     .reduce((sum, one) => sum + one.bytes, 0);
   const { note } = THRESHOLDS['low-available'];
   const amount = `${sizeWords(answer, { bytes, complete: free?.complete !== false })} of ${formatSize(memory.bytes)} is free (${share(bytes, memory.bytes)})`;
-  if (bytes >= note * memory.bytes) return `Memory is not short: ${amount}.`;
+  if (bytes >= note * memory.bytes) return `${NOT_SHORT}: ${amount}.`;
   const more = `${formatSize(reclaimable)} of page cache and slab`;
   if (isKnown && memory.complete && bytes + reclaimable < note * memory.bytes)
     return `Memory is short: ${amount}, and at most ${more} can be reclaimed.`;
@@ -252,25 +256,32 @@ const UNUSUAL = {
   percpu: 'per-cpu-memory',
 } as const;
 
+const NOT_SHORT = 'Memory is not short';
+
 /** Reports what is larger than on a healthy machine. */
 function unusualWords(answer: MemoryAnswer): string[] {
-  const { memory } = answer;
-  const conflicting = answer.freeConflict?.foundBy === 'pageflags';
-  const large = leaves(memory).flatMap((one) => {
-    const code = UNUSUAL[one.category as keyof typeof UNUSUAL];
-    const { leastBytes = one.bytes } = one.range ?? {};
-    if (code === undefined || (conflicting && DEPENDS_ON_FREE.has(one.category))) return [];
-    return isLargePart(code, leastBytes, leastBytes / memory.bytes) ? [unusualCategory(answer, one, leastBytes)] : [];
-  });
-  return [...socketsUnusual(answer), ...large].map((words) => `Unusual: ${words}.`);
+  const large = leaves(answer.memory).filter((one) => isUnusual(answer, one));
+  return [...socketsUnusual(answer), ...large.map((one) => unusualCategory(answer, one))];
+}
+
+/** The least that a category can have. */
+const leastOf = ({ range, bytes }: Category): number => range?.leastBytes ?? bytes;
+
+function isUnusual({ memory, freeConflict }: MemoryAnswer, one: Category): boolean {
+  const code = UNUSUAL[one.category as keyof typeof UNUSUAL];
+  if (code === undefined || (freeConflict?.foundBy === 'pageflags' && DEPENDS_ON_FREE.has(one.category))) return false;
+  return isLargePart(code, leastOf(one), leastOf(one) / memory.bytes);
 }
 
 /** Categories whose owners some sources name. */
 const OWNED: ReadonlySet<Category['category']> = new Set<Category['category']>(['slab-unreclaimable', 'vmalloc']);
 
-function unusualCategory(answer: MemoryAnswer, one: Category, leastBytes: number): string {
+function unusualCategory(answer: MemoryAnswer, one: Category): string {
+  const leastBytes = leastOf(one);
   const isUnowned = OWNED.has(one.category) && one.owners.length === 0;
-  const unknown = isUnowned ? `, owner unknown${isFromProc(answer) ? ' (not readable here)' : ''}` : '';
+  const lists = one.category === 'vmalloc' ? '/proc/vmallocinfo' : '/proc/slabinfo';
+  const why = isFromProc(answer) ? ` (no readable ${lists})` : '';
+  const unknown = isUnowned ? `, owner unknown${why}` : '';
   const name = one.category === 'unattributed' ? 'memory without a known owner (unattributed)' : categoryWords(one);
   const least = leastBytes < one.bytes ? 'at least ' : '';
   const amount = `${least}${formatSize(leastBytes)} (${share(leastBytes, answer.memory.bytes)})`;

@@ -64,7 +64,7 @@ export function procsHeadline(answer: ChosenProcs): string {
   const sockets = network ? `, plus ${networkEstimated ? 'about ' : ''}${formatSize(network)} in socket queues` : '';
   const swapped = swap ? `, ${formatSize(swap)} of swap` : '';
   const all = processes.length === 1 ? 'The only process uses' : `All ${formatCount(processes.length)} processes use`;
-  return `${mostHeldWords(processes)}${socketsOfOne(processes)} ${all} ${least}${known(pss)} of memory (PSS)${sockets}${swapped}, and ${known(pageTables)} of page tables.${mostWords(answer)}${zombieWords(answer)}${visibleWords(answer)}${from}`.trim();
+  return `${visibleWords(answer)}${socketsOfOne(processes)}${mostHeldWords(processes)} ${all} ${least}${known(pss)} of memory (PSS)${sockets}${swapped}, and ${known(pageTables)} of page tables.${mostWords(answer)}${zombieWords(answer)}${from}`.trim();
 }
 
 /** A few zombies are normal. */
@@ -123,13 +123,13 @@ function socketsOfOne(processes: ChosenProcs['processes']): string {
   const { network = 0, pss = null, networkEstimate } = most ?? {};
   if (!most || (network ?? 0) < MUCH_IN_SOCKETS) return '';
   const about = networkEstimate ? 'about ' : '';
-  return ` Unusual: sockets of ${processName(most)} pin ${about}${known(network)}, which its PSS (${known(pss)}) does not include.`;
+  return `Unusual: sockets of ${processName(most)} pin ${about}${known(network)}; PSS (${known(pss)}) does not include that. `;
 }
 
 /** Kernel threads are visible in the initial pid namespace only. */
 function visibleWords({ kernel, captured, kernelThreads, processes }: ChosenProcs): string {
   if (kernel !== undefined || captured || kernelThreads > 0 || processes.length === 0) return '';
-  return ' Only processes of this container (pid namespace) are visible.';
+  return 'Only processes of this container (pid namespace) are visible. ';
 }
 
 function largestBy(
@@ -200,11 +200,11 @@ function heldWords({ processes, pages, captured }: ChosenProcs, verbose: boolean
   const sockets = pages
     ? network === null
       ? ''
-      : ', and the part of SOCKETS that no other process holds'
+      : ', and SOCKETS without what other processes hold too'
     : network === null
       ? '; sockets are not included (--sockets estimates them)'
       : '; SOCKETS are not included';
-  return [`HELD ALONE: USS, swap, page tables (TABLES)${sockets}.${kill}`];
+  return [`OWN MEMORY: the sum of USS, swap, page tables (TABLES)${sockets}.${kill}`];
 }
 
 function processName({ pid, comm }: ProcessFigures): string {
@@ -224,7 +224,7 @@ function columnsOf({ processes, sort }: ChosenProcs, verbose: boolean): Column<P
   const any = (size: keyof ProcessSizes) => processes.some((process) => (process[size] ?? 0) > 0);
   return [
     { heading: 'PID', align: 'right', value: ({ pid }) => String(pid) },
-    sizeColumn('HELD ALONE', 'freed'),
+    sizeColumn('OWN MEMORY', 'freed'),
     sizeColumn('USS', 'uss', 1),
     sizeColumn('TABLES', 'pageTables', 4),
     sizeColumn('PSS', 'pss', 3),
@@ -284,7 +284,7 @@ function groupColumns(by: string): readonly Column<ProcessGroup>[] {
       shrinks: { keeps: 'ends', least: 12 },
     },
     { heading: 'PROCESSES', align: 'right', value: ({ processes }) => formatCount(processes) },
-    sumColumn('HELD ALONE', 'freed'),
+    sumColumn('OWN MEMORY', 'freed'),
     { heading: 'AT MOST', align: 'right', value: ({ freedMost }) => known(freedMost), spare: 3 },
     sumColumn('USS', 'uss'),
     sumColumn('PSS', 'pss'),

@@ -109,8 +109,14 @@ function headlineOf({ totals, host, complete, sockets: listed }: SkcheckReport):
       ? `1 of ${of} is ${probably}not being read. It ${pinned('pins')}.`
       : `1 of ${of} is ${probably}not being read: ${name}. It ${pinned('pins')}.`;
   const { worstOwner } = totals;
+  const isShort = ({ stalled: { forMs } }: SkcheckSocket) => forMs !== null && forMs < SHORT_MS;
+  const short = stale.filter(isShort).length;
+  const brief =
+    short === 0
+      ? ''
+      : ` ${short === stalled ? 'All' : `${formatCount(short)} of them`} have been unread for less than 10 s, which can be normal: confirm with --interval 15.`;
   if (worstOwner?.sockets === stalled)
-    return `${formatCount(stalled)} sockets of ${processWords(worstOwner.pid, worstOwner.comm)} are ${probably}not being read (${of} checked). Together they ${pinned('pin')}.`;
+    return `${formatCount(stalled)} sockets of ${processWords(worstOwner.pid, worstOwner.comm)} are ${probably}not being read (${of} checked).${brief} Together they ${pinned('pin')}.`;
   const likely = stale.filter((one) => one.stalled.certainty === 'likely').length;
   const unsure = probably === '' && likely > 0 ? ` (${formatCount(likely)} of them probably)` : '';
   return `${formatCount(stalled)} of ${of} are ${probably}not being read${unsure}. Together they ${pinned('pin')}.${largest && name !== undefined ? largestWords(totals, largest, name) : ''}`;
@@ -341,9 +347,6 @@ export function legendOf(
     words.push('A verdict with ? is likely, not proven.');
   if (sockets.some(({ via, fds }) => via === 'accept-queue' && fds.length > 0))
     words.push('FD in parentheses: the listener that has not accepted the connection.');
-  const ages = sockets.flatMap(({ stalled: { forMs } }) => forMs ?? []);
-  if (ages.some((age) => age < SHORT_MS))
-    words.push('An AGE below 10 s can be normal: confirm with a longer --interval.');
   if (!verbose) words.push('-v shows the reasons.');
   return [words.join(' ')];
 }

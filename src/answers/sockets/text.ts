@@ -84,7 +84,8 @@ function said(text: string, width: number | null): string {
   return wrap(text, width).join('\n');
 }
 
-const MEANS = 'PINNED: memory that stays in use until the data is read. RATIO: PINNED divided by PAYLOAD, the data.';
+const MEANS =
+  'PINNED: memory that is in use until the data is read or the socket is closed. RATIO: PINNED divided by PAYLOAD.';
 
 const NOTHING = 'No sockets to list. Sockets that pin no memory are listed with --all.';
 

@@ -105,7 +105,10 @@ export function taskStacksText(
 /** Functions in which the stack of a CPU ends, and why. */
 const MEANINGS: readonly (readonly [name: string, words: string])[] = [
   ['stop_this_cpu', 'another CPU stopped it, for a panic or a reboot.'],
-  ['panic', 'the kernel stopped the machine here. The task is not necessarily the cause: see kdump-mem triage.'],
+  [
+    'panic',
+    'the kernel stopped the machine here. The task is not necessarily the cause: kdump-mem triage of this dump reports that.',
+  ],
 ];
 
 function plural(count: number, word: string): string {

@@ -143,8 +143,8 @@ export function conclusionSentences(
   if (cause === null) {
     if (confidence === 'likely' && cgroup != null && largestPid != null)
       return [
-        `${label}: ${process} has most of the memory of ${cgroupWords(cgroup)}: RSS ${size(largestRssBytes)}, limit ${size(managedBytes)}.`,
-        'Either the process grew, or the limit is too low: this log does not show which.',
+        `${label}: ${process} had most of the memory of ${cgroupWords(cgroup)}: RSS ${size(largestRssBytes)}, limit ${size(managedBytes)}.`,
+        'Before you raise the limit, check whether the process grew: this log does not show it.',
       ];
     // The kind of memory is a fact, and no cause.
     const held = `Largest use ${when}: ${escapeText(String(counter))}, ${size(bytes)} (${ofTotal})`;
@@ -181,10 +181,10 @@ export function conclusionSentences(
   const counted =
     managedBytes == null
       ? `That is ${percent(bytes, shortfallBytes)} of the ${size(shortfallBytes)} that no kernel counter includes.`
-      : `That is ${percent(bytes, shortfallBytes)} of the ${size(shortfallBytes)} that was missing from the OOM report.`;
+      : `The OOM report leaves ${size(shortfallBytes)} unexplained, and this is ${percent(bytes, shortfallBytes)} of it.`;
   const wrong =
     largestPid == null || Number(largestRssBytes) < Number(bytes)
       ? []
-      : [`Second suspect, only if this is more than its normal use: ${process}, RSS ${size(largestRssBytes)}.`];
+      : [`${process} has more, RSS ${size(largestRssBytes)}, which may be its normal use.`];
   return [said, counted, ...wrong];
 }

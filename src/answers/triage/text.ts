@@ -220,15 +220,19 @@ const MOST_HIDDEN = 2;
 export function unreadWords(unread: readonly Unread[], verbose = false): string | undefined {
   if (unread.length === 0) return undefined;
   // One unreadable file may hide several things.
-  const all = [...grouped(unread, ({ why }) => why)].map(([why, of]) => {
+  const hidden = [...grouped(unread, ({ why }) => why)].map(([why, of]) => {
     const hides = [...new Set(of.map((one) => one.hides))];
     const listed = verbose || hides.length <= MOST_HIDDEN + 1 ? hides : hides.slice(0, MOST_HIDDEN);
     const others = hides.length > listed.length ? [`${hides.length - listed.length} other problems`] : [];
-    return `${[...listed, ...others].join(', ')} (${escapeText(why)})`;
+    return { what: [...listed, ...others].join(', '), why: escapeText(why) };
   });
+  // The same may be hidden for several reasons.
+  const all = [...grouped(hidden, ({ what }) => what)].map(
+    ([what, of]) => `${what} (${of.map(({ why }) => why).join(', and ')})`,
+  );
   const listed = verbose ? all : all.slice(0, MOST_UNREAD);
   const more = all.length - listed.length;
-  return `Not checked: ${listed.join('; ')}${more > 0 ? `; ${more} more (-v lists them)` : ''}.`;
+  return `Not checked: ${listed.join('; ')}${more > 0 ? `; ${more} more (-v lists ${more === 1 ? 'it' : 'them'})` : ''}.`;
 }
 
 /** Host, kernel, state or time, and number of findings; escaped. Of text logs only the number of findings. */
@@ -288,7 +292,7 @@ function presentWords(answer: TriageAnswer): string {
     if (lacksOneProcess(answer)) return `No problems found in what could be read. Checked: ${checkedWords(checked)}.`;
     return `No findings, but not every check could be completed. Completed: ${checkedWords(checked)}.`;
   }
-  if (isAllClear(answer)) return notes === undefined ? 'No problems found.' : `${notes}.`;
+  if (isAllClear(answer)) return notes === undefined ? 'No problems found. All checks were completed.' : `${notes}.`;
   return rules?.silenced.length
     ? 'No findings except those silenced by rules.'
     : 'No findings, but some data could not be read (see the warnings).';
@@ -356,7 +360,10 @@ export function findingLines(
   const { severity, code, evidence, next } = finding;
   const room = roomIn({ width });
   const [headline, ...sentences] = findingSentences(finding, verbose, isEffect);
-  const details = [...(relation === undefined ? [] : [relation]), ...sentences];
+  // The sentences of an OOM report have all of its lines that people read.
+  const isSaid = !verbose && ((finding.oom && finding.figures.outcome !== 'unknown') || code === 'hung-task');
+  const time = isSaid && finding.figures.secondsAgo === undefined ? timeWords(evidence[0]) : [];
+  const details = [...(relation === undefined ? [] : [relation]), ...time, ...sentences];
   const [first = '', ...rest] = wrap(`${headline.replace(/\.$/, '')} [${code}]`, room);
   const label = LABELS[severity];
   const painted = severity === 'note' ? label : paint(STYLES[severity], label);
@@ -365,16 +372,22 @@ export function findingLines(
   // Nobody reports an OOM kill as a bug of the kernel.
   const hasTitle = titled && (verbose || (code !== 'oom-kill' && !isEffect));
   const title = hasTitle ? titleWords(finding) : undefined;
-  if (title !== undefined) lines.push(...indented(wrap(`Search for: ${title}`, room)));
+  if (title !== undefined) lines.push(...indented(wrap(`Search the web for: ${title}`, room)));
   const advice = adviceWords(finding);
   if (advice !== undefined) lines.push(...indented(wrap(`Action: ${advice}`, room)));
   if (!verbose && (severity === 'note' || finding.past || isEffect)) return lines;
-  // The sentences of an OOM report have all of its lines that people read.
-  const isSaid = !verbose && ((finding.oom && finding.figures.outcome !== 'unknown') || code === 'hung-task');
   for (const one of isSaid ? [] : evidence) lines.push(...indented(evidenceLines(one, room, verbose === true)));
   if (finding.oom) lines.push(...indented(oomLines(finding, room, verbose === true)));
   if (verbose && next !== undefined) lines.push(...indented([`More: kdump-mem ${escapeText(next)} ${source}`]));
   return lines;
+}
+
+/** The time of a log line as it is printed; none: the log has no times. */
+function timeWords(one: Evidence | undefined): string[] {
+  if (one?.kind !== 'log' || (one.timestamp === null && (one.printedTime ?? '') === '')) return [];
+  return [
+    `Time: ${logTime(one.timestamp, one.printedTime).replace(/^\[ *(.*)\]$/, '$1')}${one.timestamp === null ? '' : ' s after boot'}.`,
+  ];
 }
 
 const INDENT = ' '.repeat(10);
@@ -434,7 +447,9 @@ export function treeLines(
 /** Why a finding is below another one; a part of the one above needs no words. */
 function relationWords(tree: FindingTree, above: Finding | undefined): string | undefined {
   if (tree.relation === 'part') return undefined;
-  return tree.relation && above ? `${RELATIONS[tree.relation]} [${above.code}].` : causeWords(tree);
+  // A CPU that waits for another one is stuck in any process.
+  const victim = tree.finding.code === 'soft-lockup' ? ', not by this process' : '';
+  return tree.relation && above ? `${RELATIONS[tree.relation]} [${above.code}]${victim}.` : causeWords(tree);
 }
 
 /** Says of a finding without one above it that it is the cause of those below it; undefined: there are none. */

@@ -41,7 +41,7 @@ Examples:
   allocation sites of one process: perf records for 10 seconds
     kdump-mem procs --live --pid 4711 --stacks 10
 
-HELD ALONE   memory of this process alone: USS, swap, page tables, and from a
+OWN MEMORY   memory of this process alone: USS, swap, page tables, and from a
              dump memory that only its sockets hold. A kill frees at least that
              (except of pid 1). With --by: of the group; AT MOST is the upper
              bound of what killing the group frees
@@ -51,7 +51,7 @@ PSS          each page divided by the number of processes that map it, so that
              PSS of all processes adds up
 RSS          all pages that the process maps; shared pages count for each
 SOCKETS      network memory that the sockets pin: counted in a dump; with
-             --live --sockets an estimate (~), not part of HELD ALONE
+             --live --sockets an estimate (~), not part of OWN MEMORY
 ≥, at least  permission is denied for some of the figures
 
 --live reads /proc. PSS and USS of other users’ processes require root; without,

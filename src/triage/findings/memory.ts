@@ -57,9 +57,9 @@ export const MEMORY = {
       of.mostBytes == null
         ? `Unattributed memory: ${size(of.bytes)} (${percent(of.share)} of memory) is allocated but not attributed to any owner${of.mostOrder == null ? '' : `, mostly in order-${text(of.mostOrder)} blocks`}.`
         : [
-            `Unattributed memory: ${of.bytes === 0 ? `up to ${size(of.mostBytes)}` : `at least ${size(of.bytes)} (${percent(of.share)} of memory)`} has no counter${of.balloon == null ? '' : `; ${text(of.balloon)} may have returned it to the hypervisor`}.`,
+            `Unattributed memory: ${of.bytes === 0 ? `up to ${size(of.mostBytes)}` : `at least ${size(of.bytes)} (${percent(of.share)} of memory)`} is in use without a known owner${of.balloon == null ? '' : `; ${text(of.balloon)} may have returned it to the hypervisor`}.`,
             of.balloon == null
-              ? 'No process, file or slab cache has it. A balloon of the hypervisor, a driver or unread sockets may; /proc does not show which.'
+              ? 'No process, file or slab cache has it. Possible owners, which /proc does not show: a balloon of the hypervisor (compare the memory that it gives to this guest), a driver, unread sockets.'
               : 'Compare the memory that the hypervisor gives to this guest with MemTotal.',
           ],
     traits: ['excessive', 'uncounted', 'shortage'],
@@ -74,7 +74,7 @@ export const MEMORY = {
     words: (of: Zone) => [
       // Only a host's counters come with its low watermark.
       `Low memory: zone ${text(of.zone)} of node ${text(of.node)} ${of.lowBytes == null ? `had ${size(of.freeBytes)} in free blocks when the dump was taken` : `has ${size(of.freeBytes)} in free blocks`}, ${belowWords(of)}.`,
-      ...(isAboveMin(of) ? ['The kernel reclaims memory in the background; allocations do not fail yet.'] : []),
+      ...(isAboveMin(of) ? ['That alone is normal: the kernel reclaims memory in the background.'] : []),
     ],
     traits: ['shortage'],
     means: 'A zone has less free memory than its min watermark: allocations from it must reclaim memory or wait.',

@@ -110,7 +110,7 @@ test('an unreadable process makes the answer incomplete, and is not zero', () =>
 });
 
 test('names what the figure includes, and with -v what else a kill frees', () => {
-  const included = 'HELD ALONE: USS, swap, page tables (TABLES)';
+  const included = 'OWN MEMORY: the sum of USS, swap, page tables (TABLES)';
   const verbose = { ...TEXT, verbose: true };
   const kill = ' A kill frees at least that, its sockets, and memfds that only the process has open';
   expect(procsText(chosen(answer(), {}, named), TEXT)).toContain(
@@ -132,7 +132,7 @@ test('names the process whose sockets pin much, which no other figure shows', ()
   const of = (pid: number) => (pid === 9 ? { low: likely, likely, atMost: null } : null);
   const found = hostProcesses({ processes: ROWS, ...COUNTS }, { of, lost: [] });
   expect(procsText(chosen(found, {}, named), TEXT)).toContain(
-    'Unusual: sockets of pid 9 (\\x1b[31mred) pin about 64.0 MiB, which its PSS (82.0 KiB) does not include.',
+    'Unusual: sockets of pid 9 (\\x1b[31mred) pin about 64.0 MiB; PSS (82.0 KiB) does not include that.',
   );
 });
 

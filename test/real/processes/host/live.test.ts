@@ -78,7 +78,7 @@ describe('processes of this machine', () => {
 
   test('text groups by user, and prints totals', async () => {
     const { stdout } = await kdumpMem('procs', '--live', '--by', 'user', '-v');
-    expect(stdout).toMatch(/^USER +PROCESSES +HELD ALONE/m);
+    expect(stdout).toMatch(/^USER +PROCESSES +OWN MEMORY/m);
     expect(stdout).toMatch(/^Total.*: USS .*, PSS .*, RSS /m);
   });
 
