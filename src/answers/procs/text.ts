@@ -63,7 +63,7 @@ export function procsHeadline(answer: ChosenProcs): string {
   const least = complete && !hidden ? '' : 'at least ';
   const sockets = network ? `, plus ${networkEstimated ? 'about ' : ''}${formatSize(network)} in socket queues` : '';
   const swapped = swap ? `, ${formatSize(swap)} of swap` : '';
-  const all = processes.length === 1 ? 'The only process uses' : `All ${formatCount(processes.length)} processes use`;
+  const all = processes.length === 1 ? '1 process uses' : `${formatCount(processes.length)} processes use`;
   return `${visibleWords(answer)}${socketsOfOne(processes)}${mostHeldWords(processes)} ${all} ${least}${known(pss)} of memory (PSS)${sockets}${swapped}, and ${known(pageTables)} of page tables.${mostWords(answer)}${zombieWords(answer)}${from}`.trim();
 }
 
@@ -127,8 +127,8 @@ function socketsOfOne(processes: ChosenProcs['processes']): string {
 }
 
 /** Kernel threads are visible in the initial pid namespace only. */
-function visibleWords({ kernel, captured, kernelThreads, processes }: ChosenProcs): string {
-  if (kernel !== undefined || captured || kernelThreads > 0 || processes.length === 0) return '';
+function visibleWords({ kernel, captured, hidden, kernelThreads, processes }: ChosenProcs): string {
+  if (kernel !== undefined || captured || hidden || kernelThreads > 0 || processes.length === 0) return '';
   return 'Only processes of this container (pid namespace) are visible. ';
 }
 
