@@ -1,5 +1,5 @@
 /** What a log without a known prefix means to its reader. */
-export const UNKNOWN_FORMAT = 'unknown log format: every line without the tag of a program is read as a kernel message';
+export const UNKNOWN_FORMAT = 'unknown log format: lines of other programs may be taken for kernel messages';
 
 /** Words for lines that look like a kernel's without a known prefix. */
 export function linesLike(count: number): string {

@@ -8,8 +8,9 @@ import type { TextRecord } from '../records/log-records.js';
 import type { CaptureOrigin } from '../records/machine-sample.js';
 import type { Pasted } from '../records/pasted.js';
 import type { MachineFacts } from '../walk/machine-facts.js';
-import type { Warning } from '../walk/warnings.js';
-import type { Finding } from './finding.js';
+import { leavesComplete, type Warning } from '../walk/warnings.js';
+import { type CauseFacts, causesOf } from './causes.js';
+import { bySeverity, type Finding, SEVERITIES } from './finding.js';
 import type { Holders } from './holders.js';
 import type { HostCheckName, Unread } from './host-reader.js';
 
@@ -94,4 +95,41 @@ export function releaseOf(logs: readonly LogTriage[]): string | undefined {
     ),
   );
   return releases.size === 1 ? [...releases][0] : undefined;
+}
+
+/** Facts for causes: the uptime is the time of the findings about memory. */
+export function causeFacts({ host, machine, lost, memory, warnings, complete }: CauseSources): CauseFacts {
+  // Causes rest on figures of the log and of memory: another unread check makes none of these doubtful.
+  if (host)
+    return {
+      uptimeSeconds: host.uptimeSeconds,
+      complete: warnings.length === 0 && lost?.overwritten === 0,
+      socketsUncounted: ['counters', 'pageflags'].includes(memory?.source ?? ''),
+    };
+  if (!machine) return { uptimeSeconds: undefined, complete };
+  const { clock } = machine;
+  return {
+    uptimeSeconds: clock && Number(clock.uptime) / 1e9,
+    complete: warnings.every(leavesComplete) && memory?.complete === true,
+  };
+}
+
+type CauseSources = Pick<TriageAnswer, 'findings' | 'host' | 'machine' | 'lost' | 'memory' | 'warnings' | 'complete'>;
+
+/** An answer whose findings are sorted by severity. A cause is at least as severe as what follows from it. */
+export function ranked<A extends CauseSources>(answer: A): A {
+  const { findings } = answer;
+  const severities = findings.map(({ severity }) => SEVERITIES.indexOf(severity));
+  const links = causesOf(findings, causeFacts(answer)).links.filter(({ relation }) => relation !== 'same-process');
+  for (const { effect } of links)
+    for (let link = links.find((one) => one.effect === effect); link; ) {
+      const { cause } = link;
+      severities[cause] = Math.min(severities[cause]!, severities[effect]!);
+      link = links.find((one) => one.effect === cause);
+    }
+  const all = findings.map((finding, index) => {
+    const severity = SEVERITIES[severities[index]!]!;
+    return severity === finding.severity ? finding : { ...finding, severity };
+  });
+  return { ...answer, findings: bySeverity(all) };
 }

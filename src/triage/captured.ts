@@ -7,7 +7,8 @@ import { optionalText, statusFields } from '../host/proc/process.js';
 import type { LogRecord, TextRecord } from '../records/log-records.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import type { HostOrigin, HostTriage, LogTriage } from './answer.js';
-import { bySeverity, type Finding, type RunningFacts, type Subject, withPast } from './finding.js';
+import { ranked } from './answer.js';
+import { type Finding, type RunningFacts, type Subject, withPast } from './finding.js';
 import { hostHolders } from './holders.js';
 import { pageblocks } from './host-memory.js';
 import { type HostReader, isAbsent } from './host-reader.js';
@@ -96,7 +97,7 @@ export function triageHost(parts: HostParts): HostTriage {
   const list = warnings.list();
   const balloon = balloonDriver(optionalText(reader.source, '/proc/modules'), logged?.records ?? []);
   const all = withBalloon(withHypervisor(findings, counted), balloon).map((one) => withoutKernel(one, of.isCaptured));
-  return {
+  return ranked({
     host: { ...of, uptimeSeconds: uptime },
     checked: reader.checked,
     unread: reader.unread,
@@ -106,12 +107,12 @@ export function triageHost(parts: HostParts): HostTriage {
     ],
     memory: counted,
     warnings: list,
-    findings: bySeverity(all),
+    findings: all,
     holders: hostHolders(reader, all),
     lost: logged && { overwritten: logged.overwritten, noRoom: null },
     // A check with an unread source finds nothing there: for a program that would be an all-clear.
     complete: list.length === 0 && logged?.overwritten === 0 && reader.unread.length === 0,
-  };
+  });
 }
 
 /**

@@ -4,8 +4,9 @@ import { HostError } from '../base/errors.js';
 import { listedPids } from '../host/proc/process.js';
 import { attempted } from '../host/proc/shared-files.js';
 import type { KernelTriage } from './answer.js';
+import { ranked } from './answer.js';
 import { subjectIn } from './captured.js';
-import { bySeverity, type Finding, withSubject } from './finding.js';
+import { type Finding, withSubject } from './finding.js';
 import { hasTrait } from './findings/all.js';
 import { cgroups } from './host-cgroups.js';
 import { deniedWords, INOTIFY_HIDES, inotify, limits } from './host-limits.js';
@@ -120,13 +121,13 @@ export function withHostFindings(answer: KernelTriage, host: HostReader): Kernel
   );
   const known = new Set(kept.map(subjectOf));
   const more = ofHost.filter((finding) => !known.has(subjectOf(finding)));
-  const findings = bySeverity([...kept, ...more].map((one) => withSubjectHere(one, host)));
+  const findings = [...kept, ...more].map((one) => withSubjectHere(one, host));
   const { unread, unreadProcesses } = host;
   const missed = new Set(unread.map(({ check }) => check));
   const all = new Set([...(answer.checked ?? []), ...host.checked]);
   const checked = HOST_CHECKS.filter((name) => all.has(name) && !missed.has(name));
   const holders = answer.holders && { ...answer.holders, unreadProcesses };
-  return { ...answer, findings, holders, checked, unread, complete: answer.complete && unread.length === 0 };
+  return ranked({ ...answer, findings, holders, checked, unread, complete: answer.complete && unread.length === 0 });
 }
 
 /** An event of the log, with what became of its subject on this machine. */

@@ -79,7 +79,7 @@ function* contradictions(host: HostReader, all: readonly ProcessStatus[]): Gener
   const [, counted] = /^[\d. ]+ \d+\/(\d{1,10}) /.exec(optionalText(host.source, '/proc/loadavg')) ?? [];
   if (counted === undefined) yield '/proc/loadavg, which counts threads, is not readable';
   if (Math.abs(threads - Number(counted)) > 0.2 * threads + 200)
-    yield `/proc lists ${threads} threads, /proc/loadavg counts ${counted}: a pid namespace, or damage`;
+    yield `/proc lists ${threads} of ${counted} threads, as in a container`;
   if (stacks + MIN_BYTES < threads * LEAST_STACK)
     yield `KernelStack of /proc/meminfo is too small for ${threads} threads`;
   // Before 5.11 the counter lacks the tables above the lowest level. Processes may share tables (vfork).

@@ -3,8 +3,8 @@ import type { TextLogSummary } from '../log/reader.js';
 import { linesLike, UNKNOWN_FORMAT } from '../log/words.js';
 import type { TextRecord } from '../records/log-records.js';
 import { Warnings } from '../walk/warnings.js';
-import { type LogTriage, releaseOf, type TextTriage } from './answer.js';
-import { bySeverity, type Finding, withNext } from './finding.js';
+import { type LogTriage, ranked, releaseOf, type TextTriage } from './answer.js';
+import { type Finding, withNext } from './finding.js';
 import type { Holders } from './holders.js';
 import { withHypervisor } from './hypervisor.js';
 import type { RuleBasis } from './rules/facts.js';
@@ -43,15 +43,15 @@ export function triageText(logs: readonly LogTriage[], missing: readonly string[
       warnings.add('unreadable', logs.length > 1 ? `${one.name}: ${message}` : message);
   const list = warnings.list();
   const findings = logs.length > 1 ? findingsBeside([], logs) : (logs[0]?.findings ?? []);
-  return {
+  return ranked({
     logs,
     lost: undefined,
     memory: undefined,
     holders: thenHolders(findings),
     warnings: list,
     complete: list.length === 0,
-    findings: bySeverity(withHypervisor(findings, undefined).map((finding) => withNext(finding))),
-  };
+    findings: withHypervisor(findings, undefined).map((finding) => withNext(finding)),
+  });
 }
 
 /** Holders by the last OOM report of the logs, whose kernel lists processes; undefined: none does. */

@@ -14,6 +14,7 @@ import { describeMachine, type MachineFacts } from '../walk/machine-facts.js';
 import { isTcp, type TcpWaiting, TcpWaitingReader } from '../walk/sockets/tcp.js';
 import { Unknowns, Warnings } from '../walk/warnings.js';
 import type { KernelTriage, TriageAnswer } from './answer.js';
+import { ranked } from './answer.js';
 import { bySeverity, type Finding, found, type StackEvidence, withPast } from './finding.js';
 import { holdersIn } from './holders.js';
 import { HOST_CHECKS } from './host-reader.js';
@@ -77,16 +78,16 @@ export function triage(
     ...(times ? steal(times) : []),
   ];
   const checks = { log: log?.complete, memory, processes: blocked, sockets: census, 'cpu-steal': times };
-  return {
+  return ranked({
     ...answer,
     checked: HOST_CHECKS.filter((name) => checks[name as keyof typeof checks]),
-    findings: bySeverity(withHypervisor(findings, memory)),
+    findings: withHypervisor(findings, memory),
     memory,
     holders: memory && holdersIn(memory),
     census,
     warnings: warnings.list(),
     complete: warnings.complete && memory?.complete === true,
-  };
+  });
 }
 
 /** Kernel memory alone does not show what became of a cgroup or a process. */

@@ -67,7 +67,7 @@ test('a snapshot without blocked tasks names what it cannot know', async () => {
   expect(answer).toMatchObject({ source: 'proc', kernel: null, tasks: 4, blocked: 0, locks: [] });
   expect(answer).toMatchObject({ complete: true, warnings: [], captured: { host: 'db1' } });
   expect(text).toContain('None of 4 threads is in uninterruptible sleep (state D)');
-  expect(text).toContain('For another lock (mutex, rw_semaphore, semaphore) it shows at most the function');
+  expect(text).toContain('Of other locks it shows at most the function');
   expect(text).not.toContain('No task is blocked');
 });
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { concluded, conclusionSentences } from '../../src/answers/triage/causes.js';
 import { briefText } from '../../src/answers/triage/text.js';
 import { findingSentences } from '../../src/answers/triage/words.js';
+import { ranked } from '../../src/triage/answer.js';
 import { type Causes, causesOf } from '../../src/triage/causes.js';
 import { bySeverity, type Finding, withPast } from '../../src/triage/finding.js';
 
@@ -81,7 +82,7 @@ test('links a panic to the shortage, and the shortage to memory in unread socket
   });
   const { sentences, trees, next } = concluded(findings, FACTS);
   expect(sentences.join(' ')).toBe(
-    'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory), and are not read. When memory ran out, 120 MiB was in no counter of the OOM report; these sockets explain 96 % of it. pid 231 (nightly-batch) used more, 260 MiB (RSS): if this is more than it normally uses, it is a cause too.',
+    'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory), because the process does not read them. The OOM report leaves 120 MiB unexplained, and this is 96 % of it. pid 231 (nightly-batch) has more, RSS 260 MiB, which may be its normal use.',
   );
   expect(next).toBe('skb --pid 177');
   const codes = ({ finding: one, below }: (typeof trees)[number]): unknown => [one.code, ...below.map(codes)];
@@ -139,13 +140,31 @@ describe('links nothing without a supporting figure:', () => {
   });
 });
 
+test('a cause is as severe as what follows from it; a stalled reader keeps its own severity', () => {
+  const host = { name: 'web', taken: null, isCaptured: true, release: '', uptimeSeconds: FACTS.uptimeSeconds };
+  const findings = [panic(), oom(), queued(), stalled(), lowZone()];
+  const lost = { overwritten: 0, noRoom: null };
+  const answer = { host, findings, lost, memory: undefined, warnings: [], complete: true };
+  expect(ranked(answer).findings.map(({ code, severity }) => `${severity} ${code}`)).toEqual([
+    'critical panic',
+    'critical oom-kill',
+    'critical queued-data-of-process',
+    'warning low-memory',
+    'note stalled-reader',
+  ]);
+  // Without a link nothing is raised.
+  expect(ranked({ ...answer, findings: [oom({ unattributedBytes: 0 }), queued()] }).findings[1]?.severity).toBe(
+    'warning',
+  );
+});
+
 test('attributes unattributed memory to sockets if kernel memory is not available', () => {
   const open = finding('unattributed-memory', { bytes: 120 * MIB, share: 0.2 });
   const findings = [open, queued()];
   const facts = { uptimeSeconds: undefined, complete: true, socketsUncounted: true };
   expect(links(causesOf(findings, facts))).toEqual([[0, 1, 'share-of-shortfall']]);
   expect(concluded(findings, facts).sentences.join(' ')).toBe(
-    'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory). 120 MiB is in no kernel counter; these sockets explain 96 % of it.',
+    'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory). That is 96 % of the 120 MiB that no kernel counter includes.',
   );
   // With kernel memory, the memory that sockets pin is not in that category.
   expect(causesOf(findings, FACTS).links).toEqual([]);
@@ -191,22 +210,22 @@ describe('without a finding, the largest counter of the report is the cause:', (
   };
   test('anonymous memory of one process', () => {
     expect(sentences(oom({ unattributedBytes: 0 }))).toBe(
-      'Possible cause: when memory ran out, 300 MiB (60 % of MemTotal) was anonymous memory. Largest process: pid 231 (nightly-batch), RSS 260 MiB.',
+      'Largest use when memory ran out: anonymous memory, 300 MiB (60 % of memory); largest process: pid 231 (nightly-batch), RSS 260 MiB. The log does not show what grew: compare with normal use.',
     );
   });
   test('anonymous memory of many', () => {
     expect(sentences(oom({ unattributedBytes: 0, largestRssBytes: 20 * MIB }))).toBe(
-      'Possible cause: when memory ran out, 300 MiB (60 % of MemTotal) was anonymous memory.',
+      'Largest use when memory ran out: anonymous memory, 300 MiB (60 % of memory). The log does not show what grew: compare with normal use.',
     );
   });
   test('slab', () => {
     expect(sentences(oom({ slabUnreclaimableBytes: 400 * MIB, anonBytes: 20 * MIB }))).toBe(
-      'Possible cause: when memory ran out, 400 MiB (80 % of MemTotal) was unreclaimable slab.',
+      'Largest use when memory ran out: unreclaimable slab, 400 MiB (80 % of memory). The log does not show what grew: compare with normal use.',
     );
   });
   test('memory in no counter, without an owner', () => {
     expect(sentences(oom({ unattributedBytes: 400 * MIB, anonBytes: 20 * MIB }))).toBe(
-      'Cause not found: when memory ran out, 400 MiB (80 % of MemTotal) was in no kernel counter, and no finding explains it.',
+      'Cause not found: when memory ran out, 400 MiB (80 % of memory) was in no kernel counter, and no finding explains it.',
     );
   });
   test('a report that lacks its counters', () => {
@@ -216,12 +235,12 @@ describe('without a finding, the largest counter of the report is the cause:', (
   });
   test('shared memory, which is on the anonymous lists, is not anonymous', () => {
     expect(sentences(oom({ unattributedBytes: 0, anonBytes: 900 * MIB, sharedBytes: 880 * MIB }))).toMatch(
-      /was shared memory and tmpfs/,
+      /memory ran out: shared memory and tmpfs, /,
     );
   });
   test('unevictable memory', () => {
     expect(sentences(oom({ unattributedBytes: 0, anonBytes: 0, unevictableBytes: 900 * MIB }))).toMatch(
-      /was unevictable memory \(ramfs, /,
+      /memory ran out: unevictable memory \(ramfs, /,
     );
   });
   test('free memory that the request could not use', () => {
@@ -320,12 +339,12 @@ describe('a cgroup that reached its limit', () => {
   const conclusionOf = (...findings: Finding[]) => concluded(findings, FACTS).sentences.join(' ');
   test('is attributed to its largest category and process', () => {
     expect(conclusionOf(groupOom())).toBe(
-      'Probable cause: when cgroup /web\\x0a reached its limit, 60.0 MiB (94 % of its limit) was anonymous memory. Largest process: pid 7 (java), RSS 59.0 MiB.',
+      'Probable cause: pid 7 (java) had most of the memory of cgroup /web\\x0a: RSS 59.0 MiB, limit 64.0 MiB. Before you raise the limit, check whether the process grew: this log does not show it.',
     );
     expect(conclusionOf(groupOom({ largestRssBytes: 5 * MIB }))).toBe(
-      'Possible cause: when cgroup /web\\x0a reached its limit, 60.0 MiB (94 % of its limit) was anonymous memory.',
+      'Largest use when cgroup /web\\x0a reached its limit: anonymous memory, 60.0 MiB (94 % of its limit). The log does not show what grew: compare with normal use.',
     );
-    expect(conclusionOf(groupOom({}, { anon: MIB, sock: 50 * MIB }))).toMatch(/78 % .* was socket buffers/);
+    expect(conclusionOf(groupOom({}, { anon: MIB, sock: 50 * MIB }))).toMatch(/: socket buffers, .*78 %/);
     expect(conclusionOf(groupOom({}, { anon: MIB }))).toMatch(/^Cause not found/);
     expect(conclusionOf(groupOom({ limitBytes: 'unlimited', usageBytes: null }))).toMatch(/^Cause not/);
   });
@@ -383,10 +402,10 @@ describe('low available memory', () => {
   });
   test('is attributed to the largest process, or left open, without such memory', () => {
     expect(concluded([little()], FACTS).sentences).toEqual([
-      'Possible cause: pid 8 (db) has 260 MiB of anonymous memory (52 % of MemTotal). If it normally needs that much, the machine is too small.',
+      'Possible cause: pid 8 (db) has 260 MiB of anonymous memory (52 % of memory). If it normally needs that much, the machine is too small.',
     ]);
     expect(concluded([little({ anonBytes: 20 * MIB })], FACTS).sentences).toEqual([
-      'Cause not found: 300 MiB (60 % of MemTotal) is anonymous memory, and no finding explains it.',
+      'Cause not found: 300 MiB (60 % of memory) is anonymous memory, and no finding explains it.',
     ]);
   });
   test('is attributed to memory in no counter, if most memory is, and not to a smaller excess', () => {

@@ -241,7 +241,7 @@ describe('a hung task', () => {
   test('that is over has one line with the others of its kind; the JSON has each', () => {
     const { text, json } = triaged([8, 9, 10].map((pid) => HUNG(pid, 'nfs')));
     expect(text.match(/Hung task: /g)).toHaveLength(1);
-    expect(text).toContain('2 more of this kind. -v lists them.');
+    expect(text).toContain('2 more tasks hung. -v lists them.');
     expect(json.findings).toHaveLength(3);
   });
 });

@@ -241,11 +241,9 @@ test('one process that could not be read is named, without a doubt about the res
   const first = (more: Partial<HostTriage>) =>
     triageText(answer({ complete: false, unread: [one], ...more }), { width: null, source: '--live' }).split('\n');
   expect(first({})[0]).toMatch(/No problems found in what could be read\. Checked: log, memory\.$/);
-  expect(first({})[1]).toBe('Not read: descriptors of pid 1 (this may hide sockets).');
+  expect(first({})[2]).toBe('Not checked: sockets (descriptors of pid 1).');
   const many = ['sockets', 'zombies', 'pipes', 'files'].map((hides) => ({ ...one, hides }));
-  expect(first({ unread: many })[1]).toBe(
-    'Not read: descriptors of pid 1 (this may hide sockets, and zombies, and 2 other problems).',
-  );
+  expect(first({ unread: many })[2]).toBe('Not checked: sockets, zombies, 2 other problems (descriptors of pid 1).');
   const other = { ...one, check: 'log', why: 'the log' } as const;
   const { processes: _, ...log } = other;
   expect(first({ unread: [one, log] })[0]).toContain('not every check could be completed');

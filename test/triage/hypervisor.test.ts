@@ -48,7 +48,7 @@ test('links its lockup, and the resulting panic, to the hypervisor', () => {
   ]);
   expect(conclusion).toMatchObject({ confidence: 'possible' });
   expect(conclusionSentences(conclusion!, findings)).toEqual([
-    'Possible cause: The hypervisor may be overcommitted: the log has 1 soft lockup of an idle CPU.',
+    'Possible cause of the soft lockup: The hypervisor may be overcommitted: the log has 1 soft lockup of an idle CPU.',
   ]);
 });
 

@@ -122,7 +122,7 @@ const KINDS: Record<WaitKind, string> = {
   rcu: 'RCU grace period',
   ptrace: 'tracer',
   'file-lock': 'file lock',
-  unknown: 'lock unknown',
+  unknown: 'unknown lock or event',
 };
 
 /** The number of waiting tasks and deadlocks, then the forest: each lock below the one that its owner waits for. */
@@ -147,14 +147,15 @@ export function blockedText(
       : `Unknown whether any of the ${formatCount(tasks)} threads is blocked: ${warnings.length > 0 && warnings.every(({ code }) => code === 'unsupported-layout') ? 'some locks of this kernel are unsupported' : 'stacks could not be read'} (see the warnings).`;
   const [first] = locks;
   const longest = first?.waiters[0]?.seconds ?? null;
-  const head = `${least}${formatCount(blocked)} of ${formatCount(tasks)} threads wait for ${formatCount(locks.length)} ${locks.length === 1 ? 'lock or event' : 'locks and events'}.`;
+  const head = `${least}${formatCount(blocked)} of ${formatCount(tasks)} threads ${blocked === 1 ? 'is' : 'are'} blocked, waiting for ${formatCount(locks.length)} ${locks.length === 1 ? 'lock or event' : 'locks and events'}.`;
   const lines = [
     ...cycles.map((cycle) => cycleWords(cycle, locks)),
     capital(head) +
       (first && longest !== null
         ? ` Longest wait: ${duration(longest)}, for ${lockWords(first)}${first.owner ? `, owned by ${taskWords(first.owner)}` : ''}.`
-        : ''),
-    ...source,
+        : first?.waiters[0]
+          ? ` First: ${taskWords(first.waiters[0])}${waitWords(first.waiters[0]).replace(/^ /, ', ')}, for ${lockWords(first)}.`
+          : ''),
   ].flatMap((line) => wrap(line, width));
   const inCycle = new Set(cycles.flatMap((cycle) => cycle.locks));
   const starts = locks.toSorted((a, b) => Number(inCycle.has(b.id)) - Number(inCycle.has(a.id)));
@@ -163,14 +164,15 @@ export function blockedText(
     const indent = '  '.repeat(Math.min(depth, 20));
     for (const line of lockLines(lock, locks, { limit, verbose })) lines.push(`${indent}${line}`);
   }
+  if (source.length > 0) lines.push('', ...source.flatMap((line) => wrap(line, width)));
   return lines.join('\n');
 }
 
 /** What /proc cannot name: an answer from it is no all-clear for locks of the kernel. */
 function sourceWords(captured: BlockedAnswer['captured']): string[] {
   return [
-    `Source: /proc${captured ? `, ${capturedWords(captured)}` : ''}. It can name only file locks and their owners.`,
-    'For another lock (mutex, rw_semaphore, semaphore) it shows at most the function in which a task waits. Kernel memory names those locks: kdump-mem blocked --vmcore FILE.',
+    `Source: /proc${captured ? `, ${capturedWords(captured)}` : ''}, which names only file locks and their owners. Of other locks it shows at most the function in which a task waits. If a dump of this moment exists, kdump-mem blocked --vmcore FILE names them.`,
+    'A wait of a few seconds can be normal: run the command again before you act.',
   ];
 }
 

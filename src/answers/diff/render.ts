@@ -22,6 +22,11 @@ interface InputFacts {
   readonly hidesQueues: boolean;
 }
 
+interface ListFacts extends InputFacts {
+  /** Smaller changes of owners are not shown. */
+  readonly least?: number;
+}
+
 /** Returns the tables: categories, then owners that changed. */
 export function diffBlocks(
   { categories, lists, states, seconds }: DiffAnswer,
@@ -30,7 +35,8 @@ export function diffBlocks(
   const several = states.length > 2;
   const hasRates = (seconds?.at(-1) ?? 0) >= LEAST_RATED;
   const hidesQueues = states.every(({ memory }) => ['counters', 'pageflags'].includes(memory?.depth ?? ''));
-  const facts = { ...options, hasRates, hidesQueues };
+  const largest = categories ? Math.max(...rowsOf(categories, 0).map(({ change }) => Math.abs(change ?? 0))) : 0;
+  const facts = { ...options, hasRates, hidesQueues, least: options.verbose ? 0 : SMALL * largest };
   return [
     ...(categories ? [categoryBlock(categories, several, facts)] : []),
     ...LISTS.flatMap((name) => {
@@ -119,10 +125,13 @@ export function listBlock(
   name: ListName,
   list: ListDiff,
   several: boolean,
-  { limit, hasRates, hidesQueues }: Pick<DiffTextOptions, 'limit'> & InputFacts,
+  { limit, hasRates, hidesQueues, least = 0 }: Pick<DiffTextOptions, 'limit'> & ListFacts,
 ): Block {
   const changed = list.items.filter(({ change }) => change !== 0);
-  const shown = changed.slice(0, limit);
+  // Of the kernel's caches and callers many change a little.
+  const isOfKernel = name === 'caches' || name === 'callers';
+  const isLarge = ({ change }: ItemDiff) => !isOfKernel || change === null || Math.abs(change) >= least;
+  const shown = changed.filter(isLarge).slice(0, limit);
   const columns: Column<ItemDiff>[] = [
     {
       heading: HEADINGS[name],
@@ -137,7 +146,11 @@ export function listBlock(
       ? [{ heading: 'MEASURE', value: (item: ItemDiff) => measureWords(item), spare: 2 }]
       : []),
   ];
-  const words = sumWords(name, list, changed.length, { limit, hidesQueues });
+  const words = sumWords(name, list, changed.length, {
+    limit: shown.length,
+    isCut: shown.length === limit,
+    hidesQueues,
+  });
   return shown.length === 0 ? words : tableBlock(HEADINGS[name], columns, shown, words);
 }
 
@@ -150,7 +163,7 @@ function sumWords(
   name: ListName,
   { items, grew, shrank, unknown, whole }: ListDiff,
   changed: number,
-  { limit, hidesQueues }: { readonly limit: number; readonly hidesQueues: boolean },
+  { limit, isCut, hidesQueues }: { readonly limit: number; readonly isCut: boolean; readonly hidesQueues: boolean },
 ): string {
   const measures = [...new Set(items.map((item) => (item.by === null ? '' : measureWords(item))))];
   const by = measures.filter((measure) => measure !== '').join(' or ');
@@ -160,9 +173,11 @@ function sumWords(
   const all = `${formatCount(items.length)} ${items.length === 1 ? ONE[name] : PARTS[name]}${by === '' ? '' : ` (${sums}${by}${part})`}`;
   const hidden = changed - limit;
   const more =
-    hidden > 0
-      ? ` ${formatCount(limit)} of ${formatCount(changed)} that changed are listed: --limit ${changed} lists all.`
-      : '';
+    limit === 0 && hidden > 0
+      ? ` ${formatCount(changed)} changed a little (-v lists them).`
+      : hidden > 0
+        ? ` ${formatCount(limit)} of ${formatCount(changed)} that changed are listed: ${isCut ? `--limit ${changed}` : `-v --limit ${changed}`} lists all.`
+        : '';
   if (items.length === 0)
     // Sockets that hold no data are not listed.
     return name === 'sockets'

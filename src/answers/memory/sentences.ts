@@ -5,7 +5,8 @@ import { type Category, leaves, type Owner } from '../../account/memory/tree.js'
 import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
-import { isFromProc, ownerWords, sourceText } from './words.js';
+import { isLargePart, THRESHOLDS } from '../../triage/thresholds.js';
+import { isFromProc, ownerWords, share, sourceText } from './words.js';
 
 /**
  * Lists incomplete categories by reason.
@@ -14,29 +15,19 @@ import { isFromProc, ownerWords, sourceText } from './words.js';
  */
 export function incompleteWords(answer: MemoryAnswer, verbose: boolean): string[] {
   const all = leaves(answer.memory).filter(({ why }) => why !== undefined);
-  const uncounted = all.filter(({ frames, why }) => frames === 0 && why?.startsWith(NOT_COUNTED) && !verbose);
-  const incomplete = all.filter((category) => !uncounted.includes(category));
-  const isBrief = ({ frames }: Category) => !verbose && isFromProc(answer) && frames === 0;
   const names = (categories: readonly Category[]) => categories.map((one) => `“${categoryWords(one)}”`).join(', ');
-  const brief = incomplete.filter(isBrief);
-  const detailed = incomplete.filter((category) => !isBrief(category));
-  return [
-    ...[...grouped(detailed, ({ why = '' }) => why)].map(
-      ([why, categories]) => `Incomplete: ${names(categories)}${rangeWords(categories)} (${escapeText(why)}).`,
-    ),
-    ...(uncounted.length > 0
-      ? [`Not counted by this kernel: ${names(uncounted)}. Their pages are in “unattributed”; -v has the reasons.`]
-      : []),
-    ...(brief.length > 0
-      ? [
-          `Totals with ≈ are approximate: this source does not show ${brief.length === 1 ? names(brief) : `${formatCount(brief.length)} categories`}. Their pages are in other rows, most in “unattributed” (-v lists them).`,
-        ]
-      : []),
-  ];
+  if (!verbose && isFromProc(answer)) {
+    const what = all.length === 1 ? names(all) : `${formatCount(all.length)} categories`;
+    return all.length === 0
+      ? []
+      : [
+          `≈: about. This source does not separate ${what}: their memory is in other rows, most in “unattributed” (-v has the reasons).`,
+        ];
+  }
+  return [...grouped(all, ({ why = '' }) => why)].map(
+    ([why, categories]) => `Incomplete: ${names(categories)}${rangeWords(categories)} (${escapeText(why)}).`,
+  );
 }
-
-/** Begins the reason of a row that the kernel does not count. */
-const NOT_COUNTED = 'not counted by this kernel';
 
 /** Bounds of one category, if they differ as printed. */
 function rangeWords([category, ...others]: readonly Category[]): string {
@@ -124,7 +115,7 @@ export function socketWords({ socketEstimate, captured }: MemoryAnswer): string[
   if (!socketEstimate) return [];
   const { sockets, low, likely, atMost, lost } = socketEstimate;
   const missing = lost.length === 0 ? '' : ` Not all sockets are readable: ${lost.join(', ')}.`;
-  if (low === 0 && lost.length > 0) return [`Socket queues: unknown.${escapeText(missing)}`];
+  if (low === 0 && lost.length > 0) return [`Not checked: socket queues (${escapeText(lost.join(', '))}).`];
   if (sockets === 0) return [];
   const about = likely === null ? '' : `about ${formatSize(likely)}, `;
   const bounds =
@@ -132,7 +123,7 @@ export function socketWords({ socketEstimate, captured }: MemoryAnswer): string[
   const noun = sockets === 1 ? 'socket' : 'sockets';
   const list = captured ? 'skcheck --from' : 'skcheck';
   return [
-    `Socket queues (an estimate from ss, counted in “unattributed” and slab above): ${about}${bounds}, in ${formatCount(sockets)} ${noun}. ${list} lists unread ones.${escapeText(missing)}`,
+    `Part of “unattributed” and slab: queues of ${formatCount(sockets)} ${noun}, ${about}${bounds} (${list} lists unread ones).${escapeText(missing)}`,
   ];
 }
 
@@ -148,9 +139,10 @@ export function nextOfProc(answer: MemoryAnswer, from: string): string | undefin
   const stale = hasSockets ? `skcheck ${captured ? from : '--stale'}` : undefined;
   if (freeConflict && source === 'pageflags') return 'kdump-mem memory --live --source counters';
   if ((likely ?? low) >= NOTABLE * memory.bytes) return stale;
-  const [largest] = leaves(memory)
+  const all = leaves(memory)
     .filter(({ category }) => !category.startsWith('free') && !QUIET.has(category))
     .toSorted((a, b) => b.frames - a.frames);
+  const largest = all.find((one) => isUnusual(answer, one)) ?? all[0];
   if (largest?.next !== undefined) return `kdump-mem ${largest.next} ${from}`;
   const isFromProcesses = ['anonymous', 'shared'].includes(largest?.category ?? '');
   if (isFromProcesses) return `kdump-mem procs ${from}`;
@@ -168,8 +160,8 @@ export function nextCommand(answer: MemoryAnswer): string {
   return deeper[0]?.next ?? 'sockets --by process';
 }
 
-/** Returns total memory, its groups, and the largest consumer. */
-export function headline(answer: MemoryAnswer): string {
+/** Returns total memory and its groups, free memory first. */
+export function groupsWords(answer: MemoryAnswer, verbose: boolean): string {
   const { bytes = 0, complete = true } = group(answer, 'kernel') ?? {};
   const size = (name: Category['category']) => sizeWords(answer, group(answer, name) ?? { bytes: 0, complete: true });
   const unread = group(answer, 'unknown')?.bytes ?? 0;
@@ -177,20 +169,51 @@ export function headline(answer: MemoryAnswer): string {
   const isReservedKnown = reserved === undefined || reserved.bytes > 0 || reserved.complete;
   // Sources of /proc disagree on which of both the kernel image and struct pages belong to: together they are one figure.
   const both = { bytes: bytes + (reserved?.bytes ?? 0), complete: complete && reserved?.complete !== false };
-  const ofKernel = isReservedKnown
-    ? isFromProc(answer)
-      ? [`${sizeWords(answer, both)} kernel (memory reserved at boot included)`]
-      : [`${size('kernel')} kernel`, `${size('reserved')} reserved at boot`]
-    : [`${size('kernel')} kernel`, 'memory reserved at boot unknown'];
   const parts = [
-    `${size('free')} free`,
+    answer.freeConflict ? conflictWords(answer) : `${size('free')} of ${formatSize(answer.memory.bytes)} free`,
     `${size('applications-and-files')} applications and files`,
-    ...ofKernel,
+    isReservedKnown ? `${sizeWords(answer, both)} kernel` : `${size('kernel')} kernel, without memory reserved at boot`,
     ...(unread > 0 ? [`${formatSize(unread)} unknown`] : []),
   ];
-  return `${conflictWords(answer)}${formatSize(answer.memory.bytes)}: ${parts.join(', ')}. ${standsOut(answer)}${sourceText(answer)}`;
+  return `${parts.join(', ')}.${verbose ? sourceText(answer) : ''}`;
 }
 
+/** Returns whether memory is short, and what is unusual, or else the largest use. */
+export function headline(answer: MemoryAnswer): string {
+  const [free, unusual] = [freeWords(answer), unusualWords(answer)];
+  const but = free.startsWith(NOT_SHORT) && unusual.length > 0 ? 'But unusual: ' : 'Unusual: ';
+  const large = unusual.length === 0 ? [largestWords(answer)] : [`${but}${unusual.join('; ')}.`];
+  const parts = [free, ...large];
+  return parts.filter(Boolean).join(' ');
+}
+
+/**
+ * Whether memory is short: certainly not if much is free, and certainly if little is, with all that could be reclaimed.
+ * Between both, the figures decide.
+ */
+function freeWords(answer: MemoryAnswer): string {
+  const { memory, freeConflict } = answer;
+  const all = leaves(memory);
+  const free = group(answer, 'free');
+  const missing = all.find(({ category, bytes }) => category === 'missing-counters' && bytes > 0);
+  if (freeConflict) {
+    const words = conflictWords(answer);
+    return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
+  }
+  if (missing) return `The use of ${formatSize(missing.bytes)} is unknown: /proc/meminfo is incomplete.`;
+  const bytes = free?.bytes ?? 0;
+  const isKnown = free?.complete === true || isFromProc(answer);
+  const reclaimable = all
+    .filter(({ category }) => category === 'page-cache' || category === 'slab-reclaimable')
+    .reduce((sum, one) => sum + one.bytes, 0);
+  const { note } = THRESHOLDS['low-available'];
+  const amount = `${sizeWords(answer, { bytes, complete: free?.complete !== false })} of ${formatSize(memory.bytes)} is free (${share(bytes, memory.bytes)})`;
+  if (bytes >= note * memory.bytes) return `${NOT_SHORT}: ${amount}.`;
+  const more = `${formatSize(reclaimable)} of page cache and slab`;
+  if (isKnown && memory.complete && bytes + reclaimable < note * memory.bytes)
+    return `Memory is short: ${amount}, and at most ${more} can be reclaimed.`;
+  return `${amount.charAt(0).toUpperCase()}${amount.slice(1)}; up to ${more} can be reclaimed.`;
+}
 /** Returns the size of a category, as a bound if it is incomplete. */
 export function sizeWords(answer: MemoryAnswer, { bytes, complete }: Pick<Category, 'bytes' | 'complete'>): string {
   // Without kernel memory a category may also be too large, since frames of others are counted in it.
@@ -205,59 +228,121 @@ export function largestOwner({ memory }: MemoryAnswer): Owner | undefined {
 }
 
 /** Describes the contradiction that makes free and unattributed memory unknown; empty if there is none. */
-function conflictWords({ freeConflict }: MemoryAnswer): string {
+function conflictWords({ freeConflict, memory }: MemoryAnswer): string {
   if (!freeConflict) return '';
   const { foundBy, foundBytes, countedBytes } = freeConflict;
+  const whole = formatSize(memory.bytes);
   const [found, counted] = [formatSize(foundBytes), formatSize(countedBytes)];
   // Both are right at their own time: rows have bounds.
   if (foundBy === 'counters')
-    return `Free memory changed while it was read: zones count ${found}, MemFree ${counted}. `;
+    return `${foundBytes < countedBytes ? `${found} to ${counted}` : `${counted} to ${found}`} of ${whole} free (it changed while it was read)`;
   const sizes = `page flags show ${found}, MemFree counts ${counted}`;
-  return `Free memory is contradictory: ${sizes}. Do not rely on free and unattributed memory below. `;
+  return `free memory of ${whole} is contradictory: ${sizes} (do not rely on free and unattributed memory)`;
 }
 
 /** Minimum share of memory for which sockets, or unattributed memory, are mentioned. */
 const NOTABLE = 0.05;
 
-function standsOut(answer: MemoryAnswer): string {
-  const { memory, census } = answer;
+/** Categories that are small on a healthy machine, with their thresholds. */
+const UNUSUAL = {
+  unattributed: 'queued-data',
+  pipes: 'queued-data',
+  'driver-mapped': 'queued-data',
+  balloon: 'queued-data',
+  'slab-unreclaimable': 'unreclaimable-slab',
+  vmalloc: 'vmalloc',
+  'kernel-stacks': 'kernel-stacks',
+  'page-tables': 'page-tables',
+  percpu: 'per-cpu-memory',
+} as const;
+
+const NOT_SHORT = 'Memory is not short';
+
+/** Reports what is larger than on a healthy machine. */
+function unusualWords(answer: MemoryAnswer): string[] {
+  const large = leaves(answer.memory).filter((one) => isUnusual(answer, one));
+  return [...socketsUnusual(answer), ...large.map((one) => unusualCategory(answer, one))];
+}
+
+/** The least that a category can have. */
+const leastOf = ({ range, bytes }: Category): number => range?.leastBytes ?? bytes;
+
+function isUnusual({ memory, freeConflict }: MemoryAnswer, one: Category): boolean {
+  const code = UNUSUAL[one.category as keyof typeof UNUSUAL];
+  if (code === undefined || (freeConflict?.foundBy === 'pageflags' && DEPENDS_ON_FREE.has(one.category))) return false;
+  return isLargePart(code, leastOf(one), leastOf(one) / memory.bytes);
+}
+
+/** Categories whose owners some sources name. */
+const OWNED: ReadonlySet<Category['category']> = new Set<Category['category']>(['slab-unreclaimable', 'vmalloc']);
+
+function unusualCategory(answer: MemoryAnswer, one: Category): string {
+  const leastBytes = leastOf(one);
+  const isUnowned = OWNED.has(one.category) && one.owners.length === 0;
+  const lists = one.category === 'vmalloc' ? '/proc/vmallocinfo' : '/proc/slabinfo';
+  const why = isFromProc(answer) ? ` (no readable ${lists})` : '';
+  const unknown = isUnowned ? `, owner unknown${why}` : '';
+  const name = one.category === 'unattributed' ? 'memory without a known owner (unattributed)' : categoryWords(one);
+  const least = leastBytes < one.bytes ? 'at least ' : '';
+  const amount = `${least}${formatSize(leastBytes)} (${share(leastBytes, answer.memory.bytes)})`;
+  return `${name}, ${amount}${slabOfQueues(answer, one) ?? (ownerPart(one) || unknown)}`;
+}
+
+/** The owner of most of a category; empty: unknown. */
+function ownerPart({ bytes, owners: [owner] }: Category): string {
+  if (owner === undefined) return '';
+  const part = owner.bytes === bytes ? 'all' : formatSize(owner.bytes);
+  return `, ${part} of it in ${ownerWords(owner)}`;
+}
+
+function socketsUnusual(answer: MemoryAnswer): string[] {
+  const { census } = answer;
+  const whole = answer.memory.bytes;
   const top = census?.sockets[0];
-  const queues = leaves(memory).find(({ category }) => category === 'network-sockets');
-  if (top && queues && queues.bytes >= NOTABLE * memory.bytes) {
+  const queues = leaves(answer.memory).find(({ category }) => category === 'network-sockets');
+  if (top && queues && queues.bytes >= NOTABLE * whole) {
     const { pinnedBytes } = top.total;
     const holder = top.holders[0];
+    const all = `socket queues hold ${formatSize(queues.bytes)} (${share(queues.bytes, whole)})`;
     if (pinnedBytes >= queues.bytes / 2 && holder !== undefined)
-      return `One socket pins ${formatSize(pinnedBytes)}: pid ${holder.pid} (${escapeText(holder.comm)}), fd ${holder.fd}.`;
-    const [process] = queues.owners;
-    const most = process === undefined ? '' : `; largest owner: ${ownerWords(process)}`;
-    return `All socket queues hold ${formatSize(queues.bytes)}${most}.`;
+      return [
+        `${all}, ${formatSize(pinnedBytes)} of it in fd ${holder.fd} of pid ${holder.pid} (${escapeText(holder.comm)})`,
+      ];
+    return [`${all}${ownerPart(queues)}`];
   }
   const estimated = answer.socketEstimate?.likely ?? answer.socketEstimate?.low ?? 0;
-  if (estimated >= NOTABLE * memory.bytes)
-    return `Socket queues hold about ${formatSize(estimated)} of it, in “unattributed” and slab.`;
-  const held = leaves(memory).filter(
+  return estimated >= NOTABLE * whole
+    ? [`socket queues hold about ${formatSize(estimated)} (${share(estimated, whole)}), in “unattributed” and slab`]
+    : [];
+}
+
+/** The largest use that depends on the load, with its largest owner. */
+function largestWords(answer: MemoryAnswer): string {
+  const held = leaves(answer.memory).filter(
     ({ category }) =>
       !category.startsWith('free') &&
       !QUIET.has(category) &&
+      category !== 'missing-counters' &&
       !(answer.freeConflict?.foundBy === 'pageflags' && DEPENDS_ON_FREE.has(category)),
   );
   const [largest] = held.toSorted((a, b) => b.frames - a.frames);
   if (!largest || largest.frames === 0) return '';
-  if (largest.category === 'missing-counters')
-    return `The use of ${formatSize(largest.bytes)} is unknown: /proc/meminfo is incomplete.`;
   const { leastBytes = largest.bytes, mostBytes = largest.bytes } = largest.range ?? {};
-  const bound = leastBytes === 0 ? `Up to ${formatSize(mostBytes)}` : `At least ${formatSize(leastBytes)}`;
-  if (largest.category === 'unattributed')
-    return `${leastBytes === mostBytes ? formatSize(largest.bytes) : bound} is allocated but not attributed to any owner.`;
-  const [owner] = largest.owners;
-  const queued = slabOfQueues(answer, largest);
-  const most = queued ?? (owner === undefined ? '' : `, ${formatSize(owner.bytes)} of it in ${ownerWords(owner)}`);
-  const larger = leaves(memory).filter(
-    ({ category, frames }) => frames > largest.frames && !category.startsWith('free'),
-  );
-  const apart = larger.length === 0 ? '' : ` apart from ${larger.map(categoryWords).join(' and ')}`;
-  return `Largest category in use${apart}: ${categoryWords(largest)}, ${formatSize(largest.bytes)}${most}.`;
+  const isExact = largest.category !== 'unattributed' || leastBytes === mostBytes;
+  const bound = isExact
+    ? formatSize(largest.bytes)
+    : leastBytes === 0
+      ? `up to ${formatSize(mostBytes)}`
+      : `at least ${formatSize(leastBytes)}`;
+  const most = slabOfQueues(answer, largest) ?? ownerPart(largest);
+  const name = LARGEST[largest.category as keyof typeof LARGEST] ?? categoryWords(largest);
+  return `Largest use: ${name}, ${bound} (${share(largest.bytes, answer.memory.bytes)})${most}.`;
 }
+
+const LARGEST = {
+  'page-cache': 'page cache, which the kernel reclaims when needed',
+  anonymous: 'anonymous memory of processes',
+} as const;
 
 /** Small skbs are objects of slab caches, whose names do not identify an owner. Undefined: most slabs are of others. */
 function slabOfQueues({ census }: MemoryAnswer, { category, bytes }: Category): string | undefined {

@@ -21,7 +21,7 @@ import {
   uninitializedWords,
 } from './sentences.js';
 import { type TreeRow, treeColumns, treeRows, treeTable } from './tree-table.js';
-import { isFromProc } from './words.js';
+import { isFromProc, sourceText } from './words.js';
 
 export interface MemoryTextOptions {
   /** Show the kernel's counters, the source of each row, and all reasons and notes. */
@@ -50,6 +50,7 @@ export function memoryText(answer: MemoryAnswer, options: MemoryTextOptions): st
     ...socketWords(answer).map(said),
     ...(verbose && empty.length > 0 ? [said(`Empty categories: ${empty.map(categoryWords).join(', ')}.`)] : []),
     ...(verbose && answer.drift > 0 ? [said(`Counters changed by ${formatSize(answer.drift)} during the scan.`)] : []),
+    ...(answer.source === 'vmcore' ? [] : [said(sourceText(answer).trim())]),
     ...(next === undefined ? [] : [`Next: ${next}`]),
   ].join('\n\n');
 }

@@ -3,17 +3,57 @@ import { categoryWords } from '../../account/memory/category-names.js';
 import type { Category, Owner } from '../../account/memory/tree.js';
 import { formatSize } from '../../base/size.js';
 import { type Column, renderTable } from '../text/table.js';
-import { isFromProc, ownerWords } from './words.js';
+import { isFromProc, ownerWords, share } from './words.js';
 
-/** Formats the tree of all categories that contain memory. */
+/** Formats the tree of all categories that contain memory; without -v, small ones of a group are one row. */
 export function treeTable(answer: MemoryAnswer, verbose: boolean, width: number | null): string {
-  return renderTable(treeColumns(answer, verbose), treeRows(answer), width);
+  const rows = treeRows(answer);
+  return renderTable(treeColumns(answer, verbose), verbose ? rows : withoutSmall(rows, answer.memory.frames), width);
 }
 
 /** A category and its depth in the tree. */
 export interface TreeRow {
   readonly category: Category;
   readonly depth: number;
+  /** Number of categories that this row sums. */
+  readonly sums?: number;
+}
+
+/** Smaller shares of memory are no row of their own. */
+const SMALL = 0.01;
+
+/** Rows of categories whose parts matter; small parts of a group are summed, so that its rows add up. */
+function withoutSmall(rows: readonly TreeRow[], all: number): TreeRow[] {
+  return rows
+    .filter(({ depth }) => depth === 0)
+    .flatMap((row) => {
+      const { category } = row;
+      // Its parts are the same memory by another name.
+      const parts = rows.filter((one) => one.depth > 0 && category.children.includes(one.category));
+      if (category.category === 'free' || (category.category === 'reserved' && parts.length === 1)) return [row];
+      const small = parts.filter(
+        (one) => one.category.frames < SMALL * all && one.category.category !== 'unattributed',
+      );
+      if (small.length < 2) return [row, ...parts];
+      return [row, ...parts.filter((one) => !small.includes(one)), sumOf(small)];
+    });
+}
+
+function sumOf(rows: readonly TreeRow[]): TreeRow {
+  const { category, depth } = rows[0]!;
+  const sum = (of: (one: Category) => number) => rows.reduce((all, row) => all + of(row.category), 0);
+  const { range: _, ...whole } = category;
+  return {
+    depth,
+    sums: rows.length,
+    category: {
+      ...whole,
+      bytes: sum(({ bytes }) => bytes),
+      frames: sum(({ frames }) => frames),
+      complete: rows.every((row) => row.category.complete),
+      owners: [],
+    },
+  };
 }
 
 /** Returns the categories that contain memory, each before its children. */
@@ -50,7 +90,8 @@ export function treeColumns(answer: MemoryAnswer, verbose: boolean): Column<Tree
   return [
     {
       heading: 'CATEGORY',
-      value: ({ category, depth }) => `${'  '.repeat(depth)}${categoryWords(category)}`,
+      value: ({ category, depth, sums }) =>
+        `${'  '.repeat(depth)}${sums === undefined ? categoryWords(category) : `${sums} smaller categories (-v)`}`,
       shrinks: { keeps: 'words', least: 28 },
     },
     {
@@ -62,9 +103,9 @@ export function treeColumns(answer: MemoryAnswer, verbose: boolean): Column<Tree
     ...(verbose ? counted : []),
     {
       heading: 'LARGEST OWNERS',
-      value: ({ category }) =>
-        category.category === 'anonymous' && category.owners.length === 0 && isFromProc(answer)
-          ? `(procs ${answer.captured ? '--from' : '--live'} lists them)`
+      value: ({ category, sums }) =>
+        sums === undefined && category.category === 'anonymous' && category.owners.length === 0 && isFromProc(answer)
+          ? '(see kdump-mem procs)'
           : ownersCell(category.owners),
       shrinks: { keeps: 'items', least: 12 },
     },
@@ -73,12 +114,6 @@ export function treeColumns(answer: MemoryAnswer, verbose: boolean): Column<Tree
 
 function counterCell(bytes: number, counted: number): string {
   return counted === bytes ? 'equal' : formatSize(counted);
-}
-
-/** Formats a percentage, with a decimal below 1. */
-export function share(frames: number, all: number): string {
-  const percent = (100 * frames) / all;
-  return `${percent > 0 && percent < 0.95 ? percent.toFixed(1) : Math.round(percent)} %`;
 }
 
 const SHOWN_OWNERS = 3;

@@ -15,6 +15,12 @@ export function ownerWords({ kind, name, pid, files = 1 }: Owner): string {
   return pid === undefined ? escapeText(name) : `pid ${pid} (${escapeText(name)})`;
 }
 
+/** Formats a percentage, with a decimal below 1. Both are bytes, or both are page frames. */
+export function share(part: number, whole: number): string {
+  const percent = (100 * part) / whole;
+  return `${percent > 0 && percent < 0.95 ? percent.toFixed(1) : Math.round(percent)} %`;
+}
+
 /** Names of the sources of a running kernel; a dump is not mentioned. */
 const SOURCE_WORDS: Readonly<Record<Exclude<MemorySource, 'vmcore'>, string>> = {
   kcore: 'kernel memory (/proc/kcore)',

@@ -10,6 +10,7 @@ import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize } from '../../base/size.js';
 import type { CgroupMemory } from '../../records/cgroups.js';
 import type { ProcessIdentity } from '../../records/processes.js';
+import { THRESHOLDS } from '../../triage/thresholds.js';
 import { capturedWords } from '../origin.js';
 import { type Block, blockTexts, tableBlock } from '../text/blocks.js';
 import type { Column } from '../text/table.js';
@@ -43,18 +44,14 @@ export function procsBlocks(
   const rows = groups ?? processes;
   const more = rows.length - limit;
   return [
-    ...excludedWords(answer),
     groups
       ? tableBlock(`Processes by ${by}`, groupColumns(by), groups.slice(0, limit))
       : tableBlock('Processes', columnsOf(answer, verbose), processes.slice(0, limit)),
     ...cgroupBlocks(answer, limit),
     ...(more > 0 ? [`${formatCount(more)} more rows: --limit N lists them.`] : []),
-    totalWords(answer),
-    ...othersWords(answer),
-    ...unmappedWords(answer),
-    ...(groups === undefined && processes.slice(0, limit).some(({ pid }) => pid === 1)
-      ? ['FREED IF KILLED of pid 1 is “-”: the kernel panics if it exits.']
-      : []),
+    ...heldWords(answer, verbose),
+    ...(verbose ? [totalWords(answer), ...othersWords(answer)] : []),
+    ...unmappedWords(answer, verbose),
   ];
 }
 
@@ -64,8 +61,10 @@ export function procsHeadline(answer: ChosenProcs): string {
   const from = captured ? ` As ${capturedWords(captured)}.` : '';
   if (pss === null && rss !== null) return `${residentWords(processes, rss)}${mostWords(answer)}${from}`;
   const least = complete && !hidden ? '' : 'at least ';
-  const sockets = network === null || networkEstimated ? '' : `, ${formatSize(network)} in their socket queues`;
-  return `${formatCount(processes.length)} processes use ${least}${known(pss)} of memory (PSS)${largeWords(withoutPss)}${sockets}, ${known(swap)} of swap and ${known(pageTables)} of page tables.${mostWords(answer)}${mostFreedWords(processes)}${zombieWords(answer)}${from}`;
+  const sockets = network ? `, plus ${networkEstimated ? 'about ' : ''}${formatSize(network)} in socket queues` : '';
+  const swapped = swap ? `, ${formatSize(swap)} of swap` : '';
+  const all = processes.length === 1 ? '1 process uses' : `${formatCount(processes.length)} processes use`;
+  return `${visibleWords(answer)}${socketsOfOne(processes)}${mostHeldWords(processes)} ${all} ${least}${known(pss)} of memory (PSS)${largeWords(withoutPss)}${sockets}${swapped}, and ${known(pageTables)} of page tables.${mostWords(answer)}${zombieWords(answer)}${from}`.trim();
 }
 
 /** What a sum of PSS lacks. */
@@ -100,30 +99,43 @@ function mostWords({ processes, sort = 'freed' }: ChosenProcs): string {
 }
 
 /**
- * Reports the process whose kill frees the most, regardless of the order of the list, and a larger one whose
- * figure is unknown.
+ * Names the process that holds most alone, regardless of the order of the list, and a larger one whose figure is
+ * unknown.
  */
-function mostFreedWords(processes: ChosenProcs['processes']): string {
-  const most = largestBy(processes, ({ pid, freed }) => (pid === 1 ? null : freed));
+function mostHeldWords(processes: ChosenProcs['processes']): string {
+  const most = largestBy(processes, ({ freed }) => freed);
+  if (most === undefined) return '';
   const unknown = processes.filter(({ freed }) => freed === null);
   const larger = largestBy(unknown, ({ rss }) => rss);
-  if (larger && (larger.rss ?? 0) > (most?.freed ?? 0)) {
-    const first = most
-      ? ` Killing ${processName(most)} frees at least ${known(most.freed)}, the largest known figure.`
-      : '';
-    const how = larger.pssUnknown === 'large' ? ' without --pss all' : '';
-    return `${first} ${processName(larger)} has RSS ${known(larger.rss)}; the amount that killing it frees is unknown${how}.`;
-  }
-  if (most === undefined) return '';
-  return ` Largest by memory freed if killed: ${processName(most)}, at least ${known(most.freed)}${secondWords(processes, most)}.`;
+  if ((larger?.rss ?? 0) <= (most.freed ?? 0))
+    return `Largest process: ${processName(most)}, ${known(most.freed)}${secondWords(processes, most)}.`;
+  return `Largest known process: ${processName(most)}, ${known(most.freed)}. ${processName(larger!)} may be larger: its RSS is ${known(larger!.rss)}, and its own part of it is unknown${larger!.pssUnknown === 'large' ? ' without --pss all' : ''}.`;
 }
 
-/** The process whose kill frees second most, if it is at least a third of the first. */
+/** The process that holds second most, if it is at least a third of the first. */
 function secondWords(processes: ChosenProcs['processes'], most: ProcessFigures): string {
   const others = processes.filter((one) => one !== most);
-  const second = largestBy(others, ({ pid, freed }) => (pid === 1 ? null : freed));
+  const second = largestBy(others, ({ freed }) => freed);
   const freed = second?.freed ?? 0;
   return second && freed > 0 && freed * 3 >= (most.freed ?? 0) ? `; then ${processName(second)}, ${known(freed)}` : '';
+}
+
+/** Sockets of a process that pin more are a finding of triage. */
+const MUCH_IN_SOCKETS = THRESHOLDS['queued-data'].leastBytes;
+
+/** Names the process with much memory in socket queues, which neither RSS nor PSS shows. */
+function socketsOfOne(processes: ChosenProcs['processes']): string {
+  const most = largestBy(processes, ({ network }) => network);
+  const { network = 0, pss = null, networkEstimate } = most ?? {};
+  if (!most || (network ?? 0) < MUCH_IN_SOCKETS) return '';
+  const about = networkEstimate ? 'about ' : '';
+  return `Unusual: sockets of ${processName(most)} pin ${about}${known(network)}; PSS (${known(pss)}) does not include that. `;
+}
+
+/** Kernel threads are visible in the initial pid namespace only. */
+function visibleWords({ kernel, captured, hidden, kernelThreads, processes }: ChosenProcs): string {
+  if (kernel !== undefined || captured || hidden || kernelThreads > 0 || processes.length === 0) return '';
+  return 'Only processes of this container (pid namespace) are visible. ';
 }
 
 function largestBy(
@@ -164,10 +176,15 @@ function othersWords({ kernelThreads, zombies, gone }: ChosenProcs): string[] {
   return others.length === 0 ? [] : [`Not listed (no memory of their own): ${others.join(', ')}.`];
 }
 
+/** Share of what processes use from which memory that no process maps is mentioned without -v. */
+const NOTABLE = 0.05;
+
 /** Reports memory that no process maps, of kinds that processes usually map. */
-function unmappedWords({ pages }: ChosenProcs): string[] {
+function unmappedWords({ pages, processes }: ChosenProcs, verbose: boolean): string[] {
   if (!pages) return [];
   const { pageCache, shared, anonymous, swapCache } = pages;
+  const unmapped = shared.unmapped + anonymous.unmapped + swapCache.unmapped;
+  if (!verbose && unmapped < NOTABLE * (totalOf(processes).pss ?? 0)) return [];
   const kinds = [
     `page cache ${formatSize(pageCache.unmapped)}`,
     ...(shared.unmapped > 0 ? [`shared memory ${formatSize(shared.unmapped)}`] : []),
@@ -178,19 +195,22 @@ function unmappedWords({ pages }: ChosenProcs): string[] {
   return [`Not mapped by any process: ${kinds.join(', ')}.`];
 }
 
-/** Says what the figures of a kill include, and what no figure of a live process does. */
-function excludedWords({ processes, pages, captured }: ChosenProcs): string[] {
+/** Says what the first figure consists of, and what no figure of a live process does. */
+function heldWords({ processes, pages, captured }: ChosenProcs, verbose: boolean): string[] {
   const { freed, network } = totalOf(processes);
   if (freed === null) return [];
-  if (pages)
-    return [
-      `FREED IF KILLED, at least: USS, page tables (not shown)${network === null ? '' : ', and the part of SOCKETS that no other process holds'}.`,
-    ];
-  const sockets = network === null ? 'sockets (--sockets estimates them)' : 'SOCKETS';
   const lists = captured ? '' : ' (memory --live lists them)';
-  return [
-    `FREED IF KILLED, at least: USS and page tables (not shown). A kill also frees its ${sockets}, and memfds that only it has open${lists}; unread data is lost.`,
-  ];
+  const kill = verbose
+    ? ` A kill frees at least that${pages ? '' : `, its sockets, and memfds that only the process has open${lists}`}; unread data of its sockets is lost.`
+    : '';
+  const sockets = pages
+    ? network === null
+      ? ''
+      : ', and SOCKETS without what other processes hold too'
+    : network === null
+      ? '; sockets are not included (--sockets estimates them)'
+      : '; SOCKETS are not included';
+  return [`OWN MEMORY: the sum of USS, swap, page tables (TABLES)${sockets}.${kill}`];
 }
 
 function processName({ pid, comm }: ProcessFigures): string {
@@ -210,12 +230,9 @@ function columnsOf({ processes, sort }: ChosenProcs, verbose: boolean): Column<P
   const any = (size: keyof ProcessSizes) => processes.some((process) => (process[size] ?? 0) > 0);
   return [
     { heading: 'PID', align: 'right', value: ({ pid }) => String(pid) },
-    {
-      ...sizeColumn<ProcessFigures>('FREED IF KILLED', 'freed'),
-      // The kernel panics if init exits.
-      value: ({ pid, freed }) => (pid === 1 ? '-' : known(freed)),
-    },
+    sizeColumn('OWN MEMORY', 'freed'),
     readColumn('USS', 'uss', 1),
+    sizeColumn('TABLES', 'pageTables', 4),
     readColumn('PSS', 'pss', 3),
     sizeColumn('RSS', 'rss', 2),
     ...(any('swap') ? [sizeColumn<ProcessFigures>('SWAP', 'swap', 1)] : []),
@@ -238,7 +255,6 @@ const DETAILS: readonly (readonly [ProcessSort, Column<ProcessFigures>])[] = [
   ['anonymous', sizeColumn('ANON', 'anonymous', 5)],
   ['file', sizeColumn('FILE', 'file', 6)],
   ['shmem', sizeColumn('SHMEM', 'shmem', 6)],
-  ['pageTables', sizeColumn('TABLES', 'pageTables', 7)],
   ['locked', sizeColumn('LOCKED', 'locked', 7)],
   ['pinned', sizeColumn('PINNED', 'pinned', 7)],
   ['threads', numberColumn('THREADS', ({ threads }) => threads)],
@@ -280,7 +296,7 @@ function groupColumns(by: string): readonly Column<ProcessGroup>[] {
       shrinks: { keeps: 'ends', least: 12 },
     },
     { heading: 'PROCESSES', align: 'right', value: ({ processes }) => formatCount(processes) },
-    sumColumn('FREED IF KILLED', 'freed'),
+    sumColumn('OWN MEMORY', 'freed'),
     { heading: 'AT MOST', align: 'right', value: ({ freedMost }) => known(freedMost), spare: 3 },
     sumColumn('USS', 'uss'),
     sumColumn('PSS', 'pss'),

@@ -92,7 +92,7 @@ export function sharedText(sockets: readonly { readonly total: Figures }[], sum:
   return added <= sum.pinnedBytes
     ? []
     : [
-        `The rows add up to ${formatSize(added)}: a block that several sockets pin counts in the row of each, and once in the total.`,
+        `The rows add up to ${formatSize(added)}, because sockets share memory blocks: the total counts each block once.`,
       ];
 }
 

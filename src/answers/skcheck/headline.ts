@@ -109,8 +109,14 @@ function headlineOf({ totals, host, complete, sockets: listed }: SkcheckReport):
       ? `1 of ${of} is ${probably}not being read. It ${pinned('pins')}.`
       : `1 of ${of} is ${probably}not being read: ${name}. It ${pinned('pins')}.`;
   const { worstOwner } = totals;
+  const isShort = ({ stalled: { forMs } }: SkcheckSocket) => forMs !== null && forMs < SHORT_MS;
+  const short = stale.filter(isShort).length;
+  const brief =
+    short === 0
+      ? ''
+      : ` ${short === stalled ? 'All' : `${formatCount(short)} of them`} have been unread for less than 10 s, which can be normal: confirm with --interval 15.`;
   if (worstOwner?.sockets === stalled)
-    return `${formatCount(stalled)} sockets of ${processWords(worstOwner.pid, worstOwner.comm)} are ${probably}not being read (${of} checked). Together they ${pinned('pin')}.`;
+    return `${formatCount(stalled)} sockets of ${processWords(worstOwner.pid, worstOwner.comm)} are ${probably}not being read (${of} checked).${brief} Together they ${pinned('pin')}.`;
   const likely = stale.filter((one) => one.stalled.certainty === 'likely').length;
   const unsure = probably === '' && likely > 0 ? ` (${formatCount(likely)} of them probably)` : '';
   return `${formatCount(stalled)} of ${of} are ${probably}not being read${unsure}. Together they ${pinned('pin')}.${largest && name !== undefined ? largestWords(totals, largest, name) : ''}`;
@@ -269,7 +275,7 @@ export function adviceOf({ sockets, totals }: SkcheckReport): string[] {
         `${process} is stopped: kill -CONT ${pid} resumes it.${whole ? '' : ` ${share} is in its sockets${owner.localPeers === 0 ? '' : ' and those of local peers'}.`}`,
       ]
     : [
-        `${share} is freed when ${process} ${how}. Closing the sockets or killing the process frees it too, but discards the unread data${own.some(({ protocol }) => protocol !== 'UNIX' && protocol !== 'UDP') ? ' and resets the connections' : ''}.`,
+        `${share} is freed when ${process} ${how}.${owner.likelyPinnedBytes < MUCH_BYTES ? '' : ` Killing the process discards the unread data${own.some(({ protocol }) => protocol !== 'UNIX' && protocol !== 'UDP') ? ', resets the TCP connections' : ''}, and frees it too.`}`,
       ];
   if (owner.localPeers > 0) {
     const sizes = [owner.likelyPinnedBytes, owner.likelyLocalPeersBytes].map(formatSize);
@@ -284,14 +290,15 @@ export function adviceOf({ sockets, totals }: SkcheckReport): string[] {
   return lines;
 }
 
-const MOST_NAMED = 3;
+const MOST_NAMED = 4;
 
-/** Returns `16 descriptors (fd 4, 6, 9 and more)`; empty for none. */
+/** Returns `16 descriptors (fd 4, 6, 9, 12 and 12 more)`; empty for none. */
 function fdWords(fds: readonly number[]): string {
   const all = [...new Set(fds)].toSorted((a, b) => a - b);
   if (all.length === 0) return '';
   const named = `fd ${all.slice(0, MOST_NAMED).join(', ')}`;
-  return all.length > MOST_NAMED ? `${formatCount(all.length)} descriptors (${named} and more)` : named;
+  const count = `${formatCount(all.length)} descriptors`;
+  return all.length > MOST_NAMED ? `${count} (${named} and ${formatCount(all.length - MOST_NAMED)} more)` : named;
 }
 
 /** Minimum size from which a sentence mentions that the likely figure may be far too low. */
@@ -313,13 +320,13 @@ export function doubtsOf(
       ? 'A vmcore has the exact figure.'
       : kcore
         ? 'skcheck --exact counts the pinned pages (as root).'
-        : 'This machine has no /proc/kcore, by which skcheck --exact counts the pinned pages.';
+        : 'skcheck --exact would count it, but cannot run here: this machine has no /proc/kcore.';
   const bound =
     verbose && bounds.unplacedBytes !== null
       ? ` The upper bound is the ${formatSize(bounds.unplacedBytes)} of this machine that no kernel counter includes, per-CPU free lists among them.`
       : '';
   return [
-    `A packet can pin a larger block of memory than the kernel charges, up to the upper bound, and no counter in /proc includes that.${bound} ${counts}`,
+    `The sockets may pin more than PINNED, because a packet can occupy a larger block of memory than the kernel counts.${bound} ${counts}`,
   ];
 }
 
@@ -340,9 +347,6 @@ export function legendOf(
     words.push('A verdict with ? is likely, not proven.');
   if (sockets.some(({ via, fds }) => via === 'accept-queue' && fds.length > 0))
     words.push('FD in parentheses: the listener that has not accepted the connection.');
-  const ages = sockets.flatMap(({ stalled: { forMs } }) => forMs ?? []);
-  if (ages.length > 0 && Math.max(...ages) < SHORT_MS)
-    words.push('A stall of a few seconds can be normal: confirm with a longer --interval.');
   if (!verbose) words.push('-v shows the reasons.');
   return [words.join(' ')];
 }
@@ -371,8 +375,8 @@ const GROUP_LEGEND = [
 const legend = (hasSenders: boolean): (readonly [string, string])[] => [
   ['AGE', `stalled for at least this long (${hasSenders ? 'stalled-sender: while skcheck ran; ' : ''}?: unknown).`],
   ['QUEUED', `unread data (${hasSenders ? 'stalled-sender: unacknowledged data; ' : ''}UDP: with overhead).`],
-  ['PINNED', 'estimate of the kernel memory, from what the kernel charges.'],
-  ['BOUNDS', 'its least and greatest possible value (?: no upper bound is known).'],
+  ['PINNED', 'kernel memory that the socket keeps in use, estimated.'],
+  ['BOUNDS', 'its least and greatest possible value (≥: no upper bound is known).'],
 ];
 
 function isStale({ stalled }: SkcheckSocket): boolean {

@@ -74,6 +74,7 @@ export function skcheckPage(
     return { top, heading: paint('bold', heading), rows: rows.map((row) => [row]), end };
   }
   const { shown, read } = verbose ? { shown: report.sockets, read: [] } : withoutRead(report);
+  if (shown.length === 0) return { top: [...top, ...fit(readWords(read))], heading: null, rows: [], end: [] };
   const alike: readonly Row[] = verbose ? shown : groupedRows(shown);
   const listed = (keepsOrder ? alike : byBytes(alike)).slice(0, limit);
   const { table, isNamed } = tableOf(listed, width, verbose);
@@ -214,11 +215,10 @@ function byBytes(rows: readonly Row[]): Row[] {
   return rows.toSorted((a, b) => isGood(a) - isGood(b) || bytes(b) - bytes(a));
 }
 
-/** Sockets that are being read are not listed beside others. */
+/** Sockets that are being read are not listed. */
 function withoutRead({ sockets }: SkcheckReport) {
   const isRead = ({ stalled }: SkcheckSocket) => stalled.verdict === 'reading';
-  const shown = sockets.filter((socket) => !isRead(socket));
-  return shown.length === 0 ? { shown: sockets, read: [] } : { shown, read: sockets.filter(isRead) };
+  return { shown: sockets.filter((socket) => !isRead(socket)), read: sockets.filter(isRead) };
 }
 
 function readWords(read: readonly SkcheckSocket[]): string[] {
@@ -226,8 +226,8 @@ function readWords(read: readonly SkcheckSocket[]): string[] {
   const pinned = formatSize(read.reduce((sum, one) => sum + one.pinned.likely, 0));
   return [
     read.length === 1
-      ? `1 more socket is being read and pins about ${pinned} (-v lists it).`
-      : `${formatCount(read.length)} more sockets are being read and pin about ${pinned} (-v lists them).`,
+      ? `1 other socket with data is being read and pins about ${pinned} (-v lists it).`
+      : `${formatCount(read.length)} other sockets with data are being read and pin about ${pinned} (-v lists them).`,
   ];
 }
 
@@ -327,10 +327,10 @@ const narrowBounds: Column<Row> = {
 };
 
 /**
- * Returns `0.84-2.9 MiB` with the unit once if both ends share it; `0.84 MiB-?`: the upper bound is unknown.
+ * Returns `0.84-2.9 MiB` with the unit once if both ends share it; `≥ 0.84 MiB`: the upper bound is unknown.
  */
 export function formatRange(low: number, high: number | null): string {
-  if (high === null) return `${formatSize(low)}-?`;
+  if (high === null) return `≥ ${formatSize(low)}`;
   const [from, to] = [formatSize(low), formatSize(high)];
   const unit = to.slice(to.indexOf(' '));
   return from.endsWith(unit) && unit.startsWith(' ') ? `${from.slice(0, -unit.length)}-${to}` : `${from}-${to}`;

@@ -48,7 +48,7 @@ export function socketsText(
   } else if (groups) {
     parts.push(groupsTable(groups.slice(0, limit), by, width));
   } else {
-    parts.push(socketsTable(entries.slice(0, limit), verbose, width));
+    parts.push(socketsTable(entries.slice(0, limit), verbose, width), said(MEANS, width));
   }
   if (all > limit) {
     const what = groups ? 'groups' : 'sockets';
@@ -74,7 +74,8 @@ function nextSubject(entries: readonly CensusEntry[], processes: readonly Group[
   const [entry] = entries;
   if (!entry || entry.total.pinnedBytes === 0) return undefined;
   const [holder] = entry.holders;
-  if (holder) return `--pid ${holder.pid} --fd ${holder.fd}`;
+  const isOne = entries.filter(({ holders: [one] }) => one?.pid === holder?.pid).length === 1;
+  if (holder) return isOne ? `--pid ${holder.pid} --fd ${holder.fd}` : `--pid ${holder.pid}`;
   return `--sock ${hex(entry.socket.sock)}`;
 }
 
@@ -83,6 +84,9 @@ function said(text: string, width: number | null): string {
   return wrap(text, width).join('\n');
 }
 
+const MEANS =
+  'PINNED: memory that is in use until the data is read or the socket is closed. RATIO: PINNED divided by PAYLOAD.';
+
 const NOTHING = 'No sockets to list. Sockets that pin no memory are listed with --all.';
 
 function headline(answer: CensusAnswer): string {
@@ -90,13 +94,16 @@ function headline(answer: CensusAnswer): string {
   if (sockets.length === 0 && !(total.complete && answer.complete))
     return 'No sockets found: the structures that lead to them could not be read.';
   const holding = sockets.filter((entry) => entry.total.pinnedBytes > 0).length;
-  const pinned = `${formatCount(holding)} of ${formatCount(sockets.length)} sockets pin ${atLeast(total)}${formatSize(total.pinnedBytes)} for ${formatSize(total.payloadBytes)} of payload.`;
+  const amount = `${atLeast(total)}${formatSize(total.pinnedBytes)} of memory for ${formatSize(total.payloadBytes)} of data`;
+  const count = `${formatCount(holding)} of ${formatCount(sockets.length)} sockets`;
+  const isSmall = total.complete && answer.complete && total.pinnedBytes < SMALL_BYTES;
+  const pinned = isSmall ? `No socket pins much memory: ${count} pin ${amount}.` : `${count} pin ${amount}.`;
   const [top] = processes;
   if (!top || top.total.pinnedBytes === 0) return pinned;
   const share = Math.round((top.total.pinnedBytes / total.pinnedBytes) * 100);
   const held = share === 100 ? 'almost all' : `${share} %`;
   const part = top.total.pinnedBytes === total.pinnedBytes ? 'all' : held;
-  return `${pinned} ${ownerText(top.key)} holds ${part} of the pinned memory.`;
+  return isSmall ? pinned : `${pinned} ${ownerText(top.key)} holds ${part} of it.`;
 }
 
 function ownerText(key: string): string {
@@ -104,7 +111,8 @@ function ownerText(key: string): string {
 }
 
 function socketsTable(entries: readonly CensusEntry[], verbose: boolean, width: number | null): string {
-  const { heading, rows, note } = tableLines(SOCKET_COLUMNS, entries, width);
+  const columns = SOCKET_COLUMNS.filter(({ heading }) => heading !== BLOCKS);
+  const { heading, rows, note } = tableLines(columns, entries, width);
   const lines = [heading];
   rows.forEach((row, index) => {
     lines.push(row);
@@ -115,6 +123,9 @@ function socketsTable(entries: readonly CensusEntry[], verbose: boolean, width: 
   return lines.join('\n');
 }
 
+/** Allocations by order: a detail, which -v has below each row. */
+const BLOCKS = 'BLOCKS';
+
 /** A line for each socket. */
 export const SOCKET_COLUMNS: readonly Column<CensusEntry>[] = [
   {
@@ -122,7 +133,7 @@ export const SOCKET_COLUMNS: readonly Column<CensusEntry>[] = [
     value: ({ total }) => `${total.complete ? '' : '≥ '}${formatSize(total.pinnedBytes)}`,
     align: 'right',
   },
-  { heading: 'BLOCKS', value: blocksText, align: 'right', spare: 5 },
+  { heading: BLOCKS, value: blocksText, align: 'right', spare: 5 },
   { heading: 'PAYLOAD', value: ({ total }) => formatSize(total.payloadBytes), align: 'right' },
   { heading: 'RATIO', value: ratioText, align: 'right', spare: 2 },
   { heading: 'QUEUE', value: busiestQueue, spare: 3 },
@@ -288,7 +299,7 @@ function outsideQueuesText({ outsideQueues }: CensusAnswer, verbose: boolean, wi
       (line, at) => `  ${(at === 0 ? (sizes[index] ?? '') : '').padStart(column)}  ${line}`,
     ),
   );
-  if (small.length > 0) lines.push(...wrap(smallText(small, rows.length > 0), width));
+  if (small.length > 0 && rows.length > 0) lines.push(...wrap(smallText(small), width));
   if (verbose && empty.length > 0) lines.push(...wrap(`${empty.length} other places hold none.`, width));
   const parts = rows.length > 0 ? ['Network memory outside socket queues:', ...lines] : lines;
   if (apart?.status === 'counted' && apart.code === 'other-pages') {
@@ -301,10 +312,9 @@ function outsideQueuesText({ outsideQueues }: CensusAnswer, verbose: boolean, wi
   return parts.join('\n');
 }
 
-function smallText(rows: readonly OutsideRow[], hasOthers: boolean): string {
+function smallText(rows: readonly OutsideRow[]): string {
   const bytes = rows.reduce((sum, row) => sum + (row.bytes ?? 0), 0);
   const known = rows.every((row) => row.bytes !== null) ? '' : 'at least ';
-  const places = `${rows.length}${hasOthers ? ' other' : ''} ${rows.length === 1 ? 'place' : 'places'}`;
-  const what = hasOthers ? 'Small amounts' : 'Network memory outside socket queues: small amounts';
-  return `${what} in ${places}, ${known}${formatSize(bytes)} in total (-v lists them).`;
+  const places = `${rows.length} other ${rows.length === 1 ? 'place' : 'places'}`;
+  return `Small amounts in ${places}, ${known}${formatSize(bytes)} in total (-v lists them).`;
 }

@@ -87,9 +87,11 @@ export function taskStacksText(
     ...groups
       .slice(0, limit)
       .map((group) => [wrapped(ownersText(group.tasks, verbose)), ...framesText(group, verbose)].join('\n')),
-    ...(groups.slice(0, limit).some(isStopped)
-      ? [wrapped('stop_this_cpu: another CPU stopped it, for a panic or a reboot.')]
-      : []),
+    ...MEANINGS.flatMap(([name, words]) =>
+      groups.slice(0, limit).some(({ frames }) => frames.some(({ symbol }) => symbol?.name === name))
+        ? [wrapped(`${name}: ${words}`)]
+        : [],
+    ),
     ...(hidden.length > 0
       ? [
           wrapped(
@@ -100,9 +102,14 @@ export function taskStacksText(
   ].join('\n\n');
 }
 
-function isStopped({ frames }: StackGroup): boolean {
-  return frames.some(({ symbol }) => symbol?.name === 'stop_this_cpu');
-}
+/** Functions in which the stack of a CPU ends, and why. */
+const MEANINGS: readonly (readonly [name: string, words: string])[] = [
+  ['stop_this_cpu', 'another CPU stopped it, for a panic or a reboot.'],
+  [
+    'panic',
+    'the kernel stopped the machine here. The task is not necessarily the cause: kdump-mem triage of this dump reports that.',
+  ],
+];
 
 function plural(count: number, word: string): string {
   return count === 1 ? word : `${word}s`;

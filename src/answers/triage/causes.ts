@@ -101,11 +101,11 @@ export function conclusionSentences(
   const { largestPid, largestComm, largestRssBytes } = figures;
   const process = `pid ${largestPid} (${escapeText(String(largestComm))})`;
   const { cgroup, useBytes, freeBytes } = figures;
-  const ofTotal = `${percent(bytes, managedBytes)} of ${cgroup == null ? 'MemTotal' : 'its limit'}`;
+  const ofTotal = `${percent(bytes, managedBytes)} of ${cgroup == null ? 'memory' : 'its limit'}`;
   const when = cgroup == null ? 'when memory ran out' : `when ${cgroupWords(cgroup)} reached its limit`;
   if (confidence === 'unknown' && useBytes != null)
     return [
-      `Cause not found: ${size(useBytes)} (${percent(useBytes, managedBytes)} of MemTotal) is ${USE_WORDS[String(figures.use)] ?? '?'}, and no finding explains it.`,
+      `Cause not found: ${size(useBytes)} (${percent(useBytes, managedBytes)} of memory) is ${USE_WORDS[String(figures.use)] ?? '?'}, and no finding explains it.`,
     ];
   if (confidence === 'unknown')
     return [
@@ -141,11 +141,18 @@ export function conclusionSentences(
         : 'The kernel needs memory below the higher zones (lowmem): a 64-bit kernel has no such limit.',
     ];
   if (cause === null) {
-    const held = `${label}: ${when}, ${size(bytes)} (${ofTotal}) was ${escapeText(String(counter))}`;
+    if (confidence === 'likely' && cgroup != null && largestPid != null)
+      return [
+        `${label}: ${process} had most of the memory of ${cgroupWords(cgroup)}: RSS ${size(largestRssBytes)}, limit ${size(managedBytes)}.`,
+        'Before you raise the limit, check whether the process grew: this log does not show it.',
+      ];
+    // The kind of memory is a fact, and no cause.
+    const held = `Largest use ${when}: ${escapeText(String(counter))}, ${size(bytes)} (${ofTotal})`;
     if (cache !== '') return [`${held}; ${cache}.`];
+    const doubt = 'The log does not show what grew: compare with normal use.';
     return largestPid == null
-      ? [`${held}.`]
-      : [`${held}.`, `Largest process: ${process}, RSS ${size(largestRssBytes)}.`];
+      ? [`${held}.`, doubt]
+      : [`${held}; largest process: ${process}, RSS ${size(largestRssBytes)}.`, doubt];
   }
   const explaining = findings[cause]!;
   const [headline] = findingSentences(explaining);
@@ -160,21 +167,24 @@ export function conclusionSentences(
     ];
   const bare = ['unread-sockets', 'hard-lockup'].includes(explaining.code) ? named.replace(/^[^:]*: /, '') : named;
   if (bytes == null) {
-    const of = findings[effect]?.code === 'panic' ? ' of the panic' : '';
-    return cause === effect ? [] : [`${label}${of}: ${bare}.`];
+    if (cause === effect) return [];
+    const [, name] = /^([A-Z][a-z ]+): /.exec(findingSentences(findings[effect]!)[0]) ?? [];
+    const of = name === undefined ? '' : ` of the ${name.toLowerCase()}`;
+    return [
+      `${label}${of}: ${bare}.`,
+      ...(explaining.code === 'hard-lockup' ? ['Why that CPU stopped is unknown: its stack trace may show it.'] : []),
+    ];
   }
   // Its name adds nothing here: "Memory pinned by sockets: 16 sockets …".
   const pinned = explaining.code === 'vmalloc' ? named : named.replace(/^[^:]*: /, '');
-  const said = `${label}: ${pinned}${figures.unreadSockets == null ? '' : ', and are not read'}.`;
+  const said = `${label}: ${pinned}${figures.unreadSockets == null ? '' : ', because the process does not read them'}.`;
   const counted =
     managedBytes == null
-      ? `${size(shortfallBytes)} is in no kernel counter; these sockets explain ${percent(bytes, shortfallBytes)} of it.`
-      : `When memory ran out, ${size(shortfallBytes)} was in no counter of the OOM report; these sockets explain ${percent(bytes, shortfallBytes)} of it.`;
+      ? `That is ${percent(bytes, shortfallBytes)} of the ${size(shortfallBytes)} that no kernel counter includes.`
+      : `The OOM report leaves ${size(shortfallBytes)} unexplained, and this is ${percent(bytes, shortfallBytes)} of it.`;
   const wrong =
     largestPid == null || Number(largestRssBytes) < Number(bytes)
       ? []
-      : [
-          `${process} used more, ${size(largestRssBytes)} (RSS): if this is more than it normally uses, it is a cause too.`,
-        ];
+      : [`${process} has more, RSS ${size(largestRssBytes)}, which may be its normal use.`];
   return [said, counted, ...wrong];
 }

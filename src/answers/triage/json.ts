@@ -1,10 +1,8 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { leaves } from '../../account/memory/tree.js';
-import { releaseOf, type TriageAnswer } from '../../triage/answer.js';
-import type { CauseFacts } from '../../triage/causes.js';
+import { causeFacts, releaseOf, type TriageAnswer } from '../../triage/answer.js';
 import type { Evidence, Finding } from '../../triage/finding.js';
 import type { Unread } from '../../triage/host-reader.js';
-import { leavesComplete } from '../../walk/warnings.js';
 import { kernelJson } from '../kernel-json.js';
 import { textLogJson } from '../log/render.js';
 import { capturedJson, pastedJson } from '../origin.js';
@@ -12,25 +10,6 @@ import { frameJson, stopJson } from '../task-stacks/render.js';
 import { causesJson } from './causes.js';
 import type { TriageJson } from './schema.js';
 import { adviceWords, findingWords } from './words.js';
-
-/** Facts for causes: the uptime is the time of the findings about memory. */
-export function causeFacts({ host, machine, lost, memory, warnings, complete }: CauseSources): CauseFacts {
-  // Causes rest on figures of the log and of memory: another unread check makes none of these doubtful.
-  if (host)
-    return {
-      uptimeSeconds: host.uptimeSeconds,
-      complete: warnings.length === 0 && lost?.overwritten === 0,
-      socketsUncounted: ['counters', 'pageflags'].includes(memory?.source ?? ''),
-    };
-  if (!machine) return { uptimeSeconds: undefined, complete };
-  const { clock } = machine;
-  return {
-    uptimeSeconds: clock && Number(clock.uptime) / 1e9,
-    complete: warnings.every(leavesComplete) && memory?.complete === true,
-  };
-}
-
-type CauseSources = Pick<TriageAnswer, 'host' | 'machine' | 'lost' | 'memory' | 'warnings' | 'complete'>;
 
 /** Warnings of an answer, with one for each unread source that none of them names. */
 export function withUnread(warnings: TriageAnswer['warnings'], unread: readonly Unread[]): TriageJson['warnings'] {

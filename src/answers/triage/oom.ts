@@ -57,9 +57,8 @@ export function oomLines(
   if (verbose && oom.byName.length > 0)
     lines.push(...wrap('RSS here is the kernel’s counter, which may lag by some pages per CPU.', width));
   lines.push(...survivorLines(oom, figures, width));
-  for (const { path, counters } of oom.memcgs.slice(0, verbose ? MANY : 1))
-    lines.push(...memcgLine(path, counters, width));
   if (!verbose) return lines;
+  for (const { path, counters } of oom.memcgs.slice(0, MANY)) lines.push(...memcgLine(path, counters, width));
   lines.push(...machineLines(figures, width));
   if (oom.stack.length > 0)
     lines.push(

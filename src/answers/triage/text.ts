@@ -1,10 +1,10 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
-import { leaves } from '../../account/memory/tree.js';
 import { escapeText } from '../../base/escape.js';
 import { formatCount, formatSize } from '../../base/size.js';
 import { grouped } from '../../base/util.js';
 import type { Pasted } from '../../records/pasted.js';
 import type { TriageAnswer } from '../../triage/answer.js';
+import { causeFacts } from '../../triage/answer.js';
 import { causesOf } from '../../triage/causes.js';
 import { type Evidence, type Finding, SEVERITIES } from '../../triage/finding.js';
 import { FINDINGS } from '../../triage/findings/all.js';
@@ -12,13 +12,12 @@ import { cgroupWords, type Declarations } from '../../triage/findings/declared.j
 import type { HostCheckName, Unread } from '../../triage/host-reader.js';
 import { CORRUPTIONS_EXPLAINED } from '../explain/findings.js';
 import { logTime, textLogWords } from '../log/render.js';
-import { headline } from '../memory/sentences.js';
+import { groupsWords } from '../memory/sentences.js';
 import { ownerWords } from '../memory/words.js';
 import { capturedWords, pastedWords } from '../origin.js';
 import { framesText } from '../task-stacks/render.js';
 import { wrap } from '../text/cut.js';
 import { concluded, conclusionSentences, type FindingTree } from './causes.js';
-import { causeFacts } from './json.js';
 import { oomLines } from './oom.js';
 import { adviceWords, findingSentences, othersWords, rulesLines, titleWords } from './words.js';
 
@@ -29,15 +28,17 @@ export interface TriageTextOptions {
   readonly source: string;
   /** Shows everything that findings are based on, and commands for more. */
   readonly verbose?: boolean | undefined;
-  /** Why the finding is below another one: `Follows from [oom-kill].` */
+  /** Why the finding is below another one: `Caused by [oom-kill].` */
   readonly relation?: string | undefined;
+  /** The finding is below its cause, which has what both share. */
+  readonly isEffect?: boolean | undefined;
   /** Colours of severities; undefined: none. */
   readonly paint?: ((style: 'red' | 'yellow' | 'dim', text: string) => string) | undefined;
 }
 
 /** Notes have no colour. */
 const STYLES = { critical: 'red', warning: 'yellow' } as const;
-const RELATIONS = { follows: 'Follows from', probable: 'Probably follows from' } as const;
+const RELATIONS = { follows: 'Caused by', probable: 'Probably caused by' } as const;
 const LABELS = { critical: 'CRITICAL', warning: 'WARNING ', note: 'NOTE    ' } as const;
 
 /** Summary, unread sources, findings, memory, and the next command. */
@@ -46,24 +47,30 @@ export function triageText(answer: TriageAnswer, options: TriageTextOptions): st
   const { width, verbose, source } = options;
   const { sentences, trees, earlier, next } = concluded(findings, causeFacts(answer));
   const missing = host?.pasted && !verbose ? pastedText(host.pasted) : unreadWords(unread, verbose);
-  const lines = [...summaryLines(answer, options), ...conclusionLines(sentences, options)];
+  const lines = [...summaryLines(answer, options), ...conclusionLines(sentences, options), ''];
+  const add = (text: string) => lines.push(...wrap(text, width), '');
+  // The source of standard input cannot be read again.
+  const command =
+    source === '-'
+      ? undefined
+      : (next ?? (logs ? 'log' : (trees.find(({ finding }) => finding.next)?.finding.next ?? lastCommand(answer))));
+  const linesOf = linesIn(answer, command);
+  lines.push(...treeLines(trees, options, linesOf));
+  if (earlier.length > 0) lines.push('Earlier:', ...treeLines(earlier, options, linesOf));
   if (missing !== undefined) {
     const isMinor = lacksOneProcess(answer);
-    lines.push(...wrap(missing, width).map((line) => (isMinor && options.paint ? options.paint('dim', line) : line)));
+    const shown = wrap(missing, width).map((line) => (isMinor && options.paint ? options.paint('dim', line) : line));
+    lines.push(...shown, '');
   }
-  lines.push('', ...treeLines(trees, options, linesIn(answer)));
-  if (earlier.length > 0) lines.push('Earlier:', ...treeLines(earlier, options, linesIn(answer)));
-  const add = (text: string) => lines.push(...wrap(text, width), '');
   if (!logs && verbose) add(`Checked: ${checked.join(', ')}.`);
-  lines.push(...wrap(memory ? memoryWords(memory, findings) : noMemoryWords(answer), width));
+  const breakdown = memory ? memoryWords(memory, verbose) : noMemoryWords(answer);
+  if (breakdown !== undefined) lines.push(...wrap(breakdown, width));
   const held = holdersWords(answer);
   if (held !== undefined) lines.push(...wrap(held, width));
   lines.push('');
   for (const line of answer.rules ? rulesLines(answer.rules) : []) lines.push(...wrap(line, width));
   if (answer.rules) lines.push('');
   for (const line of lostLines(answer)) add(line);
-  // The text of standard input cannot be read again.
-  const command = source === '-' ? undefined : (next ?? (logs ? 'log' : lastCommand(answer)));
   if (command !== undefined) lines.push(`Next: ${hostCommand(command, source)}`);
   if (logs) lines.push(...thereLines(trees[0]?.finding));
   return lines.join('\n').trimEnd();
@@ -120,19 +127,24 @@ function summaryLines(answer: TriageAnswer, { width, source }: TriageTextOptions
   return wrap(`${name}${textLogWords(only.log)}. ${summary(answer)}`, width);
 }
 
-/** How a finding is printed: of a host with its command, of a text log with its title and what damaged it. */
-function linesIn({ host, logs }: TriageAnswer): typeof findingLines {
+/**
+ * How a finding is printed: of a host with its command, of a text log with its title and what damaged it.
+ *
+ * @param last the command that ends the answer
+ */
+function linesIn({ host, logs }: TriageAnswer, last: string | undefined): typeof findingLines {
   if (host)
     return ({ next, ...rest }, options) => {
       const lines = findingLines(rest, options);
-      return next === undefined || options.source === '-'
+      return next === undefined || next === last || options.source === '-'
         ? lines
         : [...lines, ...indented([`More: ${hostCommand(next, options.source)}`])];
     };
   if (!logs) return findingLines;
   return (finding, options) => {
     const corrupted = finding.report?.corrupted;
-    const note = corrupted == null ? [] : wrap(CORRUPTIONS_EXPLAINED[corrupted].means, roomIn(options));
+    const note =
+      corrupted == null || options.isEffect ? [] : wrap(CORRUPTIONS_EXPLAINED[corrupted].means, roomIn(options));
     return [...findingLines(finding, options, true), ...indented(note)];
   };
 }
@@ -143,27 +155,27 @@ export function hostCommand(next: string, source: string): string {
   return source === '--live' ? escapeText(next) : `${escapeText(next)} ${source}`;
 }
 
-/** The memory breakdown; beside free blocks below a watermark, with the free memory that is no part of them. */
-export function memoryWords(memory: MemoryAnswer, findings: readonly Finding[]): string {
-  const lists = leaves(memory.memory).find(({ category }) => category === 'free-cpu-lists');
-  const isShort = findings.some(({ code }) => code === 'low-memory');
-  const more =
-    isShort && lists?.bytes
-      ? ` ${formatSize(lists.bytes)} of the free memory is on per-CPU free lists, which watermarks do not count.`
-      : '';
-  return `Memory: ${headline(memory)}${more}`;
+/** The groups of the memory breakdown. */
+export const memoryWords = (memory: MemoryAnswer, verbose = false): string => `Memory: ${groupsWords(memory, verbose)}`;
+
+/** Why there is no memory breakdown; undefined: an OOM report of a log has holders. */
+function noMemoryWords({ logs, holders }: TriageAnswer): string | undefined {
+  if (!logs) return 'Memory: not available.';
+  return holders ? undefined : 'Memory: not in this log.';
 }
 
-/** Why there is no memory breakdown. */
-function noMemoryWords({ logs, holders }: TriageAnswer): string {
-  if (!logs) return 'Memory: not available.';
-  return holders ? 'Memory: only in the OOM reports of this log.' : 'Memory: not in this log.';
-}
+/** Smaller shares of memory are no holder that matters. */
+const LEAST_HELD = 0.01;
+
+/** What a name is, where it does not say so itself. */
+const KIND_WORDS: Partial<Record<string, string>> = { cache: 'slab cache ', caller: 'kernel function ' };
 
 /** The largest holders of memory, and the processes that could not be read; undefined: unknown. */
-export function holdersWords({ logs, holders }: TriageAnswer): string | undefined {
+export function holdersWords({ logs, holders, memory }: TriageAnswer): string | undefined {
   if (!holders) return undefined;
-  const { largest, unreadProcesses, hidden } = holders;
+  const { unreadProcesses, hidden } = holders;
+  const least = LEAST_HELD * (memory?.memory.bytes ?? 0);
+  const largest = holders.largest.filter(({ bytes }) => bytes >= least);
   const named = largest.map(({ kind, name, pid, processes, bytes }) => {
     const shown = escapeText(name);
     const owner =
@@ -175,13 +187,14 @@ export function holdersWords({ logs, holders }: TriageAnswer): string | undefine
             ? `memory outside of processes, of ${pid === null ? shown : `pid ${pid} (${shown})`}`
             : kind === 'pipes'
               ? `pipes of ${(processes ?? 1) > 1 ? `${formatCount(processes ?? 0)} processes named ${shown}` : `pid ${pid} (${shown})`}, at most`
-              : ownerWords({ kind, name, bytes, ...(pid === null ? {} : { pid }) });
+              : `${KIND_WORDS[kind] ?? ''}${ownerWords({ kind, name, bytes, ...(pid === null ? {} : { pid }) })}`;
     return `${owner} ${formatSize(bytes)}`;
   });
   const noun = unreadProcesses === 1 ? 'process' : 'processes';
   const more = unreadProcesses > 0 ? [`${formatCount(unreadProcesses)} ${noun} that could not be read`] : [];
   if (hidden) more.push('processes that /proc does not list');
   const label = logs ? 'Largest holders at the last OOM kill' : 'Largest holders';
+  if (largest.length === 0 && holders.largest.length > 0) named.push('none has 1 % of memory');
   const all = [...named, ...more];
   return all.length === 0 ? undefined : `${label}: ${all.join(', ')}.`;
 }
@@ -203,19 +216,23 @@ const MOST_UNREAD = 4;
 /** Problems that it names of one source. */
 const MOST_HIDDEN = 2;
 
-/** What was not read, and what that may hide; undefined: nothing. */
+/** What was not checked, and why; undefined: nothing. */
 export function unreadWords(unread: readonly Unread[], verbose = false): string | undefined {
   if (unread.length === 0) return undefined;
   // One unreadable file may hide several things.
-  const all = [...grouped(unread, ({ why }) => why)].map(([why, of]) => {
+  const hidden = [...grouped(unread, ({ why }) => why)].map(([why, of]) => {
     const hides = [...new Set(of.map((one) => one.hides))];
     const listed = verbose || hides.length <= MOST_HIDDEN + 1 ? hides : hides.slice(0, MOST_HIDDEN);
     const others = hides.length > listed.length ? [`${hides.length - listed.length} other problems`] : [];
-    return `${escapeText(why)} (this may hide ${[...listed, ...others].join(', and ')})`;
+    return { what: [...listed, ...others].join(', '), why: escapeText(why) };
   });
+  // The same may be hidden for several reasons.
+  const all = [...grouped(hidden, ({ what }) => what)].map(
+    ([what, of]) => `${what} (${of.map(({ why }) => why).join(', and ')})`,
+  );
   const listed = verbose ? all : all.slice(0, MOST_UNREAD);
   const more = all.length - listed.length;
-  return `Not read: ${listed.join('; ')}${more > 0 ? `; ${more} more (-v lists them)` : ''}.`;
+  return `Not checked: ${listed.join('; ')}${more > 0 ? `; ${more} more (-v lists ${more === 1 ? 'it' : 'them'})` : ''}.`;
 }
 
 /** Host, kernel, state or time, and number of findings; escaped. Of text logs only the number of findings. */
@@ -247,7 +264,7 @@ const linuxWords = (release: string) => (release === '' ? 'Linux' : `Linux ${esc
 function foundWords(answer: TriageAnswer): string {
   const [now, then] = [false, true].map((past) => answer.findings.filter((one) => (one.past === true) === past));
   const counts = SEVERITIES.flatMap((severity) => {
-    const count = then?.filter((one) => one.severity === severity).length ?? 0;
+    const count = entries(then?.filter((one) => one.severity === severity) ?? []);
     return count === 0 ? [] : [`${count} ${severity}${count === 1 || severity === 'critical' ? '' : 's'}`];
   });
   const earlier = counts.length === 0 ? '' : ` Earlier: ${counts.join(', ')}.`;
@@ -275,7 +292,7 @@ function presentWords(answer: TriageAnswer): string {
     if (lacksOneProcess(answer)) return `No problems found in what could be read. Checked: ${checkedWords(checked)}.`;
     return `No findings, but not every check could be completed. Completed: ${checkedWords(checked)}.`;
   }
-  if (isAllClear(answer)) return `No problems found. Checked: ${checkedWords(checked)}.`;
+  if (isAllClear(answer)) return notes === undefined ? 'No problems found. All checks were completed.' : `${notes}.`;
   return rules?.silenced.length
     ? 'No findings except those silenced by rules.'
     : 'No findings, but some data could not be read (see the warnings).';
@@ -311,18 +328,21 @@ function checkedWords(checked: readonly HostCheckName[]): string {
  * @param missing why there may be more, if the answer is incomplete
  */
 function severeWords(findings: readonly Finding[], complete: boolean, missing: string): string | undefined {
-  const [grave, wrong] = (['critical', 'warning'] as const).map(
-    (severity) => findings.filter((finding) => finding.severity === severity).length,
+  const [grave, wrong, notes] = SEVERITIES.map((severity) =>
+    entries(findings.filter((one) => one.severity === severity)),
   );
   if (!grave && !wrong) return undefined;
-  const parts = [`${grave} critical`, `${wrong} ${wrong === 1 ? 'warning' : 'warnings'}`];
-  if (complete) return `${parts.join(', ')}.`;
-  return `${[...(grave ? [parts[0]] : []), ...(wrong ? [parts[1]] : [])].join(', ')}, and possibly more: ${missing}.`;
+  const parts = [
+    ...(grave ? [`${grave} critical`] : []),
+    ...(wrong ? [`${wrong} ${wrong === 1 ? 'warning' : 'warnings'}`] : []),
+    ...(notes ? [`${notes} ${notes === 1 ? 'note' : 'notes'}`] : []),
+  ];
+  return `${parts.join(', ')}${complete ? '' : `, and possibly more: ${missing}`}.`;
 }
 
 /** The number of findings if none is critical or a warning; undefined: there is none at all. */
 function notesWords(findings: readonly Finding[]): string | undefined {
-  const count = findings.length;
+  const count = entries(findings);
   if (count === 0) return undefined;
   return `No critical findings or warnings, ${count} ${count === 1 ? 'note' : 'notes'}`;
 }
@@ -338,29 +358,40 @@ function isAllClear(answer: TriageAnswer): boolean {
 /** A finding: headline and code, further sentences, evidence, and with -v the command that shows more. */
 export function findingLines(
   finding: Finding,
-  { width, source, verbose, relation, paint = (_, text) => text }: TriageTextOptions,
+  { width, source, verbose, relation, isEffect = false, paint = (_, text) => text }: TriageTextOptions,
   titled = verbose === true,
 ): string[] {
   const { severity, code, evidence, next } = finding;
   const room = roomIn({ width });
-  const [headline, ...sentences] = findingSentences(finding, verbose);
-  const details = [...(relation === undefined ? [] : [relation]), ...sentences];
+  const [headline, ...sentences] = findingSentences(finding, verbose, isEffect);
+  // The sentences of an OOM report have all of its lines that people read.
+  const isSaid = !verbose && ((finding.oom && finding.figures.outcome !== 'unknown') || code === 'hung-task');
+  const time = isSaid && finding.figures.secondsAgo === undefined ? timeWords(evidence[0]) : [];
+  const details = [...(relation === undefined ? [] : [relation]), ...time, ...sentences];
   const [first = '', ...rest] = wrap(`${headline.replace(/\.$/, '')} [${code}]`, room);
   const label = LABELS[severity];
   const painted = severity === 'note' ? label : paint(STYLES[severity], label);
   const lines = [`${painted}  ${first}`, ...indented(rest)];
   if (details.length > 0) lines.push(...indented(wrap(details.join(' '), room)));
   // Nobody reports an OOM kill as a bug of the kernel.
-  const hasTitle = titled && (verbose || code !== 'oom-kill');
+  const hasTitle = titled && (verbose || (code !== 'oom-kill' && !isEffect));
   const title = hasTitle ? titleWords(finding) : undefined;
-  if (title !== undefined) lines.push(...indented(wrap(`Title for bug reports: ${title}`, room)));
+  if (title !== undefined) lines.push(...indented(wrap(`Search the web for: ${title}`, room)));
   const advice = adviceWords(finding);
   if (advice !== undefined) lines.push(...indented(wrap(`Action: ${advice}`, room)));
-  if (!verbose && (severity === 'note' || finding.past)) return lines;
-  for (const one of evidence) lines.push(...indented(evidenceLines(one, room, verbose === true)));
+  if (!verbose && (severity === 'note' || finding.past || isEffect)) return lines;
+  for (const one of isSaid ? [] : evidence) lines.push(...indented(evidenceLines(one, room, verbose === true)));
   if (finding.oom) lines.push(...indented(oomLines(finding, room, verbose === true)));
   if (verbose && next !== undefined) lines.push(...indented([`More: kdump-mem ${escapeText(next)} ${source}`]));
   return lines;
+}
+
+/** The time of a log line as it is printed; none: the log has no times. */
+function timeWords(one: Evidence | undefined): string[] {
+  if (one?.kind !== 'log' || (one.timestamp === null && (one.printedTime ?? '') === '')) return [];
+  return [
+    `Time: ${logTime(one.timestamp, one.printedTime).replace(/^\[ *(.*)\]$/, '$1')}${one.timestamp === null ? '' : ' s after boot'}.`,
+  ];
 }
 
 const INDENT = ' '.repeat(10);
@@ -377,7 +408,11 @@ function roomIn({ width }: Pick<TriageTextOptions, 'width'>): number | null {
 const FEW = 12;
 
 function evidenceLines(one: Evidence, room: number | null, verbose: boolean): string[] {
-  if (one.kind === 'log') return wrap(`${logTime(one.timestamp, one.printedTime)} ${escapeText(one.text)}`, room);
+  if (one.kind === 'log') {
+    const isTimed = one.timestamp !== null || (one.printedTime ?? '') !== '';
+    const time = isTimed ? `${logTime(one.timestamp, one.printedTime)} ` : '';
+    return wrap(`${time}${escapeText(one.text)}`, room);
+  }
   const lines = framesText(one, verbose);
   const left = lines.length - FEW;
   return verbose || left <= 1 ? lines : [...lines.slice(0, FEW), `    … ${left} more (-v)`];
@@ -400,7 +435,8 @@ export function treeLines(
 ): string[] {
   return alike(trees).flatMap(({ tree, others }) => {
     const relation = relationWords(tree, above);
-    const lines = linesOf(tree.finding, { ...options, relation });
+    const isEffect = tree.relation !== undefined && tree.relation !== 'part';
+    const lines = linesOf(tree.finding, { ...options, relation, isEffect });
     if (options.verbose) for (const { finding } of others) lines.push('', ...linesOf(finding, options));
     else if (others.length > 0) {
       const words = othersWords(others.map(({ finding }) => finding));
@@ -415,18 +451,17 @@ export function treeLines(
 /** Why a finding is below another one; a part of the one above needs no words. */
 function relationWords(tree: FindingTree, above: Finding | undefined): string | undefined {
   if (tree.relation === 'part') return undefined;
-  return tree.relation && above ? `${RELATIONS[tree.relation]} [${above.code}].` : causeWords(tree);
+  // A CPU that waits for another one is stuck in any process.
+  const victim = tree.finding.code === 'soft-lockup' ? ', not by this process' : '';
+  return tree.relation && above ? `${RELATIONS[tree.relation]} [${above.code}]${victim}.` : causeWords(tree);
 }
 
 /** Says of a finding without one above it that it is the cause of those below it; undefined: there are none. */
-function causeWords({ finding, below }: FindingTree): string | undefined {
+function causeWords({ below }: FindingTree): string | undefined {
   const effects = below.flatMap(({ relation }) => (relation === 'part' ? [] : [relation]));
   if (effects.length === 0) return undefined;
   const cause = effects.includes('follows') ? 'Cause' : 'Probable cause';
-  const isBelowWorse = below.some(
-    (one) => SEVERITIES.indexOf(one.finding.severity) < SEVERITIES.indexOf(finding.severity),
-  );
-  return `${cause} of the ${isBelowWorse ? 'more severe findings' : 'findings'} indented below.`;
+  return `${cause} of the ${effects.length === 1 ? 'finding' : 'findings'} indented below.`;
 }
 
 /** The conclusion below the summary: no line without one. */
@@ -453,6 +488,9 @@ function alike(trees: readonly FindingTree[]): Alike[] {
   }
   return [...groups.values()].map(([tree, ...others]) => ({ tree, others }));
 }
+
+/** Number of findings as they are printed: like ones together. */
+const entries = (findings: readonly Finding[]): number => new Set(findings.map(keyOf)).size;
 
 function keyOf(finding: Finding): Finding | string {
   const { code, severity, figures, past } = finding;

@@ -9,8 +9,23 @@ import type { Adjusted, RulesOutcome } from './schema.js';
 /** Bounds that differ by more say little: only -v shows them. */
 const WIDE = 4;
 
-/** Figures without an upper bound that is far above the lower one, and without a lower one that is far below the estimate. */
-function withoutWideBounds(of: Figures): Figures {
+/** Figures that repeat what the cause above an effect says. */
+const OF_CAUSE: Readonly<Record<string, readonly string[]>> = {
+  'oom-kill': ['unattributedBytes', 'largestPid', 'shortage'],
+  panic: ['cause', 'pid'],
+  'soft-lockup': ['symbol'],
+};
+
+/** Figures without those that the finding above has. */
+function withoutCause(code: string, of: Figures): Figures {
+  return { ...of, ...Object.fromEntries((OF_CAUSE[code] ?? []).map((name) => [name, null])) };
+}
+
+/**
+ * Figures without an upper bound that is far above the lower one, without a lower one that is far below the estimate,
+ * and without what a kill would have freed.
+ */
+function withoutDetails({ freedIfKilledBytes: _, ...of }: Figures): Figures {
   const { leastBytes, mostBytes, pinnedBytes } = of;
   if (leastBytes == null) return of;
   const isWide = Number(mostBytes ?? pinnedBytes) > WIDE * Number(leastBytes);
@@ -19,11 +34,12 @@ function withoutWideBounds(of: Figures): Figures {
 
 /** Further unread sockets of one process, without a sum: they may share pinned memory. */
 export function othersWords(others: readonly Finding[]): string {
-  if (others.every(({ code }) => code === 'hung-task')) return `${others.length} more of this kind.`;
+  if (others.every(({ code }) => code === 'hung-task'))
+    return others.length === 1 ? '1 more task hung.' : `${others.length} more tasks hung.`;
   const fds = others.slice(0, 3).map(({ figures }) => text(figures.fd));
   const more = others.length > fds.length ? ', …' : '';
   const sockets = others.length === 1 ? 'socket' : 'sockets';
-  return `It is not reading ${others.length} more ${sockets} (fd ${fds.join(', ')}${more}), which may pin some of the same pages.`;
+  return `It is not reading ${others.length} more ${sockets} (fd ${fds.join(', ')}${more}).`;
 }
 
 /** The sentence of a rule, with figures formatted by their names. */
@@ -46,16 +62,21 @@ const ageWords = (seconds: number): string => {
   return seconds < 172_800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} d`;
 };
 
-/** A finding: its headline, which begins with its name, and further sentences. */
+/**
+ * A finding: its headline, which begins with its name, and further sentences.
+ *
+ * @param isEffect the finding is printed below its cause
+ */
 export function findingSentences(
   { code, figures, rule, title, past }: Pick<Finding, 'code' | 'figures' | 'rule' | 'title' | 'past'>,
   verbose = false,
+  isEffect = false,
 ): readonly [string, ...string[]] {
   const { times, others, boot, boots, bootId, log, secondsAgo, secondsBeforeEnd, subject } = figures;
   const words = rule
     ? filled(rule.message, figures)
     : (FINDINGS[code as FindingCode].words as (figures: Figures, title?: string) => Words)(
-        verbose ? figures : withoutWideBounds(figures),
+        verbose ? figures : withoutDetails(isEffect ? withoutCause(code, figures) : figures),
         title,
       );
   const [headline, ...details] = typeof words === 'string' ? ([words] as const) : words;

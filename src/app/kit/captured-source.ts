@@ -38,7 +38,7 @@ function warningsOf(host: CapturedHost): Warning[] {
     ? pastedWords(pasted).join('; ')
     : kind === 'capture'
       ? 'the capture has no manifest: it cannot prove that nothing is missing in it'
-      : 'files may be missing: nothing lists what this capture should contain, as a snapshot of kdump-mem does';
+      : 'files may be missing: nothing lists what this capture contains';
   return [
     ...damaged.map(({ message }) => ({ code, message }) as const),
     ...(unproved ? [{ code, message: lacks } as const] : []),

@@ -42,20 +42,20 @@ Examples:
   allocation sites of one process: perf records for 10 seconds
     kdump-mem procs --live --pid 4711 --stacks 10
 
-FREED IF KILLED  the least that killing the process frees: USS, swap, page
-                 tables, and from a dump memory that only its sockets hold.
-                 With --by: the least that killing the group frees; AT MOST is
-                 the upper bound
-USS              pages that no other process maps. Those of files stay in the
-                 page cache after a kill
-PSS              each page divided by the number of processes that map it, so
-                 that PSS of all processes adds up
-RSS              all pages that the process maps; shared pages count for each
-SOCKETS          network memory that the sockets pin: counted in a dump; with
-                 --live --sockets an estimate (~), not part of FREED IF KILLED
-≥, at least      some of the figures could not be read
-not read         PSS and USS of a process of more than 512 MiB in memory or in
-                 swap: reading blocks it, so only --pss all does
+OWN MEMORY   memory of this process alone: USS, swap, page tables, and from a
+             dump memory that only its sockets hold. A kill frees at least that
+             (except of pid 1). With --by: of the group; AT MOST is the upper
+             bound of what killing the group frees
+USS          pages that no other process maps. Those of files stay in the page
+             cache after a kill
+PSS          each page divided by the number of processes that map it, so that
+             PSS of all processes adds up
+RSS          all pages that the process maps; shared pages count for each
+SOCKETS      network memory that the sockets pin: counted in a dump; with
+             --live --sockets an estimate (~), not part of OWN MEMORY
+≥, at least  some of the figures could not be read
+not read     PSS and USS of a process of more than 512 MiB in memory or in
+             swap: reading blocks it, so only --pss all does
 
 --live reads /proc. PSS and USS of other users’ processes require root; without,
 the answer says how many processes lack them. Docs: docs/procs.md.

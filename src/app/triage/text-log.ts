@@ -5,8 +5,9 @@ import { type BootChoice, findBoot } from '../../log/boots.js';
 import type { MessageSink } from '../../log/reader.js';
 import type { TextRecord } from '../../records/log-records.js';
 import type { KernelTriage, LogTriage, TextTriage } from '../../triage/answer.js';
+import { ranked } from '../../triage/answer.js';
 import { findDumps } from '../../triage/batch/search.js';
-import { bySeverity, type FailOn } from '../../triage/finding.js';
+import type { FailOn } from '../../triage/finding.js';
 import { LogFindings } from '../../triage/log/log-findings.js';
 import { findingsBeside, HeldMessages, isNoLog, PAGE_SIZE, ruleBasis, triageText } from '../../triage/text.js';
 import { hasWholeLog } from '../../triage/triage.js';
@@ -61,12 +62,12 @@ export async function withLogBeside(answer: KernelTriage, vmcore: readonly strin
   const message = `the log in the dump is missing or incomplete: findings are also from ${source.name} in the same folder`;
   const missing = [...failures.map((one) => one.message), ...(found.length > 0 ? [message] : [])];
   const warnings = missing.map((one) => ({ code: 'unreadable', message: one }) as const);
-  return {
+  return ranked({
     ...answer,
-    findings: bySeverity([...known, ...findings]),
+    findings: [...known, ...findings],
     complete: false,
     warnings: [...answer.warnings, ...warnings],
-  };
+  });
 }
 
 /** @throws as triageTextLog; {@link UsageError} the rules cannot be read */

@@ -42,10 +42,14 @@ export const USE_WORDS: Readonly<Record<string, string>> = {
   uncounted: 'memory in no counter of /proc/meminfo',
 };
 
-const lowWords = ({ freeBytes, minBytes, lowBytes }: Zone): string =>
-  lowBytes != null && Number(freeBytes) >= Number(minBytes)
-    ? `low watermark (${size(lowBytes)})`
-    : `min watermark (${size(minBytes)})`;
+/** Between the low and the min watermark. */
+const isAboveMin = ({ freeBytes, minBytes, lowBytes }: Zone): boolean =>
+  lowBytes != null && Number(freeBytes) >= Number(minBytes);
+
+const belowWords = (of: Zone): string => {
+  const [name, watermark] = isAboveMin(of) ? ['low', of.lowBytes] : ['min', of.minBytes];
+  return `${size(of.freeBytes) === size(watermark) ? 'just below' : 'below'} its ${name} watermark (${size(watermark)})`;
+};
 
 export const MEMORY = {
   'unattributed-memory': {
@@ -53,9 +57,9 @@ export const MEMORY = {
       of.mostBytes == null
         ? `Unattributed memory: ${size(of.bytes)} (${percent(of.share)} of memory) is allocated but not attributed to any owner${of.mostOrder == null ? '' : `, mostly in order-${text(of.mostOrder)} blocks`}.`
         : [
-            `Unattributed memory: ${of.bytes === 0 ? `up to ${size(of.mostBytes)}` : `at least ${size(of.bytes)} (${percent(of.share)} of memory)`} has no counter${of.balloon == null ? '' : `; ${text(of.balloon)} may have returned it to the hypervisor`}.`,
+            `Unattributed memory: ${of.bytes === 0 ? `up to ${size(of.mostBytes)}` : `at least ${size(of.bytes)} (${percent(of.share)} of memory)`} is in use without a known owner${of.balloon == null ? '' : `; ${text(of.balloon)} may have returned it to the hypervisor`}.`,
             of.balloon == null
-              ? 'No process, file or slab cache has it: usual are pages of a driver, unread sockets, and a balloon of the hypervisor.'
+              ? 'No process, file or slab cache has it. Possible owners, which /proc does not show: a balloon of the hypervisor (compare the memory that it gives to this guest), a driver, unread sockets.'
               : 'Compare the memory that the hypervisor gives to this guest with MemTotal.',
           ],
     traits: ['excessive', 'uncounted', 'shortage'],
@@ -69,7 +73,8 @@ export const MEMORY = {
   'low-memory': {
     words: (of: Zone) => [
       // Only a host's counters come with its low watermark.
-      `Low memory: zone ${text(of.zone)} of node ${text(of.node)} ${of.lowBytes == null ? `had ${size(of.freeBytes)} in free blocks when the dump was taken` : `has ${size(of.freeBytes)} in free blocks`}, below its ${lowWords(of)}.`,
+      `Low memory: zone ${text(of.zone)} of node ${text(of.node)} ${of.lowBytes == null ? `had ${size(of.freeBytes)} in free blocks when the dump was taken` : `has ${size(of.freeBytes)} in free blocks`}, ${belowWords(of)}.`,
+      ...(isAboveMin(of) ? ['That alone is normal: the kernel reclaims memory in the background.'] : []),
     ],
     traits: ['shortage'],
     means: 'A zone has less free memory than its min watermark: allocations from it must reclaim memory or wait.',

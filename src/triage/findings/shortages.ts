@@ -185,7 +185,7 @@ function verdict(of: Kill): string {
     default:
       return `OOM killer killed ${victim}${of.victimAnonBytes == null ? '' : `, which had ${size(of.victimAnonBytes)} of anonymous memory`}${
         typeof of.victimRssBytes === 'number' && typeof of.managedBytes === 'number'
-          ? ` (RSS ${formatSize(of.victimRssBytes)}, ${share(of.victimRssBytes, of.managedBytes)} of MemTotal)`
+          ? ` (${formatSize(of.victimRssBytes) === size(of.victimAnonBytes) ? '' : `RSS ${formatSize(of.victimRssBytes)}, `}${share(of.victimRssBytes, of.managedBytes)} of memory)`
           : ''
       }${
         typeof of.victimSwapBytes === 'number' && of.victimSwapBytes > 0
@@ -202,7 +202,13 @@ function kill(of: Kill): string[] {
     ...(of.chosenPid != null && of.chosenPid !== of.pid
       ? [`It was killed in place of its parent, pid ${text(of.chosenPid)} (${text(of.chosenComm)}).`]
       : []),
-    ...(of.outcome === 'killed' && of.invokedBy != null ? [`Invoked by ${text(of.invokedBy)}.`] : []),
+    ...(of.invokedBy == null || of.outcome === 'unknown'
+      ? []
+      : [
+          of.outcome === 'killed' && of.invokedBy === of.comm
+            ? `Invoked by ${text(of.invokedBy)}.`
+            : `${of.outcome === 'killed' ? `Invoked by ${text(of.invokedBy)}, which` : text(of.invokedBy)} requested memory when none was left, and need not be the cause.`,
+        ]),
     ...(of.scope === 'machine' && of.victimCgroup != null && of.victimCgroup !== '/'
       ? [`The victim was in ${cgroupWords(of.victimCgroup)}.`]
       : []),
@@ -236,7 +242,7 @@ function shortage(of: Kill): string[] {
     ];
   if (of.shortage === 'watermark')
     return [
-      `At that time ${zone} had ${size(of.zoneFreeBytes)} free (watermarks: min ${size(of.zoneMinBytes)}, high ${size(of.zoneHighBytes)}).`,
+      `At that time ${zone} had ${size(of.zoneFreeBytes)} free, its min watermark was ${size(of.zoneMinBytes)}.`,
       ...(of.zoneCmaFreeBytes
         ? [`Of that, ${size(of.zoneCmaFreeBytes)} is CMA, which only movable memory may use.`]
         : []),
@@ -253,9 +259,9 @@ function rest(of: Kill): string[] {
     ...(typeof swap === 'number' && swap > 0 ? [`Free swap: ${size(of.swapFreeBytes)} of ${size(swap)}.`] : []),
     ...(typeof hidden === 'number' && typeof managed === 'number' && hidden > managed / 10
       ? [
-          `${size(hidden)} was in no counter of the report, which does not count socket buffers and driver pages; no RSS includes them either.`,
+          `${size(hidden)} is missing from the report, which does not count socket buffers and driver pages.`,
           ...HYPERVISORS.filter(([, name]) => hidden > managed / 4 && name.test(String(of.hardware ?? ''))).map(
-            ([hypervisor]) => `The machine is a guest of ${hypervisor}, whose balloon may hold that memory.`,
+            ([hypervisor]) => `The balloon of its hypervisor (${hypervisor}) may have taken that memory.`,
           ),
         ]
       : []),

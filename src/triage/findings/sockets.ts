@@ -45,12 +45,12 @@ export const SOCKETS = {
         : `Memory pinned by sockets: ${socketsWords(of)} of ${process(of)} ${of.sockets === 1 ? 'pins' : 'pin'} ${pinned(of)}.`,
       ...queued(of),
       ...(of.ringBytes && !isMostlyRings(of) ? [`Packet rings are ${size(of.ringBytes)} of it.`] : []),
-      ...(of.leastBytes !== undefined
+      ...(of.leastBytes !== undefined || of.freedIfKilledBytes === undefined
         ? []
         : [
             of.freedIfKilledBytes === null
-              ? 'What killing the process would have freed is unknown.'
-              : `Killing the process would have freed at least ${size(of.freedIfKilledBytes)}, and lost the unread data.`,
+              ? `What killing pid ${text(of.pid)} would have freed is unknown.`
+              : `Killing pid ${text(of.pid)} would have freed at least ${size(of.freedIfKilledBytes)}, and lost the unread data.`,
           ]),
     ],
     traits: ['excessive', 'uncounted', 'shortage'],
@@ -169,30 +169,42 @@ function queued(of: Queued): string[] {
 /** Whether rings, not queues, are most of what a process pins. */
 const isMostlyRings = ({ ringBytes, pinnedBytes }: Queued): boolean => Number(ringBytes ?? 0) > Number(pinnedBytes) / 2;
 const skbsWords = (of: Queued): string =>
-  `${of.sockets === undefined ? 'Its' : 'Their'} queues contain ${text(of.skbs)} skbs with ${size(of.payloadBytes)} of data${timesWords(of)}`;
+  `${of.sockets === undefined ? 'Its' : 'Their'} queues contain ${size(of.payloadBytes)} of data in ${text(of.skbs)} socket buffers (skbs)${timesWords(of)}`;
 
 /** Small packets keep whole blocks allocated. */
 function timesWords({ pinnedBytes, payloadBytes }: Queued): string {
   const times = Math.round(Number(pinnedBytes) / Number(payloadBytes));
-  return Number.isFinite(times) && times >= 4 ? `; the pages that hold it are ${times} times as large` : '';
+  return Number.isFinite(times) && times >= 4 ? `, which occupy ${times} times as much memory` : '';
+}
+
+/** What a thread does in a function in which many threads wait. */
+const WAITS: readonly (readonly [symbol: RegExp, words: string])[] = [
+  [/nanosleep/, 'sleeps'],
+  [/^futex_/, 'waits for a futex, a lock of the program'],
+  [/^(?:do_wait|kernel_wait4)/, 'waits for a child process'],
+  [/^pipe_(?:read|write|wait)|^anon_pipe_/, 'waits for a pipe'],
+];
+
+function waitsWords({ symbol }: Stalled): string {
+  const [, words] = WAITS.find(([name]) => name.test(String(symbol))) ?? [];
+  return words === undefined ? `waits in ${text(symbol)}` : `${words} (${text(symbol)})`;
 }
 
 /** State of the thread that is nearest to reading. */
 const DOING: Readonly<Record<string, (of: Stalled) => string>> = {
   stopped: () => 'All its threads are stopped.',
   running: () => 'One of its threads is running.',
-  receiving: () =>
-    'According to its stack trace, one of its threads waits in a receive call, for this socket or another.',
+  receiving: () => 'One of its threads waits in a receive call, for this socket or another.',
   polling: () =>
-    'According to its stack trace, one of its threads waits for events: it is not stuck in the kernel, but does not read this socket.',
-  elsewhere: (of) => `According to its stack trace, it waits in ${text(of.symbol)}.`,
+    'One of its threads waits for events (poll or epoll): the program is not blocked, but does not read this socket.',
+  elsewhere: (of) => `The process ${waitsWords(of)}.`,
 };
 
 function stalledWords(of: Stalled): Words {
   return [
     `Stalled reader: ${process(of)} is not reading fd ${text(of.fd)}.`,
     `${size(of.unreadBytes)} is queued and pins ${of.leastBytes === undefined ? '' : 'about '}${size(of.pinnedBytes)}.`,
-    `The newest data has been queued for ${text(of.ageSeconds)} s.`,
+    `It has been queued for at least ${text(of.ageSeconds)} s.`,
     ...(of.windowBytes === 0 ? ['The receive window is 0: the peer cannot send more.'] : []),
     DOING[String(of.doing)]?.(of) ?? 'The state of its threads is unknown.',
   ];

@@ -61,7 +61,7 @@ test('a lock owner that is not blocked comes first, and names are escaped and li
   const top = lock(1, task(1, { state: 'R', cpu: 3 }), [task(2)]);
   const below = { ...lock(0, task(2), [hostile, task(6), task(5)]), waitsFor: 1 };
   const lines = text(answer([below, top])).split('\n');
-  expect(lines[0]).toMatch(/^4 of 100 threads wait for 2 locks and events\. Longest wait: 7\.0 s, /);
+  expect(lines[0]).toMatch(/^4 of 100 threads are blocked, waiting for 2 locks and events\. Longest wait: 7\.0 s, /);
   expect(lines.slice(2)).toEqual([
     'mutex 0xffff888000001040: owner pid 1 (task1), running on CPU 3',
     '  1 waiter: pid 2 (task2) 2.0 s',

@@ -66,7 +66,7 @@ const answer = (rows = ROWS) => hostProcesses({ processes: rows, ...COUNTS });
 const named = (uid: number) => (uid === 0 ? 'root' : String(uid));
 const TEXT = { limit: 20, source: '--live', width: null };
 
-test('the process that frees most comes first: USS, swap and page tables', () => {
+test('the process that holds most comes first: USS, swap and page tables', () => {
   const found = chosen(answer(), {}, named);
   expect(found.processes.map(({ pid, freed }) => [pid, freed])).toEqual([
     [9, 81_920 + 4096 + 8192],
@@ -76,11 +76,11 @@ test('the process that frees most comes first: USS, swap and page tables', () =>
 });
 
 test.each(['rss', 'threads', 'ageSeconds', 'swap'] as const)(
-  'sorted by %s, the first line still names the process that frees most',
+  'sorted by %s, the first line still names the process that holds most',
   (sort) => {
     const rows = [record(1, 4096, { threads: 9, ageSeconds: 99 }), record(9, 81_920)];
     const found = chosen(answer(rows), { sort }, named);
-    expect(procsText(found, TEXT)).toContain('Largest by memory freed if killed: pid 9 (worker), at least 92.0 KiB.');
+    expect(procsText(found, TEXT)).toContain('Largest process: pid 9 (worker), 92.0 KiB.');
   },
 );
 
@@ -95,9 +95,9 @@ describe('a process of unknown PSS that may be the largest', () => {
 
   test('the first line calls no other process the largest', () => {
     const text = procsText(found(), { ...TEXT, limit: 1 });
-    expect(text).not.toContain('frees the most');
-    expect(text).toContain('pid 30 (big) has RSS 1.00 GiB; the amount that killing it frees is unknown.');
-    expect(text).toMatch(/^ *30 +\? +\? +\? +1\.00 GiB/m);
+    expect(text).not.toContain('Largest process: ');
+    expect(text).toContain('pid 30 (big) may be larger: its RSS is 1.00 GiB, and its own part of it is unknown.');
+    expect(text).toMatch(/^ *30 +\? +\? +8\.00 KiB +\? +1\.00 GiB/m);
   });
 });
 
@@ -105,33 +105,40 @@ test('an unreadable process makes the answer incomplete, and is not zero', () =>
   const found = chosen(answer(), {}, named);
   expect(found.complete).toBe(false);
   expect(found.notShown).toBe(1);
-  expect(procsText(found, TEXT)).toMatch(/^ *12 +\? +\? +\? +8\.00 KiB/m);
+  expect(procsText(found, TEXT)).toMatch(/^ *12 +\? +\? +8\.00 KiB +\? +8\.00 KiB/m);
   expect(chosen(answer(ROWS.slice(0, 2)), {}, named).complete).toBe(true);
 });
 
-test('names memory that the figure excludes: sockets, files that are not mapped', () => {
-  const excluded = 'FREED IF KILLED, at least: USS and page tables (not shown). A kill also frees its';
+test('names what the figure includes, and with -v what else a kill frees', () => {
+  const included = 'OWN MEMORY: the sum of USS, swap, page tables (TABLES)';
+  const verbose = { ...TEXT, verbose: true };
+  const kill = ' A kill frees at least that, its sockets, and memfds that only the process has open';
   expect(procsText(chosen(answer(), {}, named), TEXT)).toContain(
-    `${excluded} sockets (--sockets estimates them), and memfds`,
+    `${included}; sockets are not included (--sockets estimates them).\n`,
   );
+  expect(procsText(chosen(answer(), {}, named), TEXT)).not.toContain('kill');
+  expect(procsText(chosen(answer(), {}, named), verbose)).toContain(`${kill} (memory --live lists them);`);
   const withSockets = hostProcesses({ processes: ROWS, ...COUNTS }, SOCKETS);
-  expect(procsText(chosen(withSockets, {}, named), TEXT)).toContain(`${excluded} SOCKETS, and memfds`);
+  expect(procsText(chosen(withSockets, {}, named), TEXT)).toContain(`${included}; SOCKETS are not included.\n`);
   // Of these processes: memory and sockets also count sockets of other processes and of no process.
-  expect(procsText(chosen(withSockets, {}, named), TEXT)).toMatch(/, sockets of these processes ~/);
+  expect(procsText(chosen(withSockets, {}, named), verbose)).toMatch(/, sockets of these processes ~/);
   const captured = { name: 'db1', taken: null };
   const from = hostProcesses({ processes: ROWS, ...COUNTS }, undefined, { captured, warnings: [] });
-  expect(procsText(chosen(from, {}, named), TEXT)).toContain(`${excluded} sockets`);
+  expect(procsText(chosen(from, {}, named), verbose)).toContain(`${kill};`);
 });
 
-test('does not suggest killing init: the kernel panics if it exits', () => {
-  const text = procsText(chosen(answer([record(1, 2 ** 30), record(9, 4096)]), {}, named), TEXT);
-  expect(text).toContain('Largest by memory freed if killed: pid 9');
-  expect(text).toMatch(/^ *1 +- +1\.00 GiB/m);
+test('names the process whose sockets pin much, which no other figure shows', () => {
+  const likely = 64 * 2 ** 20;
+  const of = (pid: number) => (pid === 9 ? { low: likely, likely, atMost: null } : null);
+  const found = hostProcesses({ processes: ROWS, ...COUNTS }, { of, lost: [] });
+  expect(procsText(chosen(found, {}, named), TEXT)).toContain(
+    'Unusual: sockets of pid 9 (\\x1b[31mred) pin about 64.0 MiB; PSS (82.0 KiB) does not include that.',
+  );
 });
 
 test('reports sums with unknown parts as lower bounds', () => {
   const part = chosen(answer(), { by: 'cgroup' }, named);
-  expect(procsText(part, TEXT)).toMatch(/^3 processes use at least 124 KiB of memory/);
+  expect(procsText(part, TEXT)).toMatch(/ 3 processes use at least 124 KiB of memory/);
   expect(procsText(part, TEXT)).toMatch(/^\/ +2 +≥ 52\.0 KiB +\? +≥ 40\.0 KiB/m);
   const whole = chosen(answer(ROWS.slice(0, 2)), { by: 'cgroup' }, named);
   expect(procsText(whole, TEXT)).not.toMatch(/≥|use at least/);

@@ -197,10 +197,10 @@ describe('text', () => {
       );
     const MIB = 2 ** 20;
     expect(text(7 * MIB, 178 * MIB)).toContain(
-      '\nA packet can pin a larger block of memory than the kernel charges, up to the upper bound, and no counter in /proc includes that. skcheck --exact counts the pinned pages (as root).\n',
+      '\nThe sockets may pin more than PINNED, because a packet can occupy a larger block of memory than the kernel counts. skcheck --exact counts the pinned pages (as root).\n',
     );
     expect(text(7 * MIB, 178 * MIB, { source: 'capture' })).toContain(
-      'includes that. A vmcore has the exact figure.\n',
+      'the kernel counts. A vmcore has the exact figure.\n',
     );
     expect(text(7 * MIB, 178 * MIB, {}, true)).toContain(
       'The upper bound is the 169 MiB of this machine that no kernel counter includes, per-CPU free lists among them.',
@@ -236,7 +236,7 @@ describe('text', () => {
     expect(heading).toMatch(/ BOUNDS$/);
     const read = object.sockets.filter(({ stalled }) => stalled.verdict === 'reading').length;
     expect(read).toBe(1);
-    expect(rows.join('\n')).toContain('\n1 more socket is being read and pins about ');
+    expect(rows.join('\n')).toContain('\n1 other socket with data is being read and pins about ');
     expect(rows.filter((line) => line.includes(' ← ')).length).toBe(object.sockets.length - read);
   });
 

@@ -91,7 +91,7 @@ describe('a sosreport', () => {
     });
     expect(answer.memory.bytes).toBe(1_024_000 * 1024);
     expect(answer.warnings).toMatchObject([
-      { message: expect.stringContaining('nothing lists what this capture should contain') },
+      { message: expect.stringContaining('nothing lists what this capture contains') },
     ]);
   });
 

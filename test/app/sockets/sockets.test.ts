@@ -209,7 +209,7 @@ describe('the text of sockets', () => {
 
   test('starts with the whole machine for any selection', async () => {
     const [headline] = await text();
-    expect(headline).toMatch(/^\d+ of \d+ sockets pin .*\. pid \d+ \(stuffed\) holds \d+ % of the pinned memory\.$/);
+    expect(headline).toMatch(/^\d+ of \d+ sockets pin .*\. pid \d+ \(stuffed\) holds \d+ % of it\.$/);
     const pid = String(pidOf('starving'));
     expect((await text('--pid', pid, '--by', 'process'))[0]).toBe(headline);
     expect((await text('--state', 'LISTEN', '--by', 'process'))[0]).toBe(headline);
@@ -248,18 +248,14 @@ describe('the text of sockets', () => {
     const large = outsideQueues.filter(({ bytes }) => (bytes ?? 0) >= 1024 * 1024);
     // Pages without an owner are less than 2 % of memory.
     expect(large.map(({ what }) => what)).toEqual(['other-pages']);
-    const small = outsideQueues.length - empty - large.length;
-    expect((await text()).filter((line) => / places?, | no known owner/.test(line))).toEqual([
-      expect.stringMatching(
-        `^Network memory outside socket queues: small amounts in ${small} places, .* in total \\(-v lists them\\)\\.$`,
-      ),
-    ]);
+    expect((await text()).filter((line) => / places?, | no known owner|outside socket queues/.test(line))).toEqual([]);
   });
 
   test('ends with the command that shows the largest owner', async () => {
     const [top] = all;
-    const { pid, fd } = top?.holders[0] ?? {};
-    const next = new RegExp(`^Next: kdump-mem skb --pid ${pid} --fd ${fd} --vmcore \\S+$`);
+    const { pid } = top?.holders[0] ?? {};
+    // It has several sockets.
+    const next = new RegExp(`^Next: kdump-mem skb --pid ${pid} --vmcore \\S+$`);
     expect((await text()).findLast((line) => line !== '')).toMatch(next);
     const byProcess = (await run('--by', 'process')).stdout.trimEnd().split('\n');
     expect(byProcess.at(-1)).toMatch(/^Next: kdump-mem skb --pid \d+ --vmcore \S+$/);

@@ -213,7 +213,7 @@ describe('triage --from', () => {
     const { findings } = JSON.parse((await kdumpMem('triage', '--json', '--from', path)).stdout);
     for (const { code } of findings) expect(text).toContain(`<span class="name">${code}</span>`);
     expect(text).toContain('<h2>Memory</h2>');
-    expect(text).toContain('Not read:');
+    expect(text).toContain('Not checked:');
     expect(text).not.toContain('<script>x');
     expect(text).not.toContain('\x1b');
     const again = await kdumpMem('triage', '--from', path, '--html', page);
@@ -247,7 +247,7 @@ describe('a capture that lacks files', () => {
 
   test('does not state memory reserved at boot without zones', async () => {
     const { text } = await textOf({ 'proc/meminfo': meminfo({}), 'sos_commands/kernel/dmesg': dmesg });
-    expect(text).toContain('kernel, memory reserved at boot unknown.');
+    expect(text).toContain('kernel, without memory reserved at boot.');
     expect(text).not.toContain('Largest holders');
   });
 });

@@ -76,7 +76,7 @@ describe('the answer', () => {
     const rows = lines.filter(isRow);
     expect(rows.length).toBe(COUNT);
     for (const row of rows) expect(row).toMatch(/stalled.* B +\d[\d.]*[a-z] +[\d.]+ KiB/);
-    expect(lines.join(' ').includes('PINNED: est')).toBe(true);
+    expect(lines.join(' ').includes('PINNED: kernel')).toBe(true);
     // 80 columns have room for these if pids and ports are short.
     if (columns === 160) expect(lines.join('\n')).toMatch(/PINNED +BOUNDS$/m);
   });

@@ -314,7 +314,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
     test('text: deadlocks first, owners above their waiters', async () => {
       const { stdout, status } = await kdumpMem('blocked', '--vmcore', dump);
       expect(status).toBe(0);
-      expect(stdout).toMatch(/\nAt least 3\d of \d+ threads wait for 2\d locks and events\./);
+      expect(stdout).toMatch(/\nAt least 3\d of \d+ threads are blocked, waiting for 2\d locks and events\./);
       expect(stdout).toMatch(/^Deadlock of 2 tasks: pid \d+ \(lk-/);
       expect(stdout).toMatch(
         /\nmutex lk_root \[locks\]: owner pid \d+ \(lk-root\), state S[^\n]*\n[^\n]*1 waiter: pid \d+ \(lk-middle\)[^\n]*\n {2}mutex lk_middle \[locks\]: owner pid \d+ \(lk-middle\), state D/,

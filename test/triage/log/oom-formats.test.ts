@@ -154,7 +154,7 @@ test('reads the machine and the stack of the invoking task, without lines of ano
     { symbol: 'out_of_memory', guess: true },
   ]);
   expect(findingWords(found)).toContain('OOM killer killed pid 77 (java), which had');
-  expect(findingWords(found)).toContain('(RSS 400 KiB, 13 % of MemTotal)');
+  expect(findingWords(found)).toContain('(RSS 400 KiB, 13 % of memory)');
 });
 
 test('ignores the padding that EL6 prints between taint flags', () => {

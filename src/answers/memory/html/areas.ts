@@ -7,8 +7,7 @@ import { grouped } from '../../../base/util.js';
 import type { Area } from '../../html/treemap.js';
 import { socketText } from '../../skb/text.js';
 import { holdersText } from '../../sockets/text.js';
-import { share } from '../tree-table.js';
-import { ownerWords } from '../words.js';
+import { ownerWords, share } from '../words.js';
 
 /** Returns all memory by groups, categories and owners. */
 export function memoryArea(answer: MemoryAnswer): Area {

@@ -29,8 +29,8 @@ import {
   socketWords,
   unflaggedWords,
 } from '../sentences.js';
-import { share, type TreeRow, treeColumns, treeRows } from '../tree-table.js';
-import { isFromProc, ownerWords } from '../words.js';
+import { type TreeRow, treeColumns, treeRows } from '../tree-table.js';
+import { isFromProc, ownerWords, share, sourceText } from '../words.js';
 import { anchorOf, memoryArea } from './areas.js';
 
 /** Returns the memory breakdown as one HTML file. */
@@ -38,7 +38,7 @@ export function memoryHtml(answer: MemoryAnswer, { source, version, made }: Page
   const map = drawnToScale(answer);
   const next = isFromProc(answer) ? nextOfProc(answer, source) : `kdump-mem ${nextCommand(answer)} ${source}`;
   const body = html`<p><a class="skip" href="#categories">Go to the table of categories</a></p>
-<p class="headline">${sentence(headline(answer))}</p>
+<p class="headline">${sentence(`${headline(answer)}${sourceText(answer)}`)}</p>
 ${largeFigures(answer)}
 ${missing(answer)}
 <h2>Drawn to scale</h2>

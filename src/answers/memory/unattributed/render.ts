@@ -6,7 +6,7 @@ import { kernelJson } from '../../kernel-json.js';
 import { holderJson, holderWords } from '../../refs/render.js';
 import { wrap } from '../../text/cut.js';
 import { type Column, type ListOptions, renderTable } from '../../text/table.js';
-import { share } from '../tree-table.js';
+import { share } from '../words.js';
 import type { UnattributedJson } from './schema.js';
 
 export function unattributedJson({ kernel, groups, warnings, ...answer }: UnattributedAnswer): UnattributedJson {

@@ -3,7 +3,7 @@ import type { StackGroup } from '../../../account/task-stacks.js';
 import { escapeText } from '../../../base/escape.js';
 import { formatCount, formatSize } from '../../../base/size.js';
 import type { LogRecord, TextRecord } from '../../../records/log-records.js';
-import { type LogTriage, releaseOf, type TriageAnswer } from '../../../triage/answer.js';
+import { causeFacts, type LogTriage, releaseOf, type TriageAnswer } from '../../../triage/answer.js';
 import type { CauseFacts } from '../../../triage/causes.js';
 import type { Finding, LogEvidence, TriageDetail } from '../../../triage/finding.js';
 import { FINDINGS, type FindingCode } from '../../../triage/findings/all.js';
@@ -18,9 +18,9 @@ import type { Treemap } from '../../html/treemap.js';
 import { escapeLine, logTime, textLogWords } from '../../log/render.js';
 import { categoriesTable, details, drawnToScale, largeFigures } from '../../memory/html/page.js';
 import { headline } from '../../memory/sentences.js';
+import { sourceText } from '../../memory/words.js';
 import { framesText, ownersText } from '../../task-stacks/render.js';
 import { concluded, type FindingTree, inTextOrder } from '../causes.js';
-import { causeFacts } from '../json.js';
 import { oomLines } from '../oom.js';
 import { holdersWords, hostCommand, lacksOneProcess, lostLines, summary, unreadWords } from '../text.js';
 import { adviceWords, findingSentences, findingWords, rulesLines, titleWords } from '../words.js';
@@ -175,7 +175,7 @@ function rules({ rules: outcome }: Pick<TriageAnswer, 'rules'>): Content {
 
 function memorySection(memory: TriageAnswer['memory'], map: Treemap | undefined): Content {
   if (!memory || !map) return html`<p>Not available: the reason is in the list above.</p>`;
-  return html`<p>${sentence(headline(memory))}</p>
+  return html`<p>${sentence(`${headline(memory)}${sourceText(memory)}`)}</p>
 <p><a class="skip" href="#categories">Go to the table of categories</a></p>
 ${map.markup}
 <details open><summary><h3>Categories, with their owners</h3></summary>

@@ -77,8 +77,8 @@ describe('processes of this machine', () => {
   });
 
   test('text groups by user, and prints totals', async () => {
-    const { stdout } = await kdumpMem('procs', '--live', '--by', 'user');
-    expect(stdout).toMatch(/^USER +PROCESSES +FREED IF KILLED/m);
+    const { stdout } = await kdumpMem('procs', '--live', '--by', 'user', '-v');
+    expect(stdout).toMatch(/^USER +PROCESSES +OWN MEMORY/m);
     expect(stdout).toMatch(/^Total.*: USS .*, PSS .*, RSS /m);
   });
 

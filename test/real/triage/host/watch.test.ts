@@ -126,7 +126,7 @@ describe('triage of this machine', () => {
       await using client = await McpClient.connectTo([...program, cli], '--live');
       const { text, structured } = await client.call('triage', { source: 'live' });
       expect(structured).toMatchObject({ answer: { complete: false } });
-      expect(text).toContain('Not read:');
+      expect(text).toContain('Not checked:');
     } finally {
       rmSync(home, { recursive: true });
     }
