@@ -306,6 +306,7 @@ describe('one damaged word makes the answer incomplete', () => {
     ['a whole struct page of a process that sleeps', () => clear(sleepersPage(), 64)],
     ['whose stack an area is', () => set(task, 'task_struct.stack_vm_area', area?.vm ?? 0n)],
     ['an area of a stack that is none', () => set(task, 'task_struct.stack_vm_area', task)],
+    ['where the first task’s stack lies', () => add('init_task', 'task_struct.stack', -0x4000n)],
     ['where a stack lies', () => add(task, 'task_struct.stack', 0x4000n)],
     ['how full a pipe is', () => set(pipe(), 'pipe_inode_info.head', 0x1_0001n)],
     ['a page of a free block that is a tail', () => set(behindFree(), 'page.compound_head', 1n)],
