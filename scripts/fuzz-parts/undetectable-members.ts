@@ -234,6 +234,11 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     why: 'Only a page’s flags and mapping show whether a held page also belongs to a file.',
   },
   {
+    members: ['page_pool.alloc.count'],
+    differs: SHARES,
+    why: 'Only this count shows how many pages the cache of a page pool has. It cannot exceed the size of the cache.',
+  },
+  {
     members: ['napi_alloc_cache.skb_count'],
     differs: ROW('skbs'),
     why: 'Only this count shows how many skbs a CPU caches.',

@@ -304,6 +304,7 @@ describe('one damaged word makes the answer incomplete', () => {
     ['that a thread’s stack is an area', () => set(task, 'task_struct.stack_vm_area', 0n)],
     ['an anonymous page of a process that sleeps without mapping', () => set(sleepersPage(), 'page.mapping', 0n)],
     ['a whole struct page of a process that sleeps', () => clear(sleepersPage(), 64)],
+    ['an anonymous page of a driver', () => add(sleepersPage(), 'page.mapping', 1n)],
     ['whose stack an area is', () => set(task, 'task_struct.stack_vm_area', area?.vm ?? 0n)],
     ['an area of a stack that is none', () => set(task, 'task_struct.stack_vm_area', task)],
     ['where the first task’s stack lies', () => add('init_task', 'task_struct.stack', -0x4000n)],
