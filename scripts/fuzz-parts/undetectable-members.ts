@@ -8,6 +8,8 @@ export interface Undetectable {
   readonly why: string;
   /** Only in extracts of earlier versions: a complete dump has a second place. */
   readonly only?: 'extracts';
+  /** Only in kernels without this member, which is a second place. */
+  readonly without?: string;
 }
 
 const ADDRESSES = [
@@ -72,6 +74,11 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     why: 'Any time between those of its neighbours is valid for a log message.',
   },
   {
+    members: ['read by walk/stacks/orc-unwinder'],
+    differs: ['thread.functions'],
+    why: 'A return address is stored once, and indirect calls and tail calls lead to any function. That it follows a call is checked, and where the stack ends.',
+  },
+  {
     members: ['task_struct.comm', 'task_struct.__state', 'task_struct.state', 'task_struct.exit_state'],
     differs: ['thread.comm', 'thread.state'],
     why: 'A thread’s name is free text, and its state is stored once.',
@@ -87,9 +94,15 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     why: 'Options and source of a mount are settings of an administrator, stored once.',
   },
   {
-    members: ['scm_fp_list.fp', 'sk_buff.cb', 'unix_skb_parms.fp'],
+    members: ['scm_fp_list.fp'],
     differs: ['carriedBy', 'freedIfKilled'],
     why: 'Before 6.10, only a message names the files that it carries. Later kernels have edges between its unix sockets.',
+    without: 'scm_fp_list.edges',
+  },
+  {
+    members: ['sk_buff.cb', 'unix_skb_parms.fp'],
+    differs: ['carriedBy', 'freedIfKilled'],
+    why: 'Only a message names its list of files. That no other message has the same list is checked.',
   },
   {
     members: ['mount.mnt_id'],
@@ -147,12 +160,12 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     why: 'A device’s name is free text. It appears only in the message of its row.',
   },
   {
-    members: ['*rtnl_link_ops.kind', 'net_device.rtnl_link_ops'],
+    members: ['*rtnl_link_ops.kind', 'rtnl_link_ops.kind', 'net_device.rtnl_link_ops'],
     differs: ['ledger.rings gone', 'ledger.rings new', ...ROW('rings')],
     why: 'Only the name of its kind identifies the driver of a software device, and any name may be valid.',
   },
   {
-    members: ['*device_driver.name'],
+    members: ['*device_driver.name', 'device_driver.name'],
     differs: [
       'ledger.receive-rings gone',
       'ledger.receive-rings new',

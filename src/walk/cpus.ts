@@ -118,6 +118,7 @@ export function runningTask(kernel: Kernel, cpu: number): RunningTask {
   const task = new StructReader(kernel, 'task_struct', ['pid', 'comm']);
   const queue = perCpuAddress(kernel, needSymbol(kernel, 'runqueues'), cpu);
   const address = rq.read(queue).pointer('curr');
+  if ((address & 7n) !== 0n) throw damaged(`CPU ${cpu} runs a task at ${hex(address)}, which is misaligned`);
   const view = task.read(address);
   const pid = view.number('pid') | 0;
   if (pid !== 0 && !isPid(pid)) throw damaged(`task ${hex(address)} has an invalid pid (${pid})`);

@@ -175,7 +175,11 @@ export class MeaningCases {
     if (spent() > took * MOST_TIMES + MORE_MS) throw slow(spent(), told);
     if (!said.complete) return 'incomplete';
     const silent = silentDifferences(truth, said);
-    const left = silent.filter(({ path }) => !isExplained(members, path, this.#lacking));
+    const has = (name: string) => {
+      const [type = '', member = ''] = name.split('.');
+      return this.#kernel.struct(type)?.member(member) !== undefined;
+    };
+    const left = silent.filter(({ path }) => !isExplained(members, path, this.#lacking, has));
     if (left.length === 0) return silent.length > 0 ? 'another answer, as is known' : 'the same answer';
     const fields = [...new Set(left.map(({ path }) => fieldOf(path)))].sort();
     const about = `${name} → ${fields.join(' ')}`;

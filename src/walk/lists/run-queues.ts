@@ -46,6 +46,8 @@ export function runQueues(kernel: Kernel, warnings: Warnings): Pick<RunQueuesJso
       if (misplaced !== undefined) warnings.add(code, misplaced);
       if (isIdle && queue.current.pid !== 0)
         warnings.add(code, `CPU ${cpu} runs its idle task, but that has pid ${queue.current.pid}`);
+      if (!isIdle && queue.current.pid === 0 && !kernel.facts.live)
+        warnings.add(code, `CPU ${cpu} runs pid 0, which is not its idle task`);
       const counted = queue.tasks.filter(({ throttled }) => !throttled).length;
       // Deadline servers that are queued for fair tasks (6.8): until they were excluded, `nr_running` counted them.
       if (![counted, counted + servers].includes(queue.running) && !isLost)

@@ -157,6 +157,7 @@ class RoomReader {
   readonly #ring: PtrRingReader;
   readonly #pool;
   readonly #provider: StructReader<'mp_priv'> | undefined;
+  readonly #operations: StructReader<'mp_ops'> | undefined;
   readonly #deferred: StructReader<'defer_start'> | undefined;
   readonly #ringAt: number;
   /** Maximum number of pages in a pool's cache (PP_ALLOC_CACHE_SIZE). */
@@ -172,15 +173,18 @@ class RoomReader {
     this.#cache = members['alloc.cache'].count ?? 0;
     if (kernel.struct('page_pool')?.member('mp_priv')) {
       this.#provider = new StructReader(kernel, 'page_pool', ['mp_priv']);
+      this.#operations = StructReader.ifPresent(kernel, 'page_pool', ['mp_ops']);
     }
   }
 
   /** @throws {KernelError} `damaged`; {@link ReadError} */
   read(address: bigint): PagePool {
     // Its pages come from a memory provider, and return there (dma-buf, io_uring).
-    if (this.#provider && this.#provider.read(address).pointer('mp_priv') !== 0n) {
-      return { ...UNKNOWN_POOL, address };
-    }
+    const isProvided = this.#provider !== undefined && this.#provider.read(address).pointer('mp_priv') !== 0n;
+    const operations = readOrNot(() => this.#operations?.read(address).pointer('mp_ops'));
+    if (operations !== undefined && (operations !== 0n) !== isProvided)
+      throw damaged(`mp_priv and mp_ops of the page pool ${hex(address)} are inconsistent`);
+    if (isProvided) return { ...UNKNOWN_POOL, address };
     const pool = this.#pool.read(address);
     // A pool that is being destroyed empties its ring repeatedly until its last page has returned.
     const isDestroyed = pool.number('destroy_cnt') !== 0;

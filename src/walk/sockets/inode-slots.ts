@@ -4,7 +4,7 @@ import type { Kernel } from '../../kernel/kernel.js';
 import { pointerPartOf } from '../named-read.js';
 import type { Slot } from '../pages/slab-scan.js';
 import type { SlotUse } from '../pages/slot-use.js';
-import { StructReader } from '../struct-reader.js';
+import { StructReader, textAt } from '../struct-reader.js';
 import type { FoundSockets } from './found-sockets.js';
 import type { Protocol } from './sock-words.js';
 import { isInUse, MOST_INODE, SocketFinder } from './socket.js';
@@ -24,6 +24,8 @@ const CONNECTED = 3;
 /** Slots of the slab cache for socket inodes. */
 export interface InodeSlots {
   readonly cache: bigint;
+  /** Reason why it cannot be their cache. */
+  readonly fault: string | undefined;
   /** Records the sock of a socket. @throws {KernelError} `damaged`; {@link ReadError} */
   look(slot: Slot): void;
 }
@@ -92,7 +94,21 @@ export function inodeSlots(
     found.inode = number;
     if (found.file === 0n) found.file = view.pointer('socket.file');
   };
-  return { cache, look };
+  return { cache, fault: cacheFault(kernel, cache), look };
+}
+
+/** Name of the cache of sockets' inodes: with a constructor, it is never merged with others. */
+const CACHE_NAME = 'sock_inode_cache';
+const MOST_NAME = 32;
+
+function cacheFault(kernel: Kernel, cache: bigint): string | undefined {
+  // Extracts of earlier versions lack the name.
+  const name = readOrNot(() => {
+    const reader = StructReader.ifPresent(kernel, 'kmem_cache', ['name']);
+    return reader && textAt(kernel, 'the name of a slab cache', reader.read(cache).pointer('name'), MOST_NAME);
+  });
+  if ((cache & 7n) === 0n && (name ?? CACHE_NAME) === CACHE_NAME) return undefined;
+  return `sock_inode_cachep is ${hex(cache)}, which is not the slab cache ${CACHE_NAME}`;
 }
 
 /**
