@@ -334,9 +334,9 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   {
     members: ['vm_stat_diff'],
     differs: [
-      ...['categories.page-cache', 'categories.anonymous', 'categories.free-unaccepted'].flatMap((category) => [
-        `${category}.counterBytes`,
-        `${category}.differenceBytes`,
+      ...['page-cache', 'anonymous', 'free-unaccepted', 'balloon'].flatMap((category) => [
+        `categories.${category}.counterBytes`,
+        `categories.${category}.differenceBytes`,
       ]),
       'counted',
       'unattributed.largeKmallocBytes',
@@ -354,7 +354,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     why: 'Only the io_uring ring names its pages. Others are unattributed.',
   },
   {
-    members: ['kmem_cache.name', '*kmem_cache.name'],
+    members: ['kmem_cache.name', '*kmem_cache.name', '*kobject.name'],
     differs: ['caches', 'categories.slab-reclaimable.owners', 'categories.slab-unreclaimable.owners'],
     why: 'A slab cache’s name is free text, stored once.',
   },

@@ -307,6 +307,7 @@ describe('one damaged word makes the answer incomplete', () => {
     ['an anonymous page of a driver', () => add(sleepersPage(), 'page.mapping', 1n)],
     ['whose stack an area is', () => set(task, 'task_struct.stack_vm_area', area?.vm ?? 0n)],
     ['an area of a stack that is none', () => set(task, 'task_struct.stack_vm_area', task)],
+    ['where the page tables for patching code are', () => add('poking_mm', 8, 1n)],
     ['where the first task’s stack lies', () => add('init_task', 'task_struct.stack', -0x4000n)],
     ['where a stack lies', () => add(task, 'task_struct.stack', 0x4000n)],
     ['how full a pipe is', () => set(pipe(), 'pipe_inode_info.head', 0x1_0001n)],
