@@ -112,6 +112,22 @@ test('an interruptible wait counts for a lock, and for a futex if all are querie
   expect(blocked(scene, { uninterruptible: true })).toEqual(sound(0));
 });
 
+test('a task in a futex whose waiter is on no list is reported', () => {
+  const one = new Waiting(BASE);
+  one.waiter(6, 'futex_q', 'futex_wait_queue', 'futex_wait');
+  one.set('task_struct', one.task(6), { __state: 1 });
+  // The return address of futex_wait is the last but one.
+  const stack = one.read(one.at('task_struct', one.task(6), 'stack'), 8).getBigUint64(0, true);
+  const end = stack + 0x4000n - BigInt(one.size('pt_regs'));
+  one.symbols.futex_wait = one.read(end - 24n, 8).getBigUint64(0, true) - 32n;
+  const { warnings, complete } = blockedTasks(one.kernel(), { all: true });
+  expect(complete).toBe(false);
+  expect(warnings.map(({ message }) => message)).toEqual([
+    'pid 6 waits in futex_wait_queue, but its stack has no waiter that is linked to a lock',
+  ]);
+  expect(blockedTasks(one.kernel())).toMatchObject({ complete: true, locks: [] });
+});
+
 test('a traced task waits for its tracer', () => {
   const scene = (one: Waiting) => {
     one.sleeps(5, 'ptrace_stop');

@@ -41,8 +41,13 @@ const FUNCTIONS: readonly (readonly [RegExp, WaiterShape])[] = [
   [/^rwsem_down_(read|write)_slowpath/, 'rw-semaphore'],
   [/^_{2,3}down(_common|_interruptible|_killable|_timeout)?\b/, 'semaphore'],
   [/^(__|do_)?wait_for_com(pletion|mon)/, 'completion'],
-  [/^(__)?futex_(do_)?wait/, 'futex'],
+  // futex_waitv keeps its waiters elsewhere.
+  [/^(__)?futex_(do_)?wait(?!_multiple)/, 'futex'],
 ];
+/** Functions that a task in a futex runs, by release. */
+const IN_FUTEX = ['futex_wait', '__futex_wait', 'futex_wait_queue', 'futex_wait_queue_me', 'futex_do_wait'];
+/** More bytes than any of them has. */
+const MOST_FUNCTION = 4096n;
 const RT_MUTEX = /^(__)?rt_mutex_(slow)?lock|^rt_mutex_wait_proxy_lock/;
 const RCU = /^(__)?(synchronize_(s?rcu|rcu_\w+|rcu)|wait_rcu_gp|rcu_barrier|srcu_barrier)|^__synchronize_srcu/;
 
@@ -105,6 +110,7 @@ export class WaitFinder {
   /** Task by the lowest address of its stack. */
   readonly #tasks: ReadonlyMap<bigint, Task>;
   #addresses: ReadonlySet<bigint> | undefined;
+  #futexes: readonly bigint[] | undefined;
   readonly #rings = new Map<bigint, readonly bigint[]>();
   /** Locks by the nodes of their waiters. */
   readonly #found = new Map<bigint, Pick<Wait, 'address' | 'listed'>>();
@@ -146,6 +152,18 @@ export class WaitFinder {
     const shapes = ['mutex', 'rw-semaphore', 'semaphore'] as const;
     const found = this.#waiters.onStack(stack, address, withFutexes ? [...shapes, 'futex'] : shapes);
     return found !== undefined;
+  }
+
+  /**
+   * Whether the stack of a task in a dump has a return address of a wait for a futex: where the waiter was not found, the
+   * stack has to be unwound to be sure.
+   */
+  mayBeInFutex(stack: SavedStack): boolean {
+    if (this.#kernel.facts.live) return false;
+    this.#futexes ??= IN_FUTEX.flatMap((name) => this.#kernel.symbol(name) ?? []);
+    for (const word of wordsOf(stack))
+      if (this.#futexes.some((start) => word > start && word - start < MOST_FUNCTION)) return true;
+    return false;
   }
 
   /**
@@ -520,6 +538,10 @@ export class WaitFinder {
     });
     const flags = this.#kernel.enumerators('pageflags');
     const isBit = (name: string) => flags?.get(name) === BigInt(found.bit);
+    // Who clears the bit wakes its waiters.
+    const word = readOrNot(() => pointerPartOf(this.#kernel, 'struct page', found.address, found.address));
+    if (word !== undefined && ((word >> BigInt(found.bit & 63)) & 1n) === 0n)
+      this.#torn(`a task waits for bit ${found.bit} of the page at ${hex(found.address)}, which is clear`);
     const kind = isBit('PG_locked') ? 'page-lock' : isBit('PG_writeback') ? 'writeback' : 'page-bit';
     return { kind, ...found };
   }
