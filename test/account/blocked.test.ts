@@ -112,6 +112,19 @@ test('an interruptible wait counts for a lock, and for a futex if all are querie
   expect(blocked(scene, { uninterruptible: true })).toEqual(sound(0));
 });
 
+test('a futex of another process’s memory is reported', () => {
+  const one = new Waiting(BASE);
+  const waiter = one.waiter(6, 'futex_q', 'futex_wait_queue', 'futex_wait');
+  one.set('futex_q', waiter, { 'key.both.word': 0x7000, 'key.both.ptr': 8, 'key.both.offset': 0x10 });
+  one.queue(one.make(16), 'futex_q', waiter);
+  one.set('task_struct', one.task(6), { mm: 16 });
+  const { warnings, complete } = blockedTasks(one.kernel(), { all: true });
+  expect(complete).toBe(false);
+  expect(warnings).toContainEqual(
+    expect.objectContaining({ message: expect.stringMatching(/is for the memory at 0x8, but its task has 0x10$/) }),
+  );
+});
+
 test('a task in a futex whose waiter is on no list is reported', () => {
   const one = new Waiting(BASE);
   one.waiter(6, 'futex_q', 'futex_wait_queue', 'futex_wait');

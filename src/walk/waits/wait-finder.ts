@@ -100,6 +100,17 @@ const MOST_SEARCHED = 8;
 /** Types in the low bits of `task_struct.blocker` (include/linux/hung_task.h). */
 const BLOCKER_TYPES = 3n;
 
+/** A wait queue that waiters with different keys share. */
+interface Bucket {
+  /** Address of the head of its list. */
+  readonly head: bigint | undefined;
+  readonly listed: readonly bigint[] | undefined;
+}
+
+/** WAIT_TABLE_SIZE and PAGE_WAIT_TABLE_SIZE (kernel/sched/wait_bit.c, mm/filemap.c). */
+const BUCKETS = 256n;
+const GOLDEN_RATIO = 0x61c8_8646_80b5_83ebn;
+
 /** Finds what a task waits for, from its stack and from the lock. */
 export class WaitFinder {
   readonly #kernel: Kernel;
@@ -482,10 +493,10 @@ export class WaitFinder {
     const wakes = entry.read(waiter.address).pointer('func');
     switch (plain(this.#kernel.symbolAt?.(wakes)?.name ?? '')) {
       case 'wake_page_function':
-        return this.#page(waiter, listed);
+        return this.#page(waiter, { head: address, listed });
       case 'wake_bit_function':
       case 'var_wake_function':
-        return this.#bit(waiter, listed);
+        return this.#bit(waiter, { head: address, listed });
       case 'percpu_rwsem_wake_function': {
         const at = this.#kernel.struct('percpu_rw_semaphore')?.member('waiters.head')?.offset;
         if (address === undefined || at === undefined) return { kind: 'percpu-rw-semaphore' };
@@ -528,14 +539,26 @@ export class WaitFinder {
     return { ...key, listed: same };
   }
 
-  #page(waiter: Waiter, listed: readonly bigint[] | undefined): Wait {
+  /** Compares the bucket that a waiter is in with its key (hash_long, include/linux/hash.h). */
+  #checkBucket({ head = 0n }: Bucket, names: readonly string[], key: bigint): void {
+    const [table] = names.flatMap((name) => this.#kernel.symbol(name) ?? []);
+    const layout = this.#kernel.struct('wait_queue_head');
+    const [size, list] = [BigInt(layout?.size ?? 0), BigInt(layout?.member('head')?.offset ?? 0)];
+    if (table === undefined || head < table || head >= table + size * BUCKETS) return;
+    const index = BigInt.asUintN(64, key * GOLDEN_RATIO) / (2n ** 64n / BUCKETS);
+    if (head !== table + index * size + list)
+      this.#odd(`a waiter for ${hex(key)} is in the wait queue at ${hex(head)}, which is for others`);
+  }
+
+  #page(waiter: Waiter, bucket: Bucket): Wait {
     const type = this.#kernel.struct('wait_page_queue');
     const member = type?.member('folio') ? 'folio' : 'page';
     const queue = new StructReader(this.#kernel, 'wait_page_queue', [member, 'bit_nr', 'wait']);
-    const found = this.#hashed(waiter, listed, ({ address }) => {
+    const found = this.#hashed(waiter, bucket.listed, ({ address }) => {
       const view = queue.readContainer(address, 'wait');
       return { address: view.pointer(member), bit: view.number('bit_nr') | 0 };
     });
+    this.#checkBucket(bucket, ['folio_wait_table', 'page_wait_table'], found.address);
     const flags = this.#kernel.enumerators('pageflags');
     const isBit = (name: string) => flags?.get(name) === BigInt(found.bit);
     // Who clears the bit wakes its waiters.
@@ -546,27 +569,36 @@ export class WaitFinder {
     return { kind, ...found };
   }
 
-  #bit(waiter: Waiter, listed: readonly bigint[] | undefined): Wait {
+  #bit(waiter: Waiter, bucket: Bucket): Wait {
     const queue = new StructReader(this.#kernel, 'wait_bit_queue_entry', ['key.flags', 'key.bit_nr', 'wq_entry']);
-    const found = this.#hashed(waiter, listed, ({ address }) => {
+    const found = this.#hashed(waiter, bucket.listed, ({ address }) => {
       const view = queue.readContainer(address, 'wq_entry');
       return { address: view.pointer('key.flags'), bit: view.number('key.bit_nr') | 0 };
     });
     const { bit, ...rest } = found;
+    // The key of a variable is its address alone.
+    this.#checkBucket(bucket, ['bit_wait_table'], bit < 0 ? rest.address : (rest.address << 6n) | BigInt(bit));
     return { kind: 'bit', ...(bit < 0 ? rest : found) };
   }
 
   /** A futex by its key (include/linux/futex.h): address in user space, and the memory or file that it is in. */
   #futex(waiter: Waiter): Wait {
     const queue = new StructReader(this.#kernel, 'futex_q', ['key.both.word', 'key.both.ptr', 'key.both.offset']);
+    const memory = new StructReader(this.#kernel, 'task_struct', ['mm']);
+    const node = waiter.node - waiter.address;
     const { pageSize } = this.#kernel.facts;
     const { listed } = this.#headed(waiter, (node) => this.#isOnStack(node, 'futex'));
     const found = this.#hashed(waiter, listed, ({ address }) => {
       const view = queue.read(address);
       const offset = view.number('key.both.offset');
-      // FUT_OFF_INODE: a page of a file.
+      // FUT_OFF_INODE: a page of a file. Others are in the memory of the process.
+      const space = view.pointer('key.both.ptr');
+      const task = this.#waiters.taskOf(this.#waiters.at(address + node, 'futex'));
+      const own = (offset & 1) === 0 ? readOrNot(() => memory.read(task).pointer('mm')) : undefined;
+      if (own !== undefined && own !== space)
+        this.#odd(`the futex_q at ${hex(address)} is for the memory at ${hex(space)}, but its task has ${hex(own)}`);
       const word = view.pointer('key.both.word') * (offset & 1 ? BigInt(pageSize) : 1n);
-      return { address: word + BigInt(offset & ~3), space: view.pointer('key.both.ptr') };
+      return { address: word + BigInt(offset & ~3), space };
     });
     return { kind: 'futex', ...found };
   }

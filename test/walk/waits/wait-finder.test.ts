@@ -27,14 +27,21 @@ function bit(
   type: 'wait_page_queue' | 'wait_bit_queue_entry',
   wakes: string,
   members: Readonly<Record<string, bigint | number>>,
+  head = one.make(16),
 ) {
   const at = one.sleeps(5, 'bit_wait_io', 'some_wait');
   one.write(at, new Uint8Array(one.size(type)));
   one.set(type, at, members);
   const entry = one.at(type, at, type === 'wait_page_queue' ? 'wait' : 'wq_entry');
   one.set('wait_queue_entry', entry, { private: one.task(5), func: one.wakes(wakes) });
-  one.queue(one.make(16), 'wait_queue_entry', entry);
+  one.queue(head, 'wait_queue_entry', entry);
   return PAGE_OF;
+}
+
+/** The first bucket of a table of 256 wait queues. */
+function firstBucket(one: Waiting, table: string): bigint {
+  one.symbols[table] = one.make(256 * one.size('wait_queue_head'));
+  return one.at('wait_queue_head', one.symbols[table], 'head');
 }
 
 function percpuReader(one: Waiting): bigint {
@@ -128,6 +135,28 @@ test.each<readonly [string, (one: Waiting) => bigint, string]>([
 });
 
 test.each<readonly [string, RegExp, (one: Waiting) => unknown]>([
+  [
+    'a page whose bit is clear',
+    /^a task waits for bit 7 of the page at 0x\w+, which is clear$/,
+    (one) => bit(one, 'wait_page_queue', 'wake_page_function', { folio: one.make(64), bit_nr: 7 }),
+  ],
+  [
+    'a page in the wait queue of others',
+    /^a waiter for 0x\w+ is in the wait queue at 0x\w+, which is for others$/,
+    (one) => {
+      const head = firstBucket(one, 'folio_wait_table');
+      return bit(one, 'wait_page_queue', 'wake_page_function', { folio: PAGE_OF, bit_nr: 0 }, head);
+    },
+  ],
+  [
+    'a bit in the wait queue of others',
+    /^a waiter for 0x\w+ is in the wait queue at 0x\w+, which is for others$/,
+    (one) => {
+      const members = { 'key.flags': PAGE_OF, 'key.bit_nr': 3 };
+      const head = firstBucket(one, 'bit_wait_table');
+      return bit(one, 'wait_bit_queue_entry', 'wake_bit_function', members, head);
+    },
+  ],
   ['waiter of an rt_mutex', /which is another task’s/, (one) => rtMutex(one, 6)],
   ['function of a worker', /another function is recorded elsewhere/, (one) => flush(one, { current_func: 8n })],
   [
