@@ -85,8 +85,28 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   },
   {
     members: ['task_struct.__state', 'task_struct.state'],
-    differs: ['locks', 'locks gone', 'locks new', 'blocked', 'cycles'],
+    differs: ['lock', 'lock gone', 'lock new', 'blocked', 'cycles'],
     why: 'Only the state of a sleeping task shows whether its sleep is uninterruptible (D). A runnable one must be on a run queue.',
+  },
+  {
+    members: ['mutex.owner.counter', 'rw_semaphore.owner.counter', 'rt_mutex_base.owner'],
+    differs: ['lock.owner', 'lock.candidates', 'lock.waitsFor', 'lock.id', 'cycles'],
+    why: 'A lock has one owner word. That it names a task is checked.',
+  },
+  {
+    members: ['task_struct.sched_info.last_arrival'],
+    differs: ['lock'],
+    why: 'When a task last began to run is stored once. That it is not in the future is checked.',
+  },
+  {
+    members: ['semaphore.last_holder'],
+    differs: ['lock.candidates'],
+    why: 'A semaphore has no owner. Its last holder is stored once.',
+  },
+  {
+    members: ['super_block.s_id'],
+    differs: ['lock.device.name'],
+    why: 'The name of a file system without a disk is stored once.',
   },
   {
     members: ['mount.mnt.mnt_flags', 'super_block.s_flags', 'mount.mnt_devname', '*mount.mnt_devname'],
@@ -303,12 +323,19 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   },
   {
     members: ['dentry.d_hash.pprev'],
-    differs: ['file.deleted'],
+    differs: ['file.deleted', 'lock.object.deleted'],
     why: 'Only the dentry shows whether a file name was removed. The file may have other names, and network file systems drop names of existing files.',
   },
   {
     members: ['inode.i_ino', 'super_block.s_dev'],
-    differs: ['categories.shared.owners', 'categories.page-cache.owners', 'file', 'file gone', 'file new'],
+    differs: [
+      'categories.shared.owners',
+      'categories.page-cache.owners',
+      'file',
+      'file gone',
+      'file new',
+      'lock.object.inode',
+    ],
     why: 'An inode number, and the device number of a file system without a disk, are stored once.',
   },
   {
@@ -355,7 +382,12 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   },
   {
     members: ['kmem_cache.name', '*kmem_cache.name', '*kobject.name'],
-    differs: ['caches', 'categories.slab-reclaimable.owners', 'categories.slab-unreclaimable.owners'],
+    differs: [
+      'caches',
+      'categories.slab-reclaimable.owners',
+      'categories.slab-unreclaimable.owners',
+      'lock.object.cache',
+    ],
     why: 'A slab cache’s name is free text, stored once.',
   },
   {

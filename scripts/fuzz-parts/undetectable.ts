@@ -63,7 +63,7 @@ export function fieldOf(path: string): string {
     )
     .replace(/^files\.files\.\*/, 'file')
     .replace(/^messages\.\*/, 'message')
-    .replace(/^(mount|module|cpu)s\.\*/, '$1')
+    .replace(/^(mount|module|cpu|lock)s\.\*/, '$1')
     .replace(/^threads\.\*/, 'thread')
     .replace(/^queues\.\w+/, 'queue')
     .replace(/^skbs\.\w+\.\*/, 'skb')

@@ -6,14 +6,18 @@ import type { Command } from './answers.js';
 export const BLOCKED = { commands: (): Command[] => [command()], frames: () => new Map() };
 
 function command(): Command {
-  /** Warnings without damage: the lab's locks include one whose owner has exited. */
-  let known: ReadonlySet<string> | undefined;
+  /** Without damage: warnings (the lab's locks include one whose owner has exited), and what is unknown. */
+  let known: { readonly warnings: ReadonlySet<string>; readonly unknown: number } | undefined;
   return {
     name: 'blocked --all',
     ask(kernel) {
       const { stacks: _, warnings, ...json } = blockedJson(blockedTasks(kernel, { all: true }));
-      known ??= new Set(warnings.map(({ message }) => message));
-      const complete = warnings.every(({ message }) => known?.has(message));
+      const isUnknown = (lock: (typeof json.locks)[number]) =>
+        lock.kind === 'unknown' || (lock.object?.kind === 'slab-object' && lock.object.state === 'unknown');
+      const unknown = json.locks.filter(isUnknown).length;
+      known ??= { warnings: new Set(warnings.map(({ message }) => message)), unknown };
+      const sound = known;
+      const complete = unknown <= sound.unknown && warnings.every(({ message }) => sound.warnings.has(message));
       const key = ({ kind, address, ...lock }: (typeof json.locks)[number]) => ({
         key: `${kind} ${address}`,
         ...lock,

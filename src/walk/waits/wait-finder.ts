@@ -48,6 +48,12 @@ const FUNCTIONS: readonly (readonly [RegExp, WaiterShape])[] = [
 const IN_FUTEX = ['futex_wait', '__futex_wait', 'futex_wait_queue', 'futex_wait_queue_me', 'futex_do_wait'];
 /** More bytes than any of them has. */
 const MOST_FUNCTION = 4096n;
+/** Functions that wait for a page (mm/filemap.c), and what they wait for. */
+const PAGE_WAITS: readonly (readonly [RegExp, WaitKind])[] = [
+  [/^(folio_wait|wait_on_page)_writeback/, 'writeback'],
+  [/^__(folio_lock|lock_page)/, 'page-lock'],
+];
+const isPageWait = (kind: WaitKind): boolean => kind === 'page-lock' || kind === 'writeback' || kind === 'page-bit';
 const RT_MUTEX = /^(__)?rt_mutex_(slow)?lock|^rt_mutex_wait_proxy_lock/;
 const RCU = /^(__)?(synchronize_(s?rcu|rcu_\w+|rcu)|wait_rcu_gp|rcu_barrier|srcu_barrier)|^__synchronize_srcu/;
 
@@ -188,6 +194,9 @@ export class WaitFinder {
     const [, found] = FUNCTIONS.find(([words]) => words.test(name)) ?? [];
     if (found === undefined) {
       const wait = this.#queued(task, stack, name);
+      const [, waits] = PAGE_WAITS.find(([words]) => names.some((each) => words.test(plain(each ?? '')))) ?? [];
+      if (waits !== undefined && isPageWait(wait.kind) && wait.kind !== waits)
+        this.#odd(`pid ${task.pid} waits for ${wait.kind} by its waiter, but for ${waits} by its stack`);
       // Reads past the page cache wait for a bio that names the task, until about 5.14.
       const isIo = wait.kind === 'unknown' && names.some((each) => each?.startsWith('io_schedule'));
       return (isIo && this.#io(stack, task.address)) || wait;
@@ -597,6 +606,8 @@ export class WaitFinder {
       const own = (offset & 1) === 0 ? readOrNot(() => memory.read(task).pointer('mm')) : undefined;
       if (own !== undefined && own !== space)
         this.#odd(`the futex_q at ${hex(address)} is for the memory at ${hex(space)}, but its task has ${hex(own)}`);
+      if ((offset & 1) === 0 && view.pointer('key.both.word') % BigInt(pageSize) !== 0n)
+        this.#odd(`the futex_q at ${hex(address)} is for a page at ${hex(view.pointer('key.both.word'))}`);
       const word = view.pointer('key.both.word') * (offset & 1 ? BigInt(pageSize) : 1n);
       return { address: word + BigInt(offset & ~3), space };
     });

@@ -28,8 +28,9 @@ function bit(
   wakes: string,
   members: Readonly<Record<string, bigint | number>>,
   head = one.make(16),
+  waits = 'some_wait',
 ) {
-  const at = one.sleeps(5, 'bit_wait_io', 'some_wait');
+  const at = one.sleeps(5, 'bit_wait_io', waits);
   one.write(at, new Uint8Array(one.size(type)));
   one.set(type, at, members);
   const entry = one.at(type, at, type === 'wait_page_queue' ? 'wait' : 'wq_entry');
@@ -139,6 +140,12 @@ test.each<readonly [string, RegExp, (one: Waiting) => unknown]>([
     'a page whose bit is clear',
     /^a task waits for bit 7 of the page at 0x\w+, which is clear$/,
     (one) => bit(one, 'wait_page_queue', 'wake_page_function', { folio: one.make(64), bit_nr: 7 }),
+  ],
+  [
+    'another bit than its functions',
+    /^pid 5 waits for page-lock by its waiter, but for writeback by its stack$/,
+    (one) =>
+      bit(one, 'wait_page_queue', 'wake_page_function', { folio: PAGE_OF, bit_nr: 0 }, one.make(16), 'folio_wait_writeback'),
   ],
   [
     'a page in the wait queue of others',
