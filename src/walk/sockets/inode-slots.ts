@@ -117,6 +117,7 @@ function cacheFault(kernel: Kernel, cache: bigint): string | undefined {
  */
 class SocketBackPointers {
   readonly #sock;
+  readonly #socket;
   readonly #references: StructReader<'vfs_inode.i_count.counter'> | undefined;
   /** Protocols whose socks always keep their original socket. */
   readonly #fixedSocketProtocols: ReadonlySet<bigint>;
@@ -124,6 +125,7 @@ class SocketBackPointers {
   /** @param inode type name of a socket's inode */
   constructor(kernel: Kernel, inode: string, registered: readonly Protocol[]) {
     this.#sock = new StructReader(kernel, 'sock', ['sk_socket', '__sk_common.skc_prot']);
+    this.#socket = new StructReader(kernel, 'socket', ['sk']);
     this.#references = StructReader.ifPresent(kernel, inode, ['vfs_inode.i_count.counter']);
     // MPTCP moves the socks of its subflows to another socket, and leaves their original sockets unchanged.
     const keeping = registered.filter(({ name }) => !/^(?:MP)?TCP/.test(name));
@@ -145,6 +147,8 @@ class SocketBackPointers {
     const references = readOrNot(() => this.#references?.read(inode));
     // Freed memory keeps its old content.
     if (references?.number('vfs_inode.i_count.counter') === 0) return false;
+    // The socket that a subflow was moved to has another sock.
+    if (readOrNot(() => this.#socket.read(this.of(sock)).pointer('sk')) === sock) return true;
     const protocol = readOrNot(() => this.#sock.read(sock).pointer('__sk_common.skc_prot'));
     // A sock has a protocol from its creation on.
     return protocol === 0n || (protocol !== undefined && this.#fixedSocketProtocols.has(protocol));

@@ -130,6 +130,12 @@ describe.each(KERNELS)('second facts about %s', (version) => {
     expect(ask(set('sock_inode_cachep', 8, other.cache))).toContain('is not the slab cache sock_inode_cache');
   });
 
+  test('report two kernel sockets with one TCP sock', () => {
+    const own = (protocol: string) => hidden.filter(({ socket }) => socket.inode && socket.protocol === protocol);
+    const [first, second] = own('TCP').map(({ socket }) => read(socket.sock, 'sock.sk_socket'));
+    expect(ask(set(first!, 'socket.sk', read(second!, 'socket.sk')))).toMatch(/its sock 0x\w+ points to the socket 0x\w+/);
+  });
+
   test('report a file of a message that is none, and one that another message has', () => {
     const [file, other] = sockets.flatMap(({ carriedBy }) =>
       carriedBy.map((carrier) => {
