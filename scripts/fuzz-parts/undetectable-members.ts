@@ -99,6 +99,11 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     why: 'When a task last began to run is stored once. That it is not in the future is checked.',
   },
   {
+    members: ['wait_page_queue.bit_nr'],
+    differs: ['lock', 'lock gone', 'lock new', 'cycles'],
+    why: 'Only the waiter names the bit of a page that it waits for. That the bit is set is checked, and functions that wait for one bit alone.',
+  },
+  {
     members: ['semaphore.last_holder'],
     differs: ['lock.candidates'],
     why: 'A semaphore has no owner. Its last holder is stored once.',

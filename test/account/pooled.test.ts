@@ -51,7 +51,11 @@ function kill(...tallies: readonly Tally[]) {
 
 test.each([
   ['pages in a cache', { 'alloc.count': 1_000 }, /has 1000 pages in a cache of 128$/],
-  ['attempts to destroy it', { destroy_cnt: 1 }, /^destroy_cnt and defer_start of the page pool 0x\w+ are inconsistent$/],
+  [
+    'attempts to destroy it',
+    { destroy_cnt: 1 },
+    /^destroy_cnt and defer_start of the page pool 0x\w+ are inconsistent$/,
+  ],
   ['memory provider', { mp_priv: 8n }, /^mp_priv and mp_ops of the page pool 0x\w+ are inconsistent$/],
   ['a time of destruction', { defer_start: 1n }, /^destroy_cnt and defer_start/],
 ])('a page pool with wrong %s is reported', (_, members, fault) => {

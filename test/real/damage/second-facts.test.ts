@@ -133,7 +133,9 @@ describe.each(KERNELS)('second facts about %s', (version) => {
   test('report two kernel sockets with one TCP sock', () => {
     const own = (protocol: string) => hidden.filter(({ socket }) => socket.inode && socket.protocol === protocol);
     const [first, second] = own('TCP').map(({ socket }) => read(socket.sock, 'sock.sk_socket'));
-    expect(ask(set(first!, 'socket.sk', read(second!, 'socket.sk')))).toMatch(/its sock 0x\w+ points to the socket 0x\w+/);
+    expect(ask(set(first!, 'socket.sk', read(second!, 'socket.sk')))).toMatch(
+      /its sock 0x\w+ points to the socket 0x\w+/,
+    );
   });
 
   test('report a file of a message that is none, and one that another message has', () => {
@@ -147,7 +149,9 @@ describe.each(KERNELS)('second facts about %s', (version) => {
     expect(ask(add(file!, 8, 64n))).toContain('which is no file');
     const list = file! - BigInt(offset('scm_fp_list.fp'));
     expect(ask(set(list, 'scm_fp_list.count', 0n))).toContain('has an invalid number of files (0)');
-    expect(ask(set(file!, 8, read(other!)))).toMatch(/file 0x\w+ counts \d references, but messages and others have \d/);
+    expect(ask(set(file!, 8, read(other!)))).toMatch(
+      /file 0x\w+ counts \d references, but messages and others have \d/,
+    );
   });
 
   test('report huge pages that are on no node', () => {

@@ -74,7 +74,9 @@ describe.each(['6.1', 'newest', '6.12-arm64-16k'] as const)('%s: one wrong byte'
     const [one, other] = [0, 1].map((cpu) => perCpuAddress(kernel, kernel.symbol('runqueues')!, cpu));
     const swapped = damagedBy(swap(one!, `rq.${member}`, other!));
     const { warnings } = groupedStacks(swapped, {});
-    expect(warnings.map(({ message }) => message)).toContainEqual(expect.stringMatching(/^CPU 0 runs pid \d+, but this/));
+    expect(warnings.map(({ message }) => message)).toContainEqual(
+      expect.stringMatching(/^CPU 0 runs pid \d+, but this/),
+    );
   });
 
   test('in its saved stack pointer is reported: that of another task', () => {

@@ -20,18 +20,21 @@ describe('waits in a guest with PREEMPT_RT', () => {
   let answer: BlockedJson;
   let drgn: Drgn;
 
-  beforeAll(async () => {
-    await guest.boot({ memoryMiB: 256, tools: ['waits'], insmod: ['locks'] });
-    await guest.run('insmod /locks.ko; waits > /tmp/waits');
-    await guest.run(
-      `until [ $(cat /proc/[0-9]*/status | grep -c '^State:.D') -ge ${IN_STATE_D} ]; do usleep 200000; done; sleep 1`,
-    );
-    const dump = await guest.lastDump();
-    answer = await kdumpMemJson(blockedSchema, 'blocked', '--all', '--vmcore', dump);
-    const owned = answer.locks.filter(({ kind, owner }) => kind === 'rt-mutex' && owner !== null);
-    const names = owned.map(({ kind, address }) => `${kind}:${address}`);
-    drgn = drgnJson<Drgn>(dump, '6.1-rt', new URL('./blocked.py', import.meta.url), ...names);
-  }, 2 * MOST_MS + DRGN_MS);
+  beforeAll(
+    async () => {
+      await guest.boot({ memoryMiB: 256, tools: ['waits'], insmod: ['locks'] });
+      await guest.run('insmod /locks.ko; waits > /tmp/waits');
+      await guest.run(
+        `until [ $(cat /proc/[0-9]*/status | grep -c '^State:.D') -ge ${IN_STATE_D} ]; do usleep 200000; done; sleep 1`,
+      );
+      const dump = await guest.lastDump();
+      answer = await kdumpMemJson(blockedSchema, 'blocked', '--all', '--vmcore', dump);
+      const owned = answer.locks.filter(({ kind, owner }) => kind === 'rt-mutex' && owner !== null);
+      const names = owned.map(({ kind, address }) => `${kind}:${address}`);
+      drgn = drgnJson<Drgn>(dump, '6.1-rt', new URL('./blocked.py', import.meta.url), ...names);
+    },
+    2 * MOST_MS + DRGN_MS,
+  );
 
   test('both deadlocks are found', () => {
     const waiters = answer.locks.flatMap((lock) => lock.waiters);

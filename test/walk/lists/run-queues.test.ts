@@ -111,7 +111,11 @@ test.each<readonly [string, RegExp, (one: Queues) => void]>([
   ['list', /run queue of CPU 0/, (one) => one.word(one.at('rq', one.queues, 'cfs_tasks') + 8n, 8)],
   ['tree', /run queue of CPU 0/, (one) => one.set('rq', one.queues, { 'dl.root.rb_root.rb_node': one.queues })],
   ['current task', /run queue of CPU 0/, queues({ curr: 8 })],
-  ['alignment', /CPU 0 runs a task at 0x\w+1, which is misaligned/, (one) => queues({ curr: one.task(FAIR) + 1n })(one)],
+  [
+    'alignment',
+    /CPU 0 runs a task at 0x\w+1, which is misaligned/,
+    (one) => queues({ curr: one.task(FAIR) + 1n })(one),
+  ],
   [
     'idle task',
     /^CPU 1 runs pid 0, which is not its idle task$/,

@@ -113,7 +113,7 @@ describe.each([1, 2, 3, 4] as Version[])('tables of version %i', (version) => {
     ['outside the stack', TEXT + 0x1000n],
     ['below the frame before', at(0x40)],
   ])('stop where a saved frame pointer leads %s', (_, bp) => {
-    const words = { ...WORDS, [INACTIVE + 40]: bp, 0x48: after(2), [INACTIVE + 56 + 16]: after(1) };
+    const words = { ...WORDS, [INACTIVE + 40]: bp, 72: after(2), [INACTIVE + 56 + 16]: after(1) };
     expect(unwound(madeStack(version, FUNCTIONS, words))).toMatchObject({
       frames: ['one', 'two'],
       end: 'stopped',

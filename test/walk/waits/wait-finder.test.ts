@@ -145,7 +145,14 @@ test.each<readonly [string, RegExp, (one: Waiting) => unknown]>([
     'another bit than its functions',
     /^pid 5 waits for page-lock by its waiter, but for writeback by its stack$/,
     (one) =>
-      bit(one, 'wait_page_queue', 'wake_page_function', { folio: PAGE_OF, bit_nr: 0 }, one.make(16), 'folio_wait_writeback'),
+      bit(
+        one,
+        'wait_page_queue',
+        'wake_page_function',
+        { folio: PAGE_OF, bit_nr: 0 },
+        one.make(16),
+        'folio_wait_writeback',
+      ),
   ],
   [
     'a page in the wait queue of others',
