@@ -585,6 +585,8 @@ export class WaitFinder {
       return { address: view.pointer('key.flags'), bit: view.number('key.bit_nr') | 0 };
     });
     const { bit, ...rest } = found;
+    if (rest.address >> 63n === 0n)
+      this.#odd(`a task waits for a bit at ${hex(rest.address)}, which is not in the kernel`);
     // The key of a variable is its address alone.
     this.#checkBucket(bucket, ['bit_wait_table'], bit < 0 ? rest.address : (rest.address << 6n) | BigInt(bit));
     return { kind: 'bit', ...(bit < 0 ? rest : found) };
@@ -606,9 +608,10 @@ export class WaitFinder {
       const own = (offset & 1) === 0 ? readOrNot(() => memory.read(task).pointer('mm')) : undefined;
       if (own !== undefined && own !== space)
         this.#odd(`the futex_q at ${hex(address)} is for the memory at ${hex(space)}, but its task has ${hex(own)}`);
-      if ((offset & 1) === 0 && view.pointer('key.both.word') % BigInt(pageSize) !== 0n)
-        this.#odd(`the futex_q at ${hex(address)} is for a page at ${hex(view.pointer('key.both.word'))}`);
-      const word = view.pointer('key.both.word') * (offset & 1 ? BigInt(pageSize) : 1n);
+      const page = view.pointer('key.both.word');
+      if ((offset & 1) === 0 && (page % BigInt(pageSize) !== 0n || page >> 63n === 1n))
+        this.#odd(`the futex_q at ${hex(address)} is for a page at ${hex(page)}`);
+      const word = page * (offset & 1 ? BigInt(pageSize) : 1n);
       return { address: word + BigInt(offset & ~3), space };
     });
     return { kind: 'futex', ...found };
@@ -630,7 +633,10 @@ export class WaitFinder {
 
   #ptrace(task: Task): Wait {
     const view = new StructReader(this.#kernel, 'task_struct', ['ptrace', 'parent']).read(task.address);
-    if (view.number('ptrace') === 0) return { kind: 'ptrace' };
+    if (view.number('ptrace') === 0) {
+      this.#torn(`pid ${task.pid} stopped for a tracer, but is not traced`);
+      return { kind: 'ptrace' };
+    }
     return { kind: 'ptrace', owner: view.pointer('parent') };
   }
 }

@@ -4,7 +4,7 @@ import { FixtureBase } from '../../support/overlaid-kernel.js';
 import { Waiting } from './waiting.js';
 
 const BASE = new FixtureBase('6.1');
-const PAGE_OF = 0xffff_8000n;
+const PAGE_OF = 0xffff_ea00_1234_5000n;
 
 /** What pid 5 waits for: kind, bit, and whether the address is that of the object. */
 function waits(scene: (one: Waiting) => bigint | undefined) {
@@ -161,6 +161,11 @@ test.each<readonly [string, RegExp, (one: Waiting) => unknown]>([
       const head = firstBucket(one, 'folio_wait_table');
       return bit(one, 'wait_page_queue', 'wake_page_function', { folio: PAGE_OF, bit_nr: 0 }, head);
     },
+  ],
+  [
+    'a bit outside of the kernel',
+    /^a task waits for a bit at 0x1000, which is not in the kernel$/,
+    (one) => bit(one, 'wait_bit_queue_entry', 'wake_bit_function', { 'key.flags': 0x1000n, 'key.bit_nr': 3 }),
   ],
   [
     'a bit in the wait queue of others',
