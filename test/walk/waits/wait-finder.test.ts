@@ -4,7 +4,7 @@ import { FixtureBase } from '../../support/overlaid-kernel.js';
 import { Waiting } from './waiting.js';
 
 const BASE = new FixtureBase('6.1');
-const PAGE_OF = 0xffff_ea00_1234_5000n;
+const PAGE_OF = 0xffff_fff0_0000_8000n;
 
 /** What pid 5 waits for: kind, bit, and whether the address is that of the object. */
 function waits(scene: (one: Waiting) => bigint | undefined) {
