@@ -95,7 +95,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   },
   {
     members: ['task_struct.sched_info.last_arrival'],
-    differs: ['lock'],
+    differs: ['lock', 'cycles'],
     why: 'When a task last began to run is stored once. That it is not in the future is checked.',
   },
   {
@@ -196,6 +196,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'ledger.receive-rings new',
       'ledger.receive-rings.message',
       ...ROW('other-pages'),
+      'searched',
     ],
     why: 'A driver’s name is free text. For an unknown driver a row reports that its pages are not counted.',
   },
@@ -454,7 +455,15 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'mempool.pool_data',
       '*mempool.elements',
     ],
-    differs: ['categories.tables', 'categories.unattributed', 'unattributed', ...NOBODYS('tables', 'unattributed')],
+    differs: [
+      'categories.tables',
+      'categories.unattributed',
+      'unattributed',
+      ...NOBODYS('tables', 'unattributed'),
+      'searched',
+      'explained',
+      'groups',
+    ],
     why: 'The address and size of a kernel table (category `tables`) are stored once. Pages with another owner are reported, and sizes of hash tables that are no power of two.',
   },
   {
