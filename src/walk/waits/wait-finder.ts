@@ -570,9 +570,10 @@ export class WaitFinder {
     this.#checkBucket(bucket, ['folio_wait_table', 'page_wait_table'], found.address);
     const flags = this.#kernel.enumerators('pageflags');
     const isBit = (name: string) => flags?.get(name) === BigInt(found.bit);
-    // Who clears the bit wakes its waiters.
+    // Who clears the bit wakes its waiters; on a running kernel that may happen between the reads.
+    const isStill = !this.#kernel.facts.live;
     const word = readOrNot(() => pointerPartOf(this.#kernel, 'struct page', found.address, found.address));
-    if (word !== undefined && ((word >> BigInt(found.bit & 63)) & 1n) === 0n)
+    if (isStill && word !== undefined && ((word >> BigInt(found.bit & 63)) & 1n) === 0n)
       this.#torn(`a task waits for bit ${found.bit} of the page at ${hex(found.address)}, which is clear`);
     const kind = isBit('PG_locked') ? 'page-lock' : isBit('PG_writeback') ? 'writeback' : 'page-bit';
     return { kind, ...found };
@@ -634,7 +635,7 @@ export class WaitFinder {
   #ptrace(task: Task): Wait {
     const view = new StructReader(this.#kernel, 'task_struct', ['ptrace', 'parent']).read(task.address);
     if (view.number('ptrace') === 0) {
-      this.#torn(`pid ${task.pid} stopped for a tracer, but is not traced`);
+      if (!this.#kernel.facts.live) this.#torn(`pid ${task.pid} stopped for a tracer, but is not traced`);
       return { kind: 'ptrace' };
     }
     return { kind: 'ptrace', owner: view.pointer('parent') };
