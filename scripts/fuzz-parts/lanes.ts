@@ -2,11 +2,13 @@ import { basename, dirname } from 'node:path';
 import { openNative } from '../../src/kernel/native/open.js';
 import { Arm64Cases } from './arm64-cases.js';
 import { FileCases } from './file-cases.js';
+import { BLOCKED } from './meaning/blocked.js';
 import { LISTS } from './meaning/lists.js';
 import { LOG } from './meaning/log.js';
 import { MeaningCases } from './meaning/meaning-cases.js';
-import { MEMORY } from './meaning/memory.js';
+import { MEMORY, SITES } from './meaning/memory.js';
 import { PROCS } from './meaning/procs.js';
+import { REFS, UNREACHABLE } from './meaning/references.js';
 import { STACKS } from './meaning/stacks.js';
 import { STRUCTURES_OF_ALL } from './meaning/structures.js';
 import { TRIAGE } from './meaning/triage.js';
@@ -29,6 +31,10 @@ export const KINDS = [
   'stacks',
   'triage',
   'lists',
+  'blocked',
+  'sites',
+  'refs',
+  'unreachable',
   'structures',
 ] as const;
 
@@ -65,9 +71,8 @@ export function lanesOf(
       lanes.push({ name: `${kind}:${basename(dump)}`, kind, dump });
     }
   }
-  for (const dump of whole)
-    for (const kind of ['memory', 'procs', 'log', 'stacks', 'triage', 'lists', 'structures'] as const)
-      lanes.push({ name: `${kind}:${nameOf(dump)}`, kind, dump });
+  const ofWhole = KINDS.slice(KINDS.indexOf('meaning') + 1);
+  for (const dump of whole) for (const kind of ofWhole) lanes.push({ name: `${kind}:${nameOf(dump)}`, kind, dump });
   return lanes.filter(({ kind }) => kinds.includes(kind));
 }
 
@@ -85,6 +90,10 @@ const CHOICES = {
   stacks: STACKS,
   triage: TRIAGE,
   lists: LISTS,
+  blocked: BLOCKED,
+  sites: SITES,
+  refs: REFS,
+  unreachable: UNREACHABLE,
   structures: STRUCTURES_OF_ALL,
 };
 
@@ -107,8 +116,8 @@ export async function openLane({ kind, dump = '' }: Lane): Promise<Runner> {
   }
   const kernel = openNative({ files: [dump] });
   if (kind !== 'walk') {
-    const cases = new MeaningCases(kernel, CHOICES[kind]);
-    return { run: async (seed, index) => cases.run(seed, index), dispose: () => kernel.close() };
+    const cases = await MeaningCases.open(kernel, CHOICES[kind]);
+    return { run: (seed, index) => cases.run(seed, index), dispose: () => kernel.close() };
   }
   const cases = new WalkCases(kernel);
   return {

@@ -30,6 +30,8 @@ Kinds; unless some are named, all but meaning and those below it, which take sec
   log, stacks       the same with what \`log\` and \`stacks\` read
   triage            the same with what \`triage\` reads beyond the sockets and the memory
   lists             the same with what the lists of \`info\` read: modules, mounts, run queues and others
+  blocked, sites, refs, unreachable  the same with what \`blocked --all\`, \`memory --by site\`, \`refs\` and
+                    \`memory --unreachable\` read; blocked needs a --dump with tasks that wait
   structures        the structures of tasks, memory, files, cgroups and pages alone, with single bits
                     flipped and values swapped; procs, memory and sockets are all asked
 

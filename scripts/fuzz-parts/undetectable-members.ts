@@ -8,6 +8,8 @@ export interface Undetectable {
   readonly why: string;
   /** Only in extracts of earlier versions: a complete dump has a second place. */
   readonly only?: 'extracts';
+  /** Only in kernels without this member, which is a second place. */
+  readonly without?: string;
 }
 
 const ADDRESSES = [
@@ -72,14 +74,44 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     why: 'Any time between those of its neighbours is valid for a log message.',
   },
   {
+    members: ['read by walk/stacks/orc-unwinder'],
+    differs: ['thread.functions'],
+    why: 'A return address is stored once, and indirect calls and tail calls lead to any function. That it follows a call is checked, and where the stack ends.',
+  },
+  {
     members: ['task_struct.comm', 'task_struct.__state', 'task_struct.state', 'task_struct.exit_state'],
     differs: ['thread.comm', 'thread.state'],
     why: 'A thread’s name is free text, and its state is stored once.',
   },
   {
     members: ['task_struct.__state', 'task_struct.state'],
-    differs: ['locks', 'locks gone', 'locks new', 'blocked', 'cycles'],
+    differs: ['lock', 'lock gone', 'lock new', 'blocked', 'cycles'],
     why: 'Only the state of a sleeping task shows whether its sleep is uninterruptible (D). A runnable one must be on a run queue.',
+  },
+  {
+    members: ['mutex.owner.counter', 'rw_semaphore.owner.counter', 'rt_mutex_base.owner'],
+    differs: ['lock.owner', 'lock.candidates', 'lock.waitsFor', 'lock.id', 'cycles'],
+    why: 'A lock has one owner word. That it names a task is checked.',
+  },
+  {
+    members: ['task_struct.sched_info.last_arrival'],
+    differs: ['lock', 'cycles'],
+    why: 'When a task last began to run is stored once. That it is not in the future is checked.',
+  },
+  {
+    members: ['wait_page_queue.bit_nr'],
+    differs: ['lock', 'lock gone', 'lock new', 'cycles'],
+    why: 'Only the waiter names the bit of a page that it waits for. That the bit is set is checked, and functions that wait for one bit alone.',
+  },
+  {
+    members: ['semaphore.last_holder'],
+    differs: ['lock.candidates'],
+    why: 'A semaphore has no owner. Its last holder is stored once.',
+  },
+  {
+    members: ['super_block.s_id'],
+    differs: ['lock.device.name'],
+    why: 'The name of a file system without a disk is stored once.',
   },
   {
     members: ['mount.mnt.mnt_flags', 'super_block.s_flags', 'mount.mnt_devname', '*mount.mnt_devname'],
@@ -87,9 +119,15 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     why: 'Options and source of a mount are settings of an administrator, stored once.',
   },
   {
-    members: ['scm_fp_list.fp', 'sk_buff.cb', 'unix_skb_parms.fp'],
+    members: ['scm_fp_list.fp'],
     differs: ['carriedBy', 'freedIfKilled'],
     why: 'Before 6.10, only a message names the files that it carries. Later kernels have edges between its unix sockets.',
+    without: 'scm_fp_list.edges',
+  },
+  {
+    members: ['sk_buff.cb', 'unix_skb_parms.fp'],
+    differs: ['carriedBy', 'freedIfKilled'],
+    why: 'Only a message names its list of files. That no other message has the same list is checked.',
   },
   {
     members: ['mount.mnt_id'],
@@ -147,17 +185,18 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     why: 'A device’s name is free text. It appears only in the message of its row.',
   },
   {
-    members: ['*rtnl_link_ops.kind', 'net_device.rtnl_link_ops'],
+    members: ['*rtnl_link_ops.kind', 'rtnl_link_ops.kind', 'net_device.rtnl_link_ops'],
     differs: ['ledger.rings gone', 'ledger.rings new', ...ROW('rings')],
     why: 'Only the name of its kind identifies the driver of a software device, and any name may be valid.',
   },
   {
-    members: ['*device_driver.name'],
+    members: ['*device_driver.name', 'device_driver.name'],
     differs: [
       'ledger.receive-rings gone',
       'ledger.receive-rings new',
       'ledger.receive-rings.message',
       ...ROW('other-pages'),
+      'searched',
     ],
     why: 'A driver’s name is free text. For an unknown driver a row reports that its pages are not counted.',
   },
@@ -234,6 +273,11 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     why: 'Only a page’s flags and mapping show whether a held page also belongs to a file.',
   },
   {
+    members: ['page_pool.alloc.count'],
+    differs: SHARES,
+    why: 'Only this count shows how many pages the cache of a page pool has. It cannot exceed the size of the cache.',
+  },
+  {
     members: ['napi_alloc_cache.skb_count'],
     differs: ROW('skbs'),
     why: 'Only this count shows how many skbs a CPU caches.',
@@ -285,12 +329,19 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   },
   {
     members: ['dentry.d_hash.pprev'],
-    differs: ['file.deleted'],
+    differs: ['file.deleted', 'lock.object.deleted'],
     why: 'Only the dentry shows whether a file name was removed. The file may have other names, and network file systems drop names of existing files.',
   },
   {
     members: ['inode.i_ino', 'super_block.s_dev'],
-    differs: ['categories.shared.owners', 'categories.page-cache.owners', 'file', 'file gone', 'file new'],
+    differs: [
+      'categories.shared.owners',
+      'categories.page-cache.owners',
+      'file',
+      'file gone',
+      'file new',
+      'lock.object.inode',
+    ],
     why: 'An inode number, and the device number of a file system without a disk, are stored once.',
   },
   {
@@ -316,9 +367,9 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   {
     members: ['vm_stat_diff'],
     differs: [
-      ...['categories.page-cache', 'categories.anonymous', 'categories.free-unaccepted'].flatMap((category) => [
-        `${category}.counterBytes`,
-        `${category}.differenceBytes`,
+      ...['page-cache', 'anonymous', 'free-unaccepted', 'balloon'].flatMap((category) => [
+        `categories.${category}.counterBytes`,
+        `categories.${category}.differenceBytes`,
       ]),
       'counted',
       'unattributed.largeKmallocBytes',
@@ -336,8 +387,13 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     why: 'Only the io_uring ring names its pages. Others are unattributed.',
   },
   {
-    members: ['kmem_cache.name', '*kmem_cache.name'],
-    differs: ['caches', 'categories.slab-reclaimable.owners', 'categories.slab-unreclaimable.owners'],
+    members: ['kmem_cache.name', '*kmem_cache.name', '*kobject.name'],
+    differs: [
+      'caches',
+      'categories.slab-reclaimable.owners',
+      'categories.slab-unreclaimable.owners',
+      'lock.object.cache',
+    ],
     why: 'A slab cache’s name is free text, stored once.',
   },
   {
@@ -399,7 +455,15 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'mempool.pool_data',
       '*mempool.elements',
     ],
-    differs: ['categories.tables', 'categories.unattributed', 'unattributed', ...NOBODYS('tables', 'unattributed')],
+    differs: [
+      'categories.tables',
+      'categories.unattributed',
+      'unattributed',
+      ...NOBODYS('tables', 'unattributed'),
+      'searched',
+      'explained',
+      'groups',
+    ],
     why: 'The address and size of a kernel table (category `tables`) are stored once. Pages with another owner are reported, and sizes of hash tables that are no power of two.',
   },
   {

@@ -63,7 +63,7 @@ export function fieldOf(path: string): string {
     )
     .replace(/^files\.files\.\*/, 'file')
     .replace(/^messages\.\*/, 'message')
-    .replace(/^(mount|module|cpu)s\.\*/, '$1')
+    .replace(/^(mount|module|cpu|lock)s\.\*/, '$1')
     .replace(/^threads\.\*/, 'thread')
     .replace(/^queues\.\w+/, 'queue')
     .replace(/^skbs\.\w+\.\*/, 'skb')
@@ -80,13 +80,20 @@ function ownedField(path: string): string | undefined {
  * Whether changed members are known to change a field of the answer undetectably.
  *
  * @param lacking the dump is an extract that lacks second places
+ * @param has whether the kernel has a member, as `struct.member`
  */
-export function isExplained(members: readonly string[], path: string, lacking = false): boolean {
+export function isExplained(
+  members: readonly string[],
+  path: string,
+  lacking = false,
+  has: (member: string) => boolean = () => false,
+): boolean {
   const names = [fieldOf(path), ownedField(path) ?? ''];
   const isNamed = (one: string) => names.some((name) => name === one || name.startsWith(`${one}.`));
   return UNDETECTABLE.some(
     (rule) =>
       (lacking || rule.only !== 'extracts') &&
+      !(rule.without !== undefined && has(rule.without)) &&
       rule.members.some((member) => members.includes(member)) &&
       rule.differs.some(isNamed),
   );

@@ -57,7 +57,7 @@ const ON_ALL_KERNELS = [
   'test/real/processes/{extract,mappings-damage}.test.ts',
   'test/real/skb/refusals.test.ts',
   'test/real/skcheck/guest.test.ts',
-  'test/real/stacks/traced.test.ts',
+  'test/real/stacks/{preempt-rt,traced}.test.ts',
   'test/real/triage/{many,troubles}.test.ts',
 ];
 

@@ -325,7 +325,8 @@ class Forest {
     if (uninterruptible || place.task.pid === 0) return false;
     const stack = this.#stackOf(place);
     if (stack === undefined) return false;
-    return (all && place.state === 't') || this.#finder.isQueued(stack, place.task, all);
+    if ((all && place.state === 't') || this.#finder.isQueued(stack, place.task, all)) return true;
+    return all && this.#finder.mayBeInFutex(stack);
   }
 
   /** A task that neither runs nor is on a run queue waits: its state is wrong. */

@@ -158,9 +158,15 @@ export class Tally implements SkbSink {
     };
   }
 
-  /** Warns if more references were found than the kernel counts: one of the two is wrong. */
+  /** Warns if more references were found than the kernel counts, or a page pool is inconsistent. */
   checkReferences(): void {
     const [pages, slots, clones] = [this.#pages.table, this.#slots.table, this.#clones.table];
+    const faults = new Set<string>();
+    for (let row = 0; row < pages.size; row++) {
+      const fault = pages.pool(row)?.fault;
+      if (fault !== undefined) faults.add(fault);
+    }
+    for (const fault of faults) this.incomplete('corrupt', fault);
     for (const fault of overcounted(pages, slots, clones)) this.incomplete('corrupt', fault);
     for (const fault of overlapping(pages)) this.incomplete('corrupt', fault);
   }

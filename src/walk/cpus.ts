@@ -1,4 +1,4 @@
-import { damaged, KernelError, ReadError, unsupportedLayout } from '../base/errors.js';
+import { damaged, KernelError, ReadError, readOrNot, unsupportedLayout } from '../base/errors.js';
 import { hex } from '../base/util.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { pointerPartOf, readPartOf } from './named-read.js';
@@ -118,10 +118,29 @@ export function runningTask(kernel: Kernel, cpu: number): RunningTask {
   const task = new StructReader(kernel, 'task_struct', ['pid', 'comm']);
   const queue = perCpuAddress(kernel, needSymbol(kernel, 'runqueues'), cpu);
   const address = rq.read(queue).pointer('curr');
+  if ((address & 7n) !== 0n) throw damaged(`CPU ${cpu} runs a task at ${hex(address)}, which is misaligned`);
   const view = task.read(address);
   const pid = view.number('pid') | 0;
   if (pid !== 0 && !isPid(pid)) throw damaged(`task ${hex(address)} has an invalid pid (${pid})`);
   return { cpu, address, pid, comm: view.text('comm') };
+}
+
+/** Returns the reader of the CPU that a task is on, as it records it itself. */
+export function cpuOfTask(kernel: Kernel): (task: bigint) => number {
+  // In the task itself without CONFIG_THREAD_INFO_IN_TASK.
+  const path = kernel.struct('task_struct')?.member('thread_info.cpu') ? 'thread_info.cpu' : 'cpu';
+  const place = new StructReader(kernel, 'task_struct', [path]);
+  return (task) => place.read(task).number(path);
+}
+
+/**
+ * Returns the contradiction between `rq.curr` or `rq.idle` and the CPU that this task records; undefined: none, or the
+ * dump lacks the task's record. A task of a running kernel may migrate between the two reads.
+ */
+export function misplacement(kernel: Kernel, { cpu, address, pid }: Omit<RunningTask, 'comm'>): string | undefined {
+  if (kernel.facts.live) return undefined;
+  const at = readOrNot(() => cpuOfTask(kernel)(address));
+  return at === undefined || at === cpu ? undefined : `CPU ${cpu} runs pid ${pid}, but this task is on CPU ${at}`;
 }
 
 /** @throws {KernelError} `no-symbols` */

@@ -1,7 +1,7 @@
 import { damaged, KernelError } from '../base/errors.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { UTS_BYTES } from '../kernel/layout.js';
-import { cpuMask, cpusThatRan, needSymbol, type RunningTask, runningTask } from './cpus.js';
+import { cpuMask, cpusThatRan, misplacement, needSymbol, type RunningTask, runningTask } from './cpus.js';
 import { type PanicFacts, readPanic } from './log/panic.js';
 import { type ClockFacts, readClock } from './machine/clock.js';
 import type { Fields } from './machine/fields.js';
@@ -58,7 +58,10 @@ export function describeMachine(kernel: Kernel, fields: Fields, crashed: boolean
   const ran = unknowns.try('CPUs that were not idle', () => cpusThatRan(kernel)) ?? facts.online;
   for (const cpu of ran?.slice(0, MOST_RUNNING) ?? []) {
     const task = unknowns.try(`current task of CPU ${cpu}`, () => runningTask(kernel, cpu));
-    if (task) running.push(task);
+    if (!task) continue;
+    running.push(task);
+    const misplaced = misplacement(kernel, task);
+    if (misplaced !== undefined) unknowns.add(`current task of CPU ${cpu}`, 'damaged', misplaced);
   }
   const panic = readPanic(kernel, fields, crashed, unknowns);
   return { ...present(facts), running, panic };

@@ -66,6 +66,8 @@ export class PtrRingReader {
     if (size > MOST_ENTRIES || (size > 0 && producer >= size)) {
       throw damaged(`the ring at ${hex(address)} has ${size} entries, written up to ${producer}`);
     }
+    // Compares the entries with both ends of the ring.
+    if (!this.#kernel.facts.live) for (const _ of this.entries(address));
     let room = 0;
     for (const entry of this.#slots(ring.pointer('queue'), producer, size, producer)) {
       if (entry !== 0n) break;
@@ -76,6 +78,7 @@ export class PtrRingReader {
 
   /** Yields the slots from `first` to the ring's end, then from its start up to `last`. */
   *#slots(queue: bigint, first: number, size: number, last: number): Generator<bigint> {
+    if ((queue & 7n) !== 0n) throw damaged(`the entries of a ring at ${hex(queue)} are misaligned`);
     for (const [from, to] of [
       [first, size],
       [0, last],

@@ -112,12 +112,50 @@ test('an interruptible wait counts for a lock, and for a futex if all are querie
   expect(blocked(scene, { uninterruptible: true })).toEqual(sound(0));
 });
 
+test('a futex of another process’s memory is reported', () => {
+  const one = new Waiting(BASE);
+  const waiter = one.waiter(6, 'futex_q', 'futex_wait_queue', 'futex_wait');
+  one.set('futex_q', waiter, { 'key.both.word': 0x7000, 'key.both.ptr': 8, 'key.both.offset': 0x10 });
+  one.queue(one.make(16), 'futex_q', waiter);
+  one.set('task_struct', one.task(6), { mm: 16 });
+  one.set('futex_q', waiter, { 'key.both.word': 0x7001 });
+  const { warnings, complete } = blockedTasks(one.kernel(), { all: true });
+  expect(complete).toBe(false);
+  expect(warnings).toContainEqual(
+    expect.objectContaining({ message: expect.stringMatching(/^the futex_q at 0x\w+ is for a page at 0x7001$/) }),
+  );
+  expect(warnings).toContainEqual(
+    expect.objectContaining({ message: expect.stringMatching(/is for the memory at 0x8, but its task has 0x10$/) }),
+  );
+});
+
+test('a task in a futex whose waiter is on no list is reported', () => {
+  const one = new Waiting(BASE);
+  one.waiter(6, 'futex_q', 'futex_wait_queue', 'futex_wait');
+  one.set('task_struct', one.task(6), { __state: 1 });
+  // The return address of futex_wait is the last but one.
+  const stack = one.read(one.at('task_struct', one.task(6), 'stack'), 8).getBigUint64(0, true);
+  const end = stack + 0x4000n - BigInt(one.size('pt_regs'));
+  one.symbols.futex_wait = one.read(end - 24n, 8).getBigUint64(0, true) - 32n;
+  const { warnings, complete } = blockedTasks(one.kernel(), { all: true });
+  expect(complete).toBe(false);
+  expect(warnings.map(({ message }) => message)).toEqual([
+    'pid 6 waits in futex_wait_queue, but its stack has no waiter that is linked to a lock',
+  ]);
+  expect(blockedTasks(one.kernel())).toMatchObject({ complete: true, locks: [] });
+});
+
 test('a traced task waits for its tracer', () => {
-  const scene = (one: Waiting) => {
+  const scene = (ptrace: number) => (one: Waiting) => {
     one.sleeps(5, 'ptrace_stop');
-    one.set('task_struct', one.task(5), { __state: 8, ptrace: 1, parent: one.task(4) });
+    one.set('task_struct', one.task(5), { __state: 8, ptrace, parent: one.task(4) });
   };
-  expect(blocked(scene, { all: true })).toEqual(sound(1, 'ptrace pid=4 waiters=5'));
+  expect(blocked(scene(1), { all: true })).toEqual(sound(1, 'ptrace pid=4 waiters=5'));
+  const untraced = new Waiting(BASE);
+  scene(0)(untraced);
+  const { warnings, complete } = blockedTasks(untraced.kernel(), { all: true });
+  expect(complete).toBe(false);
+  expect(warnings).toMatchObject([{ message: 'pid 5 stopped for a tracer, but is not traced' }]);
 });
 
 const WRITTEN = (one: Waiting) => ({ 'count.counter': 3n, 'owner.counter': one.task(4) });

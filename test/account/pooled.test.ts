@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { KillImpact } from '../../src/account/kill-impact.js';
 import { Tally } from '../../src/account/tally.js';
-import { type PagePool, UNKNOWN_POOL } from '../../src/walk/pages/page-pool.js';
+import { type PagePool, PagePools, UNKNOWN_POOL } from '../../src/walk/pages/page-pool.js';
 import type { CountedSocket } from '../../src/walk/sockets/found-sockets.js';
 import { Warnings } from '../../src/walk/warnings.js';
+import { FixtureBase, OverlaidKernel } from '../support/overlaid-kernel.js';
 
 const PAGE = 4096;
 const newTally = () => new Tally(PAGE, new Warnings());
@@ -47,6 +48,26 @@ function kill(...tallies: readonly Tally[]) {
     toPools: pages(toPools),
   };
 }
+
+test.each([
+  ['pages in a cache', { 'alloc.count': 1_000 }, /has 1000 pages in a cache of 128$/],
+  [
+    'attempts to destroy it',
+    { destroy_cnt: 1 },
+    /^destroy_cnt and defer_start of the page pool 0x\w+ are inconsistent$/,
+  ],
+  ['memory provider', { mp_priv: 8n }, /^mp_priv and mp_ops of the page pool 0x\w+ are inconsistent$/],
+  ['a time of destruction', { defer_start: 1n }, /^destroy_cnt and defer_start/],
+])('a page pool with wrong %s is reported', (_, members, fault) => {
+  const kernel = new OverlaidKernel(new FixtureBase('6.12'));
+  const pools = new PagePools(kernel.kernel());
+  const pool = pools.at(pools.numberOf(kernel.make('page_pool', members)));
+  const warnings = new Warnings();
+  const tally = new Tally(PAGE, warnings);
+  tally.page(1, 0, 1, undefined, pool);
+  tally.checkReferences();
+  expect(warnings.list()).toMatchObject([{ code: 'corrupt', message: expect.stringMatching(fault) }]);
+});
 
 describe('a kill frees of page pool pages', () => {
   test('none that fit into the ring', () => {

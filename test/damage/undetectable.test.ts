@@ -54,6 +54,12 @@ test('facts that a whole dump has twice are explained in an extract alone', () =
   expect([isExplained(...order), isExplained(...order, true)]).toEqual([false, true]);
 });
 
+test('a member with a second place in newer kernels is explained in older ones alone', () => {
+  const files = [['scm_fp_list.fp'], 'sockets.*.carriedBy', false] as const;
+  const isEdge = (name: string) => name === 'scm_fp_list.edges';
+  expect([isExplained(...files), isExplained(...files, isEdge)]).toEqual([true, false]);
+});
+
 test('explains the losses of a process, but not those of its socket', () => {
   const lost = ['files_struct.fd_array'];
   expect(isExplained(lost, 'processes.*.total.pinnedBytes')).toBe(true);

@@ -46,7 +46,9 @@ function encode(version: Version, entry: MadeEntry): Buffer {
 }
 
 export const TEXT = 0xffffffff81000000n;
-const TABLES = TEXT + 0x8000n;
+const TEXT_BYTES = 0x8000n;
+const TABLES = TEXT + TEXT_BYTES;
+const LOOKUP_OFFSET = 0x800;
 export const STACK = 0xffffc90000010000n;
 export const STACK_BYTES = 0x1000;
 /** Each function has this many bytes, and a call that ends in its middle. */
@@ -59,7 +61,7 @@ export function madeStack(
   functions: readonly (readonly [name: string, entry: MadeEntry])[],
   words: Readonly<Record<number, bigint>>,
 ): Kernel {
-  const text = Buffer.alloc(0x8000, 0x90);
+  const text = Buffer.alloc(Number(TEXT_BYTES), 0x90);
   functions.forEach((_, index) => {
     // call rel32
     text[index * Number(FUNCTION_BYTES) + Number(CALL_END) - 5] = 0xe8;
@@ -74,6 +76,10 @@ export function madeStack(
     tables.writeInt32LE(Number(TEXT + BigInt(index) * FUNCTION_BYTES - at), places + index * 4);
     encode(version, entry).copy(tables, entries + index * 6);
   });
+  // The index of the last entry at or before each block of 256 bytes.
+  const blocks = Number(TEXT_BYTES / 256n) + 1;
+  for (let block = 0; block < blocks; block++)
+    tables.writeUInt32LE(Math.min(block * 4, count - 1), LOOKUP_OFFSET + block * 4);
   const stack = Buffer.alloc(STACK_BYTES);
   for (const [at, word] of Object.entries(words)) stack.writeBigUInt64LE(word, Number(at));
   const regions: readonly (readonly [bigint, Buffer])[] = [
@@ -83,10 +89,12 @@ export function madeStack(
   ];
   const symbols: Readonly<Record<string, bigint>> = {
     _stext: TEXT,
-    _etext: TEXT + 0x8000n,
+    _etext: TEXT + TEXT_BYTES,
     __start_orc_unwind_ip: TABLES + BigInt(places),
     __stop_orc_unwind_ip: TABLES + BigInt(entries),
     __start_orc_unwind: TABLES + BigInt(entries),
+    orc_lookup: TABLES + BigInt(LOOKUP_OFFSET),
+    orc_lookup_end: TABLES + BigInt(LOOKUP_OFFSET + blocks * 4),
     ...(hash ? { __start_orc_header: TABLES } : {}),
   };
   return partialKernel({

@@ -8,13 +8,13 @@ const QUEUE = 0xffff_8880_0000_2000n;
 const MEMBERS = { producer: 0, consumer_head: 4, consumer_tail: 8, size: 12, queue: 16 } as const;
 
 /** A ring of eight entries: the entries, and the positions of producer and consumer. */
-function ring(slots: readonly bigint[], producer: number, head: number, live = false): bigint[] {
+function ring(slots: readonly bigint[], producer: number, head: number, live = false, off = 0n): bigint[] {
   const bytes = new DataView(new ArrayBuffer(24));
   bytes.setUint32(MEMBERS.producer, producer, true);
   bytes.setUint32(MEMBERS.consumer_head, head, true);
   bytes.setUint32(MEMBERS.consumer_tail, head, true);
   bytes.setUint32(MEMBERS.size, slots.length, true);
-  bytes.setBigUint64(MEMBERS.queue, QUEUE, true);
+  bytes.setBigUint64(MEMBERS.queue, QUEUE + off, true);
   const queue = new DataView(new ArrayBuffer(8 * slots.length));
   slots.forEach((slot, index) => {
     queue.setBigUint64(8 * index, slot, true);
@@ -66,4 +66,8 @@ test('reports a missing or an additional entry as contradicting the producer', (
 
 test('returns the present entries of a running kernel, which writes during the read', () => {
   expect(ring([entry(0), entry(1), 0n, 0n, 0n, 0n, 0n, 0n], 1, 0, true)).toHaveLength(2);
+});
+
+test('reports misaligned entries', () => {
+  expect(() => ring([0n, 0n], 0, 0, false, 1n)).toThrow(/^the entries of a ring at 0x\w+ are misaligned$/);
 });

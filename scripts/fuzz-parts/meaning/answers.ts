@@ -13,7 +13,7 @@ export interface Said {
 /** The JSON answer of a command, without prose. */
 export interface Command {
   readonly name: string;
-  ask(kernel: Kernel): Said;
+  ask(kernel: Kernel): Said | Promise<Said>;
 }
 
 /** `sockets` with its memory breakdown and its processes, and `skb` for one process per kind of queue. */

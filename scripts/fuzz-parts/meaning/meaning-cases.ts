@@ -10,7 +10,7 @@ import { type Command, commandsOf, type Said } from './answers.js';
 import { type Difference, differencesOf } from './differences.js';
 import { flipsOf, MUTATIONS, type Mutation, mutate } from './mutations.js';
 import { OverlayKernel } from './overlay-kernel.js';
-import { type Frame, pageSites, Recorder, type Site } from './recording.js';
+import { type Frame, pageSites, type Recorded, Recorder, type Site } from './recording.js';
 
 /** The change of a case: one member in one way, or all of a page, or all of a struct page. */
 type Plan =
@@ -87,29 +87,41 @@ export class MeaningCases {
   readonly #every: boolean;
   #order: { readonly seed: number; readonly plans: readonly Plan[] } | undefined;
 
-  constructor(kernel: Kernel, { commands = commandsOf, before, frames, only, every = false }: Choice = {}) {
+  /** Asks each command twice: what it reads, and its answer without damage. */
+  static async open(kernel: Kernel, choice: Choice = {}): Promise<MeaningCases> {
+    const { commands = commandsOf, before } = choice;
+    const overlay = new OverlayKernel(kernel);
+    const recorder = new Recorder(overlay);
+    if (before) await recorder.record(BEFORE, () => before(overlay));
+    const recorded: { command: Command; truth: Said | undefined }[] = [];
+    for (const [index, command] of commands(overlay).entries())
+      await recorder.record(index, async () => {
+        recorded.push({ command, truth: await command.ask(overlay) });
+      });
+    overlay.freeze();
+    const prepared: Prepared[] = [];
+    for (const { command, truth } of recorded) {
+      const spent = clock();
+      const again = await command.ask(overlay);
+      if (!truth?.complete || differencesOf(truth.json, again.json).length > 0)
+        throw new Error(`${command.name}: incomplete, or not the same twice`);
+      prepared.push({ command, truth, took: spent() });
+    }
+    return new MeaningCases(kernel, overlay, prepared, recorder.recorded(), choice);
+  }
+
+  private constructor(
+    kernel: Kernel,
+    overlay: OverlayKernel,
+    prepared: readonly Prepared[],
+    read: Recorded,
+    { frames, only, every = false }: Choice,
+  ) {
     this.#every = every;
-    this.#kernel = new OverlayKernel(kernel);
+    this.#kernel = overlay;
+    this.#prepared = prepared;
     this.#stride = kernel.struct('page')?.size ?? 64;
     this.#lacking = lacksSecondPlaces(kernel);
-    const recorder = new Recorder(this.#kernel);
-    if (before) recorder.record(BEFORE, () => before(this.#kernel));
-    const recorded = commands(this.#kernel).map((command, index) => {
-      let truth: Said | undefined;
-      recorder.record(index, () => {
-        truth = command.ask(this.#kernel);
-      });
-      return { command, truth };
-    });
-    this.#kernel.freeze();
-    this.#prepared = recorded.map(({ command, truth }) => {
-      const spent = clock();
-      const again = command.ask(this.#kernel);
-      if (!truth?.complete || differencesOf(truth.json, again.json).length > 0)
-        throw new Error(`${command.name}: not the same twice`);
-      return { command, truth, took: spent() };
-    });
-    const read = recorder.recorded();
     const isNew = ({ readBy }: { readonly readBy: ReadonlySet<number> }) => !readBy.has(BEFORE);
     this.#pages = frames ? this.#pagesOfOwn(read.pages) : read.pages;
     this.#frames = frames ? frames(kernel) : chosen(read.frames);
@@ -136,7 +148,7 @@ export class MeaningCases {
   }
 
   /** A description of the damage. @throws {Broken} */
-  run(seed: number, index: number): readonly string[] {
+  async run(seed: number, index: number): Promise<readonly string[]> {
     const random = new Random(seed, index);
     const plan = this.#ordered(seed)[index % this.#plans.length]!;
     const change = this.#change(random, plan);
@@ -144,10 +156,9 @@ export class MeaningCases {
     const name = plan.kind === 'member' ? plan.member : plan.kind;
     this.#kernel.patch(change.patches);
     try {
-      const ends = this.#asked(random, change.readBy).map((one) => ({
-        name: one.command.name,
-        end: this.#ask(one, change, name),
-      }));
+      const ends: { name: string; end: string }[] = [];
+      for (const one of this.#asked(random, change.readBy))
+        ends.push({ name: one.command.name, end: await this.#ask(one, change, name) });
       const words = ends.map(({ name, end }) => `${name}: ${end}`);
       const worst = OUTCOMES.find((outcome) => ends.some(({ end }) => end.startsWith(outcome)));
       return [change.told, ...words, worst ?? 'the same answer'];
@@ -157,12 +168,12 @@ export class MeaningCases {
   }
 
   /** The outcome of one command, which begins with one of {@link OUTCOMES}. @throws {Broken} */
-  #ask({ command, truth, took }: Prepared, { told: done, members }: Change, name: string): string {
+  async #ask({ command, truth, took }: Prepared, { told: done, members }: Change, name: string): Promise<string> {
     const told = [command.name, done];
     const spent = clock();
     let said: Said;
     try {
-      said = command.ask(this.#kernel);
+      said = await command.ask(this.#kernel);
     } catch (error) {
       if (spent() > took * MOST_TIMES + MORE_MS) throw slow(spent(), told);
       try {
@@ -175,7 +186,11 @@ export class MeaningCases {
     if (spent() > took * MOST_TIMES + MORE_MS) throw slow(spent(), told);
     if (!said.complete) return 'incomplete';
     const silent = silentDifferences(truth, said);
-    const left = silent.filter(({ path }) => !isExplained(members, path, this.#lacking));
+    const has = (name: string) => {
+      const [type = '', member = ''] = name.split('.');
+      return this.#kernel.struct(type)?.member(member) !== undefined;
+    };
+    const left = silent.filter(({ path }) => !isExplained(members, path, this.#lacking, has));
     if (left.length === 0) return silent.length > 0 ? 'another answer, as is known' : 'the same answer';
     const fields = [...new Set(left.map(({ path }) => fieldOf(path)))].sort();
     const about = `${name} → ${fields.join(' ')}`;

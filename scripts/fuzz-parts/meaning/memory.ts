@@ -21,6 +21,26 @@ export const MEMORY = {
   frames: framesOfEachKind,
 };
 
+/** `memory --by site`: areas by caller, and what page_owner, profiling and SLUB recorded. */
+export const SITES = {
+  commands: (): Command[] => [
+    {
+      name: 'memory --by site',
+      ask(kernel) {
+        const answer = accountMemory(kernel, undefined, { sites: true });
+        const { sites } = memoryJson(answer);
+        const sources = sites?.map(({ sites: all, ...source }) => ({
+          ...source,
+          sites: all.map((site) => ({ key: JSON.stringify(site), ...site })),
+        }));
+        return { json: { sources }, complete: answer.complete && answer.warnings.length === 0 };
+      },
+    },
+  ],
+  before: (kernel: Kernel): void => void accountMemory(kernel),
+  frames: () => new Map(),
+};
+
 function ask(kernel: Kernel): Said {
   const answer = accountMemory(kernel, undefined, { files: true, cgroups: true, counted: true });
   const { memory, caches, callers, zones, files, cgroups, ...json } = memoryJson(answer);

@@ -52,6 +52,7 @@ export class OverlayKernel implements Kernel, FastReads {
     if (kernel.pageTables) this.pageTables = kernel.pageTables.bind(kernel);
     if (kernel.cpuNotes) this.cpuNotes = kernel.cpuNotes;
     if (kernel.userPages) this.userPages = kernel.userPages.bind(kernel);
+    if (kernel.physical) this.physical = kernel.physical;
     if (kernel.symbolAt) this.symbolAt = kernel.symbolAt.bind(kernel);
   }
 
@@ -105,7 +106,8 @@ export class OverlayKernel implements Kernel, FastReads {
   struct = (name: string) => this.#kernel.struct(name);
   enumerators = (name: string) => this.#kernel.enumerators(name);
   noteReads = () => () => {};
-  /** Data of page tables and symbols is not patched. */
+  /** Data of page tables and symbols, and passes over all memory, are not patched. */
+  readonly physical?: NonNullable<Kernel['physical']>;
   readonly physicalOf?: NonNullable<Kernel['physicalOf']>;
   readonly pageTables?: NonNullable<Kernel['pageTables']>;
   readonly userPages?: NonNullable<Kernel['userPages']>;

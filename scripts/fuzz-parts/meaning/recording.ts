@@ -67,7 +67,7 @@ export class Recorder {
   }
 
   /** Runs a command and records its reads. */
-  record(index: number, walk: () => void): void {
+  async record(index: number, walk: () => void | Promise<void>): Promise<void> {
     let within = 0;
     const kernel = this.#kernel;
     kernel.onRead = (address, length) => {
@@ -89,7 +89,7 @@ export class Recorder {
       return window;
     };
     try {
-      walk();
+      await walk();
     } finally {
       prototype.look = look;
       kernel.onRead = undefined;

@@ -15,6 +15,9 @@ const DEEPEST = 4096;
 /** Bytes that copy_thread fills in: `pt_regs` and the return frame (arch's process.c). */
 const FIRST_FRAME = 512;
 
+/** include/uapi/linux/magic.h */
+const STACK_END_MAGIC = 0x57ac_6e9dn;
+
 /** Number of attempts to read the pages of an area of a live kernel. */
 const LIVE_READS = 3;
 
@@ -161,6 +164,11 @@ export class Areas {
     this.#stackAreas();
     if (this.#lostStacks !== undefined) throw this.#lostStacks;
     if (this.#kernel.facts.live) return;
+    for (const stack of this.#direct) {
+      const last = hasLastWord(this.#kernel) ? readOrNot(() => this.#kernel.read(stack, 8)) : undefined;
+      if (last !== undefined && last.getBigUint64(0, true) !== STACK_END_MAGIC)
+        throw damaged(`a thread has its stack at ${hex(stack)}, where no stack ends`);
+    }
     const elsewhere = new Map(this.#places);
     const direct = new Set(this.#direct);
     for (const { vm, address, owns } of this.all()) {
@@ -172,6 +180,11 @@ export class Areas {
     if (!lost) return;
     throw damaged(`a thread has its stack at ${hex(lost[1])}, which is not the area that it names`);
   }
+}
+
+/** Whether the lowest word of a stack is STACK_END_MAGIC: with CONFIG_THREAD_INFO_IN_TASK nothing else is there. */
+function hasLastWord(kernel: Kernel): boolean {
+  return kernel.struct('task_struct')?.member('thread_info') !== undefined;
 }
 
 /** Callers of vmalloc whose memory has its own category. */

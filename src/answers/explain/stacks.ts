@@ -46,7 +46,7 @@ export const STACK_STOPS: Explanations<(typeof STACK_STOP_CODES)[number]> = {
     next: 'Treat the frames below as unknown.',
   },
   'pointer-off': {
-    means: 'The next stack pointer (`at`) is invalid: misaligned or outside the stack.',
+    means: 'The next stack pointer (`at`) is invalid: misaligned, outside the stack, or not above the one before.',
     known: TABLES,
     next: DAMAGE,
   },

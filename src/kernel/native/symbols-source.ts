@@ -36,6 +36,7 @@ export function findSymbols(
   if (files.symbols !== undefined) {
     const table = readSystemMap(files.symbols, info.kernelOffset);
     checkAgreement(table, known, files.symbols);
+    checkAgreement(table, ownSymbols(memory, info, known), files.symbols);
     return { table, found: { found: true, source: 'System.map', detail: files.symbols } };
   }
   if (files.vmlinux !== undefined) {
@@ -104,6 +105,29 @@ function findKallsyms(
   const why = `kernel symbol table not found (${[...new Set(reasons)].slice(0, 3).join('; ')})`;
   return { table: undefined, found: { found: false, code: 'no-symbols', why } };
 }
+
+/** The symbols of the kernel's own table that have one address; without its place (since 6.0), the known ones. */
+function ownSymbols(
+  memory: KernelMemory,
+  info: Vmcoreinfo,
+  known: ReadonlyMap<string, bigint>,
+): ReadonlyMap<string, bigint> {
+  try {
+    const places = locateKallsyms(memory, info);
+    if (places === undefined) return known;
+    const own = new Map<string, bigint>();
+    for (const { name, address } of Kallsyms.open(memory, places, known).all())
+      own.set(name, (own.get(name) ?? address) === address ? address : AMBIGUOUS);
+    return new Map([...own].filter(([, address]) => address !== AMBIGUOUS));
+  } catch (error) {
+    // A given file may replace a table that cannot be read.
+    reasonOf(error);
+    return known;
+  }
+}
+
+/** No address of a symbol. */
+const AMBIGUOUS = -1n;
 
 function symtabOf(path: string, info: Vmcoreinfo, known: ReadonlyMap<string, bigint>): SymbolTable | undefined {
   const elf = ElfFile.open(path);
@@ -191,6 +215,8 @@ const MAX_BYTES = 256 << 20;
 /** Maximum number of hex digits of an address. */
 const MAX_DIGITS = 16;
 const NEWLINE = 0x0a;
+/** Before the newline of an editor on Windows. */
+const RETURN = 0x0d;
 const SPACE = 0x20;
 
 /**
@@ -203,7 +229,8 @@ function readSystemMap(path: string, kernelOffset: bigint): ListedSymbols {
 }
 
 /** Like readSystemMap, for a text. */
-export function parseSystemMap(text: Uint8Array, kernelOffset: bigint, name = 'System.map'): ListedSymbols {
+export function parseSystemMap(bytes: Uint8Array, kernelOffset: bigint, name = 'System.map'): ListedSymbols {
+  const text = bytes.includes(RETURN) ? bytes.filter((byte) => byte !== RETURN) : bytes;
   const limit = linesOf(text);
   const nameAt = new Int32Array(limit);
   const types = new Uint8Array(limit);

@@ -7,6 +7,7 @@ import { closedListNodes } from '../list.js';
 import { taintFlags } from '../machine-facts.js';
 import { type VmArea, vmAreas } from '../memory/vm-areas.js';
 import { pointerPartOf } from '../named-read.js';
+import { MapleTreeReader } from '../processes/maple-tree.js';
 import { StructReader, textAt } from '../struct-reader.js';
 import { addError, type Warnings } from '../warnings.js';
 
@@ -66,6 +67,7 @@ export function loadedModules(kernel: Kernel, warnings: Warnings): Pick<ModulesJ
   const mask = kernel.symbol('tainted_mask');
   const tainted = mask && readOrNot(() => pointerPartOf(kernel, 'tainted_mask', mask, mask));
   const areas = areasByAddress(kernel, warnings);
+  const shared = areasOfCache(kernel, warnings);
   const contradiction = kernel.facts.live ? 'torn-list' : 'corrupt';
 
   const names = new Map<bigint, string>();
@@ -131,7 +133,7 @@ export function loadedModules(kernel: Kernel, warnings: Warnings): Pick<ModulesJ
       const view = reader.read(address);
       const { parts, text } = partsIn(address);
       for (const part of parts) {
-        const problem = areas && misfit(part, areas, kernel.facts.pageSize);
+        const problem = areas && misfit(part, areas, shared, kernel.facts.pageSize);
         if (problem !== undefined) warnings.add(contradiction, `module ${name}: ${problem}`);
       }
       for (const size of hasPages ? [text, ...parts.map((part) => part.size)] : [])
@@ -206,10 +208,34 @@ function areasByAddress(kernel: Kernel, warnings: Warnings): Areas | undefined {
   }
 }
 
+/**
+ * Returns the sizes of what the kernel allocated from huge pages for code, by address (`execmem_cache`, since 6.13);
+ * undefined: there is no such cache, or it could not be read, and a warning says so.
+ */
+function areasOfCache(kernel: Kernel, warnings: Warnings): ReadonlyMap<bigint, number> | undefined {
+  const cache = kernel.symbol('execmem_cache');
+  const reader = StructReader.ifPresent(kernel, 'execmem_cache', ['busy_areas']);
+  if (cache === undefined || !reader) return undefined;
+  let isWhole = true;
+  const lost = (error: unknown) => {
+    isWhole = false;
+    addError(warnings, 'memory of code in huge pages, to compare sizes of modules', error);
+  };
+  const sizes = new Map<bigint, number>();
+  try {
+    for (const { first, last } of new MapleTreeReader(kernel).entries(reader.addressOf(cache, 'busy_areas'), lost))
+      sizes.set(first, Number(last + 1n - first));
+  } catch (error) {
+    lost(error);
+  }
+  return isWhole ? sizes : undefined;
+}
+
 /** Returns the contradiction between a part of a module and the vmalloc area that contains it. */
 function misfit(
   { base, size }: { readonly base: bigint; readonly size: number },
   areas: Areas,
+  shared: ReadonlyMap<bigint, number> | undefined,
   pageSize: number,
 ): string | undefined {
   if (size === 0) return base === 0n ? undefined : `a part at ${hex(base)} has no size`;
@@ -225,6 +251,8 @@ function misfit(
   // An area of its own ends with a guard page. Since 6.13 several modules may share huge pages.
   const rounded = Math.ceil(size / pageSize) * pageSize;
   const isOwn = area.address === base && area.bytes <= 2 ** 21;
+  if (!isOwn && shared !== undefined && shared.get(base) !== rounded)
+    return `${size} bytes at ${hex(base)}, but execmem_cache has ${shared.get(base) ?? 'no area'} there`;
   if (!isOwn || room - rounded === pageSize) return undefined;
   return `${size} bytes at ${hex(base)}, but its vmalloc area has ${area.bytes} bytes`;
 }

@@ -2,7 +2,7 @@ import type { RunQueuesJson } from '../../answers/info/lists/schema.js';
 import { damaged } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
-import { cpusThatRan, needSymbol, perCpuAddress, runningTask } from '../cpus.js';
+import { cpuOfTask, cpusThatRan, misplacement, needSymbol, perCpuAddress, runningTask } from '../cpus.js';
 import { closedListNodes } from '../list.js';
 import { readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
@@ -32,7 +32,6 @@ export function runQueues(kernel: Kernel, warnings: Warnings): Pick<RunQueuesJso
   const code = kernel.facts.live ? 'torn-list' : 'corrupt';
   const cpus: Cpu[] = [];
   const seen = new Map<bigint, number>();
-  const placeOf = cpuOfTask(kernel);
   let whole = true;
   for (const cpu of cpusThatRan(kernel)) {
     let isLost = false;
@@ -43,11 +42,12 @@ export function runQueues(kernel: Kernel, warnings: Warnings): Pick<RunQueuesJso
     };
     try {
       const { queue, servers, addresses, isIdle } = read(cpu, lost);
-      const at = placeOf(BigInt(queue.current.address));
-      if (at !== cpu && !kernel.facts.live)
-        warnings.add(code, `CPU ${cpu} runs pid ${queue.current.pid}, but this task is on CPU ${at}`);
+      const misplaced = misplacement(kernel, { ...queue.current, cpu, address: BigInt(queue.current.address) });
+      if (misplaced !== undefined) warnings.add(code, misplaced);
       if (isIdle && queue.current.pid !== 0)
         warnings.add(code, `CPU ${cpu} runs its idle task, but that has pid ${queue.current.pid}`);
+      if (!isIdle && queue.current.pid === 0 && !kernel.facts.live)
+        warnings.add(code, `CPU ${cpu} runs pid 0, which is not its idle task`);
       const counted = queue.tasks.filter(({ throttled }) => !throttled).length;
       // Deadline servers that are queued for fair tasks (6.8): until they were excluded, `nr_running` counted them.
       if (![counted, counted + servers].includes(queue.running) && !isLost)
@@ -63,14 +63,6 @@ export function runQueues(kernel: Kernel, warnings: Warnings): Pick<RunQueuesJso
   }
   if (whole) checkTasks(kernel, warnings, seen);
   return { cpus };
-}
-
-/** Returns the reader of the CPU that a task is on, as it records it itself. */
-function cpuOfTask(kernel: Kernel): (task: bigint) => number {
-  // In the task itself without CONFIG_THREAD_INFO_IN_TASK.
-  const path = kernel.struct('task_struct')?.member('thread_info.cpu') ? 'thread_info.cpu' : 'cpu';
-  const place = new StructReader(kernel, 'task_struct', [path]);
-  return (task) => place.read(task).number(path);
 }
 
 /** Compares `on_rq` and CPU of each task with the run queues. @param seen CPU by task */

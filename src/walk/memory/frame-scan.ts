@@ -144,6 +144,7 @@ class Scan {
   readonly #first = new Pointer();
   readonly #head: { readonly offset: number; readonly mask: number };
   readonly #listed: { readonly offset: number; readonly mask: number };
+  readonly #backed: { readonly offset: number; readonly mask: number };
   readonly #order: number;
   readonly #tail: number;
   readonly #cache: number;
@@ -183,6 +184,7 @@ class Scan {
     this.#page = new Cursor(kernel, 'struct page');
     this.#head = flagPlace(kernel, page, 'PG_head');
     this.#listed = flagPlace(kernel, page, 'PG_lru');
+    this.#backed = flagPlace(kernel, page, 'PG_swapbacked');
     this.#order = orderOffset(kernel, page);
     const word = page.member('compound_head') ?? page.member('compound_info');
     this.#tail = (word ?? memberOf(page, 'compound_head')).offset;
@@ -309,6 +311,9 @@ class Scan {
     // Only a large hugetlb page may have copies of its head among its tails (HVO).
     if (this.#isTail(view, base)) return 'is a tail, and no compound page begins before it';
     const kind = this.#kindOf(view, base);
+    // Only pages of processes, and of tmpfs, are backed by swap.
+    if (kind === KIND.movable && (view.getUint8(base + this.#backed.offset) & this.#backed.mask) !== 0)
+      return 'is backed by swap, but its mapping is that of a driver';
     const isHead = kind !== KIND.free && this.#isHead(view, base);
     const order =
       kind === KIND.free ? view.getUint32(base + this.#buddyOrder, true) : isHead ? this.#orderOf(view, base) : 0;

@@ -255,6 +255,7 @@ export function* pageDirectories(kernel: Kernel): Generator<PageDirectory> {
   for (const name of PRIVATE_SPACES) {
     const pgd = privateSpace(kernel, name, memory);
     const frame = pgd === 0n || found.has(pgd) ? -1 : kernel.pages.frameOf(at.set(pgd));
+    if (frame < 0 && pgd !== 0n && name !== 'efi_mm') throw damaged(`${name} has no page tables of its own`);
     if (frame >= 0) yield { address: pgd, frame };
   }
   if (lost) throw lost;

@@ -1,4 +1,4 @@
-import { damaged, KernelError, ReadError } from '../../base/errors.js';
+import { damaged, KernelError, ReadError, readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { StructLayout } from '../../kernel/layout.js';
@@ -97,6 +97,8 @@ export interface PagePool {
    * pool could not be read.
    */
   readonly room: number;
+  /** Contradiction in a dump, because of which its room is unknown. */
+  readonly fault?: string;
 }
 
 /** Pool of a page whose pool is unknown or may not take it back. */
@@ -142,7 +144,8 @@ export class PagePools {
       return this.#reader.read(address);
     } catch (error) {
       if (!(error instanceof ReadError || error instanceof KernelError)) throw error;
-      return { ...UNKNOWN_POOL, address };
+      const isFault = error instanceof KernelError && error.code === 'damaged' && !this.#kernel.facts.live;
+      return { ...UNKNOWN_POOL, address, ...(isFault ? { fault: error.message } : {}) };
     }
   }
 }
@@ -154,6 +157,8 @@ class RoomReader {
   readonly #ring: PtrRingReader;
   readonly #pool;
   readonly #provider: StructReader<'mp_priv'> | undefined;
+  readonly #operations: StructReader<'mp_ops'> | undefined;
+  readonly #deferred: StructReader<'defer_start'> | undefined;
   readonly #ringAt: number;
   /** Maximum number of pages in a pool's cache (PP_ALLOC_CACHE_SIZE). */
   readonly #cache: number;
@@ -162,23 +167,32 @@ class RoomReader {
   constructor(kernel: Kernel) {
     this.#ring = new PtrRingReader(kernel);
     this.#pool = new StructReader(kernel, 'page_pool', ['alloc.count', 'destroy_cnt']);
+    this.#deferred = StructReader.ifPresent(kernel, 'page_pool', ['defer_start']);
     const { members } = new StructReader(kernel, 'page_pool', ['ring', 'alloc.cache']);
     this.#ringAt = members.ring.offset;
     this.#cache = members['alloc.cache'].count ?? 0;
     if (kernel.struct('page_pool')?.member('mp_priv')) {
       this.#provider = new StructReader(kernel, 'page_pool', ['mp_priv']);
+      this.#operations = StructReader.ifPresent(kernel, 'page_pool', ['mp_ops']);
     }
   }
 
   /** @throws {KernelError} `damaged`; {@link ReadError} */
   read(address: bigint): PagePool {
     // Its pages come from a memory provider, and return there (dma-buf, io_uring).
-    if (this.#provider && this.#provider.read(address).pointer('mp_priv') !== 0n) {
-      return { ...UNKNOWN_POOL, address };
-    }
+    const isProvided = this.#provider !== undefined && this.#provider.read(address).pointer('mp_priv') !== 0n;
+    const operations = readOrNot(() => this.#operations?.read(address).pointer('mp_ops'));
+    if (operations !== undefined && (operations !== 0n) !== isProvided)
+      throw damaged(`mp_priv and mp_ops of the page pool ${hex(address)} are inconsistent`);
+    if (isProvided) return { ...UNKNOWN_POOL, address };
     const pool = this.#pool.read(address);
     // A pool that is being destroyed empties its ring repeatedly until its last page has returned.
-    if (pool.number('destroy_cnt') !== 0) return { address, ringRoom: 0, room: 0 };
+    const isDestroyed = pool.number('destroy_cnt') !== 0;
+    // page_pool_destroy sets the time of the first attempt.
+    const started = this.#deferred && readOrNot(() => this.#deferred?.read(address).pointer('defer_start'));
+    if (started !== undefined && (started !== 0n) !== isDestroyed)
+      throw damaged(`destroy_cnt and defer_start of the page pool ${hex(address)} are inconsistent`);
+    if (isDestroyed) return { address, ringRoom: 0, room: 0 };
     const cached = pool.number('alloc.count');
     if (cached > this.#cache) {
       const message = `the page pool ${hex(address)} has ${cached} pages in a cache of ${this.#cache}`;

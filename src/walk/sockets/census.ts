@@ -214,6 +214,13 @@ export class Census {
     for (const [, found] of this.#found) {
       const { file, fileReferences, holders, carriedBy, registeredWith } = found;
       if (file === 0n) continue;
+      // Each message and each slot of a ring has a reference. Descriptors of several processes may share one.
+      const kept = carriedBy.length + registeredWith.length + Math.min(holders.length, 1);
+      if (carriedBy.length > 0 && fileReferences < kept && !this.#kernel.facts.live)
+        this.#warnings.add(
+          'corrupt',
+          `file ${hex(file)} counts ${fileReferences} references, but messages and others have ${kept}`,
+        );
       if (fileReferences <= holders.length + carriedBy.length + registeredWith.length) continue;
       found.mappedBy.push(...this.#mappersOf(file, owned));
     }

@@ -4,7 +4,7 @@ import type { Kernel } from '../../kernel/kernel.js';
 import { pointerPartOf } from '../named-read.js';
 import type { Slot } from '../pages/slab-scan.js';
 import type { SlotUse } from '../pages/slot-use.js';
-import { StructReader } from '../struct-reader.js';
+import { StructReader, textAt } from '../struct-reader.js';
 import type { FoundSockets } from './found-sockets.js';
 import type { Protocol } from './sock-words.js';
 import { isInUse, MOST_INODE, SocketFinder } from './socket.js';
@@ -24,6 +24,8 @@ const CONNECTED = 3;
 /** Slots of the slab cache for socket inodes. */
 export interface InodeSlots {
   readonly cache: bigint;
+  /** Reason why it cannot be their cache. */
+  readonly fault: string | undefined;
   /** Records the sock of a socket. @throws {KernelError} `damaged`; {@link ReadError} */
   look(slot: Slot): void;
 }
@@ -92,7 +94,21 @@ export function inodeSlots(
     found.inode = number;
     if (found.file === 0n) found.file = view.pointer('socket.file');
   };
-  return { cache, look };
+  return { cache, fault: cacheFault(kernel, cache), look };
+}
+
+/** Name of the cache of sockets' inodes: with a constructor, it is never merged with others. */
+const CACHE_NAME = 'sock_inode_cache';
+const MOST_NAME = 32;
+
+function cacheFault(kernel: Kernel, cache: bigint): string | undefined {
+  // Extracts of earlier versions lack the name.
+  const name = readOrNot(() => {
+    const reader = StructReader.ifPresent(kernel, 'kmem_cache', ['name']);
+    return reader && textAt(kernel, 'the name of a slab cache', reader.read(cache).pointer('name'), MOST_NAME);
+  });
+  if ((cache & 7n) === 0n && (name ?? CACHE_NAME) === CACHE_NAME) return undefined;
+  return `sock_inode_cachep is ${hex(cache)}, which is not the slab cache ${CACHE_NAME}`;
 }
 
 /**
@@ -101,6 +117,7 @@ export function inodeSlots(
  */
 class SocketBackPointers {
   readonly #sock;
+  readonly #socket;
   readonly #references: StructReader<'vfs_inode.i_count.counter'> | undefined;
   /** Protocols whose socks always keep their original socket. */
   readonly #fixedSocketProtocols: ReadonlySet<bigint>;
@@ -108,6 +125,7 @@ class SocketBackPointers {
   /** @param inode type name of a socket's inode */
   constructor(kernel: Kernel, inode: string, registered: readonly Protocol[]) {
     this.#sock = new StructReader(kernel, 'sock', ['sk_socket', '__sk_common.skc_prot']);
+    this.#socket = new StructReader(kernel, 'socket', ['sk']);
     this.#references = StructReader.ifPresent(kernel, inode, ['vfs_inode.i_count.counter']);
     // MPTCP moves the socks of its subflows to another socket, and leaves their original sockets unchanged.
     const keeping = registered.filter(({ name }) => !/^(?:MP)?TCP/.test(name));
@@ -129,6 +147,8 @@ class SocketBackPointers {
     const references = readOrNot(() => this.#references?.read(inode));
     // Freed memory keeps its old content.
     if (references?.number('vfs_inode.i_count.counter') === 0) return false;
+    // The socket that a subflow was moved to has another sock.
+    if (readOrNot(() => this.#socket.read(this.of(sock)).pointer('sk')) === sock) return true;
     const protocol = readOrNot(() => this.#sock.read(sock).pointer('__sk_common.skc_prot'));
     // A sock has a protocol from its creation on.
     return protocol === 0n || (protocol !== undefined && this.#fixedSocketProtocols.has(protocol));

@@ -25,6 +25,7 @@ export function findInSlabs(kernel: Kernel, found: FoundSockets, warnings: Warni
   const socks = new SockSlots(kernel, registered, use);
   const caches = new Set(socks.caches);
   if (inodes) caches.add(inodes.cache);
+  if (inodes?.fault !== undefined) warnings.add('corrupt', inodes.fault);
   for (const slot of new SlabScan(kernel, warnings).slots(caches, options)) {
     const { cache, object } = slot;
     try {

@@ -1,4 +1,4 @@
-import { readOrNot } from '../../base/errors.js';
+import { ReadError, readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { Cursor } from '../cursor.js';
@@ -158,7 +158,8 @@ export class SocketLinks {
       }
       const view = list.read(fp);
       const count = view.number('count');
-      if (count > SCM_MAX_FD) {
+      // A message without files has no list.
+      if (count > SCM_MAX_FD || (count === 0 && !this.#kernel.facts.live)) {
         const message = `message ${hex(skb)} has an invalid number of files (${count})`;
         this.#warnings.add('corrupt', message);
         continue;
@@ -170,9 +171,25 @@ export class SocketLinks {
       const lost = isCompared ? readOrNot(() => this.#inFlight(fp).find((file) => !own.includes(file))) : undefined;
       if (lost !== undefined)
         this.#warnings.add('corrupt', `message ${hex(skb)} lacks the file ${hex(lost)}, which its edges have`);
+      const odd = isCompared ? own.find((file) => file !== 0n && !this.#isFile(file)) : undefined;
+      if (odd !== undefined) this.#warnings.add('corrupt', `message ${hex(skb)} has ${hex(odd)}, which is no file`);
       files.push(...own);
     }
     return files;
+  }
+
+  /** Whether the inode of a file is that of its dentry. Extracts of earlier versions lack them. */
+  #isFile(address: bigint): boolean {
+    const file = StructReader.ifPresent(this.#kernel, 'file', ['f_inode', 'f_path.dentry']);
+    const dentry = StructReader.ifPresent(this.#kernel, 'dentry', ['d_inode']);
+    if (!file || !dentry) return true;
+    try {
+      const view = file.read(address);
+      return dentry.read(view.pointer('f_path.dentry')).pointer('d_inode') === view.pointer('f_inode');
+    } catch (error) {
+      if (error instanceof ReadError) return error.code === 'filtered';
+      throw error;
+    }
   }
 
   /** Files of the unix sockets in a list, by the edges of the garbage collector (since 6.10). @throws {ReadError} */

@@ -99,7 +99,7 @@ const WORDS: Record<OwnCode, (at: string) => string> = {
   'no-table': (at) => `no unwind table covers ${at}`,
   'table-ends': (at) => `the unwind table ends at ${at}`,
   'register-unknown': (at) => `a register that the unwind table requires is unknown at ${at}`,
-  'pointer-off': (at) => `the next stack pointer ${at} is misaligned`,
+  'pointer-off': (at) => `the next stack pointer ${at} is misaligned, or not above the one before in the stack`,
   'record-unknown': (at) => `unsupported unwind record at ${at}`,
   'registers-amid': (at) => `user registers in the middle of the stack, at ${at}`,
   'ends-amid': (at) => `the trace ends in the middle of the stack, at ${at}`,

@@ -1,4 +1,5 @@
-import { damaged, unsupportedLayout } from '../../base/errors.js';
+import { damaged, readOrNot, unsupportedLayout } from '../../base/errors.js';
+import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../cpus.js';
 import { listNodes } from '../list.js';
@@ -15,7 +16,15 @@ interface Table {
   readonly places: bigint;
   readonly entries: bigint;
   readonly count: number;
+  /**
+   * The second place of the kernel's own table (`orc_lookup`): for each block of code, the index of the last entry at or
+   * before its start.
+   */
+  readonly lookup?: { readonly text: bigint; readonly blocks: StackArea };
 }
+
+/** LOOKUP_BLOCK_SIZE (arch/x86/include/asm/orc_lookup.h). */
+const BLOCK_BYTES = 256n;
 
 /** ORC unwind tables of the kernel and its modules, read on demand. */
 export class OrcTables {
@@ -39,14 +48,17 @@ export class OrcTables {
     const fits = stop === undefined || stop - entries === BigInt(count * ORC_ENTRY_BYTES);
     if (!(count > 0 && count < MOST_ENTRIES && Number.isInteger(count) && fits))
       throw damaged('ORC tables differ in length');
-    this.#own = { what: 'the ORC table', places, entries, count };
     const range = (from: string, to: string) => {
       const [start, stopAt] = [kernel.symbol(from), kernel.symbol(to)];
       return start === undefined || stopAt === undefined ? [] : [{ start, end: stopAt }];
     };
     const [init = { start: 0n, end: 0n }] = range('_sinittext', '_einittext');
     this.#init = init;
-    this.#text = [...range('_stext', '_etext'), init];
+    const [text] = range('_stext', '_etext');
+    this.#text = text === undefined ? [init] : [text, init];
+    const [blocks] = range('orc_lookup', 'orc_lookup_end');
+    const lookup = text && blocks && { text: text.start, blocks };
+    this.#own = { what: 'the ORC table', places, entries, count, ...(lookup ? { lookup } : {}) };
   }
 
   /**
@@ -78,11 +90,27 @@ export class OrcTables {
   #entry(table: Table, address: bigint): OrcEntry | undefined {
     const index = this.#indexOf(table, address);
     if (index < 0) return undefined;
-    const at = table.entries + BigInt(index * ORC_ENTRY_BYTES);
-    const view = readPartOf(this.#kernel, table.what, table.entries, at, ORC_ENTRY_BYTES);
-    const entry = decodeOrc(this.#version, view);
+    this.#checkLookup(table, address, index);
+    const read = (from: number, to: number) => {
+      const at = table.entries + BigInt(from * ORC_ENTRY_BYTES);
+      return readPartOf(this.#kernel, table.what, table.entries, at, (to - from) * ORC_ENTRY_BYTES);
+    };
+    const entry = decodeOrc(this.#version, read(index, index + 1));
     if (entry === undefined) throw damaged(`${table.what} has no valid entry`);
+    const around = readOrNot(() => read(Math.max(0, index - 2), Math.min(table.count, index + 3)));
+    if (around && hasRun(around)) throw damaged(`${table.what} repeats an entry`);
     return entry;
+  }
+
+  /** Compares the index of an entry with those of the blocks of code around it. Extracts may lack them. */
+  #checkLookup({ what, lookup }: Table, address: bigint, index: number): void {
+    if (lookup === undefined) return;
+    const at = lookup.blocks.start + ((address - lookup.text) / BLOCK_BYTES) * 4n;
+    if (!isInside(lookup.blocks, at) || !isInside(lookup.blocks, at + 7n)) return;
+    const view = readOrNot(() => readPartOf(this.#kernel, 'orc_lookup', lookup.blocks.start, at, 8));
+    const [first, last] = [view?.getUint32(0, true) ?? index, view?.getUint32(4, true) ?? index];
+    if (index < first || index > last)
+      throw damaged(`${what} has entry ${index} for ${hex(address)}, but orc_lookup has ${first} to ${last}`);
   }
 
   /**
@@ -102,8 +130,22 @@ export class OrcTables {
   /** Returns the code address of an entry; it is stored relative to its own location. */
   #placeAt({ what, places }: Table, index: number): bigint {
     const at = places + BigInt(index * 4);
-    return at + BigInt(readPartOf(this.#kernel, what, places, at, 4).getInt32(0, true));
+    const offset = readPartOf(this.#kernel, what, places, at, 4).getInt32(0, true);
+    if (offset === 0) throw damaged(`${what} has no code address at entry ${index}`);
+    return at + BigInt(offset);
   }
+}
+
+/**
+ * Whether three entries in a row are equal. objtool omits an entry that equals the one before it; two are equal where
+ * object files meet.
+ */
+function hasRun(entries: DataView): boolean {
+  const all = Array.from({ length: entries.byteLength / ORC_ENTRY_BYTES }, (_, index) => {
+    const at = index * ORC_ENTRY_BYTES;
+    return `${entries.getUint32(at, true)} ${entries.getUint16(at + 4, true)}`;
+  });
+  return all.some((entry, index) => entry === all[index + 1] && entry === all[index + 2]);
 }
 
 /** Yields the module tables with the names of their modules. */

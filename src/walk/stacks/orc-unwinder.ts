@@ -140,7 +140,7 @@ export class OrcUnwinder {
     const sp = this.#pointerOf(state, entry);
     if (sp === undefined) return stopAt('register-unknown', state.ip);
     if ((sp & 7n) !== 0n) return stopAt('pointer-off', sp);
-    const before = { bp: state.bp };
+    const before = { bp: state.bp, sp: state.sp };
     state.guess = guessed;
     if (entry.type === 'call') {
       const ip = this.#returnAt(sp - 8n, area);
@@ -165,7 +165,9 @@ export class OrcUnwinder {
     if (entry.bp === 'prev-sp') state.bp = this.#word(sp + BigInt(entry.bpOffset));
     else if (entry.bp === 'bp') state.bp = this.#word(before.bp + BigInt(entry.bpOffset));
     state.interrupted = entry.signal;
-    return undefined;
+    // An interrupt may have begun on a stack of the CPU, but from its own stack a task goes nowhere else.
+    const isAbove = state.sp > before.sp && state.sp <= area.end;
+    return isInside(area, before.sp) && !isAbove ? stopAt('pointer-off', state.sp) : undefined;
   }
 
   /**

@@ -1,5 +1,5 @@
 import type { Kernel } from '../../kernel/kernel.js';
-import { cpuMask, cpusThatRan, needSymbol, perCpuAddress, runningTask } from '../cpus.js';
+import { cpuMask, cpusThatRan, misplacement, needSymbol, perCpuAddress, runningTask } from '../cpus.js';
 import { readFresh } from '../live-reads.js';
 import { findOrNot, pointerPartOf, readPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
@@ -159,7 +159,8 @@ export class RunningTasks {
     this.#possible = cpuMask(kernel, '__cpu_possible_mask');
     for (const cpu of cpusThatRan(kernel)) {
       try {
-        const { address, pid } = runningTask(kernel, cpu);
+        const task = runningTask(kernel, cpu);
+        const { address, pid } = task;
         const other = this.#running.get(address);
         if (other !== undefined && !this.#migrated(other, cpu))
           warnings.add(
@@ -167,6 +168,10 @@ export class RunningTasks {
             `CPUs ${other} and ${cpu} both run the same task, pid ${pid}`,
           );
         this.#running.set(address, cpu);
+        for (const one of [task, { cpu, pid: 0, address: this.idleTask(cpu) }]) {
+          const misplaced = misplacement(kernel, one);
+          if (misplaced !== undefined) warnings.add('corrupt', misplaced);
+        }
         const noted = this.registers(cpu)?.pid;
         if (noted === undefined || noted === pid) continue;
         if (this.#isOnCpu(noted, cpu)) {

@@ -93,6 +93,8 @@ function tableReader(kernel: Kernel): (ring: bigint) => Generator<bigint> {
       for (const one of pointers(nodes, view.number('file_table.data.nr'))) {
         const file = node.read(one).pointer('file_ptr') & ~FLAGS;
         if (file !== 0n) yield file;
+        // An empty slot has no node.
+        else if (!kernel.facts.live) throw damaged(`the io_rsrc_node at ${hex(one)} has no file`);
       }
     };
   }

@@ -41,8 +41,19 @@ const FUNCTIONS: readonly (readonly [RegExp, WaiterShape])[] = [
   [/^rwsem_down_(read|write)_slowpath/, 'rw-semaphore'],
   [/^_{2,3}down(_common|_interruptible|_killable|_timeout)?\b/, 'semaphore'],
   [/^(__|do_)?wait_for_com(pletion|mon)/, 'completion'],
-  [/^(__)?futex_(do_)?wait/, 'futex'],
+  // futex_waitv keeps its waiters elsewhere.
+  [/^(__)?futex_(do_)?wait(?!_multiple)/, 'futex'],
 ];
+/** Functions that a task in a futex runs, by release. */
+const IN_FUTEX = ['futex_wait', '__futex_wait', 'futex_wait_queue', 'futex_wait_queue_me', 'futex_do_wait'];
+/** More bytes than any of them has. */
+const MOST_FUNCTION = 4096n;
+/** Functions that wait for a page (mm/filemap.c), and what they wait for. */
+const PAGE_WAITS: readonly (readonly [RegExp, WaitKind])[] = [
+  [/^(folio_wait|wait_on_page)_writeback/, 'writeback'],
+  [/^__(folio_lock|lock_page)/, 'page-lock'],
+];
+const isPageWait = (kind: WaitKind): boolean => kind === 'page-lock' || kind === 'writeback' || kind === 'page-bit';
 const RT_MUTEX = /^(__)?rt_mutex_(slow)?lock|^rt_mutex_wait_proxy_lock/;
 const RCU = /^(__)?(synchronize_(s?rcu|rcu_\w+|rcu)|wait_rcu_gp|rcu_barrier|srcu_barrier)|^__synchronize_srcu/;
 
@@ -95,6 +106,17 @@ const MOST_SEARCHED = 8;
 /** Types in the low bits of `task_struct.blocker` (include/linux/hung_task.h). */
 const BLOCKER_TYPES = 3n;
 
+/** A wait queue that waiters with different keys share. */
+interface Bucket {
+  /** Address of the head of its list. */
+  readonly head: bigint | undefined;
+  readonly listed: readonly bigint[] | undefined;
+}
+
+/** WAIT_TABLE_SIZE and PAGE_WAIT_TABLE_SIZE (kernel/sched/wait_bit.c, mm/filemap.c). */
+const BUCKETS = 256n;
+const GOLDEN_RATIO = 0x61c8_8646_80b5_83ebn;
+
 /** Finds what a task waits for, from its stack and from the lock. */
 export class WaitFinder {
   readonly #kernel: Kernel;
@@ -105,6 +127,7 @@ export class WaitFinder {
   /** Task by the lowest address of its stack. */
   readonly #tasks: ReadonlyMap<bigint, Task>;
   #addresses: ReadonlySet<bigint> | undefined;
+  #futexes: readonly bigint[] | undefined;
   readonly #rings = new Map<bigint, readonly bigint[]>();
   /** Locks by the nodes of their waiters. */
   readonly #found = new Map<bigint, Pick<Wait, 'address' | 'listed'>>();
@@ -149,6 +172,18 @@ export class WaitFinder {
   }
 
   /**
+   * Whether the stack of a task in a dump has a return address of a wait for a futex: where the waiter was not found, the
+   * stack has to be unwound to be sure.
+   */
+  mayBeInFutex(stack: SavedStack): boolean {
+    if (this.#kernel.facts.live) return false;
+    this.#futexes ??= IN_FUTEX.flatMap((name) => this.#kernel.symbol(name) ?? []);
+    for (const word of wordsOf(stack))
+      if (this.#futexes.some((start) => word > start && word - start < MOST_FUNCTION)) return true;
+    return false;
+  }
+
+  /**
    * @param names functions of the stack, innermost first
    */
   find(task: Task, stack: SavedStack, names: readonly (string | undefined)[]): Wait {
@@ -159,6 +194,9 @@ export class WaitFinder {
     const [, found] = FUNCTIONS.find(([words]) => words.test(name)) ?? [];
     if (found === undefined) {
       const wait = this.#queued(task, stack, name);
+      const [, waits] = PAGE_WAITS.find(([words]) => names.some((each) => words.test(plain(each ?? '')))) ?? [];
+      if (waits !== undefined && isPageWait(wait.kind) && wait.kind !== waits)
+        this.#odd(`pid ${task.pid} waits for ${wait.kind} by its waiter, but for ${waits} by its stack`);
       // Reads past the page cache wait for a bio that names the task, until about 5.14.
       const isIo = wait.kind === 'unknown' && names.some((each) => each?.startsWith('io_schedule'));
       return (isIo && this.#io(stack, task.address)) || wait;
@@ -464,10 +502,10 @@ export class WaitFinder {
     const wakes = entry.read(waiter.address).pointer('func');
     switch (plain(this.#kernel.symbolAt?.(wakes)?.name ?? '')) {
       case 'wake_page_function':
-        return this.#page(waiter, listed);
+        return this.#page(waiter, { head: address, listed });
       case 'wake_bit_function':
       case 'var_wake_function':
-        return this.#bit(waiter, listed);
+        return this.#bit(waiter, { head: address, listed });
       case 'percpu_rwsem_wake_function': {
         const at = this.#kernel.struct('percpu_rw_semaphore')?.member('waiters.head')?.offset;
         if (address === undefined || at === undefined) return { kind: 'percpu-rw-semaphore' };
@@ -510,41 +548,72 @@ export class WaitFinder {
     return { ...key, listed: same };
   }
 
-  #page(waiter: Waiter, listed: readonly bigint[] | undefined): Wait {
+  /** Compares the bucket that a waiter is in with its key (hash_long, include/linux/hash.h). */
+  #checkBucket({ head = 0n }: Bucket, names: readonly string[], key: bigint): void {
+    const [table] = names.flatMap((name) => this.#kernel.symbol(name) ?? []);
+    const layout = this.#kernel.struct('wait_queue_head');
+    const [size, list] = [BigInt(layout?.size ?? 0), BigInt(layout?.member('head')?.offset ?? 0)];
+    if (table === undefined || head < table || head >= table + size * BUCKETS) return;
+    const index = BigInt.asUintN(64, key * GOLDEN_RATIO) / (2n ** 64n / BUCKETS);
+    if (head !== table + index * size + list)
+      this.#odd(`a waiter for ${hex(key)} is in the wait queue at ${hex(head)}, which is for others`);
+  }
+
+  #page(waiter: Waiter, bucket: Bucket): Wait {
     const type = this.#kernel.struct('wait_page_queue');
     const member = type?.member('folio') ? 'folio' : 'page';
     const queue = new StructReader(this.#kernel, 'wait_page_queue', [member, 'bit_nr', 'wait']);
-    const found = this.#hashed(waiter, listed, ({ address }) => {
+    const found = this.#hashed(waiter, bucket.listed, ({ address }) => {
       const view = queue.readContainer(address, 'wait');
       return { address: view.pointer(member), bit: view.number('bit_nr') | 0 };
     });
+    this.#checkBucket(bucket, ['folio_wait_table', 'page_wait_table'], found.address);
     const flags = this.#kernel.enumerators('pageflags');
     const isBit = (name: string) => flags?.get(name) === BigInt(found.bit);
+    // Who clears the bit wakes its waiters; on a running kernel that may happen between the reads.
+    const isStill = !this.#kernel.facts.live;
+    const word = readOrNot(() => pointerPartOf(this.#kernel, 'struct page', found.address, found.address));
+    if (isStill && word !== undefined && ((word >> BigInt(found.bit & 63)) & 1n) === 0n)
+      this.#torn(`a task waits for bit ${found.bit} of the page at ${hex(found.address)}, which is clear`);
     const kind = isBit('PG_locked') ? 'page-lock' : isBit('PG_writeback') ? 'writeback' : 'page-bit';
     return { kind, ...found };
   }
 
-  #bit(waiter: Waiter, listed: readonly bigint[] | undefined): Wait {
+  #bit(waiter: Waiter, bucket: Bucket): Wait {
     const queue = new StructReader(this.#kernel, 'wait_bit_queue_entry', ['key.flags', 'key.bit_nr', 'wq_entry']);
-    const found = this.#hashed(waiter, listed, ({ address }) => {
+    const found = this.#hashed(waiter, bucket.listed, ({ address }) => {
       const view = queue.readContainer(address, 'wq_entry');
       return { address: view.pointer('key.flags'), bit: view.number('key.bit_nr') | 0 };
     });
     const { bit, ...rest } = found;
+    if (rest.address >> 63n === 0n)
+      this.#odd(`a task waits for a bit at ${hex(rest.address)}, which is not in the kernel`);
+    // The key of a variable is its address alone.
+    this.#checkBucket(bucket, ['bit_wait_table'], bit < 0 ? rest.address : (rest.address << 6n) | BigInt(bit));
     return { kind: 'bit', ...(bit < 0 ? rest : found) };
   }
 
   /** A futex by its key (include/linux/futex.h): address in user space, and the memory or file that it is in. */
   #futex(waiter: Waiter): Wait {
     const queue = new StructReader(this.#kernel, 'futex_q', ['key.both.word', 'key.both.ptr', 'key.both.offset']);
+    const memory = new StructReader(this.#kernel, 'task_struct', ['mm']);
+    const node = waiter.node - waiter.address;
     const { pageSize } = this.#kernel.facts;
     const { listed } = this.#headed(waiter, (node) => this.#isOnStack(node, 'futex'));
     const found = this.#hashed(waiter, listed, ({ address }) => {
       const view = queue.read(address);
       const offset = view.number('key.both.offset');
-      // FUT_OFF_INODE: a page of a file.
-      const word = view.pointer('key.both.word') * (offset & 1 ? BigInt(pageSize) : 1n);
-      return { address: word + BigInt(offset & ~3), space: view.pointer('key.both.ptr') };
+      // FUT_OFF_INODE: a page of a file. Others are in the memory of the process.
+      const space = view.pointer('key.both.ptr');
+      const task = this.#waiters.taskOf(this.#waiters.at(address + node, 'futex'));
+      const own = (offset & 1) === 0 ? readOrNot(() => memory.read(task).pointer('mm')) : undefined;
+      if (own !== undefined && own !== space)
+        this.#odd(`the futex_q at ${hex(address)} is for the memory at ${hex(space)}, but its task has ${hex(own)}`);
+      const page = view.pointer('key.both.word');
+      if ((offset & 1) === 0 && (page % BigInt(pageSize) !== 0n || page >> 63n === 1n))
+        this.#odd(`the futex_q at ${hex(address)} is for a page at ${hex(page)}`);
+      const word = page * (offset & 1 ? BigInt(pageSize) : 1n);
+      return { address: word + BigInt(offset & ~3), space };
     });
     return { kind: 'futex', ...found };
   }
@@ -565,7 +634,10 @@ export class WaitFinder {
 
   #ptrace(task: Task): Wait {
     const view = new StructReader(this.#kernel, 'task_struct', ['ptrace', 'parent']).read(task.address);
-    if (view.number('ptrace') === 0) return { kind: 'ptrace' };
+    if (view.number('ptrace') === 0) {
+      if (!this.#kernel.facts.live) this.#torn(`pid ${task.pid} stopped for a tracer, but is not traced`);
+      return { kind: 'ptrace' };
+    }
     return { kind: 'ptrace', owner: view.pointer('parent') };
   }
 }

@@ -96,6 +96,29 @@ describe('a System.map', () => {
     expect(errorOf(() => openNativeImage(image, { symbols: fileOf(none) }))).toMatchObject({ code: 'wrong-vmlinux' });
   });
 
+  it('that places a symbol elsewhere than the dump’s own table is rejected', () => {
+    const moved = mapText.replace(/^(\w+)0( \w do_something)$/m, '$18$2');
+    expect(moved).not.toBe(mapText);
+    expect(errorOf(() => openNativeImage(image, { symbols: fileOf(moved) }))).toMatchObject({
+      code: 'wrong-vmlinux',
+      message: expect.stringContaining('(do_something at 0x'),
+    });
+  });
+
+  it('may be in any order, and have lines that end with CR', () => {
+    const lines = mapText.trimEnd().split('\n');
+    const kernel = openNativeImage(image, { symbols: fileOf(`${lines.toReversed().join('\r\n')}\r\n`) });
+    expect([...kernel.symbolTable!.all()].toReversed()).toEqual(made.symbols);
+    expect(kernel.nearestSymbol(made.at.text + 0x204n)?.symbol.name).toBe('do_something');
+  });
+
+  it('with a symbol at two places has no address for it', () => {
+    const twice = mapText.replace(/^(\w+)0( \w do_something\n)/m, '$10$2$18$2');
+    const kernel = openNativeImage(image, { symbols: fileOf(twice) });
+    expect(kernel.symbols('do_something')).toHaveLength(2);
+    expect(kernel.symbol('do_something')).toBeUndefined();
+  });
+
   it('is rejected if it is too large, with the limit', () => {
     const symbols = fileOf('');
     truncateSync(symbols, 2 ** 28 + 1);

@@ -18,7 +18,7 @@ import { ledgerOf } from '../../support/ledger.js';
 import { dumpKernel } from '../../support/opened-kernel.js';
 
 describe.each(KERNELS)('second facts about %s', (version) => {
-  const { kernel, has, addressOf, read, set, add, clear, damagedBy } = dumpKernel(version);
+  const { kernel, has, addressOf, offset, read, set, add, clear, damagedBy } = dumpKernel(version);
   const { sockets, warnings } = accountAll(kernel);
   const layout = kernel.struct('page')!;
   const damaged = (...patches: Damage[]) => accountAll(damagedBy(...patches));
@@ -122,6 +122,36 @@ describe.each(KERNELS)('second facts about %s', (version) => {
     const zones = [0n, 1n, 2n].map((index) => addressOf(zone + index * size, 'zone.present_pages'));
     const row = rowOf('other-pages', add(zones.find((at) => read(at) > 0n)!, 8, -1n));
     expect(row.message).toMatch(/nodes have \d+ pages, and their zones \d+/);
+  });
+
+  test('report another cache of inodes of sockets', () => {
+    expect(ask(add('sock_inode_cachep', 8, -1n))).toContain('is not the slab cache sock_inode_cache');
+    const other = protocols(kernel).find(({ name }) => name === 'TCP')!;
+    expect(ask(set('sock_inode_cachep', 8, other.cache))).toContain('is not the slab cache sock_inode_cache');
+  });
+
+  test('report two kernel sockets with one TCP sock', () => {
+    const own = (protocol: string) => hidden.filter(({ socket }) => socket.inode && socket.protocol === protocol);
+    const [first, second] = own('TCP').map(({ socket }) => read(socket.sock, 'sock.sk_socket'));
+    expect(ask(set(first!, 'socket.sk', read(second!, 'socket.sk')))).toMatch(
+      /its sock 0x\w+ points to the socket 0x\w+/,
+    );
+  });
+
+  test('report a file of a message that is none, and one that another message has', () => {
+    const [file, other] = sockets.flatMap(({ carriedBy }) =>
+      carriedBy.map((carrier) => {
+        const skb = read(carrier, 'sock.sk_receive_queue');
+        const list = read(addressOf(skb, 'sk_buff.cb') + offset('unix_skb_parms.fp'));
+        return addressOf(list, 'scm_fp_list.fp');
+      }),
+    );
+    expect(ask(add(file!, 8, 64n))).toContain('which is no file');
+    const list = file! - BigInt(offset('scm_fp_list.fp'));
+    expect(ask(set(list, 'scm_fp_list.count', 0n))).toContain('has an invalid number of files (0)');
+    expect(ask(set(file!, 8, read(other!)))).toMatch(
+      /file 0x\w+ counts \d references, but messages and others have \d/,
+    );
   });
 
   test('report huge pages that are on no node', () => {

@@ -1,12 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { groupedStacks } from '../../../src/account/task-stacks.js';
+import { perCpuAddress } from '../../../src/walk/cpus.js';
 import { dumpKernel } from '../../support/opened-kernel.js';
 
 /** Values that each byte is changed to. */
 const CHANGES = 5;
 
 describe.each(['6.1', 'newest', '6.12-arm64-16k'] as const)('%s: one wrong byte', (name) => {
-  const { kernel, addressOf, offset, read, set, damagedBy } = dumpKernel(name);
+  const { kernel, addressOf, offset, read, set, swap, damagedBy } = dumpKernel(name);
   // A thread whose stack most others share, but not init.
   const { pid } = groupedStacks(kernel, {})
     .groups.flatMap(({ tasks, frames }) => (frames.length > 6 ? tasks : []))
@@ -67,6 +68,15 @@ describe.each(['6.1', 'newest', '6.12-arm64-16k'] as const)('%s: one wrong byte'
       const old = kernel.read(address, 1).getUint8(0);
       expect(groupedStacks(damagedBy(set(address, 1, old ^ 1)), {}).complete).toBe(false);
     }
+  });
+
+  test.each(['curr', 'idle'] as const)('two run queues with each other’s `%s` are reported', (member) => {
+    const [one, other] = [0, 1].map((cpu) => perCpuAddress(kernel, kernel.symbol('runqueues')!, cpu));
+    const swapped = damagedBy(swap(one!, `rq.${member}`, other!));
+    const { warnings } = groupedStacks(swapped, {});
+    expect(warnings.map(({ message }) => message)).toContainEqual(
+      expect.stringMatching(/^CPU 0 runs pid \d+, but this/),
+    );
   });
 
   test('in its saved stack pointer is reported: that of another task', () => {

@@ -18,7 +18,7 @@ class Queues extends OverlaidKernel {
     this.word(this.symbols.__per_cpu_offset + 8n, this.size('rq'));
     this.set('task_struct', BASE.kernel.symbol('init_task')!, { 'thread_info.cpu': 1 });
     for (const at of [this.queues, this.queues + BigInt(this.size('rq'))]) {
-      this.set('rq', at, { curr: BASE.kernel.symbol('init_task')! });
+      this.set('rq', at, { curr: BASE.kernel.symbol('init_task')!, idle: BASE.kernel.symbol('init_task')! });
       this.link(this.at('rq', at, 'cfs_tasks'));
       this.lists(this.at('rq', at, 'rt.active.queue'));
     }
@@ -111,6 +111,16 @@ test.each<readonly [string, RegExp, (one: Queues) => void]>([
   ['list', /run queue of CPU 0/, (one) => one.word(one.at('rq', one.queues, 'cfs_tasks') + 8n, 8)],
   ['tree', /run queue of CPU 0/, (one) => one.set('rq', one.queues, { 'dl.root.rb_root.rb_node': one.queues })],
   ['current task', /run queue of CPU 0/, queues({ curr: 8 })],
+  [
+    'alignment',
+    /CPU 0 runs a task at 0x\w+1, which is misaligned/,
+    (one) => queues({ curr: one.task(FAIR) + 1n })(one),
+  ],
+  [
+    'idle task',
+    /^CPU 1 runs pid 0, which is not its idle task$/,
+    (one) => one.set('rq', one.queues + BigInt(one.size('rq')), { idle: one.task(SLEEPING) }),
+  ],
   [
     'current task of another CPU',
     /^CPU 1 runs pid 1, but this task is on CPU 0$/,

@@ -109,6 +109,32 @@ describe.each([1, 2, 3, 4] as Version[])('tables of version %i', (version) => {
     expect(new OrcUnwinder(kernel).sleeping(AREA, at(INACTIVE) + 4n)).toMatchObject({ frames: [], end: 'stopped' });
   });
 
+  test.each([
+    ['outside the stack', TEXT + 0x1000n],
+    ['below the frame before', at(0x40)],
+  ])('stop where a saved frame pointer leads %s', (_, bp) => {
+    const words = { ...WORDS, [INACTIVE + 40]: bp, 72: after(2), [INACTIVE + 56 + 16]: after(1) };
+    expect(unwound(madeStack(version, FUNCTIONS, words))).toMatchObject({
+      frames: ['one', 'two'],
+      end: 'stopped',
+      why: expect.stringContaining('not above the one before in the stack'),
+    });
+  });
+
+  test.each([
+    ['__start_orc_unwind_ip', 4, 'no code address at entry'],
+    ['__start_orc_unwind', 6, 'repeats an entry'],
+    ['orc_lookup', 4, 'but orc_lookup has 0 to 0'],
+  ])('stop at a page of zeros in %s', (name, size, why) => {
+    const many = Array.from({ length: 12 }, (_, index) => FUNCTIONS[index % 2]!);
+    const kernel = madeStack(version, many, { ...WORDS, [INACTIVE + 48]: after(7) });
+    const bytes = kernel.read(kernel.symbol(name)!, 12 * size);
+    for (let index = 5; index < 12; index++)
+      for (let byte = 0; byte < size; byte++) bytes.setUint8(index * size + byte, 0);
+    if (name === 'orc_lookup') bytes.setUint32(4, 0);
+    expect(unwound(kernel)).toMatchObject({ end: 'stopped', why: expect.stringContaining(why) });
+  });
+
   test('stop at a stack that loops', () => {
     const looped: typeof FUNCTIONS = [['one', { type: 'call', sp: 'sp-indirect', spOffset: 0 }], ...FUNCTIONS.slice(1)];
     const own = at(INACTIVE + 56);

@@ -4,7 +4,7 @@ import { FixtureBase } from '../../support/overlaid-kernel.js';
 import { Waiting } from './waiting.js';
 
 const BASE = new FixtureBase('6.1');
-const PAGE_OF = 0xffff_8000n;
+const PAGE_OF = 0xffff_fff0_0000_8000n;
 
 /** What pid 5 waits for: kind, bit, and whether the address is that of the object. */
 function waits(scene: (one: Waiting) => bigint | undefined) {
@@ -27,14 +27,22 @@ function bit(
   type: 'wait_page_queue' | 'wait_bit_queue_entry',
   wakes: string,
   members: Readonly<Record<string, bigint | number>>,
+  head = one.make(16),
+  waits = 'some_wait',
 ) {
-  const at = one.sleeps(5, 'bit_wait_io', 'some_wait');
+  const at = one.sleeps(5, 'bit_wait_io', waits);
   one.write(at, new Uint8Array(one.size(type)));
   one.set(type, at, members);
   const entry = one.at(type, at, type === 'wait_page_queue' ? 'wait' : 'wq_entry');
   one.set('wait_queue_entry', entry, { private: one.task(5), func: one.wakes(wakes) });
-  one.queue(one.make(16), 'wait_queue_entry', entry);
+  one.queue(head, 'wait_queue_entry', entry);
   return PAGE_OF;
+}
+
+/** The first bucket of a table of 256 wait queues. */
+function firstBucket(one: Waiting, table: string): bigint {
+  one.symbols[table] = one.make(256 * one.size('wait_queue_head'));
+  return one.at('wait_queue_head', one.symbols[table], 'head');
 }
 
 function percpuReader(one: Waiting): bigint {
@@ -128,6 +136,46 @@ test.each<readonly [string, (one: Waiting) => bigint, string]>([
 });
 
 test.each<readonly [string, RegExp, (one: Waiting) => unknown]>([
+  [
+    'a page whose bit is clear',
+    /^a task waits for bit 7 of the page at 0x\w+, which is clear$/,
+    (one) => bit(one, 'wait_page_queue', 'wake_page_function', { folio: one.make(64), bit_nr: 7 }),
+  ],
+  [
+    'another bit than its functions',
+    /^pid 5 waits for page-lock by its waiter, but for writeback by its stack$/,
+    (one) =>
+      bit(
+        one,
+        'wait_page_queue',
+        'wake_page_function',
+        { folio: PAGE_OF, bit_nr: 0 },
+        one.make(16),
+        'folio_wait_writeback',
+      ),
+  ],
+  [
+    'a page in the wait queue of others',
+    /^a waiter for 0x\w+ is in the wait queue at 0x\w+, which is for others$/,
+    (one) => {
+      const head = firstBucket(one, 'folio_wait_table');
+      return bit(one, 'wait_page_queue', 'wake_page_function', { folio: PAGE_OF, bit_nr: 0 }, head);
+    },
+  ],
+  [
+    'a bit outside of the kernel',
+    /^a task waits for a bit at 0x1000, which is not in the kernel$/,
+    (one) => bit(one, 'wait_bit_queue_entry', 'wake_bit_function', { 'key.flags': 0x1000n, 'key.bit_nr': 3 }),
+  ],
+  [
+    'a bit in the wait queue of others',
+    /^a waiter for 0x\w+ is in the wait queue at 0x\w+, which is for others$/,
+    (one) => {
+      const members = { 'key.flags': PAGE_OF, 'key.bit_nr': 3 };
+      const head = firstBucket(one, 'bit_wait_table');
+      return bit(one, 'wait_bit_queue_entry', 'wake_bit_function', members, head);
+    },
+  ],
   ['waiter of an rt_mutex', /which is another task’s/, (one) => rtMutex(one, 6)],
   ['function of a worker', /another function is recorded elsewhere/, (one) => flush(one, { current_func: 8n })],
   [
