@@ -90,7 +90,7 @@ test('reports an incomplete answer, and each row without a counter', () => {
   const answer = countedMemory(machine({}));
   expect(answer.complete).toBe(false);
   const text = memoryText(answer, { source: '--live', width: null, verbose: true });
-  expect(text.split('\n')[0]).toMatch(/ Source: counters in \/proc only\.$/);
+  expect(text).toMatch(/^Source: counters in \/proc only\.$/m);
   expect(text).toContain('network: socket queues');
   expect(text).toContain('no counter exists');
 });
@@ -142,8 +142,8 @@ test('gives bounds to free and unattributed memory if zones were read at another
   // Lists of CPUs may have had what zones lack.
   expect(rangeOf('unattributed')).toEqual({ leastBytes: 190 * MIB, mostBytes: 600 * MIB });
   const [first] = memoryText(answer, { source: '--live', width: null }).split('\n');
-  expect(first).toMatch(/^Free memory changed while it was read: zones count 100 MiB, MemFree 300 MiB\. /);
-  expect(first).toContain('At least 190 MiB is allocated but not attributed to any owner.');
+  expect(first).toMatch(/^100 MiB to 300 MiB of 1000 MiB free \(it changed while it was read\)\. /);
+  expect(first).toContain('(unattributed), at least 190 MiB (19 %).');
 });
 
 test('reports pages that are mapped and in the swap cache', () => {

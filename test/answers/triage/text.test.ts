@@ -107,7 +107,9 @@ test('truncates a long stack with a note, and prints all of it with -v', () => {
 });
 
 test('reports missing data', () => {
-  expect(text({}, { findings: [], checked: ['log', 'memory'] })).toContain('No problems found. Checked: log, memory.');
+  expect(text({}, { findings: [], checked: ['log', 'memory'] })).toContain(
+    'No problems found. All checks were completed.',
+  );
   expect(text({ verbose: true }, { checked: ['log', 'memory'] })).toContain('\nChecked: log, memory.\n');
   expect(text({}, { findings: [], complete: false })).toContain('No findings, but some data could not be read');
   const machine = { panic: { state: 'unknown', logRead: true }, running: [] };

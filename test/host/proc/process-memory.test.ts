@@ -230,7 +230,7 @@ describe('processes of /proc', () => {
     const { groups: _, ...list } = answer;
     const text = procsText({ ...list, groups: undefined }, { limit: 5, source: '--live', width: null });
     expect(text).toContain('without 1 process whose RSS is 2.00 GiB');
-    expect(text).toMatch(/^ *7 +\? +not read +not read +2\.00 GiB/m);
+    expect(text).toMatch(/^ *7 +\? +not read +44\.0 KiB +not read +2\.00 GiB/m);
     expect(text).toContain('unknown without --pss all');
   });
 
