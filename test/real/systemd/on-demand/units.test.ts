@@ -128,7 +128,7 @@ test(
 test(
   'a kill by the OOM killer triggers a snapshot that names the victim',
   async () => {
-    await machine.until('journalctl -u kdump-mem-snapshot _TRANSPORT=stdout | grep -q waits');
+    await machine.until('journalctl -u kdump-mem-snapshot _TRANSPORT=stdout | grep -q waiting');
     await machine.inside('systemctl start eats');
     await machine.until('ls /var/lib/kdump-mem/*.tar.gz');
     const folder = mkdtempSync(join(tmpdir(), 'units-'));
