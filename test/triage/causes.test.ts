@@ -82,7 +82,7 @@ test('links a panic to the shortage, and the shortage to memory in unread socket
   });
   const { sentences, trees, next } = concluded(findings, FACTS);
   expect(sentences.join(' ')).toBe(
-    'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory), because the process does not read them. The OOM report leaves 120 MiB unexplained, and this is 96 % of it. pid 231 (nightly-batch) has more, RSS 260 MiB, which may be its normal use.',
+    'Probable cause: 16 sockets of pid 177 (report-worker) pin 115 MiB (23 % of memory), because the process does not read them. That is 96 % of the 120 MiB that the OOM report does not count. pid 231 (nightly-batch) has more, RSS 260 MiB, which may be its normal use.',
   );
   expect(next).toBe('skb --pid 177');
   const codes = ({ finding: one, below }: (typeof trees)[number]): unknown => [one.code, ...below.map(codes)];
@@ -339,7 +339,7 @@ describe('a cgroup that reached its limit', () => {
   const conclusionOf = (...findings: Finding[]) => concluded(findings, FACTS).sentences.join(' ');
   test('is attributed to its largest category and process', () => {
     expect(conclusionOf(groupOom())).toBe(
-      'Probable cause: pid 7 (java) had most of the memory of cgroup /web\\x0a: RSS 59.0 MiB, limit 64.0 MiB. Before you raise the limit, check whether the process grew: this log does not show it.',
+      'Probable cause: pid 7 (java) had most of the memory of cgroup /web\\x0a (60.0 MiB of anonymous memory): RSS 59.0 MiB, limit 64.0 MiB. Before you raise the limit, check whether the process grew: this log does not show it.',
     );
     expect(conclusionOf(groupOom({ largestRssBytes: 5 * MIB }))).toBe(
       'Largest use when cgroup /web\\x0a reached its limit: anonymous memory, 60.0 MiB (94 % of its limit). The log does not show what grew: compare with normal use.',

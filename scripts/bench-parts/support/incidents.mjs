@@ -20,7 +20,7 @@ const SAID = {
   conntrack: /conntrack/,
   neighbour: /neighbou?r/i,
   unread: /unread|not (?:being )?read/,
-  unattributed: /in no (?:kernel )?counter|not attributed|no counter/,
+  unattributed: /no (?:kernel )?counter|without a known owner|missing from the report/,
   balloon: /balloon|hypervisor/i,
   hypervisor: /hypervisor/i,
   lowmem: /HighMem|lowmem|fragmented/i,

@@ -143,7 +143,7 @@ export function conclusionSentences(
   if (cause === null) {
     if (confidence === 'likely' && cgroup != null && largestPid != null)
       return [
-        `${label}: ${process} had most of the memory of ${cgroupWords(cgroup)}: RSS ${size(largestRssBytes)}, limit ${size(managedBytes)}.`,
+        `${label}: ${process} had most of the memory of ${cgroupWords(cgroup)} (${size(bytes)} of ${escapeText(String(counter))}): RSS ${size(largestRssBytes)}, limit ${size(managedBytes)}.`,
         'Before you raise the limit, check whether the process grew: this log does not show it.',
       ];
     // The kind of memory is a fact, and no cause.
@@ -181,7 +181,7 @@ export function conclusionSentences(
   const counted =
     managedBytes == null
       ? `That is ${percent(bytes, shortfallBytes)} of the ${size(shortfallBytes)} that no kernel counter includes.`
-      : `The OOM report leaves ${size(shortfallBytes)} unexplained, and this is ${percent(bytes, shortfallBytes)} of it.`;
+      : `That is ${percent(bytes, shortfallBytes)} of the ${size(shortfallBytes)} that the OOM report does not count.`;
   const wrong =
     largestPid == null || Number(largestRssBytes) < Number(bytes)
       ? []

@@ -52,7 +52,7 @@ test.each([
   ['logs/panic-stack-5.10.log', /in panics_recurse \[panics\]: stack guard page was hit/],
   ['logs/panic-hung-task-7.2.log', /Hung task: pid 134 \(panics-hang\)/],
   ['logs/panic-soft-lockup-5.10.log', /Soft lockup: CPU 1 stuck for 5 s in pid 109 \(insmod\)/],
-  ['logs/oom-6.12.log', /anonymous memory\. Largest process: pid 175 \(takeuser\), RSS 96\.0 MiB/],
+  ['logs/oom-6.12.log', /killed pid 175 \(takeuser\), which had 95\.4 MiB of anonymous memory/],
 ])('%s: the suggested calls alone lead to the cause', async (source, culprit) => {
   const calls = await follow(fixtures, source, culprit);
   expect(calls.length).toBeLessThanOrEqual(MOST_CALLS);

@@ -222,10 +222,10 @@ describe('a long answer', () => {
   });
 
   test('fits a budget of its own', async () => {
-    await using small = await McpClient.connect('--vmcore', vmcore, '--budget', '3k');
+    await using small = await McpClient.connect('--vmcore', vmcore, '--budget', '2k');
     for (const tool of ['triage', 'memory', 'sockets', 'stacks']) {
       const result = await small.call(tool);
-      expect(result.bytes).toBeLessThanOrEqual(3072);
+      expect(result.bytes).toBeLessThanOrEqual(2048);
       expect(result.text).toContain('\nLeft out: ');
       const { complete, totals } = result.structured.answer;
       expect([complete, Reflect.get(Object(totals), 'complete')]).toContain(true);
