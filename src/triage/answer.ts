@@ -122,10 +122,11 @@ export function ranked<A extends CauseSources>(answer: A): A {
   const severities = findings.map(({ severity }) => SEVERITIES.indexOf(severity));
   const links = causesOf(findings, causeFacts(answer)).links.filter(({ relation }) => relation !== 'same-process');
   for (const { effect } of links)
-    for (let link = links.find((one) => one.effect === effect); link; ) {
-      const { cause } = link;
+    for (let below = effect, steps = 0; steps < links.length; steps++) {
+      const cause = links.find((one) => one.effect === below)?.cause;
+      if (cause === undefined) break;
       severities[cause] = Math.min(severities[cause]!, severities[effect]!);
-      link = links.find((one) => one.effect === cause);
+      below = cause;
     }
   const all = findings.map((finding, index) => {
     const severity = SEVERITIES[severities[index]!]!;

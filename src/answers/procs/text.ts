@@ -99,7 +99,7 @@ function mostWords({ processes, sort = 'freed' }: ChosenProcs): string {
 }
 
 /**
- * Names the process that holds most alone, regardless of the order of the list, and a larger one whose figure is
+ * Names the process that holds most alone, regardless of the order of the list, or a larger one whose figure is
  * unknown.
  */
 function mostHeldWords(processes: ChosenProcs['processes']): string {
@@ -109,7 +109,8 @@ function mostHeldWords(processes: ChosenProcs['processes']): string {
   const larger = largestBy(unknown, ({ rss }) => rss);
   if ((larger?.rss ?? 0) <= (most.freed ?? 0))
     return `Largest process: ${processName(most)}, ${known(most.freed)}${secondWords(processes, most)}.`;
-  return `Largest known process: ${processName(most)}, ${known(most.freed)}. ${processName(larger!)} may be larger: its RSS is ${known(larger!.rss)}, and its own part of it is unknown${larger!.pssUnknown === 'large' ? ' without --pss all' : ''}.`;
+  const how = larger!.pssUnknown === 'large' ? ' without --pss all' : '';
+  return `Largest by RSS: ${processName(larger!)}, ${known(larger!.rss)}; its own part of it is unknown${how}.`;
 }
 
 /** The process that holds second most, if it is at least a third of the first. */

@@ -1,4 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import os from 'node:os';
 import { setImmediate } from 'node:timers/promises';
 import type { SnapshotJson } from '../../answers/snapshot/schema.js';
@@ -100,9 +100,10 @@ const TIMEOUT_MS = 2000;
  * returns what the system granted.
  */
 export function lowerPriority(): Priority {
-  const tried = spawn('sleep', [`${TIMEOUT_MS / 1000}`], { stdio: 'ignore', env: { PATH: searchPath() } });
-  tried.on('error', () => undefined);
+  let tried: ChildProcess | undefined;
   try {
+    tried = spawn('sleep', [`${TIMEOUT_MS / 1000}`], { stdio: 'ignore', env: { PATH: searchPath() } });
+    tried.on('error', () => undefined);
     const own = os.getPriority();
     if (own < NICE && tried.pid !== undefined) {
       os.setPriority(tried.pid, NICE);
@@ -110,9 +111,9 @@ export function lowerPriority(): Priority {
       os.setPriority(NICE);
     }
   } catch {
-    // The result shows the remaining priority.
+    // No process can be started, or it is not permitted. The result shows the remaining priority.
   } finally {
-    tried.kill('SIGKILL');
+    tried?.kill('SIGKILL');
   }
   return { nice: os.getPriority(), idleIo: runs('ionice', '-c3', '-p', `${process.pid}`) };
 }

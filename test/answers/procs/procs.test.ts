@@ -96,7 +96,7 @@ describe('a process of unknown PSS that may be the largest', () => {
   test('the first line calls no other process the largest', () => {
     const text = procsText(found(), { ...TEXT, limit: 1 });
     expect(text).not.toContain('Largest process: ');
-    expect(text).toContain('pid 30 (big) may be larger: its RSS is 1.00 GiB, and its own part of it is unknown.');
+    expect(text).toContain('Largest by RSS: pid 30 (big), 1.00 GiB; its own part of it is unknown.');
     expect(text).toMatch(/^ *30 +\? +\? +8\.00 KiB +\? +1\.00 GiB/m);
   });
 });

@@ -187,5 +187,8 @@ test('report a page that lost its page pool mark', () => {
   for (const _ of new SlabScan(kernel, new Warnings()).slots(new Set(), { look: pages }));
   const answer = accountAll(newest.damagedBy(newest.clear(pages.poolPages[0]!, 'page')));
   const row = ledgerOf(answer).get('page-pools');
-  expect(row?.message).toMatch(/counts 256 pages, but 255 were found/);
+  // The driver decides how many pages there are.
+  const [, counted, found] = /counts (\d+) pages, but (\d+) were found/.exec(row?.message ?? '') ?? [];
+  expect(Number(counted)).toBe(Number(found) + 1);
+  expect(Number(found)).toBe(pages.poolPages.length - 1);
 });

@@ -129,7 +129,8 @@ describe.each(['6.1', 'newest'] as const)('damaged queues outside sockets on %s'
       set(ring, 'ptr_ring.consumer_head', 0xffff_ffffn),
       /read up to 4294967295/,
     ],
-    ['rings tun', 'a ring that cannot be read', set(ring, 'ptr_ring.queue', NOT_READABLE), /part of the ring/],
+    ['rings tun', 'a ring that cannot be read', set(ring, 'ptr_ring.queue', 0x1000n), /part of the ring/],
+    ['rings tun', 'entries that are misaligned', set(ring, 'ptr_ring.queue', NOT_READABLE), /are misaligned/],
     [
       'rings tun',
       'more queues than there can be',

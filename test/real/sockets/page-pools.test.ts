@@ -13,6 +13,8 @@ interface Pool {
   readonly queue: string;
   readonly slots: number;
   readonly producer: number;
+  readonly consumerHead: string;
+  readonly consumerTail: string;
   readonly ringRoom: number;
   readonly cacheRoom: number;
   readonly cache: number;
@@ -82,19 +84,27 @@ test('frees exactly the pages that ring and cache have no room for', () => {
 });
 
 test('a full pool keeps no page, and neither does one that is being destroyed', () => {
-  for (const damages of [filledSlots(pool.slots, pool.cache), [set(BigInt(pool.destroyed), 8, 1n)]]) {
+  // Nothing was read since the producer filled the last slot.
+  const ends = [pool.consumerHead, pool.consumerTail].map((at) => set(BigInt(at), 4, BigInt(pool.producer)));
+  for (const damages of [
+    [...filledSlots(pool.slots, pool.cache), ...ends],
+    [set(BigInt(pool.destroyed), 8, 1n), set(BigInt(pool.pool), 'page_pool.defer_start', 1n)],
+  ]) {
     const { low, high, keptByPools, exclusiveBytes, pinnedBytes } = ask(...damages);
     expect([low, high, exclusiveBytes]).toEqual([pinnedBytes, pinnedBytes, pinnedBytes]);
     expect(keptByPools).toEqual({ low: 0, high: 0 });
   }
 });
 
-test('an unreadable or inconsistent pool leaves the widest bounds', () => {
+test('an unreadable pool leaves the widest bounds, and an inconsistent one none', () => {
   const before = ask();
   const claims = [pool.ringSize, pool.cacheCount].map((address) => set(BigInt(address), 4, 0x7fff_ffffn));
-  for (const damage of [...claims, lose(BigInt(pool.pool), 2048)]) {
-    const { low, high, keptByPools, pinnedBytes } = ask(damage);
-    expect([low, high]).toEqual([before.low, pinnedBytes]);
-    expect(keptByPools).toEqual({ low: 0, high: null });
+  const { low, high, keptByPools, pinnedBytes } = ask(lose(BigInt(pool.pool), 2048));
+  expect([low, high]).toEqual([before.low, pinnedBytes]);
+  expect(keptByPools).toEqual({ low: 0, high: null });
+  for (const damage of claims) {
+    const { warnings, total, freedIfKilled } = accountFd(damagedBy(damage), pid, fd);
+    expect([warnings.map(({ code }) => code), total.complete]).toEqual([['corrupt'], false]);
+    expect(freedIfKilled).toMatchObject({ low: before.low, high: null, keptByPools: { low: 0, high: null } });
   }
 });

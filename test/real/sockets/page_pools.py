@@ -39,6 +39,8 @@ print(json.dumps({
     "queue": hex(ring.queue.value_()),
     "slots": len(slots),
     "producer": ring.producer.value_(),
+    "consumerHead": hex(ring.consumer_head.address_of_().value_()),
+    "consumerTail": hex(ring.consumer_tail.address_of_().value_()),
     "ringRoom": slots.count(0),
     "cacheRoom": len(pool.alloc.cache) - pool.alloc.count.value_(),
     "cache": len(pool.alloc.cache),

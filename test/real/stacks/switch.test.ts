@@ -27,7 +27,9 @@ test.each(ran.map(({ cpu = -1 }) => cpu))(
   (cpu) => {
     const queue = perCpuAddress(kernel, needSymbol(kernel, 'runqueues'), cpu);
     const before = runningTask(kernel, cpu);
-    const answer = answerWith(set(queue, 'rq.curr', next.address));
+    // The scheduler moves a task to the CPU's queue before it selects it.
+    const moved = set(next.address, 'task_struct.thread_info.cpu', BigInt(cpu));
+    const answer = answerWith(set(queue, 'rq.curr', next.address), moved);
     expect(answer.warnings).toEqual([
       { code: 'torn-list', message: `CPU ${cpu} was switching from pid ${before.pid} to pid ${next.pid}` },
     ]);
