@@ -86,7 +86,12 @@ export const SUITES = [
     ci: true,
     files: ['test/**/*.test.ts'],
     exclude: ['test/real/**', ...UNIT, ...WEEKS, ...LOGS],
-    first: ['test/app/mcp/server.test.ts', 'test/app/triage/many.test.ts', 'test/damage/fuzz.test.ts'],
+    first: [
+      'test/app/mcp/server.test.ts',
+      'test/app/triage/many.test.ts',
+      'test/damage/fuzz.test.ts',
+      'test/app/triage/beside.test.ts',
+    ],
     workers: 2,
     folders: ['test/nodes', 'test/browser'],
   },
@@ -112,7 +117,8 @@ export const SUITES = [
     exclude: [ON_DEMAND],
     first: ['test/real/processes/host/stacks.test.ts', 'test/real/skcheck/verdicts.test.ts'],
     beside: 'real',
-    workers: 2,
+    // They mostly wait.
+    workers: 3,
     isolated: true,
     folders: ['test/browser'],
     lab: LAB,
