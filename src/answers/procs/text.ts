@@ -109,8 +109,8 @@ function mostHeldWords(processes: ChosenProcs['processes']): string {
   const larger = largestBy(unknown, ({ rss }) => rss);
   if ((larger?.rss ?? 0) <= (most.freed ?? 0))
     return `Largest process: ${processName(most)}, ${known(most.freed)}${secondWords(processes, most)}.`;
-  const how = larger!.pssUnknown === 'large' ? ' without --pss all' : '';
-  return `Largest by RSS: ${processName(larger!)}, ${known(larger!.rss)}; its own part of it is unknown${how}.`;
+  const how = larger!.pssUnknown === 'large' ? ': --pss all reads how much' : '';
+  return `Largest by RSS: ${processName(larger!)}, ${known(larger!.rss)} (some of it may be shared${how}).`;
 }
 
 /** The process that holds second most, if it is at least a third of the first. */
@@ -231,7 +231,7 @@ function columnsOf({ processes, sort }: ChosenProcs, verbose: boolean): Column<P
   const any = (size: keyof ProcessSizes) => processes.some((process) => (process[size] ?? 0) > 0);
   return [
     { heading: 'PID', align: 'right', value: ({ pid }) => String(pid) },
-    sizeColumn('OWN MEMORY', 'freed'),
+    { ...sizeColumn<ProcessFigures>('OWN MEMORY', 'freed'), value: ownWords },
     readColumn('USS', 'uss', 1),
     sizeColumn('TABLES', 'pageTables', 4),
     readColumn('PSS', 'pss', 3),
@@ -243,6 +243,12 @@ function columnsOf({ processes, sort }: ChosenProcs, verbose: boolean): Column<P
     { heading: 'COMMAND', value: commandOf },
     ...cgroupColumn(processes, (process) => process),
   ];
+}
+
+/** The memory of a process alone, or its upper bound. */
+function ownWords({ freed, rss, swap, pageTables }: ProcessFigures): string {
+  if (freed !== null || rss === null || swap === null || pageTables === null) return known(freed);
+  return `≤ ${formatSize(rss + swap + pageTables)}`;
 }
 
 /** A size that is not read of large processes. */

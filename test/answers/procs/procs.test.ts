@@ -96,8 +96,8 @@ describe('a process of unknown PSS that may be the largest', () => {
   test('the first line calls no other process the largest', () => {
     const text = procsText(found(), { ...TEXT, limit: 1 });
     expect(text).not.toContain('Largest process: ');
-    expect(text).toContain('Largest by RSS: pid 30 (big), 1.00 GiB; its own part of it is unknown.');
-    expect(text).toMatch(/^ *30 +\? +\? +8\.00 KiB +\? +1\.00 GiB/m);
+    expect(text).toContain('Largest by RSS: pid 30 (big), 1.00 GiB (some of it may be shared).');
+    expect(text).toMatch(/^ *30 +≤ 1\.00 GiB +\? +8\.00 KiB +\? +1\.00 GiB/m);
   });
 });
 
@@ -105,7 +105,7 @@ test('an unreadable process makes the answer incomplete, and is not zero', () =>
   const found = chosen(answer(), {}, named);
   expect(found.complete).toBe(false);
   expect(found.notShown).toBe(1);
-  expect(procsText(found, TEXT)).toMatch(/^ *12 +\? +\? +8\.00 KiB +\? +8\.00 KiB/m);
+  expect(procsText(found, TEXT)).toMatch(/^ *12 +≤ 20\.0 KiB +\? +8\.00 KiB +\? +8\.00 KiB/m);
   expect(chosen(answer(ROWS.slice(0, 2)), {}, named).complete).toBe(true);
 });
 

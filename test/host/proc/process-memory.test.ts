@@ -230,8 +230,8 @@ describe('processes of /proc', () => {
     const { groups: _, ...list } = answer;
     const text = procsText({ ...list, groups: undefined }, { limit: 5, source: '--live', width: null });
     expect(text).toContain('without 1 process whose RSS is 2.00 GiB');
-    expect(text).toMatch(/^ *7 +\? +not read +44\.0 KiB +not read +2\.00 GiB/m);
-    expect(text).toContain('unknown without --pss all');
+    expect(text).toMatch(/^ *7 +≤ 2\.00 GiB +not read +44\.0 KiB +not read +2\.00 GiB/m);
+    expect(text).toContain('(some of it may be shared: --pss all reads how much)');
   });
 
   test('have the sum of all mappings in smaps if smaps_rollup does not exist', async () => {
