@@ -63,15 +63,20 @@ export function procsHeadline(answer: ChosenProcs): string {
   const least = complete && !hidden ? '' : 'at least ';
   const sockets = network ? `, plus ${networkEstimated ? 'about ' : ''}${formatSize(network)} in socket queues` : '';
   const swapped = swap ? `, ${formatSize(swap)} of swap` : '';
-  const all = processes.length === 1 ? '1 process uses' : `${formatCount(processes.length)} processes use`;
-  return `${visibleWords(answer)}${socketsOfOne(processes)}${mostHeldWords(processes)} ${all} ${least}${known(pss)} of memory (PSS)${largeWords(withoutPss)}${sockets}${swapped}, and ${known(pageTables)} of page tables.${mostWords(answer)}${zombieWords(answer)}${from}`.trim();
+  const memory = `${least}${known(pss)} of memory (PSS)${sockets}`;
+  const tables = `${known(pageTables)} of page tables`;
+  const { processes: unread, rss: unreadRss } = withoutPss;
+  const used =
+    unread === 0
+      ? `${useWords('', processes.length)} ${memory}${swapped}, and ${tables}.`
+      : `The PSS of ${countWords(unread)} (RSS ${formatSize(unreadRss)}) is not known; ${useWords('the other ', processes.length - unread)} ${memory}. All have ${tables}${swapped}.`;
+  return `${visibleWords(answer)}${socketsOfOne(processes)}${mostHeldWords(processes)} ${used}${mostWords(answer)}${zombieWords(answer)}${from}`.trim();
 }
 
-/** What a sum of PSS lacks. */
-function largeWords({ processes, rss }: ProcessGroup['withoutPss']): string {
-  if (processes === 0) return '';
-  return `, without ${formatCount(processes)} ${processes === 1 ? 'process' : 'processes'} whose RSS is ${formatSize(rss)}`;
-}
+const countWords = (count: number): string => (count === 1 ? '1 process' : `${formatCount(count)} processes`);
+
+const useWords = (which: string, count: number): string =>
+  `${which}${countWords(count)} ${count === 1 ? 'uses' : 'use'}`;
 
 /** A few zombies are normal. */
 const MANY_ZOMBIES = 10;
@@ -161,9 +166,11 @@ function residentWords(processes: ChosenProcs['processes'], rss: number): string
 function totalWords({ processes, hidden = false }: ChosenProcs): string {
   const { uss, pss, rss, swap, network, networkEstimated, complete, withoutPss } = totalOf(processes);
   const part = complete && !hidden ? '' : ' of all readable figures';
+  const { processes: unread, rss: unreadRss } = withoutPss;
+  const lacking = unread === 0 ? '' : ` (without ${countWords(unread)}, RSS ${formatSize(unreadRss)})`;
   const sockets =
     network === null ? '' : `, sockets of these processes ${networkEstimated ? '~' : ''}${formatSize(network)}`;
-  return `Total${part}: USS ${known(uss)}, PSS ${known(pss)}${largeWords(withoutPss)}, RSS ${known(rss)} (RSS counts shared pages in every process), swap ${known(swap)}${sockets}.`;
+  return `Total${part}: USS ${known(uss)}, PSS ${known(pss)}${lacking}, RSS ${known(rss)} (RSS counts shared pages in every process), swap ${known(swap)}${sockets}.`;
 }
 
 function othersWords({ kernelThreads, zombies, gone }: ChosenProcs): string[] {

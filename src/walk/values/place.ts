@@ -47,8 +47,7 @@ export function parsePlace(text: string): WrittenPlace | undefined {
 }
 
 /** What a place can be. Processes are no places. */
-const FORMS =
-  ' (a place is an address, a symbol, or SYMBOL:CPU; for whatis and refs also pfn:N). For a process: kdump-mem procs --pid N';
+const FORMS = ' (a place is an address, a symbol, or SYMBOL:CPU; for whatis and refs also pfn:N)';
 
 /** Maximum number of listed addresses for an ambiguous symbol. */
 const MOST_CANDIDATES = 12;
@@ -68,6 +67,10 @@ export function findPlace(kernel: SymbolSource, written: WrittenPlace): Place {
     if (candidates.length > 0) throw ambiguous(base, candidates);
     if (number !== undefined && cpu === undefined) return { address: add(number) };
     // pid:1, fd:4: forms of other programs, not a variable of one CPU.
+    if (base === 'pid') {
+      const next = `For a process run: kdump-mem procs --pid ${cpu}, with the options that name the dump`;
+      throw new WalkError('no-such-symbol', `a process is no place${FORMS}. ${next}`);
+    }
     const near = cpu === undefined ? didYouMean(nearestNames(base, namesOf(kernel))) : FORMS;
     throw new WalkError('no-such-symbol', `the kernel has no symbol ${base}${near}`);
   }

@@ -229,7 +229,9 @@ describe('processes of /proc', () => {
     expect(json).toMatchObject({ complete: false, warnings: [{ code: 'pss-not-read' }] });
     const { groups: _, ...list } = answer;
     const text = procsText({ ...list, groups: undefined }, { limit: 5, source: '--live', width: null });
-    expect(text).toContain('without 1 process whose RSS is 2.00 GiB');
+    expect(text).toContain(
+      'The PSS of 1 process (RSS 2.00 GiB) is not known; the other 1 process uses at least 60.0 KiB of memory (PSS)',
+    );
     expect(text).toMatch(/^ *7 +≤ 2\.00 GiB +not read +44\.0 KiB +not read +2\.00 GiB/m);
     expect(text).toContain('(some of it may be shared: --pss all reads how much)');
   });
