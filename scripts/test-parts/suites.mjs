@@ -98,7 +98,7 @@ export const SUITES = [
   {
     name: 'real',
     covers: 'real dumps of two kernels, a kdump and an arm64 dump beside drgn and crash, and a guest',
-    time: '9 min',
+    time: '10 min',
     ci: true,
     files: REAL,
     exclude: [...MACHINE, ...ON_ALL_KERNELS, TIMED, ...PUBLISHED, ON_DEMAND],
@@ -111,7 +111,7 @@ export const SUITES = [
   {
     name: 'namespaces',
     covers: 'sockets and processes of this machine, in namespaces of their own; needs root',
-    time: '5 min',
+    time: '4 min',
     ci: true,
     files: NAMESPACES,
     exclude: [ON_DEMAND],
@@ -126,7 +126,7 @@ export const SUITES = [
   {
     name: 'machine',
     covers: 'memory of this machine; needs root',
-    time: '4 min',
+    time: '6 min',
     ci: true,
     files: MEMORY,
     exclude: [ON_DEMAND],
@@ -200,7 +200,7 @@ export const SUITES = [
   {
     name: 'live-incidents',
     covers: 'incidents and healthy programs on this machine: owner, amount and next command of `triage`; needs root',
-    time: '6 min',
+    time: '8 min',
     files: ['test/real/incidents/on-demand/**/*.test.ts'],
     isolated: true,
     lab: LAB,
