@@ -1,10 +1,10 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
-import { HostError } from '../base/errors.js';
-import { programPath, safePath } from '../base/shell.js';
+import { ExhaustedError, HostError } from '../base/errors.js';
+import { programPath } from '../base/shell.js';
+import { endGroup, startGroup } from './child.js';
 import type { Compression } from './recognise.js';
 
 const PART = 1 << 20;
@@ -14,7 +14,7 @@ const MAX_COMPLAINT = 4096;
  * Decompresses a stream.
  *
  * @param path name of the file, for messages
- * @throws {HostError} `unreadable`: corrupt; `gone`: the program is not installed
+ * @throws {HostError} `unreadable`: corrupt; `gone`: the program is not installed; {@link ExhaustedError}
  */
 export function decompressed(
   path: string,
@@ -58,25 +58,27 @@ async function* gunzipped(packed: AsyncGenerator<Buffer>): AsyncGenerator<Buffer
 async function* throughProgram(path: string, packed: AsyncGenerator<Buffer>, program: string): AsyncGenerator<Buffer> {
   const command = programPath(program);
   if (command === undefined) throw new HostError('gone', `${path}: compressed file (${program} is not installed)`);
-  const child = spawn(command, ['-dc'], { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, PATH: safePath() } });
+  const child = startGroup(command, ['-dc'], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const { stdin, stdout, stderr } = child;
+  if (!stdin || !stdout || !stderr) throw new ExhaustedError(`${program} cannot be started`);
   const closed = once(child, 'close');
   let complaint = '';
-  child.stderr.on('data', (part: Buffer) => {
+  stderr.on('data', (part: Buffer) => {
     if (complaint.length < MAX_COMPLAINT) complaint += part.toString();
   });
-  child.on('error', (error) => child.stdout.destroy(error));
+  child.on('error', (error) => stdout.destroy(error));
   let fault: unknown;
   // A program that exits early reports its own error.
-  const fed = pipeline(packed, child.stdin).catch((error: unknown) => {
+  const fed = pipeline(packed, stdin).catch((error: unknown) => {
     fault = error;
   });
   try {
-    yield* child.stdout as AsyncIterable<Buffer>;
+    yield* stdout as AsyncIterable<Buffer>;
     const [status] = await closed;
     await fed;
     if (fault instanceof HostError) throw fault;
     if (status !== 0) throw new HostError('unreadable', `${path}: corrupt (${complaint.trim()})`);
   } finally {
-    child.kill();
+    endGroup(child);
   }
 }

@@ -1,6 +1,6 @@
 import * as fs from 'node:fs';
 import { join } from 'node:path';
-import { errorCode, HostError, KernelError, openError } from '../../base/errors.js';
+import { ExhaustedError, errorCode, exhaustionOf, HostError, KernelError, openError } from '../../base/errors.js';
 import { formatSize } from '../../base/size.js';
 import { decompressed, peeked } from '../../host/decompress.js';
 import { compressionOf, isTar, looksLikeDump } from '../../host/recognise.js';
@@ -168,7 +168,9 @@ function noRoom(path: string, why: string, cause?: unknown): KernelError {
 }
 
 function asKernelError(path: string, error: unknown): unknown {
-  if (error instanceof KernelError) return error;
+  if (error instanceof KernelError || error instanceof ExhaustedError) return error;
+  const lacking = exhaustionOf(error);
+  if (lacking !== undefined) return new ExhaustedError(`${path}: ${lacking}`, { cause: error });
   if (error instanceof HostError) {
     // The archive's errors do not name it.
     const message = error.code === 'not-a-capture' ? `${path}: ${error.message}` : error.message;

@@ -133,6 +133,7 @@ describe('a compressed dump is read in place', () => {
       /cannot be unpacked into \/nonexistent \(ENOENT\)/,
     ],
     ['no program', { PATH: '/nonexistent' }, 'info', /compressed file \(xz is not installed\)/],
+    ['no descriptor', {}, 'ulimit -n 24; exec', /xz cannot be started[^\n]*\. Raise the limit of open files/],
     ['no room', {}, 'ulimit -f 512; exec', /cannot be unpacked into \S+ \(EFBIG\)\. Set TMPDIR /],
   ])('%s is reported', async (_, env, words, message) => {
     const command = words === 'info' ? 'exec' : words;
