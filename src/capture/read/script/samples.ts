@@ -188,6 +188,8 @@ sample 2
 keep "$dir/candidates" candidates
 keep "$dir/entries" entries
 keep "$dir/blocked" true
+# Lists of mappings take no longer for a large process.
+large=
 keep "$dir/maps" shared_maps
 keep "$dir/mapped" mapped_files
 keep "$dir/sizes" sizes

@@ -1,4 +1,4 @@
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   mkdirSync,
@@ -23,11 +23,21 @@ import { type Actor, NEW_NETNS, Stage, skcheckJson } from '../../skcheck/stage.j
 const stage = new Stage();
 const dir = mkdtempSync(join(tmpdir(), 'snapshot-'));
 afterAll(() => {
+  sharing.kill('SIGKILL');
   stage.end();
   rmSync(dir, { recursive: true });
 });
 
 const FILES = { native: join(dir, 'native.tar.gz'), script: join(dir, 'script.tar.gz') };
+/** Has a shared anonymous mapping of 32 MiB. */
+const SHARING = `
+import mmap, time
+shared = mmap.mmap(-1, 32 << 20)
+shared.write(b'x' * (32 << 20))
+print(1, flush=True)
+time.sleep(600)
+`;
+let sharing: ChildProcess;
 let readers: Actor[];
 let before: MemoryJson;
 let after: MemoryJson;
@@ -44,6 +54,8 @@ beforeAll(async () => {
     stage.pair({ path: join(dir, 'a 5 b.sock') }, { bytes: 7000 }),
   ]);
   readers = pairs.map(({ server }) => server);
+  sharing = spawn('python3', ['-c', SHARING], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(sharing.stdout!, 'data');
   before = await liveMemory();
   const native = await kdumpMem('snapshot', '--tmpfs', '--json', '-o', FILES.native);
   expect([native.status, native.stderr]).toEqual([0, '']);
@@ -64,6 +76,11 @@ function unpacked(file: string, name: string): string {
 }
 
 describe.each(['native', 'script'] as const)('a snapshot of this machine (%s)', (name) => {
+  test('contains shared anonymous mappings', () => {
+    const list = readFileSync(join(unpacked(FILES[name], name), 'files-in-memory'), 'utf8');
+    expect(list).toMatch(/^mapping 33554432 \S+ shared anonymous mapping$/m);
+  });
+
   test('contains the stalled readers that the live machine reports', () => {
     const pids = readers.map(({ pid }) => pid);
     const stalledOf = (args: string[]) =>
@@ -240,17 +257,17 @@ mount -t hugetlbfs none "$2/pages" && head -c 70000 /dev/zero > "$2/file" && ech
   ]);
   expect(list).toContain('missing files of tmpfs with a line break in their names\n');
   const lines = list.trimEnd().split('\n');
-  expect(lines.at(-1)).toBe(`end ${lines.filter((line) => /^(?:tmpfs )?\d/.test(line)).length}`);
+  expect(lines.at(-1)).toBe(`end ${lines.filter((line) => /^(?:tmpfs |mapping )?\d/.test(line)).length}`);
 });
 
-test('the script reads sums of mappings at normal priority: a reader that waits for a CPU has the mmap_lock', () => {
+test('the script reads mappings at normal priority: a reader that waits for a CPU has the mmap_lock', () => {
   const bin = join(dir, 'nice');
   mkdirSync(bin);
   const { stdout: grep } = spawnSync('sh', ['-c', 'command -v grep'], { encoding: 'utf8' });
   writeFileSync(
     join(bin, 'grep'),
     `#!/bin/sh
-case "$*" in */smaps_rollup*) nice >> ${bin}/of-sums ;; *) nice >> ${bin}/of-others ;; esac
+case "$*" in "-aH ^ "*/smaps_rollup*|"-aH ^ "*/maps*) nice >> ${bin}/of-mappings ;; *) nice >> ${bin}/of-others ;; esac
 exec ${grep.trim()} "$@"
 `,
     { mode: 0o755 },
@@ -261,7 +278,7 @@ exec ${grep.trim()} "$@"
   });
   expect(run.status).toBe(0);
   const nices = (name: string) => new Set(readFileSync(join(bin, name), 'utf8').trim().split('\n'));
-  expect(nices('of-sums')).toEqual(new Set(['0']));
+  expect(nices('of-mappings')).toEqual(new Set(['0']));
   expect(nices('of-others')).toEqual(new Set(['10']));
 });
 
