@@ -6,6 +6,8 @@ import { commandPath } from './cli.js';
 export interface NamedOwner {
   readonly pid: number | null;
   readonly comm: string | number | null;
+  /** Number of processes of this name that hold it together. */
+  readonly processes?: number | undefined;
 }
 
 /**
@@ -112,9 +114,9 @@ export async function shows(
     return `not ${amount} in: ${next} (${amounts.join(', ')})`;
   if (owner.pid === null || isOfOne) return 'owner and amount';
   const top = (await run()).split('\n').slice(0, FIRST_LINES);
-  return top.some((line) => new RegExp(`\\b${owner.pid}\\b`).test(line))
-    ? 'owner and amount'
-    : `not in the first lines of: ${next}`;
+  const { comm, pid, processes = 1 } = owner;
+  const name = new RegExp(processes > 1 ? `\\b${processes} processes named ${comm}\\b` : `\\b${pid}\\b`);
+  return top.some((line) => name.test(line)) ? 'owner and amount' : `not in the first lines of: ${next}`;
 }
 
 type Json = Readonly<Record<string, unknown>>;

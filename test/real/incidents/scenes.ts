@@ -402,7 +402,11 @@ export async function checkScene(scene: Scene): Promise<void> {
     const { figures = {}, next } = found ?? {};
     const { comm: program = null, name: file = null } = figures;
     const process = figures.pid ?? figures.mostPid ?? null;
-    const ofOwner = { pid: process === null ? null : Number(process), comm: process === null ? file : program };
+    const ofOwner = {
+      pid: process === null ? null : Number(process),
+      comm: process === null ? file : program,
+      processes: Number(figures.processes ?? 1),
+    };
     const amountShown = finding.shown === undefined ? parts[0]! : Number(figures[finding.shown]);
     await expect(shows(next ?? '', ofOwner, amountShown)).resolves.toBe('owner and amount');
   });
