@@ -1,5 +1,6 @@
 import type { Argument, Command, Option } from 'commander';
 import { KdumpMemError } from '../../base/errors.js';
+import { isPacked } from '../../host/recognise.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
 import type { SourceOptions } from '../kit/kernel-source.js';
 import { SHELLS } from './scripts.js';
@@ -182,6 +183,8 @@ async function inKernel(
   look: (kernel: NativeKernel) => Candidate[] | Promise<Candidate[]>,
 ): Promise<Candidate[]> {
   const { openNativeSource } = await import('../kit/kernel-source.js');
+  // Unpacking a dump takes longer than a key.
+  if (source.vmcore?.some(isPacked)) return [];
   const kernel = await openNativeSource(source);
   try {
     return await look(kernel);

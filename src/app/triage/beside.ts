@@ -1,6 +1,5 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, closeSync, lstatSync, openSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { chownSync, closeSync, lstatSync, openSync, readdirSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { uptime } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type { PageFacts } from '../../answers/html/page.js';
@@ -11,9 +10,9 @@ import { triageText } from '../../answers/triage/text.js';
 import { errorCode } from '../../base/errors.js';
 import { escapeText } from '../../base/escape.js';
 import { OutputError, OutputFile } from '../../base/output-file.js';
-import { safePath, shellPath } from '../../base/shell.js';
+import { shellPath } from '../../base/shell.js';
 import { formatJson } from '../../base/util.js';
-import { endGroup } from '../../host/child.js';
+import { endGroup, startGroup } from '../../host/child.js';
 import type { TriageAnswer } from '../../triage/answer.js';
 import type { LineOutput } from '../../triage/batch/output.js';
 import type { FoundDump } from '../../triage/batch/search.js';
@@ -55,7 +54,8 @@ function prefixOf({ dump }: FoundDump): string {
 /** Whether a dump has its answers, or is not complete yet. */
 export function isAnswered(dump: FoundDump, now = Date.now()): boolean {
   const { mtime = 0 } = dump;
-  if (now - mtime < (INCOMPLETE.test(dump.dump) ? INCOMPLETE_MS : SETTLED_MS)) return true;
+  // The clock of the capture kernel may have been wrong: a file of the future is not being written.
+  if (Math.abs(now - mtime) < (INCOMPLETE.test(dump.dump) ? INCOMPLETE_MS : SETTLED_MS)) return true;
   const last = statSync(`${prefixOf(dump)}.${LAST}`, { throwIfNoEntry: false });
   return last !== undefined && last.mtimeMs >= mtime;
 }
@@ -113,6 +113,7 @@ export async function writeBeside(
     }
   }
   giveAway(found, prefix);
+  notOlder(`${prefix}.${LAST}`, found.mtime ?? 0);
   if (options.notify !== undefined) {
     const failure = await notified(options.notify, `${prefix}.txt`);
     if (failure !== undefined) onProblem(failure);
@@ -146,7 +147,7 @@ function write(path: string, text: string): void {
 }
 
 /** Why a dump has no answer now, and may have one later. */
-const PASSING: readonly string[] = ['cannot-write', 'killed', 'exhausted', 'worker-failed'];
+const PASSING: readonly string[] = ['cannot-write', 'permission', 'killed', 'exhausted', 'worker-failed'];
 
 /** Gives the answers the owner of the dump, as far as this process may. */
 function giveAway({ dump }: FoundDump, prefix: string): void {
@@ -161,6 +162,15 @@ function giveAway({ dump }: FoundDump, prefix: string): void {
   }
 }
 
+/** Makes an answer as new as a dump of the future, which would be read again until then. */
+function notOlder(path: string, mtime: number): void {
+  try {
+    if (mtime > statSync(path).mtimeMs) utimesSync(path, new Date(), new Date(mtime));
+  } catch {
+    // It is read again.
+  }
+}
+
 /** Runs a program with a text on stdin; its output is discarded. Returns why it failed. */
 async function notified(program: string, text: string): Promise<string | undefined> {
   let input: number;
@@ -169,9 +179,10 @@ async function notified(program: string, text: string): Promise<string | undefin
   } catch (error) {
     return `${text}: cannot be read (${errorCode(error)})`;
   }
-  const child = spawn(program, [], { stdio: [input, 'ignore', 'ignore'], env: { PATH: safePath() }, detached: true });
-  const timer = setTimeout(() => endGroup(child), NOTIFY_MS);
+  let timer: NodeJS.Timeout | undefined;
   try {
+    const child = startGroup(program, [], { stdio: [input, 'ignore', 'ignore'], env: { PATH: process.env.PATH } });
+    timer = setTimeout(() => endGroup(child), NOTIFY_MS);
     const [status, signal] = await once(child, 'exit');
     return status === 0 ? undefined : `${program} ended with ${signal === null ? `status ${status}` : signal}`;
   } catch (error) {

@@ -55,7 +55,7 @@ Examples:
   kdump-mem triage /var/crash --ndjson --output all.ndjson
                                                        one JSON line per dump; an interrupted run continues
   kdump-mem triage /nfs/crash --ndjson --shard 0/8     the first of eight parts, for eight machines
-  kdump-mem triage /var/crash --beside                 answers beside each new dump (deploy/kdump runs it)
+  kdump-mem triage /var/crash --beside                 answers beside each new dump (deploy/systemd runs it)
 
 triage checks the kernel log (panics, oopses, lockups, hung tasks, the OOM killer, allocation failures,
 warnings, disk and hardware errors), the panic itself, the memory breakdown, and sockets that are not read.

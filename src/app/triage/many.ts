@@ -59,9 +59,8 @@ export async function triageMany(search: () => Found, options: ManyOptions, fail
   const lines = beside ? new BesideLines() : new TableLines(options.similar === true);
   const table = options.ndjson ? undefined : lines;
   const { shard } = options;
-  const mine = found.dumps.filter(
-    (dump) => (shard === undefined || isOfShard(dump.place, shard)) && !(beside && isAnswered(dump)),
-  );
+  const ofShard = found.dumps.filter(({ place }) => shard === undefined || isOfShard(place, shard));
+  const mine = beside ? ofShard.filter((dump) => !isAnswered(dump)) : ofShard;
   const earlier = new EarlierLines(parseLine);
   for (const file of options.resume ?? []) earlier.take(file, false);
   const output: LineOutput =
@@ -81,7 +80,7 @@ export async function triageMany(search: () => Found, options: ManyOptions, fail
       shard: shard ?? null,
       resumed: run.resumed,
       kept: kept.length,
-      otherShards: found.dumps.length - mine.length,
+      otherShards: found.dumps.length - ofShard.length,
     });
     output.finish(
       all.map(({ dump }) => dump),

@@ -14,7 +14,7 @@ import { gzipSync } from 'node:zlib';
 import { execa } from 'execa';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { triageSchema } from '../../../src/answers/triage/schema.js';
-import { removeOldExtracts } from '../../../src/app/triage/beside.js';
+import { isAnswered, removeOldExtracts } from '../../../src/app/triage/beside.js';
 import { commandPath, kdumpMem } from '../../support/cli.js';
 import { fixture } from '../../support/fixtures.js';
 import { scratchFolder } from '../../support/scratch.js';
@@ -58,7 +58,6 @@ describe('triage --beside', () => {
     kdump('vm1.vmcore');
     kdump('202611200500/dump-incomplete', dump, HOUR / 2);
     kdump('127.0.0.1-2026-11-20-05:00:00/vmcore-incomplete', dump, HOUR / 2);
-    kdump('copying/vmcore', dump, -HOUR);
     const first = await beside();
     expect(first).toMatchObject({ status: 0, stderr: '' });
     const read = [at('127.0.0.1-2026-11-20-04:12:00/vmcore'), at('202611200412/dump.202611200412')];
@@ -69,7 +68,6 @@ describe('triage --beside', () => {
     expect(readdirSync(at('compressed'))).toEqual([...ANSWERS, 'vmcore.gz']);
     for (const name of ANSWERS) expect(existsSync(at(`vm1.vmcore.${name}`))).toBe(true);
     expect(readdirSync(at('202611200500'))).toEqual(['dump-incomplete']);
-    expect(readdirSync(at('copying'))).toEqual(['vmcore']);
 
     const alone = await kdumpMem('triage', at('vm1.vmcore'));
     expect(readFileSync(at('vm1.vmcore.kdump-mem.txt'), 'utf8')).toBe(
@@ -87,10 +85,38 @@ describe('triage --beside', () => {
     const all = await kdumpMem('triage', '--ndjson', crash);
     expect(all.stdout).not.toContain('kdump-mem.extract');
     // A dump that was replaced is another one.
-    kdump('vm1.vmcore', dump, -1);
     utimesSync(at('vm1.vmcore.kdump-mem.json'), 1, 1);
-    kdump('vm1.vmcore');
     expect((await beside()).stdout).toContain(`${at('vm1.vmcore')}: `);
+  });
+
+  test('a dump that is being written waits', () => {
+    const now = Date.UTC(2026, 10, 20);
+    const found = (name: string, secondsAgo: number) => {
+      const path = at(name);
+      return { dump: path, files: [path], place: name, size: 1, mtime: now - secondsAgo * 1000 };
+    };
+    for (const [name, secondsAgo, isLeft] of [
+      ['vmcore', 10, true],
+      ['vmcore', 31, false],
+      ['vmcore-incomplete', HOUR / 2, true],
+      ['dump-incomplete', HOUR + 1, false],
+      // The clock of the capture kernel was wrong.
+      ['vmcore', -HOUR, false],
+    ] as const)
+      expect(isAnswered(found(name, secondsAgo), now), `${name} ${secondsAgo}`).toBe(isLeft);
+  });
+
+  test('a dump of the future is read once', async () => {
+    kdump('a/vmcore', dump.subarray(0, 100_000), -10 * HOUR);
+    expect((await beside()).stdout).toContain('truncated');
+    expect(await beside()).toMatchObject({ status: 0, stdout: '' });
+  });
+
+  test('the end line counts no answered dump as one of another shard', async () => {
+    kdump('a/vmcore', dump.subarray(0, 100_000));
+    await beside();
+    const { stdout } = await beside('--ndjson');
+    expect(JSON.parse(stdout)).toMatchObject({ dumps: 0, otherShards: 0 });
   });
 
   test('a dump that cannot be read gets the reason, once', async () => {
