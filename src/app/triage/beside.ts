@@ -162,10 +162,10 @@ function giveAway({ dump }: FoundDump, prefix: string): void {
   }
 }
 
-/** Makes an answer as new as a dump of the future, which would be read again until then. */
+/** Makes an answer newer than a dump of the future, which would be read again until then. */
 function notOlder(path: string, mtime: number): void {
   try {
-    if (mtime > statSync(path).mtimeMs) utimesSync(path, new Date(), new Date(mtime));
+    if (mtime > statSync(path).mtimeMs) utimesSync(path, new Date(), new Date(Math.ceil(mtime) + 1));
   } catch {
     // It is read again.
   }
@@ -181,7 +181,7 @@ async function notified(program: string, text: string): Promise<string | undefin
   }
   let timer: NodeJS.Timeout | undefined;
   try {
-    const child = startGroup(program, [], { stdio: [input, 'ignore', 'ignore'], env: { PATH: process.env.PATH } });
+    const child = startGroup(program, [], { stdio: [input, 'ignore', 'ignore'], env: {} });
     timer = setTimeout(() => endGroup(child), NOTIFY_MS);
     const [status, signal] = await once(child, 'exit');
     return status === 0 ? undefined : `${program} ended with ${signal === null ? `status ${status}` : signal}`;
