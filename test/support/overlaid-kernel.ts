@@ -157,18 +157,22 @@ export class OverlaidKernel {
     }
   }
 
-  /** The return address of a call in a made-up function. */
-  call(name: string): bigint {
+  /** The return address of a call in a made-up function. @param to address of the function that is called */
+  call(name: string, to?: bigint): bigint {
     const address = this.make(Number(FUNCTION_BYTES));
     this.#names.push({ address, name, offset: 0 });
-    this.write(address + 27n, Uint8Array.of(0xe8));
-    return address + 32n;
+    const after = address + 32n;
+    const code = Buffer.alloc(5, 0xe8);
+    code.writeInt32LE(Number((to ?? after) - after), 1);
+    this.write(address + 27n, code);
+    return after;
   }
 
   /** Gives a task a stack with these functions, innermost first. @returns where 8 KiB of other words begin */
   stack(task: bigint, functions: readonly string[]): bigint {
     const { words, sp, bp } = this.#stack(task, functions);
-    const ret_addr = this.call(functions[0] ?? '');
+    this.symbols.__switch_to_asm ??= this.make(16);
+    const ret_addr = this.call(functions[0] ?? '', this.symbols.__switch_to_asm);
     this.set('inactive_task_frame', sp, { ret_addr, bp });
     return words;
   }

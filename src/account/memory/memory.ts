@@ -7,7 +7,7 @@ import { FilesOfProcesses, secretFrames } from '../../walk/memory/open-files.js'
 import { FrameMap } from '../../walk/memory/page-array.js';
 import { tablesHaveType } from '../../walk/memory/page-kinds.js';
 import { onlineRanges, ramRanges } from '../../walk/memory/ram.js';
-import { SlabShapes } from '../../walk/memory/slab-shape.js';
+import { SlabSizes } from '../../walk/memory/slab-sizes.js';
 import { availablePages, type Zone, zones } from '../../walk/memory/zones.js';
 import { ChildCaches, SlabCacheNames } from '../../walk/pages/slab-caches.js';
 import { addError, type WarningCode, Warnings } from '../../walk/warnings.js';
@@ -197,7 +197,7 @@ function callersOf(pageSize: number, ledger: FrameLedger): MemoryAnswer['callers
 function cachesOf(kernel: Kernel, scan: FrameScan, warnings: Warnings): CacheFigures[] {
   const names = new SlabCacheNames(kernel);
   // A live kernel may change a slab while others are read.
-  const shapes = kernel.facts.live ? undefined : new SlabShapes(kernel);
+  const sizes = kernel.facts.live ? undefined : new SlabSizes(kernel);
   const children = new ChildCaches(kernel);
   const rows = new Map<bigint, CacheFigures>();
   for (const [cache, { frames, ...figures }] of scan.slabs) {
@@ -206,7 +206,7 @@ function cachesOf(kernel: Kernel, scan: FrameScan, warnings: Warnings): CacheFig
     let [root, row]: [bigint, CacheFigures] = [cache, { ...figures, bytes, ...unnamed }];
     try {
       const facts = names.of(cache);
-      const fault = shapes?.fault(cache, facts, { frames, ...figures });
+      const fault = sizes?.fault(cache, facts, { frames, ...figures });
       if (fault !== undefined) warnings.add('corrupt', `the slab cache at ${hex(cache)} ${fault}`);
       root = children.rootOf(cache);
       row = { ...row, ...(root === cache ? facts : names.of(root)) };

@@ -6,6 +6,8 @@ import { FORMS, type Form, type PieceHits } from '../../walk/references/piece-sc
 import type { IndexedTargets } from '../../walk/references/target-index.js';
 import type { Warnings } from '../../walk/warnings.js';
 import type { CategoryName } from '../memory/categories.js';
+import { kernelCounts } from '../memory/counters.js';
+import { comparison } from '../memory/frame-checks.js';
 import type { AddressIdentifier, Identity } from '../whatis.js';
 import { type Holder, Holders, type ReferenceSource, SOURCES } from './holders.js';
 
@@ -90,6 +92,10 @@ export async function findReferences(
   if (!physical) throw unsupportedLayout('this engine does not read physical memory');
   const note = (message: string) => warnings.add('unreadable', message);
   const ram = onlineRanges(kernel, ramRanges(kernel, note), note);
+  if (!kernel.facts.live) {
+    const frames = ram.reduce((sum, { start, end }) => sum + end - start, 0);
+    comparison(kernel, kernelCounts(kernel), warnings)('memory', frames, 'memory');
+  }
   const { pageSize } = kernel.facts;
   const ranges = ram.map(({ start, end }) => ({ start: start * pageSize, end: end * pageSize }));
   const found = new Found(targets, new Holders(kernel, identifier, ram, warnings), pageSize, limit);

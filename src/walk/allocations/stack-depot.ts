@@ -184,7 +184,7 @@ const STORE_USER = 0x1_0000;
 /** Records that SLUB writes behind each object of some caches (`slub_debug=U`, since 6.9 also `slab_debug=U`). */
 export class SlabTracks {
   readonly #kernel: Kernel;
-  readonly #cache: StructReader<'flags' | 'offset' | 'inuse' | 'list'>;
+  readonly #cache: StructReader<'flags' | 'offset' | 'inuse' | 'list' | 'size' | 'align' | 'red_left_pad'>;
   readonly #track: StructReader<'addr' | 'pid' | 'when'>;
   readonly #handle: StructReader<'handle'> | undefined;
   readonly #addresses: { readonly offset: number; readonly count: number } | undefined;
@@ -193,7 +193,15 @@ export class SlabTracks {
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    this.#cache = new StructReader(kernel, 'kmem_cache', ['flags', 'offset', 'inuse', 'list']);
+    this.#cache = new StructReader(kernel, 'kmem_cache', [
+      'flags',
+      'offset',
+      'inuse',
+      'list',
+      'size',
+      'align',
+      'red_left_pad',
+    ]);
     this.#track = new StructReader(kernel, 'track', ['addr', 'pid', 'when']);
     // In the stack depot since 5.18; before, up to 16 addresses in the record itself.
     this.#handle = StructReader.ifPresent(kernel, 'track', ['handle']);
@@ -209,10 +217,32 @@ export class SlabTracks {
     return Math.floor(this.#cache.read(cache).number('flags') / this.#flag) % 2 === 1;
   }
 
-  /** Addresses of all caches with records. @throws {KernelError} `no-symbols`; {@link TornList}; {@link ReadError} */
+  /**
+   * Addresses of all caches with records.
+   *
+   * @throws {KernelError} `no-symbols`, `damaged`; {@link TornList}; {@link ReadError}
+   */
   caches(): bigint[] {
     const head = needSymbol(this.#kernel, 'slab_caches');
-    return [...this.#cache.entryAddresses(head, 'list')].filter((cache) => this.isOn(cache));
+    return [...this.#cache.entryAddresses(head, 'list')].filter((cache) => {
+      this.#checkRoom(cache);
+      return this.isOn(cache);
+    });
+  }
+
+  /**
+   * Compares the flag with the size of slots, which have two records only with it (calculate_sizes() in mm/slub.c).
+   * KASAN may use that room.
+   */
+  #checkRoom(cache: bigint): void {
+    if (this.#kernel.struct('kmem_cache')?.member('kasan_info')) return;
+    const view = this.#cache.read(cache);
+    const pad = view.number('red_left_pad');
+    const rest = view.number('size') - pad - (pad > 0 ? 8 : 0) - this.#endOf(cache);
+    const records = 2 * this.#track.size;
+    // Alignment takes less than that.
+    const room = this.isOn(cache) ? rest >= records : rest < records || rest < view.number('align');
+    if (!room) throw damaged(`the slab cache at ${hex(cache)} has ${rest} bytes for records, unlike its flags`);
   }
 
   /**
@@ -222,9 +252,7 @@ export class SlabTracks {
    * @throws {KernelError} `damaged`; {@link ReadError}
    */
   of(cache: bigint, object: bigint, depot: () => StackDepot): SlabTrack | undefined {
-    const { offset, inuse } = this.#shapeOf(cache);
-    // Behind the object, and behind the free pointer where that is outside it (get_info_end).
-    const at = object + BigInt(offset >= inuse ? inuse + 8 : inuse);
+    const at = object + BigInt(this.#endOf(cache));
     const view = this.#track.read(at);
     const caller = view.pointer('addr');
     if (caller === 0n) return undefined;
@@ -236,16 +264,18 @@ export class SlabTracks {
     };
   }
 
-  readonly #shapes = new Map<bigint, { readonly offset: number; readonly inuse: number }>();
+  readonly #ends = new Map<bigint, number>();
 
-  #shapeOf(cache: bigint): { readonly offset: number; readonly inuse: number } {
-    let shape = this.#shapes.get(cache);
-    if (!shape) {
+  /** Bytes before the records: of the object, and of the free pointer where that is outside it (get_info_end). */
+  #endOf(cache: bigint): number {
+    let end = this.#ends.get(cache);
+    if (end === undefined) {
       const view = this.#cache.read(cache);
-      shape = { offset: view.number('offset'), inuse: view.number('inuse') };
-      this.#shapes.set(cache, shape);
+      const [offset, inuse] = [view.number('offset'), view.number('inuse')];
+      end = offset >= inuse ? inuse + 8 : inuse;
+      this.#ends.set(cache, end);
     }
-    return shape;
+    return end;
   }
 
   #stackAt(at: bigint, depot: () => StackDepot): readonly bigint[] {

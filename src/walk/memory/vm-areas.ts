@@ -1,4 +1,4 @@
-import { damaged } from '../../base/errors.js';
+import { damaged, readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../cpus.js';
@@ -49,9 +49,9 @@ const MOST_NODES = 1024;
  */
 export function* vmAreas(kernel: Kernel): Generator<VmArea> {
   let lost: unknown;
-  for (const head of listHeads(kernel)) {
+  for (const list of areaLists(kernel)) {
     try {
-      yield* areasOf(kernel, head);
+      yield* areasOf(kernel, list);
     } catch (error) {
       lost ??= error;
     }
@@ -78,7 +78,7 @@ export function* settledAreas(kernel: Kernel): Generator<VmArea> {
   yield* areas;
 }
 
-function* areasOf(kernel: Kernel, head: bigint): Generator<VmArea> {
+function* areasOf(kernel: Kernel, { head, holds }: AreaList): Generator<VmArea> {
   const area = new StructReader(kernel, 'vmap_area', ['va_start', 'va_end', 'list', 'vm']);
   const reader = new StructReader(kernel, 'vm_struct', [
     'addr',
@@ -96,12 +96,14 @@ function* areasOf(kernel: Kernel, head: bigint): Generator<VmArea> {
   for (const link of changingListNodes(kernel, head)) {
     if (++found > MOST_AREAS) throw damaged('vmap area list does not terminate (loop?)');
     const view = area.readContainer(link, 'list');
+    const start = view.pointer('va_start');
+    if (!holds(start)) throw damaged(`the vmap area at ${hex(start)} is in the list of another vmap_node`);
     if (flags && (flags.read(view.address).number('flags') & HAS_VM) === 0) continue;
     const vm = view.pointer('vm');
     // vm_map_ram maps pages of other owners.
     if (vm === 0n || vm < 2n ** 63n) continue;
     const one = reader.read(vm);
-    const [address, start] = [one.pointer('addr'), view.pointer('va_start')];
+    const address = one.pointer('addr');
     const bytes = Number(view.pointer('va_end') - start);
     const count = one.number('nr_pages');
     if (address !== start || count * kernel.facts.pageSize > bytes) {
@@ -115,17 +117,47 @@ function* areasOf(kernel: Kernel, head: bigint): Generator<VmArea> {
   }
 }
 
-/** Heads of the area lists: one up to 6.8, since then one for each of `vmap_nodes`. */
-function listHeads(kernel: Kernel): bigint[] {
+interface AreaList {
+  readonly head: bigint;
+  /** Whether the area at an address belongs in this list. */
+  readonly holds: (start: bigint) => boolean;
+}
+
+/** Lists of areas: one up to 6.8, since then one for each of `vmap_nodes`. */
+function areaLists(kernel: Kernel): AreaList[] {
   const single = kernel.symbol('vmap_area_list');
-  if (single !== undefined) return [single];
+  if (single !== undefined) return [{ head: single, holds: () => true }];
   const node = new StructReader(kernel, 'vmap_node', ['busy.head']);
   const at = needSymbol(kernel, 'vmap_nodes');
   const many = needSymbol(kernel, 'nr_vmap_nodes');
   const count = readPartOf(kernel, 'nr_vmap_nodes', many, many, 4).getUint32(0, true);
   if (count < 1 || count > MOST_NODES) throw damaged(`${count} nodes of vmalloc`);
   const first = pointerPartOf(kernel, 'vmap_nodes', at, at);
-  return Array.from({ length: count }, (_, index) => node.addressOf(node.element(first, index), 'busy.head'));
+  const size = needSymbol(kernel, 'vmap_zone_size');
+  const zone = readPartOf(kernel, 'vmap_zone_size', size, size, 4).getUint32(0, true);
+  if (zone === 0) throw damaged('vmap_zone_size is 0');
+  if (isNode(kernel, node.element(first, count))) throw damaged(`more than ${count} vmap_nodes`);
+  // addr_to_node_id() in mm/vmalloc.c.
+  return Array.from({ length: count }, (_, index) => ({
+    head: node.addressOf(node.element(first, index), 'busy.head'),
+    holds: (start: bigint) => (start / BigInt(zone)) % BigInt(count) === BigInt(index),
+  }));
+}
+
+/** Whether both lists of a `vmap_node` begin and end at their heads. */
+function isNode(kernel: Kernel, address: bigint): boolean {
+  const node = StructReader.ifPresent(kernel, 'vmap_node', ['busy.head', 'lazy.head']);
+  const ends = node && [node.addressOf(address, 'busy.head'), node.addressOf(address, 'lazy.head')];
+  const isHead = (head: bigint) =>
+    readOrNot(() => {
+      const next = pointerPartOf(kernel, 'a list', head, head);
+      const last = pointerPartOf(kernel, 'a list', head, head + 8n);
+      return (
+        pointerPartOf(kernel, 'a list', next, next + 8n) === head &&
+        pointerPartOf(kernel, 'a list', last, last) === head
+      );
+    });
+  return ends?.every(isHead) ?? false;
 }
 
 /**

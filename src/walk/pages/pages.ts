@@ -9,7 +9,7 @@ import { readUnsigned } from '../struct-reader.js';
 import type { Block } from './block.js';
 import { FrameIndex, grown } from './frame-index.js';
 import { type PagePool, PagePools, type PoolPageTest, poolPageTest } from './page-pool.js';
-import { type SlabCache, SlabCaches } from './slab-caches.js';
+import { KfencePool, type SlabCache, SlabCaches } from './slab-caches.js';
 import {
   CompoundHeads,
   flagTest,
@@ -48,6 +48,7 @@ export class PageReader {
   readonly #poolPage: PoolPageTest | undefined;
   readonly #pools: PagePools;
   readonly #caches: SlabCaches;
+  readonly #kfence: KfencePool;
   readonly #page: Cursor;
   readonly #at = new Pointer();
   #index = new FrameIndex();
@@ -76,6 +77,7 @@ export class PageReader {
     this.#poolPage = poolPageTest(kernel, page);
     this.#pools = new PagePools(kernel);
     this.#caches = new SlabCaches(kernel);
+    this.#kfence = new KfencePool(kernel);
   }
 
   /**
@@ -229,7 +231,8 @@ export class PageReader {
   #checkObjects(head: number, objects: number, isHead: boolean, cache: number): void {
     const { slotSize } = this.#caches.at(cache);
     const bytes = this.#kernel.facts.pageSize * 2 ** (isHead ? this.#orderOf(head) : 0);
-    if (objects === 1 || objects === Math.floor(bytes / slotSize)) return;
+    if (objects === Math.floor(bytes / slotSize)) return;
+    if (objects === 1 && !isHead && this.#kfence.mayHave(this.#startOf(head))) return;
     throw damaged(`the slab at ${hex(this.#pageOf(head))} claims ${objects} slots of ${slotSize} bytes in ${bytes}`);
   }
 }

@@ -69,6 +69,71 @@ export class SlabCaches {
   }
 }
 
+/** Order and objects of a slab: `struct kmem_cache_order_objects` stores both in one word (mm/slub.c). */
+export interface SlabShape {
+  readonly order: number;
+  readonly objects: number;
+}
+
+/** OO_SHIFT and OO_MASK of mm/slub.c. */
+const OBJECTS_BITS = 16;
+
+/** Shapes of a cache's slabs: the regular one, and that of the minimum order (allocate_slab() in mm/slub.c). */
+export class SlabShapes {
+  readonly #words: StructReader<'oo.x' | 'min.x'> | undefined;
+
+  constructor(kernel: Kernel) {
+    this.#words = StructReader.ifPresent(kernel, 'kmem_cache', ['oo.x', 'min.x']);
+  }
+
+  /** Undefined if an extract lacks them. */
+  of(cache: bigint): readonly SlabShape[] | undefined {
+    const view = readOrNot(() => this.#words?.read(cache));
+    if (view === undefined) return undefined;
+    return [view.number('oo.x'), view.number('min.x')].map((word) => ({
+      order: Math.floor(word / 2 ** OBJECTS_BITS),
+      objects: word % 2 ** OBJECTS_BITS,
+    }));
+  }
+}
+
+/**
+ * Describes a number of objects that slabs of this shape do not have; undefined if there is no contradiction. A KFENCE
+ * page is a slab of one object.
+ */
+export function faultOfCount(
+  page: bigint,
+  claimed: number,
+  shapes: readonly SlabShape[] | undefined,
+): string | undefined {
+  if (shapes === undefined || claimed === 1 || shapes.some(({ objects }) => objects === claimed)) return undefined;
+  const own = new Set(shapes.map(({ objects }) => objects));
+  return `the slab at ${hex(page)} claims ${claimed} objects, but slabs of its cache have ${[...own].join(' or ')}`;
+}
+
+/** Maximum number of objects of KFENCE (CONFIG_KFENCE_NUM_OBJECTS). */
+const MOST_GUARDED = 65_535;
+
+/** The pool of KFENCE, whose pages with an even number are slabs of one object (kfence_init_pool, mm/kfence/core.c). */
+export class KfencePool {
+  readonly #pageSize: number;
+  /** Undefined: unknown. */
+  readonly #start: bigint | undefined;
+
+  constructor(kernel: Kernel) {
+    this.#pageSize = kernel.facts.pageSize;
+    const at = kernel.symbol('__kfence_pool');
+    this.#start = at && readOrNot(() => pointerPartOf(kernel, '__kfence_pool', at, at));
+  }
+
+  /** Whether the page at an address may be one of its slabs. */
+  mayHave(address: bigint): boolean {
+    if (this.#start === undefined) return true;
+    const index = Number(address - this.#start) / this.#pageSize;
+    return this.#start !== 0n && index >= 2 && index <= 2 * MOST_GUARDED && index % 2 === 0;
+  }
+}
+
 /**
  * Slab caches of memory cgroups. Up to 5.8 each cgroup has a copy of a cache for its objects
  * (`kmem_cache.memcg_params`, CONFIG_MEMCG_KMEM), and a root cache lists its copies.
@@ -144,21 +209,33 @@ export interface SlabCacheFacts {
 export class SlabCacheNames {
   readonly #kernel: Kernel;
   readonly #cache;
+  readonly #used: StructReader<'inuse'> | undefined;
 
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
     this.#cache = new StructReader(kernel, 'kmem_cache', ['name', 'object_size', 'size']);
+    this.#used = StructReader.ifPresent(kernel, 'kmem_cache', ['inuse']);
   }
 
-  /** @throws {ReadError} */
+  /** @throws {ReadError}; {@link KernelError} `damaged` */
   of(cache: bigint): SlabCacheFacts {
     const view = this.#cache.read(cache);
+    const objectSize = view.number('object_size');
+    this.#checkSize(cache, objectSize);
     return {
       name: textAt(this.#kernel, 'a name', view.pointer('name'), MOST_NAME),
-      objectSize: view.number('object_size'),
+      objectSize,
       slotSize: view.number('size'),
     };
+  }
+
+  /** `inuse` is the size rounded up to a word, and a word more for a red zone (calculate_sizes() in mm/slub.c). */
+  #checkSize(cache: bigint, size: number): void {
+    const used = readOrNot(() => this.#used?.read(cache).number('inuse'));
+    const rounded = Math.ceil(size / 8) * 8;
+    if (used !== undefined && used !== rounded && used !== rounded + 8)
+      throw damaged(`the slab cache at ${hex(cache)} has objects of ${size} bytes, and ${used} bytes in use of each`);
   }
 }
 

@@ -8,7 +8,7 @@ import { Cursor } from '../cursor.js';
 import { readUnsigned, StructReader } from '../struct-reader.js';
 import type { Warnings } from '../warnings.js';
 import { memoryEnd } from './memory-end.js';
-import { ChildCaches, slabsCounted } from './slab-caches.js';
+import { ChildCaches, faultOfCount, type SlabShape, SlabShapes, slabsCounted } from './slab-caches.js';
 import {
   framesPerSection,
   type PageTest,
@@ -74,12 +74,6 @@ export interface SlotsOptions {
 const MOST_EMPTY = 2 ** 17;
 
 /**
- * Mask of the object count in `kmem_cache_order_objects.x`; the higher bits are the order (OO_MASK in
- * mm/slub.c).
- */
-const OBJECTS = 0xffff;
-
-/**
  * Finds every slot of every slab of some caches. SLUB keeps no list of its full slabs, so the only way to
  * find them all is to scan the `struct page` of every page frame (as drgn does).
  */
@@ -92,7 +86,7 @@ export class SlabScan {
   readonly #cacheOffset: number;
   readonly #objectCount: MemberLayout;
   readonly #cache;
-  readonly #orders: StructReader<'oo.x' | 'min.x'> | undefined;
+  readonly #shapes: SlabShapes;
 
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel, warnings: Warnings) {
@@ -108,9 +102,7 @@ export class SlabScan {
     if (!objects) throw unsupportedLayout('neither struct slab nor struct page counts objects');
     this.#objectCount = objects;
     this.#cache = new StructReader(kernel, 'kmem_cache', ['size', 'red_left_pad']);
-    const layout = kernel.struct('kmem_cache');
-    if (layout?.member('oo.x') && layout.member('min.x'))
-      this.#orders = new StructReader(kernel, 'kmem_cache', ['oo.x', 'min.x']);
+    this.#shapes = new SlabShapes(kernel);
   }
 
   /** @throws as {@link memoryEnd} */
@@ -254,20 +246,13 @@ export class SlabScan {
     }
   }
 
-  /**
-   * Returns the number of objects of a slab, and checks that it is the cache's number for slabs of the
-   * regular order or of the minimum order (`oo` and `min`, allocate_slab() in mm/slub.c). A KFENCE page is a
-   * slab of one object.
-   */
-  #checked(page: bigint, claimed: number, { counts }: Shape): number {
-    if (counts === undefined || counts.includes(claimed) || claimed === 1) return claimed;
+  /** Returns the number of objects of a slab, which is one that its cache makes. */
+  #checked(page: bigint, claimed: number, { shapes }: Shape): number {
+    const fault = faultOfCount(page, claimed, shapes);
+    if (fault === undefined || shapes === undefined) return claimed;
     // A live kernel may create another slab while this one is read.
-    if (!this.#kernel.facts.live)
-      this.#warnings.add(
-        'corrupt',
-        `the slab at ${hex(page)} claims ${claimed} objects, but slabs of its cache have ${[...new Set(counts)].join(' or ')}`,
-      );
-    return Math.max(...counts);
+    if (!this.#kernel.facts.live) this.#warnings.add('corrupt', fault);
+    return Math.max(...shapes.map(({ objects }) => objects));
   }
 
   /**
@@ -289,14 +274,7 @@ export class SlabScan {
     const view = this.#cache.read(cache);
     const size = view.number('size');
     if (size < 8 || size > 2 ** 26) throw damaged(`the slab cache at ${hex(cache)} is not sound`);
-    const counts = this.#orders && readOrNot(() => this.#orders?.read(cache));
-    return {
-      size,
-      pad: view.number('red_left_pad'),
-      root,
-      counts: counts && [counts.number('oo.x') & OBJECTS, counts.number('min.x') & OBJECTS],
-      slabs: 0,
-    };
+    return { size, pad: view.number('red_left_pad'), root, shapes: this.#shapes.of(cache), slabs: 0 };
   }
 }
 
@@ -314,8 +292,8 @@ interface Shape {
   readonly pad: number;
   /** The cache itself, or its root cache if it is a copy. */
   readonly root: bigint;
-  /** Possible numbers of objects per slab; undefined if an extract lacks them. */
-  readonly counts: readonly number[] | undefined;
+  /** Shapes of its slabs; undefined if an extract lacks them. */
+  readonly shapes: readonly SlabShape[] | undefined;
   /** Number of slabs found. */
   slabs: number;
 }

@@ -14,7 +14,7 @@ import {
   type UnwoundStack,
 } from './frame.js';
 import type { CpuRegisters } from './registers.js';
-import { callEndsAt, farReturnEndsAt, TracedReturns } from './traced-returns.js';
+import { callEndsAt, checkSwitch, farReturnEndsAt, TracedReturns } from './traced-returns.js';
 
 /** Lowest bit of a frame pointer that is set if it points to saved registers (ENCODE_FRAME_POINTER). */
 const IS_REGISTERS = 1n;
@@ -51,6 +51,7 @@ export class FramePointerUnwinder {
     return this.#unwind(area, () => {
       const view = this.#frame.read(pointer);
       const address = view.pointer('ret_addr');
+      checkSwitch(this.#kernel, address);
       // A task that has never run starts at the beginning of a function.
       const interrupted = this.#kernel.symbolAt?.(address)?.offset === 0;
       const first = { address, interrupted, guess: false };

@@ -16,7 +16,7 @@ import {
 } from './frame.js';
 import { type OrcEntry, type OrcRegister, OrcTables } from './orc-tables.js';
 import type { CpuRegisters } from './registers.js';
-import { callEndsAt, farReturnEndsAt, TracedReturns } from './traced-returns.js';
+import { callEndsAt, checkSwitch, farReturnEndsAt, TracedReturns } from './traced-returns.js';
 
 /** Registers that an ORC entry may need and that only saved registers contain. */
 const SAVED = ['ax', 'dx', 'di', 'r10', 'r13'] as const;
@@ -80,6 +80,7 @@ export class OrcUnwinder {
       const frame = new StructReader(this.#kernel, 'inactive_task_frame', ['bp', 'ret_addr']);
       const view = frame.read(pointer);
       const ip = view.pointer('ret_addr');
+      checkSwitch(this.#kernel, ip);
       const isStart = this.#kernel.symbolAt?.(ip)?.offset === 0;
       const sp = pointer + BigInt(frame.size);
       const bp = view.pointer('bp');

@@ -152,6 +152,26 @@ export function branchTarget(kernel: Kernel, address: bigint): bigint | undefine
   return address - 4n + BigInt.asIntN(28, BigInt(code & 0x3ff_ffff) << 2n);
 }
 
+/** Maximum number of bytes before a function where a patched call may enter it (call depth tracking). */
+const MOST_PADDING = 32n;
+
+/**
+ * Checks the address at which a task that was switched out continues: only __schedule calls __switch_to_asm, and a new
+ * task begins at ret_from_fork (arch/x86/entry/entry_64.S). Code that cannot be read is not checked.
+ *
+ * @throws {KernelError} `damaged`
+ */
+export function checkSwitch(kernel: Kernel, address: bigint): void {
+  const to = kernel.symbol('__switch_to_asm');
+  if (to === undefined) return;
+  const at = kernel.symbolAt?.(address);
+  if (at?.offset === 0 && at.name.startsWith('ret_from_fork')) return;
+  const offset = readOrNot(() => kernel.read(address - 4n, 4))?.getInt32(0, true);
+  const target = offset === undefined ? to : address + BigInt(offset);
+  if (target > to || target <= to - MOST_PADDING)
+    throw damaged(`the task was switched out at ${hex(address)}, which does not follow a call of __switch_to_asm`);
+}
+
 /**
  * Whether an x86_64 call ends at an address, as it must for every return address.
  *

@@ -45,8 +45,15 @@ interface Disk {
 const MOST_TAGS = 10_240;
 /** Maximum number of bios of one request, and length of the name of a device. */
 const [MOST_BIOS, MOST_NAME] = [1024, 64];
-/** SB_UNFROZEN and SB_FREEZE_WRITE, in which writers are still waited for (include/linux/fs.h). */
-const [UNFROZEN, FREEZING] = [0, 1] as const;
+/** SB_RDONLY, and SB_FREEZE_COMPLETE, which a read-only file system is given at once (include/linux/fs.h). */
+const [SB_RDONLY, FREEZE_COMPLETE] = [1, 4] as const;
+
+/**
+ * Whether the semaphores of a super block fit the level of its freeze: sb_wait_write() in fs/super.c blocks one of three
+ * for each level, after it has set the level.
+ */
+const isFreezeOf = (level: number, blocked: readonly boolean[]): boolean =>
+  level <= FREEZE_COMPLETE && blocked.every((each, index) => index === level - 1 || each === index < level - 1);
 /** MTD_BLOCK_MAJOR (include/linux/mtd/mtd.h). */
 const MTD_MAJOR = 31;
 /** __PERCPU_REF_DEAD (include/linux/percpu-refcount.h). */
@@ -165,6 +172,7 @@ export class BlockDevices {
       's_type',
       's_bdev',
       's_id',
+      's_flags',
       's_writers.frozen',
       's_writers.rw_sem',
     ]);
@@ -176,11 +184,15 @@ export class BlockDevices {
       this.#odd(`the super block at ${hex(address)} is not on the list of its file system`);
     const fileSystem = textAt(kernel, 'the name of a file system', type.pointer('name'), MOST_NAME);
     const number = deviceNumber(view.number('s_dev'));
-    const frozen = view.number('s_writers.frozen') !== UNFROZEN;
     const block = new StructReader(kernel, 'percpu_rw_semaphore', ['block.counter']);
-    const isBlocked = block.read(view.addressOf('s_writers.rw_sem')).number('block.counter') !== 0;
+    const semaphores = view.addressOf('s_writers.rw_sem');
+    const blocked = [0, 1, 2].map(
+      (index) => block.read(block.element(semaphores, index)).number('block.counter') !== 0,
+    );
+    const frozen = blocked.includes(true);
     const level = view.number('s_writers.frozen');
-    if (level !== FREEZING && isBlocked !== frozen)
+    const isReadOnly = (view.number('s_flags') & SB_RDONLY) !== 0;
+    if (!isFreezeOf(level, blocked) && !(isReadOnly && level === FREEZE_COMPLETE && !frozen))
       this.#odd(`the super block at ${hex(address)} is frozen according to one of two words`);
     const base = { fileSystem, name: view.text('s_id') || null, number, frozen };
     const device = view.pointer('s_bdev');

@@ -318,7 +318,10 @@ export class WaitFinder {
     ]);
     if (!barrier || !item || !worker) return undefined;
     const own = barrier.readContainer(completion, 'done');
-    if (own.pointer('task') !== task.address) return undefined;
+    if (own.pointer('task') !== task.address) {
+      this.#odd(`pid ${task.pid} waits for a work item, but its barrier at ${hex(own.address)} is of another task`);
+      return undefined;
+    }
     const work = own.addressOf('work');
     const marker = item.read(work).pointer('func');
     const node = item.addressOf(work, 'entry');
@@ -529,6 +532,8 @@ export class WaitFinder {
     const writer = this.#kernel.struct('percpu_rw_semaphore')?.member('writer.task')?.offset;
     if (writer === undefined) return { kind };
     const address = this.#onStack(stack, BigInt(writer), (pointer) => pointer === task.address);
+    if (address === undefined)
+      this.#torn(`pid ${task.pid} waits in percpu_down_write, but no semaphore on its stack names it as writer`);
     return address === undefined ? { kind } : { kind, address };
   }
 

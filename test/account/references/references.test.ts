@@ -2,7 +2,9 @@ import { expect, test } from 'vitest';
 import { type RefsTargets, searchReferences } from '../../../src/account/references/search.js';
 import { describeUnattributed } from '../../../src/account/references/unattributed.js';
 import { describeUnreachable } from '../../../src/account/references/unreachable.js';
+import { AddressIdentifier } from '../../../src/account/whatis.js';
 import { ReadError } from '../../../src/base/errors.js';
+import { Warnings } from '../../../src/walk/warnings.js';
 import { FixtureBase, OverlaidKernel } from '../../support/overlaid-kernel.js';
 
 const BASE = new FixtureBase('6.1');
@@ -91,12 +93,12 @@ class Memory extends OverlaidKernel {
   }
 
   /** A slab cache with 16 objects of 256 bytes in one page, all in use. */
-  cache(refcount = 1): void {
+  cache(refcount = 1, more: Readonly<Record<string, number>> = {}): void {
     const node = this.make('kmem_cache_node', { 'nr_slabs.counter': 1, 'total_objects.counter': 16 });
     this.link(this.at('kmem_cache_node', node, 'partial'));
     const sizes = { size: 256, object_size: 256, inuse: 256, offset: 128, 'oo.x': 16, refcount };
     const division = { 'reciprocal_size.m': 1, 'reciprocal_size.sh1': 1, 'reciprocal_size.sh2': 7 };
-    const at = this.make('kmem_cache', { name: this.text('made'), 'node[0]': node, ...sizes, ...division });
+    const at = this.make('kmem_cache', { name: this.text('made'), 'node[0]': node, ...sizes, ...division, ...more });
     this.link(this.symbols.slab_caches!, this.at('kmem_cache', at, 'list'));
     this.set('page', PAGES.pageOfFrame(SLAB), { flags: this.flag('PG_slab') });
     this.set('slab', PAGES.pageOfFrame(SLAB), { slab_cache: at, counters: (16n << 16n) | 16n });
@@ -211,6 +213,40 @@ test('finds allocations that nothing in use refers to', async () => {
     'slab-object made 1 nothing ',
     'slab-object made 13 nothing ',
   ]);
+});
+
+test.each<readonly [string, RegExp | undefined, (one: Memory) => void]>([
+  ['of a sound cache', undefined, (one) => one.cache()],
+  ['with a red zone', undefined, (one) => one.cache(1, { object_size: 248 })],
+  [
+    'of another size',
+    /has objects of 128 bytes, and 256 bytes in use of each$/,
+    (one) => one.cache(1, { object_size: 128 }),
+  ],
+  [
+    'of a slab that only KFENCE would have',
+    /claims 1 slots of 256 bytes in 4096$/,
+    (one) => {
+      one.symbols.__kfence_pool = one.make(8);
+      one.set('slab', PAGES.pageOfFrame(SLAB), { counters: (1n << 16n) | 1n });
+    },
+  ],
+])('an object %s is identified, or reported', (_, message, change) => {
+  const one = new Memory();
+  change(one);
+  const warnings = new Warnings([]);
+  new AddressIdentifier(one.kernel(), SYMBOLS, warnings).of(one.object(1) + 40n);
+  const messages = warnings.list().map((each) => each.message);
+  if (message) expect(messages).toContainEqual(expect.stringMatching(message));
+  else expect(messages.filter((each) => /slab/.test(each))).toEqual([]);
+});
+
+test('reports memory of zones that no resource has', async () => {
+  const { warnings, complete } = await search(new Memory(), { frames: [HELD] });
+  expect(complete).toBe(false);
+  expect(warnings.map(({ message }) => message)).toContainEqual(
+    expect.stringMatching(/^the kernel counts \d+ pages of memory, but 64 were found$/),
+  );
 });
 
 test.each<readonly [string, (one: Memory) => void]>([

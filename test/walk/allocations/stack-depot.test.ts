@@ -81,7 +81,15 @@ describe('slab tracks', () => {
 
   const kmem_cache: MadeStruct = {
     size: 0x100,
-    members: { flags: [8, 4], inuse: [0x10, 4], offset: [0x14, 4], list: [0x20, 16] },
+    members: {
+      size: [4, 4],
+      flags: [8, 4],
+      red_left_pad: [0xc, 4],
+      inuse: [0x10, 4],
+      offset: [0x14, 4],
+      align: [0x18, 4],
+      list: [0x20, 16],
+    },
   };
 
   const OLD_TRACK: MadeStruct = {
@@ -110,12 +118,16 @@ describe('slab tracks', () => {
         ...depot.words,
         [AT.head]: made(AT.cache + 0x20),
         [AT.head + 8]: made(AT.other + 0x20),
+        [AT.cache + 4]: [INUSE + 2 * track.size, 4],
         [AT.cache + 8]: [flag + 1, 4],
         [AT.cache + 0x10]: [INUSE, 4],
         [AT.cache + 0x14]: [offset, 4],
         [AT.cache + 0x20]: made(AT.other + 0x20),
         [AT.cache + 0x28]: made(AT.head),
+        [AT.other + 4]: [INUSE, 4],
         [AT.other + 8]: [1, 4],
+        [AT.other + 0x10]: [INUSE, 4],
+        [AT.other + 0x14]: [8, 4],
         [AT.other + 0x20]: made(AT.head),
         [AT.other + 0x28]: made(AT.cache + 0x20),
         ...words,
@@ -175,6 +187,20 @@ describe('slab tracks', () => {
       expect(tracks.caches()).toEqual([made(AT.cache)]);
       expect([tracks.isOn(made(AT.cache)), tracks.isOn(made(AT.other))]).toEqual([true, false]);
       expect(of()).toBeUndefined();
+    });
+
+    test.each([
+      ['off, but slots have room for them', AT.cache + 8, 1],
+      ['on, but slots have no room for them', AT.other + 8, flag + 1],
+    ])('reports records that are %s', (_why, at, flags) => {
+      expect(() => kernelOf(track, flag, { [at]: [flags, 4] }).tracks.caches()).toThrow(/unlike its flags/);
+    });
+
+    test.each([
+      ['alignment', { [AT.other + 4]: [512, 4], [AT.other + 0x18]: [512, 4] }],
+      ['red zones', { [AT.other + 4]: [INUSE + 24, 4], [AT.other + 0xc]: [16, 4] }],
+    ] as const)('takes no %s for room', (_why, words) => {
+      expect(kernelOf(track, flag, words).tracks.caches()).toEqual([made(AT.cache)]);
     });
   });
 

@@ -50,3 +50,48 @@ test.each([
 ])('treats `vm` as NULL without the flag: %s', (_, members) => {
   expect(areas(members, { [0x230]: made(0x400) })).toEqual([made(0x400)]);
 });
+
+test.each<readonly [string, Readonly<Record<number, readonly [number, number]>>, RegExp | undefined]>([
+  ['is where its address belongs', {}, undefined],
+  ['is in the list of another node', { [0x108]: [5, 4] }, /is in the list of another vmap_node$/],
+  ['is in a node that is not counted', { [0x108]: [1, 4] }, /^more than 1 vmap_nodes$/],
+  ['is in a zone of another size', { [0x100]: [0x4000, 4] }, /is in the list of another vmap_node$/],
+  ['is in a zone of no size', { [0x100]: [0, 4] }, /^vmap_zone_size is 0$/],
+])('since 6.9, an area %s', (_, words, message) => {
+  const start = START + 0x1_0000n;
+  const kernel = madeKernel({
+    structs: {
+      vmap_area: { size: 96, members: { va_start: 0, va_end: 8, list: 32, vm: 48 } },
+      vm_struct: { size: 48, members: VM },
+      vmap_node: { size: 64, members: { busy: [0, 24], 'busy.head': 16, lazy: [32, 24], 'lazy.head': 48 } },
+    },
+    symbols: { vmap_zone_size: 0x100, nr_vmap_nodes: 0x108, vmap_nodes: 0x110 },
+    words: {
+      [0x100]: [0x1_0000, 4],
+      [0x108]: [2, 4],
+      [0x110]: made(0x200),
+      [0x210]: made(0x210),
+      [0x218]: made(0x210),
+      [0x250]: made(0x320),
+      [0x258]: made(0x320),
+      [0x230]: made(0x230),
+      [0x238]: made(0x230),
+      [0x270]: made(0x270),
+      [0x278]: made(0x270),
+      [0x300]: start,
+      [0x308]: start + 0x3000n,
+      [0x320]: made(0x250),
+      [0x328]: made(0x250),
+      [0x330]: made(0x400),
+      [0x400]: start,
+      [0x408]: 0x3000n,
+      [0x410]: 2n,
+      [0x418]: made(0x500),
+      [0x420]: 2n,
+      ...words,
+    },
+  });
+  const found = () => [...vmAreas(kernel)].map(({ vm }) => vm);
+  if (message) expect(found).toThrow(message);
+  else expect(found()).toEqual([made(0x400)]);
+});

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ChildCaches } from '../../../src/walk/pages/slab-caches.js';
+import { ChildCaches, KfencePool } from '../../../src/walk/pages/slab-caches.js';
 import { made, madeKernel } from '../../support/made-kernel.js';
 
 const MEMBERS = {
@@ -51,4 +51,21 @@ test('finds no copies since 5.9', () => {
   expect([...found.of(made(0))]).toEqual([]);
   expect(found.rootOf(made(0x100))).toBe(made(0x100));
   expect(found.groupOf(made(0x100))).toBe(0n);
+});
+
+test.each([
+  ['an even page of the pool', 0x10_0000, 2, true],
+  ['an odd one', 0x10_0000, 3, false],
+  ['the first one, which guards the others', 0x10_0000, 0, false],
+  ['a page before the pool', 0x10_0000, -2, false],
+  ['a page behind the largest pool', 0x10_0000, 131_072, false],
+  ['a page where KFENCE is off', 0, 4, false],
+])('tells whether KFENCE may have %s', (_, pool, page, may) => {
+  const words = { 8: pool === 0 ? 0n : made(pool) };
+  const kernel = madeKernel({ structs: {}, symbols: { __kfence_pool: 8 }, words });
+  expect(new KfencePool(kernel).mayHave(made(pool + 4096 * page))).toBe(may);
+});
+
+test('any page may be one of KFENCE where its pool is unknown', () => {
+  expect(new KfencePool(madeKernel({ structs: {}, words: {} })).mayHave(made(0))).toBe(true);
 });

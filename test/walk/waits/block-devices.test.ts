@@ -150,7 +150,14 @@ test.each<readonly [string, RegExp, (one: Disk) => void]>([
     (one) => one.set('request_queue', one.requestQueue, { disk: other(one) }),
   ],
   ['name', /and its device have different names or numbers/, disk({ disk_name: 'sdc' })],
-  ['state of a freeze', /is frozen according to one of two words/, fileSystem({ 's_writers.frozen': 0 })],
+  ...[0, 1, 3, 4, 5].map(
+    (frozen) =>
+      [
+        `level of a freeze (${frozen})`,
+        /is frozen according to one of two words/,
+        fileSystem({ 's_writers.frozen': frozen, ...(frozen === 1 ? { 's_writers.rw_sem[1].block.counter': 1 } : {}) }),
+      ] as const,
+  ),
   [
     'list of file systems',
     /is not on the list of its file system/,

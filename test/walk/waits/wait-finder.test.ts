@@ -68,7 +68,7 @@ function rtMutex(one: Waiting, waiter = 5): bigint {
 }
 
 /** Pid 5 flushes a work item, which the worker of pid 4 runs. @param of changes members of the worker */
-function flush(one: Waiting, of: Readonly<Record<string, bigint>> = {}, isListed = true): bigint {
+function flush(one: Waiting, of: Readonly<Record<string, bigint>> = {}, isListed = true, pid = 5): bigint {
   const [work, func] = [one.make('work_struct'), one.wakes('some_work')];
   one.set('work_struct', work, { func, 'data.counter': one.make(256) | 5n });
   const worker = one.make('worker', { current_work: work, current_func: func, task: one.task(4), ...of });
@@ -76,7 +76,7 @@ function flush(one: Waiting, of: Readonly<Record<string, bigint>> = {}, isListed
   const waiter = one.waiter(5, 'swait_queue', 'wait_for_completion', '__flush_work');
   const barrier = waiter + 0x100n;
   one.write(barrier, new Uint8Array(one.size('wq_barrier')));
-  one.set('wq_barrier', barrier, { task: one.task(5) });
+  one.set('wq_barrier', barrier, { task: one.task(pid) });
   const entry = one.at('work_struct', one.at('wq_barrier', barrier, 'work'), 'entry');
   one.set('work_struct', one.at('wq_barrier', barrier, 'work'), { func: one.wakes('wq_barrier_func') });
   one.link(isListed ? one.at('worker', worker, 'scheduled') : one.at('work_struct', work, 'entry'), entry);
@@ -198,6 +198,19 @@ test.each<readonly [string, RegExp, (one: Waiting) => unknown]>([
   ],
   ['handle of a journal', /it waits for open handles, but no task has one/, (one) => journal(one, 'j_wait_updates')],
   [
+    'task of a barrier',
+    /^pid 5 waits for a work item, but its barrier at 0x\w+ is of another task$/,
+    (one) => flush(one, {}, true, 6),
+  ],
+  [
+    'place of a switch',
+    /stack trace of pid 5: the task was switched out at 0x\w+, which does not follow a call of __switch_to_asm$/,
+    (one) => {
+      percpuWriter(one);
+      one.symbols.__switch_to_asm = one.make(16);
+    },
+  ],
+  [
     'thread of a journal',
     /is in none whose thread knows it/,
     (one) => journal(one, 'j_wait_done_commit', { j_task: 8 }),
@@ -215,8 +228,9 @@ test.each<readonly [string, RegExp, (one: Waiting) => unknown]>([
 });
 
 test('a semaphore on the stack whose writer is another task is not what a task waits for', () => {
-  const { found, isObject } = waits((one) => void percpuWriter(one, 6));
-  expect([found, isObject]).toEqual(['percpu-rw-semaphore  unknown', true]);
+  const { found, isObject, complete, messages } = waits((one) => void percpuWriter(one, 6));
+  expect([found, isObject, complete]).toEqual(['percpu-rw-semaphore  unknown', true, false]);
+  expect(messages).toEqual(['pid 5 waits in percpu_down_write, but no semaphore on its stack names it as writer']);
 });
 
 test.each([

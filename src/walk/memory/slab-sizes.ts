@@ -1,16 +1,7 @@
 import { readOrNot } from '../../base/errors.js';
 import type { Kernel } from '../../kernel/kernel.js';
-
+import { type SlabShape, SlabShapes } from '../pages/slab-caches.js';
 import { StructReader } from '../struct-reader.js';
-
-/** Order and objects of a slab: `struct kmem_cache_order_objects` stores both in one word (mm/slub.c). */
-interface SlabShape {
-  readonly order: number;
-  readonly objects: number;
-}
-
-/** OO_SHIFT and OO_MASK of mm/slub.c. */
-const OBJECTS_BITS = 16;
 
 /** Counters of a cache's slabs. */
 interface CountedSlabs {
@@ -21,17 +12,15 @@ interface CountedSlabs {
 }
 
 /** Compares the sizes of slab caches with other fields of their `struct kmem_cache`, and with their slabs. */
-export class SlabShapes {
+export class SlabSizes {
   readonly #pageSize: number;
-  readonly #shape;
+  readonly #shapes: SlabShapes;
   readonly #divisor;
 
   constructor(kernel: Kernel) {
     this.#pageSize = kernel.facts.pageSize;
-    const cache = kernel.struct('kmem_cache');
-    const has = (path: string) => cache?.member(path) !== undefined;
-    this.#shape = has('oo.x') && has('min.x') ? new StructReader(kernel, 'kmem_cache', ['oo.x', 'min.x']) : null;
-    this.#divisor = has('reciprocal_size.m') ? new StructReader(kernel, 'kmem_cache', ['reciprocal_size.m']) : null;
+    this.#shapes = new SlabShapes(kernel);
+    this.#divisor = StructReader.ifPresent(kernel, 'kmem_cache', ['reciprocal_size.m']);
   }
 
   /** Describes a contradiction in a cache; undefined if there is none. */
@@ -46,10 +35,7 @@ export class SlabShapes {
     const divisor = readOrNot(() => this.#divisor?.read(cache).number('reciprocal_size.m'));
     if (divisor !== undefined && divisor !== reciprocal(slotSize))
       return `has slots of ${slotSize} bytes, and divides by another size`;
-    const shapes = readOrNot(() => {
-      const view = this.#shape?.read(cache);
-      return view && [shapeOf(view.number('oo.x')), shapeOf(view.number('min.x'))];
-    });
+    const shapes = this.#shapes.of(cache);
     if (!shapes) return undefined;
     for (const { order, objects } of shapes) {
       const fit = Math.floor((this.#pageSize * 2 ** order) / slotSize);
@@ -58,10 +44,6 @@ export class SlabShapes {
     const expected = slotsOf(counted, shapes);
     return expected === slots ? undefined : `has ${slots} slots where ${expected} are due`;
   }
-}
-
-function shapeOf(word: number): SlabShape {
-  return { order: Math.floor(word / 2 ** OBJECTS_BITS), objects: word % 2 ** OBJECTS_BITS };
 }
 
 /**
