@@ -79,7 +79,12 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     why: 'A return address is stored once, and indirect calls and tail calls lead to any function. That it follows a call is checked, and where the stack ends.',
   },
   {
-    members: ['task_struct.comm', 'task_struct.__state', 'task_struct.state', 'task_struct.exit_state'],
+    members: ['rq.clock'],
+    differs: ['lock.owner.seconds'],
+    why: 'The clock of a run queue includes interrupts and stolen time, its time for tasks does not: they may differ by any part of the uptime.',
+  },
+  {
+    members: ['task_struct.comm', 'task_struct.__state', 'task_struct.state'],
     differs: ['thread.comm', 'thread.state'],
     why: 'A thread’s name is free text, and its state is stored once.',
   },
@@ -176,7 +181,16 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   },
   {
     members: ['task_struct.comm'],
-    differs: ['holders', 'mappedBy', 'registeredWith', 'process.comm', 'comm', 'cpu.current.comm', 'cpu.tasks'],
+    differs: [
+      'holders',
+      'mappedBy',
+      'registeredWith',
+      'process.comm',
+      'comm',
+      'cpu.current.comm',
+      'cpu.tasks',
+      'lock.owner.comm',
+    ],
     why: 'A process’s name is free text, stored once.',
   },
   {
@@ -324,7 +338,13 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'task_struct.nsproxy',
       'inode.i_dentry',
     ],
-    differs: ['categories.shared.owners', 'categories.page-cache.owners', 'file.path', 'file.mounts'],
+    differs: [
+      'categories.shared.owners',
+      'categories.page-cache.owners',
+      'file.path',
+      'file.mounts',
+      'lock.object.path',
+    ],
     why: 'Only the inode shows that the kernel caches a name of the file, and only the mounts show where a file system is mounted. The owner of the pages does not change.',
   },
   {
@@ -341,12 +361,13 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'file gone',
       'file new',
       'lock.object.inode',
+      'lock.device.number',
     ],
     why: 'An inode number, and the device number of a file system without a disk, are stored once.',
   },
   {
     members: ['inode.i_size', 'inode.i_nlink', 'address_space.i_mmap'],
-    differs: ['file.sizeBytes', 'file.deleted', 'file.mapped'],
+    differs: ['file.sizeBytes', 'file.deleted', 'file.mapped', 'lock.object.deleted'],
     why: 'Only the tree of mappings shows that a file is mapped. A file may have pages beyond its end (fallocate), and a network file names that the server has removed. The owner of the pages does not change.',
   },
   {

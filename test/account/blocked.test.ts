@@ -251,3 +251,15 @@ test('a task that is runnable, but on no run queue, has a wrong state', () => {
   expect(blocked(scene(0))).toMatchObject({ complete: false, warnings: [message] });
   expect(blocked(scene(1))).toEqual(sound(0));
 });
+
+test.each([
+  ['no such state', 0x4, 0x40],
+  ['a task that does not exit', 0, 0x20],
+])('an exit_state of %s is reported', (_, flags, exit_state) => {
+  const { complete, warnings } = blocked((one) => {
+    one.mutex(4, 5);
+    one.set('task_struct', one.task(5), { flags, exit_state });
+  });
+  expect(complete).toBe(false);
+  expect(warnings).toContain(`pid 5 has the exit_state 0x${exit_state.toString(16)}, but has not begun to exit`);
+});

@@ -9,11 +9,23 @@ import { perMinute } from '../growth/words.js';
 import { type Block, blockTexts, tableBlock } from '../text/blocks.js';
 import type { Column } from '../text/table.js';
 import type { CategoryDiffJson, DiffJson } from './schema.js';
-import { headline, LEAST_RATED, measureWords, noteWords, PARTS, signedSize, sizeOrUnknown, whoWords } from './words.js';
+import {
+  headline,
+  LEAST_RATED,
+  measureWords,
+  nextWords,
+  noteWords,
+  PARTS,
+  signedSize,
+  sizeOrUnknown,
+  whoWords,
+} from './words.js';
 
 /** Formats the headline, then categories, then owners that changed. */
 export function diffText(answer: DiffAnswer, options: DiffTextOptions): string {
-  return blockTexts([headline(answer), ...diffBlocks(answer, options)], options.width).join('\n\n');
+  const next = options.source === undefined ? undefined : nextWords(answer, options.source);
+  const texts = blockTexts([headline(answer), ...diffBlocks(answer, options)], options.width);
+  return [...texts, ...(next === undefined ? [] : [`Next: ${next}`])].join('\n\n');
 }
 
 interface InputFacts {
@@ -215,6 +227,8 @@ interface DiffTextOptions {
   readonly verbose: boolean;
   /** Columns of the terminal; null: not a terminal, and nothing is cut or wrapped. */
   readonly width: number | null;
+  /** Option that names the last input; undefined: it is a file with answers. */
+  readonly source?: string | undefined;
 }
 
 /** Returns the columns of a figure over time. The rate column is omitted if no rate is known. */

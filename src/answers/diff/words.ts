@@ -5,6 +5,7 @@ import type { DiffAnswer } from '../../diff/compare.js';
 import { GOOD_PART, type GrownCategory, LEAST_LOSS, type Loss } from '../../diff/loss.js';
 import { type CategoryMeasure, LISTS, type ListName, type Measure, type Note, type Who } from '../../diff/state.js';
 import { formatSeconds, perMinute } from '../growth/words.js';
+import { share } from '../memory/words.js';
 
 /** Returns the name of an owner, escaped: `pid 4711 (nginx)`. */
 export function whoWords(who: Who): string {
@@ -160,7 +161,27 @@ export function headline(answer: DiffAnswer): string {
     const change = lost === 0 ? '' : ` (${signedSize(-lost)})`;
     return `Free memory did not change significantly${change} ${when}.${largestIncrease(loss)}`;
   }
-  return `Free memory ${lost > 0 ? 'fell' : 'rose'} by ${size}${rateWords(answer)} ${when}.${lost > 0 ? reasonWords(loss) : largestIncrease(loss)}`;
+  return `Free memory ${lost > 0 ? 'fell' : 'rose'} by ${size}${rateWords(answer)}${leftWords(answer)} ${when}.${lost > 0 ? reasonWords(loss) : largestIncrease(loss)}`;
+}
+
+/** Free memory of the last input: ` to 8.66 GiB (36 % of memory)`. */
+function leftWords({ categories }: DiffAnswer): string {
+  const free = categories?.children.find(({ category }) => category === 'free')?.bytes.at(-1) ?? null;
+  const all = categories?.bytes.at(-1) ?? null;
+  return free === null || all === null ? '' : ` to ${formatSize(free)} (${share(free, all)} of memory)`;
+}
+
+/**
+ * The command that shows what lost memory leads to in the last input; undefined: nothing was lost, or the inputs are of
+ * different boots.
+ *
+ * @param source option that names the last input
+ */
+export function nextWords({ loss, sameBoot }: DiffAnswer, source: string): string | undefined {
+  if (!loss || sameBoot === false || loss.lost < LEAST_LOSS) return undefined;
+  const who = loss.categories[0]?.who?.who;
+  const isProcess = who?.kind === 'process' && loss.explanation === 'categories';
+  return `kdump-mem ${isProcess ? `procs --pid ${who.pid}` : 'triage'} ${source}`;
 }
 
 /** Minimum time in seconds for a rate: a change within seconds is none. */

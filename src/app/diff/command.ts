@@ -60,12 +60,13 @@ export function registerDiff(program: Command): void {
 
 async function diff(inputs: readonly string[], options: DiffOptions): Promise<void> {
   if (inputs.length < 2) throw new UsageError('diff needs at least two inputs');
-  const [{ compareStates }, { readInputs }, { diffBlocks, diffJson, diffText }, words] = await Promise.all([
-    import('../../diff/compare.js'),
-    import('./inputs.js'),
-    import('../../answers/diff/render.js'),
-    import('../../answers/diff/words.js'),
-  ]);
+  const [{ compareStates }, { readInputs, sourceOption }, { diffBlocks, diffJson, diffText }, words] =
+    await Promise.all([
+      import('../../diff/compare.js'),
+      import('./inputs.js'),
+      import('../../answers/diff/render.js'),
+      import('../../answers/diff/words.js'),
+    ]);
   const { headline, joinedNotes, noteWords } = words;
   checkPage({ ...options, vmcore: [...inputs] });
   const answer = compareStates(await readInputs(inputs));
@@ -95,7 +96,14 @@ async function diff(inputs: readonly string[], options: DiffOptions): Promise<vo
     );
   } else
     printAnswer(
-      json ? formatJson(diffJson(answer), 2) : diffText(answer, { limit: limit ?? 5, verbose, width: terminalWidth() }),
+      json
+        ? formatJson(diffJson(answer), 2)
+        : diffText(answer, {
+            limit: limit ?? 5,
+            verbose,
+            width: terminalWidth(),
+            source: sourceOption(answer.states.at(-1)?.name ?? ''),
+          }),
     );
   // With --json the notes are part of the answer.
   if (!json) printWarnings(warnings.map((message) => ({ message })));

@@ -2,6 +2,7 @@ import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, s
 import { join } from 'node:path';
 import { AnswersError, stateOfAnswers } from '../../answers/diff/read/answers.js';
 import { attempt as attemptAt, HostError, isHostError } from '../../base/errors.js';
+import { shellPath } from '../../base/shell.js';
 import type { HostState } from '../../diff/state.js';
 import { compressionOf, isTar, looksCaptured } from '../../host/recognise.js';
 import { UsageError } from '../kit/failure.js';
@@ -49,6 +50,12 @@ export async function readInput(path: string): Promise<HostState> {
       next: 'Pass snapshots, dumps, or --json answers of memory, procs, sockets or skcheck.',
     });
   }
+}
+
+/** The option by which other commands read an input; undefined: they cannot. */
+export function sourceOption(path: string): string | undefined {
+  const kind = kindOf(path);
+  return kind === 'answers' ? undefined : `--${kind === 'capture' ? 'from' : 'vmcore'} ${shellPath(path)}`;
 }
 
 /** Detects the kind of an input by its first bytes: anything except JSON and archives is a dump. */

@@ -4,6 +4,7 @@ import type { Kernel } from '../../kernel/kernel.js';
 import type { SiteFrame } from '../../records/allocation-sites.js';
 import { needSymbol } from '../cpus.js';
 import { findOrNot, pointerPartOf, pointersPartOf, readPartOf } from '../named-read.js';
+import { slabFlag } from '../pages/slab-caches.js';
 import { StructReader } from '../struct-reader.js';
 
 /** A stack trace of the depot. */
@@ -208,8 +209,7 @@ export class SlabTracks {
     const array = kernel.struct('track')?.member('addrs');
     if (array && !array.count) throw unsupportedLayout('struct track has an array of addresses without a length');
     this.#addresses = array && { offset: array.offset, count: array.count ?? 0 };
-    const bit = kernel.enumerators('_slab_flag_bits')?.get('_SLAB_STORE_USER');
-    this.#flag = bit === undefined ? STORE_USER : 2 ** Number(bit);
+    this.#flag = slabFlag(kernel, '_SLAB_STORE_USER', STORE_USER);
   }
 
   /** Whether SLUB writes them in a cache. @throws {ReadError} */

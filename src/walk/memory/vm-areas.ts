@@ -106,8 +106,9 @@ function* areasOf(kernel: Kernel, { head, holds }: AreaList): Generator<VmArea> 
     const address = one.pointer('addr');
     const bytes = Number(view.pointer('va_end') - start);
     const count = one.number('nr_pages');
-    if (address !== start || count * kernel.facts.pageSize > bytes) {
-      const message = `the vmap area at ${hex(start)} has ${bytes} bytes; its vm_struct says ${count} pages at ${hex(address)}`;
+    // setup_vmalloc_vm() in mm/vmalloc.c.
+    if (address !== start || one.number('size') !== bytes || count * kernel.facts.pageSize > bytes) {
+      const message = `the vmap area at ${hex(start)} has ${bytes} bytes; its vm_struct says ${one.number('size')}, and ${count} pages at ${hex(address)}`;
       throw damaged(message);
     }
     const pages = one.pointer('pages');
@@ -134,13 +135,14 @@ function areaLists(kernel: Kernel): AreaList[] {
   if (count < 1 || count > MOST_NODES) throw damaged(`${count} nodes of vmalloc`);
   const first = pointerPartOf(kernel, 'vmap_nodes', at, at);
   const size = needSymbol(kernel, 'vmap_zone_size');
-  const zone = readPartOf(kernel, 'vmap_zone_size', size, size, 4).getUint32(0, true);
+  // Older extracts lack it.
+  const zone = readOrNot(() => readPartOf(kernel, 'vmap_zone_size', size, size, 4).getUint32(0, true));
   if (zone === 0) throw damaged('vmap_zone_size is 0');
   if (isNode(kernel, node.element(first, count))) throw damaged(`more than ${count} vmap_nodes`);
   // addr_to_node_id() in mm/vmalloc.c.
   return Array.from({ length: count }, (_, index) => ({
     head: node.addressOf(node.element(first, index), 'busy.head'),
-    holds: (start: bigint) => (start / BigInt(zone)) % BigInt(count) === BigInt(index),
+    holds: (start: bigint) => zone === undefined || (start / BigInt(zone)) % BigInt(count) === BigInt(index),
   }));
 }
 

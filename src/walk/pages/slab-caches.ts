@@ -21,7 +21,8 @@ const RECIPROCAL = ['reciprocal_size.m', 'reciprocal_size.sh2'] as const;
 export class SlabCaches {
   readonly #size;
   /** Extracts of others than debug kernels lack it. */
-  readonly #pad: StructReader<'red_left_pad'> | undefined;
+  readonly #pad: StructReader<'red_left_pad' | 'align' | 'flags'> | undefined;
+  readonly #redZone: number;
   /** Multiplier for division by the slot size, which a cache stores since 5.9 (reciprocal_value). */
   readonly #reciprocal: StructReader<(typeof RECIPROCAL)[number]> | undefined;
   readonly #caches: SlabCache[] = [];
@@ -29,7 +30,8 @@ export class SlabCaches {
   /** @throws {KernelError} `unsupported-layout` */
   constructor(kernel: Kernel) {
     this.#size = new StructReader(kernel, 'kmem_cache', ['size']);
-    this.#pad = StructReader.ifPresent(kernel, 'kmem_cache', ['red_left_pad']);
+    this.#pad = StructReader.ifPresent(kernel, 'kmem_cache', ['red_left_pad', 'align', 'flags']);
+    this.#redZone = slabFlag(kernel, '_SLAB_RED_ZONE', RED_ZONE);
     this.#reciprocal = kernel.struct('kmem_cache')?.member('reciprocal_size.m')
       ? new StructReader(kernel, 'kmem_cache', RECIPROCAL)
       : undefined;
@@ -53,10 +55,19 @@ export class SlabCaches {
     if (!sound || !this.#isSlotSize(address, slotSize)) {
       throw damaged(`the slab cache at ${hex(address)} claims slots of ${slotSize} bytes`);
     }
-    const pad = readOrNot(() => this.#pad?.read(address))?.number('red_left_pad') ?? 0;
-    if (pad < 0 || pad >= slotSize)
-      throw damaged(`the slab cache at ${hex(address)} claims a red zone of ${pad} bytes`);
+    const pad = this.#padOf(address);
     return this.#caches.push({ address, slotSize, pad }) - 1;
+  }
+
+  /** A red zone is as long as a word, aligned like objects (calculate_sizes() in mm/slub.c). */
+  #padOf(cache: bigint): number {
+    const view = readOrNot(() => this.#pad?.read(cache));
+    if (view === undefined) return 0;
+    const [pad, align] = [view.number('red_left_pad'), view.number('align')];
+    const isOn = Math.floor(view.number('flags') / this.#redZone) % 2 === 1;
+    if (pad !== (isOn ? Math.max(8, align) : 0))
+      throw damaged(`the slab cache at ${hex(cache)} claims a red zone of ${pad} bytes, unlike its flags`);
+    return pad;
   }
 
   #isSlotSize(cache: bigint, size: number): boolean {
@@ -123,7 +134,9 @@ export class KfencePool {
   constructor(kernel: Kernel) {
     this.#pageSize = kernel.facts.pageSize;
     const at = kernel.symbol('__kfence_pool');
-    this.#start = at && readOrNot(() => pointerPartOf(kernel, '__kfence_pool', at, at));
+    const isBuiltIn = kernel.symbol('__kfence_alloc') !== undefined;
+    if (at !== undefined) this.#start = readOrNot(() => pointerPartOf(kernel, '__kfence_pool', at, at));
+    else if (!isBuiltIn) this.#start = 0n;
   }
 
   /** Whether the page at an address may be one of its slabs. */
@@ -177,8 +190,14 @@ export class ChildCaches {
   }
 }
 
-/** SLAB_RECLAIM_ACCOUNT of kernels without an enum for slab flags (before 6.9). */
-const RECLAIM_ACCOUNT = 0x2_0000;
+/** SLAB_RECLAIM_ACCOUNT and SLAB_RED_ZONE of kernels without an enum for slab flags (before 6.9). */
+const [RECLAIM_ACCOUNT, RED_ZONE] = [0x2_0000, 0x400];
+
+/** A flag of `kmem_cache.flags`. @param before its value in kernels without an enum for them */
+export function slabFlag(kernel: Kernel, name: string, before: number): number {
+  const bit = kernel.enumerators('_slab_flag_bits')?.get(name);
+  return bit === undefined ? before : 2 ** Number(bit);
+}
 
 /**
  * Returns the test whether a cache shrinks under memory pressure (SLAB_RECLAIM_ACCOUNT), which throws {@link
@@ -188,8 +207,7 @@ const RECLAIM_ACCOUNT = 0x2_0000;
  */
 export function reclaimTest(kernel: Kernel): (cache: bigint) => boolean {
   const flags = new StructReader(kernel, 'kmem_cache', ['flags']);
-  const bit = kernel.enumerators('_slab_flag_bits')?.get('_SLAB_RECLAIM_ACCOUNT');
-  const mask = bit === undefined ? RECLAIM_ACCOUNT : 2 ** Number(bit);
+  const mask = slabFlag(kernel, '_SLAB_RECLAIM_ACCOUNT', RECLAIM_ACCOUNT);
   return (cache) => (flags.read(cache).number('flags') & mask) !== 0;
 }
 

@@ -7,7 +7,7 @@ import { PidNumberReader } from '../processes/process-facts.js';
 import { StructReader } from '../struct-reader.js';
 import { stackSize } from '../tasks/stack-size.js';
 import { reportedTasks } from '../tasks/task-table.js';
-import { type Task, taskState } from '../tasks/tasks.js';
+import { PF_EXITING, type Task, taskState } from '../tasks/tasks.js';
 import { incompleteness, Warnings } from '../warnings.js';
 import { Arm64Unwinder } from './arm64-unwinder.js';
 import { stopAt, stopped, type TaskArea, type UnwoundStack } from './frame.js';
@@ -38,12 +38,15 @@ const GIVES_UP_CPU = /schedule|context_switch|__switch_to|ret_from_fork/;
 /** Maximum number of reads of an inconsistent stack on a live kernel. */
 const LIVE_READS = 4;
 
+/** EXIT_ZOMBIE and EXIT_DEAD (include/linux/sched.h). */
+const EXIT_TRACE = 0x30;
+
 /** Reads the stacks of tasks, including the idle task of each CPU. */
 export class TaskStacks {
   readonly #kernel: Kernel;
   readonly #warnings: Warnings;
   readonly #state: 'state' | '__state';
-  readonly #task: StructReader<'stack' | 'exit_state' | 'state' | '__state'>;
+  readonly #task: StructReader<'stack' | 'exit_state' | 'flags' | 'state' | '__state'>;
   readonly #size: bigint;
   readonly #unwind: (task: Task, area: TaskArea, registers?: CpuRegisters) => UnwoundStack;
   readonly #pids: PidNumberReader;
@@ -59,7 +62,7 @@ export class TaskStacks {
     if (kernel.symbolAt === undefined) throw unsupportedLayout('only the native engine reads stacks');
     // Named `__state` since 5.14, and no longer a long.
     this.#state = kernel.struct('task_struct')?.member('__state') ? '__state' : 'state';
-    const members = ['stack', 'exit_state', this.#state] as const;
+    const members = ['stack', 'exit_state', 'flags', this.#state] as const;
     this.#task = new StructReader<(typeof members)[number]>(kernel, 'task_struct', members);
     this.#size = stackSize(kernel);
     this.#unwind = kernel.facts.arch === 'arm64' ? this.#onArm64() : this.#onX86();
@@ -136,7 +139,11 @@ export class TaskStacks {
   ): TaskStack | undefined {
     try {
       const view = this.#task.read(task.address);
-      const state = taskState(view.number(this.#state), view.number('exit_state'));
+      const exitState = view.number('exit_state');
+      const state = taskState(view.number(this.#state), exitState);
+      const mayExit = (view.number('flags') & PF_EXITING) !== 0 && (exitState & ~EXIT_TRACE) === 0;
+      if (exitState !== 0 && !mayExit)
+        warnings.add('corrupt', `pid ${task.pid} has the exit_state ${hex(exitState)}, but has not begun to exit`);
       const start = view.pointer('stack');
       const cpu = this.#whoRan.cpuOf(task, own);
       const facts = { task, process, state, cpu };

@@ -8,6 +8,7 @@ import { StructReader } from '../struct-reader.js';
 import type { Task } from '../tasks/tasks.js';
 import { addError, type Warnings } from '../warnings.js';
 import type { BlockDevices } from './block-devices.js';
+import { isFutexBucket } from './futex-hash.js';
 import { lockName, type WaitKind } from './lock-state.js';
 import { type SavedStack, type SavedStacks, wordsOf, wordsWith } from './saved-stacks.js';
 import { isBroken, isPointer, type Waiter, type WaiterShape, Waiters } from './waiter.js';
@@ -56,6 +57,9 @@ const PAGE_WAITS: readonly (readonly [RegExp, WaitKind])[] = [
 const isPageWait = (kind: WaitKind): boolean => kind === 'page-lock' || kind === 'writeback' || kind === 'page-bit';
 const RT_MUTEX = /^(__)?rt_mutex_(slow)?lock|^rt_mutex_wait_proxy_lock/;
 const RCU = /^(__)?(synchronize_(s?rcu|rcu_\w+|rcu)|wait_rcu_gp|rcu_barrier|srcu_barrier)|^__synchronize_srcu/;
+
+/** Maximum depth of a tree of waiters: a red-black tree of all tasks is less deep. */
+const MOST_DEPTH = 64;
 
 /** Functions that wait until a work item has run. */
 const FLUSHES = /^(__)?flush_work\b/;
@@ -604,7 +608,7 @@ export class WaitFinder {
     const memory = new StructReader(this.#kernel, 'task_struct', ['mm']);
     const node = waiter.node - waiter.address;
     const { pageSize } = this.#kernel.facts;
-    const { listed } = this.#headed(waiter, (node) => this.#isOnStack(node, 'futex'));
+    const { address: head, listed } = this.#headed(waiter, (node) => this.#isOnStack(node, 'futex'));
     const found = this.#hashed(waiter, listed, ({ address }) => {
       const view = queue.read(address);
       const offset = view.number('key.both.offset');
@@ -617,6 +621,8 @@ export class WaitFinder {
       const page = view.pointer('key.both.word');
       if ((offset & 1) === 0 && (page % BigInt(pageSize) !== 0n || page >> 63n === 1n))
         this.#odd(`the futex_q at ${hex(address)} is for a page at ${hex(page)}`);
+      if (head !== undefined && !isFutexBucket(this.#kernel, head, [space, page, offset]))
+        this.#odd(`the futex_q at ${hex(address)} is in the hash bucket at ${hex(head)}, which is for other keys`);
       const word = page * (offset & 1 ? BigInt(pageSize) : 1n);
       return { address: word + BigInt(offset & ~3), space };
     });
@@ -634,7 +640,31 @@ export class WaitFinder {
       );
       return { kind: 'rt-mutex' };
     }
-    return { kind: 'rt-mutex', address: view.pointer('lock') };
+    const lock = view.pointer('lock');
+    if (!this.#isInTreeOf(lock, on))
+      this.#torn(
+        `pid ${task.pid} waits by the rt_mutex_waiter at ${hex(on)}, which the rt_mutex at ${hex(lock)} lacks`,
+      );
+    return { kind: 'rt-mutex', address: lock };
+  }
+
+  /** Whether the tree of waiters that a waiter is in is that of its rt_mutex (kernel/locking/rtmutex.c). */
+  #isInTreeOf(lock: bigint, waiter: bigint): boolean {
+    const kernel = this.#kernel;
+    const type = kernel.struct('rt_mutex_base') ? 'rt_mutex_base' : 'rt_mutex';
+    const root = StructReader.ifPresent(kernel, type, ['waiters.rb_root.rb_node']);
+    const node =
+      kernel.struct('rt_mutex_waiter')?.member('tree.entry') ?? kernel.struct('rt_mutex_waiter')?.member('tree_entry');
+    const parent = StructReader.ifPresent(kernel, 'rb_node', ['__rb_parent_color']);
+    if (!root || !node || !parent) return true;
+    let at = waiter + BigInt(node.offset);
+    for (let depth = 0; depth < MOST_DEPTH; depth++) {
+      // The lowest bits are the color.
+      const above = parent.read(at).pointer('__rb_parent_color') & ~3n;
+      if (above === 0n) return (readOrNot(() => root.read(lock).pointer('waiters.rb_root.rb_node')) ?? 0n) === at;
+      at = above;
+    }
+    return false;
   }
 
   #ptrace(task: Task): Wait {

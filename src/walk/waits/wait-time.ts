@@ -11,6 +11,9 @@ const NANOSECONDS = 1e9;
 /** A CPU's clock may be this many seconds (negative) ahead of the newest one that a run queue recorded. */
 export const MOST_AHEAD = -1;
 
+/** A CPU spends at most this many times more in interrupts and stolen time than in tasks. */
+const MOST_STOLEN = 64n;
+
 /**
  * Seconds since tasks last began to run (`sched_info.last_arrival`), by the newest clock of a run queue. A task that is
  * not running began its wait after that.
@@ -26,12 +29,17 @@ export class WaitTimes {
     this.#live = kernel.facts.live;
     // Kernels without CONFIG_SCHED_INFO do not record it.
     this.#task = StructReader.ifPresent(kernel, 'task_struct', ['sched_info.last_arrival']);
-    const rq = StructReader.ifPresent(kernel, 'rq', ['clock']);
+    const rq = StructReader.ifPresent(kernel, 'rq', ['clock', 'clock_task']);
     if (this.#task === undefined || rq === undefined) return;
     const queues = needSymbol(kernel, 'runqueues');
     for (const cpu of cpusThatRan(kernel)) {
-      const clock = readOrNot(() => rq.read(perCpuAddress(kernel, queues, cpu)).pointer('clock'));
-      if (clock !== undefined && (this.#now === undefined || clock > this.#now)) this.#now = clock;
+      const view = readOrNot(() => rq.read(perCpuAddress(kernel, queues, cpu)));
+      if (view === undefined) continue;
+      const [clock, ofTasks] = [view.pointer('clock'), view.pointer('clock_task')];
+      // The second one excludes interrupts and stolen time (update_rq_clock_task() in kernel/sched/core.c).
+      if (ofTasks > clock || clock > MOST_STOLEN * ofTasks)
+        warnings.add('corrupt', `the run queue of CPU ${cpu} has a clock of ${clock} ns, and ${ofTasks} ns for tasks`);
+      else if (this.#now === undefined || clock > this.#now) this.#now = clock;
     }
   }
 

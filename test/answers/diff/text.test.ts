@@ -30,7 +30,7 @@ test('the most important sentence comes first: size of the loss, category, proce
       [memoryAnswerAt(47, { sockets: 800_000 - 200_000 }), socketsAnswerAt(47, { 5: 599_000 * 4096 })],
     ),
   ).toBe(
-    'Free memory fell by 2.29 GiB (-52.0 MiB/min) between 10:02 and 10:47 UTC on 2026-11-20. Largest increase: network: socket queues +2.29 GiB (led by pid 4711 (nginx) fd 11: TCP 10.0.0.1:80, peer 10.0.0.2:5, +2.28 GiB pinned).',
+    'Free memory fell by 2.29 GiB (-52.0 MiB/min) to 766 MiB (20 % of memory) between 10:02 and 10:47 UTC on 2026-11-20. Largest increase: network: socket queues +2.29 GiB (led by pid 4711 (nginx) fd 11: TCP 10.0.0.1:80, peer 10.0.0.2:5, +2.28 GiB pinned).',
   );
   expect(
     headOf(
@@ -38,7 +38,7 @@ test('the most important sentence comes first: size of the loss, category, proce
       [memoryAnswerAt(3, { anonymous: 251_200 }), procsAnswerAt(3, [java(300 * MIB)])],
     ),
   ).toBe(
-    'Free memory fell by 200 MiB (-200 MiB/min) between 10:02:00 and 10:03:00 UTC on 2026-11-20. Largest increase: anonymous +200 MiB (led by pid 812 (java), +200 MiB anonymous PSS).',
+    'Free memory fell by 200 MiB (-200 MiB/min) to 2.84 GiB (74 % of memory) between 10:02:00 and 10:03:00 UTC on 2026-11-20. Largest increase: anonymous +200 MiB (led by pid 812 (java), +200 MiB anonymous PSS).',
   );
 });
 
@@ -65,8 +65,28 @@ test('names a process by its growth in the category, and only if that is a large
 
 test('reports a loss that no category explains', () => {
   expect(headOf([memoryAnswerAt(2)], [memoryAnswerAt(47, { unattributed: 256_100 })])).toContain(
-    'Free memory fell by 1000 MiB (-22.2 MiB/min) between 10:02 and 10:47 UTC on 2026-11-20. Loss not attributed: categories with an owner grew by only 0 in total; unattributed memory grew by 1000 MiB.',
+    'Free memory fell by 1000 MiB (-22.2 MiB/min) to 2.06 GiB (54 % of memory) between 10:02 and 10:47 UTC on 2026-11-20. Loss not attributed: categories with an owner grew by only 0 in total; unattributed memory grew by 1000 MiB.',
   );
+});
+
+test.each([
+  ['the process that grew', [java(100 * MIB)], { anonymous: 251_200 }, 'procs --pid 812 --from b.tar.gz'],
+  ['what grew without an owner', [], { unattributed: 251_200 }, 'triage --from b.tar.gz'],
+  ['nothing where free memory rose', [], { anonymous: 100_000 }, undefined],
+] as const)('the next command leads to %s', (_, processes, grown, command) => {
+  const answer = compared(
+    [memoryAnswerAt(2), procsAnswerAt(2, processes)],
+    [
+      memoryAnswerAt(3, grown),
+      procsAnswerAt(
+        3,
+        processes.map((one) => ({ ...one, pss: 300 * MIB })),
+      ),
+    ],
+  );
+  const next = /^Next: kdump-mem (.+)$/m.exec(diffText(answer, { ...OPTIONS, source: '--from b.tar.gz' }))?.[1];
+  expect(next).toBe(command);
+  expect(diffText(answer, OPTIONS)).not.toContain('Next:');
 });
 
 test('names the pipes that can hold what no category explains', () => {
@@ -131,7 +151,7 @@ test('reports an unchanged, a rising and an unknown amount of free memory', () =
     'Free memory did not change significantly between',
   );
   expect(headOf([memoryAnswerAt(2)], [memoryAnswerAt(47, { anonymous: 100 })])).toContain(
-    'Free memory rose by 781 MiB (+17.4 MiB/min) between',
+    'Free memory rose by 781 MiB (+17.4 MiB/min) to 3.80 GiB (100 % of memory) between',
   );
   expect(headOf([procsAnswerAt(2, [java(MIB)])], [procsAnswerAt(3, [java(3 * MIB)])])).toContain(
     'Change of free memory unknown. Largest increase: pid 812 (java), +2.00 MiB PSS between',
@@ -164,9 +184,9 @@ test('tables fit into 80 columns, and hostile text is escaped', () => {
   expect(text.split('\n').filter((line) => columnsOf(line) > 80)).toEqual([]);
   expect(text).not.toContain('\u001b');
   expect(text).toMatchInlineSnapshot(`
-    "Free memory fell by 391 MiB (-8.68 MiB/min) between 10:02 and 10:47 UTC on
-    2026-11-20. Largest increase: anonymous +391 MiB (led by pid 812 (java), +390
-    MiB anonymous PSS).
+    "Free memory fell by 391 MiB (-8.68 MiB/min) to 2.65 GiB (70 % of memory) between
+    10:02 and 10:47 UTC on 2026-11-20. Largest increase: anonymous +391 MiB (led by
+    pid 812 (java), +390 MiB anonymous PSS).
 
     CATEGORY                  BEFORE     AFTER     CHANGE   RATE/MIN  TREND
     free                    3.03 GiB  2.65 GiB   -391 MiB  -8.68 MiB

@@ -51,6 +51,11 @@ test.each([
   expect(areas(members, { [0x230]: made(0x400) })).toEqual([made(0x400)]);
 });
 
+test('refuses an area whose vm_struct has another size', () => {
+  const words = { [0x238]: made(0x400), [0x210]: 4n, [0x208]: START + 0x4000n };
+  expect(() => areas(OLD, words)).toThrow(/has 16384 bytes; its vm_struct says 12288, and 2 pages/);
+});
+
 test.each<readonly [string, Readonly<Record<number, readonly [number, number]>>, RegExp | undefined]>([
   ['is where its address belongs', {}, undefined],
   ['is in the list of another node', { [0x108]: [5, 4] }, /is in the list of another vmap_node$/],

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ChildCaches, KfencePool } from '../../../src/walk/pages/slab-caches.js';
+import { ChildCaches, KfencePool, SlabCaches } from '../../../src/walk/pages/slab-caches.js';
 import { made, madeKernel } from '../../support/made-kernel.js';
 
 const MEMBERS = {
@@ -67,5 +67,23 @@ test.each([
 });
 
 test('any page may be one of KFENCE where its pool is unknown', () => {
-  expect(new KfencePool(madeKernel({ structs: {}, words: {} })).mayHave(made(0))).toBe(true);
+  const kernel = (symbols: Readonly<Record<string, number>>) => madeKernel({ structs: {}, symbols, words: {} });
+  expect(new KfencePool(kernel({ __kfence_alloc: 8 })).mayHave(made(0))).toBe(true);
+  expect(new KfencePool(kernel({})).mayHave(made(0))).toBe(false);
+});
+
+test.each([
+  ['none, which is off', 0, 0, 8, 0],
+  ['a word', 0x400, 8, 8, 8],
+  ['as long as objects are aligned', 0x400, 64, 64, 64],
+  ['one that is off', 0, 8, 8, undefined],
+  ['none, which is on', 0x400, 0, 8, undefined],
+  ['one that is not aligned', 0x400, 16, 64, undefined],
+])('a red zone before objects: %s', (_, flags, pad, align, found) => {
+  const members = { size: [0, 4], flags: [4, 4], red_left_pad: [8, 4], align: [12, 4] } as const;
+  const words = { 256: [256, 4], 260: [flags, 4], 264: [pad, 4], 268: [align, 4] } as const;
+  const caches = new SlabCaches(madeKernel({ structs: { kmem_cache: { size: 16, members } }, words }));
+  const number = () => caches.numberOf(made(0x100));
+  if (found === undefined) expect(number).toThrow(/unlike its flags$/);
+  else expect(caches.at(number()).pad).toBe(found);
 });

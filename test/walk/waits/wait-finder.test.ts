@@ -63,6 +63,7 @@ function rtMutex(one: Waiting, waiter = 5): bigint {
   const lock = one.make('rt_mutex_base', { owner: one.task(4) + 1n });
   one.sleeps(5, 'rt_mutex_slowlock');
   const on = one.make('rt_mutex_waiter', { task: one.task(waiter), lock });
+  one.set('rt_mutex_base', lock, { 'waiters.rb_root.rb_node': one.at('rt_mutex_waiter', on, 'tree.entry') });
   one.set('task_struct', one.task(5), { pi_blocked_on: on });
   return lock;
 }
