@@ -156,7 +156,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
   },
   {
     members: ['kmem_cache.refcount'],
-    differs: ['object.member', 'holder.member'],
+    differs: ['object.member', 'holder.member', 'groups'],
     why: 'Only this count shows that caches were merged: the kernel keeps no struct of a cache that it merged into another.',
   },
   {
@@ -486,6 +486,11 @@ export const UNDETECTABLE: readonly Undetectable[] = [
       'groups',
     ],
     why: 'The address and size of a kernel table (category `tables`) are stored once. Pages with another owner are reported, and sizes of hash tables that are no power of two.',
+  },
+  {
+    members: ['page'],
+    differs: ['groups'],
+    why: 'A page of memory may contain anything. Unreferenced pages are grouped by what they contain.',
   },
   {
     members: ['signal_struct.oom_score_adj'],

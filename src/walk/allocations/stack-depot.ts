@@ -4,7 +4,7 @@ import type { Kernel } from '../../kernel/kernel.js';
 import type { SiteFrame } from '../../records/allocation-sites.js';
 import { needSymbol } from '../cpus.js';
 import { findOrNot, pointerPartOf, pointersPartOf, readPartOf } from '../named-read.js';
-import { slabFlag } from '../pages/slab-caches.js';
+import { slabFlag } from '../slab-flag.js';
 import { StructReader } from '../struct-reader.js';
 
 /** A stack trace of the depot. */
@@ -179,9 +179,6 @@ interface SlabTrack {
   readonly when: bigint;
 }
 
-/** SLAB_STORE_USER of kernels without an enum for slab flags (before 6.9). */
-const STORE_USER = 0x1_0000;
-
 /** Records that SLUB writes behind each object of some caches (`slub_debug=U`, since 6.9 also `slab_debug=U`). */
 export class SlabTracks {
   readonly #kernel: Kernel;
@@ -209,7 +206,7 @@ export class SlabTracks {
     const array = kernel.struct('track')?.member('addrs');
     if (array && !array.count) throw unsupportedLayout('struct track has an array of addresses without a length');
     this.#addresses = array && { offset: array.offset, count: array.count ?? 0 };
-    this.#flag = slabFlag(kernel, '_SLAB_STORE_USER', STORE_USER);
+    this.#flag = slabFlag(kernel, '_SLAB_STORE_USER');
   }
 
   /** Whether SLUB writes them in a cache. @throws {ReadError} */

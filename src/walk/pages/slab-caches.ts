@@ -3,6 +3,7 @@ import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { numaNodes } from '../cpus.js';
 import { pointerPartOf } from '../named-read.js';
+import { slabFlag } from '../slab-flag.js';
 import { StructReader, textAt } from '../struct-reader.js';
 
 /** A slab cache: one object per cache, created once. */
@@ -31,7 +32,7 @@ export class SlabCaches {
   constructor(kernel: Kernel) {
     this.#size = new StructReader(kernel, 'kmem_cache', ['size']);
     this.#pad = StructReader.ifPresent(kernel, 'kmem_cache', ['red_left_pad', 'align', 'flags']);
-    this.#redZone = slabFlag(kernel, '_SLAB_RED_ZONE', RED_ZONE);
+    this.#redZone = slabFlag(kernel, '_SLAB_RED_ZONE');
     this.#reciprocal = kernel.struct('kmem_cache')?.member('reciprocal_size.m')
       ? new StructReader(kernel, 'kmem_cache', RECIPROCAL)
       : undefined;
@@ -190,15 +191,6 @@ export class ChildCaches {
   }
 }
 
-/** SLAB_RECLAIM_ACCOUNT and SLAB_RED_ZONE of kernels without an enum for slab flags (before 6.9). */
-const [RECLAIM_ACCOUNT, RED_ZONE] = [0x2_0000, 0x400];
-
-/** A flag of `kmem_cache.flags`. @param before its value in kernels without an enum for them */
-export function slabFlag(kernel: Kernel, name: string, before: number): number {
-  const bit = kernel.enumerators('_slab_flag_bits')?.get(name);
-  return bit === undefined ? before : 2 ** Number(bit);
-}
-
 /**
  * Returns the test whether a cache shrinks under memory pressure (SLAB_RECLAIM_ACCOUNT), which throws {@link
  * ReadError}.
@@ -207,7 +199,7 @@ export function slabFlag(kernel: Kernel, name: string, before: number): number {
  */
 export function reclaimTest(kernel: Kernel): (cache: bigint) => boolean {
   const flags = new StructReader(kernel, 'kmem_cache', ['flags']);
-  const mask = slabFlag(kernel, '_SLAB_RECLAIM_ACCOUNT', RECLAIM_ACCOUNT);
+  const mask = slabFlag(kernel, '_SLAB_RECLAIM_ACCOUNT');
   return (cache) => (flags.read(cache).number('flags') & mask) !== 0;
 }
 
