@@ -488,7 +488,7 @@ export const UNDETECTABLE: readonly Undetectable[] = [
     why: 'The address and size of a kernel table (category `tables`) are stored once. Pages with another owner are reported, and sizes of hash tables that are no power of two.',
   },
   {
-    members: ['page'],
+    members: ['read by account/references/contents'],
     differs: ['groups'],
     why: 'A page of memory may contain anything. Unreferenced pages are grouped by what they contain.',
   },
