@@ -1,5 +1,6 @@
 import { readOrNot } from '../base/errors.js';
 import { hex } from '../base/util.js';
+import type { Stack } from '../contracts/task-stacks.js';
 import type { Kernel, KernelFacts } from '../kernel/kernel.js';
 import { Pointer } from '../kernel/pointer.js';
 import type { CaptureOrigin } from '../records/machine-sample.js';
@@ -19,7 +20,7 @@ import { type Wait, WaitFinder, waitingFunction } from '../walk/waits/wait-finde
 import { MOST_AHEAD, WaitTimes } from '../walk/waits/wait-time.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import { attempted } from './memory/missed.js';
-import { type NamedFrame, Names, type StackGroup } from './task-stacks.js';
+import { Names } from './task-stacks.js';
 import { AddressIdentifier, type Identified, type SymbolsByAddress } from './whatis.js';
 
 /** A thread that waits, or that others wait for. */
@@ -42,7 +43,7 @@ export interface BlockedTask {
   /** Function in which it waits; null: unknown. */
   readonly function: string | null;
   /** Undefined: unreadable. */
-  readonly stack: Pick<StackGroup, 'frames' | 'end' | 'why' | 'stop'> | undefined;
+  readonly stack: Stack | undefined;
 }
 
 /** Why a lock has no owner. */
@@ -360,7 +361,7 @@ class Forest {
     const stack = this.#stackOf(place);
     // A warning has the reason why the stack is unreadable; the function that waits may be known all the same.
     if (stack === undefined && state !== 'D') return null;
-    const names = this.#describe(place).stack?.frames.map(({ symbol }) => symbol?.name) ?? [];
+    const names = this.#describe(place).stack?.frames.map(({ symbol }) => symbol ?? undefined) ?? [];
     if (names.includes(FROZEN)) return null;
     // A task of a live kernel ran since its stack was read.
     const { live } = this.#kernel.facts;
@@ -503,7 +504,7 @@ class Forest {
       ...(readOrNot(() => [...wordsOf(this.#saved.whole(place.task.address))]) ?? []),
     ];
     const spins = (place: TaskPlace) =>
-      this.#describe(place).stack?.frames.some(({ symbol }) => SPINS.test(symbol?.name ?? ''));
+      this.#describe(place).stack?.frames.some(({ symbol }) => SPINS.test(symbol ?? ''));
     const byCpu = new Map(running.filter(spins).map((place) => [place.cpu ?? 0, place]));
     if (byCpu.size === 0) return 0;
     // An interrupt saved the registers on the stack.
@@ -528,7 +529,7 @@ class Forest {
       const kind = 'spinlock' as const;
       const wait: Wait = address === null ? { kind } : { kind, address };
       const described = this.#describe(first);
-      const names = described.stack?.frames.map(({ symbol }) => symbol?.name ?? '') ?? [];
+      const names = described.stack?.frames.map(({ symbol }) => symbol ?? '') ?? [];
       const where = names.find((name) => SPINS.test(name)) ?? null;
       const lock = this.#lockOf(wait, { ...described, function: where });
       for (const [task, place] of waiters) lock.waiters.set(task, place);
@@ -575,7 +576,7 @@ class Forest {
     const known = this.#described.get(task.address);
     if (known !== undefined) return known;
     const unwound = this.#unwound.of(place);
-    const frames: NamedFrame[] = (unwound?.stack.frames ?? []).map((each) => this.#names.frame(each));
+    const stack = unwound && this.#names.stack(unwound.stack);
     const found: BlockedTask = {
       pid: task.pid,
       process,
@@ -583,8 +584,8 @@ class Forest {
       state,
       cpu,
       seconds: cpu === undefined ? this.#times.of(task) : null,
-      function: waitingFunction(frames.map(({ symbol }) => symbol?.name)) ?? null,
-      stack: unwound && { ...unwound.stack, why: unwound.stack.why, frames },
+      function: waitingFunction(stack?.frames.map(({ symbol }) => symbol ?? undefined) ?? []) ?? null,
+      stack,
     };
     this.#described.set(task.address, found);
     return found;

@@ -1,3 +1,4 @@
+import { taskStacksSchema } from '../contracts/task-stacks.js';
 import { mapSchema } from '../extract/map/schema.js';
 import { blockedSchema } from './blocked/schema.js';
 import { diffSchema } from './diff/schema.js';
@@ -29,7 +30,6 @@ import { skcheckSchema } from './skcheck/schema.js';
 import { snapshotDueEndSchema, snapshotDueSchema, snapshotSchema, snapshotVerifySchema } from './snapshot/schema.js';
 import { stacksSchema } from './stacks/schema.js';
 import { instanceSchema, structSchema } from './struct/schema.js';
-import { taskStacksSchema } from './task-stacks/schema.js';
 import { triageEndSchema, triageLineSchema } from './triage/line-schema.js';
 import { triageSchema, triageWatchEndSchema } from './triage/schema.js';
 import { watchSampleSchema, watchSchema } from './watch/schema.js';

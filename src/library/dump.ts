@@ -28,11 +28,11 @@ import type { RefsJson } from '../answers/refs/schema.js';
 import type { SkbJson, SkbProcessJson, SocketLineJson, SocketsEndJson, SocketsJson } from '../answers/schema.js';
 import { skbJson, skbProcessJson } from '../answers/skb/json.js';
 import { socketLine, socketsEnd, socketsJson } from '../answers/sockets/json.js';
-import { taskStacksJson } from '../answers/task-stacks/render.js';
-import type { TaskStacksJson } from '../answers/task-stacks/schema.js';
 import { triageJson } from '../answers/triage/json.js';
 import type { TriageJson } from '../answers/triage/schema.js';
 import { KernelError } from '../base/errors.js';
+import { jsonOf } from '../base/util.js';
+import type { TaskStacksJson } from '../contracts/task-stacks.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { openTypesFile } from '../kernel/native/foreign-types/open.js';
 import { NativeKernel } from '../kernel/native/kernel.js';
@@ -163,7 +163,7 @@ export class Dump implements Disposable {
 
   /** Returns the kernel stacks of all threads, equal ones grouped. */
   stacks(): TaskStacksJson {
-    return taskStacksJson(groupedStacks(this.kernel, {}));
+    return jsonOf(groupedStacks(this.kernel, {}));
   }
 
   /** Returns tasks that wait, what they wait for, owners of locks, and deadlocks. */

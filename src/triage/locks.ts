@@ -121,6 +121,5 @@ function nameOf({ object, address }: BlockingLock): string {
 
 function stackOf(task: BlockingLock['owner']): Evidence[] {
   if (!task?.stack) return [];
-  const { frames, end, why, stop } = task.stack;
-  return [{ kind: 'stack', frames, end, why, ...(stop === undefined ? {} : { stop }) }];
+  return [{ kind: 'stack', ...task.stack }];
 }

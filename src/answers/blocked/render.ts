@@ -8,13 +8,13 @@ import type {
 } from '../../account/blocked.js';
 import { escapeText } from '../../base/escape.js';
 import { formatCount } from '../../base/size.js';
-import { hex } from '../../base/util.js';
+import { formatJson, hex } from '../../base/util.js';
 import type { WaitCause } from '../../records/waits.js';
 import type { WaitKind } from '../../walk/waits/lock-state.js';
 import { type Content, html, raw, sentence } from '../html/html.js';
 import { kernelJson } from '../kernel-json.js';
 import { capturedJson, capturedWords } from '../origin.js';
-import { frameJson, framesText, stopJson } from '../task-stacks/render.js';
+import { framesText } from '../task-stacks/render.js';
 import { wrap } from '../text/cut.js';
 import { objectJson, objectWords } from '../whatis/render.js';
 import type { BlockedJson } from './schema.js';
@@ -25,14 +25,8 @@ export function blockedJson(answer: BlockedAnswer): BlockedJson {
   const indexes = new Map<string, number>();
   const stackIndex = (stack: BlockedTask['stack']): number | null => {
     if (stack === undefined) return null;
-    const found = {
-      frames: stack.frames.map(frameJson),
-      end: stack.end,
-      why: stack.why ?? null,
-      ...stopJson(stack.stop),
-    };
-    const key = JSON.stringify(found);
-    const index = indexes.get(key) ?? stacks.push(found) - 1;
+    const key = formatJson(stack);
+    const index = indexes.get(key) ?? stacks.push(stack) - 1;
     indexes.set(key, index);
     return index;
   };

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/util.js';
+import { capturedSchema, count, kernelSchema, warningSchema } from '../../contracts/common.js';
+import { stackSchema } from '../../contracts/task-stacks.js';
 import { TASK_STATES } from '../../records/waits.js';
 import { WAIT_KINDS } from '../../walk/waits/lock-state.js';
-import { address, capturedSchema, count, kernelSchema, warningSchema } from '../schema.js';
-import { frameSchema, stopShape } from '../task-stacks/schema.js';
+import { address } from '../schema.js';
 import { objectSchema } from '../whatis/schema.js';
 
 const task = z.strictObject({
@@ -143,14 +144,7 @@ export const blockedSchema = z.strictObject({
   /** Deadlocks: the owner of each lock waits for the next one, that of the last for the first. */
   cycles: z.array(z.strictObject({ locks: z.array(count), pids: z.array(count) })),
   /** Each once, innermost function first. */
-  stacks: z.array(
-    z.strictObject({
-      frames: z.array(frameSchema),
-      end: z.enum(['user', 'first', 'stopped']),
-      why: z.string().nullable(),
-      ...stopShape,
-    }),
-  ),
+  stacks: z.array(stackSchema),
   /** Threads that wait. */
   blocked: count,
   /** All threads. */

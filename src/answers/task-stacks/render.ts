@@ -1,60 +1,8 @@
-import type { NamedFrame, StackGroup, StackOwner, StacksAnswer } from '../../account/task-stacks.js';
 import { escapeText } from '../../base/escape.js';
 import { formatCount } from '../../base/size.js';
 import { hex } from '../../base/util.js';
-import { kernelJson } from '../kernel-json.js';
+import type { NamedFrame, Stack, StackOwner, StacksAnswer } from '../../contracts/task-stacks.js';
 import { wrap } from '../text/cut.js';
-import type { TaskStacksJson } from './schema.js';
-
-export function taskStacksJson({ kernel, groups, tasks, complete, warnings }: StacksAnswer): TaskStacksJson {
-  return {
-    schema: 'kdump-mem.task-stacks/1',
-    kernel: kernelJson(kernel),
-    stacks: groups.map(groupJson),
-    tasks,
-    complete,
-    warnings,
-  };
-}
-
-function groupJson({ tasks, frames, end, why, stop }: StackGroup): TaskStacksJson['stacks'][number] {
-  return {
-    tasks: tasks.map(({ pid, process, comm, state, cpu, registers }) => ({
-      pid,
-      process,
-      comm,
-      state,
-      cpu: cpu ?? null,
-      registers: registers ?? null,
-    })),
-    frames: frames.map(frameJson),
-    end,
-    why: why ?? null,
-    ...stopJson(stop),
-  };
-}
-
-/** Code of `why`, for programs. */
-export function stopJson(stop: StackGroup['stop']) {
-  return { code: stop?.code ?? null, at: stop?.at === undefined ? null : hex(stop.at) };
-}
-
-/** A frame, as every answer with stacks has it. */
-export function frameJson({
-  address,
-  symbol,
-  interrupted,
-  guess,
-}: NamedFrame): TaskStacksJson['stacks'][number]['frames'][number] {
-  return {
-    address: hex(address),
-    symbol: symbol?.name ?? null,
-    offset: symbol?.offset ?? null,
-    module: symbol?.module ?? null,
-    interrupted,
-    guess,
-  };
-}
 
 export interface TaskStacksTextOptions {
   /** Stacks. */
@@ -70,11 +18,12 @@ const NAMED = 6;
 
 /** The number of stacks, then each with the threads that share it. */
 export function taskStacksText(
-  { groups, tasks, complete }: StacksAnswer,
+  { stacks, tasks, complete }: StacksAnswer,
   { limit, verbose = false, width }: TaskStacksTextOptions,
 ): string {
   const wrapped = (text: string) => wrap(text, width).join('\n');
-  const hidden = groups.slice(limit);
+  const shown = stacks.slice(0, limit);
+  const hidden = stacks.slice(limit);
   const threads = hidden.reduce((sum, { tasks: same }) => sum + same.length, 0);
   return [
     wrapped(
@@ -82,20 +31,16 @@ export function taskStacksText(
         ? complete
           ? 'No thread matches.'
           : 'No matching thread was found, but some threads could not be read.'
-        : `${complete ? '' : 'At least '}${formatCount(tasks)} ${plural(tasks, 'thread')}, ${formatCount(groups.length)} distinct ${plural(groups.length, 'stack')}.`,
+        : `${complete ? '' : 'At least '}${formatCount(tasks)} ${plural(tasks, 'thread')}, ${formatCount(stacks.length)} distinct ${plural(stacks.length, 'stack')}.`,
     ),
-    ...groups
-      .slice(0, limit)
-      .map((group) => [wrapped(ownersText(group.tasks, verbose)), ...framesText(group, verbose)].join('\n')),
+    ...shown.map((group) => [wrapped(ownersText(group.tasks, verbose)), ...framesText(group, verbose)].join('\n')),
     ...MEANINGS.flatMap(([name, words]) =>
-      groups.slice(0, limit).some(({ frames }) => frames.some(({ symbol }) => symbol?.name === name))
-        ? [wrapped(`${name}: ${words}`)]
-        : [],
+      shown.some(({ frames }) => frames.some(({ symbol }) => symbol === name)) ? [wrapped(`${name}: ${words}`)] : [],
     ),
     ...(hidden.length > 0
       ? [
           wrapped(
-            `${formatCount(hidden.length)} more ${plural(hidden.length, 'stack')}, of ${hidden.length === 1 ? ownersText(hidden[0]!.tasks, false) : `${formatCount(threads)} threads`}: --limit ${groups.length} lists ${hidden.length === 1 ? 'it' : 'them'}.`,
+            `${formatCount(hidden.length)} more ${plural(hidden.length, 'stack')}, of ${hidden.length === 1 ? ownersText(hidden[0]!.tasks, false) : `${formatCount(threads)} threads`}: --limit ${stacks.length} lists ${hidden.length === 1 ? 'it' : 'them'}.`,
           ),
         ]
       : []),
@@ -126,16 +71,13 @@ export function ownersText(tasks: readonly StackOwner[], verbose: boolean): stri
 
 function ownerText({ pid, process, comm, state, cpu, registers }: StackOwner, verbose: boolean): string {
   const of = pid === process ? '' : ` of ${process}`;
-  const ran = cpu === undefined ? '' : ` on CPU ${cpu}`;
+  const ran = cpu === null ? '' : ` on CPU ${cpu}`;
   const by = verbose && registers === 'qemu' ? ' (registers saved by QEMU)' : '';
   return `pid ${pid}${of} (${escapeText(comm)}) ${state}${ran}${by}`;
 }
 
 /** The functions of a stack, one a line, and how it ends. */
-export function framesText(
-  { frames, end, why }: Pick<StackGroup, 'frames' | 'end' | 'why'>,
-  verbose: boolean,
-): string[] {
+export function framesText({ frames, end, why }: Pick<Stack, 'frames' | 'end' | 'why'>, verbose: boolean): string[] {
   const lines = frames.flatMap((frame, index) => [
     ...(frame.interrupted && index > 0 ? ['    --- interrupted ---'] : []),
     `  ${frame.guess ? '?' : ' '} ${frameText(frame, verbose)}`,
@@ -146,9 +88,9 @@ export function framesText(
 }
 
 /** As the kernel's own messages have it: `tun_do_read+0x1fa [tun]`. */
-function frameText({ address, symbol }: NamedFrame, verbose: boolean): string {
+function frameText({ address, symbol, offset, module }: NamedFrame, verbose: boolean): string {
   const at = verbose ? `${hex(address)} ` : '';
-  if (symbol === undefined) return hex(address);
-  const module = symbol.module === undefined ? '' : ` [${escapeText(symbol.module)}]`;
-  return `${at}${escapeText(symbol.name)}+0x${symbol.offset.toString(16)}${module}`;
+  if (symbol === null) return hex(address);
+  const of = module === null ? '' : ` [${escapeText(module)}]`;
+  return `${at}${escapeText(symbol)}+${hex(offset ?? 0)}${of}`;
 }

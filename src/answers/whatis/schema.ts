@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { CATEGORIES } from '../../account/memory/categories.js';
 import type { Immutable } from '../../base/util.js';
-import { address, count, kernelSchema, siteFrameSchema, warningSchema } from '../schema.js';
+import { count, kernelSchema } from '../../contracts/common.js';
+import { address, siteFrameSchema, warningSchema } from '../schema.js';
 
 const offset = count;
 const pid = count;

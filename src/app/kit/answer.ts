@@ -1,4 +1,4 @@
-import { formatJson } from '../../base/util.js';
+import { formatJson, jsonOf } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { Warning } from '../../walk/warnings.js';
 import { EXIT } from './failure.js';
@@ -96,7 +96,7 @@ async function verify<A extends Answer>(options: AnswerOptions, question: Questi
   const { compareAnswers } = await import('../../answers/verify/text.js');
   const native = await answerOnce(options, question, 'native');
   const crash = await answerOnce(options, question, 'crash');
-  const found = compareAnswers(question.toJson(native), question.toJson(crash));
+  const found = compareAnswers(jsonOf(question.toJson(native)), jsonOf(question.toJson(crash)));
   if (options.json) {
     printAnswer(formatJson({ schema: 'kdump-mem.verify/1', ...found }, 2));
   } else {

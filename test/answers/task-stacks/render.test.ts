@@ -1,33 +1,34 @@
 import { expect, test } from 'vitest';
-import type { StackGroup } from '../../../src/account/task-stacks.js';
 import { taskStacksText } from '../../../src/answers/task-stacks/render.js';
-import type { KernelFacts } from '../../../src/kernel/kernel.js';
+import type { StackGroup, StacksAnswer } from '../../../src/contracts/task-stacks.js';
 
-const KERNEL: KernelFacts = {
-  release: '6.1',
-  arch: 'x86_64',
-  pageSize: 4096,
-  source: 'vmcore',
-  engine: 'native',
-  live: false,
+const ANSWER: StacksAnswer = {
+  schema: 'kdump-mem.task-stacks/1',
+  kernel: { release: '6.1', arch: 'x86_64', pageSize: 4096, source: 'vmcore', engine: 'native' },
+  stacks: [],
+  tasks: 0,
+  complete: false,
+  warnings: [],
 };
 
 const GROUP: StackGroup = {
   frames: [
-    { address: 0x1010n, interrupted: true, guess: false, symbol: { name: 'one', offset: 16 } },
-    { address: 0x2020n, interrupted: false, guess: true, symbol: { name: 'two', offset: 32, module: 'm\u001b[2J' } },
-    { address: 0x3030n, interrupted: true, guess: false, symbol: undefined },
+    { address: 0x1010n, interrupted: true, guess: false, symbol: 'one', offset: 16, module: null },
+    { address: 0x2020n, interrupted: false, guess: true, symbol: 'two', offset: 32, module: 'm\u001b[2J' },
+    { address: 0x3030n, interrupted: true, guess: false, symbol: null, offset: null, module: null },
   ],
   end: 'stopped',
   why: 'no table has 0x3030',
+  code: 'no-table',
+  at: 0x3030n,
   tasks: [
-    { pid: 7, process: 7, comm: 'a\nb', state: 'D', cpu: undefined, registers: undefined },
+    { pid: 7, process: 7, comm: 'a\nb', state: 'D', cpu: null, registers: null },
     { pid: 9, process: 7, comm: 'c', state: 'R', cpu: 1, registers: 'qemu' },
   ],
 };
 
 test('a stack shows its threads, guesses, interrupts and why it is incomplete', () => {
-  const answer = { kernel: KERNEL, groups: [GROUP], tasks: 2, complete: false, warnings: [] };
+  const answer = { ...ANSWER, stacks: [GROUP], tasks: 2 };
   expect(taskStacksText(answer, { limit: 20, width: null })).toBe(
     [
       'At least 2 threads, 1 distinct stack.',
@@ -49,6 +50,5 @@ test.each([
   [true, 'No thread matches.'],
   [false, 'No matching thread was found, but some threads could not be read.'],
 ])('without threads, complete is %s', (complete, words) => {
-  const answer = { kernel: KERNEL, groups: [], tasks: 0, complete, warnings: [] };
-  expect(taskStacksText(answer, { limit: 20, width: null })).toBe(words);
+  expect(taskStacksText({ ...ANSWER, complete }, { limit: 20, width: null })).toBe(words);
 });

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Immutable } from '../../../base/util.js';
-import { address, count, kernelSchema, warningSchema } from '../../schema.js';
+import { count, kernelSchema } from '../../../contracts/common.js';
+import { address, warningSchema } from '../../schema.js';
 
 /** Lists of `kdump-mem info`. Names and paths are copied from the kernel, and untrusted; null is unknown. */
 

@@ -1,7 +1,7 @@
 import type { MemoryAnswer } from '../../../account/memory/answer.js';
-import type { StackGroup } from '../../../account/task-stacks.js';
 import { escapeText } from '../../../base/escape.js';
 import { formatCount, formatSize } from '../../../base/size.js';
+import type { StackGroup } from '../../../contracts/task-stacks.js';
 import type { LogRecord, TextRecord } from '../../../records/log-records.js';
 import { causeFacts, type LogTriage, releaseOf, type TriageAnswer } from '../../../triage/answer.js';
 import type { CauseFacts } from '../../../triage/causes.js';
@@ -277,7 +277,7 @@ function figureText(name: string, figure: Figure): string {
 const MOST = 100;
 
 /** The functions of a stack, one a line. */
-function stackBlock(stack: Pick<StackGroup, 'frames' | 'end' | 'why'>): Content {
+function stackBlock(stack: Parameters<typeof framesText>[0]): Content {
   // Every line is indented for a terminal.
   const lines = framesText(stack, false).map((line) => line.slice(2));
   return html`<pre>${sentence(lines.join('\n'))}</pre>`;
