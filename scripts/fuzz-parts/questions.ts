@@ -1,8 +1,7 @@
 import { blockedTasks } from '../../src/account/blocked.js';
 import { accountFd, accountProcess } from '../../src/account/skb.js';
 import { accountAll } from '../../src/account/sockets.js';
-import { blockedJson, blockedText } from '../../src/answers/blocked/render.js';
-import { blockedSchema } from '../../src/answers/blocked/schema.js';
+import { blockedText } from '../../src/answers/blocked/render.js';
 import { type InfoAnswer, impossibleFigures, infoJson } from '../../src/answers/info/answer.js';
 import { listJson } from '../../src/answers/info/lists/lists.js';
 import { listText } from '../../src/answers/info/lists/text.js';
@@ -16,6 +15,8 @@ import { socketsText } from '../../src/answers/sockets/text.js';
 import { instanceText } from '../../src/answers/struct/instance.js';
 import { instanceJson } from '../../src/answers/struct/render.js';
 import { instanceSchema } from '../../src/answers/struct/schema.js';
+import { jsonOf } from '../../src/base/util.js';
+import { blockedSchema } from '../../src/contracts/blocked.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { describeDump } from '../../src/kernel/native/image/open.js';
 import type { NativeKernel } from '../../src/kernel/native/kernel.js';
@@ -74,7 +75,8 @@ function blocked(): Question {
     lenient: true,
     ask(kernel) {
       const answer = blockedTasks(kernel, { all: true });
-      const json = blockedSchema.parse(blockedJson(answer));
+      const json = jsonOf(answer);
+      blockedSchema.parse(json);
       const text = blockedText(answer, { limit: 6, verbose: true, width: 80 });
       return { kind: 'answered', text, json, complete: answer.complete };
     },

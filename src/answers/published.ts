@@ -1,6 +1,6 @@
+import { blockedSchema } from '../contracts/blocked.js';
 import { taskStacksSchema } from '../contracts/task-stacks.js';
 import { mapSchema } from '../extract/map/schema.js';
-import { blockedSchema } from './blocked/schema.js';
 import { diffSchema } from './diff/schema.js';
 import { doctorSchema } from './doctor/schema.js';
 import { explainSchema } from './explain/schema.js';

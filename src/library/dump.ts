@@ -9,8 +9,6 @@ import { describeUnreachable } from '../account/references/unreachable.js';
 import { accountFd, accountProcess, accountSock } from '../account/skb.js';
 import { accountAll, accountEach } from '../account/sockets.js';
 import { groupedStacks } from '../account/task-stacks.js';
-import { blockedJson } from '../answers/blocked/render.js';
-import type { BlockedJson } from '../answers/blocked/schema.js';
 import { listJson } from '../answers/info/lists/lists.js';
 import type { ListJson } from '../answers/info/lists/schema.js';
 import { logJson } from '../answers/log/render.js';
@@ -32,6 +30,7 @@ import { triageJson } from '../answers/triage/json.js';
 import type { TriageJson } from '../answers/triage/schema.js';
 import { KernelError } from '../base/errors.js';
 import { jsonOf } from '../base/util.js';
+import type { BlockedJson } from '../contracts/blocked.js';
 import type { TaskStacksJson } from '../contracts/task-stacks.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { openTypesFile } from '../kernel/native/foreign-types/open.js';
@@ -168,7 +167,7 @@ export class Dump implements Disposable {
 
   /** Returns tasks that wait, what they wait for, owners of locks, and deadlocks. */
   blocked(): BlockedJson {
-    return blockedJson(blockedTasks(this.kernel));
+    return jsonOf(blockedTasks(this.kernel));
   }
 
   /** Returns loaded modules with their sizes, users and taint. */

@@ -1,3 +1,6 @@
+import { escapeText } from '../../base/escape.js';
+import { formatCount } from '../../base/size.js';
+import { hex } from '../../base/util.js';
 import type {
   BlockedAnswer,
   BlockedDevice,
@@ -5,85 +8,13 @@ import type {
   BlockingLock,
   DeadlockCycle,
   LockedFile,
-} from '../../account/blocked.js';
-import { escapeText } from '../../base/escape.js';
-import { formatCount } from '../../base/size.js';
-import { formatJson, hex } from '../../base/util.js';
-import type { WaitCause } from '../../records/waits.js';
-import type { WaitKind } from '../../walk/waits/lock-state.js';
+} from '../../contracts/blocked.js';
+import type { WaitCause, WaitKind } from '../../records/waits.js';
 import { type Content, html, raw, sentence } from '../html/html.js';
-import { kernelJson } from '../kernel-json.js';
-import { capturedJson, capturedWords } from '../origin.js';
+import { captureWords } from '../origin.js';
 import { framesText } from '../task-stacks/render.js';
 import { wrap } from '../text/cut.js';
-import { objectJson, objectWords } from '../whatis/render.js';
-import type { BlockedJson } from './schema.js';
-
-export function blockedJson(answer: BlockedAnswer): BlockedJson {
-  const { kernel, captured, locks, cycles, blocked, tasks, complete, warnings } = answer;
-  const stacks: BlockedJson['stacks'][number][] = [];
-  const indexes = new Map<string, number>();
-  const stackIndex = (stack: BlockedTask['stack']): number | null => {
-    if (stack === undefined) return null;
-    const key = formatJson(stack);
-    const index = indexes.get(key) ?? stacks.push(stack) - 1;
-    indexes.set(key, index);
-    return index;
-  };
-  const task = (one: BlockedTask) => ({
-    pid: one.pid,
-    process: one.process,
-    comm: one.comm,
-    state: one.state,
-    cpu: one.cpu ?? null,
-    seconds: one.seconds,
-    leastSeconds: one.leastSeconds ?? null,
-    nsPids: [...(one.nsPids ?? [])],
-    function: one.function,
-    stack: stackIndex(one.stack),
-  });
-  const lock = (one: BlockingLock): BlockedJson['locks'][number] => ({
-    id: one.id,
-    kind: one.kind,
-    address: one.address === null ? null : hex(one.address),
-    bit: one.bit,
-    symbol: symbolOf(one),
-    object: one.object && objectJson(one.object),
-    ownerState: one.ownerState,
-    owner: one.owner && task(one.owner),
-    readers: one.readers,
-    candidates: one.candidates.map(({ task: of, by }) => ({ task: task(of), by })),
-    device: one.device && {
-      ...one.device,
-      requests: one.device.requests && {
-        ...one.device.requests,
-        hardwareQueues: [...one.device.requests.hardwareQueues],
-      },
-    },
-    file: one.file ?? null,
-    cause: one.cause ? { ...one.cause } : null,
-    trace: one.trace ? [...one.trace] : null,
-    waiters: one.waiters.map(task),
-    waitsFor: one.waitsFor,
-  });
-  return {
-    schema: 'kdump-mem.blocked/1',
-    kernel: kernel && kernelJson(kernel),
-    source: kernel?.source ?? 'proc',
-    captured: capturedJson(captured),
-    locks: locks.map(lock),
-    cycles: [...cycles],
-    stacks,
-    blocked,
-    tasks,
-    complete,
-    warnings: [...warnings],
-  };
-}
-
-function symbolOf({ object }: BlockingLock): string | null {
-  return object?.kind === 'symbol' && object.offset === 0 ? object.name : null;
-}
+import { objectWords } from '../whatis/render.js';
 
 export interface BlockedTextOptions {
   /** Waiting tasks that are named for each lock. */
@@ -121,9 +52,10 @@ const KINDS: Record<WaitKind, string> = {
 
 /** The number of waiting tasks and deadlocks, then the forest: each lock below the one that its owner waits for. */
 export function blockedText(
-  { kernel, captured, locks, cycles, blocked, tasks, complete, warnings }: BlockedAnswer,
+  answer: BlockedAnswer,
   { limit, all = false, verbose = false, width }: BlockedTextOptions,
 ): string {
+  const { kernel, captured, locks, cycles, blocked, tasks, complete, warnings } = answer;
   const least = complete ? '' : 'at least ';
   const source = kernel === null ? sourceWords(captured) : [];
   if (locks.length === 0 && kernel === null)
@@ -156,7 +88,7 @@ export function blockedText(
   for (const { lock, depth } of forestOf(starts, locks)) {
     if (depth === 0) lines.push('');
     const indent = '  '.repeat(Math.min(depth, 20));
-    for (const line of lockLines(lock, locks, { limit, verbose })) lines.push(`${indent}${line}`);
+    for (const line of lockLines(lock, answer, { limit, verbose })) lines.push(`${indent}${line}`);
   }
   if (source.length > 0) lines.push('', ...source.flatMap((line) => wrap(line, width)));
   return lines.join('\n');
@@ -165,7 +97,7 @@ export function blockedText(
 /** What /proc cannot name: an answer from it is no all-clear for locks of the kernel. */
 function sourceWords(captured: BlockedAnswer['captured']): string[] {
   return [
-    `Source: /proc${captured ? `, ${capturedWords(captured)}` : ''}, which names only file locks and their owners. Of other locks it shows at most the function in which a task waits. If a dump of this moment exists, kdump-mem blocked --vmcore FILE names them.`,
+    `Source: /proc${captured ? `, ${captureWords(captured)}` : ''}, which names only file locks and their owners. Of other locks it shows at most the function in which a task waits. If a dump of this moment exists, kdump-mem blocked --vmcore FILE names them.`,
     'A wait of a few seconds can be normal: run the command again before you act.',
   ];
 }
@@ -213,7 +145,11 @@ export function forestHtml(starts: readonly BlockingLock[], locks: readonly Bloc
     if (level === at) parts.push(raw('</li>'));
     else parts.push(raw('<ul>'));
     level = at;
-    const [first = '', ...others] = lockLines(lock, locks, { limit: MOST_NAMED, verbose: false });
+    const [first = '', ...others] = lockLines(
+      lock,
+      { locks, stacks: [], kernel: null },
+      { limit: MOST_NAMED, verbose: false },
+    );
     const more = others.map((line) => html`<br>${sentence(line.trim())}`);
     parts.push(html`<li>${sentence(first)}${more}`);
   }
@@ -235,7 +171,7 @@ function rootOf(lock: BlockingLock, locks: readonly BlockingLock[]): BlockingLoc
 
 function lockLines(
   lock: BlockingLock,
-  locks: readonly BlockingLock[],
+  { locks, stacks, kernel }: Pick<BlockedAnswer, 'locks' | 'stacks' | 'kernel'>,
   { limit, verbose }: { readonly limit: number; readonly verbose: boolean },
 ): string[] {
   const { kind, waiters, owner, waitsFor, candidates } = lock;
@@ -247,7 +183,7 @@ function lockLines(
     lines.push(
       `  ${kind === 'rcu' || by === 'handle' ? 'waits for' : 'possible owner:'} ${taskWords(task)}${doing(task)} (${CANDIDATES[by]}${by === 'cpu' ? ` ${task.cpu}` : ''})`,
     );
-  if (verbose && owner && !lock.file) lines.push(...stackLines(owner));
+  if (verbose && owner && !lock.file) lines.push(...stackLines(owner, stacks));
   const shown = waiters.slice(0, limit);
   const left = waiters.length - shown.length;
   const names = shown.map((task) => taskWords(task) + waitWords(task));
@@ -264,7 +200,7 @@ function lockLines(
       lines.push(
         `    ${escapeText(symbol)}+0x${offset.toString(16)}${module === null ? '' : ` [${escapeText(module)}]`}`,
       );
-  else if (verbose && waiters[0] && !lock.file && lock.trace === undefined) lines.push(...stackLines(waiters[0]));
+  else if (verbose && waiters[0] && kernel) lines.push(...stackLines(waiters[0], stacks));
   return lines;
 }
 
@@ -302,7 +238,8 @@ function listWords(numbers: readonly number[]): string {
   return numbers.slice(0, MOST_NAMED_QUEUES).join(' ') + (left > 0 ? ` and ${left} more` : '');
 }
 
-function stackLines({ pid, stack }: BlockedTask): string[] {
+function stackLines({ pid, stack: index }: BlockedTask, stacks: BlockedAnswer['stacks']): string[] {
+  const stack = index === null ? undefined : stacks[index];
   if (stack === undefined) return [`  stack of pid ${pid}: unreadable`];
   return [`  stack of pid ${pid}:`, ...framesText(stack, false).map((line) => `  ${line}`)];
 }
@@ -362,7 +299,7 @@ const EVENTS: ReadonlySet<WaitKind> = new Set([
 ]);
 
 function stateWords(task: BlockedTask): string {
-  return task.cpu === undefined ? `state ${task.state}${doing(task)}` : `running on CPU ${task.cpu}`;
+  return task.cpu === null ? `state ${task.state}${doing(task)}` : `running on CPU ${task.cpu}`;
 }
 
 const doing = ({ function: where }: BlockedTask): string => (where === null ? '' : ` in ${escapeText(where)}`);
@@ -408,12 +345,12 @@ function fileWords({ type, exclusive, path, device, inode, from, to }: LockedFil
   return `file lock ${escapeText(type)} ${exclusive ? 'write' : 'read'} (${file}${bytes})`;
 }
 
-function taskWords({ pid, comm, nsPids = [] }: BlockedTask): string {
+function taskWords({ pid, comm, nsPids }: BlockedTask): string {
   const inside = nsPids.length > 1 ? `, pid ${nsPids.at(-1)} in its pid namespace` : '';
   return `pid ${pid} (${escapeText(comm)}${inside})`;
 }
 
-const waitWords = ({ seconds, leastSeconds = null }: BlockedTask): string =>
+const waitWords = ({ seconds, leastSeconds }: BlockedTask): string =>
   seconds !== null ? ` ${duration(seconds)}` : leastSeconds === null ? '' : ` at least ${duration(leastSeconds)}`;
 
 function duration(seconds: number): string {

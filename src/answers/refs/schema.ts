@@ -94,4 +94,4 @@ export const refsSchema = z.strictObject({
   warnings: z.array(warningSchema),
 });
 
-export type RefsJson = Immutable<z.infer<typeof refsSchema>>;
+export type RefsJson = Immutable<z.input<typeof refsSchema>>;

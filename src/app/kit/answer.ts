@@ -33,7 +33,8 @@ export interface Question<A extends Answer> extends Words<A> {
 
 /** Output formats of an answer. */
 interface Words<A> {
-  toJson(answer: A): unknown;
+  /** Absent: the answer is what its contract declares. */
+  toJson?(answer: A): unknown;
   /** @param width columns of the terminal; null: no terminal, so nothing is truncated */
   toText(answer: A, width: number | null): string;
 }
@@ -56,8 +57,8 @@ export function present<A extends Answer>(
   words: Words<A>,
 ): void {
   if (options.json && isServed)
-    printAnswer([formatJson(words.toJson(found)), words.toText(found, null)].join(FORMS_SEPARATOR));
-  else if (options.json) printAnswer(formatJson(words.toJson(found), 2));
+    printAnswer([formatJson(words.toJson?.(found) ?? found), words.toText(found, null)].join(FORMS_SEPARATOR));
+  else if (options.json) printAnswer(formatJson(words.toJson?.(found) ?? found, 2));
   else printText(words.toText(found, terminalWidth()));
   // With --json the warnings are part of the answer.
   if (!options.json) printWarnings(found.warnings);
@@ -96,7 +97,8 @@ async function verify<A extends Answer>(options: AnswerOptions, question: Questi
   const { compareAnswers } = await import('../../answers/verify/text.js');
   const native = await answerOnce(options, question, 'native');
   const crash = await answerOnce(options, question, 'crash');
-  const found = compareAnswers(jsonOf(question.toJson(native)), jsonOf(question.toJson(crash)));
+  const jsonIn = (one: A) => jsonOf(question.toJson?.(one) ?? one);
+  const found = compareAnswers(jsonIn(native), jsonIn(crash));
   if (options.json) {
     printAnswer(formatJson({ schema: 'kdump-mem.verify/1', ...found }, 2));
   } else {

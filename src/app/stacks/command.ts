@@ -50,7 +50,6 @@ export function registerStacks(program: Command): void {
       ]);
       await answer(options, {
         ask: (kernel) => groupedStacks(kernel, { pid, cpu, states: state }),
-        toJson: (found) => found,
         toText: (found, width) => taskStacksText(found, { limit, verbose, width }),
       });
     });

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type BlockedAnswer, blockedTasks } from '../../../src/account/blocked.js';
-import { type BlockedJson, blockedSchema } from '../../../src/answers/blocked/schema.js';
+import { blockedTasks } from '../../../src/account/blocked.js';
 import { listJson } from '../../../src/answers/info/lists/lists.js';
 import { mountsSchema, runQueuesSchema } from '../../../src/answers/info/lists/schema.js';
+import { jsonOf } from '../../../src/base/util.js';
+import { type BlockedAnswer, type BlockedJson, blockedSchema } from '../../../src/contracts/blocked.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { perCpuAddress } from '../../../src/walk/cpus.js';
@@ -89,7 +90,7 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
       spinlock = `0x${/locks: at lk_spinlock ([0-9a-f]+)/.exec(log)?.[1]}`;
       inFlight = await run('cat /sys/block/vda/inflight /sys/block/vdb/inflight');
       dump = await guest.lastDump();
-      answer = await kdumpMemJson(blockedSchema, 'blocked', '--vmcore', dump);
+      answer = jsonOf(await kdumpMemJson(blockedSchema, 'blocked', '--vmcore', dump));
       drgn = drgnJson<Drgn>(dump, kernel, new URL('./stuck.py', import.meta.url), spinlock);
     }, 2 * MOST_MS);
 
