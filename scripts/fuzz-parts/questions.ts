@@ -3,7 +3,7 @@ import { accountFd, accountProcess } from '../../src/account/skb.js';
 import { accountAll } from '../../src/account/sockets.js';
 import { blockedText } from '../../src/answers/blocked/render.js';
 import { type InfoAnswer, impossibleFigures, infoJson } from '../../src/answers/info/answer.js';
-import { listJson } from '../../src/answers/info/lists/lists.js';
+import { readList } from '../../src/answers/info/lists/lists.js';
 import { listText } from '../../src/answers/info/lists/text.js';
 import { infoSchema } from '../../src/answers/info/schema.js';
 import { infoText } from '../../src/answers/info/text.js';
@@ -63,8 +63,8 @@ function listed(list: (typeof LISTS)[number]): Question {
     name: `info --${list}`,
     lenient: true,
     ask(kernel) {
-      const json = listJson(list, kernel);
-      return { kind: 'answered', text: listText(list, json, 80), json, complete: json.complete };
+      const found = readList(list, kernel);
+      return { kind: 'answered', text: listText(list, found, 80), json: jsonOf(found), complete: found.complete };
     },
   };
 }

@@ -1,4 +1,5 @@
 import { blockedSchema } from '../contracts/blocked.js';
+import { modulesSchema, mountsSchema, runQueuesSchema, sharedMemorySchema, swapSchema } from '../contracts/lists.js';
 import { taskStacksSchema } from '../contracts/task-stacks.js';
 import { mapSchema } from '../extract/map/schema.js';
 import { diffSchema } from './diff/schema.js';
@@ -6,7 +7,6 @@ import { doctorSchema } from './doctor/schema.js';
 import { explainSchema } from './explain/schema.js';
 import { extractSchema } from './extract/schema.js';
 import { processSampleSchema, procsEndSchema, procsGrowthSchema, procsSampleSchema } from './growth/schema.js';
-import { modulesSchema, mountsSchema, runQueuesSchema, sharedMemorySchema, swapSchema } from './info/lists/schema.js';
 import { infoSchema } from './info/schema.js';
 import { leakMethodsSchema, leaksSchema } from './leaks/schema.js';
 import { logEndSchema, logMessageSchema, logSchema } from './log/schema.js';

@@ -9,8 +9,7 @@ import { describeUnreachable } from '../account/references/unreachable.js';
 import { accountFd, accountProcess, accountSock } from '../account/skb.js';
 import { accountAll, accountEach } from '../account/sockets.js';
 import { groupedStacks } from '../account/task-stacks.js';
-import { listJson } from '../answers/info/lists/lists.js';
-import type { ListJson } from '../answers/info/lists/schema.js';
+import { readList } from '../answers/info/lists/lists.js';
 import { logJson } from '../answers/log/render.js';
 import type { LogJson } from '../answers/log/schema.js';
 import { memoryJson } from '../answers/memory/json.js';
@@ -29,8 +28,9 @@ import { socketLine, socketsEnd, socketsJson } from '../answers/sockets/json.js'
 import { triageJson } from '../answers/triage/json.js';
 import type { TriageJson } from '../answers/triage/schema.js';
 import { KernelError } from '../base/errors.js';
-import { jsonOf } from '../base/util.js';
+import { type Json, jsonOf } from '../base/util.js';
 import type { BlockedJson } from '../contracts/blocked.js';
+import type { ListAnswer } from '../contracts/lists.js';
 import type { TaskStacksJson } from '../contracts/task-stacks.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { openTypesFile } from '../kernel/native/foreign-types/open.js';
@@ -171,28 +171,28 @@ export class Dump implements Disposable {
   }
 
   /** Returns loaded modules with their sizes, users and taint. */
-  modules(): ListJson<'modules'> {
-    return listJson('modules', this.kernel);
+  modules(): Json<ListAnswer<'modules'>> {
+    return jsonOf(readList('modules', this.kernel));
   }
 
   /** Returns the mounts that a process sees (default: the first process). */
-  mounts(pid?: number): ListJson<'mounts'> {
-    return listJson('mounts', this.kernel, pid);
+  mounts(pid?: number): Json<ListAnswer<'mounts'>> {
+    return jsonOf(readList('mounts', this.kernel, pid));
   }
 
   /** Returns swap devices. */
-  swap(): ListJson<'swap'> {
-    return listJson('swap', this.kernel);
+  swap(): Json<ListAnswer<'swap'>> {
+    return jsonOf(readList('swap', this.kernel));
   }
 
   /** Returns System V shared memory segments of a process's IPC namespace (default: that of the first process). */
-  sharedMemory(pid?: number): ListJson<'shared-memory'> {
-    return listJson('shared-memory', this.kernel, pid);
+  sharedMemory(pid?: number): Json<ListAnswer<'shared-memory'>> {
+    return jsonOf(readList('shared-memory', this.kernel, pid));
   }
 
   /** Returns the tasks that run and wait on each CPU. */
-  runQueues(): ListJson<'run-queues'> {
-    return listJson('run-queues', this.kernel);
+  runQueues(): Json<ListAnswer<'run-queues'>> {
+    return jsonOf(readList('run-queues', this.kernel));
   }
 
   /** Returns the open descriptors of a process, by kind. */
