@@ -1,7 +1,7 @@
 import { blockedTasks } from '../../src/account/blocked.js';
 import { accountFd, accountProcess } from '../../src/account/skb.js';
 import { accountAll } from '../../src/account/sockets.js';
-import { blockedText } from '../../src/answers/blocked/render.js';
+import { blockedBlocks } from '../../src/answers/blocked/document.js';
 import { type InfoAnswer, impossibleFigures, infoJson } from '../../src/answers/info/answer.js';
 import { readList } from '../../src/answers/info/lists/lists.js';
 import { listText } from '../../src/answers/info/lists/text.js';
@@ -15,6 +15,7 @@ import { socketsText } from '../../src/answers/sockets/text.js';
 import { instanceText } from '../../src/answers/struct/instance.js';
 import { instanceJson } from '../../src/answers/struct/render.js';
 import { instanceSchema } from '../../src/answers/struct/schema.js';
+import { blockTexts } from '../../src/answers/text/blocks.js';
 import { jsonOf } from '../../src/base/util.js';
 import { blockedSchema } from '../../src/contracts/blocked.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
@@ -77,7 +78,7 @@ function blocked(): Question {
       const answer = blockedTasks(kernel, { all: true });
       const json = jsonOf(answer);
       blockedSchema.parse(json);
-      const text = blockedText(answer, { limit: 6, verbose: true, width: 80 });
+      const text = blockTexts(blockedBlocks(answer, { limit: 6, verbose: true }), 80).join('\n\n');
       return { kind: 'answered', text, json, complete: answer.complete };
     },
   };

@@ -15,7 +15,7 @@ import { logTime, textLogWords } from '../log/render.js';
 import { groupsWords } from '../memory/sentences.js';
 import { ownerWords } from '../memory/words.js';
 import { capturedWords, pastedWords } from '../origin.js';
-import { framesText } from '../task-stacks/render.js';
+import { framesText } from '../task-stacks/document.js';
 import { wrap } from '../text/cut.js';
 import { concluded, conclusionSentences, type FindingTree } from './causes.js';
 import { oomLines } from './oom.js';

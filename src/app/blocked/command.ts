@@ -48,11 +48,11 @@ export function registerBlocked(program: Command): void {
       if (engine === 'crash' || engine === 'verify')
         throw new UsageError('blocked does not support --engine crash or verify');
       checkFrom(options);
-      const [answer, { blockedText }] = await Promise.all([
+      const [answer, { blockedBlocks }] = await Promise.all([
         blocked(options),
-        import('../../answers/blocked/render.js'),
+        import('../../answers/blocked/document.js'),
       ]);
-      present(answer, options, { toText: (found, width) => blockedText(found, { limit, all, verbose, width }) });
+      present(answer, options, { toBlocks: (found) => blockedBlocks(found, { limit, all, verbose }) });
     });
   addFromOption(command, ['all']);
 }

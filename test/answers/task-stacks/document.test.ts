@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { taskStacksText } from '../../../src/answers/task-stacks/render.js';
+import { taskStacksBlocks } from '../../../src/answers/task-stacks/document.js';
+import { blockTexts } from '../../../src/answers/text/blocks.js';
 import type { StackGroup, StacksAnswer } from '../../../src/contracts/task-stacks.js';
 
 const ANSWER: StacksAnswer = {
@@ -27,9 +28,12 @@ const GROUP: StackGroup = {
   ],
 };
 
+const textOf = (answer: StacksAnswer, limit: number) =>
+  blockTexts(taskStacksBlocks(answer, { limit }), null).join('\n\n');
+
 test('a stack shows its threads, guesses, interrupts and why it is incomplete', () => {
   const answer = { ...ANSWER, stacks: [GROUP], tasks: 2 };
-  expect(taskStacksText(answer, { limit: 20, width: null })).toBe(
+  expect(textOf(answer, 20)).toBe(
     [
       'At least 2 threads, 1 distinct stack.',
       '',
@@ -41,7 +45,7 @@ test('a stack shows its threads, guesses, interrupts and why it is incomplete', 
       '    (incomplete: no table has 0x3030)',
     ].join('\n'),
   );
-  expect(taskStacksText(answer, { limit: 0, width: null })).toContain(
+  expect(textOf(answer, 0)).toContain(
     '1 more stack, of 2 threads: pid 7 (a\\x0ab) D, pid 9 of 7 (c) R on CPU 1: --limit 1 lists it.',
   );
 });
@@ -50,5 +54,5 @@ test.each([
   [true, 'No thread matches.'],
   [false, 'No matching thread was found, but some threads could not be read.'],
 ])('without threads, complete is %s', (complete, words) => {
-  expect(taskStacksText({ ...ANSWER, complete }, { limit: 20, width: null })).toBe(words);
+  expect(textOf({ ...ANSWER, complete }, 20)).toBe(words);
 });

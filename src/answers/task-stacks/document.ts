@@ -1,50 +1,43 @@
 import { escapeText } from '../../base/escape.js';
-import { formatCount } from '../../base/size.js';
+import { count, formatCount } from '../../base/size.js';
 import { hex } from '../../base/util.js';
-import type { NamedFrame, Stack, StackOwner, StacksAnswer } from '../../contracts/task-stacks.js';
-import { wrap } from '../text/cut.js';
+import type { NamedFrame, Stack, StackGroup, StackOwner, StacksAnswer } from '../../contracts/task-stacks.js';
+import type { Block } from '../text/blocks.js';
 
-export interface TaskStacksTextOptions {
+export interface TaskStacksChoice {
   /** Stacks. */
   readonly limit: number;
   /** Every thread by name, and addresses of functions. */
   readonly verbose?: boolean | undefined;
-  /** Columns of the terminal; null: no terminal, and nothing is wrapped. */
-  readonly width: number | null;
 }
 
 /** Threads that are named without -v. */
 const NAMED = 6;
 
 /** The number of stacks, then each with the threads that share it. */
-export function taskStacksText(
+export function taskStacksBlocks(
   { stacks, tasks, complete }: StacksAnswer,
-  { limit, verbose = false, width }: TaskStacksTextOptions,
-): string {
-  const wrapped = (text: string) => wrap(text, width).join('\n');
+  { limit, verbose = false }: TaskStacksChoice,
+): Block[] {
   const shown = stacks.slice(0, limit);
-  const hidden = stacks.slice(limit);
-  const threads = hidden.reduce((sum, { tasks: same }) => sum + same.length, 0);
+  const none = complete ? 'No thread matches.' : 'No matching thread was found, but some threads could not be read.';
+  const all = `${complete ? '' : 'At least '}${count(tasks, 'thread')}, ${count(stacks.length, 'distinct stack')}.`;
+  const names = new Set(shown.flatMap(({ frames }) => frames.map(({ symbol }) => symbol)));
   return [
-    wrapped(
-      tasks === 0
-        ? complete
-          ? 'No thread matches.'
-          : 'No matching thread was found, but some threads could not be read.'
-        : `${complete ? '' : 'At least '}${formatCount(tasks)} ${plural(tasks, 'thread')}, ${formatCount(stacks.length)} distinct ${plural(stacks.length, 'stack')}.`,
-    ),
-    ...shown.map((group) => [wrapped(ownersText(group.tasks, verbose)), ...framesText(group, verbose)].join('\n')),
-    ...MEANINGS.flatMap(([name, words]) =>
-      shown.some(({ frames }) => frames.some(({ symbol }) => symbol === name)) ? [wrapped(`${name}: ${words}`)] : [],
-    ),
-    ...(hidden.length > 0
-      ? [
-          wrapped(
-            `${formatCount(hidden.length)} more ${plural(hidden.length, 'stack')}, of ${hidden.length === 1 ? ownersText(hidden[0]!.tasks, false) : `${formatCount(threads)} threads`}: --limit ${stacks.length} lists ${hidden.length === 1 ? 'it' : 'them'}.`,
-          ),
-        ]
-      : []),
-  ].join('\n\n');
+    tasks === 0 ? none : all,
+    ...shown.map((group) => ({ heading: ownersText(group.tasks, verbose), lines: framesText(group, verbose) })),
+    ...MEANINGS.flatMap(([name, words]) => (names.has(name) ? `${name}: ${words}` : [])),
+    ...hiddenWords(stacks, limit),
+  ];
+}
+
+function hiddenWords(stacks: readonly StackGroup[], limit: number): string[] {
+  const [first, ...others] = stacks.slice(limit);
+  if (first === undefined) return [];
+  const more = `${count(others.length + 1, 'more stack')}, of `;
+  if (others.length === 0) return [`${more}${ownersText(first.tasks, false)}: --limit ${stacks.length} lists it.`];
+  const threads = others.reduce((sum, { tasks }) => sum + tasks.length, first.tasks.length);
+  return [`${more}${formatCount(threads)} threads: --limit ${stacks.length} lists them.`];
 }
 
 /** Functions in which the stack of a CPU ends, and why. */
@@ -55,10 +48,6 @@ const MEANINGS: readonly (readonly [name: string, words: string])[] = [
     'the kernel stopped the machine here. The task is not necessarily the cause: kdump-mem triage of this dump reports that.',
   ],
 ];
-
-function plural(count: number, word: string): string {
-  return count === 1 ? word : `${word}s`;
-}
 
 /** The threads of a stack, the first ones by name. */
 export function ownersText(tasks: readonly StackOwner[], verbose: boolean): string {

@@ -1,5 +1,5 @@
 import { escapeText } from '../../base/escape.js';
-import { formatCount } from '../../base/size.js';
+import { count, formatCount } from '../../base/size.js';
 import { hex } from '../../base/util.js';
 import type {
   BlockedAnswer,
@@ -12,19 +12,17 @@ import type {
 import type { WaitCause, WaitKind } from '../../records/waits.js';
 import { type Content, html, raw, sentence } from '../html/html.js';
 import { captureWords } from '../origin.js';
-import { framesText } from '../task-stacks/render.js';
-import { wrap } from '../text/cut.js';
+import { framesText } from '../task-stacks/document.js';
+import type { Block } from '../text/blocks.js';
 import { objectWords } from '../whatis/render.js';
 
-export interface BlockedTextOptions {
+export interface BlockedChoice {
   /** Waiting tasks that are named for each lock. */
   readonly limit: number;
   /** The answer includes futexes and tracers. */
   readonly all?: boolean | undefined;
   /** Stacks of owners and of waiters. */
   readonly verbose?: boolean | undefined;
-  /** Columns of the terminal; null: no terminal, and nothing is wrapped. */
-  readonly width: number | null;
 }
 
 const KINDS: Record<WaitKind, string> = {
@@ -51,30 +49,26 @@ const KINDS: Record<WaitKind, string> = {
 };
 
 /** The number of waiting tasks and deadlocks, then the forest: each lock below the one that its owner waits for. */
-export function blockedText(
-  answer: BlockedAnswer,
-  { limit, all = false, verbose = false, width }: BlockedTextOptions,
-): string {
+export function blockedBlocks(answer: BlockedAnswer, { limit, all = false, verbose = false }: BlockedChoice): Block[] {
   const { kernel, captured, locks, cycles, blocked, tasks, complete, warnings } = answer;
   const least = complete ? '' : 'at least ';
   const source = kernel === null ? sourceWords(captured) : [];
-  if (locks.length === 0 && kernel === null)
+  if (locks.length === 0 && kernel === null) {
+    const none = complete
+      ? `None of ${formatCount(tasks)} threads is in uninterruptible sleep (state D), and no process waits for a file lock.`
+      : `Unknown whether any thread is blocked: none of the ${formatCount(tasks)} that could be read is in uninterruptible sleep (see the warnings).`;
+    return [[none, ...source].join('\n')];
+  }
+  if (locks.length === 0)
     return [
       complete
-        ? `None of ${formatCount(tasks)} threads is in uninterruptible sleep (state D), and no process waits for a file lock.`
-        : `Unknown whether any thread is blocked: none of the ${formatCount(tasks)} that could be read is in uninterruptible sleep (see the warnings).`,
-      ...source,
-    ]
-      .flatMap((line) => wrap(line, width))
-      .join('\n');
-  if (locks.length === 0)
-    return complete
-      ? `No task is blocked: none of ${formatCount(tasks)} threads is in uninterruptible sleep (state D) or waits for a kernel lock${all ? ', a futex or a tracer' : '. Waits for futexes are listed with --all'}.`
-      : `Unknown whether any of the ${formatCount(tasks)} threads is blocked: ${warnings.length > 0 && warnings.every(({ code }) => code === 'unsupported-layout') ? 'some locks of this kernel are unsupported' : 'stacks could not be read'} (see the warnings).`;
+        ? `No task is blocked: none of ${formatCount(tasks)} threads is in uninterruptible sleep (state D) or waits for a kernel lock${all ? ', a futex or a tracer' : '. Waits for futexes are listed with --all'}.`
+        : `Unknown whether any of the ${formatCount(tasks)} threads is blocked: ${warnings.length > 0 && warnings.every(({ code }) => code === 'unsupported-layout') ? 'some locks of this kernel are unsupported' : 'stacks could not be read'} (see the warnings).`,
+    ];
   const [first] = locks;
   const longest = first?.waiters[0]?.seconds ?? null;
-  const head = `${least}${formatCount(blocked)} of ${formatCount(tasks)} threads ${blocked === 1 ? 'is' : 'are'} blocked, waiting for ${formatCount(locks.length)} ${locks.length === 1 ? 'lock or event' : 'locks and events'}.`;
-  const lines = [
+  const head = `${least}${formatCount(blocked)} of ${formatCount(tasks)} threads ${blocked === 1 ? 'is' : 'are'} blocked, waiting for ${count(locks.length, 'lock or event', 'locks and events')}.`;
+  const sentences = [
     ...cycles.map((cycle) => cycleWords(cycle, locks)),
     capital(head) +
       (first && longest !== null
@@ -82,16 +76,20 @@ export function blockedText(
         : first?.waiters[0]
           ? ` First: ${taskWords(first.waiters[0])}${waitWords(first.waiters[0]).replace(/^ /, ', ')}, for ${lockWords(first)}.`
           : ''),
-  ].flatMap((line) => wrap(line, width));
+  ];
   const inCycle = new Set(cycles.flatMap((cycle) => cycle.locks));
   const starts = locks.toSorted((a, b) => Number(inCycle.has(b.id)) - Number(inCycle.has(a.id)));
+  const trees: string[][] = [];
   for (const { lock, depth } of forestOf(starts, locks)) {
-    if (depth === 0) lines.push('');
+    if (depth === 0) trees.push([]);
     const indent = '  '.repeat(Math.min(depth, 20));
-    for (const line of lockLines(lock, answer, { limit, verbose })) lines.push(`${indent}${line}`);
+    trees.at(-1)?.push(...lockLines(lock, answer, { limit, verbose }).map((line) => `${indent}${line}`));
   }
-  if (source.length > 0) lines.push('', ...source.flatMap((line) => wrap(line, width)));
-  return lines.join('\n');
+  return [
+    sentences.join('\n'),
+    ...trees.map((lines) => ({ heading: '', lines })),
+    ...(source.length > 0 ? [source.join('\n')] : []),
+  ];
 }
 
 /** What /proc cannot name: an answer from it is no all-clear for locks of the kernel. */
@@ -189,12 +187,8 @@ function lockLines(
   const names = shown.map((task) => taskWords(task) + waitWords(task));
   const unnamed = lock.file?.unnamedWaiters ?? 0;
   const more = left > 0 ? ` and ${formatCount(left)} more` : '';
-  if (unnamed > 0)
-    lines.push(`  ${formatCount(unnamed)} ${unnamed === 1 ? 'waiter' : 'waiters'} that the kernel does not record`);
-  if (waiters.length > 0)
-    lines.push(
-      `  ${formatCount(waiters.length)} ${waiters.length === 1 ? 'waiter' : 'waiters'}: ${names.join(', ')}${more}`,
-    );
+  if (unnamed > 0) lines.push(`  ${count(unnamed, 'waiter')} that the kernel does not record`);
+  if (waiters.length > 0) lines.push(`  ${count(waiters.length, 'waiter')}: ${names.join(', ')}${more}`);
   if (verbose && lock.trace)
     for (const { symbol, offset, module } of lock.trace)
       lines.push(
@@ -222,7 +216,7 @@ function deviceWords({ fileSystem, name, number, frozen, requests }: BlockedDevi
   const { outstanding, started, oldestSeconds, hardwareQueues: queues } = requests;
   if (outstanding === 0) return `${state}: no requests outstanding`;
   const parts = [
-    `${formatCount(outstanding)} ${outstanding === 1 ? 'request' : 'requests'} outstanding`,
+    `${count(outstanding, 'request')} outstanding`,
     ...(started === outstanding ? [] : [`${formatCount(started)} started`]),
     ...(oldestSeconds === null ? [] : [`oldest ${duration(oldestSeconds)}`]),
     `hardware ${queues.length === 1 ? 'queue' : 'queues'} ${listWords(queues)}`,
@@ -266,7 +260,7 @@ function ownerWords(lock: BlockingLock): string {
   if (owner) return `${EVENTS.has(kind) ? 'waits for' : 'owner'} ${taskWords(owner)}, ${stateWords(owner)}`;
   switch (ownerState) {
     case 'readers':
-      return `held by ${formatCount(readers ?? 0)} ${readers === 1 ? 'reader' : 'readers'}, which the kernel does not record`;
+      return `held by ${count(readers ?? 0, 'reader')}, which the kernel does not record`;
     case 'none':
       return kind === 'work' ? 'no worker runs it' : 'no owner';
     case 'not-a-task':
@@ -276,7 +270,7 @@ function ownerWords(lock: BlockingLock): string {
         return `locked by pid ${lock.file.pid}, which no longer has the file open (it exited, or passed the descriptor on)`;
       return kind === 'rcu'
         ? candidates.length > 0
-          ? `${formatCount(candidates.length)} ${candidates.length === 1 ? 'task holds' : 'tasks hold'} it back`
+          ? `${count(candidates.length, 'task holds', 'tasks hold')} it back`
           : periodWords(waiters[0]?.function ?? '')
         : (WITHOUT_OWNER[kind] ??
             (EVENTS.has(kind)
@@ -310,7 +304,7 @@ function cycleWords({ locks: ids, pids }: DeadlockCycle, locks: readonly Blockin
     const owner = locks[id]?.owner;
     return owner && next ? [`${taskWords(owner)} waits for ${lockWords(next)}`] : [];
   });
-  return `Deadlock of ${formatCount(pids.length)} ${pids.length === 1 ? 'task' : 'tasks'}: ${steps.join(', ')}.`;
+  return `Deadlock of ${count(pids.length, 'task')}: ${steps.join(', ')}.`;
 }
 
 /** A lock with its name, or the object that it is part of. */

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { blockedText } from '../../../src/answers/blocked/render.js';
+import { blockedBlocks } from '../../../src/answers/blocked/document.js';
+import { blockTexts } from '../../../src/answers/text/blocks.js';
 import { formatJson } from '../../../src/base/util.js';
 import {
   type BlockedAnswer,
@@ -56,7 +57,7 @@ const answer = (locks: readonly BlockingLock[], more: Partial<BlockedAnswer> = {
   ...more,
 });
 
-const text = (found: BlockedAnswer) => blockedText(found, { limit: 2, width: null });
+const text = (found: BlockedAnswer) => blockTexts(blockedBlocks(found, { limit: 2 }), null).join('\n\n');
 
 test('a healthy machine prints one line; an incomplete answer reports no all-clear', () => {
   expect(text(answer([]))).toBe(
