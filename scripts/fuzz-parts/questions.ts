@@ -1,10 +1,9 @@
 import { blockedTasks } from '../../src/account/blocked.js';
 import { accountFd, accountProcess } from '../../src/account/skb.js';
 import { accountAll } from '../../src/account/sockets.js';
-import { blockedJson, blockedText } from '../../src/answers/blocked/render.js';
-import { blockedSchema } from '../../src/answers/blocked/schema.js';
+import { blockedBlocks } from '../../src/answers/blocked/document.js';
 import { type InfoAnswer, impossibleFigures, infoJson } from '../../src/answers/info/answer.js';
-import { listJson } from '../../src/answers/info/lists/lists.js';
+import { readList } from '../../src/answers/info/lists/lists.js';
 import { listText } from '../../src/answers/info/lists/text.js';
 import { infoSchema } from '../../src/answers/info/schema.js';
 import { infoText } from '../../src/answers/info/text.js';
@@ -16,6 +15,9 @@ import { socketsText } from '../../src/answers/sockets/text.js';
 import { instanceText } from '../../src/answers/struct/instance.js';
 import { instanceJson } from '../../src/answers/struct/render.js';
 import { instanceSchema } from '../../src/answers/struct/schema.js';
+import { blockTexts } from '../../src/answers/text/blocks.js';
+import { jsonOf } from '../../src/base/util.js';
+import { blockedSchema } from '../../src/contracts/blocked.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { describeDump } from '../../src/kernel/native/image/open.js';
 import type { NativeKernel } from '../../src/kernel/native/kernel.js';
@@ -62,8 +64,8 @@ function listed(list: (typeof LISTS)[number]): Question {
     name: `info --${list}`,
     lenient: true,
     ask(kernel) {
-      const json = listJson(list, kernel);
-      return { kind: 'answered', text: listText(list, json, 80), json, complete: json.complete };
+      const found = readList(list, kernel);
+      return { kind: 'answered', text: listText(list, found, 80), json: jsonOf(found), complete: found.complete };
     },
   };
 }
@@ -74,8 +76,9 @@ function blocked(): Question {
     lenient: true,
     ask(kernel) {
       const answer = blockedTasks(kernel, { all: true });
-      const json = blockedSchema.parse(blockedJson(answer));
-      const text = blockedText(answer, { limit: 6, verbose: true, width: 80 });
+      const json = jsonOf(answer);
+      blockedSchema.parse(json);
+      const text = blockTexts(blockedBlocks(answer, { limit: 6, verbose: true }), 80).join('\n\n');
       return { kind: 'answered', text, json, complete: answer.complete };
     },
   };

@@ -1,10 +1,11 @@
 // The floors of docs/internals/architecture.md: imports go down only.
 'use strict';
 
-/** The rooms that each room may import, besides base/ and records/ below it. */
+/** The rooms that each room may import, besides base/, records/ and contracts/ below it. */
 const BELOW = {
   base: [],
   records: [],
+  contracts: [],
   kernel: [],
   walk: ['kernel'],
   account: ['walk', 'kernel'],
@@ -43,7 +44,7 @@ const BELOW = {
   launch: [],
 };
 
-const GROUND = ['base', 'records'];
+const GROUND = ['base', 'records', 'contracts'];
 
 /** Imports allowed between folders of one room; folders that are not listed here import no sibling. */
 const SIBLINGS = {
@@ -68,8 +69,8 @@ const SIBLINGS = {
   triage: { findings: [], log: ['findings'], rules: ['findings', 'log'] },
 };
 
-/** The only declaration of an answer: lower rooms import its types, and never load it. */
-const SCHEMAS = '^src/answers/.*schema\\.ts$';
+/** Declarations of answers: rooms below answers/ import their types, and never load them. */
+const SCHEMAS = '^src/(contracts/|answers/.*schema\\.ts$)';
 
 /** Rooms that process dumps and their formats, not a kernel, may import the engine's rooms. */
 const KNOWS_ENGINES = '^src/(app|doctor|extract|kernel|library|triage/batch|answers/info)/';
@@ -84,7 +85,7 @@ module.exports = {
       to: { path: '^src/', pathNot: [`^src/(${[room, ...below, ...GROUND].join('|')})/`, SCHEMAS] },
     })),
     ...Object.entries(BELOW)
-      .filter(([room, below]) => room !== 'answers' && !below.includes('answers'))
+      .filter(([room, below]) => room !== 'answers' && room !== 'contracts' && !below.includes('answers'))
       .map(([room]) => ({
         name: `${room}-loads-no-schema`,
         severity: 'error',

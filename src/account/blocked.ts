@@ -1,145 +1,36 @@
 import { readOrNot } from '../base/errors.js';
-import { hex } from '../base/util.js';
-import type { Kernel, KernelFacts } from '../kernel/kernel.js';
+import { formatJson, hex } from '../base/util.js';
+import type {
+  BlockedAnswer,
+  BlockedDevice,
+  BlockedTask,
+  BlockingLock,
+  Candidate,
+  DeadlockCycle,
+} from '../contracts/blocked.js';
+import type { Identified } from '../contracts/object.js';
+import type { Stack } from '../contracts/task-stacks.js';
+import { kernelIdentity } from '../kernel/identity.js';
+import type { Kernel } from '../kernel/kernel.js';
 import { Pointer } from '../kernel/pointer.js';
-import type { CaptureOrigin } from '../records/machine-sample.js';
-import type { FileLock, TaskState, TraceFrame, WaitCause } from '../records/waits.js';
+import type { WaitKind } from '../records/waits.js';
 import type { NamePlace } from '../walk/files/paths.js';
 import { monotonicNow } from '../walk/machine/clock.js';
 import { findOrNot } from '../walk/named-read.js';
 import { type TaskPlace, TaskStacks } from '../walk/stacks/task-stacks.js';
 import { StructReader } from '../walk/struct-reader.js';
 import type { Task } from '../walk/tasks/tasks.js';
-import { BlockDevices, type DeviceRequests, type WaitDevice } from '../walk/waits/block-devices.js';
+import { BlockDevices } from '../walk/waits/block-devices.js';
 import { gracePeriodReaders } from '../walk/waits/grace-period.js';
-import { type LockState, LockStates, lockName, type OwnedKind, type WaitKind } from '../walk/waits/lock-state.js';
+import { type LockState, LockStates, lockName, type OwnedKind } from '../walk/waits/lock-state.js';
 import { type SavedStack, SavedStacks, wordsOf } from '../walk/waits/saved-stacks.js';
 import { registerWords, SPINS, spinLocks } from '../walk/waits/spinlocks.js';
 import { type Wait, WaitFinder, waitingFunction } from '../walk/waits/wait-finder.js';
 import { MOST_AHEAD, WaitTimes } from '../walk/waits/wait-time.js';
-import { type Warning, Warnings } from '../walk/warnings.js';
+import { Warnings } from '../walk/warnings.js';
 import { attempted } from './memory/missed.js';
-import { type NamedFrame, Names, type StackGroup } from './task-stacks.js';
-import { AddressIdentifier, type Identified, type SymbolsByAddress } from './whatis.js';
-
-/** A thread that waits, or that others wait for. */
-export interface BlockedTask {
-  /** Thread id; 0: the idle task of a CPU. */
-  readonly pid: number;
-  /** Pid of its process. */
-  readonly process: number;
-  /** Untrusted. */
-  readonly comm: string;
-  readonly state: TaskState;
-  /** The CPU that ran it; undefined: none did. */
-  readonly cpu: number | undefined;
-  /** Seconds since it last began to run; null: unknown, or it is running. */
-  readonly seconds: number | null;
-  /** Least seconds that it has waited, by two samples of /proc; null: unknown. */
-  readonly leastSeconds?: number | null;
-  /** Its id in each pid namespace, that of the reader first; from /proc only. */
-  readonly nsPids?: readonly number[];
-  /** Function in which it waits; null: unknown. */
-  readonly function: string | null;
-  /** Undefined: unreadable. */
-  readonly stack: Pick<StackGroup, 'frames' | 'end' | 'why' | 'stop'> | undefined;
-}
-
-/** Why a lock has no owner. */
-export type OwnerState =
-  /** It has one. */
-  | 'task'
-  /** The kernel records none for this kind. */
-  | 'not-recorded'
-  /** Its owner word names none. */
-  | 'none'
-  /** Readers hold it: their number is known, they are not. */
-  | 'readers'
-  /** Its owner word does not point to a task: the owner has exited, or the word is wrong. */
-  | 'not-a-task'
-  | 'unknown';
-
-/** A task that may hold a lock whose owner is not recorded. */
-export interface Candidate {
-  readonly task: BlockedTask;
-  /**
-   * `last`: it acquired the lock last. `stack`: its stack contains the address of the lock. `cpu`: its CPU has not
-   * reported a quiescent state. `reader`: it was switched out in a read-side critical section of RCU. `handle`: it has
-   * an open handle of the journal’s transaction. `descriptor`: it has the locked file open.
-   */
-  readonly by: 'last' | 'stack' | 'cpu' | 'reader' | 'handle' | 'descriptor';
-}
-
-/** The file system or block device that tasks wait for. */
-export interface BlockedDevice extends Omit<WaitDevice, 'queue'> {
-  /** Requests that have a tag; null: no block device, one that passes bios on, or unreadable. */
-  readonly requests:
-    | (Omit<DeviceRequests, 'oldest'> & {
-        /** Seconds since the oldest began; null: unknown. */
-        readonly oldestSeconds: number | null;
-      })
-    | null;
-}
-
-/** What tasks wait for. */
-export interface BlockingLock {
-  /** Number in the answer. */
-  readonly id: number;
-  readonly kind: WaitKind;
-  /** Null: unknown. */
-  readonly address: bigint | null;
-  readonly bit: number | null;
-  /** What the lock is part of; null: unknown, or in user space. */
-  readonly object: Identified | null;
-  readonly ownerState: OwnerState;
-  readonly owner: BlockedTask | null;
-  /** Number of readers that hold it; null: not a lock for readers. */
-  readonly readers: number | null;
-  readonly candidates: readonly Candidate[];
-  /** Null: none, or unknown. */
-  readonly device: BlockedDevice | null;
-  /** Longest wait first. */
-  readonly waiters: readonly BlockedTask[];
-  /** Id of the lock that its owner waits for; null: none. */
-  waitsFor: number | null;
-  /** Of a file lock. */
-  readonly file?: LockedFile;
-  /** The file system or server that the waiters wait for, by /proc. */
-  readonly cause?: WaitCause;
-  /** Where the waiters wait, by /proc/PID/stack; null: not readable. */
-  readonly trace?: readonly TraceFrame[] | null;
-}
-
-/** What a lock of /proc/locks is for, and the process that requested it. */
-export interface LockedFile extends Omit<FileLock, 'waiters'> {
-  /** Null: unknown. Untrusted. */
-  readonly path: string | null;
-  /** Requests without a process: open file description locks. */
-  readonly unnamedWaiters: number;
-}
-
-/** Tasks that wait for each other. */
-export interface DeadlockCycle {
-  /** Ids of locks: the owner of each waits for the next one, that of the last for the first. */
-  readonly locks: readonly number[];
-  readonly pids: readonly number[];
-}
-
-export interface BlockedAnswer {
-  /** Null: from /proc. */
-  readonly kernel: KernelFacts | null;
-  /** The snapshot, if that is the source. */
-  readonly captured?: CaptureOrigin | undefined;
-  /** Longest wait first. */
-  readonly locks: readonly BlockingLock[];
-  readonly cycles: readonly DeadlockCycle[];
-  /** Number of threads that wait. */
-  readonly blocked: number;
-  /** Number of threads. */
-  readonly tasks: number;
-  readonly complete: boolean;
-  readonly warnings: readonly Warning[];
-}
+import { Names } from './task-stacks.js';
+import { AddressIdentifier, type SymbolsByAddress } from './whatis.js';
 
 export interface BlockedChoice {
   /** Also tasks in interruptible sleep that wait for futexes, and traced tasks that stopped. */
@@ -178,7 +69,11 @@ export function blockedTasks(
   }
 }
 
-interface Lock extends Omit<BlockingLock, 'id' | 'owner' | 'candidates' | 'waiters' | 'device'> {
+/** A task, before its stack has a place in the answer. */
+type DescribedTask = Omit<BlockedTask, 'stack'> & { readonly stack: Stack | null };
+type DescribedCandidate = Omit<Candidate, 'task'> & { readonly task: DescribedTask };
+
+interface Lock extends Pick<BlockingLock, 'kind' | 'address' | 'bit' | 'ownerState' | 'readers'> {
   readonly holders: readonly bigint[];
   readonly superBlock: bigint | undefined;
   readonly ownerTask: bigint;
@@ -236,7 +131,7 @@ class Forest {
   readonly #stacks = new Map<bigint, SavedStack | undefined>();
   /** When tasks of a live kernel had last begun to run when their stacks were read. */
   readonly #arrivals = new Map<bigint, bigint | undefined>();
-  readonly #described = new Map<bigint, BlockedTask>();
+  readonly #described = new Map<bigint, DescribedTask>();
   readonly #locks = new Map<string, Lock>();
   /** Lock that a task waits for, by the task's address; null: none. */
   readonly #waits = new Map<bigint, Lock | null>();
@@ -276,12 +171,17 @@ class Forest {
     this.#addListed();
     this.#followOwners();
     const spinning = this.#addSpinning();
-    const locks = this.#numbered();
+    const table = new StackTable();
+    const locks = this.#numbered(table);
     const { complete } = this.#warnings;
     return {
-      kernel: kernel.facts,
+      schema: 'kdump-mem.blocked/1',
+      kernel: kernelIdentity(kernel.facts),
+      source: kernel.facts.source,
+      captured: null,
       locks,
       cycles: cyclesOf(locks),
+      stacks: table.stacks,
       blocked: waiting + spinning,
       tasks: this.#places.size,
       complete,
@@ -360,7 +260,7 @@ class Forest {
     const stack = this.#stackOf(place);
     // A warning has the reason why the stack is unreadable; the function that waits may be known all the same.
     if (stack === undefined && state !== 'D') return null;
-    const names = this.#describe(place).stack?.frames.map(({ symbol }) => symbol?.name) ?? [];
+    const names = this.#describe(place).stack?.frames.map(({ symbol }) => symbol ?? undefined) ?? [];
     if (names.includes(FROZEN)) return null;
     // A task of a live kernel ran since its stack was read.
     const { live } = this.#kernel.facts;
@@ -373,7 +273,7 @@ class Forest {
     return wait;
   }
 
-  #lockOf(wait: Wait, waiter: BlockedTask): Lock {
+  #lockOf(wait: Wait, waiter: DescribedTask): Lock {
     const { kind, address, bit, space, owner } = wait;
     const place = address ?? owner ?? waiter.function;
     const key = [kind, place, bit, space].join(' ');
@@ -383,12 +283,10 @@ class Forest {
       kind,
       address: address ?? null,
       bit: bit ?? null,
-      object: null,
       listed: wait.listed,
       holders: wait.holders ?? [],
       superBlock: wait.superBlock,
       waiters: new Map(),
-      waitsFor: null,
       ...this.#ownerOf(wait),
     };
     this.#locks.set(key, lock);
@@ -503,7 +401,7 @@ class Forest {
       ...(readOrNot(() => [...wordsOf(this.#saved.whole(place.task.address))]) ?? []),
     ];
     const spins = (place: TaskPlace) =>
-      this.#describe(place).stack?.frames.some(({ symbol }) => SPINS.test(symbol?.name ?? ''));
+      this.#describe(place).stack?.frames.some(({ symbol }) => SPINS.test(symbol ?? ''));
     const byCpu = new Map(running.filter(spins).map((place) => [place.cpu ?? 0, place]));
     if (byCpu.size === 0) return 0;
     // An interrupt saved the registers on the stack.
@@ -528,7 +426,7 @@ class Forest {
       const kind = 'spinlock' as const;
       const wait: Wait = address === null ? { kind } : { kind, address };
       const described = this.#describe(first);
-      const names = described.stack?.frames.map(({ symbol }) => symbol?.name ?? '') ?? [];
+      const names = described.stack?.frames.map(({ symbol }) => symbol ?? '') ?? [];
       const where = names.find((name) => SPINS.test(name)) ?? null;
       const lock = this.#lockOf(wait, { ...described, function: where });
       for (const [task, place] of waiters) lock.waiters.set(task, place);
@@ -570,29 +468,31 @@ class Forest {
     return { ...rest, requests: { ...counts, oldestSeconds: age === null ? null : Math.max(0, age) } };
   }
 
-  #describe(place: TaskPlace): BlockedTask {
+  #describe(place: TaskPlace): DescribedTask {
     const { task, process, state, cpu } = place;
     const known = this.#described.get(task.address);
     if (known !== undefined) return known;
     const unwound = this.#unwound.of(place);
-    const frames: NamedFrame[] = (unwound?.stack.frames ?? []).map((each) => this.#names.frame(each));
-    const found: BlockedTask = {
+    const stack = unwound && this.#names.stack(unwound.stack);
+    const found: DescribedTask = {
       pid: task.pid,
       process,
       comm: task.comm,
       state,
-      cpu,
+      cpu: cpu ?? null,
       seconds: cpu === undefined ? this.#times.of(task) : null,
-      function: waitingFunction(frames.map(({ symbol }) => symbol?.name)) ?? null,
-      stack: unwound && { ...unwound.stack, why: unwound.stack.why, frames },
+      leastSeconds: null,
+      nsPids: [],
+      function: waitingFunction(stack?.frames.map(({ symbol }) => symbol ?? undefined) ?? []) ?? null,
+      stack: stack ?? null,
     };
     this.#described.set(task.address, found);
     return found;
   }
 
   /** Tasks whose stacks contain the address of a lock that does not record its owner. */
-  #candidates(): ReadonlyMap<Lock, readonly Candidate[]> {
-    const found = new Map<Lock, Candidate[]>();
+  #candidates(): ReadonlyMap<Lock, readonly DescribedCandidate[]> {
+    const found = new Map<Lock, DescribedCandidate[]>();
     const wanted = new Map<number, Lock[]>();
     for (const lock of this.#locks.values()) {
       if (lock.kind === 'rcu') found.set(lock, this.#readers(lock));
@@ -625,7 +525,7 @@ class Forest {
   }
 
   /** What a grace period waits for. */
-  #readers({ waiters }: Lock): Candidate[] {
+  #readers({ waiters }: Lock): DescribedCandidate[] {
     const isNormal = [...waiters.values()].some((place) => GRACE_PERIOD.test(this.#describe(place).function ?? ''));
     if (!isNormal) return [];
     const what = 'the grace period of RCU';
@@ -644,7 +544,7 @@ class Forest {
     });
   }
 
-  #numbered(): BlockingLock[] {
+  #numbered(table: StackTable): BlockingLock[] {
     const candidates = this.#candidates();
     const identifier = attempted(
       this.#warnings,
@@ -679,16 +579,38 @@ class Forest {
         kind: lock.kind,
         address: lock.address,
         bit: lock.bit,
+        symbol: object?.kind === 'symbol' && object.offset === 0 ? object.name : null,
         object,
         ownerState: lock.ownerState,
-        owner: owner && lock.ownerState === 'task' ? this.#describe(owner) : null,
+        owner: owner && lock.ownerState === 'task' ? table.placed(this.#describe(owner)) : null,
         readers: lock.readers,
-        candidates: candidates.get(lock) ?? [],
+        candidates: (candidates.get(lock) ?? []).map(({ task, by }) => ({ task: table.placed(task), by })),
         device: this.#deviceOf(lock, object),
-        waiters,
+        file: null,
+        cause: null,
+        trace: null,
+        waiters: waiters.map((task) => table.placed(task)),
         waitsFor: (next && ids.get(next)) ?? null,
       };
     });
+  }
+}
+
+/** Stacks of an answer, each once. */
+class StackTable {
+  readonly stacks: Stack[] = [];
+  readonly #indexes = new Map<string, number>();
+
+  /** Returns a task with the index of its stack. */
+  placed(task: DescribedTask): BlockedTask {
+    return { ...task, stack: task.stack && this.#indexOf(task.stack) };
+  }
+
+  #indexOf(stack: Stack): number {
+    const key = formatJson(stack);
+    const index = this.#indexes.get(key) ?? this.stacks.push(stack) - 1;
+    this.#indexes.set(key, index);
+    return index;
   }
 }
 

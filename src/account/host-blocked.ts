@@ -1,8 +1,8 @@
 import { grouped } from '../base/util.js';
-import type { CaptureOrigin } from '../records/machine-sample.js';
+import type { BlockedAnswer, BlockedTask, BlockingLock } from '../contracts/blocked.js';
 import type { FileLock, HostThread, ThreadWait, WaitCause } from '../records/waits.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
-import { type BlockedAnswer, type BlockedTask, type BlockingLock, cyclesOf, FROZEN } from './blocked.js';
+import { cyclesOf, FROZEN } from './blocked.js';
 
 /** Threads and file locks of a host, from /proc or a snapshot. */
 export interface HostWaits {
@@ -11,8 +11,8 @@ export interface HostWaits {
   readonly fileLocks: readonly FileLock[];
   /** An earlier sample, and the least time since. */
   readonly before?: { readonly threads: readonly HostThread[]; readonly seconds: number } | undefined;
-  /** Undefined: this machine. */
-  readonly captured?: CaptureOrigin | undefined;
+  /** Null: this machine. */
+  readonly captured: BlockedAnswer['captured'];
   /** What could not be read. */
   readonly warnings: readonly Warning[];
   /** Name of a thread. Untrusted. */
@@ -61,6 +61,26 @@ export function waitGroups<Waiter extends { readonly cause: WaitCause | null; re
   });
 }
 
+/** What /proc shows of a lock of the kernel: nothing. */
+const UNKNOWN_LOCK: BlockingLock = {
+  id: 0,
+  kind: 'unknown',
+  address: null,
+  bit: null,
+  symbol: null,
+  object: null,
+  ownerState: 'unknown',
+  owner: null,
+  readers: null,
+  candidates: [],
+  device: null,
+  file: null,
+  cause: null,
+  trace: null,
+  waiters: [],
+  waitsFor: null,
+};
+
 /**
  * Groups threads in uninterruptible sleep by where they wait, and processes that wait for file locks by the lock. /proc
  * names no owner of a lock of the kernel.
@@ -78,12 +98,12 @@ export function hostBlocked(host: HostWaits): BlockedAnswer {
       process: thread.process,
       comm: host.nameOf(thread),
       state: thread.state,
-      cpu: undefined,
+      cpu: null,
       seconds: null,
       leastSeconds: hasStayed ? Math.max(host.before?.seconds ?? 0, host.secondsSinceRun?.(thread) ?? 0) : null,
       nsPids: thread.nsPids,
       function: where,
-      stack: undefined,
+      stack: null,
     };
   };
   /** Locks are requested by processes: which of several threads waits is not known. */
@@ -93,7 +113,6 @@ export function hostBlocked(host: HostWaits): BlockedAnswer {
     const first = threads.find((thread) => thread.pid === pid) ?? threads[0];
     return first && describe(first, threads.length === 1 ? host.functionOf(first.process) : null);
   };
-  const base = { id: 0, address: null, bit: null, object: null, readers: null, waitsFor: null };
   const locks: BlockingLock[] = [];
   const isBlocked = (thread: ThreadWait) => thread.state === 'D' && thread.function !== FROZEN;
   const blocked = host.threads
@@ -107,11 +126,8 @@ export function hostBlocked(host: HostWaits): BlockedAnswer {
       for (const { pid } of waiters)
         warnings.add('unreadable', `pid ${pid} is in state D; where it waits is not readable, or it ran meanwhile`);
     const server = cause?.server == null ? undefined : processOf(cause.server);
-    const owner = server
-      ? ({ ownerState: 'task', owner: server } as const)
-      : ({ ownerState: 'unknown', owner: null } as const);
-    const of = { ...base, kind: 'unknown', ...owner, candidates: [], device: null, waiters, trace } as const;
-    locks.push(cause === null ? of : { ...of, cause });
+    const owner = server ? ({ ownerState: 'task', owner: server } as const) : {};
+    locks.push({ ...UNKNOWN_LOCK, ...owner, cause, trace, waiters });
   }
   for (const lock of host.fileLocks) {
     const { waiters: requests, ...file } = lock;
@@ -126,12 +142,11 @@ export function hostBlocked(host: HostWaits): BlockedAnswer {
     const owner = isHolder ? processOf(file.pid) : undefined;
     const others = owner ? [] : (holders ?? []).flatMap(({ process }) => processOf(process) ?? []);
     locks.push({
-      ...base,
+      ...UNKNOWN_LOCK,
       kind: 'file-lock',
       ownerState: owner ? 'task' : 'not-recorded',
       owner: owner ?? null,
       candidates: others.map((task) => ({ task, by: 'descriptor' })),
-      device: null,
       waiters,
       file: {
         ...file,
@@ -156,10 +171,13 @@ export function hostBlocked(host: HostWaits): BlockedAnswer {
   const unnamed = locks.reduce((sum, { file }) => sum + (file?.unnamedWaiters ?? 0), 0);
   const named = new Set(locks.flatMap(({ waiters }) => waiters.map(({ pid }) => pid)));
   return {
+    schema: 'kdump-mem.blocked/1',
     kernel: null,
+    source: 'proc',
     captured: host.captured,
     locks: numbered,
     cycles: cyclesOf(numbered),
+    stacks: [],
     blocked: named.size + unnamed,
     tasks: host.threads.length,
     complete: warnings.complete,

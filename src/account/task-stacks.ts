@@ -1,23 +1,11 @@
 import { KernelError, ReadError, WalkError } from '../base/errors.js';
-import type { Kernel, KernelFacts, NamedAddress } from '../kernel/kernel.js';
+import type { NamedFrame, Stack, StackGroup, StackOwner, StacksAnswer } from '../contracts/task-stacks.js';
+import { kernelIdentity } from '../kernel/identity.js';
+import type { Kernel, NamedAddress } from '../kernel/kernel.js';
 import type { TaskState } from '../records/waits.js';
-import type { StackFrame, UnwoundStack } from '../walk/stacks/frame.js';
-import type { CpuRegisters } from '../walk/stacks/registers.js';
+import type { StackFrame } from '../walk/stacks/frame.js';
 import { type TaskPlace, type TaskStack, TaskStacks } from '../walk/stacks/task-stacks.js';
-import { type Warning, Warnings } from '../walk/warnings.js';
-
-/** A thread that has this stack. */
-export interface StackOwner {
-  /** Thread id; 0: the idle task of a CPU. */
-  readonly pid: number;
-  /** Pid of its process. */
-  readonly process: number;
-  /** Untrusted. */
-  readonly comm: string;
-  readonly state: TaskState;
-  readonly cpu: number | undefined;
-  readonly registers: CpuRegisters['source'] | undefined;
-}
+import { Warnings } from '../walk/warnings.js';
 
 /** Threads with the same stack trace. */
 export interface EqualStacks {
@@ -49,7 +37,14 @@ export class StackGroups {
       this.#groups.set(key, group);
     }
     if (task.pid < group.leastPid) group.leastPid = task.pid;
-    group.tasks.push({ pid: task.pid, process, comm: task.comm, state, cpu, registers });
+    group.tasks.push({
+      pid: task.pid,
+      process,
+      comm: task.comm,
+      state,
+      cpu: cpu ?? null,
+      registers: registers ?? null,
+    });
   }
 
   /** Stacks of most threads first; of equally many, those from user space first. */
@@ -73,32 +68,6 @@ export interface StackChoice {
   readonly running?: true | undefined;
 }
 
-/** A stack frame with its function name. */
-export interface NamedFrame extends StackFrame {
-  /** Undefined if no symbol matches. `offset` is the offset of `address`. */
-  readonly symbol: NamedAddress | undefined;
-}
-
-/** Threads with the same stack trace. */
-export interface StackGroup {
-  readonly frames: readonly NamedFrame[];
-  readonly end: UnwoundStack['end'];
-  readonly why: string | undefined;
-  readonly stop?: UnwoundStack['stop'];
-  /** Sorted by pid. */
-  readonly tasks: readonly StackOwner[];
-}
-
-export interface StacksAnswer {
-  readonly kernel: KernelFacts;
-  /** Panicking task first, then other running tasks, then by number of threads. */
-  readonly groups: readonly StackGroup[];
-  /** Number of threads with these stacks. */
-  readonly tasks: number;
-  readonly complete: boolean;
-  readonly warnings: readonly Warning[];
-}
-
 /** Returns the stacks of tasks, with equal ones grouped. @throws as TaskStacks does */
 export function groupedStacks(kernel: Kernel, choice: StackChoice): StacksAnswer {
   const warnings = new Warnings(kernel.doubts);
@@ -112,26 +81,19 @@ export function groupedStacks(kernel: Kernel, choice: StackChoice): StacksAnswer
     if (cpu !== undefined) throw new WalkError('no-such-cpu', `no matching task on CPU ${cpu}`);
   }
   const named = new Names(kernel, warnings);
-  const list = groups
-    .list()
-    .map(({ stack, tasks: same }) => ({
-      frames: stack.frames.map((frame) => named.frame(frame)),
-      end: stack.end,
-      why: stack.why,
-      ...(stack.stop === undefined ? {} : { stop: stack.stop }),
-      tasks: same,
-    }));
-  list.sort((a, b) => rank(a) - rank(b));
+  const stacks = groups.list().map(({ stack, tasks: same }) => ({ tasks: same, ...named.stack(stack) }));
+  stacks.sort((a, b) => rank(a) - rank(b));
   const { complete } = warnings;
-  return { kernel: kernel.facts, groups: list, tasks, complete, warnings: warnings.list() };
+  const kernelOf = kernelIdentity(kernel.facts);
+  return { schema: 'kdump-mem.task-stacks/1', kernel: kernelOf, stacks, tasks, complete, warnings: warnings.list() };
 }
 
 /** Functions that a panicking CPU runs. */
 const PANIC = new Set(['panic', 'vpanic', 'crash_kexec', '__crash_kexec']);
 
 function rank({ tasks, frames }: StackGroup): number {
-  if (tasks.every(({ pid, cpu }) => pid === 0 || cpu === undefined)) return 2;
-  return frames.some(({ symbol, guess }) => !guess && PANIC.has(symbol?.name ?? '')) ? 0 : 1;
+  if (tasks.every(({ pid, cpu }) => pid === 0 || cpu === null)) return 2;
+  return frames.some(({ symbol, guess }) => !guess && PANIC.has(symbol ?? '')) ? 0 : 1;
 }
 
 function isChosen({ task, process, cpu, state }: TaskPlace, choice: StackChoice): boolean {
@@ -141,7 +103,7 @@ function isChosen({ task, process, cpu, state }: TaskPlace, choice: StackChoice)
   return choice.states === undefined || choice.states.has(state);
 }
 
-/** Symbol names of addresses, each looked up once. */
+/** Symbol names of the addresses of stacks, each looked up once. */
 export class Names {
   readonly #kernel: Kernel;
   readonly #warnings: Warnings;
@@ -152,13 +114,19 @@ export class Names {
     this.#warnings = warnings;
   }
 
-  frame(frame: StackFrame): NamedFrame {
-    const { address, interrupted } = frame;
+  stack({ frames, end, why, stop }: TaskStack['stack']): Stack {
+    const named = frames.map((frame) => this.#frame(frame));
+    return { frames: named, end, why: why ?? null, code: stop?.code ?? null, at: stop?.at ?? null };
+  }
+
+  #frame({ address, interrupted, guess }: StackFrame): NamedFrame {
     // After a call that never returns, another function may begin: the address of the call itself has the
     // name.
     const back = interrupted ? 0 : 1;
     const near = this.#at(address - BigInt(back));
-    return { ...frame, symbol: near && { ...near, offset: near.offset + back } };
+    const symbol = near?.name ?? null;
+    const offset = near ? near.offset + back : null;
+    return { address, symbol, offset, module: near?.module ?? null, interrupted, guess };
   }
 
   #at(address: bigint): NamedAddress | undefined {

@@ -1,5 +1,6 @@
 import { damaged } from '../base/errors.js';
 import { hex } from '../base/util.js';
+import type { Identified } from '../contracts/object.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { Pointer } from '../kernel/pointer.js';
 import { cpuMask, needSymbol, perCpuAddress } from '../walk/cpus.js';
@@ -23,58 +24,6 @@ import type { CategoryName } from './memory/categories.js';
 import { accountMemory, type MemoryPlaces } from './memory/memory.js';
 import { attempted } from './memory/missed.js';
 import type { CensusEntry } from './owners.js';
-
-/** What an address is part of. Names are untrusted. */
-export type Identified =
-  | {
-      readonly kind: 'symbol';
-      readonly name: string;
-      readonly offset: number;
-      readonly module: string | null;
-      readonly cpu: number | null;
-    }
-  | {
-      readonly kind: 'slab-object';
-      readonly cache: string;
-      readonly start: bigint;
-      readonly offset: number;
-      readonly size: number;
-      readonly state: 'allocated' | 'free' | 'unknown';
-      readonly member: string | null;
-    }
-  | { readonly kind: 'slab-padding'; readonly cache: string }
-  | { readonly kind: 'page-struct'; readonly frame: number; readonly offset: number }
-  | {
-      readonly kind: 'stack';
-      readonly pid: number;
-      readonly comm: string;
-      readonly offset: number;
-      readonly size: number;
-    }
-  | {
-      readonly kind: 'vmalloc-area';
-      readonly start: bigint;
-      readonly size: number;
-      readonly offset: number;
-      readonly caller: string | null;
-    }
-  | {
-      readonly kind: 'file-page';
-      readonly path: string | null;
-      readonly offset: bigint;
-      readonly fsType: string;
-      readonly inode: bigint;
-      readonly deleted: boolean;
-    }
-  | { readonly kind: 'process-page'; readonly pid: number; readonly comm: string; readonly address: bigint }
-  | {
-      readonly kind: 'socket-page';
-      readonly sock: bigint;
-      readonly protocol: string;
-      readonly pid: number | null;
-      readonly comm: string | null;
-    }
-  | { readonly kind: 'page'; readonly order: number | null };
 
 /** An address, and what it is part of. */
 export interface Identity {
@@ -450,9 +399,9 @@ export class AddressIdentifier {
     return {
       kind: 'file-page',
       path: file.blockDevice ?? path?.path ?? null,
-      offset: page.index * BigInt(pageSize) + (address % BigInt(pageSize)),
+      offset: String(page.index * BigInt(pageSize) + (address % BigInt(pageSize))),
       fsType: file.fsType,
-      inode: file.number,
+      inode: String(file.number),
       deleted: file.unlinked || path?.deleted === true,
     };
   }

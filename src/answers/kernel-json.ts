@@ -1,7 +1,1 @@
-import type { KernelFacts } from '../kernel/kernel.js';
-import type { SkbJson } from './schema.js';
-
-/** Returns the kernel facts that every answer contains. */
-export function kernelJson({ release, arch, pageSize, source, engine }: KernelFacts): SkbJson['kernel'] {
-  return { release, arch, pageSize, source, engine };
-}
+export { kernelIdentity as kernelJson } from '../kernel/identity.js';

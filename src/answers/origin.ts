@@ -16,15 +16,22 @@ export function originJson(origin: Origin | undefined): OriginJson {
 }
 
 export function capturedJson(captured: CaptureOrigin | undefined): CapturedJson {
-  if (!captured) return null;
-  const { name, taken } = captured;
+  return captured ? capturedOf(captured) : null;
+}
+
+function capturedOf({ name, taken }: CaptureOrigin): NonNullable<CapturedJson> {
   return { host: name ?? null, takenAt: taken?.toISOString() ?? null };
 }
 
 /** Returns `captured on HOST at TIME`, with a time such as 2026-01-02 03:04:05 UTC. */
-export function capturedWords({ name, taken }: CaptureOrigin): string {
-  const host = name === undefined ? '' : ` on ${escapeText(name)}`;
-  return `captured${host}${taken ? ` at ${taken.toISOString().slice(0, 19).replace('T', ' ')} UTC` : ' at an unknown time'}`;
+export function captureWords({ host, takenAt }: NonNullable<CapturedJson>): string {
+  const on = host === null ? '' : ` on ${escapeText(host)}`;
+  const at = takenAt === null ? 'an unknown time' : `${takenAt.slice(0, 19).replace('T', ' ')} UTC`;
+  return `captured${on} at ${at}`;
+}
+
+export function capturedWords(captured: CaptureOrigin): string {
+  return captureWords(capturedOf(captured));
 }
 
 /** Most outputs that are named. */

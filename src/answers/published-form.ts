@@ -8,6 +8,8 @@ export function publishedName(name: string): string {
 /** JSON Schema of an answer as it is published. */
 export function publishedForm(name: string, schema: z.ZodType): Record<string, unknown> {
   const json = z.toJSONSchema(schema, {
+    // As JSON has it, before addresses are decoded.
+    io: 'input',
     // Within a version fields are added, and codes: programs that read by this schema read those too.
     override: ({ jsonSchema }) => {
       if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { HOST_ERROR_CODES, KERNEL_ERROR_CODES, READ_ERROR_CODES } from '../base/errors.js';
 import type { Immutable } from '../base/util.js';
+import { type capturedSchema, count, kernelSchema } from '../contracts/common.js';
 import { QUEUE_NAMES } from '../walk/queues/queue.js';
 
 /**
@@ -9,7 +10,10 @@ import { QUEUE_NAMES } from '../walk/queues/queue.js';
  * JSON-escaped.
  */
 
-export const count = z.int().nonnegative();
+export { capturedSchema, count, kernelSchema } from '../contracts/common.js';
+
+export const warningSchema = z.strictObject({ code: z.string(), message: z.string() });
+
 export const address = z.string().regex(/^0x[0-9a-f]{1,16}$/);
 
 /**
@@ -28,20 +32,7 @@ export const originSchema = z
 
 export type OriginJson = Immutable<z.infer<typeof originSchema>>;
 
-/** Host and time of the capture read with `--from`; null: the source is not a capture. */
-export const capturedSchema = z
-  .strictObject({ host: z.string().nullable(), takenAt: z.iso.datetime().nullable() })
-  .nullable();
-
 export type CapturedJson = Immutable<z.infer<typeof capturedSchema>>;
-
-export const kernelSchema = z.strictObject({
-  release: z.string(),
-  arch: z.enum(['x86_64', 'arm64']),
-  pageSize: z.int().positive(),
-  source: z.enum(['vmcore', 'kcore']),
-  engine: z.enum(['crash', 'native']),
-});
 
 /** Figures of one queue, or the sum of several. */
 export const figuresSchema = z.strictObject({
@@ -142,8 +133,6 @@ export const queueNameSchema = z.enum(QUEUE_NAMES);
 export const queuesSchema = z.partialRecord(queueNameSchema, figuresSchema);
 
 export const processSchema = z.strictObject({ pid: z.int().nonnegative(), comm: z.string() });
-
-export const warningSchema = z.strictObject({ code: z.string(), message: z.string() });
 
 /** A queue entry, listed by `--verbose`. */
 export const skbEntrySchema = z.strictObject({ address, length: count, truesize: count, frags: count });

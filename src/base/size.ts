@@ -20,3 +20,8 @@ export function formatCount(count: number): string {
   // Intl would do the same, at 10 ms for its first use.
   return String(count).replace(/\B(?=(\d{3})+$)/g, ',');
 }
+
+/** A number of things: `1 socket`, `1,462 sockets`. */
+export function count(number: number, noun: string, plural = `${noun}s`): string {
+  return `${formatCount(number)} ${number === 1 ? noun : plural}`;
+}

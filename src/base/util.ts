@@ -3,13 +3,26 @@ export function hex(value: bigint | number): string {
   return `0x${value.toString(16)}`;
 }
 
+/** A value as JSON has it: addresses are text. */
+export type Json<T> = T extends bigint ? string : T extends object ? { readonly [Key in keyof T]: Json<T[Key]> } : T;
+
+/** Returns an answer as plain JSON values: addresses in hexadecimal. */
+export function jsonOf<T>(value: T): Json<T>;
+export function jsonOf(value: unknown): unknown {
+  if (typeof value === 'bigint') return hex(value);
+  if (Array.isArray(value)) return value.map(jsonOf);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, jsonOf(inner)]));
+}
+
 /**
- * Formats JSON in ASCII only, so that no name in it can control a terminal.
+ * Formats JSON in ASCII only, so that no name in it can control a terminal. Addresses are in hexadecimal.
  *
  * @param indent blanks per level; none: on one line
  */
 export function formatJson(value: unknown, indent?: number): string {
-  return JSON.stringify(value, null, indent).replace(
+  const plain = (_key: string, inner: unknown) => (typeof inner === 'bigint' ? hex(inner) : inner);
+  return JSON.stringify(value, plain, indent).replace(
     /[\u007f-\uffff]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );

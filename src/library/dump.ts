@@ -9,10 +9,7 @@ import { describeUnreachable } from '../account/references/unreachable.js';
 import { accountFd, accountProcess, accountSock } from '../account/skb.js';
 import { accountAll, accountEach } from '../account/sockets.js';
 import { groupedStacks } from '../account/task-stacks.js';
-import { blockedJson } from '../answers/blocked/render.js';
-import type { BlockedJson } from '../answers/blocked/schema.js';
-import { listJson } from '../answers/info/lists/lists.js';
-import type { ListJson } from '../answers/info/lists/schema.js';
+import { readList } from '../answers/info/lists/lists.js';
 import { logJson } from '../answers/log/render.js';
 import type { LogJson } from '../answers/log/schema.js';
 import { memoryJson } from '../answers/memory/json.js';
@@ -28,11 +25,13 @@ import type { RefsJson } from '../answers/refs/schema.js';
 import type { SkbJson, SkbProcessJson, SocketLineJson, SocketsEndJson, SocketsJson } from '../answers/schema.js';
 import { skbJson, skbProcessJson } from '../answers/skb/json.js';
 import { socketLine, socketsEnd, socketsJson } from '../answers/sockets/json.js';
-import { taskStacksJson } from '../answers/task-stacks/render.js';
-import type { TaskStacksJson } from '../answers/task-stacks/schema.js';
 import { triageJson } from '../answers/triage/json.js';
 import type { TriageJson } from '../answers/triage/schema.js';
 import { KernelError } from '../base/errors.js';
+import { type Json, jsonOf } from '../base/util.js';
+import type { BlockedJson } from '../contracts/blocked.js';
+import type { ListAnswer } from '../contracts/lists.js';
+import type { TaskStacksJson } from '../contracts/task-stacks.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { openTypesFile } from '../kernel/native/foreign-types/open.js';
 import { NativeKernel } from '../kernel/native/kernel.js';
@@ -163,37 +162,37 @@ export class Dump implements Disposable {
 
   /** Returns the kernel stacks of all threads, equal ones grouped. */
   stacks(): TaskStacksJson {
-    return taskStacksJson(groupedStacks(this.kernel, {}));
+    return jsonOf(groupedStacks(this.kernel, {}));
   }
 
   /** Returns tasks that wait, what they wait for, owners of locks, and deadlocks. */
   blocked(): BlockedJson {
-    return blockedJson(blockedTasks(this.kernel));
+    return jsonOf(blockedTasks(this.kernel));
   }
 
   /** Returns loaded modules with their sizes, users and taint. */
-  modules(): ListJson<'modules'> {
-    return listJson('modules', this.kernel);
+  modules(): Json<ListAnswer<'modules'>> {
+    return jsonOf(readList('modules', this.kernel));
   }
 
   /** Returns the mounts that a process sees (default: the first process). */
-  mounts(pid?: number): ListJson<'mounts'> {
-    return listJson('mounts', this.kernel, pid);
+  mounts(pid?: number): Json<ListAnswer<'mounts'>> {
+    return jsonOf(readList('mounts', this.kernel, pid));
   }
 
   /** Returns swap devices. */
-  swap(): ListJson<'swap'> {
-    return listJson('swap', this.kernel);
+  swap(): Json<ListAnswer<'swap'>> {
+    return jsonOf(readList('swap', this.kernel));
   }
 
   /** Returns System V shared memory segments of a process's IPC namespace (default: that of the first process). */
-  sharedMemory(pid?: number): ListJson<'shared-memory'> {
-    return listJson('shared-memory', this.kernel, pid);
+  sharedMemory(pid?: number): Json<ListAnswer<'shared-memory'>> {
+    return jsonOf(readList('shared-memory', this.kernel, pid));
   }
 
   /** Returns the tasks that run and wait on each CPU. */
-  runQueues(): ListJson<'run-queues'> {
-    return listJson('run-queues', this.kernel);
+  runQueues(): Json<ListAnswer<'run-queues'>> {
+    return jsonOf(readList('run-queues', this.kernel));
   }
 
   /** Returns the open descriptors of a process, by kind. */

@@ -1,8 +1,9 @@
-import type { BlockingLock } from '../account/blocked.js';
 import { attempted } from '../account/memory/missed.js';
-import { groupedStacks, type StackGroup } from '../account/task-stacks.js';
+import { groupedStacks } from '../account/task-stacks.js';
 import type { CrashReport, OomReport } from '../answers/triage/report-schema.js';
 import { grouped } from '../base/util.js';
+import type { BlockingLock } from '../contracts/blocked.js';
+import type { Stack, StackGroup } from '../contracts/task-stacks.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { type Warning, Warnings } from '../walk/warnings.js';
 import { type FiguresOf, type FindingCode, hasTrait } from './findings/all.js';
@@ -29,7 +30,7 @@ export interface LogEvidence {
 }
 
 /** Stack trace of a thread. */
-export type StackEvidence = { readonly kind: 'stack' } & Pick<StackGroup, 'frames' | 'end' | 'why' | 'stop'>;
+export type StackEvidence = { readonly kind: 'stack' } & Stack;
 
 export type Evidence = LogEvidence | StackEvidence;
 
@@ -213,7 +214,7 @@ export function triageDetail(kernel: Kernel): TriageDetail {
   const stacksOf = (what: string, choice: Parameters<typeof groupedStacks>[1]) => {
     const found = attempted(warnings, what, () => groupedStacks(kernel, choice));
     for (const { code, message } of found?.warnings ?? []) warnings.add(code, message);
-    return found?.groups;
+    return found?.stacks;
   };
   return {
     running: stacksOf('stacks of running tasks', { running: true }),

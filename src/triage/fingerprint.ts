@@ -66,7 +66,7 @@ function functionsOf({ evidence }: Finding): string[] {
   const frames = stack?.frames.filter(({ guess }) => !guess) ?? [];
   // The interrupted frame caused the fault; frames before it handle the fault.
   const fault = frames.findIndex(({ interrupted }, index) => interrupted && index > 0);
-  const names = frames.slice(Math.max(0, fault)).map(({ symbol }) => plainName(symbol?.name ?? '?'));
+  const names = frames.slice(Math.max(0, fault)).map(({ symbol }) => plainName(symbol ?? '?'));
   const first = names.findIndex((name) => !ENDING.test(name));
   return names.slice(Math.max(0, first), Math.max(0, first) + MOST_FUNCTIONS);
 }

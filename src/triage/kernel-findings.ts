@@ -1,6 +1,7 @@
 import type { MemoryAnswer } from '../account/memory/answer.js';
 import { leaves } from '../account/memory/tree.js';
-import { groupedStacks, type StackGroup } from '../account/task-stacks.js';
+import { groupedStacks } from '../account/task-stacks.js';
+import type { Stack, StackGroup } from '../contracts/task-stacks.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { freePages } from '../records/machine-sample.js';
 import type { Warnings } from '../walk/warnings.js';
@@ -72,11 +73,11 @@ const MOST = 10;
 export function blockedTasks(kernel: Kernel, warnings: Warnings): Finding[] {
   const grouped = groupedStacks(kernel, { states: new Set(['D']) });
   for (const { code, message } of grouped.warnings) warnings.add(code, message);
-  if (grouped.groups.length === 0) return [];
+  if (grouped.stacks.length === 0) return [];
   const { findings, pids } = lockFindings(kernel, warnings);
   // Frozen tasks (suspend, the freezer of cgroups) are not blocked.
-  const groups = grouped.groups
-    .filter(({ frames }) => !frames.some(({ symbol }) => symbol?.name === '__refrigerator'))
+  const groups = grouped.stacks
+    .filter(({ frames }) => !frames.some(({ symbol }) => symbol === '__refrigerator'))
     .map((group) => ({ ...group, tasks: group.tasks.filter(({ pid }) => !pids.has(pid)) }))
     .filter(({ tasks }) => tasks.length > 0);
   return [...findings, ...byFunction(groups)];
@@ -99,20 +100,20 @@ function byFunction(groups: readonly StackGroup[]): Finding[] {
 
 /** Stack of a CPU. @throws as groupedStacks */
 export function stackOfCpu(kernel: Kernel, cpu: number, warnings: Warnings): StackEvidence | undefined {
-  const { groups, warnings: found } = groupedStacks(kernel, { cpu });
+  const { stacks, warnings: found } = groupedStacks(kernel, { cpu });
   for (const { code, message } of found) warnings.add(code, message);
-  const [group] = groups;
+  const [group] = stacks;
   return group && evidenceOf(group);
 }
 
 /** A stack as evidence. */
-export function evidenceOf({ frames, end, why, stop }: StackGroup): StackEvidence {
-  return { kind: 'stack', frames, end, why, ...(stop === undefined ? {} : { stop }) };
+export function evidenceOf({ frames, end, why, code, at }: Stack): StackEvidence {
+  return { kind: 'stack', frames, end, why, code, at };
 }
 
 /** The function that a thread waits in. */
-export function waitsIn({ frames }: Pick<StackGroup, 'frames'>): string | undefined {
-  return frames.find(({ symbol }) => symbol && !isWaiting(symbol.name))?.symbol?.name;
+export function waitsIn({ frames }: Pick<Stack, 'frames'>): string | undefined {
+  return frames.find(({ symbol }) => symbol !== null && !isWaiting(symbol))?.symbol ?? undefined;
 }
 
 /** Whether every waiting task is in this function: its callers show what the task waits for. */

@@ -1,9 +1,10 @@
-import { type BlockedAnswer, type BlockingLock, blockedTasks } from '../account/blocked.js';
+import { blockedTasks } from '../account/blocked.js';
 import { attempted } from '../account/memory/missed.js';
 import { NOT_KEPT } from '../base/errors.js';
 import { hex } from '../base/util.js';
+import type { BlockedAnswer, BlockingLock } from '../contracts/blocked.js';
 import type { Kernel } from '../kernel/kernel.js';
-import type { WaitKind } from '../walk/waits/lock-state.js';
+import type { WaitKind } from '../records/waits.js';
 import { leavesComplete, Warnings } from '../walk/warnings.js';
 import { type Evidence, type Finding, found } from './finding.js';
 import { THRESHOLDS } from './thresholds.js';
@@ -69,7 +70,7 @@ const waitersOf = (locks: readonly BlockingLock[]) => locks.flatMap(({ waiters }
 function deadlock(
   cycle: readonly BlockingLock[],
   locks: readonly BlockingLock[],
-  { locks: all }: BlockedAnswer,
+  { locks: all, stacks }: BlockedAnswer,
 ): Finding {
   const [first] = cycle;
   const figures = {
@@ -81,11 +82,15 @@ function deadlock(
     otherComm: cycle[1]?.owner?.comm ?? null,
     otherLock: cycle[1] ? nameOf(cycle[1]) : null,
   };
-  const evidence = cycle.flatMap(({ owner }) => stackOf(owner));
+  const evidence = cycle.flatMap(({ owner }) => stackOf(owner, stacks));
   return found('deadlock', 'critical', figures, 'blocked', { evidence, waits: { roots: cycle, locks: all } });
 }
 
-function contention(root: BlockingLock, locks: readonly BlockingLock[], { locks: all }: BlockedAnswer): Finding {
+function contention(
+  root: BlockingLock,
+  locks: readonly BlockingLock[],
+  { locks: all, stacks }: BlockedAnswer,
+): Finding {
   const waiters = waitersOf(locks);
   const seconds = waiters.flatMap(({ seconds: each }) => each ?? []);
   const on = root.waitsFor === null ? undefined : all[root.waitsFor];
@@ -98,7 +103,7 @@ function contention(root: BlockingLock, locks: readonly BlockingLock[], { locks:
     symbol: root.owner?.function ?? null,
     waitsFor: on?.kind ?? null,
   };
-  const evidence = stackOf(root.owner ?? root.waiters[0] ?? null);
+  const evidence = stackOf(root.owner ?? root.waiters[0] ?? null, stacks);
   const severity = waiters.length >= THRESHOLDS['blocked-tasks'].warning ? 'warning' : 'note';
   return found('blocked-on-lock', severity, figures, 'blocked', { evidence, waits: { roots: [root], locks: all } });
 }
@@ -114,13 +119,11 @@ const lockFigures = (lock: BlockingLock | undefined) => ({
   lock: lock ? nameOf(lock) : null,
 });
 
-function nameOf({ object, address }: BlockingLock): string {
-  if (object?.kind === 'symbol' && object.offset === 0) return object.name;
-  return address === null ? '?' : hex(address);
+function nameOf({ symbol, address }: BlockingLock): string {
+  return symbol ?? (address === null ? '?' : hex(address));
 }
 
-function stackOf(task: BlockingLock['owner']): Evidence[] {
-  if (!task?.stack) return [];
-  const { frames, end, why, stop } = task.stack;
-  return [{ kind: 'stack', frames, end, why, ...(stop === undefined ? {} : { stop }) }];
+function stackOf(task: BlockingLock['owner'], stacks: BlockedAnswer['stacks']): Evidence[] {
+  const stack = stacks[task?.stack ?? -1];
+  return stack ? [{ kind: 'stack', ...stack }] : [];
 }

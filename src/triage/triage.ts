@@ -3,9 +3,10 @@ import { accountMemory } from '../account/memory/memory.js';
 import { attempted } from '../account/memory/missed.js';
 import type { CensusEntry, CensusHolder } from '../account/owners.js';
 import { accountAll, type CensusAnswer } from '../account/sockets.js';
-import { groupedStacks, type StackGroup } from '../account/task-stacks.js';
+import { groupedStacks } from '../account/task-stacks.js';
 import { NOT_KEPT, ReadError } from '../base/errors.js';
 import { grouped, hex } from '../base/util.js';
+import type { StackGroup } from '../contracts/task-stacks.js';
 import type { Kernel } from '../kernel/kernel.js';
 import { OOM } from '../walk/log/panic.js';
 import { type CpuTimes, readCpuTimes, readTicks } from '../walk/machine/clock.js';
@@ -296,7 +297,7 @@ function readerOf(kernel: Kernel, { pid }: CensusHolder, warnings: Warnings): Re
   const found = attempted(warnings, `stacks of pid ${pid}`, () => groupedStacks(kernel, { pid }));
   for (const { code, message } of found?.warnings ?? []) warnings.add(code, message);
   const order: readonly Doing[] = ['running', 'receiving', 'polling', 'elsewhere', 'stopped'];
-  const all = (found?.groups ?? []).flatMap((group) =>
+  const all = (found?.stacks ?? []).flatMap((group) =>
     group.tasks.map((task) => ({ group, task, doing: doingOf(group, task) })),
   );
   const [nearest] = all.toSorted((a, b) => order.indexOf(a.doing) - order.indexOf(b.doing) || a.task.pid - b.task.pid);
@@ -312,7 +313,7 @@ function readerOf(kernel: Kernel, { pid }: CensusHolder, warnings: Warnings): Re
 function doingOf({ frames }: StackGroup, { state }: StackGroup['tasks'][number]): Doing {
   if (state === 'T' || state === 't') return 'stopped';
   if (state === 'R') return 'running';
-  const calls = (names: RegExp) => frames.some(({ symbol }) => names.test(symbol?.name ?? ''));
+  const calls = (names: RegExp) => frames.some(({ symbol }) => names.test(symbol ?? ''));
   if (calls(RECEIVES)) return 'receiving';
   return calls(POLLS) ? 'polling' : 'elsewhere';
 }

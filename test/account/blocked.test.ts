@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { type BlockedChoice, type BlockingLock, blockedTasks, cyclesOf } from '../../src/account/blocked.js';
+import { type BlockedChoice, blockedTasks, cyclesOf } from '../../src/account/blocked.js';
+import type { BlockingLock } from '../../src/contracts/blocked.js';
 import { FixtureBase } from '../support/overlaid-kernel.js';
 import { Waiting } from '../walk/waits/waiting.js';
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { blockedSchema } from '../../src/answers/blocked/schema.js';
+import { blockedSchema } from '../../src/contracts/blocked.js';
 import { kdumpMem } from '../support/in-process.js';
 import { scratchFolder } from '../support/scratch.js';
 import { snapshotFiles, writeCapture } from '../support/snapshot.js';

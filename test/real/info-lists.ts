@@ -1,13 +1,14 @@
 import { expect } from 'vitest';
-import { listJson } from '../../src/answers/info/lists/lists.js';
+import { readList } from '../../src/answers/info/lists/lists.js';
+import { KernelError } from '../../src/base/errors.js';
+import { jsonOf } from '../../src/base/util.js';
 import {
   modulesSchema,
   mountsSchema,
   runQueuesSchema,
   sharedMemorySchema,
   swapSchema,
-} from '../../src/answers/info/lists/schema.js';
-import { KernelError } from '../../src/base/errors.js';
+} from '../../src/contracts/lists.js';
 import type { Kernel } from '../../src/kernel/kernel.js';
 import { openDescriptors } from '../../src/walk/lists/open-descriptors.js';
 import { Warnings } from '../../src/walk/warnings.js';
@@ -66,11 +67,11 @@ interface DrgnLists {
 /** Lists of a kernel, checked against their schemas. */
 export function listsOf(kernel: Kernel) {
   return {
-    modules: modulesSchema.parse(listJson('modules', kernel)),
-    mounts: mountsSchema.parse(listJson('mounts', kernel)),
-    swap: swapSchema.parse(listJson('swap', kernel)),
-    segments: sharedMemorySchema.parse(listJson('shared-memory', kernel)),
-    queues: runQueuesSchema.parse(listJson('run-queues', kernel)),
+    modules: jsonOf(modulesSchema.parse(jsonOf(readList('modules', kernel)))),
+    mounts: jsonOf(mountsSchema.parse(jsonOf(readList('mounts', kernel)))),
+    swap: jsonOf(swapSchema.parse(jsonOf(readList('swap', kernel)))),
+    segments: jsonOf(sharedMemorySchema.parse(jsonOf(readList('shared-memory', kernel)))),
+    queues: jsonOf(runQueuesSchema.parse(jsonOf(readList('run-queues', kernel)))),
   };
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { accountMemory, type MemoryPlaces } from '../../src/account/memory/memory.js';
-import { AddressIdentifier, type Identified, type Identity } from '../../src/account/whatis.js';
+import { AddressIdentifier, type Identity } from '../../src/account/whatis.js';
+import type { Identified } from '../../src/contracts/object.js';
 import { openNative } from '../../src/kernel/native/open.js';
 import { Warnings } from '../../src/walk/warnings.js';
 import { DRGN_MS, drgnJson } from '../support/drgn.js';
@@ -125,7 +126,7 @@ export function whatisSuite(name: LabKernel, elf: string, each: number, anonymou
         const { object } = of(at);
         const into = BigInt(at) % BigInt(truth.pageSize);
         const offset = BigInt(index * truth.pageSize) + into;
-        expect(object).toMatchObject({ kind: 'file-page', inode: BigInt(inode), offset });
+        expect(object).toMatchObject({ kind: 'file-page', inode: String(BigInt(inode)), offset: String(offset) });
       }
       expect(truth.files.length).toBeGreaterThan(100);
     });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { NamedFrame } from '../../src/account/task-stacks.js';
+import type { NamedFrame } from '../../src/contracts/task-stacks.js';
 import type { Finding } from '../../src/triage/finding.js';
 import { fingerprint } from '../../src/triage/fingerprint.js';
 import type { TopOwner } from '../../src/triage/top-owner.js';
@@ -28,10 +28,12 @@ function printOf({ cause, functions = [], codes = ['panic'], owner }: Crash, see
       address: BigInt(seed + index),
       interrupted: text.startsWith('!'),
       guess: text.startsWith('?'),
-      symbol: { name: text.replace(/^[?!]/, ''), offset: seed + index },
+      symbol: text.replace(/^[?!]/, ''),
+      offset: seed + index,
+      module: null,
     }),
   );
-  const stack = { kind: 'stack', frames, end: 'first', why: undefined } as const;
+  const stack = { kind: 'stack', frames, end: 'first', why: null, code: null, at: null } as const;
   const findings = codes.map((code) => finding(code, STACKS.has(code) ? [stack] : []));
   const panic = { state: 'panicked', logRead: true, ...(cause === undefined ? {} : { cause }) } as const;
   return fingerprint({ findings, machine: { panic, running: [] } }, owner);

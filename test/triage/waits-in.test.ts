@@ -3,7 +3,14 @@ import { waitsIn } from '../../src/triage/kernel-findings.js';
 
 type Frame = Parameters<typeof waitsIn>[0]['frames'][number];
 
-const frame = (name: string): Frame => ({ address: 0n, guess: false, interrupted: false, symbol: { name, offset: 1 } });
+const frame = (symbol: string): Frame => ({
+  address: 0n,
+  guess: false,
+  interrupted: false,
+  symbol,
+  offset: 1,
+  module: null,
+});
 
 /** Stacks of waits in kernels from 5.10 to 7.2, with the expected function last. */
 test.each([

@@ -1,5 +1,5 @@
 import { blockedTasks } from '../../../src/account/blocked.js';
-import { blockedJson } from '../../../src/answers/blocked/render.js';
+import { jsonOf } from '../../../src/base/util.js';
 import type { Command } from './answers.js';
 
 /** `blocked --all`: tasks, their stacks, locks and waiters. The lab's dumps have no blocked task: name one that has. */
@@ -11,7 +11,7 @@ function command(): Command {
   return {
     name: 'blocked --all',
     ask(kernel) {
-      const { stacks: _, warnings, ...json } = blockedJson(blockedTasks(kernel, { all: true }));
+      const { stacks: _, warnings, ...json } = jsonOf(blockedTasks(kernel, { all: true }));
       const isUnknown = (lock: (typeof json.locks)[number]) =>
         lock.kind === 'unknown' || (lock.object?.kind === 'slab-object' && lock.object.state === 'unknown');
       const unknown = json.locks.filter(isUnknown).length;

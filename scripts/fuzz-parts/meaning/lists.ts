@@ -1,5 +1,6 @@
-import { listJson } from '../../../src/answers/info/lists/lists.js';
-import type { ListName } from '../../../src/answers/info/lists/schema.js';
+import { readList } from '../../../src/answers/info/lists/lists.js';
+import { jsonOf } from '../../../src/base/util.js';
+import type { ListName } from '../../../src/contracts/lists.js';
 import type { Command } from './answers.js';
 
 const NAMES: readonly ListName[] = ['modules', 'mounts', 'swap', 'shared-memory', 'run-queues'];
@@ -10,7 +11,7 @@ export const LISTS = {
     NAMES.map((name) => ({
       name: `info --${name}`,
       ask(kernel) {
-        const { warnings: _, ...json } = listJson(name, kernel);
+        const { warnings: _, ...json } = jsonOf(readList(name, kernel));
         return { json, complete: json.complete };
       },
     })),

@@ -1,5 +1,5 @@
 import { groupedStacks } from '../../../src/account/task-stacks.js';
-import { taskStacksJson } from '../../../src/answers/task-stacks/render.js';
+import { jsonOf } from '../../../src/base/util.js';
 import type { Kernel } from '../../../src/kernel/kernel.js';
 import type { Command, Said } from './answers.js';
 
@@ -8,7 +8,7 @@ export const STACKS = { commands: (): Command[] => [{ name: 'stacks', ask }], fr
 
 /** By thread: a group changes with each that leaves it. A frame that is a guess says so. */
 function ask(kernel: Kernel): Said {
-  const { stacks, ...json } = taskStacksJson(groupedStacks(kernel, {}));
+  const { stacks, ...json } = jsonOf(groupedStacks(kernel, {}));
   const threads = stacks.flatMap(({ tasks, frames, ...stack }) =>
     tasks.map((task) => ({
       key: `${task.pid} ${task.pid === 0 ? task.cpu : ''}`,

@@ -1,3 +1,4 @@
+import type { Identified } from '../../contracts/object.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { FrameRange } from '../../walk/memory/ram.js';
 import { PageReader } from '../../walk/pages/pages.js';
@@ -8,7 +9,7 @@ import { struct } from '../../walk/pages/struct-page.js';
 import type { Warnings } from '../../walk/warnings.js';
 import type { CategoryName } from '../memory/categories.js';
 import { attempted } from '../memory/missed.js';
-import type { AddressIdentifier, Identified, Identity } from '../whatis.js';
+import type { AddressIdentifier, Identity } from '../whatis.js';
 import { MappedFrames } from './mapped-frames.js';
 
 /**

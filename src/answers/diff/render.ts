@@ -265,13 +265,13 @@ export function diffJson(answer: DiffAnswer): DiffJson {
     summary: headline(answer),
     loss: loss && lossJson(loss),
     categories: categories && categoryJson(categories),
-    processes: listJson(lists.processes, (who) => (who.kind === 'process' ? without(who) : null)),
-    sockets: listJson(lists.sockets, (who) =>
+    processes: readList(lists.processes, (who) => (who.kind === 'process' ? without(who) : null)),
+    sockets: readList(lists.sockets, (who) =>
       who.kind === 'socket' ? { ...without(who), ...socketEnds(who, who.local, who.peer) } : null,
     ),
-    caches: listJson(lists.caches, (who) => (who.kind === 'cache' ? without(who) : null)),
-    callers: listJson(lists.callers, (who) => (who.kind === 'caller' ? without(who) : null)),
-    cgroups: listJson(lists.cgroups, (who) => (who.kind === 'cgroup' ? without(who) : null)),
+    caches: readList(lists.caches, (who) => (who.kind === 'cache' ? without(who) : null)),
+    callers: readList(lists.callers, (who) => (who.kind === 'caller' ? without(who) : null)),
+    cgroups: readList(lists.cgroups, (who) => (who.kind === 'cgroup' ? without(who) : null)),
     complete,
     warnings: notes.map((note) => ({ code: note.code, message: noteWords(note) })),
   };
@@ -326,7 +326,7 @@ function categoryJson(diff: CategoryDiff): CategoryDiffJson {
 }
 
 /** @param whoOf returns null if the item is none of these */
-function listJson<Fields extends object>(diff: ListDiff | null, whoOf: (who: Who) => Fields | null) {
+function readList<Fields extends object>(diff: ListDiff | null, whoOf: (who: Who) => Fields | null) {
   if (!diff) return null;
   const { items, grew, shrank, between, whole } = diff;
   return {

@@ -1,6 +1,5 @@
-import type { OwnerState } from '../../account/blocked.js';
-import type { WaitCause } from '../../records/waits.js';
-import type { WaitKind } from '../../walk/waits/lock-state.js';
+import type { OwnerState } from '../../contracts/blocked.js';
+import type { WaitCause, WaitKind } from '../../records/waits.js';
 import type { Explanations } from './schema.js';
 
 const LIST =

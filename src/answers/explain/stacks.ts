@@ -1,5 +1,5 @@
 import type { RecordingEnd, StacksWarning } from '../../profile/faults/counts.js';
-import type { STACK_STOP_CODES } from '../../walk/stacks/frame.js';
+import type { STACK_STOP_CODES } from '../../records/stacks.js';
 import type { Explanations } from './schema.js';
 
 const DAMAGE = 'Treat the frames below as unknown. If the dump is intact, report this with the kernel release.';

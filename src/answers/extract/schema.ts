@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/util.js';
-import { count, warningSchema } from '../schema.js';
+import { count } from '../../contracts/common.js';
+import { warningSchema } from '../schema.js';
 
 /** Number of distinct names of one kind that were replaced, and that were kept. */
 const names = z.strictObject({ replaced: count, kept: count });

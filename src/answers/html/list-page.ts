@@ -18,6 +18,10 @@ export function listHtml(page: ListPage, { source, version, made }: PageFacts): 
   const { headline, complete, warnings, blocks } = page;
   const drawn = blocks.map((block, index): Content => {
     if (typeof block === 'string') return html`<p>${sentence(block)}</p>`;
+    if ('lines' in block) {
+      const heading = block.heading === '' ? undefined : html`<p>${sentence(block.heading)}</p>`;
+      return [heading, html`<pre>${sentence(block.lines.join('\n'))}</pre>`];
+    }
     const table = block.draw((columns, rows) =>
       htmlTable({ id: `table-${index}`, caption: sentence(block.caption), columns, rows }),
     );

@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { KERNEL_ERROR_CODES, READ_ERROR_CODES, WALK_ERROR_CODES } from '../../base/errors.js';
 import type { Immutable } from '../../base/util.js';
+import { count, kernelSchema } from '../../contracts/common.js';
 import { TYPES_VERIFIED } from '../../kernel/layout.js';
 import { LIMIT_CODES } from '../../walk/limits.js';
 import { VENDOR_NAMES, type VendorCode } from '../../walk/machine/vendor.js';
-import { address, count, kernelSchema } from '../schema.js';
+import { address } from '../schema.js';
 
 const task = z.strictObject({ cpu: count, address, pid: count, comm: z.string() });
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/util.js';
-import { capturedSchema, count, kernelSchema, warningSchema } from '../schema.js';
+import { capturedSchema, count, kernelSchema } from '../../contracts/common.js';
+import { warningSchema } from '../schema.js';
 
 /**
  * `kdump-mem log --json`, version 1, and its lines with --ndjson, for a kernel, a capture or text. Text

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/util.js';
-import { count } from '../schema.js';
+import { count } from '../../contracts/common.js';
 
 const argument = z.union([z.string(), z.number(), z.boolean(), z.array(z.string())]);
 

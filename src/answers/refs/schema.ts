@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { CATEGORIES } from '../../account/memory/categories.js';
 import { SOURCES } from '../../account/references/holders.js';
 import type { Immutable } from '../../base/util.js';
+import { count, kernelSchema } from '../../contracts/common.js';
 import { FORMS } from '../../walk/references/piece-scan.js';
-import { address, count, kernelSchema, warningSchema } from '../schema.js';
+import { address, warningSchema } from '../schema.js';
 import { identitySchema } from '../whatis/schema.js';
 
 const category = z.enum(CATEGORIES).nullable();
@@ -93,4 +94,4 @@ export const refsSchema = z.strictObject({
   warnings: z.array(warningSchema),
 });
 
-export type RefsJson = Immutable<z.infer<typeof refsSchema>>;
+export type RefsJson = Immutable<z.input<typeof refsSchema>>;

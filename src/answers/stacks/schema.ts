@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/util.js';
-import { count } from '../schema.js';
+import { count } from '../../contracts/common.js';
 
 /**
  * `kdump-mem procs --stacks --json`, version 1. Sizes are bytes. Text (comm, symbols, modules) is as in the

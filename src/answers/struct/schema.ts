@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/util.js';
-import { address, count, kernelSchema, warningSchema } from '../schema.js';
+import { count, kernelSchema } from '../../contracts/common.js';
+import { address, warningSchema } from '../schema.js';
 
 /** A number, or beyond 2^53 its decimal digits. */
 const integer = z.union([z.int(), z.string().regex(/^-?\d{16,39}$/)]);

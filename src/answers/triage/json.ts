@@ -1,12 +1,12 @@
 import type { MemoryAnswer } from '../../account/memory/answer.js';
 import { leaves } from '../../account/memory/tree.js';
+import { jsonOf } from '../../base/util.js';
 import { causeFacts, releaseOf, type TriageAnswer } from '../../triage/answer.js';
 import type { Evidence, Finding } from '../../triage/finding.js';
 import type { Unread } from '../../triage/host-reader.js';
 import { kernelJson } from '../kernel-json.js';
 import { textLogJson } from '../log/render.js';
 import { capturedJson, pastedJson } from '../origin.js';
-import { frameJson, stopJson } from '../task-stacks/render.js';
 import { causesJson } from './causes.js';
 import type { TriageJson } from './schema.js';
 import { adviceWords, findingWords } from './words.js';
@@ -95,8 +95,7 @@ function evidenceJson(all: readonly Evidence[]): Pick<FindingJson, 'evidence' | 
   const lines: NonNullable<FindingJson['lines']>[number][] = [];
   for (const one of all) {
     if (one.kind === 'stack') {
-      const { kind, frames, end, why, stop } = one;
-      evidence.push({ kind, frames: frames.map(frameJson), end, why: why ?? null, ...stopJson(stop) });
+      evidence.push(jsonOf(one));
       continue;
     }
     const { kind, seq, timestamp, printedTime = null, text } = one;

@@ -161,7 +161,7 @@ export const earlierLineSchema = z.object({
   complete: z.boolean(),
 });
 
-export type EarlierLine = Immutable<z.infer<typeof earlierLineSchema>>;
-export type SummaryJson = Immutable<z.infer<typeof summarySchema>>;
-export type TriageLineJson = Immutable<z.infer<typeof triageLineSchema>>;
-export type TriageEndJson = Immutable<z.infer<typeof triageEndSchema>>;
+export type EarlierLine = Immutable<z.input<typeof earlierLineSchema>>;
+export type SummaryJson = Immutable<z.input<typeof summarySchema>>;
+export type TriageLineJson = Immutable<z.input<typeof triageLineSchema>>;
+export type TriageEndJson = Immutable<z.input<typeof triageEndSchema>>;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/util.js';
+import { stackSchema } from '../../contracts/task-stacks.js';
 import { PASTED_STATES } from '../../records/pasted.js';
 import { CAUSE_RELATIONS, CONFIDENCES } from '../../triage/causes.js';
 import { SEVERITIES } from '../../triage/finding.js';
@@ -7,7 +8,6 @@ import { HOST_CHECKS } from '../../triage/host-reader.js';
 import { RULE_DOUBTS } from '../../triage/rules/match.js';
 import { textLogSchema } from '../log/schema.js';
 import { capturedSchema, count, kernelSchema, warningSchema } from '../schema.js';
-import { frameSchema, stopShape } from '../task-stacks/schema.js';
 import { crashReportSchema, oomReportSchema } from './report-schema.js';
 
 /**
@@ -40,13 +40,7 @@ export const findingSchema = z.strictObject({
         timestampMicroseconds: count,
         text: z.string(),
       }),
-      z.strictObject({
-        kind: z.literal('stack'),
-        frames: z.array(frameSchema),
-        end: z.enum(['user', 'first', 'stopped']),
-        why: z.string().nullable(),
-        ...stopShape,
-      }),
+      z.strictObject({ kind: z.literal('stack'), ...stackSchema.shape }),
     ]),
   ),
   /** Lines of a log that is text and does not have the log's clock: with wall-clock time, where it has that. */
@@ -203,7 +197,7 @@ export const triageSchema = z.strictObject({
   warnings: z.array(warningSchema),
 });
 
-export type TriageJson = Immutable<z.infer<typeof triageSchema>>;
+export type TriageJson = Immutable<z.input<typeof triageSchema>>;
 
 /** The last line of `kdump-mem triage --watch --json`; a stream without it is truncated. */
 export const triageWatchEndSchema = z.strictObject({
@@ -213,7 +207,7 @@ export const triageWatchEndSchema = z.strictObject({
   interrupted: z.boolean(),
 });
 
-export type TriageWatchEndJson = Immutable<z.infer<typeof triageWatchEndSchema>>;
+export type TriageWatchEndJson = Immutable<z.input<typeof triageWatchEndSchema>>;
 
 /** A rule, by code, whose conditions could not be evaluated. */
 export type Undecided = RulesOutcome['unknown'][number];

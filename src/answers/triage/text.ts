@@ -15,7 +15,7 @@ import { logTime, textLogWords } from '../log/render.js';
 import { groupsWords } from '../memory/sentences.js';
 import { ownerWords } from '../memory/words.js';
 import { capturedWords, pastedWords } from '../origin.js';
-import { framesText } from '../task-stacks/render.js';
+import { framesText } from '../task-stacks/document.js';
 import { wrap } from '../text/cut.js';
 import { concluded, conclusionSentences, type FindingTree } from './causes.js';
 import { oomLines } from './oom.js';
@@ -537,7 +537,7 @@ const MOST_CALLS = 6;
 /** What is known of a dump before its memory is read: the headline, what the log reports, the stack of the panic. */
 export function earlyLines(answer: TriageAnswer): string[] {
   const stack = answer.findings.flatMap(({ evidence }) => evidence).find(({ kind }) => kind === 'stack');
-  const calls = stack?.kind === 'stack' ? stack.frames.flatMap(({ symbol }) => symbol?.name ?? []) : [];
+  const calls = stack?.kind === 'stack' ? stack.frames.flatMap(({ symbol }) => symbol ?? []) : [];
   return [
     machineWords(answer),
     ...answer.findings.slice(0, MOST_BRIEF).map(briefFinding),

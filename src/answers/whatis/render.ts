@@ -1,9 +1,10 @@
 import type { AllocationRecord } from '../../account/allocation-record.js';
 import { anyCategoryWords } from '../../account/memory/category-names.js';
-import type { Identified, Identity } from '../../account/whatis.js';
+import type { Identity } from '../../account/whatis.js';
 import { escapeText } from '../../base/escape.js';
 import { formatCount } from '../../base/size.js';
-import { hex } from '../../base/util.js';
+import { hex, jsonOf } from '../../base/util.js';
+import type { Identified } from '../../contracts/object.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
 import type { Warning } from '../../walk/warnings.js';
 import { kernelJson } from '../kernel-json.js';
@@ -32,7 +33,6 @@ export function whatisJson({ kernel, identities, complete, warnings }: WhatisAns
 }
 
 type IdentityJson = WhatisJson['identities'][number];
-type ObjectJson = NonNullable<IdentityJson['object']>;
 
 export function identityJson(identity: Identity): IdentityJson {
   const { address, physical, frame, category, object, site } = identity;
@@ -41,30 +41,13 @@ export function identityJson(identity: Identity): IdentityJson {
     physical: physical === null ? null : hex(BigInt(physical)),
     frame,
     category,
-    object: object && objectJson(object),
+    object: jsonOf(object),
     site: site && siteJson(site),
   };
 }
 
 export function siteJson(site: AllocationRecord): NonNullable<IdentityJson['site']> {
   return { ...site, frames: site.frames.map(siteFrameJson) };
-}
-
-/** An object, as every answer that names one has it. */
-export function objectJson(object: Identified): ObjectJson {
-  switch (object.kind) {
-    case 'slab-object':
-    case 'vmalloc-area':
-      return { ...object, start: hex(object.start) };
-    case 'file-page':
-      return { ...object, offset: String(object.offset), inode: String(object.inode) };
-    case 'process-page':
-      return { ...object, address: hex(object.address) };
-    case 'socket-page':
-      return { ...object, sock: hex(object.sock) };
-    default:
-      return object;
-  }
 }
 
 /** One line for each address, and one for its page. */
@@ -139,7 +122,7 @@ export function objectWords(object: Identified): string {
     }
     case 'file-page': {
       const path = object.path === null ? `inode ${object.inode}` : escapeText(object.path);
-      return `${path}${object.deleted ? ' (deleted)' : ''} (${escapeText(object.fsType)}), offset ${hex(object.offset)}`;
+      return `${path}${object.deleted ? ' (deleted)' : ''} (${escapeText(object.fsType)}), offset ${hex(BigInt(object.offset))}`;
     }
     case 'process-page':
       return `anonymous memory of ${process(object.pid, object.comm)}, at ${hex(object.address)} there`;

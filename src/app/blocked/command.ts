@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import type { Command } from 'commander';
-import type { BlockedAnswer } from '../../account/blocked.js';
+import type { BlockedAnswer } from '../../contracts/blocked.js';
 import { present } from '../kit/answer.js';
 import { parseNumber } from '../kit/arguments.js';
 import { UsageError } from '../kit/failure.js';
@@ -48,14 +48,11 @@ export function registerBlocked(program: Command): void {
       if (engine === 'crash' || engine === 'verify')
         throw new UsageError('blocked does not support --engine crash or verify');
       checkFrom(options);
-      const [answer, { blockedJson, blockedText }] = await Promise.all([
+      const [answer, { blockedBlocks }] = await Promise.all([
         blocked(options),
-        import('../../answers/blocked/render.js'),
+        import('../../answers/blocked/document.js'),
       ]);
-      present(answer, options, {
-        toJson: blockedJson,
-        toText: (found, width) => blockedText(found, { limit, all, verbose, width }),
-      });
+      present(answer, options, { toBlocks: (found) => blockedBlocks(found, { limit, all, verbose }) });
     });
   addFromOption(command, ['all']);
 }

@@ -1,7 +1,8 @@
-import type { BlockedAnswer } from '../../account/blocked.js';
 import { type HostWaits, hostBlocked } from '../../account/host-blocked.js';
+import { capturedJson } from '../../answers/origin.js';
 import { HostError } from '../../base/errors.js';
 import { readCapture } from '../../capture/read/files.js';
+import type { BlockedAnswer } from '../../contracts/blocked.js';
 import type { HostSource } from '../../host/host-source.js';
 import { liveHost } from '../../host/live.js';
 import { isKernelThread, listedPids, optionalText, statFields } from '../../host/proc/process.js';
@@ -31,7 +32,9 @@ export async function blockedIn(path: string): Promise<BlockedAnswer> {
   const ms = Number(last.host.at ?? 0) - Number(first.host.at ?? 0);
   const threads = ms > 0 ? readThreads(first.host, () => {}) : [];
   const { host, of: captured, warnings } = last;
-  return hostBlocked(waitsOf(host, { captured, warnings, before: { threads, seconds: ms / 1000 } }));
+  return hostBlocked(
+    waitsOf(host, { captured: capturedJson(captured), warnings, before: { threads, seconds: ms / 1000 } }),
+  );
 }
 
 function waitsOf(source: HostSource, given: Partial<HostWaits>): HostWaits {
@@ -63,7 +66,7 @@ function waitsOf(source: HostSource, given: Partial<HostWaits>): HostWaits {
       ),
     fileLocks,
     before: given.before,
-    captured: given.captured,
+    captured: given.captured ?? null,
     warnings,
     nameOf: ({ pid, process }) => name(`/proc/${process}/task/${pid}/comm`) || name(`/proc/${process}/comm`),
     functionOf: (process) => /^[A-Za-z_][\w.]{0,63}$/.exec(name(`/proc/${process}/wchan`))?.[0] ?? null,

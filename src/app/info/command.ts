@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander';
 import { type InfoAnswer, type KernelInfo, notedIn } from '../../answers/info/answer.js';
-import type { ListName } from '../../answers/info/lists/schema.js';
 import { KernelError, readOrNot } from '../../base/errors.js';
 import { formatJson } from '../../base/util.js';
+import type { ListName } from '../../contracts/lists.js';
 import type { MemoryImage } from '../../kernel/native/image/image.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
 import type { Files } from '../../kernel/native/open.js';
@@ -72,13 +72,12 @@ export function registerInfo(program: Command): void {
       if (options.pid !== undefined && chosen !== 'mounts' && chosen !== 'sharedMemory')
         throw new UsageError('--pid requires --mounts or --shared-memory');
       if (chosen) {
-        const [{ listJson }, { listText }] = await Promise.all([
+        const [{ readList }, { listText }] = await Promise.all([
           import('../../answers/info/lists/lists.js'),
           import('../../answers/info/lists/text.js'),
         ]);
         return answer(options, {
-          ask: (kernel) => listJson(LISTS[chosen], kernel, options.pid),
-          toJson: (found) => found,
+          ask: (kernel) => readList(LISTS[chosen], kernel, options.pid),
           toText: (found, width) => listText(LISTS[chosen], found, width),
         });
       }

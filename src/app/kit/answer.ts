@@ -1,4 +1,5 @@
-import { formatJson } from '../../base/util.js';
+import { type Block, blockTexts } from '../../answers/text/blocks.js';
+import { formatJson, jsonOf } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { Warning } from '../../walk/warnings.js';
 import { EXIT } from './failure.js';
@@ -21,7 +22,7 @@ export interface AnswerOptions extends SourceOptions {
 }
 
 /** A query of a command: how to compute the answer from a kernel, and how to print it. */
-export interface Question<A extends Answer> extends Words<A> {
+export type Question<A extends Answer> = Words<A> & {
   /** Description of a slow computation, for the progress line. */
   readonly doing?: string;
   /**
@@ -29,13 +30,20 @@ export interface Question<A extends Answer> extends Words<A> {
    * @param soFar shows what is known before the answer is complete, on a terminal
    */
   ask(kernel: Kernel, progress: (part: number) => void, soFar: (lines: readonly string[]) => void): A | Promise<A>;
-}
+};
 
 /** Output formats of an answer. */
-interface Words<A> {
-  toJson(answer: A): unknown;
+type Words<A> = {
+  /** Absent: the answer is what its contract declares. */
+  toJson?(answer: A): unknown;
+} & (
+  | { toBlocks(answer: A): readonly Block[] }
   /** @param width columns of the terminal; null: no terminal, so nothing is truncated */
-  toText(answer: A, width: number | null): string;
+  | { toText(answer: A, width: number | null): string }
+);
+
+function textOf<A>(words: Words<A>, answer: A, width: number | null): string {
+  return 'toText' in words ? words.toText(answer, width) : blockTexts(words.toBlocks(answer), width).join('\n\n');
 }
 
 /**
@@ -56,9 +64,9 @@ export function present<A extends Answer>(
   words: Words<A>,
 ): void {
   if (options.json && isServed)
-    printAnswer([formatJson(words.toJson(found)), words.toText(found, null)].join(FORMS_SEPARATOR));
-  else if (options.json) printAnswer(formatJson(words.toJson(found), 2));
-  else printText(words.toText(found, terminalWidth()));
+    printAnswer([formatJson(words.toJson?.(found) ?? found), textOf(words, found, null)].join(FORMS_SEPARATOR));
+  else if (options.json) printAnswer(formatJson(words.toJson?.(found) ?? found, 2));
+  else printText(textOf(words, found, terminalWidth()));
   // With --json the warnings are part of the answer.
   if (!options.json) printWarnings(found.warnings);
   if (options.strict && !isComplete(found)) process.exitCode = EXIT.incomplete;
@@ -96,7 +104,8 @@ async function verify<A extends Answer>(options: AnswerOptions, question: Questi
   const { compareAnswers } = await import('../../answers/verify/text.js');
   const native = await answerOnce(options, question, 'native');
   const crash = await answerOnce(options, question, 'crash');
-  const found = compareAnswers(question.toJson(native), question.toJson(crash));
+  const jsonIn = (one: A) => jsonOf(question.toJson?.(one) ?? one);
+  const found = compareAnswers(jsonIn(native), jsonIn(crash));
   if (options.json) {
     printAnswer(formatJson({ schema: 'kdump-mem.verify/1', ...found }, 2));
   } else {

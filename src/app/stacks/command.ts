@@ -44,14 +44,13 @@ export function registerStacks(program: Command): void {
       const { engine, pid, cpu, state, limit = 20, verbose } = options;
       if (engine === 'crash' || engine === 'verify')
         throw new UsageError('stacks does not support --engine crash or verify');
-      const [{ groupedStacks }, { taskStacksJson, taskStacksText }] = await Promise.all([
+      const [{ groupedStacks }, { taskStacksBlocks }] = await Promise.all([
         import('../../account/task-stacks.js'),
-        import('../../answers/task-stacks/render.js'),
+        import('../../answers/task-stacks/document.js'),
       ]);
       await answer(options, {
         ask: (kernel) => groupedStacks(kernel, { pid, cpu, states: state }),
-        toJson: taskStacksJson,
-        toText: (found, width) => taskStacksText(found, { limit, verbose, width }),
+        toBlocks: (found) => taskStacksBlocks(found, { limit, verbose }),
       });
     });
 }

@@ -1,5 +1,5 @@
 import { type Category, leaves, type Owner } from '../../account/memory/tree.js';
-import type { StackGroup } from '../../account/task-stacks.js';
+import type { StackGroup } from '../../contracts/task-stacks.js';
 import { taintFlags } from '../../walk/machine-facts.js';
 import type { Finding } from '../finding.js';
 import { evidenceOf } from '../kernel-findings.js';
@@ -80,10 +80,10 @@ const TESTS: Tests = {
   stack: ({ symbol, state }, facts) => {
     const found = facts.stacks(state);
     if (found instanceof Error) return unknown('stacks-unreadable', `stacks cannot be read: ${found.message}`);
-    const stackVerdict = any(found.groups.map((group) => onStack(group, symbol)));
+    const stackVerdict = any(found.stacks.map((group) => onStack(group, symbol)));
     if (stackVerdict.met !== false) return stackVerdict;
     if (!found.complete) return unknown('stacks-incomplete', 'some stacks cannot be read');
-    const cut = found.groups.some(({ end }) => end === 'stopped');
+    const cut = found.stacks.some(({ end }) => end === 'stopped');
     return cut ? unknown('stacks-incomplete', 'some stack traces are incomplete') : NOT_MET;
   },
   tasks: ({ state, atLeast = 0, atMost = Infinity }, facts) => {
@@ -153,13 +153,13 @@ function onStack(group: StackGroup, symbol: Operand<'stack'>['symbol']): Match {
   const { frames, tasks } = group;
   let guessed: string | undefined;
   for (const { symbol: named, guess } of frames) {
-    const captures = named && symbol.match(named.name);
-    if (!captures) continue;
-    guessed ??= named.name;
+    const captures = named === null ? undefined : symbol.match(named);
+    if (named === null || !captures) continue;
+    guessed ??= named;
     if (guess) continue;
     const [first] = tasks;
     const who = { stackPid: first?.pid ?? null, stackComm: first?.comm ?? null };
-    return met({ stackSymbol: named.name, stackTasks: tasks.length, ...who, ...captures }, [evidenceOf(group)]);
+    return met({ stackSymbol: named, stackTasks: tasks.length, ...who, ...captures }, [evidenceOf(group)]);
   }
   return guessed === undefined ? NOT_MET : unknown('frame-guessed', `${guessed} is a guess of the unwinder`);
 }

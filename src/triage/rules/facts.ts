@@ -1,6 +1,6 @@
 import type { LogAnswer } from '../../account/log.js';
-import type { StacksAnswer } from '../../account/task-stacks.js';
 import { KernelError, ReadError } from '../../base/errors.js';
+import type { StacksAnswer } from '../../contracts/task-stacks.js';
 import type { LogRecord, TextRecord } from '../../records/log-records.js';
 import type { TaskState } from '../../records/waits.js';
 import type { KernelTriage } from '../answer.js';

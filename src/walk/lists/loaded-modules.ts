@@ -1,6 +1,6 @@
-import type { ModulesJson } from '../../answers/info/lists/schema.js';
 import { readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
+import type { ModulesAnswer } from '../../contracts/lists.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../cpus.js';
 import { closedListNodes } from '../list.js';
@@ -14,7 +14,7 @@ import { addError, type Warnings } from '../warnings.js';
 /** By number. */
 const STATES = ['live', 'coming', 'going', 'unformed'] as const satisfies LoadedModule['state'][];
 
-type LoadedModule = ModulesJson['modules'][number];
+type LoadedModule = ModulesAnswer['modules'][number];
 
 const MOST_MODULES = 4096;
 /** MODULE_NAME_LEN. */
@@ -54,7 +54,7 @@ export function partsOf(kernel: Kernel) {
  *
  * @throws {KernelError} `no-symbols`, `unsupported-layout`
  */
-export function loadedModules(kernel: Kernel, warnings: Warnings): Pick<ModulesJson, 'modules'> {
+export function loadedModules(kernel: Kernel, warnings: Warnings): Pick<ModulesAnswer, 'modules'> {
   const reader = new StructReader(kernel, 'module', ['state', 'list', 'name', 'taints']);
   const self = new StructReader(kernel, 'module', ['mkobj.mod', 'mkobj.kobj.name']);
   const hasInit = initTest(kernel);
@@ -160,7 +160,7 @@ export function loadedModules(kernel: Kernel, warnings: Warnings): Pick<ModulesJ
         warnings.add(contradiction, `module ${name}: taints ${hex(bits)}, but tainted_mask is ${hex(tainted)}`);
       const taints = taintFlags(bits).map(({ letter }) => letter);
       modules.push({
-        address: hex(address),
+        address,
         name,
         state: state ?? null,
         sizeBytes: size,

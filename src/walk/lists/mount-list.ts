@@ -1,6 +1,6 @@
-import type { MountsJson } from '../../answers/info/lists/schema.js';
 import { readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
+import type { MountsAnswer } from '../../contracts/lists.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { FileSystems, namespaceOf } from '../files/mounts.js';
 import { Paths } from '../files/paths.js';
@@ -45,7 +45,7 @@ export function mountList(
   kernel: Kernel,
   warnings: Warnings,
   pid: number | undefined,
-): Pick<MountsJson, 'namespace' | 'mounts'> {
+): Pick<MountsAnswer, 'namespace' | 'mounts'> {
   const address = namespaceOf(kernel, 'mnt_ns', pid);
   const { nodes, count } = linksOf(kernel, address);
   const namespace = new StructReader(kernel, 'mnt_namespace', ['ns.inum']);
@@ -63,7 +63,7 @@ export function mountList(
   const systems = new FileSystems(kernel);
   const paths = new Paths(kernel);
   const code = kernel.facts.live ? 'torn-list' : 'corrupt';
-  const mounts: MountsJson['mounts'][number][] = [];
+  const mounts: MountsAnswer['mounts'][number][] = [];
   let found = 0;
   const ids = new Set<number>();
   /** Super blocks by the device number, which no other one has. */
@@ -109,9 +109,9 @@ export function mountList(
         const isReadOnly = (own & READ_ONLY_SUPER_BLOCK) | (flags & READ_ONLY_MOUNT);
         const named = ([bit]: readonly [number, string], of: number) => (of & bit) !== 0;
         mounts.push({
-          address: hex(at),
+          address: at,
           id,
-          superBlock: hex(sb),
+          superBlock: sb,
           ...system,
           source: textOf(`source of mount ${id}`, () =>
             textAt(kernel, 'the source of a mount', view.pointer('mnt_devname'), MOST_SOURCE),

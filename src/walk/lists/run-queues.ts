@@ -1,6 +1,5 @@
-import type { RunQueuesJson } from '../../answers/info/lists/schema.js';
 import { damaged } from '../../base/errors.js';
-import { hex } from '../../base/util.js';
+import type { RunQueuesAnswer } from '../../contracts/lists.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpuOfTask, cpusThatRan, misplacement, needSymbol, perCpuAddress, runningTask } from '../cpus.js';
 import { closedListNodes } from '../list.js';
@@ -10,7 +9,7 @@ import { reportedTasks } from '../tasks/task-table.js';
 import { treeNodes } from '../trees.js';
 import { addError, type Warnings } from '../warnings.js';
 
-type Cpu = RunQueuesJson['cpus'][number];
+type Cpu = RunQueuesAnswer['cpus'][number];
 type SchedulingClass = Cpu['tasks'][number]['class'];
 
 const MOST_GROUPS = 32;
@@ -27,7 +26,7 @@ const SCHED_DEADLINE = 6;
  *
  * @throws {KernelError} `no-symbols`, `unsupported-layout`; {@link ReadError}: the CPUs are unknown
  */
-export function runQueues(kernel: Kernel, warnings: Warnings): Pick<RunQueuesJson, 'cpus'> {
+export function runQueues(kernel: Kernel, warnings: Warnings): Pick<RunQueuesAnswer, 'cpus'> {
   const read = queueReader(kernel);
   const code = kernel.facts.live ? 'torn-list' : 'corrupt';
   const cpus: Cpu[] = [];
@@ -161,7 +160,7 @@ function queueReader(kernel: Kernel) {
         for (const at of found()) {
           const own = task.read(at);
           tasks.push({
-            address: hex(at),
+            address: at,
             pid: own.number('pid'),
             comm: own.text('comm'),
             class: kind,
@@ -202,12 +201,7 @@ function queueReader(kernel: Kernel) {
         listed(ext.addressOf(address, 'scx.runnable_list'), (node) => extNode.containerOf(node, 'scx.runnable_node')),
       );
     const { address: current, pid, comm } = runningTask(kernel, cpu);
-    const queue: Cpu = {
-      cpu,
-      current: { address: hex(current), pid, comm },
-      running: view.number('nr_running'),
-      tasks,
-    };
+    const queue: Cpu = { cpu, current: { address: current, pid, comm }, running: view.number('nr_running'), tasks };
     return { queue, servers, addresses, isIdle: current === view.pointer('idle') };
   };
 }

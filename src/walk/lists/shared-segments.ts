@@ -1,12 +1,12 @@
-import type { SharedMemoryJson } from '../../answers/info/lists/schema.js';
 import { hex } from '../../base/util.js';
+import type { SharedMemoryAnswer } from '../../contracts/lists.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { FileSystems, namespaceOf } from '../files/mounts.js';
 import { StructReader } from '../struct-reader.js';
 import { treeNodes, XarrayReader } from '../trees.js';
 import { addError, type Warnings } from '../warnings.js';
 
-type SharedSegment = SharedMemoryJson['segments'][number];
+type SharedSegment = SharedMemoryAnswer['segments'][number];
 
 /** SHM_DEST (include/uapi/linux/shm.h). */
 const REMOVED = 0o1000;
@@ -28,7 +28,7 @@ export function sharedSegments(
   kernel: Kernel,
   warnings: Warnings,
   pid: number | undefined,
-): Pick<SharedMemoryJson, 'segments'> {
+): Pick<SharedMemoryAnswer, 'segments'> {
   const namespace = namespaceOf(kernel, 'ipc_ns', pid);
   const ids = new StructReader(kernel, 'ipc_ids', ['in_use', 'ipcs_idr.idr_rt.xa_head', 'max_idx']);
   const all = new StructReader(kernel, 'ipc_namespace', ['ids']);
@@ -116,9 +116,9 @@ class SegmentReader {
     const swapped = () => this.#shmem.read(this.#shmem.containerOf(address, 'vfs_inode')).number('swapped');
     const mode = view.number('shm_perm.mode');
     return {
-      address: hex(entry),
+      address: entry,
       id,
-      key: hex(BigInt(view.number('shm_perm.key'))),
+      key: BigInt(view.number('shm_perm.key')),
       uid: view.number('shm_perm.uid.val'),
       permissions: (mode & 0o777).toString(8).padStart(3, '0'),
       removed: (mode & REMOVED) !== 0,

@@ -1,6 +1,5 @@
-import type { SwapJson } from '../../answers/info/lists/schema.js';
 import { damaged } from '../../base/errors.js';
-import { hex } from '../../base/util.js';
+import type { SwapAnswer } from '../../contracts/lists.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { needSymbol } from '../cpus.js';
 import { Paths } from '../files/paths.js';
@@ -9,7 +8,7 @@ import { swapAreas } from '../processes/process-areas.js';
 import { StructReader } from '../struct-reader.js';
 import { addError, type Warnings } from '../warnings.js';
 
-type SwapDevice = SwapJson['devices'][number];
+type SwapDevice = SwapAnswer['devices'][number];
 
 /** Flags of `swap_info_struct` (include/linux/swap.h). */
 const [SWP_USED, SWP_WRITEOK, SWP_BLKDEV] = [1, 2, 64];
@@ -31,7 +30,7 @@ const CHUNK = 1 << 16;
  *
  * @throws {KernelError} `no-symbols`, `unsupported-layout`, `damaged`; {@link ReadError}: the table is unknown
  */
-export function swapDevices(kernel: Kernel, warnings: Warnings): Pick<SwapJson, 'devices'> {
+export function swapDevices(kernel: Kernel, warnings: Warnings): Pick<SwapAnswer, 'devices'> {
   const number = swapAreas(kernel) ?? 0;
   const table = needSymbol(kernel, 'swap_info');
   if (number > MOST_DEVICES) throw damaged(`nr_swapfiles is ${number}`);
@@ -126,7 +125,7 @@ class DeviceReader {
     const kind = (flags & SWP_BLKDEV) === 0 ? 'file' : 'partition';
     const { pageSize } = this.#kernel.facts;
     const device: SwapDevice = {
-      address: hex(address),
+      address,
       path: path ?? null,
       kind,
       sizeBytes: pages * pageSize,

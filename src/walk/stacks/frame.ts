@@ -1,5 +1,6 @@
 import { KernelError, type KernelErrorCode, ReadError, type ReadErrorCode } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
+import type { STACK_STOP_CODES } from '../../records/stacks.js';
 
 /** A function that has not returned yet. */
 export interface StackFrame {
@@ -66,25 +67,6 @@ function expected(error: unknown): KernelError | ReadError {
   throw error;
 }
 
-/** Reasons why a stack is not followed to its end, beside unreadable memory. */
-export const STACK_STOP_CODES = [
-  'comes-back',
-  'endless',
-  'returns-to-nothing',
-  'returns-to-no-code',
-  'returns-to-no-call',
-  'return-traced',
-  'no-table',
-  'table-ends',
-  'register-unknown',
-  'pointer-off',
-  'record-unknown',
-  'registers-amid',
-  'ends-amid',
-  'gave-up-outside',
-  'no-registers',
-  'scanned',
-] as const;
 type OwnCode = (typeof STACK_STOP_CODES)[number];
 export type StackStopCode = OwnCode | KernelErrorCode | ReadErrorCode;
 

@@ -1,44 +1,8 @@
 import { unsupportedLayout } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
+import type { WaitKind } from '../../records/waits.js';
 import { StructReader } from '../struct-reader.js';
-
-/** What tasks wait for. */
-export const WAIT_KINDS = [
-  'mutex',
-  'rw-semaphore',
-  'semaphore',
-  'percpu-rw-semaphore',
-  'completion',
-  'wait-queue',
-  /** PG_locked of a page. */
-  'page-lock',
-  /** PG_writeback of a page. */
-  'writeback',
-  /** Another bit of a page. */
-  'page-bit',
-  /** A bit of any other word (wait_on_bit), or its value (wait_var_event). */
-  'bit',
-  'rt-mutex',
-  'futex',
-  /** Input or output of a block device. */
-  'io',
-  /** A transaction of a journal (jbd2): ext4, ocfs2. */
-  'journal',
-  /** A spinlock, for which CPUs spin. */
-  'spinlock',
-  /** A work item of a workqueue. */
-  'work',
-  /** A grace period of RCU. */
-  'rcu',
-  /** The tracer of the task. */
-  'ptrace',
-  /** A lock of a file: flock, fcntl or a lease. */
-  'file-lock',
-  /** Only the function that waits is known. */
-  'unknown',
-] as const;
-export type WaitKind = (typeof WAIT_KINDS)[number];
 
 /** Kinds that have an owner, or readers. */
 export type OwnedKind = 'mutex' | 'rw-semaphore' | 'semaphore' | 'percpu-rw-semaphore' | 'completion' | 'rt-mutex';

@@ -2,6 +2,7 @@ import { readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import type { StructLayout } from '../../kernel/layout.js';
+import type { WaitKind } from '../../records/waits.js';
 import { listNodes } from '../list.js';
 import { pointerPartOf } from '../named-read.js';
 import { StructReader } from '../struct-reader.js';
@@ -9,7 +10,7 @@ import type { Task } from '../tasks/tasks.js';
 import { addError, type Warnings } from '../warnings.js';
 import type { BlockDevices } from './block-devices.js';
 import { isFutexBucket } from './futex-hash.js';
-import { lockName, type WaitKind } from './lock-state.js';
+import { lockName } from './lock-state.js';
 import { type SavedStack, type SavedStacks, wordsOf, wordsWith } from './saved-stacks.js';
 import { isBroken, isPointer, type Waiter, type WaiterShape, Waiters } from './waiter.js';
 

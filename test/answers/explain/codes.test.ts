@@ -4,8 +4,8 @@ import { explained, explainJson, explainText, KINDS, listText } from '../../../s
 import { explainSchema } from '../../../src/answers/explain/schema.js';
 import { skcheckSchema } from '../../../src/answers/skcheck/schema.js';
 import { skcheckCommand } from '../../../src/app/skcheck/options.js';
+import { WARNING_CODES } from '../../../src/records/warnings.js';
 import { FINDING_CODES } from '../../../src/triage/findings/all.js';
-import { WARNING_CODES } from '../../../src/walk/warnings.js';
 import { commands } from '../../support/commands.js';
 
 // The compiler checks the explanations of each kind against its codes.

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import type { ListJson, ListName } from '../../../src/answers/info/lists/schema.js';
 import { listText } from '../../../src/answers/info/lists/text.js';
+import type { ListAnswer, ListName } from '../../../src/contracts/lists.js';
 
 const MODULE = {
-  address: '0x1',
+  address: 0x1n,
   name: 'alpha\n',
   state: 'live',
   sizeBytes: 8192,
@@ -13,9 +13,9 @@ const MODULE = {
   taints: [],
 };
 const MOUNT = {
-  address: '0x1',
+  address: 0x1n,
   id: 1,
-  superBlock: '0x2',
+  superBlock: 0x2n,
   device: '8:1',
   fsType: 'ext4',
   source: null,
@@ -23,7 +23,7 @@ const MOUNT = {
   options: ['rw'],
 };
 const DEVICE = {
-  address: '0x1',
+  address: 0x1n,
   path: '/swap',
   kind: 'file',
   sizeBytes: 8192,
@@ -32,9 +32,9 @@ const DEVICE = {
   priority: -2,
 };
 const SEGMENT = {
-  address: '0x1',
+  address: 0x1n,
   id: 3,
-  key: '0x0',
+  key: 0x0n,
   uid: 0,
   permissions: '600',
   removed: true,
@@ -47,8 +47,8 @@ const SEGMENT = {
   residentBytes: null,
   swapBytes: 0,
 };
-const RUNNING = { address: '0x1', pid: 7, comm: 'busy' };
-const WAITING = { address: '0x2', pid: 8, comm: 'other', class: 'fair', priority: 120, throttled: true };
+const RUNNING = { address: 0x1n, pid: 7, comm: 'busy' };
+const WAITING = { address: 0x2n, pid: 8, comm: 'other', class: 'fair', priority: 120, throttled: true };
 const CPU = {
   cpu: 0,
   running: 2,
@@ -63,12 +63,12 @@ const LISTS = {
   swap: { devices: [DEVICE] },
   'shared-memory': { segments: [SEGMENT] },
   'run-queues': {
-    cpus: [CPU, { cpu: 1, running: 0, current: { address: '0x3', pid: 0, comm: 'swapper/1' }, tasks: [] }],
+    cpus: [CPU, { cpu: 1, running: 0, current: { address: 0x3n, pid: 0, comm: 'swapper/1' }, tasks: [] }],
   },
 };
 
 function text(name: ListName, list: unknown, complete: boolean): string {
-  return listText(name, { ...(list as ListJson<typeof name>), complete }, null);
+  return listText(name, { ...(list as ListAnswer<typeof name>), complete }, null);
 }
 
 test.each<readonly [ListName, RegExp, RegExp]>([

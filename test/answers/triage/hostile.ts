@@ -1,5 +1,5 @@
 import type { LogAnswer } from '../../../src/account/log.js';
-import type { StackGroup } from '../../../src/account/task-stacks.js';
+import type { Stack, StackGroup } from '../../../src/contracts/task-stacks.js';
 import type { LogRecord } from '../../../src/records/log-records.js';
 import type { KernelTriage } from '../../../src/triage/answer.js';
 import type { Finding, TriageDetail } from '../../../src/triage/finding.js';
@@ -83,18 +83,23 @@ function findingOf(code: Finding['code'], names: readonly string[], index: numbe
     },
     evidence: [
       { kind: 'log', seq: index % names.length, timestamp: 1_000_000n, text: name },
-      { kind: 'stack', ...stackWith(name) },
+      { kind: 'stack', ...stackOf(name) },
     ],
     next: 'memory',
   };
 }
 
-function stackWith(name: string): StackGroup {
+function stackOf(name: string): Stack {
   const frame = { address: 0xffff_ffff_8100_0000n, interrupted: false, guess: true };
   return {
-    frames: [{ ...frame, symbol: { name, offset: 16, module: name } }],
+    frames: [{ ...frame, symbol: name, offset: 16, module: name }],
     end: 'stopped',
     why: name,
-    tasks: [{ pid: 3, process: 2, comm: name, state: 'D', cpu: 1, registers: 'qemu' }],
+    code: 'no-table',
+    at: null,
   };
+}
+
+function stackWith(name: string): StackGroup {
+  return { ...stackOf(name), tasks: [{ pid: 3, process: 2, comm: name, state: 'D', cpu: 1, registers: 'qemu' }] };
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
-import type { BlockedTask, BlockingLock } from '../../../src/account/blocked.js';
 import { triageHtml } from '../../../src/answers/triage/html/page.js';
+import type { BlockedTask, BlockingLock } from '../../../src/contracts/blocked.js';
 import type { KernelTriage } from '../../../src/triage/answer.js';
 import { FINDING_CODES } from '../../../src/triage/findings/all.js';
 import { HOSTILE } from '../memory/hostile.js';
@@ -68,10 +68,12 @@ test('nests the locks of a finding: each under the lock that its owner waits for
     process: pid,
     comm,
     state: 'D',
-    cpu: undefined,
+    cpu: null,
     seconds: 3,
+    leastSeconds: null,
+    nsPids: [],
     function: 'mutex_lock',
-    stack: undefined,
+    stack: null,
   });
   const locks = Array.from(
     { length: 150 },
@@ -80,12 +82,16 @@ test('nests the locks of a finding: each under the lock that its owner waits for
       kind: 'mutex',
       address: BigInt(4096 + id),
       bit: null,
+      symbol: null,
       object: null,
       readers: null,
       ownerState: 'task',
       owner: task(id + 1, '<b>'),
       candidates: [],
       device: null,
+      file: null,
+      cause: null,
+      trace: null,
       waiters: [task(id, '<i>')],
       waitsFor: id < 149 ? id + 1 : null,
     }),

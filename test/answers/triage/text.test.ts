@@ -41,12 +41,16 @@ const FINDINGS: readonly Finding[] = [
       {
         kind: 'stack',
         end: 'user',
-        why: undefined,
+        why: null,
+        code: null,
+        at: null,
         frames: Array.from({ length: 30 }, (_, index) => ({
           address: 0xffff_ffff_8100_0000n + BigInt(index),
           interrupted: false,
           guess: false,
-          symbol: { name: `step_${index}`, offset: 16 },
+          symbol: `step_${index}`,
+          offset: 16,
+          module: null,
         })),
       },
     ],

@@ -3,14 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { accountAll } from '../../../src/account/sockets.js';
-import { taskStacksSchema } from '../../../src/answers/task-stacks/schema.js';
-import { type TriageJson, triageSchema } from '../../../src/answers/triage/schema.js';
+import { triageSchema } from '../../../src/answers/triage/schema.js';
+import { taskStacksSchema } from '../../../src/contracts/task-stacks.js';
 import { FINDING_CODES, type FindingCode } from '../../../src/triage/findings/all.js';
 import { queuedData } from '../../../src/triage/queued-data.js';
 import { kdumpMem } from '../../support/in-process.js';
 import { PROOFS, shows } from '../../support/next-commands.js';
 import { askDump } from '../../support/opened-kernel.js';
 import { type MadeProcess, meminfo, snapshotFiles, writeCapture } from '../../support/snapshot.js';
+
+type TriageJson = ReturnType<typeof triageSchema.parse>;
 
 const FIXTURES = join(import.meta.dirname, '../../../fixtures');
 const folder = mkdtempSync(join(tmpdir(), 'next-commands-'));

@@ -1,5 +1,6 @@
 import { beforeAll, expect, test } from 'vitest';
-import { type BlockedJson, blockedSchema } from '../../../src/answers/blocked/schema.js';
+import { jsonOf } from '../../../src/base/util.js';
+import { type BlockedJson, blockedSchema } from '../../../src/contracts/blocked.js';
 import { kdumpMemJson } from '../../support/cli.js';
 import { drgnJson } from '../../support/drgn.js';
 import { testGuest } from '../../support/guest.js';
@@ -39,7 +40,7 @@ beforeAll(async () => {
     stall read /a/written & sleep 5`,
   );
   dump = await guest.lastDump();
-  answer = await kdumpMemJson(blockedSchema, 'blocked', '--vmcore', dump);
+  answer = jsonOf(await kdumpMemJson(blockedSchema, 'blocked', '--vmcore', dump));
 }, 2 * MOST_MS);
 
 test(

@@ -6,7 +6,6 @@ import { afterAll, expect, test } from 'vitest';
 import { messages } from '../../../src/account/log.js';
 import { groupedStacks } from '../../../src/account/task-stacks.js';
 import { logJson } from '../../../src/answers/log/render.js';
-import { taskStacksJson } from '../../../src/answers/task-stacks/render.js';
 import { triageJson } from '../../../src/answers/triage/json.js';
 import { extract } from '../../../src/extract/extract.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
@@ -36,7 +35,7 @@ function queryOf<T>(file: string, ask: (kernel: NativeKernel) => T): T {
 const answers = (file: string) =>
   queryOf(file, (kernel) => ({
     log: logJson(messages(kernel, {})),
-    stacks: taskStacksJson(groupedStacks(kernel, {})),
+    stacks: groupedStacks(kernel, {}),
     triage: triageJson(triage(kernel)),
   }));
 
@@ -167,7 +166,7 @@ test('keeps only the unwinding data of a stack; an anonymous one has other names
   expect(asleep.length).toBeGreaterThan(10);
   const of = async (name: string, anonymize: boolean) => {
     const small = await cut(marked.path, name, { stacks: true, anonymize });
-    const found = queryOf(small, (opened) => taskStacksJson(groupedStacks(opened, {})));
+    const found = queryOf(small, (opened) => groupedStacks(opened, {}));
     const comms = found.stacks.flatMap(({ tasks }) => tasks.map(({ comm }) => comm));
     const nameless = found.stacks.map(({ tasks, ...stack }) => ({
       ...stack,

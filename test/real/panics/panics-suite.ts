@@ -2,12 +2,14 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type TriageJson, triageSchema } from '../../../src/answers/triage/schema.js';
+import { triageSchema } from '../../../src/answers/triage/schema.js';
 import { kdumpMem } from '../../support/in-process.js';
 import { LAB, type LabKernel, labKernel, labTool } from '../../support/lab.js';
 import { DRGN_LOST, drgnDifferences, UNSEEN_EXCEPTION } from '../stacks/drgn-stacks.js';
 import type { PanicKind } from './kinds.js';
 import { MOST_MS, type Panicked, panickedGuest } from './panicked-guest.js';
+
+type TriageJson = ReturnType<typeof triageSchema.parse>;
 
 /** Programs that report the same independently. */
 export type Oracle = 'crash' | 'drgn';

@@ -1,14 +1,15 @@
 import { execFileSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type BlockedAnswer, blockedTasks } from '../../../src/account/blocked.js';
+import { blockedTasks } from '../../../src/account/blocked.js';
 import { AddressIdentifier } from '../../../src/account/whatis.js';
-import { type BlockedJson, blockedSchema } from '../../../src/answers/blocked/schema.js';
 import { infoSchema } from '../../../src/answers/info/schema.js';
 import { memorySchema } from '../../../src/answers/memory/schema.js';
 import { unattributedSchema } from '../../../src/answers/memory/unattributed/schema.js';
 import { unreachableSchema } from '../../../src/answers/memory/unreachable/schema.js';
 import { triageSchema } from '../../../src/answers/triage/schema.js';
+import { jsonOf } from '../../../src/base/util.js';
+import { type BlockedAnswer, type BlockedJson, blockedSchema } from '../../../src/contracts/blocked.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { FINDING_CODES, type FindingCode } from '../../../src/triage/findings/all.js';
@@ -115,7 +116,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
         else threads.set(name, [...(threads.get(name) ?? []), Number(at)]);
       }
       dump = await guest.lastDump();
-      answer = await kdumpMemJson(blockedSchema, 'blocked', '--all', '--vmcore', dump);
+      answer = jsonOf(await kdumpMemJson(blockedSchema, 'blocked', '--all', '--vmcore', dump));
     }, 2 * MOST_MS);
 
     // The same guest has also leaked memory: locks.ko opens a file and drops the pointer.
@@ -227,9 +228,8 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
         const other = guest.path('other.vmcore');
         await kdumpMem('extract', '--with-stacks', '--anonymize', '--vmcore', dump, '-o', other);
         const named = await kdumpMem('blocked', '--json', '--vmcore', other);
-        const page = blockedSchema
-          .parse(JSON.parse(named.stdout))
-          .locks.find(({ kind, address }) => kind === 'page-lock' && address === places.get('*lk_page'));
+        const { locks } = jsonOf(blockedSchema.parse(JSON.parse(named.stdout)));
+        const page = locks.find(({ kind, address }) => kind === 'page-lock' && address === places.get('*lk_page'));
         expect(page?.object).toMatchObject({ kind: 'file-page', offset: '4096' });
         expect(named.stdout).not.toContain('locks.ko');
       });
@@ -354,7 +354,7 @@ export function blockedSuite(kernel: LabKernel, onDemand = false): void {
             BigInt(Number(figures.mask)),
           );
         } else {
-          const { locks } = blockedSchema.parse(JSON.parse(stdout));
+          const { locks } = jsonOf(blockedSchema.parse(JSON.parse(stdout)));
           const root = locks.find(({ object, address }) =>
             [object?.kind === 'symbol' ? object.name : null, address].includes(String(figures.lock)),
           );

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 import { groupedStacks } from '../../../src/account/task-stacks.js';
-import { taskStacksSchema } from '../../../src/answers/task-stacks/schema.js';
+import { taskStacksSchema } from '../../../src/contracts/task-stacks.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { kdumpMem } from '../../support/cli.js';
 import { labKdump, labKernel, labTool, ofRun } from '../../support/lab.js';
@@ -30,7 +30,7 @@ test.each(ofRun(['5.10', '6.1', '6.12'] as const))(
   (name) => {
     const [file = ''] = labKdump(name).formats['lzo-d31'];
     const kernel = openNative({ files: [file] });
-    const { groups, complete } = groupedStacks(kernel, {});
+    const { stacks, complete } = groupedStacks(kernel, {});
     /**
      * Two functions can share one address (`__do_sys_pause`, `__x64_sys_pause`): both are right.
      */
@@ -45,14 +45,13 @@ test.each(ofRun(['5.10', '6.1', '6.12'] as const))(
     const theirs = crashStacks(labKernel(name).vmlinux, file);
     const differ: string[] = [];
     let [same, modules] = [0, 0];
-    for (const { frames, tasks } of groups) {
-      const ours = frames.map(({ address, symbol }) => {
-        const module = symbol?.module === undefined ? '' : ` [${symbol.module}]`;
-        if (module !== '') modules++;
-        return `${symbol?.name} at ${address.toString(16)}${module}`;
+    for (const { frames, tasks } of stacks) {
+      const ours = frames.map(({ address, symbol, module }) => {
+        if (module !== null) modules++;
+        return `${symbol} at ${address.toString(16)}${module === null ? '' : ` [${module}]`}`;
       });
       for (const { pid, cpu } of tasks) {
-        if (cpu !== undefined || pid === 0) continue;
+        if (cpu !== null || pid === 0) continue;
         const other = theirs.get(pid) ?? [];
         const equal =
           other.length === ours.length &&

@@ -10,10 +10,10 @@ describe.each(['6.1', 'newest', '6.12-arm64-16k'] as const)('%s: one wrong byte'
   const { kernel, addressOf, offset, read, set, swap, damagedBy } = dumpKernel(name);
   // A thread whose stack most others share, but not init.
   const { pid } = groupedStacks(kernel, {})
-    .groups.flatMap(({ tasks, frames }) => (frames.length > 6 ? tasks : []))
+    .stacks.flatMap(({ tasks, frames }) => (frames.length > 6 ? tasks : []))
     .find((one) => one.pid > 1)!;
   const sound = groupedStacks(kernel, { pid });
-  const [group] = sound.groups;
+  const [group] = sound.stacks;
   const frames = group!.frames.map(({ address }) => address);
   // The link in the task list that leads to it.
   const task = (() => {
@@ -37,10 +37,10 @@ describe.each(['6.1', 'newest', '6.12-arm64-16k'] as const)('%s: one wrong byte'
     return [byte ^ 1, byte ^ 0x80, (byte + 5) & 255, 0, 255].flatMap((value) => {
       const damaged = damagedBy(set(address, 1, value));
       const answer = groupedStacks(damaged, { pid });
-      const after = answer.groups[0]?.frames;
+      const after = answer.stacks[0]?.frames;
       const guess = after?.some((frame) => frame.guess) ?? false;
-      const names = after?.map((frame) => frame.symbol?.name).join(' ');
-      const same = names === group!.frames.map((frame) => frame.symbol?.name).join(' ');
+      const names = after?.map((frame) => frame.symbol).join(' ');
+      const same = names === group!.frames.map((frame) => frame.symbol).join(' ');
       return same || guess || !answer.complete ? [] : [`${address} ${value}: ${names}`];
     });
   }

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type BlockedJson, blockedSchema } from '../../../src/answers/blocked/schema.js';
+import { jsonOf } from '../../../src/base/util.js';
+import { type BlockedJson, blockedSchema } from '../../../src/contracts/blocked.js';
 import { DRGN_MS, drgnJson } from '../../support/drgn.js';
 import { testGuest } from '../../support/guest.js';
 import { kdumpMemJson } from '../../support/in-process.js';
@@ -28,7 +29,7 @@ describe('waits in a guest with PREEMPT_RT', () => {
         `until [ $(cat /proc/[0-9]*/status | grep -c '^State:.D') -ge ${IN_STATE_D} ]; do usleep 200000; done; sleep 1`,
       );
       const dump = await guest.lastDump();
-      answer = await kdumpMemJson(blockedSchema, 'blocked', '--all', '--vmcore', dump);
+      answer = jsonOf(await kdumpMemJson(blockedSchema, 'blocked', '--all', '--vmcore', dump));
       const owned = answer.locks.filter(({ kind, owner }) => kind === 'rt-mutex' && owner !== null);
       const names = owned.map(({ kind, address }) => `${kind}:${address}`);
       drgn = drgnJson<Drgn>(dump, '6.1-rt', new URL('./blocked.py', import.meta.url), ...names);

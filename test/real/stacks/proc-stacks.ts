@@ -1,4 +1,4 @@
-import type { TaskStacksJson } from '../../../src/answers/task-stacks/schema.js';
+import type { StacksAnswer } from '../../../src/contracts/task-stacks.js';
 import type { Guest } from '../../support/guest.js';
 
 /**
@@ -24,7 +24,7 @@ export async function procStacks(guest: Pick<Guest, 'run'>): Promise<Map<number,
  * Frames that are no guess, in the same form. The kernel omits the scheduler's own frames, which
  * come first.
  */
-export function frameNames(frames: TaskStacksJson['stacks'][number]['frames']): string[] {
+export function frameNames(frames: StacksAnswer['stacks'][number]['frames']): string[] {
   return frames
     .filter(({ guess }) => !guess)
     .map(({ symbol, offset, module }) => {

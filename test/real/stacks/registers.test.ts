@@ -1,15 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { groupedStacks, type StacksAnswer } from '../../../src/account/task-stacks.js';
+import { groupedStacks } from '../../../src/account/task-stacks.js';
+import type { StacksAnswer } from '../../../src/contracts/task-stacks.js';
 import { kernelWith, memoryOf } from '../../support/damaged-kernel.js';
 import { labDump, labKdump, ofRun } from '../../support/lab.js';
 import { askDump } from '../../support/opened-kernel.js';
 
 /** Tasks that ran: the CPU, the source of the registers, and the stack. */
-function running({ groups }: StacksAnswer): string[] {
-  return groups
+function running({ stacks }: StacksAnswer): string[] {
+  return stacks
     .flatMap(({ tasks, frames, end }) =>
       tasks
-        .filter(({ cpu }) => cpu !== undefined)
+        .filter(({ cpu }) => cpu !== null)
         .map(({ pid, cpu, registers }) => {
           const places = frames.map(({ address }) => address.toString(16));
           return `CPU ${cpu} pid ${pid} ${registers}: ${places.join(' ')} ${end}`;

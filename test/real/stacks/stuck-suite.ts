@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type BlockedAnswer, blockedTasks } from '../../../src/account/blocked.js';
-import { type BlockedJson, blockedSchema } from '../../../src/answers/blocked/schema.js';
-import { listJson } from '../../../src/answers/info/lists/lists.js';
-import { mountsSchema, runQueuesSchema } from '../../../src/answers/info/lists/schema.js';
+import { blockedTasks } from '../../../src/account/blocked.js';
+import { readList } from '../../../src/answers/info/lists/lists.js';
+import { jsonOf } from '../../../src/base/util.js';
+import { type BlockedAnswer, type BlockedJson, blockedSchema } from '../../../src/contracts/blocked.js';
+import { mountsSchema, runQueuesSchema } from '../../../src/contracts/lists.js';
 import type { NativeKernel } from '../../../src/kernel/native/kernel.js';
 import { openNative } from '../../../src/kernel/native/open.js';
 import { perCpuAddress } from '../../../src/walk/cpus.js';
@@ -89,7 +90,7 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
       spinlock = `0x${/locks: at lk_spinlock ([0-9a-f]+)/.exec(log)?.[1]}`;
       inFlight = await run('cat /sys/block/vda/inflight /sys/block/vdb/inflight');
       dump = await guest.lastDump();
-      answer = await kdumpMemJson(blockedSchema, 'blocked', '--vmcore', dump);
+      answer = jsonOf(await kdumpMemJson(blockedSchema, 'blocked', '--vmcore', dump));
       drgn = drgnJson<Drgn>(dump, kernel, new URL('./stuck.py', import.meta.url), spinlock);
     }, 2 * MOST_MS);
 
@@ -194,7 +195,7 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
       const kernel = openNative({ files: [dump] });
       try {
         const [pid] = threads.get('namespace')!;
-        const list = (of?: number) => mountsSchema.parse(listJson('mounts', kernel, of));
+        const list = (of?: number) => mountsSchema.parse(jsonOf(readList('mounts', kernel, of)));
         const rows = ({ mounts: all }: ReturnType<typeof list>) =>
           all
             // The root of the namespace is above the root of its processes: /proc omits it.
@@ -220,7 +221,7 @@ export function stuckSuite(kernel: LabKernel, queued = true): void {
     test('deadline tasks on run queues match drgn; throttled ones are no contradiction', () => {
       const kernel = openNative({ files: [dump] });
       try {
-        const { cpus, warnings } = runQueuesSchema.parse(listJson('run-queues', kernel));
+        const { cpus, warnings } = runQueuesSchema.parse(jsonOf(readList('run-queues', kernel)));
         expect(exceptWakeups(warnings)).toEqual([]);
         const tasks = cpus.flatMap((cpu) => cpu.tasks).filter((task) => task.class === 'deadline');
         expect(pids(tasks)).toEqual(drgn.deadline);

@@ -14,15 +14,15 @@ const kernel = openNative({ files: [file] });
 afterAll(() => kernel.close());
 const { set, damagedBy } = memoryOf(kernel);
 const sound = groupedStacks(kernel, {});
-const threads = sound.groups.flatMap((group) => group.tasks.map((task) => ({ ...task, group })));
-const ran = threads.filter(({ cpu }) => cpu !== undefined);
+const threads = sound.stacks.flatMap((group) => group.tasks.map((task) => ({ ...task, group })));
+const ran = threads.filter(({ cpu }) => cpu !== null);
 /** A user process that slept. */
 const next = [...new TaskReader(kernel).processes()].find(
-  ({ pid, kernelThread }) => !kernelThread && threads.some((one) => one.pid === pid && one.cpu === undefined),
+  ({ pid, kernelThread }) => !kernelThread && threads.some((one) => one.pid === pid && one.cpu === null),
 )!;
 const answerWith = (...damages: Damage[]) => groupedStacks(damagedBy(...damages), {});
 
-test.each(ran.map(({ cpu = -1 }) => cpu))(
+test.each(ran.map(({ cpu }) => cpu ?? -1))(
   'CPU %i that selected the next task, but did not switch yet, ran the previous one',
   (cpu) => {
     const queue = perCpuAddress(kernel, needSymbol(kernel, 'runqueues'), cpu);
@@ -34,15 +34,15 @@ test.each(ran.map(({ cpu = -1 }) => cpu))(
       { code: 'torn-list', message: `CPU ${cpu} was switching from pid ${before.pid} to pid ${next.pid}` },
     ]);
     // Running tasks, their registers and all stacks are as before the selection.
-    expect(answer.groups).toEqual(sound.groups);
+    expect(answer.stacks).toEqual(sound.stacks);
   },
 );
 
 test('a task that its CPU has not left yet is no damage', () => {
-  const { warnings, groups, complete } = answerWith(set(next.address, 'task_struct.on_cpu', 1n));
+  const { warnings, stacks, complete } = answerWith(set(next.address, 'task_struct.on_cpu', 1n));
   expect(warnings.map(({ code }) => code)).toEqual(['torn-list']);
   expect(complete).toBe(false);
-  expect(groups).toEqual(sound.groups);
+  expect(stacks).toEqual(sound.stacks);
 });
 
 test('a task with saved registers that was on no CPU is damage', () => {

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type TaskStacksJson, taskStacksSchema } from '../../../src/answers/task-stacks/schema.js';
+import { type StacksAnswer, taskStacksSchema } from '../../../src/contracts/task-stacks.js';
 import { kdumpMemJson } from '../../support/cli.js';
 import { testGuest } from '../../support/guest.js';
 import type { LabKernel } from '../../support/lab.js';
@@ -35,7 +35,7 @@ export function tracedSuite(kernel: LabKernel): void {
   describe(`traced stacks on ${kernel}`, () => {
     const guest = testGuest(kernel, MOST_MS);
     let theirs: ReadonlyMap<number, readonly string[]>;
-    let answer: TaskStacksJson;
+    let answer: StacksAnswer;
 
     beforeAll(async () => {
       await guest.boot({ memoryMiB: 256 });

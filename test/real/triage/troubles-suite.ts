@@ -1,8 +1,10 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type TriageJson, triageSchema } from '../../../src/answers/triage/schema.js';
+import { triageSchema } from '../../../src/answers/triage/schema.js';
 import { kdumpMem } from '../../support/cli.js';
 import { testGuest } from '../../support/guest.js';
 import type { LabKernel } from '../../support/lab.js';
+
+type TriageJson = ReturnType<typeof triageSchema.parse>;
 
 /** Limit for a boot and all that follows, on a busy machine. */
 const MOST_MS = 300_000;

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import type { LogAnswer } from '../../../src/account/log.js';
 import type { Category } from '../../../src/account/memory/tree.js';
-import type { StacksAnswer } from '../../../src/account/task-stacks.js';
 import { triageJson } from '../../../src/answers/triage/json.js';
 import { triageSchema } from '../../../src/answers/triage/schema.js';
 import { triageText } from '../../../src/answers/triage/text.js';
 import { KernelError } from '../../../src/base/errors.js';
+import type { StacksAnswer } from '../../../src/contracts/task-stacks.js';
 import type { KernelTriage } from '../../../src/triage/answer.js';
 import type { Finding } from '../../../src/triage/finding.js';
 import { logFindings } from '../../../src/triage/log/log-findings.js';
@@ -51,15 +51,15 @@ const stacks = (complete: boolean, guess = false): StacksAnswer =>
     complete,
     tasks: 2,
     warnings: [],
-    groups: [
+    stacks: [
       {
         end: 'user',
-        why: undefined,
+        why: null,
         tasks: [
           { pid: 3, comm: 'cp' },
           { pid: 4, comm: 'cp' },
         ],
-        frames: [{ address: 1n, interrupted: false, guess, symbol: { name: 'nfs_wait', offset: 1 } }],
+        frames: [{ address: 1n, interrupted: false, guess, symbol: 'nfs_wait', offset: 1, module: null }],
       },
     ],
   }) as unknown as StacksAnswer;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { listJson } from '../../../src/answers/info/lists/lists.js';
+import { readList } from '../../../src/answers/info/lists/lists.js';
 import { FixtureBase, OverlaidKernel } from '../../support/overlaid-kernel.js';
 
 const BASE = new FixtureBase('6.1');
@@ -48,7 +48,7 @@ class Modules extends OverlaidKernel {
 }
 
 test('lists modules, last loaded first, with their users', () => {
-  const { modules, complete, warnings } = listJson('modules', new Modules().kernel());
+  const { modules, complete, warnings } = readList('modules', new Modules().kernel());
   expect(warnings).toEqual([]);
   expect(complete).toBe(true);
   expect(modules).toMatchObject([
@@ -87,7 +87,7 @@ test.each<readonly [string, RegExp, (one: Modules) => void]>([
 ])('reports a wrong %s', (_, message, damage) => {
   const one = new Modules();
   damage(one);
-  const { complete, warnings } = listJson('modules', one.kernel());
+  const { complete, warnings } = readList('modules', one.kernel());
   expect(complete).toBe(false);
   expect(warnings).toContainEqual(expect.objectContaining({ message: expect.stringMatching(message) }));
 });
@@ -95,20 +95,20 @@ test.each<readonly [string, RegExp, (one: Modules) => void]>([
 test('a module that initializes itself has init memory', () => {
   const one = new Modules();
   one.set('module', one.alpha, { state: 1, 'init_layout.base': TEXT + 0x20000n });
-  expect(listJson('modules', one.kernel())).toMatchObject({ complete: true, warnings: [] });
+  expect(readList('modules', one.kernel())).toMatchObject({ complete: true, warnings: [] });
 });
 
 test('modules of a kernel without strict permissions have parts of any size', () => {
   const one = new Modules();
   for (const at of [one.alpha, one.beta]) one.set('module', at, { 'core_layout.text_size': 0xff0 });
   one.set('module', one.beta, { 'core_layout.size': 0x1ff0 });
-  expect(listJson('modules', one.kernel())).toMatchObject({ complete: true, warnings: [] });
+  expect(readList('modules', one.kernel())).toMatchObject({ complete: true, warnings: [] });
 });
 
 test('a contradiction of a running kernel is a change meanwhile', () => {
   const one = new Modules();
   one.set('module', one.alpha, { state: 7 });
-  expect(listJson('modules', one.kernel({ live: true })).warnings).toMatchObject([{ code: 'torn-list' }]);
+  expect(readList('modules', one.kernel({ live: true })).warnings).toMatchObject([{ code: 'torn-list' }]);
 });
 
 test('finds parts of a module since 6.4', () => {
@@ -120,7 +120,7 @@ test('finds parts of a module since 6.4', () => {
   one.set('module', at, { 'mkobj.mod': at, 'mem[0].base': TEXT, 'mem[1].base': TEXT + 0x4000n });
   one.link(one.symbols.modules, one.at('module', at, 'list'));
   for (const list of ['source_list', 'target_list']) one.link(one.at('module', at, list));
-  const { modules, warnings } = listJson('modules', one.kernel());
+  const { modules, warnings } = readList('modules', one.kernel());
   expect(modules).toMatchObject([{ name: 'gamma', sizeBytes: 0x3000, textBytes: 0x1000 }]);
   expect(warnings).toMatchObject([{ code: 'unreadable', message: expect.stringContaining('vmalloc areas') }]);
 });

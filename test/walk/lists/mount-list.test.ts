@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { listJson } from '../../../src/answers/info/lists/lists.js';
+import { readList } from '../../../src/answers/info/lists/lists.js';
 import { FixtureBase } from '../../support/overlaid-kernel.js';
 import { Mounted } from './mounted.js';
 
@@ -44,7 +44,7 @@ describe.each([
   ['tree', true],
 ])('mounts in a %s', (_, isTree) => {
   test('are listed with paths and options', () => {
-    const { mounts, namespace, complete, warnings } = listJson('mounts', new Mounts(isTree).kernel(), 1);
+    const { mounts, namespace, complete, warnings } = readList('mounts', new Mounts(isTree).kernel(), 1);
     expect([namespace, complete, warnings]).toEqual([4026531841, true, []]);
     expect(mounts).toMatchObject([
       { id: 1, path: '/', source: '/dev/sda1', fsType: 'ext4', device: '8:1', options: ['rw', 'sync', 'relatime'] },
@@ -88,7 +88,7 @@ describe.each([
   ])('report a wrong %s', (_, message, damage) => {
     const one = new Mounts(isTree);
     damage(one);
-    const { complete, warnings } = listJson('mounts', one.kernel());
+    const { complete, warnings } = readList('mounts', one.kernel());
     expect(complete).toBe(false);
     expect(warnings).toContainEqual(expect.objectContaining({ message: expect.stringMatching(message) }));
   });
@@ -98,11 +98,11 @@ test('the cursor of a reader of /proc/mounts is no mount', () => {
   const one = new Mounts(false);
   one.set('mount', one.second, { 'mnt.mnt_flags': 0x1000_0000, 'mnt.mnt_sb': 0 });
   one.set('mnt_namespace', one.namespace, { mounts: 1 });
-  expect(listJson('mounts', one.kernel())).toMatchObject({ complete: true, mounts: [{ id: 1 }] });
+  expect(readList('mounts', one.kernel())).toMatchObject({ complete: true, mounts: [{ id: 1 }] });
 });
 
 test('a process that exits has no mounts', () => {
   const one = new Mounts(false);
   one.set('task_struct', one.task(1), { nsproxy: 0 });
-  expect(() => listJson('mounts', one.kernel(), 1)).toThrow('pid 1 has no namespaces: it is exiting');
+  expect(() => readList('mounts', one.kernel(), 1)).toThrow('pid 1 has no namespaces: it is exiting');
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { listJson } from '../../../src/answers/info/lists/lists.js';
+import { readList } from '../../../src/answers/info/lists/lists.js';
 import { FixtureBase, OverlaidKernel } from '../../support/overlaid-kernel.js';
 
 const BASE = new FixtureBase('6.1');
@@ -46,7 +46,7 @@ class Queues extends OverlaidKernel {
 }
 
 test('lists the tasks of each CPU, highest class first', () => {
-  const { cpus, complete, warnings } = listJson('run-queues', new Queues().kernel());
+  const { cpus, complete, warnings } = readList('run-queues', new Queues().kernel());
   expect([complete, warnings]).toEqual([true, []]);
   expect(cpus).toMatchObject([
     {
@@ -67,7 +67,7 @@ test('lists the tasks of each CPU, highest class first', () => {
 test('an idle task with a pid is reported', () => {
   const one = new Queues();
   one.set('rq', one.queues, { idle: one.task(FAIR) });
-  const { complete, warnings } = listJson('run-queues', one.kernel());
+  const { complete, warnings } = readList('run-queues', one.kernel());
   expect(complete).toBe(false);
   expect(warnings).toMatchObject([{ message: 'CPU 0 runs its idle task, but that has pid 1' }]);
 });
@@ -76,7 +76,7 @@ test('throttled tasks are not counted as running', () => {
   const one = new Queues();
   one.set('rq', one.queues, { nr_running: 1, 'rt.rt_queued': 0 });
   one.set('task_struct', one.task(FAIR), { 'se.cfs_rq': one.make('cfs_rq', { throttle_count: 1 }) });
-  const { cpus, complete } = listJson('run-queues', one.kernel());
+  const { cpus, complete } = readList('run-queues', one.kernel());
   expect(complete).toBe(true);
   expect(cpus[0]?.tasks.map(({ throttled }) => throttled)).toEqual([false, true, true, true]);
 });
@@ -84,7 +84,7 @@ test('throttled tasks are not counted as running', () => {
 test('a deadline task that waits for its next period is on no queue', () => {
   const one = new Queues();
   one.set('task_struct', one.task(SLEEPING), { on_rq: 1, policy: 6 });
-  expect(listJson('run-queues', one.kernel()).complete).toBe(true);
+  expect(readList('run-queues', one.kernel()).complete).toBe(true);
 });
 
 type Members = Readonly<Record<string, bigint | number | string>>;
@@ -129,7 +129,7 @@ test.each<readonly [string, RegExp, (one: Queues) => void]>([
 ])('reports a wrong %s', (_, message, damage) => {
   const one = new Queues();
   damage(one);
-  const { complete, warnings } = listJson('run-queues', one.kernel());
+  const { complete, warnings } = readList('run-queues', one.kernel());
   expect(complete).toBe(false);
   expect(warnings).toContainEqual(expect.objectContaining({ message: expect.stringMatching(message) }));
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { listJson } from '../../../src/answers/info/lists/lists.js';
+import { readList } from '../../../src/answers/info/lists/lists.js';
 import { FixtureBase } from '../../support/overlaid-kernel.js';
 import { Mounted } from './mounted.js';
 
@@ -36,12 +36,12 @@ class Segments extends Mounted {
 }
 
 test('lists segments with their memory', () => {
-  const { segments, complete, warnings } = listJson('shared-memory', new Segments().kernel());
+  const { segments, complete, warnings } = readList('shared-memory', new Segments().kernel());
   expect([complete, warnings]).toEqual([true, []]);
   expect(segments).toMatchObject([
     {
       id: 65536,
-      key: '0x1234',
+      key: 0x1234n,
       uid: 1000,
       permissions: '640',
       removed: true,
@@ -75,7 +75,7 @@ test.each<readonly [string, RegExp, (one: Segments) => void]>([
 ])('reports a wrong %s', (_, message, damage) => {
   const one = new Segments();
   damage(one);
-  const { complete, warnings } = listJson('shared-memory', one.kernel());
+  const { complete, warnings } = readList('shared-memory', one.kernel());
   expect(complete).toBe(false);
   expect(warnings).toContainEqual(expect.objectContaining({ message: expect.stringMatching(message) }));
 });
@@ -84,6 +84,6 @@ test('a segment of huge pages is rounded up, and its memory is counted elsewhere
   const one = new Segments();
   one.set('file_system_type', one.type, { name: one.text('hugetlbfs') });
   one.set('inode', one.inode, { i_size: 2 ** 21 });
-  const { segments, complete } = listJson('shared-memory', one.kernel());
+  const { segments, complete } = readList('shared-memory', one.kernel());
   expect([complete, segments[0]?.residentBytes, segments[0]?.swapBytes]).toEqual([true, null, null]);
 });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { listJson } from '../../../src/answers/info/lists/lists.js';
+import { readList } from '../../../src/answers/info/lists/lists.js';
 import { FixtureBase } from '../../support/overlaid-kernel.js';
 import { Mounted } from './mounted.js';
 
@@ -40,7 +40,7 @@ class Swap extends Mounted {
 }
 
 test('lists devices in use, with slots by counter and by map', () => {
-  const { devices, complete, warnings } = listJson('swap', new Swap().kernel());
+  const { devices, complete, warnings } = readList('swap', new Swap().kernel());
   expect([complete, warnings]).toEqual([true, []]);
   const used = { usedBytes: 3 * PAGE, usedSlotBytes: 3 * PAGE };
   expect(devices).toMatchObject([{ path: '/swapfile', kind: 'file', sizeBytes: 15 * PAGE, priority: -2, ...used }]);
@@ -63,7 +63,7 @@ test.each<readonly [string, RegExp, (one: Swap) => void]>([
 ])('reports a wrong %s', (_, message, damage) => {
   const one = new Swap();
   damage(one);
-  const { complete, warnings } = listJson('swap', one.kernel());
+  const { complete, warnings } = readList('swap', one.kernel());
   expect(complete).toBe(false);
   expect(warnings).toContainEqual(expect.objectContaining({ message: expect.stringMatching(message) }));
 });
@@ -71,14 +71,14 @@ test.each<readonly [string, RegExp, (one: Swap) => void]>([
 test('refuses more devices than a kernel has', () => {
   const one = new Swap();
   one.word(one.number, 33);
-  expect(() => listJson('swap', one.kernel())).toThrow('nr_swapfiles is 33');
+  expect(() => readList('swap', one.kernel())).toThrow('nr_swapfiles is 33');
 });
 
 test('a running kernel changes its totals and maps meanwhile', () => {
   const one = new Swap();
   one.word(one.free, 0);
   one.set('swap_info_struct', one.device, { inuse_pages: 4 });
-  expect(listJson('swap', one.kernel({ live: true }))).toMatchObject({ complete: true, devices: [{ kind: 'file' }] });
+  expect(readList('swap', one.kernel({ live: true }))).toMatchObject({ complete: true, devices: [{ kind: 'file' }] });
 });
 
 test('counts slots in the tables of clusters since 7.0', () => {
@@ -87,5 +87,5 @@ test('counts slots in the tables of clusters since 7.0', () => {
   for (const [slot, entry] of [8, 3, 0, 2, 18].entries()) one.word(slots + BigInt(slot * 8), entry);
   const clusters = one.make('swap_cluster_info', { table: slots });
   one.set('swap_info_struct', one.device, { cluster_info: clusters, inuse_pages: 3 + OFF_LIST });
-  expect(listJson('swap', one.kernel())).toMatchObject({ complete: true, devices: [{ usedSlotBytes: 3 * PAGE }] });
+  expect(readList('swap', one.kernel())).toMatchObject({ complete: true, devices: [{ usedSlotBytes: 3 * PAGE }] });
 });

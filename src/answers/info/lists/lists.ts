@@ -1,3 +1,4 @@
+import type { ListAnswer, ListName } from '../../../contracts/lists.js';
 import type { Kernel } from '../../../kernel/kernel.js';
 import { loadedModules } from '../../../walk/lists/loaded-modules.js';
 import { mountList } from '../../../walk/lists/mount-list.js';
@@ -6,7 +7,6 @@ import { sharedSegments } from '../../../walk/lists/shared-segments.js';
 import { swapDevices } from '../../../walk/lists/swap-devices.js';
 import { type Warning, Warnings } from '../../../walk/warnings.js';
 import { kernelJson } from '../../kernel-json.js';
-import type { ListJson, ListName } from './schema.js';
 
 /** Readers of the lists; `pid`: a process of the namespace that is listed. */
 const READERS: {
@@ -14,7 +14,7 @@ const READERS: {
     kernel: Kernel,
     warnings: Warnings,
     pid: number | undefined,
-  ) => Omit<ListJson<Name>, 'schema' | 'kernel' | 'complete' | 'warnings'>;
+  ) => Omit<ListAnswer<Name>, 'schema' | 'kernel' | 'complete' | 'warnings'>;
 } = {
   modules: loadedModules,
   mounts: mountList,
@@ -23,10 +23,10 @@ const READERS: {
   'run-queues': runQueues,
 };
 
-type Listed<Name extends ListName> = ListJson<Name> & { readonly warnings: readonly Warning[] };
+type Listed<Name extends ListName> = ListAnswer<Name> & { readonly warnings: readonly Warning[] };
 
 /** Reads a list, and collects its warnings. @throws as its reader */
-export function listJson<Name extends ListName>(name: Name, kernel: Kernel, pid?: number): Listed<Name> {
+export function readList<Name extends ListName>(name: Name, kernel: Kernel, pid?: number): Listed<Name> {
   const warnings = new Warnings(kernel.doubts);
   const found = READERS[name](kernel, warnings, pid);
   const { complete } = warnings;

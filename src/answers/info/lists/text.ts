@@ -1,8 +1,9 @@
 import { escapeText } from '../../../base/escape.js';
 import { formatCount, formatSize } from '../../../base/size.js';
+import { hex } from '../../../base/util.js';
+import type { ListAnswer, ListName } from '../../../contracts/lists.js';
 import { wrap } from '../../text/cut.js';
 import { type Column, renderTable } from '../../text/table.js';
-import type { ListJson, ListName } from './schema.js';
 
 /** A sentence, and a table if there are rows. @param width columns of the terminal; null: no terminal */
 function sentenceAndTable<Row>(
@@ -25,7 +26,7 @@ const sum = <Row>(rows: readonly Row[], of: (row: Row) => number) =>
 const sizeOrDash = (bytes: number | null) => (bytes === null ? '-' : formatSize(bytes));
 const textOrUnknown = (text: string | null) => (text === null ? '?' : escapeText(text));
 
-const MODULES: readonly Column<ListJson<'modules'>['modules'][number]>[] = [
+const MODULES: readonly Column<ListAnswer<'modules'>['modules'][number]>[] = [
   { heading: 'MODULE', value: ({ name }) => escapeText(name) },
   { heading: 'SIZE', align: 'right', value: ({ sizeBytes }) => formatSize(sizeBytes) },
   { heading: 'CODE', align: 'right', value: ({ textBytes }) => formatSize(textBytes), spare: 2 },
@@ -35,7 +36,7 @@ const MODULES: readonly Column<ListJson<'modules'>['modules'][number]>[] = [
   { heading: 'USED BY', value: ({ usedBy }) => escapeText(usedBy.join(',')), shrinks: { keeps: 'start', least: 12 } },
 ];
 
-const MOUNTS: readonly Column<ListJson<'mounts'>['mounts'][number]>[] = [
+const MOUNTS: readonly Column<ListAnswer<'mounts'>['mounts'][number]>[] = [
   { heading: 'SOURCE', value: ({ source }) => textOrUnknown(source), shrinks: { keeps: 'ends', least: 8 } },
   { heading: 'PATH', value: ({ path }) => textOrUnknown(path), shrinks: { keeps: 'ends', least: 16 } },
   { heading: 'TYPE', value: ({ fsType }) => escapeText(fsType) },
@@ -43,7 +44,7 @@ const MOUNTS: readonly Column<ListJson<'mounts'>['mounts'][number]>[] = [
   { heading: 'OPTIONS', value: ({ options }) => options.join(','), spare: 1 },
 ];
 
-const SWAP: readonly Column<ListJson<'swap'>['devices'][number]>[] = [
+const SWAP: readonly Column<ListAnswer<'swap'>['devices'][number]>[] = [
   { heading: 'PATH', value: ({ path }) => textOrUnknown(path), shrinks: { keeps: 'ends', least: 16 } },
   { heading: 'TYPE', value: ({ kind }) => kind, spare: 2 },
   { heading: 'SIZE', align: 'right', value: ({ sizeBytes }) => formatSize(sizeBytes) },
@@ -52,9 +53,9 @@ const SWAP: readonly Column<ListJson<'swap'>['devices'][number]>[] = [
   { heading: 'PRIORITY', align: 'right', value: ({ priority }) => `${priority}` },
 ];
 
-const SEGMENTS: readonly Column<ListJson<'shared-memory'>['segments'][number]>[] = [
+const SEGMENTS: readonly Column<ListAnswer<'shared-memory'>['segments'][number]>[] = [
   { heading: 'SHMID', align: 'right', value: ({ id }) => `${id}` },
-  { heading: 'KEY', value: ({ key }) => key },
+  { heading: 'KEY', value: ({ key }) => hex(key) },
   { heading: 'UID', align: 'right', value: ({ uid }) => `${uid}`, spare: 2 },
   { heading: 'MODE', align: 'right', value: ({ permissions }) => permissions, spare: 3 },
   { heading: 'SIZE', align: 'right', value: ({ sizeBytes }) => formatSize(sizeBytes) },
@@ -67,7 +68,7 @@ const SEGMENTS: readonly Column<ListJson<'shared-memory'>['segments'][number]>[]
   { heading: 'STATUS', value: ({ removed }) => (removed ? 'removed' : ''), spare: 4 },
 ];
 
-type Cpu = ListJson<'run-queues'>['cpus'][number];
+type Cpu = ListAnswer<'run-queues'>['cpus'][number];
 
 /** A task of a CPU: the running one, with figures of the CPU, or another. */
 interface QueueRow {
@@ -101,7 +102,7 @@ function queueRows(cpu: Cpu): QueueRow[] {
 }
 
 const TEXTS: {
-  readonly [Name in ListName]: (list: ListJson<Name>, width: number | null) => string;
+  readonly [Name in ListName]: (list: ListAnswer<Name>, width: number | null) => string;
 } = {
   modules({ modules, complete }, width) {
     const bytes = sum(modules, ({ sizeBytes }) => sizeBytes);
@@ -137,6 +138,6 @@ const TEXTS: {
 };
 
 /** @param width columns of the terminal; null: no terminal */
-export function listText<Name extends ListName>(name: Name, list: ListJson<Name>, width: number | null): string {
+export function listText<Name extends ListName>(name: Name, list: ListAnswer<Name>, width: number | null): string {
   return TEXTS[name](list, width);
 }

@@ -1,7 +1,7 @@
 import type { MemoryAnswer } from '../../../account/memory/answer.js';
-import type { StackGroup } from '../../../account/task-stacks.js';
 import { escapeText } from '../../../base/escape.js';
 import { formatCount, formatSize } from '../../../base/size.js';
+import type { StackGroup } from '../../../contracts/task-stacks.js';
 import type { LogRecord, TextRecord } from '../../../records/log-records.js';
 import { causeFacts, type LogTriage, releaseOf, type TriageAnswer } from '../../../triage/answer.js';
 import type { CauseFacts } from '../../../triage/causes.js';
@@ -10,7 +10,7 @@ import { FINDINGS, type FindingCode } from '../../../triage/findings/all.js';
 import type { Declaration, Figure } from '../../../triage/findings/declared.js';
 import { messagesAround, type NearMessage } from '../../../triage/log/lines.js';
 import { leavesComplete } from '../../../walk/warnings.js';
-import { forestHtml } from '../../blocked/render.js';
+import { forestHtml } from '../../blocked/document.js';
 import { CORRUPTIONS_EXPLAINED } from '../../explain/findings.js';
 import { type Content, html, raw, sentence } from '../../html/html.js';
 import { missingSection, type PageFacts, pageHtml, pageTitle } from '../../html/page.js';
@@ -19,7 +19,7 @@ import { escapeLine, logTime, textLogWords } from '../../log/render.js';
 import { categoriesTable, details, drawnToScale, largeFigures } from '../../memory/html/page.js';
 import { headline } from '../../memory/sentences.js';
 import { sourceText } from '../../memory/words.js';
-import { framesText, ownersText } from '../../task-stacks/render.js';
+import { framesText, ownersText } from '../../task-stacks/document.js';
 import { concluded, type FindingTree, inTextOrder } from '../causes.js';
 import { oomLines } from '../oom.js';
 import { holdersWords, hostCommand, lacksOneProcess, lostLines, summary, unreadWords } from '../text.js';
@@ -277,7 +277,7 @@ function figureText(name: string, figure: Figure): string {
 const MOST = 100;
 
 /** The functions of a stack, one a line. */
-function stackBlock(stack: Pick<StackGroup, 'frames' | 'end' | 'why'>): Content {
+function stackBlock(stack: Parameters<typeof framesText>[0]): Content {
   // Every line is indented for a terminal.
   const lines = framesText(stack, false).map((line) => line.slice(2));
   return html`<pre>${sentence(lines.join('\n'))}</pre>`;

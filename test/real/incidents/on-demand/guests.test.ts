@@ -1,7 +1,9 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { memorySchema } from '../../../../src/answers/memory/schema.js';
-import { type TriageJson, triageSchema } from '../../../../src/answers/triage/schema.js';
+import { triageSchema } from '../../../../src/answers/triage/schema.js';
 import { jsonInGuest, testGuest } from '../../../support/guest.js';
+
+type TriageJson = ReturnType<typeof triageSchema.parse>;
 
 const MIB = 2 ** 20;
 const PAGES = 60;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { buildOwnKernel, OWN_KERNEL } from '../../../../scripts/lab-parts/own-kernel.mjs';
 import { type MemoryJson, memorySchema } from '../../../../src/answers/memory/schema.js';
-import { type WhatisJson, whatisSchema } from '../../../../src/answers/whatis/schema.js';
+import { whatisSchema } from '../../../../src/answers/whatis/schema.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { DRGN_MS, drgnJson } from '../../../support/drgn.js';
 import { jsonInGuest } from '../../../support/guest.js';
@@ -51,7 +51,7 @@ let answer: MemoryJson;
 /** The same for the running kernel, between the second and the third reading. */
 let live: MemoryJson;
 /** Answers of the running kernel about single frames, and its page_owner text about them. */
-let identities: WhatisJson['identities'];
+let identities: ReturnType<typeof whatisSchema.parse>['identities'];
 const recorded = new Map<number, readonly [string, string]>();
 /** Three readings of each text just before the dump. */
 const texts = new Map<Copy, readonly string[]>();

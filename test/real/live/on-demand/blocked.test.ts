@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { blockedSchema } from '../../../../src/answers/blocked/schema.js';
+import { blockedSchema } from '../../../../src/contracts/blocked.js';
 import { kdumpMem } from '../../../support/cli.js';
 import { jsonInGuest, testGuest } from '../../../support/guest.js';
 import { blockedSuite, crashBlocked } from '../../stacks/blocked-suite.js';

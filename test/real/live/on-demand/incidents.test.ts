@@ -1,6 +1,8 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type TriageJson, triageSchema } from '../../../../src/answers/triage/schema.js';
+import { triageSchema } from '../../../../src/answers/triage/schema.js';
 import { jsonInGuest, testGuest } from '../../../support/guest.js';
+
+type TriageJson = ReturnType<typeof triageSchema.parse>;
 
 /** More than 5 % of the guest's memory, and than the smallest amount that is reported. */
 const BYTES = 70 * 2 ** 20;

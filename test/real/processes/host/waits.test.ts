@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type BlockedJson, blockedSchema } from '../../../../src/answers/blocked/schema.js';
+import { type BlockedAnswer, blockedSchema } from '../../../../src/contracts/blocked.js';
 import { kdumpMem } from '../../../support/cli.js';
 
 /** Each child holds or waits for what its name says; the parent prints its pids. */
@@ -86,7 +86,7 @@ const BUILT = [
   ['posix-waits', 'POSIX', 'posix'],
 ] as const;
 
-function check({ locks, cycles, complete, warnings }: BlockedJson, isLive: boolean): void {
+function check({ locks, cycles, complete, warnings }: BlockedAnswer, isLive: boolean): void {
   // Lock files are numbered over all pid namespaces: those of other programs of the machine leave gaps.
   for (const { message } of warnings) expect(message).toMatch(/(?:another|or a) pid namespace\)$/);
   expect(complete).toBe(warnings.length === 0);

@@ -1,10 +1,9 @@
 import { z } from 'zod';
-import type { Immutable } from '../../base/util.js';
-import { TASK_STATES } from '../../records/waits.js';
-import { WAIT_KINDS } from '../../walk/waits/lock-state.js';
-import { address, capturedSchema, count, kernelSchema, warningSchema } from '../schema.js';
-import { frameSchema, stopShape } from '../task-stacks/schema.js';
-import { objectSchema } from '../whatis/schema.js';
+import type { Immutable } from '../base/util.js';
+import { TASK_STATES, WAIT_KINDS } from '../records/waits.js';
+import { address, capturedSchema, count, kernelSchema, warningSchema } from './common.js';
+import { objectSchema } from './object.js';
+import { stackSchema } from './task-stacks.js';
 
 const task = z.strictObject({
   /** The thread’s own; 0: the idle task of a CPU. */
@@ -41,7 +40,10 @@ const lock = z.strictObject({
   symbol: z.string().nullable(),
   /** What the lock is part of, as in `kdump-mem whatis`; null: unknown, or in user space. */
   object: objectSchema.nullable(),
-  /** `not-a-task`: the owner has exited, or its address is wrong. */
+  /**
+   * `task`: `owner` has it. `not-recorded`: the kernel records none for this kind. `none`: its owner word names none.
+   * `readers`: their number is known, they are not. `not-a-task`: the owner has exited, or its address is wrong.
+   */
   ownerState: z.enum(['task', 'not-recorded', 'none', 'readers', 'not-a-task', 'unknown']),
   owner: task.nullable(),
   /** Number of readers that hold it; null: it is not for readers. */
@@ -143,14 +145,7 @@ export const blockedSchema = z.strictObject({
   /** Deadlocks: the owner of each lock waits for the next one, that of the last for the first. */
   cycles: z.array(z.strictObject({ locks: z.array(count), pids: z.array(count) })),
   /** Each once, innermost function first. */
-  stacks: z.array(
-    z.strictObject({
-      frames: z.array(frameSchema),
-      end: z.enum(['user', 'first', 'stopped']),
-      why: z.string().nullable(),
-      ...stopShape,
-    }),
-  ),
+  stacks: z.array(stackSchema),
   /** Threads that wait. */
   blocked: count,
   /** All threads. */
@@ -159,4 +154,18 @@ export const blockedSchema = z.strictObject({
   warnings: z.array(warningSchema),
 });
 
-export type BlockedJson = Immutable<z.infer<typeof blockedSchema>>;
+export type BlockedAnswer = Immutable<z.output<typeof blockedSchema>>;
+export type BlockedJson = Immutable<z.input<typeof blockedSchema>>;
+/** What tasks wait for. Text is untrusted, in all of these. */
+export type BlockingLock = BlockedAnswer['locks'][number];
+/** A thread that waits, or that others wait for. */
+export type BlockedTask = BlockingLock['waiters'][number];
+export type OwnerState = BlockingLock['ownerState'];
+/** A task that may hold a lock whose owner is not recorded. */
+export type Candidate = BlockingLock['candidates'][number];
+/** The file system or block device that tasks wait for. */
+export type BlockedDevice = NonNullable<BlockingLock['device']>;
+/** What a lock of /proc/locks is for, and the process that requested it. */
+export type LockedFile = NonNullable<BlockingLock['file']>;
+/** Tasks that wait for each other. */
+export type DeadlockCycle = BlockedAnswer['cycles'][number];

@@ -1,3 +1,6 @@
+import { escapeText } from '../../base/escape.js';
+import { count, formatCount } from '../../base/size.js';
+import { hex } from '../../base/util.js';
 import type {
   BlockedAnswer,
   BlockedDevice,
@@ -5,101 +8,21 @@ import type {
   BlockingLock,
   DeadlockCycle,
   LockedFile,
-} from '../../account/blocked.js';
-import { escapeText } from '../../base/escape.js';
-import { formatCount } from '../../base/size.js';
-import { hex } from '../../base/util.js';
-import type { WaitCause } from '../../records/waits.js';
-import type { WaitKind } from '../../walk/waits/lock-state.js';
+} from '../../contracts/blocked.js';
+import type { WaitCause, WaitKind } from '../../records/waits.js';
 import { type Content, html, raw, sentence } from '../html/html.js';
-import { kernelJson } from '../kernel-json.js';
-import { capturedJson, capturedWords } from '../origin.js';
-import { frameJson, framesText, stopJson } from '../task-stacks/render.js';
-import { wrap } from '../text/cut.js';
-import { objectJson, objectWords } from '../whatis/render.js';
-import type { BlockedJson } from './schema.js';
+import { captureWords } from '../origin.js';
+import { framesText } from '../task-stacks/document.js';
+import type { Block } from '../text/blocks.js';
+import { objectWords } from '../whatis/render.js';
 
-export function blockedJson(answer: BlockedAnswer): BlockedJson {
-  const { kernel, captured, locks, cycles, blocked, tasks, complete, warnings } = answer;
-  const stacks: BlockedJson['stacks'][number][] = [];
-  const indexes = new Map<string, number>();
-  const stackIndex = (stack: BlockedTask['stack']): number | null => {
-    if (stack === undefined) return null;
-    const found = {
-      frames: stack.frames.map(frameJson),
-      end: stack.end,
-      why: stack.why ?? null,
-      ...stopJson(stack.stop),
-    };
-    const key = JSON.stringify(found);
-    const index = indexes.get(key) ?? stacks.push(found) - 1;
-    indexes.set(key, index);
-    return index;
-  };
-  const task = (one: BlockedTask) => ({
-    pid: one.pid,
-    process: one.process,
-    comm: one.comm,
-    state: one.state,
-    cpu: one.cpu ?? null,
-    seconds: one.seconds,
-    leastSeconds: one.leastSeconds ?? null,
-    nsPids: [...(one.nsPids ?? [])],
-    function: one.function,
-    stack: stackIndex(one.stack),
-  });
-  const lock = (one: BlockingLock): BlockedJson['locks'][number] => ({
-    id: one.id,
-    kind: one.kind,
-    address: one.address === null ? null : hex(one.address),
-    bit: one.bit,
-    symbol: symbolOf(one),
-    object: one.object && objectJson(one.object),
-    ownerState: one.ownerState,
-    owner: one.owner && task(one.owner),
-    readers: one.readers,
-    candidates: one.candidates.map(({ task: of, by }) => ({ task: task(of), by })),
-    device: one.device && {
-      ...one.device,
-      requests: one.device.requests && {
-        ...one.device.requests,
-        hardwareQueues: [...one.device.requests.hardwareQueues],
-      },
-    },
-    file: one.file ?? null,
-    cause: one.cause ? { ...one.cause } : null,
-    trace: one.trace ? [...one.trace] : null,
-    waiters: one.waiters.map(task),
-    waitsFor: one.waitsFor,
-  });
-  return {
-    schema: 'kdump-mem.blocked/1',
-    kernel: kernel && kernelJson(kernel),
-    source: kernel?.source ?? 'proc',
-    captured: capturedJson(captured),
-    locks: locks.map(lock),
-    cycles: [...cycles],
-    stacks,
-    blocked,
-    tasks,
-    complete,
-    warnings: [...warnings],
-  };
-}
-
-function symbolOf({ object }: BlockingLock): string | null {
-  return object?.kind === 'symbol' && object.offset === 0 ? object.name : null;
-}
-
-export interface BlockedTextOptions {
+export interface BlockedChoice {
   /** Waiting tasks that are named for each lock. */
   readonly limit: number;
   /** The answer includes futexes and tracers. */
   readonly all?: boolean | undefined;
   /** Stacks of owners and of waiters. */
   readonly verbose?: boolean | undefined;
-  /** Columns of the terminal; null: no terminal, and nothing is wrapped. */
-  readonly width: number | null;
 }
 
 const KINDS: Record<WaitKind, string> = {
@@ -126,29 +49,26 @@ const KINDS: Record<WaitKind, string> = {
 };
 
 /** The number of waiting tasks and deadlocks, then the forest: each lock below the one that its owner waits for. */
-export function blockedText(
-  { kernel, captured, locks, cycles, blocked, tasks, complete, warnings }: BlockedAnswer,
-  { limit, all = false, verbose = false, width }: BlockedTextOptions,
-): string {
+export function blockedBlocks(answer: BlockedAnswer, { limit, all = false, verbose = false }: BlockedChoice): Block[] {
+  const { kernel, captured, locks, cycles, blocked, tasks, complete, warnings } = answer;
   const least = complete ? '' : 'at least ';
   const source = kernel === null ? sourceWords(captured) : [];
-  if (locks.length === 0 && kernel === null)
+  if (locks.length === 0 && kernel === null) {
+    const none = complete
+      ? `None of ${formatCount(tasks)} threads is in uninterruptible sleep (state D), and no process waits for a file lock.`
+      : `Unknown whether any thread is blocked: none of the ${formatCount(tasks)} that could be read is in uninterruptible sleep (see the warnings).`;
+    return [[none, ...source].join('\n')];
+  }
+  if (locks.length === 0)
     return [
       complete
-        ? `None of ${formatCount(tasks)} threads is in uninterruptible sleep (state D), and no process waits for a file lock.`
-        : `Unknown whether any thread is blocked: none of the ${formatCount(tasks)} that could be read is in uninterruptible sleep (see the warnings).`,
-      ...source,
-    ]
-      .flatMap((line) => wrap(line, width))
-      .join('\n');
-  if (locks.length === 0)
-    return complete
-      ? `No task is blocked: none of ${formatCount(tasks)} threads is in uninterruptible sleep (state D) or waits for a kernel lock${all ? ', a futex or a tracer' : '. Waits for futexes are listed with --all'}.`
-      : `Unknown whether any of the ${formatCount(tasks)} threads is blocked: ${warnings.length > 0 && warnings.every(({ code }) => code === 'unsupported-layout') ? 'some locks of this kernel are unsupported' : 'stacks could not be read'} (see the warnings).`;
+        ? `No task is blocked: none of ${formatCount(tasks)} threads is in uninterruptible sleep (state D) or waits for a kernel lock${all ? ', a futex or a tracer' : '. Waits for futexes are listed with --all'}.`
+        : `Unknown whether any of the ${formatCount(tasks)} threads is blocked: ${warnings.length > 0 && warnings.every(({ code }) => code === 'unsupported-layout') ? 'some locks of this kernel are unsupported' : 'stacks could not be read'} (see the warnings).`,
+    ];
   const [first] = locks;
   const longest = first?.waiters[0]?.seconds ?? null;
-  const head = `${least}${formatCount(blocked)} of ${formatCount(tasks)} threads ${blocked === 1 ? 'is' : 'are'} blocked, waiting for ${formatCount(locks.length)} ${locks.length === 1 ? 'lock or event' : 'locks and events'}.`;
-  const lines = [
+  const head = `${least}${formatCount(blocked)} of ${formatCount(tasks)} threads ${blocked === 1 ? 'is' : 'are'} blocked, waiting for ${count(locks.length, 'lock or event', 'locks and events')}.`;
+  const sentences = [
     ...cycles.map((cycle) => cycleWords(cycle, locks)),
     capital(head) +
       (first && longest !== null
@@ -156,22 +76,26 @@ export function blockedText(
         : first?.waiters[0]
           ? ` First: ${taskWords(first.waiters[0])}${waitWords(first.waiters[0]).replace(/^ /, ', ')}, for ${lockWords(first)}.`
           : ''),
-  ].flatMap((line) => wrap(line, width));
+  ];
   const inCycle = new Set(cycles.flatMap((cycle) => cycle.locks));
   const starts = locks.toSorted((a, b) => Number(inCycle.has(b.id)) - Number(inCycle.has(a.id)));
+  const trees: string[][] = [];
   for (const { lock, depth } of forestOf(starts, locks)) {
-    if (depth === 0) lines.push('');
+    if (depth === 0) trees.push([]);
     const indent = '  '.repeat(Math.min(depth, 20));
-    for (const line of lockLines(lock, locks, { limit, verbose })) lines.push(`${indent}${line}`);
+    trees.at(-1)?.push(...lockLines(lock, answer, { limit, verbose }).map((line) => `${indent}${line}`));
   }
-  if (source.length > 0) lines.push('', ...source.flatMap((line) => wrap(line, width)));
-  return lines.join('\n');
+  return [
+    sentences.join('\n'),
+    ...trees.map((lines) => ({ heading: '', lines })),
+    ...(source.length > 0 ? [source.join('\n')] : []),
+  ];
 }
 
 /** What /proc cannot name: an answer from it is no all-clear for locks of the kernel. */
 function sourceWords(captured: BlockedAnswer['captured']): string[] {
   return [
-    `Source: /proc${captured ? `, ${capturedWords(captured)}` : ''}, which names only file locks and their owners. Of other locks it shows at most the function in which a task waits. If a dump of this moment exists, kdump-mem blocked --vmcore FILE names them.`,
+    `Source: /proc${captured ? `, ${captureWords(captured)}` : ''}, which names only file locks and their owners. Of other locks it shows at most the function in which a task waits. If a dump of this moment exists, kdump-mem blocked --vmcore FILE names them.`,
     'A wait of a few seconds can be normal: run the command again before you act.',
   ];
 }
@@ -219,7 +143,11 @@ export function forestHtml(starts: readonly BlockingLock[], locks: readonly Bloc
     if (level === at) parts.push(raw('</li>'));
     else parts.push(raw('<ul>'));
     level = at;
-    const [first = '', ...others] = lockLines(lock, locks, { limit: MOST_NAMED, verbose: false });
+    const [first = '', ...others] = lockLines(
+      lock,
+      { locks, stacks: [], kernel: null },
+      { limit: MOST_NAMED, verbose: false },
+    );
     const more = others.map((line) => html`<br>${sentence(line.trim())}`);
     parts.push(html`<li>${sentence(first)}${more}`);
   }
@@ -241,7 +169,7 @@ function rootOf(lock: BlockingLock, locks: readonly BlockingLock[]): BlockingLoc
 
 function lockLines(
   lock: BlockingLock,
-  locks: readonly BlockingLock[],
+  { locks, stacks, kernel }: Pick<BlockedAnswer, 'locks' | 'stacks' | 'kernel'>,
   { limit, verbose }: { readonly limit: number; readonly verbose: boolean },
 ): string[] {
   const { kind, waiters, owner, waitsFor, candidates } = lock;
@@ -253,24 +181,20 @@ function lockLines(
     lines.push(
       `  ${kind === 'rcu' || by === 'handle' ? 'waits for' : 'possible owner:'} ${taskWords(task)}${doing(task)} (${CANDIDATES[by]}${by === 'cpu' ? ` ${task.cpu}` : ''})`,
     );
-  if (verbose && owner && !lock.file) lines.push(...stackLines(owner));
+  if (verbose && owner && !lock.file) lines.push(...stackLines(owner, stacks));
   const shown = waiters.slice(0, limit);
   const left = waiters.length - shown.length;
   const names = shown.map((task) => taskWords(task) + waitWords(task));
   const unnamed = lock.file?.unnamedWaiters ?? 0;
   const more = left > 0 ? ` and ${formatCount(left)} more` : '';
-  if (unnamed > 0)
-    lines.push(`  ${formatCount(unnamed)} ${unnamed === 1 ? 'waiter' : 'waiters'} that the kernel does not record`);
-  if (waiters.length > 0)
-    lines.push(
-      `  ${formatCount(waiters.length)} ${waiters.length === 1 ? 'waiter' : 'waiters'}: ${names.join(', ')}${more}`,
-    );
+  if (unnamed > 0) lines.push(`  ${count(unnamed, 'waiter')} that the kernel does not record`);
+  if (waiters.length > 0) lines.push(`  ${count(waiters.length, 'waiter')}: ${names.join(', ')}${more}`);
   if (verbose && lock.trace)
     for (const { symbol, offset, module } of lock.trace)
       lines.push(
         `    ${escapeText(symbol)}+0x${offset.toString(16)}${module === null ? '' : ` [${escapeText(module)}]`}`,
       );
-  else if (verbose && waiters[0] && !lock.file && lock.trace === undefined) lines.push(...stackLines(waiters[0]));
+  else if (verbose && waiters[0] && kernel) lines.push(...stackLines(waiters[0], stacks));
   return lines;
 }
 
@@ -292,7 +216,7 @@ function deviceWords({ fileSystem, name, number, frozen, requests }: BlockedDevi
   const { outstanding, started, oldestSeconds, hardwareQueues: queues } = requests;
   if (outstanding === 0) return `${state}: no requests outstanding`;
   const parts = [
-    `${formatCount(outstanding)} ${outstanding === 1 ? 'request' : 'requests'} outstanding`,
+    `${count(outstanding, 'request')} outstanding`,
     ...(started === outstanding ? [] : [`${formatCount(started)} started`]),
     ...(oldestSeconds === null ? [] : [`oldest ${duration(oldestSeconds)}`]),
     `hardware ${queues.length === 1 ? 'queue' : 'queues'} ${listWords(queues)}`,
@@ -308,7 +232,8 @@ function listWords(numbers: readonly number[]): string {
   return numbers.slice(0, MOST_NAMED_QUEUES).join(' ') + (left > 0 ? ` and ${left} more` : '');
 }
 
-function stackLines({ pid, stack }: BlockedTask): string[] {
+function stackLines({ pid, stack: index }: BlockedTask, stacks: BlockedAnswer['stacks']): string[] {
+  const stack = index === null ? undefined : stacks[index];
   if (stack === undefined) return [`  stack of pid ${pid}: unreadable`];
   return [`  stack of pid ${pid}:`, ...framesText(stack, false).map((line) => `  ${line}`)];
 }
@@ -335,7 +260,7 @@ function ownerWords(lock: BlockingLock): string {
   if (owner) return `${EVENTS.has(kind) ? 'waits for' : 'owner'} ${taskWords(owner)}, ${stateWords(owner)}`;
   switch (ownerState) {
     case 'readers':
-      return `held by ${formatCount(readers ?? 0)} ${readers === 1 ? 'reader' : 'readers'}, which the kernel does not record`;
+      return `held by ${count(readers ?? 0, 'reader')}, which the kernel does not record`;
     case 'none':
       return kind === 'work' ? 'no worker runs it' : 'no owner';
     case 'not-a-task':
@@ -345,7 +270,7 @@ function ownerWords(lock: BlockingLock): string {
         return `locked by pid ${lock.file.pid}, which no longer has the file open (it exited, or passed the descriptor on)`;
       return kind === 'rcu'
         ? candidates.length > 0
-          ? `${formatCount(candidates.length)} ${candidates.length === 1 ? 'task holds' : 'tasks hold'} it back`
+          ? `${count(candidates.length, 'task holds', 'tasks hold')} it back`
           : periodWords(waiters[0]?.function ?? '')
         : (WITHOUT_OWNER[kind] ??
             (EVENTS.has(kind)
@@ -368,7 +293,7 @@ const EVENTS: ReadonlySet<WaitKind> = new Set([
 ]);
 
 function stateWords(task: BlockedTask): string {
-  return task.cpu === undefined ? `state ${task.state}${doing(task)}` : `running on CPU ${task.cpu}`;
+  return task.cpu === null ? `state ${task.state}${doing(task)}` : `running on CPU ${task.cpu}`;
 }
 
 const doing = ({ function: where }: BlockedTask): string => (where === null ? '' : ` in ${escapeText(where)}`);
@@ -379,7 +304,7 @@ function cycleWords({ locks: ids, pids }: DeadlockCycle, locks: readonly Blockin
     const owner = locks[id]?.owner;
     return owner && next ? [`${taskWords(owner)} waits for ${lockWords(next)}`] : [];
   });
-  return `Deadlock of ${formatCount(pids.length)} ${pids.length === 1 ? 'task' : 'tasks'}: ${steps.join(', ')}.`;
+  return `Deadlock of ${count(pids.length, 'task')}: ${steps.join(', ')}.`;
 }
 
 /** A lock with its name, or the object that it is part of. */
@@ -414,12 +339,12 @@ function fileWords({ type, exclusive, path, device, inode, from, to }: LockedFil
   return `file lock ${escapeText(type)} ${exclusive ? 'write' : 'read'} (${file}${bytes})`;
 }
 
-function taskWords({ pid, comm, nsPids = [] }: BlockedTask): string {
+function taskWords({ pid, comm, nsPids }: BlockedTask): string {
   const inside = nsPids.length > 1 ? `, pid ${nsPids.at(-1)} in its pid namespace` : '';
   return `pid ${pid} (${escapeText(comm)}${inside})`;
 }
 
-const waitWords = ({ seconds, leastSeconds = null }: BlockedTask): string =>
+const waitWords = ({ seconds, leastSeconds }: BlockedTask): string =>
   seconds !== null ? ` ${duration(seconds)}` : leastSeconds === null ? '' : ` at least ${duration(leastSeconds)}`;
 
 function duration(seconds: number): string {

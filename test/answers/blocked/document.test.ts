@@ -1,17 +1,25 @@
 import { expect, test } from 'vitest';
-import type { BlockedAnswer, BlockedTask, BlockingLock } from '../../../src/account/blocked.js';
-import { blockedJson, blockedText } from '../../../src/answers/blocked/render.js';
-import { blockedSchema } from '../../../src/answers/blocked/schema.js';
+import { blockedBlocks } from '../../../src/answers/blocked/document.js';
+import { blockTexts } from '../../../src/answers/text/blocks.js';
+import { formatJson } from '../../../src/base/util.js';
+import {
+  type BlockedAnswer,
+  type BlockedTask,
+  type BlockingLock,
+  blockedSchema,
+} from '../../../src/contracts/blocked.js';
 
 const task = (pid: number, more: Partial<BlockedTask> = {}): BlockedTask => ({
   pid,
   process: pid,
   comm: `task${pid}`,
   state: 'D',
-  cpu: undefined,
+  cpu: null,
   seconds: pid,
+  leastSeconds: null,
+  nsPids: [],
   function: 'mutex_lock',
-  stack: undefined,
+  stack: null,
   ...more,
 });
 
@@ -20,20 +28,28 @@ const lock = (id: number, owner: BlockedTask | null, waiters: readonly BlockedTa
   kind: 'mutex',
   address: 0xffff_8880_0000_1000n + BigInt(id * 64),
   bit: null,
+  symbol: null,
   object: null,
   ownerState: owner ? 'task' : 'none',
   owner,
   readers: null,
   candidates: [],
   device: null,
+  file: null,
+  cause: null,
+  trace: null,
   waiters,
   waitsFor: null,
 });
 
 const answer = (locks: readonly BlockingLock[], more: Partial<BlockedAnswer> = {}): BlockedAnswer => ({
-  kernel: { release: '6.12.0', arch: 'x86_64', pageSize: 4096, source: 'vmcore', engine: 'native', live: false },
+  schema: 'kdump-mem.blocked/1',
+  kernel: { release: '6.12.0', arch: 'x86_64', pageSize: 4096, source: 'vmcore', engine: 'native' },
+  source: 'vmcore',
+  captured: null,
   locks,
   cycles: [],
+  stacks: [],
   blocked: locks.reduce((sum, { waiters }) => sum + waiters.length, 0),
   tasks: 100,
   complete: true,
@@ -41,7 +57,7 @@ const answer = (locks: readonly BlockingLock[], more: Partial<BlockedAnswer> = {
   ...more,
 });
 
-const text = (found: BlockedAnswer) => blockedText(found, { limit: 2, width: null });
+const text = (found: BlockedAnswer) => blockTexts(blockedBlocks(found, { limit: 2 }), null).join('\n\n');
 
 test('a healthy machine prints one line; an incomplete answer reports no all-clear', () => {
   expect(text(answer([]))).toBe(
@@ -99,7 +115,7 @@ test('prints a chain of any length, as valid JSON too', () => {
     waitsFor: id + 1 < length ? id + 1 : null,
   }));
   expect(text(answer(locks)).split('\n').length).toBeGreaterThan(2 * length);
-  const json = blockedSchema.parse(JSON.parse(JSON.stringify(blockedJson(answer(locks)))));
+  const json = blockedSchema.parse(JSON.parse(formatJson(answer(locks))));
   expect(json.locks).toHaveLength(length);
 });
 
@@ -133,6 +149,6 @@ test('devices: escapes names, limits counts and hardware queues', () => {
     '  1 waiter: pid 2 (task2) 2.0 s',
   ]);
   expect(lines.join('')).not.toContain('\u001b');
-  const json = blockedSchema.parse(JSON.parse(JSON.stringify(blockedJson(answer([io, journal])))));
+  const json = blockedSchema.parse(JSON.parse(formatJson(answer([io, journal]))));
   expect(json.locks[0]?.device).toEqual(device);
 });

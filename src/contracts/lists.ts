@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Immutable } from '../../../base/util.js';
-import { address, count, kernelSchema, warningSchema } from '../../schema.js';
+import type { Immutable } from '../base/util.js';
+import { address, count, kernelSchema, warningSchema } from './common.js';
 
 /** Lists of `kdump-mem info`. Names and paths are copied from the kernel, and untrusted; null is unknown. */
 
@@ -31,7 +31,7 @@ export const modulesSchema = z.strictObject({
   ...listShape,
 });
 
-export type ModulesJson = Immutable<z.infer<typeof modulesSchema>>;
+export type ModulesAnswer = Immutable<z.output<typeof modulesSchema>>;
 
 /** `kdump-mem info --mounts --json`, version 1. */
 export const mountsSchema = z.strictObject({
@@ -58,7 +58,7 @@ export const mountsSchema = z.strictObject({
   ...listShape,
 });
 
-export type MountsJson = Immutable<z.infer<typeof mountsSchema>>;
+export type MountsAnswer = Immutable<z.output<typeof mountsSchema>>;
 
 /** `kdump-mem info --swap --json`, version 1. */
 export const swapSchema = z.strictObject({
@@ -81,7 +81,7 @@ export const swapSchema = z.strictObject({
   ...listShape,
 });
 
-export type SwapJson = Immutable<z.infer<typeof swapSchema>>;
+export type SwapAnswer = Immutable<z.output<typeof swapSchema>>;
 
 /** `kdump-mem info --shared-memory --json`, version 1. */
 export const sharedMemorySchema = z.strictObject({
@@ -114,7 +114,7 @@ export const sharedMemorySchema = z.strictObject({
   ...listShape,
 });
 
-export type SharedMemoryJson = Immutable<z.infer<typeof sharedMemorySchema>>;
+export type SharedMemoryAnswer = Immutable<z.output<typeof sharedMemorySchema>>;
 
 /** `kdump-mem info --run-queues --json`, version 1. */
 export const runQueuesSchema = z.strictObject({
@@ -144,15 +144,15 @@ export const runQueuesSchema = z.strictObject({
   ...listShape,
 });
 
-export type RunQueuesJson = Immutable<z.infer<typeof runQueuesSchema>>;
+export type RunQueuesAnswer = Immutable<z.output<typeof runQueuesSchema>>;
 
 interface Lists {
-  readonly modules: ModulesJson;
-  readonly mounts: MountsJson;
-  readonly swap: SwapJson;
-  readonly 'shared-memory': SharedMemoryJson;
-  readonly 'run-queues': RunQueuesJson;
+  readonly modules: ModulesAnswer;
+  readonly mounts: MountsAnswer;
+  readonly swap: SwapAnswer;
+  readonly 'shared-memory': SharedMemoryAnswer;
+  readonly 'run-queues': RunQueuesAnswer;
 }
 
 export type ListName = keyof Lists;
-export type ListJson<Name extends ListName> = Lists[Name];
+export type ListAnswer<Name extends ListName> = Lists[Name];

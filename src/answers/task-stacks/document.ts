@@ -1,0 +1,85 @@
+import { escapeText } from '../../base/escape.js';
+import { count, formatCount } from '../../base/size.js';
+import { hex } from '../../base/util.js';
+import type { NamedFrame, Stack, StackGroup, StackOwner, StacksAnswer } from '../../contracts/task-stacks.js';
+import type { Block } from '../text/blocks.js';
+
+export interface TaskStacksChoice {
+  /** Stacks. */
+  readonly limit: number;
+  /** Every thread by name, and addresses of functions. */
+  readonly verbose?: boolean | undefined;
+}
+
+/** Threads that are named without -v. */
+const NAMED = 6;
+
+/** The number of stacks, then each with the threads that share it. */
+export function taskStacksBlocks(
+  { stacks, tasks, complete }: StacksAnswer,
+  { limit, verbose = false }: TaskStacksChoice,
+): Block[] {
+  const shown = stacks.slice(0, limit);
+  const none = complete ? 'No thread matches.' : 'No matching thread was found, but some threads could not be read.';
+  const all = `${complete ? '' : 'At least '}${count(tasks, 'thread')}, ${count(stacks.length, 'distinct stack')}.`;
+  const names = new Set(shown.flatMap(({ frames }) => frames.map(({ symbol }) => symbol)));
+  return [
+    tasks === 0 ? none : all,
+    ...shown.map((group) => ({ heading: ownersText(group.tasks, verbose), lines: framesText(group, verbose) })),
+    ...MEANINGS.flatMap(([name, words]) => (names.has(name) ? `${name}: ${words}` : [])),
+    ...hiddenWords(stacks, limit),
+  ];
+}
+
+function hiddenWords(stacks: readonly StackGroup[], limit: number): string[] {
+  const [first, ...others] = stacks.slice(limit);
+  if (first === undefined) return [];
+  const more = `${count(others.length + 1, 'more stack')}, of `;
+  if (others.length === 0) return [`${more}${ownersText(first.tasks, false)}: --limit ${stacks.length} lists it.`];
+  const threads = others.reduce((sum, { tasks }) => sum + tasks.length, first.tasks.length);
+  return [`${more}${formatCount(threads)} threads: --limit ${stacks.length} lists them.`];
+}
+
+/** Functions in which the stack of a CPU ends, and why. */
+const MEANINGS: readonly (readonly [name: string, words: string])[] = [
+  ['stop_this_cpu', 'another CPU stopped it, for a panic or a reboot.'],
+  [
+    'panic',
+    'the kernel stopped the machine here. The task is not necessarily the cause: kdump-mem triage of this dump reports that.',
+  ],
+];
+
+/** The threads of a stack, the first ones by name. */
+export function ownersText(tasks: readonly StackOwner[], verbose: boolean): string {
+  const shown = verbose ? tasks : tasks.slice(0, NAMED);
+  const left = tasks.length - shown.length;
+  const names = shown.map((owner) => ownerText(owner, verbose)).join(', ');
+  const many = tasks.length === 1 ? '' : `${formatCount(tasks.length)} threads: `;
+  return `${many}${names}${left > 0 ? ` and ${formatCount(left)} more` : ''}`;
+}
+
+function ownerText({ pid, process, comm, state, cpu, registers }: StackOwner, verbose: boolean): string {
+  const of = pid === process ? '' : ` of ${process}`;
+  const ran = cpu === null ? '' : ` on CPU ${cpu}`;
+  const by = verbose && registers === 'qemu' ? ' (registers saved by QEMU)' : '';
+  return `pid ${pid}${of} (${escapeText(comm)}) ${state}${ran}${by}`;
+}
+
+/** The functions of a stack, one a line, and how it ends. */
+export function framesText({ frames, end, why }: Pick<Stack, 'frames' | 'end' | 'why'>, verbose: boolean): string[] {
+  const lines = frames.flatMap((frame, index) => [
+    ...(frame.interrupted && index > 0 ? ['    --- interrupted ---'] : []),
+    `  ${frame.guess ? '?' : ' '} ${frameText(frame, verbose)}`,
+  ]);
+  if (end === 'user') lines.push('    (user space)');
+  if (end === 'stopped') lines.push(`    (incomplete: ${escapeText(why ?? '')})`);
+  return lines;
+}
+
+/** As the kernel's own messages have it: `tun_do_read+0x1fa [tun]`. */
+function frameText({ address, symbol, offset, module }: NamedFrame, verbose: boolean): string {
+  const at = verbose ? `${hex(address)} ` : '';
+  if (symbol === null) return hex(address);
+  const of = module === null ? '' : ` [${escapeText(module)}]`;
+  return `${at}${escapeText(symbol)}+${hex(offset ?? 0)}${of}`;
+}

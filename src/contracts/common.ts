@@ -1,0 +1,33 @@
+import { z } from 'zod';
+import { hex, type Immutable } from '../base/util.js';
+import type { WarningCode } from '../records/warnings.js';
+
+/** Parts that several contracts share. Sizes are bytes, counts are integers. */
+
+export const count = z.int().nonnegative();
+
+/** Address: bigint in code, hexadecimal text in JSON (`formatJson`, `jsonOf`). */
+export const address = z.codec(z.string().regex(/^0x[0-9a-f]{1,16}$/), z.bigint(), { decode: BigInt, encode: hex });
+
+export const kernelSchema = z.strictObject({
+  release: z.string(),
+  arch: z.enum(['x86_64', 'arm64']),
+  pageSize: z.int().positive(),
+  source: z.enum(['vmcore', 'kcore']),
+  engine: z.enum(['crash', 'native']),
+});
+
+export type KernelIdentity = Immutable<z.output<typeof kernelSchema>>;
+
+/** Host and time of the capture read with `--from`; null: the source is not a capture. */
+export const capturedSchema = z
+  .strictObject({ host: z.string().nullable(), takenAt: z.iso.datetime().nullable() })
+  .nullable();
+
+/** Any code in JSON: programs that read it know codes of other versions. */
+const warningCode = z.codec(z.string(), z.custom<WarningCode>(), {
+  decode: (code) => code as WarningCode,
+  encode: (code) => code,
+});
+
+export const warningSchema = z.strictObject({ code: warningCode, message: z.string() });

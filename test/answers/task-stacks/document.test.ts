@@ -1,0 +1,58 @@
+import { expect, test } from 'vitest';
+import { taskStacksBlocks } from '../../../src/answers/task-stacks/document.js';
+import { blockTexts } from '../../../src/answers/text/blocks.js';
+import type { StackGroup, StacksAnswer } from '../../../src/contracts/task-stacks.js';
+
+const ANSWER: StacksAnswer = {
+  schema: 'kdump-mem.task-stacks/1',
+  kernel: { release: '6.1', arch: 'x86_64', pageSize: 4096, source: 'vmcore', engine: 'native' },
+  stacks: [],
+  tasks: 0,
+  complete: false,
+  warnings: [],
+};
+
+const GROUP: StackGroup = {
+  frames: [
+    { address: 0x1010n, interrupted: true, guess: false, symbol: 'one', offset: 16, module: null },
+    { address: 0x2020n, interrupted: false, guess: true, symbol: 'two', offset: 32, module: 'm\u001b[2J' },
+    { address: 0x3030n, interrupted: true, guess: false, symbol: null, offset: null, module: null },
+  ],
+  end: 'stopped',
+  why: 'no table has 0x3030',
+  code: 'no-table',
+  at: 0x3030n,
+  tasks: [
+    { pid: 7, process: 7, comm: 'a\nb', state: 'D', cpu: null, registers: null },
+    { pid: 9, process: 7, comm: 'c', state: 'R', cpu: 1, registers: 'qemu' },
+  ],
+};
+
+const textOf = (answer: StacksAnswer, limit: number) =>
+  blockTexts(taskStacksBlocks(answer, { limit }), null).join('\n\n');
+
+test('a stack shows its threads, guesses, interrupts and why it is incomplete', () => {
+  const answer = { ...ANSWER, stacks: [GROUP], tasks: 2 };
+  expect(textOf(answer, 20)).toBe(
+    [
+      'At least 2 threads, 1 distinct stack.',
+      '',
+      '2 threads: pid 7 (a\\x0ab) D, pid 9 of 7 (c) R on CPU 1',
+      '    one+0x10',
+      '  ? two+0x20 [m\\x1b[2J]',
+      '    --- interrupted ---',
+      '    0x3030',
+      '    (incomplete: no table has 0x3030)',
+    ].join('\n'),
+  );
+  expect(textOf(answer, 0)).toContain(
+    '1 more stack, of 2 threads: pid 7 (a\\x0ab) D, pid 9 of 7 (c) R on CPU 1: --limit 1 lists it.',
+  );
+});
+
+test.each([
+  [true, 'No thread matches.'],
+  [false, 'No matching thread was found, but some threads could not be read.'],
+])('without threads, complete is %s', (complete, words) => {
+  expect(textOf({ ...ANSWER, complete }, 20)).toBe(words);
+});
