@@ -24,6 +24,8 @@ export const HOST_CHECKS = [
   'limits',
   'inotify',
   'huge-pages',
+  'named-memory',
+  'counters',
   'pipes',
   'sockets',
   'cpu-steal',

@@ -5,7 +5,7 @@ import type { SearchErrorCode } from '../../triage/batch/search.js';
 import { FINDINGS } from '../../triage/findings/all.js';
 import { wrap } from '../text/cut.js';
 import { OWNER_STATES, WAIT_CAUSES, WAITS } from './blocked.js';
-import { CACHED_LEFT_OUT, CATEGORIES_EXPLAINED, FRAME_NOTES, UNNAMED } from './categories.js';
+import { CACHED_LEFT_OUT, CATEGORIES_EXPLAINED, FRAME_NOTES, NAMED_EXPLAINED, UNNAMED } from './categories.js';
 import { DOCTOR_CHECKS, DOCTOR_STATES, HOST_CHECKS_EXPLAINED } from './checks.js';
 import { DIFF_MEASURES, DIFF_NOTES, DIFF_STATUSES } from './diff.js';
 import { HOST_ERRORS, KERNEL_ERRORS, READ_ERRORS, STORE_ERRORS, TRACE_ERRORS, WALK_ERRORS } from './errors.js';
@@ -124,6 +124,7 @@ export const KINDS: readonly Kind[] = [
   kindOf('host-check', 'Checks of kdump-mem triage', HOST_CHECKS_EXPLAINED),
   kindOf('warning', 'Warnings of kdump-mem', WARNINGS),
   kindOf('category', 'Categories of kdump-mem memory', CATEGORIES_EXPLAINED),
+  kindOf('named-memory', 'Memory that sources beside /proc/meminfo name', NAMED_EXPLAINED),
   kindOf('row', 'Rows of memory outside socket queues', OUTSIDE_QUEUES),
   kindOf('queue', 'Queues of a socket', QUEUES_EXPLAINED),
   kindOf('verdict', 'Verdicts of skcheck', VERDICTS),
