@@ -43,7 +43,7 @@ export interface NotRead {
 /** Balloon drivers by the name of their module, and their hypervisor. */
 export const BALLOON_DRIVERS = {
   hv_balloon: 'Hyper-V',
-  virtio_balloon: 'the hypervisor (virtio)',
+  virtio_balloon: 'virtio',
   vmw_balloon: 'VMware',
   xen_balloon: 'Xen',
 } as const;
