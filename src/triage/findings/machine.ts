@@ -1,4 +1,5 @@
 import { anyCategoryWords } from '../../account/memory/category-names.js';
+import { SLAB_CACHES, slabCacheKey } from '../../records/slab-caches.js';
 import { taintFlags } from '../../walk/machine-facts.js';
 import type { Amount, Declarations, Of, OfProcess, Reported, Words } from './declared.js';
 import {
@@ -120,6 +121,7 @@ export const MACHINE = {
         ? `Slab: ${size(of.bytes)}. Total memory is unknown.`
         : `Unreclaimable slab: ${size(of.bytes)} (${percent(of.share)} of ${wholeWords(of)}).`,
       cachesWords(of),
+      ...causeWords(of),
     ],
     traits: ['excessive', 'single'],
     means:
@@ -133,6 +135,7 @@ export const MACHINE = {
     words: (of: Slab) => [
       `Reclaimable slab: ${size(of.bytes)} (${percent(of.share)} of ${wholeWords(of)}).`,
       cachesWords(of),
+      ...causeWords(of),
       'The kernel frees it when memory is short.',
     ],
     traits: ['single'],
@@ -402,4 +405,11 @@ function cachesWords(of: Slab): string {
   return of.caches == null
     ? 'The largest caches are unknown.'
     : `Largest caches: ${text(of.caches)} (the first has ${size(of.mostBytes)}).`;
+}
+
+/** What the first of the largest caches has, by its name. */
+function causeWords({ caches }: Slab): string[] {
+  const [name = ''] = String(caches ?? '').split(', ');
+  const cache = SLAB_CACHES[slabCacheKey(name) ?? ''];
+  return cache ? [`${text(name)}: ${cache.objects}. Usual cause when large: ${cache.cause} (${cache.command}).`] : [];
 }
