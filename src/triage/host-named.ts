@@ -1,5 +1,4 @@
 import { HostError } from '../base/errors.js';
-import { readHostCounts } from '../host/proc/memory.js';
 import { readNamedMemory } from '../host/proc/named-memory.js';
 import { optionalText } from '../host/proc/process.js';
 import type { LogRecord } from '../records/log-records.js';
@@ -13,7 +12,7 @@ export const NAMED_HIDES = 'balloons, compressed memory, the cache of ZFS and re
 
 /** Balloons, compressed memory, ZFS's cache and removed cgroups, by their own files. @throws {HostError} */
 export function* namedMemory(host: HostReader): Generator<Finding> {
-  const counts = readHostCounts(host.source, 'text');
+  const { counts } = host;
   const { named, notRead } = readNamedMemory(host.source, counts);
   // The check of huge pages reads their pools itself.
   for (const { kind, why } of notRead)
@@ -122,7 +121,7 @@ const LEAST_ISOLATED = 64 * 2 ** 20;
 
 /** Counters that are impossible, or that the objects they count contradict. @throws {HostError} */
 export function* leakedCounters(host: HostReader): Generator<Finding> {
-  const counts = readHostCounts(host.source, 'text');
+  const { counts } = host;
   const vmstat = optionalText(host.source, '/proc/vmstat');
   const pages = new Map(Array.from(vmstat.matchAll(PAGES), ([, name = '', digits]) => [name, Number(digits)]));
   const total = counts.meminfo.get('MemTotal') ?? 0;

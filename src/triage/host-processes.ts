@@ -3,7 +3,6 @@ import { largestProgram } from '../account/processes/groups.js';
 import { HostError, isHostError } from '../base/errors.js';
 import { grouped } from '../base/util.js';
 import { readVmallocPages } from '../host/proc/details.js';
-import { readHostCounts } from '../host/proc/memory.js';
 import { type HugePagePool, readHugePagePools } from '../host/proc/named-memory.js';
 import { listed, listedPids, optionalText, statusFields } from '../host/proc/process.js';
 import { passedDescriptors, readDescriptors } from '../host/proc/process-files.js';
@@ -106,7 +105,7 @@ export function* lowAvailable(host: HostReader): Generator<Finding> {
   const shared = sumOfMeminfo(host, /^Shmem:/);
   uses.push({ use: 'huge-pages', bytes: hugePages(host) }, { use: 'shared', bytes: shared });
   for (const one of uses) if (one.use === 'page-cache') one.bytes -= shared;
-  const { zfs, balloon } = readHostCounts(host.source, 'text');
+  const { zfs, balloon } = host.counts;
   uses.push({ use: 'zfs-arc', bytes: zfs?.pages ?? 0 });
   uses.push({ use: 'balloon', bytes: balloon?.isInTotal ? balloon.least : 0 });
   const counted = uses.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -329,7 +328,7 @@ function pipesOf(host: HostReader): { readonly pid: number; readonly pipes: numb
 
 /** Large vmalloc areas, with the largest caller (untrusted; null: unknown), and for BPF maps the process that has the most. @throws {HostError} */
 export function* vmalloc(host: HostReader): Generator<Finding> {
-  const { meminfo, printed } = readHostCounts(host.source, 'text');
+  const { meminfo, printed } = host.counts;
   // Only since 5.3 it counts pages; kernel stacks are part of it (CONFIG_VMAP_STACK).
   const lacking = lackingVmalloc(meminfo, printed);
   const areas = listed(() => readVmallocPages(host.source));

@@ -115,7 +115,9 @@ export function procCounters(counted: MemoryCounters): Map<CategoryName, ProcCou
   }
   setFree(found, counted);
   found.set('free-cpu-lists', cpuListsCounter(counted));
-  if (counted.balloon) found.set('balloon', balloonCounter(counted, counted.balloon));
+  const unread = counted.unreadCounters?.find(({ kind }) => kind === 'balloon');
+  if (unread) found.set('balloon', unknown({ state: 'uncounted', why: unread.why }));
+  else if (counted.balloon) found.set('balloon', balloonCounter(counted, counted.balloon));
   found.set('zfs-arc', zfsCounter(counted));
   if (counted.compressed !== undefined) found.set('compressed', exactly(counted.compressed));
   return found;

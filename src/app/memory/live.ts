@@ -2,7 +2,7 @@ import type { MemoryAnswer, Unavailable } from '../../account/memory/answer.js';
 import { countedMemory } from '../../account/memory/counted.js';
 import { flaggedMemory } from '../../account/memory/flagged.js';
 import type { MemoryOptions } from '../../account/memory/memory.js';
-import { HostError, KernelError } from '../../base/errors.js';
+import { HostError, hostOrNull, KernelError } from '../../base/errors.js';
 import { liveHost } from '../../host/live.js';
 import { readHostDetails } from '../../host/proc/details.js';
 import { readHostFrames } from '../../host/proc/frames/machine.js';
@@ -40,7 +40,7 @@ export async function liveMemory(
       const answer = await LIVE_READERS[source](options, progress, more);
       const named =
         source === 'kcore'
-          ? withNamed(answer, liveHost, readHostCounts(liveHost))
+          ? withNamed(answer, liveHost, hostOrNull(() => readHostCounts(liveHost)) ?? undefined)
           : withNamed(withSharedFiles(answer, liveHost, await SharedMappings.read(liveHost)), liveHost);
       return { ...named, origin, unavailable };
     } catch (error) {

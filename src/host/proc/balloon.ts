@@ -21,7 +21,7 @@ type Reported = Pick<Balloon, 'driver' | 'isInTotal' | 'targetBytes'> & { readon
  * drivers that use mm/balloon_compaction.c (virtio, VMware since 5.4).
  * - Hyper-V: pages_ballooned of debugfs (hv_balloon_debug_show of drivers/hv/hv_balloon.c, since 5.19).
  * - VMware: current of debugfs (vmballoon_debug_show of drivers/misc/vmw_balloon.c). Reading it begins to collect
- * statistics in the driver, so it is read only without the other counters.
+ * statistics in the driver, so it is read only where the other counters have nothing: before 5.4 they lack its pages.
  * - Xen: low_kb and high_kb (drivers/xen/xen-balloon.c), which MemTotal excludes (balloon_append).
  *
  * @param meminfo lines of /proc/meminfo, in bytes
@@ -46,7 +46,10 @@ export function readBalloon(
       );
     counters.push(['/proc/vmstat', (inflated - deflated) * pageSize]);
   }
-  const driver = driverOf(source, counters.length > 0);
+  const driver = driverOf(
+    source,
+    counters.some(([, bytes]) => bytes > 0),
+  );
   if (driver?.bytes != null) counters.push([driver.source, driver.bytes]);
   // A counter of another driver stays 0.
   const used = counters.filter(([, bytes]) => bytes > 0).toSorted((a, b) => b[1] - a[1]);

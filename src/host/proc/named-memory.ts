@@ -51,7 +51,7 @@ export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSou
     ...attempt('balloon', () => balloon(source, facts, notRead)),
     ...attempt('zram', () => zramDevices(source)),
     ...attempt('zswap', () => zswap(source, facts)),
-    ...attempt('zfs-arc', () => zfsCache(source, facts, notRead)),
+    ...attempt('zfs-arc', () => zfsCache(facts)),
     ...attempt('dying-cgroups', () => dyingCgroups(source)),
   ];
   return { named, notRead };
@@ -222,14 +222,15 @@ function zswap(source: HostSource, { meminfo }: NamedFacts): NamedMemory[] {
 /**
  * ZFS's cache by its own kstats (module/zfs/arc.c and abd.c of OpenZFS); undefined: ZFS is not loaded.
  *
- * @throws {HostError} malformed, or one contradicts the other
+ * @throws {HostError} malformed, unreadable, or missing although ZFS is loaded
  */
 export function readZfsCache(source: HostSource): ZfsCache | undefined {
   let text: string;
   try {
     text = source.readText(`${KSTAT}/arcstats`);
   } catch (error) {
-    if (isHostError(error, 'gone')) return undefined;
+    const isLoaded = /^zfs /m.test(optionalText(source, '/proc/modules'));
+    if (isHostError(error, 'gone') && !isLoaded) return undefined;
     throw error;
   }
   const size = kstat(text, 'size');
@@ -249,13 +250,8 @@ function kstat(text: string, name: string): number | null {
   return digits === undefined ? null : Number(digits);
 }
 
-function zfsCache(source: HostSource, { zfs }: NamedFacts, notRead: NotRead[]): NamedMemory[] {
-  if (zfs === undefined) {
-    const isLoaded = /^zfs /m.test(optionalText(source, '/proc/modules'));
-    if (isLoaded && !notRead.some(({ kind }) => kind === 'zfs-arc'))
-      notRead.push({ kind: 'zfs-arc', code: 'gone', why: `zfs is loaded, but ${KSTAT}/arcstats was not read` });
-    return [];
-  }
+function zfsCache({ zfs }: NamedFacts): NamedMemory[] {
+  if (zfs === undefined) return [];
   const { size, pages = null, target, min, max } = zfs;
   // It never shrinks below its minimum.
   const reclaimable = min === null ? null : Math.max(0, size - min);

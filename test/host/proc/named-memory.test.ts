@@ -238,6 +238,7 @@ test.each([
   ['a driver without a counter', { '/proc/modules': 'hv_balloon 40960 0 - Live 0x0000000000000000\n' }],
 ])('balloon: %s is not read, never zero', (_, files) => {
   expect(read({ files })).toMatchObject({ named: [], notRead: [{ kind: 'balloon' }] });
+  expect(rows({ files }).row('balloon').complete).toBe(false);
 });
 
 test('counters of one balloon that differ are bounds', () => {
@@ -312,6 +313,7 @@ test.each([
   ['a module without its file', { '/proc/modules': 'zfs 4000000 6 - Live 0x0000000000000000 (POE)\n' }],
 ])('ZFS: %s is not read, never zero', (_, files) => {
   expect(read({ files })).toMatchObject({ named: [], notRead: [{ kind: 'zfs-arc' }] });
+  expect(rows({ files }).row('zfs-arc').complete).toBe(false);
 });
 
 const stat = (dying: number, more = '') => `nr_descendants 50\nnr_dying_descendants ${dying}\n${more}`;
