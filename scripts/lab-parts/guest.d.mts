@@ -19,6 +19,8 @@ export interface GuestOptions {
   files?: { path: string; from?: string; data?: Uint8Array | string; mode?: number }[];
   /** More kernel modules than the lab's own. */
   modules?: string[];
+  /** It has a balloon of virtio; MemTotal excludes what is in it. */
+  balloon?: boolean;
   /** Raw images: /dev/vda, /dev/vdb, … */
   disks?: { path: string; readonly?: boolean }[];
   /** Guest ports that this machine reaches on 127.0.0.1. */
@@ -51,6 +53,8 @@ export declare class Guest {
   waitFor(words: RegExp, timeoutMs: number, from?: number): Promise<void>;
   pause(): Promise<void>;
   resume(): Promise<void>;
+  /** Asks the balloon driver to leave the guest that much memory. */
+  balloonTo(bytes: number): Promise<void>;
   /** An interrupt that cannot be masked, as of the button on servers. */
   nmi(): Promise<void>;
   /** Withholds what is read from and written to a disk, by its index in the options, after the requests in flight. */

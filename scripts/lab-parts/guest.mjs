@@ -25,6 +25,7 @@ import { GuestShell } from './shell.mjs';
  * @property {{ path: string, from?: string, data?: Uint8Array | string, mode?: number }[]} [files]
  *   more of the initramfs: a file of this machine (`from`) or bytes; executable unless told
  * @property {string[]} [modules] more kernel modules than the lab's own
+ * @property {boolean} [balloon] it has a balloon of virtio; MemTotal excludes what is in it
  * @property {{ path: string, readonly?: boolean }[]} [disks] raw images: /dev/vda, /dev/vdb, …
  * @property {number[]} [tcpPorts] guest ports that this machine reaches on 127.0.0.1
  * @property {number[]} [udpPorts] the same for UDP
@@ -154,6 +155,7 @@ export class Guest {
       'virtio-serial-pci',
       '-device',
       'virtserialport,chardev=shell,name=lab',
+      ...(options.balloon ? ['-device', 'virtio-balloon-pci'] : []),
       '-qmp',
       `unix:${qmp.path}`,
       ...(options.disks ?? []).flatMap(({ path, readonly }) => [
@@ -246,6 +248,15 @@ export class Guest {
 
   async resume() {
     await this.#qmp?.execute('cont');
+  }
+
+  /**
+   * Asks the balloon driver to leave the guest that much memory.
+   *
+   * @param {number} bytes
+   */
+  async balloonTo(bytes) {
+    await this.#qmp?.execute('balloon', { value: bytes });
   }
 
   /** An interrupt that cannot be masked, as of the button on servers. */

@@ -1,5 +1,6 @@
 import type { ProcsGrowthJson } from '../answers/growth/schema.js';
 import type { HostErrorCode } from '../base/errors.js';
+import type { Balloon, NotRead, ZfsCache } from './named-memory.js';
 
 /** A line of a PSI file (Documentation/accounting/psi.rst): share of time that tasks waited for memory. */
 export type PressureLine = Pressure['some'];
@@ -56,6 +57,12 @@ export interface MemoryCounters {
   readonly compressed: number | undefined;
   /** Memory of struct pages: boot memory, and allocated later (/proc/vmstat, since 6.12). */
   readonly memmap: { readonly boot: number; readonly later: number } | undefined;
+  /** Memory of a guest in a balloon of its hypervisor; absent: none is known. */
+  readonly balloon?: Balloon;
+  /** ZFS's cache; absent: ZFS is not loaded, or it was not read. */
+  readonly zfs?: ZfsCache;
+  /** Balloon or cache whose files are unreadable, malformed or contradictory. */
+  readonly unreadCounters?: readonly NotRead[];
 }
 
 /** Time, boot and machine of a sample; null: unknown. */

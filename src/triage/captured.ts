@@ -11,6 +11,7 @@ import { ranked } from './answer.js';
 import { type Finding, type RunningFacts, type Subject, withPast } from './finding.js';
 import { hostHolders } from './holders.js';
 import { pageblocks } from './host-memory.js';
+import { loweredTotal } from './host-named.js';
 import { type HostReader, isAbsent } from './host-reader.js';
 import { balloonDriver, withBalloon, withHypervisor } from './hypervisor.js';
 import { memoryFindings } from './kernel-findings.js';
@@ -95,7 +96,10 @@ export function triageHost(parts: HostParts): HostTriage {
     reader.miss('memory', HIDES.memory, new HostError('unreadable', why?.message ?? 'counters are missing'));
   } else reader.checked.push('memory');
   const list = warnings.list();
-  const balloon = balloonDriver(optionalText(reader.source, '/proc/modules'), logged?.records ?? []);
+  const driver = balloonDriver(optionalText(reader.source, '/proc/modules'), logged?.records ?? []);
+  // Where its size is known, it has a row of its own.
+  const balloon = counted?.otherCounters?.balloon ? undefined : driver;
+  findings.push(...loweredTotal(balloon, logged?.records ?? [], counted?.counted ?? new Map()));
   const all = withBalloon(withHypervisor(findings, counted), balloon).map((one) => withoutKernel(one, of.isCaptured));
   return ranked({
     host: { ...of, uptimeSeconds: uptime },

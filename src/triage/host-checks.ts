@@ -11,6 +11,7 @@ import { hasTrait } from './findings/all.js';
 import { cgroups } from './host-cgroups.js';
 import { deniedWords, INOTIFY_HIDES, inotify, limits } from './host-limits.js';
 import { fragmentation, largeSlab, lowMemory, memoryPressure, oomKills, writeback } from './host-memory.js';
+import { leakedCounters, NAMED_HIDES, namedMemory } from './host-named.js';
 import { lowAvailable, pipes, processes, sharedMemory, unusedHugePages, vmalloc } from './host-processes.js';
 import { HOST_CHECKS, type HostCheckName, type HostReader } from './host-reader.js';
 import { stealSinceNow } from './hypervisor.js';
@@ -38,6 +39,8 @@ const CHECKS: readonly (readonly [
   ['processes', PROCESSES_HIDE, processes],
   ['limits', 'limits that are nearly reached', limits],
   ['huge-pages', 'unused huge pages', unusedHugePages],
+  ['named-memory', NAMED_HIDES, namedMemory],
+  ['counters', 'counters that leak', leakedCounters],
 ];
 
 /** Checks pipes only if memory is in no counter: theirs is in none. */

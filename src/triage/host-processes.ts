@@ -3,7 +3,7 @@ import { largestProgram } from '../account/processes/groups.js';
 import { HostError, isHostError } from '../base/errors.js';
 import { grouped } from '../base/util.js';
 import { readVmallocPages } from '../host/proc/details.js';
-import { readHostCounts } from '../host/proc/memory.js';
+import { type HugePagePool, readHugePagePools } from '../host/proc/named-memory.js';
 import { listed, listedPids, optionalText, statusFields } from '../host/proc/process.js';
 import { passedDescriptors, readDescriptors } from '../host/proc/process-files.js';
 import { attempted, sharedFiles } from '../host/proc/shared-files.js';
@@ -105,6 +105,9 @@ export function* lowAvailable(host: HostReader): Generator<Finding> {
   const shared = sumOfMeminfo(host, /^Shmem:/);
   uses.push({ use: 'huge-pages', bytes: hugePages(host) }, { use: 'shared', bytes: shared });
   for (const one of uses) if (one.use === 'page-cache') one.bytes -= shared;
+  const { zfs, balloon } = host.counts;
+  uses.push({ use: 'zfs-arc', bytes: zfs?.pages ?? 0 });
+  uses.push({ use: 'balloon', bytes: balloon?.isInTotal ? balloon.least : 0 });
   const counted = uses.reduce((sum, { bytes }) => sum + bytes, 0);
   uses.push({ use: 'uncounted', bytes: totalBytes - host.meminfo('MemFree') - counted });
   const [most] = uses.toSorted((a, b) => b.bytes - a.bytes);
@@ -325,7 +328,7 @@ function pipesOf(host: HostReader): { readonly pid: number; readonly pipes: numb
 
 /** Large vmalloc areas, with the largest caller (untrusted; null: unknown), and for BPF maps the process that has the most. @throws {HostError} */
 export function* vmalloc(host: HostReader): Generator<Finding> {
-  const { meminfo, printed } = readHostCounts(host.source, 'text');
+  const { meminfo, printed } = host.counts;
   // Only since 5.3 it counts pages; kernel stacks are part of it (CONFIG_VMAP_STACK).
   const lacking = lackingVmalloc(meminfo, printed);
   const areas = listed(() => readVmallocPages(host.source));
@@ -377,30 +380,28 @@ function largestMaps(host: HostReader) {
 
 /** Huge pages that are neither used nor reserved, or in files that no process maps; of all sizes. @throws {HostError} */
 export function* unusedHugePages(host: HostReader): Generator<Finding> {
-  const root = '/sys/kernel/mm/hugepages';
   const total = host.meminfo('MemTotal');
-  let sizes: readonly string[];
+  let all: readonly HugePagePool[];
   try {
-    sizes = host.source.list(root);
+    all = readHugePagePools(host.source);
   } catch (error) {
     // The kernel lacks CONFIG_HUGETLBFS.
     if (isAbsent(error)) return;
     throw error;
   }
-  const pools = sizes.flatMap((size) => {
-    const [, kib] = /^hugepages-(\d{1,12})kB$/.exec(size) ?? [];
-    if (kib === undefined) return [];
-    const pageBytes = Number(kib) * 1024;
-    const [pages, free, reserved] = ['nr_hugepages', 'free_hugepages', 'resv_hugepages'].map((name) =>
-      host.number(`${root}/${size}/${name}`),
-    ) as [number, number, number];
+  const pools = all.map(({ pageBytes, pages, free, reserved, surplus }) => ({
+    pageBytes,
+    pages,
     // Pages that a mapping reserved count as free until they are touched.
-    return [{ pageBytes, pages, unused: (free - reserved) * pageBytes, used: (pages - free) * pageBytes }];
-  });
+    unused: (free - reserved) * pageBytes,
+    reserved: Math.min(free, reserved) * pageBytes,
+    surplus: (surplus ?? 0) * pageBytes,
+    used: (pages - free) * pageBytes,
+  }));
   const sum = (of: (pool: (typeof pools)[number]) => number) => pools.reduce((all, pool) => all + of(pool), 0);
   const counted = hugePages(host);
   if (Math.abs(sum((pool) => pool.pages * pool.pageBytes) - counted) >= THRESHOLDS['hugetlb-unused'].note * total)
-    throw new HostError('unreadable', `Hugetlb of /proc/meminfo contradicts ${root}`);
+    throw new HostError('unreadable', `Hugetlb of /proc/meminfo contradicts /sys/kernel/mm/hugepages`);
   const used = sum((pool) => pool.used);
   const inFilesBytes = used >= THRESHOLDS['hugetlb-unused'].note * total ? unmappedHugePages(host, used) : 0;
   const bytes = sum(({ unused }) => unused) + inFilesBytes;
@@ -408,7 +409,18 @@ export function* unusedHugePages(host: HostReader): Generator<Finding> {
   const [largest] = pools.toSorted((a, b) => b.unused - a.unused || b.used - a.used);
   if (!largest || share < THRESHOLDS['hugetlb-unused'].note) return;
   const { pageBytes, pages } = largest;
-  const figures = { pageBytes, pages, bytes, share, ...(inFilesBytes > 0 ? { inFilesBytes } : {}) };
+  const [user] = readProcesses(host).all.toSorted((a, b) => (b.hugetlbBytes ?? 0) - (a.hugetlbBytes ?? 0));
+  const [reservedBytes, surplusBytes] = [sum(({ reserved }) => reserved), sum(({ surplus }) => surplus)];
+  const figures = {
+    pageBytes,
+    pages,
+    bytes,
+    share,
+    ...(inFilesBytes > 0 ? { inFilesBytes } : {}),
+    ...(reservedBytes > 0 ? { reservedBytes } : {}),
+    ...(surplusBytes > 0 ? { surplusBytes } : {}),
+    ...(user?.hugetlbBytes ? { pid: user.pid, comm: commIn(host)(user.pid), mappedBytes: user.hugetlbBytes } : {}),
+  };
   yield found('hugetlb-unused', share >= THRESHOLDS['hugetlb-unused'].warning ? 'warning' : 'note', figures, 'memory');
 }
 

@@ -1,8 +1,10 @@
 import { ExhaustedError, HostError, type HostErrorCode } from '../base/errors.js';
 import type { HostSource } from '../host/host-source.js';
+import { readHostCounts } from '../host/proc/memory.js';
 import type { SharedFile } from '../host/proc/shared-files.js';
 import { SharedMappings } from '../host/proc/shared-mappings.js';
 import type { SharedOwner } from '../host/proc/shared-owners.js';
+import type { MemoryCounters } from '../records/machine-sample.js';
 import { lackingLine } from '../records/meminfo-lines.js';
 import type { Finding } from './finding.js';
 
@@ -24,6 +26,8 @@ export const HOST_CHECKS = [
   'limits',
   'inotify',
   'huge-pages',
+  'named-memory',
+  'counters',
   'pipes',
   'sockets',
   'cpu-steal',
@@ -90,11 +94,18 @@ export class HostReader {
   processes: ReadProcesses | undefined;
   /** What the largest processes map; undefined: not read, or not of this machine. */
   mappings: SharedMappings | undefined;
+  #counts: MemoryCounters | undefined;
 
   constructor(
     readonly source: HostSource,
     readonly pageSize: number,
   ) {}
+
+  /** Counters of /proc, read once for all checks. @throws {HostError} */
+  get counts(): MemoryCounters {
+    this.#counts ??= readHostCounts(this.source, 'text');
+    return this.#counts;
+  }
 
   /** Reads the mappings of processes, which checks of a running host need. */
   async readMappings(): Promise<this> {

@@ -37,6 +37,14 @@ export const THRESHOLDS = {
   'per-cpu-memory': { unit: 'share', warning: 0.1, leastBytes: 256 * MIB },
   /** Other allocations cannot use these pages. */
   'hugetlb-unused': { unit: 'share', note: 0.05, warning: 0.1 },
+  /** The hypervisor takes it on purpose. */
+  balloon: { unit: 'share', note: 0.05, leastBytes: 64 * MIB },
+  /** The memory that zram and zswap take, not the data in it. */
+  'compressed-memory': { unit: 'share', note: 0.1, leastBytes: 64 * MIB },
+  /** It shrinks when memory is short, but no counter of the kernel shows it. */
+  'zfs-arc': { unit: 'share', note: 0.1, leastBytes: 256 * MIB },
+  /** Fewer are normal while services and pods come and go. */
+  'dying-cgroups': { unit: 'count', note: 1000, warning: 10_000 },
   'counter-mismatch': { unit: 'bytes', note: 256 * MIB },
   /** Smaller growth is common. */
   'memory-growth': { unit: 'share', note: 0.01, warning: 0.05, leastBytes: 64 * MIB },

@@ -2,7 +2,8 @@ import type { MemoryJson, SlabCacheJson } from '../../answers/memory/schema.js';
 import type { UnavailableCode } from '../../base/errors.js';
 import type { KernelFacts } from '../../kernel/kernel.js';
 import type { CachedFiles } from '../../records/files.js';
-import type { CaptureOrigin, Origin } from '../../records/machine-sample.js';
+import type { CaptureOrigin, MemoryCounters, Origin } from '../../records/machine-sample.js';
+import type { NamedMemory, NotRead } from '../../records/named-memory.js';
 import type { Zone } from '../../walk/memory/zones.js';
 import type { Warning } from '../../walk/warnings.js';
 import type { CensusEntry } from '../owners.js';
@@ -159,6 +160,12 @@ export interface MemoryAnswer {
   readonly queues: readonly QueueBytes[];
   /** Lines of /proc/meminfo, in bytes; computed for a dump (`BuffersCached` is the sum of both). */
   readonly counted?: ReadonlyMap<string, number>;
+  /** Counters of a balloon and of ZFS, which rows of /proc rest on. */
+  readonly otherCounters?: Pick<MemoryCounters, 'balloon' | 'zfs' | 'unreadCounters'>;
+  /** Parts of categories that sources beside /proc/meminfo name; undefined: not a running or captured host. */
+  readonly named?: readonly NamedMemory[];
+  /** Sources of these that were not read, although the host uses them. */
+  readonly notRead?: readonly NotRead[];
   /** Programs whose pipes can hold most of the memory in no counter; undefined: little is, or they are unknown. */
   readonly pipes?: readonly ProgramPipes[];
   /** Undefined: not requested, or page frames show them. */

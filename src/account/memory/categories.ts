@@ -60,6 +60,8 @@ const TABLE = {
   compressed: { group: 'kernel', kinds: ['zsmalloc'] },
   movable: { group: 'kernel', kinds: ['movable'] },
   balloon: { group: 'kernel', kinds: ['offline'] },
+  // Known by ZFS's own counters; not walked in kernel memory.
+  'zfs-arc': { group: 'kernel' },
   unattributed: { group: 'kernel', kinds: UNATTRIBUTED_KINDS },
   'crash-kernel': { group: 'reserved', takes: ['reserved'] },
   'reserved-other': { group: 'reserved', kinds: ['reserved'] },

@@ -41,6 +41,7 @@ const WORDS: Readonly<Record<Category['category'], string>> = {
   tables: 'kernel hash tables and pools',
   'driver-mapped': 'driver pages in processes',
   balloon: 'balloon and offline pages',
+  'zfs-arc': 'ZFS cache (ARC)',
   unattributed: 'unattributed',
   'crash-kernel': 'crash kernel',
   'reserved-other': 'other reserved',

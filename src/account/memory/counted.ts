@@ -1,9 +1,10 @@
 import type { MemoryCounters } from '../../records/machine-sample.js';
+import type { Balloon } from '../../records/named-memory.js';
 import type { Warning } from '../../walk/warnings.js';
 import type { FrameNote, MemoryAnswer } from './answer.js';
 import type { CategoryName } from './categories.js';
 import { detailsOf, type MachineLists } from './details.js';
-import { counterSlack, freeCounts, type ProcCounter, procCounters, zonesConflict } from './proc-counters.js';
+import { counterSlack, exactly, freeCounts, type ProcCounter, procCounters, zonesConflict } from './proc-counters.js';
 import { type Category, leafTree } from './tree.js';
 
 const NO_COUNTER = 'no counter exists; counted as unattributed';
@@ -46,7 +47,10 @@ export function countedMemory(counted: MemoryCounters, lists?: MachineLists): Me
   });
   if (isMissing) known.set('missing-counters', { bytes: rest, least: 0, most: total - leastOfAll, state: 'missing' });
   const boot = Math.max(0, (facts.present ?? total) - total);
-  known.set('reserved-other', { bytes: boot, least: boot, most: boot, state: 'counted' });
+  const outside = balloonOutside(facts, known.get('balloon'), boot);
+  const reserved = { bytes: boot - outside.bytes, least: boot - outside.most, most: boot - outside.least };
+  known.set('reserved-other', { ...reserved, state: 'counted', ...(outside.why ? { why: outside.why } : {}) });
+  if (facts.balloon) known.set('balloon', withOutside(known.get('balloon') ?? exactly(0), outside, facts.balloon));
   const leaf = (category: CategoryName): Category => {
     const counter = known.get(category);
     // Only a source that reads frames has unreadable frames.
@@ -81,9 +85,50 @@ export function countedMemory(counted: MemoryCounters, lists?: MachineLists): Me
     drift: 0,
     ...(lists ? detailsOf(lists, pageSize) : { caches: [], callers: [], zones: [] }),
     counted: facts.meminfo,
-    warnings: warningsOf(facts, counted, rows, excess),
+    otherCounters: otherCounters(facts),
+    warnings: warningsOf(facts, counted, rows, excess, outside.lacking),
     complete: false,
   };
+}
+
+interface Outside extends Pick<ProcCounter, 'bytes' | 'least' | 'most'> {
+  readonly why?: string;
+  /** How many bytes of a balloon are neither in MemTotal nor in the rest of zones. */
+  readonly lacking: number;
+}
+
+/**
+ * The part of a balloon that is outside of MemTotal: of what zones have in addition.
+ *
+ * @param inside its part in MemTotal
+ * @param boot memory of zones that is outside of MemTotal
+ */
+function balloonOutside({ balloon }: MemoryCounters, inside: ProcCounter | undefined, boot: number): Outside {
+  if (!balloon || !inside) return { bytes: 0, least: 0, most: 0, lacking: 0 };
+  const all = balloon.bytes - inside.bytes;
+  const bytes = Math.min(boot, all);
+  const most = Math.min(boot, Math.max(bytes, balloon.bytes - inside.least));
+  const least = Math.min(bytes, Math.max(0, balloon.least - inside.most));
+  const why = inside.why && most > least ? { why: inside.why } : {};
+  return { bytes, least, most, ...why, lacking: all - bytes };
+}
+
+/** The whole balloon, inside and outside of MemTotal. */
+function withOutside(inside: ProcCounter, outside: Outside, { least }: Balloon): ProcCounter {
+  const bytes = inside.bytes + outside.bytes;
+  const lacks =
+    outside.lacking > 0 ? { why: `${outside.lacking} bytes of the balloon are in no zone that is known` } : {};
+  // Where it is may be unknown; how much it is, is not.
+  return { bytes, least: Math.min(bytes, least), most: bytes + outside.lacking, state: inside.state, ...lacks };
+}
+
+/** Counters beside /proc/meminfo that rows rest on. */
+export function otherCounters({
+  balloon,
+  zfs,
+  unreadCounters,
+}: MemoryCounters): NonNullable<MemoryAnswer['otherCounters']> {
+  return { ...(balloon && { balloon }), ...(zfs && { zfs }), ...(unreadCounters && { unreadCounters }) };
 }
 
 /** Pages of the page cache that are not on disk: reclaim has to wait for them. */
@@ -143,12 +188,15 @@ function warningsOf(
   counted: MemoryCounters,
   rows: readonly ProcCounter[],
   excess: number,
+  lacking: number,
 ): Warning[] {
   const absent = missingWhy(rows);
   const missing =
     absent === undefined ? [] : [{ code: 'unreadable' as const, message: `memory is incomplete: ${absent}` }];
   const whys = rows.flatMap(({ isContradictory, why }) => (isContradictory && why ? [why] : []));
   if (facts !== counted && facts.whyNoZones) whys.push(facts.whyNoZones);
+  if (facts.present !== undefined && lacking > counterSlack(facts))
+    whys.push(`the balloon is ${facts.balloon?.bytes} bytes, ${lacking} more than zones have for it`);
   if (excess > counterSlack(facts)) whys.push(`the sum of counters exceeds MemTotal by ${excess} bytes`);
   const wrong = whys.map((why) => ({ code: 'corrupt' as const, message: `/proc counters are inconsistent: ${why}` }));
   return [...missing, ...wrong];

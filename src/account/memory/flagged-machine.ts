@@ -4,7 +4,7 @@ import type { FrameNote } from './answer.js';
 import { categoryOfCaller, takesStacks } from './areas.js';
 import type { CategoryName } from './categories.js';
 import type { MachineLists } from './details.js';
-import { counterSlack, freeCounts, MOST_ON_CPU, procCounters } from './proc-counters.js';
+import { counterSlack, freeCounts, MOST_ON_CPU, type ProcCounter, procCounters } from './proc-counters.js';
 
 /** Page flags of all frames (/proc/kpageflags), counted; all in frames. */
 export interface FlaggedFrames {
@@ -226,11 +226,24 @@ function claimsOf(machine: FlaggedMachine): Map<CategoryName, Part> {
     if (state === 'counted') claims.set(category, { frames: bytes / after.pageSize, known: 'counter' });
     else claims.set(category, { frames: 0, known: 'counter', why });
   }
+  const zfs = counters.get('zfs-arc');
+  if (zfs) claims.set('zfs-arc', after.zfs && after.zfs.pages === undefined ? notSplit(zfs) : partOf(zfs, after));
+  // Since 5.1 each driver marks its pages (PG_offline); before, only a counter has them.
+  const unmarked = (after.balloon?.least ?? 0) / after.pageSize - machine.frames.kinds.offline;
+  if (unmarked > counterSlack(after) / after.pageSize)
+    claims.set('balloon', { frames: Math.round(unmarked), known: 'counter' });
   const later = after.memmap?.later ?? 0;
   if (later > 0) claims.set('memmap', { frames: later / after.pageSize, known: 'counter' });
   for (const [category, part] of mappedParts(machine)) claims.set(category, part);
   return claims;
 }
+
+const partOf = ({ bytes, state, why }: ProcCounter, { pageSize }: MemoryCounters): Part => ({
+  frames: Math.round(bytes / pageSize),
+  known: 'counter',
+  ...(state === 'counted' || why === undefined ? {} : { why }),
+});
+const notSplit = ({ why = NO_SIZE }: ProcCounter): Part => ({ frames: 0, known: 'counter', why });
 
 const IN_VMALLOC = ['kernel-stacks', 'modules', 'bpf', 'vmalloc'] as const;
 

@@ -1,7 +1,7 @@
 import { Warnings } from '../../walk/warnings.js';
 import type { Contradiction, FrameNote, MemoryAnswer, UnflaggedFrames } from './answer.js';
 import type { CategoryName } from './categories.js';
-import { dirtyNotes } from './counted.js';
+import { dirtyNotes, otherCounters } from './counted.js';
 import { detailsOf } from './details.js';
 import {
   type FlaggedFrames,
@@ -111,6 +111,8 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
   // Page flags cover the first kind of page tables.
   const tables = after.meminfo.get('PageTables');
   if (tables !== undefined) counters.set('page-tables', exactly(tables));
+  // Flags mark its pages, inside and outside of MemTotal.
+  if (after.balloon) counters.set('balloon', exactly(after.balloon.bytes));
   const unread = unreadFrames(machine, warnings);
   const details = detailsOf(machine, pageSize);
   const owners = ownersOf(details);
@@ -163,6 +165,7 @@ export function flaggedMemory(machine: FlaggedMachine): MemoryAnswer {
     drift: counterDrift(before, after),
     ...details,
     counted: after.meminfo,
+    otherCounters: otherCounters(after),
     warnings: warnings.list(),
     complete: false,
   };

@@ -1,6 +1,7 @@
 import type { MemoryJson } from '../../answers/memory/schema.js';
 import type { MemoryCounters } from '../../records/machine-sample.js';
 import { type LackingLine, lackingLine, lackingVmalloc } from '../../records/meminfo-lines.js';
+import type { Balloon } from '../../records/named-memory.js';
 import { CATEGORIES, type CategoryName } from './categories.js';
 
 /** Definition of a category by lines of /proc/meminfo, without overlapping counters. */
@@ -114,6 +115,10 @@ export function procCounters(counted: MemoryCounters): Map<CategoryName, ProcCou
   }
   setFree(found, counted);
   found.set('free-cpu-lists', cpuListsCounter(counted));
+  const unread = counted.unreadCounters?.find(({ kind }) => kind === 'balloon');
+  if (unread) found.set('balloon', unknown({ state: 'uncounted', why: unread.why }));
+  else if (counted.balloon) found.set('balloon', balloonCounter(counted, counted.balloon));
+  found.set('zfs-arc', zfsCounter(counted));
   if (counted.compressed !== undefined) found.set('compressed', exactly(counted.compressed));
   return found;
 }
@@ -173,6 +178,35 @@ function vmallocCounter(counted: MemoryCounters, stacks: ProcCounter | undefined
   // Fewer pages than stacks: the kernel does not map stacks.
   const bytes = without < 0 ? most : without;
   return { ...exactly(bytes), least: Math.max(0, without), most };
+}
+
+/** Minimum share of present memory that zones never manage: struct pages of 64 bytes for each 4 KiB. */
+const MEMMAP_SHARE = 0.015;
+
+/**
+ * The part of a balloon that MemTotal contains. Drivers that lower the number of managed pages take their pages out of
+ * MemTotal, where zones still count them as present (adjust_managed_page_count).
+ */
+function balloonCounter(counted: MemoryCounters, { bytes, least, isInTotal }: Balloon): ProcCounter {
+  if (isInTotal === false) return exactly(0);
+  if (isInTotal === true) return { ...exactly(bytes), least, ...(least < bytes ? { why: 'its counters differ' } : {}) };
+  const { present, meminfo } = counted;
+  const why = 'whether MemTotal includes the balloon is unknown';
+  if (present === undefined) return { ...exactly(bytes), least: 0, why };
+  // More than what is outside of MemTotal must be inside.
+  const outside = Math.max(0, present - (meminfo.get('MemTotal') ?? 0) - MEMMAP_SHARE * present);
+  const inside = Math.max(0, least - Math.ceil(outside));
+  return { ...exactly(inside > 0 ? bytes : 0), least: inside, most: bytes, why };
+}
+
+/** Pages of ZFS's cache that no counter of the kernel includes. */
+function zfsCounter({ zfs, unreadCounters = [] }: MemoryCounters): ProcCounter {
+  const unread = unreadCounters.find(({ kind }) => kind === 'zfs-arc');
+  if (unread) return unknown({ state: 'uncounted', why: unread.why });
+  if (!zfs) return exactly(0);
+  if (zfs.pages !== undefined) return exactly(zfs.pages);
+  const why = 'ZFS does not report how much of its data is in slab caches or vmalloc (no abdstats)';
+  return { ...exactly(zfs.mostPages), least: 0, why };
 }
 
 /** Adds the free pages of zones, and memory that is not initialized yet. */

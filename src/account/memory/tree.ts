@@ -55,7 +55,8 @@ export function categoryTree(pageSize: number, { ledger, counts, missed, owners 
       elsewhere: ledger.elsewhere(category),
     };
   };
-  return leafTree({ known: 'walked', leaf, counter });
+  // ZFS's cache is not walked: no row is a zero that was not counted.
+  return leafTree({ known: 'walked', leaf, counter, without: 'zfs-arc' });
 }
 
 /** Top-level groups of memory. */
@@ -66,10 +67,12 @@ interface Leaves {
   readonly leaf: (category: CategoryName) => Category;
   /** Returns the kernel's counter for a group or for all memory, in bytes; null or absent: there is none. */
   readonly counter?: (of: CategoryGroup | 'memory') => number | null;
+  /** A category that the source cannot identify. */
+  readonly without?: CategoryName;
 }
 
 /** Returns all categories as one tree: siblings sum to their parent. */
-export function leafTree({ known, leaf, counter = () => null }: Leaves): Category {
+export function leafTree({ known, leaf, counter = () => null, without }: Leaves): Category {
   const parent = (category: CategoryGroup | 'memory', children: readonly Category[]): Category => ({
     category,
     frames: children.reduce((all, child) => all + child.frames, 0),
@@ -84,7 +87,7 @@ export function leafTree({ known, leaf, counter = () => null }: Leaves): Categor
   return parent(
     'memory',
     GROUPS.map((group) =>
-      parent(group, CATEGORIES.filter((category) => categoryFacts(category).group === group).map(leaf)),
+      parent(group, CATEGORIES.filter((name) => name !== without && categoryFacts(name).group === group).map(leaf)),
     ),
   );
 }

@@ -3,6 +3,7 @@ import type { CategoryName } from '../../account/memory/categories.js';
 import type { UnnamedCharges } from '../../account/memory/cgroups.js';
 import type { UnnamedFiles } from '../../account/memory/files.js';
 import type { LeftOutReason } from '../../records/files.js';
+import type { NamedKind } from '../../records/named-memory.js';
 import type { Explanation, Explanations } from './schema.js';
 
 /** @param deeper default: the memory breakdown with the kernel's own counters */
@@ -22,6 +23,12 @@ const ZONES = 'kdump-mem memory --nodes';
 
 /** Categories of `kdump-mem memory`; docs/memory.md lists the counters each is checked against. */
 export const CATEGORIES_EXPLAINED: Explanations<CategoryName> = {
+  'zfs-arc': category(
+    'The cache of ZFS (ARC). No counter of the kernel includes its pages, and MemAvailable does not either. ZFS frees it down to its minimum (c_min) when memory is short.',
+    'scatter_data_size and scatter_chunk_waste of /proc/spl/kstat/zfs/abdstats; without that file data_size and metadata_size of arcstats, as an upper bound. In a dump these pages are unattributed.',
+    'If it is too large, lower zfs_arc_max: /sys/module/zfs/parameters/zfs_arc_max. arc_summary shows its use.',
+    'kdump-mem memory --live',
+  ),
   'free-cpu-lists': category(
     'Free pages on per-CPU free lists (pcp); no kernel counter includes them.',
     'The per_cpu_pages lists of each zone.',
@@ -322,4 +329,45 @@ export const CACHED_LEFT_OUT: Explanations<LeftOutReason> = {
     known: SCAN,
     next: 'Run the command again when the machine is less busy.',
   },
+};
+
+const named = (means: string, known: string, next: string): Explanation => ({
+  means,
+  known,
+  next,
+  deeper: 'kdump-mem memory --live -v',
+});
+
+/** Memory that sources beside /proc/meminfo name (`named`, `notRead`). */
+export const NAMED_EXPLAINED: Explanations<NamedKind> = {
+  'huge-pages': named(
+    'The pool of huge pages of one size: free, reserved by mappings that have not touched them, and surplus; by NUMA node, with the processes that map most.',
+    'Files of /sys/kernel/mm/hugepages and /sys/devices/system/node; HugetlbPages of /proc/PID/status, in which a shared page counts for each process.',
+    'Free pages that nothing reserves are lost to other uses: lower vm.nr_hugepages.',
+  ),
+  balloon: named(
+    'Memory that this guest returned to its hypervisor.',
+    'Balloon of /proc/meminfo, balloon_inflate less balloon_deflate of /proc/vmstat, hv-balloon and vmmemctl of debugfs, xen_memory of sysfs. Some drivers take it out of MemTotal.',
+    'Compare the memory that the hypervisor assigns to this guest.',
+  ),
+  zram: named(
+    'A compressed block device in memory, mostly used as swap.',
+    'mm_stat of /sys/block/zramN: the data, its compressed size, and the memory that it takes.',
+    'A ratio near 1 frees no memory: check what is stored in it.',
+  ),
+  zswap: named(
+    'The compressed cache of swap, and the cgroups whose pages are in it.',
+    'Zswap and Zswapped of /proc/meminfo, and memory.zswap.current without that of child cgroups.',
+    'Find the processes of that cgroup with most swap.',
+  ),
+  'zfs-arc': named(
+    'The cache of ZFS, in slab objects and in pages that no counter of the kernel includes.',
+    'size, c_min and c_max of /proc/spl/kstat/zfs/arcstats; abdstats for its pages.',
+    'Lower zfs_arc_max if applications need this memory.',
+  ),
+  'dying-cgroups': named(
+    'Removed cgroups that charged memory still keeps.',
+    'cgroup.stat of the root and of the cgroup with most of them; of version 1 /proc/cgroups.',
+    'kdump-mem memory --cgroups lists them where /proc/kcore is readable.',
+  ),
 };

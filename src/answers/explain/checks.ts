@@ -98,6 +98,14 @@ export const HOST_CHECKS_EXPLAINED: Explanations<HostCheckName> = {
     '/proc/PID/fd, fdinfo and /proc/sys/fs/inotify.',
   ),
   'huge-pages': check('Unused huge pages.', '/sys/kernel/mm/hugepages.'),
+  'named-memory': check(
+    'Balloons of hypervisors, zram and zswap, the cache of ZFS, and removed cgroups.',
+    'Their own files in /proc and /sys; docs/memory.md lists them.',
+  ),
+  counters: check(
+    'Counters that are impossible, or that their objects contradict.',
+    '/proc/vmstat, /proc/meminfo and /proc/net/sockstat.',
+  ),
   pipes: check('Processes with many pipes, if memory is unattributed.', '/proc/PID/fd and /proc/sys/fs/pipe-max-size.'),
   sockets: check(
     'Memory pinned by sockets that are not read, by one sample.',

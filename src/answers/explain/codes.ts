@@ -1,11 +1,12 @@
 import { categoryOf } from '../../account/memory/category-names.js';
 import type { FailureCode } from '../../capture/write/failures.js';
 import type { LeakVerdict } from '../../leaks/verdict.js';
+import { SLAB_CACHES, slabCacheKey } from '../../records/slab-caches.js';
 import type { SearchErrorCode } from '../../triage/batch/search.js';
 import { FINDINGS } from '../../triage/findings/all.js';
 import { wrap } from '../text/cut.js';
 import { OWNER_STATES, WAIT_CAUSES, WAITS } from './blocked.js';
-import { CACHED_LEFT_OUT, CATEGORIES_EXPLAINED, FRAME_NOTES, UNNAMED } from './categories.js';
+import { CACHED_LEFT_OUT, CATEGORIES_EXPLAINED, FRAME_NOTES, NAMED_EXPLAINED, UNNAMED } from './categories.js';
 import { DOCTOR_CHECKS, DOCTOR_STATES, HOST_CHECKS_EXPLAINED } from './checks.js';
 import { DIFF_MEASURES, DIFF_NOTES, DIFF_STATUSES } from './diff.js';
 import { HOST_ERRORS, KERNEL_ERRORS, READ_ERRORS, STORE_ERRORS, TRACE_ERRORS, WALK_ERRORS } from './errors.js';
@@ -104,6 +105,22 @@ const SEARCH_ERRORS: Explanations<SearchErrorCode> = {
   },
 };
 
+const MERGED =
+  'SLUB may merge caches of equal size: then other objects are in it too (/sys/kernel/slab lists aliases; slab_nomerge prevents it).';
+
+/** Slab caches by the names of /proc/slabinfo; `*` stands for a size. */
+const SLAB_CACHES_EXPLAINED: Readonly<Record<string, Explanation>> = Object.fromEntries(
+  Object.entries(SLAB_CACHES).map(([name, { subsystem, objects, cause, command, source }]) => [
+    name,
+    {
+      means: `${subsystem}: ${objects}.`,
+      known: `The name in /proc/slabinfo; created in ${source}. ${MERGED}`,
+      next: `Usual cause when large: ${cause}. ${command} shows the owner.`,
+      deeper: 'kdump-mem memory --live --caches',
+    },
+  ]),
+);
+
 /** Kind of codes. */
 export interface Kind {
   readonly kind: string;
@@ -124,6 +141,8 @@ export const KINDS: readonly Kind[] = [
   kindOf('host-check', 'Checks of kdump-mem triage', HOST_CHECKS_EXPLAINED),
   kindOf('warning', 'Warnings of kdump-mem', WARNINGS),
   kindOf('category', 'Categories of kdump-mem memory', CATEGORIES_EXPLAINED),
+  kindOf('named-memory', 'Memory that sources beside /proc/meminfo name', NAMED_EXPLAINED),
+  kindOf('slab-cache', 'Slab caches', SLAB_CACHES_EXPLAINED),
   kindOf('row', 'Rows of memory outside socket queues', OUTSIDE_QUEUES),
   kindOf('queue', 'Queues of a socket', QUEUES_EXPLAINED),
   kindOf('verdict', 'Verdicts of skcheck', VERDICTS),
@@ -190,7 +209,8 @@ export interface Explained extends Explanation {
 export function explained(code?: string): Explained[] {
   if (code === undefined || allCodes().includes(code)) return explainedCode(code);
   const printed = code.trim().toLowerCase();
-  return explainedCode(categoryOf(printed) ?? printed.replaceAll(' ', '-'));
+  const found = explainedCode(categoryOf(printed) ?? printed.replaceAll(' ', '-'));
+  return found.length > 0 ? found : explainedCode(slabCacheKey(code) ?? code);
 }
 
 function explainedCode(code: string | undefined): Explained[] {

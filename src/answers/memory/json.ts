@@ -59,6 +59,8 @@ export function memoryJson(answer: MemoryAnswer): MemoryJson {
     })),
     files: answer.files === undefined ? null : filesJson(answer.files),
     pipes: answer.pipes?.map((program) => ({ ...program, processes: program.processes ?? 1 })) ?? null,
+    named: answer.named?.map((one) => ({ nodes: null, processes: null, ...one })) ?? null,
+    notRead: answer.notRead ?? [],
     socketEstimate: answer.socketEstimate ? socketEstimateJson(answer.socketEstimate) : null,
     cachedFiles: answer.cachedFiles ? cachedFilesJson(answer, answer.cachedFiles) : null,
     figures: answer.figures ?? null,

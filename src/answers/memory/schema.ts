@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Immutable } from '../../base/util.js';
 import { LEFT_OUT_REASONS } from '../../records/files.js';
+import { NAMED_KINDS } from '../../records/named-memory.js';
 import {
   capturedSchema,
   count,
@@ -317,6 +318,38 @@ export const memorySchema = z.strictObject({
       }),
     )
     .nullable(),
+  /**
+   * Parts of categories that sources beside /proc/meminfo name: they add nothing to the rows. Null: a dump. An empty
+   * list: nothing of it is in use, or it is in `notRead`.
+   */
+  named: z
+    .array(
+      z.strictObject({
+        kind: z.enum(NAMED_KINDS),
+        /** Size of huge pages, driver, device or cgroup; untrusted. */
+        name: z.string(),
+        /** The category that contains it; null: several do, or another entry of its kind counts it. */
+        category: z.string().nullable(),
+        /** Null: only numbers of objects are known. */
+        bytes: count.nullable(),
+        /** The file or folder that reports it. */
+        source: z.string(),
+        /**
+         * `huge-pages`: `pages`, `free`, of these `reserved`, and `surplus`, of `pageBytes`. `balloon`: `leastBytes` if its
+         * counters differ, `isInMemTotal` 0 or 1. `zram`, `zswap`: `dataBytes` before compression. `zfs-arc`: what ZFS can
+         * free (`reclaimableBytes`), and `pagesBytes`, its part in no counter of the kernel. `dying-cgroups`: `dying` of
+         * the machine, `dyingInside` of them below the named cgroup. Null: unknown.
+         */
+        figures: z.record(z.string(), z.number().nullable()),
+        /** Huge pages by NUMA node; null: another kind, or not read. */
+        nodes: z.array(z.strictObject({ node: count, pages: count, free: count, surplus: count })).nullable(),
+        /** Processes that map most huge pages, each page once for each of them; null: unknown, or another kind. */
+        processes: z.array(z.strictObject({ pid: count, comm: z.string().nullable(), bytes: count })).nullable(),
+      }),
+    )
+    .nullable(),
+  /** Sources of `named` that the host uses and that were not read, or contradict another one. */
+  notRead: z.array(z.strictObject({ kind: z.enum(NAMED_KINDS), code: unavailableCode, why: z.string() })),
   /**
    * Estimated memory of socket queues (`ss`), which is part of other categories, mainly unattributed memory and
    * slab; null: not requested, or the category `network-sockets` has it.

@@ -6,6 +6,7 @@ import { formatSize } from '../../base/size.js';
 import { wrap } from '../text/cut.js';
 import { type Column, tableLines } from '../text/table.js';
 import { type WatchPage, watchPageBlock } from '../text/watch-page.js';
+import { namedWords } from './named.js';
 import {
   elsewhereWords,
   headline,
@@ -48,6 +49,7 @@ export function memoryText(answer: MemoryAnswer, options: MemoryTextOptions): st
     ...(verbose ? noteWords(answer).map(said) : []),
     ...elsewhereWords(answer).map(said),
     ...socketWords(answer).map(said),
+    ...namedWords(answer, verbose).map(said),
     ...(verbose && empty.length > 0 ? [said(`Empty categories: ${empty.map(categoryWords).join(', ')}.`)] : []),
     ...(verbose && answer.drift > 0 ? [said(`Counters changed by ${formatSize(answer.drift)} during the scan.`)] : []),
     ...(answer.source === 'vmcore' ? [] : [said(sourceText(answer).trim())]),

@@ -17,6 +17,7 @@ import { pipesByProgram } from '../../triage/host-processes.js';
 import { HostReader } from '../../triage/host-reader.js';
 import { THRESHOLDS } from '../../triage/thresholds.js';
 import { capturedAt } from '../kit/captured-source.js';
+import { withNamed } from './named.js';
 
 /**
  * Returns the memory breakdown of a captured host, based on its counters.
@@ -93,7 +94,8 @@ function memoryAt(path: string, { host, of, warnings }: ReturnType<typeof captur
   // Only a snapshot has whole files for certain.
   const counts = attempted(path, () => readHostCounts(host, host.kind === 'capture' ? 'snapshot' : 'text'));
   const counted = countedMemory(counts, readHostDetails(host));
-  const answer = withSharedFiles({ ...counted, warnings: [...warnings, ...counted.warnings] }, host);
+  const owned = withSharedFiles({ ...counted, warnings: [...warnings, ...counted.warnings] }, host);
+  const answer = withNamed(owned, host);
   const at = host.timeOf('/proc/meminfo');
   const captured = { name: of.name, taken: at };
   return { ...answer, captured, origin: hostOrigin(host, at) };

@@ -2,7 +2,7 @@ import type { MemoryAnswer, Unavailable } from '../../account/memory/answer.js';
 import { countedMemory } from '../../account/memory/counted.js';
 import { flaggedMemory } from '../../account/memory/flagged.js';
 import type { MemoryOptions } from '../../account/memory/memory.js';
-import { HostError, KernelError } from '../../base/errors.js';
+import { HostError, hostOrNull, KernelError } from '../../base/errors.js';
 import { liveHost } from '../../host/live.js';
 import { readHostDetails } from '../../host/proc/details.js';
 import { readHostFrames } from '../../host/proc/frames/machine.js';
@@ -13,6 +13,7 @@ import type { Kernel } from '../../kernel/kernel.js';
 import { LIVE_SOURCES, type LiveOptions, type LiveSource } from '../kit/from-argument.js';
 import { aids, openSource } from '../kit/kernel-source.js';
 import { withSharedFiles } from './captured.js';
+import { withNamed } from './named.js';
 
 /** Called with the completed part of a scan, 0 to 1. */
 type Progress = (part: number) => void;
@@ -38,7 +39,9 @@ export async function liveMemory(
       const origin = hostOrigin(liveHost, new Date());
       const answer = await LIVE_READERS[source](options, progress, more);
       const named =
-        source === 'kcore' ? answer : withSharedFiles(answer, liveHost, await SharedMappings.read(liveHost));
+        source === 'kcore'
+          ? withNamed(answer, liveHost, hostOrNull(() => readHostCounts(liveHost)) ?? undefined)
+          : withNamed(withSharedFiles(answer, liveHost, await SharedMappings.read(liveHost)), liveHost);
       return { ...named, origin, unavailable };
     } catch (error) {
       if (!(error instanceof NotOpened)) throw error;

@@ -52,6 +52,13 @@ export const HOST_FILES: readonly string[] = [
 /** Patterns that may match no file, or many. */
 export const HOST_PATTERNS: readonly string[] = [
   ...under('/sys/kernel/mm/hugepages/*', 'nr_hugepages free_hugepages resv_hugepages surplus_hugepages'),
+  ...under('/sys/devices/system/node/node*/hugepages/hugepages-*', 'nr_hugepages free_hugepages surplus_hugepages'),
+  // Balloons. Reading VMware's file changes what its driver does: it is left out.
+  '/sys/bus/virtio/drivers/virtio_balloon/virtio*/features',
+  ...under('/sys/devices/system/xen_memory/xen_memory*/info', 'current_kb low_kb high_kb'),
+  '/sys/kernel/debug/hv-balloon*',
+  // ZFS: arcstats and abdstats.
+  '/proc/spl/kstat/zfs/a*stats',
   ...under('/sys/devices/system/node/node*', 'meminfo numastat'),
   '/sys/block/zram*/mm_stat',
 ];
@@ -83,10 +90,11 @@ export const SLAB_ATTRIBUTES = ['object_size', 'reclaim_account', 'order', 'objs
 /** Files of each memory cgroup: v2's, then v1's. */
 export const CGROUP_FILES = [
   ...'memory.current memory.peak memory.max memory.high memory.low memory.min'.split(' '),
-  ...'memory.swap.current memory.swap.max memory.stat memory.events memory.pressure'.split(' '),
+  ...'memory.swap.current memory.swap.max memory.zswap.current memory.stat memory.events memory.pressure'.split(' '),
   ...'memory.usage_in_bytes memory.max_usage_in_bytes memory.limit_in_bytes memory.failcnt'.split(' '),
   ...'memory.memsw.usage_in_bytes memory.kmem.usage_in_bytes memory.kmem.tcp.usage_in_bytes'.split(' '),
   ...'memory.oom_control pids.current pids.max'.split(' '),
+  'cgroup.stat',
   'cgroup.procs',
 ];
 

@@ -1,8 +1,11 @@
 import { HostError } from '../../base/errors.js';
 import type { MemoryCounters } from '../../records/machine-sample.js';
 import { WHOLE } from '../../records/meminfo-lines.js';
+import type { NotRead } from '../../records/named-memory.js';
 import type { SmapsSums } from '../../records/processes.js';
 import type { HostSource } from '../host-source.js';
+import { readBalloon } from './balloon.js';
+import { readZfsCache } from './named-memory.js';
 
 /** Error of counters: each CPU keeps a local delta of up to 125 pages per counter (mm/vmstat.c). */
 const DRIFT_BYTES = 16 * 1024 * 1024;
@@ -118,6 +121,35 @@ export function readHostCounts(source: HostSource, of: 'machine' | 'snapshot' | 
     ...zoneCounts(hasPageSize ? zoneinfo : { why: NO_PAGE_SIZE }, pageSize),
     compressed: pages('nr_zspages'),
     memmap: boot === undefined || later === undefined ? undefined : { boot, later },
+    ...otherCounters(source, meminfo, vmstat, pageSize),
+  };
+}
+
+type OtherCounters = Pick<MemoryCounters, 'balloon' | 'zfs' | 'unreadCounters'>;
+
+/** Counters of a balloon and of ZFS, which are not in /proc/meminfo, or beside it. */
+function otherCounters(
+  source: HostSource,
+  meminfo: ReadonlyMap<string, number>,
+  vmstat: string,
+  pageSize: number,
+): OtherCounters {
+  const unreadCounters: NotRead[] = [];
+  const attempt = <T>(kind: NotRead['kind'], read: () => T): T | undefined => {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof HostError)) throw error;
+      unreadCounters.push({ kind, code: error.code, why: error.message });
+      return undefined;
+    }
+  };
+  const balloon = attempt('balloon', () => readBalloon(source, meminfo, vmstat, pageSize));
+  const zfs = attempt('zfs-arc', () => readZfsCache(source));
+  return {
+    ...(balloon ? { balloon } : {}),
+    ...(zfs ? { zfs } : {}),
+    ...(unreadCounters.length > 0 ? { unreadCounters } : {}),
   };
 }
 

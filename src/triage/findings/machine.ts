@@ -1,4 +1,5 @@
 import { anyCategoryWords } from '../../account/memory/category-names.js';
+import { SLAB_CACHES, slabCacheKey } from '../../records/slab-caches.js';
 import { taintFlags } from '../../walk/machine-facts.js';
 import type { Amount, Declarations, Of, OfProcess, Reported, Words } from './declared.js';
 import {
@@ -120,6 +121,7 @@ export const MACHINE = {
         ? `Slab: ${size(of.bytes)}. Total memory is unknown.`
         : `Unreclaimable slab: ${size(of.bytes)} (${percent(of.share)} of ${wholeWords(of)}).`,
       cachesWords(of),
+      ...causeWords(of),
     ],
     traits: ['excessive', 'single'],
     means:
@@ -133,6 +135,7 @@ export const MACHINE = {
     words: (of: Slab) => [
       `Reclaimable slab: ${size(of.bytes)} (${percent(of.share)} of ${wholeWords(of)}).`,
       cachesWords(of),
+      ...causeWords(of),
       'The kernel frees it when memory is short.',
     ],
     traits: ['single'],
@@ -204,17 +207,26 @@ export const MACHINE = {
     deeper: 'kdump-mem procs --live',
   },
   'hugetlb-unused': {
-    words: (of: Amount & Of<'pageBytes' | 'pages'> & Partial<Of<'inFilesBytes'>>) => [
+    words: (
+      of: Amount &
+        Of<'pageBytes' | 'pages'> &
+        Partial<OfProcess & Of<'inFilesBytes' | 'reservedBytes' | 'surplusBytes' | 'mappedBytes'>>,
+    ) => [
       `Unused huge pages: ${size(of.bytes)} (${percent(of.share)} of memory) is reserved in ${size(of.pageBytes)} pages that no process uses.`,
       ...(of.inFilesBytes == null
         ? []
         : [`${size(of.inFilesBytes)} of it is in files of hugetlbfs or segments that no process maps.`]),
+      ...(of.reservedBytes
+        ? [`Another ${size(of.reservedBytes)} is reserved by mappings that have not touched it (HugePages_Rsvd).`]
+        : []),
+      ...(of.surplusBytes ? [`${size(of.surplusBytes)} is surplus: the kernel frees it when it is unused.`] : []),
+      ...(of.pid == null ? [] : [`Largest user: ${process(of)} maps ${size(of.mappedBytes)} of huge pages.`]),
     ],
     traits: ['excessive'],
     means:
       'Huge pages are reserved, but no process uses or has reserved them, or they are in files that no process maps. No other allocation can use that memory.',
     known:
-      'nr_hugepages, free_hugepages and resv_hugepages of each size in /sys/kernel/mm/hugepages; HugetlbPages of /proc/PID/status for those in use.',
+      'nr_hugepages, free_hugepages, resv_hugepages and surplus_hugepages of each size in /sys/kernel/mm/hugepages; HugetlbPages of /proc/PID/status for those in use. memory shows the pools by NUMA node.',
     next: 'Reduce vm.nr_hugepages, or start the program that they are for.',
     deeper: 'kdump-mem memory --live',
   },
@@ -234,6 +246,74 @@ export const MACHINE = {
       'Steal time, as a share of the CPU time that the guest needed (busy and steal): since boot, and live also during the check. From 10 % on it is a note, from 25 % on a warning. In /proc/stat, or in a dump kernel_cpustat, which must agree with rq.prev_steal_time. Soft lockups of idle CPUs (swapper) in the log whose stack begins in a halt: such a CPU runs nothing that could be stuck. If the log has no stack, it is a note, because interrupts can loop on an idle CPU. Memory that the balloon holds is shown beside it. A hypervisor that reports no steal time can hide this.',
     next: 'Confirm it on the host: CPU contention of this guest (ready or steal time), overcommitted memory, and whether it was migrated at that time.',
     deeper: 'kdump-mem triage',
+  },
+  balloon: {
+    words: (of: Amount & Of<'isInMemTotal'> & Of<'driver', string>) => [
+      `Balloon: ${text(of.driver)} returned ${size(of.bytes)} (${percent(of.share)} of memory) of this guest to the hypervisor.`,
+      of.isInMemTotal === 0
+        ? 'MemTotal is lower by this amount: it is in no other counter.'
+        : of.isInMemTotal === 1
+          ? 'MemTotal still includes it, and free memory does not.'
+          : 'Whether MemTotal includes it is unknown.',
+    ],
+    means:
+      'The hypervisor took memory of this guest back with its balloon driver. No process of the guest can use or free it. It is a warning while little memory is available.',
+    known:
+      'Balloon of /proc/meminfo (6.16), balloon_inflate less balloon_deflate of /proc/vmstat, debugfs of hv_balloon and vmw_balloon, sysfs of xen_memory. The virtio feature DEFLATE_ON_OOM tells whether MemTotal includes it; Xen lowers MemTotal. Without such a file, what MemTotal lost since the line “Memory:” of the boot log is a lower bound.',
+    next: 'Compare the memory that the hypervisor assigns to this guest, and its minimum. Raise it there if the guest needs more.',
+    deeper: 'kdump-mem memory --live',
+  },
+  'compressed-memory': {
+    words: (of: Amount & Of<'dataBytes' | 'deviceBytes' | 'cgroupBytes'> & Of<'device' | 'cgroup', string>) => [
+      `Compressed swap: ${size(of.bytes)} (${percent(of.share)} of memory) holds ${size(of.dataBytes)} of data${of.dataBytes == null || !of.bytes ? '' : ` (ratio ${(of.dataBytes / of.bytes).toFixed(1)})`}.`,
+      `Largest: ${text(of.device)}, ${size(of.deviceBytes)}.`,
+      ...(of.cgroup == null ? [] : [`Most of zswap: ${cgroupWords(of.cgroup)}, ${size(of.cgroupBytes)}.`]),
+    ],
+    means:
+      'zram or zswap keeps swapped pages compressed in memory, and this memory is at least 10 % of RAM. The pages belong to processes, but no RSS shows them. With a ratio near 1 it frees almost nothing.',
+    known:
+      'mm_stat of each zram device (mem_used_total and orig_data_size), Zswap and Zswapped of /proc/meminfo (5.19), and memory.zswap.current of cgroups.',
+    next: 'Find the processes with most swap, and limit zram (mem_limit) or zswap (max_pool_percent) if it takes too much.',
+    deeper: 'kdump-mem procs --live --sort anon',
+  },
+  'zfs-arc': {
+    words: (of: Amount & Of<'reclaimableBytes' | 'minBytes'>) => [
+      `ZFS ARC: ${size(of.bytes)} (${percent(of.share)} of memory) is the cache of ZFS.`,
+      `ZFS can free up to ${size(of.reclaimableBytes)} of it, down to its minimum of ${size(of.minBytes)}. MemAvailable does not include it.`,
+    ],
+    means:
+      'The cache of ZFS has at least 10 % of memory. It is neither in Cached nor in MemAvailable, so that memory seems to be used up. ZFS shrinks it when memory is short, but more slowly than the kernel frees page cache.',
+    known: 'size, c_min and c_max of /proc/spl/kstat/zfs/arcstats; abdstats for its pages in no counter of the kernel.',
+    next: 'If applications need this memory, lower zfs_arc_max. arc_summary shows hit rates.',
+    deeper: 'kdump-mem memory --live',
+  },
+  'dying-cgroups': {
+    words: (of: Of<'dying' | 'dyingInside' | 'cgroups'> & Of<'cgroup', string>) => [
+      `Removed cgroups: memory still keeps ${text(of.dying)} of them (${of.cgroups == null ? 'the number that exist is unknown' : `${text(of.cgroups)} exist`}).`,
+      ...(of.dyingInside == null || of.cgroup === '/'
+        ? []
+        : [`${text(of.dyingInside)} of them were in ${cgroupWords(of.cgroup)}.`]),
+    ],
+    means:
+      'Cgroups were removed, but page cache, slab objects or sockets are still charged to them, so that the kernel keeps their structures. Each takes per-CPU memory and slows down reclaim. Services that restart often leave them.',
+    known:
+      'nr_dying_subsys_memory (6.14) or nr_dying_descendants of cgroup.stat; of version 1 num_cgroups of /proc/cgroups less the cgroups that exist. The innermost cgroup with most of them is named.',
+    next: 'With /proc/kcore, kdump-mem memory --cgroups lists them with their files and slabs. Memory pressure, or drop_caches, frees those that only page cache keeps.',
+    deeper: 'kdump-mem memory --cgroups',
+  },
+  'counter-leak': {
+    words: (of: Of<'bytes' | 'mostBytes'> & Of<'counter' | 'why', string>) =>
+      of.why === 'impossible'
+        ? `Impossible counter: ${text(of.counter)} is ${size(of.bytes)}, more than this machine has (${size(of.mostBytes)}).`
+        : of.why === 'isolated'
+          ? `Leaked counter: ${text(of.counter)} is ${size(of.bytes)}, more than the inactive list has (${size(of.mostBytes)}). Reclaim waits for pages that never return.`
+          : `Leaked counter: ${text(of.counter)} is ${size(of.bytes)}, but no TCP socket exists in any network namespace.`,
+    means:
+      'A counter of the kernel is impossible, or the objects that it counts contradict it: a driver or the kernel added without subtracting, or the reverse. Tools that read it are wrong. TCP reduces its windows by a leaked counter, and reclaim throttles tasks by leaked isolated pages.',
+    known:
+      'Counters of pages in /proc/vmstat and /proc/meminfo beside the memory of all zones; nr_isolated_anon and nr_isolated_file beside their inactive lists; mem beside alloc of /proc/net/sockstat (both of all namespaces).',
+    next: 'Repeat it when the machine is idle. If it persists, search the fixes of this kernel and its drivers; a reboot resets the counter.',
+    deeper: 'kdump-mem memory -v',
   },
   'clock-unstable': {
     words: (of: Reported & Partial<Of<'clocksource' | 'old', string>>) => [
@@ -325,4 +405,11 @@ function cachesWords(of: Slab): string {
   return of.caches == null
     ? 'The largest caches are unknown.'
     : `Largest caches: ${text(of.caches)} (the first has ${size(of.mostBytes)}).`;
+}
+
+/** What the first of the largest caches has, by its name. */
+function causeWords({ caches }: Slab): string[] {
+  const [name = ''] = String(caches ?? '').split(', ');
+  const cache = SLAB_CACHES[slabCacheKey(name) ?? ''];
+  return cache ? [`${text(name)}: ${cache.objects}. Usual cause when large: ${cache.cause} (${cache.command}).`] : [];
 }

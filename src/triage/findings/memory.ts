@@ -39,6 +39,8 @@ export const USE_WORDS: Readonly<Record<string, string>> = {
   'kernel-stacks': 'kernel stacks',
   'page-tables': 'page tables',
   'huge-pages': 'huge pages',
+  'zfs-arc': 'the cache of ZFS (ARC)',
+  balloon: 'the balloon of the hypervisor',
   uncounted: 'memory in no counter of /proc/meminfo',
 };
 

@@ -77,6 +77,8 @@ export function memoryAnswerAt(
     driftBytes: 0,
     freeConflict: null,
     pipes: null,
+    named: null,
+    notRead: [],
     socketEstimate: null,
     cachedFiles: null,
     zones: [],

@@ -206,6 +206,35 @@ const CAPTURES: readonly Captured[] = [
     figure: 'bytes',
   },
   {
+    code: 'balloon',
+    files: { 'sys/kernel/debug/hv-balloon': 'pages_ballooned       : 700000\n' },
+    owner: 'hv_balloon (Hyper-V)',
+    figure: 'bytes',
+  },
+  {
+    code: 'compressed-memory',
+    files: { 'sys/block/zram0/mm_stat': '8000000000 2900000000 3000000000 0 3000000000 5 0 9 9\n' },
+    owner: 'zram0',
+    figure: 'bytes',
+  },
+  {
+    code: 'zfs-arc',
+    files: {
+      'proc/spl/kstat/zfs/arcstats':
+        'size 4 4000000000\nc 4 4000000000\nc_min 4 500000000\nc_max 4 8000000000\ndata_size 4 3000000000\nmetadata_size 4 500000000\n',
+    },
+    owner: 'ZFS ARC',
+    figure: 'bytes',
+  },
+  {
+    code: 'dying-cgroups',
+    files: {
+      cgroups: `${CGROUPS}/sys/fs/cgroup/cgroup.stat:nr_descendants 9\n/sys/fs/cgroup/cgroup.stat:nr_dying_descendants 4000\n/sys/fs/cgroup/web.slice/cgroup.stat:nr_dying_descendants 3900\n`,
+    },
+    owner: '/web.slice',
+    figure: 'dying',
+  },
+  {
     code: 'cgroup-near-limit',
     files: { cgroups: CGROUPS },
     process: { anonymous: 900 * MIB, cgroup: '/web.slice' },
@@ -344,5 +373,5 @@ test('each proof that is declared is here', () => {
   expect(CAPTURES.map(({ code }) => code).toSorted()).toEqual(declared('snapshot').toSorted());
   expect(declared('baseline')).toEqual(['memory-growth', 'rebooted']);
   expect(declared('dump')).toEqual(['queued-data', 'queued-data-of-machine', 'stalled-reader']);
-  expect(declared('none')).toEqual(['hypervisor-overcommitted', 'clock-step']);
+  expect(declared('none')).toEqual(['hypervisor-overcommitted', 'counter-leak', 'clock-step']);
 });

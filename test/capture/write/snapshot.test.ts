@@ -8,6 +8,9 @@ import { readCapture } from '../../../src/capture/read/files.js';
 import { CapturedHost } from '../../../src/capture/read/host.js';
 import { TarReader } from '../../../src/capture/read/tar.js';
 import { takeSnapshot } from '../../../src/capture/write/snapshot.js';
+import type { HostSource } from '../../../src/host/host-source.js';
+import { readHostCounts } from '../../../src/host/proc/memory.js';
+import { readNamedMemory } from '../../../src/host/proc/named-memory.js';
 import { readProcesses } from '../../../src/host/proc/process-memory.js';
 import type { PssChoice } from '../../../src/records/pss.js';
 import { processesOf } from '../../../src/triage/host-processes.js';
@@ -57,6 +60,45 @@ async function readBack(archive: Buffer): Promise<CapturedHost> {
 }
 
 describe('a snapshot', () => {
+  test('has pools, balloons, devices and removed cgroups that the host names', async () => {
+    const node = '/sys/devices/system/node/node0/hugepages/hugepages-2048kB';
+    const pool = '/sys/kernel/mm/hugepages/hugepages-2048kB';
+    const pools = [
+      ...['nr', 'free', 'surplus'].flatMap((name) => [`${node}/${name}`, `${pool}/${name}`]),
+      `${pool}/resv`,
+    ];
+    const files = {
+      ...WEB_HOST.files,
+      '/proc/meminfo': 'MemTotal: 8000000 kB\nMemFree: 1000 kB\nHugetlb: 204800 kB\nZswap: 65536 kB\n',
+      ...Object.fromEntries(pools.map((path) => [`${path}_hugepages`, '100\n'])),
+      '/sys/bus/virtio/drivers/virtio_balloon/virtio3/features': `1${'0'.repeat(63)}\n`,
+      '/sys/bus/virtio/drivers/virtio_balloon/bind': '',
+      '/proc/vmstat': 'balloon_inflate 9000\nballoon_deflate 1000\n',
+      '/sys/block/zram0/mm_stat': '800000000 190000000 200000000 0 0 0 0 0 0\n',
+      '/proc/spl/kstat/zfs/arcstats': 'size 4 400000000\nc_min 4 100000000\n',
+      '/proc/spl/kstat/zfs/abdstats': 'scatter_data_size 4 300000000\nscatter_chunk_waste 4 0\n',
+      '/sys/fs/cgroup/cgroup.procs': '1\n',
+      '/sys/fs/cgroup/memory.stat': 'anon 0\n',
+      '/sys/fs/cgroup/cgroup.stat': 'nr_descendants 3\nnr_dying_descendants 5000\n',
+      '/sys/fs/cgroup/a.slice/memory.stat': 'anon 0\n',
+      '/sys/fs/cgroup/a.slice/memory.zswap.current': '60000000\n',
+    };
+    const { archive } = await recordSnapshot({ ...WEB_HOST, files });
+    const of = (host: HostSource) => readNamedMemory(host, readHostCounts(host));
+    const live = of(madeSource({ ...WEB_HOST, files }));
+    expect(live.notRead).toEqual([]);
+    expect(live.named.map(({ kind, name }) => [kind, name])).toEqual([
+      ['huge-pages', '2.00 MiB'],
+      ['balloon', 'virtio_balloon (virtio)'],
+      ['zram', 'zram0'],
+      ['zswap', 'zswap'],
+      ['zswap', '/a.slice'],
+      ['zfs-arc', 'ZFS ARC'],
+      ['dying-cgroups', '/'],
+    ]);
+    expect(of(await readBack(archive))).toEqual(live);
+  });
+
   test('reads like its host', async () => {
     const { snapshot, archive } = await recordSnapshot(WEB_HOST);
     const host = await readBack(archive);

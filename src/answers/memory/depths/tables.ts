@@ -10,6 +10,7 @@ import { categoryWords } from '../../../account/memory/category-names.js';
 import { escapeText } from '../../../base/escape.js';
 import { formatCount, formatSize } from '../../../base/size.js';
 import { freePages } from '../../../records/machine-sample.js';
+import { SLAB_CACHES, slabCacheKey } from '../../../records/slab-caches.js';
 import { wrap } from '../../text/cut.js';
 import { type Column, type ListOptions, renderTable } from '../../text/table.js';
 
@@ -37,7 +38,21 @@ function more(table: string, left: number): string {
 export function cachesTable({ caches }: MemoryAnswer, { limit, width }: ListOptions): string {
   const table = renderTable(CACHE_COLUMNS, caches.slice(0, limit), width);
   const legend = 'WASTE: bytes of the cache that allocated objects do not use: free slots, padding and metadata.';
-  return `${largest('cache', caches, width) + more(table, caches.length - limit)}\n\n${wrap(legend, width).join('\n')}`;
+  const about = [legend, ...caches.slice(0, ABOUT).flatMap(({ name }) => cacheWords(name) ?? [])];
+  const words = about.map((paragraph) => wrap(paragraph, width).join('\n'));
+  return [largest('cache', caches, width) + more(table, caches.length - limit), ...words].join('\n\n');
+}
+
+/** The largest caches are described, if they are known. */
+const ABOUT = 3;
+
+/** Describes a cache by its name; undefined: it is unknown. */
+export function cacheWords(name: string): string | undefined {
+  const key = slabCacheKey(name);
+  const cache = key === undefined ? undefined : SLAB_CACHES[key];
+  if (!cache) return undefined;
+  const { subsystem, objects, cause, command } = cache;
+  return `${escapeText(name)} (${subsystem}): ${objects}. Usual cause when large: ${cause}. Owner: ${command}`;
 }
 
 /** Columns of a slab cache. */

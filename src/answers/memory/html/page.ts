@@ -16,6 +16,7 @@ import { missingSection, type PageFacts, pageHtml, pageTitle } from '../../html/
 import { STRIP, TREEMAP_STYLE, type Treemap, treemapHtml } from '../../html/treemap.js';
 import { SOCKET_COLUMNS } from '../../sockets/text.js';
 import { CACHE_COLUMNS, CALLER_COLUMNS, ZONES, zoneColumns } from '../depths/tables.js';
+import { namedWords } from '../named.js';
 import {
   elsewhereWords,
   headline,
@@ -45,7 +46,7 @@ ${missing(answer)}
 ${map.markup}
 <h2>Categories</h2>
 ${categoriesTable(answer)}
-${[...looseWords(answer), ...unflaggedWords(answer), ...elsewhereWords(answer), ...pipeWords(answer), ...socketWords(answer)].map((words) => html`<p>${sentence(words)}</p>`)}
+${[...looseWords(answer), ...unflaggedWords(answer), ...elsewhereWords(answer), ...pipeWords(answer), ...socketWords(answer), ...namedWords(answer, true)].map((words) => html`<p>${sentence(words)}</p>`)}
 ${
   next === undefined
     ? ''

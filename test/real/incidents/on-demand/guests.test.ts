@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { memorySchema } from '../../../../src/answers/memory/schema.js';
 import { triageSchema } from '../../../../src/answers/triage/schema.js';
-import { jsonInGuest, testGuest } from '../../../support/guest.js';
+import { jsonInGuest, MEMORY_MIB, testGuest } from '../../../support/guest.js';
 
 type TriageJson = ReturnType<typeof triageSchema.parse>;
 
@@ -15,7 +15,12 @@ describe.each([
 ])('incidents in a guest %s', (_, hide, source) => {
   const guest = testGuest('newest');
   beforeAll(async () => {
-    await guest.boot({ kdumpMem: true, modules: ['zram', 'lzo_rle'], limitMs: 1_800_000 });
+    await guest.boot({
+      kdumpMem: true,
+      modules: ['zram', 'lzo_rle', 'virtio_balloon'],
+      balloon: true,
+      limitMs: 1_800_000,
+    });
     await guest.run(`${hide}; ip link set lo up`);
   });
   const triaged = async (): Promise<TriageJson> =>
@@ -34,7 +39,40 @@ describe.each([
     const rows = answer.memory.children.flatMap(({ children }) => children);
     const bytes = rows.find(({ category }) => category === 'compressed')?.bytes ?? 0;
     expect(Math.abs(bytes - used) / used).toBeLessThan(0.05);
+    expect(answer.named?.filter(({ kind }) => kind === 'zram')).toMatchObject([{ name: 'zram0', bytes: used }]);
     await guest.run('echo 1 > /sys/block/zram0/reset');
+  });
+
+  test('memory in a balloon is one row, which MemTotal excludes', async () => {
+    const read = async () => {
+      const { output } = await guest.run('grep MemTotal: /proc/meminfo; grep ^balloon_ /proc/vmstat');
+      const of = (form: RegExp) => Number(form.exec(output.toString())?.[1]);
+      const [inflated, deflated] = [of(/balloon_inflate (\d+)/), of(/balloon_deflate (\d+)/)];
+      return { total: of(/MemTotal: +(\d+)/) * 1024, ballooned: (inflated - deflated) * 4096 };
+    };
+    const before = await read();
+    expect(before.ballooned).toBe(0);
+    const kept = (guestMiB: number) => guest.machine.balloonTo(guestMiB * MIB);
+    const settled = (done: string) => guest.run(`for i in $(seq 600); do ${done} && break; usleep 100000; done`);
+    const pages = "awk '/^balloon_inflate/{a=$2}/^balloon_deflate/{b=$2}END{print a-b}' /proc/vmstat";
+    await kept(MEMORY_MIB - 200);
+    await settled(`[ $(${pages}) -ge ${(200 * MIB) / 4096} ]`);
+    const now = await read();
+    expect(now.ballooned).toBe(200 * MIB);
+    expect(before.total - now.total).toBe(now.ballooned);
+    const answer = memorySchema.parse(await jsonInGuest(guest, 'memory --live', 240_000));
+    expect(answer.source).toBe(source);
+    const rows = answer.memory.children.flatMap(({ children }) => children);
+    expect(rows.find(({ category }) => category === 'balloon')?.bytes).toBe(now.ballooned);
+    expect(answer.named).toMatchObject([{ kind: 'balloon', bytes: now.ballooned, figures: { isInMemTotal: 0 } }]);
+    const counters = memorySchema.parse(await jsonInGuest(guest, 'memory --live --source counters', 240_000));
+    const counted = counters.memory.children.flatMap(({ children }) => children);
+    expect(counted.find(({ category }) => category === 'balloon')?.bytes).toBe(now.ballooned);
+    expect(counters.memory.bytes).toBe(answer.memory.bytes);
+    const { findings } = await triaged();
+    expect(findings.filter(({ code }) => code === 'balloon')).toMatchObject([{ figures: { bytes: now.ballooned } }]);
+    await kept(MEMORY_MIB);
+    await settled(`[ $(${pages}) -eq 0 ]`);
   });
 
   test('huge pages that no process uses, and a file of hugetlbfs that no process maps', async () => {

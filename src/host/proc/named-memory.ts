@@ -1,0 +1,273 @@
+import { HostError, hostOrNull, isHostError } from '../../base/errors.js';
+import { formatSize } from '../../base/size.js';
+import type { MemoryCounters } from '../../records/machine-sample.js';
+import {
+  BALLOON_DRIVERS,
+  type NamedKind,
+  type NamedMemory,
+  type NodeHugePages,
+  type NotRead,
+  type ZfsCache,
+} from '../../records/named-memory.js';
+import type { HostSource } from '../host-source.js';
+import { balloonModule } from './balloon.js';
+import { dyingCgroups, zswapByCgroup } from './cgroup-counters.js';
+import { listedPids, optionalText } from './process.js';
+
+/** A device or pool with less is not listed. Bytes. */
+const MIN_BYTES = 16 * 2 ** 20;
+/** Maximum number of processes, of cgroups and of devices that one kind lists, the largest first. */
+const MAX_LISTED = 10;
+const MAX_PROCESSES = 50_000;
+const MAX_NODES = 1024;
+
+const POOLS = '/sys/kernel/mm/hugepages';
+const NODES = '/sys/devices/system/node';
+const KSTAT = '/proc/spl/kstat/zfs';
+
+/** Memory that sources beside /proc/meminfo name, and sources that were not read although the host uses them. */
+export interface NamedSources {
+  readonly named: readonly NamedMemory[];
+  readonly notRead: readonly NotRead[];
+}
+
+/** The lines of /proc/meminfo that decide which sources are read: each costs something. */
+export type NamedFacts = Pick<MemoryCounters, 'meminfo' | 'balloon' | 'zfs' | 'unreadCounters'>;
+
+/** Reads what is in use only: an unused pool, module or device has no files, or zeros. */
+export function readNamedMemory(source: HostSource, facts: NamedFacts): NamedSources {
+  const notRead: NotRead[] = [...(facts.unreadCounters ?? [])];
+  const attempt = (kind: NamedKind, read: () => readonly NamedMemory[]): readonly NamedMemory[] => {
+    try {
+      return read();
+    } catch (error) {
+      if (!isHostError(error)) throw error;
+      notRead.push({ kind, code: error.code, why: error.message });
+      return [];
+    }
+  };
+  const named = [
+    ...attempt('huge-pages', () => hugePagePools(source, facts)),
+    ...attempt('balloon', () => balloon(source, facts, notRead)),
+    ...attempt('zram', () => zramDevices(source)),
+    ...attempt('zswap', () => zswap(source, facts)),
+    ...attempt('zfs-arc', () => zfsCache(facts)),
+    ...attempt('dying-cgroups', () => dyingCgroups(source)),
+  ];
+  return { named, notRead };
+}
+
+/** A pool of huge pages of one size. */
+export interface HugePagePool {
+  readonly pageBytes: number;
+  readonly pages: number;
+  readonly free: number;
+  /** Promised to a mapping that has not touched them: part of `free`. */
+  readonly reserved: number;
+  /** Allocated beyond nr_hugepages, freed when they are unused; null: not read. */
+  readonly surplus: number | null;
+}
+
+/**
+ * Pools of all sizes (mm/hugetlb.c); empty: the kernel lacks CONFIG_HUGETLBFS.
+ *
+ * @throws {HostError} a pool is unreadable, malformed or contradicts itself
+ */
+export function readHugePagePools(source: HostSource): readonly HugePagePool[] {
+  return source.list(POOLS).flatMap((size): HugePagePool[] => {
+    const pageBytes = poolSize(size);
+    if (pageBytes === undefined) return [];
+    const figure = (name: string) => numberIn(source, `${POOLS}/${size}/${name}`);
+    const [pages, free, reserved] = [figure('nr_hugepages'), figure('free_hugepages'), figure('resv_hugepages')];
+    const surplus = hostOrNull(() => figure('surplus_hugepages'));
+    // Reservations may exceed what is free only by pages that can still be allocated beyond the pool.
+    if (free > pages || (surplus !== null && surplus > pages))
+      throw new HostError('unreadable', `${POOLS}/${size} contradicts itself: ${free} of ${pages} pages are free`);
+    return [{ pageBytes, pages, free, reserved, surplus }];
+  });
+}
+
+function poolSize(name: string): number | undefined {
+  const [, kib] = /^hugepages-(\d{1,12})kB$/.exec(name) ?? [];
+  return kib === undefined ? undefined : Number(kib) * 1024;
+}
+
+function hugePagePools(source: HostSource, { meminfo }: NamedFacts): NamedMemory[] {
+  const counted = meminfo.get('Hugetlb') ?? 0;
+  if (counted === 0) return [];
+  const pools = readHugePagePools(source).filter(({ pages }) => pages > 0);
+  const sum = pools.reduce((all, { pages, pageBytes }) => all + pages * pageBytes, 0);
+  // Read one after the other: a pool may grow in between.
+  if (Math.abs(sum - counted) > Math.max(MIN_BYTES, counted / 50))
+    throw new HostError('unreadable', `Hugetlb of /proc/meminfo is ${counted} bytes, but ${POOLS} has ${sum}`);
+  const isUsed = pools.some(({ pages, free }) => pages > free);
+  const mapped = isUsed ? hugePageProcesses(source) : undefined;
+  return pools.map((pool): NamedMemory => {
+    const { pageBytes, pages, free, reserved, surplus } = pool;
+    const nodes = nodesOf(source, pool);
+    return {
+      kind: 'huge-pages',
+      name: formatSize(pageBytes),
+      category: 'hugetlb',
+      bytes: pages * pageBytes,
+      source: POOLS,
+      figures: { pageBytes, pages, free, reserved, surplus },
+      ...(nodes === undefined ? {} : { nodes }),
+      // Processes do not report the size of the pages that they map.
+      ...(mapped === undefined || pools.length > 1 ? {} : { processes: mapped }),
+    };
+  });
+}
+
+/** The pool on each NUMA node; undefined: not read, or they do not sum to the pool. */
+function nodesOf(source: HostSource, { pageBytes, pages }: HugePagePool): readonly NodeHugePages[] | undefined {
+  return (
+    hostOrNull(() => {
+      const names = source.list(NODES).filter((name) => /^node\d{1,6}$/.test(name));
+      const nodes = names.slice(0, MAX_NODES).map((name) => {
+        const figure = (of: string) =>
+          numberIn(source, `${NODES}/${name}/hugepages/hugepages-${pageBytes / 1024}kB/${of}_hugepages`);
+        return { node: Number(name.slice(4)), pages: figure('nr'), free: figure('free'), surplus: figure('surplus') };
+      });
+      const isWhole = nodes.reduce((sum, one) => sum + one.pages, 0) === pages;
+      return isWhole ? nodes.toSorted((a, b) => a.node - b.node) : null;
+    }) ?? undefined
+  );
+}
+
+/** Processes that map huge pages, by HugetlbPages of /proc/PID/status (since 4.4), the largest first. */
+function hugePageProcesses(source: HostSource): NonNullable<NamedMemory['processes']> {
+  const found = listedPids(source)
+    .slice(0, MAX_PROCESSES)
+    .flatMap((pid) => {
+      const kib = /^HugetlbPages:\s+(\d{1,13}) kB$/m.exec(optionalText(source, `/proc/${pid}/status`))?.[1];
+      return kib === undefined || kib === '0' ? [] : [{ pid: Number(pid), bytes: Number(kib) * 1024 }];
+    });
+  const largest = found.toSorted((a, b) => b.bytes - a.bytes).slice(0, MAX_LISTED);
+  return largest.map(({ pid, bytes }) => {
+    return { pid, comm: optionalText(source, `/proc/${pid}/comm`).trimEnd() || null, bytes };
+  });
+}
+
+function balloon(source: HostSource, { balloon: found }: NamedFacts, notRead: NotRead[]): NamedMemory[] {
+  const driver = found?.driver ?? balloonModule(source) ?? null;
+  if (found === undefined) {
+    if (driver !== null && !notRead.some(({ kind }) => kind === 'balloon'))
+      notRead.push({
+        kind: 'balloon',
+        code: 'gone',
+        why: `${driver} is loaded, but no readable file reports its size`,
+      });
+    return [];
+  }
+  const { bytes, least, isInTotal, targetBytes, source: from } = found;
+  if (bytes === 0) return [];
+  const inTotal = isInTotal === null ? null : Number(isInTotal);
+  const name = driver === null ? 'unknown driver' : `${driver} (${BALLOON_DRIVERS[driver]})`;
+  return [
+    {
+      kind: 'balloon',
+      name,
+      category: 'balloon',
+      bytes,
+      source: from,
+      figures: { leastBytes: least, isInMemTotal: inTotal, targetBytes },
+    },
+  ];
+}
+
+/**
+ * mm_stat of each device: the data, its compressed size, and the memory that it takes (mm_stat_show of
+ * drivers/block/zram/zram_drv.c, since 4.1). @throws {HostError} `unreadable`: malformed
+ */
+function zramDevices(source: HostSource): NamedMemory[] {
+  const swaps = optionalText(source, '/proc/swaps');
+  const names = (hostOrNull(() => source.list('/sys/block')) ?? []).filter((name) => /^zram\d{1,5}$/.test(name));
+  const isSwap = /^\/dev\/zram\d/m.test(swaps);
+  if (isSwap && names.length === 0) throw new HostError('gone', '/proc/swaps lists zram, but /sys/block was not read');
+  const all = names.map((name): NamedMemory => {
+    const path = `/sys/block/${name}/mm_stat`;
+    const [, orig, compressed, used] = /^ *(\d{1,18}) +(\d{1,18}) +(\d{1,18}) +\d+ /.exec(source.readText(path)) ?? [];
+    if (used === undefined) throw new HostError('unreadable', `malformed ${path}`);
+    const dataBytes = Number(orig);
+    const kib = new RegExp(`^/dev/${name}\\s+\\S+\\s+\\d+\\s+(\\d{1,15})\\s`, 'm').exec(swaps)?.[1];
+    const figures = {
+      dataBytes,
+      compressedBytes: Number(compressed),
+      swapUsedBytes: kib === undefined ? null : Number(kib) * 1024,
+    };
+    return { kind: 'zram', name, category: 'compressed', bytes: Number(used), source: path, figures };
+  });
+  return all
+    .filter(({ bytes }) => (bytes ?? 0) > 0)
+    .toSorted((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0))
+    .slice(0, MAX_LISTED);
+}
+
+/** The pool of zswap, and the cgroups whose pages are in it. Zswap and Zswapped of /proc/meminfo: since 5.19. */
+function zswap(source: HostSource, { meminfo }: NamedFacts): NamedMemory[] {
+  const bytes = meminfo.get('Zswap') ?? 0;
+  if (bytes === 0) return [];
+  const whole: NamedMemory = {
+    kind: 'zswap',
+    name: 'zswap',
+    category: 'compressed',
+    bytes,
+    source: '/proc/meminfo',
+    figures: { dataBytes: meminfo.get('Zswapped') ?? null, compressedBytes: bytes },
+  };
+  return [whole, ...zswapByCgroup(source, Math.max(MIN_BYTES, bytes / 20)).slice(0, MAX_LISTED)];
+}
+
+/**
+ * ZFS's cache by its own kstats (module/zfs/arc.c and abd.c of OpenZFS); undefined: ZFS is not loaded.
+ *
+ * @throws {HostError} malformed, unreadable, or missing although ZFS is loaded
+ */
+export function readZfsCache(source: HostSource): ZfsCache | undefined {
+  let text: string;
+  try {
+    text = source.readText(`${KSTAT}/arcstats`);
+  } catch (error) {
+    const isLoaded = /^zfs /m.test(optionalText(source, '/proc/modules'));
+    if (isHostError(error, 'gone') && !isLoaded) return undefined;
+    throw error;
+  }
+  const size = kstat(text, 'size');
+  if (size === null) throw new HostError('unreadable', `${KSTAT}/arcstats has no size`);
+  const pools = optionalText(source, `${KSTAT}/abdstats`);
+  const [scattered, waste] = [kstat(pools, 'scatter_data_size'), kstat(pools, 'scatter_chunk_waste')];
+  const parts = ['data_size', 'metadata_size'].map((name) => kstat(text, name));
+  const most = parts.some((part) => part === null) ? size : parts.reduce<number>((sum, part) => sum + (part ?? 0), 0);
+  const pages = scattered === null || waste === null ? undefined : scattered + waste;
+  const [target, min, max] = ['c', 'c_min', 'c_max'].map((name) => kstat(text, name));
+  return { size, pages, mostPages: pages ?? most, target: target ?? null, min: min ?? null, max: max ?? null };
+}
+
+/** A value of a kstat: name, type and data in columns; null: it is missing, or negative. */
+function kstat(text: string, name: string): number | null {
+  const digits = new RegExp(`^${name} +\\d{1,2} +(\\d{1,18})$`, 'm').exec(text)?.[1];
+  return digits === undefined ? null : Number(digits);
+}
+
+function zfsCache({ zfs }: NamedFacts): NamedMemory[] {
+  if (zfs === undefined) return [];
+  const { size, pages = null, target, min, max } = zfs;
+  // It never shrinks below its minimum.
+  const reclaimable = min === null ? null : Math.max(0, size - min);
+  const figures = {
+    pagesBytes: pages,
+    reclaimableBytes: reclaimable,
+    targetBytes: target,
+    minBytes: min,
+    maxBytes: max,
+  };
+  return [{ kind: 'zfs-arc', name: 'ZFS ARC', category: 'zfs-arc', bytes: size, source: `${KSTAT}/arcstats`, figures }];
+}
+
+/** @throws {HostError} `unreadable`: it is no number */
+function numberIn(source: HostSource, path: string): number {
+  const digits = /^(\d{1,15})\s*$/.exec(source.readText(path))?.[1];
+  if (digits === undefined) throw new HostError('unreadable', `malformed ${path}`);
+  return Number(digits);
+}

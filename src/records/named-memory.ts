@@ -1,0 +1,77 @@
+import type { UnavailableCode } from '../base/errors.js';
+
+/** Kinds of memory that a source beside /proc/meminfo names. */
+export const NAMED_KINDS = ['huge-pages', 'balloon', 'zram', 'zswap', 'zfs-arc', 'dying-cgroups'] as const;
+export type NamedKind = (typeof NAMED_KINDS)[number];
+
+/** The category that contains such memory; null: several do. */
+export type NamedCategory = 'hugetlb' | 'balloon' | 'compressed' | 'zfs-arc' | null;
+
+/** A part of memory that a source beside /proc/meminfo names: no memory beside that of the categories. */
+export interface NamedMemory {
+  readonly kind: NamedKind;
+  /** Size of huge pages, driver, device, cgroup. Untrusted. */
+  readonly name: string;
+  readonly category: NamedCategory;
+  /** Null: only a number of objects is known. */
+  readonly bytes: number | null;
+  /** The file or folder that reports it. */
+  readonly source: string;
+  /** Further figures, by name; null: unknown. */
+  readonly figures: Readonly<Record<string, number | null>>;
+  /** Huge pages by NUMA node, in pages. */
+  readonly nodes?: readonly NodeHugePages[];
+  /** Processes that map most of it, in bytes; a page counts for each of them. */
+  readonly processes?: readonly { readonly pid: number; readonly comm: string | null; readonly bytes: number }[];
+}
+
+export interface NodeHugePages {
+  readonly node: number;
+  readonly pages: number;
+  readonly free: number;
+  readonly surplus: number;
+}
+
+/** A source that is unreadable or contradictory, although the host uses what it reports. */
+export interface NotRead {
+  readonly kind: NamedKind;
+  readonly code: UnavailableCode;
+  /** Names the source. Untrusted. */
+  readonly why: string;
+}
+
+/** Balloon drivers by the name of their module, and their hypervisor. */
+export const BALLOON_DRIVERS = {
+  hv_balloon: 'Hyper-V',
+  virtio_balloon: 'virtio',
+  vmw_balloon: 'VMware',
+  xen_balloon: 'Xen',
+} as const;
+export type BalloonDriver = keyof typeof BALLOON_DRIVERS;
+
+/** Memory that a guest returned to its hypervisor, in bytes. */
+export interface Balloon {
+  /** Null: no driver is known, only a counter. */
+  readonly driver: BalloonDriver | null;
+  readonly bytes: number;
+  /** The smallest of several counters that disagree; otherwise the same. */
+  readonly least: number;
+  /** Whether MemTotal contains it (adjust_managed_page_count of the driver); null: unknown. */
+  readonly isInTotal: boolean | null;
+  readonly source: string;
+  /** The size that the hypervisor requests; null: unknown. */
+  readonly targetBytes: number | null;
+}
+
+/** ZFS's adaptive replacement cache, in bytes. */
+export interface ZfsCache {
+  /** All of it, slab objects included. */
+  readonly size: number;
+  /** Its pages from the buddy allocator, which no counter of the kernel includes; undefined: not reported. */
+  readonly pages: number | undefined;
+  /** Upper bound of these pages: data and metadata, which are also in slab caches or vmalloc. */
+  readonly mostPages: number;
+  readonly target: number | null;
+  readonly min: number | null;
+  readonly max: number | null;
+}

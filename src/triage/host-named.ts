@@ -1,0 +1,160 @@
+import { HostError } from '../base/errors.js';
+import { readNamedMemory } from '../host/proc/named-memory.js';
+import { optionalText } from '../host/proc/process.js';
+import type { LogRecord } from '../records/log-records.js';
+import type { MemoryCounters } from '../records/machine-sample.js';
+import type { NamedKind, NamedMemory } from '../records/named-memory.js';
+import { type Finding, found } from './finding.js';
+import type { HostReader } from './host-reader.js';
+import { isLargePart, THRESHOLDS } from './thresholds.js';
+
+export const NAMED_HIDES = 'balloons, compressed memory, the cache of ZFS and removed cgroups';
+
+/** Balloons, compressed memory, ZFS's cache and removed cgroups, by their own files. @throws {HostError} */
+export function* namedMemory(host: HostReader): Generator<Finding> {
+  const { counts } = host;
+  const { named, notRead } = readNamedMemory(host.source, counts);
+  // The check of huge pages reads their pools itself.
+  for (const { kind, why } of notRead)
+    if (kind !== 'huge-pages') host.miss('named-memory', NAMED_HIDES, new HostError('unreadable', why));
+  const total = host.meminfo('MemTotal');
+  for (const one of named) yield* FINDERS[one.kind]?.(one, total, host) ?? [];
+  yield* compressed(named, total);
+}
+
+type Finder = (one: NamedMemory, total: number, host: HostReader) => Iterable<Finding>;
+
+const FINDERS: Readonly<Partial<Record<NamedKind, Finder>>> = {
+  *balloon({ name, bytes, figures: { isInMemTotal = null } }, total, host) {
+    const whole = isInMemTotal === 0 ? total + (bytes ?? 0) : total;
+    yield* balloonOf({ bytes: bytes ?? 0, share: (bytes ?? 0) / whole, driver: name, isInMemTotal }, isShort(host));
+  },
+  *'zfs-arc'({ bytes, figures: { reclaimableBytes = null, minBytes = null } }, total) {
+    const amount = { bytes: bytes ?? 0, share: (bytes ?? 0) / total };
+    if (isLargePart('zfs-arc', amount.bytes, amount.share))
+      yield found('zfs-arc', 'note', { ...amount, reclaimableBytes, minBytes }, 'memory');
+  },
+  *'dying-cgroups'({ name, figures: { dying = null, dyingInside = null, cgroups = null } }) {
+    const { note, warning } = THRESHOLDS['dying-cgroups'];
+    if ((dying ?? 0) < note) return;
+    const severity = (dying ?? 0) >= warning ? 'warning' : 'note';
+    yield found('dying-cgroups', severity, { dying, dyingInside, cgroup: name, cgroups }, 'memory');
+  },
+};
+
+/** Whether little memory is available: then a balloon is part of the problem. */
+function isShort(host: HostReader): boolean {
+  return host.meminfo('MemAvailable') < THRESHOLDS['low-available'].note * host.meminfo('MemTotal');
+}
+
+interface BalloonFigures {
+  readonly bytes: number;
+  readonly share: number;
+  readonly driver: string;
+  readonly isInMemTotal: number | null;
+}
+
+function* balloonOf(figures: BalloonFigures, short: boolean): Generator<Finding> {
+  if (isLargePart('balloon', figures.bytes, figures.share))
+    yield found('balloon', short ? 'warning' : 'note', figures, 'memory');
+}
+
+/** All compressed memory: of zram devices, and the pool of zswap. */
+function* compressed(named: readonly NamedMemory[], total: number): Generator<Finding> {
+  const all = named.filter(({ category }) => category === 'compressed');
+  const [most] = all.toSorted((a, b) => (b.bytes ?? 0) - (a.bytes ?? 0));
+  const bytes = all.reduce((sum, one) => sum + (one.bytes ?? 0), 0);
+  if (!most || !isLargePart('compressed-memory', bytes, bytes / total)) return;
+  const data = all.map(({ figures }) => figures.dataBytes ?? null);
+  const dataBytes = data.includes(null) ? null : data.reduce<number>((sum, one) => sum + (one ?? 0), 0);
+  const [cgroup] = named.filter(({ kind, category }) => kind === 'zswap' && category === null);
+  const figures = {
+    bytes,
+    share: bytes / total,
+    dataBytes,
+    device: most.name,
+    deviceBytes: most.bytes,
+    cgroup: cgroup?.name ?? null,
+    cgroupBytes: cgroup?.bytes ?? null,
+  };
+  yield found('compressed-memory', 'note', figures, 'memory');
+}
+
+/** What the kernel had when it printed it: managed memory is all less what is reserved (mem_init_print_info). */
+const AT_BOOT = /^Memory: \d{1,12}K\/(\d{1,12})K available \(.* (\d{1,12})K reserved(?:, (\d{1,12})K cma-reserved)?/;
+
+/**
+ * Memory that a balloon driver took out of MemTotal since boot, where no counter shows its size. Afterwards the kernel
+ * only adds memory (freed init sections, deferred initialization): a lower bound.
+ *
+ * @param driver a balloon driver that is loaded
+ */
+export function loweredTotal(
+  driver: string | undefined,
+  records: readonly Pick<LogRecord, 'text'>[],
+  meminfo: ReadonlyMap<string, number>,
+): Finding[] {
+  const total = meminfo.get('MemTotal');
+  if (driver === undefined || total === undefined) return [];
+  for (const { text } of records) {
+    const [, all, reserved, cma = '0'] = AT_BOOT.exec(text) ?? [];
+    if (all === undefined) continue;
+    const before = (Number(all) - Number(reserved) - Number(cma)) * 1024;
+    const bytes = before - total;
+    const share = bytes / before;
+    const short = (meminfo.get('MemAvailable') ?? total) < THRESHOLDS['low-available'].note * total;
+    return [...balloonOf({ bytes, share, driver, isInMemTotal: 0 }, short)];
+  }
+  return [];
+}
+
+/** Counters of /proc/vmstat in base pages whose pages are part of RAM (vmstat_text of mm/vmstat.c). */
+const PAGES =
+  /^(nr_(?:free_pages|free_cma|(?:zone_)?(?:in)?active_(?:anon|file)|(?:zone_)?unevictable|mlock|bounce|zspages|isolated_(?:anon|file)|anon_pages|mapped|file_pages|dirty|writeback(?:_temp)?|shmem|slab_(?:un)?reclaimable|page_table_pages|sec_page_table_pages|swapcached|kernel_misc_reclaimable|iommu_pages|balloon_pages|gpu_(?:active|reclaim))) (-?\d{1,20})$/gm;
+
+/** TCP's line of sockstat counts sockets and pages of all network namespaces (sockstat_seq_show of net/ipv4/proc.c). */
+const TCP = /^TCP: inuse \d+ orphan \d+ tw \d+ alloc (\d{1,12}) mem (-?\d{1,12})$/m;
+/** Pages that each CPU may keep for a protocol (SK_MEMORY_PCPU_RESERVE, since 6.0). Bytes. */
+const ON_CPU = 1 << 20;
+/** Isolated pages are in transit: more than the inactive list has is a leak (too_many_isolated of mm/vmscan.c). */
+const LEAST_ISOLATED = 64 * 2 ** 20;
+
+/** Counters that are impossible, or that the objects they count contradict. @throws {HostError} */
+export function* leakedCounters(host: HostReader): Generator<Finding> {
+  const { counts } = host;
+  const vmstat = optionalText(host.source, '/proc/vmstat');
+  const pages = new Map(Array.from(vmstat.matchAll(PAGES), ([, name = '', digits]) => [name, Number(digits)]));
+  const total = counts.meminfo.get('MemTotal') ?? 0;
+  // Without zones, memory that was reserved at boot is unknown.
+  const limit = counts.present ?? 1.5 * total;
+  const of = (counter: string, bytes: number, most: number, why: string) =>
+    found('counter-leak', 'warning', { counter, bytes, mostBytes: most, why });
+  for (const [name, count] of pages) {
+    const bytes = count * host.pageSize;
+    if (bytes > limit || bytes < 0) yield of(name, bytes, limit, 'impossible');
+  }
+  for (const list of ['anon', 'file']) {
+    const [isolated, inactive] = [`nr_isolated_${list}`, `nr_inactive_${list}`].map((name) => pages.get(name));
+    const bytes = (isolated ?? 0) * host.pageSize;
+    if (inactive !== undefined && bytes >= LEAST_ISOLATED && bytes <= limit && (isolated ?? 0) > inactive)
+      yield of(`nr_isolated_${list}`, bytes, inactive * host.pageSize, 'isolated');
+  }
+  // The kernel prints these only where they are counters of vmstat too; a text may have one of both.
+  for (const name of ['GPUActive', 'GPUReclaim', 'Percpu', 'WritebackTmp']) {
+    const bytes = counts.meminfo.get(name) ?? 0;
+    const isKnown = pages.has(`nr_${name.toLowerCase().replace('gpu', 'gpu_')}`);
+    if (bytes > limit && !isKnown) yield of(name, bytes, limit, 'impossible');
+  }
+  yield* leakedTcp(host, counts);
+}
+
+/** TCP memory without the sockets that could have it: the counter then throttles all sockets for no reason. */
+function* leakedTcp(host: HostReader, { cpus }: MemoryCounters): Generator<Finding> {
+  const [, alloc, mem] = TCP.exec(optionalText(host.source, '/proc/net/sockstat')) ?? [];
+  if (alloc === undefined || cpus === 0) return;
+  const bytes = Number(mem) * host.pageSize;
+  const slack = 2 * cpus * ON_CPU;
+  // With sockets, a forced buffer (SO_RCVBUFFORCE) may have any size.
+  if (Number(alloc) === 0 && bytes > slack)
+    yield found('counter-leak', 'warning', { counter: 'TCP mem', bytes, mostBytes: slack, why: 'no-sockets' });
+}

@@ -1,0 +1,357 @@
+import { expect, test } from 'vitest';
+import { countedMemory } from '../../../src/account/memory/counted.js';
+import { type Category, leaves } from '../../../src/account/memory/tree.js';
+import { readHostCounts } from '../../../src/host/proc/memory.js';
+import { readNamedMemory } from '../../../src/host/proc/named-memory.js';
+import { FakeHost } from '../fake-host.js';
+
+const MIB = 2 ** 20;
+
+/** mm_stat_show of drivers/block/zram/zram_drv.c: nine columns. */
+const MM_STAT = `${800 * MIB} ${190 * MIB} ${200 * MIB}        0 ${210 * MIB}       12        0       34       40\n`;
+
+/** hv_balloon_debug_show of drivers/hv/hv_balloon.c. */
+const HV_BALLOON = [
+  'host_version          : 2.0',
+  'capabilities          : enabled hot_add',
+  'state                 : 1 (Initialized)',
+  'page_size             : 4096',
+  'pages_added           : 0',
+  'pages_onlined         : 0',
+  `pages_ballooned       : ${(300 * MIB) / 4096}`,
+  'total_pages_committed : 400000',
+  'max_dynamic_page_count: 268435456',
+  '',
+].join('\n');
+
+/** vmballoon_debug_show of drivers/misc/vmw_balloon.c, before 4.20 and since. */
+const VMWARE_OLD = `balloon capabilities:   0x1e\nused capabilities:      0x6\nis resetting:           n\ntarget:                76800 pages\ncurrent:               76800 pages\n`;
+const VMWARE = `balloon capabilities  :             0x1e\nis resetting          :                n\ntarget                :            76800\ncurrent               :            76800\n`;
+
+/** arcstats and abdstats of OpenZFS (module/zfs/arc.c, abd_os.c), in the form of kstat_seq_show_named of the SPL. */
+function kstat(figures: Readonly<Record<string, number>>): string {
+  const rows = Object.entries(figures).map(([name, value]) => `${name.padEnd(31)} ${String(4).padEnd(4)} ${value}`);
+  return ['13 1 0x01 147 39984 5266748571 98117432719', 'name                            type data', ...rows, ''].join(
+    '\n',
+  );
+}
+const ARC = {
+  hits: 9,
+  c: 500 * MIB,
+  c_min: 100 * MIB,
+  c_max: 900 * MIB,
+  size: 400 * MIB,
+  hdr_size: 20 * MIB,
+  data_size: 300 * MIB,
+  metadata_size: 50 * MIB,
+  dnode_size: 30 * MIB,
+};
+const ABD = { struct_size: 3, linear_cnt: 9, scatter_data_size: 290 * MIB, scatter_chunk_waste: 10 * MIB };
+
+interface Made {
+  readonly kib?: Readonly<Record<string, number>>;
+  /** Present memory in MiB. */
+  readonly present?: number;
+  readonly files?: Readonly<Record<string, string | 'denied'>>;
+}
+
+/** A machine with 1,000 MiB in its zones, of which the kernel manages 960. */
+function machine({ kib = {}, present = 1000, files = {} }: Made = {}): FakeHost {
+  const host = new FakeHost();
+  const lines = {
+    MemTotal: 960 * 1024,
+    MemFree: 100 * 1024,
+    Buffers: 0,
+    Cached: 100 * 1024,
+    SwapCached: 0,
+    AnonPages: 100 * 1024,
+    Shmem: 0,
+    SReclaimable: 0,
+    SUnreclaim: 50 * 1024,
+    KernelStack: 0,
+    PageTables: 0,
+    VmallocUsed: 0,
+    Percpu: 0,
+    Hugetlb: 0,
+    ...kib,
+  };
+  host.files.set(
+    '/proc/meminfo',
+    Object.entries(lines)
+      .map(([name, size]) => `${name}: ${size} kB\n`)
+      .join(''),
+  );
+  const pages = (size: number) => size * 256;
+  host.files.set(
+    '/proc/zoneinfo',
+    `Node 0, zone   Normal\n  pages free     ${pages(lines.MemFree / 1024)}\n        present  ${pages(present)}\n        managed  ${pages(lines.MemTotal / 1024)}\n  pagesets\n    cpu: 0\n              count: 0\n`,
+  );
+  host.files.set('/proc/vmstat', 'nr_free_pages 1\n');
+  for (const [path, text] of Object.entries(files)) host.files.set(path, text);
+  return host;
+}
+
+function read(made: Made) {
+  const host = machine(made);
+  return readNamedMemory(host, readHostCounts(host));
+}
+
+function rows(made: Made) {
+  const answer = countedMemory(readHostCounts(machine(made)));
+  checkSums(answer.memory);
+  const row = (name: string) => leaves(answer.memory).find(({ category }) => category === name)!;
+  return { row, answer };
+}
+
+function checkSums({ bytes, children }: Category): void {
+  if (children.length === 0) return;
+  expect(children.reduce((sum, child) => sum + child.bytes, 0)).toBe(bytes);
+  children.forEach(checkSums);
+}
+
+test('a machine without any of it has no line, and nothing is missing', () => {
+  expect(read({})).toEqual({ named: [], notRead: [] });
+});
+
+const POOL = '/sys/kernel/mm/hugepages/hugepages-2048kB';
+const ofNode = (node: number, pages: number, free: number) => {
+  const folder = `/sys/devices/system/node/node${node}/hugepages/hugepages-2048kB`;
+  return {
+    [`${folder}/nr_hugepages`]: `${pages}\n`,
+    [`${folder}/free_hugepages`]: `${free}\n`,
+    [`${folder}/surplus_hugepages`]: '0\n',
+  };
+};
+const HUGE = {
+  [`${POOL}/nr_hugepages`]: '100\n',
+  [`${POOL}/free_hugepages`]: '60\n',
+  [`${POOL}/resv_hugepages`]: '10\n',
+  [`${POOL}/surplus_hugepages`]: '5\n',
+  ...ofNode(0, 70, 50),
+  ...ofNode(1, 30, 10),
+  '/proc/7/status': 'Name:\tqemu\nHugetlbPages:\t   81920 kB\n',
+  '/proc/7/comm': 'qemu\n',
+  '/proc/8/status': 'Name:\tsh\nHugetlbPages:\t       0 kB\n',
+};
+
+test('huge pages by size and node, with the processes that map them', () => {
+  const { named, notRead } = read({ kib: { Hugetlb: 200 * 1024 }, files: HUGE });
+  expect(notRead).toEqual([]);
+  expect(named).toMatchObject([
+    {
+      kind: 'huge-pages',
+      name: '2.00 MiB',
+      bytes: 200 * MIB,
+      figures: { pages: 100, free: 60, reserved: 10, surplus: 5 },
+      nodes: [
+        { node: 0, pages: 70, free: 50 },
+        { node: 1, pages: 30, free: 10 },
+      ],
+      processes: [{ pid: 7, comm: 'qemu', bytes: 80 * MIB }],
+    },
+  ]);
+});
+
+test.each([
+  ['a pool that /proc/meminfo contradicts', { [`${POOL}/nr_hugepages`]: '300\n' }],
+  ['more free pages than pages', { [`${POOL}/free_hugepages`]: '101\n' }],
+  ['a malformed pool', { [`${POOL}/free_hugepages`]: '6 0\n' }],
+  ['an unreadable pool', { [`${POOL}/resv_hugepages`]: 'denied' as const }],
+])('huge pages: %s is not read, never zero', (_, files) => {
+  const { named, notRead } = read({ kib: { Hugetlb: 200 * 1024 }, files: { ...HUGE, ...files } });
+  expect(named).toEqual([]);
+  expect(notRead).toMatchObject([{ kind: 'huge-pages' }]);
+});
+
+test('huge pages: nodes that do not sum to the pool are left out', () => {
+  const { named } = read({ kib: { Hugetlb: 200 * 1024 }, files: { ...HUGE, ...ofNode(1, 20, 10) } });
+  expect(named).toHaveLength(1);
+  expect(named[0]).not.toHaveProperty('nodes');
+});
+
+const INFLATED = { '/proc/vmstat': `balloon_inflate ${pagesOf(500)}\nballoon_deflate ${pagesOf(200)}\n` };
+function pagesOf(mib: number): number {
+  return mib * 256;
+}
+const VIRTIO = '/sys/bus/virtio/drivers/virtio_balloon/virtio3/features';
+
+test('a virtio balloon that MemTotal excludes is in no other row', () => {
+  const made = { kib: { MemTotal: 660 * 1024 }, files: { ...INFLATED, [VIRTIO]: `1${'0'.repeat(63)}\n` } };
+  const { row, answer } = rows(made);
+  expect(answer.memory.bytes).toBe(1000 * MIB);
+  expect(row('balloon')).toMatchObject({ bytes: 300 * MIB, complete: true });
+  expect(row('reserved-other').bytes).toBe(40 * MIB);
+  expect(row('unattributed').bytes).toBe(310 * MIB);
+  expect(answer.warnings).toEqual([]);
+  expect(read(made).named).toMatchObject([
+    { name: 'virtio_balloon (virtio)', bytes: 300 * MIB, figures: { isInMemTotal: 0 } },
+  ]);
+});
+
+test('a virtio balloon with DEFLATE_ON_OOM is part of MemTotal', () => {
+  const { row } = rows({ files: { ...INFLATED, [VIRTIO]: `1010${'0'.repeat(60)}\n` } });
+  expect(row('balloon').bytes).toBe(300 * MIB);
+  expect(row('reserved-other').bytes).toBe(40 * MIB);
+  expect(row('unattributed').bytes).toBe(310 * MIB);
+});
+
+test('a balloon that is larger than what MemTotal lacks is a contradiction', () => {
+  const { answer, row } = rows({ files: { ...INFLATED, [VIRTIO]: `1${'0'.repeat(63)}\n` } });
+  expect(row('balloon')).toMatchObject({ bytes: 40 * MIB, complete: false });
+  expect(answer.warnings).toMatchObject([{ code: 'corrupt' }]);
+});
+
+test('unknown features: where a balloon is has bounds, how large it is has not', () => {
+  const { row } = rows({ files: { ...INFLATED, [VIRTIO]: 'denied' } });
+  // Outside of MemTotal is no room for it.
+  expect(row('balloon')).toMatchObject({ bytes: 300 * MIB, complete: true });
+  expect(row('unattributed').bytes).toBe(310 * MIB);
+  expect(row('unattributed').range?.leastBytes).toBeLessThanOrEqual(310 * MIB);
+  const lowered = rows({ kib: { MemTotal: 660 * 1024 }, files: { ...INFLATED, [VIRTIO]: '01x\n' } });
+  expect(lowered.row('balloon').bytes).toBe(300 * MIB);
+  expect(lowered.row('reserved-other')).toMatchObject({ bytes: 40 * MIB, complete: false });
+  expect(lowered.row('unattributed').range).toMatchObject({ leastBytes: 5 * MIB, mostBytes: 310 * MIB });
+});
+
+test.each([
+  ['Hyper-V', { '/sys/kernel/debug/hv-balloon': HV_BALLOON }, 'hv_balloon (Hyper-V)'],
+  ['VMware before 4.20', { '/sys/kernel/debug/vmmemctl': VMWARE_OLD }, 'vmw_balloon (VMware)'],
+  ['VMware', { '/sys/kernel/debug/vmmemctl': VMWARE }, 'vmw_balloon (VMware)'],
+  [
+    'Xen',
+    {
+      '/sys/devices/system/xen_memory/xen_memory0/info/low_kb': `${300 * 1024}\n`,
+      '/sys/devices/system/xen_memory/xen_memory0/info/high_kb': '0\n',
+    },
+    'xen_balloon (Xen)',
+  ],
+])('a balloon of %s', (_, files, name) => {
+  const made = { kib: { MemTotal: 660 * 1024 }, files };
+  expect(read(made)).toMatchObject({ named: [{ kind: 'balloon', name, bytes: 300 * MIB }], notRead: [] });
+  expect(rows(made).row('balloon').bytes).toBe(300 * MIB);
+});
+
+test.each([
+  ['a malformed counter of Hyper-V', { '/sys/kernel/debug/hv-balloon': HV_BALLOON.replace(/pages_ballooned.*\n/, '') }],
+  ['only one file of Xen', { '/sys/devices/system/xen_memory/xen_memory0/info/low_kb': '5\n' }],
+  ['more deflated than inflated', { '/proc/vmstat': 'balloon_inflate 5\nballoon_deflate 6\n' }],
+  ['a driver without a counter', { '/proc/modules': 'hv_balloon 40960 0 - Live 0x0000000000000000\n' }],
+])('balloon: %s is not read, never zero', (_, files) => {
+  expect(read({ files })).toMatchObject({ named: [], notRead: [{ kind: 'balloon' }] });
+  expect(rows({ files }).row('balloon').complete).toBe(false);
+});
+
+test('counters of one balloon that differ are bounds', () => {
+  const made = { kib: { Balloon: 200 * 1024 }, files: { ...INFLATED, [VIRTIO]: `1010${'0'.repeat(60)}\n` } };
+  expect(rows(made).row('balloon')).toMatchObject({ range: { leastBytes: 200 * MIB, mostBytes: 300 * MIB } });
+});
+
+test('zram by device: the memory that it takes, and its data', () => {
+  const { named } = read({
+    files: {
+      '/sys/block/zram0/mm_stat': MM_STAT,
+      '/sys/block/zram1/mm_stat': '0 0 0 0 0 0 0 0 0\n',
+      '/sys/block/sda/size': '1\n',
+      '/proc/swaps': 'Filename\tType\tSize\tUsed\tPriority\n/dev/zram0    partition\t1000\t900\t100\n',
+    },
+  });
+  expect(named).toMatchObject([
+    { kind: 'zram', name: 'zram0', bytes: 200 * MIB, figures: { dataBytes: 800 * MIB, swapUsedBytes: 900 * 1024 } },
+  ]);
+});
+
+test.each([
+  ['a malformed mm_stat', { '/sys/block/zram0/mm_stat': '1 2\n' }],
+  ['an unreadable mm_stat', { '/sys/block/zram0/mm_stat': 'denied' as const }],
+  ['a swap device without its files', { '/proc/swaps': 'Filename\n/dev/zram0 partition 9 9 9\n' }],
+])('zram: %s is not read, never zero', (_, files) => {
+  expect(read({ files })).toMatchObject({ named: [], notRead: [{ kind: 'zram' }] });
+});
+
+test('zswap: the pool once, and cgroups without those in them', () => {
+  const { named } = read({
+    kib: { Zswap: 200 * 1024, Zswapped: 500 * 1024 },
+    files: {
+      '/sys/fs/cgroup/a.slice/memory.zswap.current': `${180 * MIB}\n`,
+      '/sys/fs/cgroup/a.slice/b.service/memory.zswap.current': `${150 * MIB}\n`,
+      '/sys/fs/cgroup/c.slice/memory.zswap.current': `${MIB}\n`,
+    },
+  });
+  expect(named.map(({ name, category, bytes }) => [name, category, bytes])).toEqual([
+    ['zswap', 'compressed', 200 * MIB],
+    ['/a.slice/b.service', null, 150 * MIB],
+    ['/a.slice', null, 30 * MIB],
+  ]);
+});
+
+const ARCSTATS = '/proc/spl/kstat/zfs/arcstats';
+const ABDSTATS = '/proc/spl/kstat/zfs/abdstats';
+
+test('the cache of ZFS: its pages are a row, the rest is slab', () => {
+  const made = { files: { [ARCSTATS]: kstat(ARC), [ABDSTATS]: kstat(ABD) } };
+  const { row } = rows(made);
+  expect(row('zfs-arc')).toMatchObject({ bytes: 300 * MIB, complete: true });
+  expect(row('unattributed').bytes).toBe(310 * MIB);
+  expect(read(made).named).toMatchObject([
+    { kind: 'zfs-arc', bytes: 400 * MIB, figures: { reclaimableBytes: 300 * MIB, minBytes: 100 * MIB } },
+  ]);
+});
+
+test('the cache of ZFS without abdstats is an upper bound', () => {
+  const { row } = rows({ files: { [ARCSTATS]: kstat(ARC) } });
+  expect(row('zfs-arc')).toMatchObject({
+    bytes: 350 * MIB,
+    complete: false,
+    range: { leastBytes: 0, mostBytes: 350 * MIB },
+  });
+  expect(row('unattributed').range).toMatchObject({ mostBytes: 610 * MIB });
+});
+
+test.each([
+  ['a malformed size', { [ARCSTATS]: kstat(ARC).replace(/^size .*$/m, 'size 4 x') }],
+  ['an unreadable file', { [ARCSTATS]: 'denied' as const }],
+  ['a module without its file', { '/proc/modules': 'zfs 4000000 6 - Live 0x0000000000000000 (POE)\n' }],
+])('ZFS: %s is not read, never zero', (_, files) => {
+  expect(read({ files })).toMatchObject({ named: [], notRead: [{ kind: 'zfs-arc' }] });
+  expect(rows({ files }).row('zfs-arc').complete).toBe(false);
+});
+
+const stat = (dying: number, more = '') => `nr_descendants 50\nnr_dying_descendants ${dying}\n${more}`;
+
+test('removed cgroups, and the innermost cgroup that has most of them', () => {
+  const { named } = read({
+    files: {
+      '/sys/fs/cgroup/cgroup.stat': stat(4000),
+      '/sys/fs/cgroup/a.slice/cgroup.stat': stat(3500),
+      '/sys/fs/cgroup/a.slice/b.service/cgroup.stat': stat(3100),
+      '/sys/fs/cgroup/a.slice/b.service/x/cgroup.stat': stat(100),
+      '/sys/fs/cgroup/c.slice/cgroup.stat': stat(400),
+    },
+  });
+  expect(named).toMatchObject([
+    { kind: 'dying-cgroups', name: '/a.slice/b.service', bytes: null, figures: { dying: 4000, dyingInside: 3100 } },
+  ]);
+});
+
+test('removed cgroups of the memory controller alone, where the kernel counts them', () => {
+  const files = { '/sys/fs/cgroup/cgroup.stat': stat(9000, 'nr_subsys_memory 40\nnr_dying_subsys_memory 2000\n') };
+  expect(read({ files }).named).toMatchObject([{ name: '/', figures: { dying: 2000, cgroups: 40, isOfMemory: 1 } }]);
+});
+
+test('removed cgroups of version 1: those that exist are subtracted', () => {
+  const files: Record<string, string> = {
+    '/proc/cgroups': '#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpu\t3\t9\t1\nmemory\t4\t3000\t1\n',
+    '/sys/fs/cgroup/memory/cgroup.procs': '1\n',
+  };
+  for (let at = 0; at < 99; at++) files[`/sys/fs/cgroup/memory/${at}/cgroup.procs`] = '';
+  expect(read({ files }).named).toMatchObject([{ figures: { dying: 2900, cgroups: 100 } }]);
+  delete files['/sys/fs/cgroup/memory/cgroup.procs'];
+  expect(read({ files })).toMatchObject({ named: [], notRead: [{ kind: 'dying-cgroups' }] });
+});
+
+test('removed cgroups: a malformed counter is not read, few are normal', () => {
+  expect(read({ files: { '/sys/fs/cgroup/cgroup.stat': 'nr_descendants 3\n' } }).notRead).toMatchObject([
+    { kind: 'dying-cgroups' },
+  ]);
+  expect(read({ files: { '/sys/fs/cgroup/cgroup.stat': stat(999) } })).toEqual({ named: [], notRead: [] });
+});
