@@ -178,9 +178,10 @@ function unmapped({ code, figures }: Finding): Holder[] {
     const processes = Number(figures.processes ?? 1);
     return [{ kind: 'pipes', name: String(comm ?? UNKNOWN), pid: Number(pid), processes, bytes: most }];
   }
-  const bytes = Number(figures.pinnedBytes ?? figures.mapBytes ?? figures.bytes ?? 0);
+  const bytes = Number(figures.pinnedBytes ?? figures.mapBytes ?? figures.bytes ?? figures.queuedBytes ?? 0);
   const isOwner =
     code === 'queued-data-of-process' ||
+    (code === 'unlisted-sockets' && Number(figures.sockets) >= SAME * Number(figures.allSockets)) ||
     (code === 'vmalloc' && figures.mapBytes != null) ||
     code === 'unreclaimable-slab';
   if (!isOwner) return [];

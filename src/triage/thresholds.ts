@@ -21,6 +21,8 @@ export const THRESHOLDS = {
   'queued-data': { unit: 'share', warning: 0.05, critical: 0.25, leastBytes: 32 * MIB },
   'queued-data-of-process': { unit: 'bytes', note: 64 * MIB },
   'stalled-reader': { unit: 'bytes', note: MIB, leastSeconds: 10 },
+  /** By /proc: sockets of a program that ss does not list. `leastBytes`: or this much in all of them. */
+  'unlisted-sockets': { unit: 'count', note: 500, leastBytes: 64 * MIB },
   /** A note from `note` on already, beside an estimate. Without a path (memfd, deleted, segment) a warning. */
   'shared-memory': { unit: 'share', note: 0.05, warning: 0.1 },
   /** By /proc: memory in no counter, half of which the pipes of a program can hold. None smaller is an incident. */

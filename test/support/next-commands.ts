@@ -50,6 +50,7 @@ export const PROOFS: Readonly<
   'queued-data-of-machine': 'dump',
   'orphaned-sockets': 'scene',
   'sockets-in-flight': 'scene',
+  'unlisted-sockets': 'scene',
   'stalled-reader': 'dump',
   'unread-sockets': 'scene',
   'unattributed-memory': 'snapshot',

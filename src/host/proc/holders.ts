@@ -81,6 +81,13 @@ export class DescriptorScan {
     return { byInode, processes: this.#processes.length, denied: this.#denied };
   }
 
+  /** Sockets that are not among these: every descriptor of the main threads, once the scan is complete. */
+  except(inodes: ReadonlySet<number>): { readonly pid: number; readonly fd: number; readonly inode: number }[] {
+    return this.#inodes.flatMap((inode, row) =>
+      inodes.has(inode) ? [] : [{ pid: this.#pids[row] ?? 0, fd: this.#fds[row] ?? 0, inode }],
+    );
+  }
+
   async #scan(): Promise<void> {
     this.#processes = listedPids(this.#source).map(Number);
     let turnEnds = performance.now() + YIELD_MS;
