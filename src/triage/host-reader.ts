@@ -19,6 +19,7 @@ export const HOST_CHECKS = [
   'oom-kills',
   'writeback',
   'slab',
+  'message-queues',
   'vmalloc',
   'processes',
   'limits',

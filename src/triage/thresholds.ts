@@ -27,6 +27,8 @@ export const THRESHOLDS = {
   'shared-memory': { unit: 'share', note: 0.05, warning: 0.1 },
   /** By /proc: memory in no counter, half of which the pipes of a program can hold. None smaller is an incident. */
   pipes: { unit: 'share', note: 0.02, warning: 0.05, leastBytes: 64 * MIB },
+  /** Unread messages. By default an ipc namespace allows 500 MiB of them. */
+  'message-queues': { unit: 'bytes', note: 64 * MIB },
   /** A few modules and large tables use less. */
   vmalloc: { unit: 'share', warning: 0.05, leastBytes: 64 * MIB },
   /** Stacks of 16 KiB: 5 % is 3,200 threads per GiB. */

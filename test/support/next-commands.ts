@@ -58,6 +58,7 @@ export const PROOFS: Readonly<
   'low-available': 'snapshot',
   'shared-memory': 'snapshot',
   pipes: 'snapshot',
+  'message-queues': 'none',
   vmalloc: 'scene',
   tainted: 'guest',
   fragmentation: 'snapshot',

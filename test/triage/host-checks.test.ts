@@ -1010,3 +1010,71 @@ describe('steal time', () => {
     expect(triaged({ '/proc/stat': null }).reader.unread).toMatchObject([{ check: 'cpu-steal' }]);
   });
 });
+
+describe('unread messages', () => {
+  // sysvipc_msg_proc_show, ipc/msg.c.
+  const HEADING =
+    '       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime';
+  const pad = (value: number, width: number) => String(value).padStart(width);
+  const queue = (id: number, bytes: number, messages: number, sender = 7, receiver = 0) =>
+    [
+      [pad(0, 10), pad(id, 10), ' 600', ` ${pad(bytes, 10)}`, pad(messages, 10), pad(sender, 5), pad(receiver, 5)],
+      [1, 2, 1000, 4].map((one) => pad(one, 5)),
+      [2000, receiver && 3000, 1000].map((one) => pad(one, 10)),
+    ]
+      .flat()
+      .join(' ');
+  const texts = (...rows: string[]) => ({
+    '/proc/sysvipc/msg': [HEADING, ...rows, ''].join('\n'),
+    '/proc/meminfo': meminfo({ SUnreclaim: 500_000 }),
+    '/proc/7/comm': 'sender\n',
+    '/proc/8/comm': 'receiver\n',
+  });
+  const messagesOf = (changes: Record<string, string>) => {
+    const { findings, reader } = triaged(changes);
+    return {
+      own: findings.filter(({ code }) => code === 'message-queues'),
+      unread: reader.unread.filter(({ check }) => check === 'message-queues'),
+    };
+  };
+
+  test('count with their headers; the largest queue has its last sender and receiver', () => {
+    const { own, unread } = messagesOf(texts(queue(3, 20_000 * 4048, 20_000, 7, 8), queue(4, 100, 1), queue(5, 0, 0)));
+    expect(own).toMatchObject([
+      { severity: 'note', figures: { bytes: 20_000 * 4096 + 148, queues: 2, name: 'queue 3', messages: 20_000 } },
+    ]);
+    expect(own[0]?.figures).toMatchObject({ uid: 1000, comm: 'sender', receiverPid: 8, receiverComm: 'receiver' });
+    expect(findingWords(own[0]!)).toMatch(
+      /sent to by pid 7 \(sender\).*Last received: 1970-01-01 00:50:00 UTC, by pid 8/s,
+    );
+    expect(unread).toEqual([]);
+  });
+
+  test('a process that began after the message is not named', () => {
+    const stat = `7 (a) b) S ${'0 '.repeat(18)}500 0\n`;
+    const { own } = messagesOf({
+      ...texts(queue(3, 99e6, 9)),
+      '/proc/7/stat': stat,
+      '/proc/stat': `${HEALTHY['/proc/stat']}btime 2000\n`,
+    });
+    expect(own).toMatchObject([{ figures: { pid: 7, comm: null, receiverPid: null, receiveTime: null } }]);
+    expect(findingWords(own[0]!)).toContain('No process ever received from it.');
+  });
+
+  test.each([
+    ['a row that is cut', [queue(3, 99e6, 9).slice(0, 60)]],
+    ['a word that is no number', [queue(3, 99e6, 9).replace('99000000', '9x000000')]],
+    ['data without a message', [queue(3, 99e6, 0)]],
+    ['more columns', [`${queue(3, 10, 9)} 4`]],
+  ])('of a damaged file are missing: %s', (_, rows) => {
+    const { own, unread } = messagesOf(texts(...rows));
+    expect(own).toEqual([]);
+    expect(unread).toMatchObject([{ why: expect.stringMatching(/^malformed .*\/proc\/sysvipc\/msg$/) }]);
+  });
+
+  test('of a file without its heading are missing; a kernel without the file has none', () => {
+    const { '/proc/sysvipc/msg': _, ...others } = texts();
+    expect(messagesOf({ ...others, '/proc/sysvipc/msg': '' }).unread).toHaveLength(1);
+    expect(messagesOf(others)).toEqual({ own: [], unread: [] });
+  });
+});

@@ -145,6 +145,30 @@ export const MEMORY = {
     next: 'Find out who reads these pipes. Their memory is freed when both ends are closed, or when the data is read.',
     deeper: 'kdump-mem procs --pid N',
   },
+  'message-queues': {
+    words: (
+      of: Amount &
+        OfProcess &
+        Of<'queues' | 'queueBytes' | 'messages' | 'uid' | 'receiverPid'> &
+        Of<'name' | 'receiverComm' | 'receiveTime', string> &
+        Partial<Of<'inside'>>,
+    ) => [
+      `Message queues: ${size(of.bytes)} (${percent(of.share)} of memory) of unread messages in ${text(of.queues)} ${of.queues === 1 ? 'queue' : 'queues'}.`,
+      `Largest: ${text(of.name)}${of.inside == null ? '' : ` in the namespace of pid ${text(of.inside)}`}, ${size(of.queueBytes)}${of.uid == null ? '' : `, created by uid ${text(of.uid)}`}${of.pid == null ? '' : `, last sent to by ${process(of)}`}.`,
+      of.receiveTime == null
+        ? of.messages == null
+          ? 'The kernel does not report its readers.'
+          : 'No process ever received from it.'
+        : `Last received: ${text(of.receiveTime).slice(0, 19).replace('T', ' ')} UTC, by ${process({ pid: of.receiverPid, comm: of.receiverComm })}.`,
+    ],
+    traits: ['excessive', 'single'],
+    means:
+      'Messages that no process has received hold at least 64 MiB. The kernel keeps them until they are received or the queue is removed, also after the sender exited. They are unreclaimable slab (kmalloc, msg_msg since 6.11).',
+    known:
+      '/proc/sysvipc/msg: payload (cbytes), number of messages, last sender and receiver, and the uid of the creator; the kernel has no pid of the creator. Each message adds at least 48 bytes. QSIZE of the files where mqueue is mounted. Other ipc namespaces are entered by nsenter if unreclaimable slab has 64 MiB. A process that began after the message is not named.',
+    next: 'Find out why the receiver does not read. ipcs -q -i ID shows a System V queue, ipcrm -q ID removes it with its messages; in another namespace by nsenter --ipc.',
+    deeper: 'kdump-mem memory --caches',
+  },
   vmalloc: {
     words: (of: Amount & OfProcess & Of<'callerBytes' | 'mapBytes'> & Of<'caller', string>) => [
       `vmalloc: ${size(of.bytes)} (${percent(of.share)} of memory)${of.pid == null ? '' : `; ${process(of)} has BPF maps of ${size(of.mapBytes)} open`}.`,
