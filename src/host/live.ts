@@ -59,7 +59,7 @@ function tmpfsUse(path: string): TmpfsUse | null {
 
 function fileFacts(path: string): FileFacts {
   // A link of /proc/PID refers to the open file, whatever its text. Other links below /proc/PID/root may lead anywhere.
-  const stats = /^\/proc\/\d+\/(?:cwd|fd\/\d+|map_files\/[0-9a-f]+-[0-9a-f]+)$/.test(path)
+  const stats = /^\/proc\/\d+\/(?:cwd|(?:task\/\d+\/)?fd\/\d+|map_files\/[0-9a-f]+-[0-9a-f]+)$/.test(path)
     ? statSync(path)
     : lstatSync(path);
   const { dev: device, ino: inode, blocks } = stats;

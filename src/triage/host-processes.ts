@@ -205,7 +205,7 @@ function mostPassed(host: HostReader) {
     for (const fd of attempted(() => host.source.list(`/proc/${pid}/fd`)) ?? []) {
       if (left-- <= 0) return most;
       if (!attempted(() => host.source.readLink(`/proc/${pid}/fd/${fd}`))?.startsWith('socket:')) continue;
-      descriptors += passedDescriptors(host.source, pid, fd) ?? 0;
+      descriptors += passedDescriptors(host.source, `/proc/${pid}`, fd) ?? 0;
     }
     if (descriptors > (most?.descriptors ?? 0))
       most = { pid: Number(pid), comm: commIn(host)(Number(pid)), descriptors };

@@ -234,8 +234,8 @@ const SOCKET = 'socket:[';
 /** Tables up to this size are compared by name; larger ones only by size. */
 const MAX_COMPARED = 1024;
 
-/** Tables of threads that differ from the main thread's, by their descriptor numbers. */
-function differingTables(source: HostSource, pid: number): string[] {
+/** Folders of the tables of threads that differ from the main thread's, by their descriptor numbers. */
+export function differingTables(source: HostSource, pid: number): string[] {
   try {
     const threads = source.list(`/proc/${pid}/task`).filter(isPid);
     if (threads.length < 2) return [];
