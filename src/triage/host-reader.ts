@@ -69,6 +69,8 @@ export interface ProcessStatus {
   readonly hugetlbBytes: number | null;
   /** Pages pinned for io_uring, RDMA or vdpa. */
   readonly pinnedBytes: number;
+  /** Mlocked mappings, and pages pinned for VFIO. */
+  readonly lockedBytes: number;
 }
 
 /** Processes, and why some are missing. */

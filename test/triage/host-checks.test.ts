@@ -1078,3 +1078,120 @@ describe('unread messages', () => {
     expect(messagesOf(others)).toEqual({ own: [], unread: [] });
   });
 });
+
+test('names what bpffs keeps, if processes have little of the BPF maps open', () => {
+  const files = {
+    ...HEALTHY,
+    '/proc/meminfo': meminfo({ VmallocUsed: 1_000_000 }),
+    '/proc/vmallocinfo': '0x03-0x04 4096 array_map_alloc+0x92/0x230 pages=240000 vmalloc\n',
+    '/proc/self/mountinfo': '30 20 0:30 / /sys/fs/bpf rw - bpf bpf rw\n',
+    '/proc/1/mountinfo': '40 20 0:30 / /sys/fs/bpf rw - bpf bpf rw\n',
+    '/sys/fs/bpf/tc/globals/flows': '',
+    '/sys/fs/bpf/maps.debug': '',
+    '/sys/fs/bpf/counters': '',
+    '/proc/7/comm': 'maps\n',
+    '/proc/7/status': status('S'),
+    '/proc/7/fdinfo/3': 'map_id:\t4\nmemlock:\t900000\n',
+  };
+  const links = { '/proc/7/fd/3': 'anon_inode:bpf-map', '/proc/1/fd/0': '/dev/null' };
+  const file = (path: string) => ({ isFolder: /\/(?:tc|globals)$/.test(path) }) as never;
+  const vmallocOf = (of: Record<string, string>) => {
+    const all = hostFindings(new HostReader({ ...madeSource({ files: { ...files, ...of }, links }), file }, 4096));
+    return all.find(({ code }) => code === 'vmalloc')!;
+  };
+  const finding = vmallocOf({});
+  expect(finding.figures).toMatchObject({
+    pid: 7,
+    pinned: '/sys/fs/bpf/tc/globals/flows, /sys/fs/bpf/counters',
+    pinnedObjects: 2,
+  });
+  expect(findingWords(finding)).toContain('bpffs keeps 2 objects: /sys/fs/bpf/tc/globals/flows,');
+  const held = vmallocOf({ '/proc/7/fdinfo/3': 'map_id:\t4\nmemlock:\t900000000\n' });
+  expect(held.figures).not.toHaveProperty('pinned');
+});
+
+describe('pinned pages', () => {
+  const GIB = 2 ** 30;
+  const pinsOf = (lines: string, links: Record<string, string>, vmstat = '') => {
+    const files = { ...HEALTHY, '/proc/7/comm': 'vm\n', '/proc/7/status': status('S', 1, lines) };
+    const all = { ...files, '/proc/vmstat': `${HEALTHY['/proc/vmstat']}${vmstat}` };
+    const source = {
+      ...madeSource({ files: all, links: { '/proc/1/fd/0': '/dev/null', ...links } }),
+      file: () => ({}) as never,
+    };
+    const reader = new HostReader(source, 4096);
+    const findings = hostFindings(reader).filter(({ code }) => code === 'pinned-pages');
+    return { findings, unread: reader.unread.filter(({ hides }) => hides.startsWith('pins')) };
+  };
+  const locked = `VmLck:\t${2 * 2 ** 20} kB\n`;
+
+  test('of VFIO are in VmLck: an upper bound with its kind; of mlocked memory alone there are none', () => {
+    const [finding, ...others] = pinsOf(locked, { '/proc/7/fd/9': '/dev/vfio/12' }).findings;
+    expect(others).toEqual([]);
+    expect(finding?.figures).toMatchObject({ pid: 7, comm: 'vm', pinnedBytes: 2 * GIB, kinds: 'VFIO' });
+    expect(findingWords(finding!)).toMatch(/^Pinned pages: the kernel pinned up to 2\.00 GiB .* \(VmPin and VmLck\)\./);
+    expect(pinsOf(locked, { '/proc/7/fd/9': '/srv/dev/vfio/12' }).findings).toEqual([]);
+  });
+
+  test.each([
+    ['no process counts', 'nr_foll_pin_acquired 1000000\nnr_foll_pin_released 400000\n', '', 600_000 * 4096],
+    [
+      'processes count in part',
+      'nr_foll_pin_acquired 1000000\nnr_foll_pin_released 1\n',
+      `VmPin:\t512000 kB\n${locked}`,
+      999_999 * 4096 - 512_000 * 1024,
+    ],
+  ])('that %s are an upper bound, with a candidate', (_, vmstat, lines, bytes) => {
+    const [finding] = pinsOf(lines, { '/proc/7/fd/9': 'anon_inode:[io_uring]' }, vmstat).findings;
+    expect(finding).toMatchObject({
+      severity: 'note',
+      figures: { pid: 7, kinds: 'io_uring', pinnedBytes: bytes, uncounted: 1 },
+    });
+    expect(findingWords(finding!)).toContain('pid 7 (vm) has io_uring open.');
+  });
+
+  test.each([
+    'nr_foll_pin_acquired 1000000\n',
+    'nr_foll_pin_acquired 5\nnr_foll_pin_released 900000\n',
+    'nr_foll_pin_acquired x\nnr_foll_pin_released 0\n',
+  ])('by a damaged counter are unknown: %j', (vmstat) => {
+    expect(pinsOf('', {}, vmstat)).toMatchObject({ findings: [], unread: [{ why: 'malformed /proc/vmstat' }] });
+  });
+
+  test('that were released are none, nor are those of a kernel without the counter', () => {
+    for (const vmstat of ['nr_foll_pin_acquired 5\nnr_foll_pin_released 9\n', ''])
+      expect(pinsOf('', {}, vmstat)).toEqual({ findings: [], unread: [] });
+  });
+});
+
+test('a loop device is named as the holder of its file in memory, deleted or not', () => {
+  const MIB = 2 ** 20;
+  // The form of loop_attr_backing_file_show (drivers/block/loop.c), as this host printed it.
+  const loops = (first: string) => ({
+    '/sys/block/loop0/loop/backing_file': `${first}\n`,
+    '/sys/block/loop0/size': `${(3000 * MIB) / 512}\n`,
+    '/sys/block/loop1/loop/backing_file': '/var/lib/image (deleted)\n',
+    '/sys/block/loop1/size': `${(9000 * MIB) / 512}\n`,
+    '/sys/block/sda/size': '99\n',
+  });
+  const sharedOf = (first: string, name?: string) => {
+    const files = {
+      ...HEALTHY,
+      ...loops(first),
+      '/proc/meminfo': meminfo({ Shmem: 3_072_000 }),
+      '/proc/self/mountinfo': '20 1 0:20 / /dev/shm rw - tmpfs tmpfs rw\n',
+      ...(name === undefined ? {} : { [`/dev/shm/${name}`]: '' }),
+    };
+    const file = (path: string) => {
+      const isFolder = path === '/dev/shm';
+      return { device: 20, inode: path.length, bytes: isFolder ? 0 : 3000 * MIB, isFile: !isFolder, isFolder };
+    };
+    const source = { ...madeSource({ files }), file, tmpfs: () => ({ used: 3000 * MIB, limit: 9000 * MIB }) };
+    return hostFindings(new HostReader(source, 4096)).find(({ code }) => code === 'shared-memory')!;
+  };
+  const deleted = sharedOf('/dev/shm/image (deleted)');
+  expect(deleted.figures).toMatchObject({ kind: 'tmpfs', loop: 'loop0', loopBytes: 3000 * MIB });
+  expect(findingWords(deleted)).toContain('loop0 has /dev/shm/image (deleted) attached, at most 2.93 GiB');
+  expect(sharedOf('/dev/shm/image', 'image').figures).toMatchObject({ name: '/dev/shm/image', loop: 'loop0' });
+  expect(sharedOf('/dev/shmem/image (deleted)').figures).not.toHaveProperty('loop');
+});

@@ -176,14 +176,23 @@ export const MACHINE = {
     deeper: 'kdump-mem procs --live --sort page-tables',
   },
   'pinned-pages': {
-    words: (of: OfProcess & Of<'pinnedBytes' | 'share'>) => [
-      `Pinned pages: the kernel pinned ${size(of.pinnedBytes)} (${percent(of.share)} of memory) for ${process(of)} (VmPin).`,
-      'It can neither reclaim nor move them until the process or its device frees them (io_uring, RDMA, vdpa, rings of perf).',
-    ],
+    words: (
+      of: OfProcess & Of<'pinnedBytes' | 'share'> & Partial<Of<'lockedBytes' | 'uncounted'> & Of<'kinds', string>>,
+    ) =>
+      of.uncounted == null
+        ? [
+            `Pinned pages: the kernel pinned ${of.lockedBytes ? 'up to ' : ''}${size(of.pinnedBytes)} (${percent(of.share)} of memory) for ${process(of)} (${of.lockedBytes ? 'VmPin and VmLck' : 'VmPin'}).`,
+            `It can neither reclaim nor move them until the process or its device frees them (${of.kinds == null ? 'io_uring, RDMA, vdpa, rings of perf' : text(of.kinds)}).`,
+          ]
+        : [
+            `Pinned pages: up to ${size(of.pinnedBytes)} (${percent(of.share)} of memory) is pinned, and no process counts it.`,
+            'A page counts for each of its pins. AF_XDP, GPU drivers and direct I/O in progress pin pages that no process counts.',
+            ...(of.pid == null ? [] : [`${process(of)} has ${text(of.kinds)} open.`]),
+          ],
     means:
       'The kernel holds pages of a process in place for a device or for io_uring. It can neither swap, reclaim nor move them, so that they also fragment memory. A warning from 25 % of memory on.',
     known:
-      'VmPin of /proc/PID/status (mm->pinned_vm): registered buffers of io_uring, RDMA, vdpa, and ring buffers of perf events beyond perf_event_mlock_kb. VFIO counts its pages in VmLck, iommufd in either, and AF_XDP in neither.',
+      'VmPin of /proc/PID/status (mm->pinned_vm): registered buffers of io_uring, RDMA, vdpa, and ring buffers of perf events beyond perf_event_mlock_kb. VFIO counts its pages in VmLck, as mlocked ones, which makes it an upper bound; iommufd in either, and AF_XDP in neither. `kinds` are those of its open descriptors. What no process counts: nr_foll_pin_acquired less nr_foll_pin_released of /proc/vmstat (5.7), an upper bound, less VmPin and VmLck of all processes.',
     next: 'Check whether the program normally registers that much. kdump-mem procs --sort pinned also adds VmLck where smaps shows no mlocked page (VFIO).',
     deeper: 'kdump-mem procs --sort pinned',
   },

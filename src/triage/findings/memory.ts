@@ -7,8 +7,8 @@ type Shared = Of<'bytes' | 'share'> &
   Of<'kind' | 'name', string> &
   Of<'mapped'> &
   Partial<
-    Of<'attachTime' | 'attachComm' | 'mount' | 'cgroup' | 'pod' | 'container', string> &
-      Of<'attachPid' | 'files' | 'processes' | 'inside' | 'limitBytes' | 'descriptors'>
+    Of<'attachTime' | 'attachComm' | 'mount' | 'cgroup' | 'pod' | 'container' | 'loop' | 'loopFile', string> &
+      Of<'attachPid' | 'files' | 'processes' | 'inside' | 'limitBytes' | 'descriptors' | 'loopBytes'>
   >;
 
 const sharedWords = ({ kind, name, files }: Shared): string => {
@@ -107,6 +107,9 @@ export const MEMORY = {
       of.descriptors == null
         ? `Shared memory: ${sharedWords(of)} ${size(of.bytes)}${of.share == null ? '' : ` (${percent(of.share)} of memory)`}${sharedOwnerWords(of)}.`
         : `Shared memory: ${size(of.bytes)} (${percent(of.share)} of memory) is open in no process, and ${process(of)} has not received ${text(of.descriptors)} passed descriptors, which may hold it.`,
+      ...(of.loop == null
+        ? []
+        : [`${text(of.loop)} has ${text(of.loopFile)} attached, at most ${size(of.loopBytes)}, until losetup -d.`]),
       ...(of.limitBytes == null ? [] : [`The size limit of the tmpfs is ${size(of.limitBytes)}.`]),
       ...(of.mapped === 0 ? ['No process maps that much shared memory, so that no RSS shows it.'] : []),
       ...(of.attachTime == null
@@ -119,7 +122,7 @@ export const MEMORY = {
     means:
       'Memfds, files in tmpfs or a System V segment hold at least 5 % of memory, and no process maps them: only a descriptor, a name or an id keeps them. On a host all files of one owner count together: of a process or program that has them open, or of one tmpfs. It is a warning from 10 % on for memfds, deleted files and segments, which have no path, and for a tmpfs that is nearly full.',
     known:
-      'Descriptors in /proc/PID/fd, the tmpfs mounts of every mount namespace (statfs, once for each device), /proc/sysvipc/shm, and what the largest processes map (/proc/PID/maps). Bytes are allocated blocks, also in swap. Where no mappings can be read, RssShmem of /proc/PID/status decides. The kernel has the process of the last attach or detach of a segment: it is named only if the attach is later. Where Shmem of /proc/meminfo has no owner, tables of threads (/proc/PID/task/TID/fd) are read too, and `scm_fds` of fdinfo (5.6) shows descriptors that a process was passed and has not received. From kernel memory: the pages of each file, its tree of mappings, and the open files of processes.',
+      'Descriptors in /proc/PID/fd, the tmpfs mounts of every mount namespace (statfs, once for each device), /proc/sysvipc/shm, and what the largest processes map (/proc/PID/maps). Bytes are allocated blocks, also in swap. Where no mappings can be read, RssShmem of /proc/PID/status decides. The kernel has the process of the last attach or detach of a segment: it is named only if the attach is later. Loop devices have their files in /sys/block/loopN/loop/backing_file. Where Shmem of /proc/meminfo has no owner, tables of threads (/proc/PID/task/TID/fd) are read too, and `scm_fds` of fdinfo (5.6) shows descriptors that a process was passed and has not received. From kernel memory: the pages of each file, its tree of mappings, and the open files of processes.',
     next: 'A memfd or deleted file is freed when all processes close it, any other file when it is deleted, a segment by ipcrm.',
     deeper: 'kdump-mem memory --live',
   },
@@ -170,18 +173,29 @@ export const MEMORY = {
     deeper: 'kdump-mem memory --caches',
   },
   vmalloc: {
-    words: (of: Amount & OfProcess & Of<'callerBytes' | 'mapBytes'> & Of<'caller', string>) => [
+    words: (
+      of: Amount &
+        OfProcess &
+        Of<'callerBytes' | 'mapBytes'> &
+        Of<'caller', string> &
+        Partial<Of<'pinned', string> & Of<'pinnedObjects'>>,
+    ) => [
       `vmalloc: ${size(of.bytes)} (${percent(of.share)} of memory)${of.pid == null ? '' : `; ${process(of)} has BPF maps of ${size(of.mapBytes)} open`}.`,
       of.caller == null
         ? 'The largest caller is unknown.'
         : `Largest caller: ${text(of.caller)}, ${size(of.callerBytes)}.`,
+      ...(of.pinned == null
+        ? []
+        : [
+            `Processes have less than half of it open; bpffs keeps ${text(of.pinnedObjects)} ${of.pinnedObjects === 1 ? 'object' : 'objects'}: ${text(of.pinned)}${Number(of.pinnedObjects) > 3 ? ', …' : ''}.`,
+          ]),
     ],
     traits: ['excessive', 'uncounted', 'single'],
     means:
       'Areas of vmalloc use at least 5 % of memory. Typical users are BPF maps, modules, file systems and hash tables.',
     known:
-      'VmallocUsed without KernelStack of /proc/meminfo (5.3 and later), pages by caller in /proc/vmallocinfo, and `memlock` in the fdinfo of BPF maps. A map that is pinned in bpffs and open in no process has no owner here. In a dump: each of the categories vmalloc, bpf and modules, by caller.',
-    next: 'Check the caller. If it allocates BPF maps, the named process holds the largest: `bpftool map` shows their sizes.',
+      'VmallocUsed without KernelStack of /proc/meminfo (5.3 and later), pages by caller in /proc/vmallocinfo, and `memlock` in the fdinfo of BPF maps. Where processes have less than half of the maps open, the paths in mounts of bpffs: maps, programs and links, whose sizes only bpftool shows. In a dump: each of the categories vmalloc, bpf and modules, by caller.',
+    next: 'Check the caller. If it allocates BPF maps, the named process holds the largest: `bpftool -f map` shows sizes and the paths of pinned maps.',
     deeper: 'kdump-mem memory -v',
   },
 } satisfies Declarations;
