@@ -29,6 +29,8 @@ export const THRESHOLDS = {
   pipes: { unit: 'share', note: 0.02, warning: 0.05, leastBytes: 64 * MIB },
   /** Unread messages. By default an ipc namespace allows 500 MiB of them. */
   'message-queues': { unit: 'bytes', note: 64 * MIB },
+  /** Estimated: about 65,000 watches. */
+  'file-watches': { unit: 'bytes', note: 64 * MIB },
   /** A few modules and large tables use less. */
   vmalloc: { unit: 'share', warning: 0.05, leastBytes: 64 * MIB },
   /** Stacks of 16 KiB: 5 % is 3,200 threads per GiB. */

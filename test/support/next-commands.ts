@@ -73,6 +73,7 @@ export const PROOFS: Readonly<
   'page-tables': 'scene',
   'pinned-pages': 'snapshot',
   'limit-near': 'scene',
+  'file-watches': 'scene',
   'hugetlb-unused': 'snapshot',
   zombies: 'scene',
   'hypervisor-overcommitted': 'none',

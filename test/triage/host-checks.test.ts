@@ -1195,3 +1195,56 @@ test('a loop device is named as the holder of its file in memory, deleted or not
   expect(sharedOf('/dev/shm/image', 'image').figures).toMatchObject({ name: '/dev/shm/image', loop: 'loop0' });
   expect(sharedOf('/dev/shmem/image (deleted)').figures).not.toHaveProperty('loop');
 });
+
+describe('file watches', () => {
+  const lines = (line: string, count: number) => `pos:\t0\n${`${line}\n`.repeat(count)}`;
+  const watchesOf = (infos: Record<string, readonly [link: string, info: string]>, slabinfo = '') => {
+    const files: Record<string, string> = {
+      ...HEALTHY,
+      '/proc/slabinfo': slabinfo,
+      '/proc/7/comm': 'indexer\n',
+      '/proc/7/status': `${status('S')}Uid:\t0\t0\t0\t0\n`,
+      '/proc/sys/fs/inotify/max_user_instances': '128\n',
+      '/proc/sys/fs/inotify/max_user_watches': '1000000\n',
+    };
+    const links: Record<string, string> = { '/proc/1/fd/0': '/dev/null' };
+    for (const [fd, [link, info]] of Object.entries(infos)) {
+      links[`/proc/7/fd/${fd}`] = link;
+      files[`/proc/7/fdinfo/${fd}`] = info;
+    }
+    const source = madeSource({ files, links });
+    const findings = hostFindings(new HostReader({ ...source, file: () => ({}) as never }, 4096));
+    return { own: findings.filter(({ code }) => code === 'file-watches'), asked: source.asked };
+  };
+  // ep_show_fdinfo (fs/eventpoll.c), fanotify_fdinfo (fs/notify/fdinfo.c).
+  const epoll = [
+    'anon_inode:[eventpoll]',
+    lines('tfd:        5 events:       19 data:                5  pos:0 ino:1 sdev:f', 400_000),
+  ] as const;
+  const fanotify = [
+    'anon_inode:[fanotify]',
+    `fanotify flags:0 event-flags:0\n${lines('fanotify ino:2 sdev:1 mflags:0 mask:2 ignored_mask:0 fhandle-bytes:8', 70_000)}`,
+  ] as const;
+
+  test('of fanotify count each mark, without the line of the group', () => {
+    const { own } = watchesOf({ 3: fanotify, 4: ['anon_inode:inotify', lines('inotify wd:1 ino:2 sdev:1 mask:2', 9)] });
+    expect(own).toMatchObject([
+      {
+        severity: 'note',
+        figures: { pid: 7, comm: 'indexer', kind: 'fanotify', watches: 70_000, bytes: 70_000 * 1024 },
+        next: 'procs --pid 7 --fds',
+      },
+    ]);
+    expect(findingWords(own[0]!)).toContain('has 70000 fanotify marks, about 68.4 MiB');
+  });
+
+  test('of epoll are read only if the slab cache is large', () => {
+    const slab = (active: number) =>
+      `eventpoll_epi     ${active} ${active}    128   32    1 : tunables    0    0    0 : slabdata  9  9  0\n`;
+    expect(watchesOf({ 3: epoll }, slab(400_000)).own).toMatchObject([
+      { figures: { kind: 'epoll', watches: 400_000, bytes: 80_000_000 } },
+    ]);
+    const { own, asked } = watchesOf({ 3: epoll }, slab(4000));
+    expect([own, asked.has('/proc/7/fdinfo/3')]).toEqual([[], false]);
+  });
+});

@@ -98,7 +98,7 @@ export const HOST_CHECKS_EXPLAINED: Explanations<HostCheckName> = {
   ),
   limits: check('Limits of the machine that are nearly reached.', '/proc/loadavg, /proc/net/sockstat, and /proc/sys.'),
   inotify: check(
-    'Users near their limits of inotify instances and watches.',
+    'Users near their limits of inotify instances and watches, and processes that watch very many files.',
     '/proc/PID/fd, fdinfo and /proc/sys/fs/inotify.',
   ),
   'huge-pages': check('Unused huge pages.', '/sys/kernel/mm/hugepages.'),

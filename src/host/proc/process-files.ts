@@ -109,8 +109,13 @@ export function fileSystemsOf(text: string): Map<string, string> {
   return types;
 }
 
-/** Which line of fdinfo counts an item. */
-const ITEMS: Partial<Record<DescriptorKind, RegExp>> = { epoll: /^tfd:/gm, inotify: /^inotify wd:/gm };
+/** Which line of fdinfo counts an item (fs/notify/fdinfo.c, ep_show_fdinfo of fs/eventpoll.c). */
+export const WATCH_LINES = {
+  epoll: /^tfd:/gm,
+  inotify: /^inotify wd:/gm,
+  fanotify: /^fanotify (?:ino|mnt_id|sdev|mnt_ns):/gm,
+} as const;
+const ITEMS: Partial<Record<DescriptorKind, RegExp>> = WATCH_LINES;
 
 /**
  * Reads the descriptors of a process: its links, and fdinfo of kinds that report memory or items. No

@@ -212,6 +212,19 @@ export const MACHINE = {
     next: 'Find what uses it, then decide whether to raise the limit.',
     deeper: 'kdump-mem procs --live',
   },
+  'file-watches': {
+    words: (of: OfProcess & Of<'watches' | 'bytes'> & Of<'kind', string>) => [
+      `File watches: ${process(of)} has ${text(of.watches)} ${of.kind === 'epoll' ? 'files in epoll' : of.kind === 'fanotify' ? 'fanotify marks' : 'inotify watches'}, about ${size(of.bytes)} of kernel memory.`,
+      ...(of.kind === 'epoll' ? [] : ['Each keeps its inode in memory, which the kernel then cannot reclaim.']),
+    ],
+    traits: ['excessive'],
+    means:
+      'A process watches so many files that the watches and the inodes that they keep hold about 64 MiB or more of slab, which counts for no process. Typical programs index or synchronize large trees.',
+    known:
+      'Lines of /proc/PID/fdinfo of inotify and fanotify descriptors, and of epoll if the slab cache eventpoll_epi is large. Bytes are an estimate: 1 KiB for each watch (a mark, its connector and an inode; evictable marks keep none), 200 bytes for each file in epoll. A descriptor that a child inherited counts for both.',
+    next: 'Exclude folders that the program need not watch. Closing the descriptor frees the watches; the inodes are then reclaimable.',
+    deeper: 'kdump-mem procs --pid N --fds',
+  },
   'hugetlb-unused': {
     words: (of: Amount & Of<'pageBytes' | 'pages'> & Partial<Of<'inFilesBytes'>>) => [
       `Unused huge pages: ${size(of.bytes)} (${percent(of.share)} of memory) is reserved in ${size(of.pageBytes)} pages that no process uses.`,
