@@ -42,8 +42,8 @@ export interface HostSource {
   readSlowText(path: string): Promise<string>;
   /** Reads bytes at an offset of such a file. Not available for captures. */
   readSlowBytes?(path: string, from: number, length: number): Promise<Buffer>;
-  /** Reads a small file inside a network namespace, which is entered: slow. `netns` as for `ss`. */
-  readTextIn(netns: string, path: string): string;
+  /** Reads a small file inside a network or ipc namespace (`/proc/PID/ns/ipc`), which is entered: slow. */
+  readTextIn(namespace: string, path: string): string;
   /** Reads a large file in pieces. */
   readBytes(path: string, onBytes: OnBytes): void;
   /** The target of a symbolic link. */

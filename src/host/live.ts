@@ -59,7 +59,7 @@ function tmpfsUse(path: string): TmpfsUse | null {
 
 function fileFacts(path: string): FileFacts {
   // A link of /proc/PID refers to the open file, whatever its text. Other links below /proc/PID/root may lead anywhere.
-  const stats = /^\/proc\/\d+\/(?:cwd|fd\/\d+|map_files\/[0-9a-f]+-[0-9a-f]+)$/.test(path)
+  const stats = /^\/proc\/\d+\/(?:cwd|(?:task\/\d+\/)?fd\/\d+|map_files\/[0-9a-f]+-[0-9a-f]+)$/.test(path)
     ? statSync(path)
     : lstatSync(path);
   const { dev: device, ino: inode, blocks } = stats;
@@ -74,8 +74,9 @@ async function readSlowText(path: string): Promise<string> {
 
 const ENTER_TIMEOUT_MS = 5000;
 
-function readTextIn(netns: string, path: string): string {
-  const { status, stdout, error } = spawnSync('nsenter', [`--net=${netns}`, '--', 'cat', path], {
+function readTextIn(namespace: string, path: string): string {
+  const kind = namespace.endsWith('/ns/ipc') ? 'ipc' : 'net';
+  const { status, stdout, error } = spawnSync('nsenter', [`--${kind}=${namespace}`, '--', 'cat', path], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore'],
     timeout: ENTER_TIMEOUT_MS,
@@ -83,7 +84,7 @@ function readTextIn(netns: string, path: string): string {
   });
   const exhausted = asExhausted('nsenter', error);
   if (exhausted) throw exhausted;
-  if (status !== 0) throw new HostError('netns-closed', `${path} cannot be read in ${netns}`);
+  if (status !== 0) throw new HostError('netns-closed', `${path} cannot be read in ${namespace}`);
   return stdout;
 }
 

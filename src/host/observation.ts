@@ -7,6 +7,7 @@ import { type NetworkLimits, readNetworkLimits } from './proc/net-tables.js';
 import type { CpuTime, ProcessRecord } from './proc/process.js';
 import type { SocketRecord } from './socket.js';
 import type { Sample } from './ss/read.js';
+import type { UnlistedSocket } from './unlisted-sockets.js';
 
 /** Observation of a host's sockets: one sample, or several with the readings between them. */
 export interface Observation {
@@ -37,6 +38,8 @@ export interface Observation {
   readonly onlyInodes: ReadonlySet<number> | null;
   /** Unix sockets whose queues contain descriptors, if any socket has no known holder. */
   readonly scmFds: readonly InFlight[];
+  /** Sockets that processes have open and the first sample of ss did not list; empty if not requested. */
+  readonly unlisted: readonly UnlistedSocket[];
 }
 
 /** Descriptors in SCM_RIGHTS messages that a process has not received from its unix socket. */

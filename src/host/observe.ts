@@ -46,6 +46,8 @@ export interface ObserveOptions {
   readonly windows?: number;
   /** Source of sockets: `auto` uses /proc/net only if ss is missing. */
   readonly reader?: 'auto' | 'ss' | 'procfs';
+  /** Finds the sockets that ss does not list (default: no). */
+  readonly unlisted?: boolean;
 }
 
 /**
@@ -68,7 +70,8 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
     // The function that awaits the scan gets the error as well.
     if (wantsOwner(socket) && accepts(socket)) scan.run().catch(() => undefined);
   };
-  const { reader, first: sample } = await readFirst(source, namespaces, options, startScan);
+  const listed = options.unlisted ? new Set<number>() : undefined;
+  const { reader, first: sample } = await readFirst(source, namespaces, options, startScan, listed);
   const torn = options.torn ? new Set(namespaces.map(({ inode }) => inode)) : sample.torn;
   const first = { ...sample, torn };
   const onlyInodes = pid === null ? null : inodesOf(source, pid);
@@ -97,7 +100,9 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
   const queues = new AcceptQueues((last ?? first).sockets);
   const ends = new OtherEnds((last ?? first).sockets);
   const inodes = inodesWanted(wanted.flatMap((socket) => [socket, ...queues.of(socket), ends.of(socket) ?? []].flat()));
-  if (inodes.size > 0) await scan.run();
+  // Without ss there is no such listing.
+  const unlisted = reader === 'ss' ? listed : undefined;
+  if (inodes.size > 0 || unlisted) await scan.run();
   const holders = await withLateHolders(source, scan.holdersOf(inodes), inodes);
   return {
     host,
@@ -112,6 +117,7 @@ export async function observe(source: HostSource, options: ObserveOptions): Prom
     ...cpu.since(new Set([...pidsOf(holders), ...grown(descriptors)])),
     descriptors,
     onlyInodes,
+    unlisted: unlisted ? scan.except(unlisted) : [],
     scmFds: onlyInodes === null && wanted.some(isHeldByNone(holders)) ? readInFlight(source, wanted, holders) : [],
   };
 }
@@ -150,12 +156,13 @@ async function readFirst(
   namespaces: readonly Namespace[],
   options: ObserveOptions,
   onKept: (socket: SocketRecord) => void,
+  listed?: Set<number>,
 ): Promise<{ reader: Observation['reader']; first: Sample }> {
   const wanted = options.reader ?? 'ss';
   if (options.since) return { reader: wanted === 'procfs' ? 'procfs' : 'ss', first: options.since };
   if (wanted !== 'procfs')
     try {
-      return { reader: 'ss', first: await readSample(source, namespaces, ALL_GROUPS, onKept) };
+      return { reader: 'ss', first: await readSample(source, namespaces, ALL_GROUPS, onKept, listed) };
     } catch (error) {
       if (wanted === 'ss' || !isHostError(error, 'ss-missing')) throw error;
     }

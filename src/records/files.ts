@@ -9,6 +9,7 @@ export const DESCRIPTOR_KINDS = [
   'pipe',
   'epoll',
   'inotify',
+  'fanotify',
   'eventfd',
   'timerfd',
   'signalfd',
@@ -28,7 +29,7 @@ export interface DescriptorGroup {
    * does not report it.
    */
   readonly bytes: number | null;
-  /** Watched files of epoll and inotify; null: not of that kind. */
+  /** Watched files of epoll and inotify, marks of fanotify; null: not of that kind. */
   readonly items: number | null;
   /** Most frequent names, with the number of descriptors. Untrusted. */
   readonly names: readonly { readonly name: string; readonly count: number }[];
@@ -59,6 +60,7 @@ const MAX_DIFFERENT = 100_000;
 const ANONYMOUS: Readonly<Record<string, DescriptorKind>> = {
   eventpoll: 'epoll',
   inotify: 'inotify',
+  fanotify: 'fanotify',
   eventfd: 'eventfd',
   timerfd: 'timerfd',
   signalfd: 'signalfd',
@@ -70,7 +72,7 @@ const ANONYMOUS: Readonly<Record<string, DescriptorKind>> = {
 };
 
 /** Kinds that watch files. */
-const WATCHES: readonly DescriptorKind[] = ['epoll', 'inotify'];
+const WATCHES: readonly DescriptorKind[] = ['epoll', 'inotify', 'fanotify'];
 
 /** Kind and name of a link. Numbers of sockets and pipes are not part of the name. */
 function kindOf(link: string): readonly [DescriptorKind, string] {

@@ -178,9 +178,13 @@ function unmapped({ code, figures }: Finding): Holder[] {
     const processes = Number(figures.processes ?? 1);
     return [{ kind: 'pipes', name: String(comm ?? UNKNOWN), pid: Number(pid), processes, bytes: most }];
   }
-  const bytes = Number(figures.pinnedBytes ?? figures.mapBytes ?? figures.bytes ?? 0);
+  const bytes = Number(
+    figures.queueBytes ?? figures.pinnedBytes ?? figures.mapBytes ?? figures.bytes ?? figures.queuedBytes ?? 0,
+  );
   const isOwner =
     code === 'queued-data-of-process' ||
+    code === 'message-queues' ||
+    (code === 'unlisted-sockets' && Number(figures.sockets) >= SAME * Number(figures.allSockets)) ||
     (code === 'vmalloc' && figures.mapBytes != null) ||
     code === 'unreclaimable-slab';
   if (!isOwner) return [];
@@ -189,7 +193,8 @@ function unmapped({ code, figures }: Finding): Holder[] {
     {
       kind: 'unmapped',
       name: name === null ? code.replaceAll('-', ' ') : String(name),
-      pid: Number(pid ?? 0) || null,
+      // The sender of a message is not its holder.
+      pid: code === 'message-queues' ? null : Number(pid ?? 0) || null,
       processes: null,
       bytes,
     },

@@ -13,6 +13,7 @@ import { deniedWords, INOTIFY_HIDES, inotify, limits } from './host-limits.js';
 import { fragmentation, largeSlab, lowMemory, memoryPressure, oomKills, writeback } from './host-memory.js';
 import { leakedCounters, NAMED_HIDES, namedMemory } from './host-named.js';
 import { lowAvailable, pipes, processes, sharedMemory, unusedHugePages, vmalloc } from './host-processes.js';
+import { QUEUES_HIDE, unreadMessages } from './host-queues.js';
 import { HOST_CHECKS, type HostCheckName, type HostReader } from './host-reader.js';
 import { stealSinceNow } from './hypervisor.js';
 
@@ -35,6 +36,7 @@ const CHECKS: readonly (readonly [
   ['oom-kills', 'OOM kills since boot', oomKills],
   ['writeback', 'writeback that makes no progress', writeback],
   ['slab', 'large unreclaimable slab caches', largeSlab],
+  ['message-queues', QUEUES_HIDE, unreadMessages],
   ['vmalloc', 'large vmalloc areas', vmalloc],
   ['processes', PROCESSES_HIDE, processes],
   ['limits', 'limits that are nearly reached', limits],

@@ -1,6 +1,7 @@
 import { HostError } from '../base/errors.js';
 import { readNetworkLimits } from '../host/proc/net-tables.js';
 import { listedPids, optionalText, statusFields } from '../host/proc/process.js';
+import { WATCH_LINES } from '../host/proc/process-files.js';
 import { type Finding, found } from './finding.js';
 import { type HostReader, isAbsent, malformed } from './host-reader.js';
 import { THRESHOLDS } from './thresholds.js';
@@ -87,7 +88,9 @@ export function* inotify(host: HostReader): Generator<Finding> {
   if (host.optional(`${folder}/max_user_watches`) === '') return;
   const maxInstances = host.number(`${folder}/max_user_instances`);
   const maxWatches = host.number(`${folder}/max_user_watches`);
-  for (const [uid, { instances, watches, most }] of usersOfInotify(host)) {
+  const { users, watchers } = readWatches(host);
+  yield* manyWatches(host, watchers);
+  for (const [uid, { instances, watches, most }] of users) {
     const comm = optionalText(host.source, `/proc/${most.pid}/comm`).trimEnd() || null;
     const who = { mostPid: most.pid, mostComm: comm };
     yield* near(`max_user_instances of uid ${uid}`, instances, maxInstances, who);
@@ -105,11 +108,53 @@ export function deniedWords(pids: readonly number[]): string {
   return `descriptors of pid ${named}${more}: permission denied`;
 }
 
+/** Files that a process watches by one interface. */
+interface Watcher {
+  readonly pid: number;
+  readonly kind: keyof typeof WATCH_LINES;
+  readonly watches: number;
+}
+
+/**
+ * Estimates for each watch. Inotify and fanotify: a mark, its connector and the inode that it keeps (INOTIFY_WATCH_COST,
+ * fs/notify/inotify/inotify_user.c, has two inodes). Epoll: struct epitem and struct eppoll_entry.
+ */
+const WATCH_BYTES = { inotify: 1024, fanotify: 1024, epoll: 200 } as const;
+const MAX_WATCHERS = 3;
+
+/** Processes whose watches hold much memory, which is slab and counts for no process. */
+function* manyWatches(host: HostReader, watchers: readonly Watcher[]): Generator<Finding> {
+  const large = watchers
+    .map((one) => ({ ...one, bytes: one.watches * WATCH_BYTES[one.kind] }))
+    .filter(({ bytes }) => bytes >= THRESHOLDS['file-watches'].note)
+    .toSorted((a, b) => b.bytes - a.bytes);
+  for (const { pid, kind, watches, bytes } of large.slice(0, MAX_WATCHERS)) {
+    const comm = optionalText(host.source, `/proc/${pid}/comm`).trimEnd() || null;
+    yield found('file-watches', 'note', { pid, comm, kind, watches, bytes }, `procs --pid ${pid} --fds`);
+  }
+}
+
+/** Kinds of descriptors that watch files, by their links. */
+const WATCH_LINKS: ReadonlyMap<string, Watcher['kind']> = new Map([
+  ['anon_inode:inotify', 'inotify'],
+  ['anon_inode:[fanotify]', 'fanotify'],
+  ['anon_inode:[eventpoll]', 'epoll'],
+]);
+
+/** Whether the items of all epoll instances can be a finding; their fdinfo takes the lock of each. */
+function hasManyEpollItems(host: HostReader): boolean {
+  const [, active, size] =
+    /^eventpoll_epi +(\d{1,12}) +\d+ +(\d{1,6}) /m.exec(optionalText(host.source, '/proc/slabinfo')) ?? [];
+  return Number(active) * Number(size) >= THRESHOLDS['file-watches'].note / 2;
+}
+
 /**
  * Counts descriptors. An instance that a process inherited by fork counts for both: nothing in /proc tells such
  * descriptors apart.
  */
-function usersOfInotify(host: HostReader): Map<number, Inotify> {
+function readWatches(host: HostReader): { readonly users: Map<number, Inotify>; readonly watchers: Watcher[] } {
+  const watchers: Watcher[] = [];
+  const withEpoll = hasManyEpollItems(host);
   const users = new Map<number, Inotify>();
   const denied: number[] = [];
   let left = MAX_DESCRIPTORS;
@@ -117,14 +162,18 @@ function usersOfInotify(host: HostReader): Map<number, Inotify> {
   if (!pids.includes('1')) host.miss('inotify', INOTIFY_HIDES, new HostError('denied', NOT_ALL_LISTED));
   for (const pid of pids) {
     try {
-      let [instances, watches] = [0, 0];
+      let instances = 0;
+      const counts = { inotify: 0, fanotify: 0, epoll: 0 };
       for (const fd of host.source.list(`/proc/${pid}/fd`)) {
         if (left-- <= 0) throw new HostError('unreadable', `only ${MAX_DESCRIPTORS} descriptors were read`);
-        if (host.link(`/proc/${pid}/fd/${fd}`) !== 'anon_inode:inotify') continue;
-        instances++;
+        const kind = WATCH_LINKS.get(host.link(`/proc/${pid}/fd/${fd}`));
+        if (kind === undefined || (kind === 'epoll' && !withEpoll)) continue;
+        if (kind === 'inotify') instances++;
         const info = host.optional(`/proc/${pid}/fdinfo/${fd}`);
-        watches += info.match(/^inotify wd:/gm)?.length ?? 0;
+        counts[kind] += info.match(WATCH_LINES[kind])?.length ?? 0;
       }
+      for (const kind of WATCH_LINKS.values()) watchers.push({ pid: Number(pid), kind, watches: counts[kind] });
+      const watches = counts.inotify;
       if (instances === 0) continue;
       const status = statusFields(host.text(`/proc/${pid}/status`));
       const uid = host.figure(`/proc/${pid}/status`, status, /^Uid:\s+(\d{1,10})\s/m);
@@ -142,7 +191,7 @@ function usersOfInotify(host: HostReader): Map<number, Inotify> {
   }
   if (denied.length > 0)
     host.miss('inotify', INOTIFY_HIDES, new HostError('denied', deniedWords(denied)), denied.length);
-  return users;
+  return { users, watchers };
 }
 
 /** Commands that list what uses a limit. None lists keys, tracked connections or the open files of all processes. */

@@ -6,7 +6,7 @@ import { readVmallocPages } from '../host/proc/details.js';
 import { type HugePagePool, readHugePagePools } from '../host/proc/named-memory.js';
 import { listed, listedPids, optionalText, statusFields } from '../host/proc/process.js';
 import { passedDescriptors, readDescriptors } from '../host/proc/process-files.js';
-import { attempted, sharedFiles } from '../host/proc/shared-files.js';
+import { attempted, DELETED, mountsOf, sharedFiles } from '../host/proc/shared-files.js';
 import { type SharedOwner, sharedOwners } from '../host/proc/shared-owners.js';
 import { placeOf } from '../records/cgroups.js';
 import { lackingVmalloc } from '../records/meminfo-lines.js';
@@ -19,6 +19,7 @@ import {
   type HostCheckName,
   type HostReader,
   isAbsent,
+  malformed,
   type ProcessStatus,
   type ReadProcesses,
 } from './host-reader.js';
@@ -208,7 +209,7 @@ function mostPassed(host: HostReader) {
     for (const fd of attempted(() => host.source.list(`/proc/${pid}/fd`)) ?? []) {
       if (left-- <= 0) return most;
       if (!attempted(() => host.source.readLink(`/proc/${pid}/fd/${fd}`))?.startsWith('socket:')) continue;
-      descriptors += passedDescriptors(host.source, pid, fd) ?? 0;
+      descriptors += passedDescriptors(host.source, `/proc/${pid}`, fd) ?? 0;
     }
     if (descriptors > (most?.descriptors ?? 0))
       most = { pid: Number(pid), comm: commIn(host)(Number(pid)), descriptors };
@@ -242,6 +243,7 @@ function ofShared(host: HostReader, owner: SharedOwner, isMapped: false | null, 
     ...(mount === undefined ? {} : { mount }),
     ...(inside === undefined ? {} : { inside, ...placeFigures(cgroup) }),
     ...(isNearLimit ? { limitBytes: limit } : {}),
+    ...loopFigures(host, owner),
   };
   const isFault = isNearLimit || kind === 'segment' || isHidden;
   const severity = isFault && isMapped === false && share >= THRESHOLDS['shared-memory'].warning ? 'warning' : 'note';
@@ -249,6 +251,29 @@ function ofShared(host: HostReader, owner: SharedOwner, isMapped: false | null, 
   const isListed = kind === 'file' && name.startsWith('memfd:') && processes === 1 && host.source.file !== undefined;
   return found('shared-memory', severity, figures, isListed ? `procs --pid ${pid} --fds` : 'memory');
 }
+
+/**
+ * The loop device that has the largest file: no descriptor shows it. Of a tmpfs a deleted one, whose allocated size is
+ * unknown. Its path is that of the process that attached it (loop_attr_backing_file_show, drivers/block/loop.c).
+ */
+function loopFigures({ source }: HostReader, { kind, name, mount, inside }: SharedOwner) {
+  // A snapshot does not have them; another mount namespace may have other files of these names.
+  if (!source.file || inside !== undefined || !['file', 'tmpfs'].includes(kind)) return {};
+  const devices = (attempted(() => source.list('/sys/block')) ?? []).filter((device) => /^loop\d+$/.test(device));
+  const files = devices.flatMap((device) => {
+    const folder = `/sys/block/${device}`;
+    const file = attempted(() => source.readText(`${folder}/loop/backing_file`))?.replace(/\n$/, '');
+    const sectors = Number(attempted(() => source.readText(`${folder}/size`)) ?? Number.NaN);
+    if (file === undefined) return [];
+    const isOf =
+      kind === 'file' ? file === name : file.endsWith(DELETED) && mount !== undefined && file.startsWith(`${mount}/`);
+    return isOf && Number.isSafeInteger(sectors) ? [{ loop: device, loopFile: file, loopBytes: sectors * SECTOR }] : [];
+  });
+  return files.toSorted((a, b) => b.loopBytes - a.loopBytes)[0] ?? {};
+}
+
+/** Unit of /sys/block/DEVICE/size, whatever the device's. */
+const SECTOR = 512;
 
 /** The cgroup of a process, and the container and pod that its path names. */
 function placeFigures(cgroup: string | null) {
@@ -350,6 +375,9 @@ export function* vmalloc(host: HostReader): Generator<Finding> {
   const caller = most?.[0] ?? null;
   const callerBytes = most ? most[1] * host.pageSize : null;
   const maps = caller !== null && BPF_MAP.test(caller) ? largestMaps(host) : undefined;
+  // A map that is pinned needs no descriptor.
+  const isHeld = (maps?.bytes ?? 0) >= (callerBytes ?? 0) / 2;
+  const pinned = caller !== null && BPF_MAP.test(caller) && !isHeld ? pinnedInBpffs(host) : [];
   const figures = {
     bytes,
     share,
@@ -358,9 +386,36 @@ export function* vmalloc(host: HostReader): Generator<Finding> {
     pid: maps?.pid ?? null,
     comm: maps?.comm ?? null,
     mapBytes: maps?.bytes ?? null,
+    ...(pinned.length > 0 ? { pinned: pinned.slice(0, MAX_PATHS).join(', '), pinnedObjects: pinned.length } : {}),
   };
   const next = maps ? `procs --pid ${maps.pid} --fds` : 'memory -v';
   yield found('vmalloc', 'warning', figures, next);
+}
+
+/** Paths of a finding; of all of them, and their depth. */
+const MAX_PATHS = 3;
+const MAX_PINNED = 10_000;
+const MAX_DEPTH = 8;
+
+/** Paths of objects in mounts of bpffs: maps, programs and links, which only bpftool tells apart. */
+function pinnedInBpffs({ source }: HostReader): string[] {
+  const paths: string[] = [];
+  const walk = (folder: string, depth: number): void => {
+    for (const name of attempted(() => source.list(folder)) ?? []) {
+      if (paths.length >= MAX_PINNED) return;
+      const path = `${folder}/${name}`;
+      // maps.debug and progs.debug of the kernel's preload are iterators.
+      if (/\.debug$/.test(name)) continue;
+      if (attempted(() => source.file?.(path))?.isFolder && depth < MAX_DEPTH) walk(path, depth + 1);
+      else paths.push(path);
+    }
+  };
+  const points = ['self', '1'].flatMap((pid) =>
+    [...mountsOf(source, pid).values()].filter(({ type }) => type === 'bpf'),
+  );
+  const own = new Map(points.map(({ device, point }) => [device, point]));
+  for (const point of own.values()) walk(point, 0);
+  return paths;
 }
 
 /** The process whose descriptors hold the largest BPF maps; pinned maps have no descriptor. */
@@ -490,6 +545,7 @@ function readStatuses(host: HostReader): ReadProcesses {
           shmemBytes: bytes('RssShmem'),
           hugetlbBytes: /^HugetlbPages:/m.test(status) ? bytes('HugetlbPages') : null,
           pinnedBytes: bytes('VmPin'),
+          lockedBytes: bytes('VmLck'),
         });
     } catch (error) {
       if (!(error instanceof HostError)) throw error;
@@ -516,15 +572,85 @@ function withoutName(status: string): string {
   return status.startsWith('Name:') ? statusFields(status) : status;
 }
 
-/** Processes whose pinned pages are a large part of memory: reclaim and compaction cannot move them. */
+/** What pins pages of processes for as long as it is open, by the link of its descriptor. */
+const PINS: readonly (readonly [link: RegExp, kind: string])[] = [
+  [/^anon_inode:\[io_uring\]$/, 'io_uring'],
+  [/^\/dev\/infiniband\/uverbs\d+$/, 'RDMA'],
+  [/^\/dev\/vhost-vdpa-\d+$/, 'vdpa'],
+  [/^anon_inode:\[perf_event\]$/, 'perf'],
+  [/^(?:\/dev\/vfio\/(?:\d+|vfio|devices\/vfio\d+)|anon_inode:\[?vfio-device\]?)$/, 'VFIO'],
+  [/^\/dev\/iommu$/, 'iommufd'],
+  [/^\/dev\/udmabuf$|^\/dmabuf:/, 'dma-buf'],
+];
+/** Of these, what counts in VmLck, as mlocked mappings do (vfio_lock_acct; iommufd by its mode). */
+const COUNTED_AS_LOCKED: readonly string[] = ['VFIO', 'iommufd'];
+
+/** Kinds of pins that a process has open; empty: none, or a snapshot. */
+function pinsOf({ source }: HostReader, pid: number): string[] {
+  if (!source.file) return [];
+  const kinds = new Set<string>();
+  for (const fd of (attempted(() => source.list(`/proc/${pid}/fd`)) ?? []).slice(0, MAX_DESCRIPTORS)) {
+    const link = attempted(() => source.readLink(`/proc/${pid}/fd/${fd}`)) ?? '';
+    const [, kind] = PINS.find(([form]) => form.test(link)) ?? [];
+    if (kind !== undefined) kinds.add(kind);
+  }
+  return [...kinds];
+}
+
+/**
+ * Processes whose pinned pages are a large part of memory: reclaim and compaction cannot move them. Pins that no process
+ * counts, such as those of AF_XDP, have candidates only.
+ */
 function* pinnedPages(host: HostReader, all: readonly ProcessStatus[], comm: CommOf): Generator<Finding> {
   const total = host.meminfo('MemTotal');
-  const large = all.filter(({ pinnedBytes }) => severityOf(pinnedBytes, total) !== undefined);
-  for (const { pid, pinnedBytes } of large.toSorted((a, b) => b.pinnedBytes - a.pinnedBytes).slice(0, MAX_FINDINGS)) {
-    const severity = severityOf(pinnedBytes, total) === 'critical' ? 'warning' : 'note';
-    const figures = { pid, comm: comm(pid), pinnedBytes, share: pinnedBytes / total };
+  const pins = all.flatMap(({ pid, pinnedBytes, lockedBytes }) => {
+    if (severityOf(pinnedBytes + lockedBytes, total) === undefined) return [];
+    const kinds = pinsOf(host, pid);
+    const isLocked = kinds.some((kind) => COUNTED_AS_LOCKED.includes(kind));
+    const bytes = pinnedBytes + (isLocked ? lockedBytes : 0);
+    if (severityOf(bytes, total) === undefined) return [];
+    const figures = { pid, comm: comm(pid), pinnedBytes: bytes, share: bytes / total };
+    return [
+      { ...figures, ...(isLocked ? { lockedBytes } : {}), ...(kinds.length > 0 ? { kinds: kinds.join(', ') } : {}) },
+    ];
+  });
+  for (const figures of pins.toSorted((a, b) => b.pinnedBytes - a.pinnedBytes).slice(0, MAX_FINDINGS)) {
+    const severity = severityOf(figures.pinnedBytes, total) === 'critical' ? 'warning' : 'note';
     yield found('pinned-pages', severity, figures, 'procs --sort pinned');
   }
+  const counted = all.reduce((sum, one) => sum + one.pinnedBytes, 0);
+  const outstanding = outstandingPins(host) - counted;
+  if (severityOf(outstanding, total) === undefined) return;
+  const locked = all.filter(
+    ({ pid, lockedBytes }) => lockedBytes > 0 && pinsOf(host, pid).some((kind) => COUNTED_AS_LOCKED.includes(kind)),
+  );
+  const rest = locked.reduce((left, { lockedBytes }) => left - lockedBytes, outstanding);
+  if (severityOf(rest, total) === undefined) return;
+  const [holder] = all
+    .flatMap(({ pid, anonBytes }) => pinsOf(host, pid).map((kind) => ({ pid, kind, anonBytes })))
+    .toSorted((a, b) => b.anonBytes - a.anonBytes);
+  const owner = holder ? { pid: holder.pid, comm: comm(holder.pid), kinds: holder.kind } : { pid: null, comm: null };
+  yield found('pinned-pages', 'note', { ...owner, pinnedBytes: rest, share: rest / total, uncounted: 1 });
+}
+
+/**
+ * Bytes of pins that were not released: a page counts for each of its pins. 0: none, or a kernel before 5.7. The two
+ * counters are read one after the other, each with deltas of CPUs.
+ */
+function outstandingPins(host: HostReader): number {
+  const path = '/proc/vmstat';
+  const text = host.optional(path);
+  const lines = ['acquired', 'released'].map((name) => new RegExp(`^nr_foll_pin_${name} .*$`, 'm').exec(text)?.[0]);
+  if (lines.every((line) => line === undefined)) return 0;
+  const [acquired, released] = lines.map((line) => Number(/ (\d{1,16})$/.exec(line ?? '')?.[1] ?? Number.NaN)) as [
+    number,
+    number,
+  ];
+  const pins = acquired - released;
+  const least = -(host.meminfo('MemTotal') / host.pageSize) / 100;
+  if (pins >= least) return Math.max(0, pins) * host.pageSize;
+  host.miss('processes', 'pins that no process counts', malformed(path));
+  return 0;
 }
 
 function* zombies(all: readonly ProcessStatus[], comm: CommOf): Generator<Finding> {

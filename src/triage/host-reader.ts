@@ -21,6 +21,7 @@ export const HOST_CHECKS = [
   'oom-kills',
   'writeback',
   'slab',
+  'message-queues',
   'vmalloc',
   'processes',
   'limits',
@@ -72,6 +73,8 @@ export interface ProcessStatus {
   readonly hugetlbBytes: number | null;
   /** Pages pinned for io_uring, RDMA or vdpa. */
   readonly pinnedBytes: number;
+  /** Mlocked mappings, and pages pinned for VFIO. */
+  readonly lockedBytes: number;
 }
 
 /** Processes, and why some are missing. */

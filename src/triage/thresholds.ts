@@ -21,10 +21,16 @@ export const THRESHOLDS = {
   'queued-data': { unit: 'share', warning: 0.05, critical: 0.25, leastBytes: 32 * MIB },
   'queued-data-of-process': { unit: 'bytes', note: 64 * MIB },
   'stalled-reader': { unit: 'bytes', note: MIB, leastSeconds: 10 },
+  /** By /proc: sockets of a program that ss does not list. `leastBytes`: or this much in all of them. */
+  'unlisted-sockets': { unit: 'count', note: 500, leastBytes: 64 * MIB },
   /** A note from `note` on already, beside an estimate. Without a path (memfd, deleted, segment) a warning. */
   'shared-memory': { unit: 'share', note: 0.05, warning: 0.1 },
   /** By /proc: memory in no counter, half of which the pipes of a program can hold. None smaller is an incident. */
   pipes: { unit: 'share', note: 0.02, warning: 0.05, leastBytes: 64 * MIB },
+  /** Unread messages. By default an ipc namespace allows 500 MiB of them. */
+  'message-queues': { unit: 'bytes', note: 64 * MIB },
+  /** Estimated: about 65,000 watches. */
+  'file-watches': { unit: 'bytes', note: 64 * MIB },
   /** A few modules and large tables use less. */
   vmalloc: { unit: 'share', warning: 0.05, leastBytes: 64 * MIB },
   /** Stacks of 16 KiB: 5 % is 3,200 threads per GiB. */

@@ -1010,3 +1010,241 @@ describe('steal time', () => {
     expect(triaged({ '/proc/stat': null }).reader.unread).toMatchObject([{ check: 'cpu-steal' }]);
   });
 });
+
+describe('unread messages', () => {
+  // sysvipc_msg_proc_show, ipc/msg.c.
+  const HEADING =
+    '       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime';
+  const pad = (value: number, width: number) => String(value).padStart(width);
+  const queue = (id: number, bytes: number, messages: number, sender = 7, receiver = 0) =>
+    [
+      [pad(0, 10), pad(id, 10), ' 600', ` ${pad(bytes, 10)}`, pad(messages, 10), pad(sender, 5), pad(receiver, 5)],
+      [1, 2, 1000, 4].map((one) => pad(one, 5)),
+      [2000, receiver && 3000, 1000].map((one) => pad(one, 10)),
+    ]
+      .flat()
+      .join(' ');
+  const texts = (...rows: string[]) => ({
+    '/proc/sysvipc/msg': [HEADING, ...rows, ''].join('\n'),
+    '/proc/meminfo': meminfo({ SUnreclaim: 500_000 }),
+    '/proc/7/comm': 'sender\n',
+    '/proc/8/comm': 'receiver\n',
+  });
+  const messagesOf = (changes: Record<string, string>) => {
+    const { findings, reader } = triaged(changes);
+    return {
+      own: findings.filter(({ code }) => code === 'message-queues'),
+      unread: reader.unread.filter(({ check }) => check === 'message-queues'),
+    };
+  };
+
+  test('count with their headers; the largest queue has its last sender and receiver', () => {
+    const { own, unread } = messagesOf(texts(queue(3, 20_000 * 4048, 20_000, 7, 8), queue(4, 100, 1), queue(5, 0, 0)));
+    expect(own).toMatchObject([
+      { severity: 'note', figures: { bytes: 20_000 * 4096 + 148, queues: 2, name: 'queue 3', messages: 20_000 } },
+    ]);
+    expect(own[0]?.figures).toMatchObject({ uid: 1000, comm: 'sender', receiverPid: 8, receiverComm: 'receiver' });
+    expect(findingWords(own[0]!)).toMatch(
+      /sent to by pid 7 \(sender\).*Last received: 1970-01-01 00:50:00 UTC, by pid 8/s,
+    );
+    expect(unread).toEqual([]);
+  });
+
+  test('a process that began after the message is not named', () => {
+    const stat = `7 (a) b) S ${'0 '.repeat(18)}500 0\n`;
+    const { own } = messagesOf({
+      ...texts(queue(3, 99e6, 9)),
+      '/proc/7/stat': stat,
+      '/proc/stat': `${HEALTHY['/proc/stat']}btime 2000\n`,
+    });
+    expect(own).toMatchObject([{ figures: { pid: 7, comm: null, receiverPid: null, receiveTime: null } }]);
+    expect(findingWords(own[0]!)).toContain('No process ever received from it.');
+  });
+
+  test.each([
+    ['a row that is cut', [queue(3, 99e6, 9).slice(0, 60)]],
+    ['a word that is no number', [queue(3, 99e6, 9).replace('99000000', '9x000000')]],
+    ['data without a message', [queue(3, 99e6, 0)]],
+    ['more columns', [`${queue(3, 10, 9)} 4`]],
+  ])('of a damaged file are missing: %s', (_, rows) => {
+    const { own, unread } = messagesOf(texts(...rows));
+    expect(own).toEqual([]);
+    expect(unread).toMatchObject([{ why: expect.stringMatching(/^malformed .*\/proc\/sysvipc\/msg$/) }]);
+  });
+
+  test('of a file without its heading are missing; a kernel without the file has none', () => {
+    const { '/proc/sysvipc/msg': _, ...others } = texts();
+    expect(messagesOf({ ...others, '/proc/sysvipc/msg': '' }).unread).toHaveLength(1);
+    expect(messagesOf(others)).toEqual({ own: [], unread: [] });
+  });
+});
+
+test('names what bpffs keeps, if processes have little of the BPF maps open', () => {
+  const files = {
+    ...HEALTHY,
+    '/proc/meminfo': meminfo({ VmallocUsed: 1_000_000 }),
+    '/proc/vmallocinfo': '0x03-0x04 4096 array_map_alloc+0x92/0x230 pages=240000 vmalloc\n',
+    '/proc/self/mountinfo': '30 20 0:30 / /sys/fs/bpf rw - bpf bpf rw\n',
+    '/proc/1/mountinfo': '40 20 0:30 / /sys/fs/bpf rw - bpf bpf rw\n',
+    '/sys/fs/bpf/tc/globals/flows': '',
+    '/sys/fs/bpf/maps.debug': '',
+    '/sys/fs/bpf/counters': '',
+    '/proc/7/comm': 'maps\n',
+    '/proc/7/status': status('S'),
+    '/proc/7/fdinfo/3': 'map_id:\t4\nmemlock:\t900000\n',
+  };
+  const links = { '/proc/7/fd/3': 'anon_inode:bpf-map', '/proc/1/fd/0': '/dev/null' };
+  const file = (path: string) => ({ isFolder: /\/(?:tc|globals)$/.test(path) }) as never;
+  const vmallocOf = (of: Record<string, string>) => {
+    const all = hostFindings(new HostReader({ ...madeSource({ files: { ...files, ...of }, links }), file }, 4096));
+    return all.find(({ code }) => code === 'vmalloc')!;
+  };
+  const finding = vmallocOf({});
+  expect(finding.figures).toMatchObject({
+    pid: 7,
+    pinned: '/sys/fs/bpf/tc/globals/flows, /sys/fs/bpf/counters',
+    pinnedObjects: 2,
+  });
+  expect(findingWords(finding)).toContain('bpffs keeps 2 objects: /sys/fs/bpf/tc/globals/flows,');
+  const held = vmallocOf({ '/proc/7/fdinfo/3': 'map_id:\t4\nmemlock:\t900000000\n' });
+  expect(held.figures).not.toHaveProperty('pinned');
+});
+
+describe('pinned pages', () => {
+  const GIB = 2 ** 30;
+  const pinsOf = (lines: string, links: Record<string, string>, vmstat = '') => {
+    const files = { ...HEALTHY, '/proc/7/comm': 'vm\n', '/proc/7/status': status('S', 1, lines) };
+    const all = { ...files, '/proc/vmstat': `${HEALTHY['/proc/vmstat']}${vmstat}` };
+    const source = {
+      ...madeSource({ files: all, links: { '/proc/1/fd/0': '/dev/null', ...links } }),
+      file: () => ({}) as never,
+    };
+    const reader = new HostReader(source, 4096);
+    const findings = hostFindings(reader).filter(({ code }) => code === 'pinned-pages');
+    return { findings, unread: reader.unread.filter(({ hides }) => hides.startsWith('pins')) };
+  };
+  const locked = `VmLck:\t${2 * 2 ** 20} kB\n`;
+
+  test('of VFIO are in VmLck: an upper bound with its kind; of mlocked memory alone there are none', () => {
+    const [finding, ...others] = pinsOf(locked, { '/proc/7/fd/9': '/dev/vfio/12' }).findings;
+    expect(others).toEqual([]);
+    expect(finding?.figures).toMatchObject({ pid: 7, comm: 'vm', pinnedBytes: 2 * GIB, kinds: 'VFIO' });
+    expect(findingWords(finding!)).toMatch(/^Pinned pages: the kernel pinned up to 2\.00 GiB .* \(VmPin and VmLck\)\./);
+    expect(pinsOf(locked, { '/proc/7/fd/9': '/srv/dev/vfio/12' }).findings).toEqual([]);
+  });
+
+  test.each([
+    ['no process counts', 'nr_foll_pin_acquired 1000000\nnr_foll_pin_released 400000\n', '', 600_000 * 4096],
+    [
+      'processes count in part',
+      'nr_foll_pin_acquired 1000000\nnr_foll_pin_released 1\n',
+      `VmPin:\t512000 kB\n${locked}`,
+      999_999 * 4096 - 512_000 * 1024,
+    ],
+  ])('that %s are an upper bound, with a candidate', (_, vmstat, lines, bytes) => {
+    const [finding] = pinsOf(lines, { '/proc/7/fd/9': 'anon_inode:[io_uring]' }, vmstat).findings;
+    expect(finding).toMatchObject({
+      severity: 'note',
+      figures: { pid: 7, kinds: 'io_uring', pinnedBytes: bytes, uncounted: 1 },
+    });
+    expect(findingWords(finding!)).toContain('pid 7 (vm) has io_uring open.');
+  });
+
+  test.each([
+    'nr_foll_pin_acquired 1000000\n',
+    'nr_foll_pin_acquired 5\nnr_foll_pin_released 900000\n',
+    'nr_foll_pin_acquired x\nnr_foll_pin_released 0\n',
+  ])('by a damaged counter are unknown: %j', (vmstat) => {
+    expect(pinsOf('', {}, vmstat)).toMatchObject({ findings: [], unread: [{ why: 'malformed /proc/vmstat' }] });
+  });
+
+  test('that were released are none, nor are those of a kernel without the counter', () => {
+    for (const vmstat of ['nr_foll_pin_acquired 5\nnr_foll_pin_released 9\n', ''])
+      expect(pinsOf('', {}, vmstat)).toEqual({ findings: [], unread: [] });
+  });
+});
+
+test('a loop device is named as the holder of its file in memory, deleted or not', () => {
+  const MIB = 2 ** 20;
+  // The form of loop_attr_backing_file_show (drivers/block/loop.c), as this host printed it.
+  const loops = (first: string) => ({
+    '/sys/block/loop0/loop/backing_file': `${first}\n`,
+    '/sys/block/loop0/size': `${(3000 * MIB) / 512}\n`,
+    '/sys/block/loop1/loop/backing_file': '/var/lib/image (deleted)\n',
+    '/sys/block/loop1/size': `${(9000 * MIB) / 512}\n`,
+    '/sys/block/sda/size': '99\n',
+  });
+  const sharedOf = (first: string, name?: string) => {
+    const files = {
+      ...HEALTHY,
+      ...loops(first),
+      '/proc/meminfo': meminfo({ Shmem: 3_072_000 }),
+      '/proc/self/mountinfo': '20 1 0:20 / /dev/shm rw - tmpfs tmpfs rw\n',
+      ...(name === undefined ? {} : { [`/dev/shm/${name}`]: '' }),
+    };
+    const file = (path: string) => {
+      const isFolder = path === '/dev/shm';
+      return { device: 20, inode: path.length, bytes: isFolder ? 0 : 3000 * MIB, isFile: !isFolder, isFolder };
+    };
+    const source = { ...madeSource({ files }), file, tmpfs: () => ({ used: 3000 * MIB, limit: 9000 * MIB }) };
+    return hostFindings(new HostReader(source, 4096)).find(({ code }) => code === 'shared-memory')!;
+  };
+  const deleted = sharedOf('/dev/shm/image (deleted)');
+  expect(deleted.figures).toMatchObject({ kind: 'tmpfs', loop: 'loop0', loopBytes: 3000 * MIB });
+  expect(findingWords(deleted)).toContain('loop0 has /dev/shm/image (deleted) attached, at most 2.93 GiB');
+  expect(sharedOf('/dev/shm/image', 'image').figures).toMatchObject({ name: '/dev/shm/image', loop: 'loop0' });
+  expect(sharedOf('/dev/shmem/image (deleted)').figures).not.toHaveProperty('loop');
+});
+
+describe('file watches', () => {
+  const lines = (line: string, count: number) => `pos:\t0\n${`${line}\n`.repeat(count)}`;
+  const watchesOf = (infos: Record<string, readonly [link: string, info: string]>, slabinfo = '') => {
+    const files: Record<string, string> = {
+      ...HEALTHY,
+      '/proc/slabinfo': slabinfo,
+      '/proc/7/comm': 'indexer\n',
+      '/proc/7/status': `${status('S')}Uid:\t0\t0\t0\t0\n`,
+      '/proc/sys/fs/inotify/max_user_instances': '128\n',
+      '/proc/sys/fs/inotify/max_user_watches': '1000000\n',
+    };
+    const links: Record<string, string> = { '/proc/1/fd/0': '/dev/null' };
+    for (const [fd, [link, info]] of Object.entries(infos)) {
+      links[`/proc/7/fd/${fd}`] = link;
+      files[`/proc/7/fdinfo/${fd}`] = info;
+    }
+    const source = madeSource({ files, links });
+    const findings = hostFindings(new HostReader({ ...source, file: () => ({}) as never }, 4096));
+    return { own: findings.filter(({ code }) => code === 'file-watches'), asked: source.asked };
+  };
+  // ep_show_fdinfo (fs/eventpoll.c), fanotify_fdinfo (fs/notify/fdinfo.c).
+  const epoll = [
+    'anon_inode:[eventpoll]',
+    lines('tfd:        5 events:       19 data:                5  pos:0 ino:1 sdev:f', 400_000),
+  ] as const;
+  const fanotify = [
+    'anon_inode:[fanotify]',
+    `fanotify flags:0 event-flags:0\n${lines('fanotify ino:2 sdev:1 mflags:0 mask:2 ignored_mask:0 fhandle-bytes:8', 70_000)}`,
+  ] as const;
+
+  test('of fanotify count each mark, without the line of the group', () => {
+    const { own } = watchesOf({ 3: fanotify, 4: ['anon_inode:inotify', lines('inotify wd:1 ino:2 sdev:1 mask:2', 9)] });
+    expect(own).toMatchObject([
+      {
+        severity: 'note',
+        figures: { pid: 7, comm: 'indexer', kind: 'fanotify', watches: 70_000, bytes: 70_000 * 1024 },
+        next: 'procs --pid 7 --fds',
+      },
+    ]);
+    expect(findingWords(own[0]!)).toContain('has 70000 fanotify marks, about 68.4 MiB');
+  });
+
+  test('of epoll are read only if the slab cache is large', () => {
+    const slab = (active: number) =>
+      `eventpoll_epi     ${active} ${active}    128   32    1 : tunables    0    0    0 : slabdata  9  9  0\n`;
+    expect(watchesOf({ 3: epoll }, slab(400_000)).own).toMatchObject([
+      { figures: { kind: 'epoll', watches: 400_000, bytes: 80_000_000 } },
+    ]);
+    const { own, asked } = watchesOf({ 3: epoll }, slab(4000));
+    expect([own, asked.has('/proc/7/fdinfo/3')]).toEqual([[], false]);
+  });
+});

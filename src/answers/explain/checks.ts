@@ -84,6 +84,10 @@ export const HOST_CHECKS_EXPLAINED: Explanations<HostCheckName> = {
   'oom-kills': check('OOM kills since boot.', 'oom_kill of /proc/vmstat.'),
   writeback: check('Dirty pages and writeback that makes no progress.', '/proc/meminfo and /proc/pressure/io.'),
   slab: check('Slab that cannot be reclaimed.', '/proc/meminfo and /proc/slabinfo.'),
+  'message-queues': check(
+    'Unread messages of System V and POSIX queues.',
+    '/proc/sysvipc/msg of each ipc namespace, and mounts of mqueue. A snapshot has System V queues of one namespace.',
+  ),
   vmalloc: check(
     'Large vmalloc areas, their largest caller, and for BPF maps the process that has the most.',
     'VmallocUsed of /proc/meminfo, /proc/vmallocinfo, and fdinfo of BPF maps.',
@@ -94,7 +98,7 @@ export const HOST_CHECKS_EXPLAINED: Explanations<HostCheckName> = {
   ),
   limits: check('Limits of the machine that are nearly reached.', '/proc/loadavg, /proc/net/sockstat, and /proc/sys.'),
   inotify: check(
-    'Users near their limits of inotify instances and watches.',
+    'Users near their limits of inotify instances and watches, and processes that watch very many files.',
     '/proc/PID/fd, fdinfo and /proc/sys/fs/inotify.',
   ),
   'huge-pages': check('Unused huge pages.', '/sys/kernel/mm/hugepages.'),

@@ -94,7 +94,7 @@ export const processFdsSchema = z.strictObject({
        * unknown.
        */
       bytes,
-      /** Number of files that epoll or inotify watches; null: another kind. */
+      /** Number of files that epoll or inotify watches, or of fanotify marks; null: another kind. */
       items: bytes,
       /** Most frequent names; sockets and pipes have no names of their own. */
       names: z.array(z.strictObject({ name: z.string(), count: z.int().positive() })),

@@ -1,7 +1,10 @@
 import { HostError } from '../../base/errors.js';
 import { grouped } from '../../base/util.js';
+import { findNamespaces } from '../../host/namespaces.js';
 import type { Observation } from '../../host/observation.js';
 import { observe } from '../../host/observe.js';
+import { socketFds } from '../../host/proc/holders.js';
+import { stillUnlisted, type UnlistedSocket } from '../../host/unlisted-sockets.js';
 import { diagnose } from '../../skcheck/diagnose.js';
 import { localPeersOf, type Finding as SocketFinding } from '../../skcheck/finding.js';
 import { sumPinned } from '../../skcheck/pinned.js';
@@ -9,6 +12,7 @@ import { socketMemory } from '../../skcheck/socket-memory.js';
 import { type Finding, found, severityOf } from '../../triage/finding.js';
 import { SOCKETS_HIDE } from '../../triage/host-checks.js';
 import { deniedWords } from '../../triage/host-limits.js';
+import { commIn } from '../../triage/host-processes.js';
 import type { HostReader } from '../../triage/host-reader.js';
 import { THRESHOLDS } from '../../triage/thresholds.js';
 
@@ -20,9 +24,11 @@ const MAX_FINDINGS = 20;
  * @param all whether other network namespaces can be entered
  */
 export async function hostSockets(host: HostReader, all: boolean): Promise<Finding[]> {
+  // A capture has the descriptors and the sockets of different times.
+  const unlisted = all && host.source.file !== undefined;
   let observation: Observation;
   try {
-    observation = await observe(host.source, { intervalMs: 0, netns: all ? 'all' : 'own', reader: 'auto' });
+    observation = await observe(host.source, { intervalMs: 0, netns: all ? 'all' : 'own', reader: 'auto', unlisted });
   } catch (error) {
     host.miss('sockets', SOCKETS_HIDE, error);
     return [];
@@ -37,11 +43,96 @@ export async function hostSockets(host: HostReader, all: boolean): Promise<Findi
   if (lines > 0) miss(`socket data has missing or malformed lines (${lines})`);
   if (!all) miss('other network namespaces are not readable: permission denied');
   if (holders.denied.length > 0) miss(deniedWords(holders.denied), holders.denied.length);
-  return host.run('sockets', SOCKETS_HIDE, function* () {
+  const found = host.run('sockets', SOCKETS_HIDE, function* () {
     const total = host.meminfo('MemTotal');
     yield* pinnedByOwner(observation, total);
     yield* stalledReaders(observation, total);
   });
+  const isWhole = lines + losses.closed.length + losses.hidden === 0;
+  return unlisted && isWhole ? [...found, ...(await unlistedSockets(host, observation))] : found;
+}
+
+/** What TCP and UDP reserve beyond the sockets (SK_MEMORY_PCPU_RESERVE, include/net/sock.h), for each protocol and CPU. */
+const RESERVED = 2 ** 20;
+
+/**
+ * Memory of TCP and UDP that no listed socket is charged. The kernel keeps up to a page for an idle socket.
+ * Null: the counters are not readable.
+ */
+function unlistedCharge(host: HostReader, { first }: Observation): { least: number; most: number } | null {
+  const text = host.optional('/proc/net/sockstat');
+  const pages = ['TCP', 'UDP'].map((name) => new RegExp(`^${name}:.* mem (\\d{1,15})$`, 'm').exec(text)?.[1]);
+  if (pages.some((one) => one === undefined)) return null;
+  const charged = first.sockets.reduce((sum, { protocol, skmem }) => {
+    if (!skmem || !['TCP', 'MPTCP', 'UDP'].includes(protocol)) return sum;
+    return sum + skmem.rmem + skmem.forward + (protocol === 'UDP' ? 0 : skmem.wmemQueued);
+  }, 0);
+  const most = Math.max(0, pages.reduce((sum, one) => sum + Number(one), 0) * host.pageSize - charged);
+  const cpus = host.optional('/proc/stat').match(/^cpu\d+ /gm)?.length ?? 1;
+  return { least: Math.max(0, most - first.total * host.pageSize - 2 * cpus * RESERVED), most };
+}
+
+/** A program with sockets that ss does not list. */
+interface UnlistedOfProgram {
+  readonly pid: number;
+  readonly comm: string | null;
+  readonly sockets: number;
+  readonly processes?: number;
+}
+
+/** Programs with many sockets that ss does not list, or the one with most of them if they hold much. */
+async function unlistedSockets(host: HostReader, observation: Observation): Promise<Finding[]> {
+  const { note, leastBytes } = THRESHOLDS['unlisted-sockets'];
+  const charge = unlistedCharge(host, observation);
+  const isLarge = (charge?.least ?? 0) >= leastBytes;
+  const selected = (sockets: readonly UnlistedSocket[]) => {
+    const [most, ...others] = unlistedByProgram(host, sockets);
+    return most === undefined
+      ? []
+      : [most, ...others].filter((one) => one.sockets >= note || (isLarge && one === most));
+  };
+  try {
+    if (selected(observation.unlisted).length === 0) return [];
+    const namespaces = findNamespaces(host.source, 'all');
+    const sockets = await stillUnlisted(host.source, namespaces, observation.unlisted);
+    const total = host.meminfo('MemTotal');
+    const allSockets = new Set(sockets.map(({ inode }) => inode)).size;
+    return selected(sockets).map((program, index): Finding => {
+      // The counters are those of all programs: they count once.
+      const queued =
+        index === 0 ? { allSockets, queuedBytes: charge?.least ?? null, queuedMostBytes: charge?.most ?? null } : {};
+      const table = program.processes === undefined ? socketFds(host.source, `/proc/${program.pid}/fd`) : 'gone';
+      const openSockets = typeof table === 'string' ? {} : { openSockets: table.size };
+      const figures = { ...program, ...openSockets, ...queued };
+      const severity =
+        index === 0 && isLarge && severityOf(charge?.least ?? 0, total) !== undefined ? 'warning' : 'note';
+      return found('unlisted-sockets', severity, figures, `procs --pid ${program.pid} --fds`);
+    });
+  } catch (error) {
+    host.miss('sockets', SOCKETS_HIDE, error);
+    return [];
+  }
+}
+
+/** The largest first. A socket that several processes have counts for the one that has most. */
+function unlistedByProgram(host: HostReader, sockets: readonly UnlistedSocket[]): UnlistedOfProgram[] {
+  const comm = commIn(host);
+  const seen = new Set<number>();
+  const processes = [...grouped(sockets, ({ pid }) => pid)]
+    .toSorted(([, a], [, b]) => b.length - a.length)
+    .map(([pid, own]) => {
+      const inodes = new Set(own.map(({ inode }) => inode).filter((inode) => !seen.has(inode)));
+      for (const inode of inodes) seen.add(inode);
+      return { pid, comm: comm(pid), sockets: inodes.size };
+    })
+    .filter((one) => one.sockets > 0);
+  return [...grouped(processes, (one) => one.comm ?? one.pid)]
+    .flatMap(([, each]): UnlistedOfProgram[] => {
+      const [largest] = each.toSorted((a, b) => b.sockets - a.sockets);
+      const sum = each.reduce((all, one) => all + one.sockets, 0);
+      return largest ? [{ ...largest, sockets: sum, ...(each.length > 1 ? { processes: each.length } : {}) }] : [];
+    })
+    .toSorted((a, b) => b.sockets - a.sockets);
 }
 
 function* pinnedByOwner(observation: Observation, total: number): Generator<Finding> {

@@ -36,7 +36,10 @@ export const HOST_FILES: readonly string[] = [
     '/proc',
     'meminfo zoneinfo vmstat slabinfo buddyinfo vmallocinfo stat swaps modules cgroups version uptime loadavg key-users',
   ),
-  ...under('/proc', 'self/auxv self/mountinfo sysvipc/shm net/sockstat net/sockstat6 net/protocols allocinfo'),
+  ...under(
+    '/proc',
+    'self/auxv self/mountinfo sysvipc/shm sysvipc/msg net/sockstat net/sockstat6 net/protocols allocinfo',
+  ),
   ...under('/proc/pressure', 'memory cpu io'),
   ...under('/proc/sys/kernel', `${KERNEL} ${SHARED_MEMORY} ${SHOWN} ${HUNG_TASKS}`),
   ...under('/proc/sys/vm', VM),

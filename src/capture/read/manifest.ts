@@ -87,7 +87,7 @@ const NAME = String.raw`[\w][\w.@:-]*`;
 const MACHINE_FILES = [
   'meminfo|slabinfo|buddyinfo|zoneinfo|pagetypeinfo|vmstat|vmallocinfo|swaps|modules|cgroups',
   'uptime|loadavg|locks|key-users|stat|version|cmdline|iomem|allocinfo|net/(?:sockstat6?|protocols)',
-  String.raw`pressure/\w+|self/(?:mountinfo|auxv)|sysvipc/shm`,
+  String.raw`pressure/\w+|self/(?:mountinfo|auxv)|sysvipc/(?:shm|msg)`,
   String.raw`sys/(?:kernel|vm|fs)/(?:\w+/)?\w[\w.-]*|sys/net/(?:core|ipv4|netfilter)/\w+`,
   // A copied tree of /proc.
   String.raw`\d{1,10}/(?:status|comm|stat|cgroup|smaps_rollup|oom_score|oom_score_adj)`,

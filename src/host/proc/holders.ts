@@ -81,6 +81,13 @@ export class DescriptorScan {
     return { byInode, processes: this.#processes.length, denied: this.#denied };
   }
 
+  /** Sockets that are not among these: every descriptor of the main threads, once the scan is complete. */
+  except(inodes: ReadonlySet<number>): { readonly pid: number; readonly fd: number; readonly inode: number }[] {
+    return this.#inodes.flatMap((inode, row) =>
+      inodes.has(inode) ? [] : [{ pid: this.#pids[row] ?? 0, fd: this.#fds[row] ?? 0, inode }],
+    );
+  }
+
   async #scan(): Promise<void> {
     this.#processes = listedPids(this.#source).map(Number);
     let turnEnds = performance.now() + YIELD_MS;
@@ -227,8 +234,8 @@ const SOCKET = 'socket:[';
 /** Tables up to this size are compared by name; larger ones only by size. */
 const MAX_COMPARED = 1024;
 
-/** Tables of threads that differ from the main thread's, by their descriptor numbers. */
-function differingTables(source: HostSource, pid: number): string[] {
+/** Folders of the tables of threads that differ from the main thread's, by their descriptor numbers. */
+export function differingTables(source: HostSource, pid: number): string[] {
   try {
     const threads = source.list(`/proc/${pid}/task`).filter(isPid);
     if (threads.length < 2) return [];

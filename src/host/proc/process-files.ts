@@ -3,9 +3,11 @@ import { DescriptorGroups, type DescriptorKind, type Descriptors } from '../../r
 import { kindOfMapping, MAPPING_SIZES, type Mapping, type MappingSizes } from '../../records/mappings.js';
 import type { ProcessMemoryRecord } from '../../records/processes.js';
 import type { HostSource } from '../host-source.js';
+import { differingTables } from './holders.js';
 import { sumSmaps } from './memory.js';
 import { optionalText } from './process.js';
 import { readProcess, type WithoutMemory } from './process-memory.js';
+import { attempted } from './shared-files.js';
 
 /** A process of a host and its mappings, from a single read of /proc/PID/smaps. */
 export interface MappedProcess {
@@ -107,32 +109,44 @@ export function fileSystemsOf(text: string): Map<string, string> {
   return types;
 }
 
-/** Which line of fdinfo counts an item. */
-const ITEMS: Partial<Record<DescriptorKind, RegExp>> = { epoll: /^tfd:/gm, inotify: /^inotify wd:/gm };
+/** Which line of fdinfo counts an item (fs/notify/fdinfo.c, ep_show_fdinfo of fs/eventpoll.c). */
+export const WATCH_LINES = {
+  epoll: /^tfd:/gm,
+  inotify: /^inotify wd:/gm,
+  fanotify: /^fanotify (?:ino|mnt_id|sdev|mnt_ns):/gm,
+} as const;
+const ITEMS: Partial<Record<DescriptorKind, RegExp>> = WATCH_LINES;
 
 /**
  * Reads the descriptors of a process: its links, and fdinfo of kinds that report memory or items. No
- * file is opened or asked for its size, except memfds, so that an unresponsive file system cannot block.
+ * file is opened or asked for its size, except memfds, so that an unresponsive file system cannot block. A thread
+ * may have a table of its own (unshare(CLONE_FILES)): what differs there counts too.
  *
  * @throws {HostError} `gone`, `denied`
  */
 export function readDescriptors(source: HostSource, pid: number): Descriptors {
-  const directory = `/proc/${pid}/fd`;
   const groups = new DescriptorGroups();
   let unreadable = 0;
   let passed: number | null = null;
-  for (const fd of source.list(directory)) {
-    try {
-      const link = source.readLink(`${directory}/${fd}`);
-      const { kind, group } = groups.add(link);
-      readDetails(source, { pid, fd, kind, link }, group);
-      const held = kind === 'socket' ? passedDescriptors(source, pid, fd) : null;
-      if (held !== null) passed = (passed ?? 0) + held;
-    } catch (error) {
-      if (!isHostError(error)) throw error;
-      if (error.code !== 'gone') unreadable++;
-    }
-  }
+  const links = new Set<string>();
+  const readTable = (folder: string, fds: readonly string[]) => {
+    for (const fd of fds)
+      try {
+        const link = source.readLink(`${folder}/fd/${fd}`);
+        if (links.has(`${fd} ${link}`)) continue;
+        links.add(`${fd} ${link}`);
+        const { kind, group } = groups.add(link);
+        readDetails(source, { folder, fd, kind, link }, group);
+        const held = kind === 'socket' ? passedDescriptors(source, folder, fd) : null;
+        if (held !== null) passed = (passed ?? 0) + held;
+      } catch (error) {
+        if (!isHostError(error)) throw error;
+        if (error.code !== 'gone') unreadable++;
+      }
+  };
+  readTable(`/proc/${pid}`, source.list(`/proc/${pid}/fd`));
+  for (const table of differingTables(source, pid))
+    readTable(table.replace(/\/fd$/, ''), attempted(() => source.list(table)) ?? []);
   const limit = /^Max open files +(\d{1,15}) /m.exec(optionalText(source, `/proc/${pid}/limits`))?.[1];
   return {
     pid,
@@ -146,14 +160,15 @@ export function readDescriptors(source: HostSource, pid: number): Descriptors {
 }
 
 /** Descriptors in messages that a unix socket has not received (unix_show_fdinfo, 5.6); null: another socket, or unknown. */
-export function passedDescriptors(source: HostSource, pid: number | string, fd: string): number | null {
-  const text = optionalText(source, `/proc/${pid}/fdinfo/${fd}`);
+export function passedDescriptors(source: HostSource, folder: string, fd: string): number | null {
+  const text = optionalText(source, `${folder}/fdinfo/${fd}`);
   const [, count] = /^scm_fds:\s*(\d{1,9})$/m.exec(text) ?? [];
   return count === undefined ? null : Number(count);
 }
 
 interface Opened {
-  readonly pid: number;
+  /** Of the process, or of one of its threads. */
+  readonly folder: string;
   readonly fd: string;
   readonly kind: DescriptorKind;
   readonly link: string;
@@ -161,11 +176,11 @@ interface Opened {
 
 function readDetails(
   source: HostSource,
-  { pid, fd, kind, link }: Opened,
+  { folder, fd, kind, link }: Opened,
   group: ReturnType<DescriptorGroups['add']>['group'],
 ): void {
-  const path = `/proc/${pid}/fd/${fd}`;
-  const info = () => source.readText(`/proc/${pid}/fdinfo/${fd}`);
+  const path = `${folder}/fd/${fd}`;
+  const info = () => source.readText(`${folder}/fdinfo/${fd}`);
   const figure = (text: string, name: string) =>
     Number(new RegExp(`^${name}:\\s*(\\d{1,15})$`, 'm').exec(text)?.[1] ?? Number.NaN);
   const items = ITEMS[kind];

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { isHostError } from '../../base/errors.js';
 import type { FileFacts, HostSource } from '../host-source.js';
+import { differingTables } from './holders.js';
 import { listedPids } from './process.js';
 
 /** Maximum number of files in a snapshot, largest first. */
@@ -199,7 +200,7 @@ function filesInMemory(host: HostSource, onMissing: OnMissing, mappings?: Mapped
         if (attempted(() => host.tmpfs?.(path)))
           take(
             attempted(() => file(path)),
-            link.replace(/^\/(.*?)(?: \(deleted\))?$/s, '$1'),
+            memfdName(link),
             Number(pid),
           );
       } else if (link.endsWith(DELETED) || isBelow(link, pointsIn(pid)) || isBelow(link, ownPoints)) {
@@ -259,8 +260,14 @@ function filesInMemory(host: HostSource, onMissing: OnMissing, mappings?: Mapped
   if (!pids.includes('1')) onMissing('not all processes are visible (hidepid, or a pid namespace)');
   const all = [...files.map(({ device: _, ...one }) => one), ...rests];
   const owned = [...all, ...segments(host)].reduce((sum, { bytes }) => sum + bytes, 0);
+  if (!hasUnowned(host, owned)) return all.toSorted((a, b) => b.bytes - a.bytes);
   [until, isLate] = [host.now() + MAX_MS, false];
-  all.push(...detachedTmpfs(host, pids, owned, [...namespaces.values(), own], isOver));
+  const ofThreads = memfdsOfThreads(host, pids, found, mappings, isOver);
+  if (isLate) onMissing('descriptors of threads: only a part was read in 1 s');
+  all.push(...ofThreads);
+  const known = ofThreads.reduce((sum, { bytes }) => sum + bytes, owned);
+  [until, isLate] = [host.now() + MAX_MS, false];
+  if (hasUnowned(host, known)) all.push(...detachedTmpfs(host, pids, [...namespaces.values(), own], isOver));
   return all.toSorted((a, b) => b.bytes - a.bytes);
 }
 
@@ -271,23 +278,63 @@ export const DETACHED_BYTES = 64 * 2 ** 20;
 /** A block device in /sys/class/bdi, by number. */
 const BLOCK = /^[1-9]\d*:\d+$/;
 
+/** Whether a large part of Shmem is in nothing that is known. */
+function hasUnowned(host: HostSource, ownedBytes: number): boolean {
+  const [, shmem] = /^Shmem:\s+(\d{1,13}) kB$/m.exec(attempted(() => host.readText('/proc/meminfo')) ?? '') ?? [];
+  return shmem !== undefined && Number(shmem) * 1024 >= ownedBytes + DETACHED_BYTES;
+}
+
+/**
+ * Memfds in tables that a thread has of its own (unshare(CLONE_FILES)), which /proc/PID/fd does not show.
+ *
+ * @param known files that are listed already, by `DEVICE INODE`
+ * @param mappings of processes: what they map is listed already too
+ */
+function memfdsOfThreads(
+  host: HostSource,
+  pids: readonly string[],
+  known: ReadonlyMap<string, unknown>,
+  mappings: MappedFiles | undefined,
+  isOver: () => boolean,
+): SharedFile[] {
+  const found = new Map<string, SharedFile>();
+  for (const pid of pids) {
+    if (isOver()) break;
+    for (const table of differingTables(host, Number(pid)))
+      for (const fd of attempted(() => host.list(table)) ?? []) {
+        if (isOver()) break;
+        const path = `${table}/${fd}`;
+        const link = attempted(() => host.readLink(path)) ?? '';
+        if (!link.startsWith('/memfd:') || !attempted(() => host.tmpfs?.(path))) continue;
+        const facts = attempted(() => host.file?.(path));
+        const key = facts && `${deviceNumber(facts.device)} ${facts.inode}`;
+        if (!facts?.isFile || facts.bytes < MIN_BYTES || key === undefined || known.has(key) || found.has(key))
+          continue;
+        const mapped = mappings?.isMapped(key, facts.bytes);
+        const flag = mapped === undefined ? {} : { mapped };
+        if (mapped !== true)
+          found.set(key, { kind: 'file', name: memfdName(link), pid: Number(pid), bytes: facts.bytes, ...flag });
+      }
+  }
+  return [...found.values()];
+}
+
+/** The name in a link of a memfd: `/memfd:NAME (deleted)`. */
+const memfdName = (link: string): string => link.replace(/^\/(.*?)(?: \(deleted\))?$/s, '$1');
+
 /**
  * Tmpfs that were unmounted lazily (umount -l) while a process has a file or folder of them open, or as its working
  * folder: no mount namespace has them, and Shmem counts them.
  *
- * @param ownedBytes what is known of Shmem
  * @param namespaces mounts of all mount namespaces
  * @param isOver whether the time has run out
  */
 function detachedTmpfs(
   host: HostSource,
   pids: readonly string[],
-  ownedBytes: number,
   namespaces: readonly Mounts[],
   isOver: () => boolean,
 ): SharedFile[] {
-  const [, shmem] = /^Shmem:\s+(\d{1,13}) kB$/m.exec(attempted(() => host.readText('/proc/meminfo')) ?? '') ?? [];
-  if (shmem === undefined || Number(shmem) * 1024 < ownedBytes + DETACHED_BYTES) return [];
   const devices = new Set(namespaces.flatMap((each) => [...each.values()].map(({ device }) => device)));
   const ids = new Set(namespaces.flatMap((each) => [...each.keys()]));
   const foreign = foreignFileSystems(host);

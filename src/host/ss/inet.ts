@@ -209,6 +209,8 @@ export class InetScan {
     /** Called for every row that is kept. */
     readonly onKept: (socket: SocketRecord) => void = () => undefined,
     readonly room: Room = new Room(),
+    /** Receives the inode of every socket, including idle ones. */
+    readonly inodes?: Set<number>,
   ) {}
 
   get unreadable(): number {
@@ -228,7 +230,10 @@ export class InetScan {
     // Beyond the maximum, creates no strings either.
     const full = !idle && this.room.isFull;
     if (full) this.leftOut++;
-    if (idle || full) this.total++;
+    if (idle || full) {
+      this.total++;
+      this.inodes?.add(inodeIn(bytes, from, to));
+    }
     return idle || full;
   }
 
@@ -239,6 +244,7 @@ export class InetScan {
       return;
     }
     this.total++;
+    this.inodes?.add(socket.inode);
     if (!this.room.reserve()) {
       this.leftOut++;
       return;
@@ -265,6 +271,15 @@ function isIdleTcp(bytes: Buffer, from: number, to: number): boolean {
 /** True for connections that are not accepted and for orphans; occasionally for others too. */
 function hasNoInode(bytes: Buffer, from: number, to: number): boolean {
   return bytes.toString('latin1', from, Math.min(to, from + 400)).includes(' ino:0 ');
+}
+
+/** The inode of a row without making a string of it; 0 if it has none. Nothing before it is a user's text. */
+function inodeIn(bytes: Buffer, from: number, to: number): number {
+  let inode = 0;
+  let at = bytes.indexOf(' ino:', from, 'latin1');
+  if (at < 0 || at >= to) return 0;
+  for (at += ' ino:'.length; at < to && isDigit(bytes[at]); at++) inode = inode * 10 + (bytes[at] ?? ZERO) - ZERO;
+  return inode;
 }
 
 function skipSpaces(bytes: Buffer, from: number, to: number): number {

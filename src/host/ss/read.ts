@@ -71,12 +71,15 @@ const PARALLEL = 2;
  * Reads one sample of these namespaces. `onKept` is called for every TCP and UDP row. Throws
  * `HostError` if ss is missing, fails or hangs, or the only namespace is gone or not accessible; one of
  * several that is gone is omitted, one that is not accessible is listed in `closed`.
+ *
+ * @param inodes receives the inodes of all sockets, including idle ones
  */
 export async function readSample(
   source: HostSource,
   namespaces: readonly Namespace[],
   groups: readonly SsGroup[],
   onKept: (socket: SocketRecord) => void = () => undefined,
+  inodes?: Set<number>,
 ): Promise<Sample> {
   const startedMs = source.now();
   const spans = new Map<number | null, Span>();
@@ -91,7 +94,7 @@ export async function readSample(
     for (let next = queue.shift(); next; next = queue.shift()) {
       const began = source.now();
       try {
-        const part = await readNamespace(source, next, groups, room, onKept);
+        const part = await readNamespace(source, next, groups, room, onKept, inodes);
         for (const socket of part.sockets) sockets.push(socket);
         for (const table of part.unknown) unknown.add(table);
         sums.total += part.total;
@@ -128,13 +131,14 @@ async function readNamespace(
   groups: readonly SsGroup[],
   room: Room,
   onKept: (socket: SocketRecord) => void,
+  inodes?: Set<number>,
 ): Promise<Part> {
   const part: Part = { sockets: [], total: 0, unreadable: 0, contested: 0, leftOut: 0, failed: 0, unknown: new Set() };
   const path = namespace.own ? null : namespace.path;
   await Promise.all(
     ssCalls(groups).map(async ({ group, args }) => {
       if (group === 'unix') {
-        const scan = new UnixScan(namespace.inode, room);
+        const scan = new UnixScan(namespace.inode, room, inodes);
         await source.ss(args, path, (bytes) => scan.push(bytes));
         const { sockets, total, unreadable, contested, leftOut } = scan.end();
         for (const socket of sockets) part.sockets.push(socket);
@@ -142,9 +146,9 @@ async function readNamespace(
         part.unreadable += unreadable;
         part.contested += contested;
         part.leftOut += leftOut;
-      } else if (group === 'others') await readOthers(source, namespace, args, room, part);
+      } else if (group === 'others') await readOthers(source, namespace, args, room, part, inodes);
       else {
-        const scan = new InetScan(namespace.inode, onKept, room);
+        const scan = new InetScan(namespace.inode, onKept, room, inodes);
         await source.ss(args, path, (bytes) => scan.push(bytes));
         scan.end();
         for (const socket of scan.sockets) part.sockets.push(socket);
@@ -164,9 +168,11 @@ async function readOthers(
   args: readonly string[],
   room: Room,
   part: Part,
+  inodes?: Set<number>,
 ): Promise<void> {
   const addSocket = (socket: SocketRecord) => {
     part.total++;
+    inodes?.add(socket.inode);
     if (room.reserve()) part.sockets.push(socket);
     else part.leftOut++;
   };

@@ -28,6 +28,8 @@ export class UnixScan {
   constructor(
     readonly netns: number | null,
     readonly room: Room = new Room(),
+    /** Receives the inode of every socket, including idle ones. */
+    readonly inodes?: Set<number>,
   ) {}
 
   push(bytes: Buffer): void {
@@ -60,6 +62,7 @@ export class UnixScan {
     let contested = 0;
     let total = 0;
     for (const [inode, claims] of this.#claims) {
+      this.inodes?.add(inode);
       // A row with inode 0 is a connection that is not accepted: there may be many.
       if (claims > 1 && inode !== 0) contested += claims;
       else total += claims;

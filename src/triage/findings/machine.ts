@@ -179,14 +179,23 @@ export const MACHINE = {
     deeper: 'kdump-mem procs --live --sort page-tables',
   },
   'pinned-pages': {
-    words: (of: OfProcess & Of<'pinnedBytes' | 'share'>) => [
-      `Pinned pages: the kernel pinned ${size(of.pinnedBytes)} (${percent(of.share)} of memory) for ${process(of)} (VmPin).`,
-      'It can neither reclaim nor move them until the process or its device frees them (io_uring, RDMA, vdpa, rings of perf).',
-    ],
+    words: (
+      of: OfProcess & Of<'pinnedBytes' | 'share'> & Partial<Of<'lockedBytes' | 'uncounted'> & Of<'kinds', string>>,
+    ) =>
+      of.uncounted == null
+        ? [
+            `Pinned pages: the kernel pinned ${of.lockedBytes ? 'up to ' : ''}${size(of.pinnedBytes)} (${percent(of.share)} of memory) for ${process(of)} (${of.lockedBytes ? 'VmPin and VmLck' : 'VmPin'}).`,
+            `It can neither reclaim nor move them until the process or its device frees them (${of.kinds == null ? 'io_uring, RDMA, vdpa, rings of perf' : text(of.kinds)}).`,
+          ]
+        : [
+            `Pinned pages: up to ${size(of.pinnedBytes)} (${percent(of.share)} of memory) is pinned, and no process counts it.`,
+            'A page counts for each of its pins. AF_XDP, GPU drivers and direct I/O in progress pin pages that no process counts.',
+            ...(of.pid == null ? [] : [`${process(of)} has ${text(of.kinds)} open.`]),
+          ],
     means:
       'The kernel holds pages of a process in place for a device or for io_uring. It can neither swap, reclaim nor move them, so that they also fragment memory. A warning from 25 % of memory on.',
     known:
-      'VmPin of /proc/PID/status (mm->pinned_vm): registered buffers of io_uring, RDMA, vdpa, and ring buffers of perf events beyond perf_event_mlock_kb. VFIO counts its pages in VmLck, iommufd in either, and AF_XDP in neither.',
+      'VmPin of /proc/PID/status (mm->pinned_vm): registered buffers of io_uring, RDMA, vdpa, and ring buffers of perf events beyond perf_event_mlock_kb. VFIO counts its pages in VmLck, as mlocked ones, which makes it an upper bound; iommufd in either, and AF_XDP in neither. `kinds` are those of its open descriptors. What no process counts: nr_foll_pin_acquired less nr_foll_pin_released of /proc/vmstat (5.7), an upper bound, less VmPin and VmLck of all processes.',
     next: 'Check whether the program normally registers that much. kdump-mem procs --sort pinned also adds VmLck where smaps shows no mlocked page (VFIO).',
     deeper: 'kdump-mem procs --sort pinned',
   },
@@ -205,6 +214,19 @@ export const MACHINE = {
       '/proc/loadavg, threads-max, pid_max, file-nr, nf_conntrack_count, sockstat with tcp_mem and udp_mem, key-users, inotify descriptors by user (one inherited by fork counts for each process), /proc/PID/limits, and pids.max of cgroups (version 2).',
     next: 'Find what uses it, then decide whether to raise the limit.',
     deeper: 'kdump-mem procs --live',
+  },
+  'file-watches': {
+    words: (of: OfProcess & Of<'watches' | 'bytes'> & Of<'kind', string>) => [
+      `File watches: ${process(of)} has ${text(of.watches)} ${of.kind === 'epoll' ? 'files in epoll' : of.kind === 'fanotify' ? 'fanotify marks' : 'inotify watches'}, about ${size(of.bytes)} of kernel memory.`,
+      ...(of.kind === 'epoll' ? [] : ['Each keeps its inode in memory, which the kernel then cannot reclaim.']),
+    ],
+    traits: ['excessive'],
+    means:
+      'A process watches so many files that the watches and the inodes that they keep hold about 64 MiB or more of slab, which counts for no process. Typical programs index or synchronize large trees.',
+    known:
+      'Lines of /proc/PID/fdinfo of inotify and fanotify descriptors, and of epoll if the slab cache eventpoll_epi is large. Bytes are an estimate: 1 KiB for each watch (a mark, its connector and an inode; evictable marks keep none), 200 bytes for each file in epoll. A descriptor that a child inherited counts for both.',
+    next: 'Exclude folders that the program need not watch. Closing the descriptor frees the watches; the inodes are then reclaimable.',
+    deeper: 'kdump-mem procs --pid N --fds',
   },
   'hugetlb-unused': {
     words: (

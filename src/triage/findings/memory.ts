@@ -7,8 +7,8 @@ type Shared = Of<'bytes' | 'share'> &
   Of<'kind' | 'name', string> &
   Of<'mapped'> &
   Partial<
-    Of<'attachTime' | 'attachComm' | 'mount' | 'cgroup' | 'pod' | 'container', string> &
-      Of<'attachPid' | 'files' | 'processes' | 'inside' | 'limitBytes' | 'descriptors'>
+    Of<'attachTime' | 'attachComm' | 'mount' | 'cgroup' | 'pod' | 'container' | 'loop' | 'loopFile', string> &
+      Of<'attachPid' | 'files' | 'processes' | 'inside' | 'limitBytes' | 'descriptors' | 'loopBytes'>
   >;
 
 const sharedWords = ({ kind, name, files }: Shared): string => {
@@ -109,6 +109,9 @@ export const MEMORY = {
       of.descriptors == null
         ? `Shared memory: ${sharedWords(of)} ${size(of.bytes)}${of.share == null ? '' : ` (${percent(of.share)} of memory)`}${sharedOwnerWords(of)}.`
         : `Shared memory: ${size(of.bytes)} (${percent(of.share)} of memory) is open in no process, and ${process(of)} has not received ${text(of.descriptors)} passed descriptors, which may hold it.`,
+      ...(of.loop == null
+        ? []
+        : [`${text(of.loop)} has ${text(of.loopFile)} attached, at most ${size(of.loopBytes)}, until losetup -d.`]),
       ...(of.limitBytes == null ? [] : [`The size limit of the tmpfs is ${size(of.limitBytes)}.`]),
       ...(of.mapped === 0 ? ['No process maps that much shared memory, so that no RSS shows it.'] : []),
       ...(of.attachTime == null
@@ -121,7 +124,7 @@ export const MEMORY = {
     means:
       'Memfds, files in tmpfs or a System V segment hold at least 5 % of memory, and no process maps them: only a descriptor, a name or an id keeps them. On a host all files of one owner count together: of a process or program that has them open, or of one tmpfs. It is a warning from 10 % on for memfds, deleted files and segments, which have no path, and for a tmpfs that is nearly full.',
     known:
-      'Descriptors in /proc/PID/fd, the tmpfs mounts of every mount namespace (statfs, once for each device), /proc/sysvipc/shm, and what the largest processes map (/proc/PID/maps). Bytes are allocated blocks, also in swap. Where no mappings can be read, RssShmem of /proc/PID/status decides. The kernel has the process of the last attach or detach of a segment: it is named only if the attach is later. Where Shmem of /proc/meminfo has no owner, `scm_fds` of fdinfo (5.6) shows descriptors that a process was passed and has not received. From kernel memory: the pages of each file, its tree of mappings, and the open files of processes.',
+      'Descriptors in /proc/PID/fd, the tmpfs mounts of every mount namespace (statfs, once for each device), /proc/sysvipc/shm, and what the largest processes map (/proc/PID/maps). Bytes are allocated blocks, also in swap. Where no mappings can be read, RssShmem of /proc/PID/status decides. The kernel has the process of the last attach or detach of a segment: it is named only if the attach is later. Loop devices have their files in /sys/block/loopN/loop/backing_file. Where Shmem of /proc/meminfo has no owner, tables of threads (/proc/PID/task/TID/fd) are read too, and `scm_fds` of fdinfo (5.6) shows descriptors that a process was passed and has not received. From kernel memory: the pages of each file, its tree of mappings, and the open files of processes.',
     next: 'A memfd or deleted file is freed when all processes close it, any other file when it is deleted, a segment by ipcrm.',
     deeper: 'kdump-mem memory --live',
   },
@@ -147,19 +150,54 @@ export const MEMORY = {
     next: 'Find out who reads these pipes. Their memory is freed when both ends are closed, or when the data is read.',
     deeper: 'kdump-mem procs --pid N',
   },
+  'message-queues': {
+    words: (
+      of: Amount &
+        OfProcess &
+        Of<'queues' | 'queueBytes' | 'messages' | 'uid' | 'receiverPid'> &
+        Of<'name' | 'receiverComm' | 'receiveTime', string> &
+        Partial<Of<'inside'>>,
+    ) => [
+      `Message queues: ${size(of.bytes)} (${percent(of.share)} of memory) of unread messages in ${text(of.queues)} ${of.queues === 1 ? 'queue' : 'queues'}.`,
+      `Largest: ${text(of.name)}${of.inside == null ? '' : ` in the namespace of pid ${text(of.inside)}`}, ${size(of.queueBytes)}${of.uid == null ? '' : `, created by uid ${text(of.uid)}`}${of.pid == null ? '' : `, last sent to by ${process(of)}`}.`,
+      of.receiveTime == null
+        ? of.messages == null
+          ? 'The kernel does not report its readers.'
+          : 'No process ever received from it.'
+        : `Last received: ${text(of.receiveTime).slice(0, 19).replace('T', ' ')} UTC, by ${process({ pid: of.receiverPid, comm: of.receiverComm })}.`,
+    ],
+    traits: ['excessive', 'single'],
+    means:
+      'Messages that no process has received hold at least 64 MiB. The kernel keeps them until they are received or the queue is removed, also after the sender exited. They are unreclaimable slab (kmalloc, msg_msg since 6.11).',
+    known:
+      '/proc/sysvipc/msg: payload (cbytes), number of messages, last sender and receiver, and the uid of the creator; the kernel has no pid of the creator. Each message adds at least 48 bytes. QSIZE of the files where mqueue is mounted. Other ipc namespaces are entered by nsenter if unreclaimable slab has 64 MiB. A process that began after the message is not named.',
+    next: 'Find out why the receiver does not read. ipcs -q -i ID shows a System V queue, ipcrm -q ID removes it with its messages; in another namespace by nsenter --ipc.',
+    deeper: 'kdump-mem memory --caches',
+  },
   vmalloc: {
-    words: (of: Amount & OfProcess & Of<'callerBytes' | 'mapBytes'> & Of<'caller', string>) => [
+    words: (
+      of: Amount &
+        OfProcess &
+        Of<'callerBytes' | 'mapBytes'> &
+        Of<'caller', string> &
+        Partial<Of<'pinned', string> & Of<'pinnedObjects'>>,
+    ) => [
       `vmalloc: ${size(of.bytes)} (${percent(of.share)} of memory)${of.pid == null ? '' : `; ${process(of)} has BPF maps of ${size(of.mapBytes)} open`}.`,
       of.caller == null
         ? 'The largest caller is unknown.'
         : `Largest caller: ${text(of.caller)}, ${size(of.callerBytes)}.`,
+      ...(of.pinned == null
+        ? []
+        : [
+            `Processes have less than half of it open; bpffs keeps ${text(of.pinnedObjects)} ${of.pinnedObjects === 1 ? 'object' : 'objects'}: ${text(of.pinned)}${Number(of.pinnedObjects) > 3 ? ', …' : ''}.`,
+          ]),
     ],
     traits: ['excessive', 'uncounted', 'single'],
     means:
       'Areas of vmalloc use at least 5 % of memory. Typical users are BPF maps, modules, file systems and hash tables.',
     known:
-      'VmallocUsed without KernelStack of /proc/meminfo (5.3 and later), pages by caller in /proc/vmallocinfo, and `memlock` in the fdinfo of BPF maps. A map that is pinned in bpffs and open in no process has no owner here. In a dump: each of the categories vmalloc, bpf and modules, by caller.',
-    next: 'Check the caller. If it allocates BPF maps, the named process holds the largest: `bpftool map` shows their sizes.',
+      'VmallocUsed without KernelStack of /proc/meminfo (5.3 and later), pages by caller in /proc/vmallocinfo, and `memlock` in the fdinfo of BPF maps. Where processes have less than half of the maps open, the paths in mounts of bpffs: maps, programs and links, whose sizes only bpftool shows. In a dump: each of the categories vmalloc, bpf and modules, by caller.',
+    next: 'Check the caller. If it allocates BPF maps, the named process holds the largest: `bpftool -f map` shows sizes and the paths of pinned maps.',
     deeper: 'kdump-mem memory -v',
   },
 } satisfies Declarations;

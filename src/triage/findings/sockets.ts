@@ -1,4 +1,14 @@
-import { type Declarations, type Of, type OfProcess, percent, process, size, text, type Words } from './declared.js';
+import {
+  type Declarations,
+  type Of,
+  type OfProcess,
+  percent,
+  process,
+  program,
+  size,
+  text,
+  type Words,
+} from './declared.js';
 
 /** What sockets pin. From a host an estimate with bounds, and what queues without a payload are charged. */
 type Pinned = Of<'pinnedBytes' | 'share'> & Partial<Of<'leastBytes' | 'mostBytes'>>;
@@ -105,6 +115,30 @@ export const SOCKETS = {
       'Sockets of ss whose inode is in no /proc/PID/fd, and scm_fds of /proc/PID/fdinfo of unix sockets with unread data (5.6). `descriptors` counts all that wait in that one socket: not each must be a socket.',
     next: 'Find out why the process does not receive from this unix socket. Killing it frees the message and the sockets in it.',
     deeper: 'skcheck',
+  },
+  'unlisted-sockets': {
+    words: (
+      of: OfProcess &
+        Of<'sockets'> &
+        Partial<Of<'processes' | 'openSockets' | 'allSockets' | 'queuedBytes' | 'queuedMostBytes'>>,
+    ) => [
+      `Sockets that ss does not list: ${program(of)} ${text(of.sockets)} ${of.openSockets == null ? 'of them' : `of its ${text(of.openSockets)} sockets`} open.`,
+      'Each is unbound, was reset by its peer, or is in a network namespace without a process.',
+      ...(of.queuedMostBytes === undefined
+        ? []
+        : [
+            of.queuedMostBytes === null
+              ? 'How much data is queued in them is unknown.'
+              : `A reset connection keeps its unread data: ${of.queuedBytes ? `at least ${size(of.queuedBytes)} and ` : ''}at most about ${size(of.queuedMostBytes)} in the ${text(of.allSockets)} such sockets of all programs.`,
+          ]),
+    ],
+    traits: ['uncounted'],
+    means:
+      'A program has at least 500 sockets open that no table of the kernel lists, or such sockets hold at least 64 MiB. lsof shows them as “can’t identify protocol”. Most often the program does not close sockets whose connection failed or was reset.',
+    known:
+      'Inodes of sockets in /proc/PID/fd that two listings of ss in all network namespaces lack, while the descriptor stays open. Bytes: `mem` of /proc/net/sockstat for TCP and UDP, less what listed sockets are charged; they include all programs. Null: not readable. Sockets of other families and those in a namespace that only a socket keeps may hold more.',
+    next: 'Find out why the program does not close them: a descriptor leak. Closing them, or ending the program, frees what they hold.',
+    deeper: 'kdump-mem procs --pid N --fds',
   },
   'stalled-reader': {
     words: stalledWords,

@@ -151,7 +151,8 @@ class LinkReader {
       const root = poll.read(object).pointer('rbr.rb_root.rb_node');
       return { items: countOf(treeNodes(this.#kernel, root)) };
     }
-    if (kind === 'inotify') {
+    // Both have their group as private data.
+    if (kind === 'inotify' || kind === 'fanotify') {
       const group = new StructReader(this.#kernel, 'fsnotify_group', ['marks_list']);
       return { items: countOf(closedListNodes(this.#kernel, group.addressOf(object, 'marks_list'))) };
     }

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { findingWords } from '../../../src/answers/triage/words.js';
 import { hostSockets } from '../../../src/app/triage/host-sockets.js';
 import { HostReader } from '../../../src/triage/host-reader.js';
@@ -123,4 +123,82 @@ test('lists unreadable data, and does not count the check as made', async () => 
   expect(reader.checked).not.toContain('sockets');
   const { reader: own } = await found(host(100), false);
   expect(own.unread.map(({ why }) => why)).toContain('other network namespaces are not readable: permission denied');
+});
+
+describe('sockets that ss does not list', () => {
+  const row = (inode: number) =>
+    `tcp ESTAB 0 0 10.0.0.1:80 10.0.0.2:9 ino:${inode} sk:1 cgroup:/web ino:7 <-> skmem:(r0,rb9,t0,tb1,f0,w0,o0,bl0,d0)`;
+  const COUNT = 600;
+  /** Process 7 has sockets 1000 to 1599, and as many that ss lists. @param onSs called before each run of ss */
+  function unlisted(onSs: (args: readonly string[], fake: FakeHost) => string | undefined = () => undefined) {
+    const listed = Array.from({ length: COUNT }, (_, index) => row(5000 + index)).join('\n');
+    const fake = new FakeHost((args) => (args.includes('-t') ? listed : ''));
+    const ss = fake.ss.bind(fake);
+    Object.assign(fake, {
+      file: () => undefined,
+      ss: async (...[args, netns, onBytes]: Parameters<FakeHost['ss']>) => {
+        const text = onSs(args, fake);
+        fake.ssCalls.push([...args]);
+        if (text === undefined) return ss(args, netns, onBytes);
+        onBytes(Buffer.from(text));
+        return [];
+      },
+    });
+    for (const [path, text] of host(1).files) fake.files.set(path, text);
+    fake.files.set('/proc/net/sockstat', 'TCP: inuse 1 orphan 0 tw 0 alloc 2 mem 90000\nUDP: inuse 1 mem 1\n');
+    for (const name of ['self', '7']) fake.links.set(`/proc/${name}/ns/net`, 'net:[1]');
+    for (let index = 0; index < COUNT; index++) {
+      fake.links.set(`/proc/7/fd/${index}`, `socket:[${1000 + index}]`);
+      fake.links.set(`/proc/7/fd/${COUNT + index}`, `socket:[${5000 + index}]`);
+    }
+    return fake;
+  }
+  const codes = async (fake: FakeHost) => {
+    const { findings, reader } = await found(fake);
+    return { findings: findings.filter(({ code }) => code === 'unlisted-sockets'), reader };
+  };
+
+  test('count, owner, and the data that no listed socket is charged', async () => {
+    const { findings } = await codes(unlisted());
+    const most = 90_001 * 4096;
+    expect(findings).toMatchObject([
+      {
+        severity: 'warning',
+        figures: { pid: 7, comm: 'worker', sockets: COUNT, allSockets: COUNT, queuedMostBytes: most },
+        next: 'procs --pid 7 --fds',
+      },
+    ]);
+    expect(findings[0]?.figures.queuedBytes).toBe(most - COUNT * 4096 - 2 * MIB);
+    expect(findingWords(findings[0]!)).toMatch(
+      /^Sockets that ss does not list: pid 7 \(worker\) has 600 of its 1200 sockets open\b.* at least 347 MiB and at most about 352 MiB in the 600 such/s,
+    );
+  });
+
+  test.each<[name: string, change: Parameters<typeof unlisted>[0]]>([
+    [
+      'a later listing has them',
+      (args, fake) => {
+        const runs = fake.ssCalls.filter((one) => one.includes('-t')).length;
+        return args.includes('-t') && runs > 1
+          ? Array.from({ length: COUNT }, (_, at) => row(1000 + at)).join('\n')
+          : undefined;
+      },
+    ],
+    [
+      'ss lists them in a rare table',
+      (args) =>
+        args.some((arg) => arg.startsWith('xdp'))
+          ? Array.from({ length: COUNT }, (_, at) => `xdp UNCONN 0 0 lo:q0 * uid:0 ino:${1000 + at} sk:1`).join('\n')
+          : undefined,
+    ],
+    ['a row of ss is malformed', (args) => (args.includes('-t') ? `${row(9)}\ntcp ESTAB 0` : undefined)],
+  ])('none: %s', async (_, change) => {
+    expect((await codes(unlisted(change))).findings).toEqual([]);
+  });
+
+  test('the data is unknown without its counters', async () => {
+    const fake = unlisted();
+    fake.files.set('/proc/net/sockstat', 'TCP: inuse 1 orphan 0\n');
+    expect((await codes(fake)).findings).toMatchObject([{ severity: 'note', figures: { queuedMostBytes: null } }]);
+  });
 });

@@ -72,6 +72,7 @@ function host(parts: {
     now,
     list: names,
     readLink: (path: string) => of(links, path),
+    size: () => 0,
     readText: (path: string) => of(texts, path),
     tmpfs: (path: string) => mounted[path] ?? (of(files, path).isTmpfs ? { used: null, limit: null } : null),
     file: (path: string) =>
@@ -93,6 +94,27 @@ test('counts a memfd once, with one of its processes', () => {
     }),
   );
   expect(found).toEqual([{ kind: 'file', name: 'memfd:cache', pid: 7, bytes: 400 * MIB }]);
+});
+
+describe('a memfd that only a thread has open', () => {
+  const memfd = { inode: 5, bytes: 400 * MIB, isTmpfs: true };
+  const of = (shmem: number, links = {}) => ({
+    links: { '/proc/7/fd/0': '/dev/null', '/proc/7/task/9/fd/3': '/memfd:own (deleted)', ...links },
+    texts: { '/proc/meminfo': `Shmem: ${shmem * 1024} kB\n`, '/proc/7/task/7/comm': 'a\n' },
+    files: Object.fromEntries(['/proc/7/fd/3', '/proc/7/task/9/fd/3'].map((path) => [path, memfd])),
+  });
+  const found = { kind: 'file', name: 'memfd:own', pid: 7, bytes: 400 * MIB };
+
+  test('has its process, if a large part of Shmem has no owner', () => {
+    expect(sharedFiles(host(of(400)))).toEqual([found]);
+    expect(recorded(filesInMemoryLines(host(of(400)), (name) => name)).files).toEqual([found]);
+    // Tables of threads are not read without need.
+    expect(sharedFiles(host(of(30)))).toEqual([]);
+  });
+
+  test('counts once if the process has it too', () => {
+    expect(sharedFiles(host(of(900, { '/proc/7/fd/3': '/memfd:own (deleted)' })))).toEqual([found]);
+  });
 });
 
 test('excludes huge pages of hugetlb', () => {

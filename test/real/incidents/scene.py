@@ -8,6 +8,7 @@ import resource
 import socket
 import sys
 import tempfile
+import threading
 
 MIB = 2**20
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -334,6 +335,21 @@ def shared_pipes(size):
     """Full pipes that several processes have open."""
     pipes(size // MIB)
     workers(3, lambda _: None)
+
+
+def own_table(size):
+    """Memfds in the descriptor table of a thread."""
+    filled = threading.Event()
+
+    def fill():
+        must(LIBC.unshare(0x400))  # CLONE_FILES
+        held = memfds(4, size // 4)
+        filled.set()
+        threading.Event().wait()
+        return held
+
+    threading.Thread(target=fill, daemon=True).start()
+    filled.wait()
 
 
 if __name__ == '__main__':

@@ -88,6 +88,7 @@ export const OTHER_SCENES: readonly Scene[] = [
     finding: shared(({ figures }) => figures.comm === 'sc-hoard_progra' && figures.processes === 16),
     owner: '16 processes named sc-hoard_progra',
   },
+  { name: 'memfds in a table of a thread', program: 'own_table', amount: LARGE, finding: shared() },
   { name: 'a deleted file', program: 'deleted', amount: LARGE, finding: shared() },
   {
     name: 'a file that no process has open',

@@ -530,13 +530,33 @@ tmpfs_rests() {
     echo "tmpfs $used -${'$'}{inside#-}$unmapped $limit $point"
   done < "$dir/tmpfs"
 }
-# Tmpfs that were unmounted lazily, by a descriptor or working folder (shared-files.ts): a mount id that is in no mountinfo.
-# An unmounted file system of another machine or process might block; each has its bdi.
-detached() {
+# Whether a large part of Shmem is in nothing that was found.
+unowned() {
   shmem=$(sed -n 's/^Shmem: *\([0-9]*\) kB$/\1/p' /proc/meminfo)
   known=$(sed 's/.* //' "$dir/shown" | { sum=0; while read -r bytes; do sum=$((sum + bytes)); done; echo $sum; })
   known=$((known + $(sed 's/^tmpfs //;s/ .*//' "$dir/rests" | { sum=0; while read -r bytes; do sum=$((sum + bytes)); done; echo $sum; })))
-  [ $((shmem * 1024)) -ge $((known + ${DETACHED_BYTES})) ] || return
+  [ $((shmem * 1024)) -ge $((known + ${DETACHED_BYTES})) ]
+}
+# Memfds in tables that threads have of their own, which no list of processes has.
+of_threads() {
+  unowned || return
+  over 'ls -ln /dev/null' /proc/[0-9]*/task/[0-9]*/fd | sed -n -e '/:$/{s/:$//;h;d' -e '}' \
+    -e 's/^l[^>]* \([0-9]*\) -> \/memfd:.*/\1/' -e 't found' -e d -e ': found' -e G \
+    -e 's/^\(.*\)\n\(.*\)$/\2\/\1/p' | head -n ${MAX_FILES} | xargs stat -L -c '%d:%i %f %b %n' /dev/null 2>/dev/null |
+    sed -n 's/^\([0-9:]*\) 8... /\1 /p' | sort -s -u -k1,1 | while read -r key blocks path; do
+    [ "$blocks" -ge ${MIN_BYTES / 512} ] && ! grep -q "^$key " "$dir/shown" || continue
+    [ "$(stat -L -f -c %T "$path" 2>/dev/null)" = tmpfs ] && name=$(ls -ln "$path" 2>/dev/null) || continue
+    flag=$unmapped pid=${'$'}{path#/proc/} name=${'$'}{name#* -> /}
+    case $mapped in *" $key "*) continue ;; esac
+    echo "$key $((blocks * 512))" >> "$dir/shown"
+    printf '%s %s%s %s\n' $((blocks * 512)) "${'$'}{pid%%/*}" "$flag" \
+      "$(printf '%s\n' "${'$'}{name%' (deleted)'}" | sed '$!s/$/\\012/' | tr -d '\n')"
+  done
+}
+# Tmpfs that were unmounted lazily, by a descriptor or working folder (shared-files.ts): a mount id that is in no mountinfo.
+# An unmounted file system of another machine or process might block; each has its bdi.
+detached() {
+  unowned || return
   [ -d /sys/class/bdi ] || return
   cat /proc/[0-9]*/mountinfo 2>/dev/null | cut -d ' ' -f 1,3 | sort -u > "$dir/all-mounts"
   bdis=$(ls /sys/class/bdi | grep -vE '^([1-9][0-9]*:[0-9]+|(${[...LOCAL].join('|')})(-.*)?)$')
@@ -595,9 +615,10 @@ files_in_memory() {
     shown=$((shown + 1))
   done < "$dir/sizes"
   tmpfs_rests > "$dir/rests"
+  of_threads > "$dir/of-threads"
   detached > "$dir/detached"
-  cat "$dir/rests" "$dir/detached"
-  shown=$((shown + $(cat "$dir/rests" "$dir/detached" | grep -c '')))
+  cat "$dir/of-threads" "$dir/rests" "$dir/detached"
+  shown=$((shown + $(cat "$dir/of-threads" "$dir/rests" "$dir/detached" | grep -c '')))
   [ -z "$part" ] || echo 'missing descriptors and tmpfs mounts: only a part was read'
   command -v stat >/dev/null || echo 'missing sizes of files: stat is not available'
   ! grep -aq '^odd$' "$dir/entries" || echo 'missing files of tmpfs with a line break in their names'

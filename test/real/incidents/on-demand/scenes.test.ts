@@ -25,7 +25,17 @@ describe.skipIf(existsSync('/proc/kcore') || process.geteuid?.() !== 0)(
   () => {
     test.each(ALL)('$name: owner, amount and next command', checkScene);
 
-    const captured = ['hoard_many', 'container', 'full_pipes', 'deleted', 'chroot', 'unmounted', 'postgres', 'zgc'];
+    const captured = [
+      'hoard_many',
+      'own_table',
+      'container',
+      'full_pipes',
+      'deleted',
+      'chroot',
+      'unmounted',
+      'postgres',
+      'zgc',
+    ];
     describe.each(SNAPSHOT_WRITERS)('in a snapshot of %s', (writer) => {
       test.each(scenes(...captured))('$name: the same owner', (scene) => checkSnapshot(scene, writer));
     });

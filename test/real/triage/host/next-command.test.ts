@@ -70,6 +70,20 @@ const SCENES: readonly Scene[] = [
     figure: 'pinnedBytes',
     words: /^Sockets in flight: 40 sockets that no process has open/,
   },
+  {
+    name: 'sockets that ss does not list, unbound and reset, beside some that it lists',
+    args: ['sockets-in-flight.pl', 'unlisted', '600'],
+    code: 'unlisted-sockets',
+    figure: 'openSockets',
+    words: /^Sockets that ss does not list: pid \d+ \(unlisted\) has 720 of its \d+ sockets open/,
+  },
+  {
+    name: 'fanotify marks, beside a watch of inotify',
+    args: ['watches.pl', '70000', 'FOLDER'],
+    code: 'file-watches',
+    figure: 'watches',
+    words: /^File watches: pid \d+ \(watches\) has 70000 fanotify marks, about 68\.4 MiB of kernel memory\./,
+  },
   { name: 'zombies', args: ['incident', 'zombies', '120'], code: 'zombies', figure: 'zombies' },
   { name: 'tasks in state D', args: ['incident', 'vforks', '60'], code: 'blocked-tasks', figure: 'tasks' },
   {

@@ -1,5 +1,6 @@
-# Keeps socket memory that no process has open. Usage: sockets-in-flight.pl orphans|passed COUNT
+# Keeps sockets that a list lacks. Usage: sockets-in-flight.pl orphans|passed|unlisted COUNT
 # orphans: a child fills COUNT connections and exits. passed: COUNT filled unix sockets are sent to a socket that is not read.
+# unlisted: COUNT unbound sockets, beside COUNT / 5 that ss lists and as many reset connections with unread data.
 use strict;
 use warnings;
 use IO::Socket::INET;
@@ -29,6 +30,22 @@ if ($kind eq 'orphans') {
     }
     push @held, scalar $listener->accept for 1 .. $count;
     waitpid $child, 0;
+}
+elsif ($kind eq 'unlisted') {
+    for (1 .. $count) {
+        socket my $unbound, AF_INET, SOCK_STREAM, 0 or die "socket: $!";
+        push @held, $unbound;
+    }
+    my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => $count) or die "listen: $!";
+    push @held, $listener;
+    for (1 .. $count / 5) {
+        push @held, IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1) || die "listen: $!";
+        my $writer = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $listener->sockport) or die "connect: $!";
+        push @held, scalar $listener->accept;
+        fill($writer);
+        setsockopt $writer, SOL_SOCKET, SO_LINGER, pack 'll', 1, 0;
+        close $writer;
+    }
 }
 else {
     socketpair my $reader, my $sender, AF_UNIX, SOCK_STREAM, 0 or die "socketpair: $!";

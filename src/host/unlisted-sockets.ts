@@ -1,0 +1,59 @@
+import { isHostError } from '../base/errors.js';
+import type { HostSource } from './host-source.js';
+import type { Namespace } from './namespaces.js';
+import { ALL_GROUPS, readSample } from './ss/read.js';
+
+/** A socket that a process has open, and ss does not list. */
+export interface UnlistedSocket {
+  readonly pid: number;
+  readonly fd: number;
+  readonly inode: number;
+}
+
+/** Tables that other questions do not need; an ss without one of them rejects it. */
+const RARE = ['-H', '-O', '-n', '-e', '-a', '-A', 'xdp,tipc,dccp,vsock_dgram'];
+
+/**
+ * Those of the sockets that a second, complete listing does not contain either, and that are still open after it. A
+ * socket that is opened or closed during a listing is none of them.
+ *
+ * @throws {HostError}
+ */
+export async function stillUnlisted(
+  source: HostSource,
+  namespaces: readonly Namespace[],
+  sockets: readonly UnlistedSocket[],
+): Promise<UnlistedSocket[]> {
+  const listed = new Set<number>();
+  const { closed, failed, leftOut, unreadable } = await readSample(
+    source,
+    namespaces,
+    ALL_GROUPS,
+    () => undefined,
+    listed,
+  );
+  // A socket of a row that is missing would be taken for one that is not listed.
+  if (closed.length + failed + leftOut + unreadable > 0) return [];
+  for (const { own, path } of namespaces) {
+    let text = '';
+    try {
+      await source.ss(RARE, own ? null : path, (bytes) => {
+        text += bytes.toString('latin1');
+      });
+    } catch (error) {
+      // The namespace is gone, or its kernel has none of these families.
+      if (!isHostError(error, 'gone', 'ss-failed')) throw error;
+    }
+    for (const [, inode] of text.matchAll(/ ino:(\d{1,15})\b/g)) listed.add(Number(inode));
+  }
+  return sockets.filter(({ pid, fd, inode }) => !listed.has(inode) && isOpen(source, { pid, fd, inode }));
+}
+
+function isOpen(source: HostSource, { pid, fd, inode }: UnlistedSocket): boolean {
+  try {
+    return source.readLink(`/proc/${pid}/fd/${fd}`) === `socket:[${inode}]`;
+  } catch (error) {
+    if (isHostError(error)) return false;
+    throw error;
+  }
+}
