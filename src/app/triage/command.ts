@@ -81,6 +81,7 @@ const NOT_OF_CAPTURES = [
   'anonymize',
   'keep',
   'keepBytes',
+  'settle',
   'notify',
 ];
 
@@ -126,6 +127,7 @@ export function registerTriage(program: Command): void {
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addOption(new Option('--as-worker').hideHelp())
     .addOption(new Option('--beside-prefix <path>').hideHelp())
+    .addOption(new Option('--beside-extract').hideHelp())
     .addHelpText('after', EXAMPLES)
     .action(answerTriage);
   addBootOption(addFromOption(addManyOptions(triage), NOT_OF_CAPTURES));

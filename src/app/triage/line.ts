@@ -1,7 +1,7 @@
 import type { NotedFacts } from '../../answers/info/answer.js';
 import type { SummaryJson } from '../../answers/triage/line-schema.js';
 import { KernelError } from '../../base/errors.js';
-import { isLog } from '../../host/logs.js';
+import { groupLogs, isCrashLog, isLog } from '../../host/logs.js';
 import type { SymbolFile } from '../../kernel/layout.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
 import { symbolFiles } from '../../kernel/native/provenance.js';
@@ -19,6 +19,9 @@ type LineOptions = SourceOptions & {
   readonly symbolsDir?: string;
   /** Path of the answers to write, without their suffix. */
   readonly besidePrefix?: string;
+  /** Also writes an extract there. */
+  readonly besideExtract?: true;
+  readonly anonymize?: true;
 };
 
 /**
@@ -30,7 +33,10 @@ export async function printTriageLine(options: LineOptions): Promise<void> {
   printAnswer(JSON.stringify(await summaryOf(options)));
 }
 
-async function summaryOf(options: LineOptions): Promise<SummaryJson> {
+/** Output of a worker. `noExtract`: why it could not write one. */
+export type WorkerSummary = SummaryJson & { readonly noExtract?: string };
+
+async function summaryOf(options: LineOptions): Promise<WorkerSummary> {
   const [{ openNativeDump }, { triage }, { notedIn }, { failedJson, textSummaryJson, summaryJson }] = await Promise.all(
     [
       import('../../kernel/native/open.js'),
@@ -55,9 +61,9 @@ async function summaryOf(options: LineOptions): Promise<SummaryJson> {
   const rules = options.rules === undefined ? undefined : await rulesStep(options.rules);
   let noted: NotedFacts = {};
   try {
-    if (vmcore.length === 1 && (await isLog(path))) {
-      const files = [{ name: path, content: path }];
-      return await textOf({ path, logs: [{ name: path, files, isPstore: false }], warnings: [] });
+    if (vmcore.every(isCrashLog) || (vmcore.length === 1 && (await isLog(path)))) {
+      const logs = groupLogs(vmcore.map((file) => ({ name: file, content: file })));
+      return await textOf({ path, logs, warnings: [] });
     }
     const image = await openSourceImage(options);
     try {
@@ -66,11 +72,12 @@ async function summaryOf(options: LineOptions): Promise<SummaryJson> {
       const { kernel, used } = openAided(open, options.symbolsDir, noted);
       noted = notedIn(image, kernel.vmcoreinfo);
       needTables(kernel);
+      const noExtract = options.besideExtract && (await extracted(kernel, options, filesOf(used)));
       const answer = await withLogBeside(triage(kernel), vmcore);
       const found = rules ? rules(answer, kernel) : answer;
       if (besidePrefix !== undefined)
         await written(found, (await import('../../triage/finding.js')).triageDetail(kernel));
-      return summaryJson(found, noted, used);
+      return { ...summaryJson(found, noted, used), ...(noExtract === undefined ? {} : { noExtract }) };
     } finally {
       image.close();
     }
@@ -84,6 +91,22 @@ async function summaryOf(options: LineOptions): Promise<SummaryJson> {
     } catch {
       return failed;
     }
+  }
+}
+
+/** Writes an extract beside the dump. Returns why it could not. */
+async function extracted(
+  kernel: NativeKernel,
+  { besidePrefix, anonymize }: LineOptions,
+  files: Files,
+): Promise<string | undefined> {
+  const { extract } = await import('../../extract/extract.js');
+  const scope = { memory: true, processes: false, stacks: true, log: !anonymize, anonymize: anonymize ?? false };
+  try {
+    await extract(kernel, { files, output: `${besidePrefix}.extract`, force: true, compression: 'zlib', ...scope });
+    return undefined;
+  } catch (error) {
+    return explainFailure(error).line.replace(/^kdump-mem: /, '');
   }
 }
 
@@ -130,14 +153,16 @@ export function openAided<K extends Opened>(
     for (const file of files) {
       if (kernel.provenance[part].found) break;
       const all = [...used.filter((other) => other.as !== file.as), file];
-      const better = attempt(() =>
-        open(Object.fromEntries(all.map(({ as, path }) => [as === 'btf' ? 'types' : as, path]))),
-      );
+      const better = attempt(() => open(filesOf(all)));
       if (!better?.provenance[part].found) continue;
       [kernel, used] = [better, all];
     }
   }
   return { kernel, used };
+}
+
+function filesOf(files: readonly SymbolFile[]): Files {
+  return Object.fromEntries(files.map(({ as, path }) => [as === 'btf' ? 'types' : as, path]));
 }
 
 /** Returns undefined if the files do not match the dump. */
