@@ -43,6 +43,7 @@ export const PROOFS: Readonly<
   'network-memory': 'log',
   'page-pool-stalled': 'log',
   'resource-exhausted': 'log',
+  'no-dump': 'log',
   'user-space-kill': 'log',
   'file-system-error': 'log',
   'queued-data': 'dump',
