@@ -78,6 +78,7 @@ export const PROOFS: Readonly<
   'clock-unstable': 'log',
   'clock-step': 'none',
   'memory-growth': 'baseline',
+  'recorded-growth': 'log',
   rebooted: 'baseline',
   'counter-mismatch': 'page flags',
 };

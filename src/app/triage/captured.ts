@@ -25,11 +25,14 @@ import { memoryOfCapture } from '../memory/captured.js';
 import { changesSince, readBaseline } from './baseline.js';
 import { hostSockets } from './host-sockets.js';
 import { presentTriage, type TriagePrintOptions } from './print.js';
+import { withRing } from './ring.js';
 import { findingsOf } from './text-log.js';
 
 interface HostTriageOptions extends TriagePrintOptions {
   /** Earlier state of the host, to compare. */
   readonly baseline?: string;
+  /** File of a recorder. */
+  readonly ring?: string;
 }
 
 /**
@@ -61,6 +64,7 @@ export async function printCapturedTriage(
     sockets: true,
     unread: host.unread(),
     since: options.baseline,
+    ring: options.ring,
   });
   // No command reads several texts again.
   presentTriage(answer, options, failing, isOne ? sourceWords({ ...options, from }) : STDIN);
@@ -77,7 +81,9 @@ export async function printHostTriage(options: HostTriageOptions, failing: FailO
  *
  * @throws {HostError} /proc is not available
  */
-export async function hostTriage(options: AnswerOptions & { readonly baseline?: string }): Promise<HostTriage> {
+export async function hostTriage(
+  options: AnswerOptions & Pick<HostTriageOptions, 'baseline' | 'ring'>,
+): Promise<HostTriage> {
   const [{ liveHost }, { liveSnapshot }, { liveMemory }] = await Promise.all([
     import('../../host/live.js'),
     import('../../capture/write/source.js'),
@@ -98,6 +104,7 @@ export async function hostTriage(options: AnswerOptions & { readonly baseline?: 
     sockets: process.geteuid?.() === 0,
     unread: [],
     since: options.baseline,
+    ring: options.ring,
   });
 }
 
@@ -108,6 +115,7 @@ async function triageOf(
     sockets,
     unread,
     since,
+    ring,
     ...parts
   }: Omit<HostParts, 'of' | 'pageSize' | 'found' | 'reader'> & {
     readonly of: Omit<HostParts['of'], 'release'>;
@@ -115,6 +123,7 @@ async function triageOf(
     /** Files that a capture lacks. */
     readonly unread: readonly HostError[];
     readonly since: string | undefined;
+    readonly ring: string | undefined;
   },
 ): Promise<HostTriage> {
   const reader = await new HostReader(source, pageSize).readMappings();
@@ -131,7 +140,7 @@ async function triageOf(
   const isSameBoot = baseline?.origin.bootId != null && baseline.origin.bootId === now.bootId;
   missCaptured(reader, unread);
   const release = optionalText(source, '/proc/sys/kernel/osrelease').trim();
-  return triageHost({
+  const answer = triageHost({
     ...parts,
     of: { ...parts.of, release },
     pageSize,
@@ -139,6 +148,7 @@ async function triageOf(
     reader,
     historyUntil: isSameBoot ? (baseline.origin.uptime ?? undefined) : undefined,
   });
+  return withRing(answer, ring, undefined, { bootId: now.bootId, at: parts.of.taken });
 }
 
 function sinceBaseline(

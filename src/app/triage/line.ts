@@ -16,6 +16,7 @@ import { rulesStep } from './rules.js';
 
 type LineOptions = SourceOptions & {
   readonly rules?: string;
+  readonly ring?: string;
   readonly symbolsDir?: string;
   /** Path of the answers to write, without their suffix. */
   readonly besidePrefix?: string;
@@ -37,16 +38,16 @@ export async function printTriageLine(options: LineOptions): Promise<void> {
 export type WorkerSummary = SummaryJson & { readonly noExtract?: string };
 
 async function summaryOf(options: LineOptions): Promise<WorkerSummary> {
-  const [{ openNativeDump }, { triage }, { notedIn }, { failedJson, textSummaryJson, summaryJson }] = await Promise.all(
-    [
+  const [{ openNativeDump }, { triage }, { dumpTime, notedIn }, { failedJson, textSummaryJson, summaryJson }] =
+    await Promise.all([
       import('../../kernel/native/open.js'),
       import('../../triage/triage.js'),
       import('../../answers/info/answer.js'),
       import('../../answers/triage/line.js'),
-    ],
-  );
+    ]);
   const { textTriage, withLogBeside } = await import('./text-log.js');
   const { inputsBeside } = await import('../kit/log-inputs.js');
+  const { withRing } = await import('./ring.js');
   const { vmcore = [] } = options;
   const { besidePrefix } = options;
   const written = async (answer: TriageAnswer, detail?: TriageDetail): Promise<void> => {
@@ -73,7 +74,10 @@ async function summaryOf(options: LineOptions): Promise<WorkerSummary> {
       noted = notedIn(image, kernel.vmcoreinfo);
       needTables(kernel);
       const noExtract = options.besideExtract && (await extracted(kernel, options, filesOf(used)));
-      const answer = await withLogBeside(triage(kernel), vmcore);
+      const read = await withLogBeside(triage(kernel), vmcore);
+      const time = dumpTime(noted, read.machine.clock);
+      const moment = { at: time ? new Date(time.at) : null, host: read.machine.uts?.nodename };
+      const answer = withRing(read, options.ring, path, moment);
       const found = rules ? rules(answer, kernel) : answer;
       if (besidePrefix !== undefined)
         await written(found, (await import('../../triage/finding.js')).triageDetail(kernel));

@@ -38,6 +38,8 @@ export interface ManyOptions extends BesideOptions {
   readonly beside?: true;
   /** File of custom rules, read by each process. */
   readonly rules?: string;
+  /** File of a recorder, read by each process. */
+  readonly ring?: string;
   /** SHA-256 of that file. */
   readonly rulesFile?: string;
   /** Directory with symbols and types that dumps may lack. */
@@ -209,13 +211,14 @@ class Run {
 
   async #read({ files, unfit }: FoundDump, more: readonly string[] = []): Promise<WorkerSummary> {
     if (unfit) return failedJson({ ...unfit, signal: null });
-    const { rules, symbolsDir } = this.#options;
+    const { ring, rules, symbolsDir } = this.#options;
     const named = files.flatMap((file) => ['--vmcore', file]);
     const words = [
       'triage',
       '--as-worker',
       ...named,
       ...(rules ? ['--rules', rules] : []),
+      ...(ring ? ['--ring', ring] : []),
       ...(symbolsDir ? ['--symbols-dir', symbolsDir] : []),
       ...more,
     ];
