@@ -20,7 +20,6 @@ import { WORKER_FAILURE_CODES } from '../../triage/batch/worker.js';
 import type { TriageDetail } from '../../triage/finding.js';
 import { printText, warningLines } from '../kit/output.js';
 import { VERSION } from '../kit/version.js';
-import type { WorkerSummary } from './line.js';
 
 /** What to write beside dumps. */
 export interface BesideOptions {
@@ -35,6 +34,9 @@ export interface BesideOptions {
   /** Seconds to wait at most for dumps that are being written. */
   readonly settle?: number;
 }
+
+/** Output of a worker. `noExtract`: why it could not write one. */
+export type WorkerSummary = SummaryJson & { readonly noExtract?: string };
 
 /** A file that changed more recently may still be written: by a copy, or, with this name, by kdump. */
 const SETTLED_MS = 30_000;

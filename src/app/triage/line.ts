@@ -12,6 +12,7 @@ import { explainFailure } from '../kit/failure.js';
 import { type aids, openSourceImage, type SourceOptions } from '../kit/kernel-source.js';
 import type { LogInputs } from '../kit/log-inputs.js';
 import { printAnswer } from '../kit/output.js';
+import type { WorkerSummary } from './beside.js';
 import { rulesStep } from './rules.js';
 
 type LineOptions = SourceOptions & {
@@ -33,9 +34,6 @@ export async function printTriageLine(options: LineOptions): Promise<void> {
   endWithParent();
   printAnswer(JSON.stringify(await summaryOf(options)));
 }
-
-/** Output of a worker. `noExtract`: why it could not write one. */
-export type WorkerSummary = SummaryJson & { readonly noExtract?: string };
 
 async function summaryOf(options: LineOptions): Promise<WorkerSummary> {
   const [{ openNativeDump }, { triage }, { dumpTime, notedIn }, { failedJson, textSummaryJson, summaryJson }] =

@@ -14,9 +14,16 @@ import type { FailOn } from '../../triage/finding.js';
 import { EXIT } from '../kit/failure.js';
 import { printText, printWarnings } from '../kit/output.js';
 import { Progress, terminalWidth } from '../kit/terminal.js';
-import { BesideLines, type BesideOptions, isAnswered, isFresh, removeOldExtracts, writeBeside } from './beside.js';
+import {
+  BesideLines,
+  type BesideOptions,
+  isAnswered,
+  isFresh,
+  removeOldExtracts,
+  type WorkerSummary,
+  writeBeside,
+} from './beside.js';
 import { type Jobs, shareOut } from './jobs.js';
-import type { WorkerSummary } from './line.js';
 
 /** Options of a run over many dumps. */
 export interface ManyOptions extends BesideOptions {
