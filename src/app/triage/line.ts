@@ -1,5 +1,4 @@
 import type { NotedFacts } from '../../answers/info/answer.js';
-import type { SummaryJson } from '../../answers/triage/line-schema.js';
 import { KernelError } from '../../base/errors.js';
 import { groupLogs, isCrashLog, isLog } from '../../host/logs.js';
 import type { SymbolFile } from '../../kernel/layout.js';

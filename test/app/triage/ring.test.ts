@@ -35,7 +35,7 @@ function recorded(file: string, last: Date, bootId = 'first'): void {
   const ring = Ring.open(file);
   for (const [index, mib] of [100, 150, 250, 350, 400].entries()) {
     const time = new Date(last.getTime() - 5000 * (4 - index));
-    const ledger = { source: 'counters', categories: new Map([['anonymous', mib * MIB]]) } as const;
+    const ledger = { source: 'counters', categories: new Map([['anonymous' as const, mib * MIB]]) } as const;
     const machine = look(1000 + 5 * index, [], { at: time, bootId });
     const sample = { look: machine, ledger, noCategories: null, hidden: false, interval: 5, lost: 0 };
     ring.append(formatJson(watchSampleJson(sample)));
