@@ -25,7 +25,7 @@ import { memoryOfCapture } from '../memory/captured.js';
 import { changesSince, readBaseline } from './baseline.js';
 import { hostSockets } from './host-sockets.js';
 import { presentTriage, type TriagePrintOptions } from './print.js';
-import { withRing } from './ring.js';
+import { bootId, withRing } from './ring.js';
 import { findingsOf } from './text-log.js';
 
 interface HostTriageOptions extends TriagePrintOptions {
@@ -64,16 +64,22 @@ export async function printCapturedTriage(
     sockets: true,
     unread: host.unread(),
     since: options.baseline,
-    ring: options.ring,
   });
+  const moment = { bootId: hostOrigin(host, null).bootId, at: of.taken };
   // No command reads several texts again.
-  presentTriage(answer, options, failing, isOne ? sourceWords({ ...options, from }) : STDIN);
+  presentTriage(
+    withRing(answer, options.ring, undefined, moment),
+    options,
+    failing,
+    isOne ? sourceWords({ ...options, from }) : STDIN,
+  );
 }
 
 /** Prints the problems of this machine. @throws as hostTriage */
 export async function printHostTriage(options: HostTriageOptions, failing: FailOn | null): Promise<void> {
   checkPage(options);
-  presentTriage(await hostTriage(options), options, failing, '--live');
+  const moment = { bootId: bootId() };
+  presentTriage(withRing(await hostTriage(options), options.ring, undefined, moment), options, failing, '--live');
 }
 
 /**
@@ -81,9 +87,7 @@ export async function printHostTriage(options: HostTriageOptions, failing: FailO
  *
  * @throws {HostError} /proc is not available
  */
-export async function hostTriage(
-  options: AnswerOptions & Pick<HostTriageOptions, 'baseline' | 'ring'>,
-): Promise<HostTriage> {
+export async function hostTriage(options: AnswerOptions & Pick<HostTriageOptions, 'baseline'>): Promise<HostTriage> {
   const [{ liveHost }, { liveSnapshot }, { liveMemory }] = await Promise.all([
     import('../../host/live.js'),
     import('../../capture/write/source.js'),
@@ -104,7 +108,6 @@ export async function hostTriage(
     sockets: process.geteuid?.() === 0,
     unread: [],
     since: options.baseline,
-    ring: options.ring,
   });
 }
 
@@ -115,7 +118,6 @@ async function triageOf(
     sockets,
     unread,
     since,
-    ring,
     ...parts
   }: Omit<HostParts, 'of' | 'pageSize' | 'found' | 'reader'> & {
     readonly of: Omit<HostParts['of'], 'release'>;
@@ -123,7 +125,6 @@ async function triageOf(
     /** Files that a capture lacks. */
     readonly unread: readonly HostError[];
     readonly since: string | undefined;
-    readonly ring: string | undefined;
   },
 ): Promise<HostTriage> {
   const reader = await new HostReader(source, pageSize).readMappings();
@@ -140,7 +141,7 @@ async function triageOf(
   const isSameBoot = baseline?.origin.bootId != null && baseline.origin.bootId === now.bootId;
   missCaptured(reader, unread);
   const release = optionalText(source, '/proc/sys/kernel/osrelease').trim();
-  const answer = triageHost({
+  return triageHost({
     ...parts,
     of: { ...parts.of, release },
     pageSize,
@@ -148,7 +149,6 @@ async function triageOf(
     reader,
     historyUntil: isSameBoot ? (baseline.origin.uptime ?? undefined) : undefined,
   });
-  return withRing(answer, ring, undefined, { bootId: now.bootId, at: parts.of.taken });
 }
 
 function sinceBaseline(

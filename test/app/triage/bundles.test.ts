@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect, test } from 'vitest';
-import { scratchFolder } from '../support/scratch.js';
+import { scratchFolder } from '../../support/scratch.js';
 
 const folder = scratchFolder('bundles-');
 const PLUGIN = 'deploy/supportconfig/kdump_mem';
