@@ -16,6 +16,8 @@ const COPIED = [
   'deploy/grafana',
   'deploy/kubernetes',
   'deploy/prometheus',
+  'deploy/sos',
+  'deploy/supportconfig',
 ];
 /** By shell: the command that prints its completion, and the shell's folder for it. */
 const COMPLETIONS = {

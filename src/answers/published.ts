@@ -32,7 +32,7 @@ import { stacksSchema } from './stacks/schema.js';
 import { instanceSchema, structSchema } from './struct/schema.js';
 import { triageEndSchema, triageLineSchema } from './triage/line-schema.js';
 import { triageSchema, triageWatchEndSchema } from './triage/schema.js';
-import { watchSampleSchema, watchSchema } from './watch/schema.js';
+import { recordedHoldersSchema, watchSampleSchema, watchSchema } from './watch/schema.js';
 import { whatisSchema } from './whatis/schema.js';
 
 /**
@@ -91,6 +91,7 @@ export const schemas = {
   'kdump-mem.verify/1': verifySchema,
   'kdump-mem.watch/1': watchSchema,
   'kdump-mem.watch-sample/1': watchSampleSchema,
+  'kdump-mem.recorded-holders/1': recordedHoldersSchema,
   'skcheck/1': skcheckSchema,
   'kdump-mem.whatis/1': whatisSchema,
 } as const;

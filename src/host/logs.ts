@@ -2,7 +2,8 @@ import { lstatSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { HostError } from '../base/errors.js';
 import { LogFormat, SNIFFED } from '../log/format.js';
-import { pstoreText } from '../log/pstore.js';
+import { isJoinedRecords, pstoreText } from '../log/pstore.js';
+import { peeked } from './decompress.js';
 import { FOLDER_SECONDS, LimitedStream } from './recognise.js';
 import { isText, openText } from './text-input.js';
 
@@ -34,6 +35,12 @@ const RECORD = /(?:^|\/)dmesg-[a-z_]+-\d{1,20}(?:\.enc\.z)?$/;
 /** A rotated log: logrotate appends a number (the largest is the oldest) or a date. */
 const ROTATED =
   /^(?<base>(?:.*\/)?(?:messages|syslog|dmesg|[^/]*\.log))(?:\.(?<number>\d{1,3})|-(?<date>\d{8}(?:-\d{1,10})?))(?:\.(?:gz|xz|bz2|zst))?$/;
+
+/** Maximum size of a file with records, which is held in memory: a backend has less. Bytes. */
+const MOST_RECORDS = 64 << 20;
+
+/** Maximum length of what precedes the messages of a record. */
+const HEADERS = 256;
 
 /** A limit on the time to read the files of a folder, from now on. */
 export function folderLimit(seconds = FOLDER_SECONDS): LimitedStream {
@@ -104,7 +111,7 @@ export async function findLogs(folder: string, within = folderLimit()): Promise<
           else warnings.push(`${below}: not searched (${MAX_DEPTH} folders deep)`);
         } else if (/\.journal~?$/.test(name))
           warnings.push(`${below}: unsupported (export it with journalctl -k -o json --file)`);
-        else if (stat.isFile() && (RECORD.test(below) || (await isLog(content))))
+        else if (stat.isFile() && !OWN_ANSWER.test(name) && (RECORD.test(below) || (await isLog(content))))
           files.push({ name: below, content, within });
       } catch (error) {
         warnings.push(`${below}: ${error instanceof Error ? error.message : String(error)}`);
@@ -117,6 +124,13 @@ export async function findLogs(folder: string, within = folderLimit()): Promise<
   if (budget < 0) warnings.push(`only the first ${MAX_ENTRIES} files were searched`);
   if (within.exceeded !== null) warnings.push(`the search stopped after ${within.exceeded}: logs may be missing`);
   return { logs: groupLogs(files), warnings };
+}
+
+/** Logs next to a dump, the log of the capture kernel last: it may report why the dump is incomplete. */
+export function logsBeside(dump: string): LogSource[] {
+  const content = join(dirname(dump), 'kexec-dmesg.log');
+  const captured = lstatSync(content, { throwIfNoEntry: false })?.isFile() ? [{ name: content, content }] : [];
+  return [logBeside(dump), ...groupLogs(captured)].filter((log) => log !== undefined);
 }
 
 /**
@@ -140,7 +154,30 @@ export function logBeside(dump: string): LogSource | undefined {
 }
 
 /** Names of such logs. */
-export const KDUMP_LOG = /^(?:vmcore-dmesg(?:-incomplete)?|dmesg)\.(?:txt|\d{12})$/;
+const KDUMP_LOG = /^(?:vmcore-dmesg(?:-incomplete)?|dmesg)\.(?:txt|\d{12})$/;
+/** The log of the capture kernel, which kdumpctl saves; the console before the last boot, by ramoops. */
+const OTHER_CRASH_LOG = /^(?:kexec-dmesg\.log|console-[a-z]+(?:-\d{1,20})?)$/;
+/** Debian has one log for each dump, with its time. */
+const DATED = /\.\d{12}$/;
+
+/** Files that `triage --beside` writes: another file is their subject. */
+export const OWN_ANSWER = /(?:^|\.)kdump-mem\.(?:txt|html|json|extract)$/;
+
+/** Whether the name is that of a log that a crash leaves. @param name its path, or the last part of it */
+export function isCrashLog(name: string): boolean {
+  const base = basename(name);
+  return KDUMP_LOG.test(base) || OTHER_CRASH_LOG.test(base) || RECORD.test(base);
+}
+
+/** Groups the names of a folder that are logs of one crash. Those without a time are of one crash. */
+export function crashLogs(names: readonly string[]): (readonly string[])[] {
+  const logs = names
+    .filter(isCrashLog)
+    .sort((a, b) => Number(OTHER_CRASH_LOG.test(a)) - Number(OTHER_CRASH_LOG.test(b)));
+  const others = logs.filter((name) => !DATED.test(name));
+  const dated = logs.filter((name) => DATED.test(name)).map((name) => [name]);
+  return others.length > 0 ? [...dated, others] : dated;
+}
 
 function listed(folder: string): string[] {
   try {
@@ -175,7 +212,7 @@ export async function* openLog(
   { name, files, isPstore }: LogSource,
   warn: (message: string) => void,
 ): AsyncGenerator<Buffer> {
-  if (isPstore) {
+  if (isPstore || (await isJoined(files))) {
     yield await openRecords(name, files, warn);
     return;
   }
@@ -199,6 +236,19 @@ export async function* openLog(
   if (isEmpty && failure) throw failure;
 }
 
+/** Whether a log is the text that systemd-pstore makes of records. */
+async function isJoined([file, ...others]: readonly LogFile[]): Promise<boolean> {
+  if (!file || others.length > 0 || basename(file.name) !== 'dmesg.txt') return false;
+  try {
+    const { head, all } = await peeked(partsOf(file), HEADERS);
+    await all.return(undefined);
+    return isJoinedRecords(head.toString('latin1', 0, HEADERS));
+  } catch {
+    // Reported when it is read.
+    return false;
+  }
+}
+
 /** @throws {HostError} `unreadable`: not all of it could be read */
 async function* partsOf({ name, content, within }: LogFile): AsyncGenerator<Buffer> {
   const parts = typeof content === 'string' ? openText(content) : openText(name, { content });
@@ -219,7 +269,14 @@ async function openRecords(
   for (const file of files) {
     const parts: Buffer[] = [];
     try {
-      for await (const part of partsOf(file)) parts.push(part);
+      let bytes = 0;
+      for await (const part of partsOf(file)) {
+        parts.push(part);
+        bytes += part.length;
+        if (bytes > MOST_RECORDS) break;
+      }
+      if (bytes > MOST_RECORDS)
+        warn(`${file.name}: incomplete (more than ${MOST_RECORDS >> 20} MiB of pstore records)`);
       records.push({ name: file.name, content: Buffer.concat(parts) });
     } catch (error) {
       if (!(error instanceof HostError)) throw error;
@@ -230,6 +287,9 @@ async function openRecords(
   if (records.length === 0 && failure) throw failure;
   const { text, missing, unreadable } = pstoreText(records);
   if (missing.length > 0) warn(`${folder}: missing ${missing.join(', ')}`);
-  for (const record of unreadable) warn(`${record}: malformed pstore record`);
+  const why = (record: string) =>
+    `${record}: ${record.endsWith('.enc.z') ? 'compressed pstore record (corrupt, or not by deflate)' : 'malformed pstore record'}`;
+  if (text === '' && unreadable[0] !== undefined) throw new HostError('unreadable', why(unreadable[0]));
+  for (const record of unreadable) warn(why(record));
   return Buffer.from(text);
 }

@@ -12,6 +12,17 @@ export interface PstoreRecord {
  */
 const HEADER = /^(?:====\d+\.\d+(?:-[CD])?\n)?(\w{1,32})#(\d{1,9}) Part(\d{1,9})\n/;
 
+/**
+ * Beginning of each record in `dmesg.txt` of systemd-pstore, after the record's name where systemd adds it. It joins by
+ * name, so that records of two dumps of one second alternate.
+ */
+const EACH = /^(?:(dmesg-[a-z_]+-\d{1,20}):\n)?(?=(?:====\d+\.\d+(?:-[CD])?\n)?\w{1,32}#\d{1,9} Part\d{1,9}\n)/m;
+
+/** Whether a text begins as records of pstore, joined by systemd-pstore. */
+export function isJoinedRecords(head: string): boolean {
+  return head.search(EACH) === 0;
+}
+
 /** File name with the number that the backend adds: `efi` combines the time, the part and the count. */
 const NAME = /(?:^|\/)dmesg-[a-z_]+-(\d{1,20})(?:\.enc\.z)?$/;
 
@@ -44,8 +55,7 @@ export interface PstoreText {
 export function pstoreText(records: readonly PstoreRecord[]): PstoreText {
   const dumps = new Map<string, Dump>();
   const unreadable: string[] = [];
-  for (const { name, content } of records) {
-    const text = name.endsWith('.enc.z') ? inflated(content) : content.toString('utf8');
+  for (const { name, text } of records.flatMap(singleRecords)) {
     const [header = '', reason = '', count, part] = HEADER.exec(text) ?? [];
     if (header === '') {
       unreadable.push(name);
@@ -71,6 +81,15 @@ export function pstoreText(records: readonly PstoreRecord[]): PstoreText {
     return parts.map(({ body }) => body).join('');
   });
   return { text: texts.reduce(joined, ''), missing, unreadable };
+}
+
+/** The records of a file: one, or all that systemd-pstore joined. */
+function singleRecords({ name, content }: PstoreRecord): { readonly name: string; readonly text: string }[] {
+  if (name.endsWith('.enc.z')) return [{ name, text: inflated(content) }];
+  const [before = '', ...parts] = content.toString('utf8').split(EACH);
+  const found = before === '' && parts.length > 0 ? [] : [{ name, text: before }];
+  for (let at = 0; at < parts.length; at += 2) found.push({ name: parts[at] ?? name, text: parts[at + 1] ?? '' });
+  return found;
 }
 
 /** Maximum decompressed size: the kernel's buffer for a record has only some kilobytes. */

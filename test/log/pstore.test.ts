@@ -30,6 +30,25 @@ test('orders dumps by time, then by count', () => {
   expect(ramoops.text).toBe('earlier\nlater\n');
 });
 
+test('separates the records that systemd-pstore joined by name', () => {
+  const joined = (...records: readonly string[]) =>
+    pstoreText([{ name: 'dmesg.txt', content: Buffer.from(records.join('')) }]);
+  const one = 'Panic#2 Part2\n<6>[ 1.0] a\n';
+  const two = 'Oops#1 Part1\n<4>[ 0.5] b\n';
+  const three = 'Panic#2 Part1\n<0>[ 2.0] c\n';
+  const found = { text: '<4>[ 0.5] b\n<6>[ 1.0] a\n<0>[ 2.0] c\n', missing: [], unreadable: [] };
+  expect(joined(one, two, three)).toEqual(found);
+  // systemd 244 adds the names.
+  const named = (name: string, text: string) => `${name}:\n${text}`;
+  expect(
+    joined(
+      named('dmesg-efi-170123456702002', one),
+      named('dmesg-efi-170123456701002', three),
+      named('dmesg-efi-170123456701001', two),
+    ),
+  ).toEqual(found);
+});
+
 test('merges the common lines of two dumps of one boot', () => {
   const { text } = pstoreText([
     record('dmesg-ramoops-0', 'Oops#1 Part1', 'a', 'b', 'c'),

@@ -43,6 +43,7 @@ export const PROOFS: Readonly<
   'network-memory': 'log',
   'page-pool-stalled': 'log',
   'resource-exhausted': 'log',
+  'no-dump': 'log',
   'user-space-kill': 'log',
   'file-system-error': 'log',
   'queued-data': 'dump',
@@ -85,6 +86,7 @@ export const PROOFS: Readonly<
   'clock-unstable': 'log',
   'clock-step': 'none',
   'memory-growth': 'baseline',
+  'recorded-growth': 'log',
   rebooted: 'baseline',
   'counter-mismatch': 'page flags',
 };

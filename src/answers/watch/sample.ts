@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { formatJson } from '../../base/util.js';
+import type { RecordedHolders } from '../../growth/recorded.js';
 import type { WatchSample } from '../../growth/watch/answer.js';
 import { machineJson, sampleJson } from '../growth/json.js';
 import { laterMachineShape, machineOf, processOf, StoredError, wrongWords } from '../growth/stored.js';
-import { type WatchSampleJson, watchSampleSchema } from './schema.js';
+import { type RecordedHoldersJson, recordedHoldersSchema, type WatchSampleJson, watchSampleSchema } from './schema.js';
 
 /** Maximum length of a cgroup path in a line; those of Kubernetes have 200 characters. */
 const MOST_PATH = 240;
@@ -82,6 +83,40 @@ export function storedWatchSample(line: string): WatchSample | null {
     interval: found.intervalSeconds,
     lost: found.lostBefore,
   };
+}
+
+/** A record of a ring. @param recorded its categories are those of samples */
+export function recordedHoldersJson({ bootId, uptime, holders }: RecordedHolders): RecordedHoldersJson {
+  return {
+    schema: 'kdump-mem.recorded-holders/1',
+    bootId,
+    uptimeSeconds: uptime,
+    holders: holders.map(({ began, isBound = false, ...one }) => ({ ...one, beganSeconds: began, bound: isBound })),
+  };
+}
+
+const storedHolders = z.object({
+  ...recordedHoldersSchema.shape,
+  holders: z.array(z.object(recordedHoldersSchema.shape.holders.element.shape)),
+});
+
+/** The holders of a record; null: it is another record. */
+export function storedRecordedHolders(text: string): RecordedHolders | null {
+  if (!text.startsWith('{"schema":"kdump-mem.recorded-holders/1"')) return null;
+  try {
+    const { bootId, uptimeSeconds: uptime, holders } = storedHolders.parse(JSON.parse(text));
+    return {
+      bootId,
+      uptime,
+      holders: holders.map(({ beganSeconds: began, bound, ...one }) => ({
+        ...one,
+        began,
+        ...(bound ? { isBound: true } : {}),
+      })),
+    };
+  } catch {
+    return null;
+  }
 }
 
 function entriesOf<Key extends string>(record: Partial<Record<Key, number>>): [Key, number][] {

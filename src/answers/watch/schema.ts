@@ -55,6 +55,30 @@ export const watchSampleSchema = z.strictObject({
   hidden: z.boolean(),
 });
 
+/** What processes, caches, file systems and programs held, in a ring of `kdump-mem watch --ring`. */
+export const recordedHoldersSchema = z.strictObject({
+  schema: z.literal('kdump-mem.recorded-holders/1'),
+  bootId: z.string().nullable(),
+  uptimeSeconds: z.number().nonnegative(),
+  /** The largest of each category. */
+  holders: z.array(
+    z.strictObject({
+      category: z.enum(CATEGORIES),
+      /** The same at other times of this boot. */
+      key: z.string(),
+      name: z.string(),
+      /** Null: no process. */
+      pid: count.nullable(),
+      bytes: count,
+      /** Seconds since boot at which a process began; null: unknown, or no process. */
+      beganSeconds: z.number().nonnegative().nullable(),
+      /** `bytes` is an upper bound: what pipes can hold. */
+      bound: z.boolean(),
+    }),
+  ),
+});
+
+export type RecordedHoldersJson = Immutable<z.infer<typeof recordedHoldersSchema>>;
 export type WatchSampleJson = Immutable<z.infer<typeof watchSampleSchema>>;
 
 /** `kdump-mem watch --json`: what grew. Version 1; sizes are bytes, null: unknown. */

@@ -3,7 +3,7 @@ import { HostError, isHostError, KernelError, ReadError } from '../../base/error
 import { type CapturedFiles, pastedFiles, readCapture } from '../../capture/read/files.js';
 import type { WantedParts } from '../../capture/read/manifest.js';
 import { PASTED } from '../../capture/read/pasted.js';
-import { findLogs, groupLogs, type LogSource, logBeside, openLog } from '../../host/logs.js';
+import { findLogs, groupLogs, type LogSource, logsBeside, openLog } from '../../host/logs.js';
 import { heldInput, isText, STDIN } from '../../host/text-input.js';
 import { type MessageSink, TextLogReader, type TextLogSummary } from '../../log/reader.js';
 import { findDumps } from '../../triage/batch/search.js';
@@ -60,10 +60,11 @@ export function inputsBeside(error: unknown, { vmcore, live, engine }: SourceOpt
   const [dump, ...others] = live ? [] : findDumps(vmcore ?? []).dumps;
   const isOfDump = error instanceof KernelError || error instanceof ReadError;
   const isNative = engine === 'auto' || engine === 'native';
-  const log = isOfDump && isNative && dump && others.length === 0 && logBeside(dump.dump);
-  if (!log) throw error;
-  const why = `${error.message}: everything here is from ${log.name}, the log beside the dump`;
-  return { path: dump.dump, logs: [log], warnings: [why] };
+  const logs = isOfDump && isNative && dump && others.length === 0 ? logsBeside(dump.dump) : [];
+  if (!isOfDump || !dump || logs.length === 0) throw error;
+  const names = logs.map(({ name }) => name).join(' and ');
+  const why = `${error.message}: everything here is from ${names}, the ${logs.length === 1 ? 'log' : 'logs'} beside the dump`;
+  return { path: dump.dump, logs, warnings: [why] };
 }
 
 /**

@@ -16,7 +16,7 @@ import { endGroup, startGroup } from '../../host/child.js';
 import type { TriageAnswer } from '../../triage/answer.js';
 import type { LineOutput } from '../../triage/batch/output.js';
 import type { FoundDump } from '../../triage/batch/search.js';
-import { runWorker, type WorkerLimits } from '../../triage/batch/worker.js';
+import { WORKER_FAILURE_CODES } from '../../triage/batch/worker.js';
 import type { TriageDetail } from '../../triage/finding.js';
 import { printText, warningLines } from '../kit/output.js';
 import { VERSION } from '../kit/version.js';
@@ -31,7 +31,12 @@ export interface BesideOptions {
   readonly keepBytes?: number;
   /** A program that receives the text of each new answer on stdin. */
   readonly notify?: string;
+  /** Seconds to wait at most for dumps that are being written. */
+  readonly settle?: number;
 }
+
+/** Output of a worker. `noExtract`: why it could not write one. */
+export type WorkerSummary = SummaryJson & { readonly noExtract?: string };
 
 /** A file that changed more recently may still be written: by a copy, or, with this name, by kdump. */
 const SETTLED_MS = 30_000;
@@ -42,8 +47,8 @@ const NOTIFY_MS = 60_000;
 /** The answer that is written last: where it exists and is newer, the dump was read. */
 const LAST = 'json';
 
-/** Names that kdump gives to the only dump of a folder. Other dumps share one. */
-const ALONE = /^(?:vmcore|dump\.\d{8,14})(?:[.-]|$)/;
+/** Names that kdump gives to the only dump of a folder, and names of logs without a dump. Other dumps share one. */
+const ALONE = /^(?:(?:vmcore|kexec-dmesg|dump\.\d{8,14})(?:[.-]|$)|console-|dmesg(?:-|\.txt$))/;
 
 /** Returns the path of the answers of a dump, without their suffix. */
 function prefixOf({ dump }: FoundDump): string {
@@ -51,11 +56,16 @@ function prefixOf({ dump }: FoundDump): string {
   return join(dirname(dump), ALONE.test(name) ? 'kdump-mem' : `${name}.kdump-mem`);
 }
 
+/** Whether a dump changed a moment ago. The clock of the capture kernel may have been wrong. */
+export function isFresh({ mtime = 0 }: FoundDump, now = Date.now()): boolean {
+  return Math.abs(now - mtime) < SETTLED_MS;
+}
+
 /** Whether a dump has its answers, or is not complete yet. */
 export function isAnswered(dump: FoundDump, now = Date.now()): boolean {
   const { mtime = 0 } = dump;
-  // The clock of the capture kernel may have been wrong: a file of the future is not being written.
-  if (Math.abs(now - mtime) < (INCOMPLETE.test(dump.dump) ? INCOMPLETE_MS : SETTLED_MS)) return true;
+  // A file of the future is not being written.
+  if (isFresh(dump, now) || (INCOMPLETE.test(dump.dump) && Math.abs(now - mtime) < INCOMPLETE_MS)) return true;
   const last = statSync(`${prefixOf(dump)}.${LAST}`, { throwIfNoEntry: false });
   return last !== undefined && last.mtimeMs >= mtime;
 }
@@ -80,22 +90,20 @@ function removePartial(prefix: string): void {
 export async function writeBeside(
   found: FoundDump,
   options: BesideOptions,
-  limits: WorkerLimits,
-  read: (words: readonly string[]) => Promise<SummaryJson>,
+  read: (words: readonly string[]) => Promise<WorkerSummary>,
   onProblem: (message: string) => void,
 ): Promise<SummaryJson> {
   const prefix = prefixOf(found);
   removePartial(prefix);
-  let noExtract: string | undefined;
-  if (found.unfit === undefined) {
-    const what = options.anonymize ? ['--anonymize', '--with-memory', '--with-stacks'] : ['--with-triage'];
-    const named = found.files.flatMap((file) => ['--vmcore', file]);
-    const words = ['extract', ...what, '--force', '--output', `${prefix}.extract`, ...named];
-    const end = await runWorker(words, limits);
-    if ('failure' in end) noExtract = end.failure.message;
-  }
-  const answer = await read(['--beside-prefix', prefix]);
-  if (noExtract !== undefined && answer.ok) onProblem(`${found.dump}: no extract (${noExtract})`);
+  const words = ['--beside-prefix', prefix, ...(options.anonymize ? ['--anonymize'] : [])];
+  // One process does both, so that a compressed dump is unpacked once.
+  const { noExtract, ...both } = await read([...words, '--beside-extract']);
+  // A process that was ended needs less time and memory without an extract.
+  const ended = WORKER_FAILURE_CODES.find((code) => code === both.error?.code);
+  const isEnded = ended !== undefined;
+  const why = isEnded ? both.error?.message : noExtract;
+  const answer = isEnded ? await read(words) : both;
+  if (why !== undefined && answer.ok) onProblem(`${found.dump}: no extract (${why})`);
   if (answer.findings === null) {
     const { code, message } = answer.error ?? { code: '', message: 'unknown' };
     // Repeated by the next run.
@@ -128,7 +136,7 @@ export function writeAnswers(
   vmcore: readonly string[],
   detail: TriageDetail | undefined,
 ): void {
-  const source = vmcore.map((file) => `--vmcore ${shellPath(file)}`).join(' ');
+  const source = vmcore.map((file) => `${answer.logs ? '' : '--vmcore '}${shellPath(file)}`).join(' ');
   const facts: PageFacts = { source, version: VERSION, made: new Date() };
   const text = triageText(answer, { width: null, source });
   write(`${prefix}.txt`, [text, ...warningLines(answer.warnings)].join('\n'));

@@ -25,11 +25,14 @@ import { memoryOfCapture } from '../memory/captured.js';
 import { changesSince, readBaseline } from './baseline.js';
 import { hostSockets } from './host-sockets.js';
 import { presentTriage, type TriagePrintOptions } from './print.js';
+import { bootId, withRing } from './ring.js';
 import { findingsOf } from './text-log.js';
 
 interface HostTriageOptions extends TriagePrintOptions {
   /** Earlier state of the host, to compare. */
   readonly baseline?: string;
+  /** File of a recorder. */
+  readonly ring?: string;
 }
 
 /**
@@ -62,14 +65,21 @@ export async function printCapturedTriage(
     unread: host.unread(),
     since: options.baseline,
   });
+  const moment = { bootId: hostOrigin(host, null).bootId, at: of.taken };
   // No command reads several texts again.
-  presentTriage(answer, options, failing, isOne ? sourceWords({ ...options, from }) : STDIN);
+  presentTriage(
+    withRing(answer, options.ring, undefined, moment),
+    options,
+    failing,
+    isOne ? sourceWords({ ...options, from }) : STDIN,
+  );
 }
 
 /** Prints the problems of this machine. @throws as hostTriage */
 export async function printHostTriage(options: HostTriageOptions, failing: FailOn | null): Promise<void> {
   checkPage(options);
-  presentTriage(await hostTriage(options), options, failing, '--live');
+  const moment = { bootId: bootId() };
+  presentTriage(withRing(await hostTriage(options), options.ring, undefined, moment), options, failing, '--live');
 }
 
 /**
@@ -77,7 +87,7 @@ export async function printHostTriage(options: HostTriageOptions, failing: FailO
  *
  * @throws {HostError} /proc is not available
  */
-export async function hostTriage(options: AnswerOptions & { readonly baseline?: string }): Promise<HostTriage> {
+export async function hostTriage(options: AnswerOptions & Pick<HostTriageOptions, 'baseline'>): Promise<HostTriage> {
   const [{ liveHost }, { liveSnapshot }, { liveMemory }] = await Promise.all([
     import('../../host/live.js'),
     import('../../capture/write/source.js'),

@@ -23,6 +23,7 @@ type TriageOptions = ManyTriageOptions &
     readonly brief?: true;
     readonly rules?: string;
     readonly baseline?: string;
+    readonly ring?: string;
     readonly boot?: BootChoice;
     readonly watch?: true;
     readonly interval?: number;
@@ -81,6 +82,7 @@ const NOT_OF_CAPTURES = [
   'anonymize',
   'keep',
   'keepBytes',
+  'settle',
   'notify',
 ];
 
@@ -102,6 +104,7 @@ export function registerTriage(program: Command): void {
         'this machine or a snapshot, by counters: report growth since a snapshot, a store of watch, or an answer of memory --json',
       ).conflicts(['ndjson', 'similar', 'vmcore']),
     )
+    .option('--ring <file>', 'a ring of kdump-mem watch: report what grew in the ten minutes before its last sample')
     .option('-v, --verbose', 'show everything that findings are based on, and commands for more')
     .addOption(
       new Option('--brief', 'print only the headline and the most severe findings').conflicts([
@@ -126,6 +129,7 @@ export function registerTriage(program: Command): void {
     .option('--strict', 'exit with status 5 if anything could not be read')
     .addOption(new Option('--as-worker').hideHelp())
     .addOption(new Option('--beside-prefix <path>').hideHelp())
+    .addOption(new Option('--beside-extract').hideHelp())
     .addHelpText('after', EXAMPLES)
     .action(answerTriage);
   addBootOption(addFromOption(addManyOptions(triage), NOT_OF_CAPTURES));
@@ -200,7 +204,8 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
           ? whole
           : await (await import('./text-log.js')).withLogBeside(whole, options.vmcore);
       const here = options.live ? await withHost(logged) : logged;
-      const found = rules ? rules(here, kernel) : here;
+      const recorded = await recordedBy(here, options);
+      const found = rules ? rules(recorded, kernel) : recorded;
       findings = found.findings;
       return page ? page.read(kernel, found) : found;
     },
@@ -215,6 +220,16 @@ async function answerTriage(options: TriageOptions, command: Command): Promise<v
     return (await import('./text-log.js')).triageTextLog(inputs, options, failing);
   }
   if (failing && findings.some((finding) => isFailing(failing, finding))) process.exitCode = EXIT.differs;
+}
+
+/** With what a recorder kept of the time before. */
+async function recordedBy(found: KernelTriage, { ring, live, vmcore }: TriageOptions): Promise<KernelTriage> {
+  const { bootId, withRing } = await import('./ring.js');
+  if (live) return withRing(found, ring, undefined, { bootId: bootId() });
+  const { dumpTime } = await import('../../answers/info/answer.js');
+  const time = dumpTime({}, found.machine.clock);
+  const moment = { at: time ? new Date(time.at) : null, host: found.machine.uts?.nodename };
+  return withRing(found, ring, vmcore?.[0], moment);
 }
 
 /** With the findings of this host's files. */

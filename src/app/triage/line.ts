@@ -1,7 +1,6 @@
 import type { NotedFacts } from '../../answers/info/answer.js';
-import type { SummaryJson } from '../../answers/triage/line-schema.js';
 import { KernelError } from '../../base/errors.js';
-import { isLog } from '../../host/logs.js';
+import { groupLogs, isCrashLog, isLog } from '../../host/logs.js';
 import type { SymbolFile } from '../../kernel/layout.js';
 import type { NativeKernel } from '../../kernel/native/kernel.js';
 import { symbolFiles } from '../../kernel/native/provenance.js';
@@ -12,13 +11,18 @@ import { explainFailure } from '../kit/failure.js';
 import { type aids, openSourceImage, type SourceOptions } from '../kit/kernel-source.js';
 import type { LogInputs } from '../kit/log-inputs.js';
 import { printAnswer } from '../kit/output.js';
+import type { WorkerSummary } from './beside.js';
 import { rulesStep } from './rules.js';
 
 type LineOptions = SourceOptions & {
   readonly rules?: string;
+  readonly ring?: string;
   readonly symbolsDir?: string;
   /** Path of the answers to write, without their suffix. */
   readonly besidePrefix?: string;
+  /** Also writes an extract there. */
+  readonly besideExtract?: true;
+  readonly anonymize?: true;
 };
 
 /**
@@ -30,17 +34,17 @@ export async function printTriageLine(options: LineOptions): Promise<void> {
   printAnswer(JSON.stringify(await summaryOf(options)));
 }
 
-async function summaryOf(options: LineOptions): Promise<SummaryJson> {
-  const [{ openNativeDump }, { triage }, { notedIn }, { failedJson, textSummaryJson, summaryJson }] = await Promise.all(
-    [
+async function summaryOf(options: LineOptions): Promise<WorkerSummary> {
+  const [{ openNativeDump }, { triage }, { dumpTime, notedIn }, { failedJson, textSummaryJson, summaryJson }] =
+    await Promise.all([
       import('../../kernel/native/open.js'),
       import('../../triage/triage.js'),
       import('../../answers/info/answer.js'),
       import('../../answers/triage/line.js'),
-    ],
-  );
+    ]);
   const { textTriage, withLogBeside } = await import('./text-log.js');
   const { inputsBeside } = await import('../kit/log-inputs.js');
+  const { withRing } = await import('./ring.js');
   const { vmcore = [] } = options;
   const { besidePrefix } = options;
   const written = async (answer: TriageAnswer, detail?: TriageDetail): Promise<void> => {
@@ -55,9 +59,9 @@ async function summaryOf(options: LineOptions): Promise<SummaryJson> {
   const rules = options.rules === undefined ? undefined : await rulesStep(options.rules);
   let noted: NotedFacts = {};
   try {
-    if (vmcore.length === 1 && (await isLog(path))) {
-      const files = [{ name: path, content: path }];
-      return await textOf({ path, logs: [{ name: path, files, isPstore: false }], warnings: [] });
+    if (vmcore.every(isCrashLog) || (vmcore.length === 1 && (await isLog(path)))) {
+      const logs = groupLogs(vmcore.map((file) => ({ name: file, content: file })));
+      return await textOf({ path, logs, warnings: [] });
     }
     const image = await openSourceImage(options);
     try {
@@ -66,11 +70,15 @@ async function summaryOf(options: LineOptions): Promise<SummaryJson> {
       const { kernel, used } = openAided(open, options.symbolsDir, noted);
       noted = notedIn(image, kernel.vmcoreinfo);
       needTables(kernel);
-      const answer = await withLogBeside(triage(kernel), vmcore);
+      const noExtract = options.besideExtract && (await extracted(kernel, options, filesOf(used)));
+      const read = await withLogBeside(triage(kernel), vmcore);
+      const time = dumpTime(noted, read.machine.clock);
+      const moment = { at: time ? new Date(time.at) : null, host: read.machine.uts?.nodename };
+      const answer = withRing(read, options.ring, path, moment);
       const found = rules ? rules(answer, kernel) : answer;
       if (besidePrefix !== undefined)
         await written(found, (await import('../../triage/finding.js')).triageDetail(kernel));
-      return summaryJson(found, noted, used);
+      return { ...summaryJson(found, noted, used), ...(noExtract === undefined ? {} : { noExtract }) };
     } finally {
       image.close();
     }
@@ -84,6 +92,22 @@ async function summaryOf(options: LineOptions): Promise<SummaryJson> {
     } catch {
       return failed;
     }
+  }
+}
+
+/** Writes an extract beside the dump. Returns why it could not. */
+async function extracted(
+  kernel: NativeKernel,
+  { besidePrefix, anonymize }: LineOptions,
+  files: Files,
+): Promise<string | undefined> {
+  const { extract } = await import('../../extract/extract.js');
+  const scope = { memory: true, processes: false, stacks: true, log: !anonymize, anonymize: anonymize ?? false };
+  try {
+    await extract(kernel, { files, output: `${besidePrefix}.extract`, force: true, compression: 'zlib', ...scope });
+    return undefined;
+  } catch (error) {
+    return explainFailure(error).line.replace(/^kdump-mem: /, '');
   }
 }
 
@@ -130,14 +154,16 @@ export function openAided<K extends Opened>(
     for (const file of files) {
       if (kernel.provenance[part].found) break;
       const all = [...used.filter((other) => other.as !== file.as), file];
-      const better = attempt(() =>
-        open(Object.fromEntries(all.map(({ as, path }) => [as === 'btf' ? 'types' : as, path]))),
-      );
+      const better = attempt(() => open(filesOf(all)));
       if (!better?.provenance[part].found) continue;
       [kernel, used] = [better, all];
     }
   }
   return { kernel, used };
+}
+
+function filesOf(files: readonly SymbolFile[]): Files {
+  return Object.fromEntries(files.map(({ as, path }) => [as === 'btf' ? 'types' : as, path]));
 }
 
 /** Returns undefined if the files do not match the dump. */

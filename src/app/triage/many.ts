@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { earlierLine, endJson, failedJson, filed, lineJson, parseLine } from '../../answers/triage/line.js';
 import type { SummaryJson, TriageEndJson, TriageLineJson } from '../../answers/triage/line-schema.js';
 import { type DumpRow, dumpRow, dumpsTable, similarText } from '../../answers/triage/table.js';
@@ -8,12 +9,20 @@ import { EarlierLines, type ResumedLine } from '../../triage/batch/earlier-lines
 import { FiledLines, type LineOutput, StreamedLines } from '../../triage/batch/output.js';
 import type { Found, FoundDump } from '../../triage/batch/search.js';
 import { isOfShard, type Shard } from '../../triage/batch/shard.js';
-import { inTurns, runWorker, type WorkerLimits } from '../../triage/batch/worker.js';
+import { inTurns, runWorker } from '../../triage/batch/worker.js';
 import type { FailOn } from '../../triage/finding.js';
 import { EXIT } from '../kit/failure.js';
 import { printText, printWarnings } from '../kit/output.js';
 import { Progress, terminalWidth } from '../kit/terminal.js';
-import { BesideLines, type BesideOptions, isAnswered, removeOldExtracts, writeBeside } from './beside.js';
+import {
+  BesideLines,
+  type BesideOptions,
+  isAnswered,
+  isFresh,
+  removeOldExtracts,
+  type WorkerSummary,
+  writeBeside,
+} from './beside.js';
 import { type Jobs, shareOut } from './jobs.js';
 
 /** Options of a run over many dumps. */
@@ -36,6 +45,8 @@ export interface ManyOptions extends BesideOptions {
   readonly beside?: true;
   /** File of custom rules, read by each process. */
   readonly rules?: string;
+  /** File of a recorder, read by each process. */
+  readonly ring?: string;
   /** SHA-256 of that file. */
   readonly rulesFile?: string;
   /** Directory with symbols and types that dumps may lack. */
@@ -46,7 +57,7 @@ export interface ManyOptions extends BesideOptions {
  * Reads each dump in a separate process, and writes a line for each dump and a final one, or a table. The
  * exit status tells whether all dumps were read.
  *
- * @param search finds the dumps, once
+ * @param search finds the dumps; called again for answers beside dumps that arrive meanwhile
  * @param failing findings that cause exit status 1; null: none
  * @throws {OutputError} the output cannot be written, or is another file
  * @throws {UsageError} too many jobs for the available memory
@@ -54,22 +65,27 @@ export interface ManyOptions extends BesideOptions {
 export async function triageMany(search: () => Found, options: ManyOptions, failing: FailOn | null): Promise<void> {
   const begun = performance.now();
   const jobs = shareOut(options);
-  const found = search();
+  let found = search();
   const { beside = false } = options;
   const lines = beside ? new BesideLines() : new TableLines(options.similar === true);
   const table = options.ndjson ? undefined : lines;
   const { shard } = options;
-  const ofShard = found.dumps.filter(({ place }) => shard === undefined || isOfShard(place, shard));
-  const mine = beside ? ofShard.filter((dump) => !isAnswered(dump)) : ofShard;
+  const ofShard = () => found.dumps.filter(({ place }) => shard === undefined || isOfShard(place, shard));
   const earlier = new EarlierLines(parseLine);
   for (const file of options.resume ?? []) earlier.take(file, false);
   const output: LineOutput =
     table ?? (options.output === undefined ? new StreamedLines() : new FiledLines(options.output, earlier));
   try {
-    const run = new Run(mine, earlier, output, options, jobs);
-    await run.all();
-    if (beside) removeOldExtracts(found.dumps, options);
-    const isMine = new Set(mine.map(({ dump }) => dump));
+    const run = new Run(earlier, output, options, jobs);
+    if (beside) {
+      const refresh = () => {
+        found = search();
+      };
+      const until = begun + (options.settle ?? 0) * 1000;
+      for await (const dumps of arriving(ofShard, refresh, until)) await run.all(dumps);
+      removeOldExtracts(found.dumps, options);
+    } else await run.all(ofShard());
+    const isMine = new Set(run.dumps.map(({ dump }) => dump));
     const kept = earlier.own().filter(({ dump }) => !isMine.has(dump));
     const all = [...run.lines, ...kept];
     const seconds = (performance.now() - begun) / 1000;
@@ -80,7 +96,7 @@ export async function triageMany(search: () => Found, options: ManyOptions, fail
       shard: shard ?? null,
       resumed: run.resumed,
       kept: kept.length,
-      otherShards: found.dumps.length - ofShard.length,
+      otherShards: found.dumps.length - ofShard().length,
     });
     output.finish(
       all.map(({ dump }) => dump),
@@ -90,6 +106,31 @@ export async function triageMany(search: () => Found, options: ManyOptions, fail
   } finally {
     output.close();
     earlier.close();
+  }
+}
+
+const SETTLE_MS = 5000;
+
+/**
+ * Dumps without answers, as long as there are further ones: each once, those that are being written when they are
+ * complete.
+ *
+ * @param until when to stop waiting for them, as `performance.now()`
+ */
+async function* arriving(
+  known: () => readonly FoundDump[],
+  refresh: () => void,
+  until: number,
+): AsyncGenerator<readonly FoundDump[]> {
+  const tried = new Set<string>();
+  for (;;) {
+    const all = known();
+    const dumps = all.filter((dump) => !tried.has(dump.dump) && !isAnswered(dump));
+    for (const { dump } of dumps) tried.add(dump);
+    if (dumps.length > 0) yield dumps;
+    else if (performance.now() < until && all.some((dump) => isFresh(dump))) await setTimeout(SETTLE_MS);
+    else return;
+    refresh();
   }
 }
 
@@ -110,31 +151,26 @@ class Run {
   resumed = 0;
   /** Answers that could not be written. */
   problems = 0;
-  readonly #dumps: readonly FoundDump[];
+  readonly dumps: FoundDump[] = [];
   readonly #earlier: EarlierLines;
   readonly #output: LineOutput;
   readonly #options: ManyOptions;
-  readonly #progress: ManyProgress;
+  readonly #progress = new ManyProgress();
   readonly #jobs: Jobs;
 
-  constructor(
-    dumps: readonly FoundDump[],
-    earlier: EarlierLines,
-    output: LineOutput,
-    options: ManyOptions,
-    jobs: Jobs,
-  ) {
-    this.#dumps = dumps;
+  constructor(earlier: EarlierLines, output: LineOutput, options: ManyOptions, jobs: Jobs) {
     this.#earlier = earlier;
     this.#output = output;
     this.#options = options;
-    this.#progress = new ManyProgress(dumps.length);
     this.#jobs = jobs;
   }
 
-  async all(): Promise<void> {
+  async all(dumps: readonly FoundDump[]): Promise<void> {
+    const first = this.dumps.length;
+    this.dumps.push(...dumps);
+    this.#progress.add(dumps.length);
     try {
-      await inTurns(this.#dumps.length, this.#jobs.atOnce, (index) => this.#one(index));
+      await inTurns(dumps.length, this.#jobs.atOnce, (index) => this.#one(first + index));
     } catch (error) {
       // If lines cannot be written, the workers are stopped.
       endAll();
@@ -145,7 +181,7 @@ class Run {
   }
 
   async #one(index: number): Promise<void> {
-    const dump = this.#dumps[index]!;
+    const dump = this.dumps[index]!;
     const facts = filed(dump, this.#options.rulesFile ?? null);
     const resumed = this.#earlier.find(facts);
     if (resumed && (resumed.ok || !this.#options.retry)) {
@@ -177,34 +213,32 @@ class Run {
       this.#progress.clear();
       printWarnings([{ message }]);
     };
-    return writeBeside(dump, this.#options, this.#limits(), (words) => this.#read(dump, words), onProblem);
+    return writeBeside(dump, this.#options, (words) => this.#read(dump, words), onProblem);
   }
 
-  #limits(): WorkerLimits {
-    return { seconds: this.#options.timeout ?? FOLDER_SECONDS, bytes: this.#jobs.bytes };
-  }
-
-  async #read({ files, unfit }: FoundDump, more: readonly string[] = []): Promise<SummaryJson> {
+  async #read({ files, unfit }: FoundDump, more: readonly string[] = []): Promise<WorkerSummary> {
     if (unfit) return failedJson({ ...unfit, signal: null });
-    const { rules, symbolsDir } = this.#options;
+    const { ring, rules, symbolsDir } = this.#options;
     const named = files.flatMap((file) => ['--vmcore', file]);
     const words = [
       'triage',
       '--as-worker',
       ...named,
       ...(rules ? ['--rules', rules] : []),
+      ...(ring ? ['--ring', ring] : []),
       ...(symbolsDir ? ['--symbols-dir', symbolsDir] : []),
       ...more,
     ];
-    const end = await runWorker(words, this.#limits());
+    const limits = { seconds: this.#options.timeout ?? FOLDER_SECONDS, bytes: this.#jobs.bytes };
+    const end = await runWorker(words, limits);
     if ('failure' in end) return failedJson(end.failure);
     return answerOf(end.text);
   }
 }
 
-function answerOf(text: string): SummaryJson {
+function answerOf(text: string): WorkerSummary {
   try {
-    return JSON.parse(text) as SummaryJson;
+    return JSON.parse(text) as WorkerSummary;
   } catch {
     const message = 'what its process printed is no answer';
     return failedJson({ code: 'worker-failed', message, signal: null });
@@ -239,13 +273,13 @@ class TableLines implements LineOutput {
 class ManyProgress {
   readonly #progress = new Progress();
   readonly #begun = performance.now();
-  readonly #count: number;
+  #count = 0;
   #skipped = 0;
   #done = 0;
   #failed = 0;
 
-  constructor(count: number) {
-    this.#count = count;
+  add(count: number): void {
+    this.#count += count;
   }
 
   /** Skips a dump whose line an earlier run has written. */

@@ -47,6 +47,11 @@ export function addManyOptions(command: Command): Command {
     .option('--anonymize', 'with --beside: anonymize extracts (see extract)')
     .option('--keep <n>', 'with --beside: number of extracts to keep, the newest (default: all)', parseWhole(0, 1e6))
     .option('--keep-bytes <size>', 'with --beside: size of extracts to keep, such as 1G', sizeFrom(0, 'a size'))
+    .option(
+      '--settle <time>',
+      'with --beside: time to wait for dumps that are being written (default: none)',
+      parseTimeout,
+    )
     .option('--notify <program>', 'with --beside: program to run for each new answer, with its text on stdin')
     .option('--shard <i/n>', 'several dumps: read one part of them, such as 0/8; or slurm, kubernetes/N', shardOf);
 }
@@ -62,13 +67,14 @@ const OF_MANY = [
   'symbolsDir',
   'beside',
 ] as const;
-const OF_BESIDE = ['anonymize', 'keep', 'keepBytes', 'notify'] as const;
+const OF_BESIDE = ['anonymize', 'keep', 'keepBytes', 'settle', 'notify'] as const;
 /** Options that apply only to one kernel or one dump. */
 const OF_ONE = ['live', 'json', 'vmlinux', 'symbols', 'types', 'crash', 'map', 'verbose', 'html'] as const;
 
 /**
  * Returns a search for the dumps to read in worker processes; undefined: a single dump, read in this process.
- * The parts of a split dump count as one. No input is ignored. The result searches only once.
+ * The parts of a split dump count as one. No input is ignored. The result searches only once, except for answers
+ * beside dumps.
  *
  * @param words arguments that are not options
  * @throws {UsageError}
@@ -85,7 +91,8 @@ export function manyOptions(
   if (retry && output === undefined && resume === undefined) throw new UsageError('--retry needs --output or --resume');
   const one = OF_ONE.find((name) => options[name] !== undefined);
   const crash = engine === 'crash' || engine === 'verify';
-  const search = once(() => findDumps(vmcore ?? [], true));
+  const find = () => findDumps(vmcore ?? [], true);
+  const search = options.beside ? find : once(find);
   if (option === undefined && (one !== undefined || crash || !leadsToMany(words, search))) return undefined;
   if (one !== undefined && option !== undefined)
     throw new UsageError(`${optionOf(option)} cannot be combined with ${optionOf(one)}`);

@@ -15,10 +15,12 @@ import { UsageError } from '../kit/failure.js';
 import { checkPage } from '../kit/html-page.js';
 import { type LogInputs, noLog, readLog } from '../kit/log-inputs.js';
 import { presentTriage, type TriagePrintOptions } from './print.js';
+import { bootId, withRing } from './ring.js';
 import { rulesStep } from './rules.js';
 
 interface TextTriageOptions extends TriagePrintOptions {
   readonly rules?: string;
+  readonly ring?: string;
   readonly boot?: BootChoice;
 }
 
@@ -73,13 +75,15 @@ export async function withLogBeside(answer: KernelTriage, vmcore: readonly strin
 /** @throws as triageTextLog; {@link UsageError} the rules cannot be read */
 export async function textTriage(
   { path, logs, warnings }: LogInputs,
-  { boot, rules, holds = false }: Pick<TextTriageOptions, 'boot' | 'rules'> & { holds?: boolean },
+  { boot, ring, rules, holds = false }: Pick<TextTriageOptions, 'boot' | 'ring' | 'rules'> & { holds?: boolean },
 ): Promise<TextTriage> {
   const step = rules === undefined ? undefined : await rulesStep(rules);
   const needs = { choice: boot, holds: holds || step !== undefined };
   const { found, failures } = await findingsOf(logs, PAGE_SIZE, needs);
-  const answer = triageText(found, [...warnings, ...failures.map(({ message }) => message)]);
   if (found.length === 0) throw failures[0] ?? noLog(path);
+  const own = triageText(found, [...warnings, ...failures.map(({ message }) => message)]);
+  const [file] = found.flatMap(({ files }) => files);
+  const answer = withRing(own, ring, file, { notBootId: bootId() });
   if (!step) return answer;
   const { findings, rules: outcome } = step(ruleBasis(answer));
   return { ...answer, findings, rules: outcome };

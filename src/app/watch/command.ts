@@ -13,6 +13,8 @@ Examples:
       the same as a page
   kdump-mem watch --for 7d --store watch.ndjson --listen 127.0.0.1:9701
       record for a week, with metrics for Prometheus
+  kdump-mem watch --ring /var/lib/kdump-mem-ring/ring
+      record the last minutes before a crash, for kdump-mem triage --ring (deploy/systemd)
 
 A verdict needs two days of samples, because a daily load pattern looks like a leak.
 Before that, the answer shows the growth so far and is inconclusive.
@@ -33,7 +35,8 @@ export function registerWatch(program: Command): void {
 
 async function runWatch(options: WatchOptions): Promise<void> {
   checkWatchOptions(options);
-  const { store, listen } = options;
+  const { store, listen, ring } = options;
+  if (ring !== undefined) return (await import('./ring.js')).recordRing(ring, options.for);
   checkPage(options);
   const { printWatched, reportStore: askStore, Watch } = await import('./run.js');
   if (options.for === 0) return printWatched(askStore(store ?? ''), options);

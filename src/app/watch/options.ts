@@ -18,6 +18,8 @@ export interface WatchOptions {
   /** Seconds. 0: reads the store without sampling. Undefined: runs until a signal. */
   readonly for?: number;
   readonly store?: string;
+  /** File of fixed size that keeps the last minutes. */
+  readonly ring?: string;
   readonly rotate: number;
   readonly keep: number;
   readonly source: LiveSource;
@@ -44,6 +46,12 @@ export function addWatchOptions(command: Command): Command {
       parseTime,
     )
     .option('--store <file>', 'file to append samples to')
+    .addOption(
+      new Option(
+        '--ring <file>',
+        'record memory and its holders every 5 s into a file of 8 MiB, for triage after a crash',
+      ).conflicts(['store', 'interval', 'source', 'pss', 'json', 'html', 'prometheus', 'listen', 'strict']),
+    )
     .option('--rotate <size>', 'start a new file after this size', parseSize, 64 * 2 ** 20)
     .option('--keep <n>', 'number of older files to keep', parseUpTo(MAX_KEPT), 4)
     .addOption(
@@ -78,6 +86,11 @@ export function addWatchOptions(command: Command): Command {
 /** @throws {UsageError} for options that do not apply, or cannot be combined */
 export function checkWatchOptions(options: WatchOptions): void {
   const { store, rotate, keep, prometheus, html, listen, json } = options;
+  if (options.ring !== undefined) {
+    if (options.ring === '' || options.ring === '-') throw new UsageError('--ring requires a file');
+    if (options.for === 0) throw new UsageError('--ring records: read it with kdump-mem triage --ring FILE');
+    return;
+  }
   if (store === '-') throw new UsageError('--store requires a file: stdout is for the answer');
   if (store === '' || prometheus === '' || html === '') throw new UsageError('a file’s name is empty');
   if (rotate < LEAST_ROTATE) throw new UsageError('--rotate must be 1M or more');

@@ -114,7 +114,7 @@ function codeOf(error: KdumpMemError): UnavailableCode | null {
 }
 
 /** Omits unknown categories: 0 would be a false value. */
-function categorySample({ source, memory }: MemoryAnswer): CategorySample {
+export function categorySample({ source, memory }: MemoryAnswer): CategorySample {
   const leaves = memory.children.flatMap(({ children }) => children);
   const known = leaves.filter(({ bytes, complete }) => bytes > 0 || complete);
   return { source, categories: new Map(known.map((leaf) => [nameOf(leaf), leaf.bytes])) };

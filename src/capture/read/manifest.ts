@@ -191,9 +191,9 @@ export function isOfMappings(name: string): boolean {
 /** Logs of a sosreport, a supportconfig, a folder of kdump or of pstore, besides a capture's own. */
 const LOGS = [
   // kdump writes the log next to the dump (RHEL, SUSE, Debian); sos copies it.
-  /^(?:var\/crash\/[^/]{1,100}\/)?(?:vmcore-dmesg(?:-incomplete)?\.txt|dmesg\.(?:txt|\d{12}))$/,
+  /^(?:var\/crash\/[^/]{1,100}\/)?(?:vmcore-dmesg(?:-incomplete)?\.txt|kexec-dmesg\.log|dmesg\.(?:txt|\d{12}))$/,
   // pstore, and records that systemd-pstore moved: one folder per dump.
-  /^(?:sys\/fs\/pstore\/|var\/lib\/systemd\/pstore\/(?:\d+\/){1,2})?dmesg(?:-[a-z_]+-\d{1,20}(?:\.enc\.z)?|\.txt)$/,
+  /^(?:sys\/fs\/pstore\/|var\/lib\/systemd\/pstore\/(?:\d+\/){0,2})?(?:dmesg(?:-[a-z_]+-\d{1,20}(?:\.enc\.z)?|\.txt)|console-[a-z]+(?:-\d{1,20})?)$/,
   // sos: its dmesg is the capture's own log.
   /^sos_commands\/logs\/journalctl_--no-pager(?:_--catalog)?(?:_--boot(?:_-\d+)?)?$/,
   /^var\/log\/(?:messages|kern\.log|syslog|dmesg)(?:[.-]\d{1,8}(?:-\d{1,10})?)?(?:\.(?:gz|xz|bz2|zst))?$/,

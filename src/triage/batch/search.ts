@@ -2,7 +2,7 @@ import { lstatSync, readdirSync, realpathSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { KernelErrorCode } from '../../base/errors.js';
 import { missingFile } from '../../base/util.js';
-import { KDUMP_LOG } from '../../host/logs.js';
+import { crashLogs, OWN_ANSWER } from '../../host/logs.js';
 import { recognise } from '../../kernel/native/image/foreign.js';
 
 /** A dump: one file, or the parts of a split one. */
@@ -55,9 +55,6 @@ export interface Found {
 /** Maximum directory depth; a path has at most 4096 bytes. */
 const DEEPEST = 256;
 
-/** Extracts that `triage --beside` writes: another dump is their subject. */
-const OWN_EXTRACT = /(?:^|\.)kdump-mem\.extract$/;
-
 interface Sighted extends FoundDump {
   /** Key that all parts of a split dump in a directory share. */
   readonly partOf?: string;
@@ -67,7 +64,7 @@ interface Sighted extends FoundDump {
  * Searches for dumps by the beginning of each file, or by the name of an empty file. A file given as an
  * argument always counts. Each file counts once.
  *
- * @param withLogs count the kdump log if a directory has no dump
+ * @param withLogs count the logs of a crash (kdump, pstore) if a directory has no dump
  */
 export function findDumps(words: readonly string[], withLogs = false): Found {
   const search = new Search(withLogs);
@@ -130,18 +127,29 @@ class Search {
     for (const entry of entries) {
       const [at, below] = [join(path, entry.name), join(place, entry.name)];
       if (entry.isDirectory()) this.#folder(at, join(real, entry.name), below, depth + 1);
-      else if (entry.isFile() && OWN_EXTRACT.test(entry.name)) this.#otherFiles++;
+      else if (entry.isFile() && OWN_ANSWER.test(entry.name)) this.#otherFiles++;
       else if (entry.isFile()) this.#file(at, join(real, entry.name), below, false);
       else if (entry.isSymbolicLink()) this.#links++;
       else this.#special++;
     }
     if (!this.#withLogs) return;
-    // If kdump could not write the dump, the log is all that exists.
-    const isDump = ({ dump }: FoundDump) => dirname(dump) === path;
-    const log = entries.find((entry) => entry.isFile() && KDUMP_LOG.test(entry.name));
-    if (log && ![...this.#sighted.values()].some(isDump)) {
+    // If kdump could not write the dump, logs are all that exists.
+    if ([...this.#sighted.values()].some(({ dump }) => dirname(dump) === path)) return;
+    for (const names of crashLogs(entries.flatMap((entry) => (entry.isFile() ? [entry.name] : []))))
+      this.#logs(names, path, real, place);
+  }
+
+  /** Counts logs of one crash as one dump, with the name of the first. */
+  #logs([first = '', ...others]: readonly string[], path: string, real: string, place: string): void {
+    this.#otherFiles--;
+    this.#file(join(path, first), join(real, first), join(place, first), true);
+    for (const name of others) {
+      const log = this.#sighted.get(join(real, first));
+      const stat = lstatSync(join(path, name), { throwIfNoEntry: false });
+      if (!log || log.unfit || !stat) continue;
       this.#otherFiles--;
-      this.#file(join(path, log.name), join(real, log.name), join(place, log.name), true);
+      const [size, mtime] = [log.size + stat.size, Math.max(log.mtime ?? 0, Math.floor(stat.mtimeMs))];
+      this.#sighted.set(join(real, first), { ...log, files: [...log.files, join(path, name)], size, mtime });
     }
   }
 

@@ -35,6 +35,7 @@ export const USE_WORDS: Readonly<Record<string, string>> = {
   anonymous: 'anonymous memory',
   'page-cache': 'page cache',
   shared: 'shared memory and tmpfs',
+  unevictable: 'unevictable memory, such as files of an initramfs',
   slab: 'slab',
   'kernel-stacks': 'kernel stacks',
   'page-tables': 'page tables',

@@ -14,6 +14,7 @@ import {
   text,
   type Words,
 } from './declared.js';
+import { USE_WORDS } from './memory.js';
 
 /** Which zone refused a request, and why. */
 type Refusal = Partial<
@@ -115,6 +116,16 @@ export const SHORTAGES = {
     next: 'Find what holds the resource before you raise the limit: a leak fills any limit.',
     deeper: 'kdump-mem log --level warn+',
   },
+  'no-dump': {
+    words: noDumpWords,
+    traits: ['passing'],
+    means:
+      'The capture kernel of kdump ran, but did not report that it saved the dump. `reason` is why: `memory` (crashkernel= is too small), `space` (the disk is full), `network`, `device` (the disk or its file system did not appear), `timeout`, or `collector` (makedumpfile or the copy failed).',
+    known:
+      'The log of the capture kernel: kexec-dmesg.log, its console or a pstore record. Its command line has elfcorehdr=, or programs of kdump report. `ramBytes` is all memory that it had, which crashkernel= reserves. More than `moreThanBytes` was needed: that plus the allocation that failed, and the distance of its zone to the min watermark (`shortBytes`). `aboutBytes` adds the RSS of the processes that were killed before.',
+    next: 'Memory: raise crashkernel= above the bound, then test it with `echo c > /proc/sysrq-trigger`; each further program or driver needs more. Space, network, device: check the dump target with kdumpctl or kdump-config test.',
+    deeper: 'kdump-mem log',
+  },
   'user-space-kill': {
     words: killWords,
     traits: ['passing'],
@@ -126,6 +137,52 @@ export const SHORTAGES = {
     deeper: 'kdump-mem procs --live',
   },
 } satisfies Declarations;
+
+type NoDump = Of<'reason', string> &
+  Partial<OfProcess> &
+  Partial<
+    Of<'use' | 'site', string> &
+      Of<
+        | 'ramBytes'
+        | 'reservedBytes'
+        | 'freeBytes'
+        | 'shortBytes'
+        | 'moreThanBytes'
+        | 'aboutBytes'
+        | 'kills'
+        | 'useBytes'
+        | 'rssBytes'
+        | 'siteBytes'
+      >
+  >;
+
+const NO_DUMP: Readonly<Record<string, string>> = {
+  space: 'Capture kernel: the dump target has no space left.',
+  network: 'Capture kernel: no network connection to the dump target.',
+  device: 'Capture kernel: the device or file system of the dump target did not appear.',
+  timeout: 'Capture kernel: timeout while it waited for the dump target.',
+  collector: 'Capture kernel: the program that saves the dump failed.',
+};
+
+function noDumpWords(of: NoDump): Words {
+  if (of.reason !== 'memory') return NO_DUMP[text(of.reason)] ?? 'Capture kernel: no dump was saved.';
+  return [
+    `Capture kernel out of memory${of.ramBytes == null ? '' : `: it had ${size(of.ramBytes)}`}, and saved no dump.`,
+    ...(of.moreThanBytes == null
+      ? ['Its log does not show how much memory was missing: crashkernel= is too small.']
+      : [
+          `crashkernel= must reserve more than ${size(of.moreThanBytes)}: its memory and the ${size(of.shortBytes)} that the last request lacked.`,
+        ]),
+    ...(of.aboutBytes == null
+      ? []
+      : [
+          `With the ${of.kills === 1 ? 'process' : `${text(of.kills)} processes`} that the OOM killer killed, about ${size(of.aboutBytes)} was needed.`,
+        ]),
+    ...(of.use == null ? [] : [`Largest use: ${USE_WORDS[text(of.use)] ?? text(of.use)}, ${size(of.useBytes)}.`]),
+    ...(of.rssBytes == null ? [] : [`Largest process: ${process(of)}, RSS ${size(of.rssBytes)}.`]),
+    ...(of.site == null ? [] : [`Largest allocation site: ${text(of.site)}, about ${size(of.siteBytes)}.`]),
+  ];
+}
 
 function allocationWords(of: Failure, title?: string): Words {
   if (of.order === undefined) {

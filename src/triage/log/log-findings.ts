@@ -1,9 +1,10 @@
 import type { Boot } from '../../log/boots.js';
 import type { TextLogSummary } from '../../log/reader.js';
 import type { LogRecord, TextRecord } from '../../records/log-records.js';
-import { beforeEnd, type Finding, found, withNext } from '../finding.js';
+import { beforeEnd, type Finding, found, type LogEvidence, withNext } from '../finding.js';
 import type { FindingCode } from '../findings/all.js';
 import { blame, TRACE } from './blame.js';
+import { CAPTURE_LINES, CaptureKernelReader } from './capture-kernel.js';
 import { CrashReader } from './crash.js';
 import { crashFields } from './crash-fields.js';
 import { gfpNames } from './gfp.js';
@@ -29,6 +30,9 @@ import { shortageFigures } from './shortage.js';
  */
 const MOST_ALIKE = 50;
 
+/** Maximum length of a program's line that is looked at. */
+const MOST_TEXT = 1024;
+
 /** Figures that identify duplicates of findings with several lines. */
 const SAME = ['scope', 'cgroup', 'comm', 'order'];
 
@@ -38,8 +42,10 @@ const MOST_EVIDENCE = 4;
 /**
  * Matches each message that begins a finding; a test checks it against all messages that the patterns know.
  */
-const TRIGGERS =
+const KERNEL_TRIGGERS =
   /oomd(?:\[|")|earlyoom|VmRSS|lowmemorykiller|nohang|viction manager|page_pool_release|rejected by pids|audit_|backlog limit|cma_alloc|from CMA|swiotlb|hugepage pool|HugeTLB: |Out of puff|balloon: |DMA coherent pool|socket memory|TTM|command submission|NVRM: Xid|fallen off|to the victim|, badness: |OOM killed|BUG|WARNING:|INFO: |nable to handle|Kernel panic|PANIC: double|Oops|Internal error|Unhandled fault|Alignment trap|Insufficient stack|\[#|general protection|divide.error|stack segment|invalid opcode: |int3: |LOCKUP|rust_kernel|UBSAN|unreferenced object|kmemleak: |slab error|orruption|refcount_t|VFS: |unregister_netdevice|trusty: panic|Hardware Error|EDAC |ut of memory|orphaned sockets|table full|table overflow|(?:EXT4-fs|XFS|BTRFS):? [ec]|rror, dev|I\/O error|oom-killer|Kill|allocation failure|oom-kill|killable|Badness|emory failure|MCE 0x|SError|NMI: |Bus Error|rror received|not responding|Aborting journal|IO errors|hutdown|hutting down|hut down|ead-only|rror on swap|timeout, |is down; |cache (?:overflow|is full)|wap (?:file|offset) entry|vmap alloc|vmalloc|percpu: alloc|allocate memory|allocation deadlock|allocating memory|enough memory|allocation stalls|nobody cared|locksource|NETDEV WATCHDOG|hogged|Task in \/|emory: usage|emory cgroup|\[ *pid *\]/;
+
+const TRIGGERS = new RegExp([KERNEL_TRIGGERS.source, ...CAPTURE_LINES].join('|'));
 
 /** Codes of findings that a missing message may hide. */
 const ASSEMBLED = [
@@ -48,6 +54,7 @@ const ASSEMBLED = [
   'hypervisor-overcommitted',
   'page-pool-stalled',
   'user-space-kill',
+  'no-dump',
 ] as const satisfies FindingCode[];
 export const LOG_CODES: ReadonlySet<string> = new Set([...PATTERNS.map(({ code }) => code), ...ASSEMBLED]);
 
@@ -64,6 +71,7 @@ export class LogFindings {
   #boot = 1;
   readonly #crashes = new CrashReader();
   readonly #killers = new KillerReader();
+  readonly #capture = new CaptureKernelReader();
   readonly #pools: PagePoolReader;
   readonly #readers: readonly { readonly reader: ByCaller; readonly by: readonly string[] }[];
 
@@ -78,12 +86,16 @@ export class LogFindings {
 
   take(record: LogRecord | TextRecord): void {
     const message = messageOf(record);
-    if (message === undefined) return;
     const boot = 'boot' in record ? record.boot : 1;
     if (boot !== this.#boot) this.#endReports();
     this.#boot = boot;
+    // Programs of kdump also write to the kernel log.
+    this.#capture.take(message?.whole ?? record.text.slice(0, MOST_TEXT), () =>
+      evidenceOf(message ?? { ...record, text: record.text.slice(0, MOST_TEXT) }),
+    );
+    if (message === undefined) return;
     for (const { reader, by } of this.#readers)
-      for (const finding of reader.take(message)) this.#found.add(finding, by, boot);
+      for (const finding of reader.take(message)) this.#addReport(finding, by);
     for (const { finding, by } of this.#crashes.take(message)) this.#found.add(finding, by, boot);
     this.#pools.take(message);
     const kill = this.#killers.take(message.whole, () => evidenceOf(message));
@@ -92,7 +104,9 @@ export class LogFindings {
 
   /** A line that another program wrote, with its tag. */
   takeProgram(text: string, seq: number): void {
-    const kill = this.#killers.take(text, () => ({ kind: 'log', seq, timestamp: null, text: text.trim() }));
+    const evidence = (): LogEvidence => ({ kind: 'log', seq, timestamp: null, text: text.trim() });
+    this.#capture.take(text, evidence);
+    const kill = this.#killers.take(text, evidence);
     this.#found.add(kill, KILLED_BY, this.#boot);
   }
 
@@ -118,10 +132,15 @@ export class LogFindings {
   }
 
   #endReports(): void {
-    for (const { reader, by } of this.#readers)
-      for (const finding of reader.end()) this.#found.add(finding, by, this.#boot);
+    for (const { reader, by } of this.#readers) for (const finding of reader.end()) this.#addReport(finding, by);
     for (const { finding, by } of this.#crashes.end()) this.#found.add(finding, by, this.#boot);
     this.#found.add(this.#pools.end(), [], this.#boot);
+    this.#found.add(this.#capture.end(), ['reason'], this.#boot);
+  }
+
+  #addReport(finding: Finding | undefined, by: readonly string[]): void {
+    if (finding) this.#capture.takeFinding(finding);
+    this.#found.add(finding, by, this.#boot);
   }
 }
 

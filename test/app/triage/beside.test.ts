@@ -142,6 +142,67 @@ describe('triage --beside', () => {
     expect(readFileSync(at('a/kdump-mem.txt'), 'utf8')).toContain('sysrq triggered crash');
   });
 
+  const PANIC = '<0>[    2.000000] Kernel panic - not syncing: sysrq triggered crash\n';
+  const BOOT =
+    '<5>[    0.000000] Linux version 6.12.0 (x@y) #1 SMP\n<3>[    1.000000] BUG: soft lockup - CPU#0 stuck for 22s! [x:7]\n';
+
+  test('logs without a dump are read: each record of pstore once, the other logs of a folder together', async () => {
+    kdump('pstore/1701234567/dmesg-efi-170123456701001', Buffer.from(`Panic#1 Part1\n${PANIC}`));
+    kdump('pstore/1701234567/dmesg-efi-170123456702001', Buffer.from(`Panic#1 Part2\n${BOOT}`));
+    kdump('pstore/1701234567/dmesg.txt', Buffer.from(`Panic#1 Part2\n${BOOT}Panic#1 Part1\n${PANIC}`));
+    kdump('pstore/dmesg-erst-7.enc.z', Buffer.from('ffffffff', 'hex'));
+    kdump('both/kexec-dmesg.log', Buffer.from(BOOT));
+    kdump('both/vmcore-dmesg.txt', Buffer.from(PANIC));
+    kdump('debian/dmesg.202611221104', Buffer.from(PANIC));
+    kdump('debian/dmesg.202611221204', Buffer.from(BOOT));
+    const { stdout, stderr, status } = await beside('--ndjson');
+    expect([status, stderr]).toEqual([3, '']);
+    const lines = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(
+      lines.map(({ dump: path, parts, findings, error }) => [
+        path?.slice(crash.length + 1),
+        parts,
+        findings?.map((one: { code: string }) => one.code),
+        error?.message,
+      ]),
+    ).toEqual([
+      ['both/vmcore-dmesg.txt', 2, ['soft-lockup', 'panic'], undefined],
+      ['debian/dmesg.202611221104', 1, ['panic'], undefined],
+      ['debian/dmesg.202611221204', 1, ['soft-lockup'], undefined],
+      ['pstore/1701234567/dmesg-efi-170123456701001', 3, ['soft-lockup', 'panic'], undefined],
+      [
+        'pstore/dmesg-erst-7.enc.z',
+        1,
+        undefined,
+        expect.stringContaining('dmesg-erst-7.enc.z: compressed pstore record'),
+      ],
+      [undefined, undefined, undefined, undefined],
+    ]);
+    const text = readFileSync(at('pstore/1701234567/kdump-mem.txt'), 'utf8');
+    expect(text).toMatch(/Soft lockup: CPU 0[\s\S]*sysrq triggered crash/);
+    expect(text).not.toMatch(/missing|malformed/);
+    expect(await beside()).toMatchObject({ status: 0, stdout: '' });
+    // Answers are no logs.
+    const again = await kdumpMem('triage', '--json', at('pstore/1701234567'));
+    expect(JSON.parse(again.stdout).logs).toHaveLength(1);
+  });
+
+  test('dumps that arrive during a run, or are being written at its beginning, are read by it', async () => {
+    kdump('a/vmcore', dump.subarray(0, 100_000));
+    const program = join(folder, 'arrive');
+    // The program is run after the first answer: it is when the second dump arrives, written 27 seconds ago.
+    writeFileSync(
+      program,
+      `#!/bin/sh\nmkdir ${at('b')} && head -c 99999 ${at('a/vmcore')} > ${at('b/vmcore')} && touch -d @$(($(date +%s) - 27)) ${at('b/vmcore')}\nexit 0\n`,
+    );
+    chmodSync(program, 0o755);
+    const { stdout } = await beside('--notify', program, '--settle', '2m');
+    expect(stdout.split('\n').map((line) => line.split(':')[0])).toEqual([at('a/vmcore'), at('b/vmcore'), '']);
+  });
+
   test('only the newest extracts are kept', async () => {
     for (const name of ['a', 'b', 'c']) kdump(`${name}/kdump-mem.extract`, dump, name === 'b' ? 1 : HOUR);
     const found = ['a', 'b', 'c'].map((name) => ({ dump: at(`${name}/vmcore`), files: [], place: '', size: 0 }));

@@ -1,0 +1,193 @@
+import { categoryFacts } from '../../account/memory/categories.js';
+import { countedMemory } from '../../account/memory/counted.js';
+import { recordedHoldersJson, watchSampleJson } from '../../answers/watch/sample.js';
+import { KdumpMemError } from '../../base/errors.js';
+import { escapeText } from '../../base/escape.js';
+import { MOST_RECORD, Ring } from '../../base/ring.js';
+import { lockStore } from '../../base/store.js';
+import { formatJson } from '../../base/util.js';
+import { MOST_HOLDERS, type RecordedHolder } from '../../growth/recorded.js';
+import type { HostSource } from '../../host/host-source.js';
+import { liveHost } from '../../host/live.js';
+import { slabLines } from '../../host/proc/details.js';
+import { readMachine } from '../../host/proc/machine-sample.js';
+import { knownPageSize, readHostCounts } from '../../host/proc/memory.js';
+import { startTicks } from '../../host/proc/process.js';
+import { sharedFiles } from '../../host/proc/shared-files.js';
+import { sharedOwners } from '../../host/proc/shared-owners.js';
+import { USER_HZ } from '../../records/processes.js';
+import { pipesByProgram, processesOf } from '../../triage/host-processes.js';
+import { HostReader } from '../../triage/host-reader.js';
+import { SampleLoop } from '../kit/screen.js';
+import { categorySample } from './sample.js';
+
+/** Seconds between samples, and at most between lists of holders. */
+const INTERVAL = 5;
+const HOLDERS_EVERY = 60;
+/** Growth of a category that makes a list of holders worthwhile. */
+const GROWN_BYTES = 64 * 2 ** 20;
+/** A scan of holders that took a second is not repeated for twenty. */
+const REST = 20;
+/** Smaller holders are not listed. */
+const LEAST_BYTES = 2 ** 20;
+const MOST_NAME = 64;
+
+/** Records samples of a machine in a ring. */
+export class RingRecorder {
+  readonly #ring: Pick<Ring, 'append'>;
+  readonly #source: HostSource;
+  readonly #pageSize: number;
+  #listed: { readonly uptime: number; readonly categories: ReadonlyMap<string, number> } | undefined;
+  #notBefore = 0;
+
+  constructor(ring: Pick<Ring, 'append'>, source: HostSource = liveHost) {
+    this.#ring = ring;
+    this.#source = source;
+    this.#pageSize = knownPageSize(source) ?? 4096;
+  }
+
+  /** @throws {HostError} /proc is not available; the error of the write */
+  sample(at: Date): void {
+    const machine = readMachine(this.#source, at);
+    const ledger = categorySample(countedMemory(readHostCounts(this.#source)));
+    const look = { machine, processes: [], whole: false };
+    const sample = { look, ledger, noCategories: null, hidden: false, interval: INTERVAL, lost: 0 };
+    this.#ring.append(formatJson(watchSampleJson(sample)));
+    const grown = new Set(
+      [...ledger.categories]
+        .filter(([name, bytes]) => bytes - (this.#listed?.categories.get(name) ?? bytes) >= GROWN_BYTES)
+        .map(([name]) => name)
+        .filter((name) => categoryFacts(name).group !== 'free'),
+    );
+    const { uptime, bootId } = machine;
+    const isDue = !this.#listed || uptime - this.#listed.uptime >= HOLDERS_EVERY - INTERVAL / 2;
+    if (!(isDue || grown.size > 0) || uptime < this.#notBefore) return;
+    const begun = this.#source.now();
+    const holders = this.#holders(grown);
+    this.#notBefore = uptime + (REST * (this.#source.now() - begun)) / 1000;
+    this.#listed = { uptime, categories: ledger.categories };
+    this.#ring.append(cut(holders, (some) => formatJson(recordedHoldersJson({ bootId, uptime, holders: some }))));
+  }
+
+  /** @param grown categories whose owners are worth a slow scan */
+  #holders(grown: ReadonlySet<string>): RecordedHolder[] {
+    const [source, host] = [this.#source, new HostReader(this.#source, this.#pageSize)];
+    const none: Omit<RecordedHolder, 'category' | 'key' | 'name' | 'bytes'> = { pid: null, began: null };
+    const all: RecordedHolder[] = [];
+    const add = (some: () => readonly RecordedHolder[]) => {
+      try {
+        all.push(...some());
+      } catch (error) {
+        // Other holders are still known; a list without these names no owner.
+        if (!(error instanceof KdumpMemError)) throw error;
+      }
+    };
+    add(() =>
+      processesOf(host).flatMap(({ pid, name, rssAnonBytes, shmemBytes, tableBytes }) =>
+        (
+          [
+            ['anonymous', rssAnonBytes],
+            ['shared', shmemBytes],
+            ['page-tables', tableBytes],
+          ] as const
+        ).map(([category, bytes]) => ({ ...none, category, key: `${pid}`, name: name ?? '?', pid, bytes })),
+      ),
+    );
+    add(() =>
+      slabLines(source).map(({ name, slabs, pagesPerSlab }) => ({
+        ...none,
+        category: 'slab-unreclaimable',
+        key: name,
+        name,
+        bytes: slabs * pagesPerSlab * this.#pageSize,
+      })),
+    );
+    if (grown.has('shared') && source.file)
+      add(() =>
+        sharedOwners(
+          source,
+          sharedFiles(source, () => undefined),
+          GROWN_BYTES,
+        ).map(({ name, bytes, pid = null, comm }) => {
+          const key = `file ${name.slice(0, MOST_NAME)} ${pid}`;
+          return { ...none, category: 'shared', key, name: comm === null ? name : `${comm}: ${name}`, pid, bytes };
+        }),
+      );
+    if (grown.has('unattributed'))
+      add(() =>
+        pipesByProgram(host, GROWN_BYTES).map(({ pid, comm, pipes, mostBytes }) => {
+          const name = `${comm ?? '?'} (${pipes} pipes)`;
+          return {
+            ...none,
+            category: 'unattributed',
+            key: `pipes ${comm}`,
+            name,
+            pid,
+            bytes: mostBytes,
+            isBound: true,
+          };
+        }),
+      );
+    return largest(all).map((one) => ({
+      ...one,
+      name: one.name.slice(0, MOST_NAME),
+      ...(/^\d+$/.test(one.key) ? startOf(source, one.key) : {}),
+    }));
+  }
+}
+
+/** With the pid, the start identifies a process. */
+function startOf(source: HostSource, pid: string): Pick<RecordedHolder, 'key' | 'began'> {
+  const ticks = startTicks(source, Number(pid));
+  return { key: `${pid} ${ticks}`, began: ticks === null ? null : Number(ticks) / USER_HZ };
+}
+
+/** The largest holders of each category. */
+function largest(all: readonly RecordedHolder[]): RecordedHolder[] {
+  const counts = new Map<string, number>();
+  return all
+    .filter(({ bytes }) => bytes >= LEAST_BYTES)
+    .toSorted((a, b) => b.bytes - a.bytes)
+    .filter(({ category }) => {
+      const count = (counts.get(category) ?? 0) + 1;
+      counts.set(category, count);
+      return count <= MOST_HOLDERS;
+    });
+}
+
+/** The text of as many holders as a record can have; names are untrusted, and may be long. */
+function cut(holders: readonly RecordedHolder[], textOf: (some: readonly RecordedHolder[]) => string): string {
+  for (let count = holders.length; ; count = Math.floor(count / 2)) {
+    const text = textOf(holders.slice(0, count));
+    if (Buffer.byteLength(text) <= MOST_RECORD || count === 0) return text;
+  }
+}
+
+/**
+ * Records until a signal. A sample that fails is reported once, and the next one is taken.
+ *
+ * @throws {StoreError} the ring cannot be written, or another process writes to it
+ * @throws {HostError} the first sample fails
+ */
+export async function recordRing(file: string, seconds = Number.POSITIVE_INFINITY): Promise<void> {
+  const unlock = await lockStore(file);
+  const ring = Ring.open(file);
+  const recorder = new RingRecorder(ring);
+  let last = '';
+  const loop = new SampleLoop();
+  try {
+    await loop.run(INTERVAL, Math.max(1, seconds / INTERVAL), async () => {
+      try {
+        recorder.sample(new Date());
+        last = '';
+      } catch (error) {
+        if (!(error instanceof Error) || loop.count === 1) throw error;
+        if (error.message !== last) process.stderr.write(`kdump-mem: sample failed: ${escapeText(error.message)}\n`);
+        last = error.message;
+      }
+    });
+  } finally {
+    ring.close();
+    unlock();
+  }
+}

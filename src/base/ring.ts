@@ -1,0 +1,162 @@
+import fs from 'node:fs';
+import { crc32 } from 'node:zlib';
+import { errorCode, HostError, StoreError } from './errors.js';
+
+/** Bytes of a ring: ten minutes of the largest records, at the highest rate, have 4 MiB. */
+export const RING_BYTES = 8 * 2 ** 20;
+/** Maximum length of a record. */
+export const MOST_RECORD = 32 * 2 ** 10;
+/** No ring is larger: a reader holds it in memory. */
+const MOST_RING = 16 * 2 ** 20;
+
+const TITLE = Buffer.from('kdump-mem-ring/1\n');
+const FIRST = 64;
+/** Bytes that no UTF-8 text contains. */
+const MAGIC = Buffer.from([0xff, 0x6b, 0x64, 0x72, 0xfe, 0x6d, 0x65, 0xff]);
+/** The magic, then the length, the CRC-32 of what follows it, and the number. */
+const HEAD = MAGIC.length + 4 + 4 + 8;
+
+/** A record: its text, and where it ends. */
+interface RingRecord {
+  readonly number: number;
+  readonly text: string;
+  readonly end: number;
+}
+
+export interface RingContents {
+  /** In the order in which they were written. */
+  readonly records: readonly RingRecord[];
+  /** Number of records whose bytes are damaged, or were being written. */
+  readonly damaged: number;
+}
+
+/** Whether bytes begin as a ring. */
+export function isRing(head: Buffer): boolean {
+  return head.subarray(0, TITLE.length).equals(TITLE);
+}
+
+/**
+ * Finds the records of a ring, wherever they begin: no pointer can be wrong. A record that is overwritten in part, or
+ * was written in part before a crash, is left out.
+ *
+ * @param bytes hostile
+ */
+export function ringRecords(bytes: Buffer): RingContents {
+  const records: RingRecord[] = [];
+  let damaged = 0;
+  for (let at = bytes.indexOf(MAGIC, FIRST); at >= 0; ) {
+    const record = recordAt(bytes, at);
+    if (record) records.push(record);
+    else damaged++;
+    at = bytes.indexOf(MAGIC, record?.end ?? at + MAGIC.length);
+  }
+  return { records: records.toSorted((a, b) => a.number - b.number), damaged };
+}
+
+function recordAt(bytes: Buffer, at: number): RingRecord | undefined {
+  const body = at + MAGIC.length + 8;
+  if (at + HEAD > bytes.length) return undefined;
+  const length = bytes.readUInt32LE(at + MAGIC.length);
+  const end = at + HEAD + length;
+  if (length > MOST_RECORD || end > bytes.length) return undefined;
+  if (crc32(bytes.subarray(body, end)) !== bytes.readUInt32LE(at + MAGIC.length + 4)) return undefined;
+  return { number: Number(bytes.readBigUInt64LE(body)), text: bytes.toString('utf8', at + HEAD, end), end };
+}
+
+/** @throws {HostError} `unreadable` */
+export function readRing(file: string): RingContents {
+  const refused = (why: string, cause?: unknown) =>
+    new HostError('unreadable', `${file}: ${why}`, { cause, next: 'Name a file of kdump-mem watch --ring.' });
+  let bytes: Buffer;
+  try {
+    const stat = fs.statSync(file);
+    if (!stat.isFile() || stat.size > MOST_RING) throw refused('not a ring');
+    bytes = fs.readFileSync(file);
+  } catch (cause) {
+    if (cause instanceof HostError) throw cause;
+    throw refused(`cannot be read (${errorCode(cause)})`, cause);
+  }
+  if (!isRing(bytes)) throw refused('not a ring');
+  return ringRecords(bytes);
+}
+
+/**
+ * A file of fixed size whose oldest records are overwritten. Its blocks are allocated when it is created, so that a
+ * full disk loses nothing. Appending never waits for the disk: the file is flushed in the background.
+ */
+export class Ring {
+  readonly #fd: number;
+  #at: number;
+  #number: number;
+  #isFlushing = false;
+
+  private constructor(fd: number, at: number, number: number) {
+    this.#fd = fd;
+    this.#at = at;
+    this.#number = number;
+  }
+
+  /**
+   * Creates a ring, or continues one behind its newest record.
+   *
+   * @throws {StoreError} it cannot be written, or the file is something else
+   */
+  static open(file: string): Ring {
+    let fd: number;
+    try {
+      fd = fs.openSync(file, fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_NOFOLLOW, 0o600);
+    } catch (cause) {
+      throw new StoreError('cannot-write', `${file}: cannot be opened (${errorCode(cause)})`, { cause });
+    }
+    try {
+      const { size } = fs.fstatSync(fd);
+      // A file without a title is one whose creation was interrupted.
+      const bytes = Buffer.alloc(RING_BYTES);
+      if (size > 0) fs.readSync(fd, bytes, 0, Math.min(size, RING_BYTES), 0);
+      if (size > 0 && !isRing(bytes) && !bytes.subarray(0, FIRST).equals(Buffer.alloc(FIRST)))
+        throw new StoreError('cannot-write', `${file}: not a ring of kdump-mem watch --ring`);
+      if (size === RING_BYTES && isRing(bytes)) {
+        const newest = ringRecords(bytes).records.at(-1);
+        return new Ring(fd, newest?.end ?? FIRST, (newest?.number ?? 0) + 1);
+      }
+      writeWhole(fd, Buffer.alloc(RING_BYTES), 0);
+      fs.ftruncateSync(fd, RING_BYTES);
+      fs.fsyncSync(fd);
+      writeWhole(fd, TITLE, 0);
+      return new Ring(fd, FIRST, 1);
+    } catch (cause) {
+      fs.closeSync(fd);
+      if (cause instanceof StoreError) throw cause;
+      throw new StoreError('cannot-write', `${file}: cannot be written (${errorCode(cause)})`, { cause });
+    }
+  }
+
+  /** @param text at most MOST_RECORD bytes @throws {RangeError} it is longer; the error of the write */
+  append(text: string): void {
+    const body = Buffer.from(text);
+    if (body.length > MOST_RECORD) throw new RangeError('a record that is too long');
+    const record = Buffer.alloc(HEAD + body.length);
+    MAGIC.copy(record);
+    record.writeUInt32LE(body.length, MAGIC.length);
+    record.writeBigUInt64LE(BigInt(this.#number), MAGIC.length + 8);
+    body.copy(record, HEAD);
+    record.writeUInt32LE(crc32(record.subarray(MAGIC.length + 8)), MAGIC.length + 4);
+    if (this.#at + record.length > RING_BYTES) this.#at = FIRST;
+    writeWhole(this.#fd, record, this.#at);
+    this.#at += record.length;
+    this.#number++;
+    if (this.#isFlushing) return;
+    this.#isFlushing = true;
+    fs.fdatasync(this.#fd, () => {
+      this.#isFlushing = false;
+    });
+  }
+
+  close(): void {
+    fs.closeSync(this.#fd);
+  }
+}
+
+function writeWhole(fd: number, bytes: Buffer, at: number): void {
+  for (let done = 0; done < bytes.length; ) done += fs.writeSync(fd, bytes, done, bytes.length - done, at + done);
+}

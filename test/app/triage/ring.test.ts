@@ -1,0 +1,185 @@
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { recordedHoldersJson, watchSampleJson } from '../../../src/answers/watch/sample.js';
+import { RingRecorder } from '../../../src/app/watch/ring.js';
+import { MOST_RECORD, Ring } from '../../../src/base/ring.js';
+import { formatJson } from '../../../src/base/util.js';
+import type { RecordedHolder } from '../../../src/growth/recorded.js';
+import { look } from '../../growth/made-up-machine.js';
+import { fixture } from '../../support/fixtures.js';
+import { kdumpMem } from '../../support/in-process.js';
+import { madeSource } from '../../support/made-host.js';
+import { scratchFolder } from '../../support/scratch.js';
+
+const MIB = 2 ** 20;
+const folder = scratchFolder('triage-ring-');
+let made = 0;
+let at: string;
+beforeEach(() => {
+  at = join(folder, `${++made}`);
+  mkdirSync(at);
+});
+
+const holder = (bytes: number): RecordedHolder => ({
+  category: 'anonymous',
+  key: '7 100',
+  name: 'grows\n\u001b[31m',
+  pid: 7,
+  bytes,
+  began: 1,
+});
+
+/** Writes a ring in which pid 7 grows by 300 MiB in 20 s, and the last sample is of this time. */
+function recorded(file: string, last: Date, bootId = 'first'): void {
+  const ring = Ring.open(file);
+  for (const [index, mib] of [100, 150, 250, 350, 400].entries()) {
+    const time = new Date(last.getTime() - 5000 * (4 - index));
+    const ledger = { source: 'counters', categories: new Map([['anonymous' as const, mib * MIB]]) } as const;
+    const machine = look(1000 + 5 * index, [], { at: time, bootId });
+    const sample = { look: machine, ledger, noCategories: null, hidden: false, interval: 5, lost: 0 };
+    ring.append(formatJson(watchSampleJson(sample)));
+    if (index % 2 > 0) continue;
+    const holders = [holder(mib * MIB - 50 * MIB)];
+    ring.append(formatJson(recordedHoldersJson({ bootId, uptime: 1000 + 5 * index, holders })));
+  }
+  ring.close();
+}
+
+const OOM =
+  '<3>[  100.000001] Out of memory: Killed process 7 (grows) total-vm:40kB, anon-rss:40kB, file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:16kB oom_score_adj:0\n';
+const grown = ({ stdout }: { readonly stdout: string }) =>
+  (JSON.parse(stdout).findings as { code: string; figures: Record<string, unknown> }[])
+    .filter(({ code }) => code === 'recorded-growth')
+    .map(({ figures }) => figures);
+
+describe('triage --ring', () => {
+  test('a log: what grew before, whose it is, and how fast', async () => {
+    recorded(join(at, 'ring'), new Date());
+    writeFileSync(join(at, 'dmesg'), `<5>[    0.000000] Linux version 6.12.0 (x@y) #1 SMP\n${OOM}`);
+    const json = await kdumpMem('triage', '--json', '--ring', join(at, 'ring'), join(at, 'dmesg'));
+    expect(grown(json)).toMatchObject([
+      {
+        category: 'anonymous',
+        grownBytes: 300 * MIB,
+        seconds: 20,
+        endedSeconds: 0,
+        pid: 7,
+        ownerBytes: 300 * MIB,
+        perMinuteBytes: 900 * MIB,
+      },
+    ]);
+    const { stdout } = await kdumpMem('triage', '--ring', join(at, 'ring'), join(at, 'dmesg'));
+    expect(stdout).toContain('anonymous grew by 300 MiB (29 % of memory) in 20 s, about 900 MiB a minute');
+    expect(stdout).toContain('Largest growth: pid 7 (grows\\x0a\\x1b[31m), 300 MiB.');
+  });
+
+  test('a dump: the ring beside it, of the boot that ended at its crash', async () => {
+    const dump = join(at, 'vmcore');
+    copyFileSync(fixture('6.1').vmcore, dump);
+    const plain = JSON.parse((await kdumpMem('triage', '--json', dump)).stdout);
+    const { stdout } = await kdumpMem('info', '--json', dump);
+    const time = new Date(JSON.parse(stdout).time.at);
+    recorded(join(at, 'kdump-mem.ring'), new Date(time.getTime() - 9e6), 'earlier');
+    recorded(join(at, 'kdump-mem.ring'), new Date(time.getTime() - 3000), 'this');
+    recorded(join(at, 'kdump-mem.ring'), new Date(time.getTime() + 9e6), 'later');
+    const beside = await kdumpMem('triage', '--json', dump);
+    expect(grown(beside)).toMatchObject([{ grownBytes: 300 * MIB, pid: 7 }]);
+    expect(JSON.parse(beside.stdout).complete).toBe(plain.complete);
+    // Of another crash.
+    recorded(join(at, 'other'), new Date(time.getTime() + 9e6));
+    const other = await kdumpMem('triage', '--json', '--ring', join(at, 'other'), dump);
+    expect(grown(other)).toEqual([]);
+    expect(JSON.parse(other.stdout)).toMatchObject({ complete: false });
+    expect(other.stdout).toContain('no samples of that boot');
+  });
+
+  test('a file that is no ring is an error, beside a dump a warning', async () => {
+    writeFileSync(join(at, 'dmesg.txt'), OOM);
+    writeFileSync(join(at, 'kdump-mem.ring'), 'a text');
+    const named = await kdumpMem('triage', '--ring', join(at, 'kdump-mem.ring'), join(at, 'dmesg.txt'));
+    expect([named.status, named.stderr]).toEqual([3, expect.stringContaining('kdump-mem.ring: not a ring')]);
+    const beside = await kdumpMem('triage', '--json', join(at, 'dmesg.txt'));
+    expect(JSON.parse(beside.stdout).complete).toBe(false);
+    expect(beside.stdout).toContain('kdump-mem.ring: not a ring');
+  });
+
+  test.each([
+    [['--ring', '/tmp/x', '--store', '/tmp/y'], /'--ring <file>' cannot be used with option '--store <file>'/],
+    [['--ring', '/tmp/x', '--for', '0'], /read it with kdump-mem triage --ring FILE/],
+    [['--ring', '-'], /--ring requires a file/],
+  ])('watch %j is refused', async (words, message) => {
+    const { status, stderr } = await kdumpMem('watch', ...words);
+    expect([status, stderr]).toEqual([2, expect.stringMatching(message)]);
+  });
+});
+
+describe('the recorder', () => {
+  const status = (pid: number, mib: number) => ({
+    [`/proc/${pid}/status`]: `Name:\tp${pid}\nState:\tS (sleeping)\nPPid:\t1\nFDSize:\t64\nVmRSS:\t${mib * 1024} kB\nRssAnon:\t${mib * 1024} kB\nRssFile:\t0 kB\nRssShmem:\t0 kB\nVmPTE:\t0 kB\nThreads:\t1\n`,
+    [`/proc/${pid}/stat`]: `${pid} (p${pid}) S 1 ${'0 '.repeat(17)}${pid}00 0 0\n`,
+  });
+  function host(uptime: number, anonMib: number, more: Readonly<Record<string, string>> = {}) {
+    const kib = anonMib * 1024;
+    return madeSource({
+      files: {
+        '/proc/uptime': `${uptime}.00 1.00\n`,
+        '/proc/meminfo': `MemTotal: 4194304 kB\nMemFree: ${4_000_000 - kib} kB\nAnonPages: ${kib} kB\nActive(anon): ${kib} kB\nInactive(anon): 0 kB\nActive(file): 0 kB\nInactive(file): 0 kB\nUnevictable: 0 kB\n`,
+        '/proc/sys/kernel/random/boot_id': 'boot\n',
+        '/proc/slabinfo':
+          'slabinfo - version: 2.1\n# name\ndentry 10 10 192 21 1 : tunables 0 0 0 : slabdata 9000 9000 0\n',
+        ...status(1, 5),
+        ...more,
+      },
+    });
+  }
+  /** Samples hosts in turn. */
+  function record(...hosts: readonly ReturnType<typeof host>[]) {
+    const texts: string[] = [];
+    let now = hosts[0]!;
+    const recorder = new RingRecorder(
+      { append: (text) => void texts.push(text) },
+      new Proxy(now, { get: (_, name) => Reflect.get(now, name) }),
+    );
+    for (const one of hosts) {
+      now = one;
+      recorder.sample(new Date(0));
+    }
+    return texts.map(
+      (text) =>
+        JSON.parse(text) as {
+          schema: string;
+          uptimeSeconds: number;
+          holders?: { name: string; category: string; bytes: number }[];
+        },
+    );
+  }
+  const listedAt = (...hosts: readonly ReturnType<typeof host>[]) =>
+    record(...hosts).flatMap(({ holders, uptimeSeconds }) => (holders ? [uptimeSeconds] : []));
+
+  test('lists holders at first, each minute, and when a category grew by 64 MiB', () => {
+    expect(listedAt(host(100, 1), host(105, 60), host(110, 66), host(115, 70), host(160, 70), host(170, 70))).toEqual([
+      100, 110, 170,
+    ]);
+  });
+
+  test('a list has processes and slab caches', () => {
+    const [, list] = record(host(100, 1, { ...status(7, 40), ...status(8, 0) }));
+    expect(list?.holders?.map(({ name, category, bytes }) => [name, category, bytes / MIB])).toEqual([
+      ['p7', 'anonymous', 40],
+      ['dentry', 'slab-unreclaimable', 9000 / 256],
+      ['p1', 'anonymous', 5],
+    ]);
+  });
+
+  test('a record fits, whatever names are', () => {
+    const many = Object.assign({}, ...Array.from({ length: 40 }, (_, index) => status(100 + index, 900)));
+    const caches = Array.from(
+      { length: 60 },
+      (_, index) => `${'\u0001'.repeat(400)}${index} 1 1 8 1 1 : tunables 0 0 0 : slabdata 9000 9000 0`,
+    );
+    const slabs = { '/proc/slabinfo': `slabinfo - version: 2.1\n# name\n${caches.join('\n')}\n` };
+    for (const { holders, ...rest } of record(host(100, 1, { ...many, ...slabs })))
+      expect(Buffer.byteLength(formatJson({ ...rest, holders }))).toBeLessThanOrEqual(MOST_RECORD);
+  });
+});

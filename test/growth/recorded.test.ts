@@ -1,0 +1,104 @@
+import { describe, expect, test } from 'vitest';
+import type { CategoryName } from '../../src/account/memory/categories.js';
+import {
+  MOST_HOLDERS,
+  ofBoot,
+  type RecordedHolder,
+  type RecordedHolders,
+  recordedGrowth,
+} from '../../src/growth/recorded.js';
+import type { WatchSample } from '../../src/growth/watch/answer.js';
+import type { MachineSample } from '../../src/records/machine-sample.js';
+import { look } from './made-up-machine.js';
+
+const MIB = 2 ** 20;
+
+function sample(
+  uptime: number,
+  mib: Partial<Record<CategoryName, number>>,
+  machine: Partial<MachineSample> = {},
+): WatchSample {
+  const categories = new Map(Object.entries(mib).map(([name, size]) => [name as CategoryName, size * MIB]));
+  const ledger = { source: 'counters', categories } as const;
+  return { look: look(uptime, [], machine), ledger, noCategories: null, hidden: false, interval: 5, lost: 0 };
+}
+const holder = (key: string, mib: number, more: Partial<RecordedHolder> = {}): RecordedHolder => ({
+  category: 'anonymous',
+  key,
+  name: key,
+  pid: Number(key),
+  bytes: mib * MIB,
+  began: 10,
+  ...more,
+});
+const list = (uptime: number, ...holders: readonly RecordedHolder[]): RecordedHolders => ({
+  bootId: 'first',
+  uptime,
+  holders,
+});
+/** A sample every five seconds, whose anonymous memory is this. */
+const every5 = (from: number, ...sizes: readonly number[]) =>
+  sizes.map((size, index) => sample(from + 5 * index, { anonymous: size }));
+
+describe('growth before the last sample', () => {
+  test('is the largest rise of each category, with its owner and time', () => {
+    const samples = every5(1000, 100, 90, 90, 200, 400, 390);
+    const holders = [list(1010, holder('7', 20), holder('8', 50)), list(1020, holder('7', 310), holder('8', 60))];
+    expect(recordedGrowth({ samples, holders }, 600)).toEqual([
+      {
+        category: 'anonymous',
+        beforeBytes: 90 * MIB,
+        bytes: 400 * MIB,
+        seconds: 10,
+        endedSeconds: 5,
+        owner: { ...holder('7', 310), grownBytes: 290 * MIB },
+      },
+    ]);
+  });
+
+  test('only samples within the time count', () => {
+    const samples = [sample(100, { anonymous: 0 }), ...every5(1000, 500, 510)];
+    expect(recordedGrowth({ samples, holders: [] }, 600)).toMatchObject([
+      { beforeBytes: 500 * MIB, bytes: 510 * MIB, owner: null },
+    ]);
+    expect(recordedGrowth({ samples: every5(1, 5, 4, 3), holders: [] }, 600)).toEqual([]);
+    expect(recordedGrowth({ samples: [], holders: [] }, 600)).toEqual([]);
+  });
+
+  test('a clock that is set changes nothing', () => {
+    const samples = [
+      sample(1000, { anonymous: 100 }),
+      sample(1005, { anonymous: 200 }, { at: new Date(5) }),
+      sample(1010, { anonymous: 300 }, { at: new Date(9e12) }),
+    ];
+    expect(recordedGrowth({ samples, holders: [] }, 600)).toMatchObject([{ seconds: 10, bytes: 300 * MIB }]);
+  });
+
+  test('a process that began after the first list grew from nothing, one that was too small to be listed from the least', () => {
+    const samples = every5(1000, 100, 200, 300);
+    const full = Array.from({ length: MOST_HOLDERS }, (_, index) => holder(`${100 + index}`, 5));
+    const ownerOf = (one: RecordedHolder) =>
+      recordedGrowth({ samples, holders: [list(1000, ...full), list(1010, one)] }, 600)[0]?.owner?.grownBytes;
+    expect(ownerOf(holder('7', 150, { began: 1004 }))).toBe(150 * MIB);
+    expect(ownerOf(holder('7', 150))).toBe(145 * MIB);
+    // The same pid with another start is another process.
+    expect(ownerOf(holder('100 9', 150, { began: 1004 }))).toBe(150 * MIB);
+  });
+
+  test('no owner is named without a quarter of the growth, of another category, or without two lists', () => {
+    const samples = every5(1000, 100, 200, 300);
+    const ownerOf = (...holders: readonly RecordedHolders[]) => recordedGrowth({ samples, holders }, 600)[0]?.owner;
+    expect(ownerOf(list(1000), list(1010, holder('7', 49)))).toBeNull();
+    expect(ownerOf(list(1000), list(1010, holder('7', 50)))?.pid).toBe(7);
+    expect(ownerOf(list(1000), list(1010, holder('7', 500, { category: 'shared' })))).toBeNull();
+    expect(ownerOf(list(1010, holder('7', 500)))).toBeNull();
+  });
+
+  test('boots are apart', () => {
+    const samples = [sample(1000, { anonymous: 1 }, { bootId: 'other' }), ...every5(5, 1, 2)];
+    const holders = [list(5), { ...list(1000), bootId: 'other' }];
+    const own = ofBoot({ samples, holders }, 'first');
+    expect([own.samples.length, own.holders.length]).toEqual([2, 1]);
+    expect(ofBoot({ samples, holders }, null)).toEqual({ samples: [], holders: [] });
+  });
+});
