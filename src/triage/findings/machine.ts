@@ -281,7 +281,7 @@ export const MACHINE = {
     means:
       'The hypervisor took memory of this guest back with its balloon driver. No process of the guest can use or free it. It is a warning while little memory is available.',
     known:
-      'Balloon of /proc/meminfo (6.16), balloon_inflate less balloon_deflate of /proc/vmstat, debugfs of hv_balloon and vmw_balloon, sysfs of xen_memory. The virtio feature DEFLATE_ON_OOM tells whether MemTotal includes it; Xen lowers MemTotal. Without such a file, what MemTotal lost since the line “Memory:” of the boot log is a lower bound.',
+      'Balloon of /proc/meminfo (6.16), balloon_inflate less balloon_deflate of /proc/vmstat, debugfs of hv_balloon and vmw_balloon, sysfs of xen_memory. The virtio feature DEFLATE_ON_OOM shows whether MemTotal includes it; Xen lowers MemTotal. Without such a file, what MemTotal lost since the line “Memory:” of the boot log is a lower bound.',
     next: 'Compare the memory that the hypervisor assigns to this guest, and its minimum. Raise it there if the guest needs more.',
     deeper: 'kdump-mem memory --live',
   },

@@ -112,6 +112,7 @@ describe('triage --from', () => {
     }
     files.set('errors', errors);
     files.set('proc/loadavg', '0.00 0.00 0.00 1/1 1\n');
+    files.set('proc/vmstat', 'nr_foll_pin_acquired 0\nnr_foll_pin_released 0\n');
     const kib = { MemTotal: 1_024_000, MemFree: 1_020_000, KernelStack: 64, PageTables: 64 };
     files.set('proc/meminfo', meminfo(kib));
     return writeCapture(join(folder, `quiet-${++made}`), files);

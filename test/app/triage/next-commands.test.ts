@@ -45,11 +45,19 @@ const LINES = [
   'x: page allocation failure: order:3, mode:0xcc0(GFP_KERNEL), nodemask=(null)',
 ];
 
+/** A kernel that could not save the dump of another one. */
+const CAPTURE_KERNEL = [
+  'Kernel command line: elfcorehdr=0x1000000 root=/dev/sda1',
+  'kdump[512]: saving vmcore failed: No space left on device',
+];
+
 describe('the next command of a finding of a log prints the log from its first line on', () => {
   const made = join(folder, 'made.log');
   writeFileSync(made, LINES.map((line, index) => `[${String(100 + index).padStart(5)}.000000] ${line}\n`).join(''));
   const fixtures = join(FIXTURES, 'logs');
-  const logs = [made, ...readdirSync(fixtures).map((name) => join(fixtures, name))];
+  const capture = join(folder, 'capture.log');
+  writeFileSync(capture, CAPTURE_KERNEL.map((line, index) => `[    ${index}.000000] ${line}\n`).join(''));
+  const logs = [made, capture, ...readdirSync(fixtures).map((name) => join(fixtures, name))];
   const proved = new Set<string>();
 
   test.each(logs)('%s', async (path) => {
@@ -373,5 +381,11 @@ test('each proof that is declared is here', () => {
   expect(CAPTURES.map(({ code }) => code).toSorted()).toEqual(declared('snapshot').toSorted());
   expect(declared('baseline')).toEqual(['memory-growth', 'rebooted']);
   expect(declared('dump')).toEqual(['queued-data', 'queued-data-of-machine', 'stalled-reader']);
-  expect(declared('none')).toEqual(['message-queues', 'hypervisor-overcommitted', 'counter-leak', 'clock-step']);
+  expect(declared('none')).toEqual([
+    'message-queues',
+    'hypervisor-overcommitted',
+    'counter-leak',
+    'clock-step',
+    'recorded-growth',
+  ]);
 });

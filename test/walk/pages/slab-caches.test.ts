@@ -60,7 +60,7 @@ test.each([
   ['a page before the pool', 0x10_0000, -2, false],
   ['a page behind the largest pool', 0x10_0000, 131_072, false],
   ['a page where KFENCE is off', 0, 4, false],
-])('tells whether KFENCE may have %s', (_, pool, page, may) => {
+])('whether KFENCE may have %s', (_, pool, page, may) => {
   const words = { 8: pool === 0 ? 0n : made(pool) };
   const kernel = madeKernel({ structs: {}, symbols: { __kfence_pool: 8 }, words });
   expect(new KfencePool(kernel).mayHave(made(pool + 4096 * page))).toBe(may);
