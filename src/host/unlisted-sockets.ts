@@ -1,4 +1,4 @@
-import { isHostError } from '../base/errors.js';
+import { HostError, isHostError } from '../base/errors.js';
 import type { HostSource } from './host-source.js';
 import type { Namespace } from './namespaces.js';
 import { ALL_GROUPS, readSample } from './ss/read.js';
@@ -33,7 +33,8 @@ export async function stillUnlisted(
     listed,
   );
   // A socket of a row that is missing would be taken for one that is not listed.
-  if (closed.length + failed + leftOut + unreadable > 0) return [];
+  if (closed.length + failed + leftOut + unreadable > 0)
+    throw new HostError('unreadable', 'the second listing of sockets is not complete');
   for (const { own, path } of namespaces) {
     let text = '';
     try {

@@ -32,6 +32,9 @@ if ($kind eq 'orphans') {
     waitpid $child, 0;
 }
 elsif ($kind eq 'unlisted') {
+    # An inherited socket of another network namespace is not listed either.
+    open STDIN, '<', '/dev/null' or die "stdin: $!";
+    open STDERR, '>', '/dev/null' or die "stderr: $!";
     for (1 .. $count) {
         socket my $unbound, AF_INET, SOCK_STREAM, 0 or die "socket: $!";
         push @held, $unbound;
