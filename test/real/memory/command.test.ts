@@ -52,7 +52,7 @@ test('--caches lists slab caches, largest first, with wasted memory', async () =
   expect(stdout.split('\n')[2]).toMatch(/^CACHE +BYTES +SLABS +OBJECTS +SLOTS +OBJECT SIZE +WASTE +RECLAIMABLE$/);
   // Three rows, then what these caches are.
   expect(stdout.split('\n').slice(3).indexOf('')).toBe(3);
-  expect(stdout).toMatch(/\nWASTE: bytes of the cache that allocated objects do not use: .*\n$/);
+  expect(stdout).toMatch(/\nWASTE: bytes of the cache that allocated objects do not use: .*$/m);
   expect(stdout).toMatch(/^\d+ more: --limit N lists them$/m);
 });
 
