@@ -10,12 +10,13 @@ import {
   addressSpaces,
   isFreed,
   ResidentCountReader,
+  type ResidentCounts,
   spaceName,
 } from '../../walk/processes/address-spaces.js';
 import { reportedTasks } from '../../walk/tasks/task-table.js';
 import { addError, type Warnings } from '../../walk/warnings.js';
-import { checkMapcounts, countsAgree } from '../processes/map-checks.js';
-import { MappingCounts } from '../processes/mapped-pages.js';
+import { checkMapcounts, countsAgree, UnmappedPages } from '../processes/map-checks.js';
+import { MappingCounts, type ResidentPages } from '../processes/mapped-pages.js';
 import type { CensusAnswer } from '../sockets.js';
 import type { CacheFigures, Loose } from './answer.js';
 import type { CategoryName } from './categories.js';
@@ -119,6 +120,7 @@ export function processOwners(
     const owners = new Uint32Array(frames.size);
     const counts = new MappingCounts(kernel, frames, scan);
     const reader = new ResidentCountReader(kernel);
+    const read = new Map<AddressSpace, { readonly found: ResidentPages; readonly counted: ResidentCounts }>();
     /** Address spaces whose page tables may have been reused before they were read. */
     const freed = new Set<number>();
     for (const [index, space] of spaces.entries()) {
@@ -128,7 +130,7 @@ export function processOwners(
           if (owners[at] === NOBODY) owners[at] = own;
           else if (owners[at] !== own) owners[at] = SEVERAL;
         });
-        countsAgree(kernel, space, found, reader.read(space), warnings);
+        read.set(space, { found, counted: reader.read(space) });
         if (isFreed(kernel, space)) freed.add(index);
       } catch (error) {
         if (isFreed(kernel, space)) {
@@ -144,6 +146,8 @@ export function processOwners(
       const message = `address spaces that were freed while their page tables were read: ${freed.size} of ${spaces.length}`;
       warnings.add('freed-while-read', message);
     }
+    const unmapping = new UnmappedPages(kernel, counts);
+    for (const [space, figures] of read) countsAgree(kernel, space, { ...figures, unmapping }, warnings);
     checkMapcounts(kernel, counts, whole ? spaces : undefined, warnings);
     const { pageSize } = kernel.facts;
     const known = spaces.map((space, index) => (freed.has(index) ? undefined : space));

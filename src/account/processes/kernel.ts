@@ -24,7 +24,7 @@ import { checkFrames } from '../memory/frame-checks.js';
 import { codeOf } from '../memory/missed.js';
 import { accountAll, type CensusOptions } from '../sockets.js';
 import { type KillBounds, type KilledTogether, killedByShares } from './groups.js';
-import { checkMapcounts, countsAgree } from './map-checks.js';
+import { checkMapcounts, countsAgree, UnmappedPages } from './map-checks.js';
 import { type MappedPages, MappingCounts, type ResidentPages } from './mapped-pages.js';
 import type { Mapped } from './mappings.js';
 import { ownBytes, type ProcessFigures, type ProcsAnswer, type PssByKind } from './process.js';
@@ -82,7 +82,7 @@ export function surveyProcesses(kernel: Kernel, progress: (part: number) => void
     progress: (part) => progress((1 + part) / 2),
     isKnown: withoutKernelPages(kernel, frames, scan),
   });
-  const reader = new Reader(kernel, (counted.get('all-locked') ?? 0) > 0, warnings);
+  const reader = new Reader(kernel, (counted.get('all-locked') ?? 0) > 0, new UnmappedPages(kernel, counts), warnings);
   // Shared entries are freed with their last user: this needs one more pass over all page tables.
   const numbers = new Map(spaces.map((space, at) => [space, at]));
   const swapped = [...whole.values()].some(({ swapped }) => swapped !== 0);
@@ -169,11 +169,13 @@ class Reader {
   readonly #cgroups: CgroupReader;
   readonly #locked: LockedPageReader;
   readonly #someLocked: boolean;
+  readonly #unmapping: UnmappedPages;
 
   /** @param someLocked whether the machine has locked pages */
-  constructor(kernel: Kernel, someLocked: boolean, warnings: Warnings) {
+  constructor(kernel: Kernel, someLocked: boolean, unmapping: UnmappedPages, warnings: Warnings) {
     this.#kernel = kernel;
     this.#warnings = warnings;
+    this.#unmapping = unmapping;
     this.#facts = new ProcessFactReader(kernel, this.#clock());
     this.#counts = new ResidentCountReader(kernel);
     this.#cgroups = new CgroupReader(kernel);
@@ -195,7 +197,7 @@ class Reader {
     const agree =
       mapped !== undefined &&
       counted !== undefined &&
-      countsAgree(this.#kernel, space, mapped, counted, this.#warnings);
+      countsAgree(this.#kernel, space, { found: mapped, counted, unmapping: this.#unmapping }, this.#warnings);
     const bytes = (pages: number | undefined) => (pages === undefined ? null : Math.round(pages * pageSize));
     const sizes = {
       rss: bytes(mapped && mapped.anonymous + mapped.file + mapped.shmem),

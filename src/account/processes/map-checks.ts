@@ -1,14 +1,15 @@
+import { readOrNot } from '../../base/errors.js';
 import { hex } from '../../base/util.js';
 import type { Kernel } from '../../kernel/kernel.js';
 import { cpuMask } from '../../walk/cpus.js';
-import { memberOf, struct } from '../../walk/pages/struct-page.js';
+import { flagTest, memberOf, struct } from '../../walk/pages/struct-page.js';
 import { type AddressSpace, type ResidentCounts, spaceName } from '../../walk/processes/address-spaces.js';
 import { ReverseMapReader } from '../../walk/processes/mapped-page.js';
 import { StructReader } from '../../walk/struct-reader.js';
 import { PF_EXITING } from '../../walk/tasks/tasks.js';
 import type { Warnings } from '../../walk/warnings.js';
 import { codeOf } from '../memory/missed.js';
-import type { MappingCounts, ResidentPages } from './mapped-pages.js';
+import type { MappingCounts, Miscounted, ResidentPages } from './mapped-pages.js';
 
 /** Counters of a process that its page tables show, too. */
 const COUNTED = [
@@ -24,15 +25,14 @@ const MOST_TREES = 4096;
 /**
  * Compares a process's page counters (`rss_stat`) with its page tables: both change under one lock. They may
  * differ only for a process that was running, by the entries of one table on each CPU. Migrating pages count
- * although they are not mapped.
+ * although they are not mapped, and so do those that were just being unmapped.
  *
  * @returns whether they agree, or the kernel is live
  */
 export function countsAgree(
   kernel: Kernel,
   space: AddressSpace,
-  found: ResidentPages,
-  counted: ResidentCounts,
+  { found, counted, unmapping }: { found: ResidentPages; counted: ResidentCounts; unmapping: UnmappedPages },
   warnings: Warnings,
 ): boolean {
   const { live, pageSize } = kernel.facts;
@@ -44,6 +44,7 @@ export function countsAgree(
     if (ours === undefined) continue;
     const moving = kind === 'swapped' ? 0 : found.moving;
     if (theirs >= ours - amid && theirs <= ours + amid + moving) continue;
+    if (theirs > ours && kind !== 'swapped' && unmapping.explains(space, kind, theirs - ours - moving)) continue;
     const message = `${spaceName(space)} counts ${theirs} ${what}, but its page tables have ${ours}`;
     warnings.add('corrupt', message);
     agree = false;
@@ -68,7 +69,9 @@ export function checkMapcounts(
   if (kernel.facts.live) return;
   const [over, under] = [new Miscounts(), new Miscounts()];
   const maps = spaces && new MissingMaps(kernel, spaces);
-  counts.eachMiscounted((frame, found, mapcount) => {
+  const isLocked = lockTest(kernel);
+  counts.eachMiscounted(({ frame, found, counted: mapcount, running }) => {
+    if (running || (found === mapcount - 1 && isLocked(frame))) return;
     const message = `page frame ${frame} counts ${mapcount} mappings, but page tables have ${found}`;
     if (found > mapcount) over.add(message);
     else {
@@ -80,6 +83,60 @@ export function checkMapcounts(
     warnings.add('corrupt', `${over.frames} pages have more mappings than their _mapcount: ${over.first}`);
   if (under.frames > 0)
     warnings.add('corrupt', `${under.frames} pages have fewer mappings than their _mapcount: ${under.first}`);
+}
+
+/**
+ * Pages that another task was just unmapping when the dump was taken (try_to_migrate_one, try_to_unmap_one in
+ * mm/rmap.c): an entry is gone, and their `_mapcount` and the process's counter still include it. They are locked.
+ */
+export class UnmappedPages {
+  readonly #kernel: Kernel;
+  readonly #counts: MappingCounts;
+  #found: { readonly column: Miscounted['column']; readonly spaces: ReadonlySet<bigint> }[] | undefined;
+
+  /** @param counts number of mappings of each frame, in all spaces */
+  constructor(kernel: Kernel, counts: MappingCounts) {
+    this.#kernel = kernel;
+    this.#counts = counts;
+  }
+
+  /**
+   * Whether so many pages have an address space in their mapping tree. Each page explains one difference.
+   *
+   * @throws {KernelError} `unsupported-layout`
+   */
+  explains({ mm }: AddressSpace, kind: Miscounted['column'], pages: number): boolean {
+    this.#found ??= this.#find();
+    const own = this.#found.filter(({ column, spaces }) => column === kind && spaces.has(mm)).slice(0, pages);
+    if (own.length < pages) return false;
+    this.#found = this.#found.filter((page) => !own.includes(page));
+    return true;
+  }
+
+  #find() {
+    const [isLocked, trees] = [lockTest(this.#kernel), new ReverseMapReader(this.#kernel)];
+    const locked: Miscounted[] = [];
+    this.#counts.eachMiscounted((page) => {
+      if (page.found === page.counted - 1 && locked.length < MOST_TREES && isLocked(page.frame)) locked.push(page);
+    });
+    return locked.map(({ frame, column }) => ({
+      column,
+      spaces: readOrNot(() => trees.spacesOf(mappingOf(this.#kernel, frame))) ?? new Set<bigint>(),
+    }));
+  }
+}
+
+/** Whether a frame's page is locked (PG_locked); an unreadable one is not. */
+function lockTest(kernel: Kernel): (frame: number) => boolean {
+  const page = struct(kernel, 'page');
+  const isLocked = flagTest(kernel, page, 'PG_locked');
+  return (frame) => readOrNot(() => isLocked(kernel.read(kernel.pages.pageOfFrame(frame), page.size))) ?? false;
+}
+
+/** `page.mapping` of a frame. */
+function mappingOf(kernel: Kernel, frame: number): bigint {
+  const at = kernel.pages.pageOfFrame(frame) + BigInt(memberOf(struct(kernel, 'page'), 'mapping').offset);
+  return kernel.read(at, 8).getBigUint64(0, true);
 }
 
 class Miscounts {
@@ -95,7 +152,6 @@ class Miscounts {
 class MissingMaps {
   readonly #kernel: Kernel;
   readonly #spaces: ReadonlyMap<bigint, AddressSpace>;
-  readonly #page;
   readonly #trees: ReverseMapReader;
   readonly #memory;
   readonly #task;
@@ -107,7 +163,6 @@ class MissingMaps {
   constructor(kernel: Kernel, spaces: readonly AddressSpace[]) {
     this.#kernel = kernel;
     this.#spaces = new Map(spaces.map((space) => [space.mm, space]));
-    this.#page = memberOf(struct(kernel, 'page'), 'mapping').offset;
     this.#trees = new ReverseMapReader(kernel);
     this.#memory = new StructReader(kernel, 'mm_struct', ['mm_users.counter']);
     this.#task = new StructReader(kernel, 'task_struct', ['flags', 'mm', 'in_execve']);
@@ -116,8 +171,7 @@ class MissingMaps {
 
   /** Returns the other mappers of a frame; undefined if there is no contradiction. */
   why(frame: number): string | undefined {
-    const at = this.#kernel.pages.pageOfFrame(frame) + BigInt(this.#page);
-    const mapping = this.#kernel.read(at, 8).getBigUint64(0, true);
+    const mapping = mappingOf(this.#kernel, frame);
     if (this.#known.size >= MOST_TREES && !this.#known.has(mapping)) return undefined;
     if (!this.#known.has(mapping)) this.#known.set(mapping, this.#ofTree(mapping));
     return this.#known.get(mapping);

@@ -18,7 +18,7 @@ export interface ResidentPages {
   hugetlb: number;
   /** Swap entries; undefined if some entries are of an unknown kind. */
   swapped: number | undefined;
-  /** Migration entries, which count as resident, and markers, which do not. */
+  /** Migration entries, which count as resident, and markers, which do not; entries of an unknown kind may be both. */
   moving: number;
 }
 
@@ -49,6 +49,17 @@ export interface MappedVisitor {
    */
   page(page: number, pages: number, frame: number, index: number, marks: number): void;
   absent?(page: number, pages: number, type: number, offset: number): void;
+}
+
+/** A page or large folio whose number of mappings differs from its own count. */
+export interface Miscounted {
+  readonly frame: number;
+  readonly found: number;
+  readonly counted: number;
+  /** A process maps it that was running. */
+  readonly running: boolean;
+  /** Counter of a process that includes it. */
+  readonly column: 'anonymous' | 'shmem' | 'file' | 'hugetlb';
 }
 
 /** Kinds whose `struct page` counts mappings in `_mapcount`, which is -1 for none. */
@@ -124,9 +135,10 @@ export class MappingCounts {
         }
       },
       absent: (_page, pages, type) => {
-        if (type < 0 || this.#swapAreas === undefined) unknownEntries += pages;
-        else if (type < this.#swapAreas) swapped += pages;
-        else found.moving += pages;
+        const unknown = type < 0 || this.#swapAreas === undefined;
+        if (unknown) unknownEntries += pages;
+        if (unknown || type >= this.#swapAreas) found.moving += pages;
+        else swapped += pages;
       },
     });
     return { ...found, swapped: unknownEntries > 0 ? undefined : swapped };
@@ -134,25 +146,31 @@ export class MappingCounts {
 
   /**
    * Visits pages and large folios whose number of mappings differs from the count in their `struct page`s; of a
-   * folio it is that of all its pages. Pages mapped by a process that was running are excluded.
+   * folio it is that of all its pages.
    */
-  eachMiscounted(visit: (frame: number, found: number, counted: number) => void): void {
+  eachMiscounted(visit: (page: Miscounted) => void): void {
     const counts = this.#counts;
     const folios = new FolioMapcounts(this.#kernel);
     for (let index = 0; index < counts.length; index++) {
       if (COUNTED[this.#kinds[index]!] === 0) continue;
-      const [found, mapped] = [counts[index]!, this.#mappings[index]!];
+      const [found, mapped] = [counts[index]! % RUNNING, this.#mappings[index]!];
       const frame = this.#frames.frameAt(index);
       if (mapped !== MAPPINGS.unknown) {
-        if (Math.min(found, MAPPINGS.more) !== mapped && found < RUNNING) visit(frame, found, mapped);
+        const running = counts[index]! >= RUNNING;
+        if (Math.min(found, MAPPINGS.more) !== mapped)
+          visit({ frame, found, counted: mapped, running, column: this.#columnOf(index) });
         continue;
       }
       // Its tails follow it; what is no head was allocated or freed amid the dump.
       const folio = readOrNot(() => folios.of(frame, this.#isAnonymous(index)));
       if (!folio) continue;
-      let sum = 0;
-      for (let at = index; at < index + folio.pages; at++) sum += counts[at] ?? 0;
-      if (sum !== folio.mappings && sum < RUNNING) visit(frame, sum, folio.mappings);
+      let [sum, running] = [0, false];
+      for (let at = index; at < index + folio.pages; at++) {
+        sum += (counts[at] ?? 0) % RUNNING;
+        running ||= (counts[at] ?? 0) >= RUNNING;
+      }
+      if (sum !== folio.mappings)
+        visit({ frame, found: sum, counted: folio.mappings, running, column: this.#columnOf(index) });
       index += folio.pages - 1;
     }
   }
@@ -285,7 +303,7 @@ export class MappingCounts {
     return { tables, spare };
   }
 
-  #columnOf(index: number): 'anonymous' | 'shmem' | 'file' | 'hugetlb' {
+  #columnOf(index: number): Miscounted['column'] {
     const kind = this.#kinds[index];
     if (kind === KIND.hugetlb) return 'hugetlb';
     if (kind === KIND.shmem) return 'shmem';

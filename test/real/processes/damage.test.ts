@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { accountMemory } from '../../../src/account/memory/memory.js';
 import { kernelProcesses } from '../../../src/account/processes/kernel.js';
+import type { UserPages } from '../../../src/kernel/kernel.js';
 import { needSymbol, perCpuAddress } from '../../../src/walk/cpus.js';
 import { addressSpaces } from '../../../src/walk/processes/address-spaces.js';
 import { findInPidNamespace } from '../../../src/walk/processes/process-facts.js';
@@ -12,6 +13,14 @@ const spaces = addressSpaces(kernel);
 const sleeper = spaces.find(({ running }) => !running)!;
 const pid = sleeper.processes[0]?.pid;
 const answerWith = (...damages: Damage[]) => kernelProcesses(damagedBy(...damages));
+/** A frame of its anonymous memory. */
+let anonymous = 0;
+kernel.userPages(
+  sleeper.pgd,
+  pagesOnly((_page, _pages, frame) => {
+    if ((read(kernel.pages.pageOfFrame(frame), 'page.mapping') & 3n) === 1n) anonymous = frame;
+  }),
+);
 const messages = ({ warnings }: ReturnType<typeof answerWith>) => warnings.map(({ message }) => message).join('\n');
 
 test('a complete dump has all figures, and PSS counts each page once', () => {
@@ -57,6 +66,48 @@ test.each([
   expect(answer.processes.find((process) => process.pid === pid)?.complete).toBe(false);
 });
 
+// On arm64 the type of a swap entry is at a place that depends on the kernel.
+/** The anonymous page of the process has another entry, or none. */
+const withoutPage = (damaged: typeof kernel, instead: (page: number, visitor: UserPages) => void) =>
+  kernelWith(damaged, {
+    userPages: (pgd, visitor) =>
+      kernel.userPages(pgd, {
+        ...visitor,
+        page: (page, pages, frame, marks) => {
+          if (pgd === sleeper.pgd && frame === anonymous) instead(page, visitor);
+          else visitor.page(page, pages, frame, marks);
+        },
+      }),
+  });
+const moreCounted = () => {
+  const counters = addressOf(sleeper.mm, 'mm_struct.rss_stat');
+  return [0n, 8n, 24n].map((index) => add(counters + index, 8, 2n));
+};
+const DIFFERS = /counts \d+ .*, but its page tables/;
+
+// On arm64 the place of the type in a swap entry depends on the kernel.
+test('a page that may be migrating counts as mapped, but a page more does not', () => {
+  const migrating = (damaged: typeof kernel) => withoutPage(damaged, (page, visitor) => visitor.absent(page, 1, -1, 0));
+  expect(messages(kernelProcesses(migrating(kernel)))).not.toMatch(DIFFERS);
+  expect(messages(kernelProcesses(migrating(damagedBy(...moreCounted()))))).toMatch(DIFFERS);
+});
+
+test('a page that a task was unmapping when the dump was taken is no contradiction, if it is locked', () => {
+  const unmapping = (...damages: Damage[]) => withoutPage(damagedBy(...damages), () => {});
+  const page = kernel.pages.pageOfFrame(anonymous);
+  const locked = set(page, 'page.flags', read(page, 'page.flags') | 1n);
+  for (const answer of [kernelProcesses, accountMemory]) {
+    const warnings = (...damages: Damage[]) =>
+      answer(unmapping(...damages))
+        .warnings.map(({ message }) => message)
+        .join('\n');
+    expect(warnings(locked)).toBe('');
+    expect(warnings()).toMatch(DIFFERS);
+    expect(warnings()).toContain('1 pages have fewer mappings than their _mapcount');
+    expect(warnings(locked, ...moreCounted())).toMatch(DIFFERS);
+  }
+});
+
 test('reports an impossible count of swapped pages of a running process', () => {
   const queue = perCpuAddress(kernel, needSymbol(kernel, 'runqueues'), 0);
   const runs = set(queue, 'rq.curr', sleeper.processes[0]!.address);
@@ -67,15 +118,7 @@ test('reports an impossible count of swapped pages of a running process', () => 
 });
 
 test('procs and memory both report a page with a wrong mapcount', () => {
-  let frame = 0;
-  kernel.userPages(
-    sleeper.pgd,
-    pagesOnly((_page, _pages, mapped) => {
-      const first = read(kernel.pages.pageOfFrame(mapped), 'page.mapping');
-      if ((first & 3n) === 1n) frame = mapped;
-    }),
-  );
-  const page = kernel.pages.pageOfFrame(frame);
+  const page = kernel.pages.pageOfFrame(anonymous);
   for (const [by, message] of [
     [1, '1 pages have fewer mappings than their _mapcount'],
     [-1, '1 pages have more mappings than their _mapcount'],
