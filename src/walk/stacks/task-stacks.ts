@@ -165,7 +165,7 @@ export class TaskStacks {
           : this.#unwind(task, area, registers);
       if (stack.end === 'user' && task.kernelThread)
         warnings.add('corrupt', `pid ${task.pid} is a kernel thread, but its stack ends in user space`);
-      if (cpu === undefined) this.#checkSwitch(task, stack, warnings);
+      if (cpu === undefined) this.#checkFirstFrame(task, stack, warnings);
       if (stack.end === 'stopped')
         warnings.add('unreadable', `incomplete stack trace of pid ${task.pid}: ${stack.why}`);
       return { ...facts, registers: registers?.source, stack };
@@ -179,7 +179,7 @@ export class TaskStacks {
    * A task gives up its CPU in one place, and a new one begins in another: any other first frame is read from
    * the wrong part of the stack (`thread.sp`). On a live kernel the task may have run meanwhile.
    */
-  #checkSwitch({ pid }: Task, { frames: [first] }: UnwoundStack, warnings: Warnings): void {
+  #checkFirstFrame({ pid }: Task, { frames: [first] }: UnwoundStack, warnings: Warnings): void {
     if (first === undefined || this.#kernel.facts.live) return;
     const name = this.#kernel.symbolAt?.(first.address)?.name;
     if (name !== undefined && !GIVES_UP_CPU.test(name))
