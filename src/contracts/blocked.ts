@@ -107,12 +107,12 @@ const lock = z.strictObject({
     })
     .nullable(),
   /**
-   * The file system or server that the waiters wait for, from /proc; the owner is the FUSE server. Null: a lock, a device,
+   * The file system, server or child (vfork) that the waiters wait for, from /proc; the owner is the FUSE server. Null: a lock, a device,
    * or unknown. Text is untrusted.
    */
   cause: z
     .strictObject({
-      kind: z.enum(['frozen', 'fuse', 'nfs']),
+      kind: z.enum(['frozen', 'fuse', 'nfs', 'vfork']),
       /** Device `major:minor`, mount point, type and source of the mount; null: unknown. */
       device: z.string().nullable(),
       path: z.string().nullable(),

@@ -65,9 +65,9 @@ export interface ThreadWait extends HostThread {
   readonly trace: readonly TraceFrame[] | null;
 }
 
-/** What a thread in state D waits for: a frozen file system, a FUSE server, or an NFS server. Null: unknown. Text is untrusted. */
+/** What a thread in state D waits for: a frozen file system, a FUSE or NFS server, or its own child. Null: unknown. Text is untrusted. */
 export interface WaitCause {
-  readonly kind: 'frozen' | 'fuse' | 'nfs';
+  readonly kind: 'frozen' | 'fuse' | 'nfs' | 'vfork';
   /** Of the file system, `major:minor`. */
   readonly device: string | null;
   /** Mount point, file system type and source of the mount. */

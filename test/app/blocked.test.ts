@@ -89,6 +89,7 @@ test('a snapshot has file locks with owners, a deadlock of two, and tasks in sta
   });
   expect(text).toMatch(/^Deadlock of 2 tasks: /);
   expect(text).toContain('1 waiter: pid 1 (name1) at least 2.5 s\n    kernel_clone+0x1\n');
+  expect(text).toContain('a child of its own (vfork): waits until the child calls exec or exits\n');
 });
 
 test.each([

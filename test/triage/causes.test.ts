@@ -339,7 +339,7 @@ describe('a cgroup that reached its limit', () => {
   const conclusionOf = (...findings: Finding[]) => concluded(findings, FACTS).sentences.join(' ');
   test('is attributed to its largest category and process', () => {
     expect(conclusionOf(groupOom())).toBe(
-      'Probable cause: pid 7 (java) had most of the memory of cgroup /web\\x0a (60.0 MiB of anonymous memory): RSS 59.0 MiB, limit 64.0 MiB. Before you raise the limit, check whether the process grew: this log does not show it.',
+      'Probable cause: cgroup /web\\x0a was at its limit of 64.0 MiB with 60.0 MiB of anonymous memory; most of it belonged to pid 7 (java), RSS 59.0 MiB. Before you raise the limit, check whether the process grew: this log does not show it.',
     );
     expect(conclusionOf(groupOom({ largestRssBytes: 5 * MIB }))).toBe(
       'Largest use when cgroup /web\\x0a reached its limit: anonymous memory, 60.0 MiB (94 % of its limit). The log does not show what grew: compare with normal use.',

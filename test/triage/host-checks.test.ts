@@ -640,6 +640,16 @@ describe.each<[code: string, severity: string, changes: Record<string, string>, 
     'warning',
     many(9, (pid) => [
       [`/proc/${pid}/status`, status('D')],
+      [`/proc/${pid}/wchan`, 'kernel_clone'],
+    ]),
+    { tasks: 9, symbol: 'kernel_clone', cause: 'vfork' },
+    'Blocked tasks: 9, including pid 1000 (?), wait (state D) until their children call exec or exit (vfork).',
+  ],
+  [
+    'blocked-tasks',
+    'warning',
+    many(9, (pid) => [
+      [`/proc/${pid}/status`, status('D')],
       [`/proc/${pid}/wchan`, '0'],
       [
         `/proc/${pid}/task/${pid}/stack`,

@@ -253,6 +253,7 @@ function periodWords(where: string): string {
 
 function ownerWords(lock: BlockingLock): string {
   const { owner, ownerState, readers, kind, candidates, waiters, cause } = lock;
+  if (cause?.kind === 'vfork') return 'waits until the child calls exec or exits';
   if (cause)
     return cause.kind === 'frozen'
       ? 'waits until it is thawed'
@@ -328,6 +329,7 @@ function lockWords(
 function causeWords({ kind, path, source, file }: WaitCause): string {
   const at = path === null ? '' : ` ${escapeText(path)}`;
   const of = file === null ? '' : `, file ${escapeText(file)}`;
+  if (kind === 'vfork') return 'a child of its own (vfork)';
   if (kind === 'frozen') return `frozen file system${at}${of}`;
   if (kind === 'fuse') return `FUSE file system${at}${of}`;
   return `NFS file system${at}${source === null ? '' : ` of ${escapeText(source)}`}${of}`;

@@ -158,6 +158,12 @@ export const WAIT_CAUSES: Explanations<WaitCause['kind']> = {
     next: 'Check whether the server is reachable, and nfsstat -rc for retransmissions.',
     deeper,
   },
+  vfork: {
+    means: 'A process that called vfork sleeps until its child calls exec or exits.',
+    known: 'The function in which it waits (wait_for_vfork_done, which is inlined in kernel_clone; kernel/fork.c).',
+    next: 'For less than a second this is normal. Otherwise find out what the child waits for: pgrep -P PID lists it.',
+    deeper,
+  },
 };
 
 /** Why a lock has an owner, or none. */

@@ -161,11 +161,12 @@ export function escapeLine(line: string): string {
 /** Returns `dmesg, 1,204 messages, from boot, Linux 6.12.0`. */
 export function textLogWords({ format, messages, boots, bootCount, unknownLines }: TextLogSummary): string {
   const release = boots.at(-1)?.release;
-  const unknown = unknownLines === 0 ? '' : ` (${linesLike(unknownLines)})`;
-  const noun = format === undefined ? 'line' : 'message';
+  const count = messages.toLocaleString('en-US');
+  const plural = messages === 1 ? '' : 's';
   const parts = [
-    format ?? `unknown log format${unknown}`,
-    `${messages.toLocaleString('en-US')} ${noun}${messages === 1 ? '' : 's'}`,
+    ...(format === undefined
+      ? [`${count} line${plural} in an unknown log format${unknownLines === 0 ? '' : `: ${linesLike(unknownLines)}`}`]
+      : [format, `${count} message${plural}`]),
     ...(boots[0]?.fromStart ? ['from boot'] : []),
     ...(bootCount > 1 ? [`${bootCount} boots`] : []),
     ...(release === undefined ? [] : [`Linux ${escapeText(release)}`]),

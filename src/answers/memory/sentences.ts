@@ -129,16 +129,17 @@ export function socketWords({ socketEstimate, captured }: MemoryAnswer): string[
 
 /**
  * Returns the next command if no kernel memory is read: the one for the largest category, or for sockets if
- * they hold much, or much memory is unattributed, since neither page flags nor counters identify them. Undefined: none applies.
+ * they hold much, or much memory is unattributed, since neither page flags nor counters identify them; otherwise the
+ * processes, or all findings of a capture, which need not contain processes.
  */
-export function nextOfProc(answer: MemoryAnswer, from: string): string | undefined {
+export function nextOfProc(answer: MemoryAnswer, from: string): string {
   const { memory, captured, freeConflict, source } = answer;
   const { likely, low } = answer.socketEstimate ?? { likely: 0, low: 0 };
   // A capture without sockets cannot be read again.
   const hasSockets = !captured || (answer.socketEstimate?.lost.length ?? 0) === 0;
   const stale = hasSockets ? `skcheck ${captured ? from : '--stale'}` : undefined;
   if (freeConflict && source === 'pageflags') return 'kdump-mem memory --live --source counters';
-  if ((likely ?? low) >= NOTABLE * memory.bytes) return stale;
+  if (stale !== undefined && (likely ?? low) >= NOTABLE * memory.bytes) return stale;
   const all = leaves(memory)
     .filter(({ category }) => !category.startsWith('free') && !QUIET.has(category))
     .toSorted((a, b) => b.frames - a.frames);
@@ -146,7 +147,7 @@ export function nextOfProc(answer: MemoryAnswer, from: string): string | undefin
   if (largest?.next !== undefined) return `kdump-mem ${largest.next} ${from}`;
   const isFromProcesses = ['anonymous', 'shared'].includes(largest?.category ?? '');
   if (isFromProcesses) return `kdump-mem procs ${from}`;
-  return isNotable(answer) ? stale : undefined;
+  return (isNotable(answer) ? stale : undefined) ?? `kdump-mem ${captured ? 'triage' : 'procs'} ${from}`;
 }
 
 /** Returns the command that details the largest category, without the options that name the dump. */
@@ -279,8 +280,10 @@ const OWNED: ReadonlySet<Category['category']> = new Set<Category['category']>([
 function unusualCategory(answer: MemoryAnswer, one: Category): string {
   const leastBytes = leastOf(one);
   const isUnowned = OWNED.has(one.category) && one.owners.length === 0;
-  const lists = one.category === 'vmalloc' ? '/proc/vmallocinfo' : '/proc/slabinfo';
-  const why = isFromProc(answer) ? ` (no readable ${lists})` : '';
+  const [lists, command] =
+    one.category === 'vmalloc' ? ['/proc/vmallocinfo', 'cat /proc/vmallocinfo'] : ['/proc/slabinfo', 'slabtop -o -s c'];
+  const lacking = answer.captured ? `not in the capture; on that machine, as root: ${command}` : `no readable ${lists}`;
+  const why = isFromProc(answer) ? ` (${lacking})` : '';
   const unknown = isUnowned ? `, owner unknown${why}` : '';
   const name = one.category === 'unattributed' ? 'memory without a known owner (unattributed)' : categoryWords(one);
   const least = leastBytes < one.bytes ? 'at least ' : '';

@@ -53,7 +53,7 @@ export function memoryText(answer: MemoryAnswer, options: MemoryTextOptions): st
     ...(verbose && empty.length > 0 ? [said(`Empty categories: ${empty.map(categoryWords).join(', ')}.`)] : []),
     ...(verbose && answer.drift > 0 ? [said(`Counters changed by ${formatSize(answer.drift)} during the scan.`)] : []),
     ...(answer.source === 'vmcore' ? [] : [said(sourceText(answer).trim())]),
-    ...(next === undefined ? [] : [`Next: ${next}`]),
+    `Next: ${next}`,
   ].join('\n\n');
 }
 

@@ -114,7 +114,7 @@ function headlineOf({ totals, host, complete, sockets: listed }: SkcheckReport):
   const brief =
     short === 0
       ? ''
-      : ` ${short === stalled ? 'All' : `${formatCount(short)} of them`} have been unread for less than 10 s, which can be normal: confirm with --interval 15.`;
+      : ` ${short === stalled ? 'All' : `${formatCount(short)} of them`} have been unread for less than 10 s, which can be normal: confirm with skcheck --interval 15.`;
   if (worstOwner?.sockets === stalled)
     return `${formatCount(stalled)} sockets of ${processWords(worstOwner.pid, worstOwner.comm)} are ${probably}not being read (${of} checked).${brief} Together they ${pinned('pin')}.`;
   const likely = stale.filter((one) => one.stalled.certainty === 'likely').length;

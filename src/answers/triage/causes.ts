@@ -143,7 +143,7 @@ export function conclusionSentences(
   if (cause === null) {
     if (confidence === 'likely' && cgroup != null && largestPid != null)
       return [
-        `${label}: ${process} had most of the memory of ${cgroupWords(cgroup)} (${size(bytes)} of ${escapeText(String(counter))}): RSS ${size(largestRssBytes)}, limit ${size(managedBytes)}.`,
+        `${label}: ${cgroupWords(cgroup)} was at its limit of ${size(managedBytes)} with ${size(bytes)} of ${escapeText(String(counter))}; most of it belonged to ${process}, RSS ${size(largestRssBytes)}.`,
         'Before you raise the limit, check whether the process grew: this log does not show it.',
       ];
     // The kind of memory is a fact, and no cause.
@@ -172,7 +172,9 @@ export function conclusionSentences(
     const of = name === undefined ? '' : ` of the ${name.toLowerCase()}`;
     return [
       `${label}${of}: ${bare}.`,
-      ...(explaining.code === 'hard-lockup' ? ['Why that CPU stopped is unknown: its stack trace may show it.'] : []),
+      ...(explaining.code === 'hard-lockup'
+        ? ['Why that CPU stopped is unknown: its stack trace in the log may show it.']
+        : []),
     ];
   }
   // Its name adds nothing here: "Memory pinned by sockets: 16 sockets …".

@@ -448,9 +448,12 @@ export function treeLines(
   });
 }
 
-/** Why a finding is below another one; a part of the one above needs no words. */
+/** Why a finding is below another one; a part of the one above needs words only if it is the reason. */
 function relationWords(tree: FindingTree, above: Finding | undefined): string | undefined {
-  if (tree.relation === 'part') return undefined;
+  if (tree.relation === 'part')
+    return above && tree.finding.code === 'stalled-reader'
+      ? `The reason for [${above.code}]: the memory is not freed until the data is read.`
+      : undefined;
   // A CPU that waits for another one is stuck in any process.
   const victim = tree.finding.code === 'soft-lockup' ? ', not by this process' : '';
   return tree.relation && above ? `${RELATIONS[tree.relation]} [${above.code}]${victim}.` : causeWords(tree);

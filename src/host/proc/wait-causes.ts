@@ -11,6 +11,8 @@ const CAUSES = {
     /^(?:__sb_start_write|sb_start_write|mnt_want_write|mnt_want_write_file|sb_start_pagefault|file_start_write|kiocb_start_write|do_page_mkwrite)$/,
   fuse: /^(?:request_wait_answer|fuse_\w+|__fuse_\w+)$/,
   nfs: /^(?:rpc_wait_bit_killable|__rpc_execute|nfs\d?_\w+)$/,
+  /** wait_for_vfork_done (kernel/fork.c), which the compiler inlines: nothing else in fork sleeps in state D. */
+  vfork: /^(?:wait_for_vfork_done|kernel_clone|_do_fork|do_fork)$/,
 } as const;
 type Kind = WaitCause['kind'];
 
@@ -20,7 +22,10 @@ const FROZEN_WAIT = /^(?:percpu_rwsem_wait|__percpu_down_read|percpu_down_read)/
 const WRITES =
   /^(?:vfs_write|vfs_writev|do_iter_write|vfs_iter_write|vfs_fallocate|do_splice_direct|do_truncate|do_unlinkat|filename_create|path_openat|open_last_lookups)$/;
 /** File system types of a cause; null: any. */
-const TYPES: Readonly<Record<Kind, RegExp | null>> = { frozen: null, fuse: /^fuse/, nfs: /^nfs/ };
+const TYPES: Readonly<Record<Kind, RegExp | null>> = { frozen: null, fuse: /^fuse/, nfs: /^nfs/, vfork: null };
+
+/** Of a cause that has no file system. */
+const UNMOUNTED = { device: null, path: null, fileSystem: null, source: null, file: null, server: null };
 
 interface Mount {
   readonly id: string;
@@ -48,6 +53,7 @@ export class WaitCauseReader {
     const source = this.#source;
     const kind = kindOf(functions);
     if (kind === null) return null;
+    if (kind === 'vfork') return { kind, ...UNMOUNTED };
     const mounts = mountsOf(optionalText(source, `/proc/${process}/mountinfo`));
     const open = openFile(source, process, pid);
     const own = mounts.find(({ id }) => id === open?.mountId);
@@ -81,6 +87,7 @@ function kindOf(functions: readonly string[]): Kind | null {
   const any = (names: RegExp) => functions.some((name) => names.test(name));
   if (any(CAUSES.fuse)) return 'fuse';
   if (any(CAUSES.nfs)) return 'nfs';
+  if (CAUSES.vfork.test(functions[0] ?? '')) return 'vfork';
   return any(FROZEN_WAIT) && (any(CAUSES.frozen) || any(WRITES)) ? 'frozen' : null;
 }
 

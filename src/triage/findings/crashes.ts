@@ -48,7 +48,10 @@ export const CRASHES = {
     deeper: 'kdump-mem stacks',
   },
   'hard-lockup': {
-    words: (of: Reported) => `Hard lockup: CPU ${text(of.cpu)} stopped servicing interrupts.`,
+    words: (of: Reported) => [
+      `Hard lockup: CPU ${text(of.cpu)} stopped servicing interrupts${of.symbol == null ? '' : ` in ${text(of.symbol)}`}.`,
+      ...running(of),
+    ],
     means:
       'A CPU serviced no interrupt for longer than watchdog_thresh (10 s): it looped with interrupts disabled, or is stuck in firmware or hardware.',
     known:

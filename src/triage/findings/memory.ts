@@ -62,7 +62,7 @@ export const MEMORY = {
         : [
             `Unattributed memory: ${of.bytes === 0 ? `up to ${size(of.mostBytes)}` : `at least ${size(of.bytes)} (${percent(of.share)} of memory)`} is in use without a known owner${of.balloon == null ? '' : `; ${text(of.balloon)} may have returned it to the hypervisor`}.`,
             of.balloon == null
-              ? 'No process, file or slab cache has it. Possible owners, which /proc does not show: a balloon of the hypervisor (compare the memory that it gives to this guest), a driver, unread sockets.'
+              ? 'No process, file or slab cache has it. Possible owners, which /proc does not show: a balloon of the hypervisor (on its host, compare the guest’s memory with its maximum, for example with virsh dommemstat), unread sockets (skcheck), a driver.'
               : 'Compare the memory that the hypervisor gives to this guest with MemTotal.',
           ],
     traits: ['excessive', 'uncounted', 'shortage'],

@@ -37,11 +37,13 @@ export const WAITS = {
   },
   'blocked-tasks': {
     words: (of: Waiting) => [
-      of.cause != null
-        ? `Blocked tasks: ${waitCause(of)}; ${of.tasks === 1 ? `${process(of)} waits for it` : `${text(of.tasks)} tasks wait for it, including ${process(of)}`} (state D).`
-        : of.tasks === 1
-          ? `Blocked task: ${process(of)} is in uninterruptible sleep (state D)${place(of)}.`
-          : `Blocked tasks: ${text(of.tasks)}, including ${process(of)}, are in uninterruptible sleep (state D)${place(of)}.`,
+      of.cause === 'vfork'
+        ? vforkWords(of)
+        : of.cause != null
+          ? `Blocked tasks: ${waitCause(of)}; ${of.tasks === 1 ? `${process(of)} waits for it` : `${text(of.tasks)} tasks wait for it, including ${process(of)}`} (state D).`
+          : of.tasks === 1
+            ? `Blocked task: ${process(of)} is in uninterruptible sleep (state D)${place(of)}.`
+            : `Blocked tasks: ${text(of.tasks)}, including ${process(of)}, are in uninterruptible sleep (state D)${place(of)}.`,
       ...(of.behind == null
         ? []
         : [`${text(of.behind)} of them wait for a lock or lookup, probably behind the others.`]),
@@ -59,6 +61,12 @@ export const WAITS = {
     deeper: 'kdump-mem stacks --state D',
   },
 } satisfies Declarations;
+
+/** Parents of vfork: each waits for a child of its own. */
+const vforkWords = (of: Waiting): string =>
+  of.tasks === 1
+    ? `Blocked task: ${process(of)} waits (state D) until its child calls exec or exits (vfork).`
+    : `Blocked tasks: ${text(of.tasks)}, including ${process(of)}, wait (state D) until their children call exec or exit (vfork).`;
 
 /** What tasks in state D wait for. */
 function waitCause(of: Cause): string {
